@@ -1,0 +1,61 @@
+/** Every code a Lockstep error can carry. `docs/errors.md` says what each one means and what to do about it. */
+export type ErrorCode =
+  | 'ERR_ABORTED'
+  | 'ERR_BATCH_LIMIT'
+  | 'ERR_BLOCK_INVALID'
+  | 'ERR_CAPTURE_ASYMMETRIC'
+  | 'ERR_COLLECTIVE_TIMEOUT'
+  | 'ERR_CONFIG_INVALID'
+  | 'ERR_DEVICE_BUSY'
+  | 'ERR_DEVICE_CAPTURE'
+  | 'ERR_DEVICE_KERNEL'
+  | 'ERR_DEVICE_MEMORY'
+  | 'ERR_DEVICE_MISMATCH'
+  | 'ERR_DEVICE_TIMEOUT'
+  | 'ERR_DEVICE_UNAVAILABLE'
+  | 'ERR_DISPOSED'
+  | 'ERR_INPUT_INVALID'
+  | 'ERR_LAUNCH_BOUNDS'
+  | 'ERR_LAUNCH_INVALID'
+  | 'ERR_NATIVE_UNAVAILABLE'
+  | 'ERR_PLAN_CAPACITY'
+  | 'ERR_POSITION_BEYOND_BLOCKS'
+  | 'ERR_RANKS_DIVERGED'
+  | 'ERR_RANK_FAULT'
+  | 'ERR_RANK_LOST'
+  | 'ERR_ROW_UNKNOWN'
+  | 'ERR_STAGING_BUSY'
+  | 'ERR_STALE_VIEW'
+  | 'ERR_STATE_FROZEN'
+  | 'ERR_STEP_ORDER'
+  | 'ERR_TRACE_INVALID'
+  | 'ERR_USAGE'
+  | 'ERR_VERIFY_MISMATCH';
+
+/** The values that mattered when an error was raised: rows, limits, ranks. Plain data, so that it survives a worker boundary. */
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/**
+ * The one error class of the library. `message` names the mistake and the remedy; `code` is for programs;
+ * `details` holds the values that mattered.
+ */
+export class LockstepError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'LockstepError';
+    this.code = code;
+    this.details = details;
+  }
+
+  /** Plain data that crosses a worker boundary, for `LockstepError.from`. */
+  toJSON(): { code: ErrorCode; message: string; details: ErrorDetails } {
+    return { code: this.code, message: this.message, details: this.details };
+  }
+
+  static from(value: { code: ErrorCode; message: string; details: ErrorDetails }): LockstepError {
+    return new LockstepError(value.code, value.message, value.details);
+  }
+}
