@@ -1,0 +1,97 @@
+// The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
+import {
+  KEY_DECODE_REQUESTS,
+  KEY_PARTS,
+  KEY_QUERY_LEN,
+  KEY_VARIANT,
+  KEY_WORDS,
+  LAYOUT_VERSION,
+  LIMIT_MAX_PADDED_REQUESTS,
+  LIMIT_MAX_REQUESTS,
+  LIMIT_MAX_TOKENS,
+  LIMIT_NUM_KEYS,
+  LIMIT_QUERY_LEN,
+  LIMIT_RANKS,
+  MAX_PARTS,
+  MAX_QUERY_LENS,
+  POLICY_WORDS,
+  REGION_DISPATCH,
+  REGION_KEYS,
+  REGION_POLICY,
+  REGION_QUERY_LENS,
+} from './layout';
+import { get, limit, region, set } from './words';
+
+/** Address of capture key `index`. */
+export function keyAt(index: i32): usize {
+  return region(REGION_KEYS) + (<usize>(index * KEY_WORDS) << 2);
+}
+
+/** Index of the smallest configured query length that holds `queryLen`, or -1. The configured lengths ascend; 0 ends them. */
+export function queryLenIndex(queryLen: i32): i32 {
+  const at = region(REGION_QUERY_LENS);
+  for (let i = 0; i < MAX_QUERY_LENS; i++) {
+    const configured = get(at, i);
+    if (configured == 0) return -1;
+    if (configured >= queryLen) return i;
+  }
+  return -1;
+}
+
+function plane(queryIndex: i32, parts: i32): usize {
+  const rows = limit(LIMIT_MAX_PADDED_REQUESTS) + 1;
+  return region(REGION_DISPATCH) + (<usize>((queryIndex * MAX_PARTS + parts - 1) * rows) << 2);
+}
+
+/** Index of the smallest decode key of `parts` parts that holds `requests` requests, or -1. */
+export function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
+  if (requests > limit(LIMIT_MAX_PADDED_REQUESTS)) return -1;
+  return get(plane(queryIndex, parts), requests);
+}
+
+/** Fills the dispatch table from the keys, and returns the hash of policy and keys (never 0). */
+export function installPlan(): i32 {
+  const rows = limit(LIMIT_MAX_PADDED_REQUESTS) + 1;
+  const keys = limit(LIMIT_NUM_KEYS);
+  for (let q = 0; q < MAX_QUERY_LENS; q++) {
+    for (let parts = 1; parts <= MAX_PARTS; parts++) {
+      const table = plane(q, parts);
+      for (let requests = 0; requests < rows; requests++) set(table, requests, -1);
+    }
+  }
+  for (let index = 0; index < keys; index++) {
+    const key = keyAt(index);
+    const q = queryLenIndex(get(key, KEY_QUERY_LEN));
+    const table = plane(q, get(key, KEY_PARTS));
+    const holds = get(key, KEY_DECODE_REQUESTS);
+    for (let requests = 1; requests <= holds; requests++) {
+      const other = get(table, requests);
+      if (other < 0 || get(keyAt(other), KEY_DECODE_REQUESTS) > holds) set(table, requests, index);
+    }
+  }
+  return planHash(keys);
+}
+
+/** FNV-1a over what ranks must share: the policy's words, the limits a peer's votes rely on, the words of every key. */
+function planHash(keys: i32): i32 {
+  let hash: u32 = 2166136261;
+  hash = mix(hash, LAYOUT_VERSION);
+  for (let i = 0; i < POLICY_WORDS; i++) hash = mix(hash, get(region(REGION_POLICY), i));
+  hash = mix(hash, limit(LIMIT_RANKS));
+  hash = mix(hash, limit(LIMIT_MAX_REQUESTS));
+  hash = mix(hash, limit(LIMIT_MAX_TOKENS));
+  hash = mix(hash, limit(LIMIT_QUERY_LEN));
+  hash = mix(hash, keys);
+  for (let i = 0; i < keys * KEY_WORDS; i++) hash = mix(hash, get(region(REGION_KEYS), i));
+  return hash == 0 ? 1 : <i32>hash;
+}
+
+function mix(hash: u32, word: i32): u32 {
+  for (let byte = 0; byte < 32; byte += 8) hash = (hash ^ ((<u32>word >> byte) & 0xff)) * 16777619;
+  return hash;
+}
+
+/** Variant (LoRA case …) of a key. */
+export function keyVariant(index: i32): i32 {
+  return get(keyAt(index), KEY_VARIANT);
+}

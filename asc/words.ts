@@ -1,0 +1,23 @@
+// Access to the int32 words of votes, decisions, policies and keys. Pointers are byte addresses in the shared memory.
+import { CONFIG_BASE, CONFIG_REGIONS } from './layout';
+
+export function get(at: usize, word: i32): i32 {
+  return load<i32>(at + (<usize>word << 2));
+}
+
+export function set(at: usize, word: i32, value: i32): void {
+  store<i32>(at + (<usize>word << 2), value);
+}
+
+export function limit(word: i32): i32 {
+  return get(CONFIG_BASE, word);
+}
+
+export function region(index: i32): usize {
+  return <usize>(<u32>get(CONFIG_BASE, CONFIG_REGIONS + index));
+}
+
+/** Next multiple of `unit` (>= 1). */
+export function roundUp(value: i32, unit: i32): i32 {
+  return ((value + unit - 1) / unit) * unit;
+}

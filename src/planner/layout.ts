@@ -1,0 +1,331 @@
+/**
+ * The only declaration of what the planner's modules share in linear memory: the words of votes, decisions, policies,
+ * capture keys and local plans, the regions that hold them, and the command block the addon reads.
+ * `scripts/write-layout.mjs` writes `asc/layout.ts` and `wasm/layout.h` from the tables below. Every word is an int32.
+ */
+
+/** Version of the vote row and of the decision. Ranks that differ refuse each other's table. */
+export const LAYOUT_VERSION = 1;
+
+/** Most micro-batches (parts) a step can be cut into. */
+export const MAX_PARTS = 4;
+
+/** Most decode query lengths (1 + speculative tokens) one capture plan can hold. */
+export const MAX_QUERY_LENS = 4;
+
+/** Where the region table starts: after the reserved page, the AssemblyScript statics and the C++ statics and stack. */
+export const CONFIG_BASE = 262144;
+
+/** The fixed-size row a rank contributes to a step. `tokens` are always tokens, never requests. */
+export const VOTE_WORDS = [
+  'version',
+  'step',
+  'planHash',
+  'control',
+  'faultCode',
+  'phase',
+  'tokens',
+  'prefillRequests',
+  'decodeRequests',
+  'uniformQueryLen',
+  'maxQueryLen',
+  'paddedTokens',
+  'maxSeqLen',
+  'graphMode',
+  'variant',
+  'wantsUbatches',
+  'meetsMinimum',
+  'canSplit',
+  'parts',
+  'part0Tokens',
+  'part1Tokens',
+  'part2Tokens',
+  'part3Tokens',
+  'graphVeto',
+  'ubatchVeto',
+  'flags',
+  'reserved26',
+  'reserved27',
+  'reserved28',
+  'reserved29',
+  'reserved30',
+  'reserved31',
+] as const;
+
+/** What every rank derives from the table, word for word the same. `MAX_PARTS` part records of `PART_WORDS` follow. */
+export const DECISION_WORDS = [
+  'version',
+  'step',
+  'run',
+  'reason',
+  'reasonRank',
+  'reasonDetail',
+  'captureKey',
+  'phase',
+  'paddedTokens',
+  'paddedRequests',
+  'queryLen',
+  'parts',
+  'ranks',
+  'busyRanks',
+  'ubatchWishes',
+  'plainTwin',
+  'leave',
+  'maxTokens',
+  'variant',
+  'reserved19',
+  'reserved20',
+  'reserved21',
+  'reserved22',
+  'reserved23',
+] as const;
+
+/** One part of a decision; `tokensPerRank` (int32[ranks]) follows each. Its padded requests are those of a graph, 0 in eager. */
+export const PART_WORDS = ['paddedTokens', 'paddedRequests', 'gather', 'reserved3'] as const;
+
+/** One captured graph, by value. `collectives` are those its forward holds (bit set). */
+export const KEY_WORDS = [
+  'mode',
+  'tokens',
+  'prefillRequests',
+  'decodeRequests',
+  'queryLen',
+  'maxQueryLen',
+  'parts',
+  'variant',
+  'collectives',
+  'reserved9',
+  'reserved10',
+  'reserved11',
+] as const;
+
+/** The choices of a `Policy`, as numbers. */
+export const POLICY_WORDS = [
+  'ubatches',
+  'ubatchThresholdDecode',
+  'ubatchThresholdPrefill',
+  'tokenAlignment',
+  'eagerEmptyPart',
+  'enforceEager',
+  'reserved6',
+  'reserved7',
+] as const;
+
+/** What the batch state knows of the scheduled batch, before any rule is applied to it. */
+export const FACT_WORDS = [
+  'tokens',
+  'prefillRequests',
+  'decodeRequests',
+  'uniformQueryLen',
+  'maxQueryLen',
+  'maxSeqLen',
+  'canSplit',
+  'part0Tokens',
+  'part1Tokens',
+  'part2Tokens',
+  'part3Tokens',
+] as const;
+
+/** Counters of the batch state. */
+export const STATE_WORDS = ['rows', 'freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens', 'editCount'] as const;
+
+/** One request in the batch state. */
+export const ROW_WORDS = [
+  'active',
+  'generation',
+  'numComputedTokens',
+  'numBlocks',
+  'scheduled',
+  'phase',
+  'queryLen',
+  'lastChunk',
+  'tokenOffset',
+  'reserved9',
+  'reserved10',
+  'reserved11',
+] as const;
+
+/** This rank's part of a decision. `MAX_PARTS` records of `LOCAL_PART_WORDS` follow. */
+export const LOCAL_WORDS = [
+  'step',
+  'staging',
+  'tokens',
+  'requests',
+  'decodeRequests',
+  'paddedTokens',
+  'attentionRequests',
+  'queryLen',
+  'parts',
+  'numLogits',
+  'tableEdits',
+  'maxSeqLen',
+] as const;
+
+/** One part on this rank: half-open ranges of its real requests and tokens in the whole batch, and its padded counts. */
+export const LOCAL_PART_WORDS = [
+  'requestBegin',
+  'requestEnd',
+  'tokenBegin',
+  'tokenEnd',
+  'paddedTokens',
+  'attentionRequests',
+  'tableRow',
+  'numLogits',
+] as const;
+
+/** What an edit or a schedule was refused for: code, the row, the value that was wrong, and the limit it broke. */
+export const ERROR_WORDS = ['code', 'row', 'value', 'limit'] as const;
+
+/** Tensors every view (the whole batch, then each part) has in each staging set. */
+export const TENSORS = [
+  'inputIds',
+  'positions',
+  'slotMapping',
+  'queryStartLoc',
+  'seqLens',
+  'tokenToRequest',
+  'isPadding',
+  'logitsIndices',
+  'tokensPerRank',
+] as const;
+export type TensorName = (typeof TENSORS)[number];
+
+/** Limits and sizes both modules read at `CONFIG_BASE`. The offsets of the regions follow, then those of the tensors. */
+export const LIMIT_WORDS = [
+  'rank',
+  'ranks',
+  'maxRequests',
+  'maxPaddedRequests',
+  'maxTokens',
+  'maxPaddedTokens',
+  'maxModelLen',
+  'maxBlocks',
+  'tableWidth',
+  'blockSize',
+  'kernelBlockSize',
+  'contextParallelSize',
+  'contextParallelRank',
+  'interleaveSize',
+  'numBlocks',
+  'numKeys',
+  'queryLen',
+  'maxParts',
+  'poisoned',
+  'decisionWords',
+] as const;
+
+/** Regions after the configuration, in the order in which they lie in memory. */
+export const REGIONS = [
+  'policy',
+  'keys',
+  'queryLens',
+  'dispatch',
+  'votes',
+  'decision',
+  'previous',
+  'local',
+  'facts',
+  'error',
+  'commands',
+  'tableEdits',
+  'state',
+  'rows',
+  'freeRows',
+  'decodes',
+  'prefills',
+  'order',
+  'inbox',
+  'tokenPool',
+  'blockLists',
+  'highWater',
+  'mirrorGenerations',
+  'mirrorCounts',
+  'blockTable0',
+  'blockTable1',
+] as const;
+export type RegionName = (typeof REGIONS)[number];
+
+/** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
+export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
+
+/** Words of one command, after the header of the command block. */
+export const COMMAND_WORDS = ['op', 'a', 'b', 'c', 'd', 'e', 'f', 'g'] as const;
+
+/** Words before the first command; the first holds the number of commands. */
+export const COMMAND_HEADER_WORDS = 8;
+
+/** Commands a block can hold: uploads of every tensor of every view, twice over, with room for events and graphs. */
+export const MAX_COMMANDS = 128;
+
+/** Named values, the same in all three languages. A name's value is its number. */
+export const ENUMS = {
+  CONTROL: { run: 0, leave: 1, fault: 2 },
+  PHASE: { idle: 0, decode: 1, prefill: 2, mixed: 3 },
+  MODE: { none: 0, piecewise: 1, full: 2 },
+  RUN: { park: 0, eager: 1, piecewise: 2, full: 3 },
+  GATHER: { none: 0, padded: 1, variable: 2, sum: 3 },
+  REASON: {
+    'all-idle': 0,
+    graph: 1,
+    'graph-ubatched': 2,
+    'plain-twin': 3,
+    'plain-only': 4,
+    'no-key-for-phase': 5,
+    'no-key-for-query-length': 6,
+    'above-ladder': 7,
+    'no-plain-twin': 8,
+    vetoed: 9,
+    'enforce-eager': 10,
+    'no-key-for-variant': 11,
+    leave: 12,
+  },
+  VETO: { none: 0, 'embeddings-override': 1, 'shared-block': 2, 'cascade-attention': 3, 'encoder-output': 4, other: 5 },
+  EMPTY_PART: { dummy: 0, plain: 1 },
+  RESOLVE: { ok: 0, version: -1, step: -2, plan: -3, fault: -4, previous: -5, limits: -6 },
+  EDIT: {
+    ok: 0,
+    'row-unknown': -1,
+    'rows-full': -2,
+    'block-invalid': -3,
+    'blocks-full': -4,
+    'tokens-full': -5,
+    'position-beyond-blocks': -6,
+    'scheduled-twice': -7,
+    'query-length': -8,
+    'model-length': -9,
+    'row-scheduled': -10,
+  },
+  COMMAND: { none: 0, upload: 1, 'upload-rows': 2, graph: 3, record: 4, wait: 5, download: 6 },
+} as const;
+
+/** Word of `name` in one of the tables above. */
+export function word<const T extends readonly string[]>(table: T, name: T[number]): number {
+  return table.indexOf(name);
+}
+
+/** Names of an enum by value, for reading words back. */
+export function nameOf<E extends keyof typeof ENUMS>(group: E, value: number): keyof (typeof ENUMS)[E] & string {
+  for (const [name, number] of Object.entries(ENUMS[group])) {
+    if (number === value) return name as keyof (typeof ENUMS)[E] & string;
+  }
+  throw new RangeError(`${group} has no value ${value}`);
+}
+
+/** Int32 words of one decision for `ranks` ranks. */
+export function decisionWords(ranks: number): number {
+  return DECISION_WORDS.length + MAX_PARTS * (PART_WORDS.length + ranks);
+}
+
+/** Word of a decision at which the record of `part` starts. */
+export function decisionPart(part: number, ranks: number): number {
+  return DECISION_WORDS.length + part * (PART_WORDS.length + ranks);
+}
+
+/** Views of a staging set: the whole batch, then each part. */
+export const MAX_VIEWS: number = 1 + MAX_PARTS;
+/** Word at `CONFIG_BASE` of the first region's offset. */
+export const CONFIG_REGIONS: number = LIMIT_WORDS.length;
+/** Word at `CONFIG_BASE` of the first tensor's offset: tensors of view v of set s start at `(s * MAX_VIEWS + v) * TENSORS.length`. */
+export const CONFIG_TENSORS: number = CONFIG_REGIONS + REGIONS.length;
+/** Words of the whole configuration. */
+export const CONFIG_WORDS: number = CONFIG_TENSORS + 2 * MAX_VIEWS * TENSORS.length;

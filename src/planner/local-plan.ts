@@ -1,0 +1,148 @@
+import { LOCAL_PART_WORDS, LOCAL_WORDS, word } from './layout.js';
+import { copyView, type MetadataView, type StagingSet } from './metadata.js';
+import type { Sizes } from './regions.js';
+
+const W = Object.fromEntries(LOCAL_WORDS.map((name) => [name, word(LOCAL_WORDS, name)])) as Record<
+  (typeof LOCAL_WORDS)[number],
+  number
+>;
+const P = Object.fromEntries(LOCAL_PART_WORDS.map((name) => [name, word(LOCAL_PART_WORDS, name)])) as Record<
+  (typeof LOCAL_PART_WORDS)[number],
+  number
+>;
+
+/** This rank's share of one part; ranges are half-open, in the whole batch's requests and tokens, real ones only. */
+export interface LocalPart {
+  readonly requests: readonly [begin: number, end: number];
+  readonly tokens: readonly [begin: number, end: number];
+  readonly paddedTokens: number;
+  /** What sizes this part's attention tensors. */
+  readonly attentionRequests: number;
+  /** First row of the block table that belongs to this part. */
+  readonly tableRow: number;
+  readonly numLogits: number;
+}
+
+/** A step's local plan and its tensors, by value. */
+export interface LocalPlanValue {
+  readonly step: number;
+  readonly tokens: number;
+  readonly requests: number;
+  readonly paddedTokens: number;
+  readonly attentionRequests: number;
+  readonly queryLen: number;
+  readonly numLogits: number;
+  readonly parts: readonly LocalPart[];
+  readonly tensors: MetadataView;
+  readonly partTensors: readonly MetadataView[];
+  readonly blockTable: Int32Array;
+  readonly tableWidth: number;
+}
+
+/**
+ * This rank's part of a decision, read in place: the next `build` overwrites it, and its tensors live until their staging
+ * set's next turn. `step` says which step it is; `snapshot()` gives a value that lasts.
+ */
+export class LocalPlan {
+  readonly #words: Int32Array;
+  readonly #sets: readonly [StagingSet, StagingSet];
+  readonly #sizes: Sizes;
+
+  constructor(words: Int32Array, sets: readonly [StagingSet, StagingSet], sizes: Sizes) {
+    this.#words = words;
+    this.#sets = sets;
+    this.#sizes = sizes;
+  }
+
+  get step(): number {
+    return this.#words[W.step];
+  }
+  /** Which staging set holds the tensors: 0 or 1. */
+  get staging(): number {
+    return this.#words[W.staging];
+  }
+  /** Real tokens, requests and decode requests of this rank. */
+  get tokens(): number {
+    return this.#words[W.tokens];
+  }
+  get requests(): number {
+    return this.#words[W.requests];
+  }
+  get decodeRequests(): number {
+    return this.#words[W.decodeRequests];
+  }
+  /** Tokens this rank computes over the whole batch. In an eager step cut into parts only the parts are padded. */
+  get paddedTokens(): number {
+    return this.#words[W.paddedTokens];
+  }
+  /** What sizes this rank's attention tensors: the graph's requests, or its own; 1 for an eager dummy. */
+  get attentionRequests(): number {
+    return this.#words[W.attentionRequests];
+  }
+  /** Tokens of each request's window in a decode graph; 0 where requests are packed. */
+  get queryLen(): number {
+    return this.#words[W.queryLen];
+  }
+  get partCount(): number {
+    return this.#words[W.parts];
+  }
+  get numLogits(): number {
+    return this.#words[W.numLogits];
+  }
+  get maxSeqLen(): number {
+    return this.#words[W.maxSeqLen];
+  }
+  /** Edits that bring the device's block table up to this step, int32[4] each in the planner's memory. */
+  get tableEdits(): number {
+    return this.#words[W.tableEdits];
+  }
+  get tableWidth(): number {
+    return this.#sizes.tableWidth;
+  }
+  get tensors(): MetadataView {
+    return this.#sets[this.staging].whole;
+  }
+  get partTensors(): readonly MetadataView[] {
+    return this.#sets[this.staging].parts;
+  }
+  get blockTable(): Int32Array {
+    return this.#sets[this.staging].blockTable;
+  }
+
+  /** Padded tokens of a part, without making an object. */
+  partPaddedTokens(part: number): number {
+    return this.#words[LOCAL_WORDS.length + part * LOCAL_PART_WORDS.length + P.paddedTokens];
+  }
+
+  part(index: number): LocalPart {
+    const at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
+    return Object.freeze({
+      requests: Object.freeze([this.#words[at + P.requestBegin], this.#words[at + P.requestEnd]] as const),
+      tokens: Object.freeze([this.#words[at + P.tokenBegin], this.#words[at + P.tokenEnd]] as const),
+      paddedTokens: this.#words[at + P.paddedTokens],
+      attentionRequests: this.#words[at + P.attentionRequests],
+      tableRow: this.#words[at + P.tableRow],
+      numLogits: this.#words[at + P.numLogits],
+    });
+  }
+
+  /** A value with detached tensors, each as long as the step needs. */
+  snapshot(): LocalPlanValue {
+    const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index));
+    const cut = parts.length > 1;
+    return Object.freeze({
+      step: this.step,
+      tokens: this.tokens,
+      requests: this.requests,
+      paddedTokens: this.paddedTokens,
+      attentionRequests: this.attentionRequests,
+      queryLen: this.queryLen,
+      numLogits: this.numLogits,
+      parts: Object.freeze(parts),
+      tensors: copyView(this.tensors, this),
+      partTensors: Object.freeze(cut ? parts.map((part, index) => copyView(this.partTensors[index], part)) : []),
+      blockTable: this.blockTable.slice(0, this.attentionRequests * this.tableWidth),
+      tableWidth: this.tableWidth,
+    });
+  }
+}

@@ -1,0 +1,91 @@
+import { TENSORS, type TensorName } from './layout.js';
+import { type RegionTable, tensorLength } from './regions.js';
+
+/** Types of the tensors kernels read. */
+export type TensorOf<N extends TensorName> = N extends 'positions' | 'slotMapping' ? BigInt64Array : Int32Array;
+
+/**
+ * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their
+ * full capacity, made once; how many entries are a step's is said by its `LocalPlan`. What they hold is valid until this
+ * set's next turn, two steps later; `copy()` detaches it.
+ */
+export interface MetadataView {
+  /** Token ids: i32[paddedTokens], 0 where padded. */
+  readonly inputIds: Int32Array;
+  /** Position of each token in its request: i64[paddedTokens], 0 where padded. */
+  readonly positions: BigInt64Array;
+  /** Slot of each token in the KV cache: i64[paddedTokens], -1 where padded and everywhere beyond. Source: vLLM compute_slot_mapping. */
+  readonly slotMapping: BigInt64Array;
+  /** First token of each request: i32[attentionRequests + 1]; the last real value in padding. */
+  readonly queryStartLoc: Int32Array;
+  /** Tokens of each request after this step: i32[attentionRequests], 0 in padding. */
+  readonly seqLens: Int32Array;
+  /** Request of each token, counted within this view: i32[paddedTokens], -1 where padded. */
+  readonly tokenToRequest: Int32Array;
+  /** 1 where a token is padding: i32[paddedTokens]. */
+  readonly isPadding: Int32Array;
+  /** Tokens whose logits are wanted: i32[numLogits]: all of a decode, the last of a prompt's final chunk. */
+  readonly logitsIndices: Int32Array;
+  /** Rows of tokens each rank moves in this view's collectives: i32[ranks]. */
+  readonly tokensPerRank: Int32Array;
+}
+
+/** Counts that say how much of a view is a step's. */
+export interface MetadataCounts {
+  readonly paddedTokens: number;
+  readonly attentionRequests: number;
+  readonly numLogits: number;
+}
+
+/** One staging set: the whole batch, its parts, and the block table they share. */
+export interface StagingSet {
+  readonly whole: MetadataView;
+  readonly parts: readonly MetadataView[];
+  /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
+  readonly blockTable: Int32Array;
+}
+
+/** The views of staging set `set`, over the planner's memory. */
+export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: number): StagingSet {
+  const view = (index: number): MetadataView => {
+    const tensors: Record<string, Int32Array | BigInt64Array> = {};
+    for (const name of TENSORS) {
+      const offset = regions.tensor(set, index, name);
+      const length = tensorLength(name, regions.sizes);
+      const wide = name === 'positions' || name === 'slotMapping';
+      tensors[name] = wide ? new BigInt64Array(buffer, offset, length) : new Int32Array(buffer, offset, length);
+    }
+    return Object.freeze(tensors) as unknown as MetadataView;
+  };
+  const table = regions.regions.get(set === 0 ? 'blockTable0' : 'blockTable1');
+  if (table === undefined) throw new RangeError('no block table region');
+  const { maxParts } = regions.sizes;
+  return Object.freeze({
+    whole: view(0),
+    parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part)) : []),
+    blockTable: new Int32Array(buffer, table.offset, table.bytes / 4),
+  });
+}
+
+/** Entries of a tensor that belong to a step. */
+export function stepLength(name: TensorName, counts: MetadataCounts, ranks: number): number {
+  switch (name) {
+    case 'queryStartLoc':
+      return counts.attentionRequests + 1;
+    case 'seqLens':
+      return counts.attentionRequests;
+    case 'logitsIndices':
+      return counts.numLogits;
+    case 'tokensPerRank':
+      return ranks;
+    default:
+      return counts.paddedTokens;
+  }
+}
+
+/** Detached copies of a view's tensors, each as long as the step needs. */
+export function copyView(view: MetadataView, counts: MetadataCounts): MetadataView {
+  const copies: Record<string, Int32Array | BigInt64Array> = {};
+  for (const name of TENSORS) copies[name] = view[name].slice(0, stepLength(name, counts, view.tokensPerRank.length));
+  return Object.freeze(copies) as unknown as MetadataView;
+}

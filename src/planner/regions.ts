@@ -1,0 +1,217 @@
+import type { Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import { type CapturePlan, queryLens } from './capture-plan.js';
+import {
+  COMMAND_HEADER_WORDS,
+  COMMAND_WORDS,
+  CONFIG_BASE,
+  CONFIG_REGIONS,
+  CONFIG_TENSORS,
+  CONFIG_WORDS,
+  decisionWords,
+  ERROR_WORDS,
+  FACT_WORDS,
+  KEY_WORDS,
+  LIMIT_WORDS,
+  LOCAL_PART_WORDS,
+  LOCAL_WORDS,
+  MAX_COMMANDS,
+  MAX_PARTS,
+  MAX_QUERY_LENS,
+  MAX_VIEWS,
+  MIRRORS,
+  POLICY_WORDS,
+  REGIONS,
+  type RegionName,
+  ROW_WORDS,
+  STATE_WORDS,
+  TENSORS,
+  type TensorName,
+  VOTE_WORDS,
+  word,
+} from './layout.js';
+import type { Policy } from './policy.js';
+
+/** Bytes of one WebAssembly page. */
+const PAGE = 65536;
+const ALIGNMENT = 64;
+/** Bytes after each region that SIMD stores may overshoot into. */
+const SLACK = 64;
+
+/** A range of the planner's memory, in bytes. */
+export interface Region {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Counts that every array is sized by. */
+export interface Sizes {
+  readonly rank: number;
+  readonly ranks: number;
+  readonly maxPaddedRequests: number;
+  readonly maxPaddedTokens: number;
+  readonly maxBlocks: number;
+  readonly tableWidth: number;
+  readonly maxParts: number;
+}
+
+/** Where everything lies, decided once from limits, plan and policy. */
+export interface RegionTable {
+  readonly sizes: Sizes;
+  readonly pages: number;
+  readonly regions: ReadonlyMap<RegionName, Region>;
+  /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
+  tensor(set: number, view: number, name: TensorName): number;
+  /** Every region in memory order, the fixed ones included. */
+  readonly all: readonly Region[];
+  /** The words at `CONFIG_BASE`. */
+  readonly config: Int32Array;
+}
+
+/** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
+export function planRegions(limits: Limits, plan: CapturePlan, policy: Policy, rank: number, ranks: number): RegionTable {
+  const span = limits.blockSize * limits.contextParallelSize;
+  const perBlock = limits.blockSize / limits.kernelBlockSize;
+  const maxBlocks = Math.ceil(limits.maxModelLen / span);
+  const sizes: Sizes = {
+    rank,
+    ranks,
+    maxPaddedRequests: Math.max(limits.maxNumSeqs, ...plan.keys.map((key) => key.decodeRequests)),
+    maxPaddedTokens: Math.max(
+      Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
+      ...plan.keys.map((key) => key.tokens),
+    ),
+    maxBlocks,
+    tableWidth: maxBlocks * perBlock,
+    maxParts: policy.ubatches,
+  };
+  const words = regionWords(limits, plan, sizes);
+  const all: Region[] = [
+    { name: 'reserved page', offset: 0, bytes: PAGE },
+    { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
+    { name: 'C++ statics and stack', offset: 2 * PAGE, bytes: CONFIG_BASE - 2 * PAGE },
+  ];
+  let next = CONFIG_BASE;
+  const take = (name: string, bytes: number): Region => {
+    const region = { name, offset: next, bytes };
+    all.push(region);
+    next = Math.ceil((next + bytes + SLACK) / ALIGNMENT) * ALIGNMENT;
+    return region;
+  };
+  take('config', CONFIG_WORDS * 4);
+  const regions = new Map(REGIONS.map((name) => [name, take(name, words[name] * 4)]));
+  const tensors = new Map<string, number>();
+  const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
+  for (let set = 0; set < 2; set++) {
+    for (let view = 0; view < views; view++) {
+      for (const name of TENSORS) {
+        tensors.set(`${set} ${view} ${name}`, take(`set ${set} view ${view} ${name}`, tensorBytes(name, sizes)).offset);
+      }
+    }
+  }
+  if (next > 2 ** 32 - PAGE) {
+    throw new LockstepError(
+      'ERR_PLAN_CAPACITY',
+      `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
+        `The block tables take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), or raise blockSize (${limits.blockSize}).`,
+      { bytes: next, limits },
+    );
+  }
+  const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
+  const config = configWords(limits, plan, sizes, regions, tensor);
+  return { sizes, pages: Math.ceil(next / PAGE), regions, tensor, all, config };
+}
+
+/** Entries of a tensor, without slack. */
+export function tensorLength(name: TensorName, sizes: Sizes): number {
+  switch (name) {
+    case 'queryStartLoc':
+      return sizes.maxPaddedRequests + 1;
+    case 'seqLens':
+      return sizes.maxPaddedRequests;
+    case 'tokensPerRank':
+      return sizes.ranks;
+    default:
+      return sizes.maxPaddedTokens;
+  }
+}
+
+function tensorBytes(name: TensorName, sizes: Sizes): number {
+  return tensorLength(name, sizes) * (name === 'positions' || name === 'slotMapping' ? 8 : 4);
+}
+
+function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes): Record<RegionName, number> {
+  const table = sizes.maxPaddedRequests * sizes.tableWidth;
+  return {
+    policy: POLICY_WORDS.length,
+    keys: plan.keys.length * KEY_WORDS.length,
+    queryLens: MAX_QUERY_LENS,
+    dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
+    votes: sizes.ranks * VOTE_WORDS.length,
+    decision: decisionWords(sizes.ranks),
+    previous: decisionWords(sizes.ranks),
+    local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,
+    facts: FACT_WORDS.length,
+    error: ERROR_WORDS.length,
+    commands: COMMAND_HEADER_WORDS + MAX_COMMANDS * COMMAND_WORDS.length,
+    tableEdits: 4 * sizes.maxPaddedRequests,
+    state: STATE_WORDS.length,
+    rows: limits.maxNumSeqs * ROW_WORDS.length,
+    freeRows: limits.maxNumSeqs,
+    decodes: limits.maxNumSeqs,
+    prefills: limits.maxNumSeqs,
+    order: limits.maxNumSeqs,
+    inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
+    tokenPool: limits.maxNumBatchedTokens,
+    blockLists: limits.maxNumSeqs * sizes.maxBlocks,
+    highWater: 2 * MAX_VIEWS,
+    mirrorGenerations: MIRRORS.length * sizes.maxPaddedRequests,
+    mirrorCounts: MIRRORS.length * sizes.maxPaddedRequests,
+    blockTable0: table,
+    blockTable1: table,
+  };
+}
+
+function configWords(
+  limits: Limits,
+  plan: CapturePlan,
+  sizes: Sizes,
+  regions: ReadonlyMap<RegionName, Region>,
+  tensor: RegionTable['tensor'],
+): Int32Array {
+  const config = new Int32Array(CONFIG_WORDS);
+  const values: Record<(typeof LIMIT_WORDS)[number], number> = {
+    ...sizes,
+    maxRequests: limits.maxNumSeqs,
+    maxTokens: limits.maxNumBatchedTokens,
+    maxModelLen: limits.maxModelLen,
+    blockSize: limits.blockSize,
+    kernelBlockSize: limits.kernelBlockSize,
+    contextParallelSize: limits.contextParallelSize,
+    contextParallelRank: limits.contextParallelRank,
+    interleaveSize: limits.interleaveSize,
+    numBlocks: limits.numBlocks,
+    numKeys: plan.keys.length,
+    queryLen: limits.queryLen,
+    poisoned: 0,
+    decisionWords: decisionWords(sizes.ranks),
+  };
+  for (const name of LIMIT_WORDS) config[word(LIMIT_WORDS, name)] = values[name];
+  for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = regions.get(name)?.offset ?? 0;
+  for (let set = 0; set < 2; set++) {
+    for (let view = 0; view < MAX_VIEWS; view++) {
+      for (const [index, name] of TENSORS.entries()) {
+        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = tensor(set, view, name);
+      }
+    }
+  }
+  return config;
+}
+
+/** The plan's query lengths as the rules module reads them: ascending, 0 after the last. */
+export function queryLenWords(plan: CapturePlan): Int32Array {
+  const words = new Int32Array(MAX_QUERY_LENS);
+  words.set(queryLens(plan));
+  return words;
+}

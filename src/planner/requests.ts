@@ -1,0 +1,143 @@
+import { LockstepError } from '../errors.js';
+import { ENUMS, ERROR_WORDS, nameOf, ROW_WORDS, word } from './layout.js';
+import type { MetadataExports } from './modules.js';
+
+declare const rowBrand: unique symbol;
+/** Row of a request in the batch state, from `add`. It may be given to another request after `remove`. */
+export type Row = number & { readonly [rowBrand]: true };
+
+/** A request that joins. */
+export interface NewRequest {
+  /** KV blocks that hold its first tokens, or will hold its next ones. Never block 0. */
+  readonly blockIds: ArrayLike<number>;
+  /** Tokens already in those blocks (a reused prefix). Default 0. */
+  readonly numComputedTokens?: number;
+}
+
+/** What of a request runs in this step. */
+export interface ScheduledChunk {
+  /** Told, never inferred from the length: `decode` past the prompt, `prefill` a chunk of it. */
+  readonly phase: 'decode' | 'prefill';
+  /** Tokens of this step. */
+  readonly queryLen: number;
+  /** Prefill only: the prompt ends with this chunk, so its last token's logits are wanted. Default false. */
+  readonly lastChunk?: boolean;
+  /** Ids of those tokens: i32[queryLen]. Left out where only the device knows them; the executor's kernels fill them in. */
+  readonly inputIds?: Int32Array;
+}
+
+/** What a refused edit says. */
+const REFUSALS: Record<Exclude<keyof typeof ENUMS.EDIT, 'ok'>, (row: number, value: number, limit: number) => LockstepError> = {
+  'row-unknown': (row, _value, limit) =>
+    new LockstepError('ERR_ROW_UNKNOWN', `No request has row ${row}: rows come from requests.add() and end with remove() (${limit} at most)`, { row }),
+  'rows-full': (_row, value, limit) =>
+    new LockstepError('ERR_BATCH_LIMIT', `A request too many: ${value} requests, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`, { requests: value, limit }),
+  'block-invalid': (row, value, limit) =>
+    new LockstepError('ERR_BLOCK_INVALID', `Block ${value} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`, { row, block: value, numBlocks: limit }),
+  'blocks-full': (row, value, limit) =>
+    new LockstepError('ERR_BATCH_LIMIT', `${value} blocks for one request, and maxModelLen allows ${limit}`, { row, blocks: value, limit }),
+  'tokens-full': (row, value, limit) =>
+    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens scheduled in one step, and maxNumBatchedTokens is ${limit}. Schedule a shorter chunk.`, { row, tokens: value, limit }),
+  'position-beyond-blocks': (row, value, limit) =>
+    new LockstepError('ERR_POSITION_BEYOND_BLOCKS', `Tokens up to position ${value - 1} need blocks, and the request's cover ${limit}. Append blocks first.`, { row, tokens: value, covered: limit }),
+  'scheduled-twice': (row) =>
+    new LockstepError('ERR_STEP_ORDER', `The request in row ${row} is scheduled in this step already`, { row }),
+  'query-length': (row, value, limit) =>
+    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens of one request: from 1 to ${limit} can be scheduled here (queryLen for a decode, maxNumBatchedTokens for a prefill)`, { row, queryLen: value, limit }),
+  'model-length': (row, value, limit) =>
+    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request, and maxModelLen is ${limit}`, { row, tokens: value, limit }),
+  'row-scheduled': (row) =>
+    new LockstepError('ERR_STEP_ORDER', `The request in row ${row} is scheduled: advance it after build(), when the step is over`, { row }),
+};
+
+/** Requests of the batch state. Every edit is checked whole before anything changes. */
+export class Requests {
+  readonly #metadata: MetadataExports;
+  readonly #inbox: Int32Array;
+  readonly #error: Int32Array;
+  readonly #rows: Int32Array;
+  readonly #guard: () => void;
+
+  /** `guard` throws while the batch is frozen or the planner disposed. */
+  constructor(metadata: MetadataExports, views: { inbox: Int32Array; error: Int32Array; rows: Int32Array }, guard: () => void) {
+    this.#metadata = metadata;
+    this.#inbox = views.inbox;
+    this.#error = views.error;
+    this.#rows = views.rows;
+    this.#guard = guard;
+  }
+
+  /** Takes a row for a request. Errors: ERR_BATCH_LIMIT, ERR_BLOCK_INVALID, ERR_POSITION_BEYOND_BLOCKS, ERR_STATE_FROZEN. */
+  add(request: NewRequest): Row {
+    this.#guard();
+    this.#fill(request.blockIds, 'blockIds');
+    const computed = integer(request.numComputedTokens ?? 0, 'numComputedTokens');
+    return this.#done(this.#metadata.state_add(computed, request.blockIds.length)) as Row;
+  }
+
+  /** Schedules the next tokens of a request in this step. Errors: ERR_ROW_UNKNOWN, ERR_BATCH_LIMIT, ERR_POSITION_BEYOND_BLOCKS, ERR_STEP_ORDER, ERR_STATE_FROZEN. */
+  schedule(row: Row, chunk: ScheduledChunk): void {
+    this.#guard();
+    const { inputIds } = chunk;
+    const queryLen = integer(chunk.queryLen, 'queryLen');
+    if (chunk.phase !== 'decode' && chunk.phase !== 'prefill') {
+      throw new LockstepError('ERR_INPUT_INVALID', `phase is ${JSON.stringify(chunk.phase)}; it must be "decode" or "prefill"`, { row });
+    }
+    if (inputIds !== undefined) {
+      if (inputIds.length !== queryLen) {
+        throw new LockstepError('ERR_INPUT_INVALID', `${inputIds.length} inputIds for a chunk of ${queryLen} tokens`, { row, inputIds: inputIds.length, queryLen });
+      }
+      this.#fill(inputIds, 'inputIds');
+    }
+    const lastChunk = chunk.phase === 'prefill' && chunk.lastChunk === true ? 1 : 0;
+    this.#done(this.#metadata.state_schedule(integer(row, 'row'), ENUMS.PHASE[chunk.phase], queryLen, lastChunk, inputIds === undefined ? 0 : 1));
+  }
+
+  /** Gives a request more blocks. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
+  appendBlocks(row: Row, blockIds: ArrayLike<number>): void {
+    this.#guard();
+    this.#fill(blockIds, 'blockIds');
+    this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length));
+  }
+
+  /** After the step: `tokens` more are computed (a prefill's chunk; of a decode, 1 + the accepted drafts). Errors: ERR_ROW_UNKNOWN, ERR_POSITION_BEYOND_BLOCKS, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
+  advance(row: Row, tokens: number): void {
+    this.#guard();
+    this.#done(this.#metadata.state_advance(integer(row, 'row'), integer(tokens, 'tokens')));
+  }
+
+  /** Forgets a request: finished, cancelled or preempted, scheduled or not. Errors: ERR_ROW_UNKNOWN, ERR_STATE_FROZEN. */
+  remove(row: Row): void {
+    this.#guard();
+    this.#done(this.#metadata.state_remove(integer(row, 'row')));
+  }
+
+  /** Tokens of a request that are computed. Errors: ERR_ROW_UNKNOWN. */
+  numComputedTokens(row: Row): number {
+    const at = row * ROW_WORDS.length;
+    if (!Number.isInteger(row) || row < 0 || this.#rows[at + word(ROW_WORDS, 'active')] !== 1) {
+      throw REFUSALS['row-unknown'](row, row, this.#rows.length / ROW_WORDS.length);
+    }
+    return this.#rows[at + word(ROW_WORDS, 'numComputedTokens')];
+  }
+
+  #fill(values: ArrayLike<number>, name: string): void {
+    if (values.length > this.#inbox.length) {
+      throw new LockstepError('ERR_BATCH_LIMIT', `${values.length} ${name} at once; ${this.#inbox.length} fit`, { [name]: values.length, limit: this.#inbox.length });
+    }
+    for (let i = 0; i < values.length; i++) this.#inbox[i] = integer(values[i], name);
+  }
+
+  #done(result: number): number {
+    if (result >= 0) return result;
+    const read = (name: (typeof ERROR_WORDS)[number]): number => this.#error[word(ERROR_WORDS, name)];
+    const code = nameOf('EDIT', result) as keyof typeof REFUSALS;
+    throw REFUSALS[code](read('row'), read('value'), read('limit'));
+  }
+}
+
+/** An int32, or ERR_INPUT_INVALID: the modules would silently truncate anything else. */
+function integer(value: number, name: string): number {
+  if ((value | 0) === value) return value;
+  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${String(value)}; it must be a 32-bit integer`, { [name]: value });
+}

@@ -1,0 +1,56 @@
+// Addresses in the planner's memory. In WebAssembly an offset is the address; elsewhere the arena has a base.
+#pragma once
+#include <stddef.h>
+
+#include "layout.h"
+
+namespace lockstep {
+
+#if defined(__wasm__)
+inline uintptr_t arena_base() { return 0; }
+#else
+extern thread_local uintptr_t arena_base_address;
+inline uintptr_t arena_base() { return arena_base_address; }
+#endif
+
+template <typename T>
+inline T* at(uint32_t offset) {
+  return reinterpret_cast<T*>(arena_base() + offset);
+}
+
+inline int32_t* config() { return at<int32_t>(static_cast<uint32_t>(CONFIG_BASE)); }
+inline int32_t limit(int32_t word) { return config()[word]; }
+
+template <typename T = int32_t>
+inline T* region(int32_t index) {
+  return at<T>(static_cast<uint32_t>(config()[CONFIG_REGIONS + index]));
+}
+
+/// A tensor of view `view` (0 the whole batch, 1 + p its part p) in staging set `set`.
+template <typename T = int32_t>
+inline T* tensor(int32_t set, int32_t view, int32_t name) {
+  return at<T>(static_cast<uint32_t>(config()[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSOR_WORDS + name]));
+}
+
+inline int32_t* row_at(int32_t row) { return region(REGION_ROWS) + row * ROW_WORDS; }
+inline int32_t* state() { return region(REGION_STATE); }
+
+/// Tokens one block of a request covers: with context parallelism each rank stores its share of them.
+inline int32_t block_span() { return limit(LIMIT_BLOCK_SIZE) * limit(LIMIT_CONTEXT_PARALLEL_SIZE); }
+inline int32_t* block_list(int32_t row) { return region(REGION_BLOCK_LISTS) + static_cast<int64_t>(row) * limit(LIMIT_MAX_BLOCKS); }
+
+inline int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
+inline int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }
+inline int32_t clamp(int32_t value, int32_t low, int32_t high) { return min(max(value, low), high); }
+
+template <typename T>
+inline void fill(T* to, int64_t count, T value) {
+  for (int64_t i = 0; i < count; i++) to[i] = value;
+}
+
+template <typename T>
+inline void copy(T* to, const T* from, int64_t count) {
+  __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+}
+
+}  // namespace lockstep

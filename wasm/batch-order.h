@@ -1,0 +1,15 @@
+#pragma once
+#include "arena.h"
+
+namespace lockstep {
+
+/// Writes the facts of the scheduled batch, its order (decodes first), and where it would be cut into `parts`.
+extern "C" void gather_facts(int32_t parts);
+
+inline int32_t scheduled_requests() { return state()[STATE_DECODES] + state()[STATE_PREFILLS]; }
+
+/// First token of part `part` of `parts` in the packed batch. A batch of decodes is cut by requests; one with prefills at
+/// an equal share of tokens, where a prefill may straddle but a decode's drafts stay together.
+int32_t local_cut(int32_t part, int32_t parts);
+
+}  // namespace lockstep

@@ -1,0 +1,194 @@
+// Requests, their blocks and what is scheduled of them. Every edit is checked whole before anything is written; a
+// refused one returns an EDIT_* code and leaves row, value and limit in the error words.
+#include "arena.h"
+
+namespace lockstep {
+namespace {
+
+int32_t refuse(int32_t code, int32_t row, int32_t value, int32_t limit_value) {
+  int32_t* error = region(REGION_ERROR);
+  error[ERROR_CODE] = code;
+  error[ERROR_ROW] = row;
+  error[ERROR_VALUE] = value;
+  error[ERROR_LIMIT] = limit_value;
+  return code;
+}
+
+bool is_active(int32_t row) {
+  return row >= 0 && row < limit(LIMIT_MAX_REQUESTS) && row_at(row)[ROW_ACTIVE];
+}
+
+/// Checks `count` block ids in the inbox for a request that holds `held` already.
+int32_t check_blocks(int32_t row, int32_t held, int32_t count) {
+  if (count < 0 || count > limit(LIMIT_MAX_BLOCKS) - held) {
+    return refuse(EDIT_BLOCKS_FULL, row, held + count, limit(LIMIT_MAX_BLOCKS));
+  }
+  const int32_t* ids = region(REGION_INBOX);
+  for (int32_t i = 0; i < count; i++) {
+    if (ids[i] <= 0 || ids[i] >= limit(LIMIT_NUM_BLOCKS)) return refuse(EDIT_BLOCK_INVALID, row, ids[i], limit(LIMIT_NUM_BLOCKS));
+  }
+  return EDIT_OK;
+}
+
+int32_t check_positions(int32_t row, int32_t end, int32_t blocks) {
+  if (end > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, end, limit(LIMIT_MAX_MODEL_LEN));
+  const int64_t covered = static_cast<int64_t>(blocks) * block_span();
+  if (end > covered) return refuse(EDIT_POSITION_BEYOND_BLOCKS, row, end, static_cast<int32_t>(covered));
+  return EDIT_OK;
+}
+
+void drop_from(int32_t* list, int32_t* count, int32_t row) {
+  int32_t to = 0;
+  for (int32_t i = 0; i < *count; i++) {
+    if (list[i] != row) list[to++] = list[i];
+  }
+  *count = to;
+}
+
+/// Closes the gap that a request's token ids leave in the pool.
+void drop_tokens(int32_t offset, int32_t count) {
+  int32_t* pool = region(REGION_TOKEN_POOL);
+  const int32_t end = state()[STATE_POOL_TOKENS];
+  for (int32_t i = offset + count; i < end; i++) pool[i - count] = pool[i];
+  state()[STATE_POOL_TOKENS] = end - count;
+  for (int32_t row = 0; row < limit(LIMIT_MAX_REQUESTS); row++) {
+    if (row_at(row)[ROW_SCHEDULED] && row_at(row)[ROW_TOKEN_OFFSET] > offset) row_at(row)[ROW_TOKEN_OFFSET] -= count;
+  }
+}
+
+void unschedule(int32_t row) {
+  int32_t* fields = row_at(row);
+  if (!fields[ROW_SCHEDULED]) return;
+  if (fields[ROW_TOKEN_OFFSET] >= 0) drop_tokens(fields[ROW_TOKEN_OFFSET], fields[ROW_QUERY_LEN]);
+  if (fields[ROW_PHASE] == PHASE_DECODE) {
+    drop_from(region(REGION_DECODES), &state()[STATE_DECODES], row);
+  } else {
+    drop_from(region(REGION_PREFILLS), &state()[STATE_PREFILLS], row);
+  }
+  state()[STATE_TOKENS] -= fields[ROW_QUERY_LEN];
+  fields[ROW_SCHEDULED] = 0;
+}
+
+}  // namespace
+
+extern "C" {
+
+/// Empties the batch state and brings every staging tensor under its padding contract.
+void state_init() {
+  const int32_t rows = limit(LIMIT_MAX_REQUESTS);
+  for (int32_t i = 0; i < STATE_WORDS; i++) state()[i] = 0;
+  state()[STATE_FREE_ROWS] = rows;
+  int32_t* free_rows = region(REGION_FREE_ROWS);
+  for (int32_t i = 0; i < rows; i++) {
+    fill(row_at(i), ROW_WORDS, 0);
+    free_rows[i] = rows - 1 - i;
+  }
+  const int32_t views = limit(LIMIT_MAX_PARTS) > 1 ? 1 + limit(LIMIT_MAX_PARTS) : 1;
+  int32_t* high_water = region(REGION_HIGH_WATER);
+  for (int32_t set = 0; set < 2; set++) {
+    for (int32_t view = 0; view < views; view++) {
+      fill<int64_t>(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING), limit(LIMIT_MAX_PADDED_TOKENS), -1);
+      high_water[set * MAX_VIEWS + view] = 0;
+    }
+  }
+  // A fresh memory is zero; a poisoned one must be cleared row by row when a row is first used.
+  const int32_t dirty = limit(LIMIT_POISONED) ? limit(LIMIT_TABLE_WIDTH) : 0;
+  const int32_t mirrored = MIRROR_WORDS * limit(LIMIT_MAX_PADDED_REQUESTS);
+  fill(region(REGION_MIRROR_GENERATIONS), mirrored, -1);
+  fill(region(REGION_MIRROR_COUNTS), mirrored, dirty);
+}
+
+/// Takes a row for a request whose first `computed` tokens are in the `blocks` blocks in the inbox. Returns the row.
+int32_t state_add(int32_t computed, int32_t blocks) {
+  if (state()[STATE_FREE_ROWS] == 0) return refuse(EDIT_ROWS_FULL, -1, limit(LIMIT_MAX_REQUESTS) + 1, limit(LIMIT_MAX_REQUESTS));
+  if (int32_t code = check_blocks(-1, 0, blocks)) return code;
+  if (int32_t code = check_positions(-1, computed, blocks)) return code;
+  const int32_t row = region(REGION_FREE_ROWS)[--state()[STATE_FREE_ROWS]];
+  int32_t* fields = row_at(row);
+  fill(fields, ROW_WORDS, 0);
+  fields[ROW_ACTIVE] = 1;
+  fields[ROW_GENERATION] = ++state()[STATE_GENERATION];
+  fields[ROW_NUM_COMPUTED_TOKENS] = computed;
+  fields[ROW_NUM_BLOCKS] = blocks;
+  copy(block_list(row), region(REGION_INBOX), blocks);
+  state()[STATE_ROWS]++;
+  return row;
+}
+
+/// Appends the `count` block ids in the inbox to a request.
+int32_t state_append(int32_t row, int32_t count) {
+  if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
+  int32_t* fields = row_at(row);
+  if (int32_t code = check_blocks(row, fields[ROW_NUM_BLOCKS], count)) return code;
+  copy(block_list(row) + fields[ROW_NUM_BLOCKS], region(REGION_INBOX), count);
+  fields[ROW_NUM_BLOCKS] += count;
+  return EDIT_OK;
+}
+
+/// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox.
+int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given) {
+  if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
+  int32_t* fields = row_at(row);
+  if (fields[ROW_SCHEDULED]) return refuse(EDIT_SCHEDULED_TWICE, row, row, 1);
+  const int32_t longest = phase == PHASE_DECODE ? limit(LIMIT_QUERY_LEN) : limit(LIMIT_MAX_TOKENS);
+  if (query_len < 1 || query_len > longest) return refuse(EDIT_QUERY_LENGTH, row, query_len, longest);
+  if (query_len > limit(LIMIT_MAX_TOKENS) - state()[STATE_TOKENS]) {
+    return refuse(EDIT_TOKENS_FULL, row, state()[STATE_TOKENS] + query_len, limit(LIMIT_MAX_TOKENS));
+  }
+  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + query_len, fields[ROW_NUM_BLOCKS])) return code;
+
+  fields[ROW_SCHEDULED] = 1;
+  fields[ROW_PHASE] = phase;
+  fields[ROW_QUERY_LEN] = query_len;
+  fields[ROW_LAST_CHUNK] = last_chunk;
+  fields[ROW_TOKEN_OFFSET] = -1;
+  if (tokens_given) {
+    fields[ROW_TOKEN_OFFSET] = state()[STATE_POOL_TOKENS];
+    copy(region(REGION_TOKEN_POOL) + state()[STATE_POOL_TOKENS], region(REGION_INBOX), query_len);
+    state()[STATE_POOL_TOKENS] += query_len;
+  }
+  if (phase == PHASE_DECODE) {
+    region(REGION_DECODES)[state()[STATE_DECODES]++] = row;
+  } else {
+    region(REGION_PREFILLS)[state()[STATE_PREFILLS]++] = row;
+  }
+  state()[STATE_TOKENS] += query_len;
+  return EDIT_OK;
+}
+
+/// After the step: `tokens` more of the request are computed (its whole chunk; of a decode, 1 + the accepted drafts).
+int32_t state_advance(int32_t row, int32_t tokens) {
+  if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
+  int32_t* fields = row_at(row);
+  if (fields[ROW_SCHEDULED]) return refuse(EDIT_ROW_SCHEDULED, row, tokens, 0);
+  if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_QUERY_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
+  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens, fields[ROW_NUM_BLOCKS])) return code;
+  fields[ROW_NUM_COMPUTED_TOKENS] += tokens;
+  return EDIT_OK;
+}
+
+/// Forgets a request, scheduled or not.
+int32_t state_remove(int32_t row) {
+  if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
+  unschedule(row);
+  row_at(row)[ROW_ACTIVE] = 0;
+  region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
+  state()[STATE_ROWS]--;
+  return EDIT_OK;
+}
+
+/// Ends the step's schedule: nothing is scheduled any more.
+void state_clear_schedule() {
+  for (int32_t list = 0; list < 2; list++) {
+    const int32_t* rows = region(list ? REGION_PREFILLS : REGION_DECODES);
+    const int32_t count = state()[list ? STATE_PREFILLS : STATE_DECODES];
+    for (int32_t i = 0; i < count; i++) row_at(rows[i])[ROW_SCHEDULED] = 0;
+  }
+  state()[STATE_DECODES] = 0;
+  state()[STATE_PREFILLS] = 0;
+  state()[STATE_TOKENS] = 0;
+  state()[STATE_POOL_TOKENS] = 0;
+}
+
+}  // extern "C"
+}  // namespace lockstep

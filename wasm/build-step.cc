@@ -1,0 +1,185 @@
+// The metadata of one step, from the decision all ranks share and this rank's batch.
+#include "batch-order.h"
+#include "block-table.h"
+#include "parts.h"
+#include "slot-mapping.h"
+
+namespace lockstep {
+namespace {
+
+/// Tensors of the whole batch. With `stride` > 0 every request has a window of that many tokens (a decode graph); tokens a
+/// short draft lacks are padding at the window's end. Returns the number of logits.
+int32_t build_whole(int32_t set, int32_t stride, int32_t padded_tokens, int32_t attention_requests) {
+  const int32_t* order = region(REGION_ORDER);
+  const int32_t requests = scheduled_requests();
+  int32_t* input_ids = tensor(set, 0, TENSOR_INPUT_IDS);
+  int64_t* positions = tensor<int64_t>(set, 0, TENSOR_POSITIONS);
+  int64_t* slot_mapping = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
+  int32_t* query_start_loc = tensor(set, 0, TENSOR_QUERY_START_LOC);
+  int32_t* seq_lens = tensor(set, 0, TENSOR_SEQ_LENS);
+  int32_t* token_to_request = tensor(set, 0, TENSOR_TOKEN_TO_REQUEST);
+  int32_t* is_padding = tensor(set, 0, TENSOR_IS_PADDING);
+  int32_t* logits_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
+  int32_t token = 0;
+  int32_t logits = 0;
+  for (int32_t i = 0; i < requests; i++) {
+    const int32_t* row = row_at(order[i]);
+    const int32_t count = row[ROW_QUERY_LEN];
+    const int32_t start = row[ROW_NUM_COMPUTED_TOKENS];
+    query_start_loc[i] = token;
+    seq_lens[i] = start + count;
+    if (row[ROW_TOKEN_OFFSET] >= 0) {
+      copy(input_ids + token, region(REGION_TOKEN_POOL) + row[ROW_TOKEN_OFFSET], count);
+    } else {
+      fill(input_ids + token, count, 0);
+    }
+    write_positions(positions + token, start, count);
+    write_slots(slot_mapping + token, block_list(order[i]), start, count);
+    fill(token_to_request + token, count, i);
+    fill(is_padding + token, count, 0);
+    if (row[ROW_PHASE] == PHASE_DECODE) {
+      for (int32_t j = 0; j < count; j++) logits_indices[logits++] = token + j;
+    } else if (row[ROW_LAST_CHUNK]) {
+      logits_indices[logits++] = token + count - 1;
+    }
+    token += count;
+    for (; stride > 0 && token < (i + 1) * stride; token++) {
+      input_ids[token] = 0;
+      positions[token] = 0;
+      slot_mapping[token] = -1;
+      token_to_request[token] = -1;
+      is_padding[token] = 1;
+    }
+  }
+  for (int32_t i = requests; i <= attention_requests; i++) query_start_loc[i] = token;
+  for (int32_t i = requests; i < attention_requests; i++) seq_lens[i] = 0;
+  pad_tokens(set, 0, token, padded_tokens);
+  return logits;
+}
+
+void note_part(int32_t index, const Part& part, int32_t real_tokens, int32_t logits) {
+  int32_t* local = region(REGION_LOCAL) + LOCAL_WORDS + index * LOCAL_PART_WORDS;
+  local[LOCAL_PART_REQUEST_BEGIN] = part.request_begin;
+  local[LOCAL_PART_REQUEST_END] = part.request_end;
+  local[LOCAL_PART_TOKEN_BEGIN] = part.token_begin;
+  local[LOCAL_PART_TOKEN_END] = clamp(real_tokens, part.token_begin, part.token_end);
+  local[LOCAL_PART_PADDED_TOKENS] = part.padded_tokens;
+  local[LOCAL_PART_ATTENTION_REQUESTS] = part.attention_requests;
+  local[LOCAL_PART_TABLE_ROW] = part.request_begin;
+  local[LOCAL_PART_NUM_LOGITS] = logits;
+}
+
+const int32_t* decision_part(const int32_t* decision, int32_t part) {
+  return decision + DECISION_WORDS + part * (PART_WORDS + limit(LIMIT_RANKS));
+}
+
+/// Parts of a graph: rows and tokens as the key cuts them, whether this rank has requests there or not.
+Part graph_part(const int32_t* agreed, const Part& before, int32_t requests) {
+  Part part;
+  part.request_begin = before.request_begin + before.attention_requests;
+  part.attention_requests = agreed[PART_PADDED_REQUESTS];
+  part.request_end = clamp(requests, part.request_begin, part.request_begin + part.attention_requests);
+  part.token_begin = before.token_end;
+  part.token_end = part.token_begin + agreed[PART_PADDED_TOKENS];
+  part.padded_tokens = agreed[PART_PADDED_TOKENS];
+  return part;
+}
+
+/// Parts of an eager step: this rank's own cut, padded to what the ranks agreed on.
+Part eager_part(int32_t set, const int32_t* agreed, const Part& before, int32_t tokens, int32_t requests) {
+  Part part;
+  part.token_begin = before.token_end;
+  part.token_end = part.token_begin + tokens;
+  part.padded_tokens = agreed[PART_PADDED_TOKENS];
+  requests_of(tensor(set, 0, TENSOR_QUERY_START_LOC), requests, part.token_begin, part.token_end, &part.request_begin, &part.request_end);
+  if (tokens == 0) part.request_begin = part.request_end = 0;
+  part.attention_requests = max(1, part.request_end - part.request_begin);
+  return part;
+}
+
+void tokens_per_rank(int32_t set, const int32_t* decision) {
+  const int32_t ranks = limit(LIMIT_RANKS);
+  const int32_t parts = decision[DECISION_PARTS];
+  for (int32_t rank = 0; rank < ranks; rank++) {
+    int32_t total = 0;
+    for (int32_t part = 0; part < parts; part++) {
+      const int32_t tokens = decision_part(decision, part)[PART_WORDS + rank];
+      total += tokens;
+      if (parts > 1) tensor(set, 1 + part, TENSOR_TOKENS_PER_RANK)[rank] = tokens;
+    }
+    tensor(set, 0, TENSOR_TOKENS_PER_RANK)[rank] = total;
+  }
+}
+
+}  // namespace
+
+extern "C" {
+
+/// Builds staging set `set` for the decision in memory, and the local plan. Cannot fail: what could was refused earlier.
+void build_step(int32_t set) {
+  const int32_t* decision = region(REGION_DECISION);
+  const int32_t* facts = region(REGION_FACTS);
+  const int32_t run = decision[DECISION_RUN];
+  const int32_t requests = scheduled_requests();
+  const int32_t tokens = state()[STATE_TOKENS];
+  const int32_t parts = decision[DECISION_PARTS];
+  const bool graph = run == RUN_FULL || run == RUN_PIECEWISE;
+  const int32_t stride = run == RUN_FULL && decision[DECISION_PHASE] == PHASE_DECODE ? decision[DECISION_QUERY_LEN] : 0;
+
+  int32_t padded_tokens = 0;
+  int32_t attention_requests = 0;
+  if (graph) {
+    padded_tokens = decision[DECISION_PADDED_TOKENS];
+    attention_requests = run == RUN_FULL ? decision[DECISION_PADDED_REQUESTS] : max(1, requests);
+  } else if (run == RUN_EAGER) {
+    // Cut into parts, only the parts are padded: each has buffers of its own.
+    padded_tokens = parts > 1 ? tokens : decision_part(decision, 0)[PART_WORDS + limit(LIMIT_RANK)];
+    attention_requests = max(1, requests);
+  }
+
+  int32_t* local = region(REGION_LOCAL);
+  local[LOCAL_STEP] = decision[DECISION_STEP];
+  local[LOCAL_STAGING] = set;
+  local[LOCAL_TOKENS] = tokens;
+  local[LOCAL_REQUESTS] = requests;
+  local[LOCAL_DECODE_REQUESTS] = state()[STATE_DECODES];
+  local[LOCAL_PADDED_TOKENS] = padded_tokens;
+  local[LOCAL_ATTENTION_REQUESTS] = attention_requests;
+  local[LOCAL_QUERY_LEN] = stride;
+  local[LOCAL_PARTS] = parts;
+  local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
+  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, stride, padded_tokens, attention_requests);
+  local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, requests, attention_requests);
+
+  const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;
+  Part part = {0, 0, 0, 0, 0, 0};
+  for (int32_t index = 0; parts > 1 && index < parts; index++) {
+    const int32_t* agreed = decision_part(decision, index);
+    part = graph ? graph_part(agreed, part, requests)
+                 : eager_part(set, agreed, part, facts[FACT_PART0_TOKENS + index], requests);
+    note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
+  }
+  if (parts == 1) {
+    const Part whole = {0, requests, 0, padded_tokens, padded_tokens, attention_requests};
+    note_part(0, whole, packed_tokens, local[LOCAL_NUM_LOGITS]);
+  }
+  if (run != RUN_PARK) tokens_per_rank(set, decision);
+}
+
+/// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.
+void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests) {
+  gather_facts(1);
+  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, 0, padded_tokens, attention_requests);
+}
+
+/// For comparing with other engines: a part of `build_padded`'s batch, cut at given tokens.
+void build_cut(int32_t set, int32_t index, int32_t token_begin, int32_t token_end, int32_t padded_tokens, int32_t whole_requests) {
+  const int32_t requests = scheduled_requests();
+  Part part = {0, 0, token_begin, token_end, padded_tokens, 0};
+  requests_of(tensor(set, 0, TENSOR_QUERY_START_LOC), requests, token_begin, token_end, &part.request_begin, &part.request_end);
+  part.attention_requests = part.request_end - part.request_begin;
+  note_part(index, part, state()[STATE_TOKENS], build_part(set, index, part, whole_requests, region(REGION_LOCAL)[LOCAL_NUM_LOGITS]));
+}
+
+}  // extern "C"
+}  // namespace lockstep

@@ -1,0 +1,63 @@
+#include "parts.h"
+
+namespace lockstep {
+
+void pad_tokens(int32_t set, int32_t view, int32_t begin, int32_t padded) {
+  for (int32_t i = begin; i < padded; i++) {
+    tensor(set, view, TENSOR_INPUT_IDS)[i] = 0;
+    tensor<int64_t>(set, view, TENSOR_POSITIONS)[i] = 0;
+    tensor(set, view, TENSOR_TOKEN_TO_REQUEST)[i] = -1;
+    tensor(set, view, TENSOR_IS_PADDING)[i] = 1;
+  }
+  // A run of slots may have overshot by one entry.
+  int32_t* high_water = region(REGION_HIGH_WATER) + set * MAX_VIEWS + view;
+  const int32_t end = max(max(padded, *high_water), begin + 1);
+  fill<int64_t>(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING) + begin, end - begin, -1);
+  *high_water = begin;
+}
+
+void requests_of(const int32_t* query_start_loc, int32_t requests, int32_t begin, int32_t end, int32_t* first, int32_t* last) {
+  int32_t r = 0;
+  while (r < requests && query_start_loc[r + 1] <= begin) r++;
+  *first = r;
+  while (r < requests && query_start_loc[r] < end) r++;
+  *last = r;
+}
+
+int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_requests, int32_t whole_logits) {
+  const int32_t view = 1 + index;
+  const int32_t from = part.token_begin;
+  const int32_t count = part.token_end - from;
+  copy(tensor(set, view, TENSOR_INPUT_IDS), tensor(set, 0, TENSOR_INPUT_IDS) + from, count);
+  copy(tensor<int64_t>(set, view, TENSOR_POSITIONS), tensor<int64_t>(set, 0, TENSOR_POSITIONS) + from, count);
+  copy(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING), tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING) + from, count);
+  copy(tensor(set, view, TENSOR_IS_PADDING), tensor(set, 0, TENSOR_IS_PADDING) + from, count);
+  const int32_t* whole_token_to_request = tensor(set, 0, TENSOR_TOKEN_TO_REQUEST) + from;
+  int32_t* token_to_request = tensor(set, view, TENSOR_TOKEN_TO_REQUEST);
+  for (int32_t i = 0; i < count; i++) {
+    token_to_request[i] = whole_token_to_request[i] < 0 ? -1 : whole_token_to_request[i] - part.request_begin;
+  }
+  pad_tokens(set, view, count, part.padded_tokens);
+
+  const int32_t* whole_starts = tensor(set, 0, TENSOR_QUERY_START_LOC);
+  const int32_t* whole_seq_lens = tensor(set, 0, TENSOR_SEQ_LENS);
+  int32_t* starts = tensor(set, view, TENSOR_QUERY_START_LOC);
+  int32_t* seq_lens = tensor(set, view, TENSOR_SEQ_LENS);
+  const int32_t real = part.request_end - part.request_begin;
+  for (int32_t i = 0; i <= part.attention_requests; i++) {
+    const int32_t row = min(part.request_begin + min(i, real), whole_requests);
+    starts[i] = clamp(whole_starts[row] - from, 0, count);
+    if (i < part.attention_requests) seq_lens[i] = i < real ? whole_seq_lens[part.request_begin + i] : 0;
+  }
+  if (real > 0) seq_lens[real - 1] -= max(0, whole_starts[part.request_end] - part.token_end);
+
+  const int32_t* whole_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
+  int32_t* indices = tensor(set, view, TENSOR_LOGITS_INDICES);
+  int32_t logits = 0;
+  for (int32_t i = 0; i < whole_logits; i++) {
+    if (whole_indices[i] >= part.token_begin && whole_indices[i] < part.token_end) indices[logits++] = whole_indices[i] - from;
+  }
+  return logits;
+}
+
+}  // namespace lockstep
