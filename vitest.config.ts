@@ -7,5 +7,7 @@ export default defineConfig({
     pool: 'forks',
     server: { deps: { external: [/\/dist\//] } },
     testTimeout: 60_000,
+    reporters: process.env.CI ? ['default', 'json'] : ['default'],
+    outputFile: { json: '.setup/vitest.json' },
   },
 });

@@ -91,7 +91,17 @@ function mix(hash: u32, word: i32): u32 {
   return hash;
 }
 
-/** Variant (LoRA case …) of a key. */
-export function keyVariant(index: i32): i32 {
-  return get(keyAt(index), KEY_VARIANT);
+/** `dispatch` among the keys of one variant (LoRA case …). The table holds the smallest key of any, which mostly is it. */
+export function keyOfVariant(queryIndex: i32, parts: i32, requests: i32, variant: i32): i32 {
+  const smallest = dispatch(queryIndex, parts, requests);
+  if (smallest < 0 || get(keyAt(smallest), KEY_VARIANT) == variant) return smallest;
+  let best = -1;
+  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
+    const key = keyAt(index);
+    if (get(key, KEY_VARIANT) != variant || get(key, KEY_PARTS) != parts) continue;
+    if (queryLenIndex(get(key, KEY_QUERY_LEN)) != queryIndex) continue;
+    const holds = get(key, KEY_DECODE_REQUESTS);
+    if (holds >= requests && (best < 0 || holds < get(keyAt(best), KEY_DECODE_REQUESTS))) best = index;
+  }
+  return best;
 }

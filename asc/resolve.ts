@@ -83,7 +83,7 @@ import {
   VOTE_WANTS_UBATCHES,
   VOTE_WORDS,
 } from './layout';
-import { dispatch, keyAt, keyVariant, queryLenIndex } from './plan';
+import { dispatch, keyAt, keyOfVariant, queryLenIndex } from './plan';
 import { phaseOf } from './vote';
 import { get, limit, region, roundUp, set } from './words';
 
@@ -100,12 +100,15 @@ function partAt(decision: usize, part: i32, ranks: i32): usize {
  * writes the decision. `previous` is the address of the last decision, 0 before the first.
  */
 export function resolve(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
+  // The version first: it says what every other word means.
+  for (let rank = 0; rank < ranks; rank++) {
+    if (vote(table, rank, VOTE_VERSION) != LAYOUT_VERSION) return RESOLVE_VERSION;
+  }
   for (let rank = 1; rank < ranks; rank++) {
     if (vote(table, rank, VOTE_STEP) != vote(table, 0, VOTE_STEP)) return RESOLVE_STEP;
     if (vote(table, rank, VOTE_PLAN_HASH) != vote(table, 0, VOTE_PLAN_HASH)) return RESOLVE_PLAN;
   }
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_VERSION) != LAYOUT_VERSION) return RESOLVE_VERSION;
     if (!withinLimits(table, rank)) return RESOLVE_LIMITS;
   }
   if (previous != 0 && vote(table, 0, VOTE_STEP) != get(previous, DECISION_STEP) + 1) return RESOLVE_PREVIOUS;
@@ -117,7 +120,7 @@ export function resolve(table: usize, ranks: i32, previous: usize, decision: usi
 }
 
 /** A vote beyond the limits that all ranks share would make build() write past its tensors. */
-function withinLimits(table: usize, rank: i32): boolean {
+export function withinLimits(table: usize, rank: i32): boolean {
   const tokens = vote(table, rank, VOTE_TOKENS);
   const prefills = vote(table, rank, VOTE_PREFILL_REQUESTS);
   const decodes = vote(table, rank, VOTE_DECODE_REQUESTS);
@@ -174,7 +177,7 @@ function decide(table: usize, ranks: i32, decision: usize): void {
   set(decision, DECISION_BUSY_RANKS, busy);
   set(decision, DECISION_UBATCH_WISHES, wishes);
   set(decision, DECISION_MAX_TOKENS, maxTokens);
-  set(decision, DECISION_VARIANT, variant);
+  set(decision, DECISION_VARIANT, variantsDiffer ? -1 : variant);
 
   if (busy == 0) {
     set(decision, DECISION_RUN, RUN_PARK);
@@ -227,22 +230,20 @@ function decode(
     return;
   }
   const configuredParts = get(region(REGION_POLICY), POLICY_UBATCHES);
-  const plain = dispatch(q, 1, requests);
-  const twin = configuredParts > 1 ? dispatch(q, configuredParts, requests) : -1;
+  const plain = keyOfVariant(q, 1, requests, variant);
+  const twin = configuredParts > 1 ? keyOfVariant(q, configuredParts, requests, variant) : -1;
   const agreed = ubatches > 1;
   const key = agreed && twin >= 0 ? twin : plain;
   if (key < 0) {
     if (twin >= 0) {
       const rank = firstRefusal(table, ranks);
       eager(table, ranks, decision, ubatches, REASON_NO_PLAIN_TWIN, rank, get(keyAt(twin), KEY_TOKENS));
+    } else if (dispatch(q, 1, requests) >= 0 || dispatch(q, configuredParts, requests) >= 0) {
+      eager(table, ranks, decision, ubatches, REASON_NO_KEY_FOR_VARIANT, -1, variant);
     } else {
       const rank = rankOf(table, ranks, VOTE_DECODE_REQUESTS, requests);
       eager(table, ranks, decision, ubatches, REASON_ABOVE_LADDER, rank, requests - largest(q));
     }
-    return;
-  }
-  if (keyVariant(key) != variant) {
-    eager(table, ranks, decision, ubatches, REASON_NO_KEY_FOR_VARIANT, -1, variant);
     return;
   }
   let reason = REASON_GRAPH;

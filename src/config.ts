@@ -119,10 +119,22 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
       `interleaveSize (${limits.interleaveSize}) must divide blockSize (${limits.blockSize})`,
     );
   }
+  if (!faults.any) {
+    const { blockSize, kernelBlockSize, contextParallelSize, numBlocks } = limits;
+    faults.check(
+      blockSize * contextParallelSize < 2 ** 31,
+      `blockSize * contextParallelSize is ${blockSize * contextParallelSize}; tokens of one block across its ranks are counted in 32 bits`,
+    );
+    faults.check(
+      numBlocks * (blockSize / kernelBlockSize) <= 2 ** 31,
+      `numBlocks * (blockSize / kernelBlockSize) is ${numBlocks * (blockSize / kernelBlockSize)}; kernel block ids are 32-bit`,
+    );
+  }
   faults.throwIfAny('These limits');
   return Object.freeze(limits);
 }
 
-function withoutUndefined<T extends object>(value: T): Partial<T> {
+/** The fields of `value` that are given. */
+export function withoutUndefined<T extends object>(value: T): Partial<T> {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Partial<T>;
 }

@@ -31,7 +31,7 @@ int32_t check_blocks(int32_t row, int32_t held, int32_t count) {
 }
 
 int32_t check_positions(int32_t row, int32_t end, int32_t blocks) {
-  if (end > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, end, limit(LIMIT_MAX_MODEL_LEN));
+  if (end < 0 || end > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, end, limit(LIMIT_MAX_MODEL_LEN));
   const int64_t covered = static_cast<int64_t>(blocks) * block_span();
   if (end > covered) return refuse(EDIT_POSITION_BEYOND_BLOCKS, row, end, static_cast<int32_t>(covered));
   return EDIT_OK;
@@ -161,7 +161,7 @@ int32_t state_advance(int32_t row, int32_t tokens) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   int32_t* fields = row_at(row);
   if (fields[ROW_SCHEDULED]) return refuse(EDIT_ROW_SCHEDULED, row, tokens, 0);
-  if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_QUERY_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
+  if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
   if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens, fields[ROW_NUM_BLOCKS])) return code;
   fields[ROW_NUM_COMPUTED_TOKENS] += tokens;
   return EDIT_OK;

@@ -1,4 +1,5 @@
 import { Faults, type Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
 import { ENUMS, KEY_WORDS, MAX_QUERY_LENS, word } from './layout.js';
 import type { Policy } from './policy.js';
 
@@ -37,14 +38,23 @@ export interface DecodePlanOptions {
 
 /**
  * Keys of a ladder for decode steps. Each size is rounded up to whole requests of `queryLen` tokens; sizes above
- * `maxNumSeqs` requests become that. With `policy.ubatches > 1`, sizes from the decode threshold on that leave every part
- * at least one aligned request get an ubatched twin. Largest first, the order of capture.
+ * `maxNumSeqs` requests become that; then each is rounded up to the policy's token alignment. With `policy.ubatches > 1`,
+ * sizes from the decode threshold on that leave every part at least one aligned request get an ubatched twin. Largest
+ * first, the order of capture. Throws `ERR_CONFIG_INVALID` with every fault at once.
  * Sources: vLLM's CudaGraphManager (rounding per graph); vLLM PR 27771 (twins).
  */
 export function decodePlan(options: DecodePlanOptions): CapturePlan {
   const { maxNumSeqs, queryLen } = options.limits;
+  const faults = new Faults();
+  faults.integer('limits.maxNumSeqs', maxNumSeqs, 1, 1 << 16);
+  faults.integer('limits.queryLen', queryLen, 1, 1 << 10);
+  for (const [index, size] of options.sizes.entries()) faults.integer(`sizes[${index}]`, size, 1, 2 ** 31 - 1);
+  faults.throwIfAny('This ladder');
+  const unit = alignedRequests(queryLen, options.policy);
   const requests = new Set<number>();
-  for (const size of options.sizes) requests.add(Math.min(Math.ceil(size / queryLen), maxNumSeqs));
+  for (const size of options.sizes) {
+    requests.add(Math.ceil(Math.min(Math.ceil(size / queryLen), maxNumSeqs) / unit) * unit);
+  }
   const keys: CaptureKey[] = [];
   for (const count of [...requests].sort((a, b) => b - a)) {
     const plain = decodeKey(count, queryLen, 1);
@@ -71,15 +81,23 @@ export function decodeKey(requests: number, queryLen: number, parts: number): Ca
   });
 }
 
-/** Whether each part of `requests` decodes gets at least one whole aligned request. */
-function divides(requests: number, queryLen: number, policy: Policy): boolean {
+/** Fewest decodes whose tokens are a multiple of the token alignment. */
+function alignedRequests(queryLen: number, policy: Policy): number {
   let unit = 1;
   while ((unit * queryLen) % policy.tokenAlignment !== 0) unit += 1;
-  return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / unit) >= 1;
+  return unit;
+}
+
+/** Whether each part of `requests` decodes gets at least one whole aligned request. */
+function divides(requests: number, queryLen: number, policy: Policy): boolean {
+  return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / alignedRequests(queryLen, policy)) >= 1;
 }
 
 /** Throws `ERR_CONFIG_INVALID` with everything that keeps `plan` from being run under `limits` and `policy`. */
 export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): void {
+  if (!Array.isArray(plan.keys)) {
+    throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan holds its graphs in an array named keys', { plan });
+  }
   const faults = new Faults();
   const seen = new Set<string>();
   for (const [index, key] of plan.keys.entries()) {
@@ -87,8 +105,10 @@ export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): vo
     faults.names(name, key, Object.keys(decodeKey(1, 1, 1)));
     faults.check(key.mode === 'full', `${name}.mode is ${JSON.stringify(key.mode)}; decode steps run full graphs`);
     faults.check(key.prefillRequests === 0, `${name}.prefillRequests is ${key.prefillRequests}; prefill and mixed steps run eager`);
-    faults.integer(`${name}.queryLen`, key.queryLen, 1, limits.queryLen);
-    faults.integer(`${name}.decodeRequests`, key.decodeRequests, 1, 1 << 16);
+    const counted = [
+      faults.integer(`${name}.queryLen`, key.queryLen, 1, limits.queryLen),
+      faults.integer(`${name}.decodeRequests`, key.decodeRequests, 1, 1 << 16),
+    ].every(Boolean);
     faults.check(
       key.tokens === key.decodeRequests * key.queryLen && key.maxQueryLen === key.queryLen,
       `${name}: tokens must be decodeRequests * queryLen, and maxQueryLen queryLen`,
@@ -96,7 +116,13 @@ export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): vo
     faults.integer(`${name}.variant`, key.variant, 0, 2 ** 31 - 1);
     faults.integer(`${name}.collectives`, key.collectives, 0, 2 ** 31 - 1);
     faults.check(
-      key.parts === 1 || (key.parts === policy.ubatches && divides(key.decodeRequests, key.queryLen, policy)),
+      !counted || key.tokens % policy.tokenAlignment === 0,
+      `${name}.tokens is ${key.tokens}; it must be a multiple of the policy's tokenAlignment (${policy.tokenAlignment})`,
+    );
+    faults.check(
+      !counted ||
+        key.parts === 1 ||
+        (key.parts === policy.ubatches && divides(key.decodeRequests, key.queryLen, policy)),
       `${name}.parts is ${key.parts}; it must be 1, or the policy's ubatches (${policy.ubatches}) with a whole aligned request in each part`,
     );
     const value = KEY_FIELDS.map((field) => key[field]).join();

@@ -117,6 +117,9 @@ export class DecisionView implements DecisionValue {
   get queryLen(): number {
     return this.words[W.queryLen];
   }
+  get ranks(): number {
+    return this.words[W.ranks];
+  }
   get busyRanks(): number {
     return this.words[W.busyRanks];
   }

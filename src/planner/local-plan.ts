@@ -46,12 +46,13 @@ export interface LocalPlanValue {
 export class LocalPlan {
   readonly #words: Int32Array;
   readonly #sets: readonly [StagingSet, StagingSet];
-  readonly #sizes: Sizes;
+  /** What the tensors' capacities and slots come from. */
+  readonly sizes: Sizes;
 
   constructor(words: Int32Array, sets: readonly [StagingSet, StagingSet], sizes: Sizes) {
     this.#words = words;
     this.#sets = sets;
-    this.#sizes = sizes;
+    this.sizes = sizes;
   }
 
   get step(): number {
@@ -97,7 +98,7 @@ export class LocalPlan {
     return this.#words[W.tableEdits];
   }
   get tableWidth(): number {
-    return this.#sizes.tableWidth;
+    return this.sizes.tableWidth;
   }
   get tensors(): MetadataView {
     return this.#sets[this.staging].whole;

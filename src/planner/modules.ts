@@ -27,6 +27,7 @@ export interface RulesExports {
     ubatchVeto: number,
   ): void;
   resolve(table: number, ranks: number, previous: number, decision: number): number;
+  withinLimits(table: number, rank: number): boolean;
   partCut(requests: number, queryLen: number, parts: number, part: number): number;
 }
 
@@ -75,8 +76,14 @@ async function compileBoth(sources: Partial<Record<keyof PlannerModules, WasmSou
 
 async function compile(source: WasmSource): Promise<WasmModule> {
   if (source instanceof wasmApi.Module) return source;
-  if (source instanceof URL) return wasmApi.compile(await read(source));
-  if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return wasmApi.compile(source);
+  try {
+    if (source instanceof URL) return await wasmApi.compile(await read(source));
+    if (source instanceof ArrayBuffer || ArrayBuffer.isView(source)) return await wasmApi.compile(source);
+  } catch (cause) {
+    if (cause instanceof LockstepError) throw cause;
+    const what = source instanceof URL ? source.href : 'the bytes given for a module';
+    throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot be read as WebAssembly: ${String(cause)}`, {}, { cause });
+  }
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
     'wasm.rules and wasm.metadata take bytes, a WebAssembly.Module or a URL of the .wasm file',
@@ -95,13 +102,33 @@ async function read(url: URL): Promise<ArrayBufferView | ArrayBuffer> {
   return response.arrayBuffer();
 }
 
+/** A memory of fixed size. Throws `ERR_PLAN_CAPACITY` where the system has no room for it. */
+export function allocate(pages: number): WasmMemory {
+  try {
+    return new wasmApi.Memory({ initial: pages, maximum: pages });
+  } catch (cause) {
+    const mebibytes = pages / 16;
+    throw new LockstepError(
+      'ERR_PLAN_CAPACITY',
+      `The planner needs ${mebibytes} MiB, which the system refused: lower maxNumSeqs or maxModelLen, or dispose of other planners`,
+      { pages, mebibytes },
+      { cause },
+    );
+  }
+}
+
 /** Both modules over one memory. */
 export function instantiate(
   modules: PlannerModules,
   memory: WasmMemory,
 ): { rules: RulesExports; metadata: MetadataExports } {
   const imports = { env: { memory } };
-  const metadata = new wasmApi.Instance(modules.metadata, imports).exports as MetadataExports;
-  metadata._initialize();
-  return { rules: new wasmApi.Instance(modules.rules, imports).exports as RulesExports, metadata };
+  const metadata = new wasmApi.Instance(modules.metadata, imports).exports as Partial<MetadataExports>;
+  const rules = new wasmApi.Instance(modules.rules, imports).exports as Partial<RulesExports>;
+  if (metadata.build_step === undefined || rules.resolve === undefined) {
+    const wrong = metadata.build_step === undefined ? 'metadata' : 'rules';
+    throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is another module: give ${wrong}.wasm there`, { wrong });
+  }
+  (metadata as MetadataExports)._initialize();
+  return { rules: rules as RulesExports, metadata: metadata as MetadataExports };
 }

@@ -1,4 +1,4 @@
-import { Faults } from '../config.js';
+import { Faults, withoutUndefined } from '../config.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from './layout.js';
 
 /** The choices behind every decision, as plain data. A JSON file can hold one. */
@@ -30,7 +30,7 @@ export const LOCKSTEP_POLICY: Policy = Object.freeze({
 
 /** A policy with its defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function completePolicy(given: Partial<Policy> = {}): Policy {
-  const policy: Policy = { ...LOCKSTEP_POLICY, ...given };
+  const policy: Policy = { ...LOCKSTEP_POLICY, ...withoutUndefined(given) };
   const faults = new Faults();
   faults.names('policy', given, Object.keys(LOCKSTEP_POLICY));
   faults.check(policy.name === 'lockstep', `policy name is ${JSON.stringify(policy.name)}; this version knows "lockstep"`);

@@ -45,8 +45,12 @@ export interface Region {
   readonly bytes: number;
 }
 
-/** Counts that every array is sized by. */
-export interface Sizes {
+/** Counts that every array is sized by, and what a slot is computed from. */
+export interface Sizes
+  extends Pick<
+    Limits,
+    'blockSize' | 'kernelBlockSize' | 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'
+  > {
   readonly rank: number;
   readonly ranks: number;
   readonly maxPaddedRequests: number;
@@ -70,7 +74,13 @@ export interface RegionTable {
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
-export function planRegions(limits: Limits, plan: CapturePlan, policy: Policy, rank: number, ranks: number): RegionTable {
+export function planRegions(
+  limits: Limits,
+  plan: CapturePlan,
+  policy: Policy,
+  rank: number,
+  ranks: number,
+): RegionTable {
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
@@ -85,6 +95,11 @@ export function planRegions(limits: Limits, plan: CapturePlan, policy: Policy, r
     maxBlocks,
     tableWidth: maxBlocks * perBlock,
     maxParts: policy.ubatches,
+    blockSize: limits.blockSize,
+    kernelBlockSize: limits.kernelBlockSize,
+    contextParallelSize: limits.contextParallelSize,
+    contextParallelRank: limits.contextParallelRank,
+    interleaveSize: limits.interleaveSize,
   };
   const words = regionWords(limits, plan, sizes);
   const all: Region[] = [
@@ -186,11 +201,6 @@ function configWords(
     maxRequests: limits.maxNumSeqs,
     maxTokens: limits.maxNumBatchedTokens,
     maxModelLen: limits.maxModelLen,
-    blockSize: limits.blockSize,
-    kernelBlockSize: limits.kernelBlockSize,
-    contextParallelSize: limits.contextParallelSize,
-    contextParallelRank: limits.contextParallelRank,
-    interleaveSize: limits.interleaveSize,
     numBlocks: limits.numBlocks,
     numKeys: plan.keys.length,
     queryLen: limits.queryLen,

@@ -45,7 +45,7 @@ const REFUSALS: Record<Exclude<keyof typeof ENUMS.EDIT, 'ok'>, (row: number, val
   'query-length': (row, value, limit) =>
     new LockstepError('ERR_BATCH_LIMIT', `${value} tokens of one request: from 1 to ${limit} can be scheduled here (queryLen for a decode, maxNumBatchedTokens for a prefill)`, { row, queryLen: value, limit }),
   'model-length': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request, and maxModelLen is ${limit}`, { row, tokens: value, limit }),
+    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request: from 0 to maxModelLen (${limit}) can be`, { row, tokens: value, limit }),
   'row-scheduled': (row) =>
     new LockstepError('ERR_STEP_ORDER', `The request in row ${row} is scheduled: advance it after build(), when the step is over`, { row }),
 };
@@ -122,6 +122,9 @@ export class Requests {
   }
 
   #fill(values: ArrayLike<number>, name: string): void {
+    if (!Number.isInteger((values as ArrayLike<number> | undefined)?.length)) {
+      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${String(values)}`, { [name]: values });
+    }
     if (values.length > this.#inbox.length) {
       throw new LockstepError('ERR_BATCH_LIMIT', `${values.length} ${name} at once; ${this.#inbox.length} fit`, { [name]: values.length, limit: this.#inbox.length });
     }

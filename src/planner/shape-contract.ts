@@ -3,91 +3,207 @@ import type { DecisionView } from './decision.js';
 import type { LocalPlan } from './local-plan.js';
 import type { MetadataCounts, MetadataView } from './metadata.js';
 
+/** What a view holds: of its padded requests and tokens the first are real, and of those requests the first decode. */
+interface ViewShape extends MetadataCounts {
+  readonly requests: number;
+  readonly decodeRequests: number;
+  /** Tokens before the padding at the end, short windows' padding included. */
+  readonly tokens: number;
+  /** Row of the block table of the view's first request. */
+  readonly tableRow: number;
+}
+
 /**
- * Checks every tensor of a step against its decision and local plan: lengths, padding, and that parts and whole agree.
- * Throws ERR_RANKS_DIVERGED naming the first entry that breaks the contract. For tests and for a switch in production:
- * it reads every entry.
+ * Checks every tensor of a step against its decision and local plan: counts, padding, positions, slots against the block
+ * table, logits, and that parts and whole agree. Throws ERR_RANKS_DIVERGED naming the first entry that breaks the contract.
+ * For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: LocalPlan): void {
-  if (decision.step !== local.step) fail('local plan', `is of step ${local.step}`, `the decision of step ${decision.step}`);
+  equal('step of the local plan', local.step, decision.step);
+  equal('parts', local.partCount, decision.partCount);
   if (decision.run === 'park') return;
   const graph = decision.run !== 'eager';
-  if (graph) {
-    equal('paddedTokens', local.paddedTokens, decision.paddedTokens);
-    if (decision.run === 'full') equal('attentionRequests', local.attentionRequests, decision.paddedRequests);
+  if (graph) equal('paddedTokens', local.paddedTokens, decision.paddedTokens);
+  if (decision.run !== 'piecewise') {
+    equal('attentionRequests', local.attentionRequests, graph ? decision.paddedRequests : Math.max(1, local.requests));
   }
-  equal('parts', local.partCount, decision.partCount);
-  checkView('whole', local.tensors, local);
+  const tokens = local.queryLen > 0 ? local.requests * local.queryLen : local.tokens;
+  const { attentionRequests, paddedTokens, numLogits, requests, decodeRequests } = local;
   checkTable(local);
-  if (local.partCount === 1) return;
-  const parts = decision.parts;
+  checkView(
+    'whole',
+    local.tensors,
+    { attentionRequests, paddedTokens, numLogits, requests, decodeRequests, tokens, tableRow: 0 },
+    local,
+  );
+  checkParts(decision, local, graph, tokens);
+}
+
+function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, tokens: number): void {
+  const cut = local.partCount > 1;
+  const total = new Array<number>(local.tensors.tokensPerRank.length).fill(0);
+  let begin = 0;
+  let covered = 0;
   let logits = 0;
-  for (const [index, agreed] of parts.entries()) {
+  for (const [index, agreed] of decision.parts.entries()) {
+    const name = `parts[${index}]`;
     const part = local.part(index);
-    const view = local.partTensors[index];
-    equal(`parts[${index}].paddedTokens`, part.paddedTokens, agreed.paddedTokens);
-    if (graph) equal(`parts[${index}].attentionRequests`, part.attentionRequests, agreed.paddedRequests);
-    checkView(`parts[${index}]`, view, part);
-    for (let token = part.tokens[0]; token < part.tokens[1]; token++) {
-      const inPart = token - part.tokens[0];
-      if (view.slotMapping[inPart] !== local.tensors.slotMapping[token] || view.positions[inPart] !== local.tensors.positions[token]) {
-        fail(`parts[${index}] token ${inPart}`, 'differs', `token ${token} of the whole batch`);
-      }
+    if (cut || graph) equal(`${name}.paddedTokens`, part.paddedTokens, agreed.paddedTokens);
+    if (graph) equal(`${name}.attentionRequests`, part.attentionRequests, agreed.paddedRequests);
+    if (part.paddedTokens < 1)
+      fail(`${name}.paddedTokens`, `is ${part.paddedTokens}`, 'at least 1: a part runs on every rank');
+    equal(
+      `${name}.tokensPerRank[${local.sizes.rank}]`,
+      agreed.gather.tokensPerRank[local.sizes.rank],
+      part.paddedTokens,
+    );
+    for (const [rank, count] of agreed.gather.tokensPerRank.entries()) {
+      total[rank] += count;
+      if (cut) equal(`${name}.tokensPerRank[${rank}]`, local.partTensors[index].tokensPerRank[rank], count);
     }
-    for (const [rank, tokens] of agreed.gather.tokensPerRank.entries()) equal(`parts[${index}].tokensPerRank[${rank}]`, view.tokensPerRank[rank], tokens);
+    equal(`${name}.tokens[0]`, part.tokens[0], begin);
+    begin = graph ? begin + part.paddedTokens : part.tokens[1];
+    covered += Math.min(part.tokens[1], tokens) - Math.min(part.tokens[0], tokens);
     logits += part.numLogits;
+    if (cut) checkPart(name, local, index);
   }
+  equal('tokens of all parts', covered, tokens);
   equal('logits of all parts', logits, local.numLogits);
+  for (const [rank, count] of total.entries())
+    equal(`whole.tokensPerRank[${rank}]`, local.tensors.tokensPerRank[rank], count);
 }
 
-function checkView(name: string, view: MetadataView, counts: MetadataCounts): void {
-  const { paddedTokens, attentionRequests } = counts;
-  let starts = 0;
-  for (let request = 0; request <= attentionRequests; request++) {
-    const start = view.queryStartLoc[request];
-    if (start < starts) fail(`${name}.queryStartLoc[${request}]`, `is ${start}`, `not below ${starts}`);
-    starts = start;
-  }
-  if (view.queryStartLoc[0] !== 0) fail(`${name}.queryStartLoc[0]`, `is ${view.queryStartLoc[0]}`, '0');
-  if (starts > paddedTokens) fail(`${name}.queryStartLoc`, `ends at ${starts}`, `at most ${paddedTokens}`);
-  for (let token = 0; token < view.slotMapping.length; token++) {
-    const padding = token >= paddedTokens || view.isPadding[token] === 1;
-    if (!padding) {
-      const request = view.tokenToRequest[token];
-      if (request < 0 || token < view.queryStartLoc[request] || token >= view.queryStartLoc[request + 1]) {
-        fail(`${name}.tokenToRequest[${token}]`, `is ${request}`, 'the request whose tokens hold it');
-      }
-      if (view.positions[token] >= view.seqLens[request]) fail(`${name}.positions[${token}]`, `is ${view.positions[token]}`, `below seqLens[${request}]`);
-      continue;
-    }
-    if (view.slotMapping[token] !== -1n) fail(`${name}.slotMapping[${token}]`, `is ${view.slotMapping[token]}`, '-1 (padding)');
-    if (token >= paddedTokens) continue;
-    if (view.inputIds[token] !== 0 || view.positions[token] !== 0n || view.tokenToRequest[token] !== -1) {
-      fail(`${name} token ${token}`, 'is padding and not cleared', 'id 0, position 0, request -1');
-    }
-  }
-  for (let index = 0; index < counts.numLogits; index++) {
-    const token = view.logitsIndices[index];
-    if (token < 0 || token >= paddedTokens || view.isPadding[token] === 1) fail(`${name}.logitsIndices[${index}]`, `is ${token}`, 'a real token');
+function checkPart(name: string, local: LocalPlan, index: number): void {
+  const part = local.part(index);
+  const view = local.partTensors[index];
+  const [first, end] = part.requests;
+  equal(`${name}.tableRow`, part.tableRow, first);
+  checkView(
+    name,
+    view,
+    {
+      ...part,
+      requests: end - first,
+      decodeRequests: Math.max(0, Math.min(end, local.decodeRequests) - first),
+      tokens: part.tokens[1] - part.tokens[0],
+    },
+    local,
+  );
+  for (let token = part.tokens[0]; token < part.tokens[1]; token++) {
+    const inPart = token - part.tokens[0];
+    const whole = local.tensors;
+    const request = view.tokenToRequest[inPart];
+    const same =
+      view.inputIds[inPart] === whole.inputIds[token] &&
+      view.positions[inPart] === whole.positions[token] &&
+      view.slotMapping[inPart] === whole.slotMapping[token] &&
+      view.isPadding[inPart] === whole.isPadding[token] &&
+      (request < 0 ? request : request + first) === whole.tokenToRequest[token];
+    if (!same) fail(`${name} token ${inPart}`, 'differs', `what token ${token} of the whole batch holds`);
   }
 }
 
+function checkView(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+  checkRequests(name, view, shape, local.queryLen);
+  let logits = 0;
+  for (let request = 0; request < shape.requests; request++) {
+    const begin = view.queryStartLoc[request];
+    const end = view.queryStartLoc[request + 1];
+    let real = 0;
+    while (begin + real < end && view.isPadding[begin + real] === 0) real += 1;
+    if (real === 0 || (local.queryLen === 0 && begin + real < end))
+      fail(`${name}.isPadding[${begin + real}]`, 'is set', 'a real token');
+    for (let index = 0; index < real; index++) {
+      const token = begin + index;
+      const position = view.seqLens[request] - real + index;
+      equal(`${name}.tokenToRequest[${token}]`, view.tokenToRequest[token], request);
+      equal(`${name}.positions[${token}]`, view.positions[token], BigInt(position));
+      equal(
+        `${name}.slotMapping[${token}]`,
+        view.slotMapping[token],
+        slotOf(local, shape.tableRow + request, position),
+      );
+      if (request < shape.decodeRequests)
+        equal(`${name}.logitsIndices[${logits}]`, view.logitsIndices[logits++], token);
+    }
+    for (let token = begin + real; token < end; token++) checkPadding(name, view, token);
+    if (request >= shape.decodeRequests && logits < shape.numLogits && view.logitsIndices[logits] === end - 1)
+      logits += 1;
+  }
+  if (logits !== shape.numLogits)
+    fail(
+      `${name}.logitsIndices[${logits}]`,
+      `is ${view.logitsIndices[logits]}`,
+      'the last token of a prompt chunk, in order',
+    );
+  for (let token = shape.tokens; token < shape.paddedTokens; token++) checkPadding(name, view, token);
+  for (let token = shape.paddedTokens; token < view.slotMapping.length; token++)
+    equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
+}
+
+function checkRequests(name: string, view: MetadataView, shape: ViewShape, window: number): void {
+  const starts = view.queryStartLoc;
+  equal(`${name}.queryStartLoc[0]`, starts[0], 0);
+  for (let request = 0; request < shape.requests; request++) {
+    if (window > 0) equal(`${name}.queryStartLoc[${request + 1}]`, starts[request + 1], (request + 1) * window);
+    if (starts[request + 1] <= starts[request])
+      fail(`${name}.queryStartLoc[${request + 1}]`, `is ${starts[request + 1]}`, `above ${starts[request]}`);
+  }
+  for (let request = shape.requests; request <= shape.attentionRequests; request++) {
+    equal(`${name}.queryStartLoc[${request}]`, starts[request], shape.tokens);
+    if (request < shape.attentionRequests) equal(`${name}.seqLens[${request}]`, view.seqLens[request], 0);
+  }
+}
+
+function checkPadding(name: string, view: MetadataView, token: number): void {
+  equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
+  equal(`${name}.inputIds[${token}]`, view.inputIds[token], 0);
+  equal(`${name}.positions[${token}]`, view.positions[token], 0n);
+  equal(`${name}.tokenToRequest[${token}]`, view.tokenToRequest[token], -1);
+  equal(`${name}.isPadding[${token}]`, view.isPadding[token], 1);
+}
+
+/** Null block 0 after a request's last block and in pad rows; a block for every position this rank stores. */
 function checkTable(local: LocalPlan): void {
   for (let row = 0; row < local.attentionRequests; row++) {
     const from = row * local.tableWidth;
+    const needed =
+      row < local.requests
+        ? Math.ceil(storedBefore(local, local.tensors.seqLens[row]) / local.sizes.kernelBlockSize)
+        : 0;
     let ended = row >= local.requests;
     for (let column = 0; column < local.tableWidth; column++) {
       const block = local.blockTable[from + column];
+      if (block < 0 || (column < needed && block === 0))
+        fail(`blockTable[${row}, ${column}]`, `is ${block}`, 'a block of the request');
       if (ended && block !== 0) fail(`blockTable[${row}, ${column}]`, `is ${block}`, '0 after the last block');
       if (block === 0) ended = true;
     }
   }
 }
 
-function equal(name: string, found: number, expected: number): void {
+/** Of positions 0 to `length - 1`, those this rank of the context-parallel group stores: `interleaveSize` in turn. */
+function storedBefore(local: LocalPlan, length: number): number {
+  const { contextParallelSize, contextParallelRank, interleaveSize } = local.sizes;
+  const round = contextParallelSize * interleaveSize;
+  const rest = (length % round) - contextParallelRank * interleaveSize;
+  return Math.floor(length / round) * interleaveSize + Math.min(Math.max(rest, 0), interleaveSize);
+}
+
+function slotOf(local: LocalPlan, row: number, position: number): bigint {
+  const stored = storedBefore(local, position);
+  if (storedBefore(local, position + 1) === stored) return -1n;
+  const { kernelBlockSize } = local.sizes;
+  const block = local.blockTable[row * local.tableWidth + Math.floor(stored / kernelBlockSize)];
+  return BigInt(block) * BigInt(kernelBlockSize) + BigInt(stored % kernelBlockSize);
+}
+
+function equal(name: string, found: number | bigint, expected: number | bigint): void {
   if (found !== expected) fail(name, `is ${found}`, String(expected));
 }
 
 function fail(name: string, found: string, expected: string): never {
-  throw new LockstepError('ERR_RANKS_DIVERGED', `Shape contract: ${name} ${found}; expected ${expected}`, { tensor: name });
+  throw new LockstepError('ERR_RANKS_DIVERGED', `Shape contract: ${name} ${found}; expected ${expected}`, {
+    tensor: name,
+  });
 }

@@ -1,0 +1,74 @@
+#include <dlfcn.h>
+
+#include "objects.h"
+
+namespace lockstep {
+
+namespace {
+
+// src/native/index.ts refuses another: raise both whenever what is exported changes.
+constexpr int interface_version = 1;
+
+napi_value open_device(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    if (EnvState::of(env).closed) {
+      throw DeviceError("ERR_DISPOSED", "The addon has shut down with its thread; no device can be opened.");
+    }
+    if (!info[0].IsString() || info[0].As<Napi::String>().Utf8Value() != "host") {
+      invalid_argument("kind", info[0], "'host'");
+    }
+    int64_t limit = -1;
+    if (!info[1].IsNull() && !info[1].IsUndefined()) {
+      limit = integer_argument(info[1], "memoryLimit");
+      if (limit < 0) invalid_argument("memoryLimit", info[1], "bytes, 0 or more");
+    }
+    return DeviceObject::open(env, limit);
+  });
+}
+
+napi_value probe_library(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    if (!info[0].IsString()) invalid_argument("name", info[0], "the name of a library");
+    const std::string name = info[0].As<Napi::String>().Utf8Value();
+    // Never closed: a driver's threads and exit handlers do not survive it.
+    if (!name.empty() && dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL) != nullptr) return Napi::Env(env).Null();
+    const char* const reason = name.empty() ? "the name is empty" : dlerror();
+    return Napi::String::New(env, reason != nullptr ? reason : "unknown reason");
+  });
+}
+
+napi_value shutdown(napi_env env, napi_callback_info) {
+  return guarded(env, [&]() -> napi_value {
+    EnvState::of(env).shutdown();
+    return nullptr;
+  });
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new EnvState());
+  BufferObject::define(env);
+  DeviceObject::define(env);
+  EventObject::define(env);
+  GraphObject::define(env);
+  ModuleObject::define(env);
+  ReadbackObject::define(env);
+  StreamObject::define(env);
+  napi_property_descriptor functions[3] = {};
+  functions[0].utf8name = "openDevice";
+  functions[0].method = open_device;
+  functions[1].utf8name = "probeLibrary";
+  functions[1].method = probe_library;
+  functions[2].utf8name = "shutdown";
+  functions[2].method = shutdown;
+  napi_define_properties(env, exports, 3, functions);
+  exports.Set("interfaceVersion", interface_version);
+  return exports;
+}
+
+NODE_API_MODULE(lockstep, init)
+
+}  // namespace
+
+}  // namespace lockstep

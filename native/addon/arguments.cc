@@ -1,0 +1,106 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <string>
+
+namespace lockstep {
+
+namespace {
+
+std::string describe(Napi::Value value) {
+  switch (value.Type()) {
+    case napi_undefined:
+      return "undefined";
+    case napi_null:
+      return "null";
+    case napi_boolean:
+      return value.As<Napi::Boolean>().Value() ? "true" : "false";
+    case napi_number: {
+      const double number = value.As<Napi::Number>().DoubleValue();
+      if (std::trunc(number) == number && std::abs(number) < 9e15) return std::to_string(static_cast<int64_t>(number));
+      return std::to_string(number);
+    }
+    case napi_string:
+      return "a string";
+    case napi_symbol:
+      return "a symbol";
+    case napi_bigint:
+      return "a bigint";
+    case napi_function:
+      return "a function";
+    default:
+      return "another object";
+  }
+}
+
+}  // namespace
+
+void invalid_argument(const char* name, Napi::Value value, const char* expected) {
+  const std::string given = describe(value);
+  throw DeviceError("ERR_INPUT_INVALID", std::string(name) + " is " + given + "; give " + expected + ".",
+                    {{"name", std::string(name)}, {"value", given}});
+}
+
+int64_t integer_argument(Napi::Value value, const char* name) {
+  constexpr double limit = 9007199254740991.0;
+  if (value.IsNumber()) {
+    const double number = value.As<Napi::Number>().DoubleValue();
+    if (std::trunc(number) == number && std::abs(number) <= limit) return static_cast<int64_t>(number);
+  }
+  invalid_argument(name, value, "a whole number");
+}
+
+double wait_argument(Napi::Value value) {
+  if (value.IsNumber()) {
+    const double ms = value.As<Napi::Number>().DoubleValue();
+    if (ms >= 0) return ms > 50 ? 50 : ms;
+  }
+  invalid_argument("ms", value, "milliseconds, 0 or more");
+}
+
+Bytes view_argument(Napi::Value value, const char* name) {
+  void* address = nullptr;
+  size_t bytes = 0;
+  if (value.IsTypedArray()) {
+    napi_typedarray_type type;
+    size_t length = 0;
+    if (napi_get_typedarray_info(value.Env(), value, &type, &length, &address, nullptr, nullptr) == napi_ok) {
+      return {static_cast<std::byte*>(address), value.As<Napi::TypedArray>().ByteLength()};
+    }
+  } else if (value.IsDataView()) {
+    if (napi_get_dataview_info(value.Env(), value, &bytes, &address, nullptr, nullptr) == napi_ok) {
+      return {static_cast<std::byte*>(address), bytes};
+    }
+  }
+  invalid_argument(name, value, "a typed array");
+}
+
+napi_value error_value(napi_env env, const DeviceError& error) {
+  napi_value code;
+  napi_value message;
+  napi_value result;
+  napi_value details;
+  if (napi_create_string_utf8(env, error.code.data(), error.code.size(), &code) != napi_ok ||
+      napi_create_string_utf8(env, error.message.data(), error.message.size(), &message) != napi_ok ||
+      napi_create_error(env, code, message, &result) != napi_ok || napi_create_object(env, &details) != napi_ok) {
+    return nullptr;
+  }
+  for (const Detail& detail : error.details) {
+    napi_value value;
+    napi_status status;
+    if (const auto* text = std::get_if<std::string>(&detail.value)) {
+      status = napi_create_string_utf8(env, text->data(), text->size(), &value);
+    } else {
+      status = napi_create_double(env, std::get<double>(detail.value), &value);
+    }
+    if (status == napi_ok) napi_set_named_property(env, details, detail.name, value);
+  }
+  napi_set_named_property(env, result, "details", details);
+  return result;
+}
+
+void throw_error(napi_env env, const DeviceError& error) {
+  if (napi_value value = error_value(env, error)) napi_throw(env, value);
+}
+
+}  // namespace lockstep

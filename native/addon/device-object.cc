@@ -1,0 +1,86 @@
+#include <napi.h>
+
+#include <algorithm>
+
+#include "objects.h"
+
+namespace lockstep {
+
+void DeviceObject::define(Napi::Env env) {
+  Handle::define(env, {
+                          method_of<&DeviceObject::allocate>("allocate"),
+                          method_of<&DeviceObject::create_stream>("createStream"),
+                          method_of<&DeviceObject::create_event>("createEvent"),
+                          method_of<&DeviceObject::load_module>("loadModule"),
+                          method_of<&DeviceObject::bind_arena>("bindArena"),
+                          method_of<&DeviceObject::memory>("memory"),
+                          method_of<&DeviceObject::dispose>("dispose"),
+                      });
+}
+
+Napi::Value DeviceObject::open(Napi::Env env, int64_t memory_limit) {
+  auto device = std::make_shared<Device>(create_host_backend(), memory_limit);
+  auto& devices = EnvState::of(env).devices;
+  devices.erase(std::remove_if(devices.begin(), devices.end(), [](const auto& weak) { return weak.expired(); }),
+                devices.end());
+  devices.push_back(device);
+  Napi::Object object = create(env, device, device);
+  object.Set("kind", device->kind());
+  return object;
+}
+
+Napi::Value DeviceObject::allocate(const Napi::CallbackInfo& info) {
+  const int64_t bytes = integer_argument(info[0], "bytes");
+  if (bytes < 1) invalid_argument("bytes", info[0], "1 or more");
+  return BufferObject::wrap(info.Env(), core()->allocate(static_cast<size_t>(bytes)));
+}
+
+Napi::Value DeviceObject::create_stream(const Napi::CallbackInfo& info) {
+  auto stream = core()->create_stream();
+  Napi::Object object = StreamObject::create(info.Env(), device(), stream);
+  object.Set("id", stream->id);
+  return object;
+}
+
+Napi::Value DeviceObject::create_event(const Napi::CallbackInfo& info) {
+  return EventObject::wrap(info.Env(), core()->create_event());
+}
+
+Napi::Value DeviceObject::load_module(const Napi::CallbackInfo& info) {
+  if (info[0].IsUndefined()) return ModuleObject::wrap(info.Env(), device(), core()->load_module(nullptr));
+  if (!info[0].IsString()) invalid_argument("path", info[0], "the path of a shared library");
+  const std::string path = info[0].As<Napi::String>().Utf8Value();
+  return ModuleObject::wrap(info.Env(), device(), core()->load_module(&path));
+}
+
+Napi::Value DeviceObject::bind_arena(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  const Bytes view = view_argument(info[0], "view");
+  if (view.bytes == 0 || view.address == nullptr) invalid_argument("view", info[0], "a view that is not empty");
+  napi_env env = info.Env();
+  napi_ref reference;
+  if (napi_create_reference(env, info[0], 1, &reference) != napi_ok) invalid_argument("view", info[0], "a typed array");
+  std::shared_ptr<void> hold(reference, [env](void* held) { napi_delete_reference(env, static_cast<napi_ref>(held)); });
+  core()->bind_arena(view.address, view.bytes, std::move(hold));
+  return info.Env().Undefined();
+}
+
+Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Account& account = *core()->account;
+  Napi::Object use = Napi::Object::New(env);
+  use.Set("allocatedBytes", static_cast<double>(account.allocated.load()));
+  use.Set("peakBytes", static_cast<double>(account.peak));
+  use.Set("limitBytes", account.limit < 0 ? env.Null() : Napi::Number::New(env, static_cast<double>(account.limit)));
+  use.Set("buffers", static_cast<double>(core()->buffers.size()));
+  use.Set("graphs", static_cast<double>(core()->graphs.size()));
+  use.Set("graphBytes", static_cast<double>(account.graphs.load()));
+  return use;
+}
+
+Napi::Value DeviceObject::dispose(const Napi::CallbackInfo& info) {
+  core()->close();
+  return info.Env().Undefined();
+}
+
+}  // namespace lockstep

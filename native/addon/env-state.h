@@ -1,0 +1,36 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <vector>
+
+#include "core/device.h"
+
+namespace lockstep {
+
+enum ClassIndex { device_class, buffer_class, event_class, graph_class, module_class, readback_class, stream_class, class_count };
+
+// All there is of one JS thread. When its environment ends, every stream thread is joined before any memory goes.
+struct EnvState {
+  ~EnvState() { shutdown(); }
+
+  static EnvState& of(Napi::Env env) { return *env.GetInstanceData<EnvState>(); }
+
+  void shutdown() {
+    closed = true;
+    const auto open = std::move(devices);
+    devices.clear();
+    for (const auto& weak : open) {
+      if (const auto device = weak.lock()) device->close();
+    }
+  }
+
+  Napi::FunctionReference constructors[class_count];
+  // What the constructor that is being called is for: JS code that calls a constructor itself finds null and is refused.
+  const void* pending = nullptr;
+  std::vector<std::weak_ptr<Device>> devices;
+  bool closed = false;
+};
+
+}  // namespace lockstep

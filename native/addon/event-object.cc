@@ -1,0 +1,56 @@
+#include "async-wait.h"
+#include "core/capture.h"
+#include "objects.h"
+
+namespace lockstep {
+
+void EventObject::define(Napi::Env env) {
+  Handle::define(env, {
+                          method_of<&EventObject::query>("query"),
+                          method_of<&EventObject::wait_slice>("waitSlice"),
+                          method_of<&EventObject::wait_slice_async>("waitSliceAsync"),
+                          method_of<&EventObject::dispose>("dispose"),
+                      });
+}
+
+Napi::Value EventObject::wrap(Napi::Env env, const std::shared_ptr<Event>& event) {
+  Napi::Object object = create(env, event->device, event);
+  object.Set("id", event->id);
+  return object;
+}
+
+EventBackend& EventObject::backend() const {
+  device()->require_open();
+  if (core()->backend == nullptr) throw_disposed("event", core()->id);
+  if (core()->capture != nullptr) {
+    throw DeviceError("ERR_DEVICE_CAPTURE",
+                      "Event " + std::to_string(core()->id) +
+                          " was recorded in a capture; only streams of that capture can wait for it. Record it again.",
+                      {{"event", core()->id}});
+  }
+  return *core()->backend;
+}
+
+Napi::Value EventObject::query(const Napi::CallbackInfo& info) {
+  const WaitResult result = backend().wait(0);
+  if (result.failure != nullptr) throw DeviceError(result.failure->error);
+  return Napi::Boolean::New(info.Env(), result.done);
+}
+
+Napi::Value EventObject::wait_slice(const Napi::CallbackInfo& info) {
+  const WaitResult result = backend().wait(wait_argument(info[0]));
+  if (result.failure != nullptr) throw DeviceError(result.failure->error);
+  return Napi::Boolean::New(info.Env(), result.done);
+}
+
+Napi::Value EventObject::wait_slice_async(const Napi::CallbackInfo& info) {
+  const double ms = wait_argument(info[0]);
+  return wait_async(info.Env(), backend().point(), ms);
+}
+
+Napi::Value EventObject::dispose(const Napi::CallbackInfo& info) {
+  core()->dispose();
+  return info.Env().Undefined();
+}
+
+}  // namespace lockstep

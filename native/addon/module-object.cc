@@ -1,0 +1,53 @@
+#include "objects.h"
+
+namespace lockstep {
+
+namespace {
+
+const char* kind_name(int32_t kind) {
+  switch (kind) {
+    case LOCKSTEP_IN:
+      return "in";
+    case LOCKSTEP_OUT:
+      return "out";
+    case LOCKSTEP_INOUT:
+      return "inout";
+    case LOCKSTEP_I32:
+      return "i32";
+    default:
+      return "i64";
+  }
+}
+
+}  // namespace
+
+void ModuleObject::define(Napi::Env env) { Handle::define(env, {method_of<&ModuleObject::dispose>("dispose")}); }
+
+Napi::Value ModuleObject::wrap(Napi::Env env, const std::shared_ptr<Device>& device,
+                               std::shared_ptr<const Module> module) {
+  Napi::Array kernels = Napi::Array::New(env, module->count);
+  for (uint32_t i = 0; i < module->count; i++) {
+    const lockstep_kernel& kernel = module->kernels[i];
+    Napi::Array arguments = Napi::Array::New(env, static_cast<size_t>(kernel.argument_count));
+    for (int32_t j = 0; j < kernel.argument_count; j++) {
+      Napi::Object argument = Napi::Object::New(env);
+      argument.Set("name", kernel.arguments[j].name);
+      argument.Set("kind", kind_name(kernel.arguments[j].kind));
+      arguments.Set(static_cast<uint32_t>(j), argument);
+    }
+    Napi::Object description = Napi::Object::New(env);
+    description.Set("name", kernel.name);
+    description.Set("arguments", arguments);
+    kernels.Set(i, description);
+  }
+  Napi::Object object = create(env, device, std::make_shared<LoadedModule>(LoadedModule{std::move(module)}));
+  object.Set("kernels", kernels);
+  return object;
+}
+
+Napi::Value ModuleObject::dispose(const Napi::CallbackInfo& info) {
+  core()->module.reset();
+  return info.Env().Undefined();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,136 @@
+#pragma once
+
+#include "core/stream.h"
+#include "handle.h"
+
+namespace lockstep {
+
+class DeviceObject final : public Handle<DeviceObject, Device> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6465766963650001};
+  static constexpr ClassIndex index = device_class;
+  static constexpr const char* name = "Device";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+  static Napi::Value open(Napi::Env env, int64_t memory_limit);
+
+ private:
+  Napi::Value allocate(const Napi::CallbackInfo& info);
+  Napi::Value create_stream(const Napi::CallbackInfo& info);
+  Napi::Value create_event(const Napi::CallbackInfo& info);
+  Napi::Value load_module(const Napi::CallbackInfo& info);
+  Napi::Value bind_arena(const Napi::CallbackInfo& info);
+  Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+};
+
+class BufferObject final : public Handle<BufferObject, Buffer> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6275666665720001};
+  static constexpr ClassIndex index = buffer_class;
+  static constexpr const char* name = "Buffer";
+  explicit BufferObject(const Napi::CallbackInfo& info);
+  void Finalize(Napi::Env env) override;
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Buffer>& buffer);
+
+ private:
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  // Bytes V8 was told of.
+  int64_t reported_;
+};
+
+class EventObject final : public Handle<EventObject, Event> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6576656e74000001};
+  static constexpr ClassIndex index = event_class;
+  static constexpr const char* name = "Event";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Event>& event);
+
+ private:
+  Napi::Value query(const Napi::CallbackInfo& info);
+  Napi::Value wait_slice(const Napi::CallbackInfo& info);
+  Napi::Value wait_slice_async(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  // Throws when disposed or recorded in a capture under way.
+  EventBackend& backend() const;
+};
+
+class GraphObject final : public Handle<GraphObject, Graph> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6772617068000001};
+  static constexpr ClassIndex index = graph_class;
+  static constexpr const char* name = "Graph";
+  explicit GraphObject(const Napi::CallbackInfo& info);
+  void Finalize(Napi::Env env) override;
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Graph>& graph);
+
+ private:
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  int64_t reported_;
+};
+
+struct LoadedModule {
+  std::shared_ptr<const Module> module;
+};
+
+class ModuleObject final : public Handle<ModuleObject, LoadedModule> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6d6f64756c650001};
+  static constexpr ClassIndex index = module_class;
+  static constexpr const char* name = "Module";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module);
+
+ private:
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+};
+
+struct Readback {
+  std::shared_ptr<std::vector<std::byte>> staging;
+  std::shared_ptr<Event> filled;
+};
+
+class ReadbackObject final : public Handle<ReadbackObject, Readback> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x7265616462610001};
+  static constexpr ClassIndex index = readback_class;
+  static constexpr const char* name = "Readback";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value copy_to(const Napi::CallbackInfo& info);
+};
+
+class StreamObject final : public Handle<StreamObject, Stream> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x73747265616d0001};
+  static constexpr ClassIndex index = stream_class;
+  static constexpr const char* name = "Stream";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value launch(const Napi::CallbackInfo& info);
+  Napi::Value upload(const Napi::CallbackInfo& info);
+  Napi::Value readback(const Napi::CallbackInfo& info);
+  Napi::Value record(const Napi::CallbackInfo& info);
+  Napi::Value wait(const Napi::CallbackInfo& info);
+  Napi::Value launch_graph(const Napi::CallbackInfo& info);
+  Napi::Value begin_capture(const Napi::CallbackInfo& info);
+  Napi::Value end_capture(const Napi::CallbackInfo& info);
+  Napi::Value capturing(const Napi::CallbackInfo& info);
+  Napi::Value set_command_block(const Napi::CallbackInfo& info);
+  Napi::Value wait_slice(const Napi::CallbackInfo& info);
+  Napi::Value mark(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+  // The hot call of a step: without the conveniences of CallbackInfo.
+  static napi_value submit(napi_env env, napi_callback_info info);
+};
+
+}  // namespace lockstep

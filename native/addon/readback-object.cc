@@ -1,0 +1,26 @@
+#include <cstring>
+
+#include "objects.h"
+
+namespace lockstep {
+
+void ReadbackObject::define(Napi::Env env) { Handle::define(env, {method_of<&ReadbackObject::copy_to>("copyTo")}); }
+
+Napi::Value ReadbackObject::copy_to(const Napi::CallbackInfo& info) {
+  const Bytes into = view_argument(info[0], "into");
+  const auto& staging = *core()->staging;
+  if (into.bytes != staging.size()) {
+    throw DeviceError("ERR_LAUNCH_BOUNDS",
+                      "into has " + std::to_string(into.bytes) + " bytes, " + std::to_string(staging.size()) +
+                          " were read.",
+                      {{"needed", staging.size()}, {"actual", into.bytes}});
+  }
+  if (core()->filled->backend == nullptr) throw_disposed("device of readback", core()->filled->id);
+  const WaitResult result = core()->filled->backend->wait(0);
+  if (result.failure != nullptr) throw DeviceError(result.failure->error);
+  if (!result.done) throw DeviceError("ERR_DEVICE_BUSY", "The stream has not read the bytes yet; wait for it first.");
+  if (into.bytes > 0) std::memcpy(into.address, staging.data(), into.bytes);
+  return info.Env().Undefined();
+}
+
+}  // namespace lockstep

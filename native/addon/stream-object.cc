@@ -1,0 +1,161 @@
+#include "objects.h"
+
+namespace lockstep {
+
+namespace {
+
+const std::shared_ptr<Buffer>& buffer_argument(Napi::Value value) {
+  return BufferObject::from(value, "buffer", "a buffer of this device").core();
+}
+
+LaunchArgument launch_argument(Napi::Value value, Napi::Value offset) {
+  LaunchArgument argument;
+  if (value.IsNumber()) {
+    argument.scalar = integer_argument(value, "a scalar argument");
+  } else if (value.IsBigInt()) {
+    bool lossless = false;
+    argument.scalar = value.As<Napi::BigInt>().Int64Value(&lossless);
+    if (!lossless) invalid_argument("a scalar argument", value, "a bigint of 64 bits");
+  } else {
+    argument.buffer = BufferObject::from(value, "an argument", "a buffer, a number or a bigint").core();
+    argument.offset = offset.IsUndefined() ? 0 : integer_argument(offset, "offset");
+  }
+  return argument;
+}
+
+}  // namespace
+
+void StreamObject::define(Napi::Env env) {
+  napi_property_descriptor submit_method = {};
+  submit_method.utf8name = "submit";
+  submit_method.method = submit;
+  Handle::define(env, {
+                          method_of<&StreamObject::launch>("launch"),
+                          method_of<&StreamObject::upload>("upload"),
+                          method_of<&StreamObject::readback>("readback"),
+                          method_of<&StreamObject::record>("record"),
+                          method_of<&StreamObject::wait>("wait"),
+                          method_of<&StreamObject::launch_graph>("launchGraph"),
+                          method_of<&StreamObject::begin_capture>("beginCapture"),
+                          method_of<&StreamObject::end_capture>("endCapture"),
+                          method_of<&StreamObject::capturing>("capturing"),
+                          method_of<&StreamObject::set_command_block>("setCommandBlock"),
+                          method_of<&StreamObject::wait_slice>("waitSlice"),
+                          method_of<&StreamObject::mark>("mark"),
+                          method_of<&StreamObject::dispose>("dispose"),
+                          submit_method,
+                      });
+}
+
+Napi::Value StreamObject::launch(const Napi::CallbackInfo& info) {
+  ModuleObject& module = ModuleObject::from(info[0], "module", "a module of this device");
+  const int64_t kernel = integer_argument(info[1], "kernel");
+  if (!info[2].IsArray()) invalid_argument("args", info[2], "an array");
+  if (!info[3].IsArray()) invalid_argument("offsets", info[3], "an array");
+  const auto values = info[2].As<Napi::Array>();
+  const auto offsets = info[3].As<Napi::Array>();
+  if (values.Length() > LOCKSTEP_MAX_ARGUMENTS) {
+    throw DeviceError("ERR_LAUNCH_INVALID", "No kernel takes " + std::to_string(values.Length()) + " arguments.",
+                      {{"actual", values.Length()}, {"limit", LOCKSTEP_MAX_ARGUMENTS}});
+  }
+  // Reading elements can run JS code (getters), which can dispose what was read: all is checked after the last one.
+  std::vector<LaunchArgument> arguments;
+  for (uint32_t i = 0; i < values.Length(); i++) {
+    arguments.push_back(launch_argument(Napi::Value(values[i]), Napi::Value(offsets[i])));
+  }
+  require_device(device(), module.device(), "module");
+  const auto loaded = module.core()->module;
+  if (loaded == nullptr) throw DeviceError("ERR_DISPOSED", "The module is disposed; load it again.");
+  if (kernel < 0 || static_cast<size_t>(kernel) >= loaded->count) {
+    throw DeviceError("ERR_LAUNCH_INVALID", "The module has no kernel " + std::to_string(kernel) + ".",
+                      {{"kernel", kernel}, {"kernels", loaded->count}});
+  }
+  core()->launch(loaded, static_cast<size_t>(kernel), arguments);
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::upload(const Napi::CallbackInfo& info) {
+  const auto& buffer = buffer_argument(info[0]);
+  const int64_t offset = integer_argument(info[1], "byteOffset");
+  const Bytes source = view_argument(info[2], "source");
+  core()->upload(buffer, offset, source.address, source.bytes);
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::readback(const Napi::CallbackInfo& info) {
+  const auto& buffer = buffer_argument(info[0]);
+  const int64_t offset = integer_argument(info[1], "byteOffset");
+  const int64_t bytes = integer_argument(info[2], "bytes");
+  if (bytes < 0) invalid_argument("bytes", info[2], "0 or more");
+  auto readback = std::make_shared<Readback>();
+  readback->staging = core()->download(buffer, offset, static_cast<size_t>(bytes));
+  readback->filled = core()->mark();
+  return ReadbackObject::create(info.Env(), device(), std::move(readback));
+}
+
+Napi::Value StreamObject::record(const Napi::CallbackInfo& info) {
+  core()->record(*EventObject::from(info[0], "event", "an event of this device").core());
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::wait(const Napi::CallbackInfo& info) {
+  core()->wait(*EventObject::from(info[0], "event", "an event of this device").core());
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::launch_graph(const Napi::CallbackInfo& info) {
+  core()->launch_graph(*GraphObject::from(info[0], "graph", "a graph of this device").core());
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::begin_capture(const Napi::CallbackInfo& info) {
+  core()->begin_capture();
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::end_capture(const Napi::CallbackInfo& info) {
+  return GraphObject::wrap(info.Env(), core()->end_capture());
+}
+
+Napi::Value StreamObject::capturing(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), core()->capturing());
+}
+
+Napi::Value StreamObject::set_command_block(const Napi::CallbackInfo& info) {
+  const int64_t offset = integer_argument(info[0], "byteOffset");
+  core()->set_command_block(offset, integer_argument(info[1], "maxCommands"));
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::wait_slice(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), core()->wait_slice(wait_argument(info[0])));
+}
+
+Napi::Value StreamObject::mark(const Napi::CallbackInfo& info) { return EventObject::wrap(info.Env(), core()->mark()); }
+
+Napi::Value StreamObject::dispose(const Napi::CallbackInfo& info) {
+  core()->dispose();
+  return info.Env().Undefined();
+}
+
+napi_value StreamObject::submit(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    size_t count = 1;
+    napi_value offset = nullptr;
+    napi_value self = nullptr;
+    void* object = nullptr;
+    if (napi_get_cb_info(env, info, &count, &offset, &self, nullptr) != napi_ok ||
+        napi_unwrap(env, self, &object) != napi_ok || object == nullptr) {
+      throw Napi::TypeError::New(env, "Illegal invocation");
+    }
+    Stream& stream = *static_cast<StreamObject*>(object)->core();
+    if (count == 0) {
+      stream.submit();
+    } else {
+      stream.submit_at(integer_argument(Napi::Value(env, offset), "byteOffset"));
+    }
+    return nullptr;
+  });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,163 @@
+#include <cstring>
+
+#include "command-words.h"
+#include "stream.h"
+
+namespace lockstep {
+
+namespace {
+
+using Words = uint32_t[CMD_WORDS];
+
+struct Reader {
+  Device& device;
+  size_t index;
+
+  [[noreturn]] void fail(const char* code, const std::string& mistake, std::vector<Detail> details = {}) const {
+    details.emplace_back("command", index);
+    throw DeviceError(code, "Command " + std::to_string(index) + ": " + mistake + " Nothing was enqueued.",
+                      std::move(details));
+  }
+
+  template <typename Object>
+  Object& find(const std::unordered_map<int32_t, Object*>& objects, uint32_t id, const char* what) const {
+    const auto found = objects.find(static_cast<int32_t>(id));
+    if (found != objects.end()) return *found->second;
+    fail("ERR_INPUT_INVALID",
+         std::string("this device has no ") + what + " " + std::to_string(static_cast<int32_t>(id)) + ".",
+         {{what, static_cast<int32_t>(id)}});
+  }
+
+  // The arena from `offset` on, for `bytes`.
+  std::byte* arena(uint32_t offset, uint64_t bytes, const char* what) const {
+    if (offset <= device.arena_bytes && bytes <= device.arena_bytes - offset) return device.arena + offset;
+    fail("ERR_LAUNCH_BOUNDS",
+         std::string("its ") + what + " ends at byte " + std::to_string(offset + bytes) + " of an arena of " +
+             std::to_string(device.arena_bytes) + ".",
+         {{"needed", offset + bytes}, {"actual", device.arena_bytes}});
+  }
+
+  void require_room(const Buffer& buffer, uint64_t end) const {
+    if (end <= buffer.bytes) return;
+    fail("ERR_LAUNCH_BOUNDS",
+         "it ends at byte " + std::to_string(end) + " of buffer " + std::to_string(buffer.id) + ", which has " +
+             std::to_string(buffer.bytes) + ".",
+         {{"buffer", buffer.id}, {"needed", end}, {"actual", buffer.bytes}});
+  }
+
+  void copy(const Words& words, Operation& operation, bool up) const {
+    const Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
+    require_room(buffer, uint64_t{words[CMD_B]} + words[CMD_D]);
+    std::byte* const inside = buffer.memory->address + words[CMD_B];
+    std::byte* const outside = arena(words[CMD_C], words[CMD_D], "bytes");
+    operation.kind = up ? Operation::Kind::upload : Operation::Kind::download;
+    operation.to = up ? inside : outside;
+    operation.from = up ? outside : inside;
+    operation.bytes = words[CMD_D];
+    operation.hold_to = buffer.memory;
+  }
+
+  void upload_rows(const Words& words, Operation& operation) const {
+    const Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
+    const uint32_t count = words[CMD_C];
+    const uint64_t pitch = words[CMD_D];
+    const std::byte* const edits = arena(words[CMD_B], uint64_t{count} * EDIT_WORDS * 4, "edit list");
+    if (pitch < 1 || pitch > INT32_MAX) fail("ERR_INPUT_INVALID", "its pitch is not a number of columns.", {{"pitch", pitch}});
+    operation.kind = Operation::Kind::upload_spans;
+    operation.to = buffer.memory->address;
+    operation.from = arena(words[CMD_E], 0, "source table");
+    operation.hold_to = buffer.memory;
+    operation.spans.clear();
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < count; i++) {
+      int32_t edit[EDIT_WORDS];
+      std::memcpy(edit, edits + size_t{i} * sizeof(edit), sizeof(edit));
+      const int32_t row = edit[EDIT_ROW];
+      const int32_t from = edit[EDIT_BEGIN];
+      const int32_t to = edit[EDIT_END];
+      if (row < 0 || from < 0 || to < from || static_cast<uint64_t>(to) > pitch) {
+        fail("ERR_INPUT_INVALID",
+             "edit " + std::to_string(i) + " is columns " + std::to_string(from) + " to " + std::to_string(to) +
+                 " of row " + std::to_string(row) + " with a pitch of " + std::to_string(pitch) + ".",
+             {{"edit", i}, {"row", row}, {"begin", from}, {"end", to}, {"pitch", pitch}});
+      }
+      const uint64_t begin = (static_cast<uint64_t>(row) * pitch + static_cast<uint64_t>(from)) * 4;
+      const uint64_t bytes = static_cast<uint64_t>(to - from) * 4;
+      require_room(buffer, begin + bytes);
+      if (begin + bytes > end) end = begin + bytes;
+      if (bytes > 0) operation.spans.push_back({begin, bytes});
+    }
+    arena(words[CMD_E], end, "source table");
+  }
+
+  void read(const Words& words, Operation& operation) const {
+    switch (static_cast<int32_t>(words[CMD_OP])) {
+      case COMMAND_UPLOAD:
+        return copy(words, operation, true);
+      case COMMAND_DOWNLOAD:
+        return copy(words, operation, false);
+      case COMMAND_UPLOAD_ROWS:
+        return upload_rows(words, operation);
+      case COMMAND_GRAPH:
+        operation.kind = Operation::Kind::graph;
+        operation.graph = find(device.graphs, words[CMD_A], "graph").backend;
+        return;
+      case COMMAND_RECORD: {
+        Event& event = find(device.events, words[CMD_A], "event");
+        if (event.capture != nullptr && !event.capture->ended) {
+          fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " is part of a capture under way.",
+               {{"event", event.id}});
+        }
+        // Recording it takes it out of the capture that ended. Should a later command be refused, the event is back at
+        // its last place outside captures.
+        event.capture.reset();
+        operation.kind = Operation::Kind::record;
+        operation.event = event.backend;
+        return;
+      }
+      case COMMAND_WAIT: {
+        Event& event = find(device.events, words[CMD_A], "event");
+        if (event.capture != nullptr) {
+          fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " was recorded in a capture.",
+               {{"event", event.id}});
+        }
+        operation.kind = Operation::Kind::wait;
+        operation.event = event.backend;
+        return;
+      }
+      default:
+        fail("ERR_INPUT_INVALID", std::to_string(static_cast<int32_t>(words[CMD_OP])) + " is no operation.",
+             {{"op", static_cast<int32_t>(words[CMD_OP])}});
+    }
+  }
+};
+
+}  // namespace
+
+// Each word is read once, into a local copy: the arena may be shared with a thread that goes on writing.
+size_t read_command_block(Device& device, size_t offset, size_t max_commands, std::vector<Operation>& operations) {
+  const std::byte* const block = device.arena + offset;
+  uint32_t count;
+  std::memcpy(&count, block, sizeof(count));
+  if (count > max_commands) {
+    throw DeviceError("ERR_INPUT_INVALID",
+                      "The command block says " + std::to_string(count) + " commands; it has room for " +
+                          std::to_string(max_commands) + ". Nothing was enqueued.",
+                      {{"commands", count}, {"maxCommands", max_commands}});
+  }
+  if (operations.size() < count) operations.resize(count);
+  for (uint32_t i = 0; i < count; i++) {
+    operations[i].clear();
+    Words words;
+    std::memcpy(words, block + COMMAND_HEADER_WORDS * 4 + size_t{i} * sizeof(words), sizeof(words));
+    try {
+      Reader{device, i}.read(words, operations[i]);
+    } catch (...) {
+      for (uint32_t j = 0; j <= i; j++) operations[j].clear();
+      throw;
+    }
+  }
+  return count;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,96 @@
+#include "launch.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace lockstep {
+
+namespace {
+
+std::string place(const lockstep_kernel& kernel, size_t index) {
+  return std::string(kernel.name) + ": argument " + std::to_string(index) + " (" + kernel.arguments[index].name + ")";
+}
+
+std::vector<Detail> details(const lockstep_kernel& kernel, size_t index) {
+  return {{"kernel", std::string(kernel.name)}, {"argument", index}, {"name", std::string(kernel.arguments[index].name)}};
+}
+
+[[noreturn]] void invalid(const lockstep_kernel& kernel, size_t index, const std::string& mistake) {
+  throw DeviceError("ERR_LAUNCH_INVALID", place(kernel, index) + " " + mistake, details(kernel, index));
+}
+
+[[noreturn]] void out_of_bounds(const lockstep_kernel& kernel, size_t index, int64_t needed, int64_t actual) {
+  auto values = details(kernel, index);
+  values.emplace_back("needed", needed);
+  values.emplace_back("actual", actual);
+  throw DeviceError("ERR_LAUNCH_BOUNDS",
+                    place(kernel, index) + " needs " + std::to_string(needed) + " bytes and has " +
+                        std::to_string(actual) + "; give a larger buffer or smaller counts.",
+                    std::move(values));
+}
+
+bool is_scalar(int32_t kind) { return kind == LOCKSTEP_I32 || kind == LOCKSTEP_I64; }
+
+lockstep_value scalar_value(const lockstep_kernel& kernel, size_t index, const LaunchArgument& given) {
+  if (given.buffer != nullptr) invalid(kernel, index, "is a scalar; a buffer was given.");
+  if (kernel.arguments[index].kind == LOCKSTEP_I32 &&
+      (given.scalar < std::numeric_limits<int32_t>::min() || given.scalar > std::numeric_limits<int32_t>::max())) {
+    invalid(kernel, index, "is a 32-bit integer; " + std::to_string(given.scalar) + " does not fit.");
+  }
+  return {nullptr, 0, given.scalar};
+}
+
+lockstep_value buffer_value(const std::shared_ptr<Device>& device, const lockstep_kernel& kernel, size_t index,
+                            const LaunchArgument& given) {
+  if (given.buffer == nullptr) invalid(kernel, index, "is a buffer; a scalar was given.");
+  require_device(device, given.buffer->device, "buffer");
+  if (given.buffer->memory == nullptr) throw_disposed("buffer", given.buffer->id);
+  const auto size = static_cast<int64_t>(given.buffer->bytes);
+  if (given.offset < 0 || given.offset > size) out_of_bounds(kernel, index, given.offset, size);
+  if (given.offset % kernel.arguments[index].element_bytes != 0) {
+    invalid(kernel, index, "begins at byte " + std::to_string(given.offset) + "; its elements are of " +
+                               std::to_string(kernel.arguments[index].element_bytes) + " bytes.");
+  }
+  return {given.buffer->memory->address + given.offset, size - given.offset, 0};
+}
+
+}  // namespace
+
+std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module,
+                                           size_t index, const std::vector<LaunchArgument>& arguments) {
+  const lockstep_kernel& kernel = module->kernels[index];
+  const auto count = static_cast<size_t>(kernel.argument_count);
+  if (arguments.size() != count) {
+    throw DeviceError("ERR_LAUNCH_INVALID",
+                      std::string(kernel.name) + " takes " + std::to_string(count) + " arguments, " +
+                          std::to_string(arguments.size()) + " were given.",
+                      {{"kernel", std::string(kernel.name)}, {"needed", count}, {"actual", arguments.size()}});
+  }
+  auto launch = std::make_shared<Launch>();
+  launch->kernel = &kernel;
+  launch->values.reserve(count);
+  for (size_t i = 0; i < count; i++) {
+    const bool scalar = is_scalar(kernel.arguments[i].kind);
+    launch->values.push_back(scalar ? scalar_value(kernel, i, arguments[i])
+                                    : buffer_value(device, kernel, i, arguments[i]));
+    if (!scalar) launch->holds.push_back(arguments[i].buffer->memory);
+  }
+  int64_t required[LOCKSTEP_MAX_ARGUMENTS] = {};
+  lockstep_error error = {};
+  // check() sees sizes only: at a launch the stream may still be writing what the addresses point to.
+  std::vector<lockstep_value> sizes = launch->values;
+  for (auto& value : sizes) value.address = nullptr;
+  if (kernel.check(sizes.data(), required, &error) != 0) {
+    error.message[sizeof(error.message) - 1] = '\0';
+    throw DeviceError("ERR_LAUNCH_INVALID", std::string(kernel.name) + ": " + error.message,
+                      {{"kernel", std::string(kernel.name)}, {"report", std::string(error.message)}});
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (is_scalar(kernel.arguments[i].kind)) continue;
+    if (required[i] > launch->values[i].bytes) out_of_bounds(kernel, i, required[i], launch->values[i].bytes);
+  }
+  launch->module = std::move(module);
+  return launch;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "device.h"
+
+namespace lockstep {
+
+// An argument as JS gave it: a buffer from a byte offset on, or a scalar.
+struct LaunchArgument {
+  std::shared_ptr<Buffer> buffer;
+  int64_t offset = 0;
+  int64_t scalar = 0;
+};
+
+// Checks count, kinds, ranges, devices and sizes. Throws ERR_LAUNCH_INVALID, ERR_LAUNCH_BOUNDS, ERR_DEVICE_MISMATCH or
+// ERR_DISPOSED, naming the kernel and the argument.
+std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module,
+                                           size_t kernel, const std::vector<LaunchArgument>& arguments);
+
+}  // namespace lockstep

@@ -1,0 +1,273 @@
+#include "stream.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "command-words.h"
+
+namespace lockstep {
+
+namespace {
+
+[[noreturn]] void capture_error(const std::string& message, int32_t stream) {
+  throw DeviceError("ERR_DEVICE_CAPTURE", message, {{"stream", stream}});
+}
+
+// Where a copy of `bytes` at `offset` of the buffer begins.
+std::byte* copy_address(const Stream& stream, const Buffer& buffer, int64_t offset, size_t bytes) {
+  require_device(stream.device, buffer.device, "buffer");
+  if (buffer.memory == nullptr) throw_disposed("buffer", buffer.id);
+  if (offset < 0 || static_cast<size_t>(offset) > buffer.bytes || bytes > buffer.bytes - static_cast<size_t>(offset)) {
+    throw DeviceError("ERR_LAUNCH_BOUNDS",
+                      "The copy ends at byte " + std::to_string(offset + static_cast<int64_t>(bytes)) + " of buffer " +
+                          std::to_string(buffer.id) + ", which has " + std::to_string(buffer.bytes) + ".",
+                      {{"buffer", buffer.id},
+                       {"offset", offset},
+                       {"bytes", bytes},
+                       {"needed", offset + static_cast<int64_t>(bytes)},
+                       {"actual", buffer.bytes}});
+  }
+  return buffer.memory->address + offset;
+}
+
+}  // namespace
+
+Stream::Stream(Device& owner, std::shared_ptr<StreamBackend> backend)
+    : device(owner.shared_from_this()), id(owner.next_id++), backend_(std::move(backend)) {}
+
+Stream::~Stream() { dispose(); }
+
+void Stream::dispose() {
+  if (backend_ == nullptr) return;
+  if (capture_ != nullptr) capture_->end();
+  const auto backend = std::move(backend_);
+  backend->close();
+  device->release_stream(*this);
+}
+
+void Stream::require_usable() const {
+  device->require_open();
+  if (backend_ == nullptr) throw_disposed("stream", id);
+  if (const auto failure = backend_->failure()) throw DeviceError(failure->error);
+}
+
+void Stream::require_not_capturing(const char* what) const {
+  if (capture_ == nullptr) return;
+  capture_error(std::string(what) + " is not possible on stream " + std::to_string(id) +
+                    " while it captures; end the capture first.",
+                id);
+}
+
+void Stream::enqueue_one(Operation operation) {
+  backend_->enqueue(&operation, 1);
+  if (capture_ != nullptr) capture_->member(*this).operations++;
+}
+
+void Stream::launch(std::shared_ptr<const Module> module, size_t kernel, const std::vector<LaunchArgument>& arguments) {
+  require_usable();
+  Operation operation;
+  operation.kind = Operation::Kind::launch;
+  operation.launch = check_launch(device, std::move(module), kernel, arguments);
+  if (capture_ != nullptr) {
+    for (const auto& argument : arguments) {
+      if (argument.buffer != nullptr) capture_->bake(argument.buffer);
+    }
+  }
+  enqueue_one(std::move(operation));
+}
+
+void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes) {
+  require_usable();
+  Operation operation;
+  operation.kind = Operation::Kind::upload;
+  operation.to = copy_address(*this, *buffer, offset, bytes);
+  auto staging = std::make_shared<std::vector<std::byte>>(source, source + bytes);
+  operation.from = staging->data();
+  operation.bytes = bytes;
+  operation.hold_to = buffer->memory;
+  operation.hold_from = std::move(staging);
+  if (capture_ != nullptr) capture_->bake(buffer);
+  enqueue_one(std::move(operation));
+}
+
+std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<Buffer>& buffer, int64_t offset,
+                                                         size_t bytes) {
+  require_usable();
+  require_not_capturing("A download");
+  Operation operation;
+  operation.kind = Operation::Kind::download;
+  operation.from = copy_address(*this, *buffer, offset, bytes);
+  auto staging = std::make_shared<std::vector<std::byte>>(bytes);
+  operation.to = staging->data();
+  operation.bytes = bytes;
+  operation.hold_from = buffer->memory;
+  operation.hold_to = staging;
+  enqueue_one(std::move(operation));
+  return staging;
+}
+
+void Stream::record(Event& event) {
+  require_usable();
+  require_device(device, event.device, "event");
+  if (event.backend == nullptr) throw_disposed("event", event.id);
+  Operation operation;
+  operation.kind = Operation::Kind::record;
+  operation.event = event.backend;
+  backend_->enqueue(&operation, 1);
+  event.capture = capture_;
+  event.capture_stream = capture_ != nullptr ? this : nullptr;
+  event.capture_position = capture_ != nullptr ? capture_->member(*this).operations : 0;
+}
+
+void Stream::wait(Event& event) {
+  require_usable();
+  require_device(device, event.device, "event");
+  if (event.backend == nullptr) throw_disposed("event", event.id);
+  const std::string name = "Event " + std::to_string(event.id);
+  if (event.capture == nullptr) {
+    if (capture_ != nullptr) {
+      capture_error(name + " was recorded outside the capture of stream " + std::to_string(id) +
+                        "; wait for it before beginCapture().",
+                    id);
+    }
+  } else if (event.capture->ended) {
+    capture_error(name + " was recorded in a capture that has ended; record it again.", id);
+  } else if (capture_ == nullptr) {
+    backend_->join_capture(*event.capture_stream->backend_);
+    event.capture->join(*this);
+    capture_ = event.capture;
+  } else if (capture_ != event.capture) {
+    capture_error(name + " was recorded in another capture than that of stream " + std::to_string(id) + ".", id);
+  }
+  if (capture_ != nullptr) {
+    auto& recorded = capture_->member(*event.capture_stream);
+    recorded.waited = std::max(recorded.waited, event.capture_position);
+  }
+  Operation operation;
+  operation.kind = Operation::Kind::wait;
+  operation.event = event.backend;
+  enqueue_one(std::move(operation));
+}
+
+void Stream::launch_graph(Graph& graph) {
+  require_usable();
+  require_device(device, graph.device, "graph");
+  if (graph.backend == nullptr) throw_disposed("graph", graph.id);
+  require_not_capturing("Launching a graph");
+  Operation operation;
+  operation.kind = Operation::Kind::graph;
+  operation.graph = graph.backend;
+  enqueue_one(std::move(operation));
+}
+
+void Stream::begin_capture() {
+  require_usable();
+  if (capture_ != nullptr) {
+    capture_error("Stream " + std::to_string(id) + " is capturing already; call endCapture() first.", id);
+  }
+  auto capture = std::make_shared<Capture>(*this);
+  backend_->begin_capture();
+  capture_ = std::move(capture);
+}
+
+std::shared_ptr<Graph> Stream::end_capture() {
+  device->require_open();
+  if (backend_ == nullptr) throw_disposed("stream", id);
+  if (capture_ == nullptr) {
+    capture_error("Stream " + std::to_string(id) + " is not capturing; call beginCapture() first.", id);
+  }
+  if (capture_->members.front().stream != this) {
+    const int32_t origin = capture_->members.front().stream->id;
+    capture_error("Stream " + std::to_string(id) + " joined the capture of stream " + std::to_string(origin) +
+                      "; end it there.",
+                  id);
+  }
+  const auto capture = capture_;
+  const Stream* unjoined = capture->unjoined();
+  const int32_t unjoined_id = unjoined != nullptr ? unjoined->id : 0;
+  const auto baked = capture->baked;
+  std::unique_ptr<GraphBackend> recorded;
+  try {
+    recorded = backend_->end_capture();
+  } catch (...) {
+    capture->end();
+    throw;
+  }
+  capture->end();
+  if (unjoined_id != 0) {
+    capture_error("Stream " + std::to_string(unjoined_id) + " joined the capture of stream " + std::to_string(id) +
+                      " and nobody waited for its last operation; the capture is lost. Record an event there last and "
+                      "wait for it here.",
+                  unjoined_id);
+  }
+  require_usable();
+  return std::make_shared<Graph>(*device, device->charge_graph(std::move(recorded)), baked);
+}
+
+void Stream::leave_capture() {
+  if (backend_ != nullptr) backend_->leave_capture();
+  capture_.reset();
+}
+
+void Stream::set_command_block(int64_t offset, int64_t max_commands) {
+  require_usable();
+  const auto limit = static_cast<int64_t>(device->arena_bytes);
+  constexpr int64_t header = COMMAND_HEADER_WORDS * 4;
+  if (offset < 0 || max_commands < 1 || offset % 4 != 0 || offset > limit - header ||
+      max_commands > (limit - header - offset) / (CMD_WORDS * 4)) {
+    throw DeviceError("ERR_INPUT_INVALID",
+                      "A command block of " + std::to_string(max_commands) + " commands at byte " +
+                          std::to_string(offset) + " does not lie in the arena of " + std::to_string(limit) +
+                          " bytes, at a multiple of 4, with room for one command. Bind the arena first.",
+                      {{"offset", offset}, {"maxCommands", max_commands}, {"arenaBytes", limit}});
+  }
+  block_offset_ = static_cast<size_t>(offset);
+  block_max_commands_ = static_cast<size_t>(max_commands);
+  block_set_ = true;
+}
+
+void Stream::submit() {
+  if (!block_set_) {
+    require_usable();
+    throw DeviceError("ERR_INPUT_INVALID", "submit() has no command block; call setCommandBlock() or give its offset.");
+  }
+  submit_block(block_offset_, block_max_commands_);
+}
+
+void Stream::submit_at(int64_t offset) {
+  require_usable();
+  const auto limit = static_cast<int64_t>(device->arena_bytes);
+  constexpr int64_t header = COMMAND_HEADER_WORDS * 4;
+  if (offset < 0 || offset % 4 != 0 || offset > limit - header) {
+    throw DeviceError("ERR_INPUT_INVALID",
+                      "Byte " + std::to_string(offset) + " is no place for a command block in an arena of " +
+                          std::to_string(limit) + " bytes; give a multiple of 4 inside it.",
+                      {{"offset", offset}, {"arenaBytes", limit}});
+  }
+  submit_block(static_cast<size_t>(offset), static_cast<size_t>((limit - header - offset) / (CMD_WORDS * 4)));
+}
+
+void Stream::submit_block(size_t offset, size_t max_commands) {
+  require_usable();
+  require_not_capturing("submit()");
+  const size_t count = read_command_block(*device, offset, max_commands, operations_);
+  if (count > 0) backend_->enqueue(operations_.data(), count);
+}
+
+bool Stream::wait_slice(double ms) {
+  require_usable();
+  require_not_capturing("Waiting");
+  const WaitResult result = backend_->wait(ms);
+  if (result.failure != nullptr) throw DeviceError(result.failure->error);
+  return result.done;
+}
+
+std::shared_ptr<Event> Stream::mark() {
+  require_usable();
+  require_not_capturing("Waiting");
+  auto event = device->create_event();
+  record(*event);
+  return event;
+}
+
+}  // namespace lockstep

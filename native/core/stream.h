@@ -1,0 +1,64 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "capture.h"
+#include "launch.h"
+
+namespace lockstep {
+
+// A stream as JS sees it: every misuse is refused here, before the backend hears of it. One JS thread uses it.
+class Stream {
+ public:
+  Stream(Device& device, std::shared_ptr<StreamBackend> backend);
+  ~Stream();
+
+  void launch(std::shared_ptr<const Module> module, size_t kernel, const std::vector<LaunchArgument>& arguments);
+  void upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes);
+  // The bytes are there once the stream has come to its end of now.
+  std::shared_ptr<std::vector<std::byte>> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
+  void record(Event& event);
+  void wait(Event& event);
+  void launch_graph(Graph& graph);
+
+  void begin_capture();
+  std::shared_ptr<Graph> end_capture();
+  bool capturing() const { return capture_ != nullptr; }
+  void leave_capture();
+
+  void set_command_block(int64_t offset, int64_t max_commands);
+  // From the block that was set.
+  void submit();
+  void submit_at(int64_t offset);
+
+  // Throws the stream's failure.
+  bool wait_slice(double ms);
+  // An event at the end of the queue.
+  std::shared_ptr<Event> mark();
+
+  void dispose();
+
+  std::shared_ptr<Device> device;
+  int32_t id;
+
+ private:
+  void require_usable() const;
+  void require_not_capturing(const char* what) const;
+  void enqueue_one(Operation operation);
+  void submit_block(size_t offset, size_t max_commands);
+
+  std::shared_ptr<StreamBackend> backend_;
+  std::shared_ptr<Capture> capture_;
+  bool block_set_ = false;
+  size_t block_offset_ = 0;
+  size_t block_max_commands_ = 0;
+  // Reused from submit to submit.
+  std::vector<Operation> operations_;
+};
+
+// Reads and checks a command block; `operations` holds them after. Throws before anything is enqueued, with the
+// command's index in `details`.
+size_t read_command_block(Device& device, size_t offset, size_t max_commands, std::vector<Operation>& operations);
+
+}  // namespace lockstep

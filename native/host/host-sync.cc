@@ -1,0 +1,28 @@
+#include "host-sync.h"
+
+namespace lockstep {
+
+void HostSync::announce() {
+  if (waiters_.load() == 0) return;
+  // A waiter that has looked but not yet slept holds the mutex until it sleeps.
+  { const std::lock_guard<std::mutex> lock(mutex_); }
+  changed_.notify_all();
+}
+
+void HostProgress::fail(uint64_t command, std::shared_ptr<const Failure> failure) {
+  if (failed()) return;
+  reason = std::move(failure);
+  failed_at.store(command);
+}
+
+std::shared_ptr<const Failure> HostProgress::failure_before(uint64_t target) const {
+  return failed_at.load() < target ? reason : nullptr;
+}
+
+WaitResult HostProgress::wait(uint64_t target, double ms) const {
+  const bool done =
+      sync->wait(ms, [&] { return executed.load() >= target || failed_at.load() < target; });
+  return {done, failure_before(target)};
+}
+
+}  // namespace lockstep

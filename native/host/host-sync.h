@@ -1,0 +1,87 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+
+#include "core/backend.h"
+
+namespace lockstep {
+
+// Where threads of one device wait for each other's progress.
+class HostSync {
+ public:
+  // Until `reached()` or `ms` milliseconds have passed; what it returned last. `reached` reads sequentially consistent
+  // atomics that a thread changes before it calls announce().
+  template <typename Reached>
+  bool wait(double ms, Reached reached) {
+    if (reached()) return true;
+    if (ms <= 0) return false;
+    std::unique_lock<std::mutex> lock(mutex_);
+    const auto limit = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
+    waiters_++;
+    const bool done = changed_.wait_until(lock, std::chrono::time_point_cast<std::chrono::nanoseconds>(limit), reached);
+    waiters_--;
+    return done;
+  }
+
+  template <typename Reached>
+  void wait(Reached reached) {
+    if (reached()) return;
+    std::unique_lock<std::mutex> lock(mutex_);
+    waiters_++;
+    changed_.wait(lock, reached);
+    waiters_--;
+  }
+
+  // Costs one load when nobody waits.
+  void announce();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::atomic<int32_t> waiters_{0};
+};
+
+// How far a stream has come. Outlives the stream: events refer to it.
+struct HostProgress {
+  explicit HostProgress(std::shared_ptr<HostSync> sync) : sync(std::move(sync)) {}
+
+  // By the stream's thread, or after it has ended. The first failure stays.
+  void fail(uint64_t command, std::shared_ptr<const Failure> failure);
+  bool failed() const { return failed_at.load() != never; }
+  // What went wrong before `target` commands were through.
+  std::shared_ptr<const Failure> failure_before(uint64_t target) const;
+  WaitResult wait(uint64_t target, double ms) const;
+
+  static constexpr uint64_t never = std::numeric_limits<uint64_t>::max();
+  const std::shared_ptr<HostSync> sync;
+  std::atomic<uint64_t> executed{0};
+  // Index of the command that failed. `reason` is written once, before it.
+  std::atomic<uint64_t> failed_at{never};
+  std::shared_ptr<const Failure> reason;
+};
+
+struct HostPoint final : Point {
+  HostPoint(std::shared_ptr<const HostProgress> progress, uint64_t target)
+      : progress(std::move(progress)), target(target) {}
+  WaitResult wait(double ms) override { return progress ? progress->wait(target, ms) : WaitResult{true, nullptr}; }
+
+  const std::shared_ptr<const HostProgress> progress;
+  const uint64_t target;
+};
+
+// An event is a number: how many commands of which stream are through when it is reached.
+struct HostEvent final : EventBackend {
+  std::shared_ptr<Point> point() const override { return std::make_shared<HostPoint>(progress, target); }
+  WaitResult wait(double ms) override { return progress ? progress->wait(target, ms) : WaitResult{true, nullptr}; }
+
+  std::shared_ptr<const HostProgress> progress;
+  uint64_t target = 0;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,11 @@
+#include "builtin.h"
+
+namespace lockstep {
+
+const lockstep_kernel_table* builtin_kernels() {
+  static const lockstep_kernel kernels[] = {kv_write_kernel(), kv_read_kernel(), copy_kernel(), fill_kernel()};
+  static const lockstep_kernel_table table = {LOCKSTEP_KERNEL_ABI, sizeof(kernels) / sizeof(kernels[0]), kernels};
+  return &table;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,125 @@
+import { readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { runChild, SetupError } from './child.mjs';
+import { hashFile, listFiles, placeFile } from './files.mjs';
+import { hashAll, hashRules } from './step.mjs';
+
+/** @typedef {import('./step.mjs').Step} Step */
+
+const RULES_FLAGS = [
+  '-O3',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '--noExportMemory',
+  '--memoryBase',
+  '65536',
+];
+const BIN = 'dist/cli/main.js';
+
+/** @type {Step} */
+export const compile = {
+  name: 'compile',
+  does: 'compile src/ to dist/ with tsc',
+  inputs: ({ root }) => ({
+    ...hashAll(
+      root,
+      listFiles(root, 'src', (file) => file.endsWith('.ts') || file.endsWith('.json')),
+    ),
+    ...hashAll(root, ['tsconfig.json', 'package.json', 'package-lock.json', 'scripts/setup/dist.mjs']),
+  }),
+  async build(context) {
+    const { root } = context;
+    const work = '.setup/compile';
+    rmSync(path.join(root, work), { recursive: true, force: true });
+    const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+    await runChild(context, 'compile', process.execPath, [
+      tsc,
+      '-p',
+      'tsconfig.json',
+      '--outDir',
+      work,
+      '--noEmitOnError',
+    ]);
+    const outputs = listFiles(root, work).map((file) => `dist${file.slice(work.length)}`);
+    for (const file of outputs) {
+      placeFile(
+        root,
+        file,
+        readFileSync(path.join(root, work + file.slice('dist'.length))),
+        file === BIN ? 0o755 : 0o644,
+      );
+    }
+    rmSync(path.join(root, work), { recursive: true, force: true });
+    return outputs;
+  },
+};
+
+/** @type {Step} */
+export const rules = {
+  name: 'rules',
+  does: 'compile asc/ to dist/planner/rules.wasm with asc',
+  inputs: ({ root }) => ({
+    ...hashAll(root, listFiles(root, 'asc')),
+    ...hashAll(root, ['package-lock.json', 'scripts/setup/dist.mjs']),
+    ...hashRules({ 'the flags of asc': RULES_FLAGS }),
+  }),
+  async build(context) {
+    const { root } = context;
+    const asc = path.join(root, 'node_modules/assemblyscript/bin/asc.js');
+    const work = '.setup/rules.wasm';
+    rmSync(path.join(root, work), { force: true });
+    await runChild(context, 'rules', process.execPath, [asc, 'asc/index.ts', ...RULES_FLAGS, '-o', work]);
+    placeFile(root, 'dist/planner/rules.wasm', readFileSync(path.join(root, work)));
+    rmSync(path.join(root, work));
+    return ['dist/planner/rules.wasm'];
+  },
+};
+
+/**
+ * What travels in dist as it is in the tree, by its place there.
+ * @param {string} root
+ * @returns {Map<string, string>}
+ */
+function copiesOf(root) {
+  const modules = listFiles(root, 'wasm', (file) => file.endsWith('.wasm'));
+  const vectors = listFiles(root, 'test/vectors', (file) => file.endsWith('.json'));
+  return new Map([
+    ...modules.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^wasm/, 'dist/planner')])),
+    ...vectors.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^test\/vectors/, 'dist/vectors')])),
+  ]);
+}
+
+/** @type {Step} */
+export const copies = {
+  name: 'copies',
+  does: 'copy the committed C++ modules and the engine vectors to dist/',
+  inputs: ({ root }) => ({
+    ...hashAll(root, [...copiesOf(root).keys()]),
+    ...hashAll(root, ['scripts/setup/dist.mjs']),
+  }),
+  async build({ root }) {
+    if (hashFile(path.join(root, 'wasm/metadata.wasm')) === undefined) {
+      throw new SetupError(
+        'wasm/metadata.wasm is missing: it is committed, so restore it (git checkout wasm/metadata.wasm) or build it (npm run build:wasm)',
+      );
+    }
+    const files = copiesOf(root);
+    for (const [from, to] of files) placeFile(root, to, readFileSync(path.join(root, from)));
+    return [...files.values()];
+  },
+};
+
+/**
+ * Removes from dist what no source accounts for any more. Returns what it removed.
+ * @param {string} root
+ * @param {string[]} outputs every file that belongs there
+ * @returns {string[]}
+ */
+export function pruneDist(root, outputs) {
+  const known = new Set(outputs);
+  const stale = listFiles(root, 'dist').filter((file) => !known.has(file));
+  for (const file of stale) rmSync(path.join(root, file));
+  return stale;
+}

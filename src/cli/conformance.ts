@@ -1,0 +1,62 @@
+import { styleText } from 'node:util';
+import type { Command } from 'commander';
+import { type ConformanceResult, type FamilyResult, runConformance } from '../conformance/index.js';
+import { EXIT } from './exit.js';
+import { Interrupts } from './interrupts.js';
+
+/** Failed cases of a family that are written out for a person. */
+const SHOWN = 3;
+
+/** `lockstep conformance [dir]`: engine vectors against this version. */
+export function addConformance(program: Command): void {
+  program
+    .command('conformance')
+    .description('Compare the answers of this version with vectors of five engines.')
+    .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
+    .option('--json', 'one JSON document instead of text')
+    .action(async (folder: string | undefined, flags: { readonly json?: boolean }) => {
+      using interrupts = new Interrupts();
+      const result = await runConformance({ folder, signal: interrupts.signal });
+      const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...result }) : lines(result).join('\n');
+      process.stdout.write(`${text}\n`);
+      if (result.failed > 0) process.exitCode = EXIT.failed;
+    });
+}
+
+function lines(result: ConformanceResult): string[] {
+  const built = result.families.filter((family) => family.built);
+  const others = result.families.filter((family) => !family.built);
+  const width = Math.max(...result.families.map(({ family }) => family.length));
+  return [
+    `${'family'.padEnd(width)}  cases  passed  failed`,
+    ...built.map((family) => row(family, width)),
+    ...others.map(({ family, cases }) =>
+      paint('dim', `${family.padEnd(width)}  ${`${cases}`.padStart(5)}  not built yet`),
+    ),
+    ...built.flatMap(failures),
+    '',
+    `${result.passed} passed, ${result.failed} failed${others.length > 0 ? `, ${others.length} families not built yet` : ''}`,
+  ];
+}
+
+function row({ family, cases, passed, failed }: FamilyResult, width: number): string {
+  const numbers = `${`${cases}`.padStart(5)}  ${`${passed}`.padStart(6)}  ${`${failed.length}`.padStart(6)}`;
+  return `${family.padEnd(width)}  ${paint(failed.length > 0 ? 'red' : 'green', numbers)}`;
+}
+
+function failures({ family, failed }: FamilyResult): string[] {
+  const shown = failed
+    .slice(0, SHOWN)
+    .flatMap(({ index, in: given, expected, found }) => [
+      '',
+      paint('red', `${family} case ${index}`),
+      `  in        ${JSON.stringify(given)}`,
+      `  expected  ${JSON.stringify(expected)}`,
+      `  found     ${JSON.stringify(found)}`,
+    ]);
+  return failed.length > SHOWN ? [...shown, `  … ${failed.length - SHOWN} more of ${family}: --json lists all`] : shown;
+}
+
+function paint(style: 'red' | 'green' | 'dim', text: string): string {
+  return process.stdout.isTTY && !process.env.NO_COLOR ? styleText(style, text) : text;
+}

@@ -1,0 +1,147 @@
+import type { Command } from 'commander';
+import { type DeviceProbe, probeDevices } from '../device/open-device.js';
+import { createPlanner } from '../planner/step-planner.js';
+import { EXIT } from './exit.js';
+
+/** What is here to run on. */
+interface Findings {
+  readonly schemaVersion: 1;
+  readonly devices: readonly DeviceProbe[];
+  readonly planner: PlannerProbe;
+  readonly transports: readonly TransportProbe[];
+  readonly node: string;
+  readonly platform: string;
+}
+
+interface PlannerProbe {
+  /** This engine runs SIMD, and the planner's modules load. */
+  readonly simd: boolean;
+  /** Memory of a planner with default limits; 0 where it cannot be built. */
+  readonly bytes: number;
+  readonly reason: string;
+}
+
+interface TransportProbe {
+  readonly name: 'solo' | 'threads' | 'mpi';
+  readonly available: boolean;
+  readonly reason: string;
+}
+
+/** `lockstep doctor`: devices, libraries and transports that are here, and why the others are not. */
+export function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('Tell which devices, libraries and transports are here, and why the others are not.')
+    .option('--json', 'one JSON document instead of text')
+    .action(async (flags: { readonly json?: boolean }) => {
+      const found = await findings();
+      process.stdout.write(`${flags.json === true ? JSON.stringify(found) : lines(found).join('\n')}\n`);
+      const host = found.devices.some(({ kind, available }) => kind === 'host' && available);
+      if (!host) process.exitCode = EXIT.unavailable;
+    });
+}
+
+async function findings(): Promise<Findings> {
+  return {
+    schemaVersion: 1,
+    devices: probeDevices(),
+    planner: await probePlanner(),
+    transports: transports(),
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+  };
+}
+
+/** A module with one SIMD instruction: (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt). */
+const SIMD_MODULE = Uint8Array.of(
+  0,
+  97,
+  115,
+  109,
+  1,
+  0,
+  0,
+  0,
+  1,
+  5,
+  1,
+  96,
+  0,
+  1,
+  123,
+  3,
+  2,
+  1,
+  0,
+  10,
+  10,
+  1,
+  8,
+  0,
+  65,
+  0,
+  253,
+  15,
+  253,
+  98,
+  11,
+);
+
+async function probePlanner(): Promise<PlannerProbe> {
+  const engine = (globalThis as { WebAssembly?: { validate(bytes: Uint8Array): boolean } }).WebAssembly;
+  if (engine === undefined) return { simd: false, bytes: 0, reason: 'this Node has no WebAssembly' };
+  const simd = engine.validate(SIMD_MODULE);
+  try {
+    using planner = await createPlanner();
+    return { simd, bytes: planner.arena.length, reason: 'both modules load' };
+  } catch (error) {
+    return { simd: false, bytes: 0, reason: `a module does not load: ${(error as Error).message}` };
+  }
+}
+
+function transports(): TransportProbe[] {
+  const shared = typeof SharedArrayBuffer === 'function';
+  return [
+    { name: 'solo', available: true, reason: 'one rank needs no peer' },
+    {
+      name: 'threads',
+      available: shared,
+      reason: shared ? 'ranks are worker threads of one process' : 'this Node has no SharedArrayBuffer',
+    },
+    { name: 'mpi', available: false, reason: 'this build has no MPI transport' },
+  ];
+}
+
+function lines({ devices, planner, transports: ways, node, platform }: Findings): string[] {
+  const mebibytes = (planner.bytes / 2 ** 20).toFixed(1);
+  return [
+    `lockstep on Node ${node}, ${platform}`,
+    '',
+    'devices',
+    ...devices.flatMap(deviceLines),
+    'planner',
+    entry(
+      'wasm',
+      planner.bytes > 0,
+      planner.bytes > 0 ? `${planner.reason}; ${mebibytes} MiB with default limits` : planner.reason,
+    ),
+    entry('simd', planner.simd, planner.simd ? 'this engine runs it' : 'this engine does not validate it'),
+    'transports',
+    ...ways.map(({ name, available, reason }) => entry(name, available, reason)),
+  ];
+}
+
+/** A device that cannot be had is told by what was tried. */
+function deviceLines({ kind, available, reason, attempts }: DeviceProbe): string[] {
+  if (available || attempts.length === 0) return [entry(kind, available, reason)];
+  const tried = attempts.map(({ library, reason: why }) =>
+    why.startsWith(library) ? `${INDENT}${why}` : `${INDENT}${library}: ${why}`,
+  );
+  return [entry(kind, false, 'tried'), ...tried];
+}
+
+const INDENT: string = ' '.repeat(15);
+
+function entry(name: string, available: boolean, reason: string): string {
+  return `  ${name.padEnd(8)} ${available ? 'yes' : 'no '} ${reason}`;
+}

@@ -1,0 +1,101 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Command } from 'commander';
+import { completeLimits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import {
+  BATCH_SHAPE,
+  type BatchDocument,
+  type ExplainOptions,
+  explainBatch,
+  explanationText,
+} from '../explain/index.js';
+import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { completePolicy } from '../planner/policy.js';
+import { describe, exitCodeOf } from './exit.js';
+import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
+
+interface ExplainFlags extends PlannerFlags {
+  readonly json?: boolean;
+}
+
+/** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
+export function addExplain(program: Command): void {
+  const command = program
+    .command('explain')
+    .description('Explain the step that batches lead to: votes, decision, reason, every tensor.')
+    .option('--json', 'one JSON document a line instead of text');
+  addPlannerOptions(command)
+    .addHelpText(
+      'after',
+      `\nReads one JSON document a line from standard input:\n  ${BATCH_SHAPE}\nA rank without requests is idle; blocks that are left out are made up.`,
+    )
+    .action(async (flags: ExplainFlags) => explainLines(flags));
+}
+
+async function explainLines(flags: ExplainFlags): Promise<void> {
+  const limits = completeLimits(limitsOf(flags));
+  const policy = completePolicy(await policyOf(flags));
+  const plan = decodePlan({ sizes: ladderOf(flags), limits, policy, twins: flags.twins });
+  const options = { limits, policy, plan };
+  if (process.stdin.isTTY)
+    process.stderr.write(`lockstep: reading batches from the terminal, one a line, like ${BATCH_SHAPE}\n`);
+  let line = 0;
+  let documents = 0;
+  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+    line += 1;
+    if (text.trim() === '') continue;
+    documents += 1;
+    try {
+      await print(await explainLine(text, options, plan, line, flags.json === true));
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      // The other lines are batches of their own: they are explained all the same.
+      process.stderr.write(`${describe(error)}\n`);
+      process.exitCode = Math.max(Number(process.exitCode ?? 0), exitCodeOf(error));
+    }
+  }
+  if (documents === 0) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `Standard input holds no batch: give one JSON document a line, like ${BATCH_SHAPE}`,
+    );
+  }
+}
+
+/** What is printed for one line. Errors carry the line. */
+async function explainLine(
+  text: string,
+  options: ExplainOptions,
+  plan: CapturePlan,
+  line: number,
+  json: boolean,
+): Promise<string> {
+  try {
+    const explanation = await explainBatch(parse(text), options);
+    if (json) return `${JSON.stringify({ ...explanation, line })}\n`;
+    return `line ${line}\n${explanationText(explanation, plan)
+      .map((item) => (item === '' ? '' : `  ${item}`))
+      .join('\n')}\n\n`;
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    throw new LockstepError(error.code, `line ${line}: ${error.message}`, { ...error.details, line }, { cause: error });
+  }
+}
+
+function parse(text: string): BatchDocument {
+  try {
+    return JSON.parse(text) as BatchDocument;
+  } catch (error) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `this is not JSON (${(error as Error).message}); expected a document like ${BATCH_SHAPE}`,
+      {},
+      { cause: error },
+    );
+  }
+}
+
+async function print(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}

@@ -1,0 +1,52 @@
+import type { ReasonCode } from '../planner/decision.js';
+import { type RunSummary, SAMPLED_SHARE } from '../runtime/index.js';
+
+/** What a reason says to a person. */
+const REASON_WORDS: Record<ReasonCode, string> = {
+  'all-idle': 'parked: no rank had work',
+  graph: 'graph of the ladder step of the largest rank',
+  'graph-ubatched': 'ubatched graph: every busy rank wished micro-batches',
+  'plain-twin': 'plain twin: some rank wished micro-batches, some did not',
+  'plain-only': 'plain graph: micro-batches wished, the size is captured plain only',
+  'no-key-for-phase': 'eager: the plan declares no graphs for prefill or mixed steps',
+  'no-key-for-query-length': 'eager: no graph for that query length',
+  'no-key-for-variant': 'eager: no graph for that variant',
+  'above-ladder': 'eager: larger than the largest captured size',
+  'no-plain-twin': 'eager: ranks disagree about micro-batches and the size is captured ubatched only',
+  vetoed: 'eager: a rank vetoed graphs',
+  'enforce-eager': 'eager: the policy says so',
+  leave: 'every rank left',
+};
+
+/** The summary of a run as people read it. */
+export function runReport(run: RunSummary): string {
+  const lines: string[] = [];
+  const line = (name: string, value: string): void => {
+    lines.push(`  ${name.padEnd(12)} ${value}`);
+  };
+  const share = (part: number): string => (run.steps === 0 ? '0 %' : `${((100 * part) / run.steps).toFixed(1)} %`);
+  lines.push(
+    `${run.interrupted ? 'Interrupted after' : 'Ran'} ${count(run.steps)} steps on ${run.ranks} rank${run.ranks === 1 ? '' : 's'} in ${run.seconds.toFixed(1)} s (${run.simulatedSeconds.toFixed(1)} s of serving)`,
+  );
+  // What `auto` passed over, and why, is long: doctor has it.
+  const fellBack = run.deviceChoice.includes(', since ');
+  line('device', fellBack ? `${run.device}: no GPU device to be had (lockstep doctor says why)` : run.deviceChoice);
+  line('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`);
+  line('requests', `${count(run.finished)} of ${count(run.requests)} finished, ${count(run.rejected)} rejected (never fit), ${count(run.preemptions)} preempted`);
+  line('tokens', `${count(run.tokens)} computed, ${count(run.generatedTokens)} generated, ${count(run.reusedTokens)} reused from shared prefixes`);
+  line('graphs', `${count(run.graphSteps)} steps (${share(run.graphSteps)}) on ${count(run.graphs)} captured graphs, ${(100 * run.paddingRatio).toFixed(1)} % padding`);
+  line('eager', `${count(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${count(run.eagerDecodeSteps)} of them decode`);
+  if (run.ubatchedSteps > 0 || run.twinSteps > 0) line('ubatches', `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`);
+  const reasons = Object.entries(run.reasons) as [ReasonCode, number][];
+  for (const [reason, number] of reasons.sort((a, b) => b[1] - a[1])) {
+    lines.push(`    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${REASON_WORDS[reason]}`);
+  }
+  const how = run.verify === 'full' ? 'every scheduled request after every step' : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
+  line('verified', `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`);
+  line('agreement', run.diverged === 0 ? 'every rank took the same decisions' : `${run.diverged} ranks took other decisions than rank 0`);
+  return `${lines.join('\n')}\n`;
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en');
+}

@@ -1,0 +1,90 @@
+import { isDeepStrictEqual } from 'node:util';
+import { LockstepError } from '../errors.js';
+import { CaseFields } from './case-fields.js';
+import { FAMILIES, type FamilyRunner } from './families.js';
+import { builtInVectors, readVectors, type VectorFamily } from './vector-files.js';
+
+/** A case whose answer differs from the engine's. */
+export interface FailedCase {
+  readonly index: number;
+  readonly in: unknown;
+  readonly expected: unknown;
+  /** The answer found, or `{error, message}` where it was refused. */
+  readonly found: unknown;
+}
+
+export interface FamilyResult {
+  readonly family: string;
+  readonly cases: number;
+  readonly passed: number;
+  readonly failed: readonly FailedCase[];
+  /** Whether this version has what the family asks about; else nothing of it ran. */
+  readonly built: boolean;
+}
+
+export interface ConformanceResult {
+  readonly families: readonly FamilyResult[];
+  /** Cases over all families. */
+  readonly passed: number;
+  readonly failed: number;
+}
+
+export interface ConformanceOptions {
+  /** Folder of `.json` files of vectors. Default: those that travel with the package. */
+  readonly folder?: string;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Puts every case of a folder of engine vectors to this version and compares the answers. Errors: ERR_INPUT_INVALID for a
+ * folder without vectors, a malformed file or case; ERR_ABORTED.
+ */
+export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceResult> {
+  const vectors = await readVectors(options.folder ?? builtInVectors(), options.signal);
+  const families: FamilyResult[] = [];
+  for (const family of vectors) families.push(await runFamily(family, options.signal));
+  return {
+    families,
+    passed: families.reduce((sum, { passed }) => sum + passed, 0),
+    failed: families.reduce((sum, { failed }) => sum + failed.length, 0),
+  };
+}
+
+/** Runs one family. Errors: ERR_INPUT_INVALID for a malformed case, ERR_ABORTED. */
+export async function runFamily(vectors: VectorFamily, signal?: AbortSignal): Promise<FamilyResult> {
+  const { family, cases } = vectors;
+  const runner = FAMILIES.get(family);
+  if (runner === undefined) return { family, cases: cases.length, passed: 0, failed: [], built: false };
+  const failed: FailedCase[] = [];
+  for (const [index, { in: given, out: expected }] of cases.entries()) {
+    if (signal?.aborted)
+      throw new LockstepError(
+        'ERR_ABORTED',
+        `Conformance was aborted in ${family}`,
+        { family, index },
+        { cause: signal.reason },
+      );
+    const found = await answer(runner, given, `cases[${index}].in`, vectors.file);
+    if (!isDeepStrictEqual(found, expected)) failed.push({ index, in: given, expected, found });
+  }
+  return { family, cases: cases.length, passed: cases.length - failed.length, failed, built: true };
+}
+
+/** A malformed case is the file's fault and ends the run; anything else that is refused is an answer. */
+async function answer(runner: FamilyRunner, given: unknown, where: string, file: string): Promise<unknown> {
+  const fields = new CaseFields(given, where);
+  try {
+    return await runner(fields);
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    if (error.details.field !== undefined) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `${file}: ${error.message}`,
+        { ...error.details, file },
+        { cause: error },
+      );
+    }
+    return { error: error.code, message: error.message };
+  }
+}

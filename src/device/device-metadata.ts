@@ -1,0 +1,70 @@
+import { TENSORS, type TensorName } from '../planner/layout.js';
+import type { MetadataCounts } from '../planner/metadata.js';
+import { stepLength } from '../planner/metadata.js';
+import { tensorLength } from '../planner/regions.js';
+import type { StepPlanner } from '../planner/step-planner.js';
+import type { CommandBlock } from './command-block.js';
+import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from './device.js';
+
+/** Device buffers of one view: the whole batch, or one part. Their addresses are what graphs bake. */
+export type DeviceTensors = Readonly<Record<TensorName, DeviceBuffer>>;
+
+/** Device copies of a planner's metadata: one set, whatever staging set a step comes from. */
+export class DeviceMetadata implements Disposable {
+  readonly whole: DeviceTensors;
+  readonly parts: readonly DeviceTensors[];
+  /** i32[maxPaddedRequests, tableWidth]. */
+  readonly blockTable: DeviceBuffer;
+  readonly #planner: StepPlanner;
+
+  /** Allocates every buffer and enqueues an all-padding batch into it, so that a warm-up reads nothing but padding. */
+  constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
+    this.#planner = planner;
+    const { sizes } = planner.regions;
+    const view = (): DeviceTensors =>
+      Object.fromEntries(
+        TENSORS.map((name) => [name, device.allocate(tensorLength(name, sizes) * bytesOf(name))]),
+      ) as DeviceTensors;
+    this.whole = view();
+    this.parts = sizes.maxParts > 1 ? Array.from({ length: sizes.maxParts }, view) : [];
+    this.blockTable = device.allocate(sizes.maxPaddedRequests * sizes.tableWidth * 4);
+    const fill = kernels.kernel('fill');
+    for (const tensors of [this.whole, ...this.parts]) {
+      for (const name of TENSORS) {
+        const padding = name === 'slotMapping' || name === 'tokenToRequest' ? -1 : name === 'isPadding' ? 1 : 0;
+        stream.launch(fill, [tensors[name], padding, tensors[name].bytes / 4]);
+      }
+    }
+    stream.launch(fill, [this.blockTable, 0, this.blockTable.bytes / 4]);
+  }
+
+  /** Adds to `commands` the uploads of a step's tensors from its staging set, and of the block table's changes. */
+  upload(commands: CommandBlock): void {
+    const { local, regions } = this.#planner;
+    const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts): void => {
+      for (const name of TENSORS) {
+        const bytes = stepLength(name, counts, this.#planner.ranks) * bytesOf(name);
+        if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
+      }
+    };
+    view(0, this.whole, local);
+    if (local.partCount > 1) {
+      for (let part = 0; part < local.partCount; part++) view(1 + part, this.parts[part], local.part(part));
+    }
+    if (local.tableEdits > 0) {
+      const edits = regions.regions.get('tableEdits');
+      const table = regions.regions.get(local.staging === 0 ? 'blockTable0' : 'blockTable1');
+      if (edits === undefined || table === undefined) throw new RangeError('no block table region');
+      commands.uploadRows(this.blockTable, edits.offset, local.tableEdits, local.tableWidth, table.offset);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const tensors of [this.whole, ...this.parts]) for (const name of TENSORS) tensors[name].dispose();
+    this.blockTable.dispose();
+  }
+}
+
+function bytesOf(name: TensorName): number {
+  return name === 'positions' || name === 'slotMapping' ? 8 : 4;
+}

@@ -1,0 +1,21 @@
+export type {
+  Device,
+  DeviceBuffer,
+  DeviceEvent,
+  DeviceGraph,
+  DeviceKind,
+  DeviceModule,
+  DeviceStream,
+  Kernel,
+  KernelArgument,
+  KernelParameter,
+  MemoryUse,
+  WaitOptions,
+} from './device.js';
+export {
+  type DeviceAttempt,
+  type DeviceProbe,
+  type OpenDeviceOptions,
+  openDevice,
+  probeDevices,
+} from './open-device.js';

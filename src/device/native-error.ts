@@ -1,0 +1,30 @@
+import { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
+
+/** Runs a call into the addon and gives what it throws its type. */
+export function guarded<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw lockstepError(error);
+  }
+}
+
+/** The addon's plain errors carry `code` and `details`; anything else (an illegal receiver, say) passes unchanged. */
+export function lockstepError(error: unknown): unknown {
+  if (error instanceof LockstepError || !(error instanceof Error)) return error;
+  const { code, details } = error as Error & { code?: unknown; details?: ErrorDetails };
+  if (typeof code !== 'string' || !code.startsWith('ERR_')) return error;
+  return new LockstepError(code as ErrorCode, error.message, details ?? {}, { cause: error });
+}
+
+export function inputInvalid(name: string, value: unknown, expected: string): LockstepError {
+  return new LockstepError('ERR_INPUT_INVALID', `${name} is ${describe(value)}; give ${expected}.`, {
+    name,
+    value: describe(value),
+  });
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  return typeof value === 'object' && value !== null ? 'another object' : String(value);
+}

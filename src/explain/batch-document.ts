@@ -1,0 +1,118 @@
+import { LockstepError } from '../errors.js';
+
+/** One scheduled request of a rank. */
+export interface DocumentRequest {
+  /** Told, never inferred from the length. */
+  readonly phase: 'decode' | 'prefill';
+  /** Tokens of this step. */
+  readonly queryLen: number;
+  /** Tokens already in the KV cache. */
+  readonly numComputedTokens: number;
+  /** Its KV blocks. Left out: the lowest ids that no request of the rank names. */
+  readonly blockIds?: readonly number[];
+  /** Prefill only: the prompt ends with this chunk. Default false. */
+  readonly lastChunk?: boolean;
+  /** Ids of this step's tokens: queryLen of them. */
+  readonly inputIds?: readonly number[];
+}
+
+/** What one rank has scheduled; no requests: the rank is idle. */
+export interface DocumentRank {
+  readonly requests: readonly DocumentRequest[];
+}
+
+/** One step's batches, rank by rank. */
+export interface BatchDocument {
+  readonly ranks: readonly DocumentRank[];
+}
+
+/** What a document looks like, for messages. */
+export const BATCH_SHAPE =
+  '{"ranks":[{"requests":[{"phase":"decode","queryLen":1,"numComputedTokens":31,"blockIds":[1,2]}]}]}';
+
+/** Checks that `value` is a batch document. Errors: ERR_INPUT_INVALID naming the place, what stands there and what must. */
+export function checkBatchDocument(value: unknown): BatchDocument {
+  const document = members(value, 'the document', ['ranks']);
+  const ranks = list(document.ranks, 'ranks');
+  if (ranks.length === 0) throw invalid('ranks', document.ranks, 'an array with a rank in it');
+  return {
+    ranks: ranks.map((rank, index) => {
+      const place = `ranks[${index}]`;
+      const { requests } = members(rank, place, ['requests']);
+      return {
+        requests: list(requests, `${place}.requests`).map((item, at) => request(item, `${place}.requests[${at}]`)),
+      };
+    }),
+  };
+}
+
+const REQUEST_FIELDS = ['phase', 'queryLen', 'numComputedTokens', 'blockIds', 'lastChunk', 'inputIds'] as const;
+
+function request(value: unknown, place: string): DocumentRequest {
+  const fields = members(value, place, REQUEST_FIELDS);
+  const { phase, queryLen, numComputedTokens, lastChunk } = fields;
+  if (phase !== 'decode' && phase !== 'prefill') throw invalid(`${place}.phase`, phase, '"decode" or "prefill"');
+  if (!isCount(queryLen) || queryLen < 1)
+    throw invalid(`${place}.queryLen`, queryLen, 'a 32-bit integer of at least 1');
+  if (!isCount(numComputedTokens)) {
+    throw invalid(`${place}.numComputedTokens`, numComputedTokens, 'a 32-bit integer of at least 0');
+  }
+  if (lastChunk !== undefined && typeof lastChunk !== 'boolean') {
+    throw invalid(`${place}.lastChunk`, lastChunk, 'true or false');
+  }
+  const blockIds = integers(fields.blockIds, `${place}.blockIds`);
+  const inputIds = integers(fields.inputIds, `${place}.inputIds`);
+  if (inputIds !== undefined && inputIds.length !== queryLen) {
+    throw invalid(`${place}.inputIds`, `${inputIds.length} ids`, `as many ids as queryLen (${queryLen})`);
+  }
+  return {
+    phase,
+    queryLen,
+    numComputedTokens,
+    ...(blockIds && { blockIds }),
+    ...(lastChunk !== undefined && { lastChunk }),
+    ...(inputIds && { inputIds }),
+  };
+}
+
+function members(value: unknown, place: string, known: readonly string[]): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw invalid(place, value, place === 'the document' ? `an object, like ${BATCH_SHAPE}` : 'an object');
+  }
+  for (const name of Object.keys(value)) {
+    if (known.includes(name)) continue;
+    throw new LockstepError('ERR_INPUT_INVALID', `${place} has no ${name}; it has ${known.join(', ')}`, {
+      place,
+      name,
+      known,
+    });
+  }
+  return value as Record<string, unknown>;
+}
+
+function list(value: unknown, place: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw invalid(place, value, 'an array');
+  return value;
+}
+
+function integers(value: unknown, place: string): readonly number[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || !value.every((item) => (item | 0) === item)) {
+    throw invalid(place, value, 'an array of 32-bit integers');
+  }
+  return value;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && (value | 0) === value && value >= 0;
+}
+
+function invalid(place: string, value: unknown, expected: string): LockstepError {
+  const text = value === undefined ? 'missing' : JSON.stringify(value);
+  const found = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return new LockstepError('ERR_INPUT_INVALID', `${place} is ${found}; it must be ${expected}`, {
+    place,
+    found,
+    expected,
+  });
+}

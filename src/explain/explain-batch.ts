@@ -1,0 +1,175 @@
+import type { Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
+import type { DecisionValue } from '../planner/decision.js';
+import { VOTE_WORDS } from '../planner/layout.js';
+import type { LocalPart, LocalPlan } from '../planner/local-plan.js';
+import { loadModules } from '../planner/modules.js';
+import type { Policy } from '../planner/policy.js';
+import { StepPlanner } from '../planner/step-planner.js';
+import { type BatchDocument, checkBatchDocument, type DocumentRank, type DocumentRequest } from './batch-document.js';
+import { type PlainTensors, plainTensors } from './plain-tensors.js';
+
+/** What the ranks share. */
+export interface ExplainOptions {
+  readonly limits?: Partial<Limits>;
+  readonly policy?: Partial<Policy>;
+  /** Captured graphs. Default none: every step runs eager. */
+  readonly plan?: CapturePlan;
+}
+
+/** A vote's words by their layout names, the reserved ones left out. */
+export type VoteRecord = Readonly<Record<string, number>>;
+
+/** A rank's local plan, by value. */
+export interface LocalRecord {
+  readonly tokens: number;
+  readonly requests: number;
+  readonly decodeRequests: number;
+  readonly paddedTokens: number;
+  readonly attentionRequests: number;
+  readonly queryLen: number;
+  readonly numLogits: number;
+  readonly maxSeqLen: number;
+  /** The document's request that is at each place of the batch: decodes come first. */
+  readonly order: readonly number[];
+  readonly parts: readonly LocalPart[];
+}
+
+/** Block ids made up for a request that named none. */
+export interface InventedBlocks {
+  readonly rank: number;
+  readonly request: number;
+  readonly blockIds: readonly number[];
+}
+
+/** Everything that one step's batches lead to, rank by rank; plain JSON. */
+export interface BatchExplanation {
+  readonly schemaVersion: 1;
+  readonly votes: readonly VoteRecord[];
+  readonly decision: DecisionValue;
+  readonly local: readonly LocalRecord[];
+  readonly tensors: readonly PlainTensors[];
+  readonly inventedBlocks: readonly InventedBlocks[];
+}
+
+/**
+ * Plans one step of all ranks as each of them would: a planner a rank, its vote, the decision, its tensors. Needs no addon.
+ * Errors: ERR_INPUT_INVALID for a document of another shape; those of the planner, with the rank and the request in their
+ * details and message; ERR_CONFIG_INVALID and ERR_PLAN_CAPACITY for the options.
+ */
+export async function explainBatch(document: BatchDocument, options: ExplainOptions = {}): Promise<BatchExplanation> {
+  const { ranks } = checkBatchDocument(document);
+  const modules = await loadModules();
+  const planners: StepPlanner[] = [];
+  try {
+    for (const rank of ranks.keys()) planners.push(new StepPlanner(modules, { ...options, rank, ranks: ranks.length }));
+    const rows = ranks.map(({ requests }, rank) => new ScheduledRank(planners[rank], rank, requests));
+    const table = new Int32Array(ranks.length * VOTE_WORDS.length);
+    for (const [rank, planner] of planners.entries()) table.set(planner.vote(), rank * VOTE_WORDS.length);
+    const locals = planners.map((planner) => planner.build(planner.resolve(table)));
+    return {
+      schemaVersion: 1,
+      votes: ranks.map((_, rank) =>
+        voteRecord(table.subarray(rank * VOTE_WORDS.length, (rank + 1) * VOTE_WORDS.length)),
+      ),
+      decision: planners[0].decision.snapshot(),
+      local: locals.map((local, rank) => localRecord(local, rows[rank].order())),
+      tensors: locals.map(plainTensors),
+      inventedBlocks: rows.flatMap(({ invented }) => invented),
+    };
+  } finally {
+    for (const planner of planners) planner.dispose();
+  }
+}
+
+/** Requests of one rank, added and scheduled. */
+class ScheduledRank {
+  readonly invented: InventedBlocks[] = [];
+  readonly #planner: StepPlanner;
+  readonly #rows: number[];
+
+  constructor(planner: StepPlanner, rank: number, requests: DocumentRank['requests']) {
+    this.#planner = planner;
+    const free = freeBlocks(requests);
+    this.#rows = requests.map((request, index) => {
+      try {
+        return this.#schedule(request, () => {
+          const { blockSize, maxModelLen } = planner.limits;
+          // A request that is too long is for the planner to refuse.
+          const tokens = Math.min(request.numComputedTokens + request.queryLen, maxModelLen);
+          const count = Math.ceil(tokens / blockSize);
+          const blockIds = take(free, count, planner.limits.numBlocks);
+          this.invented.push({ rank, request: index, blockIds });
+          return blockIds;
+        });
+      } catch (error) {
+        throw located(error, rank, index);
+      }
+    });
+  }
+
+  /** Index of the request at each place of the batch, as the metadata module ordered it. */
+  order(): number[] {
+    const region = this.#planner.regions.regions.get('order');
+    if (region === undefined) throw new RangeError('no region order');
+    const order = new Int32Array(this.#planner.arena.buffer, region.offset, this.#rows.length);
+    return Array.from(order, (row) => this.#rows.indexOf(row));
+  }
+
+  #schedule(request: DocumentRequest, invent: () => readonly number[]): number {
+    const { phase, queryLen, numComputedTokens, lastChunk, inputIds } = request;
+    const { requests } = this.#planner;
+    const row = requests.add({ blockIds: request.blockIds ?? invent(), numComputedTokens });
+    requests.schedule(row, { phase, queryLen, lastChunk, ...(inputIds && { inputIds: Int32Array.from(inputIds) }) });
+    return row;
+  }
+}
+
+/** Ids from 1 on that no request names. */
+function* freeBlocks(requests: DocumentRank['requests']): Generator<number, never> {
+  const named = new Set(requests.flatMap(({ blockIds }) => blockIds ?? []));
+  for (let block = 1; ; block++) if (!named.has(block)) yield block;
+}
+
+function take(free: Generator<number, never>, count: number, numBlocks: number): number[] {
+  const blocks: number[] = [];
+  while (blocks.length < count) {
+    const block = free.next().value;
+    if (block >= numBlocks) {
+      throw new LockstepError(
+        'ERR_BATCH_LIMIT',
+        `${count} more blocks are needed, and numBlocks is ${numBlocks}, the null block included. Raise numBlocks.`,
+        { blocks: count, numBlocks },
+      );
+    }
+    blocks.push(block);
+  }
+  return blocks;
+}
+
+function located(error: unknown, rank: number, request: number): unknown {
+  if (!(error instanceof LockstepError)) return error;
+  const message = `ranks[${rank}].requests[${request}]: ${error.message}`;
+  return new LockstepError(error.code, message, { ...error.details, rank, request }, { cause: error });
+}
+
+function voteRecord(row: Int32Array): VoteRecord {
+  const named = VOTE_WORDS.map((name, index) => [name, row[index]] as const);
+  return Object.fromEntries(named.filter(([name]) => !name.startsWith('reserved')));
+}
+
+function localRecord(local: LocalPlan, order: readonly number[]): LocalRecord {
+  return {
+    tokens: local.tokens,
+    requests: local.requests,
+    decodeRequests: local.decodeRequests,
+    paddedTokens: local.paddedTokens,
+    attentionRequests: local.attentionRequests,
+    queryLen: local.queryLen,
+    numLogits: local.numLogits,
+    maxSeqLen: local.maxSeqLen,
+    order,
+    parts: Array.from({ length: local.partCount }, (_, part) => local.part(part)),
+  };
+}

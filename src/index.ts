@@ -1,0 +1,24 @@
+export * from './planner/index.js';
+export {
+  type Device,
+  type DeviceBuffer,
+  type DeviceEvent,
+  type DeviceGraph,
+  type DeviceKind,
+  type DeviceModule,
+  type DeviceProbe,
+  type DeviceStream,
+  type Kernel,
+  type KernelArgument,
+  type MemoryUse,
+  openDevice,
+  type OpenDeviceOptions,
+  probeDevices,
+} from './device/index.js';
+export type { CaptureRecord, CaptureReport } from './device/capture-session.js';
+export type { DeviceTensors } from './device/device-metadata.js';
+export type { Executor, Forward, ForwardPart } from './device/executor.js';
+export * from './engines/index.js';
+export * from './ranks/index.js';
+export * from './runtime/index.js';
+export * from './workload/index.js';

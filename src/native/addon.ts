@@ -1,0 +1,94 @@
+/**
+ * What the addon exports. Everything here throws plain `Error`s that carry `code` (an `ErrorCode`) and `details`;
+ * `src/device` turns them into `LockstepError`. Handles are checked by the addon: any value may be passed, none crashes.
+ */
+export interface NativeAddon {
+  readonly interfaceVersion: number;
+  openDevice(kind: 'host', memoryLimit: number | null): NativeDevice;
+  /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's words. */
+  probeLibrary(name: string): string | null;
+  /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
+  shutdown(): void;
+}
+
+export interface NativeDevice {
+  readonly kind: string;
+  allocate(bytes: number): NativeBuffer;
+  createStream(): NativeStream;
+  createEvent(): NativeEvent;
+  /** Built-in kernels without a path, else the table a shared library exports. */
+  loadModule(path?: string): NativeModule;
+  bindArena(view: Uint8Array): void;
+  memory(): NativeMemoryUse;
+  dispose(): void;
+}
+
+export interface NativeMemoryUse {
+  readonly allocatedBytes: number;
+  readonly peakBytes: number;
+  readonly limitBytes: number | null;
+  readonly buffers: number;
+  readonly graphs: number;
+  readonly graphBytes: number;
+}
+
+export interface NativeBuffer {
+  readonly id: number;
+  readonly bytes: number;
+  dispose(): void;
+}
+
+export interface NativeKernelInfo {
+  readonly name: string;
+  readonly arguments: readonly { readonly name: string; readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64' }[];
+}
+
+export interface NativeModule {
+  readonly kernels: readonly NativeKernelInfo[];
+  dispose(): void;
+}
+
+export type NativeArgument = NativeBuffer | number | bigint;
+
+export interface NativeStream {
+  readonly id: number;
+  /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
+  launch(module: NativeModule, kernel: number, args: readonly NativeArgument[], offsets: readonly number[]): void;
+  upload(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
+  readback(buffer: NativeBuffer, byteOffset: number, bytes: number): NativeReadback;
+  record(event: NativeEvent): void;
+  wait(event: NativeEvent): void;
+  launchGraph(graph: NativeGraph): void;
+  beginCapture(): void;
+  endCapture(): NativeGraph;
+  capturing(): boolean;
+  setCommandBlock(byteOffset: number, maxCommands: number): void;
+  submit(byteOffset?: number): void;
+  /** Waits at most `min(ms, 50)` milliseconds (0 only looks); whether all work enqueued so far is done. */
+  waitSlice(ms: number): boolean;
+  /** An event recorded here, to wait for off the JS thread while later work is enqueued. */
+  mark(): NativeEvent;
+  dispose(): void;
+}
+
+/** Bytes on their way from a buffer to JS: staged natively, since JS memory can move or go while a stream runs. */
+export interface NativeReadback {
+  /** Copies the staged bytes; `ERR_DEVICE_BUSY` before the stream has filled them. */
+  copyTo(into: ArrayBufferView): void;
+}
+
+export interface NativeEvent {
+  readonly id: number;
+  query(): boolean;
+  waitSlice(ms: number): boolean;
+  /** The same on Node's thread pool. */
+  waitSliceAsync(ms: number): Promise<boolean>;
+  dispose(): void;
+}
+
+export interface NativeGraph {
+  readonly id: number;
+  readonly nodes: number;
+  readonly bytes: number;
+  dispose(): void;
+}

@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { LockstepError } from '../errors.js';
+import type { NativeAddon } from './addon.js';
+
+export type {
+  NativeAddon,
+  NativeArgument,
+  NativeBuffer,
+  NativeDevice,
+  NativeEvent,
+  NativeGraph,
+  NativeKernelInfo,
+  NativeMemoryUse,
+  NativeModule,
+  NativeReadback,
+  NativeStream,
+} from './addon.js';
+
+/** One file tried, and why it did not serve. */
+export interface NativeAttempt {
+  readonly file: string;
+  readonly reason: string;
+}
+
+/** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
+const INTERFACE_VERSION = 1;
+const NODE_API_VERSION = 8;
+
+let loaded: NativeAddon | undefined;
+
+/**
+ * The native addon of this platform, loaded once a thread. Its stream threads are stopped when the thread's `exit` event
+ * fires: Node runs addon finalizers for workers but not for the main thread.
+ *
+ * @throws LockstepError `ERR_NATIVE_UNAVAILABLE`; `details.attempts` lists every file tried and why it did not serve.
+ */
+export function loadNative(): NativeAddon {
+  if (loaded !== undefined) return loaded;
+  const target = `${process.platform}-${process.arch}`;
+  const file = fileURLToPath(new URL(`../../prebuilds/${target}/lockstep.node`, import.meta.url));
+  const attempt = tryLoad(file);
+  if (typeof attempt === 'string') {
+    const attempts: NativeAttempt[] = [{ file, reason: attempt }];
+    throw new LockstepError(
+      'ERR_NATIVE_UNAVAILABLE',
+      `The native addon cannot be loaded for ${target}: ${attempt}. Planning works without it; for devices, ` +
+        'use Linux on x64 with Node 20.19 or newer, and run `npm run setup` in a source checkout.',
+      { attempts, target },
+    );
+  }
+  process.once('exit', () => attempt.shutdown());
+  loaded = attempt;
+  return attempt;
+}
+
+/** The addon, or the reason it did not load. Versions come first: requiring an addon of a newer Node-API is a segfault. */
+function tryLoad(file: string): NativeAddon | string {
+  if (process.platform !== 'linux') return `the addon is built for Linux, this is ${process.platform}`;
+  const napi = Number(process.versions.napi ?? 0);
+  if (!(napi >= NODE_API_VERSION)) return `it needs Node-API ${NODE_API_VERSION}, this Node has ${napi}`;
+  if (!existsSync(file)) return 'there is no such file';
+  try {
+    const addon = createRequire(import.meta.url)(file) as NativeAddon;
+    if (addon.interfaceVersion !== INTERFACE_VERSION) {
+      return `it has interface version ${addon.interfaceVersion}, this package needs ${INTERFACE_VERSION}`;
+    }
+    return addon;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}

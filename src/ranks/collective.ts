@@ -1,0 +1,87 @@
+import type { LockstepError } from '../errors.js';
+import { VOTE_WORDS } from '../planner/layout.js';
+
+/** How the rows of the ranks travel. `mpi` crosses processes and hosts; the other two stay in this process. */
+export type Transport = 'solo' | 'threads' | 'mpi';
+
+/** Words of a row when none are asked for: one vote. */
+export const DEFAULT_ROW_WORDS: number = VOTE_WORDS.length;
+/** Most words of a row. */
+export const MAX_ROW_WORDS = 64;
+/** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+export interface WaitOptions {
+  /** Milliseconds until the wait gives up with `ERR_COLLECTIVE_TIMEOUT`. Positive and finite. Default 30 000. */
+  readonly timeoutMs?: number;
+  /**
+   * Ends the wait with `ERR_ABORTED`. Aborted before the rank arrived, it leaves the group as it was; aborted while the
+   * rank waits, it ends the group, for the peers may already count on its row. A thread that waits synchronously sees
+   * only signals that were aborted before it began: nothing runs in it meanwhile.
+   */
+  readonly signal?: AbortSignal;
+}
+
+export interface ParkOptions {
+  /** Asked at least every 50 ms, and at once after an interrupt: whether this rank has work, so that it stops waiting. */
+  readonly localWork?: () => boolean;
+  /** Ends the wait with `ERR_ABORTED`. The rank stays parked and may wait again. */
+  readonly signal?: AbortSignal;
+}
+
+/** Who ended a park: a rank that called `wake` (or entered an all-gather), or this rank's own `localWork`. */
+export type WorkSource = 'peer' | 'local';
+
+/**
+ * The host-side exchange of fixed-size int32 rows between the ranks of one forward.
+ *
+ * An all-gather completes on every rank or on none: a rank that gives up (deadline, signal) and the last rank to arrive
+ * decide by one atomic word which of the two it was. Once a rank gave up, was aborted or left, every wait of every rank
+ * throws `ERR_RANK_LOST`, now and in every later call; all-gathers that had completed by then still deliver their table.
+ */
+export interface Collective {
+  /** This rank, from 0. */
+  readonly rank: number;
+  /** Ranks of the group. */
+  readonly size: number;
+  readonly transport: Transport;
+  /** Words of one row: 1 to 64, the same on all ranks. */
+  readonly rowWords: number;
+  /** All-gathers this rank has entered. */
+  readonly sequence: number;
+
+  /**
+   * Gives `row` (i32[rowWords]) and fills `table` (i32[size * rowWords], row-major by rank) with the rows of all ranks.
+   * Blocks the thread; allocates nothing when it succeeds. Ends this rank's park if it is parked.
+   * @throws `ERR_COLLECTIVE_TIMEOUT` naming the ranks that did not arrive and the sequence number each was last seen at;
+   * `ERR_RANK_LOST`; `ERR_RANKS_DIVERGED` when sequence numbers cannot be of one group; `ERR_ABORTED`;
+   * `ERR_STEP_ORDER` while another all-gather of this rank is under way; `ERR_INPUT_INVALID`; `ERR_DISPOSED`.
+   */
+  allGatherSync(row: Int32Array, table: Int32Array, options?: WaitOptions): void;
+  /** The same without blocking the event loop. `row` is read before the call returns, `table` filled before it resolves. */
+  allGather(row: Int32Array, table: Int32Array, options?: WaitOptions): Promise<void>;
+
+  /**
+   * Notes that all ranks agreed to park; every rank calls it once per agreed park.
+   * @returns the number of this park, from 1, equal on all ranks.
+   * @throws `ERR_STEP_ORDER` if the last park is not over: the agreement on this one would have ended it.
+   */
+  parked(): number;
+  /** Says that the current park is over and wakes every rank of it. Nothing happens when this rank is not parked. */
+  wake(): void;
+  /**
+   * Blocks the thread until the current park is over, returning at once when it already is or when the rank never parked.
+   * Has no deadline; stamps this rank's heartbeat at least every 50 ms.
+   * @throws `ERR_RANK_LOST`, `ERR_ABORTED`, `ERR_DISPOSED`; `ERR_INPUT_INVALID` for a group of one without `localWork`,
+   * which nothing could wake.
+   */
+  waitForWorkSync(options?: ParkOptions): WorkSource;
+  /** The same without blocking the event loop. `wake` called on this rank meanwhile ends it too. */
+  waitForWork(options?: ParkOptions): Promise<WorkSource>;
+
+  /** Ends the group: every rank's present and later waits throw `ERR_RANK_LOST` with this rank and `reason`. */
+  abort(reason: LockstepError): void;
+  /** Leaves the group. A peer that still needs this rank gets `ERR_RANK_LOST`. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+}

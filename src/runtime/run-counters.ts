@@ -1,0 +1,78 @@
+import type { DecisionView, ReasonCode } from '../planner/decision.js';
+import type { LocalPlan } from '../planner/local-plan.js';
+
+/** What decisions were taken, counted. Equal on every rank. */
+export interface DecisionCounts {
+  /** Decisions other than park. */
+  steps: number;
+  graphSteps: number;
+  eagerSteps: number;
+  /** Eager steps in which every busy rank only decoded. */
+  eagerDecodeSteps: number;
+  /** Steps in which at least one rank was idle. */
+  idleRankSteps: number;
+  /** Steps whose plain graph ran although some rank wished micro-batches and the size has an ubatched graph. */
+  twinSteps: number;
+  /** Steps that ran as an ubatched graph, or eager in several parts. */
+  ubatchedSteps: number;
+  /** Every decision, parked ones included, by reason. */
+  reasons: Partial<Record<ReasonCode, number>>;
+}
+
+/** Tokens of one rank. */
+export interface TokenCounts {
+  /** Real tokens computed. */
+  tokens: number;
+  /** Real and padded tokens of the steps that ran as graphs; an idle dummy has no real ones. */
+  graphTokens: number;
+  graphPaddedTokens: number;
+}
+
+/** Counts one rank's steps. */
+export class RunCounters {
+  readonly decisions: DecisionCounts = {
+    steps: 0,
+    graphSteps: 0,
+    eagerSteps: 0,
+    eagerDecodeSteps: 0,
+    idleRankSteps: 0,
+    twinSteps: 0,
+    ubatchedSteps: 0,
+    reasons: {},
+  };
+  readonly tokens: TokenCounts = { tokens: 0, graphTokens: 0, graphPaddedTokens: 0 };
+  #digest = 2166136261;
+
+  count(decision: DecisionView, local: LocalPlan): void {
+    const counts = this.decisions;
+    for (const value of decision.words) this.#digest = Math.imul(this.#digest ^ value, 16777619);
+    const { reason, run } = decision;
+    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
+    if (run === 'park') return;
+    counts.steps += 1;
+    if (decision.busyRanks < decision.ranks) counts.idleRankSteps += 1;
+    if (decision.partCount > 1) counts.ubatchedSteps += 1;
+    if (decision.plainTwin) counts.twinSteps += 1;
+    this.tokens.tokens += local.tokens;
+    if (run === 'eager') {
+      counts.eagerSteps += 1;
+      if (decision.phase === 'decode') counts.eagerDecodeSteps += 1;
+      return;
+    }
+    counts.graphSteps += 1;
+    this.tokens.graphTokens += local.tokens;
+    this.tokens.graphPaddedTokens += local.paddedTokens;
+  }
+
+  /** Hash of every word of every decision so far: ranks that agreed on all have the same. */
+  get digest(): number {
+    return this.#digest;
+  }
+}
+
+/** Padding of graph steps over all ranks: (padded - real) / real tokens; 0 without graph steps. */
+export function paddingRatio(ranks: readonly TokenCounts[]): number {
+  const real = ranks.reduce((sum, rank) => sum + rank.graphTokens, 0);
+  const padded = ranks.reduce((sum, rank) => sum + rank.graphPaddedTokens, 0);
+  return real === 0 ? 0 : (padded - real) / real;
+}

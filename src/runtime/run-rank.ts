@@ -1,0 +1,184 @@
+import { type Device, openDevice } from '../device/index.js';
+import { LockstepError } from '../errors.js';
+import { loadModules } from '../planner/modules.js';
+import { StepPlanner } from '../planner/step-planner.js';
+import type { Collective } from '../ranks/index.js';
+import { type RankSchedule, RequestTable, SchedulerModel, type SchedulerStats, type SharedRequests } from '../workload/index.js';
+import { KvLedger } from './kv-ledger.js';
+import { KvVerifier, type Mismatch } from './kv-verifier.js';
+import { TokenKvCache } from './kv-cache.js';
+import { createRank, type Rank } from './rank.js';
+import { RequestRows } from './request-rows.js';
+import { type DecisionCounts, RunCounters, type TokenCounts } from './run-counters.js';
+import type { CompleteRunOptions } from './run-options.js';
+
+/** What a rank is told at its start. */
+export interface RunRankData {
+  readonly options: CompleteRunOptions;
+  readonly requests: SharedRequests;
+}
+
+/** How far a run is: what rank 0 says now and then. */
+export interface RunProgress {
+  readonly steps: number;
+  readonly graphSteps: number;
+  readonly graphTokens: number;
+  readonly graphPaddedTokens: number;
+  readonly finished: number;
+  readonly rejected: number;
+  readonly requests: number;
+}
+
+/** What one rank did. */
+export interface RankReport {
+  readonly decisions: DecisionCounts;
+  readonly tokens: TokenCounts;
+  readonly digest: number;
+  readonly scheduler: SchedulerStats;
+  readonly mismatches: number;
+  readonly compared: number;
+  readonly firstMismatches: readonly Mismatch[];
+  readonly captured: number;
+  readonly skipped: number;
+  readonly graphBytes: number;
+  readonly peakBytes: number;
+  readonly device: string;
+  readonly deviceChoice: string;
+  /** Stopped before the workload's end, by agreement of all ranks. */
+  readonly interrupted: boolean;
+}
+
+/** What the run needs of where it runs. */
+export interface RankHost {
+  readonly collective: Collective;
+  interrupted(): boolean;
+  progress(progress: RunProgress): void;
+}
+
+const PROGRESS_MS = 100;
+/** An empty batch, for ranks that only take part. */
+const NOTHING: RankSchedule = Object.freeze({ removed: [], added: [], appended: [], scheduled: [] });
+
+/** Runs a workload to its end on one rank: schedule, step, verify, until all ranks agree to leave. Blocks its thread. */
+export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
+  const { options } = data;
+  const modules = await loadModules();
+  using device = openDevice({ device: options.device, ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }) });
+  using planner = new StepPlanner(modules, {
+    limits: options.limits,
+    plan: options.plan,
+    policy: options.policy,
+    rank: host.collective.rank,
+    ranks: host.collective.size,
+  });
+  let cache: TokenKvCache | undefined;
+  using rank = createRank({
+    planner,
+    device,
+    collective: host.collective,
+    timeoutMs: options.timeoutMs,
+    forward: (executor) => {
+      cache = new TokenKvCache(executor, options.limits);
+      return cache;
+    },
+  });
+  if (cache === undefined) throw new RangeError('the rank made no forward');
+  const capture = rank.capture();
+  const table = RequestTable.fromShared(data.requests);
+  const loop = new RunLoop(rank, cache, table, options, host);
+  loop.run();
+  return {
+    decisions: loop.counters.decisions,
+    tokens: loop.counters.tokens,
+    digest: loop.counters.digest,
+    scheduler: { ...loop.model.stats },
+    mismatches: loop.verifier.mismatches,
+    compared: loop.verifier.compared,
+    firstMismatches: loop.verifier.first,
+    captured: capture.captured.length,
+    skipped: capture.skipped.length,
+    ...deviceReport(device),
+    interrupted: loop.interrupted,
+  };
+}
+
+function deviceReport(device: Device): Pick<RankReport, 'graphBytes' | 'peakBytes' | 'device' | 'deviceChoice'> {
+  const { graphBytes, peakBytes } = device.memory();
+  return { graphBytes, peakBytes, device: device.kind, deviceChoice: device.choice };
+}
+
+/** The steps of one rank over a workload. */
+class RunLoop {
+  readonly counters = new RunCounters();
+  readonly model: SchedulerModel;
+  readonly verifier: KvVerifier;
+  interrupted = false;
+  readonly #rank: Rank;
+  readonly #rows: RequestRows;
+  readonly #host: RankHost;
+  readonly #timeoutMs: number;
+  #nextProgress = 0;
+
+  constructor(rank: Rank, cache: TokenKvCache, table: RequestTable, options: CompleteRunOptions, host: RankHost) {
+    const ledger = new KvLedger(table);
+    this.#rank = rank;
+    this.#host = host;
+    this.#timeoutMs = options.timeoutMs;
+    this.#rows = new RequestRows(rank.planner, ledger);
+    this.model = new SchedulerModel(table, options.scheduler);
+    this.verifier = new KvVerifier(cache, ledger, {
+      mode: options.verify,
+      seed: options.scheduler.seed,
+      timeoutMs: options.timeoutMs,
+    });
+  }
+
+  run(): void {
+    const own = this.#rank.planner.rank;
+    for (;;) {
+      // An interrupted rank takes part with nothing to do until every rank has seen the interrupt and votes to leave.
+      if (!this.interrupted && this.#host.interrupted()) this.interrupted = true;
+      const schedule = this.interrupted ? null : this.model.next();
+      const mine = schedule?.ranks[own] ?? NOTHING;
+      this.#rows.apply(mine, this.#rank.planner.step);
+      const { decision, local } = this.#rank.stepSync({ leave: schedule === null });
+      this.counters.count(decision, local);
+      if (decision.leave) return;
+      if (decision.run !== 'park') {
+        this.verifier.check(mine, decision.step);
+        this.#rank.executor.stream.synchronizeSync({ timeoutMs: this.#timeoutMs });
+      }
+      this.#rows.advance(mine);
+      if (schedule !== null) this.model.complete();
+      this.#progress();
+    }
+  }
+
+  #progress(): void {
+    const now = performance.now();
+    if (this.#rank.planner.rank !== 0 || now < this.#nextProgress) return;
+    this.#nextProgress = now + PROGRESS_MS;
+    const { stats, table } = this.model;
+    const { decisions, tokens } = this.counters;
+    this.#host.progress({
+      steps: decisions.steps,
+      graphSteps: decisions.graphSteps,
+      graphTokens: tokens.graphTokens,
+      graphPaddedTokens: tokens.graphPaddedTokens,
+      finished: stats.finished,
+      rejected: stats.rejected,
+      requests: table.length,
+    });
+  }
+}
+
+/** The mismatch as an error, for those who want a run to fail on it. */
+export function mismatchError(reports: readonly RankReport[]): LockstepError {
+  const total = reports.reduce((sum, report) => sum + report.mismatches, 0);
+  const first = reports.flatMap((report, rank) => report.firstMismatches.map((mismatch) => ({ rank, ...mismatch })))[0];
+  return new LockstepError(
+    'ERR_VERIFY_MISMATCH',
+    `${total} KV cache entries are not what was written, first on rank ${first.rank} in step ${first.step}: request ${first.request}, position ${first.position} holds ${first.found}, written was ${first.expected}`,
+    { mismatches: total, first },
+  );
+}

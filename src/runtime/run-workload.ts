@@ -1,0 +1,109 @@
+import { LockstepError } from '../errors.js';
+import { superviseRanks } from '../ranks/index.js';
+import type { RequestTable, SchedulerStats } from '../workload/index.js';
+import { type DecisionCounts, paddingRatio } from './run-counters.js';
+import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
+import { mismatchError, type RankReport, type RunProgress, type RunRankData } from './run-rank.js';
+
+/** How a run is watched and ended early. */
+export interface RunControl {
+  /** Stops all ranks at an agreed step; the summary then covers what was done and says `interrupted`. */
+  readonly signal?: AbortSignal;
+  /** Called about ten times a second. */
+  readonly onProgress?: (progress: RunProgress) => void;
+}
+
+/** What a run did. The counts of decisions are equal on every rank; tokens are summed over them. */
+export interface RunSummary extends DecisionCounts {
+  readonly ranks: number;
+  readonly requests: number;
+  readonly finished: number;
+  readonly rejected: number;
+  readonly preemptions: number;
+  /** Real tokens computed on all ranks, recomputed ones included. */
+  readonly tokens: number;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** Prompt tokens whose blocks another request had written. */
+  readonly reusedTokens: number;
+  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs. */
+  readonly paddingRatio: number;
+  /** KV cache entries that were not what was written, and entries compared. */
+  readonly mismatches: number;
+  readonly compared: number;
+  /** Ranks whose sequence of decisions differs from rank 0's. */
+  readonly diverged: number;
+  /** Graphs captured on each rank, and keys that no rank could capture. */
+  readonly graphs: number;
+  readonly graphsSkipped: number;
+  readonly device: string;
+  readonly deviceChoice: string;
+  readonly policy: string;
+  readonly transport: string;
+  readonly verify: string;
+  readonly acceptRate: number;
+  readonly seed: number;
+  readonly simulatedSeconds: number;
+  readonly seconds: number;
+  readonly interrupted: boolean;
+}
+
+/**
+ * Runs a workload on worker threads, one a rank: every step planned, agreed, built and executed, and the KV cache read back
+ * and compared. Does not block the event loop. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_DEVICE_UNAVAILABLE,
+ * ERR_NATIVE_UNAVAILABLE, ERR_RANK_LOST naming the rank, ERR_RANKS_DIVERGED, ERR_RANK_FAULT, ERR_CAPTURE_ASYMMETRIC.
+ */
+export async function runWorkload(requests: RequestTable, options: RunOptions = {}, control: RunControl = {}): Promise<RunSummary> {
+  const complete = completeRunOptions(options);
+  const data: RunRankData = { options: complete, requests: requests.toShared() };
+  const start = performance.now();
+  const results = await superviseRanks({
+    ranks: complete.ranks,
+    entry: new URL('./run-worker.js', import.meta.url),
+    workerData: () => data,
+    ...(control.signal === undefined ? {} : { signal: control.signal }),
+    onMessage: (_rank, message) => control.onProgress?.(message as RunProgress),
+  });
+  const reports = results.map((result) => {
+    if (result.value === undefined) throw new LockstepError('ERR_RANK_LOST', `Rank ${result.rank} ended without a report`, { rank: result.rank });
+    return result.value as RankReport;
+  });
+  return summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
+}
+
+/** The run's first mismatch as an ERR_VERIFY_MISMATCH, or null. */
+export { mismatchError };
+
+function summarize(requests: number, reports: readonly RankReport[], options: CompleteRunOptions, seconds: number): RunSummary {
+  const first = reports[0];
+  const sum = (value: (report: RankReport) => number): number => reports.reduce((total, report) => total + value(report), 0);
+  const scheduler: SchedulerStats = first.scheduler;
+  return {
+    ...first.decisions,
+    ranks: options.ranks,
+    requests,
+    finished: scheduler.finished,
+    rejected: scheduler.rejected,
+    preemptions: scheduler.preemptions,
+    tokens: sum((report) => report.tokens.tokens),
+    promptTokens: scheduler.promptTokens,
+    generatedTokens: scheduler.generatedTokens,
+    reusedTokens: scheduler.reusedTokens,
+    paddingRatio: paddingRatio(reports.map((report) => report.tokens)),
+    mismatches: sum((report) => report.mismatches),
+    compared: sum((report) => report.compared),
+    diverged: reports.filter((report) => report.digest !== first.digest).length,
+    graphs: first.captured,
+    graphsSkipped: first.skipped,
+    device: first.device,
+    deviceChoice: first.deviceChoice,
+    policy: options.policy.name,
+    transport: options.transport,
+    verify: options.verify,
+    acceptRate: options.scheduler.acceptRate,
+    seed: options.scheduler.seed,
+    simulatedSeconds: scheduler.clockMs / 1000,
+    seconds,
+    interrupted: reports.some((report) => report.interrupted),
+  };
+}

@@ -1,0 +1,61 @@
+import { PrefixTrie } from './prefix-trie.js';
+import { HASH_BLOCK_TOKENS, type RequestTable } from './request.js';
+
+/**
+ * What the scheduler knows of every request, in flat arrays by request id. A request belongs to one rank, so all ranks
+ * of a model share these.
+ */
+export class RequestState {
+  readonly table: RequestTable;
+  /** numComputedTokens. */
+  readonly computed: Int32Array;
+  /** Output tokens sampled so far. */
+  readonly generated: Int32Array;
+  /** Tokens to prefill: the prompt, and after a preemption what was generated too. Computed up to here, it decodes. */
+  readonly prefillTokens: Int32Array;
+  /** Tokens that the request's blocks cover. */
+  readonly covered: Int32Array;
+  /** Blocks of the prompt that are keyed, or were found keyed. */
+  readonly keyedBlocks: Int32Array;
+  /** Whole blocks of a prompt that has hash ids, else 0. */
+  readonly keyableBlocks: Int32Array;
+  /** The next request in a waiting queue, or -1. */
+  readonly nextWaiting: Int32Array;
+  /** Blocks of a running request, in order of position; empty for others. */
+  readonly blocks: number[][];
+  /** Most blocks of `blockSize` tokens that end within one 512-token block. */
+  readonly keysPerNode: number;
+  readonly #blockSize: number;
+  readonly #nodes: Int32Array;
+
+  constructor(table: RequestTable, blockSize: number) {
+    const { length, hashOffsets, inputTokens } = table;
+    this.table = table;
+    this.computed = new Int32Array(length);
+    this.generated = new Int32Array(length);
+    this.prefillTokens = new Int32Array(length);
+    this.covered = new Int32Array(length);
+    this.keyedBlocks = new Int32Array(length);
+    this.keyableBlocks = new Int32Array(length);
+    this.nextWaiting = new Int32Array(length).fill(-1);
+    this.blocks = Array.from({ length }, () => NO_BLOCKS);
+    this.#blockSize = blockSize;
+    this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
+    this.#nodes = new PrefixTrie(table).nodes;
+    for (let request = 0; request < length; request++) {
+      if (hashOffsets[request] === hashOffsets[request + 1]) continue;
+      this.keyableBlocks[request] = Math.floor((inputTokens[request] as number) / blockSize);
+    }
+  }
+
+  /** The key of a whole block of a hashed prompt: the chain of hash ids up to its last token, and its place among the blocks that end there. */
+  blockKey(request: number, block: number): number {
+    const depth = Math.floor(((block + 1) * this.#blockSize - 1) / HASH_BLOCK_TOKENS);
+    const node = this.#nodes[(this.table.hashOffsets[request] as number) + depth] as number;
+    const first = Math.floor((depth * HASH_BLOCK_TOKENS) / this.#blockSize);
+    return node * this.keysPerNode + (block - first);
+  }
+}
+
+/** Stands for the blocks of every request that holds none; never written. */
+export const NO_BLOCKS: number[] = [];

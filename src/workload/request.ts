@@ -1,0 +1,217 @@
+import { LockstepError } from '../errors.js';
+
+/** Tokens that one hash id of a trace stands for. Source: Mooncake's trace release (FAST'25). */
+export const HASH_BLOCK_TOKENS = 512;
+
+/** One request of a trace or of a generated workload. */
+export interface Request {
+  /** Index in order of arrival, from 0. */
+  readonly id: number;
+  /** Milliseconds from the first request; sub-millisecond parts are kept as a fraction. */
+  readonly arrivalMs: number;
+  /** Tokens of the prompt, at least 1. */
+  readonly inputTokens: number;
+  /** Tokens to generate; 0 ends the request with its prefill. */
+  readonly outputTokens: number;
+  /** One id per 512 tokens of the prompt, the last one possibly covering fewer; null where the trace has none. */
+  readonly hashIds: readonly number[] | null;
+}
+
+/** A `RequestTable` as it crosses to a worker: `postMessage` it, then `RequestTable.fromShared`. Nothing is copied. */
+export interface SharedRequests {
+  /** f64[requests]. */
+  readonly arrivalMs: SharedArrayBuffer;
+  /** i32[requests]. */
+  readonly inputTokens: SharedArrayBuffer;
+  /** i32[requests]. */
+  readonly outputTokens: SharedArrayBuffer;
+  /** i32[requests + 1]: where each request's ids start in `hashIds`. */
+  readonly hashOffsets: SharedArrayBuffer;
+  /** f64[hashOffsets[requests]]. */
+  readonly hashIds: SharedArrayBuffer;
+}
+
+const MAX_TOKENS = 2 ** 31 - 1;
+
+/**
+ * The requests of a workload in order of arrival, as flat arrays over shared memory, so that the workers of all ranks
+ * read one copy. Nobody writes to the arrays once the table is built.
+ */
+export class RequestTable implements Iterable<Request> {
+  /** Requests in the table. */
+  readonly length: number;
+  /** f64[length], ascending, in ms; the first is 0. */
+  readonly arrivalMs: Float64Array<SharedArrayBuffer>;
+  /** i32[length]. */
+  readonly inputTokens: Int32Array<SharedArrayBuffer>;
+  /** i32[length]. */
+  readonly outputTokens: Int32Array<SharedArrayBuffer>;
+  /** i32[length + 1]; equal neighbours mean a request without hash ids. */
+  readonly hashOffsets: Int32Array<SharedArrayBuffer>;
+  /** f64[hashOffsets[length]]: a hash id may be any safe integer. */
+  readonly hashIds: Float64Array<SharedArrayBuffer>;
+
+  private constructor(shared: SharedRequests) {
+    this.arrivalMs = new Float64Array(shared.arrivalMs);
+    this.inputTokens = new Int32Array(shared.inputTokens);
+    this.outputTokens = new Int32Array(shared.outputTokens);
+    this.hashOffsets = new Int32Array(shared.hashOffsets);
+    this.hashIds = new Float64Array(shared.hashIds);
+    this.length = this.arrivalMs.length;
+  }
+
+  /**
+   * Sorts by arrival (requests of equal arrival keep their order), numbers the requests from 0 and counts time from
+   * the earliest. Throws `ERR_INPUT_INVALID` for a request that no trace could hold.
+   */
+  static from(requests: Iterable<Omit<Request, 'id'>>): RequestTable {
+    const rows = [...requests];
+    let hashCount = 0;
+    for (const [index, row] of rows.entries()) {
+      checkRequest(row, index);
+      hashCount += row.hashIds?.length ?? 0;
+    }
+    if (hashCount > MAX_TOKENS) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `${rows.length} requests hold ${hashCount} hash ids, more than the ${MAX_TOKENS} a table can index; read fewer requests`,
+        { requests: rows.length, hashIds: hashCount, limit: MAX_TOKENS },
+      );
+    }
+    if (rows.some((row, index) => index > 0 && row.arrivalMs < (rows[index - 1] as Request).arrivalMs)) {
+      rows.sort((a, b) => a.arrivalMs - b.arrivalMs);
+    }
+    const table = new RequestTable({
+      arrivalMs: new SharedArrayBuffer(rows.length * 8),
+      inputTokens: new SharedArrayBuffer(rows.length * 4),
+      outputTokens: new SharedArrayBuffer(rows.length * 4),
+      hashOffsets: new SharedArrayBuffer((rows.length + 1) * 4),
+      hashIds: new SharedArrayBuffer(hashCount * 8),
+    });
+    const origin = rows[0]?.arrivalMs ?? 0;
+    let offset = 0;
+    for (const [index, row] of rows.entries()) {
+      table.arrivalMs[index] = row.arrivalMs - origin;
+      table.inputTokens[index] = row.inputTokens;
+      table.outputTokens[index] = row.outputTokens;
+      if (row.hashIds !== null) {
+        table.hashIds.set(row.hashIds, offset);
+        offset += row.hashIds.length;
+      }
+      table.hashOffsets[index + 1] = offset;
+    }
+    return table;
+  }
+
+  /** `from` for a stream of requests, such as `readTrace` gives. */
+  static async collect(requests: AsyncIterable<Omit<Request, 'id'>>): Promise<RequestTable> {
+    const rows: Omit<Request, 'id'>[] = [];
+    for await (const request of requests) rows.push(request);
+    return RequestTable.from(rows);
+  }
+
+  /** The table that `toShared` described, over the same memory. Throws `ERR_INPUT_INVALID` when the sizes disagree. */
+  static fromShared(shared: SharedRequests): RequestTable {
+    const requests = shared.arrivalMs.byteLength / 8;
+    const offsets = new Int32Array(shared.hashOffsets);
+    const agrees =
+      shared.inputTokens.byteLength === requests * 4 &&
+      shared.outputTokens.byteLength === requests * 4 &&
+      offsets.length === requests + 1 &&
+      shared.hashIds.byteLength === (offsets[requests] as number) * 8;
+    if (!agrees) {
+      const bytes = Object.fromEntries(Object.entries(shared).map(([name, buffer]) => [name, buffer.byteLength]));
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `the shared arrays are not those of one table (${JSON.stringify(bytes)} bytes); pass on what toShared() returned`,
+        { bytes },
+      );
+    }
+    return new RequestTable(shared);
+  }
+
+  /** The memory of this table, for `postMessage`. */
+  toShared(): SharedRequests {
+    return {
+      arrivalMs: this.arrivalMs.buffer,
+      inputTokens: this.inputTokens.buffer,
+      outputTokens: this.outputTokens.buffer,
+      hashOffsets: this.hashOffsets.buffer,
+      hashIds: this.hashIds.buffer,
+    };
+  }
+
+  /** One request as a value. Throws `ERR_INPUT_INVALID` for an id the table does not hold. */
+  get(id: number): Request {
+    if (!Number.isInteger(id) || id < 0 || id >= this.length) {
+      throw new LockstepError('ERR_INPUT_INVALID', `no request ${id}: the table holds 0 to ${this.length - 1}`, {
+        request: id,
+        requests: this.length,
+      });
+    }
+    const start = this.hashOffsets[id] as number;
+    const end = this.hashOffsets[id + 1] as number;
+    return {
+      id,
+      arrivalMs: this.arrivalMs[id] as number,
+      inputTokens: this.inputTokens[id] as number,
+      outputTokens: this.outputTokens[id] as number,
+      hashIds: start === end ? null : Array.from(this.hashIds.subarray(start, end)),
+    };
+  }
+
+  *[Symbol.iterator](): Generator<Request> {
+    for (let id = 0; id < this.length; id++) yield this.get(id);
+  }
+}
+
+function checkRequest(row: Omit<Request, 'id'>, index: number): void {
+  const refuse = (field: string, expected: string, found: unknown): never => {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `request ${index}: ${field} must be ${expected}, found ${String(found)}; correct it or leave the request out`,
+      { request: index, field, found },
+    );
+  };
+  const { arrivalMs, inputTokens, outputTokens, hashIds } = row;
+  if (!Number.isFinite(arrivalMs)) refuse('arrivalMs', 'a finite number of milliseconds', arrivalMs);
+  if (!isCount(inputTokens) || inputTokens === 0) {
+    refuse('inputTokens', `an integer from 1 to ${MAX_TOKENS}`, inputTokens);
+  }
+  if (!isCount(outputTokens)) refuse('outputTokens', `an integer from 0 to ${MAX_TOKENS}`, outputTokens);
+  if (hashIds === null) return;
+  const problem = hashIdsProblem(hashIds, inputTokens, outputTokens);
+  if (problem !== null) refuse('hashIds', problem.expected, problem.found);
+}
+
+/** Whether a value is a count of tokens that an i32 holds. */
+export function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MAX_TOKENS;
+}
+
+/** What was expected instead of what was found. */
+export interface Problem {
+  readonly expected: string;
+  readonly found: unknown;
+}
+
+/**
+ * What is wrong with hash ids, or null: they are non-negative safe integers, one per 512 tokens of the prompt. A trace
+ * may also hash what was generated, so ids up to the end of the output are accepted, and those past the prompt are not
+ * used; more than that means ids of another block size, which would share the wrong tokens.
+ */
+export function hashIdsProblem(hashIds: unknown, inputTokens: number, outputTokens: number): Problem | null {
+  if (!Array.isArray(hashIds)) {
+    return { expected: 'an array of ids, one per 512 tokens of the prompt', found: hashIds };
+  }
+  const wrong = hashIds.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
+  if (wrong >= 0) return { expected: 'non-negative integers of at most 2^53 - 1', found: hashIds[wrong] };
+  const least = Math.ceil(inputTokens / HASH_BLOCK_TOKENS);
+  const most = Math.ceil((inputTokens + outputTokens) / HASH_BLOCK_TOKENS);
+  if (hashIds.length >= least && hashIds.length <= most) return null;
+  const counts = least === most ? `${least}` : `${least} to ${most}`;
+  return {
+    expected: `${counts} ids of 512-token blocks for ${inputTokens} input and ${outputTokens} output tokens`,
+    found: hashIds.length,
+  };
+}

@@ -1,0 +1,140 @@
+import { LockstepError } from '../errors.js';
+import { RankScheduler } from './rank-scheduler.js';
+import type { RequestTable } from './request.js';
+import { RequestState } from './request-state.js';
+import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
+import type { SchedulerStats } from './scheduler-stats.js';
+import type { StepSchedule } from './step-schedule.js';
+import { rejectedDraftId, tokenId } from './token-id.js';
+
+/**
+ * Continuous batching over several ranks on a simulated clock. A pure function of requests and limits: instances made
+ * from equal ones give equal steps, so every rank's worker computes all of it and nothing has to be sent.
+ *
+ * Every rank serves first come, first served; decodes first, then prefill in chunks, within the token budget. A rank
+ * short of blocks preempts by recompute. `docs/workload.md` states the rules.
+ *
+ * It ends: in each step that is not idle the request admitted first of some rank, or the head of its queue, computes at
+ * least one token, since it can take the blocks of all others, and alone it fits.
+ */
+export class SchedulerModel {
+  readonly table: RequestTable;
+  readonly limits: SchedulerLimits;
+  readonly #stats: SchedulerStats = {
+    finished: 0,
+    rejected: 0,
+    preemptions: 0,
+    promptTokens: 0,
+    generatedTokens: 0,
+    reusedTokens: 0,
+    clockMs: 0,
+  };
+  readonly #ranks: RankScheduler[];
+  readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
+  /** The first request that has not arrived. */
+  #nextArrival = 0;
+  #arrived = 0;
+  #step = 0;
+  #open = false;
+
+  /** Throws `ERR_CONFIG_INVALID` for limits out of range. */
+  constructor(table: RequestTable, limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>) {
+    this.table = table;
+    this.limits = schedulerLimits(limits);
+    const state = new RequestState(table, this.limits.blockSize);
+    this.#ranks = Array.from({ length: this.limits.ranks }, () => new RankScheduler(this.limits, state, this.#stats));
+    this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.schedule) };
+  }
+
+  /** Live totals; they change with `next()` and `complete()`. */
+  get stats(): Readonly<SchedulerStats> {
+    return this.#stats;
+  }
+
+  /**
+   * The next step of all ranks, or null once every request has finished or was rejected; the rows of those that
+   * finished in the very last step are then still in place. When nothing runs or waits, an idle step comes first, and
+   * the clock jumps to the next arrival with its `complete()`. Throws `ERR_STEP_ORDER` before the previous step is complete.
+   */
+  next(): StepSchedule | null {
+    if (this.#open) {
+      throw new LockstepError('ERR_STEP_ORDER', `step ${this.#step} is not complete; call complete() before next()`, {
+        step: this.#step,
+      });
+    }
+    this.#arrive();
+    const idle = this.#arrived === this.#stats.finished;
+    if (idle && !this.#findArrival()) return null;
+    for (const rank of this.#ranks) {
+      rank.begin();
+      if (!idle) rank.fill();
+    }
+    this.#open = true;
+    this.#schedule.step = this.#step;
+    this.#schedule.idle = idle;
+    return this.#schedule;
+  }
+
+  /** Applies the outcome of the step and advances the clock. Throws `ERR_STEP_ORDER` when no step was begun. */
+  complete(): void {
+    if (!this.#open) {
+      throw new LockstepError('ERR_STEP_ORDER', `no step is open; call next() before complete()`, { step: this.#step });
+    }
+    if (this.#schedule.idle) {
+      this.#stats.clockMs = this.#arrivalMs();
+    } else {
+      let tokens = 0;
+      let kvTokens = 0;
+      for (const rank of this.#ranks) {
+        tokens = Math.max(tokens, rank.tokens);
+        kvTokens = Math.max(kvTokens, rank.kvTokens);
+        rank.complete();
+      }
+      const [a, b, c] = this.limits.stepTime;
+      this.#stats.clockMs += a + b * tokens + c * kvTokens;
+    }
+    this.#open = false;
+    this.#step++;
+  }
+
+  /** See `tokenId`. */
+  tokenId(request: number, position: number): number {
+    return tokenId(this.table, request, position);
+  }
+
+  /** See `rejectedDraftId`. */
+  rejectedDraftId(request: number, position: number, attempt: number): number {
+    return rejectedDraftId(this.table, request, position, attempt);
+  }
+
+  /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */
+  #arrive(): void {
+    while (this.#findArrival() && this.#arrivalMs() <= this.#stats.clockMs) {
+      let least = this.#ranks[0] as RankScheduler;
+      for (const rank of this.#ranks) {
+        if (rank.load < least.load) least = rank;
+      }
+      least.enqueue(this.#nextArrival++);
+      this.#arrived++;
+    }
+  }
+
+  /** Moves on to the next request that can run, counting those that cannot; false at the end of the table. */
+  #findArrival(): boolean {
+    while (this.#nextArrival < this.table.length && this.#neverFits(this.#nextArrival)) {
+      this.#nextArrival++;
+      this.#stats.rejected++;
+    }
+    return this.#nextArrival < this.table.length;
+  }
+
+  #arrivalMs(): number {
+    return (this.table.arrivalMs[this.#nextArrival] as number) / this.limits.speed;
+  }
+
+  #neverFits(request: number): boolean {
+    const { maxModelLen, blockSize, numBlocks } = this.limits;
+    const tokens = (this.table.inputTokens[request] as number) + (this.table.outputTokens[request] as number);
+    return tokens > maxModelLen || Math.ceil(tokens / blockSize) > numBlocks - 1;
+  }
+}

@@ -1,0 +1,56 @@
+/** The tokens that one request computes in one step. */
+export interface Chunk {
+  /** Request id, the index in the `RequestTable`. */
+  readonly request: number;
+  /** Told, never inferred from the shape: a prefill of one token is still a prefill. */
+  readonly phase: 'decode' | 'prefill';
+  /** numComputedTokens before the step: the position of the chunk's first token. */
+  readonly start: number;
+  /** Tokens of the chunk: prompt tokens, or the confirmed token and its drafts. At least 1. */
+  readonly queryLen: number;
+  /** Whether the step samples after this chunk: the last chunk of a prefill, and every decode. */
+  readonly lastChunk: boolean;
+  /** By how much numComputedTokens grows with the step: `queryLen` of a prefill, 1 + accepted drafts of a decode. */
+  readonly advance: number;
+}
+
+/** A request that gets a row in this step. */
+export interface AddedRequest {
+  readonly request: number;
+  /** Tokens whose KV blocks the prefix cache already held; whole blocks. */
+  readonly numComputedTokens: number;
+  /** All its blocks so far, those of the reused prefix first. Block 0 is never among them. */
+  readonly blockIds: readonly number[];
+}
+
+/** Blocks that a running request receives in this step. */
+export interface AppendedBlocks {
+  readonly request: number;
+  readonly blockIds: readonly number[];
+}
+
+/**
+ * What one rank does in a step. Apply in this order: `removed`, `added`, `appended`, `scheduled`. After that the blocks
+ * of a request cover every position its chunk writes. Empty `scheduled` is an idle rank.
+ */
+export interface RankSchedule {
+  /** Requests whose row goes before this step: they finished in an earlier step or are preempted now. */
+  readonly removed: readonly number[];
+  readonly added: readonly AddedRequest[];
+  readonly appended: readonly AppendedBlocks[];
+  /** All decodes, in order of admission, then the prefill chunks, in order of admission. */
+  readonly scheduled: readonly Chunk[];
+}
+
+/**
+ * What every rank does in a step. The object and its chunks are reused: read them before `complete()`, and copy what
+ * has to last.
+ */
+export interface StepSchedule {
+  /** Counts from 0; parked steps count too. */
+  readonly step: number;
+  /** No rank has work: they will agree to park until the next arrival. */
+  readonly idle: boolean;
+  /** RankSchedule[ranks]. */
+  readonly ranks: readonly RankSchedule[];
+}

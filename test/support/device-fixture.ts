@@ -1,0 +1,40 @@
+import { expect } from 'vitest';
+import type { Device, DeviceBuffer, DeviceStream } from '../../dist/device/device.js';
+import { type ErrorCode, LockstepError } from '../../dist/errors.js';
+
+/** What `call` throws, which must be a LockstepError of this code. */
+export function errorOf(code: ErrorCode, call: () => unknown): LockstepError {
+  try {
+    call();
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    expect(`${error.code}: ${error.message}`).toMatch(new RegExp(`^${code}: `));
+    return error;
+  }
+  throw new Error(`expected ${code}, nothing was thrown`);
+}
+
+export async function rejectionOf(code: ErrorCode, promise: Promise<unknown>): Promise<LockstepError> {
+  const error: unknown = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  return errorOf(code, () => {
+    if (error !== undefined) throw error;
+  });
+}
+
+export function bufferOf(device: Device, stream: DeviceStream, values: ArrayBufferView): DeviceBuffer {
+  const buffer = device.allocate(Math.max(values.byteLength, 1));
+  stream.upload(buffer, 0, values);
+  return buffer;
+}
+
+export function readI32(stream: DeviceStream, buffer: DeviceBuffer, count: number = buffer.bytes >> 2): number[] {
+  const values = new Int32Array(count);
+  stream.downloadSync(buffer, 0, values);
+  return [...values];
+}
+
+/** 0xA5A5A5A5: what a buffer holds before anything is written to it. */
+export const POISON = 0xa5a5a5a5 | 0;
