@@ -24,7 +24,7 @@ import { get, limit, region, set } from './words';
 
 /** Address of capture key `index`. */
 export function keyAt(index: i32): usize {
-  return region(REGION_KEYS) + (<usize>(index * KEY_WORDS) << 2);
+  return region(REGION_KEYS) + ((<usize>(index * KEY_WORDS)) << 2);
 }
 
 /** Index of the smallest configured query length that holds `queryLen`, or -1. The configured lengths ascend; 0 ends them. */
@@ -40,7 +40,7 @@ export function queryLenIndex(queryLen: i32): i32 {
 
 function plane(queryIndex: i32, parts: i32): usize {
   const rows = limit(LIMIT_MAX_PADDED_REQUESTS) + 1;
-  return region(REGION_DISPATCH) + (<usize>((queryIndex * MAX_PARTS + parts - 1) * rows) << 2);
+  return region(REGION_DISPATCH) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
 }
 
 /** Index of the smallest decode key of `parts` parts that holds `requests` requests, or -1. */

@@ -88,11 +88,11 @@ import { phaseOf } from './vote';
 import { get, limit, region, roundUp, set } from './words';
 
 function vote(table: usize, rank: i32, word: i32): i32 {
-  return get(table + (<usize>(rank * VOTE_WORDS) << 2), word);
+  return get(table + ((<usize>(rank * VOTE_WORDS)) << 2), word);
 }
 
 function partAt(decision: usize, part: i32, ranks: i32): usize {
-  return decision + (<usize>(DECISION_WORDS + part * (PART_WORDS + ranks)) << 2);
+  return decision + ((<usize>(DECISION_WORDS + part * (PART_WORDS + ranks))) << 2);
 }
 
 /**

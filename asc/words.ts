@@ -2,11 +2,11 @@
 import { CONFIG_BASE, CONFIG_REGIONS } from './layout';
 
 export function get(at: usize, word: i32): i32 {
-  return load<i32>(at + (<usize>word << 2));
+  return load<i32>(at + ((<usize>word) << 2));
 }
 
 export function set(at: usize, word: i32, value: i32): void {
-  store<i32>(at + (<usize>word << 2), value);
+  store<i32>(at + ((<usize>word) << 2), value);
 }
 
 export function limit(word: i32): i32 {

@@ -29,7 +29,7 @@ try {
     check('conformance vectors travel along', conformance);
     rmSync(path.join(installed, 'prebuilds'), { recursive: true, force: true });
     for (const entry of entryPoints()) check(`without the addon: import ${entry}`, () => importEntry(entry));
-    check('without the addon: a planner is made', makePlanner);
+    check('without the addon: a step is planned', planStep);
     check('without the addon: lockstep explain', explain);
     check('without the addon: lockstep run says that there is no device', refusesToRun);
   }
@@ -225,10 +225,24 @@ function conformance() {
   insist(result.passed > 0 && result.failed === 0, JSON.stringify({ passed: result.passed, failed: result.failed }));
 }
 
-function makePlanner() {
-  runModule(
-    `import { createPlanner } from '${manifest.name}/planner'; if (typeof createPlanner !== 'function') throw new Error('no createPlanner');`,
-  );
+/** Three decodes, planned to the end: they run as the graph of four, the fourth being padding. */
+function planStep() {
+  runModule(`
+    import { createPlanner, decodePlan, LOCKSTEP_POLICY } from '${manifest.name}/planner';
+    const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 1024, blockSize: 16, numBlocks: 100 };
+    const plan = decodePlan({ sizes: [1, 2, 4, 8], limits: { ...limits, queryLen: 1 }, policy: LOCKSTEP_POLICY });
+    const planner = await createPlanner({ limits, plan });
+    for (const block of [7, 9, 4]) {
+      const row = planner.requests.add({ blockIds: [block], numComputedTokens: 5 });
+      planner.requests.schedule(row, { phase: 'decode', queryLen: 1, inputIds: Int32Array.of(block) });
+    }
+    planner.vote();
+    const decision = planner.resolve(planner.table);
+    const slots = planner.build(decision).tensors.slotMapping.subarray(0, 4).join();
+    const found = [decision.run, decision.paddedTokens, slots].join(' ');
+    if (found !== 'full 4 117,149,69,-1') throw new Error(found);
+    planner.dispose();
+  `);
 }
 
 function explain() {

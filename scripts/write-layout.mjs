@@ -3,7 +3,11 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const layout = await import('../dist/planner/layout.js');
-const constant = (text) => text.replace(/-/g, '_').replace(/([a-z0-9])([A-Z])/g, '$1_$2').toUpperCase();
+const constant = (text) =>
+  text
+    .replace(/-/g, '_')
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .toUpperCase();
 
 /** [name, value] of every constant, in one order for both languages. */
 function* constants() {

@@ -29,8 +29,7 @@ export type ErrorCode =
   | 'ERR_STATE_FROZEN'
   | 'ERR_STEP_ORDER'
   | 'ERR_TRACE_INVALID'
-  | 'ERR_USAGE'
-  | 'ERR_VERIFY_MISMATCH';
+  | 'ERR_USAGE';
 
 /** The values that mattered when an error was raised: rows, limits, ranks. Plain data, so that it survives a worker boundary. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;

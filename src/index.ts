@@ -1,4 +1,6 @@
-export * from './planner/index.js';
+export type { CaptureRecord, CaptureReport } from './device/capture-session.js';
+export type { DeviceTensors } from './device/device-metadata.js';
+export type { Executor, Forward, ForwardPart } from './device/executor.js';
 export {
   type Device,
   type DeviceBuffer,
@@ -11,14 +13,12 @@ export {
   type Kernel,
   type KernelArgument,
   type MemoryUse,
-  openDevice,
   type OpenDeviceOptions,
+  openDevice,
   probeDevices,
 } from './device/index.js';
-export type { CaptureRecord, CaptureReport } from './device/capture-session.js';
-export type { DeviceTensors } from './device/device-metadata.js';
-export type { Executor, Forward, ForwardPart } from './device/executor.js';
 export * from './engines/index.js';
+export * from './planner/index.js';
 export * from './ranks/index.js';
 export * from './runtime/index.js';
 export * from './workload/index.js';

@@ -7,10 +7,14 @@ import { describe, EXIT, exitCodeOf } from './exit.js';
 import { addExplain } from './explain.js';
 import { addRun } from './run.js';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 const program = new Command('lockstep')
-  .description('Plans and runs the steps of LLM serving engines, so that no rank takes a step the others did not agree to.')
+  .description(
+    'Plans and runs the steps of LLM serving engines, so that no rank takes a step the others did not agree to.',
+  )
   .version(version)
   .exitOverride()
   .showHelpAfterError('(lockstep --help lists commands and options)')

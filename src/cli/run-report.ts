@@ -32,18 +32,44 @@ export function runReport(run: RunSummary): string {
   const fellBack = run.deviceChoice.includes(', since ');
   line('device', fellBack ? `${run.device}: no GPU device to be had (lockstep doctor says why)` : run.deviceChoice);
   line('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`);
-  line('requests', `${count(run.finished)} of ${count(run.requests)} finished, ${count(run.rejected)} rejected (never fit), ${count(run.preemptions)} preempted`);
-  line('tokens', `${count(run.tokens)} computed, ${count(run.generatedTokens)} generated, ${count(run.reusedTokens)} reused from shared prefixes`);
-  line('graphs', `${count(run.graphSteps)} steps (${share(run.graphSteps)}) on ${count(run.graphs)} captured graphs, ${(100 * run.paddingRatio).toFixed(1)} % padding`);
-  line('eager', `${count(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${count(run.eagerDecodeSteps)} of them decode`);
-  if (run.ubatchedSteps > 0 || run.twinSteps > 0) line('ubatches', `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`);
+  line(
+    'requests',
+    `${count(run.finished)} of ${count(run.requests)} finished, ${count(run.rejected)} rejected (never fit), ${count(run.preemptions)} preempted`,
+  );
+  line(
+    'tokens',
+    `${count(run.tokens)} computed, ${count(run.generatedTokens)} generated, ${count(run.reusedTokens)} reused from shared prefixes`,
+  );
+  line(
+    'graphs',
+    `${count(run.graphSteps)} steps (${share(run.graphSteps)}) on ${count(run.graphs)} captured graphs, ${(100 * run.paddingRatio).toFixed(1)} % padding`,
+  );
+  line(
+    'eager',
+    `${count(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${count(run.eagerDecodeSteps)} of them decode`,
+  );
+  if (run.ubatchedSteps > 0 || run.twinSteps > 0)
+    line('ubatches', `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`);
   const reasons = Object.entries(run.reasons) as [ReasonCode, number][];
   for (const [reason, number] of reasons.sort((a, b) => b[1] - a[1])) {
     lines.push(`    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${REASON_WORDS[reason]}`);
   }
-  const how = run.verify === 'full' ? 'every scheduled request after every step' : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
+  const how =
+    run.verify === 'full'
+      ? 'every scheduled request after every step'
+      : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
   line('verified', `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`);
-  line('agreement', run.diverged === 0 ? 'every rank took the same decisions' : `${run.diverged} ranks took other decisions than rank 0`);
+  for (const { rank, step, request, position, expected, found } of run.firstMismatches) {
+    lines.push(
+      `    rank ${rank}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`,
+    );
+  }
+  line(
+    'agreement',
+    run.diverged === 0
+      ? 'every rank took the same decisions'
+      : `${run.diverged} ranks took other decisions than rank 0`,
+  );
   return `${lines.join('\n')}\n`;
 }
 

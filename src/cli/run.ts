@@ -1,12 +1,15 @@
 import cliProgress from 'cli-progress';
 import { type Command, Option } from 'commander';
 import { LockstepError } from '../errors.js';
-import { decodePlan } from '../planner/capture-plan.js';
-import { completePolicy } from '../planner/policy.js';
-import { completeLimits } from '../config.js';
+import {
+  completeRunOptions,
+  type RunOptions,
+  type RunProgress,
+  type RunSummary,
+  runWorkload,
+} from '../runtime/index.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../runtime/plan-file.js';
-import { type RunOptions, type RunProgress, type RunSummary, runWorkload } from '../runtime/index.js';
-import { generateWorkload, readRequests, type RequestTable } from '../workload/index.js';
+import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
 import { EXIT } from './exit.js';
 import { Interrupts } from './interrupts.js';
 import { addPlannerOptions, decimal, integer, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
@@ -37,17 +40,46 @@ export function addRun(program: Command): void {
   const command = program
     .command('run')
     .description('plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache')
-    .option('--trace <file>', 'requests to serve: Azure CSV, BurstGPT CSV, Mooncake JSONL or our own (default: a generated workload)')
-    .addOption(new Option('--requests <n>', `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`).argParser(integer))
+    .option(
+      '--trace <file>',
+      'requests to serve: Azure CSV, BurstGPT CSV, Mooncake JSONL or our own (default: a generated workload)',
+    )
+    .addOption(
+      new Option(
+        '--requests <n>',
+        `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`,
+      ).argParser(integer),
+    )
     .addOption(new Option('--ranks <n>', 'data-parallel ranks, each a worker thread').argParser(integer).default(2))
     .addOption(new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(1));
   addPlannerOptions(command)
-    .addOption(new Option('--accept-rate <p>', 'chance that a draft is accepted when all before it were').argParser(decimal).default(0.7))
-    .addOption(new Option('--step-time <a,b,c>', 'simulated step time a + b*tokens + c*kvTokens, in ms').argParser(stepTime).default([8, 0.096, 0], '8,0.096,0'))
-    .addOption(new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'))
-    .addOption(new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices(['solo', 'threads']))
-    .addOption(new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth').choices(['full', 'sampled']).default('full'))
-    .addOption(new Option('--seed <n>', 'seed of the workload, of accepted drafts and of samples').argParser(integer).default(0))
+    .addOption(
+      new Option('--accept-rate <p>', 'chance that a draft is accepted when all before it were')
+        .argParser(decimal)
+        .default(0.7),
+    )
+    .addOption(
+      new Option('--step-time <a,b,c>', 'simulated step time a + b*tokens + c*kvTokens, in ms')
+        .argParser(stepTime)
+        .default([8, 0.096, 0], '8,0.096,0'),
+    )
+    .addOption(
+      new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'),
+    )
+    .addOption(
+      new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
+        'solo',
+        'threads',
+      ]),
+    )
+    .addOption(
+      new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth')
+        .choices(['full', 'sampled'])
+        .default('full'),
+    )
+    .addOption(
+      new Option('--seed <n>', 'seed of the workload, of accepted drafts and of samples').argParser(integer).default(0),
+    )
     .option('--plan <file>', 'capture the graphs of this plan instead of a ladder')
     .option('--plan-out <file>', 'write the capture plan')
     .addOption(new Option('--timeout <ms>', 'longest wait for a peer or the device').argParser(integer).default(30_000))
@@ -58,24 +90,33 @@ export function addRun(program: Command): void {
 
 async function run(flags: RunFlags): Promise<void> {
   using interrupts = new Interrupts();
+  try {
+    const summary = await runFlags(flags, interrupts.signal);
+    process.stdout.write(
+      flags.json === true ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n` : runReport(summary),
+    );
+    if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
+  } catch (error) {
+    // Interrupted before the ranks began: there is nothing to sum up.
+    if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
+    process.stderr.write('lockstep: interrupted before the first step\n');
+  }
+  if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
+}
+
+async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummary> {
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = await runOptions(flags, planFile);
-  const requests = await workload(flags, interrupts.signal);
-  if (flags.planOut !== undefined) {
-    const policy = completePolicy(options.policy);
-    const plan = options.plan ?? decodePlan({ sizes: options.ladder ?? [], limits: completeLimits(options.limits), policy, twins: options.twins });
-    await writePlanFile(flags.planOut, policy, plan);
-  }
+  // Every fault of the options is said before a long trace is read.
+  const { policy, plan } = completeRunOptions(options);
+  const requests = await workload(flags, signal);
+  if (flags.planOut !== undefined) await writePlanFile(flags.planOut, policy, plan);
   const progress = new Progress(requests.length);
-  let summary: RunSummary;
   try {
-    summary = await runWorkload(requests, options, { signal: interrupts.signal, onProgress: (now) => progress.show(now) });
+    return await runWorkload(requests, options, { signal, onProgress: (now) => progress.show(now) });
   } finally {
     progress.stop();
   }
-  process.stdout.write(flags.json === true ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n` : runReport(summary));
-  if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
-  else if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
 }
 
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
@@ -99,9 +140,12 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
 
 async function workload(flags: RunFlags, signal: AbortSignal): Promise<RequestTable> {
   if (flags.requests !== undefined && flags.requests < 1) {
-    throw new LockstepError('ERR_CONFIG_INVALID', `--requests is ${flags.requests}; it must be at least 1`, { requests: flags.requests });
+    throw new LockstepError('ERR_CONFIG_INVALID', `--requests is ${flags.requests}; it must be at least 1`, {
+      requests: flags.requests,
+    });
   }
-  if (flags.trace === undefined) return generateWorkload({ requests: flags.requests ?? GENERATED_REQUESTS, seed: flags.seed });
+  if (flags.trace === undefined)
+    return generateWorkload({ requests: flags.requests ?? GENERATED_REQUESTS, seed: flags.seed });
   return readRequests(flags.trace, { signal, ...(flags.requests === undefined ? {} : { limit: flags.requests }) });
 }
 

@@ -15,9 +15,12 @@ export function explanationText(explanation: BatchExplanation, plan: CapturePlan
     `reason  ${decision.reason}: ${reasonText(decision, votes, plan)}`,
   ];
   if (decision.parts.length > 0) lines.push(`gather  ${gatherText(decision)}`);
-  for (const { rank, request, blockIds } of inventedBlocks) {
+  for (const rank of new Set(inventedBlocks.map((invented) => invented.rank))) {
+    const own = inventedBlocks.filter((invented) => invented.rank === rank);
+    const blocks = own.flatMap(({ blockIds }) => blockIds);
+    const requests = own.map(({ request }) => request);
     lines.push(
-      `note    rank ${rank} request ${request} names no blocks; it is given ${blockIds.length === 0 ? 'none' : ranges(blockIds)}`,
+      `note    rank ${rank}: blocks ${range(blocks)} made up for requests ${range(requests)}, which name none`,
     );
   }
   lines.push('', ...table(rankRows(explanation)));
@@ -28,7 +31,7 @@ export function explanationText(explanation: BatchExplanation, plan: CapturePlan
   return lines;
 }
 
-function rankRows({ votes, local }: BatchExplanation): string[][] {
+function rankRows({ votes, local, tensors }: BatchExplanation): string[][] {
   const head = [
     'rank',
     'phase',
@@ -51,10 +54,16 @@ function rankRows({ votes, local }: BatchExplanation): string[][] {
       `${parts.length > 1 ? parts.reduce((sum, part) => sum + part.paddedTokens, 0) : paddedTokens}`,
       `${attentionRequests}`,
       `${numLogits}`,
-      parts.map(({ tokens: [begin, end] }) => end - begin).join(' + ') || '-',
+      parts
+        .map((_, part) => realTokens(parts.length > 1 ? tensors[rank].parts[part] : tensors[rank].whole))
+        .join(' + ') || '-',
     ];
   });
   return [head, ...rows];
+}
+
+function realTokens(view: PlainView): number {
+  return view.isPadding.filter((padding) => padding === 0).length;
 }
 
 /** Columns wide enough for their longest cell, numbers to the right. */
@@ -98,8 +107,8 @@ function abbreviated(values: readonly PlainInteger[]): string {
   return `${values.slice(0, SHOWN - 3).join(' ')} … ${values.slice(-3).join(' ')}`;
 }
 
-function ranges(blockIds: readonly number[]): string {
-  const consecutive = blockIds.every((block, index) => block === blockIds[0] + index);
-  if (blockIds.length === 1) return `block ${blockIds[0]}`;
-  return consecutive ? `blocks ${blockIds[0]} to ${blockIds[blockIds.length - 1]}` : `blocks ${abbreviated(blockIds)}`;
+/** "1 to 4" where all between are there. */
+function range(values: readonly number[]): string {
+  const consecutive = values.every((value, index) => value === values[0] + index);
+  return consecutive && values.length > 1 ? `${values[0]} to ${values[values.length - 1]}` : abbreviated(values);
 }

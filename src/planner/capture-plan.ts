@@ -104,7 +104,10 @@ export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): vo
     const name = `keys[${index}]`;
     faults.names(name, key, Object.keys(decodeKey(1, 1, 1)));
     faults.check(key.mode === 'full', `${name}.mode is ${JSON.stringify(key.mode)}; decode steps run full graphs`);
-    faults.check(key.prefillRequests === 0, `${name}.prefillRequests is ${key.prefillRequests}; prefill and mixed steps run eager`);
+    faults.check(
+      key.prefillRequests === 0,
+      `${name}.prefillRequests is ${key.prefillRequests}; prefill and mixed steps run eager`,
+    );
     const counted = [
       faults.integer(`${name}.queryLen`, key.queryLen, 1, limits.queryLen),
       faults.integer(`${name}.decodeRequests`, key.decodeRequests, 1, 1 << 16),

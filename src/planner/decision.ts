@@ -1,11 +1,4 @@
-import {
-  DECISION_WORDS,
-  decisionPart,
-  ENUMS,
-  nameOf,
-  PART_WORDS,
-  word,
-} from './layout.js';
+import { DECISION_WORDS, decisionPart, ENUMS, nameOf, PART_WORDS, word } from './layout.js';
 
 export type RunKind = keyof typeof ENUMS.RUN;
 export type ReasonCode = keyof typeof ENUMS.REASON;
@@ -66,7 +59,9 @@ const REASONS = table('REASON');
 const PHASES = table('PHASE');
 const GATHERS = table('GATHER');
 
-function table<E extends 'RUN' | 'REASON' | 'PHASE' | 'GATHER'>(group: E): readonly (keyof (typeof ENUMS)[E] & string)[] {
+function table<E extends 'RUN' | 'REASON' | 'PHASE' | 'GATHER'>(
+  group: E,
+): readonly (keyof (typeof ENUMS)[E] & string)[] {
   return Object.values(ENUMS[group]).map((value: number) => nameOf(group, value));
 }
 

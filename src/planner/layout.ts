@@ -127,7 +127,16 @@ export const FACT_WORDS = [
 ] as const;
 
 /** Counters of the batch state. */
-export const STATE_WORDS = ['rows', 'freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens', 'editCount'] as const;
+export const STATE_WORDS = [
+  'rows',
+  'freeRows',
+  'generation',
+  'decodes',
+  'prefills',
+  'tokens',
+  'poolTokens',
+  'editCount',
+] as const;
 
 /** One request in the batch state. */
 export const ROW_WORDS = [

@@ -82,7 +82,12 @@ async function compile(source: WasmSource): Promise<WasmModule> {
   } catch (cause) {
     if (cause instanceof LockstepError) throw cause;
     const what = source instanceof URL ? source.href : 'the bytes given for a module';
-    throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot be read as WebAssembly: ${String(cause)}`, {}, { cause });
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `${what} cannot be read as WebAssembly: ${String(cause)}`,
+      {},
+      { cause },
+    );
   }
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
@@ -127,7 +132,9 @@ export function instantiate(
   const rules = new wasmApi.Instance(modules.rules, imports).exports as Partial<RulesExports>;
   if (metadata.build_step === undefined || rules.resolve === undefined) {
     const wrong = metadata.build_step === undefined ? 'metadata' : 'rules';
-    throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is another module: give ${wrong}.wasm there`, { wrong });
+    throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is another module: give ${wrong}.wasm there`, {
+      wrong,
+    });
   }
   (metadata as MetadataExports)._initialize();
   return { rules: rules as RulesExports, metadata: metadata as MetadataExports };

@@ -33,7 +33,10 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
   const policy: Policy = { ...LOCKSTEP_POLICY, ...withoutUndefined(given) };
   const faults = new Faults();
   faults.names('policy', given, Object.keys(LOCKSTEP_POLICY));
-  faults.check(policy.name === 'lockstep', `policy name is ${JSON.stringify(policy.name)}; this version knows "lockstep"`);
+  faults.check(
+    policy.name === 'lockstep',
+    `policy name is ${JSON.stringify(policy.name)}; this version knows "lockstep"`,
+  );
   faults.integer('ubatches', policy.ubatches, 1, MAX_PARTS);
   faults.integer('ubatchThresholdDecode', policy.ubatchThresholdDecode, 1, 2 ** 31 - 1);
   faults.integer('ubatchThresholdPrefill', policy.ubatchThresholdPrefill, 1, 2 ** 31 - 1);

@@ -27,27 +27,66 @@ export interface ScheduledChunk {
 }
 
 /** What a refused edit says. */
-const REFUSALS: Record<Exclude<keyof typeof ENUMS.EDIT, 'ok'>, (row: number, value: number, limit: number) => LockstepError> = {
+const REFUSALS: Record<
+  Exclude<keyof typeof ENUMS.EDIT, 'ok'>,
+  (row: number, value: number, limit: number) => LockstepError
+> = {
   'row-unknown': (row, _value, limit) =>
-    new LockstepError('ERR_ROW_UNKNOWN', `No request has row ${row}: rows come from requests.add() and end with remove() (${limit} at most)`, { row }),
+    new LockstepError(
+      'ERR_ROW_UNKNOWN',
+      `No request has row ${row}: rows come from requests.add() and end with remove() (${limit} at most)`,
+      { row },
+    ),
   'rows-full': (_row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `A request too many: ${value} requests, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`, { requests: value, limit }),
+    new LockstepError(
+      'ERR_BATCH_LIMIT',
+      `A request too many: ${value} requests, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`,
+      { requests: value, limit },
+    ),
   'block-invalid': (row, value, limit) =>
-    new LockstepError('ERR_BLOCK_INVALID', `Block ${value} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`, { row, block: value, numBlocks: limit }),
+    new LockstepError(
+      'ERR_BLOCK_INVALID',
+      `Block ${value} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`,
+      { row, block: value, numBlocks: limit },
+    ),
   'blocks-full': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} blocks for one request, and maxModelLen allows ${limit}`, { row, blocks: value, limit }),
+    new LockstepError('ERR_BATCH_LIMIT', `${value} blocks for one request, and maxModelLen allows ${limit}`, {
+      row,
+      blocks: value,
+      limit,
+    }),
   'tokens-full': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens scheduled in one step, and maxNumBatchedTokens is ${limit}. Schedule a shorter chunk.`, { row, tokens: value, limit }),
+    new LockstepError(
+      'ERR_BATCH_LIMIT',
+      `${value} tokens scheduled in one step, and maxNumBatchedTokens is ${limit}. Schedule a shorter chunk.`,
+      { row, tokens: value, limit },
+    ),
   'position-beyond-blocks': (row, value, limit) =>
-    new LockstepError('ERR_POSITION_BEYOND_BLOCKS', `Tokens up to position ${value - 1} need blocks, and the request's cover ${limit}. Append blocks first.`, { row, tokens: value, covered: limit }),
+    new LockstepError(
+      'ERR_POSITION_BEYOND_BLOCKS',
+      `Tokens up to position ${value - 1} need blocks, and the request's cover ${limit}. Append blocks first.`,
+      { row, tokens: value, covered: limit },
+    ),
   'scheduled-twice': (row) =>
     new LockstepError('ERR_STEP_ORDER', `The request in row ${row} is scheduled in this step already`, { row }),
   'query-length': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens of one request: from 1 to ${limit} can be scheduled here (queryLen for a decode, maxNumBatchedTokens for a prefill)`, { row, queryLen: value, limit }),
+    new LockstepError(
+      'ERR_BATCH_LIMIT',
+      `${value} tokens of one request: from 1 to ${limit} can be scheduled here (queryLen for a decode, maxNumBatchedTokens for a prefill)`,
+      { row, queryLen: value, limit },
+    ),
   'model-length': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request: from 0 to maxModelLen (${limit}) can be`, { row, tokens: value, limit }),
+    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request: from 0 to maxModelLen (${limit}) can be`, {
+      row,
+      tokens: value,
+      limit,
+    }),
   'row-scheduled': (row) =>
-    new LockstepError('ERR_STEP_ORDER', `The request in row ${row} is scheduled: advance it after build(), when the step is over`, { row }),
+    new LockstepError(
+      'ERR_STEP_ORDER',
+      `The request in row ${row} is scheduled: advance it after build(), when the step is over`,
+      { row },
+    ),
 };
 
 /** Requests of the batch state. Every edit is checked whole before anything changes. */
@@ -59,7 +98,11 @@ export class Requests {
   readonly #guard: () => void;
 
   /** `guard` throws while the batch is frozen or the planner disposed. */
-  constructor(metadata: MetadataExports, views: { inbox: Int32Array; error: Int32Array; rows: Int32Array }, guard: () => void) {
+  constructor(
+    metadata: MetadataExports,
+    views: { inbox: Int32Array; error: Int32Array; rows: Int32Array },
+    guard: () => void,
+  ) {
     this.#metadata = metadata;
     this.#inbox = views.inbox;
     this.#error = views.error;
@@ -81,16 +124,32 @@ export class Requests {
     const { inputIds } = chunk;
     const queryLen = integer(chunk.queryLen, 'queryLen');
     if (chunk.phase !== 'decode' && chunk.phase !== 'prefill') {
-      throw new LockstepError('ERR_INPUT_INVALID', `phase is ${JSON.stringify(chunk.phase)}; it must be "decode" or "prefill"`, { row });
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `phase is ${JSON.stringify(chunk.phase)}; it must be "decode" or "prefill"`,
+        { row },
+      );
     }
     if (inputIds !== undefined) {
       if (inputIds.length !== queryLen) {
-        throw new LockstepError('ERR_INPUT_INVALID', `${inputIds.length} inputIds for a chunk of ${queryLen} tokens`, { row, inputIds: inputIds.length, queryLen });
+        throw new LockstepError('ERR_INPUT_INVALID', `${inputIds.length} inputIds for a chunk of ${queryLen} tokens`, {
+          row,
+          inputIds: inputIds.length,
+          queryLen,
+        });
       }
       this.#fill(inputIds, 'inputIds');
     }
     const lastChunk = chunk.phase === 'prefill' && chunk.lastChunk === true ? 1 : 0;
-    this.#done(this.#metadata.state_schedule(integer(row, 'row'), ENUMS.PHASE[chunk.phase], queryLen, lastChunk, inputIds === undefined ? 0 : 1));
+    this.#done(
+      this.#metadata.state_schedule(
+        integer(row, 'row'),
+        ENUMS.PHASE[chunk.phase],
+        queryLen,
+        lastChunk,
+        inputIds === undefined ? 0 : 1,
+      ),
+    );
   }
 
   /** Gives a request more blocks. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
@@ -123,10 +182,15 @@ export class Requests {
 
   #fill(values: ArrayLike<number>, name: string): void {
     if (!Number.isInteger((values as ArrayLike<number> | undefined)?.length)) {
-      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${String(values)}`, { [name]: values });
+      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${String(values)}`, {
+        [name]: values,
+      });
     }
     if (values.length > this.#inbox.length) {
-      throw new LockstepError('ERR_BATCH_LIMIT', `${values.length} ${name} at once; ${this.#inbox.length} fit`, { [name]: values.length, limit: this.#inbox.length });
+      throw new LockstepError('ERR_BATCH_LIMIT', `${values.length} ${name} at once; ${this.#inbox.length} fit`, {
+        [name]: values.length,
+        limit: this.#inbox.length,
+      });
     }
     for (let i = 0; i < values.length; i++) this.#inbox[i] = integer(values[i], name);
   }
@@ -142,5 +206,7 @@ export class Requests {
 /** An int32, or ERR_INPUT_INVALID: the modules would silently truncate anything else. */
 function integer(value: number, name: string): number {
   if ((value | 0) === value) return value;
-  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${String(value)}; it must be a 32-bit integer`, { [name]: value });
+  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${String(value)}; it must be a 32-bit integer`, {
+    [name]: value,
+  });
 }

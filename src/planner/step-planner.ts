@@ -2,10 +2,28 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
 import { DecisionView } from './decision.js';
-import { CONFIG_BASE, ENUMS, LAYOUT_VERSION, LIMIT_WORDS, nameOf, type RegionName, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
+import {
+  CONFIG_BASE,
+  ENUMS,
+  LAYOUT_VERSION,
+  LIMIT_WORDS,
+  nameOf,
+  type RegionName,
+  STATE_WORDS,
+  VOTE_WORDS,
+  word,
+} from './layout.js';
 import { LocalPlan } from './local-plan.js';
-import { stagingSet, type StagingSet } from './metadata.js';
-import { allocate, instantiate, loadModules, type MetadataExports, type PlannerModules, type RulesExports, type WasmSource } from './modules.js';
+import { type StagingSet, stagingSet } from './metadata.js';
+import {
+  allocate,
+  instantiate,
+  loadModules,
+  type MetadataExports,
+  type PlannerModules,
+  type RulesExports,
+  type WasmSource,
+} from './modules.js';
 import { completePolicy, type Policy, policyWords } from './policy.js';
 import { planRegions, queryLenWords, type Region, type RegionTable } from './regions.js';
 import { Requests } from './requests.js';
@@ -87,8 +105,19 @@ export class StepPlanner {
     this.#plan = options.plan ?? { keys: [] };
     this.rank = options.rank ?? 0;
     this.ranks = options.ranks ?? 1;
-    if (!Number.isInteger(this.ranks) || this.ranks < 1 || this.ranks > 4096 || !Number.isInteger(this.rank) || this.rank < 0 || this.rank >= this.ranks) {
-      throw new LockstepError('ERR_CONFIG_INVALID', `rank ${this.rank} of ${this.ranks}: ranks run from 1 to 4096, and rank from 0 to ranks - 1`, { rank: this.rank, ranks: this.ranks });
+    if (
+      !Number.isInteger(this.ranks) ||
+      this.ranks < 1 ||
+      this.ranks > 4096 ||
+      !Number.isInteger(this.rank) ||
+      this.rank < 0 ||
+      this.rank >= this.ranks
+    ) {
+      throw new LockstepError(
+        'ERR_CONFIG_INVALID',
+        `rank ${this.rank} of ${this.ranks}: ranks run from 1 to 4096, and rank from 0 to ranks - 1`,
+        { rank: this.rank, ranks: this.ranks },
+      );
     }
     checkPlan(this.#plan, this.limits, this.policy);
     this.regions = planRegions(this.limits, this.#plan, this.policy, this.rank, this.ranks);
@@ -112,7 +141,11 @@ export class StepPlanner {
     this.local = new LocalPlan(this.#words('local'), this.#sets, this.regions.sizes);
     this.table = this.#words('votes');
     this.row = this.table.subarray(this.rank * VOTE_WORDS.length, (this.rank + 1) * VOTE_WORDS.length);
-    this.requests = new Requests(metadata, { inbox: this.#words('inbox'), error: this.#words('error'), rows: this.#words('rows') }, () => this.#check('open'));
+    this.requests = new Requests(
+      metadata,
+      { inbox: this.#words('inbox'), error: this.#words('error'), rows: this.#words('rows') },
+      () => this.#check('open'),
+    );
   }
 
   /** The graphs decisions may name: `DecisionView.captureKey` is an index into its keys. */
@@ -142,7 +175,11 @@ export class StepPlanner {
   vote(intent: VoteIntent = {}): Int32Array {
     this.#check('open');
     if (this.#held[this.#step & 1]) {
-      throw new LockstepError('ERR_STAGING_BUSY', `Staging set ${this.#step & 1} is still being copied: release it when its upload has completed`, { step: this.#step, staging: this.#step & 1 });
+      throw new LockstepError(
+        'ERR_STAGING_BUSY',
+        `Staging set ${this.#step & 1} is still being copied: release it when its upload has completed`,
+        { step: this.#step, staging: this.#step & 1 },
+      );
     }
     const { CONTROL } = ENUMS;
     const { graphVeto, ubatchVeto } = checkIntent(intent);
@@ -171,15 +208,28 @@ export class StepPlanner {
   resolve(table: Int32Array, previous?: DecisionView | null): DecisionView {
     this.#check('voted');
     if (table.length !== this.table.length) {
-      throw new LockstepError('ERR_INPUT_INVALID', `The table has ${table.length} words; ${this.ranks} ranks make ${this.table.length}`, { words: table.length, expected: this.table.length });
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `The table has ${table.length} words; ${this.ranks} ranks make ${this.table.length}`,
+        { words: table.length, expected: this.table.length },
+      );
     }
     if (table !== this.table) this.table.set(table);
     if (previous && previous.words.length !== this.#previous.length) {
-      throw new LockstepError('ERR_INPUT_INVALID', `The previous decision is of ${previous.ranks} ranks, and this planner's are of ${this.ranks}`, { ranks: previous.ranks, expected: this.ranks });
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `The previous decision is of ${previous.ranks} ranks, and this planner's are of ${this.ranks}`,
+        { ranks: previous.ranks, expected: this.ranks },
+      );
     }
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
-    const status = this.#rules.resolve(this.#region('votes').offset, this.ranks, from ? this.#region('previous').offset : 0, this.#region('decision').offset);
+    const status = this.#rules.resolve(
+      this.#region('votes').offset,
+      this.ranks,
+      from ? this.#region('previous').offset : 0,
+      this.#region('decision').offset,
+    );
     if (status !== ENUMS.RESOLVE.ok) throw this.#refusal(nameOf('RESOLVE', status));
     this.#state = 'resolved';
     return this.decision;
@@ -192,7 +242,9 @@ export class StepPlanner {
   build(decision: DecisionView): LocalPlan {
     this.#check('resolved');
     if (decision !== this.decision) {
-      throw new LockstepError('ERR_STALE_VIEW', 'build() takes the decision that resolve() returned in this step', { step: this.#step });
+      throw new LockstepError('ERR_STALE_VIEW', 'build() takes the decision that resolve() returned in this step', {
+        step: this.#step,
+      });
     }
     this.#metadata.build_step(this.#step & 1);
     this.#metadata.state_clear_schedule();
@@ -212,7 +264,10 @@ export class StepPlanner {
     this.#check('open');
     const keys = indices.map((index) => {
       const key = this.#plan.keys[index];
-      if (key === undefined) throw new LockstepError('ERR_INPUT_INVALID', `The plan has no key ${index}: it has ${this.#plan.keys.length}`, { index });
+      if (key === undefined)
+        throw new LockstepError('ERR_INPUT_INVALID', `The plan has no key ${index}: it has ${this.#plan.keys.length}`, {
+          index,
+        });
       return key;
     });
     const plan = Object.freeze({ keys: Object.freeze(keys) });
@@ -261,10 +316,18 @@ export class StepPlanner {
     if (this.#state === expected) return;
     if (this.#state === 'disposed') throw new LockstepError('ERR_DISPOSED', 'This planner has been disposed');
     if (expected === 'open') {
-      throw new LockstepError('ERR_STATE_FROZEN', `The batch is frozen between vote() and build() (step ${this.#step})`, { step: this.#step });
+      throw new LockstepError(
+        'ERR_STATE_FROZEN',
+        `The batch is frozen between vote() and build() (step ${this.#step})`,
+        { step: this.#step },
+      );
     }
     const order = { voted: 'vote(), then resolve()', resolved: 'resolve(), then build()' };
-    throw new LockstepError('ERR_STEP_ORDER', `Call ${expected === 'voted' ? order.voted : order.resolved} once in each step (step ${this.#step} is ${this.#state})`, { step: this.#step, state: this.#state });
+    throw new LockstepError(
+      'ERR_STEP_ORDER',
+      `Call ${expected === 'voted' ? order.voted : order.resolved} once in each step (step ${this.#step} is ${this.#state})`,
+      { step: this.#step, state: this.#state },
+    );
   }
 
   /** Names the ranks that a refused table is about. */
@@ -274,19 +337,44 @@ export class StepPlanner {
     if (status === 'fault') {
       const codes = column('faultCode');
       const ranks = column('control').flatMap((control, rank) => (control === ENUMS.CONTROL.fault ? [rank] : []));
-      return new LockstepError('ERR_RANK_FAULT', `Rank ${ranks.join(', ')} cannot run step ${this.#step} (fault ${ranks.map((rank) => codes[rank]).join(', ')}); no rank runs it`, { step: this.#step, ranks, codes: ranks.map((rank) => codes[rank]) });
+      return new LockstepError(
+        'ERR_RANK_FAULT',
+        `Rank ${ranks.join(', ')} cannot run step ${this.#step} (fault ${ranks.map((rank) => codes[rank]).join(', ')}); no rank runs it`,
+        { step: this.#step, ranks, codes: ranks.map((rank) => codes[rank]) },
+      );
     }
-    const names = { version: 'version', step: 'step', plan: 'planHash', previous: 'step', limits: 'tokens', ok: 'step' } as const;
+    const names = {
+      version: 'version',
+      step: 'step',
+      plan: 'planHash',
+      previous: 'step',
+      limits: 'tokens',
+      ok: 'step',
+    } as const;
     const values = column(names[status]);
-    const detail = status === 'previous' ? `every rank is at step ${values[0]}, which does not follow the previous decision` : `${names[status]} by rank: ${values.join(', ')}`;
-    const remedy = status === 'plan' ? 'give every rank the same policy, limits and captured keys' : status === 'limits' ? 'a vote is beyond the limits all ranks share' : 'every rank must take every step';
-    return new LockstepError('ERR_RANKS_DIVERGED', `The ranks' votes do not belong together: ${detail}; ${remedy}`, { step: this.#step, what: status, values, ranks: this.#blamed(status, values) });
+    const detail =
+      status === 'previous'
+        ? `every rank is at step ${values[0]}, which does not follow the previous decision`
+        : `${names[status]} by rank: ${values.join(', ')}`;
+    const remedy =
+      status === 'plan'
+        ? 'give every rank the same policy, limits and captured keys'
+        : status === 'limits'
+          ? 'a vote is beyond the limits all ranks share'
+          : 'every rank must take every step';
+    return new LockstepError('ERR_RANKS_DIVERGED', `The ranks' votes do not belong together: ${detail}; ${remedy}`, {
+      step: this.#step,
+      what: status,
+      values,
+      ranks: this.#blamed(status, values),
+    });
   }
 
   #blamed(status: keyof typeof ENUMS.RESOLVE, values: readonly number[]): number[] {
     const ranks = Array.from(values, (_, rank) => rank);
     if (status === 'version') return ranks.filter((rank) => values[rank] !== LAYOUT_VERSION);
-    if (status === 'limits') return ranks.filter((rank) => !this.#rules.withinLimits(this.#region('votes').offset, rank));
+    if (status === 'limits')
+      return ranks.filter((rank) => !this.#rules.withinLimits(this.#region('votes').offset, rank));
     return minority(values);
   }
 
@@ -319,11 +407,19 @@ function checkIntent(intent: VoteIntent): { graphVeto: number; ubatchVeto: numbe
   const veto = (name: 'graphVeto' | 'ubatchVeto'): number => {
     const given = intent[name] ?? 'none';
     if (Object.hasOwn(VETO, given)) return VETO[given];
-    throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${JSON.stringify(given)}; it must be one of ${Object.keys(VETO).join(', ')}`, { [name]: given });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${name} is ${JSON.stringify(given)}; it must be one of ${Object.keys(VETO).join(', ')}`,
+      { [name]: given },
+    );
   };
   const whole = (name: 'fault' | 'variant', value: number | undefined): void => {
     if (value === undefined || ((value | 0) === value && value >= 0)) return;
-    throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${String(value)}; it must be an integer from 0 to ${2 ** 31 - 1}`, { [name]: value });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${name} is ${String(value)}; it must be an integer from 0 to ${2 ** 31 - 1}`,
+      { [name]: value },
+    );
   };
   whole('fault', intent.fault);
   whole('variant', intent.variant);

@@ -1,6 +1,6 @@
+import type { Limits } from '../config.js';
 import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/device.js';
 import type { Executor, Forward, ForwardPart } from '../device/executor.js';
-import type { Limits } from '../config.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
 const READ_TOKENS = 1 << 18;
@@ -39,7 +39,16 @@ export class TokenKvCache implements Forward, Disposable {
   read(begin: number, end: number, tokens: number, options?: WaitOptions): Int32Array {
     const { metadata, stream } = this.#executor;
     const width = metadata.blockTable.bytes / 4 / (metadata.whole.seqLens.bytes / 4);
-    stream.launch(this.#read, [this.#cache, metadata.blockTable, metadata.whole.seqLens, this.#out, begin, end, width, this.#blockSize]);
+    stream.launch(this.#read, [
+      this.#cache,
+      metadata.blockTable,
+      metadata.whole.seqLens,
+      this.#out,
+      begin,
+      end,
+      width,
+      this.#blockSize,
+    ]);
     const into = this.#host.subarray(0, tokens);
     stream.downloadSync(this.#out, 0, into, options);
     return into;

@@ -30,7 +30,10 @@ export class KvLedger {
     const ids = this.history(request).subarray(start, start + queryLen);
     const confirmed = chunk.phase === 'prefill' ? queryLen : chunk.advance;
     for (let i = 0; i < queryLen; i++) {
-      ids[i] = i < confirmed ? tokenId(this.#table, request, start + i) : rejectedDraftId(this.#table, request, start + i, step);
+      ids[i] =
+        i < confirmed
+          ? tokenId(this.#table, request, start + i)
+          : rejectedDraftId(this.#table, request, start + i, step);
     }
     return ids;
   }

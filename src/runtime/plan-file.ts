@@ -16,7 +16,12 @@ export async function writePlanFile(path: string, policy: Policy, plan: CaptureP
   try {
     await writeFile(path, `${JSON.stringify(file, null, 2)}\n`);
   } catch (error) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${path} cannot be written: ${(error as Error).message}`, { path }, { cause: error });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} cannot be written: ${(error as Error).message}`,
+      { path },
+      { cause: error },
+    );
   }
 }
 
@@ -25,12 +30,17 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
   const value = await readJson(path, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
   const { schemaVersion, policy, keys } = value as { schemaVersion?: unknown; policy?: unknown; keys?: unknown };
   if (schemaVersion !== 1 || !Array.isArray(keys) || typeof policy !== 'object' || policy === null) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${path} is no plan file: expected {"schemaVersion": 1, "policy": {…}, "keys": [{…}]}`, { path });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} is no plan file: expected {"schemaVersion": 1, "policy": {…}, "keys": [{…}]}`,
+      { path },
+    );
   }
   const faults = new Faults();
   const names = Object.keys(decodeKey(1, 1, 1));
   for (const [index, key] of keys.entries()) {
-    if (typeof key !== 'object' || key === null) faults.check(false, `keys[${index}] is ${JSON.stringify(key)}; it must be an object with ${names.join(', ')}`);
+    if (typeof key !== 'object' || key === null)
+      faults.check(false, `keys[${index}] is ${JSON.stringify(key)}; it must be an object with ${names.join(', ')}`);
     else for (const name of names) faults.check(name in key, `keys[${index}] lacks ${name}`);
   }
   faults.throwIfAny(`The plan in ${path}`);
@@ -41,11 +51,19 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
 export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
   if (nameOrPath === LOCKSTEP_POLICY.name) return LOCKSTEP_POLICY;
   if (!nameOrPath.includes('.') && !nameOrPath.includes('/')) {
-    throw new LockstepError('ERR_CONFIG_INVALID', `No policy is called ${nameOrPath}: there is ${LOCKSTEP_POLICY.name}, or give the path of a JSON file with one`, { policy: nameOrPath });
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `No policy is called ${nameOrPath}: there is ${LOCKSTEP_POLICY.name}, or give the path of a JSON file with one`,
+      { policy: nameOrPath },
+    );
   }
   const value = await readJson(nameOrPath, `a policy such as ${JSON.stringify(LOCKSTEP_POLICY)}`);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${nameOrPath} is no policy: expected an object such as ${JSON.stringify(LOCKSTEP_POLICY)}`, { path: nameOrPath });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${nameOrPath} is no policy: expected an object such as ${JSON.stringify(LOCKSTEP_POLICY)}`,
+      { path: nameOrPath },
+    );
   }
   return value as Partial<Policy>;
 }
@@ -55,11 +73,21 @@ async function readJson(path: string, expected: string): Promise<unknown> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${path} cannot be read: ${(error as Error).message}`, { path }, { cause: error });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} cannot be read: ${(error as Error).message}`,
+      { path },
+      { cause: error },
+    );
   }
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${path} is not JSON (${(error as Error).message}); expected ${expected}`, { path }, { cause: error });
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} is not JSON (${(error as Error).message}); expected ${expected}`,
+      { path },
+      { cause: error },
+    );
   }
 }

@@ -1,8 +1,8 @@
 import { completeLimits, Faults, type Limits } from '../config.js';
 import type { DeviceKind } from '../device/device.js';
+import { LockstepError } from '../errors.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../planner/capture-plan.js';
 import { completePolicy, type Policy } from '../planner/policy.js';
-import { LockstepError } from '../errors.js';
 import type { SchedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
 
@@ -67,12 +67,19 @@ export function completeRunOptions(options: RunOptions): CompleteRunOptions {
   const plan =
     limits !== undefined && policy !== undefined && numbers !== undefined
       ? collect(() => {
-          const made = options.plan ?? decodePlan({ sizes: options.ladder ?? [], limits, policy, twins: options.twins });
+          const made =
+            options.plan ?? decodePlan({ sizes: options.ladder ?? [], limits, policy, twins: options.twins });
           checkPlan(made, limits, policy);
           return made;
         })
       : undefined;
-  if (faults.length > 0 || limits === undefined || policy === undefined || numbers === undefined || plan === undefined) {
+  if (
+    faults.length > 0 ||
+    limits === undefined ||
+    policy === undefined ||
+    numbers === undefined ||
+    plan === undefined
+  ) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
   }
@@ -123,9 +130,18 @@ function checkNumbers(options: RunOptions): Numbers {
     `stepTime is ${JSON.stringify(numbers.stepTime)}; it must be three numbers of at least 0: a,b,c in ms`,
   );
   for (const size of options.ladder ?? []) faults.integer('a ladder size', size, 1, 1 << 22);
-  faults.check(['auto', 'host', 'cuda', 'hip'].includes(numbers.device), `device is ${numbers.device}; it must be auto, host, cuda or hip`);
-  faults.check(['solo', 'threads'].includes(numbers.transport), `transport is ${numbers.transport}; it must be solo or threads`);
-  faults.check(numbers.transport !== 'solo' || ranks === 1, `transport solo is for one rank, and there are ${ranks}; use threads`);
+  faults.check(
+    ['auto', 'host', 'cuda', 'hip'].includes(numbers.device),
+    `device is ${numbers.device}; it must be auto, host, cuda or hip`,
+  );
+  faults.check(
+    ['solo', 'threads'].includes(numbers.transport),
+    `transport is ${numbers.transport}; it must be solo or threads`,
+  );
+  faults.check(
+    numbers.transport !== 'solo' || ranks === 1,
+    `transport solo is for one rank, and there are ${ranks}; use threads`,
+  );
   faults.check(['full', 'sampled'].includes(numbers.verify), `verify is ${numbers.verify}; it must be full or sampled`);
   faults.integer('timeoutMs', numbers.timeoutMs, 1, 2 ** 31 - 1);
   if (numbers.deviceMemory !== null) faults.integer('deviceMemory', numbers.deviceMemory, 1, Number.MAX_SAFE_INTEGER);

@@ -1,12 +1,17 @@
 import { type Device, openDevice } from '../device/index.js';
-import { LockstepError } from '../errors.js';
 import { loadModules } from '../planner/modules.js';
 import { StepPlanner } from '../planner/step-planner.js';
 import type { Collective } from '../ranks/index.js';
-import { type RankSchedule, RequestTable, SchedulerModel, type SchedulerStats, type SharedRequests } from '../workload/index.js';
+import {
+  type RankSchedule,
+  RequestTable,
+  SchedulerModel,
+  type SchedulerStats,
+  type SharedRequests,
+} from '../workload/index.js';
+import { TokenKvCache } from './kv-cache.js';
 import { KvLedger } from './kv-ledger.js';
 import { KvVerifier, type Mismatch } from './kv-verifier.js';
-import { TokenKvCache } from './kv-cache.js';
 import { createRank, type Rank } from './rank.js';
 import { RequestRows } from './request-rows.js';
 import { type DecisionCounts, RunCounters, type TokenCounts } from './run-counters.js';
@@ -63,7 +68,10 @@ const NOTHING: RankSchedule = Object.freeze({ removed: [], added: [], appended: 
 export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
   const { options } = data;
   const modules = await loadModules();
-  using device = openDevice({ device: options.device, ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }) });
+  using device = openDevice({
+    device: options.device,
+    ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
+  });
   using planner = new StepPlanner(modules, {
     limits: options.limits,
     plan: options.plan,
@@ -170,15 +178,4 @@ class RunLoop {
       requests: table.length,
     });
   }
-}
-
-/** The mismatch as an error, for those who want a run to fail on it. */
-export function mismatchError(reports: readonly RankReport[]): LockstepError {
-  const total = reports.reduce((sum, report) => sum + report.mismatches, 0);
-  const first = reports.flatMap((report, rank) => report.firstMismatches.map((mismatch) => ({ rank, ...mismatch })))[0];
-  return new LockstepError(
-    'ERR_VERIFY_MISMATCH',
-    `${total} KV cache entries are not what was written, first on rank ${first.rank} in step ${first.step}: request ${first.request}, position ${first.position} holds ${first.found}, written was ${first.expected}`,
-    { mismatches: total, first },
-  );
 }

@@ -1,6 +1,6 @@
 // Entry of the worker thread that one rank of a run lives in.
 import { connectRank, createSolo } from '../ranks/index.js';
-import { runRank, type RunRankData } from './run-rank.js';
+import { type RunRankData, runRank } from './run-rank.js';
 
 const seat = connectRank();
 const data = seat.data as RunRankData;

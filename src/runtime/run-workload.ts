@@ -1,9 +1,11 @@
+import { openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import { superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
+import type { Mismatch } from './kv-verifier.js';
 import { type DecisionCounts, paddingRatio } from './run-counters.js';
 import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
-import { mismatchError, type RankReport, type RunProgress, type RunRankData } from './run-rank.js';
+import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
 
 /** How a run is watched and ended early. */
 export interface RunControl {
@@ -31,6 +33,8 @@ export interface RunSummary extends DecisionCounts {
   /** KV cache entries that were not what was written, and entries compared. */
   readonly mismatches: number;
   readonly compared: number;
+  /** The first few wrong entries, with the rank that found each. */
+  readonly firstMismatches: readonly ({ readonly rank: number } & Mismatch)[];
   /** Ranks whose sequence of decisions differs from rank 0's. */
   readonly diverged: number;
   /** Graphs captured on each rank, and keys that no rank could capture. */
@@ -53,8 +57,14 @@ export interface RunSummary extends DecisionCounts {
  * and compared. Does not block the event loop. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_DEVICE_UNAVAILABLE,
  * ERR_NATIVE_UNAVAILABLE, ERR_RANK_LOST naming the rank, ERR_RANKS_DIVERGED, ERR_RANK_FAULT, ERR_CAPTURE_ASYMMETRIC.
  */
-export async function runWorkload(requests: RequestTable, options: RunOptions = {}, control: RunControl = {}): Promise<RunSummary> {
+export async function runWorkload(
+  requests: RequestTable,
+  options: RunOptions = {},
+  control: RunControl = {},
+): Promise<RunSummary> {
   const complete = completeRunOptions(options);
+  // A device that cannot be had is said once, before any thread is started.
+  openDevice({ device: complete.device }).dispose();
   const data: RunRankData = { options: complete, requests: requests.toShared() };
   const start = performance.now();
   const results = await superviseRanks({
@@ -65,18 +75,22 @@ export async function runWorkload(requests: RequestTable, options: RunOptions = 
     onMessage: (_rank, message) => control.onProgress?.(message as RunProgress),
   });
   const reports = results.map((result) => {
-    if (result.value === undefined) throw new LockstepError('ERR_RANK_LOST', `Rank ${result.rank} ended without a report`, { rank: result.rank });
+    if (result.value === undefined)
+      throw new LockstepError('ERR_RANK_LOST', `Rank ${result.rank} ended without a report`, { rank: result.rank });
     return result.value as RankReport;
   });
   return summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
 }
 
-/** The run's first mismatch as an ERR_VERIFY_MISMATCH, or null. */
-export { mismatchError };
-
-function summarize(requests: number, reports: readonly RankReport[], options: CompleteRunOptions, seconds: number): RunSummary {
+function summarize(
+  requests: number,
+  reports: readonly RankReport[],
+  options: CompleteRunOptions,
+  seconds: number,
+): RunSummary {
   const first = reports[0];
-  const sum = (value: (report: RankReport) => number): number => reports.reduce((total, report) => total + value(report), 0);
+  const sum = (value: (report: RankReport) => number): number =>
+    reports.reduce((total, report) => total + value(report), 0);
   const scheduler: SchedulerStats = first.scheduler;
   return {
     ...first.decisions,
@@ -92,6 +106,9 @@ function summarize(requests: number, reports: readonly RankReport[], options: Co
     paddingRatio: paddingRatio(reports.map((report) => report.tokens)),
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
+    firstMismatches: reports.flatMap((report, rank) =>
+      report.firstMismatches.map((mismatch) => ({ rank, ...mismatch })),
+    ),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
     graphs: first.captured,
     graphsSkipped: first.skipped,

@@ -293,7 +293,7 @@ function requestsUpTo(longest: number): fc.Arbitrary<Omit<Request, 'id'>[]> {
   const request = fc
     .record({
       arrivalMs: fc.constantFrom(0, 0, 1, 30, 200, 5000),
-      inputTokens: fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: longest })),
+      inputTokens: fc.oneof(fc.integer({ min: 1, max: Math.min(40, longest) }), fc.integer({ min: 1, max: longest })),
       outputTokens: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 4, max: 40 })),
       chain: fc.option(fc.array(fc.integer({ min: 0, max: 1 }), { minLength: 3, maxLength: 3 }), { nil: null }),
     })
@@ -342,6 +342,7 @@ function casesOf(longest: number, poolTokens: [number, number], blockSizes: numb
 const cases: fc.Arbitrary<Case> = fc.oneof(
   casesOf(1300, [300, 3000], [16, 48, 100, 512, 600]),
   casesOf(60, [60, 150], [1, 3, 4, 16]),
+  casesOf(12, [50, 80], [1, 3, 4]),
 );
 
 describe('laws of the scheduler model', () => {
@@ -376,7 +377,7 @@ describe('laws of the scheduler model', () => {
       { numRuns: 300 },
     );
     // The workloads reach what the law is about.
-    expect([preempted,reused]).toEqual([0,0]);
+    expect(preempted).toBeGreaterThan(20);
     expect(reused).toBeGreaterThan(2000);
   });
 
@@ -391,7 +392,7 @@ describe('laws of the scheduler model', () => {
           model.complete();
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 150 },
     );
   });
 

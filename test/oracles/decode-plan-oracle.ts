@@ -1,0 +1,28 @@
+import type { Policy } from '../../dist/planner/index.js';
+
+/** A ladder's keys as [requests, parts], in capture order: largest first, of one size the ubatched key first. */
+export function decodePlanPlain(
+  sizes: readonly number[],
+  maxNumSeqs: number,
+  queryLen: number,
+  policy: Policy,
+  twins: boolean,
+): [requests: number, parts: number][] {
+  const aligned = (requests: number): boolean => (requests * queryLen) % policy.tokenAlignment === 0;
+  const fitting = (size: number): number => {
+    let requests = 1;
+    while (requests < maxNumSeqs && requests * queryLen < size) requests += 1;
+    while (!aligned(requests)) requests += 1;
+    return requests;
+  };
+  const keys: [number, number][] = [];
+  for (const requests of [...new Set(sizes.map(fitting))].sort((a, b) => b - a)) {
+    // A part needs at least one request, and an aligned number of tokens.
+    const share = Math.floor(requests / policy.ubatches);
+    const splits = Array.from({ length: share }, (_, index) => index + 1).some(aligned);
+    const ubatched = policy.ubatches > 1 && requests * queryLen >= policy.ubatchThresholdDecode && splits;
+    if (ubatched) keys.push([requests, policy.ubatches]);
+    if (!ubatched || twins) keys.push([requests, 1]);
+  }
+  return keys;
+}

@@ -1,0 +1,181 @@
+import type { DecisionValue, Limits } from '../../dist/planner/index.js';
+import type { PlainEntry } from './batch-oracle.js';
+import { slotsOf } from './slot-oracle.js';
+
+/** One token of a view; `request` is -1 where it is padding. */
+interface Token {
+  readonly id: number;
+  readonly position: number;
+  readonly slot: bigint;
+  readonly request: number;
+  /** Its logits are wanted. */
+  readonly logits: boolean;
+}
+
+const PADDING: Token = { id: 0, position: 0, slot: -1n, request: -1, logits: false };
+
+/** The tensors of a view, each as long as the step needs. */
+export interface PlainTensors {
+  readonly inputIds: number[];
+  readonly positions: number[];
+  readonly slotMapping: bigint[];
+  readonly queryStartLoc: number[];
+  readonly seqLens: number[];
+  readonly tokenToRequest: number[];
+  readonly isPadding: number[];
+  readonly logitsIndices: number[];
+  readonly tokensPerRank: number[];
+}
+
+export interface PlainPart {
+  readonly requests: readonly [number, number];
+  readonly tokens: readonly [number, number];
+  readonly paddedTokens: number;
+  readonly attentionRequests: number;
+  readonly tableRow: number;
+  readonly numLogits: number;
+}
+
+export interface PlainStep {
+  readonly paddedTokens: number;
+  readonly attentionRequests: number;
+  readonly queryLen: number;
+  readonly tensors: PlainTensors;
+  readonly blockTable: number[];
+  readonly parts: PlainPart[];
+  readonly partTensors: PlainTensors[];
+}
+
+/**
+ * A rank's tensors under a decision that is not `park`, under the padding contract of the policy `lockstep`.
+ * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts.
+ */
+export function buildPlain(
+  entries: readonly PlainEntry[],
+  decision: DecisionValue,
+  rank: number,
+  limits: Limits,
+  cut: readonly number[],
+): PlainStep {
+  const graph = decision.run === 'full';
+  const cutIntoParts = decision.parts.length > 1;
+  // In a graph each request has a window of the key's query length; eager requests are packed.
+  const windows = entries.map((entry, request) => {
+    const slots = slotsOf(entry.blockIds, entry.start + entry.queryLen, limits);
+    const window = Array.from({ length: entry.queryLen }, (_, index): Token => {
+      const last = index === entry.queryLen - 1;
+      return {
+        id: entry.inputIds?.[index] ?? 0,
+        position: entry.start + index,
+        slot: slots[entry.start + index],
+        request,
+        logits: entry.phase === 'decode' || (entry.lastChunk && last),
+      };
+    });
+    return graph ? padded(window, decision.queryLen) : window;
+  });
+  const packed = windows.flat();
+  const ownTokens = decision.parts[0].gather.tokensPerRank[rank];
+  const paddedTokens = graph ? decision.paddedTokens : cutIntoParts ? packed.length : ownTokens;
+  const attentionRequests = graph ? decision.paddedRequests : Math.max(1, entries.length);
+  const whole = padded(packed, paddedTokens);
+  const lengths = windows.map((window) => window.length);
+  const ranks = decision.parts[0].gather.tokensPerRank.map((_, r) =>
+    decision.parts.reduce((sum, part) => sum + part.gather.tokensPerRank[r], 0),
+  );
+  const tensors = tensorsOf(whole, lengths, attentionRequests, ranks);
+  const step = {
+    paddedTokens,
+    attentionRequests,
+    queryLen: graph ? decision.queryLen : 0,
+    tensors,
+    blockTable: blockTable(entries, attentionRequests, limits),
+  };
+  if (!cutIntoParts) {
+    const part: PlainPart = {
+      requests: [0, entries.length],
+      tokens: [0, packed.length],
+      paddedTokens,
+      attentionRequests,
+      tableRow: 0,
+      numLogits: tensors.logitsIndices.length,
+    };
+    return { ...step, parts: [part], partTensors: [] };
+  }
+
+  const parts: PlainPart[] = [];
+  const partTensors: PlainTensors[] = [];
+  let begin = 0;
+  let tableRow = 0;
+  for (const [index, agreed] of decision.parts.entries()) {
+    // A graph's part takes the tokens its key gives it; an eager one those of the rank's own cut.
+    const end = begin + (graph ? agreed.paddedTokens : cut[index]);
+    const tokens = packed.slice(begin, end);
+    const real = windows.flatMap((_, request) => (tokens.some((token) => token.request === request) ? [request] : []));
+    const empty = graph ? tableRow : 0;
+    const first = real[0] ?? empty;
+    const partRequests = graph ? agreed.paddedRequests : Math.max(1, real.length);
+    const inPart = tokens.map((token) => (token.request < 0 ? token : { ...token, request: token.request - first }));
+    const counts = real.map((request) => overlap(startOf(lengths, request), lengths[request], begin, end));
+    const view = tensorsOf(padded(inPart, agreed.paddedTokens), counts, partRequests, [...agreed.gather.tokensPerRank]);
+    partTensors.push(view);
+    parts.push({
+      requests: [first, first + real.length],
+      tokens: [begin, begin + tokens.length],
+      paddedTokens: agreed.paddedTokens,
+      attentionRequests: partRequests,
+      tableRow: first,
+      numLogits: view.logitsIndices.length,
+    });
+    begin = end;
+    tableRow += partRequests;
+  }
+  return { ...step, parts, partTensors };
+}
+
+function padded(tokens: readonly Token[], length: number): Token[] {
+  return [...tokens, ...Array.from({ length: Math.max(0, length - tokens.length) }, () => PADDING)];
+}
+
+/** `lengths[r]` tokens of the view belong to request r, the padding of its window included. */
+function tensorsOf(
+  tokens: readonly Token[],
+  lengths: readonly number[],
+  attentionRequests: number,
+  tokensPerRank: number[],
+): PlainTensors {
+  return {
+    inputIds: tokens.map(({ id }) => id),
+    positions: tokens.map(({ position }) => position),
+    slotMapping: tokens.map(({ slot }) => slot),
+    queryStartLoc: Array.from({ length: attentionRequests + 1 }, (_, request) => startOf(lengths, request)),
+    // All of a request that is written by the end of this view: its last token is the newest.
+    seqLens: Array.from({ length: attentionRequests }, (_, request) =>
+      Math.max(0, ...tokens.filter((token) => token.request === request).map(({ position }) => position + 1)),
+    ),
+    tokenToRequest: tokens.map(({ request }) => request),
+    isPadding: tokens.map(({ request }) => (request < 0 ? 1 : 0)),
+    logitsIndices: tokens.flatMap(({ logits }, index) => (logits ? [index] : [])),
+    tokensPerRank,
+  };
+}
+
+function startOf(lengths: readonly number[], request: number): number {
+  return lengths.slice(0, request).reduce((sum, length) => sum + length, 0);
+}
+
+function overlap(start: number, length: number, begin: number, end: number): number {
+  return Math.max(0, Math.min(start + length, end) - Math.max(start, begin));
+}
+
+/** Kernel blocks of each request, a manager's block being several consecutive ones; 0 everywhere else. */
+function blockTable(entries: readonly PlainEntry[], rows: number, limits: Limits): number[] {
+  const perBlock = limits.blockSize / limits.kernelBlockSize;
+  const width = Math.ceil(limits.maxModelLen / (limits.blockSize * limits.contextParallelSize)) * perBlock;
+  return Array.from({ length: rows }, (_, row) => {
+    const kernelBlocks = (entries[row]?.blockIds ?? []).flatMap((block) =>
+      Array.from({ length: perBlock }, (_, index) => block * perBlock + index),
+    );
+    return [...kernelBlocks, ...Array.from({ length: width - kernelBlocks.length }, () => 0)];
+  }).flat();
+}

@@ -1,0 +1,64 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { loadModules } from '../../dist/planner/modules.js';
+import { DeviceTable } from '../support/planner-compare.js';
+import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { setupArbitrary } from '../support/planner-setup.js';
+import { runs } from '../support/property-runs.js';
+
+const modules = await loadModules();
+
+describe('after any sequence of edits and decisions', () => {
+  it('fresh, poisoned and rebuilt planners hold the plain tensors, padding included', () => {
+    const seen = new Map<string, number>();
+    fc.assert(
+      fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
+        const session = new PlannerSession(modules, setup, [false, true]);
+        for (const step of steps) {
+          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          const result = session.step(step);
+          if (result === undefined) continue;
+          const { run, reason, parts } = result.decision;
+          const kind = `${run} ${run === 'park' ? reason : parts.length > 1 ? 'parts' : 'plain'}`;
+          seen.set(kind, (seen.get(kind) ?? 0) + 1);
+        }
+      }),
+      runs(2500),
+    );
+    const kinds = ['eager parts', 'eager plain', 'full parts', 'full plain', 'park all-idle', 'park leave'];
+    expect([...seen.keys()].sort()).toEqual(kinds);
+  });
+
+  it("a device table that is given each step's edits alone holds that step's rows", () => {
+    fc.assert(
+      fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
+        const session = new PlannerSession(modules, setup, [false, true]);
+        let tables: DeviceTable[] = [];
+        let lost = false;
+        for (const step of steps) {
+          if (lost) for (const planner of session.planners) planner.invalidateDeviceTable();
+          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          const result = session.step(step);
+          // Without poison a device's memory is zero before the first step; with it, anything.
+          if (tables.length === 0) {
+            tables = session.planners.map((planner, index) => new DeviceTable(planner, index === 0 ? 0 : -1));
+          }
+          if (result?.plain === undefined) {
+            lost = false;
+            continue;
+          }
+          lost = step.lost;
+          for (const [index, planner] of session.planners.entries()) {
+            if (lost) {
+              tables[index].rows.fill(-7);
+              continue;
+            }
+            tables[index].apply(planner);
+            expect(tables[index].differenceFrom(result.plain)).toBeUndefined();
+          }
+        }
+      }),
+      runs(800),
+    );
+  });
+});

@@ -1,0 +1,78 @@
+import type { LocalPlan, MetadataView, StepPlanner } from '../../dist/planner/index.js';
+import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
+
+/**
+ * The first entry in which a step's local plan differs from the plain one, or undefined: every tensor of the whole batch
+ * and of each part, padding included; the block table's rows; and slots, which are -1 to the end of their capacity.
+ */
+export function differenceFromPlain(local: LocalPlan, plain: PlainStep): string | undefined {
+  const counts = ['paddedTokens', 'attentionRequests', 'queryLen'] as const;
+  for (const name of counts) if (local[name] !== plain[name]) return `${name} is ${local[name]}, not ${plain[name]}`;
+  if (local.partCount !== plain.parts.length) return `${local.partCount} parts, not ${plain.parts.length}`;
+  if (local.numLogits !== plain.tensors.logitsIndices.length) return `numLogits is ${local.numLogits}`;
+  const rows = local.blockTable.subarray(0, plain.attentionRequests * local.tableWidth);
+  const whole =
+    differenceOf('whole', local.tensors, plain.tensors) ?? firstDifference('blockTable', rows, plain.blockTable);
+  if (whole !== undefined) return whole;
+  for (const [index, part] of plain.parts.entries()) {
+    const found = JSON.stringify(local.part(index));
+    const expected = { requests: part.requests, tokens: part.tokens };
+    const { paddedTokens, attentionRequests, tableRow, numLogits } = part;
+    const wanted = JSON.stringify({ ...expected, paddedTokens, attentionRequests, tableRow, numLogits });
+    if (found !== wanted) return `parts[${index}] is ${found}, not ${wanted}`;
+  }
+  for (const [index, part] of plain.partTensors.entries()) {
+    const difference = differenceOf(`parts[${index}]`, local.partTensors[index], part);
+    if (difference !== undefined) return difference;
+  }
+  return undefined;
+}
+
+function differenceOf(name: string, view: MetadataView, plain: PlainTensors): string | undefined {
+  for (const [tensor, expected] of Object.entries(plain) as [keyof PlainTensors, (number | bigint)[]][]) {
+    const entries = tensor === 'positions' ? expected.map(BigInt) : expected;
+    const difference = firstDifference(`${name}.${tensor}`, view[tensor], entries);
+    if (difference !== undefined) return difference;
+  }
+  const beyond = view.slotMapping.subarray(plain.slotMapping.length).findIndex((slot) => slot !== -1n);
+  return beyond < 0
+    ? undefined
+    : `${name}.slotMapping[${plain.slotMapping.length + beyond}] is not -1, beyond the step`;
+}
+
+function firstDifference(
+  name: string,
+  found: ArrayLike<number | bigint>,
+  expected: ArrayLike<number | bigint>,
+): string | undefined {
+  for (let index = 0; index < expected.length; index++) {
+    if (found[index] !== expected[index]) return `${name}[${index}] is ${found[index]}, not ${expected[index]}`;
+  }
+  return undefined;
+}
+
+/** A copy of the block table on a device, brought up to date by nothing but the edits each step lists. */
+export class DeviceTable {
+  readonly rows: Int32Array;
+
+  /** `content` is what the device's memory holds before the first step. */
+  constructor(planner: StepPlanner, content: number) {
+    this.rows = new Int32Array(planner.local.sizes.maxPaddedRequests * planner.local.sizes.tableWidth).fill(content);
+  }
+
+  apply(planner: StepPlanner): void {
+    const region = planner.regions.regions.get('tableEdits');
+    if (region === undefined) throw new Error('no tableEdits region');
+    const edits = new Int32Array(planner.arena.buffer, region.offset, 4 * planner.local.tableEdits);
+    const { tableWidth, blockTable } = planner.local;
+    for (let at = 0; at < edits.length; at += 4) {
+      const [row, begin, end] = edits.subarray(at, at + 3);
+      this.rows.set(blockTable.subarray(row * tableWidth + begin, row * tableWidth + end), row * tableWidth + begin);
+    }
+  }
+
+  /** First entry of the step's rows that is not what the plain table holds. */
+  differenceFrom(plain: PlainStep): string | undefined {
+    return firstDifference('device table', this.rows, plain.blockTable);
+  }
+}

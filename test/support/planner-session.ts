@@ -1,0 +1,366 @@
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import {
+  assertShapeContract,
+  type DecisionValue,
+  LockstepError,
+  type Row,
+  StepPlanner,
+  type VoteIntent,
+} from '../../dist/planner/index.js';
+import type { PlannerModules } from '../../dist/planner/modules.js';
+import { PlainBatch, type PlainEntry } from '../oracles/batch-oracle.js';
+import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
+import { resolvePlain } from '../oracles/resolve-oracle.js';
+import { partTokens, tableOf, type VotedChunk, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
+import { differenceFromPlain } from './planner-compare.js';
+import type { PlannerSetup } from './planner-setup.js';
+
+/** One edit, said with numbers that mean something in any state: `pick` chooses among what there is. */
+export interface Edit {
+  readonly kind: 'add' | 'schedule' | 'append' | 'advance' | 'remove' | 'preempt' | 'refused';
+  readonly pick: number;
+  readonly amount: number;
+  readonly flag: boolean;
+}
+
+export interface PeerBatch {
+  readonly kind: 'idle' | 'decode' | 'mixed';
+  readonly lengths: readonly number[];
+  readonly intent: VoteIntent;
+}
+
+export interface SessionStep {
+  readonly edits: readonly Edit[];
+  /** Nobody has a prefill in this step. */
+  readonly decodeOnly: boolean;
+  readonly peers: readonly PeerBatch[];
+  readonly intent: VoteIntent;
+  readonly ending: 'build' | 'abandon-vote' | 'abandon-decision' | 'fault';
+  /** After the build, what was scheduled counts as computed, as in serving. */
+  readonly advance: boolean;
+  /** The step's upload never reaches the device. */
+  readonly lost: boolean;
+}
+
+const small = fc.nat(1 << 12);
+
+const intentArbitrary: fc.Arbitrary<VoteIntent> = fc.oneof(
+  { weight: 12, arbitrary: fc.constant({}) },
+  { weight: 1, arbitrary: fc.constantFrom<VoteIntent>({ graphVeto: 'other' }, { graphVeto: 'embeddings-override' }) },
+  { weight: 1, arbitrary: fc.constantFrom<VoteIntent>({ ubatchVeto: 'shared-block' }, { variant: 1 }) },
+  { weight: 1, arbitrary: fc.constant({ leave: true }) },
+);
+
+const editArbitrary: fc.Arbitrary<Edit> = fc.record({
+  kind: fc.constantFrom<Edit['kind'][]>(
+    'add',
+    'add',
+    'add',
+    'schedule',
+    'schedule',
+    'schedule',
+    'schedule',
+    'schedule',
+    'append',
+    'append',
+    'advance',
+    'remove',
+    'preempt',
+    'refused',
+    'refused',
+  ),
+  pick: small,
+  amount: small,
+  flag: fc.boolean(),
+});
+
+const peerArbitrary: fc.Arbitrary<PeerBatch> = fc.record({
+  kind: fc.constantFrom('idle', 'decode', 'decode', 'decode', 'mixed'),
+  lengths: fc.array(fc.nat(40), { maxLength: 7 }),
+  intent: intentArbitrary,
+});
+
+/** Steps of a session, whatever the setup: peers beyond its ranks are left out. */
+export const sessionArbitrary: fc.Arbitrary<SessionStep[]> = fc.array(
+  fc.record({
+    edits: fc.array(editArbitrary, { maxLength: 12 }),
+    decodeOnly: fc.boolean(),
+    peers: fc.array(peerArbitrary, { minLength: 4, maxLength: 4 }),
+    intent: intentArbitrary,
+    ending: fc.constantFrom<SessionStep['ending'][]>(
+      'build',
+      'build',
+      'build',
+      'build',
+      'build',
+      'build',
+      'build',
+      'abandon-vote',
+      'abandon-decision',
+      'fault',
+    ),
+    advance: fc.boolean(),
+    lost: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
+  }),
+  { minLength: 1, maxLength: 7 },
+);
+
+/** What a step came to. `plain` is undefined where all ranks park. */
+export interface SessionResult {
+  readonly decision: DecisionValue;
+  readonly entries: readonly PlainEntry[];
+  readonly votes: readonly VoteRecord[];
+  readonly plain: PlainStep | undefined;
+}
+
+/**
+ * Planners that are given the same edits, beside a plain batch that says what they should hold. Blocks are never shared,
+ * so that slots of different requests differ.
+ */
+export class PlannerSession {
+  readonly setup: PlannerSetup;
+  readonly planners: readonly StepPlanner[];
+  readonly batch: PlainBatch = new PlainBatch();
+  readonly #modules: PlannerModules;
+  readonly #free: number[];
+
+  constructor(modules: PlannerModules, setup: PlannerSetup, poison: readonly boolean[]) {
+    this.setup = setup;
+    this.#modules = modules;
+    this.planners = poison.map((value) => new StepPlanner(modules, { ...setup, poison: value }));
+    const { numBlocks } = setup.limits;
+    const count = Math.min(numBlocks - 1, 600);
+    this.#free = Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
+  }
+
+  edit(edit: Edit, decodeOnly: boolean): void {
+    const rows = [...this.batch.requests.keys()];
+    const row = rows[edit.pick % Math.max(1, rows.length)] ?? -1;
+    if (edit.kind === 'refused') return this.#refuse(edit, row);
+    if (edit.kind === 'add') return this.#add(edit);
+    if (row < 0) return;
+    const request = this.batch.request(row);
+    const maxBlocks = this.#maxBlocks();
+    const covered = Math.min(this.setup.limits.maxModelLen, request.blockIds.length * this.#span());
+    const room = covered - request.numComputedTokens;
+    switch (edit.kind) {
+      case 'append': {
+        const blockIds = this.#take(Math.min(edit.amount % 4, maxBlocks - request.blockIds.length), edit.pick);
+        this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds));
+        request.blockIds.push(...blockIds);
+        return;
+      }
+      case 'advance': {
+        if (this.batch.isScheduled(row)) return;
+        const tokens = edit.amount % (room + 1);
+        this.#each(({ requests }) => requests.advance(row as Row, tokens));
+        request.numComputedTokens += tokens;
+        return;
+      }
+      case 'remove':
+      case 'preempt': {
+        this.#each(({ requests }) => requests.remove(row as Row));
+        this.#free.push(...request.blockIds);
+        this.batch.remove(row);
+        if (edit.kind === 'preempt') this.#add(edit);
+        return;
+      }
+      case 'schedule':
+        return this.#schedule(row, room, edit, decodeOnly);
+    }
+  }
+
+  /** Votes, resolves and builds on every planner, compares each with the plain oracles, and checks the shape contract. */
+  step(step: SessionStep): SessionResult | undefined {
+    const { setup, batch } = this;
+    const { limits, policy, plan, rank, ranks } = setup;
+    const entries = batch.entries();
+    const chunks = entries.map((entry) => ({ ...entry, seqLen: entry.start + entry.queryLen }));
+    const { planHash, step: number } = this.planners[0];
+    const context = { step: number, planHash, plan, policy };
+    const own = { ...step.intent, ...(step.ending === 'fault' ? { fault: 7 } : {}) };
+    const votes = Array.from({ length: ranks }, (_, other) => {
+      if (other === rank) return votePlain(chunks, { ...context, ...own });
+      const peer = step.peers[other];
+      return votePlain(peerChunks(peer, setup, step.decodeOnly), { ...context, ...peer.intent });
+    });
+    const table = tableOf(votes);
+    this.#each((planner) => {
+      const row = planner.vote(own);
+      must(isDeepStrictEqual([...row], [...tableOf([votes[rank]])]), () => `vote is ${row}`);
+    });
+    if (step.ending === 'fault') {
+      this.#each((planner) => refusedWith('ERR_RANK_FAULT', () => planner.resolve(table)));
+    } else if (step.ending === 'abandon-decision') {
+      this.#each((planner) => void planner.resolve(table));
+    }
+    if (step.ending !== 'build') {
+      this.#each((planner) => planner.abandon());
+      batch.chunks = [];
+      return undefined;
+    }
+
+    const decision = resolvePlain(votes, plan, policy);
+    const cut = partTokens(chunks, policy.ubatches);
+    const plain = decision.run === 'park' ? undefined : buildPlain(entries, decision, rank, limits, cut);
+    this.#each((planner) => checkStep(planner, table, decision, plain));
+    const rebuilt = this.#rebuild(own);
+    const first = new Int32Array(table);
+    for (let other = 0; other < ranks; other++) first[(first.length / ranks) * other + 1] = 0;
+    checkStep(rebuilt, first, { ...decision, step: 0 }, plain);
+
+    if (step.advance) this.#advanceScheduled();
+    batch.chunks = [];
+    return { decision, entries, votes, plain };
+  }
+
+  /** A poisoned planner that has never seen anything but this step's requests. */
+  #rebuild(intent: VoteIntent): StepPlanner {
+    const planner = new StepPlanner(this.#modules, { ...this.setup, poison: true });
+    for (const chunk of this.batch.chunks) {
+      const row = planner.requests.add(this.batch.request(chunk.row));
+      planner.requests.schedule(row, given(chunk));
+    }
+    planner.vote(intent);
+    return planner;
+  }
+
+  #advanceScheduled(): void {
+    for (const { row, queryLen, phase } of this.batch.chunks) {
+      const tokens = phase === 'decode' ? 1 + (row % queryLen) : queryLen;
+      this.#each(({ requests }) => requests.advance(row as Row, tokens));
+      this.batch.request(row).numComputedTokens += tokens;
+    }
+  }
+
+  #add(edit: Edit): void {
+    if (this.batch.requests.size === this.setup.limits.maxNumSeqs) return;
+    const blockIds = this.#take(edit.pick % (this.#maxBlocks() + 1), edit.amount);
+    const covered = Math.min(this.setup.limits.maxModelLen, blockIds.length * this.#span());
+    const numComputedTokens = edit.flag ? 0 : edit.amount % (covered + 1);
+    const rows = this.planners.map(({ requests }) => requests.add({ blockIds, numComputedTokens }));
+    must(new Set(rows).size === 1 && !this.batch.requests.has(rows[0]), () => `rows ${rows}`);
+    this.batch.requests.set(rows[0], { blockIds, numComputedTokens });
+  }
+
+  #schedule(row: number, room: number, edit: Edit, decodeOnly: boolean): void {
+    const { limits } = this.setup;
+    const left = limits.maxNumBatchedTokens - this.batch.tokens;
+    const phase = decodeOnly || edit.pick % 3 > 0 ? 'decode' : 'prefill';
+    const most = Math.min(room, left, phase === 'decode' ? limits.queryLen : left);
+    if (most < 1 || this.batch.isScheduled(row)) return;
+    const queryLen = 1 + (edit.amount % most);
+    const inputIds = edit.flag
+      ? Array.from({ length: queryLen }, (_, index) => 100 * edit.pick + index + 1)
+      : undefined;
+    const chunk = { row, phase, queryLen, lastChunk: phase === 'prefill' && edit.amount % 2 === 0, inputIds } as const;
+    this.#each(({ requests }) => requests.schedule(row as Row, given(chunk)));
+    this.batch.chunks.push(chunk);
+  }
+
+  /** An edit that every planner refuses, and that therefore changes nothing. */
+  #refuse(edit: Edit, row: number): void {
+    const { limits } = this.setup;
+    const known = row as Row;
+    const scheduled = this.batch.isScheduled(row);
+    const refusals: [LockstepError['code'], (planner: StepPlanner) => unknown][] = [
+      ['ERR_ROW_UNKNOWN', ({ requests }) => requests.remove(limits.maxNumSeqs as Row)],
+      ['ERR_ROW_UNKNOWN', ({ requests }) => requests.schedule(-1 as Row, { phase: 'decode', queryLen: 1 })],
+    ];
+    if (this.batch.requests.size < limits.maxNumSeqs) {
+      refusals.push(
+        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: [0] })],
+        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: [limits.numBlocks] })],
+        ['ERR_BATCH_LIMIT', ({ requests }) => requests.add({ blockIds: [], numComputedTokens: -1 })],
+      );
+    }
+    if (row >= 0) {
+      const tooMany = Array.from({ length: this.#maxBlocks() + 1 }, () => 1);
+      refusals.push(
+        ['ERR_BATCH_LIMIT', ({ requests }) => requests.appendBlocks(known, tooMany)],
+        ['ERR_INPUT_INVALID', ({ requests }) => requests.appendBlocks(known, [1, Number.NaN])],
+        [scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT', ({ requests }) => requests.advance(known, -1)],
+        [
+          scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT',
+          ({ requests }) => requests.schedule(known, { phase: 'decode', queryLen: limits.queryLen + 1 }),
+        ],
+        [
+          'ERR_INPUT_INVALID',
+          ({ requests }) => requests.schedule(known, { phase: 'prefill', queryLen: 2, inputIds: new Int32Array(1) }),
+        ],
+      );
+    }
+    const [code, call] = refusals[edit.pick % refusals.length];
+    this.#each((planner) => refusedWith(code, () => call(planner)));
+  }
+
+  #take(count: number, pick: number): number[] {
+    return Array.from({ length: count }, () => this.#free.splice(pick % this.#free.length, 1)[0]);
+  }
+
+  #span(): number {
+    return this.setup.limits.blockSize * this.setup.limits.contextParallelSize;
+  }
+
+  #maxBlocks(): number {
+    return Math.ceil(this.setup.limits.maxModelLen / this.#span());
+  }
+
+  #each(call: (planner: StepPlanner) => void): void {
+    for (const planner of this.planners) call(planner);
+  }
+}
+
+function given(chunk: PlainBatch['chunks'][number]): Parameters<StepPlanner['requests']['schedule']>[1] {
+  const { phase, queryLen, lastChunk, inputIds } = chunk;
+  return { phase, queryLen, lastChunk, ...(inputIds && { inputIds: Int32Array.from(inputIds) }) };
+}
+
+/** Resolves and builds, and compares decision and tensors with the plain ones. */
+function checkStep(
+  planner: StepPlanner,
+  table: Int32Array,
+  decision: DecisionValue,
+  plain: PlainStep | undefined,
+): void {
+  const found = planner.resolve(table);
+  must(
+    isDeepStrictEqual(found.snapshot(), decision),
+    () => `decision ${JSON.stringify(found.snapshot())}, not ${JSON.stringify(decision)}`,
+  );
+  const local = planner.build(found);
+  const difference = plain && differenceFromPlain(local, plain);
+  must(difference === undefined, () => `${difference} (${decision.run} ${decision.reason})`);
+  assertShapeContract(found, local);
+}
+
+/** A rank's batch within the limits all ranks share, decodes first. */
+export function peerChunks(peer: PeerBatch, setup: PlannerSetup, decodeOnly: boolean): VotedChunk[] {
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = setup.limits;
+  if (peer.kind === 'idle') return [];
+  const chunks: VotedChunk[] = [];
+  let left = maxNumBatchedTokens;
+  for (const [index, length] of peer.lengths.slice(0, maxNumSeqs).entries()) {
+    const phase = peer.kind === 'mixed' && !decodeOnly && index % 2 === 1 ? 'prefill' : 'decode';
+    const tokens = Math.min(left, phase === 'decode' ? 1 + (length % queryLen) : 1 + length);
+    if (tokens > 0) chunks.push({ phase, queryLen: tokens, seqLen: tokens + length });
+    left -= tokens;
+  }
+  return [...chunks.filter(({ phase }) => phase === 'decode'), ...chunks.filter(({ phase }) => phase === 'prefill')];
+}
+
+/** Fails unless `call` throws a LockstepError of `code`. */
+export function refusedWith(code: LockstepError['code'], call: () => unknown): LockstepError {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof LockstepError && error.code === code) return error;
+    throw error;
+  }
+  throw new Error(`${code} was not thrown`);
+}
+
+function must(holds: boolean, message: () => string): void {
+  if (!holds) throw new Error(message());
+}
