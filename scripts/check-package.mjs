@@ -62,7 +62,7 @@ function insist(holds, complaint) {
 }
 
 function pack() {
-  execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', work], {
+  execFileSync('npm', ['pack', '--ignore-scripts', '--loglevel=error', '--pack-destination', work], {
     cwd: root,
     env,
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -69,7 +69,7 @@ export class AtomAdapter {
     this.#planner = planner;
   }
 
-  /** What the step runs as. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
+  /** What the step runs as. Errors: ERR_CONFIG_INVALID for facts that cannot be, ERR_DISPOSED. */
   forwardMode(step: AtomStep): AtomForwardMode {
     const { queryLen, maxNumSeqs } = this.#planner.limits;
     const { isPrefill, numRequests, paddedTokensAcrossRanks, uniformDecodeAcrossRanks } = step;

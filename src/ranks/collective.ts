@@ -36,8 +36,9 @@ export type WorkSource = 'peer' | 'local';
  * The host-side exchange of fixed-size int32 rows between the ranks of one forward.
  *
  * An all-gather completes on every rank or on none: a rank that gives up (deadline, signal) and the last rank to arrive
- * decide by one atomic word which of the two it was. Once a rank gave up, was aborted or left, every wait of every rank
- * throws `ERR_RANK_LOST`, now and in every later call; all-gathers that had completed by then still deliver their table.
+ * decide by one atomic word which of the two it was. Once a rank gave up, aborted, was lost, or left while another
+ * still needed it, every wait of every rank throws `ERR_RANK_LOST`, now and in every later call; all-gathers that had
+ * completed by then still deliver their table.
  */
 export interface Collective {
   /** This rank, from 0. */
@@ -81,7 +82,7 @@ export interface Collective {
 
   /** Ends the group: every rank's present and later waits throw `ERR_RANK_LOST` with this rank and `reason`. */
   abort(reason: LockstepError): void;
-  /** Leaves the group. A peer that still needs this rank gets `ERR_RANK_LOST`. */
+  /** Leaves the group. A peer that waits for this rank, or parks, after that ends the group with `ERR_RANK_LOST`. */
   dispose(): void;
   [Symbol.dispose](): void;
 }

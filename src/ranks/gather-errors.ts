@@ -54,3 +54,8 @@ export function divergedError(memory: GroupMemory, sequence: number): LockstepEr
     { sequence, ranks, sequences },
   );
 }
+
+/** Why a group ends when a peer needs a rank that left it. */
+export function leftError(sequence: number): LockstepError {
+  return new LockstepError('ERR_RANK_LOST', `it left the group after all-gather ${sequence}.`, { sequence });
+}

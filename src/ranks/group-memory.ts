@@ -5,6 +5,10 @@ export const GROUP_MAGIC = 0x4c53_5447;
 /** Most ranks of one group: the slot of a rank and the supervisor's must fit seven bits. */
 export const MAX_RANKS = 64;
 
+/** Of a rank: what its presence word holds. */
+const JOINED = 1;
+const LEFT = 2;
+
 /** Words of one cache line. What different ranks write lies on different lines. */
 const LINE = 16;
 const INTERRUPTED = 3;
@@ -13,7 +17,7 @@ const SLEEPERS = 2 * LINE;
 const PARK = 3 * LINE;
 const RANKS = 4 * LINE;
 const ARRIVED = 0;
-const JOINED = 1;
+const PRESENCE = 1;
 const HEARTBEAT = 2;
 
 /** The generation word holds the last completed all-gather, modulo 2^24, and, once the group ended, a flag and who ended it. */
@@ -81,11 +85,21 @@ export class GroupMemory {
 
   /** @returns false if the rank had joined before. */
   join(rank: number): boolean {
-    return Atomics.compareExchange(this.words, RANKS + rank * LINE + JOINED, 0, 1) === 0;
+    return Atomics.compareExchange(this.words, RANKS + rank * LINE + PRESENCE, 0, JOINED) === 0;
+  }
+
+  /** After this the rank arrives nowhere. Peers that still need it see so after one slice at the latest. */
+  leave(rank: number): void {
+    Atomics.store(this.words, RANKS + rank * LINE + PRESENCE, LEFT);
+    this.rouse();
   }
 
   joined(rank: number): boolean {
-    return Atomics.load(this.words, RANKS + rank * LINE + JOINED) === 1;
+    return Atomics.load(this.words, RANKS + rank * LINE + PRESENCE) !== 0;
+  }
+
+  left(rank: number): boolean {
+    return Atomics.load(this.words, RANKS + rank * LINE + PRESENCE) === LEFT;
   }
 
   setArrived(rank: number, sequence: number): void {

@@ -1,6 +1,7 @@
 import { LockstepError } from '../errors.js';
 import { throwIfAborted } from './checks.js';
 import type { ParkOptions, WorkSource } from './collective.js';
+import { leftError } from './gather-errors.js';
 import type { GroupMemory } from './group-memory.js';
 import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
 
@@ -11,7 +12,7 @@ import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
  * sleeps only while the word still says that park N lasts, which `Atomics.wait` compares under the lock that
  * `Atomics.notify` takes: either it sees that N is over, or it sleeps before the notify and is woken. The word cannot
  * pass N unseen: park N + 1 is agreed in an all-gather that this rank has to enter first. The end of the group sets a
- * flag in the same word. Interrupts and local work, which are no part of the word, are seen after one slice at the latest.
+ * flag in the same word. Interrupts, local work and a rank that left are no part of the word; they are seen after one slice at the latest.
  */
 export class Park {
   readonly #memory: GroupMemory;
@@ -82,7 +83,16 @@ export class Park {
     }
     if (localWork?.() === true) return 'local';
     throwIfAborted(signal, 'while this rank was parked; it is parked still');
+    for (let rank = 0; rank < this.#memory.size; rank++) {
+      if (this.#memory.left(rank)) this.#throwLeft(rank);
+    }
     this.#memory.stamp(this.#rank);
     return null;
+  }
+
+  /** A rank that left can enter no all-gather, so nothing that could end this park would come of it. */
+  #throwLeft(rank: number): never {
+    this.#memory.end(this.#rank, rank, leftError(this.#memory.arrived(rank)));
+    throw this.#memory.lost();
   }
 }

@@ -25,6 +25,7 @@ export class RankWorker {
   error: Error | null = null;
   readonly #worker: Worker;
   readonly #events: RankWorkerEvents;
+  #isEnded = false;
   #ending: NodeJS.Timeout | null = null;
 
   constructor(entry: URL, seat: RankSeat, resourceLimits: ResourceLimits | undefined, events: RankWorkerEvents) {
@@ -43,8 +44,9 @@ export class RankWorker {
     });
     this.ended = new Promise((resolve) => {
       this.#worker.once('exit', (code) => {
-        if (this.#ending !== null) clearTimeout(this.#ending);
         this.#settle('lost', exitError(code));
+        this.#isEnded = true;
+        if (this.#ending !== null) clearTimeout(this.#ending);
         resolve();
       });
     });
@@ -52,7 +54,7 @@ export class RankWorker {
 
   /** Terminates the thread unless it has ended by itself in `ms` milliseconds. The earliest call counts. */
   endWithin(ms: number): void {
-    this.#ending ??= setTimeout(() => this.terminate(), ms);
+    if (!this.#isEnded) this.#ending ??= setTimeout(() => this.terminate(), ms);
   }
 
   terminate(): void {

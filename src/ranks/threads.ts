@@ -3,7 +3,7 @@ import { Faults } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { abortedError, checkRows, throwIfAborted, timeoutOf } from './checks.js';
 import type { Collective, ParkOptions, Transport, WaitOptions, WorkSource } from './collective.js';
-import { divergedError, missingRanks, timeoutError } from './gather-errors.js';
+import { divergedError, leftError, missingRanks, timeoutError } from './gather-errors.js';
 import type { GroupMemory } from './group-memory.js';
 import { Park } from './park.js';
 import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
@@ -112,8 +112,9 @@ export class ThreadsCollective implements Collective {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    const gone = new LockstepError('ERR_RANK_LOST', `it left the group after all-gather ${this.#sequence}.`);
-    this.#memory.end(this.rank, this.rank, gone);
+    // A row that is given cannot be taken back: peers must not complete what this rank will not take.
+    if (this.#gathering) this.#memory.end(this.rank, this.rank, leftError(this.#sequence - 1), this.#sequence);
+    this.#memory.leave(this.rank);
   }
 
   [Symbol.dispose](): void {
@@ -154,11 +155,23 @@ export class ThreadsCollective implements Collective {
       const arrived = memory.arrived(rank);
       if (arrived === sequence >>> 0) continue;
       all = false;
-      if (arrived === (sequence - 1) >>> 0) continue;
+      if (arrived === (sequence - 1) >>> 0) {
+        if (memory.left(rank)) this.#throwIfGone(rank, sequence);
+        continue;
+      }
       // A peer that another rank let go on may have arrived at the next one already.
       if (memory.outcome(sequence) === 'pending') this.#end(sequence, divergedError(memory, sequence));
     }
     return all;
+  }
+
+  /** Ends the group if a rank that left did so before it arrived. */
+  #throwIfGone(rank: number, sequence: number): void {
+    const memory = this.#memory;
+    if (memory.arrived(rank) === sequence >>> 0) return;
+    if (!memory.end(this.rank, rank, leftError(sequence - 1), sequence)) return;
+    this.#gathering = false;
+    throw memory.lost();
   }
 
   #spin(sequence: number): boolean {
@@ -199,10 +212,10 @@ export class ThreadsCollective implements Collective {
 
   /** Milliseconds to sleep next; 0 once the all-gather completed. Throws whatever ends the wait. */
   #nextSlice(sequence: number, end: number, timeoutMs: number, signal: AbortSignal | undefined): number {
-    if (this.#disposed) throw this.#disposedError();
     const memory = this.#memory;
     const outcome = memory.outcome(sequence);
     if (outcome === 'completed') return 0;
+    if (this.#disposed) throw this.#disposedError();
     if (outcome === 'ended') throw memory.lost();
     if (outcome === 'foreign') {
       const error = divergedError(memory, sequence);

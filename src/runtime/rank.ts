@@ -12,8 +12,11 @@ export interface RankOptions {
   readonly planner: StepPlanner;
   readonly device: Device;
   readonly collective: Collective;
-  /** Makes the model: it may allocate buffers and load kernels on the executor's device and stream. */
-  readonly forward: (executor: Executor) => Forward;
+  /**
+   * Makes the model: it may allocate buffers and load kernels on the executor's device and stream. Default: a model without
+   * kernels, whose steps bring the metadata to the device and no more.
+   */
+  readonly forward?: (executor: Executor) => Forward;
   /** Longest wait for peers or for the device, in ms. Default 30,000. */
   readonly timeoutMs?: number;
   /** What to do about a key that some ranks can capture and some cannot. Default 'throw'. */
@@ -60,7 +63,7 @@ export class Rank implements Disposable {
     this.planner = planner;
     this.collective = collective;
     this.#options = { timeoutMs: options.timeoutMs ?? 30_000, onAsymmetric: options.onAsymmetric ?? 'throw' };
-    this.executor = new Executor(options.device, planner, options.forward);
+    this.executor = new Executor(options.device, planner, options.forward ?? (() => ({ part: () => {} })));
   }
 
   /**

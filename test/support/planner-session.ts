@@ -75,7 +75,7 @@ const editArbitrary: fc.Arbitrary<Edit> = fc.record({
   flag: fc.boolean(),
 });
 
-const peerArbitrary: fc.Arbitrary<PeerBatch> = fc.record({
+export const peerArbitrary: fc.Arbitrary<PeerBatch> = fc.record({
   kind: fc.constantFrom('idle', 'decode', 'decode', 'decode', 'mixed'),
   lengths: fc.array(fc.nat(40), { maxLength: 7 }),
   intent: intentArbitrary,
@@ -137,9 +137,12 @@ export class PlannerSession {
   edit(edit: Edit, decodeOnly: boolean): void {
     const rows = [...this.batch.requests.keys()];
     const row = rows[edit.pick % Math.max(1, rows.length)] ?? -1;
-    if (edit.kind === 'refused') return this.#refuse(edit, row);
-    if (edit.kind === 'add') return this.#add(edit);
-    if (row < 0) return;
+    if (edit.kind === 'refused') this.#refuse(edit, row);
+    else if (edit.kind === 'add') this.#add(edit);
+    else if (row >= 0) this.#editRow(edit, row, decodeOnly);
+  }
+
+  #editRow(edit: Edit, row: number, decodeOnly: boolean): void {
     const request = this.batch.request(row);
     const maxBlocks = this.#maxBlocks();
     const covered = Math.min(this.setup.limits.maxModelLen, request.blockIds.length * this.#span());
@@ -167,7 +170,7 @@ export class PlannerSession {
         return;
       }
       case 'schedule':
-        return this.#schedule(row, room, edit, decodeOnly);
+        this.#schedule(row, room, edit, decodeOnly);
     }
   }
 

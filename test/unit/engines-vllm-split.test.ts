@@ -156,7 +156,7 @@ describe('vLLM ubatch slices', () => {
         (requests, numUbatches, moreTokens, moreRequests) => {
           const queryLens = requests.map(({ queryLen }) => queryLen);
           const seqLens = requests.map(({ queryLen, computed }) => queryLen + computed);
-          const starts = queryLens.reduce((list, queryLen) => [...list, list[list.length - 1] + queryLen], [0]);
+          const starts = [0, ...queryLens.map((_, index) => sum(queryLens.slice(0, index + 1)))];
           const total = sum(queryLens);
           const paddedTokens = total + moreTokens;
           const share = Math.floor(paddedTokens / numUbatches);

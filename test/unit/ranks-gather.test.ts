@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { LockstepError } from '../../dist/errors.js';
 import { type Collective, createSolo, createThreadsGroup, joinThreads } from '../../dist/ranks/index.js';
 import { openGroup } from '../../dist/ranks/threads-group.js';
 import { errorOf, rejectionOf } from '../support/device-fixture.js';
@@ -168,6 +169,29 @@ describe('the end of a group', () => {
     expect(error.message).toContain('Rank 1 is lost: it left the group after all-gather 1.');
   });
 
+  it('is no end for ranks that leave after the last all-gather, however late the others are', async () => {
+    const group = createThreadsGroup(3, { rowWords: 1 });
+    const [a, b] = [0, 1].map((rank) => joinThreads(group, rank));
+    a.dispose();
+    const c = joinThreads(group, 2);
+    expect(c.parked()).toBe(1);
+    b.dispose();
+    c.wake();
+    c.dispose();
+  });
+
+  it('by dispose in an all-gather takes the row back from all', async () => {
+    const [a, b, c] = ranksHere(3, 1);
+    const tables = [new Int32Array(3), new Int32Array(3)];
+    const waits = [
+      rejectionOf('ERR_RANK_LOST', a.allGather(new Int32Array(1), tables[0])),
+      rejectionOf('ERR_DISPOSED', b.allGather(new Int32Array(1), tables[1])),
+    ];
+    b.dispose();
+    errorOf('ERR_RANK_LOST', () => c.allGatherSync(new Int32Array(1), new Int32Array(3)));
+    for (const error of await Promise.all(waits)) expect(error.details.rank).toBe(1);
+  });
+
   it('by dispose reaches the peer that waits, and the rank itself is disposed', async () => {
     const [a, b] = ranksHere(2, 1);
     const row = new Int32Array(1);
@@ -272,7 +296,7 @@ describe('what is refused', () => {
     errorOf('ERR_CONFIG_INVALID', () => joinThreads(group, 0.5));
     errorOf('ERR_INPUT_INVALID', () => joinThreads({ ...group, size: 1 }, 0));
     errorOf('ERR_INPUT_INVALID', () => joinThreads({ ...group, memory: new SharedArrayBuffer(4096) }, 1));
-    first.dispose();
+    first.abort(new LockstepError('ERR_RANK_FAULT', 'It gave up.'));
     errorOf('ERR_RANK_LOST', () => joinThreads(group, 1));
     for (const size of [0, 65, 1.5]) errorOf('ERR_CONFIG_INVALID', () => createThreadsGroup(size));
     for (const rowWords of [0, 65]) errorOf('ERR_CONFIG_INVALID', () => createThreadsGroup(1, { rowWords }));

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { ErrorCode, LockstepError } from '../../dist/errors.js';
 import {
   agreeOnCapture,
   CAPTURE_LACKS,
@@ -25,6 +26,10 @@ function tableOf(rows: readonly GuardReady[], onAsymmetric: OnAsymmetric = 'thro
 function ask(rows: readonly GuardReady[], policies: readonly OnAsymmetric[]): Promise<'run' | 'skip'>[] {
   const group = createThreadsGroup(rows.length);
   return rows.map((row, rank) => agreeOnCapture(joinThreads(group, rank), row, { onAsymmetric: policies[rank] }));
+}
+
+async function allRejected(code: ErrorCode, asked: Promise<unknown>[]): Promise<LockstepError[]> {
+  return await Promise.all(asked.map((each) => rejectionOf(code, each)));
 }
 
 describe('resolveGuard', () => {
@@ -86,8 +91,10 @@ describe('agreeOnCapture', () => {
   });
 
   it('throws on every rank, naming those that lacked and what, or drops the key on every rank', async () => {
-    for (const asked of ask([has, lacks, has], ['throw', 'throw', 'throw'])) {
-      const error = await rejectionOf('ERR_CAPTURE_ASYMMETRIC', asked);
+    for (const error of await allRejected(
+      'ERR_CAPTURE_ASYMMETRIC',
+      ask([has, lacks, has], ['throw', 'throw', 'throw']),
+    )) {
       expect(error.details).toEqual({ key: 4, lacking: [{ rank: 1, reason: 'memory', lackingBytes: 12884901895 }] });
       expect(error.message).toContain('rank 1 lacks memory (12884901895 bytes short)');
     }
@@ -95,11 +102,9 @@ describe('agreeOnCapture', () => {
   });
 
   it('throws on every rank when they do not decide alike', async () => {
-    for (const asked of ask([has, lacks], ['throw', 'drop'])) {
-      expect((await rejectionOf('ERR_RANKS_DIVERGED', asked)).details.ranks).toEqual([0, 1]);
-    }
-    for (const asked of ask([has, { ...has, key: 5 }], ['drop', 'drop']))
-      await rejectionOf('ERR_RANKS_DIVERGED', asked);
+    const policies = await allRejected('ERR_RANKS_DIVERGED', ask([has, lacks], ['throw', 'drop']));
+    for (const { details } of policies) expect(details.ranks).toEqual([0, 1]);
+    await allRejected('ERR_RANKS_DIVERGED', ask([has, { ...has, key: 5 }], ['drop', 'drop']));
   });
 
   it('throws when a peer gives another row, such as a vote', async () => {

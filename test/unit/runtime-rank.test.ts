@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { type ErrorCode, type LockstepError, superviseRanks } from '../../dist/index.js';
+import {
+  createPlanner,
+  createRank,
+  createSolo,
+  decodePlan,
+  type ErrorCode,
+  LOCKSTEP_POLICY,
+  type LockstepError,
+  openDevice,
+  superviseRanks,
+} from '../../dist/index.js';
 
 const entry = new URL('./fixtures/step-rank.mjs', import.meta.url);
 interface Report {
@@ -45,6 +55,30 @@ describe('ranks that step together', () => {
     expect(error.code).toBe(code);
     expect(error.details).toMatchObject(details);
     expect(error.message).toMatch(/[Rr]ank/);
+  });
+});
+
+describe('a rank without a model', () => {
+  it('plans, captures and uploads, asynchronously', async () => {
+    const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 64, blockSize: 4, numBlocks: 32, queryLen: 1 };
+    const plan = decodePlan({ sizes: [2, 4], limits, policy: LOCKSTEP_POLICY });
+    using planner = await createPlanner({ limits, plan });
+    using device = openDevice({ device: 'host' });
+    using rank = createRank({ planner, device, collective: createSolo() });
+    expect(rank.capture().captured).toHaveLength(2);
+    const row = planner.requests.add({ blockIds: [3, 4] });
+    for (let step = 0; step < 6; step++) {
+      planner.requests.schedule(row, { phase: 'decode', queryLen: 1, inputIds: Int32Array.of(step) });
+      const { decision, local } = await rank.step();
+      expect(decision.snapshot()).toMatchObject({ step, run: 'full', paddedTokens: 2 });
+      planner.requests.advance(row, 1);
+      const slots = new BigInt64Array(2);
+      await rank.executor.stream.download(rank.executor.metadata.whole.slotMapping, 0, slots);
+      expect([...slots]).toEqual([BigInt((step < 4 ? 3 : 4) * 4 + (step % 4)), -1n]);
+      expect([...slots]).toEqual([...local.tensors.slotMapping.subarray(0, 2)]);
+    }
+    const { decision } = await rank.step({ leave: true });
+    expect(decision).toMatchObject({ run: 'park', leave: true });
   });
 });
 

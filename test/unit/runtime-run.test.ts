@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -180,6 +181,30 @@ describe('a run', () => {
     expect(run.steps).toBeGreaterThan(50);
     expect(run.finished).toBeLessThan(5000);
     expect(run.reasons.leave).toBe(1);
+  });
+
+  it('ends at once when one rank’s worker is terminated, and names the rank', async () => {
+    const workers: Worker[] = [];
+    const collect = (worker: Worker): void => void workers.push(worker);
+    process.on('worker', collect);
+    let killed = 0;
+    const error = await runWorkload(
+      generateWorkload({ requests: 5000, seed: 1 }),
+      { ladder, ranks: 3, timeoutMs: 60_000 },
+      {
+        onProgress: ({ steps }) => {
+          if (steps < 50 || killed > 0) return;
+          killed = performance.now();
+          void workers[1].terminate();
+        },
+      },
+    ).then(
+      () => expect.unreachable(),
+      (reason: LockstepError) => reason,
+    );
+    process.off('worker', collect);
+    expect(error).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1 } });
+    expect(performance.now() - killed).toBeLessThan(10_000);
   });
 
   it('refuses options that cannot work, all faults at once, before anything starts', () => {

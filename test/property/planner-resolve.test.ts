@@ -1,0 +1,156 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type DecisionValue, EAGER_REASONS, StepPlanner } from '../../dist/planner/index.js';
+import { ENUMS, LAYOUT_VERSION } from '../../dist/planner/layout.js';
+import { loadModules } from '../../dist/planner/modules.js';
+import { resolvePlain } from '../oracles/resolve-oracle.js';
+import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
+import { type PeerBatch, peerArbitrary, peerChunks, refusedWith } from '../support/planner-session.js';
+import { type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
+import { runs } from '../support/property-runs.js';
+
+const modules = await loadModules();
+
+const tables = fc.array(
+  fc.record({ peers: fc.array(peerArbitrary, { minLength: 4, maxLength: 4 }), decodeOnly: fc.boolean() }),
+  { minLength: 1, maxLength: 12 },
+);
+
+function votesOf(
+  setup: PlannerSetup,
+  planHash: number,
+  peers: readonly PeerBatch[],
+  decodeOnly: boolean,
+): VoteRecord[] {
+  const { plan, policy, ranks } = setup;
+  return peers
+    .slice(0, ranks)
+    .map((peer) => votePlain(peerChunks(peer, setup, decodeOnly), { step: 0, planHash, plan, policy, ...peer.intent }));
+}
+
+function resolve(planner: StepPlanner, votes: readonly VoteRecord[]): Int32Array {
+  planner.vote();
+  const words = planner.resolve(tableOf(votes), null).words.slice();
+  planner.abandon();
+  return words;
+}
+
+describe('resolve', () => {
+  it('decides as the plain rules do, word for word the same on every rank', () => {
+    const reasons = new Set<string>();
+    fc.assert(
+      fc.property(setupArbitrary, tables, (setup, steps) => {
+        const ranks = Array.from(
+          { length: setup.ranks },
+          (_, rank) => new StepPlanner(modules, { ...setup, rank, poison: rank % 2 === 1 }),
+        );
+        for (const { peers, decodeOnly } of steps) {
+          const votes = votesOf(setup, ranks[0].planHash, peers, decodeOnly);
+          const words = ranks.map((planner) => resolve(planner, votes));
+          for (const other of words) expect(other).toEqual(words[0]);
+          const decision = ranks[0].decision.snapshot();
+          expect(decision).toEqual(resolvePlain(votes, setup.plan, setup.policy));
+          reasons.add(decision.reason);
+          // P6: nothing runs eager but for a stated reason; P3: every part has a token everywhere.
+          expect(decision.run === 'eager').toBe(EAGER_REASONS.includes(decision.reason));
+          for (const { paddedTokens, gather } of decision.parts) {
+            expect(Math.min(paddedTokens, ...gather.tokensPerRank)).toBeGreaterThanOrEqual(1);
+            for (const tokens of gather.tokensPerRank) expect(tokens % setup.policy.tokenAlignment).toBe(0);
+            // P4: a padded gather moves the same number of rows from everybody.
+            if (gather.kind === 'padded') expect(new Set(gather.tokensPerRank)).toEqual(new Set([paddedTokens]));
+          }
+        }
+      }),
+      runs(2000),
+    );
+    // A query length beyond every key's needs a plan of shorter ones, which these ladders are not.
+    const missing = Object.keys(ENUMS.REASON).filter((reason) => !reasons.has(reason));
+    expect(missing).toEqual(['no-key-for-query-length']);
+  });
+
+  it('P9: the key of a graph holds the batch of every rank', () => {
+    fc.assert(
+      fc.property(setupArbitrary, tables, (setup, steps) => {
+        const planner = new StepPlanner(modules, setup);
+        for (const { peers } of steps) {
+          const votes = votesOf(setup, planner.planHash, peers, true);
+          resolve(planner, votes);
+          const { run, captureKey } = planner.decision;
+          if (run !== 'full') continue;
+          const key = setup.plan.keys[captureKey];
+          for (const vote of votes) {
+            expect(vote.decodeRequests).toBeLessThanOrEqual(key.decodeRequests);
+            expect(vote.maxQueryLen).toBeLessThanOrEqual(key.queryLen);
+            expect(vote.tokens).toBeLessThanOrEqual(key.tokens);
+            if (vote.tokens > 0) expect(vote.variant).toBe(key.variant);
+          }
+        }
+      }),
+      runs(800),
+    );
+  });
+
+  it('says the same whichever rank holds which batch, but for the rank it names and the counts by rank', () => {
+    fc.assert(
+      fc.property(setupArbitrary, tables, fc.infiniteStream(fc.nat()), (setup, steps, keys) => {
+        const planner = new StepPlanner(modules, setup);
+        for (const { peers, decodeOnly } of steps) {
+          const votes = votesOf(setup, planner.planHash, peers, decodeOnly);
+          const order = votes.map((_, rank) => ({ rank, key: keys.next().value ?? 0 })).sort((a, b) => a.key - b.key);
+          resolve(planner, votes);
+          const decision = planner.decision.snapshot();
+          const permuted = order.map(({ rank }) => votes[rank]);
+          resolve(planner, permuted);
+          const other = planner.decision.snapshot();
+          expect(unnamed(other)).toEqual(unnamed(decision));
+          for (const [index, part] of decision.parts.entries()) {
+            const moved = order.map(({ rank }) => part.gather.tokensPerRank[rank]);
+            expect(other.parts[index].gather.tokensPerRank).toEqual(moved);
+          }
+          if (other.reason === 'vetoed') expect(other.reasonDetail).toBe(permuted[other.reasonRank].graphVeto);
+        }
+      }),
+      runs(800),
+    );
+  });
+
+  it('refuses a table with one wrong word, the same on every rank', () => {
+    const corruption = fc.constantFrom<[keyof VoteRecord, (vote: VoteRecord) => number, string]>(
+      ['version', () => LAYOUT_VERSION + 1, 'version'],
+      ['step', (vote) => vote.step + 1, 'step'],
+      ['planHash', (vote) => vote.planHash ^ 1, 'planHash'],
+      ['tokens', () => 1 << 30, 'tokens'],
+      ['tokens', () => -1, 'tokens'],
+      ['decodeRequests', () => 1 << 20, 'tokens'],
+      ['prefillRequests', () => -1, 'tokens'],
+      ['part1Tokens', (vote) => vote.part1Tokens + 1, 'tokens'],
+    );
+    fc.assert(
+      fc.property(setupArbitrary, tables, corruption, fc.nat(3), (setup, [{ peers }], [name, value, what], at) => {
+        const ranks = Math.max(2, setup.ranks);
+        const planners = Array.from(
+          { length: ranks },
+          (_, rank) => new StepPlanner(modules, { ...setup, ranks, rank }),
+        );
+        const votes = votesOf({ ...setup, ranks }, planners[0].planHash, peers, false);
+        const wrong = votes.map((vote, rank) => (rank === at % ranks ? { ...vote, [name]: value(vote) } : vote));
+        const errors = planners.map((planner) => {
+          planner.vote();
+          return refusedWith('ERR_RANKS_DIVERGED', () => planner.resolve(tableOf(wrong), null));
+        });
+        expect(new Set(errors.map(({ message }) => message)).size).toBe(1);
+        expect(errors[0].message).toContain(what);
+        // Of two ranks whose steps or plans differ either may be wrong; the others have a witness.
+        if (ranks > 2 || what === 'version' || what === 'tokens') expect(errors[0].details.ranks).toEqual([at % ranks]);
+        else expect(errors[0].details.ranks).toHaveLength(1);
+      }),
+      runs(400),
+    );
+  });
+});
+
+function unnamed(decision: DecisionValue): object {
+  const { reasonRank, reasonDetail, parts, ...rest } = decision;
+  const counts = parts.map(({ gather, ...part }) => ({ ...part, kind: gather.kind }));
+  return { ...rest, named: reasonRank >= 0, detail: decision.reason === 'vetoed' ? -1 : reasonDetail, counts };
+}
