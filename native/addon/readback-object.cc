@@ -8,6 +8,7 @@ void ReadbackObject::define(Napi::Env env) { Handle::define(env, {method_of<&Rea
 
 Napi::Value ReadbackObject::copy_to(const Napi::CallbackInfo& info) {
   const Bytes into = view_argument(info[0], "into");
+  if (core()->staging == nullptr) throw DeviceError("ERR_DISPOSED", "This readback was taken already.");
   const auto& staging = *core()->staging;
   if (into.bytes != staging.size()) {
     throw DeviceError("ERR_LAUNCH_BOUNDS",
@@ -20,6 +21,7 @@ Napi::Value ReadbackObject::copy_to(const Napi::CallbackInfo& info) {
   if (result.failure != nullptr) throw DeviceError(result.failure->error);
   if (!result.done) throw DeviceError("ERR_DEVICE_BUSY", "The stream has not read the bytes yet; wait for it first.");
   if (into.bytes > 0) std::memcpy(into.address, staging.data(), into.bytes);
+  core()->staging.reset();
   return info.Env().Undefined();
 }
 

@@ -97,7 +97,10 @@ std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<B
   Operation operation;
   operation.kind = Operation::Kind::download;
   operation.from = copy_address(*this, *buffer, offset, bytes);
-  auto staging = std::make_shared<std::vector<std::byte>>(bytes);
+  // The last download's bytes are used again once it is over: fresh ones cost a page fault every 4 KiB.
+  if (readback_ == nullptr || readback_.use_count() > 1) readback_ = std::make_shared<std::vector<std::byte>>();
+  const auto staging = readback_;
+  staging->resize(bytes);
   operation.to = staging->data();
   operation.bytes = bytes;
   operation.hold_from = buffer->memory;

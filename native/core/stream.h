@@ -55,6 +55,7 @@ class Stream {
   size_t block_max_commands_ = 0;
   // Reused from submit to submit.
   std::vector<Operation> operations_;
+  std::shared_ptr<std::vector<std::byte>> readback_;
 };
 
 // Reads and checks a command block; `operations` holds them after. Throws before anything is enqueued, with the

@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { Command } from 'commander';
 import { type ConformanceResult, type FamilyResult, runConformance } from '../conformance/index.js';
+import { LockstepError } from '../errors.js';
 import { EXIT } from './exit.js';
 import { Interrupts } from './interrupts.js';
 
@@ -14,13 +15,21 @@ export function addConformance(program: Command): void {
     .description('Compare the answers of this version with vectors of five engines.')
     .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
     .option('--json', 'one JSON document instead of text')
-    .action(async (folder: string | undefined, flags: { readonly json?: boolean }) => {
-      using interrupts = new Interrupts();
-      const result = await runConformance({ folder, signal: interrupts.signal });
-      const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...result }) : lines(result).join('\n');
-      process.stdout.write(`${text}\n`);
-      if (result.failed > 0) process.exitCode = EXIT.failed;
-    });
+    .action(conformance);
+}
+
+async function conformance(folder: string | undefined, flags: { readonly json?: boolean }): Promise<void> {
+  using interrupts = new Interrupts();
+  try {
+    const result = await runConformance({ folder, signal: interrupts.signal });
+    const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...result }) : lines(result).join('\n');
+    process.stdout.write(`${text}\n`);
+    if (result.failed > 0) process.exitCode = EXIT.failed;
+  } catch (error) {
+    if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
+    process.stderr.write('lockstep: interrupted before the last case\n');
+  }
+  if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }
 
 function lines(result: ConformanceResult): string[] {

@@ -13,6 +13,7 @@ import {
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
 import { completePolicy } from '../planner/policy.js';
 import { describe, exitCodeOf } from './exit.js';
+import { Interrupts } from './interrupts.js';
 import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
 
 interface ExplainFlags extends PlannerFlags {
@@ -40,9 +41,12 @@ async function explainLines(flags: ExplainFlags): Promise<void> {
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
     process.stderr.write(`lockstep: reading batches from the terminal, one a line, like ${BATCH_SHAPE}\n`);
+  using interrupts = new Interrupts();
+  const { signal } = interrupts;
   let line = 0;
   let documents = 0;
-  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal })) {
+    if (signal.aborted) break;
     line += 1;
     if (text.trim() === '') continue;
     documents += 1;
@@ -54,6 +58,10 @@ async function explainLines(flags: ExplainFlags): Promise<void> {
       process.stderr.write(`${describe(error)}\n`);
       process.exitCode = Math.max(Number(process.exitCode ?? 0), exitCodeOf(error));
     }
+  }
+  if (interrupts.exitCode !== null) {
+    process.exitCode = interrupts.exitCode;
+    return;
   }
   if (documents === 0) {
     throw new LockstepError(

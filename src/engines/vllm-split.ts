@@ -2,16 +2,16 @@ import { LockstepError } from '../errors.js';
 import type { RawBatch } from '../planner/raw-batch.js';
 
 /** Half-open. */
-export type Range = readonly [begin: number, end: number];
+export type SliceRange = readonly [begin: number, end: number];
 
 /** One of vLLM's ubatch slices, over the packed batch. */
 export interface VllmUbatchSlice {
   /** Real requests and tokens. */
-  readonly requests: Range;
-  readonly tokens: Range;
+  readonly requests: SliceRange;
+  readonly tokens: SliceRange;
   /** The same, with the batch's padding in the last slice: what a full graph's attention and every model input use. */
-  readonly paddedRequests: Range;
-  readonly paddedTokens: Range;
+  readonly paddedRequests: SliceRange;
+  readonly paddedTokens: SliceRange;
   /** First token of each real request within the slice: i32[requests + 1]. */
   readonly queryStartLoc: Int32Array;
   /** Tokens of each real request when the slice has run: i32[requests]. */

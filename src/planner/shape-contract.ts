@@ -24,9 +24,11 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
   if (decision.run === 'park') return;
   const graph = decision.run !== 'eager';
   if (graph) equal('paddedTokens', local.paddedTokens, decision.paddedTokens);
+  else equal('paddedTokens', local.paddedTokens, eagerTokens(decision, local));
   if (decision.run !== 'piecewise') {
     equal('attentionRequests', local.attentionRequests, graph ? decision.paddedRequests : Math.max(1, local.requests));
   }
+  equal('queryLen', local.queryLen, decision.queryLen);
   const tokens = local.queryLen > 0 ? local.requests * local.queryLen : local.tokens;
   const { attentionRequests, paddedTokens, numLogits, requests, decodeRequests } = local;
   checkTable(local);
@@ -37,6 +39,11 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
     local,
   );
   checkParts(decision, local, graph, tokens);
+}
+
+/** Cut into parts, an eager step pads only its parts. */
+function eagerTokens(decision: DecisionView, local: LocalPlan): number {
+  return decision.partCount > 1 ? local.tokens : decision.parts[0].gather.tokensPerRank[local.sizes.rank];
 }
 
 function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, tokens: number): void {

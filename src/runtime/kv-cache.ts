@@ -3,7 +3,7 @@ import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/
 import type { Executor, Forward, ForwardPart } from '../device/executor.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
-const READ_TOKENS = 1 << 18;
+const READ_TOKENS = 1 << 15;
 
 /**
  * A KV cache whose entries are token ids, and the forward that fills it: each token's id is written to its slot, as an
@@ -56,7 +56,7 @@ export class TokenKvCache implements Forward, Disposable {
 
   /** Tokens one `read` can hold. */
   get capacity(): number {
-    return this.#host.length;
+    return READ_TOKENS;
   }
 
   [Symbol.dispose](): void {

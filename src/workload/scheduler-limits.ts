@@ -40,6 +40,8 @@ const DEFAULTS: SchedulerLimits = Object.freeze({
   stepTime: Object.freeze([8, 0.096, 0]) as readonly [number, number, number],
 });
 
+const MAX_LIMIT = 2 ** 31 - 1;
+
 /** Least value of each integer limit; the greatest is 2^31 - 1. */
 const LEAST = {
   ranks: 1,
@@ -51,41 +53,39 @@ const LEAST = {
   queryLen: 1,
 } as const;
 
-/** Fills in the defaults. Throws `ERR_CONFIG_INVALID` for a value out of range and for a name that is no limit. */
+/**
+ * Fills in the defaults. Throws `ERR_CONFIG_INVALID`, listing every fault, for values out of range and for names that
+ * are no limits.
+ */
 export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>): SchedulerLimits {
+  const faults: string[] = [];
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(DEFAULTS, name)) {
-      throw new LockstepError(
-        'ERR_CONFIG_INVALID',
-        `unknown scheduler limit "${name}"; the limits are ${Object.keys(DEFAULTS).join(', ')}`,
-        { name },
-      );
+      faults.push(`"${name}" is no scheduler limit; the limits are ${Object.keys(DEFAULTS).join(', ')}`);
     }
   }
   const limits: SchedulerLimits = { ...DEFAULTS, ...withoutUndefined(given) };
+  const expect = (name: keyof SchedulerLimits, valid: boolean, expected: string): void => {
+    if (!valid) faults.push(`${name} must be ${expected}, found ${String(limits[name])}`);
+  };
   for (const [name, least] of Object.entries(LEAST) as [keyof typeof LEAST, number][]) {
     const value = limits[name];
-    if (!Number.isInteger(value) || value < least || value > 2 ** 31 - 1) {
-      refuse(name, value, `an integer from ${least} to ${2 ** 31 - 1}`);
-    }
+    const valid = Number.isInteger(value) && value >= least && value <= MAX_LIMIT;
+    expect(name, valid, `an integer from ${least} to ${MAX_LIMIT}`);
   }
-  if (!(limits.acceptRate >= 0 && limits.acceptRate <= 1)) refuse('acceptRate', limits.acceptRate, 'between 0 and 1');
-  if (!Number.isSafeInteger(limits.seed) || limits.seed < 0) refuse('seed', limits.seed, 'a non-negative integer');
-  if (!(limits.speed > 0 && Number.isFinite(limits.speed))) refuse('speed', limits.speed, 'a finite number above 0');
-  const { stepTime } = limits;
-  if (!Array.isArray(stepTime) || stepTime.length !== 3 || !stepTime.every((x) => Number.isFinite(x) && x >= 0)) {
-    refuse('stepTime', stepTime, 'three finite numbers of at least 0: [a, b, c]');
+  const { acceptRate, seed, speed, stepTime } = limits;
+  expect('acceptRate', acceptRate >= 0 && acceptRate <= 1, 'between 0 and 1');
+  expect('seed', Number.isSafeInteger(seed) && seed >= 0, 'a non-negative safe integer');
+  expect('speed', speed > 0 && Number.isFinite(speed), 'a finite number above 0');
+  const timed = Array.isArray(stepTime) && stepTime.length === 3 && stepTime.every((x) => Number.isFinite(x) && x >= 0);
+  expect('stepTime', timed, 'three finite numbers of at least 0: [a, b, c]');
+  if (faults.length > 0) {
+    throw new LockstepError('ERR_CONFIG_INVALID', `scheduler limits: ${faults.join('; ')}`, { faults });
   }
-  return Object.freeze({ ...limits, stepTime: Object.freeze([...stepTime]) as unknown as SchedulerLimits['stepTime'] });
+  const [a, b, c] = stepTime;
+  return Object.freeze({ ...limits, stepTime: Object.freeze([a, b, c] as const) });
 }
 
 function withoutUndefined<T extends object>(values: T): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
-}
-
-function refuse(name: keyof SchedulerLimits, found: unknown, expected: string): never {
-  throw new LockstepError('ERR_CONFIG_INVALID', `${name} must be ${expected}, found ${JSON.stringify(found)}`, {
-    name,
-    found,
-  });
 }

@@ -65,15 +65,15 @@ export function planArbitrary(limits: Limits, policy: Policy): fc.Arbitrary<{ ke
     .record({
       sizes: fc.array(size, { maxLength: 4 }),
       full: fc.boolean(),
-      shortToo: fc.boolean(),
+      lengths: fc.constantFrom('full', 'full', 'both', 'short'),
       twins: fc.boolean(),
       twoVariants: fc.integer({ min: 0, max: 7 }).map((value) => value === 0),
     })
-    .map(({ sizes, full, shortToo, twins, twoVariants }) => {
+    .map(({ sizes, full, lengths, twins, twoVariants }) => {
       const { maxNumSeqs, queryLen } = limits;
       const ladder = full ? [...sizes, maxNumSeqs * queryLen] : sizes;
-      const lengths = shortToo && queryLen > 1 ? [1, queryLen] : [queryLen];
-      const keys = lengths.flatMap(
+      const queryLens = { full: [queryLen], both: [...new Set([1, queryLen])], short: [1] }[lengths];
+      const keys = queryLens.flatMap(
         (length) => decodePlan({ sizes: ladder, limits: { maxNumSeqs, queryLen: length }, policy, twins }).keys,
       );
       return { keys: twoVariants ? keys.flatMap((key) => [key, { ...key, variant: 1 }]) : [...keys] };

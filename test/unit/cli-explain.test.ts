@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
@@ -7,6 +8,7 @@ import { completeLimits } from '../../dist/config.js';
 import { type BatchDocument, type DocumentRequest, explainBatch } from '../../dist/explain/index.js';
 import { decodePlan } from '../../dist/planner/capture-plan.js';
 import { completePolicy } from '../../dist/planner/policy.js';
+import { runs } from '../support/property-runs.js';
 
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
@@ -181,7 +183,7 @@ describe('explainBatch', () => {
         );
         expect(order.map((index) => requests[index].phase)).toEqual(requests.map(({ phase }) => phase).sort());
       }),
-      { numRuns: 25 },
+      runs(25),
     );
   });
 });
@@ -278,4 +280,20 @@ describe('lockstep explain', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toContain(message);
   });
+});
+
+test.skipIf(process.platform === 'win32').each([
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)('%s while it waits for a line exits %i, with what was explained printed', async (signal, code) => {
+  const child = spawn(process.execPath, [MAIN, 'explain', '--json'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  try {
+    child.stdin.write(`${JSON.stringify(ranks([decode(3)]))}\n`);
+    const [first] = await once(child.stdout, 'data');
+    expect(JSON.parse(String(first)).decision.run).toBe('full');
+    child.kill(signal);
+    expect(await once(child, 'exit')).toEqual([code, null]);
+  } finally {
+    child.kill('SIGKILL');
+  }
 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AtomAdapter, type AtomStep, createAtomAdapter } from '../../dist/engines/index.js';
+import { runs } from '../support/property-runs.js';
 
 const captureSizes = [1, 2, 4, 8, 16, 32, 48];
 
@@ -75,6 +76,7 @@ describe('ATOM forward mode', () => {
           expect(found).toEqual({ useGraph: false, attentionBatch: numRequests, moePadBatch: agreed });
         else expect(found).toEqual({ useGraph: true, attentionBatch: captured, moePadBatch: captured });
       }),
+      runs(100),
     );
   });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createRawBatch } from '../../dist/planner/raw-batch.js';
+import { runs } from '../support/property-runs.js';
 
 async function slots(
   blockIds: readonly number[],
@@ -65,7 +66,7 @@ describe('slot mapping', () => {
           expect(new Set(stored).size).toBe(stored.length);
         }
       }),
-      { numRuns: 30 },
+      runs(30),
     );
   });
 });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { vllmUbatchSlices } from '../../dist/engines/index.js';
 import { createRawBatch, type RawBatch } from '../../dist/planner/raw-batch.js';
+import { runs } from '../support/property-runs.js';
 
 async function batchOf(
   queryLens: readonly number[],

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { LADDER_NAMES, namedLadder, parseLadder, vllmCaptureSizes, vllmSpecAlign } from '../../dist/engines/index.js';
+import { runs } from '../support/property-runs.js';
 
 const DEFAULTS = { maxNumSeqs: 256, maxNumBatchedTokens: 8192, queryLen: 1 };
 
@@ -42,6 +43,7 @@ describe('vLLM default capture sizes', () => {
         code: 'ERR_CONFIG_INVALID',
         details: { faults: [expect.any(String), expect.any(String), expect.any(String)] },
       }),
+      runs(100),
     );
   });
 

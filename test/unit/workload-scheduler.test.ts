@@ -267,6 +267,13 @@ describe('limits of the scheduler model', () => {
     });
   });
 
+  it('lists every fault at once', () => {
+    const limits = { ranks: 0, acceptRate: 2, maxNumSequences: 4 };
+    expect(() => schedulerLimits(limits as unknown as SchedulerLimits)).toThrow(
+      /"maxNumSequences" is no scheduler limit.*ranks must be.*acceptRate must be between 0 and 1, found 2/,
+    );
+  });
+
   it.each<Record<string, unknown>>([
     { ranks: 0 },
     { ranks: 1.5 },
