@@ -1,3 +1,4 @@
+export { type ConformanceOptions, type ConformanceResult, runConformance } from './conformance/index.js';
 export type { CaptureRecord, CaptureReport } from './device/capture-session.js';
 export type { DeviceTensors } from './device/device-metadata.js';
 export type { Executor, Forward, ForwardPart } from './device/executor.js';
@@ -18,6 +19,14 @@ export {
   probeDevices,
 } from './device/index.js';
 export * from './engines/index.js';
+export {
+  BATCH_SHAPE,
+  type BatchDocument,
+  type BatchExplanation,
+  type ExplainOptions,
+  explainBatch,
+  explanationText,
+} from './explain/index.js';
 export * from './planner/index.js';
 export * from './ranks/index.js';
 export * from './runtime/index.js';

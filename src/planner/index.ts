@@ -16,6 +16,7 @@ export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js'
 export type { MetadataView, StagingSet } from './metadata.js';
 export type { PlannerModules, WasmSource } from './modules.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
+export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';
 export { assertShapeContract } from './shape-contract.js';
 export { createPlanner, type PlannerOptions, StepPlanner, type VoteIntent } from './step-planner.js';

@@ -11,7 +11,10 @@ const P = Object.fromEntries(LOCAL_PART_WORDS.map((name) => [name, word(LOCAL_PA
   number
 >;
 
-/** This rank's share of one part; ranges are half-open, in the whole batch's requests and tokens, real ones only. */
+/**
+ * This rank's share of one part; ranges are half-open, in the whole batch's requests and tokens. `tokens` ends with the last
+ * real request: in a decode graph that is its window's end, of which a short draft leaves the last tokens padding.
+ */
 export interface LocalPart {
   readonly requests: readonly [begin: number, end: number];
   readonly tokens: readonly [begin: number, end: number];

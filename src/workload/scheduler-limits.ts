@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { DEFAULT_LIMITS, Faults, withoutUndefined } from '../config.js';
 
 /** What bounds the scheduler of every rank, and the numbers that drive its simulated clock. */
 export interface SchedulerLimits {
@@ -26,66 +26,46 @@ export interface SchedulerLimits {
   readonly stepTime: readonly [number, number, number];
 }
 
+const MAX_INTEGER = 2 ** 31 - 1;
+
 const DEFAULTS: SchedulerLimits = Object.freeze({
   ranks: 1,
-  maxNumSeqs: 256,
-  maxNumBatchedTokens: 8192,
-  blockSize: 16,
-  numBlocks: 131072,
-  maxModelLen: 131072,
-  queryLen: 1,
+  maxNumSeqs: DEFAULT_LIMITS.maxNumSeqs,
+  maxNumBatchedTokens: DEFAULT_LIMITS.maxNumBatchedTokens,
+  blockSize: DEFAULT_LIMITS.blockSize,
+  numBlocks: DEFAULT_LIMITS.numBlocks,
+  maxModelLen: DEFAULT_LIMITS.maxModelLen,
+  queryLen: DEFAULT_LIMITS.queryLen,
   acceptRate: 0.7,
   seed: 0,
   speed: 1,
-  stepTime: Object.freeze([8, 0.096, 0]) as readonly [number, number, number],
+  stepTime: Object.freeze([8, 0.096, 0] as const),
 });
 
-const MAX_LIMIT = 2 ** 31 - 1;
-
-/** Least value of each integer limit; the greatest is 2^31 - 1. */
-const LEAST = {
-  ranks: 1,
-  maxNumSeqs: 1,
-  maxNumBatchedTokens: 1,
-  blockSize: 1,
-  numBlocks: 2,
-  maxModelLen: 1,
-  queryLen: 1,
-} as const;
-
-/**
- * Fills in the defaults. Throws `ERR_CONFIG_INVALID`, listing every fault, for values out of range and for names that
- * are no limits.
- */
+/** Fills in the defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>): SchedulerLimits {
-  const faults: string[] = [];
-  for (const name of Object.keys(given)) {
-    if (!Object.hasOwn(DEFAULTS, name)) {
-      faults.push(`"${name}" is no scheduler limit; the limits are ${Object.keys(DEFAULTS).join(', ')}`);
-    }
-  }
   const limits: SchedulerLimits = { ...DEFAULTS, ...withoutUndefined(given) };
-  const expect = (name: keyof SchedulerLimits, valid: boolean, expected: string): void => {
-    if (!valid) faults.push(`${name} must be ${expected}, found ${String(limits[name])}`);
-  };
-  for (const [name, least] of Object.entries(LEAST) as [keyof typeof LEAST, number][]) {
-    const value = limits[name];
-    const valid = Number.isInteger(value) && value >= least && value <= MAX_LIMIT;
-    expect(name, valid, `an integer from ${least} to ${MAX_LIMIT}`);
+  const faults = new Faults();
+  faults.names('scheduler limits', given, Object.keys(DEFAULTS));
+  faults.integer('ranks', limits.ranks, 1, MAX_INTEGER);
+  faults.integer('maxNumSeqs', limits.maxNumSeqs, 1, MAX_INTEGER);
+  faults.integer('maxNumBatchedTokens', limits.maxNumBatchedTokens, 1, MAX_INTEGER);
+  faults.integer('blockSize', limits.blockSize, 1, MAX_INTEGER);
+  faults.integer('numBlocks', limits.numBlocks, 2, MAX_INTEGER);
+  faults.integer('maxModelLen', limits.maxModelLen, 1, MAX_INTEGER);
+  faults.integer('queryLen', limits.queryLen, 1, MAX_INTEGER);
+  faults.number('acceptRate', limits.acceptRate, 0, 1);
+  faults.integer('seed', limits.seed, 0, Number.MAX_SAFE_INTEGER);
+  faults.number('speed', limits.speed, Number.MIN_VALUE, Number.MAX_VALUE);
+  const { stepTime } = limits;
+  if (Array.isArray(stepTime) && stepTime.length === 3) {
+    for (const [i, name] of ['a', 'b', 'c'].entries()) {
+      faults.number(`stepTime ${name}`, stepTime[i], 0, Number.MAX_VALUE);
+    }
+  } else {
+    faults.check(false, `stepTime is ${String(stepTime)}; it must be three numbers: [a, b, c]`);
   }
-  const { acceptRate, seed, speed, stepTime } = limits;
-  expect('acceptRate', acceptRate >= 0 && acceptRate <= 1, 'between 0 and 1');
-  expect('seed', Number.isSafeInteger(seed) && seed >= 0, 'a non-negative safe integer');
-  expect('speed', speed > 0 && Number.isFinite(speed), 'a finite number above 0');
-  const timed = Array.isArray(stepTime) && stepTime.length === 3 && stepTime.every((x) => Number.isFinite(x) && x >= 0);
-  expect('stepTime', timed, 'three finite numbers of at least 0: [a, b, c]');
-  if (faults.length > 0) {
-    throw new LockstepError('ERR_CONFIG_INVALID', `scheduler limits: ${faults.join('; ')}`, { faults });
-  }
+  faults.throwIfAny('These scheduler limits');
   const [a, b, c] = stepTime;
   return Object.freeze({ ...limits, stepTime: Object.freeze([a, b, c] as const) });
-}
-
-function withoutUndefined<T extends object>(values: T): T {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }

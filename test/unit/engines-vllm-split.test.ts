@@ -190,6 +190,7 @@ describe('vLLM ubatch slices', () => {
           }
         },
       ),
+      runs(200),
     );
     batch.dispose();
   });

@@ -270,7 +270,7 @@ describe('limits of the scheduler model', () => {
   it('lists every fault at once', () => {
     const limits = { ranks: 0, acceptRate: 2, maxNumSequences: 4 };
     expect(() => schedulerLimits(limits as unknown as SchedulerLimits)).toThrow(
-      /"maxNumSequences" is no scheduler limit.*ranks must be.*acceptRate must be between 0 and 1, found 2/,
+      /scheduler limits has no maxNumSequences.*ranks is 0.*acceptRate is 2; it must be a number from 0 to 1/s,
     );
   });
 

@@ -1,0 +1,88 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS, decodePlan, type Limits, type StepPlanner } from '../../dist/planner/index.js';
+import { CONFIG_BASE, TENSORS } from '../../dist/planner/layout.js';
+import { loadModules } from '../../dist/planner/modules.js';
+import { planRegions, type RegionTable } from '../../dist/planner/regions.js';
+import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { policyArbitrary, setupArbitrary } from '../support/planner-setup.js';
+import { runs } from '../support/property-runs.js';
+
+const modules = await loadModules();
+const POISON = 0xa5;
+
+const largeLimits: fc.Arbitrary<Limits> = fc
+  .record({
+    maxNumSeqs: fc.integer({ min: 1, max: 4096 }),
+    maxNumBatchedTokens: fc.integer({ min: 8, max: 65536 }),
+    maxModelLen: fc.integer({ min: 1, max: 1 << 17 }),
+    blockSize: fc.constantFrom(8, 16, 24, 64, 128),
+    perBlock: fc.constantFrom(1, 2, 4, 8),
+    queryLen: fc.integer({ min: 1, max: 8 }),
+    contextParallelSize: fc.integer({ min: 1, max: 8 }),
+  })
+  .map(({ perBlock, ...rest }) => ({ ...DEFAULT_LIMITS, ...rest, kernelBlockSize: rest.blockSize / perBlock }));
+
+/** Bytes between the end of each region and the next one, or the end of memory. The fixed ones hold no arrays. */
+function slackOf(table: RegionTable): { name: string; begin: number; end: number }[] {
+  const arrays = table.all.filter(({ offset }) => offset >= CONFIG_BASE);
+  return arrays.map(({ name, offset, bytes }, index) => ({
+    name,
+    begin: offset + bytes,
+    end: arrays[index + 1]?.offset ?? table.pages * 65536,
+  }));
+}
+
+describe('regions', () => {
+  it('never overlap, are aligned to 64 bytes, and have 64 bytes of slack', () => {
+    fc.assert(
+      fc.property(largeLimits, policyArbitrary, fc.integer({ min: 1, max: 64 }), (limits, policy, ranks) => {
+        const sizes = [1, 2, 8, 64, limits.maxNumSeqs * limits.queryLen];
+        const plan = decodePlan({ sizes, limits, policy });
+        const table = planRegions(limits, plan, policy, 0, ranks);
+        let end = 0;
+        for (const { offset, bytes } of table.all) {
+          expect(offset).toBeGreaterThanOrEqual(end);
+          expect(offset % 64).toBe(0);
+          end = offset + bytes;
+        }
+        for (const { begin, end } of slackOf(table)) expect(end - begin).toBeGreaterThanOrEqual(64);
+        const offsets = new Set(table.all.map(({ offset }) => offset));
+        for (const { offset } of table.regions.values()) expect(offsets.has(offset)).toBe(true);
+        const views = policy.ubatches > 1 ? 1 + policy.ubatches : 1;
+        for (let set = 0; set < 2; set++) {
+          for (let view = 0; view < views; view++) {
+            for (const name of TENSORS) expect(offsets.delete(table.tensor(set, view, name))).toBe(true);
+          }
+        }
+      }),
+      runs(400),
+    );
+  });
+
+  it('keep to themselves: no step writes into slack, but for one slot or position', () => {
+    fc.assert(
+      fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
+        const session = new PlannerSession(modules, setup, [true]);
+        const [planner] = session.planners;
+        const bytes = planner.arena.byteLength;
+        for (const step of steps) {
+          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          session.step(step);
+        }
+        expect(planner.arena.byteLength).toBe(bytes);
+        expect(bytes).toBe(planner.regions.pages * 65536);
+        expect(dirtySlack(planner)).toEqual([]);
+      }),
+      runs(600),
+    );
+  });
+});
+
+function dirtySlack(planner: StepPlanner): string[] {
+  return slackOf(planner.regions).flatMap(({ name, begin, end }) => {
+    const overshoot = /positions|slotMapping/.test(name) ? 8 : 0;
+    const at = planner.arena.subarray(begin + overshoot, end).findIndex((byte) => byte !== POISON);
+    return at < 0 ? [] : [`${name}: byte ${overshoot + at} of the slack`];
+  });
+}
