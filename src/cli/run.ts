@@ -33,6 +33,7 @@ interface RunFlags extends PlannerFlags {
   readonly planOut?: string;
   readonly timeout: number;
   readonly deviceMemory?: number;
+  readonly checkShapes?: boolean;
   readonly json?: boolean;
 }
 
@@ -84,6 +85,7 @@ export function addRun(program: Command): void {
     .option('--plan-out <file>', 'write the capture plan')
     .addOption(new Option('--timeout <ms>', 'longest wait for a peer or the device').argParser(integer).default(30_000))
     .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
+    .option('--check-shapes', 'check every tensor of every step against its decision')
     .option('--json', 'print one JSON document')
     .action(run);
 }
@@ -133,6 +135,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     device: flags.device,
     verify: flags.verify,
     timeoutMs: flags.timeout,
+    checkShapes: flags.checkShapes === true,
     ...(flags.transport === undefined ? {} : { transport: flags.transport }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };

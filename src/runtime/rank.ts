@@ -4,6 +4,7 @@ import { Executor, type Forward } from '../device/executor.js';
 import { LockstepError } from '../errors.js';
 import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
+import { assertShapeContract } from '../planner/shape-contract.js';
 import type { StepPlanner, VoteIntent } from '../planner/step-planner.js';
 import { agreeOnCaptureSync, type Collective } from '../ranks/index.js';
 
@@ -21,6 +22,8 @@ export interface RankOptions {
   readonly timeoutMs?: number;
   /** What to do about a key that some ranks can capture and some cannot. Default 'throw'. */
   readonly onAsymmetric?: 'throw' | 'drop';
+  /** Check every tensor of every step against its decision before it is launched. Reads every entry. Default false. */
+  readonly checkShapes?: boolean;
 }
 
 /** A step all ranks took. Both are read in place: valid until the next step. */
@@ -48,7 +51,7 @@ export class Rank implements Disposable {
   readonly planner: StepPlanner;
   readonly collective: Collective;
   readonly executor: Executor;
-  readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric'>>;
+  readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric' | 'checkShapes'>>;
   #parked = false;
 
   constructor(options: RankOptions) {
@@ -62,7 +65,11 @@ export class Rank implements Disposable {
     }
     this.planner = planner;
     this.collective = collective;
-    this.#options = { timeoutMs: options.timeoutMs ?? 30_000, onAsymmetric: options.onAsymmetric ?? 'throw' };
+    this.#options = {
+      timeoutMs: options.timeoutMs ?? 30_000,
+      onAsymmetric: options.onAsymmetric ?? 'throw',
+      checkShapes: options.checkShapes ?? false,
+    };
     this.executor = new Executor(options.device, planner, options.forward ?? (() => ({ part: () => {} })));
   }
 
@@ -131,6 +138,7 @@ export class Rank implements Disposable {
     const { planner } = this;
     const decision = planner.resolve(planner.table);
     const local = planner.build(decision);
+    if (this.#options.checkShapes) assertShapeContract(decision, local);
     if (decision.run === 'park') {
       this.#parked = !decision.leave;
       if (this.#parked) this.collective.parked();

@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Bytes each rank's device may use. Default: no limit of our own. */
   readonly deviceMemory?: number;
+  /** Check every tensor of every step against its decision. Default false. */
+  readonly checkShapes?: boolean;
 }
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
@@ -47,6 +49,7 @@ export interface CompleteRunOptions {
   readonly verify: VerifyMode;
   readonly timeoutMs: number;
   readonly deviceMemory: number | null;
+  readonly checkShapes: boolean;
 }
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
@@ -119,6 +122,7 @@ function checkNumbers(options: RunOptions): Numbers {
     verify: options.verify ?? 'full',
     timeoutMs: options.timeoutMs ?? 30_000,
     deviceMemory: options.deviceMemory ?? null,
+    checkShapes: options.checkShapes ?? false,
   };
   const faults = new Faults();
   faults.integer('ranks', ranks, 1, 64);

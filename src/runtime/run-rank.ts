@@ -85,6 +85,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     device,
     collective: host.collective,
     timeoutMs: options.timeoutMs,
+    checkShapes: options.checkShapes,
     forward: (executor) => {
       cache = new TokenKvCache(executor, options.limits);
       return cache;

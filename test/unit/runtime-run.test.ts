@@ -142,6 +142,7 @@ describe('a run', () => {
             ladder: [1, 3, 4, 8, 13, 20],
             twins: c.twins,
             seed: c.seed,
+            checkShapes: true,
             limits: {
               queryLen: c.queryLen,
               blockSize: c.blockSize,
