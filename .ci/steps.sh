@@ -1,11 +1,12 @@
-# The steps of .ci/run that are more than one command. Each runs in a subshell; lines that begin with `note: ` or
+# shellcheck shell=bash
+# The steps of .ci/run that are more than one command. Each runs in a shell of its own; lines that begin with `note: ` or
 # `not run: ` are shown even when it passes.
 
 install_packages() {
   local wanted=()
   command -v emcc >/dev/null || wanted+=(emscripten)
+  # It brings libmpi.so.40, which the addon opens by name: no headers are needed.
   command -v mpirun >/dev/null || wanted+=(openmpi-bin)
-  [ -e /usr/lib/x86_64-linux-gnu/libmpi.so ] || [ -n "$(find /usr/lib -name 'libmpi.so*' -print -quit)" ] || wanted+=(libopenmpi-dev)
   /usr/bin/python3 -c 'import numpy' 2>/dev/null || wanted+=(python3-numpy)
   command -v g++ >/dev/null || wanted+=(g++)
   command -v make >/dev/null || wanted+=(make)
@@ -98,5 +99,6 @@ committed_text() {
 }
 
 clean_as_before() {
+  # shellcheck disable=SC2154 # exported by .ci/run
   [ "$(git status --porcelain)" = "$before" ] || { git status --short; return 1; }
 }

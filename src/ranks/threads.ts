@@ -9,7 +9,7 @@ import { Park } from './park.js';
 import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
 import { openGroup, type ThreadsGroup } from './threads-group.js';
 
-/** Looks at the generation before a rank sleeps: about 20 us where each rank has a core, next to none where they share. */
+/** Looks at the generation before a rank sleeps: about 10 us where each rank has a core, next to none where they share. */
 const SPINS_OWN_CORE = 2000;
 const SPINS_SHARED_CORE = 20;
 

@@ -6,7 +6,7 @@ import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import { assertShapeContract } from '../planner/shape-contract.js';
 import type { StepPlanner, VoteIntent } from '../planner/step-planner.js';
-import { agreeOnCaptureSync, type Collective } from '../ranks/index.js';
+import { agreeOnCaptureSync, type Collective, type ParkOptions } from '../ranks/index.js';
 
 /** What a rank is made of. The rank owns none of them: dispose the rank first, then these. */
 export interface RankOptions {
@@ -92,11 +92,11 @@ export class Rank implements Disposable {
   stepSync(options: StepOptions = {}): StepResult {
     const wait = { timeoutMs: this.#options.timeoutMs, signal: options.signal };
     try {
-      if (this.#parked) {
-        if (this.#hasCause(options)) this.collective.wake();
-        else this.collective.waitForWorkSync({ signal: options.signal });
-        this.#parked = false;
+      // Alone, nothing could end a blocking wait: the caller comes again when it has work.
+      if (this.#parked && this.collective.size > 1) {
+        if (!this.#hasCause(options)) this.collective.waitForWorkSync(this.#park(options));
       }
+      this.#unpark();
       this.executor.settle(wait);
       const row = this.planner.vote(options);
       this.collective.allGatherSync(row, this.planner.table, wait);
@@ -107,15 +107,15 @@ export class Rank implements Disposable {
     }
   }
 
-  /** `stepSync` for a thread whose event loop must stay free. */
+  /**
+   * `stepSync` for a thread whose event loop must stay free. While it waits out a park, requests may be scheduled: that ends
+   * the park on every rank.
+   */
   async step(options: StepOptions = {}): Promise<StepResult> {
     const wait = { timeoutMs: this.#options.timeoutMs, signal: options.signal };
     try {
-      if (this.#parked) {
-        if (this.#hasCause(options)) this.collective.wake();
-        else await this.collective.waitForWork({ signal: options.signal });
-        this.#parked = false;
-      }
+      if (this.#parked && !this.#hasCause(options)) await this.collective.waitForWork(this.#park(options));
+      this.#unpark();
       await this.executor.settled(wait);
       const row = this.planner.vote(options);
       await this.collective.allGather(row, this.planner.table, wait);
@@ -132,6 +132,18 @@ export class Rank implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #park(options: StepOptions): ParkOptions {
+    const localWork = (): boolean => this.planner.scheduledTokens > 0;
+    return options.signal === undefined ? { localWork } : { localWork, signal: options.signal };
+  }
+
+  /** Ends the park for every rank; nothing happens when there is none, or when a peer has ended it. */
+  #unpark(): void {
+    if (!this.#parked) return;
+    this.collective.wake();
+    this.#parked = false;
   }
 
   #run(): StepResult {

@@ -147,7 +147,6 @@ export class RankScheduler {
       const needed = Math.ceil(queryLen / blockSize);
       if (needed > this.#pool.freeBlocks - evictable) return;
       this.#firstWaiting = nextWaiting[request] as number;
-      nextWaiting[request] = -1;
       this.#waiting--;
       for (const block of shared) this.#pool.share(block);
       blocks[request] = shared;

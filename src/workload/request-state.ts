@@ -19,7 +19,7 @@ export class RequestState {
   readonly keyedBlocks: Int32Array;
   /** Whole blocks of a prompt that has hash ids, else 0. */
   readonly keyableBlocks: Int32Array;
-  /** The next request in a waiting queue, or -1. */
+  /** The next request in a waiting queue; meaningless for the last one and for those that do not wait. */
   readonly nextWaiting: Int32Array;
   /** Blocks of a running request, in order of position; empty for others. */
   readonly blocks: number[][];
@@ -37,7 +37,7 @@ export class RequestState {
     this.covered = new Int32Array(length);
     this.keyedBlocks = new Int32Array(length);
     this.keyableBlocks = new Int32Array(length);
-    this.nextWaiting = new Int32Array(length).fill(-1);
+    this.nextWaiting = new Int32Array(length);
     this.blocks = Array.from({ length }, () => NO_BLOCKS);
     this.#blockSize = blockSize;
     this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
