@@ -60,7 +60,14 @@ describe('ranks that step together', () => {
 
 describe('a rank without a model', () => {
   it('plans, captures and uploads, asynchronously', async () => {
-    const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 64, blockSize: 4, numBlocks: 32, queryLen: 1 };
+    const limits = {
+      maxNumSeqs: 4,
+      maxNumBatchedTokens: 16,
+      maxModelLen: 64,
+      blockSize: 4,
+      numBlocks: 32,
+      queryLen: 1,
+    };
     const plan = decodePlan({ sizes: [2, 4], limits, policy: LOCKSTEP_POLICY });
     using planner = await createPlanner({ limits, plan });
     using device = openDevice({ device: 'host' });
@@ -77,6 +84,17 @@ describe('a rank without a model', () => {
       expect([...slots]).toEqual([BigInt((step < 4 ? 3 : 4) * 4 + (step % 4)), -1n]);
       expect([...slots]).toEqual([...local.tensors.slotMapping.subarray(0, 2)]);
     }
+    expect((await rank.step()).decision).toMatchObject({ run: 'park', reason: 'all-idle', leave: false });
+    // Parked: the next step waits until there is work, leaving the event loop free for whoever brings it.
+    let stepped = false;
+    const waiting = rank.step().then(({ decision }) => {
+      stepped = true;
+      return decision.run;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(stepped).toBe(false);
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    expect(await waiting).toBe('full');
     const { decision } = await rank.step({ leave: true });
     expect(decision).toMatchObject({ run: 'park', leave: true });
   });

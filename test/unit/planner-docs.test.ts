@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { EAGER_REASONS, type ReasonCode } from '../../dist/planner/index.js';
+import { ENUMS, TENSORS } from '../../dist/planner/layout.js';
+
+const page = (name: string): string => readFileSync(path.resolve(import.meta.dirname, '../../docs', name), 'utf8');
+
+describe('docs', () => {
+  it('concepts explains every reason, and says of each whether it is an eager one', () => {
+    const rows = [...page('concepts.md').matchAll(/^\| `([a-z-]+)` \| (full|park|eager) \|/gm)];
+    expect(rows.map((row) => row[1]).sort()).toEqual(Object.keys(ENUMS.REASON).sort());
+    const eager = rows.filter((row) => row[2] === 'eager').map((row) => row[1] as ReasonCode);
+    expect(eager.sort()).toEqual([...EAGER_REASONS].sort());
+  });
+
+  it('planner lists every tensor', () => {
+    const rows = [...page('planner.md').matchAll(/^\| `(\w+)` \| i(?:32|64) \[/gm)].map((row) => row[1]);
+    expect(rows.sort()).toEqual([...TENSORS, 'blockTable'].sort());
+  });
+});
