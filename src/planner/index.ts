@@ -19,4 +19,5 @@ export { LOCKSTEP_POLICY, type Policy } from './policy.js';
 export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';
 export { assertShapeContract } from './shape-contract.js';
-export { createPlanner, type PlannerOptions, StepPlanner, type VoteIntent } from './step-planner.js';
+export { createPlanner, type PlannerOptions, StepPlanner } from './step-planner.js';
+export type { VoteIntent } from './vote-intent.js';

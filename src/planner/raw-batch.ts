@@ -1,13 +1,12 @@
 import { completeLimits, Faults, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { CONFIG_BASE, LIMIT_WORDS, MAX_PARTS, type RegionName, word } from './layout.js';
+import { MAX_PARTS, STATE_WORDS, word } from './layout.js';
 import { type LocalPart, LocalPlan } from './local-plan.js';
-import { type MetadataView, type StagingSet, stagingSet } from './metadata.js';
-import { instantiate, loadModules, type MetadataExports, type PlannerModules, type WasmSource } from './modules.js';
+import type { MetadataView, StagingSet } from './metadata.js';
+import { loadModules, type MetadataExports, type PlannerModules, type WasmSource } from './modules.js';
+import { PlannerMemory } from './planner-memory.js';
 import { completePolicy } from './policy.js';
-import { planRegions } from './regions.js';
-import { Requests } from './requests.js';
-import { wasmApi } from './wasm-api.js';
+import type { Requests } from './requests.js';
 
 /** Options of `createRawBatch`. */
 export interface RawBatchOptions {
@@ -57,38 +56,30 @@ export class RawBatch {
     faults.integer('parts', this.maxParts, 2, MAX_PARTS);
     faults.throwIfAny('This batch');
     const policy = completePolicy({ ubatches: this.maxParts });
-    const regions = planRegions(this.limits, { keys: [] }, policy, 0, 1);
-    const { buffer, memory } = allocate(regions.pages, options.poison === true);
-    const config = new Int32Array(buffer, CONFIG_BASE, regions.config.length);
-    config.set(regions.config);
-    config[word(LIMIT_WORDS, 'poisoned')] = options.poison === true ? 1 : 0;
-    this.#metadata = instantiate(modules, memory).metadata;
-    this.#metadata.state_init();
-
-    const words = (name: RegionName): Int32Array => {
-      const region = regions.regions.get(name);
-      if (region === undefined) throw new RangeError(`no region ${name}`);
-      return new Int32Array(buffer, region.offset, region.bytes / 4);
-    };
-    const sets = [stagingSet(buffer, regions, 0), stagingSet(buffer, regions, 1)] as const;
-    this.#set = sets[0];
-    this.#local = new LocalPlan(words('local'), sets, regions.sizes);
-    this.#state = words('state');
-    this.requests = new Requests(
-      this.#metadata,
-      { inbox: words('inbox'), error: words('error'), rows: words('rows') },
-      () => this.#edit(),
-    );
+    const plan = { keys: [] };
+    const memory = new PlannerMemory(modules, {
+      limits: this.limits,
+      plan,
+      policy,
+      rank: 0,
+      ranks: 1,
+      poison: options.poison === true,
+    });
+    this.#metadata = memory.metadata;
+    this.#set = memory.sets[0];
+    this.#local = new LocalPlan(memory.words('local'), memory.sets, memory.regions.sizes);
+    this.#state = memory.words('state');
+    this.requests = memory.requests(() => this.#edit());
   }
 
   /** Real tokens that are scheduled. */
   get tokens(): number {
-    return this.#state[5];
+    return this.#state[word(STATE_WORDS, 'tokens')];
   }
 
   /** Requests that are scheduled. */
   get scheduledRequests(): number {
-    return this.#state[3] + this.#state[4];
+    return this.#state[word(STATE_WORDS, 'decodes')] + this.#state[word(STATE_WORDS, 'prefills')];
   }
 
   /**
@@ -144,12 +135,6 @@ export class RawBatch {
     this.#check();
     this.#padded = undefined;
   }
-}
-
-function allocate(pages: number, poison: boolean): { buffer: ArrayBuffer; memory: { readonly buffer: ArrayBuffer } } {
-  const memory = new wasmApi.Memory({ initial: pages, maximum: pages });
-  if (poison) new Uint8Array(memory.buffer).fill(0xa5, CONFIG_BASE);
-  return { buffer: memory.buffer, memory };
 }
 
 function between(name: string, value: number, low: number, high: number): void {

@@ -2,31 +2,15 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
 import { DecisionView } from './decision.js';
-import {
-  CONFIG_BASE,
-  ENUMS,
-  LAYOUT_VERSION,
-  LIMIT_WORDS,
-  nameOf,
-  type RegionName,
-  STATE_WORDS,
-  VOTE_WORDS,
-  word,
-} from './layout.js';
+import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import { LocalPlan } from './local-plan.js';
-import { type StagingSet, stagingSet } from './metadata.js';
-import {
-  allocate,
-  instantiate,
-  loadModules,
-  type MetadataExports,
-  type PlannerModules,
-  type RulesExports,
-  type WasmSource,
-} from './modules.js';
-import { completePolicy, type Policy, policyWords } from './policy.js';
-import { planRegions, queryLenWords, type Region, type RegionTable } from './regions.js';
-import { Requests } from './requests.js';
+import { loadModules, type PlannerModules, type WasmSource } from './modules.js';
+import { PlannerMemory } from './planner-memory.js';
+import { completePolicy, type Policy } from './policy.js';
+import { queryLenWords, type RegionTable } from './regions.js';
+import type { Requests } from './requests.js';
+import { controlOf, countOf, type VoteIntent, vetoOf } from './vote-intent.js';
+import { tableRefusal } from './vote-table.js';
 
 /** Options of `createPlanner`. */
 export interface PlannerOptions {
@@ -43,20 +27,6 @@ export interface PlannerOptions {
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
   readonly poison?: boolean;
-}
-
-/** What a rank says besides its batch. */
-export interface VoteIntent {
-  /** Wish to end: agreed once every rank says so and none has work. */
-  readonly leave?: boolean;
-  /** This rank cannot run: every rank throws ERR_RANK_FAULT in this same step. */
-  readonly fault?: number;
-  /** Why this step must not run as a graph on any rank. */
-  readonly graphVeto?: keyof typeof ENUMS.VETO;
-  /** Why this step must not be cut into micro-batches on any rank. */
-  readonly ubatchVeto?: keyof typeof ENUMS.VETO;
-  /** Kernel variant (LoRA case …) of this rank's batch. */
-  readonly variant?: number;
 }
 
 type State = 'open' | 'voted' | 'resolved' | 'disposed';
@@ -87,9 +57,7 @@ export class StepPlanner {
   readonly arena: Uint8Array;
   readonly regions: RegionTable;
 
-  readonly #rules: RulesExports;
-  readonly #metadata: MetadataExports;
-  readonly #sets: readonly [StagingSet, StagingSet];
+  readonly #memory: PlannerMemory;
   readonly #previous: Int32Array;
   readonly #scheduled: Int32Array;
   readonly #held = [false, false];
@@ -120,32 +88,26 @@ export class StepPlanner {
       );
     }
     checkPlan(this.#plan, this.limits, this.policy);
-    this.regions = planRegions(this.limits, this.#plan, this.policy, this.rank, this.ranks);
-    const memory = allocate(this.regions.pages);
-    this.arena = new Uint8Array(memory.buffer);
-    if (options.poison === true) this.#poison();
-    const config = new Int32Array(memory.buffer, CONFIG_BASE, this.regions.config.length);
-    config.set(this.regions.config);
-    config[word(LIMIT_WORDS, 'poisoned')] = options.poison === true ? 1 : 0;
-    this.#words('policy').set(policyWords(this.policy));
-    const { rules, metadata } = instantiate(modules, memory);
-    this.#rules = rules;
-    this.#metadata = metadata;
-    metadata.state_init();
+    const { limits, policy, rank, ranks } = this;
+    const memory = new PlannerMemory(modules, {
+      limits,
+      plan: this.#plan,
+      policy,
+      rank,
+      ranks,
+      poison: options.poison === true,
+    });
+    this.#memory = memory;
+    this.arena = memory.arena;
+    this.regions = memory.regions;
     this.#install();
-
-    this.#sets = [stagingSet(memory.buffer, this.regions, 0), stagingSet(memory.buffer, this.regions, 1)];
-    this.decision = new DecisionView(this.#words('decision'));
-    this.#previous = this.#words('previous');
-    this.#scheduled = this.#words('state');
-    this.local = new LocalPlan(this.#words('local'), this.#sets, this.regions.sizes);
-    this.table = this.#words('votes');
+    this.decision = new DecisionView(memory.words('decision'));
+    this.#previous = memory.words('previous');
+    this.#scheduled = memory.words('state');
+    this.local = new LocalPlan(memory.words('local'), memory.sets, memory.regions.sizes);
+    this.table = memory.words('votes');
     this.row = this.table.subarray(this.rank * VOTE_WORDS.length, (this.rank + 1) * VOTE_WORDS.length);
-    this.requests = new Requests(
-      metadata,
-      { inbox: this.#words('inbox'), error: this.#words('error'), rows: this.#words('rows') },
-      () => this.#check('open'),
-    );
+    this.requests = memory.requests(() => this.#check('open'));
   }
 
   /** The graphs decisions may name: `DecisionView.captureKey` is an index into its keys. */
@@ -181,18 +143,22 @@ export class StepPlanner {
         { step: this.#step, staging: this.#step & 1 },
       );
     }
-    const { CONTROL } = ENUMS;
-    const { graphVeto, ubatchVeto } = checkIntent(intent);
-    const control = intent.fault !== undefined ? CONTROL.fault : intent.leave === true ? CONTROL.leave : CONTROL.run;
-    this.#metadata.gather_facts(this.policy.ubatches);
-    this.#rules.writeVote(
+    const control = controlOf(intent);
+    const fault = countOf(intent, 'fault');
+    const variant = countOf(intent, 'variant');
+    const graphVeto = vetoOf(intent, 'graphVeto');
+    const ubatchVeto = vetoOf(intent, 'ubatchVeto');
+    const { metadata, rules } = this.#memory;
+    metadata.gather_facts(this.policy.ubatches);
+    const facts = this.#memory.offset('facts');
+    rules.writeVote(
       this.row.byteOffset,
-      this.#region('facts').offset,
+      facts,
       this.#step,
-      this.planHash,
+      this.#planHash,
       control,
-      intent.fault ?? 0,
-      intent.variant ?? 0,
+      fault,
+      variant,
       graphVeto,
       ubatchVeto,
     );
@@ -224,13 +190,19 @@ export class StepPlanner {
     }
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
-    const status = this.#rules.resolve(
-      this.#region('votes').offset,
+    const { rules } = this.#memory;
+    const votes = this.table.byteOffset;
+    const status = rules.resolve(
+      votes,
       this.ranks,
-      from ? this.#region('previous').offset : 0,
-      this.#region('decision').offset,
+      from ? this.#previous.byteOffset : 0,
+      this.decision.words.byteOffset,
     );
-    if (status !== ENUMS.RESOLVE.ok) throw this.#refusal(nameOf('RESOLVE', status));
+    if (status !== ENUMS.RESOLVE.ok) {
+      const withinLimits = (rank: number): boolean => Boolean(rules.withinLimits(votes, rank));
+      const { ranks, step } = this;
+      throw tableRefusal(nameOf('RESOLVE', status), { table: this.table, ranks, step, withinLimits });
+    }
     this.#state = 'resolved';
     return this.decision;
   }
@@ -246,8 +218,8 @@ export class StepPlanner {
         step: this.#step,
       });
     }
-    this.#metadata.build_step(this.#step & 1);
-    this.#metadata.state_clear_schedule();
+    this.#memory.metadata.build_step(this.#step & 1);
+    this.#memory.metadata.state_clear_schedule();
     // Kept apart from the decision, which a later step that is abandoned overwrites.
     this.#previous.set(this.decision.words);
     this.#hasPrevious = true;
@@ -279,13 +251,13 @@ export class StepPlanner {
   /** Gives up the current step after an error: nothing is scheduled, and the batch can be edited again. */
   abandon(): void {
     if (this.#state === 'disposed') return;
-    this.#metadata.state_clear_schedule();
+    this.#memory.metadata.state_clear_schedule();
     this.#state = 'open';
   }
 
   /** Requests before part `part` of an ubatched key, as every decision with that key cuts it. */
   partCut(key: CaptureKey, part: number): number {
-    return this.#rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
+    return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
   }
 
   /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. */
@@ -300,7 +272,7 @@ export class StepPlanner {
   /** Says that the device's block table missed a step's edits: the next steps upload whole rows. */
   invalidateDeviceTable(): void {
     this.#check('open');
-    this.#metadata.invalidate_device_table();
+    this.#memory.metadata.invalidate_device_table();
   }
 
   /** Forgets everything; every later call throws ERR_DISPOSED. */
@@ -330,106 +302,11 @@ export class StepPlanner {
     );
   }
 
-  /** Names the ranks that a refused table is about. */
-  #refusal(status: keyof typeof ENUMS.RESOLVE): LockstepError {
-    const column = (name: (typeof VOTE_WORDS)[number]): number[] =>
-      Array.from({ length: this.ranks }, (_, rank) => this.table[rank * VOTE_WORDS.length + word(VOTE_WORDS, name)]);
-    if (status === 'fault') {
-      const codes = column('faultCode');
-      const ranks = column('control').flatMap((control, rank) => (control === ENUMS.CONTROL.fault ? [rank] : []));
-      return new LockstepError(
-        'ERR_RANK_FAULT',
-        `Rank ${ranks.join(', ')} cannot run step ${this.#step} (fault ${ranks.map((rank) => codes[rank]).join(', ')}); no rank runs it`,
-        { step: this.#step, ranks, codes: ranks.map((rank) => codes[rank]) },
-      );
-    }
-    const names = {
-      version: 'version',
-      step: 'step',
-      plan: 'planHash',
-      previous: 'step',
-      limits: 'tokens',
-      ok: 'step',
-    } as const;
-    const values = column(names[status]);
-    const detail =
-      status === 'previous'
-        ? `every rank is at step ${values[0]}, which does not follow the previous decision`
-        : `${names[status]} by rank: ${values.join(', ')}`;
-    const remedy =
-      status === 'plan'
-        ? 'give every rank the same policy, limits and captured keys'
-        : status === 'limits'
-          ? 'a vote is beyond the limits all ranks share'
-          : 'every rank must take every step';
-    return new LockstepError('ERR_RANKS_DIVERGED', `The ranks' votes do not belong together: ${detail}; ${remedy}`, {
-      step: this.#step,
-      what: status,
-      values,
-      ranks: this.#blamed(status, values),
-    });
-  }
-
-  #blamed(status: keyof typeof ENUMS.RESOLVE, values: readonly number[]): number[] {
-    const ranks = Array.from(values, (_, rank) => rank);
-    if (status === 'version') return ranks.filter((rank) => values[rank] !== LAYOUT_VERSION);
-    if (status === 'limits')
-      return ranks.filter((rank) => !this.#rules.withinLimits(this.#region('votes').offset, rank));
-    return minority(values);
-  }
-
   #install(): void {
+    const memory = this.#memory;
     new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.#plan.keys.length;
-    this.#words('keys').set(keyWords(this.#plan));
-    this.#words('queryLens').set(queryLenWords(this.#plan));
-    this.#planHash = this.#rules.installPlan();
+    memory.words('keys').set(keyWords(this.#plan));
+    memory.words('queryLens').set(queryLenWords(this.#plan));
+    this.#planHash = memory.rules.installPlan();
   }
-
-  #region(name: RegionName): Region {
-    const region = this.regions.regions.get(name);
-    if (region === undefined) throw new RangeError(`no region ${name}`);
-    return region;
-  }
-
-  #words(name: RegionName): Int32Array {
-    const region = this.#region(name);
-    return new Int32Array(this.arena.buffer, region.offset, region.bytes / 4);
-  }
-
-  #poison(): void {
-    this.arena.fill(0xa5, CONFIG_BASE);
-  }
-}
-
-/** The vetoes as numbers. The modules would take anything, and a misspelled veto would be none. */
-function checkIntent(intent: VoteIntent): { graphVeto: number; ubatchVeto: number } {
-  const { VETO } = ENUMS;
-  const veto = (name: 'graphVeto' | 'ubatchVeto'): number => {
-    const given = intent[name] ?? 'none';
-    if (Object.hasOwn(VETO, given)) return VETO[given];
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${name} is ${JSON.stringify(given)}; it must be one of ${Object.keys(VETO).join(', ')}`,
-      { [name]: given },
-    );
-  };
-  const whole = (name: 'fault' | 'variant', value: number | undefined): void => {
-    if (value === undefined || ((value | 0) === value && value >= 0)) return;
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${name} is ${String(value)}; it must be an integer from 0 to ${2 ** 31 - 1}`,
-      { [name]: value },
-    );
-  };
-  whole('fault', intent.fault);
-  whole('variant', intent.variant);
-  return { graphVeto: veto('graphVeto'), ubatchVeto: veto('ubatchVeto') };
-}
-
-/** Ranks whose value is not the most frequent one. */
-function minority(values: readonly number[]): number[] {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  const common = [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
-  return values.flatMap((value, rank) => (value === common ? [] : [rank]));
 }

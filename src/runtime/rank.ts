@@ -5,7 +5,8 @@ import { LockstepError } from '../errors.js';
 import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import { assertShapeContract } from '../planner/shape-contract.js';
-import type { StepPlanner, VoteIntent } from '../planner/step-planner.js';
+import type { StepPlanner } from '../planner/step-planner.js';
+import type { VoteIntent } from '../planner/vote-intent.js';
 import { agreeOnCaptureSync, type Collective, type ParkOptions } from '../ranks/index.js';
 
 /** What a rank is made of. The rank owns none of them: dispose the rank first, then these. */

@@ -1,0 +1,71 @@
+import type { Limits } from '../config.js';
+import type { CapturePlan } from './capture-plan.js';
+import { CONFIG_BASE, LIMIT_WORDS, type RegionName, word } from './layout.js';
+import { type StagingSet, stagingSet } from './metadata.js';
+import { allocate, instantiate, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
+import { type Policy, policyWords } from './policy.js';
+import { planRegions, type RegionTable } from './regions.js';
+import { Requests } from './requests.js';
+
+/** What a planner's memory is laid out for. */
+export interface MemoryOptions {
+  readonly limits: Limits;
+  readonly plan: CapturePlan;
+  readonly policy: Policy;
+  readonly rank: number;
+  readonly ranks: number;
+  /** Fill it with garbage first. */
+  readonly poison: boolean;
+}
+
+/**
+ * One fixed memory with both modules over it, laid out and with an empty batch. The Memory object itself stays private:
+ * even `grow(0)` would detach every view. Errors: ERR_PLAN_CAPACITY, ERR_CONFIG_INVALID (foreign modules).
+ */
+export class PlannerMemory {
+  readonly regions: RegionTable;
+  /** The whole memory as bytes. */
+  readonly arena: Uint8Array<ArrayBuffer>;
+  readonly rules: RulesExports;
+  readonly metadata: MetadataExports;
+  readonly sets: readonly [StagingSet, StagingSet];
+
+  constructor(modules: PlannerModules, options: MemoryOptions) {
+    const { limits, plan, policy, rank, ranks, poison } = options;
+    this.regions = planRegions(limits, plan, policy, rank, ranks);
+    const memory = allocate(this.regions.pages);
+    this.arena = new Uint8Array(memory.buffer);
+    if (poison) this.arena.fill(0xa5, CONFIG_BASE);
+    const config = new Int32Array(memory.buffer, CONFIG_BASE, this.regions.config.length);
+    config.set(this.regions.config);
+    config[word(LIMIT_WORDS, 'poisoned')] = poison ? 1 : 0;
+    this.words('policy').set(policyWords(policy));
+    this.words('local').fill(0);
+    this.words('decision').fill(0);
+    const { rules, metadata } = instantiate(modules, memory);
+    this.rules = rules;
+    this.metadata = metadata;
+    metadata.state_init();
+    this.sets = [stagingSet(memory.buffer, this.regions, 0), stagingSet(memory.buffer, this.regions, 1)];
+  }
+
+  /** Byte offset of a region, for the modules. */
+  offset(name: RegionName): number {
+    const region = this.regions.regions.get(name);
+    if (region === undefined) throw new RangeError(`no region ${name}`);
+    return region.offset;
+  }
+
+  /** A view of a region's words; make it once. */
+  words(name: RegionName): Int32Array<ArrayBuffer> {
+    const region = this.regions.regions.get(name);
+    if (region === undefined) throw new RangeError(`no region ${name}`);
+    return new Int32Array(this.arena.buffer, region.offset, region.bytes / 4);
+  }
+
+  /** The batch's requests; `guard` throws while it must not be edited. */
+  requests(guard: () => void): Requests {
+    const views = { inbox: this.words('inbox'), error: this.words('error'), rows: this.words('rows') };
+    return new Requests(this.metadata, views, guard);
+  }
+}
