@@ -105,3 +105,13 @@ export function keyOfVariant(queryIndex: i32, parts: i32, requests: i32, variant
   }
   return best;
 }
+
+/** Most requests any key of query length index `q` holds. */
+export function largest(q: i32): i32 {
+  let most = 0;
+  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
+    const key = keyAt(index);
+    if (queryLenIndex(get(key, KEY_QUERY_LEN)) == q) most = max(most, get(key, KEY_DECODE_REQUESTS));
+  }
+  return most;
+}

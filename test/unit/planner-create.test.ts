@@ -1,0 +1,182 @@
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import {
+  createPlanner,
+  decodeKey,
+  decodePlan,
+  LockstepError,
+  type PlannerOptions,
+  type WasmSource,
+} from '../../dist/planner/index.js';
+import { refusedWith } from '../support/planner-session.js';
+import { policyWith } from '../support/planner-setup.js';
+
+const dist = path.resolve(import.meta.dirname, '../../dist');
+const wasm = (name: string): Buffer => readFileSync(path.join(dist, 'planner', `${name}.wasm`));
+
+async function refusal(options: PlannerOptions): Promise<LockstepError> {
+  const error: unknown = await createPlanner(options).then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(LockstepError);
+  return error as LockstepError;
+}
+
+async function faults(options: PlannerOptions): Promise<string> {
+  const error = await refusal(options);
+  expect(error.code).toBe('ERR_CONFIG_INVALID');
+  return error.message;
+}
+
+describe('createPlanner refuses numbers that cannot work, all of them at once', () => {
+  it('limits', async () => {
+    const limits = { maxNumSeqs: 0, blockSize: 1.5, queryLen: Number.NaN, numBlocks: '9', speculative: 3 };
+    const message = await faults({ limits: limits as object });
+    for (const name of [
+      'maxNumSeqs is 0',
+      'blockSize is 1.5',
+      'queryLen is NaN',
+      'numBlocks is "9"',
+      'no speculative',
+    ]) {
+      expect(message).toContain(name);
+    }
+  });
+
+  it('limits that contradict each other', async () => {
+    expect(await faults({ limits: { blockSize: 16, kernelBlockSize: 5, interleaveSize: 3 } })).toMatch(
+      /kernelBlockSize \(5\) must divide.*\n.*interleaveSize \(3\) must divide/,
+    );
+    expect(await faults({ limits: { maxNumBatchedTokens: 3, queryLen: 4 } })).toContain('not one decode would fit');
+    expect(await faults({ limits: { contextParallelSize: 2, contextParallelRank: 2 } })).toContain('from 0 to 1');
+  });
+
+  it('limits whose ids or lengths pass 32 bits', async () => {
+    const limits = { maxNumSeqs: 1, maxModelLen: 64, blockSize: 16, kernelBlockSize: 1 };
+    expect(await faults({ limits: { ...limits, numBlocks: 2 ** 27 + 1 } })).toContain('kernel block ids');
+    expect(await faults({ limits: { blockSize: 1 << 24, contextParallelSize: 128 } })).toContain('contextParallelSize');
+    expect((await createPlanner({ limits: { ...limits, numBlocks: 2 ** 27 } })).limits.numBlocks).toBe(2 ** 27);
+  });
+
+  it('a policy', async () => {
+    const policy = { ubatches: 5, tokenAlignment: 0, eagerEmptyPart: 'skip', enforceEager: 1, ubatch: 2 };
+    const message = await faults({ policy: policy as object });
+    for (const name of [
+      'ubatches is 5',
+      'tokenAlignment is 0',
+      'eagerEmptyPart is "skip"',
+      'enforceEager',
+      'no ubatch;',
+    ]) {
+      expect(message).toContain(name);
+    }
+  });
+
+  it('a plan', async () => {
+    const good = decodeKey(4, 1, 1);
+    const halves = { ...good, queryLen: 0.1, parts: 2 };
+    const keys = [good, { ...good, tokens: 5 }, good, decodeKey(4, 1, 2), halves, { ...good, mode: 'piecewise' }];
+    const message = await faults({ plan: { keys } as never, policy: { ubatches: 2, tokenAlignment: 4 } });
+    for (const name of [
+      'keys[1]: tokens must be',
+      'keys[2] repeats',
+      'keys[3].parts',
+      'keys[4].queryLen',
+      'keys[5].mode',
+    ]) {
+      expect(message).toContain(name);
+    }
+    expect(await faults({ plan: {} as never })).toContain('array named keys');
+    const unaligned = { plan: { keys: [decodeKey(6, 1, 1)] }, policy: { tokenAlignment: 4 } };
+    expect(await faults(unaligned)).toContain('tokenAlignment (4)');
+    const fiveLengths = { keys: [1, 2, 3, 4, 5].map((length) => decodeKey(1, length, 1)) };
+    expect(await faults({ plan: fiveLengths, limits: { queryLen: 5 } })).toContain('5 query lengths');
+  });
+
+  it.each([
+    [2, 2],
+    [-1, 2],
+    [0, 0],
+    [0, 5000],
+    [0.5, 2],
+  ])('rank %d of %d', async (rank, ranks) => {
+    expect(await faults({ rank, ranks })).toContain(`rank ${rank} of ${ranks}`);
+  });
+
+  it('a ladder that is not one', () => {
+    const options = { policy: policyWith({ tokenAlignment: 3 }), limits: { maxNumSeqs: 8, queryLen: 1 } };
+    const error = refusedWith('ERR_CONFIG_INVALID', () => decodePlan({ ...options, sizes: [4, 0, Number.NaN, 1.5] }));
+    for (const name of ['sizes[1] is 0', 'sizes[2] is NaN', 'sizes[3] is 1.5']) expect(error.message).toContain(name);
+    const noLength = { maxNumSeqs: 8, queryLen: Number.NaN };
+    refusedWith('ERR_CONFIG_INVALID', () => decodePlan({ ...options, sizes: [4], limits: noLength }));
+  });
+
+  it('undefined choices take their defaults', async () => {
+    const planner = await createPlanner({ limits: { maxNumSeqs: undefined }, policy: { ubatches: undefined } });
+    expect(planner.limits.maxNumSeqs).toBe(256);
+    expect(planner.policy.ubatches).toBe(1);
+  });
+
+  it('more than 4 GiB of tables: says how much, and which limits to lower', async () => {
+    const error = await refusal({ limits: { maxNumSeqs: 65536, maxModelLen: 1 << 20, blockSize: 1 } });
+    expect(error.code).toBe('ERR_PLAN_CAPACITY');
+    expect(error.message).toMatch(/MiB.*maxNumSeqs.*maxModelLen.*blockSize/);
+    expect(error.details.bytes).toBeGreaterThan(2 ** 32);
+  });
+});
+
+describe("the planner's modules", () => {
+  const sources: [string, (name: string) => WasmSource][] = [
+    ['bytes', (name) => wasm(name)],
+    ['an ArrayBuffer', (name) => new Uint8Array(wasm(name)).buffer],
+    ['a Module', (name) => new WebAssembly.Module(Uint8Array.from(wasm(name)))],
+    ['a URL', (name) => pathToFileURL(path.join(dist, 'planner', `${name}.wasm`))],
+  ];
+
+  it.each(sources)('come as %s', async (_kind, source) => {
+    const planner = await createPlanner({ wasm: { rules: source('rules'), metadata: source('metadata') } });
+    const row = planner.requests.add({ blockIds: [2], numComputedTokens: 3 });
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    const local = planner.build(planner.resolve(planner.vote()));
+    expect(local.tensors.slotMapping[0]).toBe(35n);
+  });
+
+  it('may come one by one', async () => {
+    const planner = await createPlanner({ wasm: { rules: wasm('rules') } });
+    expect(planner.vote()).toHaveLength(32);
+  });
+
+  it('are refused where they are something else', async () => {
+    expect(await faults({ wasm: { rules: Uint8Array.of(1, 2, 3, 4) } })).toContain('cannot be read as WebAssembly');
+    expect(await faults({ wasm: { rules: pathToFileURL('/nowhere/rules.wasm') } })).toContain('/nowhere/rules.wasm');
+    expect(await faults({ wasm: { rules: 'rules.wasm' as unknown as URL } })).toContain('bytes');
+    expect(await faults({ wasm: { rules: wasm('metadata') } })).toContain('give rules.wasm');
+    expect(await faults({ wasm: { metadata: wasm('rules') } })).toContain('give metadata.wasm');
+  });
+
+  it('need nothing of the package but dist/planner, config and errors: no addon, no dependency', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-planner-'));
+    try {
+      for (const name of ['planner', 'config.js', 'errors.js']) {
+        cpSync(path.join(dist, name), path.join(folder, name), { recursive: true });
+      }
+      writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
+      const code = `
+        const { createPlanner } = await import('./planner/index.js');
+        const planner = await createPlanner({ limits: { blockSize: 8 } });
+        const row = planner.requests.add({ blockIds: [5], numComputedTokens: 6 });
+        planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+        const local = planner.build(planner.resolve(planner.vote()));
+        console.log(String(local.tensors.slotMapping[0]));`;
+      const options = { cwd: folder, encoding: 'utf8' } as const;
+      expect(execFileSync(process.execPath, ['--input-type=module', '--eval', code], options).trim()).toBe('46');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

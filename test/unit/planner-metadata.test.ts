@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest';
+import {
+  assertShapeContract,
+  createPlanner,
+  decodeKey,
+  type LocalPlanValue,
+  type PlannerOptions,
+  type ScheduledChunk,
+} from '../../dist/planner/index.js';
+
+interface Request extends ScheduledChunk {
+  readonly blockIds: readonly number[];
+  readonly start: number;
+}
+
+/** One step of `requests` on a poisoned planner of one rank. */
+async function stepOf(options: PlannerOptions, requests: readonly Request[]): Promise<LocalPlanValue> {
+  const planner = await createPlanner({ ...options, poison: true });
+  for (const { blockIds, start, ...chunk } of requests) {
+    planner.requests.schedule(planner.requests.add({ blockIds, numComputedTokens: start }), chunk);
+  }
+  const local = planner.build(planner.resolve(planner.vote()));
+  assertShapeContract(planner.decision, local);
+  return local.snapshot();
+}
+
+const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 16, blockSize: 4, numBlocks: 50, queryLen: 3 };
+
+describe('tensors of a step, with the numbers in sight', () => {
+  it('a prompt chunk runs through its blocks', async () => {
+    const inputIds = Int32Array.of(11, 12, 13, 14, 15, 16);
+    const local = await stepOf({ limits }, [
+      { phase: 'prefill', queryLen: 6, start: 3, blockIds: [9, 2, 30], inputIds, lastChunk: true },
+    ]);
+    expect(local.tensors).toEqual({
+      inputIds,
+      positions: BigInt64Array.of(3n, 4n, 5n, 6n, 7n, 8n),
+      slotMapping: BigInt64Array.of(39n, 8n, 9n, 10n, 11n, 120n),
+      queryStartLoc: Int32Array.of(0, 6),
+      seqLens: Int32Array.of(9),
+      tokenToRequest: Int32Array.of(0, 0, 0, 0, 0, 0),
+      isPadding: new Int32Array(6),
+      logitsIndices: Int32Array.of(5),
+      tokensPerRank: Int32Array.of(6),
+    });
+    expect(local.blockTable).toEqual(Int32Array.of(9, 2, 30, 0));
+  });
+
+  it('decodes come first, and a chunk that does not end its prompt wants no logits', async () => {
+    const local = await stepOf({ limits }, [
+      { phase: 'prefill', queryLen: 3, start: 0, blockIds: [5] },
+      { phase: 'decode', queryLen: 2, start: 7, blockIds: [6, 7, 8] },
+    ]);
+    expect([...local.tensors.positions]).toEqual([7n, 8n, 0n, 1n, 2n]);
+    expect([...local.tensors.slotMapping]).toEqual([31n, 32n, 20n, 21n, 22n]);
+    expect([...local.tensors.logitsIndices]).toEqual([0, 1]);
+    expect([...local.tensors.seqLens]).toEqual([9, 3]);
+  });
+
+  it('in a graph a short draft leaves padding in its window, and missing requests at the end', async () => {
+    const local = await stepOf({ limits, plan: { keys: [decodeKey(3, 3, 1)] } }, [
+      { phase: 'decode', queryLen: 1, start: 4, blockIds: [6, 7] },
+      { phase: 'decode', queryLen: 3, start: 2, blockIds: [8, 9], inputIds: Int32Array.of(21, 22, 23) },
+    ]);
+    expect(local.tensors).toEqual({
+      inputIds: Int32Array.of(0, 0, 0, 21, 22, 23, 0, 0, 0),
+      positions: BigInt64Array.of(4n, 0n, 0n, 2n, 3n, 4n, 0n, 0n, 0n),
+      slotMapping: BigInt64Array.of(28n, -1n, -1n, 34n, 35n, 36n, -1n, -1n, -1n),
+      queryStartLoc: Int32Array.of(0, 3, 6, 6),
+      seqLens: Int32Array.of(5, 5, 0),
+      tokenToRequest: Int32Array.of(0, -1, -1, 1, 1, 1, -1, -1, -1),
+      isPadding: Int32Array.of(0, 1, 1, 0, 0, 0, 1, 1, 1),
+      logitsIndices: Int32Array.of(0, 3, 4, 5),
+      tokensPerRank: Int32Array.of(9),
+    });
+    expect(local.blockTable).toEqual(Int32Array.of(6, 7, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
+  });
+
+  it('parts of a graph have rows and tokens as the key cuts them', async () => {
+    const policy = { ubatches: 2, ubatchThresholdDecode: 2 };
+    const plan = { keys: [decodeKey(5, 1, 2)] };
+    const local = await stepOf({ limits: { ...limits, queryLen: 1 }, policy, plan }, [
+      { phase: 'decode', queryLen: 1, start: 4, blockIds: [6, 7] },
+      { phase: 'decode', queryLen: 1, start: 2, blockIds: [8] },
+      { phase: 'decode', queryLen: 1, start: 0, blockIds: [9] },
+    ]);
+    expect(local.parts).toEqual([
+      { requests: [0, 2], tokens: [0, 2], paddedTokens: 2, attentionRequests: 2, tableRow: 0, numLogits: 2 },
+      { requests: [2, 3], tokens: [2, 3], paddedTokens: 3, attentionRequests: 3, tableRow: 2, numLogits: 1 },
+    ]);
+    expect([...local.partTensors[1].slotMapping]).toEqual([36n, -1n, -1n]);
+    expect([...local.partTensors[1].queryStartLoc]).toEqual([0, 1, 1, 1]);
+    expect([...local.partTensors[1].seqLens]).toEqual([1, 0, 0]);
+    expect([...local.partTensors[1].logitsIndices]).toEqual([0]);
+  });
+
+  it('a prefill that straddles eager parts counts in the first only what is written by then', async () => {
+    const policy = { ubatches: 2, ubatchThresholdPrefill: 2 };
+    const local = await stepOf({ limits, policy }, [
+      { phase: 'prefill', queryLen: 4, start: 0, blockIds: [5], lastChunk: true },
+      { phase: 'prefill', queryLen: 6, start: 5, blockIds: [6, 7, 8], lastChunk: true },
+    ]);
+    expect(local.parts).toMatchObject([
+      { requests: [0, 2], tokens: [0, 5] },
+      { requests: [1, 2], tokens: [5, 10] },
+    ]);
+    const [first, second] = local.partTensors;
+    expect([[...first.seqLens], [...second.seqLens]]).toEqual([[4, 6], [11]]);
+    expect([[...first.queryStartLoc], [...second.queryStartLoc]]).toEqual([
+      [0, 4, 5],
+      [0, 5],
+    ]);
+    expect([[...first.logitsIndices], [...second.logitsIndices]]).toEqual([[3], [4]]);
+  });
+
+  it('slots are 64-bit: a cache of 2^35 of them', async () => {
+    const numBlocks = 2 ** 31 - 1;
+    const local = await stepOf({ limits: { ...limits, blockSize: 16, numBlocks } }, [
+      { phase: 'prefill', queryLen: 3, start: 12, blockIds: [numBlocks - 1] },
+    ]);
+    const first = BigInt(numBlocks - 1) * 16n + 12n;
+    expect([...local.tensors.slotMapping]).toEqual([first, first + 1n, first + 2n]);
+    expect(local.blockTable[0]).toBe(2147483646);
+  });
+
+  it("a manager's block is several of the kernel's", async () => {
+    const local = await stepOf({ limits: { ...limits, blockSize: 4, kernelBlockSize: 2 } }, [
+      { phase: 'decode', queryLen: 1, start: 6, blockIds: [5, 9] },
+    ]);
+    expect([...local.blockTable]).toEqual([10, 11, 18, 19, 0, 0, 0, 0]);
+    expect([...local.tensors.slotMapping]).toEqual([38n]);
+  });
+
+  it('with context parallelism a rank stores its turn of the positions', async () => {
+    const parallel = { ...limits, contextParallelSize: 2, interleaveSize: 2 };
+    const chunk = { phase: 'prefill', queryLen: 8, start: 0, blockIds: [5] } as const;
+    const slots = async (contextParallelRank: number): Promise<bigint[]> => {
+      const local = await stepOf({ limits: { ...parallel, contextParallelRank } }, [chunk]);
+      return [...local.tensors.slotMapping];
+    };
+    expect(await slots(0)).toEqual([20n, 21n, -1n, -1n, 22n, 23n, -1n, -1n]);
+    expect(await slots(1)).toEqual([-1n, -1n, 20n, 21n, -1n, -1n, 22n, 23n]);
+  });
+
+  it('an idle rank runs one dummy token, aligned', async () => {
+    const shared = { limits, ranks: 2, policy: { tokenAlignment: 4 } };
+    const planner = await createPlanner({ ...shared, rank: 1, poison: true });
+    const peer = await createPlanner({ ...shared, rank: 0 });
+    peer.requests.schedule(peer.requests.add({ blockIds: [3, 4] }), { phase: 'prefill', queryLen: 5 });
+    planner.vote();
+    planner.table.set(peer.vote(), 0);
+    const local = planner.build(planner.resolve(planner.table)).snapshot();
+    expect(local.tensors).toMatchObject({
+      slotMapping: BigInt64Array.of(-1n, -1n, -1n, -1n),
+      isPadding: Int32Array.of(1, 1, 1, 1),
+      queryStartLoc: Int32Array.of(0, 0),
+      seqLens: Int32Array.of(0),
+      logitsIndices: new Int32Array(0),
+      tokensPerRank: Int32Array.of(8, 4),
+    });
+    expect(local.blockTable).toEqual(new Int32Array(4));
+  });
+});

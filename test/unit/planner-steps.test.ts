@@ -1,0 +1,221 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  assertShapeContract,
+  createPlanner,
+  decodeKey,
+  decodePlan,
+  type Row,
+  type StepPlanner,
+  type VoteIntent,
+} from '../../dist/planner/index.js';
+import { refusedWith } from '../support/planner-session.js';
+import { policyWith } from '../support/planner-setup.js';
+
+const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 100 };
+const plan = decodePlan({ sizes: [1, 2, 4, 8], limits: { maxNumSeqs: 8, queryLen: 1 }, policy: policyWith({}) });
+
+let planner: StepPlanner;
+let row: Row;
+
+beforeEach(async () => {
+  planner = await createPlanner({ limits, plan, poison: true });
+  row = planner.requests.add({ blockIds: [7, 9], numComputedTokens: 8 });
+});
+
+function decodeStep(): number {
+  planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+  const local = planner.build(planner.resolve(planner.vote()));
+  assertShapeContract(planner.decision, local);
+  return local.step;
+}
+
+describe('the order of a step', () => {
+  it('is vote, resolve, build, once each', () => {
+    refusedWith('ERR_STEP_ORDER', () => planner.resolve(planner.table));
+    refusedWith('ERR_STEP_ORDER', () => planner.build(planner.decision));
+    planner.vote();
+    refusedWith('ERR_STATE_FROZEN', () => planner.vote());
+    refusedWith('ERR_STEP_ORDER', () => planner.build(planner.decision));
+    planner.resolve(planner.table);
+    refusedWith('ERR_STEP_ORDER', () => planner.resolve(planner.table));
+    refusedWith('ERR_STATE_FROZEN', () => planner.vote());
+    planner.build(planner.decision);
+    refusedWith('ERR_STEP_ORDER', () => planner.build(planner.decision));
+    expect(planner.step).toBe(1);
+  });
+
+  it('freezes the batch from vote to build', () => {
+    const edits: (() => unknown)[] = [
+      () => planner.requests.add({ blockIds: [3] }),
+      () => planner.requests.schedule(row, { phase: 'decode', queryLen: 1 }),
+      () => planner.requests.appendBlocks(row, [3]),
+      () => planner.requests.advance(row, 1),
+      () => planner.requests.remove(row),
+      () => planner.invalidateDeviceTable(),
+      () => planner.keepKeys([0]),
+    ];
+    planner.vote();
+    for (const edit of edits) refusedWith('ERR_STATE_FROZEN', edit);
+    planner.resolve(planner.table);
+    for (const edit of edits) refusedWith('ERR_STATE_FROZEN', edit);
+    planner.build(planner.decision);
+    expect(decodeStep()).toBe(1);
+  });
+
+  it('goes on after a step that was given up, before or after its decision', () => {
+    expect(decodeStep()).toBe(0);
+    planner.vote();
+    planner.abandon();
+    expect(decodeStep()).toBe(1);
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    planner.resolve(planner.vote());
+    planner.abandon();
+    expect(planner.scheduledTokens).toBe(0);
+    expect(decodeStep()).toBe(2);
+    expect(planner.local.tensors.slotMapping[0]).toBe(72n);
+  });
+
+  it('takes only the decision of its own planner', async () => {
+    const other = await createPlanner({ limits, plan });
+    const decision = other.resolve(other.vote());
+    planner.resolve(planner.vote());
+    refusedWith('ERR_STALE_VIEW', () => planner.build(decision));
+    expect(planner.build(planner.decision).step).toBe(0);
+  });
+
+  it('follows the previous decision, its own or a given one', async () => {
+    decodeStep();
+    const before = planner.decision.snapshot();
+    const table = planner.vote().slice();
+    table[1] = 7;
+    const error = refusedWith('ERR_RANKS_DIVERGED', () => planner.resolve(table));
+    expect(error.details).toMatchObject({ what: 'previous', values: [7] });
+    expect(planner.decision.snapshot()).toEqual(before);
+    const pair = await createPlanner({ limits, plan, ranks: 2 });
+    refusedWith('ERR_INPUT_INVALID', () => planner.resolve(planner.table, pair.decision));
+    table[1] = 1;
+    expect(planner.resolve(table, null).step).toBe(1);
+  });
+
+  it('refuses a table of another number of ranks', () => {
+    planner.vote();
+    const error = refusedWith('ERR_INPUT_INVALID', () => planner.resolve(new Int32Array(64)));
+    expect(error.details).toEqual({ words: 64, expected: 32 });
+    expect(planner.build(planner.resolve(planner.table)).step).toBe(0);
+  });
+
+  it.each<[string, VoteIntent]>([
+    ['a veto that does not exist', { graphVeto: 'embedding' as 'other' }],
+    ['a veto named like a method', { ubatchVeto: 'toString' as 'other' }],
+    ['half a variant', { variant: 0.5 }],
+    ['a negative variant', { variant: -1 }],
+    ['a fault that is not a number', { fault: Number.NaN }],
+  ])('refuses %s before anything is frozen', (_name, intent) => {
+    refusedWith('ERR_INPUT_INVALID', () => planner.vote(intent));
+    expect(decodeStep()).toBe(0);
+  });
+
+  it('ends for good with dispose', () => {
+    planner[Symbol.dispose]();
+    const calls: (() => unknown)[] = [
+      () => planner.vote(),
+      () => planner.resolve(planner.table),
+      () => planner.build(planner.decision),
+      () => planner.requests.add({ blockIds: [3] }),
+      () => planner.requests.remove(row),
+      () => planner.invalidateDeviceTable(),
+      () => planner.keepKeys([0]),
+    ];
+    for (const call of calls) refusedWith('ERR_DISPOSED', call);
+    planner.dispose();
+    planner.abandon();
+    refusedWith('ERR_DISPOSED', () => planner.vote());
+  });
+});
+
+describe('staging sets', () => {
+  it('take turns, and one that is being copied is never written', () => {
+    decodeStep();
+    planner.holdStaging(planner.local.staging);
+    const held = planner.local.snapshot();
+    const view = planner.local.tensors;
+    planner.requests.advance(row, 1);
+    decodeStep();
+    expect(planner.local.staging).toBe(1);
+    expect(view.slotMapping[0]).toBe(held.tensors.slotMapping[0]);
+
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    const error = refusedWith('ERR_STAGING_BUSY', () => planner.vote());
+    expect(error.details).toEqual({ step: 2, staging: 0 });
+    planner.releaseStaging(0);
+    const local = planner.build(planner.resolve(planner.vote()));
+    expect([local.step, local.staging, local.tokens, local.tensors.positions[0]]).toEqual([2, 0, 1, 9n]);
+  });
+
+  it('snapshots outlive their turn', () => {
+    decodeStep();
+    const [decision, local] = [planner.decision.snapshot(), planner.local.snapshot()];
+    for (let step = 0; step < 3; step++) {
+      planner.requests.advance(row, 1);
+      decodeStep();
+    }
+    expect(decision).toMatchObject({ step: 0, run: 'full', reason: 'graph' });
+    expect([...local.tensors.positions]).toEqual([8n]);
+    expect(() => Object.assign(decision, { step: 9 })).toThrow(TypeError);
+    expect(() => Object.assign(local.parts[0], { tokens: [] })).toThrow(TypeError);
+  });
+});
+
+describe('keepKeys', () => {
+  it('leaves the captured graphs, renumbered, under another hash', () => {
+    const { planHash } = planner;
+    planner.keepKeys([0, 2]);
+    expect(planner.plan.keys.map(({ tokens }) => tokens)).toEqual([8, 2]);
+    expect(planner.planHash).not.toBe(planHash);
+    decodeStep();
+    expect(planner.decision).toMatchObject({ captureKey: 1, paddedTokens: 2 });
+    planner.keepKeys([]);
+    decodeStep();
+    expect(planner.decision).toMatchObject({ run: 'eager', reason: 'no-key-for-phase' });
+  });
+
+  it('refuses a key that is not there, or twice the same, and keeps the plan', () => {
+    const { planHash } = planner;
+    refusedWith('ERR_INPUT_INVALID', () => planner.keepKeys([0, 4]));
+    refusedWith('ERR_CONFIG_INVALID', () => planner.keepKeys([0, 1, 1]));
+    refusedWith('ERR_CONFIG_INVALID', () => planner.keepKeys([0, 1, 2, 3, 0]));
+    expect([planner.planHash, planner.plan.keys.length]).toEqual([planHash, 4]);
+    decodeStep();
+    expect(planner.decision.captureKey).toBe(3);
+  });
+});
+
+describe('the plan hash', () => {
+  it('is the same for the same policy, limits and keys, and differs with each', async () => {
+    const hashes = new Set<number>();
+    const options = [
+      {},
+      { plan: { keys: plan.keys.slice(1) } },
+      { plan: { keys: [...plan.keys].reverse() } },
+      { plan: { keys: [...plan.keys.slice(1), decodeKey(9, 1, 1)] } },
+      { policy: { ubatches: 2 } },
+      { policy: { enforceEager: true } },
+      { limits: { ...limits, maxNumSeqs: 9 } },
+      { limits: { ...limits, queryLen: 2 } },
+      { ranks: 2 },
+    ];
+    for (const option of options) {
+      const first = await createPlanner({ limits, plan, ...option });
+      const second = await createPlanner({ limits, plan, poison: true, ...option });
+      expect(second.planHash).toBe(first.planHash);
+      hashes.add(first.planHash);
+    }
+    expect(hashes.size).toBe(options.length);
+  });
+
+  it('is the same on ranks that differ in what each keeps to itself', async () => {
+    const a = await createPlanner({ limits, plan, ranks: 2, rank: 0 });
+    const b = await createPlanner({ limits: { ...limits, numBlocks: 50 }, plan, ranks: 2, rank: 1 });
+    expect(b.planHash).toBe(a.planHash);
+  });
+});
