@@ -13,7 +13,7 @@ const POISON = 0xa5;
 
 const largeLimits: fc.Arbitrary<Limits> = fc
   .record({
-    maxNumSeqs: fc.integer({ min: 1, max: 4096 }),
+    maxNumSeqs: fc.integer({ min: 1, max: 2048 }),
     maxNumBatchedTokens: fc.integer({ min: 8, max: 65536 }),
     maxModelLen: fc.integer({ min: 1, max: 1 << 17 }),
     blockSize: fc.constantFrom(8, 16, 24, 64, 128),
