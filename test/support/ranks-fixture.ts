@@ -16,7 +16,7 @@ export async function runScenario(
     entry: new URL('../fixtures/ranks/rank.mjs', import.meta.url),
     workerData: () => ({ scenario, ...data }),
     signal: AbortSignal.timeout(PATIENCE_MS),
-    graceMs: 200,
+    graceMs: 10_000,
     ...options,
   });
 }

@@ -13,25 +13,26 @@ import { errorOf, rejectionOf } from '../support/device-fixture.js';
 import { runScenario, valuesOf } from '../support/ranks-fixture.js';
 
 /** Runs `broken` and returns what it rejects with and what the peers of rank 0 saw. */
+/** Runs ranks of which rank 0 breaks; one that says it is ready is terminated from outside. */
 async function breakRank(
   how: string,
   ranks = 3,
 ): Promise<{ error: Error & { code?: string; details?: object }; seen: unknown[] }> {
   const seen: unknown[] = [];
-  const error = await rejectionOf(
-    'ERR_RANK_LOST',
-    runScenario(ranks, 'broken', { how }, { onMessage: (_rank, message) => seen.push(message) }),
-  );
+  const workers: Worker[] = [];
+  const collect = (worker: Worker): void => void workers.push(worker);
+  process.on('worker', collect);
+  const onMessage = (rank: number, message: unknown): void => {
+    if (message === 'ready') void workers[rank].terminate();
+    else seen.push(message);
+  };
+  const error = await rejectionOf('ERR_RANK_LOST', runScenario(ranks, 'broken', { how }, { onMessage }));
+  process.off('worker', collect);
   return { error, seen };
 }
 
 /** Peers wait with a deadline of an hour: that they returned at all says that they were woken. */
 const WOKEN = { first: 'ERR_RANK_LOST', second: 'ERR_RANK_LOST', parked: 'ERR_RANK_LOST' };
-
-/** Terminates the next worker that is started, once it has run for a while. */
-function terminateNext(): void {
-  process.once('worker', (worker: Worker) => setTimeout(() => void worker.terminate(), 300));
-}
 
 describe('supervised ranks', () => {
   it('return their results in the order of ranks; what they post arrives with its rank', async () => {
@@ -96,7 +97,6 @@ describe('a rank that breaks', () => {
 
   for (const how of ['hang', 'wait', 'park']) {
     it(`by a terminate from outside while it is in ${how}`, async () => {
-      terminateNext();
       const { error, seen } = await breakRank(how);
       expect(error.message).toContain('Rank 0 is lost: its thread ended with exit code 1');
       expect(seen).toEqual(Array(2).fill(how === 'park' ? { code: 'ERR_RANK_LOST' } : WOKEN));
@@ -140,8 +140,8 @@ describe('an error of all ranks in one step', () => {
   }
 
   it('and a timeout too, for it names the ranks at fault', async () => {
-    const error = await rejectionOf('ERR_COLLECTIVE_TIMEOUT', runScenario(3, 'timeout'));
-    expect(error.details).toMatchObject({ sequence: 1, missing: [{ rank: 2, sequence: 0, joined: true }] });
+    const error = await rejectionOf('ERR_COLLECTIVE_TIMEOUT', runScenario(3, 'timeout', {}, { graceMs: 1000 }));
+    expect(error.details).toMatchObject({ sequence: 2, missing: [{ rank: 2, sequence: 1, joined: true }] });
   });
 });
 
@@ -183,9 +183,9 @@ describe('a signal', () => {
     const onMessage = (): void => controller.abort('enough');
     const error = await rejectionOf(
       'ERR_ABORTED',
-      runScenario(2, 'stubborn', {}, { signal: controller.signal, graceMs: 100, onMessage }),
+      runScenario(2, 'stubborn', {}, { signal: controller.signal, graceMs: 2000, onMessage }),
     );
-    expect(error.details).toEqual({ ranks: [1], graceMs: 100 });
+    expect(error.details).toEqual({ ranks: [1], graceMs: 2000 });
     expect(error.cause).toBe('enough');
   });
 
