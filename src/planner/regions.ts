@@ -91,6 +91,8 @@ export function planRegions(
     maxPaddedTokens: Math.max(
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
+      // Room for every window of a decode graph, even where a table that lies about this rank made it too small.
+      Math.min(limits.maxNumSeqs, limits.maxNumBatchedTokens) * limits.queryLen,
     ),
     maxBlocks,
     tableWidth: maxBlocks * perBlock,
