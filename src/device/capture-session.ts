@@ -1,7 +1,8 @@
+import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../planner/capture-plan.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { CaptureLack } from '../ranks/index.js';
-import type { DeviceGraph, WaitOptions } from './device.js';
+import type { Device, DeviceGraph, WaitOptions } from './device.js';
 import type { Executor } from './executor.js';
 
 /** Whether this rank can capture a key now: everything the capture needs is reserved, or how much is lacking and why. */
@@ -18,8 +19,8 @@ export type CaptureGuard = (key: CaptureKey, index: number, readiness: Readiness
 export interface CaptureRecord {
   readonly key: CaptureKey;
   readonly nodes: number;
-  /** Growth of the device's allocated bytes by this capture. */
-  readonly allocatedBytes: number;
+  /** Bytes the graph itself holds on the device. */
+  readonly bytes: number;
   readonly seconds: number;
 }
 
@@ -29,12 +30,14 @@ export interface CaptureReport {
   readonly skipped: readonly CaptureKey[];
 }
 
-/** Bytes one graph of the host device is reserved for: its nodes with their arguments. */
-const GRAPH_BYTES = 4096;
+/** Least bytes that are reserved for a graph. The next one is reserved twice what the largest so far took, if that is more. */
+const LEAST_RESERVE = 1 << 16;
 
 /**
  * Captures the planner's keys, largest first: guard, warm-up, capture, one key after the other on every rank. Keys that are
- * skipped leave the plan on all ranks alike. Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered.
+ * skipped leave the plan on all ranks alike. What a graph needs is reserved, really allocated, before the guard is asked.
+ * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, who have
+ * agreed to capture: the caller aborts the group.
  */
 export function captureKeys(
   executor: Executor,
@@ -45,22 +48,32 @@ export function captureKeys(
   const captured: CaptureRecord[] = [];
   const skipped: CaptureKey[] = [];
   const graphs = new Map<number, DeviceGraph>();
+  let largest = 0;
   const order = planner.plan.keys.map((key, index) => ({ key, index })).sort((a, b) => b.key.tokens - a.key.tokens);
   try {
     for (const { key, index } of order) {
-      if (guard(key, index, readiness(executor)) === 'skip') {
+      const reserve = reserveBytes(executor.device, Math.max(LEAST_RESERVE, 2 * largest));
+      let outcome: 'run' | 'skip';
+      try {
+        outcome = guard(key, index, reserve.readiness);
+      } catch (error) {
+        reserve.free();
+        throw error;
+      }
+      if (outcome === 'skip') {
+        reserve.free();
         skipped.push(key);
         continue;
       }
       const start = performance.now();
-      const before = executor.device.memory().allocatedBytes;
       executor.warmUp(key, options);
-      const graph = executor.capture(key);
+      const graph = executor.capture(key, reserve.free);
+      largest = Math.max(largest, graph.bytes);
       graphs.set(index, graph);
       captured.push({
         key,
         nodes: graph.nodes,
-        allocatedBytes: executor.device.memory().allocatedBytes - before,
+        bytes: graph.bytes,
         seconds: (performance.now() - start) / 1000,
       });
     }
@@ -74,9 +87,15 @@ export function captureKeys(
   return { captured, skipped };
 }
 
-function readiness(executor: Executor): Readiness {
-  const { limitBytes, allocatedBytes } = executor.device.memory();
-  const free = limitBytes === null ? Number.POSITIVE_INFINITY : limitBytes - allocatedBytes;
-  const lackingBytes = Math.max(0, GRAPH_BYTES - free);
-  return { ready: lackingBytes === 0, lackingBytes, reason: lackingBytes === 0 ? 'nothing' : 'memory' };
+/** Allocates `bytes` to hold a graph's place, or says how many are lacking. */
+function reserveBytes(device: Device, bytes: number): { readonly readiness: Readiness; readonly free: () => void } {
+  try {
+    const buffer = device.allocate(bytes);
+    return { readiness: { ready: true, lackingBytes: 0, reason: 'nothing' }, free: () => buffer.dispose() };
+  } catch (error) {
+    if (!(error instanceof LockstepError && error.code === 'ERR_DEVICE_MEMORY')) throw error;
+    const { limitBytes, allocatedBytes } = device.memory();
+    const free = limitBytes === null ? 0 : limitBytes - allocatedBytes;
+    return { readiness: { ready: false, lackingBytes: bytes - free, reason: 'memory' }, free: () => {} };
+  }
 }

@@ -37,6 +37,11 @@ export class CommandBlock {
     this.#push(COMMAND.record, event.id, 0, 0, 0, 0);
   }
 
+  /** Forgets commands that were not submitted. */
+  clear(): void {
+    this.#count = 0;
+  }
+
   /** Enqueues all commands on the stream, or none when one is invalid. */
   submit(): void {
     this.#words[0] = this.#count;

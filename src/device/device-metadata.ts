@@ -1,4 +1,5 @@
 import { TENSORS, type TensorName } from '../planner/layout.js';
+import type { LocalPlan } from '../planner/local-plan.js';
 import type { MetadataCounts } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
 import { tensorLength } from '../planner/regions.js';
@@ -16,18 +17,29 @@ export class DeviceMetadata implements Disposable {
   /** i32[maxPaddedRequests, tableWidth]. */
   readonly blockTable: DeviceBuffer;
   readonly #planner: StepPlanner;
+  readonly #buffers: DeviceBuffer[] = [];
 
   /** Allocates every buffer and enqueues an all-padding batch into it, so that a warm-up reads nothing but padding. */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
     this.#planner = planner;
     const { sizes } = planner.regions;
+    const allocate = (bytes: number): DeviceBuffer => {
+      const buffer = device.allocate(bytes);
+      this.#buffers.push(buffer);
+      return buffer;
+    };
     const view = (): DeviceTensors =>
       Object.fromEntries(
-        TENSORS.map((name) => [name, device.allocate(tensorLength(name, sizes) * bytesOf(name))]),
+        TENSORS.map((name) => [name, allocate(tensorLength(name, sizes) * bytesOf(name))]),
       ) as DeviceTensors;
-    this.whole = view();
-    this.parts = sizes.maxParts > 1 ? Array.from({ length: sizes.maxParts }, view) : [];
-    this.blockTable = device.allocate(sizes.maxPaddedRequests * sizes.tableWidth * 4);
+    try {
+      this.whole = view();
+      this.parts = sizes.maxParts > 1 ? Array.from({ length: sizes.maxParts }, view) : [];
+      this.blockTable = allocate(sizes.maxPaddedRequests * sizes.tableWidth * 4);
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
     const fill = kernels.kernel('fill');
     for (const tensors of [this.whole, ...this.parts]) {
       for (const name of TENSORS) {
@@ -39,8 +51,8 @@ export class DeviceMetadata implements Disposable {
   }
 
   /** Adds to `commands` the uploads of a step's tensors from its staging set, and of the block table's changes. */
-  upload(commands: CommandBlock): void {
-    const { local, regions } = this.#planner;
+  upload(commands: CommandBlock, local: LocalPlan): void {
+    const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts): void => {
       for (const name of TENSORS) {
         const bytes = stepLength(name, counts, this.#planner.ranks) * bytesOf(name);
@@ -60,8 +72,7 @@ export class DeviceMetadata implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const tensors of [this.whole, ...this.parts]) for (const name of TENSORS) tensors[name].dispose();
-    this.blockTable.dispose();
+    for (const buffer of this.#buffers) buffer.dispose();
   }
 }
 

@@ -1,3 +1,4 @@
+import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../planner/capture-plan.js';
 import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
@@ -48,17 +49,40 @@ export class Executor implements Disposable {
   readonly #busy = [false, false];
   #graphs: readonly DeviceGraph[] = [];
 
-  /** `makeForward` gets what a model needs to allocate and load its own buffers and kernels. */
+  /**
+   * `makeForward` gets what a model needs to allocate and load its own buffers and kernels. What was made is disposed of again
+   * when a part cannot be had (ERR_DEVICE_MEMORY …); the device is bound to the planner's memory from here on.
+   */
   constructor(device: Device, planner: StepPlanner, makeForward: (executor: Executor) => Forward) {
     this.device = device;
     this.#planner = planner;
-    device.bindArena(planner.arena);
-    this.stream = device.createStream();
-    this.kernels = device.loadModule();
-    this.metadata = new DeviceMetadata(device, this.stream, this.kernels, planner);
-    this.#commands = new CommandBlock(this.stream, planner);
-    this.#uploaded = [device.createEvent(), device.createEvent()];
-    this.#forward = makeForward(this);
+    const made: Disposable[] = [];
+    const keep = <T extends Disposable>(part: T): T => {
+      made.unshift(part);
+      return part;
+    };
+    try {
+      this.stream = keep(device.createStream());
+      this.kernels = keep(device.loadModule());
+      this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, planner));
+      this.#uploaded = [keep(device.createEvent()), keep(device.createEvent())];
+      this.#forward = makeForward(this);
+      device.bindArena(planner.arena);
+      this.#commands = new CommandBlock(this.stream, planner);
+    } catch (error) {
+      for (const part of made) part[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Keys that have a graph. */
+  get graphCount(): number {
+    return this.#graphs.length;
+  }
+
+  /** Columns of the block table. */
+  get tableWidth(): number {
+    return this.#planner.regions.sizes.tableWidth;
   }
 
   /** Runs `key`'s forward on an all-padding batch, so that lazily made workspaces exist before the capture. */
@@ -67,13 +91,14 @@ export class Executor implements Disposable {
     this.stream.synchronizeSync(options);
   }
 
-  /** Captures `key`'s forward. */
-  capture(key: CaptureKey): DeviceGraph {
+  /** Captures `key`'s forward. `beforeEnd` runs when all is recorded: it may free what was reserved for the graph. */
+  capture(key: CaptureKey, beforeEnd: () => void = () => {}): DeviceGraph {
     this.stream.beginCapture();
     try {
       this.#launchKey(key);
+      beforeEnd();
     } catch (error) {
-      this.stream.endCapture().dispose();
+      this.#dropCapture();
       throw error;
     }
     return this.stream.endCapture();
@@ -103,10 +128,24 @@ export class Executor implements Disposable {
   /** Enqueues a built step: uploads, then the graph or the eager kernels. Returns before they have run. */
   launch(decision: DecisionView, local: LocalPlan): void {
     const key = decision.captureKey;
-    this.metadata.upload(this.#commands);
-    this.#commands.record(this.#uploaded[local.staging]);
-    if (key >= 0) this.#commands.graph(this.#graphs[key]);
-    this.#commands.submit();
+    if (decision.step !== local.step || local.step !== this.#planner.step - 1) {
+      throw new LockstepError(
+        'ERR_STALE_VIEW',
+        `The executor runs the step that was built last (${this.#planner.step - 1}), not decision ${decision.step} with local plan ${local.step}`,
+        { decision: decision.step, local: local.step, built: this.#planner.step - 1 },
+      );
+    }
+    try {
+      this.metadata.upload(this.#commands, local);
+      this.#commands.record(this.#uploaded[local.staging]);
+      if (key >= 0) this.#commands.graph(this.#graphs[key]);
+      this.#commands.submit();
+    } catch (error) {
+      // The build counted on this upload: without it, what the device's block table holds is unknown.
+      this.#commands.clear();
+      this.#planner.invalidateDeviceTable();
+      throw error;
+    }
     this.#busy[local.staging] = true;
     this.#planner.holdStaging(local.staging);
     if (key >= 0) return;
@@ -148,8 +187,16 @@ export class Executor implements Disposable {
   }
 
   #part(tensors: DeviceTensors, tableRow: number, tokens: number, requests: number): ForwardPart {
-    const { tableWidth } = this.#planner.regions.sizes;
-    return { tensors, blockTable: this.metadata.blockTable, tableRow, tableWidth, tokens, requests };
+    return { tensors, blockTable: this.metadata.blockTable, tableRow, tableWidth: this.tableWidth, tokens, requests };
+  }
+
+  /** Ends a capture that failed, whose own error matters more than that of its end. */
+  #dropCapture(): void {
+    try {
+      this.stream.endCapture().dispose();
+    } catch {
+      // The stream has left the capture all the same.
+    }
   }
 
   #release(set: number): void {

@@ -125,6 +125,11 @@ export class StepPlanner {
     return this.#step;
   }
 
+  /** Whether the batch is frozen: a vote has been cast and its step is not built. */
+  get frozen(): boolean {
+    return this.#state === 'voted' || this.#state === 'resolved';
+  }
+
   /** Tokens scheduled so far in this step. */
   get scheduledTokens(): number {
     return this.#scheduled[word(STATE_WORDS, 'tokens')];

@@ -38,7 +38,7 @@ export class TokenKvCache implements Forward, Disposable {
    */
   read(begin: number, end: number, tokens: number, options?: WaitOptions): Int32Array {
     const { metadata, stream } = this.#executor;
-    const width = metadata.blockTable.bytes / 4 / (metadata.whole.seqLens.bytes / 4);
+    const width = this.#executor.tableWidth;
     stream.launch(this.#read, [
       this.#cache,
       metadata.blockTable,

@@ -54,6 +54,7 @@ export class Rank implements Disposable {
   readonly executor: Executor;
   readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric' | 'checkShapes'>>;
   #parked = false;
+  #stepping = false;
 
   constructor(options: RankOptions) {
     const { planner, collective } = options;
@@ -76,54 +77,69 @@ export class Rank implements Disposable {
 
   /**
    * Captures every key of the plan, largest first. Before each, the ranks agree that all have what it needs; a key that none
-   * has leaves every rank's plan. Blocks this thread: call it on a worker. Errors: ERR_CAPTURE_ASYMMETRIC on every rank.
+   * has leaves every rank's plan. Blocks this thread: call it on a worker. Errors: ERR_CAPTURE_ASYMMETRIC
+   * on every rank; any other failure ends the group, since the others have agreed to capture.
    */
   capture(): CaptureReport {
     const { timeoutMs, onAsymmetric } = this.#options;
     const guard: CaptureGuard = (_key, index, readiness) =>
       agreeOnCaptureSync(this.collective, { key: index, ...readiness }, { onAsymmetric }, { timeoutMs });
-    return captureKeys(this.executor, this.planner, guard, { timeoutMs });
-  }
-
-  /**
-   * Takes one step with what is scheduled, blocking this thread. The kernels may still run when it returns: they are in
-   * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work.
-   * Errors: ERR_COLLECTIVE_TIMEOUT, ERR_RANK_LOST, ERR_RANKS_DIVERGED, ERR_RANK_FAULT, ERR_ABORTED, and the device's.
-   */
-  stepSync(options: StepOptions = {}): StepResult {
-    const wait = { timeoutMs: this.#options.timeoutMs, signal: options.signal };
     try {
-      // Alone, nothing could end a blocking wait: the caller comes again when it has work.
-      if (this.#parked && this.collective.size > 1) {
-        if (!this.#hasCause(options)) this.collective.waitForWorkSync(this.#park(options));
-      }
-      this.#unpark();
-      this.executor.settle(wait);
-      const row = this.planner.vote(options);
-      this.collective.allGatherSync(row, this.planner.table, wait);
-      return this.#run();
+      return captureKeys(this.executor, this.planner, guard, { timeoutMs });
     } catch (error) {
-      this.planner.abandon();
+      // The guard's own refusals reach every rank; a failure after it would leave the others waiting in the next one.
+      if (error instanceof LockstepError && !AGREED.includes(error.code)) this.collective.abort(error);
       throw error;
     }
   }
 
   /**
+   * Takes one step with what is scheduled, blocking this thread. The kernels may still run when it returns: they are in
+   * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work.
+   *
+   * An error before the vote leaves the schedule as it is, so that the step can be tried again: ERR_STEP_ORDER (a step is
+   * under way, or the plan is not captured), ERR_INPUT_INVALID, ERR_ABORTED. A device that fails here makes this rank vote a
+   * fault: ERR_RANK_FAULT on every rank, with the device's error as `cause` on this one. Other errors end the step on all
+   * ranks: ERR_RANKS_DIVERGED, ERR_COLLECTIVE_TIMEOUT, and ERR_RANK_LOST where a peer failed alone.
+   */
+  stepSync(options: StepOptions = {}): StepResult {
+    const step = this.#begin(options);
+    try {
+      // Alone, nothing could end a blocking wait: the caller comes again when it has work.
+      if (step.parked && this.collective.size > 1) this.collective.waitForWorkSync(step.park);
+      this.#unpark();
+      try {
+        this.executor.settle(step.wait);
+      } catch (error) {
+        this.#fail(step, error);
+      }
+      const row = this.#vote(step);
+      this.collective.allGatherSync(row, this.planner.table, step.wait);
+      return this.#run(step);
+    } finally {
+      this.#end();
+    }
+  }
+
+  /**
    * `stepSync` for a thread whose event loop must stay free. While it waits out a park, requests may be scheduled: that ends
-   * the park on every rank.
+   * the park on every rank, within 50 ms, or at once with `collective.wake()`.
    */
   async step(options: StepOptions = {}): Promise<StepResult> {
-    const wait = { timeoutMs: this.#options.timeoutMs, signal: options.signal };
+    const step = this.#begin(options);
     try {
-      if (this.#parked && !this.#hasCause(options)) await this.collective.waitForWork(this.#park(options));
+      if (step.parked) await this.collective.waitForWork(step.park);
       this.#unpark();
-      await this.executor.settled(wait);
-      const row = this.planner.vote(options);
-      await this.collective.allGather(row, this.planner.table, wait);
-      return this.#run();
-    } catch (error) {
-      this.planner.abandon();
-      throw error;
+      try {
+        await this.executor.settled(step.wait);
+      } catch (error) {
+        this.#fail(step, error);
+      }
+      const row = this.#vote(step);
+      await this.collective.allGather(row, this.planner.table, step.wait);
+      return this.#run(step);
+    } finally {
+      this.#end();
     }
   }
 
@@ -135,9 +151,36 @@ export class Rank implements Disposable {
     this.dispose();
   }
 
-  #park(options: StepOptions): ParkOptions {
+  #begin(options: StepOptions): StepInHand {
+    if (this.#stepping) {
+      throw new LockstepError(
+        'ERR_STEP_ORDER',
+        `Step ${this.planner.step} is under way; await it before the next one`,
+        {
+          step: this.planner.step,
+        },
+      );
+    }
+    const keys = this.planner.plan.keys.length;
+    if (this.executor.graphCount !== keys) {
+      throw new LockstepError(
+        'ERR_STEP_ORDER',
+        `The plan has ${keys} keys and ${this.executor.graphCount} are captured; call capture() before the first step`,
+        { keys, captured: this.executor.graphCount },
+      );
+    }
+    this.#stepping = true;
+    const { signal } = options;
+    const timeoutMs = this.#options.timeoutMs;
     const localWork = (): boolean => this.planner.scheduledTokens > 0;
-    return options.signal === undefined ? { localWork } : { localWork, signal: options.signal };
+    return {
+      intent: options,
+      // A rank with something to say ends a park: work, a fault, or the wish to leave.
+      parked: this.#parked && !localWork() && options.leave !== true && options.fault === undefined,
+      park: signal === undefined ? { localWork } : { localWork, signal },
+      wait: signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+      failure: undefined,
+    };
   }
 
   /** Ends the park for every rank; nothing happens when there is none, or when a peer has ended it. */
@@ -147,22 +190,72 @@ export class Rank implements Disposable {
     this.#parked = false;
   }
 
-  #run(): StepResult {
-    const { planner } = this;
-    const decision = planner.resolve(planner.table);
-    const local = planner.build(decision);
-    if (this.#options.checkShapes) assertShapeContract(decision, local);
-    if (decision.run === 'park') {
-      this.#parked = !decision.leave;
-      if (this.#parked) this.collective.parked();
-    } else {
-      this.executor.launch(decision, local);
-    }
-    return { decision, local };
+  /** The device cannot take this step. A caller who gave up may come again; anything else becomes a fault. */
+  #fail(step: StepInHand, error: unknown): void {
+    if (error instanceof LockstepError && error.code === 'ERR_ABORTED') throw error;
+    step.failure = error;
   }
 
-  /** Whether this rank has something to say that ends a park: work, a fault, or the wish to leave. */
-  #hasCause(options: StepOptions): boolean {
-    return this.planner.scheduledTokens > 0 || options.leave === true || options.fault !== undefined;
+  #vote(step: StepInHand): Int32Array {
+    if (step.failure === undefined) return this.planner.vote(step.intent);
+    // The staging set that did not settle is never written: a faulty step is not built.
+    this.planner.releaseStaging(this.planner.step & 1);
+    return this.planner.vote({ fault: DEVICE_FAULT });
   }
+
+  #run(step: StepInHand): StepResult {
+    const { planner } = this;
+    const decision = this.#resolve(step);
+    try {
+      const local = planner.build(decision);
+      if (this.#options.checkShapes) assertShapeContract(decision, local);
+      if (decision.run === 'park') {
+        this.#parked = !decision.leave;
+        if (this.#parked) this.collective.parked();
+      } else {
+        this.executor.launch(decision, local);
+      }
+      return { decision, local };
+    } catch (error) {
+      // All ranks agreed on this step, and this one cannot take it: the others must not go on alone.
+      const reason = error instanceof LockstepError ? error : new LockstepError('ERR_RANK_FAULT', String(error));
+      this.collective.abort(reason);
+      throw error;
+    }
+  }
+
+  #resolve(step: StepInHand): DecisionView {
+    try {
+      return this.planner.resolve(this.planner.table);
+    } catch (error) {
+      if (step.failure === undefined || !(error instanceof LockstepError)) throw error;
+      throw new LockstepError(error.code, error.message, error.details, { cause: step.failure });
+    }
+  }
+
+  /** Thaws the batch where a step ended between vote and build; the batch of a step that did not vote keeps its schedule. */
+  #end(): void {
+    this.#stepping = false;
+    if (this.planner.frozen) this.planner.abandon();
+  }
+}
+
+/** Errors that every rank throws alike: the group need not be told. */
+const AGREED: readonly string[] = [
+  'ERR_CAPTURE_ASYMMETRIC',
+  'ERR_RANKS_DIVERGED',
+  'ERR_RANK_LOST',
+  'ERR_COLLECTIVE_TIMEOUT',
+];
+
+/** Fault code of a rank whose device failed; codes of the caller's own are any other. */
+const DEVICE_FAULT = 1;
+
+interface StepInHand {
+  readonly intent: VoteIntent;
+  /** Parked, and with nothing to say that would end it. */
+  readonly parked: boolean;
+  readonly park: ParkOptions;
+  readonly wait: { readonly timeoutMs: number; readonly signal?: AbortSignal };
+  failure: unknown;
 }

@@ -3,8 +3,10 @@ import {
   createPlanner,
   createRank,
   createSolo,
+  createThreadsGroup,
   decodePlan,
   type ErrorCode,
+  joinThreads,
   LOCKSTEP_POLICY,
   type LockstepError,
   openDevice,
@@ -58,6 +60,72 @@ describe('ranks that step together', () => {
   });
 });
 
+describe('a rank that cannot take a step all agreed on', () => {
+  it.each<[string, object[], string]>([
+    ['its device refused a kernel', [{ steps: 8 }, { steps: 8, smallCache: true }, { steps: 8 }], 'ERR_DEVICE_KERNEL'],
+    ['its forward throws', [{ brokenForward: 'there' }, { brokenForward: 'here' }], 'the model broke'],
+  ])('ends the step on every rank at once: %s', async (_what, data, cause) => {
+    const error = await refusal(data);
+    expect(['ERR_RANK_LOST', 'ERR_RANK_FAULT']).toContain(error.code);
+    expect(error.details).toMatchObject(error.code === 'ERR_RANK_LOST' ? { rank: 1 } : { ranks: [1] });
+    expect(JSON.stringify([error.details, error.message, String(error.cause)])).toContain(cause);
+  });
+});
+
+describe('calls out of order', () => {
+  const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 64, blockSize: 4, numBlocks: 32, queryLen: 1 };
+  const plan = decodePlan({ sizes: [2, 4], limits, policy: LOCKSTEP_POLICY });
+
+  it('a step before the capture is refused, and changes nothing', async () => {
+    using planner = await createPlanner({ limits, plan });
+    using device = openDevice({ device: 'host' });
+    using rank = createRank({ planner, device, collective: createSolo() });
+    const row = planner.requests.add({ blockIds: [3] });
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    await expect(rank.step()).rejects.toMatchObject({ code: 'ERR_STEP_ORDER', details: { keys: 2, captured: 0 } });
+    expect(() => rank.stepSync()).toThrow(/call capture\(\)/);
+    rank.capture();
+    expect((await rank.step()).decision.reason).toBe('graph');
+  });
+
+  it('a second step while one is under way is refused, and leaves the first alone', async () => {
+    const group = createThreadsGroup(2);
+    const ranks = [];
+    for (const rank of [0, 1]) {
+      const planner = await createPlanner({ limits, rank, ranks: 2 });
+      const device = openDevice({ device: 'host' });
+      ranks.push({ planner, device, rank: createRank({ planner, device, collective: joinThreads(group, rank) }) });
+    }
+    const first = ranks[0].rank.step();
+    await expect(ranks[0].rank.step()).rejects.toMatchObject({ code: 'ERR_STEP_ORDER' });
+    const second = ranks[1].rank.step();
+    expect((await first).decision.step).toBe(0);
+    expect((await second).decision.step).toBe(0);
+    // Nobody had work: both are parked, and work of one ends it for both.
+    const row = ranks[1].planner.requests.add({ blockIds: [3] });
+    ranks[1].planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    const runs = await Promise.all(ranks.map(({ rank }) => rank.step()));
+    expect(runs.map(({ decision }) => decision.run)).toEqual(['eager', 'eager']);
+    for (const { rank, planner, device } of ranks) {
+      rank.dispose();
+      planner.dispose();
+      device.dispose();
+    }
+  });
+
+  it('the executor runs the step that was built last, and no other', async () => {
+    using planner = await createPlanner({ limits });
+    using device = openDevice({ device: 'host' });
+    using rank = createRank({ planner, device, collective: createSolo() });
+    const row = planner.requests.add({ blockIds: [3] });
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+    const { decision, local } = rank.stepSync();
+    planner.vote();
+    planner.resolve(planner.table);
+    expect(() => rank.executor.launch(decision, local)).toThrow(/ran|runs the step that was built last/);
+  });
+});
+
 describe('a rank without a model', () => {
   it('plans, captures and uploads, asynchronously', async () => {
     const limits = {
@@ -101,10 +169,10 @@ describe('a rank without a model', () => {
 });
 
 describe('capture guard', () => {
-  /** A limit under which buffers and one graph fit, and the reserve of a second one (4 KiB) does not. */
+  /** A limit under which buffers and one graph fit, and the reserve of a second one (64 KiB) does not. */
   async function oneGraph(): Promise<number> {
     const [{ bufferBytes }] = await ranks([{}, {}]);
-    return bufferBytes + 4096;
+    return bufferBytes + 65536;
   }
 
   it('refuses on every rank when one lacks memory for a graph, before any forward', async () => {
