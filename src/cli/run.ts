@@ -10,7 +10,7 @@ import {
 } from '../runtime/index.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../runtime/plan-file.js';
 import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
-import { EXIT } from './exit.js';
+import { describe, EXIT } from './exit.js';
 import { Interrupts } from './interrupts.js';
 import { addPlannerOptions, decimal, integer, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
 import { runReport } from './run-report.js';
@@ -99,9 +99,9 @@ async function run(flags: RunFlags): Promise<void> {
     );
     if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
   } catch (error) {
-    // Interrupted before the ranks began: there is nothing to sum up.
+    // Interrupted before the ranks began, there is nothing to sum up; ranks that had to be terminated are told.
     if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
-    process.stderr.write('lockstep: interrupted before the first step\n');
+    process.stderr.write(`${describe(error)}\n`);
   }
   if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }
