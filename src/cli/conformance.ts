@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { type ConformanceResult, type FamilyResult, runConformance } from '../conformance/index.js';
 import { LockstepError } from '../errors.js';
 import { EXIT } from './exit.js';
-import { Interrupts } from './interrupts.js';
+import { interrupts } from './interrupts.js';
 
 /** Failed cases of a family that are written out for a person. */
 const SHOWN = 3;
@@ -19,7 +19,6 @@ export function addConformance(program: Command): void {
 }
 
 async function conformance(folder: string | undefined, flags: { readonly json?: boolean }): Promise<void> {
-  using interrupts = new Interrupts();
   try {
     const result = await runConformance({ folder, signal: interrupts.signal });
     const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...result }) : lines(result).join('\n');
@@ -29,7 +28,6 @@ async function conformance(folder: string | undefined, flags: { readonly json?: 
     if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
     process.stderr.write('lockstep: interrupted before the last case\n');
   }
-  if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }
 
 function lines(result: ConformanceResult): string[] {

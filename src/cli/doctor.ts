@@ -14,7 +14,7 @@ interface Findings {
 }
 
 interface PlannerProbe {
-  /** This engine runs SIMD, and the planner's modules load. */
+  /** This engine runs SIMD. Whether the planner's modules load is another matter: `bytes`, `reason`. */
   readonly simd: boolean;
   /** Memory of a planner with default limits; 0 where it cannot be built. */
   readonly bytes: number;
@@ -95,7 +95,7 @@ async function probePlanner(): Promise<PlannerProbe> {
     using planner = await createPlanner();
     return { simd, bytes: planner.arena.length, reason: 'both modules load' };
   } catch (error) {
-    return { simd: false, bytes: 0, reason: `a module does not load: ${(error as Error).message}` };
+    return { simd, bytes: 0, reason: `a module does not load: ${(error as Error).message}` };
   }
 }
 

@@ -13,7 +13,7 @@ import {
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
 import { completePolicy } from '../planner/policy.js';
 import { describe, exitCodeOf } from './exit.js';
-import { Interrupts } from './interrupts.js';
+import { interrupts } from './interrupts.js';
 import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
 
 interface ExplainFlags extends PlannerFlags {
@@ -41,7 +41,6 @@ async function explainLines(flags: ExplainFlags): Promise<void> {
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
     process.stderr.write(`lockstep: reading batches from the terminal, one a line, like ${BATCH_SHAPE}\n`);
-  using interrupts = new Interrupts();
   const { signal } = interrupts;
   let line = 0;
   let documents = 0;

@@ -1,16 +1,17 @@
 import { EXIT } from './exit.js';
 
-/** Turns SIGINT and SIGTERM into an abort, once; a second signal ends the process at once. */
-export class Interrupts implements Disposable {
+/** A terminal sends Ctrl-C to the whole process group, and npm passes it on once more: only a later one is impatience. */
+const SAME_SIGNAL_MS = 500;
+
+/** Turns SIGINT and SIGTERM into an abort; a second one, later, ends the process at once. */
+class Interrupts {
   readonly #controller = new AbortController();
   #exitCode: number | null = null;
-  readonly #handlers = {
-    SIGINT: () => this.#on(EXIT.sigint),
-    SIGTERM: () => this.#on(EXIT.sigterm),
-  };
+  #since = 0;
 
   constructor() {
-    for (const [signal, handler] of Object.entries(this.#handlers)) process.on(signal, handler);
+    process.on('SIGINT', () => this.#on(EXIT.sigint));
+    process.on('SIGTERM', () => this.#on(EXIT.sigterm));
   }
 
   get signal(): AbortSignal {
@@ -22,18 +23,16 @@ export class Interrupts implements Disposable {
     return this.#exitCode;
   }
 
-  [Symbol.dispose](): void {
-    for (const [signal, handler] of Object.entries(this.#handlers)) process.off(signal, handler);
-  }
-
   #on(exitCode: number): void {
-    // A terminal sends Ctrl-C to the whole process group, and npm passes it on once more: only a later one is impatience.
-    if (this.#exitCode !== null && performance.now() - this.#since > 500) process.exit(exitCode);
-    if (this.#exitCode !== null) return;
-    this.#exitCode = exitCode;
-    this.#since = performance.now();
-    this.#controller.abort();
+    if (this.#exitCode === null) {
+      this.#exitCode = exitCode;
+      this.#since = performance.now();
+      this.#controller.abort();
+    } else if (performance.now() - this.#since > SAME_SIGNAL_MS) {
+      process.exit(exitCode);
+    }
   }
-
-  #since = 0;
 }
+
+/** The signals of this process, from the first import of the command line to its end. */
+export const interrupts: Interrupts = new Interrupts();

@@ -11,7 +11,7 @@ import {
 import { type PlanFile, readPlanFile, writePlanFile } from '../runtime/plan-file.js';
 import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
 import { describe, EXIT } from './exit.js';
-import { Interrupts } from './interrupts.js';
+import { interrupts } from './interrupts.js';
 import { addPlannerOptions, decimal, integer, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
 import { runReport } from './run-report.js';
 
@@ -91,7 +91,6 @@ export function addRun(program: Command): void {
 }
 
 async function run(flags: RunFlags): Promise<void> {
-  using interrupts = new Interrupts();
   try {
     const summary = await runFlags(flags, interrupts.signal);
     process.stdout.write(
@@ -103,7 +102,6 @@ async function run(flags: RunFlags): Promise<void> {
     if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
     process.stderr.write(`${describe(error)}\n`);
   }
-  if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }
 
 async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummary> {

@@ -69,6 +69,8 @@ export class Executor implements Disposable {
       this.#forward = makeForward(this);
       device.bindArena(planner.arena);
       this.#commands = new CommandBlock(this.stream, planner);
+      // This device has seen none of the steps that another executor ran for the planner.
+      planner.invalidateDeviceTable();
     } catch (error) {
       for (const part of made) part[Symbol.dispose]();
       throw error;
@@ -168,6 +170,7 @@ export class Executor implements Disposable {
     for (const event of this.#uploaded) event.dispose();
     this.stream.dispose();
     this.kernels.dispose();
+    for (const set of [0, 1]) if (this.#busy[set]) this.#release(set);
   }
 
   #launchKey(key: CaptureKey): void {

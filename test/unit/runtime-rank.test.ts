@@ -113,6 +113,21 @@ describe('calls out of order', () => {
     }
   });
 
+  it('a planner outlives its rank: on another device it uploads whole rows again', async () => {
+    using planner = await createPlanner({ limits });
+    const row = planner.requests.add({ blockIds: [3, 5] });
+    for (const computed of [0, 1, 2]) {
+      using device = openDevice({ device: 'host' });
+      using rank = createRank({ planner, device, collective: createSolo() });
+      planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+      rank.stepSync();
+      planner.requests.advance(row, 1);
+      const blocks = new Int32Array(3);
+      rank.executor.stream.downloadSync(rank.executor.metadata.blockTable, 0, blocks);
+      expect([...blocks], `device ${computed}`).toEqual([3, 5, 0]);
+    }
+  });
+
   it('the executor runs the step that was built last, and no other', async () => {
     using planner = await createPlanner({ limits });
     using device = openDevice({ device: 'host' });

@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { addConformance } from './conformance.js';
+import { addDoctor } from './doctor.js';
+import { describe, EXIT, exitCodeOf } from './exit.js';
+import { addExplain } from './explain.js';
+import { addRun } from './run.js';
+
+/** Runs the command that the arguments name, and sets the exit code. Never throws. */
+export async function runProgram(): Promise<void> {
+  try {
+    await program().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;
+      return;
+    }
+    process.stderr.write(`${describe(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+function program(): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  const command = new Command('lockstep')
+    .description(
+      'Plans and runs the steps of LLM serving engines, so that no rank takes a step the others did not agree to.',
+    )
+    .version(version)
+    .exitOverride()
+    .showHelpAfterError('(lockstep --help lists commands and options)')
+    .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
+  for (const add of [addRun, addExplain, addConformance, addDoctor]) add(command);
+  return command;
+}
