@@ -43,8 +43,8 @@ function plane(queryIndex: i32, parts: i32): usize {
   return region(REGION_DISPATCH) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
 }
 
-/** Index of the smallest decode key of `parts` parts that holds `requests` requests, or -1. */
-export function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
+/** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */
+function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
   if (requests > limit(LIMIT_MAX_PADDED_REQUESTS)) return -1;
   return get(plane(queryIndex, parts), requests);
 }
@@ -91,7 +91,10 @@ function mix(hash: u32, word: i32): u32 {
   return hash;
 }
 
-/** `dispatch` among the keys of one variant (LoRA case …). The table holds the smallest key of any, which mostly is it. */
+/**
+ * Index of the smallest decode key of `parts` parts and one variant (LoRA case …) that holds `requests` requests, or -1. The
+ * table holds the smallest key of any variant, which mostly is it.
+ */
 export function keyOfVariant(queryIndex: i32, parts: i32, requests: i32, variant: i32): i32 {
   const smallest = dispatch(queryIndex, parts, requests);
   if (smallest < 0 || get(keyAt(smallest), KEY_VARIANT) == variant) return smallest;
@@ -106,12 +109,13 @@ export function keyOfVariant(queryIndex: i32, parts: i32, requests: i32, variant
   return best;
 }
 
-/** Most requests any key of query length index `q` holds. */
-export function largest(q: i32): i32 {
+/** Most requests any key of query length index `q` and of `variant` holds; 0 where there is none. */
+export function largest(q: i32, variant: i32): i32 {
   let most = 0;
   for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
     const key = keyAt(index);
-    if (queryLenIndex(get(key, KEY_QUERY_LEN)) == q) most = max(most, get(key, KEY_DECODE_REQUESTS));
+    if (get(key, KEY_VARIANT) != variant || queryLenIndex(get(key, KEY_QUERY_LEN)) != q) continue;
+    most = max(most, get(key, KEY_DECODE_REQUESTS));
   }
   return most;
 }

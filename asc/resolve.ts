@@ -60,9 +60,9 @@ import {
   VOTE_VERSION,
   VOTE_WANTS_UBATCHES,
 } from './layout';
-import { dispatch, keyAt, keyOfVariant, largest, queryLenIndex } from './plan';
+import { keyAt, keyOfVariant, largest, queryLenIndex } from './plan';
 import { eager, graph } from './run';
-import { firstRefusal, rankOf, rankOfPhase, vote, withinLimits } from './table';
+import { brokenLimit, firstRefusal, rankOf, rankOfPhase, vote } from './table';
 import { phaseOf } from './vote';
 import { get, limit, region, set } from './words';
 
@@ -80,7 +80,7 @@ export function resolve(table: usize, ranks: i32, previous: usize, decision: usi
     if (vote(table, rank, VOTE_PLAN_HASH) != vote(table, 0, VOTE_PLAN_HASH)) return RESOLVE_PLAN;
   }
   for (let rank = 0; rank < ranks; rank++) {
-    if (!withinLimits(table, rank)) return RESOLVE_LIMITS;
+    if (brokenLimit(table, rank) >= 0) return RESOLVE_LIMITS;
   }
   if (previous != 0 && vote(table, 0, VOTE_STEP) != get(previous, DECISION_STEP) + 1) return RESOLVE_PREVIOUS;
   for (let rank = 0; rank < ranks; rank++) {
@@ -178,11 +178,14 @@ function decode(
     if (twin >= 0) {
       const rank = firstRefusal(table, ranks);
       eager(table, ranks, decision, ubatches, REASON_NO_PLAIN_TWIN, rank, get(keyAt(twin), KEY_TOKENS));
-    } else if (dispatch(q, 1, requests) >= 0 || dispatch(q, configuredParts, requests) >= 0) {
+      return;
+    }
+    const most = largest(q, variant);
+    if (most == 0) {
       eager(table, ranks, decision, ubatches, REASON_NO_KEY_FOR_VARIANT, -1, variant);
     } else {
       const rank = rankOf(table, ranks, VOTE_DECODE_REQUESTS, requests);
-      eager(table, ranks, decision, ubatches, REASON_ABOVE_LADDER, rank, requests - largest(q));
+      eager(table, ranks, decision, ubatches, REASON_ABOVE_LADDER, rank, requests - most);
     }
     return;
   }

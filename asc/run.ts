@@ -65,9 +65,17 @@ export function graph(ranks: i32, decision: usize, index: i32, reason: i32): voi
 /** Requests before part `part` of a graph of `requests`: an equal share, rounded down to whole aligned requests. */
 export function partCut(requests: i32, queryLen: i32, parts: i32, part: i32): i32 {
   const alignment = get(region(REGION_POLICY), POLICY_TOKEN_ALIGNMENT);
-  let unit = 1;
-  while ((unit * queryLen) % alignment != 0) unit++;
+  const unit = alignment / gcd(alignment, queryLen);
   return ((requests * part) / parts / unit) * unit;
+}
+
+function gcd(a: i32, b: i32): i32 {
+  while (b != 0) {
+    const rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
 }
 
 /** The part moves `tokens` rows from every rank. */

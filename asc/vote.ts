@@ -48,7 +48,7 @@ import {
   VOTE_WANTS_UBATCHES,
   VOTE_WORDS,
 } from './layout';
-import { dispatch, keyAt, queryLenIndex } from './plan';
+import { keyAt, keyOfVariant, queryLenIndex } from './plan';
 import { get, region, set } from './words';
 
 /**
@@ -87,7 +87,7 @@ export function writeVote(
   set(row, VOTE_DECODE_REQUESTS, decodes);
   set(row, VOTE_UNIFORM_QUERY_LEN, get(facts, FACT_UNIFORM_QUERY_LEN));
   set(row, VOTE_MAX_QUERY_LEN, get(facts, FACT_MAX_QUERY_LEN));
-  set(row, VOTE_PADDED_TOKENS, paddedTokens(phase, decodes, get(facts, FACT_MAX_QUERY_LEN), tokens));
+  set(row, VOTE_PADDED_TOKENS, paddedTokens(phase, decodes, get(facts, FACT_MAX_QUERY_LEN), tokens, variant));
   set(row, VOTE_MAX_SEQ_LEN, get(facts, FACT_MAX_SEQ_LEN));
   set(row, VOTE_GRAPH_MODE, get(policy, POLICY_ENFORCE_EAGER) != 0 ? MODE_NONE : MODE_FULL);
   set(row, VOTE_VARIANT, variant);
@@ -114,10 +114,10 @@ export function phaseOf(prefills: i32, decodes: i32): i32 {
   return decodes > 0 ? PHASE_DECODE : PHASE_IDLE;
 }
 
-/** What this rank alone would pad its batch to; its real tokens where no plain key holds it. Told, not used to decide. */
-function paddedTokens(phase: i32, decodes: i32, maxQueryLen: i32, tokens: i32): i32 {
+/** What this rank alone would pad its batch to; its real tokens where no plain key of its variant holds it. Told, not used to decide. */
+function paddedTokens(phase: i32, decodes: i32, maxQueryLen: i32, tokens: i32, variant: i32): i32 {
   if (phase != PHASE_DECODE) return tokens;
   const q = queryLenIndex(maxQueryLen);
-  const key = q < 0 ? -1 : dispatch(q, 1, decodes);
+  const key = q < 0 ? -1 : keyOfVariant(q, 1, decodes, variant);
   return key < 0 ? tokens : get(keyAt(key), KEY_TOKENS);
 }

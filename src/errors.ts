@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'ERR_RANK_FAULT'
   | 'ERR_RANK_LOST'
   | 'ERR_ROW_UNKNOWN'
+  | 'ERR_SHAPE_CONTRACT'
   | 'ERR_STAGING_BUSY'
   | 'ERR_STALE_VIEW'
   | 'ERR_STATE_FROZEN'

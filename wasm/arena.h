@@ -1,4 +1,4 @@
-// Addresses in the planner's memory. In WebAssembly an offset is the address; elsewhere the arena has a base.
+// Addresses in the planner's memory: an offset is the address.
 #pragma once
 #include <stddef.h>
 
@@ -6,16 +6,9 @@
 
 namespace lockstep {
 
-#if defined(__wasm__)
-inline uintptr_t arena_base() { return 0; }
-#else
-extern thread_local uintptr_t arena_base_address;
-inline uintptr_t arena_base() { return arena_base_address; }
-#endif
-
 template <typename T>
 inline T* at(uint32_t offset) {
-  return reinterpret_cast<T*>(arena_base() + offset);
+  return reinterpret_cast<T*>(static_cast<uintptr_t>(offset));
 }
 
 inline int32_t* config() { return at<int32_t>(static_cast<uint32_t>(CONFIG_BASE)); }

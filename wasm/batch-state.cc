@@ -111,7 +111,6 @@ int32_t state_add(int32_t computed, int32_t blocks) {
   fields[ROW_NUM_COMPUTED_TOKENS] = computed;
   fields[ROW_NUM_BLOCKS] = blocks;
   copy(block_list(row), region(REGION_INBOX), blocks);
-  state()[STATE_ROWS]++;
   return row;
 }
 
@@ -173,7 +172,6 @@ int32_t state_remove(int32_t row) {
   unschedule(row);
   row_at(row)[ROW_ACTIVE] = 0;
   region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
-  state()[STATE_ROWS]--;
   return EDIT_OK;
 }
 

@@ -59,7 +59,6 @@ int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
       edit[3] = 0;
     }
   }
-  state()[STATE_EDIT_COUNT] = edit_count;
   return edit_count;
 }
 

@@ -83,9 +83,11 @@ export function decodeKey(requests: number, queryLen: number, parts: number): Ca
 
 /** Fewest decodes whose tokens are a multiple of the token alignment. */
 function alignedRequests(queryLen: number, policy: Policy): number {
-  let unit = 1;
-  while ((unit * queryLen) % policy.tokenAlignment !== 0) unit += 1;
-  return unit;
+  return policy.tokenAlignment / gcd(policy.tokenAlignment, queryLen);
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
 }
 
 /** Whether each part of `requests` decodes gets at least one whole aligned request. */

@@ -127,16 +127,7 @@ export const FACT_WORDS = [
 ] as const;
 
 /** Counters of the batch state. */
-export const STATE_WORDS = [
-  'rows',
-  'freeRows',
-  'generation',
-  'decodes',
-  'prefills',
-  'tokens',
-  'poolTokens',
-  'editCount',
-] as const;
+export const STATE_WORDS = ['freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens'] as const;
 
 /** One request in the batch state. */
 export const ROW_WORDS = [
@@ -199,6 +190,32 @@ export const TENSORS = [
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
 
+/** Bytes of one entry: an i64 or an i32. */
+export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
+  inputIds: 4,
+  positions: 8,
+  slotMapping: 8,
+  queryStartLoc: 4,
+  seqLens: 4,
+  tokenToRequest: 4,
+  isPadding: 4,
+  logitsIndices: 4,
+  tokensPerRank: 4,
+};
+
+/** What an entry of a tensor holds where the whole batch is padding. */
+export function tensorPadding(name: TensorName): number {
+  switch (name) {
+    case 'slotMapping':
+    case 'tokenToRequest':
+      return -1;
+    case 'isPadding':
+      return 1;
+    default:
+      return 0;
+  }
+}
+
 /** Limits and sizes both modules read at `CONFIG_BASE`. The offsets of the regions follow, then those of the tensors. */
 export const LIMIT_WORDS = [
   'rank',
@@ -220,7 +237,6 @@ export const LIMIT_WORDS = [
   'queryLen',
   'maxParts',
   'poisoned',
-  'decisionWords',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */

@@ -49,11 +49,21 @@ export interface LocalPlanValue {
 export class LocalPlan {
   readonly #words: Int32Array;
   readonly #sets: readonly [StagingSet, StagingSet];
+  /**
+   * Rows of the batch's requests in the step's order, decodes first: the first `requests` entries of i32[maxNumSeqs]. The
+   * next vote overwrites it.
+   */
+  readonly order: Int32Array;
   /** What the tensors' capacities and slots come from. */
   readonly sizes: Sizes;
 
-  constructor(words: Int32Array, sets: readonly [StagingSet, StagingSet], sizes: Sizes) {
-    this.#words = words;
+  constructor(
+    views: { readonly words: Int32Array; readonly order: Int32Array },
+    sets: readonly [StagingSet, StagingSet],
+    sizes: Sizes,
+  ) {
+    this.#words = views.words;
+    this.order = views.order;
     this.#sets = sets;
     this.sizes = sizes;
   }

@@ -1,13 +1,10 @@
-import { TENSORS, type TensorName } from './layout.js';
+import { TENSOR_BYTES, TENSORS, type TensorName } from './layout.js';
 import { type RegionTable, tensorLength } from './regions.js';
-
-/** Types of the tensors kernels read. */
-export type TensorOf<N extends TensorName> = N extends 'positions' | 'slotMapping' ? BigInt64Array : Int32Array;
 
 /**
  * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their
  * full capacity, made once; how many entries are a step's is said by its `LocalPlan`. What they hold is valid until this
- * set's next turn, two steps later; `copy()` detaches it.
+ * set's next turn, two steps later; `LocalPlan.snapshot()` detaches it.
  */
 export interface MetadataView {
   /** Token ids: i32[paddedTokens], 0 where padded. */
@@ -52,13 +49,12 @@ export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: numbe
     for (const name of TENSORS) {
       const offset = regions.tensor(set, index, name);
       const length = tensorLength(name, regions.sizes);
-      const wide = name === 'positions' || name === 'slotMapping';
-      tensors[name] = wide ? new BigInt64Array(buffer, offset, length) : new Int32Array(buffer, offset, length);
+      const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
+      tensors[name] = new Entries(buffer, offset, length);
     }
     return Object.freeze(tensors) as unknown as MetadataView;
   };
-  const table = regions.regions.get(set === 0 ? 'blockTable0' : 'blockTable1');
-  if (table === undefined) throw new RangeError('no block table region');
+  const table = regions.region(set === 0 ? 'blockTable0' : 'blockTable1');
   const { maxParts } = regions.sizes;
   return Object.freeze({
     whole: view(0),

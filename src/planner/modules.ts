@@ -27,7 +27,8 @@ export interface RulesExports {
     ubatchVeto: number,
   ): void;
   resolve(table: number, ranks: number, previous: number, decision: number): number;
-  withinLimits(table: number, rank: number): boolean;
+  /** The vote word that is beyond the limits ranks share, or -1. */
+  brokenLimit(table: number, rank: number): number;
   partCut(requests: number, queryLen: number, parts: number, part: number): number;
 }
 

@@ -1,6 +1,7 @@
 import type { Limits } from '../config.js';
 import type { CapturePlan } from './capture-plan.js';
 import { CONFIG_BASE, LIMIT_WORDS, type RegionName, word } from './layout.js';
+import { LocalPlan } from './local-plan.js';
 import { type StagingSet, stagingSet } from './metadata.js';
 import { allocate, instantiate, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
 import { type Policy, policyWords } from './policy.js';
@@ -51,16 +52,18 @@ export class PlannerMemory {
 
   /** Byte offset of a region, for the modules. */
   offset(name: RegionName): number {
-    const region = this.regions.regions.get(name);
-    if (region === undefined) throw new RangeError(`no region ${name}`);
-    return region.offset;
+    return this.regions.region(name).offset;
   }
 
   /** A view of a region's words; make it once. */
   words(name: RegionName): Int32Array<ArrayBuffer> {
-    const region = this.regions.regions.get(name);
-    if (region === undefined) throw new RangeError(`no region ${name}`);
-    return new Int32Array(this.arena.buffer, region.offset, region.bytes / 4);
+    const { offset, bytes } = this.regions.region(name);
+    return new Int32Array(this.arena.buffer, offset, bytes / 4);
+  }
+
+  /** The local plan of the step built last. */
+  localPlan(): LocalPlan {
+    return new LocalPlan({ words: this.words('local'), order: this.words('order') }, this.sets, this.regions.sizes);
   }
 
   /** The batch's requests; `guard` throws while it must not be edited. */

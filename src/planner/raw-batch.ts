@@ -1,7 +1,7 @@
 import { completeLimits, Faults, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { MAX_PARTS, STATE_WORDS, word } from './layout.js';
-import { type LocalPart, LocalPlan } from './local-plan.js';
+import type { LocalPart, LocalPlan } from './local-plan.js';
 import type { MetadataView, StagingSet } from './metadata.js';
 import { loadModules, type MetadataExports, type PlannerModules, type WasmSource } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
@@ -67,7 +67,7 @@ export class RawBatch {
     });
     this.#metadata = memory.metadata;
     this.#set = memory.sets[0];
-    this.#local = new LocalPlan(memory.words('local'), memory.sets, memory.regions.sizes);
+    this.#local = memory.localPlan();
     this.#state = memory.words('state');
     this.requests = memory.requests(() => this.#edit());
   }

@@ -25,6 +25,7 @@ import {
   type RegionName,
   ROW_WORDS,
   STATE_WORDS,
+  TENSOR_BYTES,
   TENSORS,
   type TensorName,
   VOTE_WORDS,
@@ -65,6 +66,8 @@ export interface RegionTable {
   readonly sizes: Sizes;
   readonly pages: number;
   readonly regions: ReadonlyMap<RegionName, Region>;
+  /** The region of that name. Throws a RangeError for a name that is none. */
+  region(name: RegionName): Region;
   /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
   tensor(set: number, view: number, name: TensorName): number;
   /** Every region in memory order, the fixed ones included. */
@@ -91,8 +94,6 @@ export function planRegions(
     maxPaddedTokens: Math.max(
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
-      // Room for every window of a decode graph, even where a table that lies about this rank made it too small.
-      Math.min(limits.maxNumSeqs, limits.maxNumBatchedTokens) * limits.queryLen,
     ),
     maxBlocks,
     tableWidth: maxBlocks * perBlock,
@@ -136,8 +137,13 @@ export function planRegions(
     );
   }
   const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
-  const config = configWords(limits, plan, sizes, regions, tensor);
-  return { sizes, pages: Math.ceil(next / PAGE), regions, tensor, all, config };
+  const region = (name: RegionName): Region => {
+    const found = regions.get(name);
+    if (found === undefined) throw new RangeError(`no region ${name}`);
+    return found;
+  };
+  const config = configWords(limits, plan, sizes, region, tensor);
+  return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, all, config };
 }
 
 /** Entries of a tensor, without slack. */
@@ -155,7 +161,7 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
 }
 
 function tensorBytes(name: TensorName, sizes: Sizes): number {
-  return tensorLength(name, sizes) * (name === 'positions' || name === 'slotMapping' ? 8 : 4);
+  return tensorLength(name, sizes) * TENSOR_BYTES[name];
 }
 
 function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes): Record<RegionName, number> {
@@ -194,7 +200,7 @@ function configWords(
   limits: Limits,
   plan: CapturePlan,
   sizes: Sizes,
-  regions: ReadonlyMap<RegionName, Region>,
+  region: RegionTable['region'],
   tensor: RegionTable['tensor'],
 ): Int32Array {
   const config = new Int32Array(CONFIG_WORDS);
@@ -207,10 +213,9 @@ function configWords(
     numKeys: plan.keys.length,
     queryLen: limits.queryLen,
     poisoned: 0,
-    decisionWords: decisionWords(sizes.ranks),
   };
   for (const name of LIMIT_WORDS) config[word(LIMIT_WORDS, name)] = values[name];
-  for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = regions.get(name)?.offset ?? 0;
+  for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = region(name).offset;
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < MAX_VIEWS; view++) {
       for (const [index, name] of TENSORS.entries()) {

@@ -50,11 +50,11 @@ const REFUSALS: Record<
       { row, block: value, numBlocks: limit },
     ),
   'blocks-full': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} blocks for one request, and maxModelLen allows ${limit}`, {
-      row,
-      blocks: value,
-      limit,
-    }),
+    new LockstepError(
+      'ERR_BATCH_LIMIT',
+      `${value} blocks for one request, and maxModelLen allows ${limit}. Give it fewer, or raise maxModelLen.`,
+      { row, blocks: value, limit },
+    ),
   'tokens-full': (row, value, limit) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
@@ -187,10 +187,11 @@ export class Requests {
       });
     }
     if (values.length > this.#inbox.length) {
-      throw new LockstepError('ERR_BATCH_LIMIT', `${values.length} ${name} at once; ${this.#inbox.length} fit`, {
-        [name]: values.length,
-        limit: this.#inbox.length,
-      });
+      throw new LockstepError(
+        'ERR_BATCH_LIMIT',
+        `${values.length} ${name} at once; ${this.#inbox.length} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
+        { [name]: values.length, limit: this.#inbox.length },
+      );
     }
     for (let i = 0; i < values.length; i++) this.#inbox[i] = integer(values[i], name);
   }

@@ -15,7 +15,7 @@ interface ViewShape extends MetadataCounts {
 
 /**
  * Checks every tensor of a step against its decision and local plan: counts, padding, positions, slots against the block
- * table, logits, and that parts and whole agree. Throws ERR_RANKS_DIVERGED naming the first entry that breaks the contract.
+ * table, logits, and that parts and whole agree. Throws ERR_SHAPE_CONTRACT naming the first entry that breaks the contract.
  * For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: LocalPlan): void {
@@ -210,7 +210,7 @@ function equal(name: string, found: number | bigint, expected: number | bigint):
 }
 
 function fail(name: string, found: string, expected: string): never {
-  throw new LockstepError('ERR_RANKS_DIVERGED', `Shape contract: ${name} ${found}; expected ${expected}`, {
+  throw new LockstepError('ERR_SHAPE_CONTRACT', `Shape contract: ${name} ${found}; expected ${expected}`, {
     tensor: name,
   });
 }

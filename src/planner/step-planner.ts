@@ -3,14 +3,16 @@ import { LockstepError } from '../errors.js';
 import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
-import { LocalPlan } from './local-plan.js';
+import type { LocalPlan } from './local-plan.js';
 import { loadModules, type PlannerModules, type WasmSource } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completePolicy, type Policy } from './policy.js';
 import { queryLenWords, type RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
-import { controlOf, countOf, type VoteIntent, vetoOf } from './vote-intent.js';
-import { tableRefusal } from './vote-table.js';
+import { StagingHolds } from './staging-holds.js';
+import { checkOrder, type StepState } from './step-order.js';
+import { controlOf, countOf, NO_INTENT, type VoteIntent, vetoOf } from './vote-intent.js';
+import { checkOwnRow, tableRefusal } from './vote-table.js';
 
 /** Options of `createPlanner`. */
 export interface PlannerOptions {
@@ -28,8 +30,6 @@ export interface PlannerOptions {
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
   readonly poison?: boolean;
 }
-
-type State = 'open' | 'voted' | 'resolved' | 'disposed';
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
@@ -56,14 +56,17 @@ export class StepPlanner {
   /** The whole memory as bytes: what the addon binds, and what `regions` locates. */
   readonly arena: Uint8Array;
   readonly regions: RegionTable;
+  /** The command block that the addon reads: its offset in the memory, and its words. */
+  readonly commands: { readonly offset: number; readonly words: Int32Array };
 
   readonly #memory: PlannerMemory;
   readonly #previous: Int32Array;
   readonly #scheduled: Int32Array;
-  readonly #held = [false, false];
+  readonly #holds = new StagingHolds();
+  readonly #vote = new Int32Array(VOTE_WORDS.length);
   #plan: CapturePlan;
   #planHash = 0;
-  #state: State = 'open';
+  #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
 
@@ -104,7 +107,8 @@ export class StepPlanner {
     this.decision = new DecisionView(memory.words('decision'));
     this.#previous = memory.words('previous');
     this.#scheduled = memory.words('state');
-    this.local = new LocalPlan(memory.words('local'), memory.sets, memory.regions.sizes);
+    this.local = memory.localPlan();
+    this.commands = Object.freeze({ offset: memory.offset('commands'), words: memory.words('commands') });
     this.table = memory.words('votes');
     this.row = this.table.subarray(this.rank * VOTE_WORDS.length, (this.rank + 1) * VOTE_WORDS.length);
     this.requests = memory.requests(() => this.#check('open'));
@@ -139,15 +143,9 @@ export class StepPlanner {
    * This rank's row for the current step: int32[32], valid until the next vote. Freezes the batch.
    * Errors: ERR_STAGING_BUSY (the step's staging set is still being copied), ERR_STATE_FROZEN, ERR_INPUT_INVALID.
    */
-  vote(intent: VoteIntent = {}): Int32Array {
+  vote(intent: VoteIntent = NO_INTENT): Int32Array {
     this.#check('open');
-    if (this.#held[this.#step & 1]) {
-      throw new LockstepError(
-        'ERR_STAGING_BUSY',
-        `Staging set ${this.#step & 1} is still being copied: release it when its upload has completed`,
-        { step: this.#step, staging: this.#step & 1 },
-      );
-    }
+    this.#holds.check(this.#step);
     const control = controlOf(intent);
     const fault = countOf(intent, 'fault');
     const variant = countOf(intent, 'variant');
@@ -167,6 +165,8 @@ export class StepPlanner {
       graphVeto,
       ubatchVeto,
     );
+    // Gathering into the table may change the row: what was voted is kept apart.
+    this.#vote.set(this.row);
     this.#state = 'voted';
     return this.row;
   }
@@ -204,9 +204,9 @@ export class StepPlanner {
       this.decision.words.byteOffset,
     );
     if (status !== ENUMS.RESOLVE.ok) {
-      const withinLimits = (rank: number): boolean => Boolean(rules.withinLimits(votes, rank));
-      const { ranks, step } = this;
-      throw tableRefusal(nameOf('RESOLVE', status), { table: this.table, ranks, step, withinLimits });
+      const brokenLimit = (rank: number): number => rules.brokenLimit(votes, rank);
+      const { table, ranks, limits } = this;
+      throw tableRefusal(nameOf('RESOLVE', status), { table, ranks, step: this.#step, limits, brokenLimit });
     }
     this.#state = 'resolved';
     return this.decision;
@@ -214,7 +214,9 @@ export class StepPlanner {
 
   /**
    * This rank's tensors and local plan for the decision, in the staging set whose turn it is. Ends the step: the batch can
-   * be edited again, and nothing is scheduled. Cannot fail after a resolve of the same step.
+   * be edited again, and nothing is scheduled. After a resolve of the same step it refuses only a table whose row of this
+   * rank is not its vote: ERR_RANKS_DIVERGED, and the batch stays frozen until `abandon()`.
+   * Errors: that, ERR_STALE_VIEW, ERR_STEP_ORDER.
    */
   build(decision: DecisionView): LocalPlan {
     this.#check('resolved');
@@ -223,6 +225,7 @@ export class StepPlanner {
         step: this.#step,
       });
     }
+    checkOwnRow(this.row, this.#vote, this.#step, this.rank);
     this.#memory.metadata.build_step(this.#step & 1);
     this.#memory.metadata.state_clear_schedule();
     // Kept apart from the decision, which a later step that is abandoned overwrites.
@@ -267,11 +270,11 @@ export class StepPlanner {
 
   /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. */
   holdStaging(set: number): void {
-    this.#held[set] = true;
+    this.#holds.hold(set);
   }
 
   releaseStaging(set: number): void {
-    this.#held[set] = false;
+    this.#holds.release(set);
   }
 
   /** Says that the device's block table missed a step's edits: the next steps upload whole rows. */
@@ -289,22 +292,8 @@ export class StepPlanner {
     this.dispose();
   }
 
-  #check(expected: State): void {
-    if (this.#state === expected) return;
-    if (this.#state === 'disposed') throw new LockstepError('ERR_DISPOSED', 'This planner has been disposed');
-    if (expected === 'open') {
-      throw new LockstepError(
-        'ERR_STATE_FROZEN',
-        `The batch is frozen between vote() and build() (step ${this.#step})`,
-        { step: this.#step },
-      );
-    }
-    const order = { voted: 'vote(), then resolve()', resolved: 'resolve(), then build()' };
-    throw new LockstepError(
-      'ERR_STEP_ORDER',
-      `Call ${expected === 'voted' ? order.voted : order.resolved} once in each step (step ${this.#step} is ${this.#state})`,
-      { step: this.#step, state: this.#state },
-    );
+  #check(expected: 'open' | 'voted' | 'resolved'): void {
+    if (this.#state !== expected) checkOrder(this.#state, expected, this.#step);
   }
 
   #install(): void {

@@ -15,6 +15,9 @@ export interface VoteIntent {
   readonly variant?: number;
 }
 
+/** The intent of a vote that says nothing but its batch. */
+export const NO_INTENT: VoteIntent = Object.freeze({});
+
 /** The control word of an intent. */
 export function controlOf(intent: VoteIntent): number {
   if (intent.fault !== undefined) return ENUMS.CONTROL.fault;

@@ -72,8 +72,8 @@ export function resolvePlain(votes: readonly VoteRecord[], plan: CapturePlan, po
   }
   const queryLen = Math.min(...queryLens);
   const ofLength = plan.keys.filter((key) => key.queryLen === queryLen);
-  const holding = ofLength.filter((key) => key.decodeRequests >= decodes);
-  const usable = holding.filter((key) => variants.length === 1 && key.variant === variants[0]);
+  const ofVariant = ofLength.filter((key) => variants.length === 1 && key.variant === variants[0]);
+  const usable = ofVariant.filter((key) => key.decodeRequests >= decodes);
   const plain = smallest(usable.filter((key) => key.parts === 1));
   const ubatched = smallest(usable.filter((key) => key.parts > 1));
   const refusal = rankWith(({ wantsUbatches }) => wantsUbatches === 0);
@@ -81,8 +81,8 @@ export function resolvePlain(votes: readonly VoteRecord[], plan: CapturePlan, po
   if (agreed && ubatched !== undefined) return graph(base, plan, policy, votes.length, ubatched, 'graph-ubatched', -1);
   if (plain === undefined) {
     if (ubatched !== undefined) return eager('no-plain-twin', refusal, ubatched.tokens);
-    if (holding.length > 0) return eager('no-key-for-variant', -1, base.variant);
-    const above = decodes - Math.max(...ofLength.map((key) => key.decodeRequests));
+    if (ofVariant.length === 0) return eager('no-key-for-variant', -1, base.variant);
+    const above = decodes - Math.max(...ofVariant.map((key) => key.decodeRequests));
     return eager(
       'above-ladder',
       rankWith((vote) => vote.decodeRequests === decodes),

@@ -61,7 +61,11 @@ export function votePlain(chunks: readonly VotedChunk[], context: VoteContext): 
   if (prefills === 0 && decodes > 0) {
     const lengthsOfPlan = plan.keys.map((key) => key.queryLen).filter((length) => length >= longest);
     const holds = plan.keys.filter(
-      (key) => key.parts === 1 && key.queryLen === Math.min(...lengthsOfPlan) && key.decodeRequests >= decodes,
+      (key) =>
+        key.parts === 1 &&
+        key.variant === vote.variant &&
+        key.queryLen === Math.min(...lengthsOfPlan) &&
+        key.decodeRequests >= decodes,
     );
     if (holds.length > 0) vote.paddedTokens = Math.min(...holds.map((key) => key.tokens));
   }

@@ -45,9 +45,8 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
       list.push({ kind: 'blockTable null', array: blockTable, index, value: 0 });
     }
   }
-  const region = planner.regions.regions.get('local');
-  if (region === undefined) throw new Error('no local region');
-  const words = new Int32Array(planner.arena.buffer, region.offset, LOCAL_WORDS.length);
+  const { offset } = planner.regions.region('local');
+  const words = new Int32Array(planner.arena.buffer, offset, LOCAL_WORDS.length);
   for (const name of ['step', 'paddedTokens', 'attentionRequests', 'queryLen', 'parts', 'numLogits'] as const) {
     const index = LOCAL_WORDS.indexOf(name);
     list.push({ kind: `local.${name}`, array: words, index, value: words[index] + 1 });
@@ -127,7 +126,7 @@ describe('assertShapeContract', () => {
             const { kind, array, index, value } = pick(ofKind, picks);
             const kept = array[index];
             array[index] = value;
-            const error = refusedWith('ERR_RANKS_DIVERGED', () => {
+            const error = refusedWith('ERR_SHAPE_CONTRACT', () => {
               assertShapeContract(planner.decision, planner.local);
               throw new Error(`${kind}[${index}] is ${value} instead of ${kept}, and nothing was noticed`);
             });

@@ -151,6 +151,12 @@ describe("the planner's modules", () => {
     expect(planner.vote()).toHaveLength(32);
   });
 
+  it('export what the planner calls, and of the rules nothing else', () => {
+    const exported = WebAssembly.Module.exports(new WebAssembly.Module(Uint8Array.from(wasm('rules'))));
+    const names = exported.filter(({ kind }) => kind === 'function').map(({ name }) => name);
+    expect(names.sort()).toEqual(['brokenLimit', 'installPlan', 'partCut', 'resolve', 'writeVote']);
+  });
+
   it('are refused where they are something else', async () => {
     expect(await faults({ wasm: { rules: Uint8Array.of(1, 2, 3, 4) } })).toContain('cannot be read as WebAssembly');
     expect(await faults({ wasm: { rules: pathToFileURL('/nowhere/rules.wasm') } })).toContain('/nowhere/rules.wasm');

@@ -180,6 +180,14 @@ describe('a refused edit says what was wrong, and changes nothing', () => {
     expect(error.details).toMatchObject({ requests: 4, limit: 3 });
   });
 
+  it('blocks too many: says which limit to raise', async () => {
+    const { requests } = await twoRequests();
+    for (const count of [9, 17]) {
+      const error = refusedWith('ERR_BATCH_LIMIT', () => requests.add({ blockIds: many(count) }));
+      expect(error.message).toContain('or raise maxModelLen');
+    }
+  });
+
   it('a row is stale once its request is removed, until add gives it to another', async () => {
     const { requests } = await twoRequests();
     requests.remove(row(0));

@@ -7,6 +7,7 @@ import {
   type PlannerOptions,
   type ScheduledChunk,
 } from '../../dist/planner/index.js';
+import { TENSOR_BYTES, TENSORS, tensorPadding } from '../../dist/planner/layout.js';
 
 interface Request extends ScheduledChunk {
   readonly blockIds: readonly number[];
@@ -159,5 +160,43 @@ describe('tensors of a step, with the numbers in sight', () => {
       tokensPerRank: Int32Array.of(8, 4),
     });
     expect(local.blockTable).toEqual(new Int32Array(4));
+  });
+
+  it('an idle rank holds in every tensor what layout.ts says is its padding, in entries of the size said there', async () => {
+    const shared = { limits, ranks: 2, plan: { keys: [decodeKey(4, 1, 1)] } };
+    const planner = await createPlanner({ ...shared, rank: 1, poison: true });
+    const peer = await createPlanner({ ...shared, rank: 0 });
+    peer.requests.schedule(peer.requests.add({ blockIds: [3] }), { phase: 'decode', queryLen: 1 });
+    planner.vote();
+    planner.table.set(peer.vote(), 0);
+    const { tensors } = planner.build(planner.resolve(planner.table)).snapshot();
+    for (const name of TENSORS) {
+      expect([name, tensors[name].BYTES_PER_ELEMENT]).toEqual([name, TENSOR_BYTES[name]]);
+      if (name === 'tokensPerRank') continue;
+      expect([name, ...new Set([...tensors[name]].map(Number))].slice(0, 2)).toEqual(
+        name === 'logitsIndices' ? [name] : [name, tensorPadding(name)],
+      );
+    }
+  });
+});
+
+describe("where a planner's memory holds what", () => {
+  it('the order of a step names its rows, decodes first', async () => {
+    const planner = await createPlanner({ limits, poison: true });
+    const rows = [5, 6, 7].map((block) => planner.requests.add({ blockIds: [block] }));
+    planner.requests.schedule(rows[2], { phase: 'prefill', queryLen: 2 });
+    planner.requests.schedule(rows[1], { phase: 'decode', queryLen: 1 });
+    const local = planner.build(planner.resolve(planner.vote()));
+    expect([...local.order.subarray(0, local.requests)]).toEqual([rows[1], rows[2]]);
+    expect(local.order).toHaveLength(limits.maxNumSeqs);
+  });
+
+  it('names its regions, and no other', async () => {
+    const planner = await createPlanner({ limits });
+    const { offset, bytes } = planner.regions.region('commands');
+    const { words } = planner.commands;
+    expect([planner.commands.offset, words.byteOffset, words.byteLength]).toEqual([offset, offset, bytes]);
+    expect(words.buffer).toBe(planner.arena.buffer);
+    expect(() => planner.regions.region('command' as 'commands')).toThrow(new RangeError('no region command'));
   });
 });

@@ -9,6 +9,7 @@ import {
   type Policy,
   type StepPlanner,
 } from '../../dist/planner/index.js';
+import { VOTE_WORDS } from '../../dist/planner/layout.js';
 import { loadModules, type PlannerModules } from '../../dist/planner/modules.js';
 import { tableOf, type VoteContext, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { refusedWith } from '../support/planner-session.js';
@@ -169,7 +170,41 @@ describe('all ranks decode', () => {
       reason: 'no-key-for-variant',
       reasonDetail: 4,
     });
-    expect(decide([{ decodes: 17, variant: 4 }, IDLE])).toMatchObject({ reason: 'above-ladder', reasonDetail: 1 });
+    expect(decide([{ decodes: 17, variant: 4 }, IDLE])).toMatchObject({
+      reason: 'no-key-for-variant',
+      reasonDetail: 4,
+    });
+  });
+
+  it('above the ladder of a variant, whatever another one holds', async () => {
+    const keys = [decodeKey(8, 1, 1), { ...decodeKey(2, 1, 1), variant: 1 }];
+    const decide = await deciding(2, { keys });
+    expect(
+      decide([
+        { decodes: 1, variant: 1 },
+        { decodes: 4, variant: 1 },
+      ]),
+    ).toMatchObject({
+      run: 'eager',
+      reason: 'above-ladder',
+      reasonRank: 1,
+      reasonDetail: 2,
+    });
+    expect(decide([{ decodes: 9 }, IDLE])).toMatchObject({ reason: 'above-ladder', reasonRank: 0, reasonDetail: 1 });
+  });
+
+  it('votes the padding of its own variant', async () => {
+    const plan = { keys: [decodeKey(8, 1, 1), { ...decodeKey(2, 1, 1), variant: 1 }, decodeKey(1, 1, 1)] };
+    const planner = await createPlanner({ plan, wasm: modules, limits: { maxModelLen: 64 } });
+    const padded = [0, 1, 2].map((variant) => {
+      for (let block = 1; block <= 2; block++) {
+        planner.requests.schedule(planner.requests.add({ blockIds: [block] }), { phase: 'decode', queryLen: 1 });
+      }
+      const tokens = planner.vote({ variant })[VOTE_WORDS.indexOf('paddedTokens')];
+      planner.abandon();
+      return tokens;
+    });
+    expect(padded).toEqual([8, 2, 2]);
   });
 });
 
@@ -338,6 +373,7 @@ describe('vetoes, idling and faults', () => {
     );
     expect(error.details).toMatchObject({ ranks: [0, 3], codes: [5, 9] });
     expect(error.message).toContain('Rank 0, 3');
+    expect(error.message).toContain('end all ranks');
   });
 
   it.each<[string, Partial<VoteRecord>]>([
@@ -352,6 +388,34 @@ describe('vetoes, idling and faults', () => {
     const table = tableOf(votes.map((vote, rank) => (rank === 2 ? { ...vote, ...words } : vote)));
     const error: LockstepError = refusedWith('ERR_RANKS_DIVERGED', () => decide(planner, table));
     expect(error.details).toMatchObject({ what, ranks: [2] });
+  });
+
+  it.each<[string, Partial<VoteRecord>, number[]]>([
+    ['control (0 run, 1 leave, 2 fault) by rank is 0, 7', { control: 7 }, [0, 7]],
+    ['control (0 run, 1 leave, 2 fault) by rank is 0, -1', { control: -1 }, [0, -1]],
+    ['maxNumBatchedTokens 8192) by rank is 2, 9000', { tokens: 9000, part0Tokens: 9000 }, [2, 9000]],
+    ['tokens (at least one a request', { tokens: 2, part0Tokens: 2 }, [2, 2]],
+    ['decodeRequests (of maxNumSeqs 256 requests in all) by rank is 2, 257', { decodeRequests: 257 }, [2, 257]],
+    ['prefillRequests (of maxNumSeqs 256', { prefillRequests: -1 }, [0, -1]],
+    ['the tokens of all parts (as many as tokens: 2, 3) by rank is 2, 4', { part1Tokens: 1 }, [2, 4]],
+  ])('names the word of a vote that cannot be one: %s', async (said, words, values) => {
+    const planner = await createPlanner({ ranks: 2, wasm: modules, limits: { maxModelLen: 64 } });
+    const [first, second] = votesOf(planner, [{ decodes: 2 }, { decodes: 3 }]);
+    const table = tableOf([first, { ...second, ...words }]);
+    const error = refusedWith('ERR_RANKS_DIVERGED', () => decide(planner, table));
+    expect(error.message).toContain(said);
+    expect(error.details).toMatchObject({ what: 'limits', ranks: [1], values });
+  });
+
+  it.each<[string, number[], number[]]>([
+    ['of two', [0, 1], [0, 1]],
+    ['where all differ', [0, 1, 2], [0, 1, 2]],
+    ['where as many say one as another', [1, 0, 1, 0], [0, 1, 2, 3]],
+    ['but those in the majority', [0, 5, 0, 6], [1, 3]],
+  ])('names every rank that may be wrong: all %s', async (_name, steps, ranks) => {
+    const decide = await deciding(steps.length);
+    const error = refusedWith('ERR_RANKS_DIVERGED', () => decide(steps.map((step) => ({ step }))));
+    expect(error.details).toMatchObject({ what: 'step', values: steps, ranks });
   });
 
   it('a fault does not hide a rank that is elsewhere', async () => {

@@ -8,6 +8,7 @@ import {
   type StepPlanner,
   type VoteIntent,
 } from '../../dist/planner/index.js';
+import { VOTE_WORDS } from '../../dist/planner/layout.js';
 import { refusedWith } from '../support/planner-session.js';
 import { policyWith } from '../support/planner-setup.js';
 
@@ -102,6 +103,54 @@ describe('the order of a step', () => {
     const error = refusedWith('ERR_INPUT_INVALID', () => planner.resolve(new Int32Array(64)));
     expect(error.details).toEqual({ words: 64, expected: 32 });
     expect(planner.build(planner.resolve(planner.table)).step).toBe(0);
+  });
+
+  it('is not built from a table whose own row is another than was voted', async () => {
+    const own = await createPlanner({ limits, plan, ranks: 2, rank: 0, poison: true });
+    const peer = await createPlanner({ limits, plan, ranks: 2, rank: 1 });
+    const rows = Array.from({ length: 8 }, (_, index) =>
+      own.requests.add({ blockIds: [index + 1], numComputedTokens: 4 }),
+    );
+    for (const each of rows) own.requests.schedule(each, { phase: 'decode', queryLen: 1 });
+    const votes = [own.vote().slice(), peer.vote().slice()];
+
+    // As if this rank held one decode: its other tokens would never be computed.
+    const short = Int32Array.from([...votes[0], ...votes[1]]);
+    for (const name of ['tokens', 'decodeRequests', 'part0Tokens'] as const) short[VOTE_WORDS.indexOf(name)] = 1;
+    expect(own.resolve(short).paddedTokens).toBe(1);
+    const error = refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision));
+    expect(error.details).toMatchObject({ what: 'own row', word: 'tokens', found: 1, voted: 8, ranks: [0], step: 0 });
+    refusedWith('ERR_STATE_FROZEN', () => own.requests.remove(rows[0]));
+    own.abandon();
+
+    // The peer's row in this one's place, gathered into the planner's own table.
+    for (const each of rows) own.requests.schedule(each, { phase: 'decode', queryLen: 1 });
+    own.vote();
+    own.table.set([...votes[1], ...votes[0]]);
+    own.resolve(own.table);
+    refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision));
+    own.abandon();
+
+    // A veto that got lost on the way.
+    own.vote({ graphVeto: 'other' });
+    own.table.set([...votes[1], ...votes[1]]);
+    own.resolve(own.table);
+    expect(refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision)).details.word).toBe('graphVeto');
+    own.abandon();
+
+    for (const each of rows) own.requests.schedule(each, { phase: 'decode', queryLen: 1 });
+    own.vote();
+    own.table.set([...votes[0], ...votes[1]]);
+    expect(own.build(own.resolve(own.table)).tokens).toBe(8);
+    assertShapeContract(own.decision, own.local);
+  });
+
+  it('says what ends a frozen batch', () => {
+    planner.vote();
+    const remove = (): void => planner.requests.remove(row);
+    expect(refusedWith('ERR_STATE_FROZEN', remove).message).toContain('call resolve() and build() first, or abandon()');
+    planner.resolve(planner.table);
+    expect(refusedWith('ERR_STATE_FROZEN', remove).message).toContain('call build() first, or abandon()');
   });
 
   it.each<[string, VoteIntent]>([

@@ -1,0 +1,25 @@
+import { LockstepError } from '../errors.js';
+
+/** Which of the two staging sets are being copied, and must not be written until that is over. */
+export class StagingHolds {
+  readonly #held = [false, false];
+
+  hold(set: number): void {
+    this.#held[set] = true;
+  }
+
+  release(set: number): void {
+    this.#held[set] = false;
+  }
+
+  /** Throws ERR_STAGING_BUSY while the set that `step` would write is held. */
+  check(step: number): void {
+    const staging = step & 1;
+    if (!this.#held[staging]) return;
+    throw new LockstepError(
+      'ERR_STAGING_BUSY',
+      `Staging set ${staging} is still being copied: release it when its upload has completed`,
+      { step, staging },
+    );
+  }
+}
