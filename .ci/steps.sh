@@ -61,13 +61,29 @@ glibc_floor() {
   }
 }
 
+# A folder with what git would check out, committed, and nothing built; prints its path.
+fresh_checkout() {
+  local copy
+  copy=$(mktemp -d)
+  git ls-files -co --exclude-standard -z | tar c --null -T - | tar x -C "$copy" || return 1
+  cd "$copy" || return 1
+  git init -q . && git add -A && git -c user.name=ci -c user.email=ci@localhost commit -qm checkout || return 1
+  pwd
+}
+
+start_from_nothing() {
+  local copy rc=0
+  copy=$(fresh_checkout) && cd "$copy" || return 1
+  npm start || rc=1
+  [ -z "$(git status --porcelain)" ] || { git status --short; rc=1; }
+  cd / && rm -rf "$copy"
+  return $rc
+}
+
 # In a copy: set-up is killed while its compilers run, then two start at once, with settings that leave out what it needs.
 interrupted_setup() {
   local copy rc=0 pid one
-  copy=$(mktemp -d)
-  git ls-files -co --exclude-standard -z | xargs -0 tar c | tar x -C "$copy"
-  cd "$copy" || return 1
-  git init -q . && git add -A && git -c user.name=ci -c user.email=ci@localhost commit -qm checkout || return 1
+  copy=$(fresh_checkout) && cd "$copy" || return 1
   export NODE_ENV=production npm_config_omit=dev
   setsid node scripts/setup.mjs &
   pid=$!

@@ -30,6 +30,7 @@
         "host/host-module.cc",
         "host/host-stream.cc",
         "host/host-sync.cc",
+        "host/machine-memory.cc",
         "kernels/builtin.cc",
         "kernels/copy.cc",
         "kernels/fill.cc",

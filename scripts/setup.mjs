@@ -8,8 +8,8 @@ import { addon } from './setup/addon.mjs';
 import { SetupError } from './setup/child.mjs';
 import { Claim } from './setup/claim.mjs';
 import { compile, copies, pruneDist, rules } from './setup/dist.mjs';
-import { installPackages } from './setup/packages.mjs';
-import { runStep } from './setup/step.mjs';
+import { installPackages, missingForPackages, reasonToInstall } from './setup/packages.mjs';
+import { missingFor, runStep } from './setup/step.mjs';
 
 const OLDEST_NODE = [20, 19];
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -48,9 +48,11 @@ function checkNode() {
 
 /** @param {import('./setup/step.mjs').Context} context */
 async function runSteps(context) {
+  const steps = stepsFor(context);
+  checkPrograms(steps, context);
   const installed = await installPackages(context);
   // Side by side: none reads what another writes. All of them end before a failure is reported, so that no child is left running.
-  const results = await Promise.allSettled(stepsFor(context).map((step) => runStep(step, context)));
+  const results = await Promise.allSettled(steps.map((step) => runStep(step, context)));
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
   for (const failure of failures.slice(1)) say(`FAILED: ${failure.message}`);
   if (failures.length > 0) throw failures[0];
@@ -63,6 +65,25 @@ async function runSteps(context) {
   for (const file of stale) context.say(`removed ${file}: nothing makes it any more`);
   const linked = linkBin(context.root);
   return installed || linked || stale.length > 0 || done.some((result) => result.built);
+}
+
+/**
+ * All that is lacking is told at once, before anything is begun: an installation takes minutes.
+ * @param {import('./setup/step.mjs').Step[]} steps
+ * @param {import('./setup/step.mjs').Context} context
+ */
+function checkPrograms(steps, context) {
+  const toInstall = reasonToInstall(context.root) !== undefined;
+  const lacks = steps.flatMap((step) => {
+    const missing = missingFor(step, context);
+    return missing.length === 0 ? [] : [`the ${step.name} needs ${missing.join(', ')}, not found: ${step.remedy}`];
+  });
+  if (toInstall && missingForPackages().length > 0)
+    lacks.push('the packages need npm, not found: install it beside Node');
+  if (lacks.length === 0) return;
+  if (toInstall)
+    lacks.push("the packages are still to be installed: that needs npm's registry, or a cache that holds them");
+  throw new SetupError(lacks.join('\n'));
 }
 
 /** @param {import('./setup/step.mjs').Context} context */

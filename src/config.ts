@@ -1,4 +1,4 @@
-import { LockstepError } from './errors.js';
+import { LockstepError, shown } from './errors.js';
 
 /** What a planner is built for. Everything that cannot fit these is refused, at construction or before a vote. */
 export interface Limits {
@@ -62,6 +62,10 @@ export class Faults {
 
   /** Notes every name of `given` that is not among `known`. */
   names(what: string, given: object, known: readonly string[]): void {
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+      this.check(false, `${what} is ${shown(given)}; it must be an object`);
+      return;
+    }
     for (const name of Object.keys(given)) {
       this.check(known.includes(name), `${what} has no ${name}; it has ${known.join(', ')}`);
     }
@@ -77,10 +81,6 @@ export class Faults {
     const lines = this.#list.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot work:\n${lines}`, { faults: [...this.#list] });
   }
-}
-
-function shown(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
 const MAX_TOKENS = 1 << 22;

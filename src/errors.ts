@@ -59,3 +59,13 @@ export class LockstepError extends Error {
     return new LockstepError(value.code, value.message, value.details);
   }
 }
+
+/** A value as an error message shows it: short, and whatever it is (deeply nested, circular, a bigint). */
+export function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'function' || typeof value === 'symbol' ? `a ${typeof value}` : String(value);
+}

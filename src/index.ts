@@ -4,6 +4,7 @@ export type { DeviceTensors } from './device/device-metadata.js';
 export type { Executor, Forward, ForwardPart } from './device/executor.js';
 export {
   type Device,
+  type DeviceAttempt,
   type DeviceBuffer,
   type DeviceEvent,
   type DeviceGraph,
@@ -13,6 +14,7 @@ export {
   type DeviceStream,
   type Kernel,
   type KernelArgument,
+  type KernelParameter,
   type MemoryUse,
   type OpenDeviceOptions,
   openDevice,
@@ -28,6 +30,9 @@ export {
   explanationText,
 } from './explain/index.js';
 export * from './planner/index.js';
+export type { RawPart } from './planner/raw-batch.js';
+export type { RegionTable } from './planner/regions.js';
 export * from './ranks/index.js';
 export * from './runtime/index.js';
+export type { Mismatch } from './runtime/kv-verifier.js';
 export * from './workload/index.js';

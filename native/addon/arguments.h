@@ -39,6 +39,8 @@ napi_value guarded(napi_env env, Body body) noexcept {
     napi_throw_error(env, "ERR_DEVICE_MEMORY", "The process has no memory left; dispose what is not needed.");
   } catch (const std::exception& error) {
     napi_throw_error(env, nullptr, error.what());
+  } catch (...) {
+    napi_throw_error(env, nullptr, "A native call threw a value that is no std::exception; look at the kernel libraries in use.");
   }
   return nullptr;
 }

@@ -74,7 +74,7 @@ Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
   use.Set("limitBytes", account.limit < 0 ? env.Null() : Napi::Number::New(env, static_cast<double>(account.limit)));
   use.Set("buffers", static_cast<double>(core()->buffers.size()));
   use.Set("graphs", static_cast<double>(core()->graphs.size()));
-  use.Set("graphBytes", static_cast<double>(account.graphs.load()));
+  use.Set("graphBytes", static_cast<double>(account.graph_bytes.load()));
   return use;
 }
 

@@ -23,10 +23,11 @@ EventBackend& EventObject::backend() const {
   device()->require_open();
   if (core()->backend == nullptr) throw_disposed("event", core()->id);
   if (core()->capture != nullptr) {
-    throw DeviceError("ERR_DEVICE_CAPTURE",
-                      "Event " + std::to_string(core()->id) +
-                          " was recorded in a capture; only streams of that capture can wait for it. Record it again.",
-                      {{"event", core()->id}});
+    const char* const mistake = core()->capture->ended
+                                    ? " was last recorded in a capture that has ended; record it again."
+                                    : " was recorded in a capture under way, whose streams alone can wait for it; end the "
+                                      "capture, then record it again.";
+    throw DeviceError("ERR_DEVICE_CAPTURE", "Event " + std::to_string(core()->id) + mistake, {{"event", core()->id}});
   }
   return *core()->backend;
 }

@@ -54,7 +54,7 @@ class EventObject final : public Handle<EventObject, Event> {
   Napi::Value wait_slice(const Napi::CallbackInfo& info);
   Napi::Value wait_slice_async(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  // Throws when disposed or recorded in a capture under way.
+  // Throws when disposed, and when last recorded in a capture, which may have ended.
   EventBackend& backend() const;
 };
 

@@ -8,17 +8,18 @@ const std::shared_ptr<Buffer>& buffer_argument(Napi::Value value) {
   return BufferObject::from(value, "buffer", "a buffer of this device").core();
 }
 
-LaunchArgument launch_argument(Napi::Value value, Napi::Value offset) {
+LaunchArgument launch_argument(Napi::Value value, Napi::Value offset, uint32_t index) {
+  const std::string name = "args[" + std::to_string(index) + "]";
   LaunchArgument argument;
   if (value.IsNumber()) {
-    argument.scalar = integer_argument(value, "a scalar argument");
+    argument.scalar = integer_argument(value, name.c_str());
   } else if (value.IsBigInt()) {
     bool lossless = false;
     argument.scalar = value.As<Napi::BigInt>().Int64Value(&lossless);
-    if (!lossless) invalid_argument("a scalar argument", value, "a bigint of 64 bits");
+    if (!lossless) invalid_argument(name.c_str(), value, "a bigint of 64 bits");
   } else {
-    argument.buffer = BufferObject::from(value, "an argument", "a buffer, a number or a bigint").core();
-    argument.offset = offset.IsUndefined() ? 0 : integer_argument(offset, "offset");
+    argument.buffer = BufferObject::from(value, name.c_str(), "a buffer, a number or a bigint").core();
+    argument.offset = offset.IsUndefined() ? 0 : integer_argument(offset, (name + ".offset").c_str());
   }
   return argument;
 }
@@ -61,7 +62,7 @@ Napi::Value StreamObject::launch(const Napi::CallbackInfo& info) {
   // Reading elements can run JS code (getters), which can dispose what was read: all is checked after the last one.
   std::vector<LaunchArgument> arguments;
   for (uint32_t i = 0; i < values.Length(); i++) {
-    arguments.push_back(launch_argument(Napi::Value(values[i]), Napi::Value(offsets[i])));
+    arguments.push_back(launch_argument(Napi::Value(values[i]), Napi::Value(offsets[i]), i));
   }
   require_device(device(), module.device(), "module");
   const auto loaded = module.core()->module;

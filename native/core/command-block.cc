@@ -105,7 +105,7 @@ struct Reader {
       case COMMAND_RECORD: {
         Event& event = find(device.events, words[CMD_A], "event");
         if (event.capture != nullptr && !event.capture->ended) {
-          fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " is part of a capture under way.",
+          fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " is part of a capture under way; end that capture first.",
                {{"event", event.id}});
         }
         // Recording it takes it out of the capture that ended. Should a later command be refused, the event is back at
@@ -118,7 +118,7 @@ struct Reader {
       case COMMAND_WAIT: {
         Event& event = find(device.events, words[CMD_A], "event");
         if (event.capture != nullptr) {
-          fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " was recorded in a capture.",
+          fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " was last recorded in a capture; record it again outside one.",
                {{"event", event.id}});
         }
         operation.kind = Operation::Kind::wait;

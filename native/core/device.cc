@@ -109,10 +109,10 @@ std::shared_ptr<Buffer> Device::allocate(size_t bytes) {
 std::shared_ptr<GraphBackend> Device::charge_graph(std::unique_ptr<GraphBackend> graph) {
   const auto size = static_cast<int64_t>(graph->bytes);
   account->charge(size, "A graph");
-  account->graphs += size;
+  account->graph_bytes += size;
   return std::shared_ptr<GraphBackend>(graph.release(), [account = account, size](GraphBackend* freed) {
     delete freed;
-    account->graphs -= size;
+    account->graph_bytes -= size;
     account->allocated -= size;
   });
 }

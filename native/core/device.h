@@ -16,7 +16,7 @@ struct Capture;
 // Bytes held. Memory may be let go by a stream's thread, hence atomics.
 struct Account {
   std::atomic<int64_t> allocated{0};
-  std::atomic<int64_t> graphs{0};
+  std::atomic<int64_t> graph_bytes{0};
   int64_t peak = 0;
   int64_t limit = -1;
 

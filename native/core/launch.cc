@@ -1,6 +1,7 @@
 #include "launch.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 namespace lockstep {
@@ -54,6 +55,17 @@ lockstep_value buffer_value(const std::shared_ptr<Device>& device, const lockste
   return {given.buffer->memory->address + given.offset, size - given.offset, 0};
 }
 
+// A user's library may throw anything.
+bool passes_check(const lockstep_kernel& kernel, const std::vector<lockstep_value>& sizes, int64_t* required,
+                  lockstep_error& error) {
+  try {
+    return kernel.check(sizes.data(), required, &error) == 0;
+  } catch (...) {
+    std::strncpy(error.message, "its check() threw a C++ exception", sizeof(error.message) - 1);
+    return false;
+  }
+}
+
 }  // namespace
 
 std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module,
@@ -80,7 +92,7 @@ std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device
   // check() sees sizes only: at a launch the stream may still be writing what the addresses point to.
   std::vector<lockstep_value> sizes = launch->values;
   for (auto& value : sizes) value.address = nullptr;
-  if (kernel.check(sizes.data(), required, &error) != 0) {
+  if (!passes_check(kernel, sizes, required, error)) {
     error.message[sizeof(error.message) - 1] = '\0';
     throw DeviceError("ERR_LAUNCH_INVALID", std::string(kernel.name) + ": " + error.message,
                       {{"kernel", std::string(kernel.name)}, {"report", std::string(error.message)}});

@@ -1,6 +1,7 @@
 #include "stream.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "command-words.h"
@@ -99,6 +100,8 @@ std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<B
   operation.from = copy_address(*this, *buffer, offset, bytes);
   // The last download's bytes are used again once it is over: fresh ones cost a page fault every 4 KiB.
   if (readback_ == nullptr || readback_.use_count() > 1) readback_ = std::make_shared<std::vector<std::byte>>();
+  // use_count() is a relaxed load: the stream's thread may have let go without anybody having waited for it.
+  std::atomic_thread_fence(std::memory_order_acquire);
   const auto staging = readback_;
   staging->resize(bytes);
   operation.to = staging->data();

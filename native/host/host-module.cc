@@ -51,7 +51,12 @@ std::shared_ptr<Module> load_host_module(const std::string& path) {
   using Entry = const lockstep_kernel_table* (*)();
   const auto entry = reinterpret_cast<Entry>(dlsym(library, "lockstep_kernels"));
   if (entry == nullptr) invalid(path, "it exports no function lockstep_kernels");
-  const lockstep_kernel_table* const table = entry();
+  const lockstep_kernel_table* table = nullptr;
+  try {
+    table = entry();
+  } catch (...) {
+    invalid(path, "lockstep_kernels() threw a C++ exception");
+  }
   if (table == nullptr) invalid(path, "lockstep_kernels() returned no table");
   if (table->abi != LOCKSTEP_KERNEL_ABI) {
     invalid(path, "its ABI is " + std::to_string(table->abi) + ", this build's is " + std::to_string(LOCKSTEP_KERNEL_ABI));

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, utimesSync } from 'node:fs';
 import path from 'node:path';
-import { runChild, SetupError } from './child.mjs';
+import { isOnPath, runChild, SetupError } from './child.mjs';
 import { listFiles, placeFile } from './files.mjs';
 import { hashAll, hashRules } from './step.mjs';
 
@@ -15,18 +15,15 @@ export const addon = {
   does: `compile native/ to ${PRODUCT} with node-gyp`,
   inputs: ({ root }) => ({
     ...hashAll(root, listFiles(root, 'native', isOurs)),
-    ...hashAll(
-      root,
-      listFiles(root, 'wasm', (file) => /\.(cc|h)$/.test(file)),
-    ),
-    ...hashAll(root, ['package-lock.json', 'scripts/setup/addon.mjs']),
+    ...hashAll(root, ['wasm/layout.h', 'package-lock.json', 'scripts/setup/addon.mjs']),
     ...hashRules(Object.fromEntries(SETTINGS.map((name) => [`$${name}`, process.env[name] ?? '']))),
     'the version of Node': process.version,
     'the compiler': compilerVersion(),
   }),
+  missing: () => [compiler()[0], process.env.MAKE || 'make', python()].filter((tool) => !isOnPath(tool)),
+  remedy: "apt-get install -y g++ make python3 (or your system's packages for them)",
   async build(context, changed) {
     const { root } = context;
-    checkTools();
     const gyp = path.join(root, 'node_modules/node-gyp/bin/node-gyp.js');
     const commands = canBuildUpon(root, changed) ? ['configure', 'build'] : ['rebuild'];
     const args = [gyp, ...commands, '--directory', 'native', '--jobs', 'max', ...headersOfNode()];
@@ -54,7 +51,7 @@ function isOurs(file) {
  */
 function canBuildUpon(root, changed) {
   const isSource = (/** @type {string} */ name) =>
-    /^(native|wasm)\/.*\.(cc|h)$/.test(name) && existsSync(path.join(root, name));
+    /^(native\/.*\.(cc|h)|wasm\/layout\.h)$/.test(name) && existsSync(path.join(root, name));
   if (!changed?.every(isSource)) return false;
   const now = new Date();
   for (const file of changed) utimesSync(path.join(root, file), now, now);
@@ -67,31 +64,19 @@ function headersOfNode() {
   return existsSync(path.join(prefix, 'include/node/common.gypi')) ? [`--nodedir=${prefix}`] : [];
 }
 
+/** The C++ compiler, and what comes before its own arguments: CXX may be `ccache g++`. @returns {[string, ...string[]]} */
+function compiler() {
+  const [command = 'g++', ...before] = (process.env.CXX ?? '').split(' ').filter((word) => word !== '');
+  return [command, ...before];
+}
+
+function python() {
+  return process.env.npm_config_python || process.env.NODE_GYP_FORCE_PYTHON || process.env.PYTHON || 'python3';
+}
+
+/** Undefined where there is no compiler: an addon that lies there needs none. */
 function compilerVersion() {
-  const found = spawnSync(process.env.CXX ?? 'g++', ['--version'], { encoding: 'utf8', shell: false });
-  return found.error ? 'none' : (found.stdout.split('\n')[0] ?? '');
-}
-
-function checkTools() {
-  const python = process.env.npm_config_python ?? process.env.NODE_GYP_FORCE_PYTHON ?? process.env.PYTHON ?? 'python3';
-  const missing = [process.env.CXX ?? 'g++', process.env.MAKE ?? 'make', python].filter((tool) => !isOnPath(tool));
-  if (missing.length > 0) {
-    throw new SetupError(
-      `the addon needs ${missing.join(', ')}, not found: apt-get install -y g++ make python3 (or your system's packages for them)`,
-    );
-  }
-}
-
-/** @param {string} tool a program's name or path, arguments after it allowed */
-function isOnPath(tool) {
-  const [name = tool] = tool.split(' ');
-  const places = name.includes('/') ? [''] : (process.env.PATH ?? '').split(path.delimiter);
-  return places.some((place) => {
-    try {
-      accessSync(path.join(place, name), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  const [command, ...before] = compiler();
+  const found = spawnSync(command, [...before, '--version'], { encoding: 'utf8', shell: false });
+  return found.status === 0 ? found.stdout.split('\n')[0] : undefined;
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { accessSync, closeSync, constants, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 /** A set-up that cannot go on, for a reason the reader can act on: its message is printed without a stack. */
@@ -38,4 +38,17 @@ export async function runChild(context, name, command, args, { cwd = context.roo
   } finally {
     closeSync(output);
   }
+}
+
+/** @param {string} program a name or a path */
+export function isOnPath(program) {
+  const places = program.includes('/') ? [''] : (process.env.PATH ?? '').split(path.delimiter);
+  return places.some((place) => {
+    try {
+      accessSync(path.join(place, program), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }

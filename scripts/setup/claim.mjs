@@ -50,10 +50,10 @@ export class Claim {
   /**
    * Waits for the right and takes it.
    * @param {string} folder
-   * @param {{ onWait?: (holder: string) => void, giveUpMs?: number }} [options]
+   * @param {{ onWait?: (holder: string) => void, giveUpMs?: number, touchMs?: number }} [options]
    * @returns {Promise<Claim>}
    */
-  static async take(folder, { onWait = () => {}, giveUpMs = GIVE_UP_MS } = {}) {
+  static async take(folder, { onWait = () => {}, giveUpMs = GIVE_UP_MS, touchMs = TOUCH_MS } = {}) {
     mkdirSync(folder, { recursive: true });
     const claim = new Claim(folder);
     const until = Date.now() + giveUpMs;
@@ -71,7 +71,7 @@ export class Claim {
       told = true;
       await sleep(50 + Math.random() * 100);
     }
-    claim.#touching = setInterval(() => utimesSync(claim.#file, new Date(), new Date()), TOUCH_MS).unref();
+    claim.#touching = setInterval(() => claim.#touch(), touchMs).unref();
     return claim;
   }
 
@@ -95,7 +95,18 @@ export class Claim {
     this.#withdraw();
   }
 
+  /** Somebody may have removed .setup meanwhile. */
+  #touch() {
+    try {
+      utimesSync(this.#file, new Date(), new Date());
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      this.#publish();
+    }
+  }
+
   #publish() {
+    mkdirSync(path.dirname(this.#file), { recursive: true });
     const part = `${this.#file}.part`;
     writeFileSync(part, JSON.stringify({ place: placeOf(), processes: this.#processes }));
     renameSync(part, this.#file);
@@ -127,15 +138,17 @@ function livingClaim(folder, own) {
 /** @param {string} file */
 function holderOf(file) {
   try {
-    /** @type {ClaimRecord} */
+    /** @type {ClaimRecord | null} */
     const record = JSON.parse(readFileSync(file, 'utf8'));
+    if (record === null) return undefined;
     if (record.place !== placeOf()) {
       return Date.now() - statSync(file).mtimeMs < SILENT_MS ? `a set-up on ${record.place}` : undefined;
     }
     const alive = record.processes.find(({ pid, start }) => startOf(pid) === start);
     return alive && `process ${alive.pid} (${alive.what})`;
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    // Claims are put in place whole: one cut short is what a machine that went down left.
+    if (isMissing(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

@@ -1,12 +1,18 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { runChild } from './child.mjs';
+import { isOnPath, runChild, SetupError } from './child.mjs';
 import { isMissing } from './files.mjs';
 
 /**
  * What package-lock.json and npm's own record of an installation say of one package.
  * @typedef {{ version?: string, integrity?: string, optional?: boolean, os?: string[], cpu?: string[], libc?: string[] }} Package
  */
+
+/** How npm ends when it hears nothing of its registry. */
+const UNREACHED =
+  /\b(EAI_AGAIN|ENOTFOUND|ENOTCACHED|ECONNREFUSED|ECONNRESET|ENETUNREACH|EHOSTUNREACH|E(RR_SOCKET_)?TIMED?OUT)\b/;
+/** npm prints nothing while it tries again, for about a minute. */
+const SILENCE_MS = 20_000;
 
 /**
  * Installs the packages of package-lock.json when node_modules does not hold exactly them. Returns whether it had to.
@@ -24,16 +30,43 @@ export async function installPackages(context) {
     '--include=dev',
     '--include=optional',
     '--ignore-scripts',
+    // The lockfile holds no addresses: npm would ask the registry of every package, whatever its cache holds.
+    '--prefer-offline',
     '--no-audit',
     '--no-fund',
     '--no-progress',
     '--loglevel=error',
   ];
-  const npm = process.env.npm_execpath;
-  const [command, ...before] = npm !== undefined && /npm-cli\.c?js$/.test(npm) ? [process.execPath, npm] : ['npm'];
-  await runChild(context, 'packages', command, [...before, ...args], { env: npmEnvironment(process.env) });
+  const [command = 'npm', ...before] = npmCommand();
+  const told = setTimeout(
+    () =>
+      context.say('packages: npm is still at work; where it cannot reach its registry, it takes a minute to say so'),
+    SILENCE_MS,
+  );
+  try {
+    await runChild(context, 'packages', command, [...before, ...args], { env: npmEnvironment(process.env) });
+  } catch (error) {
+    if (!(error instanceof SetupError) || !UNREACHED.test(error.message)) throw error;
+    throw new SetupError(
+      `${error.message}\nnpm could not reach its registry, and its cache lacks packages: connect this machine, or copy node_modules ` +
+        'here from a checkout with the same package-lock.json, then try again',
+    );
+  } finally {
+    clearTimeout(told);
+  }
   context.say(`packages: done in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   return true;
+}
+
+/** The npm that runs this set-up, else the one on PATH. */
+function npmCommand() {
+  const npm = process.env.npm_execpath;
+  return npm !== undefined && /npm-cli\.c?js$/.test(npm) ? [process.execPath, npm] : ['npm'];
+}
+
+/** The programs an installation needs and that are not here. @returns {string[]} */
+export function missingForPackages() {
+  return npmCommand().filter((part) => part === 'npm' && !isOnPath(part));
 }
 
 /**

@@ -15,12 +15,19 @@ import { hashBytes, hashFile, isMissing } from './files.mjs';
  * @typedef {object} Step
  * @property {string} name
  * @property {string} does what it makes from what, for the reader of the log
- * @property {(context: Context) => Record<string, string>} inputs content hash or version of all that reaches the outputs, by name
+ * @property {(context: Context) => Inputs} inputs content hash or version of all that reaches the outputs, by name
+ * @property {() => string[]} [missing] programs the build needs and that are not here
+ * @property {string} [remedy] how to get them
  * @property {(context: Context, changed?: string[]) => Promise<string[]>} build makes the outputs and returns their paths relative
  *   to the root; `changed` names the inputs that differ from those of the last build, absent if none was finished
  */
 
-/** @typedef {{ inputs: Record<string, string>, outputs: Record<string, string> }} Stamp */
+/**
+ * Undefined is what cannot be told here; it counts as unchanged.
+ * @typedef {Record<string, string | undefined>} Inputs
+ */
+
+/** @typedef {{ inputs: Inputs, outputs: Record<string, string> }} Stamp */
 
 /**
  * Builds a step unless its stamp says that these inputs made the outputs that lie there. Returns the outputs and whether it built.
@@ -45,13 +52,27 @@ export async function runStep(step, context) {
 }
 
 /**
+ * The programs that a step needs, has to run, and does not find.
+ * @param {Step} step
+ * @param {Context} context
+ * @returns {string[]}
+ */
+export function missingFor(step, context) {
+  const missing = step.missing?.() ?? [];
+  if (missing.length === 0) return [];
+  return reasonToBuild(context.root, readStamp(context.root, step.name), step.inputs(context)) === undefined
+    ? []
+    : missing;
+}
+
+/**
  * Why a step has to run, or undefined if it has not.
  * @param {string} root
  * @param {Stamp | undefined} stamp
- * @param {Record<string, string>} inputs
+ * @param {Inputs} inputs
  * @returns {string | undefined}
  */
-export function reasonToBuild(root, stamp, inputs) {
+function reasonToBuild(root, stamp, inputs) {
   if (stamp === undefined) return 'it has not been done here';
   const changed = changedInputs(stamp, inputs);
   const [first] = changed;
@@ -66,10 +87,11 @@ export function reasonToBuild(root, stamp, inputs) {
   return undefined;
 }
 
-/** @param {Stamp} stamp @param {Record<string, string>} inputs */
+/** @param {Stamp} stamp @param {Inputs} inputs */
 function changedInputs(stamp, inputs) {
   const names = new Set([...Object.keys(inputs), ...Object.keys(stamp.inputs)]);
-  return [...names].filter((name) => inputs[name] !== stamp.inputs[name]);
+  const isUnknown = (/** @type {string} */ name) => name in inputs && inputs[name] === undefined;
+  return [...names].filter((name) => inputs[name] !== stamp.inputs[name] && !isUnknown(name));
 }
 
 /**

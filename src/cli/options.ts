@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { Limits } from '../config.js';
+import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import { parseLadder } from '../engines/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { readPolicy } from '../runtime/plan-file.js';
@@ -36,37 +36,40 @@ export interface PlannerFlags {
 /** Options that say what steps are planned with: limits, ladder and policy. `run` and `explain` share them. */
 export function addPlannerOptions(command: Command): Command {
   return command
-    .addOption(new Option('--max-num-seqs <n>', 'most requests of a rank in one step').argParser(integer).default(256))
-    .addOption(
-      new Option('--max-num-batched-tokens <n>', 'most tokens of a rank in one step').argParser(integer).default(8192),
-    )
-    .addOption(
-      new Option('--max-model-len <n>', 'longest request, prompt and output, in tokens')
-        .argParser(integer)
-        .default(131072),
-    )
-    .addOption(new Option('--block-size <n>', 'tokens of one KV block').argParser(integer).default(16))
-    .addOption(
-      new Option('--num-blocks <n>', 'KV blocks of a rank, the null block included').argParser(integer).default(131072),
-    )
+    .addOption(limit('--max-num-seqs <n>', 'most requests of a rank in one step', 'maxNumSeqs'))
+    .addOption(limit('--max-num-batched-tokens <n>', 'most tokens of a rank in one step', 'maxNumBatchedTokens'))
+    .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
+    .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
+    .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
     .option('--ladder <sizes>', "captured sizes in tokens (1,2,4,8) or a ladder's name (vllm)", 'vllm')
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it')
+    .addOption(limit('--query-len <n>', 'tokens of a decode: 1 + speculative tokens', 'queryLen'))
+    .addOption(choice('--ubatches <n>', 'micro-batches a step may be cut into', 'ubatches'))
     .addOption(
-      new Option('--query-len <n>', 'tokens of a decode: 1 + speculative tokens').argParser(integer).default(1),
-    )
-    .addOption(new Option('--ubatches <n>', 'micro-batches a step may be cut into (default: 1)').argParser(integer))
-    .addOption(
-      new Option(
+      choice(
         '--ubatch-threshold-decode <n>',
-        'least tokens with which a decoding rank wishes them (default: 32)',
-      ).argParser(integer),
-    )
-    .addOption(
-      new Option('--ubatch-threshold-prefill <n>', 'the same with a prefill in the batch (default: 512)').argParser(
-        integer,
+        'least tokens with which a decoding rank wishes them',
+        'ubatchThresholdDecode',
       ),
     )
-    .option('--policy <name|file>', 'the policy: lockstep, or a JSON file; flags override what it says', 'lockstep');
+    .addOption(
+      choice('--ubatch-threshold-prefill <n>', 'the same with a prefill in the batch', 'ubatchThresholdPrefill'),
+    )
+    .option(
+      '--policy <name|file>',
+      `the policy: ${LOCKSTEP_POLICY.name}, or a JSON file; flags override what it says`,
+      LOCKSTEP_POLICY.name,
+    );
+}
+
+/** A limit, which has its default where the flag is not given. */
+function limit(flag: string, says: string, name: keyof Limits): Option {
+  return new Option(flag, says).argParser(integer).default(DEFAULT_LIMITS[name]);
+}
+
+/** A number of the policy. It is set only where the flag is given, for else the policy's own file has the say. */
+function choice(flag: string, says: string, name: keyof Policy): Option {
+  return new Option(flag, `${says} (default: ${LOCKSTEP_POLICY[name]})`).argParser(integer);
 }
 
 /** The limits the flags say. */

@@ -1,22 +1,6 @@
-import type { ReasonCode } from '../planner/decision.js';
+import { REASON_MEANINGS } from '../explain/index.js';
+import { EAGER_REASONS, type ReasonCode } from '../planner/decision.js';
 import { type RunSummary, SAMPLED_SHARE } from '../runtime/index.js';
-
-/** What a reason says to a person. */
-const REASON_WORDS: Record<ReasonCode, string> = {
-  'all-idle': 'parked: no rank had work',
-  graph: 'graph of the ladder step of the largest rank',
-  'graph-ubatched': 'ubatched graph: every busy rank wished micro-batches',
-  'plain-twin': 'plain twin: some rank wished micro-batches, some did not',
-  'plain-only': 'plain graph: micro-batches wished, the size is captured plain only',
-  'no-key-for-phase': 'eager: the plan declares no graphs for prefill or mixed steps',
-  'no-key-for-query-length': 'eager: no graph for that query length',
-  'no-key-for-variant': 'eager: no graph for that variant',
-  'above-ladder': 'eager: larger than the largest captured size',
-  'no-plain-twin': 'eager: ranks disagree about micro-batches and the size is captured ubatched only',
-  vetoed: 'eager: a rank vetoed graphs',
-  'enforce-eager': 'eager: the policy says so',
-  leave: 'every rank left',
-};
 
 /** The summary of a run as people read it. */
 export function runReport(run: RunSummary): string {
@@ -52,7 +36,8 @@ export function runReport(run: RunSummary): string {
     line('ubatches', `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`);
   const reasons = Object.entries(run.reasons) as [ReasonCode, number][];
   for (const [reason, number] of reasons.sort((a, b) => b[1] - a[1])) {
-    lines.push(`    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${REASON_WORDS[reason]}`);
+    const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';
+    lines.push(`    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`);
   }
   const how =
     run.verify === 'full'

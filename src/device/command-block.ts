@@ -12,11 +12,9 @@ export class CommandBlock {
   #count = 0;
 
   constructor(stream: DeviceStream, planner: StepPlanner) {
-    const region = planner.regions.regions.get('commands');
-    if (region === undefined) throw new RangeError('no command region');
-    this.#words = new Int32Array(planner.arena.buffer, region.offset, region.bytes / 4);
+    this.#words = planner.commands.words;
     this.#stream = stream;
-    stream.setCommandBlock(region.offset, MAX_COMMANDS);
+    stream.setCommandBlock(planner.commands.offset, MAX_COMMANDS);
   }
 
   /** Copies `bytes` of the planner's memory at `source` into a buffer. */

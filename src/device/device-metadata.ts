@@ -1,4 +1,4 @@
-import { TENSORS, type TensorName } from '../planner/layout.js';
+import { TENSOR_BYTES, TENSORS, type TensorName, tensorPadding } from '../planner/layout.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { MetadataCounts } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
@@ -30,7 +30,7 @@ export class DeviceMetadata implements Disposable {
     };
     const view = (): DeviceTensors =>
       Object.fromEntries(
-        TENSORS.map((name) => [name, allocate(tensorLength(name, sizes) * bytesOf(name))]),
+        TENSORS.map((name) => [name, allocate(tensorLength(name, sizes) * TENSOR_BYTES[name])]),
       ) as DeviceTensors;
     try {
       this.whole = view();
@@ -43,8 +43,7 @@ export class DeviceMetadata implements Disposable {
     const fill = kernels.kernel('fill');
     for (const tensors of [this.whole, ...this.parts]) {
       for (const name of TENSORS) {
-        const padding = name === 'slotMapping' || name === 'tokenToRequest' ? -1 : name === 'isPadding' ? 1 : 0;
-        stream.launch(fill, [tensors[name], padding, tensors[name].bytes / 4]);
+        stream.launch(fill, [tensors[name], tensorPadding(name), tensors[name].bytes / 4]);
       }
     }
     stream.launch(fill, [this.blockTable, 0, this.blockTable.bytes / 4]);
@@ -55,7 +54,7 @@ export class DeviceMetadata implements Disposable {
     const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts): void => {
       for (const name of TENSORS) {
-        const bytes = stepLength(name, counts, this.#planner.ranks) * bytesOf(name);
+        const bytes = stepLength(name, counts, this.#planner.ranks) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }
     };
@@ -64,9 +63,8 @@ export class DeviceMetadata implements Disposable {
       for (let part = 0; part < local.partCount; part++) view(1 + part, this.parts[part], local.part(part));
     }
     if (local.tableEdits > 0) {
-      const edits = regions.regions.get('tableEdits');
-      const table = regions.regions.get(local.staging === 0 ? 'blockTable0' : 'blockTable1');
-      if (edits === undefined || table === undefined) throw new RangeError('no block table region');
+      const edits = regions.region('tableEdits');
+      const table = regions.region(local.staging === 0 ? 'blockTable0' : 'blockTable1');
       commands.uploadRows(this.blockTable, edits.offset, local.tableEdits, local.tableWidth, table.offset);
     }
   }
@@ -74,8 +72,4 @@ export class DeviceMetadata implements Disposable {
   [Symbol.dispose](): void {
     for (const buffer of this.#buffers) buffer.dispose();
   }
-}
-
-function bytesOf(name: TensorName): number {
-  return name === 'positions' || name === 'slotMapping' ? 8 : 4;
 }

@@ -111,10 +111,8 @@ class ScheduledRank {
 
   /** Index of the request at each place of the batch, as the metadata module ordered it. */
   order(): number[] {
-    const region = this.#planner.regions.regions.get('order');
-    if (region === undefined) throw new RangeError('no region order');
-    const order = new Int32Array(this.#planner.arena.buffer, region.offset, this.#rows.length);
-    return Array.from(order, (row) => this.#rows.indexOf(row));
+    const { order } = this.#planner.local;
+    return this.#rows.map((_, place) => this.#rows.indexOf(order[place]));
   }
 
   #schedule(request: DocumentRequest, invent: () => readonly number[]): number {

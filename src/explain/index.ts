@@ -15,4 +15,4 @@ export {
 } from './explain-batch.js';
 export { explanationText } from './explanation-text.js';
 export type { PlainInteger, PlainTensors, PlainView } from './plain-tensors.js';
-export { gatherText, reasonText, runText } from './reason-text.js';
+export { gatherText, REASON_MEANINGS, reasonText, runText } from './reason-text.js';

@@ -9,36 +9,48 @@ interface Context {
   readonly plan: CapturePlan;
 }
 
-const SENTENCES: Readonly<Record<ReasonCode, (context: Context) => string>> = {
-  'all-idle': () => 'no rank has a request, so all of them wait until one does',
-  leave: () => 'no rank has a request and every one wishes to end',
-  graph: (context) => `${largest(context)}, and this is the smallest graph that holds that`,
+/** What each reason says of a step, whatever its ranks hold. */
+export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.freeze({
+  'all-idle': 'no rank has a request, so all of them wait until one does',
+  leave: 'no rank has a request and every one wishes to end',
+  graph: 'the smallest graph that holds the largest batch runs on all',
+  'graph-ubatched': 'every busy rank wishes micro-batches, and the graph is captured with them',
+  'plain-twin': 'not every busy rank wishes micro-batches, so the plain graph of the same size runs on all',
+  'plain-only': 'no graph of this size is captured with micro-batches, so the plain one runs on all',
+  'no-key-for-phase': 'no graph is captured for a step of this phase',
+  'no-key-for-query-length': 'no graph has places for so many tokens of one request',
+  'no-key-for-variant': 'no graph is captured for kernel variants like these',
+  'above-ladder': 'no captured graph holds so many requests',
+  'no-plain-twin': 'not every busy rank wishes micro-batches, and the graph is captured with them only',
+  vetoed: 'a rank vetoes graphs',
+  'enforce-eager': 'the policy allows no graph',
+});
+
+/** The ranks and numbers behind a reason, where it has any. */
+const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => string>>> = {
+  graph: largest,
   'graph-ubatched': ({ decision }) =>
-    `all ${decision.busyRanks} busy ranks wish micro-batches, and a graph of this size is captured with ${decision.parts.length} of them`,
-  'plain-twin': (context) => `${wishes(context)}; the plain graph of the same size runs on all`,
-  'plain-only': (context) => `${wishes(context)}; no graph with micro-batches fits, so a plain one runs on all`,
+    `${count(decision.busyRanks, 'busy rank')}, ${count(decision.parts.length, 'micro-batch', 'micro-batches')}`,
+  'plain-twin': wishes,
+  'plain-only': wishes,
   'no-key-for-phase': ({ decision: { reasonDetail, reasonRank }, plan }) =>
-    plan.keys.length === 0
-      ? 'no graph is captured at all'
-      : `rank ${reasonRank} holds a prefill, and no graph is captured for a ${nameOf('PHASE', reasonDetail)} step`,
+    `rank ${reasonRank} holds a ${nameOf('PHASE', reasonDetail) === 'decode' ? 'decode' : 'prefill'}${plan.keys.length === 0 ? ', and the plan is empty' : ''}`,
   'no-key-for-query-length': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} decodes ${count(reasonDetail, 'token')} of one request, more than any captured graph has places for`,
+    `rank ${reasonRank} decodes ${count(reasonDetail, 'token')} of one request`,
   'no-key-for-variant': ({ decision: { reasonDetail } }) =>
-    reasonDetail < 0
-      ? 'the ranks hold batches of different kernel variants'
-      : `no graph is captured for kernel variant ${reasonDetail}`,
-  'above-ladder': (context) =>
-    `${largest(context)}, ${context.decision.reasonDetail} more than the largest captured graph holds`,
+    reasonDetail < 0 ? 'the ranks hold batches of different variants' : `all hold batches of variant ${reasonDetail}`,
+  'above-ladder': (context) => `${largest(context)}, ${context.decision.reasonDetail} more than any graph holds`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} does not wish micro-batches, and the graph of ${count(reasonDetail, 'token')} is captured with them only`,
-  vetoed: ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} vetoes graphs in this step (${nameOf('VETO', reasonDetail)})`,
-  'enforce-eager': ({ decision: { reasonRank } }) => `the policy of rank ${reasonRank} allows no graph`,
+    `rank ${reasonRank} does not wish micro-batches, and the graph is that of ${count(reasonDetail, 'token')}`,
+  vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
+  'enforce-eager': ({ decision: { reasonRank } }) => `rank ${reasonRank}`,
 };
 
 /** Why a step runs as it does, in words, with the rank that forced it. */
 export function reasonText(decision: DecisionValue, votes: readonly VoteRecord[], plan: CapturePlan): string {
-  return SENTENCES[decision.reason]({ decision, votes, plan });
+  const circumstances = CIRCUMSTANCES[decision.reason]?.({ decision, votes, plan });
+  const meaning = REASON_MEANINGS[decision.reason];
+  return circumstances === undefined ? meaning : `${circumstances}: ${meaning}`;
 }
 
 /** How a step runs, in words: kind, key, padded counts, parts and what the collectives move. */
@@ -76,6 +88,6 @@ function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context):
 }
 
 /** "1 token", "2 tokens". */
-function count(value: number, noun: string): string {
-  return `${value} ${noun}${value === 1 ? '' : 's'}`;
+function count(value: number, noun: string, plural = `${noun}s`): string {
+  return `${value} ${value === 1 ? noun : plural}`;
 }

@@ -1,7 +1,7 @@
 import { Faults, type Limits } from '../config.js';
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { ENUMS, KEY_WORDS, MAX_QUERY_LENS, word } from './layout.js';
-import type { Policy } from './policy.js';
+import { completePolicy, type Policy } from './policy.js';
 
 /** One captured graph, compared by value. */
 export interface CaptureKey {
@@ -31,7 +31,8 @@ export interface DecodePlanOptions {
   /** Captured sizes in tokens, any order. A size above what the batch can reach is lowered to it. */
   readonly sizes: readonly number[];
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'queryLen'>;
-  readonly policy: Policy;
+  /** What is left out takes its default. */
+  readonly policy: Partial<Policy>;
   /** Capture sizes from the threshold on both plain and ubatched; else ubatched only. Default true. */
   readonly twins?: boolean;
 }
@@ -50,7 +51,8 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
   faults.integer('limits.queryLen', queryLen, 1, 1 << 10);
   for (const [index, size] of options.sizes.entries()) faults.integer(`sizes[${index}]`, size, 1, 2 ** 31 - 1);
   faults.throwIfAny('This ladder');
-  const unit = alignedRequests(queryLen, options.policy);
+  const policy = completePolicy(options.policy);
+  const unit = alignedRequests(queryLen, policy);
   const requests = new Set<number>();
   for (const size of options.sizes) {
     requests.add(Math.ceil(Math.min(Math.ceil(size / queryLen), maxNumSeqs) / unit) * unit);
@@ -58,8 +60,8 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
   const keys: CaptureKey[] = [];
   for (const count of [...requests].sort((a, b) => b - a)) {
     const plain = decodeKey(count, queryLen, 1);
-    const reachesThreshold = plain.tokens >= options.policy.ubatchThresholdDecode;
-    const ubatched = reachesThreshold && divides(count, queryLen, options.policy) ? options.policy.ubatches : 1;
+    const reachesThreshold = plain.tokens >= policy.ubatchThresholdDecode;
+    const ubatched = reachesThreshold && divides(count, queryLen, policy) ? policy.ubatches : 1;
     if (ubatched > 1) keys.push(decodeKey(count, queryLen, ubatched));
     if (ubatched === 1 || options.twins !== false) keys.push(plain);
   }
@@ -104,8 +106,12 @@ export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): vo
   const seen = new Set<string>();
   for (const [index, key] of plan.keys.entries()) {
     const name = `keys[${index}]`;
+    if (typeof key !== 'object' || key === null) {
+      faults.check(false, `${name} is ${shown(key)}; it must be a capture key`);
+      continue;
+    }
     faults.names(name, key, Object.keys(decodeKey(1, 1, 1)));
-    faults.check(key.mode === 'full', `${name}.mode is ${JSON.stringify(key.mode)}; decode steps run full graphs`);
+    faults.check(key.mode === 'full', `${name}.mode is ${shown(key.mode)}; decode steps run full graphs`);
     faults.check(
       key.prefillRequests === 0,
       `${name}.prefillRequests is ${key.prefillRequests}; prefill and mixed steps run eager`,
@@ -134,6 +140,7 @@ export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): vo
     faults.check(!seen.has(value), `${name} repeats an earlier key`);
     seen.add(value);
   }
+  faults.throwIfAny('This capture plan');
   const lengths = queryLens(plan);
   faults.check(
     lengths.length <= MAX_QUERY_LENS,

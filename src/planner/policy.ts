@@ -1,4 +1,5 @@
 import { Faults, withoutUndefined } from '../config.js';
+import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from './layout.js';
 
 /** The choices behind every decision, as plain data. A JSON file can hold one. */
@@ -33,17 +34,14 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
   const policy: Policy = { ...LOCKSTEP_POLICY, ...withoutUndefined(given) };
   const faults = new Faults();
   faults.names('policy', given, Object.keys(LOCKSTEP_POLICY));
-  faults.check(
-    policy.name === 'lockstep',
-    `policy name is ${JSON.stringify(policy.name)}; this version knows "lockstep"`,
-  );
+  faults.check(policy.name === 'lockstep', `policy name is ${shown(policy.name)}; this version knows "lockstep"`);
   faults.integer('ubatches', policy.ubatches, 1, MAX_PARTS);
   faults.integer('ubatchThresholdDecode', policy.ubatchThresholdDecode, 1, 2 ** 31 - 1);
   faults.integer('ubatchThresholdPrefill', policy.ubatchThresholdPrefill, 1, 2 ** 31 - 1);
   faults.integer('tokenAlignment', policy.tokenAlignment, 1, 1 << 16);
   faults.check(
     policy.eagerEmptyPart === 'dummy' || policy.eagerEmptyPart === 'plain',
-    `eagerEmptyPart is ${JSON.stringify(policy.eagerEmptyPart)}; it must be "dummy" or "plain"`,
+    `eagerEmptyPart is ${shown(policy.eagerEmptyPart)}; it must be "dummy" or "plain"`,
   );
   faults.check(typeof policy.enforceEager === 'boolean', 'enforceEager must be true or false');
   faults.throwIfAny('This policy');

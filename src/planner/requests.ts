@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { ENUMS, ERROR_WORDS, nameOf, ROW_WORDS, word } from './layout.js';
 import type { MetadataExports } from './modules.js';
 
@@ -113,6 +113,7 @@ export class Requests {
   /** Takes a row for a request. Errors: ERR_BATCH_LIMIT, ERR_BLOCK_INVALID, ERR_POSITION_BEYOND_BLOCKS, ERR_STATE_FROZEN. */
   add(request: NewRequest): Row {
     this.#guard();
+    object(request, 'the request');
     this.#fill(request.blockIds, 'blockIds');
     const computed = integer(request.numComputedTokens ?? 0, 'numComputedTokens');
     return this.#done(this.#metadata.state_add(computed, request.blockIds.length)) as Row;
@@ -121,16 +122,20 @@ export class Requests {
   /** Schedules the next tokens of a request in this step. Errors: ERR_ROW_UNKNOWN, ERR_BATCH_LIMIT, ERR_POSITION_BEYOND_BLOCKS, ERR_STEP_ORDER, ERR_STATE_FROZEN. */
   schedule(row: Row, chunk: ScheduledChunk): void {
     this.#guard();
+    object(chunk, 'the chunk');
     const { inputIds } = chunk;
     const queryLen = integer(chunk.queryLen, 'queryLen');
     if (chunk.phase !== 'decode' && chunk.phase !== 'prefill') {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `phase is ${JSON.stringify(chunk.phase)}; it must be "decode" or "prefill"`,
-        { row },
-      );
+      throw new LockstepError('ERR_INPUT_INVALID', `phase is ${shown(chunk.phase)}; it must be "decode" or "prefill"`, {
+        row,
+      });
     }
     if (inputIds !== undefined) {
+      if (!(inputIds instanceof Int32Array)) {
+        throw new LockstepError('ERR_INPUT_INVALID', `inputIds is ${shown(inputIds)}; it must be an Int32Array`, {
+          row,
+        });
+      }
       if (inputIds.length !== queryLen) {
         throw new LockstepError('ERR_INPUT_INVALID', `${inputIds.length} inputIds for a chunk of ${queryLen} tokens`, {
           row,
@@ -182,7 +187,7 @@ export class Requests {
 
   #fill(values: ArrayLike<number>, name: string): void {
     if (!Number.isInteger((values as ArrayLike<number> | undefined)?.length)) {
-      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${String(values)}`, {
+      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
         [name]: values,
       });
     }
@@ -206,8 +211,13 @@ export class Requests {
 
 /** An int32, or ERR_INPUT_INVALID: the modules would silently truncate anything else. */
 function integer(value: number, name: string): number {
-  if ((value | 0) === value) return value;
-  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${String(value)}; it must be a 32-bit integer`, {
+  if (typeof value === 'number' && (value | 0) === value) return value;
+  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a 32-bit integer`, {
     [name]: value,
   });
+}
+
+function object(value: object, name: string): void {
+  if (typeof value === 'object' && value !== null) return;
+  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be an object`);
 }

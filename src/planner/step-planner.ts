@@ -1,5 +1,5 @@
 import { completeLimits, type Limits } from '../config.js';
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
@@ -178,6 +178,18 @@ export class StepPlanner {
    */
   resolve(table: Int32Array, previous?: DecisionView | null): DecisionView {
     this.#check('voted');
+    if (!(table instanceof Int32Array)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `The table is ${shown(table)}; it must be an Int32Array of all ranks' rows`,
+      );
+    }
+    if (previous && !(previous.words instanceof Int32Array)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        'The previous decision must be one that resolve() returned, or null',
+      );
+    }
     if (table.length !== this.table.length) {
       throw new LockstepError(
         'ERR_INPUT_INVALID',

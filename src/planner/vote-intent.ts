@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { ENUMS } from './layout.js';
 
 /** What a rank says besides its batch. */
@@ -30,7 +30,7 @@ export function vetoOf(intent: VoteIntent, name: 'graphVeto' | 'ubatchVeto'): nu
   if (Object.hasOwn(ENUMS.VETO, given)) return ENUMS.VETO[given];
   throw new LockstepError(
     'ERR_INPUT_INVALID',
-    `${name} is ${JSON.stringify(given)}; it must be one of ${Object.keys(ENUMS.VETO).join(', ')}`,
+    `${name} is ${shown(given)}; it must be one of ${Object.keys(ENUMS.VETO).join(', ')}`,
     { [name]: given },
   );
 }

@@ -31,7 +31,7 @@ export type OnAsymmetric = 'throw' | 'drop';
 export const GUARD_TAG = 0x4c47_4401;
 
 /** Words of a guard row; the rest of the collective's row is 0. */
-export const GUARD_WORDS = ['tag', 'key', 'ready', 'drop', 'reason', 'lackingLow', 'lackingHigh'] as const;
+const GUARD_WORDS = ['tag', 'key', 'ready', 'drop', 'reason', 'lackingLow', 'lackingHigh'] as const;
 type GuardWord = (typeof GUARD_WORDS)[number];
 
 const TWO_32 = 2 ** 32;

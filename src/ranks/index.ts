@@ -9,6 +9,7 @@ export {
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './gather-errors.js';
+export { MAX_RANKS } from './group-memory.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard.js';
 export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
 export { connectRank, type RankConnection } from './rank-connection.js';

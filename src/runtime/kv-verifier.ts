@@ -1,4 +1,5 @@
 import type { Chunk, RankSchedule } from '../workload/index.js';
+import { hash32 } from '../workload/random.js';
 import type { TokenKvCache } from './kv-cache.js';
 import type { KvLedger } from './kv-ledger.js';
 
@@ -86,7 +87,6 @@ export class KvVerifier {
 
   #wanted(chunk: Chunk, step: number): boolean {
     if (this.#mode === 'full') return true;
-    const mixed = Math.imul(Math.imul(chunk.request ^ this.#seed, 0x9e3779b1) ^ step, 0x85ebca6b);
-    return ((mixed >>> 16) & (SAMPLED_SHARE - 1)) === 0;
+    return hash32(this.#seed, chunk.request, step) % SAMPLED_SHARE === 0;
   }
 }

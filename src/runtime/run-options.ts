@@ -1,9 +1,10 @@
-import { completeLimits, Faults, type Limits } from '../config.js';
+import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import type { DeviceKind } from '../device/device.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../planner/capture-plan.js';
-import { completePolicy, type Policy } from '../planner/policy.js';
-import type { SchedulerLimits } from '../workload/index.js';
+import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
+import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
+import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
 
 /** Options of `runWorkload`; those left out take their defaults. */
@@ -14,7 +15,7 @@ export interface RunOptions {
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
-  /** Captured sizes in tokens. */
+  /** Captured sizes in tokens. Default none: every step runs eager. */
   readonly ladder?: readonly number[];
   /** Capture sizes from the ubatch threshold on both plain and ubatched. Default true. */
   readonly twins?: boolean;
@@ -37,6 +38,30 @@ export interface RunOptions {
   readonly checkShapes?: boolean;
 }
 
+/** Options that follow from the others, or mean no limit, when left out. */
+type Derived = 'plan' | 'transport' | 'deviceMemory';
+
+/** What every option is when it is left out. */
+export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
+  Object.freeze({
+    ranks: 2,
+    limits: DEFAULT_LIMITS,
+    policy: LOCKSTEP_POLICY,
+    plan: undefined,
+    ladder: Object.freeze([]),
+    twins: true,
+    acceptRate: DEFAULT_SCHEDULER_LIMITS.acceptRate,
+    seed: DEFAULT_SCHEDULER_LIMITS.seed,
+    speed: DEFAULT_SCHEDULER_LIMITS.speed,
+    stepTime: DEFAULT_SCHEDULER_LIMITS.stepTime,
+    device: 'auto',
+    transport: undefined,
+    verify: 'full',
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+    deviceMemory: undefined,
+    checkShapes: false,
+  });
+
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
 export interface CompleteRunOptions {
   readonly ranks: number;
@@ -53,7 +78,8 @@ export interface CompleteRunOptions {
 }
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
-export function completeRunOptions(options: RunOptions): CompleteRunOptions {
+export function completeRunOptions(given: RunOptions): CompleteRunOptions {
+  const options: GivenOptions = { ...DEFAULT_RUN_OPTIONS, ...withoutUndefined(given) };
   const faults: string[] = [];
   const collect = <T>(make: () => T): T | undefined => {
     try {
@@ -66,89 +92,70 @@ export function completeRunOptions(options: RunOptions): CompleteRunOptions {
   };
   const limits = collect(() => completeLimits(options.limits));
   const policy = collect(() => completePolicy(options.policy));
-  const numbers = collect(() => checkNumbers(options));
-  const plan =
-    limits !== undefined && policy !== undefined && numbers !== undefined
-      ? collect(() => {
-          const made =
-            options.plan ?? decodePlan({ sizes: options.ladder ?? [], limits, policy, twins: options.twins });
-          checkPlan(made, limits, policy);
-          return made;
-        })
-      : undefined;
-  if (
-    faults.length > 0 ||
-    limits === undefined ||
-    policy === undefined ||
-    numbers === undefined ||
-    plan === undefined
-  ) {
+  const own = collect(() => ownOptions(options, given));
+  const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
+  const plan = limits && policy && collect(() => planOf(options, limits, policy));
+  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
   }
-  const scheduler: SchedulerLimits = {
-    ranks: numbers.ranks,
-    maxNumSeqs: limits.maxNumSeqs,
-    maxNumBatchedTokens: limits.maxNumBatchedTokens,
-    blockSize: limits.blockSize,
-    numBlocks: limits.numBlocks,
-    maxModelLen: limits.maxModelLen,
-    queryLen: limits.queryLen,
-    acceptRate: numbers.acceptRate,
-    seed: numbers.seed,
-    speed: numbers.speed,
-    stepTime: numbers.stepTime,
-  };
-  return { ...numbers, limits, policy, plan, scheduler };
+  return { ...own, limits, policy, plan, scheduler };
 }
 
-type Numbers = Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> & {
-  readonly acceptRate: number;
-  readonly seed: number;
-  readonly speed: number;
-  readonly stepTime: readonly [number, number, number];
-};
+type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Derived>;
 
-function checkNumbers(options: RunOptions): Numbers {
-  const ranks = options.ranks ?? 2;
-  const numbers: Numbers = {
+function planOf(options: GivenOptions, limits: Limits, policy: Policy): CapturePlan {
+  const { ladder, twins } = options;
+  const plan = options.plan ?? decodePlan({ sizes: ladder, limits, policy, twins });
+  checkPlan(plan, limits, policy);
+  return plan;
+}
+
+/** Ranks and limits that are at fault are told as such, and not once more as the scheduler's. */
+function schedulerOf(
+  options: GivenOptions,
+  ranks = DEFAULT_RUN_OPTIONS.ranks,
+  limits = DEFAULT_LIMITS,
+): SchedulerLimits {
+  const { acceptRate, seed, speed, stepTime } = options;
+  const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
+  return schedulerLimits({
     ranks,
-    acceptRate: options.acceptRate ?? 0.7,
-    seed: options.seed ?? 0,
-    speed: options.speed ?? 1,
-    stepTime: options.stepTime ?? [8, 0.096, 0],
-    device: options.device ?? 'auto',
-    transport: options.transport ?? (ranks === 1 ? 'solo' : 'threads'),
-    verify: options.verify ?? 'full',
-    timeoutMs: options.timeoutMs ?? 30_000,
-    deviceMemory: options.deviceMemory ?? null,
-    checkShapes: options.checkShapes ?? false,
-  };
+    maxNumSeqs,
+    maxNumBatchedTokens,
+    blockSize,
+    numBlocks,
+    maxModelLen,
+    queryLen,
+    acceptRate,
+    seed,
+    speed,
+    stepTime,
+  });
+}
+
+/** What the run itself takes, checked. */
+function ownOptions(
+  options: GivenOptions,
+  given: RunOptions,
+): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
+  const { ranks, device, verify, timeoutMs, deviceMemory = null, checkShapes } = options;
+  const transport = options.transport ?? (ranks === 1 ? 'solo' : 'threads');
   const faults = new Faults();
-  faults.integer('ranks', ranks, 1, 64);
-  faults.number('acceptRate', numbers.acceptRate, 0, 1);
-  faults.integer('seed', numbers.seed, 0, Number.MAX_SAFE_INTEGER);
-  faults.number('speed', numbers.speed, 1e-6, 1e9);
+  faults.names('run options', given, Object.keys(DEFAULT_RUN_OPTIONS));
+  faults.integer('ranks', ranks, 1, MAX_RANKS);
   faults.check(
-    numbers.stepTime.length === 3 && numbers.stepTime.every((x) => Number.isFinite(x) && x >= 0),
-    `stepTime is ${JSON.stringify(numbers.stepTime)}; it must be three numbers of at least 0: a,b,c in ms`,
+    ['auto', 'host', 'cuda', 'hip'].includes(device),
+    `device is ${device}; it must be auto, host, cuda or hip`,
   );
-  for (const size of options.ladder ?? []) faults.integer('a ladder size', size, 1, 1 << 22);
+  faults.check(['solo', 'threads'].includes(transport), `transport is ${transport}; it must be solo or threads`);
   faults.check(
-    ['auto', 'host', 'cuda', 'hip'].includes(numbers.device),
-    `device is ${numbers.device}; it must be auto, host, cuda or hip`,
-  );
-  faults.check(
-    ['solo', 'threads'].includes(numbers.transport),
-    `transport is ${numbers.transport}; it must be solo or threads`,
-  );
-  faults.check(
-    numbers.transport !== 'solo' || ranks === 1,
+    transport !== 'solo' || ranks === 1,
     `transport solo is for one rank, and there are ${ranks}; use threads`,
   );
-  faults.check(['full', 'sampled'].includes(numbers.verify), `verify is ${numbers.verify}; it must be full or sampled`);
-  faults.integer('timeoutMs', numbers.timeoutMs, 1, 2 ** 31 - 1);
-  if (numbers.deviceMemory !== null) faults.integer('deviceMemory', numbers.deviceMemory, 1, Number.MAX_SAFE_INTEGER);
+  faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`);
+  faults.integer('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
+  if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
   faults.throwIfAny('These options');
-  return numbers;
+  return { ranks, device, transport, verify, timeoutMs, deviceMemory, checkShapes };
 }

@@ -5,7 +5,7 @@ export {
   type WorkloadOptions,
 } from './generator.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, type SharedRequests } from './request.js';
-export { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
+export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 export { SchedulerModel } from './scheduler-model.js';
 export type { SchedulerStats } from './scheduler-stats.js';
 export type { AddedRequest, AppendedBlocks, Chunk, RankSchedule, StepSchedule } from './step-schedule.js';

@@ -20,15 +20,16 @@ export interface SchedulerLimits {
   readonly acceptRate: number;
   /** Seed of the draws, a non-negative safe integer. Default 0. */
   readonly seed: number;
-  /** Arrival times are divided by it. Default 1. */
+  /** Arrival times are divided by it: 1e-6 to 1e9. Default 1. */
   readonly speed: number;
-  /** [a, b, c] of t = a + b * tokens + c * kvTokens ms. Default [8, 0.096, 0]: about a 70B model on four GPUs. */
+  /** [a, b, c] of t = a + b * tokens + c * kvTokens ms, each 0 to 1e9. Default [8, 0.096, 0]: about a 70B model on four GPUs. */
   readonly stepTime: readonly [number, number, number];
 }
 
 const MAX_INTEGER = 2 ** 31 - 1;
 
-const DEFAULTS: SchedulerLimits = Object.freeze({
+/** What is left out of scheduler limits; `ranks` must be given. */
+export const DEFAULT_SCHEDULER_LIMITS: SchedulerLimits = Object.freeze({
   ranks: 1,
   maxNumSeqs: DEFAULT_LIMITS.maxNumSeqs,
   maxNumBatchedTokens: DEFAULT_LIMITS.maxNumBatchedTokens,
@@ -44,9 +45,9 @@ const DEFAULTS: SchedulerLimits = Object.freeze({
 
 /** Fills in the defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>): SchedulerLimits {
-  const limits: SchedulerLimits = { ...DEFAULTS, ...withoutUndefined(given) };
+  const limits: SchedulerLimits = { ...DEFAULT_SCHEDULER_LIMITS, ...withoutUndefined(given) };
   const faults = new Faults();
-  faults.names('scheduler limits', given, Object.keys(DEFAULTS));
+  faults.names('scheduler limits', given, Object.keys(DEFAULT_SCHEDULER_LIMITS));
   faults.integer('ranks', limits.ranks, 1, MAX_INTEGER);
   faults.integer('maxNumSeqs', limits.maxNumSeqs, 1, MAX_INTEGER);
   faults.integer('maxNumBatchedTokens', limits.maxNumBatchedTokens, 1, MAX_INTEGER);
@@ -56,11 +57,11 @@ export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<Scheduler
   faults.integer('queryLen', limits.queryLen, 1, MAX_INTEGER);
   faults.number('acceptRate', limits.acceptRate, 0, 1);
   faults.integer('seed', limits.seed, 0, Number.MAX_SAFE_INTEGER);
-  faults.number('speed', limits.speed, Number.MIN_VALUE, Number.MAX_VALUE);
+  faults.number('speed', limits.speed, 1e-6, 1e9);
   const { stepTime } = limits;
   if (Array.isArray(stepTime) && stepTime.length === 3) {
     for (const [i, name] of ['a', 'b', 'c'].entries()) {
-      faults.number(`stepTime ${name}`, stepTime[i], 0, Number.MAX_VALUE);
+      faults.number(`stepTime ${name}`, stepTime[i], 0, 1e9);
     }
   } else {
     faults.check(false, `stepTime is ${String(stepTime)}; it must be three numbers: [a, b, c]`);

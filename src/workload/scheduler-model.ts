@@ -5,7 +5,6 @@ import { RequestState } from './request-state.js';
 import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';
 import type { StepSchedule } from './step-schedule.js';
-import { rejectedDraftId, tokenId } from './token-id.js';
 
 /**
  * Continuous batching over several ranks on a simulated clock. A pure function of requests and limits: instances made
@@ -95,16 +94,6 @@ export class SchedulerModel {
     }
     this.#open = false;
     this.#step++;
-  }
-
-  /** See `tokenId`. */
-  tokenId(request: number, position: number): number {
-    return tokenId(this.table, request, position);
-  }
-
-  /** See `rejectedDraftId`. */
-  rejectedDraftId(request: number, position: number, attempt: number): number {
-    return rejectedDraftId(this.table, request, position, attempt);
   }
 
   /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */

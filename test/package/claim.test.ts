@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSy
 import { hostname, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Claim } from '../../scripts/setup/claim.mjs';
 
 let folder: string;
@@ -99,4 +99,21 @@ test('a holder out of sight counts as dead only after a minute of silence', asyn
   const before = new Date(Date.now() - 61_000);
   utimesSync(file, before, before);
   (await Claim.take(folder, { giveUpMs: 2_000 })).release();
+});
+
+test.each(['', '{"place":', 'null'])("a claim that holds %j is nobody's", async (text) => {
+  writeFileSync(path.join(folder, '1-cut.json'), text);
+  const claim = await Claim.take(folder, { giveUpMs: 2_000 });
+  expect(readdirSync(folder)).toHaveLength(1);
+  claim.release();
+});
+
+test('a claim whose folder was removed is put back, and bothers nobody', async () => {
+  const claim = await Claim.take(folder, { touchMs: 10 });
+  rmSync(folder, { recursive: true });
+  await vi.waitFor(() => expect(readdirSync(folder)).toHaveLength(1), { timeout: 10_000 });
+  rmSync(folder, { recursive: true });
+  claim.cover(process.pid, 'x')();
+  expect(readdirSync(folder)).toHaveLength(1);
+  claim.release();
 });

@@ -11,6 +11,12 @@ export function buildTestKernels(defines: readonly string[] = []): { path: strin
   const source = fileURLToPath(new URL('../fixtures/device/test-kernels.cc', import.meta.url));
   const include = fileURLToPath(new URL('../../native/include', import.meta.url));
   const flags = ['-std=c++17', '-O1', '-shared', '-fPIC', `-I${include}`, ...defines.map((define) => `-D${define}`)];
-  execFileSync(process.env.CXX ?? 'c++', [...flags, source, '-o', path]);
+  compile([...flags, source, '-o', path]);
   return { path, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
+/** Runs the C++ compiler; CXX may be `ccache g++`. */
+export function compile(args: readonly string[]): void {
+  const [compiler = 'c++', ...before] = (process.env.CXX ?? '').split(' ').filter((word) => word !== '');
+  execFileSync(compiler, [...before, ...args]);
 }

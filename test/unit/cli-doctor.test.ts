@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -71,5 +71,18 @@ describe('a package without its addon', () => {
     expect(explained.code).toBe(0);
     expect(JSON.parse(explained.out).decision.run).toBe('full');
     expect(JSON.parse(lockstep(root, ['conformance', '--json']).out).failed).toBe(0);
+  });
+
+  test('a module that does not load says nothing of SIMD', () => {
+    const module = path.join(root, 'dist/planner/rules.wasm');
+    const bytes = readFileSync(module);
+    writeFileSync(module, bytes.subarray(0, 100));
+    try {
+      const { planner } = JSON.parse(lockstep(root, ['doctor', '--json']).out);
+      expect(planner).toMatchObject({ simd: true, bytes: 0, reason: expect.stringContaining('does not load') });
+      expect(lockstep(root, ['doctor']).out).not.toContain('does not validate');
+    } finally {
+      writeFileSync(module, bytes);
+    }
   });
 });

@@ -159,13 +159,14 @@ describe('fork and join', () => {
     const event = device.createEvent();
     stream.beginCapture();
     stream.record(event);
-    errorOf('ERR_DEVICE_CAPTURE', () => event.query());
+    expect(errorOf('ERR_DEVICE_CAPTURE', () => event.query()).message).toMatch('a capture under way');
     const other = device.createStream();
     other.beginCapture();
     errorOf('ERR_DEVICE_CAPTURE', () => other.wait(event));
     other.endCapture();
     stream.endCapture();
     errorOf('ERR_DEVICE_CAPTURE', () => other.wait(event));
+    expect(errorOf('ERR_DEVICE_CAPTURE', () => event.query()).message).toMatch('a capture that has ended; record it');
     stream.record(event);
     other.wait(event);
     event.synchronizeSync();

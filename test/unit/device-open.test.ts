@@ -101,6 +101,15 @@ describe('loadModule', () => {
     other.remove();
   });
 
+  it('refuses a library that throws instead of giving its table', () => {
+    const other = buildTestKernels(['THROW_INSTEAD']);
+    const device = openDevice({ device: 'host' });
+    const error = errorOf('ERR_LAUNCH_INVALID', () => device.loadModule({ path: other.path }));
+    expect(error.details.reason).toBe('lockstep_kernels() threw a C++ exception');
+    device.dispose();
+    other.remove();
+  });
+
   it.each([[''], [undefined], [5], [null]])('refuses the path %o', (path) => {
     const device = openDevice({ device: 'host' });
     errorOf('ERR_INPUT_INVALID', () => device.loadModule({ path: path as string }));
@@ -110,7 +119,7 @@ describe('loadModule', () => {
   it('lists kernels with their arguments', () => {
     const device = openDevice({ device: 'host' });
     const kernels = device.loadModule({ path: library.path }).kernels;
-    expect(kernels.map(({ name }) => name)).toEqual(['await_flag', 'nap', 'fail', 'throw', 'refuse']);
+    expect(kernels.map(({ name }) => name)).toEqual(['await_flag', 'nap', 'fail', 'throw', 'throw_in_check', 'refuse']);
     expect(kernels[0]?.arguments).toEqual([{ name: 'flag', kind: 'in' }]);
     device.dispose();
   });

@@ -219,3 +219,9 @@ it('refuses a launch that a user kernel refuses, with its words', () => {
   const error = errorOf('ERR_LAUNCH_INVALID', () => opener.launch(tests.kernel('refuse'), []));
   expect(error.details).toMatchObject({ kernel: 'refuse', report: 'no, thank you' });
 });
+
+it('refuses a launch whose check throws', () => {
+  const error = errorOf('ERR_LAUNCH_INVALID', () => opener.launch(tests.kernel('throw_in_check'), []));
+  expect(error.details).toMatchObject({ kernel: 'throw_in_check', report: 'its check() threw a C++ exception' });
+  opener.synchronizeSync();
+});

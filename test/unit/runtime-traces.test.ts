@@ -1,15 +1,13 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EAGER_REASONS, type ReasonCode } from '../../dist/index.js';
-import { cli, root } from './fixtures/cli.js';
+import { traces, tracesAbsent } from '../support/traces.js';
+import { cli } from './fixtures/cli.js';
 
-// Real request traces are data beside the checkout, too large and not ours to commit; see docs/workload.md.
-const traces = path.resolve(root, '../shared/traces');
 const azure = path.join(traces, 'azure-llm-2023-conv.csv');
 const mooncake = path.join(traces, 'mooncake-conversation.jsonl');
 
-describe.skipIf(!existsSync(traces))('real traces (skipped where ../shared is absent)', () => {
+describe.skipIf(tracesAbsent)('real traces (skipped where there are none)', () => {
   it.each<[string, string[], (run: Record<string, number>) => void]>([
     [
       'Azure',

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -11,6 +11,7 @@ import {
   readTrace,
   type TraceSource,
 } from '../../dist/workload/index.js';
+import { traces, tracesAbsent } from '../support/traces.js';
 
 let folder = '';
 beforeAll(() => {
@@ -314,12 +315,9 @@ describe('aborting', () => {
   });
 });
 
-const shared = new URL('../../../shared/traces/', import.meta.url);
-
-// The traces are public data that the repository does not carry.
-describe.skipIf(!existsSync(shared))('real traces (skipped where ../shared/traces is absent)', () => {
+describe.skipIf(tracesAbsent)('real traces (skipped where there are none)', () => {
   it('reads the Azure conversation trace of 2023 whole', async () => {
-    const table = await readRequests(new URL('azure-llm-2023-conv.csv', shared));
+    const table = await readRequests(join(traces, 'azure-llm-2023-conv.csv'));
     expect(table.length).toBe(19_366);
     expect(table.inputTokens.reduce((sum, tokens) => sum + tokens, 0)).toBe(22_361_870);
     expect(table.outputTokens.reduce((sum, tokens) => sum + tokens, 0)).toBe(4_088_665);
@@ -328,7 +326,7 @@ describe.skipIf(!existsSync(shared))('real traces (skipped where ../shared/trace
   });
 
   it('reads the Mooncake conversation trace whole', async () => {
-    const table = await readRequests(new URL('mooncake-conversation.jsonl', shared));
+    const table = await readRequests(join(traces, 'mooncake-conversation.jsonl'));
     expect(table.length).toBe(12_031);
     expect(table.inputTokens.reduce((sum, tokens) => sum + tokens, 0)).toBe(144_793_823);
     expect(table.outputTokens.reduce((sum, tokens) => sum + tokens, 0)).toBe(4_122_048);
