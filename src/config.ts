@@ -96,7 +96,9 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
   faults.integer('maxModelLen', limits.maxModelLen, 1, 1 << 28);
   const blocks = faults.integer('blockSize', limits.blockSize, 1, 1 << 24);
   faults.integer('numBlocks', limits.numBlocks, 2, 2 ** 31 - 1);
-  const kernel = faults.integer('kernelBlockSize', limits.kernelBlockSize, 1, 1 << 24);
+  // Left out, it is blockSize, and has no fault of its own.
+  const kernel =
+    given.kernelBlockSize === undefined || faults.integer('kernelBlockSize', limits.kernelBlockSize, 1, 1 << 24);
   if (faults.integer('queryLen', limits.queryLen, 1, 1 << 10)) {
     faults.check(
       limits.maxNumBatchedTokens >= limits.queryLen,

@@ -60,12 +60,22 @@ export class LockstepError extends Error {
   }
 }
 
-/** A value as an error message shows it: short, and whatever it is (deeply nested, circular, a bigint). */
+const SHOWN_CHARACTERS = 60;
+
+/** A value as an error message shows it: short, and whatever it is (deeply nested, circular, a bigint, missing). */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';
-  if (typeof value === 'string') return JSON.stringify(value.length > 60 ? `${value.slice(0, 57)}…` : value);
-  if (typeof value === 'bigint') return `${value}n`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'function' || typeof value === 'symbol' ? `a ${typeof value}` : String(value);
+  if (typeof value === 'number') return String(value);
+  const text = textOf(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS - 3)}...` : text;
+}
+
+function textOf(value: unknown): string {
+  try {
+    // Undefined for functions and symbols; throws for bigints, cycles, and what is nested too deep for the stack.
+    return JSON.stringify(value) ?? `a ${typeof value}`;
+  } catch {
+    if (typeof value === 'bigint') return `${value}n`;
+    return Array.isArray(value) ? `an array of ${value.length}` : 'an object';
+  }
 }

@@ -2,7 +2,9 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <string>
+#include <type_traits>
 
 #include "machine-memory.h"
 
@@ -41,8 +43,13 @@ struct HostMemory final : Memory {
 }  // namespace
 
 std::unique_ptr<Memory> allocate_host_memory(size_t bytes) {
-  // Linux promises memory it does not have and then kills the process that writes to it: ask before writing.
+  // Linux promises memory it does not have and then kills the process that writes to it: ask before writing, and let the
+  // next thread ask only when this one has written. No destructor: threads may outlive the module's end.
+  static std::mutex asking;
+  static_assert(std::is_trivially_destructible_v<std::mutex>);
+  std::unique_lock<std::mutex> turn(asking, std::defer_lock);
   if (bytes >= asks_machine_from) {
+    turn.lock();
     const uint64_t available = available_memory();
     if (bytes > available) refuse(bytes, available);
   }

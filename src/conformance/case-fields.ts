@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 
 /** Reads the fields of one case's `in`. Every reader throws ERR_INPUT_INVALID naming the field and what it must be. */
 export class CaseFields {
@@ -50,7 +50,7 @@ export class CaseFields {
   /** ERR_INPUT_INVALID about a field that was read. */
   invalid(name: string, expected: string): LockstepError {
     const value = this.#fields[name];
-    const found = value === undefined ? 'missing' : JSON.stringify(value);
+    const found = shown(value);
     return new LockstepError('ERR_INPUT_INVALID', `${this.#where}.${name} is ${found}; it must be ${expected}`, {
       field: `${this.#where}.${name}`,
       value,

@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 
 /** One scheduled request of a rank. */
 export interface DocumentRequest {
@@ -97,7 +97,7 @@ function list(value: unknown, place: string): readonly unknown[] {
 
 function integers(value: unknown, place: string): readonly number[] | undefined {
   if (value === undefined) return undefined;
-  if (!Array.isArray(value) || !value.every((item) => (item | 0) === item)) {
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'number' && (item | 0) === item)) {
     throw invalid(place, value, 'an array of 32-bit integers');
   }
   return value;
@@ -108,8 +108,7 @@ function isCount(value: unknown): value is number {
 }
 
 function invalid(place: string, value: unknown, expected: string): LockstepError {
-  const text = value === undefined ? 'missing' : JSON.stringify(value);
-  const found = text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  const found = shown(value);
   return new LockstepError('ERR_INPUT_INVALID', `${place} is ${found}; it must be ${expected}`, {
     place,
     found,

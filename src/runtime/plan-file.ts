@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Faults } from '../config.js';
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, decodeKey } from '../planner/capture-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 
@@ -28,7 +28,11 @@ export async function writePlanFile(path: string, policy: Policy, plan: CaptureP
 /** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it. */
 export async function readPlanFile(path: string): Promise<PlanFile> {
   const value = await readJson(path, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
-  const { schemaVersion, policy, keys } = value as { schemaVersion?: unknown; policy?: unknown; keys?: unknown };
+  const { schemaVersion, policy, keys } = (value ?? {}) as {
+    schemaVersion?: unknown;
+    policy?: unknown;
+    keys?: unknown;
+  };
   if (schemaVersion !== 1 || !Array.isArray(keys) || typeof policy !== 'object' || policy === null) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
@@ -40,7 +44,7 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
   const names = Object.keys(decodeKey(1, 1, 1));
   for (const [index, key] of keys.entries()) {
     if (typeof key !== 'object' || key === null)
-      faults.check(false, `keys[${index}] is ${JSON.stringify(key)}; it must be an object with ${names.join(', ')}`);
+      faults.check(false, `keys[${index}] is ${shown(key)}; it must be an object with ${names.join(', ')}`);
     else for (const name of names) faults.check(name in key, `keys[${index}] lacks ${name}`);
   }
   faults.throwIfAny(`The plan in ${path}`);

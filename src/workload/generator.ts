@@ -41,6 +41,8 @@ export interface WorkloadOptions {
 const INPUT: LengthDistribution = { median: 760, sigma: 0.985, min: 2, max: 14050 };
 const OUTPUT: LengthDistribution = { median: 151, sigma: 0.859, min: 7, max: 1000 };
 const MAX_TOKENS = 2 ** 31 - 1;
+/** A workload is held in memory, some 100 bytes a request while it is made. */
+const MAX_REQUESTS = 10_000_000;
 
 /**
  * A workload from a seed: the same on every machine, and a shorter one is the beginning of a longer one.
@@ -56,7 +58,8 @@ const MAX_TOKENS = 2 ** 31 - 1;
  */
 export function generateWorkload(options: WorkloadOptions): RequestTable {
   const { requests, seed = 0, requestsPerSecond = 5.53, prefixes = null } = options;
-  check('requests', requests, Number.isSafeInteger(requests) && requests >= 1, 'an integer of at least 1');
+  const possible = Number.isSafeInteger(requests) && requests >= 1 && requests <= MAX_REQUESTS;
+  check('requests', requests, possible, `an integer from 1 to ${MAX_REQUESTS}`);
   check('seed', seed, Number.isSafeInteger(seed) && seed >= 0, 'a non-negative safe integer');
   check('requestsPerSecond', requestsPerSecond, requestsPerSecond > 0, 'a number above 0');
   const input = lengths('inputTokens', { ...INPUT, ...options.inputTokens }, 1);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -88,6 +88,25 @@ function loads(entry: string, seen = new Set<string>()): Set<string> {
   }
   return seen;
 }
+
+/** Rooms whose modules those of a room import. */
+function importsOf(room: string): Set<string> {
+  const rooms = new Set<string>();
+  for (const name of readdirSync(path.join(DIST, room)).filter((file) => file.endsWith('.js'))) {
+    const text = readFileSync(path.join(DIST, room, name), 'utf8');
+    for (const [, other] of text.matchAll(/from '\.\.\/([\w-]+)/g)) rooms.add(other);
+  }
+  return rooms;
+}
+
+test.each([
+  ['explain', ['errors', 'planner']],
+  ['conformance', ['engines', 'errors', 'planner', 'ranks']],
+])('%s imports only from rooms below it, and only the command line imports it', (room, below) => {
+  expect([...importsOf(room)].sort()).toEqual(below);
+  const rooms = readdirSync(DIST, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  expect(rooms.map(({ name }) => name).filter((name) => importsOf(name).has(room))).toEqual(['cli']);
+});
 
 test.each(['explain', 'conformance'])('%s loads nothing of the addon or of devices', (command) => {
   const modules = [...loads(path.join(DIST, `cli/${command}.js`))].map((file) => path.relative(DIST, file));

@@ -196,8 +196,21 @@ describe('what is refused', () => {
     ['cut JSON', jsonl('{"timestamp":0,'), 3, 'the line', 'timestamp'],
     ['an array', jsonl('[0, 1, 2]'), 3, 'the line', '[0,1,2]'],
     ['a timestamp of text', jsonl('{"timestamp":"0","input_length":1,"output_length":1}'), 3, 'timestamp', '"0"'],
-    ['a timestamp beyond f64', jsonl('{"timestamp":1e999,"input_length":1,"output_length":1}'), 3, 'timestamp', 'null'],
-    ['no output_length', jsonl('{"timestamp":0,"input_length":1}'), 3, 'output_length', 'nothing'],
+    [
+      'a day that is none',
+      'TIMESTAMP,ContextTokens,GeneratedTokens\n2023-02-27 00:00:00,1,1\n2023-02-30 00:00:00,1,1\n',
+      3,
+      'TIMESTAMP',
+      '2023-02-30',
+    ],
+    [
+      'a timestamp beyond f64',
+      jsonl('{"timestamp":1e999,"input_length":1,"output_length":1}'),
+      3,
+      'timestamp',
+      'Infinity',
+    ],
+    ['no output_length', jsonl('{"timestamp":0,"input_length":1}'), 3, 'output_length', 'missing'],
     ['no tokens', jsonl('{"timestamp":0,"input_length":0,"output_length":1}'), 3, 'input_length', '0'],
     [
       'too few hash ids',

@@ -83,17 +83,23 @@ const DATE = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:
 function dateOf(text: string | undefined, place: TracePlace): Pick<TraceRow, 'wholeMs' | 'partMs'> {
   const [, day, time, fraction = '', offset = 'Z'] = DATE.exec(text ?? '') ?? [];
   const wholeMs = Date.parse(`${day}T${time}${offset}`);
-  if (Number.isNaN(wholeMs)) {
+  // JavaScript takes 30 February for 2 March.
+  const midnight = Date.parse(`${day}T00:00:00Z`);
+  if (Number.isNaN(wholeMs) || !new Date(midnight).toISOString().startsWith(`${day}T`)) {
     refuseLine(place, 'TIMESTAMP', 'a date such as 2023-11-16 18:15:46.6805900', text);
   }
   return { wholeMs, partMs: Number(fraction.padEnd(9, '0')) / 1e6 };
 }
 
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+/** Thirty thousand years: what is above is no time of a request. */
+const MAX_SECONDS = 1e12;
+
 /** Seconds, kept to the microsecond: what a decimal fraction leaves beyond that is rounding. */
 function secondsOf(text: string | undefined, place: TracePlace): Pick<TraceRow, 'wholeMs' | 'partMs'> {
-  const seconds = Number(text);
-  if (text === undefined || text === '' || !Number.isFinite(seconds)) {
-    refuseLine(place, 'Timestamp', 'a finite number of seconds', text);
+  const seconds = DECIMAL.test(text ?? '') ? Number(text) : Number.NaN;
+  if (!(Math.abs(seconds) <= MAX_SECONDS)) {
+    refuseLine(place, 'Timestamp', `a decimal number of seconds, at most ${MAX_SECONDS}`, text);
   }
   return { wholeMs: Math.round(seconds * 1e6) / 1e3, partMs: 0 };
 }

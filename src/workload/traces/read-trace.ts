@@ -1,9 +1,9 @@
 import { parse } from 'csv-parse/sync';
-import { LockstepError } from '../../errors.js';
+import { LockstepError, shown } from '../../errors.js';
 import { type Request, RequestTable } from '../request.js';
 import { AZURE, BURSTGPT, CSV_OPTIONS, type CsvFormat, readCsv } from './csv.js';
 import { readJsonl } from './jsonl.js';
-import { shorten, type TraceRow } from './row.js';
+import type { TraceRow } from './row.js';
 import { checkAborted, readLines, readText, sourceName, type TraceSource } from './text.js';
 
 /** How much to read, and how to stop. */
@@ -77,24 +77,34 @@ async function* requestsOf(
 }
 
 async function* rowsOf(text: AsyncGenerator<string>, file: string, limit: number): AsyncGenerator<TraceRow> {
+  // The first line that is not blank tells the format. Each chunk is looked at once: a line may be very long.
   let head = '';
-  let ended = false;
-  while (!ended && !/\S[^\n]*\n/.test(head) && head.length < HEAD_CHARACTERS) {
+  let begin = -1;
+  let end = -1;
+  for (let seen = 0; end < 0 && head.length < HEAD_CHARACTERS; seen = head.length) {
     const { value, done } = await text.next();
-    ended = done === true;
-    if (!ended) head += value;
+    if (done === true) break;
+    head += value;
+    if (begin < 0) begin = firstVisible(head, seen);
+    if (begin >= 0) end = head.indexOf('\n', Math.max(begin, seen));
   }
-  const line = /\S[^\n]*/.exec(head)?.[0].trimEnd();
+  const line = begin < 0 ? undefined : head.slice(begin, end < 0 ? undefined : end).trimEnd();
   if (line === undefined) {
     throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; ${FORMATS}`, { file });
   }
   const whole = prepend(head, text);
   const format = detect(line);
   if (format === null) {
-    const message = `${file}: unknown format, the first line is ${JSON.stringify(shorten(line))}; ${FORMATS}`;
-    throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shorten(line) });
+    const message = `${file}: unknown format, the first line is ${shown(line)}; ${FORMATS}`;
+    throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
   }
   yield* format === 'jsonl' ? readJsonl(readLines(whole, file), file) : readCsv(whole, format, file, limit);
+}
+
+/** Index of the first character at or after `from` that is not white space, or -1. */
+function firstVisible(text: string, from: number): number {
+  const index = text.slice(from).search(/\S/);
+  return index < 0 ? -1 : from + index;
 }
 
 async function* prepend(head: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {

@@ -1,4 +1,4 @@
-import { LockstepError } from '../../errors.js';
+import { LockstepError, shown } from '../../errors.js';
 import { isCount } from '../request.js';
 
 /** One request as a trace tells it. Time is `wholeMs + partMs` from an origin of the trace's own. */
@@ -23,11 +23,11 @@ const REMEDY = 'correct the line, or stop before it with a limit on the requests
 
 /** Throws `ERR_TRACE_INVALID` for one line of a trace. */
 export function refuseLine(place: TracePlace, field: string, expected: string, found: unknown, cause?: unknown): never {
-  const shown = found === undefined ? 'nothing' : shorten(JSON.stringify(found));
+  const text = shown(found);
   throw new LockstepError(
     'ERR_TRACE_INVALID',
-    `${place.file}:${place.line}: ${field} must be ${expected}, found ${shown}; ${REMEDY}`,
-    { ...place, field, expected, found: shown },
+    `${place.file}:${place.line}: ${field} must be ${expected}, found ${text}; ${REMEDY}`,
+    { ...place, field, expected, found: text },
     cause === undefined ? undefined : { cause },
   );
 }
@@ -43,9 +43,4 @@ export function tokenCountOf(place: TracePlace, field: string, text: string | un
   const value = text !== undefined && /^\d+$/.test(text) ? Number(text) : -1;
   if (!isCount(value) || value < least) refuseLine(place, field, `an integer from ${least} to 2147483647`, text);
   return value;
-}
-
-/** Text for a message: a long line would hide what the message says. */
-export function shorten(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 }
