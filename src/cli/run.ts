@@ -12,7 +12,7 @@ import { type PlanFile, readPlanFile, writePlanFile } from '../runtime/plan-file
 import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
 import { describe, EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
-import { addPlannerOptions, decimal, integer, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
+import { addPlannerOptions, decimal, integer, limitsOf, type PlannerFlags, policyOf } from './options.js';
 import { runReport } from './run-report.js';
 
 /** Requests of a generated workload when nothing else is said. */
@@ -124,7 +124,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     ranks: flags.ranks,
     limits: limitsOf(flags),
     policy: await policyOf(flags, planFile?.policy),
-    ...(planFile === undefined ? { ladder: ladderOf(flags) } : { plan: planFile.plan }),
+    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
     twins: flags.twins,
     acceptRate: flags.acceptRate,
     seed: flags.seed,

@@ -1,8 +1,10 @@
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import type { DeviceKind } from '../device/device.js';
+import { parseLadder } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../planner/capture-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
+import { planRegions } from '../planner/regions.js';
 import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
 import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
@@ -15,8 +17,8 @@ export interface RunOptions {
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
-  /** Captured sizes in tokens. Default none: every step runs eager. */
-  readonly ladder?: readonly number[];
+  /** Captured sizes in tokens, or a ladder as `parseLadder` reads it (`1,2,4,8`, or a name). Default none: every step runs eager. */
+  readonly ladder?: readonly number[] | string;
   /** Capture sizes from the ubatch threshold on both plain and ubatched. Default true. */
   readonly twins?: boolean;
   /** Chance that a draft is accepted when all before it were. Default 0.7. */
@@ -85,8 +87,8 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     try {
       return make();
     } catch (error) {
-      if (!(error instanceof LockstepError) || !Array.isArray(error.details.faults)) throw error;
-      faults.push(...(error.details.faults as string[]));
+      if (!(error instanceof LockstepError && error.code === 'ERR_CONFIG_INVALID')) throw error;
+      faults.push(...((error.details.faults as string[] | undefined) ?? [error.message]));
       return undefined;
     }
   };
@@ -95,10 +97,13 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const plan = limits && policy && collect(() => planOf(options, limits, policy));
+  if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
   }
+  // What no planner could hold is said here, once, and not by whichever rank finds out first.
+  planRegions(limits, plan, policy, 0, own.ranks);
   return { ...own, limits, policy, plan, scheduler };
 }
 
@@ -106,9 +111,22 @@ type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Deriv
 
 function planOf(options: GivenOptions, limits: Limits, policy: Policy): CapturePlan {
   const { ladder, twins } = options;
-  const plan = options.plan ?? decodePlan({ sizes: ladder, limits, policy, twins });
+  const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
+  const plan = options.plan ?? decodePlan({ sizes, limits, policy, twins });
   checkPlan(plan, limits, policy);
   return plan;
+}
+
+/** The KV cache of a run holds one int32 a slot. */
+function checkCache({ numBlocks, blockSize }: Limits, deviceMemory: number | null): void {
+  const bytes = numBlocks * blockSize * 4;
+  const most = deviceMemory ?? Number.MAX_SAFE_INTEGER;
+  const faults = new Faults();
+  faults.check(
+    bytes <= most,
+    `a KV cache of numBlocks ${numBlocks} * blockSize ${blockSize} takes ${bytes} bytes, and a rank's device has ${most}`,
+  );
+  faults.throwIfAny('These options');
 }
 
 /** Ranks and limits that are at fault are told as such, and not once more as the scheduler's. */
