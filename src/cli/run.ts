@@ -9,6 +9,7 @@ import {
   runWorkload,
 } from '../runtime/index.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../runtime/plan-file.js';
+import { DEFAULT_RUN_OPTIONS } from '../runtime/run-options.js';
 import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
 import { describe, EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
@@ -51,18 +52,24 @@ export function addRun(program: Command): void {
         `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`,
       ).argParser(integer),
     )
-    .addOption(new Option('--ranks <n>', 'data-parallel ranks, each a worker thread').argParser(integer).default(2))
-    .addOption(new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(1));
+    .addOption(
+      new Option('--ranks <n>', 'data-parallel ranks, each a worker thread')
+        .argParser(integer)
+        .default(DEFAULT_RUN_OPTIONS.ranks),
+    )
+    .addOption(
+      new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(DEFAULT_RUN_OPTIONS.speed),
+    );
   addPlannerOptions(command)
     .addOption(
       new Option('--accept-rate <p>', 'chance that a draft is accepted when all before it were')
         .argParser(decimal)
-        .default(0.7),
+        .default(DEFAULT_RUN_OPTIONS.acceptRate),
     )
     .addOption(
       new Option('--step-time <a,b,c>', 'simulated step time a + b*tokens + c*kvTokens, in ms')
         .argParser(stepTime)
-        .default([8, 0.096, 0], '8,0.096,0'),
+        .default(DEFAULT_RUN_OPTIONS.stepTime, DEFAULT_RUN_OPTIONS.stepTime.join()),
     )
     .addOption(
       new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'),
@@ -83,7 +90,11 @@ export function addRun(program: Command): void {
     )
     .option('--plan <file>', 'capture the graphs of this plan instead of a ladder')
     .option('--plan-out <file>', 'write the capture plan')
-    .addOption(new Option('--timeout <ms>', 'longest wait for a peer or the device').argParser(integer).default(30_000))
+    .addOption(
+      new Option('--timeout <ms>', 'longest wait for a peer or the device')
+        .argParser(integer)
+        .default(DEFAULT_RUN_OPTIONS.timeoutMs),
+    )
     .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
     .option('--check-shapes', 'check every tensor of every step against its decision')
     .option('--json', 'print one JSON document')

@@ -7,7 +7,7 @@ import type { LocalPlan } from '../planner/local-plan.js';
 import { assertShapeContract } from '../planner/shape-contract.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { VoteIntent } from '../planner/vote-intent.js';
-import { agreeOnCaptureSync, type Collective, type ParkOptions } from '../ranks/index.js';
+import { agreeOnCaptureSync, type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
 
 /** What a rank is made of. The rank owns none of them: dispose the rank first, then these. */
 export interface RankOptions {
@@ -68,7 +68,7 @@ export class Rank implements Disposable {
     this.planner = planner;
     this.collective = collective;
     this.#options = {
-      timeoutMs: options.timeoutMs ?? 30_000,
+      timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       onAsymmetric: options.onAsymmetric ?? 'throw',
       checkShapes: options.checkShapes ?? false,
     };
