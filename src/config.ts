@@ -88,7 +88,7 @@ const MAX_TOKENS = 1 << 22;
 /** Limits with their defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function completeLimits(given: Partial<Limits> = {}): Limits {
   const limits = { ...DEFAULT_LIMITS, ...withoutUndefined(given) };
-  if (given.kernelBlockSize === undefined) limits.kernelBlockSize = limits.blockSize;
+  if (given?.kernelBlockSize === undefined) limits.kernelBlockSize = limits.blockSize;
   const faults = new Faults();
   faults.names('limits', given, Object.keys(DEFAULT_LIMITS));
   faults.integer('maxNumSeqs', limits.maxNumSeqs, 1, 1 << 16);
@@ -98,7 +98,7 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
   faults.integer('numBlocks', limits.numBlocks, 2, 2 ** 31 - 1);
   // Left out, it is blockSize, and has no fault of its own.
   const kernel =
-    given.kernelBlockSize === undefined || faults.integer('kernelBlockSize', limits.kernelBlockSize, 1, 1 << 24);
+    given?.kernelBlockSize === undefined || faults.integer('kernelBlockSize', limits.kernelBlockSize, 1, 1 << 24);
   if (faults.integer('queryLen', limits.queryLen, 1, 1 << 10)) {
     faults.check(
       limits.maxNumBatchedTokens >= limits.queryLen,
@@ -138,5 +138,6 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
 
 /** The fields of `value` that are given. */
 export function withoutUndefined<T extends object>(value: T): Partial<T> {
+  if (typeof value !== 'object' || value === null) return {};
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as Partial<T>;
 }

@@ -11,7 +11,7 @@ import { queryLenWords, type RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
 import { StagingHolds } from './staging-holds.js';
 import { checkOrder, type StepState } from './step-order.js';
-import { controlOf, countOf, NO_INTENT, type VoteIntent, vetoOf } from './vote-intent.js';
+import { checkIntent, controlOf, countOf, NO_INTENT, type VoteIntent, vetoOf } from './vote-intent.js';
 import { checkOwnRow, tableRefusal } from './vote-table.js';
 
 /** Options of `createPlanner`. */
@@ -146,6 +146,7 @@ export class StepPlanner {
   vote(intent: VoteIntent = NO_INTENT): Int32Array {
     this.#check('open');
     this.#holds.check(this.#step);
+    if (intent !== NO_INTENT) checkIntent(intent);
     const control = controlOf(intent);
     const fault = countOf(intent, 'fault');
     const variant = countOf(intent, 'variant');
@@ -254,6 +255,12 @@ export class StepPlanner {
    */
   keepKeys(indices: readonly number[]): void {
     this.#check('open');
+    if (!Array.isArray(indices)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `The indices are ${shown(indices)}; they must be an array of key indices`,
+      );
+    }
     const keys = indices.map((index) => {
       const key = this.#plan.keys[index];
       if (key === undefined)

@@ -45,3 +45,15 @@ export function countOf(intent: VoteIntent, name: 'fault' | 'variant'): number {
     { [name]: value },
   );
 }
+
+const NAMES: readonly (keyof VoteIntent)[] = ['leave', 'fault', 'graphVeto', 'ubatchVeto', 'variant'];
+
+/** Refuses what is no intent: a misspelled veto would silently be none. Throws ERR_INPUT_INVALID. */
+export function checkIntent(intent: VoteIntent): void {
+  const wrong =
+    typeof intent !== 'object' || intent === null
+      ? shown(intent)
+      : Object.keys(intent).find((name) => !(NAMES as readonly string[]).includes(name));
+  if (wrong === undefined) return;
+  throw new LockstepError('ERR_INPUT_INVALID', `A vote takes ${NAMES.join(', ')}, not ${wrong}`, { found: wrong });
+}

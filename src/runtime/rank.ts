@@ -170,11 +170,11 @@ export class Rank implements Disposable {
       );
     }
     this.#stepping = true;
-    const { signal } = options;
+    const { signal, ...intent } = options;
     const timeoutMs = this.#options.timeoutMs;
     const localWork = (): boolean => this.planner.scheduledTokens > 0;
     return {
-      intent: options,
+      intent,
       // A rank with something to say ends a park: work, a fault, or the wish to leave.
       parked: this.#parked && !localWork() && options.leave !== true && options.fault === undefined,
       park: signal === undefined ? { localWork } : { localWork, signal },

@@ -108,6 +108,15 @@ describe('createPlanner refuses numbers that cannot work, all of them at once', 
     expect(await faults({ rank, ranks })).toContain(`rank ${rank} of ${ranks}`);
   });
 
+  it.each([
+    ['limits', null, 'limits is null'],
+    ['limits', 5, 'limits is 5'],
+    ['policy', [], 'policy is []'],
+    ['plan', { keys: [null] }, 'keys[0] is null'],
+  ])('%s: %j', async (name, value, expected) => {
+    expect(await faults({ [name]: value } as object)).toContain(expected);
+  });
+
   it('a ladder that is not one', () => {
     const options = { policy: policyWith({ tokenAlignment: 3 }), limits: { maxNumSeqs: 8, queryLen: 1 } };
     const error = refusedWith('ERR_CONFIG_INVALID', () => decodePlan({ ...options, sizes: [4, 0, Number.NaN, 1.5] }));

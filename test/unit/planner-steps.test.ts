@@ -159,6 +159,8 @@ describe('the order of a step', () => {
     ['half a variant', { variant: 0.5 }],
     ['a negative variant', { variant: -1 }],
     ['a fault that is not a number', { fault: Number.NaN }],
+    ['a misspelled name, which would be no veto at all', { vetoGraph: 'other' } as VoteIntent],
+    ['nothing', null as unknown as VoteIntent],
   ])('refuses %s before anything is frozen', (_name, intent) => {
     refusedWith('ERR_INPUT_INVALID', () => planner.vote(intent));
     expect(decodeStep()).toBe(0);
