@@ -88,7 +88,8 @@ export class Rank implements Disposable {
       return captureKeys(this.executor, this.planner, guard, { timeoutMs });
     } catch (error) {
       // The guard's own refusals reach every rank; a failure after it would leave the others waiting in the next one.
-      if (error instanceof LockstepError && !AGREED.includes(error.code)) this.collective.abort(error);
+      const reason = asFault(error);
+      if (!AGREED.includes(reason.code)) this.collective.abort(reason);
       throw error;
     }
   }
@@ -218,8 +219,7 @@ export class Rank implements Disposable {
       return { decision, local };
     } catch (error) {
       // All ranks agreed on this step, and this one cannot take it: the others must not go on alone.
-      const reason = error instanceof LockstepError ? error : new LockstepError('ERR_RANK_FAULT', String(error));
-      this.collective.abort(reason);
+      this.collective.abort(asFault(error));
       throw error;
     }
   }
@@ -238,6 +238,11 @@ export class Rank implements Disposable {
     this.#stepping = false;
     if (this.planner.frozen) this.planner.abandon();
   }
+}
+
+/** What the other ranks are told of an error of this one alone. */
+function asFault(error: unknown): LockstepError {
+  return error instanceof LockstepError ? error : new LockstepError('ERR_RANK_FAULT', String(error));
 }
 
 /** Errors that every rank throws alike: the group need not be told. */

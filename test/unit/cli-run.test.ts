@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { cli, interruptCli } from './fixtures/cli.js';
+import { cli, interruptCli } from '../support/cli.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -13,7 +13,7 @@ import {
   superviseRanks,
 } from '../../dist/index.js';
 
-const entry = new URL('./fixtures/step-rank.mjs', import.meta.url);
+const entry = new URL('../fixtures/runtime/step-rank.mjs', import.meta.url);
 interface Report {
   reasons: string[];
   captured: number;
@@ -63,6 +63,7 @@ describe('ranks that step together', () => {
 describe('a rank that cannot take a step all agreed on', () => {
   it.each<[string, object[], string]>([
     ['its device refused a kernel', [{ steps: 8 }, { steps: 8, smallCache: true }, { steps: 8 }], 'ERR_DEVICE_KERNEL'],
+    ['its forward throws while it is captured', [{}, { brokenCapture: true }, {}], 'the model broke'],
     ['its forward throws', [{ brokenForward: 'there' }, { brokenForward: 'here' }], 'the model broke'],
   ])('ends the step on every rank at once: %s', async (_what, data, cause) => {
     const error = await refusal(data);

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { EAGER_REASONS, type ReasonCode } from '../../dist/index.js';
+import { cli } from '../support/cli.js';
 import { traces, tracesAbsent } from '../support/traces.js';
-import { cli } from './fixtures/cli.js';
 
 const azure = path.join(traces, 'azure-llm-2023-conv.csv');
 const mooncake = path.join(traces, 'mooncake-conversation.jsonl');
