@@ -34,6 +34,12 @@ export function runReport(run: RunSummary): string {
   );
   if (run.ubatchedSteps > 0 || run.twinSteps > 0)
     line('ubatches', `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`);
+  if (run.queryLen > 1) {
+    line(
+      'drafts',
+      `up to ${run.queryLen - 1} a decode, each accepted with chance ${run.acceptRate} when all before it were (seed ${run.seed})`,
+    );
+  }
   const reasons = Object.entries(run.reasons) as [ReasonCode, number][];
   for (const [reason, number] of reasons.sort((a, b) => b[1] - a[1])) {
     const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';

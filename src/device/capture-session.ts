@@ -53,29 +53,25 @@ export function captureKeys(
   try {
     for (const { key, index } of order) {
       const reserve = reserveBytes(executor.device, Math.max(LEAST_RESERVE, 2 * largest));
-      let outcome: 'run' | 'skip';
       try {
-        outcome = guard(key, index, reserve.readiness);
-      } catch (error) {
+        if (guard(key, index, reserve.readiness) === 'skip') {
+          skipped.push(key);
+          continue;
+        }
+        const start = performance.now();
+        executor.warmUp(key, options);
+        const graph = executor.capture(key, reserve.free);
+        largest = Math.max(largest, graph.bytes);
+        graphs.set(index, graph);
+        captured.push({
+          key,
+          nodes: graph.nodes,
+          bytes: graph.bytes,
+          seconds: (performance.now() - start) / 1000,
+        });
+      } finally {
         reserve.free();
-        throw error;
       }
-      if (outcome === 'skip') {
-        reserve.free();
-        skipped.push(key);
-        continue;
-      }
-      const start = performance.now();
-      executor.warmUp(key, options);
-      const graph = executor.capture(key, reserve.free);
-      largest = Math.max(largest, graph.bytes);
-      graphs.set(index, graph);
-      captured.push({
-        key,
-        nodes: graph.nodes,
-        bytes: graph.bytes,
-        seconds: (performance.now() - start) / 1000,
-      });
     }
   } catch (error) {
     for (const graph of graphs.values()) graph.dispose();
@@ -87,7 +83,7 @@ export function captureKeys(
   return { captured, skipped };
 }
 
-/** Allocates `bytes` to hold a graph's place, or says how many are lacking. */
+/** Allocates `bytes` to hold a graph's place, or says how many are lacking. `free` may be called again. */
 function reserveBytes(device: Device, bytes: number): { readonly readiness: Readiness; readonly free: () => void } {
   try {
     const buffer = device.allocate(bytes);

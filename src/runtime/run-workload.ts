@@ -45,6 +45,8 @@ export interface RunSummary extends DecisionCounts {
   readonly policy: string;
   readonly transport: string;
   readonly verify: string;
+  /** Tokens of a decode, 1 + drafts, and how likely a draft is accepted when all before it were. */
+  readonly queryLen: number;
   readonly acceptRate: number;
   readonly seed: number;
   readonly simulatedSeconds: number;
@@ -117,6 +119,7 @@ function summarize(
     policy: options.policy.name,
     transport: options.transport,
     verify: options.verify,
+    queryLen: options.scheduler.queryLen,
     acceptRate: options.scheduler.acceptRate,
     seed: options.scheduler.seed,
     simulatedSeconds: scheduler.clockMs / 1000,

@@ -41,6 +41,12 @@ describe('lockstep run', () => {
     expect(stdout).toMatch(/every scheduled request after every step: 0 mismatches/);
   });
 
+  it('prints the rate at which drafts are accepted, where there are any', () => {
+    const args = ['run', '--requests', '5', '--ranks', '1', '--query-len', '3', '--accept-rate', '0.4', '--seed', '9'];
+    expect(cli(args).stdout).toMatch(/drafts +up to 2 a decode, each accepted with chance 0\.4 .*seed 9/);
+    expect(cli(['run', '--requests', '5', '--ranks', '1']).stdout).not.toMatch(/drafts/);
+  });
+
   it('says which share it verified when it samples', () => {
     expect(cli(['run', '--requests', '5', '--verify', 'sampled']).stdout).toMatch(/seeded share \(1 in 8\)/);
   });

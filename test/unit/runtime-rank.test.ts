@@ -89,6 +89,18 @@ describe('calls out of order', () => {
     expect((await rank.step()).decision.reason).toBe('graph');
   });
 
+  it('a capture that fails keeps nothing that was reserved for it', async () => {
+    using planner = await createPlanner({ limits, plan });
+    using device = openDevice({ device: 'host' });
+    const part = (): void => {
+      throw new TypeError('the model broke');
+    };
+    using rank = createRank({ planner, device, collective: createSolo(), forward: () => ({ part }) });
+    const { allocatedBytes } = device.memory();
+    expect(() => rank.capture()).toThrow('the model broke');
+    expect(device.memory()).toMatchObject({ allocatedBytes, graphs: 0 });
+  });
+
   it('a second step while one is under way is refused, and leaves the first alone', async () => {
     const group = createThreadsGroup(2);
     const ranks = [];
