@@ -22,6 +22,8 @@ function* constants() {
     KEY: 'KEY_WORDS',
     POLICY: 'POLICY_WORDS',
     FACT: 'FACT_WORDS',
+    NEED: 'NEED_WORDS',
+    CANDIDATE: 'CANDIDATE_WORDS',
     STATE: 'STATE_WORDS',
     ROW: 'ROW_WORDS',
     LOCAL: 'LOCAL_WORDS',

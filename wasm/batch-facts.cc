@@ -26,11 +26,13 @@ extern "C" void gather_facts(int32_t parts) {
   copy(order + decodes, region(REGION_PREFILLS), requests - decodes);
 
   int32_t longest = 0;
+  int32_t longest_decode = 0;
   int32_t shortest = requests ? INT32_MAX : 0;
   int32_t max_seq_len = 0;
   for (int32_t i = 0; i < requests; i++) {
     const int32_t* row = row_at(order[i]);
     longest = max(longest, row[ROW_QUERY_LEN]);
+    if (i < decodes) longest_decode = max(longest_decode, row[ROW_QUERY_LEN]);
     shortest = min(shortest, row[ROW_QUERY_LEN]);
     max_seq_len = max(max_seq_len, row[ROW_NUM_COMPUTED_TOKENS] + row[ROW_QUERY_LEN]);
   }
@@ -41,6 +43,8 @@ extern "C" void gather_facts(int32_t parts) {
   facts[FACT_UNIFORM_QUERY_LEN] = longest == shortest ? longest : 0;
   facts[FACT_MAX_QUERY_LEN] = longest;
   facts[FACT_MAX_SEQ_LEN] = max_seq_len;
+  facts[FACT_MAX_DECODE_QUERY_LEN] = longest_decode;
+  facts[FACT_SHARED_BLOCK] = 0;
 
   bool can_split = parts > 1;
   int32_t begin = 0;

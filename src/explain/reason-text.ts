@@ -24,6 +24,11 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'no-plain-twin': 'not every busy rank wishes micro-batches, and the graph is captured with them only',
   vetoed: 'a rank vetoes graphs',
   'enforce-eager': 'the policy allows no graph',
+  'graph-mixed': "the smallest graph whose slots hold every rank's prefills and decodes runs on all",
+  'graph-piecewise': 'the smallest piecewise graph that holds the largest batch runs on all; attention runs eager',
+  'above-padding-factor': "the smallest graph that holds the batch would pad it beyond the policy's maxPaddingFactor",
+  'rank-eager': 'a rank found no graph for its own batch, and the policy takes the least of all ranks',
+  'empty-part': 'the last micro-batch would be all padding on the smallest rank',
 });
 
 /** The ranks and numbers behind a reason, where it has any. */

@@ -5,7 +5,7 @@
  */
 
 /** Version of the vote row and of the decision. Ranks that differ refuse each other's table. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 
 /** Most micro-batches (parts) a step can be cut into. */
 export const MAX_PARTS = 4;
@@ -44,7 +44,7 @@ export const VOTE_WORDS = [
   'graphVeto',
   'ubatchVeto',
   'flags',
-  'reserved26',
+  'maxDecodeQueryLen',
   'reserved27',
   'reserved28',
   'reserved29',
@@ -73,10 +73,10 @@ export const DECISION_WORDS = [
   'leave',
   'maxTokens',
   'variant',
-  'reserved19',
-  'reserved20',
-  'reserved21',
-  'reserved22',
+  'paddedPrefillRequests',
+  'paddedDecodeRequests',
+  'overlap',
+  'heldWishes',
   'reserved23',
 ] as const;
 
@@ -99,7 +99,7 @@ export const KEY_WORDS = [
   'reserved11',
 ] as const;
 
-/** The choices of a `Policy`, as numbers. */
+/** The choices of a `Policy`, as numbers: those of the enums below, counts, and bit sets. */
 export const POLICY_WORDS = [
   'ubatches',
   'ubatchThresholdDecode',
@@ -107,8 +107,28 @@ export const POLICY_WORDS = [
   'tokenAlignment',
   'eagerEmptyPart',
   'enforceEager',
-  'reserved6',
-  'reserved7',
+  'maxPaddingPermille',
+  'ubatchHysteresis',
+  'graphAgreement',
+  'ubatchAgreement',
+  'lastPart',
+  'decodeMatch',
+  'mixedGraphs',
+  'mixedMatch',
+  'eagerGather',
+  'eagerParts',
+  'split',
+  'sharedBlocks',
+  'ubatchMinRequests',
+  'ubatchCaptureMinRequests',
+  'exclusiveResources',
+  'onSharedResource',
+  'partSizes',
+  'prepare',
+  'captureGuard',
+  'reserved25',
+  'reserved26',
+  'reserved27',
 ] as const;
 
 /** What the batch state knows of the scheduled batch, before any rule is applied to it. */
@@ -124,7 +144,35 @@ export const FACT_WORDS = [
   'part1Tokens',
   'part2Tokens',
   'part3Tokens',
+  'maxDecodeQueryLen',
+  'sharedBlock',
 ] as const;
+
+/** What a table of votes comes to: the reductions every choice of a key is made from. */
+export const NEED_WORDS = [
+  'busyRanks',
+  'leavingRanks',
+  'wishes',
+  'heldWishes',
+  'phase',
+  'tokens',
+  'minTokens',
+  'prefillRequests',
+  'decodeRequests',
+  'requests',
+  'maxQueryLen',
+  'maxDecodeQueryLen',
+  'uniformQueryLen',
+  'variant',
+  'graphMode',
+  'paddedTokens',
+  'parts',
+  'vetoRank',
+  'eagerRank',
+] as const;
+
+/** Why a key is not the one that runs, a pair of words for each key of the plan. */
+export const CANDIDATE_WORDS = ['verdict', 'detail'] as const;
 
 /** Counters of the batch state. */
 export const STATE_WORDS = ['freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens'] as const;
@@ -237,6 +285,7 @@ export const LIMIT_WORDS = [
   'queryLen',
   'maxParts',
   'poisoned',
+  'replicaSize',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -250,6 +299,9 @@ export const REGIONS = [
   'previous',
   'local',
   'facts',
+  'need',
+  'candidates',
+  'check',
   'error',
   'commands',
   'tableEdits',
@@ -303,10 +355,45 @@ export const ENUMS = {
     'enforce-eager': 10,
     'no-key-for-variant': 11,
     leave: 12,
+    'graph-mixed': 13,
+    'graph-piecewise': 14,
+    'above-padding-factor': 15,
+    'rank-eager': 16,
+    'empty-part': 17,
   },
+  VERDICT: {
+    chosen: 0,
+    larger: 1,
+    variant: 2,
+    'query-length': 3,
+    tokens: 4,
+    requests: 5,
+    'prefill-requests': 6,
+    phase: 7,
+    'not-ubatched': 8,
+    'ubatches-not-agreed': 9,
+    'padding-factor': 10,
+    mode: 11,
+    'step-eager': 12,
+  },
+  GRAPH_AGREEMENT: { shape: 0, 'min-mode-padded': 1, 'min-mode': 2 },
+  UBATCH_AGREEMENT: { 'busy-wish': 0, 'all-wish': 1, 'min-tokens': 2, 'any-minimum': 3, 'same-phase': 4 },
+  LAST_PART: { run: 0, refuse: 1, eager: 2 },
+  DECODE_MATCH: { padded: 0, uniform: 1 },
+  MIXED_GRAPHS: { never: 0, 'one-rank': 1, agreed: 2 },
+  MIXED_MATCH: { strict: 0, slots: 1, 'slot-count': 2 },
+  EAGER_GATHER: { variable: 0, 'padded-decode': 1, 'max-or-sum': 2, 'own-padded': 3 },
+  EAGER_PARTS: { maxima: 0, 'equal-shares': 1 },
+  SPLIT: { 'token-share': 0, balanced: 1, 'token-midpoint': 2, 'padded-share': 3 },
+  SHARED_BLOCKS: { 'layer-order': 0, veto: 1 },
+  RESOURCE: { 'custom-all-gather': 1, 'side-stream': 2, communicator: 4 },
+  ON_SHARED_RESOURCE: { serialize: 0, overlap: 1 },
+  PART_SIZES: { agreed: 0, local: 1 },
+  PREPARE: { decision: 0, local: 1 },
+  CAPTURE_GUARD: { all: 0, none: 1 },
   VETO: { none: 0, 'embeddings-override': 1, 'shared-block': 2, 'cascade-attention': 3, 'encoder-output': 4, other: 5 },
   EMPTY_PART: { dummy: 0, plain: 1 },
-  RESOLVE: { ok: 0, version: -1, step: -2, plan: -3, fault: -4, previous: -5, limits: -6 },
+  RESOLVE: { ok: 0, version: -1, step: -2, plan: -3, fault: -4, previous: -5, limits: -6, replica: -7 },
   EDIT: {
     ok: 0,
     'row-unknown': -1,

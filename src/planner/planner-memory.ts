@@ -1,20 +1,13 @@
-import type { Limits } from '../config.js';
-import type { CapturePlan } from './capture-plan.js';
 import { CONFIG_BASE, LIMIT_WORDS, type RegionName, word } from './layout.js';
 import { LocalPlan } from './local-plan.js';
 import { type StagingSet, stagingSet } from './metadata.js';
 import { allocate, instantiate, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
-import { type Policy, policyWords } from './policy.js';
-import { planRegions, type RegionTable } from './regions.js';
+import { policyWords } from './policy.js';
+import { planRegions, type RegionOptions, type RegionTable } from './regions.js';
 import { Requests } from './requests.js';
 
-/** What a planner's memory is laid out for. */
-export interface MemoryOptions {
-  readonly limits: Limits;
-  readonly plan: CapturePlan;
-  readonly policy: Policy;
-  readonly rank: number;
-  readonly ranks: number;
+/** What a planner's memory is laid out for, and how it starts. */
+export interface MemoryOptions extends RegionOptions {
   /** Fill it with garbage first. */
   readonly poison: boolean;
 }
@@ -32,8 +25,8 @@ export class PlannerMemory {
   readonly sets: readonly [StagingSet, StagingSet];
 
   constructor(modules: PlannerModules, options: MemoryOptions) {
-    const { limits, plan, policy, rank, ranks, poison } = options;
-    this.regions = planRegions(limits, plan, policy, rank, ranks);
+    const { policy, poison } = options;
+    this.regions = planRegions(options);
     const memory = allocate(this.regions.pages);
     this.arena = new Uint8Array(memory.buffer);
     if (poison) this.arena.fill(0xa5, CONFIG_BASE);

@@ -2,6 +2,7 @@ import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from './capture-plan.js';
 import {
+  CANDIDATE_WORDS,
   COMMAND_HEADER_WORDS,
   COMMAND_WORDS,
   CONFIG_BASE,
@@ -20,6 +21,7 @@ import {
   MAX_QUERY_LENS,
   MAX_VIEWS,
   MIRRORS,
+  NEED_WORDS,
   POLICY_WORDS,
   REGIONS,
   type RegionName,
@@ -54,6 +56,7 @@ export interface Sizes
   > {
   readonly rank: number;
   readonly ranks: number;
+  readonly replicaSize: number;
   readonly maxPaddedRequests: number;
   readonly maxPaddedTokens: number;
   readonly maxBlocks: number;
@@ -76,21 +79,30 @@ export interface RegionTable {
   readonly config: Int32Array;
 }
 
+/** What a planner's memory is laid out for. */
+export interface RegionOptions {
+  readonly limits: Limits;
+  readonly plan: CapturePlan;
+  readonly policy: Policy;
+  readonly rank: number;
+  readonly ranks: number;
+  /** Consecutive ranks that schedule the same batch. Default 1. */
+  readonly replicaSize?: number;
+  /** Words of the region that the model checker works in. Default 0. */
+  readonly checkWords?: number;
+}
+
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
-export function planRegions(
-  limits: Limits,
-  plan: CapturePlan,
-  policy: Policy,
-  rank: number,
-  ranks: number,
-): RegionTable {
+export function planRegions(options: RegionOptions): RegionTable {
+  const { limits, plan, policy, rank, ranks, replicaSize = 1, checkWords = 0 } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
   const sizes: Sizes = {
     rank,
     ranks,
-    maxPaddedRequests: Math.max(limits.maxNumSeqs, ...plan.keys.map((key) => key.decodeRequests)),
+    replicaSize,
+    maxPaddedRequests: Math.max(limits.maxNumSeqs, ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests)),
     maxPaddedTokens: Math.max(
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
@@ -104,7 +116,7 @@ export function planRegions(
     contextParallelRank: limits.contextParallelRank,
     interleaveSize: limits.interleaveSize,
   };
-  const words = regionWords(limits, plan, sizes);
+  const words = regionWords(limits, plan, sizes, checkWords);
   const all: Region[] = [
     { name: 'reserved page', offset: 0, bytes: PAGE },
     { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
@@ -164,7 +176,7 @@ function tensorBytes(name: TensorName, sizes: Sizes): number {
   return tensorLength(name, sizes) * TENSOR_BYTES[name];
 }
 
-function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes): Record<RegionName, number> {
+function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords: number): Record<RegionName, number> {
   const table = sizes.maxPaddedRequests * sizes.tableWidth;
   return {
     policy: POLICY_WORDS.length,
@@ -176,6 +188,9 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes): Record<Re
     previous: decisionWords(sizes.ranks),
     local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,
     facts: FACT_WORDS.length,
+    need: NEED_WORDS.length,
+    candidates: plan.keys.length * CANDIDATE_WORDS.length,
+    check: checkWords,
     error: ERROR_WORDS.length,
     commands: COMMAND_HEADER_WORDS + MAX_COMMANDS * COMMAND_WORDS.length,
     tableEdits: 4 * sizes.maxPaddedRequests,

@@ -64,6 +64,10 @@ const DIVERGENCES: Record<
   version: { name: 'version', remedy: 'run the same version of Lockstep on every rank' },
   step: { name: 'step', remedy: 'every rank must take every step' },
   plan: { name: 'planHash', remedy: 'give every rank the same policy, limits and captured keys' },
+  replica: {
+    name: 'tokens',
+    remedy: 'ranks of one replica must schedule the same batch',
+  },
   previous: { name: 'step', remedy: 'the step must follow the previous decision: every rank must take every step' },
 };
 

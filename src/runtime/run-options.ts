@@ -103,7 +103,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
   }
   // What no planner could hold is said here, once, and not by whichever rank finds out first.
-  planRegions(limits, plan, policy, 0, own.ranks);
+  planRegions({ limits, plan, policy, rank: 0, ranks: own.ranks });
   return { ...own, limits, policy, plan, scheduler };
 }
 

@@ -39,7 +39,7 @@ describe('regions', () => {
       fc.property(largeLimits, policyArbitrary, fc.integer({ min: 1, max: 64 }), (limits, policy, ranks) => {
         const sizes = [1, 2, 8, 64, limits.maxNumSeqs * limits.queryLen];
         const plan = decodePlan({ sizes, limits, policy });
-        const table = planRegions(limits, plan, policy, 0, ranks);
+        const table = planRegions({ limits, plan, policy, rank: 0, ranks });
         let end = 0;
         for (const { offset, bytes } of table.all) {
           expect(offset).toBeGreaterThanOrEqual(end);

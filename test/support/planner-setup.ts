@@ -48,15 +48,16 @@ export const limitsArbitrary: fc.Arbitrary<Limits> = fc
       ),
   );
 
-export const policyArbitrary: fc.Arbitrary<Policy> = fc.record({
-  name: fc.constant('lockstep' as const),
-  ubatches: fc.constantFrom(1, 2, 2, 3, 4),
-  ubatchThresholdDecode: fc.integer({ min: 1, max: 8 }),
-  ubatchThresholdPrefill: fc.integer({ min: 1, max: 16 }),
-  tokenAlignment: fc.constantFrom(1, 1, 1, 2, 3, 4),
-  eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
-  enforceEager: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
-});
+export const policyArbitrary: fc.Arbitrary<Policy> = fc
+  .record({
+    ubatches: fc.constantFrom(1, 2, 2, 3, 4),
+    ubatchThresholdDecode: fc.integer({ min: 1, max: 8 }),
+    ubatchThresholdPrefill: fc.integer({ min: 1, max: 16 }),
+    tokenAlignment: fc.constantFrom(1, 1, 1, 2, 3, 4),
+    eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
+    enforceEager: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
+  })
+  .map((choices) => ({ ...LOCKSTEP_POLICY, ...choices }));
 
 /** Ladders of one or two query lengths, with or without twins, sometimes captured for two variants. */
 export function planArbitrary(limits: Limits, policy: Policy): fc.Arbitrary<{ keys: CaptureKey[] }> {
