@@ -1,7 +1,9 @@
 // The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
 import {
   KEY_DECODE_REQUESTS,
+  KEY_MODE,
   KEY_PARTS,
+  KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
   KEY_VARIANT,
   KEY_WORDS,
@@ -12,8 +14,10 @@ import {
   LIMIT_NUM_KEYS,
   LIMIT_QUERY_LEN,
   LIMIT_RANKS,
+  LIMIT_REPLICA_SIZE,
   MAX_PARTS,
   MAX_QUERY_LENS,
+  MODE_FULL,
   POLICY_WORDS,
   REGION_DISPATCH,
   REGION_KEYS,
@@ -43,8 +47,31 @@ function plane(queryIndex: i32, parts: i32): usize {
   return region(REGION_DISPATCH) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
 }
 
+/** Configured query length `index`. */
+export function queryLenOf(index: i32): i32 {
+  return get(region(REGION_QUERY_LENS), index);
+}
+
+/** Whether decode keys of exactly this query length are configured. */
+export function isQueryLen(queryLen: i32): boolean {
+  const index = queryLen > 0 ? queryLenIndex(queryLen) : -1;
+  return index >= 0 && queryLenOf(index) == queryLen;
+}
+
+/** Most requests that a decode key of this query length and variant holds; 0 where there is none. */
+export function largest(queryLen: i32, variant: i32): i32 {
+  let most = 0;
+  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
+    const key = keyAt(index);
+    if (get(key, KEY_MODE) != MODE_FULL || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
+    if (get(key, KEY_VARIANT) != variant || get(key, KEY_QUERY_LEN) != queryLen) continue;
+    most = max(most, get(key, KEY_DECODE_REQUESTS));
+  }
+  return most;
+}
+
 /** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */
-function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
+export function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
   if (requests > limit(LIMIT_MAX_PADDED_REQUESTS)) return -1;
   return get(plane(queryIndex, parts), requests);
 }
@@ -61,6 +88,7 @@ export function installPlan(): i32 {
   }
   for (let index = 0; index < keys; index++) {
     const key = keyAt(index);
+    if (get(key, KEY_MODE) != MODE_FULL || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
     const q = queryLenIndex(get(key, KEY_QUERY_LEN));
     const table = plane(q, get(key, KEY_PARTS));
     const holds = get(key, KEY_DECODE_REQUESTS);
@@ -78,6 +106,7 @@ function planHash(keys: i32): i32 {
   hash = mix(hash, LAYOUT_VERSION);
   for (let i = 0; i < POLICY_WORDS; i++) hash = mix(hash, get(region(REGION_POLICY), i));
   hash = mix(hash, limit(LIMIT_RANKS));
+  hash = mix(hash, limit(LIMIT_REPLICA_SIZE));
   hash = mix(hash, limit(LIMIT_MAX_REQUESTS));
   hash = mix(hash, limit(LIMIT_MAX_TOKENS));
   hash = mix(hash, limit(LIMIT_QUERY_LEN));
@@ -89,33 +118,4 @@ function planHash(keys: i32): i32 {
 function mix(hash: u32, word: i32): u32 {
   for (let byte = 0; byte < 32; byte += 8) hash = (hash ^ ((<u32>word >> byte) & 0xff)) * 16777619;
   return hash;
-}
-
-/**
- * Index of the smallest decode key of `parts` parts and one variant (LoRA case …) that holds `requests` requests, or -1. The
- * table holds the smallest key of any variant, which mostly is it.
- */
-export function keyOfVariant(queryIndex: i32, parts: i32, requests: i32, variant: i32): i32 {
-  const smallest = dispatch(queryIndex, parts, requests);
-  if (smallest < 0 || get(keyAt(smallest), KEY_VARIANT) == variant) return smallest;
-  let best = -1;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_VARIANT) != variant || get(key, KEY_PARTS) != parts) continue;
-    if (queryLenIndex(get(key, KEY_QUERY_LEN)) != queryIndex) continue;
-    const holds = get(key, KEY_DECODE_REQUESTS);
-    if (holds >= requests && (best < 0 || holds < get(keyAt(best), KEY_DECODE_REQUESTS))) best = index;
-  }
-  return best;
-}
-
-/** Most requests any key of query length index `q` and of `variant` holds; 0 where there is none. */
-export function largest(q: i32, variant: i32): i32 {
-  let most = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_VARIANT) != variant || queryLenIndex(get(key, KEY_QUERY_LEN)) != q) continue;
-    most = max(most, get(key, KEY_DECODE_REQUESTS));
-  }
-  return most;
 }

@@ -28,6 +28,7 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'graph-piecewise': 'the smallest piecewise graph that holds the largest batch runs on all; attention runs eager',
   'above-padding-factor': "the smallest graph that holds the batch would pad it beyond the policy's maxPaddingFactor",
   'rank-eager': 'a rank found no graph for its own batch, and the policy takes the least of all ranks',
+  'no-ubatched-key': 'the ranks agree to micro-batches, and no graph of this size is captured with them',
   'empty-part': 'the last micro-batch would be all padding on the smallest rank',
 });
 

@@ -169,6 +169,7 @@ export const NEED_WORDS = [
   'parts',
   'vetoRank',
   'eagerRank',
+  'refusalRank',
 ] as const;
 
 /** Why a key is not the one that runs, a pair of words for each key of the plan. */
@@ -360,6 +361,7 @@ export const ENUMS = {
     'above-padding-factor': 15,
     'rank-eager': 16,
     'empty-part': 17,
+    'no-ubatched-key': 18,
   },
   VERDICT: {
     chosen: 0,
@@ -375,6 +377,7 @@ export const ENUMS = {
     'padding-factor': 10,
     mode: 11,
     'step-eager': 12,
+    'full-preferred': 13,
   },
   GRAPH_AGREEMENT: { shape: 0, 'min-mode-padded': 1, 'min-mode': 2 },
   UBATCH_AGREEMENT: { 'busy-wish': 0, 'all-wish': 1, 'min-tokens': 2, 'any-minimum': 3, 'same-phase': 4 },
