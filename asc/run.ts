@@ -57,7 +57,8 @@ import { vote } from './table';
 import { policy } from './vote-rules';
 import { get, roundUp, set } from './words';
 
-function partAt(decision: usize, part: i32, ranks: i32): usize {
+/** Address of the record of `part`. */
+export function partAt(decision: usize, part: i32, ranks: i32): usize {
   return decision + ((<usize>(DECISION_WORDS + part * (PART_WORDS + ranks))) << 2);
 }
 

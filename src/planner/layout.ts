@@ -175,6 +175,29 @@ export const NEED_WORDS = [
 /** Why a key is not the one that runs, a pair of words for each key of the plan. */
 export const CANDIDATE_WORDS = ['verdict', 'detail'] as const;
 
+/** What one rank does in a step, as the model checker sees it: the tensors it prepares, and what it runs and enters. */
+export const ACTION_WORDS = [
+  'preparedTokens',
+  'preparedRequests',
+  'run',
+  'key',
+  'tokens',
+  'requests',
+  'parts',
+  'overlap',
+  'part0Tokens',
+  'part1Tokens',
+  'part2Tokens',
+  'part3Tokens',
+  'gather',
+] as const;
+
+/** Properties that the model checker explores; a violation is recorded at the place of its name. */
+export const PROPERTIES = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P9', 'P10', 'P11'] as const;
+
+/** Most ranks whose tables the model checker enumerates. */
+export const MAX_CHECK_RANKS = 8;
+
 /** Counters of the batch state. */
 export const STATE_WORDS = ['freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens'] as const;
 
