@@ -21,7 +21,7 @@ export const STANDARD_LADDER: readonly number[] = Object.freeze([2, 4, 8, 16]);
 /** Threshold for micro-batches of the standard domain, in tokens, for decodes and prefills alike. */
 export const STANDARD_THRESHOLD = 8;
 /** Prefill slots of the mixed keys. */
-const PREFILL_SLOTS: readonly number[] = [1, 2];
+const PREFILL_SLOTS: readonly number[] = [1, 3];
 /** Piecewise sizes above the ladder. */
 const PIECEWISE: readonly number[] = [8, 32];
 
@@ -45,7 +45,7 @@ export function standardDomain(given: Partial<Policy>, mixed?: readonly CaptureK
   return { policy, limits: LIMITS, plan: { keys: [...keys, ...prefill, ...piecewise.map(piecewiseKey)] } };
 }
 
-/** Sizes 8 and 16 with 1 and 2 prefill slots, and decodes of two tokens in what is left. */
+/** Sizes 8 and 16 with 1 and 3 prefill slots, and decodes of two tokens in what is left. */
 function mixedGrid(): CaptureKey[] {
   return [8, 16].flatMap((tokens) =>
     PREFILL_SLOTS.map((slots) =>
