@@ -208,3 +208,16 @@ export function policyWords(policy: Policy): Int32Array {
 export function ubatchMinRequests(policy: Policy): number {
   return Math.max(policy.ubatches, policy.ubatchMinRequests);
 }
+
+/** Choices that stand for rules as they once were. Only the checker acts on them. */
+const HOOKS = ['onSharedResource', 'partSizes', 'prepare', 'captureGuard', 'ubatchCaptureMinRequests'] as const;
+
+/** Notes every hook of an older rule: no planner acts on them, and one that seemed to would hide the fault. */
+export function refuseHooks(policy: Policy, faults: Faults): void {
+  for (const name of HOOKS) {
+    faults.check(
+      policy[name] === LOCKSTEP_POLICY[name],
+      `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
+    );
+  }
+}
