@@ -1,6 +1,7 @@
 export { DEFAULT_LIMITS, type Limits } from '../config.js';
 export { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
-export { type CaptureKey, type CapturePlan, type DecodePlanOptions, decodeKey, decodePlan } from './capture-plan.js';
+export { type CaptureKey, decodeKey, type KeyKind, keyKind, mixedKey, piecewiseKey } from './capture-key.js';
+export { type CapturePlan, type DecodePlanOptions, decodePlan } from './capture-plan.js';
 export {
   type DecisionPart,
   type DecisionValue,

@@ -1,6 +1,6 @@
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { type CaptureKey, keyWords } from './capture-plan.js';
+import { type CaptureKey, keyWords } from './capture-key.js';
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, FACT_WORDS, LAYOUT_VERSION, LIMIT_WORDS, nameOf, VOTE_WORDS, word } from './layout.js';
 import { loadModules, type PlannerModules, type RulesExports, type WasmSource } from './modules.js';
@@ -69,7 +69,7 @@ export class RawRules {
     this.rules = this.memory.rules;
     this.regions = this.memory.regions;
     new Int32Array(this.memory.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.keys.length;
-    this.memory.words('keys').set(keyWords(plan));
+    this.memory.words('keys').set(keyWords(this.keys));
     this.memory.words('queryLens').set(queryLenWords(plan));
     this.planHash = this.rules.installPlan();
     this.table = this.memory.words('votes');

@@ -1,6 +1,8 @@
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
+import { type CaptureKey, keyWords } from './capture-key.js';
+import type { CapturePlan } from './capture-plan.js';
+import { checkPlan } from './check-plan.js';
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
@@ -318,7 +320,7 @@ export class StepPlanner {
   #install(): void {
     const memory = this.#memory;
     new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.#plan.keys.length;
-    memory.words('keys').set(keyWords(this.#plan));
+    memory.words('keys').set(keyWords(this.#plan.keys));
     memory.words('queryLens').set(queryLenWords(this.#plan));
     this.#planHash = memory.rules.installPlan();
   }
