@@ -12,13 +12,15 @@ export {
   type ReasonCode,
   type RunKind,
 } from './decision.js';
+export type { KeyCandidate, Verdict } from './key-candidates.js';
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
 export type { PlannerModules, WasmSource } from './modules.js';
+export type { PlannerOptions } from './planner-options.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
 export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';
 export { assertShapeContract } from './shape-contract.js';
-export { createPlanner, type PlannerOptions, StepPlanner } from './step-planner.js';
+export { createPlanner, StepPlanner } from './step-planner.js';
 export type { VoteIntent } from './vote-intent.js';

@@ -111,7 +111,9 @@ export class RawRules {
     const status = rules.resolve(table.byteOffset, ranks, 0, this.decision.words.byteOffset);
     if (status === ENUMS.RESOLVE.ok) return this.decision;
     const brokenLimit = (rank: number): number => rules.brokenLimit(table.byteOffset, rank);
-    const refused: RefusedTable = { table, ranks, step: 0, limits, brokenLimit };
+    const replicaOutlier = (): number => rules.replicaOutlier(table.byteOffset, ranks);
+    const { replicaSize } = this.regions.sizes;
+    const refused: RefusedTable = { table, ranks, step: 0, limits, brokenLimit, replicaSize, replicaOutlier };
     throw tableRefusal(nameOf('RESOLVE', status), refused);
   }
 
