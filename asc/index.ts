@@ -6,5 +6,5 @@ export { sizeLocal } from './local';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
 export { partCut } from './run';
-export { brokenLimit } from './table';
+export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

@@ -5,7 +5,6 @@ import {
   KEY_PARTS,
   KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
-  KEY_VARIANT,
   KEY_WORDS,
   LAYOUT_VERSION,
   LIMIT_MAX_PADDED_REQUESTS,
@@ -56,18 +55,6 @@ export function queryLenOf(index: i32): i32 {
 export function isQueryLen(queryLen: i32): boolean {
   const index = queryLen > 0 ? queryLenIndex(queryLen) : -1;
   return index >= 0 && queryLenOf(index) == queryLen;
-}
-
-/** Most requests that a decode key of this query length and variant holds; 0 where there is none. */
-export function largest(queryLen: i32, variant: i32): i32 {
-  let most = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_MODE) != MODE_FULL || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
-    if (get(key, KEY_VARIANT) != variant || get(key, KEY_QUERY_LEN) != queryLen) continue;
-    most = max(most, get(key, KEY_DECODE_REQUESTS));
-  }
-  return most;
 }
 
 /** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */

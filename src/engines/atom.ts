@@ -1,5 +1,5 @@
 import { Faults } from '../config.js';
-import { decodeKey } from '../planner/capture-plan.js';
+import { decodeKey } from '../planner/capture-key.js';
 import { ENUMS, VOTE_WORDS, word } from '../planner/layout.js';
 import { createPlanner, type StepPlanner } from '../planner/step-planner.js';
 
