@@ -22,6 +22,7 @@ import {
   VOTE_CAN_SPLIT,
   VOTE_MEETS_MINIMUM,
   VOTE_PHASE,
+  VOTE_PREFILL_REQUESTS,
   VOTE_TOKENS,
   VOTE_UBATCH_VETO,
 } from './layout';
@@ -55,21 +56,26 @@ function agreed(table: usize, ranks: i32): boolean {
     if (vote(table, rank, VOTE_CAN_SPLIT) == 0 && (!idle || agreement == UBATCH_AGREEMENT_ANY_MINIMUM)) return false;
     if (vote(table, rank, VOTE_MEETS_MINIMUM) != 0) minimum = true;
   }
-  if (agreement == UBATCH_AGREEMENT_ANY_MINIMUM) return minimum && onePhase(table, ranks, true);
-  return onePhase(table, ranks, false);
+  return agreement == UBATCH_AGREEMENT_ANY_MINIMUM ? minimum && allOrNonePrefill(table, ranks) : onePhase(table, ranks);
 }
 
-/** Busy ranks hold the same phase; told apart only by whether they hold a prefill where `prefills` says so. */
-function onePhase(table: usize, ranks: i32, prefills: boolean): boolean {
+/** Busy ranks hold the same phase. */
+function onePhase(table: usize, ranks: i32): boolean {
   let first = -1;
   for (let rank = 0; rank < ranks; rank++) {
     const phase = vote(table, rank, VOTE_PHASE);
     if (phase == PHASE_IDLE) continue;
-    const kind = prefills ? (phase == PHASE_DECODE ? 0 : 1) : phase;
-    if (first >= 0 && kind != first) return false;
-    first = kind;
+    if (first >= 0 && phase != first) return false;
+    first = phase;
   }
   return true;
+}
+
+/** Every rank holds a prefill, or none does. An idle rank holds none. */
+function allOrNonePrefill(table: usize, ranks: i32): boolean {
+  let prefills = 0;
+  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_PREFILL_REQUESTS) > 0) prefills++;
+  return prefills == 0 || prefills == ranks;
 }
 
 /** First rank that keeps the step from being cut, or -1: the one a reason names. */
