@@ -5,6 +5,7 @@ import {
   KEY_PARTS,
   KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
+  KEY_TOKENS,
   KEY_VARIANT,
   KEY_WORDS,
   LAYOUT_VERSION,
@@ -40,6 +41,15 @@ export function queryLenIndex(queryLen: i32): i32 {
     if (configured >= queryLen) return i;
   }
   return -1;
+}
+
+/** Order of keys: by tokens, then prefill slots, then decode slots. Source: Megatron's batch dimensions. */
+export function smaller(key: usize, other: usize): boolean {
+  const tokens = get(key, KEY_TOKENS) - get(other, KEY_TOKENS);
+  if (tokens != 0) return tokens < 0;
+  const prefills = get(key, KEY_PREFILL_REQUESTS) - get(other, KEY_PREFILL_REQUESTS);
+  if (prefills != 0) return prefills < 0;
+  return get(key, KEY_DECODE_REQUESTS) < get(other, KEY_DECODE_REQUESTS);
 }
 
 function plane(queryIndex: i32, parts: i32): usize {
@@ -94,7 +104,7 @@ export function installPlan(): i32 {
     const holds = get(key, KEY_DECODE_REQUESTS);
     for (let requests = 1; requests <= holds; requests++) {
       const other = get(table, requests);
-      if (other < 0 || get(keyAt(other), KEY_DECODE_REQUESTS) > holds) set(table, requests, index);
+      if (other < 0 || smaller(key, keyAt(other))) set(table, requests, index);
     }
   }
   return planHash(keys);
