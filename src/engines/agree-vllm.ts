@@ -62,11 +62,13 @@ export async function agreeVllm({ numUbatches, rows }: VllmAgreementOptions): Pr
     keys,
   );
   const padded = run !== 'park' && (run !== 'eager' || parts.length > 1);
+  // Of fewer tokens than micro-batches vLLM makes empty ones, ours have a token each.
+  const most = Math.min(paddedTokens, Math.max(...rows.map((row) => row.paddedTokens)));
   return {
     graphMode: MODES[run],
     ubatching: parts.length > 1,
     paddedTokens: rows.map((row, rank) => {
-      if (padded) return paddedTokens;
+      if (padded) return most;
       // Our eager step gives an idle rank a dummy token, which is not among vLLM's counts.
       return Math.min(parts[0]?.gather.tokensPerRank[rank] ?? 0, row.paddedTokens);
     }),
