@@ -2,6 +2,7 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
 import { DecisionView } from './decision.js';
+import { type KeyCandidate, keyCandidates } from './key-candidates.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
 import { loadModules, type PlannerModules, type WasmSource } from './modules.js';
@@ -223,6 +224,16 @@ export class StepPlanner {
     }
     this.#state = 'resolved';
     return this.decision;
+  }
+
+  /**
+   * What became of every key of the plan in the decision that was resolved last: the one that runs is `chosen`, and each other
+   * one says what kept it from running. Errors: ERR_DISPOSED, ERR_STEP_ORDER.
+   */
+  candidates(): readonly KeyCandidate[] {
+    this.#check('resolved');
+    this.#memory.rules.explainCandidates(this.decision.words.byteOffset);
+    return keyCandidates(this.#memory.words('candidates'), this.#plan.keys.length);
   }
 
   /**
