@@ -23,6 +23,7 @@ import {
   VOTE_MEETS_MINIMUM,
   VOTE_PADDED_TOKENS,
   VOTE_PHASE,
+  VOTE_PREFILL_REQUESTS,
   VOTE_TOKENS,
   VOTE_UBATCH_VETO,
   VOTE_WANTS_UBATCHES,
@@ -76,9 +77,9 @@ function wishes(table: usize, rank: i32, hysteresis: i32): boolean {
 function together(table: usize, ranks: i32): boolean {
   const agreement = policy(POLICY_UBATCH_AGREEMENT);
   if (agreement == UBATCH_AGREEMENT_ALL_WISH || agreement == UBATCH_AGREEMENT_MIN_TOKENS) return ranks > 1;
-  if (agreement == UBATCH_AGREEMENT_SAME_PHASE) return onePhase(table, ranks, false);
+  if (agreement == UBATCH_AGREEMENT_SAME_PHASE) return onePhase(table, ranks);
   if (agreement != UBATCH_AGREEMENT_ANY_MINIMUM) return true;
-  return anyMinimum(table, ranks) && onePhase(table, ranks, true);
+  return anyMinimum(table, ranks) && allOrNonePrefill(table, ranks);
 }
 
 function anyMinimum(table: usize, ranks: i32): boolean {
@@ -86,15 +87,14 @@ function anyMinimum(table: usize, ranks: i32): boolean {
   return need(NEED_HELD_WISHES) > 0;
 }
 
-/** Busy ranks hold the same phase; told apart only by whether they hold a prefill where `prefills` says so. */
-function onePhase(table: usize, ranks: i32, prefills: boolean): boolean {
+/** Busy ranks hold the same phase. */
+function onePhase(table: usize, ranks: i32): boolean {
   let first = -1;
   for (let rank = 0; rank < ranks; rank++) {
     const phase = vote(table, rank, VOTE_PHASE);
     if (phase == PHASE_IDLE) continue;
-    const kind = prefills ? (phase == PHASE_DECODE ? 0 : 1) : phase;
-    if (first >= 0 && kind != first) return false;
-    first = kind;
+    if (first >= 0 && phase != first) return false;
+    first = phase;
   }
   return true;
 }
@@ -104,4 +104,11 @@ function lastPartEmpty(table: usize, ranks: i32, parts: i32): boolean {
   let padded = 0;
   for (let rank = 0; rank < ranks; rank++) padded = max(padded, vote(table, rank, VOTE_PADDED_TOKENS));
   return (padded / parts) * (parts - 1) >= need(NEED_MIN_TOKENS);
+}
+
+/** Every rank holds a prefill, or none does. An idle rank holds none. */
+function allOrNonePrefill(table: usize, ranks: i32): boolean {
+  let prefills = 0;
+  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_PREFILL_REQUESTS) > 0) prefills++;
+  return prefills == 0 || prefills == ranks;
 }

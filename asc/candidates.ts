@@ -46,7 +46,7 @@ import {
   VERDICT_VARIANT,
 } from './layout';
 import { need } from './need';
-import { keyAt, queryLenIndex, queryLenOf } from './plan';
+import { keyAt, queryLenIndex, queryLenOf, smaller } from './plan';
 import { policy } from './vote-rules';
 import { get, limit } from './words';
 
@@ -161,18 +161,6 @@ export function smallestKey(kind: i32, ranks: i32, parts: i32): i32 {
     if (best < 0 || smaller(keyAt(index), keyAt(best))) best = index;
   }
   return best;
-}
-
-function smaller(key: usize, other: usize): boolean {
-  const tokens = get(key, KEY_TOKENS) - get(other, KEY_TOKENS);
-  if (tokens != 0) return tokens < 0;
-  const prefills = get(key, KEY_PREFILL_REQUESTS) - get(other, KEY_PREFILL_REQUESTS);
-  if (prefills != 0) return prefills < 0;
-  const decodes = get(key, KEY_DECODE_REQUESTS) - get(other, KEY_DECODE_REQUESTS);
-  if (decodes != 0) return decodes < 0;
-  const queryLen = get(key, KEY_QUERY_LEN) - get(other, KEY_QUERY_LEN);
-  if (queryLen != 0) return queryLen < 0;
-  return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);
 }
 
 /** Whether the plan has a key of this kind. */

@@ -3,6 +3,7 @@ import { ANY_PARTS, agreedQueryLen, DECODE_KEY, MIXED_KEY, PIECEWISE_KEY, smalle
 import {
   DECISION_PLAIN_TWIN,
   DECISION_REASON_RANK,
+  GRAPH_AGREEMENT_MIN_MODE_PADDED,
   GRAPH_AGREEMENT_SHAPE,
   KEY_TOKENS,
   LAST_PART_EAGER,
@@ -136,8 +137,11 @@ function leastMode(table: usize, ranks: i32, decision: usize): void {
       return;
     }
   }
+  // V1 pads micro-batches to a piecewise size; V2 looks only for graphs captured with them.
+  const cut = parts == 1 || policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_MIN_MODE_PADDED;
   const piecewise = smallestKey(PIECEWISE_KEY, ranks, ANY_PARTS);
-  if (piecewise >= 0) graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, parts);
+  if (piecewise >= 0 && cut) graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, parts);
+  else if (piecewise >= 0) eager(table, ranks, decision, REASON_NO_UBATCHED_KEY, -1, get(keyAt(piecewise), KEY_TOKENS));
   else noKey(table, ranks, decision);
 }
 

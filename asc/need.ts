@@ -2,6 +2,7 @@
 import {
   CONTROL_LEAVE,
   GRAPH_AGREEMENT_MIN_MODE_PADDED,
+  GRAPH_AGREEMENT_SHAPE,
   MODE_FULL,
   MODE_NONE,
   NEED_BUSY_RANKS,
@@ -68,13 +69,17 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
   let paddedTokens = 0;
   let vetoRank = -1;
   let eagerRank = -1;
-  const byPadded = policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_MIN_MODE_PADDED;
+  const agreement = policy(POLICY_GRAPH_AGREEMENT);
+  const byMode = agreement != GRAPH_AGREEMENT_SHAPE;
   const hysteresis = hysteresisAfter(previous);
   for (let rank = 0; rank < ranks; rank++) {
     if (vote(table, rank, VOTE_CONTROL) == CONTROL_LEAVE) leaving++;
     const own = vote(table, rank, VOTE_TOKENS);
     minTokens = min(minTokens, own);
     paddedTokens = max(paddedTokens, vote(table, rank, VOTE_PADDED_TOKENS));
+    const ownMode = vote(table, rank, VOTE_GRAPH_MODE);
+    // Where modes are agreed, a rank without tokens runs a dummy batch, whose mode counts like any. Source: vLLM.
+    if ((byMode || own > 0) && ownMode < mode) mode = ownMode;
     if (own == 0) continue;
     const uniform = vote(table, rank, VOTE_UNIFORM_QUERY_LEN);
     if (busy == 0) {
@@ -95,8 +100,6 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     requests = max(requests, ownPrefills + ownDecodes);
     maxQueryLen = max(maxQueryLen, vote(table, rank, VOTE_MAX_QUERY_LEN));
     maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN));
-    const ownMode = vote(table, rank, VOTE_GRAPH_MODE);
-    if (ownMode < mode) mode = ownMode;
     if (ownMode == MODE_NONE && eagerRank < 0) eagerRank = rank;
     if (vote(table, rank, VOTE_GRAPH_VETO) != 0 && vetoRank < 0) vetoRank = rank;
   }
@@ -116,7 +119,7 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
   set(at, NEED_UNIFORM_QUERY_LEN, uniformQueryLen);
   set(at, NEED_VARIANT, variant);
   set(at, NEED_GRAPH_MODE, mode);
-  set(at, NEED_PADDED_TOKENS, byPadded ? paddedTokens : tokens);
+  set(at, NEED_PADDED_TOKENS, agreement == GRAPH_AGREEMENT_MIN_MODE_PADDED ? paddedTokens : tokens);
   set(at, NEED_PARTS, 1);
   set(at, NEED_VETO_RANK, vetoRank);
   set(at, NEED_EAGER_RANK, eagerRank);

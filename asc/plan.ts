@@ -1,10 +1,12 @@
 // The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
 import {
   KEY_DECODE_REQUESTS,
+  KEY_MAX_QUERY_LEN,
   KEY_MODE,
   KEY_PARTS,
   KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
+  KEY_TOKENS,
   KEY_WORDS,
   LAYOUT_VERSION,
   LIMIT_MAX_PADDED_REQUESTS,
@@ -39,6 +41,19 @@ export function queryLenIndex(queryLen: i32): i32 {
     if (configured >= queryLen) return i;
   }
   return -1;
+}
+
+/** Order of keys: by tokens, then prefill slots, decode slots, and query lengths. Source: Megatron's batch dimensions. */
+export function smaller(key: usize, other: usize): boolean {
+  const tokens = get(key, KEY_TOKENS) - get(other, KEY_TOKENS);
+  if (tokens != 0) return tokens < 0;
+  const prefills = get(key, KEY_PREFILL_REQUESTS) - get(other, KEY_PREFILL_REQUESTS);
+  if (prefills != 0) return prefills < 0;
+  const decodes = get(key, KEY_DECODE_REQUESTS) - get(other, KEY_DECODE_REQUESTS);
+  if (decodes != 0) return decodes < 0;
+  const queryLen = get(key, KEY_QUERY_LEN) - get(other, KEY_QUERY_LEN);
+  if (queryLen != 0) return queryLen < 0;
+  return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);
 }
 
 function plane(queryIndex: i32, parts: i32): usize {
@@ -81,7 +96,7 @@ export function installPlan(): i32 {
     const holds = get(key, KEY_DECODE_REQUESTS);
     for (let requests = 1; requests <= holds; requests++) {
       const other = get(table, requests);
-      if (other < 0 || get(keyAt(other), KEY_DECODE_REQUESTS) > holds) set(table, requests, index);
+      if (other < 0 || smaller(key, keyAt(other))) set(table, requests, index);
     }
   }
   return planHash(keys);

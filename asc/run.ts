@@ -191,7 +191,8 @@ function eagerWhole(table: usize, ranks: i32, decision: usize): void {
   const choice = policy(POLICY_EAGER_GATHER);
   const at = partAt(decision, 0, ranks);
   let most = 0;
-  let sum = 0;
+  // In 64 bits: the tokens of thousands of ranks may not fit 32.
+  let sum: i64 = 0;
   for (let r = 0; r < ranks; r++) {
     const own = vote(table, r, choice == EAGER_GATHER_OWN_PADDED ? VOTE_PADDED_TOKENS : VOTE_TOKENS);
     const tokens = roundUp(max(1, own), alignment);
@@ -206,7 +207,7 @@ function eagerWhole(table: usize, ranks: i32, decision: usize): void {
   if (ranks == 1) set(at, PART_GATHER, GATHER_NONE);
   else if (choice == EAGER_GATHER_PADDED_DECODE && decodes) gather(at, ranks, most);
   // Whichever moves less; a tie goes to padding. Source: SGLang's get_dp_padding_mode.
-  else if (choice == EAGER_GATHER_MAX_OR_SUM && decodes && 2 * sum >= most * ranks) gather(at, ranks, most);
+  else if (choice == EAGER_GATHER_MAX_OR_SUM && decodes && 2 * sum >= <i64>most * <i64>ranks) gather(at, ranks, most);
   else set(at, PART_GATHER, choice == EAGER_GATHER_MAX_OR_SUM ? GATHER_SUM : GATHER_VARIABLE);
 }
 
