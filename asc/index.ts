@@ -3,5 +3,5 @@ export { explainCandidates } from './explain';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
 export { partCut } from './run';
-export { brokenLimit } from './table';
+export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

@@ -1,12 +1,12 @@
 // The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
 import {
   KEY_DECODE_REQUESTS,
+  KEY_MAX_QUERY_LEN,
   KEY_MODE,
   KEY_PARTS,
   KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
   KEY_TOKENS,
-  KEY_VARIANT,
   KEY_WORDS,
   LAYOUT_VERSION,
   LIMIT_MAX_PADDED_REQUESTS,
@@ -49,7 +49,11 @@ export function smaller(key: usize, other: usize): boolean {
   if (tokens != 0) return tokens < 0;
   const prefills = get(key, KEY_PREFILL_REQUESTS) - get(other, KEY_PREFILL_REQUESTS);
   if (prefills != 0) return prefills < 0;
-  return get(key, KEY_DECODE_REQUESTS) < get(other, KEY_DECODE_REQUESTS);
+  const decodes = get(key, KEY_DECODE_REQUESTS) - get(other, KEY_DECODE_REQUESTS);
+  if (decodes != 0) return decodes < 0;
+  const queryLen = get(key, KEY_QUERY_LEN) - get(other, KEY_QUERY_LEN);
+  if (queryLen != 0) return queryLen < 0;
+  return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);
 }
 
 function plane(queryIndex: i32, parts: i32): usize {
@@ -66,18 +70,6 @@ export function queryLenOf(index: i32): i32 {
 export function isQueryLen(queryLen: i32): boolean {
   const index = queryLen > 0 ? queryLenIndex(queryLen) : -1;
   return index >= 0 && queryLenOf(index) == queryLen;
-}
-
-/** Most requests that a decode key of this query length and variant holds; 0 where there is none. */
-export function largest(queryLen: i32, variant: i32): i32 {
-  let most = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_MODE) != MODE_FULL || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
-    if (get(key, KEY_VARIANT) != variant || get(key, KEY_QUERY_LEN) != queryLen) continue;
-    most = max(most, get(key, KEY_DECODE_REQUESTS));
-  }
-  return most;
 }
 
 /** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */

@@ -10,7 +10,8 @@ import {
   explainBatch,
   explanationText,
 } from '../explain/index.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../planner/capture-plan.js';
+import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { checkPlan } from '../planner/check-plan.js';
 import { completePolicy } from '../planner/policy.js';
 import { readPlanFile } from '../runtime/plan-file.js';
 import { describe, exitCodeOf } from './exit.js';

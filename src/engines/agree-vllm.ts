@@ -1,5 +1,5 @@
 import { Faults } from '../config.js';
-import { decodeKey, piecewiseKey } from '../planner/capture-plan.js';
+import { decodeKey, piecewiseKey } from '../planner/capture-key.js';
 import type { RunKind } from '../planner/decision.js';
 import { ENUMS, MAX_PARTS } from '../planner/layout.js';
 import { decideRows, MOST_TOKENS, tokensRow } from './engine-rows.js';

@@ -1,6 +1,6 @@
 import { Faults } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { decodeKey } from '../planner/capture-plan.js';
+import { decodeKey } from '../planner/capture-key.js';
 import type { DecisionView } from '../planner/decision.js';
 import { createRawRules, type FactWord, type RawRules } from '../planner/raw-rules.js';
 import { namedPolicy } from './policies.js';

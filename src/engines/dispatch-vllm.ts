@@ -1,5 +1,5 @@
 import { Faults } from '../config.js';
-import { type CaptureKey, decodeKey, piecewiseKey } from '../planner/capture-plan.js';
+import { type CaptureKey, decodeKey, piecewiseKey } from '../planner/capture-key.js';
 import { createRawRules, type RawRules } from '../planner/raw-rules.js';
 import type { VllmGraphMode } from './agree-vllm.js';
 import { namedPolicy } from './policies.js';

@@ -1,4 +1,4 @@
-import type { CaptureKey } from '../planner/capture-plan.js';
+import type { CaptureKey } from '../planner/capture-key.js';
 import type { DecisionView } from '../planner/decision.js';
 import { ENUMS, NEED_WORDS, word } from '../planner/layout.js';
 import type { Policy } from '../planner/policy.js';

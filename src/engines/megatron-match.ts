@@ -1,5 +1,5 @@
 import { Faults } from '../config.js';
-import { type CaptureKey, mixedKey } from '../planner/capture-plan.js';
+import { type CaptureKey, mixedKey } from '../planner/capture-key.js';
 import { ENUMS } from '../planner/layout.js';
 import { createRawRules } from '../planner/raw-rules.js';
 import { namedPolicy } from './policies.js';

@@ -2,7 +2,8 @@ import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined }
 import type { DeviceKind } from '../device/device.js';
 import { parseLadder } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../planner/capture-plan.js';
+import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { checkPlan } from '../planner/check-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { planRegions } from '../planner/regions.js';
 import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';

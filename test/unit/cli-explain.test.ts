@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { completeLimits } from '../../dist/config.js';
 import { namedPolicy, policyNames } from '../../dist/engines/index.js';
 import { type BatchDocument, type DocumentRequest, explainBatch, explanationText } from '../../dist/explain/index.js';
-import { decodeKey, decodePlan, mixedKey, piecewiseKey } from '../../dist/planner/capture-plan.js';
+import { decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
+import { decodePlan } from '../../dist/planner/capture-plan.js';
 import { completePolicy } from '../../dist/planner/policy.js';
 import { runs } from '../support/property-runs.js';
 

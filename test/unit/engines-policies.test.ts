@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { namedPolicy, type PolicyName, policyNames } from '../../dist/engines/index.js';
-import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-plan.js';
+import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
 import type { DecisionValue } from '../../dist/planner/index.js';
 import { completePolicy, LOCKSTEP_POLICY, NO_PADDING_LIMIT, type Policy } from '../../dist/planner/policy.js';
 import { createRawRules } from '../../dist/planner/raw-rules.js';
