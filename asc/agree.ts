@@ -99,16 +99,16 @@ function onePhase(table: usize, ranks: i32): boolean {
   return true;
 }
 
-/** At the largest size that any rank padded its own batch to. Source: vLLM's is_last_ubatch_empty. */
-function lastPartEmpty(table: usize, ranks: i32, parts: i32): boolean {
-  let padded = 0;
-  for (let rank = 0; rank < ranks; rank++) padded = max(padded, vote(table, rank, VOTE_PADDED_TOKENS));
-  return (padded / parts) * (parts - 1) >= need(NEED_MIN_TOKENS);
-}
-
 /** Every rank holds a prefill, or none does. An idle rank holds none. */
 function allOrNonePrefill(table: usize, ranks: i32): boolean {
   let prefills = 0;
   for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_PREFILL_REQUESTS) > 0) prefills++;
   return prefills == 0 || prefills == ranks;
+}
+
+/** At the largest size that any rank padded its own batch to. Source: vLLM's is_last_ubatch_empty. */
+function lastPartEmpty(table: usize, ranks: i32, parts: i32): boolean {
+  let padded = 0;
+  for (let rank = 0; rank < ranks; rank++) padded = max(padded, vote(table, rank, VOTE_PADDED_TOKENS));
+  return (padded / parts) * (parts - 1) >= need(NEED_MIN_TOKENS);
 }

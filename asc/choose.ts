@@ -137,12 +137,12 @@ function leastMode(table: usize, ranks: i32, decision: usize): void {
       return;
     }
   }
-  // V1 pads micro-batches to a piecewise size; V2 looks only for graphs captured with them.
-  const cut = parts == 1 || policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_MIN_MODE_PADDED;
   const piecewise = smallestKey(PIECEWISE_KEY, ranks, ANY_PARTS);
-  if (piecewise >= 0 && cut) graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, parts);
-  else if (piecewise >= 0) eager(table, ranks, decision, REASON_NO_UBATCHED_KEY, -1, get(keyAt(piecewise), KEY_TOKENS));
-  else noKey(table, ranks, decision);
+  if (piecewise < 0) noKey(table, ranks, decision);
+  // V1 cuts what it padded to a piecewise size; V2 looks only for graphs captured with micro-batches.
+  else if (parts == 1 || policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_MIN_MODE_PADDED) {
+    graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, parts);
+  } else eager(table, ranks, decision, REASON_NO_UBATCHED_KEY, -1, get(keyAt(piecewise), KEY_TOKENS));
 }
 
 /** Index of the graph that one rank would run its own batch on, whatever the number of parts, or -1. Its row is all of the table. */

@@ -77,9 +77,12 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     const own = vote(table, rank, VOTE_TOKENS);
     minTokens = min(minTokens, own);
     paddedTokens = max(paddedTokens, vote(table, rank, VOTE_PADDED_TOKENS));
-    const ownMode = vote(table, rank, VOTE_GRAPH_MODE);
     // Where modes are agreed, a rank without tokens runs a dummy batch, whose mode counts like any. Source: vLLM.
-    if ((byMode || own > 0) && ownMode < mode) mode = ownMode;
+    if (byMode || own > 0) {
+      const ownMode = vote(table, rank, VOTE_GRAPH_MODE);
+      mode = min(mode, ownMode);
+      if (ownMode == MODE_NONE && eagerRank < 0) eagerRank = rank;
+    }
     if (own == 0) continue;
     const uniform = vote(table, rank, VOTE_UNIFORM_QUERY_LEN);
     if (busy == 0) {
@@ -100,7 +103,6 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     requests = max(requests, ownPrefills + ownDecodes);
     maxQueryLen = max(maxQueryLen, vote(table, rank, VOTE_MAX_QUERY_LEN));
     maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN));
-    if (ownMode == MODE_NONE && eagerRank < 0) eagerRank = rank;
     if (vote(table, rank, VOTE_GRAPH_VETO) != 0 && vetoRank < 0) vetoRank = rank;
   }
   const at = region(REGION_NEED);

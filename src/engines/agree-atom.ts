@@ -37,10 +37,10 @@ export async function agreeAtom(rows: readonly AtomVote[]): Promise<AtomAgreemen
     decideRows(votes, atom),
     decideRows(votes, { ...atom, ubatches: numUbatches }),
   ]);
-  const gather = whole.parts[0]?.gather;
-  const parts = cut.parts;
+  const gather = whole.decision.parts[0]?.gather;
+  const { parts } = cut.decision;
   return {
-    uniformDecode: rows.length === 1 || whole.phase === 'decode' || whole.phase === 'idle',
+    uniformDecode: rows.length === 1 || whole.decision.phase === 'decode' || whole.decision.phase === 'idle',
     ubatching: parts.length > 1,
     paddedTokens: rows.map(({ numTokens }, rank) => {
       const tokens = gather?.tokensPerRank[rank] ?? 0;

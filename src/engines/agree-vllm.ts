@@ -56,21 +56,20 @@ export async function agreeVllm({ numUbatches, rows }: VllmAgreementOptions): Pr
     wantsUbatches: wantsUbatch ? 1 : 0,
     graphMode: ENUMS.MODE[graphMode],
   }));
-  const { run, parts, paddedTokens } = await decideRows(
-    votes,
-    { ...namedPolicy('vllm-v1'), ubatches: numUbatches },
-    keys,
-  );
-  const padded = run !== 'park' && (run !== 'eager' || parts.length > 1);
+  const policy = { ...namedPolicy('vllm-v1'), ubatches: numUbatches };
+  const { decision, agreedParts } = await decideRows(votes, policy, keys);
+  const { run, parts, paddedTokens } = decision;
+  const ubatching = agreedParts > 1;
+  const padded = run !== 'park' && (run !== 'eager' || ubatching);
   // Of fewer tokens than micro-batches vLLM makes empty ones, ours have a token each.
   const most = Math.min(paddedTokens, Math.max(...rows.map((row) => row.paddedTokens)));
   return {
     graphMode: MODES[run],
-    ubatching: parts.length > 1,
+    ubatching,
     paddedTokens: rows.map((row, rank) => {
       if (padded) return most;
       // Our eager step gives an idle rank a dummy token, which is not among vLLM's counts.
-      return Math.min(parts[0]?.gather.tokensPerRank[rank] ?? 0, row.paddedTokens);
+      return Math.min(parts[0]?.gather.tokensPerRank[rank] ?? row.paddedTokens, row.paddedTokens);
     }),
   };
 }

@@ -1,6 +1,6 @@
 import type { CaptureKey } from '../planner/capture-key.js';
 import type { DecisionView } from '../planner/decision.js';
-import { ENUMS } from '../planner/layout.js';
+import { ENUMS, NEED_WORDS, word } from '../planner/layout.js';
 import type { Policy } from '../planner/policy.js';
 import { createRawRules, type VoteWord } from '../planner/raw-rules.js';
 
@@ -31,6 +31,12 @@ export function tokensRow(tokens: number, prefill: boolean): EngineRow {
   };
 }
 
+/** What the rules make of rows: the decision, and the micro-batches the ranks agreed to, whatever graph was found for them. */
+export interface EngineDecision {
+  readonly decision: DecisionView;
+  readonly agreedParts: number;
+}
+
 /**
  * What the rules make of rows that are all there is of a step. Errors: ERR_RANKS_DIVERGED for a row that contradicts itself,
  * ERR_CONFIG_INVALID for tokens beyond `MOST_TOKENS`.
@@ -39,10 +45,11 @@ export async function decideRows(
   rows: readonly EngineRow[],
   policy: Policy,
   keys: readonly CaptureKey[] = [],
-): Promise<DecisionView> {
+): Promise<EngineDecision> {
   const tokens = Math.max(1, ...rows.map(({ paddedTokens }) => paddedTokens));
   const limits = { maxNumSeqs: 1, maxNumBatchedTokens: tokens, maxModelLen: 1, numBlocks: 2 };
   const rules = await createRawRules({ limits, keys, policy, ranks: rows.length });
   for (const [rank, row] of rows.entries()) rules.writeRow(rank, row);
-  return rules.resolve();
+  const decision = rules.resolve();
+  return { decision, agreedParts: rules.memory.words('need')[word(NEED_WORDS, 'parts')] };
 }

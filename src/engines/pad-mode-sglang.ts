@@ -31,6 +31,6 @@ export async function sglangPadMode(options: SglangPadOptions): Promise<SglangPa
   faults.throwIfAny('These tokens');
   // Which rank extends is not told, and does not matter.
   const rows = tokensPerRank.map((tokens) => tokensRow(tokens, anyExtend));
-  const { parts } = await decideRows(rows, { ...namedPolicy('sglang'), tokenAlignment });
-  return parts[0]?.gather.kind === 'sum' ? 'sum-len' : 'max-len';
+  const { decision } = await decideRows(rows, { ...namedPolicy('sglang'), tokenAlignment });
+  return decision.parts[0]?.gather.kind === 'sum' ? 'sum-len' : 'max-len';
 }

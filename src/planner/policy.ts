@@ -28,8 +28,8 @@ export interface Policy {
   /**
    * Which ranks must want micro-batches. 'busy-wish' (default): every busy rank wishes them, by its own tokens; an idle one
    * neither asks nor refuses. 'all-wish': every rank, the idle too (vLLM V1). 'min-tokens': every rank can be cut, and the least
-   * tokens of any rank reach the threshold (vLLM V2). 'any-minimum': one rank reaches it, all can be cut, and all hold the same
-   * phase (ATOM). 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
+   * tokens of any rank reach the threshold (vLLM V2). 'any-minimum': one rank reaches it, every rank can be cut, and all
+   * hold a prefill or none does, an idle one being one that does not (ATOM). 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
    */
   readonly ubatchAgreement: keyof typeof ENUMS.UBATCH_AGREEMENT;
   /**
@@ -60,7 +60,7 @@ export interface Policy {
   /**
    * What decides about the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
    * rank found for its own batch, at the largest size any rank padded to (vLLM V1). 'min-mode': the same at the largest real
-   * size (vLLM V2).
+   * size, and micro-batches only on graphs captured with them (vLLM V2). Of an idle rank the mode of its dummy batch counts.
    */
   readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
   /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */

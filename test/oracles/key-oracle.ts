@@ -57,7 +57,11 @@ export function shapeOf(votes: readonly VoteRecord[], policy: Policy): Shape {
     maxDecodeQueryLen: most((vote) => vote.maxDecodeQueryLen),
     uniformQueryLen: common('uniformQueryLen', 0),
     variant: common('variant', -1),
-    mode: Math.min(ENUMS.MODE.full, ...busy.map((vote) => vote.graphMode)),
+    // Where modes are agreed, an idle rank's dummy batch has one like any.
+    mode: Math.min(
+      ENUMS.MODE.full,
+      ...(policy.graphAgreement === 'shape' ? busy : votes).map((vote) => vote.graphMode),
+    ),
   };
 }
 

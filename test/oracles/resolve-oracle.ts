@@ -73,8 +73,8 @@ function decide(step: Step): DecisionValue {
   }
   const vetoing = busyRank(({ graphVeto }) => graphVeto !== 0);
   if (vetoing >= 0) return eager(step, 'vetoed', vetoing, votes[vetoing].graphVeto);
-  const refusing = busyRank(({ graphMode }) => graphMode === ENUMS.MODE.none);
   const byMode = policy.graphAgreement !== 'shape';
+  const refusing = votes.findIndex(({ tokens, graphMode }) => (byMode || tokens > 0) && graphMode === ENUMS.MODE.none);
   if (refusing >= 0) return eager(step, byMode && !policy.enforceEager ? 'rank-eager' : 'enforce-eager', refusing, 0);
 
   const holding = keysThatHold(shape, step.plan, policy);
@@ -91,6 +91,8 @@ function decide(step: Step): DecisionValue {
     return eager(step, reason, step.ubatch.refusal, full[0].tokens);
   }
   if (plain !== undefined) return plainGraph(step, plain, ubatched);
+  if (piecewise !== undefined && cut && policy.graphAgreement === 'min-mode')
+    return eager(step, 'no-ubatched-key', -1, piecewise.tokens);
   if (piecewise !== undefined) return graph(step, piecewise, 'graph-piecewise', byMode ? step.ubatch.parts : 1);
   if (ubatched !== undefined) return eager(step, 'no-plain-twin', step.ubatch.refusal, ubatched.tokens);
   return withoutKey(step);

@@ -46,7 +46,8 @@ export function agreeOnUbatches(
   const refusal = votes.findIndex((vote) => !consents[policy.ubatchAgreement](vote));
   if (refusal >= 0) return { ...not, refusal };
 
-  const prefilling = new Set(busy.map((vote) => vote.prefillRequests > 0));
+  // An idle rank holds no prefill.
+  const prefilling = new Set(votes.map((vote) => vote.prefillRequests > 0));
   const phases = new Set(busy.map((vote) => vote.phase));
   const together: Record<Policy['ubatchAgreement'], boolean> = {
     'busy-wish': true,

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { completeLimits } from '../../dist/config.js';
 import { namedPolicy, policyNames } from '../../dist/engines/index.js';
 import { type BatchDocument, type DocumentRequest, explainBatch, explanationText } from '../../dist/explain/index.js';
-import { decodeKey, decodePlan, mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
+import { decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
+import { decodePlan } from '../../dist/planner/capture-plan.js';
 import { completePolicy } from '../../dist/planner/policy.js';
 import { runs } from '../support/property-runs.js';
 
@@ -238,6 +239,36 @@ describe('what became of every key', () => {
   test('without a plan there is none, and where all are idle none runs', async () => {
     expect((await explainBatch(ranks(many(1)))).candidates).toEqual([]);
     expect(new Set(await verdicts([], []))).toEqual(new Set(['step-eager']));
+  });
+
+  test.each([
+    ['vllm-v1', [decodeKey(4, 1, 1)], 'rank-eager: rank 1 holds 20 tokens: '],
+    [
+      'sglang',
+      [piecewiseKey(64)],
+      'above-padding-factor: rank 1 holds the most, 20 tokens, and the smallest graph is of 64 tokens: ',
+    ],
+    ['trtllm', [piecewiseKey(16)], 'above-ladder: rank 1 holds the most, 20 tokens, 4 more than any graph holds: '],
+    [
+      'lockstep',
+      [mixedKey(32, 2, 8, 1)],
+      'graph-mixed: up to 1 prefill and 3 decodes on a rank, in slots for 2 and 8: ',
+    ],
+  ] as const)('a reason under %s, with its numbers', async (name, graphs, text) => {
+    const plan = { keys: graphs };
+    const given = { plan, policy: namedPolicy(name) };
+    const lines = explanationText(await explainBatch(ranks(many(3), [prefill(20)]), given), plan);
+    expect(lines[1]).toContain(`reason  ${text}`);
+  });
+
+  test.each([
+    [8, 3, 'empty-part: rank 1 holds 3 tokens, and the parts before the last take 4: '],
+    [9, 9, 'no-ubatched-key: the graph is that of 16 tokens: '],
+  ])('vLLM V2, %i and %i decodes in micro-batches: %s', async (first, second, text) => {
+    const plan = { keys: [decodeKey(8, 1, 1), decodeKey(8, 1, 2), decodeKey(16, 1, 1)] };
+    const policy = { ...namedPolicy('vllm-v2'), ubatches: 2, ubatchThresholdDecode: 2 };
+    const lines = explanationText(await explainBatch(ranks(many(first), many(second)), { plan, policy }), plan);
+    expect(lines[1]).toContain(`reason  ${text}`);
   });
 
   test('in words: a line for each run of keys that fare alike, and how much they lack', async () => {

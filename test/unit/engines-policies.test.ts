@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { namedPolicy, type PolicyName, policyNames } from '../../dist/engines/index.js';
 import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
 import type { DecisionValue } from '../../dist/planner/index.js';
-import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../../dist/planner/policy.js';
+import { completePolicy, LOCKSTEP_POLICY, NO_PADDING_LIMIT, type Policy } from '../../dist/planner/policy.js';
 import { createRawRules } from '../../dist/planner/raw-rules.js';
 
 interface Batch {
@@ -58,6 +60,20 @@ describe('policies by name', () => {
   test('no two engines make the same choices', () => {
     const choices = policyNames().map((name) => JSON.stringify({ ...namedPolicy(name), name: '' }));
     expect(new Set(choices).size).toBe(choices.length);
+  });
+
+  test('engines.md shows every choice in which they differ, and no other', () => {
+    const page = readFileSync(path.join(import.meta.dirname, '../../docs/engines.md'), 'utf8');
+    const [head, , ...rows] = (page.match(/^\| choice .*\n(\|.*\n)*/m)?.[0] ?? '').trim().split('\n');
+    const cells = (line: string): string[] => line.slice(2, -2).split(' | ');
+    expect(cells(head)).toEqual(['choice', ...policyNames().map((name) => `\`${name}\``)]);
+    const choices = Object.keys(LOCKSTEP_POLICY) as (keyof Policy)[];
+    const told = choices.slice(1).flatMap((choice) => {
+      const values = policyNames().map((name) => namedPolicy(name)[choice]);
+      const shown = values.map((value) => (value === NO_PADDING_LIMIT ? 'no limit' : `${value}`));
+      return new Set(shown).size > 1 ? [[`\`${choice}\``, ...shown]] : [];
+    });
+    expect(rows.map(cells)).toEqual(told);
   });
 
   test('another name is refused with those there are', () => {
