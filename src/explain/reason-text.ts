@@ -20,7 +20,7 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'no-key-for-phase': 'no graph is captured for a step of this phase',
   'no-key-for-query-length': 'no graph has places for so many tokens of one request',
   'no-key-for-variant': 'no graph is captured for kernel variants like these',
-  'above-ladder': 'no captured graph holds so many requests',
+  'above-ladder': 'no captured graph holds so much',
   'no-plain-twin': 'not every busy rank wishes micro-batches, and the graph is captured with them only',
   vetoed: 'a rank vetoes graphs',
   'enforce-eager': 'the policy allows no graph',
@@ -42,10 +42,16 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
   'no-key-for-phase': ({ decision: { reasonDetail, reasonRank }, plan }) =>
     `rank ${reasonRank} holds a ${nameOf('PHASE', reasonDetail) === 'decode' ? 'decode' : 'prefill'}${plan.keys.length === 0 ? ', and the plan is empty' : ''}`,
   'no-key-for-query-length': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} decodes ${count(reasonDetail, 'token')} of one request`,
+    `rank ${reasonRank} holds a request of ${count(reasonDetail, 'token')}`,
   'no-key-for-variant': ({ decision: { reasonDetail } }) =>
     reasonDetail < 0 ? 'the ranks hold batches of different variants' : `all hold batches of variant ${reasonDetail}`,
-  'above-ladder': (context) => `${largest(context)}, ${context.decision.reasonDetail} more than any graph holds`,
+  'above-ladder': (context) =>
+    `${context.decision.phase === 'decode' ? largest(context) : held(context)}, ${context.decision.reasonDetail} more than the nearest graph holds`,
+  'above-padding-factor': (context) =>
+    `${held(context)}, and the graph is that of ${count(context.decision.reasonDetail, 'token')}`,
+  'rank-eager': held,
+  'empty-part': (context) =>
+    `${held(context)}, and ${count(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
     `rank ${reasonRank} does not wish micro-batches, and the graph is that of ${count(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
@@ -86,6 +92,12 @@ function largest({ decision, votes }: Context): string {
   const requests = Math.max(...votes.map((vote) => vote.decodeRequests));
   const rank = votes.findIndex((vote) => vote.decodeRequests === requests);
   return `every ${decision.busyRanks < votes.length ? 'busy ' : ''}rank decodes; rank ${rank} holds the most, ${count(requests, 'request')}`;
+}
+
+/** What the rank that a reason names holds. */
+function held({ decision: { reasonRank }, votes }: Context): string {
+  const { tokens, prefillRequests, decodeRequests } = votes[reasonRank];
+  return `rank ${reasonRank} holds ${count(tokens, 'token')} of ${count(prefillRequests, 'prefill')} and ${count(decodeRequests, 'decode')}`;
 }
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
