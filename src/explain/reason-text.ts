@@ -42,20 +42,20 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
   'no-key-for-phase': ({ decision: { reasonDetail, reasonRank }, plan }) =>
     `rank ${reasonRank} holds a ${nameOf('PHASE', reasonDetail) === 'decode' ? 'decode' : 'prefill'}${plan.keys.length === 0 ? ', and the plan is empty' : ''}`,
   'no-key-for-query-length': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} decodes ${count(reasonDetail, 'token')} of one request`,
+    `rank ${reasonRank} holds a request of ${count(reasonDetail, 'token')}`,
   'no-key-for-variant': ({ decision: { reasonDetail } }) =>
     reasonDetail < 0 ? 'the ranks hold batches of different variants' : `all hold batches of variant ${reasonDetail}`,
-  'above-ladder': (context) => `${largest(context)}, ${context.decision.reasonDetail} more than any graph holds`,
+  'above-ladder': (context) =>
+    `${context.decision.phase === 'decode' ? largest(context) : held(context)}, ${context.decision.reasonDetail} more than the nearest graph holds`,
+  'above-padding-factor': (context) =>
+    `${held(context)}, and the graph is that of ${count(context.decision.reasonDetail, 'token')}`,
   'graph-mixed': ({ decision: { paddedPrefillRequests, paddedDecodeRequests }, votes }) =>
     `up to ${count(most(votes, 'prefillRequests'), 'prefill')} and ${count(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`,
   'graph-piecewise': largest,
-  'above-padding-factor': (context) =>
-    `${largest(context)}, and the smallest graph is of ${count(context.decision.reasonDetail, 'token')}`,
-  'rank-eager': ({ decision: { reasonRank }, votes }) =>
-    `rank ${reasonRank} holds ${count(votes[reasonRank].tokens, 'token')}`,
-  'empty-part': ({ decision: { reasonDetail, reasonRank }, votes }) =>
-    `rank ${reasonRank} holds ${count(votes[reasonRank].tokens, 'token')}, and the parts before the last take ${reasonDetail}`,
   'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${count(reasonDetail, 'token')}`,
+  'rank-eager': held,
+  'empty-part': (context) =>
+    `${held(context)}, and ${count(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
     `rank ${reasonRank} does not wish micro-batches, and the graph is that of ${count(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
@@ -115,6 +115,12 @@ function largest({ decision, votes }: Context): string {
 
 function most(votes: readonly VoteRecord[], word: string): number {
   return Math.max(...votes.map((vote) => vote[word]));
+}
+
+/** What the rank that a reason names holds. */
+function held({ decision: { reasonRank }, votes }: Context): string {
+  const { tokens, prefillRequests, decodeRequests } = votes[reasonRank];
+  return `rank ${reasonRank} holds ${count(tokens, 'token')} of ${count(prefillRequests, 'prefill')} and ${count(decodeRequests, 'decode')}`;
 }
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {

@@ -28,13 +28,15 @@ export interface Policy {
   /**
    * Which ranks must want micro-batches. 'busy-wish' (default): every busy rank wishes them, by its own tokens; an idle one
    * neither asks nor refuses. 'all-wish': every rank, the idle too (vLLM V1). 'min-tokens': every rank can be cut, and the least
-   * tokens of any rank reach the threshold (vLLM V2). 'any-minimum': one rank reaches it, every rank can be cut, and all
-   * hold a prefill or none does, an idle one being one that does not (ATOM). 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
+   * tokens of any rank reach the threshold, that of prefills unless all decode with one query length (vLLM V2). 'any-minimum':
+   * one rank reaches it, every rank can be cut, and all hold a prefill or none does, an idle one being one that does not (ATOM).
+   * 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
    */
   readonly ubatchAgreement: keyof typeof ENUMS.UBATCH_AGREEMENT;
   /**
    * What becomes of a step whose last micro-batch would be all padding on the rank with the fewest tokens. 'run' (default):
-   * it runs. 'refuse': the step is not cut (vLLM V1). 'eager': it is cut, and runs eager (vLLM V2).
+   * it runs. 'refuse': the step is not cut, by the largest size that any rank padded to (vLLM V1). 'eager': it is cut, and runs
+   * eager, by the graph's size (vLLM V2). Both count size / parts, rounded down, for each part before the last.
    */
   readonly lastPart: keyof typeof ENUMS.LAST_PART;
   /** What an eager step does whose micro-batch is all padding on some rank: run it as a dummy, or do not cut. Default 'dummy'. */
@@ -73,13 +75,13 @@ export interface Policy {
    */
   readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
   /**
-   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's; `NO_PADDING_LIMIT` where none is too many.
-   * Default 2 (SGLang's prefill graphs).
+   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's, in thousandths, where 'shape' decides about
+   * the graph; `NO_PADDING_LIMIT` where none is too many. Default 2 (SGLang's prefill graphs).
    */
   readonly maxPaddingFactor: number;
   /**
    * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': everybody the largest where
-   * all decode (ATOM). 'max-or-sum': everybody the largest, or the sum where that is less (SGLang). 'own-padded': each rank
+   * all decode (ATOM). 'max-or-sum': where all decode everybody the largest, or the sum where twice that is less; else the sum (SGLang). 'own-padded': each rank
    * what it padded its own batch to (vLLM V1).
    */
   readonly eagerGather: keyof typeof ENUMS.EAGER_GATHER;

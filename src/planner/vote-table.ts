@@ -161,6 +161,11 @@ function measured(name: VoteWord, refused: RefusedTable): { values: number[]; to
         values: column(refused, name),
         told: `tokens (at least one a request, at most maxNumBatchedTokens ${maxNumBatchedTokens})`,
       };
+    case 'paddedTokens':
+      return {
+        values: column(refused, name),
+        told: `paddedTokens (at least as many as tokens: ${column(refused, 'tokens').join(', ')}; at most the largest key's)`,
+      };
     case 'part0Tokens': {
       const parts = Array.from({ length: MAX_PARTS }, (_, part) => column(refused, `part${part}Tokens` as VoteWord));
       const values = column(refused, 'tokens').map((_, rank) => parts.reduce((sum, counts) => sum + counts[rank], 0));
