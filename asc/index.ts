@@ -1,4 +1,6 @@
 // Entry of the rules module: pure functions of rows, plan and policy; every argument is an int32 or an address.
+
+export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
 export { partCut } from './run';

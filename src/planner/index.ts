@@ -11,6 +11,8 @@ export {
   type ReasonCode,
   type RunKind,
 } from './decision.js';
+export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
+export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
