@@ -37,7 +37,7 @@ export function readTrace(source: TraceSource, options: ReadTraceOptions = {}): 
 }
 
 /** How many requests to read, Infinity where it is not said. Throws `ERR_INPUT_INVALID` where it is no positive integer. */
-export function checkLimit(limit = Infinity): number {
+export function checkLimit(limit: number = Infinity): number {
   if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 1)) return limit;
   const message = `limit must be an integer of at least 1, found ${String(limit)}; leave it out to read the whole trace`;
   throw new LockstepError('ERR_INPUT_INVALID', message, { limit });
