@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -13,6 +12,7 @@ import {
   scoreLadder,
   tokenCosts,
 } from '../../dist/index.js';
+import { profiles, profilesAbsent } from '../support/traces.js';
 
 const read = (text: string, options: CostTableOptions): ReturnType<typeof readCostTable> =>
   readCostTable(
@@ -130,9 +130,6 @@ describe('the roofline', () => {
   });
 });
 
-const named = process.env.LOCKSTEP_PROFILES;
-const profiles = path.resolve(named ?? path.join(import.meta.dirname, '../../../shared/profiles'));
-
 /** docs/plan.md shows these. */
 const MEASURED: readonly (readonly [file: string, gpu: GpuName, model: ModelName])[] = [
   ['a100-llama-2-7b-hf', 'a100', 'llama-2-7b'],
@@ -144,7 +141,7 @@ const MEASURED: readonly (readonly [file: string, gpu: GpuName, model: ModelName
   ['h100-llama-2-70b-hf', 'h100', 'llama-2-70b'],
 ];
 
-describe.skipIf(named === undefined && !existsSync(profiles))('the roofline against measured profiles', () => {
+describe.skipIf(profilesAbsent)('the roofline against measured profiles', () => {
   it.each(MEASURED)('%s', async (file, gpu, model) => {
     const told: string[] = [];
     for (const tensorParallelSize of file === 'h100-phi-2' ? [1] : [1, 2, 4, 8]) {
