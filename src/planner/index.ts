@@ -11,6 +11,7 @@ export {
   type ReasonCode,
   type RunKind,
 } from './decision.js';
+export { type SharedBudget, shareGraphs } from './ladder-budget.js';
 export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
 export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';

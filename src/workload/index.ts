@@ -33,6 +33,13 @@ export {
   type StepShape,
 } from './histogram/step-histogram.js';
 export { type LogPlace, stepLineShape } from './histogram/step-log.js';
+export {
+  type MixedGrid,
+  type MixedGridOptions,
+  type MixedShape,
+  optimiseMixedGrid,
+  prefillSlots,
+} from './mixed-grid.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, type SharedRequests } from './request.js';
 export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 export { SchedulerModel } from './scheduler-model.js';
