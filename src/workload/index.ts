@@ -33,6 +33,7 @@ export {
   type StepShape,
 } from './histogram/step-histogram.js';
 export { type LogPlace, stepLineShape } from './histogram/step-log.js';
+export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder-audit.js';
 export {
   type MixedGrid,
   type MixedGridOptions,
