@@ -4,9 +4,11 @@
  *   w(i, j) = cost[j] * (before[j] - before[i]),   before[n] = steps of at most n tokens,
  * and the least cost of exactly k sizes up to j is best(k, j) = min over i < j of best(k - 1, i) + w(i, j).
  *
- * Which sizes are looked at. Of those allowed (multiples of a unit, and max), the first that holds a counted size, those that
- * must be there, and max. Any other size of a ladder can sink to the largest candidate below it and still hold the same steps,
- * none if there are none: cost never decreases with size, so the ladder is no worse.
+ * Which sizes are looked at: those that must be there, max, and of the others allowed (multiples of a unit) the last of each
+ * stretch of equal cost, if a counted size lies between it and the candidate before. Any other size of a ladder can first rise
+ * along its stretch, which costs nothing and holds more, and then sink to the largest candidate below if it still holds the same
+ * steps, since cost never falls with size. So the ladder is no worse, and a size that was never seen is padded no further than
+ * it must be.
  *
  * Why a layer takes O(n). In x = cost[j] each i is a line best(k - 1, i) - before[i] * x. With i the slopes fall, as before[]
  * grows; with j the x rise, as cost[] does. So the lower envelope is a queue: a new line enters at its back, and a line that
@@ -60,7 +62,10 @@ export function ladderCandidates(
     const count = real(counts, size);
     steps += count;
     if (count > 0) pending = true;
-    if (size != max && (size % multiple != 0 || (!pending && int(must, size) == 0))) continue;
+    if (size < max && int(must, size) == 0) {
+      const following = min(size + multiple, max);
+      if (size % multiple != 0 || !pending || real(costs, following) == real(costs, size)) continue;
+    }
     pending = false;
     found++;
     setInt(sizes, found, size);

@@ -92,6 +92,20 @@ describe('the best ladders', () => {
     );
   });
 
+  it('stand at the end of their stretch of equal cost, where they hold the most', async () => {
+    await fc.assert(
+      fc.asyncProperty(problems(60), async (problem) => {
+        const { costs, multiple, include } = problem;
+        const { ladders } = await optimiseLadder({ ...problem, maxGraphs: 60 });
+        for (const size of ladders.flatMap(({ sizes }) => sizes)) {
+          if (size === costs.length - 1 || include.includes(size)) continue;
+          expect(costs[size + multiple]).toBeGreaterThan(costs[size]);
+        }
+      }),
+      runs(100),
+    );
+  });
+
   it('only gain with graphs, and every one of the curve gains', async () => {
     await fc.assert(
       fc.asyncProperty(problems(200), async (problem) => {

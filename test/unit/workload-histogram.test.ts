@@ -5,6 +5,7 @@ import { VOTE_WORDS } from '../../dist/planner/layout.js';
 import {
   type EngineStepRecord,
   generateWorkload,
+  type RankSchedule,
   type ReadHistogramOptions,
   RequestTable,
   readHistogram,
@@ -131,7 +132,8 @@ describe('a histogram', () => {
           const model = new SchedulerModel(requests, limits);
           const expected: Record<string, number> = {};
           for (let step = model.next(); step !== null; step = model.next()) {
-            const most = (of: (rank: (typeof step.ranks)[0]) => number): number => Math.max(...step.ranks.map(of));
+            const { ranks: all } = step;
+            const most = (of: (rank: RankSchedule) => number): number => Math.max(...all.map(of));
             const tokens = step.ranks.map(({ scheduled }) => scheduled.reduce((sum, c) => sum + c.queryLen, 0));
             const prefills = most(({ scheduled }) => scheduled.filter((c) => c.phase === 'prefill').length);
             const decodes = most(({ scheduled }) => scheduled.filter((c) => c.phase === 'decode').length);
