@@ -3,13 +3,17 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type LadderScore,
   optimiseLadder,
+  optimiseMixedGrid,
+  prefillSlots,
   type ReadHistogram,
   readCostTable,
   readHistogram,
+  rooflineCosts,
   scoreLadder,
   tokenCosts,
   vllmCaptureSizes,
 } from '../../dist/index.js';
+import { mixedCost, type Shape } from '../oracles/mixed-grid-oracle.js';
 import { profiles, profilesAbsent, traces, tracesAbsent } from '../support/traces.js';
 
 const limits = { maxNumSeqs: 512, maxNumBatchedTokens: 8192 };
@@ -56,4 +60,24 @@ describe.skipIf(tracesAbsent)('decodes of the Azure trace, one rank of 512 reque
       expect(curve.fewestLike(theirs)?.graphs).toBeLessThanOrEqual(12);
     },
   );
+
+  it('with a prefill pad less than a fifth of what a geometric grid of as many graphs does, by the roofline', async () => {
+    const { mixed } = read.histogram;
+    const maxTokens = limits.maxNumBatchedTokens;
+    const { costs } = rooflineCosts({ gpu: 'h100', model: 'llama-2-70b', tensorParallelSize: 4, maxSize: maxTokens });
+    const slots = prefillSlots(limits.maxNumSeqs);
+    const geometric = [8192, 4096, 2048, 1024, 512, 256].flatMap((tokens) =>
+      slots.filter((p) => p <= tokens).map((p): Shape => [tokens, p, Math.min(tokens - p, limits.maxNumSeqs - p)]),
+    );
+    expect(geometric).toHaveLength(59);
+    const grids = await optimiseMixedGrid({ mixed, costs, maxTokens, maxRequests: limits.maxNumSeqs });
+    const grid = grids.findLast(({ graphs }) => graphs <= geometric.length);
+    expect(grid?.eagerSteps).toBe(0);
+    const steps = mixed.map((m) => [m.tokens, m.prefillRequests, m.decodeRequests, m.count] as const);
+    const theirs = mixedCost(geometric, steps, costs) - (grid?.exactCost ?? 0);
+    expect(grid?.padding).toBeLessThan(theirs / 5);
+    expect(mixedCost(grid?.shapes ?? [], steps, costs)).toBeLessThanOrEqual(
+      (grid?.exactCost ?? 0) + (grid?.padding ?? 0),
+    );
+  });
 });
