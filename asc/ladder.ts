@@ -12,7 +12,8 @@
  *
  * Why a layer takes O(n). In x = cost[j] each i is a line best(k - 1, i) - before[i] * x. With i the slopes fall, as before[]
  * grows; with j the x rise, as cost[] does. So the lower envelope is a queue: a new line enters at its back, and a line that
- * loses at the front has lost for good.
+ * loses at the front has lost for good. Of lines of one slope the earlier is the lower, as best never falls with i: the later
+ * one hides nothing, and is hidden by the next.
  *
  * A size that must be there is one no interval spans: past it, earlier lines leave the queue.
  *
@@ -114,9 +115,7 @@ export function ladderLayers(
     for (let j = 1; j <= candidates; j++) {
       const line = j - 1;
       if (int(required, line) != 0) back = front;
-      // Of two lines of one slope the earlier is the lower: best never falls with the last candidate.
-      const useless = back > front && real(before, int(queue, back - 1)) == real(before, line);
-      if (real(best, line) < Infinity && !useless) {
+      if (real(best, line) < Infinity) {
         while (back - front > 1 && hidden(best, before, int(queue, back - 2), int(queue, back - 1), line)) back--;
         setInt(queue, back++, line);
       }
@@ -148,5 +147,5 @@ export function ladderSizes(candidates: i32, graphs: i32, sizes: usize, choice: 
     last = int(choice + ((<usize>layer * <usize>(candidates + 1)) << 2), last);
     if (last < 0) return 0;
   }
-  return last == 0 ? 1 : 0;
+  return 1;
 }
