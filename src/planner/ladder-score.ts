@@ -23,21 +23,20 @@ export function scoreLadder(
   sizes: ArrayLike<number>,
 ): LadderScore {
   let steps = 0;
-  let eagerSteps = 0;
   let exactCost = 0;
   let padding = 0;
-  let step = 0;
-  for (let size = 1; size < counts.length; size++) {
-    const count = counts[size];
-    while (step < sizes.length && sizes[step] < size) step++;
-    if (count === 0) continue;
-    if (step === sizes.length) {
-      eagerSteps += count;
-      continue;
+  let size = 1;
+  for (let step = 0; step < sizes.length; step++) {
+    const cost = costs[sizes[step]];
+    for (const end = Math.min(sizes[step], counts.length - 1); size <= end; size++) {
+      const count = counts[size];
+      if (count === 0) continue;
+      steps += count;
+      exactCost += count * costs[size];
+      padding += count * (cost - costs[size]);
     }
-    steps += count;
-    exactCost += count * costs[size];
-    padding += count * (costs[sizes[step]] - costs[size]);
   }
+  let eagerSteps = 0;
+  for (; size < counts.length; size++) eagerSteps += counts[size];
   return { graphs: sizes.length, steps, eagerSteps, exactCost, padding, ratio: padding > 0 ? padding / exactCost : 0 };
 }
