@@ -65,21 +65,18 @@ export async function optimiseMixedGrid(options: MixedGridOptions): Promise<Mixe
   let eagerSteps = 0;
   let exactCost = 0;
   let neededCost = 0;
-  let anyhowCost = 0;
-  for (const { tokens, prefillRequests: p, decodeRequests: d, count } of problem.mixed) {
-    if (tokens > maxTokens || p + d > maxRequests) {
+  for (const { tokens, prefillRequests, requests, count } of problem.mixed) {
+    if (tokens > maxTokens || requests > maxRequests) {
       eagerSteps += count;
       continue;
     }
-    const slot = slots.find((most) => most >= p) as number;
-    const needed = Math.max(tokens, slot + queryLen * Math.max(0, p + d - slot));
-    const least = Math.max(tokens, p + d);
+    const slot = slots.find((most) => most >= prefillRequests) as number;
+    const needed = Math.max(tokens, slot + queryLen * Math.max(0, requests - slot));
     (bySlots.get(slot) as Float64Array)[needed] += count;
-    anyhow[least] += count;
+    anyhow[tokens] += count;
     steps += count;
     exactCost += count * costs[tokens];
     neededCost += count * (costs[needed] - costs[tokens]);
-    anyhowCost += count * (costs[least] - costs[tokens]);
   }
   const curveOf = (counts: Float64Array): Promise<LadderCurve> =>
     optimiseLadder({ counts, costs, multiple, maxGraphs, wasm });
@@ -99,7 +96,7 @@ export async function optimiseMixedGrid(options: MixedGridOptions): Promise<Mixe
       exactCost,
       padding,
       ratio: padding > 0 ? padding / exactCost : 0,
-      lowerBound: (free.atMost(budget.graphs)?.padding ?? 0) + anyhowCost,
+      lowerBound: free.atMost(budget.graphs)?.padding ?? 0,
     });
   });
 }

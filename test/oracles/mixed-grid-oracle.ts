@@ -1,19 +1,22 @@
 export type Shape = readonly [tokens: number, prefillRequests: number, decodeRequests: number];
 
+/** `requests`: of both kinds together, the most on one rank. */
+export type Step = readonly [tokens: number, prefillRequests: number, requests: number];
+
 /** Whether a graph holds a step: its tokens, its prefills in prefill slots, and all its requests in all slots. */
-export function holds([tokens, p, d]: Shape, [stepTokens, stepP, stepD]: Shape): boolean {
-  return tokens >= stepTokens && p >= stepP && p + d >= stepP + stepD;
+export function holds([tokens, p, d]: Shape, [stepTokens, stepP, requests]: Step): boolean {
+  return tokens >= stepTokens && p >= stepP && p + d >= requests;
 }
 
 /** Cost of steps, each on the cheapest graph that holds it and passes; Infinity where none does. */
 export function mixedCost(
   shapes: readonly Shape[],
-  steps: readonly (readonly [...Shape, count: number])[],
+  steps: readonly (readonly [...Step, count: number])[],
   costs: ArrayLike<number>,
-  passes: (shape: Shape, step: Shape) => boolean = () => true,
+  passes: (shape: Shape, step: Step) => boolean = () => true,
 ): number {
-  return steps.reduce((sum, [tokens, p, d, count]) => {
-    const step: Shape = [tokens, p, d];
+  return steps.reduce((sum, [tokens, p, requests, count]) => {
+    const step: Step = [tokens, p, requests];
     const fitting = shapes.filter((shape) => holds(shape, step) && passes(shape, step));
     return sum + count * Math.min(...fitting.map(([size]) => costs[size]));
   }, 0);

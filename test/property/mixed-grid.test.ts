@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type MixedCount, optimiseMixedGrid, prefillSlots } from '../../dist/workload/index.js';
-import { holds, mixedCost, type Shape, subsets } from '../oracles/mixed-grid-oracle.js';
+import { holds, mixedCost, type Shape, type Step, subsets } from '../oracles/mixed-grid-oracle.js';
 import { runs } from '../support/property-runs.js';
 
 interface GridCase {
@@ -29,18 +29,19 @@ function cases(mostTokens: number, mostRequests: number): fc.Arbitrary<GridCase>
       for (let size = 1; size <= maxTokens; size++) costs.push(costs[size - 1] + (stairs[size % stairs.length] ?? 1));
       const mixed = steps.map(([t, p, d, count]) => {
         const prefillRequests = 1 + (p % maxRequests);
-        const decodeRequests = d % (maxRequests - prefillRequests + 1);
-        // Maxima over ranks: tokens may be fewer than prefills and decodes of different ranks together.
-        const least = Math.max(prefillRequests, decodeRequests * queryLen);
-        const tokens = Math.min(maxTokens, least + (t % (maxTokens - least + 1)));
-        return { tokens, prefillRequests, decodeRequests, count };
+        // Maxima over ranks: prefills and decodes of different ranks may together be more than any rank holds.
+        const decodeRequests = d % (maxRequests + 1);
+        const sum = Math.min(maxRequests, prefillRequests + decodeRequests);
+        const requests = Math.max(prefillRequests, decodeRequests, sum - (t % 2));
+        const tokens = requests + (t % (maxTokens - requests + 1));
+        return { tokens, prefillRequests, decodeRequests, requests, count };
       });
       return { maxTokens, maxRequests, queryLen, costs, mixed };
     });
 }
 
 const stepsOf = ({ mixed }: GridCase): [number, number, number, number][] =>
-  mixed.map(({ tokens, prefillRequests, decodeRequests, count }) => [tokens, prefillRequests, decodeRequests, count]);
+  mixed.map(({ tokens, prefillRequests, requests, count }) => [tokens, prefillRequests, requests, count]);
 
 const shape = (tokens: number, p: number, { maxRequests, queryLen }: GridCase): Shape => [
   tokens,
@@ -62,10 +63,10 @@ describe('a grid for mixed steps', () => {
             expect(p + d * queryLen).toBeLessThanOrEqual(tokens);
           }
           for (let p = 1; p <= maxRequests; p++) {
-            for (let d = 0; p + d <= maxRequests; d++) {
-              for (let tokens = 1; tokens <= maxTokens; tokens++) {
-                const found = shapes.some((one) => one[1] <= 2 * p && holds(one, [tokens, p, d]));
-                expect(found, `${tokens} ${p} ${d}`).toBe(true);
+            for (let requests = p; requests <= maxRequests; requests++) {
+              for (let tokens = requests; tokens <= maxTokens; tokens++) {
+                const found = shapes.some((one) => one[1] <= 2 * p && holds(one, [tokens, p, requests]));
+                expect(found, `${tokens} ${p} ${requests}`).toBe(true);
               }
             }
           }
@@ -85,7 +86,7 @@ describe('a grid for mixed steps', () => {
             .filter((tokens) => tokens >= p)
             .map((tokens) => shape(tokens, p, problem)),
         );
-        const own = ([, p]: Shape, [, stepP]: Shape): boolean => p === slots.find((one) => one >= stepP);
+        const own = ([, p]: Shape, [, stepP]: Step): boolean => p === slots.find((one) => one >= stepP);
         const steps = stepsOf(problem);
         const grids = await optimiseMixedGrid({ ...problem, maxGraphs: most });
         for (let graphs = slots.length; graphs <= most; graphs++) {
@@ -123,7 +124,7 @@ describe('a grid for mixed steps', () => {
         for (let tokens = 1; tokens <= maxTokens; tokens++) {
           for (let p = 1; p <= Math.min(tokens, maxRequests); p++) all.push(shape(tokens, p, problem));
         }
-        const largest: Shape = [maxTokens, maxRequests, 0];
+        const largest: Step = [maxTokens, maxRequests, maxRequests];
         const grids = await optimiseMixedGrid({ ...problem, maxGraphs: 4 });
         for (const { graphs, exactCost, lowerBound } of grids) {
           for (const some of subsets(all, graphs)) {
@@ -139,9 +140,9 @@ describe('a grid for mixed steps', () => {
 
   it('counts steps beyond the limits as eager', async () => {
     const mixed = [
-      { tokens: 40, prefillRequests: 1, decodeRequests: 0, count: 3 },
-      { tokens: 30, prefillRequests: 3, decodeRequests: 2, count: 2 },
-      { tokens: 20, prefillRequests: 1, decodeRequests: 3, count: 1 },
+      { tokens: 40, prefillRequests: 1, decodeRequests: 0, requests: 1, count: 3 },
+      { tokens: 30, prefillRequests: 3, decodeRequests: 2, requests: 5, count: 2 },
+      { tokens: 20, prefillRequests: 1, decodeRequests: 3, requests: 4, count: 1 },
     ];
     const costs = Array.from({ length: 33 }, (_, size) => size);
     const grids = await optimiseMixedGrid({ mixed, costs, maxTokens: 32, maxRequests: 4 });

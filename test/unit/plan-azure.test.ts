@@ -73,7 +73,7 @@ describe.skipIf(tracesAbsent)('decodes of the Azure trace, one rank of 512 reque
     const grids = await optimiseMixedGrid({ mixed, costs, maxTokens, maxRequests: limits.maxNumSeqs });
     const grid = grids.findLast(({ graphs }) => graphs <= geometric.length);
     expect(grid?.eagerSteps).toBe(0);
-    const steps = mixed.map((m) => [m.tokens, m.prefillRequests, m.decodeRequests, m.count] as const);
+    const steps = mixed.map((m) => [m.tokens, m.prefillRequests, m.requests, m.count] as const);
     const theirs = mixedCost(geometric, steps, costs) - (grid?.exactCost ?? 0);
     expect(grid?.padding).toBeLessThan(theirs / 5);
     expect(mixedCost(grid?.shapes ?? [], steps, costs)).toBeLessThanOrEqual(

@@ -56,6 +56,7 @@ describe('the shape ranks agree on', () => {
       tokens: 108,
       prefillRequests: 2,
       decodeRequests: 3,
+      requests: 3,
       ubatched: false,
     });
     expect(scheduleShape(schedule({}, {}), 1)).toBeNull();
@@ -78,25 +79,27 @@ describe('the shape ranks agree on', () => {
 describe('a histogram', () => {
   it('counts decodes by size, those in micro-batches apart, and steps with a prefill by shape', () => {
     const histogram = new StepHistogram({ maxSize: 64 });
-    const decode = { prefillRequests: 0, decodeRequests: 8, tokens: 8, ubatched: false };
+    const decode = { prefillRequests: 0, decodeRequests: 8, requests: 8, tokens: 8, ubatched: false };
     histogram.add({ ...decode, tokens: 64 });
     histogram.add(decode, 3);
     histogram.add(decode);
     histogram.add({ ...decode, ubatched: true });
-    const mixed = { tokens: 300, prefillRequests: 2, decodeRequests: 8, ubatched: false };
+    const mixed = { tokens: 300, prefillRequests: 2, decodeRequests: 8, requests: 9, ubatched: false };
     histogram.add(mixed, 2);
     histogram.add({ ...mixed, tokens: 299 });
+    histogram.add({ ...mixed, requests: 10 });
     histogram.add(mixed);
     expect(histogram.toJSON()).toEqual({
       decode: { 8: 4, 64: 1 },
       ubatched: { 8: 1 },
       mixed: [
-        [299, 2, 8, 1],
-        [300, 2, 8, 3],
+        { tokens: 299, prefillRequests: 2, decodeRequests: 8, requests: 9, count: 1 },
+        { tokens: 300, prefillRequests: 2, decodeRequests: 8, requests: 9, count: 3 },
+        { tokens: 300, prefillRequests: 2, decodeRequests: 8, requests: 10, count: 1 },
       ],
     });
     expect([...histogram.decode.keys()]).toEqual([8, 64]);
-    expect(histogram.steps).toBe(10);
+    expect(histogram.steps).toBe(11);
     expect(histogram.largestDecode).toBe(64);
     expect(histogram.counts('decode', 64)[8]).toBe(4);
     expect(histogram.counts('ubatched', 8)).toEqual(Float64Array.of(0, 0, 0, 0, 0, 0, 0, 0, 1));
@@ -104,10 +107,17 @@ describe('a histogram', () => {
 
   it('refuses what no step is, and decodes above its largest size, and then counts nothing', () => {
     const histogram = new StepHistogram({ maxSize: 4 });
-    const shape = { tokens: 4, prefillRequests: 0, decodeRequests: 4, ubatched: false };
+    const shape = { tokens: 4, prefillRequests: 0, decodeRequests: 4, requests: 4, ubatched: false };
     const bad = expect.objectContaining({ code: 'ERR_INPUT_INVALID' });
     expect(() => histogram.add({ ...shape, tokens: 5 })).toThrow(/above the largest size 4; raise maxNumSeqs/);
-    for (const wrong of [{ tokens: 0 }, { tokens: 1.5 }, { prefillRequests: 5 }, { decodeRequests: -1 }]) {
+    for (const wrong of [
+      { tokens: 0 },
+      { tokens: 1.5 },
+      { prefillRequests: 5 },
+      { decodeRequests: -1 },
+      { requests: 5 },
+      { requests: 3 },
+    ]) {
       expect(() => histogram.add({ ...shape, ...wrong })).toThrow(bad);
     }
     expect(() => histogram.add(shape, 0)).toThrow(bad);
@@ -140,7 +150,7 @@ describe('a histogram', () => {
             const wished = tokens.every((count) => count === 0 || count >= (ubatchThreshold ?? Infinity));
             const name =
               prefills > 0
-                ? `mixed ${Math.max(...tokens)} ${prefills} ${decodes}`
+                ? `mixed ${Math.max(...tokens)} ${prefills} ${decodes} ${most(({ scheduled }) => scheduled.length)}`
                 : `${wished ? 'ubatched' : 'decode'} ${decodes * queryLen}`;
             if (Math.max(...tokens) > 0) expected[name] = (expected[name] ?? 0) + 1;
             model.complete();
@@ -150,7 +160,9 @@ describe('a histogram', () => {
           expect({
             ...Object.fromEntries(Object.entries(decode).map(([size, count]) => [`decode ${size}`, count])),
             ...Object.fromEntries(Object.entries(ubatched).map(([size, count]) => [`ubatched ${size}`, count])),
-            ...Object.fromEntries(mixed.map(([tokens, p, d, count]) => [`mixed ${tokens} ${p} ${d}`, count])),
+            ...Object.fromEntries(
+              mixed.map((m) => [`mixed ${m.tokens} ${m.prefillRequests} ${m.decodeRequests} ${m.requests}`, m.count]),
+            ),
           }).toEqual(expected);
         },
       ),
@@ -208,7 +220,11 @@ describe('a histogram read', () => {
     ];
     const { kind, histogram } = await read(log.join(''), { scheduler });
     expect(kind).toBe('step-log');
-    expect(histogram.toJSON()).toEqual({ decode: { 10: 1 }, ubatched: { 6: 1, 10: 1 }, mixed: [[90, 2, 3, 1]] });
+    expect(histogram.toJSON()).toEqual({
+      decode: { 10: 1 },
+      ubatched: { 6: 1, 10: 1 },
+      mixed: [{ tokens: 90, prefillRequests: 2, decodeRequests: 3, requests: 3, count: 1 }],
+    });
   });
 
   it('from votes that planners cast is that of their batches', async () => {
@@ -245,8 +261,8 @@ describe('a histogram read', () => {
       decode: { 6: 41 },
       ubatched: {},
       mixed: [
-        [77, 1, 0, 2],
-        [500, 2, 0, 1],
+        { tokens: 77, prefillRequests: 1, decodeRequests: 0, requests: 1, count: 2 },
+        { tokens: 500, prefillRequests: 2, decodeRequests: 0, requests: 2, count: 1 },
       ],
     });
     const none = async function* (): AsyncGenerator<EngineStepRecord> {};

@@ -102,10 +102,12 @@ async function readEngineLog(
   for await (const { phase, tokens, requests, count: steps = 1 } of records) {
     checkAborted(signal, file);
     const decode = phase === 'decode';
+    const held = decode ? requests : Math.max(1, requests);
     const shape = {
       tokens,
-      prefillRequests: decode ? 0 : Math.max(1, requests),
-      decodeRequests: decode ? requests : 0,
+      prefillRequests: decode ? 0 : held,
+      decodeRequests: decode ? held : 0,
+      requests: held,
       ubatched: false,
     };
     count(histogram, shape, steps, file);

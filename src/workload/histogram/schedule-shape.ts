@@ -19,7 +19,7 @@ export function scheduleShape(
   options: ScheduleShapeOptions = {},
 ): StepShape | null {
   const threshold = options.ubatchThreshold ?? Infinity;
-  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, ubatched: true };
+  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0, ubatched: true };
   for (const { scheduled } of schedule.ranks) {
     let tokens = 0;
     let prefills = 0;
@@ -30,6 +30,7 @@ export function scheduleShape(
     shape.tokens = Math.max(shape.tokens, tokens);
     shape.prefillRequests = Math.max(shape.prefillRequests, prefills);
     shape.decodeRequests = Math.max(shape.decodeRequests, scheduled.length - prefills);
+    shape.requests = Math.max(shape.requests, scheduled.length);
     if (tokens > 0 && tokens < threshold) shape.ubatched = false;
   }
   if (shape.tokens === 0) return null;

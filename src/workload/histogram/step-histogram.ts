@@ -8,6 +8,8 @@ export interface StepShape {
   /** 0 of a decode. */
   readonly prefillRequests: number;
   readonly decodeRequests: number;
+  /** Of both kinds together, on one rank: at most the sum of the two. */
+  readonly requests: number;
   /** Agreed to run in micro-batches. */
   readonly ubatched: boolean;
 }
@@ -17,6 +19,8 @@ export interface MixedCount {
   readonly tokens: number;
   readonly prefillRequests: number;
   readonly decodeRequests: number;
+  /** Most of both kinds together on a rank: what a graph's slots have to hold, as a prefill slot may hold a decode. */
+  readonly requests: number;
   readonly count: number;
 }
 
@@ -26,18 +30,18 @@ export interface HistogramOptions {
   readonly maxSize?: number | undefined;
 }
 
-/** A histogram as JSON: counts by size, and `[tokens, prefillRequests, decodeRequests, count]` of mixed steps. */
+/** A histogram as JSON: counts by size, and those of steps with a prefill. */
 export interface HistogramDocument {
   readonly decode: Readonly<Record<string, number>>;
   readonly ubatched: Readonly<Record<string, number>>;
-  readonly mixed: readonly (readonly [number, number, number, number])[];
+  readonly mixed: readonly MixedCount[];
 }
 
 const MAX_TOKENS = 1 << 22;
 
 /**
  * How often each shape was agreed on: decodes by size, those in micro-batches apart, and steps with a prefill by (tokens,
- * prefill requests, decode requests). Steps without any request are none of a histogram.
+ * prefill requests, decode requests, requests of a rank). Steps without any request are none of a histogram.
  */
 export class StepHistogram {
   readonly maxSize: number | undefined;
@@ -74,7 +78,11 @@ export class StepHistogram {
   /** Steps with a prefill, by tokens, then prefill requests, then decode requests. */
   get mixed(): readonly MixedCount[] {
     return [...this.#mixed.values()].sort(
-      (a, b) => a.tokens - b.tokens || a.prefillRequests - b.prefillRequests || a.decodeRequests - b.decodeRequests,
+      (a, b) =>
+        a.tokens - b.tokens ||
+        a.prefillRequests - b.prefillRequests ||
+        a.decodeRequests - b.decodeRequests ||
+        a.requests - b.requests,
     );
   }
 
@@ -88,15 +96,24 @@ export class StepHistogram {
    * a decode above `maxSize`.
    */
   add(shape: StepShape, count = 1): void {
-    const { tokens, prefillRequests, decodeRequests, ubatched } = shape;
+    const { tokens, prefillRequests, decodeRequests, requests, ubatched } = shape;
     check('tokens', tokens, 1, MAX_TOKENS);
     check('prefillRequests', prefillRequests, 0, tokens);
     check('decodeRequests', decodeRequests, 0, tokens);
+    check(
+      'requests',
+      requests,
+      Math.max(prefillRequests, decodeRequests),
+      Math.min(tokens, prefillRequests + decodeRequests),
+    );
     check('count', count, 1, Number.MAX_SAFE_INTEGER);
     if (prefillRequests > 0) {
-      const key = `${tokens} ${prefillRequests} ${decodeRequests}`;
+      const key = `${tokens} ${prefillRequests} ${decodeRequests} ${requests}`;
       const counted = this.#mixed.get(key)?.count ?? 0;
-      this.#mixed.set(key, Object.freeze({ tokens, prefillRequests, decodeRequests, count: counted + count }));
+      this.#mixed.set(
+        key,
+        Object.freeze({ tokens, prefillRequests, decodeRequests, requests, count: counted + count }),
+      );
     } else {
       if (this.maxSize !== undefined && tokens > this.maxSize) {
         throw new LockstepError(
@@ -131,12 +148,7 @@ export class StepHistogram {
     return {
       decode: Object.fromEntries(this.decode),
       ubatched: Object.fromEntries(this.ubatched),
-      mixed: this.mixed.map(({ tokens, prefillRequests, decodeRequests, count }) => [
-        tokens,
-        prefillRequests,
-        decodeRequests,
-        count,
-      ]),
+      mixed: this.mixed,
     };
   }
 }

@@ -45,7 +45,7 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   }
   const rows = (value as { rows?: unknown } | null)?.rows;
   if (!Array.isArray(rows) || rows.length === 0) throw refusal(place, 'rows', 'the votes of at least one rank', rows);
-  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, ubatched: true };
+  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0, ubatched: true };
   for (const [rank, row] of rows.entries()) {
     const vote = voteOf(row, rank, place);
     if (vote.maxDecodeQueryLen > queryLen) {
@@ -59,6 +59,7 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
     shape.tokens = Math.max(shape.tokens, vote.tokens);
     shape.prefillRequests = Math.max(shape.prefillRequests, vote.prefillRequests);
     shape.decodeRequests = Math.max(shape.decodeRequests, vote.decodeRequests);
+    shape.requests = Math.max(shape.requests, vote.prefillRequests + vote.decodeRequests);
     if (vote.tokens > 0 && vote.wantsUbatches === 0) shape.ubatched = false;
   }
   if (shape.tokens === 0) return null;
