@@ -1,4 +1,5 @@
 import { Faults, withoutUndefined } from '../config.js';
+import { shown } from '../errors.js';
 import { type SharedBudget, shareGraphs } from '../planner/ladder-budget.js';
 import { type LadderCurve, optimiseLadder } from '../planner/ladder-optimiser.js';
 import type { PlannerModules, WasmSource } from '../planner/modules.js';
@@ -134,7 +135,12 @@ function complete(options: MixedGridOptions): Problem {
     faults.integer('multiple', multiple, 1, 1 << 16),
     faults.integer('maxGraphs', problem.maxGraphs, 1, 1 << 12),
   ].every(Boolean);
-  faults.check(Array.isArray(mixed), 'mixed must be a list of shapes with their counts');
+  const wrong = Array.isArray(mixed) ? mixed.findIndex((shape) => !isStep(shape)) : -1;
+  faults.check(Array.isArray(mixed), `mixed is ${shown(mixed)}; it must be a list of shapes with their counts`);
+  faults.check(
+    wrong < 0,
+    `mixed[${wrong}] is ${shown(mixed?.[wrong])}; it needs counts with 1 <= prefillRequests <= requests <= tokens`,
+  );
   if (counted) {
     faults.check(
       maxTokens >= maxRequests * queryLen,
@@ -150,4 +156,14 @@ function complete(options: MixedGridOptions): Problem {
   }
   faults.throwIfAny('This mixed grid');
   return problem;
+}
+
+function isStep({ tokens, prefillRequests, requests, count }: MixedCount): boolean {
+  return (
+    [tokens, prefillRequests, requests, count].every(Number.isInteger) &&
+    count >= 0 &&
+    prefillRequests >= 1 &&
+    prefillRequests <= requests &&
+    requests <= tokens
+  );
 }

@@ -157,11 +157,21 @@ describe('a grid for mixed steps', () => {
   });
 
   it('is refused with every fault at once', async () => {
-    const bad = { mixed: [], costs: [0, 1], maxTokens: 30, maxRequests: 16, queryLen: 2, multiple: 4, maxGraphs: 4 };
+    const step = { tokens: 3, prefillRequests: 2, decodeRequests: 0, requests: 1, count: 1 };
+    const bad = {
+      mixed: [step],
+      costs: [0, 1],
+      maxTokens: 30,
+      maxRequests: 16,
+      queryLen: 2,
+      multiple: 4,
+      maxGraphs: 4,
+    };
     await expect(optimiseMixedGrid(bad)).rejects.toMatchObject({
       code: 'ERR_CONFIG_INVALID',
       details: {
         faults: [
+          expect.stringMatching(/mixed\[0\] is .*; it needs counts with 1 <= prefillRequests <= requests <= tokens/),
           expect.stringMatching(/maxTokens is 30; it must hold 16 requests of 2 tokens: at least 32/),
           expect.stringMatching(/maxTokens is 30; it must be a multiple of 4/),
           expect.stringMatching(/maxGraphs is 4; .* makes 5/),
