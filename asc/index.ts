@@ -1,8 +1,11 @@
 // Entry of the rules module: pure functions of rows, plan and policy; every argument is an int32 or an address.
-
+export { act } from './check/actions';
+export { exploreTables } from './check/explore';
+export { explainCandidates } from './explain';
 export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
+export { sizeLocal } from './local';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
 export { partCut } from './run';
-export { brokenLimit } from './table';
+export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

@@ -1,9 +1,12 @@
 // The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
 import {
   KEY_DECODE_REQUESTS,
+  KEY_MAX_QUERY_LEN,
+  KEY_MODE,
   KEY_PARTS,
+  KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
-  KEY_VARIANT,
+  KEY_TOKENS,
   KEY_WORDS,
   LAYOUT_VERSION,
   LIMIT_MAX_PADDED_REQUESTS,
@@ -12,8 +15,10 @@ import {
   LIMIT_NUM_KEYS,
   LIMIT_QUERY_LEN,
   LIMIT_RANKS,
+  LIMIT_REPLICA_SIZE,
   MAX_PARTS,
   MAX_QUERY_LENS,
+  MODE_FULL,
   POLICY_WORDS,
   REGION_DISPATCH,
   REGION_KEYS,
@@ -38,13 +43,37 @@ export function queryLenIndex(queryLen: i32): i32 {
   return -1;
 }
 
+/** Order of keys: by tokens, then prefill slots, decode slots, and query lengths. Source: Megatron's batch dimensions. */
+export function smaller(key: usize, other: usize): boolean {
+  const tokens = get(key, KEY_TOKENS) - get(other, KEY_TOKENS);
+  if (tokens != 0) return tokens < 0;
+  const prefills = get(key, KEY_PREFILL_REQUESTS) - get(other, KEY_PREFILL_REQUESTS);
+  if (prefills != 0) return prefills < 0;
+  const decodes = get(key, KEY_DECODE_REQUESTS) - get(other, KEY_DECODE_REQUESTS);
+  if (decodes != 0) return decodes < 0;
+  const queryLen = get(key, KEY_QUERY_LEN) - get(other, KEY_QUERY_LEN);
+  if (queryLen != 0) return queryLen < 0;
+  return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);
+}
+
 function plane(queryIndex: i32, parts: i32): usize {
   const rows = limit(LIMIT_MAX_PADDED_REQUESTS) + 1;
   return region(REGION_DISPATCH) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
 }
 
+/** Configured query length `index`. */
+export function queryLenOf(index: i32): i32 {
+  return get(region(REGION_QUERY_LENS), index);
+}
+
+/** Whether decode keys of exactly this query length are configured. */
+export function isQueryLen(queryLen: i32): boolean {
+  const index = queryLen > 0 ? queryLenIndex(queryLen) : -1;
+  return index >= 0 && queryLenOf(index) == queryLen;
+}
+
 /** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */
-function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
+export function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
   if (requests > limit(LIMIT_MAX_PADDED_REQUESTS)) return -1;
   return get(plane(queryIndex, parts), requests);
 }
@@ -61,12 +90,13 @@ export function installPlan(): i32 {
   }
   for (let index = 0; index < keys; index++) {
     const key = keyAt(index);
+    if (get(key, KEY_MODE) != MODE_FULL || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
     const q = queryLenIndex(get(key, KEY_QUERY_LEN));
     const table = plane(q, get(key, KEY_PARTS));
     const holds = get(key, KEY_DECODE_REQUESTS);
     for (let requests = 1; requests <= holds; requests++) {
       const other = get(table, requests);
-      if (other < 0 || get(keyAt(other), KEY_DECODE_REQUESTS) > holds) set(table, requests, index);
+      if (other < 0 || smaller(key, keyAt(other))) set(table, requests, index);
     }
   }
   return planHash(keys);
@@ -78,6 +108,7 @@ function planHash(keys: i32): i32 {
   hash = mix(hash, LAYOUT_VERSION);
   for (let i = 0; i < POLICY_WORDS; i++) hash = mix(hash, get(region(REGION_POLICY), i));
   hash = mix(hash, limit(LIMIT_RANKS));
+  hash = mix(hash, limit(LIMIT_REPLICA_SIZE));
   hash = mix(hash, limit(LIMIT_MAX_REQUESTS));
   hash = mix(hash, limit(LIMIT_MAX_TOKENS));
   hash = mix(hash, limit(LIMIT_QUERY_LEN));
@@ -89,33 +120,4 @@ function planHash(keys: i32): i32 {
 function mix(hash: u32, word: i32): u32 {
   for (let byte = 0; byte < 32; byte += 8) hash = (hash ^ ((<u32>word >> byte) & 0xff)) * 16777619;
   return hash;
-}
-
-/**
- * Index of the smallest decode key of `parts` parts and one variant (LoRA case …) that holds `requests` requests, or -1. The
- * table holds the smallest key of any variant, which mostly is it.
- */
-export function keyOfVariant(queryIndex: i32, parts: i32, requests: i32, variant: i32): i32 {
-  const smallest = dispatch(queryIndex, parts, requests);
-  if (smallest < 0 || get(keyAt(smallest), KEY_VARIANT) == variant) return smallest;
-  let best = -1;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_VARIANT) != variant || get(key, KEY_PARTS) != parts) continue;
-    if (queryLenIndex(get(key, KEY_QUERY_LEN)) != queryIndex) continue;
-    const holds = get(key, KEY_DECODE_REQUESTS);
-    if (holds >= requests && (best < 0 || holds < get(keyAt(best), KEY_DECODE_REQUESTS))) best = index;
-  }
-  return best;
-}
-
-/** Most requests any key of query length index `q` and of `variant` holds; 0 where there is none. */
-export function largest(q: i32, variant: i32): i32 {
-  let most = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_VARIANT) != variant || queryLenIndex(get(key, KEY_QUERY_LEN)) != q) continue;
-    most = max(most, get(key, KEY_DECODE_REQUESTS));
-  }
-  return most;
 }

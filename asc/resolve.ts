@@ -1,13 +1,14 @@
 // The one decision every rank derives from the table of votes: a pure function of table, plan, policy and previous decision.
+import { agreedParts } from './agree';
+import { choose } from './choose';
 import {
   CONTROL_FAULT,
-  CONTROL_LEAVE,
   DECISION_BUSY_RANKS,
   DECISION_CAPTURE_KEY,
+  DECISION_HELD_WISHES,
   DECISION_LEAVE,
   DECISION_MAX_TOKENS,
   DECISION_PHASE,
-  DECISION_PLAIN_TWIN,
   DECISION_RANKS,
   DECISION_REASON,
   DECISION_REASON_RANK,
@@ -17,53 +18,47 @@ import {
   DECISION_VARIANT,
   DECISION_VERSION,
   DECISION_WORDS,
-  KEY_TOKENS,
+  GRAPH_AGREEMENT_SHAPE,
   LAYOUT_VERSION,
-  LIMIT_NUM_KEYS,
+  LIMIT_REPLICA_SIZE,
   MAX_PARTS,
-  MODE_NONE,
+  NEED_BUSY_RANKS,
+  NEED_EAGER_RANK,
+  NEED_HELD_WISHES,
+  NEED_LEAVING_RANKS,
+  NEED_PARTS,
+  NEED_PHASE,
+  NEED_TOKENS,
+  NEED_VARIANT,
+  NEED_VETO_RANK,
+  NEED_WISHES,
   PART_WORDS,
-  PHASE_DECODE,
-  POLICY_UBATCHES,
-  REASON_ABOVE_LADDER,
+  POLICY_ENFORCE_EAGER,
+  POLICY_GRAPH_AGREEMENT,
   REASON_ALL_IDLE,
   REASON_ENFORCE_EAGER,
-  REASON_GRAPH,
-  REASON_GRAPH_UBATCHED,
   REASON_LEAVE,
-  REASON_NO_KEY_FOR_PHASE,
-  REASON_NO_KEY_FOR_QUERY_LENGTH,
-  REASON_NO_KEY_FOR_VARIANT,
-  REASON_NO_PLAIN_TWIN,
-  REASON_PLAIN_ONLY,
-  REASON_PLAIN_TWIN,
   REASON_VETOED,
-  REGION_POLICY,
+  REGION_NEED,
   RESOLVE_FAULT,
   RESOLVE_LIMITS,
   RESOLVE_OK,
   RESOLVE_PLAN,
   RESOLVE_PREVIOUS,
+  RESOLVE_REPLICA,
   RESOLVE_STEP,
   RESOLVE_VERSION,
   RUN_PARK,
   VOTE_CONTROL,
-  VOTE_DECODE_REQUESTS,
-  VOTE_GRAPH_MODE,
   VOTE_GRAPH_VETO,
-  VOTE_MAX_QUERY_LEN,
   VOTE_PLAN_HASH,
-  VOTE_PREFILL_REQUESTS,
   VOTE_STEP,
-  VOTE_TOKENS,
-  VOTE_VARIANT,
   VOTE_VERSION,
-  VOTE_WANTS_UBATCHES,
 } from './layout';
-import { keyAt, keyOfVariant, largest, queryLenIndex } from './plan';
-import { eager, graph } from './run';
-import { brokenLimit, firstRefusal, rankOf, rankOfPhase, vote } from './table';
-import { phaseOf } from './vote';
+import { need, reduce } from './need';
+import { eager } from './run';
+import { brokenLimit, replicaOutlier, vote } from './table';
+import { policy } from './vote-rules';
 import { get, limit, region, set } from './words';
 
 /**
@@ -82,120 +77,50 @@ export function resolve(table: usize, ranks: i32, previous: usize, decision: usi
   for (let rank = 0; rank < ranks; rank++) {
     if (brokenLimit(table, rank) >= 0) return RESOLVE_LIMITS;
   }
+  if (limit(LIMIT_REPLICA_SIZE) > 1 && replicaOutlier(table, ranks) >= 0) return RESOLVE_REPLICA;
   if (previous != 0 && vote(table, 0, VOTE_STEP) != get(previous, DECISION_STEP) + 1) return RESOLVE_PREVIOUS;
   for (let rank = 0; rank < ranks; rank++) {
     if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return RESOLVE_FAULT;
   }
-  decide(table, ranks, decision);
+  decide(table, ranks, previous, decision);
   return RESOLVE_OK;
 }
 
-function decide(table: usize, ranks: i32, decision: usize): void {
-  let busy = 0;
-  let leaving = 0;
-  let wishes = 0;
-  let prefills = 0;
-  let decodes = 0;
-  let maxTokens = 0;
-  let maxQueryLen = 0;
-  let variant = 0;
-  let variantsDiffer = false;
-  let vetoRank = -1;
-  let eagerRank = -1;
-  for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_CONTROL) == CONTROL_LEAVE) leaving++;
-    const tokens = vote(table, rank, VOTE_TOKENS);
-    if (tokens == 0) continue;
-    if (busy > 0 && vote(table, rank, VOTE_VARIANT) != variant) variantsDiffer = true;
-    variant = vote(table, rank, VOTE_VARIANT);
-    busy++;
-    wishes += vote(table, rank, VOTE_WANTS_UBATCHES);
-    maxTokens = max(maxTokens, tokens);
-    prefills = max(prefills, vote(table, rank, VOTE_PREFILL_REQUESTS));
-    decodes = max(decodes, vote(table, rank, VOTE_DECODE_REQUESTS));
-    maxQueryLen = max(maxQueryLen, vote(table, rank, VOTE_MAX_QUERY_LEN));
-    if (vetoRank < 0 && vote(table, rank, VOTE_GRAPH_VETO) != 0) vetoRank = rank;
-    if (eagerRank < 0 && vote(table, rank, VOTE_GRAPH_MODE) == MODE_NONE) eagerRank = rank;
-  }
+function decide(table: usize, ranks: i32, previous: usize, decision: usize): void {
+  reduce(table, ranks, previous);
+  const parts = agreedParts(table, ranks, previous);
+  set(region(REGION_NEED), NEED_PARTS, parts);
 
   const words = DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks);
   for (let i = 0; i < words; i++) set(decision, i, 0);
-  const phase = phaseOf(prefills, decodes);
+  const busy = need(NEED_BUSY_RANKS);
   set(decision, DECISION_VERSION, LAYOUT_VERSION);
   set(decision, DECISION_STEP, vote(table, 0, VOTE_STEP));
-  set(decision, DECISION_CAPTURE_KEY, -1);
   set(decision, DECISION_REASON_RANK, -1);
-  set(decision, DECISION_PHASE, phase);
+  set(decision, DECISION_CAPTURE_KEY, -1);
+  set(decision, DECISION_PHASE, need(NEED_PHASE));
   set(decision, DECISION_RANKS, ranks);
   set(decision, DECISION_BUSY_RANKS, busy);
-  set(decision, DECISION_UBATCH_WISHES, wishes);
-  set(decision, DECISION_MAX_TOKENS, maxTokens);
-  set(decision, DECISION_VARIANT, variantsDiffer ? -1 : variant);
+  set(decision, DECISION_UBATCH_WISHES, need(NEED_WISHES));
+  set(decision, DECISION_HELD_WISHES, need(NEED_HELD_WISHES));
+  set(decision, DECISION_MAX_TOKENS, need(NEED_TOKENS));
+  set(decision, DECISION_VARIANT, need(NEED_VARIANT));
 
   if (busy == 0) {
+    const leave = need(NEED_LEAVING_RANKS) == ranks;
     set(decision, DECISION_RUN, RUN_PARK);
-    set(decision, DECISION_LEAVE, leaving == ranks ? 1 : 0);
-    set(decision, DECISION_REASON, leaving == ranks ? REASON_LEAVE : REASON_ALL_IDLE);
+    set(decision, DECISION_LEAVE, leave ? 1 : 0);
+    set(decision, DECISION_REASON, leave ? REASON_LEAVE : REASON_ALL_IDLE);
     return;
   }
-  // Micro-batches need the wish of every busy rank; an idle rank neither asks nor refuses.
-  const ubatches = wishes == busy ? get(region(REGION_POLICY), POLICY_UBATCHES) : 1;
-
+  const vetoRank = need(NEED_VETO_RANK);
+  const eagerRank = need(NEED_EAGER_RANK);
+  const enforced = policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_SHAPE || policy(POLICY_ENFORCE_EAGER) != 0;
   if (vetoRank >= 0) {
-    eager(table, ranks, decision, ubatches, REASON_VETOED, vetoRank, vote(table, vetoRank, VOTE_GRAPH_VETO));
-  } else if (eagerRank >= 0) {
-    eager(table, ranks, decision, ubatches, REASON_ENFORCE_EAGER, eagerRank, 0);
-  } else if (phase != PHASE_DECODE || limit(LIMIT_NUM_KEYS) == 0) {
-    eager(table, ranks, decision, ubatches, REASON_NO_KEY_FOR_PHASE, rankOfPhase(table, ranks, prefills > 0), phase);
+    eager(table, ranks, decision, REASON_VETOED, vetoRank, vote(table, vetoRank, VOTE_GRAPH_VETO));
+  } else if (eagerRank >= 0 && enforced) {
+    eager(table, ranks, decision, REASON_ENFORCE_EAGER, eagerRank, 0);
   } else {
-    decode(table, ranks, decision, ubatches, wishes, decodes, maxQueryLen, variantsDiffer ? -1 : variant);
+    choose(table, ranks, decision);
   }
-}
-
-/** Every busy rank decodes: the smallest key that holds the largest of them, plain or ubatched as agreed. */
-function decode(
-  table: usize,
-  ranks: i32,
-  decision: usize,
-  ubatches: i32,
-  wishes: i32,
-  requests: i32,
-  maxQueryLen: i32,
-  variant: i32,
-): void {
-  const q = queryLenIndex(maxQueryLen);
-  if (q < 0) {
-    const rank = rankOf(table, ranks, VOTE_MAX_QUERY_LEN, maxQueryLen);
-    eager(table, ranks, decision, ubatches, REASON_NO_KEY_FOR_QUERY_LENGTH, rank, maxQueryLen);
-    return;
-  }
-  const configuredParts = get(region(REGION_POLICY), POLICY_UBATCHES);
-  const plain = keyOfVariant(q, 1, requests, variant);
-  const twin = configuredParts > 1 ? keyOfVariant(q, configuredParts, requests, variant) : -1;
-  const agreed = ubatches > 1;
-  const key = agreed && twin >= 0 ? twin : plain;
-  if (key < 0) {
-    if (twin >= 0) {
-      const rank = firstRefusal(table, ranks);
-      eager(table, ranks, decision, ubatches, REASON_NO_PLAIN_TWIN, rank, get(keyAt(twin), KEY_TOKENS));
-      return;
-    }
-    const most = largest(q, variant);
-    if (most == 0) {
-      eager(table, ranks, decision, ubatches, REASON_NO_KEY_FOR_VARIANT, -1, variant);
-    } else {
-      const rank = rankOf(table, ranks, VOTE_DECODE_REQUESTS, requests);
-      eager(table, ranks, decision, ubatches, REASON_ABOVE_LADDER, rank, requests - most);
-    }
-    return;
-  }
-  let reason = REASON_GRAPH;
-  if (key == twin) reason = REASON_GRAPH_UBATCHED;
-  else if (wishes > 0) {
-    const twinOfSize = twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(key), KEY_TOKENS);
-    set(decision, DECISION_PLAIN_TWIN, twinOfSize ? 1 : 0);
-    reason = twinOfSize ? REASON_PLAIN_TWIN : REASON_PLAIN_ONLY;
-    if (!agreed) set(decision, DECISION_REASON_RANK, firstRefusal(table, ranks));
-  }
-  graph(ranks, decision, key, reason);
 }

@@ -1,28 +1,30 @@
 // A rank's vote: what it holds (facts) and what it wishes (policy), as one fixed-size row.
+import { ownKey } from './choose';
 import {
   CONTROL_FAULT,
   FACT_CAN_SPLIT,
   FACT_DECODE_REQUESTS,
+  FACT_MAX_DECODE_QUERY_LEN,
   FACT_MAX_QUERY_LEN,
   FACT_MAX_SEQ_LEN,
   FACT_PART0_TOKENS,
   FACT_PREFILL_REQUESTS,
+  FACT_SHARED_BLOCK,
   FACT_TOKENS,
   FACT_UNIFORM_QUERY_LEN,
+  GRAPH_AGREEMENT_SHAPE,
+  KEY_MODE,
   KEY_TOKENS,
   LAYOUT_VERSION,
   MAX_PARTS,
   MODE_FULL,
   MODE_NONE,
   PHASE_DECODE,
-  PHASE_IDLE,
-  PHASE_MIXED,
-  PHASE_PREFILL,
   POLICY_ENFORCE_EAGER,
-  POLICY_UBATCH_THRESHOLD_DECODE,
-  POLICY_UBATCH_THRESHOLD_PREFILL,
+  POLICY_GRAPH_AGREEMENT,
+  POLICY_UBATCH_MIN_REQUESTS,
   POLICY_UBATCHES,
-  REGION_POLICY,
+  VETO_SHARED_BLOCK,
   VOTE_CAN_SPLIT,
   VOTE_CONTROL,
   VOTE_DECODE_REQUESTS,
@@ -30,6 +32,7 @@ import {
   VOTE_FLAGS,
   VOTE_GRAPH_MODE,
   VOTE_GRAPH_VETO,
+  VOTE_MAX_DECODE_QUERY_LEN,
   VOTE_MAX_QUERY_LEN,
   VOTE_MAX_SEQ_LEN,
   VOTE_MEETS_MINIMUM,
@@ -48,8 +51,10 @@ import {
   VOTE_WANTS_UBATCHES,
   VOTE_WORDS,
 } from './layout';
-import { keyAt, keyOfVariant, queryLenIndex } from './plan';
-import { get, region, set } from './words';
+import { reduce } from './need';
+import { keyAt } from './plan';
+import { phaseOf, policy, ubatchThreshold } from './vote-rules';
+import { get, set } from './words';
 
 /**
  * Writes the vote of a rank into `row` from its `facts`. A faulty rank keeps its facts in the row, so that the error can
@@ -66,14 +71,16 @@ export function writeVote(
   graphVeto: i32,
   ubatchVeto: i32,
 ): void {
-  const policy = region(REGION_POLICY);
   const tokens = get(facts, FACT_TOKENS);
   const prefills = get(facts, FACT_PREFILL_REQUESTS);
   const decodes = get(facts, FACT_DECODE_REQUESTS);
   const phase = phaseOf(prefills, decodes);
-  const parts = get(policy, POLICY_UBATCHES);
+  const parts = policy(POLICY_UBATCHES);
   const meetsMinimum = parts > 1 && tokens > 0 && tokens >= ubatchThreshold(phase);
-  const canSplit = get(facts, FACT_CAN_SPLIT) != 0;
+  const canSplit =
+    get(facts, FACT_CAN_SPLIT) != 0 && (phase != PHASE_DECODE || decodes >= policy(POLICY_UBATCH_MIN_REQUESTS));
+  // What the batch itself forbids counts like a veto that the rank was given.
+  const veto = ubatchVeto == 0 && get(facts, FACT_SHARED_BLOCK) != 0 ? VETO_SHARED_BLOCK : ubatchVeto;
 
   for (let i = 0; i < VOTE_WORDS; i++) set(row, i, 0);
   set(row, VOTE_VERSION, LAYOUT_VERSION);
@@ -87,37 +94,31 @@ export function writeVote(
   set(row, VOTE_DECODE_REQUESTS, decodes);
   set(row, VOTE_UNIFORM_QUERY_LEN, get(facts, FACT_UNIFORM_QUERY_LEN));
   set(row, VOTE_MAX_QUERY_LEN, get(facts, FACT_MAX_QUERY_LEN));
-  set(row, VOTE_PADDED_TOKENS, paddedTokens(phase, decodes, get(facts, FACT_MAX_QUERY_LEN), tokens, variant));
+  set(row, VOTE_MAX_DECODE_QUERY_LEN, get(facts, FACT_MAX_DECODE_QUERY_LEN));
   set(row, VOTE_MAX_SEQ_LEN, get(facts, FACT_MAX_SEQ_LEN));
-  set(row, VOTE_GRAPH_MODE, get(policy, POLICY_ENFORCE_EAGER) != 0 ? MODE_NONE : MODE_FULL);
   set(row, VOTE_VARIANT, variant);
-  set(row, VOTE_WANTS_UBATCHES, meetsMinimum && canSplit && ubatchVeto == 0 ? 1 : 0);
+  set(row, VOTE_WANTS_UBATCHES, meetsMinimum && canSplit && veto == 0 ? 1 : 0);
   set(row, VOTE_MEETS_MINIMUM, meetsMinimum ? 1 : 0);
   set(row, VOTE_CAN_SPLIT, canSplit ? 1 : 0);
   set(row, VOTE_PARTS, parts);
   for (let i = 0; i < MAX_PARTS; i++) set(row, VOTE_PART0_TOKENS + i, get(facts, FACT_PART0_TOKENS + i));
   set(row, VOTE_GRAPH_VETO, graphVeto);
-  set(row, VOTE_UBATCH_VETO, ubatchVeto);
+  set(row, VOTE_UBATCH_VETO, veto);
   set(row, VOTE_FLAGS, 0);
+  voteOwnGraph(row, tokens);
 }
 
-/** Least tokens of its own with which a rank wishes micro-batches. Source: vLLM's dbo_*_token_threshold (>=, unpadded). */
-function ubatchThreshold(phase: i32): i32 {
-  return get(
-    region(REGION_POLICY),
-    phase == PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL,
-  );
-}
-
-export function phaseOf(prefills: i32, decodes: i32): i32 {
-  if (prefills > 0) return decodes > 0 ? PHASE_MIXED : PHASE_PREFILL;
-  return decodes > 0 ? PHASE_DECODE : PHASE_IDLE;
-}
-
-/** What this rank alone would pad its batch to; its real tokens where no plain key of its variant holds it. Told, not used to decide. */
-function paddedTokens(phase: i32, decodes: i32, maxQueryLen: i32, tokens: i32, variant: i32): i32 {
-  if (phase != PHASE_DECODE) return tokens;
-  const q = queryLenIndex(maxQueryLen);
-  const key = q < 0 ? -1 : keyOfVariant(q, 1, decodes, variant);
-  return key < 0 ? tokens : get(keyAt(key), KEY_TOKENS);
+/**
+ * The graph this rank alone would run its batch on: its padded tokens, and its mode where the ranks agree by mode. The same
+ * choice that all ranks make together, made about a table of one row.
+ */
+function voteOwnGraph(row: usize, tokens: i32): void {
+  const byMode = policy(POLICY_GRAPH_AGREEMENT) != GRAPH_AGREEMENT_SHAPE;
+  set(row, VOTE_GRAPH_MODE, policy(POLICY_ENFORCE_EAGER) != 0 ? MODE_NONE : MODE_FULL);
+  set(row, VOTE_PADDED_TOKENS, tokens);
+  if (tokens == 0 || policy(POLICY_ENFORCE_EAGER) != 0) return;
+  reduce(row, 1, 0);
+  const key = ownKey();
+  if (key >= 0) set(row, VOTE_PADDED_TOKENS, get(keyAt(key), KEY_TOKENS));
+  if (byMode) set(row, VOTE_GRAPH_MODE, key < 0 ? MODE_NONE : get(keyAt(key), KEY_MODE));
 }

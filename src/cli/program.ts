@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addCheck } from './check.js';
 import { addConformance } from './conformance.js';
 import { addDoctor } from './doctor.js';
 import { describe, EXIT, exitCodeOf } from './exit.js';
@@ -32,6 +33,6 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(lockstep --help lists commands and options)')
     .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
-  for (const add of [addRun, addExplain, addConformance, addDoctor]) add(command);
+  for (const add of [addRun, addExplain, addCheck, addConformance, addDoctor]) add(command);
   return command;
 }

@@ -20,7 +20,7 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'no-key-for-phase': 'no graph is captured for a step of this phase',
   'no-key-for-query-length': 'no graph has places for so many tokens of one request',
   'no-key-for-variant': 'no graph is captured for kernel variants like these',
-  'above-ladder': 'no captured graph holds so many requests',
+  'above-ladder': 'no captured graph holds so much',
   'no-plain-twin': 'not every busy rank wishes micro-batches, and the graph is captured with them only',
   vetoed: 'a rank vetoes graphs',
   'enforce-eager': 'the policy allows no graph',
@@ -28,6 +28,7 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'graph-piecewise': 'the smallest piecewise graph that holds the largest batch runs on all; attention runs eager',
   'above-padding-factor': "the smallest graph that holds the batch would pad it beyond the policy's maxPaddingFactor",
   'rank-eager': 'a rank found no graph for its own batch, and the policy takes the least of all ranks',
+  'no-ubatched-key': 'the ranks agree to micro-batches, and no graph of this size is captured with them',
   'empty-part': 'the last micro-batch would be all padding on the smallest rank',
 });
 
@@ -45,6 +46,16 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
   'no-key-for-variant': ({ decision: { reasonDetail } }) =>
     reasonDetail < 0 ? 'the ranks hold batches of different variants' : `all hold batches of variant ${reasonDetail}`,
   'above-ladder': (context) => `${largest(context)}, ${context.decision.reasonDetail} more than any graph holds`,
+  'graph-mixed': ({ decision: { paddedPrefillRequests, paddedDecodeRequests }, votes }) =>
+    `up to ${count(most(votes, 'prefillRequests'), 'prefill')} and ${count(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`,
+  'graph-piecewise': largest,
+  'above-padding-factor': (context) =>
+    `${largest(context)}, and the smallest graph is of ${count(context.decision.reasonDetail, 'token')}`,
+  'rank-eager': ({ decision: { reasonRank }, votes }) =>
+    `rank ${reasonRank} holds ${count(votes[reasonRank].tokens, 'token')}`,
+  'empty-part': ({ decision: { reasonDetail, reasonRank }, votes }) =>
+    `rank ${reasonRank} holds ${count(votes[reasonRank].tokens, 'token')}, and the parts before the last take ${reasonDetail}`,
+  'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${count(reasonDetail, 'token')}`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
     `rank ${reasonRank} does not wish micro-batches, and the graph is that of ${count(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
@@ -60,13 +71,24 @@ export function reasonText(decision: DecisionValue, votes: readonly VoteRecord[]
 
 /** How a step runs, in words: kind, key, padded counts, parts and what the collectives move. */
 export function runText(decision: DecisionValue, plan: CapturePlan): string {
-  const { run, parts, paddedTokens, paddedRequests, queryLen, captureKey } = decision;
+  const {
+    run,
+    parts,
+    paddedTokens,
+    paddedRequests,
+    paddedPrefillRequests,
+    paddedDecodeRequests,
+    queryLen,
+    captureKey,
+  } = decision;
   if (run === 'park') return decision.leave ? 'leave: this was the last step' : 'park';
   const cut =
     parts.length > 1 ? `, in ${parts.length} parts of ${parts.map((part) => part.paddedTokens).join(' + ')}` : '';
   if (run === 'eager') return `eager on all ranks, up to ${count(paddedTokens, 'token')}${cut}`;
   const drafts = queryLen > 1 ? ` of ${queryLen} tokens` : '';
-  const places = paddedRequests > 0 ? ` (${count(paddedRequests, 'request')}${drafts})` : '';
+  const prefills = paddedPrefillRequests > 0 ? `${count(paddedPrefillRequests, 'prefill')}, ` : '';
+  const decodes = count(paddedDecodeRequests, prefills === '' ? 'request' : 'decode');
+  const places = paddedRequests > 0 ? ` (${prefills}${decodes}${drafts})` : '';
   return `${run} graph, key ${captureKey} of ${plan.keys.length}: ${count(paddedTokens, 'token')}${places}${cut}`;
 }
 
@@ -81,10 +103,18 @@ export function gatherText(decision: DecisionValue): string {
     .join('; ');
 }
 
+/** The rank that holds the most: of requests where all decode, else of tokens. */
 function largest({ decision, votes }: Context): string {
-  const requests = Math.max(...votes.map((vote) => vote.decodeRequests));
-  const rank = votes.findIndex((vote) => vote.decodeRequests === requests);
-  return `every ${decision.busyRanks < votes.length ? 'busy ' : ''}rank decodes; rank ${rank} holds the most, ${count(requests, 'request')}`;
+  const decodes = decision.phase === 'decode';
+  const word = decodes ? 'decodeRequests' : 'tokens';
+  const held = most(votes, word);
+  const rank = votes.findIndex((vote) => vote[word] === held);
+  const holds = `rank ${rank} holds the most, ${count(held, decodes ? 'request' : 'token')}`;
+  return decodes ? `every ${decision.busyRanks < votes.length ? 'busy ' : ''}rank decodes; ${holds}` : holds;
+}
+
+function most(votes: readonly VoteRecord[], word: string): number {
+  return Math.max(...votes.map((vote) => vote[word]));
 }
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
@@ -93,6 +123,6 @@ function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context):
 }
 
 /** "1 token", "2 tokens". */
-function count(value: number, noun: string, plural = `${noun}s`): string {
+export function count(value: number, noun: string, plural = `${noun}s`): string {
   return `${value} ${value === 1 ? noun : plural}`;
 }

@@ -1,25 +1,6 @@
 import { Faults, type Limits } from '../config.js';
-import { LockstepError, shown } from '../errors.js';
-import { ENUMS, KEY_WORDS, MAX_QUERY_LENS, word } from './layout.js';
-import { completePolicy, type Policy } from './policy.js';
-
-/** One captured graph, compared by value. */
-export interface CaptureKey {
-  readonly mode: 'full';
-  /** Tokens the graph computes: `decodeRequests * queryLen`. */
-  readonly tokens: number;
-  readonly prefillRequests: number;
-  readonly decodeRequests: number;
-  /** Tokens each decode request has a place for (1 + speculative tokens). */
-  readonly queryLen: number;
-  readonly maxQueryLen: number;
-  /** 1 plain; more: overlapping micro-batches. */
-  readonly parts: number;
-  /** LoRA case or other kernel variant; 0 is the plain model. */
-  readonly variant: number;
-  /** Bit set of the collectives its forward holds; 0 none. */
-  readonly collectives: number;
-}
+import { type CaptureKey, decodeKey, keyKind } from './capture-key.js';
+import { completePolicy, type Policy, ubatchMinRequests } from './policy.js';
 
 /** Every graph to capture. */
 export interface CapturePlan {
@@ -33,7 +14,7 @@ export interface DecodePlanOptions {
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'queryLen'>;
   /** What is left out takes its default. */
   readonly policy: Partial<Policy>;
-  /** Capture sizes from the threshold on both plain and ubatched; else ubatched only. Default true. */
+  /** Capture sizes from the threshold on both plain and ubatched; else ubatched only. Default: as the policy says. */
   readonly twins?: boolean;
 }
 
@@ -60,27 +41,26 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
   const keys: CaptureKey[] = [];
   for (const count of [...requests].sort((a, b) => b - a)) {
     const plain = decodeKey(count, queryLen, 1);
-    const reachesThreshold = plain.tokens >= policy.ubatchThresholdDecode;
-    const ubatched = reachesThreshold && divides(count, queryLen, policy) ? policy.ubatches : 1;
+    const ubatched = reachesUbatches(plain, policy) && divides(count, queryLen, policy) ? policy.ubatches : 1;
     if (ubatched > 1) keys.push(decodeKey(count, queryLen, ubatched));
-    if (ubatched === 1 || options.twins !== false) keys.push(plain);
+    if (ubatched === 1 || (options.twins ?? policy.twins)) keys.push(plain);
   }
   return Object.freeze({ keys: Object.freeze(keys) });
 }
 
-/** A full graph of `requests` decodes of `queryLen` tokens in `parts` micro-batches. */
-export function decodeKey(requests: number, queryLen: number, parts: number): CaptureKey {
-  return Object.freeze({
-    mode: 'full',
-    tokens: requests * queryLen,
-    prefillRequests: 0,
-    decodeRequests: requests,
-    queryLen,
-    maxQueryLen: queryLen,
-    parts,
-    variant: 0,
-    collectives: 0,
-  });
+/** Whether the ranks can come to agree to micro-batches in a step that this plain key holds. */
+function reachesUbatches(plain: CaptureKey, policy: Policy): boolean {
+  const requests = policy.ubatchCaptureMinRequests === 0 ? ubatchMinRequests(policy) : policy.ubatchCaptureMinRequests;
+  return plain.tokens >= leastUbatchedTokens(policy) && plain.decodeRequests >= requests;
+}
+
+/** Fewest tokens of a rank's decodes with which ranks can agree to micro-batches. */
+function leastUbatchedTokens(policy: Policy): number {
+  const { ubatchAgreement, ubatchThresholdDecode, ubatchThresholdPrefill, ubatchHysteresis } = policy;
+  if (ubatchAgreement === 'same-phase') return 1;
+  // Decodes of several lengths are held to the threshold of prefills there.
+  const ofLengths = ubatchAgreement === 'min-tokens' ? ubatchThresholdPrefill : ubatchThresholdDecode;
+  return Math.min(ubatchThresholdDecode, ofLengths) - ubatchHysteresis;
 }
 
 /** Fewest decodes whose tokens are a multiple of the token alignment. */
@@ -93,83 +73,12 @@ function gcd(a: number, b: number): number {
 }
 
 /** Whether each part of `requests` decodes gets at least one whole aligned request. */
-function divides(requests: number, queryLen: number, policy: Policy): boolean {
+export function divides(requests: number, queryLen: number, policy: Policy): boolean {
   return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / alignedRequests(queryLen, policy)) >= 1;
 }
 
-/** Throws `ERR_CONFIG_INVALID` with everything that keeps `plan` from being run under `limits` and `policy`. */
-export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): void {
-  if (!Array.isArray(plan.keys)) {
-    throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan holds its graphs in an array named keys', { plan });
-  }
-  const faults = new Faults();
-  const seen = new Set<string>();
-  for (const [index, key] of plan.keys.entries()) {
-    const name = `keys[${index}]`;
-    if (typeof key !== 'object' || key === null) {
-      faults.check(false, `${name} is ${shown(key)}; it must be a capture key`);
-      continue;
-    }
-    faults.names(name, key, Object.keys(decodeKey(1, 1, 1)));
-    faults.check(key.mode === 'full', `${name}.mode is ${shown(key.mode)}; decode steps run full graphs`);
-    faults.check(
-      key.prefillRequests === 0,
-      `${name}.prefillRequests is ${key.prefillRequests}; prefill and mixed steps run eager`,
-    );
-    const counted = [
-      faults.integer(`${name}.queryLen`, key.queryLen, 1, limits.queryLen),
-      faults.integer(`${name}.decodeRequests`, key.decodeRequests, 1, 1 << 16),
-    ].every(Boolean);
-    faults.check(
-      key.tokens === key.decodeRequests * key.queryLen && key.maxQueryLen === key.queryLen,
-      `${name}: tokens must be decodeRequests * queryLen, and maxQueryLen queryLen`,
-    );
-    faults.integer(`${name}.variant`, key.variant, 0, 2 ** 31 - 1);
-    faults.integer(`${name}.collectives`, key.collectives, 0, 2 ** 31 - 1);
-    faults.check(
-      !counted || key.tokens % policy.tokenAlignment === 0,
-      `${name}.tokens is ${key.tokens}; it must be a multiple of the policy's tokenAlignment (${policy.tokenAlignment})`,
-    );
-    faults.check(
-      !counted ||
-        key.parts === 1 ||
-        (key.parts === policy.ubatches && divides(key.decodeRequests, key.queryLen, policy)),
-      `${name}.parts is ${key.parts}; it must be 1, or the policy's ubatches (${policy.ubatches}) with a whole aligned request in each part`,
-    );
-    const value = KEY_FIELDS.map((field) => key[field]).join();
-    faults.check(!seen.has(value), `${name} repeats an earlier key`);
-    seen.add(value);
-  }
-  faults.throwIfAny('This capture plan');
-  const lengths = queryLens(plan);
-  faults.check(
-    lengths.length <= MAX_QUERY_LENS,
-    `the plan has ${lengths.length} query lengths (${lengths.join(', ')}); at most ${MAX_QUERY_LENS} fit`,
-  );
-  faults.throwIfAny('This capture plan');
-}
-
-const KEY_FIELDS = Object.keys(decodeKey(1, 1, 1)) as readonly (keyof CaptureKey)[];
-
 /** The decode query lengths of a plan, ascending. */
 export function queryLens(plan: CapturePlan): number[] {
-  return [...new Set(plan.keys.map((key) => key.queryLen))].sort((a, b) => a - b);
-}
-
-/** The keys as the rules module reads them. */
-export function keyWords(plan: CapturePlan): Int32Array {
-  const words = new Int32Array(plan.keys.length * KEY_WORDS.length);
-  for (const [index, key] of plan.keys.entries()) {
-    const at = index * KEY_WORDS.length;
-    words[at + word(KEY_WORDS, 'mode')] = ENUMS.MODE[key.mode];
-    words[at + word(KEY_WORDS, 'tokens')] = key.tokens;
-    words[at + word(KEY_WORDS, 'prefillRequests')] = key.prefillRequests;
-    words[at + word(KEY_WORDS, 'decodeRequests')] = key.decodeRequests;
-    words[at + word(KEY_WORDS, 'queryLen')] = key.queryLen;
-    words[at + word(KEY_WORDS, 'maxQueryLen')] = key.maxQueryLen;
-    words[at + word(KEY_WORDS, 'parts')] = key.parts;
-    words[at + word(KEY_WORDS, 'variant')] = key.variant;
-    words[at + word(KEY_WORDS, 'collectives')] = key.collectives;
-  }
-  return words;
+  const lengths = plan.keys.filter((key) => keyKind(key) === 'decode').map((key) => key.queryLen);
+  return [...new Set(lengths)].sort((a, b) => a - b);
 }

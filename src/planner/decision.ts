@@ -14,6 +14,10 @@ export const EAGER_REASONS: readonly ReasonCode[] = [
   'no-plain-twin',
   'vetoed',
   'enforce-eager',
+  'above-padding-factor',
+  'rank-eager',
+  'empty-part',
+  'no-ubatched-key',
 ];
 
 /** One part of a decision, by value. */
@@ -32,18 +36,25 @@ export interface DecisionValue {
   readonly reason: ReasonCode;
   /** The rank whose condition the reason names, or -1. */
   readonly reasonRank: number;
-  /** By how much, or which: requests above the ladder, the query length without a key, the veto, the phase without keys. */
+  /** By how much, or which: requests or tokens above the ladder, the query length without a key, the veto, the phase without keys. */
   readonly reasonDetail: number;
   /** Index of the capture key in the plan, or -1. */
   readonly captureKey: number;
   readonly phase: Phase;
   readonly paddedTokens: number;
   readonly paddedRequests: number;
+  /** Of those, the slots for prefills and those for decodes. A prefill slot may hold a decode. */
+  readonly paddedPrefillRequests: number;
+  readonly paddedDecodeRequests: number;
   /** Tokens each decode request has a place for in the graph; 0 in eager. */
   readonly queryLen: number;
   readonly busyRanks: number;
   /** Ranks that wished micro-batches. */
   readonly ubatchWishes: number;
+  /** Ranks below their threshold that count as wishing because the last step ran in micro-batches. */
+  readonly heldWishes: number;
+  /** The parts overlap; false where there is one, or where they share a resource of which there is one. */
+  readonly overlap: boolean;
   /** Some rank wished micro-batches, and the plain key of a size that also has an ubatched key runs. */
   readonly plainTwin: boolean;
   /** Every rank leaves: no further step will be taken. */
@@ -109,6 +120,12 @@ export class DecisionView implements DecisionValue {
   get paddedRequests(): number {
     return this.words[W.paddedRequests];
   }
+  get paddedPrefillRequests(): number {
+    return this.words[W.paddedPrefillRequests];
+  }
+  get paddedDecodeRequests(): number {
+    return this.words[W.paddedDecodeRequests];
+  }
   get queryLen(): number {
     return this.words[W.queryLen];
   }
@@ -120,6 +137,12 @@ export class DecisionView implements DecisionValue {
   }
   get ubatchWishes(): number {
     return this.words[W.ubatchWishes];
+  }
+  get heldWishes(): number {
+    return this.words[W.heldWishes];
+  }
+  get overlap(): boolean {
+    return this.words[W.overlap] !== 0;
   }
   get plainTwin(): boolean {
     return this.words[W.plainTwin] !== 0;
@@ -165,9 +188,13 @@ export class DecisionView implements DecisionValue {
       phase: this.phase,
       paddedTokens: this.paddedTokens,
       paddedRequests: this.paddedRequests,
+      paddedPrefillRequests: this.paddedPrefillRequests,
+      paddedDecodeRequests: this.paddedDecodeRequests,
       queryLen: this.queryLen,
       busyRanks: this.busyRanks,
       ubatchWishes: this.ubatchWishes,
+      heldWishes: this.heldWishes,
+      overlap: this.overlap,
       plainTwin: this.plainTwin,
       leave: this.leave,
       maxTokens: this.maxTokens,

@@ -169,10 +169,34 @@ export const NEED_WORDS = [
   'parts',
   'vetoRank',
   'eagerRank',
+  'refusalRank',
 ] as const;
 
 /** Why a key is not the one that runs, a pair of words for each key of the plan. */
 export const CANDIDATE_WORDS = ['verdict', 'detail'] as const;
+
+/** What one rank does in a step, as the model checker sees it: the tensors it prepares, and what it runs and enters. */
+export const ACTION_WORDS = [
+  'preparedTokens',
+  'preparedRequests',
+  'run',
+  'key',
+  'tokens',
+  'requests',
+  'parts',
+  'overlap',
+  'part0Tokens',
+  'part1Tokens',
+  'part2Tokens',
+  'part3Tokens',
+  'gather',
+] as const;
+
+/** Properties that the model checker explores; a violation is recorded at the place of its name. */
+export const PROPERTIES = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P9', 'P10', 'P11'] as const;
+
+/** Most ranks whose tables the model checker enumerates. */
+export const MAX_CHECK_RANKS = 8;
 
 /** Counters of the batch state. */
 export const STATE_WORDS = ['freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens'] as const;
@@ -360,6 +384,7 @@ export const ENUMS = {
     'above-padding-factor': 15,
     'rank-eager': 16,
     'empty-part': 17,
+    'no-ubatched-key': 18,
   },
   VERDICT: {
     chosen: 0,
@@ -375,6 +400,7 @@ export const ENUMS = {
     'padding-factor': 10,
     mode: 11,
     'step-eager': 12,
+    'full-preferred': 13,
   },
   GRAPH_AGREEMENT: { shape: 0, 'min-mode-padded': 1, 'min-mode': 2 },
   UBATCH_AGREEMENT: { 'busy-wish': 0, 'all-wish': 1, 'min-tokens': 2, 'any-minimum': 3, 'same-phase': 4 },

@@ -29,6 +29,26 @@ export interface RulesExports {
   resolve(table: number, ranks: number, previous: number, decision: number): number;
   /** The vote word that is beyond the limits ranks share, or -1. */
   brokenLimit(table: number, rank: number): number;
+  /** Index in the table of the first word in which a rank differs from its replica, or -1. */
+  replicaOutlier(table: number, ranks: number): number;
+  /** Fills the region `candidates` for the decision that was resolved last. */
+  explainCandidates(decision: number): void;
+  /** Writes what sizes a rank's tensors into its local plan. */
+  sizeLocal(decision: number, row: number, rank: number, local: number): void;
+  /** Writes what a rank does in a step, for the checker. */
+  act(decision: number, row: number, rank: number, action: number): void;
+  /** The checker's inner loop; see asc/check/explore.ts. */
+  exploreTables(
+    rows: number,
+    count: number,
+    ranks: number,
+    tuple: number,
+    previous: number,
+    actions: number,
+    reached: number,
+    violations: number,
+    budget: number,
+  ): number;
   partCut(requests: number, queryLen: number, parts: number, part: number): number;
 }
 

@@ -5,6 +5,9 @@ import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from './layout.js';
 /** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
 export type ExclusiveResource = keyof typeof ENUMS.RESOURCE;
 
+/** A `maxPaddingFactor` that no graph exceeds. */
+export const NO_PADDING_LIMIT = 2_000_000;
+
 /** The choices behind every decision, as plain data. A JSON file can hold one. */
 export interface Policy {
   /** What reports call it. Default 'lockstep'. */
@@ -69,7 +72,10 @@ export interface Policy {
    * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count' looks at the sum alone.
    */
   readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
-  /** Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's. Default 2 (SGLang's prefill graphs). */
+  /**
+   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's; `NO_PADDING_LIMIT` where none is too many.
+   * Default 2 (SGLang's prefill graphs).
+   */
   readonly maxPaddingFactor: number;
   /**
    * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': everybody the largest where
@@ -176,7 +182,7 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
       `${name} is ${shown(policy[name])}; it must be ${names.join(' or ')}`,
     );
   }
-  faults.number('maxPaddingFactor', policy.maxPaddingFactor, 1, 1000);
+  faults.number('maxPaddingFactor', policy.maxPaddingFactor, 1, NO_PADDING_LIMIT);
   faults.check(typeof policy.enforceEager === 'boolean', 'enforceEager must be true or false');
   faults.check(typeof policy.twins === 'boolean', 'twins must be true or false');
   const resources = policy.exclusiveResources;
@@ -207,4 +213,17 @@ export function policyWords(policy: Policy): Int32Array {
 /** Least requests with which a rank that only decodes is cut into micro-batches. */
 export function ubatchMinRequests(policy: Policy): number {
   return Math.max(policy.ubatches, policy.ubatchMinRequests);
+}
+
+/** Choices that stand for rules as they once were. Only the checker acts on them. */
+const HOOKS = ['onSharedResource', 'partSizes', 'prepare', 'captureGuard', 'ubatchCaptureMinRequests'] as const;
+
+/** Notes every hook of an older rule: no planner acts on them, and one that seemed to would hide the fault. */
+export function refuseHooks(policy: Policy, faults: Faults): void {
+  for (const name of HOOKS) {
+    faults.check(
+      policy[name] === LOCKSTEP_POLICY[name],
+      `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
+    );
+  }
 }

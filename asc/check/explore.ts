@@ -1,0 +1,124 @@
+// The checker's inner loop: every multiset of local states over the ranks, each voted, resolved and held against the laws.
+import {
+  ACTION_WORDS,
+  DECISION_CAPTURE_KEY,
+  DECISION_RUN,
+  MAX_CHECK_RANKS,
+  PROPERTY_P1,
+  PROPERTY_P2,
+  PROPERTY_P3,
+  PROPERTY_P4,
+  PROPERTY_P5,
+  PROPERTY_P6,
+  PROPERTY_P9,
+  PROPERTY_P11,
+  REGION_DECISION,
+  REGION_VOTES,
+  RESOLVE_FAULT,
+  RESOLVE_OK,
+  RUN_EAGER,
+  VOTE_WORDS,
+} from '../layout';
+import { resolve } from '../resolve';
+import { get, region, set } from '../words';
+import { act } from './actions';
+import {
+  entersAlike,
+  followsDecision,
+  gathersAlike,
+  graphNotMissed,
+  keyHoldsBatch,
+  overlapsAlone,
+  partsHoldTokens,
+  sizesFit,
+} from './laws';
+
+/** Words of one violation: whether there is one, then the local state of each rank. */
+const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
+
+/**
+ * Explores up to `budget` tables of `ranks` ranks, and returns how many. `tuple` holds the next table's local states in ascending
+ * order, one for each rank, so that tables that only differ in which rank is which are met once; its first word is -1 when all
+ * are done. `rows`: `count` votes. `reached`: a word a key. `violations`: `VIOLATION_WORDS` a property, the first found.
+ */
+export function exploreTables(
+  rows: usize,
+  count: i32,
+  ranks: i32,
+  tuple: usize,
+  previous: usize,
+  actions: usize,
+  reached: usize,
+  violations: usize,
+  budget: i32,
+): i32 {
+  const table = region(REGION_VOTES);
+  for (let rank = 0; rank < ranks; rank++) placeRow(table, rows, tuple, rank);
+  let explored = 0;
+  while (explored < budget) {
+    checkTable(table, ranks, tuple, previous, actions, reached, violations);
+    explored++;
+    let rank = ranks - 1;
+    while (rank >= 0 && get(tuple, rank) == count - 1) rank--;
+    if (rank < 0) {
+      set(tuple, 0, -1);
+      break;
+    }
+    const next = get(tuple, rank) + 1;
+    for (let r = rank; r < ranks; r++) {
+      set(tuple, r, next);
+      placeRow(table, rows, tuple, r);
+    }
+  }
+  return explored;
+}
+
+function placeRow(table: usize, rows: usize, tuple: usize, rank: i32): void {
+  const bytes = <usize>(VOTE_WORDS << 2);
+  memory.copy(table + <usize>rank * bytes, rows + <usize>get(tuple, rank) * bytes, bytes);
+}
+
+/** Resolves the table that stands in the region `votes`, lets every rank act, and records what laws that breaks. */
+function checkTable(
+  table: usize,
+  ranks: i32,
+  tuple: usize,
+  previous: usize,
+  actions: usize,
+  reached: usize,
+  violations: usize,
+): void {
+  const decision = region(REGION_DECISION);
+  const status = resolve(table, ranks, previous, decision);
+  if (status != RESOLVE_OK) {
+    // A fault is told to all ranks in the same step. Nothing else can be wrong with votes that a planner wrote.
+    if (status != RESOLVE_FAULT) violated(violations, PROPERTY_P2, tuple, ranks);
+    return;
+  }
+  for (let rank = 0; rank < ranks; rank++) {
+    act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
+  }
+  const key = get(decision, DECISION_CAPTURE_KEY);
+  if (key >= 0) set(reached, key, 1);
+  if (!followsDecision(actions, ranks, decision)) violated(violations, PROPERTY_P1, tuple, ranks);
+  if (!entersAlike(actions, ranks, decision)) violated(violations, PROPERTY_P2, tuple, ranks);
+  if (!partsHoldTokens(actions, ranks, decision)) violated(violations, PROPERTY_P3, tuple, ranks);
+  if (!gathersAlike(table, actions, ranks)) violated(violations, PROPERTY_P4, tuple, ranks);
+  if (!sizesFit(table, actions, ranks, decision)) violated(violations, PROPERTY_P5, tuple, ranks);
+  if (get(decision, DECISION_RUN) == RUN_EAGER && !graphNotMissed(table, ranks, decision)) {
+    violated(violations, PROPERTY_P6, tuple, ranks);
+  }
+  if (!keyHoldsBatch(table, ranks, key)) violated(violations, PROPERTY_P9, tuple, ranks);
+  if (!overlapsAlone(actions, ranks)) violated(violations, PROPERTY_P11, tuple, ranks);
+}
+
+function rowAt(table: usize, rank: i32): usize {
+  return table + ((<usize>(rank * VOTE_WORDS)) << 2);
+}
+
+function violated(violations: usize, property: i32, tuple: usize, ranks: i32): void {
+  const at = violations + ((<usize>(property * VIOLATION_WORDS)) << 2);
+  if (get(at, 0) != 0) return;
+  set(at, 0, 1);
+  for (let rank = 0; rank < ranks; rank++) set(at, 1 + rank, get(tuple, rank));
+}

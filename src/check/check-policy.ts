@@ -1,0 +1,183 @@
+import { completeLimits, Faults } from '../config.js';
+import { DECISION_WORDS, decisionWords, MAX_CHECK_RANKS, PROPERTIES, word } from '../planner/layout.js';
+import { loadModules, type PlannerModules, type WasmSource } from '../planner/modules.js';
+import { RawRules } from '../planner/raw-rules.js';
+import { exploreCapture } from './capture-model.js';
+import { type LocalState, localStates, STEP } from './domain.js';
+import { checkWords, exploreRanks, type FoundViolation, tableCount } from './explore.js';
+import type { Property } from './properties.js';
+import type { CheckedPair } from './standard-domain.js';
+import { stepTrace, type TraceLine } from './trace.js';
+
+/** Options of `checkPolicy`. */
+export interface CheckOptions {
+  readonly pair: CheckedPair;
+  /** Most ranks: every number of ranks from 1 on is explored. Default 2. */
+  readonly ranks?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: CheckProgress) => void;
+  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
+}
+
+export interface CheckProgress {
+  readonly states: number;
+  /** States of the whole domain. */
+  readonly total: number;
+}
+
+/** The shortest counterexample of a property, with the fewest ranks. */
+export interface Violation {
+  readonly property: Property;
+  readonly ranks: number;
+  readonly trace: readonly TraceLine[];
+}
+
+/** What `lockstep check` found. */
+export interface CheckReport {
+  readonly policy: string;
+  readonly ranks: number;
+  readonly states: number;
+  readonly seconds: number;
+  /** The whole domain was explored. */
+  readonly complete: boolean;
+  readonly properties: readonly Property[];
+  readonly violations: readonly Violation[];
+  /** What was explored. */
+  readonly domain: {
+    readonly localStates: number;
+    readonly keys: number;
+    readonly maxNumSeqs: number;
+    readonly maxNumBatchedTokens: number;
+    readonly queryLen: number;
+    readonly ubatches: number;
+    readonly thresholds: readonly [number, number];
+    readonly hysteresis: boolean;
+  };
+}
+
+/**
+ * Explores every state of up to `ranks` ranks: the capture of every key with and without room for it, and every table of votes
+ * that the local states can make. A rule without memory takes any step from any state, so that one step from each covers all
+ * sequences of steps; with hysteresis each is also taken after a step in micro-batches. Goes on after a violation, and gives the
+ * first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
+ */
+export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
+  const { pair, ranks = 2, signal, onProgress } = options;
+  const faults = new Faults();
+  faults.integer('ranks', ranks, 1, MAX_CHECK_RANKS);
+  faults.throwIfAny('This check');
+  const start = performance.now();
+  const modules = await loadModules(options.wasm);
+  const found = new Map<Property, Violation>();
+  const reached = new Set<number>();
+  const hysteresis = pair.policy.ubatchHysteresis > 0;
+  const passes = hysteresis ? 2 : 1;
+  let states = 0;
+  let complete = true;
+  let last: readonly LocalState[] = [];
+  for (let size = 1; size <= ranks && complete; size++) {
+    const capture = exploreCapture(pair.plan.keys, pair.policy, size);
+    states += capture.states;
+    if (capture.trace !== undefined && !found.has('P2')) {
+      found.set('P2', { property: 'P2', ranks: size, trace: capture.trace });
+    }
+    const { rules, local } = rulesOf(modules, pair, size);
+    last = local;
+    const total =
+      passes * Array.from({ length: ranks }, (_, r) => tableCount(local.length, r + 1)).reduce((a, b) => a + b);
+    for (let pass = 0; pass < passes && complete; pass++) {
+      const previous = pass === 0 ? undefined : ubatchedStep(rules);
+      const before = states;
+      const exploration = await exploreRanks(rules, local, {
+        previous,
+        signal,
+        progress: (count) => onProgress?.({ states: before + count, total }),
+      });
+      states += exploration.states;
+      complete &&= exploration.complete;
+      for (const [index, hit] of exploration.reached.entries()) if (hit) reached.add(index);
+      for (const violation of exploration.violations) {
+        if (!found.has(violation.property)) found.set(violation.property, traced(rules, local, previous, violation));
+      }
+    }
+  }
+  if (complete) unreachable(pair, reached, found, ranks);
+  return {
+    policy: pair.policy.name,
+    ranks,
+    states,
+    seconds: (performance.now() - start) / 1000,
+    complete,
+    properties: PROPERTIES,
+    violations: PROPERTIES.flatMap((property) => found.get(property) ?? []),
+    domain: {
+      localStates: last.length,
+      keys: pair.plan.keys.length,
+      maxNumSeqs: pair.limits.maxNumSeqs,
+      maxNumBatchedTokens: pair.limits.maxNumBatchedTokens,
+      queryLen: pair.limits.queryLen,
+      ubatches: pair.policy.ubatches,
+      thresholds: [pair.policy.ubatchThresholdDecode, pair.policy.ubatchThresholdPrefill],
+      hysteresis,
+    },
+  };
+}
+
+/** Rules for `ranks` ranks, with room for the states that they themselves make of the domain. */
+function rulesOf(modules: PlannerModules, pair: CheckedPair, ranks: number): { rules: RawRules; local: LocalState[] } {
+  const { policy, plan } = pair;
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = pair.limits;
+  // Blocks play no part here: one holds any request.
+  const blockSize = maxNumBatchedTokens + 1;
+  const limits = completeLimits({
+    maxNumSeqs,
+    maxNumBatchedTokens,
+    queryLen,
+    blockSize,
+    maxModelLen: blockSize,
+    numBlocks: maxNumSeqs + 1,
+  });
+  const options = { limits, policy, keys: plan.keys, ranks };
+  const local = localStates(new RawRules(modules, options));
+  return {
+    rules: new RawRules(modules, { ...options, checkWords: checkWords(local.length, plan.keys.length) }),
+    local,
+  };
+}
+
+/** A decision of the step before that ran in micro-batches. */
+function ubatchedStep(rules: RawRules): Int32Array<ArrayBuffer> {
+  const words = rules.memory.words('previous').subarray(0, decisionWords(rules.ranks)).fill(0);
+  words[word(DECISION_WORDS, 'step')] = STEP - 1;
+  words[word(DECISION_WORDS, 'parts')] = rules.policy.ubatches;
+  return words;
+}
+
+function traced(
+  rules: RawRules,
+  local: readonly LocalState[],
+  previous: Int32Array<ArrayBuffer> | undefined,
+  { property, states }: FoundViolation,
+): Violation {
+  const chosen = states.map((index) => local[index]);
+  return { property, ranks: rules.ranks, trace: stepTrace(rules, chosen, previous, property) };
+}
+
+/** P10: keys that no explored table runs on. */
+function unreachable(
+  pair: CheckedPair,
+  reached: ReadonlySet<number>,
+  found: Map<Property, Violation>,
+  ranks: number,
+): void {
+  const lines = pair.plan.keys.flatMap((key, index): TraceLine[] => {
+    if (reached.has(index)) return [];
+    const parts = key.parts > 1 ? ` in ${key.parts} parts` : '';
+    const shape = `${key.tokens} tokens, ${key.prefillRequests} prefill and ${key.decodeRequests} decode slots${parts}`;
+    return [
+      { phase: 'capture', rank: null, text: `capture key ${index} (${shape})` },
+      { phase: 'end', rank: null, text: `no step of up to ${ranks} ranks ever runs key ${index}` },
+    ];
+  });
+  if (lines.length > 0) found.set('P10', { property: 'P10', ranks, trace: lines });
+}

@@ -1,0 +1,97 @@
+import { ACTION_WORDS, MAX_CHECK_RANKS, PROPERTIES, VOTE_WORDS } from '../planner/layout.js';
+import type { RawRules } from '../planner/raw-rules.js';
+import type { LocalState } from './domain.js';
+import type { Property } from './properties.js';
+
+/** Tables explored between two looks at the clock and the signal. */
+const BUDGET = 1 << 17;
+const VIOLATION_WORDS = 1 + MAX_CHECK_RANKS;
+
+/** A table that breaks a property: the local state of each rank, by index. */
+export interface FoundViolation {
+  readonly property: Property;
+  readonly states: readonly number[];
+  /** The decision before it ran in micro-batches. */
+  readonly afterUbatches: boolean;
+}
+
+/** What one exploration came to. */
+export interface Exploration {
+  readonly states: number;
+  readonly complete: boolean;
+  readonly violations: readonly FoundViolation[];
+  /** Keys that some table runs on, by index. */
+  readonly reached: readonly boolean[];
+}
+
+export interface ExploreOptions {
+  readonly previous: Int32Array<ArrayBuffer> | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly progress: (states: number) => void;
+}
+
+/** Words of the region `check` for an exploration of `count` local states over `keys` keys. */
+export function checkWords(count: number, keys: number): number {
+  const actions = MAX_CHECK_RANKS * ACTION_WORDS.length;
+  return actions + MAX_CHECK_RANKS + PROPERTIES.length * VIOLATION_WORDS + keys + count * VOTE_WORDS.length;
+}
+
+/** Tables of `ranks` ranks over `count` local states, which rank is which left out. */
+export function tableCount(count: number, ranks: number): number {
+  let total = 1;
+  for (let rank = 0; rank < ranks; rank++) total = (total * (count + rank)) / (rank + 1);
+  return total;
+}
+
+/** Holds every multiset of local states against the laws, in slices that leave the event loop its turn. */
+export async function exploreRanks(
+  rules: RawRules,
+  states: readonly LocalState[],
+  { previous, signal, progress }: ExploreOptions,
+): Promise<Exploration> {
+  const { ranks } = rules;
+  const words = rules.memory.words('check').fill(0);
+  let next = 0;
+  const take = (count: number): Int32Array<ArrayBuffer> => {
+    const view = words.subarray(next, next + count);
+    next += count;
+    return view;
+  };
+  const actions = take(MAX_CHECK_RANKS * ACTION_WORDS.length);
+  const tuple = take(MAX_CHECK_RANKS);
+  const violations = take(PROPERTIES.length * VIOLATION_WORDS);
+  const reached = take(rules.keys.length);
+  const rows = take(states.length * VOTE_WORDS.length);
+  for (const [index, { row }] of states.entries()) rows.set(row, index * VOTE_WORDS.length);
+  let explored = 0;
+  while (tuple[0] >= 0 && !signal?.aborted) {
+    explored += rules.rules.exploreTables(
+      rows.byteOffset,
+      states.length,
+      ranks,
+      tuple.byteOffset,
+      previous?.byteOffset ?? 0,
+      actions.byteOffset,
+      reached.byteOffset,
+      violations.byteOffset,
+      BUDGET,
+    );
+    progress(explored);
+    await new Promise((resume) => setImmediate(resume));
+  }
+  const complete = tuple[0] < 0;
+  if (complete && explored !== tableCount(states.length, ranks)) {
+    throw new RangeError(`${explored} tables were explored of ${tableCount(states.length, ranks)}`);
+  }
+  return {
+    states: explored,
+    complete,
+    violations: PROPERTIES.flatMap((property, index) => {
+      const at = index * VIOLATION_WORDS;
+      if (violations[at] === 0) return [];
+      const found = [...violations.subarray(at + 1, at + 1 + ranks)];
+      return [{ property, states: found, afterUbatches: previous !== undefined }];
+    }),
+    reached: Array.from(reached, (word) => word !== 0),
+  };
+}

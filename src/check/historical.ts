@@ -1,0 +1,92 @@
+import { namedPolicy } from '../engines/policies.js';
+import { mixedKey } from '../planner/capture-key.js';
+import type { Policy } from '../planner/policy.js';
+import type { Property } from './properties.js';
+import { type CheckedPair, standardDomain } from './standard-domain.js';
+
+/** A rule as an engine once had it. */
+export interface HistoricalPolicy {
+  readonly name: string;
+  /** What its violation looked like, in a sentence. */
+  readonly about: string;
+  /** Properties that it must be found to violate. */
+  readonly expects: readonly Property[];
+  readonly policy: Partial<Policy>;
+  /** The rule after its fix. */
+  readonly fixed: Partial<Policy>;
+  /** The pair to explore: this rule, or the one after its fix. */
+  pair(which: 'before' | 'fixed'): CheckedPair;
+}
+
+function historical(
+  name: string,
+  about: string,
+  expects: readonly Property[],
+  fixed: Partial<Policy>,
+  changes: Partial<Policy>,
+  plans: { readonly before?: () => CheckedPair['plan']['keys'] } = {},
+): HistoricalPolicy {
+  const policy = Object.freeze({ ...fixed, ...changes, name });
+  return Object.freeze({
+    name,
+    about,
+    expects,
+    policy,
+    fixed,
+    pair: (which: 'before' | 'fixed') =>
+      which === 'fixed' ? standardDomain(fixed) : standardDomain(policy, plans.before?.()),
+  });
+}
+
+/** Megatron's mixed graphs before pull request 3509: one number of prefill slots for all of them. */
+const fixedPrefills = (): CheckedPair['plan']['keys'] => [mixedKey(8, 2, 3, 2), mixedKey(16, 2, 7, 2)];
+
+/** The five, each as it was before its fix. */
+export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
+  historical(
+    'vllm-before-27771',
+    'each size was captured once, so that ranks on both sides of the micro-batch threshold fell back to eager',
+    ['P6'],
+    namedPolicy('vllm-v1'),
+    { twins: false },
+  ),
+  historical(
+    'atom-before-1120',
+    'input preparation rounded a decode up to a captured size while the runner took the eager branch with real lengths',
+    ['P1', 'P5'],
+    namedPolicy('atom'),
+    { prepare: 'local' },
+  ),
+  historical(
+    'trtllm-before-14986',
+    'a rank without KV space skipped a capture that the others entered, and they waited for ever',
+    ['P2'],
+    namedPolicy('trtllm'),
+    { captureGuard: 'none' },
+  ),
+  historical(
+    'megatron-before-3509',
+    'mixed graphs had one number of prefill slots and were matched by the count of all slots, so that a batch ran on a graph that could not hold it',
+    ['P9'],
+    namedPolicy('megatron'),
+    { mixedMatch: 'slot-count' },
+    { before: fixedPrefills },
+  ),
+  historical(
+    'atom-before-1275',
+    "micro-batches were sized by each rank's own cut, captured from 2 requests and run from 3, and overlapped on one custom all-gather",
+    ['P4', 'P10', 'P11'],
+    namedPolicy('atom'),
+    {
+      partSizes: 'local',
+      ubatchCaptureMinRequests: 2,
+      exclusiveResources: Object.freeze(['custom-all-gather'] as const),
+      onSharedResource: 'overlap',
+    },
+  ),
+]);
+
+/** The historical rule of that name, if there is one. */
+export function historicalPolicy(name: string): HistoricalPolicy | undefined {
+  return HISTORICAL.find((policy) => policy.name === name);
+}

@@ -1,0 +1,17 @@
+export {
+  type CheckOptions,
+  type CheckProgress,
+  type CheckReport,
+  checkPolicy,
+  type Violation,
+} from './check-policy.js';
+export { HISTORICAL, type HistoricalPolicy, historicalPolicy } from './historical.js';
+export { PROPERTIES, PROPERTY_MEANINGS, type Property } from './properties.js';
+export {
+  type CheckedPair,
+  planDomain,
+  STANDARD_LADDER,
+  STANDARD_THRESHOLD,
+  standardDomain,
+} from './standard-domain.js';
+export type { TraceLine } from './trace.js';

@@ -1,0 +1,78 @@
+import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
+import { ACTION_WORDS, ENUMS, nameOf, VOTE_WORDS, word } from '../planner/layout.js';
+import type { RawRules } from '../planner/raw-rules.js';
+import type { LocalState } from './domain.js';
+import { PROPERTY_MEANINGS, type Property } from './properties.js';
+
+/** One line of a counterexample: who does what. `rank` is null where all ranks do the same. */
+export interface TraceLine {
+  readonly phase: 'capture' | 'vote' | 'resolve' | 'prepare' | 'run' | 'end';
+  readonly rank: number | null;
+  readonly text: string;
+}
+
+type Action = Readonly<Record<(typeof ACTION_WORDS)[number], number>>;
+
+/** Plays one table once more, and tells what every rank does up to the violation. */
+export function stepTrace(
+  rules: RawRules,
+  states: readonly LocalState[],
+  previous: Int32Array<ArrayBuffer> | undefined,
+  property: Property,
+): TraceLine[] {
+  const { table, decision, regions } = rules;
+  for (const [rank, state] of states.entries()) table.set(state.row, rank * VOTE_WORDS.length);
+  const votes = states.map(({ row }) => voteRecord(row));
+  const lines: TraceLine[] = states.map(({ label, row }, rank) => ({
+    phase: 'vote',
+    rank,
+    text: `votes: ${label}${row[word(VOTE_WORDS, 'wantsUbatches')] !== 0 ? ', wishes micro-batches' : ''}`,
+  }));
+  const status = rules.rules.resolve(
+    table.byteOffset,
+    states.length,
+    previous?.byteOffset ?? 0,
+    decision.words.byteOffset,
+  );
+  if (status !== ENUMS.RESOLVE.ok) {
+    return [...lines, { phase: 'resolve', rank: null, text: `refuse the table (${nameOf('RESOLVE', status)})` }];
+  }
+  const plan = { keys: rules.keys };
+  const value = decision.snapshot();
+  lines.push({
+    phase: 'resolve',
+    rank: null,
+    text: `${runText(value, plan)} (${value.reason}: ${reasonText(value, votes, plan)})`,
+  });
+  if (value.parts.length > 0) lines.push({ phase: 'resolve', rank: null, text: `gather ${gatherText(value)}` });
+  const local = regions.region('check').offset;
+  const actions = states.map((_, rank): Action => {
+    const row = table.byteOffset + rank * VOTE_WORDS.length * 4;
+    rules.rules.act(decision.words.byteOffset, row, rank, local);
+    const words = new Int32Array(table.buffer, local, ACTION_WORDS.length);
+    return Object.fromEntries(ACTION_WORDS.map((name, index) => [name, words[index]])) as Action;
+  });
+  for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action));
+  return [...lines, { phase: 'end', rank: null, text: `violates ${property}: ${PROPERTY_MEANINGS[property]}` }];
+}
+
+function actionLines(rank: number, action: Action): TraceLine[] {
+  const { preparedTokens, preparedRequests, tokens, requests, parts } = action;
+  const run = nameOf('RUN', action.run);
+  if (run === 'park') return [];
+  const sizes = [action.part0Tokens, action.part1Tokens, action.part2Tokens, action.part3Tokens].slice(0, parts);
+  const how = run === 'eager' ? 'eager' : `key ${action.key}`;
+  const cut = parts > 1 ? ` in ${parts} ${action.overlap !== 0 ? 'overlapping ' : ''}parts` : '';
+  return [
+    { phase: 'prepare', rank, text: `prepares tensors of ${preparedTokens} tokens for ${preparedRequests} requests` },
+    {
+      phase: 'run',
+      rank,
+      text: `runs ${how}${cut}: ${tokens} tokens, ${requests} requests; brings ${sizes.join(' + ')} rows to its collectives`,
+    },
+  ];
+}
+
+function voteRecord(row: Int32Array): VoteRecord {
+  return Object.fromEntries(VOTE_WORDS.map((name, index) => [name, row[index]]));
+}

@@ -1,0 +1,186 @@
+import { styleText } from 'node:util';
+import cliProgress from 'cli-progress';
+import { type Command, InvalidArgumentError } from 'commander';
+import {
+  type CheckedPair,
+  type CheckReport,
+  checkPolicy,
+  HISTORICAL,
+  historicalPolicy,
+  PROPERTY_MEANINGS,
+  planDomain,
+  standardDomain,
+  type Violation,
+} from '../check/index.js';
+import { policyNames } from '../engines/policies.js';
+import { LockstepError } from '../errors.js';
+import { completePolicy, LOCKSTEP_POLICY } from '../planner/policy.js';
+import { readPlanFile, readPolicy } from '../runtime/plan-file.js';
+import { EXIT } from './exit.js';
+import { interrupts } from './interrupts.js';
+import { integer } from './options.js';
+
+interface CheckFlags {
+  readonly policy?: string;
+  readonly ranks: number;
+  readonly plan?: string;
+  readonly fixed?: boolean;
+  readonly list?: boolean;
+  readonly json?: boolean;
+  readonly maxNumSeqs?: number;
+  readonly maxNumBatchedTokens?: number;
+}
+
+/** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
+export function addCheck(program: Command): void {
+  program
+    .command('check')
+    .description('Model-check a policy and a plan: can ranks hang, diverge, or miss a graph?')
+    .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', LOCKSTEP_POLICY.name)
+    .option('--ranks <n>', 'most ranks; every number of them from 1 on is explored', ranks, 2)
+    .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
+    .option(
+      '--max-num-seqs <n>',
+      "with --plan: most requests of a rank (default: one more than the plan's largest key)",
+      integer,
+    )
+    .option(
+      '--max-num-batched-tokens <n>',
+      'with --plan: most tokens of a rank (default: as many as make a difference)',
+      integer,
+    )
+    .option('--fixed', 'with a historical policy: the rule after its fix, over the same domain')
+    .option('--list', 'list the policies, and what the historical ones must violate')
+    .option('--json', 'one JSON document instead of text')
+    .action(async (flags: CheckFlags, command: Command) => {
+      if (flags.list === true) list(flags.json === true);
+      else await check(flags, command.getOptionValueSource('policy') === 'default');
+    });
+}
+
+function ranks(text: string): number {
+  const value = integer(text);
+  if (value < 1) throw new InvalidArgumentError('There is at least one rank.');
+  return value;
+}
+
+function list(json: boolean): void {
+  const policies = [
+    ...policyNames().map((name) => ({ name, historical: false, expects: [] as string[], about: '' })),
+    ...HISTORICAL.map(({ name, expects, about }) => ({ name, historical: true, expects: [...expects], about })),
+  ];
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, policies })}\n`);
+    return;
+  }
+  const width = Math.max(...policies.map(({ name }) => name.length));
+  for (const { name, expects, about } of policies) {
+    const told = expects.length > 0 ? `  violates ${expects.join(', ')}: ${about}` : '';
+    process.stdout.write(`${`${name.padEnd(width)}${told}`.trimEnd()}\n`);
+  }
+}
+
+async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
+  const pair = await pairOf(flags, defaultPolicy);
+  const bar = progressBar();
+  const report = await checkPolicy({
+    pair,
+    ranks: flags.ranks,
+    signal: interrupts.signal,
+    onProgress: ({ states, total }) => bar.update(states, total),
+  });
+  bar.stop();
+  process.stdout.write(
+    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report }) : text(report).join('\n')}\n`,
+  );
+  if (report.violations.length > 0) process.exitCode = EXIT.failed;
+  if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
+}
+
+/** What the flags say to explore. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
+async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<CheckedPair> {
+  const name = flags.policy ?? LOCKSTEP_POLICY.name;
+  const before = historicalPolicy(name);
+  if (flags.fixed === true && before === undefined) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `--fixed goes with a historical policy, and ${name} is none: see --list`,
+      { policy: name },
+    );
+  }
+  if (flags.plan === undefined) {
+    if (flags.maxNumSeqs !== undefined || flags.maxNumBatchedTokens !== undefined) {
+      throw new LockstepError(
+        'ERR_CONFIG_INVALID',
+        '--max-num-seqs and --max-num-batched-tokens go with --plan: the standard domain has its own',
+      );
+    }
+    if (before !== undefined) return before.pair(flags.fixed === true ? 'fixed' : 'before');
+    return standardDomain(await readPolicy(name));
+  }
+  const file = await readPlanFile(flags.plan);
+  const policy = defaultPolicy ? file.policy : completePolicy(before?.policy ?? (await readPolicy(name)));
+  const { maxNumSeqs, maxNumBatchedTokens } = flags;
+  return planDomain(policy, file.plan, {
+    ...(maxNumSeqs !== undefined && { maxNumSeqs }),
+    ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),
+  });
+}
+
+/** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
+function progressBar(): { update(states: number, total: number): void; stop(): void } {
+  const bar = new cliProgress.SingleBar({
+    format: '{bar} {percentage} % | {value} of {total} states',
+    stream: process.stderr,
+    barsize: 24,
+    hideCursor: true,
+    clearOnComplete: true,
+    gracefulExit: false,
+    noTTYOutput: true,
+    notTTYSchedule: 2000,
+  });
+  bar.start(1, 0);
+  return {
+    update: (states, total) => {
+      bar.setTotal(total);
+      bar.update(states);
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+function text(report: CheckReport): string[] {
+  const { policy, domain, states, seconds, complete } = report;
+  const rate = Math.round(states / seconds).toLocaleString('en');
+  const scope = `${domain.localStates} local states, ${domain.keys} keys, up to ${report.ranks} ranks`;
+  return [
+    `policy      ${policy} (${domain.ubatches} micro-batches, thresholds ${domain.thresholds.join(' and ')}${domain.hysteresis ? ', hysteresis' : ''})`,
+    `domain      ${scope}; up to ${domain.maxNumSeqs} requests and ${domain.maxNumBatchedTokens} tokens a rank`,
+    `explored    ${states.toLocaleString('en')} states in ${seconds.toFixed(1)} s (${rate} a second)${complete ? ', all of them' : ', not all: interrupted'}`,
+    '',
+    ...report.properties.map((property) => verdict(property, report)),
+    ...report.violations.flatMap(counterexample),
+  ];
+}
+
+function verdict(property: keyof typeof PROPERTY_MEANINGS, { violations, complete }: CheckReport): string {
+  const violated = violations.some((violation) => violation.property === property);
+  const told = violated ? paint('red', 'violated') : complete ? paint('green', 'holds   ') : 'not seen';
+  return `${property.padEnd(4)} ${told}  ${PROPERTY_MEANINGS[property]}`;
+}
+
+/** The counterexample as a table: step by step, who does what. */
+function counterexample({ property, ranks, trace }: Violation): string[] {
+  const rows = trace.map(({ phase, rank, text }) => [phase, rank === null ? 'all' : `rank ${rank}`, text] as const);
+  return [
+    '',
+    paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`),
+    ...rows.map(
+      ([phase, who, what], index) => `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${what}`,
+    ),
+  ];
+}
+
+function paint(style: 'red' | 'green', words: string): string {
+  return process.stdout.isTTY && !process.env.NO_COLOR ? styleText(style, words) : words;
+}
