@@ -2,6 +2,7 @@
 export { act } from './check/actions';
 export { exploreTables } from './check/explore';
 export { explainCandidates } from './explain';
+export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
 export { sizeLocal } from './local';
 export { installPlan } from './plan';
 export { resolve } from './resolve';

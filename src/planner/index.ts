@@ -13,6 +13,9 @@ export {
   type RunKind,
 } from './decision.js';
 export type { KeyCandidate, Verdict } from './key-candidates.js';
+export { type SharedBudget, shareGraphs } from './ladder-budget.js';
+export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
+export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
