@@ -75,7 +75,7 @@ describe('reasons', () => {
       get: (target, name) => target[name as keyof typeof target] ?? (name === 'deviceChoice' ? 'host' : 0),
     });
     const lines = runReport(numbers as never).split('\n');
-    const votes = [{ decodeRequests: 3 }, { decodeRequests: 1 }];
+    const votes = [3, 1].map((count) => ({ tokens: count, prefillRequests: 0, decodeRequests: count }));
     for (const reason of reasons) {
       const meaning = REASON_MEANINGS[reason];
       expect(lines.filter((line) => line.includes(` ${reason} `) && line.endsWith(meaning))).toHaveLength(1);
