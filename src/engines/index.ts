@@ -1,4 +1,42 @@
 export { AtomAdapter, type AtomForwardMode, type AtomOptions, type AtomStep, createAtomAdapter } from './atom.js';
+export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom-ladder.js';
+export {
+  ENGINE_NAMES,
+  type EngineLadder,
+  type EngineLimits,
+  type EngineName,
+  engineLadder,
+} from './engine-ladder.js';
 export { LADDER_NAMES, type LadderName, type LadderOptions, namedLadder, parseLadder } from './ladder.js';
-export { type VllmCaptureSizesOptions, type VllmSpecAlignOptions, vllmCaptureSizes, vllmSpecAlign } from './vllm.js';
+export { type MegatronConfig, type MegatronDistribution, type MegatronShape, megatronShapes } from './megatron.js';
+export { type MegatronBatch, megatronMatch } from './megatron-match.js';
+export {
+  type SglangAlignOptions,
+  type SglangDecodeSizesOptions,
+  type SglangMaxBatchOptions,
+  type SglangPrefillSizesOptions,
+  sglangAlignSizes,
+  sglangDecodeSizes,
+  sglangMaxBatch,
+  sglangPrefillSizes,
+} from './sglang.js';
+export {
+  TRTLLM_DEFAULT_MAX_BATCH,
+  TRTLLM_PIECEWISE_SIZES,
+  type TrtllmDecodeSizesOptions,
+  type TrtllmEngineFilterOptions,
+  type TrtllmPiecewiseFilterOptions,
+  type TrtllmPiecewiseSizes,
+  trtllmDecodeSizes,
+  trtllmEngineFilter,
+  trtllmPiecewiseFilter,
+} from './trtllm.js';
+export {
+  type VllmCaptureSizesOptions,
+  type VllmLadder,
+  type VllmSpecAlignOptions,
+  vllmCaptureSizes,
+  vllmLadder,
+  vllmSpecAlign,
+} from './vllm.js';
 export { type SliceRange, type VllmSplitOptions, type VllmUbatchSlice, vllmUbatchSlices } from './vllm-split.js';
