@@ -5,7 +5,7 @@ import { type MegatronConfig, type MegatronShape, megatronShapes } from './megat
 import { sglangAlignSizes, sglangDecodeSizes, sglangMaxBatch } from './sglang.js';
 import { ascending } from './sizes.js';
 import { TRTLLM_DEFAULT_MAX_BATCH, trtllmDecodeSizes, trtllmEngineFilter } from './trtllm.js';
-import { vllmLadder } from './vllm.js';
+import { vllmDecodeSizes, vllmLadder } from './vllm.js';
 
 /** An engine whose ladders and flags are known. */
 export type EngineName = 'vllm' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
@@ -20,15 +20,19 @@ export type EngineLimits = Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | '
 /** What an engine captures by default. */
 export interface EngineLadder {
   readonly engine: EngineName;
-  /** Decode sizes in tokens, ascending. vLLM's also serve steps with prefills. */
+  /** In tokens, ascending. vLLM's are those of one list for all steps. */
   readonly sizes: number[];
+  /** Tokens of the graphs that hold decodes alone, ascending. */
+  readonly decodeSizes: number[];
   /** Shapes of graphs for steps with prefills, in the engine's order. Megatron alone has them. */
   readonly mixed?: MegatronShape[];
   /** What to know before these sizes are compared with others. */
   readonly notes: string[];
 }
 
-type Maker = (limits: Required<EngineLimits>) => Omit<EngineLadder, 'engine'>;
+/** Where no decode sizes are told apart, they are the sizes. */
+type Made = Omit<EngineLadder, 'engine' | 'decodeSizes'> & Partial<Pick<EngineLadder, 'decodeSizes'>>;
+type Maker = (limits: Required<EngineLimits>) => Made;
 
 const MAKERS: Readonly<Record<EngineName, Maker>> = {
   vllm: (limits) => {
@@ -36,6 +40,7 @@ const MAKERS: Readonly<Record<EngineName, Maker>> = {
     const last = sizes.at(-1);
     return {
       sizes,
+      decodeSizes: vllmDecodeSizes(sizes, limits),
       notes:
         truncated === null
           ? []
@@ -86,8 +91,8 @@ const MAKERS: Readonly<Record<EngineName, Maker>> = {
  */
 export function engineLadder(engine: EngineName, limits: EngineLimits): EngineLadder {
   checkEngine(engine);
-  const complete = checkLimits(limits);
-  return { engine, ...MAKERS[engine](complete) };
+  const made = MAKERS[engine](checkLimits(limits));
+  return { engine, decodeSizes: [...made.sizes], ...made };
 }
 
 /** Megatron's defaults at these limits, with no more requests than it lets one graph decode. */

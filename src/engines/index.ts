@@ -7,6 +7,14 @@ export {
   type EngineName,
   engineLadder,
 } from './engine-ladder.js';
+export {
+  type EngineLog,
+  type EngineLogOptions,
+  type EngineLogSource,
+  type LogBatch,
+  readEngineLog,
+} from './engine-log.js';
+export { type EmittedFlags, emitFlags, parseFlags } from './flags.js';
 export { LADDER_NAMES, type LadderName, type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export { type MegatronConfig, type MegatronDistribution, type MegatronShape, megatronShapes } from './megatron.js';
 export { type MegatronBatch, megatronMatch } from './megatron-match.js';
@@ -36,6 +44,7 @@ export {
   type VllmLadder,
   type VllmSpecAlignOptions,
   vllmCaptureSizes,
+  vllmDecodeSizes,
   vllmLadder,
   vllmSpecAlign,
 } from './vllm.js';

@@ -112,3 +112,21 @@ export function vllmSpecAlign(options: VllmSpecAlignOptions): number[] {
   }
   return ascending(aligned);
 }
+
+/**
+ * Tokens of the decode graphs that vLLM's V2 runner captures from a list: each size rounded up to whole requests, none above
+ * the list's last or `maxNumSeqs` requests. Ascending. Errors: ERR_CONFIG_INVALID. Source: vLLM V2 `CudaGraphManager`.
+ */
+export function vllmDecodeSizes(
+  sizes: readonly number[],
+  limits: { readonly maxNumSeqs: number; readonly queryLen: number },
+): number[] {
+  const { maxNumSeqs, queryLen } = limits;
+  const faults = new Faults();
+  for (const size of sizes) faults.integer('a size', size, 1, 2 ** 31 - 1);
+  faults.integer('maxNumSeqs', maxNumSeqs, 1, 2 ** 31 - 1);
+  faults.integer('queryLen', queryLen, 1, 1 << 20);
+  faults.throwIfAny('These vLLM capture sizes');
+  const most = Math.min(Math.max(0, ...sizes), maxNumSeqs * queryLen);
+  return ascending(sizes.map((size) => roundUp(size, queryLen))).filter((size) => size <= most);
+}
