@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
-import { parseLadder } from '../engines/index.js';
+import { LADDER_NAMES, parseLadder } from '../engines/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { readPolicy } from '../runtime/plan-file.js';
 
@@ -41,7 +41,11 @@ export function addPlannerOptions(command: Command): Command {
     .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
     .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
     .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
-    .option('--ladder <sizes>', "captured sizes in tokens (1,2,4,8) or a ladder's name (vllm)", 'vllm')
+    .option(
+      '--ladder <sizes>',
+      `captured sizes in tokens (1,2,4,8) or a ladder's name (${LADDER_NAMES.join(', ')})`,
+      'vllm',
+    )
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it')
     .addOption(limit('--query-len <n>', 'tokens of a decode: 1 + speculative tokens', 'queryLen'))
     .addOption(choice('--ubatches <n>', 'micro-batches a step may be cut into', 'ubatches'))
