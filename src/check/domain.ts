@@ -1,6 +1,6 @@
 import type { Limits } from '../config.js';
 import { keyKind } from '../planner/capture-key.js';
-import { type CapturePlan } from '../planner/capture-plan.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../planner/layout.js';
 import { ubatchMinRequests } from '../planner/policy.js';
 import type { RawIntent, RawRules } from '../planner/raw-rules.js';

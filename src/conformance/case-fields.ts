@@ -41,6 +41,11 @@ export class CaseFields {
     return this.#read(name, 'an array of true and false', every) as boolean[];
   }
 
+  /** A reader of an object. */
+  object(name: string): CaseFields {
+    return new CaseFields(this.#fields[name], `${this.#where}.${name}`);
+  }
+
   /** Readers of the objects in an array. */
   list(name: string): CaseFields[] {
     const items = this.#read(name, 'an array', Array.isArray) as unknown[];

@@ -1,5 +1,5 @@
 import { type CaptureKey, keyKind } from '../planner/capture-key.js';
-import { type CapturePlan } from '../planner/capture-plan.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import type { KeyCandidate, Verdict } from '../planner/key-candidates.js';
 import { count } from './reason-text.js';
 

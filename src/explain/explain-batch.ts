@@ -1,6 +1,6 @@
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { type CapturePlan } from '../planner/capture-plan.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import type { DecisionValue } from '../planner/decision.js';
 import type { KeyCandidate } from '../planner/key-candidates.js';
 import { VOTE_WORDS } from '../planner/layout.js';

@@ -1,4 +1,4 @@
-import { type CapturePlan } from '../planner/capture-plan.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import { nameOf, TENSORS } from '../planner/layout.js';
 import { candidateLines } from './candidate-text.js';
 import type { BatchExplanation } from './explain-batch.js';

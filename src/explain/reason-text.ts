@@ -1,4 +1,4 @@
-import { type CapturePlan } from '../planner/capture-plan.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import type { DecisionValue, ReasonCode } from '../planner/decision.js';
 import { nameOf } from '../planner/layout.js';
 import type { VoteRecord } from './explain-batch.js';

@@ -1,5 +1,5 @@
 import { Faults, type Limits } from '../config.js';
-import { type CapturePlan } from './capture-plan.js';
+import type { CapturePlan } from './capture-plan.js';
 import type { PlannerModules, WasmSource } from './modules.js';
 import type { Policy } from './policy.js';
 

@@ -1,7 +1,7 @@
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, keyWords } from './capture-key.js';
-import { type CapturePlan } from './capture-plan.js';
+import type { CapturePlan } from './capture-plan.js';
 import { checkPlan } from './check-plan.js';
 import { DecisionView } from './decision.js';
 import { type KeyCandidate, keyCandidates } from './key-candidates.js';

@@ -3,7 +3,7 @@ import { Faults } from '../config.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/policies.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, decodeKey } from '../planner/capture-key.js';
-import { type CapturePlan } from '../planner/capture-plan.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 
 /** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
