@@ -42,7 +42,7 @@ int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
   int32_t* edits = region(REGION_TABLE_EDITS);
   int32_t edit_count = 0;
   for (int32_t i = 0; i < rows; i++) {
-    const bool real = i < requests;
+    const bool real = i < requests && order[i] >= 0;
     const int32_t generation = real ? row_at(order[i])[ROW_GENERATION] : 0;
     const int32_t count = real ? row_at(order[i])[ROW_NUM_BLOCKS] * per_block : 0;
     int32_t* out = table + static_cast<int64_t>(i) * width;

@@ -7,11 +7,22 @@
 namespace lockstep {
 namespace {
 
-/// Tensors of the whole batch. With `stride` > 0 every request has a window of that many tokens (a decode graph); tokens a
-/// short draft lacks are padding at the window's end. Returns the number of logits.
-int32_t build_whole(int32_t set, int32_t stride, int32_t padded_tokens, int32_t attention_requests) {
-  const int32_t* order = region(REGION_ORDER);
+/// Leaves `gap` rows without a request between the order's decodes and prefills: a mixed graph's prefills have rows of
+/// their own, whether its decode rows are full or not. Returns the rows from the first request to the last.
+int32_t open_gap(int32_t gap) {
+  int32_t* order = region(REGION_ORDER);
+  const int32_t decodes = state()[STATE_DECODES];
   const int32_t requests = scheduled_requests();
+  if (gap == 0 || requests == decodes) return requests;
+  for (int32_t i = requests - 1; i >= decodes; i--) order[i + gap] = order[i];
+  fill(order + decodes, gap, -1);
+  return requests + gap;
+}
+
+/// Tensors of the whole batch, whose first `rows` rows hold a request or -1. With `stride` > 0 every request has a window of
+/// that many tokens (a decode graph); tokens a short draft lacks are padding at the window's end. Returns the number of logits.
+int32_t build_whole(int32_t set, int32_t stride, int32_t rows, int32_t padded_tokens, int32_t attention_requests) {
+  const int32_t* order = region(REGION_ORDER);
   int32_t* input_ids = tensor(set, 0, TENSOR_INPUT_IDS);
   int64_t* positions = tensor<int64_t>(set, 0, TENSOR_POSITIONS);
   int64_t* slot_mapping = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
@@ -22,11 +33,15 @@ int32_t build_whole(int32_t set, int32_t stride, int32_t padded_tokens, int32_t 
   int32_t* logits_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
   int32_t token = 0;
   int32_t logits = 0;
-  for (int32_t i = 0; i < requests; i++) {
+  for (int32_t i = 0; i < rows; i++) {
+    query_start_loc[i] = token;
+    if (order[i] < 0) {
+      seq_lens[i] = 0;
+      continue;
+    }
     const int32_t* row = row_at(order[i]);
     const int32_t count = row[ROW_QUERY_LEN];
     const int32_t start = row[ROW_NUM_COMPUTED_TOKENS];
-    query_start_loc[i] = token;
     seq_lens[i] = start + count;
     if (row[ROW_TOKEN_OFFSET] >= 0) {
       copy(input_ids + token, region(REGION_TOKEN_POOL) + row[ROW_TOKEN_OFFSET], count);
@@ -51,8 +66,8 @@ int32_t build_whole(int32_t set, int32_t stride, int32_t padded_tokens, int32_t 
       is_padding[token] = 1;
     }
   }
-  for (int32_t i = requests; i <= attention_requests; i++) query_start_loc[i] = token;
-  for (int32_t i = requests; i < attention_requests; i++) seq_lens[i] = 0;
+  for (int32_t i = rows; i <= attention_requests; i++) query_start_loc[i] = token;
+  for (int32_t i = rows; i < attention_requests; i++) seq_lens[i] = 0;
   pad_tokens(set, 0, token, padded_tokens);
   return logits;
 }
@@ -85,14 +100,15 @@ Part graph_part(const int32_t* agreed, const Part& before, int32_t requests) {
   return part;
 }
 
-/// Parts of an eager step: this rank's own cut, padded to what the ranks agreed on.
-Part eager_part(int32_t set, const int32_t* agreed, const Part& before, int32_t tokens, int32_t requests) {
+/// Parts of an eager step, or of a piecewise graph, whose attention is eager: `tokens` of this rank, padded to what the ranks
+/// agreed on.
+Part packed_part(int32_t set, const int32_t* agreed, const Part& before, int32_t tokens, int32_t requests) {
   Part part;
   part.token_begin = before.token_end;
   part.token_end = part.token_begin + tokens;
   part.padded_tokens = agreed[PART_PADDED_TOKENS];
   requests_of(tensor(set, 0, TENSOR_QUERY_START_LOC), requests, part.token_begin, part.token_end, &part.request_begin, &part.request_end);
-  if (tokens == 0) part.request_begin = part.request_end = 0;
+  if (part.request_begin == part.request_end) part.request_begin = part.request_end = 0;
   part.attention_requests = max(1, part.request_end - part.request_begin);
   return part;
 }
@@ -124,7 +140,9 @@ void build_step(int32_t set) {
   const int32_t tokens = state()[STATE_TOKENS];
   const int32_t parts = decision[DECISION_PARTS];
   const bool graph = run == RUN_FULL || run == RUN_PIECEWISE;
-  const int32_t stride = run == RUN_FULL && decision[DECISION_PHASE] == PHASE_DECODE ? decision[DECISION_QUERY_LEN] : 0;
+  const bool mixed = run == RUN_FULL && decision[DECISION_PADDED_PREFILL_REQUESTS] > 0;
+  const int32_t stride = run == RUN_FULL && !mixed ? decision[DECISION_QUERY_LEN] : 0;
+  const int32_t rows = open_gap(mixed ? max(0, decision[DECISION_PADDED_DECODE_REQUESTS] - state()[STATE_DECODES]) : 0);
 
   int32_t padded_tokens = 0;
   int32_t attention_requests = 0;
@@ -148,19 +166,24 @@ void build_step(int32_t set) {
   local[LOCAL_QUERY_LEN] = stride;
   local[LOCAL_PARTS] = parts;
   local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
-  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, stride, padded_tokens, attention_requests);
-  local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, requests, attention_requests);
+  local[LOCAL_ROWS] = rows;
+  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, stride, rows, padded_tokens, attention_requests);
+  local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, rows, attention_requests);
 
   const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;
   Part part = {0, 0, 0, 0, 0, 0};
   for (int32_t index = 0; parts > 1 && index < parts; index++) {
     const int32_t* agreed = decision_part(decision, index);
-    part = graph ? graph_part(agreed, part, requests)
-                 : eager_part(set, agreed, part, facts[FACT_PART0_TOKENS + index], requests);
+    if (run == RUN_FULL) {
+      part = graph_part(agreed, part, rows);
+    } else {
+      const int32_t share = graph ? agreed[PART_PADDED_TOKENS] : facts[FACT_PART0_TOKENS + index];
+      part = packed_part(set, agreed, part, share, rows);
+    }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
   }
   if (parts == 1) {
-    const Part whole = {0, requests, 0, padded_tokens, padded_tokens, attention_requests};
+    const Part whole = {0, rows, 0, padded_tokens, padded_tokens, attention_requests};
     note_part(0, whole, packed_tokens, local[LOCAL_NUM_LOGITS]);
   }
   if (run != RUN_PARK) tokens_per_rank(set, decision);
@@ -169,7 +192,7 @@ void build_step(int32_t set) {
 /// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests) {
   gather_facts(1);
-  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, 0, padded_tokens, attention_requests);
+  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, 0, scheduled_requests(), padded_tokens, attention_requests);
 }
 
 /// For comparing with other engines: a part of `build_padded`'s batch, cut at given tokens.

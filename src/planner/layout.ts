@@ -207,6 +207,7 @@ export const LOCAL_WORDS = [
   'numLogits',
   'tableEdits',
   'maxSeqLen',
+  'rows',
 ] as const;
 
 /** One part on this rank: half-open ranges of its real requests and tokens in the whole batch, and its padded counts. */

@@ -50,8 +50,8 @@ export class LocalPlan {
   readonly #words: Int32Array;
   readonly #sets: readonly [StagingSet, StagingSet];
   /**
-   * Rows of the batch's requests in the step's order, decodes first: the first `requests` entries of i32[maxNumSeqs]. The
-   * next vote overwrites it.
+   * The planner's row of the request in each row of the step's tensors, decodes first: the first `rows` entries of
+   * i32[maxPaddedRequests], -1 in a gap row. The next vote overwrites it.
    */
   readonly order: Int32Array;
   /** What the tensors' capacities and slots come from. */
@@ -84,6 +84,13 @@ export class LocalPlan {
   }
   get decodeRequests(): number {
     return this.#words[W.decodeRequests];
+  }
+  /**
+   * Rows of the tensors up to the last request's. In a mixed graph with fewer decodes than it has decode rows, the rows from
+   * `decodeRequests` to the first prefill are a gap: padding rows, no request. Else `requests`.
+   */
+  get rows(): number {
+    return this.#words[W.rows];
   }
   /** Tokens this rank computes over the whole batch. In an eager step cut into parts only the parts are padded. */
   get paddedTokens(): number {

@@ -199,7 +199,7 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords
     freeRows: limits.maxNumSeqs,
     decodes: limits.maxNumSeqs,
     prefills: limits.maxNumSeqs,
-    order: limits.maxNumSeqs,
+    order: sizes.maxPaddedRequests,
     inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
     tokenPool: limits.maxNumBatchedTokens,
     blockLists: limits.maxNumSeqs * sizes.maxBlocks,

@@ -36,6 +36,12 @@ export interface PlainPart {
   readonly numLogits: number;
 }
 
+/** What a mixed graph's attention was captured for: decode rows, then prefill rows. */
+export interface MixedRows {
+  readonly decodes: number;
+  readonly prefills: number;
+}
+
 export interface PlainStep {
   readonly paddedTokens: number;
   readonly attentionRequests: number;
@@ -48,7 +54,8 @@ export interface PlainStep {
 
 /**
  * A rank's tensors under a decision that is not `park`, under the padding contract of the policy `lockstep`.
- * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts.
+ * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts; `mixed` is given where
+ * the decision's graph is a mixed one.
  */
 export function buildPlain(
   entries: readonly PlainEntry[],
@@ -56,11 +63,16 @@ export function buildPlain(
   rank: number,
   limits: Limits,
   cut: readonly number[],
+  mixed?: MixedRows,
 ): PlainStep {
-  const graph = decision.run === 'full';
+  const full = decision.run === 'full';
+  const graph = full || decision.run === 'piecewise';
   const cutIntoParts = decision.parts.length > 1;
-  // In a graph each request has a window of the key's query length; eager requests are packed.
-  const windows = entries.map((entry, request) => {
+  const rows = mixed === undefined ? entries : mixedRows(entries, mixed);
+  // In a decode graph each request has a window of the key's query length; all others are packed.
+  const stride = full && mixed === undefined ? decision.queryLen : 0;
+  const windows = rows.map((entry, request) => {
+    if (entry === undefined) return [];
     const slots = slotsOf(entry.blockIds, entry.start + entry.queryLen, limits);
     const window = Array.from({ length: entry.queryLen }, (_, index): Token => {
       const last = index === entry.queryLen - 1;
@@ -72,12 +84,12 @@ export function buildPlain(
         logits: entry.phase === 'decode' || (entry.lastChunk && last),
       };
     });
-    return graph ? padded(window, decision.queryLen) : window;
+    return padded(window, stride);
   });
   const packed = windows.flat();
   const ownTokens = decision.parts[0].gather.tokensPerRank[rank];
   const paddedTokens = graph ? decision.paddedTokens : cutIntoParts ? packed.length : ownTokens;
-  const attentionRequests = graph ? decision.paddedRequests : Math.max(1, entries.length);
+  const attentionRequests = full ? decision.paddedRequests : Math.max(1, entries.length);
   const whole = padded(packed, paddedTokens);
   const lengths = windows.map((window) => window.length);
   const ranks = decision.parts[0].gather.tokensPerRank.map((_, r) =>
@@ -87,13 +99,13 @@ export function buildPlain(
   const step = {
     paddedTokens,
     attentionRequests,
-    queryLen: graph ? decision.queryLen : 0,
+    queryLen: stride,
     tensors,
-    blockTable: blockTable(entries, attentionRequests, limits),
+    blockTable: blockTable(rows, attentionRequests, limits),
   };
   if (!cutIntoParts) {
     const part: PlainPart = {
-      requests: [0, entries.length],
+      requests: [0, rows.length],
       tokens: [0, packed.length],
       paddedTokens,
       attentionRequests,
@@ -112,9 +124,9 @@ export function buildPlain(
     const end = begin + (graph ? agreed.paddedTokens : cut[index]);
     const tokens = packed.slice(begin, end);
     const real = windows.flatMap((_, request) => (tokens.some((token) => token.request === request) ? [request] : []));
-    const empty = graph ? tableRow : 0;
+    const empty = full ? tableRow : 0;
     const first = real[0] ?? empty;
-    const partRequests = graph ? agreed.paddedRequests : Math.max(1, real.length);
+    const partRequests = full ? agreed.paddedRequests : Math.max(1, real.length);
     const inPart = tokens.map((token) => (token.request < 0 ? token : { ...token, request: token.request - first }));
     const counts = real.map((request) => overlap(startOf(lengths, request), lengths[request], begin, end));
     const view = tensorsOf(padded(inPart, agreed.paddedTokens), counts, partRequests, [...agreed.gather.tokensPerRank]);
@@ -131,6 +143,15 @@ export function buildPlain(
     tableRow += partRequests;
   }
   return { ...step, parts, partTensors };
+}
+
+/** Decodes, the decode rows they leave empty, and prefills. Decodes beyond the decode rows take prefill rows. */
+function mixedRows(entries: readonly PlainEntry[], mixed: MixedRows): (PlainEntry | undefined)[] {
+  const decodes = entries.filter(({ phase }) => phase === 'decode');
+  const prefills = entries.filter(({ phase }) => phase === 'prefill');
+  if (prefills.length === 0) return decodes;
+  const gap = Array.from({ length: Math.max(0, mixed.decodes - decodes.length) }, () => undefined);
+  return [...decodes, ...gap, ...prefills];
 }
 
 function padded(tokens: readonly Token[], length: number): Token[] {
@@ -169,7 +190,7 @@ function overlap(start: number, length: number, begin: number, end: number): num
 }
 
 /** Kernel blocks of each request, a manager's block being several consecutive ones; 0 everywhere else. */
-function blockTable(entries: readonly PlainEntry[], rows: number, limits: Limits): number[] {
+function blockTable(entries: readonly (PlainEntry | undefined)[], rows: number, limits: Limits): number[] {
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const width = Math.ceil(limits.maxModelLen / (limits.blockSize * limits.contextParallelSize)) * perBlock;
   return Array.from({ length: rows }, (_, row) => {

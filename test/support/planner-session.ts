@@ -213,9 +213,14 @@ export class PlannerSession {
     for (let other = 0; other < ranks; other++) first[(first.length / ranks) * other + 1] = 0;
     checkStep(rebuilt, first, { ...decision, step: 0 }, plain);
 
-    if (step.advance) this.#advanceScheduled();
-    batch.chunks = [];
+    this.endStep(step.advance);
     return { decision, entries, votes, plain };
+  }
+
+  /** Ends a step that was built: with `advance`, what was scheduled counts as computed. */
+  endStep(advance: boolean): void {
+    if (advance) this.#advanceScheduled();
+    this.batch.chunks = [];
   }
 
   /** A poisoned planner that has never seen anything but this step's requests. */
