@@ -12,7 +12,7 @@ const constant = (text) =>
 /** [name, value] of every constant, in one order for both languages. */
 function* constants() {
   const scalars = ['LAYOUT_VERSION', 'MAX_PARTS', 'MAX_QUERY_LENS', 'MAX_VIEWS', 'CONFIG_BASE', 'CONFIG_REGIONS'];
-  for (const name of [...scalars, 'CONFIG_TENSORS', 'CONFIG_WORDS', 'COMMAND_HEADER_WORDS', 'MAX_COMMANDS']) {
+  for (const name of [...scalars, 'CONFIG_TENSORS', 'CONFIG_WORDS', 'COMMAND_HEADER_WORDS', 'MAX_COMMANDS', 'MAX_EVENT_BUCKETS']) {
     yield [name, layout[name]];
   }
   const tables = {
@@ -33,6 +33,8 @@ function* constants() {
     LIMIT: 'LIMIT_WORDS',
     REGION: 'REGIONS',
     MIRROR: 'MIRRORS',
+    CURSOR: 'CURSOR_WORDS',
+    STAMP: 'STAMP_WORDS',
     CMD: 'COMMAND_WORDS',
   };
   for (const [prefix, table] of Object.entries(tables)) {

@@ -1,14 +1,23 @@
-// Addresses in the planner's memory: an offset is the address.
+// Addresses in the planner's memory: an offset from its start.
 #pragma once
 #include <stddef.h>
 
 #include "layout.h"
 
 namespace lockstep {
+namespace metadata {
+
+#ifdef __wasm__
+inline char* arena() { return nullptr; }
+#else
+/// The memory that this thread's current call works on. In WebAssembly an offset is the address.
+extern thread_local char* bound_arena;
+inline char* arena() { return bound_arena; }
+#endif
 
 template <typename T>
 inline T* at(uint32_t offset) {
-  return reinterpret_cast<T*>(static_cast<uintptr_t>(offset));
+  return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(arena()) + offset);
 }
 
 inline int32_t* config() { return at<int32_t>(static_cast<uint32_t>(CONFIG_BASE)); }
@@ -43,7 +52,13 @@ inline void fill(T* to, int64_t count, T value) {
 
 template <typename T>
 inline void copy(T* to, const T* from, int64_t count) {
-  __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+  if (count > 0) __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
 }
 
+/// out[i] = first + i * step.
+inline void count_up(int32_t* out, int64_t count, int32_t first, int32_t step) {
+  for (int64_t i = 0; i < count; i++) out[i] = first + static_cast<int32_t>(i) * step;
+}
+
+}  // namespace metadata
 }  // namespace lockstep

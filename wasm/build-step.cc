@@ -2,9 +2,10 @@
 #include "batch-order.h"
 #include "block-table.h"
 #include "parts.h"
-#include "slot-mapping.h"
+#include "whole-batch.h"
 
 namespace lockstep {
+namespace metadata {
 namespace {
 
 /// Leaves `gap` rows without a request between the order's decodes and prefills: a mixed graph's prefills have rows of
@@ -16,60 +17,8 @@ int32_t open_gap(int32_t gap) {
   if (gap == 0 || requests == decodes) return requests;
   for (int32_t i = requests - 1; i >= decodes; i--) order[i + gap] = order[i];
   fill(order + decodes, gap, -1);
+  note_order(requests + gap, true);
   return requests + gap;
-}
-
-/// Tensors of the whole batch, whose first `rows` rows hold a request or -1. With `stride` > 0 every request has a window of
-/// that many tokens (a decode graph); tokens a short draft lacks are padding at the window's end. Returns the number of logits.
-int32_t build_whole(int32_t set, int32_t stride, int32_t rows, int32_t padded_tokens, int32_t attention_requests) {
-  const int32_t* order = region(REGION_ORDER);
-  int32_t* input_ids = tensor(set, 0, TENSOR_INPUT_IDS);
-  int64_t* positions = tensor<int64_t>(set, 0, TENSOR_POSITIONS);
-  int64_t* slot_mapping = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
-  int32_t* query_start_loc = tensor(set, 0, TENSOR_QUERY_START_LOC);
-  int32_t* seq_lens = tensor(set, 0, TENSOR_SEQ_LENS);
-  int32_t* token_to_request = tensor(set, 0, TENSOR_TOKEN_TO_REQUEST);
-  int32_t* is_padding = tensor(set, 0, TENSOR_IS_PADDING);
-  int32_t* logits_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
-  int32_t token = 0;
-  int32_t logits = 0;
-  for (int32_t i = 0; i < rows; i++) {
-    query_start_loc[i] = token;
-    if (order[i] < 0) {
-      seq_lens[i] = 0;
-      continue;
-    }
-    const int32_t* row = row_at(order[i]);
-    const int32_t count = row[ROW_QUERY_LEN];
-    const int32_t start = row[ROW_NUM_COMPUTED_TOKENS];
-    seq_lens[i] = start + count;
-    if (row[ROW_TOKEN_OFFSET] >= 0) {
-      copy(input_ids + token, region(REGION_TOKEN_POOL) + row[ROW_TOKEN_OFFSET], count);
-    } else {
-      fill(input_ids + token, count, 0);
-    }
-    write_positions(positions + token, start, count);
-    write_slots(slot_mapping + token, block_list(order[i]), start, count);
-    fill(token_to_request + token, count, i);
-    fill(is_padding + token, count, 0);
-    if (row[ROW_PHASE] == PHASE_DECODE) {
-      for (int32_t j = 0; j < count; j++) logits_indices[logits++] = token + j;
-    } else if (row[ROW_LAST_CHUNK]) {
-      logits_indices[logits++] = token + count - 1;
-    }
-    token += count;
-    for (; stride > 0 && token < (i + 1) * stride; token++) {
-      input_ids[token] = 0;
-      positions[token] = 0;
-      slot_mapping[token] = -1;
-      token_to_request[token] = -1;
-      is_padding[token] = 1;
-    }
-  }
-  for (int32_t i = rows; i <= attention_requests; i++) query_start_loc[i] = token;
-  for (int32_t i = rows; i < attention_requests; i++) seq_lens[i] = 0;
-  pad_tokens(set, 0, token, padded_tokens);
-  return logits;
 }
 
 void note_part(int32_t index, const Part& part, int32_t real_tokens, int32_t logits) {
@@ -167,7 +116,7 @@ void build_step(int32_t set) {
   local[LOCAL_PARTS] = parts;
   local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
   local[LOCAL_ROWS] = rows;
-  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, stride, rows, padded_tokens, attention_requests);
+  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, {rows, stride, padded_tokens, attention_requests});
   local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, rows, attention_requests);
 
   const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;
@@ -187,12 +136,13 @@ void build_step(int32_t set) {
     note_part(0, whole, packed_tokens, local[LOCAL_NUM_LOGITS]);
   }
   if (run != RUN_PARK) tokens_per_rank(set, decision);
+  state()[STATE_BUILT] = 1;
 }
 
 /// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests) {
   gather_facts(1);
-  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, 0, scheduled_requests(), padded_tokens, attention_requests);
+  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, {scheduled_requests(), 0, padded_tokens, attention_requests});
 }
 
 /// For comparing with other engines: a part of `build_padded`'s batch, cut at given tokens.
@@ -205,4 +155,5 @@ void build_cut(int32_t set, int32_t index, int32_t token_begin, int32_t token_en
 }
 
 }  // extern "C"
+}  // namespace metadata
 }  // namespace lockstep

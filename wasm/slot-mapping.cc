@@ -1,24 +1,10 @@
 #include "slot-mapping.h"
 
+#include "vectors.h"
+
 namespace lockstep {
+namespace metadata {
 namespace {
-
-// Two slots a store, at any 8-byte address.
-typedef int64_t pair __attribute__((vector_size(16), aligned(8), may_alias));
-
-/// out[i] = first + i. The last store may overshoot by one entry, into what is written next or into slack.
-inline void write_run(int64_t* out, int64_t first, int32_t count) {
-  if (count == 1) {
-    *out = first;
-    return;
-  }
-  pair value = {first, first + 1};
-  const pair step = {2, 2};
-  for (int32_t i = 0; i < count; i += 2) {
-    *reinterpret_cast<pair*>(out + i) = value;
-    value += step;
-  }
-}
 
 /// Each position is stored by one rank of the context-parallel group, `interleave` tokens in turn.
 void write_interleaved(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
@@ -41,17 +27,18 @@ void write_interleaved(int64_t* out, const int32_t* blocks, int32_t start, int32
 void write_slots(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
   if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) return write_interleaved(out, blocks, start, count);
   const int32_t block_size = limit(LIMIT_BLOCK_SIZE);
-  int32_t block = start / block_size;
+  const int32_t* block = blocks + start / block_size;
   int32_t offset = start % block_size;
+  // One division a request: from here on blocks follow each other, each a run of consecutive slots.
   for (int32_t done = 0; done < count;) {
     const int32_t run = min(count - done, block_size - offset);
-    write_run(out + done, static_cast<int64_t>(blocks[block]) * block_size + offset, run);
+    count_pairs(out + done, static_cast<int64_t>(*block++) * block_size + offset, run);
     done += run;
-    block++;
     offset = 0;
   }
 }
 
-void write_positions(int64_t* out, int32_t start, int32_t count) { write_run(out, start, count); }
+void write_positions(int64_t* out, int32_t start, int32_t count) { count_pairs(out, start, count); }
 
+}  // namespace metadata
 }  // namespace lockstep

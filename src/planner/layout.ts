@@ -175,7 +175,24 @@ export const NEED_WORDS = [
 export const CANDIDATE_WORDS = ['verdict', 'detail'] as const;
 
 /** Counters of the batch state. */
-export const STATE_WORDS = ['freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens'] as const;
+export const STATE_WORDS = [
+  'freeRows',
+  'generation',
+  'decodes',
+  'prefills',
+  'tokens',
+  'poolTokens',
+  'built',
+  'lastDecodes',
+  'steady',
+  'steadySteps',
+  'steadyRoom',
+  'steadyMaxSeqLen',
+  'eventBuckets',
+  'orderVersion',
+  'orderRows',
+  'appends',
+] as const;
 
 /** One request in the batch state. */
 export const ROW_WORDS = [
@@ -188,7 +205,7 @@ export const ROW_WORDS = [
   'queryLen',
   'lastChunk',
   'tokenOffset',
-  'reserved9',
+  'tableRow',
   'reserved10',
   'reserved11',
 ] as const;
@@ -287,6 +304,7 @@ export const LIMIT_WORDS = [
   'maxParts',
   'poisoned',
   'replicaSize',
+  'appendLog',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -315,9 +333,19 @@ export const REGIONS = [
   'inbox',
   'tokenPool',
   'blockLists',
+  'laneStarts',
+  'laneLens',
+  'laneBounds',
+  'laneBases',
+  'laneNextBases',
+  'eventLanes',
+  'eventStarts',
   'highWater',
+  'stamps',
+  'appendLog',
   'mirrorGenerations',
   'mirrorCounts',
+  'mirrorCursors',
   'blockTable0',
   'blockTable1',
 ] as const;
@@ -325,6 +353,15 @@ export type RegionName = (typeof REGIONS)[number];
 
 /** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
 export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
+
+/** How far a mirror is: the order its rows stand in, how many of them it holds, and the appends it has seen. */
+export const CURSOR_WORDS = ['orderVersion', 'rows', 'appends'] as const;
+
+/** What the tensors of a staging set hold that does not change from one decode step to the next. */
+export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;
+
+/** Most lists that the block entries of a steady run of decodes are kept in, by the step in which they are due. */
+export const MAX_EVENT_BUCKETS = 64;
 
 /** Words of one command, after the header of the command block. */
 export const COMMAND_WORDS = ['op', 'a', 'b', 'c', 'd', 'e', 'f', 'g'] as const;

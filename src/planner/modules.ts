@@ -42,6 +42,10 @@ export interface MetadataExports {
   state_advance(row: number, tokens: number): number;
   state_remove(row: number): number;
   state_clear_schedule(): void;
+  /** Schedules the next token of every decode of the last step. Returns their number. */
+  state_continue(): number;
+  /** Brings the rows' words up to date. */
+  state_settle(): void;
   gather_facts(parts: number): void;
   build_step(set: number): void;
   build_padded(set: number, paddedTokens: number, attentionRequests: number): void;

@@ -10,6 +10,7 @@ import {
   CONFIG_TENSORS,
   CONFIG_WORDS,
   decisionWords,
+  CURSOR_WORDS,
   ERROR_WORDS,
   FACT_WORDS,
   KEY_WORDS,
@@ -17,6 +18,7 @@ import {
   LOCAL_PART_WORDS,
   LOCAL_WORDS,
   MAX_COMMANDS,
+  MAX_EVENT_BUCKETS,
   MAX_PARTS,
   MAX_QUERY_LENS,
   MAX_VIEWS,
@@ -26,6 +28,7 @@ import {
   REGIONS,
   type RegionName,
   ROW_WORDS,
+  STAMP_WORDS,
   STATE_WORDS,
   TENSOR_BYTES,
   TENSORS,
@@ -62,6 +65,8 @@ export interface Sizes
   readonly maxBlocks: number;
   readonly tableWidth: number;
   readonly maxParts: number;
+  /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
+  readonly appendLog: number;
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -110,6 +115,8 @@ export function planRegions(options: RegionOptions): RegionTable {
     maxBlocks,
     tableWidth: maxBlocks * perBlock,
     maxParts: policy.ubatches,
+    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
+    appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
     blockSize: limits.blockSize,
     kernelBlockSize: limits.kernelBlockSize,
     contextParallelSize: limits.contextParallelSize,
@@ -203,9 +210,19 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords
     inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
     tokenPool: limits.maxNumBatchedTokens,
     blockLists: limits.maxNumSeqs * sizes.maxBlocks,
+    laneStarts: limits.maxNumSeqs,
+    laneLens: limits.maxNumSeqs,
+    laneBounds: limits.maxNumSeqs,
+    laneBases: 2 * limits.maxNumSeqs,
+    laneNextBases: 2 * limits.maxNumSeqs,
+    eventLanes: limits.maxNumSeqs,
+    eventStarts: MAX_EVENT_BUCKETS + 1,
     highWater: 2 * MAX_VIEWS,
+    stamps: 2 * STAMP_WORDS.length,
+    appendLog: sizes.appendLog,
     mirrorGenerations: MIRRORS.length * sizes.maxPaddedRequests,
     mirrorCounts: MIRRORS.length * sizes.maxPaddedRequests,
+    mirrorCursors: MIRRORS.length * CURSOR_WORDS.length,
     blockTable0: table,
     blockTable1: table,
   };

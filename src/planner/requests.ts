@@ -170,6 +170,19 @@ export class Requests {
     this.#done(this.#metadata.state_advance(integer(row, 'row'), integer(tokens, 'tokens')));
   }
 
+  /**
+   * After a step: every decode in it is computed and its next token scheduled, in one call and in the same order. It is
+   * `advance(row, 1)` and `schedule(row, { phase: 'decode', queryLen: 1 })` of each; token ids come from the device.
+   * Requests removed since are left out; once one of the step's decodes was advanced or a decode scheduled, none is left to
+   * continue. Blocks are appended before. Returns the number of decodes. Errors, with nothing changed:
+   * ERR_POSITION_BEYOND_BLOCKS (its `details.row` needs a block), ERR_BATCH_LIMIT (maxModelLen, or a decode of several
+   * tokens), ERR_STEP_ORDER (a decode is scheduled already), ERR_STATE_FROZEN.
+   */
+  continueDecodes(): number {
+    this.#guard();
+    return this.#done(this.#metadata.state_continue());
+  }
+
   /** Forgets a request: finished, cancelled or preempted, scheduled or not. Errors: ERR_ROW_UNKNOWN, ERR_STATE_FROZEN. */
   remove(row: Row): void {
     this.#guard();
@@ -182,6 +195,7 @@ export class Requests {
     if (!Number.isInteger(row) || row < 0 || this.#rows[at + word(ROW_WORDS, 'active')] !== 1) {
       throw REFUSALS['row-unknown'](row, row, this.#rows.length / ROW_WORDS.length);
     }
+    this.#metadata.state_settle();
     return this.#rows[at + word(ROW_WORDS, 'numComputedTokens')];
   }
 
