@@ -196,7 +196,8 @@ int32_t state_remove(int32_t row) {
 /// Ends the step's schedule: nothing is scheduled any more. Decodes of a step that was built may be continued.
 void state_clear_schedule() {
   const int32_t decodes = state()[STATE_DECODES];
-  if (!state()[STATE_BUILT]) settle();
+  // A steady run ends with a step that is given up, or that has none of its decodes.
+  if (!state()[STATE_BUILT] || decodes == 0) settle();
   for (int32_t i = 0; !state()[STATE_STEADY] && i < decodes; i++) row_at(region(REGION_DECODES)[i])[ROW_SCHEDULED] = 0;
   for (int32_t i = 0; i < state()[STATE_PREFILLS]; i++) row_at(region(REGION_PREFILLS)[i])[ROW_SCHEDULED] = 0;
   state()[STATE_LAST_DECODES] = state()[STATE_BUILT] ? decodes : 0;
