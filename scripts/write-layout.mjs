@@ -19,6 +19,7 @@ function* constants() {
     'COMMAND_HEADER_WORDS',
     'MAX_COMMANDS',
     'MAX_EVENT_BUCKETS',
+    'BLOCK_LIST_TAIL',
   ]) {
     yield [name, layout[name]];
   }
@@ -41,6 +42,7 @@ function* constants() {
     REGION: 'REGIONS',
     MIRROR: 'MIRRORS',
     CURSOR: 'CURSOR_WORDS',
+    APPEND: 'APPEND_WORDS',
     STAMP: 'STAMP_WORDS',
     CMD: 'COMMAND_WORDS',
   };

@@ -39,7 +39,8 @@ inline int32_t* state() { return region(REGION_STATE); }
 
 /// Tokens one block of a request covers: with context parallelism each rank stores its share of them.
 inline int32_t block_span() { return limit(LIMIT_BLOCK_SIZE) * limit(LIMIT_CONTEXT_PARALLEL_SIZE); }
-inline int32_t* block_list(int32_t row) { return region(REGION_BLOCK_LISTS) + static_cast<int64_t>(row) * limit(LIMIT_MAX_BLOCKS); }
+/// A request's blocks; BLOCK_LIST_TAIL null blocks follow the last.
+inline int32_t* block_list(int32_t row) { return region(REGION_BLOCK_LISTS) + static_cast<int64_t>(row) * limit(LIMIT_BLOCK_LIST_STRIDE); }
 
 inline int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
 inline int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }

@@ -117,6 +117,7 @@ int32_t state_add(int32_t computed, int32_t blocks) {
   fields[ROW_NUM_COMPUTED_TOKENS] = computed;
   fields[ROW_NUM_BLOCKS] = blocks;
   copy(block_list(row), region(REGION_INBOX), blocks);
+  fill(block_list(row) + blocks, BLOCK_LIST_TAIL, 0);
   return row;
 }
 
@@ -125,9 +126,14 @@ int32_t state_append(int32_t row, int32_t count) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   int32_t* fields = row_at(row);
   if (int32_t code = check_blocks(row, fields[ROW_NUM_BLOCKS], count)) return code;
+  int32_t* append = region(REGION_APPEND_LOG) + (state()[STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1)) * APPEND_WORDS;
+  append[APPEND_REQUEST] = row;
+  append[APPEND_COLUMN] = fields[ROW_NUM_BLOCKS];
+  append[APPEND_COUNT] = count;
+  append[APPEND_BLOCK] = region(REGION_INBOX)[0];
   copy(block_list(row) + fields[ROW_NUM_BLOCKS], region(REGION_INBOX), count);
   fields[ROW_NUM_BLOCKS] += count;
-  region(REGION_APPEND_LOG)[static_cast<uint32_t>(state()[STATE_APPENDS]++) % limit(LIMIT_APPEND_LOG)] = row;
+  fill(block_list(row) + fields[ROW_NUM_BLOCKS], BLOCK_LIST_TAIL, 0);
   return EDIT_OK;
 }
 

@@ -3,78 +3,132 @@
 // order stands, a copy looks at nothing but the requests that the log says were given blocks.
 #include "block-table.h"
 
+#include "vectors.h"
+
 namespace lockstep {
 namespace metadata {
 namespace {
 
-struct Change {
-  int32_t begin;
-  int32_t end;
-  int32_t clear_end;
-};
+/// Blocks moved at once. A call of the machine's own copy costs more than a few of these, and so does a branch on what is left.
+constexpr int32_t CHUNK = BLOCK_LIST_TAIL;
 
-/// What row `row` of mirror `mirror` lacks to hold `count` columns of `generation`, noted as done.
-inline Change catch_up(int32_t mirror, int32_t row, int32_t generation, int32_t count) {
-  const int32_t index = mirror * limit(LIMIT_MAX_PADDED_REQUESTS) + row;
-  int32_t* held_generation = region(REGION_MIRROR_GENERATIONS) + index;
-  int32_t* held = region(REGION_MIRROR_COUNTS) + index;
-  const bool same = *held_generation == generation && *held <= count;
-  const Change change = {same ? *held : 0, count, same ? count : max(count, *held)};
-  *held_generation = generation;
-  *held = count;
-  return change;
+/// Copies `count` blocks and null blocks after them up to a whole chunk. There is room for it, and `from` has them.
+inline void copy_chunks(int32_t* to, const int32_t* from, int32_t count) {
+  // Rows lie a power of two apart: a load that follows a store to the same place of another page would wait for it.
+  for (int32_t i = 0; i < count; i += CHUNK) {
+    const i32x4 a = load<i32x4>(from + i), b = load<i32x4>(from + i + 4);
+    const i32x4 c = load<i32x4>(from + i + 8), d = load<i32x4>(from + i + 12);
+    store(to + i, a);
+    store(to + i + 4, b);
+    store(to + i + 8, c);
+    store(to + i + 12, d);
+  }
 }
 
-/// Kernel blocks [begin, end) of a request: a manager block of K tokens is K / kernel block size consecutive kernel blocks.
-inline void copy_columns(int32_t* to, const int32_t* blocks, int32_t begin, int32_t end, int32_t per_block) {
-  if (per_block == 1 && end - begin == 1) {
-    to[begin] = blocks[begin];
-  } else if (per_block == 1) {
-    copy(to + begin, blocks + begin, end - begin);
-  } else {
-    for (int32_t column = begin; column < end; column++) to[column] = blocks[column / per_block] * per_block + column % per_block;
+inline void clear_chunks(int32_t* to, int32_t count) {
+  const i32x4 null_blocks = {0, 0, 0, 0};
+  for (int32_t i = 0; i < count; i += CHUNK) {
+    for (int32_t j = 0; j < CHUNK; j += 4) store(to + i + j, null_blocks);
   }
 }
 
 /// A staging set's copy, or the device's, which is only told what it lacks.
 struct Mirror {
-  int32_t index;
+  /// Null for the device's.
   int32_t* table;
+  int32_t* cursor;
+  /// Whose blocks each row holds, and how many columns.
+  int32_t* generations;
+  int32_t* counts;
   int32_t* edits;
-  int32_t edit_count;
+  int32_t edit_count = 0;
+  int32_t width = limit(LIMIT_TABLE_WIDTH);
+  /// A manager block of K tokens is K / kernel block size consecutive kernel blocks.
+  int32_t per_block = limit(LIMIT_BLOCK_SIZE) / limit(LIMIT_KERNEL_BLOCK_SIZE);
+  // Looked up once: a store to the table might, for all the compiler knows, change the configuration.
+  const int32_t* requests_of_batch = region(REGION_ROWS);
+  const int32_t* block_lists = region(REGION_BLOCK_LISTS);
+  int32_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
 
-  void bring_up(int32_t row, int32_t request, int32_t per_block) {
-    const int32_t generation = request < 0 ? 0 : row_at(request)[ROW_GENERATION];
-    const int32_t count = request < 0 ? 0 : row_at(request)[ROW_NUM_BLOCKS] * per_block;
-    const Change change = catch_up(index, row, generation, count);
-    if (table != nullptr) {
-      int32_t* out = table + static_cast<int64_t>(row) * limit(LIMIT_TABLE_WIDTH);
-      if (change.begin < change.end) copy_columns(out, block_list(request), change.begin, change.end, per_block);
-      if (change.end < change.clear_end) fill(out + change.end, change.clear_end - change.end, 0);
-    } else if (change.begin < change.clear_end) {
-      int32_t* edit = edits + 4 * edit_count++;
-      edit[0] = row;
-      edit[1] = change.begin;
-      edit[2] = change.clear_end;
-      edit[3] = 0;
+  Mirror(int32_t index, int32_t* of)
+      : table(of),
+        cursor(region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
+        generations(region(REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        counts(region(REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        edits(region(REGION_TABLE_EDITS)) {}
+
+  void note_edit(int32_t row, int32_t begin, int32_t end) {
+    int32_t* edit = edits + 4 * edit_count++;
+    edit[0] = row;
+    edit[1] = begin;
+    edit[2] = end;
+    edit[3] = 0;
+  }
+
+  /// Makes row `row` hold `request`'s blocks, or none.
+  inline void bring_up(int32_t row, int32_t request) {
+    const int32_t* fields = requests_of_batch + request * ROW_WORDS;
+    const int32_t generation = request < 0 ? 0 : fields[ROW_GENERATION];
+    const int32_t count = request < 0 ? 0 : fields[ROW_NUM_BLOCKS] * per_block;
+    const int32_t held = counts[row];
+    const bool grown = generations[row] == generation && held <= count;
+    const int32_t begin = grown ? held : 0;
+    generations[row] = generation;
+    counts[row] = count;
+    if (table == nullptr) {
+      if (begin < max(count, held)) note_edit(row, begin, max(count, held));
+      return;
+    }
+    int32_t* out = table + static_cast<int64_t>(row) * width;
+    const int32_t* blocks = block_lists + static_cast<int64_t>(request) * stride;
+    if (per_block == 1 && max(count, held) + CHUNK <= width) {
+      copy_chunks(out + begin, blocks + begin, count - begin);
+      clear_chunks(out + count, held - count);
+      return;
+    }
+    if (per_block == 1) {
+      copy(out + begin, blocks + begin, count - begin);
+    } else {
+      for (int32_t column = begin; column < count; column++) out[column] = blocks[column / per_block] * per_block + column % per_block;
+    }
+    fill(out + count, held - count, 0);
+  }
+
+  /// Follows the log of appends. The order is the one this copy holds.
+  void follow(uint32_t from, uint32_t to, int32_t requests) {
+    const int32_t* order = region(REGION_ORDER);
+    const int32_t* log = region(REGION_APPEND_LOG);
+    const uint32_t mask = limit(LIMIT_APPEND_LOG) - 1;
+    for (; from != to; from++) {
+      const int32_t* append = log + (from & mask) * APPEND_WORDS;
+      const int32_t request = append[APPEND_REQUEST];
+      const int32_t row = row_at(request)[ROW_TABLE_ROW];
+      if (row >= requests || order[row] != request) continue;
+      if (append[APPEND_COUNT] != 1 || per_block != 1 || counts[row] != append[APPEND_COLUMN]) {
+        bring_up(row, request);
+        continue;
+      }
+      // The usual case, without a look at the request's blocks.
+      const int32_t column = append[APPEND_COLUMN];
+      counts[row] = column + 1;
+      if (table == nullptr) {
+        note_edit(row, column, column + 1);
+      } else {
+        table[static_cast<int64_t>(row) * width + column] = append[APPEND_BLOCK];
+      }
     }
   }
 
-  void sync(int32_t requests, int32_t rows) {
-    const int32_t* order = region(REGION_ORDER);
-    const int32_t per_block = limit(LIMIT_BLOCK_SIZE) / limit(LIMIT_KERNEL_BLOCK_SIZE);
-    const uint32_t log = limit(LIMIT_APPEND_LOG);
+  inline void sync(int32_t requests, int32_t rows) {
     const uint32_t appends = state()[STATE_APPENDS];
-    int32_t* cursor = region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS;
-    const uint32_t unseen = appends - static_cast<uint32_t>(cursor[CURSOR_APPENDS]);
-    if (cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows && unseen <= log) {
-      for (uint32_t at = appends - unseen; at != appends; at++) {
-        const int32_t request = region(REGION_APPEND_LOG)[at & (log - 1)];
-        const int32_t row = row_at(request)[ROW_TABLE_ROW];
-        if (row < requests && order[row] == request) bring_up(row, request, per_block);
-      }
+    const uint32_t seen = cursor[CURSOR_APPENDS];
+    const bool stands = cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows;
+    // A row may be edited once an append, and there is room for an edit a row.
+    if (stands && appends - seen <= static_cast<uint32_t>(min(limit(LIMIT_APPEND_LOG), limit(LIMIT_MAX_PADDED_REQUESTS)))) {
+      follow(seen, appends, requests);
     } else {
-      for (int32_t row = 0; row < rows; row++) bring_up(row, row < requests ? order[row] : -1, per_block);
+      const int32_t* order = region(REGION_ORDER);
+      for (int32_t row = 0; row < rows; row++) bring_up(row, row < requests ? order[row] : -1);
       cursor[CURSOR_ROWS] = rows;
     }
     cursor[CURSOR_ORDER_VERSION] = state()[STATE_ORDER_VERSION];
@@ -86,8 +140,8 @@ struct Mirror {
 
 int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
   int32_t* table = region(set ? REGION_BLOCK_TABLE1 : REGION_BLOCK_TABLE0);
-  Mirror staged = {set ? MIRROR_STAGING1 : MIRROR_STAGING0, table, nullptr, 0};
-  Mirror uploaded = {MIRROR_DEVICE, nullptr, region(REGION_TABLE_EDITS), 0};
+  Mirror staged(set ? MIRROR_STAGING1 : MIRROR_STAGING0, table);
+  Mirror uploaded(MIRROR_DEVICE, nullptr);
   staged.sync(requests, rows);
   uploaded.sync(requests, rows);
   return uploaded.edit_count;

@@ -35,7 +35,10 @@ void drop_lane(int32_t lane, int32_t lanes) {
   }
 }
 
-void write_decodes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes) {
+namespace {
+
+template <bool slots_alone>
+inline void write_lanes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes) {
   const int32_t* starts = region(REGION_LANE_STARTS);
   const int64_t* bases = region<int64_t>(REGION_LANE_BASES);
   const int32_t moved = state()[STATE_STEADY_STEPS];
@@ -46,27 +49,42 @@ void write_decodes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_
     const i32x4 at = load<i32x4>(starts + i) + ahead;
     const i64x2 low = widen_low(reinterpret_cast<u32x4>(at));
     const i64x2 high = widen_high(reinterpret_cast<u32x4>(at));
-    store(seq_lens + i, at + one);
-    store(positions + i, low);
-    store(positions + i + 2, high);
+    if (!slots_alone) {
+      store(seq_lens + i, at + one);
+      store(positions + i, low);
+      store(positions + i + 2, high);
+    }
     store(slots + i, load<i64x2>(bases + i) + low);
     store(slots + i + 2, load<i64x2>(bases + i + 2) + high);
   }
   for (; i < lanes; i++) {
     const int32_t position = starts[i] + moved;
-    seq_lens[i] = position + 1;
-    positions[i] = position;
+    if (!slots_alone) {
+      seq_lens[i] = position + 1;
+      positions[i] = position;
+    }
     slots[i] = bases[i] + position;
   }
 }
 
-void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes, int32_t window) {
+}  // namespace
+
+void write_decodes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes) {
+  write_lanes<false>(seq_lens, positions, slots, lanes);
+}
+
+void write_decode_slots(int64_t* slots, int32_t lanes) { write_lanes<true>(nullptr, nullptr, slots, lanes); }
+
+namespace {
+
+/// Windows of decodes of which each has a token for every place (`whole`), or some have fewer.
+template <bool whole>
+inline void write_each_window(int64_t* positions, int64_t* slots, int32_t lanes, int32_t window) {
   const int32_t* starts = region(REGION_LANE_STARTS);
   const int32_t* lens = region(REGION_LANE_LENS);
   const int32_t* bounds = region(REGION_LANE_BOUNDS);
   const int64_t* bases = region<int64_t>(REGION_LANE_BASES);
   const int64_t* next_bases = region<int64_t>(REGION_LANE_NEXT_BASES);
-  for (int32_t i = 0; i < lanes; i++) seq_lens[i] = starts[i] + lens[i];
   const i64x2 step = {2, 2};
   // A window of odd length overshoots by one entry, into the next one or, the last, into padding: that is put back.
   const int64_t position_beyond = positions[static_cast<int64_t>(lanes) * window];
@@ -77,19 +95,36 @@ void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_
     const int64_t bound = bounds[i];
     const i64x2 ends = {end, end};
     const i64x2 bounds2 = {bound, bound};
-    const i64x2 base = {bases[i], bases[i]};
     const i64x2 next = {next_bases[i], next_bases[i]};
+    const i64x2 change = {bases[i] - next_bases[i], bases[i] - next_bases[i]};
     i64x2 position = {start, start + 1};
     for (int32_t j = 0; j < window; j += 2) {
+      const i64x2 slot = position + next + (change & reinterpret_cast<i64x2>(position < bounds2));
       const i64x2 real = reinterpret_cast<i64x2>(position < ends);
-      const i64x2 first = reinterpret_cast<i64x2>(position < bounds2);
-      store(positions + j, position & real);
-      store(slots + j, (position + ((base & first) | (next & ~first))) | ~real);
+      store(positions + j, whole ? position : position & real);
+      store(slots + j, whole ? slot : slot | ~real);
       position += step;
     }
   }
   *positions = position_beyond;
   *slots = slot_beyond;
+}
+
+}  // namespace
+
+void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes, int32_t window) {
+  const int32_t* starts = region(REGION_LANE_STARTS);
+  const int32_t* lens = region(REGION_LANE_LENS);
+  int32_t missing = 0;
+  for (int32_t i = 0; i < lanes; i++) {
+    seq_lens[i] = starts[i] + lens[i];
+    missing |= lens[i] ^ window;
+  }
+  if (missing == 0) {
+    write_each_window<true>(positions, slots, lanes, window);
+  } else {
+    write_each_window<false>(positions, slots, lanes, window);
+  }
 }
 
 namespace {

@@ -22,7 +22,10 @@ void drop_lane(int32_t lane, int32_t lanes);
 /// Writes seqLens, positions and slots of `lanes` decodes of one token, and nothing beyond.
 void write_decodes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes);
 
-/// The same of decodes in windows of `window` tokens; where a draft is shorter, position 0 and slot -1 fill its window.
+/// Their slots alone.
+void write_decode_slots(int64_t* slots, int32_t lanes);
+
+/// The same as `write_decodes` of decodes in windows of `window` tokens; where a draft is shorter, position 0 and slot -1 fill its window.
 void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes, int32_t window);
 
 /// Ends a steady run: rows and lanes say what its steps came to.

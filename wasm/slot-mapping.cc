@@ -4,9 +4,13 @@
 
 namespace lockstep {
 namespace metadata {
+
+int64_t COUNT[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+int64_t SIXTEENS[2] = {16, 16};
+
 namespace {
 
-/// Each position is stored by one rank of the context-parallel group, `interleave` tokens in turn.
+/// With context parallelism each position is stored by one rank of the group, `interleave` tokens in turn.
 void write_interleaved(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
   const int64_t block_size = limit(LIMIT_BLOCK_SIZE);
   const int32_t ranks = limit(LIMIT_CONTEXT_PARALLEL_SIZE);
@@ -22,23 +26,40 @@ void write_interleaved(int64_t* out, const int32_t* blocks, int32_t start, int32
   }
 }
 
+/// Whole blocks of sixteen slots up to `end`, two at a time: their ids never leave the vector unit.
+inline void write_sixteens(const RunWriter& runs, int64_t* out, int64_t* end, const int32_t* block) {
+  for (; end - out > 16; out += 32, block += 2) {
+    const i64x2 base = __builtin_convertvector(load<i32x2>(block), i64x2) << 4;
+    runs.sixteen(out, __builtin_shufflevector(base, base, 0, 0));
+    runs.sixteen(out + 16, __builtin_shufflevector(base, base, 1, 1));
+  }
+  if (out < end) runs.run(out, static_cast<int64_t>(*block) * 16, 16);
+}
+
 }  // namespace
 
-void write_slots(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
+// Not inlined: with the constants of a run in registers there is none left for the loop over requests.
+__attribute__((noinline)) void write_slots(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
   if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) return write_interleaved(out, blocks, start, count);
+  const RunWriter runs;
   const int32_t block_size = limit(LIMIT_BLOCK_SIZE);
-  const int32_t* block = blocks + start / block_size;
-  int32_t offset = start % block_size;
   // One division a request: from here on blocks follow each other, each a run of consecutive slots.
-  for (int32_t done = 0; done < count;) {
-    const int32_t run = min(count - done, block_size - offset);
-    count_pairs(out + done, static_cast<int64_t>(*block++) * block_size + offset, run);
-    done += run;
-    offset = 0;
+  const int32_t first = start / block_size;
+  const int32_t offset = start - first * block_size;
+  const int32_t* block = blocks + first;
+  int64_t* const end = out + count;
+  runs.run(out, static_cast<int64_t>(*block++) * block_size + offset, min(count, block_size - offset));
+  out += block_size - offset;
+  if (block_size == 16) return write_sixteens(runs, out, end, block);
+  for (; out < end; out += block_size) {
+    const int64_t left = end - out;
+    runs.run(out, static_cast<int64_t>(*block++) * block_size, left < block_size ? static_cast<int32_t>(left) : block_size);
   }
 }
 
-void write_positions(int64_t* out, int32_t start, int32_t count) { count_pairs(out, start, count); }
+__attribute__((noinline)) void write_positions(int64_t* out, int32_t start, int32_t count) {
+  RunWriter().run(out, start, count);
+}
 
 }  // namespace metadata
 }  // namespace lockstep

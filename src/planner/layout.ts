@@ -305,6 +305,7 @@ export const LIMIT_WORDS = [
   'poisoned',
   'replicaSize',
   'appendLog',
+  'blockListStride',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -357,8 +358,14 @@ export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
 /** How far a mirror is: the order its rows stand in, how many of them it holds, and the appends it has seen. */
 export const CURSOR_WORDS = ['orderVersion', 'rows', 'appends'] as const;
 
+/** One append of blocks: to which request, in which columns of manager blocks, and the first of them. */
+export const APPEND_WORDS = ['request', 'column', 'count', 'block'] as const;
+
 /** What the tensors of a staging set hold that does not change from one decode step to the next. */
 export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;
+
+/** Null blocks after the last block of a request's list. */
+export const BLOCK_LIST_TAIL = 16;
 
 /** Most lists that the block entries of a steady run of decodes are kept in, by the step in which they are due. */
 export const MAX_EVENT_BUCKETS = 64;

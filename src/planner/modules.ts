@@ -58,6 +58,13 @@ export interface MetadataExports {
     wholeRequests: number,
   ): void;
   invalidate_device_table(): void;
+  /** The kernels of a step one by one, and what limits them, for measuring: `wasm/kernels.cc`. */
+  kernel_decodes(set: number, window: number): void;
+  kernel_slots(set: number): void;
+  kernel_block_table(set: number): number;
+  limit_fill(offset: number, bytes: number): void;
+  limit_copy(to: number, from: number, bytes: number): void;
+  limit_clear(offset: number, bytes: number): void;
 }
 
 let builtIn: Promise<PlannerModules> | undefined;

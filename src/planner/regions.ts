@@ -2,6 +2,8 @@ import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from './capture-plan.js';
 import {
+  APPEND_WORDS,
+  BLOCK_LIST_TAIL,
   CANDIDATE_WORDS,
   COMMAND_HEADER_WORDS,
   COMMAND_WORDS,
@@ -41,8 +43,8 @@ import type { Policy } from './policy.js';
 /** Bytes of one WebAssembly page. */
 const PAGE = 65536;
 const ALIGNMENT = 64;
-/** Bytes after each region that SIMD stores may overshoot into. */
-const SLACK = 64;
+/** Bytes after each region that SIMD stores may overshoot into: up to 15 slots. */
+const SLACK = 128;
 
 /** A range of the planner's memory, in bytes. */
 export interface Region {
@@ -67,6 +69,8 @@ export interface Sizes
   readonly maxParts: number;
   /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
   readonly appendLog: number;
+  /** Words from one request's block list to the next. */
+  readonly blockListStride: number;
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -116,6 +120,8 @@ export function planRegions(options: RegionOptions): RegionTable {
     tableWidth: maxBlocks * perBlock,
     maxParts: policy.ubatches,
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
+    // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
+    blockListStride: maxBlocks + BLOCK_LIST_TAIL,
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
     blockSize: limits.blockSize,
     kernelBlockSize: limits.kernelBlockSize,
@@ -209,7 +215,7 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords
     order: sizes.maxPaddedRequests,
     inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
     tokenPool: limits.maxNumBatchedTokens,
-    blockLists: limits.maxNumSeqs * sizes.maxBlocks,
+    blockLists: limits.maxNumSeqs * sizes.blockListStride,
     laneStarts: limits.maxNumSeqs,
     laneLens: limits.maxNumSeqs,
     laneBounds: limits.maxNumSeqs,
@@ -219,7 +225,7 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords
     eventStarts: MAX_EVENT_BUCKETS + 1,
     highWater: 2 * MAX_VIEWS,
     stamps: 2 * STAMP_WORDS.length,
-    appendLog: sizes.appendLog,
+    appendLog: sizes.appendLog * APPEND_WORDS.length,
     mirrorGenerations: MIRRORS.length * sizes.maxPaddedRequests,
     mirrorCounts: MIRRORS.length * sizes.maxPaddedRequests,
     mirrorCursors: MIRRORS.length * CURSOR_WORDS.length,
