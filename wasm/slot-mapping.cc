@@ -29,9 +29,9 @@ void write_interleaved(int64_t* out, const int32_t* blocks, int32_t start, int32
 /// Whole blocks of sixteen slots up to `end`, two at a time: their ids never leave the vector unit.
 inline void write_sixteens(const RunWriter& runs, int64_t* out, int64_t* end, const int32_t* block) {
   for (; end - out > 16; out += 32, block += 2) {
-    const i64x2 base = __builtin_convertvector(load<i32x2>(block), i64x2) << 4;
-    runs.sixteen(out, __builtin_shufflevector(base, base, 0, 0));
-    runs.sixteen(out + 16, __builtin_shufflevector(base, base, 1, 1));
+    const i64x2 base = i64x2{block[0], block[1]} << 4;
+    runs.sixteen(out, both_first(base));
+    runs.sixteen(out + 16, both_second(base));
   }
   if (out < end) runs.run(out, static_cast<int64_t>(*block) * 16, 16);
 }

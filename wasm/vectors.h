@@ -6,30 +6,33 @@
 namespace lockstep {
 namespace metadata {
 
-typedef int64_t i64x2 __attribute__((vector_size(16), aligned(8), may_alias));
-typedef int32_t i32x4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef uint32_t u32x4 __attribute__((vector_size(16), aligned(4), may_alias));
-typedef int32_t i32x2 __attribute__((vector_size(8), aligned(4), may_alias));
+typedef int64_t i64x2 __attribute__((vector_size(16)));
+typedef int32_t i32x4 __attribute__((vector_size(16)));
+typedef uint32_t u32x4 __attribute__((vector_size(16)));
 
 template <typename V, typename T>
 inline V load(const T* from) {
-  return *reinterpret_cast<const V*>(from);
+  V value;
+  __builtin_memcpy(&value, from, sizeof value);
+  return value;
 }
 
 template <typename V, typename T>
 inline void store(T* to, V value) {
-  *reinterpret_cast<V*>(to) = value;
+  __builtin_memcpy(to, &value, sizeof value);
 }
 
 /// The first two of four positions, as 64-bit integers.
-inline i64x2 widen_low(u32x4 value) {
-  return __builtin_convertvector(__builtin_shufflevector(value, value, 0, 1), i64x2);
-}
+inline i64x2 widen_low(u32x4 value) { return i64x2{value[0], value[1]}; }
 
 /// The last two of them.
-inline i64x2 widen_high(u32x4 value) {
-  return __builtin_convertvector(__builtin_shufflevector(value, value, 2, 3), i64x2);
-}
+inline i64x2 widen_high(u32x4 value) { return i64x2{value[2], value[3]}; }
+
+/// The first of two entries, twice.
+inline i64x2 both_first(i64x2 value) { return i64x2{value[0], value[0]}; }
+
+/// The second of them, twice.
+inline i64x2 both_second(i64x2 value) { return i64x2{value[1], value[1]}; }
 
 /// Entries that a run may be written past its end.
 constexpr int32_t OVERSHOOT = 15;

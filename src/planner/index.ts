@@ -14,7 +14,7 @@ export {
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
-export type { PlannerModules, WasmSource } from './modules.js';
+export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources } from './modules.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
 export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';

@@ -3,7 +3,7 @@ import { LockstepError } from '../errors.js';
 import { MAX_PARTS, STATE_WORDS, word } from './layout.js';
 import type { LocalPart, LocalPlan } from './local-plan.js';
 import type { MetadataView, StagingSet } from './metadata.js';
-import { loadModules, type MetadataExports, type PlannerModules, type WasmSource } from './modules.js';
+import { loadModules, type MetadataExports, type PlannerModules, type WasmSources } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completePolicy } from './policy.js';
 import type { Requests } from './requests.js';
@@ -15,7 +15,7 @@ export interface RawBatchOptions {
   /** Most parts the batch is cut into, from 2 to 4. Default 2. */
   readonly parts?: number;
   /** Where the two modules come from. Default: the `.wasm` files beside this code. */
-  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
+  readonly wasm?: WasmSources;
   /** Fill tensor memory with garbage first. Default false. */
   readonly poison?: boolean;
 }

@@ -4,7 +4,7 @@ import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './captur
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
-import { loadModules, type PlannerModules, type WasmSource } from './modules.js';
+import { loadModules, type PlannerModules, type SimdChoice, type WasmSources } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completePolicy, type Policy } from './policy.js';
 import { queryLenWords, type RegionTable } from './regions.js';
@@ -25,15 +25,20 @@ export interface PlannerOptions {
   /** This rank, and how many there are. Default 0 of 1. */
   readonly rank?: number;
   readonly ranks?: number;
-  /** Where the two modules come from. Default: the `.wasm` files beside this code. */
-  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
+  /**
+   * Where the two modules come from. Default: the `.wasm` files beside this code. `metadata` also takes another build of the
+   * same sources, such as `nativeMetadata()`.
+   */
+  readonly wasm?: WasmSources;
+  /** Which metadata module, where `wasm` gives none. Default 'auto': SIMD if the engine has it. */
+  readonly simd?: SimdChoice;
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
   readonly poison?: boolean;
 }
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
-  return new StepPlanner(await loadModules(options.wasm), options);
+  return new StepPlanner(await loadModules(options.wasm, options.simd), options);
 }
 
 /**

@@ -130,10 +130,12 @@ export class PlannerSession {
   /** The last step's decodes while they may be continued. */
   #last: readonly PlainChunk[] = [];
 
-  constructor(modules: PlannerModules, setup: PlannerSetup, poison: readonly boolean[]) {
+  /** A planner for each entry of `poison`; `modules` are those of all, or of each. */
+  constructor(modules: PlannerModules | readonly PlannerModules[], setup: PlannerSetup, poison: readonly boolean[]) {
     this.setup = setup;
-    this.#modules = modules;
-    this.planners = poison.map((value) => new StepPlanner(modules, { ...setup, poison: value }));
+    const each = Array.isArray(modules) ? modules : poison.map(() => modules as PlannerModules);
+    this.#modules = each[0];
+    this.planners = poison.map((value, index) => new StepPlanner(each[index], { ...setup, poison: value }));
     const { numBlocks } = setup.limits;
     const count = Math.min(numBlocks - 1, Math.max(600, setup.limits.maxNumSeqs * this.#maxBlocks()));
     this.#free = Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
