@@ -12,7 +12,7 @@ export {
   type RunKind,
 } from './decision.js';
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
-export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js';
+export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
 export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources } from './modules.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';

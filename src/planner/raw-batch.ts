@@ -109,7 +109,7 @@ export class RawBatch {
     between('begin', begin, 0, this.#padded.tokens);
     between('end', end, begin, this.#padded.tokens);
     this.#metadata.build_cut(0, index, begin, end, end - begin, this.#padded.requests);
-    return { local: this.#local.part(index), tensors: this.#set.parts[index] };
+    return { local: this.#local.partValue(index), tensors: this.#set.parts[index] };
   }
 
   /** Forgets every request, so that the memory can hold another batch. */

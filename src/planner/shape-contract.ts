@@ -85,7 +85,7 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
 }
 
 function checkPart(name: string, local: LocalPlan, index: number): void {
-  const part = local.part(index);
+  const part = local.part(index).snapshot();
   const view = local.partTensors[index];
   const [first, end] = part.requests;
   const decodeRequests = Math.max(0, Math.min(end, local.decodeRequests) - first);
