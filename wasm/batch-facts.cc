@@ -49,23 +49,78 @@ void note_order(int32_t rows, bool changed) {
   state()[STATE_ORDER_VERSION]++;
 }
 
-int32_t local_cut(int32_t part, int32_t parts) {
-  const int32_t decodes = state()[STATE_DECODES];
-  const bool all_decode = state()[STATE_PREFILLS] == 0;
-  const int32_t cut = static_cast<int32_t>(static_cast<int64_t>(state()[STATE_TOKENS]) * part / parts);
-  const int32_t first = static_cast<int32_t>(static_cast<int64_t>(decodes) * part / parts);
+namespace {
+
+int32_t share_of(int32_t count, int32_t part, int32_t parts) { return static_cast<int32_t>(static_cast<int64_t>(count) * part / parts); }
+
+int32_t query_len(int32_t request) { return row_at(region(REGION_ORDER)[request])[ROW_QUERY_LEN]; }
+
+/// First token of the decode at `request`, or of what follows the last.
+int32_t decode_start(int32_t request) {
+  const int32_t uniform = uniform_decode_len();
+  if (uniform > 0) return request * uniform;
+  int32_t start = 0;
+  for (int32_t i = 0; i < request; i++) start += region(REGION_LANE_LENS)[i];
+  return start;
+}
+
+/// `token`, or the first token of the decode that it is inside of: a decode's drafts stay together.
+int32_t outside_decodes(int32_t token) {
   const int32_t* lens = region(REGION_LANE_LENS);
-  if (const int32_t uniform = uniform_decode_len()) {
-    if (all_decode) return first * uniform;
-    return cut < decodes * uniform ? cut / uniform * uniform : cut;
-  }
+  const int32_t decodes = state()[STATE_DECODES];
+  const int32_t uniform = uniform_decode_len();
+  if (uniform > 0) return token < decodes * uniform ? token / uniform * uniform : token;
   int32_t begin = 0;
   for (int32_t i = 0; i < decodes; i++) {
-    const int32_t end = begin + lens[i];
-    if (all_decode ? i == first : cut < end) return begin;
-    begin = end;
+    if (token < begin + lens[i]) return begin;
+    begin += lens[i];
   }
-  return cut;
+  return token;
+}
+
+/// The request boundary nearest to each share, with at least one request on either side; of two as near, the later.
+/// Source: ATOM's balanced prefill split.
+int32_t balanced_cut(int32_t part, int32_t parts) {
+  const int32_t requests = scheduled_requests();
+  if (requests < parts) return 0;
+  int32_t cut = 0;
+  int32_t start = 0;
+  for (int32_t before = 1; before <= part; before++) {
+    const int32_t share = share_of(state()[STATE_TOKENS], before, parts);
+    const int32_t last = requests - (parts - before);
+    start += query_len(cut++);
+    while (cut < last && start < share) {
+      const int32_t next = start + query_len(cut);
+      if (next >= share && share - start < next - share) break;
+      start = next;
+      cut++;
+    }
+  }
+  return start;
+}
+
+}  // namespace
+
+int32_t local_cut(int32_t part, int32_t parts) {
+  const int32_t split = region(REGION_POLICY)[POLICY_SPLIT];
+  const int32_t tokens = state()[STATE_TOKENS];
+  if (state()[STATE_PREFILLS] == 0) {
+    const int32_t decodes = state()[STATE_DECODES];
+    const bool rest_to_last = split == SPLIT_BALANCED || split == SPLIT_TOKEN_MIDPOINT;
+    return decode_start(rest_to_last ? part * (decodes / parts) : share_of(decodes, part, parts));
+  }
+  switch (split) {
+    case SPLIT_BALANCED:
+      return balanced_cut(part, parts);
+    case SPLIT_TOKEN_MIDPOINT:
+      return share_of(tokens, part, parts);
+    case SPLIT_PADDED_SHARE: {
+      const int32_t alignment = region(REGION_POLICY)[POLICY_TOKEN_ALIGNMENT];
+      return min(tokens, (tokens + alignment - 1) / alignment * alignment / parts * part);
+    }
+    default:
+      return outside_decodes(share_of(tokens, part, parts));
+  }
 }
 
 extern "C" void gather_facts(int32_t parts) {

@@ -9,8 +9,8 @@ extern "C" void gather_facts(int32_t parts);
 
 inline int32_t scheduled_requests() { return state()[STATE_DECODES] + state()[STATE_PREFILLS]; }
 
-/// First token of part `part` of `parts` in the packed batch. A batch of decodes is cut by requests; one with prefills at
-/// an equal share of tokens, where a prefill may straddle but a decode's drafts stay together.
+/// First token of part `part` of `parts` in the packed batch, which is in order. A batch of decodes is cut by requests; one with
+/// prefills as the policy's split says.
 int32_t local_cut(int32_t part, int32_t parts);
 
 /// Notes what stands in the order's `rows` rows: the block tables start over where it is not what stood there.

@@ -251,7 +251,7 @@ export class PlannerSession {
     }
 
     const decision = resolvePlain(votes, plan, policy);
-    const cut = partTokens(chunks, policy.ubatches);
+    const cut = partTokens(chunks, policy.ubatches, policy);
     const plain = decision.run === 'park' ? undefined : buildPlain(entries, decision, rank, limits, cut);
     this.#each((planner) => checkStep(planner, table, decision, plain));
     const rebuilt = this.#rebuild(own);

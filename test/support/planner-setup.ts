@@ -54,6 +54,13 @@ export const policyArbitrary: fc.Arbitrary<Policy> = fc
     ubatchThresholdDecode: fc.integer({ min: 1, max: 8 }),
     ubatchThresholdPrefill: fc.integer({ min: 1, max: 16 }),
     tokenAlignment: fc.constantFrom(1, 1, 1, 2, 3, 4),
+    split: fc.constantFrom<Policy['split'][]>(
+      'token-share',
+      'token-share',
+      'balanced',
+      'token-midpoint',
+      'padded-share',
+    ),
     eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
     enforceEager: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
   })
