@@ -13,6 +13,7 @@
         "../wasm/decode-lanes.cc",
         "../wasm/kernels.cc",
         "../wasm/parts.cc",
+        "../wasm/shared-blocks.cc",
         "../wasm/slot-mapping.cc",
         "../wasm/whole-batch.cc"
       ]

@@ -1,6 +1,7 @@
 // What a vote needs to know of the scheduled batch, and where this rank would cut it.
 #include "batch-order.h"
 #include "decode-lanes.h"
+#include "shared-blocks.h"
 
 namespace lockstep {
 namespace metadata {
@@ -161,8 +162,8 @@ extern "C" void gather_facts(int32_t parts) {
   facts[FACT_MAX_QUERY_LEN] = longest;
   facts[FACT_MAX_SEQ_LEN] = max_seq_len;
   facts[FACT_MAX_DECODE_QUERY_LEN] = longest_decode;
-  facts[FACT_SHARED_BLOCK] = 0;
   write_part_facts(parts);
+  facts[FACT_SHARED_BLOCK] = parts > 1 && prefills > 0 && shares_blocks(facts + FACT_PART0_TOKENS, parts);
 }
 
 }  // namespace metadata

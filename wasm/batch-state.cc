@@ -2,6 +2,7 @@
 // refused one returns an EDIT_* code and leaves row, value and limit in the error words.
 #include "decode-lanes.h"
 #include "refusal.h"
+#include "shared-blocks.h"
 
 namespace lockstep {
 namespace metadata {
@@ -97,6 +98,8 @@ void state_init() {
   }
   for (int32_t i = 0; i < 2 * STAMP_WORDS; i++) region(REGION_STAMPS)[i] = 0;
   for (int32_t i = 0; i < MIRROR_WORDS * CURSOR_WORDS; i++) region(REGION_MIRROR_CURSORS)[i] = -1;
+  fill(region(REGION_BLOCK_WRITERS), static_cast<int64_t>(limit(LIMIT_BLOCK_WRITERS)) * 3, 0);
+  if (limit(LIMIT_CHECKED)) fill(region(REGION_BLOCK_HOLDERS), limit(LIMIT_NUM_BLOCKS), 0);
   // A fresh memory is zero; a poisoned one must be cleared row by row when a row is first used.
   const int32_t dirty = limit(LIMIT_POISONED) ? limit(LIMIT_TABLE_WIDTH) : 0;
   const int32_t mirrored = MIRROR_WORDS * limit(LIMIT_MAX_PADDED_REQUESTS);
@@ -117,6 +120,7 @@ int32_t state_add(int32_t computed, int32_t blocks) {
   fields[ROW_NUM_COMPUTED_TOKENS] = computed;
   fields[ROW_NUM_BLOCKS] = blocks;
   copy(block_list(row), region(REGION_INBOX), blocks);
+  hold_blocks(block_list(row), blocks, 1);
   fill(block_list(row) + blocks, BLOCK_LIST_TAIL, 0);
   return row;
 }
@@ -132,16 +136,19 @@ int32_t state_append(int32_t row, int32_t count) {
   append[APPEND_COUNT] = count;
   append[APPEND_BLOCK] = region(REGION_INBOX)[0];
   copy(block_list(row) + fields[ROW_NUM_BLOCKS], region(REGION_INBOX), count);
+  hold_blocks(region(REGION_INBOX), count, 1);
   fields[ROW_NUM_BLOCKS] += count;
   fill(block_list(row) + fields[ROW_NUM_BLOCKS], BLOCK_LIST_TAIL, 0);
   return EDIT_OK;
 }
 
-/// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox.
-int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given) {
+/// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox. `depends_on` is the row
+/// of a request that writes blocks which this one reads in the same step, or -1.
+int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on) {
   settle();
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   int32_t* fields = row_at(row);
+  if (depends_on != -1 && !is_active(depends_on)) return refuse(EDIT_ROW_UNKNOWN, depends_on, depends_on, limit(LIMIT_MAX_REQUESTS));
   if (fields[ROW_SCHEDULED]) return refuse(EDIT_SCHEDULED_TWICE, row, row, 1);
   const int32_t longest = phase == PHASE_DECODE ? limit(LIMIT_QUERY_LEN) : limit(LIMIT_MAX_TOKENS);
   if (query_len < 1 || query_len > longest) return refuse(EDIT_QUERY_LENGTH, row, query_len, longest);
@@ -154,6 +161,7 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
   fields[ROW_PHASE] = phase;
   fields[ROW_QUERY_LEN] = query_len;
   fields[ROW_LAST_CHUNK] = last_chunk;
+  fields[ROW_DEPENDS_ON] = depends_on + 1;
   fields[ROW_TOKEN_OFFSET] = -1;
   if (tokens_given) {
     fields[ROW_TOKEN_OFFSET] = state()[STATE_POOL_TOKENS];
@@ -192,6 +200,7 @@ int32_t state_remove(int32_t row) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   unschedule(row);
   if (state()[STATE_LAST_DECODES] > 0) drop_decode(row, STATE_LAST_DECODES);
+  hold_blocks(block_list(row), row_at(row)[ROW_NUM_BLOCKS], -1);
   row_at(row)[ROW_ACTIVE] = 0;
   region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
   // Another request may take the row: what stands in the order is known no more.

@@ -16,13 +16,14 @@ extern "C" {
 void state_init();
 int32_t state_add(int32_t computed, int32_t blocks);
 int32_t state_append(int32_t row, int32_t count);
-int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given);
+int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
 int32_t state_advance(int32_t row, int32_t tokens);
 int32_t state_remove(int32_t row);
 void state_clear_schedule();
 int32_t state_continue();
 void state_settle();
 void gather_facts(int32_t parts);
+int32_t check_shared_blocks();
 void build_step(int32_t set);
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
 void build_cut(int32_t set, int32_t index, int32_t begin, int32_t end, int32_t padded_tokens, int32_t whole_requests);
@@ -118,6 +119,7 @@ constexpr Function FUNCTIONS[] = {
     {"state_continue", method<metadata::state_continue>},
     {"state_settle", method<metadata::state_settle>},
     {"gather_facts", method<metadata::gather_facts>},
+    {"check_shared_blocks", method<metadata::check_shared_blocks>},
     {"build_step", method<metadata::build_step>},
     {"build_padded", method<metadata::build_padded>},
     {"build_cut", method<metadata::build_cut>},

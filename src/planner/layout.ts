@@ -206,7 +206,7 @@ export const ROW_WORDS = [
   'lastChunk',
   'tokenOffset',
   'tableRow',
-  'reserved10',
+  'dependsOn',
   'reserved11',
 ] as const;
 
@@ -306,6 +306,8 @@ export const LIMIT_WORDS = [
   'replicaSize',
   'appendLog',
   'blockListStride',
+  'blockWriters',
+  'checked',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -341,6 +343,8 @@ export const REGIONS = [
   'laneNextBases',
   'eventLanes',
   'eventStarts',
+  'blockWriters',
+  'blockHolders',
   'highWater',
   'stamps',
   'appendLog',
@@ -451,6 +455,8 @@ export const ENUMS = {
     'query-length': -8,
     'model-length': -9,
     'row-scheduled': -10,
+    'block-written-twice': -11,
+    'block-shared': -12,
   },
   COMMAND: { none: 0, upload: 1, 'upload-rows': 2, graph: 3, record: 4, wait: 5, download: 6 },
 } as const;

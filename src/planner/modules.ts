@@ -53,7 +53,14 @@ export interface MetadataExports {
   state_init(): void;
   state_add(computed: number, blocks: number): number;
   state_append(row: number, count: number): number;
-  state_schedule(row: number, phase: number, queryLen: number, lastChunk: number, tokensGiven: number): number;
+  state_schedule(
+    row: number,
+    phase: number,
+    queryLen: number,
+    lastChunk: number,
+    tokensGiven: number,
+    dependsOn: number,
+  ): number;
   state_advance(row: number, tokens: number): number;
   state_remove(row: number): number;
   state_clear_schedule(): void;
@@ -62,6 +69,8 @@ export interface MetadataExports {
   /** Brings the rows' words up to date. */
   state_settle(): void;
   gather_facts(parts: number): void;
+  /** In the checked mode: an EDIT code where a block is written that another request touches. */
+  check_shared_blocks(): number;
   build_step(set: number): void;
   build_padded(set: number, paddedTokens: number, attentionRequests: number): void;
   build_cut(

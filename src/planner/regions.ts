@@ -71,6 +71,8 @@ export interface Sizes
   readonly appendLog: number;
   /** Words from one request's block list to the next. */
   readonly blockListStride: number;
+  /** Entries of the table of blocks that a step writes: a power of two. */
+  readonly blockWriters: number;
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -99,11 +101,13 @@ export interface RegionOptions {
   readonly replicaSize?: number;
   /** Words of the region that the model checker works in. Default 0. */
   readonly checkWords?: number;
+  /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
+  readonly checked?: boolean;
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
 export function planRegions(options: RegionOptions): RegionTable {
-  const { limits, plan, policy, rank, ranks, replicaSize = 1, checkWords = 0 } = options;
+  const { limits, plan, policy, rank, ranks, replicaSize = 1, checkWords = 0, checked = false } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
@@ -122,6 +126,8 @@ export function planRegions(options: RegionOptions): RegionTable {
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
     blockListStride: maxBlocks + BLOCK_LIST_TAIL,
+    // Twice what a step can write: each request may begin and end inside a block.
+    blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
     blockSize: limits.blockSize,
     kernelBlockSize: limits.kernelBlockSize,
@@ -129,7 +135,7 @@ export function planRegions(options: RegionOptions): RegionTable {
     contextParallelRank: limits.contextParallelRank,
     interleaveSize: limits.interleaveSize,
   };
-  const words = regionWords(limits, plan, sizes, checkWords);
+  const words = regionWords(limits, plan, sizes, { checkWords, checked });
   const all: Region[] = [
     { name: 'reserved page', offset: 0, bytes: PAGE },
     { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
@@ -168,6 +174,7 @@ export function planRegions(options: RegionOptions): RegionTable {
     return found;
   };
   const config = configWords(limits, plan, sizes, region, tensor);
+  config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
   return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, all, config };
 }
 
@@ -189,7 +196,12 @@ function tensorBytes(name: TensorName, sizes: Sizes): number {
   return tensorLength(name, sizes) * TENSOR_BYTES[name];
 }
 
-function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords: number): Record<RegionName, number> {
+function regionWords(
+  limits: Limits,
+  plan: CapturePlan,
+  sizes: Sizes,
+  { checkWords, checked }: { checkWords: number; checked: boolean },
+): Record<RegionName, number> {
   const table = sizes.maxPaddedRequests * sizes.tableWidth;
   return {
     policy: POLICY_WORDS.length,
@@ -223,6 +235,8 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords
     laneNextBases: 2 * limits.maxNumSeqs,
     eventLanes: limits.maxNumSeqs,
     eventStarts: MAX_EVENT_BUCKETS + 1,
+    blockWriters: 3 * sizes.blockWriters,
+    blockHolders: checked ? limits.numBlocks : 0,
     highWater: 2 * MAX_VIEWS,
     stamps: 2 * STAMP_WORDS.length,
     appendLog: sizes.appendLog * APPEND_WORDS.length,
@@ -251,6 +265,7 @@ function configWords(
     numKeys: plan.keys.length,
     queryLen: limits.queryLen,
     poisoned: 0,
+    checked: 0,
   };
   for (const name of LIMIT_WORDS) config[word(LIMIT_WORDS, name)] = values[name];
   for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = region(name).offset;

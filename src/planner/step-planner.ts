@@ -34,6 +34,11 @@ export interface PlannerOptions {
   readonly simd?: SimdChoice;
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
   readonly poison?: boolean;
+  /**
+   * Before each vote, refuse a step in which a block is written by two requests, or by one while it holds computed tokens of another
+   * that has not said it depends on the writer: ERR_BLOCK_CONFLICT. Takes 4 bytes a block. Default false.
+   */
+  readonly checked?: boolean;
 }
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
@@ -69,6 +74,7 @@ export class StepPlanner {
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
   readonly #vote = new Int32Array(VOTE_WORDS.length);
+  readonly #checked: boolean;
   #plan: CapturePlan;
   #planHash = 0;
   #state: StepState = 'open';
@@ -96,6 +102,7 @@ export class StepPlanner {
       );
     }
     checkPlan(this.#plan, this.limits, this.policy);
+    this.#checked = options.checked === true;
     const { limits, policy, rank, ranks } = this;
     const memory = new PlannerMemory(modules, {
       limits,
@@ -104,6 +111,7 @@ export class StepPlanner {
       rank,
       ranks,
       poison: options.poison === true,
+      checked: this.#checked,
     });
     this.#memory = memory;
     this.arena = memory.arena;
@@ -146,7 +154,8 @@ export class StepPlanner {
 
   /**
    * This rank's row for the current step: int32[32], valid until the next vote. Freezes the batch.
-   * Errors: ERR_STAGING_BUSY (the step's staging set is still being copied), ERR_STATE_FROZEN, ERR_INPUT_INVALID.
+   * Errors: ERR_STAGING_BUSY (the step's staging set is still being copied), ERR_STATE_FROZEN, ERR_INPUT_INVALID,
+   * ERR_BLOCK_CONFLICT (in the checked mode).
    */
   vote(intent: VoteIntent = NO_INTENT): Int32Array {
     this.#check('open');
@@ -157,6 +166,7 @@ export class StepPlanner {
     const variant = countOf(intent, 'variant');
     const graphVeto = vetoOf(intent, 'graphVeto');
     const ubatchVeto = vetoOf(intent, 'ubatchVeto');
+    if (this.#checked) this.requests.checkSharedBlocks();
     const { metadata, rules } = this.#memory;
     metadata.gather_facts(this.policy.ubatches);
     const facts = this.#memory.offset('facts');
