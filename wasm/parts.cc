@@ -1,5 +1,6 @@
 #include "parts.h"
 
+#include "slot-mapping.h"
 #include "vectors.h"
 
 namespace lockstep {
@@ -69,6 +70,10 @@ int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_r
     if (i < part.attention_requests) seq_lens[i] = i < real ? whole_seq_lens[part.request_begin + i] : 0;
   }
   if (real > 0) seq_lens[real - 1] -= max(0, whole_starts[part.request_end] - part.token_end);
+  if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) {
+    write_local_seq_lens(tensor(set, view, TENSOR_LOCAL_SEQ_LENS), seq_lens, part.attention_requests);
+  }
+  fill(seq_lens + real, part.attention_requests - real, limit(LIMIT_PADDED_SEQ_LEN));
 
   const int32_t* whole_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
   int32_t* indices = tensor(set, view, TENSOR_LOGITS_INDICES);

@@ -61,5 +61,14 @@ __attribute__((noinline)) void write_positions(int64_t* out, int32_t start, int3
   RunWriter().run(out, start, count);
 }
 
+void write_local_seq_lens(int32_t* out, const int32_t* lengths, int32_t count) {
+  const int32_t interleave = limit(LIMIT_INTERLEAVE_SIZE);
+  const int32_t turn = interleave * limit(LIMIT_CONTEXT_PARALLEL_SIZE);
+  const int32_t before = interleave * limit(LIMIT_CONTEXT_PARALLEL_RANK);
+  for (int32_t i = 0; i < count; i++) {
+    out[i] = lengths[i] / turn * interleave + clamp(lengths[i] % turn - before, 0, interleave);
+  }
+}
+
 }  // namespace metadata
 }  // namespace lockstep

@@ -157,8 +157,13 @@ int32_t build_whole(int32_t set, const WholeShape& shape) {
       to.seq_lens[row] = 0;
     }
   }
+  if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) {
+    fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, 0);
+    write_local_seq_lens(tensor(set, 0, TENSOR_LOCAL_SEQ_LENS), to.seq_lens, shape.attention_requests);
+  }
+  for (int32_t row = decodes; row < shape.rows && order[row] < 0; row++) to.seq_lens[row] = limit(LIMIT_PADDED_SEQ_LEN);
   fill(to.query_start_loc + shape.rows, shape.attention_requests + 1 - shape.rows, to.token);
-  fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, 0);
+  fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, limit(LIMIT_PADDED_SEQ_LEN));
   pad_tokens(set, 0, to.token, shape.padded_tokens);
   return to.logits;
 }

@@ -11,7 +11,7 @@ export {
   type ReasonCode,
   type RunKind,
 } from './decision.js';
-export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
+export { LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
 export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources } from './modules.js';

@@ -253,6 +253,7 @@ export const TENSORS = [
   'isPadding',
   'logitsIndices',
   'tokensPerRank',
+  'localSeqLens',
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
 
@@ -267,11 +268,27 @@ export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
   isPadding: 4,
   logitsIndices: 4,
   tokensPerRank: 4,
+  localSeqLens: 4,
 };
 
+/**
+ * Conventions of what padding holds, by the kernels that read it: all but slots (-1) and blocks (null block 0), which are the
+ * same everywhere. `lockstep`: a padded request has no tokens. `sglang`, `flashinfer`, `trtllm`: it has one, in the null block, for
+ * kernels that cannot take none.
+ */
+export const PADDING_RECORDS = {
+  lockstep: { seqLens: 0 },
+  sglang: { seqLens: 1 },
+  flashinfer: { seqLens: 1 },
+  trtllm: { seqLens: 1 },
+} as const;
+export type PaddingName = keyof typeof PADDING_RECORDS;
+
 /** What an entry of a tensor holds where the whole batch is padding. */
-export function tensorPadding(name: TensorName): number {
+export function tensorPadding(name: TensorName, padding: PaddingName = 'lockstep'): number {
   switch (name) {
+    case 'seqLens':
+      return PADDING_RECORDS[padding].seqLens;
     case 'slotMapping':
     case 'tokenToRequest':
       return -1;
@@ -308,6 +325,7 @@ export const LIMIT_WORDS = [
   'blockListStride',
   'blockWriters',
   'checked',
+  'paddedSeqLen',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */

@@ -26,6 +26,8 @@ import {
   MAX_VIEWS,
   MIRRORS,
   NEED_WORDS,
+  PADDING_RECORDS,
+  type PaddingName,
   POLICY_WORDS,
   REGIONS,
   type RegionName,
@@ -73,6 +75,8 @@ export interface Sizes
   readonly blockListStride: number;
   /** Entries of the table of blocks that a step writes: a power of two. */
   readonly blockWriters: number;
+  /** Tokens that a padded request is said to have. */
+  readonly paddedSeqLen: number;
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -103,11 +107,23 @@ export interface RegionOptions {
   readonly checkWords?: number;
   /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
   readonly checked?: boolean;
+  /** What padding holds. Default 'lockstep'. */
+  readonly padding?: PaddingName;
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
 export function planRegions(options: RegionOptions): RegionTable {
-  const { limits, plan, policy, rank, ranks, replicaSize = 1, checkWords = 0, checked = false } = options;
+  const {
+    limits,
+    plan,
+    policy,
+    rank,
+    ranks,
+    replicaSize = 1,
+    checkWords = 0,
+    checked = false,
+    padding = 'lockstep',
+  } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
@@ -126,6 +142,7 @@ export function planRegions(options: RegionOptions): RegionTable {
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
     blockListStride: maxBlocks + BLOCK_LIST_TAIL,
+    paddedSeqLen: PADDING_RECORDS[padding].seqLens,
     // Twice what a step can write: each request may begin and end inside a block.
     blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
@@ -187,6 +204,8 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
       return sizes.maxPaddedRequests;
     case 'tokensPerRank':
       return sizes.ranks;
+    case 'localSeqLens':
+      return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
     default:
       return sizes.maxPaddedTokens;
   }

@@ -117,7 +117,7 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
 }
 
 function checkView(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
-  checkRequests(name, view, shape, local.queryLen);
+  checkRequests(name, view, shape, local);
   let logits = 0;
   for (let request = 0; request < shape.rows; request++) {
     if (inGap(shape, request)) continue;
@@ -155,22 +155,34 @@ function checkView(name: string, view: MetadataView, shape: ViewShape, local: Lo
     equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
 }
 
-function checkRequests(name: string, view: MetadataView, shape: ViewShape, window: number): void {
+function checkRequests(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+  const { queryLen: window } = local;
+  const { paddedSeqLen, contextParallelSize } = local.sizes;
   const starts = view.queryStartLoc;
   equal(`${name}.queryStartLoc[0]`, starts[0], 0);
   for (let request = 0; request < shape.rows; request++) {
     if (inGap(shape, request)) {
       equal(`${name}.queryStartLoc[${request + 1}]`, starts[request + 1], starts[request]);
-      equal(`${name}.seqLens[${request}]`, view.seqLens[request], 0);
+      equal(`${name}.seqLens[${request}]`, view.seqLens[request], paddedSeqLen);
       continue;
     }
     if (window > 0) equal(`${name}.queryStartLoc[${request + 1}]`, starts[request + 1], (request + 1) * window);
     if (starts[request + 1] <= starts[request])
       fail(`${name}.queryStartLoc[${request + 1}]`, `is ${starts[request + 1]}`, `above ${starts[request]}`);
   }
+  if (contextParallelSize > 1) checkLocalSeqLens(name, view, shape, local);
   for (let request = shape.rows; request <= shape.attentionRequests; request++) {
     equal(`${name}.queryStartLoc[${request}]`, starts[request], shape.tokens);
-    if (request < shape.attentionRequests) equal(`${name}.seqLens[${request}]`, view.seqLens[request], 0);
+    if (request < shape.attentionRequests) equal(`${name}.seqLens[${request}]`, view.seqLens[request], paddedSeqLen);
+  }
+}
+
+/** Of a request's tokens those this rank stores; none in a padded row. */
+function checkLocalSeqLens(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+  for (let request = 0; request < shape.attentionRequests; request++) {
+    const real = request < shape.rows && !inGap(shape, request);
+    const stored = real ? storedBefore(local, view.seqLens[request]) : 0;
+    equal(`${name}.localSeqLens[${request}]`, view.localSeqLens[request], stored);
   }
 }
 

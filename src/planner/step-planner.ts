@@ -2,7 +2,17 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
 import { DecisionView } from './decision.js';
-import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
+import {
+  CONFIG_BASE,
+  ENUMS,
+  LIMIT_WORDS,
+  nameOf,
+  PADDING_RECORDS,
+  type PaddingName,
+  STATE_WORDS,
+  VOTE_WORDS,
+  word,
+} from './layout.js';
 import type { LocalPlan } from './local-plan.js';
 import { loadModules, type PlannerModules, type SimdChoice, type WasmSources } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
@@ -39,6 +49,8 @@ export interface PlannerOptions {
    * that has not said it depends on the writer: ERR_BLOCK_CONFLICT. Takes 4 bytes a block. Default false.
    */
   readonly checked?: boolean;
+  /** What padding holds: the convention of the kernels that read it. Default 'lockstep'. */
+  readonly padding?: PaddingName;
 }
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
@@ -103,6 +115,14 @@ export class StepPlanner {
     }
     checkPlan(this.#plan, this.limits, this.policy);
     this.#checked = options.checked === true;
+    const padding = options.padding ?? 'lockstep';
+    if (!Object.hasOwn(PADDING_RECORDS, padding)) {
+      throw new LockstepError(
+        'ERR_CONFIG_INVALID',
+        `padding is ${shown(padding)}; it must be ${Object.keys(PADDING_RECORDS).join(', ')}`,
+        { padding },
+      );
+    }
     const { limits, policy, rank, ranks } = this;
     const memory = new PlannerMemory(modules, {
       limits,
@@ -112,6 +132,7 @@ export class StepPlanner {
       ranks,
       poison: options.poison === true,
       checked: this.#checked,
+      padding,
     });
     this.#memory = memory;
     this.arena = memory.arena;

@@ -1,4 +1,4 @@
-import type { DecisionValue, Limits } from '../../dist/planner/index.js';
+import type { DecisionValue, Limits, PaddingName } from '../../dist/planner/index.js';
 import type { PlainEntry } from './batch-oracle.js';
 import { slotsOf } from './slot-oracle.js';
 
@@ -25,6 +25,8 @@ export interface PlainTensors {
   readonly isPadding: number[];
   readonly logitsIndices: number[];
   readonly tokensPerRank: number[];
+  /** Empty without context parallelism. */
+  readonly localSeqLens: number[];
 }
 
 export interface PlainPart {
@@ -63,8 +65,9 @@ export function buildPlain(
   rank: number,
   limits: Limits,
   cut: readonly number[],
-  mixed?: MixedRows,
+  { mixed, padding = 'lockstep' }: { mixed?: MixedRows | undefined; padding?: PaddingName } = {},
 ): PlainStep {
+  const context = { limits, paddedSeqLen: padding === 'lockstep' ? 0 : 1 };
   const full = decision.run === 'full';
   const graph = full || decision.run === 'piecewise';
   const cutIntoParts = decision.parts.length > 1;
@@ -95,7 +98,7 @@ export function buildPlain(
   const ranks = decision.parts[0].gather.tokensPerRank.map((_, r) =>
     decision.parts.reduce((sum, part) => sum + part.gather.tokensPerRank[r], 0),
   );
-  const tensors = tensorsOf(whole, lengths, attentionRequests, ranks);
+  const tensors = tensorsOf(whole, lengths, attentionRequests, ranks, context);
   const step = {
     paddedTokens,
     attentionRequests,
@@ -129,7 +132,13 @@ export function buildPlain(
     const partRequests = full ? agreed.paddedRequests : Math.max(1, real.length);
     const inPart = tokens.map((token) => (token.request < 0 ? token : { ...token, request: token.request - first }));
     const counts = real.map((request) => overlap(startOf(lengths, request), lengths[request], begin, end));
-    const view = tensorsOf(padded(inPart, agreed.paddedTokens), counts, partRequests, [...agreed.gather.tokensPerRank]);
+    const view = tensorsOf(
+      padded(inPart, agreed.paddedTokens),
+      counts,
+      partRequests,
+      [...agreed.gather.tokensPerRank],
+      context,
+    );
     partTensors.push(view);
     parts.push({
       requests: [first, first + real.length],
@@ -164,16 +173,24 @@ function tensorsOf(
   lengths: readonly number[],
   attentionRequests: number,
   tokensPerRank: number[],
+  { limits, paddedSeqLen }: { limits: Limits; paddedSeqLen: number },
 ): PlainTensors {
+  // All of a request that is written by the end of this view: its last token is the newest.
+  const seqLens = Array.from({ length: attentionRequests }, (_, request) =>
+    Math.max(0, ...tokens.filter((token) => token.request === request).map(({ position }) => position + 1)),
+  );
+  const isMine = (position: number): boolean =>
+    Math.floor(position / limits.interleaveSize) % limits.contextParallelSize === limits.contextParallelRank;
   return {
     inputIds: tokens.map(({ id }) => id),
     positions: tokens.map(({ position }) => position),
     slotMapping: tokens.map(({ slot }) => slot),
     queryStartLoc: Array.from({ length: attentionRequests + 1 }, (_, request) => startOf(lengths, request)),
-    // All of a request that is written by the end of this view: its last token is the newest.
-    seqLens: Array.from({ length: attentionRequests }, (_, request) =>
-      Math.max(0, ...tokens.filter((token) => token.request === request).map(({ position }) => position + 1)),
-    ),
+    seqLens: seqLens.map((length) => (length === 0 ? paddedSeqLen : length)),
+    localSeqLens:
+      limits.contextParallelSize === 1
+        ? []
+        : seqLens.map((length) => Array.from({ length }, (_, position) => position).filter(isMine).length),
     tokenToRequest: tokens.map(({ request }) => request),
     isPadding: tokens.map(({ request }) => (request < 0 ? 1 : 0)),
     logitsIndices: tokens.flatMap(({ logits }, index) => (logits ? [index] : [])),

@@ -252,7 +252,10 @@ export class PlannerSession {
 
     const decision = resolvePlain(votes, plan, policy);
     const cut = partTokens(chunks, policy.ubatches, policy);
-    const plain = decision.run === 'park' ? undefined : buildPlain(entries, decision, rank, limits, cut);
+    const plain =
+      decision.run === 'park'
+        ? undefined
+        : buildPlain(entries, decision, rank, limits, cut, { padding: setup.padding });
     this.#each((planner) => checkStep(planner, table, decision, plain));
     const rebuilt = this.#rebuild(own);
     const first = new Int32Array(table);

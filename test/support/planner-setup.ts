@@ -5,6 +5,7 @@ import {
   decodePlan,
   type Limits,
   LOCKSTEP_POLICY,
+  type PaddingName,
   type Policy,
 } from '../../dist/planner/index.js';
 
@@ -15,6 +16,7 @@ export interface PlannerSetup {
   readonly plan: { readonly keys: readonly CaptureKey[] };
   readonly rank: number;
   readonly ranks: number;
+  readonly padding: PaddingName;
 }
 
 const divisorOf = (value: number): fc.Arbitrary<number> =>
@@ -89,11 +91,16 @@ export function planArbitrary(limits: Limits, policy: Policy): fc.Arbitrary<{ ke
 }
 
 export const setupArbitrary: fc.Arbitrary<PlannerSetup> = fc
-  .record({ limits: limitsArbitrary, policy: policyArbitrary, ranks: fc.integer({ min: 1, max: 4 }) })
-  .chain(({ limits, policy, ranks }) =>
+  .record({
+    limits: limitsArbitrary,
+    policy: policyArbitrary,
+    ranks: fc.integer({ min: 1, max: 4 }),
+    padding: fc.constantFrom<PaddingName[]>('lockstep', 'lockstep', 'sglang', 'flashinfer', 'trtllm'),
+  })
+  .chain(({ limits, policy, ranks, padding }) =>
     fc
       .record({ plan: planArbitrary(limits, policy), rank: fc.integer({ min: 0, max: ranks - 1 }) })
-      .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank })),
+      .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding })),
   );
 
 /** The policy `lockstep` with some choices changed. */
