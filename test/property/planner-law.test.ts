@@ -25,7 +25,7 @@ describe('after any sequence of edits and decisions', () => {
           seen.set(kind, (seen.get(kind) ?? 0) + 1);
         }
       }),
-      runs(3000),
+      runs(6000),
     );
     const kinds = ['eager parts', 'eager plain', 'full parts', 'full plain', 'park all-idle', 'park leave'];
     if (!FULL_RUN) return;
