@@ -23,6 +23,10 @@ export class CaseFields {
     return value === undefined ? undefined : this.integer(name);
   }
 
+  number(name: string): number {
+    return this.#read(name, 'a number', Number.isFinite) as number;
+  }
+
   boolean(name: string): boolean {
     return this.#read(name, 'true or false', (value) => typeof value === 'boolean') as boolean;
   }

@@ -1,4 +1,4 @@
-import { vllmUbatchSlices } from '../engines/index.js';
+import { atomUbatchSlices, sglangExtendSplit, vllmUbatchSlices } from '../engines/index.js';
 import { createRawBatch } from '../planner/raw-batch.js';
 import { DEFAULT_ROW_WORDS } from '../ranks/collective.js';
 import { guardRow } from '../ranks/guard-row.js';
@@ -29,6 +29,8 @@ export const FAMILIES: ReadonlyMap<string, FamilyRunner> = new Map<string, Famil
   ['ladder-vllm', vllmLadder],
   ['pad-mode-sglang', padModeSglang],
   ['slot-mapping', slotMapping],
+  ['split-atom', atomSplit],
+  ['split-sglang', sglangSplit],
   ['split-vllm', split],
 ]);
 
@@ -105,4 +107,42 @@ async function split(given: CaseFields): Promise<unknown> {
     queryStartLoc: [...slice.queryStartLoc],
     seqLens: [...slice.seqLens],
   }));
+}
+
+async function atomSplit(given: CaseFields): Promise<unknown> {
+  const rule = given.string('rule');
+  const queryLens = given.integers('queryLens');
+  const numUbatches = given.integer('numUbatches');
+  if (rule !== 'decode' && rule !== 'balanced' && rule !== 'token-midpoint') {
+    throw given.invalid('rule', '"decode", "balanced" or "token-midpoint"');
+  }
+  const longest = Math.max(1, ...queryLens);
+  const tokens = queryLens.reduce((sum, length) => sum + length, 0);
+  using batch = await createRawBatch({
+    limits: {
+      maxNumSeqs: Math.max(1, queryLens.length),
+      maxNumBatchedTokens: Math.max(longest, tokens),
+      maxModelLen: longest,
+      blockSize: longest,
+      queryLen: rule === 'decode' ? longest : 1,
+    },
+    parts: Math.max(2, numUbatches),
+    split: rule === 'balanced' ? 'balanced' : 'token-midpoint',
+    poison: true,
+  });
+  for (const [index, queryLen] of queryLens.entries()) {
+    const row = batch.requests.add({ blockIds: [index + 1] });
+    batch.requests.schedule(row, { phase: rule === 'decode' ? 'decode' : 'prefill', queryLen });
+  }
+  const maxTokensPerUbatch = rule === 'decode' ? undefined : given.optionalInteger('maxTokensPerUbatch');
+  return atomUbatchSlices(batch, { numUbatches, maxTokensPerUbatch });
+}
+
+function sglangSplit(given: CaseFields): unknown {
+  switch (given.string('rule')) {
+    case 'extend':
+      return sglangExtendSplit(given.integers('queryLens'), given.number('threshold'));
+    default:
+      throw given.invalid('rule', '"extend"');
+  }
 }

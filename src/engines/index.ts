@@ -8,6 +8,7 @@ export {
 } from './agree-vllm.js';
 export { AtomAdapter, type AtomForwardMode, type AtomOptions, type AtomStep, createAtomAdapter } from './atom.js';
 export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom-ladder.js';
+export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom-split.js';
 export {
   createVllmDispatcher,
   type VllmBatch,
@@ -46,6 +47,12 @@ export {
   sglangMaxBatch,
   sglangPrefillSizes,
 } from './sglang.js';
+export {
+  SGLANG_SPLIT_THRESHOLD,
+  type SglangSplit,
+  sglangDecodeSplit,
+  sglangExtendSplit,
+} from './sglang-split.js';
 export {
   TRTLLM_DEFAULT_MAX_BATCH,
   TRTLLM_PIECEWISE_SIZES,
