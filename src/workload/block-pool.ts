@@ -32,7 +32,12 @@ export class BlockPool {
 
   /** Blocks that `allocate` can still give, evictable ones included. */
   get freeBlocks(): number {
-    return this.#numBlocks - this.#fresh + this.#free.length + this.#evictable;
+    return this.unkeyedBlocks + this.#evictable;
+  }
+
+  /** Those that it gives before any that is evictable. */
+  get unkeyedBlocks(): number {
+    return this.#numBlocks - this.#fresh + this.#free.length;
   }
 
   /** A block with one holder and no key. The caller has checked `freeBlocks`. */

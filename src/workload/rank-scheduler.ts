@@ -1,9 +1,11 @@
-import { BlockPool } from './block-pool.js';
+import { DecodeSpan } from './decode-span.js';
 import { hash32 } from './random.js';
-import { NO_BLOCKS, type RequestState } from './request-state.js';
+import { RequestBlocks } from './request-blocks.js';
+import type { RequestState } from './request-state.js';
 import type { SchedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';
 import type { AddedRequest, AppendedBlocks, Chunk, RankSchedule } from './step-schedule.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -23,11 +25,13 @@ export class RankScheduler {
   readonly #limits: SchedulerLimits;
   readonly #state: RequestState;
   readonly #stats: SchedulerStats;
-  readonly #pool: BlockPool;
+  readonly #blocks: RequestBlocks;
+  readonly #span: DecodeSpan;
   readonly #running: number[] = [];
-  #firstWaiting = -1;
-  #lastWaiting = -1;
-  #waiting = 0;
+  readonly #waiting: WaitingQueue;
+  /** What keeps the rank from taking the same batch again, or from admitting the first in the queue. */
+  #preempted = false;
+  #blockedByBlocks = false;
   readonly #finished: number[] = [];
   readonly #removed: number[] = [];
   readonly #added: AddedRequest[] = [];
@@ -40,7 +44,9 @@ export class RankScheduler {
     this.#limits = limits;
     this.#state = state;
     this.#stats = stats;
-    this.#pool = new BlockPool(limits.numBlocks, state.keysPerNode);
+    this.#blocks = new RequestBlocks(state, limits.numBlocks, limits.blockSize);
+    this.#span = new DecodeSpan(state, this.#blocks, limits.blockSize);
+    this.#waiting = new WaitingQueue(state.nextWaiting);
     this.schedule = {
       removed: this.#removed,
       added: this.#added,
@@ -51,14 +57,12 @@ export class RankScheduler {
 
   /** Source: vLLM's data-parallel load balancing. */
   get load(): number {
-    return 4 * this.#waiting + this.#running.length;
+    return 4 * this.#waiting.length + this.#running.length;
   }
 
   /** Puts an arrived request at the end of the waiting queue. */
   enqueue(request: number): void {
-    if (this.#waiting++ === 0) this.#firstWaiting = request;
-    else this.#state.nextWaiting[this.#lastWaiting] = request;
-    this.#lastWaiting = request;
+    this.#waiting.pushLast(request);
   }
 
   /** Empties the schedule but for the rows of the requests that finished. */
@@ -75,7 +79,30 @@ export class RankScheduler {
 
   /** Fills the schedule of a step, after `begin`. */
   fill(): void {
-    if (this.#scheduleRunning()) this.#admit();
+    this.#preempted = false;
+    this.#blockedByBlocks = false;
+    this.#scheduleRunning();
+    if (!this.#preempted) this.#admit();
+  }
+
+  /**
+   * Steps, the scheduled one included, in which this rank's batch stays the same unless a request arrives: only decodes of one
+   * token, all of them, and the first in the queue held back by what does not change. 1 where nothing is known of the next.
+   */
+  get steadySteps(): number {
+    const running = this.#running;
+    if (running.length === 0) return this.#waiting.length === 0 ? Infinity : 1;
+    if (this.#limits.queryLen > 1 || this.#preempted || this.#scheduled.length < running.length) return 1;
+    if (this.#scheduled[running.length - 1]?.phase === 'prefill') return 1;
+    // Eviction may cut short the prefix that the first in the queue would share, and so make it fit.
+    const { unkeyedBlocks, freeBlocks } = this.#blocks.pool;
+    return this.#span.length(running, this.#blockedByBlocks ? unkeyedBlocks : freeBlocks);
+  }
+
+  /** Takes `steps` of the steady steps, before `complete()` takes the next one. The schedule's chunks stay those of the first. */
+  advance(steps: number): void {
+    this.#span.advance(this.#running, steps);
+    this.#stats.generatedTokens += steps * this.#running.length;
   }
 
   /** Applies the outcome of the step: advances what was scheduled, frees what finished. */
@@ -95,7 +122,7 @@ export class RankScheduler {
       this.#stats.generatedTokens += sampled;
       generated[request] = (generated[request] as number) + sampled;
       if ((generated[request] as number) < output) continue;
-      this.#freeBlocks(request);
+      this.#blocks.free(request);
       this.#finished.push(request);
       finished++;
     }
@@ -103,12 +130,10 @@ export class RankScheduler {
     this.#stats.finished += finished;
   }
 
-  /** False when a request was preempted. */
-  #scheduleRunning(): boolean {
+  #scheduleRunning(): void {
     const { computed, generated, prefillTokens, covered, table } = this.#state;
     const { maxNumBatchedTokens, queryLen: configuredQueryLen, blockSize } = this.#limits;
     const running = this.#running;
-    let preempted = false;
     for (let i = 0; i < running.length && this.tokens < maxNumBatchedTokens; i++) {
       const request = running[i] as number;
       const start = computed[request] as number;
@@ -122,71 +147,46 @@ export class RankScheduler {
       const end = start + queryLen;
       if (end > (covered[request] as number)) {
         const needed = Math.ceil((end - (covered[request] as number)) / blockSize);
-        while (needed > this.#pool.freeBlocks && i < running.length) {
-          preempted = true;
-          this.#preempt();
-        }
+        while (needed > this.#blocks.pool.freeBlocks && i < running.length) this.#preempt();
         if (i >= running.length) break;
-        this.#appended.push({ request, blockIds: this.#allocate(request, needed) });
+        this.#blocks.append(request, needed);
+        this.#appended.push({ request, blockIds: this.#blocks.lastBlocks(request, needed) });
       }
       if (prefillLeft > 0) this.#pushPrefill(request, start, queryLen);
       else this.#pushDecode(request, start, queryLen);
     }
-    return !preempted;
   }
 
   #admit(): void {
-    const { computed, generated, prefillTokens, keyedBlocks, covered, nextWaiting, blocks, table } = this.#state;
+    const { computed, generated, prefillTokens, table } = this.#state;
     const { maxNumBatchedTokens, maxNumSeqs, blockSize } = this.#limits;
-    while (this.#waiting > 0 && this.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
-      const request = this.#firstWaiting;
-      const { shared, evictable } = this.#findPrefix(request);
-      const start = shared.length * blockSize;
+    while (this.#waiting.length > 0 && this.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
+      const request = this.#waiting.first;
+      const prefix = this.#blocks.findPrefix(request);
+      const start = prefix.blocks.length * blockSize;
       const prefill = (table.inputTokens[request] as number) + (generated[request] as number);
       const queryLen = Math.min(prefill - start, maxNumBatchedTokens - this.tokens);
       const needed = Math.ceil(queryLen / blockSize);
-      if (needed > this.#pool.freeBlocks - evictable) return;
-      this.#firstWaiting = nextWaiting[request] as number;
-      this.#waiting--;
-      for (const block of shared) this.#pool.share(block);
-      blocks[request] = shared;
-      covered[request] = start;
+      if (needed > this.#blocks.pool.freeBlocks - prefix.evictable) {
+        this.#blockedByBlocks = true;
+        return;
+      }
+      this.#waiting.dropFirst();
+      this.#blocks.share(request, prefix);
+      this.#blocks.append(request, needed);
       computed[request] = start;
-      keyedBlocks[request] = shared.length;
       prefillTokens[request] = prefill;
       this.#stats.reusedTokens += start;
-      this.#allocate(request, needed);
       this.#running.push(request);
-      this.#added.push({ request, numComputedTokens: start, blockIds: shared.slice() });
+      this.#added.push({ request, numComputedTokens: start, blockIds: prefix.blocks.slice() });
       this.#pushPrefill(request, start, queryLen);
     }
   }
 
-  /** The blocks of the longest prefix that the cache holds, leaving at least one prompt token to compute. */
-  #findPrefix(request: number): { shared: number[]; evictable: number } {
-    const { keyableBlocks, table } = this.#state;
-    const shared: number[] = [];
-    let evictable = 0;
-    if (keyableBlocks[request] === 0) return { shared, evictable };
-    const most = Math.floor(((table.inputTokens[request] as number) - 1) / this.#limits.blockSize);
-    while (shared.length < most) {
-      const block = this.#pool.lookup(this.#state.blockKey(request, shared.length));
-      if (block === 0) break;
-      if (this.#pool.isEvictable(block)) evictable++;
-      shared.push(block);
-    }
-    return { shared, evictable };
-  }
-
   #pushPrefill(request: number, start: number, queryLen: number): void {
-    const { prefillTokens, keyedBlocks, keyableBlocks, blocks } = this.#state;
     const end = start + queryLen;
-    this.#push(request, 'prefill', start, queryLen, end === prefillTokens[request], queryLen);
-    const whole = Math.min(keyableBlocks[request] as number, Math.floor(end / this.#limits.blockSize));
-    for (let block = keyedBlocks[request] as number; block < whole; block++) {
-      this.#pool.register(this.#state.blockKey(request, block), (blocks[request] as number[])[block] as number);
-      keyedBlocks[request] = block + 1;
-    }
+    this.#push(request, 'prefill', start, queryLen, end === this.#state.prefillTokens[request], queryLen);
+    this.#blocks.key(request, end);
   }
 
   #pushDecode(request: number, start: number, queryLen: number): void {
@@ -228,31 +228,12 @@ export class RankScheduler {
   /** The request admitted last gives up its blocks and waits at the front; it will be prefilled anew. */
   #preempt(): void {
     const request = this.#running.pop() as number;
-    this.#freeBlocks(request);
+    this.#blocks.free(request);
     this.#state.computed[request] = 0;
-    this.#state.nextWaiting[request] = this.#firstWaiting;
-    this.#firstWaiting = request;
-    if (this.#waiting++ === 0) this.#lastWaiting = request;
+    this.#waiting.pushFirst(request);
     this.#removed.push(request);
     this.#stats.preemptions++;
-  }
-
-  #allocate(request: number, count: number): number[] {
-    const held = this.#state.blocks[request] as number[];
-    const added: number[] = [];
-    for (let i = 0; i < count; i++) {
-      const block = this.#pool.allocate();
-      held.push(block);
-      added.push(block);
-    }
-    this.#state.covered[request] = held.length * this.#limits.blockSize;
-    return added;
-  }
-
-  #freeBlocks(request: number): void {
-    this.#pool.release(this.#state.blocks[request] as number[]);
-    this.#state.blocks[request] = NO_BLOCKS;
-    this.#state.covered[request] = 0;
+    this.#preempted = true;
   }
 
   #dropFinished(): void {

@@ -74,26 +74,67 @@ export class SchedulerModel {
     return this.#schedule;
   }
 
-  /** Applies the outcome of the step and advances the clock. Throws `ERR_STEP_ORDER` when no step was begun. */
-  complete(): void {
+  /**
+   * Applies the outcome of the step and advances the clock; then of the steps after it, up to `most` in all, as long as they
+   * are the same: the same decodes of one token on every rank, each one position further in each step, and nothing added or
+   * removed. Returns how many steps that were. They are the steps that `next()` and `complete()` would take one by one; with
+   * drafts, and where a prefill is in the batch, that is always 1. Throws `ERR_STEP_ORDER` when no step was begun, and
+   * `ERR_INPUT_INVALID` for a `most` that is no count.
+   */
+  complete(most = 1): number {
     if (!this.#open) {
       throw new LockstepError('ERR_STEP_ORDER', `no step is open; call next() before complete()`, { step: this.#step });
     }
+    if (most !== Infinity && !(Number.isInteger(most) && most >= 1)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `most is ${most}; it must be an integer of at least 1, or Infinity`,
+        {
+          most,
+        },
+      );
+    }
+    let steps = 1;
     if (this.#schedule.idle) {
       this.#stats.clockMs = this.#arrivalMs();
     } else {
-      let tokens = 0;
-      let kvTokens = 0;
+      steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
       for (const rank of this.#ranks) {
-        tokens = Math.max(tokens, rank.tokens);
-        kvTokens = Math.max(kvTokens, rank.kvTokens);
+        if (steps > 1) rank.advance(steps - 1);
         rank.complete();
       }
-      const [a, b, c] = this.limits.stepTime;
-      this.#stats.clockMs += a + b * tokens + c * kvTokens;
     }
     this.#open = false;
-    this.#step++;
+    this.#step += steps;
+    return steps;
+  }
+
+  #steadySteps(most: number): number {
+    let steps = most;
+    for (const rank of this.#ranks) {
+      if (steps > 1) steps = Math.min(steps, rank.steadySteps);
+    }
+    return steps;
+  }
+
+  /** Moves the clock by up to `most` steps of the open one's batch, and stops where a request has arrived. Returns how many. */
+  #passTime(most: number): number {
+    const [a, b, c] = this.limits.stepTime;
+    const nextArrival = most > 1 && this.#findArrival() ? this.#arrivalMs() : Infinity;
+    const ranks = this.#ranks;
+    let tokens = 0;
+    for (const rank of ranks) tokens = Math.max(tokens, rank.tokens);
+    let clockMs = this.#stats.clockMs;
+    let steps = 0;
+    do {
+      let kvTokens = 0;
+      // A decode of one token makes its sequence one token longer in each step.
+      if (c !== 0) for (const rank of ranks) kvTokens = Math.max(kvTokens, rank.kvTokens + steps * rank.tokens);
+      clockMs += a + b * tokens + c * kvTokens;
+      steps++;
+    } while (steps < most && clockMs < nextArrival);
+    this.#stats.clockMs = clockMs;
+    return steps;
   }
 
   /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */
