@@ -15,6 +15,8 @@ export class DecodeSpan {
   /** The first request, by index, that needs a block in each step of a round, or -1; and the next one after each. */
   readonly #needsBlock: Int32Array = new Int32Array(ROUND).fill(-1);
   readonly #nextInStep: number[] = [];
+  /** Steps after which the first request ends, found by `length`. */
+  #untilEnd = 0;
 
   constructor(state: RequestState, blocks: RequestBlocks, blockSize: number) {
     this.#state = state;
@@ -23,15 +25,18 @@ export class DecodeSpan {
   }
 
   /**
-   * Steps, the scheduled one included, until the first of `running` ends, as far as `freeBlocks` last. The blocks of the
-   * scheduled step have been appended.
+   * Steps, the scheduled one included, until the first of `running` has generated all its tokens, as far as `freeBlocks` last.
+   * The blocks of the scheduled step have been appended.
    */
   length(running: readonly number[], freeBlocks: number): number {
     const { generated, table } = this.#state;
+    const { outputTokens } = table;
     let steps = Infinity;
     for (const request of running) {
-      steps = Math.min(steps, (table.outputTokens[request] as number) - (generated[request] as number));
+      const left = (outputTokens[request] as number) - (generated[request] as number);
+      if (left < steps) steps = left;
     }
+    this.#untilEnd = steps;
     if (running.length * Math.ceil((steps - 1) / this.#blockSize) <= freeBlocks) return steps;
     let fits = 0;
     for (let tooMany = steps; tooMany - fits > 1; ) {
@@ -42,23 +47,33 @@ export class DecodeSpan {
     return fits + 1;
   }
 
-  /** Takes `steps` steps, the scheduled one first; the one after them is then scheduled. */
-  advance(running: readonly number[], steps: number): void {
-    const { computed, generated, covered } = this.#state;
+  /**
+   * Takes the first `steps` of `length` steps; the blocks of the step after them are not appended. Returns whether a request has
+   * generated all its tokens.
+   */
+  take(running: readonly number[], steps: number): boolean {
+    const { computed, generated } = this.#state;
+    this.#appendBlocks(running, steps - 1);
+    for (const request of running) {
+      computed[request] = (computed[request] as number) + steps;
+      generated[request] = (generated[request] as number) + steps;
+    }
+    return steps === this.#untilEnd;
+  }
+
+  /** Appends what `further` steps after the scheduled one need. */
+  #appendBlocks(running: readonly number[], further: number): void {
+    const { computed, covered } = this.#state;
     const needsBlock = this.#needsBlock;
-    for (let left = steps; left > 0; ) {
+    for (let taken = 0; taken < further; ) {
       // No request needs two blocks in one round.
-      const round = Math.min(left, ROUND, this.#blockSize);
+      const round = Math.min(further - taken, ROUND, this.#blockSize);
       for (let i = running.length - 1; i >= 0; i--) {
         const request = running[i] as number;
-        const start = computed[request] as number;
-        const room = (covered[request] as number) - start - 1;
-        if (room < round) {
-          this.#nextInStep[i] = needsBlock[room] as number;
-          needsBlock[room] = i;
-        }
-        computed[request] = start + round;
-        generated[request] = (generated[request] as number) + round;
+        const room = (covered[request] as number) - (computed[request] as number) - taken - 1;
+        if (room >= round) continue;
+        this.#nextInStep[i] = needsBlock[room] as number;
+        needsBlock[room] = i;
       }
       for (let step = 0; step < round; step++) {
         for (let i = needsBlock[step] as number; i >= 0; i = this.#nextInStep[i] as number) {
@@ -66,7 +81,7 @@ export class DecodeSpan {
         }
         needsBlock[step] = -1;
       }
-      left -= round;
+      taken += round;
     }
   }
 

@@ -28,6 +28,7 @@ export class SchedulerModel {
     reusedTokens: 0,
     clockMs: 0,
   };
+  readonly #state: RequestState;
   readonly #ranks: RankScheduler[];
   readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
   /** The first request that has not arrived. */
@@ -36,13 +37,29 @@ export class SchedulerModel {
   #step = 0;
   #open = false;
 
-  /** Throws `ERR_CONFIG_INVALID` for limits out of range. */
-  constructor(table: RequestTable, limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>) {
+  /**
+   * Without `edits`, schedules tell what is scheduled and leave `removed`, `added` and `appended` empty, which is faster. Throws
+   * `ERR_CONFIG_INVALID` for limits out of range.
+   */
+  constructor(
+    table: RequestTable,
+    limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
+    { edits = true }: { readonly edits?: boolean } = {},
+  ) {
     this.table = table;
     this.limits = schedulerLimits(limits);
-    const state = new RequestState(table, this.limits.blockSize);
-    this.#ranks = Array.from({ length: this.limits.ranks }, () => new RankScheduler(this.limits, state, this.#stats));
+    this.#state = new RequestState(table, this.limits.blockSize);
+    this.#ranks = Array.from(
+      { length: this.limits.ranks },
+      () => new RankScheduler(this.limits, this.#state, this.#stats, edits),
+    );
     this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.schedule) };
+  }
+
+  /** The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. */
+  blocksOf(request: number): readonly number[] {
+    const held = (this.#state.covered[request] ?? 0) / this.limits.blockSize;
+    return held === 0 ? [] : (this.#state.blocks[request] as number[]).slice(0, held);
   }
 
   /** Live totals; they change with `next()` and `complete()`. */
@@ -64,10 +81,7 @@ export class SchedulerModel {
     this.#arrive();
     const idle = this.#arrived === this.#stats.finished;
     if (idle && !this.#findArrival()) return null;
-    for (const rank of this.#ranks) {
-      rank.begin();
-      if (!idle) rank.fill();
-    }
+    for (const rank of this.#ranks) rank.fill(idle);
     this.#open = true;
     this.#schedule.step = this.#step;
     this.#schedule.idle = idle;
@@ -99,10 +113,7 @@ export class SchedulerModel {
       this.#stats.clockMs = this.#arrivalMs();
     } else {
       steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
-      for (const rank of this.#ranks) {
-        if (steps > 1) rank.advance(steps - 1);
-        rank.complete();
-      }
+      for (const rank of this.#ranks) rank.complete(steps);
     }
     this.#open = false;
     this.#step += steps;
