@@ -7,3 +7,4 @@ export type { RunProgress } from './run-rank.js';
 export { type RunControl, type RunSummary, runWorkload } from './run-workload.js';
 export { type SimulateControl, type SimulatedSpan, type SimulateSummary, simulate } from './simulate.js';
 export type { SimulateOptions } from './simulate-options.js';
+export { type StepLogLine, spanLines, stepLogLine } from './step-log.js';
