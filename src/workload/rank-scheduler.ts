@@ -1,6 +1,6 @@
 import { ChunkList } from './chunk-list.js';
 import { DecodeSpan } from './decode-span.js';
-import { hash32 } from './random.js';
+import { hash2, hashOnto } from './random.js';
 import { RequestBlocks } from './request-blocks.js';
 import type { RequestState } from './request-state.js';
 import type { SchedulerLimits } from './scheduler-limits.js';
@@ -178,8 +178,8 @@ export class RankScheduler {
   }
 
   #admit(): void {
-    const { computed, generated, prefillTokens, table } = this.#state;
-    const { maxNumBatchedTokens, maxNumSeqs, blockSize } = this.#limits;
+    const { computed, generated, prefillTokens, draftHash, table } = this.#state;
+    const { maxNumBatchedTokens, maxNumSeqs, blockSize, queryLen: configuredQueryLen, seed } = this.#limits;
     const blocks = this.#blocks;
     while (this.#waiting.length > 0 && this.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
       const request = this.#waiting.first;
@@ -197,6 +197,7 @@ export class RankScheduler {
       blocks.append(request, needed);
       computed[request] = start;
       prefillTokens[request] = prefill;
+      if (configuredQueryLen > 1) draftHash[request] = hash2(seed, request);
       this.#stats.reusedTokens += start;
       this.#running.push(request);
       if (this.#edits) this.#added.push({ request, numComputedTokens: start, blockIds: blocks.last(request) });
@@ -212,12 +213,13 @@ export class RankScheduler {
 
   /** Tokens that a decode of `queryLen` tokens yields: 1 and the accepted drafts. */
   #advanceOf(request: number, queryLen: number): number {
-    const { seed, acceptRate } = this.#limits;
+    const { generated, draftHash } = this.#state;
+    const accepted = this.#limits.acceptRate * 0x100000000;
+    const hash = draftHash[request] as number;
+    const index = generated[request] as number;
     let advance = 1;
-    if (queryLen === 1) return advance;
-    const index = this.#state.generated[request] as number;
     // Each output index has one fate, so that neither the batch nor the number of drafts changes it.
-    while (advance < queryLen && hash32(seed, request, index + advance - 1) < acceptRate * 0x100000000) advance++;
+    while (advance < queryLen && hashOnto(hash, index + advance - 1) < accepted) advance++;
     return advance;
   }
 

@@ -19,6 +19,8 @@ export class RequestState {
   readonly keyedBlocks: Int32Array;
   /** Whole blocks of a prompt that has hash ids, else 0. */
   readonly keyableBlocks: Int32Array;
+  /** Hash of seed and request, from which the draws of its drafts follow; set where there are drafts. */
+  readonly draftHash: Uint32Array;
   /** The next request in a waiting queue; meaningless for the last one and for those that do not wait. */
   readonly nextWaiting: Int32Array;
   /** Blocks of a running request in order of position, with room for those it will need; empty for others. */
@@ -36,6 +38,7 @@ export class RequestState {
     this.covered = new Int32Array(length);
     this.keyedBlocks = new Int32Array(length);
     this.keyableBlocks = new Int32Array(length);
+    this.draftHash = new Uint32Array(length);
     this.nextWaiting = new Int32Array(length);
     this.blocks = Array.from({ length }, () => NO_BLOCKS);
     this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
