@@ -6,6 +6,7 @@ import { type AgreedShape, VoteGroup } from '../planner/vote-group.js';
 import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
 import { DecisionCounters, type DecisionCounts, paddingRatio } from './run-counters.js';
 import type { RunProgress } from './run-rank.js';
+import type { RunSummary } from './run-workload.js';
 import { type CompleteSimulateOptions, completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
 
 /** Steps that are decided alike: the same table of votes but for step numbers and growing sequences. Read it at once. */
@@ -35,32 +36,34 @@ export interface SimulateControl {
   readonly cost?: (tokens: number) => number;
 }
 
-/** What a run of the same options would count, in which no kernel ran. */
-export interface SimulateSummary extends DecisionCounts {
-  readonly ranks: number;
-  readonly requests: number;
-  readonly finished: number;
-  readonly rejected: number;
-  readonly preemptions: number;
-  /** Real tokens computed on all ranks, recomputed ones included. */
-  readonly tokens: number;
-  readonly promptTokens: number;
-  readonly generatedTokens: number;
-  readonly reusedTokens: number;
-  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs. */
-  readonly paddingRatio: number;
+/** What a run of the same options would count, and what only a simulation tells. */
+export interface SimulateSummary
+  extends Pick<
+    RunSummary,
+    | keyof DecisionCounts
+    | 'ranks'
+    | 'requests'
+    | 'finished'
+    | 'rejected'
+    | 'preemptions'
+    | 'tokens'
+    | 'promptTokens'
+    | 'generatedTokens'
+    | 'reusedTokens'
+    | 'paddingRatio'
+    | 'policy'
+    | 'queryLen'
+    | 'acceptRate'
+    | 'seed'
+    | 'simulatedSeconds'
+    | 'seconds'
+    | 'interrupted'
+  > {
   /** Graph steps: by how much the captured sizes cost more than the largest rank's real sizes. */
   readonly timeRatio: number;
   /** Graphs of the plan. */
   readonly graphs: number;
-  readonly policy: string;
-  readonly queryLen: number;
-  readonly acceptRate: number;
-  readonly seed: number;
-  readonly simulatedSeconds: number;
-  readonly seconds: number;
   readonly stepsPerSecond: number;
-  readonly interrupted: boolean;
 }
 
 const PROGRESS_MS = 100;
