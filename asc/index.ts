@@ -2,6 +2,6 @@
 export { explainCandidates } from './explain';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
-export { partCut } from './run';
+export { partCut, partShare, partsOverlap } from './run';
 export { brokenLimit } from './table';
 export { writeVote } from './vote';

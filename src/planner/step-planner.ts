@@ -25,6 +25,11 @@ export interface PlannerOptions {
   /** This rank, and how many there are. Default 0 of 1. */
   readonly rank?: number;
   readonly ranks?: number;
+  /**
+   * Consecutive ranks that are one replica (tensor or context parallelism): they schedule the same batch, and a step whose
+   * votes say otherwise is refused. Divides `ranks`. Default 1.
+   */
+  readonly replicaSize?: number;
   /** Where the two modules come from. Default: the `.wasm` files beside this code. */
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
@@ -45,6 +50,7 @@ export class StepPlanner {
   readonly policy: Policy;
   readonly rank: number;
   readonly ranks: number;
+  readonly replicaSize: number;
   readonly requests: Requests;
   /** The current decision and local plan, read in place. */
   readonly decision: DecisionView;
@@ -90,14 +96,23 @@ export class StepPlanner {
         { rank: this.rank, ranks: this.ranks },
       );
     }
+    this.replicaSize = options.replicaSize ?? 1;
+    if (!Number.isInteger(this.replicaSize) || this.replicaSize < 1 || this.ranks % this.replicaSize !== 0) {
+      throw new LockstepError(
+        'ERR_CONFIG_INVALID',
+        `replicaSize is ${shown(options.replicaSize)}; it must divide the number of ranks (${this.ranks})`,
+        { replicaSize: options.replicaSize, ranks: this.ranks },
+      );
+    }
     checkPlan(this.#plan, this.limits, this.policy);
-    const { limits, policy, rank, ranks } = this;
+    const { limits, policy, rank, ranks, replicaSize } = this;
     const memory = new PlannerMemory(modules, {
       limits,
       plan: this.#plan,
       policy,
       rank,
       ranks,
+      replicaSize,
       poison: options.poison === true,
     });
     this.#memory = memory;
@@ -285,6 +300,16 @@ export class StepPlanner {
   /** Requests before part `part` of an ubatched key, as every decision with that key cuts it. */
   partCut(key: CaptureKey, part: number): number {
     return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
+  }
+
+  /** Tokens of part `part` where a piecewise key is cut at run time into `parts`, as every decision cuts it. */
+  partShare(key: CaptureKey, parts: number, part: number): number {
+    return this.#memory.rules.partShare(key.tokens, parts, part);
+  }
+
+  /** Whether the parts of a step of `parts` parts overlap: what every decision says. */
+  partsOverlap(parts: number): boolean {
+    return this.#memory.rules.partsOverlap(parts) !== 0;
   }
 
   /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. */
