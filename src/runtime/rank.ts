@@ -1,6 +1,7 @@
 import { type CaptureGuard, type CaptureReport, captureKeys } from '../device/capture-session.js';
 import type { Device } from '../device/device.js';
-import { Executor, type Forward } from '../device/executor.js';
+import { Executor } from '../device/executor.js';
+import type { Forward } from '../device/forward.js';
 import { LockstepError } from '../errors.js';
 import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
