@@ -10,7 +10,7 @@ export function runReport(run: RunSummary): string {
   };
   const share = (part: number): string => (run.steps === 0 ? '0 %' : `${((100 * part) / run.steps).toFixed(1)} %`);
   lines.push(
-    `${run.interrupted ? 'Interrupted after' : 'Ran'} ${count(run.steps)} steps on ${run.ranks} rank${run.ranks === 1 ? '' : 's'} in ${run.seconds.toFixed(1)} s (${run.simulatedSeconds.toFixed(1)} s of serving)`,
+    `${run.interrupted ? 'Interrupted after' : 'Ran'} ${count(run.steps)} steps on ${run.ranks} rank${run.ranks === 1 ? '' : 's'}${run.processes > run.ranks ? ` of ${run.processes / run.ranks} processes` : ''} in ${run.seconds.toFixed(1)} s (${run.simulatedSeconds.toFixed(1)} s of serving)`,
   );
   // What `auto` passed over, and why, is long: doctor has it.
   const fellBack = run.deviceChoice.includes(', since ');
@@ -50,9 +50,9 @@ export function runReport(run: RunSummary): string {
       ? 'every scheduled request after every step'
       : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
   line('verified', `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`);
-  for (const { rank, step, request, position, expected, found } of run.firstMismatches) {
+  for (const { rank, process, step, request, position, expected, found } of run.firstMismatches) {
     lines.push(
-      `    rank ${rank}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`,
+      `    rank ${rank}${run.processes > run.ranks ? ` (process ${process})` : ''}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`,
     );
   }
   line(

@@ -23,6 +23,7 @@ interface RunFlags extends PlannerFlags {
   readonly trace?: string;
   readonly requests?: number;
   readonly ranks: number;
+  readonly tensorParallelSize: number;
   readonly speed: number;
   readonly acceptRate: number;
   readonly stepTime: readonly [number, number, number];
@@ -35,6 +36,8 @@ interface RunFlags extends PlannerFlags {
   readonly timeout: number;
   readonly deviceMemory?: number;
   readonly checkShapes?: boolean;
+  readonly stepLog?: string;
+  readonly captureLog?: string;
   readonly json?: boolean;
 }
 
@@ -52,10 +55,11 @@ export function addRun(program: Command): void {
         `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`,
       ).argParser(integer),
     )
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(DEFAULT_RUN_OPTIONS.ranks))
     .addOption(
-      new Option('--ranks <n>', 'data-parallel ranks, each a worker thread')
+      new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
         .argParser(integer)
-        .default(DEFAULT_RUN_OPTIONS.ranks),
+        .default(DEFAULT_RUN_OPTIONS.tensorParallelSize),
     )
     .addOption(
       new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(DEFAULT_RUN_OPTIONS.speed),
@@ -97,6 +101,8 @@ export function addRun(program: Command): void {
     )
     .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
     .option('--check-shapes', 'check every tensor of every step against its decision')
+    .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
+    .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
     .option('--json', 'print one JSON document')
     .action(run);
 }
@@ -133,6 +139,7 @@ async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummar
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
   return {
     ranks: flags.ranks,
+    tensorParallelSize: flags.tensorParallelSize,
     limits: limitsOf(flags),
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
@@ -146,6 +153,8 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     timeoutMs: flags.timeout,
     checkShapes: flags.checkShapes === true,
     ...(flags.transport === undefined ? {} : { transport: flags.transport }),
+    ...(flags.stepLog === undefined ? {} : { stepLog: flags.stepLog }),
+    ...(flags.captureLog === undefined ? {} : { captureLog: flags.captureLog }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };
 }

@@ -38,7 +38,10 @@ export class ForwardDriver {
 
   /** The forward of `key`, not captured: on whatever the device's metadata holds. */
   runKey(key: CaptureKey): void {
-    if (key.mode === 'full') return this.#run(this.#parts.ofKey(key), this.#planner.partsOverlap(key.parts));
+    if (key.mode === 'full') {
+      this.#runFull(key);
+      return;
+    }
     const piecewise = this.#piecewise();
     const { whole, parts } = this.#parts.ofPieces(key);
     // The attention of an idle rank's dummy has one request, as an eager dummy has.
@@ -52,10 +55,7 @@ export class ForwardDriver {
 
   /** Captures `key`'s forward. `beforeEnd` runs when a graph is recorded: it may free what was reserved for them. */
   capture(key: CaptureKey, beforeEnd: () => void): KeyGraphs {
-    if (key.mode === 'full') {
-      const run = (): void => this.#run(this.#parts.ofKey(key), this.#planner.partsOverlap(key.parts));
-      return new KeyGraphs([this.#record(run, beforeEnd)]);
-    }
+    if (key.mode === 'full') return new KeyGraphs([this.#record(() => this.#runFull(key), beforeEnd)]);
     const piecewise = this.#piecewise();
     const made: DeviceGraph[] = [];
     // A key of fewer tokens than parts leaves a part none, and no graph.
@@ -90,6 +90,10 @@ export class ForwardDriver {
         if (index + 1 < pieces.length) piecewise.attention(this.#stream, index, parts[view]);
       }
     }
+  }
+
+  #runFull(key: CaptureKey): void {
+    this.#run(this.#parts.ofKey(key), this.#planner.partsOverlap(key.parts));
   }
 
   #run(parts: readonly ForwardPart[], overlap: boolean): void {

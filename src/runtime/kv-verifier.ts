@@ -27,6 +27,8 @@ export class KvVerifier {
   readonly #mode: VerifyMode;
   readonly #seed: number;
   readonly #timeoutMs: number;
+  /** Row of each chunk of the batch that is checked. */
+  readonly #rows: number[] = [];
   /** Entries compared, and entries found wrong. */
   compared = 0;
   mismatches = 0;
@@ -40,9 +42,14 @@ export class KvVerifier {
     this.#timeoutMs = options.timeoutMs;
   }
 
-  /** Checks the batch that ran last: row i of the batch is the schedule's chunk i. Waits for the device. */
-  check(schedule: RankSchedule, step: number): void {
+  /**
+   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has slots left over
+   * between them, `order` (i32[rows]) is -1 there. Waits for the device.
+   */
+  check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
     const chunks = schedule.scheduled;
+    this.#rows.length = 0;
+    for (let row = 0; this.#rows.length < chunks.length; row++) if (order[row] !== -1) this.#rows.push(row);
     let begin = 0;
     while (begin < chunks.length) {
       if (!this.#wanted(chunks[begin], step)) {
@@ -63,7 +70,9 @@ export class KvVerifier {
   }
 
   #compare(chunks: readonly Chunk[], begin: number, end: number, tokens: number, step: number): void {
-    const found = this.#cache.read(begin, end, tokens, { timeoutMs: this.#timeoutMs });
+    // A slot left over has no tokens, so that nothing of it is read.
+    const lastRow = this.#rows[end - 1];
+    const found = this.#cache.read(this.#rows[begin], lastRow + 1, tokens, { timeoutMs: this.#timeoutMs });
     const foundBytes = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
     let from = 0;
     for (let index = begin; index < end; index++) {

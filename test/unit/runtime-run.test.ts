@@ -245,9 +245,9 @@ describe('verification', () => {
     const memory = Int32Array.from([...ledger.history(0).subarray(0, 5), ...ledger.history(1).subarray(0, 5)]);
     const cache = { capacity: 100, read: (begin: number, end: number) => memory.subarray(begin * 5, end * 5) };
     const schedule = { removed: [], added: [], appended: [], scheduled: chunks };
-    const verify = (): KvVerifier => {
+    const verify = (order = [0, 1]): KvVerifier => {
       const verifier = new KvVerifier(cache as never, ledger, { mode: 'full', seed: 0, timeoutMs: 1000 });
-      verifier.check(schedule, 3);
+      verifier.check(schedule, 3, order);
       return verifier;
     };
     expect(verify()).toMatchObject({ mismatches: 0, compared: 10 });
