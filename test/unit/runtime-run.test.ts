@@ -3,19 +3,26 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   completeRunOptions,
+  decodeKey,
+  decodePlan,
   EAGER_REASONS,
   generateWorkload,
   type LockstepError,
+  type Policy,
   type ReasonCode,
   RequestTable,
   type RunOptions,
   type RunSummary,
   runWorkload,
 } from '../../dist/index.js';
+import { mixedKey, piecewiseKey } from '../../dist/planner/capture-plan.js';
 import { KvLedger } from '../../dist/runtime/kv-ledger.js';
 import { KvVerifier } from '../../dist/runtime/kv-verifier.js';
 
 const ladder = [1, 2, 4, 8, 16, 24, 32, 40, 48, 64];
+
+/** 1, 2, 4, …: as many. */
+const powers = (count: number): number[] => Array.from({ length: count }, (_, exponent) => 2 ** exponent);
 
 /** What holds of every run, whatever its options. */
 function checkLaws(run: RunSummary): void {
@@ -108,7 +115,37 @@ describe('a run', () => {
     expect(run.reasons['all-idle']).toBe(1);
   });
 
+  it('replicas compute the same batch: what is counted is what one process a rank counts', async () => {
+    const requests = generateWorkload({ requests: 25, seed: 7 });
+    const options: RunOptions = { ladder, ranks: 2, limits: { queryLen: 3 }, policy: { ubatches: 2 } };
+    const single = await runWorkload(requests, options);
+    const replicas = await runWorkload(requests, { ...options, tensorParallelSize: 2 });
+    for (const run of [single, replicas]) checkLaws(run);
+    expect([single.processes, replicas.processes]).toEqual([2, 4]);
+    const { processes, compared, seconds, ...counts } = replicas;
+    expect(single).toMatchObject(counts);
+    expect(compared).toBe(2 * single.compared);
+  });
+
+  it.each<[string, Partial<Policy>]>([
+    ['min-mode-padded', { ubatchAgreement: 'all-wish', lastPart: 'refuse' }],
+    ['min-mode', { ubatchAgreement: 'min-tokens', lastPart: 'eager' }],
+  ])('runs piecewise graphs cut into parts where the ranks agree by %s', async (graphAgreement, policy) => {
+    const run = await runWorkload(generateWorkload({ requests: 40, seed: 2, requestsPerSecond: 200 }), {
+      ranks: 2,
+      plan: { keys: [...[1, 2, 4, 8, 16].map((n) => decodeKey(n, 1, 1)), ...powers(13).map(piecewiseKey)] },
+      policy: {
+        ...{ graphAgreement: graphAgreement as Policy['graphAgreement'], decodeMatch: 'uniform', mixedGraphs: 'never' },
+        ...{ ubatches: 2, ubatchThresholdDecode: 500, ubatchThresholdPrefill: 64, ...policy },
+      },
+    });
+    checkLaws(run);
+    expect(run.ubatchedSteps).toBeGreaterThan(0);
+    expect(run.reasons['graph-piecewise']).toBeGreaterThanOrEqual(run.ubatchedSteps);
+  });
+
   it('keeps its laws over random limits, policies and workloads', async () => {
+    const seen = new Map<string, number>();
     await fc.assert(
       fc.asyncProperty(
         fc.record({
@@ -127,6 +164,12 @@ describe('a run', () => {
           maxNumSeqs: fc.integer({ min: 1, max: 20 }),
           maxNumBatchedTokens: fc.integer({ min: 16, max: 300 }),
           prefixes: fc.boolean(),
+          mixed: fc.boolean(),
+          piecewise: fc.boolean(),
+          slots: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 20 })),
+          maxPaddingFactor: fc.constantFrom(1.25, 2, 16),
+          mixedMatch: fc.constantFrom('slots' as const, 'strict' as const),
+          processes: fc.constantFrom(1, 1, 1, 2),
         }),
         async (c) => {
           const requests = generateWorkload({
@@ -137,33 +180,52 @@ describe('a run', () => {
             outputTokens: { median: 10, min: 1, max: 60 },
             prefixes: c.prefixes ? { count: 2, blocks: 1 } : null,
           });
+          const limits = {
+            queryLen: c.queryLen,
+            blockSize: c.blockSize,
+            numBlocks: 1 + Math.ceil(c.pool / c.blockSize),
+            maxNumSeqs: c.maxNumSeqs,
+            maxNumBatchedTokens: c.maxNumBatchedTokens,
+            maxModelLen: 4096,
+          };
+          const policy: Partial<Policy> = {
+            ubatches: c.ubatches,
+            ubatchThresholdDecode: c.decode,
+            ubatchThresholdPrefill: c.prefill,
+            tokenAlignment: c.tokenAlignment,
+            eagerEmptyPart: c.eagerEmptyPart,
+            maxPaddingFactor: c.maxPaddingFactor,
+            mixedMatch: c.mixedMatch,
+          };
+          const [prefillSlots, decodeSlots] = c.slots;
+          const sizes = powers(9).filter((size) => size % c.tokenAlignment === 0);
+          const mixed = sizes.filter((size) => size >= Math.max(c.queryLen, prefillSlots + decodeSlots));
+          const { keys } = decodePlan({ sizes: [1, 3, 4, 8, 13, 20], limits, policy, twins: c.twins });
           const run = await runWorkload(requests, {
             ranks: c.ranks,
-            ladder: [1, 3, 4, 8, 13, 20],
-            twins: c.twins,
+            tensorParallelSize: c.processes,
+            plan: {
+              keys: [
+                ...keys,
+                ...(c.mixed ? mixed.map((size) => mixedKey(size, prefillSlots, decodeSlots, c.queryLen)) : []),
+                ...(c.piecewise ? sizes.map(piecewiseKey) : []),
+              ],
+            },
             seed: c.seed,
             checkShapes: true,
-            limits: {
-              queryLen: c.queryLen,
-              blockSize: c.blockSize,
-              numBlocks: 1 + Math.ceil(c.pool / c.blockSize),
-              maxNumSeqs: c.maxNumSeqs,
-              maxNumBatchedTokens: c.maxNumBatchedTokens,
-              maxModelLen: 4096,
-            },
-            policy: {
-              ubatches: c.ubatches,
-              ubatchThresholdDecode: c.decode,
-              ubatchThresholdPrefill: c.prefill,
-              tokenAlignment: c.tokenAlignment,
-              eagerEmptyPart: c.eagerEmptyPart,
-            },
+            limits,
+            policy,
           });
           checkLaws(run);
+          if (!c.mixed) expect(run.reasons['graph-mixed']).toBeUndefined();
+          if (!c.piecewise) expect(run.reasons['graph-piecewise']).toBeUndefined();
+          for (const [reason, count] of Object.entries(run.reasons)) seen.set(reason, (seen.get(reason) ?? 0) + count);
         },
       ),
       { numRuns: 40 * Number(process.env.LOCKSTEP_RUNS ?? 1) },
     );
+    for (const reason of ['graph', 'graph-mixed', 'graph-piecewise', 'above-padding-factor', 'no-key-for-phase'])
+      expect(seen.get(reason), reason).toBeGreaterThan(0);
   });
 
   it('stops all ranks when interrupted, and sums up what was done', async () => {
@@ -251,6 +313,15 @@ describe('verification', () => {
       return verifier;
     };
     expect(verify()).toMatchObject({ mismatches: 0, compared: 10 });
+    // Of the batch's rows the second is a slot left over, without tokens; read at once, then a request at a time.
+    const rows = [memory.slice(0, 5), new Int32Array(), memory.slice(5)];
+    for (const capacity of [100, 5]) {
+      const read = (begin: number, end: number) =>
+        Int32Array.from(rows.slice(begin, end).flatMap((row) => Array.from(row)));
+      const spread = new KvVerifier({ capacity, read } as never, ledger, { mode: 'full', seed: 0, timeoutMs: 1000 });
+      spread.check(schedule, 3, [0, -1, 1]);
+      expect(spread).toMatchObject({ mismatches: 0, compared: 10 });
+    }
     memory[7] += 1;
     const found = verify();
     expect(found.mismatches).toBe(1);
