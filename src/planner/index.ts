@@ -1,6 +1,14 @@
 export { DEFAULT_LIMITS, type Limits } from '../config.js';
 export { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
-export { type CaptureKey, type CapturePlan, type DecodePlanOptions, decodeKey, decodePlan } from './capture-plan.js';
+export {
+  type CaptureKey,
+  type CapturePlan,
+  type DecodePlanOptions,
+  decodeKey,
+  decodePlan,
+  mixedKey,
+  piecewiseKey,
+} from './capture-plan.js';
 export {
   type DecisionPart,
   type DecisionValue,
