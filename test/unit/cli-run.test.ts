@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StepRecord } from '../../dist/index.js';
-import { type CaptureKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-plan.js';
-import { decodeKey } from '../../dist/planner/index.js';
+import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/index.js';
 import { createRawRules } from '../../dist/planner/raw-rules.js';
 import { cli, interruptCli } from '../support/cli.js';
 

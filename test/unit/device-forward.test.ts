@@ -1,62 +1,14 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
-  type CaptureReport,
-  createRank,
-  createSolo,
-  type Device,
+  type CaptureKey,
   type DeviceBuffer,
-  type Executor,
+  decodeKey,
   type Forward,
-  type ForwardPart,
-  openDevice,
-  type Rank,
-  type StepResult,
+  mixedKey,
+  type Policy,
 } from '../../dist/index.js';
-import { type CaptureKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-plan.js';
-import { createPlanner, decodeKey, type Policy, type StepPlanner } from '../../dist/planner/index.js';
-import { errorOf, readI32 } from '../support/device-fixture.js';
-
-const limits = { maxNumSeqs: 6, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 4, numBlocks: 64, queryLen: 1 };
-
-interface Made {
-  readonly rank: Rank;
-  readonly planner: StepPlanner;
-  readonly device: Device;
-}
-
-const made: Made[] = [];
-afterEach(() => {
-  for (const { rank, planner, device } of made.splice(0)) {
-    rank.dispose();
-    planner.dispose();
-    device.dispose();
-  }
-});
-
-async function solo(
-  keys: readonly CaptureKey[],
-  forward: (executor: Executor) => Forward,
-  policy: Partial<Policy> = {},
-): Promise<Made> {
-  const planner = await createPlanner({ limits, plan: { keys }, policy });
-  const device = openDevice({ device: 'host' });
-  const rank = createRank({ planner, device, collective: createSolo(), forward, checkShapes: true });
-  made.push({ rank, planner, device });
-  return { rank, planner, device };
-}
-
-/** Takes a step with as many new decodes of one token, and a new prefill of each length. */
-function step({ rank, planner }: Made, decodes: number, prefills: readonly number[] = []): StepResult {
-  for (const [index, queryLen] of [...Array<number>(decodes).fill(1), ...prefills].entries()) {
-    const blockIds = Array.from({ length: Math.ceil(queryLen / 4) }, (_, block) => 1 + 8 * index + block);
-    const row = planner.requests.add({ blockIds });
-    planner.requests.schedule(row, { phase: index < decodes ? 'decode' : 'prefill', queryLen });
-  }
-  return rank.stepSync();
-}
-
-/** Counts of a part, as a model sees them. */
-const counts = ({ tokens, requests, decodeRequests }: ForwardPart): number[] => [tokens, requests, decodeRequests];
+import { readI32 } from '../support/device-fixture.js';
+import { counts, limits, solo, step } from '../support/solo-rank.js';
 
 describe('what a forward is launched with', () => {
   it.each<[string, CaptureKey, number[][]]>([
@@ -156,134 +108,6 @@ describe('parts', () => {
     const one = await solo([], () => forward, twoParts);
     expect(step(one, 0, [8, 8]).decision).toMatchObject({ partCount: 2, overlap: true });
     expect(calls).toBe(2);
-  });
-});
-
-describe('a piecewise key', () => {
-  /** Three pieces that set `x` to 1, 2 and 3, and attentions that keep what they find in `seen[0]` and `seen[1]`. */
-  class Pieces implements Forward {
-    readonly calls: string[] = [];
-    readonly x: DeviceBuffer;
-    readonly seen: DeviceBuffer;
-    readonly piecewise: Forward['piecewise'];
-
-    constructor({ device, kernels, stream: main }: Executor) {
-      this.x = device.allocate(4);
-      this.seen = device.allocate(8);
-      const [fill, copy] = [kernels.kernel('fill'), kernels.kernel('copy')];
-      main.launch(fill, [this.x, 0, 1]);
-      this.piecewise = {
-        pieces: 3,
-        piece: (stream, index, part) => {
-          this.calls.push(`piece ${index}: ${counts(part)}`);
-          stream.launch(fill, [this.x, index + 1, 1]);
-        },
-        attention: (stream, index, part) => {
-          this.calls.push(`attention ${index}: ${counts(part)}`);
-          stream.launch(copy, [this.x, { buffer: this.seen, offset: 4 * index }, 4]);
-        },
-      };
-    }
-
-    part(): void {
-      this.calls.push('part');
-    }
-  }
-
-  async function pieces(keys: readonly CaptureKey[], policy?: Partial<Policy>): Promise<[Made, Pieces, CaptureReport]> {
-    let forward: Pieces | undefined;
-    const one = await solo(
-      keys,
-      (executor) => {
-        forward = new Pieces(executor);
-        return forward;
-      },
-      policy,
-    );
-    return [one, forward as unknown as Pieces, one.rank.capture()];
-  }
-
-  it('is captured a graph a piece, and replayed with attention between, on this rank’s own requests', async () => {
-    const [one, forward, { captured }] = await pieces([piecewiseKey(16)]);
-    const piece = [0, 1, 2].map((index) => `piece ${index}: 16,0,0`);
-    const warmUp = [piece[0], 'attention 0: 16,1,0', piece[1], 'attention 1: 16,1,0', piece[2]];
-    expect(forward.calls.splice(0)).toEqual([...warmUp, ...piece]);
-    expect(captured).toHaveLength(1);
-    expect(captured[0]).toMatchObject({ graphs: 3, nodes: 3 });
-    expect(one.device.memory().graphs).toBe(3);
-    const { stream } = one.rank.executor;
-    for (const [decodes, prompt] of [
-      [2, 9],
-      [1, 12],
-    ]) {
-      stream.launch(one.rank.executor.kernels.kernel('fill'), [forward.seen, -1, 2]);
-      expect(step(one, decodes, [prompt]).decision).toMatchObject({ run: 'piecewise', paddedTokens: 16 });
-      expect(forward.calls.splice(0)).toEqual(
-        [0, 1].map((index) => `attention ${index}: 16,${decodes + 1},${decodes}`),
-      );
-      expect([...readI32(stream, forward.seen), ...readI32(stream, forward.x)]).toEqual([1, 2, 3]);
-    }
-  });
-
-  it('that is cut at run time replays the pieces of each part', async () => {
-    const policy: Partial<Policy> = {
-      ...{ ubatches: 2, ubatchThresholdPrefill: 8, ubatchThresholdDecode: 8 },
-      ...{ graphAgreement: 'min-mode', decodeMatch: 'uniform', mixedGraphs: 'never', ubatchAgreement: 'same-phase' },
-    };
-    const [one, forward, { captured }] = await pieces([piecewiseKey(15)], policy);
-    expect(captured[0].graphs).toBe(9);
-    const whole = [0, 1, 2].map((index) => `piece ${index}: 15,0,0`);
-    const parts = [7, 8].flatMap((tokens) => [0, 1, 2].map((index) => `piece ${index}: ${tokens},0,0`));
-    expect(forward.calls.splice(0).slice(-9)).toEqual([...whole, ...parts]);
-    const { rank, planner } = one;
-    const row = planner.requests.add({ blockIds: [1, 2, 3, 4] });
-    planner.requests.schedule(row, { phase: 'prefill', queryLen: 13 });
-    planner.vote();
-    const decision = planner.resolve(planner.table);
-    expect(decision).toMatchObject({ run: 'piecewise', partCount: 2 });
-    rank.executor.launch(decision, planner.build(decision));
-    expect(forward.calls.map((call) => call.replace(/,.*/, ''))).toEqual([
-      ...['attention 0: 7', 'attention 1: 7'],
-      ...['attention 0: 8', 'attention 1: 8'],
-    ]);
-    expect(readI32(rank.executor.stream, forward.seen)).toEqual([1, 2]);
-  });
-
-  it('leaves the plan where the forward has no pieces; the others stay', async () => {
-    const one = await solo([piecewiseKey(16), decodeKey(2, 1, 1)], () => ({ part: () => {} }));
-    const { captured, skipped } = one.rank.capture();
-    expect([captured.map(({ key }) => key), skipped]).toEqual([[decodeKey(2, 1, 1)], [piecewiseKey(16)]]);
-    expect(one.planner.plan.keys).toEqual([decodeKey(2, 1, 1)]);
-    expect(step(one, 1, [9]).decision).toMatchObject({ run: 'eager', reason: 'no-key-for-phase' });
-  });
-
-  it('of which a piece fails in its capture leaves no graph behind', async () => {
-    let calls = 0;
-    const piecewise: Forward['piecewise'] = {
-      pieces: 2,
-      piece: () => {
-        calls += 1;
-        if (calls === 4) throw new TypeError('the second piece broke');
-      },
-      attention: () => {},
-    };
-    const { rank, device } = await solo([piecewiseKey(16)], () => ({ part: () => {}, piecewise }));
-    const { allocatedBytes } = device.memory();
-    expect(() => rank.capture()).toThrow('the second piece broke');
-    expect(device.memory()).toMatchObject({ allocatedBytes, graphs: 0 });
-    expect(rank.executor.stream.capturing).toBe(false);
-  });
-
-  it.each([0, 1.5, Number.NaN])('needs a number of pieces, and %d is none', async (count) => {
-    const planner = await createPlanner({ limits });
-    using device = openDevice({ device: 'host' });
-    const piecewise = { pieces: count, piece: () => {}, attention: () => {} };
-    const forward = (): Forward => ({ part: () => {}, piecewise });
-    const error = errorOf('ERR_INPUT_INVALID', () =>
-      createRank({ planner, device, collective: createSolo(), forward }),
-    );
-    expect(error.message).toContain(`${count} pieces`);
-    expect(device.memory()).toMatchObject({ allocatedBytes: 0, buffers: 0 });
   });
 });
 

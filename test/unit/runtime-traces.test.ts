@@ -2,8 +2,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { decodeKey, EAGER_REASONS, type ReasonCode, type RunSummary } from '../../dist/index.js';
-import { mixedKey, piecewiseKey } from '../../dist/planner/capture-plan.js';
+import {
+  decodeKey,
+  EAGER_REASONS,
+  mixedKey,
+  piecewiseKey,
+  type ReasonCode,
+  type RunSummary,
+} from '../../dist/index.js';
 import { cli } from '../support/cli.js';
 import { traces, tracesAbsent } from '../support/traces.js';
 
