@@ -1,6 +1,7 @@
 // The checker's inner loop: every multiset of local states over the ranks, each voted, resolved and held against the laws.
 import {
   ACTION_WORDS,
+  CONTROL_FAULT,
   DECISION_CAPTURE_KEY,
   DECISION_RUN,
   MAX_CHECK_RANKS,
@@ -17,9 +18,11 @@ import {
   RESOLVE_FAULT,
   RESOLVE_OK,
   RUN_EAGER,
+  VOTE_CONTROL,
   VOTE_WORDS,
 } from '../layout';
 import { resolve } from '../resolve';
+import { vote } from '../table';
 import { get, region, set } from '../words';
 import { act } from './actions';
 import {
@@ -28,10 +31,14 @@ import {
   gathersAlike,
   graphNotMissed,
   keyHoldsBatch,
+  leavesTogether,
   overlapsAlone,
   partsHoldTokens,
   sizesFit,
 } from './laws';
+
+/** One after the last property that a table can break. */
+const PROPERTY_COUNT: i32 = PROPERTY_P11 + 1;
 
 /** Words of one violation: whether there is one, then the local state of each rank. */
 const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
@@ -92,24 +99,42 @@ function checkTable(
   const status = resolve(table, ranks, previous, decision);
   if (status != RESOLVE_OK) {
     // A fault is told to all ranks in the same step. Nothing else can be wrong with votes that a planner wrote.
-    if (status != RESOLVE_FAULT) violated(violations, PROPERTY_P2, tuple, ranks);
+    if (status != RESOLVE_FAULT || !faulty(table, ranks)) violated(violations, PROPERTY_P2, tuple, ranks);
     return;
-  }
-  for (let rank = 0; rank < ranks; rank++) {
-    act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
   }
   const key = get(decision, DECISION_CAPTURE_KEY);
   if (key >= 0) set(reached, key, 1);
-  if (!followsDecision(actions, ranks, decision)) violated(violations, PROPERTY_P1, tuple, ranks);
-  if (!entersAlike(actions, ranks, decision)) violated(violations, PROPERTY_P2, tuple, ranks);
-  if (!partsHoldTokens(actions, ranks, decision)) violated(violations, PROPERTY_P3, tuple, ranks);
-  if (!gathersAlike(table, actions, ranks)) violated(violations, PROPERTY_P4, tuple, ranks);
-  if (!sizesFit(table, actions, ranks, decision)) violated(violations, PROPERTY_P5, tuple, ranks);
-  if (get(decision, DECISION_RUN) == RUN_EAGER && !graphNotMissed(table, ranks, decision)) {
-    violated(violations, PROPERTY_P6, tuple, ranks);
+  const broken = judge(table, ranks, decision, actions);
+  if (broken == 0) return;
+  for (let property = 0; property < PROPERTY_COUNT; property++) {
+    if ((broken & (1 << property)) != 0) violated(violations, property, tuple, ranks);
   }
-  if (!keyHoldsBatch(table, ranks, key)) violated(violations, PROPERTY_P9, tuple, ranks);
-  if (!overlapsAlone(actions, ranks)) violated(violations, PROPERTY_P11, tuple, ranks);
+}
+
+/** Lets every rank act on `decision`, and returns the properties that this breaks, a bit each. `actions`: `ACTION_WORDS` a rank. */
+export function judge(table: usize, ranks: i32, decision: usize, actions: usize): i32 {
+  for (let rank = 0; rank < ranks; rank++) {
+    act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
+  }
+  const eager = get(decision, DECISION_RUN) == RUN_EAGER;
+  let broken = 0;
+  if (!followsDecision(actions, ranks, decision)) broken |= 1 << PROPERTY_P1;
+  // A rank with a fault runs nothing, so that no other may begin.
+  const alike =
+    entersAlike(actions, ranks, decision) && leavesTogether(table, ranks, decision) && !faulty(table, ranks);
+  if (!alike) broken |= 1 << PROPERTY_P2;
+  if (!partsHoldTokens(actions, ranks, decision)) broken |= 1 << PROPERTY_P3;
+  if (!gathersAlike(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P4;
+  if (!sizesFit(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P5;
+  if (eager && !graphNotMissed(table, ranks, decision)) broken |= 1 << PROPERTY_P6;
+  if (!keyHoldsBatch(table, ranks, decision)) broken |= 1 << PROPERTY_P9;
+  if (!overlapsAlone(table, actions, ranks)) broken |= 1 << PROPERTY_P11;
+  return broken;
+}
+
+function faulty(table: usize, ranks: i32): boolean {
+  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return true;
+  return false;
 }
 
 function rowAt(table: usize, rank: i32): usize {
