@@ -1,5 +1,6 @@
 import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 
+export type PolicyName = string;
 const base = LOCKSTEP_POLICY;
 const records: Record<string, Policy> = {
   lockstep: base,
