@@ -82,7 +82,7 @@ function actionLines(rank: number, action: Action): TraceLine[] {
     {
       phase: 'run',
       rank,
-      text: `runs ${how}${cut}: ${count(tokens, 'token')}, ${count(requests, 'request')}; brings ${sizes.join(' + ')} rows to its collectives`,
+      text: `runs ${how}${cut}: ${count(tokens, 'token')}, ${count(requests, 'request')}; brings ${sizes.length > 1 ? `${sizes.join(' + ')} rows` : count(sizes[0], 'row')} to its collectives`,
     },
   ];
 }

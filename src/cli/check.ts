@@ -83,13 +83,18 @@ function list(json: boolean): void {
 async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
   const pair = await pairOf(flags, defaultPolicy);
   const bar = progressBar();
-  const report = await checkPolicy({
-    pair,
-    ranks: flags.ranks,
-    signal: interrupts.signal,
-    onProgress: ({ states, total }) => bar.update(states, total),
-  });
-  bar.stop();
+  let report: CheckReport;
+  try {
+    report = await checkPolicy({
+      pair,
+      ranks: flags.ranks,
+      signal: interrupts.signal,
+      onProgress: ({ states, total }) => bar.update(states, total),
+    });
+  } finally {
+    // A bar that goes on keeps the process from ending.
+    bar.stop();
+  }
   process.stdout.write(
     `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report }) : text(report).join('\n')}\n`,
   );
