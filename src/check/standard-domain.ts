@@ -2,6 +2,7 @@ import { completeLimits, type Limits } from '../config.js';
 import {
   type CaptureKey,
   type CapturePlan,
+  checkPlan,
   decodePlan,
   keyKind,
   mixedKey,
@@ -72,7 +73,7 @@ function mixedGrid(): CaptureKey[] {
 
 /**
  * The domain of a plan that was made for a run: its own sizes and the policy's own thresholds, with batches up to one beyond the
- * largest key.
+ * largest key. Errors: ERR_CONFIG_INVALID for a plan that no planner with this policy would run.
  */
 export function planDomain(policy: Policy, plan: CapturePlan, limits: Partial<Limits> = {}): CheckedPair {
   const most = (pick: (key: CaptureKey) => number): number => Math.max(1, ...plan.keys.map(pick));
@@ -84,5 +85,6 @@ export function planDomain(policy: Policy, plan: CapturePlan, limits: Partial<Li
     maxNumBatchedTokens: limits.maxNumBatchedTokens ?? tokens,
     queryLen,
   });
+  checkPlan(plan, complete, policy);
   return { policy, plan, limits: complete };
 }
