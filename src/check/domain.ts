@@ -67,9 +67,11 @@ function sample(batches: readonly Batch[], policy: Policy): Batch[] {
     phases.set(phase, [...(phases.get(phase) ?? []), batch]);
   }
   return [...phases].flatMap(([phase, all]) => {
-    const threshold = phase === 'decode' ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
+    const decodes = phase === 'decode';
+    const threshold = decodes ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
+    const requests = decodes ? ubatchMinRequests(policy) : 1;
     const at = [threshold, threshold - policy.ubatchHysteresis].map((least) =>
-      all.find((batch) => tokensOf(batch) >= least && batch.chunks.length >= ubatchMinRequests(policy)),
+      all.find((batch) => tokensOf(batch) >= least && batch.chunks.length >= requests),
     );
     const chosen = [all[0], all[all.length >> 1], all[all.length - 1], ...at];
     return [...new Set(chosen.filter((batch) => batch !== undefined))];
