@@ -24,6 +24,7 @@ import {
   GATHER_NONE,
   GATHER_PADDED,
   GATHER_SUM,
+  GRAPH_AGREEMENT_SHAPE,
   KEY_DECODE_REQUESTS,
   KEY_MAX_QUERY_LEN,
   KEY_MODE,
@@ -42,6 +43,7 @@ import {
   POLICY_EAGER_PARTS,
   POLICY_ENFORCE_EAGER,
   POLICY_EXCLUSIVE_RESOURCES,
+  POLICY_GRAPH_AGREEMENT,
   POLICY_MAX_PADDING_PERMILLE,
   POLICY_TOKEN_ALIGNMENT,
   RUN_EAGER,
@@ -221,12 +223,12 @@ function couldHold(key: usize, table: usize, ranks: i32, decision: usize, queryL
   }
   if (get(key, KEY_TOKENS) < most) return false;
   if (!piecewise && decode) return get(key, KEY_PREFILL_REQUESTS) == 0 && get(key, KEY_QUERY_LEN) == queryLen;
-  return <i64>get(key, KEY_TOKENS) * 1000 <= <i64>most * <i64>policy(POLICY_MAX_PADDING_PERMILLE);
+  return withinPadding(key, most);
 }
 
 /**
- * P9: the graph that runs has the sizes it was captured with, and its slots hold every rank's batch: tokens, prefills, decodes,
- * the variant; and no rank forbids it.
+ * P9: the graph that runs has the sizes it was captured with, its slots hold every rank's batch (tokens, prefills, decodes, the
+ * variant), no rank forbids it, and outside decodes it is no larger than the padding factor lets it be.
  */
 export function keyHoldsBatch(table: usize, ranks: i32, decision: usize): boolean {
   const index = get(decision, DECISION_CAPTURE_KEY);
@@ -235,6 +237,7 @@ export function keyHoldsBatch(table: usize, ranks: i32, decision: usize): boolea
   if (index < 0) return true;
   const key = keyAt(index);
   if (policy(POLICY_ENFORCE_EAGER) != 0 || !runsAsCaptured(key, ranks, decision)) return false;
+  let most = 0;
   for (let rank = 0; rank < ranks; rank++) {
     const tokens = vote(table, rank, VOTE_TOKENS);
     if (tokens > get(key, KEY_TOKENS)) return false;
@@ -242,8 +245,14 @@ export function keyHoldsBatch(table: usize, ranks: i32, decision: usize): boolea
     if (tokens == 0) continue;
     if (vote(table, rank, VOTE_VARIANT) != get(key, KEY_VARIANT) || vote(table, rank, VOTE_GRAPH_VETO) != 0)
       return false;
+    most = max(most, tokens);
   }
-  return true;
+  const decodes = get(key, KEY_MODE) != MODE_PIECEWISE && get(key, KEY_PREFILL_REQUESTS) == 0;
+  return decodes || policy(POLICY_GRAPH_AGREEMENT) != GRAPH_AGREEMENT_SHAPE || withinPadding(key, most);
+}
+
+function withinPadding(key: usize, most: i32): boolean {
+  return <i64>get(key, KEY_TOKENS) * 1000 <= <i64>most * <i64>policy(POLICY_MAX_PADDING_PERMILLE);
 }
 
 /** Whether the step has the mode, sizes and parts of its key; of a decode graph each part is whole windows of its requests. */
