@@ -43,6 +43,7 @@ export interface RulesExports {
     count: number,
     ranks: number,
     tuple: number,
+    placed: number,
     previous: number,
     actions: number,
     reached: number,
