@@ -156,7 +156,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
   },
   // run.ts: what the ranks run.
   {
-    name: 'graphs gather by each rank's own count',
+    name: 'graphs gather each rank by its own count',
     find: 'set(part, PART_GATHER, ranks == 1 ? GATHER_NONE : GATHER_PADDED);',
     replace: 'set(part, PART_GATHER, ranks == 1 ? GATHER_NONE : GATHER_VARIABLE);',
   },
@@ -176,7 +176,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'most = tokens;\n    sum +=',
   },
   {
-    name: 'part sizes taken from the first rank's own cut',
+    name: 'parts are sized by the cut of the first rank',
     find: 'tokens = max(tokens, vote(table, r, VOTE_PART0_TOKENS + part));',
     replace: 'tokens = max(tokens, vote(table, 0, VOTE_PART0_TOKENS + part));',
   },
@@ -217,7 +217,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'const requests = get(row, VOTE_PREFILL_REQUESTS) + get(row, VOTE_DECODE_REQUESTS);',
   },
   {
-    name: 'every rank has the first rank's eager size',
+    name: 'every rank has the eager size of the first',
     find: 'get(decision, DECISION_WORDS + PART_WORDS + rank);\n  }',
     replace: 'get(decision, DECISION_WORDS + PART_WORDS);\n  }',
   },
@@ -263,7 +263,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     find: 'const leave = need(NEED_LEAVING_RANKS) == ranks;',
     replace: 'const leave = need(NEED_LEAVING_RANKS) > 0;',
   },
-  { name: 'the first rank's veto is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' ,name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' ,name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' ,
+  { name: 'a veto of the first rank is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' ,name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' ,name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' ,
     name: 'a full graph is dispatched to a larger one',
     find: 'requests <= holds; requests++',
     replace: 'requests < holds; requests++',,
@@ -273,7 +273,7 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     name: 'the threshold for micro-batches is passed, not reached',
     find: 'tokens > 0 && tokens >= ubatchThreshold(phase);',
     replace: 'tokens > 0 && tokens > ubatchThreshold(phase);',,
-    name: 'a wish in spite of one's own veto',
+    name: 'a wish in spite of a veto',
     find: 'meetsMinimum && canSplit && veto == 0 ? 1 : 0',
     replace: 'meetsMinimum && canSplit ? 1 : 0',,
     name: 'a wish to cut what cannot be cut',
