@@ -263,34 +263,57 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     find: 'const leave = need(NEED_LEAVING_RANKS) == ranks;',
     replace: 'const leave = need(NEED_LEAVING_RANKS) > 0;',
   },
-  { name: 'a veto of the first rank is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' ,name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' ,name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' ,
+  { name: 'a veto of the first rank is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },
+  // plan.ts: the dispatch table and the hash.
+  { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' },
+  { name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' },
+  { name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' },
+  {
     name: 'a full graph is dispatched to a larger one',
     find: 'requests <= holds; requests++',
-    replace: 'requests < holds; requests++',,
+    replace: 'requests < holds; requests++',
+  },
+  {
     name: 'a query length must have a token to spare',
     find: 'if (configured >= queryLen) return i;',
-    replace: 'if (configured > queryLen) return i;',,
+    replace: 'if (configured > queryLen) return i;',
+  },
+  // vote.ts: what a rank says of itself.
+  {
     name: 'the threshold for micro-batches is passed, not reached',
     find: 'tokens > 0 && tokens >= ubatchThreshold(phase);',
-    replace: 'tokens > 0 && tokens > ubatchThreshold(phase);',,
+    replace: 'tokens > 0 && tokens > ubatchThreshold(phase);',
+  },
+  {
     name: 'a wish in spite of a veto',
     find: 'meetsMinimum && canSplit && veto == 0 ? 1 : 0',
-    replace: 'meetsMinimum && canSplit ? 1 : 0',,
+    replace: 'meetsMinimum && canSplit ? 1 : 0',
+  },
+  {
     name: 'a wish to cut what cannot be cut',
     find: 'meetsMinimum && canSplit && veto == 0 ? 1 : 0',
-    replace: 'meetsMinimum && veto == 0 ? 1 : 0',,
+    replace: 'meetsMinimum && veto == 0 ? 1 : 0',
+  },
+  {
     name: 'one request more than the minimum before decodes are cut',
     find: 'decodes >= policy(POLICY_UBATCH_MIN_REQUESTS)',
-    replace: 'decodes > policy(POLICY_UBATCH_MIN_REQUESTS)',,
+    replace: 'decodes > policy(POLICY_UBATCH_MIN_REQUESTS)',
+  },
+  {
     name: 'a block shared by two parts is no veto',
     find: 'get(facts, FACT_SHARED_BLOCK) != 0 ? VETO_SHARED_BLOCK : ubatchVeto',
-    replace: 'get(facts, FACT_SHARED_BLOCK) < 0 ? VETO_SHARED_BLOCK : ubatchVeto',,
+    replace: 'get(facts, FACT_SHARED_BLOCK) < 0 ? VETO_SHARED_BLOCK : ubatchVeto',
+  },
+  {
     name: 'a rank votes its real tokens as its padded ones',
     find: 'if (key >= 0) set(row, VOTE_PADDED_TOKENS, get(keyAt(key), KEY_TOKENS));',
-    replace: '',,
+    replace: '',
+  },
+  {
     name: 'thresholds of decodes and prefills change places',
     find: 'phase == PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',
-    replace: 'phase != PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',,
+    replace: 'phase != PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',
+  },
 ];
 
 /** Mistakes in the guard, made in the compiled `ranks/resolve-guard.js`. */
