@@ -1,77 +1,47 @@
-// Which captured graph a step runs on, or why it runs eager.
-
-import { firstRefusal } from './agree';
-import {
-  ANY_PARTS,
-  agreedQueryLen,
-  DECODE_KEY,
-  hasKind,
-  MIXED_KEY,
-  mixedGraphsRun,
-  PIECEWISE_KEY,
-  smallestKey,
-  verdict,
-} from './candidates';
+// Which captured graph a step runs on; where none does, no-key.ts says why.
+import { ANY_PARTS, agreedQueryLen, DECODE_KEY, MIXED_KEY, PIECEWISE_KEY, smallestKey, verdict } from './candidates';
 import {
   DECISION_PLAIN_TWIN,
   DECISION_REASON_RANK,
+  GRAPH_AGREEMENT_MIN_MODE_PADDED,
   GRAPH_AGREEMENT_SHAPE,
   KEY_TOKENS,
   LAST_PART_EAGER,
-  LIMIT_NUM_KEYS,
   MODE_FULL,
   MODE_NONE,
   NEED_DECODE_REQUESTS,
+  NEED_EAGER_RANK,
   NEED_GRAPH_MODE,
   NEED_HELD_WISHES,
-  NEED_MAX_QUERY_LEN,
   NEED_MIN_TOKENS,
-  NEED_PADDED_TOKENS,
   NEED_PARTS,
   NEED_PHASE,
-  NEED_PREFILL_REQUESTS,
-  NEED_REQUESTS,
-  NEED_TOKENS,
-  NEED_VARIANT,
+  NEED_REFUSAL_RANK,
   NEED_WISHES,
   PHASE_DECODE,
   POLICY_GRAPH_AGREEMENT,
   POLICY_LAST_PART,
   POLICY_UBATCHES,
-  REASON_ABOVE_LADDER,
-  REASON_ABOVE_PADDING_FACTOR,
   REASON_EMPTY_PART,
   REASON_GRAPH,
   REASON_GRAPH_MIXED,
   REASON_GRAPH_PIECEWISE,
   REASON_GRAPH_UBATCHED,
-  REASON_NO_KEY_FOR_PHASE,
-  REASON_NO_KEY_FOR_QUERY_LENGTH,
-  REASON_NO_KEY_FOR_VARIANT,
   REASON_NO_PLAIN_TWIN,
   REASON_NO_UBATCHED_KEY,
   REASON_PLAIN_ONLY,
   REASON_PLAIN_TWIN,
   REASON_RANK_EAGER,
   VERDICT_CHOSEN,
-  VERDICT_PADDING_FACTOR,
-  VERDICT_PREFILL_REQUESTS,
-  VERDICT_QUERY_LENGTH,
-  VERDICT_REQUESTS,
-  VERDICT_TOKENS,
-  VERDICT_VARIANT,
-  VOTE_DECODE_REQUESTS,
-  VOTE_GRAPH_MODE,
-  VOTE_MAX_QUERY_LEN,
-  VOTE_PREFILL_REQUESTS,
   VOTE_TOKENS,
 } from './layout';
 import { need } from './need';
-import { dispatch, isQueryLen, keyAt, largest, queryLenIndex } from './plan';
+import { noKey } from './no-key';
+import { dispatch, isQueryLen, keyAt, queryLenIndex } from './plan';
 import { eager, graph } from './run';
-import { rankOf, rankOfPhase } from './table';
+import { rankOf } from './table';
 import { policy } from './vote-rules';
-import { get, limit, set } from './words';
+import { get, set } from './words';
 
 /** Runs the step of a table that no rank vetoes. */
 export function choose(table: usize, ranks: i32, decision: usize): void {
@@ -96,51 +66,37 @@ function decode(table: usize, ranks: i32, decision: usize): void {
   const plain = decodeKey(ranks, 1);
   const twin = parts > 1 ? decodeKey(ranks, parts) : -1;
   const agreed = need(NEED_PARTS) > 1;
-  const key = agreed && twin >= 0 ? twin : plain;
-  if (key < 0) {
+  if (agreed && twin >= 0) {
+    ubatched(table, ranks, decision, twin);
+    return;
+  }
+  if (plain < 0) {
     const piecewise = smallestKey(PIECEWISE_KEY, ranks, ANY_PARTS);
     if (piecewise >= 0) graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, 1);
-    else if (twin >= 0) {
-      eager(table, ranks, decision, REASON_NO_PLAIN_TWIN, firstRefusal(table, ranks), get(keyAt(twin), KEY_TOKENS));
-    } else eagerDecode(table, ranks, decision);
+    else if (twin < 0) noKey(table, ranks, decision);
+    else eager(table, ranks, decision, REASON_NO_PLAIN_TWIN, need(NEED_REFUSAL_RANK), get(keyAt(twin), KEY_TOKENS));
     return;
   }
   let reason = REASON_GRAPH;
-  if (key == twin) reason = REASON_GRAPH_UBATCHED;
-  else if (need(NEED_WISHES) + need(NEED_HELD_WISHES) > 0) {
-    const twinOfSize = twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(key), KEY_TOKENS);
+  if (need(NEED_WISHES) + need(NEED_HELD_WISHES) > 0) {
+    const twinOfSize = twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(plain), KEY_TOKENS);
     set(decision, DECISION_PLAIN_TWIN, twinOfSize ? 1 : 0);
     reason = twinOfSize ? REASON_PLAIN_TWIN : REASON_PLAIN_ONLY;
-    if (!agreed) set(decision, DECISION_REASON_RANK, firstRefusal(table, ranks));
+    if (!agreed) set(decision, DECISION_REASON_RANK, need(NEED_REFUSAL_RANK));
   }
-  graph(ranks, decision, key, reason, 1);
+  graph(ranks, decision, plain, reason, 1);
 }
 
-/** No decode key holds the step: the first thing that none of them has. */
-function eagerDecode(table: usize, ranks: i32, decision: usize): void {
-  const queryLen = agreedQueryLen();
-  const longest = need(NEED_MAX_QUERY_LEN);
-  const decodes = need(NEED_DECODE_REQUESTS);
-  if (!hasKind(DECODE_KEY)) {
-    eager(table, ranks, decision, REASON_NO_KEY_FOR_PHASE, rankOfPhase(table, ranks, false), PHASE_DECODE);
+/** Runs ubatched key `index`, unless its last part would be all padding on some rank and the policy has that run eager. */
+function ubatched(table: usize, ranks: i32, decision: usize, index: i32): void {
+  const parts = need(NEED_PARTS);
+  const least = (get(keyAt(index), KEY_TOKENS) / parts) * (parts - 1);
+  if (policy(POLICY_LAST_PART) != LAST_PART_EAGER || need(NEED_MIN_TOKENS) > least) {
+    graph(ranks, decision, index, REASON_GRAPH_UBATCHED, 1);
     return;
   }
-  const most = largest(queryLen, need(NEED_VARIANT));
-  if (!isQueryLen(queryLen)) {
-    const rank = rankOf(table, ranks, VOTE_MAX_QUERY_LEN, longest);
-    eager(table, ranks, decision, REASON_NO_KEY_FOR_QUERY_LENGTH, rank, longest);
-  } else if (most == 0) {
-    eager(table, ranks, decision, REASON_NO_KEY_FOR_VARIANT, -1, need(NEED_VARIANT));
-  } else {
-    eager(
-      table,
-      ranks,
-      decision,
-      REASON_ABOVE_LADDER,
-      rankOf(table, ranks, VOTE_DECODE_REQUESTS, decodes),
-      decodes - most,
-    );
-  }
+  const rank = rankOf(table, ranks, VOTE_TOKENS, need(NEED_MIN_TOKENS));
+  eager(table, ranks, decision, REASON_EMPTY_PART, rank, least);
 }
 
 /** Some rank holds a prefill: a mixed key whose slots hold every rank's requests, else a piecewise one. */
@@ -152,65 +108,7 @@ function prefill(table: usize, ranks: i32, decision: usize): void {
   }
   const piecewise = smallestKey(PIECEWISE_KEY, ranks, ANY_PARTS);
   if (piecewise >= 0) graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, 1);
-  else eagerPrefill(table, ranks, decision);
-}
-
-/** No key holds the step: what the key that came nearest lacks. */
-function eagerPrefill(table: usize, ranks: i32, decision: usize): void {
-  let nearest = VERDICT_CHOSEN;
-  let tokens = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const found = verdict(index, ranks, ANY_PARTS);
-    const size = get(keyAt(index), KEY_TOKENS);
-    if (nearness(found) > nearness(nearest)) {
-      nearest = found;
-      tokens = size;
-    } else if (found == nearest) {
-      // Of keys that are too large the smallest is told, of those too small the largest.
-      tokens = found == VERDICT_PADDING_FACTOR ? min(tokens, size) : max(tokens, size);
-    }
-  }
-  if (nearest == VERDICT_PADDING_FACTOR) {
-    eager(
-      table,
-      ranks,
-      decision,
-      REASON_ABOVE_PADDING_FACTOR,
-      rankOf(table, ranks, VOTE_TOKENS, need(NEED_TOKENS)),
-      tokens,
-    );
-  } else if (nearest == VERDICT_PREFILL_REQUESTS || nearest == VERDICT_REQUESTS) {
-    const word = nearest == VERDICT_REQUESTS ? VOTE_DECODE_REQUESTS : VOTE_PREFILL_REQUESTS;
-    const most = nearest == VERDICT_REQUESTS ? need(NEED_DECODE_REQUESTS) : need(NEED_PREFILL_REQUESTS);
-    eager(table, ranks, decision, REASON_ABOVE_LADDER, rankOf(table, ranks, word, most), need(NEED_REQUESTS));
-  } else if (nearest == VERDICT_TOKENS) {
-    const rank = rankOf(table, ranks, VOTE_TOKENS, need(NEED_TOKENS));
-    eager(table, ranks, decision, REASON_ABOVE_LADDER, rank, need(NEED_TOKENS) - tokens);
-  } else if (nearest == VERDICT_QUERY_LENGTH) {
-    const longest = need(NEED_MAX_QUERY_LEN);
-    eager(
-      table,
-      ranks,
-      decision,
-      REASON_NO_KEY_FOR_QUERY_LENGTH,
-      rankOf(table, ranks, VOTE_MAX_QUERY_LEN, longest),
-      longest,
-    );
-  } else if (nearest == VERDICT_VARIANT && (hasKind(PIECEWISE_KEY) || (hasKind(MIXED_KEY) && mixedGraphsRun(ranks)))) {
-    eager(table, ranks, decision, REASON_NO_KEY_FOR_VARIANT, -1, need(NEED_VARIANT));
-  } else {
-    eager(table, ranks, decision, REASON_NO_KEY_FOR_PHASE, rankOfPhase(table, ranks, true), need(NEED_PHASE));
-  }
-}
-
-/** How near a key with this verdict came to holding the step. */
-function nearness(found: i32): i32 {
-  if (found == VERDICT_PADDING_FACTOR) return 6;
-  if (found == VERDICT_PREFILL_REQUESTS) return 5;
-  if (found == VERDICT_REQUESTS) return 4;
-  if (found == VERDICT_TOKENS) return 3;
-  if (found == VERDICT_QUERY_LENGTH) return 2;
-  return found == VERDICT_VARIANT ? 1 : 0;
+  else noKey(table, ranks, decision);
 }
 
 /**
@@ -220,37 +118,31 @@ function nearness(found: i32): i32 {
 function leastMode(table: usize, ranks: i32, decision: usize): void {
   const parts = need(NEED_PARTS);
   if (need(NEED_GRAPH_MODE) == MODE_NONE) {
-    eager(table, ranks, decision, REASON_RANK_EAGER, rankOf(table, ranks, VOTE_GRAPH_MODE, MODE_NONE), 0);
+    eager(table, ranks, decision, REASON_RANK_EAGER, need(NEED_EAGER_RANK), 0);
     return;
   }
   if (need(NEED_GRAPH_MODE) == MODE_FULL) {
-    const key = smallestKey(DECODE_KEY, ranks, parts);
+    const decodes = need(NEED_PHASE) == PHASE_DECODE;
+    const kind = decodes ? DECODE_KEY : MIXED_KEY;
+    const key = smallestKey(kind, ranks, parts);
     if (key >= 0) {
-      const least = (get(keyAt(key), KEY_TOKENS) / parts) * (parts - 1);
-      if (parts > 1 && policy(POLICY_LAST_PART) == LAST_PART_EAGER && need(NEED_MIN_TOKENS) <= least) {
-        const rank = rankOf(table, ranks, VOTE_TOKENS, need(NEED_MIN_TOKENS));
-        eager(table, ranks, decision, REASON_EMPTY_PART, rank, least);
-      } else graph(ranks, decision, key, parts > 1 ? REASON_GRAPH_UBATCHED : REASON_GRAPH, 1);
+      if (parts > 1) ubatched(table, ranks, decision, key);
+      else graph(ranks, decision, key, decodes ? REASON_GRAPH : REASON_GRAPH_MIXED, 1);
       return;
     }
-    const other = smallestKey(DECODE_KEY, ranks, ANY_PARTS);
+    const other = smallestKey(kind, ranks, ANY_PARTS);
     if (other >= 0) {
       const reason = parts > 1 ? REASON_NO_UBATCHED_KEY : REASON_NO_PLAIN_TWIN;
-      eager(table, ranks, decision, reason, firstRefusal(table, ranks), get(keyAt(other), KEY_TOKENS));
+      eager(table, ranks, decision, reason, need(NEED_REFUSAL_RANK), get(keyAt(other), KEY_TOKENS));
       return;
     }
   }
   const piecewise = smallestKey(PIECEWISE_KEY, ranks, ANY_PARTS);
-  if (piecewise >= 0) graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, parts);
-  else
-    eager(
-      table,
-      ranks,
-      decision,
-      REASON_ABOVE_LADDER,
-      rankOf(table, ranks, VOTE_TOKENS, need(NEED_TOKENS)),
-      need(NEED_PADDED_TOKENS),
-    );
+  if (piecewise < 0) noKey(table, ranks, decision);
+  // V1 cuts what it padded to a piecewise size; V2 looks only for graphs captured with micro-batches.
+  else if (parts == 1 || policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_MIN_MODE_PADDED) {
+    graph(ranks, decision, piecewise, REASON_GRAPH_PIECEWISE, parts);
+  } else eager(table, ranks, decision, REASON_NO_UBATCHED_KEY, -1, get(keyAt(piecewise), KEY_TOKENS));
 }
 
 /** Index of the graph that one rank would run its own batch on, whatever the number of parts, or -1. Its row is all of the table. */

@@ -1,26 +1,16 @@
 // What became of every key of the plan in the step that was resolved last: the candidates a decision rejected, and why.
-import { ANY_PARTS, kindOf, PIECEWISE_KEY, verdict } from './candidates';
+import { ANY_PARTS, kindOf, lacking, PIECEWISE_KEY, verdict } from './candidates';
 import {
   CANDIDATE_DETAIL,
   CANDIDATE_VERDICT,
   CANDIDATE_WORDS,
   DECISION_CAPTURE_KEY,
-  DECISION_PARTS,
   DECISION_RANKS,
   DECISION_REASON,
   DECISION_RUN,
-  KEY_DECODE_REQUESTS,
-  KEY_MAX_QUERY_LEN,
   KEY_PARTS,
-  KEY_PREFILL_REQUESTS,
-  KEY_QUERY_LEN,
-  KEY_TOKENS,
   LIMIT_NUM_KEYS,
-  NEED_DECODE_REQUESTS,
-  NEED_MAX_QUERY_LEN,
-  NEED_PADDED_TOKENS,
-  NEED_PREFILL_REQUESTS,
-  NEED_REQUESTS,
+  NEED_PARTS,
   REASON_ENFORCE_EAGER,
   REASON_VETOED,
   REGION_CANDIDATES,
@@ -31,11 +21,7 @@ import {
   VERDICT_FULL_PREFERRED,
   VERDICT_LARGER,
   VERDICT_NOT_UBATCHED,
-  VERDICT_PREFILL_REQUESTS,
-  VERDICT_QUERY_LENGTH,
-  VERDICT_REQUESTS,
   VERDICT_STEP_EAGER,
-  VERDICT_TOKENS,
   VERDICT_UBATCHES_NOT_AGREED,
 } from './layout';
 import { need } from './need';
@@ -53,31 +39,23 @@ export function explainCandidates(decision: usize): void {
 }
 
 function candidate(index: i32, decision: usize): i32 {
-  if (index == get(decision, DECISION_CAPTURE_KEY)) return VERDICT_CHOSEN;
+  const chosen = get(decision, DECISION_CAPTURE_KEY);
+  if (index == chosen) return VERDICT_CHOSEN;
   const run = get(decision, DECISION_RUN);
   const reason = get(decision, DECISION_REASON);
   if (run == RUN_PARK || reason == REASON_VETOED || reason == REASON_ENFORCE_EAGER) return VERDICT_STEP_EAGER;
   const found = verdict(index, get(decision, DECISION_RANKS), ANY_PARTS);
   if (found != VERDICT_CHOSEN) return found;
   const key = keyAt(index);
-  if (kindOf(key) == PIECEWISE_KEY && run == RUN_FULL) return VERDICT_FULL_PREFERRED;
-  const parts = get(decision, DECISION_PARTS);
-  if (get(key, KEY_PARTS) > 1 && parts == 1) return VERDICT_UBATCHES_NOT_AGREED;
-  if (get(key, KEY_PARTS) == 1 && parts > 1) return VERDICT_NOT_UBATCHED;
-  return run == RUN_EAGER ? VERDICT_STEP_EAGER : VERDICT_LARGER;
+  if (kindOf(key) == PIECEWISE_KEY) return run == RUN_FULL ? VERDICT_FULL_PREFERRED : otherwise(run);
+  const agreed = need(NEED_PARTS) > 1;
+  if (get(key, KEY_PARTS) > 1) return agreed ? otherwise(run) : VERDICT_UBATCHES_NOT_AGREED;
+  // Where no ubatched key holds the step, a plain one runs it.
+  const plainRuns = chosen >= 0 && get(keyAt(chosen), KEY_PARTS) == 1;
+  return agreed && !plainRuns ? VERDICT_NOT_UBATCHED : otherwise(run);
 }
 
-/** How much of what it lacks a rejected key lacks; 0 where that is no count. */
-function lacking(key: usize, found: i32): i32 {
-  if (found == VERDICT_TOKENS) return need(NEED_PADDED_TOKENS) - get(key, KEY_TOKENS);
-  if (found == VERDICT_PREFILL_REQUESTS) return need(NEED_PREFILL_REQUESTS) - get(key, KEY_PREFILL_REQUESTS);
-  if (found == VERDICT_REQUESTS) {
-    const prefills = get(key, KEY_PREFILL_REQUESTS);
-    if (prefills == 0) return need(NEED_DECODE_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
-    return max(1, need(NEED_REQUESTS) - prefills - get(key, KEY_DECODE_REQUESTS));
-  }
-  if (found == VERDICT_QUERY_LENGTH) {
-    return need(NEED_MAX_QUERY_LEN) - max(get(key, KEY_MAX_QUERY_LEN), get(key, KEY_QUERY_LEN));
-  }
-  return 0;
+/** A key that would have held the step. */
+function otherwise(run: i32): i32 {
+  return run == RUN_EAGER ? VERDICT_STEP_EAGER : VERDICT_LARGER;
 }

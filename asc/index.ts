@@ -2,9 +2,10 @@
 export { act } from './check/actions';
 export { exploreTables, judge } from './check/explore';
 export { explainCandidates } from './explain';
+export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
 export { sizeLocal } from './local';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
 export { partCut } from './run';
-export { brokenLimit } from './table';
+export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

@@ -1,7 +1,7 @@
 // What a table of votes comes to: the reductions every choice is made from, kept in the region `need`.
 import {
   CONTROL_LEAVE,
-  DECISION_PARTS,
+  GRAPH_AGREEMENT_MIN_MODE_PADDED,
   GRAPH_AGREEMENT_SHAPE,
   MODE_FULL,
   MODE_NONE,
@@ -18,7 +18,6 @@ import {
   NEED_PARTS,
   NEED_PHASE,
   NEED_PREFILL_REQUESTS,
-  NEED_REFUSAL_RANK,
   NEED_REQUESTS,
   NEED_TOKENS,
   NEED_UNIFORM_QUERY_LEN,
@@ -26,7 +25,6 @@ import {
   NEED_VETO_RANK,
   NEED_WISHES,
   POLICY_GRAPH_AGREEMENT,
-  POLICY_UBATCH_HYSTERESIS,
   REGION_NEED,
   VOTE_CAN_SPLIT,
   VOTE_CONTROL,
@@ -45,7 +43,7 @@ import {
   VOTE_WANTS_UBATCHES,
 } from './layout';
 import { vote } from './table';
-import { phaseOf, policy, ubatchThreshold } from './vote-rules';
+import { hysteresisAfter, phaseOf, policy, ubatchThreshold } from './vote-rules';
 import { get, region, set } from './words';
 
 export function need(word: i32): i32 {
@@ -71,14 +69,20 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
   let paddedTokens = 0;
   let vetoRank = -1;
   let eagerRank = -1;
-  let refusalRank = -1;
-  const shape = policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_SHAPE;
-  const hysteresis = previous != 0 && get(previous, DECISION_PARTS) > 1 ? policy(POLICY_UBATCH_HYSTERESIS) : 0;
+  const agreement = policy(POLICY_GRAPH_AGREEMENT);
+  const byMode = agreement != GRAPH_AGREEMENT_SHAPE;
+  const hysteresis = hysteresisAfter(previous);
   for (let rank = 0; rank < ranks; rank++) {
     if (vote(table, rank, VOTE_CONTROL) == CONTROL_LEAVE) leaving++;
     const own = vote(table, rank, VOTE_TOKENS);
     minTokens = min(minTokens, own);
     paddedTokens = max(paddedTokens, vote(table, rank, VOTE_PADDED_TOKENS));
+    // Where modes are agreed, a rank without tokens runs a dummy batch, whose mode counts like any. Source: vLLM.
+    if (byMode || own > 0) {
+      const ownMode = vote(table, rank, VOTE_GRAPH_MODE);
+      mode = min(mode, ownMode);
+      if (ownMode == MODE_NONE && eagerRank < 0) eagerRank = rank;
+    }
     if (own == 0) continue;
     const uniform = vote(table, rank, VOTE_UNIFORM_QUERY_LEN);
     if (busy == 0) {
@@ -90,8 +94,7 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     }
     busy++;
     if (vote(table, rank, VOTE_WANTS_UBATCHES) != 0) wishes++;
-    else if (hysteresis > 0 && keepsWish(table, rank, own, hysteresis)) held++;
-    else if (refusalRank < 0) refusalRank = rank;
+    else if (keepsWish(table, rank, hysteresis)) held++;
     const ownPrefills = vote(table, rank, VOTE_PREFILL_REQUESTS);
     const ownDecodes = vote(table, rank, VOTE_DECODE_REQUESTS);
     tokens = max(tokens, own);
@@ -100,9 +103,6 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     requests = max(requests, ownPrefills + ownDecodes);
     maxQueryLen = max(maxQueryLen, vote(table, rank, VOTE_MAX_QUERY_LEN));
     maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN));
-    const ownMode = vote(table, rank, VOTE_GRAPH_MODE);
-    if (ownMode < mode) mode = ownMode;
-    if (ownMode == MODE_NONE && eagerRank < 0) eagerRank = rank;
     if (vote(table, rank, VOTE_GRAPH_VETO) != 0 && vetoRank < 0) vetoRank = rank;
   }
   const at = region(REGION_NEED);
@@ -121,15 +121,15 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
   set(at, NEED_UNIFORM_QUERY_LEN, uniformQueryLen);
   set(at, NEED_VARIANT, variant);
   set(at, NEED_GRAPH_MODE, mode);
-  set(at, NEED_PADDED_TOKENS, shape ? tokens : paddedTokens);
+  set(at, NEED_PADDED_TOKENS, agreement == GRAPH_AGREEMENT_MIN_MODE_PADDED ? paddedTokens : tokens);
   set(at, NEED_PARTS, 1);
   set(at, NEED_VETO_RANK, vetoRank);
   set(at, NEED_EAGER_RANK, eagerRank);
-  set(at, NEED_REFUSAL_RANK, refusalRank);
 }
 
 /** Whether a rank that no longer reaches its threshold still counts as wishing, for the last step ran in micro-batches. */
-function keepsWish(table: usize, rank: i32, tokens: i32, hysteresis: i32): boolean {
+export function keepsWish(table: usize, rank: i32, hysteresis: i32): boolean {
+  if (hysteresis == 0 || vote(table, rank, VOTE_TOKENS) == 0) return false;
   if (vote(table, rank, VOTE_CAN_SPLIT) == 0 || vote(table, rank, VOTE_UBATCH_VETO) != 0) return false;
-  return tokens >= ubatchThreshold(vote(table, rank, VOTE_PHASE)) - hysteresis;
+  return vote(table, rank, VOTE_TOKENS) >= ubatchThreshold(vote(table, rank, VOTE_PHASE)) - hysteresis;
 }

@@ -1,11 +1,12 @@
 // The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
 import {
   KEY_DECODE_REQUESTS,
+  KEY_MAX_QUERY_LEN,
   KEY_MODE,
   KEY_PARTS,
   KEY_PREFILL_REQUESTS,
   KEY_QUERY_LEN,
-  KEY_VARIANT,
+  KEY_TOKENS,
   KEY_WORDS,
   LAYOUT_VERSION,
   LIMIT_MAX_PADDED_REQUESTS,
@@ -42,6 +43,19 @@ export function queryLenIndex(queryLen: i32): i32 {
   return -1;
 }
 
+/** Order of keys: by tokens, then prefill slots, decode slots, and query lengths. Source: Megatron's batch dimensions. */
+export function smaller(key: usize, other: usize): boolean {
+  const tokens = get(key, KEY_TOKENS) - get(other, KEY_TOKENS);
+  if (tokens != 0) return tokens < 0;
+  const prefills = get(key, KEY_PREFILL_REQUESTS) - get(other, KEY_PREFILL_REQUESTS);
+  if (prefills != 0) return prefills < 0;
+  const decodes = get(key, KEY_DECODE_REQUESTS) - get(other, KEY_DECODE_REQUESTS);
+  if (decodes != 0) return decodes < 0;
+  const queryLen = get(key, KEY_QUERY_LEN) - get(other, KEY_QUERY_LEN);
+  if (queryLen != 0) return queryLen < 0;
+  return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);
+}
+
 function plane(queryIndex: i32, parts: i32): usize {
   const rows = limit(LIMIT_MAX_PADDED_REQUESTS) + 1;
   return region(REGION_DISPATCH) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
@@ -56,18 +70,6 @@ export function queryLenOf(index: i32): i32 {
 export function isQueryLen(queryLen: i32): boolean {
   const index = queryLen > 0 ? queryLenIndex(queryLen) : -1;
   return index >= 0 && queryLenOf(index) == queryLen;
-}
-
-/** Most requests that a decode key of this query length and variant holds; 0 where there is none. */
-export function largest(queryLen: i32, variant: i32): i32 {
-  let most = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    if (get(key, KEY_MODE) != MODE_FULL || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
-    if (get(key, KEY_VARIANT) != variant || get(key, KEY_QUERY_LEN) != queryLen) continue;
-    most = max(most, get(key, KEY_DECODE_REQUESTS));
-  }
-  return most;
 }
 
 /** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */
@@ -94,7 +96,7 @@ export function installPlan(): i32 {
     const holds = get(key, KEY_DECODE_REQUESTS);
     for (let requests = 1; requests <= holds; requests++) {
       const other = get(table, requests);
-      if (other < 0 || get(keyAt(other), KEY_DECODE_REQUESTS) > holds) set(table, requests, index);
+      if (other < 0 || smaller(key, keyAt(other))) set(table, requests, index);
     }
   }
   return planHash(keys);

@@ -88,7 +88,7 @@ export function resolve(table: usize, ranks: i32, previous: usize, decision: usi
 
 function decide(table: usize, ranks: i32, previous: usize, decision: usize): void {
   reduce(table, ranks, previous);
-  const parts = agreedParts(table, ranks);
+  const parts = agreedParts(table, ranks, previous);
   set(region(REGION_NEED), NEED_PARTS, parts);
 
   const words = DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks);

@@ -29,6 +29,7 @@ import {
   KEY_QUERY_LEN,
   KEY_TOKENS,
   MODE_PIECEWISE,
+  NEED_MIN_TOKENS,
   NEED_PADDED_TOKENS,
   NEED_PARTS,
   NEED_PHASE,
@@ -64,7 +65,8 @@ export function partAt(decision: usize, part: i32, ranks: i32): usize {
 
 /**
  * Runs key `index`: part sizes come from it alone. A decode key is cut as it was captured, at whole requests and at multiples
- * of the token alignment; only a piecewise key may be cut into `cut` parts at run time, at equal shares of its tokens.
+ * of the token alignment; only a piecewise key may be cut into `cut` parts at run time, at equal shares of its tokens, and is
+ * not where some part would have none.
  */
 export function graph(ranks: i32, decision: usize, index: i32, reason: i32, cut: i32): void {
   const key = keyAt(index);
@@ -73,7 +75,7 @@ export function graph(ranks: i32, decision: usize, index: i32, reason: i32, cut:
   const prefills = get(key, KEY_PREFILL_REQUESTS);
   const decodes = get(key, KEY_DECODE_REQUESTS);
   const queryLen = get(key, KEY_QUERY_LEN);
-  const parts = piecewise ? cut : get(key, KEY_PARTS);
+  const parts = !piecewise ? get(key, KEY_PARTS) : tokens >= cut * policy(POLICY_TOKEN_ALIGNMENT) ? cut : 1;
   set(decision, DECISION_RUN, piecewise ? RUN_PIECEWISE : RUN_FULL);
   set(decision, DECISION_REASON, reason);
   set(decision, DECISION_CAPTURE_KEY, index);
@@ -109,12 +111,25 @@ function setParts(decision: usize, parts: i32): void {
 
 /** Parts of equal size, the last with what is left. Source: vLLM's create_ubatch_slices. */
 function equalShares(ranks: i32, decision: usize, parts: i32, tokens: i32): void {
+  const share = parts > 1 ? shareOf(tokens, parts) : 0;
   for (let part = 0; part < parts; part++) {
-    const share = part + 1 == parts ? tokens - (tokens / parts) * (parts - 1) : tokens / parts;
+    const own = part + 1 == parts ? tokens - share * (parts - 1) : share;
     const at = partAt(decision, part, ranks);
-    set(at, PART_PADDED_TOKENS, share);
-    gather(at, ranks, share);
+    set(at, PART_PADDED_TOKENS, own);
+    gather(at, ranks, own);
   }
+}
+
+/** Tokens of every part but the last: an equal share, rounded down to the token alignment. */
+function shareOf(tokens: i32, parts: i32): i32 {
+  const alignment = policy(POLICY_TOKEN_ALIGNMENT);
+  return (tokens / parts / alignment) * alignment;
+}
+
+/** Tokens of an eager batch that is cut into equal shares: the largest rank's, and some in each part. */
+function sharedTokens(parts: i32): i32 {
+  const alignment = policy(POLICY_TOKEN_ALIGNMENT);
+  return roundUp(max(parts * alignment, need(NEED_PADDED_TOKENS)), alignment);
 }
 
 /** Requests before part `part` of a graph of `requests`: an equal share, rounded down to whole aligned requests. */
@@ -150,7 +165,7 @@ export function eager(table: usize, ranks: i32, decision: usize, reason: i32, ra
   setParts(decision, parts);
   if (parts == 1) eagerWhole(table, ranks, decision);
   else if (policy(POLICY_EAGER_PARTS) == EAGER_PARTS_EQUAL_SHARES) {
-    const tokens = max(parts, need(NEED_PADDED_TOKENS));
+    const tokens = sharedTokens(parts);
     equalShares(ranks, decision, parts, tokens);
     set(decision, DECISION_PADDED_TOKENS, tokens);
   } else partMaxima(table, ranks, decision, parts);
@@ -176,7 +191,8 @@ function eagerWhole(table: usize, ranks: i32, decision: usize): void {
   const choice = policy(POLICY_EAGER_GATHER);
   const at = partAt(decision, 0, ranks);
   let most = 0;
-  let sum = 0;
+  // In 64 bits: the tokens of thousands of ranks may not fit 32.
+  let sum: i64 = 0;
   for (let r = 0; r < ranks; r++) {
     const own = vote(table, r, choice == EAGER_GATHER_OWN_PADDED ? VOTE_PADDED_TOKENS : VOTE_TOKENS);
     const tokens = roundUp(max(1, own), alignment);
@@ -191,13 +207,16 @@ function eagerWhole(table: usize, ranks: i32, decision: usize): void {
   if (ranks == 1) set(at, PART_GATHER, GATHER_NONE);
   else if (choice == EAGER_GATHER_PADDED_DECODE && decodes) gather(at, ranks, most);
   // Whichever moves less; a tie goes to padding. Source: SGLang's get_dp_padding_mode.
-  else if (choice == EAGER_GATHER_MAX_OR_SUM && decodes && 2 * sum >= most * ranks) gather(at, ranks, most);
+  else if (choice == EAGER_GATHER_MAX_OR_SUM && decodes && 2 * sum >= <i64>most * <i64>ranks) gather(at, ranks, most);
   else set(at, PART_GATHER, choice == EAGER_GATHER_MAX_OR_SUM ? GATHER_SUM : GATHER_VARIABLE);
 }
 
 /** Whether eager parts may run although a part is all padding on some rank (an idle one): the policy's choice. */
 function eagerPartsRun(table: usize, ranks: i32, parts: i32): boolean {
   if (policy(POLICY_EAGER_EMPTY_PART) != EMPTY_PART_PLAIN) return true;
+  if (policy(POLICY_EAGER_PARTS) == EAGER_PARTS_EQUAL_SHARES) {
+    return need(NEED_MIN_TOKENS) > shareOf(sharedTokens(parts), parts) * (parts - 1);
+  }
   for (let rank = 0; rank < ranks; rank++) {
     for (let part = 0; part < parts; part++) {
       if (vote(table, rank, VOTE_PART0_TOKENS + part) == 0) return false;

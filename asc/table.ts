@@ -67,16 +67,26 @@ export function rankOf(table: usize, ranks: i32, word: i32, value: i32): i32 {
   return -1;
 }
 
+/** First rank with as many requests of both phases. */
+export function rankOfRequests(table: usize, ranks: i32, requests: i32): i32 {
+  for (let rank = 0; rank < ranks; rank++) {
+    if (vote(table, rank, VOTE_PREFILL_REQUESTS) + vote(table, rank, VOTE_DECODE_REQUESTS) == requests) return rank;
+  }
+  return -1;
+}
+
 /**
- * A rank whose batch is not that of the first rank of its replica, or -1. Ranks of one replica schedule the same batch; only
- * what each of them can do is its own, and is ANDed as it is over all ranks.
+ * Index in the table of the first word in which a rank differs from the first rank of its replica, or -1. Ranks of one replica
+ * schedule the same batch; only what each of them can do is its own, and is ANDed as it is over all ranks.
  */
 export function replicaOutlier(table: usize, ranks: i32): i32 {
   const size = limit(LIMIT_REPLICA_SIZE);
   for (let rank = 0; rank < ranks; rank++) {
     const first = rank - (rank % size);
     for (let word = VOTE_PHASE; word < VOTE_WORDS; word++) {
-      if (!isAvailability(word) && vote(table, rank, word) != vote(table, first, word)) return rank;
+      if (!isAvailability(word) && vote(table, rank, word) != vote(table, first, word)) {
+        return rank * VOTE_WORDS + word;
+      }
     }
   }
   return -1;

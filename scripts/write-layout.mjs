@@ -11,7 +11,15 @@ const constant = (text) =>
 
 /** [name, value] of every constant, in one order for both languages. */
 function* constants() {
-  const scalars = ['LAYOUT_VERSION', 'MAX_PARTS', 'MAX_QUERY_LENS', 'MAX_CHECK_RANKS', 'MAX_VIEWS', 'CONFIG_BASE', 'CONFIG_REGIONS'];
+  const scalars = [
+    'LAYOUT_VERSION',
+    'MAX_PARTS',
+    'MAX_QUERY_LENS',
+    'MAX_CHECK_RANKS',
+    'MAX_VIEWS',
+    'CONFIG_BASE',
+    'CONFIG_REGIONS',
+  ];
   for (const name of [...scalars, 'CONFIG_TENSORS', 'CONFIG_WORDS', 'COMMAND_HEADER_WORDS', 'MAX_COMMANDS']) {
     yield [name, layout[name]];
   }

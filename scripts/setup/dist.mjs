@@ -85,16 +85,18 @@ export const rules = {
 function copiesOf(root) {
   const modules = listFiles(root, 'wasm', (file) => file.endsWith('.wasm'));
   const vectors = listFiles(root, 'test/vectors', (file) => file.endsWith('.json'));
+  const scripts = listFiles(root, 'src', (file) => file.endsWith('.py'));
   return new Map([
     ...modules.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^wasm/, 'dist/planner')])),
     ...vectors.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^test\/vectors/, 'dist/vectors')])),
+    ...scripts.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^src/, 'dist')])),
   ]);
 }
 
 /** @type {Step} */
 export const copies = {
   name: 'copies',
-  does: 'copy the committed C++ modules and the engine vectors to dist/',
+  does: 'copy the committed C++ modules, the engine vectors and the Python scripts to dist/',
   inputs: ({ root }) => ({
     ...hashAll(root, [...copiesOf(root).keys()]),
     ...hashAll(root, ['scripts/setup/dist.mjs']),

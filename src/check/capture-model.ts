@@ -1,4 +1,4 @@
-import type { CaptureKey } from '../planner/capture-plan.js';
+import type { CaptureKey } from '../planner/capture-key.js';
 import type { Policy } from '../planner/policy.js';
 import { DEFAULT_ROW_WORDS } from '../ranks/collective.js';
 import { guardRow, type OnAsymmetric } from '../ranks/guard-row.js';

@@ -1,5 +1,6 @@
 import type { Limits } from '../config.js';
-import { type CapturePlan, keyKind } from '../planner/capture-plan.js';
+import { keyKind } from '../planner/capture-key.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../planner/layout.js';
 import { type Policy, ubatchMinRequests } from '../planner/policy.js';
 import type { RawIntent, RawRules } from '../planner/raw-rules.js';

@@ -1,5 +1,5 @@
 import { namedPolicy, type PolicyName } from '../engines/policies.js';
-import { mixedKey } from '../planner/capture-plan.js';
+import { mixedKey } from '../planner/capture-key.js';
 import type { Policy } from '../planner/policy.js';
 import type { Property } from './properties.js';
 import { type CheckedPair, standardDomain } from './standard-domain.js';

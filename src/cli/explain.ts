@@ -11,7 +11,9 @@ import {
   explanationText,
 } from '../explain/index.js';
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { checkPlan } from '../planner/check-plan.js';
 import { completePolicy } from '../planner/policy.js';
+import { readPlanFile } from '../runtime/plan-file.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
@@ -36,8 +38,10 @@ export function addExplain(program: Command): void {
 
 async function explainLines(flags: ExplainFlags): Promise<void> {
   const limits = completeLimits(limitsOf(flags));
-  const policy = completePolicy(await policyOf(flags));
-  const plan = decodePlan({ sizes: ladderOf(flags), limits, policy, twins: flags.twins });
+  const file = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const policy = completePolicy(await policyOf(flags, file?.policy));
+  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags), limits, policy, twins: flags.twins });
+  checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
     process.stderr.write(`lockstep: reading batches from the terminal, one a line, like ${BATCH_SHAPE}\n`);

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
-import { parseLadder } from '../engines/index.js';
+import { parseLadder, policyNames } from '../engines/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { readPolicy } from '../runtime/plan-file.js';
 
@@ -25,12 +25,13 @@ export interface PlannerFlags {
   readonly blockSize: number;
   readonly numBlocks: number;
   readonly ladder: string;
-  readonly twins: boolean;
+  readonly plan?: string;
+  readonly twins?: boolean;
   readonly queryLen: number;
   readonly ubatches?: number;
   readonly ubatchThresholdDecode?: number;
   readonly ubatchThresholdPrefill?: number;
-  readonly policy: string;
+  readonly policy?: string;
 }
 
 /** Options that say what steps are planned with: limits, ladder and policy. `run` and `explain` share them. */
@@ -42,6 +43,8 @@ export function addPlannerOptions(command: Command): Command {
     .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
     .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
     .option('--ladder <sizes>', "captured sizes in tokens (1,2,4,8) or a ladder's name (vllm)", 'vllm')
+    .option('--plan <file>', "that plan's graphs instead of a ladder's, and its policy unless one is given")
+    .option('--twins', "capture each size from the threshold on both plain and ubatched (default: the policy's choice)")
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it')
     .addOption(limit('--query-len <n>', 'tokens of a decode: 1 + speculative tokens', 'queryLen'))
     .addOption(choice('--ubatches <n>', 'micro-batches a step may be cut into', 'ubatches'))
@@ -57,8 +60,7 @@ export function addPlannerOptions(command: Command): Command {
     )
     .option(
       '--policy <name|file>',
-      `the policy: ${LOCKSTEP_POLICY.name}, or a JSON file; flags override what it says`,
-      LOCKSTEP_POLICY.name,
+      `the policy: ${policyNames().join(', ')}, or a JSON file; flags override what it says (default: ${LOCKSTEP_POLICY.name})`,
     );
 }
 
@@ -69,7 +71,10 @@ function limit(flag: string, says: string, name: keyof Limits): Option {
 
 /** A number of the policy. It is set only where the flag is given, for else the policy's own file has the say. */
 function choice(flag: string, says: string, name: keyof Policy): Option {
-  return new Option(flag, `${says} (default: ${LOCKSTEP_POLICY[name]})`).argParser(integer);
+  return new Option(
+    flag,
+    `${says} (default: the policy's; ${LOCKSTEP_POLICY[name]} in ${LOCKSTEP_POLICY.name})`,
+  ).argParser(integer);
 }
 
 /** The limits the flags say. */
@@ -78,13 +83,16 @@ export function limitsOf(flags: PlannerFlags): Partial<Limits> {
   return { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen };
 }
 
-/** The policy the flags say. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for a policy that cannot be had. */
-export async function policyOf(flags: PlannerFlags, base?: Policy): Promise<Partial<Policy>> {
+/**
+ * The policy the flags say; without a name that of the plan file, else ours. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
+ * a policy that cannot be had.
+ */
+export async function policyOf(flags: PlannerFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
   const { ubatches, ubatchThresholdDecode, ubatchThresholdPrefill } = flags;
   const given = Object.entries({ ubatches, ubatchThresholdDecode, ubatchThresholdPrefill }).filter(
     ([, value]) => value !== undefined,
   );
-  const named = base !== undefined && flags.policy === LOCKSTEP_POLICY.name ? base : await readPolicy(flags.policy);
+  const named = flags.policy === undefined ? base : await readPolicy(flags.policy);
   return { ...named, ...Object.fromEntries(given) };
 }
 

@@ -30,7 +30,6 @@ interface RunFlags extends PlannerFlags {
   readonly transport?: NonNullable<RunOptions['transport']>;
   readonly verify: NonNullable<RunOptions['verify']>;
   readonly seed: number;
-  readonly plan?: string;
   readonly planOut?: string;
   readonly timeout: number;
   readonly deviceMemory?: number;
@@ -88,7 +87,6 @@ export function addRun(program: Command): void {
     .addOption(
       new Option('--seed <n>', 'seed of the workload, of accepted drafts and of samples').argParser(integer).default(0),
     )
-    .option('--plan <file>', 'capture the graphs of this plan instead of a ladder')
     .option('--plan-out <file>', 'write the capture plan')
     .addOption(
       new Option('--timeout <ms>', 'longest wait for a peer or the device')
@@ -136,7 +134,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     limits: limitsOf(flags),
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
-    twins: flags.twins,
+    ...(flags.twins === undefined ? {} : { twins: flags.twins }),
     acceptRate: flags.acceptRate,
     seed: flags.seed,
     speed: flags.speed,

@@ -1,9 +1,10 @@
-import { createAtomAdapter, vllmCaptureSizes, vllmSpecAlign, vllmUbatchSlices } from '../engines/index.js';
+import { vllmCaptureSizes, vllmSpecAlign, vllmUbatchSlices } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { createRawBatch } from '../planner/raw-batch.js';
 import { DEFAULT_ROW_WORDS } from '../ranks/collective.js';
 import { guardRow } from '../ranks/guard-row.js';
 import { resolveGuard } from '../ranks/resolve-guard.js';
+import { agreementAtom, agreementVllm, dispatchVllm, forwardModeAtom, padModeSglang } from './agreement-families.js';
 import type { CaseFields } from './case-fields.js';
 
 /** What this version answers to one case: plain JSON, to be compared with the case's `out`. */
@@ -11,9 +12,13 @@ export type FamilyRunner = (given: CaseFields) => unknown | Promise<unknown>;
 
 /** Families this version runs, by name. */
 export const FAMILIES: ReadonlyMap<string, FamilyRunner> = new Map<string, FamilyRunner>([
+  ['agree-atom', agreementAtom],
+  ['agree-vllm', agreementVllm],
   ['capture-guard-trtllm', captureGuard],
-  ['forward-mode-atom', forwardMode],
+  ['dispatch-vllm', dispatchVllm],
+  ['forward-mode-atom', forwardModeAtom],
   ['ladder-vllm', ladder],
+  ['pad-mode-sglang', padModeSglang],
   ['slot-mapping', slotMapping],
   ['split-vllm', split],
 ]);
@@ -30,23 +35,6 @@ function captureGuard(given: CaseFields): unknown {
   const missingRanks = outcome.kind === 'asymmetric' ? outcome.lacking.map(({ rank }) => rank) : [];
   const actions = { run: 'capture', skip: 'skip', asymmetric: 'abort', diverged: 'diverged' };
   return { action: actions[outcome.kind], missingRanks };
-}
-
-async function forwardMode(given: CaseFields): Promise<unknown> {
-  const queryLen = given.integer('queryLen');
-  const step = {
-    isPrefill: given.boolean('isPrefill'),
-    numRequests: given.integer('numRequests'),
-    paddedTokensAcrossRanks: given.integer('paddedTokensAcrossRanks'),
-    uniformDecodeAcrossRanks: given.boolean('uniformDecodeAcrossRanks'),
-  };
-  using adapter = await createAtomAdapter({
-    captureSizes: given.integers('captureSizes'),
-    queryLen,
-    enforceEager: given.boolean('enforceEager'),
-    maxNumSeqs: Math.max(step.numRequests, Math.ceil(step.paddedTokensAcrossRanks / queryLen)),
-  });
-  return adapter.forwardMode(step);
 }
 
 function ladder(given: CaseFields): unknown {

@@ -1,5 +1,5 @@
 import { LockstepError } from '../errors.js';
-import type { CaptureKey } from '../planner/capture-plan.js';
+import type { CaptureKey } from '../planner/capture-key.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { Device, DeviceGraph, WaitOptions } from './device.js';

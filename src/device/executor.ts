@@ -1,5 +1,5 @@
 import { LockstepError } from '../errors.js';
-import type { CaptureKey } from '../planner/capture-plan.js';
+import type { CaptureKey } from '../planner/capture-key.js';
 import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { StepPlanner } from '../planner/step-planner.js';

@@ -1,7 +1,9 @@
 import { Faults } from '../config.js';
-import { decodeKey } from '../planner/capture-plan.js';
-import { ENUMS, VOTE_WORDS, word } from '../planner/layout.js';
-import { createPlanner, type StepPlanner } from '../planner/step-planner.js';
+import { LockstepError } from '../errors.js';
+import { decodeKey } from '../planner/capture-key.js';
+import type { DecisionView } from '../planner/decision.js';
+import { createRawRules, type FactWord, type RawRules } from '../planner/raw-rules.js';
+import { namedPolicy } from './policies.js';
 
 /** What does not change from step to step. */
 export interface AtomOptions {
@@ -35,7 +37,7 @@ export interface AtomForwardMode {
   readonly moePadBatch: number;
 }
 
-type Words = Partial<Record<(typeof VOTE_WORDS)[number], number>>;
+type Facts = Partial<Record<FactWord, number>>;
 
 /** Builds the adapter. Errors: ERR_CONFIG_INVALID with every fault at once. */
 export async function createAtomAdapter(options: AtomOptions): Promise<AtomAdapter> {
@@ -45,33 +47,33 @@ export async function createAtomAdapter(options: AtomOptions): Promise<AtomAdapt
   faults.integer('queryLen', queryLen, 1, 1 << 10);
   faults.integer('maxNumSeqs', maxNumSeqs, 1, 1 << 16);
   faults.throwIfAny('This ATOM configuration');
-  const keys = [...new Set(captureSizes)].map((size) => decodeKey(size, queryLen, 1));
-  const planner = await createPlanner({
+  const rules = await createRawRules({
     limits: { maxNumSeqs, maxNumBatchedTokens: maxNumSeqs * queryLen, maxModelLen: queryLen, numBlocks: 2, queryLen },
-    plan: { keys },
-    policy: { enforceEager },
-    rank: 0,
+    keys: [...new Set(captureSizes)].map((size) => decodeKey(size, queryLen, 1)),
+    // What is gathered are whole requests, so tokens are counted in multiples of one request's.
+    policy: { ...namedPolicy('atom'), enforceEager, tokenAlignment: queryLen },
     ranks: 2,
   });
-  return new AtomAdapter(planner);
+  return new AtomAdapter(rules);
 }
 
 /**
- * ATOM's words over `resolve`: whether a step runs as a graph, and of which size, is decided there, from this rank's row
- * and that of one peer which stands for all others. Only ATOM's own two sizes are worked out here.
- * Source: ATOM `ForwardMode`.
+ * ATOM's words over two votes and `resolve`, under the policy `atom`: this rank's vote, and that of one peer which stands for
+ * all others. Source: ATOM `ForwardMode`.
  */
 export class AtomAdapter {
-  readonly #planner: StepPlanner;
+  #rules: RawRules | undefined;
 
-  /** `planner`: rank 0 of 2. */
-  constructor(planner: StepPlanner) {
-    this.#planner = planner;
+  /** `rules`: of two ranks, with ATOM's captured batches as decode keys. */
+  constructor(rules: RawRules) {
+    this.#rules = rules;
   }
 
   /** What the step runs as. Errors: ERR_CONFIG_INVALID for facts that cannot be, ERR_DISPOSED. */
   forwardMode(step: AtomStep): AtomForwardMode {
-    const { queryLen, maxNumSeqs } = this.#planner.limits;
+    const rules = this.#rules;
+    if (rules === undefined) throw new LockstepError('ERR_DISPOSED', 'This ATOM adapter was disposed');
+    const { queryLen, maxNumSeqs } = rules.limits;
     const { isPrefill, numRequests, paddedTokensAcrossRanks, uniformDecodeAcrossRanks } = step;
     const decodesEverywhere = uniformDecodeAcrossRanks && !isPrefill;
     const paddedBatch = Math.ceil(paddedTokensAcrossRanks / queryLen);
@@ -88,57 +90,47 @@ export class AtomAdapter {
     }
     faults.throwIfAny('This step');
 
-    const own = isPrefill ? prefill(numRequests) : decode(numRequests, queryLen);
-    const peer = decodesEverywhere ? decode(paddedBatch, queryLen) : uniformDecodeAcrossRanks ? {} : prefill(1);
-    const graphRequests = this.#graph(own, peer);
-    if (graphRequests !== undefined) {
-      return { useGraph: true, attentionBatch: graphRequests, moePadBatch: graphRequests };
-    }
-    // A padded all-gather still runs in a uniform eager step, so its size must be equal on every rank.
-    return { useGraph: false, attentionBatch: numRequests, moePadBatch: decodesEverywhere ? paddedBatch : numRequests };
+    rules.vote(0, isPrefill ? prefill(numRequests, queryLen) : decode(numRequests, queryLen));
+    rules.vote(
+      1,
+      decodesEverywhere ? decode(paddedBatch, queryLen) : uniformDecodeAcrossRanks ? {} : prefill(1, queryLen),
+    );
+    const decision = rules.resolve();
+    return {
+      useGraph: decision.run === 'full',
+      attentionBatch: decision.run === 'full' ? decision.paddedRequests : numRequests,
+      moePadBatch: gatheredTokens(decision) / queryLen,
+    };
   }
 
   dispose(): void {
-    this.#planner.dispose();
+    this.#rules = undefined;
   }
 
   [Symbol.dispose](): void {
     this.dispose();
   }
-
-  /** Requests of the graph these two rows agree on; undefined in eager. */
-  #graph(own: Words, peer: Words): number | undefined {
-    const planner = this.#planner;
-    const idle = planner.vote();
-    try {
-      const { table } = planner;
-      table.set(idle, idle.length);
-      write(table.subarray(0, idle.length), own);
-      write(table.subarray(idle.length), peer);
-      const decision = planner.resolve(table, null);
-      return decision.run === 'full' ? decision.paddedRequests : undefined;
-    } finally {
-      planner.abandon();
-    }
-  }
 }
 
-function prefill(requests: number): Words {
-  return { phase: ENUMS.PHASE.prefill, tokens: requests, part0Tokens: requests, prefillRequests: requests };
+/** Tokens that this rank brings to the MoE layer's collectives. */
+function gatheredTokens(decision: DecisionView): number {
+  return decision.parts[0].gather.tokensPerRank[0];
 }
 
-function decode(requests: number, queryLen: number): Words {
+/** ATOM counts prefills in requests: each stands for as many tokens as a decode. */
+function prefill(requests: number, queryLen: number): Facts {
+  const tokens = requests * queryLen;
+  return { tokens, part0Tokens: tokens, prefillRequests: requests, maxQueryLen: queryLen };
+}
+
+function decode(requests: number, queryLen: number): Facts {
   const tokens = requests * queryLen;
   return {
-    phase: ENUMS.PHASE.decode,
     tokens,
     part0Tokens: tokens,
     decodeRequests: requests,
     uniformQueryLen: queryLen,
     maxQueryLen: queryLen,
+    maxDecodeQueryLen: queryLen,
   };
-}
-
-function write(row: Int32Array, words: Words): void {
-  for (const [name, value] of Object.entries(words)) row[word(VOTE_WORDS, name as keyof Words)] = value;
 }

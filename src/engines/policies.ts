@@ -1,40 +1,167 @@
-import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
+import { LockstepError, shown } from '../errors.js';
+import { LOCKSTEP_POLICY, NO_PADDING_LIMIT, type Policy } from '../planner/policy.js';
 
-export type PolicyName = string;
-const base = LOCKSTEP_POLICY;
-const records: Record<string, Policy> = {
-  lockstep: base,
-  'vllm-v1': {
-    ...base,
-    name: 'vllm-v1',
-    ubatches: 2,
-    ubatchAgreement: 'all-wish',
-    lastPart: 'refuse',
-    eagerParts: 'equal-shares',
-    split: 'padded-share',
-    sharedBlocks: 'veto',
-    graphAgreement: 'min-mode-padded',
-    decodeMatch: 'uniform',
-    mixedGraphs: 'never',
-    eagerGather: 'own-padded',
-  },
-  atom: {
-    ...base,
-    name: 'atom',
-    ubatches: 2,
-    ubatchAgreement: 'any-minimum',
-    ubatchThresholdDecode: 1,
-    ubatchMinRequests: 3,
-    mixedGraphs: 'never',
-    eagerGather: 'padded-decode',
-    decodeMatch: 'uniform',
-  },
-  trtllm: { ...base, name: 'trtllm', mixedGraphs: 'never', decodeMatch: 'uniform' },
-  megatron: { ...base, name: 'megatron', mixedGraphs: 'one-rank', maxPaddingFactor: 1000 },
+/** A policy that has a name: ours, or an engine's behaviour as a record of the same choices. */
+export type PolicyName = 'lockstep' | 'vllm-v1' | 'vllm-v2' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
+
+/** Choices on which both vLLM runners agree. */
+const VLLM: Policy = {
+  ...LOCKSTEP_POLICY,
+  /** dbo_decode_token_threshold, dbo_prefill_token_threshold. */
+  ubatchThresholdDecode: 32,
+  ubatchThresholdPrefill: 512,
+  /** create_ubatch_slices: every part an equal share of the padded batch, cut inside requests too. */
+  eagerParts: 'equal-shares',
+  split: 'padded-share',
+  /** _allow_microbatching: a prefill that reads blocks another request writes in this step vetoes. */
+  sharedBlocks: 'veto',
+  /** BatchDescriptor.uniform, uniform_token_count: a decode graph serves exactly its query length. */
+  decodeMatch: 'uniform',
+  /** FULL_AND_PIECEWISE, the default: full graphs for uniform decodes only, the largest piecewise size for everything else. */
+  mixedGraphs: 'never',
+  maxPaddingFactor: NO_PADDING_LIMIT,
 };
-export function namedPolicy(name: string): Policy {
-  return records[name];
+
+const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
+  lockstep: LOCKSTEP_POLICY,
+
+  /** vLLM's first runner: gpu_model_runner.py, dp_utils.py, gpu_ubatch_wrapper.py. */
+  'vllm-v1': Object.freeze({
+    ...VLLM,
+    name: 'vllm-v1',
+    /** gpu_ubatch_wrapper keeps one graph a size: a size captured with micro-batches runs eager without them (PR 27771, not merged). */
+    twins: false,
+    /** coordinate_batch_across_dp: all of row 2, on unpadded tokens; a rank's dummy batch is below the threshold. */
+    ubatchAgreement: 'all-wish',
+    /** is_last_ubatch_empty aborts micro-batches. */
+    lastPart: 'refuse',
+    /** coordinate_batch_across_dp: the minimum of row 3, at the maximum of row 1. */
+    graphAgreement: 'min-mode-padded',
+    /** The same: row 1 as it is where nothing is padded. */
+    eagerGather: 'own-padded',
+  }),
+
+  /** vLLM's second runner: worker/gpu/cudagraph_utils.py, dp_utils.py. */
+  'vllm-v2': Object.freeze({
+    ...VLLM,
+    name: 'vllm-v2',
+    /** CudaGraphManager with a ubatch runner: each uniform full graph above the threshold has a twin. */
+    twins: true,
+    /** dp_utils: all allow, and the thresholds hold for the least tokens of any rank. */
+    ubatchAgreement: 'min-tokens',
+    /** dp_utils (PR 57020): eager micro-batches where the last part of the smallest rank would be all padding. */
+    lastPart: 'eager',
+    /** dp_utils: the minimum of the desired modes, dispatched again at the maximum of the real tokens. */
+    graphAgreement: 'min-mode',
+    /** dp_utils: mode NONE leaves the token counts as they are. */
+    eagerGather: 'variable',
+  }),
+
+  /** SGLang: decode_cuda_graph_runner, prefill_cuda_graph_runner, two_batch_overlap, dp_attn. */
+  sglang: Object.freeze({
+    ...LOCKSTEP_POLICY,
+    name: 'sglang',
+    /** can_run_graph: with two-batch overlap on, nothing is captured without it. */
+    twins: false,
+    /** TboDPAttentionPreparer: all can, and all that are not idle hold the same forward mode; there is no threshold. */
+    ubatchAgreement: 'same-phase',
+    ubatchThresholdDecode: 1,
+    ubatchThresholdPrefill: 1,
+    /** A replay cuts at the padded batch: the second half may be all padding. */
+    lastPart: 'run',
+    /** compute_split_seq_index: prefills at the request boundary nearest to the middle. */
+    split: 'balanced',
+    /** can_run_graph: the size is the maximum over ranks. */
+    graphAgreement: 'shape',
+    /** can_run_graph: requests times width must be the number of input ids. */
+    decodeMatch: 'uniform',
+    /** Prefill graphs are piecewise; _MAX_PREFILL_CUDA_GRAPH_PADDING_FACTOR. */
+    mixedGraphs: 'never',
+    maxPaddingFactor: 2,
+    /** DpPaddingMode.get_dp_padding_mode. */
+    eagerGather: 'max-or-sum',
+  }),
+
+  /** TensorRT-LLM: cuda_graph_runner, model_engine. */
+  trtllm: Object.freeze({
+    ...LOCKSTEP_POLICY,
+    name: 'trtllm',
+    /** pad_batch under attention DP: all can run, and all pad to the largest batch of any rank. */
+    graphAgreement: 'shape',
+    /** Draft lengths are equal within a batch, and the key holds them. */
+    decodeMatch: 'uniform',
+    /** maybe_get_cuda_graph: generation only. Prefills run piecewise at the bucket of the maximum over ranks, however large. */
+    mixedGraphs: 'never',
+    maxPaddingFactor: NO_PADDING_LIMIT,
+    /** all_rank_num_tokens. */
+    eagerGather: 'variable',
+    /** _assert_all_tp_ranks_have_warmup_batch; for captures of decodes PR 14986. */
+    captureGuard: 'all',
+  }),
+
+  /** Megatron-LM: batch_dimensions_utils.py. */
+  megatron: Object.freeze({
+    ...LOCKSTEP_POLICY,
+    name: 'megatron',
+    /** adjust_batch_dims_for_expert_parallelism: the maximum of the tokens. */
+    graphAgreement: 'shape',
+    /** A decode shape holds whatever has no more tokens and no more requests. */
+    decodeMatch: 'padded',
+    /** The same function: any prefill on any rank makes all of them eager. */
+    mixedGraphs: 'one-rank',
+    /** is_applicable_for_batch_dim, not strict: a prefill slot may hold a decode. */
+    mixedMatch: 'slots',
+    maxPaddingFactor: NO_PADDING_LIMIT,
+    eagerGather: 'variable',
+  }),
+
+  /** ATOM: forward_context.py, tbo/, model_runner.py. */
+  atom: Object.freeze({
+    ...LOCKSTEP_POLICY,
+    name: 'atom',
+    /** The sync row: any meets the minimum, all can split, all prefill or none. */
+    ubatchAgreement: 'any-minimum',
+    /** meets-min: a decode always does. */
+    ubatchThresholdDecode: 1,
+    /** can-split: a decode batch of more than 2 requests, in capture as in a step (PR 1275). */
+    ubatchMinRequests: 3,
+    ubatchCaptureMinRequests: 0,
+    /** can-split is what keeps a part from being empty. */
+    lastPart: 'run',
+    eagerEmptyPart: 'dummy',
+    /** Sizes of parts are maxima over the ranks, never this rank's own (PR 1275). */
+    eagerParts: 'maxima',
+    partSizes: 'agreed',
+    /** Prefills at the first prefix sum of half the tokens, or the boundary before it if nearer. */
+    split: 'balanced',
+    /** ForwardMode (PR 1120): one record decides, for the preparation of inputs too. */
+    graphAgreement: 'shape',
+    prepare: 'decision',
+    decodeMatch: 'padded',
+    mixedGraphs: 'never',
+    /** The padded all-gather is taken where all decode, in a graph or not. */
+    eagerGather: 'padded-decode',
+  }),
+});
+
+/** Names that `namedPolicy` knows, ours first. */
+export function policyNames(): readonly PolicyName[] {
+  return Object.keys(POLICIES) as PolicyName[];
 }
-export function policyNames(): string[] {
-  return Object.keys(records);
+
+export function isPolicyName(name: string): name is PolicyName {
+  return Object.hasOwn(POLICIES, name);
+}
+
+/**
+ * The policy of that name, frozen. Micro-batches are off (`ubatches` 1), as in every engine unless asked for; what else may
+ * depend on a deployment stands at the engine's default. Errors: ERR_CONFIG_INVALID naming those there are.
+ */
+export function namedPolicy(name: PolicyName): Policy {
+  if (isPolicyName(name)) return POLICIES[name];
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `No policy is called ${shown(name)}: there are ${policyNames().join(', ')}`,
+    { policy: name, names: policyNames() },
+  );
 }

@@ -2,6 +2,7 @@ import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { CapturePlan } from '../planner/capture-plan.js';
 import type { DecisionValue } from '../planner/decision.js';
+import type { KeyCandidate } from '../planner/key-candidates.js';
 import { VOTE_WORDS } from '../planner/layout.js';
 import type { LocalPart, LocalPlan } from '../planner/local-plan.js';
 import { loadModules } from '../planner/modules.js';
@@ -48,6 +49,8 @@ export interface BatchExplanation {
   readonly schemaVersion: 1;
   readonly votes: readonly VoteRecord[];
   readonly decision: DecisionValue;
+  /** What became of each key of the plan, in its order: the one that runs, and why each other one does not. */
+  readonly candidates: readonly KeyCandidate[];
   readonly local: readonly LocalRecord[];
   readonly tensors: readonly PlainTensors[];
   readonly inventedBlocks: readonly InventedBlocks[];
@@ -67,13 +70,16 @@ export async function explainBatch(document: BatchDocument, options: ExplainOpti
     const rows = ranks.map(({ requests }, rank) => new ScheduledRank(planners[rank], rank, requests));
     const table = new Int32Array(ranks.length * VOTE_WORDS.length);
     for (const [rank, planner] of planners.entries()) table.set(planner.vote(), rank * VOTE_WORDS.length);
-    const locals = planners.map((planner) => planner.build(planner.resolve(table)));
+    const decisions = planners.map((planner) => planner.resolve(table));
+    const candidates = planners[0].candidates();
+    const locals = planners.map((planner, rank) => planner.build(decisions[rank]));
     return {
       schemaVersion: 1,
       votes: ranks.map((_, rank) =>
         voteRecord(table.subarray(rank * VOTE_WORDS.length, (rank + 1) * VOTE_WORDS.length)),
       ),
       decision: planners[0].decision.snapshot(),
+      candidates,
       local: locals.map((local, rank) => localRecord(local, rows[rank].order())),
       tensors: locals.map(plainTensors),
       inventedBlocks: rows.flatMap(({ invented }) => invented),

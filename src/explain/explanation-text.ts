@@ -1,5 +1,6 @@
 import type { CapturePlan } from '../planner/capture-plan.js';
 import { nameOf, TENSORS } from '../planner/layout.js';
+import { candidateLines } from './candidate-text.js';
 import type { BatchExplanation } from './explain-batch.js';
 import type { PlainInteger, PlainTensors, PlainView } from './plain-tensors.js';
 import { gatherText, reasonText, runText } from './reason-text.js';
@@ -9,12 +10,15 @@ const SHOWN = 12;
 
 /** An explanation as a person reads it: lines without line ends. `plan` is the one it was made with. */
 export function explanationText(explanation: BatchExplanation, plan: CapturePlan): string[] {
-  const { decision, votes, local, tensors, inventedBlocks } = explanation;
+  const { decision, candidates, votes, local, tensors, inventedBlocks } = explanation;
   const lines = [
     `run     ${runText(decision, plan)}`,
     `reason  ${decision.reason}: ${reasonText(decision, votes, plan)}`,
   ];
   if (decision.parts.length > 0) lines.push(`gather  ${gatherText(decision)}`);
+  for (const [index, line] of candidateLines(candidates, plan).entries()) {
+    lines.push(`${index === 0 ? 'keys' : ''.padEnd(4)}    ${line}`);
+  }
   for (const rank of new Set(inventedBlocks.map((invented) => invented.rank))) {
     const own = inventedBlocks.filter((invented) => invented.rank === rank);
     const blocks = own.flatMap(({ blockIds }) => blockIds);

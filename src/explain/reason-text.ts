@@ -20,7 +20,7 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'no-key-for-phase': 'no graph is captured for a step of this phase',
   'no-key-for-query-length': 'no graph has places for so many tokens of one request',
   'no-key-for-variant': 'no graph is captured for kernel variants like these',
-  'above-ladder': 'no captured graph holds so many requests',
+  'above-ladder': 'no captured graph holds so much',
   'no-plain-twin': 'not every busy rank wishes micro-batches, and the graph is captured with them only',
   vetoed: 'a rank vetoes graphs',
   'enforce-eager': 'the policy allows no graph',
@@ -42,10 +42,20 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
   'no-key-for-phase': ({ decision: { reasonDetail, reasonRank }, plan }) =>
     `rank ${reasonRank} holds a ${nameOf('PHASE', reasonDetail) === 'decode' ? 'decode' : 'prefill'}${plan.keys.length === 0 ? ', and the plan is empty' : ''}`,
   'no-key-for-query-length': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} decodes ${count(reasonDetail, 'token')} of one request`,
+    `rank ${reasonRank} holds a request of ${count(reasonDetail, 'token')}`,
   'no-key-for-variant': ({ decision: { reasonDetail } }) =>
     reasonDetail < 0 ? 'the ranks hold batches of different variants' : `all hold batches of variant ${reasonDetail}`,
-  'above-ladder': (context) => `${largest(context)}, ${context.decision.reasonDetail} more than any graph holds`,
+  'above-ladder': (context) =>
+    `${context.decision.phase === 'decode' ? largest(context) : held(context)}, ${context.decision.reasonDetail} more than the nearest graph holds`,
+  'above-padding-factor': (context) =>
+    `${held(context)}, and the graph is that of ${count(context.decision.reasonDetail, 'token')}`,
+  'graph-mixed': ({ decision: { paddedPrefillRequests, paddedDecodeRequests }, votes }) =>
+    `up to ${count(most(votes, 'prefillRequests'), 'prefill')} and ${count(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`,
+  'graph-piecewise': largest,
+  'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${count(reasonDetail, 'token')}`,
+  'rank-eager': held,
+  'empty-part': (context) =>
+    `${held(context)}, and ${count(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
     `rank ${reasonRank} does not wish micro-batches, and the graph is that of ${count(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
@@ -61,13 +71,24 @@ export function reasonText(decision: DecisionValue, votes: readonly VoteRecord[]
 
 /** How a step runs, in words: kind, key, padded counts, parts and what the collectives move. */
 export function runText(decision: DecisionValue, plan: CapturePlan): string {
-  const { run, parts, paddedTokens, paddedRequests, queryLen, captureKey } = decision;
+  const {
+    run,
+    parts,
+    paddedTokens,
+    paddedRequests,
+    paddedPrefillRequests,
+    paddedDecodeRequests,
+    queryLen,
+    captureKey,
+  } = decision;
   if (run === 'park') return decision.leave ? 'leave: this was the last step' : 'park';
   const cut =
     parts.length > 1 ? `, in ${parts.length} parts of ${parts.map((part) => part.paddedTokens).join(' + ')}` : '';
   if (run === 'eager') return `eager on all ranks, up to ${count(paddedTokens, 'token')}${cut}`;
   const drafts = queryLen > 1 ? ` of ${queryLen} tokens` : '';
-  const places = paddedRequests > 0 ? ` (${count(paddedRequests, 'request')}${drafts})` : '';
+  const prefills = paddedPrefillRequests > 0 ? `${count(paddedPrefillRequests, 'prefill')}, ` : '';
+  const decodes = count(paddedDecodeRequests, prefills === '' ? 'request' : 'decode');
+  const places = paddedRequests > 0 ? ` (${prefills}${decodes}${drafts})` : '';
   return `${run} graph, key ${captureKey} of ${plan.keys.length}: ${count(paddedTokens, 'token')}${places}${cut}`;
 }
 
@@ -82,10 +103,24 @@ export function gatherText(decision: DecisionValue): string {
     .join('; ');
 }
 
+/** The rank that holds the most: of requests where all decode, else of tokens. */
 function largest({ decision, votes }: Context): string {
-  const requests = Math.max(...votes.map((vote) => vote.decodeRequests));
-  const rank = votes.findIndex((vote) => vote.decodeRequests === requests);
-  return `every ${decision.busyRanks < votes.length ? 'busy ' : ''}rank decodes; rank ${rank} holds the most, ${count(requests, 'request')}`;
+  const decodes = decision.phase === 'decode';
+  const word = decodes ? 'decodeRequests' : 'tokens';
+  const held = most(votes, word);
+  const rank = votes.findIndex((vote) => vote[word] === held);
+  const holds = `rank ${rank} holds the most, ${count(held, decodes ? 'request' : 'token')}`;
+  return decodes ? `every ${decision.busyRanks < votes.length ? 'busy ' : ''}rank decodes; ${holds}` : holds;
+}
+
+function most(votes: readonly VoteRecord[], word: string): number {
+  return Math.max(...votes.map((vote) => vote[word]));
+}
+
+/** What the rank that a reason names holds. */
+function held({ decision: { reasonRank }, votes }: Context): string {
+  const { tokens, prefillRequests, decodeRequests } = votes[reasonRank];
+  return `rank ${reasonRank} holds ${count(tokens, 'token')} of ${count(prefillRequests, 'prefill')} and ${count(decodeRequests, 'decode')}`;
 }
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
@@ -94,6 +129,6 @@ function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context):
 }
 
 /** "1 token", "2 tokens". */
-function count(value: number, noun: string, plural = `${noun}s`): string {
+export function count(value: number, noun: string, plural = `${noun}s`): string {
   return `${value} ${value === 1 ? noun : plural}`;
 }

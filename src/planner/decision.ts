@@ -36,7 +36,7 @@ export interface DecisionValue {
   readonly reason: ReasonCode;
   /** The rank whose condition the reason names, or -1. */
   readonly reasonRank: number;
-  /** By how much, or which: requests or tokens above the ladder, the query length without a key, the veto, the phase without keys. */
+  /** By how much, or which: requests, tokens or slots above the ladder, tokens of a key, the query length without one, the veto, the phase without keys. */
   readonly reasonDetail: number;
   /** Index of the capture key in the plan, or -1. */
   readonly captureKey: number;

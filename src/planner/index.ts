@@ -1,6 +1,7 @@
 export { DEFAULT_LIMITS, type Limits } from '../config.js';
 export { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
-export { type CaptureKey, type CapturePlan, type DecodePlanOptions, decodeKey, decodePlan } from './capture-plan.js';
+export { type CaptureKey, decodeKey, type KeyKind, keyKind, mixedKey, piecewiseKey } from './capture-key.js';
+export { type CapturePlan, type DecodePlanOptions, decodePlan } from './capture-plan.js';
 export {
   type DecisionPart,
   type DecisionValue,
@@ -11,13 +12,18 @@ export {
   type ReasonCode,
   type RunKind,
 } from './decision.js';
+export type { KeyCandidate, Verdict } from './key-candidates.js';
+export { type SharedBudget, shareGraphs } from './ladder-budget.js';
+export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
+export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { LAYOUT_VERSION, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
 export type { PlannerModules, WasmSource } from './modules.js';
+export type { PlannerOptions } from './planner-options.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
 export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';
 export { assertShapeContract } from './shape-contract.js';
-export { createPlanner, type PlannerOptions, StepPlanner } from './step-planner.js';
+export { createPlanner, StepPlanner } from './step-planner.js';
 export type { VoteIntent } from './vote-intent.js';

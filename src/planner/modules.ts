@@ -29,6 +29,8 @@ export interface RulesExports {
   resolve(table: number, ranks: number, previous: number, decision: number): number;
   /** The vote word that is beyond the limits ranks share, or -1. */
   brokenLimit(table: number, rank: number): number;
+  /** Index in the table of the first word in which a rank differs from its replica, or -1. */
+  replicaOutlier(table: number, ranks: number): number;
   /** Fills the region `candidates` for the decision that was resolved last. */
   explainCandidates(decision: number): void;
   /** Writes what sizes a rank's tensors into its local plan. */

@@ -5,6 +5,9 @@ import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from './layout.js';
 /** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
 export type ExclusiveResource = keyof typeof ENUMS.RESOURCE;
 
+/** A `maxPaddingFactor` that no graph exceeds. */
+export const NO_PADDING_LIMIT = 2_000_000;
+
 /** The choices behind every decision, as plain data. A JSON file can hold one. */
 export interface Policy {
   /** What reports call it. Default 'lockstep'. */
@@ -25,13 +28,15 @@ export interface Policy {
   /**
    * Which ranks must want micro-batches. 'busy-wish' (default): every busy rank wishes them, by its own tokens; an idle one
    * neither asks nor refuses. 'all-wish': every rank, the idle too (vLLM V1). 'min-tokens': every rank can be cut, and the least
-   * tokens of any rank reach the threshold (vLLM V2). 'any-minimum': one rank reaches it, all can be cut, and all hold the same
-   * phase (ATOM). 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
+   * tokens of any rank reach the threshold, that of prefills unless all decode with one query length (vLLM V2). 'any-minimum':
+   * one rank reaches it, every rank can be cut, and all hold a prefill or none does, an idle one being one that does not (ATOM).
+   * 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
    */
   readonly ubatchAgreement: keyof typeof ENUMS.UBATCH_AGREEMENT;
   /**
    * What becomes of a step whose last micro-batch would be all padding on the rank with the fewest tokens. 'run' (default):
-   * it runs. 'refuse': the step is not cut (vLLM V1). 'eager': it is cut, and runs eager (vLLM V2).
+   * it runs. 'refuse': the step is not cut, by the largest size that any rank padded to (vLLM V1). 'eager': it is cut, and runs
+   * eager, by the graph's size (vLLM V2). Both count size / parts, rounded down, for each part before the last.
    */
   readonly lastPart: keyof typeof ENUMS.LAST_PART;
   /** What an eager step does whose micro-batch is all padding on some rank: run it as a dummy, or do not cut. Default 'dummy'. */
@@ -57,7 +62,7 @@ export interface Policy {
   /**
    * What decides about the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
    * rank found for its own batch, at the largest size any rank padded to (vLLM V1). 'min-mode': the same at the largest real
-   * size (vLLM V2).
+   * size, and micro-batches only on graphs captured with them (vLLM V2). Of an idle rank the mode of its dummy batch counts.
    */
   readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
   /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */
@@ -69,11 +74,14 @@ export interface Policy {
    * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count' looks at the sum alone.
    */
   readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
-  /** Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's. Default 2 (SGLang's prefill graphs). */
+  /**
+   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's, in thousandths, where 'shape' decides about
+   * the graph; `NO_PADDING_LIMIT` where none is too many. Default 2 (SGLang's prefill graphs).
+   */
   readonly maxPaddingFactor: number;
   /**
    * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': everybody the largest where
-   * all decode (ATOM). 'max-or-sum': everybody the largest, or the sum where that is less (SGLang). 'own-padded': each rank
+   * all decode (ATOM). 'max-or-sum': where all decode everybody the largest, or the sum where twice that is less; else the sum (SGLang). 'own-padded': each rank
    * what it padded its own batch to (vLLM V1).
    */
   readonly eagerGather: keyof typeof ENUMS.EAGER_GATHER;
@@ -176,7 +184,7 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
       `${name} is ${shown(policy[name])}; it must be ${names.join(' or ')}`,
     );
   }
-  faults.number('maxPaddingFactor', policy.maxPaddingFactor, 1, 1000);
+  faults.number('maxPaddingFactor', policy.maxPaddingFactor, 1, NO_PADDING_LIMIT);
   faults.check(typeof policy.enforceEager === 'boolean', 'enforceEager must be true or false');
   faults.check(typeof policy.twins === 'boolean', 'twins must be true or false');
   const resources = policy.exclusiveResources;
@@ -207,4 +215,17 @@ export function policyWords(policy: Policy): Int32Array {
 /** Least requests with which a rank that only decodes is cut into micro-batches. */
 export function ubatchMinRequests(policy: Policy): number {
   return Math.max(policy.ubatches, policy.ubatchMinRequests);
+}
+
+/** Choices that stand for rules as they once were. Only the checker acts on them. */
+const HOOKS = ['onSharedResource', 'partSizes', 'prepare', 'captureGuard', 'ubatchCaptureMinRequests'] as const;
+
+/** Notes every hook of an older rule: no planner acts on them, and one that seemed to would hide the fault. */
+export function refuseHooks(policy: Policy, faults: Faults): void {
+  for (const name of HOOKS) {
+    faults.check(
+      policy[name] === LOCKSTEP_POLICY[name],
+      `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
+    );
+  }
 }

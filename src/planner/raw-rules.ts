@@ -1,6 +1,6 @@
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { type CaptureKey, keyWords } from './capture-plan.js';
+import { type CaptureKey, keyWords } from './capture-key.js';
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, FACT_WORDS, LAYOUT_VERSION, LIMIT_WORDS, nameOf, VOTE_WORDS, word } from './layout.js';
 import { loadModules, type PlannerModules, type RulesExports, type WasmSource } from './modules.js';
@@ -69,7 +69,7 @@ export class RawRules {
     this.rules = this.memory.rules;
     this.regions = this.memory.regions;
     new Int32Array(this.memory.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.keys.length;
-    this.memory.words('keys').set(keyWords(plan));
+    this.memory.words('keys').set(keyWords(this.keys));
     this.memory.words('queryLens').set(queryLenWords(plan));
     this.planHash = this.rules.installPlan();
     this.table = this.memory.words('votes');
@@ -111,7 +111,9 @@ export class RawRules {
     const status = rules.resolve(table.byteOffset, ranks, 0, this.decision.words.byteOffset);
     if (status === ENUMS.RESOLVE.ok) return this.decision;
     const brokenLimit = (rank: number): number => rules.brokenLimit(table.byteOffset, rank);
-    const refused: RefusedTable = { table, ranks, step: 0, limits, brokenLimit };
+    const replicaOutlier = (): number => rules.replicaOutlier(table.byteOffset, ranks);
+    const { replicaSize } = this.regions.sizes;
+    const refused: RefusedTable = { table, ranks, step: 0, limits, brokenLimit, replicaSize, replicaOutlier };
     throw tableRefusal(nameOf('RESOLVE', status), refused);
   }
 

@@ -1,35 +1,22 @@
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from './capture-plan.js';
+import { type CaptureKey, keyWords } from './capture-key.js';
+import type { CapturePlan } from './capture-plan.js';
+import { checkPlan } from './check-plan.js';
 import { DecisionView } from './decision.js';
+import { type KeyCandidate, keyCandidates } from './key-candidates.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
-import { loadModules, type PlannerModules, type WasmSource } from './modules.js';
+import { loadModules, type PlannerModules } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
+import { completePlace, type PlannerOptions } from './planner-options.js';
 import { completePolicy, type Policy } from './policy.js';
 import { queryLenWords, type RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
 import { StagingHolds } from './staging-holds.js';
 import { checkOrder, type StepState } from './step-order.js';
 import { checkIntent, controlOf, countOf, NO_INTENT, type VoteIntent, vetoOf } from './vote-intent.js';
-import { checkOwnRow, tableRefusal } from './vote-table.js';
-
-/** Options of `createPlanner`. */
-export interface PlannerOptions {
-  /** Limits; those left out take their defaults. */
-  readonly limits?: Partial<Limits>;
-  /** Graphs that are captured. Default none: every step runs eager. */
-  readonly plan?: CapturePlan;
-  /** Choices behind the decisions; those left out take their defaults. */
-  readonly policy?: Partial<Policy>;
-  /** This rank, and how many there are. Default 0 of 1. */
-  readonly rank?: number;
-  readonly ranks?: number;
-  /** Where the two modules come from. Default: the `.wasm` files beside this code. */
-  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
-  /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
-  readonly poison?: boolean;
-}
+import { checkOwnRow, checkTable, tableRefusal } from './vote-table.js';
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
@@ -45,6 +32,8 @@ export class StepPlanner {
   readonly policy: Policy;
   readonly rank: number;
   readonly ranks: number;
+  /** Consecutive ranks that schedule the same batch. */
+  readonly replicaSize: number;
   readonly requests: Requests;
   /** The current decision and local plan, read in place. */
   readonly decision: DecisionView;
@@ -61,6 +50,7 @@ export class StepPlanner {
 
   readonly #memory: PlannerMemory;
   readonly #previous: Int32Array;
+  readonly #candidates: Int32Array;
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
   readonly #vote = new Int32Array(VOTE_WORDS.length);
@@ -69,35 +59,24 @@ export class StepPlanner {
   #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
+  /** The rules' memory still holds what the decision was made from. */
+  #explainable = false;
 
   constructor(modules: PlannerModules, options: PlannerOptions) {
     this.limits = completeLimits(options.limits);
     this.policy = completePolicy(options.policy);
     this.#plan = options.plan ?? { keys: [] };
-    this.rank = options.rank ?? 0;
-    this.ranks = options.ranks ?? 1;
-    if (
-      !Number.isInteger(this.ranks) ||
-      this.ranks < 1 ||
-      this.ranks > 4096 ||
-      !Number.isInteger(this.rank) ||
-      this.rank < 0 ||
-      this.rank >= this.ranks
-    ) {
-      throw new LockstepError(
-        'ERR_CONFIG_INVALID',
-        `rank ${this.rank} of ${this.ranks}: ranks run from 1 to 4096, and rank from 0 to ranks - 1`,
-        { rank: this.rank, ranks: this.ranks },
-      );
-    }
+    const place = completePlace(options);
+    this.rank = place.rank;
+    this.ranks = place.ranks;
+    this.replicaSize = place.replicaSize;
     checkPlan(this.#plan, this.limits, this.policy);
-    const { limits, policy, rank, ranks } = this;
+    const { limits, policy } = this;
     const memory = new PlannerMemory(modules, {
       limits,
       plan: this.#plan,
       policy,
-      rank,
-      ranks,
+      ...place,
       poison: options.poison === true,
     });
     this.#memory = memory;
@@ -106,6 +85,7 @@ export class StepPlanner {
     this.#install();
     this.decision = new DecisionView(memory.words('decision'));
     this.#previous = memory.words('previous');
+    this.#candidates = memory.words('candidates');
     this.#scheduled = memory.words('state');
     this.local = memory.localPlan();
     this.commands = Object.freeze({ offset: memory.offset('commands'), words: memory.words('commands') });
@@ -155,6 +135,7 @@ export class StepPlanner {
     const { metadata, rules } = this.#memory;
     metadata.gather_facts(this.policy.ubatches);
     const facts = this.#memory.offset('facts');
+    this.#explainable = false;
     rules.writeVote(
       this.row.byteOffset,
       facts,
@@ -179,33 +160,8 @@ export class StepPlanner {
    */
   resolve(table: Int32Array, previous?: DecisionView | null): DecisionView {
     this.#check('voted');
-    if (!(table instanceof Int32Array)) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `The table is ${shown(table)}; it must be an Int32Array of all ranks' rows`,
-      );
-    }
-    if (previous && !(previous.words instanceof Int32Array)) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        'The previous decision must be one that resolve() returned, or null',
-      );
-    }
-    if (table.length !== this.table.length) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `The table has ${table.length} words; ${this.ranks} ranks make ${this.table.length}`,
-        { words: table.length, expected: this.table.length },
-      );
-    }
+    checkTable(table, previous, this.ranks);
     if (table !== this.table) this.table.set(table);
-    if (previous && previous.words.length !== this.#previous.length) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `The previous decision is of ${previous.ranks} ranks, and this planner's are of ${this.ranks}`,
-        { ranks: previous.ranks, expected: this.ranks },
-      );
-    }
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
     const { rules } = this.#memory;
@@ -217,12 +173,40 @@ export class StepPlanner {
       this.decision.words.byteOffset,
     );
     if (status !== ENUMS.RESOLVE.ok) {
-      const brokenLimit = (rank: number): number => rules.brokenLimit(votes, rank);
-      const { table, ranks, limits } = this;
-      throw tableRefusal(nameOf('RESOLVE', status), { table, ranks, step: this.#step, limits, brokenLimit });
+      throw tableRefusal(nameOf('RESOLVE', status), {
+        ...{
+          table: this.table,
+          ranks: this.ranks,
+          step: this.#step,
+          limits: this.limits,
+          replicaSize: this.replicaSize,
+        },
+        brokenLimit: (rank) => rules.brokenLimit(votes, rank),
+        replicaOutlier: () => rules.replicaOutlier(votes, this.ranks),
+      });
     }
+    this.#explainable = true;
     this.#state = 'resolved';
     return this.decision;
+  }
+
+  /**
+   * What became of every key of the plan in the decision that was resolved last: exactly the key that runs is `chosen`, and each
+   * other one says what kept it from running. From `resolve` until the next `vote` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
+   */
+  candidates(): readonly KeyCandidate[] {
+    if (this.#state === 'disposed') this.#check('resolved');
+    if (!this.#explainable) {
+      throw new LockstepError(
+        'ERR_STEP_ORDER',
+        'candidates() tells of a decision: call it after resolve(), before the next vote()',
+        {
+          step: this.#step,
+        },
+      );
+    }
+    this.#memory.rules.explainCandidates(this.decision.words.byteOffset);
+    return keyCandidates(this.#candidates, this.#plan.keys.length);
   }
 
   /**
@@ -272,6 +256,7 @@ export class StepPlanner {
     const plan = Object.freeze({ keys: Object.freeze(keys) });
     checkPlan(plan, this.limits, this.policy);
     this.#plan = plan;
+    this.#explainable = false;
     this.#install();
   }
 
@@ -318,7 +303,7 @@ export class StepPlanner {
   #install(): void {
     const memory = this.#memory;
     new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.#plan.keys.length;
-    memory.words('keys').set(keyWords(this.#plan));
+    memory.words('keys').set(keyWords(this.#plan.keys));
     memory.words('queryLens').set(queryLenWords(this.#plan));
     this.#planHash = memory.rules.installPlan();
   }

@@ -1,6 +1,7 @@
 import type { Limits } from '../config.js';
-import { LockstepError } from '../errors.js';
-import { ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from './layout.js';
+import { LockstepError, shown } from '../errors.js';
+import type { DecisionView } from './decision.js';
+import { decisionWords, ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from './layout.js';
 
 export type ResolveStatus = keyof typeof ENUMS.RESOLVE;
 type VoteWord = (typeof VOTE_WORDS)[number];
@@ -15,13 +16,46 @@ export interface RefusedTable {
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
   /** The vote word of a rank that is beyond them, or -1. */
   readonly brokenLimit: (rank: number) => number;
+  /** Consecutive ranks that schedule the same batch. */
+  readonly replicaSize: number;
+  /** Index in the table of the first word in which a rank differs from the first of its replica, or -1. */
+  readonly replicaOutlier: () => number;
 }
 
 /** The error that every rank throws about a table that `resolve` refused, naming the ranks it is about. */
 export function tableRefusal(status: ResolveStatus, refused: RefusedTable): LockstepError {
   if (status === 'ok') throw new RangeError('a table that was not refused');
   if (status === 'fault') return rankFault(refused);
-  return status === 'limits' ? beyondLimits(refused) : ranksDiverged(status, refused);
+  if (status === 'limits') return beyondLimits(refused);
+  return status === 'replica' ? replicaDiverged(refused) : ranksDiverged(status, refused);
+}
+
+/** Throws ERR_INPUT_INVALID unless `table` and `previous` are such as `ranks` ranks make: int32[ranks, 32], and a decision of theirs. */
+export function checkTable(table: Int32Array, previous: DecisionView | null | undefined, ranks: number): void {
+  if (!(table instanceof Int32Array)) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `The table is ${shown(table)}; it must be an Int32Array of all ranks' rows`,
+    );
+  }
+  if (previous && !(previous.words instanceof Int32Array)) {
+    throw new LockstepError('ERR_INPUT_INVALID', 'The previous decision must be one that resolve() returned, or null');
+  }
+  const expected = ranks * VOTE_WORDS.length;
+  if (table.length !== expected) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `The table has ${table.length} words; ${ranks} ranks make ${expected}`,
+      { words: table.length, expected },
+    );
+  }
+  if (previous && previous.words.length !== decisionWords(ranks)) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `The previous decision is of ${previous.ranks} ranks, and this planner's are of ${ranks}`,
+      { ranks: previous.ranks, expected: ranks },
+    );
+  }
 }
 
 /**
@@ -58,16 +92,12 @@ function rankFault(refused: RefusedTable): LockstepError {
 
 /** The vote word a refusal is about, and what to do about it. */
 const DIVERGENCES: Record<
-  Exclude<ResolveStatus, 'ok' | 'fault' | 'limits'>,
+  Exclude<ResolveStatus, 'ok' | 'fault' | 'limits' | 'replica'>,
   { readonly name: VoteWord; readonly remedy: string }
 > = {
   version: { name: 'version', remedy: 'run the same version of Lockstep on every rank' },
   step: { name: 'step', remedy: 'every rank must take every step' },
   plan: { name: 'planHash', remedy: 'give every rank the same policy, limits and captured keys' },
-  replica: {
-    name: 'tokens',
-    remedy: 'ranks of one replica must schedule the same batch',
-  },
   previous: { name: 'step', remedy: 'the step must follow the previous decision: every rank must take every step' },
 };
 
@@ -79,6 +109,22 @@ function ranksDiverged(status: keyof typeof DIVERGENCES, refused: RefusedTable):
     'ERR_RANKS_DIVERGED',
     `The ranks' votes do not belong together: ${name} by rank is ${values.join(', ')}; ${remedy}`,
     { step: refused.step, what: status, values, ranks: status === 'version' ? other : outliers(values) },
+  );
+}
+
+/** Ranks of one replica that hold different batches: one of them runs another scheduler's step, or an older one. */
+function replicaDiverged(refused: RefusedTable): LockstepError {
+  const { replicaSize, step } = refused;
+  const at = refused.replicaOutlier();
+  const rank = Math.floor(at / VOTE_WORDS.length);
+  const name = VOTE_WORDS[at % VOTE_WORDS.length];
+  const first = rank - (rank % replicaSize);
+  const values = column(refused, name).slice(first, first + replicaSize);
+  const ranks = outliers(values).map((index) => first + index);
+  return new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `Ranks ${first} to ${first + replicaSize - 1} are one replica and hold different batches: ${name} by rank is ${values.join(', ')} (see rank ${ranks.join(', ')}); give each of them the same edits, and let them differ in vetoes and faults alone`,
+    { step, what: 'replica', word: name, values, ranks },
   );
 }
 
@@ -114,6 +160,11 @@ function measured(name: VoteWord, refused: RefusedTable): { values: number[]; to
       return {
         values: column(refused, name),
         told: `tokens (at least one a request, at most maxNumBatchedTokens ${maxNumBatchedTokens})`,
+      };
+    case 'paddedTokens':
+      return {
+        values: column(refused, name),
+        told: `paddedTokens (at least as many as tokens: ${column(refused, 'tokens').join(', ')}; at most the largest key's)`,
       };
     case 'part0Tokens': {
       const parts = Array.from({ length: MAX_PARTS }, (_, part) => column(refused, `part${part}Tokens` as VoteWord));

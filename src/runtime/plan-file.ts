@@ -1,7 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Faults } from '../config.js';
+import { isPolicyName, namedPolicy, policyNames } from '../engines/policies.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, type CapturePlan, decodeKey } from '../planner/capture-plan.js';
+import { type CaptureKey, decodeKey } from '../planner/capture-key.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 
 /** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
@@ -51,14 +53,14 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
   return { schemaVersion: 1, policy: completePolicy(policy as Partial<Policy>), plan: { keys: keys as CaptureKey[] } };
 }
 
-/** A policy by name, or from a JSON file that holds one. */
+/** A policy by name, ours or an engine's, or from a JSON file that holds one. */
 export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
-  if (nameOrPath === LOCKSTEP_POLICY.name) return LOCKSTEP_POLICY;
+  if (isPolicyName(nameOrPath)) return namedPolicy(nameOrPath);
   if (!nameOrPath.includes('.') && !nameOrPath.includes('/')) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      `No policy is called ${nameOrPath}: there is ${LOCKSTEP_POLICY.name}, or give the path of a JSON file with one`,
-      { policy: nameOrPath },
+      `No policy is called ${nameOrPath}: there are ${policyNames().join(', ')}, or give the path of a JSON file with one`,
+      { policy: nameOrPath, names: policyNames() },
     );
   }
   const value = await readJson(nameOrPath, `a policy such as ${JSON.stringify(LOCKSTEP_POLICY)}`);

@@ -2,7 +2,8 @@ import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined }
 import type { DeviceKind } from '../device/device.js';
 import { parseLadder } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../planner/capture-plan.js';
+import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { checkPlan } from '../planner/check-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { planRegions } from '../planner/regions.js';
 import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
@@ -19,7 +20,7 @@ export interface RunOptions {
   readonly plan?: CapturePlan;
   /** Captured sizes in tokens, or a ladder as `parseLadder` reads it (`1,2,4,8`, or a name). Default none: every step runs eager. */
   readonly ladder?: readonly number[] | string;
-  /** Capture sizes from the ubatch threshold on both plain and ubatched. Default true. */
+  /** Capture sizes from the ubatch threshold on both plain and ubatched. Default: as the policy says. */
   readonly twins?: boolean;
   /** Chance that a draft is accepted when all before it were. Default 0.7. */
   readonly acceptRate?: number;
@@ -41,7 +42,7 @@ export interface RunOptions {
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
-type Derived = 'plan' | 'transport' | 'deviceMemory';
+type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory';
 
 /** What every option is when it is left out. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
@@ -51,7 +52,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     policy: LOCKSTEP_POLICY,
     plan: undefined,
     ladder: Object.freeze([]),
-    twins: true,
+    twins: undefined,
     acceptRate: DEFAULT_SCHEDULER_LIMITS.acceptRate,
     seed: DEFAULT_SCHEDULER_LIMITS.seed,
     speed: DEFAULT_SCHEDULER_LIMITS.speed,

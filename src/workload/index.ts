@@ -1,9 +1,46 @@
 export {
+  CAPTURE_COSTS,
+  type CaptureCost,
+  type CaptureCostName,
+  captureCost,
+  captureOf,
+  type LadderCapture,
+} from './costs/capture-cost.js';
+export { type CaptureFit, type CaptureLogRecord, fitCaptureCost, readCaptureLog } from './costs/capture-fit.js';
+export { type CostModel, type RaisedCost, tokenCosts } from './costs/cost-model.js';
+export { type CostTableOptions, readCostTable } from './costs/cost-table.js';
+export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelShape } from './costs/hardware.js';
+export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
+export {
   generateWorkload,
   type LengthDistribution,
   type SharedPrefixes,
   type WorkloadOptions,
 } from './generator.js';
+export {
+  type EngineLogReader,
+  type EngineStepRecord,
+  type ReadHistogram,
+  type ReadHistogramOptions,
+  readHistogram,
+} from './histogram/read-histogram.js';
+export { type ScheduleShapeOptions, scheduleHistogram, scheduleShape } from './histogram/schedule-shape.js';
+export {
+  type HistogramDocument,
+  type HistogramOptions,
+  type MixedCount,
+  StepHistogram,
+  type StepShape,
+} from './histogram/step-histogram.js';
+export { type LogPlace, stepLineShape } from './histogram/step-log.js';
+export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder-audit.js';
+export {
+  type MixedGrid,
+  type MixedGridOptions,
+  type MixedShape,
+  optimiseMixedGrid,
+  prefillSlots,
+} from './mixed-grid.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, type SharedRequests } from './request.js';
 export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 export { SchedulerModel } from './scheduler-model.js';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { checkPolicy, type Property } from '../../dist/check/index.js';
-import { mixedKey } from '../../dist/planner/capture-plan.js';
+import { mixedKey } from '../../dist/planner/capture-key.js';
 import { decodePlan } from '../../dist/planner/index.js';
 import {
   CONFIG_BASE,

@@ -20,9 +20,20 @@ export function decodePlanPlain(
     // A part needs at least one request, and an aligned number of tokens.
     const share = Math.floor(requests / policy.ubatches);
     const splits = Array.from({ length: share }, (_, index) => index + 1).some(aligned);
-    const ubatched = policy.ubatches > 1 && requests * queryLen >= policy.ubatchThresholdDecode && splits;
+    const ubatched = policy.ubatches > 1 && splits && agreeable(requests, queryLen, policy);
     if (ubatched) keys.push([requests, policy.ubatches]);
     if (!ubatched || twins) keys.push([requests, 1]);
   }
   return keys;
+}
+
+/** Whether some step of up to so many decodes is cut by its ranks. */
+function agreeable(requests: number, queryLen: number, policy: Policy): boolean {
+  const tokens = requests * queryLen;
+  const thresholds = [policy.ubatchThresholdDecode];
+  if (policy.ubatchAgreement === 'same-phase') thresholds.push(0);
+  if (policy.ubatchAgreement === 'min-tokens') thresholds.push(policy.ubatchThresholdPrefill);
+  const reached = thresholds.some((threshold) => tokens >= threshold - policy.ubatchHysteresis);
+  const least = policy.ubatchCaptureMinRequests || Math.max(policy.ubatches, policy.ubatchMinRequests);
+  return reached && requests >= least;
 }

@@ -1,25 +1,31 @@
-import type {
-  CaptureKey,
-  CapturePlan,
-  DecisionPart,
-  DecisionValue,
-  Policy,
-  ReasonCode,
+import {
+  type CaptureKey,
+  type CapturePlan,
+  type DecisionValue,
+  type KeyCandidate,
+  keyKind,
+  type Policy,
+  type Verdict,
 } from '../../dist/planner/index.js';
 import { ENUMS } from '../../dist/planner/layout.js';
+import { firstLack, keysThatHold, nearestKey, shapeOf } from './key-oracle.js';
+import { eager, graph, type Step } from './run-oracle.js';
+import { agreeOnUbatches } from './ubatch-oracle.js';
 import type { VoteRecord } from './vote-oracle.js';
 
-/** The decision of a table that is not refused: the rules of the policy `lockstep`, one after another. */
-export function resolvePlain(votes: readonly VoteRecord[], plan: CapturePlan, policy: Policy): DecisionValue {
-  const busy = votes.filter(({ tokens }) => tokens > 0);
-  const wishes = busy.filter(({ wantsUbatches }) => wantsUbatches === 1).length;
-  const most = (name: keyof VoteRecord): number => Math.max(0, ...busy.map((vote) => vote[name]));
-  const rankWith = (test: (vote: VoteRecord) => boolean): number =>
-    votes.findIndex((vote) => vote.tokens > 0 && test(vote));
-  const variants = [...new Set(busy.map(({ variant }) => variant))];
-  const prefills = most('prefillRequests');
-  const decodes = most('decodeRequests');
-  const phase = prefills > 0 ? (decodes > 0 ? 'mixed' : 'prefill') : decodes > 0 ? 'decode' : 'idle';
+/** The decision of a table that is not refused, and what became of every key. `lastParts`: parts of the last decision. */
+export function resolvePlain(
+  votes: readonly VoteRecord[],
+  plan: CapturePlan,
+  policy: Policy,
+  lastParts = 0,
+): DecisionValue {
+  return decide(stepOf(votes, plan, policy, lastParts));
+}
+
+function stepOf(votes: readonly VoteRecord[], plan: CapturePlan, policy: Policy, lastParts: number): Step {
+  const shape = shapeOf(votes, policy);
+  const ubatch = agreeOnUbatches(votes, shape, policy, lastParts);
   const base: DecisionValue = {
     step: votes[0].step,
     run: 'park',
@@ -27,140 +33,154 @@ export function resolvePlain(votes: readonly VoteRecord[], plan: CapturePlan, po
     reasonRank: -1,
     reasonDetail: 0,
     captureKey: -1,
-    phase,
+    phase: shape.phase,
     paddedTokens: 0,
     paddedRequests: 0,
+    paddedPrefillRequests: 0,
+    paddedDecodeRequests: 0,
     queryLen: 0,
-    busyRanks: busy.length,
-    ubatchWishes: wishes,
+    busyRanks: votes.filter(({ tokens }) => tokens > 0).length,
+    ubatchWishes: ubatch.wishes,
+    heldWishes: ubatch.held,
+    overlap: false,
     plainTwin: false,
     leave: false,
-    maxTokens: most('tokens'),
-    variant: variants.length > 1 ? -1 : (variants[0] ?? 0),
+    maxTokens: shape.tokens,
+    variant: shape.variant,
     parts: [],
   };
+  return { votes, plan, policy, shape, ubatch, base };
+}
 
-  if (busy.length === 0) {
+function decide(step: Step): DecisionValue {
+  const { votes, policy, shape, base } = step;
+  const busyRank = (test: (vote: VoteRecord) => boolean): number =>
+    votes.findIndex((vote) => vote.tokens > 0 && test(vote));
+  if (base.busyRanks === 0) {
     const leave = votes.every(({ control }) => control === ENUMS.CONTROL.leave);
     return { ...base, leave, reason: leave ? 'leave' : 'all-idle' };
   }
-  const agreed = policy.ubatches > 1 && wishes === busy.length;
-  const eager = (reason: ReasonCode, reasonRank: number, reasonDetail: number): DecisionValue => {
-    const parts = eagerParts(votes, policy, agreed);
-    const paddedTokens = parts.reduce((sum, part) => sum + part.paddedTokens, 0);
-    return { ...base, run: 'eager', reason, reasonRank, reasonDetail, parts, paddedTokens };
-  };
+  const vetoing = busyRank(({ graphVeto }) => graphVeto !== 0);
+  if (vetoing >= 0) return eager(step, 'vetoed', vetoing, votes[vetoing].graphVeto);
+  const byMode = policy.graphAgreement !== 'shape';
+  const refusing = votes.findIndex(({ tokens, graphMode }) => (byMode || tokens > 0) && graphMode === ENUMS.MODE.none);
+  if (refusing >= 0) return eager(step, byMode && !policy.enforceEager ? 'rank-eager' : 'enforce-eager', refusing, 0);
 
-  const vetoing = rankWith(({ graphVeto }) => graphVeto !== 0);
-  if (vetoing >= 0) return eager('vetoed', vetoing, votes[vetoing].graphVeto);
-  const refusing = rankWith(({ graphMode }) => graphMode === ENUMS.MODE.none);
-  if (refusing >= 0) return eager('enforce-eager', refusing, 0);
-  if (phase !== 'decode' || plan.keys.length === 0) {
-    const rank = rankWith((vote) => (prefills > 0 ? vote.prefillRequests > 0 : vote.decodeRequests > 0));
-    return eager('no-key-for-phase', rank, ENUMS.PHASE[phase]);
-  }
+  const holding = keysThatHold(shape, step.plan, policy);
+  const full = holding.filter((key) => keyKind(key) !== 'piecewise');
+  const piecewise = holding.find((key) => keyKind(key) === 'piecewise');
+  const plain = full.find((key) => key.parts === 1);
+  const ubatched = full.find((key) => key.parts > 1);
+  const cut = step.ubatch.parts > 1;
 
-  // Every busy rank decodes. Short drafts are padded to the smallest captured query length that holds the longest.
-  const longest = most('maxQueryLen');
-  const queryLens = plan.keys.map((key) => key.queryLen).filter((length) => length >= longest);
-  if (queryLens.length === 0) {
-    return eager(
-      'no-key-for-query-length',
-      rankWith((vote) => vote.maxQueryLen === longest),
-      longest,
-    );
+  if (cut && ubatched !== undefined) return ubatchedGraph(step, ubatched);
+  if (byMode && full.length > 0 && (cut || plain === undefined)) {
+    // Its runners look for the agreed number of parts alone.
+    const reason = cut ? 'no-ubatched-key' : 'no-plain-twin';
+    return eager(step, reason, step.ubatch.refusal, full[0].tokens);
   }
-  const queryLen = Math.min(...queryLens);
-  const ofLength = plan.keys.filter((key) => key.queryLen === queryLen);
-  const ofVariant = ofLength.filter((key) => variants.length === 1 && key.variant === variants[0]);
-  const usable = ofVariant.filter((key) => key.decodeRequests >= decodes);
-  const plain = smallest(usable.filter((key) => key.parts === 1));
-  const ubatched = smallest(usable.filter((key) => key.parts > 1));
-  const refusal = rankWith(({ wantsUbatches }) => wantsUbatches === 0);
-
-  if (agreed && ubatched !== undefined) return graph(base, plan, policy, votes.length, ubatched, 'graph-ubatched', -1);
-  if (plain === undefined) {
-    if (ubatched !== undefined) return eager('no-plain-twin', refusal, ubatched.tokens);
-    if (ofVariant.length === 0) return eager('no-key-for-variant', -1, base.variant);
-    const above = decodes - Math.max(...ofVariant.map((key) => key.decodeRequests));
-    return eager(
-      'above-ladder',
-      rankWith((vote) => vote.decodeRequests === decodes),
-      above,
-    );
-  }
-  if (wishes === 0) return graph(base, plan, policy, votes.length, plain, 'graph', -1);
-  const twin = ubatched !== undefined && ubatched.tokens === plain.tokens;
-  const decision = graph(
-    base,
-    plan,
-    policy,
-    votes.length,
-    plain,
-    twin ? 'plain-twin' : 'plain-only',
-    agreed ? -1 : refusal,
-  );
-  return { ...decision, plainTwin: twin };
+  if (plain !== undefined) return plainGraph(step, plain, ubatched);
+  if (piecewise !== undefined && cut && policy.graphAgreement === 'min-mode')
+    return eager(step, 'no-ubatched-key', -1, piecewise.tokens);
+  if (piecewise !== undefined) return graph(step, piecewise, 'graph-piecewise', byMode ? step.ubatch.parts : 1);
+  if (ubatched !== undefined) return eager(step, 'no-plain-twin', step.ubatch.refusal, ubatched.tokens);
+  return withoutKey(step);
 }
 
-function smallest(keys: readonly CaptureKey[]): CaptureKey | undefined {
-  return [...keys].sort((a, b) => a.decodeRequests - b.decodeRequests)[0];
+function plainGraph(step: Step, key: CaptureKey, ubatched: CaptureKey | undefined): DecisionValue {
+  const { ubatch, policy } = step;
+  if (keyKind(key) === 'mixed') return graph(step, key, 'graph-mixed');
+  const wished = ubatch.wishes + ubatch.held > 0;
+  if (!wished || policy.graphAgreement !== 'shape') return graph(step, key, 'graph');
+  const plainTwin = ubatched?.tokens === key.tokens;
+  const reasonRank = ubatch.parts > 1 ? -1 : ubatch.refusal;
+  return { ...graph(step, key, plainTwin ? 'plain-twin' : 'plain-only'), plainTwin, reasonRank };
 }
 
-function graph(
-  base: DecisionValue,
+function ubatchedGraph(step: Step, key: CaptureKey): DecisionValue {
+  const { votes, policy, ubatch } = step;
+  const fewest = Math.min(...votes.map(({ tokens }) => tokens));
+  const before = Math.floor(key.tokens / ubatch.parts) * (ubatch.parts - 1);
+  if (policy.lastPart === 'eager' && fewest <= before) {
+    const rank = votes.findIndex(({ tokens }) => tokens === fewest);
+    return eager(step, 'empty-part', rank, before);
+  }
+  return graph(step, key, 'graph-ubatched');
+}
+
+/** No key holds the step: what the nearest one lacks, and on which rank. */
+function withoutKey(step: Step): DecisionValue {
+  const { votes, plan, policy, shape } = step;
+  const first = (count: (vote: VoteRecord) => number, most: number): number =>
+    votes.findIndex((vote) => vote.tokens > 0 && count(vote) === most);
+  const nearest = nearestKey(shape, plan, policy);
+  switch (nearest?.lack.verdict) {
+    case 'variant':
+      return eager(step, 'no-key-for-variant', -1, shape.variant);
+    case 'query-length': {
+      const { key } = nearest;
+      const inSlots = keyKind(key) === 'mixed' && key.decodeRequests > 0 && key.queryLen < shape.maxDecodeQueryLen;
+      const name = inSlots ? 'maxDecodeQueryLen' : 'maxQueryLen';
+      const rank = first((vote) => vote[name], shape[name]);
+      return eager(step, 'no-key-for-query-length', rank, shape[name]);
+    }
+    case 'padding-factor': {
+      const rank = first((vote) => vote.tokens, shape.tokens);
+      return eager(step, 'above-padding-factor', rank, nearest.key.tokens);
+    }
+    case 'tokens': {
+      const name = policy.graphAgreement === 'min-mode-padded' ? 'paddedTokens' : 'tokens';
+      return eager(
+        step,
+        'above-ladder',
+        first((vote) => vote[name], shape.size),
+        nearest.lack.lacking,
+      );
+    }
+    case 'prefill-requests': {
+      const rank = first((vote) => vote.prefillRequests, shape.prefills);
+      return eager(step, 'above-ladder', rank, nearest.lack.lacking);
+    }
+    case 'requests': {
+      const ofDecodes = keyKind(nearest.key) === 'decode' || policy.mixedMatch === 'strict';
+      const short = ofDecodes && nearest.key.decodeRequests < shape.decodes;
+      const rank = short
+        ? first((vote) => vote.decodeRequests, shape.decodes)
+        : first((vote) => vote.prefillRequests + vote.decodeRequests, shape.requests);
+      return eager(step, 'above-ladder', rank, nearest.lack.lacking);
+    }
+    default: {
+      const rank = votes.findIndex((vote) => (shape.prefills > 0 ? vote.prefillRequests : vote.decodeRequests) > 0);
+      return eager(step, 'no-key-for-phase', rank, ENUMS.PHASE[shape.phase]);
+    }
+  }
+}
+
+/** What became of every key in the decision of this table. */
+export function candidatesPlain(
+  votes: readonly VoteRecord[],
   plan: CapturePlan,
   policy: Policy,
-  ranks: number,
-  key: CaptureKey,
-  reason: ReasonCode,
-  reasonRank: number,
-): DecisionValue {
-  const kind = ranks === 1 ? 'none' : 'padded';
-  const parts = partRequests(key, policy).map((requests) => {
-    const paddedTokens = requests * key.queryLen;
-    const tokensPerRank = Array.from({ length: ranks }, () => paddedTokens);
-    return { paddedTokens, paddedRequests: requests, gather: { kind, tokensPerRank } } satisfies DecisionPart;
+  lastParts = 0,
+): KeyCandidate[] {
+  const step = stepOf(votes, plan, policy, lastParts);
+  const decision = decide(step);
+  const chosen = plan.keys[decision.captureKey];
+  const noGraph = decision.run === 'park' || decision.reason === 'vetoed' || decision.reason === 'enforce-eager';
+  return plan.keys.map((key, index) => {
+    const lack = firstLack(key, step.shape, plan, policy);
+    if (index === decision.captureKey) return { key: index, verdict: 'chosen', detail: 0 };
+    if (noGraph) return { key: index, verdict: 'step-eager', detail: 0 };
+    if (lack !== undefined) return { key: index, verdict: lack.verdict, detail: lack.lacking };
+    return { key: index, verdict: passedOver(key, chosen, step.ubatch.parts > 1), detail: 0 };
   });
-  return {
-    ...base,
-    run: 'full',
-    reason,
-    reasonRank,
-    captureKey: plan.keys.indexOf(key),
-    paddedTokens: key.tokens,
-    paddedRequests: key.decodeRequests,
-    queryLen: key.queryLen,
-    parts,
-  };
 }
 
-/** Requests of each part of a key: equal shares, each cut lowered to whole requests of aligned tokens. */
-export function partRequests(key: CaptureKey, policy: Policy): number[] {
-  const cuts = Array.from({ length: key.parts + 1 }, (_, part) => {
-    let cut = Math.floor((key.decodeRequests * part) / key.parts);
-    while (part < key.parts && (cut * key.queryLen) % policy.tokenAlignment !== 0) cut -= 1;
-    return cut;
-  });
-  return Array.from({ length: key.parts }, (_, part) => cuts[part + 1] - cuts[part]);
-}
-
-/** Each rank its own count, or, cut into parts, everybody the largest; at least one token, aligned. */
-function eagerParts(votes: readonly VoteRecord[], policy: Policy, agreed: boolean): DecisionPart[] {
-  const aligned = (tokens: number): number =>
-    Math.ceil(Math.max(1, tokens) / policy.tokenAlignment) * policy.tokenAlignment;
-  const single = votes.length === 1;
-  const ofPart = (vote: VoteRecord, part: number): number => vote[`part${part}Tokens` as 'part0Tokens'];
-  const parts = Array.from({ length: policy.ubatches }, (_, part) => part);
-  const someEmpty = votes.some((vote) => parts.some((part) => ofPart(vote, part) === 0));
-  if (agreed && !(policy.eagerEmptyPart === 'plain' && someEmpty)) {
-    return parts.map((part) => {
-      const paddedTokens = aligned(Math.max(...votes.map((vote) => ofPart(vote, part))));
-      const tokensPerRank = votes.map(() => paddedTokens);
-      return { paddedTokens, paddedRequests: 0, gather: { kind: single ? 'none' : 'padded', tokensPerRank } };
-    });
-  }
-  const tokensPerRank = votes.map(({ tokens }) => aligned(tokens));
-  const paddedTokens = Math.max(...tokensPerRank);
-  return [{ paddedTokens, paddedRequests: 0, gather: { kind: single ? 'none' : 'variable', tokensPerRank } }];
+/** Why a key that holds the step does not run it. */
+function passedOver(key: CaptureKey, chosen: CaptureKey | undefined, cut: boolean): Verdict {
+  const piecewise = keyKind(key) === 'piecewise';
+  if (piecewise && chosen?.mode === 'full') return 'full-preferred';
+  if (key.parts > 1 && !cut) return 'ubatches-not-agreed';
+  if (!piecewise && key.parts === 1 && cut && chosen?.parts !== 1) return 'not-ubatched';
+  return chosen === undefined ? 'step-eager' : 'larger';
 }

@@ -1,5 +1,6 @@
-import type { CapturePlan, Policy } from '../../dist/planner/index.js';
-import { ENUMS, LAYOUT_VERSION, VOTE_WORDS } from '../../dist/planner/layout.js';
+import { type CaptureKey, type CapturePlan, keyKind, type Policy } from '../../dist/planner/index.js';
+import { ENUMS, type FACT_WORDS, LAYOUT_VERSION, VOTE_WORDS } from '../../dist/planner/layout.js';
+import { keysThatHold, phaseName, shapeOf } from './key-oracle.js';
 
 /** What of a batch a vote depends on: its chunks, decodes first, each with the tokens it has after the step. */
 export interface VotedChunk {
@@ -21,55 +22,82 @@ export interface VoteContext {
 }
 
 export type VoteRecord = Record<(typeof VOTE_WORDS)[number], number>;
+export type FactRecord = Record<(typeof FACT_WORDS)[number], number>;
 
 /** A rank's vote by name. */
 export function votePlain(chunks: readonly VotedChunk[], context: VoteContext): VoteRecord {
-  const { plan, policy } = context;
-  const vote = Object.fromEntries(VOTE_WORDS.map((name) => [name, 0])) as VoteRecord;
-  const prefills = chunks.filter(({ phase }) => phase === 'prefill').length;
-  const decodes = chunks.length - prefills;
+  return voteOfFacts(factsOf(chunks, context.policy.ubatches), context);
+}
+
+/** What a batch holds, before any rule. Blocks of requests are not looked at: none is shared. */
+export function factsOf(chunks: readonly VotedChunk[], ubatches: number): FactRecord {
   const lengths = chunks.map(({ queryLen }) => queryLen);
+  const decodes = chunks.filter(({ phase }) => phase === 'decode').map(({ queryLen }) => queryLen);
+  const parts = partTokens(chunks, ubatches);
   const longest = Math.max(0, ...lengths);
-  const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  const parts = partTokens(chunks, policy.ubatches);
-  vote.version = LAYOUT_VERSION;
-  vote.step = context.step;
-  vote.planHash = context.planHash;
-  vote.control = ENUMS.CONTROL[context.fault !== undefined ? 'fault' : context.leave === true ? 'leave' : 'run'];
-  vote.faultCode = context.fault ?? 0;
-  vote.phase = ENUMS.PHASE[prefills > 0 ? (decodes > 0 ? 'mixed' : 'prefill') : decodes > 0 ? 'decode' : 'idle'];
-  vote.tokens = tokens;
-  vote.prefillRequests = prefills;
-  vote.decodeRequests = decodes;
-  vote.uniformQueryLen = new Set(lengths).size === 1 ? longest : 0;
-  vote.maxQueryLen = longest;
-  vote.maxSeqLen = Math.max(0, ...chunks.map(({ seqLen }) => seqLen));
-  vote.graphMode = ENUMS.MODE[policy.enforceEager ? 'none' : 'full'];
-  vote.variant = context.variant ?? 0;
-  vote.meetsMinimum = Number(
-    policy.ubatches > 1 &&
-      tokens > 0 &&
-      tokens >= (prefills > 0 ? policy.ubatchThresholdPrefill : policy.ubatchThresholdDecode),
-  );
-  vote.canSplit = Number(policy.ubatches > 1 && parts.every((count) => count > 0));
-  vote.graphVeto = ENUMS.VETO[context.graphVeto ?? 'none'];
-  vote.ubatchVeto = ENUMS.VETO[context.ubatchVeto ?? 'none'];
-  vote.wantsUbatches = Number(vote.meetsMinimum === 1 && vote.canSplit === 1 && vote.ubatchVeto === 0);
-  vote.parts = policy.ubatches;
-  for (const [index, count] of parts.entries()) vote[`part${index}Tokens` as 'part0Tokens'] = count;
-  vote.paddedTokens = tokens;
-  if (prefills === 0 && decodes > 0) {
-    const lengthsOfPlan = plan.keys.map((key) => key.queryLen).filter((length) => length >= longest);
-    const holds = plan.keys.filter(
-      (key) =>
-        key.parts === 1 &&
-        key.variant === vote.variant &&
-        key.queryLen === Math.min(...lengthsOfPlan) &&
-        key.decodeRequests >= decodes,
-    );
-    if (holds.length > 0) vote.paddedTokens = Math.min(...holds.map((key) => key.tokens));
-  }
-  return vote;
+  return {
+    tokens: lengths.reduce((sum, length) => sum + length, 0),
+    prefillRequests: chunks.length - decodes.length,
+    decodeRequests: decodes.length,
+    uniformQueryLen: new Set(lengths).size === 1 ? longest : 0,
+    maxQueryLen: longest,
+    maxSeqLen: Math.max(0, ...chunks.map(({ seqLen }) => seqLen)),
+    canSplit: Number(ubatches > 1 && parts.every((count) => count > 0)),
+    part0Tokens: parts[0],
+    part1Tokens: parts[1] ?? 0,
+    part2Tokens: parts[2] ?? 0,
+    part3Tokens: parts[3] ?? 0,
+    maxDecodeQueryLen: Math.max(0, ...decodes),
+    sharedBlock: 0,
+  };
+}
+
+/** What a rank says of a batch with these facts. */
+export function voteOfFacts(facts: FactRecord, context: VoteContext): VoteRecord {
+  const { policy } = context;
+  const { canSplit, sharedBlock, ...counts } = facts;
+  const phase = phaseName(facts.prefillRequests, facts.decodeRequests);
+  const threshold = phase === 'decode' ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
+  const meets = policy.ubatches > 1 && facts.tokens > 0 && facts.tokens >= threshold;
+  const tooFew = phase === 'decode' && facts.decodeRequests < policy.ubatchMinRequests;
+  const splits = canSplit === 1 && !tooFew;
+  const given = context.ubatchVeto ?? 'none';
+  const ubatchVeto = given === 'none' && sharedBlock === 1 ? 'shared-block' : given;
+  const control = context.fault !== undefined ? 'fault' : context.leave === true ? 'leave' : 'run';
+  const vote: VoteRecord = {
+    ...(Object.fromEntries(VOTE_WORDS.map((name) => [name, 0])) as VoteRecord),
+    ...counts,
+    version: LAYOUT_VERSION,
+    step: context.step,
+    planHash: context.planHash,
+    control: ENUMS.CONTROL[control],
+    faultCode: context.fault ?? 0,
+    phase: ENUMS.PHASE[phase],
+    variant: context.variant ?? 0,
+    meetsMinimum: Number(meets),
+    canSplit: Number(splits),
+    wantsUbatches: Number(meets && splits && ubatchVeto === 'none'),
+    graphVeto: ENUMS.VETO[context.graphVeto ?? 'none'],
+    ubatchVeto: ENUMS.VETO[ubatchVeto],
+    parts: policy.ubatches,
+    paddedTokens: facts.tokens,
+    graphMode: ENUMS.MODE[policy.enforceEager ? 'none' : 'full'],
+  };
+  if (facts.tokens === 0 || policy.enforceEager) return vote;
+  const key = ownKey(vote, context.plan, policy);
+  const byMode = policy.graphAgreement !== 'shape';
+  return {
+    ...vote,
+    paddedTokens: key?.tokens ?? facts.tokens,
+    graphMode: byMode ? ENUMS.MODE[key?.mode ?? 'none'] : vote.graphMode,
+  };
+}
+
+/** The graph a rank would run its batch on were it alone: a full one, plain before ubatched; else a piecewise one. */
+function ownKey(vote: VoteRecord, plan: CapturePlan, policy: Policy): CaptureKey | undefined {
+  const holding = keysThatHold(shapeOf([vote], policy), plan, policy);
+  const full = holding.filter((key) => keyKind(key) !== 'piecewise');
+  return full.find((key) => key.parts === 1) ?? full[0] ?? holding[0];
 }
 
 /**

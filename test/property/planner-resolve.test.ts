@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DecisionValue, EAGER_REASONS, StepPlanner } from '../../dist/planner/index.js';
+import { type DecisionValue, DecisionView, EAGER_REASONS, keyKind, StepPlanner } from '../../dist/planner/index.js';
 import { ENUMS, LAYOUT_VERSION } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
-import { resolvePlain } from '../oracles/resolve-oracle.js';
+import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { type PeerBatch, peerArbitrary, peerChunks, refusedWith } from '../support/planner-session.js';
-import { type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
+import { before, type PeerBatch, peerArbitrary, peerChunks, refusedWith } from '../support/planner-session.js';
+import { decisionSetupArbitrary, type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
 const modules = await loadModules();
@@ -28,69 +28,90 @@ function votesOf(
     .map((peer) => votePlain(peerChunks(peer, setup, decodeOnly), { step: 0, planHash, plan, policy, ...peer.intent }));
 }
 
-function resolve(planner: StepPlanner, votes: readonly VoteRecord[]): Int32Array {
+function resolve(planner: StepPlanner, votes: readonly VoteRecord[], previous: DecisionView | null = null): Int32Array {
   planner.vote();
-  const words = planner.resolve(tableOf(votes), null).words.slice();
+  const words = planner.resolve(tableOf(votes), previous).words.slice();
   planner.abandon();
   return words;
 }
 
 describe('resolve', () => {
-  it('decides as the plain rules do, word for word the same on every rank', () => {
+  it('decides as the plain rules do, word for word the same on every rank, and tells the truth of every key', () => {
     const reasons = new Set<string>();
+    const verdicts = new Set<string>();
     fc.assert(
-      fc.property(setupArbitrary, tables, (setup, steps) => {
+      fc.property(decisionSetupArbitrary, tables, (setup, steps) => {
+        const { plan, policy } = setup;
         const ranks = Array.from(
           { length: setup.ranks },
           (_, rank) => new StepPlanner(modules, { ...setup, rank, poison: rank % 2 === 1 }),
         );
+        let last: DecisionView | undefined;
         for (const { peers, decodeOnly } of steps) {
           const votes = votesOf(setup, ranks[0].planHash, peers, decodeOnly);
-          const words = ranks.map((planner) => resolve(planner, votes));
+          const words = ranks.map((planner) => resolve(planner, votes, before(0, last)));
           for (const other of words) expect(other).toEqual(words[0]);
           const decision = ranks[0].decision.snapshot();
-          expect(decision).toEqual(resolvePlain(votes, setup.plan, setup.policy));
+          expect(decision).toEqual(resolvePlain(votes, plan, policy, last?.partCount));
+          const candidates = ranks[0].candidates();
+          expect(candidates).toEqual(candidatesPlain(votes, plan, policy, last?.partCount));
+          const chosen = candidates.filter(({ verdict }) => verdict === 'chosen').map(({ key }) => key);
+          expect(chosen).toEqual(decision.captureKey < 0 ? [] : [decision.captureKey]);
           reasons.add(decision.reason);
+          for (const { verdict } of candidates) verdicts.add(verdict);
           // P6: nothing runs eager but for a stated reason; P3: every part has a token everywhere.
           expect(decision.run === 'eager').toBe(EAGER_REASONS.includes(decision.reason));
           for (const { paddedTokens, gather } of decision.parts) {
             expect(Math.min(paddedTokens, ...gather.tokensPerRank)).toBeGreaterThanOrEqual(1);
-            for (const tokens of gather.tokensPerRank) expect(tokens % setup.policy.tokenAlignment).toBe(0);
+            for (const tokens of gather.tokensPerRank) expect(tokens % policy.tokenAlignment).toBe(0);
             // P4: a padded gather moves the same number of rows from everybody.
             if (gather.kind === 'padded') expect(new Set(gather.tokensPerRank)).toEqual(new Set([paddedTokens]));
           }
+          last = new DecisionView(words[0]);
         }
       }),
       runs(2000),
     );
-    if (FULL_RUN) expect(reasons).toEqual(new Set(Object.keys(ENUMS.REASON)));
+    if (!FULL_RUN) return;
+    expect(reasons).toEqual(new Set(Object.keys(ENUMS.REASON)));
+    expect(verdicts).toEqual(new Set(Object.keys(ENUMS.VERDICT)));
   });
 
   it('P9: the key of a graph holds the batch of every rank', () => {
+    const kinds = new Set<string>();
     fc.assert(
-      fc.property(setupArbitrary, tables, (setup, steps) => {
+      fc.property(decisionSetupArbitrary, tables, (setup, steps) => {
         const planner = new StepPlanner(modules, setup);
-        for (const { peers } of steps) {
-          const votes = votesOf(setup, planner.planHash, peers, true);
+        for (const { peers, decodeOnly } of steps) {
+          const votes = votesOf(setup, planner.planHash, peers, decodeOnly);
           resolve(planner, votes);
-          const { run, captureKey } = planner.decision;
-          if (run !== 'full') continue;
-          const key = setup.plan.keys[captureKey];
-          for (const vote of votes) {
-            expect(vote.decodeRequests).toBeLessThanOrEqual(key.decodeRequests);
-            expect(vote.maxQueryLen).toBeLessThanOrEqual(key.queryLen);
-            expect(vote.tokens).toBeLessThanOrEqual(key.tokens);
-            if (vote.tokens > 0) expect(vote.variant).toBe(key.variant);
+          const key = setup.plan.keys[planner.decision.captureKey];
+          if (key === undefined) continue;
+          const kind = keyKind(key);
+          kinds.add(kind);
+          const { tokens, prefillRequests, decodeRequests, queryLen, maxQueryLen, variant } = key;
+          for (const vote of votes.filter((each) => each.tokens > 0)) {
+            expect(vote.variant).toBe(variant);
+            expect(vote.tokens).toBeLessThanOrEqual(tokens);
+            if (kind === 'piecewise') continue;
+            expect(vote.prefillRequests + vote.decodeRequests).toBeLessThanOrEqual(prefillRequests + decodeRequests);
+            expect(vote.maxQueryLen).toBeLessThanOrEqual(maxQueryLen);
+            if (decodeRequests > 0) expect(vote.maxDecodeQueryLen).toBeLessThanOrEqual(queryLen);
+            if (kind === 'decode') expect(vote.decodeRequests * queryLen).toBeLessThanOrEqual(tokens);
+            else if (setup.policy.mixedMatch !== 'slot-count') {
+              expect(vote.prefillRequests).toBeLessThanOrEqual(prefillRequests);
+            }
           }
         }
       }),
       runs(800),
     );
+    if (FULL_RUN) expect(kinds).toEqual(new Set(['decode', 'mixed', 'piecewise']));
   });
 
   it('says the same whichever rank holds which batch, but for the rank it names and the counts by rank', () => {
     fc.assert(
-      fc.property(setupArbitrary, tables, fc.infiniteStream(fc.nat()), (setup, steps, keys) => {
+      fc.property(decisionSetupArbitrary, tables, fc.infiniteStream(fc.nat()), (setup, steps, keys) => {
         const planner = new StepPlanner(modules, setup);
         for (const { peers, decodeOnly } of steps) {
           const votes = votesOf(setup, planner.planHash, peers, decodeOnly);

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import {
   assertShapeContract,
   type DecisionValue,
+  DecisionView,
   LockstepError,
   type Row,
   StepPlanner,
   type VoteIntent,
 } from '../../dist/planner/index.js';
+import { DECISION_WORDS, word } from '../../dist/planner/layout.js';
 import type { PlannerModules } from '../../dist/planner/modules.js';
 import { PlainBatch, type PlainEntry } from '../oracles/batch-oracle.js';
 import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
@@ -124,6 +126,8 @@ export class PlannerSession {
   readonly batch: PlainBatch = new PlainBatch();
   readonly #modules: PlannerModules;
   readonly #free: number[];
+  /** The decision of the last step that was built. */
+  #previous: DecisionView | undefined;
 
   constructor(modules: PlannerModules, setup: PlannerSetup, poison: readonly boolean[]) {
     this.setup = setup;
@@ -204,14 +208,15 @@ export class PlannerSession {
       return undefined;
     }
 
-    const decision = resolvePlain(votes, plan, policy);
+    const decision = resolvePlain(votes, plan, policy, this.#previous?.partCount);
     const cut = partTokens(chunks, policy.ubatches);
     const plain = decision.run === 'park' ? undefined : buildPlain(entries, decision, rank, limits, cut);
     this.#each((planner) => checkStep(planner, table, decision, plain));
     const rebuilt = this.#rebuild(own);
     const first = new Int32Array(table);
     for (let other = 0; other < ranks; other++) first[(first.length / ranks) * other + 1] = 0;
-    checkStep(rebuilt, first, { ...decision, step: 0 }, plain);
+    checkStep(rebuilt, first, { ...decision, step: 0 }, plain, before(0, this.#previous));
+    this.#previous = new DecisionView(this.planners[0].decision.words.slice());
 
     if (step.advance) this.#advanceScheduled();
     batch.chunks = [];
@@ -326,8 +331,9 @@ function checkStep(
   table: Int32Array,
   decision: DecisionValue,
   plain: PlainStep | undefined,
+  previous?: DecisionView | null,
 ): void {
-  const found = planner.resolve(table);
+  const found = planner.resolve(table, previous);
   must(
     isDeepStrictEqual(found.snapshot(), decision),
     () => `decision ${JSON.stringify(found.snapshot())}, not ${JSON.stringify(decision)}`,
@@ -336,6 +342,14 @@ function checkStep(
   const difference = plain && differenceFromPlain(local, plain);
   must(difference === undefined, () => `${difference} (${decision.run} ${decision.reason})`);
   assertShapeContract(found, local);
+}
+
+/** A decision as if it had been that of the step before `step`. */
+export function before(step: number, decision: DecisionView | undefined): DecisionView | null {
+  if (decision === undefined) return null;
+  const words = decision.words.slice();
+  words[word(DECISION_WORDS, 'step')] = step - 1;
+  return new DecisionView(words);
 }
 
 /** A rank's batch within the limits all ranks share, decodes first. */

@@ -3,9 +3,12 @@ import {
   type CaptureKey,
   DEFAULT_LIMITS,
   decodePlan,
+  type KeyKind,
   type Limits,
   LOCKSTEP_POLICY,
+  mixedKey,
   type Policy,
+  piecewiseKey,
 } from '../../dist/planner/index.js';
 
 /** All that a planner is built from, complete. */
@@ -48,19 +51,69 @@ export const limitsArbitrary: fc.Arbitrary<Limits> = fc
       ),
   );
 
-export const policyArbitrary: fc.Arbitrary<Policy> = fc
-  .record({
-    ubatches: fc.constantFrom(1, 2, 2, 3, 4),
-    ubatchThresholdDecode: fc.integer({ min: 1, max: 8 }),
-    ubatchThresholdPrefill: fc.integer({ min: 1, max: 16 }),
-    tokenAlignment: fc.constantFrom(1, 1, 1, 2, 3, 4),
-    eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
-    enforceEager: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
-  })
-  .map((choices) => ({ ...LOCKSTEP_POLICY, ...choices }));
+/** Choices that a step's tensors depend on as well as its decision, small enough that every threshold is met. */
+const stepChoices = {
+  ubatches: fc.constantFrom(1, 2, 2, 3, 4),
+  ubatchThresholdDecode: fc.integer({ min: 1, max: 8 }),
+  ubatchThresholdPrefill: fc.integer({ min: 1, max: 16 }),
+  ubatchHysteresis: fc.constantFrom(0, 0, 1, 3, 20),
+  tokenAlignment: fc.constantFrom(1, 1, 1, 2, 3, 4),
+  eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
+  enforceEager: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
+};
 
-/** Ladders of one or two query lengths, with or without twins, sometimes captured for two variants. */
-export function planArbitrary(limits: Limits, policy: Policy): fc.Arbitrary<{ keys: CaptureKey[] }> {
+/** The choices of how ranks agree, of which half the policies have lockstep's own. */
+const agreementChoices = {
+  ubatchMinRequests: fc.constantFrom(0, 0, 1, 3, 5),
+  ubatchCaptureMinRequests: fc.constantFrom(0, 0, 0, 2, 4),
+  ubatchAgreement: fc.constantFrom('busy-wish', 'all-wish', 'min-tokens', 'any-minimum', 'same-phase'),
+  lastPart: fc.constantFrom('run', 'run', 'refuse', 'eager'),
+  graphAgreement: fc.constantFrom('shape', 'shape', 'min-mode-padded', 'min-mode'),
+  decodeMatch: fc.constantFrom('padded', 'padded', 'uniform'),
+  mixedGraphs: fc.constantFrom('agreed', 'agreed', 'one-rank', 'never'),
+  mixedMatch: fc.constantFrom('slots', 'strict', 'slot-count'),
+  maxPaddingFactor: fc.constantFrom(1, 1.25, 2, 2, 4),
+  eagerGather: fc.constantFrom('variable', 'padded-decode', 'max-or-sum', 'own-padded'),
+  exclusiveResources: fc.subarray(['custom-all-gather', 'side-stream', 'communicator'] as const),
+  onSharedResource: fc.constantFrom('serialize', 'serialize', 'overlap'),
+} satisfies { [name in keyof Policy]?: fc.Arbitrary<Policy[name]> };
+
+/** Policies whose eager parts are the ranks' own, as the split of a batch without an agreed size has it. */
+export const policyArbitrary: fc.Arbitrary<Policy> = fc
+  .record({ step: fc.record(stepChoices), agreement: fc.option(fc.record(agreementChoices)) })
+  .map(({ step, agreement }) => policyWith({ ...step, ...agreement }));
+
+/** Every choice that a decision is made by. */
+export const decisionPolicyArbitrary: fc.Arbitrary<Policy> = fc
+  .record({ policy: policyArbitrary, eagerParts: fc.constantFrom('maxima' as const, 'equal-shares' as const) })
+  .map(({ policy, eagerParts }) => ({ ...policy, eagerParts }));
+
+/** What kinds of keys a plan holds. Default: all of them. */
+export interface PlanKinds {
+  readonly kinds: readonly KeyKind[];
+}
+
+/** Ladders of one or two query lengths, with or without twins, sometimes for two variants; mixed and piecewise keys beside them. */
+export function planArbitrary(
+  limits: Limits,
+  policy: Policy,
+  { kinds }: PlanKinds = { kinds: ['decode', 'mixed', 'piecewise'] },
+): fc.Arbitrary<{ keys: CaptureKey[] }> {
+  const none = fc.constant<CaptureKey[]>([]);
+  return fc
+    .record({
+      decode: kinds.includes('decode') ? decodeKeys(limits, policy) : none,
+      mixed: kinds.includes('mixed') ? fc.option(mixedKeys(limits, policy), { nil: [] }) : none,
+      piecewise: kinds.includes('piecewise') ? fc.option(piecewiseKeys(limits, policy), { nil: [] }) : none,
+      twoVariants: fc.integer({ min: 0, max: 7 }).map((value) => value === 0),
+    })
+    .map(({ decode, mixed, piecewise, twoVariants }) => {
+      const keys = [...decode, ...mixed, ...piecewise];
+      return { keys: twoVariants ? keys.flatMap((key) => [key, { ...key, variant: 1 }]) : keys };
+    });
+}
+
+function decodeKeys(limits: Limits, policy: Policy): fc.Arbitrary<CaptureKey[]> {
   const size = fc.integer({ min: 1, max: (limits.maxNumSeqs + 1) * limits.queryLen });
   return fc
     .record({
@@ -68,26 +121,68 @@ export function planArbitrary(limits: Limits, policy: Policy): fc.Arbitrary<{ ke
       full: fc.boolean(),
       lengths: fc.constantFrom('full', 'full', 'both', 'short'),
       twins: fc.boolean(),
-      twoVariants: fc.integer({ min: 0, max: 7 }).map((value) => value === 0),
     })
-    .map(({ sizes, full, lengths, twins, twoVariants }) => {
+    .map(({ sizes, full, lengths, twins }) => {
       const { maxNumSeqs, queryLen } = limits;
       const ladder = full ? [...sizes, maxNumSeqs * queryLen] : sizes;
       const queryLens = { full: [queryLen], both: [...new Set([1, queryLen])], short: [1] }[lengths];
-      const keys = queryLens.flatMap(
+      return queryLens.flatMap(
         (length) => decodePlan({ sizes: ladder, limits: { maxNumSeqs, queryLen: length }, policy, twins }).keys,
       );
-      return { keys: twoVariants ? keys.flatMap((key) => [key, { ...key, variant: 1 }]) : [...keys] };
     });
 }
 
-export const setupArbitrary: fc.Arbitrary<PlannerSetup> = fc
-  .record({ limits: limitsArbitrary, policy: policyArbitrary, ranks: fc.integer({ min: 1, max: 4 }) })
-  .chain(({ limits, policy, ranks }) =>
-    fc
-      .record({ plan: planArbitrary(limits, policy), rank: fc.integer({ min: 0, max: ranks - 1 }) })
-      .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank })),
-  );
+/** Sizes from a token to beyond the largest batch, in whole aligned tokens. */
+function sizeArbitrary(limits: Limits, policy: Policy): fc.Arbitrary<number> {
+  const { tokenAlignment } = policy;
+  const most = Math.ceil((limits.maxNumBatchedTokens * 1.25) / tokenAlignment);
+  return fc.integer({ min: 1, max: most }).map((units) => units * tokenAlignment);
+}
+
+function mixedKeys(limits: Limits, policy: Policy): fc.Arbitrary<CaptureKey[]> {
+  const key = fc
+    .record({
+      tokens: fc.oneof(sizeArbitrary(limits, policy), fc.constant(aligned(limits.maxNumBatchedTokens, policy))),
+      prefills: fc.integer({ min: 1, max: 3 }),
+      decodes: fc.integer({ min: 0, max: limits.maxNumSeqs }),
+      queryLen: fc.integer({ min: 1, max: limits.queryLen }),
+      longest: fc.constantFrom(1, 1, 1, 2),
+    })
+    .map(({ tokens, prefills, decodes, queryLen, longest }) => {
+      const inDecodes = Math.min(decodes, Math.max(0, tokens - prefills));
+      const mixed = mixedKey(Math.max(tokens, aligned(prefills, policy)), prefills, inDecodes, queryLen);
+      return { ...mixed, maxQueryLen: Math.max(queryLen, Math.ceil(mixed.maxQueryLen / longest)) };
+    });
+  return fc.uniqueArray(key, { maxLength: 4, selector: (value) => JSON.stringify(value) });
+}
+
+function aligned(tokens: number, policy: Policy): number {
+  return Math.ceil(tokens / policy.tokenAlignment) * policy.tokenAlignment;
+}
+
+function piecewiseKeys(limits: Limits, policy: Policy): fc.Arbitrary<CaptureKey[]> {
+  return fc
+    .uniqueArray(sizeArbitrary(limits, policy), { maxLength: 4 })
+    .map((sizes) => sizes.map((tokens) => piecewiseKey(tokens)));
+}
+
+/** Planners whose decisions and tensors are both compared with the plain ones: decode keys alone, and the policies whose tensors are told. */
+export const setupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(policyArbitrary, { kinds: ['decode'] });
+
+/** Planners of which the decisions alone are looked at: every kind of key, and every choice. */
+export const decisionSetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary, {
+  kinds: ['decode', 'mixed', 'piecewise'],
+});
+
+function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary<PlannerSetup> {
+  return fc
+    .record({ limits: limitsArbitrary, policy: policies, ranks: fc.integer({ min: 1, max: 4 }) })
+    .chain(({ limits, policy, ranks }) =>
+      fc
+        .record({ plan: planArbitrary(limits, policy, kinds), rank: fc.integer({ min: 0, max: ranks - 1 }) })
+        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank })),
+    );
+}
 
 /** The policy `lockstep` with some choices changed. */
 export function policyWith(changes: Partial<Policy>): Policy {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { standardDomain } from '../../dist/check/index.js';
-import { keyKind } from '../../dist/planner/capture-plan.js';
+import { keyKind } from '../../dist/planner/capture-key.js';
 import { ENUMS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import { fixtureOf, pairOver } from '../support/check-fixture.js';
 

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exploreCapture } from '../../dist/check/capture-model.js';
 import { checkPolicy, HISTORICAL, type Property, standardDomain } from '../../dist/check/index.js';
-import { decodeKey } from '../../dist/planner/capture-plan.js';
+import { decodeKey } from '../../dist/planner/capture-key.js';
 import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import { completePolicy } from '../../dist/planner/policy.js';
 import {

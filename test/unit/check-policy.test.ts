@@ -8,7 +8,7 @@ import {
   type Property,
   standardDomain,
 } from '../../dist/check/index.js';
-import { keyKind } from '../../dist/planner/capture-plan.js';
+import { keyKind } from '../../dist/planner/capture-key.js';
 import { PAIRS, pairOver } from '../support/check-fixture.js';
 
 const found = ({ violations }: CheckReport): Property[] => violations.map(({ property }) => property);

@@ -1,11 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { completeLimits } from '../../dist/config.js';
-import { type BatchDocument, type DocumentRequest, explainBatch } from '../../dist/explain/index.js';
+import { namedPolicy, policyNames } from '../../dist/engines/index.js';
+import { type BatchDocument, type DocumentRequest, explainBatch, explanationText } from '../../dist/explain/index.js';
+import { decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
 import { decodePlan } from '../../dist/planner/capture-plan.js';
 import { completePolicy } from '../../dist/planner/policy.js';
 import { runs } from '../support/property-runs.js';
@@ -188,6 +192,98 @@ describe('explainBatch', () => {
   });
 });
 
+describe('what became of every key', () => {
+  const keys = [
+    mixedKey(32, 4, 8, 1),
+    decodeKey(8, 1, 2),
+    decodeKey(8, 1, 1),
+    decodeKey(4, 1, 1),
+    decodeKey(2, 1, 1),
+    piecewiseKey(64),
+    piecewiseKey(16),
+  ];
+  const options = { plan: { keys }, policy: { ubatches: 2, ubatchThresholdDecode: 8 } };
+  const verdicts = async (...requests: DocumentRequest[][]) => {
+    const { candidates, decision } = await explainBatch(ranks(...requests), options);
+    expect(candidates.map(({ key }) => key)).toEqual([...keys.keys()]);
+    expect(candidates.filter(({ verdict }) => verdict === 'chosen').map(({ key }) => key)).toEqual(
+      decision.captureKey < 0 ? [] : [decision.captureKey],
+    );
+    return candidates.map(({ verdict, detail }) => (detail === 0 ? verdict : `${verdict} ${detail}`));
+  };
+  const many = (count: number) => Array.from({ length: count }, () => decode(9));
+
+  test('3 decodes: the graph of 4 runs, 8 would too, 2 is too small by a request', async () => {
+    const found = await verdicts(many(3), []);
+    expect(found.slice(0, 5)).toEqual(['phase', 'ubatches-not-agreed', 'larger', 'chosen', 'tokens 1']);
+    expect(found.slice(5).map((verdict) => verdict.split(' ')[0])).toEqual(['padding-factor', 'padding-factor']);
+  });
+
+  test('8 decodes agree to micro-batches, which the plain graphs have not', async () => {
+    expect((await verdicts(many(8), many(8))).slice(1, 4)).toEqual(['chosen', 'not-ubatched', 'tokens 4']);
+  });
+
+  test('a prefill of 12 tokens beside decodes: piecewise, for the mixed graph would pad it beyond twice', async () => {
+    const found = await verdicts([prefill(12)], many(2));
+    expect(found.map((verdict) => verdict.split(' ')[0])).toEqual([
+      'padding-factor',
+      'phase',
+      'phase',
+      'phase',
+      'phase',
+      'padding-factor',
+      'chosen',
+    ]);
+  });
+
+  test('without a plan there is none, and where all are idle none runs', async () => {
+    expect((await explainBatch(ranks(many(1)))).candidates).toEqual([]);
+    expect(new Set(await verdicts([], []))).toEqual(new Set(['step-eager']));
+  });
+
+  test.each([
+    ['vllm-v1', [decodeKey(4, 1, 1)], 'rank-eager: rank 1 holds 20 tokens: '],
+    [
+      'sglang',
+      [piecewiseKey(64)],
+      'above-padding-factor: rank 1 holds the most, 20 tokens, and the smallest graph is of 64 tokens: ',
+    ],
+    ['trtllm', [piecewiseKey(16)], 'above-ladder: rank 1 holds the most, 20 tokens, 4 more than any graph holds: '],
+    [
+      'lockstep',
+      [mixedKey(32, 2, 8, 1)],
+      'graph-mixed: up to 1 prefill and 3 decodes on a rank, in slots for 2 and 8: ',
+    ],
+  ] as const)('a reason under %s, with its numbers', async (name, graphs, text) => {
+    const plan = { keys: graphs };
+    const given = { plan, policy: namedPolicy(name) };
+    const lines = explanationText(await explainBatch(ranks(many(3), [prefill(20)]), given), plan);
+    expect(lines[1]).toContain(`reason  ${text}`);
+  });
+
+  test.each([
+    [8, 3, 'empty-part: rank 1 holds 3 tokens, and the parts before the last take 4: '],
+    [9, 9, 'no-ubatched-key: the graph is that of 16 tokens: '],
+  ])('vLLM V2, %i and %i decodes in micro-batches: %s', async (first, second, text) => {
+    const plan = { keys: [decodeKey(8, 1, 1), decodeKey(8, 1, 2), decodeKey(16, 1, 1)] };
+    const policy = { ...namedPolicy('vllm-v2'), ubatches: 2, ubatchThresholdDecode: 2 };
+    const lines = explanationText(await explainBatch(ranks(many(first), many(second)), { plan, policy }), plan);
+    expect(lines[1]).toContain(`reason  ${text}`);
+  });
+
+  test('in words: a line for each run of keys that fare alike, and how much they lack', async () => {
+    const sizes = [32, 16, 8, 4, 2, 1];
+    const plan = { keys: sizes.map((size) => decodeKey(size, 1, 1)) };
+    const lines = explanationText(await explainBatch(ranks(many(5)), { plan }), plan);
+    const from = lines.findIndex((line) => line.startsWith('keys'));
+    expect(lines.slice(from, from + 3)).toEqual([
+      'keys    0 to 1, decode of 32 to 16 tokens: larger, would hold the step too, and a smaller one runs',
+      '        2, decode of 8 tokens: chosen, this one runs',
+      '        3 to 5, decode of 4 to 1 tokens: tokens, 1 to 4 tokens too few',
+    ]);
+  });
+});
+
 describe('refused batches', () => {
   test.each([
     [[], 'the document is []'],
@@ -268,6 +364,65 @@ describe('lockstep explain', () => {
       'plain-twin: 1 of 2 busy ranks wish micro-batches, rank 1 does not',
     );
     expect(explain(batch, ...options, '--no-twins').out).toContain('no-plain-twin: rank 1 does not wish micro-batches');
+  });
+
+  test.each(policyNames())('--policy %s decides', (policy) => {
+    const batch = JSON.stringify(ranks([decode(3), decode(3), decode(3)], [prefill(20)]));
+    const { code, documents, err } = explain(batch, '--json', '--policy', policy, '--ladder', '4,8');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const { decision, candidates } = documents[0];
+    // A ladder has no graph for prefills; ATOM tells a mixed step from one in which all decode, vLLM agrees by mode.
+    const reason = namedPolicy(policy).graphAgreement === 'shape' ? 'no-key-for-phase' : 'rank-eager';
+    expect(decision).toMatchObject({
+      run: 'eager',
+      reason,
+      reasonRank: reason === 'rank-eager' ? 1 : expect.any(Number),
+    });
+    expect(candidates).toHaveLength(2);
+  });
+
+  test('a policy by another name is refused with those there are', () => {
+    const { code, err } = explain(line, '--policy', 'vllm');
+    expect(code).toBe(2);
+    expect(err).toContain('there are lockstep, vllm-v1, vllm-v2, sglang, trtllm, megatron, atom');
+  });
+
+  describe('--plan', () => {
+    let folder: string;
+    let file: string;
+    const keys = [mixedKey(32, 4, 8, 1), decodeKey(8, 1, 1), piecewiseKey(64)];
+    beforeAll(() => {
+      folder = mkdtempSync(path.join(tmpdir(), 'lockstep-plan-'));
+      file = path.join(folder, 'plan.json');
+      writeFileSync(file, JSON.stringify({ schemaVersion: 1, policy: namedPolicy('megatron'), keys }));
+    });
+    afterAll(() => rmSync(folder, { recursive: true }));
+    const batch = JSON.stringify(ranks([prefill(20), decode(3)]));
+
+    test("the plan's graphs are the candidates, under its policy", () => {
+      const { documents } = explain(batch, '--json', '--plan', file);
+      expect(documents[0].decision).toMatchObject({ run: 'full', reason: 'graph-mixed', captureKey: 0 });
+      expect(documents[0].candidates).toEqual([
+        { key: 0, verdict: 'chosen', detail: 0 },
+        { key: 1, verdict: 'phase', detail: 0 },
+        { key: 2, verdict: 'full-preferred', detail: 0 },
+      ]);
+    });
+
+    test('a policy that is given is used instead of its own', () => {
+      const { out } = explain(batch, '--plan', file, '--policy', 'trtllm');
+      expect(out).toContain('graph-piecewise: rank 0 holds the most, 21 tokens');
+      expect(explain(batch, '--plan', file, '--policy', 'lockstep').out).toContain('graph-mixed');
+    });
+
+    test('a plan that cannot be run is refused before any line is read', () => {
+      const wrong = path.join(folder, 'wrong.json');
+      const cut = [{ ...decodeKey(8, 1, 1), parts: 2 }];
+      writeFileSync(wrong, JSON.stringify({ schemaVersion: 1, policy: {}, keys: cut }));
+      const { code, out, err } = explain('nonsense', '--plan', wrong);
+      expect({ code, out }).toEqual({ code: 2, out: '' });
+      expect(err).toContain('keys[0].parts is 2');
+    });
   });
 
   test.each([

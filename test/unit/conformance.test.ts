@@ -5,7 +5,17 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseVectors, runConformance, runFamily } from '../../dist/conformance/index.js';
 
 const VECTORS = path.join(import.meta.dirname, '../vectors');
-const BUILT = ['capture-guard-trtllm', 'forward-mode-atom', 'ladder-vllm', 'slot-mapping', 'split-vllm'];
+const BUILT = [
+  'agree-atom',
+  'agree-vllm',
+  'capture-guard-trtllm',
+  'dispatch-vllm',
+  'forward-mode-atom',
+  'ladder-vllm',
+  'pad-mode-sglang',
+  'slot-mapping',
+  'split-vllm',
+];
 
 const family = (name: string) => {
   const file = path.join(VECTORS, `${name}.json`);
@@ -105,6 +115,10 @@ describe('folders of vectors', () => {
     [
       '{"family":"ladder-vllm","cases":[{"in":{"rule":"x"},"out":[]}]}',
       'cases[0].in.rule is "x"; it must be "default" or "spec-align"',
+    ],
+    [
+      '{"family":"agree-vllm","cases":[{"in":{"numUbatches":2,"rows":[{"numTokens":1,"paddedTokens":1,"wantsUbatch":true,"graphMode":"FULL"}]},"out":{}}]}',
+      'cases[0].in.rows[0].graphMode is "FULL"; it must be "none", "piecewise" or "full"',
     ],
   ])('%s is refused: %s', async (text, fault) => {
     writeFileSync(path.join(folder, 'bad.json'), text);

@@ -8,8 +8,11 @@ import {
   createPlanner,
   decodeKey,
   decodePlan,
+  keyKind,
   LockstepError,
+  mixedKey,
   type PlannerOptions,
+  piecewiseKey,
   type WasmSource,
 } from '../../dist/planner/index.js';
 import { refusedWith } from '../support/planner-session.js';
@@ -80,7 +83,7 @@ describe('createPlanner refuses numbers that cannot work, all of them at once', 
   it('a plan', async () => {
     const good = decodeKey(4, 1, 1);
     const halves = { ...good, queryLen: 0.1, parts: 2 };
-    const keys = [good, { ...good, tokens: 5 }, good, decodeKey(4, 1, 2), halves, { ...good, mode: 'piecewise' }];
+    const keys = [good, { ...good, tokens: 5 }, good, decodeKey(4, 1, 2), halves, { ...good, mode: 'partial' }];
     const message = await faults({ plan: { keys } as never, policy: { ubatches: 2, tokenAlignment: 4 } });
     for (const name of [
       'keys[1]: tokens must be',
@@ -98,14 +101,55 @@ describe('createPlanner refuses numbers that cannot work, all of them at once', 
     expect(await faults({ plan: fiveLengths, limits: { queryLen: 5 } })).toContain('5 query lengths');
   });
 
+  it('mixed and piecewise keys', async () => {
+    const mixed = mixedKey(16, 2, 4, 2);
+    const whole = piecewiseKey(16);
+    const wrong = [
+      { ...mixed, tokens: 5 },
+      { ...mixed, queryLen: 3 },
+      { ...mixed, queryLen: 0 },
+      { ...mixed, maxQueryLen: 1 },
+      { ...mixed, parts: 2 },
+      { ...whole, decodeRequests: 4 },
+      { ...whole, tokens: 0 },
+      { ...whole, parts: 2 },
+    ];
+    const message = await faults({ plan: { keys: wrong }, limits: { queryLen: 2 }, policy: { ubatches: 2 } });
+    for (const name of [
+      'keys[0].tokens is 5; its 2 + 4 requests have a token each',
+      'keys[1].queryLen is 3',
+      'keys[2].queryLen is 0',
+      'keys[3].maxQueryLen is 1',
+      'keys[4].parts is 2',
+      'keys[5].decodeRequests is 4; a piecewise graph has none',
+      'keys[6].tokens is 0',
+      'keys[7].parts is 2',
+    ]) {
+      expect(message).toContain(name);
+    }
+    const keys = [mixed, whole, { ...mixed, variant: 1 }, mixedKey(16, 2, 0, 2)];
+    const planner = await createPlanner({ plan: { keys }, limits: { queryLen: 2, maxModelLen: 64 } });
+    expect(planner.plan.keys.map(keyKind)).toEqual(['mixed', 'piecewise', 'mixed', 'mixed']);
+    expect(planner.plan.keys[3]).toMatchObject({ tokens: 16, prefillRequests: 2, decodeRequests: 0, queryLen: 0 });
+  });
+
   it.each([
-    [2, 2],
-    [-1, 2],
-    [0, 0],
-    [0, 5000],
-    [0.5, 2],
-  ])('rank %d of %d', async (rank, ranks) => {
-    expect(await faults({ rank, ranks })).toContain(`rank ${rank} of ${ranks}`);
+    [2, 2, 'rank (of 2 ranks) is 2; it must be an integer from 0 to 1'],
+    [-1, 2, 'rank (of 2 ranks) is -1'],
+    [0, 0, 'ranks is 0; it must be an integer from 1 to 4096'],
+    [0, 5000, 'ranks is 5000'],
+    [0.5, 2, 'rank (of 2 ranks) is 0.5'],
+  ])('rank %d of %d', async (rank, ranks, expected) => {
+    expect(await faults({ rank, ranks })).toContain(expected);
+  });
+
+  it('a replica that does not divide the ranks', async () => {
+    expect(await faults({ ranks: 6, replicaSize: 4, rank: 9 })).toMatch(
+      /rank \(of 6 ranks\) is 9.*\n.*replicaSize is 4; it must divide ranks \(6\)/,
+    );
+    expect(await faults({ ranks: 2, replicaSize: 4 })).toContain('replicaSize is 4; it must be an integer from 1 to 2');
+    expect(await faults({ ranks: 2, replicaSize: 0 })).toContain('replicaSize is 0');
+    expect((await createPlanner({ ranks: 6, replicaSize: 3, limits: { maxModelLen: 64 } })).replicaSize).toBe(3);
   });
 
   it.each([
@@ -160,10 +204,22 @@ describe("the planner's modules", () => {
     expect(planner.vote()).toHaveLength(32);
   });
 
-  it('export what the planner calls, and of the rules nothing else', () => {
+  it('export what the planner, the ladder optimiser and the checker call, and of the rules nothing else', () => {
     const exported = WebAssembly.Module.exports(new WebAssembly.Module(Uint8Array.from(wasm('rules'))));
     const names = exported.filter(({ kind }) => kind === 'function').map(({ name }) => name);
-    expect(names.sort()).toEqual(['brokenLimit', 'installPlan', 'partCut', 'resolve', 'writeVote']);
+    const ladder = ['ladderCandidates', 'ladderLayers', 'ladderSizes'];
+    const checker = ['act', 'exploreTables'];
+    const planner = [
+      'brokenLimit',
+      'explainCandidates',
+      'installPlan',
+      'partCut',
+      'replicaOutlier',
+      'resolve',
+      'sizeLocal',
+      'writeVote',
+    ];
+    expect(names.sort()).toEqual([...ladder, ...checker, ...planner].sort());
   });
 
   it('are refused where they are something else', async () => {

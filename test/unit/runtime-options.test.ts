@@ -75,11 +75,15 @@ describe('reasons', () => {
       get: (target, name) => target[name as keyof typeof target] ?? (name === 'deviceChoice' ? 'host' : 0),
     });
     const lines = runReport(numbers as never).split('\n');
-    const votes = [{ decodeRequests: 3 }, { decodeRequests: 1 }];
+    const votes = [
+      { tokens: 3, prefillRequests: 0, decodeRequests: 3 },
+      { tokens: 1, prefillRequests: 0, decodeRequests: 1 },
+    ];
+    const slots = { paddedPrefillRequests: 1, paddedDecodeRequests: 1 };
     for (const reason of reasons) {
       const meaning = REASON_MEANINGS[reason];
       expect(lines.filter((line) => line.includes(` ${reason} `) && line.endsWith(meaning))).toHaveLength(1);
-      const decision = { reason, reasonRank: 0, reasonDetail: 1, busyRanks: 2, ubatchWishes: 1, parts: [] };
+      const decision = { reason, reasonRank: 0, reasonDetail: 1, busyRanks: 2, ubatchWishes: 1, parts: [], ...slots };
       const text = reasonText(decision as never, votes, { keys: [] });
       expect(text.endsWith(meaning)).toBe(true);
       expect(text).not.toMatch(/undefined|NaN/);

@@ -4,7 +4,7 @@ import { type Request, RequestTable } from '../request.js';
 import { AZURE, BURSTGPT, CSV_OPTIONS, type CsvFormat, readCsv } from './csv.js';
 import { readJsonl } from './jsonl.js';
 import type { TraceRow } from './row.js';
-import { checkAborted, readLines, readText, sourceName, type TraceSource } from './text.js';
+import { checkAborted, readHead, readLines, readText, sourceName, type TraceSource } from './text.js';
 
 /** How much to read, and how to stop. */
 export interface ReadTraceOptions {
@@ -14,10 +14,8 @@ export interface ReadTraceOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is looked at to tell the format; a longer first line is judged by its beginning. */
-const HEAD_CHARACTERS = 1024 * 1024;
-
-const FORMATS = `the formats are
+/** The formats of traces, for errors. */
+export const TRACE_FORMATS: string = `the formats are
   ${AZURE.name}: TIMESTAMP,ContextTokens,GeneratedTokens
   ${BURSTGPT.name}: Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
   Mooncake JSONL: {"timestamp": 0, "input_length": 600, "output_length": 50, "hash_ids": [0, 1]}
@@ -33,12 +31,16 @@ const FORMATS = `the formats are
  * `ERR_ABORTED`.
  */
 export function readTrace(source: TraceSource, options: ReadTraceOptions = {}): AsyncGenerator<Request> {
-  const { limit = Infinity, signal } = options;
-  if (!(limit === Infinity || (Number.isSafeInteger(limit) && limit >= 1))) {
-    const message = `limit must be an integer of at least 1, found ${String(limit)}; leave it out to read the whole trace`;
-    throw new LockstepError('ERR_INPUT_INVALID', message, { limit });
-  }
-  return requestsOf(source, limit, signal);
+  const { signal } = options;
+  const limit = checkLimit(options.limit);
+  return requestsOf(readText(source, signal), sourceName(source), limit, signal);
+}
+
+/** How many requests to read, Infinity where it is not said. Throws `ERR_INPUT_INVALID` where it is no positive integer. */
+export function checkLimit(limit: number = Infinity): number {
+  if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 1)) return limit;
+  const message = `limit must be an integer of at least 1, found ${String(limit)}; leave it out to read the whole trace`;
+  throw new LockstepError('ERR_INPUT_INVALID', message, { limit });
 }
 
 /**
@@ -49,13 +51,13 @@ export async function readRequests(source: TraceSource, options: ReadTraceOption
   return RequestTable.collect(readTrace(source, options));
 }
 
-async function* requestsOf(
-  source: TraceSource,
+/** The requests of a trace whose text is being read. */
+export async function* requestsOf(
+  text: AsyncGenerator<string>,
+  file: string,
   limit: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Request> {
-  const file = sourceName(source);
-  const text = readText(source, signal);
   let id = 0;
   let first: TraceRow | null = null;
   try {
@@ -77,42 +79,20 @@ async function* requestsOf(
 }
 
 async function* rowsOf(text: AsyncGenerator<string>, file: string, limit: number): AsyncGenerator<TraceRow> {
-  // The first line that is not blank tells the format. Each chunk is looked at once: a line may be very long.
-  let head = '';
-  let begin = -1;
-  let end = -1;
-  for (let seen = 0; end < 0 && head.length < HEAD_CHARACTERS; seen = head.length) {
-    const { value, done } = await text.next();
-    if (done === true) break;
-    head += value;
-    if (begin < 0) begin = firstVisible(head, seen);
-    if (begin >= 0) end = head.indexOf('\n', Math.max(begin, seen));
-  }
-  const line = begin < 0 ? undefined : head.slice(begin, end < 0 ? undefined : end).trimEnd();
+  const { line, whole } = await readHead(text);
   if (line === undefined) {
-    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; ${FORMATS}`, { file });
+    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; ${TRACE_FORMATS}`, { file });
   }
-  const whole = prepend(head, text);
-  const format = detect(line);
+  const format = detectTrace(line);
   if (format === null) {
-    const message = `${file}: unknown format, the first line is ${shown(line)}; ${FORMATS}`;
+    const message = `${file}: unknown format, the first line is ${shown(line)}; ${TRACE_FORMATS}`;
     throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
   }
   yield* format === 'jsonl' ? readJsonl(readLines(whole, file), file) : readCsv(whole, format, file, limit);
 }
 
-/** Index of the first character at or after `from` that is not white space, or -1. */
-function firstVisible(text: string, from: number): number {
-  const index = text.slice(from).search(/\S/);
-  return index < 0 ? -1 : from + index;
-}
-
-async function* prepend(head: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
-  yield head;
-  yield* rest;
-}
-
-function detect(line: string): CsvFormat | 'jsonl' | null {
+/** What the first line of a trace says its format is; null where it is that of none. */
+export function detectTrace(line: string): CsvFormat | 'jsonl' | null {
   try {
     if (line.startsWith('{')) {
       const keys = Object.keys(JSON.parse(line) as object);

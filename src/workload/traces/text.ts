@@ -75,6 +75,39 @@ export async function* readLines(text: AsyncIterable<string>, file: string): Asy
   if (rest !== '') yield rest;
 }
 
+/** What is looked at to tell a format; a longer first line is judged by its beginning. */
+const HEAD_CHARACTERS = 1024 * 1024;
+
+/** The first line that is not blank, trimmed, or undefined where there is none; and the whole text, that line included. */
+export async function readHead(
+  text: AsyncGenerator<string>,
+): Promise<{ readonly line: string | undefined; readonly whole: AsyncGenerator<string> }> {
+  let head = '';
+  let begin = -1;
+  let end = -1;
+  // Each chunk is looked at once: a line may be very long.
+  for (let seen = 0; end < 0 && head.length < HEAD_CHARACTERS; seen = head.length) {
+    const { value, done } = await text.next();
+    if (done === true) break;
+    head += value;
+    if (begin < 0) begin = firstVisible(head, seen);
+    if (begin >= 0) end = head.indexOf('\n', Math.max(begin, seen));
+  }
+  const line = begin < 0 ? undefined : head.slice(begin, end < 0 ? undefined : end).trimEnd();
+  return { line, whole: prepend(head, text) };
+}
+
+/** Index of the first character at or after `from` that is not white space, or -1. */
+function firstVisible(text: string, from: number): number {
+  const index = text.slice(from).search(/\S/);
+  return index < 0 ? -1 : from + index;
+}
+
+async function* prepend(head: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield head;
+  yield* rest;
+}
+
 /** Throws `ERR_ABORTED` if the signal has aborted. */
 export function checkAborted(signal: AbortSignal | undefined, file: string): void {
   if (signal?.aborted) {

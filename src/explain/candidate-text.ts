@@ -1,0 +1,76 @@
+import { type CaptureKey, keyKind } from '../planner/capture-key.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
+import type { KeyCandidate, Verdict } from '../planner/key-candidates.js';
+import { count } from './reason-text.js';
+
+/** Keys one after another that fare alike. */
+interface Group {
+  readonly verdict: Verdict;
+  readonly candidates: KeyCandidate[];
+}
+
+/** What is said of a group by its verdict; `lacks`: the details of its keys, from the least to the most. */
+const VERDICT_TEXTS: Readonly<Record<Verdict, (lacks: Lacks) => string>> = {
+  chosen: () => 'this one runs',
+  larger: () => 'would hold the step too, and a smaller one runs',
+  'full-preferred': () => 'would hold the step too, and a full graph runs',
+  'step-eager': () => 'the whole step runs eager, or not at all',
+  variant: () => 'captured for another kernel variant',
+  phase: () => 'not for a step of this phase',
+  mode: () => 'a rank found only a lesser kind of graph for its batch',
+  tokens: (lacks) => `${lacks.of('token')} too few`,
+  requests: (lacks) => `places for ${lacks.of('request')} too few`,
+  'prefill-requests': (lacks) => `slots for ${lacks.of('prefill')} too few`,
+  'query-length': (lacks) =>
+    lacks.most > 0 ? `${lacks.of('token')} too few for the longest request` : 'captured for another query length',
+  'padding-factor': (lacks) =>
+    `${lacks.most > 0 ? `${lacks.of('token')} more than` : 'would pad the step beyond what'} the policy's maxPaddingFactor allows`,
+  'not-ubatched': () => 'captured without the micro-batches that were agreed to',
+  'ubatches-not-agreed': () => 'captured with micro-batches, which were not agreed to',
+};
+
+/** Why each key does or does not run, in words: a line for each run of keys that fare alike. */
+export function candidateLines(candidates: readonly KeyCandidate[], plan: CapturePlan): string[] {
+  return groups(candidates).map(({ verdict, candidates: own }) => {
+    const keys = own.map(({ key }) => plan.keys[key]);
+    const first = own[0].key;
+    const last = own[own.length - 1].key;
+    const name = first === last ? `${first}` : `${first} to ${last}`;
+    return `${name}, ${keysText(keys)}: ${verdict}, ${VERDICT_TEXTS[verdict](new Lacks(own))}`;
+  });
+}
+
+function groups(candidates: readonly KeyCandidate[]): Group[] {
+  const found: Group[] = [];
+  for (const candidate of candidates) {
+    const last = found.at(-1);
+    if (last?.verdict === candidate.verdict) last.candidates.push(candidate);
+    else found.push({ verdict: candidate.verdict, candidates: [candidate] });
+  }
+  return found;
+}
+
+/** The counts that a group's keys lack. */
+class Lacks {
+  readonly least: number;
+  readonly most: number;
+
+  constructor(candidates: readonly KeyCandidate[]) {
+    const details = candidates.map(({ detail }) => detail);
+    this.least = Math.min(...details);
+    this.most = Math.max(...details);
+  }
+
+  /** "1 token", "2 to 9 tokens". */
+  of(noun: string): string {
+    return this.least === this.most ? count(this.most, noun) : `${this.least} to ${this.most} ${noun}s`;
+  }
+}
+
+/** "decode of 512 to 16 tokens", "mixed of 64 tokens". */
+function keysText(keys: readonly CaptureKey[]): string {
+  const kinds = [...new Set(keys.map(keyKind))].join(' and ');
+  const first = keys[0].tokens;
+  const last = keys[keys.length - 1].tokens;
+  return `${kinds} of ${first === last ? count(first, 'token') : `${first} to ${last} tokens`}`;
+}

@@ -1,0 +1,47 @@
+import { Faults, type Limits } from '../config.js';
+import type { CapturePlan } from './capture-plan.js';
+import type { PlannerModules, WasmSource } from './modules.js';
+import type { Policy } from './policy.js';
+
+/** Options of `createPlanner`. */
+export interface PlannerOptions {
+  /** Limits; those left out take their defaults. */
+  readonly limits?: Partial<Limits>;
+  /** Graphs that are captured. Default none: every step runs eager. */
+  readonly plan?: CapturePlan;
+  /** Choices behind the decisions; those left out take their defaults. */
+  readonly policy?: Partial<Policy>;
+  /** This rank, and how many there are. Default 0 of 1. */
+  readonly rank?: number;
+  readonly ranks?: number;
+  /**
+   * Consecutive ranks that schedule the same batch (the tensor, context and pipeline ranks of one data-parallel replica); divides
+   * `ranks`. Their votes may differ in what each can do, and in nothing else. Default 1.
+   */
+  readonly replicaSize?: number;
+  /** Where the two modules come from. Default: the `.wasm` files beside this code. */
+  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
+  /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
+  readonly poison?: boolean;
+}
+
+/** This rank among the ranks of the forward. */
+export interface Place {
+  readonly rank: number;
+  readonly ranks: number;
+  readonly replicaSize: number;
+}
+
+/** Where a planner stands, with defaults. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+export function completePlace(options: Partial<Place>): Place {
+  const { rank = 0, ranks = 1, replicaSize = 1 } = options;
+  const faults = new Faults();
+  if (faults.integer('ranks', ranks, 1, 4096)) {
+    faults.integer(`rank (of ${ranks} ranks)`, rank, 0, ranks - 1);
+    if (faults.integer('replicaSize', replicaSize, 1, ranks)) {
+      faults.check(ranks % replicaSize === 0, `replicaSize is ${replicaSize}; it must divide ranks (${ranks})`);
+    }
+  }
+  faults.throwIfAny('This place among the ranks');
+  return { rank, ranks, replicaSize };
+}

@@ -1,0 +1,148 @@
+import { LockstepError, shown } from '../../errors.js';
+import { checkAborted, readLines, readText, sourceName, type TraceSource } from '../traces/text.js';
+import type { CaptureCost } from './capture-cost.js';
+
+/** One captured graph, as a capture log tells it. */
+export interface CaptureLogRecord {
+  /** Tokens the graph computes. */
+  readonly tokens: number;
+  /** By how much this capture let the pool and the graph's own memory grow; 0 where it found room. */
+  readonly reservedBytes: number;
+  readonly seconds: number;
+}
+
+/** A capture cost and how well it tells the log it was fitted to. */
+export interface CaptureFit {
+  readonly cost: CaptureCost;
+  readonly graphs: number;
+  /** Root mean square of (log - model) a graph. */
+  readonly bytesError: number;
+  readonly secondsError: number;
+}
+
+/**
+ * The capture cost that tells a log best: least squares with no negative cost. A graph's bytes are a constant, and the tokens by
+ * which it is larger than all before it times the pool's growth; its seconds are a constant, and more for the first. One run
+ * captured largest first tells the pool's growth by its first graph alone. Records are in the order of capture. Errors:
+ * ERR_INPUT_INVALID where there is none.
+ */
+export function fitCaptureCost(records: readonly CaptureLogRecord[], source = 'a capture log'): CaptureFit {
+  if (records.length === 0) {
+    throw new LockstepError('ERR_INPUT_INVALID', `${source}: no captured graph to fit to; capture at least one`, {
+      source,
+    });
+  }
+  let largest = 0;
+  const growth = records.map(({ tokens }) => {
+    const more = Math.max(0, tokens - largest);
+    largest += more;
+    return more;
+  });
+  const bytes = fitLine(
+    growth,
+    records.map(({ reservedBytes }) => reservedBytes),
+  );
+  const seconds = fitLine(
+    records.map((_, index) => (index === 0 ? 1 : 0)),
+    records.map((record) => record.seconds),
+  );
+  const cost = Object.freeze({
+    name: 'fitted',
+    source,
+    poolBytesPerToken: bytes.slope,
+    bytesPerGraph: bytes.constant,
+    firstSeconds: seconds.slope,
+    secondsPerGraph: seconds.constant,
+  });
+  return { cost, graphs: records.length, bytesError: bytes.error, secondsError: seconds.error };
+}
+
+interface Line {
+  readonly constant: number;
+  readonly slope: number;
+  /** Root mean square of what is left. */
+  readonly error: number;
+}
+
+/** The line of least squares with neither coefficient negative. */
+function fitLine(x: readonly number[], y: readonly number[]): Line {
+  const n = x.length;
+  const sum = (value: (index: number) => number): number => x.reduce((total, _, index) => total + value(index), 0);
+  const meanX = sum((i) => x[i]) / n;
+  const meanY = sum((i) => y[i]) / n;
+  const spread = sum((i) => (x[i] - meanX) ** 2);
+  const slope = spread === 0 ? 0 : sum((i) => (x[i] - meanX) * (y[i] - meanY)) / spread;
+  const squares = sum((i) => x[i] ** 2);
+  // The optimum lies inside, or on an edge where one coefficient is 0: of those in range, the least error is it.
+  const candidates = [
+    { constant: meanY - slope * meanX, slope },
+    { constant: 0, slope: squares === 0 ? 0 : sum((i) => x[i] * y[i]) / squares },
+    { constant: meanY, slope: 0 },
+  ].filter((line) => line.constant >= 0 && line.slope >= 0);
+  const lines = candidates.map((line) => ({
+    ...line,
+    error: Math.sqrt(sum((i) => (y[i] - line.constant - line.slope * x[i]) ** 2) / n),
+  }));
+  return lines.reduce((best, line) => (line.error < best.error ? line : best));
+}
+
+/**
+ * Reads a capture log: JSON Lines `{key, reservedBytes, allocatedBytes, seconds}` in the order of capture, where `key` is a capture
+ * key or its tokens. Megatron-style logs say both bytes, which graphs reserve of the device and which of those they use: the
+ * reserved ones are what the KV cache does not get. Our own records say `bytes`. Errors: ERR_INPUT_INVALID naming file and line;
+ * ERR_ABORTED.
+ */
+export async function readCaptureLog(
+  source: TraceSource,
+  options: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<CaptureLogRecord[]> {
+  const file = sourceName(source);
+  const records: CaptureLogRecord[] = [];
+  let line = 0;
+  for await (const text of readLines(readText(source, options.signal), file)) {
+    line++;
+    checkAborted(options.signal, file);
+    if (text.trim() !== '') records.push(recordOf(text, file, line));
+  }
+  if (records.length === 0) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${file}: no captured graph; a capture log is JSON Lines: {"key": {"tokens": 512}, "reservedBytes": 10485760, "allocatedBytes": 9437184, "seconds": 0.4}`,
+      { file },
+    );
+  }
+  return records;
+}
+
+function recordOf(text: string, file: string, line: number): CaptureLogRecord {
+  const refuse = (field: string, expected: string, found: unknown, cause?: unknown): never => {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${file}:${line}: ${field} must be ${expected}, found ${shown(found)}; correct or remove the line`,
+      { file, line, field, expected, found: shown(found) },
+      cause === undefined ? undefined : { cause },
+    );
+  };
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    refuse('the line', 'one JSON object', text, cause);
+  }
+  if (typeof value !== 'object' || value === null) refuse('the line', 'one JSON object', value);
+  const { key, reservedBytes, bytes, allocatedBytes = 0, seconds } = value as Record<string, unknown>;
+  const tokens = typeof key === 'object' && key !== null ? (key as { tokens?: unknown }).tokens : key;
+  if (!Number.isInteger(tokens) || (tokens as number) < 1) {
+    refuse('key', 'a capture key or its tokens, a whole number of at least 1', key);
+  }
+  const amount = (field: string, found: unknown): number => {
+    if (!(typeof found === 'number' && found >= 0 && found < Infinity)) refuse(field, 'a number, not negative', found);
+    return found as number;
+  };
+  amount('allocatedBytes', allocatedBytes);
+  return {
+    tokens: tokens as number,
+    reservedBytes: amount('reservedBytes', reservedBytes ?? bytes),
+    seconds: amount('seconds', seconds),
+  };
+}

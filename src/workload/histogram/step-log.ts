@@ -1,0 +1,95 @@
+import { LockstepError, shown } from '../../errors.js';
+import type { VOTE_WORDS } from '../../planner/layout.js';
+import type { StepShape } from './step-histogram.js';
+
+type VoteWord = (typeof VOTE_WORDS)[number];
+
+/** The words of a vote that say what shape a rank has. */
+const WORDS = [
+  'tokens',
+  'prefillRequests',
+  'decodeRequests',
+  'maxDecodeQueryLen',
+  'wantsUbatches',
+] as const satisfies readonly VoteWord[];
+type ShapeWord = (typeof WORDS)[number];
+
+/** Where a line of a log stands, for errors. */
+export interface LogPlace {
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** Whether a line is one of a step log: a JSON object with the rows of a step. */
+export function isStepLine(text: string): boolean {
+  if (!text.startsWith('{')) return false;
+  try {
+    return Array.isArray((JSON.parse(text) as { rows?: unknown }).rows);
+  } catch {
+    return /^\{\s*"(step|rows)"/.test(text);
+  }
+}
+
+/**
+ * The shape agreed in one line `{step, rows[], decision}` of a step log, whose rows are the ranks' votes, words by their layout
+ * names; null where no rank had a request. A decode has room for `queryLen` tokens a request. Whether it was in
+ * micro-batches is what the ranks wished, whichever graph then ran. Throws `ERR_INPUT_INVALID` naming file and line.
+ */
+export function stepLineShape(text: string, queryLen: number, place: LogPlace): StepShape | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw refusal(place, 'the line', 'one JSON object', text, cause);
+  }
+  const rows = (value as { rows?: unknown } | null)?.rows;
+  if (!Array.isArray(rows) || rows.length === 0) throw refusal(place, 'rows', 'the votes of at least one rank', rows);
+  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0, ubatched: true };
+  for (const [rank, row] of rows.entries()) {
+    const vote = voteOf(row, rank, place);
+    if (vote.maxDecodeQueryLen > queryLen) {
+      throw refusal(
+        place,
+        `rows[${rank}].maxDecodeQueryLen`,
+        `at most the query length ${queryLen}: give the one the service ran with`,
+        vote.maxDecodeQueryLen,
+      );
+    }
+    shape.tokens = Math.max(shape.tokens, vote.tokens);
+    shape.prefillRequests = Math.max(shape.prefillRequests, vote.prefillRequests);
+    shape.decodeRequests = Math.max(shape.decodeRequests, vote.decodeRequests);
+    shape.requests = Math.max(shape.requests, vote.prefillRequests + vote.decodeRequests);
+    if (vote.tokens > 0 && vote.wantsUbatches === 0) shape.ubatched = false;
+  }
+  if (shape.tokens === 0) return null;
+  if (shape.prefillRequests > 0) return { ...shape, ubatched: false };
+  return { ...shape, tokens: shape.decodeRequests * queryLen };
+}
+
+function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {
+  if (typeof row !== 'object' || row === null) throw refusal(place, `rows[${rank}]`, 'a vote by its words', row);
+  const words = row as Record<string, unknown>;
+  for (const name of WORDS) {
+    const word = words[name];
+    if (Number.isInteger(word) && (word as number) >= 0) continue;
+    throw refusal(place, `rows[${rank}].${name}`, 'a whole number, not negative', word);
+  }
+  const vote = words as Record<ShapeWord, number>;
+  if (vote.tokens < vote.prefillRequests + vote.decodeRequests) {
+    throw refusal(place, `rows[${rank}].tokens`, 'at least one a request', vote.tokens);
+  }
+  if (vote.tokens > 0 && vote.prefillRequests + vote.decodeRequests === 0) {
+    throw refusal(place, `rows[${rank}].tokens`, '0 without a request', vote.tokens);
+  }
+  return vote;
+}
+
+function refusal(place: LogPlace, field: string, expected: string, found: unknown, cause?: unknown): LockstepError {
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `${place.file}:${place.line}: ${field} must be ${expected}, found ${shown(found)}`,
+    { ...place, field, expected, found: shown(found) },
+    cause === undefined ? undefined : { cause },
+  );
+}
