@@ -56,9 +56,9 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'vetoRank > 0) vetoRank = rank;',
   },
   {
-    name: 'the last rank without a wish is named, not the first',
-    find: 'else if (refusalRank < 0) refusalRank = rank;',
-    replace: 'else refusalRank = rank;',
+    name: 'the rank that refuses micro-batches is not named',
+    find: '    set(region(REGION_NEED), NEED_REFUSAL_RANK, rank);\n    return 1;',
+    replace: '    return 1;',
   },
   { name: 'idle ranks count as busy', find: 'if (own == 0) continue;', replace: 'if (own < 0) continue;' },
   {
@@ -76,26 +76,47 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     find: 'vote(table, rank, VOTE_CAN_SPLIT) == 0 || vote(table, rank, VOTE_UBATCH_VETO) != 0) return false;',
     replace: 'vote(table, rank, VOTE_CAN_SPLIT) == 0) return false;',
   },
+  { name: 'the mode of the last rank, not the least', find: 'mode = min(mode, ownMode);', replace: 'mode = ownMode;' },
+  {
+    name: 'most tokens of any rank in the place of fewest',
+    find: 'minTokens = min(minTokens, own);',
+    replace: 'minTokens = minTokens == i32.MAX_VALUE ? own : max(minTokens, own);',
+  },
   // agree.ts: micro-batches.
   {
-    name: 'micro-batches where one busy rank wishes them',
-    find: 'need(NEED_WISHES) + need(NEED_HELD_WISHES) == need(NEED_BUSY_RANKS);',
-    replace: 'need(NEED_WISHES) + need(NEED_HELD_WISHES) > 0;',
+    name: 'micro-batches whatever the busy ranks wish',
+    find: 'return !idle && !wishes(table, rank, hysteresis);',
+    replace: 'return false;',
   },
   {
-    name: 'vLLM: micro-batches where one rank wishes them',
-    find: 'need(NEED_WISHES) == ranks;',
-    replace: 'need(NEED_WISHES) > 0;',
+    name: 'vLLM V1: micro-batches whatever the ranks wish',
+    find: 'return !wishes(table, rank, hysteresis);\n  if',
+    replace: 'return false;\n  if',
   },
   {
     name: 'ATOM: a rank below the minimum is taken for one above',
-    find: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) != 0) minimum = true;',
-    replace: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) == 0) minimum = true;',
+    find: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) != 0) return true;',
+    replace: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) == 0) return true;',
   },
   {
-    name: 'ATOM: vetoes of micro-batches are ignored',
-    find: 'if (vote(table, rank, VOTE_UBATCH_VETO) != 0) return false;\n    if (vote(table, rank, VOTE_CAN_SPLIT)',
-    replace: 'if (vote(table, rank, VOTE_CAN_SPLIT)',
+    name: 'vetoes of micro-batches are ignored where wishes are not asked for',
+    find: 'if (vote(table, rank, VOTE_UBATCH_VETO) != 0 || vote(table, rank, VOTE_CAN_SPLIT) == 0) return true;',
+    replace: 'if (vote(table, rank, VOTE_CAN_SPLIT) == 0) return true;',
+  },
+  {
+    name: 'vLLM V1: micro-batches with an empty last part',
+    find: 'if (policy(POLICY_LAST_PART) == LAST_PART_REFUSE && lastPartEmpty(table, ranks, parts)) {',
+    replace: 'if (false) {',
+  },
+  {
+    name: 'vLLM V2: the least rank must pass the threshold',
+    find: 'vote(table, rank, VOTE_TOKENS) < ubatchThreshold(',
+    replace: 'vote(table, rank, VOTE_TOKENS) <= ubatchThreshold(',
+  },
+  {
+    name: 'SGLang: micro-batches over different phases',
+    find: 'if (first >= 0 && phase != first) return false;',
+    replace: '',
   },
   // candidates.ts: whether a key holds what the ranks need.
   {
@@ -105,13 +126,13 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a decode graph must have a slot to spare',
-    find: 'get(key, KEY_DECODE_REQUESTS) < need(NEED_DECODE_REQUESTS)) return VERDICT_REQUESTS;',
-    replace: 'get(key, KEY_DECODE_REQUESTS) <= need(NEED_DECODE_REQUESTS)) return VERDICT_REQUESTS;',
+    find: 'return get(key, KEY_DECODE_REQUESTS) < need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS',
+    replace: 'return get(key, KEY_DECODE_REQUESTS) <= need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS',
   },
   {
     name: 'prefill slots are ignored',
-    find: 'match != MIXED_MATCH_SLOT_COUNT && prefills < need(NEED_PREFILL_REQUESTS)',
-    replace: 'match == MIXED_MATCH_STRICT && prefills < need(NEED_PREFILL_REQUESTS)',
+    find: '!= MIXED_MATCH_SLOT_COUNT && prefills < need(NEED_PREFILL_REQUESTS)',
+    replace: '== MIXED_MATCH_STRICT && prefills < need(NEED_PREFILL_REQUESTS)',
   },
   {
     name: 'slots of a mixed graph are not counted together',
@@ -120,23 +141,23 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'drafts longer than a decode slot of a mixed graph',
-    find: 'if (decodes > 0 && get(key, KEY_QUERY_LEN) < need(NEED_MAX_DECODE_QUERY_LEN)) return VERDICT_QUERY_LENGTH;',
+    find: 'if (shortDecodeSlots(key)) return VERDICT_QUERY_LENGTH;',
     replace: '',
   },
   {
     name: 'the padding factor is not kept',
-    find: '<= most ? VERDICT_CHOSEN : VERDICT_PADDING_FACTOR;',
-    replace: '>= 0 ? VERDICT_CHOSEN : VERDICT_PADDING_FACTOR;',
+    find: 'if (kind != DECODE_KEY && beyondPadding(key) > 0) return VERDICT_PADDING_FACTOR;',
+    replace: '',
   },
   {
     name: 'a graph at the padding factor is refused',
-    find: '<= most ? VERDICT_CHOSEN : VERDICT_PADDING_FACTOR;',
-    replace: '< most ? VERDICT_CHOSEN : VERDICT_PADDING_FACTOR;',
+    find: 'get(key, KEY_TOKENS) - most);',
+    replace: 'get(key, KEY_TOKENS) - most + 1);',
   },
   {
     name: 'a piecewise graph of any size serves',
-    find: 'if (get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;\n  return paddingVerdict(key);',
-    replace: 'return paddingVerdict(key);',
+    find: 'if (get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;',
+    replace: 'if (kind != PIECEWISE_KEY && get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;',
   },
   {
     name: 'the largest graph that holds the batch, not the smallest',
@@ -149,10 +170,16 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'return ranks == 1;',
   },
   // choose.ts: which graph.
+  { name: 'the ubatched twin runs without agreement', find: 'if (agreed && twin >= 0) {', replace: 'if (twin >= 0) {' },
   {
-    name: 'the ubatched twin runs without agreement',
-    find: 'const key = agreed && twin >= 0 ? twin : plain;',
-    replace: 'const key = twin >= 0 ? twin : plain;',
+    name: 'vLLM V2: a last part with no token runs as a graph',
+    find: 'need(NEED_MIN_TOKENS) > least',
+    replace: 'need(NEED_MIN_TOKENS) >= least',
+  },
+  {
+    name: 'a graph of another size is told as the twin',
+    find: 'twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(plain), KEY_TOKENS)',
+    replace: 'twin >= 0',
   },
   // run.ts: what the ranks run.
   {
@@ -204,6 +231,16 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     name: 'eager parts run all padding, though the policy forbids it',
     find: 'if (vote(table, rank, VOTE_PART0_TOKENS + part) == 0) return false;',
     replace: 'if (vote(table, rank, VOTE_PART0_TOKENS + part) < 0) return false;',
+  },
+  {
+    name: 'sums gathered as variable counts, and the reverse',
+    find: 'choice == EAGER_GATHER_MAX_OR_SUM ? GATHER_SUM : GATHER_VARIABLE',
+    replace: 'choice == EAGER_GATHER_MAX_OR_SUM ? GATHER_VARIABLE : GATHER_SUM',
+  },
+  {
+    name: 'SGLang: a tie between maximum and sum goes to the sum',
+    find: '2 * sum >= <i64>most',
+    replace: '2 * sum > <i64>most',
   },
   // local.ts: what a rank makes of the decision.
   {
@@ -264,6 +301,12 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'const leave = need(NEED_LEAVING_RANKS) > 0;',
   },
   { name: 'a veto of the first rank is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },
+  // explain.ts: what is told of the other keys.
+  {
+    name: 'a larger key is said to have been kept eager',
+    find: 'return run == RUN_EAGER ? VERDICT_STEP_EAGER : VERDICT_LARGER;',
+    replace: 'return VERDICT_STEP_EAGER;',
+  },
   // plan.ts: the dispatch table and the hash.
   { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' },
   { name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' },
