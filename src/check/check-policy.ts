@@ -188,7 +188,11 @@ function unreachable(
     const shape = `${key.tokens} tokens, ${key.prefillRequests} prefill and ${key.decodeRequests} decode slots${parts}`;
     return [
       { phase: 'capture', rank: null, text: `capture key ${index} (${shape})` },
-      { phase: 'end', rank: null, text: `no step of up to ${ranks} ranks ever runs key ${index}` },
+      {
+        phase: 'end',
+        rank: null,
+        text: `no step of ${ranks === 1 ? 'one rank' : `up to ${ranks} ranks`} ever runs key ${index}`,
+      },
     ];
   });
   if (lines.length > 0) found.set('P10', { property: 'P10', ranks, trace: lines });

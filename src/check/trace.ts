@@ -11,6 +11,14 @@ export interface TraceLine {
   readonly text: string;
 }
 
+/** The lines as a table: step by step, who does what. */
+export function traceText(trace: readonly TraceLine[]): string[] {
+  return trace.map(({ phase, rank, text }, index) => {
+    const who = rank === null ? 'all' : `rank ${rank}`;
+    return `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${text}`;
+  });
+}
+
 type Action = Readonly<Record<(typeof ACTION_WORDS)[number], number>>;
 
 /** The counterexample that the table of these states is to `property`. */

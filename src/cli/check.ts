@@ -10,6 +10,7 @@ import {
   PROPERTY_MEANINGS,
   planDomain,
   standardDomain,
+  traceText,
   type Violation,
 } from '../check/index.js';
 import { policyNames } from '../engines/policies.js';
@@ -174,16 +175,8 @@ function verdict(property: keyof typeof PROPERTY_MEANINGS, { violations, complet
   return `${property.padEnd(4)} ${told}  ${PROPERTY_MEANINGS[property]}`;
 }
 
-/** The counterexample as a table: step by step, who does what. */
 function counterexample({ property, ranks, trace }: Violation): string[] {
-  const rows = trace.map(({ phase, rank, text }) => [phase, rank === null ? 'all' : `rank ${rank}`, text] as const);
-  return [
-    '',
-    paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`),
-    ...rows.map(
-      ([phase, who, what], index) => `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${what}`,
-    ),
-  ];
+  return ['', paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`), ...traceText(trace)];
 }
 
 function paint(style: 'red' | 'green', words: string): string {
