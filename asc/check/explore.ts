@@ -25,12 +25,11 @@ import { resolve } from '../resolve';
 import { vote } from '../table';
 import { get, region, set } from '../words';
 import { act } from './actions';
+import { graphNotMissed, keyHoldsBatch } from './key-laws';
 import {
   entersAlike,
   followsDecision,
   gathersAlike,
-  graphNotMissed,
-  keyHoldsBatch,
   leavesTogether,
   overlapsAlone,
   partsHoldTokens,
