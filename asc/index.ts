@@ -1,6 +1,6 @@
 // Entry of the rules module: pure functions of rows, plan and policy; every argument is an int32 or an address.
 export { act } from './check/actions';
-export { exploreTables } from './check/explore';
+export { exploreTables, judge } from './check/explore';
 export { explainCandidates } from './explain';
 export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
 export { sizeLocal } from './local';

@@ -25,13 +25,14 @@ import {
   POLICY_PREPARE,
   PREPARE_LOCAL,
   REGION_LOCAL,
-  RUN_PARK,
+  RUN_EAGER,
   VOTE_MAX_QUERY_LEN,
   VOTE_PADDED_TOKENS,
   VOTE_PART0_TOKENS,
   VOTE_PHASE,
 } from '../layout';
 import { sizeLocal } from '../local';
+import { queryLenIndex, queryLenOf } from '../plan';
 import { partAt } from '../run';
 import { policy } from '../vote-rules';
 import { get, region, set } from '../words';
@@ -56,13 +57,17 @@ export function act(decision: usize, row: usize, rank: i32, action: usize): void
   }
 }
 
-/** Sizes of the tensors that input preparation fills. Hook 'local': a decode is rounded up to a captured size, whatever runs. */
+/**
+ * Sizes of the tensors that input preparation fills. Hook 'local': it rounds a decode up to a captured size by itself, also where
+ * the step runs eager. Source: ATOM before its ForwardMode record (PR 1120).
+ */
 function preparation(decision: usize, row: usize, action: usize, tokens: i32, requests: i32): void {
   const byItself = policy(POLICY_PREPARE) == PREPARE_LOCAL && get(row, VOTE_PHASE) == PHASE_DECODE;
+  const own = byItself && get(decision, DECISION_RUN) == RUN_EAGER && get(decision, DECISION_PARTS) == 1;
   const padded = get(row, VOTE_PADDED_TOKENS);
-  const own = byItself && get(decision, DECISION_RUN) != RUN_PARK;
+  const q = queryLenIndex(get(row, VOTE_MAX_QUERY_LEN));
   set(action, ACTION_PREPARED_TOKENS, own ? padded : tokens);
-  set(action, ACTION_PREPARED_REQUESTS, own ? padded / get(row, VOTE_MAX_QUERY_LEN) : requests);
+  set(action, ACTION_PREPARED_REQUESTS, own && q >= 0 ? max(requests, padded / queryLenOf(q)) : requests);
 }
 
 /** Rows a part brings to its collectives. Hook 'local': those of the rank's own cut. */

@@ -1,6 +1,7 @@
 // The checker's inner loop: every multiset of local states over the ranks, each voted, resolved and held against the laws.
 import {
   ACTION_WORDS,
+  CONTROL_FAULT,
   DECISION_CAPTURE_KEY,
   DECISION_RUN,
   MAX_CHECK_RANKS,
@@ -17,21 +18,26 @@ import {
   RESOLVE_FAULT,
   RESOLVE_OK,
   RUN_EAGER,
+  VOTE_CONTROL,
   VOTE_WORDS,
 } from '../layout';
 import { resolve } from '../resolve';
+import { vote } from '../table';
 import { get, region, set } from '../words';
 import { act } from './actions';
+import { graphNotMissed, keyHoldsBatch } from './key-laws';
 import {
   entersAlike,
   followsDecision,
   gathersAlike,
-  graphNotMissed,
-  keyHoldsBatch,
+  leavesTogether,
   overlapsAlone,
   partsHoldTokens,
   sizesFit,
 } from './laws';
+
+/** One after the last property that a table can break. */
+const PROPERTY_COUNT: i32 = PROPERTY_P11 + 1;
 
 /** Words of one violation: whether there is one, then the local state of each rank. */
 const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
@@ -39,13 +45,15 @@ const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
 /**
  * Explores up to `budget` tables of `ranks` ranks, and returns how many. `tuple` holds the next table's local states in ascending
  * order, one for each rank, so that tables that only differ in which rank is which are met once; its first word is -1 when all
- * are done. `rows`: `count` votes. `reached`: a word a key. `violations`: `VIOLATION_WORDS` a property, the first found.
+ * are done. `rows`: `count` votes. `placed`: `ranks` words. `reached`: a word a key. `violations`: `VIOLATION_WORDS` a property,
+ * the first found.
  */
 export function exploreTables(
   rows: usize,
   count: i32,
   ranks: i32,
   tuple: usize,
+  placed: usize,
   previous: usize,
   actions: usize,
   reached: usize,
@@ -53,10 +61,10 @@ export function exploreTables(
   budget: i32,
 ): i32 {
   const table = region(REGION_VOTES);
-  for (let rank = 0; rank < ranks; rank++) placeRow(table, rows, tuple, rank);
   let explored = 0;
   while (explored < budget) {
-    checkTable(table, ranks, tuple, previous, actions, reached, violations);
+    placeRows(table, rows, ranks, tuple, placed);
+    checkTable(table, ranks, placed, previous, actions, reached, violations);
     explored++;
     let rank = ranks - 1;
     while (rank >= 0 && get(tuple, rank) == count - 1) rank--;
@@ -65,24 +73,32 @@ export function exploreTables(
       break;
     }
     const next = get(tuple, rank) + 1;
-    for (let r = rank; r < ranks; r++) {
-      set(tuple, r, next);
-      placeRow(table, rows, tuple, r);
-    }
+    for (let r = rank; r < ranks; r++) set(tuple, r, next);
   }
   return explored;
 }
 
-function placeRow(table: usize, rows: usize, tuple: usize, rank: i32): void {
+/**
+ * Gives the states of a tuple to the ranks, from one table to the next in another order: turned round, and every other one
+ * backwards. A rule that favours a rank is met with small and large batches on it.
+ */
+function placeRows(table: usize, rows: usize, ranks: i32, tuple: usize, placed: usize): void {
   const bytes = <usize>(VOTE_WORDS << 2);
-  memory.copy(table + <usize>rank * bytes, rows + <usize>get(tuple, rank) * bytes, bytes);
+  let sum = 0;
+  for (let r = 0; r < ranks; r++) sum += get(tuple, r);
+  for (let r = 0; r < ranks; r++) {
+    const turned = (r + (sum >> 1)) % ranks;
+    const state = get(tuple, (sum & 1) == 0 ? turned : ranks - 1 - turned);
+    set(placed, r, state);
+    memory.copy(table + <usize>r * bytes, rows + <usize>state * bytes, bytes);
+  }
 }
 
 /** Resolves the table that stands in the region `votes`, lets every rank act, and records what laws that breaks. */
 function checkTable(
   table: usize,
   ranks: i32,
-  tuple: usize,
+  placed: usize,
   previous: usize,
   actions: usize,
   reached: usize,
@@ -92,33 +108,51 @@ function checkTable(
   const status = resolve(table, ranks, previous, decision);
   if (status != RESOLVE_OK) {
     // A fault is told to all ranks in the same step. Nothing else can be wrong with votes that a planner wrote.
-    if (status != RESOLVE_FAULT) violated(violations, PROPERTY_P2, tuple, ranks);
+    if (status != RESOLVE_FAULT || !faulty(table, ranks)) violated(violations, PROPERTY_P2, placed, ranks);
     return;
-  }
-  for (let rank = 0; rank < ranks; rank++) {
-    act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
   }
   const key = get(decision, DECISION_CAPTURE_KEY);
   if (key >= 0) set(reached, key, 1);
-  if (!followsDecision(actions, ranks, decision)) violated(violations, PROPERTY_P1, tuple, ranks);
-  if (!entersAlike(actions, ranks, decision)) violated(violations, PROPERTY_P2, tuple, ranks);
-  if (!partsHoldTokens(actions, ranks, decision)) violated(violations, PROPERTY_P3, tuple, ranks);
-  if (!gathersAlike(table, actions, ranks)) violated(violations, PROPERTY_P4, tuple, ranks);
-  if (!sizesFit(table, actions, ranks, decision)) violated(violations, PROPERTY_P5, tuple, ranks);
-  if (get(decision, DECISION_RUN) == RUN_EAGER && !graphNotMissed(table, ranks, decision)) {
-    violated(violations, PROPERTY_P6, tuple, ranks);
+  const broken = judge(table, ranks, decision, actions);
+  if (broken == 0) return;
+  for (let property = 0; property < PROPERTY_COUNT; property++) {
+    if ((broken & (1 << property)) != 0) violated(violations, property, placed, ranks);
   }
-  if (!keyHoldsBatch(table, ranks, key)) violated(violations, PROPERTY_P9, tuple, ranks);
-  if (!overlapsAlone(actions, ranks)) violated(violations, PROPERTY_P11, tuple, ranks);
+}
+
+/** Lets every rank act on `decision`, and returns the properties that this breaks, a bit each. `actions`: `ACTION_WORDS` a rank. */
+export function judge(table: usize, ranks: i32, decision: usize, actions: usize): i32 {
+  for (let rank = 0; rank < ranks; rank++) {
+    act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
+  }
+  const eager = get(decision, DECISION_RUN) == RUN_EAGER;
+  let broken = 0;
+  if (!followsDecision(actions, ranks, decision)) broken |= 1 << PROPERTY_P1;
+  // A rank with a fault runs nothing, so that no other may begin.
+  const alike =
+    entersAlike(actions, ranks, decision) && leavesTogether(table, ranks, decision) && !faulty(table, ranks);
+  if (!alike) broken |= 1 << PROPERTY_P2;
+  if (!partsHoldTokens(actions, ranks, decision)) broken |= 1 << PROPERTY_P3;
+  if (!gathersAlike(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P4;
+  if (!sizesFit(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P5;
+  if (eager && !graphNotMissed(table, ranks, decision)) broken |= 1 << PROPERTY_P6;
+  if (!keyHoldsBatch(table, ranks, decision)) broken |= 1 << PROPERTY_P9;
+  if (!overlapsAlone(table, actions, ranks)) broken |= 1 << PROPERTY_P11;
+  return broken;
+}
+
+function faulty(table: usize, ranks: i32): boolean {
+  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return true;
+  return false;
 }
 
 function rowAt(table: usize, rank: i32): usize {
   return table + ((<usize>(rank * VOTE_WORDS)) << 2);
 }
 
-function violated(violations: usize, property: i32, tuple: usize, ranks: i32): void {
+function violated(violations: usize, property: i32, placed: usize, ranks: i32): void {
   const at = violations + ((<usize>(property * VIOLATION_WORDS)) << 2);
   if (get(at, 0) != 0) return;
   set(at, 0, 1);
-  for (let rank = 0; rank < ranks; rank++) set(at, 1 + rank, get(tuple, rank));
+  for (let rank = 0; rank < ranks; rank++) set(at, 1 + rank, get(placed, rank));
 }

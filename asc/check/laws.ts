@@ -11,52 +11,47 @@ import {
   ACTION_RUN,
   ACTION_TOKENS,
   ACTION_WORDS,
+  CONTROL_LEAVE,
+  DECISION_LEAVE,
   DECISION_PADDED_REQUESTS,
   DECISION_PADDED_TOKENS,
   DECISION_PARTS,
-  DECISION_PHASE,
   DECISION_WORDS,
+  EAGER_PARTS_MAXIMA,
   GATHER_NONE,
   GATHER_PADDED,
   GATHER_SUM,
-  KEY_DECODE_REQUESTS,
-  KEY_MAX_QUERY_LEN,
-  KEY_MODE,
-  KEY_PREFILL_REQUESTS,
-  KEY_QUERY_LEN,
-  KEY_TOKENS,
-  KEY_VARIANT,
-  LIMIT_NUM_KEYS,
-  MODE_PIECEWISE,
+  PART_GATHER,
   PART_WORDS,
-  PHASE_DECODE,
-  POLICY_ENFORCE_EAGER,
+  POLICY_EAGER_PARTS,
   POLICY_EXCLUSIVE_RESOURCES,
-  POLICY_MAX_PADDING_PERMILLE,
+  POLICY_TOKEN_ALIGNMENT,
   RUN_EAGER,
   RUN_FULL,
   RUN_PARK,
-  RUN_PIECEWISE,
+  VOTE_CONTROL,
   VOTE_DECODE_REQUESTS,
-  VOTE_GRAPH_VETO,
-  VOTE_MAX_DECODE_QUERY_LEN,
-  VOTE_MAX_QUERY_LEN,
+  VOTE_PART0_TOKENS,
   VOTE_PREFILL_REQUESTS,
   VOTE_TOKENS,
-  VOTE_VARIANT,
+  VOTE_UBATCH_VETO,
 } from '../layout';
-import { keyAt } from '../plan';
 import { vote } from '../table';
 import { policy } from '../vote-rules';
-import { get, limit } from '../words';
+import { get } from '../words';
 
 function action(actions: usize, rank: i32, word: i32): i32 {
   return get(actions + ((<usize>(rank * ACTION_WORDS)) << 2), word);
 }
 
+/** A word of the decision's record of `part`. */
+export function partWord(decision: usize, ranks: i32, part: i32, word: i32): i32 {
+  return get(decision, DECISION_WORDS + part * (PART_WORDS + ranks) + word);
+}
+
 /** Rows the decision lets a rank bring to a part's collectives. */
 function agreedTokens(decision: usize, ranks: i32, part: i32, rank: i32): i32 {
-  return get(decision, DECISION_WORDS + part * (PART_WORDS + ranks) + PART_WORDS + rank);
+  return partWord(decision, ranks, part, PART_WORDS + rank);
 }
 
 /** P1: what a rank prepares and runs follows from the decision: nothing of it is the rank's own idea. */
@@ -87,138 +82,85 @@ export function entersAlike(actions: usize, ranks: i32, decision: usize): boolea
   return true;
 }
 
-/** P3: in a graph every part has a padded token on every rank, and the parts are those of all. */
+/** P2 beyond a step: ranks leave together or not at all, and nobody who has work or wishes to stay is left behind. */
+export function leavesTogether(table: usize, ranks: i32, decision: usize): boolean {
+  let all = true;
+  for (let rank = 0; rank < ranks; rank++) {
+    if (vote(table, rank, VOTE_TOKENS) > 0 || vote(table, rank, VOTE_CONTROL) != CONTROL_LEAVE) all = false;
+  }
+  return (get(decision, DECISION_LEAVE) != 0) == all;
+}
+
+/** P3: every part has a row on every rank, an idle one's dummy too; the parts are those of all, and of a graph make it up. */
 export function partsHoldTokens(actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     const run = action(actions, rank, ACTION_RUN);
     if (action(actions, rank, ACTION_PARTS) != get(decision, DECISION_PARTS)) return false;
-    if (run != RUN_FULL && run != RUN_PIECEWISE) continue;
+    if (run == RUN_PARK) continue;
     let total = 0;
     for (let part = 0; part < action(actions, rank, ACTION_PARTS); part++) {
       const tokens = agreedTokens(decision, ranks, part, rank);
       if (tokens < 1) return false;
       total += tokens;
     }
-    if (total != get(decision, DECISION_PADDED_TOKENS)) return false;
+    if (run != RUN_EAGER && total != get(decision, DECISION_PADDED_TOKENS)) return false;
   }
   return true;
 }
 
 /**
  * P4: a padded gather moves the same number of rows from every rank; a graph, whose sizes are baked, holds no other; any gather
- * moves at least a rank's own tokens.
+ * moves at least a rank's own tokens, and those of its own cut where the parts are sized by the ranks' cuts.
  */
-export function gathersAlike(table: usize, actions: usize, ranks: i32): boolean {
+export function gathersAlike(table: usize, actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     const parts = action(actions, rank, ACTION_PARTS);
-    const kind = action(actions, rank, ACTION_GATHER);
-    if (parts > 0 && (kind == GATHER_NONE) != (ranks == 1)) return false;
-    if (action(actions, rank, ACTION_KEY) >= 0 && kind != (ranks == 1 ? GATHER_NONE : GATHER_PADDED)) return false;
+    const ownCut =
+      parts > 1 && action(actions, rank, ACTION_RUN) == RUN_EAGER && policy(POLICY_EAGER_PARTS) == EAGER_PARTS_MAXIMA;
     let rows = 0;
     for (let part = 0; part < parts; part++) {
+      const kind = partWord(decision, ranks, part, PART_GATHER);
       const tokens = action(actions, rank, ACTION_PART0_TOKENS + part);
       rows += tokens;
-      if (kind != GATHER_PADDED) continue;
-      if (tokens != action(actions, 0, ACTION_PART0_TOKENS + part)) return false;
+      if ((kind == GATHER_NONE) != (ranks == 1)) return false;
+      if (action(actions, rank, ACTION_KEY) >= 0 && kind != (ranks == 1 ? GATHER_NONE : GATHER_PADDED)) return false;
+      // Parts have agreed sizes, which a sum of the ranks' own would not be.
+      if (kind == GATHER_SUM && parts > 1) return false;
+      if (kind == GATHER_PADDED && tokens != action(actions, 0, ACTION_PART0_TOKENS + part)) return false;
+      if (ownCut && tokens < vote(table, rank, VOTE_PART0_TOKENS + part)) return false;
     }
     if (parts > 0 && rows < vote(table, rank, VOTE_TOKENS)) return false;
-    // Parts have agreed sizes, which a sum of the ranks' own would not be.
-    if (kind == GATHER_SUM && parts > 1) return false;
   }
   return true;
 }
 
-/** P5, on sizes: tensors are as long as what runs reads, and hold what the rank has. */
+/** P5, on sizes: tensors are as long as what runs reads, aligned where they cross ranks, and hold what the rank has. */
 export function sizesFit(table: usize, actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     const run = action(actions, rank, ACTION_RUN);
-    if (run == RUN_PARK) continue;
     const tokens = action(actions, rank, ACTION_PREPARED_TOKENS);
-    const requests = action(actions, rank, ACTION_PREPARED_REQUESTS);
-    const graph = run == RUN_FULL || run == RUN_PIECEWISE;
-    if (graph && tokens != get(decision, DECISION_PADDED_TOKENS)) return false;
-    if (run == RUN_FULL && requests != get(decision, DECISION_PADDED_REQUESTS)) return false;
-    if (run == RUN_EAGER && get(decision, DECISION_PARTS) == 1 && tokens != agreedTokens(decision, ranks, 0, rank))
-      return false;
     if (tokens < vote(table, rank, VOTE_TOKENS)) return false;
+    if (run == RUN_PARK) continue;
+    const requests = action(actions, rank, ACTION_PREPARED_REQUESTS);
+    const parts = get(decision, DECISION_PARTS);
+    if (run != RUN_EAGER && tokens != get(decision, DECISION_PADDED_TOKENS)) return false;
+    if (run == RUN_FULL && requests != get(decision, DECISION_PADDED_REQUESTS)) return false;
+    if (run == RUN_EAGER && parts == 1 && tokens != agreedTokens(decision, ranks, 0, rank)) return false;
+    for (let part = 0; part < parts; part++) {
+      if (agreedTokens(decision, ranks, part, rank) % policy(POLICY_TOKEN_ALIGNMENT) != 0) return false;
+    }
     const own = vote(table, rank, VOTE_PREFILL_REQUESTS) + vote(table, rank, VOTE_DECODE_REQUESTS);
     if (requests < own || (run != RUN_FULL && requests != max(1, own))) return false;
   }
   return true;
 }
 
-/** P6: an eager step was vetoed, or no captured graph could have held it. */
-export function graphNotMissed(table: usize, ranks: i32, decision: usize): boolean {
-  if (policy(POLICY_ENFORCE_EAGER) != 0) return true;
+/** P11: parts that overlap have every resource of theirs to themselves, and no rank's batch forbids its being cut. */
+export function overlapsAlone(table: usize, actions: usize, ranks: i32): boolean {
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_TOKENS) > 0 && vote(table, rank, VOTE_GRAPH_VETO) != 0) return true;
-  }
-  const queryLen = get(decision, DECISION_PHASE) == PHASE_DECODE ? shortestQueryLen(table, ranks) : 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    if (couldHold(keyAt(index), table, ranks, decision, queryLen)) return false;
-  }
-  return true;
-}
-
-/** The shortest captured query length with a place for every token of a decode. */
-function shortestQueryLen(table: usize, ranks: i32): i32 {
-  let shortest = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    const key = keyAt(index);
-    const length = get(key, KEY_QUERY_LEN);
-    if (get(key, KEY_MODE) == MODE_PIECEWISE || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
-    let holds = true;
-    for (let rank = 0; rank < ranks; rank++) {
-      if (vote(table, rank, VOTE_MAX_QUERY_LEN) > length) holds = false;
-    }
-    if (holds && (shortest == 0 || length < shortest)) shortest = length;
-  }
-  return shortest;
-}
-
-function couldHold(key: usize, table: usize, ranks: i32, decision: usize, queryLen: i32): boolean {
-  const decode = get(decision, DECISION_PHASE) == PHASE_DECODE;
-  const piecewise = get(key, KEY_MODE) == MODE_PIECEWISE;
-  let most = 0;
-  for (let rank = 0; rank < ranks; rank++) {
-    const tokens = vote(table, rank, VOTE_TOKENS);
-    if (tokens == 0) continue;
-    if (vote(table, rank, VOTE_VARIANT) != get(key, KEY_VARIANT)) return false;
-    most = max(most, tokens);
-    if (!piecewise && !slotsHold(key, table, rank)) return false;
-  }
-  if (get(key, KEY_TOKENS) < most) return false;
-  if (!piecewise && decode) return get(key, KEY_PREFILL_REQUESTS) == 0 && get(key, KEY_QUERY_LEN) == queryLen;
-  return <i64>get(key, KEY_TOKENS) * 1000 <= <i64>most * <i64>policy(POLICY_MAX_PADDING_PERMILLE);
-}
-
-/** P9: the slots of the key that runs hold the batch of every rank. */
-export function keyHoldsBatch(table: usize, ranks: i32, index: i32): boolean {
-  if (index < 0) return true;
-  const key = keyAt(index);
-  for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_TOKENS) > get(key, KEY_TOKENS)) return false;
-    if (get(key, KEY_MODE) != MODE_PIECEWISE && !slotsHold(key, table, rank)) return false;
-  }
-  return true;
-}
-
-/** Prefills only in prefill slots, decodes in what is left, and no request longer than its slot. */
-function slotsHold(key: usize, table: usize, rank: i32): boolean {
-  const prefills = vote(table, rank, VOTE_PREFILL_REQUESTS);
-  const decodes = vote(table, rank, VOTE_DECODE_REQUESTS);
-  const prefillSlots = get(key, KEY_PREFILL_REQUESTS);
-  const decodeSlots = get(key, KEY_DECODE_REQUESTS);
-  if (prefills > prefillSlots || decodes > decodeSlots + prefillSlots - prefills) return false;
-  if (decodeSlots > 0 && vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN) > get(key, KEY_QUERY_LEN)) return false;
-  return vote(table, rank, VOTE_MAX_QUERY_LEN) <= get(key, KEY_MAX_QUERY_LEN);
-}
-
-/** P11: parts that overlap have every resource of theirs to themselves. */
-export function overlapsAlone(actions: usize, ranks: i32): boolean {
-  if (policy(POLICY_EXCLUSIVE_RESOURCES) == 0) return true;
-  for (let rank = 0; rank < ranks; rank++) {
-    if (action(actions, rank, ACTION_PARTS) > 1 && action(actions, rank, ACTION_OVERLAP) != 0) return false;
+    if (action(actions, rank, ACTION_PARTS) <= 1) continue;
+    if (vote(table, rank, VOTE_TOKENS) > 0 && vote(table, rank, VOTE_UBATCH_VETO) != 0) return false;
+    if (policy(POLICY_EXCLUSIVE_RESOURCES) != 0 && action(actions, rank, ACTION_OVERLAP) != 0) return false;
   }
   return true;
 }

@@ -5,38 +5,68 @@ import { guardRow, type OnAsymmetric } from '../ranks/guard-row.js';
 import { resolveGuard } from '../ranks/resolve-guard.js';
 import type { TraceLine } from './trace.js';
 
-/** What exploring the capture of all keys came to. */
+/** A property that the capture of a key breaks, and how. */
+export interface CaptureViolation {
+  readonly property: 'P2' | 'P6';
+  readonly trace: readonly TraceLine[];
+}
+
+/** What exploring the capture of all keys came to: the first violation of each property. */
 export interface CaptureExploration {
   readonly states: number;
-  /** The first state in which the ranks part, if there is one. */
-  readonly trace: readonly TraceLine[] | undefined;
+  readonly violations: readonly CaptureViolation[];
 }
 
 /** What a rank does about a key after the guard. */
-type Move = 'enter' | 'skip' | 'throw';
+export type Move = 'enter' | 'skip' | 'throw';
+
+const ANSWERS: readonly OnAsymmetric[] = ['throw', 'drop'];
 
 /**
  * Explores the capture of every key: each rank has room for it or not, told apart by how many have none, and then enters the
- * forward's collectives or goes on to the next key. With the guard the real rule decides about the real rows; without it each
- * rank by itself. Whoever enters alone waits there for ever (P2).
+ * forward's collectives, goes on to the next key, or throws. With the guard the real rule decides about the real rows; without
+ * it each rank by itself. Whoever enters alone waits there for ever, and so do the others of a rank that enters without room
+ * (P2). A key that all have room for, or that was asked to be dropped, and does not come to that is a graph missed (P6).
  */
 export function exploreCapture(keys: readonly CaptureKey[], policy: Policy, ranks: number): CaptureExploration {
   const order = keys.map((key, index) => ({ key, index })).sort((a, b) => b.key.tokens - a.key.tokens);
+  const found = new Map<CaptureViolation['property'], CaptureViolation>();
   let states = 0;
   for (const { key, index } of order) {
     for (let lacking = 0; lacking <= ranks; lacking++) {
-      for (const onAsymmetric of ['throw', 'drop'] as const) {
+      for (const onAsymmetric of ANSWERS) {
         states += 1;
         const room = Array.from({ length: ranks }, (_, rank) => rank >= lacking);
         const moves = movesOf(room, index, policy, onAsymmetric);
-        if (new Set(moves).size > 1) return { states, trace: describe(key, index, room, moves) };
+        const property = brokenBy(room, moves, onAsymmetric);
+        if (property === undefined || found.has(property)) continue;
+        const trace = [...captureTrace(key, index, room, moves), ...endOf(key, index, room, moves, property)];
+        found.set(property, { property, trace });
       }
     }
   }
-  return { states, trace: undefined };
+  return { states, violations: [...found.values()] };
 }
 
-function movesOf(room: readonly boolean[], key: number, policy: Policy, onAsymmetric: OnAsymmetric): Move[] {
+/** States that `exploreCapture` explores. */
+export function captureStates(keys: number, ranks: number): number {
+  return keys * (ranks + 1) * ANSWERS.length;
+}
+
+function brokenBy(
+  room: readonly boolean[],
+  moves: readonly Move[],
+  onAsymmetric: OnAsymmetric,
+): CaptureViolation['property'] | undefined {
+  if (new Set(moves).size > 1 || moves.some((move, rank) => move === 'enter' && !room[rank])) return 'P2';
+  const ready = room.filter(Boolean).length;
+  const mixed = onAsymmetric === 'drop' ? 'skip' : 'throw';
+  const due = ready === room.length ? 'enter' : ready === 0 ? 'skip' : mixed;
+  return moves[0] === due ? undefined : 'P6';
+}
+
+/** What each rank does about key `key`, having room for it or not. */
+export function movesOf(room: readonly boolean[], key: number, policy: Policy, onAsymmetric: OnAsymmetric): Move[] {
   if (policy.captureGuard === 'none') return room.map((ready) => (ready ? 'enter' : 'skip'));
   const table = new Int32Array(room.length * DEFAULT_ROW_WORDS);
   for (const [rank, ready] of room.entries()) {
@@ -52,25 +82,44 @@ function movesOf(room: readonly boolean[], key: number, policy: Policy, onAsymme
   });
 }
 
-function describe(key: CaptureKey, index: number, room: readonly boolean[], moves: readonly Move[]): TraceLine[] {
-  const ranks = [...room.keys()];
-  const forward = `the forward of key ${index} (${key.tokens} tokens)`;
+/** Who has room for a key, and what everybody then does about it. */
+export function captureTrace(
+  key: CaptureKey,
+  index: number,
+  room: readonly boolean[],
+  moves: readonly Move[],
+): TraceLine[] {
+  const name = nameOf(key, index);
+  const does: Record<Move, string> = {
+    enter: `enters the collectives of the forward of ${name}`,
+    skip: 'skips the key and goes on to the next collective',
+    throw: 'throws ERR_CAPTURE_ASYMMETRIC',
+  };
+  const line = (rank: number, text: string): TraceLine => ({ phase: 'capture', rank, text });
   return [
-    ...ranks.map((rank) => ({
-      phase: 'capture' as const,
-      rank,
-      text: room[rank] ? `has KV space for key ${index} (${key.tokens} tokens)` : `has no KV space for key ${index}`,
-    })),
-    ...ranks.map((rank) => ({
-      phase: 'capture' as const,
-      rank,
-      text:
-        moves[rank] === 'enter'
-          ? `enters the collectives of ${forward}`
-          : 'skips the key and goes on to the next collective',
-    })),
-    ...ranks
-      .filter((rank) => moves[rank] === 'enter')
-      .map((rank) => ({ phase: 'end' as const, rank, text: `waits for ever in ${forward}: not every rank enters it` })),
+    ...room.map((ready, rank) => line(rank, ready ? `has KV space for ${name}` : `has no KV space for ${name}`)),
+    ...moves.map((move, rank) => line(rank, does[move])),
   ];
+}
+
+function endOf(
+  key: CaptureKey,
+  index: number,
+  room: readonly boolean[],
+  moves: readonly Move[],
+  property: CaptureViolation['property'],
+): TraceLine[] {
+  const name = nameOf(key, index);
+  if (property === 'P6') {
+    return [{ phase: 'end', rank: null, text: `${name} is not captured, or is not dropped as was asked` }];
+  }
+  return moves.flatMap((move, rank): TraceLine[] => {
+    if (move !== 'enter') return [];
+    const why = room[rank] ? 'not every rank can enter it' : 'it has no room to run it';
+    return [{ phase: 'end', rank, text: `waits for ever in the forward of ${name}: ${why}` }];
+  });
+}
+
+function nameOf(key: CaptureKey, index: number): string {
+  return `key ${index} (${key.tokens} tokens)`;
 }

@@ -2,7 +2,7 @@ import { completeLimits, Faults } from '../config.js';
 import { DECISION_WORDS, decisionWords, MAX_CHECK_RANKS, PROPERTIES, word } from '../planner/layout.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../planner/modules.js';
 import { RawRules } from '../planner/raw-rules.js';
-import { exploreCapture } from './capture-model.js';
+import { captureStates, exploreCapture } from './capture-model.js';
 import { type LocalState, localStates, STEP } from './domain.js';
 import { checkWords, exploreRanks, type FoundViolation, tableCount } from './explore.js';
 import type { Property } from './properties.js';
@@ -78,13 +78,12 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   for (let size = 1; size <= ranks && complete; size++) {
     const capture = exploreCapture(pair.plan.keys, pair.policy, size);
     states += capture.states;
-    if (capture.trace !== undefined && !found.has('P2')) {
-      found.set('P2', { property: 'P2', ranks: size, trace: capture.trace });
+    for (const { property, trace } of capture.violations) {
+      if (!found.has(property)) found.set(property, { property, ranks: size, trace });
     }
     const { rules, local } = rulesOf(modules, pair, size);
     last = local;
-    const total =
-      passes * Array.from({ length: ranks }, (_, r) => tableCount(local.length, r + 1)).reduce((a, b) => a + b);
+    const total = statesUpTo(ranks, local.length, pair.plan.keys.length, passes);
     for (let pass = 0; pass < passes && complete; pass++) {
       const previous = pass === 0 ? undefined : ubatchedStep(rules);
       const before = states;
@@ -123,8 +122,21 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   };
 }
 
+/** States of the whole domain: every key's capture and every multiset of local states, for each number of ranks. */
+export function statesUpTo(ranks: number, localStates: number, keys: number, passes: number): number {
+  let states = 0;
+  for (let size = 1; size <= ranks; size++) {
+    states += captureStates(keys, size) + passes * tableCount(localStates, size);
+  }
+  return states;
+}
+
 /** Rules for `ranks` ranks, with room for the states that they themselves make of the domain. */
-function rulesOf(modules: PlannerModules, pair: CheckedPair, ranks: number): { rules: RawRules; local: LocalState[] } {
+export function rulesOf(
+  modules: PlannerModules,
+  pair: CheckedPair,
+  ranks: number,
+): { rules: RawRules; local: LocalState[] } {
   const { policy, plan } = pair;
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = pair.limits;
   // Blocks play no part here: one holds any request.
@@ -176,7 +188,11 @@ function unreachable(
     const shape = `${key.tokens} tokens, ${key.prefillRequests} prefill and ${key.decodeRequests} decode slots${parts}`;
     return [
       { phase: 'capture', rank: null, text: `capture key ${index} (${shape})` },
-      { phase: 'end', rank: null, text: `no step of up to ${ranks} ranks ever runs key ${index}` },
+      {
+        phase: 'end',
+        rank: null,
+        text: `no step of ${ranks === 1 ? 'one rank' : `up to ${ranks} ranks`} ever runs key ${index}`,
+      },
     ];
   });
   if (lines.length > 0) found.set('P10', { property: 'P10', ranks, trace: lines });

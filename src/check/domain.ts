@@ -2,7 +2,7 @@ import type { Limits } from '../config.js';
 import { keyKind } from '../planner/capture-key.js';
 import type { CapturePlan } from '../planner/capture-plan.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../planner/layout.js';
-import { ubatchMinRequests } from '../planner/policy.js';
+import { type Policy, ubatchMinRequests } from '../planner/policy.js';
 import type { RawIntent, RawRules } from '../planner/raw-rules.js';
 import type { ScheduledChunk } from '../planner/requests.js';
 
@@ -30,6 +30,7 @@ export const STEP = 1;
 export function localStates(rules: RawRules): LocalState[] {
   const { limits, policy, keys } = rules;
   const batches = [...decodeBatches(limits, keys, rules), ...prefillBatches(limits, keys, rules)];
+  const some = sample(batches, policy);
   const states = new Map<string, LocalState>();
   const add = (batch: Batch, intent: RawIntent, note = ''): void => {
     const row = voteOf(rules, batch, intent);
@@ -40,11 +41,17 @@ export function localStates(rules: RawRules): LocalState[] {
   add(idle, {});
   add(idle, { control: ENUMS.CONTROL.leave }, ', wishes to leave');
   for (const batch of batches) add(batch, {});
-  // What is said besides a batch matters alike for all batches of a kind: the smallest and a large one of each phase stand for them.
-  for (const batch of sample(batches)) {
+  // Graphs of a variant serve what the plain ones do.
+  const variants = new Set(keys.map(({ variant }) => variant));
+  for (const variant of variants) for (const batch of batches) add(batch, { variant }, `, variant ${variant}`);
+  const unknown = Math.max(0, ...variants) + 1;
+  // What is said besides a batch matters alike for all batches of a kind: a few of each phase stand for them.
+  for (const batch of [idle, ...some]) {
     add(batch, { graphVeto: ENUMS.VETO['embeddings-override'] }, ', vetoes graphs');
     if (policy.ubatches > 1) add(batch, { ubatchVeto: ENUMS.VETO['shared-block'] }, ', vetoes micro-batches');
-    add(batch, { variant: 1 }, ', variant 1');
+  }
+  for (const batch of some) {
+    add(batch, { variant: unknown }, `, variant ${unknown}`);
     add(batch, { control: ENUMS.CONTROL.leave }, ', wishes to leave');
   }
   add(idle, { control: ENUMS.CONTROL.fault, faultCode: 7 }, ', faulty');
@@ -53,14 +60,27 @@ export function localStates(rules: RawRules): LocalState[] {
   return [...states.values()].sort((a, b) => tokens(a) - tokens(b));
 }
 
-/** The smallest, a middle and the largest batch of each phase. */
-function sample(batches: readonly Batch[]): Batch[] {
+/** Of each phase the smallest, a middle and the largest batch, and the first at each threshold for micro-batches. */
+function sample(batches: readonly Batch[], policy: Policy): Batch[] {
   const phases = new Map<string, Batch[]>();
   for (const batch of batches) {
     const phase = [...new Set(batch.chunks.map((chunk) => chunk.phase))].sort().join();
     phases.set(phase, [...(phases.get(phase) ?? []), batch]);
   }
-  return [...phases.values()].flatMap((all) => [...new Set([all[0], all[all.length >> 1], all[all.length - 1]])]);
+  return [...phases].flatMap(([phase, all]) => {
+    const decodes = phase === 'decode';
+    const threshold = decodes ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
+    const requests = decodes ? ubatchMinRequests(policy) : 1;
+    const at = [threshold, threshold - policy.ubatchHysteresis].map((least) =>
+      all.find((batch) => tokensOf(batch) >= least && batch.chunks.length >= requests),
+    );
+    const chosen = [all[0], all[all.length >> 1], all[all.length - 1], ...at];
+    return [...new Set(chosen.filter((batch) => batch !== undefined))];
+  });
+}
+
+function tokensOf({ chunks }: Batch): number {
+  return chunks.reduce((sum, { queryLen }) => sum + queryLen, 0);
 }
 
 function voteOf(rules: RawRules, batch: Batch, intent: RawIntent): Int32Array {
@@ -114,30 +134,34 @@ function decodeBatches(limits: Limits, keys: CapturePlan['keys'], { policy }: Ra
 function prefillBatches(limits: Limits, keys: CapturePlan['keys'], { policy }: RawRules): Batch[] {
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   const wide = keys.filter((key) => keyKind(key) !== 'decode');
-  const sizes = [policy.ubatchThresholdPrefill, ...wide.map((key) => key.tokens), maxNumBatchedTokens];
+  const threshold = policy.ubatchThresholdPrefill;
+  const sizes = [threshold, threshold - policy.ubatchHysteresis, ...wide.map((key) => key.tokens), maxNumBatchedTokens];
   // Where padding up to a key passes the factor.
   const factors = wide.map((key) => Math.ceil(key.tokens / policy.maxPaddingFactor));
   const prefills = around(wide.map((key) => key.prefillRequests).concat(1), maxNumSeqs);
   const decodes = new Set([0, 1, ...wide.map((key) => key.decodeRequests)]);
+  // Decodes with more and with fewer tokens than a slot has.
+  const lengths = new Set([queryLen, ...wide.filter((key) => key.decodeRequests > 0).map((key) => key.queryLen)]);
   const batches: Batch[] = [];
   const seen = new Set<string>();
   for (const count of prefills) {
     for (const beside of decodes) {
       if (count + beside > maxNumSeqs) continue;
-      // The finest counts matter where only tokens do; with decodes beside, one size below and one above each key are enough.
-      const marks = count === 1 && beside === 0 ? around([...sizes, ...factors], maxNumBatchedTokens) : sizes;
-      for (const size of marks) {
-        const tokens = Math.max(size, count + beside * queryLen);
-        const label = `${named(count, 'prefill')} of ${tokens - beside * queryLen} tokens together${beside > 0 ? ` and ${named(beside, 'decode', queryLen)}` : ''}`;
-        if (tokens > maxNumBatchedTokens || seen.has(label)) continue;
-        seen.add(label);
-        const own = tokens - beside * queryLen;
-        const chunks = [
-          ...repeat(decode(queryLen), beside),
-          ...repeat(prefill(1), count - 1),
-          prefill(own - (count - 1)),
-        ];
-        batches.push({ chunks, label });
+      // The finest counts matter where only tokens do; with decodes beside, one size at each key is enough.
+      const marks = count === 1 && beside === 0 ? around([1, ...sizes, ...factors], maxNumBatchedTokens) : sizes;
+      for (const length of beside === 0 ? [queryLen] : lengths) {
+        for (const size of marks) {
+          const own = Math.max(size - beside * length, count);
+          const label = `${named(count, 'prefill')} of ${own} ${own === 1 ? 'token' : 'tokens'}${count > 1 ? ' together' : ''}${beside > 0 ? ` and ${named(beside, 'decode', length)}` : ''}`;
+          if (own + beside * length > maxNumBatchedTokens || seen.has(label)) continue;
+          seen.add(label);
+          const chunks = [
+            ...repeat(decode(length), beside),
+            ...repeat(prefill(1), count - 1),
+            prefill(own - (count - 1)),
+          ];
+          batches.push({ chunks, label });
+        }
       }
     }
   }

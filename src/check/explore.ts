@@ -33,7 +33,7 @@ export interface ExploreOptions {
 /** Words of the region `check` for an exploration of `count` local states over `keys` keys. */
 export function checkWords(count: number, keys: number): number {
   const actions = MAX_CHECK_RANKS * ACTION_WORDS.length;
-  return actions + MAX_CHECK_RANKS + PROPERTIES.length * VIOLATION_WORDS + keys + count * VOTE_WORDS.length;
+  return actions + 2 * MAX_CHECK_RANKS + PROPERTIES.length * VIOLATION_WORDS + keys + count * VOTE_WORDS.length;
 }
 
 /** Tables of `ranks` ranks over `count` local states, which rank is which left out. */
@@ -59,6 +59,7 @@ export async function exploreRanks(
   };
   const actions = take(MAX_CHECK_RANKS * ACTION_WORDS.length);
   const tuple = take(MAX_CHECK_RANKS);
+  const placed = take(MAX_CHECK_RANKS);
   const violations = take(PROPERTIES.length * VIOLATION_WORDS);
   const reached = take(rules.keys.length);
   const rows = take(states.length * VOTE_WORDS.length);
@@ -70,6 +71,7 @@ export async function exploreRanks(
       states.length,
       ranks,
       tuple.byteOffset,
+      placed.byteOffset,
       previous?.byteOffset ?? 0,
       actions.byteOffset,
       reached.byteOffset,

@@ -1,4 +1,4 @@
-import { namedPolicy } from '../engines/policies.js';
+import { namedPolicy, type PolicyName } from '../engines/policies.js';
 import { mixedKey } from '../planner/capture-key.js';
 import type { Policy } from '../planner/policy.js';
 import type { Property } from './properties.js';
@@ -20,13 +20,14 @@ export interface HistoricalPolicy {
 
 function historical(
   name: string,
+  engine: PolicyName,
   about: string,
   expects: readonly Property[],
-  fixed: Partial<Policy>,
-  changes: Partial<Policy>,
-  plans: { readonly before?: () => CheckedPair['plan']['keys'] } = {},
+  rule: { readonly fixed: Partial<Policy>; readonly before: Partial<Policy>; readonly mixedBefore?: MixedKeys },
 ): HistoricalPolicy {
-  const policy = Object.freeze({ ...fixed, ...changes, name });
+  const fixed = Object.freeze({ ...namedPolicy(engine), ...rule.fixed });
+  const policy = Object.freeze({ ...fixed, ...rule.before, name });
+  const mixed = rule.mixedBefore;
   return Object.freeze({
     name,
     about,
@@ -34,54 +35,63 @@ function historical(
     policy,
     fixed,
     pair: (which: 'before' | 'fixed') =>
-      which === 'fixed' ? standardDomain(fixed) : standardDomain(policy, plans.before?.()),
+      which === 'fixed'
+        ? standardDomain(fixed, { like: engine })
+        : standardDomain(policy, { like: engine, ...(mixed !== undefined && { mixed }) }),
   });
 }
 
+type MixedKeys = CheckedPair['plan']['keys'];
+
 /** Megatron's mixed graphs before pull request 3509: one number of prefill slots for all of them. */
-const fixedPrefills = (): CheckedPair['plan']['keys'] => [mixedKey(8, 2, 3, 2), mixedKey(16, 2, 7, 2)];
+const FIXED_PREFILLS: MixedKeys = [mixedKey(8, 2, 3, 2), mixedKey(16, 2, 7, 2)];
+
+/** ATOM with two micro-batches. */
+const TWO_BATCHES: Partial<Policy> = { ubatches: 2, ubatchMinRequests: 3, decodeMatch: 'padded' };
 
 /** The five, each as it was before its fix. */
 export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
   historical(
     'vllm-before-27771',
+    'vllm-v1',
     'each size was captured once, so that ranks on both sides of the micro-batch threshold fell back to eager',
     ['P6'],
-    namedPolicy('vllm-v1'),
-    { twins: false },
+    { fixed: { ubatches: 2, twins: true }, before: { twins: false } },
   ),
   historical(
     'atom-before-1120',
+    'atom',
     'input preparation rounded a decode up to a captured size while the runner took the eager branch with real lengths',
     ['P1', 'P5'],
-    namedPolicy('atom'),
-    { prepare: 'local' },
+    { fixed: TWO_BATCHES, before: { prepare: 'local' } },
   ),
   historical(
     'trtllm-before-14986',
+    'trtllm',
     'a rank without KV space skipped a capture that the others entered, and they waited for ever',
     ['P2'],
-    namedPolicy('trtllm'),
-    { captureGuard: 'none' },
+    { fixed: { captureGuard: 'all' }, before: { captureGuard: 'none' } },
   ),
   historical(
     'megatron-before-3509',
+    'megatron',
     'mixed graphs had one number of prefill slots and were matched by the count of all slots, so that a batch ran on a graph that could not hold it',
     ['P9'],
-    namedPolicy('megatron'),
-    { mixedMatch: 'slot-count' },
-    { before: fixedPrefills },
+    { fixed: { mixedMatch: 'slots' }, before: { mixedMatch: 'slot-count' }, mixedBefore: FIXED_PREFILLS },
   ),
   historical(
     'atom-before-1275',
+    'atom',
     "micro-batches were sized by each rank's own cut, captured from 2 requests and run from 3, and overlapped on one custom all-gather",
     ['P4', 'P10', 'P11'],
-    namedPolicy('atom'),
     {
-      partSizes: 'local',
-      ubatchCaptureMinRequests: 2,
-      exclusiveResources: Object.freeze(['custom-all-gather'] as const),
-      onSharedResource: 'overlap',
+      fixed: TWO_BATCHES,
+      before: {
+        partSizes: 'local',
+        ubatchCaptureMinRequests: 2,
+        exclusiveResources: Object.freeze(['custom-all-gather'] as const),
+        onSharedResource: 'overlap',
+      },
     },
   ),
 ]);

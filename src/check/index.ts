@@ -12,6 +12,7 @@ export {
   planDomain,
   STANDARD_LADDER,
   STANDARD_THRESHOLD,
+  type StandardDomainOptions,
   standardDomain,
 } from './standard-domain.js';
-export type { TraceLine } from './trace.js';
+export { type TraceLine, traceText } from './trace.js';

@@ -11,14 +11,32 @@ export interface TraceLine {
   readonly text: string;
 }
 
+/** The lines as a table: step by step, who does what. */
+export function traceText(trace: readonly TraceLine[]): string[] {
+  return trace.map(({ phase, rank, text }, index) => {
+    const who = rank === null ? 'all' : `rank ${rank}`;
+    return `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${text}`;
+  });
+}
+
 type Action = Readonly<Record<(typeof ACTION_WORDS)[number], number>>;
 
-/** Plays one table once more, and tells what every rank does up to the violation. */
+/** The counterexample that the table of these states is to `property`. */
 export function stepTrace(
   rules: RawRules,
   states: readonly LocalState[],
   previous: Int32Array<ArrayBuffer> | undefined,
   property: Property,
+): TraceLine[] {
+  const end = { phase: 'end' as const, rank: null, text: `violates ${property}: ${PROPERTY_MEANINGS[property]}` };
+  return [...playStep(rules, states, previous), end];
+}
+
+/** Plays one table, and tells what every rank does. `previous`: the decision before it, if that matters. */
+export function playStep(
+  rules: RawRules,
+  states: readonly LocalState[],
+  previous?: Int32Array<ArrayBuffer>,
 ): TraceLine[] {
   const { table, decision, regions } = rules;
   for (const [rank, state] of states.entries()) table.set(state.row, rank * VOTE_WORDS.length);
@@ -53,7 +71,7 @@ export function stepTrace(
     return Object.fromEntries(ACTION_WORDS.map((name, index) => [name, words[index]])) as Action;
   });
   for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action));
-  return [...lines, { phase: 'end', rank: null, text: `violates ${property}: ${PROPERTY_MEANINGS[property]}` }];
+  return lines;
 }
 
 function actionLines(rank: number, action: Action): TraceLine[] {
@@ -64,13 +82,21 @@ function actionLines(rank: number, action: Action): TraceLine[] {
   const how = run === 'eager' ? 'eager' : `key ${action.key}`;
   const cut = parts > 1 ? ` in ${parts} ${action.overlap !== 0 ? 'overlapping ' : ''}parts` : '';
   return [
-    { phase: 'prepare', rank, text: `prepares tensors of ${preparedTokens} tokens for ${preparedRequests} requests` },
+    {
+      phase: 'prepare',
+      rank,
+      text: `prepares tensors of ${count(preparedTokens, 'token')} for ${count(preparedRequests, 'request')}`,
+    },
     {
       phase: 'run',
       rank,
-      text: `runs ${how}${cut}: ${tokens} tokens, ${requests} requests; brings ${sizes.join(' + ')} rows to its collectives`,
+      text: `runs ${how}${cut}: ${count(tokens, 'token')}, ${count(requests, 'request')}; brings ${sizes.length > 1 ? `${sizes.join(' + ')} rows` : count(sizes[0], 'row')} to its collectives`,
     },
   ];
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 function voteRecord(row: Int32Array): VoteRecord {

@@ -10,6 +10,7 @@ import {
   PROPERTY_MEANINGS,
   planDomain,
   standardDomain,
+  traceText,
   type Violation,
 } from '../check/index.js';
 import { policyNames } from '../engines/policies.js';
@@ -83,13 +84,18 @@ function list(json: boolean): void {
 async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
   const pair = await pairOf(flags, defaultPolicy);
   const bar = progressBar();
-  const report = await checkPolicy({
-    pair,
-    ranks: flags.ranks,
-    signal: interrupts.signal,
-    onProgress: ({ states, total }) => bar.update(states, total),
-  });
-  bar.stop();
+  let report: CheckReport;
+  try {
+    report = await checkPolicy({
+      pair,
+      ranks: flags.ranks,
+      signal: interrupts.signal,
+      onProgress: ({ states, total }) => bar.update(states, total),
+    });
+  } finally {
+    // A bar that goes on keeps the process from ending.
+    bar.stop();
+  }
   process.stdout.write(
     `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report }) : text(report).join('\n')}\n`,
   );
@@ -169,16 +175,8 @@ function verdict(property: keyof typeof PROPERTY_MEANINGS, { violations, complet
   return `${property.padEnd(4)} ${told}  ${PROPERTY_MEANINGS[property]}`;
 }
 
-/** The counterexample as a table: step by step, who does what. */
 function counterexample({ property, ranks, trace }: Violation): string[] {
-  const rows = trace.map(({ phase, rank, text }) => [phase, rank === null ? 'all' : `rank ${rank}`, text] as const);
-  return [
-    '',
-    paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`),
-    ...rows.map(
-      ([phase, who, what], index) => `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${what}`,
-    ),
-  ];
+  return ['', paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`), ...traceText(trace)];
 }
 
 function paint(style: 'red' | 'green', words: string): string {

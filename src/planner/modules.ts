@@ -52,12 +52,15 @@ export interface RulesExports {
   sizeLocal(decision: number, row: number, rank: number, local: number): void;
   /** Writes what a rank does in a step, for the checker. */
   act(decision: number, row: number, rank: number, action: number): void;
+  /** Lets every rank act, for the checker; the properties that the decision breaks, a bit each. */
+  judge(table: number, ranks: number, decision: number, actions: number): number;
   /** The checker's inner loop; see asc/check/explore.ts. */
   exploreTables(
     rows: number,
     count: number,
     ranks: number,
     tuple: number,
+    placed: number,
     previous: number,
     actions: number,
     reached: number,

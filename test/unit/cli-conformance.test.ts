@@ -100,12 +100,12 @@ function importsOf(room: string): Set<string> {
 }
 
 test.each([
-  ['explain', ['errors', 'planner']],
-  ['conformance', ['engines', 'errors', 'planner', 'ranks']],
-])('%s imports only from rooms below it, and only the command line imports it', (room, below) => {
+  ['explain', ['errors', 'planner'], ['check', 'cli']],
+  ['conformance', ['engines', 'errors', 'planner', 'ranks'], ['cli']],
+])('%s imports only from rooms below it, and is imported by those above alone', (room, below, above) => {
   expect([...importsOf(room)].sort()).toEqual(below);
   const rooms = readdirSync(DIST, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  expect(rooms.map(({ name }) => name).filter((name) => importsOf(name).has(room))).toEqual(['cli']);
+  expect(rooms.map(({ name }) => name).filter((name) => importsOf(name).has(room))).toEqual(above);
 });
 
 test.each(['explain', 'conformance'])('%s loads nothing of the addon or of devices', (command) => {

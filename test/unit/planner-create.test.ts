@@ -213,6 +213,7 @@ describe("the planner's modules", () => {
       'brokenLimit',
       'explainCandidates',
       'installPlan',
+      'judge',
       'partCut',
       'replicaOutlier',
       'resolve',

@@ -1,0 +1,7 @@
+import type { PlannerModules } from '../../dist/planner/modules.js';
+
+/** What the rules must be; says what is broken under `modules`, or undefined. */
+export interface Law {
+  readonly name: string;
+  broken(modules: PlannerModules): Promise<string | undefined>;
+}

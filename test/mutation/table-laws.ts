@@ -1,0 +1,183 @@
+import { isDeepStrictEqual } from 'node:util';
+import { decodePlan } from '../../dist/planner/index.js';
+import {
+  CONFIG_BASE,
+  decisionWords,
+  ENUMS,
+  type FACT_WORDS,
+  KEY_WORDS,
+  LAYOUT_VERSION,
+  LIMIT_WORDS,
+  POLICY_WORDS,
+  VOTE_WORDS,
+  word,
+} from '../../dist/planner/layout.js';
+import { RawRules } from '../../dist/planner/raw-rules.js';
+import { fixtureOf, PAIRS, placeTable, resolveTable } from '../support/check-fixture.js';
+import type { Law } from './law.js';
+import { before } from './oracle-law.js';
+
+type Words = Partial<Record<(typeof VOTE_WORDS)[number], number>>;
+type Facts = Partial<Record<(typeof FACT_WORDS)[number], number>>;
+
+const FOUR_DECODES: Facts = {
+  tokens: 4,
+  decodeRequests: 4,
+  uniformQueryLen: 1,
+  maxQueryLen: 1,
+  maxDecodeQueryLen: 1,
+  maxSeqLen: 9,
+  canSplit: 1,
+  part0Tokens: 2,
+  part1Tokens: 2,
+};
+const FOUR_PREFILLED: Facts = {
+  ...FOUR_DECODES,
+  decodeRequests: 0,
+  prefillRequests: 1,
+  maxQueryLen: 4,
+  uniformQueryLen: 4,
+};
+const TWO: ConstructorParameters<typeof RawRules>[1] = {
+  policy: { ubatches: 2, ubatchThresholdDecode: 4, ubatchThresholdPrefill: 6 },
+};
+
+/** What a rank says of itself, with the numbers in sight. */
+export const votes: Law = {
+  name: 'votes',
+  async broken(modules) {
+    const keys = decodePlan({ sizes: [6], limits: { maxNumSeqs: 8, queryLen: 1 }, policy: {} }).keys;
+    const cases: readonly [what: string, facts: Facts, policy: object, wanted: Words][] = [
+      [
+        '4 decodes at a threshold of 4',
+        FOUR_DECODES,
+        {},
+        { meetsMinimum: 1, canSplit: 1, wantsUbatches: 1, paddedTokens: 6 },
+      ],
+      [
+        '4 decodes, of which at least 4 are cut',
+        FOUR_DECODES,
+        { ubatchMinRequests: 4 },
+        { canSplit: 1, wantsUbatches: 1 },
+      ],
+      [
+        '4 decodes, of which at least 5 are cut',
+        FOUR_DECODES,
+        { ubatchMinRequests: 5 },
+        { canSplit: 0, wantsUbatches: 0 },
+      ],
+      [
+        'a prefill of 4 at a threshold of 6',
+        FOUR_PREFILLED,
+        {},
+        { meetsMinimum: 0, wantsUbatches: 0, paddedTokens: 4 },
+      ],
+      [
+        'a shared block',
+        { ...FOUR_DECODES, sharedBlock: 1 },
+        {},
+        { ubatchVeto: ENUMS.VETO['shared-block'], wantsUbatches: 0 },
+      ],
+      ['what cannot be cut', { ...FOUR_DECODES, canSplit: 0 }, {}, { meetsMinimum: 1, wantsUbatches: 0 }],
+    ];
+    for (const [what, facts, policy, wanted] of cases) {
+      const rules = new RawRules(modules, { policy: { ...TWO.policy, ...policy }, keys });
+      const row = rules.vote(0, facts);
+      for (const [name, value] of Object.entries(wanted)) {
+        if (row[word(VOTE_WORDS, name as (typeof VOTE_WORDS)[number])] !== value) return what;
+      }
+    }
+    return undefined;
+  },
+};
+
+/** A table with one wrong word is refused, for that word. */
+export const refusals: Law = {
+  name: 'refused tables',
+  async broken(modules) {
+    const cases: readonly [what: string, status: keyof typeof ENUMS.RESOLVE, words: Words, replicaSize?: number][] = [
+      ['nothing wrong', 'ok', {}],
+      ['another version', 'version', { version: LAYOUT_VERSION + 1 }],
+      ['another step', 'step', { step: 1 }],
+      ['another plan', 'plan', { planHash: 7 }],
+      ['more decodes than tokens', 'limits', { decodeRequests: 5 }],
+      ['padded to fewer tokens than there are', 'limits', { paddedTokens: 3 }],
+      ['a part too many', 'limits', { part2Tokens: 1 }],
+      ['a fault', 'fault', { control: ENUMS.CONTROL.fault }],
+      ['the same batch in a replica', 'ok', { graphVeto: 1 }, 2],
+      ['another batch in a replica', 'replica', { variant: 1 }, 2],
+    ];
+    for (const [what, wanted, words, replicaSize] of cases) {
+      const rules = new RawRules(modules, { ...TWO, ranks: 2, ...(replicaSize !== undefined && { replicaSize }) });
+      for (const rank of [0, 1]) rules.vote(rank, FOUR_DECODES);
+      for (const [name, value] of Object.entries(words)) {
+        rules.table[VOTE_WORDS.length + word(VOTE_WORDS, name as (typeof VOTE_WORDS)[number])] = value;
+      }
+      const status = rules.rules.resolve(rules.table.byteOffset, 2, 0, rules.decision.words.byteOffset);
+      if (status !== ENUMS.RESOLVE[wanted]) return what;
+    }
+    return undefined;
+  },
+};
+
+/** A decision remembers nothing but the number and parts of the one before it. */
+export const memory: Law = {
+  name: 'one step remembered',
+  async broken(modules) {
+    const [[, pair]] = PAIRS.filter(([name]) => name.startsWith('hysteresis'));
+    const fixture = await fixtureOf(pair, 2, modules);
+    const { rules, local } = fixture;
+    const decide = (states: readonly number[], previous: number): Int32Array | number => {
+      placeTable(fixture, states);
+      const status = resolveTable(fixture, previous);
+      return status === ENUMS.RESOLVE.ok ? rules.decision.words.slice(0, decisionWords(2)) : status;
+    };
+    for (let a = 0; a < local.length; a++) {
+      for (let b = a; b < local.length; b += 7) {
+        if (!isDeepStrictEqual(decide([a, b], before(rules, 0, 1)), decide([a, b], 0)))
+          return 'a step after one that was not cut';
+        // Votes say step 1: the step before them is 0.
+        if (decide([a, b], before(rules, -1, 1)) !== ENUMS.RESOLVE.previous) return 'a step that does not follow';
+      }
+    }
+    return undefined;
+  },
+};
+
+/** Whatever ranks must share changes the hash they compare. */
+export const hash: Law = {
+  name: 'plan hash',
+  async broken(modules) {
+    const rules = new RawRules(modules, {
+      ...TWO,
+      ranks: 2,
+      keys: decodePlan({ sizes: [2, 4], limits: { maxNumSeqs: 4, queryLen: 1 }, policy: {} }).keys,
+    });
+    const seen = new Set([rules.planHash]);
+    const changed = (words: Int32Array, index: number): boolean => {
+      words[index] ^= 1 << 20;
+      const other = rules.rules.installPlan();
+      words[index] ^= 1 << 20;
+      const fresh = !seen.has(other);
+      seen.add(other);
+      return fresh;
+    };
+    const used = POLICY_WORDS.filter((name) => !name.startsWith('reserved'));
+    for (const name of used) {
+      if (!changed(rules.memory.words('policy'), word(POLICY_WORDS, name))) return `policy ${name}`;
+    }
+    const config = new Int32Array(rules.memory.arena.buffer, CONFIG_BASE);
+    for (const name of ['ranks', 'replicaSize', 'maxRequests', 'maxTokens', 'queryLen'] as const) {
+      if (!changed(config, word(LIMIT_WORDS, name))) return `limit ${name}`;
+    }
+    const keyed = KEY_WORDS.filter((name) => !name.startsWith('reserved'));
+    for (let key = 0; key < rules.keys.length; key++) {
+      // A query length chooses the dispatch table, which has no place for one that is not configured.
+      for (const name of keyed.filter((one) => one === 'maxQueryLen' || one === 'variant' || one === 'collectives')) {
+        if (!changed(rules.memory.words('keys'), key * KEY_WORDS.length + word(KEY_WORDS, name)))
+          return `key ${key} ${name}`;
+      }
+    }
+    return undefined;
+  },
+};

@@ -1,0 +1,25 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { root } from './cli.js';
+
+const WRITE = process.env.LOCKSTEP_DOCS === 'write';
+
+/**
+ * The lines that a page shows after `<!-- name -->`: a block of text, or a table. With LOCKSTEP_DOCS=write they are first made
+ * what they are now: look at the difference before it is committed.
+ */
+export function shownLines(page: string, name: string, now: readonly string[]): string[] {
+  const place = path.join(root, page);
+  const text = readFileSync(place, 'utf8');
+  const fenced = new RegExp(`(<!-- ${name} -->\\n\\n\`\`\`text\\n)(.*?)(\\n\`\`\`)`, 's');
+  const table = new RegExp(`(<!-- ${name} -->\\n\\n)(.*?)(\\n\\n)`, 's');
+  const block = fenced.test(text) ? fenced : table;
+  const found = block.exec(text);
+  if (found === null) throw new RangeError(`${page} has no block after <!-- ${name} -->`);
+  if (WRITE) {
+    const changed = text.replace(block, (_all, before: string, _old, after: string) => before + now.join('\n') + after);
+    writeFileSync(place, changed);
+    return [...now];
+  }
+  return found[2].split('\n');
+}
