@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { StepRecord } from '../../dist/index.js';
+import type { StepLogLine } from '../../dist/index.js';
 import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/index.js';
 import { createRawRules } from '../../dist/planner/raw-rules.js';
 import { cli, interruptCli } from '../support/cli.js';
@@ -108,7 +108,7 @@ describe('lockstep run', () => {
     );
     const args = ['run', '--requests', '12', '--ranks', '2', '--plan', plan, '--step-log', log, '--json'];
     const run = JSON.parse(cli(args).stdout);
-    const records = linesOf<StepRecord>(log);
+    const records = linesOf<StepLogLine>(log);
     const counted = Object.values(run.reasons as Record<string, number>).reduce((sum, count) => sum + count, 0);
     expect(records.map(({ step }) => step)).toEqual(Array.from({ length: counted }, (_, step) => step));
     const rules = await createRawRules({ keys: KEYS_OF_ALL_KINDS, policy: { ubatches: 2 }, ranks: 2 });
@@ -200,6 +200,6 @@ describe('lockstep run', () => {
     const run = JSON.parse(stdout);
     expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
     expect(seconds).toBeLessThan(10);
-    expect(linesOf<StepRecord>(log).filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
+    expect(linesOf<StepLogLine>(log).filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
   });
 });
