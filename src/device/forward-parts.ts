@@ -30,7 +30,7 @@ export class ForwardParts {
   ofPieces(key: CaptureKey): { readonly whole: ForwardPart; readonly parts: readonly ForwardPart[] } {
     const { graphAgreement, ubatches } = this.#planner.policy;
     // Where the ranks agree by shape, a step with prefills that runs on a graph has one part.
-    const count = graphAgreement !== 'shape' && ubatches > 1 ? ubatches : 0;
+    const count = graphAgreement === 'min-mode-padded' && ubatches > 1 ? ubatches : 0;
     const parts = Array.from({ length: count }, (_, index) =>
       this.#part(this.#metadata.parts[index], 0, this.#planner.partShare(key, count, index), 0, 0),
     );

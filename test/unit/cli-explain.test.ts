@@ -242,13 +242,17 @@ describe('what became of every key', () => {
   });
 
   test.each([
-    ['vllm-v1', [decodeKey(4, 1, 1)], 'rank-eager: rank 1 holds 20 tokens: '],
+    ['vllm-v1', [decodeKey(4, 1, 1)], 'rank-eager: rank 1 holds 20 tokens of 1 prefill and 0 decodes: '],
     [
       'sglang',
       [piecewiseKey(64)],
-      'above-padding-factor: rank 1 holds the most, 20 tokens, and the smallest graph is of 64 tokens: ',
+      'above-padding-factor: rank 1 holds 20 tokens of 1 prefill and 0 decodes, and the graph is that of 64 tokens: ',
     ],
-    ['trtllm', [piecewiseKey(16)], 'above-ladder: rank 1 holds the most, 20 tokens, 4 more than any graph holds: '],
+    [
+      'trtllm',
+      [piecewiseKey(16)],
+      'above-ladder: rank 1 holds 20 tokens of 1 prefill and 0 decodes, 4 more than the nearest graph holds: ',
+    ],
     [
       'lockstep',
       [mixedKey(32, 2, 8, 1)],
@@ -262,7 +266,11 @@ describe('what became of every key', () => {
   });
 
   test.each([
-    [8, 3, 'empty-part: rank 1 holds 3 tokens, and the parts before the last take 4: '],
+    [
+      8,
+      3,
+      'empty-part: rank 1 holds 3 tokens of 0 prefills and 3 decodes, and 4 tokens come before the last micro-batch: ',
+    ],
     [9, 9, 'no-ubatched-key: the graph is that of 16 tokens: '],
   ])('vLLM V2, %i and %i decodes in micro-batches: %s', async (first, second, text) => {
     const plan = { keys: [decodeKey(8, 1, 1), decodeKey(8, 1, 2), decodeKey(16, 1, 1)] };

@@ -85,7 +85,13 @@ describe('a piecewise key', () => {
   it('that is cut at run time replays the pieces of each part', async () => {
     const policy: Partial<Policy> = {
       ...{ ubatches: 2, ubatchThresholdPrefill: 8, ubatchThresholdDecode: 8 },
-      ...{ graphAgreement: 'min-mode', decodeMatch: 'uniform', mixedGraphs: 'never', ubatchAgreement: 'same-phase' },
+      ...{
+        graphAgreement: 'min-mode-padded',
+        split: 'padded-share',
+        decodeMatch: 'uniform',
+        mixedGraphs: 'never',
+        ubatchAgreement: 'same-phase',
+      },
     };
     const [one, forward, { captured }] = await pieces([piecewiseKey(15)], policy);
     expect(captured[0].graphs).toBe(9);

@@ -215,6 +215,8 @@ describe("the planner's modules", () => {
       'installPlan',
       'judge',
       'partCut',
+      'partShare',
+      'partsOverlap',
       'replicaOutlier',
       'resolve',
       'sizeLocal',
