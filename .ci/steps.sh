@@ -37,7 +37,7 @@ setup_again() {
 compare_module() {
   local out
   out=$(mktemp -d)
-  npm run build:wasm -- --out "$out" && cmp "$out/metadata.wasm" wasm/metadata.wasm
+  npm run build:wasm -- --out "$out" && cmp "$out/metadata.wasm" wasm/metadata.wasm && cmp "$out/metadata-scalar.wasm" wasm/metadata-scalar.wasm
 }
 
 npm_test() {

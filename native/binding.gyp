@@ -1,8 +1,26 @@
 {
   "targets": [
     {
+      "target_name": "metadata",
+      "type": "static_library",
+      "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-strict-aliasing"],
+      "cflags": ["-O3", "-fPIC"],
+      "sources": [
+        "../wasm/batch-facts.cc",
+        "../wasm/batch-state.cc",
+        "../wasm/block-table.cc",
+        "../wasm/build-step.cc",
+        "../wasm/decode-lanes.cc",
+        "../wasm/kernels.cc",
+        "../wasm/parts.cc",
+        "../wasm/shared-blocks.cc",
+        "../wasm/slot-mapping.cc",
+        "../wasm/whole-batch.cc"
+      ]
+    },
+    {
       "target_name": "lockstep",
-      "dependencies": ["<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all"],
+      "dependencies": ["metadata", "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all"],
       "include_dirs": ["."],
       "defines": ["NAPI_VERSION=8", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden"],
@@ -17,6 +35,7 @@
         "addon/device-object.cc",
         "addon/event-object.cc",
         "addon/graph-object.cc",
+        "addon/metadata-object.cc",
         "addon/module-object.cc",
         "addon/readback-object.cc",
         "addon/stream-object.cc",

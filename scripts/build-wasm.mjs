@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Compiles wasm/*.cc to metadata.wasm: `npm run build:wasm [-- --out DIR]`, DIR being wasm/ unless given.
-// The product is committed and compared byte for byte, so everything that reaches the bytes is fixed here: the compiler's
+// Compiles wasm/*.cc to metadata.wasm and, for engines without SIMD, metadata-scalar.wasm: `npm run build:wasm [-- --out DIR]`, DIR being wasm/ unless given.
+// The products are committed and compared byte for byte, so everything that reaches the bytes is fixed here: the compiler's
 // version, its environment, the flags, relative paths and the order of the sources.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -16,7 +16,6 @@ const FLAGS = [
   '-std=c++17',
   '-Wall',
   '-Wextra',
-  '-msimd128',
   '-mbulk-memory',
   '-fno-exceptions',
   '-fno-rtti',
@@ -30,6 +29,8 @@ const FLAGS = [
   '-sALLOW_MEMORY_GROWTH',
   '-sMAXIMUM_MEMORY=4294967296',
 ];
+/** The products, and what their flags have beside the common ones. */
+const PRODUCTS = { 'metadata.wasm': ['-msimd128'], 'metadata-scalar.wasm': [] };
 /** What emscripten exports from every reactor, asked for or not. */
 const ALWAYS_EXPORTED = [
   '__errno_location',
@@ -54,14 +55,15 @@ function main() {
   const folder = out === undefined ? path.join(root, 'wasm') : path.resolve(out);
   checkCompiler();
   const names = readExports();
-  const bytes = compile(names);
-  checkModule(bytes, names);
-
   mkdirSync(folder, { recursive: true });
-  const target = path.join(folder, 'metadata.wasm');
-  writeFileSync(`${target}.part`, bytes);
-  renameSync(`${target}.part`, target);
-  console.log(`${path.relative(process.cwd(), target)}: ${bytes.length} bytes, sha256 ${hashBytes(bytes)}`);
+  for (const [name, flags] of Object.entries(PRODUCTS)) {
+    const bytes = compile(name, flags, names);
+    checkModule(bytes, names);
+    const target = path.join(folder, name);
+    writeFileSync(`${target}.part`, bytes);
+    renameSync(`${target}.part`, target);
+    console.log(`${path.relative(process.cwd(), target)}: ${bytes.length} bytes, sha256 ${hashBytes(bytes)}`);
+  }
 }
 
 function checkCompiler() {
@@ -86,7 +88,7 @@ function readExports() {
   return names;
 }
 
-function compile(names) {
+function compile(name, flags, names) {
   const sources = readdirSync(path.join(root, 'wasm'))
     .filter((name) => name.endsWith('.cc'))
     .sort()
@@ -95,9 +97,13 @@ function compile(names) {
   mkdirSync(path.join(root, '.setup'), { recursive: true });
   const work = mkdtempSync(path.join(root, '.setup/wasm-'));
   try {
-    const product = `${path.relative(root, work)}/metadata.wasm`;
+    const product = `${path.relative(root, work)}/${name}`;
     const exported = `-sEXPORTED_FUNCTIONS=${names.map((name) => `_${name}`).join(',')}`;
-    execFileSync('emcc', [...FLAGS, exported, ...sources, '-o', product], { cwd: root, env, stdio: 'inherit' });
+    execFileSync('emcc', [...FLAGS, ...flags, exported, ...sources, '-o', product], {
+      cwd: root,
+      env,
+      stdio: 'inherit',
+    });
     return readFileSync(path.join(root, product));
   } catch (error) {
     throw new Error(`emcc failed (${error.status ?? error.message}); its output is above`);

@@ -84,6 +84,7 @@ function checkContents(tarball) {
     manifest.bin.lockstep,
     'dist/planner/rules.wasm',
     'dist/planner/metadata.wasm',
+    'dist/planner/metadata-scalar.wasm',
     native,
     ...vectors.map((name) => `dist/vectors/${name}`),
     ...entryTargets(),

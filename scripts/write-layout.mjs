@@ -20,7 +20,15 @@ function* constants() {
     'CONFIG_BASE',
     'CONFIG_REGIONS',
   ];
-  for (const name of [...scalars, 'CONFIG_TENSORS', 'CONFIG_WORDS', 'COMMAND_HEADER_WORDS', 'MAX_COMMANDS']) {
+  for (const name of [
+    ...scalars,
+    'CONFIG_TENSORS',
+    'CONFIG_WORDS',
+    'COMMAND_HEADER_WORDS',
+    'MAX_COMMANDS',
+    'MAX_EVENT_BUCKETS',
+    'BLOCK_LIST_TAIL',
+  ]) {
     yield [name, layout[name]];
   }
   const tables = {
@@ -43,6 +51,9 @@ function* constants() {
     LIMIT: 'LIMIT_WORDS',
     REGION: 'REGIONS',
     MIRROR: 'MIRRORS',
+    CURSOR: 'CURSOR_WORDS',
+    APPEND: 'APPEND_WORDS',
+    STAMP: 'STAMP_WORDS',
     CMD: 'COMMAND_WORDS',
   };
   for (const [prefix, table] of Object.entries(tables)) {

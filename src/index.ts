@@ -16,6 +16,7 @@ export {
   type KernelArgument,
   type KernelParameter,
   type MemoryUse,
+  nativeMetadata,
   type OpenDeviceOptions,
   openDevice,
   probeDevices,

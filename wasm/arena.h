@@ -1,14 +1,23 @@
-// Addresses in the planner's memory: an offset is the address.
+// Addresses in the planner's memory: an offset from its start.
 #pragma once
 #include <stddef.h>
 
 #include "layout.h"
 
 namespace lockstep {
+namespace metadata {
+
+#ifdef __wasm__
+inline char* arena() { return nullptr; }
+#else
+/// The memory that this thread's current call works on. In WebAssembly an offset is the address.
+extern thread_local char* bound_arena;
+inline char* arena() { return bound_arena; }
+#endif
 
 template <typename T>
 inline T* at(uint32_t offset) {
-  return reinterpret_cast<T*>(static_cast<uintptr_t>(offset));
+  return reinterpret_cast<T*>(reinterpret_cast<uintptr_t>(arena()) + offset);
 }
 
 inline int32_t* config() { return at<int32_t>(static_cast<uint32_t>(CONFIG_BASE)); }
@@ -30,7 +39,8 @@ inline int32_t* state() { return region(REGION_STATE); }
 
 /// Tokens one block of a request covers: with context parallelism each rank stores its share of them.
 inline int32_t block_span() { return limit(LIMIT_BLOCK_SIZE) * limit(LIMIT_CONTEXT_PARALLEL_SIZE); }
-inline int32_t* block_list(int32_t row) { return region(REGION_BLOCK_LISTS) + static_cast<int64_t>(row) * limit(LIMIT_MAX_BLOCKS); }
+/// A request's blocks; BLOCK_LIST_TAIL null blocks follow the last.
+inline int32_t* block_list(int32_t row) { return region(REGION_BLOCK_LISTS) + static_cast<int64_t>(row) * limit(LIMIT_BLOCK_LIST_STRIDE); }
 
 inline int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
 inline int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }
@@ -43,7 +53,13 @@ inline void fill(T* to, int64_t count, T value) {
 
 template <typename T>
 inline void copy(T* to, const T* from, int64_t count) {
-  __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
+  if (count > 0) __builtin_memcpy(to, from, static_cast<size_t>(count) * sizeof(T));
 }
 
+/// out[i] = first + i * step.
+inline void count_up(int32_t* out, int64_t count, int32_t first, int32_t step) {
+  for (int64_t i = 0; i < count; i++) out[i] = first + static_cast<int32_t>(i) * step;
+}
+
+}  // namespace metadata
 }  // namespace lockstep

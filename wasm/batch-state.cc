@@ -1,18 +1,12 @@
 // Requests, their blocks and what is scheduled of them. Every edit is checked whole before anything is written; a
 // refused one returns an EDIT_* code and leaves row, value and limit in the error words.
-#include "arena.h"
+#include "decode-lanes.h"
+#include "refusal.h"
+#include "shared-blocks.h"
 
 namespace lockstep {
+namespace metadata {
 namespace {
-
-int32_t refuse(int32_t code, int32_t row, int32_t value, int32_t limit_value) {
-  int32_t* error = region(REGION_ERROR);
-  error[ERROR_CODE] = code;
-  error[ERROR_ROW] = row;
-  error[ERROR_VALUE] = value;
-  error[ERROR_LIMIT] = limit_value;
-  return code;
-}
 
 bool is_active(int32_t row) {
   return row >= 0 && row < limit(LIMIT_MAX_REQUESTS) && row_at(row)[ROW_ACTIVE];
@@ -37,12 +31,23 @@ int32_t check_positions(int32_t row, int32_t end, int32_t blocks) {
   return EDIT_OK;
 }
 
-void drop_from(int32_t* list, int32_t* count, int32_t row) {
-  int32_t to = 0;
-  for (int32_t i = 0; i < *count; i++) {
-    if (list[i] != row) list[to++] = list[i];
-  }
-  *count = to;
+/// Takes `row` out of a list, if it is there. Returns where it was, or -1.
+int32_t drop_from(int32_t* list, int32_t* count, int32_t row) {
+  int32_t at = 0;
+  while (at < *count && list[at] != row) at++;
+  if (at == *count) return -1;
+  for (int32_t i = at + 1; i < *count; i++) list[i - 1] = list[i];
+  (*count)--;
+  return at;
+}
+
+/// Takes `row` out of the decodes of this step (STATE_DECODES) or of the last one (STATE_LAST_DECODES).
+void drop_decode(int32_t row, int32_t count) {
+  const int32_t lanes = state()[count];
+  const int32_t lane = drop_from(region(REGION_DECODES), &state()[count], row);
+  if (lane < 0) return;
+  drop_lane(lane, lanes);
+  for (int32_t i = lane; i < state()[count]; i++) row_at(region(REGION_DECODES)[i])[ROW_TABLE_ROW] = i;
 }
 
 /// Closes the gap that a request's token ids leave in the pool.
@@ -61,7 +66,7 @@ void unschedule(int32_t row) {
   if (!fields[ROW_SCHEDULED]) return;
   if (fields[ROW_TOKEN_OFFSET] >= 0) drop_tokens(fields[ROW_TOKEN_OFFSET], fields[ROW_QUERY_LEN]);
   if (fields[ROW_PHASE] == PHASE_DECODE) {
-    drop_from(region(REGION_DECODES), &state()[STATE_DECODES], row);
+    drop_decode(row, STATE_DECODES);
   } else {
     drop_from(region(REGION_PREFILLS), &state()[STATE_PREFILLS], row);
   }
@@ -91,6 +96,10 @@ void state_init() {
       high_water[set * MAX_VIEWS + view] = 0;
     }
   }
+  for (int32_t i = 0; i < 2 * STAMP_WORDS; i++) region(REGION_STAMPS)[i] = 0;
+  for (int32_t i = 0; i < MIRROR_WORDS * CURSOR_WORDS; i++) region(REGION_MIRROR_CURSORS)[i] = -1;
+  fill(region(REGION_BLOCK_WRITERS), static_cast<int64_t>(limit(LIMIT_BLOCK_WRITERS)) * 3, 0);
+  if (limit(LIMIT_CHECKED)) fill(region(REGION_BLOCK_HOLDERS), limit(LIMIT_NUM_BLOCKS), 0);
   // A fresh memory is zero; a poisoned one must be cleared row by row when a row is first used.
   const int32_t dirty = limit(LIMIT_POISONED) ? limit(LIMIT_TABLE_WIDTH) : 0;
   const int32_t mirrored = MIRROR_WORDS * limit(LIMIT_MAX_PADDED_REQUESTS);
@@ -111,6 +120,8 @@ int32_t state_add(int32_t computed, int32_t blocks) {
   fields[ROW_NUM_COMPUTED_TOKENS] = computed;
   fields[ROW_NUM_BLOCKS] = blocks;
   copy(block_list(row), region(REGION_INBOX), blocks);
+  hold_blocks(block_list(row), blocks, 1);
+  fill(block_list(row) + blocks, BLOCK_LIST_TAIL, 0);
   return row;
 }
 
@@ -119,15 +130,25 @@ int32_t state_append(int32_t row, int32_t count) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   int32_t* fields = row_at(row);
   if (int32_t code = check_blocks(row, fields[ROW_NUM_BLOCKS], count)) return code;
+  int32_t* append = region(REGION_APPEND_LOG) + (state()[STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1)) * APPEND_WORDS;
+  append[APPEND_REQUEST] = row;
+  append[APPEND_COLUMN] = fields[ROW_NUM_BLOCKS];
+  append[APPEND_COUNT] = count;
+  append[APPEND_BLOCK] = region(REGION_INBOX)[0];
   copy(block_list(row) + fields[ROW_NUM_BLOCKS], region(REGION_INBOX), count);
+  hold_blocks(region(REGION_INBOX), count, 1);
   fields[ROW_NUM_BLOCKS] += count;
+  fill(block_list(row) + fields[ROW_NUM_BLOCKS], BLOCK_LIST_TAIL, 0);
   return EDIT_OK;
 }
 
-/// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox.
-int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given) {
+/// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox. `depends_on` is the row
+/// of a request that writes blocks which this one reads in the same step, or -1.
+int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on) {
+  settle();
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   int32_t* fields = row_at(row);
+  if (depends_on != -1 && !is_active(depends_on)) return refuse(EDIT_ROW_UNKNOWN, depends_on, depends_on, limit(LIMIT_MAX_REQUESTS));
   if (fields[ROW_SCHEDULED]) return refuse(EDIT_SCHEDULED_TWICE, row, row, 1);
   const int32_t longest = phase == PHASE_DECODE ? limit(LIMIT_QUERY_LEN) : limit(LIMIT_MAX_TOKENS);
   if (query_len < 1 || query_len > longest) return refuse(EDIT_QUERY_LENGTH, row, query_len, longest);
@@ -140,6 +161,7 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
   fields[ROW_PHASE] = phase;
   fields[ROW_QUERY_LEN] = query_len;
   fields[ROW_LAST_CHUNK] = last_chunk;
+  fields[ROW_DEPENDS_ON] = depends_on + 1;
   fields[ROW_TOKEN_OFFSET] = -1;
   if (tokens_given) {
     fields[ROW_TOKEN_OFFSET] = state()[STATE_POOL_TOKENS];
@@ -147,6 +169,8 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
     state()[STATE_POOL_TOKENS] += query_len;
   }
   if (phase == PHASE_DECODE) {
+    state()[STATE_LAST_DECODES] = 0;
+    set_lane(state()[STATE_DECODES], row, fields[ROW_NUM_COMPUTED_TOKENS], query_len);
     region(REGION_DECODES)[state()[STATE_DECODES]++] = row;
   } else {
     region(REGION_PREFILLS)[state()[STATE_PREFILLS]++] = row;
@@ -157,31 +181,42 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
 
 /// After the step: `tokens` more of the request are computed (its whole chunk; of a decode, 1 + the accepted drafts).
 int32_t state_advance(int32_t row, int32_t tokens) {
+  settle();
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   int32_t* fields = row_at(row);
   if (fields[ROW_SCHEDULED]) return refuse(EDIT_ROW_SCHEDULED, row, tokens, 0);
   if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
   if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens, fields[ROW_NUM_BLOCKS])) return code;
   fields[ROW_NUM_COMPUTED_TOKENS] += tokens;
+  // The caller advances decodes one by one: they are not to be continued as well.
+  const int32_t lane = fields[ROW_TABLE_ROW];
+  if (lane < state()[STATE_LAST_DECODES] && region(REGION_DECODES)[lane] == row) state()[STATE_LAST_DECODES] = 0;
   return EDIT_OK;
 }
 
 /// Forgets a request, scheduled or not.
 int32_t state_remove(int32_t row) {
+  settle();
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   unschedule(row);
+  if (state()[STATE_LAST_DECODES] > 0) drop_decode(row, STATE_LAST_DECODES);
+  hold_blocks(block_list(row), row_at(row)[ROW_NUM_BLOCKS], -1);
   row_at(row)[ROW_ACTIVE] = 0;
   region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
+  // Another request may take the row: what stands in the order is known no more.
+  state()[STATE_ORDER_ROWS] = -1;
   return EDIT_OK;
 }
 
-/// Ends the step's schedule: nothing is scheduled any more.
+/// Ends the step's schedule: nothing is scheduled any more. Decodes of a step that was built may be continued.
 void state_clear_schedule() {
-  for (int32_t list = 0; list < 2; list++) {
-    const int32_t* rows = region(list ? REGION_PREFILLS : REGION_DECODES);
-    const int32_t count = state()[list ? STATE_PREFILLS : STATE_DECODES];
-    for (int32_t i = 0; i < count; i++) row_at(rows[i])[ROW_SCHEDULED] = 0;
-  }
+  const int32_t decodes = state()[STATE_DECODES];
+  // A steady run ends with a step that is given up, or that has none of its decodes.
+  if (!state()[STATE_BUILT] || decodes == 0) settle();
+  for (int32_t i = 0; !state()[STATE_STEADY] && i < decodes; i++) row_at(region(REGION_DECODES)[i])[ROW_SCHEDULED] = 0;
+  for (int32_t i = 0; i < state()[STATE_PREFILLS]; i++) row_at(region(REGION_PREFILLS)[i])[ROW_SCHEDULED] = 0;
+  state()[STATE_LAST_DECODES] = state()[STATE_BUILT] ? decodes : 0;
+  state()[STATE_BUILT] = 0;
   state()[STATE_DECODES] = 0;
   state()[STATE_PREFILLS] = 0;
   state()[STATE_TOKENS] = 0;
@@ -189,4 +224,5 @@ void state_clear_schedule() {
 }
 
 }  // extern "C"
+}  // namespace metadata
 }  // namespace lockstep

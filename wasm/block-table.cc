@@ -1,65 +1,150 @@
 // Each copy of the table remembers, row by row, whose blocks it holds and how many columns: what lies past them is 0.
-// A request that only grew costs its new columns; a row that changed hands is copied and its old tail cleared.
+// A request that only grew costs its new columns; a row that changed hands is copied and its old tail cleared. While the
+// order stands, a copy looks at nothing but the requests that the log says were given blocks.
 #include "block-table.h"
 
+#include "vectors.h"
+
 namespace lockstep {
+namespace metadata {
 namespace {
 
-struct Change {
-  int32_t begin;
-  int32_t end;
-  int32_t clear_end;
-};
+/// Blocks moved at once. A call of the machine's own copy costs more than a few of these, and so does a branch on what is left.
+constexpr int32_t CHUNK = BLOCK_LIST_TAIL;
 
-/// What row `row` of mirror `mirror` lacks to hold `count` columns of `generation`, noted as done.
-Change catch_up(int32_t mirror, int32_t row, int32_t generation, int32_t count) {
-  const int32_t index = mirror * limit(LIMIT_MAX_PADDED_REQUESTS) + row;
-  int32_t* held_generation = region(REGION_MIRROR_GENERATIONS) + index;
-  int32_t* held = region(REGION_MIRROR_COUNTS) + index;
-  const bool same = *held_generation == generation && *held <= count;
-  const Change change = {same ? *held : 0, count, same ? count : max(count, *held)};
-  *held_generation = generation;
-  *held = count;
-  return change;
-}
-
-/// Kernel blocks [begin, end) of a request: a manager block of K tokens is K / kernel block size consecutive kernel blocks.
-void copy_columns(int32_t* to, const int32_t* blocks, int32_t begin, int32_t end, int32_t per_block) {
-  if (per_block == 1) {
-    copy(to + begin, blocks + begin, end - begin);
-    return;
+/// Copies `count` blocks and null blocks after them up to a whole chunk. There is room for it, and `from` has them.
+inline void copy_chunks(int32_t* to, const int32_t* from, int32_t count) {
+  // Rows lie a power of two apart: a load that follows a store to the same place of another page would wait for it.
+  for (int32_t i = 0; i < count; i += CHUNK) {
+    const i32x4 a = load<i32x4>(from + i), b = load<i32x4>(from + i + 4);
+    const i32x4 c = load<i32x4>(from + i + 8), d = load<i32x4>(from + i + 12);
+    store(to + i, a);
+    store(to + i + 4, b);
+    store(to + i + 8, c);
+    store(to + i + 12, d);
   }
-  for (int32_t column = begin; column < end; column++) to[column] = blocks[column / per_block] * per_block + column % per_block;
 }
+
+inline void clear_chunks(int32_t* to, int32_t count) {
+  const i32x4 null_blocks = {0, 0, 0, 0};
+  for (int32_t i = 0; i < count; i += CHUNK) {
+    for (int32_t j = 0; j < CHUNK; j += 4) store(to + i + j, null_blocks);
+  }
+}
+
+/// A staging set's copy, or the device's, which is only told what it lacks.
+struct Mirror {
+  /// Null for the device's.
+  int32_t* table;
+  int32_t* cursor;
+  /// Whose blocks each row holds, and how many columns.
+  int32_t* generations;
+  int32_t* counts;
+  int32_t* edits;
+  int32_t edit_count = 0;
+  int32_t width = limit(LIMIT_TABLE_WIDTH);
+  /// A manager block of K tokens is K / kernel block size consecutive kernel blocks.
+  int32_t per_block = limit(LIMIT_BLOCK_SIZE) / limit(LIMIT_KERNEL_BLOCK_SIZE);
+  // Looked up once: a store to the table might, for all the compiler knows, change the configuration.
+  const int32_t* requests_of_batch = region(REGION_ROWS);
+  const int32_t* block_lists = region(REGION_BLOCK_LISTS);
+  int32_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
+
+  Mirror(int32_t index, int32_t* of)
+      : table(of),
+        cursor(region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
+        generations(region(REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        counts(region(REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        edits(region(REGION_TABLE_EDITS)) {}
+
+  void note_edit(int32_t row, int32_t begin, int32_t end) {
+    int32_t* edit = edits + 4 * edit_count++;
+    edit[0] = row;
+    edit[1] = begin;
+    edit[2] = end;
+    edit[3] = 0;
+  }
+
+  /// Makes row `row` hold `request`'s blocks, or none.
+  inline void bring_up(int32_t row, int32_t request) {
+    const int32_t* fields = requests_of_batch + request * ROW_WORDS;
+    const int32_t generation = request < 0 ? 0 : fields[ROW_GENERATION];
+    const int32_t count = request < 0 ? 0 : fields[ROW_NUM_BLOCKS] * per_block;
+    const int32_t held = counts[row];
+    const bool grown = generations[row] == generation && held <= count;
+    const int32_t begin = grown ? held : 0;
+    generations[row] = generation;
+    counts[row] = count;
+    if (table == nullptr) {
+      if (begin < max(count, held)) note_edit(row, begin, max(count, held));
+      return;
+    }
+    int32_t* out = table + static_cast<int64_t>(row) * width;
+    const int32_t* blocks = block_lists + static_cast<int64_t>(request) * stride;
+    if (per_block == 1 && max(count, held) + CHUNK <= width) {
+      copy_chunks(out + begin, blocks + begin, count - begin);
+      clear_chunks(out + count, held - count);
+      return;
+    }
+    if (per_block == 1) {
+      copy(out + begin, blocks + begin, count - begin);
+    } else {
+      for (int32_t column = begin; column < count; column++) out[column] = blocks[column / per_block] * per_block + column % per_block;
+    }
+    fill(out + count, held - count, 0);
+  }
+
+  /// Follows the log of appends. The order is the one this copy holds.
+  void follow(uint32_t from, uint32_t to, int32_t requests) {
+    const int32_t* order = region(REGION_ORDER);
+    const int32_t* log = region(REGION_APPEND_LOG);
+    const uint32_t mask = limit(LIMIT_APPEND_LOG) - 1;
+    for (; from != to; from++) {
+      const int32_t* append = log + (from & mask) * APPEND_WORDS;
+      const int32_t request = append[APPEND_REQUEST];
+      const int32_t row = row_at(request)[ROW_TABLE_ROW];
+      if (row >= requests || order[row] != request) continue;
+      if (append[APPEND_COUNT] != 1 || per_block != 1 || counts[row] != append[APPEND_COLUMN]) {
+        bring_up(row, request);
+        continue;
+      }
+      // The usual case, without a look at the request's blocks.
+      const int32_t column = append[APPEND_COLUMN];
+      counts[row] = column + 1;
+      if (table == nullptr) {
+        note_edit(row, column, column + 1);
+      } else {
+        table[static_cast<int64_t>(row) * width + column] = append[APPEND_BLOCK];
+      }
+    }
+  }
+
+  inline void sync(int32_t requests, int32_t rows) {
+    const uint32_t appends = state()[STATE_APPENDS];
+    const uint32_t seen = cursor[CURSOR_APPENDS];
+    const bool stands = cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows;
+    // A row may be edited once an append, and there is room for an edit a row.
+    if (stands && appends - seen <= static_cast<uint32_t>(min(limit(LIMIT_APPEND_LOG), limit(LIMIT_MAX_PADDED_REQUESTS)))) {
+      follow(seen, appends, requests);
+    } else {
+      const int32_t* order = region(REGION_ORDER);
+      for (int32_t row = 0; row < rows; row++) bring_up(row, row < requests ? order[row] : -1);
+      cursor[CURSOR_ROWS] = rows;
+    }
+    cursor[CURSOR_ORDER_VERSION] = state()[STATE_ORDER_VERSION];
+    cursor[CURSOR_APPENDS] = static_cast<int32_t>(appends);
+  }
+};
 
 }  // namespace
 
 int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
-  const int32_t width = limit(LIMIT_TABLE_WIDTH);
-  const int32_t per_block = limit(LIMIT_BLOCK_SIZE) / limit(LIMIT_KERNEL_BLOCK_SIZE);
-  const int32_t* order = region(REGION_ORDER);
   int32_t* table = region(set ? REGION_BLOCK_TABLE1 : REGION_BLOCK_TABLE0);
-  int32_t* edits = region(REGION_TABLE_EDITS);
-  int32_t edit_count = 0;
-  for (int32_t i = 0; i < rows; i++) {
-    const bool real = i < requests;
-    const int32_t generation = real ? row_at(order[i])[ROW_GENERATION] : 0;
-    const int32_t count = real ? row_at(order[i])[ROW_NUM_BLOCKS] * per_block : 0;
-    int32_t* out = table + static_cast<int64_t>(i) * width;
-    const Change staged = catch_up(set ? MIRROR_STAGING1 : MIRROR_STAGING0, i, generation, count);
-    if (staged.begin < staged.end) copy_columns(out, block_list(order[i]), staged.begin, staged.end, per_block);
-    if (staged.end < staged.clear_end) fill(out + staged.end, staged.clear_end - staged.end, 0);
-
-    const Change uploaded = catch_up(MIRROR_DEVICE, i, generation, count);
-    if (uploaded.begin < uploaded.clear_end) {
-      int32_t* edit = edits + 4 * edit_count++;
-      edit[0] = i;
-      edit[1] = uploaded.begin;
-      edit[2] = uploaded.clear_end;
-      edit[3] = 0;
-    }
-  }
-  return edit_count;
+  Mirror staged(set ? MIRROR_STAGING1 : MIRROR_STAGING0, table);
+  Mirror uploaded(MIRROR_DEVICE, nullptr);
+  staged.sync(requests, rows);
+  uploaded.sync(requests, rows);
+  return uploaded.edit_count;
 }
 
 /// The device's copy is unknown (a step was built that never reached it): the next steps upload whole rows again.
@@ -67,6 +152,8 @@ extern "C" void invalidate_device_table() {
   const int32_t rows = limit(LIMIT_MAX_PADDED_REQUESTS);
   fill(region(REGION_MIRROR_GENERATIONS) + MIRROR_DEVICE * rows, rows, -1);
   fill(region(REGION_MIRROR_COUNTS) + MIRROR_DEVICE * rows, rows, limit(LIMIT_TABLE_WIDTH));
+  region(REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ORDER_VERSION] = -1;
 }
 
+}  // namespace metadata
 }  // namespace lockstep

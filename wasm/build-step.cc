@@ -2,59 +2,23 @@
 #include "batch-order.h"
 #include "block-table.h"
 #include "parts.h"
-#include "slot-mapping.h"
+#include "whole-batch.h"
 
 namespace lockstep {
+namespace metadata {
 namespace {
 
-/// Tensors of the whole batch. With `stride` > 0 every request has a window of that many tokens (a decode graph); tokens a
-/// short draft lacks are padding at the window's end. Returns the number of logits.
-int32_t build_whole(int32_t set, int32_t stride, int32_t padded_tokens, int32_t attention_requests) {
-  const int32_t* order = region(REGION_ORDER);
+/// Leaves `gap` rows without a request between the order's decodes and prefills: a mixed graph's prefills have rows of
+/// their own, whether its decode rows are full or not. Returns the rows from the first request to the last.
+int32_t open_gap(int32_t gap) {
+  int32_t* order = region(REGION_ORDER);
+  const int32_t decodes = state()[STATE_DECODES];
   const int32_t requests = scheduled_requests();
-  int32_t* input_ids = tensor(set, 0, TENSOR_INPUT_IDS);
-  int64_t* positions = tensor<int64_t>(set, 0, TENSOR_POSITIONS);
-  int64_t* slot_mapping = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
-  int32_t* query_start_loc = tensor(set, 0, TENSOR_QUERY_START_LOC);
-  int32_t* seq_lens = tensor(set, 0, TENSOR_SEQ_LENS);
-  int32_t* token_to_request = tensor(set, 0, TENSOR_TOKEN_TO_REQUEST);
-  int32_t* is_padding = tensor(set, 0, TENSOR_IS_PADDING);
-  int32_t* logits_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
-  int32_t token = 0;
-  int32_t logits = 0;
-  for (int32_t i = 0; i < requests; i++) {
-    const int32_t* row = row_at(order[i]);
-    const int32_t count = row[ROW_QUERY_LEN];
-    const int32_t start = row[ROW_NUM_COMPUTED_TOKENS];
-    query_start_loc[i] = token;
-    seq_lens[i] = start + count;
-    if (row[ROW_TOKEN_OFFSET] >= 0) {
-      copy(input_ids + token, region(REGION_TOKEN_POOL) + row[ROW_TOKEN_OFFSET], count);
-    } else {
-      fill(input_ids + token, count, 0);
-    }
-    write_positions(positions + token, start, count);
-    write_slots(slot_mapping + token, block_list(order[i]), start, count);
-    fill(token_to_request + token, count, i);
-    fill(is_padding + token, count, 0);
-    if (row[ROW_PHASE] == PHASE_DECODE) {
-      for (int32_t j = 0; j < count; j++) logits_indices[logits++] = token + j;
-    } else if (row[ROW_LAST_CHUNK]) {
-      logits_indices[logits++] = token + count - 1;
-    }
-    token += count;
-    for (; stride > 0 && token < (i + 1) * stride; token++) {
-      input_ids[token] = 0;
-      positions[token] = 0;
-      slot_mapping[token] = -1;
-      token_to_request[token] = -1;
-      is_padding[token] = 1;
-    }
-  }
-  for (int32_t i = requests; i <= attention_requests; i++) query_start_loc[i] = token;
-  for (int32_t i = requests; i < attention_requests; i++) seq_lens[i] = 0;
-  pad_tokens(set, 0, token, padded_tokens);
-  return logits;
+  if (gap == 0 || requests == decodes) return requests;
+  for (int32_t i = requests - 1; i >= decodes; i--) order[i + gap] = order[i];
+  fill(order + decodes, gap, -1);
+  note_order(requests + gap, true);
+  return requests + gap;
 }
 
 void note_part(int32_t index, const Part& part, int32_t real_tokens, int32_t logits) {
@@ -85,14 +49,15 @@ Part graph_part(const int32_t* agreed, const Part& before, int32_t requests) {
   return part;
 }
 
-/// Parts of an eager step: this rank's own cut, padded to what the ranks agreed on.
-Part eager_part(int32_t set, const int32_t* agreed, const Part& before, int32_t tokens, int32_t requests) {
+/// Parts of an eager step, or of a piecewise graph, whose attention is eager: `tokens` of this rank, padded to what the ranks
+/// agreed on.
+Part packed_part(int32_t set, const int32_t* agreed, const Part& before, int32_t tokens, int32_t requests) {
   Part part;
   part.token_begin = before.token_end;
   part.token_end = part.token_begin + tokens;
   part.padded_tokens = agreed[PART_PADDED_TOKENS];
   requests_of(tensor(set, 0, TENSOR_QUERY_START_LOC), requests, part.token_begin, part.token_end, &part.request_begin, &part.request_end);
-  if (tokens == 0) part.request_begin = part.request_end = 0;
+  if (part.request_begin == part.request_end) part.request_begin = part.request_end = 0;
   part.attention_requests = max(1, part.request_end - part.request_begin);
   return part;
 }
@@ -124,7 +89,9 @@ void build_step(int32_t set) {
   const int32_t tokens = state()[STATE_TOKENS];
   const int32_t parts = decision[DECISION_PARTS];
   const bool graph = run == RUN_FULL || run == RUN_PIECEWISE;
-  const int32_t stride = run == RUN_FULL && decision[DECISION_PHASE] == PHASE_DECODE ? decision[DECISION_QUERY_LEN] : 0;
+  const bool mixed = run == RUN_FULL && decision[DECISION_PADDED_PREFILL_REQUESTS] > 0;
+  const int32_t stride = run == RUN_FULL && !mixed ? decision[DECISION_QUERY_LEN] : 0;
+  const int32_t rows = open_gap(mixed ? max(0, decision[DECISION_PADDED_DECODE_REQUESTS] - state()[STATE_DECODES]) : 0);
 
   int32_t padded_tokens = 0;
   int32_t attention_requests = 0;
@@ -148,28 +115,34 @@ void build_step(int32_t set) {
   local[LOCAL_QUERY_LEN] = stride;
   local[LOCAL_PARTS] = parts;
   local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
-  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, stride, padded_tokens, attention_requests);
-  local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, requests, attention_requests);
+  local[LOCAL_ROWS] = rows;
+  local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, {rows, stride, padded_tokens, attention_requests});
+  local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, rows, attention_requests);
 
   const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;
   Part part = {0, 0, 0, 0, 0, 0};
   for (int32_t index = 0; parts > 1 && index < parts; index++) {
     const int32_t* agreed = decision_part(decision, index);
-    part = graph ? graph_part(agreed, part, requests)
-                 : eager_part(set, agreed, part, facts[FACT_PART0_TOKENS + index], requests);
+    if (run == RUN_FULL) {
+      part = graph_part(agreed, part, rows);
+    } else {
+      const int32_t share = graph ? agreed[PART_PADDED_TOKENS] : facts[FACT_PART0_TOKENS + index];
+      part = packed_part(set, agreed, part, share, rows);
+    }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
   }
   if (parts == 1) {
-    const Part whole = {0, requests, 0, padded_tokens, padded_tokens, attention_requests};
+    const Part whole = {0, rows, 0, padded_tokens, padded_tokens, attention_requests};
     note_part(0, whole, packed_tokens, local[LOCAL_NUM_LOGITS]);
   }
   if (run != RUN_PARK) tokens_per_rank(set, decision);
+  state()[STATE_BUILT] = 1;
 }
 
 /// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests) {
   gather_facts(1);
-  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, 0, padded_tokens, attention_requests);
+  region(REGION_LOCAL)[LOCAL_NUM_LOGITS] = build_whole(set, {scheduled_requests(), 0, padded_tokens, attention_requests});
 }
 
 /// For comparing with other engines: a part of `build_padded`'s batch, cut at given tokens.
@@ -182,4 +155,5 @@ void build_cut(int32_t set, int32_t index, int32_t token_begin, int32_t token_en
 }
 
 }  // extern "C"
+}  // namespace metadata
 }  // namespace lockstep

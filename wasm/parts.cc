@@ -1,20 +1,40 @@
 #include "parts.h"
 
+#include "slot-mapping.h"
+#include "vectors.h"
+
 namespace lockstep {
+namespace metadata {
 
 void pad_tokens(int32_t set, int32_t view, int32_t begin, int32_t padded) {
-  for (int32_t i = begin; i < padded; i++) {
-    tensor(set, view, TENSOR_INPUT_IDS)[i] = 0;
-    tensor<int64_t>(set, view, TENSOR_POSITIONS)[i] = 0;
-    tensor(set, view, TENSOR_TOKEN_TO_REQUEST)[i] = -1;
-    tensor(set, view, TENSOR_IS_PADDING)[i] = 1;
-  }
-  // A run of slots may have overshot by one entry.
+  const int32_t count = padded - begin;
+  fill(tensor(set, view, TENSOR_INPUT_IDS) + begin, count, 0);
+  fill<int64_t>(tensor<int64_t>(set, view, TENSOR_POSITIONS) + begin, count, 0);
+  fill(tensor(set, view, TENSOR_TOKEN_TO_REQUEST) + begin, count, -1);
+  fill(tensor(set, view, TENSOR_IS_PADDING) + begin, count, 1);
   int32_t* high_water = region(REGION_HIGH_WATER) + set * MAX_VIEWS + view;
-  const int32_t end = max(max(padded, *high_water), begin + 1);
+  const int32_t end = max(max(padded, *high_water), begin + OVERSHOOT);
   fill<int64_t>(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING) + begin, end - begin, -1);
   *high_water = begin;
 }
+
+namespace {
+
+/// Of ascending values, how many are below `bound`.
+int32_t count_below(const int32_t* values, int32_t count, int32_t bound) {
+  int32_t low = 0;
+  for (int32_t high = count; low < high;) {
+    const int32_t middle = low + (high - low) / 2;
+    if (values[middle] < bound) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+}  // namespace
 
 void requests_of(const int32_t* query_start_loc, int32_t requests, int32_t begin, int32_t end, int32_t* first, int32_t* last) {
   int32_t r = 0;
@@ -50,14 +70,18 @@ int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_r
     if (i < part.attention_requests) seq_lens[i] = i < real ? whole_seq_lens[part.request_begin + i] : 0;
   }
   if (real > 0) seq_lens[real - 1] -= max(0, whole_starts[part.request_end] - part.token_end);
+  if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) {
+    write_local_seq_lens(tensor(set, view, TENSOR_LOCAL_SEQ_LENS), seq_lens, part.attention_requests);
+  }
+  fill(seq_lens + real, part.attention_requests - real, limit(LIMIT_PADDED_SEQ_LEN));
 
   const int32_t* whole_indices = tensor(set, 0, TENSOR_LOGITS_INDICES);
   int32_t* indices = tensor(set, view, TENSOR_LOGITS_INDICES);
-  int32_t logits = 0;
-  for (int32_t i = 0; i < whole_logits; i++) {
-    if (whole_indices[i] >= part.token_begin && whole_indices[i] < part.token_end) indices[logits++] = whole_indices[i] - from;
-  }
+  const int32_t first = count_below(whole_indices, whole_logits, part.token_begin);
+  const int32_t logits = count_below(whole_indices, whole_logits, part.token_end) - first;
+  for (int32_t i = 0; i < logits; i++) indices[i] = whole_indices[first + i] - from;
   return logits;
 }
 
+}  // namespace metadata
 }  // namespace lockstep

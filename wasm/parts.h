@@ -2,6 +2,7 @@
 #include "arena.h"
 
 namespace lockstep {
+namespace metadata {
 
 /// Fills the padding of tokens [begin, padded) of a view, and keeps its slots -1 everywhere beyond: only what an earlier
 /// step wrote there is cleared.
@@ -26,4 +27,5 @@ int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_r
 /// Requests of the packed batch that have a token in [begin, end): half-open.
 void requests_of(const int32_t* query_start_loc, int32_t requests, int32_t begin, int32_t end, int32_t* first, int32_t* last);
 
+}  // namespace metadata
 }  // namespace lockstep

@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // src/native/index.ts refuses another: raise both whenever what is exported changes.
-constexpr int interface_version = 1;
+constexpr int interface_version = 2;
 
 napi_value open_device(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -55,14 +55,16 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   ModuleObject::define(env);
   ReadbackObject::define(env);
   StreamObject::define(env);
-  napi_property_descriptor functions[3] = {};
+  napi_property_descriptor functions[4] = {};
   functions[0].utf8name = "openDevice";
   functions[0].method = open_device;
   functions[1].utf8name = "probeLibrary";
   functions[1].method = probe_library;
   functions[2].utf8name = "shutdown";
   functions[2].method = shutdown;
-  napi_define_properties(env, exports, 3, functions);
+  functions[3].utf8name = "bindMetadata";
+  functions[3].method = bind_metadata;
+  napi_define_properties(env, exports, 4, functions);
   exports.Set("interfaceVersion", interface_version);
   return exports;
 }

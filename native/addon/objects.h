@@ -133,4 +133,7 @@ class StreamObject final : public Handle<StreamObject, Stream> {
   static napi_value submit(napi_env env, napi_callback_info info);
 };
 
+// The functions of the metadata module over a planner's memory: bindMetadata(view).
+napi_value bind_metadata(napi_env env, napi_callback_info raw);
+
 }  // namespace lockstep

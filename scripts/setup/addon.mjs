@@ -12,10 +12,14 @@ const SETTINGS = ['CC', 'CXX', 'CFLAGS', 'CXXFLAGS', 'CPPFLAGS', 'LDFLAGS'];
 /** @type {import('./step.mjs').Step} */
 export const addon = {
   name: 'addon',
-  does: `compile native/ to ${PRODUCT} with node-gyp`,
+  does: `compile native/ and wasm/ to ${PRODUCT} with node-gyp`,
   inputs: ({ root }) => ({
     ...hashAll(root, listFiles(root, 'native', isOurs)),
-    ...hashAll(root, ['wasm/layout.h', 'package-lock.json', 'scripts/setup/addon.mjs']),
+    ...hashAll(
+      root,
+      listFiles(root, 'wasm', (file) => /\.(cc|h)$/.test(file)),
+    ),
+    ...hashAll(root, ['package-lock.json', 'scripts/setup/addon.mjs']),
     ...hashRules(Object.fromEntries(SETTINGS.map((name) => [`$${name}`, process.env[name] ?? '']))),
     'the version of Node': process.version,
     'the compiler': compilerVersion(),
@@ -51,7 +55,7 @@ function isOurs(file) {
  */
 function canBuildUpon(root, changed) {
   const isSource = (/** @type {string} */ name) =>
-    /^(native\/.*\.(cc|h)|wasm\/layout\.h)$/.test(name) && existsSync(path.join(root, name));
+    /^(native|wasm)\/.*\.(cc|h)$/.test(name) && existsSync(path.join(root, name));
   if (!changed?.every(isSource)) return false;
   const now = new Date();
   for (const file of changed) utimesSync(path.join(root, file), now, now);

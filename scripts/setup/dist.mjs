@@ -102,9 +102,10 @@ export const copies = {
     ...hashAll(root, ['scripts/setup/dist.mjs']),
   }),
   async build({ root }) {
-    if (hashFile(path.join(root, 'wasm/metadata.wasm')) === undefined) {
+    for (const module of ['wasm/metadata.wasm', 'wasm/metadata-scalar.wasm']) {
+      if (hashFile(path.join(root, module)) !== undefined) continue;
       throw new SetupError(
-        'wasm/metadata.wasm is missing: it is committed, so restore it (git checkout wasm/metadata.wasm) or build it (npm run build:wasm)',
+        `${module} is missing: it is committed, so restore it (git checkout ${module}) or build it (npm run build:wasm)`,
       );
     }
     const files = copiesOf(root);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { type DeviceProbe, probeDevices } from '../device/open-device.js';
 import { createPlanner } from '../planner/step-planner.js';
+import { hasSimd } from '../planner/wasm-api.js';
 import { EXIT } from './exit.js';
 
 /** What is here to run on. */
@@ -52,45 +53,9 @@ async function findings(): Promise<Findings> {
   };
 }
 
-/** A module with one SIMD instruction: (func (result v128) i32.const 0 i8x16.splat i8x16.popcnt). */
-const SIMD_MODULE = Uint8Array.of(
-  0,
-  97,
-  115,
-  109,
-  1,
-  0,
-  0,
-  0,
-  1,
-  5,
-  1,
-  96,
-  0,
-  1,
-  123,
-  3,
-  2,
-  1,
-  0,
-  10,
-  10,
-  1,
-  8,
-  0,
-  65,
-  0,
-  253,
-  15,
-  253,
-  98,
-  11,
-);
-
 async function probePlanner(): Promise<PlannerProbe> {
-  const engine = (globalThis as { WebAssembly?: { validate(bytes: Uint8Array): boolean } }).WebAssembly;
-  if (engine === undefined) return { simd: false, bytes: 0, reason: 'this Node has no WebAssembly' };
-  const simd = engine.validate(SIMD_MODULE);
+  if (!('WebAssembly' in globalThis)) return { simd: false, bytes: 0, reason: 'this Node has no WebAssembly' };
+  const simd = hasSimd();
   try {
     using planner = await createPlanner();
     return { simd, bytes: planner.arena.length, reason: 'both modules load' };

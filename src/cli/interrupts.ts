@@ -1,4 +1,5 @@
-import { EXIT } from './exit.js';
+import { LockstepError } from '../errors.js';
+import { describe, EXIT } from './exit.js';
 
 /** A terminal sends Ctrl-C to the whole process group, and npm passes it on once more: only a later one is impatience. */
 const SAME_SIGNAL_MS = 500;
@@ -36,3 +37,13 @@ class Interrupts {
 
 /** The signals of this process, from the first import of the command line to its end. */
 export const interrupts: Interrupts = new Interrupts();
+
+/** Runs a command's work. Interrupted before there is anything to sum up, the command ends with a word on stderr and no error. */
+export async function unlessInterrupted(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
+    process.stderr.write(`${describe(error)}\n`);
+  }
+}

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
-import { parseLadder, policyNames } from '../engines/index.js';
+import { LADDER_NAMES, parseLadder, policyNames } from '../engines/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { readPolicy } from '../runtime/plan-file.js';
 
@@ -42,7 +42,11 @@ export function addPlannerOptions(command: Command): Command {
     .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
     .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
     .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
-    .option('--ladder <sizes>', "captured sizes in tokens (1,2,4,8) or a ladder's name (vllm)", 'vllm')
+    .option(
+      '--ladder <sizes>',
+      `captured sizes in tokens (1,2,4,8) or a ladder's name (${LADDER_NAMES.join(', ')})`,
+      'vllm',
+    )
     .option('--plan <file>', "that plan's graphs instead of a ladder's, and its policy unless one is given")
     .option('--twins', "capture each size from the threshold on both plain and ubatched (default: the policy's choice)")
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it')

@@ -6,6 +6,7 @@ import { addDoctor } from './doctor.js';
 import { describe, EXIT, exitCodeOf } from './exit.js';
 import { addExplain } from './explain.js';
 import { addRun } from './run.js';
+import { addSimulate } from './simulate.js';
 
 /** Runs the command that the arguments name, and sets the exit code. Never throws. */
 export async function runProgram(): Promise<void> {
@@ -33,6 +34,6 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(lockstep --help lists commands and options)')
     .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
-  for (const add of [addRun, addExplain, addCheck, addConformance, addDoctor]) add(command);
+  for (const add of [addRun, addSimulate, addExplain, addCheck, addConformance, addDoctor]) add(command);
   return command;
 }

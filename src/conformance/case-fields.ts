@@ -23,6 +23,10 @@ export class CaseFields {
     return value === undefined ? undefined : this.integer(name);
   }
 
+  number(name: string): number {
+    return this.#read(name, 'a number', Number.isFinite) as number;
+  }
+
   boolean(name: string): boolean {
     return this.#read(name, 'true or false', (value) => typeof value === 'boolean') as boolean;
   }
@@ -39,6 +43,11 @@ export class CaseFields {
   booleans(name: string): boolean[] {
     const every = (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === 'boolean');
     return this.#read(name, 'an array of true and false', every) as boolean[];
+  }
+
+  /** A reader of an object. */
+  object(name: string): CaseFields {
+    return new CaseFields(this.#fields[name], `${this.#where}.${name}`);
   }
 
   /** Readers of the objects in an array. */

@@ -1,14 +1,20 @@
-import { vllmCaptureSizes, vllmSpecAlign, vllmUbatchSlices } from '../engines/index.js';
-import { LockstepError } from '../errors.js';
+import { atomUbatchSlices, sglangExtendSplit, vllmUbatchSlices } from '../engines/index.js';
 import { createRawBatch } from '../planner/raw-batch.js';
 import { DEFAULT_ROW_WORDS } from '../ranks/collective.js';
 import { guardRow } from '../ranks/guard-row.js';
 import { resolveGuard } from '../ranks/resolve-guard.js';
 import { agreementAtom, agreementVllm, dispatchVllm, forwardModeAtom, padModeSglang } from './agreement-families.js';
 import type { CaseFields } from './case-fields.js';
+import { megatronLadder, sglangLadder, trtllmLadder, vllmLadder } from './ladder-families.js';
+
+/** A case's `out`. Some families put questions there, beside the answers they shall have. */
+export interface ExpectedAnswer {
+  readonly value: unknown;
+  readonly where: string;
+}
 
 /** What this version answers to one case: plain JSON, to be compared with the case's `out`. */
-export type FamilyRunner = (given: CaseFields) => unknown | Promise<unknown>;
+export type FamilyRunner = (given: CaseFields, expected: ExpectedAnswer) => unknown | Promise<unknown>;
 
 /** Families this version runs, by name. */
 export const FAMILIES: ReadonlyMap<string, FamilyRunner> = new Map<string, FamilyRunner>([
@@ -17,9 +23,14 @@ export const FAMILIES: ReadonlyMap<string, FamilyRunner> = new Map<string, Famil
   ['capture-guard-trtllm', captureGuard],
   ['dispatch-vllm', dispatchVllm],
   ['forward-mode-atom', forwardModeAtom],
-  ['ladder-vllm', ladder],
+  ['ladder-megatron', megatronLadder],
+  ['ladder-sglang', sglangLadder],
+  ['ladder-trtllm', trtllmLadder],
+  ['ladder-vllm', vllmLadder],
   ['pad-mode-sglang', padModeSglang],
   ['slot-mapping', slotMapping],
+  ['split-atom', atomSplit],
+  ['split-sglang', sglangSplit],
   ['split-vllm', split],
 ]);
 
@@ -35,43 +46,6 @@ function captureGuard(given: CaseFields): unknown {
   const missingRanks = outcome.kind === 'asymmetric' ? outcome.lacking.map(({ rank }) => rank) : [];
   const actions = { run: 'capture', skip: 'skip', asymmetric: 'abort', diverged: 'diverged' };
   return { action: actions[outcome.kind], missingRanks };
-}
-
-function ladder(given: CaseFields): unknown {
-  switch (given.string('rule')) {
-    case 'default':
-      return {
-        sizes: vllmCaptureSizes({
-          maxNumSeqs: given.integer('maxNumSeqs'),
-          maxNumBatchedTokens: given.integer('maxNumBatchedTokens'),
-          queryLen: given.integer('queryLen'),
-          ceiling: given.integer('ceiling'),
-          maxSize: given.optionalInteger('maxSize'),
-          interactive: given.boolean('interactive'),
-        }),
-      };
-    case 'spec-align': {
-      const options = {
-        sizes: given.integers('sizes'),
-        queryLen: given.integer('queryLen'),
-        tensorParallelSize: given.integer('tensorParallelSize'),
-        sequenceParallel: given.boolean('sequenceParallel'),
-      };
-      return refusable(() => ({ sizes: vllmSpecAlign(options) }));
-    }
-    default:
-      throw given.invalid('rule', '"default" or "spec-align"');
-  }
-}
-
-/** `{error: true}` where the engine refuses its configuration. */
-function refusable(answer: () => unknown): unknown {
-  try {
-    return answer();
-  } catch (error) {
-    if (error instanceof LockstepError && error.code === 'ERR_CONFIG_INVALID') return { error: true };
-    throw error;
-  }
 }
 
 async function slotMapping(given: CaseFields): Promise<unknown> {
@@ -133,4 +107,42 @@ async function split(given: CaseFields): Promise<unknown> {
     queryStartLoc: [...slice.queryStartLoc],
     seqLens: [...slice.seqLens],
   }));
+}
+
+async function atomSplit(given: CaseFields): Promise<unknown> {
+  const rule = given.string('rule');
+  const queryLens = given.integers('queryLens');
+  const numUbatches = given.integer('numUbatches');
+  if (rule !== 'decode' && rule !== 'balanced' && rule !== 'token-midpoint') {
+    throw given.invalid('rule', '"decode", "balanced" or "token-midpoint"');
+  }
+  const longest = Math.max(1, ...queryLens);
+  const tokens = queryLens.reduce((sum, length) => sum + length, 0);
+  using batch = await createRawBatch({
+    limits: {
+      maxNumSeqs: Math.max(1, queryLens.length),
+      maxNumBatchedTokens: Math.max(longest, tokens),
+      maxModelLen: longest,
+      blockSize: longest,
+      queryLen: rule === 'decode' ? longest : 1,
+    },
+    parts: Math.max(2, numUbatches),
+    split: rule === 'balanced' ? 'balanced' : 'token-midpoint',
+    poison: true,
+  });
+  for (const [index, queryLen] of queryLens.entries()) {
+    const row = batch.requests.add({ blockIds: [index + 1] });
+    batch.requests.schedule(row, { phase: rule === 'decode' ? 'decode' : 'prefill', queryLen });
+  }
+  const maxTokensPerUbatch = rule === 'decode' ? undefined : given.optionalInteger('maxTokensPerUbatch');
+  return atomUbatchSlices(batch, { numUbatches, maxTokensPerUbatch });
+}
+
+function sglangSplit(given: CaseFields): unknown {
+  switch (given.string('rule')) {
+    case 'extend':
+      return sglangExtendSplit(given.integers('queryLens'), given.number('threshold'));
+    default:
+      throw given.invalid('rule', '"extend"');
+  }
 }

@@ -64,17 +64,23 @@ export async function runFamily(vectors: VectorFamily, signal?: AbortSignal): Pr
         { family, index },
         { cause: signal.reason },
       );
-    const found = await answer(runner, given, `cases[${index}].in`, vectors.file);
+    const found = await answer(runner, { given, expected, where: `cases[${index}]` }, vectors.file);
     if (!isDeepStrictEqual(found, expected)) failed.push({ index, in: given, expected, found });
   }
   return { family, cases: cases.length, passed: cases.length - failed.length, failed, built: true };
 }
 
+interface CaseItem {
+  readonly given: unknown;
+  readonly expected: unknown;
+  readonly where: string;
+}
+
 /** A malformed case is the file's fault and ends the run; anything else that is refused is an answer. */
-async function answer(runner: FamilyRunner, given: unknown, where: string, file: string): Promise<unknown> {
-  const fields = new CaseFields(given, where);
+async function answer(runner: FamilyRunner, item: CaseItem, file: string): Promise<unknown> {
+  const { given, expected, where } = item;
   try {
-    return await runner(fields);
+    return await runner(new CaseFields(given, `${where}.in`), { value: expected, where: `${where}.out` });
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error;
     if (error.details.field !== undefined) {

@@ -30,7 +30,7 @@ export class DeviceMetadata implements Disposable {
     };
     const view = (): DeviceTensors =>
       Object.fromEntries(
-        TENSORS.map((name) => [name, allocate(tensorLength(name, sizes) * TENSOR_BYTES[name])]),
+        TENSORS.map((name) => [name, allocate(Math.max(1, tensorLength(name, sizes)) * TENSOR_BYTES[name])]),
       ) as DeviceTensors;
     try {
       this.whole = view();
@@ -54,6 +54,7 @@ export class DeviceMetadata implements Disposable {
     const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts): void => {
       for (const name of TENSORS) {
+        if (tensorLength(name, regions.sizes) === 0) continue;
         const bytes = stepLength(name, counts, this.#planner.ranks) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }

@@ -12,6 +12,7 @@ export type {
   MemoryUse,
   WaitOptions,
 } from './device.js';
+export { nativeMetadata } from './native-metadata.js';
 export {
   type DeviceAttempt,
   type DeviceProbe,

@@ -2,10 +2,8 @@ import { Faults } from '../config.js';
 import { type CaptureKey, mixedKey } from '../planner/capture-key.js';
 import { ENUMS } from '../planner/layout.js';
 import { createRawRules } from '../planner/raw-rules.js';
+import type { MegatronShape } from './megatron.js';
 import { namedPolicy } from './policies.js';
-
-/** Megatron's InferenceBatchDimensions: tokens, prefill requests, decode requests. */
-export type MegatronShapeTuple = readonly [tokens: number, prefillRequests: number, decodeRequests: number];
 
 /** A real batch. */
 export interface MegatronBatch {
@@ -21,10 +19,10 @@ export interface MegatronBatch {
  * Source: Megatron's match_graph_config.
  */
 export async function matchMegatronShapes(
-  shapes: readonly MegatronShapeTuple[],
+  shapes: readonly MegatronShape[],
   batch: MegatronBatch,
   strict: boolean,
-): Promise<MegatronShapeTuple | null> {
+): Promise<MegatronShape | null> {
   const { numTokens, numPrefillRequests, numDecodeRequests } = batch;
   check(shapes, batch);
   const requests = numPrefillRequests + numDecodeRequests;
@@ -55,11 +53,11 @@ export async function matchMegatronShapes(
   return captureKey < 0 ? null : shapes[captureKey];
 }
 
-function keyOf([tokens, prefillRequests, decodeRequests]: MegatronShapeTuple): CaptureKey {
+function keyOf([tokens, prefillRequests, decodeRequests]: MegatronShape): CaptureKey {
   return { ...mixedKey(tokens, prefillRequests, decodeRequests, 1), maxQueryLen: prefillRequests > 0 ? tokens : 1 };
 }
 
-function check(shapes: readonly MegatronShapeTuple[], batch: MegatronBatch): void {
+function check(shapes: readonly MegatronShape[], batch: MegatronBatch): void {
   const faults = new Faults();
   for (const [index, [tokens, prefills, decodes]] of shapes.entries()) {
     faults.integer(`tokens of shapes[${index}]`, tokens, 1, 1 << 22);

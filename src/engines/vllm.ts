@@ -1,5 +1,6 @@
 import { Faults } from '../config.js';
 import { LockstepError } from '../errors.js';
+import { ascending, roundUp, steps } from './sizes.js';
 
 /** What vLLM derives its default capture sizes from. */
 export interface VllmCaptureSizesOptions {
@@ -17,11 +18,24 @@ export interface VllmCaptureSizesOptions {
   readonly interactive?: boolean;
 }
 
+/** vLLM's capture sizes, and what became of the largest one. */
+export interface VllmLadder {
+  /** In tokens, ascending. */
+  readonly sizes: number[];
+  /** The maximum, the user's or the default, that is not on the grid: the list ends below it. Null where it ends at it. */
+  readonly truncated: number | null;
+}
+
 /**
  * vLLM's default capture sizes, in tokens, ascending. Errors: ERR_CONFIG_INVALID with every fault at once.
  * Source: vLLM `_set_cudagraph_sizes`.
  */
 export function vllmCaptureSizes(options: VllmCaptureSizesOptions): number[] {
+  return vllmLadder(options).sizes;
+}
+
+/** The same sizes with what they leave out: batches from the last size up to `truncated` have no graph (vLLM issue 54933). */
+export function vllmLadder(options: VllmCaptureSizesOptions): VllmLadder {
   const { maxNumSeqs, maxNumBatchedTokens, queryLen = 1, ceiling = 512, interactive = false } = options;
   const userMax = options.maxSize ?? undefined;
   const faults = new Faults();
@@ -42,17 +56,13 @@ export function vllmCaptureSizes(options: VllmCaptureSizesOptions): number[] {
       if (requests * queryLen <= largest) sizes.add(requests * queryLen);
     }
   }
-  return ascending(sizes);
+  return { sizes: ascending(sizes), truncated: sizes.has(largest) ? null : largest };
 }
 
 /** 1, 2, 4, then by 8 below 256, then by 16; with `interactive`, every size up to 32 first. */
 function grid(largest: number, interactive: boolean): number[] {
-  const sizes: number[] = [];
-  if (interactive) for (let size = 1; size <= Math.min(largest, 32); size++) sizes.push(size);
-  else sizes.push(...[1, 2, 4].filter((size) => size <= largest));
-  for (let size = 8; size < Math.min(largest + 1, 256); size += 8) sizes.push(size);
-  for (let size = 256; size <= largest; size += 16) sizes.push(size);
-  return sizes;
+  const small = interactive ? steps(1, 32, 1) : [1, 2, 4];
+  return [...small, ...steps(8, 248, 8), ...steps(256, largest, 16)].filter((size) => size <= largest);
 }
 
 /** What vLLM's V1 runner aligns capture sizes to when it speculates. */
@@ -91,7 +101,7 @@ export function vllmSpecAlign(options: VllmSpecAlignOptions): number[] {
     }
   }
   const largest = Math.max(...sizes);
-  const aligned = new Set(sizes.map((size) => Math.ceil(size / multiple) * multiple).filter((size) => size <= largest));
+  const aligned = new Set(sizes.map((size) => roundUp(size, multiple)).filter((size) => size <= largest));
   if (aligned.size === 0 && multiple <= largest) aligned.add(multiple);
   if (aligned.size === 0) {
     throw new LockstepError(
@@ -103,6 +113,20 @@ export function vllmSpecAlign(options: VllmSpecAlignOptions): number[] {
   return ascending(aligned);
 }
 
-function ascending(sizes: Iterable<number>): number[] {
-  return [...sizes].sort((a, b) => a - b);
+/**
+ * Tokens of the decode graphs that vLLM's V2 runner captures from a list: each size rounded up to whole requests, none above
+ * the list's last or `maxNumSeqs` requests. Ascending. Errors: ERR_CONFIG_INVALID. Source: vLLM V2 `CudaGraphManager`.
+ */
+export function vllmDecodeSizes(
+  sizes: readonly number[],
+  limits: { readonly maxNumSeqs: number; readonly queryLen: number },
+): number[] {
+  const { maxNumSeqs, queryLen } = limits;
+  const faults = new Faults();
+  for (const size of sizes) faults.integer('a size', size, 1, 2 ** 31 - 1);
+  faults.integer('maxNumSeqs', maxNumSeqs, 1, 2 ** 31 - 1);
+  faults.integer('queryLen', queryLen, 1, 1 << 20);
+  faults.throwIfAny('These vLLM capture sizes');
+  const most = Math.min(Math.max(0, ...sizes), maxNumSeqs * queryLen);
+  return ascending(sizes.map((size) => roundUp(size, queryLen))).filter((size) => size <= most);
 }

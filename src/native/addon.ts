@@ -7,9 +7,17 @@ export interface NativeAddon {
   openDevice(kind: 'host', memoryLimit: number | null): NativeDevice;
   /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's words. */
   probeLibrary(name: string): string | null;
+  /**
+   * The functions of `metadata.wasm`, compiled for this machine, over a planner's memory (`CONFIG_BASE` holds its layout). The
+   * object keeps the memory alive; a function alone does not, and refuses once it is gone.
+   */
+  bindMetadata(memory: Uint8Array): NativeMetadata;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
   shutdown(): void;
 }
+
+/** Functions by the names of `wasm/exports.txt`; every argument is an int32. */
+export type NativeMetadata = Readonly<Record<string, (...words: number[]) => number>>;
 
 export interface NativeDevice {
   readonly kind: string;

@@ -13,6 +13,7 @@ export type {
   NativeGraph,
   NativeKernelInfo,
   NativeMemoryUse,
+  NativeMetadata,
   NativeModule,
   NativeReadback,
   NativeStream,
@@ -25,7 +26,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 1;
+const INTERFACE_VERSION = 2;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

@@ -199,7 +199,24 @@ export const PROPERTIES = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P9', 'P10', 'P11
 export const MAX_CHECK_RANKS = 8;
 
 /** Counters of the batch state. */
-export const STATE_WORDS = ['freeRows', 'generation', 'decodes', 'prefills', 'tokens', 'poolTokens'] as const;
+export const STATE_WORDS = [
+  'freeRows',
+  'generation',
+  'decodes',
+  'prefills',
+  'tokens',
+  'poolTokens',
+  'built',
+  'lastDecodes',
+  'steady',
+  'steadySteps',
+  'steadyRoom',
+  'steadyMaxSeqLen',
+  'eventBuckets',
+  'orderVersion',
+  'orderRows',
+  'appends',
+] as const;
 
 /** One request in the batch state. */
 export const ROW_WORDS = [
@@ -212,8 +229,8 @@ export const ROW_WORDS = [
   'queryLen',
   'lastChunk',
   'tokenOffset',
-  'reserved9',
-  'reserved10',
+  'tableRow',
+  'dependsOn',
   'reserved11',
 ] as const;
 
@@ -231,6 +248,7 @@ export const LOCAL_WORDS = [
   'numLogits',
   'tableEdits',
   'maxSeqLen',
+  'rows',
 ] as const;
 
 /** One part on this rank: half-open ranges of its real requests and tokens in the whole batch, and its padded counts. */
@@ -259,6 +277,7 @@ export const TENSORS = [
   'isPadding',
   'logitsIndices',
   'tokensPerRank',
+  'localSeqLens',
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
 
@@ -273,11 +292,27 @@ export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
   isPadding: 4,
   logitsIndices: 4,
   tokensPerRank: 4,
+  localSeqLens: 4,
 };
 
+/**
+ * Conventions of what padding holds, by the kernels that read it: all but slots (-1) and blocks (null block 0), which are the
+ * same everywhere. `lockstep`: a padded request has no tokens. `sglang`, `flashinfer`, `trtllm`: it has one, in the null block, for
+ * kernels that cannot take none.
+ */
+export const PADDING_RECORDS = {
+  lockstep: { seqLens: 0 },
+  sglang: { seqLens: 1 },
+  flashinfer: { seqLens: 1 },
+  trtllm: { seqLens: 1 },
+} as const;
+export type PaddingName = keyof typeof PADDING_RECORDS;
+
 /** What an entry of a tensor holds where the whole batch is padding. */
-export function tensorPadding(name: TensorName): number {
+export function tensorPadding(name: TensorName, padding: PaddingName = 'lockstep'): number {
   switch (name) {
+    case 'seqLens':
+      return PADDING_RECORDS[padding].seqLens;
     case 'slotMapping':
     case 'tokenToRequest':
       return -1;
@@ -310,6 +345,11 @@ export const LIMIT_WORDS = [
   'maxParts',
   'poisoned',
   'replicaSize',
+  'appendLog',
+  'blockListStride',
+  'blockWriters',
+  'checked',
+  'paddedSeqLen',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -338,9 +378,21 @@ export const REGIONS = [
   'inbox',
   'tokenPool',
   'blockLists',
+  'laneStarts',
+  'laneLens',
+  'laneBounds',
+  'laneBases',
+  'laneNextBases',
+  'eventLanes',
+  'eventStarts',
+  'blockWriters',
+  'blockHolders',
   'highWater',
+  'stamps',
+  'appendLog',
   'mirrorGenerations',
   'mirrorCounts',
+  'mirrorCursors',
   'blockTable0',
   'blockTable1',
 ] as const;
@@ -348,6 +400,21 @@ export type RegionName = (typeof REGIONS)[number];
 
 /** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
 export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
+
+/** How far a mirror is: the order its rows stand in, how many of them it holds, and the appends it has seen. */
+export const CURSOR_WORDS = ['orderVersion', 'rows', 'appends'] as const;
+
+/** One append of blocks: to which request, in which columns of manager blocks, and the first of them. */
+export const APPEND_WORDS = ['request', 'column', 'count', 'block'] as const;
+
+/** What the tensors of a staging set hold that does not change from one decode step to the next. */
+export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;
+
+/** Null blocks after the last block of a request's list. */
+export const BLOCK_LIST_TAIL = 16;
+
+/** Most lists that the block entries of a steady run of decodes are kept in, by the step in which they are due. */
+export const MAX_EVENT_BUCKETS = 64;
 
 /** Words of one command, after the header of the command block. */
 export const COMMAND_WORDS = ['op', 'a', 'b', 'c', 'd', 'e', 'f', 'g'] as const;
@@ -432,6 +499,8 @@ export const ENUMS = {
     'query-length': -8,
     'model-length': -9,
     'row-scheduled': -10,
+    'block-written-twice': -11,
+    'block-shared': -12,
   },
   COMMAND: { none: 0, upload: 1, 'upload-rows': 2, graph: 3, record: 4, wait: 5, download: 6 },
 } as const;

@@ -1,4 +1,4 @@
-import { LOCAL_PART_WORDS, LOCAL_WORDS, word } from './layout.js';
+import { LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS, word } from './layout.js';
 import { copyView, type MetadataView, type StagingSet } from './metadata.js';
 import type { Sizes } from './regions.js';
 
@@ -26,6 +26,58 @@ export interface LocalPart {
   readonly numLogits: number;
 }
 
+/** A part of the current step, read in place: the same object in every step. `snapshot()` gives a value that lasts. */
+export class LocalPartView implements LocalPart {
+  readonly #words: Int32Array;
+  readonly #at: number;
+
+  constructor(words: Int32Array, index: number) {
+    this.#words = words;
+    this.#at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
+  }
+
+  /** A new pair; the four counts below are read without one. */
+  get requests(): readonly [begin: number, end: number] {
+    return Object.freeze([this.requestBegin, this.requestEnd] as const);
+  }
+  get tokens(): readonly [begin: number, end: number] {
+    return Object.freeze([this.tokenBegin, this.tokenEnd] as const);
+  }
+  get requestBegin(): number {
+    return this.#words[this.#at + P.requestBegin];
+  }
+  get requestEnd(): number {
+    return this.#words[this.#at + P.requestEnd];
+  }
+  get tokenBegin(): number {
+    return this.#words[this.#at + P.tokenBegin];
+  }
+  get tokenEnd(): number {
+    return this.#words[this.#at + P.tokenEnd];
+  }
+  get paddedTokens(): number {
+    return this.#words[this.#at + P.paddedTokens];
+  }
+  get attentionRequests(): number {
+    return this.#words[this.#at + P.attentionRequests];
+  }
+  get tableRow(): number {
+    return this.#words[this.#at + P.tableRow];
+  }
+  get numLogits(): number {
+    return this.#words[this.#at + P.numLogits];
+  }
+
+  snapshot(): LocalPart {
+    const { requests, tokens, paddedTokens, attentionRequests, tableRow, numLogits } = this;
+    return Object.freeze({ requests, tokens, paddedTokens, attentionRequests, tableRow, numLogits });
+  }
+
+  toJSON(): LocalPart {
+    return this.snapshot();
+  }
+}
+
 /** A step's local plan and its tensors, by value. */
 export interface LocalPlanValue {
   readonly step: number;
@@ -49,9 +101,10 @@ export interface LocalPlanValue {
 export class LocalPlan {
   readonly #words: Int32Array;
   readonly #sets: readonly [StagingSet, StagingSet];
+  readonly #parts: readonly LocalPartView[];
   /**
-   * Rows of the batch's requests in the step's order, decodes first: the first `requests` entries of i32[maxNumSeqs]. The
-   * next vote overwrites it.
+   * The planner's row of the request in each row of the step's tensors, decodes first: the first `rows` entries of
+   * i32[maxPaddedRequests], -1 in a gap row. The next vote overwrites it.
    */
   readonly order: Int32Array;
   /** What the tensors' capacities and slots come from. */
@@ -65,6 +118,7 @@ export class LocalPlan {
     this.#words = views.words;
     this.order = views.order;
     this.#sets = sets;
+    this.#parts = Array.from({ length: MAX_PARTS }, (_, index) => new LocalPartView(views.words, index));
     this.sizes = sizes;
   }
 
@@ -84,6 +138,13 @@ export class LocalPlan {
   }
   get decodeRequests(): number {
     return this.#words[W.decodeRequests];
+  }
+  /**
+   * Rows of the tensors up to the last request's. In a mixed graph with fewer decodes than it has decode rows, the rows from
+   * `decodeRequests` to the first prefill are a gap: padding rows, no request. Else `requests`.
+   */
+  get rows(): number {
+    return this.#words[W.rows];
   }
   /** Tokens this rank computes over the whole batch. In an eager step cut into parts only the parts are padded. */
   get paddedTokens(): number {
@@ -128,21 +189,21 @@ export class LocalPlan {
     return this.#words[LOCAL_WORDS.length + part * LOCAL_PART_WORDS.length + P.paddedTokens];
   }
 
-  part(index: number): LocalPart {
-    const at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
-    return Object.freeze({
-      requests: Object.freeze([this.#words[at + P.requestBegin], this.#words[at + P.requestEnd]] as const),
-      tokens: Object.freeze([this.#words[at + P.tokenBegin], this.#words[at + P.tokenEnd]] as const),
-      paddedTokens: this.#words[at + P.paddedTokens],
-      attentionRequests: this.#words[at + P.attentionRequests],
-      tableRow: this.#words[at + P.tableRow],
-      numLogits: this.#words[at + P.numLogits],
-    });
+  /** Part `index`, read in place. Throws a RangeError where the step has no such part. */
+  part(index: number): LocalPartView {
+    const part = index < Math.max(1, this.partCount) ? this.#parts[index] : undefined;
+    if (part === undefined) throw new RangeError(`no part ${index}: the step has ${this.partCount}`);
+    return part;
+  }
+
+  /** Part `index` by value, whatever the step's number of parts. */
+  partValue(index: number): LocalPart {
+    return this.#parts[index].snapshot();
   }
 
   /** A value with detached tensors, each as long as the step needs. */
   snapshot(): LocalPlanValue {
-    const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index));
+    const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index).snapshot());
     const cut = parts.length > 1;
     return Object.freeze({
       step: this.step,

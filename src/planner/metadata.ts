@@ -15,7 +15,7 @@ export interface MetadataView {
   readonly slotMapping: BigInt64Array;
   /** First token of each request: i32[attentionRequests + 1]; the last real value in padding. */
   readonly queryStartLoc: Int32Array;
-  /** Tokens of each request after this step: i32[attentionRequests], 0 in padding. */
+  /** Tokens of each request after this step: i32[attentionRequests]; in padding 0, or what the padding record says. */
   readonly seqLens: Int32Array;
   /** Request of each token, counted within this view: i32[paddedTokens], -1 where padded. */
   readonly tokenToRequest: Int32Array;
@@ -25,6 +25,11 @@ export interface MetadataView {
   readonly logitsIndices: Int32Array;
   /** Rows of tokens each rank moves in this view's collectives: i32[ranks]. */
   readonly tokensPerRank: Int32Array;
+  /**
+   * Of each request's tokens, those that this rank stores: i32[attentionRequests], 0 in padding. Empty without context
+   * parallelism, where they are all. Source: vLLM get_dcp_local_seq_lens.
+   */
+  readonly localSeqLens: Int32Array;
 }
 
 /** Counts that say how much of a view is a step's. */
@@ -63,12 +68,13 @@ export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: numbe
   });
 }
 
-/** Entries of a tensor that belong to a step. */
+/** Entries of a tensor that belong to a step, of a tensor that this planner has. */
 export function stepLength(name: TensorName, counts: MetadataCounts, ranks: number): number {
   switch (name) {
     case 'queryStartLoc':
       return counts.attentionRequests + 1;
     case 'seqLens':
+    case 'localSeqLens':
       return counts.attentionRequests;
     case 'logitsIndices':
       return counts.numLogits;

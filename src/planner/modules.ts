@@ -1,5 +1,5 @@
-import { LockstepError } from '../errors.js';
-import { type WasmMemory, type WasmModule, wasmApi } from './wasm-api.js';
+import { LockstepError, shown } from '../errors.js';
+import { hasSimd, type WasmMemory, type WasmModule, wasmApi } from './wasm-api.js';
 
 /** Where a module's code comes from: its bytes, a compiled `WebAssembly.Module`, or the address of the `.wasm` file. */
 export type WasmSource = ArrayBufferView | ArrayBuffer | URL | WasmModule;
@@ -8,9 +8,24 @@ export type WasmSource = ArrayBufferView | ArrayBuffer | URL | WasmModule;
 export interface PlannerModules {
   /** `rules.wasm` (AssemblyScript): what crosses ranks. */
   readonly rules: WasmModule;
-  /** `metadata.wasm` (C++): what reads requests. */
-  readonly metadata: WasmModule;
+  /** `metadata.wasm` (C++): what reads requests. Or another build of the same sources. */
+  readonly metadata: WasmModule | MetadataBuild;
 }
+
+/** Binds a build of the metadata sources that is no WebAssembly module, such as the addon's, to a planner's memory. */
+export type MetadataBuild = (memory: ArrayBuffer) => MetadataExports;
+
+/** Where the modules come from. Those left out are the `.wasm` files beside this code. */
+export interface WasmSources {
+  readonly rules?: WasmSource;
+  readonly metadata?: WasmSource | MetadataBuild;
+}
+
+/**
+ * Which metadata module is loaded where none is given: `on` the one of 128-bit SIMD, `off` the scalar one, `auto` the first if the
+ * engine validates it, else the second. Both compute the same, bit for bit.
+ */
+export type SimdChoice = 'auto' | 'on' | 'off';
 
 /** Exports of `rules.wasm`; every argument is an int32 or an address. */
 export interface RulesExports {
@@ -61,11 +76,24 @@ export interface MetadataExports {
   state_init(): void;
   state_add(computed: number, blocks: number): number;
   state_append(row: number, count: number): number;
-  state_schedule(row: number, phase: number, queryLen: number, lastChunk: number, tokensGiven: number): number;
+  state_schedule(
+    row: number,
+    phase: number,
+    queryLen: number,
+    lastChunk: number,
+    tokensGiven: number,
+    dependsOn: number,
+  ): number;
   state_advance(row: number, tokens: number): number;
   state_remove(row: number): number;
   state_clear_schedule(): void;
+  /** Schedules the next token of every decode of the last step. Returns their number. */
+  state_continue(): number;
+  /** Brings the rows' words up to date. */
+  state_settle(): void;
   gather_facts(parts: number): void;
+  /** In the checked mode: an EDIT code where a block is written that another request touches. */
+  check_shared_blocks(): number;
   build_step(set: number): void;
   build_padded(set: number, paddedTokens: number, attentionRequests: number): void;
   build_cut(
@@ -77,25 +105,53 @@ export interface MetadataExports {
     wholeRequests: number,
   ): void;
   invalidate_device_table(): void;
+  /** The kernels of a step one by one, and what limits them, for measuring: `wasm/kernels.cc`. */
+  kernel_decodes(set: number, window: number): void;
+  kernel_slots(set: number): void;
+  kernel_block_table(set: number): number;
+  limit_fill(offset: number, bytes: number): void;
+  limit_copy(to: number, from: number, bytes: number): void;
+  limit_clear(offset: number, bytes: number): void;
 }
 
-let builtIn: Promise<PlannerModules> | undefined;
+const builtIn = new Map<string, Promise<WasmModule>>();
 
-/** Compiles the planner's modules once; `sources` overrides where they come from (bundlers, browsers). */
-export function loadModules(sources: Partial<Record<keyof PlannerModules, WasmSource>> = {}): Promise<PlannerModules> {
-  if (sources.rules === undefined && sources.metadata === undefined) {
-    builtIn ??= compileBoth({});
-    return builtIn;
-  }
-  return compileBoth(sources);
-}
-
-async function compileBoth(sources: Partial<Record<keyof PlannerModules, WasmSource>>): Promise<PlannerModules> {
+/** Compiles the planner's modules, the built-in ones once; `sources` overrides where they come from (bundlers, browsers). */
+export async function loadModules(sources: WasmSources = {}, simd: SimdChoice = 'auto'): Promise<PlannerModules> {
+  const name = metadataFile(simd);
   const [rules, metadata] = await Promise.all([
-    compile(sources.rules ?? new URL('./rules.wasm', import.meta.url)),
-    compile(sources.metadata ?? new URL('./metadata.wasm', import.meta.url)),
+    sources.rules === undefined ? compileBuiltIn('rules.wasm') : compile(sources.rules),
+    sources.metadata === undefined
+      ? compileBuiltIn(name)
+      : typeof sources.metadata === 'function'
+        ? (sources.metadata as MetadataBuild)
+        : compile(sources.metadata),
   ]);
   return { rules, metadata };
+}
+
+function metadataFile(simd: SimdChoice): string {
+  if (simd !== 'auto' && simd !== 'on' && simd !== 'off') {
+    throw new LockstepError('ERR_CONFIG_INVALID', `simd is ${shown(simd)}; it must be "auto", "on" or "off"`, { simd });
+  }
+  if (simd === 'on' && !hasSimd()) {
+    throw new LockstepError('ERR_CONFIG_INVALID', 'simd is "on", and this engine has no 128-bit SIMD: use "auto"');
+  }
+  return simd === 'on' || (simd === 'auto' && hasSimd()) ? 'metadata.wasm' : 'metadata-scalar.wasm';
+}
+
+function compileBuiltIn(name: string): Promise<WasmModule> {
+  const known = builtIn.get(name);
+  if (known !== undefined) return known;
+  // The names stay whole in these addresses, where a bundler finds them.
+  const addresses: Record<string, URL> = {
+    'rules.wasm': new URL('./rules.wasm', import.meta.url),
+    'metadata.wasm': new URL('./metadata.wasm', import.meta.url),
+    'metadata-scalar.wasm': new URL('./metadata-scalar.wasm', import.meta.url),
+  };
+  const compiled = compile(addresses[name]);
+  builtIn.set(name, compiled);
+  return compiled;
 }
 
 async function compile(source: WasmSource): Promise<WasmModule> {
@@ -152,7 +208,11 @@ export function instantiate(
   memory: WasmMemory,
 ): { rules: RulesExports; metadata: MetadataExports } {
   const imports = { env: { memory } };
-  const metadata = new wasmApi.Instance(modules.metadata, imports).exports as Partial<MetadataExports>;
+  const metadata = (
+    typeof modules.metadata === 'function'
+      ? (modules.metadata as MetadataBuild)(memory.buffer)
+      : new wasmApi.Instance(modules.metadata, imports).exports
+  ) as Partial<MetadataExports>;
   const rules = new wasmApi.Instance(modules.rules, imports).exports as Partial<RulesExports>;
   if (metadata.build_step === undefined || rules.resolve === undefined) {
     const wrong = metadata.build_step === undefined ? 'metadata' : 'rules';

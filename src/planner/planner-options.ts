@@ -1,6 +1,7 @@
 import { Faults, type Limits } from '../config.js';
 import type { CapturePlan } from './capture-plan.js';
-import type { PlannerModules, WasmSource } from './modules.js';
+import type { PaddingName } from './layout.js';
+import type { SimdChoice, WasmSources } from './modules.js';
 import type { Policy } from './policy.js';
 
 /** Options of `createPlanner`. */
@@ -19,10 +20,22 @@ export interface PlannerOptions {
    * `ranks`. Their votes may differ in what each can do, and in nothing else. Default 1.
    */
   readonly replicaSize?: number;
-  /** Where the two modules come from. Default: the `.wasm` files beside this code. */
-  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
+  /**
+   * Where the two modules come from. Default: the `.wasm` files beside this code. `metadata` also takes another build of the
+   * same sources, such as `nativeMetadata()`.
+   */
+  readonly wasm?: WasmSources;
+  /** Which metadata module, where `wasm` gives none. Default 'auto': SIMD if the engine has it. */
+  readonly simd?: SimdChoice;
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
   readonly poison?: boolean;
+  /**
+   * Before each vote, refuse a step in which a block is written by two requests, or by one while it holds computed tokens of another
+   * that has not said it depends on the writer: ERR_BLOCK_CONFLICT. Takes 4 bytes a block. Default false.
+   */
+  readonly checked?: boolean;
+  /** What padding holds: the convention of the kernels that read it. Default 'lockstep'. */
+  readonly padding?: PaddingName;
 }
 
 /** This rank among the ranks of the forward. */

@@ -1,11 +1,11 @@
 import { completeLimits, Faults, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { MAX_PARTS, STATE_WORDS, word } from './layout.js';
+import { FACT_WORDS, MAX_PARTS, STATE_WORDS, word } from './layout.js';
 import type { LocalPart, LocalPlan } from './local-plan.js';
 import type { MetadataView, StagingSet } from './metadata.js';
-import { loadModules, type MetadataExports, type PlannerModules, type WasmSource } from './modules.js';
+import { loadModules, type MetadataExports, type PlannerModules, type WasmSources } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
-import { completePolicy } from './policy.js';
+import { completePolicy, type Policy } from './policy.js';
 import type { Requests } from './requests.js';
 
 /** Options of `createRawBatch`. */
@@ -14,8 +14,10 @@ export interface RawBatchOptions {
   readonly limits?: Partial<Limits>;
   /** Most parts the batch is cut into, from 2 to 4. Default 2. */
   readonly parts?: number;
+  /** Where `localCuts` cuts a batch with prefills. Default 'token-share'. */
+  readonly split?: Policy['split'];
   /** Where the two modules come from. Default: the `.wasm` files beside this code. */
-  readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
+  readonly wasm?: WasmSources;
   /** Fill tensor memory with garbage first. Default false. */
   readonly poison?: boolean;
 }
@@ -46,6 +48,7 @@ export class RawBatch {
   readonly #set: StagingSet;
   readonly #local: LocalPlan;
   readonly #state: Int32Array;
+  readonly #facts: Int32Array;
   #padded: { readonly tokens: number; readonly requests: number } | undefined;
   #disposed = false;
 
@@ -55,7 +58,7 @@ export class RawBatch {
     const faults = new Faults();
     faults.integer('parts', this.maxParts, 2, MAX_PARTS);
     faults.throwIfAny('This batch');
-    const policy = completePolicy({ ubatches: this.maxParts });
+    const policy = completePolicy({ ubatches: this.maxParts, split: options.split });
     const plan = { keys: [] };
     const memory = new PlannerMemory(modules, {
       limits: this.limits,
@@ -69,6 +72,7 @@ export class RawBatch {
     this.#set = memory.sets[0];
     this.#local = memory.localPlan();
     this.#state = memory.words('state');
+    this.#facts = memory.words('facts');
     this.requests = memory.requests(() => this.#edit());
   }
 
@@ -97,6 +101,18 @@ export class RawBatch {
   }
 
   /**
+   * Tokens of each of `parts` parts, as the batch's split cuts them: decodes alone by requests. Some are 0 where the batch cannot
+   * be cut so. Errors: ERR_INPUT_INVALID, ERR_DISPOSED.
+   */
+  localCuts(parts: number): number[] {
+    this.#check();
+    between('parts', parts, 1, this.maxParts);
+    this.#metadata.gather_facts(parts);
+    const first = word(FACT_WORDS, 'part0Tokens');
+    return [...this.#facts.subarray(first, first + parts)];
+  }
+
+  /**
    * Part `index`: tokens [begin, end) of the batch that `buildPadded` wrote, padding included. Its requests are those with
    * a token there. Errors: ERR_STEP_ORDER before `buildPadded`, ERR_INPUT_INVALID, ERR_DISPOSED.
    */
@@ -109,7 +125,7 @@ export class RawBatch {
     between('begin', begin, 0, this.#padded.tokens);
     between('end', end, begin, this.#padded.tokens);
     this.#metadata.build_cut(0, index, begin, end, end - begin, this.#padded.requests);
-    return { local: this.#local.part(index), tensors: this.#set.parts[index] };
+    return { local: this.#local.partValue(index), tensors: this.#set.parts[index] };
   }
 
   /** Forgets every request, so that the memory can hold another batch. */

@@ -40,13 +40,16 @@ export class RawRules {
   readonly keys: readonly CaptureKey[];
   readonly ranks: number;
   readonly planHash: number;
-  /** int32[ranks, 32]. */
+  /** int32[ranks, 32], and the row of each rank in it. */
   readonly table: Int32Array<ArrayBuffer>;
+  readonly rows: readonly Int32Array<ArrayBuffer>[];
+  /** int32[13]: what a rank holds, as `voteFacts` reads it. */
+  readonly facts: Int32Array<ArrayBuffer>;
   readonly decision: DecisionView;
   readonly rules: RulesExports;
   readonly regions: RegionTable;
   readonly memory: PlannerMemory;
-  readonly #facts: Int32Array;
+  readonly #previous: Int32Array;
 
   constructor(modules: PlannerModules, options: RawRulesOptions = {}) {
     this.limits = completeLimits(options.limits);
@@ -74,7 +77,11 @@ export class RawRules {
     this.planHash = this.rules.installPlan();
     this.table = this.memory.words('votes');
     this.decision = new DecisionView(this.memory.words('decision'));
-    this.#facts = this.memory.words('facts');
+    this.facts = this.memory.words('facts');
+    this.#previous = this.memory.words('previous');
+    this.rows = Array.from({ length: ranks }, (_, rank) =>
+      this.table.subarray(rank * VOTE_WORDS.length, (rank + 1) * VOTE_WORDS.length),
+    );
   }
 
   /** Writes the row of `rank` word by word; what is not given is 0, or what every vote of this plan says. */
@@ -87,13 +94,18 @@ export class RawRules {
 
   /** Writes the row of `rank` as a planner with these facts would vote. */
   vote(rank: number, facts: Partial<Record<FactWord, number>>, intent: RawIntent = {}): Int32Array {
-    this.#facts.fill(0);
-    for (const [name, value] of Object.entries(facts)) this.#facts[word(FACT_WORDS, name as FactWord)] = value;
+    this.facts.fill(0);
+    for (const [name, value] of Object.entries(facts)) this.facts[word(FACT_WORDS, name as FactWord)] = value;
+    return this.voteFacts(rank, intent);
+  }
+
+  /** The same with the facts that stand in `facts`. */
+  voteFacts(rank: number, intent: RawIntent = NOTHING_SAID): Int32Array {
     const { control = 0, faultCode = 0, variant = 0, graphVeto = 0, ubatchVeto = 0, step = 0 } = intent;
     const row = this.#row(rank);
     this.rules.writeVote(
       row.byteOffset,
-      this.#facts.byteOffset,
+      this.facts.byteOffset,
       step,
       this.planHash,
       control,
@@ -105,15 +117,20 @@ export class RawRules {
     return row;
   }
 
-  /** Resolves the table. Errors: those of `StepPlanner.resolve`. */
-  resolve(): DecisionView {
+  /**
+   * Resolves the table of `step`, after the decision with these words where the policy remembers any. Errors: those of
+   * `StepPlanner.resolve`.
+   */
+  resolve(step = 0, previous?: Int32Array): DecisionView {
     const { table, ranks, limits, rules } = this;
-    const status = rules.resolve(table.byteOffset, ranks, 0, this.decision.words.byteOffset);
+    if (previous !== undefined) this.#previous.set(previous);
+    const before = previous === undefined ? 0 : this.#previous.byteOffset;
+    const status = rules.resolve(table.byteOffset, ranks, before, this.decision.words.byteOffset);
     if (status === ENUMS.RESOLVE.ok) return this.decision;
     const brokenLimit = (rank: number): number => rules.brokenLimit(table.byteOffset, rank);
     const replicaOutlier = (): number => rules.replicaOutlier(table.byteOffset, ranks);
     const { replicaSize } = this.regions.sizes;
-    const refused: RefusedTable = { table, ranks, step: 0, limits, brokenLimit, replicaSize, replicaOutlier };
+    const refused: RefusedTable = { table, ranks, step, limits, brokenLimit, replicaSize, replicaOutlier };
     throw tableRefusal(nameOf('RESOLVE', status), refused);
   }
 
@@ -121,9 +138,11 @@ export class RawRules {
     if (!Number.isInteger(rank) || rank < 0 || rank >= this.ranks) {
       throw new LockstepError('ERR_INPUT_INVALID', `rank is ${rank}; there are ${this.ranks}`, { rank });
     }
-    return this.table.subarray(rank * VOTE_WORDS.length, (rank + 1) * VOTE_WORDS.length);
+    return this.rows[rank];
   }
 }
+
+const NOTHING_SAID: RawIntent = Object.freeze({});
 
 /** What a raw vote says besides its facts, as numbers of the layout's enums. */
 export interface RawIntent {

@@ -2,6 +2,8 @@ import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from './capture-plan.js';
 import {
+  APPEND_WORDS,
+  BLOCK_LIST_TAIL,
   CANDIDATE_WORDS,
   COMMAND_HEADER_WORDS,
   COMMAND_WORDS,
@@ -9,6 +11,7 @@ import {
   CONFIG_REGIONS,
   CONFIG_TENSORS,
   CONFIG_WORDS,
+  CURSOR_WORDS,
   decisionWords,
   ERROR_WORDS,
   FACT_WORDS,
@@ -17,15 +20,19 @@ import {
   LOCAL_PART_WORDS,
   LOCAL_WORDS,
   MAX_COMMANDS,
+  MAX_EVENT_BUCKETS,
   MAX_PARTS,
   MAX_QUERY_LENS,
   MAX_VIEWS,
   MIRRORS,
   NEED_WORDS,
+  PADDING_RECORDS,
+  type PaddingName,
   POLICY_WORDS,
   REGIONS,
   type RegionName,
   ROW_WORDS,
+  STAMP_WORDS,
   STATE_WORDS,
   TENSOR_BYTES,
   TENSORS,
@@ -38,8 +45,8 @@ import type { Policy } from './policy.js';
 /** Bytes of one WebAssembly page. */
 const PAGE = 65536;
 const ALIGNMENT = 64;
-/** Bytes after each region that SIMD stores may overshoot into. */
-const SLACK = 64;
+/** Bytes after each region that SIMD stores may overshoot into: up to 15 slots. */
+const SLACK = 128;
 
 /** A range of the planner's memory, in bytes. */
 export interface Region {
@@ -62,6 +69,14 @@ export interface Sizes
   readonly maxBlocks: number;
   readonly tableWidth: number;
   readonly maxParts: number;
+  /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
+  readonly appendLog: number;
+  /** Words from one request's block list to the next. */
+  readonly blockListStride: number;
+  /** Entries of the table of blocks that a step writes: a power of two. */
+  readonly blockWriters: number;
+  /** Tokens that a padded request is said to have. */
+  readonly paddedSeqLen: number;
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -90,11 +105,25 @@ export interface RegionOptions {
   readonly replicaSize?: number;
   /** Words of the region that the model checker works in. Default 0. */
   readonly checkWords?: number;
+  /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
+  readonly checked?: boolean;
+  /** What padding holds. Default 'lockstep'. */
+  readonly padding?: PaddingName;
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
 export function planRegions(options: RegionOptions): RegionTable {
-  const { limits, plan, policy, rank, ranks, replicaSize = 1, checkWords = 0 } = options;
+  const {
+    limits,
+    plan,
+    policy,
+    rank,
+    ranks,
+    replicaSize = 1,
+    checkWords = 0,
+    checked = false,
+    padding = 'lockstep',
+  } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
@@ -110,13 +139,20 @@ export function planRegions(options: RegionOptions): RegionTable {
     maxBlocks,
     tableWidth: maxBlocks * perBlock,
     maxParts: policy.ubatches,
+    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
+    // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
+    blockListStride: maxBlocks + BLOCK_LIST_TAIL,
+    paddedSeqLen: PADDING_RECORDS[padding].seqLens,
+    // Twice what a step can write: each request may begin and end inside a block.
+    blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
+    appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
     blockSize: limits.blockSize,
     kernelBlockSize: limits.kernelBlockSize,
     contextParallelSize: limits.contextParallelSize,
     contextParallelRank: limits.contextParallelRank,
     interleaveSize: limits.interleaveSize,
   };
-  const words = regionWords(limits, plan, sizes, checkWords);
+  const words = regionWords(limits, plan, sizes, { checkWords, checked });
   const all: Region[] = [
     { name: 'reserved page', offset: 0, bytes: PAGE },
     { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
@@ -155,6 +191,7 @@ export function planRegions(options: RegionOptions): RegionTable {
     return found;
   };
   const config = configWords(limits, plan, sizes, region, tensor);
+  config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
   return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, all, config };
 }
 
@@ -167,6 +204,8 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
       return sizes.maxPaddedRequests;
     case 'tokensPerRank':
       return sizes.ranks;
+    case 'localSeqLens':
+      return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
     default:
       return sizes.maxPaddedTokens;
   }
@@ -176,7 +215,12 @@ function tensorBytes(name: TensorName, sizes: Sizes): number {
   return tensorLength(name, sizes) * TENSOR_BYTES[name];
 }
 
-function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords: number): Record<RegionName, number> {
+function regionWords(
+  limits: Limits,
+  plan: CapturePlan,
+  sizes: Sizes,
+  { checkWords, checked }: { checkWords: number; checked: boolean },
+): Record<RegionName, number> {
   const table = sizes.maxPaddedRequests * sizes.tableWidth;
   return {
     policy: POLICY_WORDS.length,
@@ -199,13 +243,25 @@ function regionWords(limits: Limits, plan: CapturePlan, sizes: Sizes, checkWords
     freeRows: limits.maxNumSeqs,
     decodes: limits.maxNumSeqs,
     prefills: limits.maxNumSeqs,
-    order: limits.maxNumSeqs,
+    order: sizes.maxPaddedRequests,
     inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
     tokenPool: limits.maxNumBatchedTokens,
-    blockLists: limits.maxNumSeqs * sizes.maxBlocks,
+    blockLists: limits.maxNumSeqs * sizes.blockListStride,
+    laneStarts: limits.maxNumSeqs,
+    laneLens: limits.maxNumSeqs,
+    laneBounds: limits.maxNumSeqs,
+    laneBases: 2 * limits.maxNumSeqs,
+    laneNextBases: 2 * limits.maxNumSeqs,
+    eventLanes: limits.maxNumSeqs,
+    eventStarts: MAX_EVENT_BUCKETS + 1,
+    blockWriters: 3 * sizes.blockWriters,
+    blockHolders: checked ? limits.numBlocks : 0,
     highWater: 2 * MAX_VIEWS,
+    stamps: 2 * STAMP_WORDS.length,
+    appendLog: sizes.appendLog * APPEND_WORDS.length,
     mirrorGenerations: MIRRORS.length * sizes.maxPaddedRequests,
     mirrorCounts: MIRRORS.length * sizes.maxPaddedRequests,
+    mirrorCursors: MIRRORS.length * CURSOR_WORDS.length,
     blockTable0: table,
     blockTable1: table,
   };
@@ -228,6 +284,7 @@ function configWords(
     numKeys: plan.keys.length,
     queryLen: limits.queryLen,
     poisoned: 0,
+    checked: 0,
   };
   for (const name of LIMIT_WORDS) config[word(LIMIT_WORDS, name)] = values[name];
   for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = region(name).offset;

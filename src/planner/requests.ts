@@ -24,6 +24,11 @@ export interface ScheduledChunk {
   readonly lastChunk?: boolean;
   /** Ids of those tokens: i32[queryLen]. Left out where only the device knows them; the executor's kernels fill them in. */
   readonly inputIds?: Int32Array;
+  /**
+   * The request that in this same step writes blocks which this one has as computed prefix (a prefix shared within the step). The
+   * checked mode refuses such a step otherwise; nothing else depends on it.
+   */
+  readonly dependsOn?: Row;
 }
 
 /** What a refused edit says. */
@@ -81,6 +86,20 @@ const REFUSALS: Record<
       tokens: value,
       limit,
     }),
+  'block-written-twice': (row, value, other) =>
+    new LockstepError(
+      'ERR_BLOCK_CONFLICT',
+      row === other
+        ? `The request in row ${row} has block ${value} twice, and writes it in this step`
+        : `Block ${value} is written by the requests in rows ${row} and ${other} in this step: give one of them another block`,
+      { row, other, block: value },
+    ),
+  'block-shared': (row, value, other) =>
+    new LockstepError(
+      'ERR_BLOCK_CONFLICT',
+      `The request in row ${row} writes block ${value}, which holds computed tokens of row ${other}: copy the block first, or schedule row ${other} with dependsOn: ${row}`,
+      { row, other, block: value },
+    ),
   'row-scheduled': (row) =>
     new LockstepError(
       'ERR_STEP_ORDER',
@@ -153,6 +172,7 @@ export class Requests {
         queryLen,
         lastChunk,
         inputIds === undefined ? 0 : 1,
+        chunk.dependsOn === undefined ? -1 : integer(chunk.dependsOn, 'dependsOn'),
       ),
     );
   }
@@ -170,6 +190,19 @@ export class Requests {
     this.#done(this.#metadata.state_advance(integer(row, 'row'), integer(tokens, 'tokens')));
   }
 
+  /**
+   * After a step: every decode in it is computed and its next token scheduled, in one call and in the same order. It is
+   * `advance(row, 1)` and `schedule(row, { phase: 'decode', queryLen: 1 })` of each; token ids come from the device.
+   * Requests removed since are left out; once one of the step's decodes was advanced or a decode scheduled, none is left to
+   * continue. Blocks are appended before. Returns the number of decodes. Errors, with nothing changed:
+   * ERR_POSITION_BEYOND_BLOCKS (its `details.row` needs a block), ERR_BATCH_LIMIT (maxModelLen, or a decode of several
+   * tokens), ERR_STEP_ORDER (a decode is scheduled already), ERR_STATE_FROZEN.
+   */
+  continueDecodes(): number {
+    this.#guard();
+    return this.#done(this.#metadata.state_continue());
+  }
+
   /** Forgets a request: finished, cancelled or preempted, scheduled or not. Errors: ERR_ROW_UNKNOWN, ERR_STATE_FROZEN. */
   remove(row: Row): void {
     this.#guard();
@@ -182,7 +215,14 @@ export class Requests {
     if (!Number.isInteger(row) || row < 0 || this.#rows[at + word(ROW_WORDS, 'active')] !== 1) {
       throw REFUSALS['row-unknown'](row, row, this.#rows.length / ROW_WORDS.length);
     }
+    this.#metadata.state_settle();
     return this.#rows[at + word(ROW_WORDS, 'numComputedTokens')];
+  }
+
+  /** Refuses a step in which a request writes a block that another touches. Errors: ERR_BLOCK_CONFLICT. */
+  checkSharedBlocks(): void {
+    this.#guard();
+    this.#done(this.#metadata.check_shared_blocks());
   }
 
   #fill(values: ArrayLike<number>, name: string): void {

@@ -3,10 +3,13 @@ import type { DecisionView } from './decision.js';
 import type { LocalPlan } from './local-plan.js';
 import type { MetadataCounts, MetadataView } from './metadata.js';
 
-/** What a view holds: of its padded requests and tokens the first are real, and of those requests the first decode. */
+/** What a view holds: of its padded rows and tokens the first are real, and of those rows the first decode. */
 interface ViewShape extends MetadataCounts {
-  readonly requests: number;
+  /** Rows up to the last request's. */
+  readonly rows: number;
   readonly decodeRequests: number;
+  /** First row after the gap that follows the decodes in a mixed graph: `decodeRequests` where there is none. */
+  readonly gapEnd: number;
   /** Tokens before the padding at the end, short windows' padding included. */
   readonly tokens: number;
   /** Row of the block table of the view's first request. */
@@ -30,12 +33,13 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
   }
   equal('queryLen', local.queryLen, decision.queryLen);
   const tokens = local.queryLen > 0 ? local.requests * local.queryLen : local.tokens;
-  const { attentionRequests, paddedTokens, numLogits, requests, decodeRequests } = local;
-  checkTable(local);
+  const { attentionRequests, paddedTokens, numLogits, rows, requests, decodeRequests } = local;
+  const gapEnd = decodeRequests + rows - requests;
+  checkTable(local, gapEnd);
   checkView(
     'whole',
     local.tensors,
-    { attentionRequests, paddedTokens, numLogits, requests, decodeRequests, tokens, tableRow: 0 },
+    { attentionRequests, paddedTokens, numLogits, rows, decodeRequests, gapEnd, tokens, tableRow: 0 },
     local,
   );
   checkParts(decision, local, graph, tokens);
@@ -56,7 +60,7 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
     const name = `parts[${index}]`;
     const part = local.part(index);
     if (cut || graph) equal(`${name}.paddedTokens`, part.paddedTokens, agreed.paddedTokens);
-    if (graph) equal(`${name}.attentionRequests`, part.attentionRequests, agreed.paddedRequests);
+    if (decision.run === 'full') equal(`${name}.attentionRequests`, part.attentionRequests, agreed.paddedRequests);
     if (part.paddedTokens < 1)
       fail(`${name}.paddedTokens`, `is ${part.paddedTokens}`, 'at least 1: a part runs on every rank');
     equal(
@@ -81,17 +85,19 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
 }
 
 function checkPart(name: string, local: LocalPlan, index: number): void {
-  const part = local.part(index);
+  const part = local.part(index).snapshot();
   const view = local.partTensors[index];
   const [first, end] = part.requests;
+  const decodeRequests = Math.max(0, Math.min(end, local.decodeRequests) - first);
   equal(`${name}.tableRow`, part.tableRow, first);
   checkView(
     name,
     view,
     {
       ...part,
-      requests: end - first,
-      decodeRequests: Math.max(0, Math.min(end, local.decodeRequests) - first),
+      rows: end - first,
+      decodeRequests,
+      gapEnd: decodeRequests,
       tokens: part.tokens[1] - part.tokens[0],
     },
     local,
@@ -111,9 +117,10 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
 }
 
 function checkView(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
-  checkRequests(name, view, shape, local.queryLen);
+  checkRequests(name, view, shape, local);
   let logits = 0;
-  for (let request = 0; request < shape.requests; request++) {
+  for (let request = 0; request < shape.rows; request++) {
+    if (inGap(shape, request)) continue;
     const begin = view.queryStartLoc[request];
     const end = view.queryStartLoc[request + 1];
     let real = 0;
@@ -148,18 +155,39 @@ function checkView(name: string, view: MetadataView, shape: ViewShape, local: Lo
     equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
 }
 
-function checkRequests(name: string, view: MetadataView, shape: ViewShape, window: number): void {
+function checkRequests(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+  const { queryLen: window } = local;
+  const { paddedSeqLen, contextParallelSize } = local.sizes;
   const starts = view.queryStartLoc;
   equal(`${name}.queryStartLoc[0]`, starts[0], 0);
-  for (let request = 0; request < shape.requests; request++) {
+  for (let request = 0; request < shape.rows; request++) {
+    if (inGap(shape, request)) {
+      equal(`${name}.queryStartLoc[${request + 1}]`, starts[request + 1], starts[request]);
+      equal(`${name}.seqLens[${request}]`, view.seqLens[request], paddedSeqLen);
+      continue;
+    }
     if (window > 0) equal(`${name}.queryStartLoc[${request + 1}]`, starts[request + 1], (request + 1) * window);
     if (starts[request + 1] <= starts[request])
       fail(`${name}.queryStartLoc[${request + 1}]`, `is ${starts[request + 1]}`, `above ${starts[request]}`);
   }
-  for (let request = shape.requests; request <= shape.attentionRequests; request++) {
+  if (contextParallelSize > 1) checkLocalSeqLens(name, view, shape, local);
+  for (let request = shape.rows; request <= shape.attentionRequests; request++) {
     equal(`${name}.queryStartLoc[${request}]`, starts[request], shape.tokens);
-    if (request < shape.attentionRequests) equal(`${name}.seqLens[${request}]`, view.seqLens[request], 0);
+    if (request < shape.attentionRequests) equal(`${name}.seqLens[${request}]`, view.seqLens[request], paddedSeqLen);
   }
+}
+
+/** Of a request's tokens those this rank stores; none in a padded row. */
+function checkLocalSeqLens(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+  for (let request = 0; request < shape.attentionRequests; request++) {
+    const real = request < shape.rows && !inGap(shape, request);
+    const stored = real ? storedBefore(local, view.seqLens[request]) : 0;
+    equal(`${name}.localSeqLens[${request}]`, view.localSeqLens[request], stored);
+  }
+}
+
+function inGap(shape: Pick<ViewShape, 'decodeRequests' | 'gapEnd'>, row: number): boolean {
+  return row >= shape.decodeRequests && row < shape.gapEnd;
 }
 
 function checkPadding(name: string, view: MetadataView, token: number): void {
@@ -171,14 +199,12 @@ function checkPadding(name: string, view: MetadataView, token: number): void {
 }
 
 /** Null block 0 after a request's last block and in pad rows; a block for every position this rank stores. */
-function checkTable(local: LocalPlan): void {
+function checkTable(local: LocalPlan, gapEnd: number): void {
   for (let row = 0; row < local.attentionRequests; row++) {
     const from = row * local.tableWidth;
-    const needed =
-      row < local.requests
-        ? Math.ceil(storedBefore(local, local.tensors.seqLens[row]) / local.sizes.kernelBlockSize)
-        : 0;
-    let ended = row >= local.requests;
+    const real = row < local.rows && !inGap({ decodeRequests: local.decodeRequests, gapEnd }, row);
+    const needed = real ? Math.ceil(storedBefore(local, local.tensors.seqLens[row]) / local.sizes.kernelBlockSize) : 0;
+    let ended = !real;
     for (let column = 0; column < local.tableWidth; column++) {
       const block = local.blockTable[from + column];
       if (block < 0 || (column < needed && block === 0))

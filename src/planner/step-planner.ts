@@ -5,7 +5,7 @@ import type { CapturePlan } from './capture-plan.js';
 import { checkPlan } from './check-plan.js';
 import { DecisionView } from './decision.js';
 import { type KeyCandidate, keyCandidates } from './key-candidates.js';
-import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
+import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
 import { loadModules, type PlannerModules } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
@@ -20,7 +20,7 @@ import { checkOwnRow, checkTable, tableRefusal } from './vote-table.js';
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
-  return new StepPlanner(await loadModules(options.wasm), options);
+  return new StepPlanner(await loadModules(options.wasm, options.simd), options);
 }
 
 /**
@@ -54,6 +54,7 @@ export class StepPlanner {
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
   readonly #vote = new Int32Array(VOTE_WORDS.length);
+  readonly #checked: boolean;
   #plan: CapturePlan;
   #planHash = 0;
   #state: StepState = 'open';
@@ -71,6 +72,15 @@ export class StepPlanner {
     this.ranks = place.ranks;
     this.replicaSize = place.replicaSize;
     checkPlan(this.#plan, this.limits, this.policy);
+    this.#checked = options.checked === true;
+    const padding = options.padding ?? 'lockstep';
+    if (!Object.hasOwn(PADDING_RECORDS, padding)) {
+      throw new LockstepError(
+        'ERR_CONFIG_INVALID',
+        `padding is ${shown(padding)}; it must be ${Object.keys(PADDING_RECORDS).join(', ')}`,
+        { padding },
+      );
+    }
     const { limits, policy } = this;
     const memory = new PlannerMemory(modules, {
       limits,
@@ -78,6 +88,8 @@ export class StepPlanner {
       policy,
       ...place,
       poison: options.poison === true,
+      checked: this.#checked,
+      padding,
     });
     this.#memory = memory;
     this.arena = memory.arena;
@@ -121,7 +133,8 @@ export class StepPlanner {
 
   /**
    * This rank's row for the current step: int32[32], valid until the next vote. Freezes the batch.
-   * Errors: ERR_STAGING_BUSY (the step's staging set is still being copied), ERR_STATE_FROZEN, ERR_INPUT_INVALID.
+   * Errors: ERR_STAGING_BUSY (the step's staging set is still being copied), ERR_STATE_FROZEN, ERR_INPUT_INVALID,
+   * ERR_BLOCK_CONFLICT (in the checked mode).
    */
   vote(intent: VoteIntent = NO_INTENT): Int32Array {
     this.#check('open');
@@ -132,6 +145,7 @@ export class StepPlanner {
     const variant = countOf(intent, 'variant');
     const graphVeto = vetoOf(intent, 'graphVeto');
     const ubatchVeto = vetoOf(intent, 'ubatchVeto');
+    if (this.#checked) this.requests.checkSharedBlocks();
     const { metadata, rules } = this.#memory;
     metadata.gather_facts(this.policy.ubatches);
     const facts = this.#memory.offset('facts');

@@ -1,3 +1,4 @@
+import type { LocalPlan } from '../planner/local-plan.js';
 import type { Chunk, RankSchedule } from '../workload/index.js';
 import { hash32 } from '../workload/random.js';
 import type { TokenKvCache } from './kv-cache.js';
@@ -40,9 +41,14 @@ export class KvVerifier {
     this.#timeoutMs = options.timeoutMs;
   }
 
-  /** Checks the batch that ran last: row i of the batch is the schedule's chunk i. Waits for the device. */
-  check(schedule: RankSchedule, step: number): void {
+  /**
+   * Checks the batch that ran last: its rows hold the schedule's chunks in order, with the gap of a mixed graph between decodes
+   * and prefills. Waits for the device.
+   */
+  check(schedule: RankSchedule, step: number, local: Pick<LocalPlan, 'rows' | 'requests' | 'decodeRequests'>): void {
     const chunks = schedule.scheduled;
+    const gap = local.rows - local.requests;
+    const rowOf = (index: number): number => (index < local.decodeRequests ? index : index + gap);
     let begin = 0;
     while (begin < chunks.length) {
       if (!this.#wanted(chunks[begin], step)) {
@@ -57,13 +63,21 @@ export class KvVerifier {
         tokens += length;
         end += 1;
       }
-      this.#compare(chunks, begin, end, tokens, step);
+      // A gap row has no tokens: rows are read from the first chunk's to the last one's.
+      const rows = [rowOf(begin), rowOf(end - 1) + 1] as const;
+      this.#compare(chunks, [begin, end], rows, tokens, step);
       begin = end;
     }
   }
 
-  #compare(chunks: readonly Chunk[], begin: number, end: number, tokens: number, step: number): void {
-    const found = this.#cache.read(begin, end, tokens, { timeoutMs: this.#timeoutMs });
+  #compare(
+    chunks: readonly Chunk[],
+    [begin, end]: readonly [number, number],
+    rows: readonly [number, number],
+    tokens: number,
+    step: number,
+  ): void {
+    const found = this.#cache.read(rows[0], rows[1], tokens, { timeoutMs: this.#timeoutMs });
     const foundBytes = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
     let from = 0;
     for (let index = begin; index < end; index++) {

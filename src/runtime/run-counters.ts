@@ -28,8 +28,8 @@ export interface TokenCounts {
   graphPaddedTokens: number;
 }
 
-/** Counts one rank's steps. */
-export class RunCounters {
+/** Counts steps: those of one rank, or of several whose tokens are added up. */
+export class DecisionCounters {
   readonly decisions: DecisionCounts = {
     steps: 0,
     graphSteps: 0,
@@ -41,27 +41,36 @@ export class RunCounters {
     reasons: {},
   };
   readonly tokens: TokenCounts = { tokens: 0, graphTokens: 0, graphPaddedTokens: 0 };
-  #digest = 2166136261;
 
-  count(decision: DecisionView, local: LocalPlan): void {
+  /** Counts `steps` steps that were decided and sized alike. */
+  count(decision: DecisionView, local: Pick<LocalPlan, 'tokens' | 'paddedTokens'>, steps = 1): void {
     const counts = this.decisions;
-    for (const value of decision.words) this.#digest = Math.imul(this.#digest ^ value, 16777619);
     const { reason, run } = decision;
-    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + 1;
+    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + steps;
     if (run === 'park') return;
-    counts.steps += 1;
-    if (decision.busyRanks < decision.ranks) counts.idleRankSteps += 1;
-    if (decision.partCount > 1) counts.ubatchedSteps += 1;
-    if (decision.plainTwin) counts.twinSteps += 1;
-    this.tokens.tokens += local.tokens;
+    counts.steps += steps;
+    if (decision.busyRanks < decision.ranks) counts.idleRankSteps += steps;
+    if (decision.partCount > 1) counts.ubatchedSteps += steps;
+    if (decision.plainTwin) counts.twinSteps += steps;
+    this.tokens.tokens += steps * local.tokens;
     if (run === 'eager') {
-      counts.eagerSteps += 1;
-      if (decision.phase === 'decode') counts.eagerDecodeSteps += 1;
+      counts.eagerSteps += steps;
+      if (decision.phase === 'decode') counts.eagerDecodeSteps += steps;
       return;
     }
-    counts.graphSteps += 1;
-    this.tokens.graphTokens += local.tokens;
-    this.tokens.graphPaddedTokens += local.paddedTokens;
+    counts.graphSteps += steps;
+    this.tokens.graphTokens += steps * local.tokens;
+    this.tokens.graphPaddedTokens += steps * local.paddedTokens;
+  }
+}
+
+/** Counts one rank's steps, each of which it takes. */
+export class RunCounters extends DecisionCounters {
+  #digest = 2166136261;
+
+  override count(decision: DecisionView, local: LocalPlan): void {
+    for (const value of decision.words) this.#digest = Math.imul(this.#digest ^ value, 16777619);
+    super.count(decision, local);
   }
 
   /** Hash of every word of every decision so far: ranks that agreed on all have the same. */

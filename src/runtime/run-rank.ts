@@ -154,7 +154,7 @@ class RunLoop {
       this.counters.count(decision, local);
       if (decision.leave) return;
       if (decision.run !== 'park') {
-        this.verifier.check(mine, decision.step);
+        this.verifier.check(mine, decision.step, local);
         this.#rank.executor.stream.synchronizeSync({ timeoutMs: this.#timeoutMs });
       }
       this.#rows.advance(mine);

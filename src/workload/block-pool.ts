@@ -1,6 +1,6 @@
 /** Grows what is kept per block: blocks that no request ever held cost nothing. */
 const FIRST_CAPACITY = 1024;
-const NO_KEY = -1;
+const NO_NODE = -1;
 
 /**
  * The KV blocks of one rank: ids 1 to numBlocks - 1, block 0 being the null block. A block is held by as many requests
@@ -12,27 +12,34 @@ export class BlockPool {
   /** Blocks that nobody ever held start here. */
   #fresh = 1;
   readonly #free: number[] = [];
-  readonly #keysPerGroup: number;
-  /** i32[keysPerGroup + 1] of each group: the block of each key or 0, then how many there are. */
-  readonly #groups: Map<number, Int32Array> = new Map();
-  #recentGroup = -1;
+  readonly #keysPerNode: number;
+  /** i32[keysPerNode + 1] of each node: the block of each key or 0, then how many there are. */
+  readonly #keyed: Map<number, Int32Array> = new Map();
+  #recentNode = -1;
   #recentBlocks: Int32Array | undefined;
   #references: Int32Array = new Int32Array(FIRST_CAPACITY);
-  #key: Float64Array = new Float64Array(FIRST_CAPACITY).fill(NO_KEY);
+  /** Node and index of a keyed block. */
+  #node: Int32Array = new Int32Array(FIRST_CAPACITY).fill(NO_NODE);
+  #index: Int32Array = new Int32Array(FIRST_CAPACITY);
   /** Keyed blocks that nobody holds, least recently used first: a ring through the null block. */
   #next: Int32Array = new Int32Array(FIRST_CAPACITY);
   #previous: Int32Array = new Int32Array(FIRST_CAPACITY);
   #evictable = 0;
 
-  /** Keys are integers from 0; `keysPerGroup` neighbours are kept together, since lookups go through them in order. */
-  constructor(numBlocks: number, keysPerGroup: number) {
+  /** A key is a node (an integer from 0) and an index below `keysPerNode`. */
+  constructor(numBlocks: number, keysPerNode: number) {
     this.#numBlocks = numBlocks;
-    this.#keysPerGroup = keysPerGroup;
+    this.#keysPerNode = keysPerNode;
   }
 
   /** Blocks that `allocate` can still give, evictable ones included. */
   get freeBlocks(): number {
-    return this.#numBlocks - this.#fresh + this.#free.length + this.#evictable;
+    return this.unkeyedBlocks + this.#evictable;
+  }
+
+  /** Those that it gives before any that is evictable. */
+  get unkeyedBlocks(): number {
+    return this.#numBlocks - this.#fresh + this.#free.length;
   }
 
   /** A block with one holder and no key. The caller has checked `freeBlocks`. */
@@ -45,68 +52,66 @@ export class BlockPool {
     if (block === 0) {
       block = this.#next[0] as number;
       this.#unlink(block);
-      this.#forget(this.#key[block] as number);
-      this.#key[block] = NO_KEY;
+      this.#forget(this.#node[block] as number, this.#index[block] as number);
+      this.#node[block] = NO_NODE;
     }
     this.#references[block] = 1;
     return block;
   }
 
-  /** The block that holds a keyed piece of a prefix, or 0. */
-  lookup(key: number): number {
-    return this.#groupOf(key)?.[key % this.#keysPerGroup] ?? 0;
+  /** i32[keysPerNode]: the blocks of a node's keys, 0 where none is keyed; undefined where none is at all. Read it at once. */
+  keyedBlocks(node: number): Int32Array | undefined {
+    if (node !== this.#recentNode) {
+      this.#recentNode = node;
+      this.#recentBlocks = this.#keyed.get(node);
+    }
+    return this.#recentBlocks;
   }
 
-  /** Whether a block found by `lookup` has no holder, and so counts among the free ones. */
+  /** Whether a block found by `keyedBlocks` has no holder, and so counts among the free ones. */
   isEvictable(block: number): boolean {
     return this.#references[block] === 0;
   }
 
-  /** Adds a holder to a block found by `lookup`. */
+  /** Adds a holder to a block found by `keyedBlocks`. */
   share(block: number): void {
     if (this.#references[block] === 0) this.#unlink(block);
     this.#references[block]++;
   }
 
   /** Makes a held block findable. Where another block has the key already, that one stays. */
-  register(key: number, block: number): void {
-    let group = this.#groupOf(key);
-    if (group === undefined) {
-      group = new Int32Array(this.#keysPerGroup + 1);
-      this.#groups.set(this.#recentGroup, group);
-      this.#recentBlocks = group;
+  register(node: number, index: number, block: number): void {
+    let keyed = this.keyedBlocks(node);
+    if (keyed === undefined) {
+      keyed = new Int32Array(this.#keysPerNode + 1);
+      this.#keyed.set(node, keyed);
+      this.#recentBlocks = keyed;
     }
-    const index = key % this.#keysPerGroup;
-    if (group[index] !== 0) return;
-    group[index] = block;
-    group[this.#keysPerGroup]++;
-    this.#key[block] = key;
+    if (keyed[index] !== 0) return;
+    keyed[index] = block;
+    keyed[this.#keysPerNode]++;
+    this.#node[block] = node;
+    this.#index[block] = index;
   }
 
-  /** Takes one holder from each block, the last block first, so that the ends of prefixes are evicted before their beginnings. */
-  release(blocks: readonly number[]): void {
-    for (let i = blocks.length - 1; i >= 0; i--) {
+  /**
+   * Takes one holder from each of the first `count` of `blocks`, the last one first, so that the ends of prefixes are evicted
+   * before their beginnings.
+   */
+  release(blocks: readonly number[], count: number): void {
+    for (let i = count - 1; i >= 0; i--) {
       const block = blocks[i] as number;
       if (--this.#references[block] > 0) continue;
-      if (this.#key[block] === NO_KEY) this.#free.push(block);
+      if (this.#node[block] === NO_NODE) this.#free.push(block);
       else this.#linkLast(block);
     }
   }
 
-  #groupOf(key: number): Int32Array | undefined {
-    const group = Math.floor(key / this.#keysPerGroup);
-    if (group !== this.#recentGroup) {
-      this.#recentGroup = group;
-      this.#recentBlocks = this.#groups.get(group);
-    }
-    return this.#recentBlocks;
-  }
-
-  #forget(key: number): void {
-    const group = this.#groupOf(key) as Int32Array;
-    group[key % this.#keysPerGroup] = 0;
-    if (--group[this.#keysPerGroup] > 0) return;
-    this.#groups.delete(this.#recentGroup);
+  #forget(node: number, index: number): void {
+    const keyed = this.keyedBlocks(node) as Int32Array;
+    keyed[index] = 0;
+    if (--keyed[this.#keysPerNode] > 0) return;
+    this.#keyed.delete(node);
     this.#recentBlocks = undefined;
   }
 
@@ -132,11 +137,12 @@ export class BlockPool {
     this.#references = copyInto(new Int32Array(capacity), this.#references);
     this.#next = copyInto(new Int32Array(capacity), this.#next);
     this.#previous = copyInto(new Int32Array(capacity), this.#previous);
-    this.#key = copyInto(new Float64Array(capacity).fill(NO_KEY), this.#key);
+    this.#node = copyInto(new Int32Array(capacity).fill(NO_NODE), this.#node);
+    this.#index = copyInto(new Int32Array(capacity), this.#index);
   }
 }
 
-function copyInto<T extends Int32Array | Float64Array>(target: T, source: T): T {
+function copyInto(target: Int32Array, source: Int32Array): Int32Array {
   target.set(source);
   return target;
 }

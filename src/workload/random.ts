@@ -11,10 +11,16 @@ export function mix32(value: number): number {
 
 /** u32 of three numbers, each taken as a safe integer; the order of the numbers matters. */
 export function hash32(a: number, b: number, c: number): number {
-  return fold(fold(fold(0x9e3779b9, a), b), c);
+  return hashOnto(hash2(a, b), c);
 }
 
-function fold(state: number, value: number): number {
+/** The part of `hash32` that its first two numbers make, for many third ones: hash32(a, b, c) = hashOnto(hash2(a, b), c). */
+export function hash2(a: number, b: number): number {
+  return hashOnto(hashOnto(0x9e3779b9, a), b);
+}
+
+/** u32 of a hash and one more number. */
+export function hashOnto(state: number, value: number): number {
   const low = mix32(state ^ value);
   return value > 0xffffffff ? mix32(low + Math.floor(value / 0x100000000)) : mix32(low + 0x6d2b79f5);
 }

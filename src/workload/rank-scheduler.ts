@@ -1,11 +1,12 @@
-import { BlockPool } from './block-pool.js';
-import { hash32 } from './random.js';
-import { NO_BLOCKS, type RequestState } from './request-state.js';
+import { ChunkList } from './chunk-list.js';
+import { DecodeSpan } from './decode-span.js';
+import { hash2, hashOnto } from './random.js';
+import { RequestBlocks } from './request-blocks.js';
+import type { RequestState } from './request-state.js';
 import type { SchedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';
-import type { AddedRequest, AppendedBlocks, Chunk, RankSchedule } from './step-schedule.js';
-
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
+import type { AddedRequest, AppendedBlocks, RankSchedule } from './step-schedule.js';
+import { WaitingQueue } from './waiting-queue.js';
 
 /**
  * One rank's queues and blocks. `running` is in order of admission. At most one running request has prefill left, and
@@ -16,100 +17,144 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 export class RankScheduler {
   /** Reused by every step. */
   readonly schedule: RankSchedule;
-  /** Tokens of the step's chunks. */
-  tokens = 0;
-  /** Sum of the step's sequence lengths, in tokens. */
-  kvTokens = 0;
   readonly #limits: SchedulerLimits;
   readonly #state: RequestState;
   readonly #stats: SchedulerStats;
-  readonly #pool: BlockPool;
+  readonly #edits: boolean;
+  readonly #blocks: RequestBlocks;
+  readonly #span: DecodeSpan;
+  readonly #chunks = new ChunkList();
   readonly #running: number[] = [];
-  #firstWaiting = -1;
-  #lastWaiting = -1;
-  #waiting = 0;
+  readonly #waiting: WaitingQueue;
   readonly #finished: number[] = [];
   readonly #removed: number[] = [];
   readonly #added: AddedRequest[] = [];
   readonly #appended: AppendedBlocks[] = [];
-  readonly #scheduled: Writable<Chunk>[] = [];
-  /** Every chunk object ever needed; the first of them are the step's. */
-  readonly #chunks: Writable<Chunk>[] = [];
+  /** In this step a request was preempted; the first in the queue found too few blocks. */
+  #preempted = false;
+  #blockedByBlocks = false;
 
-  constructor(limits: SchedulerLimits, state: RequestState, stats: SchedulerStats) {
+  /** Without `edits`, schedules tell only what is scheduled. */
+  constructor(limits: SchedulerLimits, state: RequestState, stats: SchedulerStats, edits: boolean) {
     this.#limits = limits;
     this.#state = state;
     this.#stats = stats;
-    this.#pool = new BlockPool(limits.numBlocks, state.keysPerNode);
+    this.#edits = edits;
+    this.#blocks = new RequestBlocks(state, limits.numBlocks, limits.blockSize);
+    this.#span = new DecodeSpan(state, this.#blocks, limits.blockSize);
+    this.#waiting = new WaitingQueue(state.nextWaiting);
     this.schedule = {
       removed: this.#removed,
       added: this.#added,
       appended: this.#appended,
-      scheduled: this.#scheduled,
+      scheduled: this.#chunks.chunks,
     };
+  }
+
+  /** Tokens of the step's chunks. */
+  get tokens(): number {
+    return this.#chunks.tokens;
+  }
+
+  /** Sum of the step's sequence lengths, in tokens. */
+  get kvTokens(): number {
+    return this.#chunks.kvTokens;
   }
 
   /** Source: vLLM's data-parallel load balancing. */
   get load(): number {
-    return 4 * this.#waiting + this.#running.length;
+    return 4 * this.#waiting.length + this.#running.length;
   }
 
   /** Puts an arrived request at the end of the waiting queue. */
   enqueue(request: number): void {
-    if (this.#waiting++ === 0) this.#firstWaiting = request;
-    else this.#state.nextWaiting[this.#lastWaiting] = request;
-    this.#lastWaiting = request;
+    this.#waiting.pushLast(request);
   }
 
-  /** Empties the schedule but for the rows of the requests that finished. */
-  begin(): void {
-    this.tokens = 0;
-    this.kvTokens = 0;
-    this.#removed.length = 0;
-    this.#added.length = 0;
-    this.#appended.length = 0;
-    this.#scheduled.length = 0;
-    for (const request of this.#finished) this.#removed.push(request);
+  /** Fills the schedule of the next step; of an idle one with no more than the rows of the requests that finished. */
+  fill(idle: boolean): void {
+    this.#chunks.begin();
+    if (this.#edits) {
+      this.#removed.length = 0;
+      this.#added.length = 0;
+      this.#appended.length = 0;
+      for (const request of this.#finished) this.#removed.push(request);
+    }
     this.#finished.length = 0;
+    this.#preempted = false;
+    this.#blockedByBlocks = false;
+    if (!idle) {
+      this.#scheduleRunning();
+      if (!this.#preempted) this.#admit();
+    }
+    this.#chunks.end();
   }
 
-  /** Fills the schedule of a step, after `begin`. */
-  fill(): void {
-    if (this.#scheduleRunning()) this.#admit();
+  /**
+   * Steps, this one included, in which the rank's batch stays the same unless a request arrives: only decodes of one token, all
+   * of them, and the first in the queue held back by what does not change. 1 where nothing is known of the next step.
+   */
+  get steadySteps(): number {
+    const running = this.#running;
+    if (running.length === 0) return this.#waiting.length === 0 ? Infinity : 1;
+    const { chunks } = this.#chunks;
+    if (this.#limits.queryLen > 1 || this.#preempted || chunks.length < running.length) return 1;
+    if (chunks[chunks.length - 1]?.phase === 'prefill') return 1;
+    // Eviction may cut short the prefix that the first in the queue would share, and so make it fit.
+    const { unkeyedBlocks, freeBlocks } = this.#blocks.pool;
+    return this.#span.length(running, this.#blockedByBlocks ? unkeyedBlocks : freeBlocks);
   }
 
-  /** Applies the outcome of the step: advances what was scheduled, frees what finished. */
-  complete(): void {
+  /** Applies the outcome of `steps` equal steps: advances what was scheduled, frees what finished. */
+  complete(steps: number): void {
+    if (steps > 1) this.#completeSpan(steps);
+    else this.#completeStep();
+    if (this.#finished.length === 0) return;
+    this.#stats.finished += this.#finished.length;
+    this.#dropFinished();
+  }
+
+  #completeSpan(steps: number): void {
+    const { generated, table } = this.#state;
+    const running = this.#running;
+    this.#stats.generatedTokens += steps * running.length;
+    if (!this.#span.take(running, steps)) return;
+    for (const request of running) {
+      if (generated[request] === table.outputTokens[request]) this.#finish(request);
+    }
+  }
+
+  #completeStep(): void {
     const { computed, generated, table } = this.#state;
-    let finished = 0;
-    for (const chunk of this.#scheduled) {
-      const { request } = chunk;
-      computed[request] = (computed[request] as number) + chunk.advance;
+    const stats = this.#stats;
+    for (const { request, phase, queryLen, advance, lastChunk } of this.#chunks.chunks) {
+      computed[request] = (computed[request] as number) + advance;
       const output = table.outputTokens[request] as number;
-      let sampled = chunk.advance;
-      if (chunk.phase === 'prefill') {
-        this.#stats.promptTokens += chunk.queryLen;
-        if (!chunk.lastChunk) continue;
+      let sampled = advance;
+      if (phase === 'prefill') {
+        stats.promptTokens += queryLen;
+        if (!lastChunk) continue;
         sampled = Math.min(1, output);
       }
-      this.#stats.generatedTokens += sampled;
-      generated[request] = (generated[request] as number) + sampled;
-      if ((generated[request] as number) < output) continue;
-      this.#freeBlocks(request);
-      this.#finished.push(request);
-      finished++;
+      stats.generatedTokens += sampled;
+      const done = (generated[request] as number) + sampled;
+      generated[request] = done;
+      if (done >= output) this.#finish(request);
     }
-    if (finished > 0) this.#dropFinished();
-    this.#stats.finished += finished;
   }
 
-  /** False when a request was preempted. */
-  #scheduleRunning(): boolean {
+  #finish(request: number): void {
+    this.#blocks.free(request);
+    this.#finished.push(request);
+  }
+
+  #scheduleRunning(): void {
     const { computed, generated, prefillTokens, covered, table } = this.#state;
     const { maxNumBatchedTokens, queryLen: configuredQueryLen, blockSize } = this.#limits;
+    const { outputTokens } = table;
     const running = this.#running;
-    let preempted = false;
-    for (let i = 0; i < running.length && this.tokens < maxNumBatchedTokens; i++) {
+    const chunks = this.#chunks;
+    for (let i = 0; i < running.length && chunks.tokens < maxNumBatchedTokens; i++) {
       const request = running[i] as number;
       const start = computed[request] as number;
       const prefillLeft = (prefillTokens[request] as number) - start;
@@ -117,142 +162,76 @@ export class RankScheduler {
       const wanted =
         prefillLeft > 0
           ? prefillLeft
-          : Math.min(configuredQueryLen, (table.outputTokens[request] as number) - (generated[request] as number));
-      const queryLen = Math.min(wanted, maxNumBatchedTokens - this.tokens);
+          : Math.min(configuredQueryLen, (outputTokens[request] as number) - (generated[request] as number));
+      const queryLen = Math.min(wanted, maxNumBatchedTokens - chunks.tokens);
       const end = start + queryLen;
       if (end > (covered[request] as number)) {
         const needed = Math.ceil((end - (covered[request] as number)) / blockSize);
-        while (needed > this.#pool.freeBlocks && i < running.length) {
-          preempted = true;
-          this.#preempt();
-        }
+        while (needed > this.#blocks.pool.freeBlocks && i < running.length) this.#preempt();
         if (i >= running.length) break;
-        this.#appended.push({ request, blockIds: this.#allocate(request, needed) });
+        this.#blocks.append(request, needed);
+        if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, needed) });
       }
       if (prefillLeft > 0) this.#pushPrefill(request, start, queryLen);
-      else this.#pushDecode(request, start, queryLen);
+      else chunks.push(request, 'decode', start, queryLen, true, this.#advanceOf(request, queryLen));
     }
-    return !preempted;
   }
 
   #admit(): void {
-    const { computed, generated, prefillTokens, keyedBlocks, covered, nextWaiting, blocks, table } = this.#state;
-    const { maxNumBatchedTokens, maxNumSeqs, blockSize } = this.#limits;
-    while (this.#waiting > 0 && this.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
-      const request = this.#firstWaiting;
-      const { shared, evictable } = this.#findPrefix(request);
-      const start = shared.length * blockSize;
+    const { computed, generated, prefillTokens, draftHash, table } = this.#state;
+    const { maxNumBatchedTokens, maxNumSeqs, blockSize, queryLen: configuredQueryLen, seed } = this.#limits;
+    const blocks = this.#blocks;
+    while (this.#waiting.length > 0 && this.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
+      const request = this.#waiting.first;
+      const shared = blocks.findPrefix(request);
+      const start = shared * blockSize;
       const prefill = (table.inputTokens[request] as number) + (generated[request] as number);
       const queryLen = Math.min(prefill - start, maxNumBatchedTokens - this.tokens);
       const needed = Math.ceil(queryLen / blockSize);
-      if (needed > this.#pool.freeBlocks - evictable) return;
-      this.#firstWaiting = nextWaiting[request] as number;
-      this.#waiting--;
-      for (const block of shared) this.#pool.share(block);
-      blocks[request] = shared;
-      covered[request] = start;
+      if (needed > blocks.pool.freeBlocks - blocks.evictable) {
+        this.#blockedByBlocks = true;
+        return;
+      }
+      this.#waiting.dropFirst();
+      blocks.share(request, shared);
+      blocks.append(request, needed);
       computed[request] = start;
-      keyedBlocks[request] = shared.length;
       prefillTokens[request] = prefill;
+      if (configuredQueryLen > 1) draftHash[request] = hash2(seed, request);
       this.#stats.reusedTokens += start;
-      this.#allocate(request, needed);
       this.#running.push(request);
-      this.#added.push({ request, numComputedTokens: start, blockIds: shared.slice() });
+      if (this.#edits) this.#added.push({ request, numComputedTokens: start, blockIds: blocks.last(request) });
       this.#pushPrefill(request, start, queryLen);
     }
   }
 
-  /** The blocks of the longest prefix that the cache holds, leaving at least one prompt token to compute. */
-  #findPrefix(request: number): { shared: number[]; evictable: number } {
-    const { keyableBlocks, table } = this.#state;
-    const shared: number[] = [];
-    let evictable = 0;
-    if (keyableBlocks[request] === 0) return { shared, evictable };
-    const most = Math.floor(((table.inputTokens[request] as number) - 1) / this.#limits.blockSize);
-    while (shared.length < most) {
-      const block = this.#pool.lookup(this.#state.blockKey(request, shared.length));
-      if (block === 0) break;
-      if (this.#pool.isEvictable(block)) evictable++;
-      shared.push(block);
-    }
-    return { shared, evictable };
-  }
-
   #pushPrefill(request: number, start: number, queryLen: number): void {
-    const { prefillTokens, keyedBlocks, keyableBlocks, blocks } = this.#state;
     const end = start + queryLen;
-    this.#push(request, 'prefill', start, queryLen, end === prefillTokens[request], queryLen);
-    const whole = Math.min(keyableBlocks[request] as number, Math.floor(end / this.#limits.blockSize));
-    for (let block = keyedBlocks[request] as number; block < whole; block++) {
-      this.#pool.register(this.#state.blockKey(request, block), (blocks[request] as number[])[block] as number);
-      keyedBlocks[request] = block + 1;
-    }
+    this.#chunks.push(request, 'prefill', start, queryLen, end === this.#state.prefillTokens[request], queryLen);
+    this.#blocks.key(request, end);
   }
 
-  #pushDecode(request: number, start: number, queryLen: number): void {
-    const { seed, acceptRate } = this.#limits;
-    const index = this.#state.generated[request] as number;
+  /** Tokens that a decode of `queryLen` tokens yields: 1 and the accepted drafts. */
+  #advanceOf(request: number, queryLen: number): number {
+    const { generated, draftHash } = this.#state;
+    const accepted = this.#limits.acceptRate * 0x100000000;
+    const hash = draftHash[request] as number;
+    const index = generated[request] as number;
     let advance = 1;
     // Each output index has one fate, so that neither the batch nor the number of drafts changes it.
-    while (advance < queryLen && hash32(seed, request, index + advance - 1) < acceptRate * 0x100000000) advance++;
-    this.#push(request, 'decode', start, queryLen, true, advance);
-  }
-
-  #push(
-    request: number,
-    phase: Chunk['phase'],
-    start: number,
-    queryLen: number,
-    lastChunk: boolean,
-    advance: number,
-  ): void {
-    const count = this.#scheduled.length;
-    const chunk = this.#chunks[count];
-    if (chunk === undefined) {
-      const created: Chunk = { request, phase, start, queryLen, lastChunk, advance };
-      this.#chunks.push(created);
-      this.#scheduled.push(created);
-    } else {
-      chunk.request = request;
-      chunk.phase = phase;
-      chunk.start = start;
-      chunk.queryLen = queryLen;
-      chunk.lastChunk = lastChunk;
-      chunk.advance = advance;
-      this.#scheduled.push(chunk);
-    }
-    this.tokens += queryLen;
-    this.kvTokens += start + queryLen;
+    while (advance < queryLen && hashOnto(hash, index + advance - 1) < accepted) advance++;
+    return advance;
   }
 
   /** The request admitted last gives up its blocks and waits at the front; it will be prefilled anew. */
   #preempt(): void {
     const request = this.#running.pop() as number;
-    this.#freeBlocks(request);
+    this.#blocks.free(request);
     this.#state.computed[request] = 0;
-    this.#state.nextWaiting[request] = this.#firstWaiting;
-    this.#firstWaiting = request;
-    if (this.#waiting++ === 0) this.#lastWaiting = request;
-    this.#removed.push(request);
+    this.#waiting.pushFirst(request);
+    if (this.#edits) this.#removed.push(request);
     this.#stats.preemptions++;
-  }
-
-  #allocate(request: number, count: number): number[] {
-    const held = this.#state.blocks[request] as number[];
-    const added: number[] = [];
-    for (let i = 0; i < count; i++) {
-      const block = this.#pool.allocate();
-      held.push(block);
-      added.push(block);
-    }
-    this.#state.covered[request] = held.length * this.#limits.blockSize;
-    return added;
-  }
-
-  #freeBlocks(request: number): void {
-    this.#pool.release(this.#state.blocks[request] as number[]);
-    this.#state.blocks[request] = NO_BLOCKS;
-    this.#state.covered[request] = 0;
+    this.#preempted = true;
   }
 
   #dropFinished(): void {

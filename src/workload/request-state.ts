@@ -19,13 +19,14 @@ export class RequestState {
   readonly keyedBlocks: Int32Array;
   /** Whole blocks of a prompt that has hash ids, else 0. */
   readonly keyableBlocks: Int32Array;
+  /** Hash of seed and request, from which the draws of its drafts follow; set where there are drafts. */
+  readonly draftHash: Uint32Array;
   /** The next request in a waiting queue; meaningless for the last one and for those that do not wait. */
   readonly nextWaiting: Int32Array;
-  /** Blocks of a running request, in order of position; empty for others. */
+  /** Blocks of a running request in order of position, with room for those it will need; empty for others. */
   readonly blocks: number[][];
   /** Most blocks of `blockSize` tokens that end within one 512-token block. */
   readonly keysPerNode: number;
-  readonly #blockSize: number;
   readonly #nodes: Int32Array;
 
   constructor(table: RequestTable, blockSize: number) {
@@ -37,9 +38,9 @@ export class RequestState {
     this.covered = new Int32Array(length);
     this.keyedBlocks = new Int32Array(length);
     this.keyableBlocks = new Int32Array(length);
+    this.draftHash = new Uint32Array(length);
     this.nextWaiting = new Int32Array(length);
     this.blocks = Array.from({ length }, () => NO_BLOCKS);
-    this.#blockSize = blockSize;
     this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
     this.#nodes = new PrefixTrie(table).nodes;
     for (let request = 0; request < length; request++) {
@@ -48,12 +49,9 @@ export class RequestState {
     }
   }
 
-  /** The key of a whole block of a hashed prompt: the chain of hash ids up to its last token, and its place among the blocks that end there. */
-  blockKey(request: number, block: number): number {
-    const depth = Math.floor(((block + 1) * this.#blockSize - 1) / HASH_BLOCK_TOKENS);
-    const node = this.#nodes[(this.table.hashOffsets[request] as number) + depth] as number;
-    const first = Math.floor((depth * HASH_BLOCK_TOKENS) / this.#blockSize);
-    return node * this.keysPerNode + (block - first);
+  /** The chain of leading hash ids of a hashed prompt up to its 512-token block `depth`, as a number that keys it. */
+  node(request: number, depth: number): number {
+    return this.#nodes[(this.table.hashOffsets[request] as number) + depth] as number;
   }
 }
 

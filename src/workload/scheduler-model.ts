@@ -28,6 +28,7 @@ export class SchedulerModel {
     reusedTokens: 0,
     clockMs: 0,
   };
+  readonly #state: RequestState;
   readonly #ranks: RankScheduler[];
   readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
   /** The first request that has not arrived. */
@@ -36,13 +37,29 @@ export class SchedulerModel {
   #step = 0;
   #open = false;
 
-  /** Throws `ERR_CONFIG_INVALID` for limits out of range. */
-  constructor(table: RequestTable, limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>) {
+  /**
+   * Without `edits`, schedules tell what is scheduled and leave `removed`, `added` and `appended` empty, which is faster. Throws
+   * `ERR_CONFIG_INVALID` for limits out of range.
+   */
+  constructor(
+    table: RequestTable,
+    limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
+    { edits = true }: { readonly edits?: boolean } = {},
+  ) {
     this.table = table;
     this.limits = schedulerLimits(limits);
-    const state = new RequestState(table, this.limits.blockSize);
-    this.#ranks = Array.from({ length: this.limits.ranks }, () => new RankScheduler(this.limits, state, this.#stats));
+    this.#state = new RequestState(table, this.limits.blockSize);
+    this.#ranks = Array.from(
+      { length: this.limits.ranks },
+      () => new RankScheduler(this.limits, this.#state, this.#stats, edits),
+    );
     this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.schedule) };
+  }
+
+  /** The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. */
+  blocksOf(request: number): readonly number[] {
+    const held = (this.#state.covered[request] ?? 0) / this.limits.blockSize;
+    return held === 0 ? [] : (this.#state.blocks[request] as number[]).slice(0, held);
   }
 
   /** Live totals; they change with `next()` and `complete()`. */
@@ -64,36 +81,71 @@ export class SchedulerModel {
     this.#arrive();
     const idle = this.#arrived === this.#stats.finished;
     if (idle && !this.#findArrival()) return null;
-    for (const rank of this.#ranks) {
-      rank.begin();
-      if (!idle) rank.fill();
-    }
+    for (const rank of this.#ranks) rank.fill(idle);
     this.#open = true;
     this.#schedule.step = this.#step;
     this.#schedule.idle = idle;
     return this.#schedule;
   }
 
-  /** Applies the outcome of the step and advances the clock. Throws `ERR_STEP_ORDER` when no step was begun. */
-  complete(): void {
+  /**
+   * Applies the outcome of the step and advances the clock; then of the steps after it, up to `most` in all, as long as they
+   * are the same: the same decodes of one token on every rank, each one position further in each step, and nothing added or
+   * removed. Returns how many steps that were. They are the steps that `next()` and `complete()` would take one by one; with
+   * drafts, and where a prefill is in the batch, that is always 1. Throws `ERR_STEP_ORDER` when no step was begun, and
+   * `ERR_INPUT_INVALID` for a `most` that is no count.
+   */
+  complete(most = 1): number {
     if (!this.#open) {
       throw new LockstepError('ERR_STEP_ORDER', `no step is open; call next() before complete()`, { step: this.#step });
     }
+    if (most !== Infinity && !(Number.isInteger(most) && most >= 1)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `most is ${most}; it must be an integer of at least 1, or Infinity`,
+        {
+          most,
+        },
+      );
+    }
+    let steps = 1;
     if (this.#schedule.idle) {
       this.#stats.clockMs = this.#arrivalMs();
     } else {
-      let tokens = 0;
-      let kvTokens = 0;
-      for (const rank of this.#ranks) {
-        tokens = Math.max(tokens, rank.tokens);
-        kvTokens = Math.max(kvTokens, rank.kvTokens);
-        rank.complete();
-      }
-      const [a, b, c] = this.limits.stepTime;
-      this.#stats.clockMs += a + b * tokens + c * kvTokens;
+      steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
+      for (const rank of this.#ranks) rank.complete(steps);
     }
     this.#open = false;
-    this.#step++;
+    this.#step += steps;
+    return steps;
+  }
+
+  #steadySteps(most: number): number {
+    let steps = most;
+    for (const rank of this.#ranks) {
+      if (steps > 1) steps = Math.min(steps, rank.steadySteps);
+    }
+    return steps;
+  }
+
+  /** Moves the clock by up to `most` steps of the open one's batch, and stops where a request has arrived. Returns how many. */
+  #passTime(most: number): number {
+    const [a, b, c] = this.limits.stepTime;
+    const nextArrival = most > 1 && this.#findArrival() ? this.#arrivalMs() : Infinity;
+    const ranks = this.#ranks;
+    let tokens = 0;
+    for (const rank of ranks) tokens = Math.max(tokens, rank.tokens);
+    let clockMs = this.#stats.clockMs;
+    let steps = 0;
+    do {
+      let kvTokens = 0;
+      // A decode of one token makes its sequence one token longer in each step.
+      if (c !== 0) for (const rank of ranks) kvTokens = Math.max(kvTokens, rank.kvTokens + steps * rank.tokens);
+      clockMs += a + b * tokens + c * kvTokens;
+      steps++;
+    } while (steps < most && clockMs < nextArrival);
+    this.#stats.clockMs = clockMs;
+    return steps;
   }
 
   /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */

@@ -35,7 +35,7 @@ export const oracle: Law = {
       const context = { step: 0, planHash: rules.planHash, plan, policy };
       const table = peers.slice(0, ranks).map((peer) => {
         const chunks = peerChunks(peer, setup, decodeOnly);
-        return { facts: factsOf(chunks, policy.ubatches), vote: votePlain(chunks, { ...context, ...peer.intent }) };
+        return { facts: factsOf(chunks, policy), vote: votePlain(chunks, { ...context, ...peer.intent }) };
       });
       what = 'a random vote';
       // What a batch is told beside its facts stands in the row as given.

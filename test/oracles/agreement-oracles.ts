@@ -3,7 +3,7 @@ import type {
   AtomForwardMode,
   AtomVote,
   MegatronBatch,
-  MegatronShapeTuple,
+  MegatronShape,
   SglangPadMode,
   VllmAgreement,
   VllmBatch,
@@ -101,10 +101,10 @@ export function vllmDispatchPlain(
 
 /** Megatron's match: the smallest applicable shape by (tokens, prefills, decodes). */
 export function megatronMatchPlain(
-  shapes: readonly MegatronShapeTuple[],
+  shapes: readonly MegatronShape[],
   batch: MegatronBatch,
   strict: boolean,
-): MegatronShapeTuple | null {
+): MegatronShape | null {
   const prefills = batch.numPrefillRequests;
   const decodes = batch.numDecodeRequests;
   const applicable = shapes.filter(([tokens, p, d]) => {

@@ -1,4 +1,4 @@
-import type { DecisionValue, Limits } from '../../dist/planner/index.js';
+import type { DecisionValue, Limits, PaddingName } from '../../dist/planner/index.js';
 import type { PlainEntry } from './batch-oracle.js';
 import { slotsOf } from './slot-oracle.js';
 
@@ -25,6 +25,8 @@ export interface PlainTensors {
   readonly isPadding: number[];
   readonly logitsIndices: number[];
   readonly tokensPerRank: number[];
+  /** Empty without context parallelism. */
+  readonly localSeqLens: number[];
 }
 
 export interface PlainPart {
@@ -34,6 +36,12 @@ export interface PlainPart {
   readonly attentionRequests: number;
   readonly tableRow: number;
   readonly numLogits: number;
+}
+
+/** What a mixed graph's attention was captured for: decode rows, then prefill rows. */
+export interface MixedRows {
+  readonly decodes: number;
+  readonly prefills: number;
 }
 
 export interface PlainStep {
@@ -48,7 +56,8 @@ export interface PlainStep {
 
 /**
  * A rank's tensors under a decision that is not `park`, under the padding contract of the policy `lockstep`.
- * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts.
+ * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts; `mixed` is given where
+ * the decision's graph is a mixed one.
  */
 export function buildPlain(
   entries: readonly PlainEntry[],
@@ -56,11 +65,17 @@ export function buildPlain(
   rank: number,
   limits: Limits,
   cut: readonly number[],
+  { mixed, padding = 'lockstep' }: { mixed?: MixedRows | undefined; padding?: PaddingName } = {},
 ): PlainStep {
-  const graph = decision.run === 'full';
+  const context = { limits, paddedSeqLen: padding === 'lockstep' ? 0 : 1 };
+  const full = decision.run === 'full';
+  const graph = full || decision.run === 'piecewise';
   const cutIntoParts = decision.parts.length > 1;
-  // In a graph each request has a window of the key's query length; eager requests are packed.
-  const windows = entries.map((entry, request) => {
+  const rows = mixed === undefined ? entries : mixedRows(entries, mixed);
+  // In a decode graph each request has a window of the key's query length; all others are packed.
+  const stride = full && mixed === undefined ? decision.queryLen : 0;
+  const windows = rows.map((entry, request) => {
+    if (entry === undefined) return [];
     const slots = slotsOf(entry.blockIds, entry.start + entry.queryLen, limits);
     const window = Array.from({ length: entry.queryLen }, (_, index): Token => {
       const last = index === entry.queryLen - 1;
@@ -72,28 +87,28 @@ export function buildPlain(
         logits: entry.phase === 'decode' || (entry.lastChunk && last),
       };
     });
-    return graph ? padded(window, decision.queryLen) : window;
+    return padded(window, stride);
   });
   const packed = windows.flat();
   const ownTokens = decision.parts[0].gather.tokensPerRank[rank];
   const paddedTokens = graph ? decision.paddedTokens : cutIntoParts ? packed.length : ownTokens;
-  const attentionRequests = graph ? decision.paddedRequests : Math.max(1, entries.length);
+  const attentionRequests = full ? decision.paddedRequests : Math.max(1, entries.length);
   const whole = padded(packed, paddedTokens);
   const lengths = windows.map((window) => window.length);
   const ranks = decision.parts[0].gather.tokensPerRank.map((_, r) =>
     decision.parts.reduce((sum, part) => sum + part.gather.tokensPerRank[r], 0),
   );
-  const tensors = tensorsOf(whole, lengths, attentionRequests, ranks);
+  const tensors = tensorsOf(whole, lengths, attentionRequests, ranks, context);
   const step = {
     paddedTokens,
     attentionRequests,
-    queryLen: graph ? decision.queryLen : 0,
+    queryLen: stride,
     tensors,
-    blockTable: blockTable(entries, attentionRequests, limits),
+    blockTable: blockTable(rows, attentionRequests, limits),
   };
   if (!cutIntoParts) {
     const part: PlainPart = {
-      requests: [0, entries.length],
+      requests: [0, rows.length],
       tokens: [0, packed.length],
       paddedTokens,
       attentionRequests,
@@ -112,12 +127,18 @@ export function buildPlain(
     const end = begin + (graph ? agreed.paddedTokens : cut[index]);
     const tokens = packed.slice(begin, end);
     const real = windows.flatMap((_, request) => (tokens.some((token) => token.request === request) ? [request] : []));
-    const empty = graph ? tableRow : 0;
+    const empty = full ? tableRow : 0;
     const first = real[0] ?? empty;
-    const partRequests = graph ? agreed.paddedRequests : Math.max(1, real.length);
+    const partRequests = full ? agreed.paddedRequests : Math.max(1, real.length);
     const inPart = tokens.map((token) => (token.request < 0 ? token : { ...token, request: token.request - first }));
     const counts = real.map((request) => overlap(startOf(lengths, request), lengths[request], begin, end));
-    const view = tensorsOf(padded(inPart, agreed.paddedTokens), counts, partRequests, [...agreed.gather.tokensPerRank]);
+    const view = tensorsOf(
+      padded(inPart, agreed.paddedTokens),
+      counts,
+      partRequests,
+      [...agreed.gather.tokensPerRank],
+      context,
+    );
     partTensors.push(view);
     parts.push({
       requests: [first, first + real.length],
@@ -133,6 +154,15 @@ export function buildPlain(
   return { ...step, parts, partTensors };
 }
 
+/** Decodes, the decode rows they leave empty, and prefills. Decodes beyond the decode rows take prefill rows. */
+function mixedRows(entries: readonly PlainEntry[], mixed: MixedRows): (PlainEntry | undefined)[] {
+  const decodes = entries.filter(({ phase }) => phase === 'decode');
+  const prefills = entries.filter(({ phase }) => phase === 'prefill');
+  if (prefills.length === 0) return decodes;
+  const gap = Array.from({ length: Math.max(0, mixed.decodes - decodes.length) }, () => undefined);
+  return [...decodes, ...gap, ...prefills];
+}
+
 function padded(tokens: readonly Token[], length: number): Token[] {
   return [...tokens, ...Array.from({ length: Math.max(0, length - tokens.length) }, () => PADDING)];
 }
@@ -143,16 +173,24 @@ function tensorsOf(
   lengths: readonly number[],
   attentionRequests: number,
   tokensPerRank: number[],
+  { limits, paddedSeqLen }: { limits: Limits; paddedSeqLen: number },
 ): PlainTensors {
+  // All of a request that is written by the end of this view: its last token is the newest.
+  const seqLens = Array.from({ length: attentionRequests }, (_, request) =>
+    Math.max(0, ...tokens.filter((token) => token.request === request).map(({ position }) => position + 1)),
+  );
+  const isMine = (position: number): boolean =>
+    Math.floor(position / limits.interleaveSize) % limits.contextParallelSize === limits.contextParallelRank;
   return {
     inputIds: tokens.map(({ id }) => id),
     positions: tokens.map(({ position }) => position),
     slotMapping: tokens.map(({ slot }) => slot),
     queryStartLoc: Array.from({ length: attentionRequests + 1 }, (_, request) => startOf(lengths, request)),
-    // All of a request that is written by the end of this view: its last token is the newest.
-    seqLens: Array.from({ length: attentionRequests }, (_, request) =>
-      Math.max(0, ...tokens.filter((token) => token.request === request).map(({ position }) => position + 1)),
-    ),
+    seqLens: seqLens.map((length) => (length === 0 ? paddedSeqLen : length)),
+    localSeqLens:
+      limits.contextParallelSize === 1
+        ? []
+        : seqLens.map((length) => Array.from({ length }, (_, position) => position).filter(isMine).length),
     tokenToRequest: tokens.map(({ request }) => request),
     isPadding: tokens.map(({ request }) => (request < 0 ? 1 : 0)),
     logitsIndices: tokens.flatMap(({ logits }, index) => (logits ? [index] : [])),
@@ -169,7 +207,7 @@ function overlap(start: number, length: number, begin: number, end: number): num
 }
 
 /** Kernel blocks of each request, a manager's block being several consecutive ones; 0 everywhere else. */
-function blockTable(entries: readonly PlainEntry[], rows: number, limits: Limits): number[] {
+function blockTable(entries: readonly (PlainEntry | undefined)[], rows: number, limits: Limits): number[] {
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const width = Math.ceil(limits.maxModelLen / (limits.blockSize * limits.contextParallelSize)) * perBlock;
   return Array.from({ length: rows }, (_, row) => {

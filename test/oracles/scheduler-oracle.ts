@@ -174,8 +174,10 @@ class Rank {
     });
     for (const [k, block] of live.blocks.entries()) {
       const key = this.#key(live, k);
-      if (block.key !== null || key === null || (k + 1) * this.#limits.blockSize > end || this.#keyed.has(key))
-        continue;
+      const blockEnd = (k + 1) * this.#limits.blockSize;
+      // Keyed by the chunk that fills it, or never: a later chunk does not come back to it when the key has become free.
+      const filled = blockEnd > start && blockEnd <= end;
+      if (!filled || block.key !== null || key === null || this.#keyed.has(key)) continue;
       block.key = key;
       this.#keyed.set(key, block);
     }

@@ -26,14 +26,15 @@ export type FactRecord = Record<(typeof FACT_WORDS)[number], number>;
 
 /** A rank's vote by name. */
 export function votePlain(chunks: readonly VotedChunk[], context: VoteContext): VoteRecord {
-  return voteOfFacts(factsOf(chunks, context.policy.ubatches), context);
+  return voteOfFacts(factsOf(chunks, context.policy), context);
 }
 
 /** What a batch holds, before any rule. Blocks of requests are not looked at: none is shared. */
-export function factsOf(chunks: readonly VotedChunk[], ubatches: number): FactRecord {
+export function factsOf(chunks: readonly VotedChunk[], policy: Policy): FactRecord {
+  const { ubatches } = policy;
   const lengths = chunks.map(({ queryLen }) => queryLen);
   const decodes = chunks.filter(({ phase }) => phase === 'decode').map(({ queryLen }) => queryLen);
-  const parts = partTokens(chunks, ubatches);
+  const parts = partTokens(chunks, ubatches, policy);
   const longest = Math.max(0, ...lengths);
   return {
     tokens: lengths.reduce((sum, length) => sum + length, 0),
@@ -104,20 +105,44 @@ function ownKey(vote: VoteRecord, plan: CapturePlan, policy: Policy): CaptureKey
  * Where a rank cuts its own batch into `parts`, as tokens of each. Decodes alone: equal shares of requests. With a prefill:
  * equal shares of tokens, except that a cut inside a decode moves to its first token.
  */
-export function partTokens(chunks: readonly VotedChunk[], parts: number): number[] {
+export function partTokens(
+  chunks: readonly VotedChunk[],
+  parts: number,
+  { split, tokenAlignment }: Pick<Policy, 'split' | 'tokenAlignment'>,
+): number[] {
   const starts = chunks.map((_, index) => chunks.slice(0, index).reduce((sum, { queryLen }) => sum + queryLen, 0));
   const total = chunks.reduce((sum, { queryLen }) => sum + queryLen, 0);
+  const boundaries = [...starts, total];
   const decodesOnly = chunks.every(({ phase }) => phase === 'decode');
-  const cuts = Array.from({ length: parts + 1 }, (_, part) => {
-    if (part === parts || total === 0) return total;
-    if (decodesOnly) return starts[Math.floor((chunks.length * part) / parts)];
+  const isAtom = split === 'balanced' || split === 'token-midpoint';
+  const cuts: number[] = [0];
+  for (let part = 1; part < parts; part++) {
     const share = Math.floor((total * part) / parts);
-    const inside = chunks.findIndex(
-      ({ queryLen }, index) => starts[index] <= share && share < starts[index] + queryLen,
-    );
-    return chunks[inside].phase === 'decode' ? starts[inside] : share;
-  });
-  cuts[0] = 0;
+    if (total === 0) cuts.push(0);
+    else if (decodesOnly) {
+      const each = isAtom ? Math.floor(chunks.length / parts) * part : Math.floor((chunks.length * part) / parts);
+      cuts.push(boundaries[each]);
+    } else if (split === 'token-midpoint') cuts.push(share);
+    else if (split === 'padded-share') {
+      const padded = Math.ceil(total / tokenAlignment) * tokenAlignment;
+      cuts.push(Math.min(total, Math.floor(padded / parts) * part));
+    } else if (split === 'balanced') {
+      if (chunks.length < parts) cuts.push(0);
+      else {
+        // One request at least for this part and for each that follows.
+        const first = boundaries.indexOf(cuts[part - 1]) + 1;
+        const allowed = boundaries.slice(first, chunks.length - (parts - part) + 1);
+        const nearest = Math.min(...allowed.map((boundary) => Math.abs(boundary - share)));
+        cuts.push(allowed.findLast((boundary) => Math.abs(boundary - share) === nearest) ?? 0);
+      }
+    } else {
+      const inside = chunks.findIndex(
+        ({ queryLen }, index) => starts[index] <= share && share < starts[index] + queryLen,
+      );
+      cuts.push(chunks[inside].phase === 'decode' ? starts[inside] : share);
+    }
+  }
+  cuts.push(total);
   return Array.from({ length: parts }, (_, part) => cuts[part + 1] - cuts[part]);
 }
 

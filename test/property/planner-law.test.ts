@@ -11,10 +11,12 @@ const modules = await loadModules();
 describe('after any sequence of edits and decisions', () => {
   it('fresh, poisoned and rebuilt planners hold the plain tensors, padding included', () => {
     const seen = new Map<string, number>();
+    let continued = 0;
     fc.assert(
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
         const session = new PlannerSession(modules, setup, [false, true]);
         for (const step of steps) {
+          continued += session.continueDecodes(step.continues);
           for (const edit of step.edits) session.edit(edit, step.decodeOnly);
           const result = session.step(step);
           if (result === undefined) continue;
@@ -23,10 +25,12 @@ describe('after any sequence of edits and decisions', () => {
           seen.set(kind, (seen.get(kind) ?? 0) + 1);
         }
       }),
-      runs(3000),
+      runs(6000),
     );
     const kinds = ['eager parts', 'eager plain', 'full parts', 'full plain', 'park all-idle', 'park leave'];
-    if (FULL_RUN) expect([...seen.keys()].sort()).toEqual(kinds);
+    if (!FULL_RUN) return;
+    expect([...seen.keys()].sort()).toEqual(kinds);
+    expect(continued).toBeGreaterThan(100);
   });
 
   it("a device table that is given each step's edits alone holds that step's rows", () => {
@@ -37,6 +41,7 @@ describe('after any sequence of edits and decisions', () => {
         let lost = false;
         for (const step of steps) {
           if (lost) for (const planner of session.planners) planner.invalidateDeviceTable();
+          session.continueDecodes(step.continues);
           for (const edit of step.edits) session.edit(edit, step.decodeOnly);
           const result = session.step(step);
           // Without poison a device's memory is zero before the first step; with it, anything.

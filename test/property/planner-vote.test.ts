@@ -23,7 +23,7 @@ describe('a vote', () => {
         const { plan, policy, limits } = setup;
         const rules = new RawRules(modules, { limits, policy, keys: plan.keys });
         for (const { peer, whole, sharedBlock } of given) {
-          const facts = { ...factsOf(peerChunks(peer, setup, false), policy.ubatches), sharedBlock };
+          const facts = { ...factsOf(peerChunks(peer, setup, false), policy), sharedBlock };
           if (whole) facts.canSplit = 0;
           const { graphVeto = 'none', ubatchVeto = 'none', variant = 0, leave = false } = peer.intent;
           const words = rules.vote(0, facts, {

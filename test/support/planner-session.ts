@@ -11,7 +11,7 @@ import {
 } from '../../dist/planner/index.js';
 import { DECISION_WORDS, word } from '../../dist/planner/layout.js';
 import type { PlannerModules } from '../../dist/planner/modules.js';
-import { PlainBatch, type PlainEntry } from '../oracles/batch-oracle.js';
+import { PlainBatch, type PlainChunk, type PlainEntry } from '../oracles/batch-oracle.js';
 import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { partTokens, tableOf, type VotedChunk, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
@@ -41,6 +41,8 @@ export interface SessionStep {
   readonly ending: 'build' | 'abandon-vote' | 'abandon-decision' | 'fault';
   /** After the build, what was scheduled counts as computed, as in serving. */
   readonly advance: boolean;
+  /** Before the edits, the last step's decodes are continued: at once, or after they were given the blocks they need. */
+  readonly continues: 'no' | 'at once' | 'fed';
   /** The step's upload never reaches the device. */
   readonly lost: boolean;
 }
@@ -103,6 +105,7 @@ export const sessionArbitrary: fc.Arbitrary<SessionStep[]> = fc.array(
       'fault',
     ),
     advance: fc.boolean(),
+    continues: fc.constantFrom('no', 'at once', 'fed', 'fed'),
     lost: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
   }),
   { minLength: 1, maxLength: 7 },
@@ -128,14 +131,56 @@ export class PlannerSession {
   readonly #free: number[];
   /** The decision of the last step that was built. */
   #previous: DecisionView | undefined;
+  /** The last step's decodes while they may be continued. */
+  #last: readonly PlainChunk[] = [];
 
-  constructor(modules: PlannerModules, setup: PlannerSetup, poison: readonly boolean[]) {
+  /** A planner for each entry of `poison`; `modules` are those of all, or of each. */
+  constructor(modules: PlannerModules | readonly PlannerModules[], setup: PlannerSetup, poison: readonly boolean[]) {
     this.setup = setup;
-    this.#modules = modules;
-    this.planners = poison.map((value) => new StepPlanner(modules, { ...setup, poison: value }));
+    const each = Array.isArray(modules) ? modules : poison.map(() => modules as PlannerModules);
+    this.#modules = each[0];
+    this.planners = poison.map((value, index) => new StepPlanner(each[index], { ...setup, poison: value }));
     const { numBlocks } = setup.limits;
-    const count = Math.min(numBlocks - 1, 600);
+    const count = Math.min(numBlocks - 1, Math.max(600, setup.limits.maxNumSeqs * this.#maxBlocks()));
     this.#free = Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
+  }
+
+  /** Continues the last step's decodes, or sees that refused which cannot be. Returns how many are scheduled. */
+  continueDecodes(how: SessionStep['continues']): number {
+    if (how === 'no') return 0;
+    const rows = this.#last.map(({ row }) => row);
+    const single = this.#last.every(({ queryLen }) => queryLen === 1);
+    const { maxModelLen, maxNumBatchedTokens } = this.setup.limits;
+    if (how === 'fed') {
+      for (const row of rows) {
+        const { blockIds, numComputedTokens } = this.batch.request(row);
+        const covered = blockIds.length * this.#span();
+        if (numComputedTokens + 2 > covered && blockIds.length < this.#maxBlocks()) this.#append(row, 1, 0);
+      }
+    }
+    const ends = rows.map((row) => this.batch.request(row).numComputedTokens + 2);
+    const covers = (row: number, end: number): boolean => this.batch.request(row).blockIds.length * this.#span() >= end;
+    const refusals: [LockstepError['code'], boolean][] = [
+      ['ERR_STEP_ORDER', this.batch.chunks.some(({ phase }) => phase === 'decode')],
+      ['ERR_BATCH_LIMIT', rows.length + this.batch.tokens > maxNumBatchedTokens || !single],
+      ['ERR_BATCH_LIMIT', ends.some((end) => end > maxModelLen)],
+      ['ERR_POSITION_BEYOND_BLOCKS', rows.some((row, index) => !covers(row, ends[index]))],
+    ];
+    const broken = refusals.filter(([, breaks]) => breaks).map(([code]) => code);
+    if (broken.length > 0) {
+      this.#each(({ requests }) => {
+        const error = thrownBy(() => requests.continueDecodes());
+        must(broken.includes(error.code), () => `${error.code}, not one of ${broken}`);
+      });
+      return 0;
+    }
+    this.#each(({ requests }) => must(requests.continueDecodes() === rows.length, () => 'decodes were left out'));
+    for (const row of rows) {
+      this.batch.request(row).numComputedTokens += 1;
+      this.batch.chunks.push({ row, phase: 'decode', queryLen: 1, lastChunk: false, inputIds: undefined });
+    }
+    this.#last = [];
+    return rows.length;
   }
 
   edit(edit: Edit, decodeOnly: boolean): void {
@@ -153,9 +198,7 @@ export class PlannerSession {
     const room = covered - request.numComputedTokens;
     switch (edit.kind) {
       case 'append': {
-        const blockIds = this.#take(Math.min(edit.amount % 4, maxBlocks - request.blockIds.length), edit.pick);
-        this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds));
-        request.blockIds.push(...blockIds);
+        this.#append(row, Math.min(edit.amount % 4, maxBlocks - request.blockIds.length), edit.pick);
         return;
       }
       case 'advance': {
@@ -163,6 +206,7 @@ export class PlannerSession {
         const tokens = edit.amount % (room + 1);
         this.#each(({ requests }) => requests.advance(row as Row, tokens));
         request.numComputedTokens += tokens;
+        if (this.#last.some((chunk) => chunk.row === row)) this.#last = [];
         return;
       }
       case 'remove':
@@ -170,6 +214,7 @@ export class PlannerSession {
         this.#each(({ requests }) => requests.remove(row as Row));
         this.#free.push(...request.blockIds);
         this.batch.remove(row);
+        this.#last = this.#last.filter((chunk) => chunk.row !== row);
         if (edit.kind === 'preempt') this.#add(edit);
         return;
       }
@@ -205,12 +250,16 @@ export class PlannerSession {
     if (step.ending !== 'build') {
       this.#each((planner) => planner.abandon());
       batch.chunks = [];
+      this.#last = [];
       return undefined;
     }
 
     const decision = resolvePlain(votes, plan, policy, this.#previous?.partCount);
-    const cut = partTokens(chunks, policy.ubatches);
-    const plain = decision.run === 'park' ? undefined : buildPlain(entries, decision, rank, limits, cut);
+    const cut = partTokens(chunks, policy.ubatches, policy);
+    const plain =
+      decision.run === 'park'
+        ? undefined
+        : buildPlain(entries, decision, rank, limits, cut, { padding: setup.padding });
     this.#each((planner) => checkStep(planner, table, decision, plain));
     const rebuilt = this.#rebuild(own);
     const first = new Int32Array(table);
@@ -218,9 +267,16 @@ export class PlannerSession {
     checkStep(rebuilt, first, { ...decision, step: 0 }, plain, before(0, this.#previous));
     this.#previous = new DecisionView(this.planners[0].decision.words.slice());
 
-    if (step.advance) this.#advanceScheduled();
-    batch.chunks = [];
+    this.endStep(step.advance);
     return { decision, entries, votes, plain };
+  }
+
+  /** Ends a step that was built: with `advance`, what was scheduled counts as computed. */
+  endStep(advance: boolean): void {
+    const decodes = this.batch.chunks.filter(({ phase }) => phase === 'decode');
+    this.#last = advance ? [] : decodes;
+    if (advance) this.#advanceScheduled();
+    this.batch.chunks = [];
   }
 
   /** A poisoned planner that has never seen anything but this step's requests. */
@@ -240,6 +296,12 @@ export class PlannerSession {
       this.#each(({ requests }) => requests.advance(row as Row, tokens));
       this.batch.request(row).numComputedTokens += tokens;
     }
+  }
+
+  #append(row: number, count: number, pick: number): void {
+    const blockIds = this.#take(count, pick);
+    this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds));
+    this.batch.request(row).blockIds.push(...blockIds);
   }
 
   #add(edit: Edit): void {
@@ -262,6 +324,7 @@ export class PlannerSession {
     const inputIds = edit.flag
       ? Array.from({ length: queryLen }, (_, index) => 100 * edit.pick + index + 1)
       : undefined;
+    if (phase === 'decode') this.#last = [];
     const chunk = { row, phase, queryLen, lastChunk: phase === 'prefill' && edit.amount % 2 === 0, inputIds } as const;
     this.#each(({ requests }) => requests.schedule(row as Row, given(chunk)));
     this.batch.chunks.push(chunk);
@@ -369,13 +432,19 @@ export function peerChunks(peer: PeerBatch, setup: PlannerSetup, decodeOnly: boo
 
 /** Fails unless `call` throws a LockstepError of `code`. */
 export function refusedWith(code: LockstepError['code'], call: () => unknown): LockstepError {
+  const error = thrownBy(call);
+  if (error.code === code) return error;
+  throw error;
+}
+
+function thrownBy(call: () => unknown): LockstepError {
   try {
     call();
   } catch (error) {
-    if (error instanceof LockstepError && error.code === code) return error;
+    if (error instanceof LockstepError) return error;
     throw error;
   }
-  throw new Error(`${code} was not thrown`);
+  throw new Error('nothing was thrown');
 }
 
 function must(holds: boolean, message: () => string): void {

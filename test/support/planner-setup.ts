@@ -7,6 +7,7 @@ import {
   type Limits,
   LOCKSTEP_POLICY,
   mixedKey,
+  type PaddingName,
   type Policy,
   piecewiseKey,
 } from '../../dist/planner/index.js';
@@ -18,6 +19,7 @@ export interface PlannerSetup {
   readonly plan: { readonly keys: readonly CaptureKey[] };
   readonly rank: number;
   readonly ranks: number;
+  readonly padding: PaddingName;
 }
 
 const divisorOf = (value: number): fc.Arbitrary<number> =>
@@ -58,9 +60,10 @@ const stepChoices = {
   ubatchThresholdPrefill: fc.integer({ min: 1, max: 16 }),
   ubatchHysteresis: fc.constantFrom(0, 0, 1, 3, 20),
   tokenAlignment: fc.constantFrom(1, 1, 1, 2, 3, 4),
+  split: fc.constantFrom('token-share', 'token-share', 'balanced', 'token-midpoint', 'padded-share'),
   eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
   enforceEager: fc.integer({ min: 0, max: 19 }).map((value) => value === 0),
-};
+} satisfies { [name in keyof Policy]?: fc.Arbitrary<Policy[name]> };
 
 /** The choices of how ranks agree, of which half the policies have lockstep's own. */
 const agreementChoices = {
@@ -176,11 +179,16 @@ export const decisionSetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisi
 
 function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary<PlannerSetup> {
   return fc
-    .record({ limits: limitsArbitrary, policy: policies, ranks: fc.integer({ min: 1, max: 4 }) })
-    .chain(({ limits, policy, ranks }) =>
+    .record({
+      limits: limitsArbitrary,
+      policy: policies,
+      ranks: fc.integer({ min: 1, max: 4 }),
+      padding: fc.constantFrom<PaddingName[]>('lockstep', 'lockstep', 'sglang', 'flashinfer', 'trtllm'),
+    })
+    .chain(({ limits, policy, ranks, padding }) =>
       fc
         .record({ plan: planArbitrary(limits, policy, kinds), rank: fc.integer({ min: 0, max: ranks - 1 }) })
-        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank })),
+        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding })),
     );
 }
 

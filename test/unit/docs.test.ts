@@ -123,7 +123,7 @@ describe('what the pages say of the command line', () => {
 
   /** Names in backticks in the first column of the tables of `lockstep run`. */
   function named(pattern: RegExp): Set<string> {
-    const section = textOf('docs/cli.md').split('## `lockstep run`')[1];
+    const section = textOf('docs/cli.md').split('## `lockstep run`')[1].split(/^## /m)[0];
     const cells = [...section.matchAll(/^\| (`.*?) \|/gm)].map((match) => match[1]);
     return new Set(cells.flatMap((cell) => [...cell.matchAll(pattern)].map((match) => match[1])));
   }

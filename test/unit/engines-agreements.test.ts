@@ -8,7 +8,7 @@ import {
   agreeVllm,
   createAtomAdapter,
   createVllmDispatcher,
-  type MegatronShapeTuple,
+  type MegatronShape,
   matchMegatronShapes,
   sglangPadMode,
   type VllmVote,
@@ -301,11 +301,11 @@ describe('vLLM V2: CudaGraphManager.dispatch', () => {
 describe('Megatron: which shape serves a batch', () => {
   interface Match {
     readonly in: { numTokens: number; numPrefillRequests: number; numDecodeRequests: number; strict: boolean };
-    readonly out: MegatronShapeTuple | null;
+    readonly out: MegatronShape | null;
   }
   const file = path.join(import.meta.dirname, '../vectors/ladder-megatron.json');
   const { cases } = JSON.parse(readFileSync(file, 'utf8')) as {
-    cases: { out: { shapes: MegatronShapeTuple[]; matches: Match[] } }[];
+    cases: { out: { shapes: MegatronShape[]; matches: Match[] } }[];
   };
 
   test("every match of the engine's vectors, against their own shapes", async () => {
@@ -325,7 +325,7 @@ describe('Megatron: which shape serves a batch', () => {
     const shapes = fc.array(
       fc.record({ tokens: count(300, 1), prefills: count(20), decodes: count(40) }).map(
         // A shape has a token for each request, and Megatron's prefill-only ones have no decodes.
-        ({ tokens, prefills, decodes }): MegatronShapeTuple => [
+        ({ tokens, prefills, decodes }): MegatronShape => [
           Math.max(tokens, prefills + decodes, 1),
           prefills,
           prefills + decodes === 0 ? 1 : decodes,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LADDER_NAMES, namedLadder, parseLadder, vllmCaptureSizes, vllmSpecAlign } from '../../dist/engines/index.js';
+import { vllmCaptureSizes, vllmDecodeSizes, vllmLadder, vllmSpecAlign } from '../../dist/engines/index.js';
 import { runs } from '../support/property-runs.js';
 
 const DEFAULTS = { maxNumSeqs: 256, maxNumBatchedTokens: 8192, queryLen: 1 };
@@ -35,6 +35,20 @@ describe('vLLM default capture sizes', () => {
   test('a maximum off the grid truncates, and one above the batch ends at the batch', () => {
     expect(vllmCaptureSizes({ ...DEFAULTS, maxSize: 300 }).at(-1)).toBe(288);
     expect(vllmCaptureSizes({ ...DEFAULTS, maxSize: 2048, maxNumBatchedTokens: 257 }).at(-1)).toBe(257);
+  });
+
+  test.each([
+    [{ maxSize: 300 }, 288, 300],
+    [{ maxSize: 42 }, 40, 42],
+    [{ maxSize: 288 }, 288, null],
+    [{ maxNumSeqs: 21 }, 40, 42],
+    // The batch's own end is captured whatever it is.
+    [{ maxSize: 2048, maxNumBatchedTokens: 257 }, 257, null],
+  ])('%j ends at %i and says that %j was cut off', (options, last, truncated) => {
+    const ladder = vllmLadder({ ...DEFAULTS, ...options });
+    expect(ladder.sizes.at(-1)).toBe(last);
+    expect(ladder.truncated).toBe(truncated);
+    expect(ladder.sizes).toEqual(vllmCaptureSizes({ ...DEFAULTS, ...options }));
   });
 
   test('every fault is told at once', () => {
@@ -90,17 +104,13 @@ describe('vLLM alignment of speculative capture sizes', () => {
   });
 });
 
-describe('ladders', () => {
-  test('a name is the engine default, a list is sorted and without repeats', () => {
-    expect(LADDER_NAMES).toContain('vllm');
-    expect(parseLadder('vllm', DEFAULTS)).toEqual(vllmCaptureSizes(DEFAULTS));
-    expect(namedLadder('vllm', DEFAULTS)).toEqual(vllmCaptureSizes(DEFAULTS));
-    expect(parseLadder(' 8, 1,2 ,8', DEFAULTS)).toEqual([1, 2, 8]);
-  });
-
-  test.each(['', 'vlm', '1,,2', '0,1', '1.5', '-1', 'toString'])('%j is refused, with the names there are', (text) => {
-    expect(() => parseLadder(text, DEFAULTS)).toThrowError(
-      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('vllm') }),
-    );
+describe('decode graphs of a list, as the V2 runner captures them', () => {
+  test('whole requests, none beyond the last size or the most requests', () => {
+    expect(vllmDecodeSizes([1, 2, 4, 8, 16, 24], { maxNumSeqs: 8, queryLen: 3 })).toEqual([3, 6, 9, 18, 24]);
+    expect(vllmDecodeSizes([1, 2, 4, 8, 16, 24], { maxNumSeqs: 7, queryLen: 3 })).toEqual([3, 6, 9, 18]);
+    // 8 rounds to 9, above the list.
+    expect(vllmDecodeSizes([2, 8], { maxNumSeqs: 100, queryLen: 3 })).toEqual([3]);
+    expect(vllmDecodeSizes([1, 2, 4, 8], { maxNumSeqs: 5, queryLen: 1 })).toEqual([1, 2, 4]);
+    expect(vllmDecodeSizes([], { maxNumSeqs: 5, queryLen: 1 })).toEqual([]);
   });
 });

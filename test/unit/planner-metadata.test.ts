@@ -43,6 +43,7 @@ describe('tensors of a step, with the numbers in sight', () => {
       isPadding: new Int32Array(6),
       logitsIndices: Int32Array.of(5),
       tokensPerRank: Int32Array.of(6),
+      localSeqLens: new Int32Array(0),
     });
     expect(local.blockTable).toEqual(Int32Array.of(9, 2, 30, 0));
   });
@@ -73,6 +74,7 @@ describe('tensors of a step, with the numbers in sight', () => {
       isPadding: Int32Array.of(0, 1, 1, 0, 0, 0, 1, 1, 1),
       logitsIndices: Int32Array.of(0, 3, 4, 5),
       tokensPerRank: Int32Array.of(9),
+      localSeqLens: new Int32Array(0),
     });
     expect(local.blockTable).toEqual(Int32Array.of(6, 7, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
   });
@@ -143,6 +145,34 @@ describe('tensors of a step, with the numbers in sight', () => {
     expect(await slots(1)).toEqual([-1n, -1n, 20n, 21n, -1n, -1n, 22n, 23n]);
   });
 
+  it('with context parallelism localSeqLens counts what a rank stores', async () => {
+    const parallel = { ...limits, contextParallelSize: 3, interleaveSize: 2 };
+    const chunk = { phase: 'prefill', queryLen: 5, start: 6, blockIds: [5] } as const;
+    const lengths = async (contextParallelRank: number): Promise<number[]> => {
+      const local = await stepOf({ limits: { ...parallel, contextParallelRank } }, [chunk]);
+      return [...local.tensors.localSeqLens];
+    };
+    // Of positions 0 to 10, the ranks store 0 1 6 7, 2 3 8 9 and 4 5 10.
+    expect(await Promise.all([0, 1, 2].map(lengths))).toEqual([[4], [4], [3]]);
+  });
+
+  it('a padded request has one token where the padding record says so', async () => {
+    const plan = { keys: [decodeKey(3, 1, 1)] };
+    const requests = [{ phase: 'decode', queryLen: 1, start: 4, blockIds: [6, 7] }] as const;
+    const seqLens = async (padding: 'lockstep' | 'sglang'): Promise<number[]> => {
+      const local = await stepOf({ limits: { ...limits, queryLen: 1 }, plan, padding }, requests);
+      return [...local.tensors.seqLens];
+    };
+    expect(await seqLens('lockstep')).toEqual([5, 0, 0]);
+    expect(await seqLens('sglang')).toEqual([5, 1, 1]);
+  });
+
+  it('refuses a padding record that is none', async () => {
+    await expect(createPlanner({ padding: 'vllm' as 'sglang' })).rejects.toThrow(
+      /padding is "vllm"; it must be lockstep/,
+    );
+  });
+
   it('an idle rank runs one dummy token, aligned', async () => {
     const shared = { limits, ranks: 2, policy: { tokenAlignment: 4 } };
     const planner = await createPlanner({ ...shared, rank: 1, poison: true });
@@ -162,22 +192,26 @@ describe('tensors of a step, with the numbers in sight', () => {
     expect(local.blockTable).toEqual(new Int32Array(4));
   });
 
-  it('an idle rank holds in every tensor what layout.ts says is its padding, in entries of the size said there', async () => {
-    const shared = { limits, ranks: 2, plan: { keys: [decodeKey(4, 1, 1)] } };
-    const planner = await createPlanner({ ...shared, rank: 1, poison: true });
-    const peer = await createPlanner({ ...shared, rank: 0 });
-    peer.requests.schedule(peer.requests.add({ blockIds: [3] }), { phase: 'decode', queryLen: 1 });
-    planner.vote();
-    planner.table.set(peer.vote(), 0);
-    const { tensors } = planner.build(planner.resolve(planner.table)).snapshot();
-    for (const name of TENSORS) {
-      expect([name, tensors[name].BYTES_PER_ELEMENT]).toEqual([name, TENSOR_BYTES[name]]);
-      if (name === 'tokensPerRank') continue;
-      expect([name, ...new Set([...tensors[name]].map(Number))].slice(0, 2)).toEqual(
-        name === 'logitsIndices' ? [name] : [name, tensorPadding(name)],
-      );
-    }
-  });
+  it.each(['lockstep', 'sglang', 'flashinfer', 'trtllm'] as const)(
+    'an idle rank holds in every tensor what layout.ts says is its padding for %s, in entries of the size said there',
+    async (padding) => {
+      const parallel = { ...limits, contextParallelSize: 2 };
+      const shared = { limits: parallel, ranks: 2, plan: { keys: [decodeKey(4, 1, 1)] }, padding } as const;
+      const planner = await createPlanner({ ...shared, rank: 1, poison: true });
+      const peer = await createPlanner({ ...shared, rank: 0 });
+      peer.requests.schedule(peer.requests.add({ blockIds: [3] }), { phase: 'decode', queryLen: 1 });
+      planner.vote();
+      planner.table.set(peer.vote(), 0);
+      const { tensors } = planner.build(planner.resolve(planner.table)).snapshot();
+      for (const name of TENSORS) {
+        expect([name, tensors[name].BYTES_PER_ELEMENT]).toEqual([name, TENSOR_BYTES[name]]);
+        if (name === 'tokensPerRank') continue;
+        expect([name, ...new Set([...tensors[name]].map(Number))].slice(0, 2)).toEqual(
+          name === 'logitsIndices' ? [name] : [name, tensorPadding(name, padding)],
+        );
+      }
+    },
+  );
 });
 
 describe("where a planner's memory holds what", () => {

@@ -105,7 +105,8 @@ describe('the sampled share', () => {
     const verifier = new KvVerifier(cache as never, ledger as never, { mode: 'sampled', seed, timeoutMs: 1 });
     const scheduled = Array.from({ length: 64 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
     let step = 0;
-    for (; step < 64; step++) verifier.check({ scheduled } as never, step);
+    const rows = { rows: 64, requests: 64, decodeRequests: 64 };
+    for (; step < 64; step++) verifier.check({ scheduled } as never, step, rows);
     return taken;
   };
 

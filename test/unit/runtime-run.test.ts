@@ -247,7 +247,7 @@ describe('verification', () => {
     const schedule = { removed: [], added: [], appended: [], scheduled: chunks };
     const verify = (): KvVerifier => {
       const verifier = new KvVerifier(cache as never, ledger, { mode: 'full', seed: 0, timeoutMs: 1000 });
-      verifier.check(schedule, 3);
+      verifier.check(schedule, 3, { rows: 2, requests: 2, decodeRequests: 0 });
       return verifier;
     };
     expect(verify()).toMatchObject({ mismatches: 0, compared: 10 });
@@ -261,5 +261,26 @@ describe('verification', () => {
       expected: memory[7] - 1,
       found: memory[7],
     });
+  });
+
+  it('reads past the gap that a mixed graph leaves between decodes and prefills', () => {
+    const reads: number[][] = [];
+    const cache = {
+      capacity: 3,
+      read: (...range: number[]) => {
+        reads.push(range.slice(0, 3));
+        return new Int32Array(range[2]);
+      },
+    };
+    const ledger = { history: () => new Int32Array(9) };
+    const scheduled = Array.from({ length: 4 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
+    const verifier = new KvVerifier(cache as never, ledger as never, { mode: 'full', seed: 0, timeoutMs: 1000 });
+    verifier.check({ scheduled } as never, 0, { rows: 9, requests: 4, decodeRequests: 2 });
+    // Rows 0 and 1 decode, 2 to 6 are empty, 7 and 8 prefill: three rows of tokens fit a read.
+    expect(reads).toEqual([
+      [0, 8, 3],
+      [8, 9, 1],
+    ]);
+    expect(verifier.mismatches).toBe(0);
   });
 });

@@ -1,0 +1,178 @@
+// The metadata sources of wasm/, compiled for this machine: the same functions over the same memory.
+#include <atomic>
+#include <utility>
+
+#include "../../wasm/layout.h"
+#include "arguments.h"
+#include "objects.h"
+
+namespace lockstep {
+
+namespace metadata {
+
+thread_local char* bound_arena = nullptr;
+
+extern "C" {
+void state_init();
+int32_t state_add(int32_t computed, int32_t blocks);
+int32_t state_append(int32_t row, int32_t count);
+int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
+int32_t state_advance(int32_t row, int32_t tokens);
+int32_t state_remove(int32_t row);
+void state_clear_schedule();
+int32_t state_continue();
+void state_settle();
+void gather_facts(int32_t parts);
+int32_t check_shared_blocks();
+void build_step(int32_t set);
+void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
+void build_cut(int32_t set, int32_t index, int32_t begin, int32_t end, int32_t padded_tokens, int32_t whole_requests);
+void invalidate_device_table();
+void kernel_decodes(int32_t set, int32_t window);
+void kernel_slots(int32_t set);
+int32_t kernel_block_table(int32_t set);
+void limit_fill(int32_t offset, int32_t bytes);
+void limit_copy(int32_t to, int32_t from, int32_t bytes);
+void limit_clear(int32_t offset, int32_t bytes);
+}
+
+}  // namespace metadata
+
+namespace {
+
+// A planner's memory. The object of its functions keeps it; they do not, since Node runs what follows a collection late.
+struct Binding {
+  napi_env env;
+  napi_ref view;
+  std::byte* address;
+  size_t bytes;
+  size_t functions;
+
+  ~Binding() { napi_delete_reference(env, view); }
+
+  // The memory where it was bound. It has gone with that object, or where its buffer was transferred.
+  char* arena() const {
+    napi_value value = nullptr;
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_reference_value(env, view, &value);
+    if (value != nullptr) napi_get_typedarray_info(env, value, nullptr, &length, &data, nullptr, nullptr);
+    if (value == nullptr || data != address || length != bytes) {
+      throw DeviceError("ERR_DISPOSED", "The memory that these functions were bound to is gone: it was transferred, or the object they are of was dropped.");
+    }
+    return static_cast<char*>(data);
+  }
+};
+
+template <typename Result, typename... Words, size_t... index>
+int32_t call(Result (*function)(Words...), const int32_t* words, std::index_sequence<index...>) {
+  if constexpr (std::is_void_v<Result>) {
+    function(words[index]...);
+    return 0;
+  } else {
+    return function(words[index]...);
+  }
+}
+
+template <typename Result, typename... Words>
+constexpr size_t count_of(Result (*)(Words...)) {
+  return sizeof...(Words);
+}
+
+template <auto function>
+napi_value method(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    constexpr size_t count = count_of(function);
+    size_t given = count;
+    napi_value values[count + 1] = {};
+    void* data = nullptr;
+    napi_get_cb_info(env, info, &given, values, nullptr, &data);
+    int32_t words[count + 1] = {};
+    for (size_t i = 0; i < count; i++) {
+      if (napi_get_value_int32(env, values[i], &words[i]) != napi_ok) {
+        invalid_argument("argument", Napi::Value(env, values[i]), "a 32-bit integer");
+      }
+    }
+    metadata::bound_arena = static_cast<const Binding*>(data)->arena();
+    napi_value result = nullptr;
+    napi_create_int32(env, call(function, words, std::make_index_sequence<count>()), &result);
+    return result;
+  });
+}
+
+napi_value nothing(napi_env, napi_callback_info) { return nullptr; }
+
+struct Function {
+  const char* name;
+  napi_callback callback;
+};
+
+constexpr Function FUNCTIONS[] = {
+    {"_initialize", nothing},
+    {"state_init", method<metadata::state_init>},
+    {"state_add", method<metadata::state_add>},
+    {"state_append", method<metadata::state_append>},
+    {"state_schedule", method<metadata::state_schedule>},
+    {"state_advance", method<metadata::state_advance>},
+    {"state_remove", method<metadata::state_remove>},
+    {"state_clear_schedule", method<metadata::state_clear_schedule>},
+    {"state_continue", method<metadata::state_continue>},
+    {"state_settle", method<metadata::state_settle>},
+    {"gather_facts", method<metadata::gather_facts>},
+    {"check_shared_blocks", method<metadata::check_shared_blocks>},
+    {"build_step", method<metadata::build_step>},
+    {"build_padded", method<metadata::build_padded>},
+    {"build_cut", method<metadata::build_cut>},
+    {"invalidate_device_table", method<metadata::invalidate_device_table>},
+    {"kernel_decodes", method<metadata::kernel_decodes>},
+    {"kernel_slots", method<metadata::kernel_slots>},
+    {"kernel_block_table", method<metadata::kernel_block_table>},
+    {"limit_fill", method<metadata::limit_fill>},
+    {"limit_copy", method<metadata::limit_copy>},
+    {"limit_clear", method<metadata::limit_clear>},
+};
+
+// Whether the view starts with a layout whose every offset lies inside it.
+bool laid_out(const Bytes& view) {
+  const size_t end = static_cast<size_t>(CONFIG_BASE) + static_cast<size_t>(CONFIG_WORDS) * 4;
+  if (view.address == nullptr || view.bytes < end || reinterpret_cast<uintptr_t>(view.address) % 8 != 0) return false;
+  const auto* words = reinterpret_cast<const uint32_t*>(view.address + CONFIG_BASE);
+  for (int32_t i = CONFIG_REGIONS; i < CONFIG_WORDS; i++) {
+    const bool absent = i >= CONFIG_TENSORS && words[i] == 0;
+    if (!absent && (words[i] < end || words[i] >= view.bytes)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+napi_value bind_metadata(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    const Bytes view = view_argument(info[0], "memory");
+    if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().ElementSize() != 1 || !laid_out(view)) {
+      invalid_argument("memory", info[0], "a Uint8Array over a planner's memory, laid out for it");
+    }
+    napi_ref reference = nullptr;
+    if (napi_create_reference(env, info[0], 0, &reference) != napi_ok) invalid_argument("memory", info[0], "a typed array");
+    auto* binding = new Binding{env, reference, view.address, view.bytes, 0};
+    Napi::Object object = Napi::Object::New(env);
+    object.DefineProperty(Napi::PropertyDescriptor::Value("memory", info[0], napi_default));
+    for (const Function& function : FUNCTIONS) {
+      napi_value value = nullptr;
+      napi_create_function(env, function.name, NAPI_AUTO_LENGTH, function.callback, binding, &value);
+      binding->functions++;
+      napi_add_finalizer(
+          env, value, binding,
+          [](napi_env, void* data, void*) {
+            auto* bound = static_cast<Binding*>(data);
+            if (--bound->functions == 0) delete bound;
+          },
+          nullptr, nullptr);
+      object.Set(function.name, Napi::Value(env, value));
+    }
+    return object;
+  });
+}
+
+}  // namespace lockstep

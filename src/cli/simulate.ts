@@ -1,0 +1,71 @@
+import type { Command } from 'commander';
+import { readPlanFile } from '../runtime/plan-file.js';
+import { type SimulateSummary, simulate } from '../runtime/simulate.js';
+import { completeSimulateOptions } from '../runtime/simulate-options.js';
+import { StepLogFile, spanLines } from '../runtime/step-log.js';
+import { interrupts, unlessInterrupted } from './interrupts.js';
+import { addPlannerOptions, type PlannerFlags, policyOf } from './options.js';
+import { StepProgress } from './step-progress.js';
+import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
+import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
+
+interface SimulateFlags extends PlannerFlags, WorkloadFlags {
+  readonly stepsOut?: string;
+  readonly json?: boolean;
+}
+
+/** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */
+export function addSimulate(program: Command): void {
+  const command = program
+    .command('simulate')
+    .description('decide every step of a workload as `run` would, without running any: which graph, or why eager');
+  addPlannerOptions(addWorkloadOptions(command))
+    .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
+    .option('--json', 'print one JSON document')
+    .action((flags: SimulateFlags) => unlessInterrupted(() => run(flags)));
+}
+
+async function run(flags: SimulateFlags): Promise<void> {
+  const { signal } = interrupts;
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const options = {
+    ...workloadOptionsOf(flags),
+    policy: await policyOf(flags, planFile?.policy),
+    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+  };
+  // Every fault of the options is said before a long trace is read.
+  completeSimulateOptions(options);
+  const requests = await workloadOf(flags, signal);
+  const log = flags.stepsOut === undefined ? undefined : await StepLogFile.open(flags.stepsOut);
+  const progress = new StepProgress(requests.length);
+  try {
+    const summary = await simulate(requests, options, {
+      signal,
+      onProgress: (now) => progress.show(now),
+      ...(log === undefined
+        ? {}
+        : {
+            onSpan: async (span) => {
+              for (const line of spanLines(span)) await log.write(line);
+            },
+          }),
+    });
+    await log?.close();
+    progress.stop();
+    process.stdout.write(
+      flags.json === true ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n` : simulateReport(summary),
+    );
+  } finally {
+    progress.stop();
+  }
+}
+
+function simulateReport(summary: SimulateSummary): string {
+  const { paddingRatio, timeRatio, graphs, policy, seed, stepsPerSecond } = summary;
+  const lines = [
+    `${stepHeadline('Simulated', summary)}, ${count(Math.round(stepsPerSecond))} steps a second`,
+    reportLine('policy', `${policy}, seed ${seed}`),
+    ...stepLines(summary, `${count(graphs)} graphs, ${percent(paddingRatio)} padding, ${percent(timeRatio)} more cost`),
+  ];
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,70 @@
+import { REASON_MEANINGS } from '../explain/index.js';
+import { EAGER_REASONS, type ReasonCode } from '../planner/decision.js';
+import type { SimulateSummary } from '../runtime/index.js';
+
+/** What a run and a simulation both tell of their steps. */
+type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;
+
+/** `name` and what is said of it, as one line of a report. */
+export function reportLine(name: string, value: string): string {
+  return `  ${name.padEnd(12)} ${value}`;
+}
+
+/** The first line of a report: what was done, of how many steps, in which time. */
+export function stepHeadline(done: string, summary: StepSummary): string {
+  const { interrupted, steps, ranks, seconds, simulatedSeconds } = summary;
+  const how = interrupted ? 'Interrupted after' : done;
+  const where = `${ranks} rank${ranks === 1 ? '' : 's'}`;
+  return `${how} ${count(steps)} steps on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
+}
+
+/** Requests, tokens, how the steps ran and why, for people. `graphs` says what else there is of graph steps. */
+export function stepLines(run: StepSummary, graphs: string): string[] {
+  const share = (part: number): string => (run.steps === 0 ? '0 %' : `${((100 * part) / run.steps).toFixed(1)} %`);
+  const lines = [
+    reportLine(
+      'requests',
+      `${count(run.finished)} of ${count(run.requests)} finished, ${count(run.rejected)} rejected (never fit), ${count(run.preemptions)} preempted`,
+    ),
+    reportLine(
+      'tokens',
+      `${count(run.tokens)} computed, ${count(run.generatedTokens)} generated, ${count(run.reusedTokens)} reused from shared prefixes`,
+    ),
+    reportLine('graphs', `${count(run.graphSteps)} steps (${share(run.graphSteps)}) on ${graphs}`),
+    reportLine(
+      'eager',
+      `${count(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${count(run.eagerDecodeSteps)} of them decode`,
+    ),
+  ];
+  if (run.ubatchedSteps > 0 || run.twinSteps > 0) {
+    lines.push(
+      reportLine(
+        'ubatches',
+        `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`,
+      ),
+    );
+  }
+  if (run.queryLen > 1) {
+    lines.push(
+      reportLine(
+        'drafts',
+        `up to ${run.queryLen - 1} a decode, each accepted with chance ${run.acceptRate} when all before it were (seed ${run.seed})`,
+      ),
+    );
+  }
+  const reasons = Object.entries(run.reasons) as [ReasonCode, number][];
+  for (const [reason, number] of reasons.sort((a, b) => b[1] - a[1])) {
+    const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';
+    lines.push(`    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`);
+  }
+  return lines;
+}
+
+export function count(value: number): string {
+  return value.toLocaleString('en');
+}
+
+/** A ratio in percent. */
+export function percent(ratio: number): string {
+  return `${(100 * ratio).toFixed(1)} %`;
+}

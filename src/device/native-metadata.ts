@@ -1,0 +1,12 @@
+import { loadNative } from '../native/index.js';
+import type { MetadataBuild, MetadataExports } from '../planner/modules.js';
+
+/**
+ * The planner's metadata module as the addon has it, compiled for this machine from the same sources: for
+ * `createPlanner({ wasm: { metadata: nativeMetadata() } })`. It computes the same tensors, bit for bit; a call costs more than
+ * one into WebAssembly, long prompts less. Errors: ERR_NATIVE_UNAVAILABLE.
+ */
+export function nativeMetadata(): MetadataBuild {
+  const addon = loadNative();
+  return (memory) => addon.bindMetadata(new Uint8Array(memory)) as unknown as MetadataExports;
+}

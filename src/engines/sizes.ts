@@ -1,0 +1,21 @@
+/** `low`, `low + step`, … up to `high`. */
+export function steps(low: number, high: number, step: number): number[] {
+  const sizes: number[] = [];
+  for (let size = low; size <= high; size += step) sizes.push(size);
+  return sizes;
+}
+
+/** Ascending, without repeats. */
+export function ascending(sizes: Iterable<number>): number[] {
+  return [...new Set(sizes)].sort((a, b) => a - b);
+}
+
+/** The least multiple of `unit` that is not below `value`. */
+export function roundUp(value: number, unit: number): number {
+  return Math.ceil(value / unit) * unit;
+}
+
+/** The greatest multiple of `unit` that is not above `value`. */
+export function roundDown(value: number, unit: number): number {
+  return Math.floor(value / unit) * unit;
+}

@@ -1,0 +1,97 @@
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { LockstepError } from '../errors.js';
+import type { DecisionValue } from '../planner/decision.js';
+import { VOTE_WORDS } from '../planner/layout.js';
+import type { SimulatedSpan } from './simulate.js';
+
+/** One line of a step log: what the ranks voted, words by their layout names, and what that came to. */
+export interface StepLogLine {
+  readonly step: number;
+  /** By rank. Words that the layout reserves are left out. */
+  readonly rows: readonly Readonly<Record<string, number>>[];
+  readonly decision: DecisionValue;
+}
+
+const NAMES: readonly (readonly [string, number])[] = VOTE_WORDS.map((name, index) => [name, index] as const).filter(
+  ([name]) => !name.startsWith('reserved'),
+);
+
+/** A line of the log, by value. `rows`: int32[32] of each rank. */
+export function stepLogLine(rows: readonly Int32Array[], decision: DecisionValue): StepLogLine {
+  return {
+    step: decision.step,
+    rows: rows.map((row) => Object.fromEntries(NAMES.map(([name, index]) => [name, row[index]]))),
+    decision,
+  };
+}
+
+/** Every step of a span as a line of its own. */
+export function* spanLines({ rows, decision, step, steps }: SimulatedSpan): Generator<StepLogLine> {
+  const first = stepLogLine(rows, decision.snapshot());
+  for (let further = 0; further < steps; further++) {
+    const at = step + further;
+    yield {
+      step: at,
+      rows: first.rows.map((row) => ({
+        ...row,
+        step: at,
+        maxSeqLen: row.tokens > 0 ? row.maxSeqLen + further : row.maxSeqLen,
+      })),
+      decision: { ...first.decision, step: at },
+    };
+  }
+}
+
+/** A step log as a JSONL file, written no faster than the disk takes it. */
+export class StepLogFile {
+  readonly #path: string;
+  readonly #stream: WriteStream;
+  #failure: Error | undefined;
+
+  /** Opens the file anew. Errors, here and later: ERR_INPUT_INVALID naming the file that cannot be written. */
+  static async open(path: string): Promise<StepLogFile> {
+    const file = new StepLogFile(path);
+    await file.#settled('open');
+    return file;
+  }
+
+  private constructor(path: string) {
+    this.#path = path;
+    this.#stream = createWriteStream(path);
+    this.#stream.on('error', (error) => {
+      this.#failure = error;
+    });
+  }
+
+  /** Writes a line; waits where the file has fallen behind. */
+  async write(line: StepLogLine): Promise<void> {
+    if (this.#failure !== undefined) throw this.#refusal(this.#failure);
+    if (!this.#stream.write(`${JSON.stringify(line)}\n`)) await this.#settled('drain');
+  }
+
+  /** Writes what is left and closes the file. */
+  async close(): Promise<void> {
+    if (this.#failure !== undefined) throw this.#refusal(this.#failure);
+    this.#stream.end();
+    await this.#settled('close');
+  }
+
+  async #settled(event: string): Promise<void> {
+    try {
+      await once(this.#stream, event);
+    } catch (error) {
+      throw this.#refusal(error as Error);
+    }
+  }
+
+  #refusal(cause: Error): LockstepError {
+    const { message } = cause;
+    return new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${this.#path} cannot be written: ${message}`,
+      { path: this.#path },
+      { cause },
+    );
+  }
+}

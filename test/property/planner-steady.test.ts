@@ -1,0 +1,90 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DEFAULT_LIMITS, decodePlan, type Limits } from '../../dist/planner/index.js';
+import { loadModules } from '../../dist/planner/modules.js';
+import { DeviceTable } from '../support/planner-compare.js';
+import { type Edit, PlannerSession, type SessionStep } from '../support/planner-session.js';
+import { policyWith } from '../support/planner-setup.js';
+import { FULL_RUN, runs } from '../support/property-runs.js';
+
+const modules = await loadModules();
+
+/** A run of decodes as a server has it: most steps only move on, now and then a request leaves, joins or sends a prompt. */
+const steadyArbitrary = fc
+  .record({
+    maxNumSeqs: fc.integer({ min: 1, max: 40 }),
+    blockSize: fc.constantFrom(1, 2, 3, 5, 8, 16, 24, 61, 67, 96, 128),
+    queryLen: fc.constantFrom(1, 1, 2, 3, 16),
+    contextParallelSize: fc.constantFrom(1, 1, 1, 1, 2),
+    hugeCache: fc.boolean(),
+    ubatches: fc.constantFrom(1, 1, 2, 3),
+    graph: fc.boolean(),
+    steps: fc.array(fc.record({ pick: fc.nat(1000), amount: fc.nat(1000), kind: fc.nat(40) }), {
+      minLength: 1,
+      maxLength: 40,
+      size: 'max',
+    }),
+    requests: fc.array(fc.record({ pick: fc.nat(1000), amount: fc.nat(1000) }), { maxLength: 40, size: 'max' }),
+  })
+  .map(({ hugeCache, ubatches, graph, steps, requests, ...sizes }) => {
+    const limits: Limits = {
+      ...DEFAULT_LIMITS,
+      ...sizes,
+      kernelBlockSize: sizes.blockSize,
+      maxNumBatchedTokens: 64 + sizes.maxNumSeqs * sizes.queryLen,
+      maxModelLen: 1000,
+      numBlocks: hugeCache ? 2 ** 31 - 1 : 60000,
+    };
+    const policy = policyWith({ ubatches, ubatchThresholdDecode: 4 });
+    const plan = graph ? decodePlan({ sizes: [8, limits.maxNumSeqs * limits.queryLen], limits, policy }) : { keys: [] };
+    return { setup: { limits, policy, plan, rank: 0, ranks: 1, padding: 'lockstep' as const }, steps, requests };
+  });
+
+const STEP: Omit<SessionStep, 'continues'> = {
+  edits: [],
+  decodeOnly: true,
+  peers: [],
+  intent: {},
+  ending: 'build',
+  advance: false,
+  lost: false,
+};
+
+describe('a steady run of decodes', () => {
+  it('holds the plain tensors in every step, whoever leaves or joins, and so does a device table of its edits', () => {
+    const lengths: number[] = [];
+    fc.assert(
+      fc.property(steadyArbitrary, ({ setup, steps, requests }) => {
+        const session = new PlannerSession(modules, setup, [false, true]);
+        const edit = (kind: Edit['kind'], from: { pick: number; amount: number }, decodeOnly = true): void =>
+          session.edit({ kind, ...from, flag: false }, decodeOnly);
+        for (const request of requests) edit('add', request);
+        for (const request of requests) edit('schedule', { pick: request.pick, amount: 0 });
+        const tables = session.planners.map((planner, index) => new DeviceTable(planner, index === 0 ? 0 : -1));
+        const check = (): void => {
+          const result = session.step({ ...STEP, continues: 'no' });
+          for (const [index, planner] of session.planners.entries()) {
+            if (result?.plain === undefined) continue;
+            tables[index].apply(planner);
+            expect(tables[index].differenceFrom(result.plain)).toBeUndefined();
+          }
+        };
+        check();
+        let length = 0;
+        for (const step of steps) {
+          if (step.kind === 0) edit('remove', step);
+          if (step.kind === 1) edit('append', step);
+          if (step.kind === 2) edit('add', step);
+          const decodes = session.continueDecodes(step.kind === 3 ? 'at once' : 'fed');
+          length = decodes > 0 ? length + 1 : 0;
+          lengths.push(length);
+          if (step.kind === 4) edit('schedule', step, false);
+          if (step.kind === 5) edit('schedule', { pick: step.pick, amount: 0 });
+          check();
+        }
+      }),
+      runs(250),
+    );
+    if (FULL_RUN) expect(Math.max(...lengths)).toBeGreaterThanOrEqual(20);
+  });
+});

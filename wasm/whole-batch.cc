@@ -1,0 +1,172 @@
+#include "whole-batch.h"
+
+#include "batch-order.h"
+#include "decode-lanes.h"
+#include "parts.h"
+#include "slot-mapping.h"
+
+namespace lockstep {
+namespace metadata {
+namespace {
+
+/// Tensors of one view, and how far they are written.
+struct Writer {
+  int32_t* input_ids;
+  int64_t* positions;
+  int64_t* slots;
+  int32_t* query_start_loc;
+  int32_t* seq_lens;
+  int32_t* token_to_request;
+  int32_t* is_padding;
+  int32_t* logits_indices;
+  int32_t token;
+  int32_t logits;
+
+  explicit Writer(int32_t set)
+      : input_ids(tensor(set, 0, TENSOR_INPUT_IDS)),
+        positions(tensor<int64_t>(set, 0, TENSOR_POSITIONS)),
+        slots(tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING)),
+        query_start_loc(tensor(set, 0, TENSOR_QUERY_START_LOC)),
+        seq_lens(tensor(set, 0, TENSOR_SEQ_LENS)),
+        token_to_request(tensor(set, 0, TENSOR_TOKEN_TO_REQUEST)),
+        is_padding(tensor(set, 0, TENSOR_IS_PADDING)),
+        logits_indices(tensor(set, 0, TENSOR_LOGITS_INDICES)),
+        token(0),
+        logits(0) {}
+
+  void ids(int32_t pool_offset, int32_t count) {
+    if (pool_offset >= 0) {
+      copy(input_ids + token, region(REGION_TOKEN_POOL) + pool_offset, count);
+    } else {
+      fill(input_ids + token, count, 0);
+    }
+  }
+
+  /// What of a decode does not depend on where it is in its request: `count` tokens in a window of `window`.
+  void decode(int32_t row, int32_t request, int32_t count, int32_t window) {
+    query_start_loc[row] = token;
+    ids(row_at(request)[ROW_TOKEN_OFFSET], count);
+    fill(input_ids + token + count, window - count, 0);
+    fill(token_to_request + token, count, row);
+    fill(token_to_request + token + count, window - count, -1);
+    fill(is_padding + token, count, 0);
+    fill(is_padding + token + count, window - count, 1);
+    for (int32_t j = 0; j < count; j++) logits_indices[logits++] = token + j;
+    token += window;
+  }
+
+  /// The same of `decodes` whole windows without ids, all at once.
+  void decodes(int32_t decodes, int32_t window) {
+    const int32_t tokens = decodes * window;
+    count_up(query_start_loc, decodes, 0, window);
+    fill(input_ids, tokens, 0);
+    fill(is_padding, tokens, 0);
+    count_up(logits_indices, tokens, 0, 1);
+    if (window == 1) {
+      count_up(token_to_request, tokens, 0, 1);
+    } else {
+      for (int32_t i = 0; i < decodes; i++) fill(token_to_request + i * window, window, i);
+    }
+    token = logits = tokens;
+  }
+
+  void prefill(int32_t row, int32_t request) {
+    const int32_t* fields = row_at(request);
+    const int32_t count = fields[ROW_QUERY_LEN];
+    const int32_t start = fields[ROW_NUM_COMPUTED_TOKENS];
+    query_start_loc[row] = token;
+    seq_lens[row] = start + count;
+    ids(fields[ROW_TOKEN_OFFSET], count);
+    write_positions(positions + token, start, count);
+    write_slots(slots + token, block_list(request), start, count);
+    fill(token_to_request + token, count, row);
+    fill(is_padding + token, count, 0);
+    if (fields[ROW_LAST_CHUNK]) logits_indices[logits++] = token + count - 1;
+    token += count;
+  }
+};
+
+/// Decodes that lanes do not serve: each runs through its blocks.
+void run_decodes(Writer& to, const int32_t* order, int32_t decodes, int32_t window) {
+  const int32_t* starts = region(REGION_LANE_STARTS);
+  const int32_t* lens = region(REGION_LANE_LENS);
+  for (int32_t i = 0; i < decodes; i++) {
+    const int32_t count = lens[i];
+    const int32_t token = to.token;
+    const int32_t width = max(window, count);
+    to.seq_lens[i] = starts[i] + count;
+    write_positions(to.positions + token, starts[i], count);
+    write_slots(to.slots + token, block_list(order[i]), starts[i], count);
+    fill<int64_t>(to.positions + token + count, width - count, 0);
+    fill<int64_t>(to.slots + token + count, width - count, -1);
+    to.decode(i, order[i], count, width);
+  }
+}
+
+/// Whether set `set` holds all of such a step but what moves with the requests: seqLens, positions and slots.
+bool holds(int32_t set, int32_t window, const WholeShape& shape) {
+  int32_t* stamp = region(REGION_STAMPS) + set * STAMP_WORDS;
+  const bool same = stamp[STAMP_QUERY_LEN] == window && stamp[STAMP_REQUESTS] == shape.rows &&
+                    stamp[STAMP_ATTENTION_REQUESTS] == shape.attention_requests &&
+                    stamp[STAMP_PADDED_TOKENS] == shape.padded_tokens;
+  stamp[STAMP_QUERY_LEN] = window;
+  stamp[STAMP_REQUESTS] = shape.rows;
+  stamp[STAMP_ATTENTION_REQUESTS] = shape.attention_requests;
+  stamp[STAMP_PADDED_TOKENS] = shape.padded_tokens;
+  return same;
+}
+
+}  // namespace
+
+int32_t build_whole(int32_t set, const WholeShape& shape) {
+  const int32_t* order = region(REGION_ORDER);
+  const int32_t decodes = state()[STATE_DECODES];
+  const int32_t uniform = uniform_decode_len();
+  const int32_t window = shape.window > 0 ? shape.window : uniform;
+  Writer to(set);
+  bool steady = false;
+  if (decodes > 0) {
+    if (window != 1) settle();
+    const bool served = lanes_serve(window);
+    if (!served) {
+      run_decodes(to, order, decodes, shape.window);
+    } else {
+      if (window == 1) {
+        write_decodes(to.seq_lens, to.positions, to.slots, decodes);
+      } else {
+        write_windows(to.seq_lens, to.positions, to.slots, decodes, window);
+      }
+      const bool plain = uniform == window && state()[STATE_POOL_TOKENS] == 0;
+      steady = plain && state()[STATE_PREFILLS] == 0;
+      if (steady && holds(set, window, shape)) return decodes * window;
+      if (plain) {
+        to.decodes(decodes, window);
+      } else {
+        settle();
+        const int32_t* lens = region(REGION_LANE_LENS);
+        for (int32_t i = 0; i < decodes; i++) to.decode(i, order[i], lens[i], window);
+      }
+    }
+  }
+  if (!steady) region(REGION_STAMPS)[set * STAMP_WORDS + STAMP_QUERY_LEN] = 0;
+  for (int32_t row = decodes; row < shape.rows; row++) {
+    if (order[row] >= 0) {
+      to.prefill(row, order[row]);
+    } else {
+      to.query_start_loc[row] = to.token;
+      to.seq_lens[row] = 0;
+    }
+  }
+  if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) {
+    fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, 0);
+    write_local_seq_lens(tensor(set, 0, TENSOR_LOCAL_SEQ_LENS), to.seq_lens, shape.attention_requests);
+  }
+  for (int32_t row = decodes; row < shape.rows && order[row] < 0; row++) to.seq_lens[row] = limit(LIMIT_PADDED_SEQ_LEN);
+  fill(to.query_start_loc + shape.rows, shape.attention_requests + 1 - shape.rows, to.token);
+  fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, limit(LIMIT_PADDED_SEQ_LEN));
+  pad_tokens(set, 0, to.token, shape.padded_tokens);
+  return to.logits;
+}
+
+}  // namespace metadata
+}  // namespace lockstep
