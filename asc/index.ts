@@ -6,6 +6,6 @@ export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
 export { sizeLocal } from './local';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
-export { partCut } from './run';
+export { partCut, partShare, partsOverlap } from './run';
 export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

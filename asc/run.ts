@@ -101,19 +101,27 @@ export function graph(ranks: i32, decision: usize, index: i32, reason: i32, cut:
   }
 }
 
-/** Parts overlap unless they share a resource of which there is one. */
 function setParts(decision: usize, parts: i32): void {
-  const shared =
-    policy(POLICY_EXCLUSIVE_RESOURCES) != 0 && policy(POLICY_ON_SHARED_RESOURCE) == ON_SHARED_RESOURCE_SERIALIZE;
   set(decision, DECISION_PARTS, parts);
-  set(decision, DECISION_OVERLAP, parts > 1 && !shared ? 1 : 0);
+  set(decision, DECISION_OVERLAP, partsOverlap(parts) ? 1 : 0);
 }
 
-/** Parts of equal size, the last with what is left. Source: vLLM's create_ubatch_slices. */
-function equalShares(ranks: i32, decision: usize, parts: i32, tokens: i32): void {
+/** Parts overlap unless they share a resource of which there is one. */
+export function partsOverlap(parts: i32): boolean {
+  const shared =
+    policy(POLICY_EXCLUSIVE_RESOURCES) != 0 && policy(POLICY_ON_SHARED_RESOURCE) == ON_SHARED_RESOURCE_SERIALIZE;
+  return parts > 1 && !shared;
+}
+
+/** Tokens of part `part` of equal ones, of which the last has what is left. Source: vLLM's create_ubatch_slices. */
+export function partShare(tokens: i32, parts: i32, part: i32): i32 {
   const share = parts > 1 ? shareOf(tokens, parts) : 0;
+  return part + 1 == parts ? tokens - share * (parts - 1) : share;
+}
+
+function equalShares(ranks: i32, decision: usize, parts: i32, tokens: i32): void {
   for (let part = 0; part < parts; part++) {
-    const own = part + 1 == parts ? tokens - share * (parts - 1) : share;
+    const own = partShare(tokens, parts, part);
     const at = partAt(decision, part, ranks);
     set(at, PART_PADDED_TOKENS, own);
     gather(at, ranks, own);

@@ -1,7 +1,8 @@
 export { type ConformanceOptions, type ConformanceResult, runConformance } from './conformance/index.js';
 export type { CaptureRecord, CaptureReport } from './device/capture-session.js';
 export type { DeviceTensors } from './device/device-metadata.js';
-export type { Executor, Forward, ForwardPart } from './device/executor.js';
+export type { Executor } from './device/executor.js';
+export type { Forward, ForwardPart, PiecewiseForward } from './device/forward.js';
 export {
   type Device,
   type DeviceAttempt,
@@ -21,6 +22,7 @@ export {
   openDevice,
   probeDevices,
 } from './device/index.js';
+export type { KeyGraphs, PieceGraphs } from './device/key-graphs.js';
 export * from './engines/index.js';
 export {
   BATCH_SHAPE,

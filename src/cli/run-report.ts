@@ -24,9 +24,9 @@ export function runReport(run: RunSummary): string {
       `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`,
     ),
   );
-  for (const { rank, step, request, position, expected, found } of run.firstMismatches) {
+  for (const { rank, process, step, request, position, expected, found } of run.firstMismatches) {
     lines.push(
-      `    rank ${rank}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`,
+      `    rank ${rank}${run.processes > run.ranks ? ` (process ${process})` : ''}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`,
     );
   }
   lines.push(

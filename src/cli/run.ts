@@ -10,6 +10,7 @@ import { StepProgress } from './step-progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
+  readonly tensorParallelSize: number;
   readonly device: NonNullable<RunOptions['device']>;
   readonly transport?: NonNullable<RunOptions['transport']>;
   readonly verify: NonNullable<RunOptions['verify']>;
@@ -17,6 +18,8 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly timeout: number;
   readonly deviceMemory?: number;
   readonly checkShapes?: boolean;
+  readonly stepLog?: string;
+  readonly captureLog?: string;
   readonly json?: boolean;
 }
 
@@ -25,6 +28,11 @@ export function addRun(program: Command): void {
     .command('run')
     .description('plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache');
   addPlannerOptions(addWorkloadOptions(command))
+    .addOption(
+      new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
+        .argParser(integer)
+        .default(DEFAULT_RUN_OPTIONS.tensorParallelSize),
+    )
     .addOption(
       new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'),
     )
@@ -47,6 +55,8 @@ export function addRun(program: Command): void {
     )
     .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
     .option('--check-shapes', 'check every tensor of every step against its decision')
+    .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
+    .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
     .option('--json', 'print one JSON document')
     .action(run);
 }
@@ -80,6 +90,7 @@ async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummar
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
   return {
     ...workloadOptionsOf(flags),
+    tensorParallelSize: flags.tensorParallelSize,
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
     device: flags.device,
@@ -87,6 +98,8 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     timeoutMs: flags.timeout,
     checkShapes: flags.checkShapes === true,
     ...(flags.transport === undefined ? {} : { transport: flags.transport }),
+    ...(flags.stepLog === undefined ? {} : { stepLog: flags.stepLog }),
+    ...(flags.captureLog === undefined ? {} : { captureLog: flags.captureLog }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };
 }

@@ -13,8 +13,9 @@ export function reportLine(name: string, value: string): string {
 /** The first line of a report: what was done, of how many steps, in which time. */
 export function stepHeadline(done: string, summary: StepSummary): string {
   const { interrupted, steps, ranks, seconds, simulatedSeconds } = summary;
+  const { processes = ranks } = summary as { readonly processes?: number };
   const how = interrupted ? 'Interrupted after' : done;
-  const where = `${ranks} rank${ranks === 1 ? '' : 's'}`;
+  const where = `${ranks} rank${ranks === 1 ? '' : 's'}${processes > ranks ? ` of ${processes / ranks} processes` : ''}`;
   return `${how} ${count(steps)} steps on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
 }
 

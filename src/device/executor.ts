@@ -3,37 +3,16 @@ import type { CaptureKey } from '../planner/capture-key.js';
 import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { StepPlanner } from '../planner/step-planner.js';
+import type { CaptureLack } from '../ranks/index.js';
 import { CommandBlock } from './command-block.js';
-import type {
-  Device,
-  DeviceBuffer,
-  DeviceEvent,
-  DeviceGraph,
-  DeviceModule,
-  DeviceStream,
-  WaitOptions,
-} from './device.js';
-import { DeviceMetadata, type DeviceTensors } from './device-metadata.js';
-
-/** What one part of a forward is launched with: buffers at fixed addresses and the counts a graph bakes. */
-export interface ForwardPart {
-  readonly tensors: DeviceTensors;
-  readonly blockTable: DeviceBuffer;
-  /** First row of the block table that belongs to the part, and the table's columns. */
-  readonly tableRow: number;
-  readonly tableWidth: number;
-  /** Tokens and requests, padding included. */
-  readonly tokens: number;
-  readonly requests: number;
-}
-
-/** A model's forward: enqueues the kernels of one part. Called while capturing and in eager steps alike. */
-export interface Forward {
-  part(stream: DeviceStream, part: ForwardPart): void;
-}
+import type { Device, DeviceEvent, DeviceModule, DeviceStream, WaitOptions } from './device.js';
+import { DeviceMetadata } from './device-metadata.js';
+import type { Forward } from './forward.js';
+import { ForwardDriver } from './forward-driver.js';
+import type { KeyGraphs } from './key-graphs.js';
 
 /**
- * Runs planned steps on one device: uploads a step's metadata to fixed addresses, then replays its graph or launches its
+ * Runs planned steps on one device: uploads a step's metadata to fixed addresses, then replays its graphs or launches its
  * kernels. Work is enqueued on one stream in order; `settle` and `synchronize` wait for it.
  */
 export class Executor implements Disposable {
@@ -42,12 +21,12 @@ export class Executor implements Disposable {
   readonly kernels: DeviceModule;
   readonly metadata: DeviceMetadata;
   readonly #planner: StepPlanner;
-  readonly #forward: Forward;
+  readonly #driver: ForwardDriver;
   readonly #commands: CommandBlock;
   /** Recorded when a staging set's upload has been read. */
   readonly #uploaded: readonly [DeviceEvent, DeviceEvent];
   readonly #busy = [false, false];
-  #graphs: readonly DeviceGraph[] = [];
+  #graphs: readonly KeyGraphs[] = [];
 
   /**
    * `makeForward` gets what a model needs to allocate and load its own buffers and kernels. What was made is disposed of again
@@ -66,7 +45,7 @@ export class Executor implements Disposable {
       this.kernels = keep(device.loadModule());
       this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, planner));
       this.#uploaded = [keep(device.createEvent()), keep(device.createEvent())];
-      this.#forward = makeForward(this);
+      this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata);
       device.bindArena(planner.arena);
       this.#commands = new CommandBlock(this.stream, planner);
       // This device has seen none of the steps that another executor ran for the planner.
@@ -77,7 +56,7 @@ export class Executor implements Disposable {
     }
   }
 
-  /** Keys that have a graph. */
+  /** Keys that are captured. */
   get graphCount(): number {
     return this.#graphs.length;
   }
@@ -87,27 +66,24 @@ export class Executor implements Disposable {
     return this.#planner.regions.sizes.tableWidth;
   }
 
+  /** What the forward lacks to be captured for `key`. */
+  lack(key: CaptureKey): CaptureLack {
+    return this.#driver.lack(key);
+  }
+
   /** Runs `key`'s forward on an all-padding batch, so that lazily made workspaces exist before the capture. */
   warmUp(key: CaptureKey, options?: WaitOptions): void {
-    this.#launchKey(key);
+    this.#driver.runKey(key);
     this.stream.synchronizeSync(options);
   }
 
-  /** Captures `key`'s forward. `beforeEnd` runs when all is recorded: it may free what was reserved for the graph. */
-  capture(key: CaptureKey, beforeEnd: () => void = () => {}): DeviceGraph {
-    this.stream.beginCapture();
-    try {
-      this.#launchKey(key);
-      beforeEnd();
-    } catch (error) {
-      this.#dropCapture();
-      throw error;
-    }
-    return this.stream.endCapture();
+  /** Captures `key`'s forward. `beforeEnd` runs when a graph is recorded: it may free what was reserved for it. */
+  capture(key: CaptureKey, beforeEnd: () => void = () => {}): KeyGraphs {
+    return this.#driver.capture(key, beforeEnd);
   }
 
-  /** Says which graph serves which key of the planner's plan, by index. */
-  useGraphs(graphs: readonly DeviceGraph[]): void {
+  /** Says which graphs serve which key of the planner's plan, by index. */
+  useGraphs(graphs: readonly KeyGraphs[]): void {
     this.#graphs = graphs;
   }
 
@@ -127,7 +103,10 @@ export class Executor implements Disposable {
     this.#release(set);
   }
 
-  /** Enqueues a built step: uploads, then the graph or the eager kernels. Returns before they have run. */
+  /**
+   * Enqueues a built step: uploads, then its graph, the pieces' graphs with attention between them, or the eager kernels.
+   * Returns before they have run.
+   */
   launch(decision: DecisionView, local: LocalPlan): void {
     const key = decision.captureKey;
     if (decision.step !== local.step || local.step !== this.#planner.step - 1) {
@@ -140,7 +119,7 @@ export class Executor implements Disposable {
     try {
       this.metadata.upload(this.#commands, local);
       this.#commands.record(this.#uploaded[local.staging]);
-      if (key >= 0) this.#commands.graph(this.#graphs[key]);
+      if (key >= 0) this.#commands.graph(this.#graphs[key].first(local.partCount));
       this.#commands.submit();
     } catch (error) {
       // The build counted on this upload: without it, what the device's block table holds is unknown.
@@ -150,56 +129,17 @@ export class Executor implements Disposable {
     }
     this.#busy[local.staging] = true;
     this.#planner.holdStaging(local.staging);
-    if (key >= 0) return;
-    if (local.partCount === 1) {
-      this.#forward.part(this.stream, this.#part(this.metadata.whole, 0, local.paddedTokens, local.attentionRequests));
-      return;
-    }
-    for (let index = 0; index < local.partCount; index++) {
-      const { tableRow, paddedTokens, attentionRequests } = local.part(index);
-      this.#forward.part(
-        this.stream,
-        this.#part(this.metadata.parts[index], tableRow, paddedTokens, attentionRequests),
-      );
-    }
+    if (decision.run === 'eager') this.#driver.runStep(decision, local);
+    else if (decision.run === 'piecewise') this.#driver.replayRest(this.#graphs[key], local);
   }
 
   [Symbol.dispose](): void {
-    for (const graph of this.#graphs) graph.dispose();
+    for (const graphs of this.#graphs) graphs[Symbol.dispose]();
     this.metadata[Symbol.dispose]();
     for (const event of this.#uploaded) event.dispose();
     this.stream.dispose();
     this.kernels.dispose();
     for (const set of [0, 1]) if (this.#busy[set]) this.#release(set);
-  }
-
-  #launchKey(key: CaptureKey): void {
-    if (key.parts === 1) {
-      this.#forward.part(this.stream, this.#part(this.metadata.whole, 0, key.tokens, key.decodeRequests));
-      return;
-    }
-    let row = 0;
-    for (let index = 0; index < key.parts; index++) {
-      const end = index + 1 === key.parts ? key.decodeRequests : this.#planner.partCut(key, index + 1);
-      this.#forward.part(
-        this.stream,
-        this.#part(this.metadata.parts[index], row, (end - row) * key.queryLen, end - row),
-      );
-      row = end;
-    }
-  }
-
-  #part(tensors: DeviceTensors, tableRow: number, tokens: number, requests: number): ForwardPart {
-    return { tensors, blockTable: this.metadata.blockTable, tableRow, tableWidth: this.tableWidth, tokens, requests };
-  }
-
-  /** Ends a capture that failed, whose own error matters more than that of its end. */
-  #dropCapture(): void {
-    try {
-      this.stream.endCapture().dispose();
-    } catch {
-      // The stream has left the capture all the same.
-    }
   }
 
   #release(set: number): void {

@@ -68,6 +68,9 @@ export interface RulesExports {
     budget: number,
   ): number;
   partCut(requests: number, queryLen: number, parts: number, part: number): number;
+  partShare(tokens: number, parts: number, part: number): number;
+  /** 1 where that many parts overlap, else 0. */
+  partsOverlap(parts: number): number;
 }
 
 /** Exports of `metadata.wasm`. Edits return a row or 0, or a negative `EDIT` code. */

@@ -286,6 +286,16 @@ export class StepPlanner {
     return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
   }
 
+  /** Tokens of part `part` where a piecewise key is cut at run time into `parts`, as every decision cuts it. */
+  partShare(key: CaptureKey, parts: number, part: number): number {
+    return this.#memory.rules.partShare(key.tokens, parts, part);
+  }
+
+  /** Whether the parts of a step of `parts` parts overlap: what every decision says. */
+  partsOverlap(parts: number): boolean {
+    return this.#memory.rules.partsOverlap(parts) !== 0;
+  }
+
   /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. */
   holdStaging(set: number): void {
     this.#holds.hold(set);

@@ -10,6 +10,7 @@ export const CAPTURE_LACKS = [
   'communicator',
   'kernel',
   'library',
+  'pieces',
 ] as const;
 export type CaptureLack = (typeof CAPTURE_LACKS)[number];
 

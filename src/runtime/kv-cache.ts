@@ -1,35 +1,57 @@
 import type { Limits } from '../config.js';
 import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/device.js';
-import type { Executor, Forward, ForwardPart } from '../device/executor.js';
+import type { Executor } from '../device/executor.js';
+import type { Forward, ForwardPart, PiecewiseForward } from '../device/forward.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
 const READ_TOKENS = 1 << 15;
 
+/** What the hidden states hold between two forwards: no token's id. */
+const NO_TOKEN = -1;
+
 /**
- * A KV cache whose entries are token ids, and the forward that fills it: each token's id is written to its slot, as an
- * attention layer writes keys and values. `read` gathers histories back through block table and sequence lengths.
+ * A KV cache whose entries are token ids, and the forward that fills it, in two pieces around one attention: the first makes
+ * hidden states of the token ids, attention writes each token's to its slot, and the last clears them, so that attention
+ * without the first piece before it, or after the last, leaves wrong entries. `read` gathers histories back through block table and sequence
+ * lengths.
  */
 export class TokenKvCache implements Forward, Disposable {
+  readonly piecewise: PiecewiseForward;
   readonly #executor: Executor;
   readonly #cache: DeviceBuffer;
+  readonly #hidden: DeviceBuffer;
   readonly #out: DeviceBuffer;
-  readonly #write: Kernel;
   readonly #read: Kernel;
   readonly #blockSize: number;
   readonly #host: Int32Array;
 
   constructor(executor: Executor, limits: Limits) {
+    const { device, kernels, metadata } = executor;
     this.#executor = executor;
-    this.#cache = executor.device.allocate(limits.numBlocks * limits.blockSize * 4);
+    this.#cache = device.allocate(limits.numBlocks * limits.blockSize * 4);
+    this.#hidden = device.allocate(metadata.whole.inputIds.bytes);
     this.#host = new Int32Array(Math.max(READ_TOKENS, limits.maxModelLen));
-    this.#out = executor.device.allocate(this.#host.byteLength);
-    this.#write = executor.kernels.kernel('kv_write');
-    this.#read = executor.kernels.kernel('kv_read');
+    this.#out = device.allocate(this.#host.byteLength);
+    this.#read = kernels.kernel('kv_read');
     this.#blockSize = limits.blockSize;
+    const [copy, write, fill] = ['copy', 'kv_write', 'fill'].map((name) => kernels.kernel(name));
+    const hidden = this.#hidden;
+    this.piecewise = {
+      pieces: 2,
+      piece: (stream, index, { tensors, tokens }) => {
+        if (index === 0) stream.launch(copy, [tensors.inputIds, hidden, tokens * 4]);
+        else stream.launch(fill, [hidden, NO_TOKEN, tokens]);
+      },
+      attention: (stream, _index, { tensors, tokens }) => {
+        stream.launch(write, [hidden, tensors.slotMapping, this.#cache, tokens]);
+      },
+    };
   }
 
   part(stream: DeviceStream, part: ForwardPart): void {
-    stream.launch(this.#write, [part.tensors.inputIds, part.tensors.slotMapping, this.#cache, part.tokens]);
+    this.piecewise.piece(stream, 0, part);
+    this.piecewise.attention(stream, 0, part);
+    this.piecewise.piece(stream, 1, part);
   }
 
   /**
@@ -61,6 +83,7 @@ export class TokenKvCache implements Forward, Disposable {
 
   [Symbol.dispose](): void {
     this.#cache.dispose();
+    this.#hidden.dispose();
     this.#out.dispose();
   }
 }

@@ -1,4 +1,3 @@
-import type { LocalPlan } from '../planner/local-plan.js';
 import type { Chunk, RankSchedule } from '../workload/index.js';
 import { hash32 } from '../workload/random.js';
 import type { TokenKvCache } from './kv-cache.js';
@@ -28,6 +27,8 @@ export class KvVerifier {
   readonly #mode: VerifyMode;
   readonly #seed: number;
   readonly #timeoutMs: number;
+  /** Row of each chunk of the batch that is checked. */
+  readonly #rows: number[] = [];
   /** Entries compared, and entries found wrong. */
   compared = 0;
   mismatches = 0;
@@ -42,13 +43,13 @@ export class KvVerifier {
   }
 
   /**
-   * Checks the batch that ran last: its rows hold the schedule's chunks in order, with the gap of a mixed graph between decodes
-   * and prefills. Waits for the device.
+   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has slots left over
+   * between them, `order` (i32[rows]) is -1 there. Waits for the device.
    */
-  check(schedule: RankSchedule, step: number, local: Pick<LocalPlan, 'rows' | 'requests' | 'decodeRequests'>): void {
+  check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
     const chunks = schedule.scheduled;
-    const gap = local.rows - local.requests;
-    const rowOf = (index: number): number => (index < local.decodeRequests ? index : index + gap);
+    this.#rows.length = 0;
+    for (let row = 0; this.#rows.length < chunks.length; row++) if (order[row] !== -1) this.#rows.push(row);
     let begin = 0;
     while (begin < chunks.length) {
       if (!this.#wanted(chunks[begin], step)) {
@@ -63,21 +64,15 @@ export class KvVerifier {
         tokens += length;
         end += 1;
       }
-      // A gap row has no tokens: rows are read from the first chunk's to the last one's.
-      const rows = [rowOf(begin), rowOf(end - 1) + 1] as const;
-      this.#compare(chunks, [begin, end], rows, tokens, step);
+      this.#compare(chunks, begin, end, tokens, step);
       begin = end;
     }
   }
 
-  #compare(
-    chunks: readonly Chunk[],
-    [begin, end]: readonly [number, number],
-    rows: readonly [number, number],
-    tokens: number,
-    step: number,
-  ): void {
-    const found = this.#cache.read(rows[0], rows[1], tokens, { timeoutMs: this.#timeoutMs });
+  #compare(chunks: readonly Chunk[], begin: number, end: number, tokens: number, step: number): void {
+    // A slot left over has no tokens, so that nothing of it is read.
+    const lastRow = this.#rows[end - 1];
+    const found = this.#cache.read(this.#rows[begin], lastRow + 1, tokens, { timeoutMs: this.#timeoutMs });
     const foundBytes = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
     let from = 0;
     for (let index = begin; index < end; index++) {

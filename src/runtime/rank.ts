@@ -1,43 +1,13 @@
 import { type CaptureGuard, type CaptureReport, captureKeys } from '../device/capture-session.js';
-import type { Device } from '../device/device.js';
-import { Executor, type Forward } from '../device/executor.js';
+import { Executor } from '../device/executor.js';
 import { LockstepError } from '../errors.js';
 import type { DecisionView } from '../planner/decision.js';
-import type { LocalPlan } from '../planner/local-plan.js';
 import { assertShapeContract } from '../planner/shape-contract.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { VoteIntent } from '../planner/vote-intent.js';
 import { agreeOnCaptureSync, type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
-
-/** What a rank is made of. The rank owns none of them: dispose the rank first, then these. */
-export interface RankOptions {
-  readonly planner: StepPlanner;
-  readonly device: Device;
-  readonly collective: Collective;
-  /**
-   * Makes the model: it may allocate buffers and load kernels on the executor's device and stream. Default: a model without
-   * kernels, whose steps bring the metadata to the device and no more.
-   */
-  readonly forward?: (executor: Executor) => Forward;
-  /** Longest wait for peers or for the device, in ms. Default 30,000. */
-  readonly timeoutMs?: number;
-  /** What to do about a key that some ranks can capture and some cannot. Default 'throw'. */
-  readonly onAsymmetric?: 'throw' | 'drop';
-  /** Check every tensor of every step against its decision before it is launched. Reads every entry. Default false. */
-  readonly checkShapes?: boolean;
-}
-
-/** A step all ranks took. Both are read in place: valid until the next step. */
-export interface StepResult {
-  readonly decision: DecisionView;
-  /** This rank's part; of a parked step, without tokens. */
-  readonly local: LocalPlan;
-}
-
-/** What may accompany and end a step. */
-export interface StepOptions extends VoteIntent {
-  readonly signal?: AbortSignal;
-}
+import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
+import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 
 /** Assembles a rank. Errors: ERR_CONFIG_INVALID where planner and collective do not name the same rank. */
 export function createRank(options: RankOptions): Rank {
@@ -239,22 +209,6 @@ export class Rank implements Disposable {
     if (this.planner.frozen) this.planner.abandon();
   }
 }
-
-/** What the other ranks are told of an error of this one alone. */
-function asFault(error: unknown): LockstepError {
-  return error instanceof LockstepError ? error : new LockstepError('ERR_RANK_FAULT', String(error));
-}
-
-/** Errors that every rank throws alike: the group need not be told. */
-const AGREED: readonly string[] = [
-  'ERR_CAPTURE_ASYMMETRIC',
-  'ERR_RANKS_DIVERGED',
-  'ERR_RANK_LOST',
-  'ERR_COLLECTIVE_TIMEOUT',
-];
-
-/** Fault code of a rank whose device failed; codes of the caller's own are any other. */
-const DEVICE_FAULT = 1;
 
 interface StepInHand {
   readonly intent: VoteIntent;

@@ -1,7 +1,7 @@
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import type { DeviceKind } from '../device/device.js';
 import { parseLadder } from '../engines/index.js';
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
 import { checkPlan } from '../planner/check-plan.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
@@ -12,8 +12,13 @@ import type { VerifyMode } from './kv-verifier.js';
 
 /** Options of `runWorkload`; those left out take their defaults. */
 export interface RunOptions {
-  /** Ranks, each a worker thread with its own planner and device context. Default 2. */
+  /** Data-parallel ranks, which schedule each on its own. Default 2. */
   readonly ranks?: number;
+  /**
+   * Processes of each rank: one replica, whose processes compute the same batch. Each is a worker thread with its own planner
+   * and device context. Default 1.
+   */
+  readonly tensorParallelSize?: number;
   readonly limits?: Partial<Limits>;
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
@@ -30,7 +35,7 @@ export interface RunOptions {
   /** [a, b, c] of the simulated step time a + b * tokens + c * kvTokens, in ms. Default [8, 0.096, 0]. */
   readonly stepTime?: readonly [number, number, number];
   readonly device?: 'auto' | DeviceKind;
-  /** `solo` for one rank, `threads` for more. Default: whichever fits. */
+  /** `solo` for one process, `threads` for more. Default: whichever fits. */
   readonly transport?: 'solo' | 'threads';
   readonly verify?: VerifyMode;
   /** Longest wait for a peer or the device, in ms. Default 30,000. */
@@ -39,15 +44,20 @@ export interface RunOptions {
   readonly deviceMemory?: number;
   /** Check every tensor of every step against its decision. Default false. */
   readonly checkShapes?: boolean;
+  /** JSON Lines file for every step: `{step, rows[], decision}`, see `StepRecord`. Default none. */
+  readonly stepLog?: string;
+  /** JSON Lines file for every captured key: `{key, reservedBytes, allocatedBytes, seconds}` of rank 0. Default none. */
+  readonly captureLog?: string;
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
-type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory';
+type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog';
 
 /** What every option is when it is left out. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
   Object.freeze({
     ranks: 2,
+    tensorParallelSize: 1,
     limits: DEFAULT_LIMITS,
     policy: LOCKSTEP_POLICY,
     plan: undefined,
@@ -63,11 +73,14 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     timeoutMs: DEFAULT_TIMEOUT_MS,
     deviceMemory: undefined,
     checkShapes: false,
+    stepLog: undefined,
+    captureLog: undefined,
   });
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
 export interface CompleteRunOptions {
   readonly ranks: number;
+  readonly tensorParallelSize: number;
   readonly limits: Limits;
   readonly policy: Policy;
   readonly plan: CapturePlan;
@@ -78,6 +91,8 @@ export interface CompleteRunOptions {
   readonly timeoutMs: number;
   readonly deviceMemory: number | null;
   readonly checkShapes: boolean;
+  readonly stepLog: string | null;
+  readonly captureLog: string | null;
 }
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
@@ -104,7 +119,8 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
   }
   // What no planner could hold is said here, once, and not by whichever rank finds out first.
-  planRegions({ limits, plan, policy, rank: 0, ranks: own.ranks });
+  const processes = own.ranks * own.tensorParallelSize;
+  planRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
   return { ...own, limits, policy, plan, scheduler };
 }
 
@@ -158,23 +174,40 @@ function ownOptions(
   options: GivenOptions,
   given: RunOptions,
 ): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
-  const { ranks, device, verify, timeoutMs, deviceMemory = null, checkShapes } = options;
-  const transport = options.transport ?? (ranks === 1 ? 'solo' : 'threads');
+  const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
+  const { deviceMemory = null, stepLog = null, captureLog = null } = options;
+  const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');
   const faults = new Faults();
   faults.names('run options', given, Object.keys(DEFAULT_RUN_OPTIONS));
-  faults.integer('ranks', ranks, 1, MAX_RANKS);
+  if (faults.integer('ranks', ranks, 1, MAX_RANKS)) {
+    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / ranks));
+  }
   faults.check(
     ['auto', 'host', 'cuda', 'hip'].includes(device),
     `device is ${device}; it must be auto, host, cuda or hip`,
   );
   faults.check(['solo', 'threads'].includes(transport), `transport is ${transport}; it must be solo or threads`);
   faults.check(
-    transport !== 'solo' || ranks === 1,
-    `transport solo is for one rank, and there are ${ranks}; use threads`,
+    transport !== 'solo' || ranks * tensorParallelSize === 1,
+    `transport solo is for one rank, and there are ${ranks * tensorParallelSize}; use threads`,
   );
   faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`);
   faults.integer('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
   if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
+  for (const [name, path] of Object.entries({ stepLog, captureLog })) {
+    faults.check(path === null || typeof path === 'string', `${name} is ${shown(path)}; it must be the path of a file`);
+  }
   faults.throwIfAny('These options');
-  return { ranks, device, transport, verify, timeoutMs, deviceMemory, checkShapes };
+  return {
+    ranks,
+    tensorParallelSize,
+    device,
+    transport,
+    verify,
+    timeoutMs,
+    deviceMemory,
+    checkShapes,
+    stepLog,
+    captureLog,
+  };
 }

@@ -1,3 +1,4 @@
+import type { CaptureReport } from '../device/capture-session.js';
 import { type Device, openDevice } from '../device/index.js';
 import { loadModules } from '../planner/modules.js';
 import { StepPlanner } from '../planner/step-planner.js';
@@ -12,10 +13,12 @@ import {
 import { TokenKvCache } from './kv-cache.js';
 import { KvLedger } from './kv-ledger.js';
 import { KvVerifier, type Mismatch } from './kv-verifier.js';
+import { LineFile } from './line-file.js';
 import { createRank, type Rank } from './rank.js';
 import { RequestRows } from './request-rows.js';
 import { type DecisionCounts, RunCounters, type TokenCounts } from './run-counters.js';
 import type { CompleteRunOptions } from './run-options.js';
+import { stepRecord } from './step-log.js';
 
 /** What a rank is told at its start. */
 export interface RunRankData {
@@ -78,6 +81,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     policy: options.policy,
     rank: host.collective.rank,
     ranks: host.collective.size,
+    replicaSize: options.tensorParallelSize,
   });
   let cache: TokenKvCache | undefined;
   using rank = createRank({
@@ -93,8 +97,11 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   });
   if (cache === undefined) throw new RangeError('the rank made no forward');
   const capture = rank.capture();
+  const first = planner.rank === 0;
+  if (first && options.captureLog !== null) writeCaptureLog(options.captureLog, capture);
+  using stepLog = first && options.stepLog !== null ? new LineFile(options.stepLog) : null;
   const table = RequestTable.fromShared(data.requests);
-  const loop = new RunLoop(rank, cache, table, options, host);
+  const loop = new RunLoop({ rank, cache, table, options, host, stepLog });
   loop.run();
   return {
     decisions: loop.counters.decisions,
@@ -111,9 +118,25 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   };
 }
 
+function writeCaptureLog(path: string, { captured }: CaptureReport): void {
+  using file = new LineFile(path);
+  for (const { key, reservedBytes, allocatedBytes, seconds } of captured) {
+    file.write({ key, reservedBytes, allocatedBytes, seconds });
+  }
+}
+
 function deviceReport(device: Device): Pick<RankReport, 'graphBytes' | 'peakBytes' | 'device' | 'deviceChoice'> {
   const { graphBytes, peakBytes } = device.memory();
   return { graphBytes, peakBytes, device: device.kind, deviceChoice: device.choice };
+}
+
+interface RunLoopParts {
+  readonly rank: Rank;
+  readonly cache: TokenKvCache;
+  readonly table: RequestTable;
+  readonly options: CompleteRunOptions;
+  readonly host: RankHost;
+  readonly stepLog: LineFile | null;
 }
 
 /** The steps of one rank over a workload. */
@@ -125,13 +148,18 @@ class RunLoop {
   readonly #rank: Rank;
   readonly #rows: RequestRows;
   readonly #host: RankHost;
+  readonly #stepLog: LineFile | null;
+  /** The replica whose batch this rank computes. */
+  readonly #replica: number;
   readonly #timeoutMs: number;
   #nextProgress = 0;
 
-  constructor(rank: Rank, cache: TokenKvCache, table: RequestTable, options: CompleteRunOptions, host: RankHost) {
+  constructor({ rank, cache, table, options, host, stepLog }: RunLoopParts) {
     const ledger = new KvLedger(table);
     this.#rank = rank;
     this.#host = host;
+    this.#stepLog = stepLog;
+    this.#replica = Math.floor(rank.planner.rank / options.tensorParallelSize);
     this.#timeoutMs = options.timeoutMs;
     this.#rows = new RequestRows(rank.planner, ledger);
     this.model = new SchedulerModel(table, options.scheduler);
@@ -143,18 +171,18 @@ class RunLoop {
   }
 
   run(): void {
-    const own = this.#rank.planner.rank;
     for (;;) {
       // An interrupted rank takes part with nothing to do until every rank has seen the interrupt and votes to leave.
       if (!this.interrupted && this.#host.interrupted()) this.interrupted = true;
       const schedule = this.interrupted ? null : this.model.next();
-      const mine = schedule?.ranks[own] ?? NOTHING;
+      const mine = schedule?.ranks[this.#replica] ?? NOTHING;
       this.#rows.apply(mine, this.#rank.planner.step);
       const { decision, local } = this.#rank.stepSync({ leave: schedule === null });
       this.counters.count(decision, local);
+      this.#stepLog?.write(stepRecord(this.#rank.planner.table, decision));
       if (decision.leave) return;
       if (decision.run !== 'park') {
-        this.verifier.check(mine, decision.step, local);
+        this.verifier.check(mine, decision.step, local.order);
         this.#rank.executor.stream.synchronizeSync({ timeoutMs: this.#timeoutMs });
       }
       this.#rows.advance(mine);

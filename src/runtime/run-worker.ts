@@ -1,4 +1,4 @@
-// Entry of the worker thread that one rank of a run lives in.
+// Entry of the worker thread that one process of a run lives in.
 import { connectRank, createSolo } from '../ranks/index.js';
 import { type RunRankData, runRank } from './run-rank.js';
 

@@ -3,6 +3,7 @@ import { LockstepError } from '../errors.js';
 import { superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
+import { LineFile } from './line-file.js';
 import { type DecisionCounts, paddingRatio } from './run-counters.js';
 import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
 import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
@@ -15,9 +16,11 @@ export interface RunControl {
   readonly onProgress?: (progress: RunProgress) => void;
 }
 
-/** What a run did. The counts of decisions are equal on every rank; tokens are summed over them. */
+/** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
 export interface RunSummary extends DecisionCounts {
+  /** Data-parallel ranks, and the processes of all of them. */
   readonly ranks: number;
+  readonly processes: number;
   readonly requests: number;
   readonly finished: number;
   readonly rejected: number;
@@ -33,11 +36,11 @@ export interface RunSummary extends DecisionCounts {
   /** KV cache entries that were not what was written, and entries compared. */
   readonly mismatches: number;
   readonly compared: number;
-  /** The first few wrong entries, with the rank that found each. */
-  readonly firstMismatches: readonly ({ readonly rank: number } & Mismatch)[];
-  /** Ranks whose sequence of decisions differs from rank 0's. */
+  /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
+  readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
+  /** Processes whose sequence of decisions differs from the first one's. */
   readonly diverged: number;
-  /** Graphs captured on each rank, and keys that no rank could capture. */
+  /** Keys captured on each rank, and keys that no rank could capture. */
   readonly graphs: number;
   readonly graphsSkipped: number;
   readonly device: string;
@@ -55,7 +58,7 @@ export interface RunSummary extends DecisionCounts {
 }
 
 /**
- * Runs a workload on worker threads, one a rank: every step planned, agreed, built and executed, and the KV cache read back
+ * Runs a workload on worker threads, one a process of each rank: every step planned, agreed, built and executed, and the KV cache read back
  * and compared. Does not block the event loop. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_DEVICE_UNAVAILABLE,
  * ERR_NATIVE_UNAVAILABLE, ERR_RANK_LOST naming the rank, ERR_RANKS_DIVERGED, ERR_RANK_FAULT, ERR_CAPTURE_ASYMMETRIC.
  */
@@ -65,12 +68,13 @@ export async function runWorkload(
   control: RunControl = {},
 ): Promise<RunSummary> {
   const complete = completeRunOptions(options);
-  // A device that cannot be had is said once, before any thread is started.
+  // What cannot be had is said once, before any thread is started.
   openDevice({ device: complete.device }).dispose();
+  for (const path of [complete.stepLog, complete.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
   const data: RunRankData = { options: complete, requests: requests.toShared() };
   const start = performance.now();
   const results = await superviseRanks({
-    ranks: complete.ranks,
+    ranks: complete.ranks * complete.tensorParallelSize,
     entry: new URL('./run-worker.js', import.meta.url),
     workerData: () => data,
     ...(control.signal === undefined ? {} : { signal: control.signal }),
@@ -91,26 +95,30 @@ function summarize(
   seconds: number,
 ): RunSummary {
   const first = reports[0];
+  const { ranks, tensorParallelSize } = options;
+  const tokens = reports.filter((_, process) => process % tensorParallelSize === 0).map((report) => report.tokens);
   const sum = (value: (report: RankReport) => number): number =>
     reports.reduce((total, report) => total + value(report), 0);
   const scheduler: SchedulerStats = first.scheduler;
   return {
     ...first.decisions,
-    ranks: options.ranks,
+    ranks,
+    processes: reports.length,
     requests,
     finished: scheduler.finished,
     rejected: scheduler.rejected,
     preemptions: scheduler.preemptions,
-    tokens: sum((report) => report.tokens.tokens),
+    tokens: tokens.reduce((total, counts) => total + counts.tokens, 0),
     promptTokens: scheduler.promptTokens,
     generatedTokens: scheduler.generatedTokens,
     reusedTokens: scheduler.reusedTokens,
-    paddingRatio: paddingRatio(reports.map((report) => report.tokens)),
+    paddingRatio: paddingRatio(tokens),
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
-    firstMismatches: reports.flatMap((report, rank) =>
-      report.firstMismatches.map((mismatch) => ({ rank, ...mismatch })),
-    ),
+    firstMismatches: reports.flatMap((report, process) => {
+      const rank = Math.floor(process / tensorParallelSize);
+      return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));
+    }),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
     graphs: first.captured,
     graphsSkipped: first.skipped,

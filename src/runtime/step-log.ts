@@ -1,15 +1,17 @@
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { LockstepError } from '../errors.js';
-import type { DecisionValue } from '../planner/decision.js';
+import type { DecisionValue, DecisionView } from '../planner/decision.js';
 import { VOTE_WORDS } from '../planner/layout.js';
 import type { SimulatedSpan } from './simulate.js';
+
+export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${number}`>;
 
 /** One line of a step log: what the ranks voted, words by their layout names, and what that came to. */
 export interface StepLogLine {
   readonly step: number;
   /** By rank. Words that the layout reserves are left out. */
-  readonly rows: readonly Readonly<Record<string, number>>[];
+  readonly rows: readonly Readonly<Record<VoteWordName, number>>[];
   readonly decision: DecisionValue;
 }
 
@@ -21,9 +23,20 @@ const NAMES: readonly (readonly [string, number])[] = VOTE_WORDS.map((name, inde
 export function stepLogLine(rows: readonly Int32Array[], decision: DecisionValue): StepLogLine {
   return {
     step: decision.step,
-    rows: rows.map((row) => Object.fromEntries(NAMES.map(([name, index]) => [name, row[index]]))),
+    rows: rows.map(
+      (row) => Object.fromEntries(NAMES.map(([name, index]) => [name, row[index]])) as Record<VoteWordName, number>,
+    ),
     decision,
   };
+}
+
+/** The line of a step that was resolved. `table`: int32[ranks, 32]. */
+export function stepRecord(table: Int32Array, decision: DecisionView): StepLogLine {
+  const ranks = table.length / VOTE_WORDS.length;
+  const rows = Array.from({ length: ranks }, (_, rank) =>
+    table.subarray(rank * VOTE_WORDS.length, (rank + 1) * VOTE_WORDS.length),
+  );
+  return stepLogLine(rows, decision.snapshot());
 }
 
 /** Every step of a span as a line of its own. */

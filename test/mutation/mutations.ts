@@ -224,8 +224,8 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'parts overlap on the one resource they share',
-    find: 'parts > 1 && !shared ? 1 : 0',
-    replace: 'parts > 1 ? 1 : 0',
+    find: 'return parts > 1 && !shared;',
+    replace: 'return parts > 1;',
   },
   {
     name: 'eager parts run all padding, though the policy forbids it',

@@ -2,6 +2,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { StepLogLine } from '../../dist/index.js';
+import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../dist/planner/index.js';
+import { createRawRules } from '../../dist/planner/raw-rules.js';
 import { cli, interruptCli } from '../support/cli.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-cli-'));
@@ -12,6 +15,18 @@ function file(name: string, text: string): string {
   writeFileSync(at, text);
   return at;
 }
+
+function linesOf<T>(at: string): T[] {
+  const lines = readFileSync(at, 'utf8').split('\n');
+  expect(lines.pop()).toBe('');
+  return lines.map((line) => JSON.parse(line));
+}
+
+const KEYS_OF_ALL_KINDS: readonly CaptureKey[] = [
+  ...[1, 2, 4, 8].map((requests) => decodeKey(requests, 1, 1)),
+  ...[512, 1024].map((tokens) => mixedKey(tokens, 2, 8, 1)),
+  ...[16, 32, 64, 128, 256, 2048, 4096].map(piecewiseKey),
+];
 
 const KEYS =
   'steps graphSteps eagerSteps eagerDecodeSteps idleRankSteps twinSteps rejected preemptions reasons paddingRatio mismatches diverged ranks device policy transport requests tokens interrupted'.split(
@@ -78,6 +93,52 @@ describe('lockstep run', () => {
     expect(JSON.parse(readFileSync(plan, 'utf8'))).toMatchObject({ schemaVersion: 1, policy: { ubatches: 2 } });
   });
 
+  it('runs replicas: the ranks are those that schedule, the processes all of them', () => {
+    const args = ['run', '--requests', '8', '--ranks', '2', '--tensor-parallel-size', '2', '--ladder', '1,2,4,8'];
+    const run = JSON.parse(cli([...args, '--json']).stdout);
+    expect(run).toMatchObject({ ranks: 2, processes: 4, mismatches: 0, diverged: 0, finished: 8 });
+    expect(cli(args).stdout).toMatch(/^Ran [\d,]+ steps on 2 ranks of 2 processes /);
+  });
+
+  it('writes a log of steps, each decision of which follows from its votes', async () => {
+    const log = path.join(folder, 'steps.jsonl');
+    const plan = file(
+      'kinds.json',
+      JSON.stringify({ schemaVersion: 1, policy: { ubatches: 2 }, keys: KEYS_OF_ALL_KINDS }),
+    );
+    const args = ['run', '--requests', '12', '--ranks', '2', '--plan', plan, '--step-log', log, '--json'];
+    const run = JSON.parse(cli(args).stdout);
+    const records = linesOf<StepLogLine>(log);
+    const counted = Object.values(run.reasons as Record<string, number>).reduce((sum, count) => sum + count, 0);
+    expect(records.map(({ step }) => step)).toEqual(Array.from({ length: counted }, (_, step) => step));
+    const rules = await createRawRules({ keys: KEYS_OF_ALL_KINDS, policy: { ubatches: 2 }, ranks: 2 });
+    const reasons: Record<string, number> = {};
+    for (const { rows, decision } of records) {
+      for (const [rank, row] of rows.entries()) rules.writeRow(rank, row);
+      expect(rules.resolve().snapshot()).toEqual(decision);
+      reasons[decision.reason] = (reasons[decision.reason] ?? 0) + 1;
+    }
+    expect(reasons).toEqual(run.reasons);
+    for (const kind of ['graph', 'graph-mixed', 'graph-piecewise']) expect(reasons[kind], kind).toBeGreaterThan(0);
+  });
+
+  it('writes a log of captures: every key, largest first, with the memory and the seconds it took', () => {
+    const log = path.join(folder, 'captures.jsonl');
+    const plan = file('captured.json', JSON.stringify({ schemaVersion: 1, policy: {}, keys: KEYS_OF_ALL_KINDS }));
+    const { status } = cli(['run', '--requests', '2', '--plan', plan, '--capture-log', log]);
+    expect(status).toBe(0);
+    const records = linesOf<{ key: CaptureKey; reservedBytes: number; allocatedBytes: number; seconds: number }>(log);
+    const sizes = KEYS_OF_ALL_KINDS.map(({ tokens }) => tokens).sort((a, b) => b - a);
+    expect(records.map(({ key }) => key.tokens)).toEqual(sizes);
+    expect(records.map(({ key }) => key)).toEqual(expect.arrayContaining([...KEYS_OF_ALL_KINDS]));
+    for (const record of records) {
+      expect(Object.keys(record)).toEqual(['key', 'reservedBytes', 'allocatedBytes', 'seconds']);
+      expect(record.allocatedBytes).toBeGreaterThan(0);
+      expect(record.reservedBytes).toBeGreaterThanOrEqual(0);
+      expect(record.seconds).toBeGreaterThan(0);
+    }
+  });
+
   it.each<[string, string[], RegExp]>([
     ['an unknown option', ['--frobnicate'], /unknown option/],
     ['a number that is none', ['--ranks', 'two'], /--ranks.*integer/s],
@@ -89,6 +150,10 @@ describe('lockstep run', () => {
     ['an unknown ladder', ['--ladder', 'none'], /no ladder/],
     ['an unknown policy', ['--policy', 'vllm-v9'], /No policy is called vllm-v9/],
     ['a trace that is not there', ['--trace', '/nowhere/trace.csv'], /\/nowhere\/trace\.csv/],
+    ['a step log that cannot be written', ['--step-log', '/nowhere/steps.jsonl'], /\/nowhere\/steps\.jsonl cannot be/],
+    ['a capture log that cannot be written', ['--capture-log', '/nowhere/c'], /\/nowhere\/c cannot be written/],
+    ['more processes than threads can be', ['--tensor-parallel-size', '33'], /tensorParallelSize is 33/],
+    ['solo for a replica', ['--transport', 'solo', '--ranks', '1', '--tensor-parallel-size', '2'], /solo is for one/],
     ['no requests', ['--requests', '0'], /at least 1/],
     ['solo for two ranks', ['--transport', 'solo', '--ranks', '2'], /solo is for one rank/],
   ])('refuses %s with exit 2', (_what, args, message) => {
@@ -125,13 +190,16 @@ describe('lockstep run', () => {
     ['SIGINT', 130, true],
     ['SIGTERM', 143, true],
   ])('on %s stops all ranks, prints the summary so far and exits %i (group: %s)', async (signal, code, toGroup) => {
+    const log = path.join(folder, `${signal}-${toGroup}.jsonl`);
     const { status, stdout, seconds } = await interruptCli(
-      ['run', '--requests', '20000', '--ranks', '3', '--json'],
+      ['run', '--requests', '20000', '--ranks', '3', '--step-log', log, '--json'],
       signal,
       toGroup,
     );
     expect(status).toBe(code);
-    expect(JSON.parse(stdout)).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
+    const run = JSON.parse(stdout);
+    expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
     expect(seconds).toBeLessThan(10);
+    expect(linesOf<StepLogLine>(log).filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
   });
 });

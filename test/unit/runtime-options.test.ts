@@ -22,6 +22,7 @@ describe('options of a run', () => {
   it('left out, they are those of the planner, the scheduler and the collectives', () => {
     expect(completeRunOptions({ ranks: undefined })).toEqual({
       ranks: 2,
+      tensorParallelSize: 1,
       limits: DEFAULT_LIMITS,
       policy: LOCKSTEP_POLICY,
       plan: { keys: [] },
@@ -32,13 +33,15 @@ describe('options of a run', () => {
       timeoutMs: DEFAULT_TIMEOUT_MS,
       deviceMemory: null,
       checkShapes: false,
+      stepLog: null,
+      captureLog: null,
     });
     expect(completeRunOptions({ ...DEFAULT_RUN_OPTIONS, ranks: 1 })).toMatchObject({ ranks: 1, transport: 'solo' });
   });
 
   it('an unknown name is refused, and told beside the other faults', () => {
     const faults = faultsOf({ rank: 4, verify: 'half' });
-    expect(faults[0]).toMatch(/^run options has no rank; it has ranks, limits, policy, /);
+    expect(faults[0]).toMatch(/^run options has no rank; it has ranks, tensorParallelSize, limits, policy, /);
     expect(faults[1]).toMatch(/^verify is half/);
     expect(faults).toHaveLength(2);
   });
@@ -58,6 +61,10 @@ describe('options of a run', () => {
   });
 
   it('each fault is told once, whoever else would see it', () => {
+    expect(faultsOf({ ranks: 4, tensorParallelSize: 17, stepLog: 5 })).toEqual([
+      'tensorParallelSize is 17; it must be an integer from 1 to 16',
+      'stepLog is 5; it must be the path of a file',
+    ]);
     expect(faultsOf({ ranks: MAX_RANKS + 1 })).toEqual([
       `ranks is ${MAX_RANKS + 1}; it must be an integer from 1 to ${MAX_RANKS}`,
     ]);
@@ -105,8 +112,8 @@ describe('the sampled share', () => {
     const verifier = new KvVerifier(cache as never, ledger as never, { mode: 'sampled', seed, timeoutMs: 1 });
     const scheduled = Array.from({ length: 64 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
     let step = 0;
-    const rows = { rows: 64, requests: 64, decodeRequests: 64 };
-    for (; step < 64; step++) verifier.check({ scheduled } as never, step, rows);
+    const order = scheduled.map(({ request }) => request);
+    for (; step < 64; step++) verifier.check({ scheduled } as never, step, order);
     return taken;
   };
 

@@ -215,3 +215,57 @@ describe('capture guard', () => {
     expect(reports[0]).toMatchObject({ captured: 1, skipped: 2, reasons: Array(5).fill('graph') });
   });
 });
+
+describe('a piecewise key', () => {
+  it('is refused on every rank when the forward of one has no pieces', async () => {
+    const error = await refusal([{ piecewise: true }, { piecewise: false }]);
+    expect(error.code).toBe('ERR_CAPTURE_ASYMMETRIC');
+    expect(error.message).toMatch(/rank 1 lacks pieces/);
+  });
+
+  it.each<[string, object[], number]>([
+    ['every forward has pieces: it is captured', [{ piecewise: true }, { piecewise: true }], 0],
+    ['none has: it leaves every plan', [{ piecewise: false }, { piecewise: false }], 1],
+    [
+      'some have, and the key may be dropped: it leaves every plan',
+      [
+        { piecewise: false, onAsymmetric: 'drop' },
+        { piecewise: true, onAsymmetric: 'drop' },
+      ],
+      1,
+    ],
+  ])('%s', async (_name, data, skipped) => {
+    const reports = await ranks(data);
+    expect(reports[0]).toEqual(reports[1]);
+    expect(reports[0]).toMatchObject({ captured: 4 - skipped, skipped });
+  });
+});
+
+describe('ranks of one replica', () => {
+  const replicas = (...special: [index: number, data: object][]): object[] => {
+    const data: object[] = Array.from({ length: 4 }, () => ({ replicaSize: 2 }));
+    for (const [index, more] of special) data[index] = { replicaSize: 2, ...more };
+    return data;
+  };
+
+  it('schedule the same batch; a veto of one of them counts for all ranks', async () => {
+    const reports = await ranks(replicas([3, { veto: 2 }]));
+    for (const report of reports) expect(report).toEqual(reports[0]);
+    expect(reports[0].reasons).toEqual(['graph', 'graph', 'vetoed', 'graph', 'graph']);
+  });
+
+  it.each<[string, object, ErrorCode]>([
+    ['another batch than its replica', { otherBatch: 2 }, 'ERR_RANKS_DIVERGED'],
+    ['another replica size', { replicaSize: 1 }, 'ERR_RANKS_DIVERGED'],
+    ['a fault', { fault: 2 }, 'ERR_RANK_FAULT'],
+  ])('end the step on every rank where one votes %s', async (_name, data, code) => {
+    expect((await refusal(replicas([3, data]))).code).toBe(code);
+  });
+
+  it.each([0, 3, 1.5])('are counted by a divisor of the ranks, which %d is not', async (replicaSize) => {
+    await expect(createPlanner({ ranks: 4, replicaSize })).rejects.toMatchObject({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining(`replicaSize is ${replicaSize}`),
+    });
+  });
+});

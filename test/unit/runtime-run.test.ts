@@ -1,36 +1,17 @@
 import type { Worker } from 'node:worker_threads';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   completeRunOptions,
-  EAGER_REASONS,
   generateWorkload,
   type LockstepError,
-  type ReasonCode,
   RequestTable,
   type RunOptions,
   type RunSummary,
   runWorkload,
 } from '../../dist/index.js';
-import { KvLedger } from '../../dist/runtime/kv-ledger.js';
-import { KvVerifier } from '../../dist/runtime/kv-verifier.js';
+import { checkLaws } from '../support/run-laws.js';
 
 const ladder = [1, 2, 4, 8, 16, 24, 32, 40, 48, 64];
-
-/** What holds of every run, whatever its options. */
-function checkLaws(run: RunSummary): void {
-  expect(run.mismatches, JSON.stringify(run.firstMismatches)).toBe(0);
-  expect(run.diverged).toBe(0);
-  expect(run.steps).toBe(run.graphSteps + run.eagerSteps);
-  const counted = Object.entries(run.reasons) as [ReasonCode, number][];
-  const eager = counted.filter(([reason]) => EAGER_REASONS.includes(reason)).reduce((sum, [, count]) => sum + count, 0);
-  expect(eager).toBe(run.eagerSteps);
-  expect(counted.reduce((sum, [, count]) => sum + count, 0)).toBe(
-    run.steps + (run.reasons['all-idle'] ?? 0) + (run.reasons.leave ?? 0),
-  );
-  expect(run.finished + run.rejected).toBe(run.requests);
-  expect(run.paddingRatio).toBeGreaterThanOrEqual(0);
-}
 
 /** `count` requests of `rank`s' even share that all arrive at once. */
 function burst(outputs: readonly number[]): RequestTable {
@@ -108,62 +89,16 @@ describe('a run', () => {
     expect(run.reasons['all-idle']).toBe(1);
   });
 
-  it('keeps its laws over random limits, policies and workloads', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.record({
-          seed: fc.nat(1000),
-          requests: fc.integer({ min: 1, max: 25 }),
-          ranks: fc.integer({ min: 1, max: 3 }),
-          queryLen: fc.integer({ min: 1, max: 5 }),
-          ubatches: fc.integer({ min: 1, max: 4 }),
-          decode: fc.integer({ min: 1, max: 12 }),
-          prefill: fc.integer({ min: 1, max: 200 }),
-          tokenAlignment: fc.constantFrom(1, 2, 4),
-          eagerEmptyPart: fc.constantFrom('dummy' as const, 'plain' as const),
-          twins: fc.boolean(),
-          blockSize: fc.constantFrom(1, 4, 16, 24),
-          pool: fc.integer({ min: 500, max: 3000 }),
-          maxNumSeqs: fc.integer({ min: 1, max: 20 }),
-          maxNumBatchedTokens: fc.integer({ min: 16, max: 300 }),
-          prefixes: fc.boolean(),
-        }),
-        async (c) => {
-          const requests = generateWorkload({
-            requests: c.requests,
-            seed: c.seed,
-            requestsPerSecond: 20,
-            inputTokens: { median: 60, max: 700 },
-            outputTokens: { median: 10, min: 1, max: 60 },
-            prefixes: c.prefixes ? { count: 2, blocks: 1 } : null,
-          });
-          const run = await runWorkload(requests, {
-            ranks: c.ranks,
-            ladder: [1, 3, 4, 8, 13, 20],
-            twins: c.twins,
-            seed: c.seed,
-            checkShapes: true,
-            limits: {
-              queryLen: c.queryLen,
-              blockSize: c.blockSize,
-              numBlocks: 1 + Math.ceil(c.pool / c.blockSize),
-              maxNumSeqs: c.maxNumSeqs,
-              maxNumBatchedTokens: c.maxNumBatchedTokens,
-              maxModelLen: 4096,
-            },
-            policy: {
-              ubatches: c.ubatches,
-              ubatchThresholdDecode: c.decode,
-              ubatchThresholdPrefill: c.prefill,
-              tokenAlignment: c.tokenAlignment,
-              eagerEmptyPart: c.eagerEmptyPart,
-            },
-          });
-          checkLaws(run);
-        },
-      ),
-      { numRuns: 40 * Number(process.env.LOCKSTEP_RUNS ?? 1) },
-    );
+  it('replicas compute the same batch: what is counted is what one process a rank counts', async () => {
+    const requests = generateWorkload({ requests: 25, seed: 7 });
+    const options: RunOptions = { ladder, ranks: 2, limits: { queryLen: 3 }, policy: { ubatches: 2 } };
+    const single = await runWorkload(requests, options);
+    const replicas = await runWorkload(requests, { ...options, tensorParallelSize: 2 });
+    for (const run of [single, replicas]) checkLaws(run);
+    expect([single.processes, replicas.processes]).toEqual([2, 4]);
+    const { processes, compared, seconds, ...counts } = replicas;
+    expect(single).toMatchObject(counts);
+    expect(compared).toBe(2 * single.compared);
   });
 
   it('stops all ranks when interrupted, and sums up what was done', async () => {
@@ -220,67 +155,5 @@ describe('a run', () => {
         expect(faults.some((fault) => fault.startsWith(name))).toBe(true);
       }
     }
-  });
-});
-
-describe('verification', () => {
-  it('finds a single wrong entry and says where', () => {
-    const table = RequestTable.from([
-      { arrivalMs: 0, inputTokens: 6, outputTokens: 4, hashIds: null },
-      { arrivalMs: 0, inputTokens: 5, outputTokens: 4, hashIds: null },
-    ]);
-    const ledger = new KvLedger(table);
-    const chunks = [0, 1].map((request) => ({
-      request,
-      phase: 'prefill' as const,
-      start: 0,
-      queryLen: 5,
-      lastChunk: true,
-      advance: 5,
-    }));
-    for (const chunk of chunks) {
-      ledger.add(chunk.request, 0);
-      ledger.write(chunk, 0);
-    }
-    const memory = Int32Array.from([...ledger.history(0).subarray(0, 5), ...ledger.history(1).subarray(0, 5)]);
-    const cache = { capacity: 100, read: (begin: number, end: number) => memory.subarray(begin * 5, end * 5) };
-    const schedule = { removed: [], added: [], appended: [], scheduled: chunks };
-    const verify = (): KvVerifier => {
-      const verifier = new KvVerifier(cache as never, ledger, { mode: 'full', seed: 0, timeoutMs: 1000 });
-      verifier.check(schedule, 3, { rows: 2, requests: 2, decodeRequests: 0 });
-      return verifier;
-    };
-    expect(verify()).toMatchObject({ mismatches: 0, compared: 10 });
-    memory[7] += 1;
-    const found = verify();
-    expect(found.mismatches).toBe(1);
-    expect(found.first[0]).toMatchObject({
-      step: 3,
-      request: 1,
-      position: 2,
-      expected: memory[7] - 1,
-      found: memory[7],
-    });
-  });
-
-  it('reads past the gap that a mixed graph leaves between decodes and prefills', () => {
-    const reads: number[][] = [];
-    const cache = {
-      capacity: 3,
-      read: (...range: number[]) => {
-        reads.push(range.slice(0, 3));
-        return new Int32Array(range[2]);
-      },
-    };
-    const ledger = { history: () => new Int32Array(9) };
-    const scheduled = Array.from({ length: 4 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
-    const verifier = new KvVerifier(cache as never, ledger as never, { mode: 'full', seed: 0, timeoutMs: 1000 });
-    verifier.check({ scheduled } as never, 0, { rows: 9, requests: 4, decodeRequests: 2 });
-    // Rows 0 and 1 decode, 2 to 6 are empty, 7 and 8 prefill: three rows of tokens fit a read.
-    expect(reads).toEqual([
-      [0, 8, 3],
-      [8, 9, 1],
-    ]);
-    expect(verifier.mismatches).toBe(0);
   });
 });

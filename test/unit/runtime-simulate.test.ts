@@ -18,7 +18,7 @@ import {
   simulate,
   spanLines,
 } from '../../dist/index.js';
-import { mixedKey, piecewiseKey } from '../../dist/planner/capture-key.js';
+import { mixedKey, piecewiseKey } from '../../dist/planner/index.js';
 import { completePolicy } from '../../dist/planner/policy.js';
 import { runPlainly } from '../oracles/simulate-oracle.js';
 import { runs } from '../support/property-runs.js';

@@ -1,0 +1,45 @@
+import type { DeviceBuffer, DeviceStream } from './device.js';
+import type { DeviceTensors } from './device-metadata.js';
+
+/** What one part of a forward is launched with: buffers at fixed addresses and the counts a graph bakes. */
+export interface ForwardPart {
+  readonly tensors: DeviceTensors;
+  readonly blockTable: DeviceBuffer;
+  /** First row of the block table that belongs to the part, and the table's columns. */
+  readonly tableRow: number;
+  readonly tableWidth: number;
+  /** Tokens and requests, padding included. */
+  readonly tokens: number;
+  readonly requests: number;
+  /**
+   * Of those requests the first are decodes, of at most the decode query length. In the graph of a mixed key the others are
+   * slots for prefills, which may hold decodes too.
+   */
+  readonly decodeRequests: number;
+}
+
+/** A model's forward: enqueues the kernels of one part. Called while capturing and in eager steps alike. */
+export interface Forward {
+  part(stream: DeviceStream, part: ForwardPart): void;
+  /**
+   * Enqueues the parts of a step that overlap, their layers in turn as the model likes; on `stream` and streams of its own
+   * that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.
+   */
+  overlap?(stream: DeviceStream, parts: readonly ForwardPart[]): void;
+  /** The same forward in pieces. Without it no rank captures piecewise keys. */
+  readonly piecewise?: PiecewiseForward;
+}
+
+/**
+ * A forward cut at its attention: piece 0, attention 0, piece 1, …, attention n - 2, piece n - 1. Pieces are captured, and see
+ * tokens alone; attention is launched between their replays with this rank's own requests.
+ * Source: vLLM's splitting ops and piecewise graphs.
+ */
+export interface PiecewiseForward {
+  /** Number of pieces, at least 1. */
+  readonly pieces: number;
+  /** Enqueues one piece; `part.requests` is 0. */
+  piece(stream: DeviceStream, index: number, part: ForwardPart): void;
+  /** Enqueues the attention after piece `index`. Never captured. */
+  attention(stream: DeviceStream, index: number, part: ForwardPart): void;
+}

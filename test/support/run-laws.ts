@@ -1,0 +1,20 @@
+import { expect } from 'vitest';
+import { EAGER_REASONS, type ReasonCode, type RunSummary } from '../../dist/index.js';
+
+/** 1, 2, 4, …: as many. */
+export const powers = (count: number): number[] => Array.from({ length: count }, (_, exponent) => 2 ** exponent);
+
+/** What holds of every run, whatever its options. */
+export function checkLaws(run: RunSummary): void {
+  expect(run.mismatches, JSON.stringify(run.firstMismatches)).toBe(0);
+  expect(run.diverged).toBe(0);
+  expect(run.steps).toBe(run.graphSteps + run.eagerSteps);
+  const counted = Object.entries(run.reasons) as [ReasonCode, number][];
+  const eager = counted.filter(([reason]) => EAGER_REASONS.includes(reason)).reduce((sum, [, count]) => sum + count, 0);
+  expect(eager).toBe(run.eagerSteps);
+  expect(counted.reduce((sum, [, count]) => sum + count, 0)).toBe(
+    run.steps + (run.reasons['all-idle'] ?? 0) + (run.reasons.leave ?? 0),
+  );
+  expect(run.finished + run.rejected).toBe(run.requests);
+  expect(run.paddingRatio).toBeGreaterThanOrEqual(0);
+}
