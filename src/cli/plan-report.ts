@@ -7,11 +7,13 @@ const BAR = 40;
 /** Sizes and twins that are written out. */
 const LISTED = 12;
 
+const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
+
 /** A plan for people. */
 export function planReport(plan: PlanDocument): string {
   const { graphs, paddingRatio, timeRatio, eagerSteps, graphBytes, captureSeconds, steps, source, costModel } = plan;
   const lines = [
-    `Planned ${count(graphs)} graphs for ${count(steps)} steps of a ${source.replace('-', ' ')}`,
+    `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${SOURCES[source]}`,
     reportLine(
       'result',
       `${share(paddingRatio)} padding, ${share(timeRatio)} more time, ${count(eagerSteps)} eager steps`,
@@ -102,7 +104,7 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
     const why =
       source === 'engine-log'
         ? 'an engine log does not tell the order of its steps'
-        : 'there are too few steps to part';
+        : 'one of the two parts has no decode';
     return [`unseen: not told, ${why}`];
   }
   const { split, shift, shifted, engines } = unseen;

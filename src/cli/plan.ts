@@ -3,6 +3,7 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import {
   type CountedSteps,
+  type CountOptions,
   checkPlanOptions,
   detectSource,
   engineSteps,
@@ -12,7 +13,6 @@ import {
   type PlanDocument,
   planCosts,
   planKeys,
-  type StepOptions,
   type StepSource,
   scheduledSteps,
 } from '../plan/index.js';
@@ -111,7 +111,7 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
 }
 
-function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: AbortSignal): StepOptions {
+function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: AbortSignal): CountOptions {
   const { ranks, acceptRate, seed, speed, stepTime, split } = flags;
   const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
@@ -154,7 +154,7 @@ function costOf({ cost, tensorParallelSize }: PlanFlags): { file: string; tensor
 async function readSteps(
   { file, kind }: { file?: string; kind?: StepSource },
   flags: PlanFlags,
-  options: StepOptions,
+  options: CountOptions,
 ): Promise<CountedSteps> {
   const { signal } = interrupts;
   const found = kind ?? (file === undefined ? 'trace' : await detectSource(file, signal));

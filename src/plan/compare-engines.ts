@@ -21,13 +21,17 @@ export interface ScoredSteps {
 export interface ScoredGraphs {
   readonly decode: readonly number[];
   readonly mixed: readonly MixedShape[];
+  /** Most tokens of a graph with prefill slots, as a multiple of the step's; beyond it runs eager. Default: no limit. */
+  readonly maxPaddingFactor?: number;
 }
 
 /** Padding by tokens and by time. */
 export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGraphs): PlanScore {
   const by = (cost: Float64Array): LadderScore => {
     const decode = scoreLadder(steps.counts, cost, graphs.decode);
-    return steps.mixed === null ? decode : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed));
+    return steps.mixed === null
+      ? decode
+      : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.maxPaddingFactor ?? Infinity));
   };
   const tokens = by(costs.tokens);
   return {

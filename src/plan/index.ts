@@ -13,11 +13,11 @@ export type {
 } from './plan-document.js';
 export {
   type CountedSteps,
+  type CountOptions,
   detectSource,
   engineSteps,
   loggedSteps,
   type ScheduleProgress,
-  type StepOptions,
   type StepSource,
   scheduledSteps,
 } from './read-steps.js';

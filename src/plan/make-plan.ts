@@ -65,7 +65,7 @@ export function checkPlanOptions(
 
 /** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
 export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
-  const { limits, costs, memory, budget, mixed } = options;
+  const { limits, policy, costs, memory, budget, mixed } = options;
   const { whole } = steps;
   const largest = largestDecode(limits);
   const scored = scoredSteps(whole, options);
@@ -78,7 +78,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     );
   }
   const { decode, grid, curve } = await chooseFor(whole, options);
-  const ours = { decode: decode.decode, mixed: grid.shapes };
+  const ours = { decode: decode.decode, mixed: grid.shapes, maxPaddingFactor: policy.maxPaddingFactor };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
   const byTokens = await decodeCurve(scored.counts, costs.tokens, options);

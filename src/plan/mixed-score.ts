@@ -3,12 +3,14 @@ import type { MixedCount, MixedShape } from '../workload/index.js';
 
 /**
  * What graphs for steps with a prefill make of a histogram: each step runs on the one of fewest tokens whose slots hold it, a
- * prefill slot holding a decode too. `costs` are by tokens, and reach the largest graph.
+ * prefill slot holding a decode too, and eager where that has more than `maxPaddingFactor` times its tokens. `costs` are by tokens,
+ * and reach the largest graph.
  */
 export function scoreMixed(
   mixed: readonly MixedCount[],
   costs: ArrayLike<number>,
   shapes: readonly MixedShape[],
+  maxPaddingFactor: number,
 ): LadderScore {
   const ascending = [...shapes].sort((a, b) => a[0] - b[0]);
   let [steps, eagerSteps, exactCost, padding] = [0, 0, 0, 0];
@@ -16,7 +18,7 @@ export function scoreMixed(
     const held = ascending.find(
       ([most, prefills, decodes]) => most >= tokens && prefills >= prefillRequests && prefills + decodes >= requests,
     );
-    if (held === undefined) {
+    if (held === undefined || held[0] > tokens * maxPaddingFactor) {
       eagerSteps += count;
       continue;
     }

@@ -92,7 +92,7 @@ export interface PlanDocument extends CapturedScore {
   readonly engines: readonly EngineScore[];
   readonly equalTime: readonly EqualGraphs[];
   readonly equalPadding: readonly EqualGraphs[];
-  /** Null where the source does not tell the order of its steps, or all of them came at once. */
+  /** Null where the source does not tell the order of its steps, or one of the two parts has no decode. */
   readonly unseen: UnseenScore | null;
   readonly audit: LadderAudit;
   readonly twins: readonly PlanTwin[];

@@ -17,7 +17,7 @@ import { StepSequence } from './step-sequence.js';
 export type StepSource = 'trace' | 'step-log' | 'engine-log';
 
 /** How steps are counted. */
-export interface StepOptions {
+export interface CountOptions {
   readonly scheduler: SchedulerLimits;
   /** Most tokens of a decode. */
   readonly maximum: number;
@@ -38,7 +38,7 @@ export interface ScheduleProgress {
 export interface CountedSteps {
   readonly kind: StepSource;
   readonly whole: StepHistogram;
-  /** The first and the second part by time; null where the source does not tell the order of its steps. */
+  /** The first and the second part by time; null where the source does not tell the order of its steps, or a part has no decode. */
   readonly parts: { readonly seen: StepHistogram; readonly unseen: StepHistogram } | null;
 }
 
@@ -67,7 +67,7 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
 }
 
 /** Schedules requests and counts the steps; time is the simulated clock. Errors: ERR_ABORTED. */
-export async function scheduledSteps(requests: RequestTable, options: StepOptions): Promise<CountedSteps> {
+export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, ubatchThreshold, signal, onProgress } = options;
   const model = new SchedulerModel(requests, scheduler, { edits: false });
   const sequence = new StepSequence();
@@ -100,7 +100,7 @@ export async function scheduledSteps(requests: RequestTable, options: StepOption
 }
 
 /** The steps of a step log; time is their number. Errors: ERR_INPUT_INVALID with file and line, ERR_ABORTED. */
-export async function loggedSteps(file: string, options: StepOptions): Promise<CountedSteps> {
+export async function loggedSteps(file: string, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, maximum, ubatchThreshold, signal } = options;
   const sequence = new StepSequence();
   const text = readText(file, signal);
@@ -127,7 +127,7 @@ export async function loggedSteps(file: string, options: StepOptions): Promise<C
  * requests as hold them; a step that may hold prefills has all its requests as prefills, which need the most. Errors:
  * ERR_INPUT_INVALID, ERR_ABORTED.
  */
-export async function engineSteps(file: string, options: StepOptions): Promise<CountedSteps> {
+export async function engineSteps(file: string, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, maximum, signal } = options;
   const { queryLen } = scheduler;
   const { batches } = await readEngineLog(file, { queryLen, ...(signal !== undefined && { signal }) });
@@ -152,7 +152,8 @@ function counted(kind: StepSource, sequence: StepSequence, maxSize: number, spli
   const at = sequence.end * split;
   const seen = sequence.histogram(maxSize, -Infinity, at);
   const unseen = sequence.histogram(maxSize, at);
-  const parts = seen.steps > 0 && unseen.steps > 0 ? { seen, unseen } : null;
+  // A ladder of decodes cannot be learnt from, or tried on, what holds none.
+  const parts = seen.largestDecode > 0 && unseen.largestDecode > 0 ? { seen, unseen } : null;
   return { kind, whole: sequence.histogram(maxSize), parts };
 }
 
