@@ -32,6 +32,7 @@ export {
   explainBatch,
   explanationText,
 } from './explain/index.js';
+export * from './plan/index.js';
 export * from './planner/index.js';
 export type { RawPart } from './planner/raw-batch.js';
 export type { RegionTable } from './planner/regions.js';

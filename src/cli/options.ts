@@ -17,31 +17,34 @@ export function decimal(text: string): number {
   return value;
 }
 
-/** What the options of `addPlannerOptions` hold. */
-export interface PlannerFlags {
+/** What the options of `addLimitOptions` hold. */
+export interface LimitFlags {
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
   readonly maxModelLen: number;
   readonly blockSize: number;
   readonly numBlocks: number;
-  readonly ladder: string;
-  readonly plan?: string;
-  readonly twins?: boolean;
   readonly queryLen: number;
+}
+
+/** What the options of `addPolicyOptions` hold. */
+export interface PolicyFlags {
   readonly ubatches?: number;
   readonly ubatchThresholdDecode?: number;
   readonly ubatchThresholdPrefill?: number;
   readonly policy?: string;
 }
 
-/** Options that say what steps are planned with: limits, ladder and policy. `run` and `explain` share them. */
+/** What the options of `addPlannerOptions` hold. */
+export interface PlannerFlags extends LimitFlags, PolicyFlags {
+  readonly ladder: string;
+  readonly plan?: string;
+  readonly twins?: boolean;
+}
+
+/** Options that say what steps are planned with: limits, ladder and policy. `run`, `simulate` and `explain` share them. */
 export function addPlannerOptions(command: Command): Command {
-  return command
-    .addOption(limit('--max-num-seqs <n>', 'most requests of a rank in one step', 'maxNumSeqs'))
-    .addOption(limit('--max-num-batched-tokens <n>', 'most tokens of a rank in one step', 'maxNumBatchedTokens'))
-    .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
-    .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
-    .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
+  addLimitOptions(command)
     .option(
       '--ladder <sizes>',
       `captured sizes in tokens (1,2,4,8) or a ladder's name (${LADDER_NAMES.join(', ')})`,
@@ -49,8 +52,24 @@ export function addPlannerOptions(command: Command): Command {
     )
     .option('--plan <file>', "that plan's graphs instead of a ladder's, and its policy unless one is given")
     .option('--twins', "capture each size from the threshold on both plain and ubatched (default: the policy's choice)")
-    .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it')
-    .addOption(limit('--query-len <n>', 'tokens of a decode: 1 + speculative tokens', 'queryLen'))
+    .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it');
+  return addPolicyOptions(command);
+}
+
+/** Options that bound a rank's step and its cache. */
+export function addLimitOptions(command: Command): Command {
+  return command
+    .addOption(limit('--max-num-seqs <n>', 'most requests of a rank in one step', 'maxNumSeqs'))
+    .addOption(limit('--max-num-batched-tokens <n>', 'most tokens of a rank in one step', 'maxNumBatchedTokens'))
+    .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
+    .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
+    .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
+    .addOption(limit('--query-len <n>', 'tokens of a decode: 1 + speculative tokens', 'queryLen'));
+}
+
+/** Options that choose a policy or a number of it. */
+export function addPolicyOptions(command: Command): Command {
+  return command
     .addOption(choice('--ubatches <n>', 'micro-batches a step may be cut into', 'ubatches'))
     .addOption(
       choice(
@@ -82,7 +101,7 @@ function choice(flag: string, says: string, name: keyof Policy): Option {
 }
 
 /** The limits the flags say. */
-export function limitsOf(flags: PlannerFlags): Partial<Limits> {
+export function limitsOf(flags: LimitFlags): Partial<Limits> {
   const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = flags;
   return { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen };
 }
@@ -91,7 +110,7 @@ export function limitsOf(flags: PlannerFlags): Partial<Limits> {
  * The policy the flags say; without a name that of the plan file, else ours. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
  * a policy that cannot be had.
  */
-export async function policyOf(flags: PlannerFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
+export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
   const { ubatches, ubatchThresholdDecode, ubatchThresholdPrefill } = flags;
   const given = Object.entries({ ubatches, ubatchThresholdDecode, ubatchThresholdPrefill }).filter(
     ([, value]) => value !== undefined,

@@ -5,6 +5,7 @@ import { addConformance } from './conformance.js';
 import { addDoctor } from './doctor.js';
 import { describe, EXIT, exitCodeOf } from './exit.js';
 import { addExplain } from './explain.js';
+import { addPlan } from './plan.js';
 import { addRun } from './run.js';
 import { addSimulate } from './simulate.js';
 
@@ -34,6 +35,6 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(lockstep --help lists commands and options)')
     .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
-  for (const add of [addRun, addSimulate, addExplain, addCheck, addConformance, addDoctor]) add(command);
+  for (const add of [addRun, addPlan, addSimulate, addExplain, addCheck, addConformance, addDoctor]) add(command);
   return command;
 }

@@ -1,0 +1,173 @@
+import type { EngineScore, PlanDocument, PlanScore } from '../plan/index.js';
+import { count, percent, reportLine } from './step-report.js';
+
+/** Points of the curve that are drawn, and the characters of its longest bar. */
+const DRAWN = 16;
+const BAR = 40;
+/** Sizes and twins that are written out. */
+const LISTED = 12;
+
+const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
+
+/** A plan for people. */
+export function planReport(plan: PlanDocument): string {
+  const { graphs, paddingRatio, timeRatio, eagerSteps, graphBytes, captureSeconds, steps, source, costModel } = plan;
+  const lines = [
+    `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${SOURCES[source]}`,
+    reportLine(
+      'result',
+      `${share(paddingRatio)} padding, ${share(timeRatio)} more time, ${count(eagerSteps)} eager steps`,
+    ),
+    reportLine('capture', `${megabytes(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
+    reportLine('time', costModel.unit === 'tokens' ? 'a size costs its tokens' : `by ${costModel.name}`),
+    reportLine('decode', plan.ladders.decode.join(' ')),
+    ...(plan.ladders.ubatched.length > 0 ? [reportLine('ubatched', plan.ladders.ubatched.join(' '))] : []),
+    ...mixedLines(plan),
+    '',
+    ...curveLines(plan),
+    '',
+    ...engineLines(plan),
+    '',
+    ...unseenLines(plan),
+    '',
+    ...auditLines(plan),
+    ...twinLines(plan),
+    '',
+    'flags',
+    ...plan.emitted.flatMap(({ engine, flags, exact, note, paddingRatio: padding, timeRatio: time }) => [
+      reportLine(engine, flags),
+      ...(note === null ? [] : [reportLine('', note)]),
+      ...(exact
+        ? []
+        : [reportLine('', `what it captures then pads ${share(padding)} and takes ${share(time)} more time`)]),
+    ]),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function mixedLines({ ladders: { mixed }, unplannedSteps }: PlanDocument): string[] {
+  if (mixed.length > 0) {
+    const some = mixed.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
+    return [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
+  }
+  return unplannedSteps === 0
+    ? []
+    : [reportLine('prefill', `${count(unplannedSteps)} steps hold one; --mixed plans for them`)];
+}
+
+/** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
+function curveLines({ curve, ladders, costModel }: PlanDocument): string[] {
+  const stride = Math.max(1, Math.ceil(curve.length / DRAWN));
+  const chosen = ladders.decode.length;
+  const drawn = curve.filter(({ graphs }, at) => at % stride === 0 || graphs === chosen);
+  const most = Math.max(...drawn.map(({ timeRatio }) => timeRatio), 1e-6);
+  const bars = drawn.map(({ graphs, timeRatio }) => {
+    const length = timeRatio <= 0 ? 0 : Math.max(1, Math.round(BAR * (1 + Math.log10(timeRatio / most) / 7)));
+    const mark = graphs === chosen ? ' <' : '';
+    return `  ${`${graphs}`.padStart(5)} ${'█'.repeat(length).padEnd(BAR)} ${share(timeRatio)}${mark}`;
+  });
+  return [`decode graphs and ${costModel.unit === 'tokens' ? 'padding' : 'time lost'} (logarithmic)`, ...bars];
+}
+
+function engineLines(plan: PlanDocument): string[] {
+  const row = (
+    name: string,
+    score: PlanScore & Pick<EngineScore, 'graphBytes' | 'captureSeconds'>,
+    equal: string,
+  ): string =>
+    [
+      name.padEnd(10),
+      count(score.graphs).padStart(6),
+      share(score.paddingRatio).padStart(9),
+      share(score.timeRatio).padStart(9),
+      count(score.eagerSteps).padStart(9),
+      megabytes(score.graphBytes).padStart(9),
+      `${score.captureSeconds.toFixed(1)} s`.padStart(8),
+      equal.padStart(14),
+    ].join(' ');
+  const equal = (engine: string): string => {
+    const of = (list: PlanDocument['equalTime']): string =>
+      `${list.find((one) => one.engine === engine)?.graphs ?? '-'}`;
+    return `${of(plan.equalPadding)} / ${of(plan.equalTime)}`;
+  };
+  return [
+    '  engine     graphs   padding      time     eager    memory capture  ours as good',
+    `  ${row('lockstep', plan, '')}`.trimEnd(),
+    ...plan.engines.map((engine) => `  ${row(engine.engine, engine, equal(engine.engine))}`),
+    '  (ours as good: decode graphs of ours that pad / lose time as little)',
+    ...plan.engines.flatMap(({ engine, notes }) => notes.map((note) => `  ${engine}: ${note}`)),
+  ];
+}
+
+function unseenLines({ unseen, source }: PlanDocument): string[] {
+  if (unseen === null) {
+    const why =
+      source === 'engine-log'
+        ? 'an engine log does not tell the order of its steps'
+        : 'one of the two parts has no decode';
+    return [`unseen: not told, ${why}`];
+  }
+  const { split, shift, shifted, engines } = unseen;
+  const line = (name: string, { graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): string =>
+    reportLine(
+      name,
+      `${count(graphs)} graphs, ${share(paddingRatio)} padding, ${share(timeRatio)} more time, ${count(eagerSteps)} eager`,
+    );
+  return [
+    `unseen: planned on the first ${percent(split)} of the time, decodes of the rest`,
+    line('lockstep', unseen),
+    ...engines.map((engine) => line(engine.engine, engine)),
+    shifted
+      ? `  the traffic shifted: ${percent(shift)} of the decodes are of another size than before; plan again from newer steps`
+      : `  ${percent(shift)} of the decodes are of another size than before`,
+  ];
+}
+
+function auditLines({ audit }: PlanDocument): string[] {
+  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode } = audit;
+  const lines = ['audit'];
+  if (uncovered !== null)
+    lines.push(reportLine('uncovered', `decodes from ${uncovered.from} to ${uncovered.to} tokens`));
+  else lines.push(reportLine('covered', `every decode up to ${largestDecode} tokens`));
+  if (unreachable.length > 0) lines.push(reportLine('unreachable', unreachable.join(' ')));
+  if (unused !== null && unused.length > 0)
+    lines.push(reportLine('unused', `${unused.join(' ')}: no step seen ran on them`));
+  if (worstPadding !== null) {
+    lines.push(
+      reportLine('most padded', `${worstPadding.tokens} tokens on ${worstPadding.size}, ${share(worstPadding.ratio)}`),
+    );
+  }
+  if (worstCost !== null) {
+    lines.push(
+      reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${share(worstCost.ratio)} more time`),
+    );
+  }
+  return lines;
+}
+
+function twinLines({ twins }: PlanDocument): string[] {
+  if (twins.length === 0) return [];
+  const lines = twins
+    .slice(0, LISTED)
+    .map(({ size, steps, ubatchedSteps, bytes, seconds }) =>
+      reportLine(
+        `${size}`,
+        `${count(steps)} steps plain, ${count(ubatchedSteps)} in micro-batches; adds ${megabytes(bytes)}, ${seconds.toFixed(2)} s`,
+      ),
+    );
+  return [
+    '',
+    'twins',
+    ...lines,
+    ...(twins.length > LISTED ? [`  … ${twins.length - LISTED} more: --json lists all`] : []),
+  ];
+}
+
+/** A ratio in percent, with as many digits as tell it apart from nothing. */
+function share(ratio: number): string {
+  return `${(100 * ratio).toFixed(ratio > 0 && ratio < 0.0995 ? 3 : 1)} %`;
+}
+
+function megabytes(amount: number): string {
+  return `${(amount / 2 ** 20).toFixed(0)} MiB`;
+}

@@ -1,0 +1,83 @@
+import { LockstepError } from '../errors.js';
+import { type CaptureCost, captureOf } from '../workload/index.js';
+
+/** What a plan must keep to: one number. */
+export type PlanBudget =
+  | { readonly kind: 'graphs'; readonly most: number }
+  /** Share of the time without padding that padding may add. */
+  | { readonly kind: 'time-loss'; readonly most: number }
+  /** The same of tokens. */
+  | { readonly kind: 'padding'; readonly most: number }
+  /** Bytes. */
+  | { readonly kind: 'graph-memory'; readonly most: number };
+
+/** One way to capture: its graphs, and what it costs over the steps counted, by the costs it was optimised for. */
+export interface PlanChoice {
+  readonly graphs: number;
+  /** Tokens of each graph. */
+  readonly tokens: readonly number[];
+  readonly padding: number;
+  readonly exactCost: number;
+}
+
+/**
+ * The pair of a decode ladder and a mixed grid that keeps to the budget: within graphs or memory the one that pads least, within a
+ * loss the one of fewest graphs; of equals the other way round. Errors: ERR_CONFIG_INVALID where nothing keeps to it, with what comes nearest.
+ */
+export function choose<D extends PlanChoice, M extends PlanChoice>(
+  decodes: readonly D[],
+  mixed: readonly M[],
+  budget: PlanBudget,
+  memory: CaptureCost,
+): { readonly decode: D; readonly mixed: M } {
+  const byLoss = budget.kind === 'time-loss' || budget.kind === 'padding';
+  let best: { readonly decode: D; readonly mixed: M; readonly graphs: number; readonly padding: number } | null = null;
+  let nearest = Infinity;
+  for (const decode of decodes) {
+    for (const grid of mixed) {
+      const graphs = decode.graphs + grid.graphs;
+      const padding = decode.padding + grid.padding;
+      const used = usedOf(budget, decode, grid, memory);
+      nearest = Math.min(nearest, used);
+      if (used > budget.most) continue;
+      const order =
+        best === null
+          ? -1
+          : byLoss
+            ? graphs - best.graphs || padding - best.padding
+            : padding - best.padding || graphs - best.graphs;
+      if (order < 0) best = { decode, mixed: grid, graphs, padding };
+    }
+  }
+  if (best === null) throw unsatisfied(budget, nearest);
+  return best;
+}
+
+function usedOf(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
+  if (budget.kind === 'graphs') return decode.graphs + mixed.graphs;
+  if (budget.kind === 'graph-memory') return captureOf(memory, [...decode.tokens, ...mixed.tokens]).graphBytes;
+  const padding = decode.padding + mixed.padding;
+  return padding > 0 ? padding / (decode.exactCost + mixed.exactCost) : 0;
+}
+
+const OPTIONS = {
+  graphs: '--graphs',
+  'time-loss': '--max-time-loss',
+  padding: '--max-padding',
+  'graph-memory': '--graph-memory',
+} as const;
+
+function unsatisfied({ kind, most }: PlanBudget, nearest: number): LockstepError {
+  const option = OPTIONS[kind];
+  const what = {
+    graphs: `the fewest graphs that hold every size that must be there are ${nearest}`,
+    'time-loss': `the least loss that can be had is ${nearest}`,
+    padding: `the least padding that can be had is ${nearest}`,
+    'graph-memory': `the least that the sizes that must be there take is ${Math.ceil(nearest)} bytes`,
+  }[kind];
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `No plan keeps to ${option} ${most}: ${what}; raise ${option}, or give fewer --include sizes, a smaller --size-multiple or a smaller --max-num-seqs`,
+    { option, most, nearest },
+  );
+}

@@ -1,0 +1,112 @@
+import type { Limits } from '../config.js';
+import { decodePlan } from '../planner/capture-plan.js';
+import { type LadderCurve, type OptimalLadder, optimiseLadder } from '../planner/ladder-optimiser.js';
+import type { Policy } from '../planner/policy.js';
+import { type MixedShape, optimiseMixedGrid, type StepHistogram } from '../workload/index.js';
+import type { PlanBudget, PlanChoice } from './budget.js';
+import { largestDecode } from './plan-costs.js';
+
+/** What a plan is chosen under. */
+export interface ChoiceOptions {
+  readonly limits: Limits;
+  readonly policy: Policy;
+  /** Cost by size that is optimised for. */
+  readonly costs: ArrayLike<number>;
+  readonly sizeMultiple: number;
+  readonly include: readonly number[];
+  readonly budget: PlanBudget;
+}
+
+/** Decode graphs: a ladder, and its sizes that are captured in micro-batches too. */
+export interface DecodeChoice extends PlanChoice {
+  /** Tokens, ascending. */
+  readonly decode: readonly number[];
+  readonly ubatched: readonly number[];
+}
+
+/** Graphs for steps with a prefill. */
+export interface MixedChoice extends PlanChoice {
+  readonly shapes: readonly MixedShape[];
+}
+
+/** Where no graphs for steps with a prefill are asked for. */
+export const NO_MIXED: MixedChoice = Object.freeze({ graphs: 0, tokens: [], padding: 0, exactCost: 0, shapes: [] });
+
+/** Graphs a curve is worked out for at least, where there are as many sizes. */
+const MOST_GRAPHS = 512;
+
+/** Counts by decode size up to the largest, steps in one batch and in micro-batches together, and how many are above. */
+export function decodeCounts(histogram: StepHistogram, maximum: number): { counts: Float64Array; above: number } {
+  const counts = new Float64Array(maximum + 1);
+  let above = 0;
+  for (const part of [histogram.decode, histogram.ubatched]) {
+    for (const [size, count] of part) {
+      if (size <= maximum) counts[size] += count;
+      else above += count;
+    }
+  }
+  return { counts, above };
+}
+
+/** The best ladders by number of sizes, by some cost. Errors: ERR_CONFIG_INVALID. */
+export function decodeCurve(
+  counts: Float64Array,
+  costs: ArrayLike<number>,
+  options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
+): Promise<LadderCurve> {
+  const { limits, policy, sizeMultiple, include, budget } = options;
+  const asked = budget.kind === 'graphs' ? budget.most : 0;
+  const maxGraphs = Math.min(1 << 12, counts.length - 1, Math.max(MOST_GRAPHS, asked, include.length + 1));
+  const multiple = [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen);
+  return optimiseLadder({ counts, costs, maxGraphs, multiple, include });
+}
+
+/** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */
+export function decodeChoices(curve: LadderCurve, { limits, policy }: ChoiceOptions): DecodeChoice[] {
+  return curve.ladders.map((ladder) => decodeChoice(ladder, limits, policy));
+}
+
+function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limits, policy: Policy): DecodeChoice {
+  const { keys } = decodePlan({ sizes, limits, policy, twins: true });
+  const of = (plain: boolean): number[] =>
+    keys
+      .filter(({ parts }) => (parts === 1) === plain)
+      .map(({ tokens }) => tokens)
+      .reverse();
+  return {
+    graphs: keys.length,
+    tokens: keys.map(({ tokens }) => tokens),
+    padding,
+    exactCost,
+    decode: of(true),
+    ubatched: of(false),
+  };
+}
+
+/** The best grids for steps with a prefill. Errors: ERR_CONFIG_INVALID. */
+export async function mixedChoices(histogram: StepHistogram, options: ChoiceOptions): Promise<MixedChoice[]> {
+  const { limits, policy, costs, sizeMultiple, budget } = options;
+  const { maxNumBatchedTokens: maxTokens, queryLen } = limits;
+  const grids = await optimiseMixedGrid({
+    mixed: histogram.mixed,
+    costs,
+    maxTokens,
+    maxRequests: largestDecode(limits) / queryLen,
+    queryLen,
+    multiple: commonMultiple(sizeMultiple, policy.tokenAlignment),
+    maxGraphs: budget.kind === 'graphs' ? Math.max(64, Math.min(MOST_GRAPHS, budget.most)) : MOST_GRAPHS,
+  });
+  return grids.map(({ graphs, shapes, padding, exactCost }) => ({
+    graphs,
+    tokens: shapes.map(([tokens]) => tokens),
+    padding,
+    exactCost,
+    shapes,
+  }));
+}
+
+function commonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
+}

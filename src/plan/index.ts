@@ -1,0 +1,23 @@
+export type { PlanBudget } from './budget.js';
+export { checkPlanOptions, type MakePlanOptions, makePlan, planKeys } from './make-plan.js';
+export { type CostSource, largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
+export type {
+  CapturedScore,
+  EmittedLadder,
+  EngineScore,
+  EqualGraphs,
+  PlanDocument,
+  PlanScore,
+  PlanTwin,
+  UnseenScore,
+} from './plan-document.js';
+export {
+  type CountedSteps,
+  type CountOptions,
+  detectSource,
+  engineSteps,
+  loggedSteps,
+  type ScheduleProgress,
+  type StepSource,
+  scheduledSteps,
+} from './read-steps.js';

@@ -1,0 +1,209 @@
+import { Faults, type Limits } from '../config.js';
+import type { EngineName } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { mixedKey } from '../planner/capture-key.js';
+import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { scoreLadder } from '../planner/ladder-score.js';
+import type { Policy } from '../planner/policy.js';
+import { auditLadder, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
+import { choose, type PlanBudget } from './budget.js';
+import {
+  type ChoiceOptions,
+  type DecodeChoice,
+  decodeChoices,
+  decodeCounts,
+  decodeCurve,
+  type MixedChoice,
+  mixedChoices,
+  NO_MIXED,
+} from './choices.js';
+import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
+import { largestDecode, type PlanCosts } from './plan-costs.js';
+import type { PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
+import type { CountedSteps } from './read-steps.js';
+
+/** What a plan is made for, checked and complete but for the numbers of the plan itself. */
+export interface MakePlanOptions {
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly costs: PlanCosts;
+  readonly memory: CaptureCost;
+  readonly budget: PlanBudget;
+  /** Every size is a multiple of it. Default 1. */
+  readonly sizeMultiple: number;
+  /** Sizes that must be captured. */
+  readonly include: readonly number[];
+  /** Plan graphs for steps with a prefill too. */
+  readonly mixed: boolean;
+  /** Share of the time that the unseen part is held against. */
+  readonly split: number;
+}
+
+/** Difference between two parts of a trace from which on the traffic counts as shifted. */
+const SHIFTED = 0.2;
+
+/** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
+export function checkPlanOptions(
+  options: Pick<MakePlanOptions, 'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits'>,
+): void {
+  const { budget, sizeMultiple, include, split, limits } = options;
+  const maximum = largestDecode(limits);
+  const faults = new Faults();
+  if (budget.kind === 'graphs') faults.integer('--graphs', budget.most, 1, 1 << 12);
+  if (budget.kind === 'time-loss') faults.number('--max-time-loss', budget.most, 0, 1e6);
+  if (budget.kind === 'padding') faults.number('--max-padding', budget.most, 0, 1e6);
+  if (budget.kind === 'graph-memory') faults.number('--graph-memory', budget.most, 1, Number.MAX_SAFE_INTEGER);
+  faults.check(split > 0 && split < 1, `--split is ${split}; it must be between 0 and 1`);
+  faults.integer('--size-multiple', sizeMultiple, 1, 1 << 16);
+  for (const size of include) faults.integer('a size of --include', size, 1, maximum);
+  faults.check(
+    !(sizeMultiple >= 1) || maximum % sizeMultiple === 0,
+    `--size-multiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is no multiple of it; change --max-num-seqs`,
+  );
+  faults.throwIfAny('This plan');
+}
+
+/** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
+export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
+  const { limits, policy, costs, memory, budget, mixed } = options;
+  const { whole } = steps;
+  const largest = largestDecode(limits);
+  const scored = scoredSteps(whole, options);
+  const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
+  if (decodes === 0 && !mixed) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; give --mixed, or a log that tells decodes apart`,
+      { steps: whole.steps },
+    );
+  }
+  const { decode, grid, curve } = await chooseFor(whole, options);
+  const ours = { decode: decode.decode, mixed: grid.shapes, maxPaddingFactor: policy.maxPaddingFactor };
+  const score = scorePlan(scored, costs, ours);
+  const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
+  const byTokens = await decodeCurve(scored.counts, costs.tokens, options);
+  const byTime = costs.unit === 'tokens' ? byTokens : await decodeCurve(scored.counts, costs.time, options);
+  const emitted = emitLadder(decode.decode, scored, costs, limits);
+  const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
+  return {
+    schemaVersion: 1,
+    ...score,
+    graphs: decode.graphs + grid.graphs,
+    graphBytes,
+    captureSeconds: seconds,
+    source: steps.kind,
+    steps: whole.steps,
+    unplannedSteps: whole.steps - planned,
+    largestDecode: largest,
+    budget,
+    costModel: { name: costs.name, unit: costs.unit, raised: costs.raised },
+    captureCost: { name: memory.name, source: memory.source },
+    ladders: { decode: decode.decode, ubatched: decode.ubatched, mixed: grid.shapes },
+    histogram: whole.toJSON(),
+    cost: { decode: Object.fromEntries([...costs.time.subarray(0, largest + 1).entries()].slice(1)) },
+    curve: curve.ladders.map(({ graphs, sizes }) => ({
+      graphs,
+      paddingRatio: scoreLadder(scored.counts, costs.tokens, sizes).ratio,
+      timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
+    })),
+    engines: scoreEngines(scored, costs, limits, memory),
+    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits),
+    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits),
+    unseen: steps.parts === null ? null : await scoreUnseen(steps.parts, options),
+    audit: auditLadder({ sizes: decode.decode, limits, costs: costs.time, counts: scored.counts }),
+    twins: twinsOf(decode, whole, memory),
+    emit: Object.fromEntries(emitted.map(({ engine, flags }) => [engine, flags])) as Record<EngineName, string>,
+    emitted,
+  };
+}
+
+/** The graphs of a plan, as a plan file holds them. */
+export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Limits, policy: Policy): CapturePlan {
+  const { keys } = decodePlan({ sizes: ladders.decode, limits, policy, twins: true });
+  const mixed = ladders.mixed.map(([tokens, prefills, decodes]) =>
+    mixedKey(tokens, prefills, decodes, limits.queryLen),
+  );
+  return { keys: [...keys, ...mixed].sort((a, b) => b.tokens - a.tokens) };
+}
+
+async function chooseFor(
+  histogram: StepHistogram,
+  options: MakePlanOptions,
+): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: Awaited<ReturnType<typeof decodeCurve>> }> {
+  const { limits, costs, budget, memory, mixed } = options;
+  const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
+  const { counts } = decodeCounts(histogram, largestDecode(limits));
+  const curve = await decodeCurve(counts, choice.costs, choice);
+  const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
+  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
+  return { decode: chosen.decode, grid: chosen.mixed, curve };
+}
+
+function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {
+  return { ...decodeCounts(histogram, largestDecode(limits)), mixed: mixed ? histogram.mixed : null };
+}
+
+/** The plan that the first part alone would have given, on the decodes of the second. */
+async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: MakePlanOptions): Promise<UnseenScore> {
+  const { costs, limits, memory, split } = options;
+  const { decode } = await chooseFor(parts.seen, options);
+  const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
+  const score = scorePlan(steps, costs, { decode: decode.decode, mixed: [] });
+  const shift = distance(parts.seen, parts.unseen);
+  return {
+    ...score,
+    split,
+    ladder: decode.decode,
+    shift,
+    shifted: shift > SHIFTED,
+    engines: scoreEngines(steps, costs, limits, memory).map(
+      ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
+        engine,
+        graphs,
+        paddingRatio,
+        timeRatio,
+        eagerSteps,
+      }),
+    ),
+  };
+}
+
+/** Total variation between the decodes of two histograms, by powers of two of their size. */
+function distance(a: StepHistogram, b: StepHistogram): number {
+  const shares = (histogram: StepHistogram): Map<number, number> => {
+    const all = [...histogram.decode, ...histogram.ubatched];
+    const total = all.reduce((sum, [, count]) => sum + count, 0);
+    const byPower = new Map<number, number>();
+    for (const [size, count] of all) {
+      const power = Math.ceil(Math.log2(size));
+      byPower.set(power, (byPower.get(power) ?? 0) + count / total);
+    }
+    return byPower;
+  };
+  const [one, other] = [shares(a), shares(b)];
+  const powers = new Set([...one.keys(), ...other.keys()]);
+  let sum = 0;
+  for (const power of powers) sum += Math.abs((one.get(power) ?? 0) - (other.get(power) ?? 0));
+  return sum / 2;
+}
+
+/** A twin for each micro-batched size, with the steps that would have run on each of the two. */
+function twinsOf({ decode, ubatched }: DecodeChoice, histogram: StepHistogram, memory: CaptureCost): PlanTwin[] {
+  const use = (counts: ReadonlyMap<number, number>, ladder: readonly number[]): Map<number, number> => {
+    const used = new Map<number, number>();
+    for (const [tokens, count] of counts) {
+      const size = ladder.find((step) => step >= tokens);
+      if (size !== undefined) used.set(size, (used.get(size) ?? 0) + count);
+    }
+    return used;
+  };
+  const plain = use(histogram.decode, decode);
+  const parted = use(histogram.ubatched, ubatched);
+  return ubatched.map((size) => ({
+    size,
+    steps: plain.get(size) ?? 0,
+    ubatchedSteps: parted.get(size) ?? 0,
+    bytes: memory.bytesPerGraph,
+    seconds: memory.secondsPerGraph,
+  }));
+}

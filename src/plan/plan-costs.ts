@@ -1,0 +1,58 @@
+import { ENGINE_NAMES, type EngineLimits, engineLadder } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { type CostModel, readCostTable, tokenCosts } from '../workload/index.js';
+
+/** Where the time of a step comes from. */
+export interface CostSource {
+  readonly file: string;
+  readonly tensorParallelSize?: number | undefined;
+}
+
+/** What a step of each size costs, as far as any graph reaches that is looked at. */
+export interface PlanCosts {
+  readonly name: string;
+  readonly unit: CostModel['unit'];
+  /** By size, entry 0 unused: its tokens. */
+  readonly tokens: Float64Array;
+  /** By size: what the cost model says. */
+  readonly time: Float64Array;
+  /** Sizes of the table that cost less than a smaller one, and were raised to it. */
+  readonly raised: number;
+}
+
+/** Most tokens of a decode: as many requests as a step takes, each with `queryLen` tokens. */
+export function largestDecode({ maxNumSeqs, maxNumBatchedTokens, queryLen }: EngineLimits): number {
+  return Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
+}
+
+/**
+ * Costs up to the largest decode, with `mixed` up to the largest step. An engine's smallest size above that may lie beyond the
+ * table; then it counts as much as the table's end, which favours the engine. Without a table a size costs its tokens. Errors:
+ * ERR_INPUT_INVALID for the table.
+ */
+export async function planCosts(
+  limits: EngineLimits,
+  mixed: boolean,
+  source: CostSource | null,
+  signal?: AbortSignal,
+): Promise<PlanCosts> {
+  const maximum = mixed ? limits.maxNumBatchedTokens : largestDecode(limits);
+  const above = ENGINE_NAMES.flatMap(
+    (engine) => engineLadder(engine, limits).decodeSizes.find((size) => size >= maximum) ?? [],
+  );
+  const reach = Math.max(maximum, ...above);
+  const tokens = tokenCosts(reach);
+  if (source === null) return { name: 'tokens', unit: 'tokens', tokens: tokens.costs, time: tokens.costs, raised: 0 };
+  const { file, tensorParallelSize } = source;
+  const table = await readCostTable(file, { maxSize: maximum, tensorParallelSize, signal });
+  const time = new Float64Array(reach + 1).fill(table.costs[maximum]);
+  time.set(table.costs);
+  if (reach > maximum) {
+    try {
+      time.set((await readCostTable(file, { maxSize: reach, tensorParallelSize, signal })).costs);
+    } catch (error) {
+      if (!(error instanceof LockstepError && error.code === 'ERR_INPUT_INVALID')) throw error;
+    }
+  }
+  return { name: table.name, unit: table.unit, tokens: tokens.costs, time, raised: table.raised.length };
+}
