@@ -38,7 +38,8 @@ function stepCase(modules: PlannerModules, count: number): BenchCase {
   let rows: Row[] = [];
   let left = 0;
   const step = (): void => {
-    planner.build(planner.resolve(planner.vote()));
+    planner.vote();
+    planner.build(planner.resolve(planner.table));
   };
   const restart = (): void => {
     for (const row of rows) requests.remove(row);
