@@ -59,7 +59,7 @@ import { need, reduce } from './need';
 import { eager } from './run';
 import { brokenLimit, replicaOutlier, vote } from './table';
 import { policy } from './vote-rules';
-import { get, limit, region, set } from './words';
+import { clear, get, limit, region, set } from './words';
 
 /**
  * Refuses a table whose ranks do not speak of the same step, plan and layout (RESOLVE_*), or that reports a fault; else
@@ -92,7 +92,7 @@ function decide(table: usize, ranks: i32, previous: usize, decision: usize): voi
   set(region(REGION_NEED), NEED_PARTS, parts);
 
   const words = DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks);
-  for (let i = 0; i < words; i++) set(decision, i, 0);
+  clear(decision, words);
   const busy = need(NEED_BUSY_RANKS);
   set(decision, DECISION_VERSION, LAYOUT_VERSION);
   set(decision, DECISION_STEP, vote(table, 0, VOTE_STEP));

@@ -54,7 +54,7 @@ import {
 import { reduce } from './need';
 import { keyAt } from './plan';
 import { phaseOf, policy, ubatchThreshold } from './vote-rules';
-import { get, set } from './words';
+import { clear, get, set } from './words';
 
 /**
  * Writes the vote of a rank into `row` from its `facts`. A faulty rank keeps its facts in the row, so that the error can
@@ -82,7 +82,7 @@ export function writeVote(
   // What the batch itself forbids counts like a veto that the rank was given.
   const veto = ubatchVeto == 0 && get(facts, FACT_SHARED_BLOCK) != 0 ? VETO_SHARED_BLOCK : ubatchVeto;
 
-  for (let i = 0; i < VOTE_WORDS; i++) set(row, i, 0);
+  clear(row, VOTE_WORDS);
   set(row, VOTE_VERSION, LAYOUT_VERSION);
   set(row, VOTE_STEP, step);
   set(row, VOTE_PLAN_HASH, planHash);

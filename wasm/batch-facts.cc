@@ -144,9 +144,12 @@ extern "C" void gather_facts(int32_t parts) {
   }
   const int32_t longest_decode = longest;
   int32_t* order = region(REGION_ORDER);
-  const bool new_decodes = place(order, region(REGION_DECODES), decodes);
-  const bool new_prefills = place(order + decodes, region(REGION_PREFILLS), prefills);
-  note_order(decodes + prefills, new_decodes || new_prefills);
+  // A steady run goes on with the decodes of the step before, which were placed then; whoever leaves or joins ends it.
+  if (!state()[STATE_STEADY] || prefills > 0 || state()[STATE_ORDER_ROWS] != decodes) {
+    const bool new_decodes = place(order, region(REGION_DECODES), decodes);
+    const bool new_prefills = place(order + decodes, region(REGION_PREFILLS), prefills);
+    note_order(decodes + prefills, new_decodes || new_prefills);
+  }
   for (int32_t i = decodes; i < decodes + prefills; i++) {
     const int32_t* row = row_at(order[i]);
     longest = max(longest, row[ROW_QUERY_LEN]);

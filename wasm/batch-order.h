@@ -7,6 +7,9 @@ namespace metadata {
 /// Writes the facts of the scheduled batch, its order (decodes first), and where it would be cut into `parts`.
 extern "C" void gather_facts(int32_t parts);
 
+/// Ends the step's schedule: nothing is scheduled any more. Decodes of a step that was built may be continued.
+extern "C" void state_clear_schedule();
+
 inline int32_t scheduled_requests() { return state()[STATE_DECODES] + state()[STATE_PREFILLS]; }
 
 /// First token of part `part` of `parts` in the packed batch, which is in order. A batch of decodes is cut by requests; one with

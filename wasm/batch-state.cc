@@ -208,7 +208,6 @@ int32_t state_remove(int32_t row) {
   return EDIT_OK;
 }
 
-/// Ends the step's schedule: nothing is scheduled any more. Decodes of a step that was built may be continued.
 void state_clear_schedule() {
   const int32_t decodes = state()[STATE_DECODES];
   // A steady run ends with a step that is given up, or that has none of its decodes.

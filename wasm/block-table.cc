@@ -136,9 +136,17 @@ struct Mirror {
   }
 };
 
+/// Whether nothing has happened since mirror `index` was brought up to date with as many rows.
+bool is_current(int32_t index, int32_t rows) {
+  const int32_t* cursor = region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS;
+  return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_APPENDS] == state()[STATE_APPENDS] &&
+         cursor[CURSOR_ROWS] >= rows;
+}
+
 }  // namespace
 
 int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
+  if (is_current(set ? MIRROR_STAGING1 : MIRROR_STAGING0, rows) && is_current(MIRROR_DEVICE, rows)) return 0;
   int32_t* table = region(set ? REGION_BLOCK_TABLE1 : REGION_BLOCK_TABLE0);
   Mirror staged(set ? MIRROR_STAGING1 : MIRROR_STAGING0, table);
   Mirror uploaded(MIRROR_DEVICE, nullptr);

@@ -139,6 +139,20 @@ void build_step(int32_t set) {
   state()[STATE_BUILT] = 1;
 }
 
+/// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule. Returns 0, or, with nothing done, 1 where
+/// the table's row of this rank is not its vote.
+int32_t end_step(int32_t set) {
+  const int32_t* vote = region(REGION_OWN_VOTE);
+  const int32_t* row = region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS;
+  int32_t differs = 0;
+  for (int32_t i = 0; i < VOTE_WORDS; i++) differs |= vote[i] ^ row[i];
+  if (differs != 0) return 1;
+  build_step(set);
+  copy(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
+  state_clear_schedule();
+  return 0;
+}
+
 /// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests) {
   gather_facts(1);

@@ -1,13 +1,24 @@
+import { setImmediate } from 'node:timers/promises';
+import type { PlannerModules } from '../planner/modules.js';
 import type { NumpyPeer, PeerCase } from './numpy-peer.js';
 
-/** One row of the table: our work, the physical limit of the same bytes, and what a peer does. */
+/** One piece of work: ours, the physical limit of the same bytes, and what a peer does. */
 export interface BenchCase {
-  readonly name: string;
   /** The work, once a call. */
   readonly ours: () => void;
   /** What cannot be beaten: a copy or fill of the same output bytes. */
   readonly limit: () => void;
-  readonly peer: PeerCase | null;
+  readonly peer: Omit<PeerCase, 'name'> | null;
+  /** Called, and not timed, before `calls` calls of `ours`: what they use up is made anew. */
+  readonly ready?: (calls: number) => void;
+  /** Most calls of `ours` that one `ready` can provide for. Default: any number. */
+  readonly most?: number;
+}
+
+/** One row of the table; its case is made when its turn comes. */
+export interface BenchRow {
+  readonly name: string;
+  readonly make: (modules: PlannerModules) => BenchCase;
 }
 
 /** Nanoseconds of one call, as medians over rounds in which ours, limit and peer took turns. */
@@ -17,8 +28,9 @@ export interface BenchResult {
   readonly limitNs: number;
   /** ns / limitNs, the median of the rounds' own ratios. */
   readonly ratio: number;
+  /** Null where the row has no peer, or numpy is not installed. */
   readonly peerNs: number | null;
-  /** peerNs / ns. */
+  /** peerNs / ns, the median of the rounds' own ratios. */
   readonly peerRatio: number | null;
 }
 
@@ -29,48 +41,65 @@ export interface MeasureOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Times a case: ours, limit and peer in turns, so that a change of the machine's speed meets all three alike. */
+/** Milliseconds that code is run before it is timed: engines compile what runs often once more, and better. */
+const WARM_MS = 80;
+
+/**
+ * Times a row: ours, limit and peer in turns, so that a change of the machine's speed meets all three alike. Gives the event loop
+ * a turn in each round. Throws the signal's reason once it is aborted.
+ */
 export async function measure(
-  given: BenchCase,
+  row: BenchRow,
+  modules: PlannerModules,
   peer: NumpyPeer | null,
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
-  const ours = calls(given.ours, milliseconds);
-  const limit = calls(given.limit, milliseconds);
-  const samples: { ns: number; limitNs: number; peerNs: number | null }[] = [];
+  const { ours, limit, peer: batch, ready = () => {}, most = 1 << 26 } = row.make(modules);
+  const asked = batch === null || peer === null ? null : { peer, batch: { ...batch, name: row.name } };
+  const timeOurs = (calls: number): number => {
+    ready(calls);
+    return time(ours, calls);
+  };
+  const timeLimit = (calls: number): number => time(limit, calls);
+  const ourCalls = warm(timeOurs, milliseconds, most);
+  const limitCalls = warm(timeLimit, milliseconds, 1 << 26);
+  const samples: { ns: number; limitNs: number; peerNs: number }[] = [];
   for (let round = 0; round < rounds; round++) {
+    await setImmediate();
     signal?.throwIfAborted();
-    const ns = time(given.ours, ours);
-    const limitNs = time(given.limit, limit);
-    const peerNs = given.peer && peer ? await peer.measure(given.peer, milliseconds) : null;
+    const ns = timeOurs(ourCalls);
+    const limitNs = timeLimit(limitCalls);
+    const peerNs = asked === null ? 0 : await asked.peer.measure(asked.batch, milliseconds);
     samples.push({ ns, limitNs, peerNs });
   }
-  const ns = median(samples.map((sample) => sample.ns));
-  const peerNs = given.peer && peer ? median(samples.map((sample) => sample.peerNs ?? 0)) : null;
   return {
-    name: given.name,
-    ns,
-    limitNs: median(samples.map((sample) => sample.limitNs)),
-    ratio: median(samples.map((sample) => sample.ns / sample.limitNs)),
-    peerNs,
-    peerRatio: peerNs === null ? null : median(samples.map((sample) => (sample.peerNs ?? 0) / sample.ns)),
+    name: row.name,
+    ns: median(samples.map(({ ns }) => ns)),
+    limitNs: median(samples.map(({ limitNs }) => limitNs)),
+    ratio: median(samples.map(({ ns, limitNs }) => ns / limitNs)),
+    peerNs: asked === null ? null : median(samples.map(({ peerNs }) => peerNs)),
+    peerRatio: asked === null ? null : median(samples.map(({ ns, peerNs }) => peerNs / ns)),
   };
 }
 
-/** Calls that take about `milliseconds`, found by doubling; on the way the code is compiled and the caches are filled. */
-function calls(run: () => void, milliseconds: number): number {
-  for (let count = 16; ; count *= 2) {
-    const elapsed = time(run, count) * count;
-    if (elapsed >= milliseconds * 1e6 || count >= 1 << 26)
-      return Math.max(1, Math.round((count * milliseconds * 1e6) / elapsed));
+/** Runs until the code is compiled and the caches are filled. Returns the calls that take about `milliseconds`, at most `most`. */
+function warm(run: (calls: number) => number, milliseconds: number, most: number): number {
+  let calls = 1;
+  let warmed = 0;
+  for (;;) {
+    const ns = run(calls) * calls;
+    warmed += ns;
+    const wanted = Math.max(1, Math.min(most, Math.round((calls * milliseconds * 1e6) / Math.max(ns, 1))));
+    if (warmed >= WARM_MS * 1e6) return wanted;
+    calls = Math.min(wanted, 4 * calls);
   }
 }
 
 /** Mean nanoseconds of a call. */
-function time(run: () => void, count: number): number {
+function time(run: () => void, calls: number): number {
   const start = process.hrtime.bigint();
-  for (let i = 0; i < count; i++) run();
-  return Number(process.hrtime.bigint() - start) / count;
+  for (let i = 0; i < calls; i++) run();
+  return Number(process.hrtime.bigint() - start) / calls;
 }
 
 function median(values: readonly number[]): number {

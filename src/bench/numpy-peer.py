@@ -1,6 +1,6 @@
 """Step metadata as vLLM V1 builds it with numpy, timed on request.
 
-Reads one JSON case a line: {"name", "kind": "slots" | "table", "queryLens", "blockSize", "maxBlocks", "milliseconds"}; answers
+Reads one JSON case a line: {"name", "kind": "slots" | "table" | "append", "queryLens", "blockSize", "maxBlocks", "milliseconds"}; answers
 {"name", "ns"}: the mean time of one step. Source: vLLM's GPUModelRunner._prepare_inputs and BlockTable.compute_slot_mapping.
 """
 
@@ -61,6 +61,31 @@ class Table:
             self.table[index, len(blocks) :] = 0
 
 
+class Append:
+    """One row in block_size of a padded block table gets its next block, as in a steady step."""
+
+    def __init__(self, query_lens, block_size, max_blocks):
+        self.num_blocks = np.asarray(query_lens, dtype=np.int32)
+        self.start = self.num_blocks.copy()
+        self.table = np.zeros((len(query_lens), max_blocks), dtype=np.int32)
+        self.share = max(len(query_lens) // block_size, 1)
+        self.first = 0
+
+    def step(self):
+        for row in range(self.first, self.first + self.share):
+            blocks = [row + 1]
+            start = self.num_blocks[row]
+            self.num_blocks[row] += len(blocks)
+            self.table[row, start : start + len(blocks)] = blocks
+        self.first += self.share
+        if self.first + self.share > len(self.num_blocks):
+            self.first = 0
+            self.num_blocks[:] = self.start
+
+
+KINDS = {"slots": Slots, "table": Table, "append": Append}
+
+
 def measure(batch, milliseconds):
     end = time.perf_counter_ns() + int(milliseconds * 1e6)
     start = time.perf_counter_ns()
@@ -79,8 +104,7 @@ def main():
         case = json.loads(line)
         name = case["name"]
         if name not in batches:
-            kind = Slots if case["kind"] == "slots" else Table
-            batches[name] = kind(case["queryLens"], case["blockSize"], case["maxBlocks"])
+            batches[name] = KINDS[case["kind"]](case["queryLens"], case["blockSize"], case["maxBlocks"])
             batches[name].step()
         print(json.dumps({"name": name, "ns": measure(batches[name], case["milliseconds"])}), flush=True)
 

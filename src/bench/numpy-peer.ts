@@ -2,10 +2,13 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-/** A batch for the peer to build: `queryLens` are the tokens of each request, or the blocks of each row of a table. */
+/**
+ * A batch for the peer to build: `queryLens` are the tokens of each request (`slots`), or the blocks of each row of a table, which
+ * is written whole (`table`) or to which one row in `blockSize` appends a block (`append`).
+ */
 export interface PeerCase {
   readonly name: string;
-  readonly kind: 'slots' | 'table';
+  readonly kind: 'slots' | 'table' | 'append';
   readonly queryLens: readonly number[];
   readonly blockSize: number;
   readonly maxBlocks: number;

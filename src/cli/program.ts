@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { addBench } from './bench.js';
 import { addCheck } from './check.js';
 import { addConformance } from './conformance.js';
 import { addDoctor } from './doctor.js';
@@ -35,6 +36,7 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(lockstep --help lists commands and options)')
     .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
-  for (const add of [addRun, addPlan, addSimulate, addExplain, addCheck, addConformance, addDoctor]) add(command);
+  for (const add of [addRun, addPlan, addSimulate, addExplain, addCheck, addConformance, addBench, addDoctor])
+    add(command);
   return command;
 }

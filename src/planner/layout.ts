@@ -359,6 +359,7 @@ export const REGIONS = [
   'queryLens',
   'dispatch',
   'votes',
+  'ownVote',
   'decision',
   'previous',
   'local',

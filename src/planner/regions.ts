@@ -228,6 +228,7 @@ function regionWords(
     queryLens: MAX_QUERY_LENS,
     dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
     votes: sizes.ranks * VOTE_WORDS.length,
+    ownVote: VOTE_WORDS.length,
     decision: decisionWords(sizes.ranks),
     previous: decisionWords(sizes.ranks),
     local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,

@@ -7,7 +7,7 @@ import { DecisionView } from './decision.js';
 import { type KeyCandidate, keyCandidates } from './key-candidates.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
-import { loadModules, type PlannerModules } from './modules.js';
+import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completePlace, type PlannerOptions } from './planner-options.js';
 import { completePolicy, type Policy } from './policy.js';
@@ -16,7 +16,9 @@ import type { Requests } from './requests.js';
 import { StagingHolds } from './staging-holds.js';
 import { checkOrder, type StepState } from './step-order.js';
 import { checkIntent, controlOf, countOf, NO_INTENT, type VoteIntent, vetoOf } from './vote-intent.js';
-import { checkOwnRow, checkTable, tableRefusal } from './vote-table.js';
+import { checkTable, ownRowRefusal, tableRefusal } from './vote-table.js';
+
+const RESOLVE_OK: number = ENUMS.RESOLVE.ok;
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
@@ -53,8 +55,19 @@ export class StepPlanner {
   readonly #candidates: Int32Array;
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
-  readonly #vote = new Int32Array(VOTE_WORDS.length);
+  /** What was voted, apart from the table: gathering into that may change the row. */
+  readonly #vote: Int32Array;
+  readonly #rules: RulesExports;
+  readonly #metadata: MetadataExports;
+  readonly #offsets: {
+    readonly row: number;
+    readonly table: number;
+    readonly facts: number;
+    readonly decision: number;
+    readonly previous: number;
+  };
   readonly #checked: boolean;
+  readonly #ubatches: number;
   #plan: CapturePlan;
   #planHash = 0;
   #state: StepState = 'open';
@@ -73,6 +86,7 @@ export class StepPlanner {
     this.replicaSize = place.replicaSize;
     checkPlan(this.#plan, this.limits, this.policy);
     this.#checked = options.checked === true;
+    this.#ubatches = this.policy.ubatches;
     const padding = options.padding ?? 'lockstep';
     if (!Object.hasOwn(PADDING_RECORDS, padding)) {
       throw new LockstepError(
@@ -97,12 +111,22 @@ export class StepPlanner {
     this.#install();
     this.decision = new DecisionView(memory.words('decision'));
     this.#previous = memory.words('previous');
+    this.#vote = memory.words('ownVote');
     this.#candidates = memory.words('candidates');
     this.#scheduled = memory.words('state');
     this.local = memory.localPlan();
     this.commands = Object.freeze({ offset: memory.offset('commands'), words: memory.words('commands') });
     this.table = memory.words('votes');
     this.row = this.table.subarray(this.rank * VOTE_WORDS.length, (this.rank + 1) * VOTE_WORDS.length);
+    this.#rules = memory.rules;
+    this.#metadata = memory.metadata;
+    this.#offsets = {
+      row: this.row.byteOffset,
+      table: this.table.byteOffset,
+      facts: memory.offset('facts'),
+      decision: memory.offset('decision'),
+      previous: memory.offset('previous'),
+    };
     this.requests = memory.requests(() => this.#check('open'));
   }
 
@@ -139,29 +163,24 @@ export class StepPlanner {
   vote(intent: VoteIntent = NO_INTENT): Int32Array {
     this.#check('open');
     this.#holds.check(this.#step);
-    if (intent !== NO_INTENT) checkIntent(intent);
-    const control = controlOf(intent);
-    const fault = countOf(intent, 'fault');
-    const variant = countOf(intent, 'variant');
-    const graphVeto = vetoOf(intent, 'graphVeto');
-    const ubatchVeto = vetoOf(intent, 'ubatchVeto');
+    let control: number = ENUMS.CONTROL.run;
+    let fault = 0;
+    let variant = 0;
+    let graphVeto: number = ENUMS.VETO.none;
+    let ubatchVeto: number = ENUMS.VETO.none;
+    if (intent !== NO_INTENT) {
+      checkIntent(intent);
+      control = controlOf(intent);
+      fault = countOf(intent, 'fault');
+      variant = countOf(intent, 'variant');
+      graphVeto = vetoOf(intent, 'graphVeto');
+      ubatchVeto = vetoOf(intent, 'ubatchVeto');
+    }
     if (this.#checked) this.requests.checkSharedBlocks();
-    const { metadata, rules } = this.#memory;
-    metadata.gather_facts(this.policy.ubatches);
-    const facts = this.#memory.offset('facts');
+    const { row, facts } = this.#offsets;
+    this.#metadata.gather_facts(this.#ubatches);
     this.#explainable = false;
-    rules.writeVote(
-      this.row.byteOffset,
-      facts,
-      this.#step,
-      this.#planHash,
-      control,
-      fault,
-      variant,
-      graphVeto,
-      ubatchVeto,
-    );
-    // Gathering into the table may change the row: what was voted is kept apart.
+    this.#rules.writeVote(row, facts, this.#step, this.#planHash, control, fault, variant, graphVeto, ubatchVeto);
     this.#vote.set(this.row);
     this.#state = 'voted';
     return this.row;
@@ -178,27 +197,9 @@ export class StepPlanner {
     if (table !== this.table) this.table.set(table);
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
-    const { rules } = this.#memory;
-    const votes = this.table.byteOffset;
-    const status = rules.resolve(
-      votes,
-      this.ranks,
-      from ? this.#previous.byteOffset : 0,
-      this.decision.words.byteOffset,
-    );
-    if (status !== ENUMS.RESOLVE.ok) {
-      throw tableRefusal(nameOf('RESOLVE', status), {
-        ...{
-          table: this.table,
-          ranks: this.ranks,
-          step: this.#step,
-          limits: this.limits,
-          replicaSize: this.replicaSize,
-        },
-        brokenLimit: (rank) => rules.brokenLimit(votes, rank),
-        replicaOutlier: () => rules.replicaOutlier(votes, this.ranks),
-      });
-    }
+    const { table: votes, decision: to, previous: last } = this.#offsets;
+    const status = this.#rules.resolve(votes, this.ranks, from ? last : 0, to);
+    if (status !== RESOLVE_OK) throw this.#refusal(status);
     this.#explainable = true;
     this.#state = 'resolved';
     return this.decision;
@@ -236,11 +237,8 @@ export class StepPlanner {
         step: this.#step,
       });
     }
-    checkOwnRow(this.row, this.#vote, this.#step, this.rank);
-    this.#memory.metadata.build_step(this.#step & 1);
-    this.#memory.metadata.state_clear_schedule();
-    // Kept apart from the decision, which a later step that is abandoned overwrites.
-    this.#previous.set(this.decision.words);
+    // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
+    if (this.#metadata.end_step(this.#step & 1) !== 0) throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
     this.#hasPrevious = true;
     this.#step += 1;
     this.#state = 'open';
@@ -318,6 +316,20 @@ export class StepPlanner {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #refusal(status: number): LockstepError {
+    const { table, ranks, limits, replicaSize } = this;
+    const { table: votes } = this.#offsets;
+    return tableRefusal(nameOf('RESOLVE', status), {
+      table,
+      ranks,
+      step: this.#step,
+      limits,
+      replicaSize,
+      brokenLimit: (rank) => this.#rules.brokenLimit(votes, rank),
+      replicaOutlier: () => this.#rules.replicaOutlier(votes, ranks),
+    });
   }
 
   #check(expected: 'open' | 'voted' | 'resolved'): void {

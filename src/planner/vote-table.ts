@@ -59,19 +59,17 @@ export function checkTable(table: Int32Array, previous: DecisionView | null | un
 }
 
 /**
- * Throws ERR_RANKS_DIVERGED, naming this rank, where `row` of the gathered table is not its `vote`: the other ranks have
- * decided about a batch that this one does not hold.
+ * The error, naming this rank, where `row` of the gathered table is not its `vote`: the other ranks have decided about a batch that
+ * this one does not hold.
  */
-export function checkOwnRow(row: Int32Array, vote: Int32Array, step: number, rank: number): void {
-  for (let index = 0; index < vote.length; index++) {
-    if (row[index] === vote[index]) continue;
-    const name = VOTE_WORDS[index];
-    throw new LockstepError(
-      'ERR_RANKS_DIVERGED',
-      `The table's row of this rank (${rank}) is not its vote in step ${step}: ${name} is ${row[index]}, and ${vote[index]} was voted; abandon() the step, and check that the all-gather puts each rank's row at its own place`,
-      { step, what: 'own row', word: name, found: row[index], voted: vote[index], ranks: [rank] },
-    );
-  }
+export function ownRowRefusal(row: Int32Array, vote: Int32Array, step: number, rank: number): LockstepError {
+  const index = vote.findIndex((value, at) => row[at] !== value);
+  const name = VOTE_WORDS[index];
+  return new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `The table's row of this rank (${rank}) is not its vote in step ${step}: ${name} is ${row[index]}, and ${vote[index]} was voted; abandon() the step, and check that the all-gather puts each rank's row at its own place`,
+    { step, what: 'own row', word: name, found: row[index], voted: vote[index], ranks: [rank] },
+  );
 }
 
 function column({ table, ranks }: RefusedTable, name: VoteWord): number[] {

@@ -1,0 +1,57 @@
+import type { Command } from 'commander';
+import { type BenchResult, type BenchSummary, DEFAULT_ROUNDS, runBench } from '../bench/index.js';
+import { interrupts } from './interrupts.js';
+import { integer } from './options.js';
+
+interface BenchFlags {
+  readonly filter?: string;
+  readonly rounds: number;
+  readonly json?: boolean;
+}
+
+/** `lockstep bench`: what the planner's work costs, each row beside its limit. */
+export function addBench(program: Command): void {
+  program
+    .command('bench')
+    .description('measure the planner, each row beside a copy or fill of the same bytes and beside numpy')
+    .option('--filter <name>', 'only rows with this in their name')
+    .option('--rounds <n>', 'rounds in which ours, limit and numpy take turns', integer, DEFAULT_ROUNDS)
+    .option('--json', 'print one JSON document')
+    .action(bench);
+}
+
+async function bench(flags: BenchFlags): Promise<void> {
+  const summary = await runBench({
+    filter: flags.filter,
+    rounds: flags.rounds,
+    signal: interrupts.signal,
+    onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
+  });
+  const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...summary }) : table(summary);
+  process.stdout.write(`${text}\n`);
+}
+
+const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];
+
+function table({ cases, rounds, peer, interrupted }: BenchSummary): string {
+  const rows = [HEAD, ...cases.map(columns)];
+  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.map((row) =>
+    row.map((text, column) => (column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]))).join('  '),
+  );
+  const ending = `medians of ${rounds} rounds; numpy ${peer === null ? 'is not installed' : `of ${peer}`}`;
+  return [...lines, '', interrupted ? `${ending}; interrupted` : ending].join('\n');
+}
+
+function columns({ name, ns, limitNs, ratio, peerNs, peerRatio }: BenchResult): string[] {
+  const whole = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en'));
+  const share = (value: number): string => (value < 0.1 ? value.toFixed(4) : value.toFixed(2));
+  return [
+    name,
+    whole(ns),
+    whole(limitNs),
+    share(ratio),
+    peerNs === null ? '-' : whole(peerNs),
+    peerRatio === null ? '-' : peerRatio.toFixed(1),
+  ];
+}
