@@ -30,6 +30,24 @@ export interface MetadataView {
    * parallelism, where they are all. Source: vLLM get_dcp_local_seq_lens.
    */
   readonly localSeqLens: Int32Array;
+  /**
+   * Tokens each rank has before the padding at the end: i32[ranks], at most `tokensPerRank`. In a decode graph they are whole
+   * windows, a short draft's padding included, as in `LocalPart.tokens`.
+   */
+  readonly tokensPerRankReal: Int32Array;
+  /**
+   * First entry of each request in `kvIndices`: i32[attentionRequests + 1]. A padded request has no entry, or one where the padding
+   * record gives it a token. Empty, as are the next two, unless `createPlanner` was given `tensors: { csr: true }`.
+   * Source: FlashInfer BatchDecodeWithPagedKVCacheWrapper.plan.
+   */
+  readonly kvIndptr: Int32Array;
+  /**
+   * Kernel blocks that hold each request's tokens of `seqLens` (`localSeqLens` with context parallelism), one request after the
+   * other: i32[kvIndptr[attentionRequests]]. Blocks that are allocated and still empty are left out; the null block 0 in padding.
+   */
+  readonly kvIndices: Int32Array;
+  /** Tokens in each request's last kernel block: i32[attentionRequests], 1 in padding and where this rank stores none. */
+  readonly kvLastPageLen: Int32Array;
 }
 
 /** Counts that say how much of a view is a step's. */
@@ -68,18 +86,23 @@ export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: numbe
   });
 }
 
-/** Entries of a tensor that belong to a step, of a tensor that this planner has. */
-export function stepLength(name: TensorName, counts: MetadataCounts, ranks: number): number {
+/** Entries of a view's tensor that belong to a step, of a tensor that this planner has. */
+export function stepLength(name: TensorName, counts: MetadataCounts, view: MetadataView): number {
   switch (name) {
     case 'queryStartLoc':
+    case 'kvIndptr':
       return counts.attentionRequests + 1;
     case 'seqLens':
     case 'localSeqLens':
+    case 'kvLastPageLen':
       return counts.attentionRequests;
     case 'logitsIndices':
       return counts.numLogits;
+    case 'kvIndices':
+      return view.kvIndptr[counts.attentionRequests] ?? 0;
     case 'tokensPerRank':
-      return ranks;
+    case 'tokensPerRankReal':
+      return view[name].length;
     default:
       return counts.paddedTokens;
   }
@@ -88,6 +111,6 @@ export function stepLength(name: TensorName, counts: MetadataCounts, ranks: numb
 /** Detached copies of a view's tensors, each as long as the step needs. */
 export function copyView(view: MetadataView, counts: MetadataCounts): MetadataView {
   const copies: Record<string, Int32Array | BigInt64Array> = {};
-  for (const name of TENSORS) copies[name] = view[name].slice(0, stepLength(name, counts, view.tokensPerRank.length));
+  for (const name of TENSORS) copies[name] = view[name].slice(0, stepLength(name, counts, view));
   return Object.freeze(copies) as unknown as MetadataView;
 }

@@ -1,8 +1,10 @@
 import { Faults, type Limits } from '../config.js';
+import { shown } from '../errors.js';
 import type { CapturePlan } from './capture-plan.js';
 import type { PaddingName } from './layout.js';
 import type { SimdChoice, WasmSources } from './modules.js';
 import type { Policy } from './policy.js';
+import type { TensorChoices } from './regions.js';
 
 /** Options of `createPlanner`. */
 export interface PlannerOptions {
@@ -36,6 +38,8 @@ export interface PlannerOptions {
   readonly checked?: boolean;
   /** What padding holds: the convention of the kernels that read it. Default 'lockstep'. */
   readonly padding?: PaddingName;
+  /** Tensors beside those every planner has. Default none. */
+  readonly tensors?: TensorChoices;
 }
 
 /** This rank among the ranks of the forward. */
@@ -57,4 +61,14 @@ export function completePlace(options: Partial<Place>): Place {
   }
   faults.throwIfAny('This place among the ranks');
   return { rank, ranks, replicaSize };
+}
+
+/** The tensors that were asked for. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+export function completeTensors(given: TensorChoices = {}): Required<TensorChoices> {
+  const faults = new Faults();
+  faults.names('tensors', given, ['csr']);
+  const csr = given?.csr ?? false;
+  faults.check(typeof csr === 'boolean', `tensors.csr is ${shown(csr)}; it must be true or false`);
+  faults.throwIfAny('These tensors');
+  return { csr };
 }

@@ -75,6 +75,8 @@ export interface Sizes
   readonly blockListStride: number;
   /** Entries of the table of blocks that a step writes: a power of two. */
   readonly blockWriters: number;
+  /** Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 without it. */
+  readonly maxKvIndices: number;
   /** Tokens that a padded request is said to have. */
   readonly paddedSeqLen: number;
 }
@@ -94,6 +96,12 @@ export interface RegionTable {
   readonly config: Int32Array;
 }
 
+/** Tensors that only some kernels read. */
+export interface TensorChoices {
+  /** `kvIndptr`, `kvIndices` and `kvLastPageLen`, of the whole batch and of each part. Default false. */
+  readonly csr?: boolean;
+}
+
 /** What a planner's memory is laid out for. */
 export interface RegionOptions {
   readonly limits: Limits;
@@ -109,6 +117,8 @@ export interface RegionOptions {
   readonly checked?: boolean;
   /** What padding holds. Default 'lockstep'. */
   readonly padding?: PaddingName;
+  /** Tensors beside those every planner has. Default none. */
+  readonly tensors?: TensorChoices;
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
@@ -123,21 +133,28 @@ export function planRegions(options: RegionOptions): RegionTable {
     checkWords = 0,
     checked = false,
     padding = 'lockstep',
+    tensors: choices = {},
   } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
+  const tableWidth = maxBlocks * perBlock;
+  const maxPaddedRequests = Math.max(
+    limits.maxNumSeqs,
+    ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
+  );
   const sizes: Sizes = {
     rank,
     ranks,
     replicaSize,
-    maxPaddedRequests: Math.max(limits.maxNumSeqs, ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests)),
+    maxPaddedRequests,
     maxPaddedTokens: Math.max(
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
     ),
     maxBlocks,
-    tableWidth: maxBlocks * perBlock,
+    tableWidth,
+    maxKvIndices: choices.csr === true ? limits.maxNumSeqs * tableWidth + maxPaddedRequests - limits.maxNumSeqs : 0,
     maxParts: policy.ubatches,
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
@@ -180,7 +197,8 @@ export function planRegions(options: RegionOptions): RegionTable {
     throw new LockstepError(
       'ERR_PLAN_CAPACITY',
       `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
-        `The block tables take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), or raise blockSize (${limits.blockSize}).`,
+        `The block tables ${choices.csr === true ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
+        `or raise blockSize (${limits.blockSize})${choices.csr === true ? ', or leave tensors.csr out' : ''}.`,
       { bytes: next, limits },
     );
   }
@@ -203,7 +221,14 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
     case 'seqLens':
       return sizes.maxPaddedRequests;
     case 'tokensPerRank':
+    case 'tokensPerRankReal':
       return sizes.ranks;
+    case 'kvIndptr':
+      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
+    case 'kvIndices':
+      return sizes.maxKvIndices;
+    case 'kvLastPageLen':
+      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
     case 'localSeqLens':
       return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
     default:

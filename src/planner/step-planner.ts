@@ -9,7 +9,7 @@ import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, 
 import type { LocalPlan } from './local-plan.js';
 import { loadModules, type PlannerModules } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
-import { completePlace, type PlannerOptions } from './planner-options.js';
+import { completePlace, completeTensors, type PlannerOptions } from './planner-options.js';
 import { completePolicy, type Policy } from './policy.js';
 import { queryLenWords, type RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
@@ -74,6 +74,7 @@ export class StepPlanner {
     checkPlan(this.#plan, this.limits, this.policy);
     this.#checked = options.checked === true;
     const padding = options.padding ?? 'lockstep';
+    const tensors = completeTensors(options.tensors);
     if (!Object.hasOwn(PADDING_RECORDS, padding)) {
       throw new LockstepError(
         'ERR_CONFIG_INVALID',
@@ -90,6 +91,7 @@ export class StepPlanner {
       poison: options.poison === true,
       checked: this.#checked,
       padding,
+      tensors,
     });
     this.#memory = memory;
     this.arena = memory.arena;

@@ -256,10 +256,18 @@ export class PlannerSession {
 
     const decision = resolvePlain(votes, plan, policy, this.#previous?.partCount);
     const cut = partTokens(chunks, policy.ubatches, policy);
+    const counts = votes.map(({ tokens, decodeRequests, ...vote }) => ({
+      ...{ tokens, decodeRequests },
+      partTokens: [vote.part0Tokens, vote.part1Tokens, vote.part2Tokens, vote.part3Tokens],
+    }));
     const plain =
       decision.run === 'park'
         ? undefined
-        : buildPlain(entries, decision, rank, limits, cut, { padding: setup.padding });
+        : buildPlain(entries, decision, rank, limits, cut, {
+            padding: setup.padding,
+            csr: setup.tensors.csr,
+            votes: counts,
+          });
     this.#each((planner) => checkStep(planner, table, decision, plain));
     const rebuilt = this.#rebuild(own);
     const first = new Int32Array(table);

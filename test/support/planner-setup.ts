@@ -10,6 +10,7 @@ import {
   type PaddingName,
   type Policy,
   piecewiseKey,
+  type TensorChoices,
 } from '../../dist/planner/index.js';
 
 /** All that a planner is built from, complete. */
@@ -20,6 +21,7 @@ export interface PlannerSetup {
   readonly rank: number;
   readonly ranks: number;
   readonly padding: PaddingName;
+  readonly tensors: Required<TensorChoices>;
 }
 
 const divisorOf = (value: number): fc.Arbitrary<number> =>
@@ -184,11 +186,12 @@ function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary
       policy: policies,
       ranks: fc.integer({ min: 1, max: 4 }),
       padding: fc.constantFrom<PaddingName[]>('lockstep', 'lockstep', 'sglang', 'flashinfer', 'trtllm'),
+      csr: fc.boolean(),
     })
-    .chain(({ limits, policy, ranks, padding }) =>
+    .chain(({ limits, policy, ranks, padding, csr }) =>
       fc
         .record({ plan: planArbitrary(limits, policy, kinds), rank: fc.integer({ min: 0, max: ranks - 1 }) })
-        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding })),
+        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding, tensors: { csr } })),
     );
 }
 
