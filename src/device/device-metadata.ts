@@ -54,7 +54,7 @@ export class DeviceMetadata implements Disposable {
     const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts, staged: MetadataView): void => {
       for (const name of TENSORS) {
-        if (tensorLength(name, regions.sizes) === 0) continue;
+        if (tensorLength(name, regions.sizes) === 0 || regions.deviceSupplied.has(name)) continue;
         const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }

@@ -16,7 +16,7 @@ export type { KeyCandidate, Verdict } from './key-candidates.js';
 export { type SharedBudget, shareGraphs } from './ladder-budget.js';
 export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
 export { type LadderScore, scoreLadder } from './ladder-score.js';
-export { LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';
+export { type DeviceSupplied, LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export type { MetadataView, StagingSet } from './metadata.js';
 export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources } from './modules.js';

@@ -285,6 +285,10 @@ export const TENSORS = [
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
 
+/** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
+export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
+export type DeviceSupplied = (typeof DEVICE_SUPPLIED)[number];
+
 /** Bytes of one entry: an i64 or an i32. */
 export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
   inputIds: 4,

@@ -61,16 +61,18 @@ export interface MetadataCounts {
 export interface StagingSet {
   readonly whole: MetadataView;
   readonly parts: readonly MetadataView[];
+  /** The same with what the planner computed for tensors that the device supplies: what the others were derived from. */
+  readonly written: { readonly whole: MetadataView; readonly parts: readonly MetadataView[] };
   /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
   readonly blockTable: Int32Array;
 }
 
 /** The views of staging set `set`, over the planner's memory. */
 export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: number): StagingSet {
-  const view = (index: number): MetadataView => {
+  const view = (index: number, offsetOf: RegionTable['tensor']): MetadataView => {
     const tensors: Record<string, Int32Array | BigInt64Array> = {};
     for (const name of TENSORS) {
-      const offset = regions.tensor(set, index, name);
+      const offset = offsetOf(set, index, name);
       const length = tensorLength(name, regions.sizes);
       const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
       tensors[name] = new Entries(buffer, offset, length);
@@ -79,9 +81,15 @@ export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: numbe
   };
   const table = regions.region(set === 0 ? 'blockTable0' : 'blockTable1');
   const { maxParts } = regions.sizes;
+  const views = (offsetOf: RegionTable['tensor']): Pick<StagingSet, 'whole' | 'parts'> =>
+    Object.freeze({
+      whole: view(0, offsetOf),
+      parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part, offsetOf)) : []),
+    });
+  const planned = views(regions.tensor);
   return Object.freeze({
-    whole: view(0),
-    parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part)) : []),
+    ...planned,
+    written: regions.deviceSupplied.size > 0 ? views(regions.written) : planned,
     blockTable: new Int32Array(buffer, table.offset, table.bytes / 4),
   });
 }

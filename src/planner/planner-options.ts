@@ -1,7 +1,7 @@
 import { Faults, type Limits } from '../config.js';
 import { shown } from '../errors.js';
 import type { CapturePlan } from './capture-plan.js';
-import type { PaddingName } from './layout.js';
+import { DEVICE_SUPPLIED, type DeviceSupplied, type PaddingName } from './layout.js';
 import type { SimdChoice, WasmSources } from './modules.js';
 import type { Policy } from './policy.js';
 import type { TensorChoices } from './regions.js';
@@ -40,6 +40,11 @@ export interface PlannerOptions {
   readonly padding?: PaddingName;
   /** Tensors beside those every planner has. Default none. */
   readonly tensors?: TensorChoices;
+  /**
+   * Tensors that the device fills itself, in the buffers planned for them: `inputIds`, `positions`, `seqLens`. The planner leaves them
+   * alone, in the whole batch and in parts, and uploads skip them. Default none.
+   */
+  readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
 /** This rank among the ranks of the forward. */
@@ -71,4 +76,19 @@ export function completeTensors(given: TensorChoices = {}): Required<TensorChoic
   faults.check(typeof csr === 'boolean', `tensors.csr is ${shown(csr)}; it must be true or false`);
   faults.throwIfAny('These tensors');
   return { csr };
+}
+
+/** The tensors that the device supplies. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+export function completeDeviceSupplied(given: readonly DeviceSupplied[] = []): readonly DeviceSupplied[] {
+  const faults = new Faults();
+  if (!Array.isArray(given)) {
+    faults.check(false, `deviceSupplied is ${shown(given)}; it must be an array of tensor names`);
+  } else {
+    for (const name of given) {
+      const known = DEVICE_SUPPLIED.includes(name);
+      faults.check(known, `deviceSupplied holds ${shown(name)}; the device may supply ${DEVICE_SUPPLIED.join(', ')}`);
+    }
+  }
+  faults.throwIfAny('What the device supplies');
+  return given;
 }

@@ -12,6 +12,7 @@ import {
   CONFIG_TENSORS,
   CONFIG_WORDS,
   CURSOR_WORDS,
+  type DeviceSupplied,
   decisionWords,
   ERROR_WORDS,
   FACT_WORDS,
@@ -90,6 +91,10 @@ export interface RegionTable {
   region(name: RegionName): Region;
   /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
   tensor(set: number, view: number, name: TensorName): number;
+  /** The same of what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
+  written(set: number, view: number, name: TensorName): number;
+  /** Tensors that are planned and not filled. */
+  readonly deviceSupplied: ReadonlySet<TensorName>;
   /** Every region in memory order, the fixed ones included. */
   readonly all: readonly Region[];
   /** The words at `CONFIG_BASE`. */
@@ -119,6 +124,8 @@ export interface RegionOptions {
   readonly padding?: PaddingName;
   /** Tensors beside those every planner has. Default none. */
   readonly tensors?: TensorChoices;
+  /** Tensors that the device fills: planned, and left alone. Default none. */
+  readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
@@ -134,6 +141,7 @@ export function planRegions(options: RegionOptions): RegionTable {
     checked = false,
     padding = 'lockstep',
     tensors: choices = {},
+    deviceSupplied: supplied = [],
   } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
@@ -185,11 +193,16 @@ export function planRegions(options: RegionOptions): RegionTable {
   take('config', CONFIG_WORDS * 4);
   const regions = new Map(REGIONS.map((name) => [name, take(name, words[name] * 4)]));
   const tensors = new Map<string, number>();
+  const copies = new Map<string, number>();
+  const deviceSupplied: ReadonlySet<TensorName> = new Set(supplied);
   const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < views; view++) {
       for (const name of TENSORS) {
-        tensors.set(`${set} ${view} ${name}`, take(`set ${set} view ${view} ${name}`, tensorBytes(name, sizes)).offset);
+        const key = `${set} ${view} ${name}`;
+        const bytes = tensorBytes(name, sizes);
+        tensors.set(key, take(`set ${set} view ${view} ${name}`, bytes).offset);
+        if (deviceSupplied.has(name)) copies.set(key, take(`set ${set} view ${view} copy of ${name}`, bytes).offset);
       }
     }
   }
@@ -203,14 +216,16 @@ export function planRegions(options: RegionOptions): RegionTable {
     );
   }
   const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
+  const written = (set: number, view: number, name: TensorName): number =>
+    copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const region = (name: RegionName): Region => {
     const found = regions.get(name);
     if (found === undefined) throw new RangeError(`no region ${name}`);
     return found;
   };
-  const config = configWords(limits, plan, sizes, region, tensor);
+  const config = configWords(limits, plan, sizes, region, written);
   config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
-  return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, all, config };
+  return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, written, deviceSupplied, all, config };
 }
 
 /** Entries of a tensor, without slack. */
@@ -297,7 +312,7 @@ function configWords(
   plan: CapturePlan,
   sizes: Sizes,
   region: RegionTable['region'],
-  tensor: RegionTable['tensor'],
+  written: RegionTable['written'],
 ): Int32Array {
   const config = new Int32Array(CONFIG_WORDS);
   const values: Record<(typeof LIMIT_WORDS)[number], number> = {
@@ -316,7 +331,7 @@ function configWords(
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < MAX_VIEWS; view++) {
       for (const [index, name] of TENSORS.entries()) {
-        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = tensor(set, view, name);
+        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = written(set, view, name);
       }
     }
   }

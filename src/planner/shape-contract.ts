@@ -20,7 +20,7 @@ interface ViewShape extends MetadataCounts {
 /**
  * Checks every tensor of a step against its decision and local plan: counts, padding, positions, slots against the block
  * table, logits, and that parts and whole agree. Throws ERR_SHAPE_CONTRACT naming the first entry that breaks the contract.
- * For tests and for a switch in production: it reads every entry.
+ * Of tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: LocalPlan): void {
   equal('step of the local plan', local.step, decision.step);
@@ -40,7 +40,7 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
   checkTable(local, gapEnd);
   checkView(
     'whole',
-    local.tensors,
+    local.writtenTensors,
     { attentionRequests, paddedTokens, numLogits, rows, decodeRequests, gapEnd, tokens, tableRow: 0 },
     local,
   );
@@ -54,7 +54,7 @@ function eagerTokens(decision: DecisionView, local: LocalPlan): number {
 
 function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, tokens: number): void {
   const cut = local.partCount > 1;
-  const total = new Array<number>(local.tensors.tokensPerRank.length).fill(0);
+  const total = new Array<number>(local.writtenTensors.tokensPerRank.length).fill(0);
   const real = [...total];
   let begin = 0;
   let covered = 0;
@@ -74,13 +74,13 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
     for (const [rank, count] of agreed.gather.tokensPerRank.entries()) {
       total[rank] += count;
       if (!cut) continue;
-      const { tokensPerRank, tokensPerRankReal } = local.partTensors[index];
+      const { tokensPerRank, tokensPerRankReal } = local.writtenPartTensors[index];
       equal(`${name}.tokensPerRank[${rank}]`, tokensPerRank[rank], count);
       checkReal(name, tokensPerRankReal, rank, count);
       real[rank] += tokensPerRankReal[rank];
     }
     if (cut) {
-      const own = local.partTensors[index].tokensPerRankReal[local.sizes.rank];
+      const own = local.writtenPartTensors[index].tokensPerRankReal[local.sizes.rank];
       equal(`${name}.tokensPerRankReal[${local.sizes.rank}]`, own, part.tokenEnd - part.tokenBegin);
     }
     equal(`${name}.tokens[0]`, part.tokens[0], begin);
@@ -91,7 +91,7 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
   }
   equal('tokens of all parts', covered, tokens);
   equal('logits of all parts', logits, local.numLogits);
-  const { tokensPerRank, tokensPerRankReal } = local.tensors;
+  const { tokensPerRank, tokensPerRankReal } = local.writtenTensors;
   for (const [rank, count] of total.entries()) {
     equal(`whole.tokensPerRank[${rank}]`, tokensPerRank[rank], count);
     checkReal('whole', tokensPerRankReal, rank, count);
@@ -108,7 +108,7 @@ function checkReal(name: string, tokensPerRankReal: Int32Array, rank: number, pa
 
 function checkPart(name: string, local: LocalPlan, index: number): void {
   const part = local.part(index).snapshot();
-  const view = local.partTensors[index];
+  const view = local.writtenPartTensors[index];
   const [first, end] = part.requests;
   const decodeRequests = Math.max(0, Math.min(end, local.decodeRequests) - first);
   equal(`${name}.tableRow`, part.tableRow, first);
@@ -126,7 +126,7 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
   );
   for (let token = part.tokens[0]; token < part.tokens[1]; token++) {
     const inPart = token - part.tokens[0];
-    const whole = local.tensors;
+    const whole = local.writtenTensors;
     const request = view.tokenToRequest[inPart];
     const same =
       view.inputIds[inPart] === whole.inputIds[token] &&
@@ -229,7 +229,9 @@ function checkTable(local: LocalPlan, gapEnd: number): void {
   for (let row = 0; row < local.attentionRequests; row++) {
     const from = row * local.tableWidth;
     const real = row < local.rows && !inGap({ decodeRequests: local.decodeRequests, gapEnd }, row);
-    const needed = real ? Math.ceil(storedBefore(local, local.tensors.seqLens[row]) / local.sizes.kernelBlockSize) : 0;
+    const needed = real
+      ? Math.ceil(storedBefore(local, local.writtenTensors.seqLens[row]) / local.sizes.kernelBlockSize)
+      : 0;
     let ended = !real;
     for (let column = 0; column < local.tableWidth; column++) {
       const block = local.blockTable[from + column];

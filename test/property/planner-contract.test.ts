@@ -21,9 +21,9 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
   const { local, decision } = planner;
   const list: Corruption[] = [];
   const cut = local.partCount > 1;
-  corruptView('whole', local.tensors, local, list);
+  corruptView('whole', local.writtenTensors, local, list);
   for (let index = 0; cut && index < local.partCount; index++) {
-    const view = local.partTensors[index];
+    const view = local.writtenPartTensors[index];
     const part = local.part(index);
     corruptView('part', view, part, list);
     for (let token = 0; token < part.paddedTokens; token++) {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import {
   type CaptureKey,
   DEFAULT_LIMITS,
+  type DeviceSupplied,
   decodePlan,
   type KeyKind,
   type Limits,
@@ -22,6 +23,7 @@ export interface PlannerSetup {
   readonly ranks: number;
   readonly padding: PaddingName;
   readonly tensors: Required<TensorChoices>;
+  readonly deviceSupplied: readonly DeviceSupplied[];
 }
 
 const divisorOf = (value: number): fc.Arbitrary<number> =>
@@ -187,11 +189,12 @@ function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary
       ranks: fc.integer({ min: 1, max: 4 }),
       padding: fc.constantFrom<PaddingName[]>('lockstep', 'lockstep', 'sglang', 'flashinfer', 'trtllm'),
       csr: fc.boolean(),
+      deviceSupplied: fc.oneof(fc.constant([]), fc.subarray<DeviceSupplied>(['inputIds', 'positions', 'seqLens'])),
     })
-    .chain(({ limits, policy, ranks, padding, csr }) =>
+    .chain(({ limits, policy, ranks, padding, csr, deviceSupplied }) =>
       fc
         .record({ plan: planArbitrary(limits, policy, kinds), rank: fc.integer({ min: 0, max: ranks - 1 }) })
-        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding, tensors: { csr } })),
+        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding, tensors: { csr }, deviceSupplied })),
     );
 }
 

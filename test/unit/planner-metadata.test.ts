@@ -324,6 +324,52 @@ describe('CSR tensors', () => {
   });
 });
 
+describe('tensors that the device supplies', () => {
+  const deviceSupplied = ['inputIds', 'positions', 'seqLens'] as const;
+
+  it('are planned and left alone, in parts too, and the others are derived all the same', async () => {
+    const policy = { ubatches: 2, ubatchThresholdPrefill: 2 };
+    const local = await stepOf({ limits, policy, deviceSupplied, tensors: { csr: true } }, [
+      { phase: 'prefill', queryLen: 4, start: 0, blockIds: [5], lastChunk: true },
+      { phase: 'prefill', queryLen: 6, start: 5, blockIds: [6, 7, 8], lastChunk: true },
+    ]);
+    const poison = 0xa5a5a5a5 | 0;
+    expect([...local.tensors.inputIds]).toEqual(Array(10).fill(poison));
+    expect([...local.tensors.seqLens]).toEqual([poison, poison]);
+    expect(new Set(local.tensors.positions)).toEqual(new Set([BigInt.asIntN(64, 0xa5a5a5a5a5a5a5a5n)]));
+    for (const part of local.partTensors) {
+      expect(new Set([...part.inputIds, ...part.seqLens])).toEqual(new Set([poison]));
+    }
+    expect([...local.tensors.slotMapping].slice(3, 6)).toEqual([23n, 29n, 30n]);
+    expect([...local.tensors.kvIndptr]).toEqual([0, 1, 4]);
+    expect([...local.tensors.queryStartLoc]).toEqual([0, 4, 10]);
+  });
+
+  it('are checked in the copy that the others come from', async () => {
+    const planner = await createPlanner({ limits, deviceSupplied });
+    planner.requests.schedule(planner.requests.add({ blockIds: [5] }), { phase: 'prefill', queryLen: 2 });
+    const local = planner.build(planner.resolve(planner.vote()));
+    expect([...local.writtenTensors.positions.subarray(0, 2)]).toEqual([0n, 1n]);
+    local.tensors.seqLens[0] = 9;
+    assertShapeContract(planner.decision, local);
+    local.writtenTensors.seqLens[0] = 3;
+    expect(() => assertShapeContract(planner.decision, local)).toThrow(/whole.positions\[0\] is 0; expected 1/);
+  });
+
+  it('are what they are where none is named', async () => {
+    const planner = await createPlanner({ limits });
+    expect(planner.local.writtenTensors).toBe(planner.local.tensors);
+  });
+
+  it('are refused by name', async () => {
+    const given = ['seqLens', 'slotMapping'] as unknown as readonly ['seqLens'];
+    await expect(createPlanner({ deviceSupplied: given })).rejects.toThrow(
+      /holds "slotMapping"; the device may supply/,
+    );
+    await expect(createPlanner({ deviceSupplied: 'seqLens' as never })).rejects.toThrow(/must be an array/);
+  });
+});
+
 describe("where a planner's memory holds what", () => {
   it('the order of a step names its rows, decodes first', async () => {
     const planner = await createPlanner({ limits, poison: true });
