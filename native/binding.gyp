@@ -12,6 +12,7 @@
         "../wasm/build-step.cc",
         "../wasm/decode-lanes.cc",
         "../wasm/kernels.cc",
+        "../wasm/paged-kv.cc",
         "../wasm/parts.cc",
         "../wasm/shared-blocks.cc",
         "../wasm/slot-mapping.cc",

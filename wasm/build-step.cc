@@ -1,6 +1,7 @@
 // The metadata of one step, from the decision all ranks share and this rank's batch.
 #include "batch-order.h"
 #include "block-table.h"
+#include "paged-kv.h"
 #include "parts.h"
 #include "whole-batch.h"
 
@@ -62,17 +63,33 @@ Part packed_part(int32_t set, const int32_t* agreed, const Part& before, int32_t
   return part;
 }
 
-void tokens_per_rank(int32_t set, const int32_t* decision) {
+/// Tokens of `rank` in part `index`, from packed token `begin` on: those that its window of the graph holds, or its own cut.
+int32_t real_tokens(const int32_t* decision, int32_t index, int32_t rank, int32_t stride, int32_t begin) {
+  const int32_t* vote = region(REGION_VOTES) + rank * VOTE_WORDS;
+  const int32_t packed = stride > 0 ? vote[VOTE_DECODE_REQUESTS] * stride : vote[VOTE_TOKENS];
+  if (decision[DECISION_PARTS] == 1) return packed;
+  if (decision[DECISION_RUN] == RUN_EAGER) return vote[VOTE_PART0_TOKENS + index];
+  return clamp(packed - begin, 0, decision_part(decision, index)[PART_PADDED_TOKENS]);
+}
+
+void tokens_per_rank(int32_t set, const int32_t* decision, int32_t stride) {
   const int32_t ranks = limit(LIMIT_RANKS);
   const int32_t parts = decision[DECISION_PARTS];
   for (int32_t rank = 0; rank < ranks; rank++) {
-    int32_t total = 0;
+    int32_t total = 0, total_real = 0, begin = 0;
     for (int32_t part = 0; part < parts; part++) {
-      const int32_t tokens = decision_part(decision, part)[PART_WORDS + rank];
+      const int32_t* agreed = decision_part(decision, part);
+      const int32_t tokens = agreed[PART_WORDS + rank];
+      const int32_t real = real_tokens(decision, part, rank, stride, begin);
       total += tokens;
-      if (parts > 1) tensor(set, 1 + part, TENSOR_TOKENS_PER_RANK)[rank] = tokens;
+      total_real += real;
+      begin += agreed[PART_PADDED_TOKENS];
+      if (parts == 1) continue;
+      tensor(set, 1 + part, TENSOR_TOKENS_PER_RANK)[rank] = tokens;
+      tensor(set, 1 + part, TENSOR_TOKENS_PER_RANK_REAL)[rank] = real;
     }
     tensor(set, 0, TENSOR_TOKENS_PER_RANK)[rank] = total;
+    tensor(set, 0, TENSOR_TOKENS_PER_RANK_REAL)[rank] = total_real;
   }
 }
 
@@ -118,6 +135,8 @@ void build_step(int32_t set) {
   local[LOCAL_ROWS] = rows;
   local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, {rows, stride, padded_tokens, attention_requests});
   local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, rows, attention_requests);
+  const bool paged = run != RUN_PARK && limit(LIMIT_MAX_KV_INDICES) > 0;
+  if (paged) write_paged_kv(set, 0, 0, rows, attention_requests);
 
   const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;
   Part part = {0, 0, 0, 0, 0, 0};
@@ -130,12 +149,13 @@ void build_step(int32_t set) {
       part = packed_part(set, agreed, part, share, rows);
     }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
+    if (paged) write_paged_kv(set, 1 + index, part.request_begin, part.request_end, part.attention_requests);
   }
   if (parts == 1) {
     const Part whole = {0, rows, 0, padded_tokens, padded_tokens, attention_requests};
     note_part(0, whole, packed_tokens, local[LOCAL_NUM_LOGITS]);
   }
-  if (run != RUN_PARK) tokens_per_rank(set, decision);
+  if (run != RUN_PARK) tokens_per_rank(set, decision, stride);
   state()[STATE_BUILT] = 1;
 }
 

@@ -1,6 +1,6 @@
 import { TENSOR_BYTES, TENSORS, type TensorName, tensorPadding } from '../planner/layout.js';
 import type { LocalPlan } from '../planner/local-plan.js';
-import type { MetadataCounts } from '../planner/metadata.js';
+import type { MetadataCounts, MetadataView } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
 import { tensorLength } from '../planner/regions.js';
 import type { StepPlanner } from '../planner/step-planner.js';
@@ -52,16 +52,18 @@ export class DeviceMetadata implements Disposable {
   /** Adds to `commands` the uploads of a step's tensors from its staging set, and of the block table's changes. */
   upload(commands: CommandBlock, local: LocalPlan): void {
     const { regions } = this.#planner;
-    const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts): void => {
+    const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts, staged: MetadataView): void => {
       for (const name of TENSORS) {
-        if (tensorLength(name, regions.sizes) === 0) continue;
-        const bytes = stepLength(name, counts, this.#planner.ranks) * TENSOR_BYTES[name];
+        if (tensorLength(name, regions.sizes) === 0 || regions.deviceSupplied.has(name)) continue;
+        const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }
     };
-    view(0, this.whole, local);
+    view(0, this.whole, local, local.tensors);
     if (local.partCount > 1) {
-      for (let part = 0; part < local.partCount; part++) view(1 + part, this.parts[part], local.part(part));
+      for (let part = 0; part < local.partCount; part++) {
+        view(1 + part, this.parts[part], local.part(part), local.partTensors[part]);
+      }
     }
     if (local.tableEdits > 0) {
       const edits = regions.region('tableEdits');

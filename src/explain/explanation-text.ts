@@ -98,7 +98,8 @@ function tensorLines({ whole, parts, blockTable, tableWidth }: PlainTensors): st
 }
 
 function viewLines(view: PlainView, indent: string): string[] {
-  return TENSORS.map((name) => {
+  // A planner has no local lengths without context parallelism, and no CSR unless it was asked for.
+  return TENSORS.filter((name) => name === 'logitsIndices' || view[name].length > 0).map((name) => {
     const type = name === 'positions' || name === 'slotMapping' ? 'i64' : 'i32';
     const shape = `${type}[${view[name].length}]`;
     return `${indent}  ${name.padEnd(14)} ${shape.padEnd(10)} ${abbreviated(view[name])}`.trimEnd();

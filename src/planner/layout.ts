@@ -278,8 +278,16 @@ export const TENSORS = [
   'logitsIndices',
   'tokensPerRank',
   'localSeqLens',
+  'tokensPerRankReal',
+  'kvIndptr',
+  'kvIndices',
+  'kvLastPageLen',
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
+
+/** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
+export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
+export type DeviceSupplied = (typeof DEVICE_SUPPLIED)[number];
 
 /** Bytes of one entry: an i64 or an i32. */
 export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
@@ -293,6 +301,10 @@ export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
   logitsIndices: 4,
   tokensPerRank: 4,
   localSeqLens: 4,
+  tokensPerRankReal: 4,
+  kvIndptr: 4,
+  kvIndices: 4,
+  kvLastPageLen: 4,
 };
 
 /**
@@ -308,7 +320,10 @@ export const PADDING_RECORDS = {
 } as const;
 export type PaddingName = keyof typeof PADDING_RECORDS;
 
-/** What an entry of a tensor holds where the whole batch is padding. */
+/**
+ * What an entry of a tensor holds where the whole batch is padding. Of `kvIndptr` that is the first entry: each later one adds the
+ * tokens of a padded request.
+ */
 export function tensorPadding(name: TensorName, padding: PaddingName = 'lockstep'): number {
   switch (name) {
     case 'seqLens':
@@ -317,6 +332,7 @@ export function tensorPadding(name: TensorName, padding: PaddingName = 'lockstep
     case 'tokenToRequest':
       return -1;
     case 'isPadding':
+    case 'kvLastPageLen':
       return 1;
     default:
       return 0;
@@ -350,6 +366,7 @@ export const LIMIT_WORDS = [
   'blockWriters',
   'checked',
   'paddedSeqLen',
+  'maxKvIndices',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -423,7 +440,7 @@ export const COMMAND_WORDS = ['op', 'a', 'b', 'c', 'd', 'e', 'f', 'g'] as const;
 /** Words before the first command; the first holds the number of commands. */
 export const COMMAND_HEADER_WORDS = 8;
 
-/** Commands a block can hold: uploads of every tensor of every view, twice over, with room for events and graphs. */
+/** Commands a block can hold: uploads of every tensor of every view, with room for events and graphs. */
 export const MAX_COMMANDS = 128;
 
 /** Named values, the same in all three languages. A name's value is its number. */

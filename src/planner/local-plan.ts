@@ -180,6 +180,14 @@ export class LocalPlan {
   get partTensors(): readonly MetadataView[] {
     return this.#sets[this.staging].parts;
   }
+  /** `tensors` with what the planner computed for those that the device supplies, from which the others were derived. */
+  get writtenTensors(): MetadataView {
+    return this.#sets[this.staging].written.whole;
+  }
+  /** `partTensors` likewise. */
+  get writtenPartTensors(): readonly MetadataView[] {
+    return this.#sets[this.staging].written.parts;
+  }
   get blockTable(): Int32Array {
     return this.#sets[this.staging].blockTable;
   }

@@ -30,6 +30,24 @@ export interface MetadataView {
    * parallelism, where they are all. Source: vLLM get_dcp_local_seq_lens.
    */
   readonly localSeqLens: Int32Array;
+  /**
+   * Tokens each rank has before the padding at the end: i32[ranks], at most `tokensPerRank`. In a decode graph they are whole
+   * windows, a short draft's padding included, as in `LocalPart.tokens`.
+   */
+  readonly tokensPerRankReal: Int32Array;
+  /**
+   * First entry of each request in `kvIndices`: i32[attentionRequests + 1]. A padded request has no entry, or one where the padding
+   * record gives it a token. Empty, as are the next two, unless `createPlanner` was given `tensors: { csr: true }`.
+   * Source: FlashInfer BatchDecodeWithPagedKVCacheWrapper.plan.
+   */
+  readonly kvIndptr: Int32Array;
+  /**
+   * Kernel blocks that hold each request's tokens of `seqLens` (`localSeqLens` with context parallelism), one request after the
+   * other: i32[kvIndptr[attentionRequests]]. Blocks that are allocated and still empty are left out; the null block 0 in padding.
+   */
+  readonly kvIndices: Int32Array;
+  /** Tokens in each request's last kernel block: i32[attentionRequests], 1 in padding and where this rank stores none. */
+  readonly kvLastPageLen: Int32Array;
 }
 
 /** Counts that say how much of a view is a step's. */
@@ -43,16 +61,18 @@ export interface MetadataCounts {
 export interface StagingSet {
   readonly whole: MetadataView;
   readonly parts: readonly MetadataView[];
+  /** The same with what the planner computed for tensors that the device supplies: what the others were derived from. */
+  readonly written: { readonly whole: MetadataView; readonly parts: readonly MetadataView[] };
   /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
   readonly blockTable: Int32Array;
 }
 
 /** The views of staging set `set`, over the planner's memory. */
 export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: number): StagingSet {
-  const view = (index: number): MetadataView => {
+  const view = (index: number, offsetOf: RegionTable['tensor']): MetadataView => {
     const tensors: Record<string, Int32Array | BigInt64Array> = {};
     for (const name of TENSORS) {
-      const offset = regions.tensor(set, index, name);
+      const offset = offsetOf(set, index, name);
       const length = tensorLength(name, regions.sizes);
       const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
       tensors[name] = new Entries(buffer, offset, length);
@@ -61,25 +81,36 @@ export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: numbe
   };
   const table = regions.region(set === 0 ? 'blockTable0' : 'blockTable1');
   const { maxParts } = regions.sizes;
+  const views = (offsetOf: RegionTable['tensor']): Pick<StagingSet, 'whole' | 'parts'> =>
+    Object.freeze({
+      whole: view(0, offsetOf),
+      parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part, offsetOf)) : []),
+    });
+  const planned = views(regions.tensor);
   return Object.freeze({
-    whole: view(0),
-    parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part)) : []),
+    ...planned,
+    written: regions.deviceSupplied.size > 0 ? views(regions.written) : planned,
     blockTable: new Int32Array(buffer, table.offset, table.bytes / 4),
   });
 }
 
-/** Entries of a tensor that belong to a step, of a tensor that this planner has. */
-export function stepLength(name: TensorName, counts: MetadataCounts, ranks: number): number {
+/** Entries of a view's tensor that belong to a step, of a tensor that this planner has. */
+export function stepLength(name: TensorName, counts: MetadataCounts, view: MetadataView): number {
   switch (name) {
     case 'queryStartLoc':
+    case 'kvIndptr':
       return counts.attentionRequests + 1;
     case 'seqLens':
     case 'localSeqLens':
+    case 'kvLastPageLen':
       return counts.attentionRequests;
     case 'logitsIndices':
       return counts.numLogits;
+    case 'kvIndices':
+      return view.kvIndptr[counts.attentionRequests] ?? 0;
     case 'tokensPerRank':
-      return ranks;
+    case 'tokensPerRankReal':
+      return view[name].length;
     default:
       return counts.paddedTokens;
   }
@@ -88,6 +119,6 @@ export function stepLength(name: TensorName, counts: MetadataCounts, ranks: numb
 /** Detached copies of a view's tensors, each as long as the step needs. */
 export function copyView(view: MetadataView, counts: MetadataCounts): MetadataView {
   const copies: Record<string, Int32Array | BigInt64Array> = {};
-  for (const name of TENSORS) copies[name] = view[name].slice(0, stepLength(name, counts, view.tokensPerRank.length));
+  for (const name of TENSORS) copies[name] = view[name].slice(0, stepLength(name, counts, view));
   return Object.freeze(copies) as unknown as MetadataView;
 }

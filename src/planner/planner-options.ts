@@ -1,8 +1,10 @@
 import { Faults, type Limits } from '../config.js';
+import { shown } from '../errors.js';
 import type { CapturePlan } from './capture-plan.js';
-import type { PaddingName } from './layout.js';
+import { DEVICE_SUPPLIED, type DeviceSupplied, type PaddingName } from './layout.js';
 import type { SimdChoice, WasmSources } from './modules.js';
 import type { Policy } from './policy.js';
+import type { TensorChoices } from './regions.js';
 
 /** Options of `createPlanner`. */
 export interface PlannerOptions {
@@ -36,6 +38,13 @@ export interface PlannerOptions {
   readonly checked?: boolean;
   /** What padding holds: the convention of the kernels that read it. Default 'lockstep'. */
   readonly padding?: PaddingName;
+  /** Tensors beside those every planner has. Default none. */
+  readonly tensors?: TensorChoices;
+  /**
+   * Tensors that the device fills itself, in the buffers planned for them: `inputIds`, `positions`, `seqLens`. The planner leaves them
+   * alone, in the whole batch and in parts, and uploads skip them. Default none.
+   */
+  readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
 /** This rank among the ranks of the forward. */
@@ -57,4 +66,29 @@ export function completePlace(options: Partial<Place>): Place {
   }
   faults.throwIfAny('This place among the ranks');
   return { rank, ranks, replicaSize };
+}
+
+/** The tensors that were asked for. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+export function completeTensors(given: TensorChoices = {}): Required<TensorChoices> {
+  const faults = new Faults();
+  faults.names('tensors', given, ['csr']);
+  const csr = given?.csr ?? false;
+  faults.check(typeof csr === 'boolean', `tensors.csr is ${shown(csr)}; it must be true or false`);
+  faults.throwIfAny('These tensors');
+  return { csr };
+}
+
+/** The tensors that the device supplies. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+export function completeDeviceSupplied(given: readonly DeviceSupplied[] = []): readonly DeviceSupplied[] {
+  const faults = new Faults();
+  if (!Array.isArray(given)) {
+    faults.check(false, `deviceSupplied is ${shown(given)}; it must be an array of tensor names`);
+  } else {
+    for (const name of given) {
+      const known = DEVICE_SUPPLIED.includes(name);
+      faults.check(known, `deviceSupplied holds ${shown(name)}; the device may supply ${DEVICE_SUPPLIED.join(', ')}`);
+    }
+  }
+  faults.throwIfAny('What the device supplies');
+  return given;
 }

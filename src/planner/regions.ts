@@ -12,6 +12,7 @@ import {
   CONFIG_TENSORS,
   CONFIG_WORDS,
   CURSOR_WORDS,
+  type DeviceSupplied,
   decisionWords,
   ERROR_WORDS,
   FACT_WORDS,
@@ -75,6 +76,8 @@ export interface Sizes
   readonly blockListStride: number;
   /** Entries of the table of blocks that a step writes: a power of two. */
   readonly blockWriters: number;
+  /** Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 without it. */
+  readonly maxKvIndices: number;
   /** Tokens that a padded request is said to have. */
   readonly paddedSeqLen: number;
 }
@@ -88,10 +91,20 @@ export interface RegionTable {
   region(name: RegionName): Region;
   /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
   tensor(set: number, view: number, name: TensorName): number;
+  /** The same of what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
+  written(set: number, view: number, name: TensorName): number;
+  /** Tensors that are planned and not filled. */
+  readonly deviceSupplied: ReadonlySet<TensorName>;
   /** Every region in memory order, the fixed ones included. */
   readonly all: readonly Region[];
   /** The words at `CONFIG_BASE`. */
   readonly config: Int32Array;
+}
+
+/** Tensors that only some kernels read. */
+export interface TensorChoices {
+  /** `kvIndptr`, `kvIndices` and `kvLastPageLen`, of the whole batch and of each part. Default false. */
+  readonly csr?: boolean;
 }
 
 /** What a planner's memory is laid out for. */
@@ -109,6 +122,10 @@ export interface RegionOptions {
   readonly checked?: boolean;
   /** What padding holds. Default 'lockstep'. */
   readonly padding?: PaddingName;
+  /** Tensors beside those every planner has. Default none. */
+  readonly tensors?: TensorChoices;
+  /** Tensors that the device fills: planned, and left alone. Default none. */
+  readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
@@ -123,21 +140,29 @@ export function planRegions(options: RegionOptions): RegionTable {
     checkWords = 0,
     checked = false,
     padding = 'lockstep',
+    tensors: choices = {},
+    deviceSupplied: supplied = [],
   } = options;
   const span = limits.blockSize * limits.contextParallelSize;
   const perBlock = limits.blockSize / limits.kernelBlockSize;
   const maxBlocks = Math.ceil(limits.maxModelLen / span);
+  const tableWidth = maxBlocks * perBlock;
+  const maxPaddedRequests = Math.max(
+    limits.maxNumSeqs,
+    ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
+  );
   const sizes: Sizes = {
     rank,
     ranks,
     replicaSize,
-    maxPaddedRequests: Math.max(limits.maxNumSeqs, ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests)),
+    maxPaddedRequests,
     maxPaddedTokens: Math.max(
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
     ),
     maxBlocks,
-    tableWidth: maxBlocks * perBlock,
+    tableWidth,
+    maxKvIndices: choices.csr === true ? limits.maxNumSeqs * tableWidth + maxPaddedRequests - limits.maxNumSeqs : 0,
     maxParts: policy.ubatches,
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
@@ -168,11 +193,16 @@ export function planRegions(options: RegionOptions): RegionTable {
   take('config', CONFIG_WORDS * 4);
   const regions = new Map(REGIONS.map((name) => [name, take(name, words[name] * 4)]));
   const tensors = new Map<string, number>();
+  const copies = new Map<string, number>();
+  const deviceSupplied: ReadonlySet<TensorName> = new Set(supplied);
   const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < views; view++) {
       for (const name of TENSORS) {
-        tensors.set(`${set} ${view} ${name}`, take(`set ${set} view ${view} ${name}`, tensorBytes(name, sizes)).offset);
+        const key = `${set} ${view} ${name}`;
+        const bytes = tensorBytes(name, sizes);
+        tensors.set(key, take(`set ${set} view ${view} ${name}`, bytes).offset);
+        if (deviceSupplied.has(name)) copies.set(key, take(`set ${set} view ${view} copy of ${name}`, bytes).offset);
       }
     }
   }
@@ -180,19 +210,22 @@ export function planRegions(options: RegionOptions): RegionTable {
     throw new LockstepError(
       'ERR_PLAN_CAPACITY',
       `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
-        `The block tables take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), or raise blockSize (${limits.blockSize}).`,
+        `The block tables ${choices.csr === true ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
+        `or raise blockSize (${limits.blockSize})${choices.csr === true ? ', or leave tensors.csr out' : ''}.`,
       { bytes: next, limits },
     );
   }
   const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
+  const written = (set: number, view: number, name: TensorName): number =>
+    copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const region = (name: RegionName): Region => {
     const found = regions.get(name);
     if (found === undefined) throw new RangeError(`no region ${name}`);
     return found;
   };
-  const config = configWords(limits, plan, sizes, region, tensor);
+  const config = configWords(limits, plan, sizes, region, written);
   config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
-  return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, all, config };
+  return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, written, deviceSupplied, all, config };
 }
 
 /** Entries of a tensor, without slack. */
@@ -203,7 +236,14 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
     case 'seqLens':
       return sizes.maxPaddedRequests;
     case 'tokensPerRank':
+    case 'tokensPerRankReal':
       return sizes.ranks;
+    case 'kvIndptr':
+      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
+    case 'kvIndices':
+      return sizes.maxKvIndices;
+    case 'kvLastPageLen':
+      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
     case 'localSeqLens':
       return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
     default:
@@ -273,7 +313,7 @@ function configWords(
   plan: CapturePlan,
   sizes: Sizes,
   region: RegionTable['region'],
-  tensor: RegionTable['tensor'],
+  written: RegionTable['written'],
 ): Int32Array {
   const config = new Int32Array(CONFIG_WORDS);
   const values: Record<(typeof LIMIT_WORDS)[number], number> = {
@@ -292,7 +332,7 @@ function configWords(
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < MAX_VIEWS; view++) {
       for (const [index, name] of TENSORS.entries()) {
-        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = tensor(set, view, name);
+        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = written(set, view, name);
       }
     }
   }

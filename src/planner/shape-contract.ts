@@ -1,7 +1,8 @@
-import { LockstepError } from '../errors.js';
 import type { DecisionView } from './decision.js';
 import type { LocalPlan } from './local-plan.js';
 import type { MetadataCounts, MetadataView } from './metadata.js';
+import { checkPagedKv } from './paged-kv-contract.js';
+import { equal, fail, storedBefore } from './shape-checks.js';
 
 /** What a view holds: of its padded rows and tokens the first are real, and of those rows the first decode. */
 interface ViewShape extends MetadataCounts {
@@ -19,7 +20,7 @@ interface ViewShape extends MetadataCounts {
 /**
  * Checks every tensor of a step against its decision and local plan: counts, padding, positions, slots against the block
  * table, logits, and that parts and whole agree. Throws ERR_SHAPE_CONTRACT naming the first entry that breaks the contract.
- * For tests and for a switch in production: it reads every entry.
+ * Of tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: LocalPlan): void {
   equal('step of the local plan', local.step, decision.step);
@@ -39,7 +40,7 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
   checkTable(local, gapEnd);
   checkView(
     'whole',
-    local.tensors,
+    local.writtenTensors,
     { attentionRequests, paddedTokens, numLogits, rows, decodeRequests, gapEnd, tokens, tableRow: 0 },
     local,
   );
@@ -53,7 +54,8 @@ function eagerTokens(decision: DecisionView, local: LocalPlan): number {
 
 function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, tokens: number): void {
   const cut = local.partCount > 1;
-  const total = new Array<number>(local.tensors.tokensPerRank.length).fill(0);
+  const total = new Array<number>(local.writtenTensors.tokensPerRank.length).fill(0);
+  const real = [...total];
   let begin = 0;
   let covered = 0;
   let logits = 0;
@@ -71,7 +73,15 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
     );
     for (const [rank, count] of agreed.gather.tokensPerRank.entries()) {
       total[rank] += count;
-      if (cut) equal(`${name}.tokensPerRank[${rank}]`, local.partTensors[index].tokensPerRank[rank], count);
+      if (!cut) continue;
+      const { tokensPerRank, tokensPerRankReal } = local.writtenPartTensors[index];
+      equal(`${name}.tokensPerRank[${rank}]`, tokensPerRank[rank], count);
+      checkReal(name, tokensPerRankReal, rank, count);
+      real[rank] += tokensPerRankReal[rank];
+    }
+    if (cut) {
+      const own = local.writtenPartTensors[index].tokensPerRankReal[local.sizes.rank];
+      equal(`${name}.tokensPerRankReal[${local.sizes.rank}]`, own, part.tokenEnd - part.tokenBegin);
     }
     equal(`${name}.tokens[0]`, part.tokens[0], begin);
     begin = graph ? begin + part.paddedTokens : part.tokens[1];
@@ -81,13 +91,24 @@ function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, to
   }
   equal('tokens of all parts', covered, tokens);
   equal('logits of all parts', logits, local.numLogits);
-  for (const [rank, count] of total.entries())
-    equal(`whole.tokensPerRank[${rank}]`, local.tensors.tokensPerRank[rank], count);
+  const { tokensPerRank, tokensPerRankReal } = local.writtenTensors;
+  for (const [rank, count] of total.entries()) {
+    equal(`whole.tokensPerRank[${rank}]`, tokensPerRank[rank], count);
+    checkReal('whole', tokensPerRankReal, rank, count);
+    if (cut) equal(`whole.tokensPerRankReal[${rank}]`, tokensPerRankReal[rank], real[rank]);
+  }
+  equal(`whole.tokensPerRankReal[${local.sizes.rank}]`, tokensPerRankReal[local.sizes.rank], tokens);
+}
+
+/** A rank has no more tokens than it moves. */
+function checkReal(name: string, tokensPerRankReal: Int32Array, rank: number, padded: number): void {
+  const count = tokensPerRankReal[rank];
+  if (count < 0 || count > padded) fail(`${name}.tokensPerRankReal[${rank}]`, `is ${count}`, `0 to ${padded}`);
 }
 
 function checkPart(name: string, local: LocalPlan, index: number): void {
   const part = local.part(index).snapshot();
-  const view = local.partTensors[index];
+  const view = local.writtenPartTensors[index];
   const [first, end] = part.requests;
   const decodeRequests = Math.max(0, Math.min(end, local.decodeRequests) - first);
   equal(`${name}.tableRow`, part.tableRow, first);
@@ -105,7 +126,7 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
   );
   for (let token = part.tokens[0]; token < part.tokens[1]; token++) {
     const inPart = token - part.tokens[0];
-    const whole = local.tensors;
+    const whole = local.writtenTensors;
     const request = view.tokenToRequest[inPart];
     const same =
       view.inputIds[inPart] === whole.inputIds[token] &&
@@ -119,6 +140,10 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
 
 function checkView(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
   checkRequests(name, view, shape, local);
+  if (local.sizes.maxKvIndices > 0) {
+    const isReal = (row: number): boolean => row < shape.rows && !inGap(shape, row);
+    checkPagedKv(name, view, { attentionRequests: shape.attentionRequests, tableRow: shape.tableRow, isReal }, local);
+  }
   let logits = 0;
   for (let request = 0; request < shape.rows; request++) {
     if (inGap(shape, request)) continue;
@@ -204,7 +229,9 @@ function checkTable(local: LocalPlan, gapEnd: number): void {
   for (let row = 0; row < local.attentionRequests; row++) {
     const from = row * local.tableWidth;
     const real = row < local.rows && !inGap({ decodeRequests: local.decodeRequests, gapEnd }, row);
-    const needed = real ? Math.ceil(storedBefore(local, local.tensors.seqLens[row]) / local.sizes.kernelBlockSize) : 0;
+    const needed = real
+      ? Math.ceil(storedBefore(local, local.writtenTensors.seqLens[row]) / local.sizes.kernelBlockSize)
+      : 0;
     let ended = !real;
     for (let column = 0; column < local.tableWidth; column++) {
       const block = local.blockTable[from + column];
@@ -216,28 +243,10 @@ function checkTable(local: LocalPlan, gapEnd: number): void {
   }
 }
 
-/** Of positions 0 to `length - 1`, those this rank of the context-parallel group stores: `interleaveSize` in turn. */
-function storedBefore(local: LocalPlan, length: number): number {
-  const { contextParallelSize, contextParallelRank, interleaveSize } = local.sizes;
-  const round = contextParallelSize * interleaveSize;
-  const rest = (length % round) - contextParallelRank * interleaveSize;
-  return Math.floor(length / round) * interleaveSize + Math.min(Math.max(rest, 0), interleaveSize);
-}
-
 function slotOf(local: LocalPlan, row: number, position: number): bigint {
   const stored = storedBefore(local, position);
   if (storedBefore(local, position + 1) === stored) return -1n;
   const { kernelBlockSize } = local.sizes;
   const block = local.blockTable[row * local.tableWidth + Math.floor(stored / kernelBlockSize)];
   return BigInt(block) * BigInt(kernelBlockSize) + BigInt(stored % kernelBlockSize);
-}
-
-function equal(name: string, found: number | bigint, expected: number | bigint): void {
-  if (found !== expected) fail(name, `is ${found}`, String(expected));
-}
-
-function fail(name: string, found: string, expected: string): never {
-  throw new LockstepError('ERR_SHAPE_CONTRACT', `Shape contract: ${name} ${found}; expected ${expected}`, {
-    tensor: name,
-  });
 }

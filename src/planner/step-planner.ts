@@ -9,7 +9,7 @@ import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, 
 import type { LocalPlan } from './local-plan.js';
 import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
-import { completePlace, type PlannerOptions } from './planner-options.js';
+import { completeDeviceSupplied, completePlace, completeTensors, type PlannerOptions } from './planner-options.js';
 import { completePolicy, type Policy } from './policy.js';
 import { queryLenWords, type RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
@@ -88,6 +88,8 @@ export class StepPlanner {
     this.#checked = options.checked === true;
     this.#ubatches = this.policy.ubatches;
     const padding = options.padding ?? 'lockstep';
+    const tensors = completeTensors(options.tensors);
+    const deviceSupplied = completeDeviceSupplied(options.deviceSupplied);
     if (!Object.hasOwn(PADDING_RECORDS, padding)) {
       throw new LockstepError(
         'ERR_CONFIG_INVALID',
@@ -104,6 +106,8 @@ export class StepPlanner {
       poison: options.poison === true,
       checked: this.#checked,
       padding,
+      tensors,
+      deviceSupplied,
     });
     this.#memory = memory;
     this.arena = memory.arena;

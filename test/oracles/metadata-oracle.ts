@@ -27,6 +27,11 @@ export interface PlainTensors {
   readonly tokensPerRank: number[];
   /** Empty without context parallelism. */
   readonly localSeqLens: number[];
+  readonly tokensPerRankReal: number[];
+  /** These three are empty unless they were asked for. */
+  readonly kvIndptr: number[];
+  readonly kvIndices: number[];
+  readonly kvLastPageLen: number[];
 }
 
 export interface PlainPart {
@@ -36,6 +41,33 @@ export interface PlainPart {
   readonly attentionRequests: number;
   readonly tableRow: number;
   readonly numLogits: number;
+}
+
+/** What a rank's vote says of its tokens. */
+export interface PlainCounts {
+  readonly tokens: number;
+  readonly decodeRequests: number;
+  readonly partTokens: readonly number[];
+}
+
+/** What a step's tensors depend on beside its batch and decision. */
+export interface PlainOptions {
+  readonly mixed?: MixedRows | undefined;
+  readonly padding?: PaddingName;
+  /** The tensors of CSR kernels too. Default false. */
+  readonly csr?: boolean;
+  readonly votes?: readonly PlainCounts[];
+}
+
+/** What a view's tensors depend on beside its tokens. */
+interface ViewContext {
+  readonly limits: Limits;
+  readonly paddedSeqLen: number;
+  readonly csr: boolean;
+  /** Blocks of the request in each row. */
+  readonly blocks: readonly (readonly number[])[];
+  readonly tokensPerRank: number[];
+  readonly tokensPerRankReal: number[];
 }
 
 /** What a mixed graph's attention was captured for: decode rows, then prefill rows. */
@@ -57,7 +89,7 @@ export interface PlainStep {
 /**
  * A rank's tensors under a decision that is not `park`, under the padding contract of the policy `lockstep`.
  * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts; `mixed` is given where
- * the decision's graph is a mixed one.
+ * the decision's graph is a mixed one. `votes` are those of all ranks, needed where there are several.
  */
 export function buildPlain(
   entries: readonly PlainEntry[],
@@ -65,13 +97,13 @@ export function buildPlain(
   rank: number,
   limits: Limits,
   cut: readonly number[],
-  { mixed, padding = 'lockstep' }: { mixed?: MixedRows | undefined; padding?: PaddingName } = {},
+  { mixed, padding = 'lockstep', csr = false, votes }: PlainOptions = {},
 ): PlainStep {
-  const context = { limits, paddedSeqLen: padding === 'lockstep' ? 0 : 1 };
   const full = decision.run === 'full';
   const graph = full || decision.run === 'piecewise';
   const cutIntoParts = decision.parts.length > 1;
   const rows = mixed === undefined ? entries : mixedRows(entries, mixed);
+  const context = { limits, paddedSeqLen: padding === 'lockstep' ? 0 : 1, csr };
   // In a decode graph each request has a window of the key's query length; all others are packed.
   const stride = full && mixed === undefined ? decision.queryLen : 0;
   const windows = rows.map((entry, request) => {
@@ -98,7 +130,23 @@ export function buildPlain(
   const ranks = decision.parts[0].gather.tokensPerRank.map((_, r) =>
     decision.parts.reduce((sum, part) => sum + part.gather.tokensPerRank[r], 0),
   );
-  const tensors = tensorsOf(whole, lengths, attentionRequests, ranks, context);
+  const counts = votes ?? [{ tokens: packed.length, decodeRequests: entries.length, partTokens: cut }];
+  const real = decision.parts.map((agreed, index) => {
+    const begin = decision.parts.slice(0, index).reduce((sum, part) => sum + part.paddedTokens, 0);
+    return counts.map(({ tokens, decodeRequests, partTokens }) => {
+      const all = stride > 0 ? decodeRequests * stride : tokens;
+      if (!cutIntoParts) return all;
+      return graph ? overlap(0, all, begin, begin + agreed.paddedTokens) : partTokens[index];
+    });
+  });
+  const realOfAll = counts.map((_, r) => real.reduce((sum, part) => sum + part[r], 0));
+  const blocksFrom = (first: number): (readonly number[])[] => rows.slice(first).map((entry) => entry?.blockIds ?? []);
+  const tensors = tensorsOf(whole, lengths, attentionRequests, {
+    ...context,
+    tokensPerRank: ranks,
+    tokensPerRankReal: realOfAll,
+    blocks: blocksFrom(0),
+  });
   const step = {
     paddedTokens,
     attentionRequests,
@@ -126,22 +174,23 @@ export function buildPlain(
     // A graph's part takes the tokens its key gives it; an eager one those of the rank's own cut.
     const end = begin + (graph ? agreed.paddedTokens : cut[index]);
     const tokens = packed.slice(begin, end);
-    const real = windows.flatMap((_, request) => (tokens.some((token) => token.request === request) ? [request] : []));
-    const empty = full ? tableRow : 0;
-    const first = real[0] ?? empty;
-    const partRequests = full ? agreed.paddedRequests : Math.max(1, real.length);
-    const inPart = tokens.map((token) => (token.request < 0 ? token : { ...token, request: token.request - first }));
-    const counts = real.map((request) => overlap(startOf(lengths, request), lengths[request], begin, end));
-    const view = tensorsOf(
-      padded(inPart, agreed.paddedTokens),
-      counts,
-      partRequests,
-      [...agreed.gather.tokensPerRank],
-      context,
+    const inside = windows.flatMap((_, request) =>
+      tokens.some((token) => token.request === request) ? [request] : [],
     );
+    const empty = full ? tableRow : 0;
+    const first = inside[0] ?? empty;
+    const partRequests = full ? agreed.paddedRequests : Math.max(1, inside.length);
+    const inPart = tokens.map((token) => (token.request < 0 ? token : { ...token, request: token.request - first }));
+    const lengthsInside = inside.map((request) => overlap(startOf(lengths, request), lengths[request], begin, end));
+    const view = tensorsOf(padded(inPart, agreed.paddedTokens), lengthsInside, partRequests, {
+      ...context,
+      tokensPerRank: [...agreed.gather.tokensPerRank],
+      tokensPerRankReal: real[index],
+      blocks: blocksFrom(first),
+    });
     partTensors.push(view);
     parts.push({
-      requests: [first, first + real.length],
+      requests: [first, first + inside.length],
       tokens: [begin, begin + tokens.length],
       paddedTokens: agreed.paddedTokens,
       attentionRequests: partRequests,
@@ -172,12 +221,17 @@ function tensorsOf(
   tokens: readonly Token[],
   lengths: readonly number[],
   attentionRequests: number,
-  tokensPerRank: number[],
-  { limits, paddedSeqLen }: { limits: Limits; paddedSeqLen: number },
+  { limits, paddedSeqLen, csr, blocks, tokensPerRank, tokensPerRankReal }: ViewContext,
 ): PlainTensors {
   // All of a request that is written by the end of this view: its last token is the newest.
   const seqLens = Array.from({ length: attentionRequests }, (_, request) =>
     Math.max(0, ...tokens.filter((token) => token.request === request).map(({ position }) => position + 1)),
+  );
+  // The slots that each request's tokens are stored in, in order; a padded request's one token is in the null block.
+  const pages = seqLens.map((length, request) =>
+    length === 0
+      ? Array.from({ length: paddedSeqLen }, () => 0n)
+      : slotsOf(blocks[request], length, limits).filter((slot) => slot >= 0n),
   );
   const isMine = (position: number): boolean =>
     Math.floor(position / limits.interleaveSize) % limits.contextParallelSize === limits.contextParallelRank;
@@ -195,6 +249,25 @@ function tensorsOf(
     isPadding: tokens.map(({ request }) => (request < 0 ? 1 : 0)),
     logitsIndices: tokens.flatMap(({ logits }, index) => (logits ? [index] : [])),
     tokensPerRank,
+    tokensPerRankReal,
+    ...(csr ? pagedKv(pages, limits) : { kvIndptr: [], kvIndices: [], kvLastPageLen: [] }),
+  };
+}
+
+/** Kernel blocks in the order in which the stored tokens enter them, and how many of each request's are in its last one. */
+function pagedKv(
+  stored: readonly bigint[][],
+  limits: Limits,
+): Pick<PlainTensors, 'kvIndptr' | 'kvIndices' | 'kvLastPageLen'> {
+  const page = BigInt(limits.kernelBlockSize);
+  const blocks = stored.map((slots) => [...new Set(slots.map((slot) => Number(slot / page)))]);
+  const lengths = blocks.map((ids) => ids.length);
+  return {
+    kvIndptr: Array.from({ length: stored.length + 1 }, (_, request) => startOf(lengths, request)),
+    kvIndices: blocks.flat(),
+    kvLastPageLen: stored.map((slots, request) =>
+      Math.max(1, slots.filter((slot) => Number(slot / page) === blocks[request].at(-1)).length),
+    ),
   };
 }
 

@@ -21,9 +21,9 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
   const { local, decision } = planner;
   const list: Corruption[] = [];
   const cut = local.partCount > 1;
-  corruptView('whole', local.tensors, local, list);
+  corruptView('whole', local.writtenTensors, local, list);
   for (let index = 0; cut && index < local.partCount; index++) {
-    const view = local.partTensors[index];
+    const view = local.writtenPartTensors[index];
     const part = local.part(index);
     corruptView('part', view, part, list);
     for (let token = 0; token < part.paddedTokens; token++) {
@@ -93,7 +93,19 @@ function corruptView(
     add('logitsIndices', index, counts.paddedTokens);
     if (counts.numLogits > 1) add('logitsIndices', index, view.logitsIndices[index === 0 ? 1 : index - 1], ' repeated');
   }
-  for (let rank = 0; rank < view.tokensPerRank.length; rank++) add('tokensPerRank', rank, view.tokensPerRank[rank] + 1);
+  for (let rank = 0; rank < view.tokensPerRank.length; rank++) {
+    add('tokensPerRank', rank, view.tokensPerRank[rank] + 1);
+    add('tokensPerRankReal', rank, view.tokensPerRank[rank] + 1);
+    add('tokensPerRankReal', rank, -1);
+  }
+  if (view.kvIndptr.length === 0) return;
+  for (let request = 0; request <= counts.attentionRequests; request++) {
+    add('kvIndptr', request, view.kvIndptr[request] + 1);
+    if (request < counts.attentionRequests) add('kvLastPageLen', request, view.kvLastPageLen[request] - 1);
+  }
+  for (let index = 0; index < view.kvIndptr[counts.attentionRequests]; index++) {
+    add('kvIndices', index, view.kvIndices[index] + 1);
+  }
 }
 
 function groupByKind(corruptions: readonly Corruption[]): Record<string, Corruption[]> {
@@ -146,7 +158,15 @@ describe('assertShapeContract', () => {
         `${name} padding`,
       ]);
       const others = ['slotMapping beyond', 'slotMapping missing', 'inputIds padding', 'queryStartLoc', 'seqLens'];
-      for (const name of [...tensors, ...others, 'logitsIndices', 'logitsIndices repeated', 'tokensPerRank']) {
+      const added = ['tokensPerRankReal', 'kvIndptr', 'kvIndices', 'kvLastPageLen'];
+      for (const name of [
+        ...tensors,
+        ...others,
+        'logitsIndices',
+        'logitsIndices repeated',
+        'tokensPerRank',
+        ...added,
+      ]) {
         expect(caught).toContain(`${view} ${name}`);
       }
     }

@@ -79,7 +79,11 @@ describe('graphs of mixed steps', () => {
             if (entries.length === 0) continue;
             planner.resolve(planner.vote());
             const { decision, mixed } = write(planner, written, counts);
-            const plain = buildPlain(entries, decision, 0, alone.limits, [], { mixed, padding: alone.padding });
+            const plain = buildPlain(entries, decision, 0, alone.limits, [], {
+              mixed,
+              padding: alone.padding,
+              csr: alone.tensors.csr,
+            });
             const local = planner.build(planner.decision);
             expect(differenceFromPlain(local, plain)).toBeUndefined();
             assertShapeContract(planner.decision, local);

@@ -37,7 +37,20 @@ const steadyArbitrary = fc
     };
     const policy = policyWith({ ubatches, ubatchThresholdDecode: 4 });
     const plan = graph ? decodePlan({ sizes: [8, limits.maxNumSeqs * limits.queryLen], limits, policy }) : { keys: [] };
-    return { setup: { limits, policy, plan, rank: 0, ranks: 1, padding: 'lockstep' as const }, steps, requests };
+    return {
+      setup: {
+        limits,
+        policy,
+        plan,
+        rank: 0,
+        ranks: 1,
+        padding: 'lockstep' as const,
+        tensors: { csr: true },
+        deviceSupplied: [] as const,
+      },
+      steps,
+      requests,
+    };
   });
 
 const STEP: Omit<SessionStep, 'continues'> = {

@@ -1,5 +1,9 @@
 import type { LocalPlan, MetadataView, StepPlanner } from '../../dist/planner/index.js';
+import { CONFIG_BASE, CONFIG_WORDS } from '../../dist/planner/layout.js';
 import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
+
+/** What a poisoned memory is filled with, its slack included. */
+const POISON = 0xa5;
 
 /**
  * The first entry in which a step's local plan differs from the plain one, or undefined: every tensor of the whole batch
@@ -12,7 +16,7 @@ export function differenceFromPlain(local: LocalPlan, plain: PlainStep): string 
   if (local.numLogits !== plain.tensors.logitsIndices.length) return `numLogits is ${local.numLogits}`;
   const rows = local.blockTable.subarray(0, plain.attentionRequests * local.tableWidth);
   const whole =
-    differenceOf('whole', local.tensors, plain.tensors) ?? firstDifference('blockTable', rows, plain.blockTable);
+    differenceOf('whole', local.writtenTensors, plain.tensors) ?? firstDifference('blockTable', rows, plain.blockTable);
   if (whole !== undefined) return whole;
   for (const [index, part] of plain.parts.entries()) {
     const found = JSON.stringify(local.part(index));
@@ -22,8 +26,20 @@ export function differenceFromPlain(local: LocalPlan, plain: PlainStep): string 
     if (found !== wanted) return `parts[${index}] is ${found}, not ${wanted}`;
   }
   for (const [index, part] of plain.partTensors.entries()) {
-    const difference = differenceOf(`parts[${index}]`, local.partTensors[index], part);
+    const difference = differenceOf(`parts[${index}]`, local.writtenPartTensors[index], part);
     if (difference !== undefined) return difference;
+  }
+  return undefined;
+}
+
+/** A tensor for the device to supply that does not hold what the memory started with, to its very end; or undefined. */
+export function filledForDevice({ local, regions, arena }: StepPlanner): string | undefined {
+  const poison = arena[CONFIG_BASE + 4 * CONFIG_WORDS] === POISON ? POISON : 0;
+  for (const view of [local.tensors, ...local.partTensors]) {
+    for (const name of regions.deviceSupplied) {
+      const bytes = new Uint8Array(view[name].buffer, view[name].byteOffset, view[name].byteLength);
+      if (bytes.some((byte) => byte !== poison)) return `${name} was written; the device supplies it`;
+    }
   }
   return undefined;
 }

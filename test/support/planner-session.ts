@@ -15,7 +15,7 @@ import { PlainBatch, type PlainChunk, type PlainEntry } from '../oracles/batch-o
 import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { partTokens, tableOf, type VotedChunk, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { differenceFromPlain } from './planner-compare.js';
+import { differenceFromPlain, filledForDevice } from './planner-compare.js';
 import type { PlannerSetup } from './planner-setup.js';
 
 /** One edit, said with numbers that mean something in any state: `pick` chooses among what there is. */
@@ -256,10 +256,18 @@ export class PlannerSession {
 
     const decision = resolvePlain(votes, plan, policy, this.#previous?.partCount);
     const cut = partTokens(chunks, policy.ubatches, policy);
+    const counts = votes.map(({ tokens, decodeRequests, ...vote }) => ({
+      ...{ tokens, decodeRequests },
+      partTokens: [vote.part0Tokens, vote.part1Tokens, vote.part2Tokens, vote.part3Tokens],
+    }));
     const plain =
       decision.run === 'park'
         ? undefined
-        : buildPlain(entries, decision, rank, limits, cut, { padding: setup.padding });
+        : buildPlain(entries, decision, rank, limits, cut, {
+            padding: setup.padding,
+            csr: setup.tensors.csr,
+            votes: counts,
+          });
     this.#each((planner) => checkStep(planner, table, decision, plain));
     const rebuilt = this.#rebuild(own);
     const first = new Int32Array(table);
@@ -402,7 +410,7 @@ function checkStep(
     () => `decision ${JSON.stringify(found.snapshot())}, not ${JSON.stringify(decision)}`,
   );
   const local = planner.build(found);
-  const difference = plain && differenceFromPlain(local, plain);
+  const difference = plain && (differenceFromPlain(local, plain) ?? filledForDevice(planner));
   must(difference === undefined, () => `${difference} (${decision.run} ${decision.reason})`);
   assertShapeContract(found, local);
 }

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import {
   type CaptureKey,
   DEFAULT_LIMITS,
+  type DeviceSupplied,
   decodePlan,
   type KeyKind,
   type Limits,
@@ -10,6 +11,7 @@ import {
   type PaddingName,
   type Policy,
   piecewiseKey,
+  type TensorChoices,
 } from '../../dist/planner/index.js';
 
 /** All that a planner is built from, complete. */
@@ -20,6 +22,8 @@ export interface PlannerSetup {
   readonly rank: number;
   readonly ranks: number;
   readonly padding: PaddingName;
+  readonly tensors: Required<TensorChoices>;
+  readonly deviceSupplied: readonly DeviceSupplied[];
 }
 
 const divisorOf = (value: number): fc.Arbitrary<number> =>
@@ -184,11 +188,13 @@ function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary
       policy: policies,
       ranks: fc.integer({ min: 1, max: 4 }),
       padding: fc.constantFrom<PaddingName[]>('lockstep', 'lockstep', 'sglang', 'flashinfer', 'trtllm'),
+      csr: fc.boolean(),
+      deviceSupplied: fc.oneof(fc.constant([]), fc.subarray<DeviceSupplied>(['inputIds', 'positions', 'seqLens'])),
     })
-    .chain(({ limits, policy, ranks, padding }) =>
+    .chain(({ limits, policy, ranks, padding, csr, deviceSupplied }) =>
       fc
         .record({ plan: planArbitrary(limits, policy, kinds), rank: fc.integer({ min: 0, max: ranks - 1 }) })
-        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding })),
+        .map(({ plan, rank }) => ({ limits, policy, plan, ranks, rank, padding, tensors: { csr }, deviceSupplied })),
     );
 }
 

@@ -141,7 +141,7 @@ describe('explainBatch', () => {
     const found = await explainBatch(ranks([], []), planOf([1]));
     expect(found.decision).toMatchObject({ run: 'park', reason: 'all-idle', parts: [] });
     expect(found.tensors[0]).toMatchObject({ blockTable: [], parts: [] });
-    expect(Object.values(found.tensors[0].whole)).toEqual(Array(10).fill([]));
+    expect(Object.values(found.tensors[0].whole)).toEqual(Array(14).fill([]));
   });
 
   test('blocks left out are made up beside those that are given', async () => {

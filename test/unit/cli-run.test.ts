@@ -34,6 +34,20 @@ const KEYS =
   );
 
 describe('lockstep run', () => {
+  it('cuts piecewise graphs at the tokens all agreed on and at the requests that a rank has there', () => {
+    const keys = Array.from({ length: 14 }, (_, index) => piecewiseKey(2 ** index));
+    const plan = file('pieces.json', JSON.stringify({ schemaVersion: 1, policy: {}, keys }));
+    const cut = ['--ubatches', '2', '--ubatch-threshold-decode', '4', '--ubatch-threshold-prefill', '16'];
+    const given = ['--requests', '20', '--policy', 'vllm-v1', ...cut, '--plan', plan, '--check-shapes', '--json'];
+    const { status, stdout, stderr } = cli(['run', ...given]);
+    expect(stderr).not.toContain('Shape contract');
+    expect(status).toBe(0);
+    const run = JSON.parse(stdout);
+    expect(run).toMatchObject({ mismatches: 0, diverged: 0, eagerSteps: 0 });
+    expect(run.ubatchedSteps).toBeGreaterThan(0);
+    expect(run.reasons['graph-piecewise']).toBe(run.graphSteps);
+  });
+
   it('prints one JSON document with the keys scripts rely on, and nothing else on stdout', () => {
     const { status, stdout } = cli(['run', '--requests', '10', '--ranks', '2', '--ladder', '1,2,4,8', '--json']);
     expect(status).toBe(0);

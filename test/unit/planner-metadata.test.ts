@@ -44,6 +44,10 @@ describe('tensors of a step, with the numbers in sight', () => {
       logitsIndices: Int32Array.of(5),
       tokensPerRank: Int32Array.of(6),
       localSeqLens: new Int32Array(0),
+      tokensPerRankReal: Int32Array.of(6),
+      kvIndptr: new Int32Array(0),
+      kvIndices: new Int32Array(0),
+      kvLastPageLen: new Int32Array(0),
     });
     expect(local.blockTable).toEqual(Int32Array.of(9, 2, 30, 0));
   });
@@ -75,6 +79,10 @@ describe('tensors of a step, with the numbers in sight', () => {
       logitsIndices: Int32Array.of(0, 3, 4, 5),
       tokensPerRank: Int32Array.of(9),
       localSeqLens: new Int32Array(0),
+      tokensPerRankReal: Int32Array.of(6),
+      kvIndptr: new Int32Array(0),
+      kvIndices: new Int32Array(0),
+      kvLastPageLen: new Int32Array(0),
     });
     expect(local.blockTable).toEqual(Int32Array.of(6, 7, 0, 0, 8, 9, 0, 0, 0, 0, 0, 0));
   });
@@ -188,6 +196,7 @@ describe('tensors of a step, with the numbers in sight', () => {
       seqLens: Int32Array.of(0),
       logitsIndices: new Int32Array(0),
       tokensPerRank: Int32Array.of(8, 4),
+      tokensPerRankReal: Int32Array.of(5, 0),
     });
     expect(local.blockTable).toEqual(new Int32Array(4));
   });
@@ -196,7 +205,13 @@ describe('tensors of a step, with the numbers in sight', () => {
     'an idle rank holds in every tensor what layout.ts says is its padding for %s, in entries of the size said there',
     async (padding) => {
       const parallel = { ...limits, contextParallelSize: 2 };
-      const shared = { limits: parallel, ranks: 2, plan: { keys: [decodeKey(4, 1, 1)] }, padding } as const;
+      const shared = {
+        limits: parallel,
+        ranks: 2,
+        plan: { keys: [decodeKey(4, 1, 1)] },
+        padding,
+        tensors: { csr: true },
+      } as const;
       const planner = await createPlanner({ ...shared, rank: 1, poison: true });
       const peer = await createPlanner({ ...shared, rank: 0 });
       peer.requests.schedule(peer.requests.add({ blockIds: [3] }), { phase: 'decode', queryLen: 1 });
@@ -205,13 +220,154 @@ describe('tensors of a step, with the numbers in sight', () => {
       const { tensors } = planner.build(planner.resolve(planner.table)).snapshot();
       for (const name of TENSORS) {
         expect([name, tensors[name].BYTES_PER_ELEMENT]).toEqual([name, TENSOR_BYTES[name]]);
-        if (name === 'tokensPerRank') continue;
+        if (name === 'tokensPerRank' || name === 'tokensPerRankReal') continue;
+        const one = padding === 'lockstep' ? 0 : 1;
+        if (name === 'kvIndptr') {
+          expect([...tensors.kvIndptr]).toEqual([0, 1, 2, 3, 4].map((request) => request * one));
+          continue;
+        }
         expect([name, ...new Set([...tensors[name]].map(Number))].slice(0, 2)).toEqual(
-          name === 'logitsIndices' ? [name] : [name, tensorPadding(name, padding)],
+          tensors[name].length === 0 ? [name] : [name, tensorPadding(name, padding)],
         );
       }
     },
   );
+});
+
+describe('CSR tensors', () => {
+  const csr = { tensors: { csr: true } } as const;
+
+  it('list the blocks that hold tokens, and not those that are only allocated', async () => {
+    const local = await stepOf({ limits, ...csr }, [
+      { phase: 'decode', queryLen: 1, start: 7, blockIds: [9, 2, 30] },
+      { phase: 'decode', queryLen: 1, start: 8, blockIds: [5, 6, 7, 8] },
+    ]);
+    expect([...local.tensors.kvIndptr]).toEqual([0, 2, 5]);
+    expect([...local.tensors.kvIndices]).toEqual([9, 2, 5, 6, 7]);
+    expect([...local.tensors.kvLastPageLen]).toEqual([4, 1]);
+  });
+
+  it("count pages of the kernel's blocks, of the tokens that a rank stores", async () => {
+    const parallel = { ...limits, blockSize: 4, kernelBlockSize: 2, contextParallelSize: 2, interleaveSize: 2 };
+    const requests = [
+      { phase: 'prefill', queryLen: 7, start: 0, blockIds: [5] },
+      { phase: 'prefill', queryLen: 2, start: 0, blockIds: [6] },
+    ] as const;
+    const paged = async (contextParallelRank: number): Promise<number[][]> => {
+      const { tensors } = await stepOf({ limits: { ...parallel, contextParallelRank }, ...csr }, requests);
+      return [[...tensors.kvIndptr], [...tensors.kvIndices], [...tensors.kvLastPageLen]];
+    };
+    // Of positions 0 to 6, rank 0 stores 0 1 4 5 and rank 1 the rest; of 0 and 1, rank 1 none.
+    expect(await paged(0)).toEqual([
+      [0, 2, 3],
+      [10, 11, 12],
+      [2, 2],
+    ]);
+    expect(await paged(1)).toEqual([
+      [0, 2, 2],
+      [10, 11],
+      [1, 1],
+    ]);
+  });
+
+  it('a padded request has no page, or the null block where the padding record gives it a token', async () => {
+    const plan = { keys: [decodeKey(3, 1, 1)] };
+    const requests = [{ phase: 'decode', queryLen: 1, start: 4, blockIds: [6, 7] }] as const;
+    const paged = async (padding: 'lockstep' | 'flashinfer'): Promise<number[][]> => {
+      const { tensors } = await stepOf({ limits: { ...limits, queryLen: 1 }, plan, padding, ...csr }, requests);
+      return [[...tensors.kvIndptr], [...tensors.kvIndices], [...tensors.kvLastPageLen]];
+    };
+    expect(await paged('lockstep')).toEqual([
+      [0, 2, 2, 2],
+      [6, 7],
+      [1, 1, 1],
+    ]);
+    expect(await paged('flashinfer')).toEqual([
+      [0, 2, 3, 4],
+      [6, 7, 0, 0],
+      [1, 1, 1],
+    ]);
+  });
+
+  it('of a part are counted from its own first request, and hold what is written by its end', async () => {
+    const policy = { ubatches: 2, ubatchThresholdPrefill: 2 };
+    const local = await stepOf({ limits, policy, ...csr }, [
+      { phase: 'prefill', queryLen: 4, start: 0, blockIds: [5], lastChunk: true },
+      { phase: 'prefill', queryLen: 6, start: 5, blockIds: [6, 7, 8], lastChunk: true },
+    ]);
+    const [first, second] = local.partTensors;
+    expect([[...first.kvIndptr], [...first.kvIndices], [...first.kvLastPageLen]]).toEqual([
+      [0, 1, 3],
+      [5, 6, 7],
+      [4, 2],
+    ]);
+    expect([[...second.kvIndptr], [...second.kvIndices], [...second.kvLastPageLen]]).toEqual([[0, 3], [6, 7, 8], [3]]);
+    expect([[...first.tokensPerRankReal], [...second.tokensPerRankReal]]).toEqual([[5], [5]]);
+  });
+
+  it('have room for the longest requests all at once, or the planner is refused', async () => {
+    const planner = await createPlanner({ limits, plan: { keys: [decodeKey(6, 1, 1)] }, ...csr });
+    // 4 requests of 16 tokens in blocks of 4, and 2 padded ones.
+    expect(planner.local.tensors.kvIndices).toHaveLength(18);
+    expect((await createPlanner({ limits })).local.tensors.kvIndices).toHaveLength(0);
+    const large = { maxNumSeqs: 4096, maxModelLen: 2 ** 20, blockSize: 16 };
+    await expect(createPlanner({ limits: large, ...csr })).rejects.toThrow(
+      expect.objectContaining({ code: 'ERR_PLAN_CAPACITY', message: expect.stringContaining('leave tensors.csr out') }),
+    );
+  });
+
+  it('refuses tensors that are none', async () => {
+    const given = { csr: 1, coo: true } as unknown as { csr: boolean };
+    await expect(createPlanner({ tensors: given })).rejects.toThrow(
+      /tensors has no coo; it has csr\n.*tensors.csr is 1/,
+    );
+  });
+});
+
+describe('tensors that the device supplies', () => {
+  const deviceSupplied = ['inputIds', 'positions', 'seqLens'] as const;
+
+  it('are planned and left alone, in parts too, and the others are derived all the same', async () => {
+    const policy = { ubatches: 2, ubatchThresholdPrefill: 2 };
+    const local = await stepOf({ limits, policy, deviceSupplied, tensors: { csr: true } }, [
+      { phase: 'prefill', queryLen: 4, start: 0, blockIds: [5], lastChunk: true },
+      { phase: 'prefill', queryLen: 6, start: 5, blockIds: [6, 7, 8], lastChunk: true },
+    ]);
+    const poison = 0xa5a5a5a5 | 0;
+    expect([...local.tensors.inputIds]).toEqual(Array(10).fill(poison));
+    expect([...local.tensors.seqLens]).toEqual([poison, poison]);
+    expect(new Set(local.tensors.positions)).toEqual(new Set([BigInt.asIntN(64, 0xa5a5a5a5a5a5a5a5n)]));
+    for (const part of local.partTensors) {
+      expect(new Set([...part.inputIds, ...part.seqLens])).toEqual(new Set([poison]));
+    }
+    expect([...local.tensors.slotMapping].slice(3, 6)).toEqual([23n, 29n, 30n]);
+    expect([...local.tensors.kvIndptr]).toEqual([0, 1, 4]);
+    expect([...local.tensors.queryStartLoc]).toEqual([0, 4, 10]);
+  });
+
+  it('are checked in the copy that the others come from', async () => {
+    const planner = await createPlanner({ limits, deviceSupplied });
+    planner.requests.schedule(planner.requests.add({ blockIds: [5] }), { phase: 'prefill', queryLen: 2 });
+    const local = planner.build(planner.resolve(planner.vote()));
+    expect([...local.writtenTensors.positions.subarray(0, 2)]).toEqual([0n, 1n]);
+    local.tensors.seqLens[0] = 9;
+    assertShapeContract(planner.decision, local);
+    local.writtenTensors.seqLens[0] = 3;
+    expect(() => assertShapeContract(planner.decision, local)).toThrow(/whole.positions\[0\] is 0; expected 1/);
+  });
+
+  it('are what they are where none is named', async () => {
+    const planner = await createPlanner({ limits });
+    expect(planner.local.writtenTensors).toBe(planner.local.tensors);
+  });
+
+  it('are refused by name', async () => {
+    const given = ['seqLens', 'slotMapping'] as unknown as readonly ['seqLens'];
+    await expect(createPlanner({ deviceSupplied: given })).rejects.toThrow(
+      /holds "slotMapping"; the device may supply/,
+    );
+    await expect(createPlanner({ deviceSupplied: 'seqLens' as never })).rejects.toThrow(/must be an array/);
+  });
 });
 
 describe("where a planner's memory holds what", () => {

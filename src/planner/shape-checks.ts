@@ -1,0 +1,22 @@
+import { LockstepError } from '../errors.js';
+import type { LocalPlan } from './local-plan.js';
+
+/** Of positions 0 to `length - 1`, those this rank of the context-parallel group stores: `interleaveSize` in turn. */
+export function storedBefore(local: LocalPlan, length: number): number {
+  const { contextParallelSize, contextParallelRank, interleaveSize } = local.sizes;
+  const round = contextParallelSize * interleaveSize;
+  const rest = (length % round) - contextParallelRank * interleaveSize;
+  return Math.floor(length / round) * interleaveSize + Math.min(Math.max(rest, 0), interleaveSize);
+}
+
+/** Throws ERR_SHAPE_CONTRACT unless what was found is what the contract says. */
+export function equal(name: string, found: number | bigint, expected: number | bigint): void {
+  if (found !== expected) fail(name, `is ${found}`, String(expected));
+}
+
+/** Throws ERR_SHAPE_CONTRACT about the entry `name`. */
+export function fail(name: string, found: string, expected: string): never {
+  throw new LockstepError('ERR_SHAPE_CONTRACT', `Shape contract: ${name} ${found}; expected ${expected}`, {
+    tensor: name,
+  });
+}
