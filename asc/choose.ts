@@ -66,7 +66,7 @@ function decode(table: usize, ranks: i32, decision: usize): void {
   const plain = decodeKey(ranks, 1);
   const twin = parts > 1 ? decodeKey(ranks, parts) : -1;
   const agreed = need(NEED_PARTS) > 1;
-  if (agreed && twin >= 0) {
+  if (agreed && twin >= 0 && (plain < 0 || notLarger(twin, plain))) {
     ubatched(table, ranks, decision, twin);
     return;
   }
@@ -85,6 +85,11 @@ function decode(table: usize, ranks: i32, decision: usize): void {
     if (!agreed) set(decision, DECISION_REASON_RANK, need(NEED_REFUSAL_RANK));
   }
   graph(ranks, decision, plain, reason, 1);
+}
+
+/** Micro-batches are not worth a larger graph than the step needs without them. */
+function notLarger(twin: i32, plain: i32): boolean {
+  return get(keyAt(twin), KEY_TOKENS) <= get(keyAt(plain), KEY_TOKENS);
 }
 
 /** Runs ubatched key `index`, unless its last part would be all padding on some rank and the policy has that run eager. */

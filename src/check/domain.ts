@@ -1,5 +1,5 @@
 import type { Limits } from '../config.js';
-import { keyKind } from '../planner/capture-key.js';
+import { type CaptureKey, keyKind } from '../planner/capture-key.js';
 import type { CapturePlan } from '../planner/capture-plan.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../planner/layout.js';
 import { type Policy, ubatchMinRequests } from '../planner/policy.js';
@@ -50,6 +50,11 @@ export function localStates(rules: RawRules): LocalState[] {
     add(batch, { graphVeto: ENUMS.VETO['embeddings-override'] }, ', vetoes graphs');
     if (policy.ubatches > 1) add(batch, { ubatchVeto: ENUMS.VETO['shared-block'] }, ', vetoes micro-batches');
   }
+  // A veto of micro-batches is what runs the plain twin of each size, on one rank too.
+  for (const batch of batches) {
+    if (!keys.some((key) => key.parts > 1 && isFull(batch, key))) continue;
+    add(batch, { ubatchVeto: ENUMS.VETO['shared-block'] }, ', vetoes micro-batches');
+  }
   for (const batch of some) {
     add(batch, { variant: unknown }, `, variant ${unknown}`);
     add(batch, { control: ENUMS.CONTROL.leave }, ', wishes to leave');
@@ -58,6 +63,12 @@ export function localStates(rules: RawRules): LocalState[] {
   add(batches[0] ?? idle, { control: ENUMS.CONTROL.fault, faultCode: 7 }, ', faulty');
   const tokens = (state: LocalState): number => state.row[word(VOTE_WORDS, 'tokens')];
   return [...states.values()].sort((a, b) => tokens(a) - tokens(b));
+}
+
+/** Whether a batch of decodes fills every slot of a key. */
+function isFull({ chunks }: Batch, key: CaptureKey): boolean {
+  if (chunks.length !== key.decodeRequests) return false;
+  return chunks.every(({ phase, queryLen }) => phase === 'decode' && queryLen === key.queryLen);
 }
 
 /** Of each phase the smallest, a middle and the largest batch, and the first at each threshold for micro-batches. */

@@ -51,14 +51,20 @@ export function standardDomain(given: Partial<Policy>, options: StandardDomainOp
     ubatchThresholdPrefill: Math.min(complete.ubatchThresholdPrefill, STANDARD_THRESHOLD),
   });
   const { keys } = decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy });
-  const prefill = mixed ?? (policy.mixedGraphs === 'never' ? [] : mixedGrid());
-  const piecewise = NO_PIECEWISE.includes(like) ? [] : PIECEWISE.map(piecewiseKey);
+  const prefill = mixed ?? (policy.mixedGraphs === 'never' ? [] : mixedGrid(policy));
+  const piecewise = NO_PIECEWISE.includes(like) ? [] : PIECEWISE.map((tokens) => piecewiseKey(aligned(tokens, policy)));
   return { policy, limits: LIMITS, plan: { keys: [...keys, ...prefill, ...piecewise] } };
 }
 
+/** The next multiple of the policy's token alignment. */
+function aligned(tokens: number, { tokenAlignment }: Policy): number {
+  return Math.ceil(tokens / tokenAlignment) * tokenAlignment;
+}
+
 /** Sizes 8 and 16 with 1 and 3 prefill slots, and decodes of two tokens in what is left. */
-function mixedGrid(): CaptureKey[] {
-  return [8, 16].flatMap((tokens) =>
+function mixedGrid(policy: Policy): CaptureKey[] {
+  const sizes = new Set([8, 16].map((tokens) => aligned(tokens, policy)));
+  return [...sizes].flatMap((tokens) =>
     PREFILL_SLOTS.map((slots) =>
       mixedKey(tokens, slots, Math.floor((tokens - slots) / LIMITS.queryLen), LIMITS.queryLen),
     ),

@@ -12,11 +12,6 @@ export class StepSequence {
   readonly #times: number[] = [];
   #end = 0;
 
-  /** Steps added. */
-  get steps(): number {
-    return this.#counts.reduce((sum, count) => sum + count, 0);
-  }
-
   /** When the last step that was added ended. */
   get end(): number {
     return this.#end;

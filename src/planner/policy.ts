@@ -180,7 +180,7 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
   for (const name of Object.keys(CHOICES) as Choice[]) {
     const names = Object.keys(CHOICES[name]).map((choice) => `"${choice}"`);
     faults.check(
-      Object.hasOwn(CHOICES[name], policy[name]),
+      typeof policy[name] === 'string' && Object.hasOwn(CHOICES[name], policy[name]),
       `${name} is ${shown(policy[name])}; it must be ${names.join(' or ')}`,
     );
   }
@@ -189,7 +189,8 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
   faults.check(typeof policy.twins === 'boolean', 'twins must be true or false');
   const resources = policy.exclusiveResources;
   faults.check(
-    Array.isArray(resources) && resources.every((name) => Object.hasOwn(ENUMS.RESOURCE, name)),
+    Array.isArray(resources) &&
+      resources.every((name) => typeof name === 'string' && Object.hasOwn(ENUMS.RESOURCE, name)),
     `exclusiveResources is ${shown(resources)}; it must be a list of ${Object.keys(ENUMS.RESOURCE).join(', ')}`,
   );
   faults.throwIfAny('This policy');

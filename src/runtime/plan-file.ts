@@ -43,6 +43,7 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
     );
   }
   const faults = new Faults();
+  faults.names(path, value as object, ['schemaVersion', 'policy', 'keys']);
   const names = Object.keys(decodeKey(1, 1, 1));
   for (const [index, key] of keys.entries()) {
     if (typeof key !== 'object' || key === null)

@@ -170,7 +170,16 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'return ranks == 1;',
   },
   // choose.ts: which graph.
-  { name: 'the ubatched twin runs without agreement', find: 'if (agreed && twin >= 0) {', replace: 'if (twin >= 0) {' },
+  {
+    name: 'the ubatched twin runs without agreement',
+    find: 'if (agreed && twin >= 0 && (',
+    replace: 'if (twin >= 0 && (',
+  },
+  {
+    name: 'an ubatched graph runs however much larger',
+    find: '(plain < 0 || notLarger(twin, plain))',
+    replace: 'true',
+  },
   {
     name: 'vLLM V2: a last part with no token runs as a graph',
     find: 'need(NEED_MIN_TOKENS) > least',

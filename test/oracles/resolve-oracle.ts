@@ -73,7 +73,8 @@ function decide(step: Step): DecisionValue {
   const ubatched = full.find((key) => key.parts > 1);
   const cut = step.ubatch.parts > 1;
 
-  if (cut && ubatched !== undefined) return ubatchedGraph(step, ubatched);
+  const worth = byMode || plain === undefined || (ubatched !== undefined && ubatched.tokens <= plain.tokens);
+  if (cut && ubatched !== undefined && worth) return ubatchedGraph(step, ubatched);
   if (byMode && full.length > 0 && (cut || plain === undefined)) {
     // Its runners look for the agreed number of parts alone.
     const reason = cut ? 'no-ubatched-key' : 'no-plain-twin';

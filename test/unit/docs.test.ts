@@ -121,9 +121,9 @@ describe('what the pages say of the command line', () => {
     expect(shape(shown[0])).toEqual(shape(stdout));
   });
 
-  /** Names in backticks in the first column of the tables of `lockstep run`. */
-  function named(pattern: RegExp): Set<string> {
-    const section = textOf('docs/cli.md').split('## `lockstep run`')[1].split('\n## ')[0];
+  /** Names in backticks in the first column of the tables of a command's section. */
+  function named(pattern: RegExp, command = 'run'): Set<string> {
+    const section = textOf('docs/cli.md').split(`## \`lockstep ${command}\``)[1].split('\n## ')[0];
     const cells = [...section.matchAll(/^\| (`.*?) \|/gm)].map((match) => match[1]);
     return new Set(cells.flatMap((cell) => [...cell.matchAll(pattern)].map((match) => match[1])));
   }
@@ -138,6 +138,18 @@ describe('what the pages say of the command line', () => {
     const { stdout } = cli(['run', '--help']);
     const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map((match) => match[1]);
     expect(named(/`(--[a-z-]+)/g)).toEqual(new Set(options.filter((name) => !['--json', '--help'].includes(name))));
+  });
+
+  it('cli.md explains every key of a plan, and every option that run has not, and no other', () => {
+    const { schemaVersion, ...keys } = JSON.parse(cli(['plan', '--requests', '9', '--ranks', '1', '--json']).stdout);
+    expect(schemaVersion).toBe(1);
+    const all = named(/`([a-z]\w*)(?:[[{][^`]*)?`/gi, 'plan');
+    expect(all).toEqual(new Set(Object.keys(keys)));
+    const { stdout } = cli(['plan', '--help']);
+    const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map((match) => match[1]);
+    const shared = new Set([...named(/`(--[a-z-]+)/g), '--json', '--help', '--steps', '--log']);
+    shared.delete('--tensor-parallel-size');
+    expect(named(/`(--[a-z-]+)/g, 'plan')).toEqual(new Set(options.filter((name) => !shared.has(name))));
   });
 });
 
