@@ -176,11 +176,6 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'if (twin >= 0 && (',
   },
   {
-    name: 'an ubatched graph runs however much larger',
-    find: '(plain < 0 || notLarger(twin, plain))',
-    replace: 'true',
-  },
-  {
     name: 'vLLM V2: a last part with no token runs as a graph',
     find: 'need(NEED_MIN_TOKENS) > least',
     replace: 'need(NEED_MIN_TOKENS) >= least',

@@ -165,3 +165,13 @@ describe('the least mode of any rank', () => {
     expect(partSizes(decide([{ prefills: [3] }, { prefills: [2] }]))).toEqual([4]);
   });
 });
+
+describe('a size that is captured plain alone, below a larger one with micro-batches', () => {
+  it('runs plain, though all wish to be cut', async () => {
+    const keys = [decodeKey(256, 1, 2), decodeKey(256, 1, 1), decodeKey(4, 1, 1)];
+    const policy = { ubatches: 2, ubatchThresholdDecode: 2, tokenAlignment: 4 };
+    const { decide } = await ranksOf(2, { keys, policy });
+    expect(decide([{ decodes: 4 }, { decodes: 4 }])).toMatchObject({ paddedTokens: 4, reason: 'plain-only' });
+    expect(decide([{ decodes: 5 }, { decodes: 5 }])).toMatchObject({ paddedTokens: 256, reason: 'graph-ubatched' });
+  });
+});
