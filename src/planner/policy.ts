@@ -218,15 +218,17 @@ export function ubatchMinRequests(policy: Policy): number {
   return Math.max(policy.ubatches, policy.ubatchMinRequests);
 }
 
-/** Choices that stand for rules as they once were. Only the checker acts on them. */
-const HOOKS = ['onSharedResource', 'partSizes', 'prepare', 'captureGuard', 'ubatchCaptureMinRequests'] as const;
+/** Hooks of older rules that only the checker acts on. */
+const HOOKS = ['partSizes', 'prepare', 'captureGuard'] as const;
 
-/** Notes every hook of an older rule: no planner acts on them, and one that seemed to would hide the fault. */
-export function refuseHooks(policy: Policy, faults: Faults): void {
+/** Throws `ERR_CONFIG_INVALID` for a hook that no planner acts on: one that seemed to would hide the fault it stands for. */
+export function refuseHooks(policy: Policy): void {
+  const faults = new Faults();
   for (const name of HOOKS) {
     faults.check(
       policy[name] === LOCKSTEP_POLICY[name],
       `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
     );
   }
+  faults.throwIfAny('This policy');
 }

@@ -10,7 +10,7 @@ import type { LocalPlan } from './local-plan.js';
 import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completeDeviceSupplied, completePlace, completeTensors, type PlannerOptions } from './planner-options.js';
-import { completePolicy, type Policy } from './policy.js';
+import { completePolicy, type Policy, refuseHooks } from './policy.js';
 import { queryLenWords, type RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
 import { StagingHolds } from './staging-holds.js';
@@ -79,6 +79,7 @@ export class StepPlanner {
   constructor(modules: PlannerModules, options: PlannerOptions) {
     this.limits = completeLimits(options.limits);
     this.policy = completePolicy(options.policy);
+    refuseHooks(this.policy);
     this.#plan = options.plan ?? { keys: [] };
     const place = completePlace(options);
     this.rank = place.rank;

@@ -4,7 +4,7 @@ import { parseLadder } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
 import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
+import { completePolicy, LOCKSTEP_POLICY, type Policy, refuseHooks } from '../planner/policy.js';
 import { planRegions } from '../planner/regions.js';
 import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
 import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from '../workload/index.js';
@@ -109,7 +109,11 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     }
   };
   const limits = collect(() => completeLimits(options.limits));
-  const policy = collect(() => completePolicy(options.policy));
+  const policy = collect(() => {
+    const complete = completePolicy(options.policy);
+    refuseHooks(complete);
+    return complete;
+  });
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const plan = limits && policy && collect(() => planOf(options, limits, policy));

@@ -175,3 +175,14 @@ describe('a size that is captured plain alone, below a larger one with micro-bat
     expect(decide([{ decodes: 5 }, { decodes: 5 }])).toMatchObject({ paddedTokens: 256, reason: 'graph-ubatched' });
   });
 });
+
+describe('hooks of older rules', () => {
+  it.each([
+    ['prepare', 'local'],
+    ['partSizes', 'local'],
+    ['captureGuard', 'none'],
+  ] as const)('%s: no planner acts on it, and none takes it', async (name, value) => {
+    const refused = ranksOf(1, { policy: { [name]: value } });
+    await expect(refused).rejects.toThrow(`policy.${name} is "${value}": it stands for a rule as it once was`);
+  });
+});
