@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { LockstepError } from '../errors.js';
 import { describe, EXIT } from './exit.js';
 
@@ -22,6 +23,12 @@ class Interrupts {
   /** 130 or 143 once a signal came, else null. */
   get exitCode(): number | null {
     return this.#exitCode;
+  }
+
+  /** Lets a signal in that came during work without a pause. @throws `ERR_ABORTED` once one did; `when` ends its message. */
+  async look(when: string): Promise<void> {
+    await setImmediate();
+    if (this.signal.aborted) throw new LockstepError('ERR_ABORTED', `Interrupted ${when}`);
   }
 
   #on(exitCode: number): void {

@@ -107,6 +107,7 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
   const document = await makePlan(steps, { ...numbers, policy, costs, memory, mixed });
+  await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
 }

@@ -241,7 +241,11 @@ describe('lockstep plan', () => {
   });
 
   it('on SIGINT stops at once, prints no plan and exits 130', async () => {
-    const { status, stdout, seconds } = await interruptCli(['plan', '--requests', '400000', '--json'], 'SIGINT', false);
+    const { status, stdout, seconds } = await interruptCli(
+      ['plan', '--requests', '3000000', '--json'],
+      'SIGINT',
+      false,
+    );
     expect(status).toBe(130);
     expect(stdout).toBe('');
     expect(seconds).toBeLessThan(20);

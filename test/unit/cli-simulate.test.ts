@@ -103,7 +103,7 @@ describe('lockstep simulate', () => {
 
   it('on SIGINT sums up what was done, leaves whole lines in the log and exits 130', async () => {
     const steps = path.join(folder, 'interrupted.jsonl');
-    const args = ['simulate', '--requests', '200000', '--json', '--steps-out', steps];
+    const args = ['simulate', '--requests', '3000000', '--json', '--steps-out', steps];
     const { status, stdout, seconds } = await interruptCli(args, 'SIGINT', false);
     expect(status).toBe(130);
     const summary = JSON.parse(stdout);
