@@ -97,39 +97,27 @@ void tokens_per_rank(int32_t set, const int32_t* decision, int32_t stride) {
 
 extern "C" {
 
-/// Builds staging set `set` for the decision in memory, and the local plan. Cannot fail: what could was refused earlier.
+/// Builds staging set `set` for the decision in memory, in the sizes that the rules wrote into the local plan, and the rest of
+/// that plan. Cannot fail: what could was refused earlier.
 void build_step(int32_t set) {
   const int32_t* decision = region(REGION_DECISION);
   const int32_t* facts = region(REGION_FACTS);
+  int32_t* local = region(REGION_LOCAL);
   const int32_t run = decision[DECISION_RUN];
   const int32_t requests = scheduled_requests();
   const int32_t tokens = state()[STATE_TOKENS];
   const int32_t parts = decision[DECISION_PARTS];
-  const bool graph = run == RUN_FULL || run == RUN_PIECEWISE;
-  const bool mixed = run == RUN_FULL && decision[DECISION_PADDED_PREFILL_REQUESTS] > 0;
-  const int32_t stride = run == RUN_FULL && !mixed ? decision[DECISION_QUERY_LEN] : 0;
+  const int32_t padded_tokens = local[LOCAL_PADDED_TOKENS];
+  const int32_t attention_requests = local[LOCAL_ATTENTION_REQUESTS];
+  const int32_t stride = local[LOCAL_QUERY_LEN];
+  const bool mixed = run == RUN_FULL && stride == 0;
   const int32_t rows = open_gap(mixed ? max(0, decision[DECISION_PADDED_DECODE_REQUESTS] - state()[STATE_DECODES]) : 0);
 
-  int32_t padded_tokens = 0;
-  int32_t attention_requests = 0;
-  if (graph) {
-    padded_tokens = decision[DECISION_PADDED_TOKENS];
-    attention_requests = run == RUN_FULL ? decision[DECISION_PADDED_REQUESTS] : max(1, requests);
-  } else if (run == RUN_EAGER) {
-    // Cut into parts, only the parts are padded: each has buffers of its own.
-    padded_tokens = parts > 1 ? tokens : decision_part(decision, 0)[PART_WORDS + limit(LIMIT_RANK)];
-    attention_requests = max(1, requests);
-  }
-
-  int32_t* local = region(REGION_LOCAL);
   local[LOCAL_STEP] = decision[DECISION_STEP];
   local[LOCAL_STAGING] = set;
   local[LOCAL_TOKENS] = tokens;
   local[LOCAL_REQUESTS] = requests;
   local[LOCAL_DECODE_REQUESTS] = state()[STATE_DECODES];
-  local[LOCAL_PADDED_TOKENS] = padded_tokens;
-  local[LOCAL_ATTENTION_REQUESTS] = attention_requests;
-  local[LOCAL_QUERY_LEN] = stride;
   local[LOCAL_PARTS] = parts;
   local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
   local[LOCAL_ROWS] = rows;
@@ -145,7 +133,7 @@ void build_step(int32_t set) {
     if (run == RUN_FULL) {
       part = graph_part(agreed, part, rows);
     } else {
-      const int32_t share = graph ? agreed[PART_PADDED_TOKENS] : facts[FACT_PART0_TOKENS + index];
+      const int32_t share = run == RUN_EAGER ? facts[FACT_PART0_TOKENS + index] : agreed[PART_PADDED_TOKENS];
       part = packed_part(set, agreed, part, share, rows);
     }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
@@ -159,18 +147,11 @@ void build_step(int32_t set) {
   state()[STATE_BUILT] = 1;
 }
 
-/// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule. Returns 0, or, with nothing done, 1 where
-/// the table's row of this rank is not its vote.
-int32_t end_step(int32_t set) {
-  const int32_t* vote = region(REGION_OWN_VOTE);
-  const int32_t* row = region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS;
-  int32_t differs = 0;
-  for (int32_t i = 0; i < VOTE_WORDS; i++) differs |= vote[i] ^ row[i];
-  if (differs != 0) return 1;
+/// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule.
+void end_step(int32_t set) {
   build_step(set);
   copy(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
   state_clear_schedule();
-  return 0;
 }
 
 /// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.

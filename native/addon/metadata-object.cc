@@ -25,7 +25,7 @@ void state_settle();
 void gather_facts(int32_t parts);
 int32_t check_shared_blocks();
 void build_step(int32_t set);
-int32_t end_step(int32_t set);
+void end_step(int32_t set);
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
 void build_cut(int32_t set, int32_t index, int32_t begin, int32_t end, int32_t padded_tokens, int32_t whole_requests);
 void invalidate_device_table();

@@ -220,6 +220,7 @@ describe("the planner's modules", () => {
       'replicaOutlier',
       'resolve',
       'sizeLocal',
+      'sizeOwn',
       'writeVote',
     ];
     expect(names.sort()).toEqual([...ladder, ...checker, ...planner].sort());
