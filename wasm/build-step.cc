@@ -3,6 +3,7 @@
 #include "block-table.h"
 #include "paged-kv.h"
 #include "parts.h"
+#include "vectors.h"
 #include "whole-batch.h"
 
 namespace lockstep {
@@ -159,6 +160,9 @@ void build_step(int32_t set) {
   state()[STATE_BUILT] = 1;
 }
 
+/// Keeps this rank's row of the table as its vote: gathering into the table may change it.
+void keep_vote() { copy_vectors(region(REGION_OWN_VOTE), region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS, VOTE_WORDS); }
+
 /// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule. Returns 0, or, with nothing done, 1 where
 /// the table's row of this rank is not its vote.
 int32_t end_step(int32_t set) {
@@ -168,7 +172,7 @@ int32_t end_step(int32_t set) {
   for (int32_t i = 0; i < VOTE_WORDS; i++) differs |= vote[i] ^ row[i];
   if (differs != 0) return 1;
   build_step(set);
-  copy(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
+  copy_vectors(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
   state_clear_schedule();
   return 0;
 }

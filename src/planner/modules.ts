@@ -98,6 +98,8 @@ export interface MetadataExports {
   /** In the checked mode: an EDIT code where a block is written that another request touches. */
   check_shared_blocks(): number;
   build_step(set: number): void;
+  /** Keeps this rank's row of the table as its vote. */
+  keep_vote(): void;
   /** `build_step`, with the decision kept as the previous one and the schedule cleared; 1, and nothing done, where the table's row is not this rank's vote. */
   end_step(set: number): number;
   build_padded(set: number, paddedTokens: number, attentionRequests: number): void;
