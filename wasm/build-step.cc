@@ -3,6 +3,7 @@
 #include "block-table.h"
 #include "paged-kv.h"
 #include "parts.h"
+#include "vectors.h"
 #include "whole-batch.h"
 
 namespace lockstep {
@@ -147,10 +148,13 @@ void build_step(int32_t set) {
   state()[STATE_BUILT] = 1;
 }
 
+/// Keeps this rank's row of the table as its vote: gathering into the table may change it.
+void keep_vote() { copy_vectors(region(REGION_OWN_VOTE), region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS, VOTE_WORDS); }
+
 /// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule.
 void end_step(int32_t set) {
   build_step(set);
-  copy(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
+  copy_vectors(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
   state_clear_schedule();
 }
 

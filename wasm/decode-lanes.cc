@@ -44,18 +44,40 @@ inline void write_lanes(int32_t* seq_lens, int64_t* positions, int64_t* slots, i
   const int32_t moved = state()[STATE_STEADY_STEPS];
   const i32x4 ahead = {moved, moved, moved, moved};
   const i32x4 one = {1, 1, 1, 1};
-  int32_t i = 0;
-  for (; i + 4 <= lanes; i += 4) {
-    const i32x4 at = load<i32x4>(starts + i) + ahead;
-    const i64x2 low = widen_low(reinterpret_cast<u32x4>(at));
-    const i64x2 high = widen_high(reinterpret_cast<u32x4>(at));
+  const auto eight = [&](int32_t i) {
+    const i32x4 at = load<i32x4>(starts + i) + ahead, next = load<i32x4>(starts + i + 4) + ahead;
+    const i64x2 a = widen_low(reinterpret_cast<u32x4>(at)), b = widen_high(reinterpret_cast<u32x4>(at));
+    const i64x2 c = widen_low(reinterpret_cast<u32x4>(next)), d = widen_high(reinterpret_cast<u32x4>(next));
+    // Stores to one line follow each other: the machine then writes two at once.
     if (!slots_alone) {
       store(seq_lens + i, at + one);
-      store(positions + i, low);
-      store(positions + i + 2, high);
+      store(seq_lens + i + 4, next + one);
+      store(positions + i, a);
+      store(positions + i + 2, b);
+      store(positions + i + 4, c);
+      store(positions + i + 6, d);
     }
-    store(slots + i, load<i64x2>(bases + i) + low);
-    store(slots + i + 2, load<i64x2>(bases + i + 2) + high);
+    const i64x2 e = load<i64x2>(bases + i) + a, f = load<i64x2>(bases + i + 2) + b;
+    const i64x2 g = load<i64x2>(bases + i + 4) + c, h = load<i64x2>(bases + i + 6) + d;
+    store(slots + i, e);
+    store(slots + i + 2, f);
+    store(slots + i + 4, g);
+    store(slots + i + 6, h);
+  };
+  int32_t i = 0;
+  // The engine looks at its stack in every turn of a loop: few turns, and long ones.
+  for (; i + 16 <= lanes; i += 16) {
+    eight(i);
+    eight(i + 8);
+  }
+  if (i + 8 <= lanes) {
+    eight(i);
+    i += 8;
+  }
+  // The rest is written with lanes before it: once more, and the same.
+  if (i < lanes && lanes >= 8) {
+    eight(lanes - 8);
+    return;
   }
   for (; i < lanes; i++) {
     const int32_t position = starts[i] + moved;
@@ -158,6 +180,47 @@ void begin_steady(int32_t lanes) {
   state()[STATE_STEADY_MAX_SEQ_LEN] = longest + 1;
 }
 
+/// Where a position lies. A division takes as long as all the rest of a lane's turn; most block sizes are powers of two.
+template <bool shifts>
+struct Blocks {
+  int32_t block_size = limit(LIMIT_BLOCK_SIZE);
+  int32_t shift = __builtin_ctz(static_cast<uint32_t>(block_size));
+
+  inline int32_t of(int32_t position) const { return shifts ? position >> shift : position / block_size; }
+  inline int64_t base(int32_t id, int32_t block) const {
+    const int64_t ahead = static_cast<int64_t>(id) - block;
+    return shifts ? ahead << shift : ahead * block_size;
+  }
+};
+
+/// Gives the lanes listed in [begin, end) the bases of the blocks that they enter `moved` steps after their start. Returns `end`, or,
+/// with nothing changed, the place of the first that lacks the block.
+template <bool shifts>
+int32_t enter_blocks(int32_t begin, int32_t end, int32_t moved) {
+  const Blocks<shifts> blocks;
+  // Looked up once: a store to the bases might, for all the compiler knows, change the configuration.
+  const int32_t* listed = region(REGION_EVENT_LANES);
+  const int32_t* starts = region(REGION_LANE_STARTS);
+  const int32_t* rows = region(REGION_DECODES);
+  const int32_t* lists = region(REGION_BLOCK_LISTS);
+  const int64_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
+  int64_t* bases = region<int64_t>(REGION_LANE_BASES);
+  const auto enter = [&](int32_t lane, int32_t ahead) {
+    const int32_t block = blocks.of(starts[lane] + ahead);
+    const int32_t id = lists[rows[lane] * stride + block];
+    bases[lane] = blocks.base(id, block);
+    return id;
+  };
+  for (int32_t i = begin; i < end; i++) {
+    // A null block follows the last of a request: to see it spares a look at the request.
+    if (enter(listed[i], moved) != 0) continue;
+    // All so far go back to where they were.
+    for (int32_t j = begin; j <= i; j++) enter(listed[j], moved - 1);
+    return i;
+  }
+  return end;
+}
+
 /// Moves a steady run on by one step, or refuses it whole.
 int32_t move_on(int32_t lanes) {
   const int32_t moved = state()[STATE_STEADY_STEPS] + 1;
@@ -169,25 +232,14 @@ int32_t move_on(int32_t lanes) {
     return refuse(EDIT_MODEL_LENGTH, rows[lane], starts[lane] + moved + 1, limit(LIMIT_MAX_MODEL_LEN));
   }
   const int32_t block_size = limit(LIMIT_BLOCK_SIZE);
-  const int32_t bucket = moved % state()[STATE_EVENT_BUCKETS];
-  const int32_t* listed = region(REGION_EVENT_LANES);
-  const int32_t begin = region(REGION_EVENT_STARTS)[bucket];
-  const int32_t end = bucket + 1 < state()[STATE_EVENT_BUCKETS] ? region(REGION_EVENT_STARTS)[bucket + 1] : lanes;
-  for (int32_t i = begin; i < end; i++) {
-    const int32_t position = starts[listed[i]] + moved;
-    const int32_t row = rows[listed[i]];
-    const int32_t covered = row_at(row)[ROW_NUM_BLOCKS] * block_size;
-    if (position >= covered) return refuse(EDIT_POSITION_BEYOND_BLOCKS, row, position + 1, covered);
-  }
-  int64_t* bases = region<int64_t>(REGION_LANE_BASES);
-  // A division takes as long as all the rest of a turn; most block sizes are powers of two.
+  const int32_t* bucket = region(REGION_EVENT_STARTS) + moved % state()[STATE_EVENT_BUCKETS];
+  const int32_t begin = bucket[0], end = bucket[1];
   const bool shifts = (block_size & (block_size - 1)) == 0;
-  const int32_t shift = __builtin_ctz(static_cast<uint32_t>(block_size));
-  for (int32_t i = begin; i < end; i++) {
-    const int32_t lane = listed[i];
-    const int32_t position = starts[lane] + moved;
-    const int32_t block = shifts ? position >> shift : position / block_size;
-    bases[lane] = (static_cast<int64_t>(block_list(rows[lane])[block]) - block) * block_size;
+  const int32_t last = shifts ? enter_blocks<true>(begin, end, moved) : enter_blocks<false>(begin, end, moved);
+  if (last < end) {
+    const int32_t lane = region(REGION_EVENT_LANES)[last];
+    const int32_t covered = row_at(rows[lane])[ROW_NUM_BLOCKS] * block_size;
+    return refuse(EDIT_POSITION_BEYOND_BLOCKS, rows[lane], starts[lane] + moved + 1, covered);
   }
   state()[STATE_STEADY_STEPS] = moved;
   return EDIT_OK;

@@ -101,6 +101,8 @@ export interface MetadataExports {
   check_shared_blocks(): number;
   /** Builds a staging set in the sizes that `sizeOwn` wrote. */
   build_step(set: number): void;
+  /** Keeps this rank's row of the table as its vote. */
+  keep_vote(): void;
   /** `build_step`, with the decision kept as the previous one and the schedule cleared. */
   end_step(set: number): void;
   build_padded(set: number, paddedTokens: number, attentionRequests: number): void;
