@@ -23,6 +23,10 @@ int32_t open_gap(int32_t gap) {
   return requests + gap;
 }
 
+void write_paged_kv_groups(int32_t set, int32_t view, int32_t first_row, int32_t end_row, int32_t attention_requests) {
+  for (int32_t g = 0; g < kv_groups(); g++) write_paged_kv(kv_group(g), set, view, first_row, end_row, attention_requests);
+}
+
 void note_part(int32_t index, const Part& part, int32_t real_tokens, int32_t logits) {
   int32_t* local = region(REGION_LOCAL) + LOCAL_WORDS + index * LOCAL_PART_WORDS;
   local[LOCAL_PART_REQUEST_BEGIN] = part.request_begin;
@@ -123,9 +127,16 @@ void build_step(int32_t set) {
   local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
   local[LOCAL_ROWS] = rows;
   local[LOCAL_NUM_LOGITS] = run == RUN_PARK ? 0 : build_whole(set, {rows, stride, padded_tokens, attention_requests});
-  local[LOCAL_TABLE_EDITS] = run == RUN_PARK ? 0 : sync_block_table(set, rows, attention_requests);
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    if (run == RUN_PARK) {
+      kv_group(g).state()[KV_GROUP_STATE_TABLE_EDITS] = 0;
+    } else {
+      sync_block_table(kv_group(g), set, rows, attention_requests);
+    }
+  }
+  local[LOCAL_TABLE_EDITS] = state()[STATE_TABLE_EDITS];
   const bool paged = run != RUN_PARK && limit(LIMIT_MAX_KV_INDICES) > 0;
-  if (paged) write_paged_kv(set, 0, 0, rows, attention_requests);
+  if (paged) write_paged_kv_groups(set, 0, 0, rows, attention_requests);
 
   const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;
   Part part = {0, 0, 0, 0, 0, 0};
@@ -138,7 +149,7 @@ void build_step(int32_t set) {
       part = packed_part(set, agreed, part, share, rows);
     }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
-    if (paged) write_paged_kv(set, 1 + index, part.request_begin, part.request_end, part.attention_requests);
+    if (paged) write_paged_kv_groups(set, 1 + index, part.request_begin, part.request_end, part.attention_requests);
   }
   if (parts == 1) {
     const Part whole = {0, rows, 0, padded_tokens, padded_tokens, attention_requests};

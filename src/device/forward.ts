@@ -1,5 +1,12 @@
 import type { DeviceBuffer, DeviceStream } from './device.js';
-import type { DeviceTensors } from './device-metadata.js';
+import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
+
+/** What one KV cache group has of its own in a part. */
+export interface ForwardKvGroup {
+  readonly tensors: DeviceGroupTensors;
+  readonly blockTable: DeviceBuffer;
+  readonly tableWidth: number;
+}
 
 /** What one part of a forward is launched with: buffers at fixed addresses and the counts a graph bakes. */
 export interface ForwardPart {
@@ -8,6 +15,8 @@ export interface ForwardPart {
   /** First row of the block table that belongs to the part, and the table's columns. */
   readonly tableRow: number;
   readonly tableWidth: number;
+  /** The same of each KV cache group, by which layers take their slots and blocks; the first has the buffers above. */
+  readonly groups: readonly ForwardKvGroup[];
   /** Tokens and requests, padding included. */
   readonly tokens: number;
   readonly requests: number;

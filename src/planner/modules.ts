@@ -79,8 +79,8 @@ export interface RulesExports {
 export interface MetadataExports {
   _initialize(): void;
   state_init(): void;
-  state_add(computed: number, blocks: number): number;
-  state_append(row: number, count: number): number;
+  state_add(computed: number): number;
+  state_append(row: number, count: number, group: number): number;
   state_schedule(
     row: number,
     phase: number,
