@@ -181,6 +181,28 @@ export const decisionSetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisi
   kinds: ['decode', 'mixed', 'piecewise'],
 });
 
+/** Policies whose parts are shares of an agreed size: eager ones, and those of a piecewise graph. */
+const sharesArbitrary: fc.Arbitrary<Policy> = fc
+  .record({
+    policy: policyArbitrary,
+    eagerParts: fc.constantFrom('maxima' as const, 'equal-shares' as const),
+    graphAgreement: fc.constantFrom('min-mode-padded' as const, 'min-mode' as const, 'shape' as const),
+  })
+  .map(({ policy, ...shares }) => ({ ...policy, ...shares, split: 'padded-share', sharedBlocks: 'veto' }));
+
+/** Planners of every kind of key, whose decisions and tensors are both compared, however their steps are cut. */
+export const everySetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(
+  fc.oneof(policyArbitrary, sharesArbitrary).map(withRows),
+  { kinds: ['decode', 'mixed', 'piecewise'] },
+);
+
+/** The policy with what its parts need: the split of a piecewise graph's; a mixed graph that has a row for every request. */
+function withRows(policy: Policy): Policy {
+  const mixedMatch = policy.mixedMatch === 'slot-count' ? 'slots' : policy.mixedMatch;
+  if (policy.graphAgreement !== 'min-mode-padded') return { ...policy, mixedMatch };
+  return { ...policy, mixedMatch, split: 'padded-share', sharedBlocks: 'veto' };
+}
+
 function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary<PlannerSetup> {
   return fc
     .record({
