@@ -68,12 +68,18 @@ Part packed_part(int32_t set, const int32_t* agreed, const Part& before, int32_t
   return part;
 }
 
-/// Tokens of `rank` in part `index`, from packed token `begin` on: those that its window of the graph holds, or its own cut.
+/// Parts of an eager step are those of each rank's own cut, or its tokens in shares of the agreed size.
+bool cuts_itself(const int32_t* decision) {
+  return decision[DECISION_RUN] == RUN_EAGER && region(REGION_POLICY)[POLICY_EAGER_PARTS] != EAGER_PARTS_EQUAL_SHARES;
+}
+
+/// Tokens of `rank` in part `index`, from packed token `begin` on: those that its window of the graph or its share holds, or its
+/// own cut.
 int32_t real_tokens(const int32_t* decision, int32_t index, int32_t rank, int32_t stride, int32_t begin) {
   const int32_t* vote = region(REGION_VOTES) + rank * VOTE_WORDS;
   const int32_t packed = stride > 0 ? vote[VOTE_DECODE_REQUESTS] * stride : vote[VOTE_TOKENS];
   if (decision[DECISION_PARTS] == 1) return packed;
-  if (decision[DECISION_RUN] == RUN_EAGER) return vote[VOTE_PART0_TOKENS + index];
+  if (cuts_itself(decision)) return vote[VOTE_PART0_TOKENS + index];
   return clamp(packed - begin, 0, decision_part(decision, index)[PART_PADDED_TOKENS]);
 }
 
@@ -145,7 +151,9 @@ void build_step(int32_t set) {
     if (run == RUN_FULL) {
       part = graph_part(agreed, part, rows);
     } else {
-      const int32_t share = run == RUN_EAGER ? facts[FACT_PART0_TOKENS + index] : agreed[PART_PADDED_TOKENS];
+      int32_t share = cuts_itself(decision) ? facts[FACT_PART0_TOKENS + index] : agreed[PART_PADDED_TOKENS];
+      // Without a graph the whole batch has no padding that a part could take.
+      if (run == RUN_EAGER) share = min(share, tokens - part.token_end);
       part = packed_part(set, agreed, part, share, rows);
     }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));

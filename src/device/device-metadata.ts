@@ -40,7 +40,10 @@ export class DeviceMetadata implements Disposable {
   readonly #planner: StepPlanner;
   readonly #buffers: DeviceBuffer[] = [];
 
-  /** Allocates every buffer and enqueues an all-padding batch into it, so that a warm-up reads nothing but padding. */
+  /**
+   * Allocates every buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
+   * nothing but padding.
+   */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
     this.#planner = planner;
     const { sizes } = planner.regions;
@@ -75,7 +78,15 @@ export class DeviceMetadata implements Disposable {
     const fill = kernels.kernel('fill');
     for (const tensors of [this.whole, ...this.parts]) {
       for (const name of TENSORS) {
-        stream.launch(fill, [tensors[name], tensorPadding(name), tensors[name].bytes / 4]);
+        stream.launch(fill, [tensors[name], tensorPadding(name, sizes.paddedSeqLen), tensors[name].bytes / 4]);
+      }
+      // A padded request that has a token has one block, the null block.
+      if (sizes.maxKvIndices > 0 && sizes.paddedSeqLen > 0) {
+        stream.upload(
+          tensors.kvIndptr,
+          0,
+          Int32Array.from({ length: tensors.kvIndptr.bytes / 4 }, (_, request) => request),
+        );
       }
     }
     for (const { whole, parts } of this.groups.slice(1)) {

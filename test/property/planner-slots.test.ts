@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Limits, type Row, StepPlanner } from '../../dist/planner/index.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { slotsOf } from '../oracles/slot-oracle.js';
-import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 

@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import {
   assertShapeContract,
   type DecisionValue,
@@ -9,107 +8,15 @@ import {
   StepPlanner,
   type VoteIntent,
 } from '../../dist/planner/index.js';
-import { DECISION_WORDS, word } from '../../dist/planner/layout.js';
+import { DECISION_WORDS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import type { PlannerModules } from '../../dist/planner/modules.js';
 import { PlainBatch, type PlainChunk, type PlainEntry } from '../oracles/batch-oracle.js';
 import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
-import { partTokens, tableOf, type VotedChunk, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { differenceFromPlain, filledForDevice } from './planner-compare.js';
+import { partTokens, tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
+import { differenceFromPlain, differenceOfMemory, filledForDevice } from './planner-compare.js';
 import type { PlannerSetup } from './planner-setup.js';
-
-/** One edit, said with numbers that mean something in any state: `pick` chooses among what there is. */
-export interface Edit {
-  readonly kind: 'add' | 'schedule' | 'append' | 'advance' | 'remove' | 'preempt' | 'refused';
-  readonly pick: number;
-  readonly amount: number;
-  readonly flag: boolean;
-}
-
-export interface PeerBatch {
-  readonly kind: 'idle' | 'decode' | 'mixed';
-  readonly lengths: readonly number[];
-  readonly intent: VoteIntent;
-}
-
-export interface SessionStep {
-  readonly edits: readonly Edit[];
-  /** Nobody has a prefill in this step. */
-  readonly decodeOnly: boolean;
-  readonly peers: readonly PeerBatch[];
-  readonly intent: VoteIntent;
-  readonly ending: 'build' | 'abandon-vote' | 'abandon-decision' | 'fault';
-  /** After the build, what was scheduled counts as computed, as in serving. */
-  readonly advance: boolean;
-  /** Before the edits, the last step's decodes are continued: at once, or after they were given the blocks they need. */
-  readonly continues: 'no' | 'at once' | 'fed';
-  /** The step's upload never reaches the device. */
-  readonly lost: boolean;
-}
-
-const small = fc.nat(1 << 12);
-
-const intentArbitrary: fc.Arbitrary<VoteIntent> = fc.oneof(
-  { weight: 12, arbitrary: fc.constant({}) },
-  { weight: 1, arbitrary: fc.constantFrom<VoteIntent>({ graphVeto: 'other' }, { graphVeto: 'embeddings-override' }) },
-  { weight: 1, arbitrary: fc.constantFrom<VoteIntent>({ ubatchVeto: 'shared-block' }, { variant: 1 }) },
-  { weight: 1, arbitrary: fc.constant({ leave: true }) },
-);
-
-const editArbitrary: fc.Arbitrary<Edit> = fc.record({
-  kind: fc.constantFrom<Edit['kind'][]>(
-    'add',
-    'add',
-    'add',
-    'schedule',
-    'schedule',
-    'schedule',
-    'schedule',
-    'schedule',
-    'append',
-    'append',
-    'advance',
-    'remove',
-    'preempt',
-    'refused',
-    'refused',
-  ),
-  pick: small,
-  amount: small,
-  flag: fc.boolean(),
-});
-
-export const peerArbitrary: fc.Arbitrary<PeerBatch> = fc.record({
-  kind: fc.constantFrom('idle', 'decode', 'decode', 'decode', 'mixed'),
-  lengths: fc.array(fc.nat(40), { maxLength: 7 }),
-  intent: intentArbitrary,
-});
-
-/** Steps of a session, whatever the setup: peers beyond its ranks are left out. */
-export const sessionArbitrary: fc.Arbitrary<SessionStep[]> = fc.array(
-  fc.record({
-    edits: fc.array(editArbitrary, { maxLength: 12 }),
-    decodeOnly: fc.boolean(),
-    peers: fc.array(peerArbitrary, { minLength: 4, maxLength: 4 }),
-    intent: intentArbitrary,
-    ending: fc.constantFrom<SessionStep['ending'][]>(
-      'build',
-      'build',
-      'build',
-      'build',
-      'build',
-      'build',
-      'build',
-      'abandon-vote',
-      'abandon-decision',
-      'fault',
-    ),
-    advance: fc.boolean(),
-    continues: fc.constantFrom('no', 'at once', 'fed', 'fed'),
-    lost: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
-  }),
-  { minLength: 1, maxLength: 7 },
-);
+import { type Edit, peerChunks, type SessionStep } from './session-steps.js';
 
 /** What a step came to. `plain` is undefined where all ranks park. */
 export interface SessionResult {
@@ -127,19 +34,23 @@ export class PlannerSession {
   readonly setup: PlannerSetup;
   readonly planners: readonly StepPlanner[];
   readonly batch: PlainBatch = new PlainBatch();
-  readonly #modules: PlannerModules;
+  /** The planners are builds of the same sources, whose memories are alike. */
+  readonly #areBuilds: boolean;
+  readonly #rebuilt: { readonly planner: StepPlanner; readonly beginning: Uint8Array };
   readonly #free: number[];
   /** The decision of the last step that was built. */
   #previous: DecisionView | undefined;
   /** The last step's decodes while they may be continued. */
   #last: readonly PlainChunk[] = [];
 
-  /** A planner for each entry of `poison`; `modules` are those of all, or of each. */
+  /** A planner for each entry of `poison`; `modules` are those of all, or builds of the same sources, one for each. */
   constructor(modules: PlannerModules | readonly PlannerModules[], setup: PlannerSetup, poison: readonly boolean[]) {
     this.setup = setup;
     const each = Array.isArray(modules) ? modules : poison.map(() => modules as PlannerModules);
-    this.#modules = each[0];
+    this.#areBuilds = Array.isArray(modules);
     this.planners = poison.map((value, index) => new StepPlanner(each[index], { ...setup, poison: value }));
+    const planner = new StepPlanner(each[0], { ...setup, poison: true });
+    this.#rebuilt = { planner, beginning: planner.arena.slice() };
     const { numBlocks } = setup.limits;
     const count = Math.min(numBlocks - 1, Math.max(600, setup.limits.maxNumSeqs * this.#maxBlocks()));
     this.#free = Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
@@ -183,6 +94,25 @@ export class PlannerSession {
     return rows.length;
   }
 
+  /** All of a step: what it continues, its edits, its batch. */
+  take(step: SessionStep): SessionResult | undefined {
+    this.continueDecodes(step.continues);
+    for (const edit of step.edits) this.edit(edit, step.decodeOnly);
+    if (step.everyone) for (const row of [...this.batch.requests.keys()]) this.#decode(row, step);
+    return this.step(step);
+  }
+
+  /** Gives a request what it needs for a decode, which one that is full ends its run for, and schedules it. */
+  #decode(row: number, { edits, decodeOnly }: SessionStep): void {
+    const edit: Edit = { kind: 'preempt', pick: row + 1 + edits.length, amount: row, flag: true };
+    if (this.#room(row) < 1) {
+      if (this.batch.request(row).blockIds.length < this.#maxBlocks()) this.#append(row, 1, row);
+      else if (!this.batch.isScheduled(row)) this.#editRow(edit, row, decodeOnly);
+    }
+    const given = this.batch.requests.has(row);
+    if (given) this.#schedule(row, this.#room(row), { ...edit, kind: 'schedule' }, true);
+  }
+
   edit(edit: Edit, decodeOnly: boolean): void {
     const rows = [...this.batch.requests.keys()];
     const row = rows[edit.pick % Math.max(1, rows.length)] ?? -1;
@@ -194,8 +124,7 @@ export class PlannerSession {
   #editRow(edit: Edit, row: number, decodeOnly: boolean): void {
     const request = this.batch.request(row);
     const maxBlocks = this.#maxBlocks();
-    const covered = Math.min(this.setup.limits.maxModelLen, request.blockIds.length * this.#span());
-    const room = covered - request.numComputedTokens;
+    const room = this.#room(row);
     switch (edit.kind) {
       case 'append': {
         this.#append(row, Math.min(edit.amount % 4, maxBlocks - request.blockIds.length), edit.pick);
@@ -238,9 +167,11 @@ export class PlannerSession {
       return votePlain(peerChunks(peer, setup, step.decodeOnly), { ...context, ...peer.intent });
     });
     const table = tableOf(votes);
+    const width = table.length / ranks;
+    const wanted = table.subarray(rank * width, (rank + 1) * width);
     this.#each((planner) => {
       const row = planner.vote(own);
-      must(isDeepStrictEqual([...row], [...tableOf([votes[rank]])]), () => `vote is ${row}`);
+      must(sameWords(row, wanted), () => `vote is ${row}, not ${wanted}`);
     });
     if (step.ending === 'fault') {
       this.#each((planner) => refusedWith('ERR_RANK_FAULT', () => planner.resolve(table)));
@@ -249,13 +180,15 @@ export class PlannerSession {
     }
     if (step.ending !== 'build') {
       this.#each((planner) => planner.abandon());
+      this.#compareBuilds();
       batch.chunks = [];
       this.#last = [];
       return undefined;
     }
 
     const decision = resolvePlain(votes, plan, policy, this.#previous?.partCount);
-    const cut = partTokens(chunks, policy.ubatches, policy);
+    const cut = policy.eagerParts === 'equal-shares' ? 'agreed' : partTokens(chunks, policy.ubatches, policy);
+    const { paddedDecodeRequests: decodes, paddedPrefillRequests: prefills } = decision;
     const counts = votes.map(({ tokens, decodeRequests, ...vote }) => ({
       ...{ tokens, decodeRequests },
       partTokens: [vote.part0Tokens, vote.part1Tokens, vote.part2Tokens, vote.part3Tokens],
@@ -264,15 +197,20 @@ export class PlannerSession {
       decision.run === 'park'
         ? undefined
         : buildPlain(entries, decision, rank, limits, cut, {
+            mixed: decision.run === 'full' && prefills > 0 ? { decodes, prefills } : undefined,
             padding: setup.padding,
             csr: setup.tensors.csr,
             votes: counts,
           });
-    this.#each((planner) => checkStep(planner, table, decision, plain));
+    this.#each((planner, index) => {
+      if (index > 0 && this.#areBuilds) planner.build(planner.resolve(table));
+      else checkStep(planner, table, decision, plain);
+    });
+    this.#compareBuilds();
     const rebuilt = this.#rebuild(own);
-    const first = new Int32Array(table);
-    for (let other = 0; other < ranks; other++) first[(first.length / ranks) * other + 1] = 0;
-    checkStep(rebuilt, first, { ...decision, step: 0 }, plain, before(0, this.#previous));
+    const again = new Int32Array(table);
+    for (let other = 0; other < ranks; other++) again[width * other + word(VOTE_WORDS, 'step')] = rebuilt.step;
+    checkStep(rebuilt, again, { ...decision, step: rebuilt.step }, plain, before(rebuilt.step, this.#previous));
     this.#previous = new DecisionView(this.planners[0].decision.words.slice());
 
     this.endStep(step.advance);
@@ -287,9 +225,20 @@ export class PlannerSession {
     this.batch.chunks = [];
   }
 
-  /** A poisoned planner that has never seen anything but this step's requests. */
+  /** All builds hold the same bytes, in every region and in between. */
+  #compareBuilds(): void {
+    if (!this.#areBuilds) return;
+    const [first, ...others] = this.planners;
+    for (const [index, other] of others.entries()) {
+      const difference = differenceOfMemory(other, first);
+      must(difference === undefined, () => `build ${index + 1}: ${difference}`);
+    }
+  }
+
+  /** A poisoned planner that has never seen anything but this step's requests: its whole memory is put back to how it began. */
   #rebuild(intent: VoteIntent): StepPlanner {
-    const planner = new StepPlanner(this.#modules, { ...this.setup, poison: true });
+    const { planner, beginning } = this.#rebuilt;
+    planner.arena.set(beginning);
     for (const chunk of this.batch.chunks) {
       const row = planner.requests.add(this.batch.request(chunk.row));
       planner.requests.schedule(row, given(chunk));
@@ -378,6 +327,12 @@ export class PlannerSession {
     return Array.from({ length: count }, () => this.#free.splice(pick % this.#free.length, 1)[0]);
   }
 
+  /** Tokens that a request's blocks hold beyond those computed. */
+  #room(row: number): number {
+    const { blockIds, numComputedTokens } = this.batch.request(row);
+    return Math.min(this.setup.limits.maxModelLen, blockIds.length * this.#span()) - numComputedTokens;
+  }
+
   #span(): number {
     return this.setup.limits.blockSize * this.setup.limits.contextParallelSize;
   }
@@ -386,8 +341,8 @@ export class PlannerSession {
     return Math.ceil(this.setup.limits.maxModelLen / this.#span());
   }
 
-  #each(call: (planner: StepPlanner) => void): void {
-    for (const planner of this.planners) call(planner);
+  #each(call: (planner: StepPlanner, index: number) => void): void {
+    for (const [index, planner] of this.planners.entries()) call(planner, index);
   }
 }
 
@@ -423,21 +378,6 @@ export function before(step: number, decision: DecisionView | undefined): Decisi
   return new DecisionView(words);
 }
 
-/** A rank's batch within the limits all ranks share, decodes first. */
-export function peerChunks(peer: PeerBatch, setup: PlannerSetup, decodeOnly: boolean): VotedChunk[] {
-  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = setup.limits;
-  if (peer.kind === 'idle') return [];
-  const chunks: VotedChunk[] = [];
-  let left = maxNumBatchedTokens;
-  for (const [index, length] of peer.lengths.slice(0, maxNumSeqs).entries()) {
-    const phase = peer.kind === 'mixed' && !decodeOnly && index % 2 === 1 ? 'prefill' : 'decode';
-    const tokens = Math.min(left, phase === 'decode' ? 1 + (length % queryLen) : 1 + length);
-    if (tokens > 0) chunks.push({ phase, queryLen: tokens, seqLen: tokens + length });
-    left -= tokens;
-  }
-  return [...chunks.filter(({ phase }) => phase === 'decode'), ...chunks.filter(({ phase }) => phase === 'prefill')];
-}
-
 /** Fails unless `call` throws a LockstepError of `code`. */
 export function refusedWith(code: LockstepError['code'], call: () => unknown): LockstepError {
   const error = thrownBy(call);
@@ -453,6 +393,10 @@ function thrownBy(call: () => unknown): LockstepError {
     throw error;
   }
   throw new Error('nothing was thrown');
+}
+
+function sameWords(found: Int32Array, wanted: Int32Array): boolean {
+  return found.length === wanted.length && found.every((value, index) => value === wanted[index]);
 }
 
 function must(holds: boolean, message: () => string): void {
