@@ -1,5 +1,5 @@
 import type { Limits } from '../config.js';
-import { decodePlan } from '../planner/capture-plan.js';
+import { decodePlan, leastUbatchedSize } from '../planner/capture-plan.js';
 import { type LadderCurve, type OptimalLadder, optimiseLadder } from '../planner/ladder-optimiser.js';
 import type { Policy } from '../planner/policy.js';
 import { type MixedShape, optimiseMixedGrid, type StepHistogram } from '../workload/index.js';
@@ -48,17 +48,23 @@ export function decodeCounts(histogram: StepHistogram, maximum: number): { count
   return { counts, above };
 }
 
-/** The best ladders by number of sizes, by some cost. Errors: ERR_CONFIG_INVALID. */
+/**
+ * The best ladders by number of graphs, by some cost; with `twins`, what the policy has captured in micro-batches too takes two.
+ * Errors: ERR_CONFIG_INVALID.
+ */
 export function decodeCurve(
   counts: Float64Array,
   costs: ArrayLike<number>,
   options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
+  { twins }: { readonly twins: boolean },
 ): Promise<LadderCurve> {
   const { limits, policy, sizeMultiple, include, budget } = options;
   const asked = budget.kind === 'graphs' ? budget.most : 0;
-  const maxGraphs = Math.min(1 << 12, counts.length - 1, Math.max(MOST_GRAPHS, asked, include.length + 1));
+  const maxGraphs = Math.min(1 << 12, 2 * (counts.length - 1), Math.max(MOST_GRAPHS, asked, 2 * (include.length + 1)));
   const multiple = [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen);
-  return optimiseLadder({ counts, costs, maxGraphs, multiple, include });
+  const least = leastUbatchedSize(limits.queryLen, policy);
+  const twinsFrom = twins && least < counts.length ? least : undefined;
+  return optimiseLadder({ counts, costs, maxGraphs, multiple, include, twinsFrom });
 }
 
 /** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */

@@ -3,6 +3,7 @@ import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { mixedKey } from '../planner/capture-key.js';
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import type { LadderCurve } from '../planner/ladder-optimiser.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
 import { auditLadder, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
@@ -81,8 +82,11 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const ours = { decode: decode.decode, mixed: grid.shapes, maxPaddingFactor: policy.maxPaddingFactor };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
-  const byTokens = await decodeCurve(scored.counts, costs.tokens, options);
-  const byTime = costs.unit === 'tokens' ? byTokens : await decodeCurve(scored.counts, costs.time, options);
+  // Engines' sizes are held against ours without twins, as theirs are counted.
+  const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
+    decodeCurve(scored.counts, cost, options, { twins: false });
+  const byTokens = await sizesBy(costs.tokens);
+  const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const emitted = emitLadder(decode.decode, scored, costs, limits);
   const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
   return {
@@ -129,11 +133,11 @@ export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Lim
 async function chooseFor(
   histogram: StepHistogram,
   options: MakePlanOptions,
-): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: Awaited<ReturnType<typeof decodeCurve>> }> {
+): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
   const { limits, costs, budget, memory, mixed } = options;
   const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
   const { counts } = decodeCounts(histogram, largestDecode(limits));
-  const curve = await decodeCurve(counts, choice.costs, choice);
+  const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
   const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
   return { decode: chosen.decode, grid: chosen.mixed, curve };

@@ -87,7 +87,7 @@ export interface PlanDocument extends CapturedScore {
   };
   readonly histogram: HistogramDocument;
   readonly cost: { readonly decode: Readonly<Record<string, number>> };
-  /** The best decode ladder of each number of sizes, by the costs that were optimised for. */
+  /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
   readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
   readonly engines: readonly EngineScore[];
   readonly equalTime: readonly EqualGraphs[];

@@ -17,12 +17,16 @@ export interface OptimiseLadderOptions {
   readonly multiple?: number | undefined;
   /** Sizes that must be captured. The largest, `maxSize`, always is. Default none. */
   readonly include?: readonly number[] | undefined;
+  /** Sizes from this one on are captured twice, plain and in micro-batches, and take two graphs. Default: none does. */
+  readonly twinsFrom?: number | undefined;
   /** Where `rules.wasm` comes from. Default: the file beside this code. */
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>> | undefined;
 }
 
 /** The best ladder of some number of graphs. */
 export interface OptimalLadder extends LadderScore {
+  /** One for each size, and two from `twinsFrom` on. */
+  readonly graphs: number;
   /** Captured sizes in tokens, ascending; the last is the largest size there is a count for. */
   readonly sizes: readonly number[];
 }
@@ -31,6 +35,7 @@ interface LadderExports {
   ladderCandidates(
     max: number,
     multiple: number,
+    twinsFrom: number,
     counts: number,
     costs: number,
     must: number,
@@ -42,15 +47,23 @@ interface LadderExports {
   ladderLayers(
     candidates: number,
     graphs: number,
+    twinsFrom: number,
+    sizes: number,
     costOf: number,
     before: number,
     required: number,
-    best: number,
-    next: number,
+    layers: number,
     queue: number,
     choice: number,
   ): void;
-  ladderSizes(candidates: number, graphs: number, sizes: number, choice: number, out: number): number;
+  ladderSizes(
+    candidates: number,
+    graphs: number,
+    twinsFrom: number,
+    sizes: number,
+    choice: number,
+    out: number,
+  ): number;
 }
 
 const MAX_SIZE = 1 << 20;
@@ -101,15 +114,15 @@ export async function optimiseLadder(options: OptimiseLadderOptions): Promise<La
   const { rules } = await loadModules(options.wasm);
   const { counts, costs, maxSize } = problem;
   const ladders: OptimalLadder[] = [];
-  for (const sizes of bestSizes(problem, rules)) {
+  for (const { graphs, sizes } of bestSizes(problem, rules)) {
     const score = scoreLadder(counts, costs, sizes);
     const last = ladders.at(-1);
-    if (last === undefined || score.padding < last.padding) ladders.push(Object.freeze({ ...score, sizes }));
+    if (last === undefined || score.padding < last.padding) ladders.push(Object.freeze({ ...score, graphs, sizes }));
   }
   if (ladders.length === 0) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      `No ladder of ${problem.maxGraphs} graphs has all ${problem.include.size} sizes that must be there and ${maxSize}; raise maxGraphs`,
+      `No ladder of ${problem.maxGraphs} graphs has all ${problem.include.size} sizes that must be there and ${maxSize}${problem.twinsFrom > maxSize ? '' : ', with their twins'}; raise maxGraphs`,
       { maxGraphs: problem.maxGraphs, include: [...problem.include] },
     );
   }
@@ -123,13 +136,18 @@ interface Problem {
   readonly maxGraphs: number;
   readonly multiple: number;
   readonly include: ReadonlySet<number>;
+  /** Above every size where none is captured twice. */
+  readonly twinsFrom: number;
 }
 
-/** The best ladder of each number of sizes, ascending: exactly that many. */
-function* bestSizes(problem: Problem, rules: PlannerModules['rules']): Generator<readonly number[]> {
-  const { maxSize, multiple } = problem;
+/** The best ladder of each number of graphs, ascending: exactly that many. */
+function* bestSizes(
+  problem: Problem,
+  rules: PlannerModules['rules'],
+): Generator<{ readonly graphs: number; readonly sizes: readonly number[] }> {
+  const { maxSize, multiple, twinsFrom } = problem;
   const most = mostCandidates(problem);
-  const graphs = Math.min(problem.maxGraphs, most);
+  const graphs = Math.min(problem.maxGraphs, twinsFrom > maxSize ? most : 2 * most);
   const bySize = maxSize + 1;
   const region = regions();
   const counts = region(bySize * 8);
@@ -139,8 +157,7 @@ function* bestSizes(problem: Problem, rules: PlannerModules['rules']): Generator
   const costOf = region((most + 1) * 8);
   const before = region((most + 1) * 8);
   const required = region((most + 1) * 4);
-  const best = region((most + 1) * 8);
-  const next = region((most + 1) * 8);
+  const layers = region(3 * (most + 1) * 8);
   const queue = region((most + 1) * 4);
   const out = region(graphs * 4);
   const choice = region(graphs * (most + 1) * 4);
@@ -150,12 +167,23 @@ function* bestSizes(problem: Problem, rules: PlannerModules['rules']): Generator
   const musts = new Int32Array(memory.buffer, must, bySize);
   for (const size of problem.include) musts[size] = 1;
   const ladder = instantiateLadder(rules, memory);
-  const found = ladder.ladderCandidates(maxSize, multiple, counts, costs, must, sizes, costOf, before, required);
-  ladder.ladderLayers(found, graphs, costOf, before, required, best, next, queue, choice);
-  for (let count = 1; count <= Math.min(graphs, found); count++) {
-    if (ladder.ladderSizes(found, count, sizes, choice, out) !== 0) {
-      yield Object.freeze([...new Int32Array(memory.buffer, out, count)]);
-    }
+  const found = ladder.ladderCandidates(
+    maxSize,
+    multiple,
+    twinsFrom,
+    counts,
+    costs,
+    must,
+    sizes,
+    costOf,
+    before,
+    required,
+  );
+  ladder.ladderLayers(found, graphs, twinsFrom, sizes, costOf, before, required, layers, queue, choice);
+  for (let count = 1; count <= graphs; count++) {
+    const length = ladder.ladderSizes(found, count, twinsFrom, sizes, choice, out);
+    if (length > 0)
+      yield { graphs: count, sizes: Object.freeze([...new Int32Array(memory.buffer, out, length)].reverse()) };
   }
 }
 
@@ -201,9 +229,11 @@ function instantiateLadder(rules: PlannerModules['rules'], memory: WasmMemory): 
 function completeProblem(options: OptimiseLadderOptions): Problem {
   const given = withoutUndefined(options) as OptimiseLadderOptions;
   const faults = new Faults();
-  faults.names('ladder options', options, ['counts', 'costs', 'maxGraphs', 'multiple', 'include', 'wasm']);
+  faults.names('ladder options', options, ['counts', 'costs', 'maxGraphs', 'multiple', 'include', 'twinsFrom', 'wasm']);
   const { maxGraphs = DEFAULT_MAX_GRAPHS, multiple = 1, include = [] } = given;
   const maxSize = (given.counts?.length ?? 0) - 1;
+  const { twinsFrom = maxSize + 1 } = given;
+  if (given.twinsFrom !== undefined) faults.integer('twinsFrom', twinsFrom, 1, MAX_SIZE + 1);
   faults.integer('maxGraphs', maxGraphs, 1, MAX_GRAPHS);
   const unit = faults.integer('multiple', multiple, 1, MAX_SIZE);
   if (faults.integer('the largest size (counts.length - 1)', maxSize, 1, MAX_SIZE)) {
@@ -236,5 +266,5 @@ function completeProblem(options: OptimiseLadderOptions): Problem {
     `costs fall from ${costs[fall - 1]} to ${costs[fall]} at size ${fall}; they must never fall: give their running maximum`,
   );
   faults.throwIfAny('This ladder');
-  return { counts, costs, maxSize, maxGraphs, multiple, include: new Set(include) };
+  return { counts, costs, maxSize, maxGraphs, multiple, include: new Set(include), twinsFrom };
 }

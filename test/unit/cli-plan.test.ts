@@ -160,6 +160,9 @@ describe('lockstep plan', () => {
     expect(decode.length + ubatched.length).toBe(twins.graphs);
     expect(twins.graphs).toBeLessThanOrEqual(14);
     expect(ubatched).toEqual(decode.filter((size) => size >= 8));
+    // Exactly: an independent search in which sizes from the threshold on take two graphs finds no better.
+    const p = { ...problem(twins), twinsFrom: 8 };
+    expect(ladderCost(p, decode)).toBe(leastCostsByLayers(p, 14).at(-1));
     expect(twins.twins.map(({ size }) => size)).toEqual(ubatched);
     const counted = Object.values(twins.histogram.ubatched).reduce((sum, count) => sum + count, 0);
     expect(counted).toBeGreaterThan(0);
