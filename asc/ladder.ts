@@ -23,21 +23,7 @@
  * products' rounding is below an eighth of a unit of cost. Otherwise ladders that differ by the rounding of a sum are equal.
  */
 
-function real(at: usize, index: i32): f64 {
-  return load<f64>(at + ((<usize>index) << 3));
-}
-
-function setReal(at: usize, index: i32, value: f64): void {
-  store<f64>(at + ((<usize>index) << 3), value);
-}
-
-function int(at: usize, index: i32): i32 {
-  return load<i32>(at + ((<usize>index) << 2));
-}
-
-function setInt(at: usize, index: i32, value: i32): void {
-  store<i32>(at + ((<usize>index) << 2), value);
-}
+import { int, real, setInt, setReal } from './scratch';
 
 /**
  * Writes the candidates from 1 on, entry 0 being no size: sizes i32[], costOf f64[] by candidate, before f64[], required i32[].

@@ -9,7 +9,9 @@ import {
   engineSteps,
   largestDecode,
   loggedSteps,
+  type MakePlanOptions,
   makePlan,
+  PLAN_PHASES,
   type PlanDocument,
   planCosts,
   planKeys,
@@ -32,8 +34,8 @@ import {
   policyOf,
 } from './options.js';
 import { type BudgetFlags, budgetOf, bytes, captureCostOf, sizeList } from './plan-options.js';
-import { PlanProgress } from './plan-progress.js';
 import { planReport } from './plan-report.js';
+import { Progress, StepRate } from './progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags {
@@ -106,7 +108,7 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   const costs = await planCosts(limits, mixed, costOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
-  const document = await makePlan(steps, { ...numbers, policy, costs, memory, mixed });
+  const document = await shownPlan(steps, { ...numbers, policy, costs, memory, mixed });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
@@ -162,9 +164,27 @@ async function readSteps(
   if (file !== undefined && found === 'step-log') return loggedSteps(file, options);
   if (file !== undefined && found === 'engine-log') return engineSteps(file, options);
   const requests = await workloadOf(file === undefined ? flags : { ...flags, trace: file }, signal);
-  const progress = new PlanProgress(requests.length);
+  const progress = new Progress('requests | {rate} steps/s', requests.length);
+  const rate = new StepRate();
   try {
-    return await scheduledSteps(requests, { ...options, onProgress: (now) => progress.show(now) });
+    return await scheduledSteps(requests, {
+      ...options,
+      onProgress: ({ finished, steps }) => progress.show(finished, { rate: rate.at(steps) }),
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Makes the plan, telling which phase of it is worked at. */
+async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
+  const progress = new Progress('planned | {phase}', PLAN_PHASES.length);
+  try {
+    return await makePlan(steps, {
+      ...options,
+      signal: interrupts.signal,
+      onPhase: (phase) => progress.show(PLAN_PHASES.indexOf(phase), { phase }),
+    });
   } finally {
     progress.stop();
   }

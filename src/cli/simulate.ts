@@ -5,7 +5,7 @@ import { completeSimulateOptions } from '../runtime/simulate-options.js';
 import { StepLogFile, spanLines } from '../runtime/step-log.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, type PlannerFlags, policyOf } from './options.js';
-import { StepProgress } from './step-progress.js';
+import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
 

@@ -14,7 +14,8 @@ export {
 } from './decision.js';
 export type { KeyCandidate, Verdict } from './key-candidates.js';
 export { type SharedBudget, shareGraphs } from './ladder-budget.js';
-export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
+export { LadderCurve, type OptimalLadder } from './ladder-curve.js';
+export { type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
 export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { type DeviceSupplied, LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';

@@ -34,6 +34,7 @@ export {
 } from './histogram/step-histogram.js';
 export { type LogPlace, stepLineShape } from './histogram/step-log.js';
 export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder-audit.js';
+export { auditMixed, type EagerTokens, type MixedAudit, type MixedAuditOptions } from './mixed-audit.js';
 export {
   type MixedGrid,
   type MixedGridOptions,

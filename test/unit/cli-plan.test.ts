@@ -180,6 +180,11 @@ describe('lockstep plan', () => {
     expect(mixed.graphs).toBeLessThanOrEqual(40);
     expect(mixed.ladders.mixed.length + mixed.ladders.decode.length).toBe(mixed.graphs);
     expect(mixed.unplannedSteps).toBe(0);
+    const { exactCost, padding, lowerBound, gap, graphs } = mixed.mixedGrid ?? ({} as never);
+    expect(graphs).toBe(mixed.ladders.mixed.length);
+    expect(padding).toBeGreaterThanOrEqual(lowerBound);
+    expect(gap).toBeCloseTo((exactCost + padding) / (exactCost + lowerBound) - 1, 12);
+    expect(mixed.audit.mixed?.unreachable).toEqual([]);
     const simulated = JSON.parse(cli(['simulate', ...one, '--plan', out, '--json']).stdout);
     expect(simulated.steps).toBe(mixed.steps);
     expect(simulated.eagerSteps).toBe(mixed.eagerSteps);
