@@ -22,6 +22,7 @@ import { checkPlan } from '../planner/check-plan.js';
 import { completePolicy, type Policy } from '../planner/policy.js';
 import { writePlanFile } from '../runtime/plan-file.js';
 import { schedulerLimits } from '../workload/index.js';
+import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import {
   addLimitOptions,
@@ -38,11 +39,9 @@ import { planReport } from './plan-report.js';
 import { Progress, StepRate } from './progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf } from './workload-options.js';
 
-interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags {
+interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
   readonly log?: string;
-  readonly cost?: string;
-  readonly tensorParallelSize?: number;
   readonly captureCost: string;
   readonly split: number;
   readonly sizeMultiple: number;
@@ -60,7 +59,7 @@ export function addPlan(program: Command): void {
       'Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines’ defaults.',
     )
     .argument('[file]', 'a trace, a step log or an engine log, told apart by its content');
-  addPolicyOptions(addLimitOptions(addWorkloadOptions(command)))
+  addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
     .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
@@ -72,8 +71,6 @@ export function addPlan(program: Command): void {
     )
     .addOption(new Option('--max-padding <ratio>', 'as few graphs as pad at most so much').argParser(decimal))
     .addOption(new Option('--graph-memory <bytes>', 'the best graphs in so much memory: 512MiB').argParser(bytes))
-    .option('--cost <file>', 'CSV of measured times by num_tokens (default: a size costs its tokens)')
-    .addOption(new Option('--tensor-parallel-size <n>', 'rows of that table to take').argParser(integer))
     .option(
       '--capture-cost <name|file>',
       'what a graph takes: published figures, or a capture log',
@@ -105,7 +102,7 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   // Every fault of the options is said before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal);
   const source = sourceOf(file, flags);
-  const costs = await planCosts(limits, mixed, costOf(flags), signal);
+  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
   const document = await shownPlan(steps, { ...numbers, policy, costs, memory, mixed });
@@ -142,16 +139,6 @@ function sourceOf(file: string | undefined, { trace, steps, log }: PlanFlags): {
     });
   }
   return (given[0] ?? {}) as { file?: string; kind?: StepSource };
-}
-
-function costOf({ cost, tensorParallelSize }: PlanFlags): { file: string; tensorParallelSize?: number } | null {
-  if (cost !== undefined) return { file: cost, ...(tensorParallelSize !== undefined && { tensorParallelSize }) };
-  if (tensorParallelSize === undefined) return null;
-  throw new LockstepError(
-    'ERR_CONFIG_INVALID',
-    '--tensor-parallel-size chooses rows of a cost table, and none is given; give --cost too, or leave it out',
-    { tensorParallelSize },
-  );
 }
 
 async function readSteps(

@@ -7,7 +7,7 @@ export {
   type PlanPhase,
   planKeys,
 } from './make-plan.js';
-export { type CostSource, largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
+export { largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
 export type {
   CapturedScore,
   EmittedLadder,

@@ -8,6 +8,7 @@ export {
 } from './costs/capture-cost.js';
 export { type CaptureFit, type CaptureLogRecord, fitCaptureCost, readCaptureLog } from './costs/capture-fit.js';
 export { type CostModel, type RaisedCost, tokenCosts } from './costs/cost-model.js';
+export { type CostSource, parseCostModel, readCosts } from './costs/cost-source.js';
 export { type CostTableOptions, readCostTable } from './costs/cost-table.js';
 export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelShape } from './costs/hardware.js';
 export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
