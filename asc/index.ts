@@ -1,4 +1,5 @@
 // Entry of the rules module: pure functions of rows, plan and policy; every argument is an int32 or an address.
+export { boundedCandidates, boundedLayers } from './bounded-ladder';
 export { act } from './check/actions';
 export { exploreTables, judge } from './check/explore';
 export { explainCandidates } from './explain';

@@ -1,4 +1,5 @@
 import type { EngineScore, PlanDocument, PlanScore } from '../plan/index.js';
+import type { MixedShape } from '../workload/index.js';
 import { count, percent, reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */
@@ -45,10 +46,15 @@ export function planReport(plan: PlanDocument): string {
   return `${lines.join('\n')}\n`;
 }
 
-function mixedLines({ ladders: { mixed }, unplannedSteps }: PlanDocument): string[] {
+function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocument): string[] {
   if (mixed.length > 0) {
     const some = mixed.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
-    return [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
+    const lines = [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
+    if (mixedGrid === null) return lines;
+    const { exactCost, padding, lowerBound, gap } = mixedGrid;
+    const of = (added: number): string => share(exactCost > 0 ? added / exactCost : 0);
+    const bound = `${of(lowerBound)} at least for as many, a gap of ${share(gap)}`;
+    return [...lines, reportLine('', `${of(padding)} over exact sizes; ${bound}`)];
   }
   return unplannedSteps === 0
     ? []
@@ -58,7 +64,7 @@ function mixedLines({ ladders: { mixed }, unplannedSteps }: PlanDocument): strin
 /** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
 function curveLines({ curve, ladders, costModel }: PlanDocument): string[] {
   const stride = Math.max(1, Math.ceil(curve.length / DRAWN));
-  const chosen = ladders.decode.length;
+  const chosen = ladders.decode.length + ladders.ubatched.length;
   const drawn = curve.filter(({ graphs }, at) => at % stride === 0 || graphs === chosen);
   const most = Math.max(...drawn.map(({ timeRatio }) => timeRatio), 1e-6);
   const bars = drawn.map(({ graphs, timeRatio }) => {
@@ -141,6 +147,29 @@ function auditLines({ audit }: PlanDocument): string[] {
     lines.push(
       reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${share(worstCost.ratio)} more time`),
     );
+  }
+  return [...lines, ...mixedAuditLines(audit.mixed)];
+}
+
+function mixedAuditLines(audit: PlanDocument['audit']['mixed']): string[] {
+  if (audit === null) return [];
+  const { unreachable, eager, worstPadding, unused } = audit;
+  const told = (shapes: readonly MixedShape[]): string => {
+    const some = shapes.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
+    return `${some.join(' ')}${shapes.length > LISTED ? ` … (${shapes.length})` : ''}`;
+  };
+  const lines: string[] = [];
+  if (unreachable.length > 0) lines.push(reportLine('unreachable', told(unreachable)));
+  if (unused !== null && unused.length > 0) {
+    lines.push(reportLine('unused', `${told(unused)}: no step seen ran on them`));
+  }
+  for (const { from, to, reason } of eager.slice(0, LISTED)) {
+    const why = reason === 'no-key' ? 'no graph holds' : 'every graph pads too far';
+    lines.push(reportLine('eager', `${from} to ${to} tokens with a prefill: ${why} those of most prefills`));
+  }
+  if (worstPadding !== null) {
+    const { tokens, size, ratio } = worstPadding;
+    lines.push(reportLine('most padded', `${tokens} tokens with a prefill on ${size}, ${share(ratio)}`));
   }
   return lines;
 }

@@ -5,8 +5,8 @@ import { DEFAULT_RUN_OPTIONS } from '../runtime/run-options.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, integer, type PlannerFlags, policyOf } from './options.js';
+import { StepProgress } from './progress.js';
 import { runReport } from './run-report.js';
-import { StepProgress } from './step-progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {

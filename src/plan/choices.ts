@@ -1,6 +1,7 @@
 import type { Limits } from '../config.js';
-import { decodePlan } from '../planner/capture-plan.js';
-import { type LadderCurve, type OptimalLadder, optimiseLadder } from '../planner/ladder-optimiser.js';
+import { decodePlan, leastUbatchedSize } from '../planner/capture-plan.js';
+import type { LadderCurve, OptimalLadder } from '../planner/ladder-curve.js';
+import { optimiseLadder } from '../planner/ladder-optimiser.js';
 import type { Policy } from '../planner/policy.js';
 import { type MixedShape, optimiseMixedGrid, type StepHistogram } from '../workload/index.js';
 import type { PlanBudget, PlanChoice } from './budget.js';
@@ -27,10 +28,19 @@ export interface DecodeChoice extends PlanChoice {
 /** Graphs for steps with a prefill. */
 export interface MixedChoice extends PlanChoice {
   readonly shapes: readonly MixedShape[];
+  /** What as many graphs of any shapes add at least, by the same costs. */
+  readonly lowerBound: number;
 }
 
 /** Where no graphs for steps with a prefill are asked for. */
-export const NO_MIXED: MixedChoice = Object.freeze({ graphs: 0, tokens: [], padding: 0, exactCost: 0, shapes: [] });
+export const NO_MIXED: MixedChoice = Object.freeze({
+  graphs: 0,
+  tokens: [],
+  padding: 0,
+  exactCost: 0,
+  shapes: [],
+  lowerBound: 0,
+});
 
 /** Graphs a curve is worked out for at least, where there are as many sizes. */
 const MOST_GRAPHS = 512;
@@ -48,17 +58,23 @@ export function decodeCounts(histogram: StepHistogram, maximum: number): { count
   return { counts, above };
 }
 
-/** The best ladders by number of sizes, by some cost. Errors: ERR_CONFIG_INVALID. */
+/**
+ * The best ladders by number of graphs, by some cost; with `twins`, what the policy has captured in micro-batches too takes two.
+ * Errors: ERR_CONFIG_INVALID.
+ */
 export function decodeCurve(
   counts: Float64Array,
   costs: ArrayLike<number>,
   options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
+  { twins }: { readonly twins: boolean },
 ): Promise<LadderCurve> {
   const { limits, policy, sizeMultiple, include, budget } = options;
   const asked = budget.kind === 'graphs' ? budget.most : 0;
-  const maxGraphs = Math.min(1 << 12, counts.length - 1, Math.max(MOST_GRAPHS, asked, include.length + 1));
+  const maxGraphs = Math.min(1 << 12, 2 * (counts.length - 1), Math.max(MOST_GRAPHS, asked, 2 * (include.length + 1)));
   const multiple = [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen);
-  return optimiseLadder({ counts, costs, maxGraphs, multiple, include });
+  const least = leastUbatchedSize(limits.queryLen, policy);
+  const twinsFrom = twins && least < counts.length ? least : undefined;
+  return optimiseLadder({ counts, costs, maxGraphs, multiple, include, twinsFrom });
 }
 
 /** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */
@@ -94,14 +110,16 @@ export async function mixedChoices(histogram: StepHistogram, options: ChoiceOpti
     maxRequests: largestDecode(limits) / queryLen,
     queryLen,
     multiple: commonMultiple(sizeMultiple, policy.tokenAlignment),
+    maxPaddingFactor: policy.maxPaddingFactor,
     maxGraphs: budget.kind === 'graphs' ? Math.max(64, Math.min(MOST_GRAPHS, budget.most)) : MOST_GRAPHS,
   });
-  return grids.map(({ graphs, shapes, padding, exactCost }) => ({
+  return grids.map(({ graphs, shapes, padding, exactCost, lowerBound }) => ({
     graphs,
     tokens: shapes.map(([tokens]) => tokens),
     padding,
     exactCost,
     shapes,
+    lowerBound,
   }));
 }
 

@@ -1,11 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import { Faults, type Limits } from '../config.js';
 import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { mixedKey } from '../planner/capture-key.js';
 import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import type { LadderCurve } from '../planner/ladder-curve.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
-import { auditLadder, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
+import { auditLadder, auditMixed, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
 import { choose, type PlanBudget } from './budget.js';
 import {
   type ChoiceOptions,
@@ -19,7 +21,7 @@ import {
 } from './choices.js';
 import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
 import { largestDecode, type PlanCosts } from './plan-costs.js';
-import type { PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
+import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
 
 /** What a plan is made for, checked and complete but for the numbers of the plan itself. */
@@ -37,7 +39,15 @@ export interface MakePlanOptions {
   readonly mixed: boolean;
   /** Share of the time that the unseen part is held against. */
   readonly split: number;
+  /** Ends the planning between two phases, with ERR_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before each phase. */
+  readonly onPhase?: ((phase: PlanPhase) => void) | undefined;
 }
+
+/** What a plan is made in, in this order; between any two the event loop has a turn. */
+export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
+export type PlanPhase = (typeof PLAN_PHASES)[number];
 
 /** Difference between two parts of a trace from which on the traffic counts as shifted. */
 const SHIFTED = 0.2;
@@ -63,7 +73,7 @@ export function checkPlanOptions(
   faults.throwIfAny('This plan');
 }
 
-/** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
+/** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID, ERR_ABORTED. */
 export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
   const { limits, policy, costs, memory, budget, mixed } = options;
   const { whole } = steps;
@@ -77,13 +87,33 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       { steps: whole.steps },
     );
   }
-  const { decode, grid, curve } = await chooseFor(whole, options);
+  const phase = async (name: PlanPhase): Promise<void> => {
+    options.onPhase?.(name);
+    await setImmediate();
+    if (options.signal?.aborted !== true) return;
+    const { reason: cause } = options.signal;
+    throw new LockstepError(
+      'ERR_ABORTED',
+      `Planning was aborted before the phase "${name}"`,
+      { phase: name },
+      { cause },
+    );
+  };
+  const { decode, grid, curve } = await chooseFor(whole, options, phase);
+  await phase('engines');
   const ours = { decode: decode.decode, mixed: grid.shapes, maxPaddingFactor: policy.maxPaddingFactor };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
-  const byTokens = await decodeCurve(scored.counts, costs.tokens, options);
-  const byTime = costs.unit === 'tokens' ? byTokens : await decodeCurve(scored.counts, costs.time, options);
+  // Engines' sizes are held against ours without twins, as theirs are counted.
+  const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
+    decodeCurve(scored.counts, cost, options, { twins: false });
+  const byTokens = await sizesBy(costs.tokens);
+  const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const emitted = emitLadder(decode.decode, scored, costs, limits);
+  const engines = scoreEngines(scored, costs, limits, memory);
+  await phase('unseen part');
+  const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
+  await phase('audit');
   const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
   return {
     schemaVersion: 1,
@@ -106,11 +136,12 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       paddingRatio: scoreLadder(scored.counts, costs.tokens, sizes).ratio,
       timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
     })),
-    engines: scoreEngines(scored, costs, limits, memory),
+    engines,
     equalTime: equalGraphs(byTime, scored.counts, costs.time, limits),
     equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits),
-    unseen: steps.parts === null ? null : await scoreUnseen(steps.parts, options),
-    audit: auditLadder({ sizes: decode.decode, limits, costs: costs.time, counts: scored.counts }),
+    unseen,
+    mixedGrid: mixed ? gridScore(grid) : null,
+    audit: auditOf(decode, grid, scored, options),
     twins: twinsOf(decode, whole, memory),
     emit: Object.fromEntries(emitted.map(({ engine, flags }) => [engine, flags])) as Record<EngineName, string>,
     emitted,
@@ -129,14 +160,35 @@ export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Lim
 async function chooseFor(
   histogram: StepHistogram,
   options: MakePlanOptions,
-): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: Awaited<ReturnType<typeof decodeCurve>> }> {
+  phase: (name: PlanPhase) => Promise<void> = () => Promise.resolve(),
+): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
   const { limits, costs, budget, memory, mixed } = options;
   const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
   const { counts } = decodeCounts(histogram, largestDecode(limits));
-  const curve = await decodeCurve(counts, choice.costs, choice);
+  await phase('decode graphs');
+  const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
+  await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
   const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
   return { decode: chosen.decode, grid: chosen.mixed, curve };
+}
+
+function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {
+  const least = exactCost + lowerBound;
+  return { graphs, exactCost, padding, lowerBound, gap: least > 0 ? (exactCost + padding) / least - 1 : 0 };
+}
+
+function auditOf(
+  { decode }: DecodeChoice,
+  { shapes }: MixedChoice,
+  { counts, mixed }: ScoredSteps,
+  { limits, policy, costs }: MakePlanOptions,
+): PlanAudit {
+  const { maxPaddingFactor } = policy;
+  return {
+    ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
+    mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixed }),
+  };
 }
 
 function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {

@@ -1,5 +1,5 @@
 import type { EngineName } from '../engines/index.js';
-import type { HistogramDocument, LadderAudit, MixedShape } from '../workload/index.js';
+import type { HistogramDocument, LadderAudit, MixedAudit, MixedShape } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
 import type { StepSource } from './read-steps.js';
 
@@ -56,6 +56,23 @@ export interface PlanTwin {
   readonly seconds: number;
 }
 
+/** What the graphs for steps with a prefill cost, by the costs that were optimised for; eager steps count as the largest graph. */
+export interface MixedGridScore {
+  readonly graphs: number;
+  /** Cost of the steps at their exact tokens, and what padding adds. */
+  readonly exactCost: number;
+  readonly padding: number;
+  /** What as many graphs of any shapes add at least. */
+  readonly lowerBound: number;
+  /** By how much of the least cost this one is above it. */
+  readonly gap: number;
+}
+
+/** What is wrong with a plan, or as bad as it gets: its decode ladder, and its graphs for steps with a prefill where it has any. */
+export interface PlanAudit extends LadderAudit {
+  readonly mixed: MixedAudit | null;
+}
+
 /** The ladder as one engine is told it. */
 export interface EmittedLadder {
   readonly engine: EngineName;
@@ -87,14 +104,16 @@ export interface PlanDocument extends CapturedScore {
   };
   readonly histogram: HistogramDocument;
   readonly cost: { readonly decode: Readonly<Record<string, number>> };
-  /** The best decode ladder of each number of sizes, by the costs that were optimised for. */
+  /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
   readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
   readonly engines: readonly EngineScore[];
   readonly equalTime: readonly EqualGraphs[];
   readonly equalPadding: readonly EqualGraphs[];
   /** Null where the source does not tell the order of its steps, or one of the two parts has no decode. */
   readonly unseen: UnseenScore | null;
-  readonly audit: LadderAudit;
+  /** Null without `--mixed`. */
+  readonly mixedGrid: MixedGridScore | null;
+  readonly audit: PlanAudit;
   readonly twins: readonly PlanTwin[];
   readonly emit: Readonly<Record<EngineName, string>>;
   readonly emitted: readonly EmittedLadder[];

@@ -1,6 +1,7 @@
 import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from './layout.js';
+import { permille } from './padding-limit.js';
 
 /** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
 export type ExclusiveResource = keyof typeof ENUMS.RESOURCE;
@@ -229,7 +230,7 @@ export function policyWords(policy: Policy): Int32Array {
   for (const name of Object.keys(CHOICES) as Choice[]) {
     words[word(POLICY_WORDS, name)] = (CHOICES[name] as Record<string, number>)[policy[name]];
   }
-  words[word(POLICY_WORDS, 'maxPaddingPermille')] = Math.round(policy.maxPaddingFactor * 1000);
+  words[word(POLICY_WORDS, 'maxPaddingPermille')] = permille(policy.maxPaddingFactor);
   words[word(POLICY_WORDS, 'enforceEager')] = policy.enforceEager ? 1 : 0;
   words[word(POLICY_WORDS, 'exclusiveResources')] = policy.exclusiveResources.reduce(
     (bits, name) => bits | ENUMS.RESOURCE[name],

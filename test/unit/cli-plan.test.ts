@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { engineLadder, type PlanDocument, parseFlags } from '../../dist/index.js';
+import { engineLadder, type PlanDocument, parseFlags, rooflineCosts } from '../../dist/index.js';
 import { ladderCost, leastCostsByLayers } from '../oracles/ladder-oracle.js';
 import { cli, interruptCli } from '../support/cli.js';
 
@@ -43,7 +43,7 @@ const KEYS =
 
 describe('lockstep plan', () => {
   let nine: PlanDocument;
-  const costs = (): string =>
+  const costTable = (): string =>
     file('cost.csv', `num_tokens,time_ms\n1,1\n8,1.1\n16,1.3\n24,1.5\n32,1.9\n48,2.2\n64,2.4\n96,3.4\n`);
 
   beforeAll(() => {
@@ -59,7 +59,7 @@ describe('lockstep plan', () => {
   });
 
   it('is the best ladder of so many graphs, as an independent search over its own histogram says', () => {
-    for (const document of [nine, plan(...workload, '--graphs', '6', '--cost', costs())]) {
+    for (const document of [nine, plan(...workload, '--graphs', '6', '--cost', costTable())]) {
       const p = problem(document);
       const least = leastCostsByLayers(p, document.graphs).at(-1) as number;
       expect(ladderCost(p, document.ladders.decode)).toBeCloseTo(least, 6);
@@ -68,12 +68,12 @@ describe('lockstep plan', () => {
   });
 
   it('takes the fewest graphs within a loss of time, and within a padding', () => {
-    const byTime = plan(...workload, '--max-time-loss', '0.01', '--cost', costs());
+    const byTime = plan(...workload, '--max-time-loss', '0.01', '--cost', costTable());
     const time = problem(byTime);
     const within = leastCostsByLayers(time, 96).findIndex((cost) => cost <= exact(time) * 1.01) + 1;
     expect(byTime.graphs).toBe(within);
     expect(byTime.timeRatio).toBeLessThanOrEqual(0.01);
-    const byPadding = plan(...workload, '--max-padding', '0.05', '--cost', costs());
+    const byPadding = plan(...workload, '--max-padding', '0.05', '--cost', costTable());
     const tokens = { ...problem(byPadding), costs: Array.from({ length: 97 }, (_, size) => size) };
     expect(byPadding.graphs).toBe(leastCostsByLayers(tokens, 96).findIndex((cost) => cost <= exact(tokens) * 1.05) + 1);
     expect(plan(...workload).budget).toEqual({ kind: 'time-loss', most: 0.001 });
@@ -160,6 +160,9 @@ describe('lockstep plan', () => {
     expect(decode.length + ubatched.length).toBe(twins.graphs);
     expect(twins.graphs).toBeLessThanOrEqual(14);
     expect(ubatched).toEqual(decode.filter((size) => size >= 8));
+    // Exactly: an independent search in which sizes from the threshold on take two graphs finds no better.
+    const p = { ...problem(twins), twinsFrom: 8 };
+    expect(ladderCost(p, decode)).toBe(leastCostsByLayers(p, 14).at(-1));
     expect(twins.twins.map(({ size }) => size)).toEqual(ubatched);
     const counted = Object.values(twins.histogram.ubatched).reduce((sum, count) => sum + count, 0);
     expect(counted).toBeGreaterThan(0);
@@ -177,10 +180,37 @@ describe('lockstep plan', () => {
     expect(mixed.graphs).toBeLessThanOrEqual(40);
     expect(mixed.ladders.mixed.length + mixed.ladders.decode.length).toBe(mixed.graphs);
     expect(mixed.unplannedSteps).toBe(0);
+    const { exactCost, padding, lowerBound, gap, graphs } = mixed.mixedGrid ?? ({} as never);
+    expect(graphs).toBe(mixed.ladders.mixed.length);
+    expect(padding).toBeGreaterThanOrEqual(lowerBound);
+    expect(gap).toBeCloseTo((exactCost + padding) / (exactCost + lowerBound) - 1, 12);
+    expect(mixed.audit.mixed?.unreachable).toEqual([]);
     const simulated = JSON.parse(cli(['simulate', ...one, '--plan', out, '--json']).stdout);
     expect(simulated.steps).toBe(mixed.steps);
     expect(simulated.eagerSteps).toBe(mixed.eagerSteps);
     expect(simulated.paddingRatio).toBeCloseTo(mixed.paddingRatio, 9);
+  });
+
+  it('takes times from the roofline of a named model on a named GPU, and simulate counts by the same', () => {
+    const model = ['--cost-model', 'h100:llama-3-70b', '--tensor-parallel-size', '4'];
+    const out = file('roofline.json');
+    const planned = plan(...workload, ...model, '--graphs', '5', '--out', out);
+    expect(planned.costModel).toMatchObject({
+      name: 'roofline of llama-3-70b on h100, tensor parallel 4',
+      unit: 'ms',
+      raised: 0,
+    });
+    const { costs } = rooflineCosts({ gpu: 'h100', model: 'llama-3-70b', tensorParallelSize: 4, maxSize: 96 });
+    expect(Object.values(planned.cost.decode)).toEqual([...costs.subarray(1)]);
+    const p = problem(planned);
+    const least = leastCostsByLayers(p, 5).at(-1) as number;
+    expect(ladderCost(p, planned.ladders.decode) / least).toBeCloseTo(1, 12);
+    const simulated = JSON.parse(cli(['simulate', ...workload, '--plan', out, ...model, '--json']).stdout);
+    expect(simulated.costModel).toBe(planned.costModel.name);
+    expect(simulated.timeRatio).toBeCloseTo(planned.timeRatio, 9);
+    const table = JSON.parse(cli(['simulate', ...workload, '--plan', out, '--cost', costTable(), '--json']).stdout);
+    expect(table.timeRatio).toBeGreaterThan(0);
+    expect(table.timeRatio).not.toBe(simulated.timeRatio);
   });
 
   it('tells of no unseen part where all steps seen hold a prefill', () => {
@@ -203,6 +233,17 @@ describe('lockstep plan', () => {
   });
 
   it.each<[string, () => string[], RegExp]>([
+    ['two sources of costs', () => ['--cost', costTable(), '--cost-model', 'h100:phi-2'], /--cost and --cost-model/],
+    [
+      'a cost model that is unknown',
+      () => ['--cost-model', 'h900:phi-2'],
+      /of the GPUs a100.* and the models llama-2-7b/,
+    ],
+    [
+      'a cost model that cannot be shared so',
+      () => ['--cost-model', 'h100:llama-2-7b', '--tensor-parallel-size', '3'],
+      /must divide the model's 32 heads/,
+    ],
     ['a file that is empty', () => [file('empty', '\n')], /empty/],
     ['a trace without a request', () => [file('none.csv', 'TIMESTAMP,ContextTokens,GeneratedTokens\n')], /no requests/],
     ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /tells of no batch/],
