@@ -37,10 +37,10 @@ export function addExplain(program: Command): void {
 }
 
 async function explainLines(flags: ExplainFlags): Promise<void> {
-  const limits = completeLimits(limitsOf(flags));
   const file = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const limits = completeLimits(limitsOf(flags, file?.plan));
   const policy = completePolicy(await policyOf(flags, file?.policy));
-  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags), limits, policy, twins: flags.twins });
+  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags, limits), limits, policy, twins: flags.twins });
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
