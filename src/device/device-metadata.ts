@@ -79,25 +79,26 @@ export class DeviceMetadata implements Disposable {
       throw error;
     }
     const fill = kernels.kernel('fill');
-    for (const tensors of [this.whole, ...this.parts]) {
-      for (const name of TENSORS) {
+    const pad = <N extends TensorName>(tensors: Pick<DeviceTensors, N>, names: readonly N[]): void => {
+      for (const name of names) {
         stream.launch(fill, [tensors[name], tensorPadding(name, sizes.paddedSeqLen), tensors[name].bytes / 4]);
       }
-      // A padded request that has a token has one block, the null block.
-      if (sizes.maxKvIndices > 0 && sizes.paddedSeqLen > 0) {
-        stream.upload(
-          tensors.kvIndptr,
-          0,
-          Int32Array.from({ length: tensors.kvIndptr.bytes / 4 }, (_, request) => request),
-        );
-      }
-    }
+    };
+    // A padded request that has a token has one block, the null block.
+    const padPages = ({ kvIndptr }: DeviceGroupTensors): void => {
+      if (sizes.maxKvIndices === 0 || sizes.paddedSeqLen === 0) return;
+      stream.upload(
+        kvIndptr,
+        0,
+        Int32Array.from({ length: kvIndptr.bytes / 4 }, (_, request) => request),
+      );
+    };
+    for (const tensors of [this.whole, ...this.parts]) pad(tensors, TENSORS);
     for (const { whole, parts } of this.groups.slice(1)) {
-      for (const tensors of [whole, ...parts]) {
-        for (const name of KV_GROUP_TENSORS) {
-          stream.launch(fill, [tensors[name], tensorPadding(name), tensors[name].bytes / 4]);
-        }
-      }
+      for (const tensors of [whole, ...parts]) pad(tensors, KV_GROUP_TENSORS);
+    }
+    for (const { whole, parts } of this.groups) {
+      for (const tensors of [whole, ...parts]) padPages(tensors);
     }
     for (const { blockTable } of this.groups) stream.launch(fill, [blockTable, 0, blockTable.bytes / 4]);
   }

@@ -86,9 +86,22 @@ function order(places: readonly number[]): string {
   return moved ? ` (requests in the order ${abbreviated(places)})` : '';
 }
 
-function tensorLines({ whole, parts, blockTable, tableWidth }: PlainTensors): string[] {
+function tensorLines({ whole, parts, blockTable, tableWidth, groups = [] }: PlainTensors): string[] {
   const lines = viewLines(whole, '');
   for (const [part, view] of parts.entries()) lines.push(`  part ${part}`, ...viewLines(view, '  '));
+  lines.push(...tableLines(blockTable, tableWidth));
+  for (const [group, own] of groups.entries()) {
+    // The first group's are those above.
+    if (group === 0) continue;
+    lines.push(`  KV group ${group}`, ...viewLines(own.whole, '  '));
+    for (const [part, view] of own.parts.entries()) lines.push(`    part ${part}`, ...viewLines(view, '    '));
+    lines.push(...tableLines(own.blockTable, own.tableWidth).map((line) => `  ${line}`));
+  }
+  return lines;
+}
+
+function tableLines(blockTable: PlainTensors['blockTable'], tableWidth: number): string[] {
+  const lines: string[] = [];
   const columns = blockTable[0]?.length ?? 0;
   lines.push(`  blockTable     i32[${blockTable.length}, ${tableWidth}], ${columns} in use`);
   for (const [row, blocks] of blockTable.slice(0, SHOWN).entries())
@@ -97,12 +110,14 @@ function tensorLines({ whole, parts, blockTable, tableWidth }: PlainTensors): st
   return lines;
 }
 
-function viewLines(view: PlainView, indent: string): string[] {
+function viewLines(view: Partial<PlainView>, indent: string): string[] {
   // A planner has no local lengths without context parallelism, and no CSR unless it was asked for.
-  return TENSORS.filter((name) => name === 'logitsIndices' || view[name].length > 0).map((name) => {
+  return TENSORS.flatMap((name) => {
+    const values = view[name];
+    if (values === undefined || (name !== 'logitsIndices' && values.length === 0)) return [];
     const type = name === 'positions' || name === 'slotMapping' ? 'i64' : 'i32';
-    const shape = `${type}[${view[name].length}]`;
-    return `${indent}  ${name.padEnd(14)} ${shape.padEnd(10)} ${abbreviated(view[name])}`.trimEnd();
+    const shape = `${type}[${values.length}]`;
+    return [`${indent}  ${name.padEnd(14)} ${shape.padEnd(10)} ${abbreviated(values)}`.trimEnd()];
   });
 }
 

@@ -1,4 +1,4 @@
-export { DEFAULT_LIMITS, type KvGroup, type Limits, MAX_KV_GROUPS } from '../config.js';
+export { DEFAULT_LIMITS, type KvGroup, kvGroupsOf, type Limits, MAX_KV_GROUPS } from '../config.js';
 export { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
 export { type CaptureKey, decodeKey, type KeyKind, keyKind, mixedKey, piecewiseKey } from './capture-key.js';
 export { type CapturePlan, type DecodePlanOptions, decodePlan } from './capture-plan.js';

@@ -257,20 +257,20 @@ function tensorsOf(
   };
 }
 
-/** Kernel blocks in the order in which the stored tokens enter them, and how many of each request's are in its last one. */
+/** Kernel blocks that the stored tokens fill one after the other, and how many of each request's are in its last one. */
 function pagedKv(
   stored: readonly bigint[][],
   limits: Limits,
 ): Pick<PlainTensors, 'kvIndptr' | 'kvIndices' | 'kvLastPageLen'> {
-  const page = BigInt(limits.kernelBlockSize);
-  const blocks = stored.map((slots) => [...new Set(slots.map((slot) => Number(slot / page)))]);
+  const page = limits.kernelBlockSize;
+  const blocks = stored.map((slots) =>
+    slots.filter((_, index) => index % page === 0).map((slot) => Number(slot / BigInt(page))),
+  );
   const lengths = blocks.map((ids) => ids.length);
   return {
     kvIndptr: Array.from({ length: stored.length + 1 }, (_, request) => startOf(lengths, request)),
     kvIndices: blocks.flat(),
-    kvLastPageLen: stored.map((slots, request) =>
-      Math.max(1, slots.filter((slot) => Number(slot / page) === blocks[request].at(-1)).length),
-    ),
+    kvLastPageLen: stored.map((slots) => (slots.length === 0 ? 1 : ((slots.length - 1) % page) + 1)),
   };
 }
 

@@ -3,6 +3,8 @@ import {
   assertShapeContract,
   type DecisionValue,
   DecisionView,
+  type KvGroup,
+  kvGroupsOf,
   LockstepError,
   type Row,
   StepPlanner,
@@ -10,11 +12,12 @@ import {
 } from '../../dist/planner/index.js';
 import { DECISION_WORDS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import type { PlannerModules } from '../../dist/planner/modules.js';
-import { PlainBatch, type PlainChunk, type PlainEntry } from '../oracles/batch-oracle.js';
-import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
+import { PlainBatch, type PlainChunk, type PlainEntry, type PlainRequest } from '../oracles/batch-oracle.js';
+import { buildGroupsPlain } from '../oracles/kv-groups-oracle.js';
+import type { PlainStep } from '../oracles/metadata-oracle.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { partTokens, tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { differenceFromPlain, differenceOfMemory, filledForDevice } from './planner-compare.js';
+import { differenceFromPlain, differenceOfMemory, filledForDevice, groupDifference } from './planner-compare.js';
 import type { PlannerSetup } from './planner-setup.js';
 import { type Edit, peerChunks, type SessionStep } from './session-steps.js';
 
@@ -24,6 +27,8 @@ export interface SessionResult {
   readonly entries: readonly PlainEntry[];
   readonly votes: readonly VoteRecord[];
   readonly plain: PlainStep | undefined;
+  /** The step of each KV cache group, `plain` being the first's; undefined where all ranks park. */
+  readonly groups: readonly PlainStep[] | undefined;
 }
 
 /**
@@ -37,7 +42,9 @@ export class PlannerSession {
   /** The planners are builds of the same sources, whose memories are alike. */
   readonly #areBuilds: boolean;
   readonly #rebuilt: { readonly planner: StepPlanner; readonly beginning: Uint8Array };
-  readonly #free: number[];
+  readonly #groups: readonly Required<KvGroup>[];
+  /** Blocks of each KV cache group that no request has. */
+  readonly #free: number[][];
   /** The decision of the last step that was built. */
   #previous: DecisionView | undefined;
   /** The last step's decodes while they may be continued. */
@@ -51,9 +58,11 @@ export class PlannerSession {
     this.planners = poison.map((value, index) => new StepPlanner(each[index], { ...setup, poison: value }));
     const planner = new StepPlanner(each[0], { ...setup, poison: true });
     this.#rebuilt = { planner, beginning: planner.arena.slice() };
-    const { numBlocks } = setup.limits;
-    const count = Math.min(numBlocks - 1, Math.max(600, setup.limits.maxNumSeqs * this.#maxBlocks()));
-    this.#free = Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
+    this.#groups = kvGroupsOf(setup.limits);
+    this.#free = this.#groups.map(({ numBlocks }, group) => {
+      const count = Math.min(numBlocks - 1, Math.max(600, setup.limits.maxNumSeqs * this.#maxBlocks(group)));
+      return Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
+    });
   }
 
   /** Continues the last step's decodes, or sees that refused which cannot be. Returns how many are scheduled. */
@@ -64,13 +73,17 @@ export class PlannerSession {
     const { maxModelLen, maxNumBatchedTokens } = this.setup.limits;
     if (how === 'fed') {
       for (const row of rows) {
-        const { blockIds, numComputedTokens } = this.batch.request(row);
-        const covered = blockIds.length * this.#span();
-        if (numComputedTokens + 2 > covered && blockIds.length < this.#maxBlocks()) this.#append(row, 1, 0);
+        const request = this.batch.request(row);
+        for (const [group, blocks] of blocksOf(request).entries()) {
+          const covered = blocks.length * this.#span(group);
+          if (request.numComputedTokens + 2 > covered && blocks.length < this.#maxBlocks(group)) {
+            this.#append(row, 1, 0, group);
+          }
+        }
       }
     }
     const ends = rows.map((row) => this.batch.request(row).numComputedTokens + 2);
-    const covers = (row: number, end: number): boolean => this.batch.request(row).blockIds.length * this.#span() >= end;
+    const covers = (row: number, end: number): boolean => this.#covered(this.batch.request(row)) >= end;
     const refusals: [LockstepError['code'], boolean][] = [
       ['ERR_STEP_ORDER', this.batch.chunks.some(({ phase }) => phase === 'decode')],
       ['ERR_BATCH_LIMIT', rows.length + this.batch.tokens > maxNumBatchedTokens || !single],
@@ -106,7 +119,9 @@ export class PlannerSession {
   #decode(row: number, { edits, decodeOnly }: SessionStep): void {
     const edit: Edit = { kind: 'preempt', pick: row + 1 + edits.length, amount: row, flag: true };
     if (this.#room(row) < 1) {
-      if (this.batch.request(row).blockIds.length < this.#maxBlocks()) this.#append(row, 1, row);
+      const request = this.batch.request(row);
+      const group = this.#shortest(request);
+      if (blocksOf(request)[group].length < this.#maxBlocks(group)) this.#append(row, 1, row, group);
       else if (!this.batch.isScheduled(row)) this.#editRow(edit, row, decodeOnly);
     }
     const given = this.batch.requests.has(row);
@@ -123,11 +138,14 @@ export class PlannerSession {
 
   #editRow(edit: Edit, row: number, decodeOnly: boolean): void {
     const request = this.batch.request(row);
-    const maxBlocks = this.#maxBlocks();
     const room = this.#room(row);
     switch (edit.kind) {
       case 'append': {
-        this.#append(row, Math.min(edit.amount % 4, maxBlocks - request.blockIds.length), edit.pick);
+        const blocks = blocksOf(request);
+        // As often as not the group that covers the least: else requests would seldom grow.
+        const group = edit.flag ? this.#shortest(request) : edit.pick % blocks.length;
+        const left = this.#maxBlocks(group) - blocks[group].length;
+        this.#append(row, Math.min(edit.amount % 4, left), edit.pick, group);
         return;
       }
       case 'advance': {
@@ -141,7 +159,9 @@ export class PlannerSession {
       case 'remove':
       case 'preempt': {
         this.#each(({ requests }) => requests.remove(row as Row));
-        this.#free.push(...request.blockIds);
+        for (const [group, blocks] of blocksOf(request).entries()) {
+          this.#free[group].push(...blocks.filter((block) => block > 0));
+        }
         this.batch.remove(row);
         this.#last = this.#last.filter((chunk) => chunk.row !== row);
         if (edit.kind === 'preempt') this.#add(edit);
@@ -193,10 +213,10 @@ export class PlannerSession {
       ...{ tokens, decodeRequests },
       partTokens: [vote.part0Tokens, vote.part1Tokens, vote.part2Tokens, vote.part3Tokens],
     }));
-    const plain =
+    const groups =
       decision.run === 'park'
         ? undefined
-        : buildPlain(entries, decision, rank, limits, cut, {
+        : buildGroupsPlain(entries, decision, rank, limits, cut, {
             mixed: decision.run === 'full' && prefills > 0 ? { decodes, prefills } : undefined,
             padding: setup.padding,
             csr: setup.tensors.csr,
@@ -204,17 +224,17 @@ export class PlannerSession {
           });
     this.#each((planner, index) => {
       if (index > 0 && this.#areBuilds) planner.build(planner.resolve(table));
-      else checkStep(planner, table, decision, plain);
+      else checkStep(planner, table, decision, groups);
     });
     this.#compareBuilds();
     const rebuilt = this.#rebuild(own);
     const again = new Int32Array(table);
     for (let other = 0; other < ranks; other++) again[width * other + word(VOTE_WORDS, 'step')] = rebuilt.step;
-    checkStep(rebuilt, again, { ...decision, step: rebuilt.step }, plain, before(rebuilt.step, this.#previous));
+    checkStep(rebuilt, again, { ...decision, step: rebuilt.step }, groups, before(rebuilt.step, this.#previous));
     this.#previous = new DecisionView(this.planners[0].decision.words.slice());
 
     this.endStep(step.advance);
-    return { decision, entries, votes, plain };
+    return { decision, entries, votes, plain: groups?.[0], groups };
   }
 
   /** Ends a step that was built: with `advance`, what was scheduled counts as computed. */
@@ -240,7 +260,8 @@ export class PlannerSession {
     const { planner, beginning } = this.#rebuilt;
     planner.arena.set(beginning);
     for (const chunk of this.batch.chunks) {
-      const row = planner.requests.add(this.batch.request(chunk.row));
+      const request = this.batch.request(chunk.row);
+      const row = planner.requests.add({ ...request, blockIds: listed(blocksOf(request)) });
       planner.requests.schedule(row, given(chunk));
     }
     planner.vote(intent);
@@ -255,20 +276,41 @@ export class PlannerSession {
     }
   }
 
-  #append(row: number, count: number, pick: number): void {
-    const blockIds = this.#take(count, pick);
-    this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds));
-    this.batch.request(row).blockIds.push(...blockIds);
+  #append(row: number, count: number, pick: number, group: number): void {
+    const blockIds = this.#take(count, pick, group);
+    this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds, group));
+    blocksOf(this.batch.request(row))[group].push(...blockIds);
   }
 
   #add(edit: Edit): void {
     if (this.batch.requests.size === this.setup.limits.maxNumSeqs) return;
     const blockIds = this.#take(edit.pick % (this.#maxBlocks() + 1), edit.amount);
-    const covered = Math.min(this.setup.limits.maxModelLen, blockIds.length * this.#span());
-    const numComputedTokens = edit.flag ? 0 : edit.amount % (covered + 1);
-    const rows = this.planners.map(({ requests }) => requests.add({ blockIds, numComputedTokens }));
+    // Other groups mostly have blocks for as many tokens, or some more.
+    const otherBlocks = this.#groups.slice(1).map((_, index) => {
+      const group = index + 1;
+      const enough = Math.ceil((blockIds.length * this.#span()) / this.#span(group));
+      const count = (edit.amount + group) % 4 === 0 ? edit.pick : enough + (edit.pick % 2);
+      return this.#take(Math.min(count, this.#maxBlocks(group)), edit.amount, group);
+    });
+    const request = { blockIds, otherBlocks, numComputedTokens: 0 };
+    const covered = Math.min(this.setup.limits.maxModelLen, this.#covered(request));
+    if (!edit.flag) request.numComputedTokens = edit.amount % (covered + 1);
+    for (const [index, blocks] of otherBlocks.entries())
+      this.#leaveBehind(blocks, index + 1, request.numComputedTokens);
+    const given = { blockIds: listed(blocksOf(request)), numComputedTokens: request.numComputedTokens };
+    const rows = this.planners.map(({ requests }) => requests.add(given));
     must(new Set(rows).size === 1 && !this.batch.requests.has(rows[0]), () => `rows ${rows}`);
-    this.batch.requests.set(rows[0], { blockIds, numComputedTokens });
+    this.batch.requests.set(rows[0], request);
+  }
+
+  /** Gives back blocks of a group whose sliding window has left them: the null block stands in their place. */
+  #leaveBehind(blocks: number[], group: number, computed: number): void {
+    const { window } = this.#groups[group];
+    if (window === 0) return;
+    // Positions that the next token sees begin at `computed - window + 1`.
+    const unseen = blocks.filter((_, index) => (index + 1) * this.#span(group) <= computed - window + 1).length;
+    this.#free[group].push(...blocks.slice(0, unseen));
+    blocks.fill(0, 0, unseen);
   }
 
   #schedule(row: number, room: number, edit: Edit, decodeOnly: boolean): void {
@@ -290,6 +332,9 @@ export class PlannerSession {
   /** An edit that every planner refuses, and that therefore changes nothing. */
   #refuse(edit: Edit, row: number): void {
     const { limits } = this.setup;
+    const group = edit.amount % this.#groups.length;
+    const { numBlocks } = this.#groups[group];
+    const alone = (blocks: number[]): number[][] => this.#groups.map((_, index) => (index === group ? blocks : []));
     const known = row as Row;
     const scheduled = this.batch.isScheduled(row);
     const refusals: [LockstepError['code'], (planner: StepPlanner) => unknown][] = [
@@ -298,16 +343,21 @@ export class PlannerSession {
     ];
     if (this.batch.requests.size < limits.maxNumSeqs) {
       refusals.push(
-        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: [0] })],
-        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: [limits.numBlocks] })],
+        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: listed(alone([0])) })],
+        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: listed(alone([numBlocks])) })],
+        ['ERR_INPUT_INVALID', ({ requests }) => requests.add({ blockIds: [...alone([]), []] })],
         ['ERR_BATCH_LIMIT', ({ requests }) => requests.add({ blockIds: [], numComputedTokens: -1 })],
       );
     }
     if (row >= 0) {
-      const tooMany = Array.from({ length: this.#maxBlocks() + 1 }, () => 1);
+      if (blocksOf(this.batch.request(row))[group].length < this.#maxBlocks(group)) {
+        refusals.push(['ERR_BLOCK_INVALID', ({ requests }) => requests.appendBlocks(known, [0], group)]);
+      }
+      const tooMany = Array.from({ length: this.#maxBlocks(group) + 1 }, () => 1);
       refusals.push(
-        ['ERR_BATCH_LIMIT', ({ requests }) => requests.appendBlocks(known, tooMany)],
-        ['ERR_INPUT_INVALID', ({ requests }) => requests.appendBlocks(known, [1, Number.NaN])],
+        ['ERR_BATCH_LIMIT', ({ requests }) => requests.appendBlocks(known, tooMany, group)],
+        ['ERR_INPUT_INVALID', ({ requests }) => requests.appendBlocks(known, [1, Number.NaN], group)],
+        ['ERR_INPUT_INVALID', ({ requests }) => requests.appendBlocks(known, [1], this.#groups.length)],
         [scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT', ({ requests }) => requests.advance(known, -1)],
         [
           scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT',
@@ -323,27 +373,53 @@ export class PlannerSession {
     this.#each((planner) => refusedWith(code, () => call(planner)));
   }
 
-  #take(count: number, pick: number): number[] {
-    return Array.from({ length: count }, () => this.#free.splice(pick % this.#free.length, 1)[0]);
+  #take(count: number, pick: number, group = 0): number[] {
+    const free = this.#free[group];
+    return Array.from({ length: count }, () => free.splice(pick % free.length, 1)[0]);
   }
 
   /** Tokens that a request's blocks hold beyond those computed. */
   #room(row: number): number {
-    const { blockIds, numComputedTokens } = this.batch.request(row);
-    return Math.min(this.setup.limits.maxModelLen, blockIds.length * this.#span()) - numComputedTokens;
+    const request = this.batch.request(row);
+    return Math.min(this.setup.limits.maxModelLen, this.#covered(request)) - request.numComputedTokens;
   }
 
-  #span(): number {
-    return this.setup.limits.blockSize * this.setup.limits.contextParallelSize;
+  #span(group = 0): number {
+    return this.#groups[group].blockSize * this.setup.limits.contextParallelSize;
   }
 
-  #maxBlocks(): number {
-    return Math.ceil(this.setup.limits.maxModelLen / this.#span());
+  #maxBlocks(group = 0): number {
+    return Math.ceil(this.setup.limits.maxModelLen / this.#span(group));
+  }
+
+  /** Tokens of a request that every group has blocks for. */
+  #covered(request: PlainRequest): number {
+    return Math.min(...this.#covers(request));
+  }
+
+  /** The group whose blocks cover the least of a request. */
+  #shortest(request: PlainRequest): number {
+    const covers = this.#covers(request);
+    return covers.indexOf(Math.min(...covers));
+  }
+
+  #covers(request: PlainRequest): number[] {
+    return blocksOf(request).map(({ length }, group) => length * this.#span(group));
   }
 
   #each(call: (planner: StepPlanner, index: number) => void): void {
     for (const [index, planner] of this.planners.entries()) call(planner, index);
   }
+}
+
+/** Blocks of a request by KV cache group. */
+function blocksOf({ blockIds, otherBlocks }: PlainRequest): number[][] {
+  return [blockIds, ...otherBlocks];
+}
+
+/** Lists of blocks as `add` takes them. */
+function listed(lists: number[][]): number[] | number[][] {
+  return lists.length === 1 ? lists[0] : lists;
 }
 
 function given(chunk: PlainBatch['chunks'][number]): Parameters<StepPlanner['requests']['schedule']>[1] {
@@ -356,7 +432,7 @@ function checkStep(
   planner: StepPlanner,
   table: Int32Array,
   decision: DecisionValue,
-  plain: PlainStep | undefined,
+  groups: readonly PlainStep[] | undefined,
   previous?: DecisionView | null,
 ): void {
   const found = planner.resolve(table, previous);
@@ -365,7 +441,11 @@ function checkStep(
     () => `decision ${JSON.stringify(found.snapshot())}, not ${JSON.stringify(decision)}`,
   );
   const local = planner.build(found);
-  const difference = plain && (differenceFromPlain(local, plain) ?? filledForDevice(planner));
+  const difference =
+    groups &&
+    (differenceFromPlain(local, groups[0]) ??
+      filledForDevice(planner) ??
+      groups.map((plain, index) => groupDifference(local.groups[index], plain)).find((found) => found !== undefined));
   must(difference === undefined, () => `${difference} (${decision.run} ${decision.reason})`);
   assertShapeContract(found, local);
 }

@@ -5,6 +5,7 @@ import {
   type DeviceSupplied,
   decodePlan,
   type KeyKind,
+  type KvGroup,
   type Limits,
   LOCKSTEP_POLICY,
   mixedKey,
@@ -29,6 +30,24 @@ export interface PlannerSetup {
 const divisorOf = (value: number): fc.Arbitrary<number> =>
   fc.constantFrom(...Array.from({ length: value }, (_, index) => index + 1).filter((unit) => value % unit === 0));
 
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
+
+/** KV cache groups beside the first: none as often as not, else up to three, of other block sizes and with other pools. */
+export const kvGroupsArbitrary: fc.Arbitrary<Required<KvGroup>[]> = fc.oneof(
+  fc.constant<Required<KvGroup>[]>([]),
+  fc.array(
+    fc.constantFrom(1, 2, 3, 4, 6, 8, 16).chain((blockSize) =>
+      fc.record({
+        blockSize: fc.constant(blockSize),
+        kernelBlockSize: divisorOf(blockSize),
+        numBlocks: fc.constantFrom(700, 1024, 2 ** 31 / 16 - 1),
+        window: fc.constantFrom(0, 0, 1, 5, 20),
+      }),
+    ),
+    { minLength: 1, maxLength: 3 },
+  ),
+);
+
 /** Small limits, so that every one of them is met: a few requests, tens of tokens, blocks of 1 to 16 tokens. */
 export const limitsArbitrary: fc.Arbitrary<Limits> = fc
   .record({
@@ -39,22 +58,20 @@ export const limitsArbitrary: fc.Arbitrary<Limits> = fc
     queryLen: fc.integer({ min: 1, max: 4 }),
     contextParallelSize: fc.constantFrom(1, 1, 1, 2, 3),
     hugeCache: fc.boolean(),
+    others: kvGroupsArbitrary,
   })
-  .chain(({ hugeCache, ...sizes }) =>
+  .chain(({ hugeCache, others, ...sizes }) =>
     fc
       .record({
         kernelBlockSize: divisorOf(sizes.blockSize),
-        interleaveSize: divisorOf(sizes.blockSize),
+        interleaveSize: divisorOf([sizes, ...others].map(({ blockSize }) => blockSize).reduce(greatestDivisor)),
         contextParallelRank: fc.integer({ min: 0, max: sizes.contextParallelSize - 1 }),
       })
-      .map(
-        (rest): Limits => ({
-          ...DEFAULT_LIMITS,
-          ...sizes,
-          ...rest,
-          numBlocks: hugeCache ? 2 ** 31 / 16 - 1 : 1024,
-        }),
-      ),
+      .map(({ kernelBlockSize, ...rest }): Limits => {
+        const first = { blockSize: sizes.blockSize, kernelBlockSize, numBlocks: hugeCache ? 2 ** 31 / 16 - 1 : 1024 };
+        const limits = { ...DEFAULT_LIMITS, ...sizes, ...rest, ...first };
+        return others.length === 0 ? limits : { ...limits, kvGroups: [first, ...others] };
+      }),
   );
 
 /** Choices that a step's tensors depend on as well as its decision, small enough that every threshold is met. */
