@@ -184,7 +184,12 @@ function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
     );
   }
   const { blockSize, kernelBlockSize } = first;
-  return { blockSize, kernelBlockSize, numBlocks, kvGroups: Object.freeze(groups.map((group) => Object.freeze(group))) };
+  return {
+    blockSize,
+    kernelBlockSize,
+    numBlocks,
+    kvGroups: Object.freeze(groups.map((group) => Object.freeze(group))),
+  };
 }
 
 /** Notes what of a group cannot work; `place` goes before its fields' names. */

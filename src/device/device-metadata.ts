@@ -1,3 +1,4 @@
+import type { KvGroupSizes } from '../planner/kv-group-regions.js';
 import {
   KV_GROUP_TENSORS,
   type KvGroupTensorName,
@@ -6,7 +7,6 @@ import {
   type TensorName,
   tensorPadding,
 } from '../planner/layout.js';
-import type { KvGroupSizes } from '../planner/kv-group-regions.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { KvGroupTensors, MetadataCounts, MetadataView } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
@@ -49,7 +49,10 @@ export class DeviceMetadata implements Disposable {
       this.#buffers.push(buffer);
       return buffer;
     };
-    const view = <N extends TensorName>(names: readonly N[], { maxKvIndices }: KvGroupSizes): Pick<DeviceTensors, N> => {
+    const view = <N extends TensorName>(
+      names: readonly N[],
+      { maxKvIndices }: KvGroupSizes,
+    ): Pick<DeviceTensors, N> => {
       const own = { ...sizes, maxKvIndices };
       const bytes = (name: N): number => Math.max(1, tensorLength(name, own)) * TENSOR_BYTES[name];
       return Object.fromEntries(names.map((name) => [name, allocate(bytes(name))])) as Pick<DeviceTensors, N>;

@@ -57,13 +57,7 @@ export class ForwardParts {
     });
   }
 
-  #part(
-    view: number,
-    tableRow: number,
-    tokens: number,
-    requests: number,
-    decodeRequests: number,
-  ): ForwardPart {
+  #part(view: number, tableRow: number, tokens: number, requests: number, decodeRequests: number): ForwardPart {
     const { whole, parts, blockTable } = this.#metadata;
     const { tableWidth } = this.#planner.regions.sizes;
     const tensors = view === 0 ? whole : parts[view - 1];

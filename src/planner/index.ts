@@ -13,9 +13,9 @@ export {
   type RunKind,
 } from './decision.js';
 export type { KeyCandidate, Verdict } from './key-candidates.js';
-export { type SharedBudget, shareGraphs } from './ladder-budget.js';
 export { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
 export type { KvGroupSizes } from './kv-group-regions.js';
+export { type SharedBudget, shareGraphs } from './ladder-budget.js';
 export { LadderCurve, type OptimalLadder, type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.js';
 export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { type DeviceSupplied, LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';

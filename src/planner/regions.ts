@@ -247,7 +247,8 @@ export function planRegions(options: RegionOptions): RegionTable {
   const written = (set: number, view: number, name: TensorName): number =>
     copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const config = configWords(limits, plan, sizes, region, written);
-  for (const [index, group] of groups.entries()) config.set(kvGroupWords(group), CONFIG_KV_GROUPS + index * KV_GROUP_WORDS);
+  for (const [index, group] of groups.entries())
+    config.set(kvGroupWords(group), CONFIG_KV_GROUPS + index * KV_GROUP_WORDS);
   config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
   const pages = Math.ceil(next / PAGE);
   return { sizes, pages, regions, region, tensor, written, groups, deviceSupplied, all, config };

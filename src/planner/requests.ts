@@ -301,7 +301,8 @@ export class Requests {
     const read = (name: (typeof ERROR_WORDS)[number]): number => this.#error[word(ERROR_WORDS, name)];
     const code = nameOf('EDIT', result) as keyof typeof REFUSALS;
     const group = read('group');
-    const named = this.#inboxCounts.length > 1 ? { of: ` of KV group ${group}`, details: { group } } : { of: '', details: {} };
+    const named =
+      this.#inboxCounts.length > 1 ? { of: ` of KV group ${group}`, details: { group } } : { of: '', details: {} };
     return REFUSALS[code](read('row'), read('value'), read('limit'), named);
   }
 }

@@ -77,7 +77,12 @@ function corruptGroup(group: KvGroupPlan, local: LocalPlan, list: Corruption[]):
     const { paddedTokens, attentionRequests } = at === 0 ? local : local.part(at - 1);
     for (const [token, slot] of view.slotMapping.entries()) {
       const kind = token < paddedTokens ? 'slotMapping' : 'slotMapping beyond';
-      list.push({ kind: `${name} ${kind}`, array: view.slotMapping, index: token, value: slot === -1n ? 3n : slot + 1n });
+      list.push({
+        kind: `${name} ${kind}`,
+        array: view.slotMapping,
+        index: token,
+        value: slot === -1n ? 3n : slot + 1n,
+      });
     }
     for (let index = 0; index < (view.kvIndptr[attentionRequests] ?? 0); index++) {
       list.push({ kind: `${name} kvIndices`, array: view.kvIndices, index, value: view.kvIndices[index] + 1 });

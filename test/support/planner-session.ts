@@ -344,7 +344,8 @@ export class PlannerSession {
     const request = { blockIds, otherBlocks, numComputedTokens: 0 };
     const covered = Math.min(this.setup.limits.maxModelLen, this.#covered(request));
     if (!edit.flag) request.numComputedTokens = edit.amount % (covered + 1);
-    for (const [index, blocks] of otherBlocks.entries()) this.#leaveBehind(blocks, index + 1, request.numComputedTokens);
+    for (const [index, blocks] of otherBlocks.entries())
+      this.#leaveBehind(blocks, index + 1, request.numComputedTokens);
     const given = { blockIds: listed(blocksOf(request)), numComputedTokens: request.numComputedTokens };
     const rows = this.planners.map(({ requests }) => requests.add(given));
     must(new Set(rows).size === 1 && !this.batch.requests.has(rows[0]), () => `rows ${rows}`);

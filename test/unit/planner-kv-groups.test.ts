@@ -204,7 +204,14 @@ describe('edits of requests in several groups', () => {
       'the null block in a group without a window',
       'ERR_BLOCK_INVALID',
       { block: 0, group: 0 },
-      (r) => r.add({ blockIds: [[0, 2, 3, 4], [1, 2]], numComputedTokens: 15 }),
+      (r) =>
+        r.add({
+          blockIds: [
+            [0, 2, 3, 4],
+            [1, 2],
+          ],
+          numComputedTokens: 15,
+        }),
     ],
     ['the null block, appended', 'ERR_BLOCK_INVALID', { row: 0, group: 1 }, (r) => r.appendBlocks(row(0), [0], 1)],
     [
@@ -219,7 +226,12 @@ describe('edits of requests in several groups', () => {
       { row: 1, block: 49, group: 1 },
       (r) => r.appendBlocks(row(1), [3, 49], 1),
     ],
-    ['blocks past maxModelLen', 'ERR_BATCH_LIMIT', { blocks: 5, limit: 4, group: 1 }, (r) => r.add({ blockIds: [[], many(5)] })],
+    [
+      'blocks past maxModelLen',
+      'ERR_BATCH_LIMIT',
+      { blocks: 5, limit: 4, group: 1 },
+      (r) => r.add({ blockIds: [[], many(5)] }),
+    ],
     [
       'blocks appended past maxModelLen',
       'ERR_BATCH_LIMIT',
