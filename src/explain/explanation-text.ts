@@ -20,12 +20,16 @@ export function explanationText(explanation: BatchExplanation, plan: CapturePlan
     lines.push(`${index === 0 ? 'keys' : ''.padEnd(4)}    ${line}`);
   }
   for (const rank of new Set(inventedBlocks.map((invented) => invented.rank))) {
-    const own = inventedBlocks.filter((invented) => invented.rank === rank);
-    const blocks = own.flatMap(({ blockIds }) => blockIds);
-    const requests = own.map(({ request }) => request);
-    lines.push(
-      `note    rank ${rank}: blocks ${range(blocks)} made up for requests ${range(requests)}, which name none`,
-    );
+    const ofRank = inventedBlocks.filter((invented) => invented.rank === rank);
+    for (const group of new Set(ofRank.map((invented) => invented.group))) {
+      const own = ofRank.filter((invented) => invented.group === group);
+      const blocks = own.flatMap(({ blockIds }) => blockIds);
+      const requests = own.map(({ request }) => request);
+      const named = group === undefined ? '' : ` of KV group ${group}`;
+      lines.push(
+        `note    rank ${rank}: blocks ${range(blocks)}${named} made up for requests ${range(requests)}, which name none`,
+      );
+    }
   }
   lines.push('', ...table(rankRows(explanation)));
   for (const [rank, own] of tensors.entries()) {
@@ -101,9 +105,8 @@ function tensorLines({ whole, parts, blockTable, tableWidth, groups = [] }: Plai
 }
 
 function tableLines(blockTable: PlainTensors['blockTable'], tableWidth: number): string[] {
-  const lines: string[] = [];
   const columns = blockTable[0]?.length ?? 0;
-  lines.push(`  blockTable     i32[${blockTable.length}, ${tableWidth}], ${columns} in use`);
+  const lines = [`  blockTable     i32[${blockTable.length}, ${tableWidth}], ${columns} in use`];
   for (const [row, blocks] of blockTable.slice(0, SHOWN).entries())
     lines.push(`    ${row}: ${abbreviated(blocks)}`.trimEnd());
   if (blockTable.length > SHOWN) lines.push(`    … ${blockTable.length - SHOWN} more rows`);
