@@ -3,20 +3,20 @@ import {
   assertShapeContract,
   type DecisionValue,
   DecisionView,
-  LockstepError,
-  type Row,
   StepPlanner,
   type VoteIntent,
 } from '../../dist/planner/index.js';
 import { DECISION_WORDS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import type { PlannerModules } from '../../dist/planner/modules.js';
-import { PlainBatch, type PlainChunk, type PlainEntry } from '../oracles/batch-oracle.js';
+import type { PlainEntry } from '../oracles/batch-oracle.js';
 import { buildPlain, type PlainStep } from '../oracles/metadata-oracle.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { partTokens, tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
+import { EditedPlanners, given } from './edited-planners.js';
+import { must, refusedWith } from './expectations.js';
 import { differenceFromPlain, differenceOfMemory, filledForDevice } from './planner-compare.js';
 import type { PlannerSetup } from './planner-setup.js';
-import { type Edit, peerChunks, type SessionStep } from './session-steps.js';
+import { peerChunks, type SessionStep } from './session-steps.js';
 
 /** What a step came to. `plain` is undefined where all ranks park. */
 export interface SessionResult {
@@ -26,130 +26,29 @@ export interface SessionResult {
   readonly plain: PlainStep | undefined;
 }
 
-/**
- * Planners that are given the same edits, beside a plain batch that says what they should hold. Blocks are never shared,
- * so that slots of different requests differ.
- */
-export class PlannerSession {
-  readonly setup: PlannerSetup;
-  readonly planners: readonly StepPlanner[];
-  readonly batch: PlainBatch = new PlainBatch();
+/** Planners that take steps together, each step compared with the plain oracles. */
+export class PlannerSession extends EditedPlanners {
   /** The planners are builds of the same sources, whose memories are alike. */
   readonly #areBuilds: boolean;
   readonly #rebuilt: { readonly planner: StepPlanner; readonly beginning: Uint8Array };
-  readonly #free: number[];
   /** The decision of the last step that was built. */
   #previous: DecisionView | undefined;
-  /** The last step's decodes while they may be continued. */
-  #last: readonly PlainChunk[] = [];
 
   /** A planner for each entry of `poison`; `modules` are those of all, or builds of the same sources, one for each. */
   constructor(modules: PlannerModules | readonly PlannerModules[], setup: PlannerSetup, poison: readonly boolean[]) {
-    this.setup = setup;
     const each = Array.isArray(modules) ? modules : poison.map(() => modules as PlannerModules);
+    super(each, setup, poison);
     this.#areBuilds = Array.isArray(modules);
-    this.planners = poison.map((value, index) => new StepPlanner(each[index], { ...setup, poison: value }));
     const planner = new StepPlanner(each[0], { ...setup, poison: true });
     this.#rebuilt = { planner, beginning: planner.arena.slice() };
-    const { numBlocks } = setup.limits;
-    const count = Math.min(numBlocks - 1, Math.max(600, setup.limits.maxNumSeqs * this.#maxBlocks()));
-    this.#free = Array.from({ length: count }, (_, index) => numBlocks - 1 - index);
-  }
-
-  /** Continues the last step's decodes, or sees that refused which cannot be. Returns how many are scheduled. */
-  continueDecodes(how: SessionStep['continues']): number {
-    if (how === 'no') return 0;
-    const rows = this.#last.map(({ row }) => row);
-    const single = this.#last.every(({ queryLen }) => queryLen === 1);
-    const { maxModelLen, maxNumBatchedTokens } = this.setup.limits;
-    if (how === 'fed') {
-      for (const row of rows) {
-        const { blockIds, numComputedTokens } = this.batch.request(row);
-        const covered = blockIds.length * this.#span();
-        if (numComputedTokens + 2 > covered && blockIds.length < this.#maxBlocks()) this.#append(row, 1, 0);
-      }
-    }
-    const ends = rows.map((row) => this.batch.request(row).numComputedTokens + 2);
-    const covers = (row: number, end: number): boolean => this.batch.request(row).blockIds.length * this.#span() >= end;
-    const refusals: [LockstepError['code'], boolean][] = [
-      ['ERR_STEP_ORDER', this.batch.chunks.some(({ phase }) => phase === 'decode')],
-      ['ERR_BATCH_LIMIT', rows.length + this.batch.tokens > maxNumBatchedTokens || !single],
-      ['ERR_BATCH_LIMIT', ends.some((end) => end > maxModelLen)],
-      ['ERR_POSITION_BEYOND_BLOCKS', rows.some((row, index) => !covers(row, ends[index]))],
-    ];
-    const broken = refusals.filter(([, breaks]) => breaks).map(([code]) => code);
-    if (broken.length > 0) {
-      this.#each(({ requests }) => {
-        const error = thrownBy(() => requests.continueDecodes());
-        must(broken.includes(error.code), () => `${error.code}, not one of ${broken}`);
-      });
-      return 0;
-    }
-    this.#each(({ requests }) => must(requests.continueDecodes() === rows.length, () => 'decodes were left out'));
-    for (const row of rows) {
-      this.batch.request(row).numComputedTokens += 1;
-      this.batch.chunks.push({ row, phase: 'decode', queryLen: 1, lastChunk: false, inputIds: undefined });
-    }
-    this.#last = [];
-    return rows.length;
   }
 
   /** All of a step: what it continues, its edits, its batch. */
   take(step: SessionStep): SessionResult | undefined {
     this.continueDecodes(step.continues);
     for (const edit of step.edits) this.edit(edit, step.decodeOnly);
-    if (step.everyone) for (const row of [...this.batch.requests.keys()]) this.#decode(row, step);
+    if (step.everyone) for (const row of [...this.batch.requests.keys()]) this.decode(row, step);
     return this.step(step);
-  }
-
-  /** Gives a request what it needs for a decode, which one that is full ends its run for, and schedules it. */
-  #decode(row: number, { edits, decodeOnly }: SessionStep): void {
-    const edit: Edit = { kind: 'preempt', pick: row + 1 + edits.length, amount: row, flag: true };
-    if (this.#room(row) < 1) {
-      if (this.batch.request(row).blockIds.length < this.#maxBlocks()) this.#append(row, 1, row);
-      else if (!this.batch.isScheduled(row)) this.#editRow(edit, row, decodeOnly);
-    }
-    const given = this.batch.requests.has(row);
-    if (given) this.#schedule(row, this.#room(row), { ...edit, kind: 'schedule' }, true);
-  }
-
-  edit(edit: Edit, decodeOnly: boolean): void {
-    const rows = [...this.batch.requests.keys()];
-    const row = rows[edit.pick % Math.max(1, rows.length)] ?? -1;
-    if (edit.kind === 'refused') this.#refuse(edit, row);
-    else if (edit.kind === 'add') this.#add(edit);
-    else if (row >= 0) this.#editRow(edit, row, decodeOnly);
-  }
-
-  #editRow(edit: Edit, row: number, decodeOnly: boolean): void {
-    const request = this.batch.request(row);
-    const maxBlocks = this.#maxBlocks();
-    const room = this.#room(row);
-    switch (edit.kind) {
-      case 'append': {
-        this.#append(row, Math.min(edit.amount % 4, maxBlocks - request.blockIds.length), edit.pick);
-        return;
-      }
-      case 'advance': {
-        if (this.batch.isScheduled(row)) return;
-        const tokens = edit.amount % (room + 1);
-        this.#each(({ requests }) => requests.advance(row as Row, tokens));
-        request.numComputedTokens += tokens;
-        if (this.#last.some((chunk) => chunk.row === row)) this.#last = [];
-        return;
-      }
-      case 'remove':
-      case 'preempt': {
-        this.#each(({ requests }) => requests.remove(row as Row));
-        this.#free.push(...request.blockIds);
-        this.batch.remove(row);
-        this.#last = this.#last.filter((chunk) => chunk.row !== row);
-        if (edit.kind === 'preempt') this.#add(edit);
-        return;
-      }
-      case 'schedule':
-        this.#schedule(row, room, edit, decodeOnly);
-    }
   }
 
   /** Votes, resolves and builds on every planner, compares each with the plain oracles, and checks the shape contract. */
@@ -169,20 +68,19 @@ export class PlannerSession {
     const table = tableOf(votes);
     const width = table.length / ranks;
     const wanted = table.subarray(rank * width, (rank + 1) * width);
-    this.#each((planner) => {
+    this.each((planner) => {
       const row = planner.vote(own);
       must(sameWords(row, wanted), () => `vote is ${row}, not ${wanted}`);
     });
     if (step.ending === 'fault') {
-      this.#each((planner) => refusedWith('ERR_RANK_FAULT', () => planner.resolve(table)));
+      this.each((planner) => refusedWith('ERR_RANK_FAULT', () => planner.resolve(table)));
     } else if (step.ending === 'abandon-decision') {
-      this.#each((planner) => void planner.resolve(table));
+      this.each((planner) => void planner.resolve(table));
     }
     if (step.ending !== 'build') {
-      this.#each((planner) => planner.abandon());
+      this.each((planner) => planner.abandon());
       this.#compareBuilds();
-      batch.chunks = [];
-      this.#last = [];
+      this.dropStep();
       return undefined;
     }
 
@@ -202,7 +100,7 @@ export class PlannerSession {
             csr: setup.tensors.csr,
             votes: counts,
           });
-    this.#each((planner, index) => {
+    this.each((planner, index) => {
       if (index > 0 && this.#areBuilds) planner.build(planner.resolve(table));
       else checkStep(planner, table, decision, plain);
     });
@@ -215,14 +113,6 @@ export class PlannerSession {
 
     this.endStep(step.advance);
     return { decision, entries, votes, plain };
-  }
-
-  /** Ends a step that was built: with `advance`, what was scheduled counts as computed. */
-  endStep(advance: boolean): void {
-    const decodes = this.batch.chunks.filter(({ phase }) => phase === 'decode');
-    this.#last = advance ? [] : decodes;
-    if (advance) this.#advanceScheduled();
-    this.batch.chunks = [];
   }
 
   /** All builds hold the same bytes, in every region and in between. */
@@ -246,109 +136,6 @@ export class PlannerSession {
     planner.vote(intent);
     return planner;
   }
-
-  #advanceScheduled(): void {
-    for (const { row, queryLen, phase } of this.batch.chunks) {
-      const tokens = phase === 'decode' ? 1 + (row % queryLen) : queryLen;
-      this.#each(({ requests }) => requests.advance(row as Row, tokens));
-      this.batch.request(row).numComputedTokens += tokens;
-    }
-  }
-
-  #append(row: number, count: number, pick: number): void {
-    const blockIds = this.#take(count, pick);
-    this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds));
-    this.batch.request(row).blockIds.push(...blockIds);
-  }
-
-  #add(edit: Edit): void {
-    if (this.batch.requests.size === this.setup.limits.maxNumSeqs) return;
-    const blockIds = this.#take(edit.pick % (this.#maxBlocks() + 1), edit.amount);
-    const covered = Math.min(this.setup.limits.maxModelLen, blockIds.length * this.#span());
-    const numComputedTokens = edit.flag ? 0 : edit.amount % (covered + 1);
-    const rows = this.planners.map(({ requests }) => requests.add({ blockIds, numComputedTokens }));
-    must(new Set(rows).size === 1 && !this.batch.requests.has(rows[0]), () => `rows ${rows}`);
-    this.batch.requests.set(rows[0], { blockIds, numComputedTokens });
-  }
-
-  #schedule(row: number, room: number, edit: Edit, decodeOnly: boolean): void {
-    const { limits } = this.setup;
-    const left = limits.maxNumBatchedTokens - this.batch.tokens;
-    const phase = decodeOnly || edit.pick % 3 > 0 ? 'decode' : 'prefill';
-    const most = Math.min(room, left, phase === 'decode' ? limits.queryLen : left);
-    if (most < 1 || this.batch.isScheduled(row)) return;
-    const queryLen = 1 + (edit.amount % most);
-    const inputIds = edit.flag
-      ? Array.from({ length: queryLen }, (_, index) => 100 * edit.pick + index + 1)
-      : undefined;
-    if (phase === 'decode') this.#last = [];
-    const chunk = { row, phase, queryLen, lastChunk: phase === 'prefill' && edit.amount % 2 === 0, inputIds } as const;
-    this.#each(({ requests }) => requests.schedule(row as Row, given(chunk)));
-    this.batch.chunks.push(chunk);
-  }
-
-  /** An edit that every planner refuses, and that therefore changes nothing. */
-  #refuse(edit: Edit, row: number): void {
-    const { limits } = this.setup;
-    const known = row as Row;
-    const scheduled = this.batch.isScheduled(row);
-    const refusals: [LockstepError['code'], (planner: StepPlanner) => unknown][] = [
-      ['ERR_ROW_UNKNOWN', ({ requests }) => requests.remove(limits.maxNumSeqs as Row)],
-      ['ERR_ROW_UNKNOWN', ({ requests }) => requests.schedule(-1 as Row, { phase: 'decode', queryLen: 1 })],
-    ];
-    if (this.batch.requests.size < limits.maxNumSeqs) {
-      refusals.push(
-        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: [0] })],
-        ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: [limits.numBlocks] })],
-        ['ERR_BATCH_LIMIT', ({ requests }) => requests.add({ blockIds: [], numComputedTokens: -1 })],
-      );
-    }
-    if (row >= 0) {
-      const tooMany = Array.from({ length: this.#maxBlocks() + 1 }, () => 1);
-      refusals.push(
-        ['ERR_BATCH_LIMIT', ({ requests }) => requests.appendBlocks(known, tooMany)],
-        ['ERR_INPUT_INVALID', ({ requests }) => requests.appendBlocks(known, [1, Number.NaN])],
-        [scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT', ({ requests }) => requests.advance(known, -1)],
-        [
-          scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT',
-          ({ requests }) => requests.schedule(known, { phase: 'decode', queryLen: limits.queryLen + 1 }),
-        ],
-        [
-          'ERR_INPUT_INVALID',
-          ({ requests }) => requests.schedule(known, { phase: 'prefill', queryLen: 2, inputIds: new Int32Array(1) }),
-        ],
-      );
-    }
-    const [code, call] = refusals[edit.pick % refusals.length];
-    this.#each((planner) => refusedWith(code, () => call(planner)));
-  }
-
-  #take(count: number, pick: number): number[] {
-    return Array.from({ length: count }, () => this.#free.splice(pick % this.#free.length, 1)[0]);
-  }
-
-  /** Tokens that a request's blocks hold beyond those computed. */
-  #room(row: number): number {
-    const { blockIds, numComputedTokens } = this.batch.request(row);
-    return Math.min(this.setup.limits.maxModelLen, blockIds.length * this.#span()) - numComputedTokens;
-  }
-
-  #span(): number {
-    return this.setup.limits.blockSize * this.setup.limits.contextParallelSize;
-  }
-
-  #maxBlocks(): number {
-    return Math.ceil(this.setup.limits.maxModelLen / this.#span());
-  }
-
-  #each(call: (planner: StepPlanner, index: number) => void): void {
-    for (const [index, planner] of this.planners.entries()) call(planner, index);
-  }
-}
-
-function given(chunk: PlainBatch['chunks'][number]): Parameters<StepPlanner['requests']['schedule']>[1] {
-  const { phase, queryLen, lastChunk, inputIds } = chunk;
-  return { phase, queryLen, lastChunk, ...(inputIds && { inputIds: Int32Array.from(inputIds) }) };
 }
 
 /** Resolves and builds, and compares decision and tensors with the plain ones. */
@@ -378,27 +165,6 @@ export function before(step: number, decision: DecisionView | undefined): Decisi
   return new DecisionView(words);
 }
 
-/** Fails unless `call` throws a LockstepError of `code`. */
-export function refusedWith(code: LockstepError['code'], call: () => unknown): LockstepError {
-  const error = thrownBy(call);
-  if (error.code === code) return error;
-  throw error;
-}
-
-function thrownBy(call: () => unknown): LockstepError {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof LockstepError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
-
 function sameWords(found: Int32Array, wanted: Int32Array): boolean {
   return found.length === wanted.length && found.every((value, index) => value === wanted[index]);
-}
-
-function must(holds: boolean, message: () => string): void {
-  if (!holds) throw new Error(message());
 }
