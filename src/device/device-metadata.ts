@@ -103,12 +103,15 @@ export class DeviceMetadata implements Disposable {
     for (const { blockTable } of this.groups) stream.launch(fill, [blockTable, 0, blockTable.bytes / 4]);
   }
 
-  /** Adds to `commands` the uploads of a step's tensors from its staging set, and of the block table's changes. */
-  upload(commands: CommandBlock, local: LocalPlan): void {
+  /**
+   * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only where they were
+   * written there (`supplied`), and of the block table's changes.
+   */
+  upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
     const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts, staged: MetadataView): void => {
       for (const name of TENSORS) {
-        if (tensorLength(name, regions.sizes) === 0 || regions.deviceSupplied.has(name)) continue;
+        if (tensorLength(name, regions.sizes) === 0 || (regions.deviceSupplied.has(name) && !supplied)) continue;
         const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }

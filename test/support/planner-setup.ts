@@ -113,7 +113,7 @@ export const decisionPolicyArbitrary: fc.Arbitrary<Policy> = fc
   .map(({ policy, eagerParts }) => withCuts({ ...policy, eagerParts }));
 
 /** The policy with the choices that go with parts cut at agreed sizes. */
-function withCuts(policy: Policy): Policy {
+export function withCuts(policy: Policy): Policy {
   const agreed = policy.eagerParts === 'equal-shares' || policy.graphAgreement === 'min-mode-padded';
   return agreed && policy.ubatches > 1 ? { ...policy, split: 'padded-share', sharedBlocks: 'veto' } : policy;
 }

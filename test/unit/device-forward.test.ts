@@ -172,3 +172,26 @@ describe('fresh device tensors', () => {
     },
   );
 });
+
+describe('tensors that the device supplies', () => {
+  it.each([true, false])('are uploaded where the forward writes them on the host: %s', async (writes) => {
+    const plan = { keys: [decodeKey(4, 1, 1)] };
+    const planner = await createPlanner({ limits, plan, deviceSupplied: ['inputIds'] });
+    using device = openDevice({ device: 'host' });
+    const supply: Forward['supply'] = ({ tensors, step }) => void tensors.inputIds.set([step + 7, step + 8, 0, 0]);
+    const forward = { part: () => {}, ...(writes ? { supply } : {}) };
+    using rank = createRank({ planner, device, collective: createSolo(), forward: () => forward });
+    rank.capture();
+    const { metadata, stream } = rank.executor;
+    const { requests } = planner;
+    for (const block of [1, 2])
+      requests.schedule(requests.add({ blockIds: [block] }), { phase: 'decode', queryLen: 1 });
+    for (let time = 0; time < 3; time++) {
+      rank.stepSync();
+      const [first, second] = writes ? [time + 7, time + 8] : [0, 0];
+      expect(readI32(stream, metadata.whole.inputIds, 4)).toEqual([first, second, 0, 0]);
+      expect(readI32(stream, metadata.whole.seqLens, 4)).toEqual([time + 1, time + 1, 0, 0]);
+      requests.continueDecodes();
+    }
+  });
+});

@@ -15,7 +15,7 @@ import {
   piecewiseKey,
   type WasmSource,
 } from '../../dist/planner/index.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { policyWith } from '../support/planner-setup.js';
 
 const dist = path.resolve(import.meta.dirname, '../../dist');

@@ -8,7 +8,7 @@ import {
   type VoteIntent,
 } from '../../dist/planner/index.js';
 import { VOTE_WORDS } from '../../dist/planner/layout.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { policyWith } from '../support/planner-setup.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 100 };
