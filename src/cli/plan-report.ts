@@ -113,7 +113,8 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
         : 'one of the two parts has no decode';
     return [`unseen: not told, ${why}`];
   }
-  const { split, shift, shifted, engines } = unseen;
+  const { split, shift, aboveSeen, shifted, engines } = unseen;
+  const change = `${percent(shift)} of the decodes are of another size than before, ${percent(aboveSeen)} larger than any`;
   const line = (name: string, { graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): string =>
     reportLine(
       name,
@@ -124,8 +125,8 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
     line('lockstep', unseen),
     ...engines.map((engine) => line(engine.engine, engine)),
     shifted
-      ? `  the traffic shifted: ${percent(shift)} of the decodes are of another size than before; plan again from newer steps`
-      : `  ${percent(shift)} of the decodes are of another size than before`,
+      ? `  the traffic shifted: ${change}; plan again from newer steps, or --include sizes for what may come`
+      : `  ${change}`,
   ];
 }
 

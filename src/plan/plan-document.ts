@@ -39,7 +39,9 @@ export interface UnseenScore extends PlanScore {
   readonly ladder: readonly number[];
   /** Share of decodes that would have to be of another size (in powers of two) for both parts to be alike: 0 to 1. */
   readonly shift: number;
-  /** Whether that is more than 0.2: what was seen says little of what came. */
+  /** Share of the decodes that are larger than any that was seen, for which no ladder could be learnt: 0 to 1. */
+  readonly aboveSeen: number;
+  /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little of what came. */
   readonly shifted: boolean;
   readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
 }
