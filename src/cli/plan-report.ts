@@ -131,7 +131,7 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
 }
 
 function auditLines({ audit }: PlanDocument): string[] {
-  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode } = audit;
+  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode, looseGate } = audit;
   const lines = ['audit'];
   if (uncovered !== null)
     lines.push(reportLine('uncovered', `decodes from ${uncovered.from} to ${uncovered.to} tokens`));
@@ -139,6 +139,12 @@ function auditLines({ audit }: PlanDocument): string[] {
   if (unreachable.length > 0) lines.push(reportLine('unreachable', unreachable.join(' ')));
   if (unused !== null && unused.length > 0)
     lines.push(reportLine('unused', `${unused.join(' ')}: no step seen ran on them`));
+  if (looseGate !== null) {
+    const { agreedFrom, capturedFrom } = looseGate;
+    lines.push(
+      reportLine('gates', `micro-batches are agreed on from ${agreedFrom} tokens, and captured from ${capturedFrom}`),
+    );
+  }
   if (worstPadding !== null) {
     lines.push(
       reportLine('most padded', `${worstPadding.tokens} tokens on ${worstPadding.size}, ${share(worstPadding.ratio)}`),

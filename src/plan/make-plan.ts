@@ -3,7 +3,7 @@ import { Faults, type Limits } from '../config.js';
 import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { mixedKey } from '../planner/capture-key.js';
-import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize } from '../planner/capture-plan.js';
 import type { LadderCurve } from '../planner/ladder-curve.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
@@ -187,7 +187,11 @@ function auditOf(
   { limits, policy, costs }: MakePlanOptions,
 ): PlanAudit {
   const { maxPaddingFactor } = policy;
+  const agreedFrom = leastAgreedSize(limits.queryLen, policy);
+  const capturedFrom = leastUbatchedSize(limits.queryLen, policy);
+  const sizes = decode.filter((size) => size >= agreedFrom && size < capturedFrom);
   return {
+    looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
     mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixed }),
   };

@@ -72,6 +72,15 @@ export interface MixedGridScore {
 
 /** What is wrong with a plan, or as bad as it gets: its decode ladder, and its graphs for steps with a prefill where it has any. */
 export interface PlanAudit extends LadderAudit {
+  /**
+   * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so: both numbers, and the sizes between,
+   * which run plain however the ranks agree. Null where the gates are the same.
+   */
+  readonly looseGate: {
+    readonly agreedFrom: number;
+    readonly capturedFrom: number;
+    readonly sizes: readonly number[];
+  } | null;
   readonly mixed: MixedAudit | null;
 }
 
