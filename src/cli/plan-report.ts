@@ -113,7 +113,8 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
         : 'one of the two parts has no decode';
     return [`unseen: not told, ${why}`];
   }
-  const { split, shift, shifted, engines } = unseen;
+  const { split, shift, aboveSeen, shifted, engines } = unseen;
+  const change = `${percent(shift)} of the decodes are of another size than before, ${percent(aboveSeen)} larger than any`;
   const line = (name: string, { graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): string =>
     reportLine(
       name,
@@ -124,13 +125,13 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
     line('lockstep', unseen),
     ...engines.map((engine) => line(engine.engine, engine)),
     shifted
-      ? `  the traffic shifted: ${percent(shift)} of the decodes are of another size than before; plan again from newer steps`
-      : `  ${percent(shift)} of the decodes are of another size than before`,
+      ? `  the traffic shifted: ${change}; plan again from newer steps, or --include sizes for what may come`
+      : `  ${change}`,
   ];
 }
 
 function auditLines({ audit }: PlanDocument): string[] {
-  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode } = audit;
+  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode, looseGate } = audit;
   const lines = ['audit'];
   if (uncovered !== null)
     lines.push(reportLine('uncovered', `decodes from ${uncovered.from} to ${uncovered.to} tokens`));
@@ -138,6 +139,12 @@ function auditLines({ audit }: PlanDocument): string[] {
   if (unreachable.length > 0) lines.push(reportLine('unreachable', unreachable.join(' ')));
   if (unused !== null && unused.length > 0)
     lines.push(reportLine('unused', `${unused.join(' ')}: no step seen ran on them`));
+  if (looseGate !== null) {
+    const { agreedFrom, capturedFrom } = looseGate;
+    lines.push(
+      reportLine('gates', `micro-batches are agreed on from ${agreedFrom} tokens, and captured from ${capturedFrom}`),
+    );
+  }
   if (worstPadding !== null) {
     lines.push(
       reportLine('most padded', `${worstPadding.tokens} tokens on ${worstPadding.size}, ${share(worstPadding.ratio)}`),

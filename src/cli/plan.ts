@@ -99,6 +99,7 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   const { split, sizeMultiple, include } = flags;
   const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
   checkPlanOptions(numbers);
+  if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is said before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal);
   const source = sourceOf(file, flags);
@@ -109,6 +110,17 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
+}
+
+/** Throws ERR_CONFIG_INVALID where the policy runs no graph for a step with a prefill. */
+function checkMixed({ name, mixedGraphs }: Policy, ranks: number): void {
+  if (mixedGraphs === 'agreed' || (mixedGraphs === 'one-rank' && ranks === 1)) return;
+  const never = mixedGraphs === 'never' ? 'never' : `on ${ranks} ranks never`;
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `--mixed plans graphs for steps with a prefill, which policy ${name} ${never} runs; leave --mixed out, or give another --policy`,
+    { policy: name, mixedGraphs, ranks },
+  );
 }
 
 function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: AbortSignal): CountOptions {

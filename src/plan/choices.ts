@@ -2,7 +2,7 @@ import type { Limits } from '../config.js';
 import { decodePlan, leastUbatchedSize } from '../planner/capture-plan.js';
 import type { LadderCurve, OptimalLadder } from '../planner/ladder-curve.js';
 import { optimiseLadder } from '../planner/ladder-optimiser.js';
-import type { Policy } from '../planner/policy.js';
+import { NO_PADDING_LIMIT, type Policy } from '../planner/policy.js';
 import { type MixedShape, optimiseMixedGrid, type StepHistogram } from '../workload/index.js';
 import type { PlanBudget, PlanChoice } from './budget.js';
 import { largestDecode } from './plan-costs.js';
@@ -110,7 +110,7 @@ export async function mixedChoices(histogram: StepHistogram, options: ChoiceOpti
     maxRequests: largestDecode(limits) / queryLen,
     queryLen,
     multiple: commonMultiple(sizeMultiple, policy.tokenAlignment),
-    maxPaddingFactor: policy.maxPaddingFactor,
+    maxPaddingFactor: policy.maxPaddingFactor < NO_PADDING_LIMIT ? policy.maxPaddingFactor : undefined,
     maxGraphs: budget.kind === 'graphs' ? Math.max(64, Math.min(MOST_GRAPHS, budget.most)) : MOST_GRAPHS,
   });
   return grids.map(({ graphs, shapes, padding, exactCost, lowerBound }) => ({

@@ -3,7 +3,7 @@ import { Faults, type Limits } from '../config.js';
 import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { mixedKey } from '../planner/capture-key.js';
-import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize } from '../planner/capture-plan.js';
 import type { LadderCurve } from '../planner/ladder-curve.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
@@ -51,6 +51,8 @@ export type PlanPhase = (typeof PLAN_PHASES)[number];
 
 /** Difference between two parts of a trace from which on the traffic counts as shifted. */
 const SHIFTED = 0.2;
+/** Share of decodes above all that were seen from which on it does. */
+const ABOVE_SEEN = 0.01;
 
 /** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
 export function checkPlanOptions(
@@ -185,7 +187,11 @@ function auditOf(
   { limits, policy, costs }: MakePlanOptions,
 ): PlanAudit {
   const { maxPaddingFactor } = policy;
+  const agreedFrom = leastAgreedSize(limits.queryLen, policy);
+  const capturedFrom = leastUbatchedSize(limits.queryLen, policy);
+  const sizes = decode.filter((size) => size >= agreedFrom && size < capturedFrom);
   return {
+    looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
     mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixed }),
   };
@@ -202,12 +208,14 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
   const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
   const score = scorePlan(steps, costs, { decode: decode.decode, mixed: [] });
   const shift = distance(parts.seen, parts.unseen);
+  const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
   return {
     ...score,
     split,
     ladder: decode.decode,
     shift,
-    shifted: shift > SHIFTED,
+    aboveSeen,
+    shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
     engines: scoreEngines(steps, costs, limits, memory).map(
       ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
         engine,
@@ -218,6 +226,13 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
       }),
     ),
   };
+}
+
+/** Share of a histogram's decodes that have more tokens than `most`. */
+function shareAbove({ decode, ubatched }: StepHistogram, most: number): number {
+  const all = [...decode, ...ubatched];
+  const steps = (some: typeof all): number => some.reduce((sum, [, count]) => sum + count, 0);
+  return steps(all.filter(([size]) => size > most)) / steps(all);
 }
 
 /** Total variation between the decodes of two histograms, by powers of two of their size. */

@@ -39,7 +39,9 @@ export interface UnseenScore extends PlanScore {
   readonly ladder: readonly number[];
   /** Share of decodes that would have to be of another size (in powers of two) for both parts to be alike: 0 to 1. */
   readonly shift: number;
-  /** Whether that is more than 0.2: what was seen says little of what came. */
+  /** Share of the decodes that are larger than any that was seen, for which no ladder could be learnt: 0 to 1. */
+  readonly aboveSeen: number;
+  /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little of what came. */
   readonly shifted: boolean;
   readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
 }
@@ -70,6 +72,15 @@ export interface MixedGridScore {
 
 /** What is wrong with a plan, or as bad as it gets: its decode ladder, and its graphs for steps with a prefill where it has any. */
 export interface PlanAudit extends LadderAudit {
+  /**
+   * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so: both numbers, and the sizes between,
+   * which run plain however the ranks agree. Null where the gates are the same.
+   */
+  readonly looseGate: {
+    readonly agreedFrom: number;
+    readonly capturedFrom: number;
+    readonly sizes: readonly number[];
+  } | null;
   readonly mixed: MixedAudit | null;
 }
 

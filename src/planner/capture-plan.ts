@@ -59,6 +59,12 @@ export function leastUbatchedSize(queryLen: number, policy: Policy): number {
   return Math.ceil(requests / unit) * unit * queryLen;
 }
 
+/** Fewest tokens of a decode, in whole requests, with which ranks can agree to micro-batches. Infinity where no step is cut. */
+export function leastAgreedSize(queryLen: number, policy: Policy): number {
+  if (policy.ubatches === 1) return Infinity;
+  return Math.max(ubatchMinRequests(policy), Math.ceil(leastUbatchedTokens(policy) / queryLen)) * queryLen;
+}
+
 /** Fewest tokens of a rank's decodes with which ranks can agree to micro-batches. */
 function leastUbatchedTokens(policy: Policy): number {
   const { ubatchAgreement, ubatchThresholdDecode, ubatchThresholdPrefill, ubatchHysteresis } = policy;

@@ -4,6 +4,7 @@ import { LadderCurve, type OptimalLadder } from './ladder-curve.js';
 import { scoreLadder } from './ladder-score.js';
 import { bestSizes, type LadderProblem } from './ladder-search.js';
 import { loadModules, type PlannerModules, type WasmSource } from './modules.js';
+import { NO_PADDING_LIMIT } from './policy.js';
 
 /** Which steps a ladder is for, what each size costs, and what the ladder must keep to. */
 export interface OptimiseLadderOptions {
@@ -72,7 +73,7 @@ function completeProblem(options: OptimiseLadderOptions): LadderProblem {
   const { twinsFrom = maxSize + 1, maxPaddingFactor = Infinity } = given;
   if (given.twinsFrom !== undefined) faults.integer('twinsFrom', twinsFrom, 1, MAX_SIZE + 1);
   if (given.maxPaddingFactor !== undefined) {
-    faults.number('maxPaddingFactor', maxPaddingFactor, 1, 1e6);
+    faults.number('maxPaddingFactor', maxPaddingFactor, 1, NO_PADDING_LIMIT);
     faults.check(
       given.twinsFrom === undefined && (given.include ?? []).length === 0,
       'maxPaddingFactor is given with include or twinsFrom; a ladder is found for one or the other',

@@ -2,6 +2,7 @@ import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
 import { optimiseLadder } from '../planner/ladder-optimiser.js';
 import type { PlannerModules, WasmSource } from '../planner/modules.js';
+import { NO_PADDING_LIMIT } from '../planner/policy.js';
 import type { MixedCount } from './histogram/step-histogram.js';
 
 /** Tokens, prefill slots and decode slots of a graph for steps with a prefill. */
@@ -54,8 +55,8 @@ export interface MixedGrid {
  * finds a graph with at most twice its own prefills. Whatever the shapes of the others are, as cost follows tokens alone none
  * serves more steps than one of its tokens with a prefill slot for every request, since a prefill slot may hold a decode. So the
  * best of all grids with those graphs is the best ladder of tokens, which is found exactly; among the shapes are all of Megatron's
- * geometric grid. Each graph then has the fewest prefill slots, of 1, 2, 4, ..., with which it still holds its steps, and as many
- * decode slots as fit. `lowerBound` is the best ladder without the graphs that are always captured.
+ * geometric grid. Each graph then has prefill slots, of 1, 2, 4, ..., for as many as any step seen had, and as many decode slots as
+ * fit. `lowerBound` is the best ladder without the graphs that are always captured.
  * Errors: ERR_CONFIG_INVALID with every fault at once; ERR_PLAN_CAPACITY.
  */
 export async function optimiseMixedGrid(options: MixedGridOptions): Promise<MixedGrid[]> {
@@ -68,11 +69,11 @@ export async function optimiseMixedGrid(options: MixedGridOptions): Promise<Mixe
   const curve = await optimiseLadder({ counts, costs, multiple, maxGraphs, maxPaddingFactor, wasm });
   const slots = prefillSlots(maxRequests);
   const always = slots.map((prefills) => shape(maxTokens, prefills, problem));
-  const needs = slotsNeeded(held, problem);
+  const shapeOf = slotsFor(held, problem);
   return curve.ladders
     .filter(({ graphs }) => graphs - 1 + always.length <= maxGraphs)
     .map(({ sizes, steps, eagerSteps, exactCost, padding, ratio }) => {
-      const below = sizes.slice(0, -1).map((size, at) => needs(sizes[at - 1] ?? 0, size));
+      const below = sizes.slice(0, -1).map((size) => shapeOf(size));
       const shapes = [...below, ...always];
       return Object.freeze({
         graphs: shapes.length,
@@ -87,28 +88,24 @@ export async function optimiseMixedGrid(options: MixedGridOptions): Promise<Mixe
     });
 }
 
-/** The shape of `size` tokens that holds every step above `from` tokens up to that, with the fewest prefill slots. */
-function slotsNeeded(
+/**
+ * The shape of `size` tokens that holds any step of as many with no more requests than a step seen had, with the fewest prefill
+ * slots: slots for the prefills of its own steps alone would leave the next step that has one more to a graph far larger.
+ */
+function slotsFor(
   held: readonly MixedCount[],
-  problem: Pick<Problem, 'maxRequests' | 'queryLen' | 'maxTokens'>,
-): (from: number, size: number) => MixedShape {
-  const prefills = new Int32Array(problem.maxTokens + 1);
-  const requests = new Int32Array(problem.maxTokens + 1);
-  for (const step of held) {
-    prefills[step.tokens] = Math.max(prefills[step.tokens], step.prefillRequests);
-    requests[step.tokens] = Math.max(requests[step.tokens], step.requests);
-  }
-  return (from, size) => {
-    let [mostPrefills, mostRequests] = [1, 1];
-    for (let tokens = from + 1; tokens <= size; tokens++) {
-      mostPrefills = Math.max(mostPrefills, prefills[tokens]);
-      mostRequests = Math.max(mostRequests, requests[tokens]);
-    }
+  problem: Pick<Problem, 'maxRequests' | 'queryLen'>,
+): (size: number) => MixedShape {
+  const prefills = held.reduce((most, step) => Math.max(most, step.prefillRequests), 1);
+  const requests = held.reduce((most, step) => Math.max(most, step.requests), 1);
+  return (size) => {
     const most = Math.min(size, problem.maxRequests);
-    const fits = prefillSlots(most)
-      .map((slots) => shape(size, slots, problem))
-      .find(([, slots, decodes]) => slots >= mostPrefills && slots + decodes >= mostRequests);
-    return fits ?? shape(size, most, problem);
+    const shapes = prefillSlots(most).map((slots) => shape(size, slots, problem));
+    return (
+      shapes.find(
+        ([, slots, decodes]) => slots >= Math.min(prefills, most) && slots + decodes >= Math.min(requests, most),
+      ) ?? shape(size, most, problem)
+    );
   };
 }
 
@@ -167,7 +164,8 @@ function complete(options: MixedGridOptions): Problem {
     faults.integer('multiple', multiple, 1, 1 << 16),
     faults.integer('maxGraphs', problem.maxGraphs, 1, 1 << 12),
   ].every(Boolean);
-  if (problem.maxPaddingFactor !== undefined) faults.number('maxPaddingFactor', problem.maxPaddingFactor, 1, 1e6);
+  if (problem.maxPaddingFactor !== undefined)
+    faults.number('maxPaddingFactor', problem.maxPaddingFactor, 1, NO_PADDING_LIMIT);
   const wrong = Array.isArray(mixed) ? mixed.findIndex((shape) => !isStep(shape)) : -1;
   faults.check(Array.isArray(mixed), `mixed is ${shown(mixed)}; it must be a list of shapes with their counts`);
   faults.check(

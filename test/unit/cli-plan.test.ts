@@ -233,6 +233,8 @@ describe('lockstep plan', () => {
   });
 
   it.each<[string, () => string[], RegExp]>([
+    ['mixed graphs that no step would run', () => ['--mixed', '--policy', 'vllm-v1'], /policy vllm-v1 never runs/],
+    ['mixed graphs on too many ranks', () => ['--mixed', '--policy', 'megatron'], /megatron on 2 ranks never runs/],
     ['two sources of costs', () => ['--cost', costTable(), '--cost-model', 'h100:phi-2'], /--cost and --cost-model/],
     [
       'a cost model that is unknown',
