@@ -53,6 +53,15 @@ export function choose<D extends PlanChoice, M extends PlanChoice>(
   return best;
 }
 
+/** Graphs that a choice leaves of a number or of memory; none of a loss, within which the fewest are asked for. */
+export function spareGraphs(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
+  const left = budget.most - usedOf(budget, decode, mixed, memory);
+  if (budget.kind === 'graphs') return left;
+  if (budget.kind !== 'graph-memory') return 0;
+  // The largest decode is always captured, so that no graph more lets the pool grow.
+  return memory.bytesPerGraph > 0 ? Math.floor(left / memory.bytesPerGraph) : 0;
+}
+
 function usedOf(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
   if (budget.kind === 'graphs') return decode.graphs + mixed.graphs;
   if (budget.kind === 'graph-memory') return captureOf(memory, [...decode.tokens, ...mixed.tokens]).graphBytes;

@@ -8,7 +8,7 @@ import type { LadderCurve } from '../planner/ladder-curve.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
 import { auditLadder, auditMixed, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { choose, type PlanBudget } from './budget.js';
+import { choose, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
   type DecodeChoice,
@@ -18,6 +18,7 @@ import {
   type MixedChoice,
   mixedChoices,
   NO_MIXED,
+  withSpareGraphs,
 } from './choices.js';
 import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
 import { largestDecode, type PlanCosts } from './plan-costs.js';
@@ -170,7 +171,8 @@ async function chooseFor(
   await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
   const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
-  return { decode: chosen.decode, grid: chosen.mixed, curve };
+  const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
+  return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
 }
 
 function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {

@@ -86,6 +86,22 @@ describe('lockstep plan', () => {
     expect(fits.ladders).toEqual(plan(...workload, '--graphs', '7').ladders);
   });
 
+  it('spends what the steps seen leave of a number or of memory on sizes that were not seen', () => {
+    const quiet = ['--requests', '40', '--ranks', '4', '--max-num-seqs', '256'];
+    const fewest = plan(...quiet, '--max-time-loss', '0');
+    expect(fewest.paddingRatio).toBe(0);
+    const full = plan(...quiet, '--graphs', '40');
+    expect(fewest.graphs).toBeLessThan(20);
+    expect(full.graphs).toBe(40);
+    expect(full.ladders.decode).toEqual(expect.arrayContaining([...fewest.ladders.decode]));
+    expect(full.paddingRatio).toBe(0);
+    expect(full.curve).toEqual(fewest.curve);
+    const worst = ({ audit }: PlanDocument): number => audit.worstPadding?.ratio ?? 0;
+    expect(worst(fewest)).toBeGreaterThan(10);
+    expect(worst(full)).toBeLessThan(0.3);
+    expect(plan(...quiet, '--graph-memory', '405MB').ladders).toEqual(full.ladders);
+  });
+
   it("scores the engines' defaults as the histogram says, and our fewest graphs as good as each", () => {
     const p = problem(nine);
     for (const { engine, graphs, paddingRatio, eagerSteps } of nine.engines) {
