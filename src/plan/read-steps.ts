@@ -23,6 +23,8 @@ export interface CountOptions {
   readonly maximum: number;
   /** Tokens from which a rank wishes micro-batches; null where no step is cut. */
   readonly ubatchThreshold: number | null;
+  /** Requests from which it can be cut. Default 2. */
+  readonly ubatchMinRequests?: number | undefined;
   /** Share of the time that counts as seen, between 0 and 1. */
   readonly split: number;
   readonly signal?: AbortSignal | undefined;
@@ -68,13 +70,14 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
 
 /** Schedules requests and counts the steps; time is the simulated clock. Errors: ERR_ABORTED. */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
-  const { scheduler, ubatchThreshold, signal, onProgress } = options;
+  const { scheduler, ubatchThreshold, ubatchMinRequests, signal, onProgress } = options;
+  const agreement = { ubatchThreshold: ubatchThreshold ?? undefined, ubatchMinRequests };
   const model = new SchedulerModel(requests, scheduler, { edits: false });
   const sequence = new StepSequence();
   let steps = 0;
   let last = performance.now();
   for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
-    const shape = scheduleShape(schedule, scheduler.queryLen, { ubatchThreshold: ubatchThreshold ?? undefined });
+    const shape = scheduleShape(schedule, scheduler.queryLen, agreement);
     const begin = model.stats.clockMs;
     const count = model.complete(STRETCH);
     if (shape !== null) {
