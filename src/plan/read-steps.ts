@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { isStepLine, stepLineShape } from '../workload/histogram/step-log.js';
@@ -49,8 +50,15 @@ const STRETCH = 64;
 /** Between two looks at signals and progress. */
 const SLICE_MS = 50;
 
-/** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, ERR_ABORTED. */
+/** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
 export async function detectSource(file: string, signal?: AbortSignal): Promise<StepSource> {
+  if (statSync(file, { throwIfNoEntry: false })?.isFIFO()) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${file}: a pipe can be read only once, and telling what it holds takes one more; say so: --trace, --steps or --log`,
+      { file },
+    );
+  }
   const text = readText(file, signal);
   try {
     const { line } = await readHead(text);

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -159,6 +160,24 @@ describe('lockstep plan', () => {
     const document = plan(log, '--max-num-seqs', '1024', '--graphs', '4');
     expect(document).toMatchObject({ source: 'engine-log', unseen: null });
     expect(plan('--log', log, '--max-num-seqs', '1024', '--graphs', '4')).toEqual(document);
+    const started = JSON.stringify({ timestamp: '2026-10-02T14:11:20Z', message: 'ready' });
+    const json = file('json.log', `${started}\n${readFileSync(log, 'utf8')}`);
+    expect(plan(json, '--max-num-seqs', '1024', '--graphs', '4')).toEqual(document);
+  });
+
+  it('names the line of a step log that was cut off', () => {
+    const log = file('cut.jsonl', '{"step":0,"rows":[{"tokens":1,');
+    const { status, stdout, stderr } = cli(['plan', log]);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/cut\.jsonl:1: the line must be one JSON object.*; correct or remove the line/);
+  });
+
+  it('does not guess what a pipe holds', () => {
+    const pipe = path.join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const { status, stderr } = cli(['plan', pipe]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/say so: --trace, --steps or --log/);
   });
 
   it('keeps sizes to multiples and drafts, and captures what it must', () => {
