@@ -34,7 +34,7 @@ import {
   type PolicyFlags,
   policyOf,
 } from './options.js';
-import { type BudgetFlags, budgetOf, bytes, captureCostOf, sizeList } from './plan-options.js';
+import { type BudgetFlags, budgetOf, bytes, captureCostOf, hasBudget, sizeList } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { Progress, StepRate } from './progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf } from './workload-options.js';
@@ -105,7 +105,14 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
-  const document = await shownPlan(steps, { ...numbers, policy, costs, memory, mixed });
+  const document = await shownPlan(steps, {
+    ...numbers,
+    beyondLeast: !hasBudget(flags),
+    policy,
+    costs,
+    memory,
+    mixed,
+  });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));

@@ -32,6 +32,8 @@ export interface MakePlanOptions {
   readonly costs: PlanCosts;
   readonly memory: CaptureCost;
   readonly budget: PlanBudget;
+  /** Where nothing keeps to the budget, it is what may come on top of the least that can be had: for one that nobody asked for. Default false. */
+  readonly beyondLeast?: boolean | undefined;
   /** Every size is a multiple of it. Default 1. */
   readonly sizeMultiple: number;
   /** Sizes that must be captured. */
@@ -170,7 +172,7 @@ async function chooseFor(
   const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
   await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
-  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
+  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory, options);
   const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
   return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
 }

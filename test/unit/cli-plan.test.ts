@@ -80,6 +80,15 @@ describe('lockstep plan', () => {
     expect(plan(...workload).budget).toEqual({ kind: 'time-loss', most: 0.001 });
   });
 
+  it('without a budget loses little more than a multiple makes it lose', () => {
+    const eights = plan(...workload, '--size-multiple', '8');
+    const p = problem(eights, 8);
+    const least = leastCostsByLayers(p, 12).at(-1) as number;
+    const within = leastCostsByLayers(p, 12).findIndex((cost) => cost <= least + 0.001 * exact(p)) + 1;
+    expect(least).toBeGreaterThan(1.01 * exact(p));
+    expect(eights.graphs).toBe(within);
+  });
+
   it('fits the memory it is given, and no better ladder would', () => {
     const fits = plan(...workload, '--graph-memory', '77MB');
     expect(fits.graphs).toBe(7);
