@@ -82,6 +82,27 @@ export function decodeChoices(curve: LadderCurve, { limits, policy }: ChoiceOpti
   return curve.ladders.map((ladder) => decodeChoice(ladder, limits, policy));
 }
 
+/**
+ * A choice with up to `graphs` more graphs, for sizes that were not seen: placed as if a decode were of each size with a chance
+ * inverse to it, so that padding by the same share counts alike everywhere. What was seen is padded no more for them.
+ */
+export async function withSpareGraphs(
+  choice: DecodeChoice,
+  graphs: number,
+  options: ChoiceOptions,
+): Promise<DecodeChoice> {
+  if (graphs < 1) return choice;
+  const { limits, costs } = options;
+  const chances = Float64Array.from({ length: largestDecode(limits) + 1 }, (_, size) =>
+    size > 0 && size % limits.queryLen === 0 ? 1 / size : 0,
+  );
+  const curve = await decodeCurve(chances, costs, { ...options, include: choice.decode }, { twins: true });
+  const filled = curve.atMost(choice.graphs + graphs);
+  if (filled === undefined) return choice;
+  const { padding, exactCost } = choice;
+  return { ...decodeChoice(filled, limits, options.policy), padding, exactCost };
+}
+
 function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limits, policy: Policy): DecodeChoice {
   const { keys } = decodePlan({ sizes, limits, policy, twins: true });
   const of = (plain: boolean): number[] =>
