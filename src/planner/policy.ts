@@ -76,7 +76,7 @@ export interface Policy {
   readonly mixedGraphs: keyof typeof ENUMS.MIXED_GRAPHS;
   /**
    * Which mixed graph holds a batch. 'slots' (default): its prefill slots the prefills, and all its slots all requests, for a
-   * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count' looks at the sum alone.
+   * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count', for the checker alone, looks at the sum.
    */
   readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
   /**
@@ -247,7 +247,10 @@ export function ubatchMinRequests(policy: Policy): number {
 /** Hooks of older rules that only the checker acts on. */
 const HOOKS = ['partSizes', 'prepare', 'captureGuard'] as const;
 
-/** Throws `ERR_CONFIG_INVALID` for a hook that no planner acts on: one that seemed to would hide the fault it stands for. */
+/**
+ * Throws `ERR_CONFIG_INVALID` for a hook that no planner acts on, as one that seemed to would hide the fault it stands for, and for
+ * a match that takes graphs which have no row for some request.
+ */
 export function refuseHooks(policy: Policy): void {
   const faults = new Faults();
   for (const name of HOOKS) {
@@ -256,5 +259,9 @@ export function refuseHooks(policy: Policy): void {
       `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
     );
   }
+  faults.check(
+    policy.mixedMatch !== 'slot-count',
+    'policy.mixedMatch is "slot-count": such a mixed graph may have no row for some prefill, which only `lockstep check` explores; use "slots" or "strict"',
+  );
   faults.throwIfAny('This policy');
 }

@@ -5,7 +5,7 @@ import { DECISION_WORDS, ENUMS, VOTE_WORDS, word } from '../../dist/planner/layo
 import { RawRules } from '../../dist/planner/raw-rules.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { factsOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { decisionSetupArbitrary } from '../support/planner-setup.js';
+import { everySetupArbitrary } from '../support/planner-setup.js';
 import { peerArbitrary, peerChunks } from '../support/session-steps.js';
 import type { Law } from './law.js';
 
@@ -18,7 +18,7 @@ function firstFailure<T>(arbitrary: fc.Arbitrary<T>, runs: number, holds: (value
 }
 
 const setups = fc.record({
-  setup: decisionSetupArbitrary,
+  setup: everySetupArbitrary,
   peers: fc.array(peerArbitrary, { minLength: 4, maxLength: 4 }),
   decodeOnly: fc.boolean(),
   lastParts: fc.constantFrom(0, 1, 2),

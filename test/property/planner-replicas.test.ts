@@ -6,7 +6,7 @@ import { loadModules } from '../../dist/planner/modules.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { refusedWith } from '../support/expectations.js';
-import { decisionSetupArbitrary, type PlannerSetup } from '../support/planner-setup.js';
+import { everySetupArbitrary, type PlannerSetup } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
 import { peerArbitrary, peerChunks } from '../support/session-steps.js';
 
@@ -57,7 +57,7 @@ function plannerOf(setup: PlannerSetup): StepPlanner {
 describe('ranks of one replica', () => {
   it('may differ in what each can do: one veto, one rank that cannot be cut, one fault count for all', () => {
     fc.assert(
-      fc.property(decisionSetupArbitrary, step, (setup, given) => {
+      fc.property(everySetupArbitrary, step, (setup, given) => {
         const planner = plannerOf(setup);
         const votes = votesOf(planner, setup, given).map((vote, rank) =>
           given.faults[rank] === 0 ? vote : { ...vote, control: ENUMS.CONTROL.fault, faultCode: given.faults[rank] },
@@ -80,7 +80,7 @@ describe('ranks of one replica', () => {
   it('may differ in nothing else', () => {
     fc.assert(
       fc.property(
-        decisionSetupArbitrary,
+        everySetupArbitrary,
         step,
         fc.constantFrom(...SHARED),
         fc.nat(RANKS - 1),

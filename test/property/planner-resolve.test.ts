@@ -7,7 +7,7 @@ import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { refusedWith } from '../support/expectations.js';
 import { before } from '../support/planner-session.js';
-import { decisionSetupArbitrary, type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
+import { everySetupArbitrary, type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 import { type PeerBatch, peerArbitrary, peerChunks } from '../support/session-steps.js';
 
@@ -42,7 +42,7 @@ describe('resolve', () => {
     const reasons = new Set<string>();
     const verdicts = new Set<string>();
     fc.assert(
-      fc.property(decisionSetupArbitrary, tables, (setup, steps) => {
+      fc.property(everySetupArbitrary, tables, (setup, steps) => {
         const { plan, policy } = setup;
         const ranks = Array.from(
           { length: setup.ranks },
@@ -82,7 +82,7 @@ describe('resolve', () => {
   it('P9: the key of a graph holds the batch of every rank', () => {
     const kinds = new Set<string>();
     fc.assert(
-      fc.property(decisionSetupArbitrary, tables, (setup, steps) => {
+      fc.property(everySetupArbitrary, tables, (setup, steps) => {
         const planner = new StepPlanner(modules, setup);
         for (const { peers, decodeOnly } of steps) {
           const votes = votesOf(setup, planner.planHash, peers, decodeOnly);
@@ -100,9 +100,7 @@ describe('resolve', () => {
             expect(vote.maxQueryLen).toBeLessThanOrEqual(maxQueryLen);
             if (decodeRequests > 0) expect(vote.maxDecodeQueryLen).toBeLessThanOrEqual(queryLen);
             if (kind === 'decode') expect(vote.decodeRequests * queryLen).toBeLessThanOrEqual(tokens);
-            else if (setup.policy.mixedMatch !== 'slot-count') {
-              expect(vote.prefillRequests).toBeLessThanOrEqual(prefillRequests);
-            }
+            else expect(vote.prefillRequests).toBeLessThanOrEqual(prefillRequests);
           }
         }
       }),
@@ -113,7 +111,7 @@ describe('resolve', () => {
 
   it('says the same whichever rank holds which batch, but for the rank it names and the counts by rank', () => {
     fc.assert(
-      fc.property(decisionSetupArbitrary, tables, fc.infiniteStream(fc.nat()), (setup, steps, keys) => {
+      fc.property(everySetupArbitrary, tables, fc.infiniteStream(fc.nat()), (setup, steps, keys) => {
         const planner = new StepPlanner(modules, setup);
         for (const { peers, decodeOnly } of steps) {
           const votes = votesOf(setup, planner.planHash, peers, decodeOnly);

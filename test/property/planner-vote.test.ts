@@ -4,7 +4,7 @@ import { ENUMS, VOTE_WORDS } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { RawRules } from '../../dist/planner/raw-rules.js';
 import { factsOf, tableOf, voteOfFacts } from '../oracles/vote-oracle.js';
-import { decisionSetupArbitrary } from '../support/planner-setup.js';
+import { everySetupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 import { peerArbitrary, peerChunks } from '../support/session-steps.js';
 
@@ -19,7 +19,7 @@ describe('a vote', () => {
   it('says of its facts what the plain rules say, under any policy and plan', () => {
     const modes = new Set<number>();
     fc.assert(
-      fc.property(decisionSetupArbitrary, batches, (setup, given) => {
+      fc.property(everySetupArbitrary, batches, (setup, given) => {
         const { plan, policy, limits } = setup;
         const rules = new RawRules(modules, { limits, policy, keys: plan.keys });
         for (const { peer, whole, sharedBlock } of given) {

@@ -95,7 +95,7 @@ const agreementChoices = {
   graphAgreement: fc.constantFrom('shape', 'shape', 'min-mode-padded', 'min-mode'),
   decodeMatch: fc.constantFrom('padded', 'padded', 'uniform'),
   mixedGraphs: fc.constantFrom('agreed', 'agreed', 'one-rank', 'never'),
-  mixedMatch: fc.constantFrom('slots', 'strict', 'slot-count'),
+  mixedMatch: fc.constantFrom('slots', 'strict'),
   maxPaddingFactor: fc.constantFrom(1, 1.25, 2, 2, 4),
   eagerGather: fc.constantFrom('variable', 'padded-decode', 'max-or-sum', 'own-padded'),
   exclusiveResources: fc.subarray(['custom-all-gather', 'side-stream', 'communicator'] as const),
@@ -199,20 +199,10 @@ function piecewiseKeys(limits: Limits, policy: Policy): fc.Arbitrary<CaptureKey[
 /** Planners whose decisions and tensors are both compared with the plain ones: decode keys alone, and the policies whose tensors are told. */
 export const setupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(policyArbitrary, { kinds: ['decode'] });
 
-/** Planners of which the decisions alone are looked at: every kind of key, and every choice. */
-export const decisionSetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary, {
+/** Planners of every kind of key and with every choice, however their steps are cut. */
+export const everySetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary, {
   kinds: ['decode', 'mixed', 'piecewise'],
 });
-
-/** Planners of every kind of key, whose decisions and tensors are both compared, however their steps are cut. */
-export const everySetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary.map(withRows), {
-  kinds: ['decode', 'mixed', 'piecewise'],
-});
-
-/** The policy without the match that takes mixed graphs which have no row for some request. */
-function withRows(policy: Policy): Policy {
-  return policy.mixedMatch === 'slot-count' ? { ...policy, mixedMatch: 'slots' } : policy;
-}
 
 function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary<PlannerSetup> {
   return fc

@@ -44,10 +44,10 @@ describe('steps with prefills on mixed graphs', () => {
     expect(strict.decide(spare)).toMatchObject({ reason: 'above-ladder', reasonRank: 0, reasonDetail: 3 });
   });
 
-  it('a decode slot holds a prefill where the policy counts slots alone', async () => {
+  it('a decode slot never holds a prefill', async () => {
     const step = [{ decodes: 2 }, prefills(6, 8), IDLE];
     expect((await ranks()).decide(step)).toMatchObject({ reason: 'above-ladder', reasonRank: 1, reasonDetail: 2 });
-    expect((await ranks({ mixedMatch: 'slot-count' })).decide(step)).toMatchObject({ reason: 'graph-mixed' });
+    await expect(ranks({ mixedMatch: 'slot-count' })).rejects.toThrow(/no row for some prefill/);
   });
 
   it('more tokens than any holds: eager, by how much', async () => {
