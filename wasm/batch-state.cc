@@ -132,14 +132,68 @@ int32_t state_append(int32_t row, int32_t count) {
   if (int32_t code = check_blocks(row, fields[ROW_NUM_BLOCKS], count)) return code;
   int32_t* append = region(REGION_APPEND_LOG) + (state()[STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1)) * APPEND_WORDS;
   append[APPEND_REQUEST] = row;
+  append[APPEND_TABLE_ROW] = fields[ROW_TABLE_ROW];
   append[APPEND_COLUMN] = fields[ROW_NUM_BLOCKS];
-  append[APPEND_COUNT] = count;
-  append[APPEND_BLOCK] = region(REGION_INBOX)[0];
+  append[APPEND_BLOCK] = count == 1 && limit(LIMIT_BLOCK_SIZE) == limit(LIMIT_KERNEL_BLOCK_SIZE) ? region(REGION_INBOX)[0] : 0;
   copy(block_list(row) + fields[ROW_NUM_BLOCKS], region(REGION_INBOX), count);
   hold_blocks(region(REGION_INBOX), count, 1);
   fields[ROW_NUM_BLOCKS] += count;
   fill(block_list(row) + fields[ROW_NUM_BLOCKS], BLOCK_LIST_TAIL, 0);
   return EDIT_OK;
+}
+
+/// Appends one block to each of `count` requests: their rows are in the inbox, then the block ids. Refuses all or none.
+int32_t state_append_each(int32_t count) {
+  const int32_t* rows = region(REGION_INBOX);
+  const int32_t* ids = rows + count;
+  int32_t* log = region(REGION_APPEND_LOG);
+  const int32_t mask = limit(LIMIT_APPEND_LOG) - 1;
+  const int32_t requests = limit(LIMIT_MAX_REQUESTS), num_blocks = limit(LIMIT_NUM_BLOCKS), most = limit(LIMIT_MAX_BLOCKS);
+  int32_t* const batch = region(REGION_ROWS);
+  int32_t* const lists = region(REGION_BLOCK_LISTS);
+  const int64_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
+  const bool whole_blocks = limit(LIMIT_BLOCK_SIZE) == limit(LIMIT_KERNEL_BLOCK_SIZE);
+  int32_t next = state()[STATE_APPENDS];
+  int32_t code = EDIT_OK;
+  int32_t i = 0;
+  for (; i < count; i++) {
+    const int32_t row = rows[i], id = ids[i];
+    int32_t* fields = batch + row * ROW_WORDS;
+    if (static_cast<uint32_t>(row) >= static_cast<uint32_t>(requests) || !fields[ROW_ACTIVE]) {
+      code = refuse(EDIT_ROW_UNKNOWN, row, row, requests);
+      break;
+    }
+    if (id <= 0 || id >= num_blocks) {
+      code = refuse(EDIT_BLOCK_INVALID, row, id, num_blocks);
+      break;
+    }
+    const int32_t column = fields[ROW_NUM_BLOCKS];
+    if (column >= most) {
+      code = refuse(EDIT_BLOCKS_FULL, row, column + 1, most);
+      break;
+    }
+    int32_t* append = log + (next++ & mask) * APPEND_WORDS;
+    append[APPEND_REQUEST] = row;
+    append[APPEND_TABLE_ROW] = fields[ROW_TABLE_ROW];
+    append[APPEND_COLUMN] = column;
+    append[APPEND_BLOCK] = whole_blocks ? id : 0;
+    int32_t* list = lists + row * stride + column;
+    list[0] = id;
+    list[BLOCK_LIST_TAIL] = 0;
+    fields[ROW_NUM_BLOCKS] = column + 1;
+  }
+  state()[STATE_APPENDS] = next;
+  if (code == EDIT_OK) {
+    hold_blocks(ids, count, 1);
+    return EDIT_OK;
+  }
+  // Undone from the last on. What the log has of it makes a table look at its row, where nothing is new.
+  while (--i >= 0) {
+    int32_t* fields = batch + rows[i] * ROW_WORDS;
+    log[(--next & mask) * APPEND_WORDS + APPEND_BLOCK] = 0;
+    lists[rows[i] * stride + --fields[ROW_NUM_BLOCKS]] = 0;
+  }
+  return code;
 }
 
 /// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox. `depends_on` is the row

@@ -193,8 +193,9 @@ struct Blocks {
   }
 };
 
-/// Gives the lanes listed in [begin, end) the bases of the blocks that they enter `moved` steps after their start. Returns `end`, or,
-/// with nothing changed, the place of the first that lacks the block.
+/// Gives the lanes listed in [begin, end) the bases of the blocks that they enter `moved` steps after their start. Returns `end`, or
+/// the place of the first that lacks the block: nobody reads the bases written so far, for either the same step is tried again, or
+/// the run ends and every lane is set anew.
 template <bool shifts>
 int32_t enter_blocks(int32_t begin, int32_t end, int32_t moved) {
   const Blocks<shifts> blocks;
@@ -205,18 +206,13 @@ int32_t enter_blocks(int32_t begin, int32_t end, int32_t moved) {
   const int32_t* lists = region(REGION_BLOCK_LISTS);
   const int64_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
   int64_t* bases = region<int64_t>(REGION_LANE_BASES);
-  const auto enter = [&](int32_t lane, int32_t ahead) {
-    const int32_t block = blocks.of(starts[lane] + ahead);
-    const int32_t id = lists[rows[lane] * stride + block];
-    bases[lane] = blocks.base(id, block);
-    return id;
-  };
   for (int32_t i = begin; i < end; i++) {
+    const int32_t lane = listed[i];
+    const int32_t block = blocks.of(starts[lane] + moved);
+    const int32_t id = lists[rows[lane] * stride + block];
     // A null block follows the last of a request: to see it spares a look at the request.
-    if (enter(listed[i], moved) != 0) continue;
-    // All so far go back to where they were.
-    for (int32_t j = begin; j <= i; j++) enter(listed[j], moved - 1);
-    return i;
+    if (id == 0) return i;
+    bases[lane] = blocks.base(id, block);
   }
   return end;
 }

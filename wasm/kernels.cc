@@ -2,6 +2,7 @@
 #include "batch-order.h"
 #include "block-table.h"
 #include "decode-lanes.h"
+#include "paged-kv.h"
 #include "slot-mapping.h"
 #include "vectors.h"
 
@@ -40,6 +41,9 @@ void kernel_slots(int32_t set) {
 
 /// The block table of the scheduled batch, and the edits of the device's.
 int32_t kernel_block_table(int32_t set) { return sync_block_table(set, scheduled_requests(), scheduled_requests()); }
+
+/// The CSR form of the scheduled batch's block table.
+void kernel_paged_kv(int32_t set) { write_paged_kv(set, 0, 0, scheduled_requests(), scheduled_requests()); }
 
 /// 16-byte stores over `bytes` bytes from `offset`: no computed values are written faster.
 void limit_fill(int32_t offset, int32_t bytes) {

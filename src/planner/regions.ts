@@ -285,7 +285,7 @@ function regionWords(
     decodes: limits.maxNumSeqs,
     prefills: limits.maxNumSeqs,
     order: sizes.maxPaddedRequests,
-    inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
+    inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens, 2 * limits.maxNumSeqs),
     tokenPool: limits.maxNumBatchedTokens,
     blockLists: limits.maxNumSeqs * sizes.blockListStride,
     laneStarts: limits.maxNumSeqs,

@@ -184,6 +184,29 @@ export class Requests {
     this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length));
   }
 
+  /**
+   * Gives one block to each of `rows`, in one call and all or none: what decodes that enter a block need. A request may be there more
+   * than once. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows),
+   * ERR_STATE_FROZEN.
+   */
+  appendEach(rows: ArrayLike<Row>, blockIds: ArrayLike<number>): void {
+    this.#guard();
+    const count = lengthOf(rows, 'rows');
+    if (lengthOf(blockIds, 'blockIds') !== count) {
+      throw new LockstepError('ERR_INPUT_INVALID', `${blockIds.length} blockIds for ${count} rows; give one each`, {
+        rows: count,
+        blockIds: blockIds.length,
+      });
+    }
+    const inbox = this.#inbox;
+    if (2 * count > inbox.length) throw tooMany(2 * count, 'rows and blockIds', inbox.length);
+    for (let i = 0; i < count; i++) {
+      inbox[i] = integer(rows[i], 'rows');
+      inbox[count + i] = integer(blockIds[i], 'blockIds');
+    }
+    this.#done(this.#metadata.state_append_each(count));
+  }
+
   /** After the step: `tokens` more are computed (a prefill's chunk; of a decode, 1 + the accepted drafts). Errors: ERR_ROW_UNKNOWN, ERR_POSITION_BEYOND_BLOCKS, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
   advance(row: Row, tokens: number): void {
     this.#guard();
@@ -226,19 +249,9 @@ export class Requests {
   }
 
   #fill(values: ArrayLike<number>, name: string): void {
-    if (!Number.isInteger((values as ArrayLike<number> | undefined)?.length)) {
-      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
-        [name]: values,
-      });
-    }
-    if (values.length > this.#inbox.length) {
-      throw new LockstepError(
-        'ERR_BATCH_LIMIT',
-        `${values.length} ${name} at once; ${this.#inbox.length} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
-        { [name]: values.length, limit: this.#inbox.length },
-      );
-    }
-    for (let i = 0; i < values.length; i++) this.#inbox[i] = integer(values[i], name);
+    const count = lengthOf(values, name);
+    if (count > this.#inbox.length) throw tooMany(count, name, this.#inbox.length);
+    for (let i = 0; i < count; i++) this.#inbox[i] = integer(values[i], name);
   }
 
   #done(result: number): number {
@@ -260,6 +273,22 @@ function integer(value: number, name: string): number {
   throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a 32-bit integer`, {
     [name]: value,
   });
+}
+
+function lengthOf(values: ArrayLike<number>, name: string): number {
+  const length = (values as ArrayLike<number> | undefined)?.length;
+  if (Number.isInteger(length)) return length as number;
+  throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
+    [name]: values,
+  });
+}
+
+function tooMany(count: number, name: string, limit: number): LockstepError {
+  return new LockstepError(
+    'ERR_BATCH_LIMIT',
+    `${count} ${name} at once; ${limit} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
+    { [name]: count, limit },
+  );
 }
 
 function object(value: object, name: string): void {

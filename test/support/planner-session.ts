@@ -308,7 +308,13 @@ export class PlannerSession {
 
   #append(row: number, count: number, pick: number): void {
     const blockIds = this.#take(count, pick);
-    this.#each(({ requests }) => requests.appendBlocks(row as Row, blockIds));
+    // The same blocks in one call or the other: one after the other to the same request is what they are at once.
+    const rows = blockIds.map(() => row as Row);
+    this.#each(({ requests }) =>
+      (row + pick) % 2 === 0 || blockIds.length > this.setup.limits.maxNumSeqs
+        ? requests.appendBlocks(row as Row, blockIds)
+        : requests.appendEach(rows, blockIds),
+    );
     this.batch.request(row).blockIds.push(...blockIds);
   }
 
@@ -356,9 +362,16 @@ export class PlannerSession {
     }
     if (row >= 0) {
       const tooMany = Array.from({ length: this.#maxBlocks() + 1 }, () => 1);
+      // Two rows and two blocks fit the inbox, and the first block the request.
+      const inbox = Math.max(this.#maxBlocks(), limits.maxNumBatchedTokens, 2 * limits.maxNumSeqs);
+      const hasRoom = inbox >= 4 && this.batch.request(row).blockIds.length < this.#maxBlocks();
       refusals.push(
         ['ERR_BATCH_LIMIT', ({ requests }) => requests.appendBlocks(known, tooMany)],
         ['ERR_INPUT_INVALID', ({ requests }) => requests.appendBlocks(known, [1, Number.NaN])],
+        [
+          hasRoom ? 'ERR_BLOCK_INVALID' : 'ERR_BATCH_LIMIT',
+          ({ requests }) => requests.appendEach([known, known], [1, limits.numBlocks]),
+        ],
         [scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT', ({ requests }) => requests.advance(known, -1)],
         [
           scheduled ? 'ERR_STEP_ORDER' : 'ERR_BATCH_LIMIT',
