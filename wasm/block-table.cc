@@ -104,9 +104,9 @@ struct Mirror {
 
   uint32_t seen() const { return cursor[CURSOR_APPENDS]; }
 
-  // Not a part of its caller, which would leave it too few registers.
   template <bool staged>
-  __attribute__((noinline)) void rebuild(int32_t requests, int32_t rows) {
+  void rebuild(int32_t requests, int32_t rows) {
+    // What nobody else can reach stays in registers.
     Mirror own = *this;
     const int32_t* order = region(REGION_ORDER);
     for (int32_t row = 0; row < requests; row++) own.bring_up<staged>(row, order[row]);
@@ -115,13 +115,14 @@ struct Mirror {
     cursor[CURSOR_ROWS] = rows;
   }
 
-  void is_current() {
+  void note_current() {
     cursor[CURSOR_ORDER_VERSION] = state()[STATE_ORDER_VERSION];
     cursor[CURSOR_APPENDS] = state()[STATE_APPENDS];
   }
 };
 
-/// The row is told to hold whatever its request has: it is given several blocks at once, or each of them is several kernel blocks.
+/// Where an entry of the log does not say all: several blocks at once, blocks of several kernel blocks, or a row that is further already.
+/// Returns where the next edit goes.
 template <bool to_staged, bool to_uploaded>
 __attribute__((noinline)) int32_t* bring_up_both(Mirror& staged, Mirror& uploaded, int32_t* edit, int32_t row, int32_t request) {
   uploaded.next_edit = edit;
@@ -201,8 +202,8 @@ int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
     if (uploaded_stands) follow<false, true>(staged, uploaded, uploaded.seen(), appends, requests);
     else uploaded.rebuild<false>(requests, rows);
   }
-  staged.is_current();
-  uploaded.is_current();
+  staged.note_current();
+  uploaded.note_current();
   return uploaded.edits();
 }
 

@@ -6,7 +6,7 @@ namespace lockstep {
 namespace metadata {
 namespace {
 
-/// Pages copied at once: the next request's overwrite what is too much of them, and after the last there is slack.
+/// Pages copied at once: the next request's overwrite what is too much of them, where the tensor has room for so many.
 constexpr int32_t CHUNK = 16;
 
 inline void copy_pages(int32_t* to, const int32_t* from, int32_t pages) {
@@ -35,6 +35,7 @@ inline int32_t write_rows(const Csr& csr, const int32_t* lengths, const int32_t*
   const uint32_t page = limit(LIMIT_KERNEL_BLOCK_SIZE);
   const int32_t shift = __builtin_ctz(page);
   const int32_t padded = limit(LIMIT_PADDED_SEQ_LEN);
+  const int32_t room = limit(LIMIT_MAX_KV_INDICES) - CHUNK + 1;
   const int32_t* row = table + first * width;
   int32_t next = 0;
   for (int32_t i = 0; i < rows; i++, row += width) {
@@ -47,7 +48,11 @@ inline int32_t write_rows(const Csr& csr, const int32_t* lengths, const int32_t*
     }
     const uint32_t length = lengths[i];
     const int32_t pages = shifts ? (length + page - 1) >> shift : (length + page - 1) / page;
-    copy_pages(csr.indices + next, row, pages);
+    if (next + pages <= room) {
+      copy_pages(csr.indices + next, row, pages);
+    } else {
+      copy(csr.indices + next, row, pages);
+    }
     next += pages;
     csr.last_page_len[i] = pages == 0 ? 1 : length - (pages - 1) * page;
   }
