@@ -46,29 +46,42 @@ struct Mirror {
   /// Whose blocks each row holds, and how many columns.
   int32_t* generations;
   int32_t* counts;
-  int32_t* next_edit = region(REGION_TABLE_EDITS);
-  int32_t width = limit(LIMIT_TABLE_WIDTH);
+  int32_t* first_edit;
+  int32_t* next_edit;
+  int32_t width;
   /// A manager block of K tokens is K / kernel block size consecutive kernel blocks.
-  int32_t per_block = limit(LIMIT_BLOCK_SIZE) / limit(LIMIT_KERNEL_BLOCK_SIZE);
+  int32_t per_block;
   // Looked up once: a store to the table might, for all the compiler knows, change the configuration.
   const int32_t* requests_of_batch = region(REGION_ROWS);
-  const int32_t* block_lists = region(REGION_BLOCK_LISTS);
-  int32_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
+  const int32_t* block_counts;
+  const int32_t* block_lists;
+  int32_t stride;
+  const int32_t* log;
+  uint32_t appends;
 
-  Mirror(int32_t index, int32_t* of)
+  Mirror(const KvGroup& group, int32_t index, int32_t* of)
       : table(of),
-        cursor(region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
-        generations(region(REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
-        counts(region(REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)) {}
+        cursor(group.region(KV_GROUP_REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
+        generations(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        counts(group.region(KV_GROUP_REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        first_edit(group.region(KV_GROUP_REGION_TABLE_EDITS)),
+        next_edit(first_edit),
+        width(group.size(KV_GROUP_SIZE_TABLE_WIDTH)),
+        per_block(group.block_size() / group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE)),
+        block_counts(group.block_counts()),
+        block_lists(group.region(KV_GROUP_REGION_BLOCK_LISTS)),
+        stride(group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE)),
+        log(group.region(KV_GROUP_REGION_APPEND_LOG)),
+        appends(group.state()[KV_GROUP_STATE_APPENDS]) {}
 
-  int32_t edits() const { return static_cast<int32_t>(next_edit - region(REGION_TABLE_EDITS)) / 4; }
+  int32_t edits() const { return static_cast<int32_t>(next_edit - first_edit) / 4; }
 
   /// Makes row `row` hold `request`'s blocks, or none where it is -1: `staged` in a staging set, else the edits are noted.
   template <bool staged>
   inline void bring_up(int32_t row, int32_t request) {
     const int32_t* fields = requests_of_batch + request * ROW_WORDS;
     const int32_t generation = request < 0 ? 0 : fields[ROW_GENERATION];
-    const int32_t count = request < 0 ? 0 : fields[ROW_NUM_BLOCKS] * per_block;
+    const int32_t count = request < 0 ? 0 : block_counts[request] * per_block;
     const int32_t held = counts[row];
     const bool grown = generations[row] == generation && held <= count;
     const int32_t begin = grown ? held : 0;
@@ -99,7 +112,7 @@ struct Mirror {
     // A row may be edited once an append, and there is room for an edit a row.
     const int32_t most = min(limit(LIMIT_APPEND_LOG), limit(LIMIT_MAX_PADDED_REQUESTS));
     return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows &&
-           static_cast<uint32_t>(state()[STATE_APPENDS]) - seen() <= static_cast<uint32_t>(most);
+           appends - seen() <= static_cast<uint32_t>(most);
   }
 
   uint32_t seen() const { return cursor[CURSOR_APPENDS]; }
@@ -117,7 +130,7 @@ struct Mirror {
 
   void note_current() {
     cursor[CURSOR_ORDER_VERSION] = state()[STATE_ORDER_VERSION];
-    cursor[CURSOR_APPENDS] = state()[STATE_APPENDS];
+    cursor[CURSOR_APPENDS] = static_cast<int32_t>(appends);
   }
 };
 
@@ -174,22 +187,21 @@ inline void follow_run(Mirror& staged, Mirror& uploaded, const int32_t* append, 
 /// The same of entries [from, to) of the log, which is a ring.
 template <bool to_staged, bool to_uploaded>
 inline void follow(Mirror& staged, Mirror& uploaded, uint32_t from, uint32_t to, int32_t requests) {
-  const int32_t* log = region(REGION_APPEND_LOG);
   const uint32_t entries = limit(LIMIT_APPEND_LOG);
   while (from != to) {
     const uint32_t at = from & (entries - 1);
     const uint32_t run = to - from < entries - at ? to - from : entries - at;
-    follow_run<to_staged, to_uploaded>(staged, uploaded, log + at * APPEND_WORDS, log + (at + run) * APPEND_WORDS, requests);
+    follow_run<to_staged, to_uploaded>(staged, uploaded, staged.log + at * APPEND_WORDS, staged.log + (at + run) * APPEND_WORDS, requests);
     from += run;
   }
 }
 
 }  // namespace
 
-int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
-  Mirror staged(set ? MIRROR_STAGING1 : MIRROR_STAGING0, region(set ? REGION_BLOCK_TABLE1 : REGION_BLOCK_TABLE0));
-  Mirror uploaded(MIRROR_DEVICE, nullptr);
-  const uint32_t appends = state()[STATE_APPENDS];
+void sync_block_table(const KvGroup& group, int32_t set, int32_t requests, int32_t rows) {
+  Mirror staged(group, set ? MIRROR_STAGING1 : MIRROR_STAGING0, group.block_table(set));
+  Mirror uploaded(group, MIRROR_DEVICE, nullptr);
+  const uint32_t appends = staged.appends;
   const bool staged_stands = staged.stands(rows), uploaded_stands = uploaded.stands(rows);
   // The device is told in each step, a staging set in every second: what both lack is looked at once.
   const bool ahead = staged_stands && uploaded_stands && appends - uploaded.seen() <= appends - staged.seen();
@@ -204,15 +216,18 @@ int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
   }
   staged.note_current();
   uploaded.note_current();
-  return uploaded.edits();
+  group.state()[KV_GROUP_STATE_TABLE_EDITS] = uploaded.edits();
 }
 
-/// The device's copy is unknown (a step was built that never reached it): the next steps upload whole rows again.
+/// The device's copies are unknown (a step was built that never reached them): the next steps upload whole rows again.
 extern "C" void invalidate_device_table() {
   const int32_t rows = limit(LIMIT_MAX_PADDED_REQUESTS);
-  fill(region(REGION_MIRROR_GENERATIONS) + MIRROR_DEVICE * rows, rows, -1);
-  fill(region(REGION_MIRROR_COUNTS) + MIRROR_DEVICE * rows, rows, limit(LIMIT_TABLE_WIDTH));
-  region(REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ORDER_VERSION] = -1;
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    const KvGroup group = kv_group(g);
+    fill(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS) + MIRROR_DEVICE * rows, rows, -1);
+    fill(group.region(KV_GROUP_REGION_MIRROR_COUNTS) + MIRROR_DEVICE * rows, rows, group.size(KV_GROUP_SIZE_TABLE_WIDTH));
+    group.region(KV_GROUP_REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ORDER_VERSION] = -1;
+  }
 }
 
 }  // namespace metadata

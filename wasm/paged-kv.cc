@@ -29,13 +29,13 @@ struct Csr {
 /// `rows` rows from row `first` of the table, whose tokens fill `lengths`. A division takes as long as all the rest of a request;
 /// most page sizes are powers of two.
 template <bool shifts>
-inline int32_t write_rows(const Csr& csr, const int32_t* lengths, const int32_t* table, int32_t first, int32_t rows) {
+inline int32_t write_rows(const KvGroup& group, const Csr& csr, const int32_t* lengths, const int32_t* table, int32_t first, int32_t rows) {
   const int32_t* order = region(REGION_ORDER) + first;
-  const int64_t width = limit(LIMIT_TABLE_WIDTH);
-  const uint32_t page = limit(LIMIT_KERNEL_BLOCK_SIZE);
+  const int64_t width = group.size(KV_GROUP_SIZE_TABLE_WIDTH);
+  const uint32_t page = group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE);
   const int32_t shift = __builtin_ctz(page);
   const int32_t padded = limit(LIMIT_PADDED_SEQ_LEN);
-  const int32_t room = limit(LIMIT_MAX_KV_INDICES) - CHUNK + 1;
+  const int32_t room = group.size(KV_GROUP_SIZE_MAX_KV_INDICES) - CHUNK + 1;
   const int32_t* row = table + first * width;
   int32_t next = 0;
   for (int32_t i = 0; i < rows; i++, row += width) {
@@ -61,15 +61,15 @@ inline int32_t write_rows(const Csr& csr, const int32_t* lengths, const int32_t*
 
 }  // namespace
 
-void write_paged_kv(int32_t set, int32_t view, int32_t first_row, int32_t end_row, int32_t attention_requests) {
+void write_paged_kv(const KvGroup& group, int32_t set, int32_t view, int32_t first_row, int32_t end_row, int32_t attention_requests) {
   const bool shared = limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1;
   const int32_t* lengths = tensor(set, view, shared ? TENSOR_LOCAL_SEQ_LENS : TENSOR_SEQ_LENS);
-  const int32_t* table = region(set ? REGION_BLOCK_TABLE1 : REGION_BLOCK_TABLE0);
-  const int32_t page = limit(LIMIT_KERNEL_BLOCK_SIZE);
-  const Csr csr = {tensor(set, view, TENSOR_KV_INDPTR), tensor(set, view, TENSOR_KV_INDICES), tensor(set, view, TENSOR_KV_LAST_PAGE_LEN)};
+  const int32_t* table = group.block_table(set);
+  const int32_t page = group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE);
+  const Csr csr = {group.tensor(set, view, KV_GROUP_TENSOR_KV_INDPTR), group.tensor(set, view, KV_GROUP_TENSOR_KV_INDICES), group.tensor(set, view, KV_GROUP_TENSOR_KV_LAST_PAGE_LEN)};
   const int32_t rows = clamp(end_row - first_row, 0, attention_requests);
   const bool shifts = (page & (page - 1)) == 0;
-  int32_t next = shifts ? write_rows<true>(csr, lengths, table, first_row, rows) : write_rows<false>(csr, lengths, table, first_row, rows);
+  int32_t next = shifts ? write_rows<true>(group, csr, lengths, table, first_row, rows) : write_rows<false>(group, csr, lengths, table, first_row, rows);
   // A padded row of a part may be another part's in the table: its null block is not looked up there.
   for (int32_t i = rows; i < attention_requests; i++) {
     csr.indptr[i] = next;

@@ -244,8 +244,11 @@ export class StepPlanner {
         step: this.#step,
       });
     }
+    if (this.#rules.sizeOwn(this.#offsets.decision) !== 0) {
+      throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
+    }
     // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
-    if (this.#metadata.end_step(this.#step & 1) !== 0) throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
+    this.#metadata.end_step(this.#step & 1);
     this.#hasPrevious = true;
     this.#step += 1;
     this.#state = 'open';
