@@ -155,11 +155,66 @@ int32_t state_append(int32_t row, int32_t count, int32_t index) {
   const int32_t entry = group.state()[KV_GROUP_STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1);
   int32_t* append = group.region(KV_GROUP_REGION_APPEND_LOG) + entry * APPEND_WORDS;
   append[APPEND_REQUEST] = row;
+  append[APPEND_TABLE_ROW] = row_at(row)[ROW_TABLE_ROW];
   append[APPEND_COLUMN] = held;
-  append[APPEND_COUNT] = count;
-  append[APPEND_BLOCK] = ids[0];
+  append[APPEND_BLOCK] = count == 1 && group.block_size() == group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE) ? ids[0] : 0;
   hold(group, row, ids, count);
   return EDIT_OK;
+}
+
+/// Appends one block to each of `count` requests: their rows are in the inbox, then the block ids, which are of group `index`. Refuses all or none.
+int32_t state_append_each(int32_t count, int32_t index) {
+  const KvGroup group = kv_group(index);
+  const int32_t* rows = region(REGION_INBOX);
+  const int32_t* ids = rows + count;
+  int32_t* log = group.region(KV_GROUP_REGION_APPEND_LOG);
+  const int32_t mask = limit(LIMIT_APPEND_LOG) - 1;
+  const int32_t requests = limit(LIMIT_MAX_REQUESTS), num_blocks = group.size(KV_GROUP_SIZE_NUM_BLOCKS), most = group.size(KV_GROUP_SIZE_MAX_BLOCKS);
+  const int32_t* const batch = region(REGION_ROWS);
+  int32_t* const counts = group.block_counts();
+  int32_t* const lists = group.region(KV_GROUP_REGION_BLOCK_LISTS);
+  const int64_t stride = group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE);
+  const bool whole_blocks = group.block_size() == group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE);
+  int32_t next = group.state()[KV_GROUP_STATE_APPENDS];
+  int32_t code = EDIT_OK;
+  int32_t i = 0;
+  for (; i < count; i++) {
+    const int32_t row = rows[i], id = ids[i];
+    const int32_t* fields = batch + row * ROW_WORDS;
+    if (static_cast<uint32_t>(row) >= static_cast<uint32_t>(requests) || !fields[ROW_ACTIVE]) {
+      code = refuse(EDIT_ROW_UNKNOWN, row, row, requests);
+      break;
+    }
+    if (id <= 0 || id >= num_blocks) {
+      code = refuse(EDIT_BLOCK_INVALID, row, id, num_blocks, index);
+      break;
+    }
+    const int32_t column = counts[row];
+    if (column >= most) {
+      code = refuse(EDIT_BLOCKS_FULL, row, column + 1, most, index);
+      break;
+    }
+    int32_t* append = log + (next++ & mask) * APPEND_WORDS;
+    append[APPEND_REQUEST] = row;
+    append[APPEND_TABLE_ROW] = fields[ROW_TABLE_ROW];
+    append[APPEND_COLUMN] = column;
+    append[APPEND_BLOCK] = whole_blocks ? id : 0;
+    int32_t* list = lists + row * stride + column;
+    list[0] = id;
+    list[BLOCK_LIST_TAIL] = 0;
+    counts[row] = column + 1;
+  }
+  group.state()[KV_GROUP_STATE_APPENDS] = next;
+  if (code == EDIT_OK) {
+    hold_blocks(group, ids, count, 1);
+    return EDIT_OK;
+  }
+  // Undone from the last on. What the log has of it makes a table look at its row, where nothing is new.
+  while (--i >= 0) {
+    log[(--next & mask) * APPEND_WORDS + APPEND_BLOCK] = 0;
+    lists[rows[i] * stride + --counts[rows[i]]] = 0;
+  }
+  return code;
 }
 
 /// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox. `depends_on` is the row

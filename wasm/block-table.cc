@@ -9,26 +9,32 @@ namespace lockstep {
 namespace metadata {
 namespace {
 
-/// Blocks moved at once. A call of the machine's own copy costs more than a few of these, and so does a branch on what is left.
-constexpr int32_t CHUNK = BLOCK_LIST_TAIL;
+/// Blocks moved at once: two null tails of a list. Of few and long turns the machine foresees the last more often than of many, and a
+/// call of its own copy costs more than all of them.
+constexpr int32_t CHUNK = 2 * BLOCK_LIST_TAIL;
 
-/// Copies `count` blocks and null blocks after them up to a whole chunk. There is room for it, and `from` has them.
-inline void copy_chunks(int32_t* to, const int32_t* from, int32_t count) {
-  // Rows lie a power of two apart: a load that follows a store to the same place of another page would wait for it.
-  for (int32_t i = 0; i < count; i += CHUNK) {
-    const i32x4 a = load<i32x4>(from + i), b = load<i32x4>(from + i + 4);
-    const i32x4 c = load<i32x4>(from + i + 8), d = load<i32x4>(from + i + 12);
-    store(to + i, a);
-    store(to + i + 4, b);
-    store(to + i + 8, c);
-    store(to + i + 12, d);
-  }
-}
-
-inline void clear_chunks(int32_t* to, int32_t count) {
-  const i32x4 null_blocks = {0, 0, 0, 0};
-  for (int32_t i = 0; i < count; i += CHUNK) {
-    for (int32_t j = 0; j < CHUNK; j += 4) store(to + i + j, null_blocks);
+/// Writes columns [begin, end) of a row and up to a whole chunk of them: the first `count` from `blocks`, then null blocks. The row
+/// has room for it, and its null blocks past `end` stay what they are.
+inline void write_chunks(int32_t* row, const int32_t* blocks, int32_t begin, int32_t count, int32_t end) {
+  int32_t* to = row + begin;
+  const int32_t* from = blocks + begin;
+  for (int32_t left = count - begin, columns = end - begin; columns > 0; left -= CHUNK, columns -= CHUNK) {
+    // What lies past the null blocks after a list is another list, or an older one.
+    const int32_t here = -left >> 31, further = (BLOCK_LIST_TAIL - left) >> 31;
+    const i32x4 first = {here, here, here, here}, second = {further, further, further, further};
+    // Rows lie a power of two apart: a load that follows a store to the same place of another page would wait for it.
+    const i32x4 a = load<i32x4>(from), b = load<i32x4>(from + 4), c = load<i32x4>(from + 8), d = load<i32x4>(from + 12);
+    const i32x4 e = load<i32x4>(from + 16), f = load<i32x4>(from + 20), g = load<i32x4>(from + 24), h = load<i32x4>(from + 28);
+    store(to, a & first);
+    store(to + 4, b & first);
+    store(to + 8, c & first);
+    store(to + 12, d & first);
+    store(to + 16, e & second);
+    store(to + 20, f & second);
+    store(to + 24, g & second);
+    store(to + 28, h & second);
+    to += CHUNK;
+    from += CHUNK;
   }
 }
 
@@ -40,8 +46,8 @@ struct Mirror {
   /// Whose blocks each row holds, and how many columns.
   int32_t* generations;
   int32_t* counts;
-  int32_t* edits;
-  int32_t edit_count = 0;
+  int32_t* first_edit;
+  int32_t* next_edit;
   int32_t width;
   /// A manager block of K tokens is K / kernel block size consecutive kernel blocks.
   int32_t per_block;
@@ -58,7 +64,8 @@ struct Mirror {
         cursor(group.region(KV_GROUP_REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
         generations(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
         counts(group.region(KV_GROUP_REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
-        edits(group.region(KV_GROUP_REGION_TABLE_EDITS)),
+        first_edit(group.region(KV_GROUP_REGION_TABLE_EDITS)),
+        next_edit(first_edit),
         width(group.size(KV_GROUP_SIZE_TABLE_WIDTH)),
         per_block(group.block_size() / group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE)),
         block_counts(group.block_counts()),
@@ -67,15 +74,10 @@ struct Mirror {
         log(group.region(KV_GROUP_REGION_APPEND_LOG)),
         appends(group.state()[KV_GROUP_STATE_APPENDS]) {}
 
-  void note_edit(int32_t row, int32_t begin, int32_t end) {
-    int32_t* edit = edits + 4 * edit_count++;
-    edit[0] = row;
-    edit[1] = begin;
-    edit[2] = end;
-    edit[3] = 0;
-  }
+  int32_t edits() const { return static_cast<int32_t>(next_edit - first_edit) / 4; }
 
-  /// Makes row `row` hold `request`'s blocks, or none.
+  /// Makes row `row` hold `request`'s blocks, or none where it is -1: `staged` in a staging set, else the edits are noted.
+  template <bool staged>
   inline void bring_up(int32_t row, int32_t request) {
     const int32_t* fields = requests_of_batch + request * ROW_WORDS;
     const int32_t generation = request < 0 ? 0 : fields[ROW_GENERATION];
@@ -83,17 +85,18 @@ struct Mirror {
     const int32_t held = counts[row];
     const bool grown = generations[row] == generation && held <= count;
     const int32_t begin = grown ? held : 0;
+    const int32_t end = max(count, held);
     generations[row] = generation;
     counts[row] = count;
-    if (table == nullptr) {
-      if (begin < max(count, held)) note_edit(row, begin, max(count, held));
+    if (!staged) {
+      store(next_edit, i32x4{row, begin, end, 0});
+      next_edit += begin < end ? 4 : 0;
       return;
     }
-    int32_t* out = table + static_cast<int64_t>(row) * width;
-    const int32_t* blocks = block_lists + static_cast<int64_t>(request) * stride;
-    if (per_block == 1 && max(count, held) + CHUNK <= width) {
-      copy_chunks(out + begin, blocks + begin, count - begin);
-      clear_chunks(out + count, held - count);
+    int32_t* out = table + row * width;
+    const int32_t* blocks = block_lists + static_cast<int64_t>(max(request, 0)) * stride;
+    if (per_block == 1 && end + CHUNK <= width) {
+      write_chunks(out, blocks, begin, count, end);
       return;
     }
     if (per_block == 1) {
@@ -104,64 +107,116 @@ struct Mirror {
     fill(out + count, held - count, 0);
   }
 
-  /// Follows the log of appends. The order is the one this copy holds.
-  void follow(uint32_t from, uint32_t to, int32_t requests) {
-    const int32_t* order = region(REGION_ORDER);
-    const uint32_t mask = limit(LIMIT_APPEND_LOG) - 1;
-    for (; from != to; from++) {
-      const int32_t* append = log + (from & mask) * APPEND_WORDS;
-      const int32_t request = append[APPEND_REQUEST];
-      const int32_t row = row_at(request)[ROW_TABLE_ROW];
-      if (row >= requests || order[row] != request) continue;
-      if (append[APPEND_COUNT] != 1 || per_block != 1 || counts[row] != append[APPEND_COLUMN]) {
-        bring_up(row, request);
-        continue;
-      }
-      // The usual case, without a look at the request's blocks.
-      const int32_t column = append[APPEND_COLUMN];
-      counts[row] = column + 1;
-      if (table == nullptr) {
-        note_edit(row, column, column + 1);
-      } else {
-        table[static_cast<int64_t>(row) * width + column] = append[APPEND_BLOCK];
-      }
-    }
+  /// Whether the rows of the step before stand in the same order, and the log still has every append since.
+  bool stands(int32_t rows) const {
+    // A row may be edited once an append, and there is room for an edit a row.
+    const int32_t most = min(limit(LIMIT_APPEND_LOG), limit(LIMIT_MAX_PADDED_REQUESTS));
+    return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows &&
+           appends - seen() <= static_cast<uint32_t>(most);
   }
 
-  inline void sync(int32_t requests, int32_t rows) {
-    const uint32_t seen = cursor[CURSOR_APPENDS];
-    const bool stands = cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows;
-    // A row may be edited once an append, and there is room for an edit a row.
-    if (stands && appends - seen <= static_cast<uint32_t>(min(limit(LIMIT_APPEND_LOG), limit(LIMIT_MAX_PADDED_REQUESTS)))) {
-      follow(seen, appends, requests);
-    } else {
-      const int32_t* order = region(REGION_ORDER);
-      for (int32_t row = 0; row < rows; row++) bring_up(row, row < requests ? order[row] : -1);
-      cursor[CURSOR_ROWS] = rows;
-    }
+  uint32_t seen() const { return cursor[CURSOR_APPENDS]; }
+
+  template <bool staged>
+  void rebuild(int32_t requests, int32_t rows) {
+    // What nobody else can reach stays in registers.
+    Mirror own = *this;
+    const int32_t* order = region(REGION_ORDER);
+    for (int32_t row = 0; row < requests; row++) own.bring_up<staged>(row, order[row]);
+    for (int32_t row = requests; row < rows; row++) own.bring_up<staged>(row, -1);
+    next_edit = own.next_edit;
+    cursor[CURSOR_ROWS] = rows;
+  }
+
+  void note_current() {
     cursor[CURSOR_ORDER_VERSION] = state()[STATE_ORDER_VERSION];
     cursor[CURSOR_APPENDS] = static_cast<int32_t>(appends);
   }
 };
 
-/// Whether nothing has happened since mirror `index` was brought up to date with as many rows.
-bool is_current(const KvGroup& group, int32_t index, int32_t rows) {
-  const int32_t* cursor = group.region(KV_GROUP_REGION_MIRROR_CURSORS) + index * CURSOR_WORDS;
-  return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] &&
-         cursor[CURSOR_APPENDS] == group.state()[KV_GROUP_STATE_APPENDS] && cursor[CURSOR_ROWS] >= rows;
+/// Where an entry of the log does not say all: several blocks at once, blocks of several kernel blocks, or a row that is further already.
+/// Returns where the next edit goes.
+template <bool to_staged, bool to_uploaded>
+__attribute__((noinline)) int32_t* bring_up_both(Mirror& staged, Mirror& uploaded, int32_t* edit, int32_t row, int32_t request) {
+  uploaded.next_edit = edit;
+  if (to_staged) staged.bring_up<true>(row, request);
+  if (to_uploaded) uploaded.bring_up<false>(row, request);
+  return uploaded.next_edit;
+}
+
+/// Brings both copies, or one, up to a run of the log. The order is the one they hold, so the row that an entry says is its
+/// request's, or the request has none.
+template <bool to_staged, bool to_uploaded>
+inline void follow_run(Mirror& staged, Mirror& uploaded, const int32_t* append, const int32_t* end, int32_t requests) {
+  // Looked up once: a store to the table might, for all the compiler knows, change these.
+  const int32_t* order = region(REGION_ORDER);
+  int32_t* table = staged.table;
+  int32_t* staged_counts = staged.counts;
+  int32_t* uploaded_counts = uploaded.counts;
+  int32_t* edit = uploaded.next_edit;
+  const int32_t width = staged.width;
+  for (; append != end; append += APPEND_WORDS) {
+    const int32_t row = append[APPEND_TABLE_ROW];
+    if (row >= requests || order[row] != append[APPEND_REQUEST]) continue;
+    const int32_t column = append[APPEND_COLUMN];
+    const int32_t block = append[APPEND_BLOCK];
+    int32_t other = 0;
+    if (to_staged) other |= staged_counts[row] ^ column;
+    if (to_uploaded) other |= uploaded_counts[row] ^ column;
+    if (other != 0 || block == 0) {
+      edit = bring_up_both<to_staged, to_uploaded>(staged, uploaded, edit, row, append[APPEND_REQUEST]);
+      continue;
+    }
+    // The usual case, without a look at the request.
+    if (to_staged) {
+      staged_counts[row] = column + 1;
+      table[row * width + column] = block;
+    }
+    if (to_uploaded) {
+      uploaded_counts[row] = column + 1;
+      edit[0] = row;
+      edit[1] = column;
+      edit[2] = column + 1;
+      edit[3] = 0;
+      edit += 4;
+    }
+  }
+  uploaded.next_edit = edit;
+}
+
+/// The same of entries [from, to) of the log, which is a ring.
+template <bool to_staged, bool to_uploaded>
+inline void follow(Mirror& staged, Mirror& uploaded, uint32_t from, uint32_t to, int32_t requests) {
+  const uint32_t entries = limit(LIMIT_APPEND_LOG);
+  while (from != to) {
+    const uint32_t at = from & (entries - 1);
+    const uint32_t run = to - from < entries - at ? to - from : entries - at;
+    follow_run<to_staged, to_uploaded>(staged, uploaded, staged.log + at * APPEND_WORDS, staged.log + (at + run) * APPEND_WORDS, requests);
+    from += run;
+  }
 }
 
 }  // namespace
 
 void sync_block_table(const KvGroup& group, int32_t set, int32_t requests, int32_t rows) {
-  const int32_t staging = set ? MIRROR_STAGING1 : MIRROR_STAGING0;
-  group.state()[KV_GROUP_STATE_TABLE_EDITS] = 0;
-  if (is_current(group, staging, rows) && is_current(group, MIRROR_DEVICE, rows)) return;
-  Mirror staged(group, staging, group.block_table(set));
+  Mirror staged(group, set ? MIRROR_STAGING1 : MIRROR_STAGING0, group.block_table(set));
   Mirror uploaded(group, MIRROR_DEVICE, nullptr);
-  staged.sync(requests, rows);
-  uploaded.sync(requests, rows);
-  group.state()[KV_GROUP_STATE_TABLE_EDITS] = uploaded.edit_count;
+  const uint32_t appends = staged.appends;
+  const bool staged_stands = staged.stands(rows), uploaded_stands = uploaded.stands(rows);
+  // The device is told in each step, a staging set in every second: what both lack is looked at once.
+  const bool ahead = staged_stands && uploaded_stands && appends - uploaded.seen() <= appends - staged.seen();
+  if (ahead) {
+    follow<true, false>(staged, uploaded, staged.seen(), uploaded.seen(), requests);
+    follow<true, true>(staged, uploaded, uploaded.seen(), appends, requests);
+  } else {
+    if (staged_stands) follow<true, false>(staged, uploaded, staged.seen(), appends, requests);
+    else staged.rebuild<true>(requests, rows);
+    if (uploaded_stands) follow<false, true>(staged, uploaded, uploaded.seen(), appends, requests);
+    else uploaded.rebuild<false>(requests, rows);
+  }
+  staged.note_current();
+  uploaded.note_current();
+  group.state()[KV_GROUP_STATE_TABLE_EDITS] = uploaded.edits();
 }
 
 /// The device's copies are unknown (a step was built that never reached them): the next steps upload whole rows again.

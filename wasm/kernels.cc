@@ -2,6 +2,7 @@
 #include "batch-order.h"
 #include "block-table.h"
 #include "decode-lanes.h"
+#include "paged-kv.h"
 #include "slot-mapping.h"
 #include "vectors.h"
 
@@ -45,6 +46,9 @@ int32_t kernel_block_table(int32_t set) {
   sync_block_table(group, set, scheduled_requests(), scheduled_requests());
   return group.state()[KV_GROUP_STATE_TABLE_EDITS];
 }
+
+/// The CSR form of the scheduled batch's block table.
+void kernel_paged_kv(int32_t set) { write_paged_kv(kv_group(0), set, 0, 0, scheduled_requests(), scheduled_requests()); }
 
 /// 16-byte stores over `bytes` bytes from `offset`: no computed values are written faster.
 void limit_fill(int32_t offset, int32_t bytes) {

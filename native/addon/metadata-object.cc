@@ -16,6 +16,7 @@ extern "C" {
 void state_init();
 int32_t state_add(int32_t computed);
 int32_t state_append(int32_t row, int32_t count, int32_t group);
+int32_t state_append_each(int32_t count, int32_t group);
 int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
 int32_t state_advance(int32_t row, int32_t tokens);
 int32_t state_remove(int32_t row);
@@ -33,6 +34,7 @@ void invalidate_device_table();
 void kernel_decodes(int32_t set, int32_t window);
 void kernel_slots(int32_t set);
 int32_t kernel_block_table(int32_t set);
+void kernel_paged_kv(int32_t set);
 void limit_fill(int32_t offset, int32_t bytes);
 void limit_copy(int32_t to, int32_t from, int32_t bytes);
 void limit_clear(int32_t offset, int32_t bytes);
@@ -114,6 +116,7 @@ constexpr Function FUNCTIONS[] = {
     {"state_init", method<metadata::state_init>},
     {"state_add", method<metadata::state_add>},
     {"state_append", method<metadata::state_append>},
+    {"state_append_each", method<metadata::state_append_each>},
     {"state_schedule", method<metadata::state_schedule>},
     {"state_advance", method<metadata::state_advance>},
     {"state_remove", method<metadata::state_remove>},
@@ -131,6 +134,7 @@ constexpr Function FUNCTIONS[] = {
     {"kernel_decodes", method<metadata::kernel_decodes>},
     {"kernel_slots", method<metadata::kernel_slots>},
     {"kernel_block_table", method<metadata::kernel_block_table>},
+    {"kernel_paged_kv", method<metadata::kernel_paged_kv>},
     {"limit_fill", method<metadata::limit_fill>},
     {"limit_copy", method<metadata::limit_copy>},
     {"limit_clear", method<metadata::limit_clear>},

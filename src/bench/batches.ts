@@ -21,12 +21,12 @@ export interface BenchBatch {
   readonly rows: readonly Row[];
 }
 
-/** Schedules `batch` in a memory of its own, for the given limits and `ubatches` parts. */
+/** Schedules `batch` in a memory of its own, for the given limits, with `ubatches` parts (default 1) and the tensors of `csr` (none). */
 export function scheduleBatch(
   modules: PlannerModules,
   limits: Partial<Limits>,
   batch: readonly BenchRequest[],
-  ubatches = 1,
+  { ubatches = 1, csr = false }: { readonly ubatches?: number; readonly csr?: boolean } = {},
 ): BenchBatch {
   const complete = completeLimits({
     maxNumSeqs: batch.length,
@@ -42,6 +42,7 @@ export function scheduleBatch(
     rank: 0,
     ranks: 1,
     poison: false,
+    tensors: { csr },
   });
   const requests = memory.requests(() => {});
   let next = 1;

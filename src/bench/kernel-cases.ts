@@ -2,6 +2,7 @@ import type { PlannerModules } from '../planner/modules.js';
 import { type BenchRequest, decodes, prefills, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
+const BLOCK_SIZE = 16;
 /** Tensors that one decode token is written to: a position and a slot of 8 bytes. A sequence length a request comes to it. */
 const TOKEN_BYTES = 16;
 const SEQ_LEN_BYTES = 4;
@@ -18,6 +19,7 @@ export const KERNEL_ROWS: readonly BenchRow[] = [
   { name: 'mixed-255+7937', make: slotsCase([...decodes(255), ...prefills(1, 7937)]) },
   { name: 'short-1024x16', make: slotsCase(prefills(1024, 16)) },
   { name: 'parts-2-256', make: partsCase(256, 2) },
+  { name: 'csr-256', make: csrCase(256) },
 ];
 
 /** The fused decode kernel as the batch grows: its time a request tells whether anything but the batch's size counts. */
@@ -36,7 +38,12 @@ function decodeCase(count: number, queryLen: number): BenchRow['make'] {
     return {
       ours: () => metadata.kernel_decodes(0, queryLen),
       limit: () => metadata.limit_copy(to, from, bytes),
-      peer: { kind: 'slots', queryLens: new Array<number>(count).fill(queryLen), blockSize: 16, maxBlocks: 1024 },
+      peer: {
+        kind: 'slots',
+        queryLens: new Array<number>(count).fill(queryLen),
+        blockSize: BLOCK_SIZE,
+        maxBlocks: 1024,
+      },
     };
   };
 }
@@ -52,7 +59,26 @@ function slotsCase(batch: readonly BenchRequest[]): BenchRow['make'] {
     return {
       ours: () => metadata.kernel_slots(0),
       limit: () => metadata.limit_fill(to, bytes),
-      peer: { kind: 'slots', queryLens, blockSize: 16, maxBlocks: 1024 },
+      peer: { kind: 'slots', queryLens, blockSize: BLOCK_SIZE, maxBlocks: 1024 },
+    };
+  };
+}
+
+/** The CSR form of the block table of `count` decodes, beside a fill of as many bytes. */
+function csrCase(count: number): BenchRow['make'] {
+  return (modules) => {
+    const { memory } = scheduleBatch(modules, {}, decodes(count), { csr: true });
+    const { metadata } = memory;
+    metadata.build_padded(0, count, count);
+    metadata.kernel_block_table(0);
+    const indices = decodes(count).reduce((sum, { start }) => sum + Math.ceil((start + 1) / BLOCK_SIZE), 0);
+    // Beside the indices, a start and the length of the last page of each request, and the end of the last.
+    const bytes = 4 * (indices + 2 * count + 1);
+    const to = memory.offset('blockTable1');
+    return {
+      ours: () => metadata.kernel_paged_kv(0),
+      limit: () => metadata.limit_fill(to, bytes),
+      peer: null,
     };
   };
 }
@@ -60,7 +86,7 @@ function slotsCase(batch: readonly BenchRequest[]): BenchRow['make'] {
 /** All tensors of the parts that a batch of decodes is cut into, beside a fill of as many bytes. */
 function partsCase(count: number, parts: number): BenchRow['make'] {
   return (modules: PlannerModules): BenchCase => {
-    const { memory } = scheduleBatch(modules, {}, decodes(count), parts);
+    const { memory } = scheduleBatch(modules, {}, decodes(count), { ubatches: parts });
     const { metadata } = memory;
     metadata.build_padded(0, count, count);
     const share = count / parts;

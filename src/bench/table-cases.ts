@@ -1,11 +1,13 @@
 import { CURSOR_WORDS, MIRRORS, STATE_WORDS, word } from '../planner/layout.js';
 import type { PlannerModules } from '../planner/modules.js';
-import { type BenchBatch, scheduleBatch } from './batches.js';
+import { type BenchBatch, decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 const BLOCK_SIZE = 16;
-/** Staging set 0 and the device: the mirrors that a step of set 0 brings up to date. */
-const SYNCED = [MIRRORS.indexOf('staging0'), MIRRORS.indexOf('device')];
+/** Blocks that each request of an append row is given in turn: as many as the log of appends remembers. */
+const ROUNDS = 4;
+/** Bytes that an append writes: an entry of a list, and one of the log. */
+const APPEND_BYTES = 20;
 
 /** Rows of block tables, `requests` x `width` columns. */
 export const TABLE_ROWS: readonly BenchRow[] = [
@@ -15,6 +17,12 @@ export const TABLE_ROWS: readonly BenchRow[] = [
   { name: `block-table-append-${requests}x${width}`, make: (modules) => appendCase(modules, requests, width) },
   { name: `block-table-rebuild-${requests}x${width}`, make: (modules) => rebuildCase(modules, requests, width) },
 ]);
+
+/** Rows of the edits before it: requests that enter a block are given one, from JavaScript. */
+export const EDIT_ROWS: readonly BenchRow[] = [16, 32].map((count) => ({
+  name: `append-each-${count}`,
+  make: (modules) => editCase(modules, count),
+}));
 
 /** 32 to 95 blocks of a request: 64 on average. */
 function blocksOf(index: number): number {
@@ -29,7 +37,7 @@ function tableBatch(modules: PlannerModules, requests: number, width: number): B
     blocks: blocksOf(index),
   }));
   const made = scheduleBatch(modules, { blockSize: BLOCK_SIZE, maxModelLen: width * BLOCK_SIZE }, batch);
-  made.memory.metadata.kernel_block_table(0);
+  for (let set = 0; set < 2; set++) made.memory.metadata.kernel_block_table(set);
   return made;
 }
 
@@ -40,9 +48,9 @@ function wholeTableFill({ memory }: BenchBatch, requests: number, width: number)
 }
 
 /**
- * What a steady step does to the table: one request in 16 enters a block, and the staging set and the edits for the device
- * follow. All requests get their next block beforehand, and are then set back by as many appends as a step has, in turn.
- * Setting back is timed with the rest.
+ * What a steady step's build does for the table: one request in 16 has entered a block since the step before. The staging set whose
+ * turn it is lacks two steps' blocks, the device one step's. All are appended beforehand, and the log is told of a step's at a time;
+ * after its last everything is set back, which is timed with the rest.
  */
 function appendCase(modules: PlannerModules, requests: number, width: number): BenchCase {
   const batch = tableBatch(modules, requests, width);
@@ -51,31 +59,63 @@ function appendCase(modules: PlannerModules, requests: number, width: number): B
   const state = memory.words('state');
   const cursors = memory.words('mirrorCursors');
   const counts = memory.words('mirrorCounts');
-  const stride = memory.regions.sizes.maxPaddedRequests;
   const appendsAt = word(STATE_WORDS, 'appends');
-  const cursorAt = SYNCED.map((mirror) => mirror * CURSOR_WORDS.length + word(CURSOR_WORDS, 'appends'));
-  const countsAt = SYNCED.map((mirror) => mirror * stride);
+  const cursorsAt = MIRRORS.map((_, mirror) => mirror * CURSOR_WORDS.length + word(CURSOR_WORDS, 'appends'));
+  const held = counts.slice();
   const before = state[appendsAt];
-  for (const [index, row] of batch.rows.entries()) batch.requests.appendBlocks(row, [10_000_000 + index]);
-  metadata.kernel_block_table(0);
-  const grown = Array.from({ length: requests }, (_, index) => blocksOf(index));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [index, row] of batch.rows.entries())
+      batch.requests.appendBlocks(row, [1_000_000 + ROUNDS * index + round]);
+  }
+  const last = state[appendsAt];
   const step = requests / BLOCK_SIZE;
-  let first = 0;
+  let appends = last;
+  let set = 0;
   return {
     ours: () => {
-      cursors[cursorAt[0]] = before + first;
-      cursors[cursorAt[1]] = before + first;
-      for (let row = first; row < first + step; row++) {
-        counts[countsAt[0] + row] = grown[row];
-        counts[countsAt[1] + row] = grown[row];
+      if (appends === last) {
+        counts.set(held);
+        for (const at of cursorsAt) cursors[at] = before;
+        appends = before;
       }
-      first += step;
-      state[appendsAt] = before + first;
-      if (first === requests) first = 0;
-      metadata.kernel_block_table(0);
+      appends += step;
+      state[appendsAt] = appends;
+      set ^= 1;
+      metadata.kernel_block_table(set);
     },
     limit: wholeTableFill(batch, requests, width),
-    peer: { kind: 'append', queryLens: grown, blockSize: BLOCK_SIZE, maxBlocks: width },
+    peer: {
+      kind: 'append',
+      queryLens: batch.rows.map((_, index) => blocksOf(index)),
+      blockSize: BLOCK_SIZE,
+      maxBlocks: width,
+    },
+  };
+}
+
+/** `appendEach` of a block to each of `count` requests, beside a copy of what it writes. */
+function editCase(modules: PlannerModules, count: number): BenchCase {
+  const width = 2048;
+  const { memory, requests, rows } = scheduleBatch(modules, { maxModelLen: width * BLOCK_SIZE }, decodes(count));
+  const { metadata } = memory;
+  const [from, to] = [memory.offset('blockTable0'), memory.offset('blockTable1')];
+  let live = rows;
+  let left = 0;
+  const blockIds = rows.map((row) => 1 + row);
+  const ready = (calls: number): void => {
+    if (left < calls) {
+      for (const row of live) requests.remove(row);
+      live = rows.map(() => requests.add({ blockIds: [] }));
+      left = width;
+    }
+    left -= calls;
+  };
+  return {
+    most: width / 2,
+    ready,
+    ours: () => requests.appendEach(live, blockIds),
+    limit: () => metadata.limit_copy(to, from, count * APPEND_BYTES),
+    peer: null,
   };
 }
 

@@ -472,8 +472,11 @@ export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
 /** How far a mirror is: the order its rows stand in, how many of them it holds, and the appends it has seen. */
 export const CURSOR_WORDS = ['orderVersion', 'rows', 'appends'] as const;
 
-/** One append of blocks: to which request, in which columns of manager blocks, and the first of them. */
-export const APPEND_WORDS = ['request', 'column', 'count', 'block'] as const;
+/**
+ * One append of blocks: to which request, its row of the table (if it has one), the column, and the block; 0 where it is more than one
+ * kernel block.
+ */
+export const APPEND_WORDS = ['request', 'tableRow', 'column', 'block'] as const;
 
 /** What the tensors of a staging set hold that does not change from one decode step to the next. */
 export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;

@@ -81,6 +81,8 @@ export interface MetadataExports {
   state_init(): void;
   state_add(computed: number): number;
   state_append(row: number, count: number, group: number): number;
+  /** One block of a KV cache group to each of `count` rows, all or none. */
+  state_append_each(count: number, group: number): number;
   state_schedule(
     row: number,
     phase: number,
@@ -119,6 +121,7 @@ export interface MetadataExports {
   kernel_decodes(set: number, window: number): void;
   kernel_slots(set: number): void;
   kernel_block_table(set: number): number;
+  kernel_paged_kv(set: number): void;
   limit_fill(offset: number, bytes: number): void;
   limit_copy(to: number, from: number, bytes: number): void;
   limit_clear(offset: number, bytes: number): void;

@@ -312,6 +312,7 @@ function regionWords(
     inbox: Math.max(
       sizes.groups.reduce((sum, { maxBlocks }) => sum + maxBlocks, 0),
       limits.maxNumBatchedTokens,
+      2 * limits.maxNumSeqs,
     ),
     inboxCounts: MAX_KV_GROUPS,
     tokenPool: limits.maxNumBatchedTokens,

@@ -196,15 +196,32 @@ export class Requests {
   appendBlocks(row: Row, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
     this.#fill(blockIds, 'blockIds');
-    const groups = this.#inboxCounts.length;
-    if (!Number.isInteger(group) || group < 0 || group >= groups) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `group is ${shown(group)}; it must be an integer from 0 to ${groups - 1}: there are ${groups} KV cache groups`,
-        { row, group },
-      );
-    }
+    this.#checkGroup(group);
     this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length, group));
+  }
+
+  /**
+   * Gives one block of a KV cache group, the first unless `group` says another, to each of `rows`, in one call and all or none: what decodes that enter a block need. A request may be there more
+   * than once. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows),
+   * ERR_STATE_FROZEN.
+   */
+  appendEach(rows: ArrayLike<Row>, blockIds: ArrayLike<number>, group = 0): void {
+    this.#guard();
+    const count = lengthOf(rows, 'rows');
+    if (lengthOf(blockIds, 'blockIds') !== count) {
+      throw new LockstepError('ERR_INPUT_INVALID', `${blockIds.length} blockIds for ${count} rows; give one each`, {
+        rows: count,
+        blockIds: blockIds.length,
+      });
+    }
+    const inbox = this.#inbox;
+    if (2 * count > inbox.length) throw tooMany(2 * count, 'rows and blockIds', inbox.length);
+    for (let i = 0; i < count; i++) {
+      inbox[i] = integer(rows[i], 'rows');
+      inbox[count + i] = integer(blockIds[i], 'blockIds');
+    }
+    this.#checkGroup(group);
+    this.#done(this.#metadata.state_append_each(count, group));
   }
 
   /** After the step: `tokens` more are computed (a prefill's chunk; of a decode, 1 + the accepted drafts). Errors: ERR_ROW_UNKNOWN, ERR_POSITION_BEYOND_BLOCKS, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
@@ -248,6 +265,17 @@ export class Requests {
     this.#done(this.#metadata.check_shared_blocks());
   }
 
+  #checkGroup(group: number): void {
+    const groups = this.#inboxCounts.length;
+    if (!Number.isInteger(group) || group < 0 || group >= groups) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `group is ${shown(group)}; it must be an integer from 0 to ${groups - 1}: there are ${groups} KV cache groups`,
+        { group },
+      );
+    }
+  }
+
   /** Puts a new request's blocks into the inbox, group after group. */
   #fillGroups(blockIds: NewRequest['blockIds']): void {
     const counts = this.#inboxCounts;
@@ -274,21 +302,11 @@ export class Requests {
 
   /** Puts values into the inbox from place `from` on. Returns their number. */
   #fill(values: ArrayLike<number>, name: string, from = 0): number {
-    if (!Number.isInteger((values as ArrayLike<number> | undefined)?.length)) {
-      throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
-        [name]: values,
-      });
-    }
+    const count = lengthOf(values, name);
     const room = this.#inbox.length - from;
-    if (values.length > room) {
-      throw new LockstepError(
-        'ERR_BATCH_LIMIT',
-        `${values.length} ${name} at once; ${room} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
-        { [name]: values.length, limit: room },
-      );
-    }
-    for (let i = 0; i < values.length; i++) this.#inbox[from + i] = integer(values[i], name);
-    return values.length;
+    if (count > room) throw tooMany(count, name, room);
+    for (let i = 0; i < count; i++) this.#inbox[from + i] = integer(values[i], name);
+    return count;
   }
 
   #done(result: number): number {
@@ -313,6 +331,22 @@ function integer(value: number, name: string): number {
   throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a 32-bit integer`, {
     [name]: value,
   });
+}
+
+function lengthOf(values: ArrayLike<number>, name: string): number {
+  const length = (values as ArrayLike<number> | undefined)?.length;
+  if (Number.isInteger(length)) return length as number;
+  throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
+    [name]: values,
+  });
+}
+
+function tooMany(count: number, name: string, limit: number): LockstepError {
+  return new LockstepError(
+    'ERR_BATCH_LIMIT',
+    `${count} ${name} at once; ${limit} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
+    { [name]: count, limit },
+  );
 }
 
 /** Whether block ids come in lists, one a KV cache group. */

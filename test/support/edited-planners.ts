@@ -153,7 +153,12 @@ export class EditedPlanners {
 
   #append(row: number, count: number, pick: number, group: number): void {
     const blockIds = this.#take(count, pick, group);
-    this.each(({ requests }) => requests.appendBlocks(row as Row, blockIds, group));
+    // The same blocks in one call or the other: one after the other to the same request is what they are at once.
+    const rows = blockIds.map(() => row as Row);
+    const each = (row + pick) % 2 === 1 && count <= this.setup.limits.maxNumSeqs;
+    this.each(({ requests }) =>
+      each ? requests.appendEach(rows, blockIds, group) : requests.appendBlocks(row as Row, blockIds, group),
+    );
     blocksOf(this.batch.request(row))[group].push(...blockIds);
   }
 

@@ -19,8 +19,9 @@ test('the rows are those that scripts compare from version to version', () => {
   const tables = ['512x2048', '256x512'];
   expect(BENCH_ROWS).toEqual([
     ...[1, 8, 64, 256, 512, 1024].map((count) => `decode-${count}`),
-    ...['spec-256x4', 'prefill-1x8192', 'prefill-4x2048', 'mixed-255+7937', 'short-1024x16', 'parts-2-256'],
+    ...['spec-256x4', 'prefill-1x8192', 'prefill-4x2048', 'mixed-255+7937', 'short-1024x16', 'parts-2-256', 'csr-256'],
     ...tables.flatMap((size) => [`block-table-append-${size}`, `block-table-rebuild-${size}`]),
+    ...[16, 32].map((count) => `append-each-${count}`),
     ...[64, 256, 1024].map((count) => `step-${count}`),
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',
@@ -41,7 +42,7 @@ describe('lockstep bench', () => {
       expect(limitNs, name).toBeGreaterThan(0);
       // Of one round the median of the ratios is the ratio of the medians.
       expect(ratio, name).toBeCloseTo(ns / limitNs);
-      if (peerNs === null || /^(parts|simulate)/.test(name))
+      if (peerNs === null || /^(parts|csr|simulate|append-each)/.test(name))
         expect({ peerNs, peerRatio }).toEqual({ peerNs: null, peerRatio: null });
       else expect(peerRatio, name).toBeCloseTo(peerNs / ns);
       expect(stderr, name).toContain(name);

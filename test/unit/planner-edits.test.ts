@@ -68,6 +68,26 @@ const REFUSED: Refusal[] = [
   ['blocks appended past maxModelLen', 'ERR_BATCH_LIMIT', { blocks: 9 }, (r) => r.appendBlocks(row(0), many(7))],
   ['more blocks than any list can have', 'ERR_BATCH_LIMIT', { limit: 16 }, (r) => r.add({ blockIds: many(17) })],
   [
+    'one of several rows is unknown',
+    'ERR_ROW_UNKNOWN',
+    { row: 2 },
+    (r) => r.appendEach([row(0), row(1), row(2)], [6, 7, 8]),
+  ],
+  [
+    'one of several blocks is past the pool',
+    'ERR_BLOCK_INVALID',
+    { row: 1, block: 20 },
+    (r) => r.appendEach([row(0), row(1)], [6, 20]),
+  ],
+  [
+    'blocks one by one past maxModelLen',
+    'ERR_BATCH_LIMIT',
+    { row: 0, blocks: 9, limit: 8 },
+    (r) => r.appendEach([row(1), ...many(7, row(0)).map(row)], [7, ...many(7, 6)]),
+  ],
+  ['fewer blocks than rows', 'ERR_INPUT_INVALID', { rows: 2, blockIds: 1 }, (r) => r.appendEach([row(0), row(1)], [6])],
+  ['more rows than fit', 'ERR_BATCH_LIMIT', { limit: 16 }, (r) => r.appendEach(many(9, 0).map(row), many(9, 6))],
+  [
     'computed tokens past the blocks',
     'ERR_POSITION_BEYOND_BLOCKS',
     { tokens: 5, covered: 4 },
