@@ -53,6 +53,13 @@ export function choose<D extends PlanChoice, M extends PlanChoice>(
   return best;
 }
 
+/** Graphs that a budget has left beside those chosen; 0 for a loss, which fewer graphs keep to just as well. */
+export function spareGraphs(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
+  const left = budget.most - usedOf(budget, decode, mixed, memory);
+  if (budget.kind === 'graphs') return left;
+  return budget.kind === 'graph-memory' && memory.bytesPerGraph > 0 ? Math.floor(left / memory.bytesPerGraph) : 0;
+}
+
 function usedOf(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
   if (budget.kind === 'graphs') return decode.graphs + mixed.graphs;
   if (budget.kind === 'graph-memory') return captureOf(memory, [...decode.tokens, ...mixed.tokens]).graphBytes;

@@ -8,9 +8,10 @@ import type { LadderCurve } from '../planner/ladder-curve.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
 import { auditLadder, auditMixed, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { choose, type PlanBudget } from './budget.js';
+import { choose, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
+  coverUnseen,
   type DecodeChoice,
   decodeChoices,
   decodeCounts,
@@ -172,7 +173,8 @@ async function chooseFor(
   await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
   const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
-  return { decode: chosen.decode, grid: chosen.mixed, curve };
+  const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
+  return { decode: await coverUnseen(chosen.decode, spare, choice), grid: chosen.mixed, curve };
 }
 
 function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {
