@@ -4,7 +4,7 @@ export { act } from './check/actions';
 export { exploreTables, judge } from './check/explore';
 export { explainCandidates } from './explain';
 export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
-export { sizeLocal } from './local';
+export { sizeLocal, sizeOwn } from './local';
 export { installPlan } from './plan';
 export { resolve } from './resolve';
 export { partCut, partShare, partsOverlap } from './run';

@@ -22,7 +22,30 @@ export interface Limits {
   readonly contextParallelRank: number;
   /** Consecutive tokens one of them stores; divides `blockSize`. Default 1 (vLLM's cp_kv_cache_interleave_size). */
   readonly interleaveSize: number;
+  /**
+   * KV cache groups, where layers have block tables of different kinds: up to 8. `blockSize`, `kernelBlockSize` and `numBlocks` are then the first group's. Left out: one group.
+   * Source: vLLM kv_cache_groups.
+   */
+  readonly kvGroups?: readonly KvGroup[];
 }
+
+/** One KV cache group: layers that share block tables. Each group has a pool of blocks, block tables and slots of its own. */
+export interface KvGroup {
+  /** Tokens of one block, as the block manager counts them. */
+  readonly blockSize: number;
+  /** Tokens of one block as the group's attention kernel counts them; divides `blockSize`. Default `blockSize`. */
+  readonly kernelBlockSize?: number;
+  /** Blocks of the group on this rank, its null block 0 included. Default the limits' `numBlocks`. */
+  readonly numBlocks?: number;
+  /**
+   * Tokens that a query sees, itself included, where the layers look through a sliding window: leading blocks of a request that its
+   * next token sees nothing of may be given as the null block 0. Default 0: queries see all. Source: vLLM SlidingWindowSpec.
+   */
+  readonly window?: number;
+}
+
+/** Most KV cache groups of one planner. */
+export const MAX_KV_GROUPS = 8;
 
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxNumSeqs: 256,
@@ -84,21 +107,21 @@ export class Faults {
 }
 
 const MAX_TOKENS = 1 << 22;
+const MAX_MODEL_LEN = 1 << 28;
+/** Limits that are the first group's where there are KV cache groups. */
+const FIRST_GROUP = ['blockSize', 'kernelBlockSize', 'numBlocks'] as const;
 
 /** Limits with their defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function completeLimits(given: Partial<Limits> = {}): Limits {
-  const limits = { ...DEFAULT_LIMITS, ...withoutUndefined(given) };
-  if (given?.kernelBlockSize === undefined) limits.kernelBlockSize = limits.blockSize;
+  const own: Partial<Limits> = withoutUndefined(given);
   const faults = new Faults();
-  faults.names('limits', given, Object.keys(DEFAULT_LIMITS));
+  faults.names('limits', given, [...Object.keys(DEFAULT_LIMITS), 'kvGroups']);
+  const grouped = own.kvGroups !== undefined && checkGroupList(own.kvGroups, faults);
+  const limits = { ...DEFAULT_LIMITS, ...own, ...(grouped ? ofGroups(own, faults) : {}) };
+  if (!grouped && own.kernelBlockSize === undefined) limits.kernelBlockSize = limits.blockSize;
   faults.integer('maxNumSeqs', limits.maxNumSeqs, 1, 1 << 16);
   faults.integer('maxNumBatchedTokens', limits.maxNumBatchedTokens, 1, MAX_TOKENS);
-  faults.integer('maxModelLen', limits.maxModelLen, 1, 1 << 28);
-  const blocks = faults.integer('blockSize', limits.blockSize, 1, 1 << 24);
-  faults.integer('numBlocks', limits.numBlocks, 2, 2 ** 31 - 1);
-  // Left out, it is blockSize, and has no fault of its own.
-  const kernel =
-    given?.kernelBlockSize === undefined || faults.integer('kernelBlockSize', limits.kernelBlockSize, 1, 1 << 24);
+  faults.integer('maxModelLen', limits.maxModelLen, 1, MAX_MODEL_LEN);
   if (faults.integer('queryLen', limits.queryLen, 1, 1 << 10)) {
     faults.check(
       limits.maxNumBatchedTokens >= limits.queryLen,
@@ -109,31 +132,104 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
     faults.integer('contextParallelRank', limits.contextParallelRank, 0, limits.contextParallelSize - 1);
   }
   const interleave = faults.integer('interleaveSize', limits.interleaveSize, 1, 1 << 24);
-  if (blocks && kernel) {
-    faults.check(
-      limits.blockSize % limits.kernelBlockSize === 0,
-      `kernelBlockSize (${limits.kernelBlockSize}) must divide blockSize (${limits.blockSize})`,
-    );
-  }
-  if (blocks && interleave) {
-    faults.check(
-      limits.blockSize % limits.interleaveSize === 0,
-      `interleaveSize (${limits.interleaveSize}) must divide blockSize (${limits.blockSize})`,
-    );
-  }
-  if (!faults.any) {
-    const { blockSize, kernelBlockSize, contextParallelSize, numBlocks } = limits;
-    faults.check(
-      blockSize * contextParallelSize < 2 ** 31,
-      `blockSize * contextParallelSize is ${blockSize * contextParallelSize}; tokens of one block across its ranks are counted in 32 bits`,
-    );
-    faults.check(
-      numBlocks * (blockSize / kernelBlockSize) <= 2 ** 31,
-      `numBlocks * (blockSize / kernelBlockSize) is ${numBlocks * (blockSize / kernelBlockSize)}; kernel block ids are 32-bit`,
-    );
+  const check = (group: Required<KvGroup>, given: Partial<KvGroup>, place: string): void =>
+    checkGroup(group, given, place, { ...limits, interleave }, faults);
+  if (grouped) {
+    for (const [index, group] of kvGroupsOf(limits).entries()) {
+      check(group, own.kvGroups?.[index] ?? {}, `kvGroups[${index}].`);
+    }
+  } else {
+    check({ ...limits, window: 0 }, own, '');
   }
   faults.throwIfAny('These limits');
   return Object.freeze(limits);
+}
+
+/** The KV cache groups of limits that have their defaults: at least one. */
+export function kvGroupsOf(limits: Limits): readonly Required<KvGroup>[] {
+  const { blockSize, kernelBlockSize, numBlocks, kvGroups } = limits;
+  if (kvGroups === undefined) return [{ blockSize, kernelBlockSize, numBlocks, window: 0 }];
+  return kvGroups.map((group) => ({
+    numBlocks,
+    kernelBlockSize: group.blockSize,
+    window: 0,
+    ...withoutUndefined(group),
+    blockSize: group.blockSize,
+  }));
+}
+
+/** Notes what is wrong with the list itself. Returns whether it is one of groups. */
+function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
+  if (!Array.isArray(groups) || groups.length < 1 || groups.length > MAX_KV_GROUPS) {
+    const found = Array.isArray(groups) ? `an array of ${groups.length}` : shown(groups);
+    faults.check(false, `kvGroups is ${found}; it must be an array of 1 to ${MAX_KV_GROUPS} groups`);
+    return false;
+  }
+  for (const [index, group] of groups.entries()) {
+    faults.names(`kvGroups[${index}]`, group, ['blockSize', 'kernelBlockSize', 'numBlocks', 'window']);
+  }
+  return groups.every((group) => typeof group === 'object' && group !== null);
+}
+
+/** The limits that groups decide, and their complete list. Notes limits that say something else. */
+function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
+  const given = own.kvGroups ?? [];
+  const numBlocks = own.numBlocks ?? given[0].numBlocks ?? DEFAULT_LIMITS.numBlocks;
+  const groups = kvGroupsOf({ ...DEFAULT_LIMITS, numBlocks, kvGroups: given });
+  const first = groups[0];
+  for (const name of FIRST_GROUP) {
+    faults.check(
+      own[name] === undefined || own[name] === first[name],
+      `${name} is ${shown(own[name])} and kvGroups[0].${name} is ${shown(first[name])}: leave ${name} out, it is the first group's`,
+    );
+  }
+  const { blockSize, kernelBlockSize } = first;
+  return {
+    blockSize,
+    kernelBlockSize,
+    numBlocks,
+    kvGroups: Object.freeze(groups.map((group) => Object.freeze(group))),
+  };
+}
+
+/** Notes what of a group cannot work; `place` goes before its fields' names. */
+function checkGroup(
+  group: Required<KvGroup>,
+  given: Partial<KvGroup>,
+  place: string,
+  limits: Pick<Limits, 'interleaveSize' | 'contextParallelSize'> & { readonly interleave: boolean },
+  faults: Faults,
+): void {
+  const { blockSize, kernelBlockSize, numBlocks } = group;
+  const { interleaveSize, contextParallelSize } = limits;
+  const blocks = faults.integer(`${place}blockSize`, blockSize, 1, 1 << 24);
+  const pool = faults.integer(`${place}numBlocks`, numBlocks, 2, 2 ** 31 - 1);
+  faults.integer(`${place}window`, group.window, 0, MAX_MODEL_LEN);
+  // Left out, it is blockSize, and has no fault of its own.
+  const kernel =
+    given.kernelBlockSize === undefined || faults.integer(`${place}kernelBlockSize`, kernelBlockSize, 1, 1 << 24);
+  if (blocks && kernel) {
+    faults.check(
+      blockSize % kernelBlockSize === 0,
+      `${place}kernelBlockSize (${kernelBlockSize}) must divide blockSize (${blockSize})`,
+    );
+  }
+  if (blocks && limits.interleave) {
+    faults.check(
+      blockSize % interleaveSize === 0,
+      `interleaveSize (${interleaveSize}) must divide ${place}blockSize (${blockSize})`,
+    );
+  }
+  if (faults.any || !pool) return;
+  faults.check(
+    blockSize * contextParallelSize < 2 ** 31,
+    `${place}blockSize * contextParallelSize is ${blockSize * contextParallelSize}; tokens of one block across its ranks are counted in 32 bits`,
+  );
+  const kernelBlocks = numBlocks * (blockSize / kernelBlockSize);
+  faults.check(
+    kernelBlocks <= 2 ** 31,
+    `${place}numBlocks * (blockSize / kernelBlockSize) is ${kernelBlocks}; kernel block ids are 32-bit`,
+  );
 }
 
 /** The fields of `value` that are given. */

@@ -37,11 +37,6 @@ inline T* tensor(int32_t set, int32_t view, int32_t name) {
 inline int32_t* row_at(int32_t row) { return region(REGION_ROWS) + row * ROW_WORDS; }
 inline int32_t* state() { return region(REGION_STATE); }
 
-/// Tokens one block of a request covers: with context parallelism each rank stores its share of them.
-inline int32_t block_span() { return limit(LIMIT_BLOCK_SIZE) * limit(LIMIT_CONTEXT_PARALLEL_SIZE); }
-/// A request's blocks; BLOCK_LIST_TAIL null blocks follow the last.
-inline int32_t* block_list(int32_t row) { return region(REGION_BLOCK_LISTS) + static_cast<int64_t>(row) * limit(LIMIT_BLOCK_LIST_STRIDE); }
-
 inline int32_t min(int32_t a, int32_t b) { return a < b ? a : b; }
 inline int32_t max(int32_t a, int32_t b) { return a > b ? a : b; }
 inline int32_t clamp(int32_t value, int32_t low, int32_t high) { return min(max(value, low), high); }

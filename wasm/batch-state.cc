@@ -1,7 +1,7 @@
 // Requests, their blocks and what is scheduled of them. Every edit is checked whole before anything is written; a
 // refused one returns an EDIT_* code and leaves row, value and limit in the error words.
 #include "decode-lanes.h"
-#include "refusal.h"
+#include "positions.h"
 #include "shared-blocks.h"
 
 namespace lockstep {
@@ -12,23 +12,33 @@ bool is_active(int32_t row) {
   return row >= 0 && row < limit(LIMIT_MAX_REQUESTS) && row_at(row)[ROW_ACTIVE];
 }
 
-/// Checks `count` block ids in the inbox for a request that holds `held` already.
-int32_t check_blocks(int32_t row, int32_t held, int32_t count) {
-  if (count < 0 || count > limit(LIMIT_MAX_BLOCKS) - held) {
-    return refuse(EDIT_BLOCKS_FULL, row, held + count, limit(LIMIT_MAX_BLOCKS));
-  }
-  const int32_t* ids = region(REGION_INBOX);
+/// Checks `count` blocks for a request that holds `held` of the group already; the first `absent` of them may be the null block.
+int32_t check_blocks(const KvGroup& group, int32_t row, int32_t held, const int32_t* ids, int32_t count, int32_t absent) {
+  const int32_t most = group.size(KV_GROUP_SIZE_MAX_BLOCKS);
+  if (count < 0 || count > most - held) return refuse(EDIT_BLOCKS_FULL, row, held + count, most, group.index());
+  const int32_t pool = group.size(KV_GROUP_SIZE_NUM_BLOCKS);
   for (int32_t i = 0; i < count; i++) {
-    if (ids[i] <= 0 || ids[i] >= limit(LIMIT_NUM_BLOCKS)) return refuse(EDIT_BLOCK_INVALID, row, ids[i], limit(LIMIT_NUM_BLOCKS));
+    if (ids[i] == 0 && i < absent) continue;
+    if (ids[i] <= 0 || ids[i] >= pool) return refuse(EDIT_BLOCK_INVALID, row, ids[i], pool, group.index());
   }
   return EDIT_OK;
 }
 
-int32_t check_positions(int32_t row, int32_t end, int32_t blocks) {
-  if (end < 0 || end > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, end, limit(LIMIT_MAX_MODEL_LEN));
-  const int64_t covered = static_cast<int64_t>(blocks) * block_span();
-  if (end > covered) return refuse(EDIT_POSITION_BEYOND_BLOCKS, row, end, static_cast<int32_t>(covered));
-  return EDIT_OK;
+/// Leading blocks of a request with `computed` tokens that its next token, and any later one, looks past: those of a sliding
+/// window's group need not be there. Source: vLLM SlidingWindowManager.
+int32_t blocks_past_window(const KvGroup& group, int32_t computed) {
+  const int32_t window = group.size(KV_GROUP_SIZE_WINDOW);
+  return window == 0 || computed < window ? 0 : (computed - window + 1) / group.block_span();
+}
+
+/// Appends `count` checked blocks to a request's list in the group.
+void hold(const KvGroup& group, int32_t row, const int32_t* ids, int32_t count) {
+  int32_t* list = group.block_list(row);
+  int32_t* held = group.block_counts() + row;
+  copy(list + *held, ids, count);
+  hold_blocks(group, ids, count, 1);
+  *held += count;
+  fill(list + *held, BLOCK_LIST_TAIL, 0);
 }
 
 /// Takes `row` out of a list, if it is there. Returns where it was, or -1.
@@ -74,6 +84,24 @@ void unschedule(int32_t row) {
   fields[ROW_SCHEDULED] = 0;
 }
 
+void init_group(const KvGroup& group) {
+  const int32_t views = limit(LIMIT_MAX_PARTS) > 1 ? 1 + limit(LIMIT_MAX_PARTS) : 1;
+  for (int32_t set = 0; set < 2; set++) {
+    for (int32_t view = 0; view < views; view++) {
+      fill<int64_t>(group.slots(set, view), limit(LIMIT_MAX_PADDED_TOKENS), -1);
+      group.region(KV_GROUP_REGION_HIGH_WATER)[set * MAX_VIEWS + view] = 0;
+    }
+  }
+  for (int32_t i = 0; i < KV_GROUP_STATE_WORDS; i++) group.state()[i] = 0;
+  fill(group.region(KV_GROUP_REGION_MIRROR_CURSORS), MIRROR_WORDS * CURSOR_WORDS, -1);
+  if (limit(LIMIT_CHECKED)) fill(group.region(KV_GROUP_REGION_BLOCK_HOLDERS), group.size(KV_GROUP_SIZE_NUM_BLOCKS), 0);
+  // A fresh memory is zero; a poisoned one must be cleared row by row when a row is first used.
+  const int32_t dirty = limit(LIMIT_POISONED) ? group.size(KV_GROUP_SIZE_TABLE_WIDTH) : 0;
+  const int32_t mirrored = MIRROR_WORDS * limit(LIMIT_MAX_PADDED_REQUESTS);
+  fill(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS), mirrored, -1);
+  fill(group.region(KV_GROUP_REGION_MIRROR_COUNTS), mirrored, dirty);
+}
+
 }  // namespace
 
 extern "C" {
@@ -88,57 +116,49 @@ void state_init() {
     fill(row_at(i), ROW_WORDS, 0);
     free_rows[i] = rows - 1 - i;
   }
-  const int32_t views = limit(LIMIT_MAX_PARTS) > 1 ? 1 + limit(LIMIT_MAX_PARTS) : 1;
-  int32_t* high_water = region(REGION_HIGH_WATER);
-  for (int32_t set = 0; set < 2; set++) {
-    for (int32_t view = 0; view < views; view++) {
-      fill<int64_t>(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING), limit(LIMIT_MAX_PADDED_TOKENS), -1);
-      high_water[set * MAX_VIEWS + view] = 0;
-    }
-  }
   for (int32_t i = 0; i < 2 * STAMP_WORDS; i++) region(REGION_STAMPS)[i] = 0;
-  for (int32_t i = 0; i < MIRROR_WORDS * CURSOR_WORDS; i++) region(REGION_MIRROR_CURSORS)[i] = -1;
   fill(region(REGION_BLOCK_WRITERS), static_cast<int64_t>(limit(LIMIT_BLOCK_WRITERS)) * 3, 0);
-  if (limit(LIMIT_CHECKED)) fill(region(REGION_BLOCK_HOLDERS), limit(LIMIT_NUM_BLOCKS), 0);
-  // A fresh memory is zero; a poisoned one must be cleared row by row when a row is first used.
-  const int32_t dirty = limit(LIMIT_POISONED) ? limit(LIMIT_TABLE_WIDTH) : 0;
-  const int32_t mirrored = MIRROR_WORDS * limit(LIMIT_MAX_PADDED_REQUESTS);
-  fill(region(REGION_MIRROR_GENERATIONS), mirrored, -1);
-  fill(region(REGION_MIRROR_COUNTS), mirrored, dirty);
+  for (int32_t g = 0; g < kv_groups(); g++) init_group(kv_group(g));
 }
 
-/// Takes a row for a request whose first `computed` tokens are in the `blocks` blocks in the inbox. Returns the row.
-int32_t state_add(int32_t computed, int32_t blocks) {
+/// Takes a row for a request whose first `computed` tokens are in the blocks in the inbox: those of each group, one group after the
+/// other, as many as the inbox's counts say. Returns the row.
+int32_t state_add(int32_t computed) {
   if (state()[STATE_FREE_ROWS] == 0) return refuse(EDIT_ROWS_FULL, -1, limit(LIMIT_MAX_REQUESTS) + 1, limit(LIMIT_MAX_REQUESTS));
-  if (int32_t code = check_blocks(-1, 0, blocks)) return code;
-  if (int32_t code = check_positions(-1, computed, blocks)) return code;
+  const int32_t* counts = region(REGION_INBOX_COUNTS);
+  const int32_t* ids = region(REGION_INBOX);
+  for (int32_t g = 0; g < kv_groups(); ids += counts[g++]) {
+    if (int32_t code = check_blocks(kv_group(g), -1, 0, ids, counts[g], blocks_past_window(kv_group(g), computed))) return code;
+  }
+  if (int32_t code = check_positions(-1, computed, [counts](int32_t g) { return counts[g]; })) return code;
   const int32_t row = region(REGION_FREE_ROWS)[--state()[STATE_FREE_ROWS]];
   int32_t* fields = row_at(row);
   fill(fields, ROW_WORDS, 0);
   fields[ROW_ACTIVE] = 1;
   fields[ROW_GENERATION] = ++state()[STATE_GENERATION];
   fields[ROW_NUM_COMPUTED_TOKENS] = computed;
-  fields[ROW_NUM_BLOCKS] = blocks;
-  copy(block_list(row), region(REGION_INBOX), blocks);
-  hold_blocks(block_list(row), blocks, 1);
-  fill(block_list(row) + blocks, BLOCK_LIST_TAIL, 0);
+  ids = region(REGION_INBOX);
+  for (int32_t g = 0; g < kv_groups(); ids += counts[g++]) {
+    kv_group(g).block_counts()[row] = 0;
+    hold(kv_group(g), row, ids, counts[g]);
+  }
   return row;
 }
 
-/// Appends the `count` block ids in the inbox to a request.
-int32_t state_append(int32_t row, int32_t count) {
+/// Appends the `count` block ids in the inbox to a request's blocks of group `index`, which there is.
+int32_t state_append(int32_t row, int32_t count, int32_t index) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
-  int32_t* fields = row_at(row);
-  if (int32_t code = check_blocks(row, fields[ROW_NUM_BLOCKS], count)) return code;
-  int32_t* append = region(REGION_APPEND_LOG) + (state()[STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1)) * APPEND_WORDS;
+  const KvGroup group = kv_group(index);
+  const int32_t* ids = region(REGION_INBOX);
+  const int32_t held = group.block_counts()[row];
+  if (int32_t code = check_blocks(group, row, held, ids, count, 0)) return code;
+  const int32_t entry = group.state()[KV_GROUP_STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1);
+  int32_t* append = group.region(KV_GROUP_REGION_APPEND_LOG) + entry * APPEND_WORDS;
   append[APPEND_REQUEST] = row;
-  append[APPEND_COLUMN] = fields[ROW_NUM_BLOCKS];
+  append[APPEND_COLUMN] = held;
   append[APPEND_COUNT] = count;
-  append[APPEND_BLOCK] = region(REGION_INBOX)[0];
-  copy(block_list(row) + fields[ROW_NUM_BLOCKS], region(REGION_INBOX), count);
-  hold_blocks(region(REGION_INBOX), count, 1);
-  fields[ROW_NUM_BLOCKS] += count;
-  fill(block_list(row) + fields[ROW_NUM_BLOCKS], BLOCK_LIST_TAIL, 0);
+  append[APPEND_BLOCK] = ids[0];
+  hold(group, row, ids, count);
   return EDIT_OK;
 }
 
@@ -155,7 +175,7 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
   if (query_len > limit(LIMIT_MAX_TOKENS) - state()[STATE_TOKENS]) {
     return refuse(EDIT_TOKENS_FULL, row, state()[STATE_TOKENS] + query_len, limit(LIMIT_MAX_TOKENS));
   }
-  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + query_len, fields[ROW_NUM_BLOCKS])) return code;
+  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + query_len)) return code;
 
   fields[ROW_SCHEDULED] = 1;
   fields[ROW_PHASE] = phase;
@@ -186,7 +206,7 @@ int32_t state_advance(int32_t row, int32_t tokens) {
   int32_t* fields = row_at(row);
   if (fields[ROW_SCHEDULED]) return refuse(EDIT_ROW_SCHEDULED, row, tokens, 0);
   if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
-  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens, fields[ROW_NUM_BLOCKS])) return code;
+  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens)) return code;
   fields[ROW_NUM_COMPUTED_TOKENS] += tokens;
   // The caller advances decodes one by one: they are not to be continued as well.
   const int32_t lane = fields[ROW_TABLE_ROW];
@@ -200,7 +220,10 @@ int32_t state_remove(int32_t row) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   unschedule(row);
   if (state()[STATE_LAST_DECODES] > 0) drop_decode(row, STATE_LAST_DECODES);
-  hold_blocks(block_list(row), row_at(row)[ROW_NUM_BLOCKS], -1);
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    const KvGroup group = kv_group(g);
+    hold_blocks(group, group.block_list(row), group.block_counts()[row], -1);
+  }
   row_at(row)[ROW_ACTIVE] = 0;
   region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
   // Another request may take the row: what stands in the order is known no more.

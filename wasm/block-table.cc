@@ -42,20 +42,30 @@ struct Mirror {
   int32_t* counts;
   int32_t* edits;
   int32_t edit_count = 0;
-  int32_t width = limit(LIMIT_TABLE_WIDTH);
+  int32_t width;
   /// A manager block of K tokens is K / kernel block size consecutive kernel blocks.
-  int32_t per_block = limit(LIMIT_BLOCK_SIZE) / limit(LIMIT_KERNEL_BLOCK_SIZE);
+  int32_t per_block;
   // Looked up once: a store to the table might, for all the compiler knows, change the configuration.
   const int32_t* requests_of_batch = region(REGION_ROWS);
-  const int32_t* block_lists = region(REGION_BLOCK_LISTS);
-  int32_t stride = limit(LIMIT_BLOCK_LIST_STRIDE);
+  const int32_t* block_counts;
+  const int32_t* block_lists;
+  int32_t stride;
+  const int32_t* log;
+  uint32_t appends;
 
-  Mirror(int32_t index, int32_t* of)
+  Mirror(const KvGroup& group, int32_t index, int32_t* of)
       : table(of),
-        cursor(region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
-        generations(region(REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
-        counts(region(REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
-        edits(region(REGION_TABLE_EDITS)) {}
+        cursor(group.region(KV_GROUP_REGION_MIRROR_CURSORS) + index * CURSOR_WORDS),
+        generations(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        counts(group.region(KV_GROUP_REGION_MIRROR_COUNTS) + index * limit(LIMIT_MAX_PADDED_REQUESTS)),
+        edits(group.region(KV_GROUP_REGION_TABLE_EDITS)),
+        width(group.size(KV_GROUP_SIZE_TABLE_WIDTH)),
+        per_block(group.block_size() / group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE)),
+        block_counts(group.block_counts()),
+        block_lists(group.region(KV_GROUP_REGION_BLOCK_LISTS)),
+        stride(group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE)),
+        log(group.region(KV_GROUP_REGION_APPEND_LOG)),
+        appends(group.state()[KV_GROUP_STATE_APPENDS]) {}
 
   void note_edit(int32_t row, int32_t begin, int32_t end) {
     int32_t* edit = edits + 4 * edit_count++;
@@ -69,7 +79,7 @@ struct Mirror {
   inline void bring_up(int32_t row, int32_t request) {
     const int32_t* fields = requests_of_batch + request * ROW_WORDS;
     const int32_t generation = request < 0 ? 0 : fields[ROW_GENERATION];
-    const int32_t count = request < 0 ? 0 : fields[ROW_NUM_BLOCKS] * per_block;
+    const int32_t count = request < 0 ? 0 : block_counts[request] * per_block;
     const int32_t held = counts[row];
     const bool grown = generations[row] == generation && held <= count;
     const int32_t begin = grown ? held : 0;
@@ -97,7 +107,6 @@ struct Mirror {
   /// Follows the log of appends. The order is the one this copy holds.
   void follow(uint32_t from, uint32_t to, int32_t requests) {
     const int32_t* order = region(REGION_ORDER);
-    const int32_t* log = region(REGION_APPEND_LOG);
     const uint32_t mask = limit(LIMIT_APPEND_LOG) - 1;
     for (; from != to; from++) {
       const int32_t* append = log + (from & mask) * APPEND_WORDS;
@@ -120,7 +129,6 @@ struct Mirror {
   }
 
   inline void sync(int32_t requests, int32_t rows) {
-    const uint32_t appends = state()[STATE_APPENDS];
     const uint32_t seen = cursor[CURSOR_APPENDS];
     const bool stands = cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows;
     // A row may be edited once an append, and there is room for an edit a row.
@@ -137,30 +145,34 @@ struct Mirror {
 };
 
 /// Whether nothing has happened since mirror `index` was brought up to date with as many rows.
-bool is_current(int32_t index, int32_t rows) {
-  const int32_t* cursor = region(REGION_MIRROR_CURSORS) + index * CURSOR_WORDS;
-  return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_APPENDS] == state()[STATE_APPENDS] &&
-         cursor[CURSOR_ROWS] >= rows;
+bool is_current(const KvGroup& group, int32_t index, int32_t rows) {
+  const int32_t* cursor = group.region(KV_GROUP_REGION_MIRROR_CURSORS) + index * CURSOR_WORDS;
+  return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] &&
+         cursor[CURSOR_APPENDS] == group.state()[KV_GROUP_STATE_APPENDS] && cursor[CURSOR_ROWS] >= rows;
 }
 
 }  // namespace
 
-int32_t sync_block_table(int32_t set, int32_t requests, int32_t rows) {
-  if (is_current(set ? MIRROR_STAGING1 : MIRROR_STAGING0, rows) && is_current(MIRROR_DEVICE, rows)) return 0;
-  int32_t* table = region(set ? REGION_BLOCK_TABLE1 : REGION_BLOCK_TABLE0);
-  Mirror staged(set ? MIRROR_STAGING1 : MIRROR_STAGING0, table);
-  Mirror uploaded(MIRROR_DEVICE, nullptr);
+void sync_block_table(const KvGroup& group, int32_t set, int32_t requests, int32_t rows) {
+  const int32_t staging = set ? MIRROR_STAGING1 : MIRROR_STAGING0;
+  group.state()[KV_GROUP_STATE_TABLE_EDITS] = 0;
+  if (is_current(group, staging, rows) && is_current(group, MIRROR_DEVICE, rows)) return;
+  Mirror staged(group, staging, group.block_table(set));
+  Mirror uploaded(group, MIRROR_DEVICE, nullptr);
   staged.sync(requests, rows);
   uploaded.sync(requests, rows);
-  return uploaded.edit_count;
+  group.state()[KV_GROUP_STATE_TABLE_EDITS] = uploaded.edit_count;
 }
 
-/// The device's copy is unknown (a step was built that never reached it): the next steps upload whole rows again.
+/// The device's copies are unknown (a step was built that never reached them): the next steps upload whole rows again.
 extern "C" void invalidate_device_table() {
   const int32_t rows = limit(LIMIT_MAX_PADDED_REQUESTS);
-  fill(region(REGION_MIRROR_GENERATIONS) + MIRROR_DEVICE * rows, rows, -1);
-  fill(region(REGION_MIRROR_COUNTS) + MIRROR_DEVICE * rows, rows, limit(LIMIT_TABLE_WIDTH));
-  region(REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ORDER_VERSION] = -1;
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    const KvGroup group = kv_group(g);
+    fill(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS) + MIRROR_DEVICE * rows, rows, -1);
+    fill(group.region(KV_GROUP_REGION_MIRROR_COUNTS) + MIRROR_DEVICE * rows, rows, group.size(KV_GROUP_SIZE_TABLE_WIDTH));
+    group.region(KV_GROUP_REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ORDER_VERSION] = -1;
+  }
 }
 
 }  // namespace metadata

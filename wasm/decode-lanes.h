@@ -1,6 +1,6 @@
 // The scheduled decodes as arrays, a lane each: what their slots and positions come from, without a look at their blocks.
 #pragma once
-#include "arena.h"
+#include "kv-group.h"
 
 namespace lockstep {
 namespace metadata {
@@ -9,8 +9,8 @@ namespace metadata {
 constexpr int32_t MAX_LANE_WINDOW = 16;
 
 /// Whether lanes say where decodes of up to `window` tokens go: they span two blocks at most, and this rank stores them all.
-inline bool lanes_serve(int32_t window) {
-  return window >= 1 && window <= MAX_LANE_WINDOW && window <= limit(LIMIT_BLOCK_SIZE) && limit(LIMIT_CONTEXT_PARALLEL_SIZE) == 1;
+inline bool lanes_serve(const KvGroup& group, int32_t window) {
+  return window >= 1 && window <= MAX_LANE_WINDOW && window <= group.block_size() && limit(LIMIT_CONTEXT_PARALLEL_SIZE) == 1;
 }
 
 /// Sets lane `lane` to `count` tokens of `row` from position `start`. Its blocks cover them.
@@ -19,11 +19,11 @@ void set_lane(int32_t lane, int32_t row, int32_t start, int32_t count);
 /// Closes the gap that a lane leaves among `lanes`.
 void drop_lane(int32_t lane, int32_t lanes);
 
-/// Writes seqLens, positions and slots of `lanes` decodes of one token, and nothing beyond.
+/// Writes seqLens, positions and slots in the first group of `lanes` decodes of one token, and nothing beyond.
 void write_decodes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes);
 
-/// Their slots alone.
-void write_decode_slots(int64_t* slots, int32_t lanes);
+/// Slots alone, in any group, of decodes in windows of `window` tokens.
+void write_lane_slots(const KvGroup& group, int64_t* slots, int32_t lanes, int32_t window);
 
 /// The same as `write_decodes` of decodes in windows of `window` tokens; where a draft is shorter, position 0 and slot -1 fill its window.
 void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes, int32_t window);

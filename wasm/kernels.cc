@@ -25,21 +25,26 @@ void kernel_slots(int32_t set) {
   int64_t* slots = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
   const int32_t* order = region(REGION_ORDER);
   const int32_t requests = scheduled_requests();
+  const KvGroup group = kv_group(0);
   int32_t request = 0;
-  if (uniform_decode_len() == 1 && lanes_serve(1)) {
+  if (uniform_decode_len() == 1 && lanes_serve(group, 1)) {
     request = state()[STATE_DECODES];
-    write_decode_slots(slots, request);
+    write_lane_slots(group, slots, request, 1);
     slots += request;
   }
   for (; request < requests; request++) {
     const int32_t* row = row_at(order[request]);
-    write_slots(slots, block_list(order[request]), row[ROW_NUM_COMPUTED_TOKENS], row[ROW_QUERY_LEN]);
+    write_slots(slots, group.block_list(order[request]), group.block_size(), row[ROW_NUM_COMPUTED_TOKENS], row[ROW_QUERY_LEN]);
     slots += row[ROW_QUERY_LEN];
   }
 }
 
 /// The block table of the scheduled batch, and the edits of the device's.
-int32_t kernel_block_table(int32_t set) { return sync_block_table(set, scheduled_requests(), scheduled_requests()); }
+int32_t kernel_block_table(int32_t set) {
+  const KvGroup group = kv_group(0);
+  sync_block_table(group, set, scheduled_requests(), scheduled_requests());
+  return group.state()[KV_GROUP_STATE_TABLE_EDITS];
+}
 
 /// 16-byte stores over `bytes` bytes from `offset`: no computed values are written faster.
 void limit_fill(int32_t offset, int32_t bytes) {

@@ -6,16 +6,20 @@
 namespace lockstep {
 namespace metadata {
 
+void pad_slots(const KvGroup& group, int32_t set, int32_t view, int32_t begin, int32_t padded) {
+  int32_t* high_water = group.region(KV_GROUP_REGION_HIGH_WATER) + set * MAX_VIEWS + view;
+  const int32_t end = max(max(padded, *high_water), begin + OVERSHOOT);
+  fill<int64_t>(group.slots(set, view) + begin, end - begin, -1);
+  *high_water = begin;
+}
+
 void pad_tokens(int32_t set, int32_t view, int32_t begin, int32_t padded) {
   const int32_t count = padded - begin;
   fill(tensor(set, view, TENSOR_INPUT_IDS) + begin, count, 0);
   fill<int64_t>(tensor<int64_t>(set, view, TENSOR_POSITIONS) + begin, count, 0);
   fill(tensor(set, view, TENSOR_TOKEN_TO_REQUEST) + begin, count, -1);
   fill(tensor(set, view, TENSOR_IS_PADDING) + begin, count, 1);
-  int32_t* high_water = region(REGION_HIGH_WATER) + set * MAX_VIEWS + view;
-  const int32_t end = max(max(padded, *high_water), begin + OVERSHOOT);
-  fill<int64_t>(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING) + begin, end - begin, -1);
-  *high_water = begin;
+  pad_slots(kv_group(0), set, view, begin, padded);
 }
 
 namespace {
@@ -58,6 +62,11 @@ int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_r
     token_to_request[i] = whole_token_to_request[i] < 0 ? -1 : whole_token_to_request[i] - part.request_begin;
   }
   pad_tokens(set, view, count, part.padded_tokens);
+  for (int32_t g = 1; g < kv_groups(); g++) {
+    const KvGroup group = kv_group(g);
+    copy(group.slots(set, view), group.slots(set, 0) + from, count);
+    pad_slots(group, set, view, count, part.padded_tokens);
+  }
 
   const int32_t* whole_starts = tensor(set, 0, TENSOR_QUERY_START_LOC);
   const int32_t* whole_seq_lens = tensor(set, 0, TENSOR_SEQ_LENS);

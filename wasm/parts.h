@@ -1,12 +1,15 @@
 #pragma once
-#include "arena.h"
+#include "kv-group.h"
 
 namespace lockstep {
 namespace metadata {
 
-/// Fills the padding of tokens [begin, padded) of a view, and keeps its slots -1 everywhere beyond: only what an earlier
-/// step wrote there is cleared.
+/// Fills the padding of tokens [begin, padded) of a view; of its slots, those of the first group.
 void pad_tokens(int32_t set, int32_t view, int32_t begin, int32_t padded);
+
+/// Keeps a group's slots -1 from token `begin` on, up to `padded` and everywhere beyond: only what an earlier step wrote there is
+/// cleared.
+void pad_slots(const KvGroup& group, int32_t set, int32_t view, int32_t begin, int32_t padded);
 
 /// A part of the whole batch: its requests' rows and its tokens, half-open, and its padded counts.
 struct Part {

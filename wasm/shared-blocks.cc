@@ -41,15 +41,15 @@ int32_t part_of(int32_t token, const int32_t* tokens, int32_t parts) {
   return part;
 }
 
-/// Calls `visit(row, block, part)` for every block that the step writes, once for each part that does.
+/// Calls `visit(row, block, part)` for every block of the group that the step writes, once for each part that does.
 template <typename Visit>
-void each_written(const int32_t* tokens, int32_t parts, Visit visit) {
-  const int32_t span = block_span();
+void each_written(const KvGroup& group, const int32_t* tokens, int32_t parts, Visit visit) {
+  const int32_t span = group.block_span();
   const int32_t requests = scheduled_requests();
   for (int32_t row = 0, token = 0; row < requests; token += query_len_of(row++)) {
     const int32_t start = start_of(row);
     const int32_t end = start + query_len_of(row);
-    const int32_t* blocks = block_list(region(REGION_ORDER)[row]);
+    const int32_t* blocks = group.block_list(region(REGION_ORDER)[row]);
     for (int32_t block = start / span; block * span < end; block++) {
       const int32_t last = min((block + 1) * span, end) - 1;
       visit(row, blocks[block], part_of(token + last - start, tokens, parts));
@@ -58,47 +58,49 @@ void each_written(const int32_t* tokens, int32_t parts, Visit visit) {
 }
 
 /// Whether a request's computed tokens, or those of this step, lie in `block`.
-bool uses(int32_t row, int32_t block) {
+bool uses(const KvGroup& group, int32_t row, int32_t block) {
   const int32_t* fields = row_at(row);
   if (!fields[ROW_ACTIVE]) return false;
-  const int32_t span = block_span();
+  const int32_t span = group.block_span();
   const int32_t used = fields[ROW_NUM_COMPUTED_TOKENS] + (fields[ROW_SCHEDULED] ? fields[ROW_QUERY_LEN] : 0);
-  const int32_t count = min(fields[ROW_NUM_BLOCKS], used / span + (used % span != 0));
+  const int32_t count = min(group.block_counts()[row], used / span + (used % span != 0));
   for (int32_t i = 0; i < count; i++) {
-    if (block_list(row)[i] == block) return true;
+    if (group.block_list(row)[i] == block) return true;
   }
   return false;
 }
 
 /// Whether a request writes `block` in this step.
-bool writes(int32_t row, int32_t block) {
+bool writes(const KvGroup& group, int32_t row, int32_t block) {
   const int32_t* fields = row_at(row);
-  const int32_t span = block_span();
+  const int32_t span = group.block_span();
   if (!fields[ROW_SCHEDULED]) return false;
   const int32_t end = fields[ROW_NUM_COMPUTED_TOKENS] + fields[ROW_QUERY_LEN];
   for (int32_t i = fields[ROW_NUM_COMPUTED_TOKENS] / span; i * span < end; i++) {
-    if (block_list(row)[i] == block) return true;
+    if (group.block_list(row)[i] == block) return true;
   }
   return false;
 }
 
 }  // namespace
 
-bool shares_blocks(const int32_t* tokens, int32_t parts) {
+namespace {
+
+bool shares_blocks_of(const KvGroup& group, const int32_t* tokens, int32_t parts) {
   const bool veto = region(REGION_POLICY)[POLICY_SHARED_BLOCKS] == SHARED_BLOCKS_VETO;
-  each_written(tokens, parts, [](int32_t row, int32_t block, int32_t part) {
+  each_written(group, tokens, parts, [](int32_t row, int32_t block, int32_t part) {
     int32_t* entry = writer_of(block);
     entry[1] = entry[0] == 0 || entry[1] == row ? row : SEVERAL;
     entry[2] = entry[0] == 0 ? part : max(entry[2], part);
     entry[0] = block;
   });
-  const int32_t span = block_span();
+  const int32_t span = group.block_span();
   const int32_t requests = scheduled_requests();
   bool shared = false;
   for (int32_t row = 0, token = 0; row < requests && !shared; token += query_len_of(row++)) {
     if (veto && row < state()[STATE_DECODES]) continue;
     const int32_t first_part = part_of(token, tokens, parts);
-    const int32_t* blocks = block_list(region(REGION_ORDER)[row]);
+    const int32_t* blocks = group.block_list(region(REGION_ORDER)[row]);
     const int32_t computed = start_of(row);
     for (int32_t i = 0; i * span < computed && !shared; i++) {
       const int32_t* entry = writer_of(blocks[i]);
@@ -110,24 +112,35 @@ bool shares_blocks(const int32_t* tokens, int32_t parts) {
   return shared;
 }
 
-void hold_blocks(const int32_t* blocks, int32_t count, int32_t change) {
+}  // namespace
+
+bool shares_blocks(const int32_t* tokens, int32_t parts) {
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    if (shares_blocks_of(kv_group(g), tokens, parts)) return true;
+  }
+  return false;
+}
+
+void hold_blocks(const KvGroup& group, const int32_t* blocks, int32_t count, int32_t change) {
   if (!limit(LIMIT_CHECKED)) return;
-  int32_t* holders = region(REGION_BLOCK_HOLDERS);
+  int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
   for (int32_t i = 0; i < count; i++) holders[blocks[i]] += change;
 }
 
 namespace {
 
 /// Looks at all requests for one that must not touch `block` while `row` writes it.
-int32_t check_written(int32_t row, int32_t block) {
+int32_t check_written(const KvGroup& group, int32_t row, int32_t block) {
   int32_t times = 0;
-  for (int32_t i = 0; i < row_at(row)[ROW_NUM_BLOCKS]; i++) times += block_list(row)[i] == block;
-  if (times > 1) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, row);
+  for (int32_t i = 0; i < group.block_counts()[row]; i++) times += group.block_list(row)[i] == block;
+  if (times > 1) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, row, group.index());
   for (int32_t other = 0; other < limit(LIMIT_MAX_REQUESTS); other++) {
-    if (other == row || !uses(other, block)) continue;
-    if (writes(other, block)) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, other);
+    if (other == row || !uses(group, other, block)) continue;
+    if (writes(group, other, block)) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, other, group.index());
     const int32_t* fields = row_at(other);
-    if (!fields[ROW_SCHEDULED] || fields[ROW_DEPENDS_ON] != row + 1) return refuse(EDIT_BLOCK_SHARED, row, block, other);
+    if (!fields[ROW_SCHEDULED] || fields[ROW_DEPENDS_ON] != row + 1) {
+      return refuse(EDIT_BLOCK_SHARED, row, block, other, group.index());
+    }
   }
   return EDIT_OK;
 }
@@ -138,14 +151,17 @@ int32_t check_written(int32_t row, int32_t block) {
 /// depends on the writer. For the checked mode, before the vote.
 extern "C" int32_t check_shared_blocks() {
   gather_facts(1);
-  const int32_t* holders = region(REGION_BLOCK_HOLDERS);
   int32_t code = EDIT_OK;
-  each_written(region(REGION_FACTS) + FACT_PART0_TOKENS, 1, [&](int32_t position, int32_t block, int32_t) {
-    if (code != EDIT_OK || holders[block] <= 1) return;
-    // Seldom, and rows are read.
-    settle();
-    code = check_written(region(REGION_ORDER)[position], block);
-  });
+  for (int32_t g = 0; g < kv_groups() && code == EDIT_OK; g++) {
+    const KvGroup group = kv_group(g);
+    const int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
+    each_written(group, region(REGION_FACTS) + FACT_PART0_TOKENS, 1, [&](int32_t position, int32_t block, int32_t) {
+      if (code != EDIT_OK || holders[block] <= 1) return;
+      // Seldom, and rows are read.
+      settle();
+      code = check_written(group, region(REGION_ORDER)[position], block);
+    });
+  }
   return code;
 }
 

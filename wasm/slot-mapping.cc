@@ -11,18 +11,17 @@ int64_t SIXTEENS[2] = {16, 16};
 namespace {
 
 /// With context parallelism each position is stored by one rank of the group, `interleave` tokens in turn.
-void write_interleaved(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
-  const int64_t block_size = limit(LIMIT_BLOCK_SIZE);
+void write_interleaved(int64_t* out, const int32_t* blocks, int32_t block_size, int32_t start, int32_t count) {
   const int32_t ranks = limit(LIMIT_CONTEXT_PARALLEL_SIZE);
   const int32_t rank = limit(LIMIT_CONTEXT_PARALLEL_RANK);
   const int32_t interleave = limit(LIMIT_INTERLEAVE_SIZE);
-  const int32_t span = block_span();
+  const int32_t span = block_size * ranks;
   for (int32_t i = 0; i < count; i++) {
     const int32_t position = start + i;
     const int32_t inside = position % span;
     const bool mine = inside / interleave % ranks == rank;
     const int32_t offset = inside / (ranks * interleave) * interleave + inside % interleave;
-    out[i] = mine ? blocks[position / span] * block_size + offset : -1;
+    out[i] = mine ? static_cast<int64_t>(blocks[position / span]) * block_size + offset : -1;
   }
 }
 
@@ -39,10 +38,9 @@ inline void write_sixteens(const RunWriter& runs, int64_t* out, int64_t* end, co
 }  // namespace
 
 // Not inlined: with the constants of a run in registers there is none left for the loop over requests.
-__attribute__((noinline)) void write_slots(int64_t* out, const int32_t* blocks, int32_t start, int32_t count) {
-  if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) return write_interleaved(out, blocks, start, count);
+__attribute__((noinline)) void write_slots(int64_t* out, const int32_t* blocks, int32_t block_size, int32_t start, int32_t count) {
+  if (limit(LIMIT_CONTEXT_PARALLEL_SIZE) > 1) return write_interleaved(out, blocks, block_size, start, count);
   const RunWriter runs;
-  const int32_t block_size = limit(LIMIT_BLOCK_SIZE);
   // One division a request: from here on blocks follow each other, each a run of consecutive slots.
   const int32_t first = start / block_size;
   const int32_t offset = start - first * block_size;

@@ -4,10 +4,10 @@
 namespace lockstep {
 namespace metadata {
 
-/// Writes the slots of positions [start, start + count) of a request to `out`. A slot is block id * block size + offset;
-/// with context parallelism, -1 where another rank stores the token. May write OVERSHOOT entries past the last slot.
-/// Source: vLLM compute_slot_mapping.
-void write_slots(int64_t* out, const int32_t* blocks, int32_t start, int32_t count);
+/// Writes the slots of positions [start, start + count) of a request to `out`, in blocks of `block_size` tokens. A slot is
+/// block id * block size + offset; with context parallelism, -1 where another rank stores the token. May write OVERSHOOT entries
+/// past the last slot. Source: vLLM compute_slot_mapping.
+void write_slots(int64_t* out, const int32_t* blocks, int32_t block_size, int32_t start, int32_t count);
 
 /// Writes positions [start, start + count). May write OVERSHOOT entries past the last one.
 void write_positions(int64_t* out, int32_t start, int32_t count);

@@ -21,6 +21,7 @@ struct Writer {
   int32_t* logits_indices;
   int32_t token;
   int32_t logits;
+  KvGroup group = kv_group(0);
 
   explicit Writer(int32_t set)
       : input_ids(tensor(set, 0, TENSOR_INPUT_IDS)),
@@ -78,7 +79,7 @@ struct Writer {
     seq_lens[row] = start + count;
     ids(fields[ROW_TOKEN_OFFSET], count);
     write_positions(positions + token, start, count);
-    write_slots(slots + token, block_list(request), start, count);
+    write_slots(slots + token, group.block_list(request), group.block_size(), start, count);
     fill(token_to_request + token, count, row);
     fill(is_padding + token, count, 0);
     if (fields[ROW_LAST_CHUNK]) logits_indices[logits++] = token + count - 1;
@@ -96,7 +97,7 @@ void run_decodes(Writer& to, const int32_t* order, int32_t decodes, int32_t wind
     const int32_t width = max(window, count);
     to.seq_lens[i] = starts[i] + count;
     write_positions(to.positions + token, starts[i], count);
-    write_slots(to.slots + token, block_list(order[i]), starts[i], count);
+    write_slots(to.slots + token, to.group.block_list(order[i]), to.group.block_size(), starts[i], count);
     fill<int64_t>(to.positions + token + count, width - count, 0);
     fill<int64_t>(to.slots + token + count, width - count, -1);
     to.decode(i, order[i], count, width);
@@ -116,18 +117,17 @@ bool holds(int32_t set, int32_t window, const WholeShape& shape) {
   return same;
 }
 
-}  // namespace
-
-int32_t build_whole(int32_t set, const WholeShape& shape) {
+/// All tensors of the whole batch, slots being those of the first group. `window`: tokens of each decode's window, or of each decode
+/// where they are packed and equal; else 0.
+int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t window) {
   const int32_t* order = region(REGION_ORDER);
   const int32_t decodes = state()[STATE_DECODES];
   const int32_t uniform = uniform_decode_len();
-  const int32_t window = shape.window > 0 ? shape.window : uniform;
   Writer to(set);
   bool steady = false;
   if (decodes > 0) {
     if (window != 1) settle();
-    const bool served = lanes_serve(window);
+    const bool served = lanes_serve(to.group, window);
     if (!served) {
       run_decodes(to, order, decodes, shape.window);
     } else {
@@ -166,6 +166,42 @@ int32_t build_whole(int32_t set, const WholeShape& shape) {
   fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, limit(LIMIT_PADDED_SEQ_LEN));
   pad_tokens(set, 0, to.token, shape.padded_tokens);
   return to.logits;
+}
+
+/// The slots of a group other than the first: of the same tokens, in its own blocks. `window` as in `build_first_group`.
+void write_group_slots(const KvGroup& group, int32_t set, const WholeShape& shape, int32_t window) {
+  const int32_t* order = region(REGION_ORDER);
+  const int32_t* token = tensor(set, 0, TENSOR_QUERY_START_LOC);
+  const int32_t* starts = region(REGION_LANE_STARTS);
+  const int32_t* lens = region(REGION_LANE_LENS);
+  const int32_t decodes = state()[STATE_DECODES];
+  const int32_t block_size = group.block_size();
+  int64_t* slots = group.slots(set, 0);
+  int32_t row = 0;
+  if (lanes_serve(group, window)) {
+    write_lane_slots(group, slots, decodes, window);
+    row = decodes;
+  }
+  for (; row < decodes; row++) {
+    int64_t* out = slots + token[row];
+    write_slots(out, group.block_list(order[row]), block_size, starts[row], lens[row]);
+    fill<int64_t>(out + lens[row], token[row + 1] - token[row] - lens[row], -1);
+  }
+  for (; row < shape.rows; row++) {
+    if (order[row] < 0) continue;
+    const int32_t* fields = row_at(order[row]);
+    write_slots(slots + token[row], group.block_list(order[row]), block_size, fields[ROW_NUM_COMPUTED_TOKENS], fields[ROW_QUERY_LEN]);
+  }
+  pad_slots(group, set, 0, token[shape.rows], shape.padded_tokens);
+}
+
+}  // namespace
+
+int32_t build_whole(int32_t set, const WholeShape& shape) {
+  const int32_t window = shape.window > 0 ? shape.window : uniform_decode_len();
+  const int32_t logits = build_first_group(set, shape, window);
+  for (int32_t g = 1; g < kv_groups(); g++) write_group_slots(kv_group(g), set, shape, window);
+  return logits;
 }
 
 }  // namespace metadata

@@ -14,8 +14,8 @@ thread_local char* bound_arena = nullptr;
 
 extern "C" {
 void state_init();
-int32_t state_add(int32_t computed, int32_t blocks);
-int32_t state_append(int32_t row, int32_t count);
+int32_t state_add(int32_t computed);
+int32_t state_append(int32_t row, int32_t count, int32_t group);
 int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
 int32_t state_advance(int32_t row, int32_t tokens);
 int32_t state_remove(int32_t row);
@@ -25,7 +25,8 @@ void state_settle();
 void gather_facts(int32_t parts);
 int32_t check_shared_blocks();
 void build_step(int32_t set);
-int32_t end_step(int32_t set);
+void keep_vote();
+void end_step(int32_t set);
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
 void build_cut(int32_t set, int32_t index, int32_t begin, int32_t end, int32_t padded_tokens, int32_t whole_requests);
 void invalidate_device_table();
@@ -122,6 +123,7 @@ constexpr Function FUNCTIONS[] = {
     {"gather_facts", method<metadata::gather_facts>},
     {"check_shared_blocks", method<metadata::check_shared_blocks>},
     {"build_step", method<metadata::build_step>},
+    {"keep_vote", method<metadata::keep_vote>},
     {"end_step", method<metadata::end_step>},
     {"build_padded", method<metadata::build_padded>},
     {"build_cut", method<metadata::build_cut>},
@@ -139,9 +141,20 @@ bool laid_out(const Bytes& view) {
   const size_t end = static_cast<size_t>(CONFIG_BASE) + static_cast<size_t>(CONFIG_WORDS) * 4;
   if (view.address == nullptr || view.bytes < end || reinterpret_cast<uintptr_t>(view.address) % 8 != 0) return false;
   const auto* words = reinterpret_cast<const uint32_t*>(view.address + CONFIG_BASE);
-  for (int32_t i = CONFIG_REGIONS; i < CONFIG_WORDS; i++) {
-    const bool absent = i >= CONFIG_TENSORS && words[i] == 0;
-    if (!absent && (words[i] < end || words[i] >= view.bytes)) return false;
+  // Of tensors, a view that a planner has not got is 0.
+  const auto inside = [&](int32_t begin, int32_t tensors, int32_t last) {
+    for (int32_t i = begin; i < last; i++) {
+      const bool absent = i >= tensors && words[i] == 0;
+      if (!absent && (words[i] < end || words[i] >= view.bytes)) return false;
+    }
+    return true;
+  };
+  if (!inside(CONFIG_REGIONS, CONFIG_TENSORS, CONFIG_KV_GROUPS)) return false;
+  const uint32_t groups = words[LIMIT_KV_GROUPS];
+  if (groups < 1 || groups > static_cast<uint32_t>(MAX_KV_GROUPS)) return false;
+  for (uint32_t g = 0; g < groups; g++) {
+    const int32_t group = CONFIG_KV_GROUPS + static_cast<int32_t>(g) * KV_GROUP_WORDS;
+    if (!inside(group + KV_GROUP_OFFSETS, group + KV_GROUP_TENSOR_OFFSETS, group + KV_GROUP_WORDS)) return false;
   }
   return true;
 }

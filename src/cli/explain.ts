@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import type { Command } from 'commander';
-import { completeLimits } from '../config.js';
+import { type Command, InvalidArgumentError } from 'commander';
+import { completeLimits, type KvGroup, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import {
   BATCH_SHAPE,
@@ -20,6 +20,7 @@ import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } fr
 
 interface ExplainFlags extends PlannerFlags {
   readonly json?: boolean;
+  readonly kvGroups?: readonly KvGroup[];
 }
 
 /** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
@@ -29,18 +30,43 @@ export function addExplain(program: Command): void {
     .description('Explain the step that batches lead to: votes, decision, reason, every tensor.')
     .option('--json', 'one JSON document a line instead of text');
   addPlannerOptions(command)
+    .option(
+      '--kv-groups <json>',
+      'KV cache groups, like [{"blockSize":16},{"blockSize":64,"window":1024}]; blockIds then hold a list each',
+      jsonOf,
+    )
     .addHelpText(
       'after',
       `\nReads one JSON document a line from standard input:\n  ${BATCH_SHAPE}\nA rank without requests is idle; blocks that are left out are made up.`,
     )
-    .action(async (flags: ExplainFlags) => explainLines(flags));
+    .action(async (flags: ExplainFlags) => explainLines(flags, command));
 }
 
-async function explainLines(flags: ExplainFlags): Promise<void> {
-  const limits = completeLimits(limitsOf(flags));
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError('It must be JSON.');
+  }
+}
+
+/** The limits the flags say. With groups, the first one says block size and pool, unless a flag does. */
+function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, command: Command): Partial<Limits> {
+  const limits = limitsOf(flags, plan);
+  const { kvGroups } = flags;
+  if (kvGroups === undefined) return limits;
+  const own: Record<string, unknown> = { ...limits, kvGroups };
+  for (const name of ['blockSize', 'numBlocks']) {
+    if (command.getOptionValueSource(name) === 'default') delete own[name];
+  }
+  return own;
+}
+
+async function explainLines(flags: ExplainFlags, command: Command): Promise<void> {
   const file = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const limits = completeLimits(groupedLimits(flags, file?.plan, command));
   const policy = completePolicy(await policyOf(flags, file?.policy));
-  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags), limits, policy, twins: flags.twins });
+  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags, limits), limits, policy, twins: flags.twins });
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)

@@ -19,7 +19,7 @@ import {
   scheduledSteps,
 } from '../plan/index.js';
 import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, type Policy } from '../planner/policy.js';
+import { completePolicy, type Policy, ubatchMinRequests } from '../planner/policy.js';
 import { writePlanFile } from '../runtime/plan-file.js';
 import { schedulerLimits } from '../workload/index.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
@@ -34,7 +34,7 @@ import {
   type PolicyFlags,
   policyOf,
 } from './options.js';
-import { type BudgetFlags, budgetOf, bytes, captureCostOf, sizeList } from './plan-options.js';
+import { type BudgetFlags, budgetOf, bytes, captureCostOf, hasBudget, sizeList } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { Progress, StepRate } from './progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf } from './workload-options.js';
@@ -106,7 +106,14 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
-  const document = await shownPlan(steps, { ...numbers, policy, costs, memory, mixed });
+  const document = await shownPlan(steps, {
+    ...numbers,
+    beyondLeast: !hasBudget(flags),
+    policy,
+    costs,
+    memory,
+    mixed,
+  });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
@@ -131,6 +138,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
     scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
     maximum: largestDecode(limits),
     ubatchThreshold: policy.ubatches > 1 ? policy.ubatchThresholdDecode : null,
+    ubatchMinRequests: ubatchMinRequests(policy),
     split,
     signal,
   };

@@ -89,7 +89,7 @@ async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummar
 
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
   return {
-    ...workloadOptionsOf(flags),
+    ...workloadOptionsOf(flags, planFile?.plan),
     tensorParallelSize: flags.tensorParallelSize,
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),

@@ -32,7 +32,7 @@ async function run(flags: SimulateFlags): Promise<void> {
   const { signal } = interrupts;
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = {
-    ...workloadOptionsOf(flags),
+    ...workloadOptionsOf(flags, planFile?.plan),
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   };

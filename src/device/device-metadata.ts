@@ -1,6 +1,14 @@
-import { TENSOR_BYTES, TENSORS, type TensorName, tensorPadding } from '../planner/layout.js';
+import type { KvGroupSizes } from '../planner/kv-group-regions.js';
+import {
+  KV_GROUP_TENSORS,
+  type KvGroupTensorName,
+  TENSOR_BYTES,
+  TENSORS,
+  type TensorName,
+  tensorPadding,
+} from '../planner/layout.js';
 import type { LocalPlan } from '../planner/local-plan.js';
-import type { MetadataCounts, MetadataView } from '../planner/metadata.js';
+import type { KvGroupTensors, MetadataCounts, MetadataView } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
 import { tensorLength } from '../planner/regions.js';
 import type { StepPlanner } from '../planner/step-planner.js';
@@ -10,16 +18,32 @@ import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from './device.
 /** Device buffers of one view: the whole batch, or one part. Their addresses are what graphs bake. */
 export type DeviceTensors = Readonly<Record<TensorName, DeviceBuffer>>;
 
+/** Device buffers of what one KV cache group has of its own. */
+export interface DeviceKvGroup {
+  readonly whole: DeviceGroupTensors;
+  readonly parts: readonly DeviceGroupTensors[];
+  /** i32[maxPaddedRequests, tableWidth of the group]. */
+  readonly blockTable: DeviceBuffer;
+}
+
+/** What one KV cache group has of its own in a view. */
+export type DeviceGroupTensors = Pick<DeviceTensors, KvGroupTensorName>;
+
 /** Device copies of a planner's metadata: one set, whatever staging set a step comes from. */
 export class DeviceMetadata implements Disposable {
   readonly whole: DeviceTensors;
   readonly parts: readonly DeviceTensors[];
   /** i32[maxPaddedRequests, tableWidth]. */
   readonly blockTable: DeviceBuffer;
+  /** Each KV cache group's own buffers; the first has those above. */
+  readonly groups: readonly DeviceKvGroup[];
   readonly #planner: StepPlanner;
   readonly #buffers: DeviceBuffer[] = [];
 
-  /** Allocates every buffer and enqueues an all-padding batch into it, so that a warm-up reads nothing but padding. */
+  /**
+   * Allocates every buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
+   * nothing but padding.
+   */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
     this.#planner = planner;
     const { sizes } = planner.regions;
@@ -28,33 +52,66 @@ export class DeviceMetadata implements Disposable {
       this.#buffers.push(buffer);
       return buffer;
     };
-    const view = (): DeviceTensors =>
-      Object.fromEntries(
-        TENSORS.map((name) => [name, allocate(Math.max(1, tensorLength(name, sizes)) * TENSOR_BYTES[name])]),
-      ) as DeviceTensors;
+    const view = <N extends TensorName>(
+      names: readonly N[],
+      { maxKvIndices }: KvGroupSizes,
+    ): Pick<DeviceTensors, N> => {
+      const own = { ...sizes, maxKvIndices };
+      const bytes = (name: N): number => Math.max(1, tensorLength(name, own)) * TENSOR_BYTES[name];
+      return Object.fromEntries(names.map((name) => [name, allocate(bytes(name))])) as Pick<DeviceTensors, N>;
+    };
+    const parts = sizes.maxParts > 1 ? sizes.maxParts : 0;
+    const [first, ...others] = sizes.groups;
     try {
-      this.whole = view();
-      this.parts = sizes.maxParts > 1 ? Array.from({ length: sizes.maxParts }, view) : [];
+      this.whole = view(TENSORS, first);
+      this.parts = Array.from({ length: parts }, () => view(TENSORS, first));
       this.blockTable = allocate(sizes.maxPaddedRequests * sizes.tableWidth * 4);
+      this.groups = [
+        { whole: this.whole, parts: this.parts, blockTable: this.blockTable },
+        ...others.map((group) => ({
+          whole: view(KV_GROUP_TENSORS, group),
+          parts: Array.from({ length: parts }, () => view(KV_GROUP_TENSORS, group)),
+          blockTable: allocate(sizes.maxPaddedRequests * group.tableWidth * 4),
+        })),
+      ];
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
     const fill = kernels.kernel('fill');
-    for (const tensors of [this.whole, ...this.parts]) {
-      for (const name of TENSORS) {
-        stream.launch(fill, [tensors[name], tensorPadding(name), tensors[name].bytes / 4]);
+    const pad = <N extends TensorName>(tensors: Pick<DeviceTensors, N>, names: readonly N[]): void => {
+      for (const name of names) {
+        stream.launch(fill, [tensors[name], tensorPadding(name, sizes.paddedSeqLen), tensors[name].bytes / 4]);
       }
+    };
+    // A padded request that has a token has one block, the null block.
+    const padPages = ({ kvIndptr }: DeviceGroupTensors): void => {
+      if (sizes.maxKvIndices === 0 || sizes.paddedSeqLen === 0) return;
+      stream.upload(
+        kvIndptr,
+        0,
+        Int32Array.from({ length: kvIndptr.bytes / 4 }, (_, request) => request),
+      );
+    };
+    for (const tensors of [this.whole, ...this.parts]) pad(tensors, TENSORS);
+    for (const { whole, parts } of this.groups.slice(1)) {
+      for (const tensors of [whole, ...parts]) pad(tensors, KV_GROUP_TENSORS);
     }
-    stream.launch(fill, [this.blockTable, 0, this.blockTable.bytes / 4]);
+    for (const { whole, parts } of this.groups) {
+      for (const tensors of [whole, ...parts]) padPages(tensors);
+    }
+    for (const { blockTable } of this.groups) stream.launch(fill, [blockTable, 0, blockTable.bytes / 4]);
   }
 
-  /** Adds to `commands` the uploads of a step's tensors from its staging set, and of the block table's changes. */
-  upload(commands: CommandBlock, local: LocalPlan): void {
+  /**
+   * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only where they were
+   * written there (`supplied`), and of the block table's changes.
+   */
+  upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
     const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts, staged: MetadataView): void => {
       for (const name of TENSORS) {
-        if (tensorLength(name, regions.sizes) === 0 || regions.deviceSupplied.has(name)) continue;
+        if (tensorLength(name, regions.sizes) === 0 || (regions.deviceSupplied.has(name) && !supplied)) continue;
         const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }
@@ -65,11 +122,31 @@ export class DeviceMetadata implements Disposable {
         view(1 + part, this.parts[part], local.part(part), local.partTensors[part]);
       }
     }
-    if (local.tableEdits > 0) {
-      const edits = regions.region('tableEdits');
-      const table = regions.region(local.staging === 0 ? 'blockTable0' : 'blockTable1');
-      commands.uploadRows(this.blockTable, edits.offset, local.tableEdits, local.tableWidth, table.offset);
+    for (let index = 1; index < this.groups.length; index++) this.#uploadGroup(commands, local, index);
+    for (let index = 0; index < this.groups.length; index++) {
+      const { tableEdits, tableWidth } = local.groups[index];
+      if (tableEdits === 0) continue;
+      const group = regions.groups[index];
+      const table = group.region(local.staging === 0 ? 'blockTable0' : 'blockTable1');
+      commands.uploadRows(this.groups[index].blockTable, group.region('tableEdits'), tableEdits, tableWidth, table);
     }
+  }
+
+  /** Uploads of the tensors that a group other than the first has of its own. */
+  #uploadGroup(commands: CommandBlock, local: LocalPlan, index: number): void {
+    const group = this.#planner.regions.groups[index];
+    const { whole, parts } = this.groups[index];
+    const { tensors, partTensors } = local.groups[index];
+    const view = (at: number, buffers: DeviceGroupTensors, counts: MetadataCounts, staged: KvGroupTensors): void => {
+      for (const name of KV_GROUP_TENSORS) {
+        if (staged[name].length === 0) continue;
+        const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
+        if (bytes > 0) commands.upload(buffers[name], 0, group.tensor(local.staging, at, name), bytes);
+      }
+    };
+    view(0, whole, local, tensors);
+    if (local.partCount === 1) return;
+    for (let part = 0; part < local.partCount; part++) view(1 + part, parts[part], local.part(part), partTensors[part]);
   }
 
   [Symbol.dispose](): void {

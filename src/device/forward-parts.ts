@@ -1,28 +1,35 @@
 import type { CaptureKey } from '../planner/capture-key.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { StepPlanner } from '../planner/step-planner.js';
-import type { DeviceMetadata, DeviceTensors } from './device-metadata.js';
-import type { ForwardPart } from './forward.js';
+import type { DeviceMetadata } from './device-metadata.js';
+import type { ForwardKvGroup, ForwardPart } from './forward.js';
 
 /** What the parts of a forward are launched with, for a key that is captured and for a step that was built. */
 export class ForwardParts {
   readonly #planner: StepPlanner;
   readonly #metadata: DeviceMetadata;
+  /** KV cache groups of each view: 0 the whole batch, 1 + p part p. */
+  readonly #groups: readonly (readonly ForwardKvGroup[])[];
 
   constructor(planner: StepPlanner, metadata: DeviceMetadata) {
     this.#planner = planner;
     this.#metadata = metadata;
+    this.#groups = [metadata.whole, ...metadata.parts].map((_, view) =>
+      metadata.groups.map(({ whole, parts, blockTable }, index) => {
+        const { tableWidth } = planner.regions.groups[index].sizes;
+        return { tensors: view === 0 ? whole : parts[view - 1], blockTable, tableWidth };
+      }),
+    );
   }
 
   /** The parts of a full key, cut as every decision with that key cuts it. */
   ofKey(key: CaptureKey): ForwardPart[] {
-    const { whole, parts } = this.#metadata;
     const requests = key.prefillRequests + key.decodeRequests;
-    if (key.parts === 1) return [this.#part(whole, 0, key.tokens, requests, key.decodeRequests)];
+    if (key.parts === 1) return [this.#part(0, 0, key.tokens, requests, key.decodeRequests)];
     return Array.from({ length: key.parts }, (_, index) => {
       const row = index === 0 ? 0 : this.#planner.partCut(key, index);
       const end = index + 1 === key.parts ? requests : this.#planner.partCut(key, index + 1);
-      return this.#part(parts[index], row, (end - row) * key.queryLen, end - row, end - row);
+      return this.#part(1 + index, row, (end - row) * key.queryLen, end - row, end - row);
     });
   }
 
@@ -32,32 +39,29 @@ export class ForwardParts {
     // Where the ranks agree by shape, a step with prefills that runs on a graph has one part.
     const count = graphAgreement === 'min-mode-padded' && ubatches > 1 ? ubatches : 0;
     const parts = Array.from({ length: count }, (_, index) =>
-      this.#part(this.#metadata.parts[index], 0, this.#planner.partShare(key, count, index), 0, 0),
+      this.#part(1 + index, 0, this.#planner.partShare(key, count, index), 0, 0),
     );
-    return { whole: this.#part(this.#metadata.whole, 0, key.tokens, 0, 0), parts };
+    return { whole: this.#part(0, 0, key.tokens, 0, 0), parts };
   }
 
   /** The parts of a step on this rank, with its own requests where no full graph sizes them. */
   ofStep(local: LocalPlan): ForwardPart[] {
     const { paddedTokens, attentionRequests, decodeRequests } = local;
     if (local.partCount === 1) {
-      return [this.#part(this.#metadata.whole, 0, paddedTokens, attentionRequests, decodeRequests)];
+      return [this.#part(0, 0, paddedTokens, attentionRequests, decodeRequests)];
     }
     return Array.from({ length: local.partCount }, (_, index) => {
       const part = local.part(index);
       const decodes = Math.max(0, Math.min(part.requestEnd, decodeRequests) - part.requestBegin);
-      return this.#part(this.#metadata.parts[index], part.tableRow, part.paddedTokens, part.attentionRequests, decodes);
+      return this.#part(1 + index, part.tableRow, part.paddedTokens, part.attentionRequests, decodes);
     });
   }
 
-  #part(
-    tensors: DeviceTensors,
-    tableRow: number,
-    tokens: number,
-    requests: number,
-    decodeRequests: number,
-  ): ForwardPart {
+  #part(view: number, tableRow: number, tokens: number, requests: number, decodeRequests: number): ForwardPart {
+    const { whole, parts, blockTable } = this.#metadata;
     const { tableWidth } = this.#planner.regions.sizes;
-    return { tensors, blockTable: this.#metadata.blockTable, tableRow, tableWidth, tokens, requests, decodeRequests };
+    const tensors = view === 0 ? whole : parts[view - 1];
+    const groups = this.#groups[view];
+    return { tensors, blockTable, tableRow, tableWidth, groups, tokens, requests, decodeRequests };
   }
 }

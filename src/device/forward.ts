@@ -1,5 +1,13 @@
+import type { LocalPlan } from '../planner/local-plan.js';
 import type { DeviceBuffer, DeviceStream } from './device.js';
-import type { DeviceTensors } from './device-metadata.js';
+import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
+
+/** What one KV cache group has of its own in a part. */
+export interface ForwardKvGroup {
+  readonly tensors: DeviceGroupTensors;
+  readonly blockTable: DeviceBuffer;
+  readonly tableWidth: number;
+}
 
 /** What one part of a forward is launched with: buffers at fixed addresses and the counts a graph bakes. */
 export interface ForwardPart {
@@ -8,6 +16,8 @@ export interface ForwardPart {
   /** First row of the block table that belongs to the part, and the table's columns. */
   readonly tableRow: number;
   readonly tableWidth: number;
+  /** The same of each KV cache group, by which layers take their slots and blocks; the first has the buffers above. */
+  readonly groups: readonly ForwardKvGroup[];
   /** Tokens and requests, padding included. */
   readonly tokens: number;
   readonly requests: number;
@@ -21,6 +31,12 @@ export interface ForwardPart {
 /** A model's forward: enqueues the kernels of one part. Called while capturing and in eager steps alike. */
 export interface Forward {
   part(stream: DeviceStream, part: ForwardPart): void;
+  /**
+   * Writes the tensors that the device supplies (`createPlanner({ deviceSupplied })`) into `local.tensors` and, of a step in
+   * several parts, `local.partTensors`; they are then uploaded with the others. Called for each step, before it is launched.
+   * Default: they are not uploaded, and the forward's own kernels fill them.
+   */
+  supply?(local: LocalPlan): void;
   /**
    * Enqueues the parts of a step that overlap, their layers in turn as the model likes; on `stream` and streams of its own
    * that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.

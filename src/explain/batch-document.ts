@@ -8,8 +8,8 @@ export interface DocumentRequest {
   readonly queryLen: number;
   /** Tokens already in the KV cache. */
   readonly numComputedTokens: number;
-  /** Its KV blocks. Left out: the lowest ids that no request of the rank names. */
-  readonly blockIds?: readonly number[];
+  /** Its KV blocks; with several KV cache groups one list each. Left out: the lowest ids that no request of the rank names. */
+  readonly blockIds?: readonly number[] | readonly (readonly number[])[];
   /** Prefill only: the prompt ends with this chunk. Default false. */
   readonly lastChunk?: boolean;
   /** Ids of this step's tokens: queryLen of them. */
@@ -60,7 +60,7 @@ function request(value: unknown, place: string): DocumentRequest {
   if (lastChunk !== undefined && typeof lastChunk !== 'boolean') {
     throw invalid(`${place}.lastChunk`, lastChunk, 'true or false');
   }
-  const blockIds = integers(fields.blockIds, `${place}.blockIds`);
+  const blockIds = blockLists(fields.blockIds, `${place}.blockIds`);
   const inputIds = integers(fields.inputIds, `${place}.inputIds`);
   if (inputIds !== undefined && inputIds.length !== queryLen) {
     throw invalid(`${place}.inputIds`, `${inputIds.length} ids`, `as many ids as queryLen (${queryLen})`);
@@ -101,6 +101,16 @@ function integers(value: unknown, place: string): readonly number[] | undefined 
     throw invalid(place, value, 'an array of 32-bit integers');
   }
   return value;
+}
+
+/** One list of ids, or a list of lists: how many there must be is the planner's to say. */
+function blockLists(value: unknown, place: string): readonly number[] | readonly (readonly number[])[] | undefined {
+  if (!Array.isArray(value) || !value.some(Array.isArray)) return integers(value, place);
+  return value.map((item: unknown, index) => {
+    const list = integers(item, `${place}[${index}]`);
+    if (list === undefined) throw invalid(`${place}[${index}]`, item, 'an array of 32-bit integers');
+    return list;
+  });
 }
 
 function isCount(value: unknown): value is number {

@@ -1,4 +1,4 @@
-import type { Limits } from '../config.js';
+import { kvGroupsOf, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { CapturePlan } from '../planner/capture-plan.js';
 import type { DecisionValue } from '../planner/decision.js';
@@ -42,6 +42,8 @@ export interface InventedBlocks {
   readonly rank: number;
   readonly request: number;
   readonly blockIds: readonly number[];
+  /** The KV cache group they are of, where there are several. */
+  readonly group?: number;
 }
 
 /** Everything that one step's batches lead to, rank by rank; plain JSON. */
@@ -97,17 +99,19 @@ class ScheduledRank {
 
   constructor(planner: StepPlanner, rank: number, requests: DocumentRank['requests']) {
     this.#planner = planner;
-    const free = freeBlocks(requests);
+    const groups = kvGroupsOf(planner.limits);
+    const free = groups.map((_, group) => freeBlocks(requests, group));
     this.#rows = requests.map((request, index) => {
       try {
         return this.#schedule(request, () => {
-          const { blockSize, maxModelLen } = planner.limits;
           // A request that is too long is for the planner to refuse.
-          const tokens = Math.min(request.numComputedTokens + request.queryLen, maxModelLen);
-          const count = Math.ceil(tokens / blockSize);
-          const blockIds = take(free, count, planner.limits.numBlocks);
-          this.invented.push({ rank, request: index, blockIds });
-          return blockIds;
+          const tokens = Math.min(request.numComputedTokens + request.queryLen, planner.limits.maxModelLen);
+          const lists = groups.map(({ blockSize, numBlocks }, group) => {
+            const blockIds = take(free[group], Math.ceil(tokens / blockSize), numBlocks);
+            this.invented.push({ rank, request: index, blockIds, ...(groups.length > 1 && { group }) });
+            return blockIds;
+          });
+          return lists.length === 1 ? lists[0] : lists;
         });
       } catch (error) {
         throw located(error, rank, index);
@@ -121,7 +125,7 @@ class ScheduledRank {
     return this.#rows.map((_, place) => this.#rows.indexOf(order[place]));
   }
 
-  #schedule(request: DocumentRequest, invent: () => readonly number[]): number {
+  #schedule(request: DocumentRequest, invent: () => NonNullable<DocumentRequest['blockIds']>): number {
     const { phase, queryLen, numComputedTokens, lastChunk, inputIds } = request;
     const { requests } = this.#planner;
     const row = requests.add({ blockIds: request.blockIds ?? invent(), numComputedTokens });
@@ -130,10 +134,14 @@ class ScheduledRank {
   }
 }
 
-/** Ids from 1 on that no request names. */
-function* freeBlocks(requests: DocumentRank['requests']): Generator<number, never> {
-  const named = new Set(requests.flatMap(({ blockIds }) => blockIds ?? []));
+/** Ids of a KV cache group from 1 on that no request names. */
+function* freeBlocks(requests: DocumentRank['requests'], group: number): Generator<number, never> {
+  const named = new Set(requests.flatMap(({ blockIds = [] }) => (isNested(blockIds) ? blockIds[group] : blockIds)));
   for (let block = 1; ; block++) if (!named.has(block)) yield block;
+}
+
+function isNested(blockIds: NonNullable<DocumentRequest['blockIds']>): blockIds is readonly (readonly number[])[] {
+  return blockIds.some((item: unknown) => Array.isArray(item));
 }
 
 function take(free: Generator<number, never>, count: number, numBlocks: number): number[] {

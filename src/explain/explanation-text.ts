@@ -20,12 +20,16 @@ export function explanationText(explanation: BatchExplanation, plan: CapturePlan
     lines.push(`${index === 0 ? 'keys' : ''.padEnd(4)}    ${line}`);
   }
   for (const rank of new Set(inventedBlocks.map((invented) => invented.rank))) {
-    const own = inventedBlocks.filter((invented) => invented.rank === rank);
-    const blocks = own.flatMap(({ blockIds }) => blockIds);
-    const requests = own.map(({ request }) => request);
-    lines.push(
-      `note    rank ${rank}: blocks ${range(blocks)} made up for requests ${range(requests)}, which name none`,
-    );
+    const ofRank = inventedBlocks.filter((invented) => invented.rank === rank);
+    for (const group of new Set(ofRank.map((invented) => invented.group))) {
+      const own = ofRank.filter((invented) => invented.group === group);
+      const blocks = own.flatMap(({ blockIds }) => blockIds);
+      const requests = own.map(({ request }) => request);
+      const named = group === undefined ? '' : ` of KV group ${group}`;
+      lines.push(
+        `note    rank ${rank}: blocks ${range(blocks)}${named} made up for requests ${range(requests)}, which name none`,
+      );
+    }
   }
   lines.push('', ...table(rankRows(explanation)));
   for (const [rank, own] of tensors.entries()) {
@@ -86,23 +90,37 @@ function order(places: readonly number[]): string {
   return moved ? ` (requests in the order ${abbreviated(places)})` : '';
 }
 
-function tensorLines({ whole, parts, blockTable, tableWidth }: PlainTensors): string[] {
+function tensorLines({ whole, parts, blockTable, tableWidth, groups = [] }: PlainTensors): string[] {
   const lines = viewLines(whole, '');
   for (const [part, view] of parts.entries()) lines.push(`  part ${part}`, ...viewLines(view, '  '));
+  lines.push(...tableLines(blockTable, tableWidth));
+  for (const [group, own] of groups.entries()) {
+    // The first group's are those above.
+    if (group === 0) continue;
+    lines.push(`  KV group ${group}`, ...viewLines(own.whole, '  '));
+    for (const [part, view] of own.parts.entries()) lines.push(`    part ${part}`, ...viewLines(view, '    '));
+    lines.push(...tableLines(own.blockTable, own.tableWidth).map((line) => `  ${line}`));
+  }
+  return lines;
+}
+
+function tableLines(blockTable: PlainTensors['blockTable'], tableWidth: number): string[] {
   const columns = blockTable[0]?.length ?? 0;
-  lines.push(`  blockTable     i32[${blockTable.length}, ${tableWidth}], ${columns} in use`);
+  const lines = [`  blockTable     i32[${blockTable.length}, ${tableWidth}], ${columns} in use`];
   for (const [row, blocks] of blockTable.slice(0, SHOWN).entries())
     lines.push(`    ${row}: ${abbreviated(blocks)}`.trimEnd());
   if (blockTable.length > SHOWN) lines.push(`    … ${blockTable.length - SHOWN} more rows`);
   return lines;
 }
 
-function viewLines(view: PlainView, indent: string): string[] {
+function viewLines(view: Partial<PlainView>, indent: string): string[] {
   // A planner has no local lengths without context parallelism, and no CSR unless it was asked for.
-  return TENSORS.filter((name) => name === 'logitsIndices' || view[name].length > 0).map((name) => {
+  return TENSORS.flatMap((name) => {
+    const values = view[name];
+    if (values === undefined || (name !== 'logitsIndices' && values.length === 0)) return [];
     const type = name === 'positions' || name === 'slotMapping' ? 'i64' : 'i32';
-    const shape = `${type}[${view[name].length}]`;
-    return `${indent}  ${name.padEnd(14)} ${shape.padEnd(10)} ${abbreviated(view[name])}`.trimEnd();
+    const shape = `${type}[${values.length}]`;
+    return [`${indent}  ${name.padEnd(14)} ${shape.padEnd(10)} ${abbreviated(values)}`.trimEnd()];
   });
 }
 

@@ -1,6 +1,7 @@
-import { TENSORS, type TensorName } from '../planner/layout.js';
+import type { KvGroupPlan } from '../planner/kv-group-plan.js';
+import { KV_GROUP_TENSORS, type KvGroupTensorName, TENSORS, type TensorName } from '../planner/layout.js';
 import type { LocalPlan } from '../planner/local-plan.js';
-import { copyView, type MetadataCounts, type MetadataView } from '../planner/metadata.js';
+import { copyView, type KvGroupTensors, type MetadataCounts, type MetadataView } from '../planner/metadata.js';
 
 /** A 64-bit value as JSON holds it: a string only where a number would lose digits. */
 export type PlainInteger = number | string;
@@ -17,7 +18,19 @@ export interface PlainTensors {
   readonly blockTable: readonly (readonly number[])[];
   /** Columns the table has in memory; those past the ones in use hold the null block 0. */
   readonly tableWidth: number;
+  /** What each KV cache group has of its own, where there are several. */
+  readonly groups?: readonly PlainKvGroup[];
 }
+
+/** What one KV cache group has of its own in a step, as plain JSON. */
+export interface PlainKvGroup extends Pick<PlainTensors, 'blockTable' | 'tableWidth'> {
+  readonly whole: PlainGroupView;
+  /** Empty unless the step is cut. */
+  readonly parts: readonly PlainGroupView[];
+}
+
+/** What one KV cache group has of its own in a view. */
+export type PlainGroupView = Pick<PlainView, KvGroupTensorName>;
 
 /** A step's tensors by value; empty ones where no step runs. */
 export function plainTensors(local: LocalPlan): PlainTensors {
@@ -29,7 +42,25 @@ export function plainTensors(local: LocalPlan): PlainTensors {
     parts: cut.map((part) => plainView(local.partTensors[part], local.part(part))),
     blockTable: usedColumns(local.blockTable, local.attentionRequests, tableWidth),
     tableWidth,
+    ...(local.groups.length > 1 && { groups: local.groups.map((group) => plainGroup(group, local)) }),
   };
+}
+
+function plainGroup(group: KvGroupPlan, local: LocalPlan): PlainKvGroup {
+  const cut = local.partCount > 1 ? Array.from({ length: local.partCount }, (_, part) => local.part(part)) : [];
+  const { tensors, partTensors, blockTable, tableWidth } = group.snapshot(local, cut);
+  return {
+    whole: plainGroupView(tensors),
+    parts: partTensors.map(plainGroupView),
+    blockTable: usedColumns(blockTable, local.attentionRequests, tableWidth),
+    tableWidth,
+  };
+}
+
+function plainGroupView(view: KvGroupTensors): PlainGroupView {
+  return Object.fromEntries(
+    KV_GROUP_TENSORS.map((name) => [name, Array.from(view[name] as ArrayLike<number | bigint>, plainInteger)]),
+  ) as unknown as PlainGroupView;
 }
 
 function plainView(view: MetadataView, counts: MetadataCounts): PlainView {

@@ -68,46 +68,13 @@ export function decodeCurve(
   options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
   { twins }: { readonly twins: boolean },
 ): Promise<LadderCurve> {
-  const { include, budget } = options;
+  const { limits, policy, sizeMultiple, include, budget } = options;
   const asked = budget.kind === 'graphs' ? budget.most : 0;
   const maxGraphs = Math.min(1 << 12, 2 * (counts.length - 1), Math.max(MOST_GRAPHS, asked, 2 * (include.length + 1)));
-  return optimiseLadder({ counts, costs, maxGraphs, include, ...ladderRules(counts.length - 1, options, twins) });
-}
-
-function ladderRules(
-  largest: number,
-  { limits, policy, sizeMultiple }: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple'>,
-  twins: boolean,
-): { multiple: number; twinsFrom: number | undefined } {
+  const multiple = [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen);
   const least = leastUbatchedSize(limits.queryLen, policy);
-  return {
-    multiple: [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen),
-    twinsFrom: twins && least <= largest ? least : undefined,
-  };
-}
-
-/**
- * A choice with up to `spare` graphs more, some hundreds in all, which gain nothing over the steps that were counted: where those that come may differ,
- * they are captured for every size alike, a size's share of padding weighing the same wherever it is.
- */
-export async function coverUnseen(chosen: DecodeChoice, spare: number, options: ChoiceOptions): Promise<DecodeChoice> {
-  const maxGraphs = Math.min(chosen.graphs + spare, MOST_GRAPHS);
-  if (maxGraphs <= chosen.graphs) return chosen;
-  const { limits, policy, costs } = options;
-  const largest = largestDecode(limits);
-  const counts = Float64Array.from({ length: largest + 1 }, (_, size) =>
-    size > 0 && size % limits.queryLen === 0 && costs[size] > 0 ? 1 / costs[size] : 0,
-  );
-  const curve = await optimiseLadder({
-    counts,
-    costs,
-    maxGraphs,
-    include: chosen.decode,
-    ...ladderRules(largest, options, true),
-  });
-  const { sizes } = curve.ladders.at(-1) as OptimalLadder;
-  const { padding, exactCost } = chosen;
-  return decodeChoice({ sizes, padding, exactCost }, limits, policy);
+  const twinsFrom = twins && least < counts.length ? least : undefined;
+  return optimiseLadder({ counts, costs, maxGraphs, multiple, include, twinsFrom });
 }
 
 /** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */
@@ -115,11 +82,28 @@ export function decodeChoices(curve: LadderCurve, { limits, policy }: ChoiceOpti
   return curve.ladders.map((ladder) => decodeChoice(ladder, limits, policy));
 }
 
-function decodeChoice(
-  { sizes, padding, exactCost }: Pick<OptimalLadder, 'sizes' | 'padding' | 'exactCost'>,
-  limits: Limits,
-  policy: Policy,
-): DecodeChoice {
+/**
+ * A choice with up to `graphs` more graphs, for sizes that were not seen: placed as if a decode were of each size with a chance
+ * inverse to it, so that padding by the same share counts alike everywhere. What was seen is padded no more for them.
+ */
+export async function withSpareGraphs(
+  choice: DecodeChoice,
+  graphs: number,
+  options: ChoiceOptions,
+): Promise<DecodeChoice> {
+  if (graphs < 1) return choice;
+  const { limits, costs } = options;
+  const chances = Float64Array.from({ length: largestDecode(limits) + 1 }, (_, size) =>
+    size > 0 && size % limits.queryLen === 0 ? 1 / size : 0,
+  );
+  const curve = await decodeCurve(chances, costs, { ...options, include: choice.decode }, { twins: true });
+  const filled = curve.atMost(choice.graphs + graphs);
+  if (filled === undefined) return choice;
+  const { padding, exactCost } = choice;
+  return { ...decodeChoice(filled, limits, options.policy), padding, exactCost };
+}
+
+function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limits, policy: Policy): DecodeChoice {
   const { keys } = decodePlan({ sizes, limits, policy, twins: true });
   const of = (plain: boolean): number[] =>
     keys

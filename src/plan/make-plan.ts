@@ -11,7 +11,6 @@ import { auditLadder, auditMixed, type CaptureCost, captureOf, type StepHistogra
 import { choose, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
-  coverUnseen,
   type DecodeChoice,
   decodeChoices,
   decodeCounts,
@@ -19,6 +18,7 @@ import {
   type MixedChoice,
   mixedChoices,
   NO_MIXED,
+  withSpareGraphs,
 } from './choices.js';
 import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
 import { largestDecode, type PlanCosts } from './plan-costs.js';
@@ -32,6 +32,8 @@ export interface MakePlanOptions {
   readonly costs: PlanCosts;
   readonly memory: CaptureCost;
   readonly budget: PlanBudget;
+  /** Where nothing keeps to the budget, it is what may come on top of the least that can be had: for one that nobody asked for. Default false. */
+  readonly beyondLeast?: boolean | undefined;
   /** Every size is a multiple of it. Default 1. */
   readonly sizeMultiple: number;
   /** Sizes that must be captured. */
@@ -172,9 +174,9 @@ async function chooseFor(
   const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
   await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
-  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
+  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory, options);
   const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
-  return { decode: await coverUnseen(chosen.decode, spare, choice), grid: chosen.mixed, curve };
+  return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
 }
 
 function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {

@@ -4,6 +4,8 @@
  * `scripts/write-layout.mjs` writes `asc/layout.ts` and `wasm/layout.h` from the tables below. Every word is an int32.
  */
 
+import { MAX_KV_GROUPS } from '../config.js';
+
 /** Version of the vote row and of the decision. Ranks that differ refuse each other's table. */
 export const LAYOUT_VERSION = 2;
 
@@ -12,6 +14,8 @@ export const MAX_PARTS = 4;
 
 /** Most decode query lengths (1 + speculative tokens) one capture plan can hold. */
 export const MAX_QUERY_LENS = 4;
+
+export { MAX_KV_GROUPS };
 
 /** Where the region table starts: after the reserved page, the AssemblyScript statics and the C++ statics and stack. */
 export const CONFIG_BASE = 262144;
@@ -198,6 +202,9 @@ export const PROPERTIES = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P9', 'P10', 'P11
 /** Most ranks whose tables the model checker enumerates. */
 export const MAX_CHECK_RANKS = 8;
 
+/** Counters of one KV cache group. Those of the first are the last words of the batch state. */
+export const KV_GROUP_STATE_WORDS = ['eventBuckets', 'appends', 'tableEdits'] as const;
+
 /** Counters of the batch state. */
 export const STATE_WORDS = [
   'freeRows',
@@ -212,10 +219,11 @@ export const STATE_WORDS = [
   'steadySteps',
   'steadyRoom',
   'steadyMaxSeqLen',
-  'eventBuckets',
   'orderVersion',
   'orderRows',
+  'eventBuckets',
   'appends',
+  'tableEdits',
 ] as const;
 
 /** One request in the batch state. */
@@ -223,7 +231,7 @@ export const ROW_WORDS = [
   'active',
   'generation',
   'numComputedTokens',
-  'numBlocks',
+  'reserved3',
   'scheduled',
   'phase',
   'queryLen',
@@ -263,8 +271,8 @@ export const LOCAL_PART_WORDS = [
   'numLogits',
 ] as const;
 
-/** What an edit or a schedule was refused for: code, the row, the value that was wrong, and the limit it broke. */
-export const ERROR_WORDS = ['code', 'row', 'value', 'limit'] as const;
+/** What an edit or a schedule was refused for: code, the row, the value that was wrong, the limit it broke, and whose: the KV cache group. */
+export const ERROR_WORDS = ['code', 'row', 'value', 'limit', 'group'] as const;
 
 /** Tensors every view (the whole batch, then each part) has in each staging set. */
 export const TENSORS = [
@@ -284,6 +292,10 @@ export const TENSORS = [
   'kvLastPageLen',
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
+
+/** Tensors that each KV cache group has of its own, in every view. Those of the first group are the view's. */
+export const KV_GROUP_TENSORS = ['slotMapping', 'kvIndptr', 'kvIndices', 'kvLastPageLen'] as const;
+export type KvGroupTensorName = (typeof KV_GROUP_TENSORS)[number];
 
 /** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
 export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
@@ -321,13 +333,13 @@ export const PADDING_RECORDS = {
 export type PaddingName = keyof typeof PADDING_RECORDS;
 
 /**
- * What an entry of a tensor holds where the whole batch is padding. Of `kvIndptr` that is the first entry: each later one adds the
- * tokens of a padded request.
+ * What an entry of a tensor holds where the whole batch is padding, and a padded request has `paddedSeqLen` tokens, as its record
+ * says. Of `kvIndptr` that is the first entry: each later one adds the blocks of a padded request.
  */
-export function tensorPadding(name: TensorName, padding: PaddingName = 'lockstep'): number {
+export function tensorPadding(name: TensorName, paddedSeqLen: number): number {
   switch (name) {
     case 'seqLens':
-      return PADDING_RECORDS[padding].seqLens;
+      return paddedSeqLen;
     case 'slotMapping':
     case 'tokenToRequest':
       return -1;
@@ -367,6 +379,7 @@ export const LIMIT_WORDS = [
   'checked',
   'paddedSeqLen',
   'maxKvIndices',
+  'kvGroups',
 ] as const;
 
 /** Regions after the configuration, in the order in which they lie in memory. */
@@ -394,8 +407,10 @@ export const REGIONS = [
   'prefills',
   'order',
   'inbox',
+  'inboxCounts',
   'tokenPool',
   'blockLists',
+  'blockCounts',
   'laneStarts',
   'laneLens',
   'laneBounds',
@@ -415,6 +430,41 @@ export const REGIONS = [
   'blockTable1',
 ] as const;
 export type RegionName = (typeof REGIONS)[number];
+
+/** What a KV cache group's slots and block table are computed from. The offsets of its regions follow, then those of its tensors. */
+export const KV_GROUP_SIZES = [
+  'index',
+  'blockSize',
+  'kernelBlockSize',
+  'numBlocks',
+  'window',
+  'maxBlocks',
+  'tableWidth',
+  'blockListStride',
+  'maxKvIndices',
+] as const;
+
+/** Regions that each KV cache group has of its own. Those of the first group are the regions of these names; its state, the last words of `state`. */
+export const KV_GROUP_REGIONS = [
+  'groupState',
+  'blockLists',
+  'blockCounts',
+  'laneBounds',
+  'laneBases',
+  'laneNextBases',
+  'eventLanes',
+  'eventStarts',
+  'blockHolders',
+  'highWater',
+  'appendLog',
+  'mirrorGenerations',
+  'mirrorCounts',
+  'mirrorCursors',
+  'tableEdits',
+  'blockTable0',
+  'blockTable1',
+] as const;
+export type KvGroupRegionName = (typeof KV_GROUP_REGIONS)[number];
 
 /** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
 export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
@@ -440,8 +490,8 @@ export const COMMAND_WORDS = ['op', 'a', 'b', 'c', 'd', 'e', 'f', 'g'] as const;
 /** Words before the first command; the first holds the number of commands. */
 export const COMMAND_HEADER_WORDS = 8;
 
-/** Commands a block can hold: uploads of every tensor of every view, with room for events and graphs. */
-export const MAX_COMMANDS = 128;
+/** Commands a block can hold: uploads of every tensor of every view and KV cache group, with room for events and graphs. */
+export const MAX_COMMANDS = 256;
 
 /** Named values, the same in all three languages. A name's value is its number. */
 export const ENUMS = {
@@ -552,5 +602,13 @@ export const MAX_VIEWS: number = 1 + MAX_PARTS;
 export const CONFIG_REGIONS: number = LIMIT_WORDS.length;
 /** Word at `CONFIG_BASE` of the first tensor's offset: tensors of view v of set s start at `(s * MAX_VIEWS + v) * TENSORS.length`. */
 export const CONFIG_TENSORS: number = CONFIG_REGIONS + REGIONS.length;
+/** Word at `CONFIG_BASE` of the first KV cache group's sizes; `KV_GROUP_WORDS` from one group to the next. */
+export const CONFIG_KV_GROUPS: number = CONFIG_TENSORS + 2 * MAX_VIEWS * TENSORS.length;
+/** Word of a KV cache group at which the offsets of its regions start. */
+export const KV_GROUP_OFFSETS: number = KV_GROUP_SIZES.length;
+/** Word of a KV cache group of its first tensor's offset: tensors of view v of set s start at `(s * MAX_VIEWS + v) * KV_GROUP_TENSORS.length` after it. */
+export const KV_GROUP_TENSOR_OFFSETS: number = KV_GROUP_OFFSETS + KV_GROUP_REGIONS.length;
+/** Words of one KV cache group in the configuration. */
+export const KV_GROUP_WORDS: number = KV_GROUP_TENSOR_OFFSETS + 2 * MAX_VIEWS * KV_GROUP_TENSORS.length;
 /** Words of the whole configuration. */
-export const CONFIG_WORDS: number = CONFIG_TENSORS + 2 * MAX_VIEWS * TENSORS.length;
+export const CONFIG_WORDS: number = CONFIG_KV_GROUPS + MAX_KV_GROUPS * KV_GROUP_WORDS;

@@ -1,3 +1,4 @@
+import { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
 import { LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS, word } from './layout.js';
 import { copyView, type MetadataView, type StagingSet } from './metadata.js';
 import type { Sizes } from './regions.js';
@@ -92,6 +93,8 @@ export interface LocalPlanValue {
   readonly partTensors: readonly MetadataView[];
   readonly blockTable: Int32Array;
   readonly tableWidth: number;
+  /** What each KV cache group has of its own; the first has the slots, pages and block table above. */
+  readonly groups: readonly KvGroupPlanValue[];
 }
 
 /**
@@ -107,11 +110,13 @@ export class LocalPlan {
    * i32[maxPaddedRequests], -1 in a gap row. The next vote overwrites it.
    */
   readonly order: Int32Array;
+  /** What each KV cache group has of its own. The first group's slots, pages and block table are also those of the plan itself. */
+  readonly groups: readonly KvGroupPlan[];
   /** What the tensors' capacities and slots come from. */
   readonly sizes: Sizes;
 
   constructor(
-    views: { readonly words: Int32Array; readonly order: Int32Array },
+    views: { readonly words: Int32Array; readonly order: Int32Array; readonly groups: readonly Int32Array[] },
     sets: readonly [StagingSet, StagingSet],
     sizes: Sizes,
   ) {
@@ -120,6 +125,11 @@ export class LocalPlan {
     this.#sets = sets;
     this.#parts = Array.from({ length: MAX_PARTS }, (_, index) => new LocalPartView(views.words, index));
     this.sizes = sizes;
+    this.groups = Object.freeze(
+      views.groups.map(
+        (state, index) => new KvGroupPlan(sizes.groups[index], state, () => this.#sets[this.staging].groups[index]),
+      ),
+    );
   }
 
   get step(): number {
@@ -213,6 +223,12 @@ export class LocalPlan {
   snapshot(): LocalPlanValue {
     const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index).snapshot());
     const cut = parts.length > 1;
+    const { tableWidth } = this;
+    const tensors = copyView(this.tensors, this);
+    const partTensors = cut ? parts.map((part, index) => copyView(this.partTensors[index], part)) : [];
+    const blockTable = this.blockTable.slice(0, this.attentionRequests * tableWidth);
+    const first = Object.freeze({ tensors, partTensors: Object.freeze(partTensors), blockTable, tableWidth });
+    const others = this.groups.slice(1).map((group) => group.snapshot(this, cut ? parts : []));
     return Object.freeze({
       step: this.step,
       tokens: this.tokens,
@@ -222,10 +238,8 @@ export class LocalPlan {
       queryLen: this.queryLen,
       numLogits: this.numLogits,
       parts: Object.freeze(parts),
-      tensors: copyView(this.tensors, this),
-      partTensors: Object.freeze(cut ? parts.map((part, index) => copyView(this.partTensors[index], part)) : []),
-      blockTable: this.blockTable.slice(0, this.attentionRequests * this.tableWidth),
-      tableWidth: this.tableWidth,
+      ...first,
+      groups: Object.freeze([first, ...others]),
     });
   }
 }

@@ -1,5 +1,5 @@
-import { TENSOR_BYTES, TENSORS, type TensorName } from './layout.js';
-import { type RegionTable, tensorLength } from './regions.js';
+import { KV_GROUP_TENSORS, type KvGroupTensorName, TENSOR_BYTES, TENSORS, type TensorName } from './layout.js';
+import { type RegionTable, type Sizes, tensorLength } from './regions.js';
 
 /**
  * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their
@@ -50,6 +50,9 @@ export interface MetadataView {
   readonly kvLastPageLen: Int32Array;
 }
 
+/** What of a view each KV cache group has of its own. The first group's are the view's. */
+export type KvGroupTensors = Pick<MetadataView, KvGroupTensorName>;
+
 /** Counts that say how much of a view is a step's. */
 export interface MetadataCounts {
   readonly paddedTokens: number;
@@ -64,6 +67,16 @@ export interface StagingSet {
   /** The same with what the planner computed for tensors that the device supplies: what the others were derived from. */
   readonly written: { readonly whole: MetadataView; readonly parts: readonly MetadataView[] };
   /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
+  readonly blockTable: Int32Array;
+  /** What each KV cache group has of its own; the first has the arrays above. */
+  readonly groups: readonly KvGroupStaging[];
+}
+
+/** What one KV cache group has of its own in a staging set. */
+export interface KvGroupStaging {
+  readonly whole: KvGroupTensors;
+  readonly parts: readonly KvGroupTensors[];
+  /** Kernel blocks of each request: i32[attentionRequests, tableWidth] of the group. */
   readonly blockTable: Int32Array;
 }
 
@@ -87,15 +100,35 @@ export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: numbe
       parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part, offsetOf)) : []),
     });
   const planned = views(regions.tensor);
+  const blockTable = new Int32Array(buffer, table.offset, table.bytes / 4);
+  const groups = regions.groups.map((group, index): KvGroupStaging => {
+    if (index === 0) return Object.freeze({ whole: planned.whole, parts: planned.parts, blockTable });
+    const own = { ...regions.sizes, maxKvIndices: group.sizes.maxKvIndices };
+    const [whole, ...parts] = Array.from({ length: 1 + planned.parts.length }, (_, at) =>
+      groupView(buffer, own, (name) => group.tensor(set, at, name)),
+    );
+    const offset = group.region(set === 0 ? 'blockTable0' : 'blockTable1');
+    const entries = own.maxPaddedRequests * group.sizes.tableWidth;
+    return Object.freeze({ whole, parts: Object.freeze(parts), blockTable: new Int32Array(buffer, offset, entries) });
+  });
   return Object.freeze({
     ...planned,
     written: regions.deviceSupplied.size > 0 ? views(regions.written) : planned,
-    blockTable: new Int32Array(buffer, table.offset, table.bytes / 4),
+    blockTable,
+    groups: Object.freeze(groups),
   });
 }
 
+function groupView(buffer: ArrayBuffer, sizes: Sizes, offsetOf: (name: KvGroupTensorName) => number): KvGroupTensors {
+  const tensors = KV_GROUP_TENSORS.map((name) => {
+    const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
+    return [name, new Entries(buffer, offsetOf(name), tensorLength(name, sizes))] as const;
+  });
+  return Object.freeze(Object.fromEntries(tensors)) as unknown as KvGroupTensors;
+}
+
 /** Entries of a view's tensor that belong to a step, of a tensor that this planner has. */
-export function stepLength(name: TensorName, counts: MetadataCounts, view: MetadataView): number {
+export function stepLength(name: TensorName, counts: MetadataCounts, view: Partial<MetadataView>): number {
   switch (name) {
     case 'queryStartLoc':
     case 'kvIndptr':
@@ -107,10 +140,10 @@ export function stepLength(name: TensorName, counts: MetadataCounts, view: Metad
     case 'logitsIndices':
       return counts.numLogits;
     case 'kvIndices':
-      return view.kvIndptr[counts.attentionRequests] ?? 0;
+      return view.kvIndptr?.[counts.attentionRequests] ?? 0;
     case 'tokensPerRank':
     case 'tokensPerRankReal':
-      return view[name].length;
+      return view[name]?.length ?? 0;
     default:
       return counts.paddedTokens;
   }
@@ -118,7 +151,20 @@ export function stepLength(name: TensorName, counts: MetadataCounts, view: Metad
 
 /** Detached copies of a view's tensors, each as long as the step needs. */
 export function copyView(view: MetadataView, counts: MetadataCounts): MetadataView {
+  return copyTensors(TENSORS, view, counts);
+}
+
+/** The same of what a KV cache group has of its own in a view. */
+export function copyGroupView(view: KvGroupTensors, counts: MetadataCounts): KvGroupTensors {
+  return copyTensors(KV_GROUP_TENSORS, view, counts);
+}
+
+function copyTensors<N extends TensorName>(
+  names: readonly N[],
+  view: Pick<MetadataView, N>,
+  counts: MetadataCounts,
+): Pick<MetadataView, N> {
   const copies: Record<string, Int32Array | BigInt64Array> = {};
-  for (const name of TENSORS) copies[name] = view[name].slice(0, stepLength(name, counts, view));
-  return Object.freeze(copies) as unknown as MetadataView;
+  for (const name of names) copies[name] = view[name].slice(0, stepLength(name, counts, view));
+  return Object.freeze(copies) as unknown as Pick<MetadataView, N>;
 }

@@ -1,9 +1,11 @@
+import type { KvGroupPlan } from './kv-group-plan.js';
 import type { LocalPlan } from './local-plan.js';
-import type { MetadataView } from './metadata.js';
+import type { KvGroupTensors } from './metadata.js';
 import { equal, storedBefore } from './shape-checks.js';
 
 /** Rows of a view, and which row of the block table its first one is. */
 interface PagedRows {
+  readonly seqLens: Int32Array;
   readonly attentionRequests: number;
   readonly tableRow: number;
   /** Whether a row of the view holds a request. */
@@ -11,22 +13,29 @@ interface PagedRows {
 }
 
 /**
- * Each request's entries in `kvIndices` are the first of its row in the block table, as many as its stored tokens fill; a padded
+ * Each request's entries in `kvIndices` are the first of its row in the group's block table, as many as its stored tokens fill; a padded
  * row has the null block where the padding record gives it a token, else nothing. Throws ERR_SHAPE_CONTRACT.
  */
-export function checkPagedKv(name: string, view: MetadataView, rows: PagedRows, local: LocalPlan): void {
-  const { kernelBlockSize: page, paddedSeqLen } = local.sizes;
+export function checkPagedKv(
+  name: string,
+  view: KvGroupTensors,
+  rows: PagedRows,
+  local: LocalPlan,
+  group: KvGroupPlan,
+): void {
+  const { paddedSeqLen } = local.sizes;
+  const { kernelBlockSize: page } = group.sizes;
   let next = 0;
   for (let row = 0; row < rows.attentionRequests; row++) {
     const real = rows.isReal(row);
-    const length = real ? storedBefore(local, view.seqLens[row]) : paddedSeqLen;
+    const length = real ? storedBefore(local, rows.seqLens[row]) : paddedSeqLen;
     const pages = Math.ceil(length / page);
     equal(`${name}.kvIndptr[${row}]`, view.kvIndptr[row], next);
     const lastPageLen = pages > 0 ? length - (pages - 1) * page : 1;
     equal(`${name}.kvLastPageLen[${row}]`, view.kvLastPageLen[row], lastPageLen);
-    const from = (rows.tableRow + row) * local.tableWidth;
+    const from = (rows.tableRow + row) * group.tableWidth;
     for (let index = 0; index < pages; index++) {
-      const block = real ? local.blockTable[from + index] : 0;
+      const block = real ? group.blockTable[from + index] : 0;
       equal(`${name}.kvIndices[${next + index}]`, view.kvIndices[next + index], block);
     }
     next += pages;

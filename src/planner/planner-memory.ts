@@ -1,4 +1,4 @@
-import { CONFIG_BASE, LIMIT_WORDS, type RegionName, word } from './layout.js';
+import { CONFIG_BASE, KV_GROUP_STATE_WORDS, LIMIT_WORDS, type RegionName, word } from './layout.js';
 import { LocalPlan } from './local-plan.js';
 import { type StagingSet, stagingSet } from './metadata.js';
 import { allocate, instantiate, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
@@ -56,12 +56,23 @@ export class PlannerMemory {
 
   /** The local plan of the step built last. */
   localPlan(): LocalPlan {
-    return new LocalPlan({ words: this.words('local'), order: this.words('order') }, this.sets, this.regions.sizes);
+    const views = { words: this.words('local'), order: this.words('order'), groups: this.#groupStates() };
+    return new LocalPlan(views, this.sets, this.regions.sizes);
+  }
+
+  #groupStates(): readonly Int32Array[] {
+    const words = KV_GROUP_STATE_WORDS.length;
+    return this.regions.groups.map((group) => new Int32Array(this.arena.buffer, group.region('groupState'), words));
   }
 
   /** The batch's requests; `guard` throws while it must not be edited. */
   requests(guard: () => void): Requests {
-    const views = { inbox: this.words('inbox'), error: this.words('error'), rows: this.words('rows') };
+    const views = {
+      inbox: this.words('inbox'),
+      inboxCounts: this.words('inboxCounts').subarray(0, this.regions.groups.length),
+      error: this.words('error'),
+      rows: this.words('rows'),
+    };
     return new Requests(this.metadata, views, guard);
   }
 }

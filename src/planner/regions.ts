@@ -2,30 +2,39 @@ import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from './capture-plan.js';
 import {
-  APPEND_WORDS,
-  BLOCK_LIST_TAIL,
+  type KvGroupRegions,
+  type KvGroupSizes,
+  kvGroupRegionWords,
+  kvGroupSizes,
+  kvGroupWords,
+  layKvGroup,
+} from './kv-group-regions.js';
+import {
   CANDIDATE_WORDS,
   COMMAND_HEADER_WORDS,
   COMMAND_WORDS,
   CONFIG_BASE,
+  CONFIG_KV_GROUPS,
   CONFIG_REGIONS,
   CONFIG_TENSORS,
   CONFIG_WORDS,
-  CURSOR_WORDS,
   type DeviceSupplied,
   decisionWords,
   ERROR_WORDS,
   FACT_WORDS,
   KEY_WORDS,
+  KV_GROUP_STATE_WORDS,
+  KV_GROUP_WORDS,
+  type KvGroupRegionName,
+  type KvGroupTensorName,
   LIMIT_WORDS,
   LOCAL_PART_WORDS,
   LOCAL_WORDS,
   MAX_COMMANDS,
-  MAX_EVENT_BUCKETS,
+  MAX_KV_GROUPS,
   MAX_PARTS,
   MAX_QUERY_LENS,
   MAX_VIEWS,
-  MIRRORS,
   NEED_WORDS,
   PADDING_RECORDS,
   type PaddingName,
@@ -56,7 +65,7 @@ export interface Region {
   readonly bytes: number;
 }
 
-/** Counts that every array is sized by, and what a slot is computed from. */
+/** Counts that every array is sized by, and what a slot is computed from; of KV cache groups, the first. */
 export interface Sizes
   extends Pick<
     Limits,
@@ -80,6 +89,8 @@ export interface Sizes
   readonly maxKvIndices: number;
   /** Tokens that a padded request is said to have. */
   readonly paddedSeqLen: number;
+  /** What differs between KV cache groups, of each of them. */
+  readonly groups: readonly KvGroupSizes[];
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -93,6 +104,8 @@ export interface RegionTable {
   tensor(set: number, view: number, name: TensorName): number;
   /** The same of what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
   written(set: number, view: number, name: TensorName): number;
+  /** Each KV cache group's own arrays. Those of the first are the regions and tensors above. */
+  readonly groups: readonly KvGroupRegions[];
   /** Tensors that are planned and not filled. */
   readonly deviceSupplied: ReadonlySet<TensorName>;
   /** Every region in memory order, the fixed ones included. */
@@ -143,14 +156,13 @@ export function planRegions(options: RegionOptions): RegionTable {
     tensors: choices = {},
     deviceSupplied: supplied = [],
   } = options;
-  const span = limits.blockSize * limits.contextParallelSize;
-  const perBlock = limits.blockSize / limits.kernelBlockSize;
-  const maxBlocks = Math.ceil(limits.maxModelLen / span);
-  const tableWidth = maxBlocks * perBlock;
   const maxPaddedRequests = Math.max(
     limits.maxNumSeqs,
     ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
   );
+  const groupSizes = kvGroupSizes(limits, { maxPaddedRequests, csr: choices.csr === true });
+  const { maxBlocks, tableWidth, blockListStride, maxKvIndices } = groupSizes[0];
+  const span = Math.min(...groupSizes.map(({ blockSize }) => blockSize)) * limits.contextParallelSize;
   const sizes: Sizes = {
     rank,
     ranks,
@@ -162,22 +174,24 @@ export function planRegions(options: RegionOptions): RegionTable {
     ),
     maxBlocks,
     tableWidth,
-    maxKvIndices: choices.csr === true ? limits.maxNumSeqs * tableWidth + maxPaddedRequests - limits.maxNumSeqs : 0,
+    maxKvIndices,
     maxParts: policy.ubatches,
-    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
-    // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
-    blockListStride: maxBlocks + BLOCK_LIST_TAIL,
+    blockListStride,
     paddedSeqLen: PADDING_RECORDS[padding].seqLens,
     // Twice what a step can write: each request may begin and end inside a block.
     blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
+    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
     blockSize: limits.blockSize,
     kernelBlockSize: limits.kernelBlockSize,
     contextParallelSize: limits.contextParallelSize,
     contextParallelRank: limits.contextParallelRank,
     interleaveSize: limits.interleaveSize,
+    groups: groupSizes,
   };
-  const words = regionWords(limits, plan, sizes, { checkWords, checked });
+  const groupWords = groupSizes.map((group) => kvGroupRegionWords(group, { ...limits, ...sizes, checked }));
+  const { groupState: _, ...firstGroup } = groupWords[0];
+  const words = { ...regionWords(limits, plan, sizes, checkWords), ...firstGroup };
   const all: Region[] = [
     { name: 'reserved page', offset: 0, bytes: PAGE },
     { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
@@ -206,26 +220,38 @@ export function planRegions(options: RegionOptions): RegionTable {
       }
     }
   }
-  if (next > 2 ** 32 - PAGE) {
-    throw new LockstepError(
-      'ERR_PLAN_CAPACITY',
-      `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
-        `The block tables ${choices.csr === true ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
-        `or raise blockSize (${limits.blockSize})${choices.csr === true ? ', or leave tensors.csr out' : ''}.`,
-      { bytes: next, limits },
-    );
-  }
   const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
-  const written = (set: number, view: number, name: TensorName): number =>
-    copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const region = (name: RegionName): Region => {
     const found = regions.get(name);
     if (found === undefined) throw new RangeError(`no region ${name}`);
     return found;
   };
+  const groups = groupSizes.map((own, index): KvGroupRegions => {
+    if (index === 0) {
+      const groupState = region('state').offset + 4 * word(STATE_WORDS, KV_GROUP_STATE_WORDS[0]);
+      const offset = (name: KvGroupRegionName): number => (name === 'groupState' ? groupState : region(name).offset);
+      return { sizes: own, region: offset, tensor };
+    }
+    const bytes = (name: KvGroupTensorName): number => tensorBytes(name, { ...sizes, maxKvIndices: own.maxKvIndices });
+    return layKvGroup(own, groupWords[index], bytes, views, (name, size) => take(name, size).offset);
+  });
+  if (next > 2 ** 32 - PAGE) {
+    throw new LockstepError(
+      'ERR_PLAN_CAPACITY',
+      `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
+        `The block tables ${choices.csr === true ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
+        `or raise blockSize (${sizes.groups.map(({ blockSize }) => blockSize).join(', ')})${choices.csr === true ? ', or leave tensors.csr out' : ''}.`,
+      { bytes: next, limits },
+    );
+  }
+  const written = (set: number, view: number, name: TensorName): number =>
+    copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const config = configWords(limits, plan, sizes, region, written);
+  for (const [index, group] of groups.entries())
+    config.set(kvGroupWords(group), CONFIG_KV_GROUPS + index * KV_GROUP_WORDS);
   config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
-  return { sizes, pages: Math.ceil(next / PAGE), regions, region, tensor, written, deviceSupplied, all, config };
+  const pages = Math.ceil(next / PAGE);
+  return { sizes, pages, regions, region, tensor, written, groups, deviceSupplied, all, config };
 }
 
 /** Entries of a tensor, without slack. */
@@ -259,9 +285,8 @@ function regionWords(
   limits: Limits,
   plan: CapturePlan,
   sizes: Sizes,
-  { checkWords, checked }: { checkWords: number; checked: boolean },
-): Record<RegionName, number> {
-  const table = sizes.maxPaddedRequests * sizes.tableWidth;
+  checkWords: number,
+): Record<Exclude<RegionName, KvGroupRegionName>, number> {
   return {
     policy: POLICY_WORDS.length,
     keys: plan.keys.length * KEY_WORDS.length,
@@ -278,33 +303,22 @@ function regionWords(
     check: checkWords,
     error: ERROR_WORDS.length,
     commands: COMMAND_HEADER_WORDS + MAX_COMMANDS * COMMAND_WORDS.length,
-    tableEdits: 4 * sizes.maxPaddedRequests,
     state: STATE_WORDS.length,
     rows: limits.maxNumSeqs * ROW_WORDS.length,
     freeRows: limits.maxNumSeqs,
     decodes: limits.maxNumSeqs,
     prefills: limits.maxNumSeqs,
     order: sizes.maxPaddedRequests,
-    inbox: Math.max(sizes.maxBlocks, limits.maxNumBatchedTokens),
+    inbox: Math.max(
+      sizes.groups.reduce((sum, { maxBlocks }) => sum + maxBlocks, 0),
+      limits.maxNumBatchedTokens,
+    ),
+    inboxCounts: MAX_KV_GROUPS,
     tokenPool: limits.maxNumBatchedTokens,
-    blockLists: limits.maxNumSeqs * sizes.blockListStride,
     laneStarts: limits.maxNumSeqs,
     laneLens: limits.maxNumSeqs,
-    laneBounds: limits.maxNumSeqs,
-    laneBases: 2 * limits.maxNumSeqs,
-    laneNextBases: 2 * limits.maxNumSeqs,
-    eventLanes: limits.maxNumSeqs,
-    eventStarts: MAX_EVENT_BUCKETS + 1,
     blockWriters: 3 * sizes.blockWriters,
-    blockHolders: checked ? limits.numBlocks : 0,
-    highWater: 2 * MAX_VIEWS,
     stamps: 2 * STAMP_WORDS.length,
-    appendLog: sizes.appendLog * APPEND_WORDS.length,
-    mirrorGenerations: MIRRORS.length * sizes.maxPaddedRequests,
-    mirrorCounts: MIRRORS.length * sizes.maxPaddedRequests,
-    mirrorCursors: MIRRORS.length * CURSOR_WORDS.length,
-    blockTable0: table,
-    blockTable1: table,
   };
 }
 
@@ -323,6 +337,7 @@ function configWords(
     maxModelLen: limits.maxModelLen,
     numBlocks: limits.numBlocks,
     numKeys: plan.keys.length,
+    kvGroups: sizes.groups.length,
     queryLen: limits.queryLen,
     poisoned: 0,
     checked: 0,

@@ -8,8 +8,11 @@ export type Row = number & { readonly [rowBrand]: true };
 
 /** A request that joins. */
 export interface NewRequest {
-  /** KV blocks that hold its first tokens, or will hold its next ones. Never block 0. */
-  readonly blockIds: ArrayLike<number>;
+  /**
+   * KV blocks that hold its first tokens, or will hold its next ones. With several KV cache groups one list each, or an empty one
+   * where no group has any yet. Never block 0, but for leading blocks of a group with a `window` that its next token sees nothing of.
+   */
+  readonly blockIds: ArrayLike<number> | ArrayLike<ArrayLike<number>>;
   /** Tokens already in those blocks (a reused prefix). Default 0. */
   readonly numComputedTokens?: number;
 }
@@ -31,10 +34,16 @@ export interface ScheduledChunk {
   readonly dependsOn?: Row;
 }
 
+/** The KV cache group that an edit was refused for: what names it where there are several. */
+interface GroupRefusal {
+  readonly of: string;
+  readonly details: { readonly group?: number };
+}
+
 /** What a refused edit says. */
 const REFUSALS: Record<
   Exclude<keyof typeof ENUMS.EDIT, 'ok'>,
-  (row: number, value: number, limit: number) => LockstepError
+  (row: number, value: number, limit: number, group: GroupRefusal) => LockstepError
 > = {
   'row-unknown': (row, _value, limit) =>
     new LockstepError(
@@ -48,17 +57,17 @@ const REFUSALS: Record<
       `A request too many: ${value} requests, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`,
       { requests: value, limit },
     ),
-  'block-invalid': (row, value, limit) =>
+  'block-invalid': (row, value, limit, group) =>
     new LockstepError(
       'ERR_BLOCK_INVALID',
-      `Block ${value} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`,
-      { row, block: value, numBlocks: limit },
+      `Block ${value}${group.of} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`,
+      { row, block: value, numBlocks: limit, ...group.details },
     ),
-  'blocks-full': (row, value, limit) =>
+  'blocks-full': (row, value, limit, group) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
-      `${value} blocks for one request, and maxModelLen allows ${limit}. Give it fewer, or raise maxModelLen.`,
-      { row, blocks: value, limit },
+      `${value} blocks${group.of} for one request, and maxModelLen allows ${limit}. Give it fewer, or raise maxModelLen.`,
+      { row, blocks: value, limit, ...group.details },
     ),
   'tokens-full': (row, value, limit) =>
     new LockstepError(
@@ -66,11 +75,11 @@ const REFUSALS: Record<
       `${value} tokens scheduled in one step, and maxNumBatchedTokens is ${limit}. Schedule a shorter chunk.`,
       { row, tokens: value, limit },
     ),
-  'position-beyond-blocks': (row, value, limit) =>
+  'position-beyond-blocks': (row, value, limit, group) =>
     new LockstepError(
       'ERR_POSITION_BEYOND_BLOCKS',
-      `Tokens up to position ${value - 1} need blocks, and the request's cover ${limit}. Append blocks first.`,
-      { row, tokens: value, covered: limit },
+      `Tokens up to position ${value - 1} need blocks${group.of}, and the request's cover ${limit}. Append blocks first.`,
+      { row, tokens: value, covered: limit, ...group.details },
     ),
   'scheduled-twice': (row) =>
     new LockstepError('ERR_STEP_ORDER', `The request in row ${row} is scheduled in this step already`, { row }),
@@ -86,19 +95,19 @@ const REFUSALS: Record<
       tokens: value,
       limit,
     }),
-  'block-written-twice': (row, value, other) =>
+  'block-written-twice': (row, value, other, group) =>
     new LockstepError(
       'ERR_BLOCK_CONFLICT',
       row === other
-        ? `The request in row ${row} has block ${value} twice, and writes it in this step`
-        : `Block ${value} is written by the requests in rows ${row} and ${other} in this step: give one of them another block`,
-      { row, other, block: value },
+        ? `The request in row ${row} has block ${value}${group.of} twice, and writes it in this step`
+        : `Block ${value}${group.of} is written by the requests in rows ${row} and ${other} in this step: give one of them another block`,
+      { row, other, block: value, ...group.details },
     ),
-  'block-shared': (row, value, other) =>
+  'block-shared': (row, value, other, group) =>
     new LockstepError(
       'ERR_BLOCK_CONFLICT',
-      `The request in row ${row} writes block ${value}, which holds computed tokens of row ${other}: copy the block first, or schedule row ${other} with dependsOn: ${row}`,
-      { row, other, block: value },
+      `The request in row ${row} writes block ${value}${group.of}, which holds computed tokens of row ${other}: copy the block first, or schedule row ${other} with dependsOn: ${row}`,
+      { row, other, block: value, ...group.details },
     ),
   'row-scheduled': (row) =>
     new LockstepError(
@@ -112,6 +121,8 @@ const REFUSALS: Record<
 export class Requests {
   readonly #metadata: MetadataExports;
   readonly #inbox: Int32Array;
+  /** Blocks in the inbox of each KV cache group: i32[groups]. */
+  readonly #inboxCounts: Int32Array;
   readonly #error: Int32Array;
   readonly #rows: Int32Array;
   readonly #guard: () => void;
@@ -119,11 +130,12 @@ export class Requests {
   /** `guard` throws while the batch is frozen or the planner disposed. */
   constructor(
     metadata: MetadataExports,
-    views: { inbox: Int32Array; error: Int32Array; rows: Int32Array },
+    views: { inbox: Int32Array; inboxCounts: Int32Array; error: Int32Array; rows: Int32Array },
     guard: () => void,
   ) {
     this.#metadata = metadata;
     this.#inbox = views.inbox;
+    this.#inboxCounts = views.inboxCounts;
     this.#error = views.error;
     this.#rows = views.rows;
     this.#guard = guard;
@@ -133,9 +145,9 @@ export class Requests {
   add(request: NewRequest): Row {
     this.#guard();
     object(request, 'the request');
-    this.#fill(request.blockIds, 'blockIds');
+    this.#fillGroups(request.blockIds);
     const computed = integer(request.numComputedTokens ?? 0, 'numComputedTokens');
-    return this.#done(this.#metadata.state_add(computed, request.blockIds.length)) as Row;
+    return this.#done(this.#metadata.state_add(computed)) as Row;
   }
 
   /** Schedules the next tokens of a request in this step. Errors: ERR_ROW_UNKNOWN, ERR_BATCH_LIMIT, ERR_POSITION_BEYOND_BLOCKS, ERR_STEP_ORDER, ERR_STATE_FROZEN. */
@@ -177,11 +189,22 @@ export class Requests {
     );
   }
 
-  /** Gives a request more blocks. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
-  appendBlocks(row: Row, blockIds: ArrayLike<number>): void {
+  /**
+   * Gives a request more blocks of a KV cache group, the first unless `group` says another.
+   * Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID, ERR_STATE_FROZEN.
+   */
+  appendBlocks(row: Row, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
     this.#fill(blockIds, 'blockIds');
-    this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length));
+    const groups = this.#inboxCounts.length;
+    if (!Number.isInteger(group) || group < 0 || group >= groups) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `group is ${shown(group)}; it must be an integer from 0 to ${groups - 1}: there are ${groups} KV cache groups`,
+        { row, group },
+      );
+    }
+    this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length, group));
   }
 
   /** After the step: `tokens` more are computed (a prefill's chunk; of a decode, 1 + the accepted drafts). Errors: ERR_ROW_UNKNOWN, ERR_POSITION_BEYOND_BLOCKS, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
@@ -213,7 +236,7 @@ export class Requests {
   numComputedTokens(row: Row): number {
     const at = row * ROW_WORDS.length;
     if (!Number.isInteger(row) || row < 0 || this.#rows[at + word(ROW_WORDS, 'active')] !== 1) {
-      throw REFUSALS['row-unknown'](row, row, this.#rows.length / ROW_WORDS.length);
+      throw REFUSALS['row-unknown'](row, row, this.#rows.length / ROW_WORDS.length, { of: '', details: {} });
     }
     this.#metadata.state_settle();
     return this.#rows[at + word(ROW_WORDS, 'numComputedTokens')];
@@ -225,20 +248,47 @@ export class Requests {
     this.#done(this.#metadata.check_shared_blocks());
   }
 
-  #fill(values: ArrayLike<number>, name: string): void {
+  /** Puts a new request's blocks into the inbox, group after group. */
+  #fillGroups(blockIds: NewRequest['blockIds']): void {
+    const counts = this.#inboxCounts;
+    const nested = isNested(blockIds);
+    if (counts.length === 1 && !nested) {
+      this.#fill(blockIds as ArrayLike<number>, 'blockIds');
+      counts[0] = blockIds.length;
+      return;
+    }
+    const lists = nested ? Array.from(blockIds as ArrayLike<ArrayLike<number>>) : [];
+    if (nested ? lists.length !== counts.length : blockIds?.length !== 0) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `blockIds holds ${nested ? `${lists.length} lists` : `${shown(blockIds)}`}; it must hold one list a KV cache group: ${counts.length}`,
+        { blockIds, groups: counts.length },
+      );
+    }
+    let from = 0;
+    for (let group = 0; group < counts.length; group++) {
+      counts[group] = nested ? this.#fill(lists[group], `blockIds[${group}]`, from) : 0;
+      from += counts[group];
+    }
+  }
+
+  /** Puts values into the inbox from place `from` on. Returns their number. */
+  #fill(values: ArrayLike<number>, name: string, from = 0): number {
     if (!Number.isInteger((values as ArrayLike<number> | undefined)?.length)) {
       throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
         [name]: values,
       });
     }
-    if (values.length > this.#inbox.length) {
+    const room = this.#inbox.length - from;
+    if (values.length > room) {
       throw new LockstepError(
         'ERR_BATCH_LIMIT',
-        `${values.length} ${name} at once; ${this.#inbox.length} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
-        { [name]: values.length, limit: this.#inbox.length },
+        `${values.length} ${name} at once; ${room} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
+        { [name]: values.length, limit: room },
       );
     }
-    for (let i = 0; i < values.length; i++) this.#inbox[i] = integer(values[i], name);
+    for (let i = 0; i < values.length; i++) this.#inbox[from + i] = integer(values[i], name);
+    return values.length;
   }
 
   #done(result: number): number {
@@ -250,7 +300,10 @@ export class Requests {
   #refusal(result: number): LockstepError {
     const read = (name: (typeof ERROR_WORDS)[number]): number => this.#error[word(ERROR_WORDS, name)];
     const code = nameOf('EDIT', result) as keyof typeof REFUSALS;
-    return REFUSALS[code](read('row'), read('value'), read('limit'));
+    const group = read('group');
+    const named =
+      this.#inboxCounts.length > 1 ? { of: ` of KV group ${group}`, details: { group } } : { of: '', details: {} };
+    return REFUSALS[code](read('row'), read('value'), read('limit'), named);
   }
 }
 
@@ -260,6 +313,11 @@ function integer(value: number, name: string): number {
   throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a 32-bit integer`, {
     [name]: value,
   });
+}
+
+/** Whether block ids come in lists, one a KV cache group. */
+function isNested(blockIds: NewRequest['blockIds']): boolean {
+  return Number.isInteger(blockIds?.length) && blockIds.length > 0 && typeof blockIds[0] === 'object';
 }
 
 function object(value: object, name: string): void {

@@ -1,6 +1,7 @@
 import type { DecisionView } from './decision.js';
+import { checkGroupSlots, checkGroupTable, groupName, slotOf } from './kv-group-contract.js';
 import type { LocalPlan } from './local-plan.js';
-import type { MetadataCounts, MetadataView } from './metadata.js';
+import type { KvGroupTensors, MetadataCounts, MetadataView } from './metadata.js';
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 
@@ -37,10 +38,12 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
   const tokens = local.queryLen > 0 ? local.requests * local.queryLen : local.tokens;
   const { attentionRequests, paddedTokens, numLogits, rows, requests, decodeRequests } = local;
   const gapEnd = decodeRequests + rows - requests;
-  checkTable(local, gapEnd);
+  const isReal = (row: number): boolean => row < rows && !inGap({ decodeRequests, gapEnd }, row);
+  for (const group of local.groups) checkGroupTable(local, group, isReal);
   checkView(
     'whole',
     local.writtenTensors,
+    local.groups.map((group) => group.tensors),
     { attentionRequests, paddedTokens, numLogits, rows, decodeRequests, gapEnd, tokens, tableRow: 0 },
     local,
   );
@@ -115,6 +118,7 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
   checkView(
     name,
     view,
+    local.groups.map((group) => group.partTensors[index]),
     {
       ...part,
       rows: end - first,
@@ -138,11 +142,22 @@ function checkPart(name: string, local: LocalPlan, index: number): void {
   }
 }
 
-function checkView(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+/** `groups`: what each KV cache group has of its own in the view. */
+function checkView(
+  name: string,
+  view: MetadataView,
+  groups: readonly KvGroupTensors[],
+  shape: ViewShape,
+  local: LocalPlan,
+): void {
   checkRequests(name, view, shape, local);
   if (local.sizes.maxKvIndices > 0) {
+    const { attentionRequests, tableRow } = shape;
     const isReal = (row: number): boolean => row < shape.rows && !inGap(shape, row);
-    checkPagedKv(name, view, { attentionRequests: shape.attentionRequests, tableRow: shape.tableRow, isReal }, local);
+    const rows = { seqLens: view.seqLens, attentionRequests, tableRow, isReal };
+    for (const group of local.groups) {
+      checkPagedKv(groupName(name, group), groups[group.sizes.index], rows, local, group);
+    }
   }
   let logits = 0;
   for (let request = 0; request < shape.rows; request++) {
@@ -161,7 +176,7 @@ function checkView(name: string, view: MetadataView, shape: ViewShape, local: Lo
       equal(
         `${name}.slotMapping[${token}]`,
         view.slotMapping[token],
-        slotOf(local, shape.tableRow + request, position),
+        slotOf(local, local.groups[0], shape.tableRow + request, position),
       );
       if (request < shape.decodeRequests)
         equal(`${name}.logitsIndices[${logits}]`, view.logitsIndices[logits++], token);
@@ -179,6 +194,9 @@ function checkView(name: string, view: MetadataView, shape: ViewShape, local: Lo
   for (let token = shape.tokens; token < shape.paddedTokens; token++) checkPadding(name, view, token);
   for (let token = shape.paddedTokens; token < view.slotMapping.length; token++)
     equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
+  for (const group of local.groups.slice(1)) {
+    checkGroupSlots(name, groups[group.sizes.index], view, shape, local, group);
+  }
 }
 
 function checkRequests(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
@@ -222,31 +240,4 @@ function checkPadding(name: string, view: MetadataView, token: number): void {
   equal(`${name}.positions[${token}]`, view.positions[token], 0n);
   equal(`${name}.tokenToRequest[${token}]`, view.tokenToRequest[token], -1);
   equal(`${name}.isPadding[${token}]`, view.isPadding[token], 1);
-}
-
-/** Null block 0 after a request's last block and in pad rows; a block for every position this rank stores. */
-function checkTable(local: LocalPlan, gapEnd: number): void {
-  for (let row = 0; row < local.attentionRequests; row++) {
-    const from = row * local.tableWidth;
-    const real = row < local.rows && !inGap({ decodeRequests: local.decodeRequests, gapEnd }, row);
-    const needed = real
-      ? Math.ceil(storedBefore(local, local.writtenTensors.seqLens[row]) / local.sizes.kernelBlockSize)
-      : 0;
-    let ended = !real;
-    for (let column = 0; column < local.tableWidth; column++) {
-      const block = local.blockTable[from + column];
-      if (block < 0 || (column < needed && block === 0))
-        fail(`blockTable[${row}, ${column}]`, `is ${block}`, 'a block of the request');
-      if (ended && block !== 0) fail(`blockTable[${row}, ${column}]`, `is ${block}`, '0 after the last block');
-      if (block === 0) ended = true;
-    }
-  }
-}
-
-function slotOf(local: LocalPlan, row: number, position: number): bigint {
-  const stored = storedBefore(local, position);
-  if (storedBefore(local, position + 1) === stored) return -1n;
-  const { kernelBlockSize } = local.sizes;
-  const block = local.blockTable[row * local.tableWidth + Math.floor(stored / kernelBlockSize)];
-  return BigInt(block) * BigInt(kernelBlockSize) + BigInt(stored % kernelBlockSize);
 }

@@ -117,6 +117,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const plan = limits && policy && collect(() => planOf(options, limits, policy));
+  if (limits) collect(() => checkOneGroup(limits));
   if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
@@ -136,6 +137,16 @@ function planOf(options: GivenOptions, limits: Limits, policy: Policy): CaptureP
   const plan = options.plan ?? decodePlan({ sizes, limits, policy, twins });
   checkPlan(plan, limits, policy);
   return plan;
+}
+
+/** A run's scheduler gives out blocks of one pool. */
+function checkOneGroup({ kvGroups = [] }: Limits): void {
+  const faults = new Faults();
+  faults.check(
+    kvGroups.length <= 1,
+    `kvGroups holds ${kvGroups.length} groups; a run's scheduler and KV cache have one: leave kvGroups out, and drive several with createRank()`,
+  );
+  faults.throwIfAny('These options');
 }
 
 /** The KV cache of a run holds one int32 a slot. */

@@ -1,6 +1,8 @@
 /** A request as a block manager would keep it. */
 export interface PlainRequest {
   readonly blockIds: number[];
+  /** Blocks of each KV cache group after the first. */
+  readonly otherBlocks: number[][];
   numComputedTokens: number;
 }
 
@@ -17,6 +19,7 @@ export interface PlainChunk {
 export interface PlainEntry extends PlainChunk {
   readonly start: number;
   readonly blockIds: readonly number[];
+  readonly otherBlocks: readonly (readonly number[])[];
 }
 
 /** The batch state in its plainest form: requests by row, and the step's chunks in the order they were scheduled. */
@@ -46,8 +49,8 @@ export class PlainBatch {
   /** The step's chunks as the tensors hold them: decodes first, each kind in the order it was scheduled. */
   entries(): PlainEntry[] {
     const entries = this.chunks.map((chunk) => {
-      const { numComputedTokens, blockIds } = this.request(chunk.row);
-      return { ...chunk, start: numComputedTokens, blockIds };
+      const { numComputedTokens, blockIds, otherBlocks } = this.request(chunk.row);
+      return { ...chunk, start: numComputedTokens, blockIds, otherBlocks };
     });
     return [
       ...entries.filter(({ phase }) => phase === 'decode'),

@@ -1,11 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assertShapeContract, type MetadataView, type StepPlanner } from '../../dist/planner/index.js';
+import {
+  assertShapeContract,
+  type KvGroupPlan,
+  type LocalPlan,
+  type MetadataView,
+  type StepPlanner,
+} from '../../dist/planner/index.js';
 import { LOCAL_WORDS } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
-import { PlannerSession, refusedWith, sessionArbitrary } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 
@@ -45,6 +53,7 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
       list.push({ kind: 'blockTable null', array: blockTable, index, value: 0 });
     }
   }
+  for (const group of local.groups.slice(1)) corruptGroup(group, local, list);
   const { offset } = planner.regions.region('local');
   const words = new Int32Array(planner.arena.buffer, offset, LOCAL_WORDS.length);
   for (const name of ['step', 'paddedTokens', 'attentionRequests', 'queryLen', 'parts', 'numLogits'] as const) {
@@ -56,6 +65,31 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
     list.push({ kind: 'whole tokensPerRank', array, index: rank, value: array[rank] + 1 });
   }
   return list;
+}
+
+/** Entries that a KV cache group other than the first has of its own. */
+function corruptGroup(group: KvGroupPlan, local: LocalPlan, list: Corruption[]): void {
+  for (let index = 0; index < local.attentionRequests * group.tableWidth; index++) {
+    list.push({ kind: 'group blockTable', array: group.blockTable, index, value: -1 });
+  }
+  const cut = local.partCount > 1 ? local.partCount : 0;
+  for (let at = 0; at <= cut; at++) {
+    const name = at === 0 ? 'group whole' : 'group part';
+    const view = at === 0 ? group.tensors : group.partTensors[at - 1];
+    const { paddedTokens, attentionRequests } = at === 0 ? local : local.part(at - 1);
+    for (const [token, slot] of view.slotMapping.entries()) {
+      const kind = token < paddedTokens ? 'slotMapping' : 'slotMapping beyond';
+      list.push({
+        kind: `${name} ${kind}`,
+        array: view.slotMapping,
+        index: token,
+        value: slot === -1n ? 3n : slot + 1n,
+      });
+    }
+    for (let index = 0; index < (view.kvIndptr[attentionRequests] ?? 0); index++) {
+      list.push({ kind: `${name} kvIndices`, array: view.kvIndices, index, value: view.kvIndices[index] + 1 });
+    }
+  }
 }
 
 function corruptView(
@@ -170,7 +204,11 @@ describe('assertShapeContract', () => {
         expect(caught).toContain(`${view} ${name}`);
       }
     }
-    for (const kind of ['blockTable', 'blockTable pad row', 'blockTable null', 'part inputIds'])
+    const ofGroups = ['group blockTable'];
+    for (const view of ['group whole', 'group part']) {
+      ofGroups.push(`${view} slotMapping`, `${view} slotMapping beyond`, `${view} kvIndices`);
+    }
+    for (const kind of ['blockTable', 'blockTable pad row', 'blockTable null', 'part inputIds', ...ofGroups])
       expect(caught).toContain(kind);
   });
 });

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadModules } from '../../dist/planner/modules.js';
 import { DeviceTable } from '../support/planner-compare.js';
-import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 
@@ -25,7 +26,7 @@ describe('after any sequence of edits and decisions', () => {
           seen.set(kind, (seen.get(kind) ?? 0) + 1);
         }
       }),
-      runs(6000),
+      runs(2000),
     );
     const kinds = ['eager parts', 'eager plain', 'full parts', 'full plain', 'park all-idle', 'park leave'];
     if (!FULL_RUN) return;
@@ -33,11 +34,11 @@ describe('after any sequence of edits and decisions', () => {
     expect(continued).toBeGreaterThan(100);
   });
 
-  it("a device table that is given each step's edits alone holds that step's rows", () => {
+  it("a device table of each KV cache group that is given each step's edits alone holds that step's rows", () => {
     fc.assert(
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
         const session = new PlannerSession(modules, setup, [false, true]);
-        let tables: DeviceTable[] = [];
+        let tables: DeviceTable[][] = [];
         let lost = false;
         for (const step of steps) {
           if (lost) for (const planner of session.planners) planner.invalidateDeviceTable();
@@ -46,20 +47,24 @@ describe('after any sequence of edits and decisions', () => {
           const result = session.step(step);
           // Without poison a device's memory is zero before the first step; with it, anything.
           if (tables.length === 0) {
-            tables = session.planners.map((planner, index) => new DeviceTable(planner, index === 0 ? 0 : -1));
+            tables = session.planners.map((planner, index) =>
+              planner.local.groups.map((_, group) => new DeviceTable(planner, index === 0 ? 0 : -1, group)),
+            );
           }
-          if (result?.plain === undefined) {
+          if (result?.groups === undefined) {
             lost = false;
             continue;
           }
           lost = step.lost;
           for (const [index, planner] of session.planners.entries()) {
-            if (lost) {
-              tables[index].rows.fill(-7);
-              continue;
+            for (const [group, table] of tables[index].entries()) {
+              if (lost) {
+                table.rows.fill(-7);
+                continue;
+              }
+              table.apply(planner);
+              expect(table.differenceFrom(result.groups[group])).toBeUndefined();
             }
-            tables[index].apply(planner);
-            expect(tables[index].differenceFrom(result.plain)).toBeUndefined();
           }
         }
       }),

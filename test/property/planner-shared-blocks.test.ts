@@ -25,6 +25,8 @@ const batchArbitrary = fc
     parts: fc.integer({ min: 1, max: 4 }),
     sharedBlocks: fc.constantFrom('layer-order' as const, 'veto' as const),
     pool: fc.integer({ min: 6, max: 60 }),
+    groups: fc.constantFrom(1, 1, 2, 3),
+    sharing: fc.nat(2),
     requests: fc.array(
       fc.record({
         blocks: fc.array(fc.nat(1000), { minLength: 1, maxLength: 5 }),
@@ -37,9 +39,12 @@ const batchArbitrary = fc
       { minLength: 1, maxLength: 6 },
     ),
   })
-  .map(({ requests, pool, blockSize, ...rest }) => ({
+  .map(({ requests, pool, blockSize, groups, sharing, ...rest }) => ({
     ...rest,
     blockSize,
+    groups,
+    /** The KV cache group whose blocks are shared: in each other one every request has blocks of its own. */
+    sharing: sharing % groups,
     requests: requests.map(({ blocks, start, queryLen, decode, idle, dependsOn }): Sharing => {
       const covered = blocks.length * blockSize;
       const from = start % covered;
@@ -72,10 +77,20 @@ function plannerOf(
     queryLen: 2,
   };
   const policy = policyWith({ ubatches: batch.parts, sharedBlocks: batch.sharedBlocks });
-  const planner = new StepPlanner(modules, { limits, policy, poison: true, checked });
-  const rows = batch.requests.map(({ blockIds, start }) =>
-    planner.requests.add({ blockIds, numComputedTokens: start }),
-  );
+  const ownSize = 2 * batch.blockSize;
+  const kvGroups = Array.from({ length: batch.groups }, (_, group) => ({
+    blockSize: group === batch.sharing ? batch.blockSize : ownSize,
+  }));
+  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, numBlocks, queryLen } = limits;
+  const grouped = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, numBlocks, queryLen, kvGroups };
+  const given = batch.groups === 1 ? limits : grouped;
+  const planner = new StepPlanner(modules, { limits: given, policy, poison: true, checked });
+  const rows = batch.requests.map(({ blockIds, start }, request) => {
+    const lists = kvGroups.map((_, group) =>
+      group === batch.sharing ? blockIds : blockIds.map((_, index) => 1 + 5 * request + index),
+    );
+    return planner.requests.add({ blockIds: batch.groups === 1 ? blockIds : lists, numComputedTokens: start });
+  });
   for (const [index, { queryLen, phase, dependsOn }] of batch.requests.entries()) {
     if (queryLen === 0) continue;
     const writer = dependsOn === undefined ? undefined : rows[dependsOn % rows.length];
@@ -172,6 +187,7 @@ describe('blocks that several requests touch in one step', () => {
           if (!(error instanceof LockstepError)) throw new Error(`nothing was refused: ${conflicts}`);
           expect(error.code).toBe('ERR_BLOCK_CONFLICT');
           expect(conflicts).toContain(`${error.details.row} ${error.details.block}`);
+          expect(error.details.group).toBe(batch.groups === 1 ? undefined : batch.sharing);
           expect(planner.frozen).toBe(false);
         }
         for (const row of rows) planner.requests.remove(row);

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, decodePlan, type Limits } from '../../dist/planner/index.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { DeviceTable } from '../support/planner-compare.js';
-import { type Edit, PlannerSession, type SessionStep } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { policyWith } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import type { Edit, SessionStep } from '../support/session-steps.js';
 
 const modules = await loadModules();
 
@@ -25,8 +26,9 @@ const steadyArbitrary = fc
       size: 'max',
     }),
     requests: fc.array(fc.record({ pick: fc.nat(1000), amount: fc.nat(1000) }), { maxLength: 40, size: 'max' }),
+    otherSizes: fc.oneof(fc.constant([]), fc.array(fc.constantFrom(1, 7, 16, 48, 64), { minLength: 1, maxLength: 3 })),
   })
-  .map(({ hugeCache, ubatches, graph, steps, requests, ...sizes }) => {
+  .map(({ hugeCache, otherSizes, ubatches, graph, steps, requests, ...sizes }) => {
     const limits: Limits = {
       ...DEFAULT_LIMITS,
       ...sizes,
@@ -34,6 +36,7 @@ const steadyArbitrary = fc
       maxNumBatchedTokens: 64 + sizes.maxNumSeqs * sizes.queryLen,
       maxModelLen: 1000,
       numBlocks: hugeCache ? 2 ** 31 - 1 : 60000,
+      ...(otherSizes.length > 0 && { kvGroups: [sizes.blockSize, ...otherSizes].map((blockSize) => ({ blockSize })) }),
     };
     const policy = policyWith({ ubatches, ubatchThresholdDecode: 4 });
     const plan = graph ? decodePlan({ sizes: [8, limits.maxNumSeqs * limits.queryLen], limits, policy }) : { keys: [] };
@@ -55,6 +58,7 @@ const steadyArbitrary = fc
 
 const STEP: Omit<SessionStep, 'continues'> = {
   edits: [],
+  everyone: false,
   decodeOnly: true,
   peers: [],
   intent: {},
@@ -73,13 +77,17 @@ describe('a steady run of decodes', () => {
           session.edit({ kind, ...from, flag: false }, decodeOnly);
         for (const request of requests) edit('add', request);
         for (const request of requests) edit('schedule', { pick: request.pick, amount: 0 });
-        const tables = session.planners.map((planner, index) => new DeviceTable(planner, index === 0 ? 0 : -1));
+        const tables = session.planners.map((planner, index) =>
+          planner.local.groups.map((_, group) => new DeviceTable(planner, index === 0 ? 0 : -1, group)),
+        );
         const check = (): void => {
           const result = session.step({ ...STEP, continues: 'no' });
           for (const [index, planner] of session.planners.entries()) {
-            if (result?.plain === undefined) continue;
-            tables[index].apply(planner);
-            expect(tables[index].differenceFrom(result.plain)).toBeUndefined();
+            if (result?.groups === undefined) continue;
+            for (const [group, table] of tables[index].entries()) {
+              table.apply(planner);
+              expect(table.differenceFrom(result.groups[group])).toBeUndefined();
+            }
           }
         };
         check();

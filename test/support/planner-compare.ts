@@ -1,4 +1,4 @@
-import type { LocalPlan, MetadataView, StepPlanner } from '../../dist/planner/index.js';
+import type { KvGroupPlan, LocalPlan, MetadataView, StepPlanner } from '../../dist/planner/index.js';
 import { CONFIG_BASE, CONFIG_WORDS } from '../../dist/planner/layout.js';
 import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
 
@@ -32,6 +32,20 @@ export function differenceFromPlain(local: LocalPlan, plain: PlainStep): string 
   return undefined;
 }
 
+/** The first entry of a KV cache group's own arrays that is not what a planner of that group alone would have; or undefined. */
+export function groupDifference(group: KvGroupPlan, plain: PlainStep): string | undefined {
+  const name = `groups[${group.sizes.index}]`;
+  const rows = group.blockTable.subarray(0, plain.attentionRequests * group.tableWidth);
+  const table = firstDifference(`${name}.blockTable`, rows, plain.blockTable);
+  if (table !== undefined) return table;
+  const views = [plain.tensors, ...plain.partTensors].map((expected, view) => {
+    const own = view === 0 ? group.tensors : group.partTensors[view - 1];
+    const { slotMapping, kvIndptr, kvIndices, kvLastPageLen } = expected;
+    return differenceOf(`${name} view ${view}`, own, { slotMapping, kvIndptr, kvIndices, kvLastPageLen });
+  });
+  return views.find((difference) => difference !== undefined);
+}
+
 /** A tensor for the device to supply that does not hold what the memory started with, to its very end; or undefined. */
 export function filledForDevice({ local, regions, arena }: StepPlanner): string | undefined {
   const poison = arena[CONFIG_BASE + 4 * CONFIG_WORDS] === POISON ? POISON : 0;
@@ -44,8 +58,12 @@ export function filledForDevice({ local, regions, arena }: StepPlanner): string 
   return undefined;
 }
 
-function differenceOf(name: string, view: MetadataView, plain: PlainTensors): string | undefined {
-  for (const [tensor, expected] of Object.entries(plain) as [keyof PlainTensors, (number | bigint)[]][]) {
+function differenceOf<N extends 'slotMapping' | keyof PlainTensors>(
+  name: string,
+  view: Pick<MetadataView, N | 'slotMapping'>,
+  plain: Pick<PlainTensors, N | 'slotMapping'>,
+): string | undefined {
+  for (const [tensor, expected] of Object.entries(plain) as [N, (number | bigint)[]][]) {
     const entries = tensor === 'positions' ? expected.map(BigInt) : expected;
     const difference = firstDifference(`${name}.${tensor}`, view[tensor], entries);
     if (difference !== undefined) return difference;
@@ -67,20 +85,31 @@ function firstDifference(
   return undefined;
 }
 
-/** A copy of the block table on a device, brought up to date by nothing but the edits each step lists. */
+/** The first byte in which two poisoned memories of one layout differ, with the region that it is in or follows; or undefined. */
+export function differenceOfMemory(planner: StepPlanner, other: StepPlanner): string | undefined {
+  const [found, expected] = [planner, other].map(({ arena }) => Buffer.from(arena.buffer, CONFIG_BASE));
+  if (found.equals(expected)) return undefined;
+  const at = found.findIndex((byte, index) => byte !== expected[index]);
+  const region = planner.regions.all.findLast(({ offset }) => offset <= CONFIG_BASE + at);
+  return `byte ${CONFIG_BASE + at - (region?.offset ?? 0)} of ${region?.name} is ${found[at]}, not ${expected[at]}`;
+}
+
+/** A copy of a KV cache group's block table on a device, brought up to date by nothing but the edits each step lists. */
 export class DeviceTable {
   readonly rows: Int32Array;
+  readonly #group: number;
 
   /** `content` is what the device's memory holds before the first step. */
-  constructor(planner: StepPlanner, content: number) {
-    this.rows = new Int32Array(planner.local.sizes.maxPaddedRequests * planner.local.sizes.tableWidth).fill(content);
+  constructor(planner: StepPlanner, content: number, group = 0) {
+    const { maxPaddedRequests, groups } = planner.local.sizes;
+    this.#group = group;
+    this.rows = new Int32Array(maxPaddedRequests * groups[group].tableWidth).fill(content);
   }
 
   apply(planner: StepPlanner): void {
-    const region = planner.regions.regions.get('tableEdits');
-    if (region === undefined) throw new Error('no tableEdits region');
-    const edits = new Int32Array(planner.arena.buffer, region.offset, 4 * planner.local.tableEdits);
-    const { tableWidth, blockTable } = planner.local;
+    const offset = planner.regions.groups[this.#group].region('tableEdits');
+    const { tableEdits, tableWidth, blockTable } = planner.local.groups[this.#group];
+    const edits = new Int32Array(planner.arena.buffer, offset, 4 * tableEdits);
     for (let at = 0; at < edits.length; at += 4) {
       const [row, begin, end] = edits.subarray(at, at + 3);
       this.rows.set(blockTable.subarray(row * tableWidth + begin, row * tableWidth + end), row * tableWidth + begin);

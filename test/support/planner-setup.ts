@@ -5,6 +5,7 @@ import {
   type DeviceSupplied,
   decodePlan,
   type KeyKind,
+  type KvGroup,
   type Limits,
   LOCKSTEP_POLICY,
   mixedKey,
@@ -29,6 +30,24 @@ export interface PlannerSetup {
 const divisorOf = (value: number): fc.Arbitrary<number> =>
   fc.constantFrom(...Array.from({ length: value }, (_, index) => index + 1).filter((unit) => value % unit === 0));
 
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
+
+/** KV cache groups beside the first: none as often as not, else up to three, of other block sizes and with other pools. */
+export const kvGroupsArbitrary: fc.Arbitrary<Required<KvGroup>[]> = fc.oneof(
+  fc.constant<Required<KvGroup>[]>([]),
+  fc.array(
+    fc.constantFrom(1, 2, 3, 4, 6, 8, 16).chain((blockSize) =>
+      fc.record({
+        blockSize: fc.constant(blockSize),
+        kernelBlockSize: divisorOf(blockSize),
+        numBlocks: fc.constantFrom(700, 1024, 2 ** 31 / 16 - 1),
+        window: fc.constantFrom(0, 0, 1, 5, 20),
+      }),
+    ),
+    { minLength: 1, maxLength: 3 },
+  ),
+);
+
 /** Small limits, so that every one of them is met: a few requests, tens of tokens, blocks of 1 to 16 tokens. */
 export const limitsArbitrary: fc.Arbitrary<Limits> = fc
   .record({
@@ -39,22 +58,20 @@ export const limitsArbitrary: fc.Arbitrary<Limits> = fc
     queryLen: fc.integer({ min: 1, max: 4 }),
     contextParallelSize: fc.constantFrom(1, 1, 1, 2, 3),
     hugeCache: fc.boolean(),
+    others: kvGroupsArbitrary,
   })
-  .chain(({ hugeCache, ...sizes }) =>
+  .chain(({ hugeCache, others, ...sizes }) =>
     fc
       .record({
         kernelBlockSize: divisorOf(sizes.blockSize),
-        interleaveSize: divisorOf(sizes.blockSize),
+        interleaveSize: divisorOf([sizes, ...others].map(({ blockSize }) => blockSize).reduce(greatestDivisor)),
         contextParallelRank: fc.integer({ min: 0, max: sizes.contextParallelSize - 1 }),
       })
-      .map(
-        (rest): Limits => ({
-          ...DEFAULT_LIMITS,
-          ...sizes,
-          ...rest,
-          numBlocks: hugeCache ? 2 ** 31 / 16 - 1 : 1024,
-        }),
-      ),
+      .map(({ kernelBlockSize, ...rest }): Limits => {
+        const first = { blockSize: sizes.blockSize, kernelBlockSize, numBlocks: hugeCache ? 2 ** 31 / 16 - 1 : 1024 };
+        const limits = { ...DEFAULT_LIMITS, ...sizes, ...rest, ...first };
+        return others.length === 0 ? limits : { ...limits, kvGroups: [first, ...others] };
+      }),
   );
 
 /** Choices that a step's tensors depend on as well as its decision, small enough that every threshold is met. */
@@ -88,12 +105,18 @@ const agreementChoices = {
 /** Policies whose eager parts are the ranks' own, as the split of a batch without an agreed size has it. */
 export const policyArbitrary: fc.Arbitrary<Policy> = fc
   .record({ step: fc.record(stepChoices), agreement: fc.option(fc.record(agreementChoices)) })
-  .map(({ step, agreement }) => policyWith({ ...step, ...agreement }));
+  .map(({ step, agreement }) => withCuts(policyWith({ ...step, ...agreement })));
 
 /** Every choice that a decision is made by. */
 export const decisionPolicyArbitrary: fc.Arbitrary<Policy> = fc
   .record({ policy: policyArbitrary, eagerParts: fc.constantFrom('maxima' as const, 'equal-shares' as const) })
-  .map(({ policy, eagerParts }) => ({ ...policy, eagerParts }));
+  .map(({ policy, eagerParts }) => withCuts({ ...policy, eagerParts }));
+
+/** The policy with the choices that go with parts cut at agreed sizes. */
+export function withCuts(policy: Policy): Policy {
+  const agreed = policy.eagerParts === 'equal-shares' || policy.graphAgreement === 'min-mode-padded';
+  return agreed && policy.ubatches > 1 ? { ...policy, split: 'padded-share', sharedBlocks: 'veto' } : policy;
+}
 
 /** What kinds of keys a plan holds. Default: all of them. */
 export interface PlanKinds {
@@ -180,6 +203,16 @@ export const setupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(policyArbitrar
 export const decisionSetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary, {
   kinds: ['decode', 'mixed', 'piecewise'],
 });
+
+/** Planners of every kind of key, whose decisions and tensors are both compared, however their steps are cut. */
+export const everySetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary.map(withRows), {
+  kinds: ['decode', 'mixed', 'piecewise'],
+});
+
+/** The policy without the match that takes mixed graphs which have no row for some request. */
+function withRows(policy: Policy): Policy {
+  return policy.mixedMatch === 'slot-count' ? { ...policy, mixedMatch: 'slots' } : policy;
+}
 
 function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary<PlannerSetup> {
   return fc

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -79,11 +80,36 @@ describe('lockstep plan', () => {
     expect(plan(...workload).budget).toEqual({ kind: 'time-loss', most: 0.001 });
   });
 
+  it('without a budget loses little more than a multiple makes it lose', () => {
+    const eights = plan(...workload, '--size-multiple', '8');
+    const p = problem(eights, 8);
+    const least = leastCostsByLayers(p, 12).at(-1) as number;
+    const within = leastCostsByLayers(p, 12).findIndex((cost) => cost <= least + 0.001 * exact(p)) + 1;
+    expect(least).toBeGreaterThan(1.01 * exact(p));
+    expect(eights.graphs).toBe(within);
+  });
+
   it('fits the memory it is given, and no better ladder would', () => {
     const fits = plan(...workload, '--graph-memory', '77MB');
     expect(fits.graphs).toBe(7);
     expect(fits.graphBytes).toBe(70e6);
     expect(fits.ladders).toEqual(plan(...workload, '--graphs', '7').ladders);
+  });
+
+  it('spends what the steps seen leave of a number or of memory on sizes that were not seen', () => {
+    const quiet = ['--requests', '40', '--ranks', '4', '--max-num-seqs', '256'];
+    const fewest = plan(...quiet, '--max-time-loss', '0');
+    expect(fewest.paddingRatio).toBe(0);
+    const full = plan(...quiet, '--graphs', '40');
+    expect(fewest.graphs).toBeLessThan(20);
+    expect(full.graphs).toBe(40);
+    expect(full.ladders.decode).toEqual(expect.arrayContaining([...fewest.ladders.decode]));
+    expect(full.paddingRatio).toBe(0);
+    expect(full.curve).toEqual(fewest.curve);
+    const worst = ({ audit }: PlanDocument): number => audit.worstPadding?.ratio ?? 0;
+    expect(worst(fewest)).toBeGreaterThan(10);
+    expect(worst(full)).toBeLessThan(0.3);
+    expect(plan(...quiet, '--graph-memory', '405MB').ladders).toEqual(full.ladders);
   });
 
   it("scores the engines' defaults as the histogram says, and our fewest graphs as good as each", () => {
@@ -143,6 +169,24 @@ describe('lockstep plan', () => {
     const document = plan(log, '--max-num-seqs', '1024', '--graphs', '4');
     expect(document).toMatchObject({ source: 'engine-log', unseen: null });
     expect(plan('--log', log, '--max-num-seqs', '1024', '--graphs', '4')).toEqual(document);
+    const started = JSON.stringify({ timestamp: '2026-10-02T14:11:20Z', message: 'ready' });
+    const json = file('json.log', `${started}\n${readFileSync(log, 'utf8')}`);
+    expect(plan(json, '--max-num-seqs', '1024', '--graphs', '4')).toEqual(document);
+  });
+
+  it('names the line of a step log that was cut off', () => {
+    const log = file('cut.jsonl', '{"step":0,"rows":[{"tokens":1,');
+    const { status, stdout, stderr } = cli(['plan', log]);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/cut\.jsonl:1: the line must be one JSON object.*; correct or remove the line/);
+  });
+
+  it('does not guess what a pipe holds', () => {
+    const pipe = path.join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const { status, stderr } = cli(['plan', pipe]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/say so: --trace, --steps or --log/);
   });
 
   it('keeps sizes to multiples and drafts, and captures what it must', () => {

@@ -15,7 +15,7 @@ import {
   piecewiseKey,
   type WasmSource,
 } from '../../dist/planner/index.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { policyWith } from '../support/planner-setup.js';
 
 const dist = path.resolve(import.meta.dirname, '../../dist');
@@ -220,6 +220,7 @@ describe("the planner's modules", () => {
       'replicaOutlier',
       'resolve',
       'sizeLocal',
+      'sizeOwn',
       'writeVote',
     ];
     expect(names.sort()).toEqual([...ladder, ...checker, ...planner].sort());

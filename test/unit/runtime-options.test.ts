@@ -60,6 +60,16 @@ describe('options of a run', () => {
     expect(refused).toThrow(expect.objectContaining({ details: { faults: faultsOf(options) } }));
   });
 
+  it('several KV cache groups are refused, one is taken', () => {
+    const kvGroups = [{ blockSize: 16 }, { blockSize: 32 }];
+    const faults = faultsOf({ limits: { kvGroups } });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(/^kvGroups holds 2 groups; a run's scheduler and KV cache have one/);
+    const { limits, scheduler } = completeRunOptions({ limits: { kvGroups: [{ blockSize: 32, numBlocks: 500 }] } });
+    expect([limits.blockSize, limits.numBlocks]).toEqual([32, 500]);
+    expect([scheduler.blockSize, scheduler.numBlocks]).toEqual([32, 500]);
+  });
+
   it('each fault is told once, whoever else would see it', () => {
     expect(faultsOf({ ranks: 4, tensorParallelSize: 17, stepLog: 5 })).toEqual([
       'tensorParallelSize is 17; it must be an integer from 1 to 16',
