@@ -64,7 +64,9 @@ function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocum
 /** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
 function curveLines({ curve, ladders, costModel }: PlanDocument): string[] {
   const stride = Math.max(1, Math.ceil(curve.length / DRAWN));
-  const chosen = ladders.decode.length + ladders.ubatched.length;
+  // More graphs than gain anything are captured for what was not seen.
+  const captured = ladders.decode.length + ladders.ubatched.length;
+  const chosen = curve.findLast(({ graphs }) => graphs <= captured)?.graphs;
   const drawn = curve.filter(({ graphs }, at) => at % stride === 0 || graphs === chosen);
   const most = Math.max(...drawn.map(({ timeRatio }) => timeRatio), 1e-6);
   const bars = drawn.map(({ graphs, timeRatio }) => {

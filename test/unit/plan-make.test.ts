@@ -9,8 +9,11 @@ import {
   type MakePlanOptions,
   makePlan,
   PLAN_PHASES,
+  type PlanBudget,
+  type PlanDocument,
   type PlanPhase,
   planCosts,
+  StepHistogram,
   scheduledSteps,
   schedulerLimits,
 } from '../../dist/index.js';
@@ -57,6 +60,24 @@ describe('the making of a plan', () => {
       await expect(making).rejects.toMatchObject({ code: 'ERR_ABORTED', details: { phase: last } });
       expect(seen.at(-1)).toBe(last);
     }
+  });
+
+  it('gives graphs that gain nothing to what was not seen, and captures none of them for a loss', async () => {
+    const whole = new StepHistogram({ maxSize: 64 });
+    const shape = { prefillRequests: 0, ubatched: false };
+    for (const tokens of [3, 5]) whole.add({ ...shape, tokens, decodeRequests: tokens, requests: tokens }, 10);
+    const steps: CountedSteps = { kind: 'engine-log', whole, parts: null };
+    const made = async (budget: PlanBudget): Promise<PlanDocument> =>
+      makePlan(steps, await options({ budget, mixed: false }));
+    const few = await made({ kind: 'padding', most: 0 });
+    expect(few.ladders.decode).toEqual([3, 5, 64]);
+    expect(few.audit.worstPadding?.ratio).toBe((64 - 6) / 6);
+    const ten = await made({ kind: 'graphs', most: 10 });
+    expect(ten).toMatchObject({ graphs: 10, paddingRatio: 0, curve: few.curve });
+    expect(ten.ladders.decode).toEqual(expect.arrayContaining([3, 5, 64]));
+    expect(ten.audit.worstPadding?.ratio).toBeLessThanOrEqual(1);
+    const memory = await made({ kind: 'graph-memory', most: 10 * 10e6 });
+    expect(memory.ladders).toEqual(ten.ladders);
   });
 
   it('tells where ranks agree to micro-batches in smaller decodes than are captured so', async () => {
