@@ -187,24 +187,25 @@ void begin_steady(int32_t lanes) {
 struct Entering {
   const int32_t* begin;
   const int32_t* end;
-
-  Entering(const KvGroup& group, int32_t moved, int32_t lanes) {
-    const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
-    const int32_t* starts = group.region(KV_GROUP_REGION_EVENT_STARTS);
-    const int32_t buckets = group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
-    const int32_t bucket = moved % buckets;
-    begin = listed + starts[bucket];
-    end = listed + (bucket + 1 < buckets ? starts[bucket + 1] : lanes);
-  }
 };
+
+Entering entering_lanes(const KvGroup& group, int32_t moved, int32_t lanes) {
+  const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
+  const int32_t* starts = group.region(KV_GROUP_REGION_EVENT_STARTS);
+  const int32_t buckets = group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
+  const int32_t bucket = moved % buckets;
+  return {listed + starts[bucket], listed + (bucket + 1 < buckets ? starts[bucket + 1] : lanes)};
+}
 
 int32_t check_entering(const KvGroup& group, const Entering& entering, int32_t moved) {
   const int32_t* starts = region(REGION_LANE_STARTS);
   const int32_t* rows = region(REGION_DECODES);
+  const int32_t* counts = group.block_counts();
+  const int32_t block_size = group.block_size();
   for (const int32_t* lane = entering.begin; lane < entering.end; lane++) {
     const int32_t position = starts[*lane] + moved;
     const int32_t row = rows[*lane];
-    const int32_t covered = group.block_counts()[row] * group.block_size();
+    const int32_t covered = counts[row] * block_size;
     if (position >= covered) return refuse(EDIT_POSITION_BEYOND_BLOCKS, row, position + 1, covered, group.index());
   }
   return EDIT_OK;
@@ -214,6 +215,8 @@ void enter_blocks(const KvGroup& group, const Entering& entering, int32_t moved)
   const int32_t* starts = region(REGION_LANE_STARTS);
   const int32_t* rows = region(REGION_DECODES);
   int64_t* bases = group.region<int64_t>(KV_GROUP_REGION_LANE_BASES);
+  const int32_t* lists = group.block_list(0);
+  const int64_t stride = group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE);
   const int32_t block_size = group.block_size();
   // A division takes as long as all the rest of a turn; most block sizes are powers of two.
   const bool shifts = (block_size & (block_size - 1)) == 0;
@@ -221,7 +224,7 @@ void enter_blocks(const KvGroup& group, const Entering& entering, int32_t moved)
   for (const int32_t* lane = entering.begin; lane < entering.end; lane++) {
     const int32_t position = starts[*lane] + moved;
     const int32_t block = shifts ? position >> shift : position / block_size;
-    bases[*lane] = (static_cast<int64_t>(group.block_list(rows[*lane])[block]) - block) * block_size;
+    bases[*lane] = (static_cast<int64_t>(lists[rows[*lane] * stride + block]) - block) * block_size;
   }
 }
 
@@ -235,11 +238,14 @@ int32_t move_on(int32_t lanes) {
     while (lane + 1 < lanes && starts[lane] + 1 < state()[STATE_STEADY_MAX_SEQ_LEN]) lane++;
     return refuse(EDIT_MODEL_LENGTH, rows[lane], starts[lane] + moved + 1, limit(LIMIT_MAX_MODEL_LEN));
   }
-  for (int32_t g = 0; g < kv_groups(); g++) {
-    const int32_t code = check_entering(kv_group(g), Entering(kv_group(g), moved, lanes), moved);
+  const int32_t groups = kv_groups();
+  Entering entering[MAX_KV_GROUPS];
+  for (int32_t g = 0; g < groups; g++) {
+    entering[g] = entering_lanes(kv_group(g), moved, lanes);
+    const int32_t code = check_entering(kv_group(g), entering[g], moved);
     if (code != EDIT_OK) return code;
   }
-  for (int32_t g = 0; g < kv_groups(); g++) enter_blocks(kv_group(g), Entering(kv_group(g), moved, lanes), moved);
+  for (int32_t g = 0; g < groups; g++) enter_blocks(kv_group(g), entering[g], moved);
   state()[STATE_STEADY_STEPS] = moved;
   return EDIT_OK;
 }
