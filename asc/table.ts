@@ -24,8 +24,12 @@ import {
 } from './layout';
 import { get, limit } from './words';
 
+export function rowAt(table: usize, rank: i32): usize {
+  return table + ((<usize>(rank * VOTE_WORDS)) << 2);
+}
+
 export function vote(table: usize, rank: i32, word: i32): i32 {
-  return get(table + ((<usize>(rank * VOTE_WORDS)) << 2), word);
+  return get(rowAt(table, rank), word);
 }
 
 /**

@@ -18,6 +18,16 @@ export function clear(at: usize, words: i32): void {
   }
 }
 
+/** Whether `words` words, a multiple of 2 of them, are the same in both places. */
+export function sameWords(at: usize, other: usize, words: i32): boolean {
+  let differs: i64 = 0;
+  for (let word = 0; word < words; word += 2) {
+    const offset = (<usize>word) << 2;
+    differs |= load<i64>(at + offset) ^ load<i64>(other + offset);
+  }
+  return differs == 0;
+}
+
 export function limit(word: i32): i32 {
   return get(CONFIG_BASE, word);
 }

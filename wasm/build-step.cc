@@ -3,6 +3,7 @@
 #include "block-table.h"
 #include "paged-kv.h"
 #include "parts.h"
+#include "vectors.h"
 #include "whole-batch.h"
 
 namespace lockstep {
@@ -67,12 +68,18 @@ Part packed_part(int32_t set, const int32_t* agreed, const Part& before, int32_t
   return part;
 }
 
-/// Tokens of `rank` in part `index`, from packed token `begin` on: those that its window of the graph holds, or its own cut.
+/// Parts of an eager step are those of each rank's own cut, or its tokens in shares of the agreed size.
+bool cuts_itself(const int32_t* decision) {
+  return decision[DECISION_RUN] == RUN_EAGER && region(REGION_POLICY)[POLICY_EAGER_PARTS] != EAGER_PARTS_EQUAL_SHARES;
+}
+
+/// Tokens of `rank` in part `index`, from packed token `begin` on: those that its window of the graph or its share holds, or its
+/// own cut.
 int32_t real_tokens(const int32_t* decision, int32_t index, int32_t rank, int32_t stride, int32_t begin) {
   const int32_t* vote = region(REGION_VOTES) + rank * VOTE_WORDS;
   const int32_t packed = stride > 0 ? vote[VOTE_DECODE_REQUESTS] * stride : vote[VOTE_TOKENS];
   if (decision[DECISION_PARTS] == 1) return packed;
-  if (decision[DECISION_RUN] == RUN_EAGER) return vote[VOTE_PART0_TOKENS + index];
+  if (cuts_itself(decision)) return vote[VOTE_PART0_TOKENS + index];
   return clamp(packed - begin, 0, decision_part(decision, index)[PART_PADDED_TOKENS]);
 }
 
@@ -101,39 +108,27 @@ void tokens_per_rank(int32_t set, const int32_t* decision, int32_t stride) {
 
 extern "C" {
 
-/// Builds staging set `set` for the decision in memory, and the local plan. Cannot fail: what could was refused earlier.
+/// Builds staging set `set` for the decision in memory, in the sizes that the rules wrote into the local plan, and the rest of
+/// that plan. Cannot fail: what could was refused earlier.
 void build_step(int32_t set) {
   const int32_t* decision = region(REGION_DECISION);
   const int32_t* facts = region(REGION_FACTS);
+  int32_t* local = region(REGION_LOCAL);
   const int32_t run = decision[DECISION_RUN];
   const int32_t requests = scheduled_requests();
   const int32_t tokens = state()[STATE_TOKENS];
   const int32_t parts = decision[DECISION_PARTS];
-  const bool graph = run == RUN_FULL || run == RUN_PIECEWISE;
-  const bool mixed = run == RUN_FULL && decision[DECISION_PADDED_PREFILL_REQUESTS] > 0;
-  const int32_t stride = run == RUN_FULL && !mixed ? decision[DECISION_QUERY_LEN] : 0;
+  const int32_t padded_tokens = local[LOCAL_PADDED_TOKENS];
+  const int32_t attention_requests = local[LOCAL_ATTENTION_REQUESTS];
+  const int32_t stride = local[LOCAL_QUERY_LEN];
+  const bool mixed = run == RUN_FULL && stride == 0;
   const int32_t rows = open_gap(mixed ? max(0, decision[DECISION_PADDED_DECODE_REQUESTS] - state()[STATE_DECODES]) : 0);
 
-  int32_t padded_tokens = 0;
-  int32_t attention_requests = 0;
-  if (graph) {
-    padded_tokens = decision[DECISION_PADDED_TOKENS];
-    attention_requests = run == RUN_FULL ? decision[DECISION_PADDED_REQUESTS] : max(1, requests);
-  } else if (run == RUN_EAGER) {
-    // Cut into parts, only the parts are padded: each has buffers of its own.
-    padded_tokens = parts > 1 ? tokens : decision_part(decision, 0)[PART_WORDS + limit(LIMIT_RANK)];
-    attention_requests = max(1, requests);
-  }
-
-  int32_t* local = region(REGION_LOCAL);
   local[LOCAL_STEP] = decision[DECISION_STEP];
   local[LOCAL_STAGING] = set;
   local[LOCAL_TOKENS] = tokens;
   local[LOCAL_REQUESTS] = requests;
   local[LOCAL_DECODE_REQUESTS] = state()[STATE_DECODES];
-  local[LOCAL_PADDED_TOKENS] = padded_tokens;
-  local[LOCAL_ATTENTION_REQUESTS] = attention_requests;
-  local[LOCAL_QUERY_LEN] = stride;
   local[LOCAL_PARTS] = parts;
   local[LOCAL_MAX_SEQ_LEN] = facts[FACT_MAX_SEQ_LEN];
   local[LOCAL_ROWS] = rows;
@@ -156,7 +151,9 @@ void build_step(int32_t set) {
     if (run == RUN_FULL) {
       part = graph_part(agreed, part, rows);
     } else {
-      const int32_t share = graph ? agreed[PART_PADDED_TOKENS] : facts[FACT_PART0_TOKENS + index];
+      int32_t share = cuts_itself(decision) ? facts[FACT_PART0_TOKENS + index] : agreed[PART_PADDED_TOKENS];
+      // Without a graph the whole batch has no padding that a part could take.
+      if (run == RUN_EAGER) share = min(share, tokens - part.token_end);
       part = packed_part(set, agreed, part, share, rows);
     }
     note_part(index, part, packed_tokens, build_part(set, index, part, attention_requests, local[LOCAL_NUM_LOGITS]));
@@ -170,18 +167,14 @@ void build_step(int32_t set) {
   state()[STATE_BUILT] = 1;
 }
 
-/// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule. Returns 0, or, with nothing done, 1 where
-/// the table's row of this rank is not its vote.
-int32_t end_step(int32_t set) {
-  const int32_t* vote = region(REGION_OWN_VOTE);
-  const int32_t* row = region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS;
-  int32_t differs = 0;
-  for (int32_t i = 0; i < VOTE_WORDS; i++) differs |= vote[i] ^ row[i];
-  if (differs != 0) return 1;
+/// Keeps this rank's row of the table as its vote: gathering into the table may change it.
+void keep_vote() { copy_vectors(region(REGION_OWN_VOTE), region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS, VOTE_WORDS); }
+
+/// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule.
+void end_step(int32_t set) {
   build_step(set);
-  copy(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
+  copy_vectors(region(REGION_PREVIOUS), region(REGION_DECISION), DECISION_WORDS + MAX_PARTS * (PART_WORDS + limit(LIMIT_RANKS)));
   state_clear_schedule();
-  return 0;
 }
 
 /// For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step.

@@ -58,18 +58,40 @@ inline void write_lanes(const KvGroup& group, int32_t* seq_lens, int64_t* positi
   const int32_t moved = state()[STATE_STEADY_STEPS];
   const i32x4 ahead = {moved, moved, moved, moved};
   const i32x4 one = {1, 1, 1, 1};
-  int32_t i = 0;
-  for (; i + 4 <= lanes; i += 4) {
-    const i32x4 at = load<i32x4>(starts + i) + ahead;
-    const i64x2 low = widen_low(reinterpret_cast<u32x4>(at));
-    const i64x2 high = widen_high(reinterpret_cast<u32x4>(at));
+  const auto eight = [&](int32_t i) {
+    const i32x4 at = load<i32x4>(starts + i) + ahead, next = load<i32x4>(starts + i + 4) + ahead;
+    const i64x2 a = widen_low(reinterpret_cast<u32x4>(at)), b = widen_high(reinterpret_cast<u32x4>(at));
+    const i64x2 c = widen_low(reinterpret_cast<u32x4>(next)), d = widen_high(reinterpret_cast<u32x4>(next));
+    // Stores to one line follow each other: the machine then writes two at once.
     if (!slots_alone) {
       store(seq_lens + i, at + one);
-      store(positions + i, low);
-      store(positions + i + 2, high);
+      store(seq_lens + i + 4, next + one);
+      store(positions + i, a);
+      store(positions + i + 2, b);
+      store(positions + i + 4, c);
+      store(positions + i + 6, d);
     }
-    store(slots + i, load<i64x2>(bases + i) + low);
-    store(slots + i + 2, load<i64x2>(bases + i + 2) + high);
+    const i64x2 e = load<i64x2>(bases + i) + a, f = load<i64x2>(bases + i + 2) + b;
+    const i64x2 g = load<i64x2>(bases + i + 4) + c, h = load<i64x2>(bases + i + 6) + d;
+    store(slots + i, e);
+    store(slots + i + 2, f);
+    store(slots + i + 4, g);
+    store(slots + i + 6, h);
+  };
+  int32_t i = 0;
+  // The engine looks at its stack in every turn of a loop: few turns, and long ones.
+  for (; i + 16 <= lanes; i += 16) {
+    eight(i);
+    eight(i + 8);
+  }
+  if (i + 8 <= lanes) {
+    eight(i);
+    i += 8;
+  }
+  // The rest is written with lanes before it: once more, and the same.
+  if (i < lanes && lanes >= 8) {
+    eight(lanes - 8);
+    return;
   }
   for (; i < lanes; i++) {
     const int32_t position = starts[i] + moved;
@@ -183,49 +205,47 @@ void begin_steady(int32_t lanes) {
   state()[STATE_STEADY_MAX_SEQ_LEN] = longest + 1;
 }
 
-/// The lanes that enter a block of a group in the step that a steady run moves to.
+/// The lanes that may enter a block of a group in the step that a steady run moves to.
 struct Entering {
   const int32_t* begin;
   const int32_t* end;
+
+  Entering(const KvGroup& group, int32_t moved) {
+    const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
+    const int32_t* bucket = group.region(KV_GROUP_REGION_EVENT_STARTS) + moved % group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
+    begin = listed + bucket[0];
+    end = listed + bucket[1];
+  }
 };
 
-Entering entering_lanes(const KvGroup& group, int32_t moved, int32_t lanes) {
-  const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
-  const int32_t* starts = group.region(KV_GROUP_REGION_EVENT_STARTS);
-  const int32_t buckets = group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
-  const int32_t bucket = moved % buckets;
-  return {listed + starts[bucket], listed + (bucket + 1 < buckets ? starts[bucket + 1] : lanes)};
-}
-
-int32_t check_entering(const KvGroup& group, const Entering& entering, int32_t moved) {
-  const int32_t* starts = region(REGION_LANE_STARTS);
-  const int32_t* rows = region(REGION_DECODES);
-  const int32_t* counts = group.block_counts();
-  const int32_t block_size = group.block_size();
-  for (const int32_t* lane = entering.begin; lane < entering.end; lane++) {
-    const int32_t position = starts[*lane] + moved;
-    const int32_t row = rows[*lane];
-    const int32_t covered = counts[row] * block_size;
-    if (position >= covered) return refuse(EDIT_POSITION_BEYOND_BLOCKS, row, position + 1, covered, group.index());
-  }
-  return EDIT_OK;
-}
-
-void enter_blocks(const KvGroup& group, const Entering& entering, int32_t moved) {
+/// Gives lanes the bases of their blocks of a group `moved` steps after their start. Returns the first that lacks its block, or the end.
+template <bool shifts>
+const int32_t* set_bases(const KvGroup& group, const Entering& entering, int32_t moved) {
+  // Looked up once: a store to the bases might, for all the compiler knows, change the configuration.
   const int32_t* starts = region(REGION_LANE_STARTS);
   const int32_t* rows = region(REGION_DECODES);
   int64_t* bases = group.region<int64_t>(KV_GROUP_REGION_LANE_BASES);
   const int32_t* lists = group.block_list(0);
   const int64_t stride = group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE);
   const int32_t block_size = group.block_size();
-  // A division takes as long as all the rest of a turn; most block sizes are powers of two.
-  const bool shifts = (block_size & (block_size - 1)) == 0;
   const int32_t shift = __builtin_ctz(static_cast<uint32_t>(block_size));
   for (const int32_t* lane = entering.begin; lane < entering.end; lane++) {
     const int32_t position = starts[*lane] + moved;
     const int32_t block = shifts ? position >> shift : position / block_size;
-    bases[*lane] = (static_cast<int64_t>(lists[rows[*lane] * stride + block]) - block) * block_size;
+    const int32_t id = lists[rows[*lane] * stride + block];
+    // A null block follows the last of a request: to see it spares a look at the request.
+    if (id == 0) return lane;
+    const int64_t ahead = static_cast<int64_t>(id) - block;
+    bases[*lane] = shifts ? ahead << shift : ahead * block_size;
   }
+  return entering.end;
+}
+
+const int32_t* enter_blocks(const KvGroup& group, const Entering& entering, int32_t moved) {
+  // A division takes as long as all the rest of a lane's turn; most block sizes are powers of two.
+  const int32_t block_size = group.block_size();
+  const bool shifts = (block_size & (block_size - 1)) == 0;
+  return shifts ? set_bases<true>(group, entering, moved) : set_bases<false>(group, entering, moved);
 }
 
 /// Moves a steady run on by one step, or refuses it whole.
@@ -238,14 +258,16 @@ int32_t move_on(int32_t lanes) {
     while (lane + 1 < lanes && starts[lane] + 1 < state()[STATE_STEADY_MAX_SEQ_LEN]) lane++;
     return refuse(EDIT_MODEL_LENGTH, rows[lane], starts[lane] + moved + 1, limit(LIMIT_MAX_MODEL_LEN));
   }
-  const int32_t groups = kv_groups();
-  Entering entering[MAX_KV_GROUPS];
-  for (int32_t g = 0; g < groups; g++) {
-    entering[g] = entering_lanes(kv_group(g), moved, lanes);
-    const int32_t code = check_entering(kv_group(g), entering[g], moved);
-    if (code != EDIT_OK) return code;
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    const KvGroup group = kv_group(g);
+    const Entering entering(group, moved);
+    const int32_t* lane = enter_blocks(group, entering, moved);
+    if (lane == entering.end) continue;
+    // All so far go back to where they were.
+    for (int32_t back = 0; back <= g; back++) enter_blocks(kv_group(back), Entering(kv_group(back), moved), moved - 1);
+    const int32_t covered = group.block_counts()[rows[*lane]] * group.block_size();
+    return refuse(EDIT_POSITION_BEYOND_BLOCKS, rows[*lane], starts[*lane] + moved + 1, covered, g);
   }
-  for (int32_t g = 0; g < groups; g++) enter_blocks(kv_group(g), entering[g], moved);
   state()[STATE_STEADY_STEPS] = moved;
   return EDIT_OK;
 }

@@ -22,7 +22,7 @@ import {
   VOTE_WORDS,
 } from '../layout';
 import { resolve } from '../resolve';
-import { vote } from '../table';
+import { rowAt, vote } from '../table';
 import { get, region, set } from '../words';
 import { act } from './actions';
 import { graphNotMissed, keyHoldsBatch } from './key-laws';
@@ -144,10 +144,6 @@ export function judge(table: usize, ranks: i32, decision: usize, actions: usize)
 function faulty(table: usize, ranks: i32): boolean {
   for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return true;
   return false;
-}
-
-function rowAt(table: usize, rank: i32): usize {
-  return table + ((<usize>(rank * VOTE_WORDS)) << 2);
 }
 
 function violated(violations: usize, property: i32, placed: usize, ranks: i32): void {

@@ -25,7 +25,8 @@ void state_settle();
 void gather_facts(int32_t parts);
 int32_t check_shared_blocks();
 void build_step(int32_t set);
-int32_t end_step(int32_t set);
+void keep_vote();
+void end_step(int32_t set);
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
 void build_cut(int32_t set, int32_t index, int32_t begin, int32_t end, int32_t padded_tokens, int32_t whole_requests);
 void invalidate_device_table();
@@ -122,6 +123,7 @@ constexpr Function FUNCTIONS[] = {
     {"gather_facts", method<metadata::gather_facts>},
     {"check_shared_blocks", method<metadata::check_shared_blocks>},
     {"build_step", method<metadata::build_step>},
+    {"keep_vote", method<metadata::keep_vote>},
     {"end_step", method<metadata::end_step>},
     {"build_padded", method<metadata::build_padded>},
     {"build_cut", method<metadata::build_cut>},

@@ -3,13 +3,14 @@ import { loadModules } from '../planner/modules.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
 import { NumpyPeer } from './numpy-peer.js';
+import { SIMULATE_ROWS } from './simulate-case.js';
 import { STEP_ROWS } from './step-cases.js';
 import { TABLE_ROWS } from './table-cases.js';
 
 export type { BenchResult } from './measure.js';
 
 /** Every row, in the order in which they are measured and printed. */
-const ROWS: readonly BenchRow[] = [...KERNEL_ROWS, ...TABLE_ROWS, ...STEP_ROWS, ...GROWTH_ROWS];
+const ROWS: readonly BenchRow[] = [...KERNEL_ROWS, ...TABLE_ROWS, ...STEP_ROWS, ...GROWTH_ROWS, ...SIMULATE_ROWS];
 
 /** Names of all rows. */
 export const BENCH_ROWS: readonly string[] = ROWS.map(({ name }) => name);

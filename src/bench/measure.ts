@@ -9,6 +9,8 @@ export interface BenchCase {
   /** What cannot be beaten: a copy or fill of the same output bytes. */
   readonly limit: () => void;
   readonly peer: Omit<PeerCase, 'name'> | null;
+  /** Pieces of work in one call of `ours`, and of `limit`: nanoseconds are of one of them. Default 1. */
+  readonly pieces?: number;
   /** Called, and not timed, before `calls` calls of `ours`: what they use up is made anew. */
   readonly ready?: (calls: number) => void;
   /** Most calls of `ours` that one `ready` can provide for. Default: any number. */
@@ -21,7 +23,7 @@ export interface BenchRow {
   readonly make: (modules: PlannerModules) => BenchCase;
 }
 
-/** Nanoseconds of one call, as medians over rounds in which ours, limit and peer took turns. */
+/** Nanoseconds of one piece of work, as medians over rounds in which ours, limit and peer took turns. */
 export interface BenchResult {
   readonly name: string;
   readonly ns: number;
@@ -54,7 +56,7 @@ export async function measure(
   peer: NumpyPeer | null,
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
-  const { ours, limit, peer: batch, ready = () => {}, most = 1 << 26 } = row.make(modules);
+  const { ours, limit, peer: batch, ready = () => {}, most = 1 << 26, pieces = 1 } = row.make(modules);
   const asked = batch === null || peer === null ? null : { peer, batch: { ...batch, name: row.name } };
   const timeOurs = (calls: number): number => {
     ready(calls);
@@ -70,7 +72,7 @@ export async function measure(
     const ns = timeOurs(ourCalls);
     const limitNs = timeLimit(limitCalls);
     const peerNs = asked === null ? 0 : await asked.peer.measure(asked.batch, milliseconds);
-    samples.push({ ns, limitNs, peerNs });
+    samples.push({ ns: ns / pieces, limitNs: limitNs / pieces, peerNs });
   }
   return {
     name: row.name,

@@ -39,7 +39,7 @@ export function addExplain(program: Command): void {
       'after',
       `\nReads one JSON document a line from standard input:\n  ${BATCH_SHAPE}\nA rank without requests is idle; blocks that are left out are made up.`,
     )
-    .action(async (flags: ExplainFlags) => explainLines(flags, groupedLimits(flags, command)));
+    .action(async (flags: ExplainFlags) => explainLines(flags, command));
 }
 
 function jsonOf(text: string): unknown {
@@ -51,8 +51,8 @@ function jsonOf(text: string): unknown {
 }
 
 /** The limits the flags say. With groups, the first one says block size and pool, unless a flag does. */
-function groupedLimits(flags: ExplainFlags, command: Command): Partial<Limits> {
-  const limits = limitsOf(flags);
+function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, command: Command): Partial<Limits> {
+  const limits = limitsOf(flags, plan);
   const { kvGroups } = flags;
   if (kvGroups === undefined) return limits;
   const own: Record<string, unknown> = { ...limits, kvGroups };
@@ -62,11 +62,11 @@ function groupedLimits(flags: ExplainFlags, command: Command): Partial<Limits> {
   return own;
 }
 
-async function explainLines(flags: ExplainFlags, given: Partial<Limits>): Promise<void> {
-  const limits = completeLimits(given);
+async function explainLines(flags: ExplainFlags, command: Command): Promise<void> {
   const file = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const limits = completeLimits(groupedLimits(flags, file?.plan, command));
   const policy = completePolicy(await policyOf(flags, file?.policy));
-  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags), limits, policy, twins: flags.twins });
+  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags, limits), limits, policy, twins: flags.twins });
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)

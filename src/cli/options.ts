@@ -1,6 +1,8 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import { LADDER_NAMES, parseLadder, policyNames } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { type CapturePlan, queryLens } from '../planner/capture-plan.js';
 import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
 import { readPolicy } from '../runtime/plan-file.js';
 
@@ -24,7 +26,7 @@ export interface LimitFlags {
   readonly maxModelLen: number;
   readonly blockSize: number;
   readonly numBlocks: number;
-  readonly queryLen: number;
+  readonly queryLen?: number;
 }
 
 /** What the options of `addPolicyOptions` hold. */
@@ -64,7 +66,12 @@ export function addLimitOptions(command: Command): Command {
     .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
     .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
     .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
-    .addOption(limit('--query-len <n>', 'tokens of a decode: 1 + speculative tokens', 'queryLen'));
+    .addOption(
+      new Option(
+        '--query-len <n>',
+        `tokens of a decode: 1 + speculative tokens (default: ${DEFAULT_LIMITS.queryLen}; of a plan file, what its graphs have places for)`,
+      ).argParser(integer),
+    );
 }
 
 /** Options that choose a policy or a number of it. */
@@ -100,10 +107,23 @@ function choice(flag: string, says: string, name: keyof Policy): Option {
   ).argParser(integer);
 }
 
-/** The limits the flags say. */
-export function limitsOf(flags: LimitFlags): Partial<Limits> {
+/**
+ * The limits the flags say. Decodes have as many tokens as the graphs of `plan`, if there is one, have places for. Errors:
+ * ERR_CONFIG_INVALID where the flags say another number.
+ */
+export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits> {
   const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = flags;
-  return { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen };
+  const captured = plan === undefined ? undefined : queryLens(plan).at(-1);
+  if (queryLen !== undefined && captured !== undefined && queryLen !== captured) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `--query-len is ${queryLen}, and the plan's graphs are for decodes of ${captured}: give --query-len ${captured}, or leave it out`,
+      { queryLen, captured },
+    );
+  }
+  const tokens = queryLen ?? captured;
+  const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks };
+  return tokens === undefined ? limits : { ...limits, queryLen: tokens };
 }
 
 /**
@@ -119,7 +139,7 @@ export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLIC
   return { ...named, ...Object.fromEntries(given) };
 }
 
-/** Sizes of `--ladder`. Errors: ERR_CONFIG_INVALID. */
-export function ladderOf(flags: PlannerFlags): readonly number[] {
-  return parseLadder(flags.ladder, flags);
+/** Sizes of `--ladder` under the limits the flags say. Errors: ERR_CONFIG_INVALID. */
+export function ladderOf(flags: PlannerFlags, limits: Limits): readonly number[] {
+  return parseLadder(flags.ladder, limits);
 }

@@ -15,6 +15,11 @@ export interface BudgetFlags {
 const DEFAULT_TIME_LOSS = 0.001;
 const DEFAULT_MIXED_TIME_LOSS = 0.05;
 
+/** Whether somebody asked for a budget. */
+export function hasBudget({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags): boolean {
+  return [graphs, maxTimeLoss, maxPadding, graphMemory].some((most) => most !== undefined);
+}
+
 /** The one number a plan keeps to. Errors: ERR_CONFIG_INVALID where several are given. */
 export function budgetOf({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags, mixed: boolean): PlanBudget {
   const given = [

@@ -1,4 +1,5 @@
 import type { EngineScore, PlanDocument, PlanScore } from '../plan/index.js';
+import type { MixedShape } from '../workload/index.js';
 import { count, percent, reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */
@@ -45,10 +46,15 @@ export function planReport(plan: PlanDocument): string {
   return `${lines.join('\n')}\n`;
 }
 
-function mixedLines({ ladders: { mixed }, unplannedSteps }: PlanDocument): string[] {
+function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocument): string[] {
   if (mixed.length > 0) {
     const some = mixed.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
-    return [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
+    const lines = [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
+    if (mixedGrid === null) return lines;
+    const { exactCost, padding, lowerBound, gap } = mixedGrid;
+    const of = (added: number): string => share(exactCost > 0 ? added / exactCost : 0);
+    const bound = `${of(lowerBound)} at least for as many, a gap of ${share(gap)}`;
+    return [...lines, reportLine('', `${of(padding)} over exact sizes; ${bound}`)];
   }
   return unplannedSteps === 0
     ? []
@@ -58,7 +64,7 @@ function mixedLines({ ladders: { mixed }, unplannedSteps }: PlanDocument): strin
 /** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
 function curveLines({ curve, ladders, costModel }: PlanDocument): string[] {
   const stride = Math.max(1, Math.ceil(curve.length / DRAWN));
-  const chosen = ladders.decode.length;
+  const chosen = ladders.decode.length + ladders.ubatched.length;
   const drawn = curve.filter(({ graphs }, at) => at % stride === 0 || graphs === chosen);
   const most = Math.max(...drawn.map(({ timeRatio }) => timeRatio), 1e-6);
   const bars = drawn.map(({ graphs, timeRatio }) => {
@@ -107,7 +113,8 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
         : 'one of the two parts has no decode';
     return [`unseen: not told, ${why}`];
   }
-  const { split, shift, shifted, engines } = unseen;
+  const { split, shift, aboveSeen, shifted, engines } = unseen;
+  const change = `${percent(shift)} of the decodes are of another size than before, ${percent(aboveSeen)} larger than any`;
   const line = (name: string, { graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): string =>
     reportLine(
       name,
@@ -118,13 +125,13 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
     line('lockstep', unseen),
     ...engines.map((engine) => line(engine.engine, engine)),
     shifted
-      ? `  the traffic shifted: ${percent(shift)} of the decodes are of another size than before; plan again from newer steps`
-      : `  ${percent(shift)} of the decodes are of another size than before`,
+      ? `  the traffic shifted: ${change}; plan again from newer steps, or --include sizes for what may come`
+      : `  ${change}`,
   ];
 }
 
 function auditLines({ audit }: PlanDocument): string[] {
-  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode } = audit;
+  const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode, looseGate } = audit;
   const lines = ['audit'];
   if (uncovered !== null)
     lines.push(reportLine('uncovered', `decodes from ${uncovered.from} to ${uncovered.to} tokens`));
@@ -132,6 +139,12 @@ function auditLines({ audit }: PlanDocument): string[] {
   if (unreachable.length > 0) lines.push(reportLine('unreachable', unreachable.join(' ')));
   if (unused !== null && unused.length > 0)
     lines.push(reportLine('unused', `${unused.join(' ')}: no step seen ran on them`));
+  if (looseGate !== null) {
+    const { agreedFrom, capturedFrom } = looseGate;
+    lines.push(
+      reportLine('gates', `micro-batches are agreed on from ${agreedFrom} tokens, and captured from ${capturedFrom}`),
+    );
+  }
   if (worstPadding !== null) {
     lines.push(
       reportLine('most padded', `${worstPadding.tokens} tokens on ${worstPadding.size}, ${share(worstPadding.ratio)}`),
@@ -141,6 +154,29 @@ function auditLines({ audit }: PlanDocument): string[] {
     lines.push(
       reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${share(worstCost.ratio)} more time`),
     );
+  }
+  return [...lines, ...mixedAuditLines(audit.mixed)];
+}
+
+function mixedAuditLines(audit: PlanDocument['audit']['mixed']): string[] {
+  if (audit === null) return [];
+  const { unreachable, eager, worstPadding, unused } = audit;
+  const told = (shapes: readonly MixedShape[]): string => {
+    const some = shapes.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
+    return `${some.join(' ')}${shapes.length > LISTED ? ` … (${shapes.length})` : ''}`;
+  };
+  const lines: string[] = [];
+  if (unreachable.length > 0) lines.push(reportLine('unreachable', told(unreachable)));
+  if (unused !== null && unused.length > 0) {
+    lines.push(reportLine('unused', `${told(unused)}: no step seen ran on them`));
+  }
+  for (const { from, to, reason } of eager.slice(0, LISTED)) {
+    const why = reason === 'no-key' ? 'no graph holds' : 'every graph pads too far';
+    lines.push(reportLine('eager', `${from} to ${to} tokens with a prefill: ${why} those of most prefills`));
+  }
+  if (worstPadding !== null) {
+    const { tokens, size, ratio } = worstPadding;
+    lines.push(reportLine('most padded', `${tokens} tokens with a prefill on ${size}, ${share(ratio)}`));
   }
   return lines;
 }

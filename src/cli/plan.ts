@@ -9,7 +9,9 @@ import {
   engineSteps,
   largestDecode,
   loggedSteps,
+  type MakePlanOptions,
   makePlan,
+  PLAN_PHASES,
   type PlanDocument,
   planCosts,
   planKeys,
@@ -17,9 +19,10 @@ import {
   scheduledSteps,
 } from '../plan/index.js';
 import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, type Policy } from '../planner/policy.js';
+import { completePolicy, type Policy, ubatchMinRequests } from '../planner/policy.js';
 import { writePlanFile } from '../runtime/plan-file.js';
 import { schedulerLimits } from '../workload/index.js';
+import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import {
   addLimitOptions,
@@ -31,16 +34,14 @@ import {
   type PolicyFlags,
   policyOf,
 } from './options.js';
-import { type BudgetFlags, budgetOf, bytes, captureCostOf, sizeList } from './plan-options.js';
-import { PlanProgress } from './plan-progress.js';
+import { type BudgetFlags, budgetOf, bytes, captureCostOf, hasBudget, sizeList } from './plan-options.js';
 import { planReport } from './plan-report.js';
+import { Progress, StepRate } from './progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf } from './workload-options.js';
 
-interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags {
+interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
   readonly log?: string;
-  readonly cost?: string;
-  readonly tensorParallelSize?: number;
   readonly captureCost: string;
   readonly split: number;
   readonly sizeMultiple: number;
@@ -58,7 +59,7 @@ export function addPlan(program: Command): void {
       'Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines’ defaults.',
     )
     .argument('[file]', 'a trace, a step log or an engine log, told apart by its content');
-  addPolicyOptions(addLimitOptions(addWorkloadOptions(command)))
+  addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
     .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
@@ -70,8 +71,6 @@ export function addPlan(program: Command): void {
     )
     .addOption(new Option('--max-padding <ratio>', 'as few graphs as pad at most so much').argParser(decimal))
     .addOption(new Option('--graph-memory <bytes>', 'the best graphs in so much memory: 512MiB').argParser(bytes))
-    .option('--cost <file>', 'CSV of measured times by num_tokens (default: a size costs its tokens)')
-    .addOption(new Option('--tensor-parallel-size <n>', 'rows of that table to take').argParser(integer))
     .option(
       '--capture-cost <name|file>',
       'what a graph takes: published figures, or a capture log',
@@ -100,16 +99,35 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   const { split, sizeMultiple, include } = flags;
   const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
   checkPlanOptions(numbers);
+  if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is said before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal);
   const source = sourceOf(file, flags);
-  const costs = await planCosts(limits, mixed, costOf(flags), signal);
+  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
-  const document = await makePlan(steps, { ...numbers, policy, costs, memory, mixed });
+  const document = await shownPlan(steps, {
+    ...numbers,
+    beyondLeast: !hasBudget(flags),
+    policy,
+    costs,
+    memory,
+    mixed,
+  });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
+}
+
+/** Throws ERR_CONFIG_INVALID where the policy runs no graph for a step with a prefill. */
+function checkMixed({ name, mixedGraphs }: Policy, ranks: number): void {
+  if (mixedGraphs === 'agreed' || (mixedGraphs === 'one-rank' && ranks === 1)) return;
+  const never = mixedGraphs === 'never' ? 'never' : `on ${ranks} ranks never`;
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `--mixed plans graphs for steps with a prefill, which policy ${name} ${never} runs; leave --mixed out, or give another --policy`,
+    { policy: name, mixedGraphs, ranks },
+  );
 }
 
 function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: AbortSignal): CountOptions {
@@ -120,6 +138,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
     scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
     maximum: largestDecode(limits),
     ubatchThreshold: policy.ubatches > 1 ? policy.ubatchThresholdDecode : null,
+    ubatchMinRequests: ubatchMinRequests(policy),
     split,
     signal,
   };
@@ -142,16 +161,6 @@ function sourceOf(file: string | undefined, { trace, steps, log }: PlanFlags): {
   return (given[0] ?? {}) as { file?: string; kind?: StepSource };
 }
 
-function costOf({ cost, tensorParallelSize }: PlanFlags): { file: string; tensorParallelSize?: number } | null {
-  if (cost !== undefined) return { file: cost, ...(tensorParallelSize !== undefined && { tensorParallelSize }) };
-  if (tensorParallelSize === undefined) return null;
-  throw new LockstepError(
-    'ERR_CONFIG_INVALID',
-    '--tensor-parallel-size chooses rows of a cost table, and none is given; give --cost too, or leave it out',
-    { tensorParallelSize },
-  );
-}
-
 async function readSteps(
   { file, kind }: { file?: string; kind?: StepSource },
   flags: PlanFlags,
@@ -162,9 +171,27 @@ async function readSteps(
   if (file !== undefined && found === 'step-log') return loggedSteps(file, options);
   if (file !== undefined && found === 'engine-log') return engineSteps(file, options);
   const requests = await workloadOf(file === undefined ? flags : { ...flags, trace: file }, signal);
-  const progress = new PlanProgress(requests.length);
+  const progress = new Progress('requests | {rate} steps/s', requests.length);
+  const rate = new StepRate();
   try {
-    return await scheduledSteps(requests, { ...options, onProgress: (now) => progress.show(now) });
+    return await scheduledSteps(requests, {
+      ...options,
+      onProgress: ({ finished, steps }) => progress.show(finished, { rate: rate.at(steps) }),
+    });
+  } finally {
+    progress.stop();
+  }
+}
+
+/** Makes the plan, telling which phase of it is worked at. */
+async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
+  const progress = new Progress('planned | {phase}', PLAN_PHASES.length);
+  try {
+    return await makePlan(steps, {
+      ...options,
+      signal: interrupts.signal,
+      onPhase: (phase) => progress.show(PLAN_PHASES.indexOf(phase), { phase }),
+    });
   } finally {
     progress.stop();
   }

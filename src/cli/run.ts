@@ -5,8 +5,8 @@ import { DEFAULT_RUN_OPTIONS } from '../runtime/run-options.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, integer, type PlannerFlags, policyOf } from './options.js';
+import { StepProgress } from './progress.js';
 import { runReport } from './run-report.js';
-import { StepProgress } from './step-progress.js';
 import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
@@ -89,7 +89,7 @@ async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummar
 
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
   return {
-    ...workloadOptionsOf(flags),
+    ...workloadOptionsOf(flags, planFile?.plan),
     tensorParallelSize: flags.tensorParallelSize,
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { LockstepError } from '../errors.js';
+import type { CapturePlan } from '../planner/capture-plan.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../runtime/run-options.js';
 import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
 import { decimal, integer, limitsOf, type PlannerFlags } from './options.js';
@@ -51,10 +52,13 @@ export function addWorkloadOptions(command: Command): Command {
     );
 }
 
-/** What these flags and those of the planner say about the steps of a workload, policy and graphs apart. */
-export function workloadOptionsOf(flags: WorkloadFlags & PlannerFlags): RunOptions {
+/**
+ * What these flags and those of the planner say about the steps of a workload, policy and graphs apart; `plan` is that of
+ * `--plan`. Errors: ERR_CONFIG_INVALID.
+ */
+export function workloadOptionsOf(flags: WorkloadFlags & PlannerFlags, plan?: CapturePlan): RunOptions {
   const { ranks, twins, acceptRate, seed, speed, stepTime } = flags;
-  const own = { ranks, limits: limitsOf(flags), acceptRate, seed, speed, stepTime };
+  const own = { ranks, limits: limitsOf(flags, plan), acceptRate, seed, speed, stepTime };
   return twins === undefined ? own : { ...own, twins };
 }
 

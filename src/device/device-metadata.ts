@@ -40,7 +40,10 @@ export class DeviceMetadata implements Disposable {
   readonly #planner: StepPlanner;
   readonly #buffers: DeviceBuffer[] = [];
 
-  /** Allocates every buffer and enqueues an all-padding batch into it, so that a warm-up reads nothing but padding. */
+  /**
+   * Allocates every buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
+   * nothing but padding.
+   */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
     this.#planner = planner;
     const { sizes } = planner.regions;
@@ -76,27 +79,39 @@ export class DeviceMetadata implements Disposable {
       throw error;
     }
     const fill = kernels.kernel('fill');
-    for (const tensors of [this.whole, ...this.parts]) {
-      for (const name of TENSORS) {
-        stream.launch(fill, [tensors[name], tensorPadding(name), tensors[name].bytes / 4]);
+    const pad = <N extends TensorName>(tensors: Pick<DeviceTensors, N>, names: readonly N[]): void => {
+      for (const name of names) {
+        stream.launch(fill, [tensors[name], tensorPadding(name, sizes.paddedSeqLen), tensors[name].bytes / 4]);
       }
-    }
+    };
+    // A padded request that has a token has one block, the null block.
+    const padPages = ({ kvIndptr }: DeviceGroupTensors): void => {
+      if (sizes.maxKvIndices === 0 || sizes.paddedSeqLen === 0) return;
+      stream.upload(
+        kvIndptr,
+        0,
+        Int32Array.from({ length: kvIndptr.bytes / 4 }, (_, request) => request),
+      );
+    };
+    for (const tensors of [this.whole, ...this.parts]) pad(tensors, TENSORS);
     for (const { whole, parts } of this.groups.slice(1)) {
-      for (const tensors of [whole, ...parts]) {
-        for (const name of KV_GROUP_TENSORS) {
-          stream.launch(fill, [tensors[name], tensorPadding(name), tensors[name].bytes / 4]);
-        }
-      }
+      for (const tensors of [whole, ...parts]) pad(tensors, KV_GROUP_TENSORS);
+    }
+    for (const { whole, parts } of this.groups) {
+      for (const tensors of [whole, ...parts]) padPages(tensors);
     }
     for (const { blockTable } of this.groups) stream.launch(fill, [blockTable, 0, blockTable.bytes / 4]);
   }
 
-  /** Adds to `commands` the uploads of a step's tensors from its staging set, and of the block table's changes. */
-  upload(commands: CommandBlock, local: LocalPlan): void {
+  /**
+   * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only where they were
+   * written there (`supplied`), and of the block table's changes.
+   */
+  upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
     const { regions } = this.#planner;
     const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts, staged: MetadataView): void => {
       for (const name of TENSORS) {
-        if (tensorLength(name, regions.sizes) === 0 || regions.deviceSupplied.has(name)) continue;
+        if (tensorLength(name, regions.sizes) === 0 || (regions.deviceSupplied.has(name) && !supplied)) continue;
         const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
         if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
       }

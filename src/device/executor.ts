@@ -117,7 +117,7 @@ export class Executor implements Disposable {
       );
     }
     try {
-      this.metadata.upload(this.#commands, local);
+      this.metadata.upload(this.#commands, local, this.#driver.supply(local));
       this.#commands.record(this.#uploaded[local.staging]);
       if (key >= 0) this.#commands.graph(this.#graphs[key].first(local.partCount));
       this.#commands.submit();

@@ -36,6 +36,12 @@ export class ForwardDriver {
     return key.mode === 'piecewise' && this.#forward.piecewise === undefined ? 'pieces' : 'nothing';
   }
 
+  /** Lets the forward write the tensors that the device supplies. Returns whether it does so here. */
+  supply(local: LocalPlan): boolean {
+    this.#forward.supply?.(local);
+    return this.#forward.supply !== undefined;
+  }
+
   /** The forward of `key`, not captured: on whatever the device's metadata holds. */
   runKey(key: CaptureKey): void {
     if (key.mode === 'full') {

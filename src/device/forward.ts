@@ -1,3 +1,4 @@
+import type { LocalPlan } from '../planner/local-plan.js';
 import type { DeviceBuffer, DeviceStream } from './device.js';
 import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
 
@@ -30,6 +31,12 @@ export interface ForwardPart {
 /** A model's forward: enqueues the kernels of one part. Called while capturing and in eager steps alike. */
 export interface Forward {
   part(stream: DeviceStream, part: ForwardPart): void;
+  /**
+   * Writes the tensors that the device supplies (`createPlanner({ deviceSupplied })`) into `local.tensors` and, of a step in
+   * several parts, `local.partTensors`; they are then uploaded with the others. Called for each step, before it is launched.
+   * Default: they are not uploaded, and the forward's own kernels fill them.
+   */
+  supply?(local: LocalPlan): void;
   /**
    * Enqueues the parts of a step that overlap, their layers in turn as the model likes; on `stream` and streams of its own
    * that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.

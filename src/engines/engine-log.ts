@@ -46,6 +46,9 @@ const READERS: Readonly<Record<EngineLog['engine'], (queryLen: number) => LogLin
 /** No line of a log that is read here comes near; it bounds what a source without line ends can take. */
 const MAX_LINE_CHARACTERS = 1 << 20;
 
+/** Colours of a terminal, which may stand before and after any word. */
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[\\d;]*m`, 'g');
+
 const EXPECTED = `expected
   vLLM's tables (vllm serve --cudagraph-metrics): | Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |
   or SGLang's batches: Decode batch, #running-req: 32, … and Prefill batch, #new-seq: 1, #new-token: 158, …`;
@@ -68,7 +71,7 @@ export async function readEngineLog(source: EngineLogSource, options: EngineLogO
   }));
   const counts = new Map<string, { batch: LogBatch; count: number }>();
   let found: EngineLog['engine'] | null = null;
-  for await (const line of linesOf(source, file, signal)) {
+  for await (const line of messageLines(linesOf(source, file, signal))) {
     for (const { engine, read } of readers) {
       const batch = read(line);
       if (batch === null) continue;
@@ -92,6 +95,15 @@ export async function readEngineLog(source: EngineLogSource, options: EngineLogO
   if (found === null)
     throw new LockstepError('ERR_INPUT_INVALID', `${file}: it tells of no batch; ${EXPECTED}`, { file });
   return { engine: found, batches: Array.from(counts.values(), ({ batch, count }) => ({ ...batch, count })) };
+}
+
+/** Lines without colours; a line of JSON that holds a whole message gives the lines of that message. */
+async function* messageLines(lines: AsyncIterable<string>): AsyncGenerator<string> {
+  for await (const line of lines) {
+    const plain = line.replace(COLOUR, '');
+    if (plain.includes('\\n')) yield* plain.split('\\n');
+    else yield plain;
+  }
 }
 
 /** Lines without their ends. Errors: ERR_INPUT_INVALID, ERR_ABORTED at once, even while the source has nothing to give. */

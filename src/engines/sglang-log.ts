@@ -1,9 +1,12 @@
 import type { LogBatch, LogLineReader } from './engine-log.js';
 
-/** Older versions have a full stop for the comma, some a step number in brackets. */
-const DECODE = /\bDecode batch(?: \[\d+\])?[,.].*?#running-req: (\d+)\b/;
+/** What follows is about the batch. Older versions have a full stop for the comma, some a step number in brackets. */
+const BATCH = /\b(Decode|Prefill) batch(?: \[\d+\])?[,.](.*)/;
 
-const PREFILL = /\bPrefill batch(?: \[\d+\])?[,.].*?#new-seq: (\d+), #new-token: (\d+)\b/;
+/** Which fields there are, and in what order, differs between versions. */
+const RUNNING = /#running-req: (\d+)\b/;
+const SEQUENCES = /#new-seq: (\d+)\b/;
+const TOKENS = /#new-token: (\d+)\b/;
 
 /** `cuda graph: True`, or of another device. */
 const GRAPH = /\b\w+ graph: (True|False)\b/;
@@ -14,13 +17,15 @@ const GRAPH = /\b\w+ graph: (True|False)\b/;
  */
 export function sglangLogReader(queryLen: number): LogLineReader {
   return (line) => {
-    const decode = DECODE.exec(line);
-    const prefill = decode === null ? PREFILL.exec(line) : null;
-    const requests = Number(decode?.[1] ?? prefill?.[1] ?? 0);
-    const tokens = prefill === null ? requests * queryLen : Number(prefill[2]);
+    const [, kind, fields] = BATCH.exec(line) ?? [];
+    if (kind === undefined) return null;
+    const count = (field: RegExp): number => Number(field.exec(fields)?.[1] ?? 0);
+    const decode = kind === 'Decode';
+    const requests = count(decode ? RUNNING : SEQUENCES);
+    const tokens = decode ? requests * queryLen : count(TOKENS);
     if (requests < 1 || tokens < 1) return null;
-    const graph = GRAPH.exec(line)?.[1];
+    const graph = GRAPH.exec(fields)?.[1];
     const mode: LogBatch['mode'] = graph === undefined ? undefined : graph === 'True' ? 'graph' : 'eager';
-    return { phase: decode === null ? 'prefill' : 'decode', tokens, requests, ...(mode && { mode }), count: 1 };
+    return { phase: decode ? 'decode' : 'prefill', tokens, requests, ...(mode && { mode }), count: 1 };
   };
 }

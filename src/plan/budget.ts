@@ -22,13 +22,15 @@ export interface PlanChoice {
 
 /**
  * The pair of a decode ladder and a mixed grid that keeps to the budget: within graphs or memory the one that pads least, within a
- * loss the one of fewest graphs; of equals the other way round. Errors: ERR_CONFIG_INVALID where nothing keeps to it, with what comes nearest.
+ * loss the one of fewest graphs; of equals the other way round. Errors: ERR_CONFIG_INVALID where nothing keeps to it, with what comes
+ * nearest; with `beyondLeast` the budget is then what may come on top of that.
  */
 export function choose<D extends PlanChoice, M extends PlanChoice>(
   decodes: readonly D[],
   mixed: readonly M[],
   budget: PlanBudget,
   memory: CaptureCost,
+  { beyondLeast = false }: { readonly beyondLeast?: boolean | undefined } = {},
 ): { readonly decode: D; readonly mixed: M } {
   const byLoss = budget.kind === 'time-loss' || budget.kind === 'padding';
   let best: { readonly decode: D; readonly mixed: M; readonly graphs: number; readonly padding: number } | null = null;
@@ -49,8 +51,18 @@ export function choose<D extends PlanChoice, M extends PlanChoice>(
       if (order < 0) best = { decode, mixed: grid, graphs, padding };
     }
   }
-  if (best === null) throw unsatisfied(budget, nearest);
-  return best;
+  if (best !== null) return best;
+  if (!beyondLeast) throw unsatisfied(budget, nearest);
+  return choose(decodes, mixed, { ...budget, most: nearest + budget.most }, memory);
+}
+
+/** Graphs that a choice leaves of a number or of memory; none of a loss, within which the fewest are asked for. */
+export function spareGraphs(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
+  const left = budget.most - usedOf(budget, decode, mixed, memory);
+  if (budget.kind === 'graphs') return left;
+  if (budget.kind !== 'graph-memory') return 0;
+  // The largest decode is always captured, so that no graph more lets the pool grow.
+  return memory.bytesPerGraph > 0 ? Math.floor(left / memory.bytesPerGraph) : 0;
 }
 
 function usedOf(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {

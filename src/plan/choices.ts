@@ -1,7 +1,8 @@
 import type { Limits } from '../config.js';
-import { decodePlan } from '../planner/capture-plan.js';
-import { type LadderCurve, type OptimalLadder, optimiseLadder } from '../planner/ladder-optimiser.js';
-import type { Policy } from '../planner/policy.js';
+import { decodePlan, leastUbatchedSize } from '../planner/capture-plan.js';
+import type { LadderCurve, OptimalLadder } from '../planner/ladder-curve.js';
+import { optimiseLadder } from '../planner/ladder-optimiser.js';
+import { NO_PADDING_LIMIT, type Policy } from '../planner/policy.js';
 import { type MixedShape, optimiseMixedGrid, type StepHistogram } from '../workload/index.js';
 import type { PlanBudget, PlanChoice } from './budget.js';
 import { largestDecode } from './plan-costs.js';
@@ -27,10 +28,19 @@ export interface DecodeChoice extends PlanChoice {
 /** Graphs for steps with a prefill. */
 export interface MixedChoice extends PlanChoice {
   readonly shapes: readonly MixedShape[];
+  /** What as many graphs of any shapes add at least, by the same costs. */
+  readonly lowerBound: number;
 }
 
 /** Where no graphs for steps with a prefill are asked for. */
-export const NO_MIXED: MixedChoice = Object.freeze({ graphs: 0, tokens: [], padding: 0, exactCost: 0, shapes: [] });
+export const NO_MIXED: MixedChoice = Object.freeze({
+  graphs: 0,
+  tokens: [],
+  padding: 0,
+  exactCost: 0,
+  shapes: [],
+  lowerBound: 0,
+});
 
 /** Graphs a curve is worked out for at least, where there are as many sizes. */
 const MOST_GRAPHS = 512;
@@ -48,22 +58,49 @@ export function decodeCounts(histogram: StepHistogram, maximum: number): { count
   return { counts, above };
 }
 
-/** The best ladders by number of sizes, by some cost. Errors: ERR_CONFIG_INVALID. */
+/**
+ * The best ladders by number of graphs, by some cost; with `twins`, what the policy has captured in micro-batches too takes two.
+ * Errors: ERR_CONFIG_INVALID.
+ */
 export function decodeCurve(
   counts: Float64Array,
   costs: ArrayLike<number>,
   options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
+  { twins }: { readonly twins: boolean },
 ): Promise<LadderCurve> {
   const { limits, policy, sizeMultiple, include, budget } = options;
   const asked = budget.kind === 'graphs' ? budget.most : 0;
-  const maxGraphs = Math.min(1 << 12, counts.length - 1, Math.max(MOST_GRAPHS, asked, include.length + 1));
+  const maxGraphs = Math.min(1 << 12, 2 * (counts.length - 1), Math.max(MOST_GRAPHS, asked, 2 * (include.length + 1)));
   const multiple = [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen);
-  return optimiseLadder({ counts, costs, maxGraphs, multiple, include });
+  const least = leastUbatchedSize(limits.queryLen, policy);
+  const twinsFrom = twins && least < counts.length ? least : undefined;
+  return optimiseLadder({ counts, costs, maxGraphs, multiple, include, twinsFrom });
 }
 
 /** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */
 export function decodeChoices(curve: LadderCurve, { limits, policy }: ChoiceOptions): DecodeChoice[] {
   return curve.ladders.map((ladder) => decodeChoice(ladder, limits, policy));
+}
+
+/**
+ * A choice with up to `graphs` more graphs, for sizes that were not seen: placed as if a decode were of each size with a chance
+ * inverse to it, so that padding by the same share counts alike everywhere. What was seen is padded no more for them.
+ */
+export async function withSpareGraphs(
+  choice: DecodeChoice,
+  graphs: number,
+  options: ChoiceOptions,
+): Promise<DecodeChoice> {
+  if (graphs < 1) return choice;
+  const { limits, costs } = options;
+  const chances = Float64Array.from({ length: largestDecode(limits) + 1 }, (_, size) =>
+    size > 0 && size % limits.queryLen === 0 ? 1 / size : 0,
+  );
+  const curve = await decodeCurve(chances, costs, { ...options, include: choice.decode }, { twins: true });
+  const filled = curve.atMost(choice.graphs + graphs);
+  if (filled === undefined) return choice;
+  const { padding, exactCost } = choice;
+  return { ...decodeChoice(filled, limits, options.policy), padding, exactCost };
 }
 
 function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limits, policy: Policy): DecodeChoice {
@@ -94,14 +131,16 @@ export async function mixedChoices(histogram: StepHistogram, options: ChoiceOpti
     maxRequests: largestDecode(limits) / queryLen,
     queryLen,
     multiple: commonMultiple(sizeMultiple, policy.tokenAlignment),
+    maxPaddingFactor: policy.maxPaddingFactor < NO_PADDING_LIMIT ? policy.maxPaddingFactor : undefined,
     maxGraphs: budget.kind === 'graphs' ? Math.max(64, Math.min(MOST_GRAPHS, budget.most)) : MOST_GRAPHS,
   });
-  return grids.map(({ graphs, shapes, padding, exactCost }) => ({
+  return grids.map(({ graphs, shapes, padding, exactCost, lowerBound }) => ({
     graphs,
     tokens: shapes.map(([tokens]) => tokens),
     padding,
     exactCost,
     shapes,
+    lowerBound,
   }));
 }
 

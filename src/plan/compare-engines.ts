@@ -1,6 +1,6 @@
 import type { Limits } from '../config.js';
 import { ENGINE_NAMES, type EngineLadder, emitFlags, engineLadder } from '../engines/index.js';
-import type { LadderCurve } from '../planner/ladder-optimiser.js';
+import type { LadderCurve } from '../planner/ladder-curve.js';
 import { type LadderScore, scoreLadder } from '../planner/ladder-score.js';
 import { type CaptureCost, captureOf, type MixedCount, type MixedShape } from '../workload/index.js';
 import { scoreMixed, sumScores } from './mixed-score.js';

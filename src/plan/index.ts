@@ -1,11 +1,20 @@
 export type { PlanBudget } from './budget.js';
-export { checkPlanOptions, type MakePlanOptions, makePlan, planKeys } from './make-plan.js';
-export { type CostSource, largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
+export {
+  checkPlanOptions,
+  type MakePlanOptions,
+  makePlan,
+  PLAN_PHASES,
+  type PlanPhase,
+  planKeys,
+} from './make-plan.js';
+export { largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
 export type {
   CapturedScore,
   EmittedLadder,
   EngineScore,
   EqualGraphs,
+  MixedGridScore,
+  PlanAudit,
   PlanDocument,
   PlanScore,
   PlanTwin,

@@ -1,12 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import { Faults, type Limits } from '../config.js';
 import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { mixedKey } from '../planner/capture-key.js';
-import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
+import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize } from '../planner/capture-plan.js';
+import type { LadderCurve } from '../planner/ladder-curve.js';
 import { scoreLadder } from '../planner/ladder-score.js';
 import type { Policy } from '../planner/policy.js';
-import { auditLadder, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { choose, type PlanBudget } from './budget.js';
+import { auditLadder, auditMixed, type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
+import { choose, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
   type DecodeChoice,
@@ -16,10 +18,11 @@ import {
   type MixedChoice,
   mixedChoices,
   NO_MIXED,
+  withSpareGraphs,
 } from './choices.js';
 import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
 import { largestDecode, type PlanCosts } from './plan-costs.js';
-import type { PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
+import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
 
 /** What a plan is made for, checked and complete but for the numbers of the plan itself. */
@@ -29,6 +32,8 @@ export interface MakePlanOptions {
   readonly costs: PlanCosts;
   readonly memory: CaptureCost;
   readonly budget: PlanBudget;
+  /** Where nothing keeps to the budget, it is what may come on top of the least that can be had: for one that nobody asked for. Default false. */
+  readonly beyondLeast?: boolean | undefined;
   /** Every size is a multiple of it. Default 1. */
   readonly sizeMultiple: number;
   /** Sizes that must be captured. */
@@ -37,10 +42,20 @@ export interface MakePlanOptions {
   readonly mixed: boolean;
   /** Share of the time that the unseen part is held against. */
   readonly split: number;
+  /** Ends the planning between two phases, with ERR_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before each phase. */
+  readonly onPhase?: ((phase: PlanPhase) => void) | undefined;
 }
+
+/** What a plan is made in, in this order; between any two the event loop has a turn. */
+export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
+export type PlanPhase = (typeof PLAN_PHASES)[number];
 
 /** Difference between two parts of a trace from which on the traffic counts as shifted. */
 const SHIFTED = 0.2;
+/** Share of decodes above all that were seen from which on it does. */
+const ABOVE_SEEN = 0.01;
 
 /** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
 export function checkPlanOptions(
@@ -63,7 +78,7 @@ export function checkPlanOptions(
   faults.throwIfAny('This plan');
 }
 
-/** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
+/** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID, ERR_ABORTED. */
 export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
   const { limits, policy, costs, memory, budget, mixed } = options;
   const { whole } = steps;
@@ -77,13 +92,33 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       { steps: whole.steps },
     );
   }
-  const { decode, grid, curve } = await chooseFor(whole, options);
+  const phase = async (name: PlanPhase): Promise<void> => {
+    options.onPhase?.(name);
+    await setImmediate();
+    if (options.signal?.aborted !== true) return;
+    const { reason: cause } = options.signal;
+    throw new LockstepError(
+      'ERR_ABORTED',
+      `Planning was aborted before the phase "${name}"`,
+      { phase: name },
+      { cause },
+    );
+  };
+  const { decode, grid, curve } = await chooseFor(whole, options, phase);
+  await phase('engines');
   const ours = { decode: decode.decode, mixed: grid.shapes, maxPaddingFactor: policy.maxPaddingFactor };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
-  const byTokens = await decodeCurve(scored.counts, costs.tokens, options);
-  const byTime = costs.unit === 'tokens' ? byTokens : await decodeCurve(scored.counts, costs.time, options);
+  // Engines' sizes are held against ours without twins, as theirs are counted.
+  const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
+    decodeCurve(scored.counts, cost, options, { twins: false });
+  const byTokens = await sizesBy(costs.tokens);
+  const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const emitted = emitLadder(decode.decode, scored, costs, limits);
+  const engines = scoreEngines(scored, costs, limits, memory);
+  await phase('unseen part');
+  const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
+  await phase('audit');
   const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
   return {
     schemaVersion: 1,
@@ -106,11 +141,12 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       paddingRatio: scoreLadder(scored.counts, costs.tokens, sizes).ratio,
       timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
     })),
-    engines: scoreEngines(scored, costs, limits, memory),
+    engines,
     equalTime: equalGraphs(byTime, scored.counts, costs.time, limits),
     equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits),
-    unseen: steps.parts === null ? null : await scoreUnseen(steps.parts, options),
-    audit: auditLadder({ sizes: decode.decode, limits, costs: costs.time, counts: scored.counts }),
+    unseen,
+    mixedGrid: mixed ? gridScore(grid) : null,
+    audit: auditOf(decode, grid, scored, options),
     twins: twinsOf(decode, whole, memory),
     emit: Object.fromEntries(emitted.map(({ engine, flags }) => [engine, flags])) as Record<EngineName, string>,
     emitted,
@@ -129,14 +165,40 @@ export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Lim
 async function chooseFor(
   histogram: StepHistogram,
   options: MakePlanOptions,
-): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: Awaited<ReturnType<typeof decodeCurve>> }> {
+  phase: (name: PlanPhase) => Promise<void> = () => Promise.resolve(),
+): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
   const { limits, costs, budget, memory, mixed } = options;
   const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
   const { counts } = decodeCounts(histogram, largestDecode(limits));
-  const curve = await decodeCurve(counts, choice.costs, choice);
+  await phase('decode graphs');
+  const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
+  await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
-  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory);
-  return { decode: chosen.decode, grid: chosen.mixed, curve };
+  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory, options);
+  const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
+  return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
+}
+
+function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {
+  const least = exactCost + lowerBound;
+  return { graphs, exactCost, padding, lowerBound, gap: least > 0 ? (exactCost + padding) / least - 1 : 0 };
+}
+
+function auditOf(
+  { decode }: DecodeChoice,
+  { shapes }: MixedChoice,
+  { counts, mixed }: ScoredSteps,
+  { limits, policy, costs }: MakePlanOptions,
+): PlanAudit {
+  const { maxPaddingFactor } = policy;
+  const agreedFrom = leastAgreedSize(limits.queryLen, policy);
+  const capturedFrom = leastUbatchedSize(limits.queryLen, policy);
+  const sizes = decode.filter((size) => size >= agreedFrom && size < capturedFrom);
+  return {
+    looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
+    ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
+    mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixed }),
+  };
 }
 
 function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {
@@ -150,12 +212,14 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
   const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
   const score = scorePlan(steps, costs, { decode: decode.decode, mixed: [] });
   const shift = distance(parts.seen, parts.unseen);
+  const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
   return {
     ...score,
     split,
     ladder: decode.decode,
     shift,
-    shifted: shift > SHIFTED,
+    aboveSeen,
+    shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
     engines: scoreEngines(steps, costs, limits, memory).map(
       ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
         engine,
@@ -166,6 +230,13 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
       }),
     ),
   };
+}
+
+/** Share of a histogram's decodes that have more tokens than `most`. */
+function shareAbove({ decode, ubatched }: StepHistogram, most: number): number {
+  const all = [...decode, ...ubatched];
+  const steps = (some: typeof all): number => some.reduce((sum, [, count]) => sum + count, 0);
+  return steps(all.filter(([size]) => size > most)) / steps(all);
 }
 
 /** Total variation between the decodes of two histograms, by powers of two of their size. */

@@ -1,4 +1,5 @@
 import type { LadderScore } from '../planner/ladder-score.js';
+import { leastTokensOn } from '../planner/padding-limit.js';
 import type { MixedCount, MixedShape } from '../workload/index.js';
 
 /**
@@ -18,7 +19,7 @@ export function scoreMixed(
     const held = ascending.find(
       ([most, prefills, decodes]) => most >= tokens && prefills >= prefillRequests && prefills + decodes >= requests,
     );
-    if (held === undefined || held[0] > tokens * maxPaddingFactor) {
+    if (held === undefined || tokens < leastTokensOn(held[0], maxPaddingFactor)) {
       eagerSteps += count;
       continue;
     }

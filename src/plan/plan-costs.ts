@@ -1,12 +1,6 @@
 import { ENGINE_NAMES, type EngineLimits, engineLadder } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { type CostModel, readCostTable, tokenCosts } from '../workload/index.js';
-
-/** Where the time of a step comes from. */
-export interface CostSource {
-  readonly file: string;
-  readonly tensorParallelSize?: number | undefined;
-}
+import { type CostModel, type CostSource, readCosts, tokenCosts } from '../workload/index.js';
 
 /** What a step of each size costs, as far as any graph reaches that is looked at. */
 export interface PlanCosts {
@@ -27,8 +21,8 @@ export function largestDecode({ maxNumSeqs, maxNumBatchedTokens, queryLen }: Eng
 
 /**
  * Costs up to the largest decode, with `mixed` up to the largest step. An engine's smallest size above that may lie beyond the
- * table; then it counts as much as the table's end, which favours the engine. Without a table a size costs its tokens. Errors:
- * ERR_INPUT_INVALID for the table.
+ * table; then it counts as much as the table's end, which favours the engine. Without a source a size costs its tokens. Errors:
+ * those of `readCosts`.
  */
 export async function planCosts(
   limits: EngineLimits,
@@ -43,13 +37,12 @@ export async function planCosts(
   const reach = Math.max(maximum, ...above);
   const tokens = tokenCosts(reach);
   if (source === null) return { name: 'tokens', unit: 'tokens', tokens: tokens.costs, time: tokens.costs, raised: 0 };
-  const { file, tensorParallelSize } = source;
-  const table = await readCostTable(file, { maxSize: maximum, tensorParallelSize, signal });
+  const table = await readCosts(source, maximum, signal);
   const time = new Float64Array(reach + 1).fill(table.costs[maximum]);
   time.set(table.costs);
   if (reach > maximum) {
     try {
-      time.set((await readCostTable(file, { maxSize: reach, tensorParallelSize, signal })).costs);
+      time.set((await readCosts(source, reach, signal)).costs);
     } catch (error) {
       if (!(error instanceof LockstepError && error.code === 'ERR_INPUT_INVALID')) throw error;
     }

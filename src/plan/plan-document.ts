@@ -1,5 +1,5 @@
 import type { EngineName } from '../engines/index.js';
-import type { HistogramDocument, LadderAudit, MixedShape } from '../workload/index.js';
+import type { HistogramDocument, LadderAudit, MixedAudit, MixedShape } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
 import type { StepSource } from './read-steps.js';
 
@@ -39,7 +39,9 @@ export interface UnseenScore extends PlanScore {
   readonly ladder: readonly number[];
   /** Share of decodes that would have to be of another size (in powers of two) for both parts to be alike: 0 to 1. */
   readonly shift: number;
-  /** Whether that is more than 0.2: what was seen says little of what came. */
+  /** Share of the decodes that are larger than any that was seen, for which no ladder could be learnt: 0 to 1. */
+  readonly aboveSeen: number;
+  /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little of what came. */
   readonly shifted: boolean;
   readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
 }
@@ -54,6 +56,32 @@ export interface PlanTwin {
   /** What the plain one adds. */
   readonly bytes: number;
   readonly seconds: number;
+}
+
+/** What the graphs for steps with a prefill cost, by the costs that were optimised for; eager steps count as the largest graph. */
+export interface MixedGridScore {
+  readonly graphs: number;
+  /** Cost of the steps at their exact tokens, and what padding adds. */
+  readonly exactCost: number;
+  readonly padding: number;
+  /** What as many graphs of any shapes add at least. */
+  readonly lowerBound: number;
+  /** By how much of the least cost this one is above it. */
+  readonly gap: number;
+}
+
+/** What is wrong with a plan, or as bad as it gets: its decode ladder, and its graphs for steps with a prefill where it has any. */
+export interface PlanAudit extends LadderAudit {
+  /**
+   * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so: both numbers, and the sizes between,
+   * which run plain however the ranks agree. Null where the gates are the same.
+   */
+  readonly looseGate: {
+    readonly agreedFrom: number;
+    readonly capturedFrom: number;
+    readonly sizes: readonly number[];
+  } | null;
+  readonly mixed: MixedAudit | null;
 }
 
 /** The ladder as one engine is told it. */
@@ -87,14 +115,16 @@ export interface PlanDocument extends CapturedScore {
   };
   readonly histogram: HistogramDocument;
   readonly cost: { readonly decode: Readonly<Record<string, number>> };
-  /** The best decode ladder of each number of sizes, by the costs that were optimised for. */
+  /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
   readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
   readonly engines: readonly EngineScore[];
   readonly equalTime: readonly EqualGraphs[];
   readonly equalPadding: readonly EqualGraphs[];
   /** Null where the source does not tell the order of its steps, or one of the two parts has no decode. */
   readonly unseen: UnseenScore | null;
-  readonly audit: LadderAudit;
+  /** Null without `--mixed`. */
+  readonly mixedGrid: MixedGridScore | null;
+  readonly audit: PlanAudit;
   readonly twins: readonly PlanTwin[];
   readonly emit: Readonly<Record<EngineName, string>>;
   readonly emitted: readonly EmittedLadder[];

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { isStepLine, stepLineShape } from '../workload/histogram/step-log.js';
@@ -23,6 +24,8 @@ export interface CountOptions {
   readonly maximum: number;
   /** Tokens from which a rank wishes micro-batches; null where no step is cut. */
   readonly ubatchThreshold: number | null;
+  /** Requests from which it can be cut. Default 2. */
+  readonly ubatchMinRequests?: number | undefined;
   /** Share of the time that counts as seen, between 0 and 1. */
   readonly split: number;
   readonly signal?: AbortSignal | undefined;
@@ -47,8 +50,15 @@ const STRETCH = 64;
 /** Between two looks at signals and progress. */
 const SLICE_MS = 50;
 
-/** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, ERR_ABORTED. */
+/** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
 export async function detectSource(file: string, signal?: AbortSignal): Promise<StepSource> {
+  if (statSync(file, { throwIfNoEntry: false })?.isFIFO()) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${file}: a pipe can be read only once, and telling what it holds takes one more; say so: --trace, --steps or --log`,
+      { file },
+    );
+  }
   const text = readText(file, signal);
   try {
     const { line } = await readHead(text);
@@ -68,13 +78,14 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
 
 /** Schedules requests and counts the steps; time is the simulated clock. Errors: ERR_ABORTED. */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
-  const { scheduler, ubatchThreshold, signal, onProgress } = options;
+  const { scheduler, ubatchThreshold, ubatchMinRequests, signal, onProgress } = options;
+  const agreement = { ubatchThreshold: ubatchThreshold ?? undefined, ubatchMinRequests };
   const model = new SchedulerModel(requests, scheduler, { edits: false });
   const sequence = new StepSequence();
   let steps = 0;
   let last = performance.now();
   for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
-    const shape = scheduleShape(schedule, scheduler.queryLen, { ubatchThreshold: ubatchThreshold ?? undefined });
+    const shape = scheduleShape(schedule, scheduler.queryLen, agreement);
     const begin = model.stats.clockMs;
     const count = model.complete(STRETCH);
     if (shape !== null) {

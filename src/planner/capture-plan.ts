@@ -40,18 +40,29 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
   }
   const keys: CaptureKey[] = [];
   for (const count of [...requests].sort((a, b) => b - a)) {
-    const plain = decodeKey(count, queryLen, 1);
-    const ubatched = reachesUbatches(plain, policy) && divides(count, queryLen, policy) ? policy.ubatches : 1;
-    if (ubatched > 1) keys.push(decodeKey(count, queryLen, ubatched));
-    if (ubatched === 1 || (options.twins ?? policy.twins)) keys.push(plain);
+    const cut = count * queryLen >= leastUbatchedSize(queryLen, policy);
+    if (cut) keys.push(decodeKey(count, queryLen, policy.ubatches));
+    if (!cut || (options.twins ?? policy.twins)) keys.push(decodeKey(count, queryLen, 1));
   }
   return Object.freeze({ keys: Object.freeze(keys) });
 }
 
-/** Whether the ranks can come to agree to micro-batches in a step that this plain key holds. */
-function reachesUbatches(plain: CaptureKey, policy: Policy): boolean {
-  const requests = policy.ubatchCaptureMinRequests === 0 ? ubatchMinRequests(policy) : policy.ubatchCaptureMinRequests;
-  return plain.tokens >= leastUbatchedTokens(policy) && plain.decodeRequests >= requests;
+/**
+ * The least size in tokens that is captured in micro-batches: one in which ranks can come to agree to them, and which leaves each
+ * part a whole aligned request. Infinity where no step is cut.
+ */
+export function leastUbatchedSize(queryLen: number, policy: Policy): number {
+  if (policy.ubatches === 1) return Infinity;
+  const unit = alignedRequests(queryLen, policy);
+  const agreeing = policy.ubatchCaptureMinRequests === 0 ? ubatchMinRequests(policy) : policy.ubatchCaptureMinRequests;
+  const requests = Math.max(agreeing, policy.ubatches * unit, Math.ceil(leastUbatchedTokens(policy) / queryLen));
+  return Math.ceil(requests / unit) * unit * queryLen;
+}
+
+/** Fewest tokens of a decode, in whole requests, with which ranks can agree to micro-batches. Infinity where no step is cut. */
+export function leastAgreedSize(queryLen: number, policy: Policy): number {
+  if (policy.ubatches === 1) return Infinity;
+  return Math.max(ubatchMinRequests(policy), Math.ceil(leastUbatchedTokens(policy) / queryLen)) * queryLen;
 }
 
 /** Fewest tokens of a rank's decodes with which ranks can agree to micro-batches. */

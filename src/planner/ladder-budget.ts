@@ -1,5 +1,5 @@
 import { Faults } from '../config.js';
-import type { LadderCurve, OptimalLadder } from './ladder-optimiser.js';
+import type { LadderCurve, OptimalLadder } from './ladder-curve.js';
 
 /** Several ladders that share a number of graphs: one of each curve, in the order of the curves. */
 export interface SharedBudget {

@@ -328,13 +328,13 @@ export const PADDING_RECORDS = {
 export type PaddingName = keyof typeof PADDING_RECORDS;
 
 /**
- * What an entry of a tensor holds where the whole batch is padding. Of `kvIndptr` that is the first entry: each later one adds the
- * tokens of a padded request.
+ * What an entry of a tensor holds where the whole batch is padding, and a padded request has `paddedSeqLen` tokens, as its record
+ * says. Of `kvIndptr` that is the first entry: each later one adds the blocks of a padded request.
  */
-export function tensorPadding(name: TensorName, padding: PaddingName = 'lockstep'): number {
+export function tensorPadding(name: TensorName, paddedSeqLen: number): number {
   switch (name) {
     case 'seqLens':
-      return PADDING_RECORDS[padding].seqLens;
+      return paddedSeqLen;
     case 'slotMapping':
     case 'tokenToRequest':
       return -1;

@@ -50,6 +50,8 @@ export interface RulesExports {
   explainCandidates(decision: number): void;
   /** Writes what sizes a rank's tensors into its local plan. */
   sizeLocal(decision: number, row: number, rank: number, local: number): void;
+  /** Sizes the planner's own local plan; 1, and nothing done, where the table's row is not this rank's vote. */
+  sizeOwn(decision: number): number;
   /** Writes what a rank does in a step, for the checker. */
   act(decision: number, row: number, rank: number, action: number): void;
   /** Lets every rank act, for the checker; the properties that the decision breaks, a bit each. */
@@ -97,9 +99,12 @@ export interface MetadataExports {
   gather_facts(parts: number): void;
   /** In the checked mode: an EDIT code where a block is written that another request touches. */
   check_shared_blocks(): number;
+  /** Builds a staging set in the sizes that `sizeOwn` wrote. */
   build_step(set: number): void;
-  /** `build_step`, with the decision kept as the previous one and the schedule cleared; 1, and nothing done, where the table's row is not this rank's vote. */
-  end_step(set: number): number;
+  /** Keeps this rank's row of the table as its vote. */
+  keep_vote(): void;
+  /** `build_step`, with the decision kept as the previous one and the schedule cleared. */
+  end_step(set: number): void;
   build_padded(set: number, paddedTokens: number, attentionRequests: number): void;
   build_cut(
     set: number,

@@ -1,6 +1,7 @@
 import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from './layout.js';
+import { permille } from './padding-limit.js';
 
 /** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
 export type ExclusiveResource = keyof typeof ENUMS.RESOURCE;
@@ -41,7 +42,10 @@ export interface Policy {
   readonly lastPart: keyof typeof ENUMS.LAST_PART;
   /** What an eager step does whose micro-batch is all padding on some rank: run it as a dummy, or do not cut. Default 'dummy'. */
   readonly eagerEmptyPart: keyof typeof ENUMS.EMPTY_PART;
-  /** Sizes of eager micro-batches: 'maxima' of the ranks' own parts (default), or 'equal-shares' of the padded batch (vLLM). */
+  /**
+   * Sizes of eager micro-batches: 'maxima' of the ranks' own parts (default), or 'equal-shares' of the largest batch, padded, where
+   * every rank then cuts, whatever its batch holds (vLLM; it takes `split: 'padded-share'` and `sharedBlocks: 'veto'`).
+   */
   readonly eagerParts: keyof typeof ENUMS.EAGER_PARTS;
   /**
    * Where a rank cuts a batch with prefills: at equal shares of its tokens, decodes kept whole ('token-share', default); at the
@@ -63,6 +67,7 @@ export interface Policy {
    * What decides about the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
    * rank found for its own batch, at the largest size any rank padded to (vLLM V1). 'min-mode': the same at the largest real
    * size, and micro-batches only on graphs captured with them (vLLM V2). Of an idle rank the mode of its dummy batch counts.
+   * With 'min-mode-padded' micro-batches may be parts of a piecewise graph: they take `split` and `sharedBlocks` as 'equal-shares' does.
    */
   readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
   /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */
@@ -193,8 +198,29 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
       resources.every((name) => typeof name === 'string' && Object.hasOwn(ENUMS.RESOURCE, name)),
     `exclusiveResources is ${shown(resources)}; it must be a list of ${Object.keys(ENUMS.RESOURCE).join(', ')}`,
   );
+  checkAgreedCuts(policy, faults);
   faults.throwIfAny('This policy');
   return Object.freeze({ ...policy, exclusiveResources: Object.freeze([...resources]) });
+}
+
+/**
+ * Parts that are shares of an agreed size end where that size says, which no rank knows when it votes: `split` has to say so, and a
+ * veto that looks at the rank's own cut would look at another one.
+ */
+function checkAgreedCuts({ ubatches, eagerParts, graphAgreement, split, sharedBlocks }: Policy, faults: Faults): void {
+  const shares = eagerParts === 'equal-shares';
+  if (ubatches === 1 || (!shares && graphAgreement !== 'min-mode-padded')) return;
+  const cut = shares ? 'eagerParts "equal-shares"' : 'graphAgreement "min-mode-padded"';
+  const other = shares ? 'eagerParts: "maxima"' : 'graphAgreement: "shape"';
+  const why = `with ${cut} micro-batches are cut at shares of the size that the ranks agree on`;
+  faults.check(
+    split === 'padded-share',
+    `split is ${shown(split)}, but ${why}: set split: "padded-share", or ${other}`,
+  );
+  faults.check(
+    sharedBlocks === 'veto',
+    `sharedBlocks is ${shown(sharedBlocks)}, but ${why}, so that no rank can tell in its vote which part writes a block: set sharedBlocks: "veto", or ${other}`,
+  );
 }
 
 /** The policy as the rules module reads it. */
@@ -204,7 +230,7 @@ export function policyWords(policy: Policy): Int32Array {
   for (const name of Object.keys(CHOICES) as Choice[]) {
     words[word(POLICY_WORDS, name)] = (CHOICES[name] as Record<string, number>)[policy[name]];
   }
-  words[word(POLICY_WORDS, 'maxPaddingPermille')] = Math.round(policy.maxPaddingFactor * 1000);
+  words[word(POLICY_WORDS, 'maxPaddingPermille')] = permille(policy.maxPaddingFactor);
   words[word(POLICY_WORDS, 'enforceEager')] = policy.enforceEager ? 1 : 0;
   words[word(POLICY_WORDS, 'exclusiveResources')] = policy.exclusiveResources.reduce(
     (bits, name) => bits | ENUMS.RESOURCE[name],

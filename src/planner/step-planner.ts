@@ -186,7 +186,7 @@ export class StepPlanner {
     this.#metadata.gather_facts(this.#ubatches);
     this.#explainable = false;
     this.#rules.writeVote(row, facts, this.#step, this.#planHash, control, fault, variant, graphVeto, ubatchVeto);
-    this.#vote.set(this.row);
+    this.#metadata.keep_vote();
     this.#state = 'voted';
     return this.row;
   }
@@ -198,8 +198,10 @@ export class StepPlanner {
    */
   resolve(table: Int32Array, previous?: DecisionView | null): DecisionView {
     this.#check('voted');
-    checkTable(table, previous, this.ranks);
-    if (table !== this.table) this.table.set(table);
+    if (table !== this.table || previous !== undefined) {
+      checkTable(table, previous, this.ranks);
+      if (table !== this.table) this.table.set(table);
+    }
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
     const { table: votes, decision: to, previous: last } = this.#offsets;
@@ -242,8 +244,11 @@ export class StepPlanner {
         step: this.#step,
       });
     }
+    if (this.#rules.sizeOwn(this.#offsets.decision) !== 0) {
+      throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
+    }
     // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
-    if (this.#metadata.end_step(this.#step & 1) !== 0) throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
+    this.#metadata.end_step(this.#step & 1);
     this.#hasPrevious = true;
     this.#step += 1;
     this.#state = 'open';

@@ -2,6 +2,7 @@ import type { Limits } from '../config.js';
 import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/device.js';
 import type { Executor } from '../device/executor.js';
 import type { Forward, ForwardPart, PiecewiseForward } from '../device/forward.js';
+import type { LocalPlan } from '../planner/local-plan.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
 const READ_TOKENS = 1 << 15;
@@ -17,6 +18,7 @@ const NO_TOKEN = -1;
  */
 export class TokenKvCache implements Forward, Disposable {
   readonly piecewise: PiecewiseForward;
+  readonly supply: (local: LocalPlan) => void;
   readonly #executor: Executor;
   readonly #cache: DeviceBuffer;
   readonly #hidden: DeviceBuffer;
@@ -25,9 +27,11 @@ export class TokenKvCache implements Forward, Disposable {
   readonly #blockSize: number;
   readonly #host: Int32Array;
 
-  constructor(executor: Executor, limits: Limits) {
+  /** `supply` writes the token ids of each step. */
+  constructor(executor: Executor, limits: Limits, supply: (local: LocalPlan) => void) {
     const { device, kernels, metadata } = executor;
     this.#executor = executor;
+    this.supply = supply;
     this.#cache = device.allocate(limits.numBlocks * limits.blockSize * 4);
     this.#hidden = device.allocate(metadata.whole.inputIds.bytes);
     this.#host = new Int32Array(Math.max(READ_TOKENS, limits.maxModelLen));

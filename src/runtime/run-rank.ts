@@ -82,7 +82,11 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     rank: host.collective.rank,
     ranks: host.collective.size,
     replicaSize: options.tensorParallelSize,
+    deviceSupplied: ['inputIds'],
   });
+  const table = RequestTable.fromShared(data.requests);
+  const ledger = new KvLedger(table);
+  const rows = new RequestRows(planner, ledger);
   let cache: TokenKvCache | undefined;
   using rank = createRank({
     planner,
@@ -91,7 +95,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     timeoutMs: options.timeoutMs,
     checkShapes: options.checkShapes,
     forward: (executor) => {
-      cache = new TokenKvCache(executor, options.limits);
+      cache = new TokenKvCache(executor, options.limits, (local) => rows.supply(local));
       return cache;
     },
   });
@@ -100,8 +104,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   const first = planner.rank === 0;
   if (first && options.captureLog !== null) writeCaptureLog(options.captureLog, capture);
   using stepLog = first && options.stepLog !== null ? new LineFile(options.stepLog) : null;
-  const table = RequestTable.fromShared(data.requests);
-  const loop = new RunLoop({ rank, cache, table, options, host, stepLog });
+  const loop = new RunLoop({ rank, rows, ledger, cache, table, options, host, stepLog });
   loop.run();
   return {
     decisions: loop.counters.decisions,
@@ -132,6 +135,8 @@ function deviceReport(device: Device): Pick<RankReport, 'graphBytes' | 'peakByte
 
 interface RunLoopParts {
   readonly rank: Rank;
+  readonly rows: RequestRows;
+  readonly ledger: KvLedger;
   readonly cache: TokenKvCache;
   readonly table: RequestTable;
   readonly options: CompleteRunOptions;
@@ -154,14 +159,13 @@ class RunLoop {
   readonly #timeoutMs: number;
   #nextProgress = 0;
 
-  constructor({ rank, cache, table, options, host, stepLog }: RunLoopParts) {
-    const ledger = new KvLedger(table);
+  constructor({ rank, rows, ledger, cache, table, options, host, stepLog }: RunLoopParts) {
     this.#rank = rank;
+    this.#rows = rows;
     this.#host = host;
     this.#stepLog = stepLog;
     this.#replica = Math.floor(rank.planner.rank / options.tensorParallelSize);
     this.#timeoutMs = options.timeoutMs;
-    this.#rows = new RequestRows(rank.planner, ledger);
     this.model = new SchedulerModel(table, options.scheduler);
     this.verifier = new KvVerifier(cache, ledger, {
       mode: options.verify,

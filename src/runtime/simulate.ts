@@ -94,7 +94,8 @@ export async function simulate(
   return simulation.summary(interrupted, (performance.now() - start) / 1000);
 }
 
-class Simulation {
+/** A simulation, span by span. `simulate` is how it is run with the event loop in mind. */
+export class Simulation {
   readonly #requests: RequestTable;
   readonly #options: CompleteSimulateOptions;
   readonly #control: SimulateControl;
@@ -106,6 +107,8 @@ class Simulation {
   #step = 0;
   #left = 0;
   #leaving = false;
+  /** What the watcher of the last span does. */
+  #watched: void | Promise<void> = undefined;
   #exactCost = 0;
   #paddedCost = 0;
   #nextProgress = 0;
@@ -124,14 +127,20 @@ class Simulation {
     const { signal } = this.#control;
     let sliceEnd = performance.now() + SLICE_MS;
     for (let spans = 1; signal?.aborted !== true; spans++) {
-      if (this.#left === 0 && !this.#schedule()) return false;
-      const watched = this.#decide();
-      if (watched !== undefined) await watched;
+      if (!this.advance()) return false;
+      if (this.#watched !== undefined) await this.#watched;
       if (spans % SPANS_PER_LOOK > 0 || performance.now() < sliceEnd) continue;
       this.#progress();
       await setImmediate();
       sliceEnd = performance.now() + SLICE_MS;
     }
+    return true;
+  }
+
+  /** Schedules, if need be, and decides the next steps that are decided alike; false once all ranks have left. */
+  advance(): boolean {
+    if (this.#left === 0 && !this.#schedule()) return false;
+    this.#watched = this.#decide();
     return true;
   }
 

@@ -13,10 +13,13 @@ export class BlockPool {
   #fresh = 1;
   readonly #free: number[] = [];
   readonly #keysPerNode: number;
-  /** i32[keysPerNode + 1] of each node: the block of each key or 0, then how many there are. */
-  readonly #keyed: Map<number, Int32Array> = new Map();
-  #recentNode = -1;
-  #recentBlocks: Int32Array | undefined;
+  /** i32[keysPerNode + 1] of each node with a key, one after the other: the block of each key or 0, then how many there are. */
+  #keyed: Int32Array;
+  /** Where a node's are in `#keyed`; 0 for a node without a key. */
+  readonly #keyedAt: Int32Array;
+  /** Places in `#keyed` that nodes gave back, and where those that none ever had start. */
+  readonly #spareAt: number[] = [];
+  #freshAt: number;
   #references: Int32Array = new Int32Array(FIRST_CAPACITY);
   /** Node and index of a keyed block. */
   #node: Int32Array = new Int32Array(FIRST_CAPACITY).fill(NO_NODE);
@@ -26,10 +29,13 @@ export class BlockPool {
   #previous: Int32Array = new Int32Array(FIRST_CAPACITY);
   #evictable = 0;
 
-  /** A key is a node (an integer from 0) and an index below `keysPerNode`. */
-  constructor(numBlocks: number, keysPerNode: number) {
+  /** A key is a node (an integer from 0 to `nodes`) and an index below `keysPerNode`. */
+  constructor(numBlocks: number, nodes: number, keysPerNode: number) {
     this.#numBlocks = numBlocks;
     this.#keysPerNode = keysPerNode;
+    this.#keyedAt = new Int32Array(nodes + 1);
+    this.#freshAt = keysPerNode + 1;
+    this.#keyed = new Int32Array(2 * this.#freshAt);
   }
 
   /** Blocks that `allocate` can still give, evictable ones included. */
@@ -59,39 +65,42 @@ export class BlockPool {
     return block;
   }
 
-  /** i32[keysPerNode]: the blocks of a node's keys, 0 where none is keyed; undefined where none is at all. Read it at once. */
-  keyedBlocks(node: number): Int32Array | undefined {
-    if (node !== this.#recentNode) {
-      this.#recentNode = node;
-      this.#recentBlocks = this.#keyed.get(node);
-    }
-    return this.#recentBlocks;
+  /** The block of a key, 0 where none is keyed. */
+  keyedBlock(node: number, index: number): number {
+    const at = this.#keyedAt[node] as number;
+    return at === 0 ? 0 : (this.#keyed[at + index] as number);
   }
 
-  /** Whether a block found by `keyedBlocks` has no holder, and so counts among the free ones. */
+  /** Whether a block found by `keyedBlock` has no holder, and so counts among the free ones. */
   isEvictable(block: number): boolean {
     return this.#references[block] === 0;
   }
 
-  /** Adds a holder to a block found by `keyedBlocks`. */
+  /** Adds a holder to a block found by `keyedBlock`. */
   share(block: number): void {
     if (this.#references[block] === 0) this.#unlink(block);
     this.#references[block]++;
   }
 
-  /** Makes a held block findable. Where another block has the key already, that one stays. */
-  register(node: number, index: number, block: number): void {
-    let keyed = this.keyedBlocks(node);
-    if (keyed === undefined) {
-      keyed = new Int32Array(this.#keysPerNode + 1);
-      this.#keyed.set(node, keyed);
-      this.#recentBlocks = keyed;
+  /**
+   * Makes held blocks findable, `blocks[first]` on under the keys of a node from `index` to below `end`. Where another block has a
+   * key already, that one stays.
+   */
+  register(node: number, index: number, end: number, blocks: readonly number[], first: number): void {
+    let at = this.#keyedAt[node] as number;
+    if (at === 0) {
+      at = this.#place();
+      this.#keyedAt[node] = at;
     }
-    if (keyed[index] !== 0) return;
-    keyed[index] = block;
-    keyed[this.#keysPerNode]++;
-    this.#node[block] = node;
-    this.#index[block] = index;
+    const keyed = this.#keyed;
+    for (let key = index; key < end; key++) {
+      if (keyed[at + key] !== 0) continue;
+      const block = blocks[first + key - index] as number;
+      keyed[at + key] = block;
+      keyed[at + this.#keysPerNode]++;
+      this.#node[block] = node;
+      this.#index[block] = key;
+    }
   }
 
   /**
@@ -108,11 +117,21 @@ export class BlockPool {
   }
 
   #forget(node: number, index: number): void {
-    const keyed = this.keyedBlocks(node) as Int32Array;
-    keyed[index] = 0;
-    if (--keyed[this.#keysPerNode] > 0) return;
-    this.#keyed.delete(node);
-    this.#recentBlocks = undefined;
+    const at = this.#keyedAt[node] as number;
+    this.#keyed[at + index] = 0;
+    if (--this.#keyed[at + this.#keysPerNode] > 0) return;
+    this.#keyedAt[node] = 0;
+    this.#spareAt.push(at);
+  }
+
+  /** A place for the keys of one more node, all 0. */
+  #place(): number {
+    const spare = this.#spareAt.pop();
+    if (spare !== undefined) return spare;
+    const at = this.#freshAt;
+    this.#freshAt += this.#keysPerNode + 1;
+    if (this.#freshAt > this.#keyed.length) this.#keyed = copyInto(new Int32Array(2 * this.#freshAt), this.#keyed);
+    return at;
   }
 
   #linkLast(block: number): void {

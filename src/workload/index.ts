@@ -8,6 +8,7 @@ export {
 } from './costs/capture-cost.js';
 export { type CaptureFit, type CaptureLogRecord, fitCaptureCost, readCaptureLog } from './costs/capture-fit.js';
 export { type CostModel, type RaisedCost, tokenCosts } from './costs/cost-model.js';
+export { type CostSource, parseCostModel, readCosts } from './costs/cost-source.js';
 export { type CostTableOptions, readCostTable } from './costs/cost-table.js';
 export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelShape } from './costs/hardware.js';
 export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
@@ -34,6 +35,7 @@ export {
 } from './histogram/step-histogram.js';
 export { type LogPlace, stepLineShape } from './histogram/step-log.js';
 export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder-audit.js';
+export { auditMixed, type EagerTokens, type MixedAudit, type MixedAuditOptions } from './mixed-audit.js';
 export {
   type MixedGrid,
   type MixedGridOptions,

@@ -1,8 +1,8 @@
 import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
-import { type SharedBudget, shareGraphs } from '../planner/ladder-budget.js';
-import { type LadderCurve, optimiseLadder } from '../planner/ladder-optimiser.js';
+import { optimiseLadder } from '../planner/ladder-optimiser.js';
 import type { PlannerModules, WasmSource } from '../planner/modules.js';
+import { NO_PADDING_LIMIT } from '../planner/policy.js';
 import type { MixedCount } from './histogram/step-histogram.js';
 
 /** Tokens, prefill slots and decode slots of a graph for steps with a prefill. */
@@ -22,6 +22,8 @@ export interface MixedGridOptions {
   readonly queryLen?: number | undefined;
   /** Every graph's tokens are a multiple of it. Default 1. */
   readonly multiple?: number | undefined;
+  /** Most tokens of a graph, as a multiple of a step's own; beyond it the step runs eager. Default: any. */
+  readonly maxPaddingFactor?: number | undefined;
   /** Most graphs to plan for. Default 64. */
   readonly maxGraphs?: number | undefined;
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>> | undefined;
@@ -34,11 +36,11 @@ export interface MixedGrid {
   readonly shapes: readonly MixedShape[];
   /** Steps that run as a graph. */
   readonly steps: number;
-  /** Steps beyond `maxTokens` or `maxRequests`; they are in nothing else of this. */
+  /** Steps beyond `maxTokens` or `maxRequests`, which are in nothing else of this, and those that would be padded too far. */
   readonly eagerSteps: number;
-  /** Cost of the steps at their exact tokens. */
+  /** Cost of the steps within the limits at their exact tokens. */
   readonly exactCost: number;
-  /** What padding adds to it, at most: at run time the smallest graph that holds a step may have more prefill slots and fewer tokens. */
+  /** What padding adds to it, a step that would be padded too far counting as one of `maxTokens`. */
   readonly padding: number;
   /** `padding / exactCost`. */
   readonly ratio: number;
@@ -49,57 +51,62 @@ export interface MixedGrid {
 /**
  * The best grids of graphs for steps with a prefill, by number of graphs, ascending; each strictly better than the one before.
  *
- * Prefill slots are 1, 2, 4, ... and `maxRequests`, as in Megatron's geometric grid. A step belongs to the least of these that
- * holds its prefills, so that a graph has fewer than twice the prefill slots it needs; a spare one may hold a decode. Then the
- * grid is a ladder of tokens for each number of prefill slots, with as many decode slots as fit, and the graphs are shared among
- * them: both exactly. The largest graph of each is always captured: every step within the limits finds a graph, with at most
- * twice its own prefills. `lowerBound` is the best ladder of tokens alone, whoever holds which request.
+ * For 1, 2, 4, ... and `maxRequests` prefill slots a graph of `maxTokens` is always captured, so that every step within the limits
+ * finds a graph with at most twice its own prefills. Whatever the shapes of the others are, as cost follows tokens alone none
+ * serves more steps than one of its tokens with a prefill slot for every request, since a prefill slot may hold a decode. So the
+ * best of all grids with those graphs is the best ladder of tokens, which is found exactly; among the shapes are all of Megatron's
+ * geometric grid. Each graph then has prefill slots, of 1, 2, 4, ..., for as many as any step seen had, and as many decode slots as
+ * fit. `lowerBound` is the best ladder without the graphs that are always captured.
  * Errors: ERR_CONFIG_INVALID with every fault at once; ERR_PLAN_CAPACITY.
  */
 export async function optimiseMixedGrid(options: MixedGridOptions): Promise<MixedGrid[]> {
   const problem = complete(options);
-  const { costs, maxTokens, maxRequests, queryLen, multiple, maxGraphs, wasm } = problem;
+  const { mixed, costs, maxTokens, maxRequests, multiple, maxGraphs, maxPaddingFactor, wasm } = problem;
+  const held = mixed.filter(({ tokens, requests }) => tokens <= maxTokens && requests <= maxRequests);
+  const counts = new Float64Array(maxTokens + 1);
+  for (const { tokens, count } of held) counts[tokens] += count;
+  const beyond = mixed.reduce((sum, { count }) => sum + count, 0) - counts.reduce((sum, count) => sum + count, 0);
+  const curve = await optimiseLadder({ counts, costs, multiple, maxGraphs, maxPaddingFactor, wasm });
   const slots = prefillSlots(maxRequests);
-  const bySlots = new Map(slots.map((p) => [p, new Float64Array(maxTokens + 1)]));
-  const anyhow = new Float64Array(maxTokens + 1);
-  let steps = 0;
-  let eagerSteps = 0;
-  let exactCost = 0;
-  let neededCost = 0;
-  for (const { tokens, prefillRequests, requests, count } of problem.mixed) {
-    if (tokens > maxTokens || requests > maxRequests) {
-      eagerSteps += count;
-      continue;
-    }
-    const slot = slots.find((most) => most >= prefillRequests) as number;
-    const needed = Math.max(tokens, slot + queryLen * Math.max(0, requests - slot));
-    (bySlots.get(slot) as Float64Array)[needed] += count;
-    anyhow[tokens] += count;
-    steps += count;
-    exactCost += count * costs[tokens];
-    neededCost += count * (costs[needed] - costs[tokens]);
-  }
-  const curveOf = (counts: Float64Array): Promise<LadderCurve> =>
-    optimiseLadder({ counts, costs, multiple, maxGraphs, wasm });
-  const curves = await Promise.all(slots.map((p) => curveOf(bySlots.get(p) as Float64Array)));
-  const free = await curveOf(anyhow);
-  const shapesOf = (budget: SharedBudget): MixedShape[] =>
-    budget.ladders
-      .flatMap(({ sizes }, index) => sizes.map((tokens) => shape(tokens, slots[index], maxRequests, queryLen)))
-      .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  return shareGraphs(curves, maxGraphs).map((budget) => {
-    const padding = budget.padding + neededCost;
-    return Object.freeze({
-      graphs: budget.graphs,
-      shapes: Object.freeze(shapesOf(budget)),
-      steps,
-      eagerSteps,
-      exactCost,
-      padding,
-      ratio: padding > 0 ? padding / exactCost : 0,
-      lowerBound: free.atMost(budget.graphs)?.padding ?? 0,
+  const always = slots.map((prefills) => shape(maxTokens, prefills, problem));
+  const shapeOf = slotsFor(held, problem);
+  return curve.ladders
+    .filter(({ graphs }) => graphs - 1 + always.length <= maxGraphs)
+    .map(({ sizes, steps, eagerSteps, exactCost, padding, ratio }) => {
+      const below = sizes.slice(0, -1).map((size) => shapeOf(size));
+      const shapes = [...below, ...always];
+      return Object.freeze({
+        graphs: shapes.length,
+        shapes: Object.freeze(shapes),
+        steps,
+        eagerSteps: eagerSteps + beyond,
+        exactCost,
+        padding,
+        ratio,
+        lowerBound: curve.atMost(shapes.length)?.padding ?? 0,
+      });
     });
-  });
+}
+
+/**
+ * The shape of `size` tokens that holds any step of as many with no more requests than a step seen had, with the fewest prefill
+ * slots: slots for the prefills of its own steps alone would leave the next step that has one more to a graph far larger.
+ */
+function slotsFor(
+  held: readonly MixedCount[],
+  problem: Pick<Problem, 'maxRequests' | 'queryLen'>,
+): (size: number) => MixedShape {
+  const prefills = held.reduce((most, step) => Math.max(most, step.prefillRequests), 1);
+  const requests = held.reduce((most, step) => Math.max(most, step.requests), 1);
+  return (size) => {
+    const most = Math.min(size, problem.maxRequests);
+    const shapes = prefillSlots(most).map((slots) => shape(size, slots, problem));
+    return (
+      shapes.find(
+        ([, slots, decodes]) => slots >= Math.min(prefills, most) && slots + decodes >= Math.min(requests, most),
+      ) ?? shape(size, most, problem)
+    );
+  };
 }
 
 /** Prefill slots of a geometric grid: 1, 2, 4, ... below `maxRequests`, and that. */
@@ -110,7 +117,11 @@ export function prefillSlots(maxRequests: number): number[] {
 }
 
 /** With as many decode slots as the tokens have a place for. */
-function shape(tokens: number, prefills: number, maxRequests: number, queryLen: number): MixedShape {
+function shape(
+  tokens: number,
+  prefills: number,
+  { maxRequests, queryLen }: Pick<Problem, 'maxRequests' | 'queryLen'>,
+): MixedShape {
   return Object.freeze([
     tokens,
     prefills,
@@ -118,14 +129,32 @@ function shape(tokens: number, prefills: number, maxRequests: number, queryLen: 
   ] as const);
 }
 
-interface Problem extends Required<Omit<MixedGridOptions, 'wasm'>> {
+interface Problem extends Required<Omit<MixedGridOptions, 'wasm' | 'maxPaddingFactor'>> {
+  readonly maxPaddingFactor: number | undefined;
   readonly wasm: MixedGridOptions['wasm'];
 }
 
 function complete(options: MixedGridOptions): Problem {
-  const problem = { queryLen: 1, multiple: 1, maxGraphs: 64, wasm: undefined, ...withoutUndefined(options) } as Problem;
+  const problem = {
+    queryLen: 1,
+    multiple: 1,
+    maxGraphs: 64,
+    maxPaddingFactor: undefined,
+    wasm: undefined,
+    ...withoutUndefined(options),
+  } as Problem;
   const { mixed, costs, maxTokens, maxRequests, queryLen, multiple } = problem;
-  const known = ['mixed', 'costs', 'maxTokens', 'maxRequests', 'queryLen', 'multiple', 'maxGraphs', 'wasm'];
+  const known = [
+    'mixed',
+    'costs',
+    'maxTokens',
+    'maxRequests',
+    'queryLen',
+    'multiple',
+    'maxPaddingFactor',
+    'maxGraphs',
+    'wasm',
+  ];
   const faults = new Faults();
   faults.names('mixed grid options', options, known);
   const counted = [
@@ -135,6 +164,8 @@ function complete(options: MixedGridOptions): Problem {
     faults.integer('multiple', multiple, 1, 1 << 16),
     faults.integer('maxGraphs', problem.maxGraphs, 1, 1 << 12),
   ].every(Boolean);
+  if (problem.maxPaddingFactor !== undefined)
+    faults.number('maxPaddingFactor', problem.maxPaddingFactor, 1, NO_PADDING_LIMIT);
   const wrong = Array.isArray(mixed) ? mixed.findIndex((shape) => !isStep(shape)) : -1;
   faults.check(Array.isArray(mixed), `mixed is ${shown(mixed)}; it must be a list of shapes with their counts`);
   faults.check(

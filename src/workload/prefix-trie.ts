@@ -8,6 +8,8 @@ import type { RequestTable } from './request.js';
 export class PrefixTrie {
   /** i32 like `table.hashIds`: the node of the chain that ends with each id. Nodes count from 1. */
   readonly nodes: Int32Array;
+  /** How many there are. */
+  readonly count: number;
 
   constructor(table: RequestTable) {
     const { hashIds, hashOffsets, length } = table;
@@ -38,5 +40,6 @@ export class PrefixTrie {
         parent = node;
       }
     }
+    this.count = count;
   }
 }

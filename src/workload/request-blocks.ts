@@ -13,7 +13,7 @@ export class RequestBlocks {
   readonly #prefix: number[] = [];
 
   constructor(state: RequestState, numBlocks: number, blockSize: number) {
-    this.pool = new BlockPool(numBlocks, state.keysPerNode);
+    this.pool = new BlockPool(numBlocks, state.nodes, state.keysPerNode);
     this.#state = state;
     this.#blockSize = blockSize;
   }
@@ -28,10 +28,9 @@ export class RequestBlocks {
     for (let depth = 0; found < most; depth++) {
       const end = Math.min(most, this.#blocksUpTo(depth + 1));
       if (found === end) continue;
-      const cached = this.pool.keyedBlocks(this.#state.node(request, depth));
-      if (cached === undefined) break;
+      const node = this.#state.node(request, depth);
       for (const first = this.#blocksUpTo(depth); found < end; found++) {
-        const block = cached[found - first] as number;
+        const block = this.pool.keyedBlock(node, found - first);
         if (block === 0) return found;
         if (this.pool.isEvictable(block)) this.evictable++;
         this.#prefix[found] = block;
@@ -86,7 +85,8 @@ export class RequestBlocks {
       const nodeEnd = Math.min(whole, this.#blocksUpTo(depth + 1));
       const first = this.#blocksUpTo(depth);
       const node = this.#state.node(request, depth);
-      for (; block < nodeEnd; block++) this.pool.register(node, block - first, held[block] as number);
+      if (block < nodeEnd) this.pool.register(node, block - first, nodeEnd - first, held, block);
+      block = Math.max(block, nodeEnd);
     }
     keyedBlocks[request] = whole;
   }

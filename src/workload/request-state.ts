@@ -27,6 +27,8 @@ export class RequestState {
   readonly blocks: number[][];
   /** Most blocks of `blockSize` tokens that end within one 512-token block. */
   readonly keysPerNode: number;
+  /** Chains of leading hash ids: what `node` gives is at most this. */
+  readonly nodes: number;
   readonly #nodes: Int32Array;
 
   constructor(table: RequestTable, blockSize: number) {
@@ -42,7 +44,9 @@ export class RequestState {
     this.nextWaiting = new Int32Array(length);
     this.blocks = Array.from({ length }, () => NO_BLOCKS);
     this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
-    this.#nodes = new PrefixTrie(table).nodes;
+    const trie = new PrefixTrie(table);
+    this.nodes = trie.count;
+    this.#nodes = trie.nodes;
     for (let request = 0; request < length; request++) {
       if (hashOffsets[request] === hashOffsets[request + 1]) continue;
       this.keyableBlocks[request] = Math.floor((inputTokens[request] as number) / blockSize);

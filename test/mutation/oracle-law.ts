@@ -5,8 +5,8 @@ import { DECISION_WORDS, ENUMS, VOTE_WORDS, word } from '../../dist/planner/layo
 import { RawRules } from '../../dist/planner/raw-rules.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { factsOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { peerArbitrary, peerChunks } from '../support/planner-session.js';
 import { decisionSetupArbitrary } from '../support/planner-setup.js';
+import { peerArbitrary, peerChunks } from '../support/session-steps.js';
 import type { Law } from './law.js';
 
 /** The first run in which `holds` does not; the same runs every time. */

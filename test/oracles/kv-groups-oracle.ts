@@ -17,7 +17,7 @@ export function buildGroupsPlain(
   decision: DecisionValue,
   rank: number,
   limits: Limits,
-  cut: readonly number[],
+  cut: readonly number[] | 'agreed',
   options: PlainOptions = {},
 ): PlainStep[] {
   return kvGroupsOf(limits).map((_, group) => {

@@ -88,15 +88,16 @@ export interface PlainStep {
 
 /**
  * A rank's tensors under a decision that is not `park`, under the padding contract of the policy `lockstep`.
- * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts; `mixed` is given where
- * the decision's graph is a mixed one. `votes` are those of all ranks, needed where there are several.
+ * `entries` are its chunks, decodes first; `cut` says where it would cut its own tokens into parts, 'agreed' that it cuts them
+ * where the decision's sizes end; `mixed` is given where the decision's graph is a mixed one. `votes` are those of all ranks,
+ * needed where there are several.
  */
 export function buildPlain(
   entries: readonly PlainEntry[],
   decision: DecisionValue,
   rank: number,
   limits: Limits,
-  cut: readonly number[],
+  cut: readonly number[] | 'agreed',
   { mixed, padding = 'lockstep', csr = false, votes }: PlainOptions = {},
 ): PlainStep {
   const full = decision.run === 'full';
@@ -130,13 +131,15 @@ export function buildPlain(
   const ranks = decision.parts[0].gather.tokensPerRank.map((_, r) =>
     decision.parts.reduce((sum, part) => sum + part.gather.tokensPerRank[r], 0),
   );
-  const counts = votes ?? [{ tokens: packed.length, decodeRequests: entries.length, partTokens: cut }];
+  // A graph's part takes the tokens its key gives it, whoever's they are; an eager one may take those of the rank's own cut.
+  const own = graph || cut === 'agreed' ? undefined : cut;
+  const counts = votes ?? [{ tokens: packed.length, decodeRequests: entries.length, partTokens: own ?? [] }];
   const real = decision.parts.map((agreed, index) => {
     const begin = decision.parts.slice(0, index).reduce((sum, part) => sum + part.paddedTokens, 0);
     return counts.map(({ tokens, decodeRequests, partTokens }) => {
       const all = stride > 0 ? decodeRequests * stride : tokens;
       if (!cutIntoParts) return all;
-      return graph ? overlap(0, all, begin, begin + agreed.paddedTokens) : partTokens[index];
+      return own === undefined ? overlap(0, all, begin, begin + agreed.paddedTokens) : partTokens[index];
     });
   });
   const realOfAll = counts.map((_, r) => real.reduce((sum, part) => sum + part[r], 0));
@@ -171,8 +174,8 @@ export function buildPlain(
   let begin = 0;
   let tableRow = 0;
   for (const [index, agreed] of decision.parts.entries()) {
-    // A graph's part takes the tokens its key gives it; an eager one those of the rank's own cut.
-    const end = begin + (graph ? agreed.paddedTokens : cut[index]);
+    const share = begin + (own === undefined ? agreed.paddedTokens : own[index]);
+    const end = graph ? share : Math.min(share, packed.length);
     const tokens = packed.slice(begin, end);
     const inside = windows.flatMap((_, request) =>
       tokens.some((token) => token.request === request) ? [request] : [],

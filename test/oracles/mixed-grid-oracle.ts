@@ -8,17 +8,21 @@ export function holds([tokens, p, d]: Shape, [stepTokens, stepP, requests]: Step
   return tokens >= stepTokens && p >= stepP && p + d >= requests;
 }
 
-/** Cost of steps, each on the cheapest graph that holds it and passes; Infinity where none does. */
+/**
+ * Cost of steps, each on the cheapest graph that holds it and pads it to at most `factor` times its tokens; where none does, the
+ * cost of the largest graph, and without a factor Infinity.
+ */
 export function mixedCost(
   shapes: readonly Shape[],
   steps: readonly (readonly [...Step, count: number])[],
   costs: ArrayLike<number>,
-  passes: (shape: Shape, step: Step) => boolean = () => true,
+  factor: number = Infinity,
 ): number {
+  const eager = factor === Infinity ? Infinity : Math.max(...shapes.map(([size]) => costs[size]));
   return steps.reduce((sum, [tokens, p, requests, count]) => {
     const step: Step = [tokens, p, requests];
-    const fitting = shapes.filter((shape) => holds(shape, step) && passes(shape, step));
-    return sum + count * Math.min(...fitting.map(([size]) => costs[size]));
+    const fitting = shapes.filter((shape) => holds(shape, step) && shape[0] <= tokens * factor);
+    return sum + count * Math.min(eager, ...fitting.map(([size]) => costs[size]));
   }, 0);
 }
 

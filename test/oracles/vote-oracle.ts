@@ -53,6 +53,8 @@ export function factsOf(chunks: readonly VotedChunk[], policy: Policy): FactReco
   };
 }
 
+const NOTHING_SAID = Object.fromEntries(VOTE_WORDS.map((name) => [name, 0])) as VoteRecord;
+
 /** What a rank says of a batch with these facts. */
 export function voteOfFacts(facts: FactRecord, context: VoteContext): VoteRecord {
   const { policy } = context;
@@ -66,7 +68,7 @@ export function voteOfFacts(facts: FactRecord, context: VoteContext): VoteRecord
   const ubatchVeto = given === 'none' && sharedBlock === 1 ? 'shared-block' : given;
   const control = context.fault !== undefined ? 'fault' : context.leave === true ? 'leave' : 'run';
   const vote: VoteRecord = {
-    ...(Object.fromEntries(VOTE_WORDS.map((name) => [name, 0])) as VoteRecord),
+    ...NOTHING_SAID,
     ...counts,
     version: LAYOUT_VERSION,
     step: context.step,

@@ -9,9 +9,11 @@ import {
 } from '../../dist/planner/index.js';
 import { LOCAL_WORDS } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
-import { PlannerSession, refusedWith, sessionArbitrary } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadModules } from '../../dist/planner/modules.js';
 import { DeviceTable } from '../support/planner-compare.js';
-import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 
@@ -25,7 +26,7 @@ describe('after any sequence of edits and decisions', () => {
           seen.set(kind, (seen.get(kind) ?? 0) + 1);
         }
       }),
-      runs(6000),
+      runs(2000),
     );
     const kinds = ['eager parts', 'eager plain', 'full parts', 'full plain', 'park all-idle', 'park leave'];
     if (!FULL_RUN) return;

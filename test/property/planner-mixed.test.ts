@@ -5,9 +5,10 @@ import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, word } from '../../dis
 import { loadModules } from '../../dist/planner/modules.js';
 import { buildPlain, type MixedRows } from '../oracles/metadata-oracle.js';
 import { differenceFromPlain } from '../support/planner-compare.js';
-import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 

@@ -4,9 +4,10 @@ import { DEFAULT_LIMITS, decodePlan, type Limits, type StepPlanner } from '../..
 import { CONFIG_BASE, TENSORS } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { planRegions, type RegionTable } from '../../dist/planner/regions.js';
-import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { policyArbitrary, setupArbitrary } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 const POISON = 0xa5;

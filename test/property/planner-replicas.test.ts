@@ -5,9 +5,10 @@ import { ENUMS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { peerArbitrary, peerChunks, refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { decisionSetupArbitrary, type PlannerSetup } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
+import { peerArbitrary, peerChunks } from '../support/session-steps.js';
 
 const modules = await loadModules();
 

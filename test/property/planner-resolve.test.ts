@@ -5,9 +5,11 @@ import { ENUMS, LAYOUT_VERSION } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
-import { before, type PeerBatch, peerArbitrary, peerChunks, refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
+import { before } from '../support/planner-session.js';
 import { decisionSetupArbitrary, type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { type PeerBatch, peerArbitrary, peerChunks } from '../support/session-steps.js';
 
 const modules = await loadModules();
 

@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Limits, type Row, StepPlanner } from '../../dist/planner/index.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { slotsOf } from '../oracles/slot-oracle.js';
-import { PlannerSession, sessionArbitrary } from '../support/planner-session.js';
-import { setupArbitrary } from '../support/planner-setup.js';
+import { PlannerSession } from '../support/planner-session.js';
+import { setupArbitrary, withCuts } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
+import { sessionArbitrary } from '../support/session-steps.js';
 
 const modules = await loadModules();
 
@@ -32,7 +33,8 @@ describe('slots', () => {
   it('P8: parts and whole agree per token, and per request in query and sequence length', () => {
     fc.assert(
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
-        const policy = { ...setup.policy, ubatches: Math.max(2, setup.policy.ubatches), enforceEager: false };
+        const ubatches = Math.max(2, setup.policy.ubatches);
+        const policy = withCuts({ ...setup.policy, ubatches, enforceEager: false });
         const session = new PlannerSession(modules, { ...setup, policy, plan: { keys: [] } }, [true]);
         for (const step of steps) {
           for (const edit of step.edits) session.edit(edit, step.decodeOnly);

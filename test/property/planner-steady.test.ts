@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, decodePlan, type Limits } from '../../dist/planner/index.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { DeviceTable } from '../support/planner-compare.js';
-import { type Edit, PlannerSession, type SessionStep } from '../support/planner-session.js';
+import { PlannerSession } from '../support/planner-session.js';
 import { policyWith } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import type { Edit, SessionStep } from '../support/session-steps.js';
 
 const modules = await loadModules();
 
@@ -60,6 +61,7 @@ const steadyArbitrary = fc
 
 const STEP: Omit<SessionStep, 'continues'> = {
   edits: [],
+  everyone: false,
   decodeOnly: true,
   peers: [],
   intent: {},

@@ -4,9 +4,9 @@ import { ENUMS, VOTE_WORDS } from '../../dist/planner/layout.js';
 import { loadModules } from '../../dist/planner/modules.js';
 import { RawRules } from '../../dist/planner/raw-rules.js';
 import { factsOf, tableOf, voteOfFacts } from '../oracles/vote-oracle.js';
-import { peerArbitrary, peerChunks } from '../support/planner-session.js';
 import { decisionSetupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
+import { peerArbitrary, peerChunks } from '../support/session-steps.js';
 
 const modules = await loadModules();
 

@@ -85,6 +85,15 @@ function firstDifference(
   return undefined;
 }
 
+/** The first byte in which two poisoned memories of one layout differ, with the region that it is in or follows; or undefined. */
+export function differenceOfMemory(planner: StepPlanner, other: StepPlanner): string | undefined {
+  const [found, expected] = [planner, other].map(({ arena }) => Buffer.from(arena.buffer, CONFIG_BASE));
+  if (found.equals(expected)) return undefined;
+  const at = found.findIndex((byte, index) => byte !== expected[index]);
+  const region = planner.regions.all.findLast(({ offset }) => offset <= CONFIG_BASE + at);
+  return `byte ${CONFIG_BASE + at - (region?.offset ?? 0)} of ${region?.name} is ${found[at]}, not ${expected[at]}`;
+}
+
 /** A copy of a KV cache group's block table on a device, brought up to date by nothing but the edits each step lists. */
 export class DeviceTable {
   readonly rows: Int32Array;

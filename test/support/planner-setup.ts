@@ -108,12 +108,18 @@ const agreementChoices = {
 /** Policies whose eager parts are the ranks' own, as the split of a batch without an agreed size has it. */
 export const policyArbitrary: fc.Arbitrary<Policy> = fc
   .record({ step: fc.record(stepChoices), agreement: fc.option(fc.record(agreementChoices)) })
-  .map(({ step, agreement }) => policyWith({ ...step, ...agreement }));
+  .map(({ step, agreement }) => withCuts(policyWith({ ...step, ...agreement })));
 
 /** Every choice that a decision is made by. */
 export const decisionPolicyArbitrary: fc.Arbitrary<Policy> = fc
   .record({ policy: policyArbitrary, eagerParts: fc.constantFrom('maxima' as const, 'equal-shares' as const) })
-  .map(({ policy, eagerParts }) => ({ ...policy, eagerParts }));
+  .map(({ policy, eagerParts }) => withCuts({ ...policy, eagerParts }));
+
+/** The policy with the choices that go with parts cut at agreed sizes. */
+export function withCuts(policy: Policy): Policy {
+  const agreed = policy.eagerParts === 'equal-shares' || policy.graphAgreement === 'min-mode-padded';
+  return agreed && policy.ubatches > 1 ? { ...policy, split: 'padded-share', sharedBlocks: 'veto' } : policy;
+}
 
 /** What kinds of keys a plan holds. Default: all of them. */
 export interface PlanKinds {
@@ -200,6 +206,16 @@ export const setupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(policyArbitrar
 export const decisionSetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary, {
   kinds: ['decode', 'mixed', 'piecewise'],
 });
+
+/** Planners of every kind of key, whose decisions and tensors are both compared, however their steps are cut. */
+export const everySetupArbitrary: fc.Arbitrary<PlannerSetup> = setupOf(decisionPolicyArbitrary.map(withRows), {
+  kinds: ['decode', 'mixed', 'piecewise'],
+});
+
+/** The policy without the match that takes mixed graphs which have no row for some request. */
+function withRows(policy: Policy): Policy {
+  return policy.mixedMatch === 'slot-count' ? { ...policy, mixedMatch: 'slots' } : policy;
+}
 
 function setupOf(policies: fc.Arbitrary<Policy>, kinds: PlanKinds): fc.Arbitrary<PlannerSetup> {
   return fc

@@ -23,6 +23,7 @@ test('the rows are those that scripts compare from version to version', () => {
     ...tables.flatMap((size) => [`block-table-append-${size}`, `block-table-rebuild-${size}`]),
     ...[64, 256, 1024].map((count) => `step-${count}`),
     ...range(256, 16384).map((count) => `growth-${count}`),
+    'simulate-256',
   ]);
 });
 
@@ -40,7 +41,7 @@ describe('lockstep bench', () => {
       expect(limitNs, name).toBeGreaterThan(0);
       // Of one round the median of the ratios is the ratio of the medians.
       expect(ratio, name).toBeCloseTo(ns / limitNs);
-      if (peerNs === null || name.startsWith('parts'))
+      if (peerNs === null || /^(parts|simulate)/.test(name))
         expect({ peerNs, peerRatio }).toEqual({ peerNs: null, peerRatio: null });
       else expect(peerRatio, name).toBeCloseTo(peerNs / ns);
       expect(stderr, name).toContain(name);
@@ -58,7 +59,7 @@ describe('lockstep bench', () => {
   test('a filter that names no row exits 2 and lists the rows, and so do rounds that are no count', () => {
     const unknown = cli(['bench', '--filter', 'decode-3']);
     expect(unknown).toMatchObject({ status: 2, stdout: '' });
-    expect(unknown.stderr).toMatch(/No row has "decode-3".*decode-256, .*growth-16384 \[ERR_INPUT_INVALID\]/);
+    expect(unknown.stderr).toMatch(/No row has "decode-3".*decode-256, .*growth-16384, .*\[ERR_INPUT_INVALID\]/);
     expect(cli(['bench', '--rounds', '0'])).toMatchObject({
       status: 2,
       stderr: expect.stringContaining('rounds is 0'),

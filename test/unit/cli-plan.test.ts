@@ -1,8 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { engineLadder, type PlanDocument, parseFlags } from '../../dist/index.js';
+import { engineLadder, type PlanDocument, parseFlags, rooflineCosts } from '../../dist/index.js';
 import { ladderCost, leastCostsByLayers } from '../oracles/ladder-oracle.js';
 import { cli, interruptCli } from '../support/cli.js';
 
@@ -43,7 +44,7 @@ const KEYS =
 
 describe('lockstep plan', () => {
   let nine: PlanDocument;
-  const costs = (): string =>
+  const costTable = (): string =>
     file('cost.csv', `num_tokens,time_ms\n1,1\n8,1.1\n16,1.3\n24,1.5\n32,1.9\n48,2.2\n64,2.4\n96,3.4\n`);
 
   beforeAll(() => {
@@ -59,7 +60,7 @@ describe('lockstep plan', () => {
   });
 
   it('is the best ladder of so many graphs, as an independent search over its own histogram says', () => {
-    for (const document of [nine, plan(...workload, '--graphs', '6', '--cost', costs())]) {
+    for (const document of [nine, plan(...workload, '--graphs', '6', '--cost', costTable())]) {
       const p = problem(document);
       const least = leastCostsByLayers(p, document.graphs).at(-1) as number;
       expect(ladderCost(p, document.ladders.decode)).toBeCloseTo(least, 6);
@@ -68,15 +69,24 @@ describe('lockstep plan', () => {
   });
 
   it('takes the fewest graphs within a loss of time, and within a padding', () => {
-    const byTime = plan(...workload, '--max-time-loss', '0.01', '--cost', costs());
+    const byTime = plan(...workload, '--max-time-loss', '0.01', '--cost', costTable());
     const time = problem(byTime);
     const within = leastCostsByLayers(time, 96).findIndex((cost) => cost <= exact(time) * 1.01) + 1;
     expect(byTime.graphs).toBe(within);
     expect(byTime.timeRatio).toBeLessThanOrEqual(0.01);
-    const byPadding = plan(...workload, '--max-padding', '0.05', '--cost', costs());
+    const byPadding = plan(...workload, '--max-padding', '0.05', '--cost', costTable());
     const tokens = { ...problem(byPadding), costs: Array.from({ length: 97 }, (_, size) => size) };
     expect(byPadding.graphs).toBe(leastCostsByLayers(tokens, 96).findIndex((cost) => cost <= exact(tokens) * 1.05) + 1);
     expect(plan(...workload).budget).toEqual({ kind: 'time-loss', most: 0.001 });
+  });
+
+  it('without a budget loses little more than a multiple makes it lose', () => {
+    const eights = plan(...workload, '--size-multiple', '8');
+    const p = problem(eights, 8);
+    const least = leastCostsByLayers(p, 12).at(-1) as number;
+    const within = leastCostsByLayers(p, 12).findIndex((cost) => cost <= least + 0.001 * exact(p)) + 1;
+    expect(least).toBeGreaterThan(1.01 * exact(p));
+    expect(eights.graphs).toBe(within);
   });
 
   it('fits the memory it is given, and no better ladder would', () => {
@@ -84,6 +94,22 @@ describe('lockstep plan', () => {
     expect(fits.graphs).toBe(7);
     expect(fits.graphBytes).toBe(70e6);
     expect(fits.ladders).toEqual(plan(...workload, '--graphs', '7').ladders);
+  });
+
+  it('spends what the steps seen leave of a number or of memory on sizes that were not seen', () => {
+    const quiet = ['--requests', '40', '--ranks', '4', '--max-num-seqs', '256'];
+    const fewest = plan(...quiet, '--max-time-loss', '0');
+    expect(fewest.paddingRatio).toBe(0);
+    const full = plan(...quiet, '--graphs', '40');
+    expect(fewest.graphs).toBeLessThan(20);
+    expect(full.graphs).toBe(40);
+    expect(full.ladders.decode).toEqual(expect.arrayContaining([...fewest.ladders.decode]));
+    expect(full.paddingRatio).toBe(0);
+    expect(full.curve).toEqual(fewest.curve);
+    const worst = ({ audit }: PlanDocument): number => audit.worstPadding?.ratio ?? 0;
+    expect(worst(fewest)).toBeGreaterThan(10);
+    expect(worst(full)).toBeLessThan(0.3);
+    expect(plan(...quiet, '--graph-memory', '405MB').ladders).toEqual(full.ladders);
   });
 
   it("scores the engines' defaults as the histogram says, and our fewest graphs as good as each", () => {
@@ -143,6 +169,24 @@ describe('lockstep plan', () => {
     const document = plan(log, '--max-num-seqs', '1024', '--graphs', '4');
     expect(document).toMatchObject({ source: 'engine-log', unseen: null });
     expect(plan('--log', log, '--max-num-seqs', '1024', '--graphs', '4')).toEqual(document);
+    const started = JSON.stringify({ timestamp: '2026-10-02T14:11:20Z', message: 'ready' });
+    const json = file('json.log', `${started}\n${readFileSync(log, 'utf8')}`);
+    expect(plan(json, '--max-num-seqs', '1024', '--graphs', '4')).toEqual(document);
+  });
+
+  it('names the line of a step log that was cut off', () => {
+    const log = file('cut.jsonl', '{"step":0,"rows":[{"tokens":1,');
+    const { status, stdout, stderr } = cli(['plan', log]);
+    expect([status, stdout]).toEqual([2, '']);
+    expect(stderr).toMatch(/cut\.jsonl:1: the line must be one JSON object.*; correct or remove the line/);
+  });
+
+  it('does not guess what a pipe holds', () => {
+    const pipe = path.join(folder, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    const { status, stderr } = cli(['plan', pipe]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/say so: --trace, --steps or --log/);
   });
 
   it('keeps sizes to multiples and drafts, and captures what it must', () => {
@@ -160,6 +204,9 @@ describe('lockstep plan', () => {
     expect(decode.length + ubatched.length).toBe(twins.graphs);
     expect(twins.graphs).toBeLessThanOrEqual(14);
     expect(ubatched).toEqual(decode.filter((size) => size >= 8));
+    // Exactly: an independent search in which sizes from the threshold on take two graphs finds no better.
+    const p = { ...problem(twins), twinsFrom: 8 };
+    expect(ladderCost(p, decode)).toBe(leastCostsByLayers(p, 14).at(-1));
     expect(twins.twins.map(({ size }) => size)).toEqual(ubatched);
     const counted = Object.values(twins.histogram.ubatched).reduce((sum, count) => sum + count, 0);
     expect(counted).toBeGreaterThan(0);
@@ -177,10 +224,37 @@ describe('lockstep plan', () => {
     expect(mixed.graphs).toBeLessThanOrEqual(40);
     expect(mixed.ladders.mixed.length + mixed.ladders.decode.length).toBe(mixed.graphs);
     expect(mixed.unplannedSteps).toBe(0);
+    const { exactCost, padding, lowerBound, gap, graphs } = mixed.mixedGrid ?? ({} as never);
+    expect(graphs).toBe(mixed.ladders.mixed.length);
+    expect(padding).toBeGreaterThanOrEqual(lowerBound);
+    expect(gap).toBeCloseTo((exactCost + padding) / (exactCost + lowerBound) - 1, 12);
+    expect(mixed.audit.mixed?.unreachable).toEqual([]);
     const simulated = JSON.parse(cli(['simulate', ...one, '--plan', out, '--json']).stdout);
     expect(simulated.steps).toBe(mixed.steps);
     expect(simulated.eagerSteps).toBe(mixed.eagerSteps);
     expect(simulated.paddingRatio).toBeCloseTo(mixed.paddingRatio, 9);
+  });
+
+  it('takes times from the roofline of a named model on a named GPU, and simulate counts by the same', () => {
+    const model = ['--cost-model', 'h100:llama-3-70b', '--tensor-parallel-size', '4'];
+    const out = file('roofline.json');
+    const planned = plan(...workload, ...model, '--graphs', '5', '--out', out);
+    expect(planned.costModel).toMatchObject({
+      name: 'roofline of llama-3-70b on h100, tensor parallel 4',
+      unit: 'ms',
+      raised: 0,
+    });
+    const { costs } = rooflineCosts({ gpu: 'h100', model: 'llama-3-70b', tensorParallelSize: 4, maxSize: 96 });
+    expect(Object.values(planned.cost.decode)).toEqual([...costs.subarray(1)]);
+    const p = problem(planned);
+    const least = leastCostsByLayers(p, 5).at(-1) as number;
+    expect(ladderCost(p, planned.ladders.decode) / least).toBeCloseTo(1, 12);
+    const simulated = JSON.parse(cli(['simulate', ...workload, '--plan', out, ...model, '--json']).stdout);
+    expect(simulated.costModel).toBe(planned.costModel.name);
+    expect(simulated.timeRatio).toBeCloseTo(planned.timeRatio, 9);
+    const table = JSON.parse(cli(['simulate', ...workload, '--plan', out, '--cost', costTable(), '--json']).stdout);
+    expect(table.timeRatio).toBeGreaterThan(0);
+    expect(table.timeRatio).not.toBe(simulated.timeRatio);
   });
 
   it('tells of no unseen part where all steps seen hold a prefill', () => {
@@ -203,6 +277,19 @@ describe('lockstep plan', () => {
   });
 
   it.each<[string, () => string[], RegExp]>([
+    ['mixed graphs that no step would run', () => ['--mixed', '--policy', 'vllm-v1'], /policy vllm-v1 never runs/],
+    ['mixed graphs on too many ranks', () => ['--mixed', '--policy', 'megatron'], /megatron on 2 ranks never runs/],
+    ['two sources of costs', () => ['--cost', costTable(), '--cost-model', 'h100:phi-2'], /--cost and --cost-model/],
+    [
+      'a cost model that is unknown',
+      () => ['--cost-model', 'h900:phi-2'],
+      /of the GPUs a100.* and the models llama-2-7b/,
+    ],
+    [
+      'a cost model that cannot be shared so',
+      () => ['--cost-model', 'h100:llama-2-7b', '--tensor-parallel-size', '3'],
+      /must divide the model's 32 heads/,
+    ],
     ['a file that is empty', () => [file('empty', '\n')], /empty/],
     ['a trace without a request', () => [file('none.csv', 'TIMESTAMP,ContextTokens,GeneratedTokens\n')], /no requests/],
     ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /tells of no batch/],

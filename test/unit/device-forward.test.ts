@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
   type CaptureKey,
+  createPlanner,
+  createRank,
+  createSolo,
   type DeviceBuffer,
   decodeKey,
   type Forward,
   mixedKey,
+  openDevice,
   type Policy,
 } from '../../dist/index.js';
 import { readI32 } from '../support/device-fixture.js';
@@ -134,5 +138,60 @@ describe('the capture log', () => {
     expect(two.reservedBytes).toBeLessThan(1 << 16);
     for (const { seconds } of captured) expect(seconds).toBeGreaterThan(0);
     for (const buffer of workspaces) buffer.dispose();
+  });
+});
+
+describe('fresh device tensors', () => {
+  it.each([
+    ['lockstep', 0],
+    ['sglang', 1],
+    ['flashinfer', 1],
+    ['trtllm', 1],
+  ] as const)(
+    'hold a batch of padding as the record %s has it, of which each request has %i tokens',
+    async (padding, tokens) => {
+      const policy = { ubatches: 2, ubatchThresholdDecode: 4 };
+      const plan = { keys: [decodeKey(4, 1, 2)] };
+      const planner = await createPlanner({ limits, plan, policy, padding, tensors: { csr: true } });
+      using device = openDevice({ device: 'host' });
+      using rank = createRank({ planner, device, collective: createSolo() });
+      const { metadata, stream } = rank.executor;
+      const views = [metadata.whole, ...metadata.parts];
+      expect(views).toHaveLength(3);
+      const requests = limits.maxNumSeqs;
+      for (const view of views) {
+        expect(readI32(stream, view.seqLens, requests)).toEqual(Array(requests).fill(tokens));
+        const starts = Array.from({ length: requests + 1 }, (_, request) => request * tokens);
+        expect(readI32(stream, view.kvIndptr, requests + 1)).toEqual(starts);
+        expect(readI32(stream, view.kvLastPageLen, requests)).toEqual(Array(requests).fill(1));
+        expect(new Set(readI32(stream, view.kvIndices))).toEqual(new Set([0]));
+        expect(new Set(readI32(stream, view.slotMapping))).toEqual(new Set([-1]));
+        expect(new Set(readI32(stream, view.queryStartLoc))).toEqual(new Set([0]));
+      }
+      expect(new Set(readI32(stream, metadata.blockTable))).toEqual(new Set([0]));
+    },
+  );
+});
+
+describe('tensors that the device supplies', () => {
+  it.each([true, false])('are uploaded where the forward writes them on the host: %s', async (writes) => {
+    const plan = { keys: [decodeKey(4, 1, 1)] };
+    const planner = await createPlanner({ limits, plan, deviceSupplied: ['inputIds'] });
+    using device = openDevice({ device: 'host' });
+    const supply: Forward['supply'] = ({ tensors, step }) => void tensors.inputIds.set([step + 7, step + 8, 0, 0]);
+    const forward = { part: () => {}, ...(writes ? { supply } : {}) };
+    using rank = createRank({ planner, device, collective: createSolo(), forward: () => forward });
+    rank.capture();
+    const { metadata, stream } = rank.executor;
+    const { requests } = planner;
+    for (const block of [1, 2])
+      requests.schedule(requests.add({ blockIds: [block] }), { phase: 'decode', queryLen: 1 });
+    for (let time = 0; time < 3; time++) {
+      rank.stepSync();
+      const [first, second] = writes ? [time + 7, time + 8] : [0, 0];
+      expect(readI32(stream, metadata.whole.inputIds, 4)).toEqual([first, second, 0, 0]);
+      expect(readI32(stream, metadata.whole.seqLens, 4)).toEqual([time + 1, time + 1, 0, 0]);
+      requests.continueDecodes();
+    }
   });
 });

@@ -88,6 +88,7 @@ describe('a piecewise key', () => {
       ...{
         graphAgreement: 'min-mode-padded',
         split: 'padded-share',
+        sharedBlocks: 'veto',
         decodeMatch: 'uniform',
         mixedGraphs: 'never',
         ubatchAgreement: 'same-phase',

@@ -1,4 +1,5 @@
 import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { readEngineLog } from '../../dist/engines/index.js';
@@ -30,16 +31,19 @@ describe("vLLM's tables", () => {
   const header = '| Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |\n';
   const row = '| 3 | 4 | 1 | CUDAGraphMode.FULL | 2 |\n';
 
-  test('full graphs hold decodes alone only where the mode says so', async () => {
+  test("full graphs hold decodes alone in the modes that keep them apart, vLLM's default among them", async () => {
     const phase = async (mode: string): Promise<string> =>
       (await readEngineLog(chunks(`${mode}\n${header}${row}`))).batches[0].phase;
     expect(await phase('- Mode: FULL_DECODE_ONLY')).toBe('decode');
+    expect(await phase('- Mode: CUDAGraphMode.FULL_AND_PIECEWISE')).toBe('decode');
     expect(await phase('- Mode: CUDAGraphMode.FULL')).toBe('mixed');
-    expect(await phase('')).toBe('mixed');
+    expect(await phase('**CUDAGraph Stats:**')).toBe('decode');
+    expect(await phase('- Mode: verbose')).toBe('decode');
   });
 
-  test('a row before any table, or whose numbers do not add up, is none', async () => {
-    await expect(readEngineLog(chunks(row))).rejects.toThrowError(invalid('it tells of no batch'));
+  test('a row whose table lost its head counts; one whose numbers do not add up is none', async () => {
+    const [batch] = (await readEngineLog(chunks(row))).batches;
+    expect(batch).toEqual({ phase: 'decode', tokens: 3, padded: 4, mode: 'full', count: 2 });
     const wrong = '| 3 | 4 | 2 | FULL | 2 |\n';
     await expect(readEngineLog(chunks(header, wrong))).rejects.toThrowError(invalid('it tells of no batch'));
     expect((await readEngineLog(chunks(header, wrong, row))).batches).toHaveLength(1);
@@ -47,6 +51,20 @@ describe("vLLM's tables", () => {
 });
 
 describe("SGLang's lines", () => {
+  test('fields in any order, and with others between them', async () => {
+    const { batches } = await readEngineLog(
+      chunks(
+        'Prefill batch, #new-token: 158, #cached-token: 0, #new-seq: 2, #running-req: 9\n',
+        'Decode batch [7], #token: 12, #running-req: 3, npu graph: True\n',
+        'Prefill batch, #new-token: 158, #running-req: 9\n',
+      ),
+    );
+    expect(batches).toEqual([
+      { phase: 'prefill', tokens: 158, requests: 2, count: 1 },
+      { phase: 'decode', tokens: 3, requests: 3, mode: 'graph', count: 1 },
+    ]);
+  });
+
   test('decodes and prefills, of older versions too; an idle rank has no batch', async () => {
     expect(await readEngineLog(SGLANG)).toEqual({
       engine: 'sglang',
@@ -85,6 +103,18 @@ describe('sources', () => {
       yield new TextEncoder().encode('Decode batch, #running-req: 5, #token: 9');
     }
     expect((await readEngineLog(bytes())).batches).toEqual([{ phase: 'decode', tokens: 5, requests: 5, count: 1 }]);
+  });
+
+  test("a terminal's colours, CRLF and lines of JSON give the same", async () => {
+    const plain = await readFile(VLLM, 'utf8');
+    const whole = await readEngineLog(VLLM);
+    const coloured = plain.replace(/\| (\w+)/g, '\u001b[1;32m| \u001b[0m$1\u001b[0m');
+    expect(coloured).not.toBe(plain);
+    expect(await readEngineLog(chunks(coloured))).toEqual(whole);
+    expect(await readEngineLog(chunks(plain.replaceAll('\n', '\r\n')))).toEqual(whole);
+    const lines = plain.split('\n').map((log) => JSON.stringify({ log: `${log}\n`, stream: 'stderr' }));
+    expect(await readEngineLog(chunks(lines.join('\n')))).toEqual(whole);
+    expect(await readEngineLog(chunks(JSON.stringify({ level: 'INFO', message: plain })))).toEqual(whole);
   });
 
   test('a log without batches, and one of two engines, say what is wrong', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { atomUbatchSlices, createRawBatch, sglangDecodeSplit, sglangExtendSplit } from '../../dist/index.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { runs } from '../support/property-runs.js';
 
 describe('sglangExtendSplit', () => {

@@ -41,6 +41,29 @@ describe('a ladder', () => {
     });
   });
 
+  it('counts a size that is captured in micro-batches too twice, and so takes more of the small ones', async () => {
+    const counts = countsOf(16, { 2: 12, 4: 10, 6: 10, 10: 11, 12: 12, 16: 1 });
+    const costs = tokens(16);
+    const plain = await optimiseLadder({ counts, costs });
+    expect(plain.atMost(5)?.sizes).toEqual([2, 6, 10, 12, 16]);
+    const curve = await optimiseLadder({ counts, costs, twinsFrom: 8 });
+    expect(curve.ladders.map(({ graphs, sizes, padding }) => [graphs, sizes.join(' '), padding])).toEqual([
+      [2, '16', 502],
+      [3, '6 16', 182],
+      [4, '2 6 16', 134],
+      [5, '6 12 16', 90],
+      [6, '2 6 12 16', 42],
+      // Of the ladders of sizes alone 7 graphs would be those 6 still.
+      [7, '2 4 6 12 16', 22],
+      [8, '2 6 10 12 16', 20],
+      [9, '2 4 6 10 12 16', 0],
+    ]);
+    await expect(optimiseLadder({ counts, costs, twinsFrom: 8, maxGraphs: 1 })).rejects.toMatchObject({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining('with their twins; raise maxGraphs'),
+    });
+  });
+
   it('of no steps at all is the largest size', async () => {
     const curve = await optimiseLadder({ counts: countsOf(8, {}), costs: tokens(8) });
     expect(curve.ladders).toEqual([

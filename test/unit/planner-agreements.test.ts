@@ -159,7 +159,8 @@ describe('the least mode of any rank', () => {
 
   it('piecewise: a graph is cut when it runs, where each part has an aligned token', async () => {
     const cuts = { ubatches: 2, ubatchThresholdPrefill: 2, tokenAlignment: 4 };
-    const policy = { ...cuts, graphAgreement: 'min-mode-padded' } as const;
+    const agreed = { graphAgreement: 'min-mode-padded', split: 'padded-share', sharedBlocks: 'veto' } as const;
+    const policy = { ...cuts, ...agreed };
     const { decide } = await ranksOf(2, { keys: [piecewiseKey(24), piecewiseKey(4)], policy });
     expect(partSizes(decide([{ prefills: [21] }, { prefills: [17] }]))).toEqual([12, 12]);
     expect(partSizes(decide([{ prefills: [3] }, { prefills: [2] }]))).toEqual([4]);

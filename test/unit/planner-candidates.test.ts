@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPlanner, decodeKey, type KeyCandidate, mixedKey, piecewiseKey } from '../../dist/planner/index.js';
+import { refusedWith } from '../support/expectations.js';
 import { type Batch, IDLE, ranksOf } from '../support/planner-deciding.js';
-import { refusedWith } from '../support/planner-session.js';
 
 const keys = [
   decodeKey(8, 1, 1),

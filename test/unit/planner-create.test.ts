@@ -15,7 +15,7 @@ import {
   piecewiseKey,
   type WasmSource,
 } from '../../dist/planner/index.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { policyWith } from '../support/planner-setup.js';
 
 const dist = path.resolve(import.meta.dirname, '../../dist');
@@ -207,7 +207,7 @@ describe("the planner's modules", () => {
   it('export what the planner, the ladder optimiser and the checker call, and of the rules nothing else', () => {
     const exported = WebAssembly.Module.exports(new WebAssembly.Module(Uint8Array.from(wasm('rules'))));
     const names = exported.filter(({ kind }) => kind === 'function').map(({ name }) => name);
-    const ladder = ['ladderCandidates', 'ladderLayers', 'ladderSizes'];
+    const ladder = ['boundedCandidates', 'boundedLayers', 'ladderCandidates', 'ladderLayers', 'ladderSizes'];
     const checker = ['act', 'exploreTables'];
     const planner = [
       'brokenLimit',
@@ -220,6 +220,7 @@ describe("the planner's modules", () => {
       'replicaOutlier',
       'resolve',
       'sizeLocal',
+      'sizeOwn',
       'writeVote',
     ];
     expect(names.sort()).toEqual([...ladder, ...checker, ...planner].sort());

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createPlanner, type ErrorCode, type Limits, type Row, type StepPlanner } from '../../dist/planner/index.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 
 const LIMITS: Partial<Limits> = {
   maxNumSeqs: 3,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { refusedWith } from '../support/expectations.js';
 import { IDLE, ranksOf } from '../support/planner-deciding.js';
-import { refusedWith } from '../support/planner-session.js';
 
 describe('idle ranks', () => {
   const parked = { run: 'park', parts: [], paddedTokens: 0, busyRanks: 0, captureKey: -1, phase: 'idle' };

@@ -10,7 +10,7 @@ import {
   type StepPlanner,
 } from '../../dist/planner/index.js';
 import { KV_GROUP_STATE_WORDS, STATE_WORDS } from '../../dist/planner/layout.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 
 const LIMITS: Partial<Limits> = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 32 };
 

@@ -7,7 +7,7 @@ import {
   type PlannerOptions,
   type ScheduledChunk,
 } from '../../dist/planner/index.js';
-import { TENSOR_BYTES, TENSORS, tensorPadding } from '../../dist/planner/layout.js';
+import { PADDING_RECORDS, TENSOR_BYTES, TENSORS, tensorPadding } from '../../dist/planner/layout.js';
 
 interface Request extends ScheduledChunk {
   readonly blockIds: readonly number[];
@@ -227,7 +227,7 @@ describe('tensors of a step, with the numbers in sight', () => {
           continue;
         }
         expect([name, ...new Set([...tensors[name]].map(Number))].slice(0, 2)).toEqual(
-          tensors[name].length === 0 ? [name] : [name, tensorPadding(name, padding)],
+          tensors[name].length === 0 ? [name] : [name, tensorPadding(name, PADDING_RECORDS[padding].seqLens)],
         );
       }
     },

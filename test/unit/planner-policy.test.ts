@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createPlanner, LOCKSTEP_POLICY, type LockstepError, type Policy } from '../../dist/planner/index.js';
+import { completePolicy } from '../../dist/planner/policy.js';
 import { createRawRules } from '../../dist/planner/raw-rules.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64 };
@@ -61,6 +62,31 @@ describe('a policy', () => {
     expect(error.code).toBe('ERR_CONFIG_INVALID');
     expect(error.message).toContain(name);
   });
+
+  it.each([
+    [{ eagerParts: 'equal-shares' }, 'eagerParts "equal-shares"', 'or eagerParts: "maxima"'],
+    [{ graphAgreement: 'min-mode-padded' }, 'graphAgreement "min-mode-padded"', 'or graphAgreement: "shape"'],
+  ] as const)(
+    'that cuts at agreed sizes takes the split and the veto that go with them: %j',
+    (choice, cause, remedy) => {
+      const wrong = (policy: Partial<Policy>): string => {
+        try {
+          completePolicy({ ubatches: 2, ...choice, ...policy });
+        } catch (error) {
+          return String(error);
+        }
+        return 'taken';
+      };
+      const split = `split is "token-share", but with ${cause} micro-batches are cut at shares of the size that the ranks agree on: set split: "padded-share", ${remedy}`;
+      expect(wrong({})).toContain(split);
+      expect(wrong({})).toContain('set sharedBlocks: "veto"');
+      expect(wrong({ sharedBlocks: 'veto' })).toContain(split);
+      expect(wrong({ sharedBlocks: 'veto' })).not.toContain('sharedBlocks is');
+      expect(wrong({ split: 'padded-share' })).toMatch(/^LockstepError: .*sharedBlocks is "layer-order"/s);
+      expect(wrong({ split: 'padded-share', sharedBlocks: 'veto' })).toBe('taken');
+      expect(wrong({ ubatches: 1 })).toBe('taken');
+    },
+  );
 
   it('is frozen, and keeps no hold of what it was given', async () => {
     const exclusiveResources: Policy['exclusiveResources'][number][] = ['side-stream'];

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createPlanner, type LockstepError } from '../../dist/planner/index.js';
 import { tableOf, type VoteRecord } from '../oracles/vote-oracle.js';
+import { refusedWith } from '../support/expectations.js';
 import { decideOne, ranksOf, votesOf } from '../support/planner-deciding.js';
-import { refusedWith } from '../support/planner-session.js';
 
 describe('a table whose votes do not belong together', () => {
   it.each<[string, Partial<VoteRecord>]>([

@@ -8,7 +8,7 @@ import {
   type VoteIntent,
 } from '../../dist/planner/index.js';
 import { VOTE_WORDS } from '../../dist/planner/layout.js';
-import { refusedWith } from '../support/planner-session.js';
+import { refusedWith } from '../support/expectations.js';
 import { policyWith } from '../support/planner-setup.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 100 };
@@ -117,8 +117,11 @@ describe('the order of a step', () => {
     const short = Int32Array.from([...votes[0], ...votes[1]]);
     for (const name of ['tokens', 'decodeRequests', 'part0Tokens'] as const) short[VOTE_WORDS.indexOf(name)] = 1;
     expect(own.resolve(short).paddedTokens).toBe(1);
+    const built = [own.local.paddedTokens, own.local.attentionRequests, own.local.queryLen];
     const error = refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision));
     expect(error.details).toMatchObject({ what: 'own row', word: 'tokens', found: 1, voted: 8, ranks: [0], step: 0 });
+    // The local plan is still that of the last step that was built.
+    expect([own.local.paddedTokens, own.local.attentionRequests, own.local.queryLen]).toEqual(built);
     refusedWith('ERR_STATE_FROZEN', () => own.requests.remove(rows[0]));
     own.abandon();
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { decodeKey } from '../../dist/planner/index.js';
+import { assertShapeContract, createPlanner, decodeKey, type ScheduledChunk } from '../../dist/planner/index.js';
 import { gathers, IDLE, partSizes, ranksOf } from '../support/planner-deciding.js';
+import { policyWith } from '../support/planner-setup.js';
 
 const policy = { ubatches: 2, ubatchThresholdDecode: 26 } as const;
 
@@ -139,12 +140,64 @@ describe('micro-batches of prefills', () => {
     expect(gathers(decide([{ prefills: [19] }, { prefills: [30] }]))).toEqual([['variable', 19, 30]]);
   });
 
+  const EQUAL_SHARES = { eagerParts: 'equal-shares', split: 'padded-share', sharedBlocks: 'veto' } as const;
+
   it('equal shares of the largest batch, aligned, the last with what is left', async () => {
-    const shares = { ubatches: 3, ubatchThresholdPrefill: 10, eagerParts: 'equal-shares' } as const;
+    const shares = { ubatches: 3, ubatchThresholdPrefill: 10, ...EQUAL_SHARES };
     const step = [{ prefills: [20] }, { prefills: [31] }];
     expect(partSizes((await ranksOf(2, { policy: shares })).decide(step))).toEqual([10, 10, 11]);
     const aligned = await ranksOf(2, { policy: { ...shares, tokenAlignment: 4 } });
     expect(partSizes(aligned.decide(step))).toEqual([8, 8, 16]);
+  });
+
+  it('equal shares hold on every rank the tokens that end there, however its own batch is cut', async () => {
+    const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 64, numBlocks: 64, queryLen: 4 };
+    const policy = policyWith({
+      ...{ ubatches: 3, ubatchThresholdPrefill: 3, ubatchThresholdDecode: 3 },
+      ...EQUAL_SHARES,
+    });
+    const planners = await Promise.all([0, 1].map((rank) => createPlanner({ limits, policy, rank, ranks: 2 })));
+    const step = (...batches: readonly (readonly ScheduledChunk[])[]): [number, number][][] => {
+      for (const [rank, { requests }] of planners.entries()) {
+        for (const chunk of batches[rank]) requests.schedule(requests.add({ blockIds: [1 + requestCount++] }), chunk);
+      }
+      const table = Int32Array.from(planners.flatMap((planner) => [...planner.vote()]));
+      return planners.map((planner) => {
+        const decision = planner.resolve(table);
+        const local = planner.build(decision);
+        assertShapeContract(decision, local);
+        return [0, 1, 2].map((index) => [...local.part(index).tokens] as [number, number]);
+      });
+    };
+    let requestCount = 0;
+    const prefill = (queryLen: number): ScheduledChunk => ({ phase: 'prefill', queryLen });
+    const decode = (queryLen: number): ScheduledChunk => ({ phase: 'decode', queryLen });
+    // Three shares of 5 tokens alone would be 1, 1 and 3.
+    expect(step([prefill(6)], [prefill(5)])).toEqual([
+      [
+        [0, 2],
+        [2, 4],
+        [4, 6],
+      ],
+      [
+        [0, 2],
+        [2, 4],
+        [4, 5],
+      ],
+    ]);
+    // Decodes cut by requests would be of 4, 4 and 1 tokens.
+    expect(step([decode(4), decode(4), decode(1)], [decode(1), decode(1), decode(2)])).toEqual([
+      [
+        [0, 3],
+        [3, 6],
+        [6, 9],
+      ],
+      [
+        [0, 3],
+        [3, 4],
+        [4, 4],
+      ],
+    ]);
   });
 
   it('a part that is all padding somewhere: a dummy, or no cut, as the policy says', async () => {
@@ -156,7 +209,7 @@ describe('micro-batches of prefills', () => {
     ]);
     const plain = { ...cut, eagerEmptyPart: 'plain' } as const;
     expect(gathers((await ranksOf(2, { policy: plain })).decide(step))).toEqual([['variable', 20, 1]]);
-    const shares = await ranksOf(2, { policy: { ...plain, eagerParts: 'equal-shares' } });
+    const shares = await ranksOf(2, { policy: { ...plain, ...EQUAL_SHARES } });
     expect(gathers(shares.decide([{ prefills: [21] }, { prefills: [10] }]))).toEqual([['variable', 21, 10]]);
     expect(partSizes(shares.decide([{ prefills: [21] }, { prefills: [11] }]))).toEqual([10, 11]);
   });

@@ -9,6 +9,7 @@ import {
   piecewiseKey,
   runWorkload,
 } from '../../dist/index.js';
+import { runs } from '../support/property-runs.js';
 import { checkLaws, powers } from '../support/run-laws.js';
 
 describe('a run on keys of every kind', () => {
@@ -21,6 +22,7 @@ describe('a run on keys of every kind', () => {
       plan: { keys: [...[1, 2, 4, 8, 16].map((n) => decodeKey(n, 1, 1)), ...powers(13).map(piecewiseKey)] },
       policy: {
         ...{ graphAgreement: graphAgreement as Policy['graphAgreement'], decodeMatch: 'uniform', mixedGraphs: 'never' },
+        ...{ split: 'padded-share', sharedBlocks: 'veto' },
         ...{ ubatches: 2, ubatchThresholdDecode: 500, ubatchThresholdPrefill: 64, ...policy },
       },
     });
@@ -107,7 +109,7 @@ describe('a run on keys of every kind', () => {
           for (const [reason, count] of Object.entries(run.reasons)) seen.set(reason, (seen.get(reason) ?? 0) + count);
         },
       ),
-      { numRuns: 40 * Number(process.env.LOCKSTEP_RUNS ?? 1) },
+      runs(40),
     );
     for (const reason of ['graph', 'graph-mixed', 'graph-piecewise', 'above-padding-factor', 'no-key-for-phase'])
       expect(seen.get(reason), reason).toBeGreaterThan(0);

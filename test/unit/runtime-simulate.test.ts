@@ -67,28 +67,34 @@ async function compareWithRun(requests: RequestTable, options: RunOptions & Simu
   return simulated.steps as number;
 }
 
-const policies = fc.record({
-  ubatches: fc.integer({ min: 1, max: 4 }),
-  ubatchThresholdDecode: fc.integer({ min: 1, max: 12 }),
-  ubatchThresholdPrefill: fc.integer({ min: 1, max: 200 }),
-  ubatchHysteresis: fc.constantFrom(0, 0, 1, 3, 8),
-  ubatchMinRequests: fc.constantFrom(0, 3),
-  tokenAlignment: fc.constantFrom(1, 2, 4),
-  enforceEager: fc.constantFrom(false, false, false, true),
-  maxPaddingFactor: fc.constantFrom(1.2, 2, 50),
-  ubatchAgreement: fc.constantFrom<Policy['ubatchAgreement']>(
-    'busy-wish',
-    'busy-wish',
-    'all-wish',
-    'min-tokens',
-    'any-minimum',
-    'same-phase',
-  ),
-  graphAgreement: fc.constantFrom<Policy['graphAgreement']>('shape', 'shape', 'min-mode-padded', 'min-mode'),
-  decodeMatch: fc.constantFrom<Policy['decodeMatch']>('padded', 'uniform'),
-  eagerGather: fc.constantFrom<Policy['eagerGather']>('variable', 'padded-decode', 'max-or-sum', 'own-padded'),
-  eagerEmptyPart: fc.constantFrom<Policy['eagerEmptyPart']>('dummy', 'plain'),
-});
+const policies = fc
+  .record({
+    ubatches: fc.integer({ min: 1, max: 4 }),
+    ubatchThresholdDecode: fc.integer({ min: 1, max: 12 }),
+    ubatchThresholdPrefill: fc.integer({ min: 1, max: 200 }),
+    ubatchHysteresis: fc.constantFrom(0, 0, 1, 3, 8),
+    ubatchMinRequests: fc.constantFrom(0, 3),
+    tokenAlignment: fc.constantFrom(1, 2, 4),
+    enforceEager: fc.constantFrom(false, false, false, true),
+    maxPaddingFactor: fc.constantFrom(1.2, 2, 50),
+    ubatchAgreement: fc.constantFrom<Policy['ubatchAgreement']>(
+      'busy-wish',
+      'busy-wish',
+      'all-wish',
+      'min-tokens',
+      'any-minimum',
+      'same-phase',
+    ),
+    graphAgreement: fc.constantFrom<Policy['graphAgreement']>('shape', 'shape', 'min-mode-padded', 'min-mode'),
+    decodeMatch: fc.constantFrom<Policy['decodeMatch']>('padded', 'uniform'),
+    eagerGather: fc.constantFrom<Policy['eagerGather']>('variable', 'padded-decode', 'max-or-sum', 'own-padded'),
+    eagerEmptyPart: fc.constantFrom<Policy['eagerEmptyPart']>('dummy', 'plain'),
+  })
+  // Parts of a piecewise graph are shares of the agreed size.
+  .map((policy): Partial<Policy> => {
+    const agreed = policy.ubatches > 1 && policy.graphAgreement === 'min-mode-padded';
+    return agreed ? { ...policy, split: 'padded-share', sharedBlocks: 'veto' } : policy;
+  });
 
 const workloads = fc
   .record({

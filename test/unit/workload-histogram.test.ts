@@ -74,6 +74,14 @@ describe('the shape ranks agree on', () => {
     expect(wish({ decodes: [4, 4] }, { decodes: [4, 3] })).toBe(false);
     expect(scheduleShape(schedule({ decodes: [4, 4] }), 4)?.ubatched).toBe(false);
   });
+
+  it('is not in micro-batches where a busy rank has too few requests to be cut', () => {
+    const wish = (ubatchMinRequests?: number): boolean | undefined =>
+      scheduleShape(schedule({ decodes: [4, 4] }, {}), 4, { ubatchThreshold: 4, ubatchMinRequests })?.ubatched;
+    expect(wish()).toBe(true);
+    expect(wish(3)).toBe(false);
+    expect(scheduleShape(schedule({ decodes: [4] }), 4, { ubatchThreshold: 4 })?.ubatched).toBe(false);
+  });
 });
 
 describe('a histogram', () => {
@@ -147,7 +155,10 @@ describe('a histogram', () => {
             const tokens = step.ranks.map(({ scheduled }) => scheduled.reduce((sum, c) => sum + c.queryLen, 0));
             const prefills = most(({ scheduled }) => scheduled.filter((c) => c.phase === 'prefill').length);
             const decodes = most(({ scheduled }) => scheduled.filter((c) => c.phase === 'decode').length);
-            const wished = tokens.every((count) => count === 0 || count >= (ubatchThreshold ?? Infinity));
+            const wished = step.ranks.every(
+              ({ scheduled }, rank) =>
+                scheduled.length === 0 || (scheduled.length >= 2 && tokens[rank] >= (ubatchThreshold ?? Infinity)),
+            );
             const name =
               prefills > 0
                 ? `mixed ${Math.max(...tokens)} ${prefills} ${decodes} ${most(({ scheduled }) => scheduled.length)}`
@@ -186,11 +197,11 @@ describe('a histogram read', () => {
   const line = (...rows: object[]): string => `${JSON.stringify({ step: 0, rows, decision: {} })}\n`;
 
   it('from a trace is that of its schedule', async () => {
-    const arrivals = [0, 40, 41, 900];
+    const arrivals = [0, 40, 41, 42];
     const requests = arrivals.map((arrivalMs) => ({
       arrivalMs,
       inputTokens: 500,
-      outputTokens: 9 + arrivalMs,
+      outputTokens: 90 + arrivalMs,
       hashIds: null,
     }));
     const rows = requests.map(({ arrivalMs, inputTokens, outputTokens }) =>

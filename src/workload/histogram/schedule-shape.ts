@@ -7,7 +7,11 @@ import { StepHistogram, type StepShape } from './step-histogram.js';
 export interface ScheduleShapeOptions {
   /** Tokens from which a rank wishes a decode in micro-batches; every busy rank has to. Default: never. */
   readonly ubatchThreshold?: number | undefined;
+  /** Least requests with which a rank can be cut, `ubatchMinRequests` of a policy. Default 2. */
+  readonly ubatchMinRequests?: number | undefined;
 }
+
+const MIN_REQUESTS = 2;
 
 /**
  * The shape that the ranks of a schedule agree on, or null where no rank has a request. A decode is as large as the largest
@@ -18,7 +22,7 @@ export function scheduleShape(
   queryLen: number,
   options: ScheduleShapeOptions = {},
 ): StepShape | null {
-  const threshold = options.ubatchThreshold ?? Infinity;
+  const { ubatchThreshold: threshold = Infinity, ubatchMinRequests = MIN_REQUESTS } = options;
   const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0, ubatched: true };
   for (const { scheduled } of schedule.ranks) {
     let tokens = 0;
@@ -31,7 +35,7 @@ export function scheduleShape(
     shape.prefillRequests = Math.max(shape.prefillRequests, prefills);
     shape.decodeRequests = Math.max(shape.decodeRequests, scheduled.length - prefills);
     shape.requests = Math.max(shape.requests, scheduled.length);
-    if (tokens > 0 && tokens < threshold) shape.ubatched = false;
+    if (tokens > 0 && (tokens < threshold || scheduled.length < ubatchMinRequests)) shape.ubatched = false;
   }
   if (shape.tokens === 0) return null;
   if (shape.prefillRequests > 0) return { ...shape, ubatched: false };
@@ -43,15 +47,16 @@ export function scheduleShape(
  * `ERR_STEP_ORDER` if a step of the model is open.
  */
 export function scheduleHistogram(model: SchedulerModel, options: ScheduleShapeOptions = {}): StepHistogram {
-  const { ubatchThreshold } = withoutUndefined(options);
+  const { ubatchThreshold, ubatchMinRequests } = withoutUndefined(options);
   const faults = new Faults();
-  faults.names('schedule options', options, ['ubatchThreshold']);
+  faults.names('schedule options', options, ['ubatchThreshold', 'ubatchMinRequests']);
   if (ubatchThreshold !== undefined) faults.integer('ubatchThreshold', ubatchThreshold, 1, 2 ** 31 - 1);
+  if (ubatchMinRequests !== undefined) faults.integer('ubatchMinRequests', ubatchMinRequests, 1, 1 << 16);
   faults.throwIfAny('This histogram');
   const { maxNumSeqs, queryLen } = model.limits;
   const histogram = new StepHistogram({ maxSize: maxNumSeqs * queryLen });
   for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
-    const shape = scheduleShape(schedule, queryLen, { ubatchThreshold });
+    const shape = scheduleShape(schedule, queryLen, { ubatchThreshold, ubatchMinRequests });
     if (shape !== null) histogram.add(shape);
     model.complete();
   }

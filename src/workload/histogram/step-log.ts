@@ -88,7 +88,7 @@ function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<Sh
 function refusal(place: LogPlace, field: string, expected: string, found: unknown, cause?: unknown): LockstepError {
   return new LockstepError(
     'ERR_INPUT_INVALID',
-    `${place.file}:${place.line}: ${field} must be ${expected}, found ${shown(found)}`,
+    `${place.file}:${place.line}: ${field} must be ${expected}, found ${shown(found)}; correct or remove the line`,
     { ...place, field, expected, found: shown(found) },
     cause === undefined ? undefined : { cause },
   );

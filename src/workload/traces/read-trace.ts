@@ -96,7 +96,8 @@ export function detectTrace(line: string): CsvFormat | 'jsonl' | null {
   try {
     if (line.startsWith('{')) {
       const keys = Object.keys(JSON.parse(line) as object);
-      return ['timestamp', 'input_length', 'output_length'].some((key) => keys.includes(key)) ? 'jsonl' : null;
+      // A timestamp alone is what any log in JSON has.
+      return ['input_length', 'output_length'].some((key) => keys.includes(key)) ? 'jsonl' : null;
     }
     const header = (parse(line, { ...CSV_OPTIONS, info: false }) as string[][])[0] ?? [];
     return [AZURE, BURSTGPT].find(({ columns }) => columns.every((column) => header.includes(column))) ?? null;

@@ -1,0 +1,48 @@
+import type { PlannerModules } from '../planner/modules.js';
+import { RawRules } from '../planner/raw-rules.js';
+import { VoteGroup } from '../planner/vote-group.js';
+import { Simulation } from '../runtime/simulate.js';
+import { completeSimulateOptions } from '../runtime/simulate-options.js';
+import { generateWorkload } from '../workload/index.js';
+import type { BenchCase, BenchRow } from './measure.js';
+
+/** Requests of the workload, at the rate and of the lengths of the Azure trace: some 30 run at a time. */
+const REQUESTS = 2000;
+
+/** One rank of 256 requests, by the step: `lockstep simulate` of a generated workload, beside its decisions alone. */
+export const SIMULATE_ROWS: readonly BenchRow[] = [{ name: 'simulate-256', make: simulateCase }];
+
+/**
+ * A whole simulation a call, from scheduling to counting. Its limit is to resolve as many tables, one for every stretch of steps
+ * that are decided alike, with no requests behind them.
+ */
+function simulateCase(modules: PlannerModules): BenchCase {
+  const requests = generateWorkload({ requests: REQUESTS, seed: 0 });
+  const options = completeSimulateOptions({ ranks: 1, limits: { maxNumSeqs: 256 } });
+  const { limits, policy, plan, ranks } = options;
+  const group = (): VoteGroup => new VoteGroup(new RawRules(modules, { limits, policy, keys: plan.keys, ranks }));
+  const shared = group();
+  const ours = (): Simulation => {
+    const simulation = new Simulation(requests, options, shared, {});
+    while (simulation.advance());
+    return simulation;
+  };
+  let spans = 0;
+  const watched = new Simulation(requests, options, shared, {
+    onSpan: () => {
+      spans++;
+    },
+  });
+  while (watched.advance());
+  const { steps } = watched.summary(false, 1);
+  const alone = group();
+  alone.vote(0, [{ phase: 'decode', start: 9, queryLen: 1, lastChunk: true }], () => [1]);
+  return {
+    pieces: steps,
+    ours,
+    limit: () => {
+      for (let span = 0; span < spans; span++) alone.resolve(span);
+    },
+    peer: null,
+  };
+}

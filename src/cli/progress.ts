@@ -1,0 +1,69 @@
+import cliProgress from 'cli-progress';
+import type { RunProgress } from '../runtime/index.js';
+
+/** A live line on stderr while something is worked through: a bar on a terminal, a line every two seconds elsewhere. */
+export class Progress {
+  readonly #bar: cliProgress.SingleBar;
+
+  /** `fields` of `format` are shown as `{name}` beside `{bar}`, `{value}` and `{total}`; each is "-" until it is told. */
+  constructor(format: string, total: number) {
+    this.#bar = new cliProgress.SingleBar({
+      format: `{bar} {value}/{total} ${format}`,
+      stream: process.stderr,
+      barsize: 24,
+      hideCursor: true,
+      clearOnComplete: true,
+      // Signals are ours: the bar's own handling would end the process before the work has stopped.
+      gracefulExit: false,
+      noTTYOutput: true,
+      notTTYSchedule: 2000,
+    });
+    const fields = [...format.matchAll(/\{(\w+)\}/g)].map(([, name]) => [name, '-']);
+    this.#bar.start(total, 0, Object.fromEntries(fields));
+  }
+
+  show(value: number, fields: Readonly<Record<string, string>>): void {
+    this.#bar.update(value, fields);
+  }
+
+  stop(): void {
+    this.#bar.stop();
+  }
+}
+
+/** Where a run or a simulation is. */
+export class StepProgress {
+  readonly #rate = new StepRate();
+  readonly #progress: Progress;
+
+  constructor(requests: number) {
+    this.#progress = new Progress('requests | {rate} steps/s | graphs {graphs} | padding {padding}', requests);
+  }
+
+  show(now: RunProgress): void {
+    const { steps, graphSteps, graphTokens, graphPaddedTokens } = now;
+    this.#progress.show(now.finished + now.rejected, {
+      rate: this.#rate.at(steps),
+      graphs: share(graphSteps, steps),
+      padding: share(graphPaddedTokens - graphTokens, graphTokens),
+    });
+  }
+
+  stop(): void {
+    this.#progress.stop();
+  }
+}
+
+/** Steps a second since it was made. */
+export class StepRate {
+  readonly #start = performance.now();
+
+  at(steps: number): string {
+    const seconds = (performance.now() - this.#start) / 1000;
+    return Math.round(steps / seconds).toLocaleString('en');
+  }
+}
+
+function share(part: number, whole: number): string {
+  return whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`;
+}

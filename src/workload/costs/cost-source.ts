@@ -1,0 +1,34 @@
+import { LockstepError, shown } from '../../errors.js';
+import type { CostModel } from './cost-model.js';
+import { readCostTable } from './cost-table.js';
+import { GPUS, type GpuName, MODELS, type ModelName } from './hardware.js';
+import { rooflineCosts } from './roofline.js';
+
+/** Where the time of a step comes from: a table of what was measured, or the roofline of a model on a GPU. */
+export type CostSource = { readonly tensorParallelSize?: number | undefined } & (
+  | { readonly file: string }
+  | { readonly gpu: GpuName; readonly model: ModelName }
+);
+
+/**
+ * The costs of a source, up to `maxSize` tokens. A table without `tensorParallelSize` has to hold one alone; the roofline's
+ * default is 1. Errors: ERR_INPUT_INVALID for a table, ERR_CONFIG_INVALID for a roofline, ERR_ABORTED.
+ */
+export async function readCosts(source: CostSource, maxSize: number, signal?: AbortSignal): Promise<CostModel> {
+  const { tensorParallelSize } = source;
+  if ('file' in source) return readCostTable(source.file, { maxSize, tensorParallelSize, signal });
+  return rooflineCosts({ gpu: source.gpu, model: source.model, tensorParallelSize, maxSize });
+}
+
+/** GPU and model of `h100:llama-3-70b`. Errors: ERR_CONFIG_INVALID with the names there are. */
+export function parseCostModel(text: string): { readonly gpu: GpuName; readonly model: ModelName } {
+  const [gpu, model, ...more] = text.split(':');
+  const known = more.length === 0 && Object.hasOwn(GPUS, gpu) && model !== undefined && Object.hasOwn(MODELS, model);
+  if (known) return { gpu: gpu as GpuName, model: model as ModelName };
+  const [gpus, models] = [GPUS, MODELS].map((names) => Object.keys(names).join(', '));
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `${shown(text)} is no cost model; give GPU:MODEL such as h100:llama-3-70b, of the GPUs ${gpus} and the models ${models}`,
+    { costModel: text, gpus: Object.keys(GPUS), models: Object.keys(MODELS) },
+  );
+}
