@@ -117,12 +117,11 @@ bool holds(int32_t set, int32_t window, const WholeShape& shape) {
   return same;
 }
 
-/// All tensors of the whole batch, slots being those of the first group. `window`: tokens of each decode's window, or of each decode
-/// where they are packed and equal; else 0.
-int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t window) {
+/// All tensors of the whole batch, slots being those of the first group. `uniform`: tokens of every decode where they are equal, else
+/// 0. `window`: tokens of each decode's window, or `uniform` where requests are packed.
+int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform, int32_t window) {
   const int32_t* order = region(REGION_ORDER);
   const int32_t decodes = state()[STATE_DECODES];
-  const int32_t uniform = uniform_decode_len();
   Writer to(set);
   bool steady = false;
   if (decodes > 0) {
@@ -198,8 +197,9 @@ void write_group_slots(const KvGroup& group, int32_t set, const WholeShape& shap
 }  // namespace
 
 int32_t build_whole(int32_t set, const WholeShape& shape) {
-  const int32_t window = shape.window > 0 ? shape.window : uniform_decode_len();
-  const int32_t logits = build_first_group(set, shape, window);
+  const int32_t uniform = uniform_decode_len();
+  const int32_t window = shape.window > 0 ? shape.window : uniform;
+  const int32_t logits = build_first_group(set, shape, uniform, window);
   for (int32_t g = 1; g < kv_groups(); g++) write_group_slots(kv_group(g), set, shape, window);
   return logits;
 }

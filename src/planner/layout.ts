@@ -1,10 +1,11 @@
 /**
- * The only declaration of what the planner's modules share in linear memory: the words of votes, decisions, policies,
+ * The only declaration, with `kv-group-layout.ts`, of what the planner's modules share in linear memory: the words of votes, decisions, policies,
  * capture keys and local plans, the regions that hold them, and the command block the addon reads.
  * `scripts/write-layout.mjs` writes `asc/layout.ts` and `wasm/layout.h` from the tables below. Every word is an int32.
  */
 
 import { MAX_KV_GROUPS } from '../config.js';
+import { KV_GROUP_REGIONS, KV_GROUP_SIZES, KV_GROUP_TENSORS } from './kv-group-layout.js';
 
 /** Version of the vote row and of the decision. Ranks that differ refuse each other's table. */
 export const LAYOUT_VERSION = 2;
@@ -15,6 +16,7 @@ export const MAX_PARTS = 4;
 /** Most decode query lengths (1 + speculative tokens) one capture plan can hold. */
 export const MAX_QUERY_LENS = 4;
 
+export * from './kv-group-layout.js';
 export { MAX_KV_GROUPS };
 
 /** Where the region table starts: after the reserved page, the AssemblyScript statics and the C++ statics and stack. */
@@ -202,9 +204,6 @@ export const PROPERTIES = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P9', 'P10', 'P11
 /** Most ranks whose tables the model checker enumerates. */
 export const MAX_CHECK_RANKS = 8;
 
-/** Counters of one KV cache group. Those of the first are the last words of the batch state. */
-export const KV_GROUP_STATE_WORDS = ['eventBuckets', 'appends', 'tableEdits'] as const;
-
 /** Counters of the batch state. */
 export const STATE_WORDS = [
   'freeRows',
@@ -292,10 +291,6 @@ export const TENSORS = [
   'kvLastPageLen',
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
-
-/** Tensors that each KV cache group has of its own, in every view. Those of the first group are the view's. */
-export const KV_GROUP_TENSORS = ['slotMapping', 'kvIndptr', 'kvIndices', 'kvLastPageLen'] as const;
-export type KvGroupTensorName = (typeof KV_GROUP_TENSORS)[number];
 
 /** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
 export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
@@ -430,41 +425,6 @@ export const REGIONS = [
   'blockTable1',
 ] as const;
 export type RegionName = (typeof REGIONS)[number];
-
-/** What a KV cache group's slots and block table are computed from. The offsets of its regions follow, then those of its tensors. */
-export const KV_GROUP_SIZES = [
-  'index',
-  'blockSize',
-  'kernelBlockSize',
-  'numBlocks',
-  'window',
-  'maxBlocks',
-  'tableWidth',
-  'blockListStride',
-  'maxKvIndices',
-] as const;
-
-/** Regions that each KV cache group has of its own. Those of the first group are the regions of these names; its state, the last words of `state`. */
-export const KV_GROUP_REGIONS = [
-  'groupState',
-  'blockLists',
-  'blockCounts',
-  'laneBounds',
-  'laneBases',
-  'laneNextBases',
-  'eventLanes',
-  'eventStarts',
-  'blockHolders',
-  'highWater',
-  'appendLog',
-  'mirrorGenerations',
-  'mirrorCounts',
-  'mirrorCursors',
-  'tableEdits',
-  'blockTable0',
-  'blockTable1',
-] as const;
-export type KvGroupRegionName = (typeof KV_GROUP_REGIONS)[number];
 
 /** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
 export const MIRRORS = ['staging0', 'staging1', 'device'] as const;

@@ -32,20 +32,23 @@ const divisorOf = (value: number): fc.Arbitrary<number> =>
 
 const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
 
-/** KV cache groups beside the first: none as often as not, else up to three, of other block sizes and with other pools. */
+/** KV cache groups beside the first: mostly none, else up to three, of other block sizes and with other pools. */
 export const kvGroupsArbitrary: fc.Arbitrary<Required<KvGroup>[]> = fc.oneof(
-  fc.constant<Required<KvGroup>[]>([]),
-  fc.array(
-    fc.constantFrom(1, 2, 3, 4, 6, 8, 16).chain((blockSize) =>
-      fc.record({
-        blockSize: fc.constant(blockSize),
-        kernelBlockSize: divisorOf(blockSize),
-        numBlocks: fc.constantFrom(700, 1024, 2 ** 31 / 16 - 1),
-        window: fc.constantFrom(0, 0, 1, 5, 20),
-      }),
+  { weight: 3, arbitrary: fc.constant<Required<KvGroup>[]>([]) },
+  {
+    weight: 1,
+    arbitrary: fc.array(
+      fc.constantFrom(1, 2, 3, 4, 6, 8, 16).chain((blockSize) =>
+        fc.record({
+          blockSize: fc.constant(blockSize),
+          kernelBlockSize: divisorOf(blockSize),
+          numBlocks: fc.constantFrom(700, 1024, 2 ** 31 / 16 - 1),
+          window: fc.constantFrom(0, 0, 1, 5, 20),
+        }),
+      ),
+      { minLength: 1, maxLength: 3 },
     ),
-    { minLength: 1, maxLength: 3 },
-  ),
+  },
 );
 
 /** Small limits, so that every one of them is met: a few requests, tens of tokens, blocks of 1 to 16 tokens. */
