@@ -115,13 +115,32 @@ function nearestKey(ranks: i32): i32 {
   return best;
 }
 
-/** Conditions that a key with this verdict passed before it failed, in the order of `verdict`. */
+/** What a decode key must pass, in the order in which `verdict` asks. */
+const DECODE_CONDITIONS: StaticArray<i32> = [
+  VERDICT_PHASE,
+  VERDICT_MODE,
+  VERDICT_QUERY_LENGTH,
+  VERDICT_VARIANT,
+  VERDICT_TOKENS,
+  VERDICT_REQUESTS,
+];
+
+/** The same of a mixed or a piecewise key, of which the latter is not asked about requests. */
+const OTHER_CONDITIONS: StaticArray<i32> = [
+  VERDICT_PHASE,
+  VERDICT_MODE,
+  VERDICT_VARIANT,
+  VERDICT_TOKENS,
+  VERDICT_PREFILL_REQUESTS,
+  VERDICT_REQUESTS,
+  VERDICT_QUERY_LENGTH,
+  VERDICT_PADDING_FACTOR,
+];
+
+/** Conditions that a key with this verdict passed before it failed. */
 function conditionsPassed(found: i32, kind: i32): i32 {
-  if (found == VERDICT_PADDING_FACTOR) return 8;
-  if (found == VERDICT_QUERY_LENGTH) return kind == DECODE_KEY ? 2 : 7;
-  if (found == VERDICT_REQUESTS) return 6;
-  if (found == VERDICT_PREFILL_REQUESTS) return 5;
-  if (found == VERDICT_TOKENS) return 4;
-  if (found == VERDICT_VARIANT) return 3;
-  return found == VERDICT_MODE ? 1 : 0;
+  const conditions = kind == DECODE_KEY ? DECODE_CONDITIONS : OTHER_CONDITIONS;
+  let passed = conditions.length - 1;
+  while (passed > 0 && unchecked(conditions[passed]) != found) passed--;
+  return passed;
 }

@@ -1,9 +1,10 @@
-// The checker's inner loop: every multiset of local states over the ranks, each voted, resolved and held against the laws.
+// The checker's inner loop: every multiset of replica states, each voted, resolved and held against the laws.
 import {
   ACTION_WORDS,
   CONTROL_FAULT,
   DECISION_CAPTURE_KEY,
   DECISION_RUN,
+  LIMIT_REPLICA_SIZE,
   MAX_CHECK_RANKS,
   PROPERTY_P1,
   PROPERTY_P2,
@@ -23,7 +24,7 @@ import {
 } from '../layout';
 import { resolve } from '../resolve';
 import { rowAt, vote } from '../table';
-import { get, region, set } from '../words';
+import { get, limit, region, set } from '../words';
 import { act } from './actions';
 import { graphNotMissed, keyHoldsBatch } from './key-laws';
 import {
@@ -39,19 +40,19 @@ import {
 /** One after the last property that a table can break. */
 const PROPERTY_COUNT: i32 = PROPERTY_P11 + 1;
 
-/** Words of one violation: whether there is one, then the local state of each rank. */
+/** Words of one violation: whether there is one, then the state of each replica. */
 const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
 
 /**
- * Explores up to `budget` tables of `ranks` ranks, and returns how many. `tuple` holds the next table's local states in ascending
- * order, one for each rank, so that tables that only differ in which rank is which are met once; its first word is -1 when all
- * are done. `rows`: `count` votes. `placed`: `ranks` words. `reached`: a word a key. `violations`: `VIOLATION_WORDS` a property,
- * the first found.
+ * Explores up to `budget` tables of `replicas` replicas, and returns how many. `tuple` holds the next table's states in ascending
+ * order, one for each replica, so that tables that only differ in which replica is which are met once; its first word is -1 when
+ * all are done. `rows`: of each of `count` states the votes of a replica's ranks. `placed`: `replicas` words. `reached`: a word
+ * a key. `violations`: `VIOLATION_WORDS` a property, the first found.
  */
 export function exploreTables(
   rows: usize,
   count: i32,
-  ranks: i32,
+  replicas: i32,
   tuple: usize,
   placed: usize,
   previous: usize,
@@ -63,32 +64,32 @@ export function exploreTables(
   const table = region(REGION_VOTES);
   let explored = 0;
   while (explored < budget) {
-    placeRows(table, rows, ranks, tuple, placed);
-    checkTable(table, ranks, placed, previous, actions, reached, violations);
+    placeRows(table, rows, replicas, tuple, placed);
+    checkTable(table, replicas, placed, previous, actions, reached, violations);
     explored++;
-    let rank = ranks - 1;
-    while (rank >= 0 && get(tuple, rank) == count - 1) rank--;
-    if (rank < 0) {
+    let last = replicas - 1;
+    while (last >= 0 && get(tuple, last) == count - 1) last--;
+    if (last < 0) {
       set(tuple, 0, -1);
       break;
     }
-    const next = get(tuple, rank) + 1;
-    for (let r = rank; r < ranks; r++) set(tuple, r, next);
+    const next = get(tuple, last) + 1;
+    for (let replica = last; replica < replicas; replica++) set(tuple, replica, next);
   }
   return explored;
 }
 
 /**
- * Gives the states of a tuple to the ranks, from one table to the next in another order: turned round, and every other one
+ * Gives the states of a tuple to the replicas, from one table to the next in another order: turned round, and every other one
  * backwards. A rule that favours a rank is met with small and large batches on it.
  */
-function placeRows(table: usize, rows: usize, ranks: i32, tuple: usize, placed: usize): void {
-  const bytes = <usize>(VOTE_WORDS << 2);
+function placeRows(table: usize, rows: usize, replicas: i32, tuple: usize, placed: usize): void {
+  const bytes = <usize>((limit(LIMIT_REPLICA_SIZE) * VOTE_WORDS) << 2);
   let sum = 0;
-  for (let r = 0; r < ranks; r++) sum += get(tuple, r);
-  for (let r = 0; r < ranks; r++) {
-    const turned = (r + (sum >> 1)) % ranks;
-    const state = get(tuple, (sum & 1) == 0 ? turned : ranks - 1 - turned);
+  for (let r = 0; r < replicas; r++) sum += get(tuple, r);
+  for (let r = 0; r < replicas; r++) {
+    const turned = (r + (sum >> 1)) % replicas;
+    const state = get(tuple, (sum & 1) == 0 ? turned : replicas - 1 - turned);
     set(placed, r, state);
     memory.copy(table + <usize>r * bytes, rows + <usize>state * bytes, bytes);
   }
@@ -97,7 +98,7 @@ function placeRows(table: usize, rows: usize, ranks: i32, tuple: usize, placed: 
 /** Resolves the table that stands in the region `votes`, lets every rank act, and records what laws that breaks. */
 function checkTable(
   table: usize,
-  ranks: i32,
+  replicas: i32,
   placed: usize,
   previous: usize,
   actions: usize,
@@ -105,10 +106,11 @@ function checkTable(
   violations: usize,
 ): void {
   const decision = region(REGION_DECISION);
+  const ranks = replicas * limit(LIMIT_REPLICA_SIZE);
   const status = resolve(table, ranks, previous, decision);
   if (status != RESOLVE_OK) {
     // A fault is told to all ranks in the same step. Nothing else can be wrong with votes that a planner wrote.
-    if (status != RESOLVE_FAULT || !faulty(table, ranks)) violated(violations, PROPERTY_P2, placed, ranks);
+    if (status != RESOLVE_FAULT || !faulty(table, ranks)) violated(violations, PROPERTY_P2, placed, replicas);
     return;
   }
   const key = get(decision, DECISION_CAPTURE_KEY);
@@ -116,7 +118,7 @@ function checkTable(
   const broken = judge(table, ranks, decision, actions);
   if (broken == 0) return;
   for (let property = 0; property < PROPERTY_COUNT; property++) {
-    if ((broken & (1 << property)) != 0) violated(violations, property, placed, ranks);
+    if ((broken & (1 << property)) != 0) violated(violations, property, placed, replicas);
   }
 }
 
@@ -146,9 +148,9 @@ function faulty(table: usize, ranks: i32): boolean {
   return false;
 }
 
-function violated(violations: usize, property: i32, placed: usize, ranks: i32): void {
+function violated(violations: usize, property: i32, placed: usize, replicas: i32): void {
   const at = violations + ((<usize>(property * VIOLATION_WORDS)) << 2);
   if (get(at, 0) != 0) return;
   set(at, 0, 1);
-  for (let rank = 0; rank < ranks; rank++) set(at, 1 + rank, get(placed, rank));
+  for (let replica = 0; replica < replicas; replica++) set(at, 1 + replica, get(placed, replica));
 }

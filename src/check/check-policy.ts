@@ -3,7 +3,7 @@ import { DECISION_WORDS, decisionWords, MAX_CHECK_RANKS, PROPERTIES, word } from
 import { loadModules, type PlannerModules, type WasmSource } from '../planner/modules.js';
 import { RawRules } from '../planner/raw-rules.js';
 import { captureStates, exploreCapture } from './capture-model.js';
-import { type LocalState, localStates, STEP } from './domain.js';
+import { type LocalState, localStates, type ReplicaState, replicaStates, STEP } from './domain.js';
 import { checkWords, exploreRanks, type FoundViolation, tableCount } from './explore.js';
 import type { Property } from './properties.js';
 import type { CheckedPair } from './standard-domain.js';
@@ -12,8 +12,13 @@ import { stepTrace, type TraceLine } from './trace.js';
 /** Options of `checkPolicy`. */
 export interface CheckOptions {
   readonly pair: CheckedPair;
-  /** Most ranks: every number of ranks from 1 on is explored. Default 2. */
+  /** Most ranks: every number of whole replicas up to them is explored. Default 2. */
   readonly ranks?: number;
+  /**
+   * Ranks of a replica, which hold one batch and differ in what each can do; divides `ranks`. Default 1: every rank has a batch
+   * of its own.
+   */
+  readonly replicaSize?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: CheckProgress) => void;
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
@@ -44,6 +49,8 @@ export interface CheckReport {
   readonly violations: readonly Violation[];
   /** What was explored. */
   readonly domain: {
+    readonly replicaSize: number;
+    /** States of one replica; where that is one rank, its local states. */
     readonly localStates: number;
     readonly keys: number;
     readonly maxNumSeqs: number;
@@ -57,14 +64,16 @@ export interface CheckReport {
 
 /**
  * Explores every state of up to `ranks` ranks: the capture of every key with and without room for it, and every table of votes
- * that the local states can make. A rule without memory takes any step from any state, so that one step from each covers all
+ * that the states of the replicas can make. A rule without memory takes any step from any state, so that one step from each covers all
  * sequences of steps; with hysteresis each is also taken after a step in micro-batches. Goes on after a violation, and gives the
  * first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
  */
 export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
-  const { pair, ranks = 2, signal, onProgress } = options;
+  const { pair, ranks = 2, replicaSize = 1, signal, onProgress } = options;
   const faults = new Faults();
-  faults.integer('ranks', ranks, 1, MAX_CHECK_RANKS);
+  if (faults.integer('ranks', ranks, 1, MAX_CHECK_RANKS) && faults.integer('replicaSize', replicaSize, 1, ranks)) {
+    faults.check(ranks % replicaSize === 0, `replicaSize is ${replicaSize}; it must divide ranks (${ranks})`);
+  }
   faults.throwIfAny('This check');
   const start = performance.now();
   const modules = await loadModules(options.wasm);
@@ -74,20 +83,20 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   const passes = hysteresis ? 2 : 1;
   let states = 0;
   let complete = true;
-  let last: readonly LocalState[] = [];
-  for (let size = 1; size <= ranks && complete; size++) {
+  let localCount = 0;
+  for (let size = replicaSize; size <= ranks && complete; size += replicaSize) {
     const capture = exploreCapture(pair.plan.keys, pair.policy, size);
     states += capture.states;
     for (const { property, trace } of capture.violations) {
       if (!found.has(property)) found.set(property, { property, ranks: size, trace });
     }
-    const { rules, local } = rulesOf(modules, pair, size);
-    last = local;
-    const total = statesUpTo(ranks, local.length, pair.plan.keys.length, passes);
+    const { rules, replicas } = rulesOf(modules, pair, size, replicaSize);
+    localCount = replicas.length;
+    const total = statesUpTo({ ranks, replicaSize, localStates: localCount, keys: pair.plan.keys.length, passes });
     for (let pass = 0; pass < passes && complete; pass++) {
       const previous = pass === 0 ? undefined : ubatchedStep(rules);
       const before = states;
-      const exploration = await exploreRanks(rules, local, {
+      const exploration = await exploreRanks(rules, replicas, {
         previous,
         signal,
         progress: (count) => onProgress?.({ states: before + count, total }),
@@ -96,7 +105,7 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
       complete &&= exploration.complete;
       for (const [index, hit] of exploration.reached.entries()) if (hit) reached.add(index);
       for (const violation of exploration.violations) {
-        if (!found.has(violation.property)) found.set(violation.property, traced(rules, local, previous, violation));
+        if (!found.has(violation.property)) found.set(violation.property, traced(rules, replicas, previous, violation));
       }
     }
   }
@@ -110,7 +119,8 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
     properties: PROPERTIES,
     violations: PROPERTIES.flatMap((property) => found.get(property) ?? []),
     domain: {
-      localStates: last.length,
+      replicaSize,
+      localStates: localCount,
       keys: pair.plan.keys.length,
       maxNumSeqs: pair.limits.maxNumSeqs,
       maxNumBatchedTokens: pair.limits.maxNumBatchedTokens,
@@ -122,21 +132,33 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   };
 }
 
-/** States of the whole domain: every key's capture and every multiset of local states, for each number of ranks. */
-export function statesUpTo(ranks: number, localStates: number, keys: number, passes: number): number {
+/** What the number of states follows from. */
+export interface DomainSize {
+  readonly ranks: number;
+  readonly replicaSize: number;
+  /** Of one replica. */
+  readonly localStates: number;
+  readonly keys: number;
+  /** Pasts in which each table is met. */
+  readonly passes: number;
+}
+
+/** States of the whole domain: every key's capture and every multiset of the replicas' states, for each number of replicas. */
+export function statesUpTo({ ranks, replicaSize, localStates, keys, passes }: DomainSize): number {
   let states = 0;
-  for (let size = 1; size <= ranks; size++) {
-    states += captureStates(keys, size) + passes * tableCount(localStates, size);
+  for (let size = replicaSize; size <= ranks; size += replicaSize) {
+    states += captureStates(keys, size) + passes * tableCount(localStates, size / replicaSize);
   }
   return states;
 }
 
-/** Rules for `ranks` ranks, with room for the states that they themselves make of the domain. */
+/** Rules for `ranks` ranks in replicas of `replicaSize`, with room for the states that they themselves make of the domain. */
 export function rulesOf(
   modules: PlannerModules,
   pair: CheckedPair,
   ranks: number,
-): { rules: RawRules; local: LocalState[] } {
+  replicaSize = 1,
+): { rules: RawRules; local: LocalState[]; replicas: ReplicaState[] } {
   const { policy, plan } = pair;
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = pair.limits;
   // Blocks play no part here: one holds any request.
@@ -149,12 +171,12 @@ export function rulesOf(
     maxModelLen: blockSize,
     numBlocks: maxNumSeqs + 1,
   });
-  const options = { limits, policy, keys: plan.keys, ranks };
-  const local = localStates(new RawRules(modules, options));
-  return {
-    rules: new RawRules(modules, { ...options, checkWords: checkWords(local.length, plan.keys.length) }),
-    local,
-  };
+  const options = { limits, policy, keys: plan.keys, ranks, replicaSize };
+  const voting = new RawRules(modules, options);
+  const local = localStates(voting);
+  const replicas = replicaStates(voting, local, replicaSize);
+  const words = checkWords(replicas.length * replicaSize, plan.keys.length);
+  return { rules: new RawRules(modules, { ...options, checkWords: words }), local, replicas };
 }
 
 /** A decision of the step before that ran in micro-batches. */
@@ -167,11 +189,11 @@ function ubatchedStep(rules: RawRules): Int32Array<ArrayBuffer> {
 
 function traced(
   rules: RawRules,
-  local: readonly LocalState[],
+  replicas: readonly ReplicaState[],
   previous: Int32Array<ArrayBuffer> | undefined,
   { property, states }: FoundViolation,
 ): Violation {
-  const chosen = states.map((index) => local[index]);
+  const chosen = states.flatMap((index) => replicas[index]);
   return { property, ranks: rules.ranks, trace: stepTrace(rules, chosen, previous, property) };
 }
 

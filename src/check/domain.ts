@@ -1,26 +1,46 @@
-import type { Limits } from '../config.js';
-import { type CaptureKey, keyKind } from '../planner/capture-key.js';
-import type { CapturePlan } from '../planner/capture-plan.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../planner/layout.js';
-import { type Policy, ubatchMinRequests } from '../planner/policy.js';
 import type { RawIntent, RawRules } from '../planner/raw-rules.js';
-import type { ScheduledChunk } from '../planner/requests.js';
+import { type Batch, batchesOf, fills, IDLE, representatives } from './batches.js';
 
 /** One rank's state between two steps, as its vote tells it. */
 export interface LocalState {
   /** int32[32]. */
   readonly row: Int32Array;
-  /** "8 decodes of 2 tokens", "idle", … */
+  /** "8 decodes of 2 tokens", "idle, wishes to leave", … */
   readonly label: string;
 }
 
-interface Batch {
-  readonly chunks: readonly ScheduledChunk[];
-  readonly label: string;
-}
+/** The state of a replica: of each of its ranks. All hold one batch, and each says for itself what it can do. */
+export type ReplicaState = readonly LocalState[];
 
 /** Step of every vote, so that a decision may come before it. */
 export const STEP = 1;
+
+/** Any code but 0, which says that there is none. */
+const FAULT_CODE = 7;
+
+/** What a rank says besides what it holds. */
+interface Saying {
+  readonly intent: RawIntent;
+  /** How a trace tells it. */
+  readonly note: string;
+}
+
+const NOTHING: Saying = { intent: {}, note: '' };
+const LEAVES: Saying = { intent: { control: ENUMS.CONTROL.leave }, note: ', wishes to leave' };
+const FAULTY: Saying = { intent: { control: ENUMS.CONTROL.fault, faultCode: FAULT_CODE }, note: ', faulty' };
+const VETOES_GRAPHS: Saying = {
+  intent: { graphVeto: ENUMS.VETO['embeddings-override'] },
+  note: ', vetoes graphs',
+};
+const VETOES_UBATCHES: Saying = {
+  intent: { ubatchVeto: ENUMS.VETO['shared-block'] },
+  note: ', vetoes micro-batches',
+};
+
+function ofVariant(variant: number): Saying {
+  return { intent: { variant }, note: `, variant ${variant}` };
+}
 
 /**
  * The local states in which the rules can come to different ends: counts at, below and above each key and threshold, every phase,
@@ -28,70 +48,56 @@ export const STEP = 1;
  * a planner. States that vote alike are one. Idle first, then by tokens: the first violation found is a small one.
  */
 export function localStates(rules: RawRules): LocalState[] {
-  const { limits, policy, keys } = rules;
-  const batches = [...decodeBatches(limits, keys, rules), ...prefillBatches(limits, keys, rules)];
-  const some = sample(batches, policy);
   const states = new Map<string, LocalState>();
-  const add = (batch: Batch, intent: RawIntent, note = ''): void => {
+  for (const [batch, { intent, note }] of statesToVote(rules)) {
     const row = voteOf(rules, batch, intent);
     const id = row.join();
     if (!states.has(id)) states.set(id, { row, label: `${batch.label}${note}` });
-  };
-  const idle: Batch = { chunks: [], label: 'idle' };
-  add(idle, {});
-  add(idle, { control: ENUMS.CONTROL.leave }, ', wishes to leave');
-  for (const batch of batches) add(batch, {});
-  // Graphs of a variant serve what the plain ones do.
-  const variants = new Set(keys.map(({ variant }) => variant));
-  for (const variant of variants) for (const batch of batches) add(batch, { variant }, `, variant ${variant}`);
-  const unknown = Math.max(0, ...variants) + 1;
-  // What is said besides a batch matters alike for all batches of a kind: a few of each phase stand for them.
-  for (const batch of [idle, ...some]) {
-    add(batch, { graphVeto: ENUMS.VETO['embeddings-override'] }, ', vetoes graphs');
-    if (policy.ubatches > 1) add(batch, { ubatchVeto: ENUMS.VETO['shared-block'] }, ', vetoes micro-batches');
   }
-  // A veto of micro-batches is what runs the plain twin of each size, on one rank too.
-  for (const batch of batches) {
-    if (!keys.some((key) => key.parts > 1 && isFull(batch, key))) continue;
-    add(batch, { ubatchVeto: ENUMS.VETO['shared-block'] }, ', vetoes micro-batches');
-  }
-  for (const batch of some) {
-    add(batch, { variant: unknown }, `, variant ${unknown}`);
-    add(batch, { control: ENUMS.CONTROL.leave }, ', wishes to leave');
-  }
-  add(idle, { control: ENUMS.CONTROL.fault, faultCode: 7 }, ', faulty');
-  add(batches[0] ?? idle, { control: ENUMS.CONTROL.fault, faultCode: 7 }, ', faulty');
-  const tokens = (state: LocalState): number => state.row[word(VOTE_WORDS, 'tokens')];
+  const tokens = ({ row }: LocalState): number => row[word(VOTE_WORDS, 'tokens')];
   return [...states.values()].sort((a, b) => tokens(a) - tokens(b));
 }
 
-/** Whether a batch of decodes fills every slot of a key. */
-function isFull({ chunks }: Batch, key: CaptureKey): boolean {
-  if (chunks.length !== key.decodeRequests) return false;
-  return chunks.every(({ phase, queryLen }) => phase === 'decode' && queryLen === key.queryLen);
-}
-
-/** Of each phase the smallest, a middle and the largest batch, and the first at each threshold for micro-batches. */
-function sample(batches: readonly Batch[], policy: Policy): Batch[] {
-  const phases = new Map<string, Batch[]>();
-  for (const batch of batches) {
-    const phase = [...new Set(batch.chunks.map((chunk) => chunk.phase))].sort().join();
-    phases.set(phase, [...(phases.get(phase) ?? []), batch]);
+/**
+ * The states of a replica of `size` ranks: every way in which its ranks can be in local states that go together, by the rule that
+ * refuses replicas. `rules` are for replicas of that size.
+ */
+export function replicaStates(rules: RawRules, local: readonly LocalState[], size: number): ReplicaState[] {
+  if (size === 1) return local.map((state) => [state]);
+  const batches: LocalState[][] = [];
+  for (const state of local) {
+    const alike = batches.find(([first]) => goTogether(rules, first, state));
+    if (alike === undefined) batches.push([state]);
+    else alike.push(state);
   }
-  return [...phases].flatMap(([phase, all]) => {
-    const decodes = phase === 'decode';
-    const threshold = decodes ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
-    const requests = decodes ? ubatchMinRequests(policy) : 1;
-    const at = [threshold, threshold - policy.ubatchHysteresis].map((least) =>
-      all.find((batch) => tokensOf(batch) >= least && batch.chunks.length >= requests),
-    );
-    const chosen = [all[0], all[all.length >> 1], all[all.length - 1], ...at];
-    return [...new Set(chosen.filter((batch) => batch !== undefined))];
-  });
+  return batches.flatMap((states) => sequences(states, size));
 }
 
-function tokensOf({ chunks }: Batch): number {
-  return chunks.reduce((sum, { queryLen }) => sum + queryLen, 0);
+function* statesToVote({ limits, policy, keys }: RawRules): Generator<readonly [Batch, Saying]> {
+  const batches = batchesOf({ limits, policy, keys });
+  const some = representatives(batches, policy);
+  yield [IDLE, NOTHING];
+  yield [IDLE, LEAVES];
+  for (const batch of batches) yield [batch, NOTHING];
+  // Graphs of a variant serve what the plain ones do.
+  const variants = new Set(keys.map(({ variant }) => variant));
+  for (const variant of variants) for (const batch of batches) yield [batch, ofVariant(variant)];
+  // What is said besides a batch matters alike for all batches of a kind: a few of each phase stand for them.
+  for (const batch of [IDLE, ...some]) {
+    yield [batch, VETOES_GRAPHS];
+    if (policy.ubatches > 1) yield [batch, VETOES_UBATCHES];
+  }
+  // A veto of micro-batches is what runs the plain twin of each size, on one rank too.
+  for (const batch of batches) {
+    if (keys.some((key) => key.parts > 1 && fills(batch, key))) yield [batch, VETOES_UBATCHES];
+  }
+  const unknown = Math.max(0, ...variants) + 1;
+  for (const batch of some) {
+    yield [batch, ofVariant(unknown)];
+    yield [batch, LEAVES];
+  }
+  yield [IDLE, FAULTY];
+  yield [batches[0] ?? IDLE, FAULTY];
 }
 
 function voteOf(rules: RawRules, batch: Batch, intent: RawIntent): Int32Array {
@@ -107,92 +113,15 @@ function voteOf(rules: RawRules, batch: Batch, intent: RawIntent): Int32Array {
   return rules.vote(0, named, { ...intent, step: STEP }).slice();
 }
 
-/** `value` and its neighbours, from 1 to `most`. */
-function around(values: Iterable<number>, most: number): number[] {
-  const found = new Set<number>();
-  for (const value of values) for (const near of [value - 1, value, value + 1]) found.add(near);
-  return [...found].filter((value) => value >= 1 && value <= most).sort((a, b) => a - b);
+/** Whether two ranks of one replica may be in these states. */
+function goTogether({ rules, table, rows }: RawRules, first: LocalState, second: LocalState): boolean {
+  rows[0].set(first.row);
+  rows[1].set(second.row);
+  return rules.replicaOutlier(table.byteOffset, 2) < 0;
 }
 
-function decodeBatches(limits: Limits, keys: CapturePlan['keys'], { policy }: RawRules): Batch[] {
-  const lengths = new Set([
-    1,
-    limits.queryLen,
-    ...keys.filter((key) => keyKind(key) === 'decode').map((key) => key.queryLen),
-  ]);
-  const batches: Batch[] = [];
-  for (const length of [...lengths].sort((a, b) => a - b)) {
-    const limit = Math.min(limits.maxNumSeqs, Math.floor(limits.maxNumBatchedTokens / length));
-    const thresholds = [policy.ubatchThresholdDecode, policy.ubatchThresholdDecode - policy.ubatchHysteresis];
-    const marks = [
-      1,
-      limit,
-      ubatchMinRequests(policy),
-      ...thresholds.map((tokens) => Math.ceil(tokens / length)),
-      ...keys.filter((key) => keyKind(key) === 'decode').map((key) => key.decodeRequests),
-      ...keys.filter((key) => keyKind(key) === 'piecewise').map((key) => Math.floor(key.tokens / length)),
-    ];
-    for (const requests of around(marks, limit)) {
-      batches.push({ chunks: repeat(decode(length), requests), label: named(requests, 'decode', length) });
-      if (length === 1 || requests === 1) continue;
-      const chunks = [...repeat(decode(length), requests - 1), decode(1)];
-      batches.push({ chunks, label: `${named(requests, 'decode', length)}, the last of 1` });
-    }
-  }
-  return batches;
-}
-
-function prefillBatches(limits: Limits, keys: CapturePlan['keys'], { policy }: RawRules): Batch[] {
-  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
-  const wide = keys.filter((key) => keyKind(key) !== 'decode');
-  const threshold = policy.ubatchThresholdPrefill;
-  const sizes = [threshold, threshold - policy.ubatchHysteresis, ...wide.map((key) => key.tokens), maxNumBatchedTokens];
-  // Where padding up to a key passes the factor.
-  const factors = wide.map((key) => Math.ceil(key.tokens / policy.maxPaddingFactor));
-  const prefills = around(wide.map((key) => key.prefillRequests).concat(1), maxNumSeqs);
-  const decodes = new Set([0, 1, ...wide.map((key) => key.decodeRequests)]);
-  // Decodes with more and with fewer tokens than a slot has.
-  const lengths = new Set([queryLen, ...wide.filter((key) => key.decodeRequests > 0).map((key) => key.queryLen)]);
-  const batches: Batch[] = [];
-  const seen = new Set<string>();
-  for (const count of prefills) {
-    for (const beside of decodes) {
-      if (count + beside > maxNumSeqs) continue;
-      // The finest counts matter where only tokens do; with decodes beside, one size at each key is enough.
-      const marks = count === 1 && beside === 0 ? around([1, ...sizes, ...factors], maxNumBatchedTokens) : sizes;
-      for (const length of beside === 0 ? [queryLen] : lengths) {
-        for (const size of marks) {
-          const own = Math.max(size - beside * length, count);
-          const label = `${named(count, 'prefill')} of ${own} ${own === 1 ? 'token' : 'tokens'}${count > 1 ? ' together' : ''}${beside > 0 ? ` and ${named(beside, 'decode', length)}` : ''}`;
-          if (own + beside * length > maxNumBatchedTokens || seen.has(label)) continue;
-          seen.add(label);
-          const chunks = [
-            ...repeat(decode(length), beside),
-            ...repeat(prefill(1), count - 1),
-            prefill(own - (count - 1)),
-          ];
-          batches.push({ chunks, label });
-        }
-      }
-    }
-  }
-  return batches;
-}
-
-/** "3 decodes of 2 tokens", "1 prefill". */
-function named(count: number, noun: string, tokens?: number): string {
-  const each = tokens === undefined ? '' : ` of ${tokens} ${tokens === 1 ? 'token' : 'tokens'}`;
-  return `${count} ${noun}${count === 1 ? '' : 's'}${each}`;
-}
-
-function decode(queryLen: number): ScheduledChunk {
-  return { phase: 'decode', queryLen };
-}
-
-function prefill(queryLen: number): ScheduledChunk {
-  return { phase: 'prefill', queryLen, lastChunk: true };
-}
-
-function repeat(chunk: ScheduledChunk, times: number): ScheduledChunk[] {
-  return Array.from({ length: times }, () => chunk);
+/** Every sequence of `length` of these states. */
+function sequences(states: readonly LocalState[], length: number): ReplicaState[] {
+  if (length === 0) return [[]];
+  return sequences(states, length - 1).flatMap((before) => states.map((state) => [...before, state]));
 }

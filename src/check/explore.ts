@@ -1,13 +1,13 @@
 import { ACTION_WORDS, MAX_CHECK_RANKS, PROPERTIES, VOTE_WORDS } from '../planner/layout.js';
 import type { RawRules } from '../planner/raw-rules.js';
-import type { LocalState } from './domain.js';
+import type { ReplicaState } from './domain.js';
 import type { Property } from './properties.js';
 
 /** Tables explored between two looks at the clock and the signal. */
 const BUDGET = 1 << 17;
 const VIOLATION_WORDS = 1 + MAX_CHECK_RANKS;
 
-/** A table that breaks a property: the local state of each rank, by index. */
+/** A table that breaks a property: the state of each replica, by index. */
 export interface FoundViolation {
   readonly property: Property;
   readonly states: readonly number[];
@@ -30,26 +30,27 @@ export interface ExploreOptions {
   readonly progress: (states: number) => void;
 }
 
-/** Words of the region `check` for an exploration of `count` local states over `keys` keys. */
-export function checkWords(count: number, keys: number): number {
+/** Words of the region `check` for an exploration of states with `votes` votes in all, over `keys` keys. */
+export function checkWords(votes: number, keys: number): number {
   const actions = MAX_CHECK_RANKS * ACTION_WORDS.length;
-  return actions + 2 * MAX_CHECK_RANKS + PROPERTIES.length * VIOLATION_WORDS + keys + count * VOTE_WORDS.length;
+  return actions + 2 * MAX_CHECK_RANKS + PROPERTIES.length * VIOLATION_WORDS + keys + votes * VOTE_WORDS.length;
 }
 
-/** Tables of `ranks` ranks over `count` local states, which rank is which left out. */
-export function tableCount(count: number, ranks: number): number {
+/** Tables of `replicas` replicas in `count` states, which replica is which left out. */
+export function tableCount(count: number, replicas: number): number {
   let total = 1;
-  for (let rank = 0; rank < ranks; rank++) total = (total * (count + rank)) / (rank + 1);
+  for (let replica = 0; replica < replicas; replica++) total = (total * (count + replica)) / (replica + 1);
   return total;
 }
 
-/** Holds every multiset of local states against the laws, in slices that leave the event loop its turn. */
+/** Holds every multiset of the replicas' states against the laws, in slices that leave the event loop its turn. */
 export async function exploreRanks(
   rules: RawRules,
-  states: readonly LocalState[],
+  states: readonly ReplicaState[],
   { previous, signal, progress }: ExploreOptions,
 ): Promise<Exploration> {
-  const { ranks } = rules;
+  const votes = states.flat();
+  const replicas = rules.ranks / states[0].length;
   const words = rules.memory.words('check').fill(0);
   let next = 0;
   const take = (count: number): Int32Array<ArrayBuffer> => {
@@ -62,14 +63,14 @@ export async function exploreRanks(
   const placed = take(MAX_CHECK_RANKS);
   const violations = take(PROPERTIES.length * VIOLATION_WORDS);
   const reached = take(rules.keys.length);
-  const rows = take(states.length * VOTE_WORDS.length);
-  for (const [index, { row }] of states.entries()) rows.set(row, index * VOTE_WORDS.length);
+  const rows = take(votes.length * VOTE_WORDS.length);
+  for (const [index, { row }] of votes.entries()) rows.set(row, index * VOTE_WORDS.length);
   let explored = 0;
   while (tuple[0] >= 0 && !signal?.aborted) {
     explored += rules.rules.exploreTables(
       rows.byteOffset,
       states.length,
-      ranks,
+      replicas,
       tuple.byteOffset,
       placed.byteOffset,
       previous?.byteOffset ?? 0,
@@ -82,8 +83,8 @@ export async function exploreRanks(
     await new Promise((resume) => setImmediate(resume));
   }
   const complete = tuple[0] < 0;
-  if (complete && explored !== tableCount(states.length, ranks)) {
-    throw new RangeError(`${explored} tables were explored of ${tableCount(states.length, ranks)}`);
+  if (complete && explored !== tableCount(states.length, replicas)) {
+    throw new RangeError(`${explored} tables were explored of ${tableCount(states.length, replicas)}`);
   }
   return {
     states: explored,
@@ -91,7 +92,7 @@ export async function exploreRanks(
     violations: PROPERTIES.flatMap((property, index) => {
       const at = index * VIOLATION_WORDS;
       if (violations[at] === 0) return [];
-      const found = [...violations.subarray(at + 1, at + 1 + ranks)];
+      const found = [...violations.subarray(at + 1, at + 1 + replicas)];
       return [{ property, states: found, afterUbatches: previous !== undefined }];
     }),
     reached: Array.from(reached, (word) => word !== 0),

@@ -2,7 +2,7 @@ import { namedPolicy, type PolicyName } from '../engines/policies.js';
 import { mixedKey } from '../planner/capture-key.js';
 import type { Policy } from '../planner/policy.js';
 import type { Property } from './properties.js';
-import { type CheckedPair, standardDomain } from './standard-domain.js';
+import { type CheckedPair, type StandardDomainOptions, standardDomain } from './standard-domain.js';
 
 /** A rule as an engine once had it. */
 export interface HistoricalPolicy {
@@ -18,16 +18,25 @@ export interface HistoricalPolicy {
   pair(which: 'before' | 'fixed'): CheckedPair;
 }
 
+/** What of an engine's policy the fix changed, and the domain in which that shows. */
+interface Change {
+  readonly fixed: Partial<Policy>;
+  readonly before: Partial<Policy>;
+  /** Where it is not that of any policy. */
+  readonly domain?: StandardDomainOptions;
+  /** Mixed keys before the fix, where those changed too. */
+  readonly mixedBefore?: CheckedPair['plan']['keys'];
+}
+
 function historical(
   name: string,
   engine: PolicyName,
   about: string,
   expects: readonly Property[],
-  rule: { readonly fixed: Partial<Policy>; readonly before: Partial<Policy>; readonly mixedBefore?: MixedKeys },
+  { fixed: after, before, domain, mixedBefore }: Change,
 ): HistoricalPolicy {
-  const fixed = Object.freeze({ ...namedPolicy(engine), ...rule.fixed });
-  const policy = Object.freeze({ ...fixed, ...rule.before, name });
-  const mixed = rule.mixedBefore;
+  const fixed = Object.freeze({ ...namedPolicy(engine), ...after });
+  const policy = Object.freeze({ ...fixed, ...before, name });
   return Object.freeze({
     name,
     about,
@@ -36,18 +45,22 @@ function historical(
     fixed,
     pair: (which: 'before' | 'fixed') =>
       which === 'fixed'
-        ? standardDomain(fixed, { like: engine })
-        : standardDomain(policy, { like: engine, ...(mixed !== undefined && { mixed }) }),
+        ? standardDomain(fixed, domain)
+        : standardDomain(policy, { ...domain, ...(mixedBefore !== undefined && { mixed: mixedBefore }) }),
   });
 }
 
-type MixedKeys = CheckedPair['plan']['keys'];
-
 /** Megatron's mixed graphs before pull request 3509: one number of prefill slots for all of them. */
-const FIXED_PREFILLS: MixedKeys = [mixedKey(8, 2, 3, 2), mixedKey(16, 2, 7, 2)];
+const FIXED_PREFILLS = [mixedKey(8, 2, 3, 2), mixedKey(16, 2, 7, 2)];
 
 /** ATOM with two micro-batches. */
 const TWO_BATCHES: Partial<Policy> = { ubatches: 2, ubatchMinRequests: 3, decodeMatch: 'padded' };
+
+/** Steps with prefills run eager or on mixed graphs. */
+const NO_PIECEWISE: StandardDomainOptions = { piecewise: false };
+
+/** And no step is cut: TensorRT-LLM and Megatron have no micro-batches. */
+const UNCUT: StandardDomainOptions = { ...NO_PIECEWISE, ubatches: 1 };
 
 /** The five, each as it was before its fix. */
 export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
@@ -63,21 +76,26 @@ export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
     'atom',
     'input preparation rounded a decode up to a captured size while the runner took the eager branch with real lengths',
     ['P1', 'P5'],
-    { fixed: TWO_BATCHES, before: { prepare: 'local' } },
+    { fixed: TWO_BATCHES, before: { prepare: 'local' }, domain: NO_PIECEWISE },
   ),
   historical(
     'trtllm-before-14986',
     'trtllm',
     'a rank without KV space skipped a capture that the others entered, and they waited for ever',
     ['P2'],
-    { fixed: { captureGuard: 'all' }, before: { captureGuard: 'none' } },
+    { fixed: { captureGuard: 'all' }, before: { captureGuard: 'none' }, domain: UNCUT },
   ),
   historical(
     'megatron-before-3509',
     'megatron',
     'mixed graphs had one number of prefill slots and were matched by the count of all slots, so that a batch ran on a graph that could not hold it',
     ['P9'],
-    { fixed: { mixedMatch: 'slots' }, before: { mixedMatch: 'slot-count' }, mixedBefore: FIXED_PREFILLS },
+    {
+      fixed: { mixedMatch: 'slots' },
+      before: { mixedMatch: 'slot-count' },
+      domain: UNCUT,
+      mixedBefore: FIXED_PREFILLS,
+    },
   ),
   historical(
     'atom-before-1275',
@@ -92,6 +110,7 @@ export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
         exclusiveResources: Object.freeze(['custom-all-gather'] as const),
         onSharedResource: 'overlap',
       },
+      domain: NO_PIECEWISE,
     },
   ),
 ]);

@@ -12,6 +12,7 @@ export {
   planDomain,
   STANDARD_LADDER,
   STANDARD_THRESHOLD,
+  STANDARD_UBATCHES,
   type StandardDomainOptions,
   standardDomain,
 } from './standard-domain.js';

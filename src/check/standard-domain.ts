@@ -22,38 +22,36 @@ const PIECEWISE: readonly number[] = [8, 32];
 
 const LIMITS = completeLimits({ maxNumSeqs: 18, maxNumBatchedTokens: 36, queryLen: 2 });
 
-/** Engines that cut steps. Their records, and ours, leave that off; it is explored on. */
-const CUTTING: readonly string[] = ['lockstep', 'vllm-v1', 'vllm-v2', 'sglang', 'atom'];
-/** Engines whose piecewise graphs are left out: their steps with prefills are explored eager, or on mixed graphs. */
-const NO_PIECEWISE: readonly string[] = ['trtllm', 'megatron', 'atom'];
+/** Micro-batches of the standard domain, where a policy has no more: how many a step may be cut into is said with a deployment. */
+export const STANDARD_UBATCHES = 2;
 
 /** What a standard domain has besides its policy. */
 export interface StandardDomainOptions {
+  /** Micro-batches a step may be cut into. Default: the policy's, and at least 2. */
+  readonly ubatches?: number;
   /** Mixed keys. Default: two sizes with 1 and 3 prefill slots each, where the policy uses them. */
   readonly mixed?: readonly CaptureKey[];
-  /** Name of the policy whose kinds of graphs are captured. Default: the policy's own. */
-  readonly like?: string;
+  /** Whether piecewise keys are captured. Default true. */
+  readonly piecewise?: boolean;
 }
 
 /**
- * The standard domain of a policy: ladder 2, 4, 8, 16 with decodes of two tokens, thresholds of at most 8, and small mixed and
- * piecewise keys. The records of engines that can cut steps, and our own, are explored with two micro-batches; a policy that
- * says how many it has, with those.
+ * The standard domain of a policy, whatever its name: ladder 2, 4, 8, 16 with decodes of two tokens, thresholds of at most 8, at
+ * least two micro-batches, and small mixed and piecewise keys. Errors: ERR_CONFIG_INVALID.
  */
 export function standardDomain(given: Partial<Policy>, options: StandardDomainOptions = {}): CheckedPair {
   const complete = completePolicy(given);
-  const { like = complete.name, mixed } = options;
-  const cut = CUTTING.includes(complete.name) ? Math.max(2, complete.ubatches) : complete.ubatches;
+  const { ubatches = Math.max(STANDARD_UBATCHES, complete.ubatches), mixed, piecewise = true } = options;
   const policy = completePolicy({
-    ...given,
-    ubatches: cut,
+    ...complete,
+    ubatches,
     ubatchThresholdDecode: Math.min(complete.ubatchThresholdDecode, STANDARD_THRESHOLD),
     ubatchThresholdPrefill: Math.min(complete.ubatchThresholdPrefill, STANDARD_THRESHOLD),
   });
-  const { keys } = decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy });
-  const prefill = mixed ?? (policy.mixedGraphs === 'never' ? [] : mixedGrid(policy));
-  const piecewise = NO_PIECEWISE.includes(like) ? [] : PIECEWISE.map((tokens) => piecewiseKey(aligned(tokens, policy)));
-  return { policy, limits: LIMITS, plan: { keys: [...keys, ...prefill, ...piecewise] } };
+  const decodes = decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy }).keys;
+  const withPrefills = mixed ?? (policy.mixedGraphs === 'never' ? [] : mixedGrid(policy));
+  const cutOpen = piecewise ? PIECEWISE.map((tokens) => piecewiseKey(aligned(tokens, policy))) : [];
+  return { policy, limits: LIMITS, plan: { keys: [...decodes, ...withPrefills, ...cutOpen] } };
 }
 
 /** The next multiple of the policy's token alignment. */

@@ -24,6 +24,9 @@ import { integer } from './options.js';
 interface CheckFlags {
   readonly policy?: string;
   readonly ranks: number;
+  readonly replicaSize: number;
+  readonly ubatches?: number;
+  readonly piecewise: boolean;
   readonly plan?: string;
   readonly fixed?: boolean;
   readonly list?: boolean;
@@ -38,7 +41,19 @@ export function addCheck(program: Command): void {
     .command('check')
     .description('Model-check a policy and a plan: can ranks hang, diverge, or miss a graph?')
     .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', LOCKSTEP_POLICY.name)
-    .option('--ranks <n>', 'most ranks; every number of them from 1 on is explored', ranks, 2)
+    .option('--ranks <n>', 'most ranks; every number of whole replicas up to them is explored', ranks, 2)
+    .option(
+      '--replica-size <n>',
+      'ranks that hold one batch, and differ in what each can do; divides --ranks',
+      ranks,
+      1,
+    )
+    .option(
+      '--ubatches <n>',
+      "without --plan: micro-batches a step may be cut into (default: the policy's, and at least 2)",
+      integer,
+    )
+    .option('--no-piecewise', 'without --plan: no piecewise graphs')
     .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
     .option(
       '--max-num-seqs <n>',
@@ -89,6 +104,7 @@ async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
     report = await checkPolicy({
       pair,
       ranks: flags.ranks,
+      replicaSize: flags.replicaSize,
       signal: interrupts.signal,
       onProgress: ({ states, total }) => bar.update(states, total),
     });
@@ -114,19 +130,26 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
       { policy: name },
     );
   }
+  const { ubatches, piecewise, maxNumSeqs, maxNumBatchedTokens } = flags;
+  const standard = flags.plan === undefined && before === undefined;
+  if (!standard && (ubatches !== undefined || !piecewise)) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      '--ubatches and --no-piecewise go with the standard domain: a plan and a historical policy have their own',
+    );
+  }
   if (flags.plan === undefined) {
-    if (flags.maxNumSeqs !== undefined || flags.maxNumBatchedTokens !== undefined) {
+    if (maxNumSeqs !== undefined || maxNumBatchedTokens !== undefined) {
       throw new LockstepError(
         'ERR_CONFIG_INVALID',
         '--max-num-seqs and --max-num-batched-tokens go with --plan: the standard domain has its own',
       );
     }
     if (before !== undefined) return before.pair(flags.fixed === true ? 'fixed' : 'before');
-    return standardDomain(await readPolicy(name));
+    return standardDomain(await readPolicy(name), { piecewise, ...(ubatches !== undefined && { ubatches }) });
   }
   const file = await readPlanFile(flags.plan);
   const policy = defaultPolicy ? file.policy : completePolicy(before?.policy ?? (await readPolicy(name)));
-  const { maxNumSeqs, maxNumBatchedTokens } = flags;
   return planDomain(policy, file.plan, {
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),
@@ -158,7 +181,9 @@ function progressBar(): { update(states: number, total: number): void; stop(): v
 function text(report: CheckReport): string[] {
   const { policy, domain, states, seconds, complete } = report;
   const rate = Math.round(states / seconds).toLocaleString('en');
-  const scope = `${domain.localStates} local states, ${domain.keys} keys, up to ${report.ranks} ranks`;
+  const grouped = domain.replicaSize > 1 ? ` in replicas of ${domain.replicaSize}` : '';
+  const held = grouped === '' ? 'local states' : 'states of a replica';
+  const scope = `${domain.localStates} ${held}, ${domain.keys} keys, up to ${report.ranks} ranks${grouped}`;
   return [
     `policy      ${policy} (${domain.ubatches} micro-batches, thresholds ${domain.thresholds.join(' and ')}${domain.hysteresis ? ', hysteresis' : ''})`,
     `domain      ${scope}; up to ${domain.maxNumSeqs} requests and ${domain.maxNumBatchedTokens} tokens a rank`,

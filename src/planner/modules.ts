@@ -60,7 +60,7 @@ export interface RulesExports {
   exploreTables(
     rows: number,
     count: number,
-    ranks: number,
+    replicas: number,
     tuple: number,
     placed: number,
     previous: number,

@@ -1,4 +1,4 @@
-import { checkPolicy, type Property } from '../../dist/check/index.js';
+import { checkPolicy, type Property, standardDomain } from '../../dist/check/index.js';
 import { mixedKey } from '../../dist/planner/capture-key.js';
 import { decodePlan } from '../../dist/planner/index.js';
 import { PAIRS, pairOver } from '../support/check-fixture.js';
@@ -34,19 +34,18 @@ const CORNERS = [
 ] as const;
 
 /** Every pair that is checked, with the properties that it breaks as the rules are. */
-const checked = [...PAIRS, ...CORNERS].map(([name, pair]) => ({
-  name,
-  pair,
-  known: undefined as Set<Property> | undefined,
-}));
+const checked = [
+  ...[...PAIRS, ...CORNERS].map(([name, pair]) => ({ name, options: { pair } })),
+  { name: 'a replica of two', options: { pair: standardDomain({}), replicaSize: 2 } },
+].map((one) => ({ ...one, known: undefined as Set<Property> | undefined }));
 
 /** The model checker finds nothing in any pair that it does not find in the rules as they are. */
 export const check: Law = {
   name: 'check',
   async broken(modules) {
     for (const one of checked) {
-      one.known ??= new Set((await checkPolicy({ pair: one.pair })).violations.map(({ property }) => property));
-      const { violations } = await checkPolicy({ pair: one.pair, wasm: modules });
+      one.known ??= new Set((await checkPolicy(one.options)).violations.map(({ property }) => property));
+      const { violations } = await checkPolicy({ ...one.options, wasm: modules });
       const found = violations.map(({ property }) => property).filter((property) => !one.known?.has(property));
       if (found.length > 0) return `${found.join(', ')} (${one.name})`;
     }

@@ -185,6 +185,11 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     find: 'twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(plain), KEY_TOKENS)',
     replace: 'twin >= 0',
   },
+  {
+    name: 'micro-batches on a graph larger than the step needs',
+    find: 'return get(keyAt(twin), KEY_TOKENS) <= get(keyAt(plain), KEY_TOKENS);',
+    replace: 'return true;',
+  },
   // run.ts: what the ranks run.
   {
     name: 'graphs gather each rank by its own count',
@@ -246,6 +251,16 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     find: '2 * sum >= <i64>most',
     replace: '2 * sum > <i64>most',
   },
+  {
+    name: 'the last of equal parts has no more than the others',
+    find: 'return part + 1 == parts ? tokens - share * (parts - 1) : share;',
+    replace: 'return parts > 1 ? share : tokens;',
+  },
+  {
+    name: 'a piecewise graph is cut finer than the alignment',
+    find: 'tokens >= cut * policy(POLICY_TOKEN_ALIGNMENT) ? cut : 1',
+    replace: 'tokens >= cut ? cut : 1',
+  },
   // local.ts: what a rank makes of the decision.
   {
     name: 'attention over real requests in a graph',
@@ -261,6 +276,37 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     name: 'every rank has the eager size of the first',
     find: 'get(decision, DECISION_WORDS + PART_WORDS + rank);\n  }',
     replace: 'get(decision, DECISION_WORDS + PART_WORDS);\n  }',
+  },
+  {
+    name: 'eager parts are padded together as well',
+    find: 'get(decision, DECISION_PARTS) > 1 ? get(row, VOTE_TOKENS) :',
+    replace: 'get(decision, DECISION_PARTS) > 1 ? get(decision, DECISION_PADDED_TOKENS) :',
+  },
+  { name: 'attention of a rank that waits', find: 'run == RUN_PARK ? 0 : full ?', replace: 'full ?' },
+  {
+    name: 'every request of a mixed graph has a window',
+    find: 'const windows = full && get(decision, DECISION_PADDED_PREFILL_REQUESTS) == 0;',
+    replace: 'const windows = full;',
+  },
+  {
+    name: 'a step is built of another batch than was voted',
+    find: 'if (!sameWords(vote, rowAt(region(REGION_VOTES), rank), VOTE_WORDS)) return 1;',
+    replace: '',
+  },
+  {
+    name: 'half of the own row is compared',
+    find: 'rowAt(region(REGION_VOTES), rank), VOTE_WORDS)',
+    replace: 'rowAt(region(REGION_VOTES), rank), VOTE_WORDS / 2)',
+  },
+  {
+    name: 'every rank is sized as the first',
+    find: 'sizeLocal(decision, vote, rank, region(REGION_LOCAL));',
+    replace: 'sizeLocal(decision, vote, 0, region(REGION_LOCAL));',
+  },
+  {
+    name: 'every other pair of words is compared',
+    find: 'word < words; word += 2',
+    replace: 'word < words; word += 4',
   },
   // resolve.ts and table.ts: which tables are refused.
   {
@@ -305,13 +351,87 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     replace: 'const leave = need(NEED_LEAVING_RANKS) > 0;',
   },
   { name: 'a veto of the first rank is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },
+  {
+    name: 'one token more than the limit is taken',
+    find: 'tokens > limit(LIMIT_MAX_TOKENS)',
+    replace: 'tokens > limit(LIMIT_MAX_TOKENS) + 1',
+  },
+  {
+    name: 'one prefill more than the limit is taken',
+    find: 'prefills > requests) return',
+    replace: 'prefills > requests + 1) return',
+  },
+  {
+    name: 'decodes are limited as if there were no prefills',
+    find: 'decodes > requests - prefills) return',
+    replace: 'decodes > requests) return',
+  },
+  {
+    name: 'a vote may be padded to any size',
+    find: 'if (padded < tokens || padded > limit(LIMIT_MAX_PADDED_TOKENS)) return',
+    replace: 'if (padded < tokens) return',
+  },
+  {
+    name: 'tokens need no request',
+    find: '|| (tokens > 0 && prefills + decodes == 0)) return VOTE_TOKENS',
+    replace: ') return VOTE_TOKENS',
+  },
+  {
+    name: 'a part may have fewer than no token',
+    find: 'if (partTokens < 0 || partTokens > tokens)',
+    replace: 'if (partTokens > tokens)',
+  },
+  {
+    name: 'a control that there is not is taken',
+    find: 'control > CONTROL_FAULT) return',
+    replace: 'control > CONTROL_FAULT + 1) return',
+  },
+  {
+    name: 'replicas of two are not compared',
+    find: 'limit(LIMIT_REPLICA_SIZE) > 1 && replicaOutlier',
+    replace: 'limit(LIMIT_REPLICA_SIZE) > 2 && replicaOutlier',
+  },
+  {
+    name: 'the phase of a replica is not compared',
+    find: 'let word = VOTE_PHASE; word < VOTE_WORDS',
+    replace: 'let word = VOTE_TOKENS; word < VOTE_WORDS',
+  },
+  { name: 'all processes of a replica must veto alike', find: '    word == VOTE_UBATCH_VETO ||\n', replace: '' },
+  {
+    name: 'a veto counts where the first process of a replica has it',
+    find: 'const vetoRank = need(NEED_VETO_RANK);',
+    replace:
+      'const first = need(NEED_VETO_RANK);\n  const vetoRank = first % limit(LIMIT_REPLICA_SIZE) == 0 ? first : -1;',
+  },
+  { name: 'a decision keeps words of the one before', find: '  clear(decision, words);\n', replace: '' },
+  {
+    name: 'the wrong rank is told to hold the phase without keys',
+    find: 'const word = prefill ? VOTE_PREFILL_REQUESTS : VOTE_DECODE_REQUESTS;',
+    replace: 'const word = VOTE_DECODE_REQUESTS;',
+  },
   // explain.ts: what is told of the other keys.
   {
     name: 'a larger key is said to have been kept eager',
     find: 'return run == RUN_EAGER ? VERDICT_STEP_EAGER : VERDICT_LARGER;',
     replace: 'return VERDICT_STEP_EAGER;',
   },
-  // plan.ts: the dispatch table and the hash.
+  // plan.ts: the order of keys, the dispatch table and the hash.
+  {
+    name: 'of two mixed graphs the one with longer decodes',
+    find: 'if (queryLen != 0) return queryLen < 0;',
+    replace: 'if (queryLen != 0) return queryLen > 0;',
+  },
+  {
+    name: 'of two mixed graphs the one with longer prefills',
+    find: 'return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);',
+    replace: 'return get(key, KEY_MAX_QUERY_LEN) > get(other, KEY_MAX_QUERY_LEN);',
+  },
+  {
+    name: 'of two mixed graphs the first, however long its prefills',
+    find: 'return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);',
+    replace: 'return false;',
+  },
+  { name: 'large numbers are not hashed', find: 'byte < 32; byte += 8', replace: 'byte < 24; byte += 8' },
   { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' },
   { name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' },
   { name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' },
@@ -350,6 +470,16 @@ export const RULE_MUTATIONS: readonly Mutation[] = [
     name: 'a block shared by two parts is no veto',
     find: 'get(facts, FACT_SHARED_BLOCK) != 0 ? VETO_SHARED_BLOCK : ubatchVeto',
     replace: 'get(facts, FACT_SHARED_BLOCK) < 0 ? VETO_SHARED_BLOCK : ubatchVeto',
+  },
+  {
+    name: 'a code of a fault where there is none',
+    find: 'control == CONTROL_FAULT ? faultCode : 0',
+    replace: 'faultCode',
+  },
+  {
+    name: 'a veto that was given is told as another',
+    find: 'const veto = ubatchVeto == 0 && get(facts',
+    replace: 'const veto = get(facts',
   },
   {
     name: 'a rank votes its real tokens as its padded ones',

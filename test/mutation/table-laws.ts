@@ -6,13 +6,12 @@ import {
   ENUMS,
   type FACT_WORDS,
   KEY_WORDS,
-  LAYOUT_VERSION,
   LIMIT_WORDS,
   POLICY_WORDS,
   VOTE_WORDS,
   word,
 } from '../../dist/planner/layout.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
+import { type RawIntent, RawRules } from '../../dist/planner/raw-rules.js';
 import { fixtureOf, PAIRS, placeTable, resolveTable } from '../support/check-fixture.js';
 import type { Law } from './law.js';
 import { before } from './oracle-law.js';
@@ -47,7 +46,7 @@ export const votes: Law = {
   name: 'votes',
   async broken(modules) {
     const keys = decodePlan({ sizes: [6], limits: { maxNumSeqs: 8, queryLen: 1 }, policy: {} }).keys;
-    const cases: readonly [what: string, facts: Facts, policy: object, wanted: Words][] = [
+    const cases: readonly [what: string, facts: Facts, policy: object, wanted: Words, intent?: RawIntent][] = [
       [
         '4 decodes at a threshold of 4',
         FOUR_DECODES,
@@ -78,11 +77,27 @@ export const votes: Law = {
         {},
         { ubatchVeto: ENUMS.VETO['shared-block'], wantsUbatches: 0 },
       ],
+      [
+        'a shared block beside another veto, which was said first',
+        { ...FOUR_DECODES, sharedBlock: 1 },
+        {},
+        { ubatchVeto: ENUMS.VETO.other, wantsUbatches: 0 },
+        { ubatchVeto: ENUMS.VETO.other },
+      ],
       ['what cannot be cut', { ...FOUR_DECODES, canSplit: 0 }, {}, { meetsMinimum: 1, wantsUbatches: 0 }],
+      ['the code of a fault', FOUR_DECODES, {}, { faultCode: 7 }, { control: ENUMS.CONTROL.fault, faultCode: 7 }],
+      ['a code where there is no fault', FOUR_DECODES, {}, { faultCode: 0 }, { faultCode: 7 }],
+      [
+        'a code of a rank that leaves',
+        FOUR_DECODES,
+        {},
+        { faultCode: 0 },
+        { control: ENUMS.CONTROL.leave, faultCode: 7 },
+      ],
     ];
-    for (const [what, facts, policy, wanted] of cases) {
+    for (const [what, facts, policy, wanted, intent] of cases) {
       const rules = new RawRules(modules, { policy: { ...TWO.policy, ...policy }, keys });
-      const row = rules.vote(0, facts);
+      const row = rules.vote(0, facts, intent);
       for (const [name, value] of Object.entries(wanted)) {
         if (row[word(VOTE_WORDS, name as (typeof VOTE_WORDS)[number])] !== value) return what;
       }
@@ -91,36 +106,7 @@ export const votes: Law = {
   },
 };
 
-/** A table with one wrong word is refused, for that word. */
-export const refusals: Law = {
-  name: 'refused tables',
-  async broken(modules) {
-    const cases: readonly [what: string, status: keyof typeof ENUMS.RESOLVE, words: Words, replicaSize?: number][] = [
-      ['nothing wrong', 'ok', {}],
-      ['another version', 'version', { version: LAYOUT_VERSION + 1 }],
-      ['another step', 'step', { step: 1 }],
-      ['another plan', 'plan', { planHash: 7 }],
-      ['more decodes than tokens', 'limits', { decodeRequests: 5 }],
-      ['padded to fewer tokens than there are', 'limits', { paddedTokens: 3 }],
-      ['a part too many', 'limits', { part2Tokens: 1 }],
-      ['a fault', 'fault', { control: ENUMS.CONTROL.fault }],
-      ['the same batch in a replica', 'ok', { graphVeto: 1 }, 2],
-      ['another batch in a replica', 'replica', { variant: 1 }, 2],
-    ];
-    for (const [what, wanted, words, replicaSize] of cases) {
-      const rules = new RawRules(modules, { ...TWO, ranks: 2, ...(replicaSize !== undefined && { replicaSize }) });
-      for (const rank of [0, 1]) rules.vote(rank, FOUR_DECODES);
-      for (const [name, value] of Object.entries(words)) {
-        rules.table[VOTE_WORDS.length + word(VOTE_WORDS, name as (typeof VOTE_WORDS)[number])] = value;
-      }
-      const status = rules.rules.resolve(rules.table.byteOffset, 2, 0, rules.decision.words.byteOffset);
-      if (status !== ENUMS.RESOLVE[wanted]) return what;
-    }
-    return undefined;
-  },
-};
-
-/** A decision remembers nothing but the number and parts of the one before it. */
+/** A decision remembers nothing but the number and parts of the one before it: not what its memory held. */
 export const memory: Law = {
   name: 'one step remembered',
   async broken(modules) {
@@ -132,8 +118,15 @@ export const memory: Law = {
       const status = resolveTable(fixture, previous);
       return status === ENUMS.RESOLVE.ok ? rules.decision.words.slice(0, decisionWords(2)) : status;
     };
+    const poison = (value: number): void => {
+      for (const name of ['need', 'decision', 'local'] as const) rules.memory.words(name).fill(value);
+    };
     for (let a = 0; a < local.length; a++) {
       for (let b = a; b < local.length; b += 7) {
+        poison(0);
+        const clean = decide([a, b], 0);
+        poison(-7);
+        if (!isDeepStrictEqual(decide([a, b], 0), clean)) return 'a step over other memory';
         if (!isDeepStrictEqual(decide([a, b], before(rules, 0, 1)), decide([a, b], 0)))
           return 'a step after one that was not cut';
         // Votes say step 1: the step before them is 0.
@@ -154,14 +147,16 @@ export const hash: Law = {
       keys: decodePlan({ sizes: [2, 4], limits: { maxNumSeqs: 4, queryLen: 1 }, policy: {} }).keys,
     });
     const seen = new Set([rules.planHash]);
-    const changed = (words: Int32Array, index: number): boolean => {
-      words[index] ^= 1 << 20;
-      const other = rules.rules.installPlan();
-      words[index] ^= 1 << 20;
-      const fresh = !seen.has(other);
-      seen.add(other);
-      return fresh;
-    };
+    /** Each byte of a word counts. */
+    const changed = (words: Int32Array, index: number): boolean =>
+      [1, 1 << 8, 1 << 16, 1 << 24].every((bit) => {
+        words[index] ^= bit;
+        const other = rules.rules.installPlan();
+        words[index] ^= bit;
+        const fresh = !seen.has(other);
+        seen.add(other);
+        return fresh;
+      });
     const used = POLICY_WORDS.filter((name) => !name.startsWith('reserved'));
     for (const name of used) {
       if (!changed(rules.memory.words('policy'), word(POLICY_WORDS, name))) return `policy ${name}`;

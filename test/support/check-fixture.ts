@@ -1,5 +1,5 @@
 import { rulesOf } from '../../dist/check/check-policy.js';
-import type { LocalState } from '../../dist/check/domain.js';
+import type { LocalState, ReplicaState } from '../../dist/check/domain.js';
 import { type CheckedPair, HISTORICAL, type Property, standardDomain } from '../../dist/check/index.js';
 import type { CaptureKey, Policy } from '../../dist/planner/index.js';
 import { PROPERTIES, VOTE_WORDS } from '../../dist/planner/layout.js';
@@ -11,14 +11,20 @@ export interface CheckFixture {
   readonly pair: CheckedPair;
   readonly rules: RawRules;
   readonly local: readonly LocalState[];
+  readonly replicas: readonly ReplicaState[];
 }
 
 let builtIn: Promise<PlannerModules> | undefined;
 
 /** The rules of a pair for `ranks` ranks; `modules` other than the built-in ones where a mutation is tried. */
-export async function fixtureOf(pair: CheckedPair, ranks: number, modules?: PlannerModules): Promise<CheckFixture> {
+export async function fixtureOf(
+  pair: CheckedPair,
+  ranks: number,
+  modules?: PlannerModules,
+  replicaSize = 1,
+): Promise<CheckFixture> {
   builtIn ??= loadModules();
-  return { pair, ...rulesOf(modules ?? (await builtIn), pair, ranks) };
+  return { pair, ...rulesOf(modules ?? (await builtIn), pair, ranks, replicaSize) };
 }
 
 /** Puts the votes of local states into the table. */

@@ -126,7 +126,10 @@ export interface PlanKinds {
   readonly kinds: readonly KeyKind[];
 }
 
-/** Ladders of one or two query lengths, with or without twins, sometimes for two variants; mixed and piecewise keys beside them. */
+/**
+ * Ladders of one or two query lengths, with or without twins, sometimes for two variants; mixed and piecewise keys beside them. Of
+ * some plans only some keys are kept, in any order, as after a capture that had no room for all.
+ */
 export function planArbitrary(
   limits: Limits,
   policy: Policy,
@@ -142,8 +145,15 @@ export function planArbitrary(
     })
     .map(({ decode, mixed, piecewise, twoVariants }) => {
       const keys = [...decode, ...mixed, ...piecewise];
-      return { keys: twoVariants ? keys.flatMap((key) => [key, { ...key, variant: 1 }]) : keys };
-    });
+      return twoVariants ? keys.flatMap((key) => [key, { ...key, variant: 1 }]) : keys;
+    })
+    .chain((keys) =>
+      fc.oneof(
+        { weight: 3, arbitrary: fc.constant(keys) },
+        { weight: 1, arbitrary: fc.shuffledSubarray(keys, { minLength: Math.ceil(keys.length / 2) }) },
+      ),
+    )
+    .map((keys) => ({ keys }));
 }
 
 function decodeKeys(limits: Limits, policy: Policy): fc.Arbitrary<CaptureKey[]> {
@@ -180,13 +190,21 @@ function mixedKeys(limits: Limits, policy: Policy): fc.Arbitrary<CaptureKey[]> {
       decodes: fc.integer({ min: 0, max: limits.maxNumSeqs }),
       queryLen: fc.integer({ min: 1, max: limits.queryLen }),
       longest: fc.constantFrom(1, 1, 1, 2),
+      narrower: fc.option(fc.constantFrom('queryLen', 'maxQueryLen'), { freq: 2 }),
     })
-    .map(({ tokens, prefills, decodes, queryLen, longest }) => {
+    .map(({ tokens, prefills, decodes, queryLen, longest, narrower }) => {
       const inDecodes = Math.min(decodes, Math.max(0, tokens - prefills));
       const mixed = mixedKey(Math.max(tokens, aligned(prefills, policy)), prefills, inDecodes, queryLen);
-      return { ...mixed, maxQueryLen: Math.max(queryLen, Math.ceil(mixed.maxQueryLen / longest)) };
+      const one = { ...mixed, maxQueryLen: Math.max(queryLen, Math.ceil(mixed.maxQueryLen / longest)) };
+      // Beside some keys one of the same slots with places for fewer tokens.
+      const fewer = {
+        queryLen: Math.min(1, one.queryLen),
+        maxQueryLen: Math.max(1, one.queryLen, one.maxQueryLen - 1),
+      };
+      return narrower === null ? [one] : [one, { ...one, [narrower]: fewer[narrower] }];
     });
-  return fc.uniqueArray(key, { maxLength: 4, selector: (value) => JSON.stringify(value) });
+  const keys = fc.array(key, { maxLength: 4 }).map((some) => some.flat());
+  return keys.map((some) => [...new Map(some.map((one) => [JSON.stringify(one), one])).values()]);
 }
 
 function aligned(tokens: number, policy: Policy): number {

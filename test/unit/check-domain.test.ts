@@ -119,3 +119,46 @@ test('hysteresis: counts at the threshold it leaves, vetoes among them', async (
     expect(rows.some((vote) => vote('phase') === phase && vote('tokens') === 3)).toBe(true);
   }
 });
+
+describe('replicas of two', async () => {
+  const fixture = await fixtureOf(standardDomain({}), 2, undefined, 2);
+  const own = new Set<VoteWord>([
+    'control',
+    'faultCode',
+    'graphMode',
+    'wantsUbatches',
+    'canSplit',
+    'graphVeto',
+    'ubatchVeto',
+    'flags',
+  ]);
+  /** What the ranks of a replica have in common. */
+  const batchOf = (row: Int32Array): string =>
+    VOTE_WORDS.filter((name) => !own.has(name))
+      .map((name) => row[word(VOTE_WORDS, name)])
+      .join();
+
+  test('hold one batch, in every pair of states that this batch can be in, whichever rank is in which', () => {
+    const sizes = new Map<string, number>();
+    for (const { row } of fixture.local) sizes.set(batchOf(row), (sizes.get(batchOf(row)) ?? 0) + 1);
+    const pairs = fixture.replicas.map((states) => states.map(({ label }) => label).join(' | '));
+    expect(new Set(pairs).size).toBe(pairs.length);
+    expect(pairs.length).toBe([...sizes.values()].reduce((sum, size) => sum + size * size, 0));
+    for (const [first, second] of fixture.replicas) expect(batchOf(first.row)).toBe(batchOf(second.row));
+    expect(pairs).toContain('idle | idle, wishes to leave');
+    expect(pairs).toContain('idle, wishes to leave | idle');
+  });
+
+  test('one rank vetoes what the other allows: graphs, micro-batches, in each phase', () => {
+    for (const phase of ['decode', 'prefill', 'mixed'] as const) {
+      for (const veto of ['graphVeto', 'ubatchVeto'] as const) {
+        const vetoes = fixture.replicas.map((states) => states.map(({ row }) => row[word(VOTE_WORDS, veto)] !== 0));
+        const ofPhase = vetoes.filter(
+          (_, index) => fixture.replicas[index][0].row[word(VOTE_WORDS, 'phase')] === ENUMS.PHASE[phase],
+        );
+        expect(ofPhase).toContainEqual([true, false]);
+        expect(ofPhase).toContainEqual([false, true]);
+      }
+    }
+  });
+});

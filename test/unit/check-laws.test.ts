@@ -188,7 +188,7 @@ describe('pairs of policy and plan', () => {
     ['P4', standardDomain({ partSizes: 'local' })],
     ['P5', standardDomain({ prepare: 'local' })],
     ['P6', standardDomain({ twins: false })],
-    ['P6', standardDomain({ mixedGraphs: 'one-rank', name: 'megatron' }, { like: 'megatron' })],
+    ['P6', standardDomain({ mixedGraphs: 'one-rank', ubatches: 1 }, { piecewise: false })],
     ['P9', named('megatron-before-3509').pair('before')],
     ['P10', standardDomain({ ubatchCaptureMinRequests: 1, ubatchThresholdDecode: 3, ubatchMinRequests: 4 })],
     ['P10', standardDomain({ enforceEager: true })],

@@ -8,6 +8,7 @@ import {
   type Property,
   standardDomain,
 } from '../../dist/check/index.js';
+import { namedPolicy, policyNames } from '../../dist/engines/policies.js';
 import { keyKind } from '../../dist/planner/capture-key.js';
 import { PAIRS, pairOver } from '../support/check-fixture.js';
 
@@ -21,9 +22,11 @@ function multisets(count: number, size: number): number {
 
 /** Every table of up to `ranks` ranks, in each past, and every key's capture with room on 0 to all ranks, asked two ways. */
 function expectedStates({ domain, ranks }: CheckReport): number {
+  const { replicaSize } = domain;
   let states = 0;
-  for (let size = 1; size <= ranks; size++) {
-    states += (domain.hysteresis ? 2 : 1) * multisets(domain.localStates, size) + 2 * domain.keys * (size + 1);
+  for (let size = replicaSize; size <= ranks; size += replicaSize) {
+    const tables = multisets(domain.localStates, size / replicaSize);
+    states += (domain.hysteresis ? 2 : 1) * tables + 2 * domain.keys * (size + 1);
   }
   return states;
 }
@@ -57,8 +60,24 @@ describe('the default policy', () => {
 
   test('is explored with two micro-batches, which it leaves off in serving', () => {
     expect(standardDomain({}).policy.ubatches).toBe(2);
-    expect(standardDomain({ name: 'mine', ubatches: 1 }).policy.ubatches).toBe(1);
     expect(standardDomain({ ubatches: 4 }).policy.ubatches).toBe(4);
+    expect(standardDomain({}, { ubatches: 1 }).policy.ubatches).toBe(1);
+  });
+
+  test.each([
+    [2, 2],
+    [4, 2],
+    [3, 3],
+  ])('%i ranks in replicas of %i: the whole domain, and nothing is violated', async (ranks, replicaSize) => {
+    const report = await checkPolicy({ pair: standardDomain({}), ranks, replicaSize });
+    expect(report).toMatchObject({ ranks, complete: true, violations: [], domain: { replicaSize } });
+    expect(report.states).toBe(expectedStates(report));
+  });
+
+  test.each(policyNames())('%s under another name has the same domain', (name) => {
+    const named = namedPolicy(name);
+    const { policy, ...rest } = standardDomain({ ...named, name: 'mine' });
+    expect({ ...rest, policy: { ...policy, name } }).toEqual(standardDomain(named));
   });
 });
 
@@ -156,6 +175,26 @@ test('aborted, it reports what it has seen, and that this is not all', async () 
   expect(report.states).toBeGreaterThan(100_000);
   // Not all tables were met, so that nothing can be said of keys that none has run on.
   expect(found(report)).not.toContain('P10');
+});
+
+test.each([
+  [3, 2],
+  [2, 4],
+  [2, 0],
+])('%d ranks in replicas of %d are refused', async (ranks, replicaSize) => {
+  const refused = checkPolicy({ pair: standardDomain({}), ranks, replicaSize });
+  await expect(refused).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+  await expect(refused).rejects.toThrow('replicaSize');
+});
+
+test('in a trace of replicas each rank votes for itself', async () => {
+  const pair = standardDomain({ twins: false });
+  const { violations } = await checkPolicy({ pair, ranks: 2, replicaSize: 2 });
+  expect(violations.map(({ property }) => property)).toEqual(['P6']);
+  const votes = violations[0].trace.filter(({ phase }) => phase === 'vote');
+  expect(votes.map(({ rank }) => rank)).toEqual([0, 1]);
+  // One batch.
+  expect(new Set(votes.map(({ text }) => text.replace(/,.*$/, ''))).size).toBe(1);
 });
 
 test.each([0, 9, 1.5])('%d ranks are refused', async (ranks) => {

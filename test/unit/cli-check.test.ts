@@ -54,6 +54,37 @@ describe('lockstep check', () => {
     });
   });
 
+  test('--replica-size: ranks that hold one batch', () => {
+    const { status, stdout } = cli(['check', '--ranks', '4', '--replica-size', '2', '--json']);
+    expect(status).toBe(0);
+    const report = JSON.parse(stdout);
+    expect(report).toMatchObject({ ranks: 4, complete: true, violations: [], domain: { replicaSize: 2 } });
+    const text = cli(['check', '--replica-size', '2']).stdout;
+    expect(text).toMatch(/^domain +\d+ states of a replica, \d+ keys, up to 2 ranks in replicas of 2;/m);
+  });
+
+  test('--ubatches, --no-piecewise: what the standard domain has beside the policy', () => {
+    const domain = (...options: string[]): Record<string, unknown> =>
+      JSON.parse(cli(['check', ...options, '--json']).stdout).domain;
+    const standard = domain();
+    expect(standard.ubatches).toBe(2);
+    expect(domain('--ubatches', '1').ubatches).toBe(1);
+    expect(domain('--no-piecewise').keys).toBe((standard.keys as number) - 2);
+    // What an engine without piecewise graphs of decodes does with shorter drafts.
+    expect(cli(['check', '--policy', 'trtllm']).status).toBe(0);
+    const uncut = cli(['check', '--policy', 'trtllm', '--no-piecewise', '--ubatches', '1', '--json']);
+    expect(uncut.status).toBe(1);
+    expect(JSON.parse(uncut.stdout).violations.map(({ property }: { property: string }) => property)).toEqual(['P6']);
+  });
+
+  test('a policy is explored alike under every name', () => {
+    const mine = file('alike.json', { name: 'mine' });
+    const { seconds: _, policy, ...named } = JSON.parse(cli(['check', '--json']).stdout);
+    const { seconds: __, policy: other, ...same } = JSON.parse(cli(['check', '--policy', mine, '--json']).stdout);
+    expect([policy, other]).toEqual(['lockstep', 'mine']);
+    expect(same).toEqual(named);
+  });
+
   test('--fixed: the same domain under the rule after its fix', () => {
     expect(cli(['check', '--policy', 'atom-before-1275', '--json']).status).toBe(1);
     const { status, stdout } = cli(['check', '--policy', 'atom-before-1275', '--fixed', '--json']);
@@ -123,6 +154,9 @@ describe('lockstep check', () => {
     [['--fixed'], '--fixed goes with a historical policy'],
     [['--policy', 'atom', '--fixed'], '--fixed goes with a historical policy'],
     [['--max-num-seqs', '4'], '--max-num-seqs and --max-num-batched-tokens go with --plan'],
+    [['--ranks', '4', '--replica-size', '3'], 'replicaSize is 3; it must divide ranks (4)'],
+    [['--ubatches', '5'], 'ubatches is 5'],
+    [['--policy', 'atom-before-1120', '--ubatches', '2'], '--ubatches and --no-piecewise go with the standard domain'],
     [['--colour'], 'unknown option'],
   ])('%j exits 2', (options, message) => {
     const { status, stdout, stderr } = cli(['check', ...options]);

@@ -86,9 +86,11 @@ describe('lockstep run', () => {
     );
     const trace = file('trace.jsonl', `${lines.join('\n')}\n`);
     const plan = path.join(folder, 'plan.json');
-    const common = ['run', '--trace', trace, '--query-len', '3', '--json'];
+    const common = ['run', '--trace', trace, '--json'];
     const first = cli([
       ...common,
+      '--query-len',
+      '3',
       '--ubatches',
       '2',
       '--ubatch-threshold-decode',
@@ -99,8 +101,12 @@ describe('lockstep run', () => {
       plan,
     ]);
     expect(first.status).toBe(0);
+    // The plan's graphs say how many tokens a decode has.
     const again = cli([...common, '--plan', plan]);
     expect(again.status).toBe(0);
+    const contrary = cli([...common, '--plan', plan, '--query-len', '2']);
+    expect(contrary.status).toBe(2);
+    expect(contrary.stderr).toContain("the plan's graphs are for decodes of 3: give --query-len 3, or leave it out");
     const [a, b] = [first, again].map(({ stdout }) => JSON.parse(stdout));
     expect(a.ubatchedSteps).toBeGreaterThan(0);
     expect(b.reasons).toEqual(a.reasons);

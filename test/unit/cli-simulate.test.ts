@@ -47,8 +47,8 @@ describe('lockstep simulate', () => {
 
   it('runs the plan that lockstep run has written', () => {
     const plan = path.join(folder, 'plan.json');
-    const common = ['--requests', '12', '--ranks', '1', '--ubatches', '2', '--ladder', '1,2,4,8,16', '--json'];
-    const run = cli(['run', ...common, '--ubatch-threshold-decode', '4', '--plan-out', plan]);
+    const common = ['--requests', '12', '--ranks', '1', '--ubatches', '2', '--ladder', '2,4,8,16', '--json'];
+    const run = cli(['run', ...common, '--ubatch-threshold-decode', '4', '--query-len', '2', '--plan-out', plan]);
     expect(run.status, run.stderr).toBe(0);
     const simulated = cli(['simulate', '--requests', '12', '--ranks', '1', '--plan', plan, '--json']);
     expect(simulated.status, simulated.stderr).toBe(0);
