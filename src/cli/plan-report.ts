@@ -157,6 +157,10 @@ function auditLines({ audit }: PlanDocument): string[] {
       reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${share(worstCost.ratio)} more time`),
     );
   }
+  for (const { engine, maximum, asked, captured } of audit.uncapturedMaxima) {
+    const what = maximum === 'largest-decode' ? 'decodes' : 'sizes';
+    lines.push(reportLine('uncaptured', `by default ${engine} captures ${what} up to ${captured} of ${asked} tokens`));
+  }
   return [...lines, ...mixedAuditLines(audit.mixed)];
 }
 

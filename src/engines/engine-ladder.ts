@@ -26,12 +26,15 @@ export interface EngineLadder {
   readonly decodeSizes: number[];
   /** Shapes of graphs for steps with prefills, in the engine's order. Megatron alone has them. */
   readonly mixed?: MegatronShape[];
+  /** The largest size that vLLM asks for by default, where its list ends below it; else null. */
+  readonly truncated: number | null;
   /** What to know before these sizes are compared with others. */
   readonly notes: string[];
 }
 
 /** Where no decode sizes are told apart, they are the sizes. */
-type Made = Omit<EngineLadder, 'engine' | 'decodeSizes'> & Partial<Pick<EngineLadder, 'decodeSizes'>>;
+type Made = Omit<EngineLadder, 'engine' | 'decodeSizes' | 'truncated'> &
+  Partial<Pick<EngineLadder, 'decodeSizes' | 'truncated'>>;
 type Maker = (limits: Required<EngineLimits>) => Made;
 
 const MAKERS: Readonly<Record<EngineName, Maker>> = {
@@ -41,6 +44,7 @@ const MAKERS: Readonly<Record<EngineName, Maker>> = {
     return {
       sizes,
       decodeSizes: vllmDecodeSizes(sizes, limits),
+      truncated,
       notes:
         truncated === null
           ? []
@@ -92,7 +96,7 @@ const MAKERS: Readonly<Record<EngineName, Maker>> = {
 export function engineLadder(engine: EngineName, limits: EngineLimits): EngineLadder {
   checkEngine(engine);
   const made = MAKERS[engine](checkLimits(limits));
-  return { engine, decodeSizes: [...made.sizes], ...made };
+  return { engine, decodeSizes: [...made.sizes], truncated: null, ...made };
 }
 
 /** Megatron's defaults at these limits, with no more requests than it lets one graph decode. */

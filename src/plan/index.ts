@@ -30,3 +30,4 @@ export {
   type StepSource,
   scheduledSteps,
 } from './read-steps.js';
+export { type UncapturedMaximum, uncapturedMaxima } from './uncaptured-maxima.js';

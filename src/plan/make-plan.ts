@@ -24,6 +24,7 @@ import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } fr
 import { largestDecode, type PlanCosts } from './plan-costs.js';
 import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
+import { uncapturedMaxima } from './uncaptured-maxima.js';
 
 /** What a plan is made for, checked and complete but for the numbers of the plan itself. */
 export interface MakePlanOptions {
@@ -198,6 +199,7 @@ function auditOf(
     looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
     mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixed }),
+    uncapturedMaxima: uncapturedMaxima(limits),
   };
 }
 

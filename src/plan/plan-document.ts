@@ -2,6 +2,7 @@ import type { EngineName } from '../engines/index.js';
 import type { HistogramDocument, LadderAudit, MixedAudit, MixedShape } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
 import type { StepSource } from './read-steps.js';
+import type { UncapturedMaximum } from './uncaptured-maxima.js';
 
 /** What graphs make of the steps counted. Eager steps are in neither ratio. */
 export interface PlanScore {
@@ -82,6 +83,8 @@ export interface PlanAudit extends LadderAudit {
     readonly sizes: readonly number[];
   } | null;
   readonly mixed: MixedAudit | null;
+  /** Maxima that engines' default lists do not reach at these limits. */
+  readonly uncapturedMaxima: readonly UncapturedMaximum[];
 }
 
 /** The ladder as one engine is told it. */

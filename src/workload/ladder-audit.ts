@@ -7,6 +7,8 @@ export interface LadderAuditOptions {
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | 'queryLen'>;
   /** Cost of a step by its tokens, up to the largest size. Default: its tokens. */
   readonly costs?: ArrayLike<number> | undefined;
+  /** The largest size that was asked for, such as vLLM's `max_cudagraph_capture_size`. Default: not told. */
+  readonly asked?: number | undefined;
   /** Steps by size in tokens that were seen, to tell which graphs won none. Default: not told. */
   readonly counts?: ArrayLike<number> | undefined;
 }
@@ -32,6 +34,8 @@ export interface LadderAudit {
   /** The decode that is padded by the largest share of its tokens, and of its cost; null where every one runs eager. */
   readonly worstPadding: PaddedDecode | null;
   readonly worstCost: PaddedDecode | null;
+  /** The largest size asked for and the largest captured, where the sizes end below it; null where they do not, or none is told. */
+  readonly truncated: { readonly asked: number; readonly captured: number } | null;
   /** Sizes that no step seen ran on; null where none were given. Ascending. */
   readonly unused: readonly number[] | null;
 }
@@ -41,13 +45,14 @@ export interface LadderAudit {
  * size that holds them. Errors: ERR_CONFIG_INVALID with every fault at once.
  */
 export function auditLadder(options: LadderAuditOptions): LadderAudit {
-  const { sizes: given, limits, costs, counts } = withoutUndefined(options) as LadderAuditOptions;
+  const { sizes: given, limits, costs, counts, asked } = withoutUndefined(options) as LadderAuditOptions;
   const faults = new Faults();
-  faults.names('audit options', options, ['sizes', 'limits', 'costs', 'counts']);
+  faults.names('audit options', options, ['sizes', 'limits', 'costs', 'counts', 'asked']);
   for (const name of ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen'] as const) {
     faults.integer(`limits.${name}`, limits?.[name], 1, 1 << 22);
   }
   for (const [index, size] of (given ?? []).entries()) faults.integer(`sizes[${index}]`, size, 1, 1 << 22);
+  if (asked !== undefined) faults.integer('asked', asked, 1, 1 << 22);
   const sizes = [...new Set(given)].sort((a, b) => a - b);
   const largest = sizes.at(-1) ?? 0;
   faults.check(
@@ -77,6 +82,7 @@ export function auditLadder(options: LadderAuditOptions): LadderAudit {
     unreachable: sizes.filter((size) => !reached.has(size)),
     aboveLimit: sizes.filter((size) => size > largestDecode),
     uncovered: held < largestDecode ? { from: held + queryLen, to: largestDecode } : null,
+    truncated: asked !== undefined && largest < asked ? { asked, captured: largest } : null,
     worstPadding,
     worstCost: costs === undefined ? worstPadding : worstCost,
     unused: counts === undefined ? null : unused(sizes, counts),

@@ -4,6 +4,7 @@ import {
   captureCost,
   DEFAULT_LIMITS,
   generateWorkload,
+  type Limits,
   LOCKSTEP_POLICY,
   largestDecode,
   type MakePlanOptions,
@@ -16,6 +17,8 @@ import {
   StepHistogram,
   scheduledSteps,
   schedulerLimits,
+  type UncapturedMaximum,
+  uncapturedMaxima,
 } from '../../dist/index.js';
 
 const limits = { ...DEFAULT_LIMITS, maxNumSeqs: 64 };
@@ -78,6 +81,25 @@ describe('the making of a plan', () => {
     expect(ten.audit.worstPadding?.ratio).toBeLessThanOrEqual(1);
     const memory = await made({ kind: 'graph-memory', most: 10 * 10e6 });
     expect(memory.ladders).toEqual(ten.ladders);
+  });
+
+  it("tells which of the user's maxima engines' defaults leave without a graph", async () => {
+    const lost = (more: Partial<Limits>): UncapturedMaximum[] => uncapturedMaxima({ ...limits, ...more });
+    const batch = { engine: 'trtllm', maximum: 'largest-decode', asked: 256, captured: 128 };
+    expect(lost({ maxNumSeqs: 256 })).toEqual([batch]);
+    expect(lost({ maxNumSeqs: 128 })).toEqual([]);
+    const list = { engine: 'vllm', maximum: 'largest-size', asked: 500, captured: 496 };
+    const decode = { engine: 'vllm', maximum: 'largest-decode', asked: 250, captured: 248 };
+    expect(lost({ maxNumSeqs: 250 }).slice(0, 2)).toEqual([decode, list]);
+    const ceiling = { maximum: 'largest-decode', asked: 1000 };
+    expect(lost({ maxNumSeqs: 1000 })).toEqual(
+      expect.arrayContaining([
+        { ...ceiling, engine: 'vllm', captured: 512 },
+        { ...ceiling, engine: 'sglang', captured: 256 },
+      ]),
+    );
+    const { audit } = await makePlan(await counted(null), await options({ mixed: false }));
+    expect(audit.uncapturedMaxima).toEqual(uncapturedMaxima(limits));
   });
 
   it('tells where ranks agree to micro-batches in smaller decodes than are captured so', async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { auditLadder, vllmCaptureSizes } from '../../dist/index.js';
+import { auditLadder, vllmCaptureSizes, vllmLadder } from '../../dist/index.js';
 import { runs } from '../support/property-runs.js';
 
 const limits = { maxNumSeqs: 256, maxNumBatchedTokens: 8192, queryLen: 1 };
@@ -64,6 +64,15 @@ describe('the audit of a ladder', () => {
       ),
       runs(300),
     );
+  });
+
+  it('tells of a maximum that was asked for and not captured', () => {
+    const asked = 500;
+    const { sizes } = vllmLadder({ ...limits, maxSize: asked });
+    expect(auditLadder({ sizes, limits, asked }).truncated).toEqual({ asked: 500, captured: 496 });
+    expect(auditLadder({ sizes, limits, asked: 496 }).truncated).toBeNull();
+    expect(auditLadder({ sizes, limits }).truncated).toBeNull();
+    expect(() => auditLadder({ sizes, limits, asked: 0 })).toThrow(/asked is 0/);
   });
 
   it('is refused with every fault at once', () => {

@@ -1,0 +1,31 @@
+import { ENGINE_NAMES, type EngineLimits, type EngineName, engineLadder } from '../engines/index.js';
+import { largestDecode } from './plan-costs.js';
+
+/** A maximum that an engine's default graphs end below: what is larger runs eager there. */
+export interface UncapturedMaximum {
+  readonly engine: EngineName;
+  /** The largest decode that the limits allow, or the largest size that vLLM derives from them for steps of all kinds. */
+  readonly maximum: 'largest-decode' | 'largest-size';
+  /** Tokens of it, and of the largest graph there is; 0 where there is none. */
+  readonly asked: number;
+  readonly captured: number;
+}
+
+/**
+ * Where engines' default lists end below the maxima that they were given, in the engines' order. Lists have a ceiling, and follow a
+ * grid that leaves out a maximum which is not on it: at `max_num_seqs` 250 vLLM asks for sizes up to 500 and its list ends at 496
+ * (vLLM issue 54933), and 248 is its largest decode graph. Errors: ERR_CONFIG_INVALID.
+ */
+export function uncapturedMaxima(limits: EngineLimits): UncapturedMaximum[] {
+  const largest = largestDecode(limits);
+  return ENGINE_NAMES.flatMap((engine) => {
+    const { sizes, decodeSizes, truncated } = engineLadder(engine, limits);
+    const decode = decodeSizes.at(-1) ?? 0;
+    const lost: UncapturedMaximum[] = [];
+    if (decode < largest) lost.push({ engine, maximum: 'largest-decode', asked: largest, captured: decode });
+    if (truncated !== null) {
+      lost.push({ engine, maximum: 'largest-size', asked: truncated, captured: sizes.at(-1) ?? 0 });
+    }
+    return lost;
+  });
+}
