@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -251,6 +252,15 @@ describe('steps of the scheduler model', () => {
 });
 
 describe('limits of the scheduler model', () => {
+  it('have one layout however they were given, so that code compiled for one model serves the next', () => {
+    setFlagsFromString('--allow-natives-syntax');
+    const alike = new Function('a', 'b', 'return %HaveSameMap(a, b)') as (a: object, b: object) => boolean;
+    const some = schedulerLimits({ ranks: 2 });
+    // Complete ones, frozen, as every simulation of the same options is given them.
+    for (let model = 0; model < 3; model++) expect(alike(schedulerLimits(some), some)).toBe(true);
+    expect(alike(some, {})).toBe(false);
+  });
+
   it('fills in the defaults', () => {
     expect(schedulerLimits({ ranks: 4, seed: undefined })).toEqual({
       ranks: 4,
