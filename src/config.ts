@@ -23,8 +23,8 @@ export interface Limits {
   /** Consecutive tokens one of them stores; divides `blockSize`. Default 1 (vLLM's cp_kv_cache_interleave_size). */
   readonly interleaveSize: number;
   /**
-   * KV cache groups, where layers have block tables of different kinds: up to 8. `blockSize`, `kernelBlockSize` and `numBlocks` are then the first group's. Left out: one group.
-   * Source: vLLM kv_cache_groups.
+   * KV cache groups, where layers have block tables of different kinds: up to 8. `blockSize`, `kernelBlockSize` and `numBlocks` are
+   * then the first group's. Default: one group. Source: vLLM kv_cache_groups.
    */
   readonly kvGroups?: readonly KvGroup[];
 }

@@ -26,8 +26,8 @@ export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources
 export type { PlannerOptions } from './planner-options.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
 export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
-export type { TensorChoices } from './regions.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';
 export { assertShapeContract } from './shape-contract.js';
+export type { TensorChoices } from './sizes.js';
 export { createPlanner, StepPlanner } from './step-planner.js';
 export type { VoteIntent } from './vote-intent.js';
