@@ -21,7 +21,7 @@ export { type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.j
 export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { type DeviceSupplied, LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
-export type { KvGroupStaging, KvGroupTensors, MetadataView, StagingSet } from './metadata.js';
+export type { KvGroupStaging, KvGroupTensors, MetadataCounts, MetadataView, StagingSet } from './metadata.js';
 export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources } from './modules.js';
 export type { PlannerOptions } from './planner-options.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
