@@ -47,6 +47,7 @@ export interface KvGroup {
 /** Most KV cache groups of one planner. */
 export const MAX_KV_GROUPS = 8;
 
+/** What limits are where nothing is said; one KV cache group. */
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxNumSeqs: 256,
   maxNumBatchedTokens: 8192,

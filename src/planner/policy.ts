@@ -107,6 +107,7 @@ export interface Policy {
   readonly ubatchCaptureMinRequests: number;
 }
 
+/** The default of every choice. */
 export const LOCKSTEP_POLICY: Policy = Object.freeze({
   name: 'lockstep',
   ubatches: 1,

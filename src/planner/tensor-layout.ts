@@ -21,6 +21,7 @@ export type TensorName = (typeof TENSORS)[number];
 
 /** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
 export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
+/** Name of a tensor that the device may fill itself. */
 export type DeviceSupplied = (typeof DEVICE_SUPPLIED)[number];
 
 /** Bytes of one entry: an i64 or an i32. */
@@ -52,6 +53,7 @@ export const PADDING_RECORDS = {
   flashinfer: { seqLens: 1 },
   trtllm: { seqLens: 1 },
 } as const;
+/** Name of a padding record, by the kernels that read it. */
 export type PaddingName = keyof typeof PADDING_RECORDS;
 
 /**
