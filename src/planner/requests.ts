@@ -123,8 +123,8 @@ export class Requests {
 
   /**
    * Gives one block of a KV cache group, the first unless `group` says another, to each of `rows`, in one call and all or none: what
-   * decodes that enter a block need. A request may be there more than once. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows),
-   * ERR_STATE_FROZEN.
+   * decodes that enter a block need. A request may be there more than once.
+   * Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows), ERR_STATE_FROZEN.
    */
   appendEach(rows: ArrayLike<Row>, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
