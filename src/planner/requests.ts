@@ -68,7 +68,10 @@ export class Requests {
     return this.#done(this.#metadata.state_add(computed)) as Row;
   }
 
-  /** Schedules the next tokens of a request in this step. Errors: ERR_ROW_UNKNOWN, ERR_BATCH_LIMIT, ERR_POSITION_BEYOND_BLOCKS, ERR_STEP_ORDER, ERR_STATE_FROZEN. */
+  /**
+   * Schedules the next tokens of a request in this step.
+   * Errors: ERR_ROW_UNKNOWN, ERR_BATCH_LIMIT, ERR_POSITION_BEYOND_BLOCKS, ERR_INPUT_INVALID, ERR_STEP_ORDER, ERR_STATE_FROZEN.
+   */
   schedule(row: Row, chunk: ScheduledChunk): void {
     this.#guard();
     object(chunk, 'the chunk');
@@ -119,9 +122,9 @@ export class Requests {
   }
 
   /**
-   * Gives one block of a KV cache group, the first unless `group` says another, to each of `rows`, in one call and all or none: what decodes that enter a block need. A request may be there more
-   * than once. Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows),
-   * ERR_STATE_FROZEN.
+   * Gives one block of a KV cache group, the first unless `group` says another, to each of `rows`, in one call and all or none: what
+   * decodes that enter a block need. A request may be there more than once.
+   * Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows), ERR_STATE_FROZEN.
    */
   appendEach(rows: ArrayLike<Row>, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
@@ -142,7 +145,10 @@ export class Requests {
     this.#done(this.#metadata.state_append_each(count, group));
   }
 
-  /** After the step: `tokens` more are computed (a prefill's chunk; of a decode, 1 + the accepted drafts). Errors: ERR_ROW_UNKNOWN, ERR_POSITION_BEYOND_BLOCKS, ERR_BATCH_LIMIT, ERR_STATE_FROZEN. */
+  /**
+   * After the step: `tokens` more are computed (a prefill's chunk; of a decode, 1 + the accepted drafts).
+   * Errors: ERR_ROW_UNKNOWN, ERR_POSITION_BEYOND_BLOCKS, ERR_BATCH_LIMIT, ERR_STATE_FROZEN.
+   */
   advance(row: Row, tokens: number): void {
     this.#guard();
     this.#done(this.#metadata.state_advance(integer(row, 'row'), integer(tokens, 'tokens')));
