@@ -129,7 +129,7 @@ function mixedGraphsRun(ranks: i32): boolean {
  * Tokens of a mixed or piecewise key beyond what the policy lets the largest batch be padded to. Only `shape` bounds padding:
  * vLLM's runners take any size up to the largest.
  */
-export function beyondPadding(key: usize): i32 {
+function beyondPadding(key: usize): i32 {
   if (policy(POLICY_GRAPH_AGREEMENT) != GRAPH_AGREEMENT_SHAPE) return 0;
   const most = (<i64>need(NEED_TOKENS) * <i64>policy(POLICY_MAX_PADDING_PERMILLE)) / 1000;
   return <i32>max(<i64>0, <i64>get(key, KEY_TOKENS) - most);

@@ -23,8 +23,8 @@ export interface Limits {
   /** Consecutive tokens one of them stores; divides `blockSize`. Default 1 (vLLM's cp_kv_cache_interleave_size). */
   readonly interleaveSize: number;
   /**
-   * KV cache groups, where layers have block tables of different kinds: up to 8. `blockSize`, `kernelBlockSize` and `numBlocks` are then the first group's. Left out: one group.
-   * Source: vLLM kv_cache_groups.
+   * KV cache groups, where layers have block tables of different kinds: up to 8. `blockSize`, `kernelBlockSize` and `numBlocks` are
+   * then the first group's. Default: one group. Source: vLLM kv_cache_groups.
    */
   readonly kvGroups?: readonly KvGroup[];
 }
@@ -47,6 +47,7 @@ export interface KvGroup {
 /** Most KV cache groups of one planner. */
 export const MAX_KV_GROUPS = 8;
 
+/** What limits are where nothing is said; one KV cache group. */
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxNumSeqs: 256,
   maxNumBatchedTokens: 8192,

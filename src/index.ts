@@ -1,8 +1,8 @@
 export { type ConformanceOptions, type ConformanceResult, runConformance } from './conformance/index.js';
 export type { CaptureRecord, CaptureReport } from './device/capture-session.js';
-export type { DeviceTensors } from './device/device-metadata.js';
+export type { DeviceGroupTensors, DeviceKvGroup, DeviceTensors } from './device/device-metadata.js';
 export type { Executor } from './device/executor.js';
-export type { Forward, ForwardPart, PiecewiseForward } from './device/forward.js';
+export type { Forward, ForwardKvGroup, ForwardPart, PiecewiseForward } from './device/forward.js';
 export {
   type Device,
   type DeviceAttempt,

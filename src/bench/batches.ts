@@ -21,7 +21,10 @@ export interface BenchBatch {
   readonly rows: readonly Row[];
 }
 
-/** Schedules `batch` in a memory of its own, for the given limits, with `ubatches` parts (default 1) and the tensors of `csr` (none). */
+/**
+ * Schedules `batch` in a memory of its own, for the given limits, with `ubatches` parts (default 1) and, with `csr`, those tensors
+ * (default false).
+ */
 export function scheduleBatch(
   modules: PlannerModules,
   limits: Partial<Limits>,

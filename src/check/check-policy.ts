@@ -64,9 +64,9 @@ export interface CheckReport {
 
 /**
  * Explores every state of up to `ranks` ranks: the capture of every key with and without room for it, and every table of votes
- * that the states of the replicas can make. A rule without memory takes any step from any state, so that one step from each covers all
- * sequences of steps; with hysteresis each is also taken after a step in micro-batches. Goes on after a violation, and gives the
- * first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
+ * that the states of the replicas can make. A rule without memory takes any step from any state, so that one step from each covers
+ * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. Goes on after a violation, and gives
+ * the first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
  */
 export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   const { pair, ranks = 2, replicaSize = 1, signal, onProgress } = options;
@@ -133,7 +133,7 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
 }
 
 /** What the number of states follows from. */
-export interface DomainSize {
+interface DomainSize {
   readonly ranks: number;
   readonly replicaSize: number;
   /** Of one replica. */
@@ -144,7 +144,7 @@ export interface DomainSize {
 }
 
 /** States of the whole domain: every key's capture and every multiset of the replicas' states, for each number of replicas. */
-export function statesUpTo({ ranks, replicaSize, localStates, keys, passes }: DomainSize): number {
+function statesUpTo({ ranks, replicaSize, localStates, keys, passes }: DomainSize): number {
   let states = 0;
   for (let size = replicaSize; size <= ranks; size += replicaSize) {
     states += captureStates(keys, size) + passes * tableCount(localStates, size / replicaSize);

@@ -13,7 +13,7 @@ interface BenchFlags {
 export function addBench(program: Command): void {
   program
     .command('bench')
-    .description('measure the planner, each row beside a copy or fill of the same bytes and beside numpy')
+    .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
     .option('--filter <name>', 'only rows with this in their name')
     .option('--rounds <n>', 'rounds in which ours, limit and numpy take turns', integer, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')

@@ -56,7 +56,7 @@ export function addPlan(program: Command): void {
   const command = program
     .command('plan')
     .description(
-      'Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines’ defaults.',
+      "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
     )
     .argument('[file]', 'a trace, a step log or an engine log, told apart by its content');
   addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))

@@ -26,7 +26,7 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
 export function addRun(program: Command): void {
   const command = program
     .command('run')
-    .description('plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache');
+    .description('Plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache.');
   addPlannerOptions(addWorkloadOptions(command))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')

@@ -21,7 +21,7 @@ interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
 export function addSimulate(program: Command): void {
   const command = program
     .command('simulate')
-    .description('decide every step of a workload as `run` would, without running any: which graph, or why eager');
+    .description('Decide every step of a workload as `run` would, without running any: which graph, or why eager.');
   addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
     .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
     .option('--json', 'print one JSON document')

@@ -22,6 +22,7 @@ export interface FamilyResult {
   readonly built: boolean;
 }
 
+/** How the answers compare, family by family. */
 export interface ConformanceResult {
   readonly families: readonly FamilyResult[];
   /** Cases over all families. */
@@ -29,6 +30,7 @@ export interface ConformanceResult {
   readonly failed: number;
 }
 
+/** Options of `runConformance`. */
 export interface ConformanceOptions {
   /** Folder of `.json` files of vectors. Default: those that travel with the package. */
   readonly folder?: string;

@@ -32,6 +32,7 @@ export interface CaptureRecord {
   readonly seconds: number;
 }
 
+/** What became of every key of a plan. */
 export interface CaptureReport {
   readonly captured: readonly CaptureRecord[];
   /** Keys that no rank captured, because some or all lacked what they need. */

@@ -10,7 +10,7 @@ import {
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { KvGroupTensors, MetadataCounts, MetadataView } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
-import { tensorLength } from '../planner/regions.js';
+import { tensorLength } from '../planner/sizes.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { CommandBlock } from './command-block.js';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from './device.js';

@@ -62,6 +62,7 @@ export interface Kernel {
   readonly arguments: readonly KernelParameter[];
 }
 
+/** One argument that a kernel takes, in the order of its launch. */
 export interface KernelParameter {
   readonly name: string;
   /** `in`, `out` and `inout` take a buffer; `i32` and `i64` a scalar, baked in when captured. */
@@ -75,6 +76,7 @@ export type KernelArgument =
   | number
   | bigint;
 
+/** Loaded kernels, by name. */
 export interface DeviceModule extends Disposable {
   readonly kernels: readonly Kernel[];
   /** @throws `ERR_LAUNCH_INVALID` naming the kernels there are. */

@@ -3,6 +3,7 @@ import { loadNative, type NativeAddon } from '../native/index.js';
 import type { Device, DeviceKind } from './device.js';
 import { NativeBackedDevice } from './native-device.js';
 
+/** Options of `openDevice`. */
 export interface OpenDeviceOptions {
   /** `auto` takes the best backend that can be had and says which; a named one is taken or refused. Default `auto`. */
   readonly device?: 'auto' | DeviceKind;

@@ -76,6 +76,7 @@ export function piecewiseKey(tokens: number): CaptureKey {
 /** Which steps a key can hold: decodes alone, any with a prefill, or any at all. */
 export type KeyKind = 'decode' | 'mixed' | 'piecewise';
 
+/** Kind of a key, from its mode and its prefill slots. */
 export function keyKind(key: CaptureKey): KeyKind {
   if (key.mode === 'piecewise') return 'piecewise';
   return key.prefillRequests > 0 ? 'mixed' : 'decode';

@@ -1,8 +1,12 @@
 import { DECISION_WORDS, decisionPart, ENUMS, nameOf, PART_WORDS, word } from './layout.js';
 
+/** How a step runs: not at all, without a graph, on a graph in pieces, or on a full one. */
 export type RunKind = keyof typeof ENUMS.RUN;
+/** Why this graph, or what forced a step to run eager. */
 export type ReasonCode = keyof typeof ENUMS.REASON;
+/** What busy ranks hold: decodes alone, prefills alone, or both; `idle` where none is busy. */
 export type Phase = keyof typeof ENUMS.PHASE;
+/** What MoE collectives move: nothing, equally many rows from every rank, each rank's own, or those of all together. */
 export type GatherKind = keyof typeof ENUMS.GATHER;
 
 /** Reasons for which a step runs eager. Every other reason is that of a graph or of a parked step. */

@@ -21,13 +21,13 @@ export { type OptimiseLadderOptions, optimiseLadder } from './ladder-optimiser.j
 export { type LadderScore, scoreLadder } from './ladder-score.js';
 export { type DeviceSupplied, LAYOUT_VERSION, type PaddingName, VOTE_WORDS } from './layout.js';
 export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
-export type { KvGroupStaging, KvGroupTensors, MetadataView, StagingSet } from './metadata.js';
+export type { KvGroupStaging, KvGroupTensors, MetadataCounts, MetadataView, StagingSet } from './metadata.js';
 export type { MetadataBuild, PlannerModules, SimdChoice, WasmSource, WasmSources } from './modules.js';
 export type { PlannerOptions } from './planner-options.js';
 export { LOCKSTEP_POLICY, type Policy } from './policy.js';
 export { createRawBatch, RawBatch, type RawBatchOptions } from './raw-batch.js';
-export type { TensorChoices } from './regions.js';
 export type { NewRequest, Requests, Row, ScheduledChunk } from './requests.js';
 export { assertShapeContract } from './shape-contract.js';
+export type { TensorChoices } from './sizes.js';
 export { createPlanner, StepPlanner } from './step-planner.js';
 export type { VoteIntent } from './vote-intent.js';

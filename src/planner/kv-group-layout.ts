@@ -17,7 +17,10 @@ export const KV_GROUP_SIZES = [
   'maxKvIndices',
 ] as const;
 
-/** Regions that each KV cache group has of its own. Those of the first group are the regions of these names; its state, the last words of `state`. */
+/**
+ * Regions that each KV cache group has of its own. Those of the first group are the regions of these names; its state is the last words
+ * of `state`.
+ */
 export const KV_GROUP_REGIONS = [
   'groupState',
   'blockLists',

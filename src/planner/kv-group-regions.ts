@@ -31,7 +31,10 @@ export interface KvGroupSizes {
   readonly tableWidth: number;
   /** Words from one request's block list to the next. */
   readonly blockListStride: number;
-  /** Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 without it. */
+  /**
+   * Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 where it is
+   * not planned.
+   */
   readonly maxKvIndices: number;
 }
 
@@ -104,7 +107,10 @@ export interface KvGroupCounts {
   readonly checked: boolean;
 }
 
-/** Takes memory for a group that is not the first: its regions, of `words` words each, and its tensors in `views` views of both sets. */
+/**
+ * Takes memory for a group that is not the first: its regions, of as many words as `words` says, and its tensors in `views` views of
+ * both staging sets.
+ */
 export function layKvGroup(
   sizes: KvGroupSizes,
   words: Record<KvGroupRegionName, number>,

@@ -20,7 +20,10 @@ export interface OptimiseLadderOptions {
   readonly include?: readonly number[] | undefined;
   /** Sizes from this one on are captured twice, plain and in micro-batches, and take two graphs. Default: none does. */
   readonly twinsFrom?: number | undefined;
-  /** A step that its size would pad to more than so many times its tokens runs eager, and counts as one of `maxSize`. Default: none does. */
+  /**
+   * A step that its size would pad to more than so many times its tokens runs eager, and counts as one of `maxSize`. Default: none
+   * does.
+   */
   readonly maxPaddingFactor?: number | undefined;
   /** Where `rules.wasm` comes from. Default: the file beside this code. */
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>> | undefined;

@@ -17,8 +17,9 @@ export interface LadderScore {
 
 /**
  * The cost of a ladder. A step that its size would pad to more than `maxPaddingFactor` times its tokens runs eager; it counts as a
- * step of the largest size, so that of two ladders the better has fewer of them. `counts` and `costs` are by size, entry 0 unused; `sizes` ascend, and those above what `costs` covers are
- * not looked at. Summed as padding, so that ladders that pad alike come out equal to the last bit.
+ * step of the largest size, so that of two ladders the better has fewer of them. `counts` and `costs` are by size, entry 0 unused;
+ * `sizes` ascend, and those above what `costs` covers are not looked at. Summed as padding, so that ladders that pad alike come out
+ * equal to the last bit.
  */
 export function scoreLadder(
   counts: ArrayLike<number>,

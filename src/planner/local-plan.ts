@@ -1,7 +1,7 @@
 import { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
 import { LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS, word } from './layout.js';
 import { copyView, type MetadataView, type StagingSet } from './metadata.js';
-import type { Sizes } from './regions.js';
+import type { Sizes } from './sizes.js';
 
 const W = Object.fromEntries(LOCAL_WORDS.map((name) => [name, word(LOCAL_WORDS, name)])) as Record<
   (typeof LOCAL_WORDS)[number],

@@ -1,5 +1,6 @@
 import { KV_GROUP_TENSORS, type KvGroupTensorName, TENSOR_BYTES, TENSORS, type TensorName } from './layout.js';
-import { type RegionTable, type Sizes, tensorLength } from './regions.js';
+import type { RegionTable } from './regions.js';
+import { type Sizes, tensorLength } from './sizes.js';
 
 /**
  * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their

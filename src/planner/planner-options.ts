@@ -4,7 +4,7 @@ import type { CapturePlan } from './capture-plan.js';
 import { DEVICE_SUPPLIED, type DeviceSupplied, type PaddingName } from './layout.js';
 import type { SimdChoice, WasmSources } from './modules.js';
 import type { Policy } from './policy.js';
-import type { TensorChoices } from './regions.js';
+import type { TensorChoices } from './sizes.js';
 
 /** Options of `createPlanner`. */
 export interface PlannerOptions {

@@ -67,7 +67,8 @@ export interface Policy {
    * What decides about the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
    * rank found for its own batch, at the largest size any rank padded to (vLLM V1). 'min-mode': the same at the largest real
    * size, and micro-batches only on graphs captured with them (vLLM V2). Of an idle rank the mode of its dummy batch counts.
-   * With 'min-mode-padded' micro-batches may be parts of a piecewise graph: they take `split` and `sharedBlocks` as 'equal-shares' does.
+   * With 'min-mode-padded' micro-batches may be parts of a piecewise graph: they take `split` and `sharedBlocks` as 'equal-shares'
+   * does.
    */
   readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
   /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */
@@ -76,7 +77,8 @@ export interface Policy {
   readonly mixedGraphs: keyof typeof ENUMS.MIXED_GRAPHS;
   /**
    * Which mixed graph holds a batch. 'slots' (default): its prefill slots the prefills, and all its slots all requests, for a
-   * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count', for the checker alone, looks at the sum.
+   * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count', for the checker alone: the sum
+   * holds all requests.
    */
   readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
   /**
@@ -86,8 +88,8 @@ export interface Policy {
   readonly maxPaddingFactor: number;
   /**
    * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': everybody the largest where
-   * all decode (ATOM). 'max-or-sum': where all decode everybody the largest, or the sum where twice that is less; else the sum (SGLang). 'own-padded': each rank
-   * what it padded its own batch to (vLLM V1).
+   * all decode (ATOM). 'max-or-sum': where all decode everybody the largest, or the sum where twice that is less; else the sum
+   * (SGLang). 'own-padded': each rank what it padded its own batch to (vLLM V1).
    */
   readonly eagerGather: keyof typeof ENUMS.EAGER_GATHER;
 
@@ -107,6 +109,7 @@ export interface Policy {
   readonly ubatchCaptureMinRequests: number;
 }
 
+/** The default of every choice. */
 export const LOCKSTEP_POLICY: Policy = Object.freeze({
   name: 'lockstep',
   ubatches: 1,

@@ -1,12 +1,13 @@
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type CaptureKey, keyWords } from './capture-key.js';
+import { queryLenWords } from './config-words.js';
 import { DecisionView } from './decision.js';
 import { CONFIG_BASE, ENUMS, FACT_WORDS, LAYOUT_VERSION, LIMIT_WORDS, nameOf, VOTE_WORDS, word } from './layout.js';
 import { loadModules, type PlannerModules, type RulesExports, type WasmSource } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completePolicy, type Policy } from './policy.js';
-import { queryLenWords, type RegionTable } from './regions.js';
+import type { RegionTable } from './regions.js';
 import { type RefusedTable, tableRefusal } from './vote-table.js';
 
 export type VoteWord = (typeof VOTE_WORDS)[number];

@@ -1,56 +1,21 @@
-import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { type CapturePlan, queryLens } from './capture-plan.js';
+import { configWords } from './config-words.js';
+import { type KvGroupRegions, kvGroupRegionWords, layKvGroup } from './kv-group-regions.js';
 import {
-  type KvGroupRegions,
-  type KvGroupSizes,
-  kvGroupRegionWords,
-  kvGroupSizes,
-  kvGroupWords,
-  layKvGroup,
-} from './kv-group-regions.js';
-import {
-  CANDIDATE_WORDS,
-  COMMAND_HEADER_WORDS,
-  COMMAND_WORDS,
   CONFIG_BASE,
-  CONFIG_KV_GROUPS,
-  CONFIG_REGIONS,
-  CONFIG_TENSORS,
   CONFIG_WORDS,
   type DeviceSupplied,
-  decisionWords,
-  ERROR_WORDS,
-  FACT_WORDS,
-  KEY_WORDS,
   KV_GROUP_STATE_WORDS,
-  KV_GROUP_WORDS,
   type KvGroupRegionName,
   type KvGroupTensorName,
-  LIMIT_WORDS,
-  LOCAL_PART_WORDS,
-  LOCAL_WORDS,
-  MAX_COMMANDS,
-  MAX_KV_GROUPS,
-  MAX_PARTS,
-  MAX_QUERY_LENS,
-  MAX_VIEWS,
-  NEED_WORDS,
-  PADDING_RECORDS,
-  type PaddingName,
-  POLICY_WORDS,
   REGIONS,
   type RegionName,
-  ROW_WORDS,
-  STAMP_WORDS,
   STATE_WORDS,
-  TENSOR_BYTES,
   TENSORS,
   type TensorName,
-  VOTE_WORDS,
   word,
 } from './layout.js';
-import type { Policy } from './policy.js';
+import { planSizes, regionWords, type SizeOptions, type Sizes, tensorBytes } from './sizes.js';
 
 /** Bytes of one WebAssembly page. */
 const PAGE = 65536;
@@ -63,34 +28,6 @@ export interface Region {
   readonly name: string;
   readonly offset: number;
   readonly bytes: number;
-}
-
-/** Counts that every array is sized by, and what a slot is computed from; of KV cache groups, the first. */
-export interface Sizes
-  extends Pick<
-    Limits,
-    'blockSize' | 'kernelBlockSize' | 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'
-  > {
-  readonly rank: number;
-  readonly ranks: number;
-  readonly replicaSize: number;
-  readonly maxPaddedRequests: number;
-  readonly maxPaddedTokens: number;
-  readonly maxBlocks: number;
-  readonly tableWidth: number;
-  readonly maxParts: number;
-  /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
-  readonly appendLog: number;
-  /** Words from one request's block list to the next. */
-  readonly blockListStride: number;
-  /** Entries of the table of blocks that a step writes: a power of two. */
-  readonly blockWriters: number;
-  /** Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 without it. */
-  readonly maxKvIndices: number;
-  /** Tokens that a padded request is said to have. */
-  readonly paddedSeqLen: number;
-  /** What differs between KV cache groups, of each of them. */
-  readonly groups: readonly KvGroupSizes[];
 }
 
 /** Where everything lies, decided once from limits, plan and policy. */
@@ -114,82 +51,21 @@ export interface RegionTable {
   readonly config: Int32Array;
 }
 
-/** Tensors that only some kernels read. */
-export interface TensorChoices {
-  /** `kvIndptr`, `kvIndices` and `kvLastPageLen`, of the whole batch and of each part. Default false. */
-  readonly csr?: boolean;
-}
-
 /** What a planner's memory is laid out for. */
-export interface RegionOptions {
-  readonly limits: Limits;
-  readonly plan: CapturePlan;
-  readonly policy: Policy;
-  readonly rank: number;
-  readonly ranks: number;
-  /** Consecutive ranks that schedule the same batch. Default 1. */
-  readonly replicaSize?: number;
+export interface RegionOptions extends SizeOptions {
   /** Words of the region that the model checker works in. Default 0. */
   readonly checkWords?: number;
   /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
   readonly checked?: boolean;
-  /** What padding holds. Default 'lockstep'. */
-  readonly padding?: PaddingName;
-  /** Tensors beside those every planner has. Default none. */
-  readonly tensors?: TensorChoices;
   /** Tensors that the device fills: planned, and left alone. Default none. */
   readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
 export function planRegions(options: RegionOptions): RegionTable {
-  const {
-    limits,
-    plan,
-    policy,
-    rank,
-    ranks,
-    replicaSize = 1,
-    checkWords = 0,
-    checked = false,
-    padding = 'lockstep',
-    tensors: choices = {},
-    deviceSupplied: supplied = [],
-  } = options;
-  const maxPaddedRequests = Math.max(
-    limits.maxNumSeqs,
-    ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
-  );
-  const groupSizes = kvGroupSizes(limits, { maxPaddedRequests, csr: choices.csr === true });
-  const { maxBlocks, tableWidth, blockListStride, maxKvIndices } = groupSizes[0];
-  const span = Math.min(...groupSizes.map(({ blockSize }) => blockSize)) * limits.contextParallelSize;
-  const sizes: Sizes = {
-    rank,
-    ranks,
-    replicaSize,
-    maxPaddedRequests,
-    maxPaddedTokens: Math.max(
-      Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
-      ...plan.keys.map((key) => key.tokens),
-    ),
-    maxBlocks,
-    tableWidth,
-    maxKvIndices,
-    maxParts: policy.ubatches,
-    blockListStride,
-    paddedSeqLen: PADDING_RECORDS[padding].seqLens,
-    // Twice what a step can write: each request may begin and end inside a block.
-    blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
-    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
-    appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
-    blockSize: limits.blockSize,
-    kernelBlockSize: limits.kernelBlockSize,
-    contextParallelSize: limits.contextParallelSize,
-    contextParallelRank: limits.contextParallelRank,
-    interleaveSize: limits.interleaveSize,
-    groups: groupSizes,
-  };
-  const groupWords = groupSizes.map((group) => kvGroupRegionWords(group, { ...limits, ...sizes, checked }));
+  const { limits, plan, checkWords = 0, checked = false, deviceSupplied: supplied = [] } = options;
+  const sizes = planSizes(options);
+  const groupWords = sizes.groups.map((group) => kvGroupRegionWords(group, { ...limits, ...sizes, checked }));
   const { groupState: _, ...firstGroup } = groupWords[0];
   const words = { ...regionWords(limits, plan, sizes, checkWords), ...firstGroup };
   const all: Region[] = [
@@ -226,7 +102,7 @@ export function planRegions(options: RegionOptions): RegionTable {
     if (found === undefined) throw new RangeError(`no region ${name}`);
     return found;
   };
-  const groups = groupSizes.map((own, index): KvGroupRegions => {
+  const groups = sizes.groups.map((own, index): KvGroupRegions => {
     if (index === 0) {
       const groupState = region('state').offset + 4 * word(STATE_WORDS, KV_GROUP_STATE_WORDS[0]);
       const offset = (name: KvGroupRegionName): number => (name === 'groupState' ? groupState : region(name).offset);
@@ -236,128 +112,18 @@ export function planRegions(options: RegionOptions): RegionTable {
     return layKvGroup(own, groupWords[index], bytes, views, (name, size) => take(name, size).offset);
   });
   if (next > 2 ** 32 - PAGE) {
+    const csr = options.tensors?.csr === true;
     throw new LockstepError(
       'ERR_PLAN_CAPACITY',
       `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
-        `The block tables ${choices.csr === true ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
-        `or raise blockSize (${sizes.groups.map(({ blockSize }) => blockSize).join(', ')})${choices.csr === true ? ', or leave tensors.csr out' : ''}.`,
+        `The block tables ${csr ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
+        `or raise blockSize (${sizes.groups.map(({ blockSize }) => blockSize).join(', ')})${csr ? ', or leave tensors.csr out' : ''}.`,
       { bytes: next, limits },
     );
   }
   const written = (set: number, view: number, name: TensorName): number =>
     copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
-  const config = configWords(limits, plan, sizes, region, written);
-  for (const [index, group] of groups.entries())
-    config.set(kvGroupWords(group), CONFIG_KV_GROUPS + index * KV_GROUP_WORDS);
-  config[word(LIMIT_WORDS, 'checked')] = checked ? 1 : 0;
+  const config = configWords(limits, plan, { sizes, region, written, groups }, checked);
   const pages = Math.ceil(next / PAGE);
   return { sizes, pages, regions, region, tensor, written, groups, deviceSupplied, all, config };
-}
-
-/** Entries of a tensor, without slack. */
-export function tensorLength(name: TensorName, sizes: Sizes): number {
-  switch (name) {
-    case 'queryStartLoc':
-      return sizes.maxPaddedRequests + 1;
-    case 'seqLens':
-      return sizes.maxPaddedRequests;
-    case 'tokensPerRank':
-    case 'tokensPerRankReal':
-      return sizes.ranks;
-    case 'kvIndptr':
-      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
-    case 'kvIndices':
-      return sizes.maxKvIndices;
-    case 'kvLastPageLen':
-      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
-    case 'localSeqLens':
-      return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
-    default:
-      return sizes.maxPaddedTokens;
-  }
-}
-
-function tensorBytes(name: TensorName, sizes: Sizes): number {
-  return tensorLength(name, sizes) * TENSOR_BYTES[name];
-}
-
-function regionWords(
-  limits: Limits,
-  plan: CapturePlan,
-  sizes: Sizes,
-  checkWords: number,
-): Record<Exclude<RegionName, KvGroupRegionName>, number> {
-  return {
-    policy: POLICY_WORDS.length,
-    keys: plan.keys.length * KEY_WORDS.length,
-    queryLens: MAX_QUERY_LENS,
-    dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
-    votes: sizes.ranks * VOTE_WORDS.length,
-    ownVote: VOTE_WORDS.length,
-    decision: decisionWords(sizes.ranks),
-    previous: decisionWords(sizes.ranks),
-    local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,
-    facts: FACT_WORDS.length,
-    need: NEED_WORDS.length,
-    candidates: plan.keys.length * CANDIDATE_WORDS.length,
-    check: checkWords,
-    error: ERROR_WORDS.length,
-    commands: COMMAND_HEADER_WORDS + MAX_COMMANDS * COMMAND_WORDS.length,
-    state: STATE_WORDS.length,
-    rows: limits.maxNumSeqs * ROW_WORDS.length,
-    freeRows: limits.maxNumSeqs,
-    decodes: limits.maxNumSeqs,
-    prefills: limits.maxNumSeqs,
-    order: sizes.maxPaddedRequests,
-    inbox: Math.max(
-      sizes.groups.reduce((sum, { maxBlocks }) => sum + maxBlocks, 0),
-      limits.maxNumBatchedTokens,
-      2 * limits.maxNumSeqs,
-    ),
-    inboxCounts: MAX_KV_GROUPS,
-    tokenPool: limits.maxNumBatchedTokens,
-    laneStarts: limits.maxNumSeqs,
-    laneLens: limits.maxNumSeqs,
-    blockWriters: 3 * sizes.blockWriters,
-    stamps: 2 * STAMP_WORDS.length,
-  };
-}
-
-function configWords(
-  limits: Limits,
-  plan: CapturePlan,
-  sizes: Sizes,
-  region: RegionTable['region'],
-  written: RegionTable['written'],
-): Int32Array {
-  const config = new Int32Array(CONFIG_WORDS);
-  const values: Record<(typeof LIMIT_WORDS)[number], number> = {
-    ...sizes,
-    maxRequests: limits.maxNumSeqs,
-    maxTokens: limits.maxNumBatchedTokens,
-    maxModelLen: limits.maxModelLen,
-    numBlocks: limits.numBlocks,
-    numKeys: plan.keys.length,
-    kvGroups: sizes.groups.length,
-    queryLen: limits.queryLen,
-    poisoned: 0,
-    checked: 0,
-  };
-  for (const name of LIMIT_WORDS) config[word(LIMIT_WORDS, name)] = values[name];
-  for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = region(name).offset;
-  for (let set = 0; set < 2; set++) {
-    for (let view = 0; view < MAX_VIEWS; view++) {
-      for (const [index, name] of TENSORS.entries()) {
-        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = written(set, view, name);
-      }
-    }
-  }
-  return config;
-}
-
-/** The plan's query lengths as the rules module reads them: ascending, 0 after the last. */
-export function queryLenWords(plan: CapturePlan): Int32Array {
-  const words = new Int32Array(MAX_QUERY_LENS);
-  words.set(queryLens(plan));
-  return words;
 }

@@ -3,6 +3,7 @@ import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, keyWords } from './capture-key.js';
 import type { CapturePlan } from './capture-plan.js';
 import { checkPlan } from './check-plan.js';
+import { queryLenWords } from './config-words.js';
 import { DecisionView } from './decision.js';
 import { type KeyCandidate, keyCandidates } from './key-candidates.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
@@ -11,7 +12,7 @@ import { loadModules, type MetadataExports, type PlannerModules, type RulesExpor
 import { PlannerMemory } from './planner-memory.js';
 import { completeDeviceSupplied, completePlace, completeTensors, type PlannerOptions } from './planner-options.js';
 import { completePolicy, type Policy, refuseHooks } from './policy.js';
-import { queryLenWords, type RegionTable } from './regions.js';
+import type { RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
 import { StagingHolds } from './staging-holds.js';
 import { checkOrder, type StepState } from './step-order.js';

@@ -11,6 +11,7 @@ export const MAX_ROW_WORDS = 64;
 /** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
+/** How long an all-gather waits, and what may end it early. */
 export interface WaitOptions {
   /** Milliseconds until the wait gives up with `ERR_COLLECTIVE_TIMEOUT`. Positive and finite. Default 30 000. */
   readonly timeoutMs?: number;
@@ -22,6 +23,7 @@ export interface WaitOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What ends a wait for work. */
 export interface ParkOptions {
   /** Asked at least every 50 ms, and at once after an interrupt: whether this rank has work, so that it stops waiting. */
   readonly localWork?: () => boolean;

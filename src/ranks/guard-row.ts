@@ -12,8 +12,10 @@ export const CAPTURE_LACKS = [
   'library',
   'pieces',
 ] as const;
+/** What a rank lacks for a capture. */
 export type CaptureLack = (typeof CAPTURE_LACKS)[number];
 
+/** What a rank tells the guard of one key. */
 export interface GuardReady {
   /** Index of the capture key in the plan, the same on all ranks. */
   readonly key: number;

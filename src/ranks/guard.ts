@@ -3,6 +3,7 @@ import type { Collective, WaitOptions } from './collective.js';
 import { type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
 import { type GuardOutcome, resolveGuard } from './resolve-guard.js';
 
+/** What a guard does where ranks differ. */
 export interface GuardPolicy {
   /** What to do when only some ranks are ready. The same on all ranks. */
   readonly onAsymmetric: OnAsymmetric;

@@ -10,6 +10,7 @@ import { abortGroup, createThreadsGroup, interruptGroup, openGroup, type Threads
 
 const DEFAULT_GRACE_MS = 5000;
 
+/** Options of `superviseRanks`. */
 export interface SuperviseOptions {
   /** Ranks, 1 to 64: one worker thread each. */
   readonly ranks: number;

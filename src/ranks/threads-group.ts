@@ -11,6 +11,7 @@ export interface ThreadsGroup {
   readonly memory: SharedArrayBuffer;
 }
 
+/** Options of `createThreadsGroup`. */
 export interface ThreadsGroupOptions {
   /** Words of one row, 1 to 64. Default: one vote. */
   readonly rowWords?: number;
@@ -61,6 +62,7 @@ export function interruptGroup(group: ThreadsGroup): void {
   openGroup(group).interrupt();
 }
 
+/** Whether `interruptGroup` was called. */
 export function isInterrupted(group: ThreadsGroup): boolean {
   return openGroup(group).interrupted;
 }

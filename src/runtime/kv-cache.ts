@@ -13,8 +13,8 @@ const NO_TOKEN = -1;
 /**
  * A KV cache whose entries are token ids, and the forward that fills it, in two pieces around one attention: the first makes
  * hidden states of the token ids, attention writes each token's to its slot, and the last clears them, so that attention
- * without the first piece before it, or after the last, leaves wrong entries. `read` gathers histories back through block table and sequence
- * lengths.
+ * without the first piece before it, or after the last, leaves wrong entries. `read` gathers histories back through block table and
+ * sequence lengths.
  */
 export class TokenKvCache implements Forward, Disposable {
   readonly piecewise: PiecewiseForward;

@@ -13,6 +13,7 @@ export interface PlanFile {
   readonly plan: CapturePlan;
 }
 
+/** Writes a policy and the keys captured under it as JSON, for `readPlanFile`. Errors: ERR_INPUT_INVALID. */
 export async function writePlanFile(path: string, policy: Policy, plan: CapturePlan): Promise<void> {
   const file = { schemaVersion: 1, policy, keys: plan.keys };
   try {

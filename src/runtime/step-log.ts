@@ -5,6 +5,7 @@ import type { DecisionValue, DecisionView } from '../planner/decision.js';
 import { VOTE_WORDS } from '../planner/layout.js';
 import type { SimulatedSpan } from './simulate.js';
 
+/** Name of a word of a vote that the layout uses. */
 export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${number}`>;
 
 /** One line of a step log: what the ranks voted, words by their layout names, and what that came to. */

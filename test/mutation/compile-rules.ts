@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import asc from 'assemblyscript/asc';
 import { root } from '../support/cli.js';
-import type { Mutation } from './mutations.js';
+import type { Mutation } from './mutation.js';
 
 const folder = path.join(root, 'asc');
 

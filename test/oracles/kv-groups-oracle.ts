@@ -3,7 +3,7 @@ import type { PlainEntry } from './batch-oracle.js';
 import { buildPlain, type PlainOptions, type PlainStep } from './metadata-oracle.js';
 
 /** The limits of a planner that has KV cache group `group` and no other. */
-export function groupLimits(limits: Limits, group: number): Limits {
+function groupLimits(limits: Limits, group: number): Limits {
   const { blockSize, kernelBlockSize, numBlocks } = kvGroupsOf(limits)[group];
   return { ...limits, blockSize, kernelBlockSize, numBlocks };
 }

@@ -5,7 +5,7 @@ const where = (most: number, holds: (size: number) => boolean): number[] =>
   Array.from({ length: Math.max(0, most) }, (_, index) => index + 1).filter(holds);
 
 /** vLLM: 1, 2, 4, by 8 below 256, by 16 from there; every size up to 32 when interactive. */
-export const onVllmGrid = (size: number, interactive: boolean): boolean => {
+const onVllmGrid = (size: number, interactive: boolean): boolean => {
   if (interactive && size <= 32) return true;
   if (size < 8) return [1, 2, 4].includes(size);
   return size % (size < 256 ? 8 : 16) === 0;

@@ -33,7 +33,7 @@ const divisorOf = (value: number): fc.Arbitrary<number> =>
 const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));
 
 /** KV cache groups beside the first: mostly none, else up to three, of other block sizes and with other pools. */
-export const kvGroupsArbitrary: fc.Arbitrary<Required<KvGroup>[]> = fc.oneof(
+const kvGroupsArbitrary: fc.Arbitrary<Required<KvGroup>[]> = fc.oneof(
   { weight: 3, arbitrary: fc.constant<Required<KvGroup>[]>([]) },
   {
     weight: 1,
@@ -52,7 +52,7 @@ export const kvGroupsArbitrary: fc.Arbitrary<Required<KvGroup>[]> = fc.oneof(
 );
 
 /** Small limits, so that every one of them is met: a few requests, tens of tokens, blocks of 1 to 16 tokens. */
-export const limitsArbitrary: fc.Arbitrary<Limits> = fc
+const limitsArbitrary: fc.Arbitrary<Limits> = fc
   .record({
     maxNumSeqs: fc.integer({ min: 1, max: 7 }),
     maxNumBatchedTokens: fc.integer({ min: 4, max: 48 }),
@@ -111,7 +111,7 @@ export const policyArbitrary: fc.Arbitrary<Policy> = fc
   .map(({ step, agreement }) => withCuts(policyWith({ ...step, ...agreement })));
 
 /** Every choice that a decision is made by. */
-export const decisionPolicyArbitrary: fc.Arbitrary<Policy> = fc
+const decisionPolicyArbitrary: fc.Arbitrary<Policy> = fc
   .record({ policy: policyArbitrary, eagerParts: fc.constantFrom('maxima' as const, 'equal-shares' as const) })
   .map(({ policy, eagerParts }) => withCuts({ ...policy, eagerParts }));
 
@@ -130,7 +130,7 @@ export interface PlanKinds {
  * Ladders of one or two query lengths, with or without twins, sometimes for two variants; mixed and piecewise keys beside them. Of
  * some plans only some keys are kept, in any order, as after a capture that had no room for all.
  */
-export function planArbitrary(
+function planArbitrary(
   limits: Limits,
   policy: Policy,
   { kinds }: PlanKinds = { kinds: ['decode', 'mixed', 'piecewise'] },

@@ -1,0 +1,91 @@
+/** Words of the batch state, of a local plan, and of what block tables catch up with: part of the layout, which exports them. */
+
+/** Counters of the batch state. */
+export const STATE_WORDS = [
+  'freeRows',
+  'generation',
+  'decodes',
+  'prefills',
+  'tokens',
+  'poolTokens',
+  'built',
+  'lastDecodes',
+  'steady',
+  'steadySteps',
+  'steadyRoom',
+  'steadyMaxSeqLen',
+  'orderVersion',
+  'orderRows',
+  'eventBuckets',
+  'appends',
+  'tableEdits',
+] as const;
+
+/** One request in the batch state. */
+export const ROW_WORDS = [
+  'active',
+  'generation',
+  'numComputedTokens',
+  'reserved3',
+  'scheduled',
+  'phase',
+  'queryLen',
+  'lastChunk',
+  'tokenOffset',
+  'tableRow',
+  'dependsOn',
+  'reserved11',
+] as const;
+
+/** This rank's part of a decision. `MAX_PARTS` records of `LOCAL_PART_WORDS` follow. */
+export const LOCAL_WORDS = [
+  'step',
+  'staging',
+  'tokens',
+  'requests',
+  'decodeRequests',
+  'paddedTokens',
+  'attentionRequests',
+  'queryLen',
+  'parts',
+  'numLogits',
+  'tableEdits',
+  'maxSeqLen',
+  'rows',
+] as const;
+
+/** One part on this rank: half-open ranges of its real requests and tokens in the whole batch, and its padded counts. */
+export const LOCAL_PART_WORDS = [
+  'requestBegin',
+  'requestEnd',
+  'tokenBegin',
+  'tokenEnd',
+  'paddedTokens',
+  'attentionRequests',
+  'tableRow',
+  'numLogits',
+] as const;
+
+/** What an edit or a schedule was refused for: code, the row, the value that was wrong, the limit it broke, and its KV cache group. */
+export const ERROR_WORDS = ['code', 'row', 'value', 'limit', 'group'] as const;
+
+/** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
+export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
+
+/** How far a mirror is: the order its rows stand in, how many of them it holds, and the appends it has seen. */
+export const CURSOR_WORDS = ['orderVersion', 'rows', 'appends'] as const;
+
+/**
+ * One append of blocks: to which request, its row of the table (if it has one), the column, and the block; 0 where it is more than one
+ * kernel block.
+ */
+export const APPEND_WORDS = ['request', 'tableRow', 'column', 'block'] as const;
+
+/** What the tensors of a staging set hold that does not change from one decode step to the next. */
+export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;
+
+/** Null blocks after the last block of a request's list. */
+export const BLOCK_LIST_TAIL = 16;
+
+/** Most lists that the block entries of a steady run of decodes are kept in, by the step in which they are due. */
+export const MAX_EVENT_BUCKETS = 64;

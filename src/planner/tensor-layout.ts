@@ -1,0 +1,76 @@
+/** Tensors of a step, their entries, and what padding holds: part of the layout, which exports them. */
+
+/** Tensors every view (the whole batch, then each part) has in each staging set. */
+export const TENSORS = [
+  'inputIds',
+  'positions',
+  'slotMapping',
+  'queryStartLoc',
+  'seqLens',
+  'tokenToRequest',
+  'isPadding',
+  'logitsIndices',
+  'tokensPerRank',
+  'localSeqLens',
+  'tokensPerRankReal',
+  'kvIndptr',
+  'kvIndices',
+  'kvLastPageLen',
+] as const;
+export type TensorName = (typeof TENSORS)[number];
+
+/** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
+export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
+/** Name of a tensor that the device may fill itself. */
+export type DeviceSupplied = (typeof DEVICE_SUPPLIED)[number];
+
+/** Bytes of one entry: an i64 or an i32. */
+export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
+  inputIds: 4,
+  positions: 8,
+  slotMapping: 8,
+  queryStartLoc: 4,
+  seqLens: 4,
+  tokenToRequest: 4,
+  isPadding: 4,
+  logitsIndices: 4,
+  tokensPerRank: 4,
+  localSeqLens: 4,
+  tokensPerRankReal: 4,
+  kvIndptr: 4,
+  kvIndices: 4,
+  kvLastPageLen: 4,
+};
+
+/**
+ * Conventions of what padding holds, by the kernels that read it: all but slots (-1) and blocks (null block 0), which are the
+ * same everywhere. `lockstep`: a padded request has no tokens. `sglang`, `flashinfer`, `trtllm`: it has one, in the null block, for
+ * kernels that cannot take none.
+ */
+export const PADDING_RECORDS = {
+  lockstep: { seqLens: 0 },
+  sglang: { seqLens: 1 },
+  flashinfer: { seqLens: 1 },
+  trtllm: { seqLens: 1 },
+} as const;
+/** Name of a padding record, by the kernels that read it. */
+export type PaddingName = keyof typeof PADDING_RECORDS;
+
+/**
+ * What an entry of a tensor holds where the whole batch is padding, and a padded request has `paddedSeqLen` tokens, as its record
+ * says. Of `kvIndptr` that is the first entry: each later one adds the blocks of a padded request.
+ */
+export function tensorPadding(name: TensorName, paddedSeqLen: number): number {
+  switch (name) {
+    case 'seqLens':
+      return paddedSeqLen;
+    case 'slotMapping':
+    case 'tokenToRequest':
+      return -1;
+    case 'isPadding':
+    case 'kvLastPageLen':
+      return 1;
+    default:
+      return 0;
+  }
+}

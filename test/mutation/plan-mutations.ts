@@ -1,0 +1,87 @@
+import type { Mutation } from './mutation.js';
+
+/** Mistakes in what is told of keys, in how a plan is laid out, and in what a rank votes. */
+export const PLAN_MUTATIONS: readonly Mutation[] = [
+  // explain.ts: what is told of the other keys.
+  {
+    name: 'a larger key is said to have been kept eager',
+    find: 'return run == RUN_EAGER ? VERDICT_STEP_EAGER : VERDICT_LARGER;',
+    replace: 'return VERDICT_STEP_EAGER;',
+  },
+  // plan.ts: the order of keys, the dispatch table and the hash.
+  {
+    name: 'of two mixed graphs the one with longer decodes',
+    find: 'if (queryLen != 0) return queryLen < 0;',
+    replace: 'if (queryLen != 0) return queryLen > 0;',
+  },
+  {
+    name: 'of two mixed graphs the one with longer prefills',
+    find: 'return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);',
+    replace: 'return get(key, KEY_MAX_QUERY_LEN) > get(other, KEY_MAX_QUERY_LEN);',
+  },
+  {
+    name: 'of two mixed graphs the first, however long its prefills',
+    find: 'return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);',
+    replace: 'return false;',
+  },
+  { name: 'large numbers are not hashed', find: 'byte < 32; byte += 8', replace: 'byte < 24; byte += 8' },
+  { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' },
+  { name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' },
+  { name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' },
+  {
+    name: 'a full graph is dispatched to a larger one',
+    find: 'requests <= holds; requests++',
+    replace: 'requests < holds; requests++',
+  },
+  {
+    name: 'a query length must have a token to spare',
+    find: 'if (configured >= queryLen) return i;',
+    replace: 'if (configured > queryLen) return i;',
+  },
+  // vote.ts: what a rank says of itself.
+  {
+    name: 'the threshold for micro-batches is passed, not reached',
+    find: 'tokens > 0 && tokens >= ubatchThreshold(phase);',
+    replace: 'tokens > 0 && tokens > ubatchThreshold(phase);',
+  },
+  {
+    name: 'a wish in spite of a veto',
+    find: 'meetsMinimum && canSplit && veto == 0 ? 1 : 0',
+    replace: 'meetsMinimum && canSplit ? 1 : 0',
+  },
+  {
+    name: 'a wish to cut what cannot be cut',
+    find: 'meetsMinimum && canSplit && veto == 0 ? 1 : 0',
+    replace: 'meetsMinimum && veto == 0 ? 1 : 0',
+  },
+  {
+    name: 'one request more than the minimum before decodes are cut',
+    find: 'decodes >= policy(POLICY_UBATCH_MIN_REQUESTS)',
+    replace: 'decodes > policy(POLICY_UBATCH_MIN_REQUESTS)',
+  },
+  {
+    name: 'a block shared by two parts is no veto',
+    find: 'get(facts, FACT_SHARED_BLOCK) != 0 ? VETO_SHARED_BLOCK : ubatchVeto',
+    replace: 'get(facts, FACT_SHARED_BLOCK) < 0 ? VETO_SHARED_BLOCK : ubatchVeto',
+  },
+  {
+    name: 'a code of a fault where there is none',
+    find: 'control == CONTROL_FAULT ? faultCode : 0',
+    replace: 'faultCode',
+  },
+  {
+    name: 'a veto that was given is told as another',
+    find: 'const veto = ubatchVeto == 0 && get(facts',
+    replace: 'const veto = get(facts',
+  },
+  {
+    name: 'a rank votes its real tokens as its padded ones',
+    find: 'if (key >= 0) set(row, VOTE_PADDED_TOKENS, get(keyAt(key), KEY_TOKENS));',
+    replace: '',
+  },
+  {
+    name: 'thresholds of decodes and prefills change places',
+    find: 'phase == PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',
+    replace: 'phase != PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',
+  },
+];
