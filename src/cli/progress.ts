@@ -22,7 +22,9 @@ export class Progress {
     this.#bar.start(total, 0, Object.fromEntries(fields));
   }
 
-  show(value: number, fields: Readonly<Record<string, string>>): void {
+  /** `total` where it has changed. */
+  show(value: number, fields: Readonly<Record<string, string>>, total: number = this.#bar.getTotal()): void {
+    this.#bar.setTotal(total);
     this.#bar.update(value, fields);
   }
 
