@@ -98,7 +98,7 @@ function list(json: boolean): void {
 
 async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
   const pair = await pairOf(flags, defaultPolicy);
-  const progress = new Progress('states', 1);
+  const progress = new Progress('states | {percentage} %', 1);
   let report: CheckReport;
   try {
     report = await checkPolicy({

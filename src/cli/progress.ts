@@ -5,7 +5,7 @@ import type { RunProgress } from '../runtime/index.js';
 export class Progress {
   readonly #bar: cliProgress.SingleBar;
 
-  /** `fields` of `format` are shown as `{name}` beside `{bar}`, `{value}` and `{total}`; each is "-" until it is told. */
+  /** `format` goes after the bar. It may hold `{percentage}`, and fields `{name}` of its own: each is "-" until it is told. */
   constructor(format: string, total: number) {
     this.#bar = new cliProgress.SingleBar({
       format: `{bar} {value}/{total} ${format}`,
