@@ -24,13 +24,6 @@ int32_t check_blocks(const KvGroup& group, int32_t row, int32_t held, const int3
   return EDIT_OK;
 }
 
-/// Leading blocks of a request with `computed` tokens that its next token, and any later one, looks past: those of a sliding
-/// window's group need not be there. Source: vLLM SlidingWindowManager.
-int32_t blocks_past_window(const KvGroup& group, int32_t computed) {
-  const int32_t window = group.size(KV_GROUP_SIZE_WINDOW);
-  return window == 0 || computed < window ? 0 : (computed - window + 1) / group.block_span();
-}
-
 /// Appends `count` checked blocks to a request's list in the group.
 void hold(const KvGroup& group, int32_t row, const int32_t* ids, int32_t count) {
   int32_t* list = group.block_list(row);
@@ -58,6 +51,12 @@ void drop_decode(int32_t row, int32_t count) {
   if (lane < 0) return;
   drop_lane(lane, lanes);
   for (int32_t i = lane; i < state()[count]; i++) row_at(region(REGION_DECODES)[i])[ROW_TABLE_ROW] = i;
+}
+
+/// Where `row` is a decode of the last step, none of them is left to continue: the caller sees to each.
+void end_continuing(int32_t row) {
+  const int32_t lane = row_at(row)[ROW_TABLE_ROW];
+  if (lane < state()[STATE_LAST_DECODES] && region(REGION_DECODES)[lane] == row) state()[STATE_LAST_DECODES] = 0;
 }
 
 /// Closes the gap that a request's token ids leave in the pool.
@@ -248,6 +247,8 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
     set_lane(state()[STATE_DECODES], row, fields[ROW_NUM_COMPUTED_TOKENS], query_len);
     region(REGION_DECODES)[state()[STATE_DECODES]++] = row;
   } else {
+    // Continued as well, it would be in this step twice.
+    end_continuing(row);
     region(REGION_PREFILLS)[state()[STATE_PREFILLS]++] = row;
   }
   state()[STATE_TOKENS] += query_len;
@@ -263,9 +264,7 @@ int32_t state_advance(int32_t row, int32_t tokens) {
   if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
   if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens)) return code;
   fields[ROW_NUM_COMPUTED_TOKENS] += tokens;
-  // The caller advances decodes one by one: they are not to be continued as well.
-  const int32_t lane = fields[ROW_TABLE_ROW];
-  if (lane < state()[STATE_LAST_DECODES] && region(REGION_DECODES)[lane] == row) state()[STATE_LAST_DECODES] = 0;
+  end_continuing(row);
   return EDIT_OK;
 }
 

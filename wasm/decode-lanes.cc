@@ -284,6 +284,7 @@ int32_t move_each(int32_t lanes) {
     row[ROW_NUM_COMPUTED_TOKENS]++;
     row[ROW_SCHEDULED] = 1;
     row[ROW_TOKEN_OFFSET] = -1;
+    row[ROW_DEPENDS_ON] = 0;
     set_lane(i, rows[i], row[ROW_NUM_COMPUTED_TOKENS], 1);
   }
   return EDIT_OK;
@@ -304,6 +305,7 @@ void settle() {
     row[ROW_NUM_COMPUTED_TOKENS] += moved;
     row[ROW_SCHEDULED] = scheduled ? 1 : 0;
     row[ROW_TOKEN_OFFSET] = -1;
+    row[ROW_DEPENDS_ON] = 0;
     set_lane(i, rows[i], row[ROW_NUM_COMPUTED_TOKENS], 1);
   }
 }

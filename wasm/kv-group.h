@@ -38,6 +38,13 @@ struct KvGroup {
   int64_t* slots(int32_t set, int32_t view) const { return tensor<int64_t>(set, view, KV_GROUP_TENSOR_SLOT_MAPPING); }
 };
 
+/// Leading blocks of a request with `computed` tokens that its next token, and any later one, looks past: those of a sliding
+/// window's group need not be there. Source: vLLM SlidingWindowManager.
+inline int32_t blocks_past_window(const KvGroup& group, int32_t computed) {
+  const int32_t window = group.size(KV_GROUP_SIZE_WINDOW);
+  return window == 0 || computed < window ? 0 : (computed - window + 1) / group.block_span();
+}
+
 inline KvGroup kv_group(int32_t index) { return {config() + CONFIG_KV_GROUPS + index * KV_GROUP_WORDS}; }
 inline int32_t kv_groups() { return limit(LIMIT_KV_GROUPS); }
 

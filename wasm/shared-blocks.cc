@@ -57,14 +57,14 @@ void each_written(const KvGroup& group, const int32_t* tokens, int32_t parts, Vi
   }
 }
 
-/// Whether a request's computed tokens, or those of this step, lie in `block`.
+/// Whether a request's computed tokens that it still looks at, or those of this step, lie in `block`.
 bool uses(const KvGroup& group, int32_t row, int32_t block) {
   const int32_t* fields = row_at(row);
   if (!fields[ROW_ACTIVE]) return false;
   const int32_t span = group.block_span();
   const int32_t used = fields[ROW_NUM_COMPUTED_TOKENS] + (fields[ROW_SCHEDULED] ? fields[ROW_QUERY_LEN] : 0);
   const int32_t count = min(group.block_counts()[row], used / span + (used % span != 0));
-  for (int32_t i = 0; i < count; i++) {
+  for (int32_t i = blocks_past_window(group, fields[ROW_NUM_COMPUTED_TOKENS]); i < count; i++) {
     if (group.block_list(row)[i] == block) return true;
   }
   return false;
@@ -102,7 +102,7 @@ bool shares_blocks_of(const KvGroup& group, const int32_t* tokens, int32_t parts
     const int32_t first_part = part_of(token, tokens, parts);
     const int32_t* blocks = group.block_list(region(REGION_ORDER)[row]);
     const int32_t computed = start_of(row);
-    for (int32_t i = 0; i * span < computed && !shared; i++) {
+    for (int32_t i = blocks_past_window(group, computed); i * span < computed && !shared; i++) {
       const int32_t* entry = writer_of(blocks[i]);
       shared = entry[0] != 0 && entry[1] != row && (veto || entry[2] > first_part);
     }
@@ -132,7 +132,8 @@ namespace {
 /// Looks at all requests for one that must not touch `block` while `row` writes it.
 int32_t check_written(const KvGroup& group, int32_t row, int32_t block) {
   int32_t times = 0;
-  for (int32_t i = 0; i < group.block_counts()[row]; i++) times += group.block_list(row)[i] == block;
+  const int32_t past = blocks_past_window(group, row_at(row)[ROW_NUM_COMPUTED_TOKENS]);
+  for (int32_t i = past; i < group.block_counts()[row]; i++) times += group.block_list(row)[i] == block;
   if (times > 1) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, row, group.index());
   for (int32_t other = 0; other < limit(LIMIT_MAX_REQUESTS); other++) {
     if (other == row || !uses(group, other, block)) continue;

@@ -1,5 +1,6 @@
 import cliProgress from 'cli-progress';
 import type { RunProgress } from '../runtime/index.js';
+import { count } from './step-report.js';
 
 /** A live line on stderr while something is worked through: a bar on a terminal, a line every two seconds elsewhere. */
 export class Progress {
@@ -62,7 +63,7 @@ export class StepRate {
 
   at(steps: number): string {
     const seconds = (performance.now() - this.#start) / 1000;
-    return Math.round(steps / seconds).toLocaleString('en');
+    return count(Math.round(steps / seconds));
   }
 }
 

@@ -76,7 +76,7 @@ export class Requests {
     this.#guard();
     object(chunk, 'the chunk');
     const { inputIds } = chunk;
-    const queryLen = integer(chunk.queryLen, 'queryLen');
+    const queryLen = integer(chunk.queryLen, 'queryLen', row);
     if (chunk.phase !== 'decode' && chunk.phase !== 'prefill') {
       throw new LockstepError('ERR_INPUT_INVALID', `phase is ${shown(chunk.phase)}; it must be "decode" or "prefill"`, {
         row,
@@ -95,7 +95,7 @@ export class Requests {
           queryLen,
         });
       }
-      this.#fill(inputIds, 'inputIds');
+      this.#fill(inputIds, 'inputIds', 0, row);
     }
     const lastChunk = chunk.phase === 'prefill' && chunk.lastChunk === true ? 1 : 0;
     this.#done(
@@ -105,7 +105,7 @@ export class Requests {
         queryLen,
         lastChunk,
         inputIds === undefined ? 0 : 1,
-        chunk.dependsOn === undefined ? -1 : integer(chunk.dependsOn, 'dependsOn'),
+        chunk.dependsOn === undefined ? -1 : integer(chunk.dependsOn, 'dependsOn', row),
       ),
     );
   }
@@ -116,7 +116,7 @@ export class Requests {
    */
   appendBlocks(row: Row, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
-    this.#fill(blockIds, 'blockIds');
+    this.#fill(blockIds, 'blockIds', 0, row);
     this.#checkGroup(group);
     this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length, group));
   }
@@ -139,7 +139,7 @@ export class Requests {
     if (2 * count > inbox.length) throw tooMany(2 * count, 'rows and blockIds', inbox.length);
     for (let i = 0; i < count; i++) {
       inbox[i] = integer(rows[i], 'rows');
-      inbox[count + i] = integer(blockIds[i], 'blockIds');
+      inbox[count + i] = integer(blockIds[i], 'blockIds', rows[i]);
     }
     this.#checkGroup(group);
     this.#done(this.#metadata.state_append_each(count, group));
@@ -151,14 +151,14 @@ export class Requests {
    */
   advance(row: Row, tokens: number): void {
     this.#guard();
-    this.#done(this.#metadata.state_advance(integer(row, 'row'), integer(tokens, 'tokens')));
+    this.#done(this.#metadata.state_advance(integer(row, 'row'), integer(tokens, 'tokens', row)));
   }
 
   /**
    * After a step: every decode in it is computed and its next token scheduled, in one call and in the same order. It is
    * `advance(row, 1)` and `schedule(row, { phase: 'decode', queryLen: 1 })` of each; token ids come from the device.
-   * Requests removed since are left out; once one of the step's decodes was advanced or a decode scheduled, none is left to
-   * continue. Blocks are appended before. Returns the number of decodes. Errors, with nothing changed:
+   * Requests removed since are left out; once one of the step's decodes was advanced or scheduled, or any decode scheduled, none
+   * is left to continue. A `dependsOn` ends with its step. Blocks are appended before. Returns the number of decodes. Errors, with nothing changed:
    * ERR_POSITION_BEYOND_BLOCKS (its `details.row` needs a block), ERR_BATCH_LIMIT (maxModelLen, or a decode of several
    * tokens), ERR_STEP_ORDER (a decode is scheduled already), ERR_STATE_FROZEN.
    */
@@ -209,8 +209,8 @@ export class Requests {
       counts[0] = blockIds.length;
       return;
     }
-    const lists = nested ? Array.from(blockIds as ArrayLike<ArrayLike<number>>) : [];
-    if (nested ? lists.length !== counts.length : blockIds?.length !== 0) {
+    const lists = nested ? (blockIds as ArrayLike<ArrayLike<number>>) : [];
+    if (nested ? lists.length !== counts.length : blockIds?.length !== 0 || lengthOf(blockIds, 'blockIds') !== 0) {
       throw new LockstepError(
         'ERR_INPUT_INVALID',
         `blockIds holds ${nested ? `${lists.length} lists` : `${shown(blockIds)}`}; it must hold one list a KV cache group: ${counts.length}`,
@@ -224,12 +224,12 @@ export class Requests {
     }
   }
 
-  /** Puts values into the inbox from place `from` on. Returns their number. */
-  #fill(values: ArrayLike<number>, name: string, from = 0): number {
+  /** Puts values into the inbox from place `from` on: of `row`, where it is in the batch. Returns their number. */
+  #fill(values: ArrayLike<number>, name: string, from = 0, row?: Row): number {
     const count = lengthOf(values, name);
     const room = this.#inbox.length - from;
     if (count > room) throw tooMany(count, name, room);
-    for (let i = 0; i < count; i++) this.#inbox[from + i] = integer(values[i], name);
+    for (let i = 0; i < count; i++) this.#inbox[from + i] = integer(values[i], name, row);
     return count;
   }
 
@@ -244,20 +244,40 @@ export class Requests {
   }
 }
 
-/** An int32, or ERR_INPUT_INVALID: the modules would silently truncate anything else. */
-function integer(value: number, name: string): number {
+/** An int32, or ERR_INPUT_INVALID, naming `row` if there is one: the modules would silently truncate anything else. */
+function integer(value: number, name: string, row?: Row): number {
   if (typeof value === 'number' && (value | 0) === value) return value;
   throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a 32-bit integer`, {
+    ...(row === undefined ? {} : { row }),
     [name]: value,
   });
 }
 
-function lengthOf(values: ArrayLike<number>, name: string): number {
-  const length = (values as ArrayLike<number> | undefined)?.length;
-  if (Number.isInteger(length)) return length as number;
-  throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
-    [name]: values,
-  });
+function lengthOf(values: ArrayLike<unknown>, name: string): number {
+  const length = typeof values === 'object' ? values?.length : undefined;
+  if (!Number.isInteger(length) || (length as number) < 0) {
+    throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
+      [name]: values,
+    });
+  }
+  if (length === 0 && isDetached(values)) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `The buffer of ${name} was transferred: give an array that has its values`,
+    );
+  }
+  return length as number;
+}
+
+/** Whether a typed array without entries has lost its buffer: it would pass for one that never had any. */
+function isDetached(values: ArrayLike<unknown>): boolean {
+  if (!ArrayBuffer.isView(values)) return false;
+  try {
+    values.buffer.slice(0, 0);
+    return false;
+  } catch {
+    return true;
+  }
 }
 
 function tooMany(count: number, name: string, limit: number): LockstepError {

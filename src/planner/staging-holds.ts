@@ -1,10 +1,14 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 
 /** Which of the two staging sets are being copied, and must not be written until that is over. */
 export class StagingHolds {
   readonly #held = [false, false];
 
+  /** Throws ERR_INPUT_INVALID for a set that there is not: the one that was meant would be written meanwhile. */
   hold(set: number): void {
+    if (set !== 0 && set !== 1) {
+      throw new LockstepError('ERR_INPUT_INVALID', `The staging set is ${shown(set)}; it must be 0 or 1`, { set });
+    }
     this.#held[set] = true;
   }
 

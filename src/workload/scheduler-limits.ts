@@ -67,6 +67,21 @@ export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<Scheduler
     faults.check(false, `stepTime is ${String(stepTime)}; it must be three numbers: [a, b, c]`);
   }
   faults.throwIfAny('These scheduler limits');
+  const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
+  const { acceptRate, seed, speed } = limits;
   const [a, b, c] = stepTime;
-  return Object.freeze({ ...limits, stepTime: Object.freeze([a, b, c] as const) });
+  // Named one by one, the limits of every model have one layout, and code that was compiled for one serves the next.
+  return Object.freeze({
+    ranks,
+    maxNumSeqs,
+    maxNumBatchedTokens,
+    blockSize,
+    numBlocks,
+    maxModelLen,
+    queryLen,
+    acceptRate,
+    seed,
+    speed,
+    stepTime: Object.freeze([a, b, c] as const),
+  });
 }

@@ -31,6 +31,13 @@ const CORNERS = [
       }).keys,
     ]),
   ],
+  [
+    'piecewise graphs too small to cut',
+    pairOver(
+      { graphAgreement: 'min-mode-padded', split: 'padded-share', sharedBlocks: 'veto', tokenAlignment: 8 },
+      (keys) => keys.filter(({ mode }) => mode === 'piecewise'),
+    ),
+  ],
 ] as const;
 
 /** Every pair that is checked, with the properties that it breaks as the rules are. */

@@ -9,7 +9,6 @@ import { hash, memory, votes } from './table-laws.js';
 /** In the order in which a mutation is held against them. */
 export const LAWS: readonly Law[] = [
   check,
-  order,
   oracle,
   votes,
   refusals,
@@ -19,4 +18,5 @@ export const LAWS: readonly Law[] = [
   hash,
   sizes,
   ownRow,
+  order,
 ];

@@ -1,38 +1,42 @@
-import { type CaptureKey, mixedKey } from '../../dist/planner/index.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
+import { type CaptureKey, mixedKey, StepPlanner } from '../../dist/planner/index.js';
 import type { Law } from './law.js';
 
-/** A prefill of 12 tokens beside a decode of one. */
-const BATCH = {
-  tokens: 13,
-  part0Tokens: 13,
-  prefillRequests: 1,
-  decodeRequests: 1,
-  maxQueryLen: 12,
-  maxDecodeQueryLen: 1,
-  maxSeqLen: 20,
-};
+const LIMITS = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 64, queryLen: 2 };
 
-const NARROW: CaptureKey = { ...mixedKey(16, 2, 2, 1), maxQueryLen: 12 };
-
-/** Of two graphs that hold the batch, which differ in one thing alone: what the larger one has more of. */
-const LARGER: readonly [what: string, key: CaptureKey][] = [
-  ['decodes of 2 tokens', { ...NARROW, queryLen: 2 }],
-  ['a prefill of 16 tokens', { ...NARROW, maxQueryLen: 16 }],
+/** Two mixed graphs that both hold a prefill of four tokens and a decode of one, and differ in one thing: the lesser comes first. */
+const PAIRS: readonly (readonly [what: string, less: CaptureKey, more: CaptureKey])[] = [
+  ['tokens', mixedKey(8, 1, 2, 2), mixedKey(10, 1, 2, 2)],
+  ['prefill slots', mixedKey(10, 1, 2, 2), mixedKey(10, 2, 2, 2)],
+  ['prefill slots, before decode slots', mixedKey(10, 1, 3, 2), mixedKey(10, 2, 2, 2)],
+  ['decode slots', mixedKey(10, 1, 2, 2), mixedKey(10, 1, 3, 2)],
+  ['decode slots, before tokens of a decode', mixedKey(10, 1, 2, 2), mixedKey(10, 1, 3, 1)],
+  ['tokens of a decode', mixedKey(10, 1, 2, 1), mixedKey(10, 1, 2, 2)],
+  [
+    'tokens of a decode, before those of a prefill',
+    mixedKey(10, 1, 2, 1),
+    { ...mixedKey(10, 1, 2, 2), maxQueryLen: 6 },
+  ],
+  ['tokens of a prefill', { ...mixedKey(10, 1, 2, 2), maxQueryLen: 6 }, mixedKey(10, 1, 2, 2)],
 ];
 
-/** The smaller of two mixed graphs runs, whichever stands first in the plan. */
+/** Of two graphs that hold a batch the lesser runs, in whatever order the plan has them. */
 export const order: Law = {
-  name: 'order of mixed graphs',
+  name: 'order',
   async broken(modules) {
-    for (const [what, larger] of LARGER) {
+    for (const [what, less, more] of PAIRS) {
       for (const keys of [
-        [NARROW, larger],
-        [larger, NARROW],
+        [less, more],
+        [more, less],
       ]) {
-        const rules = new RawRules(modules, { keys });
-        rules.vote(0, BATCH);
-        if (keys[rules.resolve().captureKey] !== NARROW) return `a graph for ${what}`;
+        const planner = new StepPlanner(modules, { limits: LIMITS, plan: { keys } });
+        for (const [block, chunk] of [
+          [1, { phase: 'decode', queryLen: 1 }],
+          [2, { phase: 'prefill', queryLen: 4, lastChunk: true }],
+        ] as const) {
+          planner.requests.schedule(planner.requests.add({ blockIds: [block] }), chunk);
+        }
+        planner.vote();
+        if (planner.resolve(planner.table).captureKey !== keys.indexOf(less)) return what;
       }
     }
     return undefined;

@@ -68,6 +68,11 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
     find: 'return part + 1 == parts ? tokens - share * (parts - 1) : share;',
     replace: 'return parts > 1 ? share : tokens;',
   },
+  {
+    name: 'a piecewise graph is cut finer than the alignment',
+    find: 'tokens >= cut * policy(POLICY_TOKEN_ALIGNMENT) ? cut : 1',
+    replace: 'tokens >= cut ? cut : 1',
+  },
   // local.ts: what a rank makes of the decision.
   {
     name: 'attention over real requests in a graph',

@@ -46,6 +46,12 @@ const row = (value: number): Row => value as Row;
 const many = (count: number, value = 1): number[] => Array.from({ length: count }, () => value);
 const ids = (value: unknown): number[] => value as number[];
 
+function transferred(...values: number[]): Int32Array {
+  const array = Int32Array.from(values);
+  structuredClone(array.buffer, { transfer: [array.buffer] });
+  return array;
+}
+
 type Refusal = [string, ErrorCode, object, (requests: StepPlanner['requests']) => unknown];
 
 /** Refused edits, by the code each throws and the values its details must hold. */
@@ -120,6 +126,28 @@ const REFUSED: Refusal[] = [
   ],
   ['one number instead of blocks', 'ERR_INPUT_INVALID', {}, (r) => r.add({ blockIds: ids(6) })],
   ['no blocks at all', 'ERR_INPUT_INVALID', {}, (r) => r.appendBlocks(row(0), ids(undefined))],
+  ['a string instead of blocks', 'ERR_INPUT_INVALID', { blockIds: '' }, (r) => r.appendBlocks(row(0), ids(''))],
+  ['a function instead of blocks', 'ERR_INPUT_INVALID', {}, (r) => r.add({ blockIds: ids(() => 6) })],
+  ['fewer blocks than none', 'ERR_INPUT_INVALID', {}, (r) => r.appendBlocks(row(0), ids({ length: -1 }))],
+  ['blocks whose buffer was transferred', 'ERR_INPUT_INVALID', {}, (r) => r.appendBlocks(row(0), transferred(6))],
+  [
+    'more lists than can be counted',
+    'ERR_INPUT_INVALID',
+    { groups: 1 },
+    (r) => r.add({ blockIds: { 0: [6], length: 1e15 } }),
+  ],
+  [
+    'a block that is not a number, of a request in the batch',
+    'ERR_INPUT_INVALID',
+    { row: 0, blockIds: Number.NaN },
+    (r) => r.appendBlocks(row(0), [Number.NaN]),
+  ],
+  [
+    'one of several blocks is half a block',
+    'ERR_INPUT_INVALID',
+    { row: 1, blockIds: 6.5 },
+    (r) => r.appendEach([row(0), row(1)], [7, 6.5]),
+  ],
   [
     'a decode longer than queryLen',
     'ERR_BATCH_LIMIT',
@@ -148,7 +176,7 @@ const REFUSED: Refusal[] = [
   [
     'a length that is not a number',
     'ERR_INPUT_INVALID',
-    {},
+    { row: 1 },
     (r) => r.schedule(row(1), { phase: 'prefill', queryLen: Number.NaN }),
   ],
   [
@@ -222,6 +250,39 @@ describe('a refused edit says what was wrong, and changes nothing', () => {
     }
     expect(requests.add({ blockIds: [9], numComputedTokens: 3 })).toBe(0);
     expect(requests.numComputedTokens(row(0))).toBe(3);
+  });
+
+  it('decodes of which one is scheduled are not continued as well: no request is in a step twice', async () => {
+    const planner = await createPlanner({
+      limits: { ...LIMITS, numBlocks: 200, maxNumSeqs: 40, maxNumBatchedTokens: 80 },
+    });
+    const { requests } = planner;
+    const rows = many(40).map((_, index) => requests.add({ blockIds: [1 + index], numComputedTokens: 2 }));
+    for (const each of rows) requests.schedule(each, { phase: 'decode', queryLen: 1 });
+    planner.build(planner.resolve(planner.vote()));
+    for (const each of rows) requests.schedule(each, { phase: 'prefill', queryLen: 1 });
+    expect(requests.continueDecodes()).toBe(0);
+    const local = planner.build(planner.resolve(planner.vote()));
+    expect([local.requests, local.decodeRequests, local.tensors.seqLens[39]]).toEqual([40, 0, 3]);
+    expect(requests.numComputedTokens(rows[0])).toBe(2);
+  });
+
+  it('what a request depends on ends with its step, however its next token is scheduled', async () => {
+    for (const prefills of [0, 1]) {
+      const planner = await createPlanner({ limits: LIMITS, checked: true });
+      const { requests } = planner;
+      const writer = requests.add({ blockIds: [9] });
+      const reader = requests.add({ blockIds: [9, 10], numComputedTokens: 4 });
+      requests.schedule(writer, { phase: 'decode', queryLen: 1 });
+      requests.schedule(reader, { phase: 'decode', queryLen: 1, dependsOn: writer });
+      planner.build(planner.resolve(planner.vote()));
+      // With a prefill in the step rows are looked at one by one; without, lanes move on by themselves.
+      const prompt = requests.add({ blockIds: [11] });
+      if (prefills > 0) requests.schedule(prompt, { phase: 'prefill', queryLen: 1 });
+      expect(requests.continueDecodes()).toBe(2);
+      const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
+      expect(error.details).toEqual({ row: writer, other: reader, block: 9 });
+    }
   });
 
   it('tokens of a removed request free their place in the step', async () => {

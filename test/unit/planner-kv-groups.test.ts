@@ -9,7 +9,7 @@ import {
   type Row,
   type StepPlanner,
 } from '../../dist/planner/index.js';
-import { KV_GROUP_STATE_WORDS, STATE_WORDS } from '../../dist/planner/layout.js';
+import { KV_GROUP_STATE_WORDS, STATE_WORDS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import { refusedWith } from '../support/expectations.js';
 
 const LIMITS: Partial<Limits> = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 32 };
@@ -310,6 +310,46 @@ describe('edits of requests in several groups', () => {
     const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
     expect(error.details).toEqual({ row: rows[0], other: rows[1], block: 5, group: 1 });
     expect(error.message).toContain('Block 5 of KV group 1 is written by');
+  });
+
+  // Position 13 of a window of 6 sees positions 8 to 13: block 1 of its group, and block 0 no more.
+  it.each<[string, number, boolean]>([
+    ['left behind may be written by another', 3, true],
+    ['still looks at may not', 4, false],
+  ])('a block that a window %s, in the checked mode', async (_name, block, free) => {
+    const planner = await grouped({ checked: true });
+    const { requests } = planner;
+    const decode = requests.add({ blockIds: [many(4), [3, 4]], numComputedTokens: 13 });
+    const prompt = requests.add({ blockIds: [[10], [block]] });
+    requests.schedule(prompt, { phase: 'prefill', queryLen: 2 });
+    if (free) {
+      requests.schedule(decode, { phase: 'decode', queryLen: 1 });
+      expect([...build(planner).groups[1].tensors.slotMapping]).toEqual([37n, 24n, 25n]);
+    } else {
+      const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
+      expect(error.details).toEqual({ row: prompt, other: decode, block, group: 1 });
+    }
+  });
+
+  it('a block that a window left behind may come back to its own request', async () => {
+    const planner = await grouped({ checked: true }, [GROUPS[0], { blockSize: 4, numBlocks: 20, window: 4 }]);
+    const decode = planner.requests.add({ blockIds: [many(4), [3, 4, 5, 3]], numComputedTokens: 12 });
+    planner.requests.schedule(decode, { phase: 'decode', queryLen: 1 });
+    expect([...build(planner).groups[1].tensors.slotMapping]).toEqual([12n]);
+  });
+
+  it('a part reads nothing that its window left behind: the step is cut all the same', async () => {
+    const policy = { ubatches: 2, ubatchThresholdDecode: 1, ubatchThresholdPrefill: 1, sharedBlocks: 'veto' } as const;
+    const vetoes = await Promise.all(
+      [3, 4].map(async (block) => {
+        const planner = await grouped({ policy });
+        const reader = planner.requests.add({ blockIds: [many(4), [3, 4]], numComputedTokens: 13 });
+        const writer = planner.requests.add({ blockIds: [[10], [block]] });
+        for (const each of [reader, writer]) planner.requests.schedule(each, { phase: 'prefill', queryLen: 2 });
+        return planner.vote()[word(VOTE_WORDS, 'ubatchVeto')] !== 0;
+      }),
+    );
+    expect(vetoes).toEqual([false, true]);
   });
 });
 

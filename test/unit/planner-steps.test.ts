@@ -189,6 +189,8 @@ describe('the order of a step', () => {
 describe('staging sets', () => {
   it('take turns, and one that is being copied is never written', () => {
     decodeStep();
+    const { details } = refusedWith('ERR_INPUT_INVALID', () => planner.holdStaging(2));
+    expect(details).toEqual({ set: 2 });
     planner.holdStaging(planner.local.staging);
     const held = planner.local.snapshot();
     const view = planner.local.tensors;
