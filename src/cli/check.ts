@@ -1,5 +1,4 @@
 import { styleText } from 'node:util';
-import cliProgress from 'cli-progress';
 import { type Command, InvalidArgumentError } from 'commander';
 import {
   type CheckedPair,
@@ -20,6 +19,7 @@ import { readPlanFile, readPolicy } from '../runtime/plan-file.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { integer } from './options.js';
+import { Progress } from './progress.js';
 
 interface CheckFlags {
   readonly policy?: string;
@@ -98,7 +98,7 @@ function list(json: boolean): void {
 
 async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
   const pair = await pairOf(flags, defaultPolicy);
-  const bar = progressBar();
+  const progress = new Progress('states | {percentage} %', 1);
   let report: CheckReport;
   try {
     report = await checkPolicy({
@@ -106,11 +106,11 @@ async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
       ranks: flags.ranks,
       replicaSize: flags.replicaSize,
       signal: interrupts.signal,
-      onProgress: ({ states, total }) => bar.update(states, total),
+      onProgress: ({ states, total }) => progress.show(states, {}, total),
     });
   } finally {
     // A bar that goes on keeps the process from ending.
-    bar.stop();
+    progress.stop();
   }
   process.stdout.write(
     `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report }) : text(report).join('\n')}\n`,
@@ -154,28 +154,6 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),
   });
-}
-
-/** Progress on stderr: a bar on a terminal, a line now and then elsewhere. */
-function progressBar(): { update(states: number, total: number): void; stop(): void } {
-  const bar = new cliProgress.SingleBar({
-    format: '{bar} {percentage} % | {value} of {total} states',
-    stream: process.stderr,
-    barsize: 24,
-    hideCursor: true,
-    clearOnComplete: true,
-    gracefulExit: false,
-    noTTYOutput: true,
-    notTTYSchedule: 2000,
-  });
-  bar.start(1, 0);
-  return {
-    update: (states, total) => {
-      bar.setTotal(total);
-      bar.update(states);
-    },
-    stop: () => bar.stop(),
-  };
 }
 
 function text(report: CheckReport): string[] {

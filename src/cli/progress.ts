@@ -6,7 +6,7 @@ import { count } from './step-report.js';
 export class Progress {
   readonly #bar: cliProgress.SingleBar;
 
-  /** `fields` of `format` are shown as `{name}` beside `{bar}`, `{value}` and `{total}`; each is "-" until it is told. */
+  /** `format` goes after the bar. It may hold `{percentage}`, and fields `{name}` of its own: each is "-" until it is told. */
   constructor(format: string, total: number) {
     this.#bar = new cliProgress.SingleBar({
       format: `{bar} {value}/{total} ${format}`,
@@ -23,7 +23,9 @@ export class Progress {
     this.#bar.start(total, 0, Object.fromEntries(fields));
   }
 
-  show(value: number, fields: Readonly<Record<string, string>>): void {
+  /** `total` where it has changed. */
+  show(value: number, fields: Readonly<Record<string, string>>, total: number = this.#bar.getTotal()): void {
+    this.#bar.setTotal(total);
     this.#bar.update(value, fields);
   }
 

@@ -8,7 +8,7 @@ import {
   tensorPadding,
 } from '../planner/layout.js';
 import type { LocalPlan } from '../planner/local-plan.js';
-import type { KvGroupTensors, MetadataCounts, MetadataView } from '../planner/metadata.js';
+import type { MetadataCounts, MetadataView } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
 import { tensorLength } from '../planner/sizes.js';
 import type { StepPlanner } from '../planner/step-planner.js';
@@ -38,6 +38,8 @@ export class DeviceMetadata implements Disposable {
   /** Each KV cache group's own buffers; the first has those above. */
   readonly groups: readonly DeviceKvGroup[];
   readonly #planner: StepPlanner;
+  /** Tensors that the device does not supply. */
+  readonly #planned: readonly TensorName[];
   readonly #buffers: DeviceBuffer[] = [];
 
   /**
@@ -46,7 +48,8 @@ export class DeviceMetadata implements Disposable {
    */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
     this.#planner = planner;
-    const { sizes } = planner.regions;
+    const { sizes, deviceSupplied } = planner.regions;
+    this.#planned = TENSORS.filter((name) => !deviceSupplied.has(name));
     const allocate = (bytes: number): DeviceBuffer => {
       const buffer = device.allocate(bytes);
       this.#buffers.push(buffer);
@@ -109,20 +112,11 @@ export class DeviceMetadata implements Disposable {
    */
   upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
     const { regions } = this.#planner;
-    const view = (index: number, tensors: DeviceTensors, counts: MetadataCounts, staged: MetadataView): void => {
-      for (const name of TENSORS) {
-        if (tensorLength(name, regions.sizes) === 0 || (regions.deviceSupplied.has(name) && !supplied)) continue;
-        const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
-        if (bytes > 0) commands.upload(tensors[name], 0, regions.tensor(local.staging, index, name), bytes);
-      }
-    };
-    view(0, this.whole, local, local.tensors);
-    if (local.partCount > 1) {
-      for (let part = 0; part < local.partCount; part++) {
-        view(1 + part, this.parts[part], local.part(part), local.partTensors[part]);
-      }
+    uploadViews(commands, local, supplied ? TENSORS : this.#planned, this, local, regions.tensor);
+    for (let index = 1; index < this.groups.length; index++) {
+      const { tensor } = regions.groups[index];
+      uploadViews(commands, local, KV_GROUP_TENSORS, this.groups[index], local.groups[index], tensor);
     }
-    for (let index = 1; index < this.groups.length; index++) this.#uploadGroup(commands, local, index);
     for (let index = 0; index < this.groups.length; index++) {
       const { tableEdits, tableWidth } = local.groups[index];
       if (tableEdits === 0) continue;
@@ -132,24 +126,29 @@ export class DeviceMetadata implements Disposable {
     }
   }
 
-  /** Uploads of the tensors that a group other than the first has of its own. */
-  #uploadGroup(commands: CommandBlock, local: LocalPlan, index: number): void {
-    const group = this.#planner.regions.groups[index];
-    const { whole, parts } = this.groups[index];
-    const { tensors, partTensors } = local.groups[index];
-    const view = (at: number, buffers: DeviceGroupTensors, counts: MetadataCounts, staged: KvGroupTensors): void => {
-      for (const name of KV_GROUP_TENSORS) {
-        if (staged[name].length === 0) continue;
-        const bytes = stepLength(name, counts, staged) * TENSOR_BYTES[name];
-        if (bytes > 0) commands.upload(buffers[name], 0, group.tensor(local.staging, at, name), bytes);
-      }
-    };
-    view(0, whole, local, tensors);
-    if (local.partCount === 1) return;
-    for (let part = 0; part < local.partCount; part++) view(1 + part, parts[part], local.part(part), partTensors[part]);
-  }
-
   [Symbol.dispose](): void {
     for (const buffer of this.#buffers) buffer.dispose();
+  }
+}
+
+/** Uploads `names` of the whole batch and of each part that the step is cut into; `offsetOf` says where they are staged. */
+function uploadViews<N extends TensorName>(
+  commands: CommandBlock,
+  local: LocalPlan,
+  names: readonly N[],
+  buffers: { readonly whole: Pick<DeviceTensors, N>; readonly parts: readonly Pick<DeviceTensors, N>[] },
+  staged: { readonly tensors: Pick<MetadataView, N>; readonly partTensors: readonly Pick<MetadataView, N>[] },
+  offsetOf: (set: number, view: number, name: N) => number,
+): void {
+  const parts = local.partCount > 1 ? local.partCount : 0;
+  for (let view = 0; view <= parts; view++) {
+    const to = view === 0 ? buffers.whole : buffers.parts[view - 1];
+    const from = view === 0 ? staged.tensors : staged.partTensors[view - 1];
+    const counts: MetadataCounts = view === 0 ? local : local.part(view - 1);
+    for (const name of names) {
+      if (from[name].length === 0) continue;
+      const bytes = stepLength(name, counts, from) * TENSOR_BYTES[name];
+      if (bytes > 0) commands.upload(to[name], 0, offsetOf(local.staging, view, name), bytes);
+    }
   }
 }
