@@ -94,6 +94,11 @@ export class Requests {
       }
       this.#fill(inputIds, 'inputIds', 0, row);
     }
+    if (chunk.lastChunk !== undefined && typeof chunk.lastChunk !== 'boolean') {
+      throw new LockstepError('ERR_INPUT_INVALID', `lastChunk is ${shown(chunk.lastChunk)}; it must be true or false`, {
+        row,
+      });
+    }
     const lastChunk = chunk.phase === 'prefill' && chunk.lastChunk === true ? 1 : 0;
     this.#done(
       this.#metadata.state_schedule(
