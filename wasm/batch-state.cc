@@ -279,6 +279,10 @@ int32_t state_remove(int32_t row) {
     hold_blocks(group, group.block_list(row), group.block_counts()[row], -1);
   }
   row_at(row)[ROW_ACTIVE] = 0;
+  // What depended on this request does not depend on the one that is given its row.
+  for (int32_t other = 0; limit(LIMIT_CHECKED) && other < limit(LIMIT_MAX_REQUESTS); other++) {
+    if (row_at(other)[ROW_DEPENDS_ON] == row + 1) row_at(other)[ROW_DEPENDS_ON] = 0;
+  }
   region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
   // Another request may take the row: what stands in the order is known no more.
   state()[STATE_ORDER_ROWS] = -1;

@@ -65,8 +65,8 @@ export class PlannerMemory {
     return this.regions.groups.map((group) => new Int32Array(this.arena.buffer, group.region('groupState'), words));
   }
 
-  /** The batch's requests; `guard` throws while it must not be edited. */
-  requests(guard: () => void): Requests {
+  /** The batch's requests; `guard` throws while it must not be edited, and what only reads where it must not be read. */
+  requests(guard: (reads?: boolean) => void): Requests {
     const views = {
       inbox: this.words('inbox'),
       inboxCounts: this.words('inboxCounts').subarray(0, this.regions.groups.length),

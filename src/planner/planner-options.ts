@@ -47,6 +47,36 @@ export interface PlannerOptions {
   readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
+const OPTION_NAMES: Record<keyof PlannerOptions, true> = {
+  limits: true,
+  plan: true,
+  policy: true,
+  rank: true,
+  ranks: true,
+  replicaSize: true,
+  wasm: true,
+  simd: true,
+  poison: true,
+  checked: true,
+  padding: true,
+  tensors: true,
+  deviceSupplied: true,
+};
+
+/**
+ * Refuses options that would be passed over: unknown names, and a `checked` or `poison` that is neither true nor false (it would leave
+ * steps unchecked). Throws `ERR_CONFIG_INVALID` with every fault at once.
+ */
+export function checkOptions(given: PlannerOptions): void {
+  const faults = new Faults();
+  faults.names('options', given, Object.keys(OPTION_NAMES));
+  for (const name of ['checked', 'poison'] as const) {
+    const value = given?.[name] ?? false;
+    faults.check(typeof value === 'boolean', `${name} is ${shown(value)}; it must be true or false`);
+  }
+  faults.throwIfAny('These options');
+}
+
 /** This rank among the ranks of the forward. */
 export interface Place {
   readonly rank: number;

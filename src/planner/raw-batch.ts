@@ -73,7 +73,7 @@ export class RawBatch {
     this.#local = memory.localPlan();
     this.#state = memory.words('state');
     this.#facts = memory.words('facts');
-    this.requests = memory.requests(() => this.#edit());
+    this.requests = memory.requests((reads) => (reads ? this.#check() : this.#edit()));
   }
 
   /** Real tokens that are scheduled. */

@@ -43,13 +43,13 @@ export class Requests {
   readonly #inboxCounts: Int32Array;
   readonly #error: Int32Array;
   readonly #rows: Int32Array;
-  readonly #guard: () => void;
+  readonly #guard: (reads?: boolean) => void;
 
-  /** `guard` throws while the batch is frozen or the planner disposed. */
+  /** `guard` throws while the batch is frozen or the planner disposed; for what only reads, where it is disposed. */
   constructor(
     metadata: MetadataExports,
     views: { inbox: Int32Array; inboxCounts: Int32Array; error: Int32Array; rows: Int32Array },
-    guard: () => void,
+    guard: (reads?: boolean) => void,
   ) {
     this.#metadata = metadata;
     this.#inbox = views.inbox;
@@ -96,6 +96,11 @@ export class Requests {
         });
       }
       this.#fill(inputIds, 'inputIds', 0, row);
+    }
+    if (chunk.lastChunk !== undefined && typeof chunk.lastChunk !== 'boolean') {
+      throw new LockstepError('ERR_INPUT_INVALID', `lastChunk is ${shown(chunk.lastChunk)}; it must be true or false`, {
+        row,
+      });
     }
     const lastChunk = chunk.phase === 'prefill' && chunk.lastChunk === true ? 1 : 0;
     this.#done(
@@ -173,8 +178,9 @@ export class Requests {
     this.#done(this.#metadata.state_remove(integer(row, 'row')));
   }
 
-  /** Tokens of a request that are computed. Errors: ERR_ROW_UNKNOWN. */
+  /** Tokens of a request that are computed, in a frozen batch too. Errors: ERR_ROW_UNKNOWN, ERR_DISPOSED. */
   numComputedTokens(row: Row): number {
+    this.#guard(true);
     const at = row * ROW_WORDS.length;
     if (!Number.isInteger(row) || row < 0 || this.#rows[at + word(ROW_WORDS, 'active')] !== 1) {
       throw unknownRow(row, this.#rows.length / ROW_WORDS.length);

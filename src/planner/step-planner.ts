@@ -10,7 +10,13 @@ import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, 
 import type { LocalPlan } from './local-plan.js';
 import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
-import { completeDeviceSupplied, completePlace, completeTensors, type PlannerOptions } from './planner-options.js';
+import {
+  checkOptions,
+  completeDeviceSupplied,
+  completePlace,
+  completeTensors,
+  type PlannerOptions,
+} from './planner-options.js';
 import { completePolicy, type Policy, refuseHooks } from './policy.js';
 import type { RegionTable } from './regions.js';
 import type { Requests } from './requests.js';
@@ -23,6 +29,7 @@ const RESOLVE_OK: number = ENUMS.RESOLVE.ok;
 
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
+  checkOptions(options);
   return new StepPlanner(await loadModules(options.wasm, options.simd), options);
 }
 
@@ -133,7 +140,9 @@ export class StepPlanner {
       decision: memory.offset('decision'),
       previous: memory.offset('previous'),
     };
-    this.requests = memory.requests(() => this.#check('open'));
+    this.requests = memory.requests((reads) => {
+      if (!reads || this.#state === 'disposed') this.#check('open');
+    });
   }
 
   /** The graphs decisions may name: `DecisionView.captureKey` is an index into its keys. */
@@ -305,8 +314,9 @@ export class StepPlanner {
     return this.#memory.rules.partsOverlap(parts) !== 0;
   }
 
-  /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. */
+  /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
   holdStaging(set: number): void {
+    if (this.#state === 'disposed') this.#check('open');
     this.#holds.hold(set);
   }
 

@@ -51,6 +51,13 @@ describe('createPlanner refuses numbers that cannot work, all of them at once', 
     }
   });
 
+  it('options that would be passed over', async () => {
+    const given: object = { check: true, checked: 'yes', poison: 1 };
+    const message = await faults(given);
+    for (const fault of ['options has no check;', 'checked is "yes"', 'poison is 1']) expect(message).toContain(fault);
+    expect(await faults(null as unknown as PlannerOptions)).toContain('options is null');
+  });
+
   it('limits that contradict each other', async () => {
     expect(await faults({ limits: { blockSize: 16, kernelBlockSize: 5, interleaveSize: 3 } })).toMatch(
       /kernelBlockSize \(5\) must divide.*\n.*interleaveSize \(3\) must divide/,

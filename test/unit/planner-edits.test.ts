@@ -192,6 +192,12 @@ const REFUSED: Refusal[] = [
     (r) => r.schedule(row(1), { phase: 'extend' as 'decode', queryLen: 1 }),
   ],
   [
+    'a last chunk that is neither true nor false',
+    'ERR_INPUT_INVALID',
+    { row: 1 },
+    (r) => r.schedule(row(1), { phase: 'prefill', queryLen: 1, lastChunk: 'no' as unknown as boolean }),
+  ],
+  [
     'fewer ids than tokens',
     'ERR_INPUT_INVALID',
     { inputIds: 1, queryLen: 2 },
@@ -283,6 +289,20 @@ describe('a refused edit says what was wrong, and changes nothing', () => {
       const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
       expect(error.details).toEqual({ row: writer, other: reader, block: 9 });
     }
+  });
+
+  it('what depended on a removed request does not depend on the one that has its row now', async () => {
+    const planner = await createPlanner({ limits: LIMITS, checked: true });
+    const { requests } = planner;
+    const writer = requests.add({ blockIds: [9] });
+    const reader = requests.add({ blockIds: [9, 10], numComputedTokens: 4 });
+    requests.schedule(reader, { phase: 'prefill', queryLen: 1, dependsOn: writer });
+    requests.remove(writer);
+    const other = requests.add({ blockIds: [9] });
+    expect(other).toBe(writer);
+    requests.schedule(other, { phase: 'prefill', queryLen: 1 });
+    const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
+    expect(error.details).toEqual({ row: other, other: reader, block: 9 });
   });
 
   it('tokens of a removed request free their place in the step', async () => {

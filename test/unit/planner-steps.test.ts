@@ -176,6 +176,8 @@ describe('the order of a step', () => {
       () => planner.build(planner.decision),
       () => planner.requests.add({ blockIds: [3] }),
       () => planner.requests.remove(row),
+      () => planner.requests.numComputedTokens(row),
+      () => planner.holdStaging(0),
       () => planner.invalidateDeviceTable(),
       () => planner.keepKeys([0]),
     ];
