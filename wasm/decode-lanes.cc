@@ -200,23 +200,11 @@ void begin_steady(int32_t lanes) {
   for (int32_t i = 0; i < lanes; i++) longest = max(longest, starts[i]);
   for (int32_t g = 0; g < kv_groups(); g++) list_events(kv_group(g), lanes);
   state()[STATE_STEADY] = 1;
+  state()[STATE_SEEN_ALONE] = -1;
   state()[STATE_STEADY_STEPS] = 0;
   state()[STATE_STEADY_ROOM] = limit(LIMIT_MAX_MODEL_LEN) - longest - 1;
   state()[STATE_STEADY_MAX_SEQ_LEN] = longest + 1;
 }
-
-/// The lanes that may enter a block of a group in the step that a steady run moves to.
-struct Entering {
-  const int32_t* begin;
-  const int32_t* end;
-
-  Entering(const KvGroup& group, int32_t moved) {
-    const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
-    const int32_t* bucket = group.region(KV_GROUP_REGION_EVENT_STARTS) + moved % group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
-    begin = listed + bucket[0];
-    end = listed + bucket[1];
-  }
-};
 
 /// Gives lanes the bases of their blocks of a group `moved` steps after their start. Returns the first that lacks its block, or the end.
 template <bool shifts>
@@ -299,6 +287,7 @@ void settle() {
   const int32_t lanes = scheduled ? scheduled : state()[STATE_LAST_DECODES];
   const int32_t* rows = region(REGION_DECODES);
   state()[STATE_STEADY] = 0;
+  state()[STATE_SEEN_ALONE] = -1;
   state()[STATE_STEADY_STEPS] = 0;
   for (int32_t i = 0; i < lanes; i++) {
     int32_t* row = row_at(rows[i]);

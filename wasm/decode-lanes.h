@@ -28,6 +28,19 @@ void write_lane_slots(const KvGroup& group, int64_t* slots, int32_t lanes, int32
 /// The same as `write_decodes` of decodes in windows of `window` tokens; where a draft is shorter, position 0 and slot -1 fill its window.
 void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes, int32_t window);
 
+/// The lanes that may enter a block of a group in the step that a steady run has moved on to.
+struct Entering {
+  const int32_t* begin;
+  const int32_t* end;
+
+  Entering(const KvGroup& group, int32_t moved) {
+    const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
+    const int32_t* bucket = group.region(KV_GROUP_REGION_EVENT_STARTS) + moved % group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
+    begin = listed + bucket[0];
+    end = listed + bucket[1];
+  }
+};
+
 /// Ends a steady run: rows and lanes say what its steps came to.
 void settle();
 

@@ -124,7 +124,10 @@ bool shares_blocks(const int32_t* tokens, int32_t parts) {
 void hold_blocks(const KvGroup& group, const int32_t* blocks, int32_t count, int32_t change) {
   if (!limit(LIMIT_CHECKED)) return;
   int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
-  for (int32_t i = 0; i < count; i++) holders[blocks[i]] += change;
+  for (int32_t i = 0; i < count; i++) {
+    holders[blocks[i]] += change;
+    if (holders[blocks[i]] > 1) state()[STATE_SEEN_ALONE] = -1;
+  }
 }
 
 namespace {
@@ -146,23 +149,51 @@ int32_t check_written(const KvGroup& group, int32_t row, int32_t block) {
   return EDIT_OK;
 }
 
+/// Whether no block that the steady run writes in this step has another holder, told without a look at most of them: a step ago none
+/// had, nobody has come to hold another's block since, and where a decode enters a block it is the only one.
+bool still_alone() {
+  const int32_t steps = state()[STATE_STEADY_STEPS];
+  const int32_t seen = state()[STATE_SEEN_ALONE];
+  if (!state()[STATE_STEADY] || state()[STATE_PREFILLS] > 0 || seen < 0 || steps - seen > 1) return false;
+  const int32_t* starts = region(REGION_LANE_STARTS);
+  const int32_t* rows = region(REGION_DECODES);
+  for (int32_t g = 0; g < kv_groups(); g++) {
+    const KvGroup group = kv_group(g);
+    const int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
+    const int32_t block_size = group.block_size();
+    const Entering entering(group, steps);
+    for (const int32_t* lane = entering.begin; lane < entering.end; lane++) {
+      if (holders[group.block_list(rows[*lane])[(starts[*lane] + steps) / block_size]] > 1) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 /// Refuses a step that writes a block which another request writes too, or holds as computed prefix without having said that it
 /// depends on the writer. For the checked mode, before the vote.
 extern "C" int32_t check_shared_blocks() {
+  const int32_t steps = state()[STATE_STEADY_STEPS];
+  if (still_alone()) {
+    state()[STATE_SEEN_ALONE] = steps;
+    return EDIT_OK;
+  }
   gather_facts(1);
   int32_t code = EDIT_OK;
+  bool alone = true;
   for (int32_t g = 0; g < kv_groups() && code == EDIT_OK; g++) {
     const KvGroup group = kv_group(g);
     const int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
     each_written(group, region(REGION_FACTS) + FACT_PART0_TOKENS, 1, [&](int32_t position, int32_t block, int32_t) {
       if (code != EDIT_OK || holders[block] <= 1) return;
+      alone = false;
       // Seldom, and rows are read.
       settle();
       code = check_written(group, region(REGION_ORDER)[position], block);
     });
   }
+  state()[STATE_SEEN_ALONE] = alone && state()[STATE_STEADY] ? steps : -1;
   return code;
 }
 

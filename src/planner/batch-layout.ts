@@ -16,6 +16,7 @@ export const STATE_WORDS = [
   'steadyMaxSeqLen',
   'orderVersion',
   'orderRows',
+  'seenAlone',
   'eventBuckets',
   'appends',
   'tableEdits',
