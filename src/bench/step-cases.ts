@@ -14,13 +14,13 @@ const BLOCKS = MODEL_LEN / BLOCK_SIZE;
 const STEP_BYTES = 20;
 
 /** Rows of whole steady steps, as a server takes them: every decode moves on by one token. */
-export const STEP_ROWS: readonly BenchRow[] = [64, 256, 1024].map((count) => ({
-  name: `step-${count}`,
-  make: (modules) => stepCase(modules, count),
-}));
+export const STEP_ROWS: readonly BenchRow[] = [
+  ...[64, 256, 1024].map((count): BenchRow => ({ name: `step-${count}`, make: (modules) => stepCase(modules, count) })),
+  { name: 'step-checked-256', make: (modules) => stepCase(modules, 256, true) },
+];
 
 /** `continueDecodes`, `vote`, `resolve` and `build` of `count` decodes on one rank, beside a copy of what they write. */
-function stepCase(modules: PlannerModules, count: number): BenchCase {
+function stepCase(modules: PlannerModules, count: number, checked = false): BenchCase {
   const limits = {
     maxNumSeqs: count,
     maxNumBatchedTokens: count,
@@ -29,7 +29,7 @@ function stepCase(modules: PlannerModules, count: number): BenchCase {
     numBlocks: count * BLOCKS + 1,
   };
   const plan = decodePlan({ sizes: [count], limits: { ...limits, queryLen: 1 }, policy: LOCKSTEP_POLICY });
-  const planner = new StepPlanner(modules, { limits, plan });
+  const planner = new StepPlanner(modules, { limits, plan, checked });
   // The copy has a memory of its own: the planner's is written by steps alone.
   const { memory } = scheduleBatch(modules, {}, decodes(count));
   const { metadata } = memory;
