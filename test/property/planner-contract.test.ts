@@ -167,8 +167,9 @@ describe('assertShapeContract', () => {
           if (session.step(step)?.plain === undefined) continue;
           const corruptions = groupByKind(corruptionsOf(planner));
           for (let time = 0; time < 12; time++) {
-            // A kind first, then one of its entries: rare kinds come up as often as common ones.
-            const ofKind = pick(Object.values(corruptions), picks);
+            // A kind first, one that has not come up yet if there is any, then one of its entries: else rare kinds might never.
+            const fresh = Object.keys(corruptions).filter((kind) => !caught.has(kind));
+            const ofKind = corruptions[pick(fresh.length > 0 ? fresh : Object.keys(corruptions), picks)];
             const { kind, array, index, value } = pick(ofKind, picks);
             const kept = array[index];
             array[index] = value;
