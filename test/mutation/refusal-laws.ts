@@ -1,7 +1,8 @@
 import { decodePlan } from '../../dist/planner/index.js';
-import { ENUMS, type FACT_WORDS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
+import { ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
 import type { PlannerModules } from '../../dist/planner/modules.js';
 import { RawRules, type RawRulesOptions } from '../../dist/planner/raw-rules.js';
+import { FOUR_DECODES } from './four-decodes.js';
 import type { Law } from './law.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
@@ -14,18 +15,6 @@ const OPTIONS = {
   keys: decodePlan({ sizes: [16], limits: { maxNumSeqs: 8, queryLen: 2 }, policy: {} }).keys,
   ranks: 2,
 } satisfies RawRulesOptions;
-
-const FOUR_DECODES: Partial<Record<(typeof FACT_WORDS)[number], number>> = {
-  tokens: 4,
-  decodeRequests: 4,
-  uniformQueryLen: 1,
-  maxQueryLen: 1,
-  maxDecodeQueryLen: 1,
-  maxSeqLen: 9,
-  canSplit: 1,
-  part0Tokens: 2,
-  part1Tokens: 2,
-};
 
 /** Two votes of four decodes, of which the second has these words instead. */
 function tableWith(modules: PlannerModules, words: Words, replicaSize = 1): RawRules {

@@ -4,7 +4,6 @@ import {
   CONFIG_BASE,
   decisionWords,
   ENUMS,
-  type FACT_WORDS,
   KEY_WORDS,
   LIMIT_WORDS,
   POLICY_WORDS,
@@ -13,23 +12,12 @@ import {
 } from '../../dist/planner/layout.js';
 import { type RawIntent, RawRules } from '../../dist/planner/raw-rules.js';
 import { fixtureOf, PAIRS, placeTable, resolveTable } from '../support/check-fixture.js';
+import { type Facts, FOUR_DECODES } from './four-decodes.js';
 import type { Law } from './law.js';
 import { before } from './oracle-law.js';
 
 type Words = Partial<Record<(typeof VOTE_WORDS)[number], number>>;
-type Facts = Partial<Record<(typeof FACT_WORDS)[number], number>>;
 
-const FOUR_DECODES: Facts = {
-  tokens: 4,
-  decodeRequests: 4,
-  uniformQueryLen: 1,
-  maxQueryLen: 1,
-  maxDecodeQueryLen: 1,
-  maxSeqLen: 9,
-  canSplit: 1,
-  part0Tokens: 2,
-  part1Tokens: 2,
-};
 const FOUR_PREFILLED: Facts = {
   ...FOUR_DECODES,
   decodeRequests: 0,
