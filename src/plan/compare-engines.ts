@@ -2,6 +2,7 @@ import type { Limits } from '../config.js';
 import { ENGINE_NAMES, type EngineLadder, emitFlags, engineLadder } from '../engines/index.js';
 import type { LadderCurve } from '../planner/ladder-curve.js';
 import { type LadderScore, scoreLadder } from '../planner/ladder-score.js';
+import type { Policy } from '../planner/policy.js';
 import { type CaptureCost, captureOf, type MixedCount, type MixedShape } from '../workload/index.js';
 import { scoreMixed, sumScores } from './mixed-score.js';
 import type { PlanCosts } from './plan-costs.js';
@@ -21,8 +22,8 @@ export interface ScoredSteps {
 export interface ScoredGraphs {
   readonly decode: readonly number[];
   readonly mixed: readonly MixedShape[];
-  /** Most tokens of a graph with prefill slots, as a multiple of the step's; beyond it runs eager. Default: no limit. */
-  readonly maxPaddingFactor?: number;
+  /** Which graph with prefill slots holds a step, and how far one may pad it. Default: 'slots', and any. */
+  readonly policy?: Pick<Policy, 'mixedMatch' | 'maxPaddingFactor'>;
 }
 
 /** Padding by tokens and by time. */
@@ -31,7 +32,7 @@ export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGr
     const decode = scoreLadder(steps.counts, cost, graphs.decode);
     return steps.mixed === null
       ? decode
-      : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.maxPaddingFactor ?? Infinity));
+      : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.policy ?? {}));
   };
   const tokens = by(costs.tokens);
   return {
