@@ -7,7 +7,6 @@ import {
   checkPlanOptions,
   detectSource,
   engineSteps,
-  largestDecode,
   loggedSteps,
   type MakePlanOptions,
   makePlan,
@@ -19,7 +18,7 @@ import {
   scheduledSteps,
 } from '../plan/index.js';
 import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, type Policy, ubatchMinRequests } from '../planner/policy.js';
+import { completePolicy, type Policy } from '../planner/policy.js';
 import { writePlanFile } from '../runtime/plan-file.js';
 import { schedulerLimits } from '../workload/index.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
@@ -136,9 +135,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   return {
     scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
-    maximum: largestDecode(limits),
-    ubatchThreshold: policy.ubatches > 1 ? policy.ubatchThresholdDecode : null,
-    ubatchMinRequests: ubatchMinRequests(policy),
+    policy,
     split,
     signal,
   };

@@ -19,14 +19,6 @@ export {
   type WorkloadOptions,
 } from './generator.js';
 export {
-  type EngineLogReader,
-  type EngineStepRecord,
-  type ReadHistogram,
-  type ReadHistogramOptions,
-  readHistogram,
-} from './histogram/read-histogram.js';
-export { type ScheduleShapeOptions, scheduleHistogram, scheduleShape } from './histogram/schedule-shape.js';
-export {
   type HistogramDocument,
   type HistogramOptions,
   type MixedCount,
