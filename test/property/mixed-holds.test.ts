@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { holds, type MixedStep } from '../../dist/planner/capture-key.js';
-import { mixedKey, type Policy } from '../../dist/planner/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { NO_PADDING_LIMIT } from '../../dist/planner/policy.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
+import { RawRules } from '../../dist/agreement/index.js';
+import { mixedKey, type Policy } from '../../dist/entry/planner.js';
+import { holds, type MixedStep } from '../../dist/keys/index.js';
+import { loadModules } from '../../dist/memory/modules.js';
+import { NO_PADDING_LIMIT } from '../../dist/policy/index.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
 const modules = await loadModules();

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { RawRules, VoteGroup } from '../../dist/agreement/index.js';
+import { type CaptureKey, decodeKey, decodePlan, type Policy } from '../../dist/entry/planner.js';
 import { namedPolicy, type PolicyName, policyNames } from '../../dist/index.js';
-import { type CaptureKey, decodeKey, decodePlan, type Policy } from '../../dist/planner/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
-import { type BatchChunk, VoteGroup } from '../../dist/planner/vote-group.js';
+import { loadModules } from '../../dist/memory/modules.js';
 
 const modules = await loadModules();
 const MOST = 16;
@@ -23,10 +22,12 @@ function* policies(name: PolicyName): Generator<Policy> {
           }
 }
 
+type Batch = Parameters<VoteGroup['vote']>[1];
+
 /** `requests` decodes; the lengths of the first and of all others. */
-function decodes(requests: number, first: number, others: number): BatchChunk[] {
+function decodes(requests: number, first: number, others: number): Batch {
   return Array.from({ length: requests }, (_, index) => {
-    return { phase: 'decode', start: 9, queryLen: index === 0 ? first : others, lastChunk: true };
+    return { phase: 'decode' as const, start: 9, queryLen: index === 0 ? first : others, lastChunk: true };
   });
 }
 
@@ -41,7 +42,7 @@ function sizesRun(queryLen: number, policy: Policy): number[] {
   const limits = { maxNumSeqs: 64, maxNumBatchedTokens: 512, maxModelLen: 64, blockSize: 16, queryLen };
   const group = new VoteGroup(new RawRules(modules, { limits, policy, keys, ranks: RANKS }));
   let step = 0;
-  const runsOn = (...batches: BatchChunk[][]): CaptureKey | undefined => {
+  const runsOn = (...batches: Batch[]): CaptureKey | undefined => {
     for (const [rank, batch] of batches.entries()) group.vote(rank, batch, (index) => [1 + rank * 64 + index]);
     const { captureKey, parts } = group.resolve(step++);
     return parts.length > 1 && parts.every(({ paddedTokens }) => paddedTokens > 0) ? keys[captureKey] : undefined;

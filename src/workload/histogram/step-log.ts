@@ -1,6 +1,6 @@
+import type { AgreedShape } from '../../agreement/index.js';
 import { LockstepError, shown } from '../../errors.js';
-import type { VOTE_WORDS } from '../../planner/layout.js';
-import type { AgreedShape } from '../../planner/vote-group.js';
+import type { VOTE_WORDS } from '../../layout/index.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
 
