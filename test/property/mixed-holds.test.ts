@@ -14,11 +14,11 @@ const batch = fc.record({ decodes: fc.array(length, { maxLength: 4 }), prefills:
 
 const key = fc
   .record({
-    tokens: fc.integer({ min: 8, max: 30 }),
+    tokens: fc.integer({ min: 12, max: 36 }),
     prefills: fc.integer({ min: 1, max: 4 }),
     decodes: fc.nat(4),
-    queryLen: fc.integer({ min: 1, max: 5 }),
-    maxQueryLen: fc.integer({ min: 1, max: 30 }),
+    queryLen: fc.integer({ min: 2, max: 5 }),
+    maxQueryLen: fc.integer({ min: 3, max: 30 }),
   })
   .map(({ tokens, prefills, decodes, queryLen, maxQueryLen }) => ({
     ...mixedKey(tokens, prefills, decodes, queryLen),
@@ -79,6 +79,6 @@ it('which mixed graph holds a step is the same to a plan as to the rules that ru
   );
   if (FULL_RUN)
     for (const match of ['slots', 'strict', 'slot-count']) {
-      for (const run of [true, false]) expect(seen.get(`${match} ${run}`)).toBeGreaterThan(20);
+      for (const run of [true, false]) expect(seen.get(`${match} ${run}`)).toBeGreaterThan(10);
     }
 });
