@@ -66,19 +66,9 @@ struct HostProgress {
   std::shared_ptr<const Failure> reason;
 };
 
-struct HostPoint final : Point {
-  HostPoint(std::shared_ptr<const HostProgress> progress, uint64_t target)
-      : progress(std::move(progress)), target(target) {}
-  WaitResult wait(double ms) override { return progress ? progress->wait(target, ms) : WaitResult{true, nullptr}; }
-
-  const std::shared_ptr<const HostProgress> progress;
-  const uint64_t target;
-};
-
-// An event is a number: how many commands of which stream are through when it is reached.
-struct HostEvent final : EventBackend {
-  std::shared_ptr<Point> point() const override { return std::make_shared<HostPoint>(progress, target); }
-  WaitResult wait(double ms) override { return progress ? progress->wait(target, ms) : WaitResult{true, nullptr}; }
+// A mark is a number: how many commands of which stream are through when it is reached.
+struct HostMark final : Mark {
+  WaitResult wait(double ms) override { return progress->wait(target, ms); }
 
   std::shared_ptr<const HostProgress> progress;
   uint64_t target = 0;

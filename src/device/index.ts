@@ -12,6 +12,8 @@ export type {
   MemoryUse,
   WaitOptions,
 } from './device.js';
+export { DevicePool } from './pool.js';
+export { DeviceRecording } from './recording.js';
 export { nativeMetadata } from './native-metadata.js';
 export {
   type DeviceAttempt,

@@ -1,5 +1,5 @@
 import type { Limits } from '../config.js';
-import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/device.js';
+import type { DeviceBuffer, DeviceStream, Kernel, KernelArgument, WaitOptions } from '../device/device.js';
 import type { Executor } from '../device/executor.js';
 import type { Forward, ForwardPart, PiecewiseForward } from '../device/forward.js';
 import type { LocalPlan } from '../planner/local-plan.js';
@@ -20,6 +20,7 @@ export class TokenKvCache implements Forward, Disposable {
   readonly piecewise: PiecewiseForward;
   readonly supply: (local: LocalPlan) => void;
   readonly #executor: Executor;
+  readonly #kernels: Record<'copy' | 'kv_write' | 'fill', Kernel>;
   readonly #cache: DeviceBuffer;
   readonly #hidden: DeviceBuffer;
   readonly #out: DeviceBuffer;
@@ -38,24 +39,36 @@ export class TokenKvCache implements Forward, Disposable {
     this.#out = device.allocate(this.#host.byteLength);
     this.#read = kernels.kernel('kv_read');
     this.#blockSize = limits.blockSize;
-    const [copy, write, fill] = ['copy', 'kv_write', 'fill'].map((name) => kernels.kernel(name));
-    const hidden = this.#hidden;
+    this.#kernels = {
+      copy: kernels.kernel('copy'),
+      kv_write: kernels.kernel('kv_write'),
+      fill: kernels.kernel('fill'),
+    };
     this.piecewise = {
       pieces: 2,
-      piece: (stream, index, { tensors, tokens }) => {
-        if (index === 0) stream.launch(copy, [tensors.inputIds, hidden, tokens * 4]);
-        else stream.launch(fill, [hidden, NO_TOKEN, tokens]);
-      },
-      attention: (stream, _index, { tensors, tokens }) => {
-        stream.launch(write, [hidden, tensors.slotMapping, this.#cache, tokens]);
-      },
+      piece: (stream, index, part) => this.#piece(stream, index, part, this.#hidden),
+      attention: (stream, _index, part) => this.#attention(stream, part, this.#hidden),
     };
+    // As much as the largest step takes, so that none has to allocate.
+    executor.pool.take(this.#hidden.bytes);
   }
 
+  /** Hidden states that nothing outside the forward reads are scratch memory. Those between pieces need a place of their own. */
   part(stream: DeviceStream, part: ForwardPart): void {
-    this.piecewise.piece(stream, 0, part);
-    this.piecewise.attention(stream, 0, part);
-    this.piecewise.piece(stream, 1, part);
+    const hidden = this.#executor.pool.take(Math.max(1, part.tokens) * 4);
+    this.#piece(stream, 0, part, hidden);
+    this.#attention(stream, part, hidden);
+    this.#piece(stream, 1, part, hidden);
+  }
+
+  #piece(stream: DeviceStream, index: number, { tensors, tokens }: ForwardPart, hidden: KernelArgument): void {
+    const { copy, fill } = this.#kernels;
+    if (index === 0) stream.launch(copy, [tensors.inputIds, hidden, tokens * 4]);
+    else stream.launch(fill, [hidden, NO_TOKEN, tokens]);
+  }
+
+  #attention(stream: DeviceStream, { tensors, tokens }: ForwardPart, hidden: KernelArgument): void {
+    stream.launch(this.#kernels.kv_write, [hidden, tensors.slotMapping, this.#cache, tokens]);
   }
 
   /**

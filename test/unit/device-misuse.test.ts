@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceBuffer, DeviceStream, KernelArgument } from '../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceGraph, DeviceStream, KernelArgument } from '../../dist/device/device.js';
 import { openDevice } from '../../dist/device/open-device.js';
 import type { ErrorCode } from '../../dist/errors.js';
 import { errorOf } from '../support/device-fixture.js';
@@ -17,10 +17,10 @@ afterEach(() => {
   other.dispose();
 });
 
-function capture(owner: Device): ReturnType<DeviceStream['endCapture']> {
+function capture(owner: Device): DeviceGraph {
   const stream = owner.createStream();
   stream.beginCapture();
-  return stream.endCapture();
+  return stream.endCapture().instantiate();
 }
 
 describe('objects of another device', () => {
