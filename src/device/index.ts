@@ -12,8 +12,6 @@ export type {
   MemoryUse,
   WaitOptions,
 } from './device.js';
-export { DevicePool } from './pool.js';
-export { DeviceRecording } from './recording.js';
 export { nativeMetadata } from './native-metadata.js';
 export {
   type DeviceAttempt,
@@ -22,3 +20,5 @@ export {
   openDevice,
   probeDevices,
 } from './open-device.js';
+export { DevicePool } from './pool.js';
+export { DeviceRecording } from './recording.js';
