@@ -26,8 +26,9 @@
       "defines": ["NAPI_VERSION=8", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden"],
       "cflags!": ["-O3"],
-      "cflags": ["-O2"],
+      "cflags": ["-O2", "-ffunction-sections", "-fdata-sections"],
       "libraries": ["-ldl", "-lpthread"],
+      "ldflags": ["-Wl,-s", "-Wl,--gc-sections"],
       "sources": [
         "addon/addon.cc",
         "addon/arguments.cc",

@@ -47,6 +47,7 @@ Napi::Value EventObject::wait_slice(const Napi::CallbackInfo& info) {
 
 Napi::Value EventObject::wait_slice_async(const Napi::CallbackInfo& info) {
   const double ms = wait_argument(info[0]);
+  if (mark() != nullptr) mark()->expect();
   return wait_async(info.Env(), mark(), ms);
 }
 

@@ -56,6 +56,8 @@ struct Mark {
   virtual ~Mark() = default;
   // Waits at most `ms` milliseconds; 0 only looks.
   virtual WaitResult wait(double ms) = 0;
+  // Says that another thread than the one that uses the stream is about to wait. By the one that uses it.
+  virtual void expect() {}
 };
 
 // An argument of a launch: device memory from an address on, or a scalar.

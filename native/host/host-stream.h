@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -11,6 +12,8 @@ namespace lockstep {
 struct HostGraph final : HostResource<GraphBackend> {
   using HostResource::HostResource;
   std::vector<Operation> operations;
+  // Bytes that a replay reads and writes, at most; saturated.
+  size_t touched = 0;
 };
 
 struct HostRecording final : RecordingBackend {
@@ -24,7 +27,10 @@ struct HostRecording final : RecordingBackend {
   std::vector<Operation> operations;
 };
 
-// One thread with an in-order queue. A capture turns the queue into a list: operations of all streams that joined it,
+// One thread with an in-order queue. Waking it costs more than most commands take, so a thread that waits for its own stream runs
+// the queue itself, unless it is the process's main one, which has an event loop to look after. It takes a command at a time,
+// and only one that is known to be short; others are the stream's thread's. Until somebody waits, that thread looks after the
+// queue now and then, and takes what has lain there between two looks. A capture turns the queue into a list: operations of all streams that joined it,
 // in the order they were given, which is one of the orders their events allow.
 class HostStream final : public StreamBackend {
  public:
@@ -42,10 +48,21 @@ class HostStream final : public StreamBackend {
   void leave_capture() override;
   void close() override;
 
+  // Runs commands on this thread until `target` are through, one is not to be run here, or it is `end`.
+  void help(uint64_t target, std::chrono::steady_clock::time_point end);
+  // Whether the thread that calls may help.
+  bool may_help() const { return helped_ && std::this_thread::get_id() == progress_->user; }
+  // Wakes the stream's thread for what is queued.
+  void hurry();
+
  private:
   void record(Operation* operations, size_t count);
   void reserve(size_t count);
   void run();
+  // Whether the stream's thread has something to run, after it slept if need be.
+  bool next(std::unique_lock<std::mutex>& lock);
+  void run_head(std::unique_lock<std::mutex>& lock);
+  bool is_short(const Operation& operation) const;
   void execute(const Operation& operation, uint64_t index);
   void wait_for(const HostMark& mark, uint64_t index);
   void launch(const Launch& launch, uint64_t index);
@@ -68,6 +85,14 @@ class HostStream final : public StreamBackend {
   std::vector<Operation> ring_;
   size_t head_ = 0;
   size_t size_ = 0;
+  // A command was taken from the ring and is not through.
+  bool running_ = false;
+  // What is queued is for the stream's thread, at once.
+  bool hurried_ = false;
+  // The stream's thread sleeps until it is woken.
+  bool asleep_ = false;
+
+  const bool helped_;
 
   std::atomic<int32_t> stop_{0};
   std::thread thread_;

@@ -25,6 +25,7 @@ export class TokenKvCache implements Forward, Disposable {
   readonly #hidden: DeviceBuffer;
   readonly #out: DeviceBuffer;
   readonly #read: Kernel;
+  readonly #rows: DeviceBuffer;
   readonly #blockSize: number;
   readonly #host: Int32Array;
 
@@ -37,7 +38,8 @@ export class TokenKvCache implements Forward, Disposable {
     this.#hidden = device.allocate(metadata.whole.inputIds.bytes);
     this.#host = new Int32Array(Math.max(READ_TOKENS, limits.maxModelLen));
     this.#out = device.allocate(this.#host.byteLength);
-    this.#read = kernels.kernel('kv_read');
+    this.#read = kernels.kernel('kv_read_rows');
+    this.#rows = device.allocate(metadata.whole.seqLens.bytes);
     this.#blockSize = limits.blockSize;
     this.#kernels = {
       copy: kernels.kernel('copy'),
@@ -72,22 +74,15 @@ export class TokenKvCache implements Forward, Disposable {
   }
 
   /**
-   * Reads what the cache holds of rows [begin, end) of the batch that ran last, one row after the other; they must fit
-   * `capacity` tokens. The result is valid until the next read.
+   * Reads what the cache holds of these rows of the batch that ran last, one row after the other: `tokens` in all, which must
+   * fit `capacity`. One launch, and one download that is waited for. The result is valid until the next read.
    */
-  read(begin: number, end: number, tokens: number, options?: WaitOptions): Int32Array {
-    const { metadata, stream } = this.#executor;
-    const width = this.#executor.tableWidth;
-    stream.launch(this.#read, [
-      this.#cache,
-      metadata.blockTable,
-      metadata.whole.seqLens,
-      this.#out,
-      begin,
-      end,
-      width,
-      this.#blockSize,
-    ]);
+  read(rows: Int32Array, tokens: number, options?: WaitOptions): Int32Array {
+    const { metadata, stream, tableWidth } = this.#executor;
+    const { blockTable, whole } = metadata;
+    stream.upload(this.#rows, 0, rows);
+    const where = [this.#cache, blockTable, whole.seqLens, this.#out, this.#rows];
+    stream.launch(this.#read, [...where, rows.length, tableWidth, this.#blockSize]);
     const into = this.#host.subarray(0, tokens);
     stream.downloadSync(this.#out, 0, into, options);
     return into;
@@ -102,5 +97,6 @@ export class TokenKvCache implements Forward, Disposable {
     this.#cache.dispose();
     this.#hidden.dispose();
     this.#out.dispose();
+    this.#rows.dispose();
   }
 }

@@ -149,7 +149,10 @@ describe('arguments of a launch', () => {
 
   it('names the kernels there are', () => {
     const error = errorOf('ERR_LAUNCH_INVALID', () => device.loadModule().kernel('kv_wirte'));
-    expect(error.details).toEqual({ kernel: 'kv_wirte', kernels: ['kv_write', 'kv_read', 'copy', 'fill'] });
+    expect(error.details).toEqual({
+      kernel: 'kv_wirte',
+      kernels: ['kv_write', 'kv_read', 'kv_read_rows', 'copy', 'fill'],
+    });
   });
 
   it('takes only kernels that a module gave', () => {
