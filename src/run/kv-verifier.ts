@@ -1,0 +1,107 @@
+import { type Chunk, hash32, type RankSchedule } from '../workload/index.js';
+import type { TokenKvCache } from './kv-cache.js';
+import type { KvLedger } from './kv-ledger.js';
+
+/** How much is read back after a step: every scheduled request, or a seeded share of them. */
+export type VerifyMode = 'full' | 'sampled';
+
+/** One request in this many is read back in a sampled step. */
+export const SAMPLED_SHARE = 8;
+
+/** The first entry found wrong in a request's cache. */
+export interface Mismatch {
+  readonly step: number;
+  readonly request: number;
+  readonly position: number;
+  readonly expected: number;
+  readonly found: number;
+}
+
+const MAX_RECORDED = 8;
+
+/** Reads histories back through the block table after each step, and compares them with the ledger. */
+export class KvVerifier {
+  readonly #cache: TokenKvCache;
+  readonly #ledger: KvLedger;
+  readonly #mode: VerifyMode;
+  readonly #seed: number;
+  readonly #timeoutMs: number;
+  /** Chunks of the batch that are read back together, and the row of each. */
+  readonly #wantedChunks: Chunk[] = [];
+  #rows = new Int32Array(64);
+  /** Entries compared, and entries found wrong. */
+  compared = 0;
+  mismatches = 0;
+  readonly first: Mismatch[] = [];
+
+  constructor(cache: TokenKvCache, ledger: KvLedger, options: { mode: VerifyMode; seed: number; timeoutMs: number }) {
+    this.#cache = cache;
+    this.#ledger = ledger;
+    this.#mode = options.mode;
+    this.#seed = options.seed;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /**
+   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has slots left over
+   * between them, `order` (i32[rows]) is -1 there. Waits for the device.
+   */
+  check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
+    this.#wantedChunks.length = 0;
+    let tokens = 0;
+    let row = -1;
+    for (const chunk of schedule.scheduled) {
+      do row += 1;
+      while (order[row] === -1);
+      if (!this.#wanted(chunk, step)) continue;
+      const length = chunk.start + chunk.queryLen;
+      if (tokens > 0 && tokens + length > this.#cache.capacity) {
+        this.#compare(tokens, step);
+        tokens = 0;
+      }
+      this.#add(chunk, row);
+      tokens += length;
+    }
+    if (this.#wantedChunks.length > 0) this.#compare(tokens, step);
+  }
+
+  #add(chunk: Chunk, row: number): void {
+    if (this.#wantedChunks.length === this.#rows.length) {
+      const larger = new Int32Array(2 * this.#rows.length);
+      larger.set(this.#rows);
+      this.#rows = larger;
+    }
+    this.#rows[this.#wantedChunks.length] = row;
+    this.#wantedChunks.push(chunk);
+  }
+
+  /** Reads the wanted chunks back together, and forgets them. */
+  #compare(tokens: number, step: number): void {
+    const rows = this.#rows.subarray(0, this.#wantedChunks.length);
+    const found = this.#cache.read(rows, tokens, { timeoutMs: this.#timeoutMs });
+    const foundBytes = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
+    let from = 0;
+    for (const { request, start, queryLen } of this.#wantedChunks) {
+      const length = start + queryLen;
+      const expected = this.#ledger.history(request);
+      const expectedBytes = Buffer.from(expected.buffer, expected.byteOffset, length * 4);
+      if (expectedBytes.compare(foundBytes, from * 4, (from + length) * 4) !== 0) {
+        for (let position = 0; position < length; position++) {
+          if (found[from + position] === expected[position]) continue;
+          this.mismatches += 1;
+          if (this.first.length < MAX_RECORDED) {
+            this.first.push({ step, request, position, expected: expected[position], found: found[from + position] });
+          }
+        }
+      }
+      from += length;
+    }
+    this.compared += tokens;
+    this.#wantedChunks.length = 0;
+  }
+
+  #wanted(chunk: Chunk, step: number): boolean {
+    if (this.#mode === 'full') return true;
+    return hash32(this.#seed, chunk.request, step) % SAMPLED_SHARE === 0;
+  }
+}
