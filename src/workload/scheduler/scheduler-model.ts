@@ -1,6 +1,6 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError } from '../../errors.js';
+import type { RequestTable } from '../request.js';
 import { RankScheduler } from './rank-scheduler.js';
-import type { RequestTable } from './request.js';
 import { RequestState } from './request-state.js';
 import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';

@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS, Faults, withoutUndefined } from '../config.js';
+import { DEFAULT_LIMITS, Faults, withoutUndefined } from '../../config.js';
 
 /** What bounds the scheduler of every rank, and the numbers that drive its simulated clock. */
 export interface SchedulerLimits {

@@ -1,6 +1,6 @@
+import { hash2, hashOnto } from '../random.js';
 import { ChunkList } from './chunk-list.js';
 import { DecodeSpan } from './decode-span.js';
-import { hash2, hashOnto } from './random.js';
 import { RequestBlocks } from './request-blocks.js';
 import type { RequestState } from './request-state.js';
 import type { SchedulerLimits } from './scheduler-limits.js';

@@ -1,5 +1,5 @@
-import { mix32 } from './random.js';
-import type { RequestTable } from './request.js';
+import { mix32 } from '../random.js';
+import type { RequestTable } from '../request.js';
 
 /**
  * Numbers the chains of leading hash ids of all requests: two requests have the same node at a depth exactly where all

@@ -1,5 +1,5 @@
+import { HASH_BLOCK_TOKENS, type RequestTable } from '../request.js';
 import { PrefixTrie } from './prefix-trie.js';
-import { HASH_BLOCK_TOKENS, type RequestTable } from './request.js';
 
 /**
  * What the scheduler knows of every request, in flat arrays by request id. A request belongs to one rank, so all ranks

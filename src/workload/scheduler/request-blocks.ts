@@ -1,5 +1,5 @@
+import { HASH_BLOCK_TOKENS } from '../request.js';
 import { BlockPool } from './block-pool.js';
-import { HASH_BLOCK_TOKENS } from './request.js';
 import { NO_BLOCKS, type RequestState } from './request-state.js';
 
 /** Which KV blocks the requests of one rank hold: shared prefixes first, then their own. */
