@@ -103,6 +103,8 @@ export class Simulation {
   readonly #group: VoteGroup;
   readonly #counters = new DecisionCounters();
   readonly #cost: (tokens: number) => number;
+  /** The policy may cut a batch, for which its requests matter one by one. */
+  readonly #cuts: boolean;
   /** The next step, and how many from it on are voted on and not decided. */
   #step = 0;
   #left = 0;
@@ -119,6 +121,7 @@ export class Simulation {
     this.#control = control;
     this.#model = new SchedulerModel(requests, options.scheduler, { edits: false });
     this.#group = group;
+    this.#cuts = options.policy.ubatches > 1;
     this.#cost = control.cost ?? ((tokens) => tokens);
   }
 
@@ -179,8 +182,13 @@ export class Simulation {
       this.#left = 1;
       return true;
     }
-    for (const [rank, { scheduled }] of schedule.ranks.entries()) {
-      this.#group.vote(rank, scheduled, (index) => model.blocksOf((scheduled[index] as Chunk).request));
+    for (let rank = 0; rank < schedule.ranks.length; rank++) {
+      if (this.#cuts) {
+        const { scheduled } = schedule.ranks[rank];
+        this.#group.vote(rank, scheduled, (index) => model.blocksOf((scheduled[index] as Chunk).request));
+      } else {
+        this.#group.voteTotals(rank, model.totals(rank));
+      }
     }
     this.#left = model.complete(MOST_STEPS);
     return true;

@@ -1,63 +1,136 @@
 import { HASH_BLOCK_TOKENS, type RequestTable } from '../request.js';
+import { grown } from './grown.js';
 import { PrefixTrie } from './prefix-trie.js';
+import type { HeldBlocks } from './request-blocks.js';
+
+/** What is known of a request when it arrives. */
+export interface RequestFacts {
+  /** Tokens of the prompt, at least 1. */
+  readonly promptTokens: number;
+  /** Tokens after which it ends, if nothing ends it earlier; 0 ends it with its prefill. */
+  readonly maxTokens: number;
+  /**
+   * One integer for each `tokensPerKey` tokens of the prompt, the last possibly for fewer: equal where the prompts up to there are
+   * equal, and nowhere else. Null where nothing is shared.
+   */
+  readonly prefix: ArrayLike<number> | null;
+}
 
 /**
  * What the scheduler knows of every request, in flat arrays by request id. A request belongs to one rank, so all ranks
  * of a model share these.
  */
 export class RequestState {
-  readonly table: RequestTable;
-  /** numComputedTokens. */
-  readonly computed: Int32Array;
-  /** Output tokens sampled so far. */
-  readonly generated: Int32Array;
-  /** Tokens to prefill: the prompt, and after a preemption what was generated too. Computed up to here, it decodes. */
-  readonly prefillTokens: Int32Array;
-  /** Tokens that the request's blocks cover. */
-  readonly covered: Int32Array;
-  /** Blocks of the prompt that are keyed, or were found keyed. */
-  readonly keyedBlocks: Int32Array;
-  /** Whole blocks of a prompt that has hash ids, else 0. */
-  readonly keyableBlocks: Int32Array;
-  /** Hash of seed and request, from which the draws of its drafts follow; set where there are drafts. */
-  readonly draftHash: Uint32Array;
-  /** The next request in a waiting queue; meaningless for the last one and for those that do not wait. */
-  readonly nextWaiting: Int32Array;
-  /** Blocks of a running request in order of position, with room for those it will need; empty for others. */
-  readonly blocks: number[][];
-  /** Most blocks of `blockSize` tokens that end within one 512-token block. */
-  readonly keysPerNode: number;
-  /** Chains of leading hash ids: what `node` gives is at most this. */
-  readonly nodes: number;
-  readonly #nodes: Int32Array;
+  readonly blockSize: number;
+  /** Tokens that one number of a prefix stands for. */
+  readonly tokensPerKey: number;
+  /** The largest number in a prefix, or null where it is not known. */
+  readonly nodes: number | null;
+  promptTokens: Int32Array;
+  maxTokens: Int32Array;
+  readonly prefixes: (ArrayLike<number> | null)[];
+  /** Whole blocks of a prompt that has a prefix, else 0. */
+  keyableBlocks: Int32Array;
 
-  constructor(table: RequestTable, blockSize: number) {
-    const { length, hashOffsets, inputTokens } = table;
-    this.table = table;
-    this.computed = new Int32Array(length);
-    this.generated = new Int32Array(length);
-    this.prefillTokens = new Int32Array(length);
-    this.covered = new Int32Array(length);
-    this.keyedBlocks = new Int32Array(length);
-    this.keyableBlocks = new Int32Array(length);
-    this.draftHash = new Uint32Array(length);
-    this.nextWaiting = new Int32Array(length);
-    this.blocks = Array.from({ length }, () => NO_BLOCKS);
-    this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
+  /** numComputedTokens; of a lane, `DecodeLanes` knows it. */
+  computed: Int32Array;
+  /** Output tokens sampled so far; of a lane, `DecodeLanes` knows it. */
+  generated: Int32Array;
+  /** Tokens to prefill: the prompt, and after a preemption what was generated too. Computed up to here, it decodes. */
+  prefillTokens: Int32Array;
+  /** How many requests its rank had admitted before it. */
+  admission: Float64Array;
+  /** Tokens that the request's blocks cover. */
+  covered: Int32Array;
+  /** Blocks of the prompt that are keyed, or were found keyed. */
+  keyedBlocks: Int32Array;
+  /** Blocks of a running request; null of others. */
+  readonly held: (HeldBlocks | null)[];
+  /** The next request in a list: of a waiting queue, or of the lanes that need a block in one step. -1 at the end. */
+  next: Int32Array;
+
+  // What `DecodeLanes` keeps of each lane.
+  /** Tokens computed, less the lanes' clock. */
+  laneStart: Float64Array;
+  /** The clock's reading when the lane has all its tokens. */
+  laneEnd: Float64Array;
+  /** Its place in the heap of ends; -1 of a request that is no lane. */
+  laneAt: Int32Array;
+  /** The one before it in the list that `next` links. */
+  previous: Int32Array;
+
+  constructor(capacity: number, blockSize: number, tokensPerKey: number, nodes: number | null) {
+    this.blockSize = blockSize;
+    this.tokensPerKey = tokensPerKey;
+    this.nodes = nodes;
+    this.promptTokens = new Int32Array(capacity);
+    this.maxTokens = new Int32Array(capacity);
+    this.prefixes = new Array<ArrayLike<number> | null>(capacity).fill(null);
+    this.keyableBlocks = new Int32Array(capacity);
+    this.computed = new Int32Array(capacity);
+    this.generated = new Int32Array(capacity);
+    this.prefillTokens = new Int32Array(capacity);
+    this.admission = new Float64Array(capacity);
+    this.covered = new Int32Array(capacity);
+    this.keyedBlocks = new Int32Array(capacity);
+    this.held = new Array<HeldBlocks | null>(capacity).fill(null);
+    this.next = new Int32Array(capacity);
+    this.laneStart = new Float64Array(capacity);
+    this.laneEnd = new Float64Array(capacity);
+    this.laneAt = new Int32Array(capacity).fill(-1);
+    this.previous = new Int32Array(capacity);
+  }
+
+  /** The requests of a table, whose prefixes are chains of 512-token hash ids. */
+  static of(table: RequestTable, blockSize: number): RequestState {
     const trie = new PrefixTrie(table);
-    this.nodes = trie.count;
-    this.#nodes = trie.nodes;
-    for (let request = 0; request < length; request++) {
-      if (hashOffsets[request] === hashOffsets[request + 1]) continue;
-      this.keyableBlocks[request] = Math.floor((inputTokens[request] as number) / blockSize);
+    const state = new RequestState(table.length, blockSize, HASH_BLOCK_TOKENS, trie.count);
+    state.promptTokens.set(table.inputTokens);
+    state.maxTokens.set(table.outputTokens);
+    for (let request = 0; request < table.length; request++) {
+      const from = table.hashOffsets[request];
+      const end = table.hashOffsets[request + 1];
+      if (from === end) continue;
+      state.prefixes[request] = trie.nodes.subarray(from, end);
+      state.keyableBlocks[request] = Math.floor(table.inputTokens[request] / blockSize);
+    }
+    return state;
+  }
+
+  /** Writes what is known of a request that arrives, under an id that no live request has. */
+  set(request: number, { promptTokens, maxTokens, prefix }: RequestFacts): void {
+    if (request >= this.computed.length) this.#grow(request + 1);
+    this.promptTokens[request] = promptTokens;
+    this.maxTokens[request] = maxTokens;
+    this.prefixes[request] = prefix;
+    this.keyableBlocks[request] = prefix === null ? 0 : Math.floor(promptTokens / this.blockSize);
+    this.computed[request] = 0;
+    this.generated[request] = 0;
+  }
+
+  /** The number of a prompt's chain up to the end of the tokens of key `depth`. */
+  node(request: number, depth: number): number {
+    return (this.prefixes[request] as ArrayLike<number>)[depth];
+  }
+
+  #grow(length: number): void {
+    this.promptTokens = grown(this.promptTokens, length);
+    this.maxTokens = grown(this.maxTokens, length);
+    this.keyableBlocks = grown(this.keyableBlocks, length);
+    this.computed = grown(this.computed, length);
+    this.generated = grown(this.generated, length);
+    this.prefillTokens = grown(this.prefillTokens, length);
+    this.admission = grown(this.admission, length);
+    this.covered = grown(this.covered, length);
+    this.keyedBlocks = grown(this.keyedBlocks, length);
+    this.next = grown(this.next, length);
+    this.laneStart = grown(this.laneStart, length);
+    this.laneEnd = grown(this.laneEnd, length);
+    this.laneAt = grown(this.laneAt, length, -1);
+    this.previous = grown(this.previous, length);
+    while (this.held.length < this.computed.length) {
+      this.held.push(null);
+      this.prefixes.push(null);
     }
   }
-
-  /** The chain of leading hash ids of a hashed prompt up to its 512-token block `depth`, as a number that keys it. */
-  node(request: number, depth: number): number {
-    return this.#nodes[(this.table.hashOffsets[request] as number) + depth] as number;
-  }
 }
-
-/** Stands for the blocks of every request that holds none; never written. */
-export const NO_BLOCKS: number[] = [];
