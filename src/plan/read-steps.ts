@@ -80,7 +80,7 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, ubatchThreshold, ubatchMinRequests, signal, onProgress } = options;
   const agreement = { ubatchThreshold: ubatchThreshold ?? undefined, ubatchMinRequests };
-  const model = new SchedulerModel(requests, scheduler, { edits: false });
+  const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: false });
   const sequence = new StepSequence();
   let steps = 0;
   let last = performance.now();

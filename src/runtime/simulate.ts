@@ -119,7 +119,10 @@ export class Simulation {
     this.#requests = requests;
     this.#options = options;
     this.#control = control;
-    this.#model = new SchedulerModel(requests, options.scheduler, { edits: false });
+    this.#model = new SchedulerModel(requests, options.scheduler, {
+      edits: false,
+      blockIds: options.policy.ubatches > 1,
+    });
     this.#group = group;
     this.#cuts = options.policy.ubatches > 1;
     this.#cost = control.cost ?? ((tokens) => tokens);

@@ -23,6 +23,8 @@ export class ChunkList implements BatchTotals {
   readonly #laneChunks: Writable<Chunk>[] = [];
   readonly #all: Chunk[] = [];
   #allAreListed = false;
+  /** Those that are no lanes, by request, once one was looked for. */
+  readonly #byRequest = new Map<number, Writable<Chunk>>();
 
   /** `running`: the rank's requests in order of admission, its lanes first. */
   constructor(lanes: DecodeLanes, running: readonly number[]) {
@@ -42,6 +44,7 @@ export class ChunkList implements BatchTotals {
     this.lanes = 0;
     this.#pushedCount = 0;
     this.#allAreListed = false;
+    if (this.#byRequest.size > 0) this.#byRequest.clear();
   }
 
   /** Schedules one token of each of the first `count` lanes. */
@@ -103,6 +106,15 @@ export class ChunkList implements BatchTotals {
     return this.#pushed[index];
   }
 
+  /** The chunk of a request that is no lane. */
+  find(request: number): Writable<Chunk> | undefined {
+    const found = this.#byRequest;
+    for (let index = found.size; index < this.#pushedCount; index++) {
+      found.set(this.#pushed[index].request, this.#pushed[index]);
+    }
+    return found.get(request);
+  }
+
   /** All chunks: decodes, then prefills. The same array each time. */
   all(): readonly Chunk[] {
     const all = this.#all;
@@ -117,7 +129,7 @@ export class ChunkList implements BatchTotals {
       all[count] = chunk;
     }
     for (let index = 0; index < this.#pushedCount; index++) all[count++] = this.#pushed[index];
-    all.length = count;
+    if (all.length > count) all.length = count;
     return all;
   }
 }

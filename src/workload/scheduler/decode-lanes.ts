@@ -26,7 +26,8 @@ export class DecodeLanes {
   #heap: Int32Array = new Int32Array(FIRST_LANES);
   /** First lane of each list, or -1. A lane that needs a block when the clock reads t is in list t modulo their number. */
   readonly #lists: Int32Array = new Int32Array(LISTS).fill(-1);
-  readonly #due: number[] = [];
+  /** The lanes that `findDue` found, and then what it found before. */
+  readonly due: number[] = [];
 
   constructor(state: RequestState) {
     this.#state = state;
@@ -99,19 +100,18 @@ export class DecodeLanes {
     generated[request] = maxTokens[request] - (laneEnd[request] - this.#clock);
   }
 
-  /** The lanes whose next token begins a block that they lack, in order of admission. The same array each time. */
-  due(): readonly number[] {
-    const due = this.#due;
-    due.length = 0;
-    if (this.#count === 0) return due;
-    const { next, covered, admission } = this.#state;
+  /** Finds the lanes whose next token begins a block that they lack, in order of admission: the first of `due`. Returns how many. */
+  findDue(): number {
+    const { next, covered, admission, laneStart } = this.#state;
+    const due = this.due;
+    let count = 0;
     for (let lane = this.#lists[this.#clock & (LISTS - 1)]; lane >= 0; lane = next[lane]) {
-      if (this.position(lane) < covered[lane]) continue;
-      let at = due.length;
+      if (laneStart[lane] + this.#clock < covered[lane]) continue;
+      let at = count++;
       for (; at > 0 && admission[due[at - 1]] > admission[lane]; at--) due[at] = due[at - 1];
       due[at] = lane;
     }
-    return due;
+    return count;
   }
 
   /** A lane that was due has its block. `from` is what its blocks covered before. */

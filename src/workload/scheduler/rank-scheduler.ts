@@ -20,6 +20,8 @@ export type RankStats = Omit<SchedulerStats, 'rejected' | 'clockMs'>;
 export interface RankSchedulerOptions {
   /** Whether schedules say what is removed, added and appended. */
   readonly edits: boolean;
+  /** Whether blocks have ids; `edits` needs them. */
+  readonly blockIds: boolean;
   /**
    * Tokens that a decode of several will yield: 1 and its accepted drafts, from 1 to `queryLen`. `output` is the index of the
    * first of them. Without it a decode yields 1 unless `setYield` says more.
@@ -29,7 +31,7 @@ export interface RankSchedulerOptions {
 
 /**
  * The rules of one rank's steps: what is scheduled, who is preempted, admitted and finished. `schedule` and `complete` take turns,
- * and what happens between them is told by `arrive`, `cancel`, `setYield` and `stop`. Nothing else matters: no clock, no
+ * and what happens between them is said by `arrive`, `cancel`, `setYield` and `stop`. Nothing else matters: no clock, no
  * chance and no other rank.
  *
  * `running` is in order of admission. At most one running request has prefill left, and it is the last: nothing is admitted
@@ -66,13 +68,14 @@ export class RankScheduler {
   #preempted = false;
   #blockedByBlocks = false;
 
-  constructor(limits: RankLimits, state: RequestState, stats: RankStats, { edits, yieldOf }: RankSchedulerOptions) {
+  constructor(limits: RankLimits, state: RequestState, stats: RankStats, options: RankSchedulerOptions) {
+    const { edits, blockIds, yieldOf } = options;
     this.#limits = limits;
     this.#state = state;
     this.#stats = stats;
     this.#edits = edits;
     this.#yieldOf = yieldOf;
-    this.#blocks = new RequestBlocks(state, limits.numBlocks);
+    this.#blocks = new RequestBlocks(state, limits.numBlocks, edits || blockIds);
     this.#lanes = new DecodeLanes(state);
     this.#chunks = new ChunkList(this.#lanes, this.#running);
     this.#waiting = new WaitingQueue(state);
@@ -132,30 +135,34 @@ export class RankScheduler {
     return true;
   }
 
-  /** The open step's decode of a request yields so many tokens. */
-  setYield(request: number, tokens: number): boolean {
-    for (let index = 0; index < this.#chunks.pushedCount; index++) {
-      const chunk = this.#chunks.pushed(index);
-      if (chunk.request !== request || chunk.phase !== 'decode' || tokens > chunk.queryLen) continue;
-      chunk.advance = tokens;
-      return true;
-    }
-    return this.#isOpenLane(request) && tokens === 1;
+  /** Requests that ended with the step that was completed last, or were cancelled since. */
+  get ended(): readonly number[] {
+    return this.#ended;
   }
 
-  /** What the open step samples of a request is its last; false where the step samples nothing of it. */
-  stop(request: number): boolean {
-    if (this.#isOpenLane(request)) {
-      this.#lanes.endNext(request);
-      return true;
-    }
-    for (let index = 0; index < this.#chunks.pushedCount; index++) {
-      const chunk = this.#chunks.pushed(index);
-      if (chunk.request !== request || !chunk.lastChunk) continue;
-      this.#stopped.add(request);
-      return true;
-    }
-    return false;
+  /** Whether the open step's chunk of a request may yield so many tokens: it is a decode of at least as many. */
+  canYield(request: number, tokens: number): boolean {
+    const chunk = this.#chunks.find(request);
+    const most =
+      chunk === undefined ? Number(this.#isOpenLane(request)) : chunk.phase === 'decode' ? chunk.queryLen : 0;
+    return Number.isInteger(tokens) && tokens >= 1 && tokens <= most;
+  }
+
+  /** The open step's decode of a request yields so many tokens, which `canYield` allows. */
+  setYield(request: number, tokens: number): void {
+    const chunk = this.#chunks.find(request);
+    if (chunk !== undefined) chunk.advance = tokens;
+  }
+
+  /** Whether the open step samples a token of a request. */
+  samples(request: number): boolean {
+    return this.#chunks.find(request)?.lastChunk ?? this.#isOpenLane(request);
+  }
+
+  /** What the open step samples of a request is its last; `samples` holds of it. */
+  stop(request: number): void {
+    if (this.#isOpenLane(request)) this.#lanes.endNext(request);
+    else this.#stopped.add(request);
   }
 
   // A step.
@@ -169,7 +176,7 @@ export class RankScheduler {
       this.#appended.length = 0;
       for (const request of this.#ended) this.#removed.push(request);
     }
-    this.#ended.length = 0;
+    if (this.#ended.length > 0) this.#ended.length = 0;
     this.#preempted = false;
     this.#blockedByBlocks = false;
     if (idle) return this.batch;
@@ -223,7 +230,8 @@ export class RankScheduler {
     this.#stats.generatedTokens += steps * lanes.count;
     for (let step = 0; step < steps; step++) {
       lanes.advance();
-      for (const request of lanes.due()) this.#cover(request);
+      const due = lanes.findDue();
+      for (let i = 0; i < due; i++) this.#cover(lanes.due[i]);
     }
   }
 
@@ -235,7 +243,9 @@ export class RankScheduler {
     const most = Math.min(lanes.count, this.#limits.maxNumBatchedTokens);
     const { admission } = this.#state;
     const last = most < lanes.count ? admission[this.#running[most - 1]] : Infinity;
-    for (const request of lanes.due()) {
+    const due = lanes.findDue();
+    for (let i = 0; i < due; i++) {
+      const request = lanes.due[i];
       if (admission[request] > last || !lanes.has(request) || !this.#makeRoom(request, 1)) break;
       this.#cover(request);
       if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, 1) });
@@ -389,18 +399,27 @@ export class RankScheduler {
     this.#blocks.free(request);
   }
 
+  /** Takes the requests that ended out of `running`, which is in order of admission. */
   #dropEnded(): void {
+    const { admission } = this.#state;
     const running = this.#running;
+    let first = Infinity;
+    for (const request of this.#ended) first = Math.min(first, admission[request]);
     let kept = 0;
-    for (const request of running) {
-      if (this.#isRunning(request)) running[kept++] = request;
+    for (let end = running.length; kept < end; ) {
+      const middle = (kept + end) >> 1;
+      if (admission[running[middle]] < first) kept = middle + 1;
+      else end = middle;
+    }
+    for (let i = kept; i < running.length; i++) {
+      if (this.#isRunning(running[i])) running[kept++] = running[i];
     }
     running.length = kept;
   }
 
-  /** Only a request that runs holds blocks. */
+  /** Only a request that runs has blocks. */
   #isRunning(request: number): boolean {
-    return this.#state.held[request] !== null && this.#state.held[request] !== undefined;
+    return this.#state.covered[request] > 0;
   }
 
   #isOpenLane(request: number): boolean {

@@ -1,27 +1,31 @@
-import { FreeBlocks } from './free-blocks.js';
+import { BlockIds } from './block-ids.js';
 import { grown } from './grown.js';
 import { type NodeBlocks, PrefixCache } from './prefix-cache.js';
 import type { RequestState } from './request-state.js';
 
 /** The KV blocks of a running request, in order of position. */
 export interface HeldBlocks {
-  /** i32, with room for more than the request holds. */
+  /** Their ids, where ids are kept, and room for more. */
   ids: Int32Array;
   /** 1 at each depth of whose node the request holds every key. */
   whole: Uint8Array;
+  /** Blocks of the prompt whose key another block has. */
+  readonly duplicates: number[];
 }
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Room of a list of blocks that is made anew. */
-const FIRST_BLOCKS = 64;
 const FIRST_DEPTHS = 16;
+const NO_IDS = new Int32Array(0);
 
 /** Which KV blocks the requests of one rank hold: shared prefixes first, then their own. */
 export class RequestBlocks {
   readonly #state: RequestState;
   readonly #blockSize: number;
-  readonly #free: FreeBlocks;
+  /** Blocks in the tokens of a key, or 0 where that is no whole number. */
+  readonly #blocksPerKey: number;
+  /** Null where nobody asks for ids. */
+  readonly #ids: BlockIds | null;
   readonly #cache: PrefixCache;
   /** Lists that requests gave back. */
   readonly #spare: HeldBlocks[] = [];
@@ -29,23 +33,22 @@ export class RequestBlocks {
   readonly #node: Writable<NodeBlocks>;
   /** Blocks of the prefix found last that nobody holds, and that so count among the free ones. */
   evictable = 0;
+  /** Blocks that hold nothing: they are taken before any is evicted. */
+  unkeyedBlocks: number;
 
-  constructor(state: RequestState, numBlocks: number) {
+  constructor(state: RequestState, numBlocks: number, keepIds: boolean) {
     this.#state = state;
     this.#blockSize = state.blockSize;
-    this.#free = new FreeBlocks(numBlocks);
-    this.#cache = new PrefixCache(this.#free, state.nodes, Math.ceil(state.tokensPerKey / state.blockSize));
-    this.#node = { node: 0, size: 0, ids: new Int32Array(0), from: 0, count: 0 };
+    this.#blocksPerKey = state.tokensPerKey % state.blockSize === 0 ? state.tokensPerKey / state.blockSize : 0;
+    this.unkeyedBlocks = numBlocks - 1;
+    this.#ids = keepIds ? new BlockIds() : null;
+    this.#cache = new PrefixCache(state.nodes, Math.ceil(state.tokensPerKey / state.blockSize), this.#ids);
+    this.#node = { node: 0, size: 0, from: 0, count: 0, ids: NO_IDS, duplicates: [] };
   }
 
   /** Blocks that can be appended, evictable ones included. */
   get freeBlocks(): number {
-    return this.#free.count + this.#cache.evictable;
-  }
-
-  /** Those that are taken before any is evicted. */
-  get unkeyedBlocks(): number {
-    return this.#free.count;
+    return this.unkeyedBlocks + this.#cache.evictable;
   }
 
   /** Finds the longest prefix of a prompt that the cache holds, leaving at least one token to compute. Returns its blocks. */
@@ -71,15 +74,13 @@ export class RequestBlocks {
   /** Gives a request that holds no blocks the prefix just found, of `count` blocks. */
   share(request: number, count: number): void {
     const { held, covered, keyedBlocks } = this.#state;
-    const blocks = this.#spare.pop() ?? {
-      ids: new Int32Array(FIRST_BLOCKS),
-      whole: new Uint8Array(FIRST_DEPTHS),
-    };
-    const depths = this.#depths(request);
+    const blocks = this.#spare.pop() ?? { ids: NO_IDS, whole: new Uint8Array(FIRST_DEPTHS), duplicates: [] };
+    const depths = this.#state.depths(request);
     if (depths > blocks.whole.length) blocks.whole = new Uint8Array(2 * depths);
     else blocks.whole.fill(0, 0, depths);
-    if (count > blocks.ids.length) blocks.ids = grown(blocks.ids, count);
+    blocks.duplicates.length = 0;
     held[request] = blocks;
+    this.#makeIdRoom(blocks, count);
     covered[request] = count * this.#blockSize;
     keyedBlocks[request] = count;
     for (let depth = 0; this.#blocksUpTo(depth) < count; depth++) {
@@ -90,12 +91,19 @@ export class RequestBlocks {
 
   /** Appends blocks of its own. The caller has checked that so many are free. */
   append(request: number, count: number): void {
-    const blocks = this.#state.held[request] as HeldBlocks;
-    const from = this.count(request);
-    if (from + count > blocks.ids.length) blocks.ids = grown(blocks.ids, from + count);
-    const taken = this.#free.take(blocks.ids, from, count);
-    if (taken < count) this.#cache.evict(blocks.ids, from + taken, count - taken);
-    this.#state.covered[request] = (from + count) * this.#blockSize;
+    const { covered, held } = this.#state;
+    const unkeyed = Math.min(count, this.unkeyedBlocks);
+    this.unkeyedBlocks -= unkeyed;
+    if (this.#ids === null) {
+      if (unkeyed < count) this.#cache.evict(count - unkeyed, NO_IDS, 0);
+    } else {
+      const blocks = held[request] as HeldBlocks;
+      const from = this.count(request);
+      this.#makeIdRoom(blocks, from + count);
+      this.#ids.take(blocks.ids, from, unkeyed);
+      if (unkeyed < count) this.#cache.evict(count - unkeyed, blocks.ids, from + unkeyed);
+    }
+    covered[request] += count * this.#blockSize;
   }
 
   /** Blocks that a request holds. */
@@ -103,7 +111,7 @@ export class RequestBlocks {
     return this.#state.covered[request] / this.#blockSize;
   }
 
-  /** The last `count` blocks of a request, or all, as a list of their own. */
+  /** The ids of the last `count` blocks of a request, or of all, as a list of their own. */
   last(request: number, count: number = this.count(request)): number[] {
     const end = this.count(request);
     return end === 0 ? [] : Array.from((this.#state.held[request] as HeldBlocks).ids.subarray(end - count, end));
@@ -125,14 +133,15 @@ export class RequestBlocks {
 
   /** Takes all its blocks from a request, the last one first, so that the ends of prefixes are evicted before their beginnings. */
   free(request: number): void {
-    const { held, covered, keyableBlocks } = this.#state;
+    const { held, covered, keyedBlocks } = this.#state;
     const blocks = held[request] as HeldBlocks;
     const count = this.count(request);
-    const keyable = Math.min(count, keyableBlocks[request]);
-    this.#free.give(blocks.ids, keyable, count);
-    for (let depth = keyable === 0 ? -1 : this.#depthOf(keyable - 1); depth >= 0; depth--) {
-      const node = this.#nodeOf(request, depth, keyable);
-      if (blocks.whole[depth] === 1) this.#cache.releaseWhole(node.node, node.size);
+    const keyed = keyedBlocks[request];
+    this.#ids?.give(blocks.ids, keyed, count);
+    this.unkeyedBlocks += count - keyed + blocks.duplicates.length;
+    for (let depth = keyed === 0 ? -1 : this.#depthOf(keyed - 1); depth >= 0; depth--) {
+      const node = this.#nodeOf(request, depth, keyed);
+      if (blocks.whole[depth] === 1) this.#cache.releaseWhole(node);
       else if (node.count > 0) this.#cache.releasePart(node);
     }
     this.#spare.push(blocks);
@@ -145,21 +154,24 @@ export class RequestBlocks {
     const from = this.#blocksUpTo(depth);
     const to = this.#blocksUpTo(depth + 1);
     const node = this.#node;
+    const { ids, duplicates } = this.#state.held[request] as HeldBlocks;
     node.node = this.#state.node(request, depth);
     node.size = to - from;
-    node.ids = (this.#state.held[request] as HeldBlocks).ids;
     node.from = from;
     node.count = Math.min(end, to) - from;
+    node.ids = ids;
+    node.duplicates = duplicates;
     return node;
   }
 
-  #depths(request: number): number {
-    return this.#state.prefixes[request]?.length ?? 0;
+  #makeIdRoom(blocks: HeldBlocks, count: number): void {
+    if (this.#ids !== null && count > blocks.ids.length) blocks.ids = grown(blocks.ids, count);
   }
 
   /** Whole blocks in the tokens of the first `depth` keys of a prompt. */
   #blocksUpTo(depth: number): number {
-    return Math.floor((depth * this.#state.tokensPerKey) / this.#blockSize);
+    const perKey = this.#blocksPerKey;
+    return perKey > 0 ? depth * perKey : Math.floor((depth * this.#state.tokensPerKey) / this.#blockSize);
   }
 
   /** The depth whose tokens a block ends in. */

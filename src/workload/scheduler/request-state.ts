@@ -28,7 +28,9 @@ export class RequestState {
   readonly nodes: number | null;
   promptTokens: Int32Array;
   maxTokens: Int32Array;
-  readonly prefixes: (ArrayLike<number> | null)[];
+  /** Of each request that came with a prefix of its own; the requests of a table have theirs in one array. */
+  readonly #prefixes: (ArrayLike<number> | null)[] = [];
+  readonly #chains: { readonly nodes: Int32Array; readonly offsets: Int32Array } | null;
   /** Whole blocks of a prompt that has a prefix, else 0. */
   keyableBlocks: Int32Array;
 
@@ -59,13 +61,15 @@ export class RequestState {
   /** The one before it in the list that `next` links. */
   previous: Int32Array;
 
-  constructor(capacity: number, blockSize: number, tokensPerKey: number, nodes: number | null) {
+  private constructor(table: RequestTable | null, blockSize: number, tokensPerKey: number) {
+    const capacity = table?.length ?? 0;
+    const trie = table === null ? null : new PrefixTrie(table);
     this.blockSize = blockSize;
     this.tokensPerKey = tokensPerKey;
-    this.nodes = nodes;
+    this.nodes = trie?.count ?? null;
+    this.#chains = table === null || trie === null ? null : { nodes: trie.nodes, offsets: table.hashOffsets };
     this.promptTokens = new Int32Array(capacity);
     this.maxTokens = new Int32Array(capacity);
-    this.prefixes = new Array<ArrayLike<number> | null>(capacity).fill(null);
     this.keyableBlocks = new Int32Array(capacity);
     this.computed = new Int32Array(capacity);
     this.generated = new Int32Array(capacity);
@@ -83,18 +87,19 @@ export class RequestState {
 
   /** The requests of a table, whose prefixes are chains of 512-token hash ids. */
   static of(table: RequestTable, blockSize: number): RequestState {
-    const trie = new PrefixTrie(table);
-    const state = new RequestState(table.length, blockSize, HASH_BLOCK_TOKENS, trie.count);
+    const state = new RequestState(table, blockSize, HASH_BLOCK_TOKENS);
     state.promptTokens.set(table.inputTokens);
     state.maxTokens.set(table.outputTokens);
     for (let request = 0; request < table.length; request++) {
-      const from = table.hashOffsets[request];
-      const end = table.hashOffsets[request + 1];
-      if (from === end) continue;
-      state.prefixes[request] = trie.nodes.subarray(from, end);
+      if (state.depths(request) === 0) continue;
       state.keyableBlocks[request] = Math.floor(table.inputTokens[request] / blockSize);
     }
     return state;
+  }
+
+  /** No requests yet; `set` adds them, with prefixes of any safe integers. */
+  static empty(blockSize: number, tokensPerKey: number): RequestState {
+    return new RequestState(null, blockSize, tokensPerKey);
   }
 
   /** Writes what is known of a request that arrives, under an id that no live request has. */
@@ -102,15 +107,22 @@ export class RequestState {
     if (request >= this.computed.length) this.#grow(request + 1);
     this.promptTokens[request] = promptTokens;
     this.maxTokens[request] = maxTokens;
-    this.prefixes[request] = prefix;
+    this.#prefixes[request] = prefix;
     this.keyableBlocks[request] = prefix === null ? 0 : Math.floor(promptTokens / this.blockSize);
     this.computed[request] = 0;
     this.generated[request] = 0;
   }
 
+  /** Numbers in the prefix of a request; 0 where nothing is shared. */
+  depths(request: number): number {
+    if (this.#chains === null) return this.#prefixes[request]?.length ?? 0;
+    return this.#chains.offsets[request + 1] - this.#chains.offsets[request];
+  }
+
   /** The number of a prompt's chain up to the end of the tokens of key `depth`. */
   node(request: number, depth: number): number {
-    return (this.prefixes[request] as ArrayLike<number>)[depth];
+    if (this.#chains === null) return (this.#prefixes[request] as ArrayLike<number>)[depth];
+    return this.#chains.nodes[this.#chains.offsets[request] + depth];
   }
 
   #grow(length: number): void {
@@ -128,9 +140,6 @@ export class RequestState {
     this.laneEnd = grown(this.laneEnd, length);
     this.laneAt = grown(this.laneAt, length, -1);
     this.previous = grown(this.previous, length);
-    while (this.held.length < this.computed.length) {
-      this.held.push(null);
-      this.prefixes.push(null);
-    }
+    while (this.held.length < this.computed.length) this.held.push(null);
   }
 }

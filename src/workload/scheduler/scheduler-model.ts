@@ -7,6 +7,14 @@ import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';
 import type { BatchTotals, StepSchedule } from './step-schedule.js';
 
+/** What a model may leave out of its schedules; by default they say both. */
+export interface SchedulerModelOptions {
+  /** Whether schedules say which requests and blocks come and go. */
+  readonly edits?: boolean;
+  /** Whether blocks have ids where there are no edits, for `blocksOf`. */
+  readonly blockIds?: boolean;
+}
+
 /**
  * Continuous batching over several ranks on a simulated clock. A pure function of requests and limits: instances made
  * from equal ones give equal steps, so every rank's worker computes all of it and nothing has to be sent.
@@ -31,6 +39,7 @@ export class SchedulerModel {
   };
   readonly #state: RequestState;
   readonly #ranks: RankScheduler[];
+  readonly #hasIds: boolean;
   readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
   /** The first request that has not arrived. */
   #nextArrival = 0;
@@ -39,27 +48,36 @@ export class SchedulerModel {
   #open = false;
 
   /**
-   * Without `edits`, schedules tell what is scheduled and leave `removed`, `added` and `appended` empty, which is faster. Throws
-   * `ERR_CONFIG_INVALID` for limits out of range.
+   * Without `edits`, schedules say what is scheduled and leave `removed`, `added` and `appended` empty, which is faster; without
+   * `blockIds` too, blocks are only counted, which is faster still. Throws `ERR_CONFIG_INVALID` for limits out of range.
    */
   constructor(
     table: RequestTable,
     limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
-    { edits = true }: { readonly edits?: boolean } = {},
+    { edits = true, blockIds = true }: SchedulerModelOptions = {},
   ) {
     this.table = table;
     this.limits = schedulerLimits(limits);
     this.#state = RequestState.of(table, this.limits.blockSize);
+    this.#hasIds = edits || blockIds;
     const yieldOf = draftYield(this.limits);
     this.#ranks = Array.from(
       { length: this.limits.ranks },
-      () => new RankScheduler(this.limits, this.#state, this.#stats, { edits, yieldOf }),
+      () => new RankScheduler(this.limits, this.#state, this.#stats, { edits, blockIds, yieldOf }),
     );
     this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.batch) };
   }
 
-  /** The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. */
+  /**
+   * The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. Throws
+   * `ERR_INPUT_INVALID` for a model without block ids.
+   */
   blocksOf(request: number): readonly number[] {
+    if (!this.#hasIds) {
+      throw new LockstepError('ERR_INPUT_INVALID', 'This model has no block ids; make it with blockIds: true', {
+        request,
+      });
+    }
     return (this.#ranks[0] as RankScheduler).blocksOf(request);
   }
 
