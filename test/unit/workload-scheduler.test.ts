@@ -12,6 +12,7 @@ import {
 } from '../../dist/workload/index.js';
 import { KvCacheOracle } from '../oracles/kv-cache-oracle.js';
 import { SchedulerOracle } from '../oracles/scheduler-oracle.js';
+import { FULL_RUN, runs } from '../support/property-runs.js';
 import { schedulerCases as cases } from '../support/scheduler-cases.js';
 
 type Row = [arrivalMs: number, inputTokens: number, outputTokens: number, hashIds?: number[]];
@@ -334,9 +335,10 @@ describe('laws of the scheduler model', () => {
         preempted += model.stats.preemptions;
         reused += model.stats.reusedTokens;
       }),
-      { numRuns: 300 },
+      runs(300),
     );
     // The workloads reach what the law is about.
+    if (!FULL_RUN) return;
     expect(preempted).toBeGreaterThan(20);
     expect(reused).toBeGreaterThan(2000);
   });
@@ -352,7 +354,7 @@ describe('laws of the scheduler model', () => {
           model.complete();
         }
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 
@@ -394,7 +396,7 @@ describe('laws of the scheduler model', () => {
         const outputs = ended.map((request) => requests.get(request).outputTokens);
         expect(model.stats.generatedTokens).toBe(outputs.reduce((sum, output) => sum + output, 0));
       }),
-      { numRuns: 100 },
+      runs(100),
     );
   });
 
@@ -405,7 +407,7 @@ describe('laws of the scheduler model', () => {
         const twin = RequestTable.fromShared(structuredClone(requests.toShared()));
         expect(stepsOf(new SchedulerModel(twin, limits))).toEqual(stepsOf(new SchedulerModel(requests, limits)));
       }),
-      { numRuns: 25 },
+      runs(25),
     );
   });
 });

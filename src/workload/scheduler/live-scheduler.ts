@@ -20,7 +20,7 @@ export type SchedulerEvent =
       readonly kind: 'arrive';
       readonly request: number;
       readonly promptTokens: number;
-      /** Tokens after which it ends by itself. Default: what `maxModelLen` leaves. */
+      /** Tokens after which it ends by itself. Default: what `maxModelLen` and all KV blocks together leave. */
       readonly maxTokens?: number | undefined;
       /**
        * One safe integer for each `tokensPerKey` tokens of the prompt, the last possibly for fewer: equal where the prompts up to
@@ -109,7 +109,7 @@ export class LiveScheduler {
   #arrive({ request, promptTokens, maxTokens, prefix }: SchedulerEvent & { kind: 'arrive' }): void {
     this.#state.set(request, {
       promptTokens,
-      maxTokens: maxTokens ?? this.limits.maxModelLen - promptTokens,
+      maxTokens: maxTokens ?? mostTokens(this.limits) - promptTokens,
       prefix: prefix ?? null,
     });
     this.#live.add(request);
@@ -146,8 +146,10 @@ export class LiveScheduler {
   }
 
   #checkArrival(event: SchedulerEvent & { kind: 'arrive' }, known: boolean): void {
-    const { maxModelLen, blockSize, numBlocks, tokensPerKey } = this.limits;
-    const { request, promptTokens, maxTokens = maxModelLen - promptTokens, prefix } = event;
+    const { limits } = this;
+    const most = mostTokens(limits);
+    const { request, promptTokens, prefix } = event;
+    const { maxTokens = Math.max(0, most - promptTokens) } = event;
     refuseUnless(
       Number.isInteger(request) && request >= 0 && request < MAX_REQUESTS,
       event,
@@ -156,19 +158,13 @@ export class LiveScheduler {
     refuseUnless(!known, event, 'is of a request that is there already');
     refuseUnless(Number.isInteger(promptTokens) && promptTokens >= 1, event, 'needs a prompt of at least 1 token');
     refuseUnless(Number.isInteger(maxTokens) && maxTokens >= 0, event, 'needs a maxTokens of at least 0');
-    const tokens = promptTokens + maxTokens;
     refuseUnless(
-      tokens <= maxModelLen,
+      promptTokens + maxTokens <= most,
       event,
-      `has ${tokens} tokens, more than maxModelLen ${maxModelLen}; lower maxTokens`,
-    );
-    refuseUnless(
-      Math.ceil(tokens / blockSize) <= numBlocks - 1,
-      event,
-      `may need ${Math.ceil(tokens / blockSize)} blocks of ${numBlocks - 1}; lower maxTokens`,
+      `has ${promptTokens} + ${maxTokens} tokens, more than maxModelLen ${limits.maxModelLen} or ${limits.numBlocks - 1} blocks hold; lower maxTokens`,
     );
     if (prefix === undefined) return;
-    const numbers = Math.ceil(promptTokens / tokensPerKey);
+    const numbers = Math.ceil(promptTokens / limits.tokensPerKey);
     refuseUnless(prefix.length === numbers, event, `has a prefix of ${prefix.length} numbers; it must have ${numbers}`);
     for (let i = 0; i < numbers; i++)
       refuseUnless(Number.isSafeInteger(prefix[i]), event, 'has a prefix that is not of safe integers');
@@ -177,6 +173,11 @@ export class LiveScheduler {
 
 const MAX_REQUESTS = 1 << 24;
 const MAX_INTEGER = 2 ** 31 - 1;
+
+/** Prompt and output together that a request can ever have. */
+function mostTokens({ maxModelLen, numBlocks, blockSize }: LiveSchedulerLimits): number {
+  return Math.min(maxModelLen, (numBlocks - 1) * blockSize);
+}
 
 function refuseUnless(right: boolean, { kind, request }: SchedulerEvent, fault: string): void {
   if (right) return;
