@@ -1,17 +1,7 @@
 import { BlockIds } from './block-ids.js';
 import { grown } from './grown.js';
 import { type NodeBlocks, PrefixCache } from './prefix-cache.js';
-import type { RequestState } from './request-state.js';
-
-/** The KV blocks of a running request, in order of position. */
-export interface HeldBlocks {
-  /** Their ids, where ids are kept, and room for more. */
-  ids: Int32Array;
-  /** 1 at each depth of whose node the request holds every key. */
-  whole: Uint8Array;
-  /** Blocks of the prompt whose key another block has. */
-  readonly duplicates: number[];
-}
+import type { HeldBlocks, RequestState } from './request-state.js';
 
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 

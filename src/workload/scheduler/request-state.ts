@@ -1,7 +1,6 @@
 import { HASH_BLOCK_TOKENS, type RequestTable } from '../request.js';
 import { grown } from './grown.js';
 import { PrefixTrie } from './prefix-trie.js';
-import type { HeldBlocks } from './request-blocks.js';
 
 /** What is known of a request when it arrives. */
 export interface RequestFacts {
@@ -14,6 +13,16 @@ export interface RequestFacts {
    * equal, and nowhere else. Null where nothing is shared.
    */
   readonly prefix: ArrayLike<number> | null;
+}
+
+/** The KV blocks of a running request, in order of position. */
+export interface HeldBlocks {
+  /** Their ids, where ids are kept, and room for more. */
+  ids: Int32Array;
+  /** 1 at each depth of whose node the request holds every key. */
+  whole: Uint8Array;
+  /** Blocks of the prompt whose key another block has. */
+  readonly duplicates: number[];
 }
 
 /**
