@@ -92,7 +92,10 @@ export class VoteGroup {
     this.rules.voteFacts(rank);
   }
 
-  /** `vote` from what the batch adds up to, for a policy that never cuts one: without micro-batches nothing else matters. */
+  /**
+   * Writes the vote of a rank whose batch adds up to this, as one that cannot be cut, which costs far less than `vote`: for a policy
+   * without micro-batches, and for who does not ask whether a step with a prefill is cut.
+   */
   voteTotals(rank: number, totals: BatchTotals): void {
     this.#writeTotals(totals);
     this.rules.voteFacts(rank);
