@@ -26,6 +26,7 @@ test('the rows are those that scripts compare from version to version', () => {
     'step-checked-256',
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',
+    'simulate-prefill-256',
   ]);
 });
 
