@@ -1,49 +1,16 @@
 // Whether a captured key holds what the ranks need, and why not: the one predicate behind every choice of a graph.
 import {
-  DECODE_MATCH_UNIFORM,
-  GRAPH_AGREEMENT_SHAPE,
-  KEY_DECODE_REQUESTS,
-  KEY_MAX_QUERY_LEN,
-  KEY_MODE,
-  KEY_PARTS,
-  KEY_PREFILL_REQUESTS,
-  KEY_QUERY_LEN,
-  KEY_TOKENS,
-  KEY_VARIANT,
-  LIMIT_NUM_KEYS,
-  MIXED_GRAPHS_AGREED,
-  MIXED_GRAPHS_NEVER,
-  MIXED_MATCH_SLOT_COUNT,
-  MIXED_MATCH_STRICT,
-  MODE_PIECEWISE,
-  NEED_DECODE_REQUESTS,
-  NEED_GRAPH_MODE,
-  NEED_MAX_DECODE_QUERY_LEN,
-  NEED_MAX_QUERY_LEN,
-  NEED_PADDED_TOKENS,
-  NEED_PHASE,
-  NEED_PREFILL_REQUESTS,
-  NEED_REQUESTS,
-  NEED_TOKENS,
-  NEED_UNIFORM_QUERY_LEN,
-  NEED_VARIANT,
-  PHASE_DECODE,
-  POLICY_DECODE_MATCH,
-  POLICY_GRAPH_AGREEMENT,
-  POLICY_MAX_PADDING_PERMILLE,
-  POLICY_MIXED_GRAPHS,
-  POLICY_MIXED_MATCH,
-  VERDICT_CHOSEN,
-  VERDICT_MODE,
-  VERDICT_NOT_UBATCHED,
-  VERDICT_PADDING_FACTOR,
-  VERDICT_PHASE,
-  VERDICT_PREFILL_REQUESTS,
-  VERDICT_QUERY_LENGTH,
-  VERDICT_REQUESTS,
-  VERDICT_TOKENS,
-  VERDICT_UBATCHES_NOT_AGREED,
-  VERDICT_VARIANT,
+  DecodeMatch,
+  GraphAgreement,
+  Key,
+  Limit,
+  MixedGraphs,
+  MixedMatch,
+  Mode,
+  Need,
+  Phase,
+  Policy,
+  Verdict,
 } from './layout';
 import { need } from './need';
 import { keyAt, queryLenIndex, queryLenOf, smaller } from './plan';
@@ -59,70 +26,70 @@ export const PIECEWISE_KEY: i32 = 2;
 export const ANY_PARTS: i32 = 0;
 
 export function kindOf(key: usize): i32 {
-  if (get(key, KEY_MODE) == MODE_PIECEWISE) return PIECEWISE_KEY;
-  return get(key, KEY_PREFILL_REQUESTS) > 0 ? MIXED_KEY : DECODE_KEY;
+  if (get(key, Key.Mode) == Mode.Piecewise) return PIECEWISE_KEY;
+  return get(key, Key.PrefillRequests) > 0 ? MIXED_KEY : DECODE_KEY;
 }
 
-/** VERDICT_CHOSEN where key `index` of `parts` parts holds what the ranks need, else the first thing that it lacks. */
+/** Verdict.Chosen where key `index` of `parts` parts holds what the ranks need, else the first thing that it lacks. */
 export function verdict(index: i32, ranks: i32, parts: i32): i32 {
   const key = keyAt(index);
   const kind = kindOf(key);
-  if (kind == DECODE_KEY && need(NEED_PHASE) != PHASE_DECODE) return VERDICT_PHASE;
-  if (kind == MIXED_KEY && (need(NEED_PHASE) == PHASE_DECODE || !mixedGraphsRun(ranks))) return VERDICT_PHASE;
-  if (get(key, KEY_MODE) > need(NEED_GRAPH_MODE)) return VERDICT_MODE;
-  if (kind == DECODE_KEY && get(key, KEY_QUERY_LEN) != agreedQueryLen()) return VERDICT_QUERY_LENGTH;
-  if (get(key, KEY_VARIANT) != need(NEED_VARIANT)) return VERDICT_VARIANT;
-  if (get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;
+  if (kind == DECODE_KEY && need(Need.Phase) != Phase.Decode) return Verdict.Phase;
+  if (kind == MIXED_KEY && (need(Need.Phase) == Phase.Decode || !mixedGraphsRun(ranks))) return Verdict.Phase;
+  if (get(key, Key.Mode) > need(Need.GraphMode)) return Verdict.Mode;
+  if (kind == DECODE_KEY && get(key, Key.QueryLen) != agreedQueryLen()) return Verdict.QueryLength;
+  if (get(key, Key.Variant) != need(Need.Variant)) return Verdict.Variant;
+  if (get(key, Key.Tokens) < need(Need.PaddedTokens)) return Verdict.Tokens;
   if (kind != PIECEWISE_KEY) {
     const found = kind == DECODE_KEY ? decodeVerdict(key) : mixedVerdict(key);
-    if (found != VERDICT_CHOSEN) return found;
+    if (found != Verdict.Chosen) return found;
   }
-  if (kind != DECODE_KEY && beyondPadding(key) > 0) return VERDICT_PADDING_FACTOR;
+  if (kind != DECODE_KEY && beyondPadding(key) > 0) return Verdict.PaddingFactor;
   // A piecewise key may be cut at run time, whatever it was captured as.
-  if (kind == PIECEWISE_KEY || parts == ANY_PARTS || get(key, KEY_PARTS) == parts) return VERDICT_CHOSEN;
-  return get(key, KEY_PARTS) > 1 ? VERDICT_UBATCHES_NOT_AGREED : VERDICT_NOT_UBATCHED;
+  if (kind == PIECEWISE_KEY || parts == ANY_PARTS || get(key, Key.Parts) == parts) return Verdict.Chosen;
+  return get(key, Key.Parts) > 1 ? Verdict.UbatchesNotAgreed : Verdict.NotUbatched;
 }
 
 function decodeVerdict(key: usize): i32 {
-  return get(key, KEY_DECODE_REQUESTS) < need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS : VERDICT_CHOSEN;
+  return get(key, Key.DecodeRequests) < need(Need.DecodeRequests) ? Verdict.Requests : Verdict.Chosen;
 }
 
 /** Query length of the decode keys that can serve the step; 0 where there are none. */
 export function agreedQueryLen(): i32 {
-  if (policy(POLICY_DECODE_MATCH) == DECODE_MATCH_UNIFORM) return need(NEED_UNIFORM_QUERY_LEN);
-  const q = queryLenIndex(need(NEED_MAX_QUERY_LEN));
+  if (policy(Policy.DecodeMatch) == DecodeMatch.Uniform) return need(Need.UniformQueryLen);
+  const q = queryLenIndex(need(Need.MaxQueryLen));
   return q < 0 ? 0 : queryLenOf(q);
 }
 
 function mixedVerdict(key: usize): i32 {
-  const prefills = get(key, KEY_PREFILL_REQUESTS);
-  if (policy(POLICY_MIXED_MATCH) != MIXED_MATCH_SLOT_COUNT && prefills < need(NEED_PREFILL_REQUESTS)) {
-    return VERDICT_PREFILL_REQUESTS;
+  const prefills = get(key, Key.PrefillRequests);
+  if (policy(Policy.MixedMatch) != MixedMatch.SlotCount && prefills < need(Need.PrefillRequests)) {
+    return Verdict.PrefillRequests;
   }
-  if (strictShortage(key) > 0) return VERDICT_REQUESTS;
+  if (strictShortage(key) > 0) return Verdict.Requests;
   // A prefill slot may hold a decode, so what counts is the requests of each rank, not the sum of two maxima.
-  const decodes = get(key, KEY_DECODE_REQUESTS);
-  if (prefills + decodes < need(NEED_REQUESTS)) return VERDICT_REQUESTS;
-  if (shortDecodeSlots(key)) return VERDICT_QUERY_LENGTH;
-  return get(key, KEY_MAX_QUERY_LEN) < need(NEED_MAX_QUERY_LEN) ? VERDICT_QUERY_LENGTH : VERDICT_CHOSEN;
+  const decodes = get(key, Key.DecodeRequests);
+  if (prefills + decodes < need(Need.Requests)) return Verdict.Requests;
+  if (shortDecodeSlots(key)) return Verdict.QueryLength;
+  return get(key, Key.MaxQueryLen) < need(Need.MaxQueryLen) ? Verdict.QueryLength : Verdict.Chosen;
 }
 
 /** Decodes without a decode slot, where the policy wants one for each. */
 export function strictShortage(key: usize): i32 {
-  const short = need(NEED_DECODE_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
-  return policy(POLICY_MIXED_MATCH) == MIXED_MATCH_STRICT ? max(0, short) : 0;
+  const short = need(Need.DecodeRequests) - get(key, Key.DecodeRequests);
+  return policy(Policy.MixedMatch) == MixedMatch.Strict ? max(0, short) : 0;
 }
 
 /** Whether some decode has more tokens than this mixed key's decode slots have places. */
 export function shortDecodeSlots(key: usize): boolean {
-  return get(key, KEY_DECODE_REQUESTS) > 0 && get(key, KEY_QUERY_LEN) < need(NEED_MAX_DECODE_QUERY_LEN);
+  return get(key, Key.DecodeRequests) > 0 && get(key, Key.QueryLen) < need(Need.MaxDecodeQueryLen);
 }
 
 /** Source of 'one-rank': Megatron, where any prefill on any expert-parallel rank makes all of them eager. */
 function mixedGraphsRun(ranks: i32): boolean {
-  const choice = policy(POLICY_MIXED_GRAPHS);
-  if (choice == MIXED_GRAPHS_NEVER) return false;
-  return choice == MIXED_GRAPHS_AGREED || ranks == 1;
+  const choice = policy(Policy.MixedGraphs);
+  if (choice == MixedGraphs.Never) return false;
+  return choice == MixedGraphs.Agreed || ranks == 1;
 }
 
 /**
@@ -130,34 +97,34 @@ function mixedGraphsRun(ranks: i32): boolean {
  * vLLM's runners take any size up to the largest.
  */
 function beyondPadding(key: usize): i32 {
-  if (policy(POLICY_GRAPH_AGREEMENT) != GRAPH_AGREEMENT_SHAPE) return 0;
-  const most = (<i64>need(NEED_TOKENS) * <i64>policy(POLICY_MAX_PADDING_PERMILLE)) / 1000;
-  return <i32>max(<i64>0, <i64>get(key, KEY_TOKENS) - most);
+  if (policy(Policy.GraphAgreement) != GraphAgreement.Shape) return 0;
+  const most = (<i64>need(Need.Tokens) * <i64>policy(Policy.MaxPaddingPermille)) / 1000;
+  return <i32>max(<i64>0, <i64>get(key, Key.Tokens) - most);
 }
 
 /** How much of what it lacks a key with this verdict lacks; 0 where that is no count. */
 export function lacking(key: usize, found: i32): i32 {
-  if (found == VERDICT_TOKENS) return need(NEED_PADDED_TOKENS) - get(key, KEY_TOKENS);
-  if (found == VERDICT_PREFILL_REQUESTS) return need(NEED_PREFILL_REQUESTS) - get(key, KEY_PREFILL_REQUESTS);
-  if (found == VERDICT_PADDING_FACTOR) return beyondPadding(key);
-  if (found == VERDICT_REQUESTS) {
-    if (kindOf(key) == DECODE_KEY) return need(NEED_DECODE_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
+  if (found == Verdict.Tokens) return need(Need.PaddedTokens) - get(key, Key.Tokens);
+  if (found == Verdict.PrefillRequests) return need(Need.PrefillRequests) - get(key, Key.PrefillRequests);
+  if (found == Verdict.PaddingFactor) return beyondPadding(key);
+  if (found == Verdict.Requests) {
+    if (kindOf(key) == DECODE_KEY) return need(Need.DecodeRequests) - get(key, Key.DecodeRequests);
     const short = strictShortage(key);
-    return short > 0 ? short : need(NEED_REQUESTS) - get(key, KEY_PREFILL_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
+    return short > 0 ? short : need(Need.Requests) - get(key, Key.PrefillRequests) - get(key, Key.DecodeRequests);
   }
-  if (found != VERDICT_QUERY_LENGTH) return 0;
+  if (found != Verdict.QueryLength) return 0;
   if (kindOf(key) == MIXED_KEY && shortDecodeSlots(key)) {
-    return need(NEED_MAX_DECODE_QUERY_LEN) - get(key, KEY_QUERY_LEN);
+    return need(Need.MaxDecodeQueryLen) - get(key, Key.QueryLen);
   }
   // Of a decode key that is too long nothing is lacking: the ranks agreed on another length.
-  return max(0, need(NEED_MAX_QUERY_LEN) - get(key, KEY_MAX_QUERY_LEN));
+  return max(0, need(Need.MaxQueryLen) - get(key, Key.MaxQueryLen));
 }
 
 /** Index of the smallest key of a kind that holds what the ranks need, or -1. By tokens, then slots, then query lengths. */
 export function smallestKey(kind: i32, ranks: i32, parts: i32): i32 {
   let best = -1;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    if (kindOf(keyAt(index)) != kind || verdict(index, ranks, parts) != VERDICT_CHOSEN) continue;
+  for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
+    if (kindOf(keyAt(index)) != kind || verdict(index, ranks, parts) != Verdict.Chosen) continue;
     if (best < 0 || smaller(keyAt(index), keyAt(best))) best = index;
   }
   return best;
@@ -165,7 +132,7 @@ export function smallestKey(kind: i32, ranks: i32, parts: i32): i32 {
 
 /** Whether the plan has a key of this kind. */
 export function hasKind(kind: i32): boolean {
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
+  for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
     if (kindOf(keyAt(index)) == kind) return true;
   }
   return false;

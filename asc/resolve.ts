@@ -2,58 +2,21 @@
 import { agreedParts } from './agree';
 import { choose } from './choose';
 import {
-  CONTROL_FAULT,
-  DECISION_BUSY_RANKS,
-  DECISION_CAPTURE_KEY,
-  DECISION_HELD_WISHES,
-  DECISION_LEAVE,
-  DECISION_MAX_TOKENS,
-  DECISION_PHASE,
-  DECISION_RANKS,
-  DECISION_REASON,
-  DECISION_REASON_RANK,
-  DECISION_RUN,
-  DECISION_STEP,
-  DECISION_UBATCH_WISHES,
-  DECISION_VARIANT,
-  DECISION_VERSION,
+  Control,
   DECISION_WORDS,
-  GRAPH_AGREEMENT_SHAPE,
+  Decision,
+  GraphAgreement,
   LAYOUT_VERSION,
-  LIMIT_REPLICA_SIZE,
+  Limit,
   MAX_PARTS,
-  NEED_BUSY_RANKS,
-  NEED_EAGER_RANK,
-  NEED_HELD_WISHES,
-  NEED_LEAVING_RANKS,
-  NEED_PARTS,
-  NEED_PHASE,
-  NEED_TOKENS,
-  NEED_VARIANT,
-  NEED_VETO_RANK,
-  NEED_WISHES,
+  Need,
   PART_WORDS,
-  POLICY_ENFORCE_EAGER,
-  POLICY_GRAPH_AGREEMENT,
-  REASON_ALL_IDLE,
-  REASON_ENFORCE_EAGER,
-  REASON_LEAVE,
-  REASON_VETOED,
-  REGION_NEED,
-  RESOLVE_FAULT,
-  RESOLVE_LIMITS,
-  RESOLVE_OK,
-  RESOLVE_PLAN,
-  RESOLVE_PREVIOUS,
-  RESOLVE_REPLICA,
-  RESOLVE_STEP,
-  RESOLVE_VERSION,
-  RUN_PARK,
-  VOTE_CONTROL,
-  VOTE_GRAPH_VETO,
-  VOTE_PLAN_HASH,
-  VOTE_STEP,
-  VOTE_VERSION,
+  Policy,
+  Reason,
+  Region,
+  Resolve,
+  Run,
+  Vote,
 } from './layout';
 import { need, reduce } from './need';
 import { eager } from './run';
@@ -68,58 +31,58 @@ import { clear, get, limit, region, set } from './words';
 export function resolve(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
   // The version first: it says what every other word means.
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_VERSION) != LAYOUT_VERSION) return RESOLVE_VERSION;
+    if (vote(table, rank, Vote.Version) != LAYOUT_VERSION) return Resolve.Version;
   }
   for (let rank = 1; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_STEP) != vote(table, 0, VOTE_STEP)) return RESOLVE_STEP;
-    if (vote(table, rank, VOTE_PLAN_HASH) != vote(table, 0, VOTE_PLAN_HASH)) return RESOLVE_PLAN;
+    if (vote(table, rank, Vote.Step) != vote(table, 0, Vote.Step)) return Resolve.Step;
+    if (vote(table, rank, Vote.PlanHash) != vote(table, 0, Vote.PlanHash)) return Resolve.Plan;
   }
   for (let rank = 0; rank < ranks; rank++) {
-    if (brokenLimit(table, rank) >= 0) return RESOLVE_LIMITS;
+    if (brokenLimit(table, rank) >= 0) return Resolve.Limits;
   }
-  if (limit(LIMIT_REPLICA_SIZE) > 1 && replicaOutlier(table, ranks) >= 0) return RESOLVE_REPLICA;
-  if (previous != 0 && vote(table, 0, VOTE_STEP) != get(previous, DECISION_STEP) + 1) return RESOLVE_PREVIOUS;
+  if (limit(Limit.ReplicaSize) > 1 && replicaOutlier(table, ranks) >= 0) return Resolve.Replica;
+  if (previous != 0 && vote(table, 0, Vote.Step) != get(previous, Decision.Step) + 1) return Resolve.Previous;
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return RESOLVE_FAULT;
+    if (vote(table, rank, Vote.Control) == Control.Fault) return Resolve.Fault;
   }
   decide(table, ranks, previous, decision);
-  return RESOLVE_OK;
+  return Resolve.Ok;
 }
 
 function decide(table: usize, ranks: i32, previous: usize, decision: usize): void {
   reduce(table, ranks, previous);
   const parts = agreedParts(table, ranks, previous);
-  set(region(REGION_NEED), NEED_PARTS, parts);
+  set(region(Region.Need), Need.Parts, parts);
 
   const words = DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks);
   clear(decision, words);
-  const busy = need(NEED_BUSY_RANKS);
-  set(decision, DECISION_VERSION, LAYOUT_VERSION);
-  set(decision, DECISION_STEP, vote(table, 0, VOTE_STEP));
-  set(decision, DECISION_REASON_RANK, -1);
-  set(decision, DECISION_CAPTURE_KEY, -1);
-  set(decision, DECISION_PHASE, need(NEED_PHASE));
-  set(decision, DECISION_RANKS, ranks);
-  set(decision, DECISION_BUSY_RANKS, busy);
-  set(decision, DECISION_UBATCH_WISHES, need(NEED_WISHES));
-  set(decision, DECISION_HELD_WISHES, need(NEED_HELD_WISHES));
-  set(decision, DECISION_MAX_TOKENS, need(NEED_TOKENS));
-  set(decision, DECISION_VARIANT, need(NEED_VARIANT));
+  const busy = need(Need.BusyRanks);
+  set(decision, Decision.Version, LAYOUT_VERSION);
+  set(decision, Decision.Step, vote(table, 0, Vote.Step));
+  set(decision, Decision.ReasonRank, -1);
+  set(decision, Decision.CaptureKey, -1);
+  set(decision, Decision.Phase, need(Need.Phase));
+  set(decision, Decision.Ranks, ranks);
+  set(decision, Decision.BusyRanks, busy);
+  set(decision, Decision.UbatchWishes, need(Need.Wishes));
+  set(decision, Decision.HeldWishes, need(Need.HeldWishes));
+  set(decision, Decision.MaxTokens, need(Need.Tokens));
+  set(decision, Decision.Variant, need(Need.Variant));
 
   if (busy == 0) {
-    const leave = need(NEED_LEAVING_RANKS) == ranks;
-    set(decision, DECISION_RUN, RUN_PARK);
-    set(decision, DECISION_LEAVE, leave ? 1 : 0);
-    set(decision, DECISION_REASON, leave ? REASON_LEAVE : REASON_ALL_IDLE);
+    const leave = need(Need.LeavingRanks) == ranks;
+    set(decision, Decision.Run, Run.Park);
+    set(decision, Decision.Leave, leave ? 1 : 0);
+    set(decision, Decision.Reason, leave ? Reason.Leave : Reason.AllIdle);
     return;
   }
-  const vetoRank = need(NEED_VETO_RANK);
-  const eagerRank = need(NEED_EAGER_RANK);
-  const enforced = policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_SHAPE || policy(POLICY_ENFORCE_EAGER) != 0;
+  const vetoRank = need(Need.VetoRank);
+  const eagerRank = need(Need.EagerRank);
+  const enforced = policy(Policy.GraphAgreement) == GraphAgreement.Shape || policy(Policy.EnforceEager) != 0;
   if (vetoRank >= 0) {
-    eager(table, ranks, decision, REASON_VETOED, vetoRank, vote(table, vetoRank, VOTE_GRAPH_VETO));
+    eager(table, ranks, decision, Reason.Vetoed, vetoRank, vote(table, vetoRank, Vote.GraphVeto));
   } else if (eagerRank >= 0 && enforced) {
-    eager(table, ranks, decision, REASON_ENFORCE_EAGER, eagerRank, 0);
+    eager(table, ranks, decision, Reason.EnforceEager, eagerRank, 0);
   } else {
     choose(table, ranks, decision);
   }

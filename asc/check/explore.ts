@@ -1,26 +1,16 @@
 // The checker's inner loop: every multiset of replica states, each voted, resolved and held against the laws.
 import {
   ACTION_WORDS,
-  CONTROL_FAULT,
-  DECISION_CAPTURE_KEY,
-  DECISION_RUN,
-  LIMIT_REPLICA_SIZE,
+  Control,
+  Decision,
+  Limit,
   MAX_CHECK_RANKS,
-  PROPERTY_P1,
-  PROPERTY_P2,
-  PROPERTY_P3,
-  PROPERTY_P4,
-  PROPERTY_P5,
-  PROPERTY_P6,
-  PROPERTY_P9,
-  PROPERTY_P11,
-  REGION_DECISION,
-  REGION_VOTES,
-  RESOLVE_FAULT,
-  RESOLVE_OK,
-  RUN_EAGER,
-  VOTE_CONTROL,
+  Property,
+  Region,
+  Resolve,
+  Run,
   VOTE_WORDS,
+  Vote,
 } from '../layout';
 import { resolve } from '../resolve';
 import { rowAt, vote } from '../table';
@@ -38,7 +28,7 @@ import {
 } from './laws';
 
 /** One after the last property that a table can break. */
-const PROPERTY_COUNT: i32 = PROPERTY_P11 + 1;
+const PROPERTY_COUNT: i32 = Property.P11 + 1;
 
 /** Words of one violation: whether there is one, then the state of each replica. */
 const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
@@ -61,7 +51,7 @@ export function exploreTables(
   violations: usize,
   budget: i32,
 ): i32 {
-  const table = region(REGION_VOTES);
+  const table = region(Region.Votes);
   let explored = 0;
   while (explored < budget) {
     placeRows(table, rows, replicas, tuple, placed);
@@ -84,7 +74,7 @@ export function exploreTables(
  * backwards. A rule that favours a rank is met with small and large batches on it.
  */
 function placeRows(table: usize, rows: usize, replicas: i32, tuple: usize, placed: usize): void {
-  const bytes = <usize>((limit(LIMIT_REPLICA_SIZE) * VOTE_WORDS) << 2);
+  const bytes = <usize>((limit(Limit.ReplicaSize) * VOTE_WORDS) << 2);
   let sum = 0;
   for (let r = 0; r < replicas; r++) sum += get(tuple, r);
   for (let r = 0; r < replicas; r++) {
@@ -105,15 +95,15 @@ function checkTable(
   reached: usize,
   violations: usize,
 ): void {
-  const decision = region(REGION_DECISION);
-  const ranks = replicas * limit(LIMIT_REPLICA_SIZE);
+  const decision = region(Region.Decision);
+  const ranks = replicas * limit(Limit.ReplicaSize);
   const status = resolve(table, ranks, previous, decision);
-  if (status != RESOLVE_OK) {
+  if (status != Resolve.Ok) {
     // A fault is told to all ranks in the same step. Nothing else can be wrong with votes that a planner wrote.
-    if (status != RESOLVE_FAULT || !faulty(table, ranks)) violated(violations, PROPERTY_P2, placed, replicas);
+    if (status != Resolve.Fault || !faulty(table, ranks)) violated(violations, Property.P2, placed, replicas);
     return;
   }
-  const key = get(decision, DECISION_CAPTURE_KEY);
+  const key = get(decision, Decision.CaptureKey);
   if (key >= 0) set(reached, key, 1);
   const broken = judge(table, ranks, decision, actions);
   if (broken == 0) return;
@@ -127,24 +117,24 @@ export function judge(table: usize, ranks: i32, decision: usize, actions: usize)
   for (let rank = 0; rank < ranks; rank++) {
     act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
   }
-  const eager = get(decision, DECISION_RUN) == RUN_EAGER;
+  const eager = get(decision, Decision.Run) == Run.Eager;
   let broken = 0;
-  if (!followsDecision(actions, ranks, decision)) broken |= 1 << PROPERTY_P1;
+  if (!followsDecision(actions, ranks, decision)) broken |= 1 << Property.P1;
   // A rank with a fault runs nothing, so that no other may begin.
   const alike =
     entersAlike(actions, ranks, decision) && leavesTogether(table, ranks, decision) && !faulty(table, ranks);
-  if (!alike) broken |= 1 << PROPERTY_P2;
-  if (!partsHoldTokens(actions, ranks, decision)) broken |= 1 << PROPERTY_P3;
-  if (!gathersAlike(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P4;
-  if (!sizesFit(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P5;
-  if (eager && !graphNotMissed(table, ranks, decision)) broken |= 1 << PROPERTY_P6;
-  if (!keyHoldsBatch(table, ranks, decision)) broken |= 1 << PROPERTY_P9;
-  if (!overlapsAlone(table, actions, ranks)) broken |= 1 << PROPERTY_P11;
+  if (!alike) broken |= 1 << Property.P2;
+  if (!partsHoldTokens(actions, ranks, decision)) broken |= 1 << Property.P3;
+  if (!gathersAlike(table, actions, ranks, decision)) broken |= 1 << Property.P4;
+  if (!sizesFit(table, actions, ranks, decision)) broken |= 1 << Property.P5;
+  if (eager && !graphNotMissed(table, ranks, decision)) broken |= 1 << Property.P6;
+  if (!keyHoldsBatch(table, ranks, decision)) broken |= 1 << Property.P9;
+  if (!overlapsAlone(table, actions, ranks)) broken |= 1 << Property.P11;
   return broken;
 }
 
 function faulty(table: usize, ranks: i32): boolean {
-  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return true;
+  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, Vote.Control) == Control.Fault) return true;
   return false;
 }
 

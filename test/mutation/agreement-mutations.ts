@@ -25,17 +25,17 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'query length of the last busy rank, not of the largest',
-    find: 'maxQueryLen = max(maxQueryLen, vote(table, rank, VOTE_MAX_QUERY_LEN));',
-    replace: 'maxQueryLen = vote(table, rank, VOTE_MAX_QUERY_LEN);',
+    find: 'maxQueryLen = max(maxQueryLen, vote(table, rank, Vote.MaxQueryLen));',
+    replace: 'maxQueryLen = vote(table, rank, Vote.MaxQueryLen);',
   },
   {
     name: 'drafts beside prefills are not looked at',
-    find: 'maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN));',
+    find: 'maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, Vote.MaxDecodeQueryLen));',
     replace: 'maxDecodeQueryLen = 0;',
   },
   {
     name: 'variant of the first busy rank stands for all',
-    find: 'if (vote(table, rank, VOTE_VARIANT) != variant) variant = -1;',
+    find: 'if (vote(table, rank, Vote.Variant) != variant) variant = -1;',
     replace: '',
   },
   {
@@ -50,24 +50,24 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the rank that refuses micro-batches is not named',
-    find: '    set(region(REGION_NEED), NEED_REFUSAL_RANK, rank);\n    return 1;',
+    find: '    set(region(Region.Need), Need.RefusalRank, rank);\n    return 1;',
     replace: '    return 1;',
   },
   { name: 'idle ranks count as busy', find: 'if (own == 0) continue;', replace: 'if (own < 0) continue;' },
   {
     name: 'hysteresis raises the threshold',
-    find: 'ubatchThreshold(vote(table, rank, VOTE_PHASE)) - hysteresis;',
-    replace: 'ubatchThreshold(vote(table, rank, VOTE_PHASE)) + hysteresis;',
+    find: 'ubatchThreshold(vote(table, rank, Vote.Phase)) - hysteresis;',
+    replace: 'ubatchThreshold(vote(table, rank, Vote.Phase)) + hysteresis;',
   },
   {
     name: 'hysteresis after a plain step too',
-    find: 'get(previous, DECISION_PARTS) > 1 ? policy(POLICY_UBATCH_HYSTERESIS)',
-    replace: 'get(previous, DECISION_PARTS) > 0 ? policy(POLICY_UBATCH_HYSTERESIS)',
+    find: 'get(previous, Decision.Parts) > 1 ? policy(Policy.UbatchHysteresis)',
+    replace: 'get(previous, Decision.Parts) > 0 ? policy(Policy.UbatchHysteresis)',
   },
   {
     name: 'a wish is held against a veto',
-    find: 'vote(table, rank, VOTE_CAN_SPLIT) == 0 || vote(table, rank, VOTE_UBATCH_VETO) != 0) return false;',
-    replace: 'vote(table, rank, VOTE_CAN_SPLIT) == 0) return false;',
+    find: 'vote(table, rank, Vote.CanSplit) == 0 || vote(table, rank, Vote.UbatchVeto) != 0) return false;',
+    replace: 'vote(table, rank, Vote.CanSplit) == 0) return false;',
   },
   { name: 'the mode of the last rank, not the least', find: 'mode = min(mode, ownMode);', replace: 'mode = ownMode;' },
   {
@@ -88,23 +88,23 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'ATOM: a rank below the minimum is taken for one above',
-    find: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) != 0) return true;',
-    replace: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) == 0) return true;',
+    find: 'if (vote(table, rank, Vote.MeetsMinimum) != 0) return true;',
+    replace: 'if (vote(table, rank, Vote.MeetsMinimum) == 0) return true;',
   },
   {
     name: 'vetoes of micro-batches are ignored where wishes are not asked for',
-    find: 'if (vote(table, rank, VOTE_UBATCH_VETO) != 0 || vote(table, rank, VOTE_CAN_SPLIT) == 0) return true;',
-    replace: 'if (vote(table, rank, VOTE_CAN_SPLIT) == 0) return true;',
+    find: 'if (vote(table, rank, Vote.UbatchVeto) != 0 || vote(table, rank, Vote.CanSplit) == 0) return true;',
+    replace: 'if (vote(table, rank, Vote.CanSplit) == 0) return true;',
   },
   {
     name: 'vLLM V1: micro-batches with an empty last part',
-    find: 'if (policy(POLICY_LAST_PART) == LAST_PART_REFUSE && lastPartEmpty(table, ranks, parts)) {',
+    find: 'if (policy(Policy.LastPart) == LastPart.Refuse && lastPartEmpty(table, ranks, parts)) {',
     replace: 'if (false) {',
   },
   {
     name: 'vLLM V2: the least rank must pass the threshold',
-    find: 'vote(table, rank, VOTE_TOKENS) < ubatchThreshold(',
-    replace: 'vote(table, rank, VOTE_TOKENS) <= ubatchThreshold(',
+    find: 'vote(table, rank, Vote.Tokens) < ubatchThreshold(',
+    replace: 'vote(table, rank, Vote.Tokens) <= ubatchThreshold(',
   },
   {
     name: 'SGLang: micro-batches over different phases',
@@ -114,43 +114,43 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   // candidates.ts: whether a key holds what the ranks need.
   {
     name: 'graphs of any variant serve',
-    find: 'if (get(key, KEY_VARIANT) != need(NEED_VARIANT)) return VERDICT_VARIANT;',
+    find: 'if (get(key, Key.Variant) != need(Need.Variant)) return Verdict.Variant;',
     replace: '',
   },
   {
     name: 'a decode graph must have a slot to spare',
-    find: 'return get(key, KEY_DECODE_REQUESTS) < need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS',
-    replace: 'return get(key, KEY_DECODE_REQUESTS) <= need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS',
+    find: 'return get(key, Key.DecodeRequests) < need(Need.DecodeRequests) ? Verdict.Requests',
+    replace: 'return get(key, Key.DecodeRequests) <= need(Need.DecodeRequests) ? Verdict.Requests',
   },
   {
     name: 'prefill slots are ignored',
-    find: '!= MIXED_MATCH_SLOT_COUNT && prefills < need(NEED_PREFILL_REQUESTS)',
-    replace: '== MIXED_MATCH_STRICT && prefills < need(NEED_PREFILL_REQUESTS)',
+    find: '!= MixedMatch.SlotCount && prefills < need(Need.PrefillRequests)',
+    replace: '== MixedMatch.Strict && prefills < need(Need.PrefillRequests)',
   },
   {
     name: 'slots of a mixed graph are not counted together',
-    find: 'if (prefills + decodes < need(NEED_REQUESTS)) return VERDICT_REQUESTS;',
+    find: 'if (prefills + decodes < need(Need.Requests)) return Verdict.Requests;',
     replace: '',
   },
   {
     name: 'drafts longer than a decode slot of a mixed graph',
-    find: 'if (shortDecodeSlots(key)) return VERDICT_QUERY_LENGTH;',
+    find: 'if (shortDecodeSlots(key)) return Verdict.QueryLength;',
     replace: '',
   },
   {
     name: 'the padding factor is not kept',
-    find: 'if (kind != DECODE_KEY && beyondPadding(key) > 0) return VERDICT_PADDING_FACTOR;',
+    find: 'if (kind != DECODE_KEY && beyondPadding(key) > 0) return Verdict.PaddingFactor;',
     replace: '',
   },
   {
     name: 'a graph at the padding factor is refused',
-    find: 'get(key, KEY_TOKENS) - most);',
-    replace: 'get(key, KEY_TOKENS) - most + 1);',
+    find: 'get(key, Key.Tokens) - most);',
+    replace: 'get(key, Key.Tokens) - most + 1);',
   },
   {
     name: 'a piecewise graph of any size serves',
-    find: 'if (get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;',
-    replace: 'if (kind != PIECEWISE_KEY && get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;',
+    find: 'if (get(key, Key.Tokens) < need(Need.PaddedTokens)) return Verdict.Tokens;',
+    replace: 'if (kind != PIECEWISE_KEY && get(key, Key.Tokens) < need(Need.PaddedTokens)) return Verdict.Tokens;',
   },
   {
     name: 'the largest graph that holds the batch, not the smallest',
@@ -159,7 +159,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'mixed graphs on one rank alone, whatever the policy says',
-    find: 'return choice == MIXED_GRAPHS_AGREED || ranks == 1;',
+    find: 'return choice == MixedGraphs.Agreed || ranks == 1;',
     replace: 'return ranks == 1;',
   },
   // choose.ts: which graph.
@@ -170,17 +170,17 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'vLLM V2: a last part with no token runs as a graph',
-    find: 'need(NEED_MIN_TOKENS) > least',
-    replace: 'need(NEED_MIN_TOKENS) >= least',
+    find: 'need(Need.MinTokens) > least',
+    replace: 'need(Need.MinTokens) >= least',
   },
   {
     name: 'a graph of another size is told as the twin',
-    find: 'twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(plain), KEY_TOKENS)',
+    find: 'twin >= 0 && get(keyAt(twin), Key.Tokens) == get(keyAt(plain), Key.Tokens)',
     replace: 'twin >= 0',
   },
   {
     name: 'micro-batches on a graph larger than the step needs',
-    find: 'return get(keyAt(twin), KEY_TOKENS) <= get(keyAt(plain), KEY_TOKENS);',
+    find: 'return get(keyAt(twin), Key.Tokens) <= get(keyAt(plain), Key.Tokens);',
     replace: 'return true;',
   },
 ];
