@@ -6,13 +6,13 @@ export const MAX_CHECK_RANKS: i32 = 8;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
 export const CONFIG_REGIONS: i32 = 27;
-export const CONFIG_TENSORS: i32 = 71;
+export const CONFIG_TENSORS: i32 = 73;
 export const MAX_KV_GROUPS: i32 = 8;
-export const CONFIG_KV_GROUPS: i32 = 211;
+export const CONFIG_KV_GROUPS: i32 = 213;
 export const KV_GROUP_OFFSETS: i32 = 9;
 export const KV_GROUP_TENSOR_OFFSETS: i32 = 26;
 export const KV_GROUP_WORDS: i32 = 66;
-export const CONFIG_WORDS: i32 = 739;
+export const CONFIG_WORDS: i32 = 741;
 export const COMMAND_HEADER_WORDS: i32 = 8;
 export const MAX_COMMANDS: i32 = 256;
 export const MAX_EVENT_BUCKETS: i32 = 64;
@@ -23,7 +23,7 @@ export const PART_WORDS: i32 = 4;
 export const KEY_WORDS: i32 = 12;
 export const POLICY_WORDS: i32 = 28;
 export const FACT_WORDS: i32 = 13;
-export const NEED_WORDS: i32 = 20;
+export const REDUCED_WORDS: i32 = 21;
 export const CANDIDATE_WORDS: i32 = 2;
 export const ACTION_WORDS: i32 = 13;
 export const PROPERTY_WORDS: i32 = 9;
@@ -34,7 +34,7 @@ export const LOCAL_PART_WORDS: i32 = 8;
 export const ERROR_WORDS: i32 = 5;
 export const TENSOR_WORDS: i32 = 14;
 export const LIMIT_WORDS: i32 = 27;
-export const REGION_WORDS: i32 = 44;
+export const REGION_WORDS: i32 = 46;
 export const KV_GROUP_SIZE_WORDS: i32 = 9;
 export const KV_GROUP_REGION_WORDS: i32 = 17;
 export const KV_GROUP_STATE_WORDS: i32 = 3;
@@ -176,27 +176,28 @@ export const enum Fact {
   SharedBlock = 12,
 }
 
-export const enum Need {
-  BusyRanks = 0,
-  LeavingRanks = 1,
-  Wishes = 2,
-  HeldWishes = 3,
-  Phase = 4,
-  Tokens = 5,
-  MinTokens = 6,
-  PrefillRequests = 7,
-  DecodeRequests = 8,
-  Requests = 9,
-  MaxQueryLen = 10,
-  MaxDecodeQueryLen = 11,
-  UniformQueryLen = 12,
-  Variant = 13,
-  GraphMode = 14,
-  PaddedTokens = 15,
-  Parts = 16,
-  VetoRank = 17,
-  EagerRank = 18,
-  RefusalRank = 19,
+export const enum Reduced {
+  Ranks = 0,
+  BusyRanks = 1,
+  LeavingRanks = 2,
+  Wishes = 3,
+  HeldWishes = 4,
+  Phase = 5,
+  Tokens = 6,
+  MinTokens = 7,
+  PrefillRequests = 8,
+  DecodeRequests = 9,
+  Requests = 10,
+  MaxQueryLen = 11,
+  MaxDecodeQueryLen = 12,
+  UniformQueryLen = 13,
+  Variant = 14,
+  GraphMode = 15,
+  PaddedTokens = 16,
+  Parts = 17,
+  VetoRank = 18,
+  EagerRank = 19,
+  RefusalRank = 20,
 }
 
 export const enum Candidate {
@@ -355,46 +356,48 @@ export const enum Region {
   Keys = 1,
   QueryLens = 2,
   Dispatch = 3,
-  Votes = 4,
-  OwnVote = 5,
-  Decision = 6,
-  Previous = 7,
-  Local = 8,
-  Facts = 9,
-  Need = 10,
-  Candidates = 11,
-  Check = 12,
-  Error = 13,
-  Commands = 14,
-  TableEdits = 15,
-  State = 16,
-  Rows = 17,
-  FreeRows = 18,
-  Decodes = 19,
-  Prefills = 20,
-  Order = 21,
-  Inbox = 22,
-  InboxCounts = 23,
-  TokenPool = 24,
-  BlockLists = 25,
-  BlockCounts = 26,
-  LaneStarts = 27,
-  LaneLens = 28,
-  LaneBounds = 29,
-  LaneBases = 30,
-  LaneNextBases = 31,
-  EventLanes = 32,
-  EventStarts = 33,
-  BlockWriters = 34,
-  BlockHolders = 35,
-  HighWater = 36,
-  Stamps = 37,
-  AppendLog = 38,
-  MirrorGenerations = 39,
-  MirrorCounts = 40,
-  MirrorCursors = 41,
-  BlockTable0 = 42,
-  BlockTable1 = 43,
+  KeyOrder = 4,
+  Votes = 5,
+  OwnVote = 6,
+  Decision = 7,
+  Previous = 8,
+  Local = 9,
+  Facts = 10,
+  Reduction = 11,
+  OwnReduction = 12,
+  Candidates = 13,
+  Check = 14,
+  Error = 15,
+  Commands = 16,
+  TableEdits = 17,
+  State = 18,
+  Rows = 19,
+  FreeRows = 20,
+  Decodes = 21,
+  Prefills = 22,
+  Order = 23,
+  Inbox = 24,
+  InboxCounts = 25,
+  TokenPool = 26,
+  BlockLists = 27,
+  BlockCounts = 28,
+  LaneStarts = 29,
+  LaneLens = 30,
+  LaneBounds = 31,
+  LaneBases = 32,
+  LaneNextBases = 33,
+  EventLanes = 34,
+  EventStarts = 35,
+  BlockWriters = 36,
+  BlockHolders = 37,
+  HighWater = 38,
+  Stamps = 39,
+  AppendLog = 40,
+  MirrorGenerations = 41,
+  MirrorCounts = 42,
+  MirrorCursors = 43,
+  BlockTable0 = 44,
+  BlockTable1 = 45,
 }
 
 export const enum KvGroupSize {
@@ -496,6 +499,12 @@ export const enum Mode {
   None = 0,
   Piecewise = 1,
   Full = 2,
+}
+
+export const enum KeyKind {
+  Decode = 0,
+  Mixed = 1,
+  Piecewise = 2,
 }
 
 export const enum Run {

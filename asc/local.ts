@@ -1,11 +1,11 @@
-// What sizes one rank's tensors in a step: its part of the decision, from its own row. build_step() places the batch in these sizes.
+// The sizes of one rank's tensors in a step, from the decision and the rank's own row. build_step() fills tensors of these sizes.
 import { DECISION_WORDS, Decision, Limit, Local, PART_WORDS, Region, Run, VOTE_WORDS, Vote } from './layout';
 import { rowAt } from './table';
 import { get, limit, region, sameWords, set } from './words';
 
 /**
- * Sizes this planner's own local plan for `decision`. Returns 0, or, with nothing done, 1 where the table's row of this rank is
- * not its vote: the decision is then about another batch than the one that is built.
+ * Writes the sizes of this planner's own tensors for `decision`, and returns 0. Writes nothing and returns 1 if the table's row
+ * of this rank is not its vote: the decision is then about another batch than the one that would be built.
  */
 export function sizeOwn(decision: usize): i32 {
   const rank = limit(Limit.Rank);
@@ -16,8 +16,8 @@ export function sizeOwn(decision: usize): i32 {
 }
 
 /**
- * Writes the padded tokens, attention requests and query length of `rank` into its local plan. In a decode graph every request
- * has a window of the key's query length; elsewhere tokens are packed, which a query length of 0 says.
+ * Writes the padded tokens, attention requests and query length of `rank` into `local`. In a decode graph every request has a
+ * window of the key's query length. Elsewhere tokens are packed, and the query length is 0.
  */
 export function sizeLocal(decision: usize, row: usize, rank: i32, local: usize): void {
   const run = get(decision, Decision.Run);
@@ -25,7 +25,7 @@ export function sizeLocal(decision: usize, row: usize, rank: i32, local: usize):
   const full = run == Run.Full;
   let tokens = get(decision, Decision.PaddedTokens);
   if (run == Run.Eager) {
-    // Cut into parts, only the parts are padded: each has buffers of its own.
+    // If the batch is cut, only its parts are padded: each part has buffers of its own.
     tokens =
       get(decision, Decision.Parts) > 1 ? get(row, Vote.Tokens) : get(decision, DECISION_WORDS + PART_WORDS + rank);
   }

@@ -1,110 +1,84 @@
 // Why no captured graph runs a step: what the key that came nearest to holding it lacks.
-import {
-  ANY_PARTS,
-  DECODE_KEY,
-  hasKind,
-  kindOf,
-  lacking,
-  MIXED_KEY,
-  shortDecodeSlots,
-  strictShortage,
-  verdict,
-} from './candidates';
-import { GraphAgreement, Key, Limit, Mode, Need, Phase, Policy, Reason, Verdict, Vote } from './layout';
-import { need } from './need';
-import { keyAt } from './plan';
-import { eager } from './run';
+import { ANY_PARTS, conditionsPassed, decodeSlotsTooShort, lacking, missingDecodeSlots, verdict } from './candidates';
+import { writeEagerRun } from './decision';
+import { keyInPlace, placeOf, placeOfKind } from './key-order';
+import { keyAt, kindOf } from './keys';
+import { GraphAgreement, Key, KeyKind, Limit, Mode, Phase, Policy, Reason, Reduced, Verdict, Vote } from './layout';
 import { rankOf, rankOfPhase, rankOfRequests } from './table';
-import { policy } from './vote-rules';
-import { get, limit } from './words';
+import { get, limit, policy } from './words';
 
-/** Runs a step eager that no key holds. */
-export function noKey(table: usize, ranks: i32, decision: usize): void {
-  const index = nearestKey(ranks);
-  const found = index < 0 ? Verdict.Phase : verdict(index, ranks, ANY_PARTS);
+/** Runs a step eager that no key holds, and writes what the nearest key lacks, and which rank's batch needs it. */
+export function runWithoutKey(table: usize, reduction: usize, decision: usize): void {
+  const ranks = get(reduction, Reduced.Ranks);
+  const index = nearestKey(reduction);
+  const found = index < 0 ? Verdict.Phase : verdict(keyAt(index), reduction, ANY_PARTS);
   if (found == Verdict.Phase || found == Verdict.Mode) {
-    const rank = rankOfPhase(table, ranks, need(Need.PrefillRequests) > 0);
-    eager(table, ranks, decision, Reason.NoKeyForPhase, rank, need(Need.Phase));
+    const rank = rankOfPhase(table, ranks, get(reduction, Reduced.PrefillRequests) > 0);
+    writeEagerRun(table, reduction, decision, Reason.NoKeyForPhase, rank, get(reduction, Reduced.Phase));
     return;
   }
   if (found == Verdict.Variant) {
-    eager(table, ranks, decision, Reason.NoKeyForVariant, -1, need(Need.Variant));
+    writeEagerRun(table, reduction, decision, Reason.NoKeyForVariant, -1, get(reduction, Reduced.Variant));
     return;
   }
   const key = keyAt(index);
   if (found == Verdict.QueryLength) {
-    const inSlot = kindOf(key) == MIXED_KEY && shortDecodeSlots(key);
-    const longest = need(inSlot ? Need.MaxDecodeQueryLen : Need.MaxQueryLen);
+    const inSlot = kindOf(key) == KeyKind.Mixed && decodeSlotsTooShort(key, reduction);
+    const longest = get(reduction, inSlot ? Reduced.MaxDecodeQueryLen : Reduced.MaxQueryLen);
     const rank = rankOf(table, ranks, inSlot ? Vote.MaxDecodeQueryLen : Vote.MaxQueryLen, longest);
-    eager(table, ranks, decision, Reason.NoKeyForQueryLength, rank, longest);
+    writeEagerRun(table, reduction, decision, Reason.NoKeyForQueryLength, rank, longest);
   } else if (found == Verdict.PaddingFactor) {
-    const rank = rankOf(table, ranks, Vote.Tokens, need(Need.Tokens));
-    eager(table, ranks, decision, Reason.AbovePaddingFactor, rank, get(key, Key.Tokens));
+    const rank = rankOf(table, ranks, Vote.Tokens, get(reduction, Reduced.Tokens));
+    writeEagerRun(table, reduction, decision, Reason.AbovePaddingFactor, rank, get(key, Key.Tokens));
   } else {
-    eager(table, ranks, decision, Reason.AboveLadder, rankAbove(table, ranks, key, found), lacking(key, found));
+    const rank = rankAbove(table, reduction, key, found);
+    writeEagerRun(table, reduction, decision, Reason.AboveLadder, rank, lacking(key, found, reduction));
   }
 }
 
-/** The rank whose batch `key` is too small for. */
-function rankAbove(table: usize, ranks: i32, key: usize, found: i32): i32 {
+/** First rank whose batch is too large for `key`, by the condition that the key fails. */
+function rankAbove(table: usize, reduction: usize, key: usize, found: i32): i32 {
+  const ranks = get(reduction, Reduced.Ranks);
   if (found == Verdict.Tokens) {
     const padded = policy(Policy.GraphAgreement) == GraphAgreement.MinModePadded;
-    return rankOf(table, ranks, padded ? Vote.PaddedTokens : Vote.Tokens, need(Need.PaddedTokens));
+    return rankOf(table, ranks, padded ? Vote.PaddedTokens : Vote.Tokens, get(reduction, Reduced.PaddedTokens));
   }
   if (found == Verdict.PrefillRequests) {
-    return rankOf(table, ranks, Vote.PrefillRequests, need(Need.PrefillRequests));
+    return rankOf(table, ranks, Vote.PrefillRequests, get(reduction, Reduced.PrefillRequests));
   }
-  if (kindOf(key) == MIXED_KEY && strictShortage(key) == 0) return rankOfRequests(table, ranks, need(Need.Requests));
-  return rankOf(table, ranks, Vote.DecodeRequests, need(Need.DecodeRequests));
+  if (kindOf(key) == KeyKind.Mixed && missingDecodeSlots(key, reduction) == 0) {
+    return rankOfRequests(table, ranks, get(reduction, Reduced.Requests));
+  }
+  return rankOf(table, ranks, Vote.DecodeRequests, get(reduction, Reduced.DecodeRequests));
 }
 
-/** Of the keys that passed most conditions the one that lacks least, or -1 where there are none. */
-function nearestKey(ranks: i32): i32 {
-  // Where decodes have keys of their own, those explain a step of decodes.
-  const decodes = need(Need.Phase) == Phase.Decode && need(Need.GraphMode) == Mode.Full && hasKind(DECODE_KEY);
-  let best = -1;
-  let passed = -1;
-  let lack = 0;
-  for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
-    const key = keyAt(index);
-    if (decodes && kindOf(key) != DECODE_KEY) continue;
-    const found = verdict(index, ranks, ANY_PARTS);
-    const ownPassed = conditionsPassed(found, kindOf(key));
-    const ownLack = lacking(key, found);
-    if (ownPassed < passed || (ownPassed == passed && ownLack >= lack)) continue;
-    best = index;
-    passed = ownPassed;
-    lack = ownLack;
+/**
+ * Index of the nearest key, or -1 if there are no keys: of the keys that pass most conditions the one that lacks least, and of
+ * equals the first of the plan. Where decodes have keys of their own, the nearest is one of those.
+ */
+function nearestKey(reduction: usize): i32 {
+  const decodeKeys = placeOfKind(KeyKind.Mixed);
+  const decodes = get(reduction, Reduced.Phase) == Phase.Decode && get(reduction, Reduced.GraphMode) == Mode.Full;
+  const end = decodes && decodeKeys > 0 ? decodeKeys : limit(Limit.NumKeys);
+  // Of the piecewise keys only three can be the nearest: the first, and those just below and above the step's size.
+  const firstPiecewise = placeOfKind(KeyKind.Piecewise);
+  const variant = get(reduction, Reduced.Variant);
+  const above = placeOf(KeyKind.Piecewise, variant, get(reduction, Reduced.PaddedTokens));
+  let nearest = -1;
+  let most: i64 = -1;
+  for (let place = 0; place < end && place <= above; place++) {
+    if (place > firstPiecewise) place = max(place, above - 1);
+    const index = keyInPlace(place);
+    const own = nearness(keyAt(index), reduction);
+    if (own < most || (own == most && index > nearest)) continue;
+    nearest = index;
+    most = own;
   }
-  return best;
+  return nearest;
 }
 
-/** What a decode key must pass, in the order in which `verdict` asks. */
-const DECODE_CONDITIONS: StaticArray<i32> = [
-  Verdict.Phase,
-  Verdict.Mode,
-  Verdict.QueryLength,
-  Verdict.Variant,
-  Verdict.Tokens,
-  Verdict.Requests,
-];
-
-/** The same of a mixed or a piecewise key, of which the latter is not asked about requests. */
-const OTHER_CONDITIONS: StaticArray<i32> = [
-  Verdict.Phase,
-  Verdict.Mode,
-  Verdict.Variant,
-  Verdict.Tokens,
-  Verdict.PrefillRequests,
-  Verdict.Requests,
-  Verdict.QueryLength,
-  Verdict.PaddingFactor,
-];
-
-/** Conditions that a key with this verdict passed before it failed. */
-function conditionsPassed(found: i32, kind: i32): i32 {
-  const conditions = kind == DECODE_KEY ? DECODE_CONDITIONS : OTHER_CONDITIONS;
-  let passed = conditions.length - 1;
-  while (passed > 0 && unchecked(conditions[passed]) != found) passed--;
-  return passed;
+/** Grows with the conditions that a key passes, and among keys that pass as many falls with what the key lacks. */
+function nearness(key: usize, reduction: usize): i64 {
+  const found = verdict(key, reduction, ANY_PARTS);
+  return ((<i64>conditionsPassed(found, kindOf(key)) + 1) << 32) - <i64>lacking(key, found, reduction);
 }

@@ -1,6 +1,7 @@
-// The one decision every rank derives from the table of votes: a pure function of table, plan, policy and previous decision.
-import { agreedParts } from './agree';
-import { choose } from './choose';
+// The one decision that every rank derives from the table of votes: a pure function of table, plan, policy and previous decision.
+import { agreeOnParts } from './agree';
+import { chooseRun } from './choose';
+import { writeEagerRun } from './decision';
 import {
   Control,
   DECISION_WORDS,
@@ -9,27 +10,25 @@ import {
   LAYOUT_VERSION,
   Limit,
   MAX_PARTS,
-  Need,
   PART_WORDS,
   Policy,
   Reason,
+  Reduced,
   Region,
   Resolve,
   Run,
   Vote,
 } from './layout';
-import { need, reduce } from './need';
-import { eager } from './run';
+import { reduce } from './reduction';
 import { brokenLimit, replicaOutlier, vote } from './table';
-import { policy } from './vote-rules';
-import { clear, get, limit, region, set } from './words';
+import { clear, get, limit, policy, region, set } from './words';
 
 /**
- * Refuses a table whose ranks do not speak of the same step, plan and layout (RESOLVE_*), or that reports a fault; else
- * writes the decision. `previous` is the address of the last decision, 0 before the first.
+ * Refuses a table whose ranks do not vote on the same step, plan and layout, or that reports a fault; else writes the decision
+ * and returns Resolve.Ok. `previous` is the address of the last decision, 0 before the first.
  */
 export function resolve(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
-  // The version first: it says what every other word means.
+  // The version is compared first, because it says what every other word means.
   for (let rank = 0; rank < ranks; rank++) {
     if (vote(table, rank, Vote.Version) != LAYOUT_VERSION) return Resolve.Version;
   }
@@ -45,45 +44,43 @@ export function resolve(table: usize, ranks: i32, previous: usize, decision: usi
   for (let rank = 0; rank < ranks; rank++) {
     if (vote(table, rank, Vote.Control) == Control.Fault) return Resolve.Fault;
   }
-  decide(table, ranks, previous, decision);
+  const reduction = region(Region.Reduction);
+  reduce(table, ranks, previous, reduction);
+  agreeOnParts(table, reduction, previous);
+  decide(table, reduction, decision);
   return Resolve.Ok;
 }
 
-function decide(table: usize, ranks: i32, previous: usize, decision: usize): void {
-  reduce(table, ranks, previous);
-  const parts = agreedParts(table, ranks, previous);
-  set(region(Region.Need), Need.Parts, parts);
-
-  const words = DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks);
-  clear(decision, words);
-  const busy = need(Need.BusyRanks);
+function decide(table: usize, reduction: usize, decision: usize): void {
+  const ranks = get(reduction, Reduced.Ranks);
+  clear(decision, DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks));
   set(decision, Decision.Version, LAYOUT_VERSION);
   set(decision, Decision.Step, vote(table, 0, Vote.Step));
   set(decision, Decision.ReasonRank, -1);
   set(decision, Decision.CaptureKey, -1);
-  set(decision, Decision.Phase, need(Need.Phase));
+  set(decision, Decision.Phase, get(reduction, Reduced.Phase));
   set(decision, Decision.Ranks, ranks);
-  set(decision, Decision.BusyRanks, busy);
-  set(decision, Decision.UbatchWishes, need(Need.Wishes));
-  set(decision, Decision.HeldWishes, need(Need.HeldWishes));
-  set(decision, Decision.MaxTokens, need(Need.Tokens));
-  set(decision, Decision.Variant, need(Need.Variant));
+  set(decision, Decision.BusyRanks, get(reduction, Reduced.BusyRanks));
+  set(decision, Decision.UbatchWishes, get(reduction, Reduced.Wishes));
+  set(decision, Decision.HeldWishes, get(reduction, Reduced.HeldWishes));
+  set(decision, Decision.MaxTokens, get(reduction, Reduced.Tokens));
+  set(decision, Decision.Variant, get(reduction, Reduced.Variant));
 
-  if (busy == 0) {
-    const leave = need(Need.LeavingRanks) == ranks;
+  if (get(reduction, Reduced.BusyRanks) == 0) {
+    const leave = get(reduction, Reduced.LeavingRanks) == ranks;
     set(decision, Decision.Run, Run.Park);
     set(decision, Decision.Leave, leave ? 1 : 0);
     set(decision, Decision.Reason, leave ? Reason.Leave : Reason.AllIdle);
     return;
   }
-  const vetoRank = need(Need.VetoRank);
-  const eagerRank = need(Need.EagerRank);
+  const vetoRank = get(reduction, Reduced.VetoRank);
+  const eagerRank = get(reduction, Reduced.EagerRank);
   const enforced = policy(Policy.GraphAgreement) == GraphAgreement.Shape || policy(Policy.EnforceEager) != 0;
   if (vetoRank >= 0) {
-    eager(table, ranks, decision, Reason.Vetoed, vetoRank, vote(table, vetoRank, Vote.GraphVeto));
+    writeEagerRun(table, reduction, decision, Reason.Vetoed, vetoRank, vote(table, vetoRank, Vote.GraphVeto));
   } else if (eagerRank >= 0 && enforced) {
-    eager(table, ranks, decision, Reason.EnforceEager, eagerRank, 0);
+    writeEagerRun(table, reduction, decision, Reason.EnforceEager, eagerRank, 0);
   } else {
-    choose(table, ranks, decision);
+    chooseRun(table, reduction, decision);
   }
 }

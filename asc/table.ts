@@ -12,7 +12,7 @@ export function vote(table: usize, rank: i32, word: i32): i32 {
 
 /**
  * The word of a rank's vote that is beyond the limits all ranks share, or -1. Such a vote would size a step that no rank's
- * tensors hold. Parts that do not make up the tokens are told as Vote.Part0Tokens.
+ * tensors hold. Parts whose sum is not the tokens break Vote.Part0Tokens.
  */
 export function brokenLimit(table: usize, rank: i32): i32 {
   const control = vote(table, rank, Vote.Control);
@@ -36,20 +36,20 @@ export function brokenLimit(table: usize, rank: i32): i32 {
   return parts == tokens ? -1 : Vote.Part0Tokens;
 }
 
-/** First rank that holds a prefill, or a decode. */
+/** First rank that has a prefill, or a decode, or -1. */
 export function rankOfPhase(table: usize, ranks: i32, prefill: boolean): i32 {
   const word = prefill ? Vote.PrefillRequests : Vote.DecodeRequests;
   for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, word) > 0) return rank;
   return -1;
 }
 
-/** First rank whose word equals the maximum that decided. */
+/** First rank that voted `value` in `word`, or -1. */
 export function rankOf(table: usize, ranks: i32, word: i32, value: i32): i32 {
   for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, word) == value) return rank;
   return -1;
 }
 
-/** First rank with as many requests of both phases. */
+/** First rank with this many requests of both phases together, or -1. */
 export function rankOfRequests(table: usize, ranks: i32, requests: i32): i32 {
   for (let rank = 0; rank < ranks; rank++) {
     if (vote(table, rank, Vote.PrefillRequests) + vote(table, rank, Vote.DecodeRequests) == requests) return rank;
@@ -59,7 +59,7 @@ export function rankOfRequests(table: usize, ranks: i32, requests: i32): i32 {
 
 /**
  * Index in the table of the first word in which a rank differs from the first rank of its replica, or -1. Ranks of one replica
- * schedule the same batch; only what each of them can do is its own, and is ANDed as it is over all ranks.
+ * schedule the same batch. They may differ only in what each of them can run, which is combined over all ranks.
  */
 export function replicaOutlier(table: usize, ranks: i32): i32 {
   const size = limit(Limit.ReplicaSize);

@@ -1,5 +1,6 @@
-// A rank's vote: what it holds (facts) and what it wishes (policy), as one fixed-size row.
+// A rank's vote: what its batch holds (facts) and what the rank wishes (policy), as one fixed-size row.
 import { ownKey } from './choose';
+import { keyAt } from './keys';
 import {
   Control,
   Fact,
@@ -10,14 +11,14 @@ import {
   Mode,
   Phase,
   Policy,
+  Region,
   Veto,
   VOTE_WORDS,
   Vote,
 } from './layout';
-import { reduce } from './need';
-import { keyAt } from './plan';
-import { phaseOf, policy, ubatchThreshold } from './vote-rules';
-import { clear, get, set } from './words';
+import { reduce } from './reduction';
+import { phaseOf, ubatchThreshold } from './vote-rules';
+import { clear, get, policy, region, set } from './words';
 
 /**
  * Writes the vote of a rank into `row` from its `facts`. A faulty rank keeps its facts in the row, so that the error can
@@ -42,7 +43,7 @@ export function writeVote(
   const meetsMinimum = parts > 1 && tokens > 0 && tokens >= ubatchThreshold(phase);
   const canSplit =
     get(facts, Fact.CanSplit) != 0 && (phase != Phase.Decode || decodes >= policy(Policy.UbatchMinRequests));
-  // What the batch itself forbids counts like a veto that the rank was given.
+  // A block that two parts would share counts as a veto, unless the caller gave another.
   const veto = ubatchVeto == 0 && get(facts, Fact.SharedBlock) != 0 ? Veto.SharedBlock : ubatchVeto;
 
   clear(row, VOTE_WORDS);
@@ -68,20 +69,22 @@ export function writeVote(
   set(row, Vote.GraphVeto, graphVeto);
   set(row, Vote.UbatchVeto, veto);
   set(row, Vote.Flags, 0);
-  voteOwnGraph(row, tokens);
+  writeOwnGraph(row, tokens);
 }
 
 /**
- * The graph this rank alone would run its batch on: its padded tokens, and its mode where the ranks agree by mode. The same
- * choice that all ranks make together, made about a table of one row.
+ * Writes on which graph this rank alone would run its batch: its padded tokens, and its mode where the ranks agree by mode. It
+ * is the choice that all ranks make together, applied to a table of one row. Its reduction is apart from that of the last table,
+ * which explains the last decision.
  */
-function voteOwnGraph(row: usize, tokens: i32): void {
+function writeOwnGraph(row: usize, tokens: i32): void {
   const byMode = policy(Policy.GraphAgreement) != GraphAgreement.Shape;
   set(row, Vote.GraphMode, policy(Policy.EnforceEager) != 0 ? Mode.None : Mode.Full);
   set(row, Vote.PaddedTokens, tokens);
   if (tokens == 0 || policy(Policy.EnforceEager) != 0) return;
-  reduce(row, 1, 0);
-  const key = ownKey();
+  const reduction = region(Region.OwnReduction);
+  reduce(row, 1, 0, reduction);
+  const key = ownKey(reduction);
   if (key >= 0) set(row, Vote.PaddedTokens, get(keyAt(key), Key.Tokens));
   if (byMode) set(row, Vote.GraphMode, key < 0 ? Mode.None : get(keyAt(key), Key.Mode));
 }

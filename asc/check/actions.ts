@@ -1,4 +1,7 @@
 // What a rank does after a decision. Today's rules act on the decision alone; the hooks of older rules also look at the rank itself.
+
+import { partAt } from '../decision';
+import { queryLenIndex, queryLenOf } from '../keys';
 import {
   Action,
   Decision,
@@ -14,10 +17,7 @@ import {
   Vote,
 } from '../layout';
 import { sizeLocal } from '../local';
-import { queryLenIndex, queryLenOf } from '../plan';
-import { partAt } from '../run';
-import { policy } from '../vote-rules';
-import { get, region, set } from '../words';
+import { get, policy, region, set } from '../words';
 
 /** Writes what `rank`, which voted `row`, does in the step of `decision`. */
 export function act(decision: usize, row: usize, rank: i32, action: usize): void {

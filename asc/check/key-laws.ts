@@ -1,9 +1,9 @@
 // The properties of a step that are about captured graphs: none is missed, and none runs a batch that it does not hold.
+
+import { keyAt } from '../keys';
 import { Decision, GraphAgreement, Key, Limit, Mode, Part, Phase, Policy, Run, Vote } from '../layout';
-import { keyAt } from '../plan';
 import { vote } from '../table';
-import { policy } from '../vote-rules';
-import { get, limit } from '../words';
+import { get, limit, policy } from '../words';
 import { partWord } from './laws';
 
 /** P6: an eager step was vetoed, or no captured graph could have held it. */

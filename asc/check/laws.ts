@@ -14,8 +14,7 @@ import {
   Vote,
 } from '../layout';
 import { vote } from '../table';
-import { policy } from '../vote-rules';
-import { get } from '../words';
+import { get, policy } from '../words';
 
 function action(actions: usize, rank: i32, word: i32): i32 {
   return get(actions + ((<usize>(rank * ACTION_WORDS)) << 2), word);

@@ -1,6 +1,6 @@
 import type { CaptureKey } from '../planner/capture-key.js';
 import type { DecisionView } from '../planner/decision.js';
-import { ENUMS, NEED_WORDS, word } from '../planner/layout.js';
+import { ENUMS, REDUCED_WORDS, word } from '../planner/layout.js';
 import type { Policy } from '../planner/policy.js';
 import { createRawRules, type VoteWord } from '../planner/raw-rules.js';
 
@@ -51,5 +51,5 @@ export async function decideRows(
   const rules = await createRawRules({ limits, keys, policy, ranks: rows.length });
   for (const [rank, row] of rows.entries()) rules.writeRow(rank, row);
   const decision = rules.resolve();
-  return { decision, agreedParts: rules.memory.words('need')[word(NEED_WORDS, 'parts')] };
+  return { decision, agreedParts: rules.memory.words('reduction')[word(REDUCED_WORDS, 'parts')] };
 }

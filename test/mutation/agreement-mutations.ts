@@ -2,7 +2,7 @@ import type { Mutation } from './mutation.js';
 
 /** Mistakes in what a table comes to, whether ranks agree to micro-batches, and which graph they choose. */
 export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
-  // need.ts: what a table comes to.
+  // reduction.ts: what the votes are reduced to.
   {
     name: 'tokens of the last busy rank, not of the largest',
     find: 'tokens = max(tokens, own);',
@@ -50,8 +50,8 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the rank that refuses micro-batches is not named',
-    find: '    set(region(Region.Need), Need.RefusalRank, rank);\n    return 1;',
-    replace: '    return 1;',
+    find: '    set(reduction, Reduced.RefusalRank, rank);\n    return;',
+    replace: '    return;',
   },
   { name: 'idle ranks count as busy', find: 'if (own == 0) continue;', replace: 'if (own < 0) continue;' },
   {
@@ -98,7 +98,7 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'vLLM V1: micro-batches with an empty last part',
-    find: 'if (policy(Policy.LastPart) == LastPart.Refuse && lastPartEmpty(table, ranks, parts)) {',
+    find: 'if (policy(Policy.LastPart) == LastPart.Refuse && lastPartEmpty(table, reduction, parts)) {',
     replace: 'if (false) {',
   },
   {
@@ -114,33 +114,33 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   // candidates.ts: whether a key holds what the ranks need.
   {
     name: 'graphs of any variant serve',
-    find: 'if (get(key, Key.Variant) != need(Need.Variant)) return Verdict.Variant;',
-    replace: '',
+    find: 'return get(key, Key.Variant) == get(reduction, Reduced.Variant);',
+    replace: 'return true;',
   },
   {
     name: 'a decode graph must have a slot to spare',
-    find: 'return get(key, Key.DecodeRequests) < need(Need.DecodeRequests) ? Verdict.Requests',
-    replace: 'return get(key, Key.DecodeRequests) <= need(Need.DecodeRequests) ? Verdict.Requests',
+    find: 'get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests);',
+    replace: 'get(key, Key.DecodeRequests) > get(reduction, Reduced.DecodeRequests);',
   },
   {
     name: 'prefill slots are ignored',
-    find: '!= MixedMatch.SlotCount && prefills < need(Need.PrefillRequests)',
-    replace: '== MixedMatch.Strict && prefills < need(Need.PrefillRequests)',
+    find: 'policy(Policy.MixedMatch) == MixedMatch.SlotCount) return true;',
+    replace: 'policy(Policy.MixedMatch) != MixedMatch.Strict) return true;',
   },
   {
     name: 'slots of a mixed graph are not counted together',
-    find: 'if (prefills + decodes < need(Need.Requests)) return Verdict.Requests;',
-    replace: '',
+    find: 'return get(key, Key.PrefillRequests) + get(key, Key.DecodeRequests) >= get(reduction, Reduced.Requests);',
+    replace: 'return true;',
   },
   {
     name: 'drafts longer than a decode slot of a mixed graph',
-    find: 'if (shortDecodeSlots(key)) return Verdict.QueryLength;',
-    replace: '',
+    find: 'return !decodeSlotsTooShort(key, reduction) && get(key',
+    replace: 'return get(key',
   },
   {
     name: 'the padding factor is not kept',
-    find: 'if (kind != DECODE_KEY && beyondPadding(key) > 0) return Verdict.PaddingFactor;',
-    replace: '',
+    find: 'return tokensBeyondPadding(key, reduction) == 0;',
+    replace: 'return true;',
   },
   {
     name: 'a graph at the padding factor is refused',
@@ -149,18 +149,24 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a piecewise graph of any size serves',
-    find: 'if (get(key, Key.Tokens) < need(Need.PaddedTokens)) return Verdict.Tokens;',
-    replace: 'if (kind != PIECEWISE_KEY && get(key, Key.Tokens) < need(Need.PaddedTokens)) return Verdict.Tokens;',
+    find: 'return get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
+    replace: 'return kind == KeyKind.Piecewise || get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
   },
   {
-    name: 'the largest graph that holds the batch, not the smallest',
-    find: 'if (best < 0 || smaller(keyAt(index), keyAt(best))) best = index;',
-    replace: 'if (best < 0 || !smaller(keyAt(index), keyAt(best))) best = index;',
+    name: 'the graph after the smallest that holds the batch',
+    find: 'if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens)) low',
+    replace: 'if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens + 1)) low',
   },
   {
     name: 'mixed graphs on one rank alone, whatever the policy says',
-    find: 'return choice == MixedGraphs.Agreed || ranks == 1;',
-    replace: 'return ranks == 1;',
+    find: 'return choice == MixedGraphs.Agreed || get(reduction',
+    replace: 'return get(reduction',
+  },
+  // no-key.ts: which graph came nearest.
+  {
+    name: 'the largest piecewise graph below the size is not looked at',
+    find: 'place = max(place, above - 1);',
+    replace: 'place = max(place, above);',
   },
   // choose.ts: which graph.
   {
@@ -170,8 +176,8 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'vLLM V2: a last part with no token runs as a graph',
-    find: 'need(Need.MinTokens) > least',
-    replace: 'need(Need.MinTokens) >= least',
+    find: 'fewest > before',
+    replace: 'fewest >= before',
   },
   {
     name: 'a graph of another size is told as the twin',

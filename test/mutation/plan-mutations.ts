@@ -8,7 +8,7 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
     find: 'return run == Run.Eager ? Verdict.StepEager : Verdict.Larger;',
     replace: 'return Verdict.StepEager;',
   },
-  // plan.ts: the order of keys, the dispatch table and the hash.
+  // keys.ts and key-order.ts: the order of keys, the dispatch table and the hash.
   {
     name: 'of two mixed graphs the one with longer decodes',
     find: 'if (queryLen != 0) return queryLen < 0;',
@@ -26,7 +26,11 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
   },
   { name: 'large numbers are not hashed', find: 'byte < 32; byte += 8', replace: 'byte < 24; byte += 8' },
   { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(Limit.MaxTokens));', replace: '' },
-  { name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' },
+  {
+    name: 'the last choices of a policy are not hashed',
+    find: 'word < POLICY_WORDS;',
+    replace: 'word < POLICY_WORDS - 4;',
+  },
   { name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' },
   {
     name: 'a full graph is dispatched to a larger one',

@@ -2,7 +2,7 @@ import type { Mutation } from './mutation.js';
 
 /** Mistakes in what the ranks run, and in what each makes of the decision. */
 export const RUN_MUTATIONS: readonly Mutation[] = [
-  // run.ts: what the ranks run.
+  // decision.ts and parts.ts: what the ranks run.
   {
     name: 'graphs gather each rank by its own count',
     find: 'set(part, Part.Gather, ranks == 1 ? Gather.None : Gather.Padded);',
@@ -25,7 +25,7 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'parts are sized by the cut of the first rank',
-    find: 'tokens = max(tokens, vote(table, r, Vote.Part0Tokens + part));',
+    find: 'tokens = max(tokens, vote(table, rank, Vote.Part0Tokens + part));',
     replace: 'tokens = max(tokens, vote(table, 0, Vote.Part0Tokens + part));',
   },
   {

@@ -41,8 +41,8 @@ export const TABLE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'all leave where one wishes to',
-    find: 'const leave = need(Need.LeavingRanks) == ranks;',
-    replace: 'const leave = need(Need.LeavingRanks) > 0;',
+    find: 'const leave = get(reduction, Reduced.LeavingRanks) == ranks;',
+    replace: 'const leave = get(reduction, Reduced.LeavingRanks) > 0;',
   },
   { name: 'a veto of the first rank is ignored', find: 'if (vetoRank >= 0) {', replace: 'if (vetoRank > 0) {' },
   {
@@ -93,11 +93,15 @@ export const TABLE_MUTATIONS: readonly Mutation[] = [
   { name: 'all processes of a replica must veto alike', find: '    word == Vote.UbatchVeto ||\n', replace: '' },
   {
     name: 'a veto counts where the first process of a replica has it',
-    find: 'const vetoRank = need(Need.VetoRank);',
+    find: 'const vetoRank = get(reduction, Reduced.VetoRank);',
     replace:
-      'const first = need(Need.VetoRank);\n  const vetoRank = first % limit(Limit.ReplicaSize) == 0 ? first : -1;',
+      'const first = get(reduction, Reduced.VetoRank);\n  const vetoRank = first % limit(Limit.ReplicaSize) == 0 ? first : -1;',
   },
-  { name: 'a decision keeps words of the one before', find: '  clear(decision, words);\n', replace: '' },
+  {
+    name: 'a decision keeps words of the one before',
+    find: '  clear(decision, DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks));\n',
+    replace: '',
+  },
   {
     name: 'the wrong rank is told to hold the phase without keys',
     find: 'const word = prefill ? Vote.PrefillRequests : Vote.DecodeRequests;',

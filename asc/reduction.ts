@@ -1,15 +1,14 @@
-// What a table of votes comes to: the reductions every choice is made from, kept in the region `need`.
-import { Control, GraphAgreement, Mode, Need, Policy, Region, Vote } from './layout';
+// The reduction of a table of votes: maxima, minima and common values over its ranks, from which every choice is made.
+import { Control, GraphAgreement, Mode, Policy, Reduced, Vote } from './layout';
 import { vote } from './table';
-import { hysteresisAfter, phaseOf, policy, ubatchThreshold } from './vote-rules';
-import { get, region, set } from './words';
+import { hysteresisAfter, phaseOf, ubatchThreshold } from './vote-rules';
+import { policy, set } from './words';
 
-export function need(word: i32): i32 {
-  return get(region(Region.Need), word);
-}
-
-/** Reduces `ranks` rows. Idle ranks count only where a word says so. `previous`: the last decision, or 0. */
-export function reduce(table: usize, ranks: i32, previous: usize): void {
+/**
+ * Reduces the votes of `ranks` ranks into `reduction`. Idle ranks count only where a word says so. `previous` is the last
+ * decision, or 0. The step has one part and no refusing rank until `agreeOnParts` decides.
+ */
+export function reduce(table: usize, ranks: i32, previous: usize, reduction: usize): void {
   let busy = 0;
   let leaving = 0;
   let wishes = 0;
@@ -35,7 +34,7 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     const own = vote(table, rank, Vote.Tokens);
     minTokens = min(minTokens, own);
     paddedTokens = max(paddedTokens, vote(table, rank, Vote.PaddedTokens));
-    // Where modes are agreed, a rank without tokens runs a dummy batch, whose mode counts like any. Source: vLLM.
+    // Where ranks agree by mode, a rank without tokens runs a dummy batch, whose mode counts like any other. Source: vLLM.
     if (byMode || own > 0) {
       const ownMode = vote(table, rank, Vote.GraphMode);
       mode = min(mode, ownMode);
@@ -63,29 +62,30 @@ export function reduce(table: usize, ranks: i32, previous: usize): void {
     maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, Vote.MaxDecodeQueryLen));
     if (vote(table, rank, Vote.GraphVeto) != 0 && vetoRank < 0) vetoRank = rank;
   }
-  const at = region(Region.Need);
-  set(at, Need.BusyRanks, busy);
-  set(at, Need.LeavingRanks, leaving);
-  set(at, Need.Wishes, wishes);
-  set(at, Need.HeldWishes, held);
-  set(at, Need.Phase, phaseOf(prefills, decodes));
-  set(at, Need.Tokens, tokens);
-  set(at, Need.MinTokens, minTokens);
-  set(at, Need.PrefillRequests, prefills);
-  set(at, Need.DecodeRequests, decodes);
-  set(at, Need.Requests, requests);
-  set(at, Need.MaxQueryLen, maxQueryLen);
-  set(at, Need.MaxDecodeQueryLen, maxDecodeQueryLen);
-  set(at, Need.UniformQueryLen, uniformQueryLen);
-  set(at, Need.Variant, variant);
-  set(at, Need.GraphMode, mode);
-  set(at, Need.PaddedTokens, agreement == GraphAgreement.MinModePadded ? paddedTokens : tokens);
-  set(at, Need.Parts, 1);
-  set(at, Need.VetoRank, vetoRank);
-  set(at, Need.EagerRank, eagerRank);
+  set(reduction, Reduced.Ranks, ranks);
+  set(reduction, Reduced.BusyRanks, busy);
+  set(reduction, Reduced.LeavingRanks, leaving);
+  set(reduction, Reduced.Wishes, wishes);
+  set(reduction, Reduced.HeldWishes, held);
+  set(reduction, Reduced.Phase, phaseOf(prefills, decodes));
+  set(reduction, Reduced.Tokens, tokens);
+  set(reduction, Reduced.MinTokens, minTokens);
+  set(reduction, Reduced.PrefillRequests, prefills);
+  set(reduction, Reduced.DecodeRequests, decodes);
+  set(reduction, Reduced.Requests, requests);
+  set(reduction, Reduced.MaxQueryLen, maxQueryLen);
+  set(reduction, Reduced.MaxDecodeQueryLen, maxDecodeQueryLen);
+  set(reduction, Reduced.UniformQueryLen, uniformQueryLen);
+  set(reduction, Reduced.Variant, variant);
+  set(reduction, Reduced.GraphMode, mode);
+  set(reduction, Reduced.PaddedTokens, agreement == GraphAgreement.MinModePadded ? paddedTokens : tokens);
+  set(reduction, Reduced.VetoRank, vetoRank);
+  set(reduction, Reduced.EagerRank, eagerRank);
+  set(reduction, Reduced.Parts, 1);
+  set(reduction, Reduced.RefusalRank, -1);
 }
 
-/** Whether a rank that no longer reaches its threshold still counts as wishing, for the last step ran in micro-batches. */
+/** Whether a rank below its threshold still counts as wishing micro-batches, because the last step ran in them. */
 export function keepsWish(table: usize, rank: i32, hysteresis: i32): boolean {
   if (hysteresis == 0 || vote(table, rank, Vote.Tokens) == 0) return false;
   if (vote(table, rank, Vote.CanSplit) == 0 || vote(table, rank, Vote.UbatchVeto) != 0) return false;

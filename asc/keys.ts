@@ -1,13 +1,32 @@
-// The capture plan as resolve() sees it: which key serves how many decode requests, and the hash ranks compare.
-import { KEY_WORDS, Key, LAYOUT_VERSION, Limit, MAX_PARTS, MAX_QUERY_LENS, Mode, POLICY_WORDS, Region } from './layout';
-import { get, limit, region, set } from './words';
+// The keys of the capture plan as the rules read them: one record for each captured graph, and the hash that ranks compare.
+
+import { smaller, sortKeys } from './key-order';
+import {
+  KEY_WORDS,
+  Key,
+  KeyKind,
+  LAYOUT_VERSION,
+  Limit,
+  MAX_PARTS,
+  MAX_QUERY_LENS,
+  Mode,
+  POLICY_WORDS,
+  Region,
+} from './layout';
+import { get, limit, policy, region, set } from './words';
 
 /** Address of capture key `index`. */
 export function keyAt(index: i32): usize {
   return region(Region.Keys) + ((<usize>(index * KEY_WORDS)) << 2);
 }
 
-/** Index of the smallest configured query length that holds `queryLen`, or -1. The configured lengths ascend; 0 ends them. */
+/** A step looks for a key of one kind after the other. */
+export function kindOf(key: usize): i32 {
+  if (get(key, Key.Mode) == Mode.Piecewise) return KeyKind.Piecewise;
+  return get(key, Key.PrefillRequests) > 0 ? KeyKind.Mixed : KeyKind.Decode;
+}
+
+/** Index of the smallest configured query length that holds `queryLen`, or -1. The configured lengths ascend, and 0 ends them. */
 export function queryLenIndex(queryLen: i32): i32 {
   const at = region(Region.QueryLens);
   for (let i = 0; i < MAX_QUERY_LENS; i++) {
@@ -16,24 +35,6 @@ export function queryLenIndex(queryLen: i32): i32 {
     if (configured >= queryLen) return i;
   }
   return -1;
-}
-
-/** Order of keys: by tokens, then prefill slots, decode slots, and query lengths. Source: Megatron's batch dimensions. */
-export function smaller(key: usize, other: usize): boolean {
-  const tokens = get(key, Key.Tokens) - get(other, Key.Tokens);
-  if (tokens != 0) return tokens < 0;
-  const prefills = get(key, Key.PrefillRequests) - get(other, Key.PrefillRequests);
-  if (prefills != 0) return prefills < 0;
-  const decodes = get(key, Key.DecodeRequests) - get(other, Key.DecodeRequests);
-  if (decodes != 0) return decodes < 0;
-  const queryLen = get(key, Key.QueryLen) - get(other, Key.QueryLen);
-  if (queryLen != 0) return queryLen < 0;
-  return get(key, Key.MaxQueryLen) < get(other, Key.MaxQueryLen);
-}
-
-function plane(queryIndex: i32, parts: i32): usize {
-  const rows = limit(Limit.MaxPaddedRequests) + 1;
-  return region(Region.Dispatch) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
 }
 
 /** Configured query length `index`. */
@@ -47,41 +48,51 @@ export function isQueryLen(queryLen: i32): boolean {
   return index >= 0 && queryLenOf(index) == queryLen;
 }
 
+/** Address of the dispatch table of one query length and number of parts: the index of a key by decode requests. */
+function dispatchTable(queryIndex: i32, parts: i32): usize {
+  const rows = limit(Limit.MaxPaddedRequests) + 1;
+  return region(Region.Dispatch) + ((<usize>((queryIndex * MAX_PARTS + parts - 1) * rows)) << 2);
+}
+
 /** Index of the smallest decode key of `parts` parts and any variant that holds `requests` requests, or -1. */
 export function dispatch(queryIndex: i32, parts: i32, requests: i32): i32 {
   if (requests > limit(Limit.MaxPaddedRequests)) return -1;
-  return get(plane(queryIndex, parts), requests);
+  return get(dispatchTable(queryIndex, parts), requests);
 }
 
-/** Fills the dispatch table from the keys, and returns the hash of policy and keys (never 0). */
+/** Sorts the keys, fills the dispatch table from them, and returns the hash of policy and keys (never 0). */
 export function installPlan(): i32 {
-  const rows = limit(Limit.MaxPaddedRequests) + 1;
   const keys = limit(Limit.NumKeys);
+  sortKeys();
+  fillDispatch(keys);
+  return hashPlan(keys);
+}
+
+function fillDispatch(keys: i32): void {
+  const rows = limit(Limit.MaxPaddedRequests) + 1;
   for (let q = 0; q < MAX_QUERY_LENS; q++) {
     for (let parts = 1; parts <= MAX_PARTS; parts++) {
-      const table = plane(q, parts);
+      const table = dispatchTable(q, parts);
       for (let requests = 0; requests < rows; requests++) set(table, requests, -1);
     }
   }
   for (let index = 0; index < keys; index++) {
     const key = keyAt(index);
-    if (get(key, Key.Mode) != Mode.Full || get(key, Key.PrefillRequests) > 0) continue;
-    const q = queryLenIndex(get(key, Key.QueryLen));
-    const table = plane(q, get(key, Key.Parts));
+    if (kindOf(key) != KeyKind.Decode) continue;
+    const table = dispatchTable(queryLenIndex(get(key, Key.QueryLen)), get(key, Key.Parts));
     const holds = get(key, Key.DecodeRequests);
     for (let requests = 1; requests <= holds; requests++) {
       const other = get(table, requests);
       if (other < 0 || smaller(key, keyAt(other))) set(table, requests, index);
     }
   }
-  return planHash(keys);
 }
 
-/** FNV-1a over what ranks must share: the policy's words, the limits a peer's votes rely on, the words of every key. */
-function planHash(keys: i32): i32 {
+/** FNV-1a over what ranks must share: the policy's words, the limits a peer's votes rely on, and the words of every key. */
+function hashPlan(keys: i32): i32 {
   let hash: u32 = 2166136261;
   hash = mix(hash, LAYOUT_VERSION);
-  for (let i = 0; i < POLICY_WORDS; i++) hash = mix(hash, get(region(Region.Policy), i));
+  for (let word = 0; word < POLICY_WORDS; word++) hash = mix(hash, policy(word));
   hash = mix(hash, limit(Limit.Ranks));
   hash = mix(hash, limit(Limit.ReplicaSize));
   hash = mix(hash, limit(Limit.MaxRequests));
