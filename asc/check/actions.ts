@@ -1,4 +1,4 @@
-// What a rank does after a decision. Today's rules act on the decision alone; the hooks of older rules also look at the rank itself.
+// What a rank does after a decision. The current rules act on the decision alone; former rules also read the rank's own row.
 
 import { partAt } from '../decision';
 import { queryLenIndex, queryLenOf } from '../keys';
@@ -33,17 +33,17 @@ export function act(decision: usize, row: usize, rank: i32, action: usize): void
   set(action, Action.Parts, parts);
   set(action, Action.Overlap, get(decision, Decision.Overlap));
   set(action, Action.Gather, parts > 0 ? get(partAt(decision, 0, get(decision, Decision.Ranks)), Part.Gather) : 0);
-  preparation(decision, row, action, tokens, requests);
+  writePreparedSizes(decision, row, action, tokens, requests);
   for (let part = 0; part < parts; part++) {
     set(action, Action.Part0Tokens + part, partTokens(decision, row, rank, part));
   }
 }
 
 /**
- * Sizes of the tensors that input preparation fills. Hook 'local': it rounds a decode up to a captured size by itself, also where
- * the step runs eager. Source: ATOM before its ForwardMode record (PR 1120).
+ * Writes the sizes of the tensors that input preparation fills. Under the former rule 'local' the rank itself rounds a decode up
+ * to a captured size, even if the step runs eager. Source: ATOM before its ForwardMode record (PR 1120).
  */
-function preparation(decision: usize, row: usize, action: usize, tokens: i32, requests: i32): void {
+function writePreparedSizes(decision: usize, row: usize, action: usize, tokens: i32, requests: i32): void {
   const byItself = policy(Policy.Prepare) == Prepare.Local && get(row, Vote.Phase) == Phase.Decode;
   const own = byItself && get(decision, Decision.Run) == Run.Eager && get(decision, Decision.Parts) == 1;
   const padded = get(row, Vote.PaddedTokens);
@@ -52,7 +52,7 @@ function preparation(decision: usize, row: usize, action: usize, tokens: i32, re
   set(action, Action.PreparedRequests, own && q >= 0 ? max(requests, padded / queryLenOf(q)) : requests);
 }
 
-/** Rows a part brings to its collectives. Hook 'local': those of the rank's own cut. */
+/** Rows that a part brings to its collectives. Under the former rule 'local' they are those of the rank's own cut. */
 function partTokens(decision: usize, row: usize, rank: i32, part: i32): i32 {
   if (policy(Policy.PartSizes) == PartSizes.Local && get(decision, Decision.Parts) > 1) {
     return get(row, Vote.Part0Tokens + part);

@@ -1,4 +1,4 @@
-// The properties of a step that are about captured graphs: none is missed, and none runs a batch that it does not hold.
+// The properties of a step that concern captured graphs: no graph is missed, and none runs a batch that it does not hold.
 
 import { keyAt } from '../keys';
 import { Decision, GraphAgreement, Key, Limit, Mode, Part, Phase, Policy, Run, Vote } from '../layout';
@@ -6,7 +6,7 @@ import { vote } from '../table';
 import { get, limit, policy } from '../words';
 import { partWord } from './laws';
 
-/** P6: an eager step was vetoed, or no captured graph could have held it. */
+/** P6: an eager step was vetoed, or no captured graph could hold it. */
 export function graphNotMissed(table: usize, ranks: i32, decision: usize): boolean {
   if (policy(Policy.EnforceEager) != 0) return true;
   for (let rank = 0; rank < ranks; rank++) {
@@ -19,7 +19,7 @@ export function graphNotMissed(table: usize, ranks: i32, decision: usize): boole
   return true;
 }
 
-/** The shortest captured query length with a place for every token of a decode. */
+/** The shortest captured query length that holds every token of every decode, or 0. */
 function shortestQueryLen(table: usize, ranks: i32): i32 {
   let shortest = 0;
   for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
@@ -35,6 +35,7 @@ function shortestQueryLen(table: usize, ranks: i32): i32 {
   return shortest;
 }
 
+/** Whether a decode step of this query length, or another step, could run on `key`, judged from the votes of the busy ranks. */
 function couldHold(key: usize, table: usize, ranks: i32, decision: usize, queryLen: i32): boolean {
   const decode = get(decision, Decision.Phase) == Phase.Decode;
   const piecewise = get(key, Key.Mode) == Mode.Piecewise;
@@ -52,8 +53,8 @@ function couldHold(key: usize, table: usize, ranks: i32, decision: usize, queryL
 }
 
 /**
- * P9: the graph that runs has the sizes it was captured with, its slots hold every rank's batch (tokens, prefills, decodes, the
- * variant), no rank forbids it, and outside decodes it is no larger than the padding factor lets it be.
+ * P9: the graph that runs has the sizes it was captured with, its slots hold every rank's batch (tokens, prefills, decodes and
+ * variant), no rank forbids it, and a graph that is not of decodes alone is within the padding factor.
  */
 export function keyHoldsBatch(table: usize, ranks: i32, decision: usize): boolean {
   const index = get(decision, Decision.CaptureKey);
@@ -80,7 +81,7 @@ function withinPadding(key: usize, most: i32): boolean {
   return <i64>get(key, Key.Tokens) * 1000 <= <i64>most * <i64>policy(Policy.MaxPaddingPermille);
 }
 
-/** Whether the step has the mode, sizes and parts of its key; of a decode graph each part is whole windows of its requests. */
+/** Whether the step has the mode, sizes and parts of its key. Each part of a decode graph must be whole windows of its requests. */
 function runsAsCaptured(key: usize, ranks: i32, decision: usize): boolean {
   const piecewise = get(key, Key.Mode) == Mode.Piecewise;
   const requests = get(key, Key.PrefillRequests) + get(key, Key.DecodeRequests);
@@ -98,7 +99,7 @@ function runsAsCaptured(key: usize, ranks: i32, decision: usize): boolean {
   return true;
 }
 
-/** Prefills only in prefill slots, decodes in what is left, and no request longer than its slot. */
+/** Whether prefills fit the prefill slots, decodes fit the slots that are left, and no request is longer than its slot. */
 function slotsHold(key: usize, table: usize, rank: i32): boolean {
   const prefills = vote(table, rank, Vote.PrefillRequests);
   const decodes = vote(table, rank, Vote.DecodeRequests);

@@ -1,4 +1,4 @@
-// The properties a step must have, said once more and in other words than the rules that are checked against them.
+// The properties that a step must have. They are written in other terms than the rules that are checked against them, on purpose.
 import {
   ACTION_WORDS,
   Action,
@@ -25,12 +25,12 @@ export function partWord(decision: usize, ranks: i32, part: i32, word: i32): i32
   return get(decision, DECISION_WORDS + part * (PART_WORDS + ranks) + word);
 }
 
-/** Rows the decision lets a rank bring to a part's collectives. */
+/** Rows that a rank may bring to a part's collectives, by the decision. */
 function agreedTokens(decision: usize, ranks: i32, part: i32, rank: i32): i32 {
   return partWord(decision, ranks, part, PART_WORDS + rank);
 }
 
-/** P1: what a rank prepares and runs follows from the decision: nothing of it is the rank's own idea. */
+/** P1: what a rank prepares and runs follows from the decision alone. */
 export function followsDecision(actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     if (action(actions, rank, Action.PreparedTokens) != action(actions, rank, Action.Tokens)) return false;
@@ -42,7 +42,7 @@ export function followsDecision(actions: usize, ranks: i32, decision: usize): bo
   return true;
 }
 
-/** P2: the ranks enter the same collectives in the same order, each with a shape that the others expect. */
+/** P2: all ranks enter the same collectives in the same order, each with the shape that the others expect. */
 export function entersAlike(actions: usize, ranks: i32, decision: usize): boolean {
   if (ranks == 1) return true;
   for (let rank = 0; rank < ranks; rank++) {
@@ -58,7 +58,7 @@ export function entersAlike(actions: usize, ranks: i32, decision: usize): boolea
   return true;
 }
 
-/** P2 beyond a step: ranks leave together or not at all, and nobody who has work or wishes to stay is left behind. */
+/** P2 beyond a step: ranks leave together or not at all, and none leaves while a rank has work or wishes to stay. */
 export function leavesTogether(table: usize, ranks: i32, decision: usize): boolean {
   let all = true;
   for (let rank = 0; rank < ranks; rank++) {
@@ -67,7 +67,7 @@ export function leavesTogether(table: usize, ranks: i32, decision: usize): boole
   return (get(decision, Decision.Leave) != 0) == all;
 }
 
-/** P3: every part has a row on every rank, an idle one's dummy too; the parts are those of all, and of a graph make it up. */
+/** P3: every part has a row on every rank, on idle ranks a dummy's. All ranks run the same parts, and those of a graph add up to it. */
 export function partsHoldTokens(actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     const run = action(actions, rank, Action.Run);
@@ -85,8 +85,8 @@ export function partsHoldTokens(actions: usize, ranks: i32, decision: usize): bo
 }
 
 /**
- * P4: a padded gather moves the same number of rows from every rank; a graph, whose sizes are baked, holds no other; any gather
- * moves at least a rank's own tokens, and those of its own cut where the parts are sized by the ranks' cuts.
+ * P4: a padded gather moves the same number of rows from every rank. A graph holds no other gather, because its sizes are captured.
+ * Every gather moves at least a rank's own tokens, and those of its own cut where the ranks' cuts size the parts.
  */
 export function gathersAlike(table: usize, actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
@@ -100,7 +100,7 @@ export function gathersAlike(table: usize, actions: usize, ranks: i32, decision:
       rows += tokens;
       if ((kind == Gather.None) != (ranks == 1)) return false;
       if (action(actions, rank, Action.Key) >= 0 && kind != (ranks == 1 ? Gather.None : Gather.Padded)) return false;
-      // Parts have agreed sizes, which a sum of the ranks' own would not be.
+      // The sizes of parts are agreed, and a sum of the ranks' own sizes is not.
       if (kind == Gather.Sum && parts > 1) return false;
       if (kind == Gather.Padded && tokens != action(actions, 0, Action.Part0Tokens + part)) return false;
       if (ownCut && tokens < vote(table, rank, Vote.Part0Tokens + part)) return false;
@@ -110,7 +110,7 @@ export function gathersAlike(table: usize, actions: usize, ranks: i32, decision:
   return true;
 }
 
-/** P5, on sizes: tensors are as long as what runs reads, aligned where they cross ranks, and hold what the rank has. */
+/** P5, on sizes: tensors are as long as what the step reads, aligned where they cross ranks, and hold the rank's batch. */
 export function sizesFit(table: usize, actions: usize, ranks: i32, decision: usize): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     const run = action(actions, rank, Action.Run);
@@ -131,7 +131,7 @@ export function sizesFit(table: usize, actions: usize, ranks: i32, decision: usi
   return true;
 }
 
-/** P11: parts that overlap have every resource of theirs to themselves, and no rank's batch forbids its being cut. */
+/** P11: parts that overlap share no exclusive resource, and no rank's batch forbids cutting it. */
 export function overlapsAlone(table: usize, actions: usize, ranks: i32): boolean {
   for (let rank = 0; rank < ranks; rank++) {
     if (action(actions, rank, Action.Parts) <= 1) continue;
