@@ -1,8 +1,8 @@
-// Writes asc/layout.ts and wasm/layout.h from dist/planner/layout.js. `--check` compares instead and fails where they differ.
+// Writes asc/layout.ts and wasm/layout.h from dist/layout/layout.js. `--check` compares instead and fails where they differ.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const layout = await import('../dist/planner/layout.js');
+const layout = await import('../dist/layout/layout.js');
 
 /** Numbers that belong to no table. */
 const SCALARS = [
@@ -101,7 +101,7 @@ function header() {
   return `#pragma once\n#include <stdint.h>\n\nnamespace lockstep {\n${lines.join('')}}  // namespace lockstep\n`;
 }
 
-const notice = 'Written by scripts/write-layout.mjs from src/planner/layout.ts.';
+const notice = 'Written by scripts/write-layout.mjs from src/layout/layout.ts.';
 const outputs = {
   '../asc/layout.ts': `// ${notice}\n${assemblyScript()}`,
   '../wasm/layout.h': `// ${notice}\n${header()}`,
@@ -111,7 +111,7 @@ for (const [path, text] of Object.entries(outputs)) {
   const file = fileURLToPath(new URL(path, import.meta.url));
   if (!process.argv.includes('--check')) writeFileSync(file, text);
   else if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} differs from src/planner/layout.ts; run: npm run build:layout`);
+    console.error(`${file} differs from src/layout/layout.ts; run: npm run build:layout`);
     stale += 1;
   }
 }

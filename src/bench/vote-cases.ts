@@ -1,7 +1,7 @@
-import { type CaptureKey, piecewiseKey } from '../planner/capture-key.js';
-import { FACT_WORDS, word } from '../planner/layout.js';
-import type { PlannerModules } from '../planner/modules.js';
-import { RawRules } from '../planner/raw-rules.js';
+import { RawRules } from '../agreement/index.js';
+import { type CaptureKey, piecewiseKey } from '../keys/index.js';
+import { FACT_WORDS, word } from '../layout/index.js';
+import type { PlannerModules } from '../memory/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 /** Rows of plans with many keys. */

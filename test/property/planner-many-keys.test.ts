@@ -1,11 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { keyCandidates, RawRules } from '../../dist/agreement/index.js';
+import { VOTE_WORDS, word } from '../../dist/layout/index.js';
+import { loadModules } from '../../dist/memory/index.js';
 import { type CaptureKey, decodeKey, keyKind, mixedKey, type Policy, piecewiseKey } from '../../dist/planner/index.js';
-import { keyCandidates } from '../../dist/planner/key-candidates.js';
-import { VOTE_WORDS, word } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { completePolicy } from '../../dist/planner/policy.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
+import { completePolicy } from '../../dist/policy/index.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { factsOf, type VotedChunk, votePlain } from '../oracles/vote-oracle.js';
 import { runs } from '../support/property-runs.js';
