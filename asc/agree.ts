@@ -6,8 +6,8 @@ import { hysteresisAfter, ubatchThreshold } from './vote-rules';
 import { get, policy, set } from './words';
 
 /**
- * Writes the parts of the step into its reduction: the policy's micro-batches if the ranks agree to them, else 1. Then also
- * writes the first rank that refuses them, and leaves -1 if no single rank does.
+ * Writes into the reduction of a step what the ranks agree to: as many parts as the policy's micro-batches, or the first rank that
+ * refuses them. If no single rank refuses and yet they do not agree, both words stay as `reduce` wrote them: 1 part, rank -1.
  */
 export function agreeOnParts(table: usize, reduction: usize, previous: usize): void {
   const parts = policy(Policy.Ubatches);

@@ -29,7 +29,7 @@ const DECODE_CONDITIONS: StaticArray<i32> = [
   Verdict.Requests,
 ];
 
-/** What a mixed or a piecewise key must pass, in this order. A piecewise key passes those on phase and requests. */
+/** What a mixed or a piecewise key must pass, in this order. A piecewise key passes those on phase, requests and lengths. */
 const OTHER_CONDITIONS: StaticArray<i32> = [
   Verdict.Phase,
   Verdict.Mode,

@@ -3,7 +3,7 @@ export { fillBoundedLayers, listBoundedSizes } from './bounded-ladder';
 export { act } from './check/actions';
 export { exploreTables, judge } from './check/explore';
 export { explainCandidates } from './explain';
-export { installPlan } from './keys';
+export { installPlan } from './install-plan';
 export { fillLayers, listSizes, readLadder } from './ladder';
 export { sizeLocal, sizeOwn } from './local';
 export { partCut, partShare, partsOverlap } from './parts';

@@ -60,7 +60,8 @@ function nearestKey(reduction: usize): i32 {
   const decodeKeys = placeOfKind(KeyKind.Mixed);
   const decodes = get(reduction, Reduced.Phase) == Phase.Decode && get(reduction, Reduced.GraphMode) == Mode.Full;
   const end = decodes && decodeKeys > 0 ? decodeKeys : limit(Limit.NumKeys);
-  // Of the piecewise keys only three can be the nearest: the first, and those just below and above the step's size.
+  // Piecewise keys differ only in variant and size, so three of them stand for all: the first, which fails the mode or the variant
+  // as the others do, and those just below and above the step's size.
   const firstPiecewise = placeOfKind(KeyKind.Piecewise);
   const variant = get(reduction, Reduced.Variant);
   const above = placeOf(KeyKind.Piecewise, variant, get(reduction, Reduced.PaddedTokens));

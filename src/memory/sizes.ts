@@ -80,7 +80,7 @@ export interface Sizes
 }
 
 /** Sizes of every array. */
-export function planSizes(options: SizeOptions): Sizes {
+export function memorySizes(options: SizeOptions): Sizes {
   const { limits, plan, policy, rank, ranks, replicaSize = 1, padding = 'lockstep', tensors = {} } = options;
   const maxPaddedRequests = Math.max(
     limits.maxNumSeqs,

@@ -8,7 +8,7 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
     find: 'return run == Run.Eager ? Verdict.StepEager : Verdict.Larger;',
     replace: 'return Verdict.StepEager;',
   },
-  // keys.ts and key-order.ts: the order of keys, the dispatch table and the hash.
+  // install-plan.ts, key-order.ts and keys.ts: the order of keys, the dispatch table and the hash.
   {
     name: 'of two mixed graphs the one with longer decodes',
     find: 'if (queryLen != 0) return queryLen < 0;',

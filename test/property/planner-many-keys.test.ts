@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { keyCandidates, RawRules } from '../../dist/agreement/index.js';
+import { type CaptureKey, decodeKey, keyKind, mixedKey, type Policy, piecewiseKey } from '../../dist/entry/planner.js';
 import { VOTE_WORDS, word } from '../../dist/layout/index.js';
 import { loadModules } from '../../dist/memory/index.js';
-import { type CaptureKey, decodeKey, keyKind, mixedKey, type Policy, piecewiseKey } from '../../dist/planner/index.js';
 import { completePolicy } from '../../dist/policy/index.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { factsOf, type VotedChunk, votePlain } from '../oracles/vote-oracle.js';
