@@ -4,9 +4,14 @@ import { policy, roundUp } from './words';
 
 /** Requests before part `part` of a decode graph of `requests`: an equal share, rounded down to whole aligned requests. */
 export function partCut(requests: i32, queryLen: i32, parts: i32, part: i32): i32 {
-  const alignment = policy(Policy.TokenAlignment);
-  const unit = alignment / gcd(alignment, queryLen);
+  const unit = alignmentUnit(queryLen);
   return ((requests * part) / parts / unit) * unit;
+}
+
+/** Fewest decodes whose tokens are a multiple of the token alignment. Plans are captured with the same unit (capture-plan.ts). */
+function alignmentUnit(queryLen: i32): i32 {
+  const alignment = policy(Policy.TokenAlignment);
+  return alignment / gcd(alignment, queryLen);
 }
 
 function gcd(a: i32, b: i32): i32 {
