@@ -1,5 +1,5 @@
 import type { Requests, Row } from '../batch/index.js';
-import { DECISION_WORDS, ENUMS, FACT_WORDS, LOCAL_WORDS, NEED_WORDS, VOTE_WORDS, word } from '../layout/index.js';
+import { DECISION_WORDS, ENUMS, FACT_WORDS, LOCAL_WORDS, REDUCED_WORDS, VOTE_WORDS, word } from '../layout/index.js';
 import type { DecisionView } from './decision.js';
 import type { RawRules } from './raw-rules.js';
 
@@ -45,7 +45,7 @@ export class VoteGroup {
   /** The decision resolved last. */
   readonly decision: DecisionView;
   readonly #requests: Requests;
-  readonly #need: Int32Array;
+  readonly #reduction: Int32Array;
   readonly #local: Int32Array;
   /** The last decision, dated to the step before the one that is resolved. */
   readonly #previous: Int32Array;
@@ -60,7 +60,7 @@ export class VoteGroup {
     this.rules = rules;
     this.decision = rules.decision;
     this.#requests = rules.memory.requests(() => {});
-    this.#need = rules.memory.words('need');
+    this.#reduction = rules.memory.words('reduction');
     this.#local = rules.memory.words('local');
     this.#previous = new Int32Array(this.decision.words.length);
     this.#remembers = rules.policy.ubatchHysteresis > 0;
@@ -130,13 +130,13 @@ export class VoteGroup {
 
   /** Of the table resolved last. */
   shape(): AgreedShape {
-    const need = this.#need;
+    const reduction = this.#reduction;
     return {
-      tokens: need[N.tokens],
-      prefillRequests: need[N.prefillRequests],
-      decodeRequests: need[N.decodeRequests],
-      requests: need[N.requests],
-      ubatched: need[N.parts] > 1,
+      tokens: reduction[R.tokens],
+      prefillRequests: reduction[R.prefillRequests],
+      decodeRequests: reduction[R.decodeRequests],
+      requests: reduction[R.requests],
+      ubatched: reduction[R.parts] > 1,
     };
   }
 
@@ -206,7 +206,7 @@ const LEAVE = Object.freeze({ control: ENUMS.CONTROL.leave });
 const F = indices(FACT_WORDS);
 const V = indices(VOTE_WORDS);
 const D = indices(DECISION_WORDS);
-const N = indices(NEED_WORDS);
+const R = indices(REDUCED_WORDS);
 const L = indices(LOCAL_WORDS);
 
 function indices<T extends string>(words: readonly T[]): Record<T, number> {

@@ -79,7 +79,7 @@ function leastUbatchedTokens(queryLen: number, policy: Policy): number {
   return Math.min(ubatchThresholdDecode, ofLengths) - ubatchHysteresis;
 }
 
-/** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/run.ts). */
+/** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/parts.ts). */
 function alignmentUnit(queryLen: number, policy: Pick<Policy, 'tokenAlignment'>): number {
   return policy.tokenAlignment / gcd(policy.tokenAlignment, queryLen);
 }
