@@ -1,7 +1,10 @@
 import { LockstepError } from '../errors.js';
 import { COMMAND_HEADER_WORDS, COMMAND_WORDS, ENUMS, MAX_COMMANDS } from '../planner/layout.js';
 import type { StepPlanner } from '../planner/step-planner.js';
-import type { DeviceBuffer, DeviceEvent, DeviceGraph, DeviceStream } from './device.js';
+import type { DeviceBuffer } from './buffer.js';
+import type { DeviceEvent } from './event.js';
+import type { DeviceGraph } from './graph.js';
+import type { DeviceStream } from './stream.js';
 
 const { COMMAND } = ENUMS;
 

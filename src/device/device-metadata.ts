@@ -12,8 +12,11 @@ import type { MetadataCounts, MetadataView } from '../planner/metadata.js';
 import { stepLength } from '../planner/metadata.js';
 import { tensorLength } from '../planner/sizes.js';
 import type { StepPlanner } from '../planner/step-planner.js';
+import type { DeviceBuffer } from './buffer.js';
 import type { CommandBlock } from './command-block.js';
-import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from './device.js';
+import type { Device } from './device.js';
+import type { DeviceModule } from './module.js';
+import type { DeviceStream } from './stream.js';
 
 /** Device buffers of one view: the whole batch, or one part. Their addresses are what graphs bake. */
 export type DeviceTensors = Readonly<Record<TensorName, DeviceBuffer>>;

@@ -4,11 +4,12 @@ import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { CaptureLack } from '../ranks/index.js';
-import type { DeviceGraph, DeviceStream } from './device.js';
 import type { DeviceMetadata } from './device-metadata.js';
 import type { Forward, ForwardPart, PiecewiseForward } from './forward.js';
 import { ForwardParts } from './forward-parts.js';
+import type { DeviceGraph } from './graph.js';
 import { KeyGraphs, type PieceGraphs } from './key-graphs.js';
+import type { DeviceStream } from './stream.js';
 
 /** Enqueues a model's forward on one stream: eager, to be captured, or as replays of what was captured. */
 export class ForwardDriver {

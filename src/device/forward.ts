@@ -1,6 +1,7 @@
 import type { LocalPlan } from '../planner/local-plan.js';
-import type { DeviceBuffer, DeviceStream } from './device.js';
+import type { DeviceBuffer } from './buffer.js';
 import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
+import type { DeviceStream } from './stream.js';
 
 /** What one KV cache group has of its own in a part. */
 export interface ForwardKvGroup {

@@ -1,4 +1,4 @@
-import type { DeviceGraph } from './device.js';
+import type { DeviceGraph } from './graph.js';
 
 /** Graphs of the pieces of one view of the batch, in order. */
 export type PieceGraphs = readonly DeviceGraph[];

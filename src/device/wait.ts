@@ -1,11 +1,18 @@
 import { LockstepError } from '../errors.js';
 import type { NativeEvent } from '../native/index.js';
-import type { WaitOptions } from './device.js';
-import { guarded, inputInvalid, lockstepError } from './native-error.js';
+import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 /** A native wait on a JS thread is never longer: a worker being terminated, or an abort, waits for it. */
 const SLICE_MS = 50;
+
+/** How long to wait, and what may end the wait early. */
+export interface WaitOptions {
+  /** Milliseconds until `ERR_DEVICE_TIMEOUT`; default 60000. `Infinity` waits until done or aborted. */
+  readonly timeoutMs?: number;
+  /** Ends the wait with `ERR_ABORTED`. The device's work goes on. */
+  readonly signal?: AbortSignal;
+}
 
 /** Blocks this thread in slices until `target` is done. @throws `ERR_DEVICE_TIMEOUT`, `ERR_ABORTED`, `ERR_DEVICE_KERNEL`. */
 export function waitForSync(target: { waitSlice(ms: number): boolean }, what: string, options: WaitOptions = {}): void {

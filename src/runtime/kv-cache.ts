@@ -1,7 +1,10 @@
 import type { Limits } from '../config.js';
-import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/device.js';
+import type { DeviceBuffer } from '../device/buffer.js';
 import type { Executor } from '../device/executor.js';
 import type { Forward, ForwardPart, PiecewiseForward } from '../device/forward.js';
+import type { Kernel } from '../device/module.js';
+import type { DeviceStream } from '../device/stream.js';
+import type { WaitOptions } from '../device/wait.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */

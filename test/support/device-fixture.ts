@@ -1,5 +1,7 @@
 import { expect } from 'vitest';
-import type { Device, DeviceBuffer, DeviceStream } from '../../dist/device/device.js';
+import type { DeviceBuffer } from '../../dist/device/buffer.js';
+import type { Device } from '../../dist/device/device.js';
+import type { DeviceStream } from '../../dist/device/stream.js';
 import { type ErrorCode, LockstepError } from '../../dist/errors.js';
 
 /** What `call` throws, which must be a LockstepError of this code. */

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceStream } from '../../dist/device/device.js';
+import type { Device } from '../../dist/device/device.js';
 import { openDevice } from '../../dist/device/open-device.js';
+import type { DeviceStream } from '../../dist/device/stream.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../support/device-fixture.js';
 
 const UPLOAD = 1;

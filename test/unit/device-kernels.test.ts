@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceModule, DeviceStream } from '../../dist/device/device.js';
+import type { Device } from '../../dist/device/device.js';
+import type { DeviceModule } from '../../dist/device/module.js';
 import { openDevice } from '../../dist/device/open-device.js';
+import type { DeviceStream } from '../../dist/device/stream.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../support/device-fixture.js';
 
 let device: Device;

@@ -1,6 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../dist/device/device.js';
+import type { DeviceBuffer } from '../../dist/device/buffer.js';
+import type { Device } from '../../dist/device/device.js';
+import type { DeviceModule } from '../../dist/device/module.js';
 import { openDevice } from '../../dist/device/open-device.js';
+import type { DeviceStream } from '../../dist/device/stream.js';
 import { bufferOf, errorOf, readI32, rejectionOf } from '../support/device-fixture.js';
 import { buildTestKernels } from '../support/test-kernels.js';
 
