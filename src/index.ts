@@ -39,4 +39,5 @@ export type { RegionTable } from './planner/regions.js';
 export * from './ranks/index.js';
 export * from './runtime/index.js';
 export type { Mismatch } from './runtime/kv-verifier.js';
+export type { WaitOptions } from './wait.js';
 export * from './workload/index.js';

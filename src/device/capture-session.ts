@@ -2,10 +2,10 @@ import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../planner/capture-key.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { WaitOptions } from '../wait.js';
 import type { Device, MemoryUse } from './device.js';
 import type { Executor } from './executor.js';
 import type { KeyGraphs } from './key-graphs.js';
-import type { WaitOptions } from './wait.js';
 
 /** Whether this rank can capture a key now: everything the capture needs is reserved, or how much is lacking and why. */
 export interface Readiness {

@@ -1,6 +1,7 @@
 import type { NativeEvent } from '../native/index.js';
+import type { WaitOptions } from '../wait.js';
 import { guarded, inputInvalid } from './addon-errors.js';
-import { type WaitOptions, waitFor, waitForSync } from './wait.js';
+import { waitFor, waitForSync } from './wait.js';
 
 /** Makes the event of a handle of the addon. */
 export let eventOf: (native: NativeEvent) => DeviceEvent;

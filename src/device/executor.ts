@@ -4,6 +4,7 @@ import type { DecisionView } from '../planner/decision.js';
 import type { LocalPlan } from '../planner/local-plan.js';
 import type { StepPlanner } from '../planner/step-planner.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { WaitOptions } from '../wait.js';
 import { CommandBlock } from './command-block.js';
 import type { Device } from './device.js';
 import { DeviceMetadata } from './device-metadata.js';
@@ -13,7 +14,6 @@ import { ForwardDriver } from './forward-driver.js';
 import type { KeyGraphs } from './key-graphs.js';
 import type { DeviceModule } from './module.js';
 import type { DeviceStream } from './stream.js';
-import type { WaitOptions } from './wait.js';
 
 /**
  * Runs planned steps on one device: uploads a step's metadata to fixed addresses, then replays its graphs or launches its

@@ -12,4 +12,3 @@ export {
   probeDevices,
 } from './open-device.js';
 export { DeviceStream, type KernelArgument } from './stream.js';
-export type { WaitOptions } from './wait.js';

@@ -1,10 +1,11 @@
 import type { NativeArgument, NativeReadback, NativeStream } from '../native/index.js';
+import type { WaitOptions } from '../wait.js';
 import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
 import { bufferHandle, type DeviceBuffer, isBuffer } from './buffer.js';
 import { type DeviceEvent, eventHandle } from './event.js';
 import { type DeviceGraph, graphHandle, graphOf } from './graph.js';
 import { type Kernel, kernelHandle } from './module.js';
-import { type WaitOptions, waitFor, waitForSync } from './wait.js';
+import { waitFor, waitForSync } from './wait.js';
 
 /** A buffer (from a byte offset on) or a scalar. */
 export type KernelArgument =
@@ -127,6 +128,7 @@ export class DeviceStream implements Disposable {
     return guarded(() => this.#native.waitSlice(0));
   }
 
+  /** Waits, without blocking the event loop, for what was enqueued so far; 60 s unless `options` say otherwise. */
   async synchronize(options?: WaitOptions): Promise<void> {
     const mark = guarded(() => this.#native.mark());
     try {

@@ -1,9 +1,8 @@
 import { LockstepError } from '../errors.js';
-import { throwIfAborted } from './checks.js';
+import { SLICE_MS, throwIfAborted, WordSleeper } from '../wait.js';
 import type { ParkOptions, WorkSource } from './collective.js';
 import { leftError } from './gather-errors.js';
 import type { GroupMemory } from './group-memory.js';
-import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
 
 /**
  * A rank's view of the parks of its group: numbered from 1, equal on all ranks, for each is agreed in an all-gather.
@@ -62,16 +61,16 @@ export class Park {
     check();
     let source = this.#workSource(options);
     if (source !== null) return source;
-    const waiter = new SliceWaiter(this.#memory.words, this.#memory.parkIndex, options.signal);
+    const sleeper = new WordSleeper(this.#memory.words, this.#memory.parkIndex, options.signal);
     try {
       while (source === null) {
-        await waiter.sleep(this.#memory.parkWord(this.#number), SLICE_MS);
+        await sleeper.sleep(this.#memory.parkWord(this.#number), SLICE_MS);
         check();
         source = this.#workSource(options);
       }
       return source;
     } finally {
-      waiter.dispose();
+      sleeper[Symbol.dispose]();
     }
   }
 

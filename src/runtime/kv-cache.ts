@@ -4,8 +4,8 @@ import type { Executor } from '../device/executor.js';
 import type { Forward, ForwardPart, PiecewiseForward } from '../device/forward.js';
 import type { Kernel } from '../device/module.js';
 import type { DeviceStream } from '../device/stream.js';
-import type { WaitOptions } from '../device/wait.js';
 import type { LocalPlan } from '../planner/local-plan.js';
+import type { WaitOptions } from '../wait.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
 const READ_TOKENS = 1 << 15;
