@@ -1,5 +1,6 @@
 import { loadNative } from '../native/index.js';
-import type { MetadataBuild, MetadataExports } from '../planner/modules.js';
+import type { MetadataExports } from '../planner/exports.js';
+import type { MetadataBuild } from '../planner/modules.js';
 
 /**
  * The planner's metadata module as the addon has it, compiled for this machine from the same sources: for

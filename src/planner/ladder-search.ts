@@ -1,8 +1,6 @@
-import { LockstepError } from '../errors.js';
 import { CONFIG_BASE } from './layout.js';
-import type { PlannerModules } from './modules.js';
+import { allocate, instantiateRules, type PlannerModules } from './modules.js';
 import { permille } from './padding-limit.js';
-import { type WasmMemory, wasmApi } from './wasm-api.js';
 
 /** Which ladders are looked for, checked and complete. */
 export interface LadderProblem {
@@ -16,61 +14,6 @@ export interface LadderProblem {
   readonly twinsFrom: number;
   /** Infinity where no step is padded too far. */
   readonly maxPaddingFactor: number;
-}
-
-interface LadderExports {
-  ladderCandidates(
-    max: number,
-    multiple: number,
-    twinsFrom: number,
-    counts: number,
-    costs: number,
-    must: number,
-    sizes: number,
-    costOf: number,
-    before: number,
-    required: number,
-  ): number;
-  ladderLayers(
-    candidates: number,
-    graphs: number,
-    twinsFrom: number,
-    sizes: number,
-    costOf: number,
-    before: number,
-    required: number,
-    layers: number,
-    queue: number,
-    choice: number,
-  ): void;
-  ladderSizes(
-    candidates: number,
-    graphs: number,
-    twinsFrom: number,
-    sizes: number,
-    choice: number,
-    out: number,
-  ): number;
-  boundedCandidates(
-    max: number,
-    multiple: number,
-    permille: number,
-    counts: number,
-    costs: number,
-    sizes: number,
-    costOf: number,
-    before: number,
-    refused: number,
-  ): number;
-  boundedLayers(
-    candidates: number,
-    graphs: number,
-    costOf: number,
-    before: number,
-    refused: number,
-    layers: number,
-    choice: number,
-  ): number;
 }
 
 const PAGE_BYTES = 65536;
@@ -101,12 +44,17 @@ export function* bestSizes(problem: LadderProblem, rules: PlannerModules['rules'
   const queue = region((most + 1) * 4);
   const out = region(graphs * 4);
   const choice = region(graphs * (most + 1) * 4);
-  const memory = allocateFor(region(0), problem);
+  const memory = allocate(
+    Math.ceil(region(0) / PAGE_BYTES),
+    `A ladder of ${problem.maxGraphs} graphs over ${maxSize} sizes`,
+    'maxGraphs, or give a multiple',
+    { maxSize, maxGraphs: problem.maxGraphs },
+  );
   new Float64Array(memory.buffer, counts, bySize).set(problem.counts);
   new Float64Array(memory.buffer, costs, bySize).set(problem.costs);
   const musts = new Int32Array(memory.buffer, must, bySize);
   for (const size of problem.include) musts[size] = 1;
-  const ladder = instantiateLadder(rules, memory);
+  const ladder = instantiateRules(rules, memory);
   const search = (): { candidates: number; layers: number } => {
     if (maxPaddingFactor === Infinity) {
       const candidates = ladder.ladderCandidates(
@@ -159,28 +107,4 @@ function regions(): (bytes: number) => number {
     end = Math.ceil((end + bytes) / 64) * 64;
     return begin;
   };
-}
-
-function allocateFor(bytes: number, { maxSize, maxGraphs }: LadderProblem): WasmMemory {
-  const pages = Math.ceil(bytes / PAGE_BYTES);
-  try {
-    return new wasmApi.Memory({ initial: pages, maximum: pages });
-  } catch (cause) {
-    throw new LockstepError(
-      'ERR_PLAN_CAPACITY',
-      `A ladder of ${maxGraphs} graphs over ${maxSize} sizes needs ${Math.ceil(pages / 16)} MiB, which the system refused: lower maxGraphs, or give a multiple`,
-      { pages, maxGraphs, maxSize },
-      { cause },
-    );
-  }
-}
-
-function instantiateLadder(rules: PlannerModules['rules'], memory: WasmMemory): LadderExports {
-  const exports = new wasmApi.Instance(rules, { env: { memory } }).exports as Partial<LadderExports>;
-  if (exports.ladderLayers === undefined) {
-    throw new LockstepError('ERR_CONFIG_INVALID', 'wasm.rules is another module: give rules.wasm there', {
-      wrong: 'rules',
-    });
-  }
-  return exports as LadderExports;
 }

@@ -1,7 +1,8 @@
+import type { MetadataExports, RulesExports } from './exports.js';
 import { CONFIG_BASE, KV_GROUP_STATE_WORDS, LIMIT_WORDS, type RegionName, word } from './layout.js';
 import { LocalPlan } from './local-plan.js';
 import { type StagingSet, stagingSet } from './metadata.js';
-import { allocate, instantiate, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
+import { allocate, instantiate, type PlannerModules } from './modules.js';
 import { policyWords } from './policy.js';
 import { planRegions, type RegionOptions, type RegionTable } from './regions.js';
 import { Requests } from './requests.js';
@@ -27,7 +28,11 @@ export class PlannerMemory {
   constructor(modules: PlannerModules, options: MemoryOptions) {
     const { policy, poison } = options;
     this.regions = planRegions(options);
-    const memory = allocate(this.regions.pages);
+    const memory = allocate(
+      this.regions.pages,
+      'The planner',
+      'maxNumSeqs or maxModelLen, or dispose of other planners',
+    );
     this.arena = new Uint8Array(memory.buffer);
     if (poison) this.arena.fill(0xa5, CONFIG_BASE);
     const config = new Int32Array(memory.buffer, CONFIG_BASE, this.regions.config.length);

@@ -1,9 +1,10 @@
 import { completeLimits, Faults, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
+import type { MetadataExports } from './exports.js';
 import { FACT_WORDS, MAX_PARTS, STATE_WORDS, word } from './layout.js';
 import type { LocalPart, LocalPlan } from './local-plan.js';
 import type { MetadataView, StagingSet } from './metadata.js';
-import { loadModules, type MetadataExports, type PlannerModules, type WasmSources } from './modules.js';
+import { loadModules, type PlannerModules, type WasmSources } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import { completePolicy, type Policy } from './policy.js';
 import type { Requests } from './requests.js';

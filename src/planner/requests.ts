@@ -1,7 +1,7 @@
 import { LockstepError, shown } from '../errors.js';
 import { editRefusal, unknownRow } from './edit-refusals.js';
+import type { MetadataExports } from './exports.js';
 import { ENUMS, ROW_WORDS, word } from './layout.js';
-import type { MetadataExports } from './modules.js';
 
 declare const rowBrand: unique symbol;
 /** Row of a request in the batch state, from `add`. It may be given to another request after `remove`. */

@@ -5,10 +5,11 @@ import type { CapturePlan } from './capture-plan.js';
 import { checkPlan } from './check-plan.js';
 import { queryLenWords } from './config-words.js';
 import { DecisionView } from './decision.js';
+import type { MetadataExports, RulesExports } from './exports.js';
 import { type KeyCandidate, keyCandidates } from './key-candidates.js';
 import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
 import type { LocalPlan } from './local-plan.js';
-import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
+import { loadModules, type PlannerModules } from './modules.js';
 import { PlannerMemory } from './planner-memory.js';
 import {
   checkOptions,
