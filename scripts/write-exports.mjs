@@ -1,4 +1,4 @@
-// Writes wasm/exports.h and src/planner/exports.ts from wasm/exports.txt and asc/index.ts. `--check` compares instead and
+// Writes wasm/exports.h and src/memory/exports.ts from wasm/exports.txt and asc/index.ts. `--check` compares instead and
 // fails where they differ.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -63,7 +63,7 @@ ${rulesExports(root).map(method).join('')}}
 let stale = 0;
 for (const [file, text] of [
   ['wasm/exports.h', header()],
-  ['src/planner/exports.ts', interfaces()],
+  ['src/memory/exports.ts', interfaces()],
 ]) {
   const target = path.join(root, file);
   if (!process.argv.includes('--check')) writeFileSync(target, text);

@@ -1,6 +1,4 @@
 import { type Command, Option } from 'commander';
-import { completeLimits, type Limits } from '../config.js';
-import { LockstepError } from '../errors.js';
 import {
   type CountedSteps,
   type CountOptions,
@@ -17,10 +15,12 @@ import {
   planKeys,
   type StepSource,
   scheduledSteps,
-} from '../plan/index.js';
-import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, type Policy, ubatchMinRequests } from '../planner/policy.js';
-import { writePlanFile } from '../runtime/plan-file.js';
+} from '../capture/index.js';
+import { completeLimits, type Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import { writePlanFile } from '../formats/index.js';
+import { checkPlan } from '../keys/index.js';
+import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';

@@ -1,6 +1,5 @@
+import type { MetadataBuild, MetadataExports } from '../memory/index.js';
 import { loadNative } from '../native/index.js';
-import type { MetadataExports } from '../planner/exports.js';
-import type { MetadataBuild } from '../planner/modules.js';
 
 /**
  * The planner's metadata module as the addon has it, compiled for this machine from the same sources: for

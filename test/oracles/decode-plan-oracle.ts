@@ -1,4 +1,4 @@
-import type { Policy } from '../../dist/planner/index.js';
+import type { Policy } from '../../dist/entry/planner.js';
 
 /** A ladder's keys as [requests, parts], in capture order: largest first, of one size the ubatched key first. */
 export function decodePlanPlain(

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPlanner, decodePlan, type Policy } from '../../dist/planner/index.js';
+import { createPlanner, decodePlan, type Policy } from '../../dist/entry/planner.js';
 import { decodePlanPlain } from '../oracles/decode-plan-oracle.js';
 import { policyArbitrary, policyWith } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';

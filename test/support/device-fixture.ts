@@ -1,7 +1,5 @@
 import { expect } from 'vitest';
-import type { DeviceBuffer } from '../../dist/device/buffer.js';
-import type { Device } from '../../dist/device/device.js';
-import type { DeviceStream } from '../../dist/device/stream.js';
+import type { Device, DeviceBuffer, DeviceStream } from '../../dist/device/index.js';
 import { type ErrorCode, LockstepError } from '../../dist/errors.js';
 
 /** What `call` throws, which must be a LockstepError of this code. */

@@ -1,7 +1,7 @@
 import { LockstepError, shown } from '../../errors.js';
 import { RequestTable } from '../request.js';
-import { type SchedulerLimits, schedulerLimits } from '../scheduler-limits.js';
-import { SchedulerModel } from '../scheduler-model.js';
+import { type SchedulerLimits, schedulerLimits } from '../scheduler/scheduler-limits.js';
+import { SchedulerModel } from '../scheduler/scheduler-model.js';
 import { checkLimit, detectTrace, requestsOf, TRACE_FORMATS } from '../traces/read-trace.js';
 import { checkAborted, readHead, readLines, readText, sourceName, type TraceSource } from '../traces/text.js';
 import { scheduleHistogram } from './schedule-shape.js';

@@ -1,6 +1,6 @@
 import { Faults, withoutUndefined } from '../../config.js';
-import type { SchedulerModel } from '../scheduler-model.js';
-import type { StepSchedule } from '../step-schedule.js';
+import type { SchedulerModel } from '../scheduler/scheduler-model.js';
+import type { StepSchedule } from '../scheduler/step-schedule.js';
 import { StepHistogram, type StepShape } from './step-histogram.js';
 
 /** How ranks agree about micro-batches in what is counted. */

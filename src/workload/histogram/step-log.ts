@@ -1,5 +1,5 @@
 import { LockstepError, shown } from '../../errors.js';
-import type { VOTE_WORDS } from '../../planner/layout.js';
+import type { VOTE_WORDS } from '../../layout/index.js';
 import type { StepShape } from './step-histogram.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];

@@ -1,0 +1,46 @@
+import { leastTokensOn } from '../../policy/index.js';
+import type { MixedCount } from '../../workload/index.js';
+import type { LadderScore } from '../ladder/ladder-score.js';
+import type { MixedShape } from './mixed-grid.js';
+
+/**
+ * What graphs for steps with a prefill make of a histogram: each step runs on the one of fewest tokens whose slots hold it, a
+ * prefill slot holding a decode too, and eager where that has more than `maxPaddingFactor` times its tokens. `costs` are by tokens,
+ * and reach the largest graph.
+ */
+export function scoreMixed(
+  mixed: readonly MixedCount[],
+  costs: ArrayLike<number>,
+  shapes: readonly MixedShape[],
+  maxPaddingFactor: number,
+): LadderScore {
+  const ascending = [...shapes].sort((a, b) => a[0] - b[0]);
+  let [steps, eagerSteps, exactCost, padding] = [0, 0, 0, 0];
+  for (const { tokens, prefillRequests, requests, count } of mixed) {
+    const held = ascending.find(
+      ([most, prefills, decodes]) => most >= tokens && prefills >= prefillRequests && prefills + decodes >= requests,
+    );
+    if (held === undefined || tokens < leastTokensOn(held[0], maxPaddingFactor)) {
+      eagerSteps += count;
+      continue;
+    }
+    steps += count;
+    exactCost += count * costs[tokens];
+    padding += count * (costs[held[0]] - costs[tokens]);
+  }
+  return { graphs: shapes.length, steps, eagerSteps, exactCost, padding, ratio: padding > 0 ? padding / exactCost : 0 };
+}
+
+/** Two scores over steps that have nothing in common, by the same costs. */
+export function sumScores(a: LadderScore, b: LadderScore): LadderScore {
+  const padding = a.padding + b.padding;
+  const exactCost = a.exactCost + b.exactCost;
+  return {
+    graphs: a.graphs + b.graphs,
+    steps: a.steps + b.steps,
+    eagerSteps: a.eagerSteps + b.eagerSteps,
+    exactCost,
+    padding,
+    ratio: padding > 0 ? padding / exactCost : 0,
+  };
+}

@@ -1,0 +1,10 @@
+export { type CaptureKey, decodeKey, type KeyKind, keyKind, keyWords, mixedKey, piecewiseKey } from './capture-key.js';
+export {
+  type CapturePlan,
+  type DecodePlanOptions,
+  decodePlan,
+  leastAgreedSize,
+  leastUbatchedSize,
+  queryLens,
+} from './capture-plan.js';
+export { checkPlan } from './check-plan.js';
