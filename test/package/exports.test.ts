@@ -13,7 +13,7 @@ it.each<[string, (root: string) => ExportedFunction[], string[]]>([
   ['metadata-scalar.wasm', metadataExports, EMSCRIPTEN],
   ['rules.wasm', rulesExports, []],
 ])('%s exports what is listed, with as many arguments', (file, listed, beside) => {
-  const module = new WebAssembly.Module(readFileSync(path.join(ROOT, 'dist/planner', file)));
+  const module = new WebAssembly.Module(readFileSync(path.join(ROOT, 'dist/memory', file)));
   const memory = new WebAssembly.Memory({ initial: 8, maximum: 65536 });
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const functions = Object.entries(exports).flatMap(([name, value]) =>
