@@ -5,14 +5,14 @@ export const MAX_QUERY_LENS: i32 = 4;
 export const MAX_CHECK_RANKS: i32 = 8;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
-export const CONFIG_REGIONS: i32 = 27;
-export const CONFIG_TENSORS: i32 = 73;
+export const CONFIG_REGIONS: i32 = 20;
+export const CONFIG_TENSORS: i32 = 50;
 export const MAX_KV_GROUPS: i32 = 8;
-export const CONFIG_KV_GROUPS: i32 = 213;
+export const CONFIG_KV_GROUPS: i32 = 150;
 export const KV_GROUP_OFFSETS: i32 = 9;
 export const KV_GROUP_TENSOR_OFFSETS: i32 = 26;
 export const KV_GROUP_WORDS: i32 = 66;
-export const CONFIG_WORDS: i32 = 741;
+export const CONFIG_WORDS: i32 = 678;
 export const COMMAND_HEADER_WORDS: i32 = 8;
 export const MAX_COMMANDS: i32 = 256;
 export const MAX_EVENT_BUCKETS: i32 = 64;
@@ -27,14 +27,14 @@ export const REDUCED_WORDS: i32 = 21;
 export const CANDIDATE_WORDS: i32 = 2;
 export const ACTION_WORDS: i32 = 13;
 export const PROPERTY_WORDS: i32 = 9;
-export const STATE_WORDS: i32 = 18;
+export const STATE_WORDS: i32 = 15;
 export const ROW_WORDS: i32 = 12;
-export const LOCAL_WORDS: i32 = 13;
+export const LOCAL_WORDS: i32 = 12;
 export const LOCAL_PART_WORDS: i32 = 8;
 export const ERROR_WORDS: i32 = 5;
-export const TENSOR_WORDS: i32 = 14;
-export const LIMIT_WORDS: i32 = 27;
-export const REGION_WORDS: i32 = 46;
+export const TENSOR_WORDS: i32 = 10;
+export const LIMIT_WORDS: i32 = 20;
+export const REGION_WORDS: i32 = 30;
 export const KV_GROUP_SIZE_WORDS: i32 = 9;
 export const KV_GROUP_REGION_WORDS: i32 = 17;
 export const KV_GROUP_STATE_WORDS: i32 = 3;
@@ -249,9 +249,6 @@ export const enum State {
   OrderVersion = 12,
   OrderRows = 13,
   SeenAlone = 14,
-  EventBuckets = 15,
-  Appends = 16,
-  TableEdits = 17,
 }
 
 export const enum Row {
@@ -280,9 +277,8 @@ export const enum Local {
   QueryLen = 7,
   Parts = 8,
   NumLogits = 9,
-  TableEdits = 10,
-  MaxSeqLen = 11,
-  Rows = 12,
+  MaxSeqLen = 10,
+  Rows = 11,
 }
 
 export const enum LocalPart {
@@ -307,18 +303,14 @@ export const enum Error {
 export const enum Tensor {
   InputIds = 0,
   Positions = 1,
-  SlotMapping = 2,
-  QueryStartLoc = 3,
-  SeqLens = 4,
-  TokenToRequest = 5,
-  IsPadding = 6,
-  LogitsIndices = 7,
-  TokensPerRank = 8,
-  LocalSeqLens = 9,
-  TokensPerRankReal = 10,
-  KvIndptr = 11,
-  KvIndices = 12,
-  KvLastPageLen = 13,
+  QueryStartLoc = 2,
+  SeqLens = 3,
+  TokenToRequest = 4,
+  IsPadding = 5,
+  LogitsIndices = 6,
+  TokensPerRank = 7,
+  LocalSeqLens = 8,
+  TokensPerRankReal = 9,
 }
 
 export const enum Limit {
@@ -329,26 +321,19 @@ export const enum Limit {
   MaxTokens = 4,
   MaxPaddedTokens = 5,
   MaxModelLen = 6,
-  MaxBlocks = 7,
-  TableWidth = 8,
-  BlockSize = 9,
-  KernelBlockSize = 10,
-  ContextParallelSize = 11,
-  ContextParallelRank = 12,
-  InterleaveSize = 13,
-  NumBlocks = 14,
-  NumKeys = 15,
-  QueryLen = 16,
-  MaxParts = 17,
-  Poisoned = 18,
-  ReplicaSize = 19,
-  AppendLog = 20,
-  BlockListStride = 21,
-  BlockWriters = 22,
-  Checked = 23,
-  PaddedSeqLen = 24,
-  MaxKvIndices = 25,
-  KvGroups = 26,
+  ContextParallelSize = 7,
+  ContextParallelRank = 8,
+  InterleaveSize = 9,
+  NumKeys = 10,
+  QueryLen = 11,
+  MaxParts = 12,
+  Poisoned = 13,
+  ReplicaSize = 14,
+  AppendLog = 15,
+  BlockWriters = 16,
+  Checked = 17,
+  PaddedSeqLen = 18,
+  KvGroups = 19,
 }
 
 export const enum Region {
@@ -369,35 +354,19 @@ export const enum Region {
   Check = 14,
   Error = 15,
   Commands = 16,
-  TableEdits = 17,
-  State = 18,
-  Rows = 19,
-  FreeRows = 20,
-  Decodes = 21,
-  Prefills = 22,
-  Order = 23,
-  Inbox = 24,
-  InboxCounts = 25,
-  TokenPool = 26,
-  BlockLists = 27,
-  BlockCounts = 28,
-  LaneStarts = 29,
-  LaneLens = 30,
-  LaneBounds = 31,
-  LaneBases = 32,
-  LaneNextBases = 33,
-  EventLanes = 34,
-  EventStarts = 35,
-  BlockWriters = 36,
-  BlockHolders = 37,
-  HighWater = 38,
-  Stamps = 39,
-  AppendLog = 40,
-  MirrorGenerations = 41,
-  MirrorCounts = 42,
-  MirrorCursors = 43,
-  BlockTable0 = 44,
-  BlockTable1 = 45,
+  State = 17,
+  Rows = 18,
+  FreeRows = 19,
+  Decodes = 20,
+  Prefills = 21,
+  Order = 22,
+  Inbox = 23,
+  InboxCounts = 24,
+  TokenPool = 25,
+  LaneStarts = 26,
+  LaneLens = 27,
+  BlockWriters = 28,
+  Stamps = 29,
 }
 
 export const enum KvGroupSize {

@@ -5,19 +5,7 @@
       "type": "static_library",
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-strict-aliasing"],
       "cflags": ["-O3", "-fPIC"],
-      "sources": [
-        "../wasm/batch-facts.cc",
-        "../wasm/batch-state.cc",
-        "../wasm/block-table.cc",
-        "../wasm/build-step.cc",
-        "../wasm/decode-lanes.cc",
-        "../wasm/kernels.cc",
-        "../wasm/paged-kv.cc",
-        "../wasm/parts.cc",
-        "../wasm/shared-blocks.cc",
-        "../wasm/slot-mapping.cc",
-        "../wasm/whole-batch.cc"
-      ]
+      "sources": ["<!@(node -p \"require('fs').readdirSync('../wasm').filter((name) => name.endsWith('.cc')).sort().map((name) => '../wasm/' + name).join(' ')\")"]
     },
     {
       "target_name": "lockstep",

@@ -288,7 +288,6 @@ export {
   type ThreadsGroup,
   type ThreadsGroupOptions,
   type Transport,
-  type WaitOptions,
   type WorkSource,
 } from './ranks/index.js';
 export {
@@ -313,6 +312,7 @@ export {
   type VerifyMode,
 } from './run/index.js';
 export { createRank, Rank, type RankOptions, type StepOptions, type StepResult } from './runtime/index.js';
+export type { WaitOptions } from './wait.js';
 export {
   type AddedRequest,
   type AppendedBlocks,

@@ -1,21 +1,11 @@
 import { PlannerMemory } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { type CaptureKey, keyWords } from '../keys/index.js';
-import {
-  CONFIG_BASE,
-  ENUMS,
-  FACT_WORDS,
-  LAYOUT_VERSION,
-  LIMIT_WORDS,
-  nameOf,
-  VOTE_WORDS,
-  word,
-} from '../layout/index.js';
+import type { CaptureKey } from '../keys/index.js';
+import { ENUMS, FACT_WORDS, LAYOUT_VERSION, nameOf, VOTE_WORDS, word } from '../layout/index.js';
 import {
   loadModules,
   type PlannerModules,
-  queryLenWords,
   type RegionTable,
   type RulesExports,
   type WasmSource,
@@ -86,10 +76,7 @@ export class RawRules {
     });
     this.rules = this.memory.rules;
     this.regions = this.memory.regions;
-    new Int32Array(this.memory.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.keys.length;
-    this.memory.words('keys').set(keyWords(this.keys));
-    this.memory.words('queryLens').set(queryLenWords(plan));
-    this.planHash = this.rules.installPlan();
+    this.planHash = this.memory.installPlan(plan);
     this.table = this.memory.words('votes');
     this.decision = new DecisionView(this.memory.words('decision'));
     this.facts = this.memory.words('facts');

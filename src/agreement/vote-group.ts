@@ -1,5 +1,5 @@
 import type { Requests, Row } from '../batch/index.js';
-import { DECISION_WORDS, ENUMS, FACT_WORDS, LOCAL_WORDS, REDUCED_WORDS, VOTE_WORDS, word } from '../layout/index.js';
+import { DECISION_WORDS, ENUMS, FACT_WORDS, indexOf, LOCAL_WORDS, REDUCED_WORDS, VOTE_WORDS } from '../layout/index.js';
 import type { DecisionView } from './decision.js';
 import type { RawRules } from './raw-rules.js';
 
@@ -203,12 +203,8 @@ function totalsOf(chunks: readonly BatchChunk[]): BatchTotals {
 
 const LEAVE = Object.freeze({ control: ENUMS.CONTROL.leave });
 
-const F = indices(FACT_WORDS);
-const V = indices(VOTE_WORDS);
-const D = indices(DECISION_WORDS);
-const R = indices(REDUCED_WORDS);
-const L = indices(LOCAL_WORDS);
-
-function indices<T extends string>(words: readonly T[]): Record<T, number> {
-  return Object.fromEntries(words.map((name) => [name, word(words, name)])) as Record<T, number>;
-}
+const F = indexOf(FACT_WORDS);
+const V = indexOf(VOTE_WORDS);
+const D = indexOf(DECISION_WORDS);
+const R = indexOf(REDUCED_WORDS);
+const L = indexOf(LOCAL_WORDS);

@@ -1,7 +1,6 @@
 import type { NativePool } from '../native/index.js';
-import type { DeviceBuffer } from './device.js';
-import { NativeBackedBuffer } from './native-buffer.js';
-import { guarded, inputInvalid } from './native-error.js';
+import { guarded, inputInvalid } from './addon-errors.js';
+import { bufferOf, type DeviceBuffer } from './buffer.js';
 
 /** Makes the pool of a handle of the addon. */
 export let poolOf: (native: NativePool) => DevicePool;
@@ -42,7 +41,7 @@ export class DevicePool implements Disposable {
     const { buffer } = this.#native;
     if (this.#buffer === undefined || buffer !== this.#nativeBuffer) {
       this.#nativeBuffer = buffer;
-      this.#buffer = new NativeBackedBuffer(buffer as NonNullable<typeof buffer>);
+      this.#buffer = bufferOf(buffer as NonNullable<typeof buffer>);
     }
     return { buffer: this.#buffer, offset };
   }

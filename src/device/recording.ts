@@ -1,7 +1,6 @@
 import type { NativeRecording } from '../native/index.js';
-import type { DeviceGraph } from './device.js';
-import { guarded } from './native-error.js';
-import { NativeBackedGraph } from './native-graph.js';
+import { guarded } from './addon-errors.js';
+import { type DeviceGraph, graphOf } from './graph.js';
 
 /** Makes the recording of a handle of the addon. */
 export let recordingOf: (native: NativeRecording) => DeviceRecording;
@@ -30,7 +29,7 @@ export class DeviceRecording implements Disposable {
    *   `ERR_DISPOSED` the second time.
    */
   instantiate(): DeviceGraph {
-    return new NativeBackedGraph(guarded(() => this.#native.instantiate()));
+    return graphOf(guarded(() => this.#native.instantiate()));
   }
 
   dispose(): void {

@@ -1,8 +1,9 @@
-import type { Device, MemoryUse, WaitOptions } from '../device/index.js';
+import type { Device, MemoryUse } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { WaitOptions } from '../wait.js';
 import type { Executor } from './executor.js';
 import type { KeyGraphs } from './key-graphs.js';
 

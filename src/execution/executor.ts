@@ -1,10 +1,12 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
-import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream, WaitOptions } from '../device/index.js';
+import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
+import { stagingOf } from '../layout/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { WaitOptions } from '../wait.js';
 import { CommandBlock } from './command-block.js';
 import { DeviceMetadata } from './device-metadata.js';
 import type { Forward } from './forward.js';
@@ -66,7 +68,7 @@ export class Executor implements Disposable {
 
   /** Columns of the block table. */
   get tableWidth(): number {
-    return this.#planner.regions.sizes.tableWidth;
+    return this.#planner.local.tableWidth;
   }
 
   /** What the forward lacks to be captured for `key`. */
@@ -95,7 +97,7 @@ export class Executor implements Disposable {
 
   /** Frees the staging set of the next step, waiting for its upload where it is not over. Call before `vote()`. */
   settle(options?: WaitOptions): void {
-    const set = this.#planner.step & 1;
+    const set = stagingOf(this.#planner.step);
     if (!this.#busy[set]) return;
     this.#uploaded[set].synchronizeSync(options);
     this.#release(set);
@@ -103,7 +105,7 @@ export class Executor implements Disposable {
 
   /** `settle` without blocking the event loop. */
   async settled(options?: WaitOptions): Promise<void> {
-    const set = this.#planner.step & 1;
+    const set = stagingOf(this.#planner.step);
     if (!this.#busy[set]) return;
     await this.#uploaded[set].synchronize(options);
     this.#release(set);

@@ -17,9 +17,6 @@ export const STATE_WORDS = [
   'orderVersion',
   'orderRows',
   'seenAlone',
-  'eventBuckets',
-  'appends',
-  'tableEdits',
 ] as const;
 
 /** One request in the batch state. */
@@ -50,7 +47,6 @@ export const LOCAL_WORDS = [
   'queryLen',
   'parts',
   'numLogits',
-  'tableEdits',
   'maxSeqLen',
   'rows',
 ] as const;

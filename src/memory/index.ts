@@ -1,13 +1,13 @@
 export { queryLenWords } from './config-words.js';
+export type { MetadataExports, RulesExports } from './exports.js';
 export type { KvGroupSizes } from './kv-group-regions.js';
 export {
   allocate,
   instantiate,
+  instantiateRules,
   loadModules,
   type MetadataBuild,
-  type MetadataExports,
   type PlannerModules,
-  type RulesExports,
   type SimdChoice,
   type WasmSource,
   type WasmSources,

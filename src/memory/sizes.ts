@@ -8,7 +8,6 @@ import {
   ERROR_WORDS,
   FACT_WORDS,
   KEY_WORDS,
-  type KvGroupRegionName,
   LOCAL_PART_WORDS,
   LOCAL_WORDS,
   MAX_COMMANDS,
@@ -51,28 +50,18 @@ export interface SizeOptions {
   readonly tensors?: TensorChoices;
 }
 
-/** Counts that every array is sized by, and what a slot is computed from; of KV cache groups, the first. */
-export interface Sizes
-  extends Pick<
-    Limits,
-    'blockSize' | 'kernelBlockSize' | 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'
-  > {
+/** Counts that every array is sized by, and what a slot is computed from. */
+export interface Sizes extends Pick<Limits, 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'> {
   readonly rank: number;
   readonly ranks: number;
   readonly replicaSize: number;
   readonly maxPaddedRequests: number;
   readonly maxPaddedTokens: number;
-  readonly maxBlocks: number;
-  readonly tableWidth: number;
   readonly maxParts: number;
   /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
   readonly appendLog: number;
-  /** Words from one request's block list to the next. */
-  readonly blockListStride: number;
   /** Entries of the table of blocks that a step writes: a power of two. */
   readonly blockWriters: number;
-  /** Most entries of `kvIndices`; 0 where it is not planned. */
-  readonly maxKvIndices: number;
   /** Tokens that a padded request is said to have. */
   readonly paddedSeqLen: number;
   /** What differs between KV cache groups, of each of them. */
@@ -87,7 +76,6 @@ export function memorySizes(options: SizeOptions): Sizes {
     ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
   );
   const groups = kvGroupSizes(limits, { maxPaddedRequests, csr: tensors.csr === true });
-  const { maxBlocks, tableWidth, blockListStride, maxKvIndices } = groups[0];
   const span = Math.min(...groups.map(({ blockSize }) => blockSize)) * limits.contextParallelSize;
   return {
     rank,
@@ -98,18 +86,12 @@ export function memorySizes(options: SizeOptions): Sizes {
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
     ),
-    maxBlocks,
-    tableWidth,
-    maxKvIndices,
     maxParts: policy.ubatches,
-    blockListStride,
     paddedSeqLen: PADDING_RECORDS[padding].seqLens,
     // Twice what a step can write: each request may begin and end inside a block.
     blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
-    blockSize: limits.blockSize,
-    kernelBlockSize: limits.kernelBlockSize,
     contextParallelSize: limits.contextParallelSize,
     contextParallelRank: limits.contextParallelRank,
     interleaveSize: limits.interleaveSize,
@@ -117,8 +99,8 @@ export function memorySizes(options: SizeOptions): Sizes {
   };
 }
 
-/** Entries of a tensor, without slack. */
-export function tensorLength(name: TensorName, sizes: Sizes): number {
+/** Entries of a tensor, without slack; `group` is the KV cache group whose tensor it is, where it is one's. */
+export function tensorLength(name: TensorName, sizes: Sizes, { maxKvIndices }: KvGroupSizes): number {
   switch (name) {
     case 'queryStartLoc':
       return sizes.maxPaddedRequests + 1;
@@ -128,11 +110,11 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
     case 'tokensPerRankReal':
       return sizes.ranks;
     case 'kvIndptr':
-      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
+      return maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
     case 'kvIndices':
-      return sizes.maxKvIndices;
+      return maxKvIndices;
     case 'kvLastPageLen':
-      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
+      return maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
     case 'localSeqLens':
       return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
     default:
@@ -141,8 +123,8 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
 }
 
 /** Bytes of a tensor, without slack. */
-export function tensorBytes(name: TensorName, sizes: Sizes): number {
-  return tensorLength(name, sizes) * TENSOR_BYTES[name];
+export function tensorBytes(name: TensorName, sizes: Sizes, group: KvGroupSizes): number {
+  return tensorLength(name, sizes, group) * TENSOR_BYTES[name];
 }
 
 /** Words of each region that is the planner's own: those of KV cache groups come from `kvGroupRegionWords`. */
@@ -151,7 +133,7 @@ export function regionWords(
   plan: CapturePlan,
   sizes: Sizes,
   checkWords: number,
-): Record<Exclude<RegionName, KvGroupRegionName>, number> {
+): Record<RegionName, number> {
   return {
     policy: POLICY_WORDS.length,
     keys: plan.keys.length * KEY_WORDS.length,

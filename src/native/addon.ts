@@ -32,12 +32,19 @@ export interface NativeDevice {
   dispose(): void;
 }
 
+/** What a device holds now, in bytes and objects. */
 export interface NativeMemoryUse {
+  /** Bytes held by buffers and graphs together. */
   readonly allocatedBytes: number;
+  /** The largest `allocatedBytes` so far. */
   readonly peakBytes: number;
+  /** The `memoryLimit` the device was opened with; null without one. */
   readonly limitBytes: number | null;
+  /** Buffers not disposed. */
   readonly buffers: number;
+  /** Graphs not disposed. */
   readonly graphs: number;
+  /** The part of `allocatedBytes` that graphs hold. */
   readonly graphBytes: number;
 }
 
@@ -49,7 +56,14 @@ export interface NativeBuffer {
 
 export interface NativeKernelInfo {
   readonly name: string;
-  readonly arguments: readonly { readonly name: string; readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64' }[];
+  readonly arguments: readonly NativeKernelParameter[];
+}
+
+/** One argument that a kernel takes, in the order of its launch. */
+export interface NativeKernelParameter {
+  readonly name: string;
+  /** `in`, `out` and `inout` take a buffer; `i32` and `i64` a scalar, baked in when captured. */
+  readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64';
 }
 
 export interface NativeModule {

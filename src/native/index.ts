@@ -12,6 +12,7 @@ export type {
   NativeEvent,
   NativeGraph,
   NativeKernelInfo,
+  NativeKernelParameter,
   NativeMemoryUse,
   NativeMetadata,
   NativeModule,

@@ -12,25 +12,15 @@ import {
   type VoteIntent,
   vetoOf,
 } from '../agreement/index.js';
-import { type LocalPlan, PlannerMemory, type Requests } from '../batch/index.js';
+import { type LocalPlan, PlannerMemory, type Requests, type Uploads } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from '../keys/index.js';
-import {
-  CONFIG_BASE,
-  ENUMS,
-  LIMIT_WORDS,
-  nameOf,
-  PADDING_RECORDS,
-  STATE_WORDS,
-  VOTE_WORDS,
-  word,
-} from '../layout/index.js';
+import { type CaptureKey, type CapturePlan, checkPlan } from '../keys/index.js';
+import { ENUMS, nameOf, PADDING_RECORDS, STATE_WORDS, stagingOf, VOTE_WORDS, word } from '../layout/index.js';
 import {
   loadModules,
   type MetadataExports,
   type PlannerModules,
-  queryLenWords,
   type RegionTable,
   type RulesExports,
 } from '../memory/index.js';
@@ -75,6 +65,8 @@ export class StepPlanner {
   /** The whole memory as bytes: what the addon binds, and what `regions` locates. */
   readonly arena: Uint8Array;
   readonly regions: RegionTable;
+  /** What a device copies of a step, by the staging set that it was built into. */
+  readonly uploads: readonly [Uploads, Uploads];
   /** The command block that the addon reads: its offset in the memory, and its words. */
   readonly commands: { readonly offset: number; readonly words: Int32Array };
 
@@ -140,6 +132,7 @@ export class StepPlanner {
     this.#memory = memory;
     this.arena = memory.arena;
     this.regions = memory.regions;
+    this.uploads = memory.uploads();
     this.#install();
     this.decision = new DecisionView(memory.words('decision'));
     this.#previous = memory.words('previous');
@@ -274,7 +267,7 @@ export class StepPlanner {
       throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
     }
     // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
-    this.#metadata.end_step(this.#step & 1);
+    this.#metadata.end_step(stagingOf(this.#step));
     this.#hasPrevious = true;
     this.#step += 1;
     this.#state = 'open';
@@ -373,10 +366,6 @@ export class StepPlanner {
   }
 
   #install(): void {
-    const memory = this.#memory;
-    new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.#plan.keys.length;
-    memory.words('keys').set(keyWords(this.#plan.keys));
-    memory.words('queryLens').set(queryLenWords(this.#plan));
-    this.#planHash = memory.rules.installPlan();
+    this.#planHash = this.#memory.installPlan(this.#plan);
   }
 }

@@ -1,7 +1,8 @@
 import type { LocalPlan } from '../batch/index.js';
 import type { Limits } from '../config.js';
-import type { DeviceBuffer, DeviceStream, Kernel, KernelArgument, WaitOptions } from '../device/index.js';
+import type { DeviceBuffer, DeviceStream, Kernel, KernelArgument } from '../device/index.js';
 import type { Executor, Forward, ForwardPart, PiecewiseForward } from '../execution/index.js';
+import type { WaitOptions } from '../wait.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
 const READ_TOKENS = 1 << 15;

@@ -1,6 +1,5 @@
-import { LockstepError } from '../../errors.js';
 import { CONFIG_BASE } from '../../layout/index.js';
-import { type PlannerModules, type WasmMemory, wasmApi } from '../../memory/index.js';
+import { allocate, instantiateRules, type PlannerModules } from '../../memory/index.js';
 import { permille } from '../../policy/index.js';
 
 /** Which ladders are looked for, checked and complete. */
@@ -15,54 +14,6 @@ export interface LadderProblem {
   readonly twinsFrom: number;
   /** Infinity where no step is padded too far. */
   readonly maxPaddingFactor: number;
-}
-
-interface LadderExports {
-  listSizes(
-    max: number,
-    multiple: number,
-    twinsFrom: number,
-    counts: number,
-    costs: number,
-    must: number,
-    sizes: number,
-    costOf: number,
-    before: number,
-    required: number,
-  ): number;
-  fillLayers(
-    count: number,
-    graphs: number,
-    twinsFrom: number,
-    sizes: number,
-    costOf: number,
-    before: number,
-    required: number,
-    layers: number,
-    queue: number,
-    choice: number,
-  ): void;
-  readLadder(count: number, graphs: number, twinsFrom: number, sizes: number, choice: number, out: number): number;
-  listBoundedSizes(
-    max: number,
-    multiple: number,
-    permille: number,
-    counts: number,
-    costs: number,
-    sizes: number,
-    costOf: number,
-    before: number,
-    refused: number,
-  ): number;
-  fillBoundedLayers(
-    count: number,
-    graphs: number,
-    costOf: number,
-    before: number,
-    refused: number,
-    layers: number,
-    choice: number,
-  ): number;
 }
 
 const PAGE_BYTES = 65536;
@@ -93,12 +44,17 @@ export function* bestSizes(problem: LadderProblem, rules: PlannerModules['rules'
   const queue = region((most + 1) * 4);
   const out = region(graphs * 4);
   const choice = region(graphs * (most + 1) * 4);
-  const memory = allocateFor(region(0), problem);
+  const memory = allocate(
+    Math.ceil(region(0) / PAGE_BYTES),
+    `A ladder of ${problem.maxGraphs} graphs over ${maxSize} sizes`,
+    'maxGraphs, or give a multiple',
+    { maxSize, maxGraphs: problem.maxGraphs },
+  );
   new Float64Array(memory.buffer, counts, bySize).set(problem.counts);
   new Float64Array(memory.buffer, costs, bySize).set(problem.costs);
   const musts = new Int32Array(memory.buffer, must, bySize);
   for (const size of problem.include) musts[size] = 1;
-  const ladder = instantiateLadder(rules, memory);
+  const ladder = instantiateRules(rules, memory);
   const search = (): { count: number; layers: number } => {
     if (maxPaddingFactor === Infinity) {
       const count = ladder.listSizes(
@@ -141,28 +97,4 @@ function regions(): (bytes: number) => number {
     end = Math.ceil((end + bytes) / 64) * 64;
     return begin;
   };
-}
-
-function allocateFor(bytes: number, { maxSize, maxGraphs }: LadderProblem): WasmMemory {
-  const pages = Math.ceil(bytes / PAGE_BYTES);
-  try {
-    return new wasmApi.Memory({ initial: pages, maximum: pages });
-  } catch (cause) {
-    throw new LockstepError(
-      'ERR_PLAN_CAPACITY',
-      `A ladder of ${maxGraphs} graphs over ${maxSize} sizes needs ${Math.ceil(pages / 16)} MiB, which the system refused: lower maxGraphs, or give a multiple`,
-      { pages, maxGraphs, maxSize },
-      { cause },
-    );
-  }
-}
-
-function instantiateLadder(rules: PlannerModules['rules'], memory: WasmMemory): LadderExports {
-  const exports = new wasmApi.Instance(rules, { env: { memory } }).exports as Partial<LadderExports>;
-  if (exports.fillLayers === undefined) {
-    throw new LockstepError('ERR_CONFIG_INVALID', 'wasm.rules is another module: give rules.wasm there', {
-      wrong: 'rules',
-    });
-  }
-  return exports as LadderExports;
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceBuffer, DeviceGraph, DeviceStream, KernelArgument } from '../../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceGraph, DeviceStream, KernelArgument } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import type { ErrorCode } from '../../../dist/errors.js';
 import { errorOf } from '../../support/device-fixture.js';
@@ -157,7 +157,17 @@ describe('arguments of a launch', () => {
 
   it('takes only kernels that a module gave', () => {
     const stream = device.createStream();
+    // @ts-expect-error: a kernel is made by its module alone.
     errorOf('ERR_LAUNCH_INVALID', () => stream.launch({ name: 'fill', arguments: [] }, []));
+  });
+
+  it('takes no object that only has the class of one', () => {
+    const stream = device.createStream();
+    const forged = <T extends object>(real: T): T => Object.create(Object.getPrototypeOf(real) as T) as T;
+    errorOf('ERR_LAUNCH_INVALID', () => stream.launch(forged(device.loadModule().kernel('fill')), []));
+    errorOf('ERR_INPUT_INVALID', () => stream.upload(forged(device.allocate(4)), 0, new Int32Array(1)));
+    errorOf('ERR_INPUT_INVALID', () => stream.record(forged(device.createEvent())));
+    errorOf('ERR_INPUT_INVALID', () => stream.launchGraph(forged(capture(device))));
   });
 });
 

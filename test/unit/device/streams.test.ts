@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, readI32, rejectionOf } from '../../support/device-fixture.js';
 import { buildTestKernels } from '../../support/test-kernels.js';

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, readI32 } from '../../support/device-fixture.js';
 import { buildNativeProgram } from '../../support/native-program.js';
