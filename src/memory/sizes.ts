@@ -27,7 +27,7 @@ import {
   type TensorName,
   VOTE_WORDS,
 } from '../layout/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 import { type KvGroupSizes, kvGroupSizes } from './kv-group-regions.js';
 
 /** Tensors that only some kernels read. */
@@ -40,7 +40,7 @@ export interface TensorChoices {
 export interface SizeOptions {
   readonly limits: Limits;
   readonly plan: CapturePlan;
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly rank: number;
   readonly ranks: number;
   /** Consecutive ranks that schedule the same batch. Default 1. */

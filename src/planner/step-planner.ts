@@ -34,7 +34,7 @@ import {
   type RegionTable,
   type RulesExports,
 } from '../memory/index.js';
-import { completePolicy, type Policy, refuseHooks } from '../policy/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import {
   checkOptions,
   completeDeviceSupplied,
@@ -107,7 +107,6 @@ export class StepPlanner {
   constructor(modules: PlannerModules, options: PlannerOptions) {
     this.limits = completeLimits(options.limits);
     this.policy = completePolicy(options.policy);
-    refuseHooks(this.policy);
     this.#plan = options.plan ?? { keys: [] };
     const place = completePlace(options);
     this.rank = place.rank;

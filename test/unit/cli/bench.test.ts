@@ -27,6 +27,7 @@ test('the rows are those that scripts compare from version to version', () => {
     'vote-piecewise-4096',
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',
+    'simulate-prefill-256',
   ]);
 });
 
