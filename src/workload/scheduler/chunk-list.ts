@@ -47,26 +47,19 @@ export class ChunkList implements BatchTotals {
     if (this.#byRequest.size > 0) this.#byRequest.clear();
   }
 
-  /** Schedules one token of each of the first `count` lanes. */
-  pushLanes(count: number): void {
-    if (count === 0) return;
+  /** Schedules one token of each lane. */
+  pushLanes(): void {
     const lanes = this.#lanes;
+    const { count } = lanes;
+    if (count === 0) return;
     this.lanes = count;
     this.decodeRequests = count;
     this.tokens = count;
+    this.kvTokens = lanes.positions + count;
     this.maxQueryLen = 1;
     this.minQueryLen = 1;
     this.maxDecodeQueryLen = 1;
-    if (count === lanes.count) {
-      this.kvTokens = lanes.positions + count;
-      this.maxSeqLen = lanes.longest + 1;
-      return;
-    }
-    for (let index = 0; index < count; index++) {
-      const end = lanes.position(this.#running[index]) + 1;
-      this.kvTokens += end;
-      if (end > this.maxSeqLen) this.maxSeqLen = end;
-    }
+    this.maxSeqLen = lanes.longest + 1;
   }
 
   push(

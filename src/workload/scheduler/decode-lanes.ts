@@ -125,18 +125,6 @@ export class DecodeLanes {
     this.#clock++;
   }
 
-  /** A lane that will not move on with the others in the next `advance`. */
-  holdBack(request: number): void {
-    const { laneStart, laneEnd } = this.#state;
-    this.#unlist(request);
-    if (laneStart[request] === this.#largestStart) this.#largestKnown = false;
-    laneStart[request]--;
-    this.#starts--;
-    laneEnd[request]++;
-    this.#sink(this.#state.laneAt[request], request);
-    this.#enlist(request);
-  }
-
   /** A lane that ends with the next `advance`. */
   endNext(request: number): void {
     const { laneEnd, laneAt, maxTokens } = this.#state;

@@ -237,20 +237,20 @@ export class RankScheduler {
 
   // The rules.
 
-  /** One token of each lane, as far as the budget lasts; those that enter a block receive it. */
+  /**
+   * One token of each lane; those that enter a block receive it. The budget lasts for all of them: each was admitted with at least one
+   * token of a step that had one for every lane.
+   */
   #scheduleLanes(): void {
     const lanes = this.#lanes;
-    const most = Math.min(lanes.count, this.#limits.maxNumBatchedTokens);
-    const { admission } = this.#state;
-    const last = most < lanes.count ? admission[this.#running[most - 1]] : Infinity;
     const due = lanes.findDue();
     for (let i = 0; i < due; i++) {
       const request = lanes.due[i];
-      if (admission[request] > last || !lanes.has(request) || !this.#makeRoom(request, 1)) break;
+      if (!lanes.has(request) || !this.#makeRoom(request, 1)) break;
       this.#cover(request);
       if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, 1) });
     }
-    this.#chunks.pushLanes(Math.min(lanes.count, most));
+    this.#chunks.pushLanes();
   }
 
   /** Of each decode the confirmed token and its drafts, as far as the budget and the tokens that it may generate last. */
@@ -360,7 +360,6 @@ export class RankScheduler {
   #completeLanes(): void {
     const lanes = this.#lanes;
     const scheduled = this.#chunks.lanes;
-    for (let i = scheduled; i < lanes.count; i++) lanes.holdBack(this.#running[i]);
     lanes.advance();
     this.#stats.generatedTokens += scheduled;
     for (let request = lanes.ended; request >= 0; request = lanes.ended) this.#end(request);
