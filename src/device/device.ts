@@ -1,6 +1,3 @@
-import type { DevicePool } from './pool.js';
-import type { DeviceRecording } from './recording.js';
-
 /** `host` runs kernels in C++ on CPU threads; `cuda` and `hip` are GPU drivers reached by `dlopen`. */
 export type DeviceKind = 'host' | 'cuda' | 'hip';
 
@@ -149,6 +146,45 @@ export interface DeviceEvent extends Disposable {
   query(): boolean;
   synchronize(options?: WaitOptions): Promise<void>;
   synchronizeSync(options?: WaitOptions): void;
+  dispose(): void;
+}
+
+/**
+ * Work that `endCapture()` has recorded and that is no graph yet: `instantiate()` takes the memory of one. What was held in
+ * reserve for it is freed in between: in the capture it cannot be, and once the graph has its memory it is too late.
+ */
+export interface DeviceRecording extends Disposable {
+  readonly nodes: number;
+  /**
+   * Makes the graph, once.
+   *
+   * @throws `ERR_DEVICE_MEMORY`, after which it may be tried again; `ERR_DEVICE_CAPTURE` while a stream of the device captures;
+   *   `ERR_DISPOSED` the second time.
+   */
+  instantiate(): DeviceGraph;
+  dispose(): void;
+}
+
+/**
+ * Scratch memory that graphs share, made by `device.createPool()`: a bump allocator over one buffer. Nothing can be allocated
+ * in a capture, so a warm-up takes what a key needs and lets the pool grow, and the capture, after `reset()`, takes the same
+ * again. Keys go largest first; then the first one reserves for all. What one key left behind, the next overwrites.
+ */
+export interface DevicePool extends Disposable {
+  readonly id: number;
+  /** The most bytes that were ever taken between two resets: what the pool holds on to. */
+  readonly reservedBytes: number;
+  /** Bytes taken since the last `reset()`. */
+  readonly allocatedBytes: number;
+  /**
+   * The next `bytes` bytes, 256-byte aligned: an argument of a launch. Valid until `reset()` and whatever is taken after it.
+   *
+   * @throws `ERR_DEVICE_CAPTURE` in a capture that takes more than any warm-up has; `ERR_DEVICE_MEMORY`.
+   */
+  take(bytes: number): { readonly buffer: DeviceBuffer; readonly offset: number };
+  /** Before each warm-up and each capture of a key, and before work outside graphs: everything may be taken again. */
+  reset(): void;
+  /** Frees the buffer. @throws `ERR_DEVICE_BUSY` while a live graph has it baked in. */
   dispose(): void;
 }
 

@@ -5,6 +5,8 @@ export type {
   DeviceGraph,
   DeviceKind,
   DeviceModule,
+  DevicePool,
+  DeviceRecording,
   DeviceStream,
   Kernel,
   KernelArgument,
@@ -20,5 +22,3 @@ export {
   openDevice,
   probeDevices,
 } from './open-device.js';
-export { DevicePool } from './pool.js';
-export { DeviceRecording } from './recording.js';

@@ -1,12 +1,21 @@
 import { markAsUntransferable } from 'node:worker_threads';
 import type { NativeAddon, NativeDevice } from '../native/index.js';
-import type { Device, DeviceBuffer, DeviceEvent, DeviceKind, DeviceModule, DeviceStream, MemoryUse } from './device.js';
+import type {
+  Device,
+  DeviceBuffer,
+  DeviceEvent,
+  DeviceKind,
+  DeviceModule,
+  DevicePool,
+  DeviceStream,
+  MemoryUse,
+} from './device.js';
 import { NativeBackedBuffer } from './native-buffer.js';
 import { guarded, inputInvalid } from './native-error.js';
 import { NativeBackedEvent } from './native-event.js';
 import { NativeBackedModule } from './native-module.js';
+import { NativeBackedPool } from './native-pool.js';
 import { NativeBackedStream } from './native-stream.js';
-import { type DevicePool, poolOf } from './pool.js';
 
 /** A device of the addon, of any backend: the addon checks every handle, this class gives its errors their type. */
 export class NativeBackedDevice implements Device {
@@ -33,7 +42,7 @@ export class NativeBackedDevice implements Device {
   }
 
   createPool(): DevicePool {
-    return poolOf(guarded(() => this.#native.createPool()));
+    return new NativeBackedPool(guarded(() => this.#native.createPool()));
   }
 
   loadModule(source?: { readonly path: string }): DeviceModule {

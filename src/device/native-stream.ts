@@ -3,6 +3,8 @@ import type {
   DeviceBuffer,
   DeviceEvent,
   DeviceGraph,
+  DevicePool,
+  DeviceRecording,
   DeviceStream,
   Kernel,
   KernelArgument,
@@ -13,8 +15,8 @@ import { guarded, inputInvalid, lockstepError } from './native-error.js';
 import { NativeBackedEvent } from './native-event.js';
 import { NativeBackedGraph } from './native-graph.js';
 import { NativeBackedKernel } from './native-module.js';
-import { type DevicePool, poolHandle } from './pool.js';
-import { type DeviceRecording, recordingOf } from './recording.js';
+import { NativeBackedPool } from './native-pool.js';
+import { NativeBackedRecording } from './native-recording.js';
 import { waitFor, waitForSync } from './wait.js';
 
 export class NativeBackedStream implements DeviceStream {
@@ -82,12 +84,12 @@ export class NativeBackedStream implements DeviceStream {
   }
 
   beginCapture(pool?: DevicePool): void {
-    const native = pool === undefined ? undefined : poolHandle(pool);
+    const native = pool === undefined ? undefined : NativeBackedPool.nativeOf(pool);
     guarded(() => this.#native.beginCapture(native));
   }
 
   endCapture(): DeviceRecording {
-    return recordingOf(guarded(() => this.#native.endCapture()));
+    return new NativeBackedRecording(guarded(() => this.#native.endCapture()));
   }
 
   abandonCapture(): void {
