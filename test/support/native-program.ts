@@ -6,14 +6,15 @@ import { compile } from './test-kernels.js';
 
 const native = fileURLToPath(new URL('../../native', import.meta.url));
 
-/** The addon's objects but for its JS classes, as set-up compiled them; their sources where it left none. */
+/** The addon's objects but for its JS classes, as set-up compiled them; the sources of a room of which one is missing. */
 function parts(): string[] {
   return ['core', 'host', 'kernels'].flatMap((room) => {
-    const built = path.join(native, 'build/Release/obj.target/lockstep', room);
-    const [folder, ending] = existsSync(built) ? [built, '.o'] : [path.join(native, room), '.cc'];
-    return readdirSync(folder)
-      .filter((name) => name.endsWith(ending))
-      .map((name) => path.join(folder, name));
+    const files = readdirSync(path.join(native, room)).filter((name) => name.endsWith('.cc'));
+    const sources = files.map((name) => path.join(native, room, name));
+    const objects = files.map((name) =>
+      path.join(native, 'build/Release/obj.target/lockstep', room, name.replace(/cc$/, 'o')),
+    );
+    return objects.every((object) => existsSync(object)) ? objects : sources;
   });
 }
 
