@@ -68,7 +68,8 @@ export class Rank implements Disposable {
 
   /**
    * Takes one step with what is scheduled, blocking this thread. The kernels may still run when it returns: they are in
-   * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work.
+   * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work or the
+   * group is interrupted: that ends one park, in a step that parks again where nobody votes to leave.
    *
    * An error before the vote leaves the schedule as it is, so that the step can be tried again: ERR_STEP_ORDER (a step is
    * under way, or the plan is not captured), ERR_INPUT_INVALID, ERR_ABORTED. A device that fails here makes this rank vote a

@@ -13,7 +13,10 @@ export interface RankConnection {
   readonly collective: Collective;
   /** What `workerData(rank)` returned. */
   readonly data: unknown;
-  /** Whether the supervisor was asked to stop. Ranks see it at different steps: put it into the vote, stop when agreed. */
+  /**
+   * Whether the supervisor was asked to stop, which ends a park. Ranks see it at different steps: put it into the vote, stop
+   * when agreed.
+   */
   interrupted(): boolean;
   /** Hands `message` to `onMessage`. It must be structured-cloneable. */
   post(message: unknown): void;

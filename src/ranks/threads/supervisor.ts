@@ -23,8 +23,8 @@ export interface SuperviseOptions {
   /** A group made by the caller, who wants to watch its heartbeats; unused so far, of as many ranks. Default: a new one. */
   readonly group?: ThreadsGroup;
   /**
-   * Asks the ranks to stop: their `interrupted()` turns true, and they end at the next step they agree on, with what they
-   * have so far. A rank that has not ended `graceMs` later is terminated, and the run rejects with `ERR_ABORTED`.
+   * Asks the ranks to stop: their parks end, their `interrupted()` turns true, and they end at the next step they agree on,
+   * with what they have so far. A rank that has not ended `graceMs` later is terminated, and the run rejects with `ERR_ABORTED`.
    */
   readonly signal?: AbortSignal;
   /** Milliseconds between asking a thread to end and terminating it, 0 to 2^31 - 1. Default 5000. */

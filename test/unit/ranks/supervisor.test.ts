@@ -1,4 +1,5 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
@@ -9,6 +10,7 @@ import {
   type SuperviseOptions,
   superviseRanks,
 } from '../../../dist/ranks/index.js';
+import { root } from '../../support/cli.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 import { runScenario, valuesOf } from '../../support/ranks-fixture.js';
 
@@ -177,6 +179,24 @@ describe('a signal', () => {
     );
     expect(valuesOf(results)).toEqual(['local', 'local']);
   });
+
+  it.each(['sync', 'async'])(
+    'lets idle ranks leave, whose steps are %s: SIGTERM ends a service that waits',
+    async (how) => {
+      const service = spawn(process.execPath, ['test/fixtures/ranks/idle-service.mjs', how], { cwd: root });
+      let stdout = '';
+      let stderr = '';
+      service.stdout.on('data', (text) => {
+        if (stdout === '') service.kill('SIGTERM');
+        stdout += text;
+      });
+      service.stderr.on('data', (text) => {
+        stderr += text;
+      });
+      const [status] = await once(service, 'close');
+      expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'idle\nleft left\n', stderr: '' });
+    },
+  );
 
   it('terminates a rank that does not stop within the grace time', async () => {
     const controller = new AbortController();
