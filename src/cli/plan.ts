@@ -35,6 +35,7 @@ import {
   type PolicyFlags,
   policyOf,
 } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { type BudgetFlags, budgetOf, bytes, captureCostOf, hasBudget, sizeList } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { Progress, StepRate } from './progress.js';
@@ -107,6 +108,11 @@ async function plan(given: string | undefined, flags: PlanFlags, command: Comman
   // Every fault of the options is said before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal);
   const source = sourceOf(given, flags);
+  const { policy: policyPath, cost, captureCost, out } = flags;
+  checkOutputs(
+    { 'the source': source.file, '--policy': policyPath, '--cost': cost, '--capture-cost': captureCost },
+    { '--out': out },
+  );
   if (source.file === undefined) await checkNothingWaits();
   const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);

@@ -13,6 +13,7 @@ import { assumedLines, TELLING } from './assumed.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, integer, type PlannerFlags, policyOf } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { StepProgress } from './progress.js';
 import { runReport } from './run-report.js';
 import {
@@ -94,6 +95,11 @@ async function runFlags(
   flags: RunFlags,
   signal: AbortSignal,
 ): Promise<{ summary: RunSummary; requests: RequestTable; limits: Limits }> {
+  const { trace, policy: policyPath, plan: planPath, planOut, stepLog, captureLog } = flags;
+  checkOutputs(
+    { '--trace': trace, '--plan': planPath, '--policy': policyPath },
+    { '--plan-out': planOut, '--step-log': stepLog, '--capture-log': captureLog },
+  );
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = await runOptions(flags, planFile);
   // Every fault of the options is said before a long trace is read.

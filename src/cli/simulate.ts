@@ -7,6 +7,7 @@ import { assumedLines, TELLING } from './assumed.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, type PlannerFlags, policyOf } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
 import {
@@ -36,6 +37,11 @@ export function addSimulate(program: Command): void {
 
 async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
+  const { trace, plan: planPath, policy, cost, stepsOut } = flags;
+  checkOutputs(
+    { '--trace': trace, '--plan': planPath, '--policy': policy, '--cost': cost },
+    { '--steps-out': stepsOut },
+  );
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = {
     ...workloadOptionsOf(flags, planFile?.plan),
@@ -71,6 +77,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();
+    log?.drop();
   }
 }
 
