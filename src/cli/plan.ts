@@ -5,7 +5,6 @@ import {
   checkPlanOptions,
   detectSource,
   engineSteps,
-  largestDecode,
   loggedSteps,
   type MakePlanOptions,
   makePlan,
@@ -20,7 +19,7 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
-import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
@@ -170,9 +169,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   return {
     scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
-    maximum: largestDecode(limits),
-    ubatchThreshold: policy.ubatches > 1 ? policy.ubatchThresholdDecode : null,
-    ubatchMinRequests: ubatchMinRequests(policy),
+    policy,
     split,
     signal,
   };

@@ -15,14 +15,6 @@ export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelSha
 export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
 export { generateWorkload, type LengthDistribution, type SharedPrefixes, type WorkloadOptions } from './generator.js';
 export {
-  type EngineLogReader,
-  type EngineStepRecord,
-  type ReadHistogram,
-  type ReadHistogramOptions,
-  readHistogram,
-} from './histogram/read-histogram.js';
-export { type ScheduleShapeOptions, scheduleHistogram, scheduleShape } from './histogram/schedule-shape.js';
-export {
   type HistogramDocument,
   type HistogramOptions,
   type MixedCount,
