@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { completeLimits, Faults, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { FACT_WORDS, MAX_PARTS, STATE_WORDS, word } from '../layout/index.js';

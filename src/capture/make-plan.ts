@@ -128,6 +128,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     graphs: decode.graphs + grid.graphs,
     graphBytes,
     captureSeconds: seconds,
+    costKnown: costs.unit === 'ms',
     source: steps.kind,
     steps: whole.steps,
     unplannedSteps: whole.steps - planned,

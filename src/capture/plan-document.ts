@@ -106,6 +106,8 @@ export interface EmittedLadder {
 /** What `lockstep plan --json` prints. */
 export interface PlanDocument extends CapturedScore {
   readonly schemaVersion: 1;
+  /** Whether `timeRatio` is of times that were measured or modelled; else a size costs its tokens, and no time is known. */
+  readonly costKnown: boolean;
   readonly source: StepSource;
   readonly steps: number;
   /** Steps with a prefill that no graphs were asked for, and that are in nothing else. */

@@ -6,6 +6,7 @@ import { LockstepError } from '../errors.js';
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
 import {
+  admissionAdvice,
   type Chunk,
   checkAborted,
   detectTrace,
@@ -18,8 +19,11 @@ import {
   SchedulerModel,
   type StepHistogram,
   type StepShape,
+  sourceName,
   stepLineShape,
+  type TraceSource,
 } from '../workload/index.js';
+
 import { largestDecode } from './plan-costs.js';
 import { StepSequence } from './step-sequence.js';
 
@@ -57,15 +61,16 @@ const STRETCH = 64;
 const SLICE_MS = 50;
 
 /** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
-export async function detectSource(file: string, signal?: AbortSignal): Promise<StepSource> {
-  if (statSync(file, { throwIfNoEntry: false })?.isFIFO()) {
+export async function detectSource(source: TraceSource, signal?: AbortSignal): Promise<StepSource> {
+  const file = sourceName(source);
+  if (typeof source === 'string' && isPipe(source)) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
       `${file}: a pipe can be read only once, and telling what it holds takes one more; say so: --trace, --steps or --log`,
       { file },
     );
   }
-  const text = readText(file, signal);
+  const text = readText(source, signal);
   try {
     const { line } = await readHead(text);
     if (line === undefined) {
@@ -79,6 +84,15 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
     return detectTrace(line) === null ? 'engine-log' : 'trace';
   } finally {
     await text.return(undefined);
+  }
+}
+
+/** Whether a path is one. Whatever else is the matter with it, its reader says. */
+function isPipe(path: string): boolean {
+  try {
+    return statSync(path).isFIFO();
+  } catch {
+    return false;
   }
 }
 
@@ -131,7 +145,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
   if (steps === 0) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `None of the ${requests.length} requests fits the limits, so that there is no step to plan for; raise --max-model-len or --num-blocks`,
+      `None of the ${requests.length} requests fits the limits, so that there is no step to plan for; ${admissionAdvice(requests, scheduler)}`,
       { requests: requests.length, rejected: model.stats.rejected },
     );
   }
@@ -166,12 +180,13 @@ async function voteGroupFor(requests: RequestTable, { scheduler, policy }: Count
  * The steps of a step log, in micro-batches where the step logged was; time is their number. Errors: ERR_INPUT_INVALID with file and
  * line, ERR_ABORTED.
  */
-export async function loggedSteps(file: string, options: CountOptions): Promise<CountedSteps> {
+export async function loggedSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
+  const file = sourceName(source);
   const { scheduler, policy, signal } = options;
   const { queryLen } = scheduler;
   const maximum = largestDecode(scheduler);
   const sequence = new StepSequence();
-  const text = readText(file, signal);
+  const text = readText(source, signal);
   let line = 0;
   let steps = 0;
   for await (const one of readLines(text, file)) {
@@ -197,11 +212,12 @@ export async function loggedSteps(file: string, options: CountOptions): Promise<
  * requests as hold them; a step that may hold prefills has all its requests as prefills, which need the most. Errors:
  * ERR_INPUT_INVALID, ERR_ABORTED.
  */
-export async function engineSteps(file: string, options: CountOptions): Promise<CountedSteps> {
+export async function engineSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
+  const file = sourceName(source);
   const { scheduler, signal } = options;
   const { queryLen } = scheduler;
   const maximum = largestDecode(scheduler);
-  const { batches } = await readEngineLog(file, { queryLen, ...(signal !== undefined && { signal }) });
+  const { batches } = await readEngineLog(source, { queryLen, ...(signal !== undefined && { signal }) });
   const sequence = new StepSequence();
   for (const { phase, tokens, requests, count } of batches) {
     const decode = phase === 'decode';

@@ -7,19 +7,25 @@ const BAR = 40;
 /** Sizes and twins that are written out. */
 const LISTED = 12;
 
-const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
+/** What a plan was made for, beside what its document says. */
+export interface PlanSetting {
+  /** The file, or the workload that was generated. */
+  readonly of: string;
+  /** Lines that name the options left to their defaults. */
+  readonly assumed: readonly string[];
+}
 
-/** A plan for people. */
-export function planReport(plan: PlanDocument): string {
-  const { graphs, paddingRatio, timeRatio, eagerSteps, graphBytes, captureSeconds, steps, source, costModel } = plan;
+/** A plan for people. Times are left out where none are known: a size then costs its tokens, which the padding says. */
+export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): string {
+  const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
-    `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${SOURCES[source]}`,
-    reportLine(
-      'result',
-      `${share(paddingRatio)} padding, ${share(timeRatio)} more time, ${count(eagerSteps)} eager steps`,
-    ),
+    `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${of}`,
+    reportLine('result', `${losses(plan, costKnown)}, ${count(eagerSteps)} eager steps`),
     reportLine('capture', `${megabytes(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
-    reportLine('time', costModel.unit === 'tokens' ? 'a size costs its tokens' : `by ${costModel.name}`),
+    costKnown
+      ? reportLine('time', `by ${costModel.name}`)
+      : reportLine('cost', 'a size costs its tokens: --cost or --cost-model says times'),
+    ...assumed,
     reportLine('decode', plan.ladders.decode.join(' ')),
     ...(plan.ladders.ubatched.length > 0 ? [reportLine('ubatched', plan.ladders.ubatched.join(' '))] : []),
     ...mixedLines(plan),
@@ -34,15 +40,21 @@ export function planReport(plan: PlanDocument): string {
     ...twinLines(plan),
     '',
     'flags',
-    ...plan.emitted.flatMap(({ engine, flags, exact, note, paddingRatio: padding, timeRatio: time }) => [
+    ...plan.emitted.flatMap(({ engine, flags, exact, note, ...score }) => [
       reportLine(engine, flags),
       ...(note === null ? [] : [reportLine('', note)]),
-      ...(exact
-        ? []
-        : [reportLine('', `what it captures then pads ${share(padding)} and takes ${share(time)} more time`)]),
+      ...(exact ? [] : [reportLine('', `what it captures then: ${losses(score, costKnown)}`)]),
     ]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What graphs lose, and by how much time where times are known. */
+function losses(
+  { paddingRatio, timeRatio }: Pick<PlanScore, 'paddingRatio' | 'timeRatio'>,
+  costKnown: boolean,
+): string {
+  return `${share(paddingRatio)} padding${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
 }
 
 function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocument): string[] {
@@ -61,7 +73,7 @@ function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocum
 }
 
 /** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
-function curveLines({ curve, ladders, costModel }: PlanDocument): string[] {
+function curveLines({ curve, ladders, costKnown }: PlanDocument): string[] {
   const stride = Math.max(1, Math.ceil(curve.length / DRAWN));
   // More graphs than gain anything are captured for what was not seen.
   const captured = ladders.decode.length + ladders.ubatched.length;
@@ -73,10 +85,11 @@ function curveLines({ curve, ladders, costModel }: PlanDocument): string[] {
     const mark = graphs === chosen ? ' <' : '';
     return `  ${`${graphs}`.padStart(5)} ${'█'.repeat(length).padEnd(BAR)} ${share(timeRatio)}${mark}`;
   });
-  return [`decode graphs and ${costModel.unit === 'tokens' ? 'padding' : 'time lost'} (logarithmic)`, ...bars];
+  return [`decode graphs and ${costKnown ? 'time lost' : 'padding'} (logarithmic)`, ...bars];
 }
 
 function engineLines(plan: PlanDocument): string[] {
+  const { costKnown } = plan;
   const row = (
     name: string,
     score: PlanScore & Pick<EngineScore, 'graphBytes' | 'captureSeconds'>,
@@ -86,7 +99,7 @@ function engineLines(plan: PlanDocument): string[] {
       name.padEnd(10),
       count(score.graphs).padStart(6),
       share(score.paddingRatio).padStart(9),
-      share(score.timeRatio).padStart(9),
+      ...(costKnown ? [share(score.timeRatio).padStart(9)] : []),
       count(score.eagerSteps).padStart(9),
       megabytes(score.graphBytes).padStart(9),
       `${score.captureSeconds.toFixed(1)} s`.padStart(8),
@@ -95,18 +108,18 @@ function engineLines(plan: PlanDocument): string[] {
   const equal = (engine: string): string => {
     const of = (list: PlanDocument['equalTime']): string =>
       `${list.find((one) => one.engine === engine)?.graphs ?? '-'}`;
-    return `${of(plan.equalPadding)} / ${of(plan.equalTime)}`;
+    return costKnown ? `${of(plan.equalPadding)} / ${of(plan.equalTime)}` : of(plan.equalPadding);
   };
   return [
-    '  engine     graphs   padding      time     eager    memory capture  ours as good',
+    `  engine     graphs   padding ${costKnown ? '     time ' : ''}    eager    memory capture  ours as good`,
     `  ${row('lockstep', plan, '')}`.trimEnd(),
     ...plan.engines.map((engine) => `  ${row(engine.engine, engine, equal(engine.engine))}`),
-    '  (ours as good: decode graphs of ours that pad / lose time as little)',
+    `  (ours as good: decode graphs of ours that pad ${costKnown ? '/ lose time ' : ''}as little)`,
     ...plan.engines.flatMap(({ engine, notes }) => notes.map((note) => `  ${engine}: ${note}`)),
   ];
 }
 
-function unseenLines({ unseen, source }: PlanDocument): string[] {
+function unseenLines({ unseen, source, costKnown }: PlanDocument): string[] {
   if (unseen === null) {
     const why =
       source === 'engine-log'
@@ -116,11 +129,8 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
   }
   const { split, shift, aboveSeen, shifted, engines } = unseen;
   const change = `${percent(shift)} of the decodes are of another size than before, ${percent(aboveSeen)} larger than any`;
-  const line = (name: string, { graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): string =>
-    reportLine(
-      name,
-      `${count(graphs)} graphs, ${share(paddingRatio)} padding, ${share(timeRatio)} more time, ${count(eagerSteps)} eager`,
-    );
+  const line = (name: string, score: PlanScore): string =>
+    reportLine(name, `${count(score.graphs)} graphs, ${losses(score, costKnown)}, ${count(score.eagerSteps)} eager`);
   return [
     `unseen: planned on the first ${percent(split)} of the time, decodes of the rest`,
     line('lockstep', unseen),
@@ -131,7 +141,7 @@ function unseenLines({ unseen, source }: PlanDocument): string[] {
   ];
 }
 
-function auditLines({ audit }: PlanDocument): string[] {
+function auditLines({ audit, costKnown }: PlanDocument): string[] {
   const { unreachable, uncovered, worstPadding, worstCost, unused, largestDecode, looseGate } = audit;
   const lines = ['audit'];
   if (uncovered !== null)
@@ -151,7 +161,7 @@ function auditLines({ audit }: PlanDocument): string[] {
       reportLine('most padded', `${worstPadding.tokens} tokens on ${worstPadding.size}, ${share(worstPadding.ratio)}`),
     );
   }
-  if (worstCost !== null) {
+  if (costKnown && worstCost !== null) {
     lines.push(
       reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${share(worstCost.ratio)} more time`),
     );

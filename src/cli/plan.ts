@@ -21,6 +21,7 @@ import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
+import { assumedLines, TELLING } from './assumed.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import {
@@ -33,10 +34,12 @@ import {
   type PolicyFlags,
   policyOf,
 } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { type BudgetFlags, budgetOf, bytes, captureCostOf, hasBudget, sizeList } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { Progress, StepRate } from './progress.js';
-import { addWorkloadOptions, type WorkloadFlags, workloadOf } from './workload-options.js';
+import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice } from './stdin.js';
+import { addWorkloadOptions, generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
@@ -50,6 +53,8 @@ interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags,
   readonly json?: boolean;
 }
 
+const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
+
 /** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */
 export function addPlan(program: Command): void {
   const command = program
@@ -57,7 +62,7 @@ export function addPlan(program: Command): void {
     .description(
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
     )
-    .argument('[file]', 'a trace, a step log or an engine log, told apart by its content');
+    .argument('[file]', 'a trace, a step log or an engine log, told apart by its content; - for standard input');
   addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
@@ -87,10 +92,10 @@ export function addPlan(program: Command): void {
     .option('--mixed', 'graphs for steps with a prefill too')
     .option('--out <file>', 'write the plan, for run --plan and simulate --plan')
     .option('--json', 'print one JSON document')
-    .action((file: string | undefined, flags: PlanFlags) => unlessInterrupted(() => plan(file, flags)));
+    .action((file: string | undefined, flags: PlanFlags) => unlessInterrupted(() => plan(file, flags, command)));
 }
 
-async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
+async function plan(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
   const mixed = flags.mixed === true;
   const limits = completeLimits(limitsOf(flags));
@@ -101,7 +106,13 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is said before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal);
-  const source = sourceOf(file, flags);
+  const source = sourceOf(given, flags);
+  const { policy: policyPath, cost, captureCost, out } = flags;
+  checkOutputs(
+    { 'the source': source.file, '--policy': policyPath, '--cost': cost, '--capture-cost': captureCost },
+    { '--out': out },
+  );
+  if (source.file === undefined) await checkNothingWaits();
   const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
@@ -115,7 +126,30 @@ async function plan(file: string | undefined, flags: PlanFlags): Promise<void> {
   });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
-  process.stdout.write(flags.json === true ? `${JSON.stringify(document)}\n` : planReport(document));
+  const { file } = source;
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ ...document, generated: file === undefined })}\n`);
+    return;
+  }
+  const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
+  process.stdout.write(
+    planReport(document, {
+      of:
+        file === undefined
+          ? `a generated workload ${generatedBy(flags)}`
+          : `${SOURCES[document.source]}, ${inputName(file)}`,
+      assumed: assumedLines(command, telling),
+    }),
+  );
+}
+
+/** Throws ERR_INPUT_INVALID where standard input brings something that no argument says to read. It is not waited for. */
+async function checkNothingWaits(): Promise<void> {
+  if (!(await inputIsWaiting())) return;
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    'Standard input holds data, and no file is named: give - to plan for them (lockstep plan -), or < /dev/null for a generated workload',
+  );
 }
 
 /** Throws ERR_CONFIG_INVALID where the policy runs no graph for a step with a prefill. */
@@ -164,10 +198,12 @@ async function readSteps(
   options: CountOptions,
 ): Promise<CountedSteps> {
   const { signal } = interrupts;
-  const found = kind ?? (file === undefined ? 'trace' : await detectSource(file, signal));
-  if (file !== undefined && found === 'step-log') return loggedSteps(file, options);
-  if (file !== undefined && found === 'engine-log') return engineSteps(file, options);
-  const requests = await workloadOf(file === undefined ? flags : { ...flags, trace: file }, signal);
+  const input = file === undefined ? undefined : kind === undefined ? inputReadTwice(file) : inputOf(file);
+  const found = kind ?? (input === undefined ? 'trace' : await detectSource(input, signal));
+  if (input !== undefined && found === 'step-log') return loggedSteps(input, options);
+  if (input !== undefined && found === 'engine-log') return engineSteps(input, options);
+  const requests = await workloadOf(flags, signal, input);
+  endInput(file);
   const progress = new Progress('requests | {rate} steps/s', requests.length);
   const rate = new StepRate();
   try {

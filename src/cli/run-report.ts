@@ -1,8 +1,8 @@
 import { type RunSummary, SAMPLED_SHARE } from '../run/index.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
 
-/** The summary of a run as people read it. */
-export function runReport(run: RunSummary): string {
+/** The summary of a run as people read it. `setting`: lines that say what was run. */
+export function runReport(run: RunSummary, setting: readonly string[]): string {
   // What `auto` passed over, and why, is long: doctor has it.
   const fellBack = run.deviceChoice.includes(', since ');
   const lines = [
@@ -12,6 +12,7 @@ export function runReport(run: RunSummary): string {
       fellBack ? `${run.device}: no GPU device to be had (lockstep doctor says why)` : run.deviceChoice,
     ),
     reportLine('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`),
+    ...setting,
     ...stepLines(run, `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding`),
   ];
   const how =

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import type { Limits } from '../config.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
 import {
   completeRunOptions,
@@ -7,12 +8,22 @@ import {
   type RunSummary,
   runWorkload,
 } from '../run/index.js';
+import type { RequestTable } from '../workload/index.js';
+import { assumedLines, TELLING } from './assumed.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, integer, type PlannerFlags, policyOf } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { StepProgress } from './progress.js';
 import { runReport } from './run-report.js';
-import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
+import {
+  addWorkloadOptions,
+  checkServed,
+  type WorkloadFlags,
+  workloadLine,
+  workloadOf,
+  workloadOptionsOf,
+} from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly tensorParallelSize: number;
@@ -63,30 +74,42 @@ export function addRun(program: Command): void {
     .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
     .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
     .option('--json', 'print one JSON document')
-    .action(run);
+    .action((flags: RunFlags) => run(flags, command));
 }
 
-async function run(flags: RunFlags): Promise<void> {
+async function run(flags: RunFlags, command: Command): Promise<void> {
   // Ranks that had to be terminated are told like ranks that had not begun.
   await unlessInterrupted(async () => {
-    const summary = await runFlags(flags, interrupts.signal);
+    const { summary, requests, limits } = await runFlags(flags, interrupts.signal);
     process.stdout.write(
-      flags.json === true ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n` : runReport(summary),
+      flags.json === true
+        ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
+        : runReport(summary, [workloadLine(flags), ...assumedLines(command, TELLING.workload)]),
     );
+    checkServed(summary, requests, limits);
     if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
   });
 }
 
-async function runFlags(flags: RunFlags, signal: AbortSignal): Promise<RunSummary> {
+async function runFlags(
+  flags: RunFlags,
+  signal: AbortSignal,
+): Promise<{ summary: RunSummary; requests: RequestTable; limits: Limits }> {
+  const { trace, policy: policyPath, plan: planPath, planOut, stepLog, captureLog } = flags;
+  checkOutputs(
+    { '--trace': trace, '--plan': planPath, '--policy': policyPath },
+    { '--plan-out': planOut, '--step-log': stepLog, '--capture-log': captureLog },
+  );
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = await runOptions(flags, planFile);
   // Every fault of the options is said before a long trace is read.
-  const { policy, plan } = completeRunOptions(options);
+  const { policy, plan, limits } = completeRunOptions(options);
   const requests = await workloadOf(flags, signal);
   if (flags.planOut !== undefined) await writePlanFile(flags.planOut, policy, plan);
   const progress = new StepProgress(requests.length);
   try {
-    return await runWorkload(requests, options, { signal, onProgress: (now) => progress.show(now) });
+    const summary = await runWorkload(requests, options, { signal, onProgress: (now) => progress.show(now) });
+    return { summary, requests, limits };
   } finally {
     progress.stop();
   }

@@ -3,12 +3,21 @@ import { readPlanFile, StepLogFile, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
 import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
+import { assumedLines, TELLING } from './assumed.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, type PlannerFlags, policyOf } from './options.js';
+import { checkOutputs } from './outputs.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
-import { addWorkloadOptions, type WorkloadFlags, workloadOf, workloadOptionsOf } from './workload-options.js';
+import {
+  addWorkloadOptions,
+  checkServed,
+  type WorkloadFlags,
+  workloadLine,
+  workloadOf,
+  workloadOptionsOf,
+} from './workload-options.js';
 
 interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
   readonly stepsOut?: string;
@@ -23,11 +32,16 @@ export function addSimulate(program: Command): void {
   addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
     .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
     .option('--json', 'print one JSON document')
-    .action((flags: SimulateFlags) => unlessInterrupted(() => run(flags)));
+    .action((flags: SimulateFlags) => unlessInterrupted(() => run(flags, command)));
 }
 
-async function run(flags: SimulateFlags): Promise<void> {
+async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
+  const { trace, plan: planPath, policy, cost, stepsOut } = flags;
+  checkOutputs(
+    { '--trace': trace, '--plan': planPath, '--policy': policy, '--cost': cost },
+    { '--steps-out': stepsOut },
+  );
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = {
     ...workloadOptionsOf(flags, planFile?.plan),
@@ -35,7 +49,7 @@ async function run(flags: SimulateFlags): Promise<void> {
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   };
   // Every fault of the options is said before a long trace is read.
-  const { plan } = completeSimulateOptions(options);
+  const { plan, limits } = completeSimulateOptions(options);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
   const log = flags.stepsOut === undefined ? undefined : await StepLogFile.open(flags.stepsOut);
@@ -57,11 +71,13 @@ async function run(flags: SimulateFlags): Promise<void> {
     progress.stop();
     process.stdout.write(
       flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary, costModel: costs.name })}\n`
-        : simulateReport(summary, costs),
+        ? `${JSON.stringify({ schemaVersion: 1, ...summary, costModel: costs.name, costKnown: costs.unit === 'ms' })}\n`
+        : simulateReport(summary, costs, [workloadLine(flags), ...assumedLines(command, TELLING.workload)]),
     );
+    checkServed(summary, requests, limits);
   } finally {
     progress.stop();
+    log?.drop();
   }
 }
 
@@ -72,13 +88,18 @@ function costsOf(flags: CostFlags, { keys }: CapturePlan, signal: AbortSignal): 
   return source === null ? Promise.resolve(tokenCosts(largest)) : readCosts(source, largest, signal);
 }
 
-function simulateReport(summary: SimulateSummary, { name, unit }: CostModel): string {
+/** `setting`: lines that say what was simulated. */
+function simulateReport(summary: SimulateSummary, { name, unit }: CostModel, setting: readonly string[]): string {
   const { paddingRatio, timeRatio, graphs, policy, seed, stepsPerSecond } = summary;
   const lines = [
     `${stepHeadline('Simulated', summary)}, ${count(Math.round(stepsPerSecond))} steps a second`,
     reportLine('policy', `${policy}, seed ${seed}`),
     ...(unit === 'tokens' ? [] : [reportLine('cost', name)]),
-    ...stepLines(summary, `${count(graphs)} graphs, ${percent(paddingRatio)} padding, ${percent(timeRatio)} more cost`),
+    ...setting,
+    ...stepLines(
+      summary,
+      `${count(graphs)} graphs, ${percent(paddingRatio)} padding${unit === 'tokens' ? '' : `, ${percent(timeRatio)} more time`}`,
+    ),
   ];
   return `${lines.join('\n')}\n`;
 }

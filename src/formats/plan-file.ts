@@ -4,6 +4,7 @@ import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, decodeKey } from '../keys/index.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import { StagedFile } from './staged-file.js';
 
 /** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
 export interface PlanFile {
@@ -12,19 +13,20 @@ export interface PlanFile {
   readonly plan: CapturePlan;
 }
 
-/** Writes a policy and the keys captured under it as JSON, for `readPlanFile`. Errors: ERR_INPUT_INVALID. */
+/**
+ * Writes a policy and the keys captured under it as JSON, for `readPlanFile`. A file that was there is replaced whole or not at
+ * all. Errors: ERR_INPUT_INVALID.
+ */
 export async function writePlanFile(path: string, policy: Policy, plan: CapturePlan): Promise<void> {
-  const file = { schemaVersion: 1, policy, keys: plan.keys };
+  const document = { schemaVersion: 1, policy, keys: plan.keys };
+  const file = new StagedFile(path);
   try {
-    await writeFile(path, `${JSON.stringify(file, null, 2)}\n`);
+    await writeFile(file.writePath, `${JSON.stringify(document, null, 2)}\n`);
   } catch (error) {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${path} cannot be written: ${(error as Error).message}`,
-      { path },
-      { cause: error },
-    );
+    file.drop();
+    throw file.refusal(error as Error);
   }
+  file.place();
 }
 
 /** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it. */

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import type { AgreedShape, DecisionValue, DecisionView } from '../agreement/index.js';
-import { LockstepError } from '../errors.js';
 import { VOTE_WORDS } from '../layout/index.js';
+import { StagedFile } from './staged-file.js';
 
 /** Name of a word of a vote that the layout uses. */
 export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${number}`>;
@@ -71,22 +71,25 @@ export function* spanLines({ rows, decision, step, steps }: SimulatedSpan): Gene
   }
 }
 
-/** A step log as a JSONL file, written no faster than the disk takes it. */
+/**
+ * A step log as a JSONL file, written no faster than the disk takes it. It takes the place of a file that was there when it is
+ * closed: a log that stands under its name is whole.
+ */
 export class StepLogFile {
-  readonly #path: string;
+  readonly #file: StagedFile;
   readonly #stream: WriteStream;
   #failure: Error | undefined;
 
-  /** Opens the file anew. Errors, here and later: ERR_INPUT_INVALID naming the file that cannot be written. */
+  /** Opens a new file. Errors, here and later: ERR_INPUT_INVALID naming the file that cannot be written. */
   static async open(path: string): Promise<StepLogFile> {
-    const file = new StepLogFile(path);
-    await file.#settled('open');
-    return file;
+    const log = new StepLogFile(path);
+    await log.#settled('open');
+    return log;
   }
 
   private constructor(path: string) {
-    this.#path = path;
-    this.#stream = createWriteStream(path);
+    this.#file = new StagedFile(path);
+    this.#stream = createWriteStream(this.#file.writePath);
     this.#stream.on('error', (error) => {
       this.#failure = error;
     });
@@ -94,32 +97,29 @@ export class StepLogFile {
 
   /** Writes a line; waits where the file has fallen behind. */
   async write(line: StepLogLine): Promise<void> {
-    if (this.#failure !== undefined) throw this.#refusal(this.#failure);
+    if (this.#failure !== undefined) throw this.#file.refusal(this.#failure);
     if (!this.#stream.write(`${JSON.stringify(line)}\n`)) await this.#settled('drain');
   }
 
-  /** Writes what is left and closes the file. */
+  /** Writes what is left, closes the file and puts it in its place. */
   async close(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#refusal(this.#failure);
+    if (this.#failure !== undefined) throw this.#file.refusal(this.#failure);
     this.#stream.end();
     await this.#settled('close');
+    this.#file.place();
+  }
+
+  /** Gives the log up, and leaves what was under its name. Nothing happens when it was closed. */
+  drop(): void {
+    this.#stream.destroy();
+    this.#file.drop();
   }
 
   async #settled(event: string): Promise<void> {
     try {
       await once(this.#stream, event);
     } catch (error) {
-      throw this.#refusal(error as Error);
+      throw this.#file.refusal(error as Error);
     }
-  }
-
-  #refusal(cause: Error): LockstepError {
-    const { message } = cause;
-    return new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${this.#path} cannot be written: ${message}`,
-      { path: this.#path },
-      { cause },
-    );
   }
 }

@@ -90,10 +90,9 @@ async function compile(source: WasmSource): Promise<WasmModule> {
 }
 
 async function read(url: URL): Promise<ArrayBufferView | ArrayBuffer> {
-  if (url.protocol === 'file:') {
-    const { readFile } = await import('node:fs/promises');
-    return readFile(url);
-  }
+  // Asked for by name and not imported: a bundler for browsers resolves every import it sees, and there is no such module there.
+  const files = url.protocol === 'file:' ? globalThis.process?.getBuiltinModule?.('node:fs/promises') : undefined;
+  if (files !== undefined) return files.readFile(url);
   const response = await fetch(url);
   if (!response.ok) {
     throw new LockstepError('ERR_CONFIG_INVALID', `${url} answered ${response.status}; give the .wasm file as bytes`);

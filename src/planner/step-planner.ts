@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import {
   checkIntent,
   checkTable,
@@ -307,13 +308,18 @@ export class StepPlanner {
     this.#state = 'open';
   }
 
-  /** Requests before part `part` of an ubatched key, as every decision with that key cuts it. */
+  /** Requests before part `part` of an ubatched key, as every decision with that key cuts it. Errors: ERR_INPUT_INVALID. */
   partCut(key: CaptureKey, part: number): number {
+    checkPart(key.parts, part);
     return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
   }
 
-  /** Tokens of part `part` where a piecewise key is cut at run time into `parts`, as every decision cuts it. */
+  /**
+   * Tokens of part `part` where a piecewise key is cut at run time into `parts`, as every decision cuts it. Errors:
+   * ERR_INPUT_INVALID.
+   */
   partShare(key: CaptureKey, parts: number, part: number): number {
+    checkPart(parts, part);
     return this.#memory.rules.partShare(key.tokens, parts, part);
   }
 
@@ -368,4 +374,14 @@ export class StepPlanner {
   #install(): void {
     this.#planHash = this.#memory.installPlan(this.#plan);
   }
+}
+
+/** Errors: ERR_INPUT_INVALID for a part that a step of so many parts has not; the last part ends where part `parts` would begin. */
+function checkPart(parts: number, part: number): void {
+  if (Number.isInteger(parts) && parts >= 1 && Number.isInteger(part) && part >= 0 && part <= parts) return;
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `part is ${shown(part)} of ${shown(parts)}; parts are counted from 0, and there is at least one`,
+    { part, parts },
+  );
 }

@@ -20,8 +20,11 @@ export interface ParkOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Who ended a park: a rank that called `wake` (or entered an all-gather), or this rank's own `localWork`. */
-export type WorkSource = 'peer' | 'local';
+/**
+ * What ended a park: a rank that called `wake` (or entered an all-gather), this rank's own `localWork`, or an interrupt of the
+ * group. An interrupt ends one park of each rank, so that it is looked at; later parks last as they would without it.
+ */
+export type WorkSource = 'peer' | 'local' | 'interrupt';
 
 /**
  * The host-side exchange of fixed-size int32 rows between the ranks of one forward.

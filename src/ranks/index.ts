@@ -14,7 +14,13 @@ export { type GuardDifference, type GuardOutcome, type LackingRank, resolveGuard
 export { createSolo } from './solo.js';
 export { MAX_RANKS } from './threads/group-memory.js';
 export { connectRank, type RankConnection } from './threads/rank-connection.js';
-export { type RankResult, type SuperviseOptions, superviseRanks } from './threads/supervisor.js';
+export {
+  type RankResult,
+  type SupervisedRanks,
+  type SuperviseOptions,
+  supervise,
+  superviseRanks,
+} from './threads/supervisor.js';
 export { joinThreads } from './threads/threads.js';
 export {
   abortGroup,

@@ -11,13 +11,15 @@ import type { GroupMemory } from './threads/group-memory.js';
  * sleeps only while the word still says that park N lasts, which `Atomics.wait` compares under the lock that
  * `Atomics.notify` takes: either it sees that N is over, or it sleeps before the notify and is woken. The word cannot
  * pass N unseen: park N + 1 is agreed in an all-gather that this rank has to enter first. The end of the group sets a
- * flag in the same word. Interrupts, local work and a rank that left are no part of the word; they are seen after one slice at the latest.
+ * flag in the same word. Interrupts, local work and a rank that left are no part of the word; they are seen after one slice at
+ * the latest.
  */
 export class Park {
   readonly #memory: GroupMemory;
   readonly #rank: number;
   #number = 0;
   #lasts = false;
+  #interruptSeen = false;
 
   constructor(memory: GroupMemory, rank: number) {
     this.#memory = memory;
@@ -81,6 +83,10 @@ export class Park {
       return 'peer';
     }
     if (localWork?.() === true) return 'local';
+    if (!this.#interruptSeen && this.#memory.interrupted) {
+      this.#interruptSeen = true;
+      return 'interrupt';
+    }
     throwIfAborted(signal, 'while this rank was parked; it is parked still');
     for (let rank = 0; rank < this.#memory.size; rank++) {
       if (this.#memory.left(rank)) this.#throwLeft(rank);

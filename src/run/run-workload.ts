@@ -1,7 +1,7 @@
 import { openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import { LineFile } from '../formats/index.js';
-import { superviseRanks } from '../ranks/index.js';
+import { type RankResult, type SuperviseOptions, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
 import { type DecisionCounts, paddingRatio } from './run-counters.js';
@@ -73,7 +73,7 @@ export async function runWorkload(
   for (const path of [complete.stepLog, complete.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
   const data: RunRankData = { options: complete, requests: requests.toShared() };
   const start = performance.now();
-  const results = await superviseRanks({
+  const results = await supervised({
     ranks: complete.ranks * complete.tensorParallelSize,
     entry: new URL('./run-worker.js', import.meta.url),
     workerData: () => data,
@@ -86,6 +86,17 @@ export async function runWorkload(
     return result.value as RankReport;
   });
   return summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
+}
+
+/** `superviseRanks`, but that a log which cannot be written is no fault of the rank that writes it. */
+async function supervised(options: SuperviseOptions): Promise<RankResult[]> {
+  try {
+    return await superviseRanks(options);
+  } catch (error) {
+    const { cause } = error as Error;
+    if (cause instanceof LockstepError && cause.code === 'ERR_INPUT_INVALID') throw cause;
+    throw error;
+  }
 }
 
 function summarize(

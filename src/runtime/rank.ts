@@ -21,8 +21,12 @@ export class Rank implements Disposable {
   readonly collective: Collective;
   readonly executor: Executor;
   readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric' | 'checkShapes'>>;
+  /** Ends the waits of a step in flight when this rank is disposed of. */
+  readonly #ending = new AbortController();
   #parked = false;
   #stepping = false;
+  /** This rank's row is given, and its peers count on it. */
+  #gathering = false;
 
   constructor(options: RankOptions) {
     const { planner, collective } = options;
@@ -49,6 +53,7 @@ export class Rank implements Disposable {
    * on every rank; any other failure ends the group, since the others have agreed to capture.
    */
   capture(): CaptureReport {
+    this.#throwIfDisposed();
     const { timeoutMs, onAsymmetric } = this.#options;
     const guard: CaptureGuard = (_key, index, readiness) =>
       agreeOnCaptureSync(this.collective, { key: index, ...readiness }, { onAsymmetric }, { timeoutMs });
@@ -64,12 +69,14 @@ export class Rank implements Disposable {
 
   /**
    * Takes one step with what is scheduled, blocking this thread. The kernels may still run when it returns: they are in
-   * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work.
+   * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work or the
+   * group is interrupted: that ends one park, in a step that parks again where nobody votes to leave.
    *
    * An error before the vote leaves the schedule as it is, so that the step can be tried again: ERR_STEP_ORDER (a step is
    * under way, or the plan is not captured), ERR_INPUT_INVALID, ERR_ABORTED. A device that fails here makes this rank vote a
    * fault: ERR_RANK_FAULT on every rank, with the device's error as `cause` on this one. Other errors end the step on all
-   * ranks: ERR_RANKS_DIVERGED, ERR_COLLECTIVE_TIMEOUT, and ERR_RANK_LOST where a peer failed alone.
+   * ranks: ERR_RANKS_DIVERGED, ERR_COLLECTIVE_TIMEOUT, and ERR_RANK_LOST where a peer failed alone. ERR_DISPOSED after
+   * `dispose()`.
    */
   stepSync(options: StepOptions = {}): StepResult {
     const step = this.#begin(options);
@@ -92,27 +99,46 @@ export class Rank implements Disposable {
 
   /**
    * `stepSync` for a thread whose event loop must stay free. While it waits out a park, requests may be scheduled: that ends
-   * the park on every rank, within 50 ms, or at once with `collective.wake()`.
+   * the park on every rank, within 50 ms, or at once with `collective.wake()`. `dispose()` ends the wait with ERR_DISPOSED.
    */
   async step(options: StepOptions = {}): Promise<StepResult> {
     const step = this.#begin(options);
+    const ends = eitherSignal(options.signal, this.#ending.signal);
     try {
-      if (step.parked) await this.collective.waitForWork(step.park);
+      if (step.parked) await this.collective.waitForWork({ ...step.park, signal: ends.signal });
+      this.#throwIfDisposed();
       this.#unpark();
       try {
-        await this.executor.settled(step.wait);
+        await this.executor.settled({ ...step.wait, signal: ends.signal });
       } catch (error) {
+        this.#throwIfDisposed();
         this.#fail(step, error);
       }
+      this.#throwIfDisposed();
       const row = this.#vote(step);
+      this.#gathering = true;
       await this.collective.allGather(row, this.planner.table, step.wait);
+      this.#throwIfDisposed();
       return this.#run(step);
+    } catch (error) {
+      // What ended the wait was the disposal, whatever the wait says of it.
+      this.#throwIfDisposed();
+      throw error;
     } finally {
+      ends.release();
+      this.#gathering = false;
       this.#end();
     }
   }
 
+  /**
+   * Frees what the executor holds; a step in flight rejects with ERR_DISPOSED, as every later one does. While it waits for
+   * its peers' votes they count on this rank's, so that its disposal ends the group: ERR_RANK_LOST on the others.
+   */
   dispose(): void {
+    if (this.#disposed) return;
+    this.#ending.abort();
+    if (this.#gathering) this.collective.abort(this.#disposedError());
     this.executor[Symbol.dispose]();
   }
 
@@ -120,7 +146,23 @@ export class Rank implements Disposable {
     this.dispose();
   }
 
+  get #disposed(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  #throwIfDisposed(): void {
+    if (this.#disposed) throw this.#disposedError();
+  }
+
+  #disposedError(): LockstepError {
+    const { rank } = this.planner;
+    return new LockstepError('ERR_DISPOSED', `Rank ${rank} has been disposed of; make a new one to take steps.`, {
+      rank,
+    });
+  }
+
   #begin(options: StepOptions): StepInHand {
+    this.#throwIfDisposed();
     if (this.#stepping) {
       throw new LockstepError(
         'ERR_STEP_ORDER',
@@ -215,4 +257,21 @@ interface StepInHand {
   readonly park: ParkOptions;
   readonly wait: { readonly timeoutMs: number; readonly signal?: AbortSignal };
   failure: unknown;
+}
+
+/** A signal that is aborted with the first of two. `release` takes its listener from the caller's, which may outlive many steps. */
+function eitherSignal(given: AbortSignal | undefined, own: AbortSignal): { signal: AbortSignal; release(): void } {
+  if (given === undefined) return { signal: own, release: () => undefined };
+  const either = new AbortController();
+  const end = (): void => either.abort(given.aborted ? given.reason : own.reason);
+  for (const signal of [given, own]) {
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end);
+  }
+  return {
+    signal: either.signal,
+    release: () => {
+      for (const signal of [given, own]) signal.removeEventListener('abort', end);
+    },
+  };
 }

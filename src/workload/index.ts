@@ -1,3 +1,4 @@
+export { type AdmissionLimits, admissionAdvice } from './admission.js';
 export {
   CAPTURE_COSTS,
   type CaptureCost,
@@ -38,4 +39,4 @@ export type {
 } from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
 export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
-export { checkAborted, readHead, readLines, readText, type TraceSource } from './traces/text.js';
+export { checkAborted, readHead, readLines, readText, sourceName, type TraceSource } from './traces/text.js';

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { standardDomain } from '../../dist/check/index.js';
 import { loadModules } from '../../dist/memory/modules.js';
 import { completePolicy } from '../../dist/policy/policy.js';
@@ -40,17 +40,30 @@ describe('one mistake in the rules', () => {
 });
 
 describe('one mistake in the guard', () => {
-  const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-guard-'));
+  let folder: string;
   const guard = path.join(root, 'dist/ranks/guard/resolve-guard.js');
   const source = readFileSync(guard, 'utf8');
+  // In a hook, for what is made while tests are collected stays behind where none of them runs.
+  beforeAll(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'lockstep-guard-'));
+    writeFileSync(path.join(folder, 'package.json'), '{"type": "module"}');
+  });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** What exploring all captures, or a table of rows that do not belong together, finds under this guard. */
+  /** What the laws of the guard say of this text of it. */
   async function brokenBy(text: string, index: number): Promise<string | undefined> {
     const copy = path.join(folder, `dist-${index}`);
-    cpSync(path.join(root, 'dist'), copy, { recursive: true });
-    writeFileSync(path.join(folder, 'package.json'), '{"type": "module"}');
-    writeFileSync(path.join(copy, 'ranks/guard/resolve-guard.js'), text);
+    try {
+      cpSync(path.join(root, 'dist'), copy, { recursive: true });
+      writeFileSync(path.join(copy, 'ranks/guard/resolve-guard.js'), text);
+      return await brokenIn(copy);
+    } finally {
+      rmSync(copy, { recursive: true, force: true });
+    }
+  }
+
+  /** What exploring all captures, or a table of rows that do not belong together, finds under the guard of a copy of dist. */
+  async function brokenIn(copy: string): Promise<string | undefined> {
     const load = (file: string): Promise<unknown> =>
       import(/* @vite-ignore */ pathToFileURL(path.join(copy, file)).href);
     const { exploreCapture } = (await load(

@@ -2,7 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { LockstepError } from '../../errors.js';
 import type { Collective } from '../collective.js';
 import { serializeFailure } from '../failure/rank-failure.js';
-import { type RankMessage, type RankSeat, SEAT } from './rank-seat.js';
+import { type RankMessage, type RankSeat, SEAT, type SentMessage } from './rank-seat.js';
 import { joinThreads } from './threads.js';
 import { openGroup } from './threads-group.js';
 
@@ -13,9 +13,19 @@ export interface RankConnection {
   readonly collective: Collective;
   /** What `workerData(rank)` returned. */
   readonly data: unknown;
-  /** Whether the supervisor was asked to stop. Ranks see it at different steps: put it into the vote, stop when agreed. */
+  /**
+   * Whether the supervisor was asked to stop, which ends a park. Ranks see it at different steps: put it into the vote, stop
+   * when agreed.
+   */
   interrupted(): boolean;
-  /** Hands `message` to `onMessage`. It must be structured-cloneable. */
+  /**
+   * Calls `listener` with each message that the supervisor's `send` has for this rank, those that came before included, and
+   * ends the rank's park where it waits in one. It is called between steps as well as while an asynchronous one waits, when
+   * the batch may be frozen: let it note the message, and schedule when `step()` has returned. A thread that blocks in
+   * `stepSync` receives nothing meanwhile. The last listener counts; what one throws fails the rank.
+   */
+  onMessage(listener: (message: unknown) => void): void;
+  /** Hands `message` to the supervisor's `onMessage`. It must be structured-cloneable. */
   post(message: unknown): void;
   /** Gives this rank's result and leaves the group. The first of `finish` and `fail` counts. */
   finish(value: unknown): void;
@@ -42,9 +52,23 @@ export function connectRank(): RankConnection {
   const memory = openGroup(group);
   const send = (message: RankMessage): void => port.postMessage(message);
   let settled = false;
+  let listener: ((message: unknown) => void) | null = null;
+  const receive = ({ message }: SentMessage): void => {
+    try {
+      listener?.(message);
+      collective.wake();
+    } catch (error) {
+      fail(error);
+    }
+  };
+  const settle = (): void => {
+    settled = true;
+    // A port that is listened to keeps its thread alive.
+    port.off('message', receive);
+  };
   const fail = (error: unknown): void => {
     if (settled) return;
-    settled = true;
+    settle();
     const failure = serializeFailure(error);
     collective.abort(new LockstepError(failure.code ?? 'ERR_RANK_LOST', failure.message));
     collective.dispose();
@@ -56,12 +80,16 @@ export function connectRank(): RankConnection {
     collective,
     data,
     interrupted: () => memory.interrupted,
+    onMessage: (given) => {
+      if (listener === null && !settled) port.on('message', receive);
+      listener = given;
+    },
     post: (message) => send({ kind: 'post', message }),
     finish: (value) => {
       if (settled) return;
       // First the post: what cannot be cloned throws, and the rank may still fail with that.
       send({ kind: 'finished', value });
-      settled = true;
+      settle();
       collective.dispose();
     },
     fail,

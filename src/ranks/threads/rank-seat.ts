@@ -11,6 +11,12 @@ export interface RankSeat {
   readonly data: unknown;
 }
 
+/** What a supervisor hands a worker. */
+export interface SentMessage {
+  readonly kind: 'sent';
+  readonly message: unknown;
+}
+
 /** What a worker tells its supervisor. */
 export type RankMessage =
   | { readonly kind: 'post'; readonly message: unknown }

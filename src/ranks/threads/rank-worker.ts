@@ -1,10 +1,16 @@
-import { type ResourceLimits, Worker } from 'node:worker_threads';
+import { type ResourceLimits, type TransferListItem, Worker } from 'node:worker_threads';
 import { LockstepError } from '../../errors.js';
 import { restoreFailure, uncaughtError } from '../failure/rank-failure.js';
-import { type RankMessage, type RankSeat, SEAT } from './rank-seat.js';
+import { type RankMessage, type RankSeat, SEAT, type SentMessage } from './rank-seat.js';
 
 /** How a rank's part ended, or `running`. `stopped`: terminated by its supervisor before it had finished or failed. */
 export type RankState = 'running' | 'finished' | 'failed' | 'lost' | 'stopped';
+
+/** What `superviseRanks` passes on to each worker. */
+export interface WorkerSettings {
+  readonly transferList: readonly TransferListItem[];
+  readonly resourceLimits: ResourceLimits | undefined;
+}
 
 export interface RankWorkerEvents {
   onMessage(message: unknown): void;
@@ -28,12 +34,14 @@ export class RankWorker {
   #isEnded = false;
   #ending: NodeJS.Timeout | null = null;
 
-  constructor(entry: URL, seat: RankSeat, resourceLimits: ResourceLimits | undefined, events: RankWorkerEvents) {
+  constructor(entry: URL, seat: RankSeat, settings: WorkerSettings, events: RankWorkerEvents) {
+    const { transferList, resourceLimits } = settings;
     this.rank = seat.rank;
     this.#events = events;
     this.#worker = new Worker(entry, {
       workerData: { [SEAT]: seat },
       name: `rank ${seat.rank}`,
+      transferList: [...transferList],
       ...(resourceLimits === undefined ? {} : { resourceLimits }),
     });
     this.#worker.on('message', (message: RankMessage) => this.#receive(message));
@@ -50,6 +58,12 @@ export class RankWorker {
         resolve();
       });
     });
+  }
+
+  /** Errors: what `postMessage` throws where the message cannot be cloned. */
+  send(message: unknown, transferList: readonly TransferListItem[]): void {
+    const sent: SentMessage = { kind: 'sent', message };
+    this.#worker.postMessage(sent, transferList);
   }
 
   /** Terminates the thread unless it has ended by itself in `ms` milliseconds. The earliest call counts. */

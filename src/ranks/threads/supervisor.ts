@@ -1,6 +1,6 @@
-import type { ResourceLimits } from 'node:worker_threads';
+import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
 import { Faults } from '../../config.js';
-import { LockstepError } from '../../errors.js';
+import { LockstepError, shown } from '../../errors.js';
 import { abortedError, throwIfAborted } from '../../wait.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { rejectionOf } from '../failure/rank-rejection.js';
@@ -10,7 +10,7 @@ import { abortGroup, createThreadsGroup, interruptGroup, openGroup, type Threads
 
 const DEFAULT_GRACE_MS = 5000;
 
-/** Options of `superviseRanks`. */
+/** Options of `supervise` and `superviseRanks`. */
 export interface SuperviseOptions {
   /** Ranks, 1 to 64: one worker thread each. */
   readonly ranks: number;
@@ -18,13 +18,15 @@ export interface SuperviseOptions {
   readonly entry: URL;
   /** What `connectRank().data` is on that rank; structured-cloneable. Default: undefined. */
   readonly workerData?: (rank: number) => unknown;
+  /** What of that rank's `workerData` is moved to its thread and not cloned, such as a `MessagePort` in it. Default: nothing. */
+  readonly transferList?: (rank: number) => readonly TransferListItem[];
   /** Words of a row, 1 to 64. Default: one vote. */
   readonly rowWords?: number;
   /** A group made by the caller, who wants to watch its heartbeats; unused so far, of as many ranks. Default: a new one. */
   readonly group?: ThreadsGroup;
   /**
-   * Asks the ranks to stop: their `interrupted()` turns true, and they end at the next step they agree on, with what they
-   * have so far. A rank that has not ended `graceMs` later is terminated, and the run rejects with `ERR_ABORTED`.
+   * Asks the ranks to stop: their parks end, their `interrupted()` turns true, and they end at the next step they agree on,
+   * with what they have so far. A rank that has not ended `graceMs` later is terminated, and the run rejects with `ERR_ABORTED`.
    */
   readonly signal?: AbortSignal;
   /** Milliseconds between asking a thread to end and terminating it, 0 to 2^31 - 1. Default 5000. */
@@ -41,6 +43,33 @@ export interface RankResult {
   readonly value: unknown;
 }
 
+/** Ranks at work. */
+export interface SupervisedRanks {
+  /**
+   * Hands `message` to the listener that the rank gave to `connectRank().onMessage`; it waits there until the rank has given
+   * one. The order of one rank's messages is kept. `transferList` is moved and not cloned. A message that a rank has not
+   * looked at when it ends is lost; how it ended is what `done` says.
+   * @throws `ERR_RANK_LOST` for a rank that has finished or failed; `ERR_INPUT_INVALID` for a rank that does not exist, and a
+   * message that cannot be cloned.
+   */
+  send(rank: number, message: unknown, transferList?: readonly TransferListItem[]): void;
+  /** Settles as `superviseRanks` does: with the results in the order of ranks, when all threads have ended. */
+  readonly done: Promise<RankResult[]>;
+}
+
+/**
+ * `superviseRanks` for ranks that are handed work while they run. Await `done`: that it rejects is how the loss of a rank is
+ * told.
+ * @throws at once `ERR_CONFIG_INVALID`, `ERR_INPUT_INVALID`, and `ERR_ABORTED` for a signal that is aborted already.
+ */
+export function supervise(options: SuperviseOptions): SupervisedRanks {
+  const group = checkedGroup(options);
+  throwIfAborted(options.signal, 'before the ranks were started');
+  const supervision = new Supervision(group, options);
+  const done = supervision.run();
+  return { done, send: (rank, message, transferList = []) => supervision.send(rank, message, transferList) };
+}
+
 /**
  * Runs one worker thread a rank over one threads group and returns their results in the order of ranks. Whatever way it
  * settles, all threads have ended by then; the event loop stays free meanwhile.
@@ -51,9 +80,7 @@ export interface RankResult {
  * after an abort, or the signal was aborted before the start; `ERR_CONFIG_INVALID`, `ERR_INPUT_INVALID`.
  */
 export async function superviseRanks(options: SuperviseOptions): Promise<RankResult[]> {
-  const group = checkedGroup(options);
-  throwIfAborted(options.signal, 'before the ranks were started');
-  return await new Supervision(group, options).run();
+  return await supervise(options).done;
 }
 
 class Supervision {
@@ -90,10 +117,37 @@ class Supervision {
     return this.#results();
   }
 
+  send(rank: number, message: unknown, transferList: readonly TransferListItem[]): void {
+    const { size } = this.#group;
+    if (!(Number.isInteger(rank) && rank >= 0 && rank < size)) {
+      throw new LockstepError('ERR_INPUT_INVALID', `rank is ${shown(rank)}; the ranks are 0 to ${size - 1}.`, {
+        rank,
+        size,
+      });
+    }
+    const worker = this.#workers[rank];
+    // Where a worker could not be started, the others are told to end.
+    const state = worker?.state ?? 'stopped';
+    if (state !== 'running') {
+      throw new LockstepError('ERR_RANK_LOST', `Rank ${rank} takes no message: it is ${state}.`, { rank, state });
+    }
+    try {
+      worker.send(message, transferList);
+    } catch (cause) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `The message to rank ${rank} cannot be sent (${cause instanceof Error ? cause.message : String(cause)}); it must be structured-cloneable, and what it moves named in transferList.`,
+        { rank },
+        { cause },
+      );
+    }
+  }
+
   #start(rank: number): RankWorker {
-    const { entry, workerData, resourceLimits } = this.#options;
+    const { entry, workerData, transferList, resourceLimits } = this.#options;
     const seat = { group: this.#group, rank, data: workerData?.(rank) };
-    return new RankWorker(entry, seat, resourceLimits, {
+    const settings = { transferList: transferList?.(rank) ?? [], resourceLimits };
+    return new RankWorker(entry, seat, settings, {
       onMessage: (message) => this.#deliver(rank, message),
       onBroken: (worker) => this.#break(worker),
       onSettled: (worker) => worker.endWithin(this.#graceMs),
@@ -167,7 +221,7 @@ function notStarted(rank: number, cause: unknown): LockstepError {
   return new LockstepError(
     'ERR_INPUT_INVALID',
     `The worker of rank ${rank} could not be started (${cause instanceof Error ? cause.message : String(cause)}); ` +
-      'its entry must be a file URL, and what workerData(rank) returns must be structured-cloneable.',
+      'its entry must be a file URL, and what workerData(rank) returns must be structured-cloneable, but for what transferList(rank) moves.',
     { rank },
     { cause },
   );

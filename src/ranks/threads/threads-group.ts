@@ -57,7 +57,10 @@ export function abortGroup(group: ThreadsGroup, rank: number, reason: LockstepEr
   return openGroup(group).end(group.size, rank, reason);
 }
 
-/** Asks every rank to stop at the next step they agree on: sets the word that `isInterrupted` reads and rouses parked ranks. */
+/**
+ * Asks every rank to stop at the next step they agree on: sets the word that `isInterrupted` reads, and ends the park of ranks
+ * that are parked, or the next one, so that they look at it.
+ */
 export function interruptGroup(group: ThreadsGroup): void {
   openGroup(group).interrupt();
 }

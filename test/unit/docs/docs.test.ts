@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
@@ -21,6 +22,25 @@ const allBlocks = (language: string): [page: string, index: number, code: string
   pages.flatMap((page) =>
     blocks(page, language).map((code, index): [string, number, string] => [page, index + 1, code]),
   );
+
+/** The name of the file that an example is, as its first line says it. Such examples import each other. */
+const fileName = (code: string): string | undefined => /^\/\/ (\S+\.mjs)\n/.exec(code)?.[1];
+
+/** Runs one of a page's named examples, beside the others and where the package can be imported by name. */
+function runFile(page: string, name: string): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-docs-'));
+  try {
+    mkdirSync(path.join(folder, 'node_modules'));
+    symlinkSync(root, path.join(folder, 'node_modules', 'lockstep'));
+    for (const code of blocks(page, 'js')) {
+      const file = fileName(code);
+      if (file !== undefined) writeFileSync(path.join(folder, file), code);
+    }
+    return execFileSync(process.execPath, [path.join(folder, name)], { encoding: 'utf8' });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 /** Runs a module as if it stood in the package's root, so that it can import the package by name. */
 function run(code: string): string {
@@ -61,8 +81,11 @@ function diagnose(modules: ReadonlyMap<string, string>): string[] {
 }
 
 describe('examples in the documentation', () => {
-  it.each(allBlocks('js'))('%s, js %i, runs and prints what its comments say, in order', (_page, _index, code) => {
-    const printed = run(code).trim().split('\n');
+  it.each(allBlocks('js'))('%s, js %i, runs and prints what its comments say, in order', (page, _index, code) => {
+    const file = fileName(code);
+    // A file that prints nothing is run by the one that does.
+    if (file !== undefined && !code.includes('console.log')) return;
+    const printed = (file === undefined ? run(code) : runFile(page, file)).trim().split('\n');
     expect(missing(code, printed), printed.join('\n')).toEqual([]);
   });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createPlanner, type LockstepError } from '../../../dist/entry/planner.js';
+import { createPlanner, decodeKey, type LockstepError, piecewiseKey } from '../../../dist/entry/planner.js';
 import { tableOf, type VoteRecord } from '../../oracles/vote-oracle.js';
 import { refusedWith } from '../../support/expectations.js';
 import { decideOne, ranksOf, votesOf } from '../../support/planner-deciding.js';
@@ -89,5 +89,26 @@ describe('replicas', () => {
       [1, 2, 4].map(async (replicaSize) => (await createPlanner({ ranks: 4, replicaSize })).planHash),
     );
     expect(new Set(hashes).size).toBe(3);
+  });
+});
+
+describe('a part of a step', () => {
+  it('that no step has is refused', async () => {
+    const planner = await createPlanner({ limits: { maxModelLen: 64 } });
+    const key = decodeKey(8, 1, 2);
+    const wrong: [parts: number, part: number][] = [
+      [0, 0],
+      [-1, 0],
+      [1.5, 1],
+      [2, 3],
+      [2, -1],
+      [Number.NaN, 0],
+    ];
+    for (const [parts, part] of wrong) {
+      refusedWith('ERR_INPUT_INVALID', () => planner.partCut({ ...key, parts }, part));
+      refusedWith('ERR_INPUT_INVALID', () => planner.partShare(piecewiseKey(16), parts, part));
+    }
+    expect([0, 1, 2].map((part) => planner.partCut(key, part))).toEqual([0, 4, 8]);
+    expect([0, 1].map((part) => planner.partShare(piecewiseKey(16), 2, part))).toEqual([8, 8]);
   });
 });

@@ -141,6 +141,28 @@ describe('parked ranks', () => {
     expect(await waiting).toBe('local');
   });
 
+  it('are woken by an interrupt once, so that they look at it, and park again as ever', async () => {
+    const { group, ranks } = groupHere(2);
+    const table = new Int32Array(2);
+    for (const rank of ranks) rank.parked();
+    const waiting = ranks.map((rank) => rank.waitForWork());
+    interruptGroup(group);
+    expect(await Promise.all(waiting)).toEqual(['interrupt', 'interrupt']);
+    await Promise.all(ranks.map((rank) => rank.allGather(new Int32Array(1), new Int32Array(table))));
+    for (const rank of ranks) rank.parked();
+    const again = ranks[0].waitForWork();
+    expect(await Promise.race([again, turns(100)])).toBe('pending');
+    ranks[1].wake();
+    expect(await again).toBe('peer');
+  });
+
+  it('are woken by an interrupt that came before the park', async () => {
+    const { group, ranks } = groupHere(1);
+    interruptGroup(group);
+    ranks[0].parked();
+    expect(await ranks[0].waitForWork()).toBe('interrupt');
+  });
+
   it('of a group of one need something that can wake them', async () => {
     const solo = createSolo();
     solo.parked();

@@ -1,14 +1,18 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { Worker } from 'node:worker_threads';
+import { MessageChannel, type Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import {
   connectRank,
   createThreadsGroup,
   heartbeatAges,
+  type SupervisedRanks,
   type SuperviseOptions,
+  supervise,
   superviseRanks,
 } from '../../../dist/ranks/index.js';
+import { root } from '../../support/cli.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 import { runScenario, valuesOf } from '../../support/ranks-fixture.js';
 
@@ -178,6 +182,24 @@ describe('a signal', () => {
     expect(valuesOf(results)).toEqual(['local', 'local']);
   });
 
+  it.each(['sync', 'async'])(
+    'lets idle ranks leave, whose steps are %s: SIGTERM ends a service that waits',
+    async (how) => {
+      const service = spawn(process.execPath, ['test/fixtures/ranks/idle-service.mjs', how], { cwd: root });
+      let stdout = '';
+      let stderr = '';
+      service.stdout.on('data', (text) => {
+        if (stdout === '') service.kill('SIGTERM');
+        stdout += text;
+      });
+      service.stderr.on('data', (text) => {
+        stderr += text;
+      });
+      const [status] = await once(service, 'close');
+      expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'idle\nleft left\n', stderr: '' });
+    },
+  );
+
   it('terminates a rank that does not stop within the grace time', async () => {
     const controller = new AbortController();
     const onMessage = (): void => controller.abort('enough');
@@ -194,6 +216,74 @@ describe('a signal', () => {
     const workerData = (): number => ++started;
     await rejectionOf('ERR_ABORTED', runScenario(2, 'echo', {}, { workerData, signal: AbortSignal.abort() }));
     expect(started).toBe(0);
+  });
+});
+
+describe('messages to ranks', () => {
+  const start = (ranks: number, options: Partial<SuperviseOptions> = {}): SupervisedRanks =>
+    supervise({
+      ranks,
+      entry: new URL('../../fixtures/ranks/rank.mjs', import.meta.url),
+      workerData: () => ({ scenario: 'inbox' }),
+      signal: AbortSignal.timeout(40_000),
+      ...options,
+    });
+
+  it('arrive in order, those sent before the rank listens too, and each ends a park', async () => {
+    let parks = 0;
+    const group = start(1, {
+      onMessage: () => {
+        parks += 1;
+        // By then it waits.
+        if (parks === 2) setTimeout(() => group.send(0, 'end'), 100);
+      },
+    });
+    group.send(0, { id: 1 });
+    group.send(0, { id: 2, bytes: new Uint8Array([3]) });
+    const [{ received, sources }] = valuesOf<{ received: unknown[]; sources: string[] }>(await group.done);
+    expect(received).toEqual([{ id: 1 }, { id: 2, bytes: new Uint8Array([3]) }, 'end']);
+    expect(new Set(sources)).toEqual(new Set(['peer']));
+    errorOf('ERR_RANK_LOST', () => group.send(0, 'late'));
+  });
+
+  it('move what their list names', async () => {
+    const group = start(1);
+    const moved = new ArrayBuffer(8);
+    group.send(0, moved, [moved]);
+    expect(moved.byteLength).toBe(0);
+    group.send(0, 'end');
+    await group.done;
+  });
+
+  it('that no rank can take are refused, and the ranks go on', async () => {
+    const group = start(1);
+    errorOf('ERR_INPUT_INVALID', () => group.send(1, 'nobody'));
+    errorOf('ERR_INPUT_INVALID', () => group.send(0, () => undefined));
+    group.send(0, 'end');
+    await group.done;
+  });
+
+  it('whose listener throws fail the rank, with that as the cause', async () => {
+    const group = start(2);
+    group.send(1, 'throw');
+    const error = await rejectionOf('ERR_RANK_LOST', group.done);
+    expect(error.details).toMatchObject({ rank: 1, causeMessage: expect.stringContaining('the listener broke') });
+  });
+
+  it('may come by a port that the data of the rank hold', async () => {
+    const { port1, port2 } = new MessageChannel();
+    const answered = once(port1, 'message');
+    await runScenario(
+      1,
+      'answer',
+      {},
+      {
+        workerData: () => ({ scenario: 'answer', port: port2 }),
+        transferList: () => [port2],
+      },
+    );
+    expect((await answered)[0]).toBe('here');
+    port1.close();
   });
 });
 

@@ -91,7 +91,7 @@ describe('reasons', () => {
     const numbers = new Proxy(run, {
       get: (target, name) => target[name as keyof typeof target] ?? (name === 'deviceChoice' ? 'host' : 0),
     });
-    const lines = runReport(numbers as never).split('\n');
+    const lines = runReport(numbers as never, []).split('\n');
     const votes = [
       { tokens: 3, prefillRequests: 0, decodeRequests: 3 },
       { tokens: 1, prefillRequests: 0, decodeRequests: 1 },

@@ -1,5 +1,7 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import {
+  type Collective,
   createPlanner,
   createRank,
   createSolo,
@@ -10,6 +12,7 @@ import {
   LOCKSTEP_POLICY,
   type LockstepError,
   openDevice,
+  type Rank,
   superviseRanks,
 } from '../../../dist/index.js';
 
@@ -151,6 +154,68 @@ describe('calls out of order', () => {
     planner.vote();
     planner.resolve(planner.table);
     expect(() => rank.executor.launch(decision, local)).toThrow(/ran|runs the step that was built last/);
+  });
+});
+
+describe('a rank that is disposed of', () => {
+  const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 64, blockSize: 4, numBlocks: 32, queryLen: 1 };
+  const disposed = { code: 'ERR_DISPOSED', details: { rank: 0 } };
+
+  /** Rank 0 of a group; the test disposes of it. */
+  async function made(ranks = 1): Promise<{ rank: Rank; peer: Collective | null }> {
+    const group = createThreadsGroup(ranks);
+    const planner = await createPlanner({ limits, ranks });
+    const rank = createRank({ planner, device: openDevice({ device: 'host' }), collective: joinThreads(group, 0) });
+    return { rank, peer: ranks > 1 ? joinThreads(group, 1) : null };
+  }
+
+  it('takes no step and captures nothing, before a park and in one', async () => {
+    for (const parks of [0, 1]) {
+      const { rank } = await made();
+      for (let park = 0; park < parks; park++) expect((await rank.step()).decision.run).toBe('park');
+      rank.dispose();
+      rank.dispose();
+      await expect(rank.step()).rejects.toMatchObject(disposed);
+      expect(() => rank.stepSync()).toThrow(expect.objectContaining(disposed));
+      expect(() => rank.capture()).toThrow(expect.objectContaining(disposed));
+    }
+  });
+
+  it.each([
+    ['without a signal', undefined],
+    ['with a signal of the caller', new AbortController().signal],
+  ])('rejects the step that waits out a park, %s', async (_how, signal) => {
+    const { rank } = await made();
+    const options = signal === undefined ? {} : { signal };
+    expect((await rank.step(options)).decision.run).toBe('park');
+    const step = rank.step(options);
+    rank.dispose();
+    await expect(step).rejects.toMatchObject(disposed);
+  });
+
+  it('rejects the step whose vote it gave, and its peers do not wait for it', async () => {
+    const { rank, peer } = await made(2);
+    const step = rank.step();
+    // The vote is given in a later microtask.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    rank.dispose();
+    await expect(step).rejects.toMatchObject(disposed);
+    const { rowWords } = peer as Collective;
+    await expect(peer?.allGather(new Int32Array(rowWords), new Int32Array(2 * rowWords))).rejects.toMatchObject({
+      code: 'ERR_RANK_LOST',
+      details: { rank: 0, causeCode: 'ERR_DISPOSED' },
+    });
+  });
+
+  it('still ends a wait by the signal of the caller, which keeps no listener of it', async () => {
+    const { rank } = await made();
+    const controller = new AbortController();
+    expect((await rank.step({ signal: controller.signal })).decision.run).toBe('park');
+    const step = rank.step({ signal: controller.signal });
+    controller.abort('enough');
+    await expect(step).rejects.toMatchObject({ code: 'ERR_ABORTED', cause: 'enough' });
+    expect(getEventListeners(controller.signal, 'abort')).toEqual([]);
+    rank.dispose();
   });
 });
 

@@ -1,0 +1,66 @@
+import { chmodSync, realpathSync, renameSync, rmSync, type Stats, statSync } from 'node:fs';
+import { LockstepError } from '../errors.js';
+
+/**
+ * A file that takes the place of `path` whole or not at all: it is written beside it, under a name of its own, and renamed in
+ * the end. What was there stays until then, and for good where the writing fails. A device or a pipe is written itself.
+ */
+export class StagedFile {
+  /** Where to write. */
+  readonly writePath: string;
+  readonly #path: string;
+  /** What takes the new file's place; null where it is written itself. */
+  readonly #target: string | null;
+  readonly #mode: number | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+    const found = statOf(path);
+    if (found !== undefined && !found.isFile()) {
+      this.#target = null;
+      this.writePath = path;
+      return;
+    }
+    // A link goes on leading to its file.
+    this.#target = found === undefined ? path : realpathSync(path);
+    this.#mode = found?.mode;
+    this.writePath = `${this.#target}.${process.pid}.part`;
+  }
+
+  /** Puts what was written in its place. Errors: ERR_INPUT_INVALID. */
+  place(): void {
+    if (this.#target === null) return;
+    try {
+      if (this.#mode !== undefined) chmodSync(this.writePath, this.#mode);
+      renameSync(this.writePath, this.#target);
+    } catch (error) {
+      this.drop();
+      throw this.refusal(error as Error);
+    }
+  }
+
+  /** Removes what was written so far. */
+  drop(): void {
+    if (this.#target !== null) rmSync(this.writePath, { force: true });
+  }
+
+  /** That `cause` kept the file from being written, under the name that the caller gave. */
+  refusal(cause: Error): LockstepError {
+    const reason = cause.message.replaceAll(this.writePath, this.#path);
+    return new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${this.#path} cannot be written: ${reason}`,
+      { path: this.#path },
+      { cause },
+    );
+  }
+}
+
+/** What a path leads to; nothing where there is no such file yet, or whoever opens it will say what is wrong. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}

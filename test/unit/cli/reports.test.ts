@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { cli } from '../../support/cli.js';
+
+const FEW = ['--requests', '10'];
+
+/** Of a report, the lines under one label. */
+function labelled(report: string, label: string): string {
+  const lines = report.split('\n');
+  const first = lines.findIndex((line) => line.startsWith(`  ${label} `));
+  const rest = lines.slice(first + 1).findIndex((line) => !line.startsWith(' '.repeat(15)));
+  return first < 0
+    ? ''
+    : lines
+        .slice(first, first + 1 + rest)
+        .map((line) => line.slice(15))
+        .join(' ');
+}
+
+describe('options that were left to their defaults', () => {
+  const all =
+    '--ranks 2 --step-time 8,0.096,0 --max-num-seqs 256 --max-num-batched-tokens 8192 --max-model-len 131072 --block-size 16 --num-blocks 131072';
+
+  it.each(['run', 'simulate', 'plan'])('are named by %s, and those that were given are not', (command) => {
+    expect(labelled(cli([command, ...FEW]).stdout, 'assumed')).toBe(all);
+    const given = ['--ranks', '1', '--max-num-seqs', '8', '--step-time', '9,0.1,0'];
+    const rest = '--max-num-batched-tokens 8192 --max-model-len 131072 --block-size 16 --num-blocks 131072';
+    expect(labelled(cli([command, ...FEW, ...given]).stdout, 'assumed')).toBe(rest);
+  });
+
+  it('are those that matter: of an engine log, what bounds its batches', () => {
+    const { stdout } = cli(['plan', 'test/fixtures/engines/sglang-batches.log', '--max-num-seqs', '1024']);
+    expect(labelled(stdout, 'assumed')).toBe('--max-num-batched-tokens 8192');
+  });
+});
+
+describe('times', () => {
+  it('are printed by plan where a cost is known, and nowhere else; the document says which', () => {
+    const text = (...args: string[]): string => cli(['plan', ...FEW, '--ubatches', '2', ...args]).stdout;
+    // Capturing takes seconds, whatever a step costs.
+    expect(text()).not.toMatch(/more time|lose time|time lost|slowest|\btime {5}/);
+    expect(text('--cost-model', 'h100:llama-3-8b')).toMatch(/result .*more time/);
+    for (const [known, args] of [
+      [false, []],
+      [true, ['--cost-model', 'h100:llama-3-8b']],
+    ] as const) {
+      const { costKnown, timeRatio } = JSON.parse(cli(['plan', ...FEW, ...args, '--json']).stdout);
+      expect({ costKnown, timeRatio }).toEqual({ costKnown: known, timeRatio: expect.any(Number) });
+    }
+  });
+
+  it('are printed by simulate where a cost is known', () => {
+    expect(cli(['simulate', ...FEW]).stdout).not.toMatch(/more time|more cost/);
+    expect(cli(['simulate', ...FEW, '--cost-model', 'h100:llama-3-8b']).stdout).toMatch(/padding, [\d.]+ % more time/);
+  });
+});
+
+describe('a workload of which nothing fits', () => {
+  it.each([
+    ['simulate', ['--num-blocks', '5'], 'num-blocks'],
+    ['run', ['--num-blocks', '5'], 'num-blocks'],
+    ['simulate', ['--max-model-len', '64'], 'max-model-len'],
+    ['plan', ['--num-blocks', '5'], 'num-blocks'],
+  ])('ends with 2 and says what would admit a request: %s %j', (command, limits, option) => {
+    const refused = cli([command, ...FEW, ...limits, '--json']);
+    expect(refused.status).toBe(2);
+    if (command !== 'plan')
+      expect(JSON.parse(refused.stdout)).toMatchObject({ finished: 0, rejected: 10, requests: 10 });
+    const least = Number(new RegExp(`--${option} (\\d+) would admit it`).exec(refused.stderr)?.[1]);
+    // It is the least that does.
+    const simulated = (value: number) => cli(['simulate', ...FEW, `--${option}`, `${value}`, '--json']);
+    expect(JSON.parse(simulated(least).stdout)).toMatchObject({ finished: 1, rejected: 9 });
+    expect(simulated(least).status).toBe(0);
+    expect(simulated(least - 1).status).toBe(2);
+  });
+
+  it('names both limits where both are too low', () => {
+    const { stderr } = cli(['simulate', ...FEW, '--num-blocks', '5', '--max-model-len', '64']);
+    expect(stderr).toMatch(/--max-model-len \d+ and --num-blocks \d+ would admit it/);
+  });
+});
