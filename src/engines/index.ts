@@ -1,3 +1,4 @@
+export type { TextSource as EngineLogSource } from '../input/index.js';
 export {
   AtomAdapter,
   type AtomForwardMode,
@@ -9,7 +10,7 @@ export { type AtomAgreement, type AtomVote, agreeAtom } from './atom/agreement.j
 export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom/ladder.js';
 export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom/split.js';
 export { ENGINE_NAMES, type EngineLadder, type EngineLimits, type EngineName, engineLadder } from './engine-ladder.js';
-export { type EngineLog, type EngineLogOptions, type EngineLogSource, readEngineLog } from './engine-log.js';
+export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
 export { type EmittedFlags, emitFlags, parseFlags } from './flags.js';
 export { LADDER_NAMES, type LadderName, type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export type { LogBatch } from './log-batch.js';

@@ -7,6 +7,7 @@ import ts from 'typescript';
  * Rooms on one line of the page may import each other only in this order too.
  */
 export const ROOMS = [
+  'input',
   'layout',
   'policy',
   'keys',

@@ -1,0 +1,135 @@
+import { openPath } from '#open-path';
+import { type ErrorCode, LockstepError } from '../errors.js';
+
+/**
+ * Where text comes from: a path (on Node alone; `.gz` is unpacked), or anything that yields UTF-8 bytes or text, such as a Node
+ * `Readable` or a web `ReadableStream`.
+ */
+export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
+
+/** How text is read. */
+export interface TextOptions {
+  /** Ends reading with `ERR_ABORTED` at once, even while the source has nothing to give. */
+  readonly signal?: AbortSignal | undefined;
+  /** Of the error for bytes that are not UTF-8. Default `ERR_INPUT_INVALID`. */
+  readonly code?: ErrorCode;
+  /** Replaces bytes that are not UTF-8 in place of refusing them. Default false. */
+  readonly lenient?: boolean;
+}
+
+/** What errors call the source. */
+export function sourceName(source: TextSource): string {
+  if (typeof source === 'string') return source;
+  return source instanceof URL ? source.href : '<stream>';
+}
+
+/**
+ * The text of a source, without its byte order mark. It ends the source, also when it is returned early. Errors:
+ * `ERR_INPUT_INVALID` for a source that cannot be read, `code` for bytes that are not UTF-8, `ERR_ABORTED`.
+ */
+export async function* readText(source: TextSource, options: TextOptions = {}): AsyncGenerator<string> {
+  const { signal, code = 'ERR_INPUT_INVALID', lenient = false } = options;
+  const file = sourceName(source);
+  const decode = decoderOf(file, code, lenient);
+  let iterator: AsyncIterator<Uint8Array | string> | undefined;
+  let input: AsyncIterable<Uint8Array | string> | undefined;
+  let pending = false;
+  let started = false;
+  try {
+    input = typeof source === 'string' || source instanceof URL ? openPath(source) : source;
+    iterator = input[Symbol.asyncIterator]();
+    for (;;) {
+      pending = true;
+      const result = await untilAborted(iterator.next(), signal, file);
+      pending = false;
+      const decoded = result.done ? decode() : decode(result.value);
+      // The decoder drops the mark from bytes; a source of strings may still carry it.
+      const text = started ? decoded : decoded.replace(/^\uFEFF/, '');
+      started ||= decoded !== '';
+      if (text !== '') yield text;
+      if (result.done) return;
+    }
+  } catch (error) {
+    if (error instanceof LockstepError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${file}: cannot be read (${reason}); check that it is a file that you may read`;
+    throw new LockstepError('ERR_INPUT_INVALID', message, { file }, { cause: error });
+  } finally {
+    const ended = Promise.resolve(iterator?.return?.()).catch(() => undefined);
+    if (input !== undefined && 'destroy' in input && typeof input.destroy === 'function') input.destroy();
+    // A source that still owes an answer may never give it.
+    if (!pending) await ended;
+  }
+}
+
+/** Decodes one chunk after the other; without one, what is left. Text goes through as it is. */
+function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Uint8Array | string) => string {
+  const decoder = new TextDecoder('utf-8', { fatal: !lenient });
+  return (chunk) => {
+    if (typeof chunk === 'string') return chunk;
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined });
+    } catch (error) {
+      const message = `${file}: not UTF-8 text; if it is compressed, decompress it first, or name it .gz`;
+      throw new LockstepError(code, message, { file }, { cause: error });
+    }
+  };
+}
+
+/** What is looked at to tell a format; a longer first line is judged by its beginning. */
+const HEAD_CHARACTERS = 1024 * 1024;
+
+/** The first line that is not blank, trimmed, or undefined where there is none; and the whole text, that line included. */
+export async function readHead(
+  text: AsyncGenerator<string>,
+): Promise<{ readonly line: string | undefined; readonly whole: AsyncGenerator<string> }> {
+  let head = '';
+  let begin = -1;
+  let end = -1;
+  // Each chunk is looked at once: a line may be very long.
+  for (let seen = 0; end < 0 && head.length < HEAD_CHARACTERS; seen = head.length) {
+    const { value, done } = await text.next();
+    if (done === true) break;
+    head += value;
+    if (begin < 0) begin = firstVisible(head, seen);
+    if (begin >= 0) end = head.indexOf('\n', Math.max(begin, seen));
+  }
+  const line = begin < 0 ? undefined : head.slice(begin, end < 0 ? undefined : end).trimEnd();
+  return { line, whole: prepend(head, text) };
+}
+
+/** Index of the first character at or after `from` that is not white space, or -1. */
+function firstVisible(text: string, from: number): number {
+  const index = text.slice(from).search(/\S/);
+  return index < 0 ? -1 : from + index;
+}
+
+async function* prepend(head: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield head;
+  yield* rest;
+}
+
+/** Throws `ERR_ABORTED` if the signal has aborted. */
+export function checkAborted(signal: AbortSignal | undefined, file: string): void {
+  if (signal?.aborted) {
+    throw new LockstepError('ERR_ABORTED', `${file}: reading was aborted`, { file }, { cause: signal.reason });
+  }
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, file: string): Promise<T> {
+  if (signal === undefined) return promise;
+  let stop = (): void => undefined;
+  const aborted = new Promise<void>((resolve) => {
+    stop = resolve;
+    signal.addEventListener('abort', stop, { once: true });
+    if (signal.aborted) resolve();
+  });
+  try {
+    const first = await Promise.race([promise, aborted]);
+    checkAborted(signal, file);
+    return first as T;
+  } finally {
+    signal.removeEventListener('abort', stop);
+    promise.catch(() => undefined);
+  }
+}
