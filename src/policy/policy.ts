@@ -1,6 +1,7 @@
 import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from '../layout/index.js';
+import { POLICY_DEFAULTS } from '../names.js';
 import { permille } from './padding-limit.js';
 
 /** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
@@ -111,10 +112,7 @@ export interface Policy {
 
 /** The default of every choice. */
 export const LOCKSTEP_POLICY: Policy = Object.freeze({
-  name: 'lockstep',
-  ubatches: 1,
-  ubatchThresholdDecode: 32,
-  ubatchThresholdPrefill: 512,
+  ...POLICY_DEFAULTS,
   ubatchHysteresis: 0,
   ubatchMinRequests: 0,
   twins: true,

@@ -1,5 +1,6 @@
 import { type ErrorDetails, LockstepError } from '../errors.js';
-import { type Collective, DEFAULT_TIMEOUT_MS, type WaitOptions } from './collective.js';
+import { DEFAULT_TIMEOUT_MS } from '../names.js';
+import type { Collective, WaitOptions } from './collective.js';
 
 /** Refuses a row or table of another shape than the collective's. @throws `ERR_INPUT_INVALID`. */
 export function checkRows(collective: Collective, row: Int32Array, table: Int32Array): void {

@@ -8,8 +8,6 @@ export type Transport = 'solo' | 'threads' | 'mpi';
 export const DEFAULT_ROW_WORDS: number = VOTE_WORDS.length;
 /** Most words of a row. */
 export const MAX_ROW_WORDS = 64;
-/** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
-export const DEFAULT_TIMEOUT_MS = 30_000;
 
 /** How long an all-gather waits, and what may end it early. */
 export interface WaitOptions {
