@@ -1,3 +1,4 @@
+import { inspectAs } from '../inspect.js';
 import { DECISION_WORDS, decisionPart, ENUMS, nameOf, PART_WORDS, word } from '../layout/index.js';
 
 /** How a step runs: not at all, without a graph, on a graph in pieces, or on a full one. */
@@ -90,6 +91,10 @@ const W = Object.fromEntries(DECISION_WORDS.map((name) => [name, word(DECISION_W
  * `snapshot()` gives a value that lasts.
  */
 export class DecisionView implements DecisionValue {
+  static {
+    inspectAs(DecisionView, (view) => view.snapshot());
+  }
+
   /** The words themselves, for recording and comparing. */
   readonly words: Int32Array;
 
@@ -205,5 +210,10 @@ export class DecisionView implements DecisionValue {
       variant: this.variant,
       parts: Object.freeze(this.parts),
     });
+  }
+
+  /** What `JSON.stringify` writes: the names, as `snapshot()` has them. */
+  toJSON(): DecisionValue {
+    return this.snapshot();
   }
 }

@@ -59,11 +59,14 @@ export class VoteGroup {
     return this.#settled;
   }
 
-  /** Writes the vote of a rank with this batch. `blocksOf` gives the KV blocks of chunk `index`, which the cut may depend on. */
-  vote(rank: number, chunks: readonly BatchChunk[], blocksOf: (index: number) => readonly number[]): void {
+  /**
+   * Writes the vote of a rank with this batch. `blocksOf` gives the KV blocks of chunk `index`, which the cut may depend on; without it
+   * the rank votes as one that cannot be cut, which costs far less: for who does not ask whether a step with a prefill is.
+   */
+  vote(rank: number, chunks: readonly BatchChunk[], blocksOf?: (index: number) => readonly number[]): void {
     const { facts, policy } = this.rules;
     const decodes = this.#count(chunks);
-    if (policy.ubatches > 1 && chunks.length > 0) {
+    if (policy.ubatches > 1 && chunks.length > 0 && blocksOf !== undefined) {
       const maxSeqLen = facts[F.maxSeqLen];
       const queryLen = decodes === chunks.length ? facts[F.uniformQueryLen] : 0;
       const shape = decodes * 65536 + queryLen;

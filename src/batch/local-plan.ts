@@ -1,3 +1,4 @@
+import { inspectAs } from '../inspect.js';
 import { LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS, word } from '../layout/index.js';
 import type { Sizes } from '../memory/index.js';
 import { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
@@ -102,6 +103,10 @@ export interface LocalPlanValue {
  * set's next turn. `step` says which step it is; `snapshot()` gives a value that lasts.
  */
 export class LocalPlan {
+  static {
+    inspectAs(LocalPlan, (plan) => plan.toJSON());
+  }
+
   readonly #words: Int32Array;
   readonly #sets: readonly [StagingSet, StagingSet];
   readonly #parts: readonly LocalPartView[];
@@ -217,6 +222,13 @@ export class LocalPlan {
   /** Part `index` by value, whatever the step's number of parts. */
   partValue(index: number): LocalPart {
     return this.#parts[index].snapshot();
+  }
+
+  /** What `JSON.stringify` writes: the counts and parts; tensors are 64-bit and large, and `snapshot()` copies them. */
+  toJSON(): Omit<LocalPlanValue, 'tensors' | 'partTensors' | 'blockTable' | 'tableWidth' | 'groups'> {
+    const { step, tokens, requests, paddedTokens, attentionRequests, queryLen, numLogits, partCount } = this;
+    const parts = Array.from({ length: partCount }, (_, index) => this.part(index).snapshot());
+    return { step, tokens, requests, paddedTokens, attentionRequests, queryLen, numLogits, parts };
   }
 
   /** A value with detached tensors, each as long as the step needs. */

@@ -1,5 +1,6 @@
 import type { Limits } from '../config.js';
 import { ENGINE_NAMES, type EngineLadder, emitFlags, engineLadder } from '../engines/index.js';
+import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
@@ -22,8 +23,8 @@ export interface ScoredSteps {
 export interface ScoredGraphs {
   readonly decode: readonly number[];
   readonly mixed: readonly MixedShape[];
-  /** Most tokens of a graph with prefill slots, as a multiple of the step's; beyond it runs eager. Default: no limit. */
-  readonly maxPaddingFactor?: number;
+  /** Which graph with prefill slots holds a step, and how far one may pad it. Default: 'slots', and any. */
+  readonly policy?: Pick<Policy, 'mixedMatch' | 'maxPaddingFactor'>;
 }
 
 /** Padding by tokens and by time. */
@@ -32,7 +33,7 @@ export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGr
     const decode = scoreLadder(steps.counts, cost, graphs.decode);
     return steps.mixed === null
       ? decode
-      : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.maxPaddingFactor ?? Infinity));
+      : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.policy ?? {}));
   };
   const tokens = by(costs.tokens);
   return {

@@ -108,7 +108,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   };
   const { decode, grid, curve } = await chooseFor(whole, options, phase);
   await phase('engines');
-  const ours = { decode: decode.decode, mixed: grid.shapes, maxPaddingFactor: policy.maxPaddingFactor };
+  const ours = { decode: decode.decode, mixed: grid.shapes, policy };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
   // Engines' sizes are held against ours without twins, as theirs are counted.
@@ -192,14 +192,14 @@ function auditOf(
   { counts, mixed }: ScoredSteps,
   { limits, policy, costs }: MakePlanOptions,
 ): PlanAudit {
-  const { maxPaddingFactor } = policy;
+  const { maxPaddingFactor, mixedMatch } = policy;
   const agreedFrom = leastAgreedSize(limits.queryLen, policy);
   const capturedFrom = leastUbatchedSize(limits.queryLen, policy);
   const sizes = decode.filter((size) => size >= agreedFrom && size < capturedFrom);
   return {
     looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
-    mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixed }),
+    mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixedMatch, mixed }),
     uncapturedMaxima: uncapturedMaxima(limits),
   };
 }

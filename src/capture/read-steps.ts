@@ -1,21 +1,24 @@
 import { statSync } from 'node:fs';
+import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
+import { completeLimits } from '../config.js';
 import { readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
+import { checkAborted, lineRefusal, readHead, readLineBlocks, readText } from '../input/index.js';
+import { loadModules } from '../memory/index.js';
+import type { Policy } from '../policy/index.js';
 import {
-  checkAborted,
+  type Chunk,
   detectTrace,
   isStepLine,
+  type RankSchedule,
   type RequestTable,
-  readHead,
-  readLines,
-  readText,
   type SchedulerLimits,
   SchedulerModel,
   type StepHistogram,
   type StepShape,
-  scheduleShape,
   stepLineShape,
 } from '../workload/index.js';
+import { largestDecode } from './plan-costs.js';
 import { StepSequence } from './step-sequence.js';
 
 /** What a file of steps is: requests that have to be scheduled, our own step log, or an engine's log. */
@@ -23,13 +26,10 @@ export type StepSource = 'trace' | 'step-log' | 'engine-log';
 
 /** How steps are counted. */
 export interface CountOptions {
+  /** What the service runs with, or would. A trace is scheduled under it; from logs its sizes count. */
   readonly scheduler: SchedulerLimits;
-  /** Most tokens of a decode. */
-  readonly maximum: number;
-  /** Tokens from which a rank wishes micro-batches; null where no step is cut. */
-  readonly ubatchThreshold: number | null;
-  /** Requests from which it can be cut. Default 2. */
-  readonly ubatchMinRequests?: number | undefined;
+  /** How the ranks agree to micro-batches. Where it has none, every decode counts as one batch. */
+  readonly policy: Policy;
   /** Share of the time that counts as seen, between 0 and 1. */
   readonly split: number;
   readonly signal?: AbortSignal | undefined;
@@ -63,7 +63,7 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
       { file },
     );
   }
-  const text = readText(file, signal);
+  const text = readText(file, { signal });
   try {
     const { line } = await readHead(text);
     if (line === undefined) {
@@ -80,21 +80,39 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
   }
 }
 
-/** Schedules requests and counts the steps; time is the simulated clock. Errors: ERR_ABORTED. */
+/**
+ * Schedules requests, has every rank vote on its batches, and counts what the ranks agree on where no graph is captured yet; time is
+ * the simulated clock. Errors: ERR_CONFIG_INVALID (limits that no planner takes), ERR_INPUT_INVALID (no step), ERR_PLAN_CAPACITY,
+ * ERR_ABORTED.
+ */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
-  const { scheduler, ubatchThreshold, ubatchMinRequests, signal, onProgress } = options;
-  const agreement = { ubatchThreshold: ubatchThreshold ?? undefined, ubatchMinRequests };
+  const { scheduler, policy, signal, onProgress } = options;
+  const { maxNumSeqs, queryLen } = scheduler;
   const model = new SchedulerModel(requests, scheduler, { edits: false });
+  const group = await voteGroupFor(requests, options);
   const sequence = new StepSequence();
+  let step = 0;
   let steps = 0;
   let last = performance.now();
   for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
-    const shape = scheduleShape(schedule, scheduler.queryLen, agreement);
+    // Graphs with prefill slots have one part. Whether such a step is cut matters only to the one after it, that may hold on to it.
+    const cuts = policy.ubatches > 1 && (policy.ubatchHysteresis > 0 || !schedule.ranks.some(hasPrefill));
+    for (const [rank, { scheduled }] of schedule.ranks.entries()) {
+      group.vote(rank, scheduled, cuts ? (index) => model.blocksOf((scheduled[index] as Chunk).request) : undefined);
+    }
     const begin = model.stats.clockMs;
-    const count = model.complete(STRETCH);
-    if (shape !== null) {
-      sequence.add(plain(shape, ubatchThreshold), count, begin, model.stats.clockMs);
-      steps += count;
+    let left = model.complete(STRETCH);
+    while (left > 0) {
+      group.resolve(step);
+      const alike = group.settled ? left : 1;
+      const shape = graphShape(group.shape(), queryLen);
+      if (shape !== null) {
+        sequence.add(shape, alike, begin, model.stats.clockMs);
+        steps += alike;
+      }
+      step += alike;
+      left -= alike;
+      if (left > 0) group.lengthen(alike);
     }
     if (performance.now() - last < SLICE_MS) continue;
     onProgress?.({ steps, finished: model.stats.finished + model.stats.rejected });
@@ -109,27 +127,60 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
       { requests: requests.length, rejected: model.stats.rejected },
     );
   }
-  const { maxNumSeqs, queryLen } = scheduler;
   // A rank short of tokens may decode more requests than fit at full query length: those steps are above every ladder.
   return counted('trace', sequence, maxNumSeqs * queryLen, options.split);
 }
 
-/** The steps of a step log; time is their number. Errors: ERR_INPUT_INVALID with file and line, ERR_ABORTED. */
+/** A rank's prefills come after its decodes. */
+function hasPrefill({ scheduled }: RankSchedule): boolean {
+  return scheduled.at(-1)?.phase === 'prefill';
+}
+
+/**
+ * The votes of the ranks of a schedule, with room for what these requests need of it: limits may allow far more than any planner's
+ * memory holds. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY.
+ */
+async function voteGroupFor(requests: RequestTable, { scheduler, policy }: CountOptions): Promise<VoteGroup> {
+  const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = scheduler;
+  let longest = 1;
+  // Only where a batch may be cut are the KV blocks of its requests looked at.
+  for (let id = 0; policy.ubatches > 1 && id < requests.length; id++) {
+    longest = Math.max(longest, (requests.inputTokens[id] as number) + (requests.outputTokens[id] as number));
+  }
+  const limits = completeLimits({
+    maxNumSeqs: Math.max(1, Math.min(maxNumSeqs, requests.length)),
+    maxNumBatchedTokens,
+    blockSize,
+    numBlocks,
+    maxModelLen: Math.min(maxModelLen, longest),
+    queryLen,
+  });
+  return new VoteGroup(new RawRules(await loadModules(), { limits, policy, ranks }));
+}
+
+/**
+ * The steps of a step log, in micro-batches where the step logged was; time is their number. Errors: ERR_INPUT_INVALID with file and
+ * line, ERR_ABORTED.
+ */
 export async function loggedSteps(file: string, options: CountOptions): Promise<CountedSteps> {
-  const { scheduler, maximum, ubatchThreshold, signal } = options;
+  const { scheduler, policy, signal } = options;
+  const { queryLen } = scheduler;
+  const maximum = largestDecode(scheduler);
   const sequence = new StepSequence();
-  const text = readText(file, signal);
-  let line = 0;
+  const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
   let steps = 0;
-  for await (const one of readLines(text, file)) {
-    line++;
-    checkAborted(signal, file);
-    if (one.trim() === '') continue;
-    const shape = stepLineShape(one, scheduler.queryLen, { file, line });
-    if (shape === null) continue;
-    checkDecode(shape, maximum, `${file}:${line}`);
-    sequence.add(plain(shape, ubatchThreshold), 1, steps, steps + 1);
-    steps++;
+  for await (const { first, lines } of readLineBlocks(readText(file, { signal }), refuse)) {
+    for (const [index, text] of lines.entries()) {
+      if (text.trim() === '') continue;
+      const line = first + index;
+      const logged = stepLineShape(text, queryLen, { file, line });
+      // The plan is made for this policy, whatever was logged under another one.
+      const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
+      if (shape === null) continue;
+      checkDecode(shape, maximum, `${file}:${line}`);
+      sequence.add(shape, 1, steps, steps + 1);
+      steps++;
+    }
   }
   if (steps === 0) {
     throw new LockstepError('ERR_INPUT_INVALID', `${file}: a step log in which no rank ever has a request`, { file });
@@ -143,20 +194,23 @@ export async function loggedSteps(file: string, options: CountOptions): Promise<
  * ERR_INPUT_INVALID, ERR_ABORTED.
  */
 export async function engineSteps(file: string, options: CountOptions): Promise<CountedSteps> {
-  const { scheduler, maximum, signal } = options;
+  const { scheduler, signal } = options;
   const { queryLen } = scheduler;
+  const maximum = largestDecode(scheduler);
   const { batches } = await readEngineLog(file, { queryLen, ...(signal !== undefined && { signal }) });
   const sequence = new StepSequence();
   for (const { phase, tokens, requests, count } of batches) {
     const decode = phase === 'decode';
     const held = Math.max(1, requests ?? (decode ? Math.ceil(tokens / queryLen) : 1));
-    const shape: StepShape = {
-      tokens: decode ? held * queryLen : tokens,
+    const agreed: AgreedShape = {
+      tokens,
       prefillRequests: decode ? 0 : held,
       decodeRequests: decode ? held : 0,
       requests: held,
       ubatched: false,
     };
+    const shape = graphShape(agreed, queryLen);
+    if (shape === null) continue;
     checkDecode(shape, maximum, file);
     sequence.add(shape, count, 0, 0);
   }
@@ -172,9 +226,14 @@ function counted(kind: StepSource, sequence: StepSequence, maxSize: number, spli
   return { kind, whole: sequence.histogram(maxSize), parts };
 }
 
-/** Without micro-batches every decode is one batch, whatever was wished where it was logged. */
-function plain(shape: StepShape, ubatchThreshold: number | null): StepShape {
-  return ubatchThreshold === null && shape.ubatched ? { ...shape, ubatched: false } : shape;
+/**
+ * What a graph has to hold: of a decode `queryLen` tokens for each request, as many as its rows have places. Graphs with prefill slots
+ * have one part. Null where no rank has a request.
+ */
+function graphShape(agreed: AgreedShape, queryLen: number): StepShape | null {
+  if (agreed.requests === 0) return null;
+  if (agreed.prefillRequests > 0) return agreed.ubatched ? { ...agreed, ubatched: false } : agreed;
+  return { ...agreed, tokens: agreed.decodeRequests * queryLen };
 }
 
 function checkDecode({ tokens, prefillRequests }: StepShape, maximum: number, place: string): void {

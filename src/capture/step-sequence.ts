@@ -19,7 +19,8 @@ export class StepSequence {
 
   /** `count` equal steps from `begin` to `end`, in any unit of time, none before those added earlier. */
   add(shape: StepShape, count: number, begin: number, end: number): void {
-    const key = Object.values(shape).join();
+    const { tokens, prefillRequests, decodeRequests, requests, ubatched } = shape;
+    const key = `${tokens} ${prefillRequests} ${decodeRequests} ${requests} ${ubatched}`;
     let index = this.#indices.get(key);
     if (index === undefined) {
       index = this.#shapes.push({ ...shape }) - 1;

@@ -4,7 +4,6 @@ import {
   checkPlanOptions,
   detectSource,
   engineSteps,
-  largestDecode,
   loggedSteps,
   type MakePlanOptions,
   makePlan,
@@ -19,7 +18,7 @@ import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
-import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -91,9 +90,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   return {
     scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
-    maximum: largestDecode(limits),
-    ubatchThreshold: policy.ubatches > 1 ? policy.ubatchThresholdDecode : null,
-    ubatchMinRequests: ubatchMinRequests(policy),
+    policy,
     split,
     signal,
   };

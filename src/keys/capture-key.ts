@@ -1,4 +1,5 @@
 import { ENUMS, KEY_WORDS, word } from '../layout/index.js';
+import type { Policy } from '../policy/index.js';
 
 /**
  * One captured graph, compared by value. There are three kinds: decode keys (full, no prefill slots), mixed keys (full, with
@@ -80,6 +81,33 @@ export type KeyKind = 'decode' | 'mixed' | 'piecewise';
 export function keyKind(key: CaptureKey): KeyKind {
   if (key.mode === 'piecewise') return 'piecewise';
   return key.prefillRequests > 0 ? 'mixed' : 'decode';
+}
+
+/** What a step with a prefill needs of a graph: each number the maximum over ranks. */
+export interface MixedStep {
+  /** Tokens that the graph must have, before padding. */
+  readonly tokens: number;
+  readonly prefillRequests: number;
+  readonly decodeRequests: number;
+  /** Of both kinds together on one rank: at most the sum of the two. */
+  readonly requests: number;
+  /** Most tokens of a request, and of a decode. Default 0: not known, and no graph is too short for them. */
+  readonly maxQueryLen?: number;
+  readonly maxDecodeQueryLen?: number;
+}
+
+/**
+ * Whether a mixed key has the tokens and slots that a step with a prefill needs, by the policy's `mixedMatch`. A prefill slot may hold
+ * a decode. How far the key may pad the step is another question: `leastTokensOn`. The rules decide each step by their own
+ * `mixedVerdict` (asc/candidates.ts), and a test holds the two to each other.
+ */
+export function holds(key: CaptureKey, step: MixedStep, match: Policy['mixedMatch'] = 'slots'): boolean {
+  const { tokens, prefillRequests, decodeRequests, requests, maxQueryLen = 0, maxDecodeQueryLen = 0 } = step;
+  if (key.tokens < tokens || key.maxQueryLen < maxQueryLen) return false;
+  if (match !== 'slot-count' && key.prefillRequests < prefillRequests) return false;
+  if (match === 'strict' && key.decodeRequests < decodeRequests) return false;
+  if (key.prefillRequests + key.decodeRequests < requests) return false;
+  return key.decodeRequests === 0 || key.queryLen >= maxDecodeQueryLen;
 }
 
 /** The keys as the rules module reads them. */

@@ -33,7 +33,7 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
   for (const [index, size] of options.sizes.entries()) faults.integer(`sizes[${index}]`, size, 1, 2 ** 31 - 1);
   faults.throwIfAny('This ladder');
   const policy = completePolicy(options.policy);
-  const unit = alignedRequests(queryLen, policy);
+  const unit = alignmentUnit(queryLen, policy);
   const requests = new Set<number>();
   for (const size of options.sizes) {
     requests.add(Math.ceil(Math.min(Math.ceil(size / queryLen), maxNumSeqs) / unit) * unit);
@@ -53,29 +53,34 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
  */
 export function leastUbatchedSize(queryLen: number, policy: Policy): number {
   if (policy.ubatches === 1) return Infinity;
-  const unit = alignedRequests(queryLen, policy);
+  const unit = alignmentUnit(queryLen, policy);
   const agreeing = policy.ubatchCaptureMinRequests === 0 ? ubatchMinRequests(policy) : policy.ubatchCaptureMinRequests;
-  const requests = Math.max(agreeing, policy.ubatches * unit, Math.ceil(leastUbatchedTokens(policy) / queryLen));
+  const requests = Math.max(
+    agreeing,
+    policy.ubatches * unit,
+    Math.ceil(leastUbatchedTokens(queryLen, policy) / queryLen),
+  );
   return Math.ceil(requests / unit) * unit * queryLen;
 }
 
 /** Fewest tokens of a decode, in whole requests, with which ranks can agree to micro-batches. Infinity where no step is cut. */
 export function leastAgreedSize(queryLen: number, policy: Policy): number {
   if (policy.ubatches === 1) return Infinity;
-  return Math.max(ubatchMinRequests(policy), Math.ceil(leastUbatchedTokens(policy) / queryLen)) * queryLen;
+  return Math.max(ubatchMinRequests(policy), Math.ceil(leastUbatchedTokens(queryLen, policy) / queryLen)) * queryLen;
 }
 
-/** Fewest tokens of a rank's decodes with which ranks can agree to micro-batches. */
-function leastUbatchedTokens(policy: Policy): number {
-  const { ubatchAgreement, ubatchThresholdDecode, ubatchThresholdPrefill, ubatchHysteresis } = policy;
+/** Fewest tokens of a rank's decodes, counted at `queryLen` each, with which ranks can agree to micro-batches on a decode graph. */
+function leastUbatchedTokens(queryLen: number, policy: Policy): number {
+  const { ubatchAgreement, ubatchThresholdDecode, ubatchThresholdPrefill, ubatchHysteresis, decodeMatch } = policy;
   if (ubatchAgreement === 'same-phase') return 1;
-  // Decodes of several lengths are held to the threshold of prefills there.
-  const ofLengths = ubatchAgreement === 'min-tokens' ? ubatchThresholdPrefill : ubatchThresholdDecode;
+  // Decodes of several lengths are held to the threshold of prefills there, and have a token less than as many of one length.
+  const lengths = ubatchAgreement === 'min-tokens' && decodeMatch === 'padded' && queryLen > 1;
+  const ofLengths = lengths ? ubatchThresholdPrefill + 1 : Infinity;
   return Math.min(ubatchThresholdDecode, ofLengths) - ubatchHysteresis;
 }
 
-/** Fewest decodes whose tokens are a multiple of the token alignment. */
-function alignedRequests(queryLen: number, policy: Policy): number {
+/** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/run.ts). */
+function alignmentUnit(queryLen: number, policy: Policy): number {
   return policy.tokenAlignment / gcd(policy.tokenAlignment, queryLen);
 }
 
@@ -85,7 +90,7 @@ function gcd(a: number, b: number): number {
 
 /** Whether each part of `requests` decodes gets at least one whole aligned request. */
 export function divides(requests: number, queryLen: number, policy: Policy): boolean {
-  return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / alignedRequests(queryLen, policy)) >= 1;
+  return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / alignmentUnit(queryLen, policy)) >= 1;
 }
 
 /** The decode query lengths of a plan, ascending. */

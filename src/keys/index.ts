@@ -1,4 +1,14 @@
-export { type CaptureKey, decodeKey, type KeyKind, keyKind, keyWords, mixedKey, piecewiseKey } from './capture-key.js';
+export {
+  type CaptureKey,
+  decodeKey,
+  holds,
+  type KeyKind,
+  keyKind,
+  keyWords,
+  type MixedStep,
+  mixedKey,
+  piecewiseKey,
+} from './capture-key.js';
 export {
   type CapturePlan,
   type DecodePlanOptions,

@@ -1,3 +1,4 @@
+export type { TextSource, TextSource as TraceSource } from '../input/index.js';
 export {
   CAPTURE_COSTS,
   type CaptureCost,
@@ -14,14 +15,6 @@ export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelSha
 export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
 export { generateWorkload, type LengthDistribution, type SharedPrefixes, type WorkloadOptions } from './generator.js';
 export {
-  type EngineLogReader,
-  type EngineStepRecord,
-  type ReadHistogram,
-  type ReadHistogramOptions,
-  readHistogram,
-} from './histogram/read-histogram.js';
-export { type ScheduleShapeOptions, scheduleHistogram, scheduleShape } from './histogram/schedule-shape.js';
-export {
   type HistogramDocument,
   type HistogramOptions,
   type MixedCount,
@@ -37,4 +30,3 @@ export type { SchedulerStats } from './scheduler/scheduler-stats.js';
 export type { AddedRequest, AppendedBlocks, Chunk, RankSchedule, StepSchedule } from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
 export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
-export { checkAborted, readHead, readLines, readText, type TraceSource } from './traces/text.js';

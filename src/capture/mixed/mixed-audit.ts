@@ -1,5 +1,8 @@
 import { Faults, type Limits, withoutUndefined } from '../../config.js';
-import { leastTokensOn } from '../../policy/index.js';
+import { shown } from '../../errors.js';
+import { type CaptureKey, holds, type MixedStep, mixedKey } from '../../keys/index.js';
+import { ENUMS } from '../../layout/index.js';
+import { leastTokensOn, type Policy } from '../../policy/index.js';
 import type { MixedCount } from '../../workload/index.js';
 import type { MixedShape } from './mixed-grid.js';
 
@@ -10,6 +13,8 @@ export interface MixedAuditOptions {
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
   /** Most tokens of a graph, as a multiple of a step's own; beyond it the step runs eager. Default: any. */
   readonly maxPaddingFactor?: number | undefined;
+  /** Which graph holds a step, as a policy says it. Default 'slots'. */
+  readonly mixedMatch?: Policy['mixedMatch'] | undefined;
   /** Steps that were seen, to tell which graphs won none. Default: not told. */
   readonly mixed?: readonly MixedCount[] | undefined;
 }
@@ -36,20 +41,26 @@ export interface MixedAudit {
 
 /**
  * Looks graphs for steps with a prefill over before anything is captured. A step runs on the first that holds it, by tokens, then
- * prefill slots, then decode slots, a prefill slot holding a decode too. Errors: ERR_CONFIG_INVALID with every fault at once.
+ * prefill slots, then decode slots. Errors: ERR_CONFIG_INVALID with every fault at once.
  */
 export function auditMixed(options: MixedAuditOptions): MixedAudit {
-  const { shapes, limits, mixed, maxPaddingFactor = Infinity } = withoutUndefined(options) as MixedAuditOptions;
+  const given = withoutUndefined(options) as MixedAuditOptions;
+  const { shapes, limits, mixed, maxPaddingFactor = Infinity, mixedMatch = 'slots' } = given;
   const faults = new Faults();
-  faults.names('audit options', options, ['shapes', 'limits', 'maxPaddingFactor', 'mixed']);
+  faults.names('audit options', options, ['shapes', 'limits', 'maxPaddingFactor', 'mixedMatch', 'mixed']);
   for (const name of ['maxNumSeqs', 'maxNumBatchedTokens'] as const) {
     faults.integer(`limits.${name}`, limits?.[name], 1, 1 << 22);
   }
   faults.check(maxPaddingFactor >= 1, `maxPaddingFactor is ${maxPaddingFactor}; it must be at least 1`);
+  faults.check(
+    Object.hasOwn(ENUMS.MIXED_MATCH, mixedMatch),
+    `mixedMatch is ${shown(mixedMatch)}; it must be ${Object.keys(ENUMS.MIXED_MATCH).join(' or ')}`,
+  );
   faults.throwIfAny('This audit');
   const ordered = [...shapes].sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]);
-  const holding = (tokens: number, prefills: number, requests: number): MixedShape | undefined =>
-    ordered.find(([most, p, d]) => most >= tokens && p >= prefills && p + d >= requests);
+  const keys = ordered.map(([tokens, prefills, decodes]): CaptureKey => mixedKey(tokens, prefills, decodes, 1));
+  const holding = (step: MixedStep): MixedShape | undefined =>
+    ordered[keys.findIndex((key) => holds(key, step, mixedMatch))];
   const runs = (tokens: number, shape: MixedShape): boolean => tokens >= leastTokensOn(shape[0], maxPaddingFactor);
 
   const reachable = ordered.filter((shape) => {
@@ -57,13 +68,15 @@ export function auditMixed(options: MixedAuditOptions): MixedAudit {
     // The largest batch that it holds: one that is looked at before and holds this one holds every other too.
     const tokens = Math.min(size, limits.maxNumBatchedTokens);
     const requests = Math.min(prefills + decodes, limits.maxNumSeqs, tokens);
-    return runs(tokens, shape) && holding(tokens, Math.min(prefills, requests), requests) === shape;
+    const prefillRequests = Math.min(prefills, requests);
+    const decodeRequests = Math.min(decodes, requests);
+    return runs(tokens, shape) && holding({ tokens, prefillRequests, decodeRequests, requests }) === shape;
   });
   const eager: EagerTokens[] = [];
   let worst: MixedAudit['worstPadding'] = null;
   for (let tokens = 1; tokens <= limits.maxNumBatchedTokens; tokens++) {
     const most = Math.min(tokens, limits.maxNumSeqs);
-    const shape = holding(tokens, most, most);
+    const shape = holding({ tokens, prefillRequests: most, decodeRequests: 0, requests: most });
     if (shape === undefined) extend(eager, tokens, 'no-key');
     else if (!runs(tokens, shape)) extend(eager, tokens, 'padding-factor');
     else {
@@ -72,9 +85,9 @@ export function auditMixed(options: MixedAuditOptions): MixedAudit {
     }
   }
   const won = new Set(
-    mixed?.map(({ tokens, prefillRequests, requests }) => {
-      const shape = holding(tokens, prefillRequests, requests);
-      return shape !== undefined && runs(tokens, shape) ? shape : undefined;
+    mixed?.map((step) => {
+      const shape = holding(step);
+      return shape !== undefined && runs(step.tokens, shape) ? shape : undefined;
     }),
   );
   return {

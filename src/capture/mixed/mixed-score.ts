@@ -1,32 +1,33 @@
-import { leastTokensOn } from '../../policy/index.js';
+import { holds, mixedKey } from '../../keys/index.js';
+import { leastTokensOn, type Policy } from '../../policy/index.js';
 import type { MixedCount } from '../../workload/index.js';
 import type { LadderScore } from '../ladder/ladder-score.js';
 import type { MixedShape } from './mixed-grid.js';
 
 /**
- * What graphs for steps with a prefill make of a histogram: each step runs on the one of fewest tokens whose slots hold it, a
- * prefill slot holding a decode too, and eager where that has more than `maxPaddingFactor` times its tokens. `costs` are by tokens,
- * and reach the largest graph.
+ * What graphs for steps with a prefill make of a histogram: each step runs on the one of fewest tokens that holds it, and eager where
+ * that has more than `maxPaddingFactor` times its tokens. `costs` are by tokens, and reach the largest graph.
  */
 export function scoreMixed(
   mixed: readonly MixedCount[],
   costs: ArrayLike<number>,
   shapes: readonly MixedShape[],
-  maxPaddingFactor: number,
+  { maxPaddingFactor = Infinity, mixedMatch }: Partial<Pick<Policy, 'maxPaddingFactor' | 'mixedMatch'>>,
 ): LadderScore {
-  const ascending = [...shapes].sort((a, b) => a[0] - b[0]);
+  const ascending = shapes
+    .map(([tokens, prefills, decodes]) => mixedKey(tokens, prefills, decodes, 1))
+    .sort((a, b) => a.tokens - b.tokens);
   let [steps, eagerSteps, exactCost, padding] = [0, 0, 0, 0];
-  for (const { tokens, prefillRequests, requests, count } of mixed) {
-    const held = ascending.find(
-      ([most, prefills, decodes]) => most >= tokens && prefills >= prefillRequests && prefills + decodes >= requests,
-    );
-    if (held === undefined || tokens < leastTokensOn(held[0], maxPaddingFactor)) {
+  for (const step of mixed) {
+    const { tokens, count } = step;
+    const held = ascending.find((key) => holds(key, step, mixedMatch));
+    if (held === undefined || tokens < leastTokensOn(held.tokens, maxPaddingFactor)) {
       eagerSteps += count;
       continue;
     }
     steps += count;
     exactCost += count * costs[tokens];
-    padding += count * (costs[held[0]] - costs[tokens]);
+    padding += count * (costs[held.tokens] - costs[tokens]);
   }
   return { graphs: shapes.length, steps, eagerSteps, exactCost, padding, ratio: padding > 0 ? padding / exactCost : 0 };
 }

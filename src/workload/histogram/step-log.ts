@@ -1,6 +1,6 @@
-import { LockstepError, shown } from '../../errors.js';
+import type { AgreedShape } from '../../agreement/index.js';
+import { lineRefusal } from '../../input/index.js';
 import type { VOTE_WORDS } from '../../layout/index.js';
-import type { StepShape } from './step-histogram.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
 
@@ -10,7 +10,6 @@ const WORDS = [
   'prefillRequests',
   'decodeRequests',
   'maxDecodeQueryLen',
-  'wantsUbatches',
 ] as const satisfies readonly VoteWord[];
 type ShapeWord = (typeof WORDS)[number];
 
@@ -32,24 +31,24 @@ export function isStepLine(text: string): boolean {
 }
 
 /**
- * The shape agreed in one line `{step, rows[], decision}` of a step log, whose rows are the ranks' votes, words by their layout
- * names; null where no rank had a request. A decode has room for `queryLen` tokens a request. Whether it was in
- * micro-batches is what the ranks wished, whichever graph then ran. Throws `ERR_INPUT_INVALID` naming file and line.
+ * The shape agreed in one line `{step, rows[], decision}` of a step log: the maxima of its rows, the ranks' votes with words by their
+ * layout names; in micro-batches where the decision has several parts. All 0 where no rank had a request. Throws `ERR_INPUT_INVALID`
+ * naming file and line, for a decode of more than `queryLen` tokens too.
  */
-export function stepLineShape(text: string, queryLen: number, place: LogPlace): StepShape | null {
+export function stepLineShape(text: string, queryLen: number, place: LogPlace): AgreedShape {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw refusal(place, 'the line', 'one JSON object', text, cause);
+    refuse(place, 'the line', 'one JSON object', text, cause);
   }
-  const rows = (value as { rows?: unknown } | null)?.rows;
-  if (!Array.isArray(rows) || rows.length === 0) throw refusal(place, 'rows', 'the votes of at least one rank', rows);
-  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0, ubatched: true };
+  const { rows, decision } = (value ?? {}) as { rows?: unknown; decision?: { parts?: unknown } | null };
+  if (!Array.isArray(rows) || rows.length === 0) refuse(place, 'rows', 'the votes of at least one rank', rows);
+  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0 };
   for (const [rank, row] of rows.entries()) {
     const vote = voteOf(row, rank, place);
     if (vote.maxDecodeQueryLen > queryLen) {
-      throw refusal(
+      refuse(
         place,
         `rows[${rank}].maxDecodeQueryLen`,
         `at most the query length ${queryLen}: give the one the service ran with`,
@@ -60,36 +59,38 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
     shape.prefillRequests = Math.max(shape.prefillRequests, vote.prefillRequests);
     shape.decodeRequests = Math.max(shape.decodeRequests, vote.decodeRequests);
     shape.requests = Math.max(shape.requests, vote.prefillRequests + vote.decodeRequests);
-    if (vote.tokens > 0 && vote.wantsUbatches === 0) shape.ubatched = false;
   }
-  if (shape.tokens === 0) return null;
-  if (shape.prefillRequests > 0) return { ...shape, ubatched: false };
-  return { ...shape, tokens: shape.decodeRequests * queryLen };
+  const parts = decision?.parts;
+  if (!Array.isArray(parts) || (shape.tokens > 0 && parts.length === 0)) {
+    refuse(place, 'decision.parts', 'the parts that the step ran in', parts);
+  }
+  return { ...shape, ubatched: parts.length > 1 };
 }
 
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {
-  if (typeof row !== 'object' || row === null) throw refusal(place, `rows[${rank}]`, 'a vote by its words', row);
+  if (typeof row !== 'object' || row === null) refuse(place, `rows[${rank}]`, 'a vote by its words', row);
   const words = row as Record<string, unknown>;
   for (const name of WORDS) {
     const word = words[name];
     if (Number.isInteger(word) && (word as number) >= 0) continue;
-    throw refusal(place, `rows[${rank}].${name}`, 'a whole number, not negative', word);
+    refuse(place, `rows[${rank}].${name}`, 'a whole number, not negative', word);
   }
   const vote = words as Record<ShapeWord, number>;
   if (vote.tokens < vote.prefillRequests + vote.decodeRequests) {
-    throw refusal(place, `rows[${rank}].tokens`, 'at least one a request', vote.tokens);
+    refuse(place, `rows[${rank}].tokens`, 'at least one a request', vote.tokens);
   }
   if (vote.tokens > 0 && vote.prefillRequests + vote.decodeRequests === 0) {
-    throw refusal(place, `rows[${rank}].tokens`, '0 without a request', vote.tokens);
+    refuse(place, `rows[${rank}].tokens`, '0 without a request', vote.tokens);
   }
   return vote;
 }
 
-function refusal(place: LogPlace, field: string, expected: string, found: unknown, cause?: unknown): LockstepError {
-  return new LockstepError(
-    'ERR_INPUT_INVALID',
-    `${place.file}:${place.line}: ${field} must be ${expected}, found ${shown(found)}; correct or remove the line`,
-    { ...place, field, expected, found: shown(found) },
-    cause === undefined ? undefined : { cause },
+function refuse(place: LogPlace, field: string, expected: string, found: unknown, cause?: unknown): never {
+  return lineRefusal('ERR_INPUT_INVALID', place.file, 'correct or remove the line')(
+    place.line,
+    field,
+    expected,
+    found,
+    cause,
   );
 }

@@ -6,13 +6,13 @@ import {
   generateWorkload,
   type Limits,
   LOCKSTEP_POLICY,
-  largestDecode,
   type MakePlanOptions,
   makePlan,
   PLAN_PHASES,
   type PlanBudget,
   type PlanDocument,
   type PlanPhase,
+  type Policy,
   planCosts,
   StepHistogram,
   scheduledSteps,
@@ -23,10 +23,10 @@ import {
 
 const limits = { ...DEFAULT_LIMITS, maxNumSeqs: 64 };
 
-async function counted(ubatchThreshold: number | null): Promise<CountedSteps> {
+async function counted(policy: Policy = LOCKSTEP_POLICY): Promise<CountedSteps> {
   const scheduler = schedulerLimits({ ranks: 2, maxNumSeqs: 64 });
   const requests = generateWorkload({ requests: 80, seed: 2 });
-  return scheduledSteps(requests, { scheduler, maximum: largestDecode(limits), ubatchThreshold, split: 0.5 });
+  return scheduledSteps(requests, { scheduler, policy, split: 0.5 });
 }
 
 async function options(more: Partial<MakePlanOptions> = {}): Promise<MakePlanOptions> {
@@ -46,7 +46,7 @@ async function options(more: Partial<MakePlanOptions> = {}): Promise<MakePlanOpt
 
 describe('the making of a plan', () => {
   it('tells its phases in their order, and ends between any two once it is aborted', async () => {
-    const steps = await counted(null);
+    const steps = await counted();
     const phases: PlanPhase[] = [];
     const whole = await options({ onPhase: (phase) => phases.push(phase) });
     await makePlan(steps, whole);
@@ -98,14 +98,14 @@ describe('the making of a plan', () => {
         { ...ceiling, engine: 'sglang', captured: 256 },
       ]),
     );
-    const { audit } = await makePlan(await counted(null), await options({ mixed: false }));
+    const { audit } = await makePlan(await counted(), await options({ mixed: false }));
     expect(audit.uncapturedMaxima).toEqual(uncapturedMaxima(limits));
   });
 
   it('tells where ranks agree to micro-batches in smaller decodes than are captured so', async () => {
     const policy = { ...LOCKSTEP_POLICY, ubatches: 2, ubatchThresholdDecode: 4, ubatchCaptureMinRequests: 16 };
     const include = [4, 8, 15, 16];
-    const { audit, ladders } = await makePlan(await counted(4), await options({ policy, include, mixed: false }));
+    const { audit, ladders } = await makePlan(await counted(policy), await options({ policy, include, mixed: false }));
     expect(audit.looseGate).toEqual({
       agreedFrom: 4,
       capturedFrom: 16,
@@ -113,6 +113,6 @@ describe('the making of a plan', () => {
     });
     expect(audit.looseGate?.sizes).toEqual(expect.arrayContaining([4, 8, 15]));
     const same = { ...policy, ubatchCaptureMinRequests: 0 };
-    expect((await makePlan(await counted(4), await options({ policy: same }))).audit.looseGate).toBeNull();
+    expect((await makePlan(await counted(policy), await options({ policy: same }))).audit.looseGate).toBeNull();
   });
 });

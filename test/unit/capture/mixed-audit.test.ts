@@ -58,6 +58,18 @@ describe('the audit of graphs for steps with a prefill', () => {
     expect(auditMixed({ shapes, limits }).unused).toBeNull();
   });
 
+  it('counts a decode as held only by a slot of its own where the match is strict', () => {
+    const shapes: MixedShape[] = [
+      [16, 4, 1],
+      [32, 1, 4],
+    ];
+    const mixed = [{ tokens: 12, prefillRequests: 1, decodeRequests: 2, requests: 3, count: 1 }];
+    expect(auditMixed({ shapes, limits, mixed }).unused).toEqual([[32, 1, 4]]);
+    expect(auditMixed({ shapes, limits, mixed, mixedMatch: 'strict' }).unused).toEqual([[16, 4, 1]]);
+    const odd = { shapes, limits, mixedMatch: 'loose' as 'slots' };
+    expect(() => auditMixed(odd)).toThrow(/mixedMatch is "loose"; it must be /);
+  });
+
   it('is refused with every fault at once', () => {
     const bad = { shapes: [], limits: { maxNumSeqs: 0, maxNumBatchedTokens: 1.5 }, maxPaddingFactor: 0.5 };
     expect(() => auditMixed(bad)).toThrow(

@@ -1,14 +1,17 @@
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  type CountedSteps,
   type LadderScore,
+  LOCKSTEP_POLICY,
   optimiseLadder,
   optimiseMixedGrid,
   prefillSlots,
-  type ReadHistogram,
   readCostTable,
-  readHistogram,
+  readRequests,
   rooflineCosts,
+  scheduledSteps,
+  schedulerLimits,
   scoreLadder,
   tokenCosts,
   vllmCaptureSizes,
@@ -21,20 +24,21 @@ const maxSize = 512;
 
 describe.skipIf(tracesAbsent)('decodes of the Azure trace, one rank of 512 requests', () => {
   let counts: Float64Array;
-  let read: ReadHistogram;
+  let counted: CountedSteps;
   const vllm = vllmCaptureSizes(limits);
 
   beforeAll(async () => {
     const trace = path.join(traces, 'azure-llm-2023-conv.csv');
-    read = await readHistogram(trace, { scheduler: { ...limits, ranks: 1 } });
-    counts = read.histogram.counts('decode', maxSize);
+    const scheduler = schedulerLimits({ ...limits, ranks: 1 });
+    counted = await scheduledSteps(await readRequests(trace), { scheduler, policy: LOCKSTEP_POLICY, split: 0.5 });
+    counts = counted.whole.counts('decode', maxSize);
   });
 
   it('come from the trace, all of them within the largest size', () => {
-    expect(read.kind).toBe('trace');
-    expect(read.histogram.largestDecode).toBeLessThanOrEqual(maxSize);
+    expect(counted.kind).toBe('trace');
+    expect(counted.whole.largestDecode).toBeLessThanOrEqual(maxSize);
     expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(100_000);
-    expect(read.histogram.mixed.length).toBeGreaterThan(1000);
+    expect(counted.whole.mixed.length).toBeGreaterThan(1000);
   });
 
   it("pad at most a quarter as much on 51 graphs as on vLLM's 51, and as much on a third of them", async () => {
@@ -62,7 +66,7 @@ describe.skipIf(tracesAbsent)('decodes of the Azure trace, one rank of 512 reque
   );
 
   it('with a prefill pad less than a fifth of what a geometric grid of as many graphs does, by the roofline', async () => {
-    const { mixed } = read.histogram;
+    const { mixed } = counted.whole;
     const maxTokens = limits.maxNumBatchedTokens;
     const { costs } = rooflineCosts({ gpu: 'h100', model: 'llama-2-70b', tensorParallelSize: 4, maxSize: maxTokens });
     const slots = prefillSlots(limits.maxNumSeqs);
