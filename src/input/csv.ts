@@ -36,6 +36,11 @@ export async function* readCsv(text: AsyncIterable<string>, refuse: RefuseLine):
   if (cutter.rest !== '') yield rows.of(cutter.rest, false);
 }
 
+/** `readCsv` of a whole text. */
+export function csvRows(text: string, refuse: RefuseLine): Iterable<CsvRow> {
+  return new RowReader(refuse).of(text, false);
+}
+
 /** The fields of one record, such as a header. Throws where it is not well-formed, whatever csv-parse throws. */
 export function csvFields(record: string): readonly string[] {
   if (isRegular(record)) return record.split(',').map((field) => field.trim());

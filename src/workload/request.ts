@@ -146,23 +146,23 @@ export class RequestTableBuilder {
   }
 }
 
-function checkRequest(row: Omit<Request, 'id'>, index: number): void {
-  const refuse = (field: string, expected: string, found: unknown): never => {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `request ${index}: ${field} must be ${expected}, found ${String(found)}; correct it or leave the request out`,
-      { request: index, field, found },
-    );
-  };
-  const { arrivalMs, inputTokens, outputTokens, hashIds } = row;
-  if (!Number.isFinite(arrivalMs)) refuse('arrivalMs', 'a finite number of milliseconds', arrivalMs);
+function checkRequest({ arrivalMs, inputTokens, outputTokens, hashIds }: Omit<Request, 'id'>, index: number): void {
+  if (!Number.isFinite(arrivalMs)) refuse(index, 'arrivalMs', 'a finite number of milliseconds', arrivalMs);
   if (!isCount(inputTokens) || inputTokens === 0) {
-    refuse('inputTokens', `an integer from 1 to ${MAX_TOKENS}`, inputTokens);
+    refuse(index, 'inputTokens', `an integer from 1 to ${MAX_TOKENS}`, inputTokens);
   }
-  if (!isCount(outputTokens)) refuse('outputTokens', `an integer from 0 to ${MAX_TOKENS}`, outputTokens);
+  if (!isCount(outputTokens)) refuse(index, 'outputTokens', `an integer from 0 to ${MAX_TOKENS}`, outputTokens);
   if (hashIds === null) return;
   const problem = hashIdsProblem(hashIds, inputTokens, outputTokens);
-  if (problem !== null) refuse('hashIds', problem.expected, problem.found);
+  if (problem !== null) refuse(index, 'hashIds', problem.expected, problem.found);
+}
+
+function refuse(index: number, field: string, expected: string, found: unknown): never {
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `request ${index}: ${field} must be ${expected}, found ${String(found)}; correct it or leave the request out`,
+    { request: index, field, found },
+  );
 }
 
 /** Whether a value is a count of tokens that an i32 holds. */
