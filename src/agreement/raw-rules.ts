@@ -20,7 +20,7 @@ import {
   type RulesExports,
   type WasmSource,
 } from '../memory/index.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { type CheckedPolicy, completeCheckedPolicy } from '../policy/index.js';
 import { DecisionView } from './decision.js';
 import { type RefusedTable, tableRefusal } from './vote-table.js';
 
@@ -32,7 +32,7 @@ export interface RawRulesOptions {
   readonly limits?: Partial<Limits>;
   /** Keys as they are: what no planner would capture can stand among them. */
   readonly keys?: readonly CaptureKey[];
-  readonly policy?: Partial<Policy>;
+  readonly policy?: Partial<CheckedPolicy>;
   readonly ranks?: number;
   readonly replicaSize?: number;
   /** Words of the region `check`. Default 0. */
@@ -51,7 +51,7 @@ export async function createRawRules(options: RawRulesOptions = {}): Promise<Raw
  */
 export class RawRules {
   readonly limits: Limits;
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly keys: readonly CaptureKey[];
   readonly ranks: number;
   readonly planHash: number;
@@ -68,7 +68,7 @@ export class RawRules {
 
   constructor(modules: PlannerModules, options: RawRulesOptions = {}) {
     this.limits = completeLimits(options.limits);
-    this.policy = completePolicy(options.policy);
+    this.policy = completeCheckedPolicy(options.policy);
     this.keys = options.keys ?? [];
     this.ranks = options.ranks ?? 1;
     const plan = { keys: this.keys };

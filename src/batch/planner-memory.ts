@@ -2,9 +2,9 @@ import { CONFIG_BASE, KV_GROUP_STATE_WORDS, LIMIT_WORDS, type RegionName, word }
 import {
   allocate,
   instantiate,
+  layoutRegions,
   type MetadataExports,
   type PlannerModules,
-  planRegions,
   type RegionOptions,
   type RegionTable,
   type RulesExports,
@@ -34,7 +34,7 @@ export class PlannerMemory {
 
   constructor(modules: PlannerModules, options: MemoryOptions) {
     const { policy, poison } = options;
-    this.regions = planRegions(options);
+    this.regions = layoutRegions(options);
     const memory = allocate(this.regions.pages);
     this.arena = new Uint8Array(memory.buffer);
     if (poison) this.arena.fill(0xa5, CONFIG_BASE);

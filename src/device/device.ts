@@ -1,3 +1,6 @@
+import type { DevicePool } from './pool.js';
+import type { DeviceRecording } from './recording.js';
+
 /** `host` runs kernels in C++ on CPU threads; `cuda` and `hip` are GPU drivers reached by `dlopen`. */
 export type DeviceKind = 'host' | 'cuda' | 'hip';
 
@@ -37,6 +40,8 @@ export interface Device extends Disposable {
   allocate(bytes: number): DeviceBuffer;
   createStream(): DeviceStream;
   createEvent(): DeviceEvent;
+  /** Scratch memory for graphs to share; empty until something is taken. */
+  createPool(): DevicePool;
   /** The built-in kernels, or those of a shared library (`native/include/lockstep-kernels.h`). @throws `ERR_LAUNCH_INVALID`. */
   loadModule(source?: { readonly path: string }): DeviceModule;
   /**
@@ -48,7 +53,10 @@ export interface Device extends Disposable {
   dispose(): void;
 }
 
-/** Device memory at a fixed address. `dispose()` is refused with `ERR_DEVICE_BUSY` while a live graph has it baked in. */
+/**
+ * Device memory at a fixed address. `dispose()` is refused with `ERR_DEVICE_BUSY` while a live graph has it baked in, and with
+ * `ERR_DEVICE_CAPTURE` while a stream of the device captures.
+ */
 export interface DeviceBuffer extends Disposable {
   /** Names the buffer in command blocks; never used again on its device. */
   readonly id: number;
@@ -103,10 +111,22 @@ export interface DeviceStream extends Disposable {
   /** Later work on this stream waits for the last `record` of `event` (none: for nothing). */
   wait(event: DeviceEvent): void;
   launchGraph(graph: DeviceGraph): void;
-  /** From here on, launches and uploads are recorded, not run. @throws `ERR_DEVICE_CAPTURE` when already capturing. */
-  beginCapture(): void;
-  /** @throws `ERR_DEVICE_CAPTURE` without a begin, or when a stream that joined was not waited for. */
-  endCapture(): DeviceGraph;
+  /**
+   * From here on, launches and uploads are recorded, not run. What is taken of `pool` until the end is counted as the graph's.
+   * While any stream of a device captures, the device refuses what a GPU driver refuses (`ERR_DEVICE_CAPTURE`): to allocate,
+   * to free, to load and unload modules, to copy to the host, and to make graphs of recordings.
+   *
+   * @throws `ERR_DEVICE_CAPTURE` when already capturing.
+   */
+  beginCapture(pool?: DevicePool): void;
+  /**
+   * Ends the capture; its graph is `endCapture().instantiate()`.
+   *
+   * @throws `ERR_DEVICE_CAPTURE` without a begin, or when a stream that joined was not waited for: the capture is lost then.
+   */
+  endCapture(): DeviceRecording;
+  /** Ends the capture and drops what was recorded. @throws `ERR_DEVICE_CAPTURE` without a begin. */
+  abandonCapture(): void;
   /** Says where in the arena `submit()` finds its commands: once, at set-up. */
   setCommandBlock(byteOffset: number, maxCommands: number): void;
   /**
@@ -138,6 +158,10 @@ export interface DeviceGraph extends Disposable {
   readonly nodes: number;
   /** Bytes the graph itself holds, baked uploads included. */
   readonly bytes: number;
+  /** By how much the most that its pool ever had in use grew for it; 0 without a pool, and where it fitted. */
+  readonly reservedBytes: number;
+  /** Bytes of its pool that it uses. */
+  readonly allocatedBytes: number;
   launch(stream: DeviceStream): void;
   dispose(): void;
 }

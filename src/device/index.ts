@@ -20,3 +20,5 @@ export {
   openDevice,
   probeDevices,
 } from './open-device.js';
+export { DevicePool } from './pool.js';
+export { DeviceRecording } from './recording.js';

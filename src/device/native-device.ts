@@ -6,6 +6,7 @@ import { guarded, inputInvalid } from './native-error.js';
 import { NativeBackedEvent } from './native-event.js';
 import { NativeBackedModule } from './native-module.js';
 import { NativeBackedStream } from './native-stream.js';
+import { type DevicePool, poolOf } from './pool.js';
 
 /** A device of the addon, of any backend: the addon checks every handle, this class gives its errors their type. */
 export class NativeBackedDevice implements Device {
@@ -29,6 +30,10 @@ export class NativeBackedDevice implements Device {
 
   createEvent(): DeviceEvent {
     return new NativeBackedEvent(guarded(() => this.#native.createEvent()));
+  }
+
+  createPool(): DevicePool {
+    return poolOf(guarded(() => this.#native.createPool()));
   }
 
   loadModule(source?: { readonly path: string }): DeviceModule {

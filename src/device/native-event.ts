@@ -23,7 +23,8 @@ export class NativeBackedEvent implements DeviceEvent {
   }
 
   synchronize(options?: WaitOptions): Promise<void> {
-    return waitFor(this.#native, `event ${this.id}`, options);
+    // For the record of now, though the event be recorded again meanwhile.
+    return waitFor(this.#native.last(), `event ${this.id}`, options);
   }
 
   synchronizeSync(options?: WaitOptions): void {

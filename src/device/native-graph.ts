@@ -6,6 +6,8 @@ export class NativeBackedGraph implements DeviceGraph {
   readonly id: number;
   readonly nodes: number;
   readonly bytes: number;
+  readonly reservedBytes: number;
+  readonly allocatedBytes: number;
   readonly #native: NativeGraph;
 
   constructor(native: NativeGraph) {
@@ -13,6 +15,8 @@ export class NativeBackedGraph implements DeviceGraph {
     this.id = native.id;
     this.nodes = native.nodes;
     this.bytes = native.bytes;
+    this.reservedBytes = native.reservedBytes;
+    this.allocatedBytes = native.allocatedBytes;
   }
 
   /** The addon's handle. @throws `ERR_INPUT_INVALID` for anything that is not a captured graph. */

@@ -13,6 +13,8 @@ import { guarded, inputInvalid, lockstepError } from './native-error.js';
 import { NativeBackedEvent } from './native-event.js';
 import { NativeBackedGraph } from './native-graph.js';
 import { NativeBackedKernel } from './native-module.js';
+import { type DevicePool, poolHandle } from './pool.js';
+import { type DeviceRecording, recordingOf } from './recording.js';
 import { waitFor, waitForSync } from './wait.js';
 
 export class NativeBackedStream implements DeviceStream {
@@ -79,12 +81,17 @@ export class NativeBackedStream implements DeviceStream {
     guarded(() => this.#native.launchGraph(target));
   }
 
-  beginCapture(): void {
-    guarded(() => this.#native.beginCapture());
+  beginCapture(pool?: DevicePool): void {
+    const native = pool === undefined ? undefined : poolHandle(pool);
+    guarded(() => this.#native.beginCapture(native));
   }
 
-  endCapture(): DeviceGraph {
-    return new NativeBackedGraph(guarded(() => this.#native.endCapture()));
+  endCapture(): DeviceRecording {
+    return recordingOf(guarded(() => this.#native.endCapture()));
+  }
+
+  abandonCapture(): void {
+    guarded(() => this.#native.abandonCapture());
   }
 
   setCommandBlock(byteOffset: number, maxCommands: number): void {

@@ -13,6 +13,6 @@ export {
   type WasmSources,
 } from './modules.js';
 export type { RegionTable } from './region-table.js';
-export { planRegions, type RegionOptions } from './regions.js';
+export { layoutRegions, type RegionOptions } from './regions.js';
 export { type Sizes, type TensorChoices, tensorLength } from './sizes.js';
 export { hasSimd, type WasmMemory, wasmApi } from './wasm-api.js';

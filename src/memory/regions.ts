@@ -16,7 +16,7 @@ import {
 import { configWords } from './config-words.js';
 import { type KvGroupRegions, kvGroupRegionWords, layKvGroup } from './kv-group-regions.js';
 import type { Region, RegionTable } from './region-table.js';
-import { planSizes, regionWords, type SizeOptions, tensorBytes } from './sizes.js';
+import { memorySizes, regionWords, type SizeOptions, tensorBytes } from './sizes.js';
 
 /** Bytes of one WebAssembly page. */
 const PAGE = 65536;
@@ -35,9 +35,9 @@ export interface RegionOptions extends SizeOptions {
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
-export function planRegions(options: RegionOptions): RegionTable {
+export function layoutRegions(options: RegionOptions): RegionTable {
   const { limits, plan, checkWords = 0, checked = false, deviceSupplied: supplied = [] } = options;
-  const sizes = planSizes(options);
+  const sizes = memorySizes(options);
   const groupWords = sizes.groups.map((group) => kvGroupRegionWords(group, { ...limits, ...sizes, checked }));
   const { groupState: _, ...firstGroup } = groupWords[0];
   const words = { ...regionWords(limits, plan, sizes, checkWords), ...firstGroup };

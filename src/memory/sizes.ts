@@ -15,10 +15,10 @@ import {
   MAX_KV_GROUPS,
   MAX_PARTS,
   MAX_QUERY_LENS,
-  NEED_WORDS,
   PADDING_RECORDS,
   type PaddingName,
   POLICY_WORDS,
+  REDUCED_WORDS,
   type RegionName,
   ROW_WORDS,
   STAMP_WORDS,
@@ -27,7 +27,7 @@ import {
   type TensorName,
   VOTE_WORDS,
 } from '../layout/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 import { type KvGroupSizes, kvGroupSizes } from './kv-group-regions.js';
 
 /** Tensors that only some kernels read. */
@@ -40,7 +40,7 @@ export interface TensorChoices {
 export interface SizeOptions {
   readonly limits: Limits;
   readonly plan: CapturePlan;
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly rank: number;
   readonly ranks: number;
   /** Consecutive ranks that schedule the same batch. Default 1. */
@@ -80,7 +80,7 @@ export interface Sizes
 }
 
 /** Sizes of every array. */
-export function planSizes(options: SizeOptions): Sizes {
+export function memorySizes(options: SizeOptions): Sizes {
   const { limits, plan, policy, rank, ranks, replicaSize = 1, padding = 'lockstep', tensors = {} } = options;
   const maxPaddedRequests = Math.max(
     limits.maxNumSeqs,
@@ -156,6 +156,7 @@ export function regionWords(
     policy: POLICY_WORDS.length,
     keys: plan.keys.length * KEY_WORDS.length,
     queryLens: MAX_QUERY_LENS,
+    keyOrder: plan.keys.length,
     dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
     votes: sizes.ranks * VOTE_WORDS.length,
     ownVote: VOTE_WORDS.length,
@@ -163,7 +164,8 @@ export function regionWords(
     previous: decisionWords(sizes.ranks),
     local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,
     facts: FACT_WORDS.length,
-    need: NEED_WORDS.length,
+    reduction: REDUCED_WORDS.length,
+    ownReduction: REDUCED_WORDS.length,
     candidates: plan.keys.length * CANDIDATE_WORDS.length,
     check: checkWords,
     error: ERROR_WORDS.length,

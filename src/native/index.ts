@@ -15,7 +15,9 @@ export type {
   NativeMemoryUse,
   NativeMetadata,
   NativeModule,
+  NativePool,
   NativeReadback,
+  NativeRecording,
   NativeStream,
 } from './addon.js';
 
@@ -26,7 +28,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 2;
+const INTERFACE_VERSION = 3;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

@@ -34,7 +34,7 @@ import {
   type RegionTable,
   type RulesExports,
 } from '../memory/index.js';
-import { completePolicy, type Policy, refuseHooks } from '../policy/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import {
   checkOptions,
   completeDeviceSupplied,
@@ -101,13 +101,12 @@ export class StepPlanner {
   #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
-  /** The rules' memory still holds what the decision was made from. */
-  #explainable = false;
+  /** The plan whose keys the last decision names. */
+  #decidedPlan: CapturePlan | undefined;
 
   constructor(modules: PlannerModules, options: PlannerOptions) {
     this.limits = completeLimits(options.limits);
     this.policy = completePolicy(options.policy);
-    refuseHooks(this.policy);
     this.#plan = options.plan ?? { keys: [] };
     const place = completePlace(options);
     this.rank = place.rank;
@@ -214,7 +213,6 @@ export class StepPlanner {
     if (this.#checked) this.requests.checkSharedBlocks();
     const { row, facts } = this.#offsets;
     this.#metadata.gather_facts(this.#ubatches);
-    this.#explainable = false;
     this.#rules.writeVote(row, facts, this.#step, this.#planHash, control, fault, variant, graphVeto, ubatchVeto);
     this.#metadata.keep_vote();
     this.#state = 'voted';
@@ -237,24 +235,22 @@ export class StepPlanner {
     const { table: votes, decision: to, previous: last } = this.#offsets;
     const status = this.#rules.resolve(votes, this.ranks, from ? last : 0, to);
     if (status !== RESOLVE_OK) throw this.#refusal(status);
-    this.#explainable = true;
+    this.#decidedPlan = this.#plan;
     this.#state = 'resolved';
     return this.decision;
   }
 
   /**
-   * What became of every key of the plan in the decision that was resolved last: exactly the key that runs is `chosen`, and each
-   * other one says what kept it from running. From `resolve` until the next `vote` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
+   * The verdict on every key of the plan in the last decision: only the key that runs is `chosen`, and each other key has what
+   * kept it from running. Valid from `resolve` until the next `resolve` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
    */
   candidates(): readonly KeyCandidate[] {
     if (this.#state === 'disposed') this.#check('resolved');
-    if (!this.#explainable) {
+    if (this.#decidedPlan !== this.#plan) {
       throw new LockstepError(
         'ERR_STEP_ORDER',
-        'candidates() tells of a decision: call it after resolve(), before the next vote()',
-        {
-          step: this.#step,
-        },
+        'candidates() describes the last decision: call it after resolve(), and not after keepKeys() until the next resolve()',
+        { step: this.#step },
       );
     }
     this.#memory.rules.explainCandidates(this.decision.words.byteOffset);
@@ -308,7 +304,6 @@ export class StepPlanner {
     const plan = Object.freeze({ keys: Object.freeze(keys) });
     checkPlan(plan, this.limits, this.policy);
     this.#plan = plan;
-    this.#explainable = false;
     this.#install();
   }
 

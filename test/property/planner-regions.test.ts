@@ -4,7 +4,7 @@ import { DEFAULT_LIMITS, decodePlan, type Limits, type StepPlanner } from '../..
 import { CONFIG_BASE, TENSORS } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
 import type { RegionTable } from '../../dist/memory/region-table.js';
-import { planRegions } from '../../dist/memory/regions.js';
+import { layoutRegions } from '../../dist/memory/regions.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { policyArbitrary, setupArbitrary } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
@@ -41,7 +41,7 @@ describe('regions', () => {
       fc.property(largeLimits, policyArbitrary, fc.integer({ min: 1, max: 64 }), (limits, policy, ranks) => {
         const sizes = [1, 2, 8, 64, limits.maxNumSeqs * limits.queryLen];
         const plan = decodePlan({ sizes, limits, policy });
-        const table = planRegions({ limits, plan, policy, rank: 0, ranks });
+        const table = layoutRegions({ limits, plan, policy, rank: 0, ranks });
         let end = 0;
         for (const { offset, bytes } of table.all) {
           expect(offset).toBeGreaterThanOrEqual(end);

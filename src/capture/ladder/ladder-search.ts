@@ -18,7 +18,7 @@ export interface LadderProblem {
 }
 
 interface LadderExports {
-  ladderCandidates(
+  listSizes(
     max: number,
     multiple: number,
     twinsFrom: number,
@@ -30,8 +30,8 @@ interface LadderExports {
     before: number,
     required: number,
   ): number;
-  ladderLayers(
-    candidates: number,
+  fillLayers(
+    count: number,
     graphs: number,
     twinsFrom: number,
     sizes: number,
@@ -42,15 +42,8 @@ interface LadderExports {
     queue: number,
     choice: number,
   ): void;
-  ladderSizes(
-    candidates: number,
-    graphs: number,
-    twinsFrom: number,
-    sizes: number,
-    choice: number,
-    out: number,
-  ): number;
-  boundedCandidates(
+  readLadder(count: number, graphs: number, twinsFrom: number, sizes: number, choice: number, out: number): number;
+  listBoundedSizes(
     max: number,
     multiple: number,
     permille: number,
@@ -61,8 +54,8 @@ interface LadderExports {
     before: number,
     refused: number,
   ): number;
-  boundedLayers(
-    candidates: number,
+  fillBoundedLayers(
+    count: number,
     graphs: number,
     costOf: number,
     before: number,
@@ -84,7 +77,7 @@ export interface BestSizes {
 /** The best sizes for each number of graphs that has any, ascending. Errors: ERR_PLAN_CAPACITY. */
 export function* bestSizes(problem: LadderProblem, rules: PlannerModules['rules']): Generator<BestSizes> {
   const { maxSize, multiple, twinsFrom, maxPaddingFactor } = problem;
-  const most = mostCandidates(problem);
+  const most = mostSizes(problem);
   const graphs = Math.min(problem.maxGraphs, twinsFrom > maxSize ? most : 2 * most);
   const bySize = maxSize + 1;
   const region = regions();
@@ -106,9 +99,9 @@ export function* bestSizes(problem: LadderProblem, rules: PlannerModules['rules'
   const musts = new Int32Array(memory.buffer, must, bySize);
   for (const size of problem.include) musts[size] = 1;
   const ladder = instantiateLadder(rules, memory);
-  const search = (): { candidates: number; layers: number } => {
+  const search = (): { count: number; layers: number } => {
     if (maxPaddingFactor === Infinity) {
-      const candidates = ladder.ladderCandidates(
+      const count = ladder.listSizes(
         maxSize,
         multiple,
         twinsFrom,
@@ -120,33 +113,23 @@ export function* bestSizes(problem: LadderProblem, rules: PlannerModules['rules'
         before,
         required,
       );
-      ladder.ladderLayers(candidates, graphs, twinsFrom, sizes, costOf, before, required, layers, queue, choice);
-      return { candidates, layers: graphs };
+      ladder.fillLayers(count, graphs, twinsFrom, sizes, costOf, before, required, layers, queue, choice);
+      return { count, layers: graphs };
     }
     const limit = permille(maxPaddingFactor);
-    const candidates = ladder.boundedCandidates(
-      maxSize,
-      multiple,
-      limit,
-      counts,
-      costs,
-      sizes,
-      costOf,
-      before,
-      refused,
-    );
-    return { candidates, layers: ladder.boundedLayers(candidates, graphs, costOf, before, refused, layers, choice) };
+    const count = ladder.listBoundedSizes(maxSize, multiple, limit, counts, costs, sizes, costOf, before, refused);
+    return { count, layers: ladder.fillBoundedLayers(count, graphs, costOf, before, refused, layers, choice) };
   };
   const found = search();
   for (let count = 1; count <= found.layers; count++) {
-    const length = ladder.ladderSizes(found.candidates, count, twinsFrom, sizes, choice, out);
+    const length = ladder.readLadder(found.count, count, twinsFrom, sizes, choice, out);
     if (length > 0)
       yield { graphs: count, sizes: Object.freeze([...new Int32Array(memory.buffer, out, length)].reverse()) };
   }
 }
 
-/** No fewer than the candidates: sizes that are counted or must be there, and the largest. */
-function mostCandidates({ counts, include, maxSize }: LadderProblem): number {
+/** At least the number of sizes that are listed: those that are counted or must be captured, and the largest. */
+function mostSizes({ counts, include, maxSize }: LadderProblem): number {
   return Math.min(maxSize, counts.reduce((sum, count) => (count > 0 ? sum + 1 : sum), 0) + include.size + 1);
 }
 
@@ -176,7 +159,7 @@ function allocateFor(bytes: number, { maxSize, maxGraphs }: LadderProblem): Wasm
 
 function instantiateLadder(rules: PlannerModules['rules'], memory: WasmMemory): LadderExports {
   const exports = new wasmApi.Instance(rules, { env: { memory } }).exports as Partial<LadderExports>;
-  if (exports.ladderLayers === undefined) {
+  if (exports.fillLayers === undefined) {
     throw new LockstepError('ERR_CONFIG_INVALID', 'wasm.rules is another module: give rules.wasm there', {
       wrong: 'rules',
     });

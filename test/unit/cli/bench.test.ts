@@ -24,8 +24,10 @@ test('the rows are those that scripts compare from version to version', () => {
     ...[16, 32].map((count) => `append-each-${count}`),
     ...[64, 256, 1024].map((count) => `step-${count}`),
     'step-checked-256',
+    'vote-piecewise-4096',
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',
+    'simulate-prefill-256',
     'read-csv',
   ]);
 });

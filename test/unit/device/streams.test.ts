@@ -183,7 +183,7 @@ describe('a kernel that fails', () => {
     stream.launch(builtin.kernel('fill'), [buffer, 2, 1]);
     stream.launch(tests.kernel('fail'), []);
     stream.launch(builtin.kernel('fill'), [{ buffer, offset: 4 }, 2, 1]);
-    stream.endCapture().launch(stream);
+    stream.endCapture().instantiate().launch(stream);
     errorOf('ERR_DEVICE_KERNEL', () => stream.synchronizeSync());
     expect(readI32(opener, buffer)).toEqual([2, 1]);
   });

@@ -216,7 +216,7 @@ describe("the planner's modules", () => {
   it('export what the planner, the ladder optimiser and the checker call, and of the rules nothing else', () => {
     const exported = WebAssembly.Module.exports(new WebAssembly.Module(Uint8Array.from(wasm('rules'))));
     const names = exported.filter(({ kind }) => kind === 'function').map(({ name }) => name);
-    const ladder = ['boundedCandidates', 'boundedLayers', 'ladderCandidates', 'ladderLayers', 'ladderSizes'];
+    const ladder = ['fillBoundedLayers', 'fillLayers', 'listBoundedSizes', 'listSizes', 'readLadder'];
     const checker = ['act', 'exploreTables'];
     const planner = [
       'brokenLimit',
