@@ -376,6 +376,7 @@ export {
   type StepShape,
   schedulerLimits,
   stepLineShape,
+  type TextSource,
   type TraceSource,
   tokenCosts,
   tokenId,

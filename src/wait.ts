@@ -1,4 +1,5 @@
 import { type ErrorDetails, LockstepError, shown } from './errors.js';
+import { DEFAULT_TIMEOUT_MS } from './names.js';
 
 /**
  * Longest wait between two looks at deadline, signal and whatever else may end it. Unit: milliseconds. A thread that is being
@@ -30,7 +31,7 @@ export interface TimeoutRule {
 }
 
 /** Calls that need other ranks: a rank that never arrives must not hold the others for ever. */
-export const COLLECTIVE_WAIT: TimeoutRule = Object.freeze({ defaultMs: 30_000, endless: false });
+export const COLLECTIVE_WAIT: TimeoutRule = Object.freeze({ defaultMs: DEFAULT_TIMEOUT_MS, endless: false });
 /** Calls that wait for the work of a device. */
 export const DEVICE_WAIT: TimeoutRule = Object.freeze({ defaultMs: 60_000, endless: true });
 

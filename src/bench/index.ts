@@ -1,2 +1,2 @@
 export type { BenchResult } from './measure.js';
-export { type BenchSummary, DEFAULT_ROUNDS, runBench } from './run-bench.js';
+export { type BenchSummary, runBench } from './run-bench.js';

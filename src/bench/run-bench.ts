@@ -1,5 +1,7 @@
 import { LockstepError, shown } from '../errors.js';
 import { loadModules } from '../memory/index.js';
+import { DEFAULT_ROUNDS } from '../names.js';
+import { CSV_ROWS } from './csv-case.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
 import { NumpyPeer } from './numpy-peer.js';
@@ -19,6 +21,7 @@ const ROWS: readonly BenchRow[] = [
   ...VOTE_ROWS,
   ...GROWTH_ROWS,
   ...SIMULATE_ROWS,
+  ...CSV_ROWS,
 ];
 
 /** Names of all rows. */
@@ -43,7 +46,6 @@ export interface BenchSummary {
   readonly interrupted: boolean;
 }
 
-export const DEFAULT_ROUNDS = 11;
 /** Of each of the three in a round: enough calls that the clock does not count, and few enough that a round is short. */
 const MILLISECONDS = 4;
 

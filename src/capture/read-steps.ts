@@ -3,27 +3,22 @@ import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
 import { completeLimits } from '../config.js';
 import { readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
+import { checkAborted, lineRefusal, readHead, readLineBlocks, readText, sourceName } from '../input/index.js';
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
 import {
   admissionAdvice,
   type Chunk,
-  checkAborted,
   detectTrace,
   isStepLine,
   type RequestTable,
-  readHead,
-  readLines,
-  readText,
   type SchedulerLimits,
   SchedulerModel,
   type StepHistogram,
   type StepShape,
-  sourceName,
   stepLineShape,
   type TraceSource,
 } from '../workload/index.js';
-
 import { largestDecode } from './plan-costs.js';
 import { StepSequence } from './step-sequence.js';
 
@@ -70,7 +65,7 @@ export async function detectSource(source: TraceSource, signal?: AbortSignal): P
       { file },
     );
   }
-  const text = readText(source, signal);
+  const text = readText(source, { signal });
   try {
     const { line } = await readHead(text);
     if (line === undefined) {
@@ -186,20 +181,20 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
   const { queryLen } = scheduler;
   const maximum = largestDecode(scheduler);
   const sequence = new StepSequence();
-  const text = readText(source, signal);
-  let line = 0;
+  const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
   let steps = 0;
-  for await (const one of readLines(text, file)) {
-    line++;
-    checkAborted(signal, file);
-    if (one.trim() === '') continue;
-    const logged = stepLineShape(one, queryLen, { file, line });
-    // The plan is made for this policy, whatever was logged under another one.
-    const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
-    if (shape === null) continue;
-    checkDecode(shape, maximum, `${file}:${line}`);
-    sequence.add(shape, 1, steps, steps + 1);
-    steps++;
+  for await (const { first, lines } of readLineBlocks(readText(file, { signal }), refuse)) {
+    for (const [index, text] of lines.entries()) {
+      if (text.trim() === '') continue;
+      const line = first + index;
+      const logged = stepLineShape(text, queryLen, { file, line });
+      // The plan is made for this policy, whatever was logged under another one.
+      const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
+      if (shape === null) continue;
+      checkDecode(shape, maximum, `${file}:${line}`);
+      sequence.add(shape, 1, steps, steps + 1);
+      steps++;
+    }
   }
   if (steps === 0) {
     throw new LockstepError('ERR_INPUT_INVALID', `${file}: a step log in which no rank ever has a request`, { file });

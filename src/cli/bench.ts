@@ -1,7 +1,5 @@
-import type { Command } from 'commander';
-import { type BenchResult, type BenchSummary, DEFAULT_ROUNDS, runBench } from '../bench/index.js';
+import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
 import { interrupts } from './interrupts.js';
-import { integer } from './options.js';
 
 interface BenchFlags {
   readonly filter?: string;
@@ -9,18 +7,8 @@ interface BenchFlags {
   readonly json?: boolean;
 }
 
-/** `lockstep bench`: what the planner's work costs, each row beside its limit. */
-export function addBench(program: Command): void {
-  program
-    .command('bench')
-    .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
-    .option('--filter <name>', 'only rows with this in their name')
-    .option('--rounds <n>', 'rounds in which ours, limit and numpy take turns', integer, DEFAULT_ROUNDS)
-    .option('--json', 'print one JSON document')
-    .action(bench);
-}
-
-async function bench(flags: BenchFlags): Promise<void> {
+/** Measures the rows that the flags say, and prints them. */
+export async function bench(flags: BenchFlags): Promise<void> {
   const summary = await runBench({
     filter: flags.filter,
     rounds: flags.rounds,

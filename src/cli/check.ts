@@ -1,5 +1,4 @@
 import { styleText } from 'node:util';
-import { type Command, InvalidArgumentError } from 'commander';
 import {
   type CheckedPair,
   type CheckReport,
@@ -18,7 +17,6 @@ import { readPlanFile, readPolicy } from '../formats/index.js';
 import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
-import { integer } from './options.js';
 import { Progress } from './progress.js';
 
 interface CheckFlags {
@@ -35,52 +33,8 @@ interface CheckFlags {
   readonly maxNumBatchedTokens?: number;
 }
 
-/** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
-export function addCheck(program: Command): void {
-  program
-    .command('check')
-    .description('Model-check a policy and a plan: can ranks hang, diverge, or miss a graph?')
-    .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', LOCKSTEP_POLICY.name)
-    .option('--ranks <n>', 'most ranks; every number of whole replicas up to them is explored', ranks, 2)
-    .option(
-      '--replica-size <n>',
-      'ranks that hold one batch, and differ in what each can do; divides --ranks',
-      ranks,
-      1,
-    )
-    .option(
-      '--ubatches <n>',
-      "without --plan: micro-batches a step may be cut into (default: the policy's, and at least 2)",
-      integer,
-    )
-    .option('--no-piecewise', 'without --plan: no piecewise graphs')
-    .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
-    .option(
-      '--max-num-seqs <n>',
-      "with --plan: most requests of a rank (default: one more than the plan's largest key)",
-      integer,
-    )
-    .option(
-      '--max-num-batched-tokens <n>',
-      'with --plan: most tokens of a rank (default: as many as make a difference)',
-      integer,
-    )
-    .option('--fixed', 'with a historical policy: the rule after its fix, over the same domain')
-    .option('--list', 'list the policies, and what the historical ones must violate')
-    .option('--json', 'one JSON document instead of text')
-    .action(async (flags: CheckFlags, command: Command) => {
-      if (flags.list === true) list(flags.json === true);
-      else await check(flags, command.getOptionValueSource('policy') === 'default');
-    });
-}
-
-function ranks(text: string): number {
-  const value = integer(text);
-  if (value < 1) throw new InvalidArgumentError('There is at least one rank.');
-  return value;
-}
-
-function list(json: boolean): void {
+/** Prints the policies there are. */
+export function list(json: boolean): void {
   const policies = [
     ...policyNames().map((name) => ({ name, historical: false, expects: [] as string[], about: '' })),
     ...HISTORICAL.map(({ name, expects, about }) => ({ name, historical: true, expects: [...expects], about })),
@@ -96,7 +50,8 @@ function list(json: boolean): void {
   }
 }
 
-async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
+/** Explores what the flags say, and prints what holds. */
+export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
   const pair = await pairOf(flags, defaultPolicy);
   const progress = new Progress('states | {percentage} %', 1);
   let report: CheckReport;

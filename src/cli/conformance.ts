@@ -1,5 +1,4 @@
 import { styleText } from 'node:util';
-import type { Command } from 'commander';
 import { type ConformanceResult, type FamilyResult, runConformance } from '../conformance/index.js';
 import { LockstepError } from '../errors.js';
 import { EXIT } from './exit.js';
@@ -8,17 +7,8 @@ import { interrupts } from './interrupts.js';
 /** Failed cases of a family that are written out for a person. */
 const SHOWN = 3;
 
-/** `lockstep conformance [dir]`: engine vectors against this version. */
-export function addConformance(program: Command): void {
-  program
-    .command('conformance')
-    .description('Compare the answers of this version with vectors of five engines.')
-    .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
-    .option('--json', 'one JSON document instead of text')
-    .action(conformance);
-}
-
-async function conformance(folder: string | undefined, flags: { readonly json?: boolean }): Promise<void> {
+/** Compares this version with vectors, and prints how many agree. */
+export async function conformance(folder: string | undefined, flags: { readonly json?: boolean }): Promise<void> {
   try {
     const result = await runConformance({ folder, signal: interrupts.signal });
     const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...result }) : lines(result).join('\n');

@@ -1,24 +1,11 @@
-import { type Command, Option } from 'commander';
 import { LockstepError } from '../errors.js';
-import { type CostSource, GPUS, MODELS, parseCostModel } from '../workload/index.js';
-import { integer } from './options.js';
+import { type CostSource, parseCostModel } from '../workload/index.js';
 
 /** What the options of `addCostOptions` hold. */
 export interface CostFlags {
   readonly cost?: string;
   readonly costModel?: string;
   readonly tensorParallelSize?: number;
-}
-
-/** Options that say what a step of n tokens costs. `plan` and `simulate` share them. */
-export function addCostOptions(command: Command): Command {
-  const [gpus, models] = [GPUS, MODELS].map((names) => Object.keys(names).join(', '));
-  return command
-    .option('--cost <file>', 'CSV of measured times by num_tokens (default: a size costs its tokens)')
-    .option('--cost-model <gpu:model>', `times by the built-in roofline instead; GPUs: ${gpus}; models: ${models}`)
-    .addOption(
-      new Option('--tensor-parallel-size <n>', 'rows of that table to take; GPUs of that roofline').argParser(integer),
-    );
 }
 
 /** Where costs come from; null where a size costs its tokens. Errors: ERR_CONFIG_INVALID. */

@@ -1,4 +1,3 @@
-import type { Command } from 'commander';
 import { type DeviceProbe, probeDevices } from '../device/index.js';
 import { hasSimd } from '../memory/index.js';
 import { createPlanner } from '../planner/index.js';
@@ -28,18 +27,12 @@ interface TransportProbe {
   readonly reason: string;
 }
 
-/** `lockstep doctor`: devices, libraries and transports that are here, and why the others are not. */
-export function addDoctor(program: Command): void {
-  program
-    .command('doctor')
-    .description('Tell which devices, libraries and transports are here, and why the others are not.')
-    .option('--json', 'one JSON document instead of text')
-    .action(async (flags: { readonly json?: boolean }) => {
-      const found = await findings();
-      process.stdout.write(`${flags.json === true ? JSON.stringify(found) : lines(found).join('\n')}\n`);
-      const host = found.devices.some(({ kind, available }) => kind === 'host' && available);
-      if (!host) process.exitCode = EXIT.unavailable;
-    });
+/** Prints what is here to run on. */
+export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
+  const found = await findings();
+  process.stdout.write(`${flags.json === true ? JSON.stringify(found) : lines(found).join('\n')}\n`);
+  const host = found.devices.some(({ kind, available }) => kind === 'host' && available);
+  if (!host) process.exitCode = EXIT.unavailable;
 }
 
 async function findings(): Promise<Findings> {

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { completeLimits, type KvGroup, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import {
@@ -15,38 +15,11 @@ import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { completePolicy } from '../policy/index.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
-import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';
+import { ladderOf, limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
 
 interface ExplainFlags extends PlannerFlags {
   readonly json?: boolean;
   readonly kvGroups?: readonly KvGroup[];
-}
-
-/** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
-export function addExplain(program: Command): void {
-  const command = program
-    .command('explain')
-    .description('Explain the step that batches lead to: votes, decision, reason, every tensor.')
-    .option('--json', 'one JSON document a line instead of text');
-  addPlannerOptions(command)
-    .option(
-      '--kv-groups <json>',
-      'KV cache groups, like [{"blockSize":16},{"blockSize":64,"window":1024}]; blockIds then hold a list each',
-      jsonOf,
-    )
-    .addHelpText(
-      'after',
-      `\nReads one JSON document a line from standard input:\n  ${BATCH_SHAPE}\nA rank without requests is idle; blocks that are left out are made up.`,
-    )
-    .action(async (flags: ExplainFlags) => explainLines(flags, command));
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new InvalidArgumentError('It must be JSON.');
-  }
 }
 
 /** The limits the flags say. With groups, the first one says block size and pool, unless a flag does. */
@@ -61,7 +34,8 @@ function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, comma
   return own;
 }
 
-async function explainLines(flags: ExplainFlags, command: Command): Promise<void> {
+/** Explains the batches on standard input, one a line. */
+export async function explain(flags: ExplainFlags, command: Command): Promise<void> {
   const file = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const limits = completeLimits(groupedLimits(flags, file?.plan, command));
   const policy = completePolicy(await policyOf(flags, file?.policy));

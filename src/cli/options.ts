@@ -1,48 +1,18 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
-import { LADDER_NAMES, parseLadder, policyNames } from '../engines/index.js';
-import { LockstepError } from '../errors.js';
-import { readPolicy } from '../formats/index.js';
-import { type CapturePlan, queryLens } from '../keys/index.js';
-import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import {
+  GPU_NAMES,
+  LADDER_NAMES,
+  MODEL_NAMES,
+  POLICY_DEFAULTS,
+  POLICY_NAMES,
+  type PolicyDefaults,
+  WORKLOAD_DEFAULTS,
+} from '../names.js';
+import { decimal, integer, stepTime } from './option-values.js';
 
-/** An option's integer; anything else is a usage error that names the option. */
-export function integer(text: string): number {
-  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('It must be an integer.');
-  return Number(text);
-}
-
-/** An option's number. */
-export function decimal(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.');
-  return value;
-}
-
-/** What the options of `addLimitOptions` hold. */
-export interface LimitFlags {
-  readonly maxNumSeqs: number;
-  readonly maxNumBatchedTokens: number;
-  readonly maxModelLen: number;
-  readonly blockSize: number;
-  readonly numBlocks: number;
-  readonly queryLen?: number;
-}
-
-/** What the options of `addPolicyOptions` hold. */
-export interface PolicyFlags {
-  readonly ubatches?: number;
-  readonly ubatchThresholdDecode?: number;
-  readonly ubatchThresholdPrefill?: number;
-  readonly policy?: string;
-}
-
-/** What the options of `addPlannerOptions` hold. */
-export interface PlannerFlags extends LimitFlags, PolicyFlags {
-  readonly ladder: string;
-  readonly plan?: string;
-  readonly twins?: boolean;
-}
+/** Requests of a generated workload when nothing else is said. */
+export const GENERATED_REQUESTS = 200;
 
 /** Options that say what steps are planned with: limits, ladder and policy. `run`, `simulate` and `explain` share them. */
 export function addPlannerOptions(command: Command): Command {
@@ -90,7 +60,7 @@ export function addPolicyOptions(command: Command): Command {
     )
     .option(
       '--policy <name|file>',
-      `the policy: ${policyNames().join(', ')}, or a JSON file; flags override what it says (default: ${LOCKSTEP_POLICY.name})`,
+      `the policy: ${POLICY_NAMES.join(', ')}, or a JSON file; flags override what it says (default: ${POLICY_DEFAULTS.name})`,
     );
 }
 
@@ -100,46 +70,53 @@ function limit(flag: string, says: string, name: keyof Limits): Option {
 }
 
 /** A number of the policy. It is set only where the flag is given, for else the policy's own file has the say. */
-function choice(flag: string, says: string, name: keyof Policy): Option {
+function choice(flag: string, says: string, name: keyof PolicyDefaults): Option {
   return new Option(
     flag,
-    `${says} (default: the policy's; ${LOCKSTEP_POLICY[name]} in ${LOCKSTEP_POLICY.name})`,
+    `${says} (default: the policy's; ${POLICY_DEFAULTS[name]} in ${POLICY_DEFAULTS.name})`,
   ).argParser(integer);
 }
 
-/**
- * The limits the flags say. Decodes have as many tokens as the graphs of `plan`, if there is one, have places for. Errors:
- * ERR_CONFIG_INVALID where the flags say another number.
- */
-export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits> {
-  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = flags;
-  const captured = plan === undefined ? undefined : queryLens(plan).at(-1);
-  if (queryLen !== undefined && captured !== undefined && queryLen !== captured) {
-    throw new LockstepError(
-      'ERR_CONFIG_INVALID',
-      `--query-len is ${queryLen}, and the plan's graphs are for decodes of ${captured}: give --query-len ${captured}, or leave it out`,
-      { queryLen, captured },
+/** Options that say which requests come when, and how they are scheduled. `run` and `simulate` share them. */
+export function addWorkloadOptions(command: Command): Command {
+  const { ranks, speed, acceptRate, stepTime: ms, seed } = WORKLOAD_DEFAULTS;
+  return command
+    .option(
+      '--trace <file>',
+      'requests to serve: Azure CSV, BurstGPT CSV, Mooncake JSONL or our own; - for standard input (default: a generated workload)',
+    )
+    .addOption(
+      new Option(
+        '--requests <n>',
+        `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`,
+      ).argParser(integer),
+    )
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(ranks))
+    .addOption(new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(speed))
+    .addOption(
+      new Option('--accept-rate <p>', 'chance that a draft is accepted when all before it were')
+        .argParser(decimal)
+        .default(acceptRate),
+    )
+    .addOption(
+      new Option('--step-time <a,b,c>', 'simulated step time a + b*tokens + c*kvTokens, in ms')
+        .argParser(stepTime)
+        .default(ms, ms.join()),
+    )
+    .addOption(
+      new Option('--seed <n>', 'seed of the workload, of accepted drafts and of samples')
+        .argParser(integer)
+        .default(seed),
     );
-  }
-  const tokens = queryLen ?? captured;
-  const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks };
-  return tokens === undefined ? limits : { ...limits, queryLen: tokens };
 }
 
-/**
- * The policy the flags say; without a name that of the plan file, else ours. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
- * a policy that cannot be had.
- */
-export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
-  const { ubatches, ubatchThresholdDecode, ubatchThresholdPrefill } = flags;
-  const given = Object.entries({ ubatches, ubatchThresholdDecode, ubatchThresholdPrefill }).filter(
-    ([, value]) => value !== undefined,
-  );
-  const named = flags.policy === undefined ? base : await readPolicy(flags.policy);
-  return { ...named, ...Object.fromEntries(given) };
-}
-
-/** Sizes of `--ladder` under the limits the flags say. Errors: ERR_CONFIG_INVALID. */
-export function ladderOf(flags: PlannerFlags, limits: Limits): readonly number[] {
-  return parseLadder(flags.ladder, limits);
+/** Options that say what a step of n tokens costs. `plan` and `simulate` share them. */
+export function addCostOptions(command: Command): Command {
+  const [gpus, models] = [GPU_NAMES, MODEL_NAMES].map((names) => names.join(', '));
+  return command
+    .option('--cost <file>', 'CSV of measured times by num_tokens (default: a size costs its tokens)')
+    .option('--cost-model <gpu:model>', `times by the built-in roofline instead; GPUs: ${gpus}; models: ${models}`)
+    .addOption(
+      new Option('--tensor-parallel-size <n>', 'rows of that table to take; GPUs of that roofline').argParser(integer),
+    );
 }

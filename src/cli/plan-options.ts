@@ -1,7 +1,6 @@
 import type { PlanBudget } from '../capture/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { CAPTURE_COSTS, type CaptureCost, captureCost, fitCaptureCost, readCaptureLog } from '../workload/index.js';
-import { integer } from './options.js';
 
 /** The options of which a plan keeps to one. */
 export interface BudgetFlags {
@@ -39,34 +38,6 @@ export function budgetOf({ graphs, maxTimeLoss, maxPadding, graphMemory }: Budge
   }
   if (one === undefined) return { kind: 'time-loss', most: mixed ? DEFAULT_MIXED_TIME_LOSS : DEFAULT_TIME_LOSS };
   return { kind: one[1], most: one[2] as number };
-}
-
-const UNITS: Readonly<Record<string, number>> = {
-  '': 1,
-  B: 1,
-  kB: 1e3,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-};
-
-/** Bytes of `512MiB`, `1.5GB`, `1000`. */
-export function bytes(text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
-  if (number !== undefined && Object.hasOwn(UNITS, unit)) return Number(number) * UNITS[unit];
-  throw new LockstepError(
-    'ERR_USAGE',
-    `${shown(text)} is no amount of memory; give bytes, or one with a unit such as 512MiB or 1.5GB`,
-    { value: text },
-  );
-}
-
-/** Sizes of `8,64,256`. */
-export function sizeList(text: string): number[] {
-  return text.split(',').map((size) => integer(size.trim()));
 }
 
 /** A published capture cost by name, else one fitted to a capture log. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import {
   type CountedSteps,
   type CountOptions,
@@ -22,24 +22,15 @@ import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
-import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
+import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import {
-  addLimitOptions,
-  addPolicyOptions,
-  decimal,
-  integer,
-  type LimitFlags,
-  limitsOf,
-  type PolicyFlags,
-  policyOf,
-} from './options.js';
 import { checkOutputs } from './outputs.js';
-import { type BudgetFlags, budgetOf, bytes, captureCostOf, hasBudget, sizeList } from './plan-options.js';
+import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
 import { planReport } from './plan-report.js';
+import { type LimitFlags, limitsOf, type PolicyFlags, policyOf } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice } from './stdin.js';
-import { addWorkloadOptions, generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
+import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
@@ -55,47 +46,12 @@ interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags,
 
 const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
 
-/** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */
-export function addPlan(program: Command): void {
-  const command = program
-    .command('plan')
-    .description(
-      "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
-    )
-    .argument('[file]', 'a trace, a step log or an engine log, told apart by its content; - for standard input');
-  addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
-    .option('--steps <file>', 'a step log of `run` or `simulate`')
-    .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
-    .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
-    .addOption(
-      new Option(
-        '--max-time-loss <ratio>',
-        'as few graphs as lose at most so much time (default: 0.001; 0.05 with --mixed)',
-      ).argParser(decimal),
-    )
-    .addOption(new Option('--max-padding <ratio>', 'as few graphs as pad at most so much').argParser(decimal))
-    .addOption(new Option('--graph-memory <bytes>', 'the best graphs in so much memory: 512MiB').argParser(bytes))
-    .option(
-      '--capture-cost <name|file>',
-      'what a graph takes: published figures, or a capture log',
-      'trtllm-deepseek-r1',
-    )
-    .addOption(
-      new Option('--split <share>', 'share of the time that is seen, for the unseen part')
-        .argParser(decimal)
-        .default(0.5),
-    )
-    .addOption(new Option('--size-multiple <n>', 'every size is a multiple of it').argParser(integer).default(1))
-    .addOption(
-      new Option('--include <sizes>', 'sizes that must be captured: 8,64').argParser(sizeList).default([], 'none'),
-    )
-    .option('--mixed', 'graphs for steps with a prefill too')
-    .option('--out <file>', 'write the plan, for run --plan and simulate --plan')
-    .option('--json', 'print one JSON document')
-    .action((file: string | undefined, flags: PlanFlags) => unlessInterrupted(() => plan(file, flags, command)));
+/** Plans for a file, or for the workload that the flags say, and prints the plan. */
+export async function plan(file: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
+  await unlessInterrupted(() => planFor(file, flags, command));
 }
 
-async function plan(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
+async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
   const mixed = flags.mixed === true;
   const limits = completeLimits(limitsOf(flags));

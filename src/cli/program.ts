@@ -1,14 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { addBench } from './bench.js';
-import { addCheck } from './check.js';
-import { addConformance } from './conformance.js';
-import { addDoctor } from './doctor.js';
+import { addCommands } from './commands.js';
 import { describe, EXIT, exitCodeOf } from './exit.js';
-import { addExplain } from './explain.js';
-import { addPlan } from './plan.js';
-import { addRun } from './run.js';
-import { addSimulate } from './simulate.js';
 
 /** Runs the command that the arguments name, and sets the exit code. Never throws. */
 export async function runProgram(): Promise<void> {
@@ -36,7 +29,6 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(lockstep --help lists commands and options)')
     .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
-  for (const add of [addRun, addPlan, addSimulate, addExplain, addCheck, addConformance, addBench, addDoctor])
-    add(command);
+  addCommands(command);
   return command;
 }

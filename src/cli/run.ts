@@ -1,29 +1,16 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Limits } from '../config.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
-import {
-  completeRunOptions,
-  DEFAULT_RUN_OPTIONS,
-  type RunOptions,
-  type RunSummary,
-  runWorkload,
-} from '../run/index.js';
+import { completeRunOptions, type RunOptions, type RunSummary, runWorkload } from '../run/index.js';
 import type { RequestTable } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { addPlannerOptions, integer, type PlannerFlags, policyOf } from './options.js';
 import { checkOutputs } from './outputs.js';
+import { type PlannerFlags, policyOf } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { runReport } from './run-report.js';
-import {
-  addWorkloadOptions,
-  checkServed,
-  type WorkloadFlags,
-  workloadLine,
-  workloadOf,
-  workloadOptionsOf,
-} from './workload-options.js';
+import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly tensorParallelSize: number;
@@ -39,45 +26,8 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly json?: boolean;
 }
 
-export function addRun(program: Command): void {
-  const command = program
-    .command('run')
-    .description('Plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache.');
-  addPlannerOptions(addWorkloadOptions(command))
-    .addOption(
-      new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
-        .argParser(integer)
-        .default(DEFAULT_RUN_OPTIONS.tensorParallelSize),
-    )
-    .addOption(
-      new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'),
-    )
-    .addOption(
-      new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
-        'solo',
-        'threads',
-      ]),
-    )
-    .addOption(
-      new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth')
-        .choices(['full', 'sampled'])
-        .default('full'),
-    )
-    .option('--plan-out <file>', 'write the capture plan')
-    .addOption(
-      new Option('--timeout <ms>', 'longest wait for a peer or the device')
-        .argParser(integer)
-        .default(DEFAULT_RUN_OPTIONS.timeoutMs),
-    )
-    .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
-    .option('--check-shapes', 'check every tensor of every step against its decision')
-    .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
-    .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
-    .option('--json', 'print one JSON document')
-    .action((flags: RunFlags) => run(flags, command));
-}
-
-async function run(flags: RunFlags, command: Command): Promise<void> {
+/** Runs a workload as the flags say, and prints its summary. */
+export async function run(flags: RunFlags, command: Command): Promise<void> {
   // Ranks that had to be terminated are told like ranks that had not begun.
   await unlessInterrupted(async () => {
     const { summary, requests, limits } = await runFlags(flags, interrupts.signal);

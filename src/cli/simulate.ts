@@ -4,35 +4,22 @@ import type { CapturePlan } from '../keys/index.js';
 import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
 import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
-import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
+import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { addPlannerOptions, type PlannerFlags, policyOf } from './options.js';
 import { checkOutputs } from './outputs.js';
+import { type PlannerFlags, policyOf } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
-import {
-  addWorkloadOptions,
-  checkServed,
-  type WorkloadFlags,
-  workloadLine,
-  workloadOf,
-  workloadOptionsOf,
-} from './workload-options.js';
+import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
   readonly stepsOut?: string;
   readonly json?: boolean;
 }
 
-/** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */
-export function addSimulate(program: Command): void {
-  const command = program
-    .command('simulate')
-    .description('Decide every step of a workload as `run` would, without running any: which graph, or why eager.');
-  addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
-    .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
-    .option('--json', 'print one JSON document')
-    .action((flags: SimulateFlags) => unlessInterrupted(() => run(flags, command)));
+/** Simulates a workload as the flags say, and prints its summary. */
+export async function simulateCommand(flags: SimulateFlags, command: Command): Promise<void> {
+  await unlessInterrupted(() => run(flags, command));
 }
 
 async function run(flags: SimulateFlags, command: Command): Promise<void> {

@@ -1,7 +1,6 @@
-import { type Command, Option } from 'commander';
 import { LockstepError } from '../errors.js';
 import type { CapturePlan } from '../keys/index.js';
-import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../run/index.js';
+import type { RunOptions } from '../run/index.js';
 import {
   type AdmissionLimits,
   admissionAdvice,
@@ -10,12 +9,10 @@ import {
   readRequests,
   type TraceSource,
 } from '../workload/index.js';
-import { decimal, integer, limitsOf, type PlannerFlags } from './options.js';
+import { GENERATED_REQUESTS } from './options.js';
+import { limitsOf, type PlannerFlags } from './planner-options.js';
 import { inputName, inputOf } from './stdin.js';
 import { count, reportLine } from './step-report.js';
-
-/** Requests of a generated workload when nothing else is said. */
-const GENERATED_REQUESTS = 200;
 
 /** What the options of `addWorkloadOptions` hold. */
 export interface WorkloadFlags {
@@ -26,39 +23,6 @@ export interface WorkloadFlags {
   readonly acceptRate: number;
   readonly stepTime: readonly [number, number, number];
   readonly seed: number;
-}
-
-/** Options that say which requests come when, and how they are scheduled. `run` and `simulate` share them. */
-export function addWorkloadOptions(command: Command): Command {
-  const { ranks, speed, acceptRate, stepTime: ms, seed } = DEFAULT_RUN_OPTIONS;
-  return command
-    .option(
-      '--trace <file>',
-      'requests to serve: Azure CSV, BurstGPT CSV, Mooncake JSONL or our own; - for standard input (default: a generated workload)',
-    )
-    .addOption(
-      new Option(
-        '--requests <n>',
-        `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`,
-      ).argParser(integer),
-    )
-    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(ranks))
-    .addOption(new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(speed))
-    .addOption(
-      new Option('--accept-rate <p>', 'chance that a draft is accepted when all before it were')
-        .argParser(decimal)
-        .default(acceptRate),
-    )
-    .addOption(
-      new Option('--step-time <a,b,c>', 'simulated step time a + b*tokens + c*kvTokens, in ms')
-        .argParser(stepTime)
-        .default(ms, ms.join()),
-    )
-    .addOption(
-      new Option('--seed <n>', 'seed of the workload, of accepted drafts and of samples')
-        .argParser(integer)
-        .default(seed),
-    );
 }
 
 /**
@@ -110,9 +74,4 @@ export function checkServed(
     `None of the ${count(requests.length)} requests was served, for none fits the limits; ${admissionAdvice(requests, limits)}`,
     { requests: requests.length },
   );
-}
-
-function stepTime(text: string): [number, number, number] {
-  const parts = text.split(',').map(decimal);
-  return parts as [number, number, number];
 }

@@ -1,17 +1,12 @@
 import { DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
+import { ENGINE_NAMES, type EngineName } from '../names.js';
 import { atomCaptureSizes } from './atom/ladder.js';
 import { type MegatronConfig, type MegatronShape, megatronShapes } from './megatron/ladder.js';
 import { sglangAlignSizes, sglangDecodeSizes, sglangMaxBatch } from './sglang/ladder.js';
 import { ascending } from './sizes.js';
 import { TRTLLM_DEFAULT_MAX_BATCH, trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
 import { vllmDecodeSizes, vllmLadder } from './vllm/ladder.js';
-
-/** An engine whose ladders and flags are known. */
-export type EngineName = 'vllm' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
-
-/** All of them. */
-export const ENGINE_NAMES: readonly EngineName[] = Object.freeze(['vllm', 'sglang', 'trtllm', 'megatron', 'atom']);
 
 /** What an engine's ladder depends on; the planner's limits have all of it. */
 export type EngineLimits = Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | 'queryLen'> &

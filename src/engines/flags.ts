@@ -1,8 +1,9 @@
 import { Faults } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
+import type { EngineName } from '../names.js';
 import { atomCaptureSizes } from './atom/ladder.js';
 import { CommandLine, sizeOf } from './command-line.js';
-import { checkEngine, checkLimits, type EngineLimits, type EngineName, inTokens } from './engine-ladder.js';
+import { checkEngine, checkLimits, type EngineLimits, inTokens } from './engine-ladder.js';
 import { emitMegatron, parseMegatron } from './megatron/flags.js';
 import { sglangAlignSizes, sglangDecodeSizes } from './sglang/ladder.js';
 import { ascending } from './sizes.js';

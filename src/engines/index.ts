@@ -1,3 +1,5 @@
+export type { TextSource as EngineLogSource } from '../input/index.js';
+export { ENGINE_NAMES, type EngineName, LADDER_NAMES, type LadderName, type PolicyName } from '../names.js';
 export {
   AtomAdapter,
   type AtomForwardMode,
@@ -8,10 +10,10 @@ export {
 export { type AtomAgreement, type AtomVote, agreeAtom } from './atom/agreement.js';
 export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom/ladder.js';
 export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom/split.js';
-export { ENGINE_NAMES, type EngineLadder, type EngineLimits, type EngineName, engineLadder } from './engine-ladder.js';
-export { type EngineLog, type EngineLogOptions, type EngineLogSource, readEngineLog } from './engine-log.js';
+export { type EngineLadder, type EngineLimits, engineLadder } from './engine-ladder.js';
+export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
 export { type EmittedFlags, emitFlags, parseFlags } from './flags.js';
-export { LADDER_NAMES, type LadderName, type LadderOptions, namedLadder, parseLadder } from './ladder.js';
+export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export type { LogBatch } from './log-batch.js';
 export {
   type MegatronConfig,
@@ -20,7 +22,7 @@ export {
   megatronShapes,
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
-export { isPolicyName, namedPolicy, type PolicyName, policyNames } from './policies.js';
+export { isPolicyName, namedPolicy, policyNames } from './policies.js';
 export {
   type SglangAlignOptions,
   type SglangDecodeSizesOptions,

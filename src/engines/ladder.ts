@@ -1,16 +1,11 @@
 import { LockstepError, shown } from '../errors.js';
-import { checkLimits, ENGINE_NAMES, type EngineLimits, type EngineName, engineLadder } from './engine-ladder.js';
+import { LADDER_NAMES, type LadderName } from '../names.js';
+import { checkLimits, type EngineLimits, engineLadder } from './engine-ladder.js';
 import { ascending } from './sizes.js';
 import { vllmCaptureSizes } from './vllm/ladder.js';
 
 /** What a named ladder depends on; the planner's limits have all of it. */
 export type LadderOptions = EngineLimits;
-
-/** A ladder that has a name: an engine's default sizes, or vLLM's where every size up to 32 is captured. */
-export type LadderName = EngineName | 'vllm-interactive';
-
-/** Names `namedLadder` knows. */
-export const LADDER_NAMES: readonly LadderName[] = Object.freeze([...ENGINE_NAMES, 'vllm-interactive']);
 
 /** The sizes of a named ladder, in tokens, ascending. Errors: ERR_CONFIG_INVALID. */
 export function namedLadder(name: LadderName, options: LadderOptions): number[] {

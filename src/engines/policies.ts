@@ -1,8 +1,6 @@
 import { LockstepError, shown } from '../errors.js';
+import { POLICY_NAMES, type PolicyName } from '../names.js';
 import { LOCKSTEP_POLICY, NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
-
-/** A policy that has a name: ours, or an engine's behaviour as a record of the same choices. */
-export type PolicyName = 'lockstep' | 'vllm-v1' | 'vllm-v2' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
 
 /** Choices on which both vLLM runners agree. */
 const VLLM: Policy = {
@@ -142,7 +140,7 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
 
 /** Names that `namedPolicy` knows, ours first. */
 export function policyNames(): readonly PolicyName[] {
-  return Object.keys(POLICIES) as PolicyName[];
+  return POLICY_NAMES;
 }
 
 export function isPolicyName(name: string): name is PolicyName {

@@ -1,4 +1,5 @@
 import { LockstepError, shown } from '../errors.js';
+import { BATCH_SHAPE } from '../names.js';
 
 /** One scheduled request of a rank. */
 export interface DocumentRequest {
@@ -25,10 +26,6 @@ export interface DocumentRank {
 export interface BatchDocument {
   readonly ranks: readonly DocumentRank[];
 }
-
-/** What a document looks like, for messages. */
-export const BATCH_SHAPE =
-  '{"ranks":[{"requests":[{"phase":"decode","queryLen":1,"numComputedTokens":31,"blockIds":[1,2]}]}]}';
 
 /** Checks that `value` is a batch document. Errors: ERR_INPUT_INVALID naming the place, what stands there and what must. */
 export function checkBatchDocument(value: unknown): BatchDocument {

@@ -1,4 +1,5 @@
-export { BATCH_SHAPE, type BatchDocument } from './batch-document.js';
+export { BATCH_SHAPE } from '../names.js';
+export type { BatchDocument } from './batch-document.js';
 export { type BatchExplanation, type ExplainOptions, explainBatch, type VoteRecord } from './explain-batch.js';
 export { explanationText } from './explanation-text.js';
 export { gatherText, REASON_MEANINGS, reasonText, runText } from './reason-text.js';

@@ -1,6 +1,7 @@
 import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from '../layout/index.js';
+import { POLICY_DEFAULTS } from '../names.js';
 import {
   checkFormerRules,
   type FormerRules,
@@ -115,10 +116,7 @@ export interface CheckedPolicy extends Omit<Policy, 'mixedMatch'>, Partial<Forme
 
 /** The default of every choice. */
 export const LOCKSTEP_POLICY: Policy = Object.freeze({
-  name: 'lockstep',
-  ubatches: 1,
-  ubatchThresholdDecode: 32,
-  ubatchThresholdPrefill: 512,
+  ...POLICY_DEFAULTS,
   ubatchHysteresis: 0,
   ubatchMinRequests: 0,
   twins: true,

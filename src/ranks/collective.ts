@@ -1,6 +1,6 @@
 import type { LockstepError } from '../errors.js';
 import { VOTE_WORDS } from '../layout/index.js';
-import { COLLECTIVE_WAIT, type WaitOptions } from '../wait.js';
+import type { WaitOptions } from '../wait.js';
 
 /** How the rows of the ranks travel. `mpi` crosses processes and hosts; the other two stay in this process. */
 export type Transport = 'solo' | 'threads' | 'mpi';
@@ -9,8 +9,6 @@ export type Transport = 'solo' | 'threads' | 'mpi';
 export const DEFAULT_ROW_WORDS: number = VOTE_WORDS.length;
 /** Most words of a row. */
 export const MAX_ROW_WORDS = 64;
-/** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
-export const DEFAULT_TIMEOUT_MS: number = COLLECTIVE_WAIT.defaultMs;
 
 /** What ends a wait for work. */
 export interface ParkOptions {

@@ -1,7 +1,7 @@
+export { DEFAULT_TIMEOUT_MS } from '../names.js';
 export {
   type Collective,
   DEFAULT_ROW_WORDS,
-  DEFAULT_TIMEOUT_MS,
   MAX_ROW_WORDS,
   type ParkOptions,
   type Transport,

@@ -4,9 +4,10 @@ import { parseLadder } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
+import { DEFAULT_TIMEOUT_MS, WORKLOAD_DEFAULTS } from '../names.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
-import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
-import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from '../workload/index.js';
+import { MAX_RANKS } from '../ranks/index.js';
+import { type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
 
 /** Options of `runWorkload`; those left out take their defaults. */
@@ -55,17 +56,17 @@ type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'ca
 /** What every option is when it is left out. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
   Object.freeze({
-    ranks: 2,
-    tensorParallelSize: 1,
+    ranks: WORKLOAD_DEFAULTS.ranks,
+    tensorParallelSize: WORKLOAD_DEFAULTS.tensorParallelSize,
     limits: DEFAULT_LIMITS,
     policy: LOCKSTEP_POLICY,
     plan: undefined,
     ladder: Object.freeze([]),
     twins: undefined,
-    acceptRate: DEFAULT_SCHEDULER_LIMITS.acceptRate,
-    seed: DEFAULT_SCHEDULER_LIMITS.seed,
-    speed: DEFAULT_SCHEDULER_LIMITS.speed,
-    stepTime: DEFAULT_SCHEDULER_LIMITS.stepTime,
+    acceptRate: WORKLOAD_DEFAULTS.acceptRate,
+    seed: WORKLOAD_DEFAULTS.seed,
+    speed: WORKLOAD_DEFAULTS.speed,
+    stepTime: WORKLOAD_DEFAULTS.stepTime,
     device: 'auto',
     transport: undefined,
     verify: 'full',

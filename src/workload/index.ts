@@ -1,3 +1,4 @@
+export type { TextSource, TextSource as TraceSource } from '../input/index.js';
 export { type AdmissionLimits, admissionAdvice } from './admission.js';
 export {
   CAPTURE_COSTS,
@@ -23,7 +24,7 @@ export {
 } from './histogram/step-histogram.js';
 export { isStepLine, type LogPlace, stepLineShape } from './histogram/step-log.js';
 export { hash32 } from './random.js';
-export { HASH_BLOCK_TOKENS, type Request, RequestTable, type SharedRequests } from './request.js';
+export { HASH_BLOCK_TOKENS, type Request, RequestTable, RequestTableBuilder, type SharedRequests } from './request.js';
 export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';
 export type { RankLimits, RankStats } from './scheduler/rank-scheduler.js';
 export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler/scheduler-limits.js';
@@ -38,5 +39,5 @@ export type {
   StepSchedule,
 } from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
+export { AZURE, CsvTrace } from './traces/csv.js';
 export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
-export { checkAborted, readHead, readLines, readText, sourceName, type TraceSource } from './traces/text.js';

@@ -1,4 +1,7 @@
 import { LockstepError } from '../errors.js';
+import { RequestColumns, type SharedRequests } from './request-columns.js';
+
+export type { SharedRequests } from './request-columns.js';
 
 /** Tokens that one hash id of a trace stands for. Source: Mooncake's trace release (FAST'25). */
 export const HASH_BLOCK_TOKENS = 512;
@@ -17,21 +20,8 @@ export interface Request {
   readonly hashIds: readonly number[] | null;
 }
 
-/** A `RequestTable` as it crosses to a worker: `postMessage` it, then `RequestTable.fromShared`. Nothing is copied. */
-export interface SharedRequests {
-  /** f64[requests]. */
-  readonly arrivalMs: SharedArrayBuffer;
-  /** i32[requests]. */
-  readonly inputTokens: SharedArrayBuffer;
-  /** i32[requests]. */
-  readonly outputTokens: SharedArrayBuffer;
-  /** i32[requests + 1]: where each request's ids start in `hashIds`. */
-  readonly hashOffsets: SharedArrayBuffer;
-  /** f64[hashOffsets[requests]]. */
-  readonly hashIds: SharedArrayBuffer;
-}
-
-const MAX_TOKENS = 2 ** 31 - 1;
+/** Most tokens of a request, which an i32 holds. */
+export const MAX_TOKENS: number = 2 ** 31 - 1;
 
 /**
  * The requests of a workload in order of arrival, as flat arrays over shared memory, so that the workers of all ranks
@@ -65,49 +55,16 @@ export class RequestTable implements Iterable<Request> {
    * the earliest. Throws `ERR_INPUT_INVALID` for a request that no trace could hold.
    */
   static from(requests: Iterable<Omit<Request, 'id'>>): RequestTable {
-    const rows = [...requests];
-    let hashCount = 0;
-    for (const [index, row] of rows.entries()) {
-      checkRequest(row, index);
-      hashCount += row.hashIds?.length ?? 0;
-    }
-    if (hashCount > MAX_TOKENS) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `${rows.length} requests hold ${hashCount} hash ids, more than the ${MAX_TOKENS} a table can index; read fewer requests`,
-        { requests: rows.length, hashIds: hashCount, limit: MAX_TOKENS },
-      );
-    }
-    if (rows.some((row, index) => index > 0 && row.arrivalMs < (rows[index - 1] as Request).arrivalMs)) {
-      rows.sort((a, b) => a.arrivalMs - b.arrivalMs);
-    }
-    const table = new RequestTable({
-      arrivalMs: new SharedArrayBuffer(rows.length * 8),
-      inputTokens: new SharedArrayBuffer(rows.length * 4),
-      outputTokens: new SharedArrayBuffer(rows.length * 4),
-      hashOffsets: new SharedArrayBuffer((rows.length + 1) * 4),
-      hashIds: new SharedArrayBuffer(hashCount * 8),
-    });
-    const origin = rows[0]?.arrivalMs ?? 0;
-    let offset = 0;
-    for (const [index, row] of rows.entries()) {
-      table.arrivalMs[index] = row.arrivalMs - origin;
-      table.inputTokens[index] = row.inputTokens;
-      table.outputTokens[index] = row.outputTokens;
-      if (row.hashIds !== null) {
-        table.hashIds.set(row.hashIds, offset);
-        offset += row.hashIds.length;
-      }
-      table.hashOffsets[index + 1] = offset;
-    }
-    return table;
+    const builder = new RequestTableBuilder();
+    for (const request of requests) builder.add(request);
+    return builder.table();
   }
 
   /** `from` for a stream of requests, such as `readTrace` gives. */
   static async collect(requests: AsyncIterable<Omit<Request, 'id'>>): Promise<RequestTable> {
-    const rows: Omit<Request, 'id'>[] = [];
-    for await (const request of requests) rows.push(request);
-    return RequestTable.from(rows);
+    const builder = new RequestTableBuilder();
+    for await (const request of requests) builder.add(request);
+    return builder.table();
   }
 
   /** The table that `toShared` described, over the same memory. Throws `ERR_INPUT_INVALID` when the sizes disagree. */
@@ -165,23 +122,47 @@ export class RequestTable implements Iterable<Request> {
   }
 }
 
-function checkRequest(row: Omit<Request, 'id'>, index: number): void {
-  const refuse = (field: string, expected: string, found: unknown): never => {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `request ${index}: ${field} must be ${expected}, found ${String(found)}; correct it or leave the request out`,
-      { request: index, field, found },
-    );
-  };
-  const { arrivalMs, inputTokens, outputTokens, hashIds } = row;
-  if (!Number.isFinite(arrivalMs)) refuse('arrivalMs', 'a finite number of milliseconds', arrivalMs);
-  if (!isCount(inputTokens) || inputTokens === 0) {
-    refuse('inputTokens', `an integer from 1 to ${MAX_TOKENS}`, inputTokens);
+/** Makes a table of requests that come one by one, in any order. */
+export class RequestTableBuilder {
+  readonly #columns = new RequestColumns();
+
+  /** Throws `ERR_INPUT_INVALID` for a request that no trace could hold. */
+  add(request: Omit<Request, 'id'>): void {
+    checkRequest(request, this.#columns.length);
+    this.#columns.add(request.arrivalMs, request.inputTokens, request.outputTokens, request.hashIds);
   }
-  if (!isCount(outputTokens)) refuse('outputTokens', `an integer from 0 to ${MAX_TOKENS}`, outputTokens);
+
+  /** The requests sorted by arrival, numbered anew. Throws `ERR_INPUT_INVALID` for more hash ids than a table can index. */
+  table(): RequestTable {
+    const { length, hashes } = this.#columns;
+    if (hashes > MAX_TOKENS) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `${length} requests hold ${hashes} hash ids, more than the ${MAX_TOKENS} a table can index; read fewer requests`,
+        { requests: length, hashIds: hashes, limit: MAX_TOKENS },
+      );
+    }
+    return RequestTable.fromShared(this.#columns.toShared());
+  }
+}
+
+function checkRequest({ arrivalMs, inputTokens, outputTokens, hashIds }: Omit<Request, 'id'>, index: number): void {
+  if (!Number.isFinite(arrivalMs)) refuse(index, 'arrivalMs', 'a finite number of milliseconds', arrivalMs);
+  if (!isCount(inputTokens) || inputTokens === 0) {
+    refuse(index, 'inputTokens', `an integer from 1 to ${MAX_TOKENS}`, inputTokens);
+  }
+  if (!isCount(outputTokens)) refuse(index, 'outputTokens', `an integer from 0 to ${MAX_TOKENS}`, outputTokens);
   if (hashIds === null) return;
   const problem = hashIdsProblem(hashIds, inputTokens, outputTokens);
-  if (problem !== null) refuse('hashIds', problem.expected, problem.found);
+  if (problem !== null) refuse(index, 'hashIds', problem.expected, problem.found);
+}
+
+function refuse(index: number, field: string, expected: string, found: unknown): never {
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `request ${index}: ${field} must be ${expected}, found ${String(found)}; correct it or leave the request out`,
+    { request: index, field, found },
+  );
 }
 
 /** Whether a value is a count of tokens that an i32 holds. */

@@ -46,12 +46,13 @@ function flowFields(body: string): Map<string, string> {
   if (!body.endsWith('}')) throw invalid(`${NAME} opens a brace that its block does not close`);
   const inner = body.slice(1, -1);
   const fields = new Map<string, string>();
-  const field = /\s*["']?(\w+)["']?\s*:\s*(\[[^\]]*\]|[^,[\]]*?)\s*(?:,|$)/gy;
+  // White space around a value is its own until it is trimmed: shared among parts of the pattern, it would be tried in every way.
+  const field = /\s*["']?(\w+)["']?\s*:(\s*\[[^\]]*\]\s*|[^,[\]]*)(?:,|$)/gy;
   while (field.lastIndex < inner.length && inner.slice(field.lastIndex).trim() !== '') {
     const at = field.lastIndex;
     const match = field.exec(inner);
     if (match === null) throw invalid(`${NAME} cannot be read at ${shown(inner.slice(at).trim())}`);
-    fields.set(match[1], match[2]);
+    fields.set(match[1], match[2].trim());
   }
   return fields;
 }

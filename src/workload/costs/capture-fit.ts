@@ -1,5 +1,12 @@
-import { LockstepError, shown } from '../../errors.js';
-import { checkAborted, readLines, readText, sourceName, type TraceSource } from '../traces/text.js';
+import { LockstepError } from '../../errors.js';
+import {
+  lineRefusal,
+  type RefuseLine,
+  readLineBlocks,
+  readText,
+  sourceName,
+  type TextSource,
+} from '../../input/index.js';
 import type { CaptureCost } from './capture-cost.js';
 
 /** One captured graph, as a capture log tells it. */
@@ -93,16 +100,16 @@ function fitLine(x: readonly number[], y: readonly number[]): Line {
  * ERR_ABORTED.
  */
 export async function readCaptureLog(
-  source: TraceSource,
+  source: TextSource,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<CaptureLogRecord[]> {
   const file = sourceName(source);
   const records: CaptureLogRecord[] = [];
-  let line = 0;
-  for await (const text of readLines(readText(source, options.signal), file)) {
-    line++;
-    checkAborted(options.signal, file);
-    if (text.trim() !== '') records.push(recordOf(text, file, line));
+  const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
+  for await (const { first, lines } of readLineBlocks(readText(source, options), refuse)) {
+    for (const [index, text] of lines.entries()) {
+      if (text.trim() !== '') records.push(recordOf(text, first + index, refuse));
+    }
   }
   if (records.length === 0) {
     throw new LockstepError(
@@ -114,15 +121,9 @@ export async function readCaptureLog(
   return records;
 }
 
-function recordOf(text: string, file: string, line: number): CaptureLogRecord {
-  const refuse = (field: string, expected: string, found: unknown, cause?: unknown): never => {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${file}:${line}: ${field} must be ${expected}, found ${shown(found)}; correct or remove the line`,
-      { file, line, field, expected, found: shown(found) },
-      cause === undefined ? undefined : { cause },
-    );
-  };
+function recordOf(text: string, line: number, refuseLine: RefuseLine): CaptureLogRecord {
+  const refuse = (field: string, expected: string, found: unknown, cause?: unknown): never =>
+    refuseLine(line, field, expected, found, cause);
   let value: unknown;
   try {
     value = JSON.parse(text);

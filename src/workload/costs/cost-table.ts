@@ -1,9 +1,6 @@
-import { pipeline, Readable } from 'node:stream';
-import { CsvError, parse } from 'csv-parse';
 import { Faults } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
-import { CSV_OPTIONS } from '../traces/csv.js';
-import { readText, sourceName, type TraceSource } from '../traces/text.js';
+import { lineRefusal, type RefuseLine, readCsv, readText, sourceName, type TextSource } from '../../input/index.js';
 import { type CostModel, checkMaxSize, type RaisedCost } from './cost-model.js';
 
 /** Which part of a table counts, and how far it has to reach. */
@@ -40,7 +37,7 @@ interface Measured {
  * Errors: ERR_CONFIG_INVALID for `maxSize`; ERR_INPUT_INVALID naming file and line for a bad row, for columns that are missing,
  * for a tensor parallel size that is not there or not chosen, and for a table that ends below `maxSize`; ERR_ABORTED.
  */
-export async function readCostTable(source: TraceSource, options: CostTableOptions): Promise<CostModel> {
+export async function readCostTable(source: TextSource, options: CostTableOptions): Promise<CostModel> {
   const { maxSize, tensorParallelSize } = options;
   checkMaxSize(maxSize);
   const faults = new Faults();
@@ -100,29 +97,24 @@ function rowsOf(
 
 /** Least time by size by tensor parallel size. */
 async function readRows(
-  source: TraceSource,
+  source: TextSource,
   file: string,
   signal: AbortSignal | undefined,
 ): Promise<Map<number, Map<number, number>>> {
-  const parser = parse(CSV_OPTIONS);
-  // The loop below receives every error; the callback only keeps it from being unhandled.
-  pipeline(Readable.from(readText(source, signal)), parser, () => undefined);
+  const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the row');
   const found = new Map<number, Map<number, number>>();
   let columns: Columns | null = null;
-  try {
-    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
+  for await (const block of readCsv(readText(source, { signal }), refuse)) {
+    for (const { fields, line } of block) {
       if (columns === null) {
-        columns = columnsOf(record, file);
+        columns = columnsOf(fields, file);
         continue;
       }
-      const { parallel, size, time } = rowOf(record, columns, file, info.lines);
+      const { parallel, size, time } = rowOf(fields, columns, line, refuse);
       const rows = found.get(parallel) ?? new Map<number, number>();
       rows.set(size, Math.min(time, rows.get(size) ?? Infinity));
       found.set(parallel, rows);
     }
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    throw refusal(file, Number(error.lines ?? 1), 'the row', 'well-formed CSV', error.message, error);
   }
   if (found.size === 0) {
     const what = columns === null ? 'empty' : 'a header and no rows';
@@ -159,40 +151,21 @@ function columnsOf(header: readonly string[], file: string): Columns {
 function rowOf(
   record: readonly string[],
   { header, size, parallel, times }: Columns,
-  file: string,
   line: number,
+  refuse: RefuseLine,
 ): Measured & { readonly parallel: number } {
-  if (record.length !== header.length) {
-    throw refusal(file, line, 'the row', `${header.length} fields, as the header has`, record.join(','));
-  }
   const number = (column: number, expected: string, holds: (value: number) => boolean): number => {
     const value = record[column] === '' ? Number.NaN : Number(record[column]);
     if (holds(value)) return value;
-    throw refusal(file, line, header[column], expected, record[column]);
+    return refuse(line, header[column], expected, record[column]);
   };
   const count = (value: number): boolean => Number.isInteger(value) && value >= 1 && value < 2 ** 31;
   const duration = (value: number): boolean => value >= 0 && value < Infinity;
   const time = times.reduce((sum, column) => sum + number(column, 'a time, not negative', duration), 0);
-  if (time === 0) throw refusal(file, line, times.map((column) => header[column]).join(' + '), 'more than 0', 0);
+  if (time === 0) refuse(line, times.map((column) => header[column]).join(' + '), 'more than 0', 0);
   return {
     parallel: parallel < 0 ? 0 : number(parallel, 'a whole number of at least 1', count),
     size: number(size, 'a whole number of at least 1', count),
     time,
   };
-}
-
-function refusal(
-  file: string,
-  line: number,
-  field: string,
-  expected: string,
-  found: unknown,
-  cause?: unknown,
-): LockstepError {
-  return new LockstepError(
-    'ERR_INPUT_INVALID',
-    `${file}:${line}: ${field} must be ${expected}, found ${shown(found)}; correct or remove the row`,
-    { file, line, field, expected, found: shown(found) },
-    cause === undefined ? undefined : { cause },
-  );
 }

@@ -1,3 +1,7 @@
+import type { GpuName, ModelName } from '../../names.js';
+
+export type { GpuName, ModelName } from '../../names.js';
+
 /** What bounds a GPU, from its maker's datasheet: dense figures, without sparsity. */
 export interface GpuSpec {
   /** bf16 matrix operations, in TFLOP/s. */
@@ -7,8 +11,6 @@ export interface GpuSpec {
   /** Streaming multiprocessors or compute units: tiles that are computed at once. */
   readonly multiprocessors: number;
 }
-
-export type GpuName = 'a100' | 'h100' | 'h200' | 'b200' | 'l40s' | 'mi300x' | 'mi355x';
 
 /**
  * GPUs by name. Sources: NVIDIA's datasheets of A100 80 GB SXM, H100 SXM, H200 SXM, HGX B200 and L40S; AMD's of MI300X and
@@ -35,15 +37,6 @@ export interface ModelShape {
   /** Gate and up projection (SwiGLU), or the up projection alone. */
   readonly gated: boolean;
 }
-
-export type ModelName =
-  | 'llama-2-7b'
-  | 'llama-2-70b'
-  | 'llama-3-8b'
-  | 'llama-3-70b'
-  | 'llama-3-405b'
-  | 'codellama-34b'
-  | 'phi-2';
 
 /** Models by name. Source: the config.json each is published with. */
 export const MODELS: Readonly<Record<ModelName, ModelShape>> = {

@@ -1,5 +1,5 @@
 import type { AgreedShape } from '../../agreement/index.js';
-import { LockstepError, shown } from '../../errors.js';
+import { lineRefusal } from '../../input/index.js';
 import type { VOTE_WORDS } from '../../layout/index.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
@@ -40,15 +40,15 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw refusal(place, 'the line', 'one JSON object', text, cause);
+    refuse(place, 'the line', 'one JSON object', text, cause);
   }
   const { rows, decision } = (value ?? {}) as { rows?: unknown; decision?: { parts?: unknown } | null };
-  if (!Array.isArray(rows) || rows.length === 0) throw refusal(place, 'rows', 'the votes of at least one rank', rows);
+  if (!Array.isArray(rows) || rows.length === 0) refuse(place, 'rows', 'the votes of at least one rank', rows);
   const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0 };
   for (const [rank, row] of rows.entries()) {
     const vote = voteOf(row, rank, place);
     if (vote.maxDecodeQueryLen > queryLen) {
-      throw refusal(
+      refuse(
         place,
         `rows[${rank}].maxDecodeQueryLen`,
         `at most the query length ${queryLen}: give the one the service ran with`,
@@ -62,34 +62,35 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   }
   const parts = decision?.parts;
   if (!Array.isArray(parts) || (shape.tokens > 0 && parts.length === 0)) {
-    throw refusal(place, 'decision.parts', 'the parts that the step ran in', parts);
+    refuse(place, 'decision.parts', 'the parts that the step ran in', parts);
   }
   return { ...shape, ubatched: parts.length > 1 };
 }
 
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {
-  if (typeof row !== 'object' || row === null) throw refusal(place, `rows[${rank}]`, 'a vote by its words', row);
+  if (typeof row !== 'object' || row === null) refuse(place, `rows[${rank}]`, 'a vote by its words', row);
   const words = row as Record<string, unknown>;
   for (const name of WORDS) {
     const word = words[name];
     if (Number.isInteger(word) && (word as number) >= 0) continue;
-    throw refusal(place, `rows[${rank}].${name}`, 'a whole number, not negative', word);
+    refuse(place, `rows[${rank}].${name}`, 'a whole number, not negative', word);
   }
   const vote = words as Record<ShapeWord, number>;
   if (vote.tokens < vote.prefillRequests + vote.decodeRequests) {
-    throw refusal(place, `rows[${rank}].tokens`, 'at least one a request', vote.tokens);
+    refuse(place, `rows[${rank}].tokens`, 'at least one a request', vote.tokens);
   }
   if (vote.tokens > 0 && vote.prefillRequests + vote.decodeRequests === 0) {
-    throw refusal(place, `rows[${rank}].tokens`, '0 without a request', vote.tokens);
+    refuse(place, `rows[${rank}].tokens`, '0 without a request', vote.tokens);
   }
   return vote;
 }
 
-function refusal(place: LogPlace, field: string, expected: string, found: unknown, cause?: unknown): LockstepError {
-  return new LockstepError(
-    'ERR_INPUT_INVALID',
-    `${place.file}:${place.line}: ${field} must be ${expected}, found ${shown(found)}; correct or remove the line`,
-    { ...place, field, expected, found: shown(found) },
-    cause === undefined ? undefined : { cause },
+function refuse(place: LogPlace, field: string, expected: string, found: unknown, cause?: unknown): never {
+  return lineRefusal('ERR_INPUT_INVALID', place.file, 'correct or remove the line')(
+    place.line,
+    field,
+    expected,
+    found,
+    cause,
   );
 }

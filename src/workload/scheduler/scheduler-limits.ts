@@ -1,4 +1,5 @@
 import { DEFAULT_LIMITS, Faults, withoutUndefined } from '../../config.js';
+import { WORKLOAD_DEFAULTS } from '../../names.js';
 
 /** What bounds the scheduler of every rank, and the numbers that drive its simulated clock. */
 export interface SchedulerLimits {
@@ -37,10 +38,10 @@ export const DEFAULT_SCHEDULER_LIMITS: SchedulerLimits = Object.freeze({
   numBlocks: DEFAULT_LIMITS.numBlocks,
   maxModelLen: DEFAULT_LIMITS.maxModelLen,
   queryLen: DEFAULT_LIMITS.queryLen,
-  acceptRate: 0.7,
-  seed: 0,
-  speed: 1,
-  stepTime: Object.freeze([8, 0.096, 0] as const),
+  acceptRate: WORKLOAD_DEFAULTS.acceptRate,
+  seed: WORKLOAD_DEFAULTS.seed,
+  speed: WORKLOAD_DEFAULTS.speed,
+  stepTime: WORKLOAD_DEFAULTS.stepTime,
 });
 
 /** Fills in the defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */

@@ -1,105 +1,132 @@
-import { pipeline, Readable } from 'node:stream';
-import { CsvError, type Options, parse } from 'csv-parse';
-import { refuseLine, type TracePlace, type TraceRow, tokenCountOf } from './row.js';
-import { MAX_LINE_CHARACTERS } from './text.js';
+import type { CsvRow, RefuseLine } from '../../input/index.js';
+import { MAX_TIME_MS, type TraceRow, tokenCountOf } from './row.js';
 
-/** Fields of a row by the names in the header. */
-type Fields = (column: string) => string | undefined;
+/** When a row's request came. */
+type Time = Pick<TraceRow, 'wholeMs' | 'partMs'>;
 
-/** A CSV trace format: the columns that name it, others being ignored, and how a row reads. */
+/** A CSV trace format: the columns that name it, others being ignored, and how its time reads. */
 export interface CsvFormat {
   readonly name: string;
-  readonly columns: readonly string[];
-  readonly row: (fields: Fields, place: TracePlace) => TraceRow;
+  /** Columns of the time, of the tokens of the prompt, and of those generated. */
+  readonly columns: readonly [time: string, input: string, output: string];
+  /** Null for a text that says no time. */
+  readonly time: (text: string) => Time | null;
+  /** What the time is, for errors. */
+  readonly expected: string;
 }
 
 /** TIMESTAMP,ContextTokens,GeneratedTokens. Source: Azure Public Dataset, LLM inference traces of 2023 and 2024. */
 export const AZURE: CsvFormat = {
   name: 'Azure CSV',
   columns: ['TIMESTAMP', 'ContextTokens', 'GeneratedTokens'],
-  row: (fields, place) => ({
-    ...dateOf(fields('TIMESTAMP'), place),
-    inputTokens: tokenCountOf(place, 'ContextTokens', fields('ContextTokens'), 1),
-    outputTokens: tokenCountOf(place, 'GeneratedTokens', fields('GeneratedTokens'), 0),
-    hashIds: null,
-  }),
+  time: (text) => plainDate(text) ?? dateOf(text),
+  expected: 'a date such as 2023-11-16 18:15:46.6805900',
 };
 
 /** Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type. Source: BurstGPT (HPMLL). */
 export const BURSTGPT: CsvFormat = {
   name: 'BurstGPT CSV',
   columns: ['Timestamp', 'Request tokens', 'Response tokens'],
-  row: (fields, place) => ({
-    ...secondsOf(fields('Timestamp'), place),
-    inputTokens: tokenCountOf(place, 'Request tokens', fields('Request tokens'), 1),
-    outputTokens: tokenCountOf(place, 'Response tokens', fields('Response tokens'), 0),
-    hashIds: null,
-  }),
+  time: secondsOf,
+  expected: `a decimal number of seconds, at most ${MAX_TIME_MS / 1e3}`,
 };
 
-/** How the CSV of a trace is written: quotes, CRLF or LF, blank lines and blanks around fields are all fine. */
-export const CSV_OPTIONS: Options = {
-  info: true,
-  trim: true,
-  skip_empty_lines: true,
-  relax_column_count: true,
-  record_delimiter: ['\n', '\r\n'],
-  max_record_size: MAX_LINE_CHARACTERS,
-};
+/** Reads the rows of one format: how each column is found, and where a fault is told. */
+export class CsvTrace {
+  readonly #format: CsvFormat;
+  readonly #refuse: RefuseLine;
+  /** Indices of the format's columns; null before the header. */
+  #columns: readonly number[] | null = null;
 
-/** Rows of a CSV trace, the header first in its text. Nothing after row `limit` is looked at. */
-export async function* readCsv(
-  text: AsyncIterable<string>,
-  format: CsvFormat,
-  file: string,
-  limit: number,
-): AsyncGenerator<TraceRow> {
-  const parser = parse({ ...CSV_OPTIONS, to: limit === Infinity ? -1 : limit + 1 });
-  // The loop below receives every error; the callback only keeps it from being unhandled.
-  pipeline(Readable.from(text), parser, () => undefined);
-  let header: string[] | null = null;
-  try {
-    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      if (header === null) {
-        header = record;
+  constructor(format: CsvFormat, refuse: RefuseLine) {
+    this.#format = format;
+    this.#refuse = refuse;
+  }
+
+  /** Requests of rows, the first of which is the header in the first call. */
+  *read(rows: Iterable<CsvRow>): Generator<TraceRow> {
+    const { time: timeOf, expected, columns: names } = this.#format;
+    const [timeName, inputName, outputName] = names;
+    const refuse = this.#refuse;
+    for (const { fields, line } of rows) {
+      if (this.#columns === null) {
+        this.#columns = this.#find(fields, line);
         continue;
       }
-      const place = { file, line: info.lines };
-      if (record.length !== header.length) {
-        refuseLine(place, 'the row', `${header.length} fields, as the header has`, record.join(','));
-      }
-      const columns = header;
-      yield format.row((column) => record[columns.indexOf(column)], place);
+      const [timeColumn, inputColumn, outputColumn] = this.#columns;
+      const time = timeOf(fields[timeColumn]) ?? refuse(line, timeName, expected, fields[timeColumn]);
+      const inputTokens = tokenCountOf(line, inputName, fields[inputColumn], 1, refuse);
+      const outputTokens = tokenCountOf(line, outputName, fields[outputColumn], 0, refuse);
+      yield { wholeMs: time.wholeMs, partMs: time.partMs, inputTokens, outputTokens, hashIds: null };
     }
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    refuseLine({ file, line: Number(error.lines ?? 1) }, 'the row', 'well-formed CSV', error.message, error);
+  }
+
+  #find(header: readonly string[], line: number): number[] {
+    return this.#format.columns.map((name) => {
+      const index = header.indexOf(name);
+      if (header.lastIndexOf(name) !== index) this.#refuse(line, 'the header', `one column ${name}`, header.join(','));
+      return index;
+    });
   }
 }
 
 const DATE = /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)?$/;
 
 /** A date without an offset is taken as UTC: only differences count. */
-function dateOf(text: string | undefined, place: TracePlace): Pick<TraceRow, 'wholeMs' | 'partMs'> {
-  const [, day, time, fraction = '', offset = 'Z'] = DATE.exec(text ?? '') ?? [];
+function dateOf(text: string): Time | null {
+  const [, day, time, fraction = '', offset = 'Z'] = DATE.exec(text) ?? [];
   const wholeMs = Date.parse(`${day}T${time}${offset}`);
-  // JavaScript takes 30 February for 2 March.
-  const midnight = Date.parse(`${day}T00:00:00Z`);
-  if (Number.isNaN(wholeMs) || !new Date(midnight).toISOString().startsWith(`${day}T`)) {
-    refuseLine(place, 'TIMESTAMP', 'a date such as 2023-11-16 18:15:46.6805900', text);
+  return Number.isNaN(wholeMs) || Number.isNaN(midnight(day))
+    ? null
+    : { wholeMs, partMs: Number(fraction.padEnd(9, '0')) / 1e6 };
+}
+
+/** Milliseconds since 1970 of the beginning of a day; NaN for one that is none: JavaScript takes 30 February for 2 March. */
+function midnight(day: string): number {
+  const ms = Date.parse(`${day}T00:00:00Z`);
+  return Number.isNaN(ms) || !new Date(ms).toISOString().startsWith(`${day}T`) ? Number.NaN : ms;
+}
+
+/** The day of the row before, which mostly is that of the next too. */
+let knownDay = '';
+let knownMidnight = Number.NaN;
+
+/** A date of UTC, read digit by digit; null for any other text, of which some are dates all the same. */
+function plainDate(given: string): Time | null {
+  const text = given.endsWith('+00:00') ? given.slice(0, -6) : given;
+  const day = text.slice(0, 10);
+  if (day !== knownDay) {
+    if (!/^\d{4}-\d\d-\d\d$/.test(day)) return null;
+    knownMidnight = midnight(day);
+    knownDay = day;
   }
-  return { wholeMs, partMs: Number(fraction.padEnd(9, '0')) / 1e6 };
+  const hours = twoDigits(text, 11);
+  const minutes = twoDigits(text, 14);
+  const seconds = twoDigits(text, 17);
+  const separated = text[10] === ' ' && text[13] === ':' && text[16] === ':';
+  if (!(separated && hours < 24 && minutes < 60 && seconds < 60) || Number.isNaN(knownMidnight)) return null;
+  if (text.length > 29 || text.length === 20) return null;
+  let nanoseconds = 0;
+  for (let i = 20; i < 29; i++) {
+    const digit = i < text.length ? text.charCodeAt(i) - 48 : 0;
+    if (!(digit >= 0 && digit <= 9)) return null;
+    nanoseconds = 10 * nanoseconds + digit;
+  }
+  if (text.length > 20 && text[19] !== '.') return null;
+  return { wholeMs: knownMidnight + ((hours * 60 + minutes) * 60 + seconds) * 1000, partMs: nanoseconds / 1e6 };
+}
+
+/** The number of two digits at an index; NaN where there are none. */
+function twoDigits(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - 48;
+  const ones = text.charCodeAt(at + 1) - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? 10 * tens + ones : Number.NaN;
 }
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-/** Thirty thousand years: what is above is no time of a request. */
-const MAX_SECONDS = 1e12;
 
 /** Seconds, kept to the microsecond: what a decimal fraction leaves beyond that is rounding. */
-function secondsOf(text: string | undefined, place: TracePlace): Pick<TraceRow, 'wholeMs' | 'partMs'> {
-  const seconds = DECIMAL.test(text ?? '') ? Number(text) : Number.NaN;
-  if (!(Math.abs(seconds) <= MAX_SECONDS)) {
-    refuseLine(place, 'Timestamp', `a decimal number of seconds, at most ${MAX_SECONDS}`, text);
-  }
-  return { wholeMs: Math.round(seconds * 1e6) / 1e3, partMs: 0 };
+function secondsOf(text: string): Time | null {
+  const seconds = DECIMAL.test(text) ? Number(text) : Number.NaN;
+  return Math.abs(seconds) <= MAX_TIME_MS / 1e3 ? { wholeMs: Math.round(seconds * 1e6) / 1e3, partMs: 0 } : null;
 }

@@ -1,10 +1,18 @@
-import { parse } from 'csv-parse/sync';
 import { LockstepError, shown } from '../../errors.js';
-import { type Request, RequestTable } from '../request.js';
-import { AZURE, BURSTGPT, CSV_OPTIONS, type CsvFormat, readCsv } from './csv.js';
+import {
+  checkAborted,
+  csvFields,
+  readCsv,
+  readHead,
+  readLineBlocks,
+  readText,
+  sourceName,
+  type TextSource,
+} from '../../input/index.js';
+import { type Request, type RequestTable, RequestTableBuilder } from '../request.js';
+import { AZURE, BURSTGPT, type CsvFormat, CsvTrace } from './csv.js';
 import { readJsonl } from './jsonl.js';
-import type { TraceRow } from './row.js';
-import { checkAborted, readHead, readLines, readText, sourceName, type TraceSource } from './text.js';
+import { type TraceRow, traceRefusal } from './row.js';
 
 /** How much to read, and how to stop. */
 export interface ReadTraceOptions {
@@ -30,10 +38,10 @@ const TRACE_FORMATS: string = `the formats are
  * a trace without requests; `ERR_INPUT_INVALID` when the source cannot be read or `limit` is no positive integer;
  * `ERR_ABORTED`.
  */
-export function readTrace(source: TraceSource, options: ReadTraceOptions = {}): AsyncGenerator<Request> {
+export function readTrace(source: TextSource, options: ReadTraceOptions = {}): AsyncGenerator<Request> {
   const { signal } = options;
   const limit = checkLimit(options.limit);
-  return requestsOf(readText(source, signal), sourceName(source), limit, signal);
+  return requestsOf(traceText(source, signal), sourceName(source), limit, signal);
 }
 
 /** How many requests to read, Infinity where it is not said. Throws `ERR_INPUT_INVALID` where it is no positive integer. */
@@ -47,8 +55,19 @@ function checkLimit(limit: number = Infinity): number {
  * Reads a trace into a table. Real traces are slightly out of order, so the requests are sorted by arrival (equal ones
  * keep the order of the file), numbered anew, and time counts from the earliest. Throws what `readTrace` throws.
  */
-export async function readRequests(source: TraceSource, options: ReadTraceOptions = {}): Promise<RequestTable> {
-  return RequestTable.collect(readTrace(source, options));
+export async function readRequests(source: TextSource, options: ReadTraceOptions = {}): Promise<RequestTable> {
+  const { signal } = options;
+  const limit = checkLimit(options.limit);
+  const table = new RequestTableBuilder();
+  for await (const requests of requestBlocks(traceText(source, signal), sourceName(source), limit)) {
+    for (const request of requests) table.add(request);
+    checkAborted(signal, sourceName(source));
+  }
+  return table.table();
+}
+
+function traceText(source: TextSource, signal: AbortSignal | undefined): AsyncGenerator<string> {
+  return readText(source, { signal, code: 'ERR_TRACE_INVALID' });
 }
 
 /** The requests of a trace whose text is being read. */
@@ -58,27 +77,59 @@ async function* requestsOf(
   limit: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Request> {
-  let id = 0;
-  let first: TraceRow | null = null;
-  try {
-    for await (const row of rowsOf(text, file, limit)) {
+  for await (const requests of requestBlocks(text, file, limit)) {
+    for (const request of requests) {
       checkAborted(signal, file);
-      first ??= row;
-      const arrivalMs = row.wholeMs - first.wholeMs + (row.partMs - first.partMs);
-      yield { id, arrivalMs, inputTokens: row.inputTokens, outputTokens: row.outputTokens, hashIds: row.hashIds };
-      if (++id === limit) return;
+      yield request;
+    }
+  }
+}
+
+/** The same in blocks, as the text came: one has to be looped through before the next is asked for. */
+async function* requestBlocks(
+  text: AsyncGenerator<string>,
+  file: string,
+  limit: number,
+): AsyncGenerator<Iterable<Request>> {
+  const numbered = new NumberedRequests(limit);
+  try {
+    for await (const rows of rowBlocks(text, file)) {
+      yield numbered.of(rows);
+      if (numbered.count >= limit) return;
     }
   } finally {
     await text.return(undefined);
   }
-  if (id === 0) {
+  if (numbered.count === 0) {
     throw new LockstepError('ERR_TRACE_INVALID', `${file}: a header and no requests; a trace needs at least one`, {
       file,
     });
   }
 }
 
-async function* rowsOf(text: AsyncGenerator<string>, file: string, limit: number): AsyncGenerator<TraceRow> {
+/** Makes requests of rows: numbers them, and counts time from the first. Ends with request `limit`. */
+class NumberedRequests {
+  count = 0;
+  readonly #limit: number;
+  #first: TraceRow | null = null;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  *of(rows: Iterable<TraceRow>): Generator<Request> {
+    for (const row of rows) {
+      this.#first ??= row;
+      const { wholeMs, partMs } = this.#first;
+      const arrivalMs = row.wholeMs - wholeMs + (row.partMs - partMs);
+      const { inputTokens, outputTokens, hashIds } = row;
+      yield { id: this.count++, arrivalMs, inputTokens, outputTokens, hashIds };
+      if (this.count >= this.#limit) return;
+    }
+  }
+}
+
+async function* rowBlocks(text: AsyncGenerator<string>, file: string): AsyncGenerator<Iterable<TraceRow>> {
   const { line, whole } = await readHead(text);
   if (line === undefined) {
     throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; ${TRACE_FORMATS}`, { file });
@@ -88,7 +139,13 @@ async function* rowsOf(text: AsyncGenerator<string>, file: string, limit: number
     const message = `${file}: unknown format, the first line is ${shown(line)}; ${TRACE_FORMATS}`;
     throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
   }
-  yield* format === 'jsonl' ? readJsonl(readLines(whole, file), file) : readCsv(whole, format, file, limit);
+  const refuse = traceRefusal(file);
+  if (format === 'jsonl') {
+    for await (const lines of readLineBlocks(whole, refuse)) yield readJsonl(lines, refuse);
+    return;
+  }
+  const trace = new CsvTrace(format, refuse);
+  for await (const rows of readCsv(whole, refuse)) yield trace.read(rows);
 }
 
 /** What the first line of a trace says its format is; null where it is that of none. */
@@ -99,7 +156,7 @@ export function detectTrace(line: string): CsvFormat | 'jsonl' | null {
       // A timestamp alone is what any log in JSON has.
       return ['input_length', 'output_length'].some((key) => keys.includes(key)) ? 'jsonl' : null;
     }
-    const header = (parse(line, { ...CSV_OPTIONS, info: false }) as string[][])[0] ?? [];
+    const header = csvFields(line);
     return [AZURE, BURSTGPT].find(({ columns }) => columns.every((column) => header.includes(column))) ?? null;
   } catch {
     // A first object that is cut or misspelt is an error of line 1, which the reader words better.

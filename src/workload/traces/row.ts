@@ -1,5 +1,5 @@
-import { LockstepError, shown } from '../../errors.js';
-import { isCount } from '../request.js';
+import { lineRefusal, type RefuseLine } from '../../input/index.js';
+import { isCount, MAX_TOKENS } from '../request.js';
 
 /** One request as a trace tells it. Time is `wholeMs + partMs` from an origin of the trace's own. */
 export interface TraceRow {
@@ -11,36 +11,40 @@ export interface TraceRow {
   readonly hashIds: readonly number[] | null;
 }
 
-/** A place in a trace, for errors. */
-export interface TracePlace {
-  /** The path, or `<stream>`. */
-  readonly file: string;
-  /** From 1; of a record that spans lines, the last. */
-  readonly line: number;
-}
-
-const REMEDY = 'correct the line, or stop before it with a limit on the requests read';
-
-/** Throws `ERR_TRACE_INVALID` for one line of a trace. */
-export function refuseLine(place: TracePlace, field: string, expected: string, found: unknown, cause?: unknown): never {
-  const text = shown(found);
-  throw new LockstepError(
+/** How a bad line of a trace is refused: with `ERR_TRACE_INVALID`. */
+export function traceRefusal(file: string): RefuseLine {
+  return lineRefusal(
     'ERR_TRACE_INVALID',
-    `${place.file}:${place.line}: ${field} must be ${expected}, found ${text}; ${REMEDY}`,
-    { ...place, field, expected, found: text },
-    cause === undefined ? undefined : { cause },
+    file,
+    'correct the line, or stop before it with a limit on the requests read',
   );
 }
 
+/** Latest moment of a trace, in ms either side of its origin: thirty thousand years. What is beyond is no time of a request. */
+export const MAX_TIME_MS = 1e15;
+
 /** A count of tokens that a trace gives as a JSON number. */
-export function tokenCount(place: TracePlace, field: string, value: unknown, least: 0 | 1): number {
-  if (!isCount(value) || value < least) refuseLine(place, field, `an integer from ${least} to 2147483647`, value);
+export function tokenCount(line: number, field: string, value: unknown, least: 0 | 1, refuse: RefuseLine): number {
+  if (!isCount(value) || value < least) refuse(line, field, `an integer from ${least} to ${MAX_TOKENS}`, value);
   return value;
 }
 
 /** The same, from the text of a CSV field. */
-export function tokenCountOf(place: TracePlace, field: string, text: string | undefined, least: 0 | 1): number {
-  const value = text !== undefined && /^\d+$/.test(text) ? Number(text) : -1;
-  if (!isCount(value) || value < least) refuseLine(place, field, `an integer from ${least} to 2147483647`, text);
+export function tokenCountOf(line: number, field: string, text: string, least: 0 | 1, refuse: RefuseLine): number {
+  const value = digitsOf(text);
+  if (!(value >= least && value <= MAX_TOKENS)) {
+    refuse(line, field, `an integer from ${least} to ${MAX_TOKENS}`, text);
+  }
   return value;
+}
+
+/** The number that a text of digits says; -1 for any other. */
+function digitsOf(text: string): number {
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    value = 10 * value + digit;
+  }
+  return text === '' ? -1 : value;
 }

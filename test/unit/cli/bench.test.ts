@@ -28,6 +28,7 @@ test('the rows are those that scripts compare from version to version', () => {
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',
     'simulate-prefill-256',
+    'read-csv',
   ]);
 });
 
@@ -45,7 +46,7 @@ describe('lockstep bench', () => {
       expect(limitNs, name).toBeGreaterThan(0);
       // Of one round the median of the ratios is the ratio of the medians.
       expect(ratio, name).toBeCloseTo(ns / limitNs);
-      if (peerNs === null || /^(parts|csr|simulate|append-each)/.test(name))
+      if (peerNs === null || /^(parts|csr|simulate|append-each|read)/.test(name))
         expect({ peerNs, peerRatio }).toEqual({ peerNs: null, peerRatio: null });
       else expect(peerRatio, name).toBeCloseTo(peerNs / ns);
       expect(stderr, name).toContain(name);

@@ -111,6 +111,13 @@ describe('a ladder as flags', () => {
 });
 
 describe('flags as the engine reads them', () => {
+  test('white space without end in a configuration is refused as soon as it is read', () => {
+    const text = `cuda_graph_config: {a:${' '.repeat(100_000)}[}`;
+    expect(() => parseFlags('trtllm', text, { maxNumSeqs: 8, maxNumBatchedTokens: 8, queryLen: 1 })).toThrow(
+      expect.objectContaining({ code: 'ERR_INPUT_INVALID' }),
+    );
+  });
+
   test.each<[EngineName, string, number[]]>([
     ['vllm', 'vllm serve m --cudagraph-capture-sizes 8 1 2 8 --port 8000', [1, 2, 8]],
     ['vllm', '--cudagraph-capture-sizes 4 \\\n  9000 --disable-log-requests', [4]],
@@ -141,6 +148,7 @@ describe('flags as the engine reads them', () => {
     ],
     ['trtllm', 'cuda_graph_config: {\n  "batch_sizes": [1, 2,\n    300],\n  "enable_padding": true\n}', [1, 2, 256]],
     ['trtllm', 'cuda_graph_config: {batch_sizes: [1, 2, 300]}', [1, 2]],
+    ['trtllm', 'cuda_graph_config: { batch_sizes : [ 1, 2 ] , enable_padding :  false  }', [1, 2]],
     ['atom', '--cudagraph-capture-sizes "[1, 2, 600]" --level 3', [1, 2]],
     ['atom', "--cudagraph-capture-sizes='[]'", []],
     ['atom', '--cudagraph-capture-sizes [4] --enforce-eager', []],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type ReadTraceOptions,
@@ -11,6 +12,7 @@ import {
   readTrace,
   type TraceSource,
 } from '../../../dist/workload/index.js';
+import { runs } from '../../support/property-runs.js';
 import { traces, tracesAbsent } from '../../support/traces.js';
 
 let folder = '';
@@ -55,6 +57,32 @@ describe('the four formats, whatever the file is called', () => {
       [0, 2162, 5, null],
       [expect.closeTo(990.07, 9), 1, 1, null],
     ]);
+  });
+
+  it('reads a date as JavaScript does, whatever its digits', async () => {
+    const digits = fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength: 9 });
+    const two = fc.integer({ min: 0, max: 66 }).map((value) => String(value).padStart(2, '0'));
+    const date = fc.tuple(
+      fc.integer({ min: 1, max: 32 }),
+      two,
+      two,
+      two,
+      fc.option(digits),
+      fc.constantFrom('', 'Z', '+00:00', '-01:30', ' ', 'x'),
+    );
+    const origin = Date.UTC(2024, 0, 31, 5);
+    await fc.assert(
+      fc.asyncProperty(date, async ([day, hours, minutes, seconds, fraction, offset]) => {
+        const time = `2024-02-${String(day).padStart(2, '0')} ${hours}:${minutes}:${seconds}`;
+        const text = `${time}${fraction === null ? '' : `.${fraction}`}${offset}`;
+        const ms = day > 29 ? Number.NaN : Date.parse(`${time.replace(' ', 'T')}${offset.trim() || 'Z'}`);
+        const found = await rows(`${AZURE}\n2024-01-31 05:00:00,1,1\n${text},1,1\n`).catch((error) => error.code);
+        const expected = ms - origin + Number((fraction ?? '').padEnd(9, '0')) / 1e6;
+        if (Number.isNaN(ms)) expect(found).toBe('ERR_TRACE_INVALID');
+        else expect(found[1][0]).toBe(expected);
+      }),
+      runs(300),
+    );
   });
 
   it('reads BurstGPT CSV, failed calls included', async () => {
@@ -209,6 +237,20 @@ describe('what is refused', () => {
       3,
       'timestamp',
       'Infinity',
+    ],
+    [
+      'a time of no request',
+      jsonl('{"timestamp":-1e300,"input_length":1,"output_length":1}'),
+      3,
+      'timestamp',
+      '-1e+300',
+    ],
+    [
+      'a column that stands there twice',
+      'TIMESTAMP,ContextTokens,GeneratedTokens,ContextTokens\n2023-11-16 18:15:46,1,2,3\n',
+      1,
+      'the header',
+      'GeneratedTokens,ContextTokens',
     ],
     ['no output_length', jsonl('{"timestamp":0,"input_length":1}'), 3, 'output_length', 'missing'],
     ['no tokens', jsonl('{"timestamp":0,"input_length":0,"output_length":1}'), 3, 'input_length', '0'],

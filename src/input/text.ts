@@ -1,38 +1,48 @@
-import { createReadStream } from 'node:fs';
-import { TextDecoder } from 'node:util';
-import { LockstepError } from '../../errors.js';
-import { refuseLine } from './row.js';
+import { openPath } from '#open-path';
+import { type ErrorCode, LockstepError } from '../errors.js';
 
-/** Where a trace comes from: a path, a `Readable`, or anything that yields UTF-8 bytes or text. */
-export type TraceSource = string | URL | AsyncIterable<Uint8Array | string>;
+/**
+ * Where text comes from: a path (on Node alone; `.gz` is unpacked), or anything that yields UTF-8 bytes or text, such as a Node
+ * `Readable` or a web `ReadableStream`.
+ */
+export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
 
-/** No line of a trace comes near: 16 Mi characters. It bounds what a file without line ends can take. */
-export const MAX_LINE_CHARACTERS: number = 16 * 1024 * 1024;
+/** How text is read. */
+export interface TextOptions {
+  /** Ends reading with `ERR_ABORTED` at once, even while the source has nothing to give. */
+  readonly signal?: AbortSignal | undefined;
+  /** Of the error for bytes that are not UTF-8. Default `ERR_INPUT_INVALID`. */
+  readonly code?: ErrorCode;
+  /** Replaces bytes that are not UTF-8 in place of refusing them. Default false. */
+  readonly lenient?: boolean;
+}
 
 /** What errors call the source. */
-export function sourceName(source: TraceSource): string {
+export function sourceName(source: TextSource): string {
   if (typeof source === 'string') return source;
   return source instanceof URL ? source.href : '<stream>';
 }
 
 /**
- * The text of a source, without its byte order mark. Throws `ERR_INPUT_INVALID` when it cannot be read,
- * `ERR_TRACE_INVALID` when it is not UTF-8, and `ERR_ABORTED` at once when the signal aborts, even while the source
- * has nothing to give.
+ * The text of a source, without its byte order mark. It ends the source, also when it is returned early. Errors:
+ * `ERR_INPUT_INVALID` for a source that cannot be read, `code` for bytes that are not UTF-8, `ERR_ABORTED`.
  */
-export async function* readText(source: TraceSource, signal: AbortSignal | undefined): AsyncGenerator<string> {
+export async function* readText(source: TextSource, options: TextOptions = {}): AsyncGenerator<string> {
+  const { signal, code = 'ERR_INPUT_INVALID', lenient = false } = options;
   const file = sourceName(source);
-  const input = typeof source === 'string' || source instanceof URL ? createReadStream(source) : source;
-  const iterator = input[Symbol.asyncIterator]();
-  const decoder = new TextDecoder('utf-8', { fatal: true });
+  const decode = decoderOf(file, code, lenient);
+  let iterator: AsyncIterator<Uint8Array | string> | undefined;
+  let input: AsyncIterable<Uint8Array | string> | undefined;
   let pending = false;
   let started = false;
   try {
+    input = typeof source === 'string' || source instanceof URL ? openPath(source) : source;
+    iterator = input[Symbol.asyncIterator]();
     for (;;) {
       pending = true;
       const result = await untilAborted(iterator.next(), signal, file);
       pending = false;
-      const decoded = result.done ? decoder.decode() : textOf(result.value, decoder);
+      const decoded = result.done ? decode() : decode(result.value);
       // The decoder drops the mark from bytes; a source of strings may still carry it.
       const text = started ? decoded : decoded.replace(/^\uFEFF/, '');
       started ||= decoded !== '';
@@ -41,38 +51,29 @@ export async function* readText(source: TraceSource, signal: AbortSignal | undef
     }
   } catch (error) {
     if (error instanceof LockstepError) throw error;
-    if (error instanceof TypeError && (error as NodeJS.ErrnoException).code === 'ERR_ENCODING_INVALID_ENCODED_DATA') {
-      const message = `${file}: not UTF-8 text; if it is compressed, decompress it first`;
-      throw new LockstepError('ERR_TRACE_INVALID', message, { file }, { cause: error });
-    }
     const reason = error instanceof Error ? error.message : String(error);
     const message = `${file}: cannot be read (${reason}); check that it is a file that you may read`;
     throw new LockstepError('ERR_INPUT_INVALID', message, { file }, { cause: error });
   } finally {
-    const ended = Promise.resolve(iterator.return?.()).catch(() => undefined);
-    if ('destroy' in input && typeof input.destroy === 'function') input.destroy();
+    const ended = Promise.resolve(iterator?.return?.()).catch(() => undefined);
+    if (input !== undefined && 'destroy' in input && typeof input.destroy === 'function') input.destroy();
     // A source that still owes an answer may never give it.
     if (!pending) await ended;
   }
 }
 
-/** Lines of a text, from line 1, without their ends (LF or CRLF). The last line needs no end. */
-export async function* readLines(text: AsyncIterable<string>, file: string): AsyncGenerator<string> {
-  let rest = '';
-  let line = 0;
-  for await (const chunk of text) {
-    const lines = chunk.split('\n');
-    lines[0] = rest + lines[0];
-    rest = lines.pop() as string;
-    for (const one of lines) {
-      line++;
-      yield one.endsWith('\r') ? one.slice(0, -1) : one;
+/** Decodes one chunk after the other; without one, what is left. Text goes through as it is. */
+function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Uint8Array | string) => string {
+  const decoder = new TextDecoder('utf-8', { fatal: !lenient });
+  return (chunk) => {
+    if (typeof chunk === 'string') return chunk;
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined });
+    } catch (error) {
+      const message = `${file}: not UTF-8 text; if it is compressed, decompress it first, or name it .gz`;
+      throw new LockstepError(code, message, { file }, { cause: error });
     }
-    if (rest.length > MAX_LINE_CHARACTERS) {
-      refuseLine({ file, line: line + 1 }, 'the line', `at most ${MAX_LINE_CHARACTERS} characters long`, rest);
-    }
-  }
-  if (rest !== '') yield rest;
+  };
 }
 
 /** What is looked at to tell a format; a longer first line is judged by its beginning. */
@@ -113,10 +114,6 @@ export function checkAborted(signal: AbortSignal | undefined, file: string): voi
   if (signal?.aborted) {
     throw new LockstepError('ERR_ABORTED', `${file}: reading was aborted`, { file }, { cause: signal.reason });
   }
-}
-
-function textOf(chunk: Uint8Array | string, decoder: TextDecoder): string {
-  return typeof chunk === 'string' ? chunk : decoder.decode(chunk, { stream: true });
 }
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, file: string): Promise<T> {

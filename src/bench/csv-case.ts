@@ -1,0 +1,54 @@
+import { csvRows, lineRefusal } from '../input/index.js';
+import { AZURE, CsvTrace, generateWorkload, type RequestTable, RequestTableBuilder } from '../workload/index.js';
+import type { BenchCase, BenchRow } from './measure.js';
+
+/** Rows of the trace: some 40 kB, as much as a file gives at a time. */
+const REQUESTS = 1000;
+
+/** A trace in CSV, by the row: cut, checked and made a table of requests. */
+export const CSV_ROWS: readonly BenchRow[] = [{ name: 'read-csv', make: csvCase }];
+
+/** Its limit is a loop that finds the same columns and checks nothing. */
+function csvCase(): BenchCase {
+  const text = azureCsv();
+  const refuse = lineRefusal('ERR_TRACE_INVALID', 'bench', 'mend the bench');
+  return {
+    pieces: REQUESTS,
+    ours: (): RequestTable => {
+      const table = new RequestTableBuilder();
+      for (const row of new CsvTrace(AZURE, refuse).read(csvRows(text, refuse))) {
+        const { wholeMs, inputTokens, outputTokens, hashIds } = row;
+        table.add({ arrivalMs: wholeMs, inputTokens, outputTokens, hashIds });
+      }
+      return table.table();
+    },
+    limit: () => plainLoop(text),
+    peer: null,
+  };
+}
+
+/** A generated workload as Azure publishes traces. */
+function azureCsv(): string {
+  const begin = Date.UTC(2023, 10, 16, 18);
+  const lines = ['TIMESTAMP,ContextTokens,GeneratedTokens'];
+  for (const { arrivalMs, inputTokens, outputTokens } of generateWorkload({ requests: REQUESTS, seed: 0 })) {
+    const date = new Date(begin + arrivalMs).toISOString().slice(0, -1).replace('T', ' ');
+    lines.push(`${date}0000,${inputTokens},${outputTokens}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** [time in ms, input tokens, output tokens] of each row. */
+function plainLoop(text: string): Float64Array {
+  const lines = text.split('\n');
+  const columns = new Float64Array(3 * lines.length);
+  for (let i = 1; i < lines.length - 1; i++) {
+    const line = lines[i];
+    const first = line.indexOf(',');
+    const second = line.indexOf(',', first + 1);
+    columns[3 * i] = Date.parse(`${line.slice(0, first)}Z`);
+    columns[3 * i + 1] = Number(line.slice(first + 1, second));
+    columns[3 * i + 2] = Number(line.slice(second + 1));
+  }
+  return columns;
+}

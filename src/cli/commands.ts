@@ -1,0 +1,192 @@
+import { type Command, Option } from 'commander';
+import { BATCH_SHAPE, DEFAULT_ROUNDS, DEFAULT_TIMEOUT_MS, POLICY_DEFAULTS, WORKLOAD_DEFAULTS } from '../names.js';
+import { bytes, decimal, integer, jsonOf, ranks, sizeList } from './option-values.js';
+import { addCostOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
+
+/**
+ * Adds every command with its options to the program. What a command does is a file of its own, imported once it is asked for: help and
+ * the version load none of it.
+ */
+export function addCommands(program: Command): void {
+  for (const add of [addRun, addPlan, addSimulate, addExplain, addCheck, addConformance, addBench, addDoctor])
+    add(program);
+}
+
+/** `lockstep run`: a workload, planned, agreed, built and executed on ranks, and verified. */
+function addRun(program: Command): void {
+  const command = program
+    .command('run')
+    .description('Plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache.');
+  addPlannerOptions(addWorkloadOptions(command))
+    .addOption(
+      new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
+        .argParser(integer)
+        .default(WORKLOAD_DEFAULTS.tensorParallelSize),
+    )
+    .addOption(
+      new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'),
+    )
+    .addOption(
+      new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
+        'solo',
+        'threads',
+      ]),
+    )
+    .addOption(
+      new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth')
+        .choices(['full', 'sampled'])
+        .default('full'),
+    )
+    .option('--plan-out <file>', 'write the capture plan')
+    .addOption(
+      new Option('--timeout <ms>', 'longest wait for a peer or the device')
+        .argParser(integer)
+        .default(DEFAULT_TIMEOUT_MS),
+    )
+    .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
+    .option('--check-shapes', 'check every tensor of every step against its decision')
+    .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
+    .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
+    .option('--json', 'print one JSON document')
+    .action(async (flags) => (await import('./run.js')).run(flags, command));
+}
+
+/** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */
+function addPlan(program: Command): void {
+  const command = program
+    .command('plan')
+    .description(
+      "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
+    )
+    .argument('[file]', 'a trace, a step log or an engine log, told apart by its content; - for standard input');
+  addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
+    .option('--steps <file>', 'a step log of `run` or `simulate`')
+    .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
+    .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
+    .addOption(
+      new Option(
+        '--max-time-loss <ratio>',
+        'as few graphs as lose at most so much time (default: 0.001; 0.05 with --mixed)',
+      ).argParser(decimal),
+    )
+    .addOption(new Option('--max-padding <ratio>', 'as few graphs as pad at most so much').argParser(decimal))
+    .addOption(new Option('--graph-memory <bytes>', 'the best graphs in so much memory: 512MiB').argParser(bytes))
+    .option(
+      '--capture-cost <name|file>',
+      'what a graph takes: published figures, or a capture log',
+      'trtllm-deepseek-r1',
+    )
+    .addOption(
+      new Option('--split <share>', 'share of the time that is seen, for the unseen part')
+        .argParser(decimal)
+        .default(0.5),
+    )
+    .addOption(new Option('--size-multiple <n>', 'every size is a multiple of it').argParser(integer).default(1))
+    .addOption(
+      new Option('--include <sizes>', 'sizes that must be captured: 8,64').argParser(sizeList).default([], 'none'),
+    )
+    .option('--mixed', 'graphs for steps with a prefill too')
+    .option('--out <file>', 'write the plan, for run --plan and simulate --plan')
+    .option('--json', 'print one JSON document')
+    .action(async (file, flags) => (await import('./plan.js')).plan(file, flags, command));
+}
+
+/** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */
+function addSimulate(program: Command): void {
+  const command = program
+    .command('simulate')
+    .description('Decide every step of a workload as `run` would, without running any: which graph, or why eager.');
+  addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
+    .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
+    .option('--json', 'print one JSON document')
+    .action(async (flags) => (await import('./simulate.js')).simulateCommand(flags, command));
+}
+
+/** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
+function addExplain(program: Command): void {
+  const command = program
+    .command('explain')
+    .description('Explain the step that batches lead to: votes, decision, reason, every tensor.')
+    .option('--json', 'one JSON document a line instead of text');
+  addPlannerOptions(command)
+    .option(
+      '--kv-groups <json>',
+      'KV cache groups, like [{"blockSize":16},{"blockSize":64,"window":1024}]; blockIds then hold a list each',
+      jsonOf,
+    )
+    .addHelpText(
+      'after',
+      `\nReads one JSON document a line from standard input:\n  ${BATCH_SHAPE}\nA rank without requests is idle; blocks that are left out are made up.`,
+    )
+    .action(async (flags) => (await import('./explain.js')).explain(flags, command));
+}
+
+/** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
+function addCheck(program: Command): void {
+  program
+    .command('check')
+    .description('Model-check a policy and a plan: can ranks hang, diverge, or miss a graph?')
+    .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', POLICY_DEFAULTS.name)
+    .option('--ranks <n>', 'most ranks; every number of whole replicas up to them is explored', ranks, 2)
+    .option(
+      '--replica-size <n>',
+      'ranks that hold one batch, and differ in what each can do; divides --ranks',
+      ranks,
+      1,
+    )
+    .option(
+      '--ubatches <n>',
+      "without --plan: micro-batches a step may be cut into (default: the policy's, and at least 2)",
+      integer,
+    )
+    .option('--no-piecewise', 'without --plan: no piecewise graphs')
+    .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
+    .option(
+      '--max-num-seqs <n>',
+      "with --plan: most requests of a rank (default: one more than the plan's largest key)",
+      integer,
+    )
+    .option(
+      '--max-num-batched-tokens <n>',
+      'with --plan: most tokens of a rank (default: as many as make a difference)',
+      integer,
+    )
+    .option('--fixed', 'with a historical policy: the rule after its fix, over the same domain')
+    .option('--list', 'list the policies, and what the historical ones must violate')
+    .option('--json', 'one JSON document instead of text')
+    .action(async (flags, command: Command) => {
+      const { check, list } = await import('./check.js');
+      if (flags.list === true) list(flags.json === true);
+      else await check(flags, command.getOptionValueSource('policy') === 'default');
+    });
+}
+
+/** `lockstep conformance [dir]`: engine vectors against this version. */
+function addConformance(program: Command): void {
+  program
+    .command('conformance')
+    .description('Compare the answers of this version with vectors of five engines.')
+    .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
+    .option('--json', 'one JSON document instead of text')
+    .action(async (folder, flags) => (await import('./conformance.js')).conformance(folder, flags));
+}
+
+/** `lockstep bench`: what the planner's work costs, each row beside its limit. */
+function addBench(program: Command): void {
+  program
+    .command('bench')
+    .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
+    .option('--filter <name>', 'only rows with this in their name')
+    .option('--rounds <n>', 'rounds in which ours, limit and numpy take turns', integer, DEFAULT_ROUNDS)
+    .option('--json', 'print one JSON document')
+    .action(async (flags) => (await import('./bench.js')).bench(flags));
+}
+
+/** `lockstep doctor`: devices, libraries and transports that are here, and why the others are not. */
+function addDoctor(program: Command): void {
+  program
+    .command('doctor')
+    .description('Tell which devices, libraries and transports are here, and why the others are not.')
+    .option('--json', 'one JSON document instead of text')
+    .action(async (flags) => (await import('./doctor.js')).doctor(flags));
+}

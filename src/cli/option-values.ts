@@ -1,0 +1,65 @@
+import { InvalidArgumentError } from 'commander';
+import { LockstepError, shown } from '../errors.js';
+
+/** An option's integer; anything else is a usage error that names the option. */
+export function integer(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw new InvalidArgumentError('It must be an integer.');
+  return Number(text);
+}
+
+/** An option's number. */
+export function decimal(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.');
+  return value;
+}
+
+/** A number of ranks. */
+export function ranks(text: string): number {
+  const value = integer(text);
+  if (value < 1) throw new InvalidArgumentError('There is at least one rank.');
+  return value;
+}
+
+/** The three numbers of `--step-time`. */
+export function stepTime(text: string): [number, number, number] {
+  const parts = text.split(',').map(decimal);
+  return parts as [number, number, number];
+}
+
+/** A value in JSON. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new InvalidArgumentError('It must be JSON.');
+  }
+}
+
+const UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  kB: 1e3,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+
+/** Bytes of `512MiB`, `1.5GB`, `1000`. */
+export function bytes(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim()) ?? [];
+  if (number !== undefined && Object.hasOwn(UNITS, unit)) return Number(number) * UNITS[unit];
+  throw new LockstepError(
+    'ERR_USAGE',
+    `${shown(text)} is no amount of memory; give bytes, or one with a unit such as 512MiB or 1.5GB`,
+    { value: text },
+  );
+}
+
+/** Sizes of `8,64,256`. */
+export function sizeList(text: string): number[] {
+  return text.split(',').map((size) => integer(size.trim()));
+}

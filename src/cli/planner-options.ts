@@ -1,0 +1,68 @@
+import type { Limits } from '../config.js';
+import { parseLadder } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { readPolicy } from '../formats/index.js';
+import { type CapturePlan, queryLens } from '../keys/index.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+
+/** What the options of `addLimitOptions` hold. */
+export interface LimitFlags {
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  readonly maxModelLen: number;
+  readonly blockSize: number;
+  readonly numBlocks: number;
+  readonly queryLen?: number;
+}
+
+/** What the options of `addPolicyOptions` hold. */
+export interface PolicyFlags {
+  readonly ubatches?: number;
+  readonly ubatchThresholdDecode?: number;
+  readonly ubatchThresholdPrefill?: number;
+  readonly policy?: string;
+}
+
+/** What the options of `addPlannerOptions` hold. */
+export interface PlannerFlags extends LimitFlags, PolicyFlags {
+  readonly ladder: string;
+  readonly plan?: string;
+  readonly twins?: boolean;
+}
+
+/**
+ * The limits the flags say. Decodes have as many tokens as the graphs of `plan`, if there is one, have places for. Errors:
+ * ERR_CONFIG_INVALID where the flags say another number.
+ */
+export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits> {
+  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = flags;
+  const captured = plan === undefined ? undefined : queryLens(plan).at(-1);
+  if (queryLen !== undefined && captured !== undefined && queryLen !== captured) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `--query-len is ${queryLen}, and the plan's graphs are for decodes of ${captured}: give --query-len ${captured}, or leave it out`,
+      { queryLen, captured },
+    );
+  }
+  const tokens = queryLen ?? captured;
+  const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks };
+  return tokens === undefined ? limits : { ...limits, queryLen: tokens };
+}
+
+/**
+ * The policy the flags say; without a name that of the plan file, else ours. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
+ * a policy that cannot be had.
+ */
+export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
+  const { ubatches, ubatchThresholdDecode, ubatchThresholdPrefill } = flags;
+  const given = Object.entries({ ubatches, ubatchThresholdDecode, ubatchThresholdPrefill }).filter(
+    ([, value]) => value !== undefined,
+  );
+  const named = flags.policy === undefined ? base : await readPolicy(flags.policy);
+  return { ...named, ...Object.fromEntries(given) };
+}
+
+/** Sizes of `--ladder` under the limits the flags say. Errors: ERR_CONFIG_INVALID. */
+export function ladderOf(flags: PlannerFlags, limits: Limits): readonly number[] {
+  return parseLadder(flags.ladder, limits);
+}

@@ -1,0 +1,179 @@
+import { CsvError, type Options, parse } from '#csv-parse';
+import { checkLineLength, MAX_LINE_CHARACTERS, type RefuseLine } from './refusal.js';
+
+/** One record of a CSV, its fields trimmed. */
+export interface CsvRow {
+  readonly fields: readonly string[];
+  /** From 1; of a record that spans lines, the last. */
+  readonly line: number;
+}
+
+/** How CSV may be written: quotes, CRLF or LF, blank lines and blanks around fields are all fine. */
+const OPTIONS: Options = {
+  trim: true,
+  skip_empty_lines: true,
+  relax_column_count: true,
+  record_delimiter: ['\n', '\r\n'],
+  max_record_size: MAX_LINE_CHARACTERS,
+};
+
+/**
+ * Rows of a CSV, the header first; every row has as many fields as it. They come in blocks, as the text came: one has to be looped
+ * through before the next is asked for. `refuse` is called for a row of another length, for one that is not well-formed, and for
+ * one longer than `MAX_LINE_CHARACTERS`, once all rows before it are read.
+ *
+ * What has no quotes is cut at line ends and commas; the rest is csv-parse's, and so is every rule: what is cut here gives what
+ * csv-parse would.
+ */
+export async function* readCsv(text: AsyncIterable<string>, refuse: RefuseLine): AsyncGenerator<Iterable<CsvRow>> {
+  const cutter = new RecordCutter();
+  const rows = new RowReader(refuse);
+  for await (const chunk of text) {
+    const records = cutter.cut(chunk);
+    if (records !== '') yield rows.of(records, true);
+    rows.checkLength(cutter.rest);
+  }
+  if (cutter.rest !== '') yield rows.of(cutter.rest, false);
+}
+
+/** `readCsv` of a whole text. */
+export function csvRows(text: string, refuse: RefuseLine): Iterable<CsvRow> {
+  return new RowReader(refuse).of(text, false);
+}
+
+/** The fields of one record, such as a header. Throws where it is not well-formed, whatever csv-parse throws. */
+export function csvFields(record: string): readonly string[] {
+  if (isRegular(record)) return record.split(',').map((field) => field.trim());
+  return (parse(record, OPTIONS) as string[][])[0] ?? [];
+}
+
+/** Cuts text behind its last whole record. A record ends with the first line end outside quotes, whatever else is wrong with it. */
+class RecordCutter {
+  /** The beginning of a record whose end has not come. */
+  rest = '';
+  #quoted = false;
+
+  /** The records that end with this chunk. */
+  cut(chunk: string): string {
+    const end = this.#lastEnd(chunk) + 1;
+    const whole = end === 0 ? '' : this.rest + chunk.slice(0, end);
+    this.rest = end === 0 ? this.rest + chunk : chunk.slice(end);
+    return whole;
+  }
+
+  #lastEnd(chunk: string): number {
+    if (!this.#quoted && !chunk.includes('"')) return chunk.lastIndexOf('\n');
+    let end = -1;
+    let quoted = this.#quoted;
+    for (let i = 0; i < chunk.length; i++) {
+      const code = chunk.charCodeAt(i);
+      if (code === QUOTE) quoted = !quoted;
+      else if (code === LINE_FEED && !quoted) end = i;
+    }
+    this.#quoted = quoted;
+    return end;
+  }
+}
+
+const QUOTE = 34;
+const LINE_FEED = 10;
+
+/** Turns whole records into rows, and knows at which line it is. */
+class RowReader {
+  readonly #refuse: RefuseLine;
+  /** Of the next record. */
+  #line = 1;
+  /** Fields of the header; -1 before it. */
+  #columns = -1;
+
+  constructor(refuse: RefuseLine) {
+    this.#refuse = refuse;
+  }
+
+  /** Rows of records, the last of which has its end (`ended`) or is the last of all. */
+  of(records: string, ended: boolean): Iterable<CsvRow> {
+    return isRegular(records) ? this.#regular(records) : this.#quoted(records, ended);
+  }
+
+  /** Refuses the beginning of a record that is longer than records are; one with a misplaced quote for that. */
+  checkLength(beginning: string): void {
+    if (beginning.length <= MAX_LINE_CHARACTERS) return;
+    const { error } = isRegular(beginning) ? { error: null } : parsed(beginning, false);
+    if (error !== null && error.code !== 'CSV_QUOTE_NOT_CLOSED') this.#malformed(error, this.#line);
+    checkLineLength(beginning, this.#line, this.#refuse);
+  }
+
+  *#regular(records: string): Generator<CsvRow> {
+    for (let begin = 0; begin < records.length; this.#line++) {
+      const feed = records.indexOf('\n', begin);
+      const end = feed < 0 ? records.length : feed;
+      const line = records.slice(begin, end);
+      begin = end + 1;
+      checkLineLength(line, this.#line, this.#refuse);
+      const fields = line.split(',');
+      for (let i = 0; i < fields.length; i++) if (hasBlankEnd(fields[i])) fields[i] = fields[i].trim();
+      if (fields.length > 1 || fields[0] !== '') yield this.#even(fields, this.#line);
+    }
+  }
+
+  *#quoted(records: string, ended: boolean): Generator<CsvRow> {
+    const before = this.#line - 1;
+    const { rows, error, lines } = parsed(records, ended);
+    for (const { fields, line } of rows) yield this.#even(fields, before + line);
+    if (error !== null) this.#malformed(error, before + 1);
+    this.#line = before + lines;
+  }
+
+  #even(fields: readonly string[], line: number): CsvRow {
+    if (this.#columns < 0) this.#columns = fields.length;
+    if (fields.length !== this.#columns) {
+      this.#refuse(line, 'the row', `${this.#columns} fields, as the header has`, fields.join(','));
+    }
+    return { fields, line };
+  }
+
+  /** Refuses what csv-parse found in records from `first` on, whose lines it counts from 1. */
+  #malformed(error: CsvError, first: number): never {
+    const line = first - 1 + Number(error.lines ?? 1);
+    const message = error.message.replace(/at line \d+/, `at line ${line}`);
+    return this.#refuse(line, 'the row', 'well-formed CSV', message, error);
+  }
+}
+
+/** Whether text is cut at commas and line ends alone: no quote, and no CR but that of a CRLF. */
+function isRegular(records: string): boolean {
+  return !records.includes('"') && !(records.includes('\r') && /\r(?!\n)/.test(records));
+}
+
+/** Whether a field begins or ends with what might be white space. */
+function hasBlankEnd(field: string): boolean {
+  const first = field.charCodeAt(0);
+  const last = field.charCodeAt(field.length - 1);
+  return first <= 32 || last <= 32 || first >= 128 || last >= 128;
+}
+
+interface Parsed {
+  readonly rows: readonly CsvRow[];
+  /** What is wrong after those rows. */
+  readonly error: CsvError | null;
+  /** Of the first line after the text, from 1. */
+  readonly lines: number;
+}
+
+/** What csv-parse makes of a text, whose last record may have its end. Lines count from its beginning. */
+function parsed(text: string, ended: boolean): Parsed {
+  const rows: CsvRow[] = [];
+  const on_record = (fields: string[], { lines }: { readonly lines: number }): null => {
+    rows.push({ fields, line: lines });
+    return null;
+  };
+  try {
+    // One more record tells how many lines there are before it.
+    parse(ended ? `${text}.` : text, { ...OPTIONS, on_record });
+  } catch (error) {
+    if (error instanceof CsvError) return { rows, error, lines: 1 };
+    throw error;
+  }
+  const lines = ended ? (rows.pop() as CsvRow).line : 1;
+  return { rows, error: null, lines };
+}

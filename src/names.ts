@@ -1,0 +1,110 @@
+/**
+ * Names and numbers that the command line's help shows and rooms give meaning to. They stand here so that showing them loads no room.
+ */
+
+/** An engine whose ladders and flags are known. */
+export type EngineName = 'vllm' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
+
+/** All of them. */
+export const ENGINE_NAMES: readonly EngineName[] = Object.freeze(['vllm', 'sglang', 'trtllm', 'megatron', 'atom']);
+
+/** A ladder that has a name: an engine's default sizes, or vLLM's where every size up to 32 is captured. */
+export type LadderName = EngineName | 'vllm-interactive';
+
+/** Names `namedLadder` knows. */
+export const LADDER_NAMES: readonly LadderName[] = Object.freeze([...ENGINE_NAMES, 'vllm-interactive']);
+
+/** A policy that has a name. */
+export type PolicyName = 'lockstep' | 'vllm-v1' | 'vllm-v2' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
+
+/** Names that `namedPolicy` knows, ours first. */
+export const POLICY_NAMES: readonly PolicyName[] = Object.freeze([
+  'lockstep',
+  'vllm-v1',
+  'vllm-v2',
+  'sglang',
+  'trtllm',
+  'megatron',
+  'atom',
+]);
+
+/** A GPU whose figures are known. */
+export type GpuName = 'a100' | 'h100' | 'h200' | 'b200' | 'l40s' | 'mi300x' | 'mi355x';
+
+/** All of them. */
+export const GPU_NAMES: readonly GpuName[] = Object.freeze([
+  'a100',
+  'h100',
+  'h200',
+  'b200',
+  'l40s',
+  'mi300x',
+  'mi355x',
+]);
+
+/** A model whose shape is known. */
+export type ModelName =
+  | 'llama-2-7b'
+  | 'llama-2-70b'
+  | 'llama-3-8b'
+  | 'llama-3-70b'
+  | 'llama-3-405b'
+  | 'codellama-34b'
+  | 'phi-2';
+
+/** All of them. */
+export const MODEL_NAMES: readonly ModelName[] = Object.freeze([
+  'llama-2-7b',
+  'llama-2-70b',
+  'llama-3-8b',
+  'llama-3-70b',
+  'llama-3-405b',
+  'codellama-34b',
+  'phi-2',
+]);
+
+/** Choices of our policy that help shows. */
+export interface PolicyDefaults {
+  readonly name: PolicyName;
+  readonly ubatches: number;
+  readonly ubatchThresholdDecode: number;
+  readonly ubatchThresholdPrefill: number;
+}
+
+/** What our policy says of them. */
+export const POLICY_DEFAULTS: PolicyDefaults = Object.freeze({
+  name: 'lockstep',
+  ubatches: 1,
+  ubatchThresholdDecode: 32,
+  ubatchThresholdPrefill: 512,
+});
+
+/** How a workload is run. */
+export interface WorkloadDefaults {
+  readonly ranks: number;
+  readonly tensorParallelSize: number;
+  readonly acceptRate: number;
+  readonly seed: number;
+  readonly speed: number;
+  readonly stepTime: readonly [number, number, number];
+}
+
+/** How it is run where nothing is said: on two ranks, its steps timed as those of about a 70B model on four GPUs. */
+export const WORKLOAD_DEFAULTS: WorkloadDefaults = Object.freeze({
+  ranks: 2,
+  tensorParallelSize: 1,
+  acceptRate: 0.7,
+  seed: 0,
+  speed: 1,
+  stepTime: Object.freeze([8, 0.096, 0] as const),
+});
+
+/** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
+export const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Rounds of a bench when nothing else is said. */
+export const DEFAULT_ROUNDS = 11;
+
+/** What a document of batches looks like, for messages and help. */
+export const BATCH_SHAPE =
+  '{"ranks":[{"requests":[{"phase":"decode","queryLen":1,"numComputedTokens":31,"blockIds":[1,2]}]}]}';

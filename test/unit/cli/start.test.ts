@@ -1,0 +1,73 @@
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { namedLadder, namedPolicy } from '../../../dist/engines/index.js';
+import { GPU_NAMES, LADDER_NAMES, MODEL_NAMES, POLICY_NAMES } from '../../../dist/names.js';
+import { GPUS, MODELS } from '../../../dist/workload/index.js';
+import { root } from '../../support/cli.js';
+
+/** Files of dist/ that a command loads. A loader hook tells them on descriptor 3. */
+function loaded(...args: string[]): string[] {
+  const hook = `data:text/javascript,${encodeURIComponent(`
+    import { register } from 'node:module';
+    register('data:text/javascript,' + encodeURIComponent(\`
+      import { writeSync } from 'node:fs';
+      export async function load(url, context, next) {
+        writeSync(3, url + '\\\\n');
+        return next(url, context);
+      }
+    \`));
+  `)}`;
+  const main = path.join(root, 'dist/cli/main.js');
+  const { output, status } = spawnSync(process.execPath, ['--import', hook, main, ...args], {
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    input: '',
+  });
+  expect(status, output[2] as string).toBe(0);
+  const dist = `${pathToFileURL(path.join(root, 'dist')).href}/`;
+  const files = (output[3] as string)
+    .split('\n')
+    .filter((url) => url.startsWith(dist))
+    .map((url) => url.slice(dist.length));
+  expect(files.length).toBeGreaterThan(5);
+  return files;
+}
+
+const roomsOf = (files: readonly string[]): string[] =>
+  [...new Set(files.map((file) => (file.includes('/') ? file.slice(0, file.indexOf('/')) : file)))].sort();
+
+const COMMANDS = ['run', 'plan', 'simulate', 'explain', 'check', 'conformance', 'bench', 'doctor'];
+
+describe('what a command loads', () => {
+  test.each([['--version'], ['--help'], ...COMMANDS.map((name) => [name, '--help'])])(
+    '%s %s: no room behind it',
+    (...args) => {
+      expect(roomsOf(loaded(...args))).toEqual(['cli', 'config.js', 'errors.js', 'names.js']);
+    },
+  );
+
+  test('a command loads its own file of cli/, and none of another command', () => {
+    const own = loaded('doctor').filter((file) => COMMANDS.includes(path.basename(file, '.js')));
+    expect(own.filter((file) => file.startsWith('cli/'))).toEqual(['cli/doctor.js']);
+    const rooms = roomsOf(loaded('check', '--list'));
+    for (const room of ['run', 'capture', 'bench', 'conformance', 'workload']) expect(rooms).not.toContain(room);
+    for (const room of ['run', 'capture', 'workload', 'check', 'engines'])
+      expect(roomsOf(loaded('doctor'))).not.toContain(room);
+  });
+
+  test('every command has a file of its own', () => {
+    const files = readdirSync(path.join(root, 'dist/cli'));
+    for (const name of COMMANDS) expect(files).toContain(`${name}.js`);
+  });
+});
+
+test('names that help shows are those that the rooms know', () => {
+  expect(GPU_NAMES).toEqual(Object.keys(GPUS));
+  expect(MODEL_NAMES).toEqual(Object.keys(MODELS));
+  for (const name of POLICY_NAMES) expect(namedPolicy(name).name).toBe(name);
+  const limits = { maxNumSeqs: 64, maxNumBatchedTokens: 512, queryLen: 1 };
+  for (const name of LADDER_NAMES) expect(namedLadder(name, limits).length, name).toBeGreaterThan(0);
+});
