@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
+import type { Limits, LocalPlanValue, Row } from '../../../dist/entry/planner.js';
 import { createPlanner, decodePlan, type StepPlanner } from '../../../dist/entry/planner.js';
-import { generateWorkload, type Limits, type LocalPlanValue, type Row, SchedulerModel } from '../../../dist/index.js';
+import { generateWorkload, SchedulerModel } from '../../../dist/entry/workload.js';
 import { KvLedger } from '../../../dist/run/kv-ledger.js';
 import { RequestRows } from '../../../dist/run/request-rows.js';
 import { completeRunOptions } from '../../../dist/run/run-options.js';
