@@ -1,5 +1,6 @@
 import { LockstepError, shown } from '../errors.js';
 import { loadModules } from '../planner/modules.js';
+import { CHURN_ROWS } from './churn-cases.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
 import { NumpyPeer } from './numpy-peer.js';
@@ -15,6 +16,7 @@ const ROWS: readonly BenchRow[] = [
   ...TABLE_ROWS,
   ...EDIT_ROWS,
   ...STEP_ROWS,
+  ...CHURN_ROWS,
   ...GROWTH_ROWS,
   ...SIMULATE_ROWS,
 ];
