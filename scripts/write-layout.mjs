@@ -32,6 +32,7 @@ function* constants() {
     'COMMAND_HEADER_WORDS',
     'MAX_COMMANDS',
     'MAX_EVENT_BUCKETS',
+    'EVENT_ROOM',
     'BLOCK_LIST_TAIL',
   ]) {
     yield [name, layout[name]];

@@ -18,11 +18,13 @@ int32_t state_add(int32_t computed);
 int32_t state_append(int32_t row, int32_t count, int32_t group);
 int32_t state_append_each(int32_t count, int32_t group);
 int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
+int32_t state_schedule_each(int32_t count);
 int32_t state_advance(int32_t row, int32_t tokens);
+int32_t state_advance_each(int32_t count);
 int32_t state_remove(int32_t row);
 void state_clear_schedule();
-int32_t state_continue();
-void state_settle();
+int32_t state_continue(int32_t count, int32_t gives);
+int32_t state_computed(int32_t row);
 void gather_facts(int32_t parts);
 int32_t check_shared_blocks();
 void build_step(int32_t set);
@@ -118,11 +120,13 @@ constexpr Function FUNCTIONS[] = {
     {"state_append", method<metadata::state_append>},
     {"state_append_each", method<metadata::state_append_each>},
     {"state_schedule", method<metadata::state_schedule>},
+    {"state_schedule_each", method<metadata::state_schedule_each>},
     {"state_advance", method<metadata::state_advance>},
+    {"state_advance_each", method<metadata::state_advance_each>},
     {"state_remove", method<metadata::state_remove>},
     {"state_clear_schedule", method<metadata::state_clear_schedule>},
     {"state_continue", method<metadata::state_continue>},
-    {"state_settle", method<metadata::state_settle>},
+    {"state_computed", method<metadata::state_computed>},
     {"gather_facts", method<metadata::gather_facts>},
     {"check_shared_blocks", method<metadata::check_shared_blocks>},
     {"build_step", method<metadata::build_step>},

@@ -23,7 +23,7 @@ export interface StreamStep {
   /** Requests that left after the step before. */
   readonly finished: Int32Array;
   readonly joined: readonly Newcomer[];
-  /** Requests that enter a block in this step, and the block of each. */
+  /** Requests that decode again and enter a block, and the block of each. */
   readonly entering: Int32Array;
   readonly blocks: Int32Array;
   /** Requests whose prompt ended in the step before: they decode for the first time. */
@@ -109,8 +109,7 @@ export function eventStream(options: StreamOptions): EventStream {
   const block = (): number => free.pop() ?? neverUsed++;
   const join = (isPrefilled: boolean): { newcomer: Newcomer; live: Live } => {
     const promptTokens = numbers.between(prompts[0], prompts[1]);
-    const held = promptTokens + (isPrefilled ? 0 : window);
-    const blocks = Array.from({ length: Math.ceil(held / BLOCK_SIZE) }, block);
+    const blocks = Array.from({ length: Math.ceil((promptTokens + window) / BLOCK_SIZE) }, block);
     const request = joinedSoFar++;
     const numComputedTokens = isPrefilled ? 0 : promptTokens;
     const newcomer = { request, promptTokens, numComputedTokens, blockIds: Int32Array.from(blocks) };
@@ -145,7 +144,6 @@ export function eventStream(options: StreamOptions): EventStream {
       live.position += 1 + (accepted[index] ?? 0);
       enter(live);
     }
-    for (const live of ended) enter(live);
     const began = ended.map(({ request }) => request);
     const newcomers = Array.from({ length: leaving }, () => join(prefillTokens > 0));
     waiting.push(...newcomers.map(({ live }) => live).filter(({ promptLeft }) => promptLeft > 0));
@@ -174,8 +172,20 @@ export function eventStream(options: StreamOptions): EventStream {
       accepted: Int32Array.from(accepted),
     });
   }
+  packBlocks([...initial, ...steps.flatMap(({ joined }) => joined)]);
   const mostTokens = mostRequests * window + prefillTokens;
   return { initial, steps, window, blockSize: BLOCK_SIZE, maxModelLen, numBlocks: neverUsed, mostRequests, mostTokens };
+}
+
+/** Puts the blocks of newcomers one after the other into one array, as a scheduler that hands them over would. */
+function packBlocks(newcomers: readonly { -readonly [K in keyof Newcomer]: Newcomer[K] }[]): void {
+  const all = new Int32Array(newcomers.reduce((sum, { blockIds }) => sum + blockIds.length, 0));
+  let at = 0;
+  for (const newcomer of newcomers) {
+    all.set(newcomer.blockIds, at);
+    newcomer.blockIds = all.subarray(at, at + newcomer.blockIds.length);
+    at += newcomer.blockIds.length;
+  }
 }
 
 /** `replacements` newcomers, each in the place of any of `requests` requests, whose prompts are computed. */

@@ -10,8 +10,12 @@ import { type EventStream, type Newcomer, type StreamStep, tokenId } from './eve
 interface PreparedStep {
   readonly events: StreamStep;
   readonly chunks: readonly ScheduledChunk[];
-  /** Rows of the requests that enter a block: filled in the step. */
+  /** Requests whose blocks, or accepted drafts, `continueDecodes` is given. */
+  readonly requests: Int32Array;
+  /** Their rows, which are known in the step. */
   readonly rows: Int32Array;
+  readonly accepted: Int32Array | null;
+  readonly blocks: Int32Array;
 }
 
 /** A planner that takes an event stream's steps, one after the other. */
@@ -46,7 +50,7 @@ export class StreamRun {
     this.#rows = new Int32Array(joined);
     this.#prepared = stream.steps.map((events) => ({
       events,
-      rows: new Int32Array(events.entering.length),
+      ...continuation(events),
       chunks: events.chunks.map(({ request, start, queryLen, last }) => ({
         phase: 'prefill',
         queryLen,
@@ -91,7 +95,8 @@ export class StreamRun {
 
   /** One step of the stream: who leaves and joins, the decodes that go on, and the step itself. */
   step(): LocalPlan {
-    const { events, chunks, rows } = this.#prepared[this.#next];
+    const prepared = this.#prepared[this.#next];
+    const { events, chunks, rows } = prepared;
     const requests = this.#requests;
     const before = this.#next > 0 ? this.#prepared[this.#next - 1].events.chunks : NO_CHUNKS;
     this.#next++;
@@ -99,8 +104,8 @@ export class StreamRun {
     for (let i = 0; i < before.length; i++) {
       requests.advance(this.#rows[before[i].request] as Row, before[i].queryLen);
     }
-    for (let i = 0; i < rows.length; i++) rows[i] = this.#rows[events.entering[i]];
-    this.#continue(events, rows as ArrayLike<number> as ArrayLike<Row>);
+    for (let i = 0; i < rows.length; i++) rows[i] = this.#rows[prepared.requests[i]];
+    requests.continueDecodes(rows, prepared.accepted, prepared.blocks);
     for (let i = 0; i < events.began.length; i++) {
       requests.schedule(this.#rows[events.began[i]] as Row, this.#decode);
     }
@@ -115,19 +120,6 @@ export class StreamRun {
     return this.#step();
   }
 
-  #continue({ blocks, accepted }: StreamStep, entering: ArrayLike<Row>): void {
-    const requests = this.#requests;
-    if (entering.length > 0) requests.appendEach(entering, blocks);
-    if (accepted.length === 0) {
-      requests.continueDecodes();
-      return;
-    }
-    for (let i = 0; i < accepted.length; i++) {
-      requests.advance(this.#rows[i] as Row, 1 + accepted[i]);
-      requests.schedule(this.#rows[i] as Row, this.#decode);
-    }
-  }
-
   #add(newcomer: Newcomer): void {
     this.#rows[newcomer.request] = this.#requests.add(newcomer);
   }
@@ -140,3 +132,12 @@ export class StreamRun {
 }
 
 const NO_CHUNKS: StreamStep['chunks'] = [];
+
+/** What `continueDecodes` is given in a step: blocks of those that enter one, and of all where they drafted. */
+function continuation(step: StreamStep): Pick<PreparedStep, 'requests' | 'rows' | 'accepted' | 'blocks'> {
+  const { entering, accepted } = step;
+  const blockOf = new Map([...entering].map((request, index) => [request, step.blocks[index]]));
+  const requests = accepted.length > 0 ? accepted.map((_, index) => index) : entering;
+  const blocks = requests.map((request) => blockOf.get(request) ?? 0);
+  return { requests, rows: new Int32Array(requests.length), accepted: accepted.length > 0 ? accepted : null, blocks };
+}

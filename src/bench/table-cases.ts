@@ -124,16 +124,16 @@ function rebuildCase(modules: PlannerModules, requests: number, width: number): 
   const batch = tableBatch(modules, requests, width);
   const { memory } = batch;
   const { metadata } = memory;
-  const state = memory.words('state');
+  const cursors = memory.words('mirrorCursors');
   const order = memory.words('order');
   const orders = [Int32Array.from(batch.rows), Int32Array.from(batch.rows).reverse()];
-  const version = word(STATE_WORDS, 'orderVersion');
+  const keptRows = MIRRORS.map((_, mirror) => mirror * CURSOR_WORDS.length + word(CURSOR_WORDS, 'rows'));
   let turn = 0;
   return {
     ours: () => {
       turn ^= 1;
       order.set(orders[turn]);
-      state[version]++;
+      for (const at of keptRows) cursors[at] = 0;
       metadata.kernel_block_table(0);
     },
     limit: wholeTableFill(batch, requests, width),

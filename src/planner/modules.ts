@@ -91,13 +91,20 @@ export interface MetadataExports {
     tokensGiven: number,
     dependsOn: number,
   ): number;
+  /** Decodes without token ids: of `count` of them the inbox has the rows, then the tokens. All or none. */
+  state_schedule_each(count: number): number;
   state_advance(row: number, tokens: number): number;
+  /** Of `count` requests the inbox has the rows, then the tokens. All or none. */
+  state_advance_each(count: number): number;
   state_remove(row: number): number;
   state_clear_schedule(): void;
-  /** Schedules the next token of every decode of the last step. Returns their number. */
-  state_continue(): number;
-  /** Brings the rows' words up to date. */
-  state_settle(): void;
+  /**
+   * Continues every decode of the last step. Of `count` of them the inbox has the rows, then with bit 0 of `gives` their accepted drafts, then
+   * with bit 1 + g their blocks of group g, each in its place. Returns their number.
+   */
+  state_continue(count: number, gives: number): number;
+  /** Tokens of a request that are computed. */
+  state_computed(row: number): number;
   gather_facts(parts: number): void;
   /** In the checked mode: an EDIT code where a block is written that another request touches. */
   check_shared_blocks(): number;
