@@ -1,4 +1,4 @@
-// Written by scripts/write-layout.mjs from src/planner/layout.ts.
+// Written by scripts/write-layout.mjs from src/layout/layout.ts.
 export const LAYOUT_VERSION: i32 = 2;
 export const MAX_PARTS: i32 = 4;
 export const MAX_QUERY_LENS: i32 = 4;

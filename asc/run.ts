@@ -142,9 +142,14 @@ function sharedTokens(parts: i32): i32 {
 
 /** Requests before part `part` of a graph of `requests`: an equal share, rounded down to whole aligned requests. */
 export function partCut(requests: i32, queryLen: i32, parts: i32, part: i32): i32 {
-  const alignment = policy(POLICY_TOKEN_ALIGNMENT);
-  const unit = alignment / gcd(alignment, queryLen);
+  const unit = alignmentUnit(queryLen);
   return ((requests * part) / parts / unit) * unit;
+}
+
+/** Fewest decodes whose tokens are a multiple of the token alignment: what a plan captures is cut so (capture-plan.ts). */
+function alignmentUnit(queryLen: i32): i32 {
+  const alignment = policy(POLICY_TOKEN_ALIGNMENT);
+  return alignment / gcd(alignment, queryLen);
 }
 
 function gcd(a: i32, b: i32): i32 {

@@ -1,8 +1,8 @@
-// Writes asc/layout.ts and wasm/layout.h from dist/planner/layout.js. `--check` compares instead and fails where they differ.
+// Writes asc/layout.ts and wasm/layout.h from dist/layout/layout.js. `--check` compares instead and fails where they differ.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const layout = await import('../dist/planner/layout.js');
+const layout = await import('../dist/layout/layout.js');
 const constant = (text) =>
   text
     .replace(/-/g, '_')
@@ -75,7 +75,7 @@ function* constants() {
   }
 }
 
-const notice = 'Written by scripts/write-layout.mjs from src/planner/layout.ts.';
+const notice = 'Written by scripts/write-layout.mjs from src/layout/layout.ts.';
 const all = [...constants()];
 const outputs = {
   '../asc/layout.ts': `// ${notice}\n${all.map(([name, value]) => `export const ${name}: i32 = ${value};\n`).join('')}`,
@@ -88,7 +88,7 @@ for (const [path, text] of Object.entries(outputs)) {
   const file = fileURLToPath(new URL(path, import.meta.url));
   if (!process.argv.includes('--check')) writeFileSync(file, text);
   else if (readFileSync(file, 'utf8') !== text) {
-    console.error(`${file} differs from src/planner/layout.ts; run: npm run build:layout`);
+    console.error(`${file} differs from src/layout/layout.ts; run: npm run build:layout`);
     stale += 1;
   }
 }

@@ -1,4 +1,4 @@
-// Written by scripts/write-layout.mjs from src/planner/layout.ts.
+// Written by scripts/write-layout.mjs from src/layout/layout.ts.
 #pragma once
 #include <stdint.h>
 

@@ -59,7 +59,7 @@ export const compile = {
 /** @type {Step} */
 export const rules = {
   name: 'rules',
-  does: 'compile asc/ to dist/planner/rules.wasm with asc',
+  does: 'compile asc/ to dist/memory/rules.wasm with asc',
   inputs: ({ root }) => ({
     ...hashAll(root, listFiles(root, 'asc')),
     ...hashAll(root, ['package-lock.json', 'scripts/setup/dist.mjs']),
@@ -71,9 +71,9 @@ export const rules = {
     const work = '.setup/rules.wasm';
     rmSync(path.join(root, work), { force: true });
     await runChild(context, 'rules', process.execPath, [asc, 'asc/index.ts', ...RULES_FLAGS, '-o', work]);
-    placeFile(root, 'dist/planner/rules.wasm', readFileSync(path.join(root, work)));
+    placeFile(root, 'dist/memory/rules.wasm', readFileSync(path.join(root, work)));
     rmSync(path.join(root, work));
-    return ['dist/planner/rules.wasm'];
+    return ['dist/memory/rules.wasm'];
   },
 };
 
@@ -87,7 +87,7 @@ function copiesOf(root) {
   const vectors = listFiles(root, 'test/vectors', (file) => file.endsWith('.json'));
   const scripts = listFiles(root, 'src', (file) => file.endsWith('.py'));
   return new Map([
-    ...modules.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^wasm/, 'dist/planner')])),
+    ...modules.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^wasm/, 'dist/memory')])),
     ...vectors.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^test\/vectors/, 'dist/vectors')])),
     ...scripts.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^src/, 'dist')])),
   ]);

@@ -1,8 +1,7 @@
+import { PlannerMemory, type Requests, type Row } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
-import type { PlannerModules } from '../planner/modules.js';
-import { PlannerMemory } from '../planner/planner-memory.js';
-import { completePolicy } from '../planner/policy.js';
-import type { Requests, Row } from '../planner/requests.js';
+import type { PlannerModules } from '../memory/index.js';
+import { completePolicy } from '../policy/index.js';
 
 /** One request of a measured batch. */
 export interface BenchRequest {

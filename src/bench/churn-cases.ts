@@ -1,5 +1,5 @@
-import type { PlannerModules } from '../planner/modules.js';
-import type { ScheduledChunk } from '../planner/requests.js';
+import type { ScheduledChunk } from '../batch/index.js';
+import type { PlannerModules } from '../memory/index.js';
 import { decodes, scheduleBatch } from './batches.js';
 import {
   type EventStream,

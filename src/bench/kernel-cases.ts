@@ -1,4 +1,4 @@
-import type { PlannerModules } from '../planner/modules.js';
+import type { PlannerModules } from '../memory/index.js';
 import { type BenchRequest, decodes, prefills, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 

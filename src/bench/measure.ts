@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { PlannerModules } from '../planner/modules.js';
+import type { PlannerModules } from '../memory/index.js';
 import type { NumpyPeer, PeerBatch } from './numpy-peer.js';
 
 /** One piece of work: ours, the physical limit of the same bytes, and what a peer does. */

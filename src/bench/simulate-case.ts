@@ -1,8 +1,6 @@
-import type { PlannerModules } from '../planner/modules.js';
-import { RawRules } from '../planner/raw-rules.js';
-import { VoteGroup } from '../planner/vote-group.js';
-import { Simulation } from '../runtime/simulate.js';
-import { completeSimulateOptions } from '../runtime/simulate-options.js';
+import { RawRules, VoteGroup } from '../agreement/index.js';
+import type { PlannerModules } from '../memory/index.js';
+import { completeSimulateOptions, Simulation } from '../run/index.js';
 import { generateWorkload } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 

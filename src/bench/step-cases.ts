@@ -1,8 +1,8 @@
-import { decodePlan } from '../planner/capture-plan.js';
-import type { PlannerModules } from '../planner/modules.js';
-import { LOCKSTEP_POLICY } from '../planner/policy.js';
-import type { Row } from '../planner/requests.js';
-import { StepPlanner } from '../planner/step-planner.js';
+import type { Row } from '../batch/index.js';
+import { decodePlan } from '../keys/index.js';
+import type { PlannerModules } from '../memory/index.js';
+import { StepPlanner } from '../planner/index.js';
+import { LOCKSTEP_POLICY } from '../policy/index.js';
 import { decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 

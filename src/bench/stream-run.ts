@@ -1,9 +1,8 @@
-import { decodePlan } from '../planner/capture-plan.js';
-import type { LocalPlan } from '../planner/local-plan.js';
-import type { PlannerModules } from '../planner/modules.js';
-import { LOCKSTEP_POLICY } from '../planner/policy.js';
-import type { Requests, Row, ScheduledChunk } from '../planner/requests.js';
-import { StepPlanner } from '../planner/step-planner.js';
+import type { LocalPlan, Requests, Row, ScheduledChunk } from '../batch/index.js';
+import { decodePlan } from '../keys/index.js';
+import type { PlannerModules } from '../memory/index.js';
+import { StepPlanner } from '../planner/index.js';
+import { LOCKSTEP_POLICY } from '../policy/index.js';
 import { type EventStream, type Newcomer, type StreamStep, tokenId } from './event-stream.js';
 
 /** A step's events as the planner takes them, made before it is timed: requests still by number, in arrays of the right type. */

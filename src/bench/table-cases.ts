@@ -1,5 +1,5 @@
-import { CURSOR_WORDS, MIRRORS, STATE_WORDS, word } from '../planner/layout.js';
-import type { PlannerModules } from '../planner/modules.js';
+import { CURSOR_WORDS, MIRRORS, STATE_WORDS, word } from '../layout/index.js';
+import type { PlannerModules } from '../memory/index.js';
 import { type BenchBatch, decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 

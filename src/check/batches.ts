@@ -1,7 +1,7 @@
+import type { ScheduledChunk } from '../batch/index.js';
 import type { Limits } from '../config.js';
-import { type CaptureKey, keyKind } from '../planner/capture-key.js';
-import { type Policy, ubatchMinRequests } from '../planner/policy.js';
-import type { ScheduledChunk } from '../planner/requests.js';
+import { type CaptureKey, keyKind } from '../keys/index.js';
+import { type Policy, ubatchMinRequests } from '../policy/index.js';
 
 /** What one rank may have scheduled. */
 export interface Batch {

@@ -1,8 +1,6 @@
-import type { CaptureKey } from '../planner/capture-key.js';
-import type { Policy } from '../planner/policy.js';
-import { DEFAULT_ROW_WORDS } from '../ranks/collective.js';
-import { guardRow, type OnAsymmetric } from '../ranks/guard-row.js';
-import { resolveGuard } from '../ranks/resolve-guard.js';
+import type { CaptureKey } from '../keys/index.js';
+import type { Policy } from '../policy/index.js';
+import { DEFAULT_ROW_WORDS, guardRow, type OnAsymmetric, resolveGuard } from '../ranks/index.js';
 import type { TraceLine } from './trace.js';
 
 /** A property that the capture of a key breaks, and how. */

@@ -1,7 +1,7 @@
+import { RawRules } from '../agreement/index.js';
 import { completeLimits, Faults } from '../config.js';
-import { DECISION_WORDS, decisionWords, MAX_CHECK_RANKS, PROPERTIES, word } from '../planner/layout.js';
-import { loadModules, type PlannerModules, type WasmSource } from '../planner/modules.js';
-import { RawRules } from '../planner/raw-rules.js';
+import { DECISION_WORDS, decisionWords, MAX_CHECK_RANKS, PROPERTIES, word } from '../layout/index.js';
+import { loadModules, type PlannerModules, type WasmSource } from '../memory/index.js';
 import { captureStates, exploreCapture } from './capture-model.js';
 import { type LocalState, localStates, type ReplicaState, replicaStates, STEP } from './domain.js';
 import { checkWords, exploreRanks, type FoundViolation, tableCount } from './explore.js';

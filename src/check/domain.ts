@@ -1,5 +1,5 @@
-import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../planner/layout.js';
-import type { RawIntent, RawRules } from '../planner/raw-rules.js';
+import type { RawIntent, RawRules } from '../agreement/index.js';
+import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../layout/index.js';
 import { type Batch, batchesOf, fills, IDLE, representatives } from './batches.js';
 
 /** One rank's state between two steps, as its vote tells it. */

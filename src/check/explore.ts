@@ -1,5 +1,5 @@
-import { ACTION_WORDS, MAX_CHECK_RANKS, PROPERTIES, VOTE_WORDS } from '../planner/layout.js';
-import type { RawRules } from '../planner/raw-rules.js';
+import type { RawRules } from '../agreement/index.js';
+import { ACTION_WORDS, MAX_CHECK_RANKS, PROPERTIES, VOTE_WORDS } from '../layout/index.js';
 import type { ReplicaState } from './domain.js';
 import type { Property } from './properties.js';
 

@@ -1,6 +1,6 @@
-import { namedPolicy, type PolicyName } from '../engines/policies.js';
-import { mixedKey } from '../planner/capture-key.js';
-import type { Policy } from '../planner/policy.js';
+import { namedPolicy, type PolicyName } from '../engines/index.js';
+import { mixedKey } from '../keys/index.js';
+import type { Policy } from '../policy/index.js';
 import type { Property } from './properties.js';
 import { type CheckedPair, type StandardDomainOptions, standardDomain } from './standard-domain.js';
 

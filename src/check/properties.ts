@@ -1,4 +1,4 @@
-import { PROPERTIES } from '../planner/layout.js';
+import { PROPERTIES } from '../layout/index.js';
 
 /** A property that `check` explores. */
 export type Property = (typeof PROPERTIES)[number];

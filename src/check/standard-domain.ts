@@ -1,8 +1,14 @@
 import { completeLimits, type Limits } from '../config.js';
-import { type CaptureKey, keyKind, mixedKey, piecewiseKey } from '../planner/capture-key.js';
-import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
-import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, type Policy } from '../planner/policy.js';
+import {
+  type CaptureKey,
+  type CapturePlan,
+  checkPlan,
+  decodePlan,
+  keyKind,
+  mixedKey,
+  piecewiseKey,
+} from '../keys/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 
 /** What the checker explores: a policy and a plan, and the limits that bound the local states. */
 export interface CheckedPair {

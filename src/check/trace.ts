@@ -1,6 +1,6 @@
+import type { RawRules } from '../agreement/index.js';
 import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
-import { ACTION_WORDS, ENUMS, nameOf, VOTE_WORDS, word } from '../planner/layout.js';
-import type { RawRules } from '../planner/raw-rules.js';
+import { ACTION_WORDS, ENUMS, nameOf, VOTE_WORDS, word } from '../layout/index.js';
 import type { LocalState } from './domain.js';
 import { PROPERTY_MEANINGS, type Property } from './properties.js';
 

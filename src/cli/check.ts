@@ -12,10 +12,10 @@ import {
   traceText,
   type Violation,
 } from '../check/index.js';
-import { policyNames } from '../engines/policies.js';
+import { policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { completePolicy, LOCKSTEP_POLICY } from '../planner/policy.js';
-import { readPlanFile, readPolicy } from '../runtime/plan-file.js';
+import { readPlanFile, readPolicy } from '../formats/index.js';
+import { completePolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { integer } from './options.js';

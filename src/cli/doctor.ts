@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { type DeviceProbe, probeDevices } from '../device/open-device.js';
-import { createPlanner } from '../planner/step-planner.js';
-import { hasSimd } from '../planner/wasm-api.js';
+import { type DeviceProbe, probeDevices } from '../device/index.js';
+import { hasSimd } from '../memory/index.js';
+import { createPlanner } from '../planner/index.js';
 import { EXIT } from './exit.js';
 
 /** What is here to run on. */

@@ -10,10 +10,9 @@ import {
   explainBatch,
   explanationText,
 } from '../explain/index.js';
-import { type CapturePlan, decodePlan } from '../planner/capture-plan.js';
-import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy } from '../planner/policy.js';
-import { readPlanFile } from '../runtime/plan-file.js';
+import { readPlanFile } from '../formats/index.js';
+import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { completePolicy } from '../policy/index.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { addPlannerOptions, ladderOf, limitsOf, type PlannerFlags, policyOf } from './options.js';

@@ -2,9 +2,9 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import { LADDER_NAMES, parseLadder, policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { type CapturePlan, queryLens } from '../planner/capture-plan.js';
-import { LOCKSTEP_POLICY, type Policy } from '../planner/policy.js';
-import { readPolicy } from '../runtime/plan-file.js';
+import { readPolicy } from '../formats/index.js';
+import { type CapturePlan, queryLens } from '../keys/index.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 
 /** An option's integer; anything else is a usage error that names the option. */
 export function integer(text: string): number {

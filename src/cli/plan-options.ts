@@ -1,5 +1,5 @@
+import type { PlanBudget } from '../capture/index.js';
 import { LockstepError, shown } from '../errors.js';
-import type { PlanBudget } from '../plan/index.js';
 import { CAPTURE_COSTS, type CaptureCost, captureCost, fitCaptureCost, readCaptureLog } from '../workload/index.js';
 import { integer } from './options.js';
 

@@ -1,5 +1,4 @@
-import type { EngineScore, PlanDocument, PlanScore } from '../plan/index.js';
-import type { MixedShape } from '../workload/index.js';
+import type { EngineScore, MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
 import { count, percent, reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */

@@ -1,13 +1,10 @@
 import { type Command, Option } from 'commander';
-import { completeLimits, type Limits } from '../config.js';
-import { LockstepError } from '../errors.js';
 import {
   type CountedSteps,
   type CountOptions,
   checkPlanOptions,
   detectSource,
   engineSteps,
-  largestDecode,
   loggedSteps,
   type MakePlanOptions,
   makePlan,
@@ -17,10 +14,12 @@ import {
   planKeys,
   type StepSource,
   scheduledSteps,
-} from '../plan/index.js';
-import { checkPlan } from '../planner/check-plan.js';
-import { completePolicy, type Policy, ubatchMinRequests } from '../planner/policy.js';
-import { writePlanFile } from '../runtime/plan-file.js';
+} from '../capture/index.js';
+import { completeLimits, type Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import { writePlanFile } from '../formats/index.js';
+import { checkPlan } from '../keys/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -136,9 +135,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   return {
     scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
-    maximum: largestDecode(limits),
-    ubatchThreshold: policy.ubatches > 1 ? policy.ubatchThresholdDecode : null,
-    ubatchMinRequests: ubatchMinRequests(policy),
+    policy,
     split,
     signal,
   };

@@ -1,5 +1,5 @@
 import cliProgress from 'cli-progress';
-import type { RunProgress } from '../runtime/index.js';
+import type { RunProgress } from '../run/index.js';
 import { count } from './step-report.js';
 
 /** A live line on stderr while something is worked through: a bar on a terminal, a line every two seconds elsewhere. */

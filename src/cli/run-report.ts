@@ -1,4 +1,4 @@
-import { type RunSummary, SAMPLED_SHARE } from '../runtime/index.js';
+import { type RunSummary, SAMPLED_SHARE } from '../run/index.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
 
 /** The summary of a run as people read it. */

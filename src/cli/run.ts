@@ -1,7 +1,12 @@
 import { type Command, Option } from 'commander';
-import { completeRunOptions, type RunOptions, type RunSummary, runWorkload } from '../runtime/index.js';
-import { type PlanFile, readPlanFile, writePlanFile } from '../runtime/plan-file.js';
-import { DEFAULT_RUN_OPTIONS } from '../runtime/run-options.js';
+import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
+import {
+  completeRunOptions,
+  DEFAULT_RUN_OPTIONS,
+  type RunOptions,
+  type RunSummary,
+  runWorkload,
+} from '../run/index.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { addPlannerOptions, integer, type PlannerFlags, policyOf } from './options.js';

@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
-import type { CapturePlan } from '../planner/capture-plan.js';
-import { readPlanFile } from '../runtime/plan-file.js';
-import { type SimulateSummary, simulate } from '../runtime/simulate.js';
-import { completeSimulateOptions } from '../runtime/simulate-options.js';
-import { StepLogFile, spanLines } from '../runtime/step-log.js';
+import { readPlanFile, StepLogFile, spanLines } from '../formats/index.js';
+import type { CapturePlan } from '../keys/index.js';
+import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
 import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
 import { addCostOptions, type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';

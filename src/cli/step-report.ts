@@ -1,6 +1,6 @@
+import { EAGER_REASONS, type ReasonCode } from '../agreement/index.js';
 import { REASON_MEANINGS } from '../explain/index.js';
-import { EAGER_REASONS, type ReasonCode } from '../planner/decision.js';
-import type { SimulateSummary } from '../runtime/index.js';
+import type { SimulateSummary } from '../run/index.js';
 
 /** What a run and a simulation both tell of their steps. */
 type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;

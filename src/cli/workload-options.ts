@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { LockstepError } from '../errors.js';
-import type { CapturePlan } from '../planner/capture-plan.js';
-import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../runtime/run-options.js';
+import type { CapturePlan } from '../keys/index.js';
+import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../run/index.js';
 import { generateWorkload, type RequestTable, readRequests } from '../workload/index.js';
 import { decimal, integer, limitsOf, type PlannerFlags } from './options.js';
 

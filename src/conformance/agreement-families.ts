@@ -1,8 +1,11 @@
-import { agreeAtom } from '../engines/agree-atom.js';
-import { agreeVllm, type VllmGraphMode } from '../engines/agree-vllm.js';
-import { createAtomAdapter } from '../engines/atom.js';
-import { createVllmDispatcher } from '../engines/dispatch-vllm.js';
-import { sglangPadMode } from '../engines/pad-mode-sglang.js';
+import {
+  agreeAtom,
+  agreeVllm,
+  createAtomAdapter,
+  createVllmDispatcher,
+  sglangPadMode,
+  type VllmGraphMode,
+} from '../engines/index.js';
 import type { CaseFields } from './case-fields.js';
 
 /** What the ranks agree to, and what one rank looks up, in each engine's words: all over `resolve`. */

@@ -73,3 +73,12 @@ export class CaseFields {
     return value;
   }
 }
+
+/** A case's `out`. Some families put questions there, beside the answers they shall have. */
+export interface ExpectedAnswer {
+  readonly value: unknown;
+  readonly where: string;
+}
+
+/** What this version answers to one case: plain JSON, to be compared with the case's `out`. */
+export type FamilyRunner = (given: CaseFields, expected: ExpectedAnswer) => unknown | Promise<unknown>;

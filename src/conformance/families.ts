@@ -1,20 +1,9 @@
+import { createRawBatch } from '../batch/index.js';
 import { atomUbatchSlices, sglangExtendSplit, vllmUbatchSlices } from '../engines/index.js';
-import { createRawBatch } from '../planner/raw-batch.js';
-import { DEFAULT_ROW_WORDS } from '../ranks/collective.js';
-import { guardRow } from '../ranks/guard-row.js';
-import { resolveGuard } from '../ranks/resolve-guard.js';
+import { DEFAULT_ROW_WORDS, guardRow, resolveGuard } from '../ranks/index.js';
 import { agreementAtom, agreementVllm, dispatchVllm, forwardModeAtom, padModeSglang } from './agreement-families.js';
-import type { CaseFields } from './case-fields.js';
+import type { CaseFields, FamilyRunner } from './case-fields.js';
 import { megatronLadder, sglangLadder, trtllmLadder, vllmLadder } from './ladder-families.js';
-
-/** A case's `out`. Some families put questions there, beside the answers they shall have. */
-export interface ExpectedAnswer {
-  readonly value: unknown;
-  readonly where: string;
-}
-
-/** What this version answers to one case: plain JSON, to be compared with the case's `out`. */
-export type FamilyRunner = (given: CaseFields, expected: ExpectedAnswer) => unknown | Promise<unknown>;
 
 /** Families this version runs, by name. */
 export const FAMILIES: ReadonlyMap<string, FamilyRunner> = new Map<string, FamilyRunner>([

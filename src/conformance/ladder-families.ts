@@ -11,8 +11,7 @@ import {
   vllmSpecAlign,
 } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { CaseFields } from './case-fields.js';
-import type { ExpectedAnswer } from './families.js';
+import { CaseFields, type ExpectedAnswer } from './case-fields.js';
 
 export function vllmLadder(given: CaseFields): unknown {
   switch (given.string('rule')) {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LockstepError } from '../errors.js';
-import { CaseFields } from './case-fields.js';
-import { FAMILIES, type FamilyRunner } from './families.js';
+import { CaseFields, type FamilyRunner } from './case-fields.js';
+import { FAMILIES } from './families.js';
 import { builtInVectors, readVectors, type VectorFamily } from './vector-files.js';
 
 /** A case whose answer differs from the engine's. */

@@ -1,5 +1,5 @@
+import type { MetadataBuild, MetadataExports } from '../memory/index.js';
 import { loadNative } from '../native/index.js';
-import type { MetadataBuild, MetadataExports } from '../planner/modules.js';
 
 /**
  * The planner's metadata module as the addon has it, compiled for this machine from the same sources: for

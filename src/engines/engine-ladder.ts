@@ -1,11 +1,11 @@
 import { DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { atomCaptureSizes } from './atom-ladder.js';
-import { type MegatronConfig, type MegatronShape, megatronShapes } from './megatron.js';
-import { sglangAlignSizes, sglangDecodeSizes, sglangMaxBatch } from './sglang.js';
+import { atomCaptureSizes } from './atom/ladder.js';
+import { type MegatronConfig, type MegatronShape, megatronShapes } from './megatron/ladder.js';
+import { sglangAlignSizes, sglangDecodeSizes, sglangMaxBatch } from './sglang/ladder.js';
 import { ascending } from './sizes.js';
-import { TRTLLM_DEFAULT_MAX_BATCH, trtllmDecodeSizes, trtllmEngineFilter } from './trtllm.js';
-import { vllmDecodeSizes, vllmLadder } from './vllm.js';
+import { TRTLLM_DEFAULT_MAX_BATCH, trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
+import { vllmDecodeSizes, vllmLadder } from './vllm/ladder.js';
 
 /** An engine whose ladders and flags are known. */
 export type EngineName = 'vllm' | 'sglang' | 'trtllm' | 'megatron' | 'atom';

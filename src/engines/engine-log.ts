@@ -1,23 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { Faults } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { sglangLogReader } from './sglang-log.js';
-import { vllmLogReader } from './vllm-log.js';
-
-/** Batches of one shape, as an engine's log tells them. What it does not tell is left out. */
-export interface LogBatch {
-  /** Requests that all decode, prompts, or what the log does not tell apart. */
-  readonly phase: 'decode' | 'prefill' | 'mixed';
-  /** Tokens of the batch. */
-  readonly tokens: number;
-  readonly requests?: number;
-  /** Tokens it was padded to. */
-  readonly padded?: number;
-  /** How it ran; `graph` where the log does not tell which kind. */
-  readonly mode?: 'full' | 'piecewise' | 'graph' | 'eager';
-  /** Batches the log tells of. */
-  readonly count: number;
-}
+import type { LogBatch, LogLineReader } from './log-batch.js';
+import { sglangLogReader } from './sglang/log.js';
+import { vllmLogReader } from './vllm/log.js';
 
 /** What an engine's log tells. */
 export interface EngineLog {
@@ -34,9 +20,6 @@ export interface EngineLogOptions {
 
 /** A path, or anything that yields UTF-8 bytes or text. */
 export type EngineLogSource = string | URL | AsyncIterable<Uint8Array | string>;
-
-/** Reads one line after the other: its batch, or null for a line that tells of none. */
-export type LogLineReader = (line: string) => LogBatch | null;
 
 const READERS: Readonly<Record<EngineLog['engine'], (queryLen: number) => LogLineReader>> = {
   vllm: vllmLogReader,

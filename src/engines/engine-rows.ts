@@ -1,8 +1,7 @@
-import type { CaptureKey } from '../planner/capture-key.js';
-import type { DecisionView } from '../planner/decision.js';
-import { ENUMS, NEED_WORDS, word } from '../planner/layout.js';
-import type { Policy } from '../planner/policy.js';
-import { createRawRules, type VoteWord } from '../planner/raw-rules.js';
+import { createRawRules, type DecisionView, type VoteWord } from '../agreement/index.js';
+import type { CaptureKey } from '../keys/index.js';
+import { ENUMS, NEED_WORDS, word } from '../layout/index.js';
+import type { Policy } from '../policy/index.js';
 
 /** A vote as another engine would cast it: what it does not tell is left out. */
 export type EngineRow = Readonly<Partial<Record<VoteWord, number>>> & { readonly paddedTokens: number };

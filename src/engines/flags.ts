@@ -1,14 +1,14 @@
 import { Faults } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { atomCaptureSizes } from './atom-ladder.js';
+import { atomCaptureSizes } from './atom/ladder.js';
 import { CommandLine, sizeOf } from './command-line.js';
 import { checkEngine, checkLimits, type EngineLimits, type EngineName, inTokens } from './engine-ladder.js';
-import { emitMegatron, parseMegatron } from './megatron-flags.js';
-import { sglangAlignSizes, sglangDecodeSizes } from './sglang.js';
+import { emitMegatron, parseMegatron } from './megatron/flags.js';
+import { sglangAlignSizes, sglangDecodeSizes } from './sglang/ladder.js';
 import { ascending } from './sizes.js';
-import { trtllmDecodeSizes, trtllmEngineFilter } from './trtllm.js';
-import { trtllmGraphConfig } from './trtllm-config.js';
-import { vllmCaptureSizes } from './vllm.js';
+import { trtllmGraphConfig } from './trtllm/config.js';
+import { trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
+import { vllmCaptureSizes } from './vllm/ladder.js';
 
 /** A ladder as an engine is told it. */
 export interface EmittedFlags {

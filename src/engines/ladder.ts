@@ -1,7 +1,7 @@
 import { LockstepError, shown } from '../errors.js';
 import { checkLimits, ENGINE_NAMES, type EngineLimits, type EngineName, engineLadder } from './engine-ladder.js';
 import { ascending } from './sizes.js';
-import { vllmCaptureSizes } from './vllm.js';
+import { vllmCaptureSizes } from './vllm/ladder.js';
 
 /** What a named ladder depends on; the planner's limits have all of it. */
 export type LadderOptions = EngineLimits;

@@ -1,5 +1,5 @@
 import { LockstepError, shown } from '../errors.js';
-import { LOCKSTEP_POLICY, NO_PADDING_LIMIT, type Policy } from '../planner/policy.js';
+import { LOCKSTEP_POLICY, NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
 
 /** A policy that has a name: ours, or an engine's behaviour as a record of the same choices. */
 export type PolicyName = 'lockstep' | 'vllm-v1' | 'vllm-v2' | 'sglang' | 'trtllm' | 'megatron' | 'atom';

@@ -1,6 +1,5 @@
-import { type CaptureKey, keyKind } from '../planner/capture-key.js';
-import type { CapturePlan } from '../planner/capture-plan.js';
-import type { KeyCandidate, Verdict } from '../planner/key-candidates.js';
+import type { KeyCandidate, Verdict } from '../agreement/index.js';
+import { type CaptureKey, type CapturePlan, keyKind } from '../keys/index.js';
 import { count } from './reason-text.js';
 
 /** Keys one after another that fare alike. */

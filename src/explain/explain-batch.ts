@@ -1,13 +1,12 @@
+import type { DecisionValue, KeyCandidate } from '../agreement/index.js';
+import type { LocalPart, LocalPlan } from '../batch/index.js';
 import { kvGroupsOf, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import type { CapturePlan } from '../planner/capture-plan.js';
-import type { DecisionValue } from '../planner/decision.js';
-import type { KeyCandidate } from '../planner/key-candidates.js';
-import { VOTE_WORDS } from '../planner/layout.js';
-import type { LocalPart, LocalPlan } from '../planner/local-plan.js';
-import { loadModules } from '../planner/modules.js';
-import type { Policy } from '../planner/policy.js';
-import { StepPlanner } from '../planner/step-planner.js';
+import type { CapturePlan } from '../keys/index.js';
+import { VOTE_WORDS } from '../layout/index.js';
+import { loadModules } from '../memory/index.js';
+import { StepPlanner } from '../planner/index.js';
+import type { Policy } from '../policy/index.js';
 import { type BatchDocument, checkBatchDocument, type DocumentRank, type DocumentRequest } from './batch-document.js';
 import { type PlainTensors, plainTensors } from './plain-tensors.js';
 

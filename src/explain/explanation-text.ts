@@ -1,5 +1,5 @@
-import type { CapturePlan } from '../planner/capture-plan.js';
-import { nameOf, TENSORS } from '../planner/layout.js';
+import type { CapturePlan } from '../keys/index.js';
+import { nameOf, TENSORS } from '../layout/index.js';
 import { candidateLines } from './candidate-text.js';
 import type { BatchExplanation } from './explain-batch.js';
 import type { PlainInteger, PlainTensors, PlainView } from './plain-tensors.js';

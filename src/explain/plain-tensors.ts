@@ -1,7 +1,12 @@
-import type { KvGroupPlan } from '../planner/kv-group-plan.js';
-import { KV_GROUP_TENSORS, type KvGroupTensorName, TENSORS, type TensorName } from '../planner/layout.js';
-import type { LocalPlan } from '../planner/local-plan.js';
-import { copyView, type KvGroupTensors, type MetadataCounts, type MetadataView } from '../planner/metadata.js';
+import {
+  copyView,
+  type KvGroupPlan,
+  type KvGroupTensors,
+  type LocalPlan,
+  type MetadataCounts,
+  type MetadataView,
+} from '../batch/index.js';
+import { KV_GROUP_TENSORS, type KvGroupTensorName, TENSORS, type TensorName } from '../layout/index.js';
 
 /** A 64-bit value as JSON holds it: a string only where a number would lose digits. */
 export type PlainInteger = number | string;

@@ -1,6 +1,6 @@
-import type { CapturePlan } from '../planner/capture-plan.js';
-import type { DecisionValue, ReasonCode } from '../planner/decision.js';
-import { nameOf } from '../planner/layout.js';
+import type { DecisionValue, ReasonCode } from '../agreement/index.js';
+import type { CapturePlan } from '../keys/index.js';
+import { nameOf } from '../layout/index.js';
 import type { VoteRecord } from './explain-batch.js';
 
 interface Context {

@@ -1,6 +1,4 @@
-import type { KvGroupPlan } from './kv-group-plan.js';
-import type { LocalPlan } from './local-plan.js';
-import type { KvGroupTensors, MetadataView } from './metadata.js';
+import type { KvGroupPlan, KvGroupTensors, LocalPlan, MetadataView } from '../batch/index.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 
 /** What messages call a KV cache group's tensors: the first group's are the view's own. */

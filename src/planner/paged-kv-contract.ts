@@ -1,6 +1,4 @@
-import type { KvGroupPlan } from './kv-group-plan.js';
-import type { LocalPlan } from './local-plan.js';
-import type { KvGroupTensors } from './metadata.js';
+import type { KvGroupPlan, KvGroupTensors, LocalPlan } from '../batch/index.js';
 import { equal, storedBefore } from './shape-checks.js';
 
 /** Rows of a view, and which row of the block table its first one is. */

@@ -1,10 +1,9 @@
 import { Faults, type Limits } from '../config.js';
 import { shown } from '../errors.js';
-import type { CapturePlan } from './capture-plan.js';
-import { DEVICE_SUPPLIED, type DeviceSupplied, type PaddingName } from './layout.js';
-import type { SimdChoice, WasmSources } from './modules.js';
-import type { Policy } from './policy.js';
-import type { TensorChoices } from './sizes.js';
+import type { CapturePlan } from '../keys/index.js';
+import { DEVICE_SUPPLIED, type DeviceSupplied, type PaddingName } from '../layout/index.js';
+import type { SimdChoice, TensorChoices, WasmSources } from '../memory/index.js';
+import type { Policy } from '../policy/index.js';
 
 /** Options of `createPlanner`. */
 export interface PlannerOptions {

@@ -1,5 +1,5 @@
+import type { LocalPlan } from '../batch/index.js';
 import { LockstepError } from '../errors.js';
-import type { LocalPlan } from './local-plan.js';
 
 /** Of positions 0 to `length - 1`, those this rank of the context-parallel group stores: `interleaveSize` in turn. */
 export function storedBefore(local: LocalPlan, length: number): number {

@@ -1,7 +1,6 @@
-import type { DecisionView } from './decision.js';
+import type { DecisionView } from '../agreement/index.js';
+import type { KvGroupTensors, LocalPlan, MetadataCounts, MetadataView } from '../batch/index.js';
 import { checkGroupSlots, checkGroupTable, groupName, slotOf } from './kv-group-contract.js';
-import type { LocalPlan } from './local-plan.js';
-import type { KvGroupTensors, MetadataCounts, MetadataView } from './metadata.js';
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 

@@ -1,15 +1,40 @@
+import {
+  checkIntent,
+  checkTable,
+  controlOf,
+  countOf,
+  DecisionView,
+  type KeyCandidate,
+  keyCandidates,
+  NO_INTENT,
+  ownRowRefusal,
+  tableRefusal,
+  type VoteIntent,
+  vetoOf,
+} from '../agreement/index.js';
+import { type LocalPlan, PlannerMemory, type Requests } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, keyWords } from './capture-key.js';
-import type { CapturePlan } from './capture-plan.js';
-import { checkPlan } from './check-plan.js';
-import { queryLenWords } from './config-words.js';
-import { DecisionView } from './decision.js';
-import { type KeyCandidate, keyCandidates } from './key-candidates.js';
-import { CONFIG_BASE, ENUMS, LIMIT_WORDS, nameOf, PADDING_RECORDS, STATE_WORDS, VOTE_WORDS, word } from './layout.js';
-import type { LocalPlan } from './local-plan.js';
-import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from './modules.js';
-import { PlannerMemory } from './planner-memory.js';
+import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from '../keys/index.js';
+import {
+  CONFIG_BASE,
+  ENUMS,
+  LIMIT_WORDS,
+  nameOf,
+  PADDING_RECORDS,
+  STATE_WORDS,
+  VOTE_WORDS,
+  word,
+} from '../layout/index.js';
+import {
+  loadModules,
+  type MetadataExports,
+  type PlannerModules,
+  queryLenWords,
+  type RegionTable,
+  type RulesExports,
+} from '../memory/index.js';
+import { completePolicy, type Policy, refuseHooks } from '../policy/index.js';
 import {
   checkOptions,
   completeDeviceSupplied,
@@ -17,13 +42,8 @@ import {
   completeTensors,
   type PlannerOptions,
 } from './planner-options.js';
-import { completePolicy, type Policy, refuseHooks } from './policy.js';
-import type { RegionTable } from './regions.js';
-import type { Requests } from './requests.js';
 import { StagingHolds } from './staging-holds.js';
 import { checkOrder, type StepState } from './step-order.js';
-import { checkIntent, controlOf, countOf, NO_INTENT, type VoteIntent, vetoOf } from './vote-intent.js';
-import { checkTable, ownRowRefusal, tableRefusal } from './vote-table.js';
 
 const RESOLVE_OK: number = ENUMS.RESOLVE.ok;
 

@@ -1,5 +1,5 @@
 import type { LockstepError } from '../errors.js';
-import { VOTE_WORDS } from '../planner/layout.js';
+import { VOTE_WORDS } from '../layout/index.js';
 
 /** How the rows of the ranks travel. `mpi` crosses processes and hosts; the other two stay in this process. */
 export type Transport = 'solo' | 'threads' | 'mpi';

@@ -8,15 +8,15 @@ export {
   type WaitOptions,
   type WorkSource,
 } from './collective.js';
-export type { MissingRank } from './gather-errors.js';
-export { MAX_RANKS } from './group-memory.js';
-export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard.js';
-export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
-export { connectRank, type RankConnection } from './rank-connection.js';
-export { type GuardDifference, type GuardOutcome, type LackingRank, resolveGuard } from './resolve-guard.js';
+export type { MissingRank } from './failure/gather-errors.js';
+export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
+export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard/guard-row.js';
+export { type GuardDifference, type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
 export { createSolo } from './solo.js';
-export { type RankResult, type SuperviseOptions, superviseRanks } from './supervisor.js';
-export { joinThreads } from './threads.js';
+export { MAX_RANKS } from './threads/group-memory.js';
+export { connectRank, type RankConnection } from './threads/rank-connection.js';
+export { type RankResult, type SuperviseOptions, superviseRanks } from './threads/supervisor.js';
+export { joinThreads } from './threads/threads.js';
 export {
   abortGroup,
   createThreadsGroup,
@@ -25,4 +25,4 @@ export {
   isInterrupted,
   type ThreadsGroup,
   type ThreadsGroupOptions,
-} from './threads-group.js';
+} from './threads/threads-group.js';

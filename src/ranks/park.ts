@@ -1,9 +1,9 @@
 import { LockstepError } from '../errors.js';
 import { throwIfAborted } from './checks.js';
 import type { ParkOptions, WorkSource } from './collective.js';
-import { leftError } from './gather-errors.js';
-import type { GroupMemory } from './group-memory.js';
+import { leftError } from './failure/gather-errors.js';
 import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
+import type { GroupMemory } from './threads/group-memory.js';
 
 /**
  * A rank's view of the parks of its group: numbered from 1, equal on all ranks, for each is agreed in an all-gather.

@@ -1,6 +1,6 @@
 import type { Collective } from './collective.js';
-import { ThreadsCollective } from './threads.js';
-import { createThreadsGroup, openGroup, type ThreadsGroupOptions } from './threads-group.js';
+import { ThreadsCollective } from './threads/threads.js';
+import { createThreadsGroup, openGroup, type ThreadsGroupOptions } from './threads/threads-group.js';
 
 /** The collective of one rank alone: a group of one, whose all-gather copies the row. @throws `ERR_CONFIG_INVALID`. */
 export function createSolo(options: ThreadsGroupOptions = {}): Collective {

@@ -1,10 +1,8 @@
-import type { Device } from '../device/device.js';
-import type { Executor } from '../device/executor.js';
-import type { Forward } from '../device/forward.js';
-import type { DecisionView } from '../planner/decision.js';
-import type { LocalPlan } from '../planner/local-plan.js';
-import type { StepPlanner } from '../planner/step-planner.js';
-import type { VoteIntent } from '../planner/vote-intent.js';
+import type { DecisionView, VoteIntent } from '../agreement/index.js';
+import type { LocalPlan } from '../batch/index.js';
+import type { Device } from '../device/index.js';
+import type { Executor, Forward } from '../execution/index.js';
+import type { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
 
 /** What a rank is made of. The rank owns none of them: dispose the rank first, then these. */

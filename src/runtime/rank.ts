@@ -1,10 +1,7 @@
-import { type CaptureGuard, type CaptureReport, captureKeys } from '../device/capture-session.js';
-import { Executor } from '../device/executor.js';
+import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
-import type { DecisionView } from '../planner/decision.js';
-import { assertShapeContract } from '../planner/shape-contract.js';
-import type { StepPlanner } from '../planner/step-planner.js';
-import type { VoteIntent } from '../planner/vote-intent.js';
+import { type CaptureGuard, type CaptureReport, captureKeys, Executor } from '../execution/index.js';
+import { assertShapeContract, type StepPlanner } from '../planner/index.js';
 import { agreeOnCaptureSync, type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';

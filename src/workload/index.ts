@@ -12,20 +12,7 @@ export { type CostSource, parseCostModel, readCosts } from './costs/cost-source.
 export { type CostTableOptions, readCostTable } from './costs/cost-table.js';
 export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelShape } from './costs/hardware.js';
 export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
-export {
-  generateWorkload,
-  type LengthDistribution,
-  type SharedPrefixes,
-  type WorkloadOptions,
-} from './generator.js';
-export {
-  type EngineLogReader,
-  type EngineStepRecord,
-  type ReadHistogram,
-  type ReadHistogramOptions,
-  readHistogram,
-} from './histogram/read-histogram.js';
-export { type ScheduleShapeOptions, scheduleHistogram, scheduleShape } from './histogram/schedule-shape.js';
+export { generateWorkload, type LengthDistribution, type SharedPrefixes, type WorkloadOptions } from './generator.js';
 export {
   type HistogramDocument,
   type HistogramOptions,
@@ -33,21 +20,13 @@ export {
   StepHistogram,
   type StepShape,
 } from './histogram/step-histogram.js';
-export { type LogPlace, stepLineShape } from './histogram/step-log.js';
-export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder-audit.js';
-export { auditMixed, type EagerTokens, type MixedAudit, type MixedAuditOptions } from './mixed-audit.js';
-export {
-  type MixedGrid,
-  type MixedGridOptions,
-  type MixedShape,
-  optimiseMixedGrid,
-  prefillSlots,
-} from './mixed-grid.js';
+export { isStepLine, type LogPlace, stepLineShape } from './histogram/step-log.js';
+export { hash32 } from './random.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, type SharedRequests } from './request.js';
-export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
-export { SchedulerModel } from './scheduler-model.js';
-export type { SchedulerStats } from './scheduler-stats.js';
-export type { AddedRequest, AppendedBlocks, Chunk, RankSchedule, StepSchedule } from './step-schedule.js';
+export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler/scheduler-limits.js';
+export { SchedulerModel } from './scheduler/scheduler-model.js';
+export type { SchedulerStats } from './scheduler/scheduler-stats.js';
+export type { AddedRequest, AppendedBlocks, Chunk, RankSchedule, StepSchedule } from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
-export { type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
-export type { TraceSource } from './traces/text.js';
+export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
+export { checkAborted, readHead, readLines, readText, type TraceSource } from './traces/text.js';

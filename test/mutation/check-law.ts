@@ -1,6 +1,7 @@
-import { checkPolicy, type Property, standardDomain } from '../../dist/check/index.js';
-import { mixedKey } from '../../dist/planner/capture-key.js';
-import { decodePlan } from '../../dist/planner/index.js';
+import { checkPolicy, standardDomain } from '../../dist/check/index.js';
+import type { Property } from '../../dist/check/properties.js';
+import { decodePlan } from '../../dist/entry/planner.js';
+import { mixedKey } from '../../dist/keys/capture-key.js';
 import { PAIRS, pairOver } from '../support/check-fixture.js';
 import type { Law } from './law.js';
 

@@ -1,4 +1,4 @@
-import type { FACT_WORDS } from '../../dist/planner/layout.js';
+import type { FACT_WORDS } from '../../dist/layout/layout.js';
 
 export type Facts = Partial<Record<(typeof FACT_WORDS)[number], number>>;
 

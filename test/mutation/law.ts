@@ -1,4 +1,4 @@
-import type { PlannerModules } from '../../dist/planner/modules.js';
+import type { PlannerModules } from '../../dist/memory/modules.js';
 
 /** What the rules must be; says what is broken under `modules`, or undefined. */
 export interface Law {

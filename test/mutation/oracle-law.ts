@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { keyCandidates } from '../../dist/planner/key-candidates.js';
-import { DECISION_WORDS, ENUMS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
+import { keyCandidates } from '../../dist/agreement/key-candidates.js';
+import { RawRules } from '../../dist/agreement/raw-rules.js';
+import { DECISION_WORDS, ENUMS, VOTE_WORDS, word } from '../../dist/layout/layout.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { factsOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { everySetupArbitrary } from '../support/planner-setup.js';

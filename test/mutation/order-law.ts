@@ -1,4 +1,4 @@
-import { type CaptureKey, mixedKey, StepPlanner } from '../../dist/planner/index.js';
+import { type CaptureKey, mixedKey, StepPlanner } from '../../dist/entry/planner.js';
 import type { Law } from './law.js';
 
 const LIMITS = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 64, queryLen: 2 };

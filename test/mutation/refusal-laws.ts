@@ -1,7 +1,7 @@
-import { decodePlan } from '../../dist/planner/index.js';
-import { ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
-import type { PlannerModules } from '../../dist/planner/modules.js';
-import { RawRules, type RawRulesOptions } from '../../dist/planner/raw-rules.js';
+import { RawRules, type RawRulesOptions } from '../../dist/agreement/raw-rules.js';
+import { decodePlan } from '../../dist/entry/planner.js';
+import { ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from '../../dist/layout/layout.js';
+import type { PlannerModules } from '../../dist/memory/modules.js';
 import { FOUR_DECODES } from './four-decodes.js';
 import type { Law } from './law.js';
 

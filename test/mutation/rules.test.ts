@@ -4,8 +4,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { standardDomain } from '../../dist/check/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { completePolicy } from '../../dist/planner/policy.js';
+import { loadModules } from '../../dist/memory/modules.js';
+import { completePolicy } from '../../dist/policy/policy.js';
 import { root } from '../support/cli.js';
 import { shownLines } from '../support/doc-blocks.js';
 import { compileMutant, occurrences, ruleSources } from './compile-rules.js';
@@ -41,7 +41,7 @@ describe('one mistake in the rules', () => {
 
 describe('one mistake in the guard', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-guard-'));
-  const guard = path.join(root, 'dist/ranks/resolve-guard.js');
+  const guard = path.join(root, 'dist/ranks/guard/resolve-guard.js');
   const source = readFileSync(guard, 'utf8');
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -50,7 +50,7 @@ describe('one mistake in the guard', () => {
     const copy = path.join(folder, `dist-${index}`);
     cpSync(path.join(root, 'dist'), copy, { recursive: true });
     writeFileSync(path.join(folder, 'package.json'), '{"type": "module"}');
-    writeFileSync(path.join(copy, 'ranks/resolve-guard.js'), text);
+    writeFileSync(path.join(copy, 'ranks/guard/resolve-guard.js'), text);
     const load = (file: string): Promise<unknown> =>
       import(/* @vite-ignore */ pathToFileURL(path.join(copy, file)).href);
     const { exploreCapture } = (await load(
@@ -60,9 +60,11 @@ describe('one mistake in the guard', () => {
     const { violations } = exploreCapture(keys, completePolicy(), 3);
     if (violations.length > 0) return `check: ${violations.map(({ property }) => property).join(', ')} (capture)`;
     const { resolveGuard } = (await load(
-      'ranks/resolve-guard.js',
-    )) as typeof import('../../dist/ranks/resolve-guard.js');
-    const { guardRow } = (await load('ranks/guard-row.js')) as typeof import('../../dist/ranks/guard-row.js');
+      'ranks/guard/resolve-guard.js',
+    )) as typeof import('../../dist/ranks/guard/resolve-guard.js');
+    const { guardRow } = (await load(
+      'ranks/guard/guard-row.js',
+    )) as typeof import('../../dist/ranks/guard/guard-row.js');
     const rows = [0, 1].flatMap((key) => [...guardRow(32, { key, ready: true }, 'throw')]);
     return resolveGuard(Int32Array.from(rows), 32).kind === 'diverged' ? undefined : 'guard: rows of two keys';
   }

@@ -9,9 +9,9 @@ import {
   type ScheduledChunk,
   StepPlanner,
   type VoteIntent,
-} from '../../dist/planner/index.js';
-import { VOTE_WORDS } from '../../dist/planner/layout.js';
-import type { PlannerModules } from '../../dist/planner/modules.js';
+} from '../../dist/entry/planner.js';
+import { VOTE_WORDS } from '../../dist/layout/layout.js';
+import type { PlannerModules } from '../../dist/memory/modules.js';
 import type { Law } from './law.js';
 
 const LIMITS = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 64, queryLen: 2 };

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { decodePlan } from '../../dist/planner/index.js';
+import { type RawIntent, RawRules } from '../../dist/agreement/raw-rules.js';
+import { decodePlan } from '../../dist/entry/planner.js';
 import {
   CONFIG_BASE,
   decisionWords,
@@ -9,8 +10,7 @@ import {
   POLICY_WORDS,
   VOTE_WORDS,
   word,
-} from '../../dist/planner/layout.js';
-import { type RawIntent, RawRules } from '../../dist/planner/raw-rules.js';
+} from '../../dist/layout/layout.js';
 import { fixtureOf, PAIRS, placeTable, resolveTable } from '../support/check-fixture.js';
 import { type Facts, FOUR_DECODES } from './four-decodes.js';
 import type { Law } from './law.js';

@@ -1,4 +1,4 @@
-import type { Policy } from '../../dist/planner/index.js';
+import type { Policy } from '../../dist/entry/planner.js';
 
 /** A ladder's keys as [requests, parts], in capture order: largest first, of one size the ubatched key first. */
 export function decodePlanPlain(
@@ -32,7 +32,9 @@ function agreeable(requests: number, queryLen: number, policy: Policy): boolean 
   const tokens = requests * queryLen;
   const thresholds = [policy.ubatchThresholdDecode];
   if (policy.ubatchAgreement === 'same-phase') thresholds.push(0);
-  if (policy.ubatchAgreement === 'min-tokens') thresholds.push(policy.ubatchThresholdPrefill);
+  // With a request that is shorter than the others, ranks reach the threshold of prefills by a token less.
+  const lengths = policy.ubatchAgreement === 'min-tokens' && policy.decodeMatch === 'padded' && queryLen > 1;
+  if (lengths) thresholds.push(policy.ubatchThresholdPrefill + 1);
   const reached = thresholds.some((threshold) => tokens >= threshold - policy.ubatchHysteresis);
   const least = policy.ubatchCaptureMinRequests || Math.max(policy.ubatches, policy.ubatchMinRequests);
   return reached && requests >= least;

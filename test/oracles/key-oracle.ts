@@ -5,8 +5,8 @@ import {
   type Phase,
   type Policy,
   type Verdict,
-} from '../../dist/planner/index.js';
-import { ENUMS } from '../../dist/planner/layout.js';
+} from '../../dist/entry/planner.js';
+import { ENUMS } from '../../dist/layout/layout.js';
 import type { VoteRecord } from './vote-oracle.js';
 
 /** What all ranks' batches come to: maxima over the busy ranks, and what they have in common. */

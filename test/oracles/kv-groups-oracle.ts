@@ -1,4 +1,4 @@
-import { type DecisionValue, kvGroupsOf, type Limits } from '../../dist/planner/index.js';
+import { type DecisionValue, kvGroupsOf, type Limits } from '../../dist/entry/planner.js';
 import type { PlainEntry } from './batch-oracle.js';
 import { buildPlain, type PlainOptions, type PlainStep } from './metadata-oracle.js';
 

@@ -1,4 +1,4 @@
-import type { DecisionValue, Limits, PaddingName } from '../../dist/planner/index.js';
+import type { DecisionValue, Limits, PaddingName } from '../../dist/entry/planner.js';
 import type { PlainEntry } from './batch-oracle.js';
 import { slotsOf } from './slot-oracle.js';
 

@@ -6,8 +6,8 @@ import {
   keyKind,
   type Policy,
   type Verdict,
-} from '../../dist/planner/index.js';
-import { ENUMS } from '../../dist/planner/layout.js';
+} from '../../dist/entry/planner.js';
+import { ENUMS } from '../../dist/layout/layout.js';
 import { firstLack, keysThatHold, nearestKey, shapeOf } from './key-oracle.js';
 import { eager, graph, type Step } from './run-oracle.js';
 import { agreeOnUbatches } from './ubatch-oracle.js';

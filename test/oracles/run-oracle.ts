@@ -6,7 +6,7 @@ import {
   keyKind,
   type Policy,
   type ReasonCode,
-} from '../../dist/planner/index.js';
+} from '../../dist/entry/planner.js';
 import type { Shape } from './key-oracle.js';
 import type { UbatchAgreement } from './ubatch-oracle.js';
 import type { VoteRecord } from './vote-oracle.js';

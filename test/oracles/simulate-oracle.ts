@@ -11,8 +11,8 @@ import {
   StepPlanner,
   stepLogLine,
 } from '../../dist/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { completeSimulateOptions, type SimulateOptions } from '../../dist/runtime/simulate-options.js';
+import { loadModules } from '../../dist/memory/modules.js';
+import { completeSimulateOptions, type SimulateOptions } from '../../dist/run/simulate-options.js';
 
 /** What the plainest way to run a workload comes to. */
 export interface PlainRun {

@@ -1,5 +1,5 @@
-import type { Policy } from '../../dist/planner/index.js';
-import { ENUMS } from '../../dist/planner/layout.js';
+import type { Policy } from '../../dist/entry/planner.js';
+import { ENUMS } from '../../dist/layout/layout.js';
 import type { Shape } from './key-oracle.js';
 import type { VoteRecord } from './vote-oracle.js';
 

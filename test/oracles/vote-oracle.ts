@@ -1,5 +1,5 @@
-import { type CaptureKey, type CapturePlan, keyKind, type Policy } from '../../dist/planner/index.js';
-import { ENUMS, type FACT_WORDS, LAYOUT_VERSION, VOTE_WORDS } from '../../dist/planner/layout.js';
+import { type CaptureKey, type CapturePlan, keyKind, type Policy } from '../../dist/entry/planner.js';
+import { ENUMS, type FACT_WORDS, LAYOUT_VERSION, VOTE_WORDS } from '../../dist/layout/layout.js';
 import { keysThatHold, phaseName, shapeOf } from './key-oracle.js';
 
 /** What of a batch a vote depends on: its chunks, decodes first, each with the tokens it has after the step. */

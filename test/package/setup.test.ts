@@ -100,12 +100,12 @@ test('a child that fails or cannot be started is a failure, with its output', as
 });
 
 test('dist keeps nothing that no source makes', () => {
-  for (const file of ['dist/a.js', 'dist/old.js', 'dist/room/old.d.ts', 'dist/planner/rules.wasm']) put(file, '');
-  expect(pruneDist(context.root, ['dist/a.js', 'dist/planner/rules.wasm'])).toEqual([
+  for (const file of ['dist/a.js', 'dist/old.js', 'dist/room/old.d.ts', 'dist/memory/rules.wasm']) put(file, '');
+  expect(pruneDist(context.root, ['dist/a.js', 'dist/memory/rules.wasm'])).toEqual([
     'dist/old.js',
     'dist/room/old.d.ts',
   ]);
-  expect(listFiles(context.root, 'dist')).toEqual(['dist/a.js', 'dist/planner/rules.wasm']);
+  expect(listFiles(context.root, 'dist')).toEqual(['dist/a.js', 'dist/memory/rules.wasm']);
 });
 
 describe('node_modules', () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type LadderCurve, optimiseLadder, shareGraphs } from '../../dist/planner/index.js';
+import { type LadderCurve, optimiseLadder, shareGraphs } from '../../dist/capture/index.js';
 import { runs } from '../support/property-runs.js';
 
 /** Least padding of at most `graphs` graphs, one ladder of each curve, by trying every choice. */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { optimiseLadder, scoreLadder } from '../../dist/planner/index.js';
+import { optimiseLadder, scoreLadder } from '../../dist/capture/index.js';
 import {
   graphsOf,
   type LadderCase,

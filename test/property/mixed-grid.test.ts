@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type MixedCount, optimiseMixedGrid, prefillSlots } from '../../dist/workload/index.js';
+import { optimiseMixedGrid, prefillSlots } from '../../dist/capture/index.js';
+import type { MixedCount } from '../../dist/workload/index.js';
 import { holds, mixedCost, type Shape, type Step, subsets } from '../oracles/mixed-grid-oracle.js';
 import { runs } from '../support/property-runs.js';
 

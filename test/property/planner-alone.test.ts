@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { DEFAULT_LIMITS, LockstepError, type Row, StepPlanner } from '../../dist/planner/index.js';
-import { STATE_WORDS, word } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { DEFAULT_LIMITS, LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
+import { STATE_WORDS, word } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
 const modules = await loadModules();

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nativeMetadata } from '../../dist/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { PlannerSession, type SessionResult } from '../support/planner-session.js';
 import { everySetupArbitrary, type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
 import { FACTOR, FULL_RUN, runs } from '../support/property-runs.js';

@@ -6,9 +6,9 @@ import {
   type LocalPlan,
   type MetadataView,
   type StepPlanner,
-} from '../../dist/planner/index.js';
-import { LOCAL_WORDS } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+} from '../../dist/entry/planner.js';
+import { LOCAL_WORDS } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { refusedWith } from '../support/expectations.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';

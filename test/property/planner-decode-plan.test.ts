@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPlanner, decodePlan, type Policy } from '../../dist/planner/index.js';
+import { createPlanner, decodePlan, type Policy } from '../../dist/entry/planner.js';
 import { decodePlanPlain } from '../oracles/decode-plan-oracle.js';
 import { policyArbitrary, policyWith } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
@@ -77,13 +77,19 @@ describe('decodePlan by example', () => {
 
   it('captures ubatched from the least size that ranks can agree at', () => {
     const sizes = [1, 2, 4, 8, 16, 24];
-    const from = (choices: Partial<Policy>): string[] => {
+    const from = (choices: Partial<Policy>, queryLen = 1): string[] => {
       const policy = policyWith({ ubatches: 2, ubatchThresholdDecode: 16, ...choices });
-      return pairs(decodePlan({ sizes, limits, policy })).filter((pair) => pair.endsWith('/2'));
+      return pairs(decodePlan({ sizes, limits: { ...limits, queryLen }, policy })).filter((pair) =>
+        pair.endsWith('/2'),
+      );
     };
     expect(from({})).toEqual(['24/2', '16/2']);
     expect(from({ ubatchHysteresis: 8 })).toEqual(['24/2', '16/2', '8/2']);
-    expect(from({ ubatchAgreement: 'min-tokens', ubatchThresholdPrefill: 4 })).toEqual(['24/2', '16/2', '8/2', '4/2']);
+    const prefills = { ubatchAgreement: 'min-tokens', ubatchThresholdPrefill: 4 } as const;
+    expect(from(prefills)).toEqual(['24/2', '16/2']);
+    // Only decodes of several lengths are held to the threshold of prefills, and 4 tokens hold none that reach it.
+    expect(from(prefills, 2)).toEqual(['24/2', '16/2', '8/2']);
+    expect(from({ ...prefills, decodeMatch: 'uniform' }, 2)).toEqual(['24/2', '16/2']);
     expect(from({ ubatchAgreement: 'same-phase' })).toEqual(['24/2', '16/2', '8/2', '4/2', '2/2']);
     expect(from({ ubatchAgreement: 'same-phase', ubatchMinRequests: 3 })).toEqual(['24/2', '16/2', '8/2', '4/2']);
     expect(from({ ubatchCaptureMinRequests: 20 })).toEqual(['24/2']);

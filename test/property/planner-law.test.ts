@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { loadModules } from '../../dist/planner/modules.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { DeviceTable } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assertShapeContract, type DecisionValue, type StepPlanner } from '../../dist/planner/index.js';
-import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, word } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { assertShapeContract, type DecisionValue, type StepPlanner } from '../../dist/entry/planner.js';
+import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, word } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { buildPlain, type MixedRows } from '../oracles/metadata-oracle.js';
 import { differenceFromPlain } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';

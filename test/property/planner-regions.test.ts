@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, decodePlan, type Limits, type StepPlanner } from '../../dist/planner/index.js';
-import { CONFIG_BASE, TENSORS } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { planRegions, type RegionTable } from '../../dist/planner/regions.js';
+import { DEFAULT_LIMITS, decodePlan, type Limits, type StepPlanner } from '../../dist/entry/planner.js';
+import { CONFIG_BASE, TENSORS } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
+import type { RegionTable } from '../../dist/memory/region-table.js';
+import { planRegions } from '../../dist/memory/regions.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { policyArbitrary, setupArbitrary } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';

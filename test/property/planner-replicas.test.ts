@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { StepPlanner } from '../../dist/planner/index.js';
-import { ENUMS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { StepPlanner } from '../../dist/entry/planner.js';
+import { ENUMS, VOTE_WORDS, word } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { refusedWith } from '../support/expectations.js';

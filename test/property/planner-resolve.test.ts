@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DecisionValue, DecisionView, EAGER_REASONS, keyKind, StepPlanner } from '../../dist/planner/index.js';
-import { ENUMS, LAYOUT_VERSION } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { type DecisionValue, DecisionView, EAGER_REASONS, keyKind, StepPlanner } from '../../dist/entry/planner.js';
+import { ENUMS, LAYOUT_VERSION } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { candidatesPlain, resolvePlain } from '../oracles/resolve-oracle.js';
 import { tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { refusedWith } from '../support/expectations.js';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, type Limits, LockstepError, type Row, StepPlanner } from '../../dist/planner/index.js';
-import { FACT_WORDS, word } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { DEFAULT_LIMITS, type Limits, LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
+import { FACT_WORDS, word } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { partTokens } from '../oracles/vote-oracle.js';
 import { policyWith } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';

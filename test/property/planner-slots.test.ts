@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, type Limits, type Row, StepPlanner } from '../../dist/planner/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { DEFAULT_LIMITS, type Limits, type Row, StepPlanner } from '../../dist/entry/planner.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { slotsOf } from '../oracles/slot-oracle.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary, withCuts } from '../support/planner-setup.js';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, decodePlan, type Limits } from '../../dist/planner/index.js';
-import { loadModules } from '../../dist/planner/modules.js';
+import { DEFAULT_LIMITS, decodePlan, type Limits } from '../../dist/entry/planner.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { DeviceTable } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { policyWith } from '../support/planner-setup.js';

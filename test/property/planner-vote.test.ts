@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ENUMS, VOTE_WORDS } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
-import { RawRules } from '../../dist/planner/raw-rules.js';
+import { RawRules } from '../../dist/agreement/raw-rules.js';
+import { ENUMS, VOTE_WORDS } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { factsOf, tableOf, voteOfFacts } from '../oracles/vote-oracle.js';
 import { everySetupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';

@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
-import { createPlanner, decodePlan, LOCKSTEP_POLICY, type Row, type StepPlanner } from '../../dist/planner/index.js';
+import { createPlanner, decodePlan, LOCKSTEP_POLICY, type Row, type StepPlanner } from '../../dist/entry/planner.js';
 import { slotsOf } from '../oracles/slot-oracle.js';
 import { runs } from '../support/property-runs.js';
 

@@ -1,4 +1,5 @@
-import type { BatchDocument, DocumentRequest } from '../../dist/explain/index.js';
+import type { DocumentRequest } from '../../dist/explain/batch-document.js';
+import type { BatchDocument } from '../../dist/explain/index.js';
 
 /** A decode of `queryLen` tokens after those that are computed. */
 export const decode = (numComputedTokens: number, blockIds?: number[], queryLen = 1): DocumentRequest => ({

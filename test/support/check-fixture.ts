@@ -1,10 +1,11 @@
+import type { RawRules } from '../../dist/agreement/raw-rules.js';
 import { rulesOf } from '../../dist/check/check-policy.js';
 import type { LocalState, ReplicaState } from '../../dist/check/domain.js';
-import { type CheckedPair, HISTORICAL, type Property, standardDomain } from '../../dist/check/index.js';
-import type { CaptureKey, Policy } from '../../dist/planner/index.js';
-import { PROPERTIES, VOTE_WORDS } from '../../dist/planner/layout.js';
-import { loadModules, type PlannerModules } from '../../dist/planner/modules.js';
-import type { RawRules } from '../../dist/planner/raw-rules.js';
+import { type CheckedPair, HISTORICAL, standardDomain } from '../../dist/check/index.js';
+import type { Property } from '../../dist/check/properties.js';
+import type { CaptureKey, Policy } from '../../dist/entry/planner.js';
+import { PROPERTIES, VOTE_WORDS } from '../../dist/layout/layout.js';
+import { loadModules, type PlannerModules } from '../../dist/memory/modules.js';
 
 /** Rules over a pair, with its local states and room to judge a table. */
 export interface CheckFixture {

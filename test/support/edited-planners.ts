@@ -1,5 +1,5 @@
-import { type KvGroup, kvGroupsOf, type LockstepError, type Row, StepPlanner } from '../../dist/planner/index.js';
-import type { PlannerModules } from '../../dist/planner/modules.js';
+import { type KvGroup, kvGroupsOf, type LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
+import type { PlannerModules } from '../../dist/memory/modules.js';
 import { PlainBatch, type PlainChunk, type PlainRequest } from '../oracles/batch-oracle.js';
 import { must, refusedWith, thrownBy } from './expectations.js';
 import type { PlannerSetup } from './planner-setup.js';

@@ -1,4 +1,4 @@
-import { LockstepError } from '../../dist/planner/index.js';
+import { LockstepError } from '../../dist/entry/planner.js';
 
 /** Fails unless `call` throws a LockstepError of `code`. */
 export function refusedWith(code: LockstepError['code'], call: () => unknown): LockstepError {

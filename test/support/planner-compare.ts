@@ -1,5 +1,5 @@
-import type { KvGroupPlan, LocalPlan, MetadataView, StepPlanner } from '../../dist/planner/index.js';
-import { CONFIG_BASE, CONFIG_WORDS } from '../../dist/planner/layout.js';
+import type { KvGroupPlan, LocalPlan, MetadataView, StepPlanner } from '../../dist/entry/planner.js';
+import { CONFIG_BASE, CONFIG_WORDS } from '../../dist/layout/layout.js';
 import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
 
 /** What a poisoned memory is filled with, its slack included. */

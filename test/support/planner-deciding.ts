@@ -9,9 +9,9 @@ import {
   type Limits,
   type Policy,
   type StepPlanner,
-} from '../../dist/planner/index.js';
-import { DECISION_WORDS, decisionWords, word } from '../../dist/planner/layout.js';
-import { loadModules } from '../../dist/planner/modules.js';
+} from '../../dist/entry/planner.js';
+import { DECISION_WORDS, decisionWords, word } from '../../dist/layout/layout.js';
+import { loadModules } from '../../dist/memory/modules.js';
 import { tableOf, type VoteContext, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { policyWith } from './planner-setup.js';
 

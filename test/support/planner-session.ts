@@ -5,9 +5,9 @@ import {
   DecisionView,
   StepPlanner,
   type VoteIntent,
-} from '../../dist/planner/index.js';
-import { DECISION_WORDS, VOTE_WORDS, word } from '../../dist/planner/layout.js';
-import type { PlannerModules } from '../../dist/planner/modules.js';
+} from '../../dist/entry/planner.js';
+import { DECISION_WORDS, VOTE_WORDS, word } from '../../dist/layout/layout.js';
+import type { PlannerModules } from '../../dist/memory/modules.js';
 import type { PlainEntry } from '../oracles/batch-oracle.js';
 import { buildGroupsPlain } from '../oracles/kv-groups-oracle.js';
 import type { PlainStep } from '../oracles/metadata-oracle.js';

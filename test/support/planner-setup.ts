@@ -13,7 +13,7 @@ import {
   type Policy,
   piecewiseKey,
   type TensorChoices,
-} from '../../dist/planner/index.js';
+} from '../../dist/entry/planner.js';
 
 /** All that a planner is built from, complete. */
 export interface PlannerSetup {

@@ -1,5 +1,4 @@
-import type { RankResult, SuperviseOptions } from '../../dist/ranks/index.js';
-import { superviseRanks } from '../../dist/ranks/index.js';
+import { type RankResult, type SuperviseOptions, superviseRanks } from '../../dist/ranks/index.js';
 
 /** Long past every wait of a test that works: a rank that hangs fails its test by ERR_ABORTED, naming the rank. */
 const PATIENCE_MS = 40_000;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import type { VoteIntent } from '../../dist/planner/index.js';
+import type { VoteIntent } from '../../dist/entry/planner.js';
 import type { VotedChunk } from '../oracles/vote-oracle.js';
 import type { PlannerSetup } from './planner-setup.js';
 

@@ -1,6 +1,6 @@
+import type { AgreedShape } from '../../agreement/index.js';
 import { LockstepError, shown } from '../../errors.js';
-import type { VOTE_WORDS } from '../../planner/layout.js';
-import type { StepShape } from './step-histogram.js';
+import type { VOTE_WORDS } from '../../layout/index.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
 
@@ -10,7 +10,6 @@ const WORDS = [
   'prefillRequests',
   'decodeRequests',
   'maxDecodeQueryLen',
-  'wantsUbatches',
 ] as const satisfies readonly VoteWord[];
 type ShapeWord = (typeof WORDS)[number];
 
@@ -32,20 +31,20 @@ export function isStepLine(text: string): boolean {
 }
 
 /**
- * The shape agreed in one line `{step, rows[], decision}` of a step log, whose rows are the ranks' votes, words by their layout
- * names; null where no rank had a request. A decode has room for `queryLen` tokens a request. Whether it was in
- * micro-batches is what the ranks wished, whichever graph then ran. Throws `ERR_INPUT_INVALID` naming file and line.
+ * The shape agreed in one line `{step, rows[], decision}` of a step log: the maxima of its rows, the ranks' votes with words by their
+ * layout names; in micro-batches where the decision has several parts. All 0 where no rank had a request. Throws `ERR_INPUT_INVALID`
+ * naming file and line, for a decode of more than `queryLen` tokens too.
  */
-export function stepLineShape(text: string, queryLen: number, place: LogPlace): StepShape | null {
+export function stepLineShape(text: string, queryLen: number, place: LogPlace): AgreedShape {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (cause) {
     throw refusal(place, 'the line', 'one JSON object', text, cause);
   }
-  const rows = (value as { rows?: unknown } | null)?.rows;
+  const { rows, decision } = (value ?? {}) as { rows?: unknown; decision?: { parts?: unknown } | null };
   if (!Array.isArray(rows) || rows.length === 0) throw refusal(place, 'rows', 'the votes of at least one rank', rows);
-  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0, ubatched: true };
+  const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0 };
   for (const [rank, row] of rows.entries()) {
     const vote = voteOf(row, rank, place);
     if (vote.maxDecodeQueryLen > queryLen) {
@@ -60,11 +59,12 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
     shape.prefillRequests = Math.max(shape.prefillRequests, vote.prefillRequests);
     shape.decodeRequests = Math.max(shape.decodeRequests, vote.decodeRequests);
     shape.requests = Math.max(shape.requests, vote.prefillRequests + vote.decodeRequests);
-    if (vote.tokens > 0 && vote.wantsUbatches === 0) shape.ubatched = false;
   }
-  if (shape.tokens === 0) return null;
-  if (shape.prefillRequests > 0) return { ...shape, ubatched: false };
-  return { ...shape, tokens: shape.decodeRequests * queryLen };
+  const parts = decision?.parts;
+  if (!Array.isArray(parts) || (shape.tokens > 0 && parts.length === 0)) {
+    throw refusal(place, 'decision.parts', 'the parts that the step ran in', parts);
+  }
+  return { ...shape, ubatched: parts.length > 1 };
 }
 
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {

@@ -15,7 +15,7 @@ export interface ReadTraceOptions {
 }
 
 /** The formats of traces, for errors. */
-export const TRACE_FORMATS: string = `the formats are
+const TRACE_FORMATS: string = `the formats are
   ${AZURE.name}: TIMESTAMP,ContextTokens,GeneratedTokens
   ${BURSTGPT.name}: Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
   Mooncake JSONL: {"timestamp": 0, "input_length": 600, "output_length": 50, "hash_ids": [0, 1]}
@@ -37,7 +37,7 @@ export function readTrace(source: TraceSource, options: ReadTraceOptions = {}): 
 }
 
 /** How many requests to read, Infinity where it is not said. Throws `ERR_INPUT_INVALID` where it is no positive integer. */
-export function checkLimit(limit: number = Infinity): number {
+function checkLimit(limit: number = Infinity): number {
   if (limit === Infinity || (Number.isSafeInteger(limit) && limit >= 1)) return limit;
   const message = `limit must be an integer of at least 1, found ${String(limit)}; leave it out to read the whole trace`;
   throw new LockstepError('ERR_INPUT_INVALID', message, { limit });
@@ -52,7 +52,7 @@ export async function readRequests(source: TraceSource, options: ReadTraceOption
 }
 
 /** The requests of a trace whose text is being read. */
-export async function* requestsOf(
+async function* requestsOf(
   text: AsyncGenerator<string>,
   file: string,
   limit: number,

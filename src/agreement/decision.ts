@@ -1,0 +1,219 @@
+import { inspectAs } from '../inspect.js';
+import { DECISION_WORDS, decisionPart, ENUMS, nameOf, PART_WORDS, word } from '../layout/index.js';
+
+/** How a step runs: not at all, without a graph, on a graph in pieces, or on a full one. */
+export type RunKind = keyof typeof ENUMS.RUN;
+/** Why this graph, or what forced a step to run eager. */
+export type ReasonCode = keyof typeof ENUMS.REASON;
+/** What busy ranks hold: decodes alone, prefills alone, or both; `idle` where none is busy. */
+export type Phase = keyof typeof ENUMS.PHASE;
+/** What MoE collectives move: nothing, equally many rows from every rank, each rank's own, or those of all together. */
+export type GatherKind = keyof typeof ENUMS.GATHER;
+
+/** Reasons for which a step runs eager. Every other reason is that of a graph or of a parked step. */
+export const EAGER_REASONS: readonly ReasonCode[] = [
+  'no-key-for-phase',
+  'no-key-for-query-length',
+  'no-key-for-variant',
+  'above-ladder',
+  'no-plain-twin',
+  'vetoed',
+  'enforce-eager',
+  'above-padding-factor',
+  'rank-eager',
+  'empty-part',
+  'no-ubatched-key',
+];
+
+/** One part of a decision, by value. */
+export interface DecisionPart {
+  readonly paddedTokens: number;
+  /** Requests a graph's attention is sized for; 0 in eager, where each rank's own requests size it. */
+  readonly paddedRequests: number;
+  /** What the MoE layer's collectives move: rows of tokens from each rank, equal on all ranks when padded. */
+  readonly gather: { readonly kind: GatherKind; readonly tokensPerRank: readonly number[] };
+}
+
+/** What all ranks agreed on for one step, by value: only what is equal on every rank. */
+export interface DecisionValue {
+  readonly step: number;
+  readonly run: RunKind;
+  readonly reason: ReasonCode;
+  /** The rank whose condition the reason names, or -1. */
+  readonly reasonRank: number;
+  /** By how much, or which: requests, tokens or slots above the ladder, tokens of a key, the query length without one, the veto, the phase without keys. */
+  readonly reasonDetail: number;
+  /** Index of the capture key in the plan, or -1. */
+  readonly captureKey: number;
+  readonly phase: Phase;
+  readonly paddedTokens: number;
+  readonly paddedRequests: number;
+  /** Of those, the slots for prefills and those for decodes. A prefill slot may hold a decode. */
+  readonly paddedPrefillRequests: number;
+  readonly paddedDecodeRequests: number;
+  /** Tokens each decode request has a place for in the graph; 0 in eager. */
+  readonly queryLen: number;
+  readonly busyRanks: number;
+  /** Ranks that wished micro-batches. */
+  readonly ubatchWishes: number;
+  /** Ranks below their threshold that count as wishing because the last step ran in micro-batches. */
+  readonly heldWishes: number;
+  /** The parts overlap; false where there is one, or where they share a resource of which there is one. */
+  readonly overlap: boolean;
+  /** Some rank wished micro-batches, and the plain key of a size that also has an ubatched key runs. */
+  readonly plainTwin: boolean;
+  /** Every rank leaves: no further step will be taken. */
+  readonly leave: boolean;
+  /** Largest number of real tokens on a rank. */
+  readonly maxTokens: number;
+  readonly variant: number;
+  readonly parts: readonly DecisionPart[];
+}
+
+const RUNS = table('RUN');
+const REASONS = table('REASON');
+const PHASES = table('PHASE');
+const GATHERS = table('GATHER');
+
+function table<E extends 'RUN' | 'REASON' | 'PHASE' | 'GATHER'>(
+  group: E,
+): readonly (keyof (typeof ENUMS)[E] & string)[] {
+  return Object.values(ENUMS[group]).map((value: number) => nameOf(group, value));
+}
+
+const W = Object.fromEntries(DECISION_WORDS.map((name) => [name, word(DECISION_WORDS, name)])) as Record<
+  (typeof DECISION_WORDS)[number],
+  number
+>;
+
+/**
+ * The decision of the planner's current step, read in place: the next `resolve` overwrites it. `step` says which it is;
+ * `snapshot()` gives a value that lasts.
+ */
+export class DecisionView implements DecisionValue {
+  static {
+    inspectAs(DecisionView, (view) => view.snapshot());
+  }
+
+  /** The words themselves, for recording and comparing. */
+  readonly words: Int32Array;
+
+  constructor(words: Int32Array) {
+    this.words = words;
+  }
+
+  get step(): number {
+    return this.words[W.step];
+  }
+  get run(): RunKind {
+    return RUNS[this.words[W.run]];
+  }
+  get reason(): ReasonCode {
+    return REASONS[this.words[W.reason]];
+  }
+  get reasonRank(): number {
+    return this.words[W.reasonRank];
+  }
+  get reasonDetail(): number {
+    return this.words[W.reasonDetail];
+  }
+  get captureKey(): number {
+    return this.words[W.captureKey];
+  }
+  get phase(): Phase {
+    return PHASES[this.words[W.phase]];
+  }
+  get paddedTokens(): number {
+    return this.words[W.paddedTokens];
+  }
+  get paddedRequests(): number {
+    return this.words[W.paddedRequests];
+  }
+  get paddedPrefillRequests(): number {
+    return this.words[W.paddedPrefillRequests];
+  }
+  get paddedDecodeRequests(): number {
+    return this.words[W.paddedDecodeRequests];
+  }
+  get queryLen(): number {
+    return this.words[W.queryLen];
+  }
+  get ranks(): number {
+    return this.words[W.ranks];
+  }
+  get busyRanks(): number {
+    return this.words[W.busyRanks];
+  }
+  get ubatchWishes(): number {
+    return this.words[W.ubatchWishes];
+  }
+  get heldWishes(): number {
+    return this.words[W.heldWishes];
+  }
+  get overlap(): boolean {
+    return this.words[W.overlap] !== 0;
+  }
+  get plainTwin(): boolean {
+    return this.words[W.plainTwin] !== 0;
+  }
+  get leave(): boolean {
+    return this.words[W.leave] !== 0;
+  }
+  get maxTokens(): number {
+    return this.words[W.maxTokens];
+  }
+  get variant(): number {
+    return this.words[W.variant];
+  }
+  /** Number of parts: 1 plain, 0 when parked. */
+  get partCount(): number {
+    return this.words[W.parts];
+  }
+  get parts(): readonly DecisionPart[] {
+    const ranks = this.words[W.ranks];
+    return Array.from({ length: this.partCount }, (_, part) => {
+      const at = decisionPart(part, ranks);
+      const tokensAt = at + PART_WORDS.length;
+      return Object.freeze({
+        paddedTokens: this.words[at + word(PART_WORDS, 'paddedTokens')],
+        paddedRequests: this.words[at + word(PART_WORDS, 'paddedRequests')],
+        gather: Object.freeze({
+          kind: GATHERS[this.words[at + word(PART_WORDS, 'gather')]],
+          tokensPerRank: Object.freeze([...this.words.subarray(tokensAt, tokensAt + ranks)]),
+        }),
+      });
+    });
+  }
+
+  /** A frozen value that later steps leave alone. */
+  snapshot(): DecisionValue {
+    return Object.freeze({
+      step: this.step,
+      run: this.run,
+      reason: this.reason,
+      reasonRank: this.reasonRank,
+      reasonDetail: this.reasonDetail,
+      captureKey: this.captureKey,
+      phase: this.phase,
+      paddedTokens: this.paddedTokens,
+      paddedRequests: this.paddedRequests,
+      paddedPrefillRequests: this.paddedPrefillRequests,
+      paddedDecodeRequests: this.paddedDecodeRequests,
+      queryLen: this.queryLen,
+      busyRanks: this.busyRanks,
+      ubatchWishes: this.ubatchWishes,
+      heldWishes: this.heldWishes,
+      overlap: this.overlap,
+      plainTwin: this.plainTwin,
+      leave: this.leave,
+      maxTokens: this.maxTokens,
+      variant: this.variant,
+      parts: Object.freeze(this.parts),
+    });
+  }
+
+  /** What `JSON.stringify` writes: the names, as `snapshot()` has them. */
+  toJSON(): DecisionValue {
+    return this.snapshot();
+  }
+}

@@ -1,0 +1,14 @@
+export { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
+export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
+export {
+  copyView,
+  type KvGroupStaging,
+  type KvGroupTensors,
+  type MetadataCounts,
+  type MetadataView,
+  type StagingSet,
+  stepLength,
+} from './metadata.js';
+export { PlannerMemory } from './planner-memory.js';
+export { createRawBatch, RawBatch, type RawBatchOptions, type RawPart } from './raw-batch.js';
+export { type NewRequest, Requests, type Row, type Rows, type ScheduledChunk } from './requests.js';

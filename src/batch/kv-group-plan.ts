@@ -1,0 +1,60 @@
+import { KV_GROUP_STATE_WORDS, word } from '../layout/index.js';
+import type { KvGroupSizes } from '../memory/index.js';
+import { copyGroupView, type KvGroupStaging, type KvGroupTensors, type MetadataCounts } from './metadata.js';
+
+const TABLE_EDITS = word(KV_GROUP_STATE_WORDS, 'tableEdits');
+
+/** What one KV cache group has of its own in a step, by value. */
+export interface KvGroupPlanValue {
+  readonly tensors: KvGroupTensors;
+  readonly partTensors: readonly KvGroupTensors[];
+  readonly blockTable: Int32Array;
+  readonly tableWidth: number;
+}
+
+/**
+ * What one KV cache group has of its own in the current step, read in place: the same object in every step. Counts, positions and
+ * lengths are the local plan's: groups differ in blocks alone.
+ */
+export class KvGroupPlan {
+  /** What the group's capacities and slots come from. */
+  readonly sizes: KvGroupSizes;
+  readonly #state: Int32Array;
+  readonly #staging: () => KvGroupStaging;
+
+  constructor(sizes: KvGroupSizes, state: Int32Array, staging: () => KvGroupStaging) {
+    this.sizes = sizes;
+    this.#state = state;
+    this.#staging = staging;
+  }
+
+  /** `slotMapping`, `kvIndptr`, `kvIndices` and `kvLastPageLen` of the whole batch. */
+  get tensors(): KvGroupTensors {
+    return this.#staging().whole;
+  }
+  /** The same of each part. */
+  get partTensors(): readonly KvGroupTensors[] {
+    return this.#staging().parts;
+  }
+  /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
+  get blockTable(): Int32Array {
+    return this.#staging().blockTable;
+  }
+  get tableWidth(): number {
+    return this.sizes.tableWidth;
+  }
+  /** Edits that bring the device's copy of this block table up to the step, int32[4] each in the planner's memory. */
+  get tableEdits(): number {
+    return this.#state[TABLE_EDITS];
+  }
+
+  /** A value with detached tensors, each as long as the whole batch and the parts it is cut into need. */
+  snapshot(whole: MetadataCounts, parts: readonly MetadataCounts[]): KvGroupPlanValue {
+    return Object.freeze({
+      tensors: copyGroupView(this.tensors, whole),
+      partTensors: Object.freeze(parts.map((part, index) => copyGroupView(this.partTensors[index], part))),
+      blockTable: this.blockTable.slice(0, whole.attentionRequests * this.tableWidth),
+      tableWidth: this.tableWidth,
+    });
+  }
+}

@@ -1,0 +1,257 @@
+import { inspectAs } from '../inspect.js';
+import { LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS, word } from '../layout/index.js';
+import type { Sizes } from '../memory/index.js';
+import { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
+import { copyView, type MetadataView, type StagingSet } from './metadata.js';
+
+const W = Object.fromEntries(LOCAL_WORDS.map((name) => [name, word(LOCAL_WORDS, name)])) as Record<
+  (typeof LOCAL_WORDS)[number],
+  number
+>;
+const P = Object.fromEntries(LOCAL_PART_WORDS.map((name) => [name, word(LOCAL_PART_WORDS, name)])) as Record<
+  (typeof LOCAL_PART_WORDS)[number],
+  number
+>;
+
+/**
+ * This rank's share of one part; ranges are half-open, in the whole batch's requests and tokens. `tokens` ends with the last
+ * real request: in a decode graph that is its window's end, of which a short draft leaves the last tokens padding.
+ */
+export interface LocalPart {
+  readonly requests: readonly [begin: number, end: number];
+  readonly tokens: readonly [begin: number, end: number];
+  readonly paddedTokens: number;
+  /** What sizes this part's attention tensors. */
+  readonly attentionRequests: number;
+  /** First row of the block table that belongs to this part. */
+  readonly tableRow: number;
+  readonly numLogits: number;
+}
+
+/** A part of the current step, read in place: the same object in every step. `snapshot()` gives a value that lasts. */
+export class LocalPartView implements LocalPart {
+  readonly #words: Int32Array;
+  readonly #at: number;
+
+  constructor(words: Int32Array, index: number) {
+    this.#words = words;
+    this.#at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
+  }
+
+  /** A new pair; the four counts below are read without one. */
+  get requests(): readonly [begin: number, end: number] {
+    return Object.freeze([this.requestBegin, this.requestEnd] as const);
+  }
+  get tokens(): readonly [begin: number, end: number] {
+    return Object.freeze([this.tokenBegin, this.tokenEnd] as const);
+  }
+  get requestBegin(): number {
+    return this.#words[this.#at + P.requestBegin];
+  }
+  get requestEnd(): number {
+    return this.#words[this.#at + P.requestEnd];
+  }
+  get tokenBegin(): number {
+    return this.#words[this.#at + P.tokenBegin];
+  }
+  get tokenEnd(): number {
+    return this.#words[this.#at + P.tokenEnd];
+  }
+  get paddedTokens(): number {
+    return this.#words[this.#at + P.paddedTokens];
+  }
+  get attentionRequests(): number {
+    return this.#words[this.#at + P.attentionRequests];
+  }
+  get tableRow(): number {
+    return this.#words[this.#at + P.tableRow];
+  }
+  get numLogits(): number {
+    return this.#words[this.#at + P.numLogits];
+  }
+
+  snapshot(): LocalPart {
+    const { requests, tokens, paddedTokens, attentionRequests, tableRow, numLogits } = this;
+    return Object.freeze({ requests, tokens, paddedTokens, attentionRequests, tableRow, numLogits });
+  }
+
+  toJSON(): LocalPart {
+    return this.snapshot();
+  }
+}
+
+/** A step's local plan and its tensors, by value. */
+export interface LocalPlanValue {
+  readonly step: number;
+  readonly tokens: number;
+  readonly requests: number;
+  readonly paddedTokens: number;
+  readonly attentionRequests: number;
+  readonly queryLen: number;
+  readonly numLogits: number;
+  readonly parts: readonly LocalPart[];
+  readonly tensors: MetadataView;
+  readonly partTensors: readonly MetadataView[];
+  readonly blockTable: Int32Array;
+  readonly tableWidth: number;
+  /** What each KV cache group has of its own; the first has the slots, pages and block table above. */
+  readonly groups: readonly KvGroupPlanValue[];
+}
+
+/**
+ * This rank's part of a decision, read in place: the next `build` overwrites it, and its tensors live until their staging
+ * set's next turn. `step` says which step it is; `snapshot()` gives a value that lasts.
+ */
+export class LocalPlan {
+  static {
+    inspectAs(LocalPlan, (plan) => plan.toJSON());
+  }
+
+  readonly #words: Int32Array;
+  readonly #sets: readonly [StagingSet, StagingSet];
+  readonly #parts: readonly LocalPartView[];
+  /**
+   * The planner's row of the request in each row of the step's tensors, decodes first: the first `rows` entries of
+   * i32[maxPaddedRequests], -1 in a gap row. The next vote overwrites it.
+   */
+  readonly order: Int32Array;
+  /** What each KV cache group has of its own. The first group's slots, pages and block table are also those of the plan itself. */
+  readonly groups: readonly KvGroupPlan[];
+  /** What the tensors' capacities and slots come from. */
+  readonly sizes: Sizes;
+
+  constructor(
+    views: { readonly words: Int32Array; readonly order: Int32Array; readonly groups: readonly Int32Array[] },
+    sets: readonly [StagingSet, StagingSet],
+    sizes: Sizes,
+  ) {
+    this.#words = views.words;
+    this.order = views.order;
+    this.#sets = sets;
+    this.#parts = Array.from({ length: MAX_PARTS }, (_, index) => new LocalPartView(views.words, index));
+    this.sizes = sizes;
+    this.groups = Object.freeze(
+      views.groups.map(
+        (state, index) => new KvGroupPlan(sizes.groups[index], state, () => this.#sets[this.staging].groups[index]),
+      ),
+    );
+  }
+
+  get step(): number {
+    return this.#words[W.step];
+  }
+  /** Which staging set holds the tensors: 0 or 1. */
+  get staging(): number {
+    return this.#words[W.staging];
+  }
+  /** Real tokens, requests and decode requests of this rank. */
+  get tokens(): number {
+    return this.#words[W.tokens];
+  }
+  get requests(): number {
+    return this.#words[W.requests];
+  }
+  get decodeRequests(): number {
+    return this.#words[W.decodeRequests];
+  }
+  /**
+   * Rows of the tensors up to the last request's. In a mixed graph with fewer decodes than it has decode rows, the rows from
+   * `decodeRequests` to the first prefill are a gap: padding rows, no request. Else `requests`.
+   */
+  get rows(): number {
+    return this.#words[W.rows];
+  }
+  /** Tokens this rank computes over the whole batch. In an eager step cut into parts only the parts are padded. */
+  get paddedTokens(): number {
+    return this.#words[W.paddedTokens];
+  }
+  /** What sizes this rank's attention tensors: the graph's requests, or its own; 1 for an eager dummy. */
+  get attentionRequests(): number {
+    return this.#words[W.attentionRequests];
+  }
+  /** Tokens of each request's window in a decode graph; 0 where requests are packed. */
+  get queryLen(): number {
+    return this.#words[W.queryLen];
+  }
+  get partCount(): number {
+    return this.#words[W.parts];
+  }
+  get numLogits(): number {
+    return this.#words[W.numLogits];
+  }
+  get maxSeqLen(): number {
+    return this.#words[W.maxSeqLen];
+  }
+  /** Edits that bring the device's block table up to this step, int32[4] each in the planner's memory. */
+  get tableEdits(): number {
+    return this.#words[W.tableEdits];
+  }
+  get tableWidth(): number {
+    return this.sizes.tableWidth;
+  }
+  get tensors(): MetadataView {
+    return this.#sets[this.staging].whole;
+  }
+  get partTensors(): readonly MetadataView[] {
+    return this.#sets[this.staging].parts;
+  }
+  /** `tensors` with what the planner computed for those that the device supplies, from which the others were derived. */
+  get writtenTensors(): MetadataView {
+    return this.#sets[this.staging].written.whole;
+  }
+  /** `partTensors` likewise. */
+  get writtenPartTensors(): readonly MetadataView[] {
+    return this.#sets[this.staging].written.parts;
+  }
+  get blockTable(): Int32Array {
+    return this.#sets[this.staging].blockTable;
+  }
+
+  /** Padded tokens of a part, without making an object. */
+  partPaddedTokens(part: number): number {
+    return this.#words[LOCAL_WORDS.length + part * LOCAL_PART_WORDS.length + P.paddedTokens];
+  }
+
+  /** Part `index`, read in place. Throws a RangeError where the step has no such part. */
+  part(index: number): LocalPartView {
+    const part = index < Math.max(1, this.partCount) ? this.#parts[index] : undefined;
+    if (part === undefined) throw new RangeError(`no part ${index}: the step has ${this.partCount}`);
+    return part;
+  }
+
+  /** Part `index` by value, whatever the step's number of parts. */
+  partValue(index: number): LocalPart {
+    return this.#parts[index].snapshot();
+  }
+
+  /** What `JSON.stringify` writes: the counts and parts; tensors are 64-bit and large, and `snapshot()` copies them. */
+  toJSON(): Omit<LocalPlanValue, 'tensors' | 'partTensors' | 'blockTable' | 'tableWidth' | 'groups'> {
+    const { step, tokens, requests, paddedTokens, attentionRequests, queryLen, numLogits, partCount } = this;
+    const parts = Array.from({ length: partCount }, (_, index) => this.part(index).snapshot());
+    return { step, tokens, requests, paddedTokens, attentionRequests, queryLen, numLogits, parts };
+  }
+
+  /** A value with detached tensors, each as long as the step needs. */
+  snapshot(): LocalPlanValue {
+    const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index).snapshot());
+    const cut = parts.length > 1;
+    const { tableWidth } = this;
+    const tensors = copyView(this.tensors, this);
+    const partTensors = cut ? parts.map((part, index) => copyView(this.partTensors[index], part)) : [];
+    const blockTable = this.blockTable.slice(0, this.attentionRequests * tableWidth);
+    const first = Object.freeze({ tensors, partTensors: Object.freeze(partTensors), blockTable, tableWidth });
+    const others = this.groups.slice(1).map((group) => group.snapshot(this, cut ? parts : []));
+    return Object.freeze({
+      step: this.step,
+      tokens: this.tokens,
+      requests: this.requests,
+      paddedTokens: this.paddedTokens,
+      attentionRequests: this.attentionRequests,
+      queryLen: this.queryLen,
+      numLogits: this.numLogits,
+      parts: Object.freeze(parts),
+      ...first,
+      groups: Object.freeze([first, ...others]),
+    });
+  }
+}

@@ -1,0 +1,79 @@
+import { LockstepError, shown } from '../errors.js';
+import { loadModules } from '../memory/index.js';
+import { CHURN_ROWS } from './churn-cases.js';
+import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
+import { type BenchResult, type BenchRow, measure } from './measure.js';
+import { NumpyPeer } from './numpy-peer.js';
+import { SIMULATE_ROWS } from './simulate-case.js';
+import { STEP_ROWS } from './step-cases.js';
+import { EDIT_ROWS, TABLE_ROWS } from './table-cases.js';
+
+export type { BenchResult } from './measure.js';
+
+/** Every row, in the order in which they are measured and printed. */
+const ROWS: readonly BenchRow[] = [
+  ...KERNEL_ROWS,
+  ...TABLE_ROWS,
+  ...EDIT_ROWS,
+  ...STEP_ROWS,
+  ...CHURN_ROWS,
+  ...GROWTH_ROWS,
+  ...SIMULATE_ROWS,
+];
+
+/** Names of all rows. */
+export const BENCH_ROWS: readonly string[] = ROWS.map(({ name }) => name);
+
+export interface BenchOptions {
+  /** Rows whose name holds this. Default: all. */
+  readonly filter?: string;
+  /** Rounds of ours, limit and peer in turn. Default 11. */
+  readonly rounds?: number;
+  /** Ends the bench soon; the summary then has the rows that were measured, and says `interrupted`. */
+  readonly signal?: AbortSignal;
+  /** Called before each row. */
+  readonly onRow?: (name: string, index: number, rows: number) => void;
+}
+
+export interface BenchSummary {
+  readonly cases: readonly BenchResult[];
+  readonly rounds: number;
+  /** The interpreter that numpy ran in, or null where none has it. */
+  readonly peer: string | null;
+  readonly interrupted: boolean;
+}
+
+export const DEFAULT_ROUNDS = 11;
+/** Of each of the three in a round: enough calls that the clock does not count, and few enough that a round is short. */
+const MILLISECONDS = 4;
+
+/**
+ * Measures the planner's rows, each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
+ * that names no row, or rounds that are no count.
+ */
+export async function runBench(options: BenchOptions = {}): Promise<BenchSummary> {
+  const { filter = '', rounds = DEFAULT_ROUNDS, signal, onRow } = options;
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > 10_000) {
+    throw new LockstepError('ERR_INPUT_INVALID', `rounds is ${shown(rounds)}; it must be an integer from 1 to 10000`, {
+      rounds,
+    });
+  }
+  const rows = ROWS.filter(({ name }) => name.includes(filter));
+  if (rows.length === 0) {
+    throw new LockstepError('ERR_INPUT_INVALID', `No row has ${shown(filter)} in its name: ${BENCH_ROWS.join(', ')}`, {
+      filter,
+    });
+  }
+  const modules = await loadModules();
+  await using peer = NumpyPeer.open();
+  const cases: BenchResult[] = [];
+  try {
+    for (const [index, row] of rows.entries()) {
+      onRow?.(row.name, index, rows.length);
+      cases.push(await measure(row, modules, peer, { rounds, milliseconds: MILLISECONDS, signal }));
+    }
+  } catch (error) {
+    if (signal?.aborted !== true) throw error;
+  }
+  return { cases, rounds, peer: peer?.interpreter ?? null, interrupted: signal?.aborted === true };
+}

@@ -1,0 +1,152 @@
+import type { Limits } from '../config.js';
+import { decodePlan, leastUbatchedSize } from '../keys/index.js';
+import { NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
+import type { StepHistogram } from '../workload/index.js';
+import type { PlanBudget, PlanChoice } from './budget.js';
+import type { LadderCurve, OptimalLadder } from './ladder/ladder-curve.js';
+import { optimiseLadder } from './ladder/ladder-optimiser.js';
+import { type MixedShape, optimiseMixedGrid } from './mixed/mixed-grid.js';
+import { largestDecode } from './plan-costs.js';
+
+/** What a plan is chosen under. */
+export interface ChoiceOptions {
+  readonly limits: Limits;
+  readonly policy: Policy;
+  /** Cost by size that is optimised for. */
+  readonly costs: ArrayLike<number>;
+  readonly sizeMultiple: number;
+  readonly include: readonly number[];
+  readonly budget: PlanBudget;
+}
+
+/** Decode graphs: a ladder, and its sizes that are captured in micro-batches too. */
+export interface DecodeChoice extends PlanChoice {
+  /** Tokens, ascending. */
+  readonly decode: readonly number[];
+  readonly ubatched: readonly number[];
+}
+
+/** Graphs for steps with a prefill. */
+export interface MixedChoice extends PlanChoice {
+  readonly shapes: readonly MixedShape[];
+  /** What as many graphs of any shapes add at least, by the same costs. */
+  readonly lowerBound: number;
+}
+
+/** Where no graphs for steps with a prefill are asked for. */
+export const NO_MIXED: MixedChoice = Object.freeze({
+  graphs: 0,
+  tokens: [],
+  padding: 0,
+  exactCost: 0,
+  shapes: [],
+  lowerBound: 0,
+});
+
+/** Graphs a curve is worked out for at least, where there are as many sizes. */
+const MOST_GRAPHS = 512;
+
+/** Counts by decode size up to the largest, steps in one batch and in micro-batches together, and how many are above. */
+export function decodeCounts(histogram: StepHistogram, maximum: number): { counts: Float64Array; above: number } {
+  const counts = new Float64Array(maximum + 1);
+  let above = 0;
+  for (const part of [histogram.decode, histogram.ubatched]) {
+    for (const [size, count] of part) {
+      if (size <= maximum) counts[size] += count;
+      else above += count;
+    }
+  }
+  return { counts, above };
+}
+
+/**
+ * The best ladders by number of graphs, by some cost; with `twins`, what the policy has captured in micro-batches too takes two.
+ * Errors: ERR_CONFIG_INVALID.
+ */
+export function decodeCurve(
+  counts: Float64Array,
+  costs: ArrayLike<number>,
+  options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
+  { twins }: { readonly twins: boolean },
+): Promise<LadderCurve> {
+  const { limits, policy, sizeMultiple, include, budget } = options;
+  const asked = budget.kind === 'graphs' ? budget.most : 0;
+  const maxGraphs = Math.min(1 << 12, 2 * (counts.length - 1), Math.max(MOST_GRAPHS, asked, 2 * (include.length + 1)));
+  const multiple = [sizeMultiple, policy.tokenAlignment].reduce(commonMultiple, limits.queryLen);
+  const least = leastUbatchedSize(limits.queryLen, policy);
+  const twinsFrom = twins && least < counts.length ? least : undefined;
+  return optimiseLadder({ counts, costs, maxGraphs, multiple, include, twinsFrom });
+}
+
+/** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */
+export function decodeChoices(curve: LadderCurve, { limits, policy }: ChoiceOptions): DecodeChoice[] {
+  return curve.ladders.map((ladder) => decodeChoice(ladder, limits, policy));
+}
+
+/**
+ * A choice with up to `graphs` more graphs, for sizes that were not seen: placed as if a decode were of each size with a chance
+ * inverse to it, so that padding by the same share counts alike everywhere. What was seen is padded no more for them.
+ */
+export async function withSpareGraphs(
+  choice: DecodeChoice,
+  graphs: number,
+  options: ChoiceOptions,
+): Promise<DecodeChoice> {
+  if (graphs < 1) return choice;
+  const { limits, costs } = options;
+  const chances = Float64Array.from({ length: largestDecode(limits) + 1 }, (_, size) =>
+    size > 0 && size % limits.queryLen === 0 ? 1 / size : 0,
+  );
+  const curve = await decodeCurve(chances, costs, { ...options, include: choice.decode }, { twins: true });
+  const filled = curve.atMost(choice.graphs + graphs);
+  if (filled === undefined) return choice;
+  const { padding, exactCost } = choice;
+  return { ...decodeChoice(filled, limits, options.policy), padding, exactCost };
+}
+
+function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limits, policy: Policy): DecodeChoice {
+  const { keys } = decodePlan({ sizes, limits, policy, twins: true });
+  const of = (plain: boolean): number[] =>
+    keys
+      .filter(({ parts }) => (parts === 1) === plain)
+      .map(({ tokens }) => tokens)
+      .reverse();
+  return {
+    graphs: keys.length,
+    tokens: keys.map(({ tokens }) => tokens),
+    padding,
+    exactCost,
+    decode: of(true),
+    ubatched: of(false),
+  };
+}
+
+/** The best grids for steps with a prefill. Errors: ERR_CONFIG_INVALID. */
+export async function mixedChoices(histogram: StepHistogram, options: ChoiceOptions): Promise<MixedChoice[]> {
+  const { limits, policy, costs, sizeMultiple, budget } = options;
+  const { maxNumBatchedTokens: maxTokens, queryLen } = limits;
+  const grids = await optimiseMixedGrid({
+    mixed: histogram.mixed,
+    costs,
+    maxTokens,
+    maxRequests: largestDecode(limits) / queryLen,
+    queryLen,
+    multiple: commonMultiple(sizeMultiple, policy.tokenAlignment),
+    maxPaddingFactor: policy.maxPaddingFactor < NO_PADDING_LIMIT ? policy.maxPaddingFactor : undefined,
+    maxGraphs: budget.kind === 'graphs' ? Math.max(64, Math.min(MOST_GRAPHS, budget.most)) : MOST_GRAPHS,
+  });
+  return grids.map(({ graphs, shapes, padding, exactCost, lowerBound }) => ({
+    graphs,
+    tokens: shapes.map(([tokens]) => tokens),
+    padding,
+    exactCost,
+    shapes,
+    lowerBound,
+  }));
+}
+
+function commonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
+}

@@ -1,0 +1,93 @@
+import type { Limits } from '../config.js';
+import { ENGINE_NAMES, type EngineLadder, emitFlags, engineLadder } from '../engines/index.js';
+import type { Policy } from '../policy/index.js';
+import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
+import type { LadderCurve } from './ladder/ladder-curve.js';
+import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
+import type { MixedShape } from './mixed/mixed-grid.js';
+import { scoreMixed, sumScores } from './mixed/mixed-score.js';
+import type { PlanCosts } from './plan-costs.js';
+import type { EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
+
+/** The steps that graphs are held against. */
+export interface ScoredSteps {
+  /** Decodes by size, up to the largest there can be. */
+  readonly counts: Float64Array;
+  /** Decodes above that. */
+  readonly above: number;
+  /** Steps with a prefill, where they are planned for. */
+  readonly mixed: readonly MixedCount[] | null;
+}
+
+/** Graphs of one plan: sizes of decodes, and shapes for steps with a prefill. */
+export interface ScoredGraphs {
+  readonly decode: readonly number[];
+  readonly mixed: readonly MixedShape[];
+  /** Which graph with prefill slots holds a step, and how far one may pad it. Default: 'slots', and any. */
+  readonly policy?: Pick<Policy, 'mixedMatch' | 'maxPaddingFactor'>;
+}
+
+/** Padding by tokens and by time. */
+export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGraphs): PlanScore {
+  const by = (cost: Float64Array): LadderScore => {
+    const decode = scoreLadder(steps.counts, cost, graphs.decode);
+    return steps.mixed === null
+      ? decode
+      : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.policy ?? {}));
+  };
+  const tokens = by(costs.tokens);
+  return {
+    graphs: graphs.decode.length + graphs.mixed.length,
+    paddingRatio: tokens.ratio,
+    timeRatio: by(costs.time).ratio,
+    eagerSteps: tokens.eagerSteps + steps.above,
+  };
+}
+
+/** What each engine captures by default does to the same steps. */
+export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limits, memory: CaptureCost): EngineScore[] {
+  return ENGINE_NAMES.map((engine) => {
+    const ladder = engineLadder(engine, limits);
+    const graphs = { decode: ladder.decodeSizes, mixed: steps.mixed === null ? [] : mixedOf(ladder, limits) };
+    const { graphBytes, seconds } = captureOf(memory, [...graphs.decode, ...graphs.mixed.map(([tokens]) => tokens)]);
+    const score = scorePlan(steps, costs, graphs);
+    return { engine, ...score, graphBytes, captureSeconds: seconds, notes: ladder.notes };
+  });
+}
+
+/** vLLM's list is captured piecewise too, for any batch of as many tokens; Megatron has shapes. The others run prefills eager. */
+function mixedOf({ engine, sizes, mixed }: EngineLadder, { maxNumSeqs, maxNumBatchedTokens }: Limits): MixedShape[] {
+  if (engine !== 'vllm') return [...(mixed ?? [])];
+  return sizes
+    .filter((size) => size <= maxNumBatchedTokens)
+    .map((size): MixedShape => [size, Math.min(size, maxNumSeqs), 0]);
+}
+
+/** Our fewest decode sizes whose ratio is at most that of each engine's default, on a curve by the same cost. */
+export function equalGraphs(
+  curve: LadderCurve,
+  counts: Float64Array,
+  cost: ArrayLike<number>,
+  limits: Limits,
+): EqualGraphs[] {
+  return ENGINE_NAMES.map((engine) => {
+    const theirs = scoreLadder(counts, cost, engineLadder(engine, limits).decodeSizes);
+    return { engine, graphs: curve.fewestWithin(theirs.ratio)?.graphs ?? null };
+  });
+}
+
+/** The decode ladder as each engine's flags, and what it costs where an engine cannot take it. */
+export function emitLadder(
+  ladder: readonly number[],
+  steps: ScoredSteps,
+  costs: PlanCosts,
+  limits: Limits,
+): EmittedLadder[] {
+  return ENGINE_NAMES.map((engine) => {
+    const { flags, sizes, exact, note = null } = emitFlags(engine, ladder, limits);
+    const decode = sizes.filter((size) => size < costs.tokens.length);
+    const score = scorePlan({ ...steps, mixed: null }, costs, { decode, mixed: [] });
+    const { paddingRatio, timeRatio, eagerSteps } = score;
+    return { engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps };
+  });
+}

@@ -1,0 +1,46 @@
+export type { PlanBudget } from './budget.js';
+export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder/ladder-audit.js';
+export { type SharedBudget, shareGraphs } from './ladder/ladder-budget.js';
+export { LadderCurve, type OptimalLadder } from './ladder/ladder-curve.js';
+export { type OptimiseLadderOptions, optimiseLadder } from './ladder/ladder-optimiser.js';
+export { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
+export {
+  checkPlanOptions,
+  type MakePlanOptions,
+  makePlan,
+  PLAN_PHASES,
+  type PlanPhase,
+  planKeys,
+} from './make-plan.js';
+export { auditMixed, type EagerTokens, type MixedAudit, type MixedAuditOptions } from './mixed/mixed-audit.js';
+export {
+  type MixedGrid,
+  type MixedGridOptions,
+  type MixedShape,
+  optimiseMixedGrid,
+  prefillSlots,
+} from './mixed/mixed-grid.js';
+export { largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
+export type {
+  CapturedScore,
+  EmittedLadder,
+  EngineScore,
+  EqualGraphs,
+  MixedGridScore,
+  PlanAudit,
+  PlanDocument,
+  PlanScore,
+  PlanTwin,
+  UnseenScore,
+} from './plan-document.js';
+export {
+  type CountedSteps,
+  type CountOptions,
+  detectSource,
+  engineSteps,
+  loggedSteps,
+  type ScheduleProgress,
+  type StepSource,
+  scheduledSteps,
+} from './read-steps.js';
+export { type UncapturedMaximum, uncapturedMaxima } from './uncaptured-maxima.js';

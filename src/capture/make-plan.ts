@@ -1,0 +1,283 @@
+import { setImmediate } from 'node:timers/promises';
+import { Faults, type Limits } from '../config.js';
+import type { EngineName } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
+import type { Policy } from '../policy/index.js';
+import { type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
+import { choose, type PlanBudget, spareGraphs } from './budget.js';
+import {
+  type ChoiceOptions,
+  type DecodeChoice,
+  decodeChoices,
+  decodeCounts,
+  decodeCurve,
+  type MixedChoice,
+  mixedChoices,
+  NO_MIXED,
+  withSpareGraphs,
+} from './choices.js';
+import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
+import { auditLadder } from './ladder/ladder-audit.js';
+import type { LadderCurve } from './ladder/ladder-curve.js';
+import { scoreLadder } from './ladder/ladder-score.js';
+import { auditMixed } from './mixed/mixed-audit.js';
+import { largestDecode, type PlanCosts } from './plan-costs.js';
+import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
+import type { CountedSteps } from './read-steps.js';
+import { uncapturedMaxima } from './uncaptured-maxima.js';
+
+/** What a plan is made for, checked and complete but for the numbers of the plan itself. */
+export interface MakePlanOptions {
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly costs: PlanCosts;
+  readonly memory: CaptureCost;
+  readonly budget: PlanBudget;
+  /** Where nothing keeps to the budget, it is what may come on top of the least that can be had: for one that nobody asked for. Default false. */
+  readonly beyondLeast?: boolean | undefined;
+  /** Every size is a multiple of it. Default 1. */
+  readonly sizeMultiple: number;
+  /** Sizes that must be captured. */
+  readonly include: readonly number[];
+  /** Plan graphs for steps with a prefill too. */
+  readonly mixed: boolean;
+  /** Share of the time that the unseen part is held against. */
+  readonly split: number;
+  /** Ends the planning between two phases, with ERR_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called before each phase. */
+  readonly onPhase?: ((phase: PlanPhase) => void) | undefined;
+}
+
+/** What a plan is made in, in this order; between any two the event loop has a turn. */
+export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
+export type PlanPhase = (typeof PLAN_PHASES)[number];
+
+/** Difference between two parts of a trace from which on the traffic counts as shifted. */
+const SHIFTED = 0.2;
+/** Share of decodes above all that were seen from which on it does. */
+const ABOVE_SEEN = 0.01;
+
+/** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
+export function checkPlanOptions(
+  options: Pick<MakePlanOptions, 'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits'>,
+): void {
+  const { budget, sizeMultiple, include, split, limits } = options;
+  const maximum = largestDecode(limits);
+  const faults = new Faults();
+  if (budget.kind === 'graphs') faults.integer('--graphs', budget.most, 1, 1 << 12);
+  if (budget.kind === 'time-loss') faults.number('--max-time-loss', budget.most, 0, 1e6);
+  if (budget.kind === 'padding') faults.number('--max-padding', budget.most, 0, 1e6);
+  if (budget.kind === 'graph-memory') faults.number('--graph-memory', budget.most, 1, Number.MAX_SAFE_INTEGER);
+  faults.check(split > 0 && split < 1, `--split is ${split}; it must be between 0 and 1`);
+  faults.integer('--size-multiple', sizeMultiple, 1, 1 << 16);
+  for (const size of include) faults.integer('a size of --include', size, 1, maximum);
+  faults.check(
+    !(sizeMultiple >= 1) || maximum % sizeMultiple === 0,
+    `--size-multiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is no multiple of it; change --max-num-seqs`,
+  );
+  faults.throwIfAny('This plan');
+}
+
+/** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID, ERR_ABORTED. */
+export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
+  const { limits, policy, costs, memory, budget, mixed } = options;
+  const { whole } = steps;
+  const largest = largestDecode(limits);
+  const scored = scoredSteps(whole, options);
+  const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
+  if (decodes === 0 && !mixed) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; give --mixed, or a log that tells decodes apart`,
+      { steps: whole.steps },
+    );
+  }
+  const phase = async (name: PlanPhase): Promise<void> => {
+    options.onPhase?.(name);
+    await setImmediate();
+    if (options.signal?.aborted !== true) return;
+    const { reason: cause } = options.signal;
+    throw new LockstepError(
+      'ERR_ABORTED',
+      `Planning was aborted before the phase "${name}"`,
+      { phase: name },
+      { cause },
+    );
+  };
+  const { decode, grid, curve } = await chooseFor(whole, options, phase);
+  await phase('engines');
+  const ours = { decode: decode.decode, mixed: grid.shapes, policy };
+  const score = scorePlan(scored, costs, ours);
+  const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
+  // Engines' sizes are held against ours without twins, as theirs are counted.
+  const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
+    decodeCurve(scored.counts, cost, options, { twins: false });
+  const byTokens = await sizesBy(costs.tokens);
+  const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
+  const emitted = emitLadder(decode.decode, scored, costs, limits);
+  const engines = scoreEngines(scored, costs, limits, memory);
+  await phase('unseen part');
+  const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
+  await phase('audit');
+  const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
+  return {
+    schemaVersion: 1,
+    ...score,
+    graphs: decode.graphs + grid.graphs,
+    graphBytes,
+    captureSeconds: seconds,
+    source: steps.kind,
+    steps: whole.steps,
+    unplannedSteps: whole.steps - planned,
+    largestDecode: largest,
+    budget,
+    costModel: { name: costs.name, unit: costs.unit, raised: costs.raised },
+    captureCost: { name: memory.name, source: memory.source },
+    ladders: { decode: decode.decode, ubatched: decode.ubatched, mixed: grid.shapes },
+    histogram: whole.toJSON(),
+    cost: { decode: Object.fromEntries([...costs.time.subarray(0, largest + 1).entries()].slice(1)) },
+    curve: curve.ladders.map(({ graphs, sizes }) => ({
+      graphs,
+      paddingRatio: scoreLadder(scored.counts, costs.tokens, sizes).ratio,
+      timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
+    })),
+    engines,
+    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits),
+    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits),
+    unseen,
+    mixedGrid: mixed ? gridScore(grid) : null,
+    audit: auditOf(decode, grid, scored, options),
+    twins: twinsOf(decode, whole, memory),
+    emit: Object.fromEntries(emitted.map(({ engine, flags }) => [engine, flags])) as Record<EngineName, string>,
+    emitted,
+  };
+}
+
+/** The graphs of a plan, as a plan file holds them. */
+export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Limits, policy: Policy): CapturePlan {
+  const { keys } = decodePlan({ sizes: ladders.decode, limits, policy, twins: true });
+  const mixed = ladders.mixed.map(([tokens, prefills, decodes]) =>
+    mixedKey(tokens, prefills, decodes, limits.queryLen),
+  );
+  return { keys: [...keys, ...mixed].sort((a, b) => b.tokens - a.tokens) };
+}
+
+async function chooseFor(
+  histogram: StepHistogram,
+  options: MakePlanOptions,
+  phase: (name: PlanPhase) => Promise<void> = () => Promise.resolve(),
+): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
+  const { limits, costs, budget, memory, mixed } = options;
+  const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
+  const { counts } = decodeCounts(histogram, largestDecode(limits));
+  await phase('decode graphs');
+  const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
+  await phase('mixed graphs');
+  const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
+  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory, options);
+  const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
+  return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
+}
+
+function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {
+  const least = exactCost + lowerBound;
+  return { graphs, exactCost, padding, lowerBound, gap: least > 0 ? (exactCost + padding) / least - 1 : 0 };
+}
+
+function auditOf(
+  { decode }: DecodeChoice,
+  { shapes }: MixedChoice,
+  { counts, mixed }: ScoredSteps,
+  { limits, policy, costs }: MakePlanOptions,
+): PlanAudit {
+  const { maxPaddingFactor, mixedMatch } = policy;
+  const agreedFrom = leastAgreedSize(limits.queryLen, policy);
+  const capturedFrom = leastUbatchedSize(limits.queryLen, policy);
+  const sizes = decode.filter((size) => size >= agreedFrom && size < capturedFrom);
+  return {
+    looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
+    ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
+    mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixedMatch, mixed }),
+    uncapturedMaxima: uncapturedMaxima(limits),
+  };
+}
+
+function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {
+  return { ...decodeCounts(histogram, largestDecode(limits)), mixed: mixed ? histogram.mixed : null };
+}
+
+/** The plan that the first part alone would have given, on the decodes of the second. */
+async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: MakePlanOptions): Promise<UnseenScore> {
+  const { costs, limits, memory, split } = options;
+  const { decode } = await chooseFor(parts.seen, options);
+  const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
+  const score = scorePlan(steps, costs, { decode: decode.decode, mixed: [] });
+  const shift = distance(parts.seen, parts.unseen);
+  const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
+  return {
+    ...score,
+    split,
+    ladder: decode.decode,
+    shift,
+    aboveSeen,
+    shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
+    engines: scoreEngines(steps, costs, limits, memory).map(
+      ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
+        engine,
+        graphs,
+        paddingRatio,
+        timeRatio,
+        eagerSteps,
+      }),
+    ),
+  };
+}
+
+/** Share of a histogram's decodes that have more tokens than `most`. */
+function shareAbove({ decode, ubatched }: StepHistogram, most: number): number {
+  const all = [...decode, ...ubatched];
+  const steps = (some: typeof all): number => some.reduce((sum, [, count]) => sum + count, 0);
+  return steps(all.filter(([size]) => size > most)) / steps(all);
+}
+
+/** Total variation between the decodes of two histograms, by powers of two of their size. */
+function distance(a: StepHistogram, b: StepHistogram): number {
+  const shares = (histogram: StepHistogram): Map<number, number> => {
+    const all = [...histogram.decode, ...histogram.ubatched];
+    const total = all.reduce((sum, [, count]) => sum + count, 0);
+    const byPower = new Map<number, number>();
+    for (const [size, count] of all) {
+      const power = Math.ceil(Math.log2(size));
+      byPower.set(power, (byPower.get(power) ?? 0) + count / total);
+    }
+    return byPower;
+  };
+  const [one, other] = [shares(a), shares(b)];
+  const powers = new Set([...one.keys(), ...other.keys()]);
+  let sum = 0;
+  for (const power of powers) sum += Math.abs((one.get(power) ?? 0) - (other.get(power) ?? 0));
+  return sum / 2;
+}
+
+/** A twin for each micro-batched size, with the steps that would have run on each of the two. */
+function twinsOf({ decode, ubatched }: DecodeChoice, histogram: StepHistogram, memory: CaptureCost): PlanTwin[] {
+  const use = (counts: ReadonlyMap<number, number>, ladder: readonly number[]): Map<number, number> => {
+    const used = new Map<number, number>();
+    for (const [tokens, count] of counts) {
+      const size = ladder.find((step) => step >= tokens);
+      if (size !== undefined) used.set(size, (used.get(size) ?? 0) + count);
+    }
+    return used;
+  };
+  const plain = use(histogram.decode, decode);
+  const parted = use(histogram.ubatched, ubatched);
+  return ubatched.map((size) => ({
+    size,
+    steps: plain.get(size) ?? 0,
+    ubatchedSteps: parted.get(size) ?? 0,
+    bytes: memory.bytesPerGraph,
+    seconds: memory.secondsPerGraph,
+  }));
+}

@@ -1,0 +1,137 @@
+import type { EngineName } from '../engines/index.js';
+import type { HistogramDocument } from '../workload/index.js';
+import type { PlanBudget } from './budget.js';
+import type { LadderAudit } from './ladder/ladder-audit.js';
+import type { MixedAudit } from './mixed/mixed-audit.js';
+import type { MixedShape } from './mixed/mixed-grid.js';
+import type { StepSource } from './read-steps.js';
+import type { UncapturedMaximum } from './uncaptured-maxima.js';
+
+/** What graphs make of the steps counted. Eager steps are in neither ratio. */
+export interface PlanScore {
+  readonly graphs: number;
+  /** Padding over real tokens, a step's size being the largest rank's. */
+  readonly paddingRatio: number;
+  /** The same by the cost model in use; without one it is `paddingRatio`. */
+  readonly timeRatio: number;
+  /** Steps that no graph holds, of the kinds that are planned for. */
+  readonly eagerSteps: number;
+}
+
+/** The same, and what capturing takes. */
+export interface CapturedScore extends PlanScore {
+  readonly graphBytes: number;
+  readonly captureSeconds: number;
+}
+
+export interface EngineScore extends CapturedScore {
+  readonly engine: EngineName;
+  /** What to know before this is compared. */
+  readonly notes: readonly string[];
+}
+
+/** Our fewest decode graphs that are at most as bad as an engine's default; null where none was found. */
+export interface EqualGraphs {
+  readonly engine: EngineName;
+  readonly graphs: number | null;
+}
+
+/** A plan made from the first part by time, as it does on the rest, of decodes alone. */
+export interface UnseenScore extends PlanScore {
+  /** Share of the time that was seen. */
+  readonly split: number;
+  readonly ladder: readonly number[];
+  /** Share of decodes that would have to be of another size (in powers of two) for both parts to be alike: 0 to 1. */
+  readonly shift: number;
+  /** Share of the decodes that are larger than any that was seen, for which no ladder could be learnt: 0 to 1. */
+  readonly aboveSeen: number;
+  /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little of what came. */
+  readonly shifted: boolean;
+  readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
+}
+
+/** The plain graph beside a micro-batched one, which runs where some rank does not agree to micro-batches. */
+export interface PlanTwin {
+  /** Tokens of both. */
+  readonly size: number;
+  /** Steps counted that run on the plain one, and in micro-batches. */
+  readonly steps: number;
+  readonly ubatchedSteps: number;
+  /** What the plain one adds. */
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** What the graphs for steps with a prefill cost, by the costs that were optimised for; eager steps count as the largest graph. */
+export interface MixedGridScore {
+  readonly graphs: number;
+  /** Cost of the steps at their exact tokens, and what padding adds. */
+  readonly exactCost: number;
+  readonly padding: number;
+  /** What as many graphs of any shapes add at least. */
+  readonly lowerBound: number;
+  /** By how much of the least cost this one is above it. */
+  readonly gap: number;
+}
+
+/** What is wrong with a plan, or as bad as it gets: its decode ladder, and its graphs for steps with a prefill where it has any. */
+export interface PlanAudit extends LadderAudit {
+  /**
+   * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so: both numbers, and the sizes between,
+   * which run plain however the ranks agree. Null where the gates are the same.
+   */
+  readonly looseGate: {
+    readonly agreedFrom: number;
+    readonly capturedFrom: number;
+    readonly sizes: readonly number[];
+  } | null;
+  readonly mixed: MixedAudit | null;
+  /** Maxima that engines' default lists do not reach at these limits. */
+  readonly uncapturedMaxima: readonly UncapturedMaximum[];
+}
+
+/** The ladder as one engine is told it. */
+export interface EmittedLadder {
+  readonly engine: EngineName;
+  readonly flags: string;
+  /** Whether it captures just these sizes then. */
+  readonly exact: boolean;
+  readonly note: string | null;
+  /** What the sizes it captures then cost over the same decodes. */
+  readonly paddingRatio: number;
+  readonly timeRatio: number;
+  readonly eagerSteps: number;
+}
+
+/** What `lockstep plan --json` prints. */
+export interface PlanDocument extends CapturedScore {
+  readonly schemaVersion: 1;
+  readonly source: StepSource;
+  readonly steps: number;
+  /** Steps with a prefill that no graphs were asked for, and that are in nothing else. */
+  readonly unplannedSteps: number;
+  readonly largestDecode: number;
+  readonly budget: PlanBudget;
+  readonly costModel: { readonly name: string; readonly unit: 'tokens' | 'ms'; readonly raised: number };
+  readonly captureCost: { readonly name: string; readonly source: string };
+  readonly ladders: {
+    readonly decode: readonly number[];
+    readonly ubatched: readonly number[];
+    readonly mixed: readonly MixedShape[];
+  };
+  readonly histogram: HistogramDocument;
+  readonly cost: { readonly decode: Readonly<Record<string, number>> };
+  /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
+  readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
+  readonly engines: readonly EngineScore[];
+  readonly equalTime: readonly EqualGraphs[];
+  readonly equalPadding: readonly EqualGraphs[];
+  /** Null where the source does not tell the order of its steps, or one of the two parts has no decode. */
+  readonly unseen: UnseenScore | null;
+  /** Null without `--mixed`. */
+  readonly mixedGrid: MixedGridScore | null;
+  readonly audit: PlanAudit;
+  readonly twins: readonly PlanTwin[];
+  readonly emit: Readonly<Record<EngineName, string>>;
+  readonly emitted: readonly EmittedLadder[];
+}

@@ -1,0 +1,249 @@
+import { statSync } from 'node:fs';
+import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
+import { completeLimits } from '../config.js';
+import { readEngineLog } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { loadModules } from '../memory/index.js';
+import type { Policy } from '../policy/index.js';
+import {
+  type Chunk,
+  checkAborted,
+  detectTrace,
+  isStepLine,
+  type RankSchedule,
+  type RequestTable,
+  readHead,
+  readLines,
+  readText,
+  type SchedulerLimits,
+  SchedulerModel,
+  type StepHistogram,
+  type StepShape,
+  stepLineShape,
+} from '../workload/index.js';
+import { largestDecode } from './plan-costs.js';
+import { StepSequence } from './step-sequence.js';
+
+/** What a file of steps is: requests that have to be scheduled, our own step log, or an engine's log. */
+export type StepSource = 'trace' | 'step-log' | 'engine-log';
+
+/** How steps are counted. */
+export interface CountOptions {
+  /** What the service runs with, or would. A trace is scheduled under it; from logs its sizes count. */
+  readonly scheduler: SchedulerLimits;
+  /** How the ranks agree to micro-batches. Where it has none, every decode counts as one batch. */
+  readonly policy: Policy;
+  /** Share of the time that counts as seen, between 0 and 1. */
+  readonly split: number;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (now: ScheduleProgress) => void;
+}
+
+export interface ScheduleProgress {
+  readonly steps: number;
+  readonly finished: number;
+}
+
+/** The steps that a plan is made for. */
+export interface CountedSteps {
+  readonly kind: StepSource;
+  readonly whole: StepHistogram;
+  /** The first and the second part by time; null where the source does not tell the order of its steps, or a part has no decode. */
+  readonly parts: { readonly seen: StepHistogram; readonly unseen: StepHistogram } | null;
+}
+
+/** Most steps that are counted as one stretch, which a split does not cut. */
+const STRETCH = 64;
+/** Between two looks at signals and progress. */
+const SLICE_MS = 50;
+
+/** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
+export async function detectSource(file: string, signal?: AbortSignal): Promise<StepSource> {
+  if (statSync(file, { throwIfNoEntry: false })?.isFIFO()) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${file}: a pipe can be read only once, and telling what it holds takes one more; say so: --trace, --steps or --log`,
+      { file },
+    );
+  }
+  const text = readText(file, signal);
+  try {
+    const { line } = await readHead(text);
+    if (line === undefined) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `${file}: empty; give a trace, a step log of simulate or run, or an engine's log`,
+        { file },
+      );
+    }
+    if (isStepLine(line)) return 'step-log';
+    return detectTrace(line) === null ? 'engine-log' : 'trace';
+  } finally {
+    await text.return(undefined);
+  }
+}
+
+/**
+ * Schedules requests, has every rank vote on its batches, and counts what the ranks agree on where no graph is captured yet; time is
+ * the simulated clock. Errors: ERR_CONFIG_INVALID (limits that no planner takes), ERR_INPUT_INVALID (no step), ERR_PLAN_CAPACITY,
+ * ERR_ABORTED.
+ */
+export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
+  const { scheduler, policy, signal, onProgress } = options;
+  const { maxNumSeqs, queryLen } = scheduler;
+  const model = new SchedulerModel(requests, scheduler, { edits: false });
+  const group = await voteGroupFor(requests, options);
+  const sequence = new StepSequence();
+  let step = 0;
+  let steps = 0;
+  let last = performance.now();
+  for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
+    // Graphs with prefill slots have one part. Whether such a step is cut matters only to the one after it, that may hold on to it.
+    const cuts = policy.ubatches > 1 && (policy.ubatchHysteresis > 0 || !schedule.ranks.some(hasPrefill));
+    for (const [rank, { scheduled }] of schedule.ranks.entries()) {
+      group.vote(rank, scheduled, cuts ? (index) => model.blocksOf((scheduled[index] as Chunk).request) : undefined);
+    }
+    const begin = model.stats.clockMs;
+    let left = model.complete(STRETCH);
+    while (left > 0) {
+      group.resolve(step);
+      const alike = group.settled ? left : 1;
+      const shape = graphShape(group.shape(), queryLen);
+      if (shape !== null) {
+        sequence.add(shape, alike, begin, model.stats.clockMs);
+        steps += alike;
+      }
+      step += alike;
+      left -= alike;
+      if (left > 0) group.lengthen(alike);
+    }
+    if (performance.now() - last < SLICE_MS) continue;
+    onProgress?.({ steps, finished: model.stats.finished + model.stats.rejected });
+    await new Promise(setImmediate);
+    checkAborted(signal, 'the schedule');
+    last = performance.now();
+  }
+  if (steps === 0) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `None of the ${requests.length} requests fits the limits, so that there is no step to plan for; raise --max-model-len or --num-blocks`,
+      { requests: requests.length, rejected: model.stats.rejected },
+    );
+  }
+  // A rank short of tokens may decode more requests than fit at full query length: those steps are above every ladder.
+  return counted('trace', sequence, maxNumSeqs * queryLen, options.split);
+}
+
+/** A rank's prefills come after its decodes. */
+function hasPrefill({ scheduled }: RankSchedule): boolean {
+  return scheduled.at(-1)?.phase === 'prefill';
+}
+
+/**
+ * The votes of the ranks of a schedule, with room for what these requests need of it: limits may allow far more than any planner's
+ * memory holds. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY.
+ */
+async function voteGroupFor(requests: RequestTable, { scheduler, policy }: CountOptions): Promise<VoteGroup> {
+  const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = scheduler;
+  let longest = 1;
+  // Only where a batch may be cut are the KV blocks of its requests looked at.
+  for (let id = 0; policy.ubatches > 1 && id < requests.length; id++) {
+    longest = Math.max(longest, (requests.inputTokens[id] as number) + (requests.outputTokens[id] as number));
+  }
+  const limits = completeLimits({
+    maxNumSeqs: Math.max(1, Math.min(maxNumSeqs, requests.length)),
+    maxNumBatchedTokens,
+    blockSize,
+    numBlocks,
+    maxModelLen: Math.min(maxModelLen, longest),
+    queryLen,
+  });
+  return new VoteGroup(new RawRules(await loadModules(), { limits, policy, ranks }));
+}
+
+/**
+ * The steps of a step log, in micro-batches where the step logged was; time is their number. Errors: ERR_INPUT_INVALID with file and
+ * line, ERR_ABORTED.
+ */
+export async function loggedSteps(file: string, options: CountOptions): Promise<CountedSteps> {
+  const { scheduler, policy, signal } = options;
+  const { queryLen } = scheduler;
+  const maximum = largestDecode(scheduler);
+  const sequence = new StepSequence();
+  const text = readText(file, signal);
+  let line = 0;
+  let steps = 0;
+  for await (const one of readLines(text, file)) {
+    line++;
+    checkAborted(signal, file);
+    if (one.trim() === '') continue;
+    const logged = stepLineShape(one, queryLen, { file, line });
+    // The plan is made for this policy, whatever was logged under another one.
+    const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
+    if (shape === null) continue;
+    checkDecode(shape, maximum, `${file}:${line}`);
+    sequence.add(shape, 1, steps, steps + 1);
+    steps++;
+  }
+  if (steps === 0) {
+    throw new LockstepError('ERR_INPUT_INVALID', `${file}: a step log in which no rank ever has a request`, { file });
+  }
+  return counted('step-log', sequence, maximum, options.split);
+}
+
+/**
+ * The steps of an engine's log, which counts them without their order. A decode that is told by its tokens alone has as many
+ * requests as hold them; a step that may hold prefills has all its requests as prefills, which need the most. Errors:
+ * ERR_INPUT_INVALID, ERR_ABORTED.
+ */
+export async function engineSteps(file: string, options: CountOptions): Promise<CountedSteps> {
+  const { scheduler, signal } = options;
+  const { queryLen } = scheduler;
+  const maximum = largestDecode(scheduler);
+  const { batches } = await readEngineLog(file, { queryLen, ...(signal !== undefined && { signal }) });
+  const sequence = new StepSequence();
+  for (const { phase, tokens, requests, count } of batches) {
+    const decode = phase === 'decode';
+    const held = Math.max(1, requests ?? (decode ? Math.ceil(tokens / queryLen) : 1));
+    const agreed: AgreedShape = {
+      tokens,
+      prefillRequests: decode ? 0 : held,
+      decodeRequests: decode ? held : 0,
+      requests: held,
+      ubatched: false,
+    };
+    const shape = graphShape(agreed, queryLen);
+    if (shape === null) continue;
+    checkDecode(shape, maximum, file);
+    sequence.add(shape, count, 0, 0);
+  }
+  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null };
+}
+
+function counted(kind: StepSource, sequence: StepSequence, maxSize: number, split: number): CountedSteps {
+  const at = sequence.end * split;
+  const seen = sequence.histogram(maxSize, -Infinity, at);
+  const unseen = sequence.histogram(maxSize, at);
+  // A ladder of decodes cannot be learnt from, or tried on, what holds none.
+  const parts = seen.largestDecode > 0 && unseen.largestDecode > 0 ? { seen, unseen } : null;
+  return { kind, whole: sequence.histogram(maxSize), parts };
+}
+
+/**
+ * What a graph has to hold: of a decode `queryLen` tokens for each request, as many as its rows have places. Graphs with prefill slots
+ * have one part. Null where no rank has a request.
+ */
+function graphShape(agreed: AgreedShape, queryLen: number): StepShape | null {
+  if (agreed.requests === 0) return null;
+  if (agreed.prefillRequests > 0) return agreed.ubatched ? { ...agreed, ubatched: false } : agreed;
+  return { ...agreed, tokens: agreed.decodeRequests * queryLen };
+}
+
+function checkDecode({ tokens, prefillRequests }: StepShape, maximum: number, place: string): void {
+  if (prefillRequests > 0 || tokens <= maximum) return;
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `${place}: a decode of ${tokens} tokens is above the largest size ${maximum}; raise --max-num-seqs or --max-num-batched-tokens to what the service ran with, or set --query-len`,
+    { place, tokens, maximum },
+  );
+}

@@ -1,0 +1,45 @@
+import { StepHistogram, type StepShape } from '../workload/index.js';
+
+/**
+ * The shapes of a service's steps in their order, each with the time at which it began: what a histogram is counted from, in whole
+ * or up to a time. A shape is held once, however often it comes.
+ */
+export class StepSequence {
+  readonly #shapes: StepShape[] = [];
+  readonly #indices = new Map<string, number>();
+  readonly #order: number[] = [];
+  readonly #counts: number[] = [];
+  readonly #times: number[] = [];
+  #end = 0;
+
+  /** When the last step that was added ended. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** `count` equal steps from `begin` to `end`, in any unit of time, none before those added earlier. */
+  add(shape: StepShape, count: number, begin: number, end: number): void {
+    const { tokens, prefillRequests, decodeRequests, requests, ubatched } = shape;
+    const key = `${tokens} ${prefillRequests} ${decodeRequests} ${requests} ${ubatched}`;
+    let index = this.#indices.get(key);
+    if (index === undefined) {
+      index = this.#shapes.push({ ...shape }) - 1;
+      this.#indices.set(key, index);
+    }
+    this.#order.push(index);
+    this.#counts.push(count);
+    this.#times.push(begin);
+    this.#end = end;
+  }
+
+  /** Counts the steps that began from `from` on and before `to`. Errors: ERR_INPUT_INVALID for a decode above `maxSize`. */
+  histogram(maxSize: number, from: number = -Infinity, to: number = Infinity): StepHistogram {
+    const histogram = new StepHistogram({ maxSize });
+    const counts = new Float64Array(this.#shapes.length);
+    for (const [at, index] of this.#order.entries()) {
+      if (this.#times[at] >= from && this.#times[at] < to) counts[index] += this.#counts[at];
+    }
+    for (const [index, shape] of this.#shapes.entries()) if (counts[index] > 0) histogram.add(shape, counts[index]);
+    return histogram;
+  }
+}

@@ -1,0 +1,73 @@
+import { LockstepError, shown } from '../../errors.js';
+import { CommandLine } from '../command-line.js';
+import { decodeTokens, type EngineLimits, megatronConfig } from '../engine-ladder.js';
+import { steps } from '../sizes.js';
+import { type MegatronDistribution, megatronShapes } from './ladder.js';
+
+const NUM_GRAPHS = '--inference-dynamic-batching-num-cuda-graphs';
+const DISTRIBUTION = '--inference-dynamic-batching-cuda-graph-sizing-distribution';
+
+/** Numbers of graphs that are tried beyond the ladder's: rounding merges some. */
+const MARGIN = 16;
+
+/**
+ * The number of graphs, and their spacing, with which Megatron pads decode batches most nearly as a ladder does: the least
+ * sum, over every number of requests, of how far the two padded sizes lie apart as a share of that number. It captures no
+ * more graphs than the ladder has sizes, for those take memory; of equals the fewest.
+ */
+export function emitMegatron(requests: readonly number[], limits: Required<EngineLimits>): string {
+  const wanted = paddedBatches(requests, limits.maxNumSeqs);
+  let best = { distance: Infinity, graphs: Infinity, flags: '' };
+  for (const distribution of ['exponential', 'linear'] as const) {
+    for (const numGraphs of [-1, ...steps(1, requests.length + MARGIN, 1)]) {
+      const batches = decodeSizes(limits, numGraphs, distribution).map((tokens) => tokens / limits.queryLen);
+      if (batches.length > requests.length) continue;
+      const padded = paddedBatches(batches, limits.maxNumSeqs);
+      const distance = padded.reduce((sum, size, index) => sum + Math.abs(size - wanted[index]) / (index + 1), 0);
+      if (distance < best.distance || (distance === best.distance && batches.length < best.graphs)) {
+        best = {
+          distance,
+          graphs: batches.length,
+          flags: `${NUM_GRAPHS} ${numGraphs} ${DISTRIBUTION} ${distribution}`,
+        };
+      }
+    }
+  }
+  return best.flags;
+}
+
+/** Errors: ERR_INPUT_INVALID. */
+export function parseMegatron(text: string, limits: Required<EngineLimits>): number[] {
+  const line = new CommandLine(text);
+  const numGraphs = line.integer(NUM_GRAPHS);
+  if (numGraphs === undefined) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `This says nothing of what megatron captures: expected ${NUM_GRAPHS} 16`,
+      { engine: 'megatron', expected: NUM_GRAPHS },
+    );
+  }
+  const distribution = line.value(DISTRIBUTION) ?? 'exponential';
+  if (distribution !== 'exponential' && distribution !== 'linear') {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${DISTRIBUTION} is ${shown(distribution)}; known here are exponential and linear`,
+      { engine: 'megatron', distribution },
+    );
+  }
+  return decodeSizes(limits, numGraphs, distribution);
+}
+
+function decodeSizes(limits: Required<EngineLimits>, numGraphs: number, distribution: MegatronDistribution): number[] {
+  const { config } = megatronConfig(limits);
+  return decodeTokens(megatronShapes({ ...config, numGraphs, distribution, nonDecodeGraphs: false }));
+}
+
+/** What each number of requests, from 1, is padded to; above the largest captured batch, itself. */
+function paddedBatches(batches: readonly number[], most: number): number[] {
+  let at = 0;
+  return Array.from({ length: most }, (_, index) => {
+    while (at < batches.length && batches[at] < index + 1) at++;
+    return batches[at] ?? index + 1;
+  });
+}

@@ -1,0 +1,117 @@
+import { createRawRules, type RawRules } from '../../agreement/index.js';
+import { Faults } from '../../config.js';
+import { type CaptureKey, decodeKey, piecewiseKey } from '../../keys/index.js';
+import { namedPolicy } from '../policies.js';
+import type { VllmGraphMode } from './agreement.js';
+
+/** What does not change from step to step. */
+export interface VllmDispatchOptions {
+  /** cudagraph_capture_sizes, in tokens. */
+  readonly captureSizes: readonly number[];
+  /** Tokens of one decode request: 1 + drafts. Default 1. */
+  readonly queryLen?: number;
+  readonly maxNumSeqs: number;
+  /** Most tokens of a batch. Default 8192, or the largest capture size. */
+  readonly maxNumBatchedTokens?: number;
+}
+
+/** A batch, as vLLM's V2 runner looks a graph up for it. */
+export interface VllmBatch {
+  readonly numRequests: number;
+  readonly numTokens: number;
+  /** Tokens of each request where all have as many; null: a mixed batch. */
+  readonly uniformQueryLen: number | null;
+}
+
+/** vLLM's BatchExecutionDescriptor, as far as it says what runs. */
+export interface VllmDispatch {
+  readonly mode: VllmGraphMode;
+  readonly numTokens: number;
+  /** null: not padded. */
+  readonly numRequests: number | null;
+}
+
+/** Builds the adapter. Errors: ERR_CONFIG_INVALID with every fault at once. */
+export async function createVllmDispatcher(options: VllmDispatchOptions): Promise<VllmDispatcher> {
+  const { captureSizes, queryLen = 1, maxNumSeqs } = options;
+  const largest = Math.max(1, ...captureSizes);
+  const { maxNumBatchedTokens = Math.max(8192, largest) } = options;
+  const faults = new Faults();
+  for (const size of captureSizes) faults.integer('a capture size', size, 1, 1 << 16);
+  faults.integer('queryLen', queryLen, 1, 1 << 10);
+  faults.integer('maxNumSeqs', maxNumSeqs, 1, 1 << 16);
+  faults.integer('maxNumBatchedTokens', maxNumBatchedTokens, queryLen, 1 << 22);
+  faults.throwIfAny('This vLLM configuration');
+  const rules = await createRawRules({
+    limits: {
+      maxNumSeqs: Math.min(1 << 16, maxNumBatchedTokens),
+      maxNumBatchedTokens,
+      maxModelLen: 1,
+      numBlocks: 2,
+      queryLen,
+    },
+    keys: vllmKeys(captureSizes, queryLen, maxNumSeqs),
+    policy: namedPolicy('vllm-v2'),
+  });
+  return new VllmDispatcher(rules);
+}
+
+/**
+ * Graphs that vLLM's V2 runner captures under FULL_AND_PIECEWISE: of each size a piecewise one, and a full one for uniform
+ * decodes at the next multiple of the query length, unless that is beyond the largest size or the most requests.
+ * Source: vLLM's CudaGraphManager.
+ */
+export function vllmKeys(captureSizes: readonly number[], queryLen: number, maxNumSeqs: number): CaptureKey[] {
+  const sizes = [...new Set(captureSizes)].sort((a, b) => a - b);
+  const largest = sizes.at(-1) ?? 0;
+  const requests = new Set(sizes.map((size) => Math.ceil(size / queryLen)));
+  const full = [...requests].filter((count) => count * queryLen <= largest && count <= maxNumSeqs);
+  return [...full.map((count) => decodeKey(count, queryLen, 1)), ...sizes.map(piecewiseKey)];
+}
+
+/** vLLM's words over one rank's vote and `resolve`, under the policy `vllm-v2`. Source: vLLM's CudaGraphManager.dispatch. */
+export class VllmDispatcher {
+  readonly #rules: RawRules;
+
+  /** `rules`: one rank, with the graphs of `vllmKeys`. */
+  constructor(rules: RawRules) {
+    this.#rules = rules;
+  }
+
+  /** What the batch runs on. Errors: ERR_CONFIG_INVALID for a batch that cannot be. */
+  dispatch(batch: VllmBatch): VllmDispatch {
+    const { numRequests, numTokens, uniformQueryLen } = batch;
+    this.#check(batch);
+    const decodes = uniformQueryLen !== null;
+    this.#rules.vote(0, {
+      tokens: numTokens,
+      part0Tokens: numTokens,
+      prefillRequests: decodes ? 0 : numRequests,
+      decodeRequests: decodes ? numRequests : 0,
+      uniformQueryLen: uniformQueryLen ?? 0,
+      maxQueryLen: uniformQueryLen ?? numTokens - numRequests + 1,
+      maxDecodeQueryLen: uniformQueryLen ?? 0,
+    });
+    const { run, paddedTokens, paddedRequests } = this.#rules.resolve();
+    if (run === 'full') return { mode: 'full', numTokens: paddedTokens, numRequests: paddedRequests };
+    if (run === 'piecewise') return { mode: 'piecewise', numTokens: paddedTokens, numRequests: null };
+    return { mode: 'none', numTokens, numRequests };
+  }
+
+  #check({ numRequests, numTokens, uniformQueryLen }: VllmBatch): void {
+    const { maxNumSeqs, maxNumBatchedTokens } = this.#rules.limits;
+    const faults = new Faults();
+    const counted = faults.integer('numRequests', numRequests, 0, maxNumSeqs);
+    if (faults.integer('numTokens', numTokens, 0, maxNumBatchedTokens) && counted) {
+      faults.check(
+        numTokens === 0 ? numRequests === 0 : numRequests > 0 && numTokens >= numRequests,
+        `numTokens is ${numTokens}; each of ${numRequests} requests has a token or more, and a token has a request`,
+      );
+      faults.check(
+        uniformQueryLen === null || numTokens === 0 || numRequests * uniformQueryLen === numTokens,
+        `uniformQueryLen is ${uniformQueryLen}; ${numRequests} requests of it would not be ${numTokens} tokens`,
+      );
+    }
+    faults.throwIfAny('This batch');
+  }
+}

@@ -1,0 +1,149 @@
+import type { DecisionView } from '../agreement/index.js';
+import type { LocalPlan } from '../batch/index.js';
+import type { Device, DeviceEvent, DeviceModule, DeviceStream, WaitOptions } from '../device/index.js';
+import { LockstepError } from '../errors.js';
+import type { CaptureKey } from '../keys/index.js';
+import type { StepPlanner } from '../planner/index.js';
+import type { CaptureLack } from '../ranks/index.js';
+import { CommandBlock } from './command-block.js';
+import { DeviceMetadata } from './device-metadata.js';
+import type { Forward } from './forward.js';
+import { ForwardDriver } from './forward-driver.js';
+import type { KeyGraphs } from './key-graphs.js';
+
+/**
+ * Runs planned steps on one device: uploads a step's metadata to fixed addresses, then replays its graphs or launches its
+ * kernels. Work is enqueued on one stream in order; `settle` and `synchronize` wait for it.
+ */
+export class Executor implements Disposable {
+  readonly device: Device;
+  readonly stream: DeviceStream;
+  readonly kernels: DeviceModule;
+  readonly metadata: DeviceMetadata;
+  readonly #planner: StepPlanner;
+  readonly #driver: ForwardDriver;
+  readonly #commands: CommandBlock;
+  /** Recorded when a staging set's upload has been read. */
+  readonly #uploaded: readonly [DeviceEvent, DeviceEvent];
+  readonly #busy = [false, false];
+  #graphs: readonly KeyGraphs[] = [];
+
+  /**
+   * `makeForward` gets what a model needs to allocate and load its own buffers and kernels. What was made is disposed of again
+   * when a part cannot be had (ERR_DEVICE_MEMORY …); the device is bound to the planner's memory from here on.
+   */
+  constructor(device: Device, planner: StepPlanner, makeForward: (executor: Executor) => Forward) {
+    this.device = device;
+    this.#planner = planner;
+    const made: Disposable[] = [];
+    const keep = <T extends Disposable>(part: T): T => {
+      made.unshift(part);
+      return part;
+    };
+    try {
+      this.stream = keep(device.createStream());
+      this.kernels = keep(device.loadModule());
+      this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, planner));
+      this.#uploaded = [keep(device.createEvent()), keep(device.createEvent())];
+      this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata);
+      device.bindArena(planner.arena);
+      this.#commands = new CommandBlock(this.stream, planner);
+      // This device has seen none of the steps that another executor ran for the planner.
+      planner.invalidateDeviceTable();
+    } catch (error) {
+      for (const part of made) part[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Keys that are captured. */
+  get graphCount(): number {
+    return this.#graphs.length;
+  }
+
+  /** Columns of the block table. */
+  get tableWidth(): number {
+    return this.#planner.regions.sizes.tableWidth;
+  }
+
+  /** What the forward lacks to be captured for `key`. */
+  lack(key: CaptureKey): CaptureLack {
+    return this.#driver.lack(key);
+  }
+
+  /** Runs `key`'s forward on an all-padding batch, so that lazily made workspaces exist before the capture. */
+  warmUp(key: CaptureKey, options?: WaitOptions): void {
+    this.#driver.runKey(key);
+    this.stream.synchronizeSync(options);
+  }
+
+  /** Captures `key`'s forward. `beforeEnd` runs when a graph is recorded: it may free what was reserved for it. */
+  capture(key: CaptureKey, beforeEnd: () => void = () => {}): KeyGraphs {
+    return this.#driver.capture(key, beforeEnd);
+  }
+
+  /** Says which graphs serve which key of the planner's plan, by index. */
+  useGraphs(graphs: readonly KeyGraphs[]): void {
+    this.#graphs = graphs;
+  }
+
+  /** Frees the staging set of the next step, waiting for its upload where it is not over. Call before `vote()`. */
+  settle(options?: WaitOptions): void {
+    const set = this.#planner.step & 1;
+    if (!this.#busy[set]) return;
+    this.#uploaded[set].synchronizeSync(options);
+    this.#release(set);
+  }
+
+  /** `settle` without blocking the event loop. */
+  async settled(options?: WaitOptions): Promise<void> {
+    const set = this.#planner.step & 1;
+    if (!this.#busy[set]) return;
+    await this.#uploaded[set].synchronize(options);
+    this.#release(set);
+  }
+
+  /**
+   * Enqueues a built step: uploads, then its graph, the pieces' graphs with attention between them, or the eager kernels.
+   * Returns before they have run.
+   */
+  launch(decision: DecisionView, local: LocalPlan): void {
+    const key = decision.captureKey;
+    if (decision.step !== local.step || local.step !== this.#planner.step - 1) {
+      throw new LockstepError(
+        'ERR_STALE_VIEW',
+        `The executor runs the step that was built last (${this.#planner.step - 1}), not decision ${decision.step} with local plan ${local.step}`,
+        { decision: decision.step, local: local.step, built: this.#planner.step - 1 },
+      );
+    }
+    try {
+      this.metadata.upload(this.#commands, local, this.#driver.supply(local));
+      this.#commands.record(this.#uploaded[local.staging]);
+      if (key >= 0) this.#commands.graph(this.#graphs[key].first(local.partCount));
+      this.#commands.submit();
+    } catch (error) {
+      // The build counted on this upload: without it, what the device's block table holds is unknown.
+      this.#commands.clear();
+      this.#planner.invalidateDeviceTable();
+      throw error;
+    }
+    this.#busy[local.staging] = true;
+    this.#planner.holdStaging(local.staging);
+    if (decision.run === 'eager') this.#driver.runStep(decision, local);
+    else if (decision.run === 'piecewise') this.#driver.replayRest(this.#graphs[key], local);
+  }
+
+  [Symbol.dispose](): void {
+    for (const graphs of this.#graphs) graphs[Symbol.dispose]();
+    this.metadata[Symbol.dispose]();
+    for (const event of this.#uploaded) event.dispose();
+    this.stream.dispose();
+    this.kernels.dispose();
+    for (const set of [0, 1]) if (this.#busy[set]) this.#release(set);
+  }
+
+  #release(set: number): void {
+    this.#busy[set] = false;
+    this.#planner.releaseStaging(set);
+  }
+}

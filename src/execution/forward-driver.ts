@@ -1,0 +1,140 @@
+import type { DecisionView } from '../agreement/index.js';
+import type { LocalPlan } from '../batch/index.js';
+import type { DeviceGraph, DeviceStream } from '../device/index.js';
+import { LockstepError, shown } from '../errors.js';
+import type { CaptureKey } from '../keys/index.js';
+import type { StepPlanner } from '../planner/index.js';
+import type { CaptureLack } from '../ranks/index.js';
+import type { DeviceMetadata } from './device-metadata.js';
+import type { Forward, ForwardPart, PiecewiseForward } from './forward.js';
+import { ForwardParts } from './forward-parts.js';
+import { KeyGraphs, type PieceGraphs } from './key-graphs.js';
+
+/** Enqueues a model's forward on one stream: eager, to be captured, or as replays of what was captured. */
+export class ForwardDriver {
+  readonly #forward: Forward;
+  readonly #stream: DeviceStream;
+  readonly #planner: StepPlanner;
+  readonly #parts: ForwardParts;
+
+  /** Errors: ERR_INPUT_INVALID for a piecewise form without pieces. */
+  constructor(forward: Forward, stream: DeviceStream, planner: StepPlanner, metadata: DeviceMetadata) {
+    const pieces = forward.piecewise?.pieces ?? 1;
+    if (!Number.isInteger(pieces) || pieces < 1) {
+      throw new LockstepError('ERR_INPUT_INVALID', `A forward has ${shown(pieces)} pieces; it needs at least 1`, {
+        pieces,
+      });
+    }
+    this.#forward = forward;
+    this.#stream = stream;
+    this.#planner = planner;
+    this.#parts = new ForwardParts(planner, metadata);
+  }
+
+  /** What the forward lacks to be captured for `key`. */
+  lack(key: CaptureKey): CaptureLack {
+    return key.mode === 'piecewise' && this.#forward.piecewise === undefined ? 'pieces' : 'nothing';
+  }
+
+  /** Lets the forward write the tensors that the device supplies. Returns whether it does so here. */
+  supply(local: LocalPlan): boolean {
+    this.#forward.supply?.(local);
+    return this.#forward.supply !== undefined;
+  }
+
+  /** The forward of `key`, not captured: on whatever the device's metadata holds. */
+  runKey(key: CaptureKey): void {
+    if (key.mode === 'full') {
+      this.#runFull(key);
+      return;
+    }
+    const piecewise = this.#piecewise();
+    const { whole, parts } = this.#parts.ofPieces(key);
+    // The attention of an idle rank's dummy has one request, as an eager dummy has.
+    for (const part of [whole, ...parts]) {
+      for (let index = 0; index < piecewise.pieces; index++) {
+        piecewise.piece(this.#stream, index, part);
+        if (index + 1 < piecewise.pieces) piecewise.attention(this.#stream, index, { ...part, requests: 1 });
+      }
+    }
+  }
+
+  /** Captures `key`'s forward. `beforeEnd` runs when a graph is recorded: it may free what was reserved for them. */
+  capture(key: CaptureKey, beforeEnd: () => void): KeyGraphs {
+    if (key.mode === 'full') return new KeyGraphs([this.#record(() => this.#runFull(key), beforeEnd)]);
+    const piecewise = this.#piecewise();
+    const made: DeviceGraph[] = [];
+    // A key of fewer tokens than parts leaves a part none, and no graph.
+    const record = (part: ForwardPart): PieceGraphs =>
+      Array.from({ length: part.tokens > 0 ? piecewise.pieces : 0 }, (_, index) => {
+        const graph = this.#record(() => piecewise.piece(this.#stream, index, part), beforeEnd);
+        made.push(graph);
+        return graph;
+      });
+    try {
+      const { whole, parts } = this.#parts.ofPieces(key);
+      return new KeyGraphs(record(whole), parts.map(record));
+    } catch (error) {
+      for (const graph of made) graph.dispose();
+      throw error;
+    }
+  }
+
+  /** The kernels of a step that runs eager. */
+  runStep(decision: DecisionView, local: LocalPlan): void {
+    this.#run(this.#parts.ofStep(local), decision.overlap);
+  }
+
+  /** What follows the first graph of a step on a piecewise key, which is enqueued already: attention and pieces in turn. */
+  replayRest(graphs: KeyGraphs, local: LocalPlan): void {
+    const piecewise = this.#piecewise();
+    const first = graphs.first(local.partCount);
+    const parts = this.#parts.ofStep(local);
+    for (const [view, pieces] of graphs.views(local.partCount).entries()) {
+      for (const [index, graph] of pieces.entries()) {
+        if (graph !== first) this.#stream.launchGraph(graph);
+        if (index + 1 < pieces.length) piecewise.attention(this.#stream, index, parts[view]);
+      }
+    }
+  }
+
+  #runFull(key: CaptureKey): void {
+    this.#run(this.#parts.ofKey(key), this.#planner.partsOverlap(key.parts));
+  }
+
+  #run(parts: readonly ForwardPart[], overlap: boolean): void {
+    if (overlap && this.#forward.overlap !== undefined) this.#forward.overlap(this.#stream, parts);
+    else for (const part of parts) this.#forward.part(this.#stream, part);
+  }
+
+  #piecewise(): PiecewiseForward {
+    const { piecewise } = this.#forward;
+    if (piecewise !== undefined) return piecewise;
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      'This forward has no piecewise form; give it one, or leave piecewise keys out of the plan',
+    );
+  }
+
+  #record(work: () => void, beforeEnd: () => void): DeviceGraph {
+    const stream = this.#stream;
+    stream.beginCapture();
+    try {
+      work();
+      beforeEnd();
+    } catch (error) {
+      this.#dropCapture();
+      throw error;
+    }
+    return stream.endCapture();
+  }
+
+  /** Ends a capture that failed, whose own error matters more than that of its end. */
+  #dropCapture(): void {
+    try {
+      this.#stream.endCapture().dispose();
+    } catch {
+      // The stream has left the capture all the same.
+    }
+  }
+}

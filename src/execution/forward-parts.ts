@@ -1,0 +1,67 @@
+import type { LocalPlan } from '../batch/index.js';
+import type { CaptureKey } from '../keys/index.js';
+import type { StepPlanner } from '../planner/index.js';
+import type { DeviceMetadata } from './device-metadata.js';
+import type { ForwardKvGroup, ForwardPart } from './forward.js';
+
+/** What the parts of a forward are launched with, for a key that is captured and for a step that was built. */
+export class ForwardParts {
+  readonly #planner: StepPlanner;
+  readonly #metadata: DeviceMetadata;
+  /** KV cache groups of each view: 0 the whole batch, 1 + p part p. */
+  readonly #groups: readonly (readonly ForwardKvGroup[])[];
+
+  constructor(planner: StepPlanner, metadata: DeviceMetadata) {
+    this.#planner = planner;
+    this.#metadata = metadata;
+    this.#groups = [metadata.whole, ...metadata.parts].map((_, view) =>
+      metadata.groups.map(({ whole, parts, blockTable }, index) => {
+        const { tableWidth } = planner.regions.groups[index].sizes;
+        return { tensors: view === 0 ? whole : parts[view - 1], blockTable, tableWidth };
+      }),
+    );
+  }
+
+  /** The parts of a full key, cut as every decision with that key cuts it. */
+  ofKey(key: CaptureKey): ForwardPart[] {
+    const requests = key.prefillRequests + key.decodeRequests;
+    if (key.parts === 1) return [this.#part(0, 0, key.tokens, requests, key.decodeRequests)];
+    return Array.from({ length: key.parts }, (_, index) => {
+      const row = index === 0 ? 0 : this.#planner.partCut(key, index);
+      const end = index + 1 === key.parts ? requests : this.#planner.partCut(key, index + 1);
+      return this.#part(1 + index, row, (end - row) * key.queryLen, end - row, end - row);
+    });
+  }
+
+  /** What the pieces of a piecewise key are captured with: the whole batch, or one of the parts it may be cut into. */
+  ofPieces(key: CaptureKey): { readonly whole: ForwardPart; readonly parts: readonly ForwardPart[] } {
+    const { graphAgreement, ubatches } = this.#planner.policy;
+    // Where the ranks agree by shape, a step with prefills that runs on a graph has one part.
+    const count = graphAgreement === 'min-mode-padded' && ubatches > 1 ? ubatches : 0;
+    const parts = Array.from({ length: count }, (_, index) =>
+      this.#part(1 + index, 0, this.#planner.partShare(key, count, index), 0, 0),
+    );
+    return { whole: this.#part(0, 0, key.tokens, 0, 0), parts };
+  }
+
+  /** The parts of a step on this rank, with its own requests where no full graph sizes them. */
+  ofStep(local: LocalPlan): ForwardPart[] {
+    const { paddedTokens, attentionRequests, decodeRequests } = local;
+    if (local.partCount === 1) {
+      return [this.#part(0, 0, paddedTokens, attentionRequests, decodeRequests)];
+    }
+    return Array.from({ length: local.partCount }, (_, index) => {
+      const part = local.part(index);
+      const decodes = Math.max(0, Math.min(part.requestEnd, decodeRequests) - part.requestBegin);
+      return this.#part(1 + index, part.tableRow, part.paddedTokens, part.attentionRequests, decodes);
+    });
+  }
+
+  #part(view: number, tableRow: number, tokens: number, requests: number, decodeRequests: number): ForwardPart {
+    const { whole, parts, blockTable } = this.#metadata;
+    const { tableWidth } = this.#planner.regions.sizes;
+    const tensors = view === 0 ? whole : parts[view - 1];
+    const groups = this.#groups[view];
+    return { tensors, blockTable, tableRow, tableWidth, groups, tokens, requests, decodeRequests };
+  }
+}

@@ -1,0 +1,46 @@
+import type { DeviceGraph } from '../device/index.js';
+
+/** Graphs of the pieces of one view of the batch, in order. */
+export type PieceGraphs = readonly DeviceGraph[];
+
+/** The graphs of one captured key. */
+export class KeyGraphs implements Disposable {
+  /** Of a full key its one graph, whatever its parts; of a piecewise key a graph a piece. */
+  readonly whole: PieceGraphs;
+  /** Of a piecewise key that may be cut at run time: the pieces of each part. */
+  readonly parts: readonly PieceGraphs[];
+
+  constructor(whole: PieceGraphs, parts: readonly PieceGraphs[] = []) {
+    this.whole = whole;
+    this.parts = parts;
+  }
+
+  /** The graphs a step of `partCount` parts replays, by view. */
+  views(partCount: number): readonly PieceGraphs[] {
+    return partCount > 1 && this.parts.length > 0 ? this.parts : [this.whole];
+  }
+
+  /** The first of them. */
+  first(partCount: number): DeviceGraph {
+    if (partCount === 1 || this.parts.length === 0) return this.whole[0];
+    return this.parts.flat()[0];
+  }
+
+  /** Nodes of all graphs. */
+  get nodes(): number {
+    return this.#sum((graph) => graph.nodes);
+  }
+
+  /** Bytes all graphs hold on the device. */
+  get bytes(): number {
+    return this.#sum((graph) => graph.bytes);
+  }
+
+  [Symbol.dispose](): void {
+    for (const graphs of [this.whole, ...this.parts]) for (const graph of graphs) graph.dispose();
+  }
+
+  #sum(value: (graph: DeviceGraph) => number): number {
+    return [this.whole, ...this.parts].flat().reduce((sum, graph) => sum + value(graph), 0);
+  }
+}

@@ -1,0 +1,11 @@
+export { LineFile } from './line-file.js';
+export { type PlanFile, readPlanFile, readPolicy, writePlanFile } from './plan-file.js';
+export {
+  type SimulatedSpan,
+  StepLogFile,
+  type StepLogLine,
+  spanLines,
+  stepLogLine,
+  stepRecord,
+  type VoteWordName,
+} from './step-log.js';

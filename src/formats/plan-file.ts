@@ -1,0 +1,100 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { Faults } from '../config.js';
+import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
+import { LockstepError, shown } from '../errors.js';
+import { type CaptureKey, type CapturePlan, decodeKey } from '../keys/index.js';
+import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+
+/** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
+export interface PlanFile {
+  readonly schemaVersion: 1;
+  readonly policy: Policy;
+  readonly plan: CapturePlan;
+}
+
+/** Writes a policy and the keys captured under it as JSON, for `readPlanFile`. Errors: ERR_INPUT_INVALID. */
+export async function writePlanFile(path: string, policy: Policy, plan: CapturePlan): Promise<void> {
+  const file = { schemaVersion: 1, policy, keys: plan.keys };
+  try {
+    await writeFile(path, `${JSON.stringify(file, null, 2)}\n`);
+  } catch (error) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} cannot be written: ${(error as Error).message}`,
+      { path },
+      { cause: error },
+    );
+  }
+}
+
+/** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it. */
+export async function readPlanFile(path: string): Promise<PlanFile> {
+  const value = await readJson(path, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
+  const { schemaVersion, policy, keys } = (value ?? {}) as {
+    schemaVersion?: unknown;
+    policy?: unknown;
+    keys?: unknown;
+  };
+  if (schemaVersion !== 1 || !Array.isArray(keys) || typeof policy !== 'object' || policy === null) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} is no plan file: expected {"schemaVersion": 1, "policy": {…}, "keys": [{…}]}`,
+      { path },
+    );
+  }
+  const faults = new Faults();
+  faults.names(path, value as object, ['schemaVersion', 'policy', 'keys']);
+  const names = Object.keys(decodeKey(1, 1, 1));
+  for (const [index, key] of keys.entries()) {
+    if (typeof key !== 'object' || key === null)
+      faults.check(false, `keys[${index}] is ${shown(key)}; it must be an object with ${names.join(', ')}`);
+    else for (const name of names) faults.check(name in key, `keys[${index}] lacks ${name}`);
+  }
+  faults.throwIfAny(`The plan in ${path}`);
+  return { schemaVersion: 1, policy: completePolicy(policy as Partial<Policy>), plan: { keys: keys as CaptureKey[] } };
+}
+
+/** A policy by name, ours or an engine's, or from a JSON file that holds one. */
+export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
+  if (isPolicyName(nameOrPath)) return namedPolicy(nameOrPath);
+  if (!nameOrPath.includes('.') && !nameOrPath.includes('/')) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `No policy is called ${nameOrPath}: there are ${policyNames().join(', ')}, or give the path of a JSON file with one`,
+      { policy: nameOrPath, names: policyNames() },
+    );
+  }
+  const value = await readJson(nameOrPath, `a policy such as ${JSON.stringify(LOCKSTEP_POLICY)}`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${nameOrPath} is no policy: expected an object such as ${JSON.stringify(LOCKSTEP_POLICY)}`,
+      { path: nameOrPath },
+    );
+  }
+  return value as Partial<Policy>;
+}
+
+async function readJson(path: string, expected: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} cannot be read: ${(error as Error).message}`,
+      { path },
+      { cause: error },
+    );
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} is not JSON (${(error as Error).message}); expected ${expected}`,
+      { path },
+      { cause: error },
+    );
+  }
+}

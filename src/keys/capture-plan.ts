@@ -1,0 +1,100 @@
+import { Faults, type Limits } from '../config.js';
+import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
+import { type CaptureKey, decodeKey, keyKind } from './capture-key.js';
+
+/** Every graph to capture. */
+export interface CapturePlan {
+  readonly keys: readonly CaptureKey[];
+}
+
+/** What `decodePlan` needs to know to turn a ladder into keys. */
+export interface DecodePlanOptions {
+  /** Captured sizes in tokens, any order. A size above what the batch can reach is lowered to it. */
+  readonly sizes: readonly number[];
+  readonly limits: Pick<Limits, 'maxNumSeqs' | 'queryLen'>;
+  /** What is left out takes its default. */
+  readonly policy: Partial<Policy>;
+  /** Capture sizes from the threshold on both plain and ubatched; else ubatched only. Default: as the policy says. */
+  readonly twins?: boolean;
+}
+
+/**
+ * Keys of a ladder for decode steps. Each size is rounded up to whole requests of `queryLen` tokens; sizes above
+ * `maxNumSeqs` requests become that; then each is rounded up to the policy's token alignment. With `policy.ubatches > 1`,
+ * sizes from the decode threshold on that leave every part at least one aligned request get an ubatched twin. Largest
+ * first, the order of capture. Throws `ERR_CONFIG_INVALID` with every fault at once.
+ * Sources: vLLM's CudaGraphManager (rounding per graph); vLLM PR 27771 (twins).
+ */
+export function decodePlan(options: DecodePlanOptions): CapturePlan {
+  const { maxNumSeqs, queryLen } = options.limits;
+  const faults = new Faults();
+  faults.integer('limits.maxNumSeqs', maxNumSeqs, 1, 1 << 16);
+  faults.integer('limits.queryLen', queryLen, 1, 1 << 10);
+  for (const [index, size] of options.sizes.entries()) faults.integer(`sizes[${index}]`, size, 1, 2 ** 31 - 1);
+  faults.throwIfAny('This ladder');
+  const policy = completePolicy(options.policy);
+  const unit = alignmentUnit(queryLen, policy);
+  const requests = new Set<number>();
+  for (const size of options.sizes) {
+    requests.add(Math.ceil(Math.min(Math.ceil(size / queryLen), maxNumSeqs) / unit) * unit);
+  }
+  const keys: CaptureKey[] = [];
+  for (const count of [...requests].sort((a, b) => b - a)) {
+    const cut = count * queryLen >= leastUbatchedSize(queryLen, policy);
+    if (cut) keys.push(decodeKey(count, queryLen, policy.ubatches));
+    if (!cut || (options.twins ?? policy.twins)) keys.push(decodeKey(count, queryLen, 1));
+  }
+  return Object.freeze({ keys: Object.freeze(keys) });
+}
+
+/**
+ * The least size in tokens that is captured in micro-batches: one in which ranks can come to agree to them, and which leaves each
+ * part a whole aligned request. Infinity where no step is cut.
+ */
+export function leastUbatchedSize(queryLen: number, policy: Policy): number {
+  if (policy.ubatches === 1) return Infinity;
+  const unit = alignmentUnit(queryLen, policy);
+  const agreeing = policy.ubatchCaptureMinRequests === 0 ? ubatchMinRequests(policy) : policy.ubatchCaptureMinRequests;
+  const requests = Math.max(
+    agreeing,
+    policy.ubatches * unit,
+    Math.ceil(leastUbatchedTokens(queryLen, policy) / queryLen),
+  );
+  return Math.ceil(requests / unit) * unit * queryLen;
+}
+
+/** Fewest tokens of a decode, in whole requests, with which ranks can agree to micro-batches. Infinity where no step is cut. */
+export function leastAgreedSize(queryLen: number, policy: Policy): number {
+  if (policy.ubatches === 1) return Infinity;
+  return Math.max(ubatchMinRequests(policy), Math.ceil(leastUbatchedTokens(queryLen, policy) / queryLen)) * queryLen;
+}
+
+/** Fewest tokens of a rank's decodes, counted at `queryLen` each, with which ranks can agree to micro-batches on a decode graph. */
+function leastUbatchedTokens(queryLen: number, policy: Policy): number {
+  const { ubatchAgreement, ubatchThresholdDecode, ubatchThresholdPrefill, ubatchHysteresis, decodeMatch } = policy;
+  if (ubatchAgreement === 'same-phase') return 1;
+  // Decodes of several lengths are held to the threshold of prefills there, and have a token less than as many of one length.
+  const lengths = ubatchAgreement === 'min-tokens' && decodeMatch === 'padded' && queryLen > 1;
+  const ofLengths = lengths ? ubatchThresholdPrefill + 1 : Infinity;
+  return Math.min(ubatchThresholdDecode, ofLengths) - ubatchHysteresis;
+}
+
+/** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/run.ts). */
+function alignmentUnit(queryLen: number, policy: Policy): number {
+  return policy.tokenAlignment / gcd(policy.tokenAlignment, queryLen);
+}
+
+function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
+
+/** Whether each part of `requests` decodes gets at least one whole aligned request. */
+export function divides(requests: number, queryLen: number, policy: Policy): boolean {
+  return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / alignmentUnit(queryLen, policy)) >= 1;
+}
+
+/** The decode query lengths of a plan, ascending. */
+export function queryLens(plan: CapturePlan): number[] {
+  const lengths = plan.keys.filter((key) => keyKind(key) === 'decode').map((key) => key.queryLen);
+  return [...new Set(lengths)].sort((a, b) => a - b);
+}

@@ -1,0 +1,20 @@
+export {
+  type CaptureKey,
+  decodeKey,
+  holds,
+  type KeyKind,
+  keyKind,
+  keyWords,
+  type MixedStep,
+  mixedKey,
+  piecewiseKey,
+} from './capture-key.js';
+export {
+  type CapturePlan,
+  type DecodePlanOptions,
+  decodePlan,
+  leastAgreedSize,
+  leastUbatchedSize,
+  queryLens,
+} from './capture-plan.js';
+export { checkPlan } from './check-plan.js';

@@ -1,0 +1,31 @@
+import type { RegionName, TensorName } from '../layout/index.js';
+import type { KvGroupRegions } from './kv-group-regions.js';
+import type { Sizes } from './sizes.js';
+
+/** A range of the planner's memory, in bytes. */
+export interface Region {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+/** Where everything lies, decided once from limits, plan and policy. */
+export interface RegionTable {
+  readonly sizes: Sizes;
+  readonly pages: number;
+  readonly regions: ReadonlyMap<RegionName, Region>;
+  /** The region of that name. Throws a RangeError for a name that is none. */
+  region(name: RegionName): Region;
+  /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
+  tensor(set: number, view: number, name: TensorName): number;
+  /** The same of what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
+  written(set: number, view: number, name: TensorName): number;
+  /** Each KV cache group's own arrays. Those of the first are the regions and tensors above. */
+  readonly groups: readonly KvGroupRegions[];
+  /** Tensors that are planned and not filled. */
+  readonly deviceSupplied: ReadonlySet<TensorName>;
+  /** Every region in memory order, the fixed ones included. */
+  readonly all: readonly Region[];
+  /** The words at `CONFIG_BASE`. */
+  readonly config: Int32Array;
+}

@@ -1,0 +1,102 @@
+import { LockstepError } from '../errors.js';
+import {
+  CONFIG_BASE,
+  CONFIG_WORDS,
+  type DeviceSupplied,
+  KV_GROUP_STATE_WORDS,
+  type KvGroupRegionName,
+  type KvGroupTensorName,
+  REGIONS,
+  type RegionName,
+  STATE_WORDS,
+  TENSORS,
+  type TensorName,
+  word,
+} from '../layout/index.js';
+import { configWords } from './config-words.js';
+import { type KvGroupRegions, kvGroupRegionWords, layKvGroup } from './kv-group-regions.js';
+import type { Region, RegionTable } from './region-table.js';
+import { planSizes, regionWords, type SizeOptions, tensorBytes } from './sizes.js';
+
+/** Bytes of one WebAssembly page. */
+const PAGE = 65536;
+const ALIGNMENT = 64;
+/** Bytes after each region that SIMD stores may overshoot into: up to 15 slots. */
+const SLACK = 128;
+
+/** What a planner's memory is laid out for. */
+export interface RegionOptions extends SizeOptions {
+  /** Words of the region that the model checker works in. Default 0. */
+  readonly checkWords?: number;
+  /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
+  readonly checked?: boolean;
+  /** Tensors that the device fills: planned, and left alone. Default none. */
+  readonly deviceSupplied?: readonly DeviceSupplied[];
+}
+
+/** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
+export function planRegions(options: RegionOptions): RegionTable {
+  const { limits, plan, checkWords = 0, checked = false, deviceSupplied: supplied = [] } = options;
+  const sizes = planSizes(options);
+  const groupWords = sizes.groups.map((group) => kvGroupRegionWords(group, { ...limits, ...sizes, checked }));
+  const { groupState: _, ...firstGroup } = groupWords[0];
+  const words = { ...regionWords(limits, plan, sizes, checkWords), ...firstGroup };
+  const all: Region[] = [
+    { name: 'reserved page', offset: 0, bytes: PAGE },
+    { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
+    { name: 'C++ statics and stack', offset: 2 * PAGE, bytes: CONFIG_BASE - 2 * PAGE },
+  ];
+  let next = CONFIG_BASE;
+  const take = (name: string, bytes: number): Region => {
+    const region = { name, offset: next, bytes };
+    all.push(region);
+    next = Math.ceil((next + bytes + SLACK) / ALIGNMENT) * ALIGNMENT;
+    return region;
+  };
+  take('config', CONFIG_WORDS * 4);
+  const regions = new Map(REGIONS.map((name) => [name, take(name, words[name] * 4)]));
+  const tensors = new Map<string, number>();
+  const copies = new Map<string, number>();
+  const deviceSupplied: ReadonlySet<TensorName> = new Set(supplied);
+  const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
+  for (let set = 0; set < 2; set++) {
+    for (let view = 0; view < views; view++) {
+      for (const name of TENSORS) {
+        const key = `${set} ${view} ${name}`;
+        const bytes = tensorBytes(name, sizes);
+        tensors.set(key, take(`set ${set} view ${view} ${name}`, bytes).offset);
+        if (deviceSupplied.has(name)) copies.set(key, take(`set ${set} view ${view} copy of ${name}`, bytes).offset);
+      }
+    }
+  }
+  const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
+  const region = (name: RegionName): Region => {
+    const found = regions.get(name);
+    if (found === undefined) throw new RangeError(`no region ${name}`);
+    return found;
+  };
+  const groups = sizes.groups.map((own, index): KvGroupRegions => {
+    if (index === 0) {
+      const groupState = region('state').offset + 4 * word(STATE_WORDS, KV_GROUP_STATE_WORDS[0]);
+      const offset = (name: KvGroupRegionName): number => (name === 'groupState' ? groupState : region(name).offset);
+      return { sizes: own, region: offset, tensor };
+    }
+    const bytes = (name: KvGroupTensorName): number => tensorBytes(name, { ...sizes, maxKvIndices: own.maxKvIndices });
+    return layKvGroup(own, groupWords[index], bytes, views, (name, size) => take(name, size).offset);
+  });
+  if (next > 2 ** 32 - PAGE) {
+    const csr = options.tensors?.csr === true;
+    throw new LockstepError(
+      'ERR_PLAN_CAPACITY',
+      `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
+        `The block tables ${csr ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
+        `or raise blockSize (${sizes.groups.map(({ blockSize }) => blockSize).join(', ')})${csr ? ', or leave tensors.csr out' : ''}.`,
+      { bytes: next, limits },
+    );
+  }
+  const written = (set: number, view: number, name: TensorName): number =>
+    copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
+  const config = configWords(limits, plan, { sizes, region, written, groups }, checked);
+  const pages = Math.ceil(next / PAGE);
+  return { sizes, pages, regions, region, tensor, written, groups, deviceSupplied, all, config };
+}

@@ -1,0 +1,195 @@
+import type { Limits } from '../config.js';
+import type { CapturePlan } from '../keys/index.js';
+import {
+  CANDIDATE_WORDS,
+  COMMAND_HEADER_WORDS,
+  COMMAND_WORDS,
+  decisionWords,
+  ERROR_WORDS,
+  FACT_WORDS,
+  KEY_WORDS,
+  type KvGroupRegionName,
+  LOCAL_PART_WORDS,
+  LOCAL_WORDS,
+  MAX_COMMANDS,
+  MAX_KV_GROUPS,
+  MAX_PARTS,
+  MAX_QUERY_LENS,
+  NEED_WORDS,
+  PADDING_RECORDS,
+  type PaddingName,
+  POLICY_WORDS,
+  type RegionName,
+  ROW_WORDS,
+  STAMP_WORDS,
+  STATE_WORDS,
+  TENSOR_BYTES,
+  type TensorName,
+  VOTE_WORDS,
+} from '../layout/index.js';
+import type { Policy } from '../policy/index.js';
+import { type KvGroupSizes, kvGroupSizes } from './kv-group-regions.js';
+
+/** Tensors that only some kernels read. */
+export interface TensorChoices {
+  /** `kvIndptr`, `kvIndices` and `kvLastPageLen`, of the whole batch and of each part. Default false. */
+  readonly csr?: boolean;
+}
+
+/** What a planner's arrays are sized for. */
+export interface SizeOptions {
+  readonly limits: Limits;
+  readonly plan: CapturePlan;
+  readonly policy: Policy;
+  readonly rank: number;
+  readonly ranks: number;
+  /** Consecutive ranks that schedule the same batch. Default 1. */
+  readonly replicaSize?: number;
+  /** What padding holds. Default 'lockstep'. */
+  readonly padding?: PaddingName;
+  /** Tensors beside those every planner has. Default none. */
+  readonly tensors?: TensorChoices;
+}
+
+/** Counts that every array is sized by, and what a slot is computed from; of KV cache groups, the first. */
+export interface Sizes
+  extends Pick<
+    Limits,
+    'blockSize' | 'kernelBlockSize' | 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'
+  > {
+  readonly rank: number;
+  readonly ranks: number;
+  readonly replicaSize: number;
+  readonly maxPaddedRequests: number;
+  readonly maxPaddedTokens: number;
+  readonly maxBlocks: number;
+  readonly tableWidth: number;
+  readonly maxParts: number;
+  /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
+  readonly appendLog: number;
+  /** Words from one request's block list to the next. */
+  readonly blockListStride: number;
+  /** Entries of the table of blocks that a step writes: a power of two. */
+  readonly blockWriters: number;
+  /** Most entries of `kvIndices`; 0 where it is not planned. */
+  readonly maxKvIndices: number;
+  /** Tokens that a padded request is said to have. */
+  readonly paddedSeqLen: number;
+  /** What differs between KV cache groups, of each of them. */
+  readonly groups: readonly KvGroupSizes[];
+}
+
+/** Sizes of every array. */
+export function planSizes(options: SizeOptions): Sizes {
+  const { limits, plan, policy, rank, ranks, replicaSize = 1, padding = 'lockstep', tensors = {} } = options;
+  const maxPaddedRequests = Math.max(
+    limits.maxNumSeqs,
+    ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
+  );
+  const groups = kvGroupSizes(limits, { maxPaddedRequests, csr: tensors.csr === true });
+  const { maxBlocks, tableWidth, blockListStride, maxKvIndices } = groups[0];
+  const span = Math.min(...groups.map(({ blockSize }) => blockSize)) * limits.contextParallelSize;
+  return {
+    rank,
+    ranks,
+    replicaSize,
+    maxPaddedRequests,
+    maxPaddedTokens: Math.max(
+      Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
+      ...plan.keys.map((key) => key.tokens),
+    ),
+    maxBlocks,
+    tableWidth,
+    maxKvIndices,
+    maxParts: policy.ubatches,
+    blockListStride,
+    paddedSeqLen: PADDING_RECORDS[padding].seqLens,
+    // Twice what a step can write: each request may begin and end inside a block.
+    blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
+    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
+    appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
+    blockSize: limits.blockSize,
+    kernelBlockSize: limits.kernelBlockSize,
+    contextParallelSize: limits.contextParallelSize,
+    contextParallelRank: limits.contextParallelRank,
+    interleaveSize: limits.interleaveSize,
+    groups,
+  };
+}
+
+/** Entries of a tensor, without slack. */
+export function tensorLength(name: TensorName, sizes: Sizes): number {
+  switch (name) {
+    case 'queryStartLoc':
+      return sizes.maxPaddedRequests + 1;
+    case 'seqLens':
+      return sizes.maxPaddedRequests;
+    case 'tokensPerRank':
+    case 'tokensPerRankReal':
+      return sizes.ranks;
+    case 'kvIndptr':
+      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
+    case 'kvIndices':
+      return sizes.maxKvIndices;
+    case 'kvLastPageLen':
+      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
+    case 'localSeqLens':
+      return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
+    default:
+      return sizes.maxPaddedTokens;
+  }
+}
+
+/** Bytes of a tensor, without slack. */
+export function tensorBytes(name: TensorName, sizes: Sizes): number {
+  return tensorLength(name, sizes) * TENSOR_BYTES[name];
+}
+
+/** Words of each region that is the planner's own: those of KV cache groups come from `kvGroupRegionWords`. */
+export function regionWords(
+  limits: Limits,
+  plan: CapturePlan,
+  sizes: Sizes,
+  checkWords: number,
+): Record<Exclude<RegionName, KvGroupRegionName>, number> {
+  return {
+    policy: POLICY_WORDS.length,
+    keys: plan.keys.length * KEY_WORDS.length,
+    queryLens: MAX_QUERY_LENS,
+    dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
+    votes: sizes.ranks * VOTE_WORDS.length,
+    ownVote: VOTE_WORDS.length,
+    decision: decisionWords(sizes.ranks),
+    previous: decisionWords(sizes.ranks),
+    local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,
+    facts: FACT_WORDS.length,
+    need: NEED_WORDS.length,
+    candidates: plan.keys.length * CANDIDATE_WORDS.length,
+    check: checkWords,
+    error: ERROR_WORDS.length,
+    commands: COMMAND_HEADER_WORDS + MAX_COMMANDS * COMMAND_WORDS.length,
+    state: STATE_WORDS.length,
+    rows: limits.maxNumSeqs * ROW_WORDS.length,
+    freeRows: limits.maxNumSeqs,
+    decodes: limits.maxNumSeqs,
+    idDecodes: limits.maxNumSeqs,
+    freedLanes: limits.maxNumSeqs,
+    changedLanes: limits.maxNumSeqs,
+    prefills: limits.maxNumSeqs,
+    order: sizes.maxPaddedRequests,
+    orderGenerations: sizes.maxPaddedRequests,
+    orderLog: sizes.appendLog,
+    inbox: Math.max(
+      sizes.groups.reduce((sum, { maxBlocks }) => sum + maxBlocks, 0),
+      limits.maxNumBatchedTokens,
+      (2 + sizes.groups.length) * limits.maxNumSeqs,
+    ),
+    inboxCounts: MAX_KV_GROUPS,
+    tokenPool: limits.maxNumBatchedTokens,
+    laneStarts: limits.maxNumSeqs,
+    laneLens: limits.maxNumSeqs,
+    laneSteps: limits.maxNumSeqs,
+    blockWriters: 3 * sizes.blockWriters,
+    stamps: 2 * STAMP_WORDS.length,
+  };
+}

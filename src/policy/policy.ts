@@ -1,0 +1,270 @@
+import { Faults, withoutUndefined } from '../config.js';
+import { shown } from '../errors.js';
+import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from '../layout/index.js';
+import { permille } from './padding-limit.js';
+
+/** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
+export type ExclusiveResource = keyof typeof ENUMS.RESOURCE;
+
+/** A `maxPaddingFactor` that no graph exceeds. */
+export const NO_PADDING_LIMIT = 2_000_000;
+
+/** The choices behind every decision, as plain data. A JSON file can hold one. */
+export interface Policy {
+  /** What reports call it. Default 'lockstep'. */
+  readonly name: string;
+
+  /** Micro-batches a step may be cut into; 1 never cuts. Default 1 (vLLM's num_ubatches; 2 under DBO). */
+  readonly ubatches: number;
+  /** Least tokens of its own with which a rank that only decodes wishes micro-batches. Default 32 (vLLM's dbo_decode_token_threshold). */
+  readonly ubatchThresholdDecode: number;
+  /** The same with a prefill in the batch. Default 512 (vLLM's dbo_prefill_token_threshold). */
+  readonly ubatchThresholdPrefill: number;
+  /** While the last step ran in micro-batches, the thresholds are this many tokens lower. Default 0: no memory of the past. */
+  readonly ubatchHysteresis: number;
+  /** Least requests with which a rank that only decodes can be cut; 0: as many as `ubatches`. Default 0 (ATOM runs from 3). */
+  readonly ubatchMinRequests: number;
+  /** Capture each size from the threshold on both plain and ubatched; else ubatched only. Default true. */
+  readonly twins: boolean;
+  /**
+   * Which ranks must want micro-batches. 'busy-wish' (default): every busy rank wishes them, by its own tokens; an idle one
+   * neither asks nor refuses. 'all-wish': every rank, the idle too (vLLM V1). 'min-tokens': every rank can be cut, and the least
+   * tokens of any rank reach the threshold, that of prefills unless all decode with one query length (vLLM V2). 'any-minimum':
+   * one rank reaches it, every rank can be cut, and all hold a prefill or none does, an idle one being one that does not (ATOM).
+   * 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
+   */
+  readonly ubatchAgreement: keyof typeof ENUMS.UBATCH_AGREEMENT;
+  /**
+   * What becomes of a step whose last micro-batch would be all padding on the rank with the fewest tokens. 'run' (default):
+   * it runs. 'refuse': the step is not cut, by the largest size that any rank padded to (vLLM V1). 'eager': it is cut, and runs
+   * eager, by the graph's size (vLLM V2). Both count size / parts, rounded down, for each part before the last.
+   */
+  readonly lastPart: keyof typeof ENUMS.LAST_PART;
+  /** What an eager step does whose micro-batch is all padding on some rank: run it as a dummy, or do not cut. Default 'dummy'. */
+  readonly eagerEmptyPart: keyof typeof ENUMS.EMPTY_PART;
+  /**
+   * Sizes of eager micro-batches: 'maxima' of the ranks' own parts (default), or 'equal-shares' of the largest batch, padded, where
+   * every rank then cuts, whatever its batch holds (vLLM; it takes `split: 'padded-share'` and `sharedBlocks: 'veto'`).
+   */
+  readonly eagerParts: keyof typeof ENUMS.EAGER_PARTS;
+  /**
+   * Where a rank cuts a batch with prefills: at equal shares of its tokens, decodes kept whole ('token-share', default); at the
+   * request boundary nearest to the middle ('balanced', ATOM); at exact shares of tokens ('token-midpoint', ATOM); at
+   * multiples of the padded size ('padded-share', vLLM). Decodes alone are cut by requests.
+   */
+  readonly split: keyof typeof ENUMS.SPLIT;
+  /**
+   * Two parts that touch one block, one of them writing it. 'layer-order' (default): micro-batches are vetoed where the part
+   * that reads comes before the part that writes. 'veto': wherever a prefill reads what another request writes (vLLM).
+   */
+  readonly sharedBlocks: keyof typeof ENUMS.SHARED_BLOCKS;
+
+  /** Token counts that cross ranks are multiples of this (tensor or context parallelism). Default 1. */
+  readonly tokenAlignment: number;
+  /** Run no graph at all. Default false. */
+  readonly enforceEager: boolean;
+  /**
+   * What decides about the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
+   * rank found for its own batch, at the largest size any rank padded to (vLLM V1). 'min-mode': the same at the largest real
+   * size, and micro-batches only on graphs captured with them (vLLM V2). Of an idle rank the mode of its dummy batch counts.
+   * With 'min-mode-padded' micro-batches may be parts of a piecewise graph: they take `split` and `sharedBlocks` as 'equal-shares'
+   * does.
+   */
+  readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
+  /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */
+  readonly decodeMatch: keyof typeof ENUMS.DECODE_MATCH;
+  /** Steps with prefills on full graphs: 'agreed' by all ranks (default), on 'one-rank' alone (Megatron), or 'never'. */
+  readonly mixedGraphs: keyof typeof ENUMS.MIXED_GRAPHS;
+  /**
+   * Which mixed graph holds a batch. 'slots' (default): its prefill slots the prefills, and all its slots all requests, for a
+   * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count', for the checker alone: the sum
+   * holds all requests.
+   */
+  readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
+  /**
+   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's, in thousandths, where 'shape' decides about
+   * the graph; `NO_PADDING_LIMIT` where none is too many. Default 2 (SGLang's prefill graphs).
+   */
+  readonly maxPaddingFactor: number;
+  /**
+   * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': everybody the largest where
+   * all decode (ATOM). 'max-or-sum': where all decode everybody the largest, or the sum where twice that is less; else the sum
+   * (SGLang). 'own-padded': each rank what it padded its own batch to (vLLM V1).
+   */
+  readonly eagerGather: keyof typeof ENUMS.EAGER_GATHER;
+
+  /** Resources of which there is one for all parts. Default none: each part has its own. */
+  readonly exclusiveResources: readonly ExclusiveResource[];
+
+  /** Hooks of rules as they once were, for the checker; the first value of each is the rule today. */
+  /** Parts that share an exclusive resource run one after the other, or overlap all the same. Default 'serialize'. */
+  readonly onSharedResource: keyof typeof ENUMS.ON_SHARED_RESOURCE;
+  /** Part sizes are those agreed, or this rank's own. Default 'agreed'. */
+  readonly partSizes: keyof typeof ENUMS.PART_SIZES;
+  /** Input preparation follows the decision, or looks up the padded size by itself. Default 'decision'. */
+  readonly prepare: keyof typeof ENUMS.PREPARE;
+  /** Before a capture all ranks agree that each has what it needs, or nobody asks. Default 'all'. */
+  readonly captureGuard: keyof typeof ENUMS.CAPTURE_GUARD;
+  /** Least requests of a key that is captured with micro-batches; 0: those with which steps are cut. Default 0. */
+  readonly ubatchCaptureMinRequests: number;
+}
+
+/** The default of every choice. */
+export const LOCKSTEP_POLICY: Policy = Object.freeze({
+  name: 'lockstep',
+  ubatches: 1,
+  ubatchThresholdDecode: 32,
+  ubatchThresholdPrefill: 512,
+  ubatchHysteresis: 0,
+  ubatchMinRequests: 0,
+  twins: true,
+  ubatchAgreement: 'busy-wish',
+  lastPart: 'run',
+  eagerEmptyPart: 'dummy',
+  eagerParts: 'maxima',
+  split: 'token-share',
+  sharedBlocks: 'layer-order',
+  tokenAlignment: 1,
+  enforceEager: false,
+  graphAgreement: 'shape',
+  decodeMatch: 'padded',
+  mixedGraphs: 'agreed',
+  mixedMatch: 'slots',
+  maxPaddingFactor: 2,
+  eagerGather: 'variable',
+  exclusiveResources: Object.freeze([]),
+  onSharedResource: 'serialize',
+  partSizes: 'agreed',
+  prepare: 'decision',
+  captureGuard: 'all',
+  ubatchCaptureMinRequests: 0,
+});
+
+/** Choices that are one of a few names. */
+const CHOICES = {
+  ubatchAgreement: ENUMS.UBATCH_AGREEMENT,
+  lastPart: ENUMS.LAST_PART,
+  eagerEmptyPart: ENUMS.EMPTY_PART,
+  eagerParts: ENUMS.EAGER_PARTS,
+  split: ENUMS.SPLIT,
+  sharedBlocks: ENUMS.SHARED_BLOCKS,
+  graphAgreement: ENUMS.GRAPH_AGREEMENT,
+  decodeMatch: ENUMS.DECODE_MATCH,
+  mixedGraphs: ENUMS.MIXED_GRAPHS,
+  mixedMatch: ENUMS.MIXED_MATCH,
+  eagerGather: ENUMS.EAGER_GATHER,
+  onSharedResource: ENUMS.ON_SHARED_RESOURCE,
+  partSizes: ENUMS.PART_SIZES,
+  prepare: ENUMS.PREPARE,
+  captureGuard: ENUMS.CAPTURE_GUARD,
+} as const;
+type Choice = keyof typeof CHOICES;
+
+/** Choices that are counts, with their least value. */
+const COUNTS = {
+  ubatches: 1,
+  ubatchThresholdDecode: 1,
+  ubatchThresholdPrefill: 1,
+  ubatchHysteresis: 0,
+  ubatchMinRequests: 0,
+  ubatchCaptureMinRequests: 0,
+  tokenAlignment: 1,
+} as const;
+type Count = keyof typeof COUNTS;
+const MOST: Partial<Record<Count, number>> = { ubatches: MAX_PARTS, tokenAlignment: 1 << 16 };
+
+/** A policy with its defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+export function completePolicy(given: Partial<Policy> = {}): Policy {
+  const policy: Policy = { ...LOCKSTEP_POLICY, ...withoutUndefined(given) };
+  const faults = new Faults();
+  faults.names('policy', given, Object.keys(LOCKSTEP_POLICY));
+  faults.check(
+    typeof policy.name === 'string' && policy.name !== '',
+    `policy name is ${shown(policy.name)}; it must be a text`,
+  );
+  for (const name of Object.keys(COUNTS) as Count[]) {
+    faults.integer(name, policy[name], COUNTS[name], MOST[name] ?? 2 ** 31 - 1);
+  }
+  for (const name of Object.keys(CHOICES) as Choice[]) {
+    const names = Object.keys(CHOICES[name]).map((choice) => `"${choice}"`);
+    faults.check(
+      typeof policy[name] === 'string' && Object.hasOwn(CHOICES[name], policy[name]),
+      `${name} is ${shown(policy[name])}; it must be ${names.join(' or ')}`,
+    );
+  }
+  faults.number('maxPaddingFactor', policy.maxPaddingFactor, 1, NO_PADDING_LIMIT);
+  faults.check(typeof policy.enforceEager === 'boolean', 'enforceEager must be true or false');
+  faults.check(typeof policy.twins === 'boolean', 'twins must be true or false');
+  const resources = policy.exclusiveResources;
+  faults.check(
+    Array.isArray(resources) &&
+      resources.every((name) => typeof name === 'string' && Object.hasOwn(ENUMS.RESOURCE, name)),
+    `exclusiveResources is ${shown(resources)}; it must be a list of ${Object.keys(ENUMS.RESOURCE).join(', ')}`,
+  );
+  checkAgreedCuts(policy, faults);
+  faults.throwIfAny('This policy');
+  return Object.freeze({ ...policy, exclusiveResources: Object.freeze([...resources]) });
+}
+
+/**
+ * Parts that are shares of an agreed size end where that size says, which no rank knows when it votes: `split` has to say so, and a
+ * veto that looks at the rank's own cut would look at another one.
+ */
+function checkAgreedCuts({ ubatches, eagerParts, graphAgreement, split, sharedBlocks }: Policy, faults: Faults): void {
+  const shares = eagerParts === 'equal-shares';
+  if (ubatches === 1 || (!shares && graphAgreement !== 'min-mode-padded')) return;
+  const cut = shares ? 'eagerParts "equal-shares"' : 'graphAgreement "min-mode-padded"';
+  const other = shares ? 'eagerParts: "maxima"' : 'graphAgreement: "shape"';
+  const why = `with ${cut} micro-batches are cut at shares of the size that the ranks agree on`;
+  faults.check(
+    split === 'padded-share',
+    `split is ${shown(split)}, but ${why}: set split: "padded-share", or ${other}`,
+  );
+  faults.check(
+    sharedBlocks === 'veto',
+    `sharedBlocks is ${shown(sharedBlocks)}, but ${why}, so that no rank can tell in its vote which part writes a block: set sharedBlocks: "veto", or ${other}`,
+  );
+}
+
+/** The policy as the rules module reads it. */
+export function policyWords(policy: Policy): Int32Array {
+  const words = new Int32Array(POLICY_WORDS.length);
+  for (const name of Object.keys(COUNTS) as Count[]) words[word(POLICY_WORDS, name)] = policy[name];
+  for (const name of Object.keys(CHOICES) as Choice[]) {
+    words[word(POLICY_WORDS, name)] = (CHOICES[name] as Record<string, number>)[policy[name]];
+  }
+  words[word(POLICY_WORDS, 'maxPaddingPermille')] = permille(policy.maxPaddingFactor);
+  words[word(POLICY_WORDS, 'enforceEager')] = policy.enforceEager ? 1 : 0;
+  words[word(POLICY_WORDS, 'exclusiveResources')] = policy.exclusiveResources.reduce(
+    (bits, name) => bits | ENUMS.RESOURCE[name],
+    0,
+  );
+  return words;
+}
+
+/** Least requests with which a rank that only decodes is cut into micro-batches. */
+export function ubatchMinRequests(policy: Policy): number {
+  return Math.max(policy.ubatches, policy.ubatchMinRequests);
+}
+
+/** Hooks of older rules that only the checker acts on. */
+const HOOKS = ['partSizes', 'prepare', 'captureGuard'] as const;
+
+/**
+ * Throws `ERR_CONFIG_INVALID` for a hook that no planner acts on, as one that seemed to would hide the fault it stands for, and for
+ * a match that takes graphs which have no row for some request.
+ */
+export function refuseHooks(policy: Policy): void {
+  const faults = new Faults();
+  for (const name of HOOKS) {
+    faults.check(
+      policy[name] === LOCKSTEP_POLICY[name],
+      `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
+    );
+  }
+  faults.check(
+    policy.mixedMatch !== 'slot-count',
+    'policy.mixedMatch is "slot-count": such a mixed graph may have no row for some prefill, which only `lockstep check` explores; use "slots" or "strict"',
+  );
+  faults.throwIfAny('This policy');
+}

@@ -1,0 +1,48 @@
+import { type ErrorCode, type ErrorDetails, LockstepError } from '../../errors.js';
+
+/** An error as plain data, to cross a worker boundary; `code` is null for one that is no `LockstepError`. */
+export interface RankFailure {
+  readonly code: ErrorCode | null;
+  readonly message: string;
+  readonly details: ErrorDetails;
+  readonly stack: string | null;
+}
+
+/** Details that cannot be cloned are left behind. */
+export function serializeFailure(error: unknown): RankFailure {
+  const stack = error instanceof Error ? (error.stack ?? null) : null;
+  if (isLockstepError(error)) {
+    return { code: error.code, message: error.message, details: cloneable(error.details), stack };
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return { code: null, message, details: {}, stack };
+}
+
+/** The error again, with its code and with the stack it had in its thread. */
+export function restoreFailure({ code, message, details, stack }: RankFailure): Error {
+  const error = code === null ? new Error(message) : LockstepError.from({ code, message, details });
+  if (stack !== null) error.stack = stack;
+  return error;
+}
+
+/** The error of an uncaught throw in a worker: a `LockstepError` with its class again, anything else as it came. */
+export function uncaughtError(error: unknown): Error {
+  if (isLockstepError(error)) return restoreFailure(serializeFailure(error));
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** By shape: what crossed a worker boundary by itself has lost its class. */
+function isLockstepError(error: unknown): error is LockstepError {
+  if (error instanceof LockstepError) return true;
+  return (
+    error instanceof Error && error.name === 'LockstepError' && typeof (error as { code?: unknown }).code === 'string'
+  );
+}
+
+function cloneable(details: ErrorDetails | undefined): ErrorDetails {
+  try {
+    return structuredClone(details ?? {});
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,28 @@
+import { LockstepError } from '../../errors.js';
+import type { RankWorker } from '../threads/rank-worker.js';
+import { sentence } from './loss-record.js';
+
+/** What a run of ranks rejects with, from the ranks that broke, in that order; null if none did. */
+export function rejectionOf(broken: readonly RankWorker[], ranks: number): Error | null {
+  if (broken.length === 0) return null;
+  // A rank that lost a peer is not what went wrong first, unless no rank has another error: then a peer left too early.
+  const root = broken.find((worker) => worker.state === 'lost' || codeOf(worker) !== 'ERR_RANK_LOST') ?? broken[0];
+  const { rank, error } = root;
+  if (error === null) return null;
+  const code = codeOf(root);
+  const ownError = root.state === 'failed' && code !== null;
+  const raisedByAll =
+    broken.length === ranks && broken.every((worker) => worker.state === 'failed' && codeOf(worker) === code);
+  // A timeout names the ranks that are missing; the rank that noticed is not the one at fault.
+  if (ownError && (raisedByAll || code === 'ERR_RANK_LOST' || code === 'ERR_COLLECTIVE_TIMEOUT')) return error;
+  return new LockstepError(
+    'ERR_RANK_LOST',
+    `Rank ${rank} is lost: ${sentence(error.message)} All ranks have ended; correct the cause and start them anew.`,
+    { rank, causeCode: code, causeMessage: error.message },
+    { cause: error },
+  );
+}
+
+function codeOf({ error }: RankWorker): string | null {
+  return error instanceof LockstepError ? error.code : null;
+}

@@ -1,0 +1,97 @@
+import { Faults } from '../../config.js';
+
+/** What a rank can lack for a forward. The place in the list is what travels: add at the end. */
+export const CAPTURE_LACKS = [
+  'nothing',
+  'batch',
+  'blocks',
+  'memory',
+  'workspace',
+  'communicator',
+  'kernel',
+  'library',
+  'pieces',
+] as const;
+/** What a rank lacks for a capture. */
+export type CaptureLack = (typeof CAPTURE_LACKS)[number];
+
+/** What a rank tells the guard of one key. */
+export interface GuardReady {
+  /** Index of the capture key in the plan, the same on all ranks. */
+  readonly key: number;
+  /** Whether this rank holds all that the forward needs. */
+  readonly ready: boolean;
+  /** Bytes it is short of. Default 0. */
+  readonly lackingBytes?: number;
+  /** What it lacks; `nothing` exactly when it is ready. Default `nothing`, or `batch` when not ready. */
+  readonly reason?: CaptureLack;
+}
+
+/** When only some ranks are ready: `throw` on all of them, or `drop` the key on all of them. */
+export type OnAsymmetric = 'throw' | 'drop';
+
+/** "LGD", version 1. No vote begins with it, so a rank that votes meanwhile is noticed on both sides. */
+export const GUARD_TAG = 0x4c47_4401;
+
+/** Words of a guard row; the rest of the collective's row is 0. */
+const GUARD_WORDS = ['tag', 'key', 'ready', 'drop', 'reason', 'lackingLow', 'lackingHigh'] as const;
+type GuardWord = (typeof GUARD_WORDS)[number];
+
+const TWO_32 = 2 ** 32;
+
+/** The row a rank gives to the guard, i32[rowWords]. @throws `ERR_CONFIG_INVALID`. */
+export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAsymmetric): Int32Array {
+  const { key, ready, lackingBytes = 0, reason = ready ? 'nothing' : 'batch' } = given;
+  const faults = new Faults();
+  faults.integer('key', key, 0, 2 ** 31 - 1);
+  faults.check(typeof ready === 'boolean', `ready is ${String(ready)}; it must be true or false`);
+  faults.integer('lackingBytes', lackingBytes, 0, ready ? 0 : Number.MAX_SAFE_INTEGER);
+  faults.check(
+    CAPTURE_LACKS.includes(reason),
+    `reason is ${String(reason)}; it must be one of ${CAPTURE_LACKS.join(', ')}`,
+  );
+  faults.check((reason === 'nothing') === ready, `ready is ${ready} and reason ${reason}; a ready rank lacks nothing`);
+  faults.check(
+    onAsymmetric === 'throw' || onAsymmetric === 'drop',
+    `onAsymmetric is ${String(onAsymmetric)}; it must be throw or drop`,
+  );
+  faults.check(rowWords >= GUARD_WORDS.length, `rowWords is ${rowWords}; a guard row takes ${GUARD_WORDS.length}`);
+  faults.throwIfAny('This capture guard');
+  const words: Record<GuardWord, number> = {
+    tag: GUARD_TAG,
+    key,
+    ready: ready ? 1 : 0,
+    drop: onAsymmetric === 'drop' ? 1 : 0,
+    reason: CAPTURE_LACKS.indexOf(reason),
+    lackingLow: lackingBytes % TWO_32,
+    lackingHigh: Math.floor(lackingBytes / TWO_32),
+  };
+  const row = new Int32Array(rowWords);
+  for (const [index, word] of GUARD_WORDS.entries()) row[index] = words[word];
+  return row;
+}
+
+/** Reads the rows of a gathered table. */
+export class GuardTable {
+  readonly ranks: number;
+  readonly #table: Int32Array;
+  readonly #rowWords: number;
+
+  constructor(table: Int32Array, rowWords: number) {
+    this.#table = table;
+    this.#rowWords = rowWords;
+    this.ranks = table.length / rowWords;
+  }
+
+  word(rank: number, word: GuardWord): number {
+    return this.#table[rank * this.#rowWords + GUARD_WORDS.indexOf(word)] as number;
+  }
+
+  reason(rank: number): CaptureLack {
+    return CAPTURE_LACKS[this.word(rank, 'reason')] ?? 'nothing';
+  }
+
+  lackingBytes(rank: number): number {
+    return (this.word(rank, 'lackingLow') >>> 0) + this.word(rank, 'lackingHigh') * TWO_32;
+  }
+}

@@ -1,0 +1,75 @@
+import { LockstepError } from '../../errors.js';
+import type { Collective, WaitOptions } from '../collective.js';
+import { type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
+import { type GuardOutcome, resolveGuard } from './resolve-guard.js';
+
+/** What a guard does where ranks differ. */
+export interface GuardPolicy {
+  /** What to do when only some ranks are ready. The same on all ranks. */
+  readonly onAsymmetric: OnAsymmetric;
+}
+
+/**
+ * Agrees, before a forward that holds collectives, that every rank has what it needs: warm-up, tuning, capture. Nothing
+ * of the forward may run before; everything it needs is reserved before the question is asked. One all-gather.
+ * Source: the guard of TensorRT-LLM pull request 14986, where a rank without a batch skipped and its peers hung.
+ * @returns `run` when all ranks are ready, `skip` when none is, or when some lack something and all said `drop`.
+ * @throws `ERR_CAPTURE_ASYMMETRIC` on every rank when some lack something and all said `throw`; `ERR_RANKS_DIVERGED`
+ * when the ranks ask about different keys, differ in `onAsymmetric`, or some are in no guard at all; what `allGather` throws.
+ */
+export async function agreeOnCapture(
+  collective: Collective,
+  ready: GuardReady,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): Promise<'run' | 'skip'> {
+  const row = guardRow(collective.rowWords, ready, policy.onAsymmetric);
+  const table = new Int32Array(collective.size * collective.rowWords);
+  await collective.allGather(row, table, options);
+  return settle(resolveGuard(table, collective.rowWords));
+}
+
+/** The same, blocking the thread. */
+export function agreeOnCaptureSync(
+  collective: Collective,
+  ready: GuardReady,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): 'run' | 'skip' {
+  const row = guardRow(collective.rowWords, ready, policy.onAsymmetric);
+  const table = new Int32Array(collective.size * collective.rowWords);
+  collective.allGatherSync(row, table, options);
+  return settle(resolveGuard(table, collective.rowWords));
+}
+
+function settle(outcome: GuardOutcome): 'run' | 'skip' {
+  switch (outcome.kind) {
+    case 'run':
+    case 'skip':
+      return outcome.kind;
+    case 'asymmetric':
+      if (outcome.onAsymmetric === 'drop') return 'skip';
+      throw asymmetric(outcome);
+    case 'diverged':
+      throw new LockstepError(
+        'ERR_RANKS_DIVERGED',
+        `The ranks are not in the same capture guard: ${outcome.differences.map(({ rank, what }) => `rank ${rank} ${what}`).join(', ')}. ` +
+          'Every rank must guard the same keys in the same order with the same onAsymmetric.',
+        { ranks: outcome.differences.map(({ rank }) => rank), differences: outcome.differences },
+      );
+  }
+}
+
+function asymmetric(outcome: Extract<GuardOutcome, { kind: 'asymmetric' }>): LockstepError {
+  const { key, lacking } = outcome;
+  const named = lacking.map(({ rank, reason, lackingBytes }) => {
+    const bytes = lackingBytes > 0 ? ` (${lackingBytes} bytes short)` : '';
+    return `rank ${rank} lacks ${reason}${bytes}`;
+  });
+  return new LockstepError(
+    'ERR_CAPTURE_ASYMMETRIC',
+    `Capture key ${key} cannot run on all ranks: ${named.join(', ')}; no rank entered its collectives. ` +
+      "Give those ranks what they lack, or set onAsymmetric to 'drop' to leave the key out everywhere.",
+    { key, lacking },
+  );
+}

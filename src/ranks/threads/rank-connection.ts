@@ -1,0 +1,69 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { LockstepError } from '../../errors.js';
+import type { Collective } from '../collective.js';
+import { serializeFailure } from '../failure/rank-failure.js';
+import { type RankMessage, type RankSeat, SEAT } from './rank-seat.js';
+import { joinThreads } from './threads.js';
+import { openGroup } from './threads-group.js';
+
+/** A worker's side of `superviseRanks`. */
+export interface RankConnection {
+  readonly rank: number;
+  readonly size: number;
+  readonly collective: Collective;
+  /** What `workerData(rank)` returned. */
+  readonly data: unknown;
+  /** Whether the supervisor was asked to stop. Ranks see it at different steps: put it into the vote, stop when agreed. */
+  interrupted(): boolean;
+  /** Hands `message` to `onMessage`. It must be structured-cloneable. */
+  post(message: unknown): void;
+  /** Gives this rank's result and leaves the group. The first of `finish` and `fail` counts. */
+  finish(value: unknown): void;
+  /** Ends the group with `error`, which every waiting peer learns at once, and reports it. */
+  fail(error: unknown): void;
+}
+
+/**
+ * Connects the worker thread to the supervisor that started it and joins its group; called once, at the top of the entry.
+ * Release what the rank holds before `finish` or `fail`: the thread is terminated when it has not ended `graceMs` later.
+ * @throws `ERR_USAGE` in a thread that `superviseRanks` did not start; what `joinThreads` throws.
+ */
+export function connectRank(): RankConnection {
+  const seat = (workerData as { readonly [SEAT]?: RankSeat } | null)?.[SEAT];
+  const port = parentPort;
+  if (seat === undefined || port === null) {
+    throw new LockstepError(
+      'ERR_USAGE',
+      'connectRank works in a worker that superviseRanks started, and nowhere else.',
+    );
+  }
+  const { group, rank, data } = seat;
+  const collective = joinThreads(group, rank);
+  const memory = openGroup(group);
+  const send = (message: RankMessage): void => port.postMessage(message);
+  let settled = false;
+  const fail = (error: unknown): void => {
+    if (settled) return;
+    settled = true;
+    const failure = serializeFailure(error);
+    collective.abort(new LockstepError(failure.code ?? 'ERR_RANK_LOST', failure.message));
+    collective.dispose();
+    send({ kind: 'failed', failure });
+  };
+  return {
+    rank,
+    size: group.size,
+    collective,
+    data,
+    interrupted: () => memory.interrupted,
+    post: (message) => send({ kind: 'post', message }),
+    finish: (value) => {
+      if (settled) return;
+      // First the post: what cannot be cloned throws, and the rank may still fail with that.
+      send({ kind: 'finished', value });
+      settled = true;
+      collective.dispose();
+    },
+    fail,
+  };
+}

@@ -1,0 +1,93 @@
+import { type ResourceLimits, Worker } from 'node:worker_threads';
+import { LockstepError } from '../../errors.js';
+import { restoreFailure, uncaughtError } from '../failure/rank-failure.js';
+import { type RankMessage, type RankSeat, SEAT } from './rank-seat.js';
+
+/** How a rank's part ended, or `running`. `stopped`: terminated by its supervisor before it had finished or failed. */
+export type RankState = 'running' | 'finished' | 'failed' | 'lost' | 'stopped';
+
+export interface RankWorkerEvents {
+  onMessage(message: unknown): void;
+  /** The rank failed or was lost. */
+  onBroken(worker: RankWorker): void;
+  /** The rank finished, failed or was lost; its thread is about to end, and has to. */
+  onSettled(worker: RankWorker): void;
+}
+
+/** The life of one rank's thread: what it reported, and that it ended. */
+export class RankWorker {
+  readonly rank: number;
+  /** Resolves when the thread is gone. Never rejects. */
+  readonly ended: Promise<void>;
+  state: RankState = 'running';
+  value: unknown = undefined;
+  /** Why the rank failed or was lost. */
+  error: Error | null = null;
+  readonly #worker: Worker;
+  readonly #events: RankWorkerEvents;
+  #isEnded = false;
+  #ending: NodeJS.Timeout | null = null;
+
+  constructor(entry: URL, seat: RankSeat, resourceLimits: ResourceLimits | undefined, events: RankWorkerEvents) {
+    this.rank = seat.rank;
+    this.#events = events;
+    this.#worker = new Worker(entry, {
+      workerData: { [SEAT]: seat },
+      name: `rank ${seat.rank}`,
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
+    });
+    this.#worker.on('message', (message: RankMessage) => this.#receive(message));
+    this.#worker.on('messageerror', (error) => this.#settle('lost', error));
+    this.#worker.on('error', (thrown) => {
+      const error = uncaughtError(thrown);
+      this.#settle(error instanceof LockstepError ? 'failed' : 'lost', error);
+    });
+    this.ended = new Promise((resolve) => {
+      this.#worker.once('exit', (code) => {
+        this.#settle('lost', exitError(code));
+        this.#isEnded = true;
+        if (this.#ending !== null) clearTimeout(this.#ending);
+        resolve();
+      });
+    });
+  }
+
+  /** Terminates the thread unless it has ended by itself in `ms` milliseconds. The earliest call counts. */
+  endWithin(ms: number): void {
+    if (!this.#isEnded) this.#ending ??= setTimeout(() => this.terminate(), ms);
+  }
+
+  terminate(): void {
+    if (this.state === 'running') this.state = 'stopped';
+    void this.#worker.terminate();
+  }
+
+  #receive(message: RankMessage): void {
+    switch (message.kind) {
+      case 'post':
+        this.#events.onMessage(message.message);
+        break;
+      case 'finished':
+        this.value = message.value;
+        this.#settle('finished', null);
+        break;
+      case 'failed':
+        this.#settle('failed', restoreFailure(message.failure));
+        break;
+    }
+  }
+
+  #settle(state: RankState, error: Error | null): void {
+    if (this.state !== 'running') return;
+    this.state = state;
+    this.error = error;
+    if (error !== null) this.#events.onBroken(this);
+    this.#events.onSettled(this);
+  }
+}
+
+function exitError(code: number): LockstepError {
+  return new LockstepError('ERR_RANK_LOST', `its thread ended with exit code ${code} before the rank had finished.`, {
+    exitCode: code,
+  });
+}

@@ -1,0 +1,174 @@
+import type { ResourceLimits } from 'node:worker_threads';
+import { Faults } from '../../config.js';
+import { LockstepError } from '../../errors.js';
+import { abortedError, throwIfAborted } from '../checks.js';
+import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
+import { rejectionOf } from '../failure/rank-rejection.js';
+import { MAX_RANKS } from './group-memory.js';
+import { RankWorker } from './rank-worker.js';
+import { abortGroup, createThreadsGroup, interruptGroup, openGroup, type ThreadsGroup } from './threads-group.js';
+
+const DEFAULT_GRACE_MS = 5000;
+
+/** Options of `superviseRanks`. */
+export interface SuperviseOptions {
+  /** Ranks, 1 to 64: one worker thread each. */
+  readonly ranks: number;
+  /** The module each worker runs. It calls `connectRank`, and `finish` or `fail` in the end. */
+  readonly entry: URL;
+  /** What `connectRank().data` is on that rank; structured-cloneable. Default: undefined. */
+  readonly workerData?: (rank: number) => unknown;
+  /** Words of a row, 1 to 64. Default: one vote. */
+  readonly rowWords?: number;
+  /** A group made by the caller, who wants to watch its heartbeats; unused so far, of as many ranks. Default: a new one. */
+  readonly group?: ThreadsGroup;
+  /**
+   * Asks the ranks to stop: their `interrupted()` turns true, and they end at the next step they agree on, with what they
+   * have so far. A rank that has not ended `graceMs` later is terminated, and the run rejects with `ERR_ABORTED`.
+   */
+  readonly signal?: AbortSignal;
+  /** Milliseconds between asking a thread to end and terminating it, 0 to 2^31 - 1. Default 5000. */
+  readonly graceMs?: number;
+  /** Called in this thread with what a rank posts. If it throws, all ranks are terminated and the run rejects with that. */
+  readonly onMessage?: (rank: number, message: unknown) => void;
+  /** Heap and stack limits of each worker. */
+  readonly resourceLimits?: ResourceLimits;
+}
+
+/** What a rank gave to `finish`. */
+export interface RankResult {
+  readonly rank: number;
+  readonly value: unknown;
+}
+
+/**
+ * Runs one worker thread a rank over one threads group and returns their results in the order of ranks. Whatever way it
+ * settles, all threads have ended by then; the event loop stays free meanwhile.
+ *
+ * A rank that fails, throws or whose thread ends early ends the group at once: peers that wait throw `ERR_RANK_LOST`.
+ * @throws `ERR_RANK_LOST` naming the rank that broke first, its error as `cause`, `details.causeCode` and `details.causeMessage`;
+ * an error that all ranks raised, and `ERR_COLLECTIVE_TIMEOUT`, as itself; `ERR_ABORTED` if ranks had to be terminated
+ * after an abort, or the signal was aborted before the start; `ERR_CONFIG_INVALID`, `ERR_INPUT_INVALID`.
+ */
+export async function superviseRanks(options: SuperviseOptions): Promise<RankResult[]> {
+  const group = checkedGroup(options);
+  throwIfAborted(options.signal, 'before the ranks were started');
+  return await new Supervision(group, options).run();
+}
+
+class Supervision {
+  readonly #group: ThreadsGroup;
+  readonly #options: SuperviseOptions;
+  readonly #graceMs: number;
+  readonly #workers: RankWorker[] = [];
+  /** In the order in which they broke. */
+  readonly #broken: RankWorker[] = [];
+  #callbackError: { readonly error: unknown } | null = null;
+
+  constructor(group: ThreadsGroup, options: SuperviseOptions) {
+    this.#group = group;
+    this.#options = options;
+    this.#graceMs = options.graceMs ?? DEFAULT_GRACE_MS;
+  }
+
+  async run(): Promise<RankResult[]> {
+    const { signal } = this.#options;
+    const onAbort = (): void => this.#interrupt();
+    signal?.addEventListener('abort', onAbort);
+    try {
+      try {
+        for (let rank = 0; rank < this.#group.size; rank++) this.#workers.push(this.#start(rank));
+      } catch (error) {
+        for (const worker of this.#workers) worker.terminate();
+        throw notStarted(this.#workers.length, error);
+      } finally {
+        await Promise.all(this.#workers.map((worker) => worker.ended));
+      }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+    }
+    return this.#results();
+  }
+
+  #start(rank: number): RankWorker {
+    const { entry, workerData, resourceLimits } = this.#options;
+    const seat = { group: this.#group, rank, data: workerData?.(rank) };
+    return new RankWorker(entry, seat, resourceLimits, {
+      onMessage: (message) => this.#deliver(rank, message),
+      onBroken: (worker) => this.#break(worker),
+      onSettled: (worker) => worker.endWithin(this.#graceMs),
+    });
+  }
+
+  #break(worker: RankWorker): void {
+    this.#broken.push(worker);
+    const { error } = worker;
+    const reason = error instanceof LockstepError ? error : new LockstepError('ERR_RANK_LOST', String(error?.message));
+    abortGroup(this.#group, worker.rank, reason);
+    for (const each of this.#workers) each.endWithin(this.#graceMs);
+  }
+
+  #interrupt(): void {
+    interruptGroup(this.#group);
+    for (const worker of this.#workers) worker.endWithin(this.#graceMs);
+  }
+
+  #deliver(rank: number, message: unknown): void {
+    if (this.#callbackError !== null) return;
+    try {
+      this.#options.onMessage?.(rank, message);
+    } catch (error) {
+      this.#callbackError = { error };
+      for (const worker of this.#workers) worker.terminate();
+    }
+  }
+
+  #results(): RankResult[] {
+    if (this.#callbackError !== null) throw this.#callbackError.error;
+    const rejection = rejectionOf(this.#broken, this.#group.size);
+    if (rejection !== null) throw rejection;
+    const stopped = this.#workers.filter(({ state }) => state === 'stopped').map(({ rank }) => rank);
+    const { signal } = this.#options;
+    if (stopped.length > 0 && signal !== undefined) {
+      throw abortedError(
+        signal,
+        `and ranks ${stopped.join(', ')} had not ended ${this.#graceMs} ms later; they were terminated`,
+        {
+          ranks: stopped,
+          graceMs: this.#graceMs,
+        },
+      );
+    }
+    return this.#workers.map(({ rank, value }) => ({ rank, value }));
+  }
+}
+
+function checkedGroup(options: SuperviseOptions): ThreadsGroup {
+  const faults = new Faults();
+  const { ranks, rowWords = options.group?.rowWords ?? DEFAULT_ROW_WORDS, group } = options;
+  faults.integer('ranks', ranks, 1, MAX_RANKS);
+  faults.integer('rowWords', rowWords, 1, MAX_ROW_WORDS);
+  faults.integer('graceMs', options.graceMs ?? DEFAULT_GRACE_MS, 0, 2 ** 31 - 1);
+  faults.check(options.entry instanceof URL, 'entry is no URL; pass new URL("./rank.js", import.meta.url)');
+  if (group !== undefined) {
+    const fits = group.size === ranks && group.rowWords === rowWords;
+    faults.check(
+      fits,
+      `group has ${group.size} ranks and rows of ${group.rowWords} words; ${ranks} and ${rowWords} were asked for`,
+    );
+  }
+  faults.throwIfAny('This run of ranks');
+  if (group === undefined) return createThreadsGroup(ranks, { rowWords });
+  openGroup(group);
+  return group;
+}
+
+function notStarted(rank: number, cause: unknown): LockstepError {
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `The worker of rank ${rank} could not be started (${cause instanceof Error ? cause.message : String(cause)}); ` +
+      'its entry must be a file URL, and what workerData(rank) returns must be structured-cloneable.',
+    { rank },
+    { cause },
+  );
+}

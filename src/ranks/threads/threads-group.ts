@@ -1,0 +1,77 @@
+import { Faults } from '../../config.js';
+import { LockstepError } from '../../errors.js';
+import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
+import { GROUP_MAGIC, GroupMemory, groupBytes, MAX_RANKS } from './group-memory.js';
+
+/** What the ranks of a `threads` group share. Plain data over a SharedArrayBuffer: it goes to workers as `workerData`. */
+export interface ThreadsGroup {
+  readonly size: number;
+  /** Words of one row. */
+  readonly rowWords: number;
+  readonly memory: SharedArrayBuffer;
+}
+
+/** Options of `createThreadsGroup`. */
+export interface ThreadsGroupOptions {
+  /** Words of one row, 1 to 64. Default: one vote. */
+  readonly rowWords?: number;
+}
+
+/** Makes the shared state of `size` ranks (1 to 64). @throws `ERR_CONFIG_INVALID`. */
+export function createThreadsGroup(size: number, options: ThreadsGroupOptions = {}): ThreadsGroup {
+  const rowWords = options.rowWords ?? DEFAULT_ROW_WORDS;
+  const faults = new Faults();
+  faults.names('a threads group', options, ['rowWords']);
+  faults.integer('size', size, 1, MAX_RANKS);
+  faults.integer('rowWords', rowWords, 1, MAX_ROW_WORDS);
+  faults.throwIfAny('This threads group');
+  const memory = new SharedArrayBuffer(groupBytes(size, rowWords));
+  GroupMemory.write(memory, size, rowWords);
+  return { size, rowWords, memory };
+}
+
+/** The group's memory, after its header was compared with what the handle says. @throws `ERR_INPUT_INVALID`. */
+export function openGroup(group: ThreadsGroup): GroupMemory {
+  const { size, rowWords, memory } = group;
+  const words = memory instanceof SharedArrayBuffer && memory.byteLength >= 64 ? new Int32Array(memory, 0, 3) : null;
+  const whole =
+    words !== null &&
+    words[0] === GROUP_MAGIC &&
+    words[1] === size &&
+    words[2] === rowWords &&
+    memory.byteLength === groupBytes(size, rowWords);
+  if (whole) return new GroupMemory(memory, size, rowWords);
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    'This is no threads group, or one whose sizes were changed; pass on what createThreadsGroup returned.',
+    { size, rowWords, bytes: memory?.byteLength ?? null },
+  );
+}
+
+/**
+ * Ends the group on behalf of `rank`, which can no longer speak for itself: every wait of every rank throws
+ * `ERR_RANK_LOST` naming it. For the one thread that supervises the ranks; a rank calls its own `abort`.
+ * @returns whether the group was still whole.
+ */
+export function abortGroup(group: ThreadsGroup, rank: number, reason: LockstepError): boolean {
+  return openGroup(group).end(group.size, rank, reason);
+}
+
+/** Asks every rank to stop at the next step they agree on: sets the word that `isInterrupted` reads and rouses parked ranks. */
+export function interruptGroup(group: ThreadsGroup): void {
+  openGroup(group).interrupt();
+}
+
+/** Whether `interruptGroup` was called. */
+export function isInterrupted(group: ThreadsGroup): boolean {
+  return openGroup(group).interrupted;
+}
+
+/**
+ * Milliseconds since each rank last stamped its heartbeat, null for a rank that never did. A waiting rank stamps at
+ * least every 50 ms; one that computes does not, so an old stamp alone does not mean that a rank is dead.
+ */
+export function heartbeatAges(group: ThreadsGroup): (number | null)[] {
+  const memory = openGroup(group);
+  return Array.from({ length: group.size }, (_, rank) => memory.heartbeatAge(rank));
+}

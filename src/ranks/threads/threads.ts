@@ -1,0 +1,270 @@
+import { availableParallelism } from 'node:os';
+import { Faults } from '../../config.js';
+import { LockstepError } from '../../errors.js';
+import { abortedError, checkRows, throwIfAborted, timeoutOf } from '../checks.js';
+import type { Collective, ParkOptions, Transport, WaitOptions, WorkSource } from '../collective.js';
+import { divergedError, leftError, missingRanks, timeoutError } from '../failure/gather-errors.js';
+import { Park } from '../park.js';
+import { SLICE_MS, SliceWaiter } from '../slice-waiter.js';
+import type { GroupMemory } from './group-memory.js';
+import { openGroup, type ThreadsGroup } from './threads-group.js';
+
+/** Looks at the generation before a rank sleeps: about 10 us where each rank has a core, next to none where they share. */
+const SPINS_OWN_CORE = 2000;
+const SPINS_SHARED_CORE = 20;
+
+/**
+ * Joins a group as `rank`; each rank joins once, in the thread it runs in.
+ * @throws `ERR_CONFIG_INVALID` for a rank that does not exist or has joined before, `ERR_INPUT_INVALID`, `ERR_RANK_LOST`.
+ */
+export function joinThreads(group: ThreadsGroup, rank: number): Collective {
+  return new ThreadsCollective(openGroup(group), rank, 'threads');
+}
+
+/** A rank's side of a group in shared memory. */
+export class ThreadsCollective implements Collective {
+  readonly rank: number;
+  readonly size: number;
+  readonly rowWords: number;
+  readonly transport: Transport;
+
+  readonly #memory: GroupMemory;
+  readonly #park: Park;
+  readonly #tables: readonly [Int32Array, Int32Array];
+  readonly #rows: readonly [Int32Array, Int32Array];
+  readonly #spins: number;
+  #sequence = 0;
+  #gathering = false;
+  #disposed = false;
+
+  constructor(memory: GroupMemory, rank: number, transport: Transport) {
+    const { size, rowWords } = memory;
+    const faults = new Faults();
+    if (faults.integer('rank', rank, 0, size - 1)) {
+      if (memory.ended) throw memory.lost();
+      faults.check(
+        memory.join(rank),
+        `rank ${rank} has joined already; a rank joins once, a new group needs createThreadsGroup`,
+      );
+    }
+    faults.throwIfAny('This rank');
+    this.rank = rank;
+    this.size = size;
+    this.rowWords = rowWords;
+    this.transport = transport;
+    this.#memory = memory;
+    this.#park = new Park(memory, rank);
+    this.#tables = [memory.rows(0), memory.rows(1)];
+    const from = rank * rowWords;
+    this.#rows = [this.#tables[0].subarray(from, from + rowWords), this.#tables[1].subarray(from, from + rowWords)];
+    this.#spins = size <= availableParallelism() ? SPINS_OWN_CORE : SPINS_SHARED_CORE;
+    memory.stamp(rank);
+  }
+
+  get sequence(): number {
+    return this.#sequence;
+  }
+
+  allGatherSync(row: Int32Array, table: Int32Array, options?: WaitOptions): void {
+    const timeoutMs = timeoutOf(options);
+    const sequence = this.#arrive(row, table, options?.signal);
+    try {
+      if (!this.#spin(sequence)) this.#sleepSync(sequence, timeoutMs, options?.signal);
+      this.#take(sequence, table);
+    } finally {
+      this.#gathering = false;
+    }
+  }
+
+  async allGather(row: Int32Array, table: Int32Array, options?: WaitOptions): Promise<void> {
+    const timeoutMs = timeoutOf(options);
+    const sequence = this.#arrive(row, table, options?.signal);
+    try {
+      if (this.#memory.outcome(sequence) !== 'completed') await this.#sleep(sequence, timeoutMs, options?.signal);
+      this.#take(sequence, table);
+    } finally {
+      this.#gathering = false;
+    }
+  }
+
+  parked(): number {
+    this.#throwIfUnusable();
+    return this.#park.begin();
+  }
+
+  wake(): void {
+    this.#park.end();
+  }
+
+  waitForWorkSync(options: ParkOptions = {}): WorkSource {
+    if (this.size === 1 && options.localWork === undefined) throw this.#unwakeable();
+    return this.#park.waitSync(options, () => this.#throwIfUnusable());
+  }
+
+  async waitForWork(options: ParkOptions = {}): Promise<WorkSource> {
+    return await this.#park.wait(options, () => this.#throwIfUnusable());
+  }
+
+  abort(reason: LockstepError): void {
+    if (!this.#disposed) this.#memory.end(this.rank, this.rank, reason);
+  }
+
+  dispose(): void {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    // A row that is given cannot be taken back: peers must not complete what this rank will not take.
+    if (this.#gathering) this.#memory.end(this.rank, this.rank, leftError(this.#sequence - 1), this.#sequence);
+    this.#memory.leave(this.rank);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /**
+   * Publishes this rank's row and completes the all-gather if all have arrived.
+   *
+   * Two buffers suffice: a rank writes the buffer of all-gather n + 2 only after n + 1 completed, for which every rank
+   * arrived, which it does after it took the table of n.
+   */
+  #arrive(row: Int32Array, table: Int32Array, signal: AbortSignal | undefined): number {
+    this.#throwIfUnusable();
+    checkRows(this, row, table);
+    throwIfAborted(signal, 'before this rank arrived; the group is as it was');
+    if (this.#gathering) {
+      throw new LockstepError(
+        'ERR_STEP_ORDER',
+        `Rank ${this.rank} is in all-gather ${this.#sequence} still; await it before the next one.`,
+        { rank: this.rank, sequence: this.#sequence },
+      );
+    }
+    this.#park.end();
+    const sequence = ++this.#sequence;
+    this.#rows[sequence & 1].set(row);
+    this.#memory.setArrived(this.rank, sequence);
+    this.#gathering = true;
+    if (this.#allArrived(sequence)) this.#memory.complete(sequence);
+    return sequence;
+  }
+
+  /** @throws `ERR_RANKS_DIVERGED` when a rank is at an all-gather that it cannot be at. */
+  #allArrived(sequence: number): boolean {
+    const memory = this.#memory;
+    let all = true;
+    for (let rank = 0; rank < this.size; rank++) {
+      const arrived = memory.arrived(rank);
+      if (arrived === sequence >>> 0) continue;
+      all = false;
+      if (arrived === (sequence - 1) >>> 0) {
+        if (memory.left(rank)) this.#throwIfGone(rank, sequence);
+        continue;
+      }
+      // A peer that another rank let go on may have arrived at the next one already.
+      if (memory.outcome(sequence) === 'pending') this.#end(sequence, divergedError(memory, sequence));
+    }
+    return all;
+  }
+
+  /** Ends the group if a rank that left did so before it arrived. */
+  #throwIfGone(rank: number, sequence: number): void {
+    const memory = this.#memory;
+    if (memory.arrived(rank) === sequence >>> 0) return;
+    if (!memory.end(this.rank, rank, leftError(sequence - 1), sequence)) return;
+    this.#gathering = false;
+    throw memory.lost();
+  }
+
+  #spin(sequence: number): boolean {
+    for (let spin = this.#spins; spin >= 0; spin--) {
+      if (this.#memory.outcome(sequence) === 'completed') return true;
+    }
+    return false;
+  }
+
+  #sleepSync(sequence: number, timeoutMs: number, signal: AbortSignal | undefined): void {
+    const memory = this.#memory;
+    const end = performance.now() + timeoutMs;
+    for (;;) {
+      const ms = this.#nextSlice(sequence, end, timeoutMs, signal);
+      if (ms === 0) return;
+      memory.countSleeper(1);
+      Atomics.wait(memory.words, memory.generationIndex, memory.pendingWord(sequence), ms);
+      memory.countSleeper(-1);
+    }
+  }
+
+  async #sleep(sequence: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const memory = this.#memory;
+    const end = performance.now() + timeoutMs;
+    const waiter = new SliceWaiter(memory.words, memory.generationIndex, signal);
+    memory.countSleeper(1);
+    try {
+      for (;;) {
+        const ms = this.#nextSlice(sequence, end, timeoutMs, signal);
+        if (ms === 0) return;
+        await waiter.sleep(memory.pendingWord(sequence), ms);
+      }
+    } finally {
+      memory.countSleeper(-1);
+      waiter.dispose();
+    }
+  }
+
+  /** Milliseconds to sleep next; 0 once the all-gather completed. Throws whatever ends the wait. */
+  #nextSlice(sequence: number, end: number, timeoutMs: number, signal: AbortSignal | undefined): number {
+    const memory = this.#memory;
+    const outcome = memory.outcome(sequence);
+    if (outcome === 'completed') return 0;
+    if (this.#disposed) throw this.#disposedError();
+    if (outcome === 'ended') throw memory.lost();
+    if (outcome === 'foreign') {
+      const error = divergedError(memory, sequence);
+      this.abort(error);
+      throw error;
+    }
+    memory.stamp(this.rank);
+    if (signal?.aborted === true)
+      this.#end(sequence, abortedError(signal, `in all-gather ${sequence}; the group is ended`));
+    // Also for a peer that died between its arrival and the completion that fell to it.
+    if (this.#allArrived(sequence)) memory.complete(sequence);
+    const left = end - performance.now();
+    if (left <= 0) {
+      const missing = missingRanks(memory, sequence);
+      if (missing.length > 0) this.#end(sequence, timeoutError(missing, sequence, timeoutMs));
+    }
+    return memory.outcome(sequence) === 'completed' ? 0 : Math.max(1, Math.min(left, SLICE_MS));
+  }
+
+  /** Gives an all-gather up and throws `error`, unless it completed or the group ended first. */
+  #end(sequence: number, error: LockstepError): void {
+    if (this.#memory.end(this.rank, this.rank, error, sequence)) {
+      this.#gathering = false;
+      throw error;
+    }
+  }
+
+  #take(sequence: number, table: Int32Array): void {
+    table.set(this.#tables[sequence & 1]);
+  }
+
+  #throwIfUnusable(): void {
+    if (this.#disposed) throw this.#disposedError();
+    if (this.#memory.ended) throw this.#memory.lost();
+  }
+
+  #disposedError(): LockstepError {
+    return new LockstepError(
+      'ERR_DISPOSED',
+      `Rank ${this.rank} has left its group; a rank that goes on needs a new group.`,
+      { rank: this.rank },
+    );
+  }
+
+  #unwakeable(): LockstepError {
+    return new LockstepError(
+      'ERR_INPUT_INVALID',
+      'A group of one that waits synchronously has no peer to wake it; pass localWork, or use waitForWork.',
+      { size: this.size },
+    );
+  }
+}

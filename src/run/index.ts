@@ -1,0 +1,7 @@
+export { type Mismatch, SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
+export { DecisionCounters, type DecisionCounts, paddingRatio, RunCounters, type TokenCounts } from './run-counters.js';
+export { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
+export type { RunProgress } from './run-rank.js';
+export { type RunControl, type RunSummary, runWorkload } from './run-workload.js';
+export { type SimulateControl, type SimulateSummary, Simulation, simulate } from './simulate.js';
+export { completeSimulateOptions, type SimulateOptions } from './simulate-options.js';

@@ -1,0 +1,87 @@
+import type { DecisionView, ReasonCode } from '../agreement/index.js';
+import type { LocalPlan } from '../batch/index.js';
+
+/** What decisions were taken, counted. Equal on every rank. */
+export interface DecisionCounts {
+  /** Decisions other than park. */
+  steps: number;
+  graphSteps: number;
+  eagerSteps: number;
+  /** Eager steps in which every busy rank only decoded. */
+  eagerDecodeSteps: number;
+  /** Steps in which at least one rank was idle. */
+  idleRankSteps: number;
+  /** Steps whose plain graph ran although some rank wished micro-batches and the size has an ubatched graph. */
+  twinSteps: number;
+  /** Steps that ran as an ubatched graph, or eager in several parts. */
+  ubatchedSteps: number;
+  /** Every decision, parked ones included, by reason. */
+  reasons: Partial<Record<ReasonCode, number>>;
+}
+
+/** Tokens of one rank. */
+export interface TokenCounts {
+  /** Real tokens computed. */
+  tokens: number;
+  /** Real and padded tokens of the steps that ran as graphs; an idle dummy has no real ones. */
+  graphTokens: number;
+  graphPaddedTokens: number;
+}
+
+/** Counts steps: those of one rank, or of several whose tokens are added up. */
+export class DecisionCounters {
+  readonly decisions: DecisionCounts = {
+    steps: 0,
+    graphSteps: 0,
+    eagerSteps: 0,
+    eagerDecodeSteps: 0,
+    idleRankSteps: 0,
+    twinSteps: 0,
+    ubatchedSteps: 0,
+    reasons: {},
+  };
+  readonly tokens: TokenCounts = { tokens: 0, graphTokens: 0, graphPaddedTokens: 0 };
+
+  /** Counts `steps` steps that were decided and sized alike. */
+  count(decision: DecisionView, local: Pick<LocalPlan, 'tokens' | 'paddedTokens'>, steps = 1): void {
+    const counts = this.decisions;
+    const { reason, run } = decision;
+    counts.reasons[reason] = (counts.reasons[reason] ?? 0) + steps;
+    if (run === 'park') return;
+    counts.steps += steps;
+    if (decision.busyRanks < decision.ranks) counts.idleRankSteps += steps;
+    if (decision.partCount > 1) counts.ubatchedSteps += steps;
+    if (decision.plainTwin) counts.twinSteps += steps;
+    this.tokens.tokens += steps * local.tokens;
+    if (run === 'eager') {
+      counts.eagerSteps += steps;
+      if (decision.phase === 'decode') counts.eagerDecodeSteps += steps;
+      return;
+    }
+    counts.graphSteps += steps;
+    this.tokens.graphTokens += steps * local.tokens;
+    this.tokens.graphPaddedTokens += steps * local.paddedTokens;
+  }
+}
+
+/** Counts one rank's steps, each of which it takes. */
+export class RunCounters extends DecisionCounters {
+  #digest = 2166136261;
+
+  override count(decision: DecisionView, local: LocalPlan): void {
+    for (const value of decision.words) this.#digest = Math.imul(this.#digest ^ value, 16777619);
+    super.count(decision, local);
+  }
+
+  /** Hash of every word of every decision so far: ranks that agreed on all have the same. */
+  get digest(): number {
+    return this.#digest;
+  }
+}
+
+/** Padding of graph steps over all ranks: (padded - real) / real tokens; 0 without graph steps. */
+export function paddingRatio(ranks: readonly TokenCounts[]): number {
+  const real = ranks.reduce((sum, rank) => sum + rank.graphTokens, 0);
+  const padded = ranks.reduce((sum, rank) => sum + rank.graphPaddedTokens, 0);
+  return real === 0 ? 0 : (padded - real) / real;
+}

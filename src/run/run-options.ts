@@ -1,0 +1,227 @@
+import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
+import type { DeviceKind } from '../device/index.js';
+import { parseLadder } from '../engines/index.js';
+import { LockstepError, shown } from '../errors.js';
+import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { planRegions } from '../memory/index.js';
+import { completePolicy, LOCKSTEP_POLICY, type Policy, refuseHooks } from '../policy/index.js';
+import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
+import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from '../workload/index.js';
+import type { VerifyMode } from './kv-verifier.js';
+
+/** Options of `runWorkload`; those left out take their defaults. */
+export interface RunOptions {
+  /** Data-parallel ranks, which schedule each on its own. Default 2. */
+  readonly ranks?: number;
+  /**
+   * Processes of each rank: one replica, whose processes compute the same batch. Each is a worker thread with its own planner
+   * and device context. Default 1.
+   */
+  readonly tensorParallelSize?: number;
+  readonly limits?: Partial<Limits>;
+  readonly policy?: Partial<Policy>;
+  /** Graphs to capture; else those of `ladder`. */
+  readonly plan?: CapturePlan;
+  /** Captured sizes in tokens, or a ladder as `parseLadder` reads it (`1,2,4,8`, or a name). Default none: every step runs eager. */
+  readonly ladder?: readonly number[] | string;
+  /** Capture sizes from the ubatch threshold on both plain and ubatched. Default: as the policy says. */
+  readonly twins?: boolean;
+  /** Chance that a draft is accepted when all before it were. Default 0.7. */
+  readonly acceptRate?: number;
+  readonly seed?: number;
+  /** Arrival times are divided by it. Default 1. */
+  readonly speed?: number;
+  /** [a, b, c] of the simulated step time a + b * tokens + c * kvTokens, in ms. Default [8, 0.096, 0]. */
+  readonly stepTime?: readonly [number, number, number];
+  readonly device?: 'auto' | DeviceKind;
+  /** `solo` for one process, `threads` for more. Default: whichever fits. */
+  readonly transport?: 'solo' | 'threads';
+  readonly verify?: VerifyMode;
+  /** Longest wait for a peer or the device, in ms. Default 30,000. */
+  readonly timeoutMs?: number;
+  /** Bytes each rank's device may use. Default: no limit of our own. */
+  readonly deviceMemory?: number;
+  /** Check every tensor of every step against its decision. Default false. */
+  readonly checkShapes?: boolean;
+  /** JSON Lines file for every step: `{step, rows[], decision}`, see `StepLogLine`. Default none. */
+  readonly stepLog?: string;
+  /** JSON Lines file for every captured key: `{key, reservedBytes, allocatedBytes, seconds}` of rank 0. Default none. */
+  readonly captureLog?: string;
+}
+
+/** Options that follow from the others, or mean no limit, when left out. */
+type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog';
+
+/** What every option is when it is left out. */
+export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
+  Object.freeze({
+    ranks: 2,
+    tensorParallelSize: 1,
+    limits: DEFAULT_LIMITS,
+    policy: LOCKSTEP_POLICY,
+    plan: undefined,
+    ladder: Object.freeze([]),
+    twins: undefined,
+    acceptRate: DEFAULT_SCHEDULER_LIMITS.acceptRate,
+    seed: DEFAULT_SCHEDULER_LIMITS.seed,
+    speed: DEFAULT_SCHEDULER_LIMITS.speed,
+    stepTime: DEFAULT_SCHEDULER_LIMITS.stepTime,
+    device: 'auto',
+    transport: undefined,
+    verify: 'full',
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+    deviceMemory: undefined,
+    checkShapes: false,
+    stepLog: undefined,
+    captureLog: undefined,
+  });
+
+/** Options with every default filled in and every number checked: plain data that crosses to the workers. */
+export interface CompleteRunOptions {
+  readonly ranks: number;
+  readonly tensorParallelSize: number;
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly plan: CapturePlan;
+  readonly scheduler: SchedulerLimits;
+  readonly device: 'auto' | DeviceKind;
+  readonly transport: 'solo' | 'threads';
+  readonly verify: VerifyMode;
+  readonly timeoutMs: number;
+  readonly deviceMemory: number | null;
+  readonly checkShapes: boolean;
+  readonly stepLog: string | null;
+  readonly captureLog: string | null;
+}
+
+/** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
+export function completeRunOptions(given: RunOptions): CompleteRunOptions {
+  const options: GivenOptions = { ...DEFAULT_RUN_OPTIONS, ...withoutUndefined(given) };
+  const faults: string[] = [];
+  const collect = <T>(make: () => T): T | undefined => {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof LockstepError && error.code === 'ERR_CONFIG_INVALID')) throw error;
+      faults.push(...((error.details.faults as string[] | undefined) ?? [error.message]));
+      return undefined;
+    }
+  };
+  const limits = collect(() => completeLimits(options.limits));
+  const policy = collect(() => {
+    const complete = completePolicy(options.policy);
+    refuseHooks(complete);
+    return complete;
+  });
+  const own = collect(() => ownOptions(options, given));
+  const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
+  const plan = limits && policy && collect(() => planOf(options, limits, policy));
+  if (limits) collect(() => checkOneGroup(limits));
+  if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
+  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
+    const lines = faults.map((fault) => `  - ${fault}`).join('\n');
+    throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
+  }
+  // What no planner could hold is said here, once, and not by whichever rank finds out first.
+  const processes = own.ranks * own.tensorParallelSize;
+  planRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
+  return { ...own, limits, policy, plan, scheduler };
+}
+
+type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Derived>;
+
+function planOf(options: GivenOptions, limits: Limits, policy: Policy): CapturePlan {
+  const { ladder, twins } = options;
+  const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
+  const plan = options.plan ?? decodePlan({ sizes, limits, policy, twins });
+  checkPlan(plan, limits, policy);
+  return plan;
+}
+
+/** A run's scheduler gives out blocks of one pool. */
+function checkOneGroup({ kvGroups = [] }: Limits): void {
+  const faults = new Faults();
+  faults.check(
+    kvGroups.length <= 1,
+    `kvGroups holds ${kvGroups.length} groups; a run's scheduler and KV cache have one: leave kvGroups out, and drive several with createRank()`,
+  );
+  faults.throwIfAny('These options');
+}
+
+/** The KV cache of a run holds one int32 a slot. */
+function checkCache({ numBlocks, blockSize }: Limits, deviceMemory: number | null): void {
+  const bytes = numBlocks * blockSize * 4;
+  const most = deviceMemory ?? Number.MAX_SAFE_INTEGER;
+  const faults = new Faults();
+  faults.check(
+    bytes <= most,
+    `a KV cache of numBlocks ${numBlocks} * blockSize ${blockSize} takes ${bytes} bytes, and a rank's device has ${most}`,
+  );
+  faults.throwIfAny('These options');
+}
+
+/** Ranks and limits that are at fault are told as such, and not once more as the scheduler's. */
+function schedulerOf(
+  options: GivenOptions,
+  ranks = DEFAULT_RUN_OPTIONS.ranks,
+  limits = DEFAULT_LIMITS,
+): SchedulerLimits {
+  const { acceptRate, seed, speed, stepTime } = options;
+  const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
+  return schedulerLimits({
+    ranks,
+    maxNumSeqs,
+    maxNumBatchedTokens,
+    blockSize,
+    numBlocks,
+    maxModelLen,
+    queryLen,
+    acceptRate,
+    seed,
+    speed,
+    stepTime,
+  });
+}
+
+/** What the run itself takes, checked. */
+function ownOptions(
+  options: GivenOptions,
+  given: RunOptions,
+): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
+  const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
+  const { deviceMemory = null, stepLog = null, captureLog = null } = options;
+  const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');
+  const faults = new Faults();
+  faults.names('run options', given, Object.keys(DEFAULT_RUN_OPTIONS));
+  if (faults.integer('ranks', ranks, 1, MAX_RANKS)) {
+    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / ranks));
+  }
+  faults.check(
+    ['auto', 'host', 'cuda', 'hip'].includes(device),
+    `device is ${device}; it must be auto, host, cuda or hip`,
+  );
+  faults.check(['solo', 'threads'].includes(transport), `transport is ${transport}; it must be solo or threads`);
+  faults.check(
+    transport !== 'solo' || ranks * tensorParallelSize === 1,
+    `transport solo is for one rank, and there are ${ranks * tensorParallelSize}; use threads`,
+  );
+  faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`);
+  faults.integer('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
+  if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
+  for (const [name, path] of Object.entries({ stepLog, captureLog })) {
+    faults.check(path === null || typeof path === 'string', `${name} is ${shown(path)}; it must be the path of a file`);
+  }
+  faults.throwIfAny('These options');
+  return {
+    ranks,
+    tensorParallelSize,
+    device,
+    transport,
+    verify,
+    timeoutMs,
+    deviceMemory,
+    checkShapes,
+    stepLog,
+    captureLog,
+  };
+}

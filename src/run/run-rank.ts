@@ -1,0 +1,213 @@
+import { type Device, openDevice } from '../device/index.js';
+import type { CaptureReport } from '../execution/index.js';
+import { LineFile, stepRecord } from '../formats/index.js';
+import { loadModules } from '../memory/index.js';
+import { StepPlanner } from '../planner/index.js';
+import type { Collective } from '../ranks/index.js';
+import { createRank, type Rank } from '../runtime/index.js';
+import {
+  type RankSchedule,
+  RequestTable,
+  SchedulerModel,
+  type SchedulerStats,
+  type SharedRequests,
+} from '../workload/index.js';
+import { TokenKvCache } from './kv-cache.js';
+import { KvLedger } from './kv-ledger.js';
+import { KvVerifier, type Mismatch } from './kv-verifier.js';
+import { RequestRows } from './request-rows.js';
+import { type DecisionCounts, RunCounters, type TokenCounts } from './run-counters.js';
+import type { CompleteRunOptions } from './run-options.js';
+
+/** What a rank is told at its start. */
+export interface RunRankData {
+  readonly options: CompleteRunOptions;
+  readonly requests: SharedRequests;
+}
+
+/** How far a run is: what rank 0 says now and then. */
+export interface RunProgress {
+  readonly steps: number;
+  readonly graphSteps: number;
+  readonly graphTokens: number;
+  readonly graphPaddedTokens: number;
+  readonly finished: number;
+  readonly rejected: number;
+  readonly requests: number;
+}
+
+/** What one rank did. */
+export interface RankReport {
+  readonly decisions: DecisionCounts;
+  readonly tokens: TokenCounts;
+  readonly digest: number;
+  readonly scheduler: SchedulerStats;
+  readonly mismatches: number;
+  readonly compared: number;
+  readonly firstMismatches: readonly Mismatch[];
+  readonly captured: number;
+  readonly skipped: number;
+  readonly graphBytes: number;
+  readonly peakBytes: number;
+  readonly device: string;
+  readonly deviceChoice: string;
+  /** Stopped before the workload's end, by agreement of all ranks. */
+  readonly interrupted: boolean;
+}
+
+/** What the run needs of where it runs. */
+export interface RankHost {
+  readonly collective: Collective;
+  interrupted(): boolean;
+  progress(progress: RunProgress): void;
+}
+
+const PROGRESS_MS = 100;
+/** An empty batch, for ranks that only take part. */
+const NOTHING: RankSchedule = Object.freeze({ removed: [], added: [], appended: [], scheduled: [] });
+
+/** Runs a workload to its end on one rank: schedule, step, verify, until all ranks agree to leave. Blocks its thread. */
+export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
+  const { options } = data;
+  const modules = await loadModules();
+  using device = openDevice({
+    device: options.device,
+    ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
+  });
+  using planner = new StepPlanner(modules, {
+    limits: options.limits,
+    plan: options.plan,
+    policy: options.policy,
+    rank: host.collective.rank,
+    ranks: host.collective.size,
+    replicaSize: options.tensorParallelSize,
+    deviceSupplied: ['inputIds'],
+  });
+  const table = RequestTable.fromShared(data.requests);
+  const ledger = new KvLedger(table);
+  const rows = new RequestRows(planner, ledger);
+  let cache: TokenKvCache | undefined;
+  using rank = createRank({
+    planner,
+    device,
+    collective: host.collective,
+    timeoutMs: options.timeoutMs,
+    checkShapes: options.checkShapes,
+    forward: (executor) => {
+      cache = new TokenKvCache(executor, options.limits, (local) => rows.supply(local));
+      return cache;
+    },
+  });
+  if (cache === undefined) throw new RangeError('the rank made no forward');
+  const capture = rank.capture();
+  const first = planner.rank === 0;
+  if (first && options.captureLog !== null) writeCaptureLog(options.captureLog, capture);
+  using stepLog = first && options.stepLog !== null ? new LineFile(options.stepLog) : null;
+  const loop = new RunLoop({ rank, rows, ledger, cache, table, options, host, stepLog });
+  loop.run();
+  return {
+    decisions: loop.counters.decisions,
+    tokens: loop.counters.tokens,
+    digest: loop.counters.digest,
+    scheduler: { ...loop.model.stats },
+    mismatches: loop.verifier.mismatches,
+    compared: loop.verifier.compared,
+    firstMismatches: loop.verifier.first,
+    captured: capture.captured.length,
+    skipped: capture.skipped.length,
+    ...deviceReport(device),
+    interrupted: loop.interrupted,
+  };
+}
+
+function writeCaptureLog(path: string, { captured }: CaptureReport): void {
+  using file = new LineFile(path);
+  for (const { key, reservedBytes, allocatedBytes, seconds } of captured) {
+    file.write({ key, reservedBytes, allocatedBytes, seconds });
+  }
+}
+
+function deviceReport(device: Device): Pick<RankReport, 'graphBytes' | 'peakBytes' | 'device' | 'deviceChoice'> {
+  const { graphBytes, peakBytes } = device.memory();
+  return { graphBytes, peakBytes, device: device.kind, deviceChoice: device.choice };
+}
+
+interface RunLoopParts {
+  readonly rank: Rank;
+  readonly rows: RequestRows;
+  readonly ledger: KvLedger;
+  readonly cache: TokenKvCache;
+  readonly table: RequestTable;
+  readonly options: CompleteRunOptions;
+  readonly host: RankHost;
+  readonly stepLog: LineFile | null;
+}
+
+/** The steps of one rank over a workload. */
+class RunLoop {
+  readonly counters = new RunCounters();
+  readonly model: SchedulerModel;
+  readonly verifier: KvVerifier;
+  interrupted = false;
+  readonly #rank: Rank;
+  readonly #rows: RequestRows;
+  readonly #host: RankHost;
+  readonly #stepLog: LineFile | null;
+  /** The replica whose batch this rank computes. */
+  readonly #replica: number;
+  readonly #timeoutMs: number;
+  #nextProgress = 0;
+
+  constructor({ rank, rows, ledger, cache, table, options, host, stepLog }: RunLoopParts) {
+    this.#rank = rank;
+    this.#rows = rows;
+    this.#host = host;
+    this.#stepLog = stepLog;
+    this.#replica = Math.floor(rank.planner.rank / options.tensorParallelSize);
+    this.#timeoutMs = options.timeoutMs;
+    this.model = new SchedulerModel(table, options.scheduler);
+    this.verifier = new KvVerifier(cache, ledger, {
+      mode: options.verify,
+      seed: options.scheduler.seed,
+      timeoutMs: options.timeoutMs,
+    });
+  }
+
+  run(): void {
+    for (;;) {
+      // An interrupted rank takes part with nothing to do until every rank has seen the interrupt and votes to leave.
+      if (!this.interrupted && this.#host.interrupted()) this.interrupted = true;
+      const schedule = this.interrupted ? null : this.model.next();
+      const mine = schedule?.ranks[this.#replica] ?? NOTHING;
+      this.#rows.apply(mine, this.#rank.planner.step);
+      const { decision, local } = this.#rank.stepSync({ leave: schedule === null });
+      this.counters.count(decision, local);
+      this.#stepLog?.write(stepRecord(this.#rank.planner.table, decision));
+      if (decision.leave) return;
+      if (decision.run !== 'park') {
+        this.verifier.check(this.#rows.inOrder(mine, local), decision.step, local.order);
+        this.#rank.executor.stream.synchronizeSync({ timeoutMs: this.#timeoutMs });
+      }
+      this.#rows.advance(mine);
+      if (schedule !== null) this.model.complete();
+      this.#progress();
+    }
+  }
+
+  #progress(): void {
+    const now = performance.now();
+    if (this.#rank.planner.rank !== 0 || now < this.#nextProgress) return;
+    this.#nextProgress = now + PROGRESS_MS;
+    const { stats, table } = this.model;
+    const { decisions, tokens } = this.counters;
+    this.#host.progress({
+      steps: decisions.steps,
+      graphSteps: decisions.graphSteps,
+      graphTokens: tokens.graphTokens,
+      graphPaddedTokens: tokens.graphPaddedTokens,
+      finished: stats.finished,
+      rejected: stats.rejected,
+      requests: table.length,
+    });
+  }
+}

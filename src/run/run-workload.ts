@@ -1,0 +1,137 @@
+import { openDevice } from '../device/index.js';
+import { LockstepError } from '../errors.js';
+import { LineFile } from '../formats/index.js';
+import { superviseRanks } from '../ranks/index.js';
+import type { RequestTable, SchedulerStats } from '../workload/index.js';
+import type { Mismatch } from './kv-verifier.js';
+import { type DecisionCounts, paddingRatio } from './run-counters.js';
+import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
+import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
+
+/** How a run is watched and ended early. */
+export interface RunControl {
+  /** Stops all ranks at an agreed step; the summary then covers what was done and says `interrupted`. */
+  readonly signal?: AbortSignal;
+  /** Called about ten times a second. */
+  readonly onProgress?: (progress: RunProgress) => void;
+}
+
+/** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
+export interface RunSummary extends DecisionCounts {
+  /** Data-parallel ranks, and the processes of all of them. */
+  readonly ranks: number;
+  readonly processes: number;
+  readonly requests: number;
+  readonly finished: number;
+  readonly rejected: number;
+  readonly preemptions: number;
+  /** Real tokens computed on all ranks, recomputed ones included. */
+  readonly tokens: number;
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  /** Prompt tokens whose blocks another request had written. */
+  readonly reusedTokens: number;
+  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs. */
+  readonly paddingRatio: number;
+  /** KV cache entries that were not what was written, and entries compared. */
+  readonly mismatches: number;
+  readonly compared: number;
+  /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
+  readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
+  /** Processes whose sequence of decisions differs from the first one's. */
+  readonly diverged: number;
+  /** Keys captured on each rank, and keys that no rank could capture. */
+  readonly graphs: number;
+  readonly graphsSkipped: number;
+  readonly device: string;
+  readonly deviceChoice: string;
+  readonly policy: string;
+  readonly transport: string;
+  readonly verify: string;
+  /** Tokens of a decode, 1 + drafts, and how likely a draft is accepted when all before it were. */
+  readonly queryLen: number;
+  readonly acceptRate: number;
+  readonly seed: number;
+  readonly simulatedSeconds: number;
+  readonly seconds: number;
+  readonly interrupted: boolean;
+}
+
+/**
+ * Runs a workload on worker threads, one a process of each rank: every step planned, agreed, built and executed, and the KV cache read back
+ * and compared. Does not block the event loop. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_DEVICE_UNAVAILABLE,
+ * ERR_NATIVE_UNAVAILABLE, ERR_RANK_LOST naming the rank, ERR_RANKS_DIVERGED, ERR_RANK_FAULT, ERR_CAPTURE_ASYMMETRIC.
+ */
+export async function runWorkload(
+  requests: RequestTable,
+  options: RunOptions = {},
+  control: RunControl = {},
+): Promise<RunSummary> {
+  const complete = completeRunOptions(options);
+  // What cannot be had is said once, before any thread is started.
+  openDevice({ device: complete.device }).dispose();
+  for (const path of [complete.stepLog, complete.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
+  const data: RunRankData = { options: complete, requests: requests.toShared() };
+  const start = performance.now();
+  const results = await superviseRanks({
+    ranks: complete.ranks * complete.tensorParallelSize,
+    entry: new URL('./run-worker.js', import.meta.url),
+    workerData: () => data,
+    ...(control.signal === undefined ? {} : { signal: control.signal }),
+    onMessage: (_rank, message) => control.onProgress?.(message as RunProgress),
+  });
+  const reports = results.map((result) => {
+    if (result.value === undefined)
+      throw new LockstepError('ERR_RANK_LOST', `Rank ${result.rank} ended without a report`, { rank: result.rank });
+    return result.value as RankReport;
+  });
+  return summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
+}
+
+function summarize(
+  requests: number,
+  reports: readonly RankReport[],
+  options: CompleteRunOptions,
+  seconds: number,
+): RunSummary {
+  const first = reports[0];
+  const { ranks, tensorParallelSize } = options;
+  const tokens = reports.filter((_, process) => process % tensorParallelSize === 0).map((report) => report.tokens);
+  const sum = (value: (report: RankReport) => number): number =>
+    reports.reduce((total, report) => total + value(report), 0);
+  const scheduler: SchedulerStats = first.scheduler;
+  return {
+    ...first.decisions,
+    ranks,
+    processes: reports.length,
+    requests,
+    finished: scheduler.finished,
+    rejected: scheduler.rejected,
+    preemptions: scheduler.preemptions,
+    tokens: tokens.reduce((total, counts) => total + counts.tokens, 0),
+    promptTokens: scheduler.promptTokens,
+    generatedTokens: scheduler.generatedTokens,
+    reusedTokens: scheduler.reusedTokens,
+    paddingRatio: paddingRatio(tokens),
+    mismatches: sum((report) => report.mismatches),
+    compared: sum((report) => report.compared),
+    firstMismatches: reports.flatMap((report, process) => {
+      const rank = Math.floor(process / tensorParallelSize);
+      return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));
+    }),
+    diverged: reports.filter((report) => report.digest !== first.digest).length,
+    graphs: first.captured,
+    graphsSkipped: first.skipped,
+    device: first.device,
+    deviceChoice: first.deviceChoice,
+    policy: options.policy.name,
+    transport: options.transport,
+    verify: options.verify,
+    queryLen: options.scheduler.queryLen,
+    acceptRate: options.scheduler.acceptRate,
+    seed: options.scheduler.seed,
+    simulatedSeconds: scheduler.clockMs / 1000,
+    seconds,
+    interrupted: reports.some((report) => report.interrupted),
+  };
+}

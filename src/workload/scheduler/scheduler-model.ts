@@ -1,0 +1,181 @@
+import { LockstepError } from '../../errors.js';
+import type { RequestTable } from '../request.js';
+import { RankScheduler } from './rank-scheduler.js';
+import { RequestState } from './request-state.js';
+import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
+import type { SchedulerStats } from './scheduler-stats.js';
+import type { StepSchedule } from './step-schedule.js';
+
+/**
+ * Continuous batching over several ranks on a simulated clock. A pure function of requests and limits: instances made
+ * from equal ones give equal steps, so every rank's worker computes all of it and nothing has to be sent.
+ *
+ * Every rank serves first come, first served; decodes first, then prefill in chunks, within the token budget. A rank
+ * short of blocks preempts by recompute. `docs/workload.md` states the rules.
+ *
+ * It ends: in each step that is not idle the request admitted first of some rank, or the head of its queue, computes at
+ * least one token, since it can take the blocks of all others, and alone it fits.
+ */
+export class SchedulerModel {
+  readonly table: RequestTable;
+  readonly limits: SchedulerLimits;
+  readonly #stats: SchedulerStats = {
+    finished: 0,
+    rejected: 0,
+    preemptions: 0,
+    promptTokens: 0,
+    generatedTokens: 0,
+    reusedTokens: 0,
+    clockMs: 0,
+  };
+  readonly #state: RequestState;
+  readonly #ranks: RankScheduler[];
+  readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
+  /** The first request that has not arrived. */
+  #nextArrival = 0;
+  #arrived = 0;
+  #step = 0;
+  #open = false;
+
+  /**
+   * Without `edits`, schedules tell what is scheduled and leave `removed`, `added` and `appended` empty, which is faster. Throws
+   * `ERR_CONFIG_INVALID` for limits out of range.
+   */
+  constructor(
+    table: RequestTable,
+    limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
+    { edits = true }: { readonly edits?: boolean } = {},
+  ) {
+    this.table = table;
+    this.limits = schedulerLimits(limits);
+    this.#state = new RequestState(table, this.limits.blockSize);
+    this.#ranks = Array.from(
+      { length: this.limits.ranks },
+      () => new RankScheduler(this.limits, this.#state, this.#stats, edits),
+    );
+    this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.schedule) };
+  }
+
+  /** The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. */
+  blocksOf(request: number): readonly number[] {
+    const held = (this.#state.covered[request] ?? 0) / this.limits.blockSize;
+    return held === 0 ? [] : (this.#state.blocks[request] as number[]).slice(0, held);
+  }
+
+  /** Live totals; they change with `next()` and `complete()`. */
+  get stats(): Readonly<SchedulerStats> {
+    return this.#stats;
+  }
+
+  /**
+   * The next step of all ranks, or null once every request has finished or was rejected; the rows of those that
+   * finished in the very last step are then still in place. When nothing runs or waits, an idle step comes first, and
+   * the clock jumps to the next arrival with its `complete()`. Throws `ERR_STEP_ORDER` before the previous step is complete.
+   */
+  next(): StepSchedule | null {
+    if (this.#open) {
+      throw new LockstepError('ERR_STEP_ORDER', `step ${this.#step} is not complete; call complete() before next()`, {
+        step: this.#step,
+      });
+    }
+    this.#arrive();
+    const idle = this.#arrived === this.#stats.finished;
+    if (idle && !this.#findArrival()) return null;
+    for (const rank of this.#ranks) rank.fill(idle);
+    this.#open = true;
+    this.#schedule.step = this.#step;
+    this.#schedule.idle = idle;
+    return this.#schedule;
+  }
+
+  /**
+   * Applies the outcome of the step and advances the clock; then of the steps after it, up to `most` in all, as long as they
+   * are the same: the same decodes of one token on every rank, each one position further in each step, and nothing added or
+   * removed. Returns how many steps that were. They are the steps that `next()` and `complete()` would take one by one; with
+   * drafts, and where a prefill is in the batch, that is always 1. Throws `ERR_STEP_ORDER` when no step was begun, and
+   * `ERR_INPUT_INVALID` for a `most` that is no count.
+   */
+  complete(most = 1): number {
+    if (!this.#open) {
+      throw new LockstepError('ERR_STEP_ORDER', `no step is open; call next() before complete()`, { step: this.#step });
+    }
+    if (most !== Infinity && !(Number.isInteger(most) && most >= 1)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `most is ${most}; it must be an integer of at least 1, or Infinity`,
+        {
+          most,
+        },
+      );
+    }
+    let steps = 1;
+    if (this.#schedule.idle) {
+      this.#stats.clockMs = this.#arrivalMs();
+    } else {
+      steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
+      for (const rank of this.#ranks) rank.complete(steps);
+    }
+    this.#open = false;
+    this.#step += steps;
+    return steps;
+  }
+
+  #steadySteps(most: number): number {
+    let steps = most;
+    for (const rank of this.#ranks) {
+      if (steps > 1) steps = Math.min(steps, rank.steadySteps);
+    }
+    return steps;
+  }
+
+  /** Moves the clock by up to `most` steps of the open one's batch, and stops where a request has arrived. Returns how many. */
+  #passTime(most: number): number {
+    const [a, b, c] = this.limits.stepTime;
+    const nextArrival = most > 1 && this.#findArrival() ? this.#arrivalMs() : Infinity;
+    const ranks = this.#ranks;
+    let tokens = 0;
+    for (const rank of ranks) tokens = Math.max(tokens, rank.tokens);
+    let clockMs = this.#stats.clockMs;
+    let steps = 0;
+    do {
+      let kvTokens = 0;
+      // A decode of one token makes its sequence one token longer in each step.
+      if (c !== 0) for (const rank of ranks) kvTokens = Math.max(kvTokens, rank.kvTokens + steps * rank.tokens);
+      clockMs += a + b * tokens + c * kvTokens;
+      steps++;
+    } while (steps < most && clockMs < nextArrival);
+    this.#stats.clockMs = clockMs;
+    return steps;
+  }
+
+  /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */
+  #arrive(): void {
+    while (this.#findArrival() && this.#arrivalMs() <= this.#stats.clockMs) {
+      let least = this.#ranks[0] as RankScheduler;
+      for (const rank of this.#ranks) {
+        if (rank.load < least.load) least = rank;
+      }
+      least.enqueue(this.#nextArrival++);
+      this.#arrived++;
+    }
+  }
+
+  /** Moves on to the next request that can run, counting those that cannot; false at the end of the table. */
+  #findArrival(): boolean {
+    while (this.#nextArrival < this.table.length && this.#neverFits(this.#nextArrival)) {
+      this.#nextArrival++;
+      this.#stats.rejected++;
+    }
+    return this.#nextArrival < this.table.length;
+  }
+
+  #arrivalMs(): number {
+    return (this.table.arrivalMs[this.#nextArrival] as number) / this.limits.speed;
+  }
+
+  #neverFits(request: number): boolean {
+    const { maxModelLen, blockSize, numBlocks } = this.limits;
+    const tokens = (this.table.inputTokens[request] as number) + (this.table.outputTokens[request] as number);
+    return tokens > maxModelLen || Math.ceil(tokens / blockSize) > numBlocks - 1;
+  }
+}

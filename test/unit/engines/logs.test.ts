@@ -1,0 +1,148 @@
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { readEngineLog } from '../../../dist/engines/index.js';
+
+const fixture = (name: string): string => path.join(import.meta.dirname, '../../fixtures/engines', name);
+const VLLM = fixture('vllm-cudagraph-metrics.log');
+const SGLANG = fixture('sglang-batches.log');
+
+async function* chunks(...texts: string[]): AsyncGenerator<string> {
+  yield* texts;
+}
+
+const invalid = (fragment: string) =>
+  expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining(fragment) });
+
+describe("vLLM's tables", () => {
+  test('rows of all tables, whatever stands before them, added up; a row that is cut off counts not', async () => {
+    expect(await readEngineLog(VLLM)).toEqual({
+      engine: 'vllm',
+      batches: [
+        { phase: 'decode', tokens: 33, padded: 40, mode: 'full', count: 400 },
+        { phase: 'decode', tokens: 32, padded: 32, mode: 'full', count: 96 },
+        { phase: 'mixed', tokens: 57, padded: 64, mode: 'piecewise', count: 5 },
+        { phase: 'mixed', tokens: 1187, padded: 1187, mode: 'eager', count: 9 },
+      ],
+    });
+  });
+
+  const header = '| Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |\n';
+  const row = '| 3 | 4 | 1 | CUDAGraphMode.FULL | 2 |\n';
+
+  test("full graphs hold decodes alone in the modes that keep them apart, vLLM's default among them", async () => {
+    const phase = async (mode: string): Promise<string> =>
+      (await readEngineLog(chunks(`${mode}\n${header}${row}`))).batches[0].phase;
+    expect(await phase('- Mode: FULL_DECODE_ONLY')).toBe('decode');
+    expect(await phase('- Mode: CUDAGraphMode.FULL_AND_PIECEWISE')).toBe('decode');
+    expect(await phase('- Mode: CUDAGraphMode.FULL')).toBe('mixed');
+    expect(await phase('**CUDAGraph Stats:**')).toBe('decode');
+    expect(await phase('- Mode: verbose')).toBe('decode');
+  });
+
+  test('a row whose table lost its head counts; one whose numbers do not add up is none', async () => {
+    const [batch] = (await readEngineLog(chunks(row))).batches;
+    expect(batch).toEqual({ phase: 'decode', tokens: 3, padded: 4, mode: 'full', count: 2 });
+    const wrong = '| 3 | 4 | 2 | FULL | 2 |\n';
+    await expect(readEngineLog(chunks(header, wrong))).rejects.toThrowError(invalid('it tells of no batch'));
+    expect((await readEngineLog(chunks(header, wrong, row))).batches).toHaveLength(1);
+  });
+});
+
+describe("SGLang's lines", () => {
+  test('fields in any order, and with others between them', async () => {
+    const { batches } = await readEngineLog(
+      chunks(
+        'Prefill batch, #new-token: 158, #cached-token: 0, #new-seq: 2, #running-req: 9\n',
+        'Decode batch [7], #token: 12, #running-req: 3, npu graph: True\n',
+        'Prefill batch, #new-token: 158, #running-req: 9\n',
+      ),
+    );
+    expect(batches).toEqual([
+      { phase: 'prefill', tokens: 158, requests: 2, count: 1 },
+      { phase: 'decode', tokens: 3, requests: 3, mode: 'graph', count: 1 },
+    ]);
+  });
+
+  test('decodes and prefills, of older versions too; an idle rank has no batch', async () => {
+    expect(await readEngineLog(SGLANG)).toEqual({
+      engine: 'sglang',
+      batches: [
+        { phase: 'prefill', tokens: 158, requests: 1, mode: 'eager', count: 1 },
+        { phase: 'prefill', tokens: 4690, requests: 31, mode: 'eager', count: 1 },
+        { phase: 'decode', tokens: 32, requests: 32, mode: 'graph', count: 2 },
+        { phase: 'decode', tokens: 600, requests: 600, mode: 'eager', count: 1 },
+        { phase: 'decode', tokens: 7, requests: 7, count: 1 },
+      ],
+    });
+  });
+
+  test('a decode has as many tokens as its requests have', async () => {
+    const { batches } = await readEngineLog(SGLANG, { queryLen: 4 });
+    expect(batches.filter(({ phase }) => phase === 'decode').map(({ tokens }) => tokens)).toEqual([128, 2400, 28]);
+    expect(batches[0].tokens).toBe(158);
+    await expect(readEngineLog(SGLANG, { queryLen: 0 })).rejects.toThrowError(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }),
+    );
+  });
+});
+
+describe('sources', () => {
+  test('bytes in any portions give the same', async () => {
+    const whole = await readEngineLog(VLLM);
+    for (const highWaterMark of [1, 7, 1 << 16]) {
+      expect(await readEngineLog(createReadStream(VLLM, { highWaterMark }))).toEqual(whole);
+    }
+    expect(await readEngineLog(new URL(`file://${VLLM}`))).toEqual(whole);
+  });
+
+  test('the last line needs no end, and bytes that are no text do no harm', async () => {
+    async function* bytes(): AsyncGenerator<Uint8Array> {
+      yield Uint8Array.from([0xff, 0xfe, 0x0a]);
+      yield new TextEncoder().encode('Decode batch, #running-req: 5, #token: 9');
+    }
+    expect((await readEngineLog(bytes())).batches).toEqual([{ phase: 'decode', tokens: 5, requests: 5, count: 1 }]);
+  });
+
+  test("a terminal's colours, CRLF and lines of JSON give the same", async () => {
+    const plain = await readFile(VLLM, 'utf8');
+    const whole = await readEngineLog(VLLM);
+    const coloured = plain.replace(/\| (\w+)/g, '\u001b[1;32m| \u001b[0m$1\u001b[0m');
+    expect(coloured).not.toBe(plain);
+    expect(await readEngineLog(chunks(coloured))).toEqual(whole);
+    expect(await readEngineLog(chunks(plain.replaceAll('\n', '\r\n')))).toEqual(whole);
+    const lines = plain.split('\n').map((log) => JSON.stringify({ log: `${log}\n`, stream: 'stderr' }));
+    expect(await readEngineLog(chunks(lines.join('\n')))).toEqual(whole);
+    expect(await readEngineLog(chunks(JSON.stringify({ level: 'INFO', message: plain })))).toEqual(whole);
+  });
+
+  test('a log without batches, and one of two engines, say what is wrong', async () => {
+    const text = 'INFO: Uvicorn running\n| a | table |\n';
+    const none = await readEngineLog(chunks(text)).catch((error) => error);
+    expect(none).toEqual(invalid('--cudagraph-metrics'));
+    expect(none).toEqual(invalid('#running-req'));
+    await expect(readEngineLog(chunks(''))).rejects.toThrowError(invalid('<stream>'));
+    async function* both(): AsyncGenerator<Uint8Array> {
+      for (const file of [VLLM, SGLANG]) for await (const chunk of createReadStream(file)) yield chunk as Uint8Array;
+    }
+    await expect(readEngineLog(both())).rejects.toThrowError(invalid('both vllm and sglang'));
+  });
+
+  test('a file that is not there', async () => {
+    await expect(readEngineLog(fixture('none.log'))).rejects.toThrowError(invalid('cannot be read (ENOENT'));
+  });
+
+  test('an abort ends it at once, also where the source has nothing to give', async () => {
+    async function* silent(): AsyncGenerator<string> {
+      yield 'Decode batch, #running-req: 5, #token: 9\n';
+      await new Promise(() => undefined);
+    }
+    const aborted = expect.objectContaining({ code: 'ERR_ABORTED' });
+    const controller = new AbortController();
+    const reading = readEngineLog(silent(), { signal: controller.signal });
+    setImmediate(() => controller.abort());
+    await expect(reading).rejects.toThrowError(aborted);
+    await expect(readEngineLog(VLLM, { signal: AbortSignal.abort() })).rejects.toThrowError(aborted);
+  });
+});

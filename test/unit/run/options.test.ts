@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest';
+import { runReport } from '../../../dist/cli/run-report.js';
+import { DEFAULT_LIMITS } from '../../../dist/config.js';
+import { LOCKSTEP_POLICY, type LockstepError, type ReasonCode } from '../../../dist/entry/planner.js';
+import { REASON_MEANINGS, reasonText } from '../../../dist/explain/index.js';
+import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../../../dist/ranks/index.js';
+import { KvVerifier, SAMPLED_SHARE } from '../../../dist/run/kv-verifier.js';
+import { completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from '../../../dist/run/run-options.js';
+import { DEFAULT_SCHEDULER_LIMITS, schedulerLimits } from '../../../dist/workload/index.js';
+
+function faultsOf(options: object): string[] {
+  try {
+    completeRunOptions(options as RunOptions);
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+    return (error as LockstepError).details.faults as string[];
+  }
+  return [];
+}
+
+describe('options of a run', () => {
+  it('left out, they are those of the planner, the scheduler and the collectives', () => {
+    expect(completeRunOptions({ ranks: undefined })).toEqual({
+      ranks: 2,
+      tensorParallelSize: 1,
+      limits: DEFAULT_LIMITS,
+      policy: LOCKSTEP_POLICY,
+      plan: { keys: [] },
+      scheduler: { ...DEFAULT_SCHEDULER_LIMITS, ranks: 2 },
+      device: 'auto',
+      transport: 'threads',
+      verify: 'full',
+      timeoutMs: DEFAULT_TIMEOUT_MS,
+      deviceMemory: null,
+      checkShapes: false,
+      stepLog: null,
+      captureLog: null,
+    });
+    expect(completeRunOptions({ ...DEFAULT_RUN_OPTIONS, ranks: 1 })).toMatchObject({ ranks: 1, transport: 'solo' });
+  });
+
+  it('an unknown name is refused, and told beside the other faults', () => {
+    const faults = faultsOf({ rank: 4, verify: 'half' });
+    expect(faults[0]).toMatch(/^run options has no rank; it has ranks, tensorParallelSize, limits, policy, /);
+    expect(faults[1]).toMatch(/^verify is half/);
+    expect(faults).toHaveLength(2);
+  });
+
+  it.each([
+    { acceptRate: 1.5 },
+    { seed: -1 },
+    { speed: 0 },
+    { speed: 1e-9 },
+    { speed: 1e300 },
+    { stepTime: [8, Number.NaN, 0] },
+    { stepTime: [8, 1] },
+    { stepTime: [1e300, 0, 0] },
+  ])('%j is what the scheduler refuses, in its words', (options) => {
+    const refused = (): unknown => schedulerLimits({ ranks: 2, ...(options as object) });
+    expect(refused).toThrow(expect.objectContaining({ details: { faults: faultsOf(options) } }));
+  });
+
+  it('several KV cache groups are refused, one is taken', () => {
+    const kvGroups = [{ blockSize: 16 }, { blockSize: 32 }];
+    const faults = faultsOf({ limits: { kvGroups } });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(/^kvGroups holds 2 groups; a run's scheduler and KV cache have one/);
+    const { limits, scheduler } = completeRunOptions({ limits: { kvGroups: [{ blockSize: 32, numBlocks: 500 }] } });
+    expect([limits.blockSize, limits.numBlocks]).toEqual([32, 500]);
+    expect([scheduler.blockSize, scheduler.numBlocks]).toEqual([32, 500]);
+  });
+
+  it('each fault is told once, whoever else would see it', () => {
+    expect(faultsOf({ ranks: 4, tensorParallelSize: 17, stepLog: 5 })).toEqual([
+      'tensorParallelSize is 17; it must be an integer from 1 to 16',
+      'stepLog is 5; it must be the path of a file',
+    ]);
+    expect(faultsOf({ ranks: MAX_RANKS + 1 })).toEqual([
+      `ranks is ${MAX_RANKS + 1}; it must be an integer from 1 to ${MAX_RANKS}`,
+    ]);
+    const faults = faultsOf({ ranks: 0, seed: -1, ladder: [0], limits: { blockSize: 0, maxNumSeqs: 0 } });
+    expect(faults.map((fault) => fault.split(' ')[0]).sort()).toEqual(['blockSize', 'maxNumSeqs', 'ranks', 'seed']);
+    expect(faultsOf({ seed: -1, ladder: [0] }).map((fault) => fault.split(' ')[0])).toEqual(['seed', 'sizes[0]']);
+  });
+});
+
+describe('reasons', () => {
+  it('mean the same in the summary of a run and in an explanation', () => {
+    const reasons = Object.keys(REASON_MEANINGS) as ReasonCode[];
+    const run = { reasons: Object.fromEntries(reasons.map((reason) => [reason, 1])), firstMismatches: [] };
+    const numbers = new Proxy(run, {
+      get: (target, name) => target[name as keyof typeof target] ?? (name === 'deviceChoice' ? 'host' : 0),
+    });
+    const lines = runReport(numbers as never).split('\n');
+    const votes = [
+      { tokens: 3, prefillRequests: 0, decodeRequests: 3 },
+      { tokens: 1, prefillRequests: 0, decodeRequests: 1 },
+    ];
+    const slots = { paddedPrefillRequests: 1, paddedDecodeRequests: 1 };
+    for (const reason of reasons) {
+      const meaning = REASON_MEANINGS[reason];
+      expect(lines.filter((line) => line.includes(` ${reason} `) && line.endsWith(meaning))).toHaveLength(1);
+      const decision = { reason, reasonRank: 0, reasonDetail: 1, busyRanks: 2, ubatchWishes: 1, parts: [], ...slots };
+      const text = reasonText(decision as never, votes, { keys: [] });
+      expect(text.endsWith(meaning)).toBe(true);
+      expect(text).not.toMatch(/undefined|NaN/);
+    }
+  });
+});
+
+describe('the sampled share', () => {
+  const read = (seed: number): string[] => {
+    const taken: string[] = [];
+    const cache = {
+      capacity: 1,
+      read: (begin: number, end: number, tokens: number) => {
+        for (let index = begin; index < end; index++) taken.push(`${step} ${index}`);
+        return new Int32Array(tokens);
+      },
+    };
+    const ledger = { history: () => new Int32Array(1) };
+    const verifier = new KvVerifier(cache as never, ledger as never, { mode: 'sampled', seed, timeoutMs: 1 });
+    const scheduled = Array.from({ length: 64 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
+    let step = 0;
+    const order = scheduled.map(({ request }) => request);
+    for (; step < 64; step++) verifier.check({ scheduled } as never, step, order);
+    return taken;
+  };
+
+  it('is one in eight, of every request and every step, and another for another seed, also beyond 32 bits', () => {
+    const taken = read(1);
+    expect(taken.length * SAMPLED_SHARE).toBeGreaterThan(0.8 * 64 * 64);
+    expect(taken.length * SAMPLED_SHARE).toBeLessThan(1.2 * 64 * 64);
+    for (const place of [0, 1]) expect(new Set(taken.map((pair) => pair.split(' ')[place])).size).toBeGreaterThan(60);
+    expect(read(1)).toEqual(taken);
+    expect(read(2)).not.toEqual(taken);
+    expect(read(1 + 2 ** 32)).not.toEqual(taken);
+  });
+});

@@ -1,0 +1,154 @@
+import path from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type Chunk,
+  generateWorkload,
+  RequestTable,
+  readRequests,
+  type SchedulerLimits,
+  SchedulerModel,
+} from '../../../dist/workload/index.js';
+import { schedulerCases } from '../../support/scheduler-cases.js';
+import { traces, tracesAbsent } from '../../support/traces.js';
+
+/** What spans came to. */
+interface Spans {
+  readonly spans: number;
+  readonly steps: number;
+  readonly longest: number;
+}
+
+/**
+ * Takes a workload in spans of up to `most` steps and, beside it, step by step: the first step of a span is the plain model's
+ * step, block ids and all; each further one holds the same chunks, one position further, and at most one more block a
+ * request; and the clocks are equal to the last bit.
+ */
+function compareWithSteps(requests: RequestTable, limits: SchedulerLimits, most: () => number): Spans {
+  const spanning = new SchedulerModel(requests, limits);
+  const plain = new SchedulerModel(requests, limits);
+  const seen = { spans: 0, steps: 0, longest: 0 };
+  for (let span = spanning.next(); span !== null; span = spanning.next()) {
+    const first = plain.next();
+    expect(span).toEqual(first);
+    const chunks: Chunk[][] = span.ranks.map((rank) => rank.scheduled.map((chunk) => ({ ...chunk })));
+    plain.complete();
+    const steps = spanning.complete(most());
+    for (let further = 1; further < steps; further++) {
+      const step = plain.next();
+      expect(step).toMatchObject({ idle: false });
+      for (const [rank, { removed, added, appended, scheduled }] of (step?.ranks ?? []).entries()) {
+        expect([removed, added]).toEqual([[], []]);
+        expect(scheduled).toEqual(chunks[rank]?.map((chunk) => ({ ...chunk, start: chunk.start + further })));
+        expect(appended.every(({ blockIds }) => blockIds.length === 1)).toBe(true);
+      }
+      plain.complete();
+    }
+    expect(spanning.stats).toEqual(plain.stats);
+    seen.spans++;
+    seen.steps += steps;
+    seen.longest = Math.max(seen.longest, steps);
+  }
+  expect(plain.next()).toBeNull();
+  return seen;
+}
+
+describe('spans of equal steps', () => {
+  it('are the steps that the model takes one by one, over random workloads and limits', () => {
+    const total = { spans: 0, steps: 0 };
+    fc.assert(
+      fc.property(
+        schedulerCases,
+        fc.constantFrom(1, 1, 4),
+        fc.array(fc.constantFrom(1, 2, 3, 17, 1000, Infinity), { minLength: 1, maxLength: 5 }),
+        ({ rows, limits }, queryLen, mosts) => {
+          let turn = 0;
+          const most = (): number => mosts[turn++ % mosts.length] as number;
+          const { spans, steps } = compareWithSteps(RequestTable.from(rows), { ...limits, queryLen }, most);
+          if (queryLen > 1) {
+            expect(spans).toBe(steps);
+            return;
+          }
+          total.spans += spans;
+          total.steps += steps;
+        },
+      ),
+      { numRuns: 300 },
+    );
+    expect(total.steps).toBeGreaterThan(1.3 * total.spans);
+  });
+
+  it('go on while blocks are appended and arrivals are far, and end where a request ends, arrives or is preempted', () => {
+    const lengths = (rows: [number, number, number][], limits: Partial<SchedulerLimits>): number[] => {
+      const table = RequestTable.from(
+        rows.map(([arrivalMs, inputTokens, outputTokens]) => ({ arrivalMs, inputTokens, outputTokens, hashIds: null })),
+      );
+      const model = new SchedulerModel(table, { ranks: 1, stepTime: [10, 0, 0], ...limits });
+      const found: number[] = [];
+      for (let span = model.next(); span !== null; span = model.next()) found.push(model.complete(Infinity));
+      return found;
+    };
+    // The prefill yields the first of 1000 tokens; blocks of 16 are appended on the way.
+    expect(lengths([[0, 5, 1000]], {})).toEqual([1, 999]);
+    // The second request arrives at 105 ms, in the step from 100 to 110; it ends after one decode.
+    expect(
+      lengths(
+        [
+          [0, 5, 1000],
+          [105, 5, 2],
+        ],
+        {},
+      ),
+    ).toEqual([1, 10, 1, 1, 987]);
+    // 6 blocks of 4: both fit up to 12 tokens each; the second then loses its blocks and waits until the first has ended.
+    expect(
+      lengths(
+        [
+          [0, 4, 20],
+          [0, 4, 20],
+        ],
+        { blockSize: 4, numBlocks: 7 },
+      ),
+    ).toEqual([1, 8, 1, 10, 1, 10]);
+  });
+
+  it('keep to ranks of their own and to what the clock is told of the KV cache', () => {
+    const requests = generateWorkload({ requests: 60, seed: 4, requestsPerSecond: 40 });
+    for (const stepTime of [
+      [8, 0.096, 0],
+      [0.1, 0.003, 0.0007],
+      [0, 0, 0],
+    ] as const) {
+      const limits = { ...new SchedulerModel(requests, { ranks: 3, maxNumSeqs: 12, numBlocks: 900, stepTime }).limits };
+      const { steps, spans } = compareWithSteps(requests, limits, () => Infinity);
+      expect(steps).toBeGreaterThan(2 * spans);
+    }
+  });
+
+  it('take as many steps as they are told at most, and refuse what is no count', () => {
+    const model = new SchedulerModel(generateWorkload({ requests: 1, seed: 0 }), { ranks: 1 });
+    model.next();
+    model.complete(5);
+    model.next();
+    expect(model.complete(5)).toBe(5);
+    model.next();
+    for (const most of [0, -1, 1.5, Number.NaN]) {
+      expect(() => model.complete(most)).toThrow(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
+    }
+    expect(model.complete()).toBe(1);
+  });
+});
+
+describe.skipIf(tracesAbsent)('spans of real traces (skipped where there are none)', () => {
+  it.each([
+    ['azure-llm-2023-conv.csv', 1, 2000],
+    ['azure-llm-2023-conv.csv', 4, 1000],
+    ['mooncake-conversation.jsonl', 1, 250],
+    ['mooncake-conversation.jsonl', 2, 250],
+  ])('%s on %i ranks', async (file, ranks, limit) => {
+    const requests = await readRequests(path.join(traces, file), { limit });
+    const { limits } = new SchedulerModel(requests, { ranks });
+    const { spans, steps } = compareWithSteps(requests, limits, () => Infinity);
+    expect(steps).toBeGreaterThan(1.2 * spans);
+  });
+});
