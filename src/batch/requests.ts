@@ -266,16 +266,25 @@ export class Requests {
 
   /** Puts values into the inbox from place `from` on: of `row`, where it is in the batch. Returns their number. */
   #fill(values: ArrayLike<number>, name: string, from = 0, row?: Row): number {
+    if (this.#copied(values, from)) return values.length;
     const count = lengthOf(values, name);
     const room = this.#inbox.length - from;
     if (count > room) throw tooMany(count, name, room);
     const inbox = this.#inbox;
-    if (values instanceof Int32Array) {
-      copyWords(inbox, from, values);
-    } else {
-      for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, row);
-    }
+    for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, row);
     return count;
+  }
+
+  /** Copies words, which need no check, where they are words and there are some that fit. */
+  #copied(values: ArrayLike<number>, from: number): boolean {
+    if (!(values instanceof Int32Array)) return false;
+    const inbox = this.#inbox;
+    const count = values.length;
+    if (count === 0 || count > inbox.length - from) return false;
+    // A short copy is a loop: the engine's own costs more to call.
+    if (count > 32) inbox.set(values, from);
+    else for (let i = 0; i < count; i++) inbox[from + i] = values[i];
+    return true;
   }
 
   /** Puts rows into the inbox, then as many values of them. Returns their number. */
@@ -289,15 +298,12 @@ export class Requests {
 
   /** Puts values into the inbox from place `from` on, one for each of the `count` rows that are in it. */
   #fillEach(values: ArrayLike<number>, name: string, from: number, count: number): void {
+    if (values?.length === count && this.#copied(values, from)) return;
     if (lengthOf(values, name) !== count) {
       throw new LockstepError('ERR_INPUT_INVALID', `${values.length} ${name} for ${count} rows; give one each`, {
         rows: count,
         [name]: values.length,
       });
-    }
-    if (values instanceof Int32Array) {
-      this.#fill(values, name, from);
-      return;
     }
     const inbox = this.#inbox;
     const room = inbox.length - from;
@@ -340,12 +346,6 @@ export class Requests {
   #refusal(result: number): LockstepError {
     return editRefusal(result, this.#error, this.#inboxCounts.length);
   }
-}
-
-/** Copies words, which need no check. A short copy is a loop: the engine's own costs more to call. */
-function copyWords(to: Int32Array, from: number, values: Int32Array): void {
-  if (values.length > 32) to.set(values, from);
-  else for (let i = 0; i < values.length; i++) to[from + i] = values[i];
 }
 
 /** An int32, or ERR_INPUT_INVALID, naming `row` if there is one: the modules would silently truncate anything else. */
