@@ -1,22 +1,26 @@
 /**
- * The best ladders of 1 to K graphs where a step may be padded by a factor at most: beyond it the step runs eager, and counts
- * as one of the largest size. A step of n tokens on size j then costs f(n, j), which is cost[j] up to factor * n tokens, and the
- * largest size's cost above; best(k, j) = min over i < j of best(k - 1, i) + w(i, j), where w(i, j) sums f over the steps of
- * more than i and at most j tokens.
+ * Divide and conquer over monotone choices finds the best ladders of 1 to K graphs where a step may be padded by a factor at most.
+ * Source of the method: https://cp-algorithms.com/dynamic_programming/divide-and-conquer-dp.html.
  *
- * Steps that are refused break the lines of ladder.ts: as j grows, a line loses what it was the best with. But f never falls
- * with j, so w(i, j) has the quadrangle inequality, and the best i never falls with j: a layer is found by halves, in O(n log n).
+ * A step that would be padded further runs eager, and counts as one of the largest size. A step of n tokens on size j then costs
+ * f(n, j): cost[j] if the size is at most factor * n tokens, and the cost of the largest size otherwise. The recurrence is
+ *   best(k, j) = min over i < j of best(k - 1, i) + w(i, j),   w(i, j) = sum of f(n, j) over the steps of i < n <= j tokens.
  *
- * Which sizes are looked at: the least allowed ones that hold each counted size. Any other can sink to the next of them below,
- * where it holds the same steps, costs no more, and refuses no step that it did not.
+ * The lines of ladder.ts cannot be used: as j grows, the steps that run eager take from a line what made it the lowest. But f
+ * never falls with j, so w has the quadrangle inequality, and the best i never falls with j. A layer is found by halves in
+ * O(n log n).
+ *
+ * The sizes that are tried are the smallest allowed ones that hold each counted size. Any other size can sink to the tried size
+ * below it, which holds the same steps, costs no more, and leaves no further step eager.
  */
 import { real, setInt, setReal } from './scratch';
 
 /**
- * Writes the candidates from 1 on: sizes i32[], costOf and before f64[] by candidate, and in `refused` f64[] the steps of fewer
- * tokens than `permille` / 1000 times lets run on it. Returns how many there are. `counts`, `costs` f64[max + 1].
+ * Lists the sizes to try, from entry 1 on. Writes sizes i32[], costOf and before f64[], and refused f64[]: the steps that are too
+ * small to run on each size, because it exceeds `permille` / 1000 times their tokens. Reads counts and costs f64[max + 1].
+ * Returns how many sizes are listed.
  */
-export function boundedCandidates(
+export function listBoundedSizes(
   max: i32,
   multiple: i32,
   permille: f64,
@@ -49,6 +53,8 @@ export function boundedCandidates(
   return found;
 }
 
+// Where the arrays of the layer that is being filled lie: they are the same in the whole recursion of `fillHalves`, and
+// `fillBoundedLayers` sets them at its start. Nothing here outlives a call.
 let bestOf: usize = 0;
 let nextOf: usize = 0;
 let rowOf: usize = 0;
@@ -58,11 +64,11 @@ let refusedOf: usize = 0;
 let eagerCost: f64 = 0;
 
 /**
- * Fills `choice` i32[graphs, candidates + 1] like `ladderLayers`; `layers` f64[2, candidates + 1] is scratch. Returns for how
- * many graphs: where one more gains nothing, none does.
+ * Fills choice i32[graphs, count + 1] as `fillLayers` does; layers f64[2, count + 1] is scratch. Returns for how many graphs it
+ * found a ladder: if one graph more gains nothing, no further graph does.
  */
-export function boundedLayers(
-  candidates: i32,
+export function fillBoundedLayers(
+  count: i32,
   graphs: i32,
   costOf: usize,
   before: usize,
@@ -73,25 +79,25 @@ export function boundedLayers(
   costsOf = costOf;
   stepsBefore = before;
   refusedOf = refused;
-  eagerCost = real(costOf, candidates);
+  eagerCost = real(costOf, count);
   bestOf = layers;
-  nextOf = layers + ((<usize>(candidates + 1)) << 3);
+  nextOf = layers + ((<usize>(count + 1)) << 3);
   setReal(bestOf, 0, 0);
   let least = Infinity;
-  for (let layer = 0; layer < graphs && layer < candidates; layer++) {
-    rowOf = choice + ((<usize>layer * <usize>(candidates + 1)) << 2);
-    halve(layer + 1, candidates, layer, layer == 0 ? 0 : candidates - 1);
-    if (layer > 0 && real(nextOf, candidates) >= least) return layer;
-    least = real(nextOf, candidates);
+  for (let layer = 0; layer < graphs && layer < count; layer++) {
+    rowOf = choice + ((<usize>layer * <usize>(count + 1)) << 2);
+    fillHalves(layer + 1, count, layer, layer == 0 ? 0 : count - 1);
+    if (layer > 0 && real(nextOf, count) >= least) return layer;
+    least = real(nextOf, count);
     const spent = bestOf;
     bestOf = nextOf;
     nextOf = spent;
   }
-  return min(graphs, candidates);
+  return min(graphs, count);
 }
 
-/** Entries `first` to `last` of a layer, whose best candidates before are `from` to `to`. */
-function halve(first: i32, last: i32, from: i32, to: i32): void {
+/** Fills entries `first` to `last` of a layer; the best entries before them lie between `from` and `to`. */
+function fillHalves(first: i32, last: i32, from: i32, to: i32): void {
   if (first > last) return;
   const j = (first + last) >> 1;
   let least = Infinity;
@@ -105,11 +111,11 @@ function halve(first: i32, last: i32, from: i32, to: i32): void {
   }
   setReal(nextOf, j, least);
   setInt(rowOf, j, chosen);
-  halve(first, j - 1, from, chosen);
-  halve(j + 1, last, chosen, to);
+  fillHalves(first, j - 1, from, chosen);
+  fillHalves(j + 1, last, chosen, to);
 }
 
-/** What the steps of more tokens than `i` and at most those of `j` cost on `j`. */
+/** Cost of running the steps with more tokens than size `i` and at most as many as size `j` on size `j`. */
 function costBetween(i: i32, j: i32): f64 {
   const beyond = max<f64>(0, real(refusedOf, j) - real(stepsBefore, i));
   return eagerCost * beyond + real(costsOf, j) * (real(stepsBefore, j) - real(stepsBefore, i) - beyond);

@@ -1,172 +1,187 @@
 // Whether a captured key holds what the ranks need, and why not: the one predicate behind every choice of a graph.
+import { keyInPlace, placeOf } from './key-order';
+import { keyAt, kindOf, queryLenIndex, queryLenOf } from './keys';
 import {
-  DECODE_MATCH_UNIFORM,
-  GRAPH_AGREEMENT_SHAPE,
-  KEY_DECODE_REQUESTS,
-  KEY_MAX_QUERY_LEN,
-  KEY_MODE,
-  KEY_PARTS,
-  KEY_PREFILL_REQUESTS,
-  KEY_QUERY_LEN,
-  KEY_TOKENS,
-  KEY_VARIANT,
-  LIMIT_NUM_KEYS,
-  MIXED_GRAPHS_AGREED,
-  MIXED_GRAPHS_NEVER,
-  MIXED_MATCH_SLOT_COUNT,
-  MIXED_MATCH_STRICT,
-  MODE_PIECEWISE,
-  NEED_DECODE_REQUESTS,
-  NEED_GRAPH_MODE,
-  NEED_MAX_DECODE_QUERY_LEN,
-  NEED_MAX_QUERY_LEN,
-  NEED_PADDED_TOKENS,
-  NEED_PHASE,
-  NEED_PREFILL_REQUESTS,
-  NEED_REQUESTS,
-  NEED_TOKENS,
-  NEED_UNIFORM_QUERY_LEN,
-  NEED_VARIANT,
-  PHASE_DECODE,
-  POLICY_DECODE_MATCH,
-  POLICY_GRAPH_AGREEMENT,
-  POLICY_MAX_PADDING_PERMILLE,
-  POLICY_MIXED_GRAPHS,
-  POLICY_MIXED_MATCH,
-  VERDICT_CHOSEN,
-  VERDICT_MODE,
-  VERDICT_NOT_UBATCHED,
-  VERDICT_PADDING_FACTOR,
-  VERDICT_PHASE,
-  VERDICT_PREFILL_REQUESTS,
-  VERDICT_QUERY_LENGTH,
-  VERDICT_REQUESTS,
-  VERDICT_TOKENS,
-  VERDICT_UBATCHES_NOT_AGREED,
-  VERDICT_VARIANT,
+  DecodeMatch,
+  GraphAgreement,
+  Key,
+  KeyKind,
+  Limit,
+  MixedGraphs,
+  MixedMatch,
+  Phase,
+  Policy,
+  Reduced,
+  Verdict,
 } from './layout';
-import { need } from './need';
-import { keyAt, queryLenIndex, queryLenOf, smaller } from './plan';
-import { policy } from './vote-rules';
-import { get, limit } from './words';
-
-/** Kinds of keys. A step looks for one kind after the other. */
-export const DECODE_KEY: i32 = 0;
-export const MIXED_KEY: i32 = 1;
-export const PIECEWISE_KEY: i32 = 2;
+import { get, limit, policy } from './words';
 
 /** Any number of parts, as an argument of `verdict`. */
 export const ANY_PARTS: i32 = 0;
 
-export function kindOf(key: usize): i32 {
-  if (get(key, KEY_MODE) == MODE_PIECEWISE) return PIECEWISE_KEY;
-  return get(key, KEY_PREFILL_REQUESTS) > 0 ? MIXED_KEY : DECODE_KEY;
+/** What a decode key must pass, in this order. A verdict names the first condition that a key fails. */
+const DECODE_CONDITIONS: StaticArray<i32> = [
+  Verdict.Phase,
+  Verdict.Mode,
+  Verdict.QueryLength,
+  Verdict.Variant,
+  Verdict.Tokens,
+  Verdict.Requests,
+];
+
+/** What a mixed or a piecewise key must pass, in this order. A piecewise key passes those on phase, requests and lengths. */
+const OTHER_CONDITIONS: StaticArray<i32> = [
+  Verdict.Phase,
+  Verdict.Mode,
+  Verdict.Variant,
+  Verdict.Tokens,
+  Verdict.PrefillRequests,
+  Verdict.Requests,
+  Verdict.QueryLength,
+  Verdict.PaddingFactor,
+];
+
+function conditionsOf(kind: i32): StaticArray<i32> {
+  return kind == KeyKind.Decode ? DECODE_CONDITIONS : OTHER_CONDITIONS;
 }
 
-/** VERDICT_CHOSEN where key `index` of `parts` parts holds what the ranks need, else the first thing that it lacks. */
-export function verdict(index: i32, ranks: i32, parts: i32): i32 {
-  const key = keyAt(index);
+/** Verdict.Chosen if a key of `parts` parts holds what the ranks need, else the first condition that it fails. */
+export function verdict(key: usize, reduction: usize, parts: i32): i32 {
   const kind = kindOf(key);
-  if (kind == DECODE_KEY && need(NEED_PHASE) != PHASE_DECODE) return VERDICT_PHASE;
-  if (kind == MIXED_KEY && (need(NEED_PHASE) == PHASE_DECODE || !mixedGraphsRun(ranks))) return VERDICT_PHASE;
-  if (get(key, KEY_MODE) > need(NEED_GRAPH_MODE)) return VERDICT_MODE;
-  if (kind == DECODE_KEY && get(key, KEY_QUERY_LEN) != agreedQueryLen()) return VERDICT_QUERY_LENGTH;
-  if (get(key, KEY_VARIANT) != need(NEED_VARIANT)) return VERDICT_VARIANT;
-  if (get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;
-  if (kind != PIECEWISE_KEY) {
-    const found = kind == DECODE_KEY ? decodeVerdict(key) : mixedVerdict(key);
-    if (found != VERDICT_CHOSEN) return found;
+  const conditions = conditionsOf(kind);
+  for (let i = 0; i < conditions.length; i++) {
+    const condition = unchecked(conditions[i]);
+    if (!passes(condition, key, kind, reduction)) return condition;
   }
-  if (kind != DECODE_KEY && beyondPadding(key) > 0) return VERDICT_PADDING_FACTOR;
   // A piecewise key may be cut at run time, whatever it was captured as.
-  if (kind == PIECEWISE_KEY || parts == ANY_PARTS || get(key, KEY_PARTS) == parts) return VERDICT_CHOSEN;
-  return get(key, KEY_PARTS) > 1 ? VERDICT_UBATCHES_NOT_AGREED : VERDICT_NOT_UBATCHED;
+  if (kind == KeyKind.Piecewise || parts == ANY_PARTS || get(key, Key.Parts) == parts) return Verdict.Chosen;
+  return get(key, Key.Parts) > 1 ? Verdict.UbatchesNotAgreed : Verdict.NotUbatched;
 }
 
-function decodeVerdict(key: usize): i32 {
-  return get(key, KEY_DECODE_REQUESTS) < need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS : VERDICT_CHOSEN;
+/** Number of conditions that a key with this verdict passed before it failed. */
+export function conditionsPassed(found: i32, kind: i32): i32 {
+  const conditions = conditionsOf(kind);
+  let passed = conditions.length - 1;
+  while (passed > 0 && unchecked(conditions[passed]) != found) passed--;
+  return passed;
 }
 
-/** Query length of the decode keys that can serve the step; 0 where there are none. */
-export function agreedQueryLen(): i32 {
-  if (policy(POLICY_DECODE_MATCH) == DECODE_MATCH_UNIFORM) return need(NEED_UNIFORM_QUERY_LEN);
-  const q = queryLenIndex(need(NEED_MAX_QUERY_LEN));
+function passes(condition: i32, key: usize, kind: i32, reduction: usize): boolean {
+  switch (condition) {
+    case Verdict.Phase:
+      return phaseRuns(kind, reduction);
+    case Verdict.Mode:
+      return get(key, Key.Mode) <= get(reduction, Reduced.GraphMode);
+    case Verdict.QueryLength:
+      if (kind == KeyKind.Decode) return get(key, Key.QueryLen) == agreedQueryLen(reduction);
+      return kind == KeyKind.Piecewise || slotsHoldQueries(key, reduction);
+    case Verdict.Variant:
+      return get(key, Key.Variant) == get(reduction, Reduced.Variant);
+    case Verdict.Tokens:
+      return get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);
+    case Verdict.PrefillRequests:
+      if (kind == KeyKind.Piecewise || policy(Policy.MixedMatch) == MixedMatch.SlotCount) return true;
+      return get(key, Key.PrefillRequests) >= get(reduction, Reduced.PrefillRequests);
+    case Verdict.Requests:
+      if (kind == KeyKind.Decode) return get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests);
+      return kind == KeyKind.Piecewise || slotsHoldRequests(key, reduction);
+    default:
+      return tokensBeyondPadding(key, reduction) == 0;
+  }
+}
+
+/** Whether keys of this kind run steps of the phase that the ranks are in. */
+function phaseRuns(kind: i32, reduction: usize): boolean {
+  if (kind == KeyKind.Piecewise) return true;
+  const decodes = get(reduction, Reduced.Phase) == Phase.Decode;
+  return kind == KeyKind.Decode ? decodes : !decodes && mixedGraphsRun(reduction);
+}
+
+/** With 'one-rank' any prefill on one of several ranks makes all of them eager. Source: Megatron's expert parallelism. */
+function mixedGraphsRun(reduction: usize): boolean {
+  const choice = policy(Policy.MixedGraphs);
+  if (choice == MixedGraphs.Never) return false;
+  return choice == MixedGraphs.Agreed || get(reduction, Reduced.Ranks) == 1;
+}
+
+/** Query length of the decode keys that can serve the step, or 0 if there are none. */
+export function agreedQueryLen(reduction: usize): i32 {
+  if (policy(Policy.DecodeMatch) == DecodeMatch.Uniform) return get(reduction, Reduced.UniformQueryLen);
+  const q = queryLenIndex(get(reduction, Reduced.MaxQueryLen));
   return q < 0 ? 0 : queryLenOf(q);
 }
 
-function mixedVerdict(key: usize): i32 {
-  const prefills = get(key, KEY_PREFILL_REQUESTS);
-  if (policy(POLICY_MIXED_MATCH) != MIXED_MATCH_SLOT_COUNT && prefills < need(NEED_PREFILL_REQUESTS)) {
-    return VERDICT_PREFILL_REQUESTS;
-  }
-  if (strictShortage(key) > 0) return VERDICT_REQUESTS;
-  // A prefill slot may hold a decode, so what counts is the requests of each rank, not the sum of two maxima.
-  const decodes = get(key, KEY_DECODE_REQUESTS);
-  if (prefills + decodes < need(NEED_REQUESTS)) return VERDICT_REQUESTS;
-  if (shortDecodeSlots(key)) return VERDICT_QUERY_LENGTH;
-  return get(key, KEY_MAX_QUERY_LEN) < need(NEED_MAX_QUERY_LEN) ? VERDICT_QUERY_LENGTH : VERDICT_CHOSEN;
+/** Whether a mixed key has a slot for each request. A prefill slot may hold a decode, so both kinds are counted together. */
+function slotsHoldRequests(key: usize, reduction: usize): boolean {
+  if (missingDecodeSlots(key, reduction) > 0) return false;
+  return get(key, Key.PrefillRequests) + get(key, Key.DecodeRequests) >= get(reduction, Reduced.Requests);
 }
 
-/** Decodes without a decode slot, where the policy wants one for each. */
-export function strictShortage(key: usize): i32 {
-  const short = need(NEED_DECODE_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
-  return policy(POLICY_MIXED_MATCH) == MIXED_MATCH_STRICT ? max(0, short) : 0;
+/** Decodes that have no decode slot in this mixed key, if the policy wants one for each; else 0. */
+export function missingDecodeSlots(key: usize, reduction: usize): i32 {
+  const missing = get(reduction, Reduced.DecodeRequests) - get(key, Key.DecodeRequests);
+  return policy(Policy.MixedMatch) == MixedMatch.Strict ? max(0, missing) : 0;
 }
 
-/** Whether some decode has more tokens than this mixed key's decode slots have places. */
-export function shortDecodeSlots(key: usize): boolean {
-  return get(key, KEY_DECODE_REQUESTS) > 0 && get(key, KEY_QUERY_LEN) < need(NEED_MAX_DECODE_QUERY_LEN);
+/** Whether the slots of a mixed key are long enough for the longest decode and the longest prefill. */
+function slotsHoldQueries(key: usize, reduction: usize): boolean {
+  return !decodeSlotsTooShort(key, reduction) && get(key, Key.MaxQueryLen) >= get(reduction, Reduced.MaxQueryLen);
 }
 
-/** Source of 'one-rank': Megatron, where any prefill on any expert-parallel rank makes all of them eager. */
-function mixedGraphsRun(ranks: i32): boolean {
-  const choice = policy(POLICY_MIXED_GRAPHS);
-  if (choice == MIXED_GRAPHS_NEVER) return false;
-  return choice == MIXED_GRAPHS_AGREED || ranks == 1;
+/** Whether some decode has more tokens than a decode slot of this mixed key. */
+export function decodeSlotsTooShort(key: usize, reduction: usize): boolean {
+  return get(key, Key.DecodeRequests) > 0 && get(key, Key.QueryLen) < get(reduction, Reduced.MaxDecodeQueryLen);
 }
 
 /**
- * Tokens of a mixed or piecewise key beyond what the policy lets the largest batch be padded to. Only `shape` bounds padding:
- * vLLM's runners take any size up to the largest.
+ * Tokens by which a mixed or piecewise key exceeds what the policy lets the largest batch be padded to. Only `shape` bounds
+ * padding: vLLM's runners take any size up to the largest.
  */
-function beyondPadding(key: usize): i32 {
-  if (policy(POLICY_GRAPH_AGREEMENT) != GRAPH_AGREEMENT_SHAPE) return 0;
-  const most = (<i64>need(NEED_TOKENS) * <i64>policy(POLICY_MAX_PADDING_PERMILLE)) / 1000;
-  return <i32>max(<i64>0, <i64>get(key, KEY_TOKENS) - most);
+function tokensBeyondPadding(key: usize, reduction: usize): i32 {
+  if (policy(Policy.GraphAgreement) != GraphAgreement.Shape) return 0;
+  const most = (<i64>get(reduction, Reduced.Tokens) * <i64>policy(Policy.MaxPaddingPermille)) / 1000;
+  return <i32>max(<i64>0, <i64>get(key, Key.Tokens) - most);
 }
 
-/** How much of what it lacks a key with this verdict lacks; 0 where that is no count. */
-export function lacking(key: usize, found: i32): i32 {
-  if (found == VERDICT_TOKENS) return need(NEED_PADDED_TOKENS) - get(key, KEY_TOKENS);
-  if (found == VERDICT_PREFILL_REQUESTS) return need(NEED_PREFILL_REQUESTS) - get(key, KEY_PREFILL_REQUESTS);
-  if (found == VERDICT_PADDING_FACTOR) return beyondPadding(key);
-  if (found == VERDICT_REQUESTS) {
-    if (kindOf(key) == DECODE_KEY) return need(NEED_DECODE_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
-    const short = strictShortage(key);
-    return short > 0 ? short : need(NEED_REQUESTS) - get(key, KEY_PREFILL_REQUESTS) - get(key, KEY_DECODE_REQUESTS);
+/** By how much a key fails the condition `found`, or 0 if that is not a count. */
+export function lacking(key: usize, found: i32, reduction: usize): i32 {
+  const decode = kindOf(key) == KeyKind.Decode;
+  switch (found) {
+    case Verdict.Tokens:
+      return get(reduction, Reduced.PaddedTokens) - get(key, Key.Tokens);
+    case Verdict.PrefillRequests:
+      return get(reduction, Reduced.PrefillRequests) - get(key, Key.PrefillRequests);
+    case Verdict.Requests: {
+      if (decode) return get(reduction, Reduced.DecodeRequests) - get(key, Key.DecodeRequests);
+      const missing = missingDecodeSlots(key, reduction);
+      if (missing > 0) return missing;
+      return get(reduction, Reduced.Requests) - get(key, Key.PrefillRequests) - get(key, Key.DecodeRequests);
+    }
+    case Verdict.QueryLength:
+      if (!decode && decodeSlotsTooShort(key, reduction)) {
+        return get(reduction, Reduced.MaxDecodeQueryLen) - get(key, Key.QueryLen);
+      }
+      // A decode key that is too long lacks nothing: the ranks agreed on another length.
+      return max(0, get(reduction, Reduced.MaxQueryLen) - get(key, Key.MaxQueryLen));
+    case Verdict.PaddingFactor:
+      return tokensBeyondPadding(key, reduction);
+    default:
+      return 0;
   }
-  if (found != VERDICT_QUERY_LENGTH) return 0;
-  if (kindOf(key) == MIXED_KEY && shortDecodeSlots(key)) {
-    return need(NEED_MAX_DECODE_QUERY_LEN) - get(key, KEY_QUERY_LEN);
-  }
-  // Of a decode key that is too long nothing is lacking: the ranks agreed on another length.
-  return max(0, need(NEED_MAX_QUERY_LEN) - get(key, KEY_MAX_QUERY_LEN));
 }
 
 /** Index of the smallest key of a kind that holds what the ranks need, or -1. By tokens, then slots, then query lengths. */
-export function smallestKey(kind: i32, ranks: i32, parts: i32): i32 {
-  let best = -1;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    if (kindOf(keyAt(index)) != kind || verdict(index, ranks, parts) != VERDICT_CHOSEN) continue;
-    if (best < 0 || smaller(keyAt(index), keyAt(best))) best = index;
+export function smallestKey(kind: i32, reduction: usize, parts: i32): i32 {
+  const variant = get(reduction, Reduced.Variant);
+  const keys = limit(Limit.NumKeys);
+  for (let place = placeOf(kind, variant, get(reduction, Reduced.PaddedTokens)); place < keys; place++) {
+    const index = keyInPlace(place);
+    const key = keyAt(index);
+    if (kindOf(key) != kind || get(key, Key.Variant) != variant) return -1;
+    const found = verdict(key, reduction, parts);
+    if (found == Verdict.Chosen) return index;
+    // A larger key of the same kind fails these as well.
+    if (found == Verdict.Phase || found == Verdict.Mode || found == Verdict.PaddingFactor) return -1;
   }
-  return best;
-}
-
-/** Whether the plan has a key of this kind. */
-export function hasKind(kind: i32): boolean {
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
-    if (kindOf(keyAt(index)) == kind) return true;
-  }
-  return false;
+  return -1;
 }

@@ -1,12 +1,12 @@
-// Entry of the rules module: pure functions of rows, plan and policy; every argument is an int32 or an address.
-export { boundedCandidates, boundedLayers } from './bounded-ladder';
+// Entry of the rules module: pure functions of rows, plan and policy. Every argument is an int32 or an address.
+export { fillBoundedLayers, listBoundedSizes } from './bounded-ladder';
 export { act } from './check/actions';
 export { exploreTables, judge } from './check/explore';
 export { explainCandidates } from './explain';
-export { ladderCandidates, ladderLayers, ladderSizes } from './ladder';
+export { installPlan } from './install-plan';
+export { fillLayers, listSizes, readLadder } from './ladder';
 export { sizeLocal, sizeOwn } from './local';
-export { installPlan } from './plan';
+export { partCut, partShare, partsOverlap } from './parts';
 export { resolve } from './resolve';
-export { partCut, partShare, partsOverlap } from './run';
 export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

@@ -5,544 +5,682 @@ export const MAX_QUERY_LENS: i32 = 4;
 export const MAX_CHECK_RANKS: i32 = 8;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
-export const CONFIG_REGIONS: i32 = 27;
-export const CONFIG_TENSORS: i32 = 79;
+export const CONFIG_REGIONS: i32 = 20;
+export const CONFIG_TENSORS: i32 = 56;
 export const MAX_KV_GROUPS: i32 = 8;
-export const CONFIG_KV_GROUPS: i32 = 219;
+export const CONFIG_KV_GROUPS: i32 = 156;
 export const KV_GROUP_OFFSETS: i32 = 9;
 export const KV_GROUP_TENSOR_OFFSETS: i32 = 28;
 export const KV_GROUP_WORDS: i32 = 68;
-export const CONFIG_WORDS: i32 = 763;
+export const CONFIG_WORDS: i32 = 700;
 export const COMMAND_HEADER_WORDS: i32 = 8;
 export const MAX_COMMANDS: i32 = 256;
 export const MAX_EVENT_BUCKETS: i32 = 64;
 export const EVENT_ROOM: i32 = 8;
 export const BLOCK_LIST_TAIL: i32 = 16;
-export const VOTE_VERSION: i32 = 0;
-export const VOTE_STEP: i32 = 1;
-export const VOTE_PLAN_HASH: i32 = 2;
-export const VOTE_CONTROL: i32 = 3;
-export const VOTE_FAULT_CODE: i32 = 4;
-export const VOTE_PHASE: i32 = 5;
-export const VOTE_TOKENS: i32 = 6;
-export const VOTE_PREFILL_REQUESTS: i32 = 7;
-export const VOTE_DECODE_REQUESTS: i32 = 8;
-export const VOTE_UNIFORM_QUERY_LEN: i32 = 9;
-export const VOTE_MAX_QUERY_LEN: i32 = 10;
-export const VOTE_PADDED_TOKENS: i32 = 11;
-export const VOTE_MAX_SEQ_LEN: i32 = 12;
-export const VOTE_GRAPH_MODE: i32 = 13;
-export const VOTE_VARIANT: i32 = 14;
-export const VOTE_WANTS_UBATCHES: i32 = 15;
-export const VOTE_MEETS_MINIMUM: i32 = 16;
-export const VOTE_CAN_SPLIT: i32 = 17;
-export const VOTE_PARTS: i32 = 18;
-export const VOTE_PART0_TOKENS: i32 = 19;
-export const VOTE_PART1_TOKENS: i32 = 20;
-export const VOTE_PART2_TOKENS: i32 = 21;
-export const VOTE_PART3_TOKENS: i32 = 22;
-export const VOTE_GRAPH_VETO: i32 = 23;
-export const VOTE_UBATCH_VETO: i32 = 24;
-export const VOTE_FLAGS: i32 = 25;
-export const VOTE_MAX_DECODE_QUERY_LEN: i32 = 26;
-export const VOTE_RESERVED27: i32 = 27;
-export const VOTE_RESERVED28: i32 = 28;
-export const VOTE_RESERVED29: i32 = 29;
-export const VOTE_RESERVED30: i32 = 30;
-export const VOTE_RESERVED31: i32 = 31;
 export const VOTE_WORDS: i32 = 32;
-export const DECISION_VERSION: i32 = 0;
-export const DECISION_STEP: i32 = 1;
-export const DECISION_RUN: i32 = 2;
-export const DECISION_REASON: i32 = 3;
-export const DECISION_REASON_RANK: i32 = 4;
-export const DECISION_REASON_DETAIL: i32 = 5;
-export const DECISION_CAPTURE_KEY: i32 = 6;
-export const DECISION_PHASE: i32 = 7;
-export const DECISION_PADDED_TOKENS: i32 = 8;
-export const DECISION_PADDED_REQUESTS: i32 = 9;
-export const DECISION_QUERY_LEN: i32 = 10;
-export const DECISION_PARTS: i32 = 11;
-export const DECISION_RANKS: i32 = 12;
-export const DECISION_BUSY_RANKS: i32 = 13;
-export const DECISION_UBATCH_WISHES: i32 = 14;
-export const DECISION_PLAIN_TWIN: i32 = 15;
-export const DECISION_LEAVE: i32 = 16;
-export const DECISION_MAX_TOKENS: i32 = 17;
-export const DECISION_VARIANT: i32 = 18;
-export const DECISION_PADDED_PREFILL_REQUESTS: i32 = 19;
-export const DECISION_PADDED_DECODE_REQUESTS: i32 = 20;
-export const DECISION_OVERLAP: i32 = 21;
-export const DECISION_HELD_WISHES: i32 = 22;
-export const DECISION_RESERVED23: i32 = 23;
 export const DECISION_WORDS: i32 = 24;
-export const PART_PADDED_TOKENS: i32 = 0;
-export const PART_PADDED_REQUESTS: i32 = 1;
-export const PART_GATHER: i32 = 2;
-export const PART_RESERVED3: i32 = 3;
 export const PART_WORDS: i32 = 4;
-export const KEY_MODE: i32 = 0;
-export const KEY_TOKENS: i32 = 1;
-export const KEY_PREFILL_REQUESTS: i32 = 2;
-export const KEY_DECODE_REQUESTS: i32 = 3;
-export const KEY_QUERY_LEN: i32 = 4;
-export const KEY_MAX_QUERY_LEN: i32 = 5;
-export const KEY_PARTS: i32 = 6;
-export const KEY_VARIANT: i32 = 7;
-export const KEY_COLLECTIVES: i32 = 8;
-export const KEY_RESERVED9: i32 = 9;
-export const KEY_RESERVED10: i32 = 10;
-export const KEY_RESERVED11: i32 = 11;
 export const KEY_WORDS: i32 = 12;
-export const POLICY_UBATCHES: i32 = 0;
-export const POLICY_UBATCH_THRESHOLD_DECODE: i32 = 1;
-export const POLICY_UBATCH_THRESHOLD_PREFILL: i32 = 2;
-export const POLICY_TOKEN_ALIGNMENT: i32 = 3;
-export const POLICY_EAGER_EMPTY_PART: i32 = 4;
-export const POLICY_ENFORCE_EAGER: i32 = 5;
-export const POLICY_MAX_PADDING_PERMILLE: i32 = 6;
-export const POLICY_UBATCH_HYSTERESIS: i32 = 7;
-export const POLICY_GRAPH_AGREEMENT: i32 = 8;
-export const POLICY_UBATCH_AGREEMENT: i32 = 9;
-export const POLICY_LAST_PART: i32 = 10;
-export const POLICY_DECODE_MATCH: i32 = 11;
-export const POLICY_MIXED_GRAPHS: i32 = 12;
-export const POLICY_MIXED_MATCH: i32 = 13;
-export const POLICY_EAGER_GATHER: i32 = 14;
-export const POLICY_EAGER_PARTS: i32 = 15;
-export const POLICY_SPLIT: i32 = 16;
-export const POLICY_SHARED_BLOCKS: i32 = 17;
-export const POLICY_UBATCH_MIN_REQUESTS: i32 = 18;
-export const POLICY_UBATCH_CAPTURE_MIN_REQUESTS: i32 = 19;
-export const POLICY_EXCLUSIVE_RESOURCES: i32 = 20;
-export const POLICY_ON_SHARED_RESOURCE: i32 = 21;
-export const POLICY_PART_SIZES: i32 = 22;
-export const POLICY_PREPARE: i32 = 23;
-export const POLICY_CAPTURE_GUARD: i32 = 24;
-export const POLICY_RESERVED25: i32 = 25;
-export const POLICY_RESERVED26: i32 = 26;
-export const POLICY_RESERVED27: i32 = 27;
 export const POLICY_WORDS: i32 = 28;
-export const FACT_TOKENS: i32 = 0;
-export const FACT_PREFILL_REQUESTS: i32 = 1;
-export const FACT_DECODE_REQUESTS: i32 = 2;
-export const FACT_UNIFORM_QUERY_LEN: i32 = 3;
-export const FACT_MAX_QUERY_LEN: i32 = 4;
-export const FACT_MAX_SEQ_LEN: i32 = 5;
-export const FACT_CAN_SPLIT: i32 = 6;
-export const FACT_PART0_TOKENS: i32 = 7;
-export const FACT_PART1_TOKENS: i32 = 8;
-export const FACT_PART2_TOKENS: i32 = 9;
-export const FACT_PART3_TOKENS: i32 = 10;
-export const FACT_MAX_DECODE_QUERY_LEN: i32 = 11;
-export const FACT_SHARED_BLOCK: i32 = 12;
 export const FACT_WORDS: i32 = 13;
-export const NEED_BUSY_RANKS: i32 = 0;
-export const NEED_LEAVING_RANKS: i32 = 1;
-export const NEED_WISHES: i32 = 2;
-export const NEED_HELD_WISHES: i32 = 3;
-export const NEED_PHASE: i32 = 4;
-export const NEED_TOKENS: i32 = 5;
-export const NEED_MIN_TOKENS: i32 = 6;
-export const NEED_PREFILL_REQUESTS: i32 = 7;
-export const NEED_DECODE_REQUESTS: i32 = 8;
-export const NEED_REQUESTS: i32 = 9;
-export const NEED_MAX_QUERY_LEN: i32 = 10;
-export const NEED_MAX_DECODE_QUERY_LEN: i32 = 11;
-export const NEED_UNIFORM_QUERY_LEN: i32 = 12;
-export const NEED_VARIANT: i32 = 13;
-export const NEED_GRAPH_MODE: i32 = 14;
-export const NEED_PADDED_TOKENS: i32 = 15;
-export const NEED_PARTS: i32 = 16;
-export const NEED_VETO_RANK: i32 = 17;
-export const NEED_EAGER_RANK: i32 = 18;
-export const NEED_REFUSAL_RANK: i32 = 19;
-export const NEED_WORDS: i32 = 20;
-export const CANDIDATE_VERDICT: i32 = 0;
-export const CANDIDATE_DETAIL: i32 = 1;
+export const REDUCED_WORDS: i32 = 21;
 export const CANDIDATE_WORDS: i32 = 2;
-export const ACTION_PREPARED_TOKENS: i32 = 0;
-export const ACTION_PREPARED_REQUESTS: i32 = 1;
-export const ACTION_RUN: i32 = 2;
-export const ACTION_KEY: i32 = 3;
-export const ACTION_TOKENS: i32 = 4;
-export const ACTION_REQUESTS: i32 = 5;
-export const ACTION_PARTS: i32 = 6;
-export const ACTION_OVERLAP: i32 = 7;
-export const ACTION_PART0_TOKENS: i32 = 8;
-export const ACTION_PART1_TOKENS: i32 = 9;
-export const ACTION_PART2_TOKENS: i32 = 10;
-export const ACTION_PART3_TOKENS: i32 = 11;
-export const ACTION_GATHER: i32 = 12;
 export const ACTION_WORDS: i32 = 13;
-export const PROPERTY_P1: i32 = 0;
-export const PROPERTY_P2: i32 = 1;
-export const PROPERTY_P3: i32 = 2;
-export const PROPERTY_P4: i32 = 3;
-export const PROPERTY_P5: i32 = 4;
-export const PROPERTY_P6: i32 = 5;
-export const PROPERTY_P9: i32 = 6;
-export const PROPERTY_P10: i32 = 7;
-export const PROPERTY_P11: i32 = 8;
 export const PROPERTY_WORDS: i32 = 9;
-export const STATE_FREE_ROWS: i32 = 0;
-export const STATE_GENERATION: i32 = 1;
-export const STATE_STEP: i32 = 2;
-export const STATE_DECODES: i32 = 3;
-export const STATE_PREFILLS: i32 = 4;
-export const STATE_TOKENS: i32 = 5;
-export const STATE_POOL_TOKENS: i32 = 6;
-export const STATE_ID_DECODES: i32 = 7;
-export const STATE_DEPENDING: i32 = 8;
-export const STATE_BUILT: i32 = 9;
-export const STATE_LAST_DECODES: i32 = 10;
-export const STATE_LANES: i32 = 11;
-export const STATE_GAPS: i32 = 12;
-export const STATE_WINDOWED: i32 = 13;
-export const STATE_MOVED: i32 = 14;
-export const STATE_LISTED: i32 = 15;
-export const STATE_LONGEST: i32 = 16;
-export const STATE_LONGEST_KNOWN: i32 = 17;
-export const STATE_CHANGED_LANES: i32 = 18;
-export const STATE_ORDER_CHANGES: i32 = 19;
-export const STATE_ORDER_ROWS: i32 = 20;
-export const STATE_SEEN_ALONE: i32 = 21;
-export const STATE_EVENT_BUCKETS: i32 = 22;
-export const STATE_APPENDS: i32 = 23;
-export const STATE_TABLE_EDITS: i32 = 24;
-export const STATE_WORDS: i32 = 25;
-export const ROW_ACTIVE: i32 = 0;
-export const ROW_GENERATION: i32 = 1;
-export const ROW_NUM_COMPUTED_TOKENS: i32 = 2;
-export const ROW_LANE: i32 = 3;
-export const ROW_STEP: i32 = 4;
-export const ROW_PHASE: i32 = 5;
-export const ROW_QUERY_LEN: i32 = 6;
-export const ROW_LAST_CHUNK: i32 = 7;
-export const ROW_TOKEN_OFFSET: i32 = 8;
-export const ROW_TABLE_ROW: i32 = 9;
-export const ROW_DEPENDS_ON: i32 = 10;
-export const ROW_PENDING: i32 = 11;
+export const STATE_WORDS: i32 = 22;
 export const ROW_WORDS: i32 = 12;
-export const LOCAL_STEP: i32 = 0;
-export const LOCAL_STAGING: i32 = 1;
-export const LOCAL_TOKENS: i32 = 2;
-export const LOCAL_REQUESTS: i32 = 3;
-export const LOCAL_DECODE_REQUESTS: i32 = 4;
-export const LOCAL_PADDED_TOKENS: i32 = 5;
-export const LOCAL_ATTENTION_REQUESTS: i32 = 6;
-export const LOCAL_QUERY_LEN: i32 = 7;
-export const LOCAL_PARTS: i32 = 8;
-export const LOCAL_NUM_LOGITS: i32 = 9;
-export const LOCAL_TABLE_EDITS: i32 = 10;
-export const LOCAL_MAX_SEQ_LEN: i32 = 11;
-export const LOCAL_ROWS: i32 = 12;
-export const LOCAL_WORDS: i32 = 13;
-export const LOCAL_PART_REQUEST_BEGIN: i32 = 0;
-export const LOCAL_PART_REQUEST_END: i32 = 1;
-export const LOCAL_PART_TOKEN_BEGIN: i32 = 2;
-export const LOCAL_PART_TOKEN_END: i32 = 3;
-export const LOCAL_PART_PADDED_TOKENS: i32 = 4;
-export const LOCAL_PART_ATTENTION_REQUESTS: i32 = 5;
-export const LOCAL_PART_TABLE_ROW: i32 = 6;
-export const LOCAL_PART_NUM_LOGITS: i32 = 7;
+export const LOCAL_WORDS: i32 = 12;
 export const LOCAL_PART_WORDS: i32 = 8;
-export const ERROR_CODE: i32 = 0;
-export const ERROR_ROW: i32 = 1;
-export const ERROR_VALUE: i32 = 2;
-export const ERROR_LIMIT: i32 = 3;
-export const ERROR_GROUP: i32 = 4;
 export const ERROR_WORDS: i32 = 5;
-export const TENSOR_INPUT_IDS: i32 = 0;
-export const TENSOR_POSITIONS: i32 = 1;
-export const TENSOR_SLOT_MAPPING: i32 = 2;
-export const TENSOR_QUERY_START_LOC: i32 = 3;
-export const TENSOR_SEQ_LENS: i32 = 4;
-export const TENSOR_TOKEN_TO_REQUEST: i32 = 5;
-export const TENSOR_IS_PADDING: i32 = 6;
-export const TENSOR_LOGITS_INDICES: i32 = 7;
-export const TENSOR_TOKENS_PER_RANK: i32 = 8;
-export const TENSOR_LOCAL_SEQ_LENS: i32 = 9;
-export const TENSOR_TOKENS_PER_RANK_REAL: i32 = 10;
-export const TENSOR_KV_INDPTR: i32 = 11;
-export const TENSOR_KV_INDICES: i32 = 12;
-export const TENSOR_KV_LAST_PAGE_LEN: i32 = 13;
-export const TENSOR_WORDS: i32 = 14;
-export const LIMIT_RANK: i32 = 0;
-export const LIMIT_RANKS: i32 = 1;
-export const LIMIT_MAX_REQUESTS: i32 = 2;
-export const LIMIT_MAX_PADDED_REQUESTS: i32 = 3;
-export const LIMIT_MAX_TOKENS: i32 = 4;
-export const LIMIT_MAX_PADDED_TOKENS: i32 = 5;
-export const LIMIT_MAX_MODEL_LEN: i32 = 6;
-export const LIMIT_MAX_BLOCKS: i32 = 7;
-export const LIMIT_TABLE_WIDTH: i32 = 8;
-export const LIMIT_BLOCK_SIZE: i32 = 9;
-export const LIMIT_KERNEL_BLOCK_SIZE: i32 = 10;
-export const LIMIT_CONTEXT_PARALLEL_SIZE: i32 = 11;
-export const LIMIT_CONTEXT_PARALLEL_RANK: i32 = 12;
-export const LIMIT_INTERLEAVE_SIZE: i32 = 13;
-export const LIMIT_NUM_BLOCKS: i32 = 14;
-export const LIMIT_NUM_KEYS: i32 = 15;
-export const LIMIT_QUERY_LEN: i32 = 16;
-export const LIMIT_MAX_PARTS: i32 = 17;
-export const LIMIT_POISONED: i32 = 18;
-export const LIMIT_REPLICA_SIZE: i32 = 19;
-export const LIMIT_APPEND_LOG: i32 = 20;
-export const LIMIT_BLOCK_LIST_STRIDE: i32 = 21;
-export const LIMIT_BLOCK_WRITERS: i32 = 22;
-export const LIMIT_CHECKED: i32 = 23;
-export const LIMIT_PADDED_SEQ_LEN: i32 = 24;
-export const LIMIT_MAX_KV_INDICES: i32 = 25;
-export const LIMIT_KV_GROUPS: i32 = 26;
-export const LIMIT_WORDS: i32 = 27;
-export const REGION_POLICY: i32 = 0;
-export const REGION_KEYS: i32 = 1;
-export const REGION_QUERY_LENS: i32 = 2;
-export const REGION_DISPATCH: i32 = 3;
-export const REGION_VOTES: i32 = 4;
-export const REGION_OWN_VOTE: i32 = 5;
-export const REGION_DECISION: i32 = 6;
-export const REGION_PREVIOUS: i32 = 7;
-export const REGION_LOCAL: i32 = 8;
-export const REGION_FACTS: i32 = 9;
-export const REGION_NEED: i32 = 10;
-export const REGION_CANDIDATES: i32 = 11;
-export const REGION_CHECK: i32 = 12;
-export const REGION_ERROR: i32 = 13;
-export const REGION_COMMANDS: i32 = 14;
-export const REGION_TABLE_EDITS: i32 = 15;
-export const REGION_STATE: i32 = 16;
-export const REGION_ROWS: i32 = 17;
-export const REGION_FREE_ROWS: i32 = 18;
-export const REGION_DECODES: i32 = 19;
-export const REGION_ID_DECODES: i32 = 20;
-export const REGION_FREED_LANES: i32 = 21;
-export const REGION_CHANGED_LANES: i32 = 22;
-export const REGION_PREFILLS: i32 = 23;
-export const REGION_ORDER: i32 = 24;
-export const REGION_ORDER_GENERATIONS: i32 = 25;
-export const REGION_ORDER_LOG: i32 = 26;
-export const REGION_INBOX: i32 = 27;
-export const REGION_INBOX_COUNTS: i32 = 28;
-export const REGION_TOKEN_POOL: i32 = 29;
-export const REGION_BLOCK_LISTS: i32 = 30;
-export const REGION_BLOCK_COUNTS: i32 = 31;
-export const REGION_LANE_STARTS: i32 = 32;
-export const REGION_LANE_LENS: i32 = 33;
-export const REGION_LANE_STEPS: i32 = 34;
-export const REGION_LANE_BOUNDS: i32 = 35;
-export const REGION_LANE_BASES: i32 = 36;
-export const REGION_LANE_NEXT_BASES: i32 = 37;
-export const REGION_EVENT_LANES: i32 = 38;
-export const REGION_EVENT_PLACES: i32 = 39;
-export const REGION_EVENT_STARTS: i32 = 40;
-export const REGION_EVENT_COUNTS: i32 = 41;
-export const REGION_BLOCK_WRITERS: i32 = 42;
-export const REGION_BLOCK_HOLDERS: i32 = 43;
-export const REGION_HIGH_WATER: i32 = 44;
-export const REGION_STAMPS: i32 = 45;
-export const REGION_APPEND_LOG: i32 = 46;
-export const REGION_MIRROR_GENERATIONS: i32 = 47;
-export const REGION_MIRROR_COUNTS: i32 = 48;
-export const REGION_MIRROR_CURSORS: i32 = 49;
-export const REGION_BLOCK_TABLE0: i32 = 50;
-export const REGION_BLOCK_TABLE1: i32 = 51;
-export const REGION_WORDS: i32 = 52;
-export const KV_GROUP_SIZE_INDEX: i32 = 0;
-export const KV_GROUP_SIZE_BLOCK_SIZE: i32 = 1;
-export const KV_GROUP_SIZE_KERNEL_BLOCK_SIZE: i32 = 2;
-export const KV_GROUP_SIZE_NUM_BLOCKS: i32 = 3;
-export const KV_GROUP_SIZE_WINDOW: i32 = 4;
-export const KV_GROUP_SIZE_MAX_BLOCKS: i32 = 5;
-export const KV_GROUP_SIZE_TABLE_WIDTH: i32 = 6;
-export const KV_GROUP_SIZE_BLOCK_LIST_STRIDE: i32 = 7;
-export const KV_GROUP_SIZE_MAX_KV_INDICES: i32 = 8;
+export const TENSOR_WORDS: i32 = 10;
+export const LIMIT_WORDS: i32 = 20;
+export const REGION_WORDS: i32 = 36;
 export const KV_GROUP_SIZE_WORDS: i32 = 9;
-export const KV_GROUP_REGION_GROUP_STATE: i32 = 0;
-export const KV_GROUP_REGION_BLOCK_LISTS: i32 = 1;
-export const KV_GROUP_REGION_BLOCK_COUNTS: i32 = 2;
-export const KV_GROUP_REGION_LANE_BOUNDS: i32 = 3;
-export const KV_GROUP_REGION_LANE_BASES: i32 = 4;
-export const KV_GROUP_REGION_LANE_NEXT_BASES: i32 = 5;
-export const KV_GROUP_REGION_EVENT_LANES: i32 = 6;
-export const KV_GROUP_REGION_EVENT_PLACES: i32 = 7;
-export const KV_GROUP_REGION_EVENT_STARTS: i32 = 8;
-export const KV_GROUP_REGION_EVENT_COUNTS: i32 = 9;
-export const KV_GROUP_REGION_BLOCK_HOLDERS: i32 = 10;
-export const KV_GROUP_REGION_HIGH_WATER: i32 = 11;
-export const KV_GROUP_REGION_APPEND_LOG: i32 = 12;
-export const KV_GROUP_REGION_MIRROR_GENERATIONS: i32 = 13;
-export const KV_GROUP_REGION_MIRROR_COUNTS: i32 = 14;
-export const KV_GROUP_REGION_MIRROR_CURSORS: i32 = 15;
-export const KV_GROUP_REGION_TABLE_EDITS: i32 = 16;
-export const KV_GROUP_REGION_BLOCK_TABLE0: i32 = 17;
-export const KV_GROUP_REGION_BLOCK_TABLE1: i32 = 18;
 export const KV_GROUP_REGION_WORDS: i32 = 19;
-export const KV_GROUP_STATE_EVENT_BUCKETS: i32 = 0;
-export const KV_GROUP_STATE_APPENDS: i32 = 1;
-export const KV_GROUP_STATE_TABLE_EDITS: i32 = 2;
 export const KV_GROUP_STATE_WORDS: i32 = 3;
-export const KV_GROUP_TENSOR_SLOT_MAPPING: i32 = 0;
-export const KV_GROUP_TENSOR_KV_INDPTR: i32 = 1;
-export const KV_GROUP_TENSOR_KV_INDICES: i32 = 2;
-export const KV_GROUP_TENSOR_KV_LAST_PAGE_LEN: i32 = 3;
 export const KV_GROUP_TENSOR_WORDS: i32 = 4;
-export const MIRROR_STAGING0: i32 = 0;
-export const MIRROR_STAGING1: i32 = 1;
-export const MIRROR_DEVICE: i32 = 2;
 export const MIRROR_WORDS: i32 = 3;
-export const CURSOR_ORDER_CHANGES: i32 = 0;
-export const CURSOR_ROWS: i32 = 1;
-export const CURSOR_APPENDS: i32 = 2;
 export const CURSOR_WORDS: i32 = 3;
-export const APPEND_GENERATION: i32 = 0;
-export const APPEND_TABLE_ROW: i32 = 1;
-export const APPEND_COLUMN: i32 = 2;
-export const APPEND_BLOCK: i32 = 3;
 export const APPEND_WORDS: i32 = 4;
-export const STAMP_QUERY_LEN: i32 = 0;
-export const STAMP_REQUESTS: i32 = 1;
-export const STAMP_ATTENTION_REQUESTS: i32 = 2;
-export const STAMP_PADDED_TOKENS: i32 = 3;
 export const STAMP_WORDS: i32 = 4;
-export const CMD_OP: i32 = 0;
-export const CMD_A: i32 = 1;
-export const CMD_B: i32 = 2;
-export const CMD_C: i32 = 3;
-export const CMD_D: i32 = 4;
-export const CMD_E: i32 = 5;
-export const CMD_F: i32 = 6;
-export const CMD_G: i32 = 7;
 export const CMD_WORDS: i32 = 8;
-export const CONTROL_RUN: i32 = 0;
-export const CONTROL_LEAVE: i32 = 1;
-export const CONTROL_FAULT: i32 = 2;
-export const PHASE_IDLE: i32 = 0;
-export const PHASE_DECODE: i32 = 1;
-export const PHASE_PREFILL: i32 = 2;
-export const PHASE_MIXED: i32 = 3;
-export const MODE_NONE: i32 = 0;
-export const MODE_PIECEWISE: i32 = 1;
-export const MODE_FULL: i32 = 2;
-export const RUN_PARK: i32 = 0;
-export const RUN_EAGER: i32 = 1;
-export const RUN_PIECEWISE: i32 = 2;
-export const RUN_FULL: i32 = 3;
-export const GATHER_NONE: i32 = 0;
-export const GATHER_PADDED: i32 = 1;
-export const GATHER_VARIABLE: i32 = 2;
-export const GATHER_SUM: i32 = 3;
-export const REASON_ALL_IDLE: i32 = 0;
-export const REASON_GRAPH: i32 = 1;
-export const REASON_GRAPH_UBATCHED: i32 = 2;
-export const REASON_PLAIN_TWIN: i32 = 3;
-export const REASON_PLAIN_ONLY: i32 = 4;
-export const REASON_NO_KEY_FOR_PHASE: i32 = 5;
-export const REASON_NO_KEY_FOR_QUERY_LENGTH: i32 = 6;
-export const REASON_ABOVE_LADDER: i32 = 7;
-export const REASON_NO_PLAIN_TWIN: i32 = 8;
-export const REASON_VETOED: i32 = 9;
-export const REASON_ENFORCE_EAGER: i32 = 10;
-export const REASON_NO_KEY_FOR_VARIANT: i32 = 11;
-export const REASON_LEAVE: i32 = 12;
-export const REASON_GRAPH_MIXED: i32 = 13;
-export const REASON_GRAPH_PIECEWISE: i32 = 14;
-export const REASON_ABOVE_PADDING_FACTOR: i32 = 15;
-export const REASON_RANK_EAGER: i32 = 16;
-export const REASON_EMPTY_PART: i32 = 17;
-export const REASON_NO_UBATCHED_KEY: i32 = 18;
-export const VERDICT_CHOSEN: i32 = 0;
-export const VERDICT_LARGER: i32 = 1;
-export const VERDICT_VARIANT: i32 = 2;
-export const VERDICT_QUERY_LENGTH: i32 = 3;
-export const VERDICT_TOKENS: i32 = 4;
-export const VERDICT_REQUESTS: i32 = 5;
-export const VERDICT_PREFILL_REQUESTS: i32 = 6;
-export const VERDICT_PHASE: i32 = 7;
-export const VERDICT_NOT_UBATCHED: i32 = 8;
-export const VERDICT_UBATCHES_NOT_AGREED: i32 = 9;
-export const VERDICT_PADDING_FACTOR: i32 = 10;
-export const VERDICT_MODE: i32 = 11;
-export const VERDICT_STEP_EAGER: i32 = 12;
-export const VERDICT_FULL_PREFERRED: i32 = 13;
-export const GRAPH_AGREEMENT_SHAPE: i32 = 0;
-export const GRAPH_AGREEMENT_MIN_MODE_PADDED: i32 = 1;
-export const GRAPH_AGREEMENT_MIN_MODE: i32 = 2;
-export const UBATCH_AGREEMENT_BUSY_WISH: i32 = 0;
-export const UBATCH_AGREEMENT_ALL_WISH: i32 = 1;
-export const UBATCH_AGREEMENT_MIN_TOKENS: i32 = 2;
-export const UBATCH_AGREEMENT_ANY_MINIMUM: i32 = 3;
-export const UBATCH_AGREEMENT_SAME_PHASE: i32 = 4;
-export const LAST_PART_RUN: i32 = 0;
-export const LAST_PART_REFUSE: i32 = 1;
-export const LAST_PART_EAGER: i32 = 2;
-export const DECODE_MATCH_PADDED: i32 = 0;
-export const DECODE_MATCH_UNIFORM: i32 = 1;
-export const MIXED_GRAPHS_NEVER: i32 = 0;
-export const MIXED_GRAPHS_ONE_RANK: i32 = 1;
-export const MIXED_GRAPHS_AGREED: i32 = 2;
-export const MIXED_MATCH_STRICT: i32 = 0;
-export const MIXED_MATCH_SLOTS: i32 = 1;
-export const MIXED_MATCH_SLOT_COUNT: i32 = 2;
-export const EAGER_GATHER_VARIABLE: i32 = 0;
-export const EAGER_GATHER_PADDED_DECODE: i32 = 1;
-export const EAGER_GATHER_MAX_OR_SUM: i32 = 2;
-export const EAGER_GATHER_OWN_PADDED: i32 = 3;
-export const EAGER_PARTS_MAXIMA: i32 = 0;
-export const EAGER_PARTS_EQUAL_SHARES: i32 = 1;
-export const SPLIT_TOKEN_SHARE: i32 = 0;
-export const SPLIT_BALANCED: i32 = 1;
-export const SPLIT_TOKEN_MIDPOINT: i32 = 2;
-export const SPLIT_PADDED_SHARE: i32 = 3;
-export const SHARED_BLOCKS_LAYER_ORDER: i32 = 0;
-export const SHARED_BLOCKS_VETO: i32 = 1;
-export const RESOURCE_CUSTOM_ALL_GATHER: i32 = 1;
-export const RESOURCE_SIDE_STREAM: i32 = 2;
-export const RESOURCE_COMMUNICATOR: i32 = 4;
-export const ON_SHARED_RESOURCE_SERIALIZE: i32 = 0;
-export const ON_SHARED_RESOURCE_OVERLAP: i32 = 1;
-export const PART_SIZES_AGREED: i32 = 0;
-export const PART_SIZES_LOCAL: i32 = 1;
-export const PREPARE_DECISION: i32 = 0;
-export const PREPARE_LOCAL: i32 = 1;
-export const CAPTURE_GUARD_ALL: i32 = 0;
-export const CAPTURE_GUARD_NONE: i32 = 1;
-export const VETO_NONE: i32 = 0;
-export const VETO_EMBEDDINGS_OVERRIDE: i32 = 1;
-export const VETO_SHARED_BLOCK: i32 = 2;
-export const VETO_CASCADE_ATTENTION: i32 = 3;
-export const VETO_ENCODER_OUTPUT: i32 = 4;
-export const VETO_OTHER: i32 = 5;
-export const EMPTY_PART_DUMMY: i32 = 0;
-export const EMPTY_PART_PLAIN: i32 = 1;
-export const RESOLVE_OK: i32 = 0;
-export const RESOLVE_VERSION: i32 = -1;
-export const RESOLVE_STEP: i32 = -2;
-export const RESOLVE_PLAN: i32 = -3;
-export const RESOLVE_FAULT: i32 = -4;
-export const RESOLVE_PREVIOUS: i32 = -5;
-export const RESOLVE_LIMITS: i32 = -6;
-export const RESOLVE_REPLICA: i32 = -7;
-export const EDIT_OK: i32 = 0;
-export const EDIT_ROW_UNKNOWN: i32 = -1;
-export const EDIT_ROWS_FULL: i32 = -2;
-export const EDIT_BLOCK_INVALID: i32 = -3;
-export const EDIT_BLOCKS_FULL: i32 = -4;
-export const EDIT_TOKENS_FULL: i32 = -5;
-export const EDIT_POSITION_BEYOND_BLOCKS: i32 = -6;
-export const EDIT_SCHEDULED_TWICE: i32 = -7;
-export const EDIT_QUERY_LENGTH: i32 = -8;
-export const EDIT_MODEL_LENGTH: i32 = -9;
-export const EDIT_ROW_SCHEDULED: i32 = -10;
-export const EDIT_BLOCK_WRITTEN_TWICE: i32 = -11;
-export const EDIT_BLOCK_SHARED: i32 = -12;
-export const EDIT_ROW_NOT_CONTINUED: i32 = -13;
-export const EDIT_DRAFTS_ACCEPTED: i32 = -14;
-export const COMMAND_NONE: i32 = 0;
-export const COMMAND_UPLOAD: i32 = 1;
-export const COMMAND_UPLOAD_ROWS: i32 = 2;
-export const COMMAND_GRAPH: i32 = 3;
-export const COMMAND_RECORD: i32 = 4;
-export const COMMAND_WAIT: i32 = 5;
-export const COMMAND_DOWNLOAD: i32 = 6;
+
+export const enum Vote {
+  Version = 0,
+  Step = 1,
+  PlanHash = 2,
+  Control = 3,
+  FaultCode = 4,
+  Phase = 5,
+  Tokens = 6,
+  PrefillRequests = 7,
+  DecodeRequests = 8,
+  UniformQueryLen = 9,
+  MaxQueryLen = 10,
+  PaddedTokens = 11,
+  MaxSeqLen = 12,
+  GraphMode = 13,
+  Variant = 14,
+  WantsUbatches = 15,
+  MeetsMinimum = 16,
+  CanSplit = 17,
+  Parts = 18,
+  Part0Tokens = 19,
+  Part1Tokens = 20,
+  Part2Tokens = 21,
+  Part3Tokens = 22,
+  GraphVeto = 23,
+  UbatchVeto = 24,
+  Flags = 25,
+  MaxDecodeQueryLen = 26,
+  Reserved27 = 27,
+  Reserved28 = 28,
+  Reserved29 = 29,
+  Reserved30 = 30,
+  Reserved31 = 31,
+}
+
+export const enum Decision {
+  Version = 0,
+  Step = 1,
+  Run = 2,
+  Reason = 3,
+  ReasonRank = 4,
+  ReasonDetail = 5,
+  CaptureKey = 6,
+  Phase = 7,
+  PaddedTokens = 8,
+  PaddedRequests = 9,
+  QueryLen = 10,
+  Parts = 11,
+  Ranks = 12,
+  BusyRanks = 13,
+  UbatchWishes = 14,
+  PlainTwin = 15,
+  Leave = 16,
+  MaxTokens = 17,
+  Variant = 18,
+  PaddedPrefillRequests = 19,
+  PaddedDecodeRequests = 20,
+  Overlap = 21,
+  HeldWishes = 22,
+  Reserved23 = 23,
+}
+
+export const enum Part {
+  PaddedTokens = 0,
+  PaddedRequests = 1,
+  Gather = 2,
+  Reserved3 = 3,
+}
+
+export const enum Key {
+  Mode = 0,
+  Tokens = 1,
+  PrefillRequests = 2,
+  DecodeRequests = 3,
+  QueryLen = 4,
+  MaxQueryLen = 5,
+  Parts = 6,
+  Variant = 7,
+  Collectives = 8,
+  Reserved9 = 9,
+  Reserved10 = 10,
+  Reserved11 = 11,
+}
+
+export const enum Policy {
+  Ubatches = 0,
+  UbatchThresholdDecode = 1,
+  UbatchThresholdPrefill = 2,
+  TokenAlignment = 3,
+  EagerEmptyPart = 4,
+  EnforceEager = 5,
+  MaxPaddingPermille = 6,
+  UbatchHysteresis = 7,
+  GraphAgreement = 8,
+  UbatchAgreement = 9,
+  LastPart = 10,
+  DecodeMatch = 11,
+  MixedGraphs = 12,
+  MixedMatch = 13,
+  EagerGather = 14,
+  EagerParts = 15,
+  Split = 16,
+  SharedBlocks = 17,
+  UbatchMinRequests = 18,
+  UbatchCaptureMinRequests = 19,
+  ExclusiveResources = 20,
+  OnSharedResource = 21,
+  PartSizes = 22,
+  Prepare = 23,
+  CaptureGuard = 24,
+  Reserved25 = 25,
+  Reserved26 = 26,
+  Reserved27 = 27,
+}
+
+export const enum Fact {
+  Tokens = 0,
+  PrefillRequests = 1,
+  DecodeRequests = 2,
+  UniformQueryLen = 3,
+  MaxQueryLen = 4,
+  MaxSeqLen = 5,
+  CanSplit = 6,
+  Part0Tokens = 7,
+  Part1Tokens = 8,
+  Part2Tokens = 9,
+  Part3Tokens = 10,
+  MaxDecodeQueryLen = 11,
+  SharedBlock = 12,
+}
+
+export const enum Reduced {
+  Ranks = 0,
+  BusyRanks = 1,
+  LeavingRanks = 2,
+  Wishes = 3,
+  HeldWishes = 4,
+  Phase = 5,
+  Tokens = 6,
+  MinTokens = 7,
+  PrefillRequests = 8,
+  DecodeRequests = 9,
+  Requests = 10,
+  MaxQueryLen = 11,
+  MaxDecodeQueryLen = 12,
+  UniformQueryLen = 13,
+  Variant = 14,
+  GraphMode = 15,
+  PaddedTokens = 16,
+  Parts = 17,
+  VetoRank = 18,
+  EagerRank = 19,
+  RefusalRank = 20,
+}
+
+export const enum Candidate {
+  Verdict = 0,
+  Detail = 1,
+}
+
+export const enum Action {
+  PreparedTokens = 0,
+  PreparedRequests = 1,
+  Run = 2,
+  Key = 3,
+  Tokens = 4,
+  Requests = 5,
+  Parts = 6,
+  Overlap = 7,
+  Part0Tokens = 8,
+  Part1Tokens = 9,
+  Part2Tokens = 10,
+  Part3Tokens = 11,
+  Gather = 12,
+}
+
+export const enum Property {
+  P1 = 0,
+  P2 = 1,
+  P3 = 2,
+  P4 = 3,
+  P5 = 4,
+  P6 = 5,
+  P9 = 6,
+  P10 = 7,
+  P11 = 8,
+}
+
+export const enum State {
+  FreeRows = 0,
+  Generation = 1,
+  Step = 2,
+  Decodes = 3,
+  Prefills = 4,
+  Tokens = 5,
+  PoolTokens = 6,
+  IdDecodes = 7,
+  Depending = 8,
+  Built = 9,
+  LastDecodes = 10,
+  Lanes = 11,
+  Gaps = 12,
+  Windowed = 13,
+  Moved = 14,
+  Listed = 15,
+  Longest = 16,
+  LongestKnown = 17,
+  ChangedLanes = 18,
+  OrderChanges = 19,
+  OrderRows = 20,
+  SeenAlone = 21,
+}
+
+export const enum Row {
+  Active = 0,
+  Generation = 1,
+  NumComputedTokens = 2,
+  Lane = 3,
+  Step = 4,
+  Phase = 5,
+  QueryLen = 6,
+  LastChunk = 7,
+  TokenOffset = 8,
+  TableRow = 9,
+  DependsOn = 10,
+  Pending = 11,
+}
+
+export const enum Local {
+  Step = 0,
+  Staging = 1,
+  Tokens = 2,
+  Requests = 3,
+  DecodeRequests = 4,
+  PaddedTokens = 5,
+  AttentionRequests = 6,
+  QueryLen = 7,
+  Parts = 8,
+  NumLogits = 9,
+  MaxSeqLen = 10,
+  Rows = 11,
+}
+
+export const enum LocalPart {
+  RequestBegin = 0,
+  RequestEnd = 1,
+  TokenBegin = 2,
+  TokenEnd = 3,
+  PaddedTokens = 4,
+  AttentionRequests = 5,
+  TableRow = 6,
+  NumLogits = 7,
+}
+
+export const enum Error {
+  Code = 0,
+  Row = 1,
+  Value = 2,
+  Limit = 3,
+  Group = 4,
+}
+
+export const enum Tensor {
+  InputIds = 0,
+  Positions = 1,
+  QueryStartLoc = 2,
+  SeqLens = 3,
+  TokenToRequest = 4,
+  IsPadding = 5,
+  LogitsIndices = 6,
+  TokensPerRank = 7,
+  LocalSeqLens = 8,
+  TokensPerRankReal = 9,
+}
+
+export const enum Limit {
+  Rank = 0,
+  Ranks = 1,
+  MaxRequests = 2,
+  MaxPaddedRequests = 3,
+  MaxTokens = 4,
+  MaxPaddedTokens = 5,
+  MaxModelLen = 6,
+  ContextParallelSize = 7,
+  ContextParallelRank = 8,
+  InterleaveSize = 9,
+  NumKeys = 10,
+  QueryLen = 11,
+  MaxParts = 12,
+  Poisoned = 13,
+  ReplicaSize = 14,
+  AppendLog = 15,
+  BlockWriters = 16,
+  Checked = 17,
+  PaddedSeqLen = 18,
+  KvGroups = 19,
+}
+
+export const enum Region {
+  Policy = 0,
+  Keys = 1,
+  QueryLens = 2,
+  Dispatch = 3,
+  KeyOrder = 4,
+  Votes = 5,
+  OwnVote = 6,
+  Decision = 7,
+  Previous = 8,
+  Local = 9,
+  Facts = 10,
+  Reduction = 11,
+  OwnReduction = 12,
+  Candidates = 13,
+  Check = 14,
+  Error = 15,
+  Commands = 16,
+  State = 17,
+  Rows = 18,
+  FreeRows = 19,
+  Decodes = 20,
+  IdDecodes = 21,
+  FreedLanes = 22,
+  ChangedLanes = 23,
+  Prefills = 24,
+  Order = 25,
+  OrderGenerations = 26,
+  OrderLog = 27,
+  Inbox = 28,
+  InboxCounts = 29,
+  TokenPool = 30,
+  LaneStarts = 31,
+  LaneLens = 32,
+  LaneSteps = 33,
+  BlockWriters = 34,
+  Stamps = 35,
+}
+
+export const enum KvGroupSize {
+  Index = 0,
+  BlockSize = 1,
+  KernelBlockSize = 2,
+  NumBlocks = 3,
+  Window = 4,
+  MaxBlocks = 5,
+  TableWidth = 6,
+  BlockListStride = 7,
+  MaxKvIndices = 8,
+}
+
+export const enum KvGroupRegion {
+  GroupState = 0,
+  BlockLists = 1,
+  BlockCounts = 2,
+  LaneBounds = 3,
+  LaneBases = 4,
+  LaneNextBases = 5,
+  EventLanes = 6,
+  EventPlaces = 7,
+  EventStarts = 8,
+  EventCounts = 9,
+  BlockHolders = 10,
+  HighWater = 11,
+  AppendLog = 12,
+  MirrorGenerations = 13,
+  MirrorCounts = 14,
+  MirrorCursors = 15,
+  TableEdits = 16,
+  BlockTable0 = 17,
+  BlockTable1 = 18,
+}
+
+export const enum KvGroupState {
+  EventBuckets = 0,
+  Appends = 1,
+  TableEdits = 2,
+}
+
+export const enum KvGroupTensor {
+  SlotMapping = 0,
+  KvIndptr = 1,
+  KvIndices = 2,
+  KvLastPageLen = 3,
+}
+
+export const enum Mirror {
+  Staging0 = 0,
+  Staging1 = 1,
+  Device = 2,
+}
+
+export const enum Cursor {
+  OrderChanges = 0,
+  Rows = 1,
+  Appends = 2,
+}
+
+export const enum Append {
+  Generation = 0,
+  TableRow = 1,
+  Column = 2,
+  Block = 3,
+}
+
+export const enum Stamp {
+  QueryLen = 0,
+  Requests = 1,
+  AttentionRequests = 2,
+  PaddedTokens = 3,
+}
+
+export const enum Cmd {
+  Op = 0,
+  A = 1,
+  B = 2,
+  C = 3,
+  D = 4,
+  E = 5,
+  F = 6,
+  G = 7,
+}
+
+export const enum Control {
+  Run = 0,
+  Leave = 1,
+  Fault = 2,
+}
+
+export const enum Phase {
+  Idle = 0,
+  Decode = 1,
+  Prefill = 2,
+  Mixed = 3,
+}
+
+export const enum Mode {
+  None = 0,
+  Piecewise = 1,
+  Full = 2,
+}
+
+export const enum KeyKind {
+  Decode = 0,
+  Mixed = 1,
+  Piecewise = 2,
+}
+
+export const enum Run {
+  Park = 0,
+  Eager = 1,
+  Piecewise = 2,
+  Full = 3,
+}
+
+export const enum Gather {
+  None = 0,
+  Padded = 1,
+  Variable = 2,
+  Sum = 3,
+}
+
+export const enum Reason {
+  AllIdle = 0,
+  Graph = 1,
+  GraphUbatched = 2,
+  PlainTwin = 3,
+  PlainOnly = 4,
+  NoKeyForPhase = 5,
+  NoKeyForQueryLength = 6,
+  AboveLadder = 7,
+  NoPlainTwin = 8,
+  Vetoed = 9,
+  EnforceEager = 10,
+  NoKeyForVariant = 11,
+  Leave = 12,
+  GraphMixed = 13,
+  GraphPiecewise = 14,
+  AbovePaddingFactor = 15,
+  RankEager = 16,
+  EmptyPart = 17,
+  NoUbatchedKey = 18,
+}
+
+export const enum Verdict {
+  Chosen = 0,
+  Larger = 1,
+  Variant = 2,
+  QueryLength = 3,
+  Tokens = 4,
+  Requests = 5,
+  PrefillRequests = 6,
+  Phase = 7,
+  NotUbatched = 8,
+  UbatchesNotAgreed = 9,
+  PaddingFactor = 10,
+  Mode = 11,
+  StepEager = 12,
+  FullPreferred = 13,
+}
+
+export const enum GraphAgreement {
+  Shape = 0,
+  MinModePadded = 1,
+  MinMode = 2,
+}
+
+export const enum UbatchAgreement {
+  BusyWish = 0,
+  AllWish = 1,
+  MinTokens = 2,
+  AnyMinimum = 3,
+  SamePhase = 4,
+}
+
+export const enum LastPart {
+  Run = 0,
+  Refuse = 1,
+  Eager = 2,
+}
+
+export const enum DecodeMatch {
+  Padded = 0,
+  Uniform = 1,
+}
+
+export const enum MixedGraphs {
+  Never = 0,
+  OneRank = 1,
+  Agreed = 2,
+}
+
+export const enum MixedMatch {
+  Strict = 0,
+  Slots = 1,
+  SlotCount = 2,
+}
+
+export const enum EagerGather {
+  Variable = 0,
+  PaddedDecode = 1,
+  MaxOrSum = 2,
+  OwnPadded = 3,
+}
+
+export const enum EagerParts {
+  Maxima = 0,
+  EqualShares = 1,
+}
+
+export const enum Split {
+  TokenShare = 0,
+  Balanced = 1,
+  TokenMidpoint = 2,
+  PaddedShare = 3,
+}
+
+export const enum SharedBlocks {
+  LayerOrder = 0,
+  Veto = 1,
+}
+
+export const enum Resource {
+  CustomAllGather = 1,
+  SideStream = 2,
+  Communicator = 4,
+}
+
+export const enum OnSharedResource {
+  Serialize = 0,
+  Overlap = 1,
+}
+
+export const enum PartSizes {
+  Agreed = 0,
+  Local = 1,
+}
+
+export const enum Prepare {
+  Decision = 0,
+  Local = 1,
+}
+
+export const enum CaptureGuard {
+  All = 0,
+  None = 1,
+}
+
+export const enum Veto {
+  None = 0,
+  EmbeddingsOverride = 1,
+  SharedBlock = 2,
+  CascadeAttention = 3,
+  EncoderOutput = 4,
+  Other = 5,
+}
+
+export const enum EmptyPart {
+  Dummy = 0,
+  Plain = 1,
+}
+
+export const enum Resolve {
+  Ok = 0,
+  Version = -1,
+  Step = -2,
+  Plan = -3,
+  Fault = -4,
+  Previous = -5,
+  Limits = -6,
+  Replica = -7,
+}
+
+export const enum Edit {
+  Ok = 0,
+  RowUnknown = -1,
+  RowsFull = -2,
+  BlockInvalid = -3,
+  BlocksFull = -4,
+  TokensFull = -5,
+  PositionBeyondBlocks = -6,
+  ScheduledTwice = -7,
+  QueryLength = -8,
+  ModelLength = -9,
+  RowScheduled = -10,
+  BlockWrittenTwice = -11,
+  BlockShared = -12,
+  RowNotContinued = -13,
+  DraftsAccepted = -14,
+}
+
+export const enum Command {
+  None = 0,
+  Upload = 1,
+  UploadRows = 2,
+  Graph = 3,
+  Record = 4,
+  Wait = 5,
+  Download = 6,
+}

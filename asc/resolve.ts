@@ -1,126 +1,86 @@
-// The one decision every rank derives from the table of votes: a pure function of table, plan, policy and previous decision.
-import { agreedParts } from './agree';
-import { choose } from './choose';
+// The one decision that every rank derives from the table of votes: a pure function of table, plan, policy and previous decision.
+import { agreeOnParts } from './agree';
+import { chooseRun } from './choose';
+import { writeEagerRun } from './decision';
 import {
-  CONTROL_FAULT,
-  DECISION_BUSY_RANKS,
-  DECISION_CAPTURE_KEY,
-  DECISION_HELD_WISHES,
-  DECISION_LEAVE,
-  DECISION_MAX_TOKENS,
-  DECISION_PHASE,
-  DECISION_RANKS,
-  DECISION_REASON,
-  DECISION_REASON_RANK,
-  DECISION_RUN,
-  DECISION_STEP,
-  DECISION_UBATCH_WISHES,
-  DECISION_VARIANT,
-  DECISION_VERSION,
+  Control,
   DECISION_WORDS,
-  GRAPH_AGREEMENT_SHAPE,
+  Decision,
+  GraphAgreement,
   LAYOUT_VERSION,
-  LIMIT_REPLICA_SIZE,
+  Limit,
   MAX_PARTS,
-  NEED_BUSY_RANKS,
-  NEED_EAGER_RANK,
-  NEED_HELD_WISHES,
-  NEED_LEAVING_RANKS,
-  NEED_PARTS,
-  NEED_PHASE,
-  NEED_TOKENS,
-  NEED_VARIANT,
-  NEED_VETO_RANK,
-  NEED_WISHES,
   PART_WORDS,
-  POLICY_ENFORCE_EAGER,
-  POLICY_GRAPH_AGREEMENT,
-  REASON_ALL_IDLE,
-  REASON_ENFORCE_EAGER,
-  REASON_LEAVE,
-  REASON_VETOED,
-  REGION_NEED,
-  RESOLVE_FAULT,
-  RESOLVE_LIMITS,
-  RESOLVE_OK,
-  RESOLVE_PLAN,
-  RESOLVE_PREVIOUS,
-  RESOLVE_REPLICA,
-  RESOLVE_STEP,
-  RESOLVE_VERSION,
-  RUN_PARK,
-  VOTE_CONTROL,
-  VOTE_GRAPH_VETO,
-  VOTE_PLAN_HASH,
-  VOTE_STEP,
-  VOTE_VERSION,
+  Policy,
+  Reason,
+  Reduced,
+  Region,
+  Resolve,
+  Run,
+  Vote,
 } from './layout';
-import { need, reduce } from './need';
-import { eager } from './run';
+import { reduce } from './reduction';
 import { brokenLimit, replicaOutlier, vote } from './table';
-import { policy } from './vote-rules';
-import { clear, get, limit, region, set } from './words';
+import { clear, get, limit, policy, region, set } from './words';
 
 /**
- * Refuses a table whose ranks do not speak of the same step, plan and layout (RESOLVE_*), or that reports a fault; else
- * writes the decision. `previous` is the address of the last decision, 0 before the first.
+ * Refuses a table whose ranks do not vote on the same step, plan and layout, or that reports a fault; else writes the decision
+ * and returns Resolve.Ok. `previous` is the address of the last decision, 0 before the first.
  */
 export function resolve(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
-  // The version first: it says what every other word means.
+  // The version is compared first, because it says what every other word means.
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_VERSION) != LAYOUT_VERSION) return RESOLVE_VERSION;
+    if (vote(table, rank, Vote.Version) != LAYOUT_VERSION) return Resolve.Version;
   }
   for (let rank = 1; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_STEP) != vote(table, 0, VOTE_STEP)) return RESOLVE_STEP;
-    if (vote(table, rank, VOTE_PLAN_HASH) != vote(table, 0, VOTE_PLAN_HASH)) return RESOLVE_PLAN;
+    if (vote(table, rank, Vote.Step) != vote(table, 0, Vote.Step)) return Resolve.Step;
+    if (vote(table, rank, Vote.PlanHash) != vote(table, 0, Vote.PlanHash)) return Resolve.Plan;
   }
   for (let rank = 0; rank < ranks; rank++) {
-    if (brokenLimit(table, rank) >= 0) return RESOLVE_LIMITS;
+    if (brokenLimit(table, rank) >= 0) return Resolve.Limits;
   }
-  if (limit(LIMIT_REPLICA_SIZE) > 1 && replicaOutlier(table, ranks) >= 0) return RESOLVE_REPLICA;
-  if (previous != 0 && vote(table, 0, VOTE_STEP) != get(previous, DECISION_STEP) + 1) return RESOLVE_PREVIOUS;
+  if (limit(Limit.ReplicaSize) > 1 && replicaOutlier(table, ranks) >= 0) return Resolve.Replica;
+  if (previous != 0 && vote(table, 0, Vote.Step) != get(previous, Decision.Step) + 1) return Resolve.Previous;
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return RESOLVE_FAULT;
+    if (vote(table, rank, Vote.Control) == Control.Fault) return Resolve.Fault;
   }
-  decide(table, ranks, previous, decision);
-  return RESOLVE_OK;
+  const reduction = region(Region.Reduction);
+  reduce(table, ranks, previous, reduction);
+  agreeOnParts(table, reduction, previous);
+  decide(table, reduction, decision);
+  return Resolve.Ok;
 }
 
-function decide(table: usize, ranks: i32, previous: usize, decision: usize): void {
-  reduce(table, ranks, previous);
-  const parts = agreedParts(table, ranks, previous);
-  set(region(REGION_NEED), NEED_PARTS, parts);
+function decide(table: usize, reduction: usize, decision: usize): void {
+  const ranks = get(reduction, Reduced.Ranks);
+  clear(decision, DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks));
+  set(decision, Decision.Version, LAYOUT_VERSION);
+  set(decision, Decision.Step, vote(table, 0, Vote.Step));
+  set(decision, Decision.ReasonRank, -1);
+  set(decision, Decision.CaptureKey, -1);
+  set(decision, Decision.Phase, get(reduction, Reduced.Phase));
+  set(decision, Decision.Ranks, ranks);
+  set(decision, Decision.BusyRanks, get(reduction, Reduced.BusyRanks));
+  set(decision, Decision.UbatchWishes, get(reduction, Reduced.Wishes));
+  set(decision, Decision.HeldWishes, get(reduction, Reduced.HeldWishes));
+  set(decision, Decision.MaxTokens, get(reduction, Reduced.Tokens));
+  set(decision, Decision.Variant, get(reduction, Reduced.Variant));
 
-  const words = DECISION_WORDS + MAX_PARTS * (PART_WORDS + ranks);
-  clear(decision, words);
-  const busy = need(NEED_BUSY_RANKS);
-  set(decision, DECISION_VERSION, LAYOUT_VERSION);
-  set(decision, DECISION_STEP, vote(table, 0, VOTE_STEP));
-  set(decision, DECISION_REASON_RANK, -1);
-  set(decision, DECISION_CAPTURE_KEY, -1);
-  set(decision, DECISION_PHASE, need(NEED_PHASE));
-  set(decision, DECISION_RANKS, ranks);
-  set(decision, DECISION_BUSY_RANKS, busy);
-  set(decision, DECISION_UBATCH_WISHES, need(NEED_WISHES));
-  set(decision, DECISION_HELD_WISHES, need(NEED_HELD_WISHES));
-  set(decision, DECISION_MAX_TOKENS, need(NEED_TOKENS));
-  set(decision, DECISION_VARIANT, need(NEED_VARIANT));
-
-  if (busy == 0) {
-    const leave = need(NEED_LEAVING_RANKS) == ranks;
-    set(decision, DECISION_RUN, RUN_PARK);
-    set(decision, DECISION_LEAVE, leave ? 1 : 0);
-    set(decision, DECISION_REASON, leave ? REASON_LEAVE : REASON_ALL_IDLE);
+  if (get(reduction, Reduced.BusyRanks) == 0) {
+    const leave = get(reduction, Reduced.LeavingRanks) == ranks;
+    set(decision, Decision.Run, Run.Park);
+    set(decision, Decision.Leave, leave ? 1 : 0);
+    set(decision, Decision.Reason, leave ? Reason.Leave : Reason.AllIdle);
     return;
   }
-  const vetoRank = need(NEED_VETO_RANK);
-  const eagerRank = need(NEED_EAGER_RANK);
-  const enforced = policy(POLICY_GRAPH_AGREEMENT) == GRAPH_AGREEMENT_SHAPE || policy(POLICY_ENFORCE_EAGER) != 0;
+  const vetoRank = get(reduction, Reduced.VetoRank);
+  const eagerRank = get(reduction, Reduced.EagerRank);
+  const enforced = policy(Policy.GraphAgreement) == GraphAgreement.Shape || policy(Policy.EnforceEager) != 0;
   if (vetoRank >= 0) {
-    eager(table, ranks, decision, REASON_VETOED, vetoRank, vote(table, vetoRank, VOTE_GRAPH_VETO));
+    writeEagerRun(table, reduction, decision, Reason.Vetoed, vetoRank, vote(table, vetoRank, Vote.GraphVeto));
   } else if (eagerRank >= 0 && enforced) {
-    eager(table, ranks, decision, REASON_ENFORCE_EAGER, eagerRank, 0);
+    writeEagerRun(table, reduction, decision, Reason.EnforceEager, eagerRank, 0);
   } else {
-    choose(table, ranks, decision);
+    chooseRun(table, reduction, decision);
   }
 }

@@ -1,4 +1,4 @@
-// Arrays of numbers at an address, as the ladder optimiser is given them.
+// Arrays of float64 and int32 numbers at an address, in which the ladder optimiser works.
 
 export function real(at: usize, index: i32): f64 {
   return load<f64>(at + ((<usize>index) << 3));

@@ -1,5 +1,5 @@
-// Access to the int32 words of votes, decisions, policies and keys. Pointers are byte addresses in the shared memory.
-import { CONFIG_BASE, CONFIG_REGIONS } from './layout';
+// Access to the int32 words of votes, decisions, policies and keys. Addresses are byte offsets in the shared memory.
+import { CONFIG_BASE, CONFIG_REGIONS, Region } from './layout';
 
 export function get(at: usize, word: i32): i32 {
   return load<i32>(at + ((<usize>word) << 2));
@@ -9,7 +9,7 @@ export function set(at: usize, word: i32, value: i32): void {
   store<i32>(at + ((<usize>word) << 2), value);
 }
 
-/** Sets `words` words to 0, a multiple of 4 of them: sixteen bytes a turn, for the engine checks its stack in each. */
+/** Sets `words` words to 0, a multiple of 4 of them. 16 bytes per iteration: V8 inserts a stack check in each. */
 export function clear(at: usize, words: i32): void {
   const end = at + ((<usize>words) << 2);
   for (; at < end; at += 16) {
@@ -18,7 +18,7 @@ export function clear(at: usize, words: i32): void {
   }
 }
 
-/** Whether `words` words, a multiple of 2 of them, are the same in both places. */
+/** Whether `words` words, a multiple of 2 of them, are equal in both places. */
 export function sameWords(at: usize, other: usize, words: i32): boolean {
   let differs: i64 = 0;
   for (let word = 0; word < words; word += 2) {
@@ -28,12 +28,19 @@ export function sameWords(at: usize, other: usize, words: i32): boolean {
   return differs == 0;
 }
 
+/** A limit that the planner was created with: a word of `Limit`. */
 export function limit(word: i32): i32 {
   return get(CONFIG_BASE, word);
 }
 
+/** Address of a region of the planner's memory: an index of `Region`. */
 export function region(index: i32): usize {
   return <usize>(<u32>get(CONFIG_BASE, CONFIG_REGIONS + index));
+}
+
+/** A choice of the policy that all ranks share: a word of `Policy`. */
+export function policy(word: i32): i32 {
+  return get(region(Region.Policy), word);
 }
 
 /** Next multiple of `unit` (>= 1). */

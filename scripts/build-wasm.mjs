@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, 
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { metadataExports } from './exports.mjs';
 import { hashBytes } from './setup/files.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
@@ -54,7 +55,7 @@ function main() {
   const { out } = parseArgs({ options: { out: { type: 'string' } } }).values;
   const folder = out === undefined ? path.join(root, 'wasm') : path.resolve(out);
   checkCompiler();
-  const names = readExports();
+  const names = metadataExports(root).map(({ name }) => name);
   mkdirSync(folder, { recursive: true });
   for (const [name, flags] of Object.entries(PRODUCTS)) {
     const bytes = compile(name, flags, names);
@@ -74,18 +75,6 @@ function checkCompiler() {
   if (version !== VERSION) {
     throw new Error(`emcc in ${env.PATH} is ${version ?? 'of unknown version'}, and its bytes would differ: ${remedy}`);
   }
-}
-
-/** The C symbols of wasm/exports.txt, one a line; `#` starts a comment. */
-function readExports() {
-  const names = readFileSync(path.join(root, 'wasm/exports.txt'), 'utf8')
-    .split('\n')
-    .map((line) => line.replace(/#.*/, '').trim())
-    .filter((line) => line !== '');
-  const odd = names.find((name, index) => !/^[a-zA-Z_]\w*$/.test(name) || names.indexOf(name) !== index);
-  if (odd !== undefined) throw new Error(`wasm/exports.txt: "${odd}" is no C symbol, or is there twice`);
-  if (names.length === 0) throw new Error('wasm/exports.txt names no symbol: list what the planner calls');
-  return names;
 }
 
 function compile(name, flags, names) {

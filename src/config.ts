@@ -79,6 +79,15 @@ export class Faults {
     return false;
   }
 
+  /** Notes a fault unless `value` is one of `names`. */
+  choice(name: string, value: unknown, names: readonly string[]): void {
+    const expected = names.map((choice) => `"${choice}"`).join(' or ');
+    this.check(
+      typeof value === 'string' && names.includes(value),
+      `${name} is ${shown(value)}; it must be ${expected}`,
+    );
+  }
+
   /** Notes `message` unless `holds`. */
   check(holds: boolean, message: string): void {
     if (!holds) this.#list.push(message);

@@ -288,7 +288,6 @@ export {
   type ThreadsGroup,
   type ThreadsGroupOptions,
   type Transport,
-  type WaitOptions,
   type WorkSource,
 } from './ranks/index.js';
 export {
@@ -313,9 +312,11 @@ export {
   type VerifyMode,
 } from './run/index.js';
 export { createRank, Rank, type RankOptions, type StepOptions, type StepResult } from './runtime/index.js';
+export type { WaitOptions } from './wait.js';
 export {
   type AddedRequest,
   type AppendedBlocks,
+  type BatchTotals,
   CAPTURE_COSTS,
   type CaptureCost,
   type CaptureCostName,
@@ -338,6 +339,8 @@ export {
   type HistogramOptions,
   type LadderCapture,
   type LengthDistribution,
+  LiveScheduler,
+  type LiveSchedulerLimits,
   type LogPlace,
   type MixedCount,
   MODELS,
@@ -345,7 +348,9 @@ export {
   type ModelShape,
   parseCostModel,
   type RaisedCost,
+  type RankLimits,
   type RankSchedule,
+  type RankStats,
   type ReadTraceOptions,
   type Request,
   RequestTable,
@@ -357,8 +362,10 @@ export {
   readTrace,
   rejectedDraftId,
   rooflineCosts,
+  type SchedulerEvent,
   type SchedulerLimits,
   SchedulerModel,
+  type SchedulerModelOptions,
   type SchedulerStats,
   type SharedPrefixes,
   type SharedRequests,

@@ -2,6 +2,8 @@
 #pragma once
 #include <stddef.h>
 
+// So that the compiler compares what a source exports with what is listed.
+#include "exports.h"
 #include "layout.h"
 
 namespace lockstep {

@@ -138,8 +138,7 @@ void build_step(int32_t set) {
       sync_block_table(kv_group(g), set, attention_requests);
     }
   }
-  local[LOCAL_TABLE_EDITS] = state()[STATE_TABLE_EDITS];
-  const bool paged = run != RUN_PARK && limit(LIMIT_MAX_KV_INDICES) > 0;
+  const bool paged = run != RUN_PARK && kv_group(0).size(KV_GROUP_SIZE_MAX_KV_INDICES) > 0;
   if (paged) write_paged_kv_groups(set, 0, 0, rows, attention_requests);
 
   const int32_t packed_tokens = stride > 0 ? requests * stride : tokens;

@@ -17,7 +17,7 @@ extern "C" {
 void kernel_decodes(int32_t set, int32_t window) {
   int32_t* seq_lens = tensor(set, 0, TENSOR_SEQ_LENS);
   int64_t* positions = tensor<int64_t>(set, 0, TENSOR_POSITIONS);
-  int64_t* slots = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
+  int64_t* slots = kv_group(0).slots(set, 0);
   if (window == 1) return write_decodes(seq_lens, positions, slots, state()[STATE_DECODES]);
   write_windows(seq_lens, positions, slots, state()[STATE_DECODES], window);
 }
@@ -25,7 +25,7 @@ void kernel_decodes(int32_t set, int32_t window) {
 /// Slots of the scheduled batch, packed in the order of the last vote: decodes of one token by their lanes, all others
 /// through their blocks.
 void kernel_slots(int32_t set) {
-  int64_t* slots = tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING);
+  int64_t* slots = kv_group(0).slots(set, 0);
   const int32_t* order = region(REGION_ORDER);
   const int32_t requests = scheduled_requests();
   const KvGroup group = kv_group(0);

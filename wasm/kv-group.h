@@ -1,5 +1,5 @@
 // A KV cache group: layers that share block tables. Every group has lists of blocks, a table and slots of its own over the same
-// requests and tokens. The first group's are the regions and tensors of those names. Source: vLLM MultiGroupBlockTable.
+// requests and tokens. Source: vLLM MultiGroupBlockTable.
 #pragma once
 #include "arena.h"
 

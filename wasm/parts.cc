@@ -19,7 +19,6 @@ void pad_tokens(int32_t set, int32_t view, int32_t begin, int32_t padded) {
   fill<int64_t>(tensor<int64_t>(set, view, TENSOR_POSITIONS) + begin, count, 0);
   fill(tensor(set, view, TENSOR_TOKEN_TO_REQUEST) + begin, count, -1);
   fill(tensor(set, view, TENSOR_IS_PADDING) + begin, count, 1);
-  pad_slots(kv_group(0), set, view, begin, padded);
 }
 
 namespace {
@@ -54,7 +53,6 @@ int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_r
   const int32_t count = part.token_end - from;
   copy(tensor(set, view, TENSOR_INPUT_IDS), tensor(set, 0, TENSOR_INPUT_IDS) + from, count);
   copy(tensor<int64_t>(set, view, TENSOR_POSITIONS), tensor<int64_t>(set, 0, TENSOR_POSITIONS) + from, count);
-  copy(tensor<int64_t>(set, view, TENSOR_SLOT_MAPPING), tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING) + from, count);
   copy(tensor(set, view, TENSOR_IS_PADDING), tensor(set, 0, TENSOR_IS_PADDING) + from, count);
   const int32_t* whole_token_to_request = tensor(set, 0, TENSOR_TOKEN_TO_REQUEST) + from;
   int32_t* token_to_request = tensor(set, view, TENSOR_TOKEN_TO_REQUEST);
@@ -62,7 +60,7 @@ int32_t build_part(int32_t set, int32_t index, const Part& part, int32_t whole_r
     token_to_request[i] = whole_token_to_request[i] < 0 ? -1 : whole_token_to_request[i] - part.request_begin;
   }
   pad_tokens(set, view, count, part.padded_tokens);
-  for (int32_t g = 1; g < kv_groups(); g++) {
+  for (int32_t g = 0; g < kv_groups(); g++) {
     const KvGroup group = kv_group(g);
     copy(group.slots(set, view), group.slots(set, 0) + from, count);
     pad_slots(group, set, view, count, part.padded_tokens);

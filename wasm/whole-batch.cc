@@ -28,7 +28,7 @@ struct Writer {
   explicit Writer(int32_t set)
       : input_ids(tensor(set, 0, TENSOR_INPUT_IDS)),
         positions(tensor<int64_t>(set, 0, TENSOR_POSITIONS)),
-        slots(tensor<int64_t>(set, 0, TENSOR_SLOT_MAPPING)),
+        slots(kv_group(0).slots(set, 0)),
         query_start_loc(tensor(set, 0, TENSOR_QUERY_START_LOC)),
         seq_lens(tensor(set, 0, TENSOR_SEQ_LENS)),
         token_to_request(tensor(set, 0, TENSOR_TOKEN_TO_REQUEST)),
@@ -128,7 +128,7 @@ bool holds(int32_t set, int32_t window, const WholeShape& shape) {
   return same;
 }
 
-/// All tensors of the whole batch, slots being those of the first group. `uniform`: tokens of every decode where they are equal, else
+/// All tensors of the whole batch, and in the same loops, since most planners have no other group, the slots of the first. `uniform`: tokens of every decode where they are equal, else
 /// 0. `window`: tokens of each decode's window, or `uniform` where requests are packed.
 int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform, int32_t window) {
   const int32_t* order = region(REGION_ORDER);
@@ -174,6 +174,7 @@ int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform,
   fill(to.query_start_loc + shape.rows, shape.attention_requests + 1 - shape.rows, to.token);
   fill(to.seq_lens + shape.rows, shape.attention_requests - shape.rows, limit(LIMIT_PADDED_SEQ_LEN));
   pad_tokens(set, 0, to.token, shape.padded_tokens);
+  pad_slots(to.group, set, 0, to.token, shape.padded_tokens);
   return to.logits;
 }
 

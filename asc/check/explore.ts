@@ -1,26 +1,16 @@
-// The checker's inner loop: every multiset of replica states, each voted, resolved and held against the laws.
+// The checker's inner loop: resolves the votes of every multiset of replica states, and checks each decision against the laws.
 import {
   ACTION_WORDS,
-  CONTROL_FAULT,
-  DECISION_CAPTURE_KEY,
-  DECISION_RUN,
-  LIMIT_REPLICA_SIZE,
+  Control,
+  Decision,
+  Limit,
   MAX_CHECK_RANKS,
-  PROPERTY_P1,
-  PROPERTY_P2,
-  PROPERTY_P3,
-  PROPERTY_P4,
-  PROPERTY_P5,
-  PROPERTY_P6,
-  PROPERTY_P9,
-  PROPERTY_P11,
-  REGION_DECISION,
-  REGION_VOTES,
-  RESOLVE_FAULT,
-  RESOLVE_OK,
-  RUN_EAGER,
-  VOTE_CONTROL,
+  Property,
+  Region,
+  Resolve,
+  Run,
   VOTE_WORDS,
+  Vote,
 } from '../layout';
 import { resolve } from '../resolve';
 import { rowAt, vote } from '../table';
@@ -37,17 +27,18 @@ import {
   sizesFit,
 } from './laws';
 
-/** One after the last property that a table can break. */
-const PROPERTY_COUNT: i32 = PROPERTY_P11 + 1;
+/** Number of properties that a table can break: one more than the last of them. */
+const PROPERTY_COUNT: i32 = Property.P11 + 1;
 
-/** Words of one violation: whether there is one, then the state of each replica. */
+/** Words of one violation: 1 if there is one, then the state of each replica. */
 const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
 
 /**
- * Explores up to `budget` tables of `replicas` replicas, and returns how many. `tuple` holds the next table's states in ascending
- * order, one for each replica, so that tables that only differ in which replica is which are met once; its first word is -1 when
- * all are done. `rows`: of each of `count` states the votes of a replica's ranks. `placed`: `replicas` words. `reached`: a word
- * a key. `violations`: `VIOLATION_WORDS` a property, the first found.
+ * Explores up to `budget` tables of `replicas` replicas, and returns how many. `tuple` holds the states of the next table in
+ * ascending order, one for each replica, so that tables that differ only in the order of their replicas are explored once; its
+ * first word is -1 when no table is left. `rows` holds the votes of a replica's ranks for each of `count` states. `placed` is
+ * scratch of `replicas` words. `reached` has a word for each key, and is set to 1 for keys that run. `violations` has
+ * `VIOLATION_WORDS` for each property, and keeps the first one found.
  */
 export function exploreTables(
   rows: usize,
@@ -61,7 +52,7 @@ export function exploreTables(
   violations: usize,
   budget: i32,
 ): i32 {
-  const table = region(REGION_VOTES);
+  const table = region(Region.Votes);
   let explored = 0;
   while (explored < budget) {
     placeRows(table, rows, replicas, tuple, placed);
@@ -80,22 +71,22 @@ export function exploreTables(
 }
 
 /**
- * Gives the states of a tuple to the replicas, from one table to the next in another order: turned round, and every other one
- * backwards. A rule that favours a rank is met with small and large batches on it.
+ * Gives the states of a tuple to the replicas. The order changes from one table to the next, by rotation and in every other table
+ * by reversal, so that a rule which favours one rank sees both small and large batches on it.
  */
 function placeRows(table: usize, rows: usize, replicas: i32, tuple: usize, placed: usize): void {
-  const bytes = <usize>((limit(LIMIT_REPLICA_SIZE) * VOTE_WORDS) << 2);
+  const bytes = <usize>((limit(Limit.ReplicaSize) * VOTE_WORDS) << 2);
   let sum = 0;
   for (let r = 0; r < replicas; r++) sum += get(tuple, r);
   for (let r = 0; r < replicas; r++) {
-    const turned = (r + (sum >> 1)) % replicas;
-    const state = get(tuple, (sum & 1) == 0 ? turned : replicas - 1 - turned);
+    const rotated = (r + (sum >> 1)) % replicas;
+    const state = get(tuple, (sum & 1) == 0 ? rotated : replicas - 1 - rotated);
     set(placed, r, state);
     memory.copy(table + <usize>r * bytes, rows + <usize>state * bytes, bytes);
   }
 }
 
-/** Resolves the table that stands in the region `votes`, lets every rank act, and records what laws that breaks. */
+/** Resolves the table in the region `votes`, lets every rank act, and records the properties that this breaks. */
 function checkTable(
   table: usize,
   replicas: i32,
@@ -105,50 +96,51 @@ function checkTable(
   reached: usize,
   violations: usize,
 ): void {
-  const decision = region(REGION_DECISION);
-  const ranks = replicas * limit(LIMIT_REPLICA_SIZE);
+  const decision = region(Region.Decision);
+  const ranks = replicas * limit(Limit.ReplicaSize);
   const status = resolve(table, ranks, previous, decision);
-  if (status != RESOLVE_OK) {
-    // A fault is told to all ranks in the same step. Nothing else can be wrong with votes that a planner wrote.
-    if (status != RESOLVE_FAULT || !faulty(table, ranks)) violated(violations, PROPERTY_P2, placed, replicas);
+  if (status != Resolve.Ok) {
+    // Every rank learns of a fault in the same step. No other refusal is possible for votes that a planner wrote.
+    if (status != Resolve.Fault || !anyFault(table, ranks)) recordViolation(violations, Property.P2, placed, replicas);
     return;
   }
-  const key = get(decision, DECISION_CAPTURE_KEY);
+  const key = get(decision, Decision.CaptureKey);
   if (key >= 0) set(reached, key, 1);
   const broken = judge(table, ranks, decision, actions);
   if (broken == 0) return;
   for (let property = 0; property < PROPERTY_COUNT; property++) {
-    if ((broken & (1 << property)) != 0) violated(violations, property, placed, replicas);
+    if ((broken & (1 << property)) != 0) recordViolation(violations, property, placed, replicas);
   }
 }
 
-/** Lets every rank act on `decision`, and returns the properties that this breaks, a bit each. `actions`: `ACTION_WORDS` a rank. */
+/** Lets every rank act on `decision`, and returns the properties that this breaks, one bit each. `actions` has `ACTION_WORDS` per rank. */
 export function judge(table: usize, ranks: i32, decision: usize, actions: usize): i32 {
   for (let rank = 0; rank < ranks; rank++) {
     act(decision, rowAt(table, rank), rank, actions + ((<usize>(rank * ACTION_WORDS)) << 2));
   }
-  const eager = get(decision, DECISION_RUN) == RUN_EAGER;
+  const eager = get(decision, Decision.Run) == Run.Eager;
   let broken = 0;
-  if (!followsDecision(actions, ranks, decision)) broken |= 1 << PROPERTY_P1;
-  // A rank with a fault runs nothing, so that no other may begin.
+  if (!followsDecision(actions, ranks, decision)) broken |= 1 << Property.P1;
+  // A rank with a fault runs nothing, so no other rank may run.
   const alike =
-    entersAlike(actions, ranks, decision) && leavesTogether(table, ranks, decision) && !faulty(table, ranks);
-  if (!alike) broken |= 1 << PROPERTY_P2;
-  if (!partsHoldTokens(actions, ranks, decision)) broken |= 1 << PROPERTY_P3;
-  if (!gathersAlike(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P4;
-  if (!sizesFit(table, actions, ranks, decision)) broken |= 1 << PROPERTY_P5;
-  if (eager && !graphNotMissed(table, ranks, decision)) broken |= 1 << PROPERTY_P6;
-  if (!keyHoldsBatch(table, ranks, decision)) broken |= 1 << PROPERTY_P9;
-  if (!overlapsAlone(table, actions, ranks)) broken |= 1 << PROPERTY_P11;
+    entersAlike(actions, ranks, decision) && leavesTogether(table, ranks, decision) && !anyFault(table, ranks);
+  if (!alike) broken |= 1 << Property.P2;
+  if (!partsHoldTokens(actions, ranks, decision)) broken |= 1 << Property.P3;
+  if (!gathersAlike(table, actions, ranks, decision)) broken |= 1 << Property.P4;
+  if (!sizesFit(table, actions, ranks, decision)) broken |= 1 << Property.P5;
+  if (eager && !graphNotMissed(table, ranks, decision)) broken |= 1 << Property.P6;
+  if (!keyHoldsBatch(table, ranks, decision)) broken |= 1 << Property.P9;
+  if (!overlapsAlone(table, actions, ranks)) broken |= 1 << Property.P11;
   return broken;
 }
 
-function faulty(table: usize, ranks: i32): boolean {
-  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, VOTE_CONTROL) == CONTROL_FAULT) return true;
+/** Whether some rank votes a fault. */
+function anyFault(table: usize, ranks: i32): boolean {
+  for (let rank = 0; rank < ranks; rank++) if (vote(table, rank, Vote.Control) == Control.Fault) return true;
   return false;
 }
 
-function violated(violations: usize, property: i32, placed: usize, replicas: i32): void {
+function recordViolation(violations: usize, property: i32, placed: usize, replicas: i32): void {
   const at = violations + ((<usize>(property * VIOLATION_WORDS)) << 2);
   if (get(at, 0) != 0) return;
   set(at, 0, 1);

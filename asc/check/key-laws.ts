@@ -1,143 +1,111 @@
-// The properties of a step that are about captured graphs: none is missed, and none runs a batch that it does not hold.
-import {
-  DECISION_CAPTURE_KEY,
-  DECISION_PADDED_REQUESTS,
-  DECISION_PADDED_TOKENS,
-  DECISION_PARTS,
-  DECISION_PHASE,
-  DECISION_RUN,
-  GRAPH_AGREEMENT_SHAPE,
-  KEY_DECODE_REQUESTS,
-  KEY_MAX_QUERY_LEN,
-  KEY_MODE,
-  KEY_PARTS,
-  KEY_PREFILL_REQUESTS,
-  KEY_QUERY_LEN,
-  KEY_TOKENS,
-  KEY_VARIANT,
-  LIMIT_NUM_KEYS,
-  MODE_PIECEWISE,
-  PART_PADDED_REQUESTS,
-  PART_PADDED_TOKENS,
-  PHASE_DECODE,
-  POLICY_ENFORCE_EAGER,
-  POLICY_GRAPH_AGREEMENT,
-  POLICY_MAX_PADDING_PERMILLE,
-  RUN_FULL,
-  RUN_PIECEWISE,
-  VOTE_DECODE_REQUESTS,
-  VOTE_GRAPH_VETO,
-  VOTE_MAX_DECODE_QUERY_LEN,
-  VOTE_MAX_QUERY_LEN,
-  VOTE_PREFILL_REQUESTS,
-  VOTE_TOKENS,
-  VOTE_VARIANT,
-} from '../layout';
-import { keyAt } from '../plan';
+// The properties of a step that concern captured graphs: no graph is missed, and none runs a batch that it does not hold.
+
+import { keyAt } from '../keys';
+import { Decision, GraphAgreement, Key, Limit, Mode, Part, Phase, Policy, Run, Vote } from '../layout';
 import { vote } from '../table';
-import { policy } from '../vote-rules';
-import { get, limit } from '../words';
+import { get, limit, policy } from '../words';
 import { partWord } from './laws';
 
-/** P6: an eager step was vetoed, or no captured graph could have held it. */
+/** P6: an eager step was vetoed, or no captured graph could hold it. */
 export function graphNotMissed(table: usize, ranks: i32, decision: usize): boolean {
-  if (policy(POLICY_ENFORCE_EAGER) != 0) return true;
+  if (policy(Policy.EnforceEager) != 0) return true;
   for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, VOTE_TOKENS) > 0 && vote(table, rank, VOTE_GRAPH_VETO) != 0) return true;
+    if (vote(table, rank, Vote.Tokens) > 0 && vote(table, rank, Vote.GraphVeto) != 0) return true;
   }
-  const queryLen = get(decision, DECISION_PHASE) == PHASE_DECODE ? shortestQueryLen(table, ranks) : 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
+  const queryLen = get(decision, Decision.Phase) == Phase.Decode ? shortestQueryLen(table, ranks) : 0;
+  for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
     if (couldHold(keyAt(index), table, ranks, decision, queryLen)) return false;
   }
   return true;
 }
 
-/** The shortest captured query length with a place for every token of a decode. */
+/** The shortest captured query length that holds every token of every decode, or 0. */
 function shortestQueryLen(table: usize, ranks: i32): i32 {
   let shortest = 0;
-  for (let index = 0, keys = limit(LIMIT_NUM_KEYS); index < keys; index++) {
+  for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
     const key = keyAt(index);
-    const length = get(key, KEY_QUERY_LEN);
-    if (get(key, KEY_MODE) == MODE_PIECEWISE || get(key, KEY_PREFILL_REQUESTS) > 0) continue;
+    const length = get(key, Key.QueryLen);
+    if (get(key, Key.Mode) == Mode.Piecewise || get(key, Key.PrefillRequests) > 0) continue;
     let holds = true;
     for (let rank = 0; rank < ranks; rank++) {
-      if (vote(table, rank, VOTE_MAX_QUERY_LEN) > length) holds = false;
+      if (vote(table, rank, Vote.MaxQueryLen) > length) holds = false;
     }
     if (holds && (shortest == 0 || length < shortest)) shortest = length;
   }
   return shortest;
 }
 
+/** Whether a decode step of this query length, or another step, could run on `key`, judged from the votes of the busy ranks. */
 function couldHold(key: usize, table: usize, ranks: i32, decision: usize, queryLen: i32): boolean {
-  const decode = get(decision, DECISION_PHASE) == PHASE_DECODE;
-  const piecewise = get(key, KEY_MODE) == MODE_PIECEWISE;
+  const decode = get(decision, Decision.Phase) == Phase.Decode;
+  const piecewise = get(key, Key.Mode) == Mode.Piecewise;
   let most = 0;
   for (let rank = 0; rank < ranks; rank++) {
-    const tokens = vote(table, rank, VOTE_TOKENS);
+    const tokens = vote(table, rank, Vote.Tokens);
     if (tokens == 0) continue;
-    if (vote(table, rank, VOTE_VARIANT) != get(key, KEY_VARIANT)) return false;
+    if (vote(table, rank, Vote.Variant) != get(key, Key.Variant)) return false;
     most = max(most, tokens);
     if (!piecewise && !slotsHold(key, table, rank)) return false;
   }
-  if (get(key, KEY_TOKENS) < most) return false;
-  if (!piecewise && decode) return get(key, KEY_PREFILL_REQUESTS) == 0 && get(key, KEY_QUERY_LEN) == queryLen;
+  if (get(key, Key.Tokens) < most) return false;
+  if (!piecewise && decode) return get(key, Key.PrefillRequests) == 0 && get(key, Key.QueryLen) == queryLen;
   return withinPadding(key, most);
 }
 
 /**
- * P9: the graph that runs has the sizes it was captured with, its slots hold every rank's batch (tokens, prefills, decodes, the
- * variant), no rank forbids it, and outside decodes it is no larger than the padding factor lets it be.
+ * P9: the graph that runs has the sizes it was captured with, its slots hold every rank's batch (tokens, prefills, decodes and
+ * variant), no rank forbids it, and a graph that is not of decodes alone is within the padding factor.
  */
 export function keyHoldsBatch(table: usize, ranks: i32, decision: usize): boolean {
-  const index = get(decision, DECISION_CAPTURE_KEY);
-  const run = get(decision, DECISION_RUN);
-  if ((run == RUN_FULL || run == RUN_PIECEWISE) != index >= 0) return false;
+  const index = get(decision, Decision.CaptureKey);
+  const run = get(decision, Decision.Run);
+  if ((run == Run.Full || run == Run.Piecewise) != index >= 0) return false;
   if (index < 0) return true;
   const key = keyAt(index);
-  if (policy(POLICY_ENFORCE_EAGER) != 0 || !runsAsCaptured(key, ranks, decision)) return false;
+  if (policy(Policy.EnforceEager) != 0 || !runsAsCaptured(key, ranks, decision)) return false;
   let most = 0;
   for (let rank = 0; rank < ranks; rank++) {
-    const tokens = vote(table, rank, VOTE_TOKENS);
-    if (tokens > get(key, KEY_TOKENS)) return false;
-    if (get(key, KEY_MODE) != MODE_PIECEWISE && !slotsHold(key, table, rank)) return false;
+    const tokens = vote(table, rank, Vote.Tokens);
+    if (tokens > get(key, Key.Tokens)) return false;
+    if (get(key, Key.Mode) != Mode.Piecewise && !slotsHold(key, table, rank)) return false;
     if (tokens == 0) continue;
-    if (vote(table, rank, VOTE_VARIANT) != get(key, KEY_VARIANT) || vote(table, rank, VOTE_GRAPH_VETO) != 0)
+    if (vote(table, rank, Vote.Variant) != get(key, Key.Variant) || vote(table, rank, Vote.GraphVeto) != 0)
       return false;
     most = max(most, tokens);
   }
-  const decodes = get(key, KEY_MODE) != MODE_PIECEWISE && get(key, KEY_PREFILL_REQUESTS) == 0;
-  return decodes || policy(POLICY_GRAPH_AGREEMENT) != GRAPH_AGREEMENT_SHAPE || withinPadding(key, most);
+  const decodes = get(key, Key.Mode) != Mode.Piecewise && get(key, Key.PrefillRequests) == 0;
+  return decodes || policy(Policy.GraphAgreement) != GraphAgreement.Shape || withinPadding(key, most);
 }
 
 function withinPadding(key: usize, most: i32): boolean {
-  return <i64>get(key, KEY_TOKENS) * 1000 <= <i64>most * <i64>policy(POLICY_MAX_PADDING_PERMILLE);
+  return <i64>get(key, Key.Tokens) * 1000 <= <i64>most * <i64>policy(Policy.MaxPaddingPermille);
 }
 
-/** Whether the step has the mode, sizes and parts of its key; of a decode graph each part is whole windows of its requests. */
+/** Whether the step has the mode, sizes and parts of its key. Each part of a decode graph must be whole windows of its requests. */
 function runsAsCaptured(key: usize, ranks: i32, decision: usize): boolean {
-  const piecewise = get(key, KEY_MODE) == MODE_PIECEWISE;
-  const requests = get(key, KEY_PREFILL_REQUESTS) + get(key, KEY_DECODE_REQUESTS);
-  if ((get(decision, DECISION_RUN) == RUN_PIECEWISE) != piecewise) return false;
-  if (get(decision, DECISION_PADDED_TOKENS) != get(key, KEY_TOKENS)) return false;
-  if (get(decision, DECISION_PADDED_REQUESTS) != requests) return false;
+  const piecewise = get(key, Key.Mode) == Mode.Piecewise;
+  const requests = get(key, Key.PrefillRequests) + get(key, Key.DecodeRequests);
+  if ((get(decision, Decision.Run) == Run.Piecewise) != piecewise) return false;
+  if (get(decision, Decision.PaddedTokens) != get(key, Key.Tokens)) return false;
+  if (get(decision, Decision.PaddedRequests) != requests) return false;
   if (piecewise) return true;
-  const parts = get(decision, DECISION_PARTS);
-  if (parts != get(key, KEY_PARTS)) return false;
-  if (get(key, KEY_PREFILL_REQUESTS) > 0) return true;
+  const parts = get(decision, Decision.Parts);
+  if (parts != get(key, Key.Parts)) return false;
+  if (get(key, Key.PrefillRequests) > 0) return true;
   for (let part = 0; part < parts; part++) {
-    const windows = partWord(decision, ranks, part, PART_PADDED_REQUESTS) * get(key, KEY_QUERY_LEN);
-    if (partWord(decision, ranks, part, PART_PADDED_TOKENS) != windows) return false;
+    const windows = partWord(decision, ranks, part, Part.PaddedRequests) * get(key, Key.QueryLen);
+    if (partWord(decision, ranks, part, Part.PaddedTokens) != windows) return false;
   }
   return true;
 }
 
-/** Prefills only in prefill slots, decodes in what is left, and no request longer than its slot. */
+/** Whether prefills fit the prefill slots, decodes fit the slots that are left, and no request is longer than its slot. */
 function slotsHold(key: usize, table: usize, rank: i32): boolean {
-  const prefills = vote(table, rank, VOTE_PREFILL_REQUESTS);
-  const decodes = vote(table, rank, VOTE_DECODE_REQUESTS);
-  const prefillSlots = get(key, KEY_PREFILL_REQUESTS);
-  const decodeSlots = get(key, KEY_DECODE_REQUESTS);
+  const prefills = vote(table, rank, Vote.PrefillRequests);
+  const decodes = vote(table, rank, Vote.DecodeRequests);
+  const prefillSlots = get(key, Key.PrefillRequests);
+  const decodeSlots = get(key, Key.DecodeRequests);
   if (prefills > prefillSlots || decodes > decodeSlots + prefillSlots - prefills) return false;
-  if (decodeSlots > 0 && vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN) > get(key, KEY_QUERY_LEN)) return false;
-  return vote(table, rank, VOTE_MAX_QUERY_LEN) <= get(key, KEY_MAX_QUERY_LEN);
+  if (decodeSlots > 0 && vote(table, rank, Vote.MaxDecodeQueryLen) > get(key, Key.QueryLen)) return false;
+  return vote(table, rank, Vote.MaxQueryLen) <= get(key, Key.MaxQueryLen);
 }

@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // src/native/index.ts refuses another: raise both whenever what is exported changes.
-constexpr int interface_version = 2;
+constexpr int interface_version = 3;
 
 napi_value open_device(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -15,15 +15,14 @@ napi_value open_device(napi_env env, napi_callback_info raw) {
     if (EnvState::of(env).closed) {
       throw DeviceError("ERR_DISPOSED", "The addon has shut down with its thread; no device can be opened.");
     }
-    if (!info[0].IsString() || info[0].As<Napi::String>().Utf8Value() != "host") {
-      invalid_argument("kind", info[0], "'host'");
-    }
+    const BackendKind* const kind = info[0].IsString() ? find_backend(info[0].As<Napi::String>().Utf8Value()) : nullptr;
+    if (kind == nullptr) invalid_argument("kind", info[0], backend_names().c_str());
     int64_t limit = -1;
     if (!info[1].IsNull() && !info[1].IsUndefined()) {
       limit = integer_argument(info[1], "memoryLimit");
       if (limit < 0) invalid_argument("memoryLimit", info[1], "bytes, 0 or more");
     }
-    return DeviceObject::open(env, limit);
+    return DeviceObject::open(env, *kind, limit);
   });
 }
 
@@ -53,7 +52,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   EventObject::define(env);
   GraphObject::define(env);
   ModuleObject::define(env);
+  PoolObject::define(env);
   ReadbackObject::define(env);
+  RecordingObject::define(env);
   StreamObject::define(env);
   napi_property_descriptor functions[4] = {};
   functions[0].utf8name = "openDevice";

@@ -4,12 +4,17 @@
 
 namespace lockstep {
 
+WaitResult wait_for(const std::shared_ptr<Mark>& mark, double ms) {
+  return mark != nullptr ? mark->wait(ms) : WaitResult{true, nullptr};
+}
+
 namespace {
 
 // Owns itself until complete(), which Node calls even when the environment ends: then nothing can be resolved, and every
 // status is ignored.
 struct AsyncWait {
-  std::shared_ptr<Point> point;
+  // Null: reached.
+  std::shared_ptr<Mark> mark;
   double ms;
   napi_deferred deferred = nullptr;
   napi_async_work work = nullptr;
@@ -17,7 +22,7 @@ struct AsyncWait {
 
   static void execute(napi_env, void* data) {
     auto& self = *static_cast<AsyncWait*>(data);
-    self.result = self.point->wait(self.ms);
+    self.result = wait_for(self.mark, self.ms);
   }
 
   static void complete(napi_env env, napi_status, void* data) {
@@ -38,9 +43,9 @@ struct AsyncWait {
 
 }  // namespace
 
-Napi::Value wait_async(Napi::Env env, std::shared_ptr<Point> point, double ms) {
+Napi::Value wait_async(Napi::Env env, std::shared_ptr<Mark> mark, double ms) {
   auto wait = std::make_unique<AsyncWait>();
-  wait->point = std::move(point);
+  wait->mark = std::move(mark);
   wait->ms = ms;
   napi_value name;
   napi_value promise;

@@ -8,7 +8,9 @@
 
 namespace lockstep {
 
-// Waits on Node's thread pool, at most `ms`; a promise of whether the point was reached.
-Napi::Value wait_async(Napi::Env env, std::shared_ptr<Point> point, double ms);
+// Of a null mark, which an event has that was never recorded: reached.
+WaitResult wait_for(const std::shared_ptr<Mark>& mark, double ms);
+// Waits on Node's thread pool, at most `ms`; a promise of whether the mark was reached.
+Napi::Value wait_async(Napi::Env env, std::shared_ptr<Mark> mark, double ms);
 
 }  // namespace lockstep

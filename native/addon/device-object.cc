@@ -11,6 +11,7 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::allocate>("allocate"),
                           method_of<&DeviceObject::create_stream>("createStream"),
                           method_of<&DeviceObject::create_event>("createEvent"),
+                          method_of<&DeviceObject::create_pool>("createPool"),
                           method_of<&DeviceObject::load_module>("loadModule"),
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
@@ -18,8 +19,8 @@ void DeviceObject::define(Napi::Env env) {
                       });
 }
 
-Napi::Value DeviceObject::open(Napi::Env env, int64_t memory_limit) {
-  auto device = std::make_shared<Device>(create_host_backend(), memory_limit);
+Napi::Value DeviceObject::open(Napi::Env env, const BackendKind& kind, int64_t memory_limit) {
+  auto device = std::make_shared<Device>(kind.create(), memory_limit);
   auto& devices = EnvState::of(env).devices;
   devices.erase(std::remove_if(devices.begin(), devices.end(), [](const auto& weak) { return weak.expired(); }),
                 devices.end());
@@ -46,11 +47,19 @@ Napi::Value DeviceObject::create_event(const Napi::CallbackInfo& info) {
   return EventObject::wrap(info.Env(), core()->create_event());
 }
 
+Napi::Value DeviceObject::create_pool(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  auto pool = std::make_shared<Pool>(*core());
+  Napi::Object object = PoolObject::create(info.Env(), device(), pool);
+  object.Set("id", pool->id);
+  return object;
+}
+
 Napi::Value DeviceObject::load_module(const Napi::CallbackInfo& info) {
-  if (info[0].IsUndefined()) return ModuleObject::wrap(info.Env(), device(), core()->load_module(nullptr));
+  if (info[0].IsUndefined()) return ModuleObject::wrap(info.Env(), core()->load_module(nullptr));
   if (!info[0].IsString()) invalid_argument("path", info[0], "the path of a shared library");
   const std::string path = info[0].As<Napi::String>().Utf8Value();
-  return ModuleObject::wrap(info.Env(), device(), core()->load_module(&path));
+  return ModuleObject::wrap(info.Env(), core()->load_module(&path));
 }
 
 Napi::Value DeviceObject::bind_arena(const Napi::CallbackInfo& info) {
@@ -67,14 +76,15 @@ Napi::Value DeviceObject::bind_arena(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  core()->empty_retired();
   const Account& account = *core()->account;
   Napi::Object use = Napi::Object::New(env);
-  use.Set("allocatedBytes", static_cast<double>(account.allocated.load()));
+  use.Set("allocatedBytes", static_cast<double>(account.allocated));
   use.Set("peakBytes", static_cast<double>(account.peak));
   use.Set("limitBytes", account.limit < 0 ? env.Null() : Napi::Number::New(env, static_cast<double>(account.limit)));
   use.Set("buffers", static_cast<double>(core()->buffers.size()));
   use.Set("graphs", static_cast<double>(core()->graphs.size()));
-  use.Set("graphBytes", static_cast<double>(account.graph_bytes.load()));
+  use.Set("graphBytes", static_cast<double>(account.graph_bytes));
   return use;
 }
 

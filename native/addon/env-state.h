@@ -9,7 +9,18 @@
 
 namespace lockstep {
 
-enum ClassIndex { device_class, buffer_class, event_class, graph_class, module_class, readback_class, stream_class, class_count };
+enum ClassIndex {
+  device_class,
+  buffer_class,
+  event_class,
+  graph_class,
+  module_class,
+  pool_class,
+  readback_class,
+  recording_class,
+  stream_class,
+  class_count
+};
 
 // All there is of one JS thread. When its environment ends, every stream thread is joined before any memory goes.
 struct EnvState {

@@ -7,6 +7,7 @@ namespace lockstep {
 void EventObject::define(Napi::Env env) {
   Handle::define(env, {
                           method_of<&EventObject::query>("query"),
+                          method_of<&EventObject::last>("last"),
                           method_of<&EventObject::wait_slice>("waitSlice"),
                           method_of<&EventObject::wait_slice_async>("waitSliceAsync"),
                           method_of<&EventObject::dispose>("dispose"),
@@ -19,9 +20,9 @@ Napi::Value EventObject::wrap(Napi::Env env, const std::shared_ptr<Event>& event
   return object;
 }
 
-EventBackend& EventObject::backend() const {
+const std::shared_ptr<Mark>& EventObject::mark() const {
   device()->require_open();
-  if (core()->backend == nullptr) throw_disposed("event", core()->id);
+  if (core()->disposed) throw_disposed("event", core()->id);
   if (core()->capture != nullptr) {
     const char* const mistake = core()->capture->ended
                                     ? " was last recorded in a capture that has ended; record it again."
@@ -29,24 +30,32 @@ EventBackend& EventObject::backend() const {
                                       "capture, then record it again.";
     throw DeviceError("ERR_DEVICE_CAPTURE", "Event " + std::to_string(core()->id) + mistake, {{"event", core()->id}});
   }
-  return *core()->backend;
+  return core()->mark;
 }
 
 Napi::Value EventObject::query(const Napi::CallbackInfo& info) {
-  const WaitResult result = backend().wait(0);
+  const WaitResult result = wait_for(mark(), 0);
   if (result.failure != nullptr) throw DeviceError(result.failure->error);
   return Napi::Boolean::New(info.Env(), result.done);
 }
 
 Napi::Value EventObject::wait_slice(const Napi::CallbackInfo& info) {
-  const WaitResult result = backend().wait(wait_argument(info[0]));
+  const WaitResult result = wait_for(mark(), wait_argument(info[0]));
   if (result.failure != nullptr) throw DeviceError(result.failure->error);
   return Napi::Boolean::New(info.Env(), result.done);
 }
 
 Napi::Value EventObject::wait_slice_async(const Napi::CallbackInfo& info) {
   const double ms = wait_argument(info[0]);
-  return wait_async(info.Env(), backend().point(), ms);
+  if (mark() != nullptr) mark()->expect();
+  return wait_async(info.Env(), mark(), ms);
+}
+
+Napi::Value EventObject::last(const Napi::CallbackInfo& info) {
+  const auto held = mark();
+  const auto event = core()->device->create_event();
+  event->mark = held;
+  return wrap(info.Env(), event);
 }
 
 Napi::Value EventObject::dispose(const Napi::CallbackInfo& info) {

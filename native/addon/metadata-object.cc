@@ -2,6 +2,7 @@
 #include <atomic>
 #include <utility>
 
+#include "../../wasm/exports.h"
 #include "../../wasm/layout.h"
 #include "arguments.h"
 #include "objects.h"
@@ -11,36 +12,6 @@ namespace lockstep {
 namespace metadata {
 
 thread_local char* bound_arena = nullptr;
-
-extern "C" {
-void state_init();
-int32_t state_add(int32_t computed);
-int32_t state_append(int32_t row, int32_t count, int32_t group);
-int32_t state_append_each(int32_t count, int32_t group);
-int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
-int32_t state_schedule_each(int32_t count);
-int32_t state_advance(int32_t row, int32_t tokens);
-int32_t state_advance_each(int32_t count);
-int32_t state_remove(int32_t row);
-void state_clear_schedule();
-int32_t state_continue(int32_t count, int32_t gives);
-int32_t state_computed(int32_t row);
-void gather_facts(int32_t parts);
-int32_t check_shared_blocks();
-void build_step(int32_t set);
-void keep_vote();
-void end_step(int32_t set);
-void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
-void build_cut(int32_t set, int32_t index, int32_t begin, int32_t end, int32_t padded_tokens, int32_t whole_requests);
-void invalidate_device_table();
-void kernel_decodes(int32_t set, int32_t window);
-void kernel_slots(int32_t set);
-int32_t kernel_block_table(int32_t set);
-void kernel_paged_kv(int32_t set);
-void limit_fill(int32_t offset, int32_t bytes);
-void limit_copy(int32_t to, int32_t from, int32_t bytes);
-void limit_clear(int32_t offset, int32_t bytes);
-}
 
 }  // namespace metadata
 
@@ -115,33 +86,9 @@ struct Function {
 
 constexpr Function FUNCTIONS[] = {
     {"_initialize", nothing},
-    {"state_init", method<metadata::state_init>},
-    {"state_add", method<metadata::state_add>},
-    {"state_append", method<metadata::state_append>},
-    {"state_append_each", method<metadata::state_append_each>},
-    {"state_schedule", method<metadata::state_schedule>},
-    {"state_schedule_each", method<metadata::state_schedule_each>},
-    {"state_advance", method<metadata::state_advance>},
-    {"state_advance_each", method<metadata::state_advance_each>},
-    {"state_remove", method<metadata::state_remove>},
-    {"state_clear_schedule", method<metadata::state_clear_schedule>},
-    {"state_continue", method<metadata::state_continue>},
-    {"state_computed", method<metadata::state_computed>},
-    {"gather_facts", method<metadata::gather_facts>},
-    {"check_shared_blocks", method<metadata::check_shared_blocks>},
-    {"build_step", method<metadata::build_step>},
-    {"keep_vote", method<metadata::keep_vote>},
-    {"end_step", method<metadata::end_step>},
-    {"build_padded", method<metadata::build_padded>},
-    {"build_cut", method<metadata::build_cut>},
-    {"invalidate_device_table", method<metadata::invalidate_device_table>},
-    {"kernel_decodes", method<metadata::kernel_decodes>},
-    {"kernel_slots", method<metadata::kernel_slots>},
-    {"kernel_block_table", method<metadata::kernel_block_table>},
-    {"kernel_paged_kv", method<metadata::kernel_paged_kv>},
-    {"limit_fill", method<metadata::limit_fill>},
-    {"limit_copy", method<metadata::limit_copy>},
-    {"limit_clear", method<metadata::limit_clear>},
+#define LOCKSTEP_METHOD(name) {#name, method<metadata::name>},
+    LOCKSTEP_METADATA_EXPORTS(LOCKSTEP_METHOD)
+#undef LOCKSTEP_METHOD
 };
 
 // Whether the view starts with a layout whose every offset lies inside it.

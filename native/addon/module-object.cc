@@ -23,8 +23,8 @@ const char* kind_name(int32_t kind) {
 
 void ModuleObject::define(Napi::Env env) { Handle::define(env, {method_of<&ModuleObject::dispose>("dispose")}); }
 
-Napi::Value ModuleObject::wrap(Napi::Env env, const std::shared_ptr<Device>& device,
-                               std::shared_ptr<const Module> module) {
+Napi::Value ModuleObject::wrap(Napi::Env env, const std::shared_ptr<LoadedModule>& loaded) {
+  const Module* const module = loaded->module.get();
   Napi::Array kernels = Napi::Array::New(env, module->count);
   for (uint32_t i = 0; i < module->count; i++) {
     const lockstep_kernel& kernel = module->kernels[i];
@@ -40,13 +40,13 @@ Napi::Value ModuleObject::wrap(Napi::Env env, const std::shared_ptr<Device>& dev
     description.Set("arguments", arguments);
     kernels.Set(i, description);
   }
-  Napi::Object object = create(env, device, std::make_shared<LoadedModule>(LoadedModule{std::move(module)}));
+  Napi::Object object = create(env, loaded->device, loaded);
   object.Set("kernels", kernels);
   return object;
 }
 
 Napi::Value ModuleObject::dispose(const Napi::CallbackInfo& info) {
-  core()->module.reset();
+  core()->dispose();
   return info.Env().Undefined();
 }
 

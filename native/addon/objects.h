@@ -1,5 +1,7 @@
 #pragma once
 
+#include "backends.h"
+#include "core/pool.h"
 #include "core/stream.h"
 #include "handle.h"
 
@@ -12,12 +14,13 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   static constexpr const char* name = "Device";
   using Handle::Handle;
   static void define(Napi::Env env);
-  static Napi::Value open(Napi::Env env, int64_t memory_limit);
+  static Napi::Value open(Napi::Env env, const BackendKind& kind, int64_t memory_limit);
 
  private:
   Napi::Value allocate(const Napi::CallbackInfo& info);
   Napi::Value create_stream(const Napi::CallbackInfo& info);
   Napi::Value create_event(const Napi::CallbackInfo& info);
+  Napi::Value create_pool(const Napi::CallbackInfo& info);
   Napi::Value load_module(const Napi::CallbackInfo& info);
   Napi::Value bind_arena(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
@@ -54,8 +57,11 @@ class EventObject final : public Handle<EventObject, Event> {
   Napi::Value wait_slice(const Napi::CallbackInfo& info);
   Napi::Value wait_slice_async(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  // Throws when disposed, and when last recorded in a capture, which may have ended.
-  EventBackend& backend() const;
+  // Where it was recorded last; null when it was not. Throws when disposed, and when that was in a capture, which may have
+  // ended.
+  const std::shared_ptr<Mark>& mark() const;
+  // An event of its own at the same mark.
+  Napi::Value last(const Napi::CallbackInfo& info);
 };
 
 class GraphObject final : public Handle<GraphObject, Graph> {
@@ -73,10 +79,6 @@ class GraphObject final : public Handle<GraphObject, Graph> {
   int64_t reported_;
 };
 
-struct LoadedModule {
-  std::shared_ptr<const Module> module;
-};
-
 class ModuleObject final : public Handle<ModuleObject, LoadedModule> {
  public:
   static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6d6f64756c650001};
@@ -84,9 +86,38 @@ class ModuleObject final : public Handle<ModuleObject, LoadedModule> {
   static constexpr const char* name = "Module";
   using Handle::Handle;
   static void define(Napi::Env env);
-  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<LoadedModule>& module);
 
  private:
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+};
+
+class PoolObject final : public Handle<PoolObject, Pool> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x706f6f6c00000001};
+  static constexpr ClassIndex index = pool_class;
+  static constexpr const char* name = "Pool";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value take(const Napi::CallbackInfo& info);
+  Napi::Value reset(const Napi::CallbackInfo& info);
+  Napi::Value sizes(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+};
+
+class RecordingObject final : public Handle<RecordingObject, Recording> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x7265636f72640001};
+  static constexpr ClassIndex index = recording_class;
+  static constexpr const char* name = "Recording";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+  static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Recording>& recording);
+
+ private:
+  Napi::Value instantiate(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 };
 
@@ -124,6 +155,7 @@ class StreamObject final : public Handle<StreamObject, Stream> {
   Napi::Value launch_graph(const Napi::CallbackInfo& info);
   Napi::Value begin_capture(const Napi::CallbackInfo& info);
   Napi::Value end_capture(const Napi::CallbackInfo& info);
+  Napi::Value abandon_capture(const Napi::CallbackInfo& info);
   Napi::Value capturing(const Napi::CallbackInfo& info);
   Napi::Value set_command_block(const Napi::CallbackInfo& info);
   Napi::Value wait_slice(const Napi::CallbackInfo& info);

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "async-wait.h"
 #include "objects.h"
 
 namespace lockstep {
@@ -16,8 +17,8 @@ Napi::Value ReadbackObject::copy_to(const Napi::CallbackInfo& info) {
                           " were read.",
                       {{"needed", staging.size()}, {"actual", into.bytes}});
   }
-  if (core()->filled->backend == nullptr) throw_disposed("device of readback", core()->filled->id);
-  const WaitResult result = core()->filled->backend->wait(0);
+  if (core()->filled->disposed) throw_disposed("device of readback", core()->filled->id);
+  const WaitResult result = wait_for(core()->filled->mark, 0);
   if (result.failure != nullptr) throw DeviceError(result.failure->error);
   if (!result.done) throw DeviceError("ERR_DEVICE_BUSY", "The stream has not read the bytes yet; wait for it first.");
   if (into.bytes > 0) std::memcpy(into.address, staging.data(), into.bytes);

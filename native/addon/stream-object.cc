@@ -39,6 +39,7 @@ void StreamObject::define(Napi::Env env) {
                           method_of<&StreamObject::launch_graph>("launchGraph"),
                           method_of<&StreamObject::begin_capture>("beginCapture"),
                           method_of<&StreamObject::end_capture>("endCapture"),
+                          method_of<&StreamObject::abandon_capture>("abandonCapture"),
                           method_of<&StreamObject::capturing>("capturing"),
                           method_of<&StreamObject::set_command_block>("setCommandBlock"),
                           method_of<&StreamObject::wait_slice>("waitSlice"),
@@ -65,11 +66,11 @@ Napi::Value StreamObject::launch(const Napi::CallbackInfo& info) {
     arguments.push_back(launch_argument(Napi::Value(values[i]), Napi::Value(offsets[i]), i));
   }
   require_device(device(), module.device(), "module");
-  const auto loaded = module.core()->module;
-  if (loaded == nullptr) throw DeviceError("ERR_DISPOSED", "The module is disposed; load it again.");
-  if (kernel < 0 || static_cast<size_t>(kernel) >= loaded->count) {
+  const auto& loaded = module.core();
+  if (loaded->disposed) throw DeviceError("ERR_DISPOSED", "The module is disposed; load it again.");
+  if (kernel < 0 || static_cast<size_t>(kernel) >= loaded->module->count) {
     throw DeviceError("ERR_LAUNCH_INVALID", "The module has no kernel " + std::to_string(kernel) + ".",
-                      {{"kernel", kernel}, {"kernels", loaded->count}});
+                      {{"kernel", kernel}, {"kernels", loaded->module->count}});
   }
   core()->launch(loaded, static_cast<size_t>(kernel), arguments);
   return info.Env().Undefined();
@@ -110,12 +111,19 @@ Napi::Value StreamObject::launch_graph(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value StreamObject::begin_capture(const Napi::CallbackInfo& info) {
-  core()->begin_capture();
+  std::shared_ptr<Pool> pool;
+  if (!info[0].IsUndefined()) pool = PoolObject::from(info[0], "pool", "a pool of this device").core();
+  core()->begin_capture(std::move(pool));
   return info.Env().Undefined();
 }
 
 Napi::Value StreamObject::end_capture(const Napi::CallbackInfo& info) {
-  return GraphObject::wrap(info.Env(), core()->end_capture());
+  return RecordingObject::wrap(info.Env(), core()->end_capture());
+}
+
+Napi::Value StreamObject::abandon_capture(const Napi::CallbackInfo& info) {
+  core()->abandon_capture();
+  return info.Env().Undefined();
 }
 
 Napi::Value StreamObject::capturing(const Napi::CallbackInfo& info) {

@@ -6,18 +6,39 @@
 #include <string>
 #include <vector>
 
+#include "command-words.h"
 #include "error.h"
 #include "include/lockstep-kernels.h"
 
 namespace lockstep {
 
-// What a backend (host, CUDA, HIP) is to the rest of the addon. Checks, ids, accounting and capture rules are done by the
-// callers in core/, once for all backends; a backend only carries out.
+// What a backend (host, CUDA, HIP) is to the rest of the addon. Checks, ids, accounting, lifetimes and capture rules are
+// done by the callers in core/, once for all backends; a backend only carries out. It may rely on this: memory, modules and
+// graphs are freed, and anything but streams and marks is made, only while none of the device's streams captures; and what
+// queued work uses lives until that work is through.
 
-struct Memory {
-  virtual ~Memory() = default;
-  std::byte* address = nullptr;
+// Where device memory lies. Only the backend knows what the number means: on a GPU it is no pointer.
+struct DeviceAddress {
+  uint64_t value = 0;
+
+  DeviceAddress operator+(uint64_t bytes) const { return {value + bytes}; }
+};
+
+// What the device has to be asked to free.
+struct Resource {
+  virtual ~Resource() = default;
+};
+
+struct Memory : Resource {
+  DeviceAddress address;
   size_t bytes = 0;
+};
+
+struct Module : Resource {
+  const lockstep_kernel* kernels = nullptr;
+  size_t count = 0;
+  // The kernels of this build, which take no longer than the bytes they touch.
+  bool builtin = false;
 };
 
 // Why a stream runs nothing more.
@@ -30,84 +51,101 @@ struct WaitResult {
   std::shared_ptr<const Failure> failure;
 };
 
-// A place in a stream's queue. Safe on any thread.
-struct Point {
-  virtual ~Point() = default;
+// A place in a stream's queue, which never moves. Safe on any thread.
+struct Mark {
+  virtual ~Mark() = default;
   // Waits at most `ms` milliseconds; 0 only looks.
   virtual WaitResult wait(double ms) = 0;
+  // Says that another thread than the one that uses the stream is about to wait. By the one that uses it.
+  virtual void expect() {}
 };
 
-struct EventBackend {
-  virtual ~EventBackend() = default;
-  // The place last recorded; one that is always reached when there is none.
-  virtual std::shared_ptr<Point> point() const = 0;
-  virtual WaitResult wait(double ms) = 0;
-};
-
-struct Module {
-  virtual ~Module() = default;
-  const lockstep_kernel* kernels = nullptr;
-  size_t count = 0;
+// An argument of a launch: device memory from an address on, or a scalar.
+struct LaunchValue {
+  DeviceAddress address;
+  int64_t bytes = 0;
+  int64_t scalar = 0;
 };
 
 // A checked launch: addresses and scalars are final.
 struct Launch {
-  std::shared_ptr<const Module> module;
   const lockstep_kernel* kernel = nullptr;
-  std::vector<lockstep_value> values;
-  std::vector<std::shared_ptr<Memory>> holds;
+  std::vector<LaunchValue> values;
+  // Upper bound of the bytes that it reads and writes; SIZE_MAX where nobody knows.
+  size_t touched = SIZE_MAX;
 };
 
-struct GraphBackend {
-  virtual ~GraphBackend() = default;
+// Columns [begin, end) of a row of a table.
+struct RowEdit {
+  int32_t row;
+  int32_t begin;
+  int32_t end;
+  int32_t unused;
+};
+static_assert(sizeof(RowEdit) == EDIT_WORDS * 4);
+
+struct GraphBackend : Resource {
   size_t nodes = 0;
+  // Bytes the graph itself holds.
   size_t bytes = 0;
 };
 
-// A run of bytes at the same offset from both bases.
-struct Span {
-  size_t offset;
-  size_t bytes;
+// Work that was recorded and is no graph yet.
+struct RecordingBackend {
+  virtual ~RecordingBackend() = default;
+  virtual std::unique_ptr<GraphBackend> instantiate() = 0;
+
+  size_t nodes = 0;
+  // Bytes the graph will hold.
+  size_t bytes = 0;
 };
 
 struct Operation {
-  enum class Kind : uint8_t { none, upload, upload_spans, download, launch, graph, record, wait };
+  enum class Kind : uint8_t { none, upload, download, edit_table, launch, graph, record, wait };
 
   Kind kind = Kind::none;
-  std::byte* to = nullptr;
-  const std::byte* from = nullptr;
+  // Of copies and edits: where in device memory.
+  DeviceAddress device;
+  // An upload and an edit read here, a download writes here: the arena, or `staging`.
+  std::byte* host = nullptr;
   size_t bytes = 0;
-  std::vector<Span> spans;
-  // What must live until the operation has run; the arena lives as long as the device.
-  std::shared_ptr<const void> hold_to;
-  std::shared_ptr<const void> hold_from;
+  // One kernel copies these from the table at `host` into the one at `device`; both have `pitch` columns of 4 bytes.
+  std::vector<RowEdit> edits;
+  uint32_t pitch = 0;
+  // Lives until the operation has run, and in a graph as long as that.
+  std::shared_ptr<std::vector<std::byte>> staging;
   std::shared_ptr<const Launch> launch;
-  std::shared_ptr<GraphBackend> graph;
-  std::shared_ptr<EventBackend> event;
+  GraphBackend* graph = nullptr;
+  // What a wait waits for; enqueue() leaves here the mark that a record made.
+  std::shared_ptr<Mark> mark;
 
   void clear() {
     kind = Kind::none;
-    spans.clear();
-    hold_to.reset();
-    hold_from.reset();
+    edits.clear();
+    staging.reset();
     launch.reset();
-    graph.reset();
-    event.reset();
+    graph = nullptr;
+    mark.reset();
   }
 };
 
-// Used by one thread, but for wait().
+// Used by one thread.
 struct StreamBackend {
   virtual ~StreamBackend() = default;
-  // All `count` operations in order, or, when it throws, none. Contents are taken; `spans` keep some capacity.
+  // All `count` operations in order, or, when it throws, none. Contents are taken; `edits` keep some capacity.
   virtual void enqueue(Operation* operations, size_t count) = 0;
+  // A fresh mark at the end of the queue; in a capture, one that only streams of the capture wait for.
+  virtual std::shared_ptr<Mark> mark() = 0;
+  // Waits at most `ms` milliseconds for all that was enqueued.
   virtual WaitResult wait(double ms) = 0;
   virtual std::shared_ptr<const Failure> failure() const = 0;
   // Operations are recorded from here on. A stream that joins records into the capture of the other.
   virtual void begin_capture() = 0;
   virtual void join_capture(StreamBackend& origin) = 0;
+  // Ends the capture that this stream began, or drops it. Streams that joined leave it first.
+  virtual std::unique_ptr<RecordingBackend> end_capture() = 0;
+  virtual void abandon_capture() = 0;
   virtual void leave_capture() = 0;
-  virtual std::unique_ptr<GraphBackend> end_capture() = 0;
   // Lets what runs finish, drops the rest and joins. Idempotent.
   virtual void close() = 0;
 };
@@ -117,11 +155,8 @@ struct Backend {
   virtual const char* kind() const = 0;
   virtual std::unique_ptr<Memory> allocate(size_t bytes) = 0;
   virtual std::shared_ptr<StreamBackend> create_stream() = 0;
-  virtual std::shared_ptr<EventBackend> create_event() = 0;
   // The built-in kernels when `path` is null.
-  virtual std::shared_ptr<Module> load_module(const std::string* path) = 0;
+  virtual std::unique_ptr<Module> load_module(const std::string* path) = 0;
 };
-
-std::unique_ptr<Backend> create_host_backend();
 
 }  // namespace lockstep

@@ -2,27 +2,24 @@
 
 #include <algorithm>
 
+#include "pool.h"
 #include "stream.h"
 
 namespace lockstep {
 
-Capture::Capture(Stream& origin) { members.push_back({&origin, 0, 0}); }
-
-Capture::~Capture() {
-  for (const auto& buffer : baked) buffer->baked--;
+Capture::Capture(Stream& origin, std::shared_ptr<Pool> taken_from)
+    : device(origin.device), pool(std::move(taken_from)), pool_used(pool != nullptr ? pool->used : 0) {
+  members.push_back({&origin, 0, 0});
+  device->captures.push_back(this);
 }
+
+Capture::~Capture() { end(); }
 
 Capture::Member& Capture::member(const Stream& stream) {
   return *std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.stream == &stream; });
 }
 
 void Capture::join(Stream& stream) { members.push_back({&stream, 0, 0}); }
-
-void Capture::bake(const std::shared_ptr<Buffer>& buffer) {
-  if (std::find(baked.begin(), baked.end(), buffer) != baked.end()) return;
-  baked.push_back(buffer);
-  buffer->baked++;
-}
 
 const Stream* Capture::unjoined() const {
   for (size_t i = 1; i < members.size(); i++) {
@@ -32,13 +29,17 @@ const Stream* Capture::unjoined() const {
 }
 
 void Capture::end() {
+  if (ended) return;
   ended = true;
+  auto& under_way = device->captures;
+  under_way.erase(std::remove(under_way.begin(), under_way.end(), this), under_way.end());
   // A member's reference to this capture may be the last.
+  const auto owner = device;
   const auto leaving = std::move(members);
   members.clear();
-  for (const auto& buffer : baked) buffer->baked--;
-  baked.clear();
+  baked = Baked();
   for (const auto& member : leaving) member.stream->leave_capture();
+  owner->empty_retired();
 }
 
 }  // namespace lockstep

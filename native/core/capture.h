@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "device.h"
@@ -8,7 +9,8 @@
 namespace lockstep {
 
 // One capture under way: the stream that began it and those that joined by waiting for an event recorded in it.
-// The rules are CUDA's: every stream that joined is waited for before the end, and nothing outside is waited for.
+// The rules are CUDA's: every stream that joined is waited for before the end, nothing outside is waited for, and the
+// thread that began it ends it.
 struct Capture {
   struct Member {
     Stream* stream;
@@ -17,20 +19,25 @@ struct Capture {
     uint64_t waited;
   };
 
-  explicit Capture(Stream& origin);
+  // `pool` may be null.
+  Capture(Stream& origin, std::shared_ptr<Pool> pool);
   ~Capture();
 
   Member& member(const Stream& stream);
   void join(Stream& stream);
-  void bake(const std::shared_ptr<Buffer>& buffer);
   // The first stream whose last operation nobody waited for, or null.
   const Stream* unjoined() const;
-  // Every member leaves; what was recorded is lost unless the backend has handed it over.
+  // Every member leaves, and what was retired meanwhile can go.
   void end();
 
+  const std::shared_ptr<Device> device;
+  const std::thread::id thread = std::this_thread::get_id();
+  const std::shared_ptr<Pool> pool;
+  // What the pool had given away before.
+  const size_t pool_used;
   bool ended = false;
   std::vector<Member> members;
-  std::vector<std::shared_ptr<Buffer>> baked;
+  Baked baked;
 };
 
 }  // namespace lockstep

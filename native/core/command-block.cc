@@ -1,7 +1,11 @@
-#include <cstring>
+#include "command-block.h"
 
-#include "command-words.h"
-#include "stream.h"
+#include <cstring>
+#include <string>
+
+#include "capture.h"
+#include "graph.h"
+#include "pool.h"
 
 namespace lockstep {
 
@@ -11,7 +15,10 @@ using Words = uint32_t[CMD_WORDS];
 
 struct Reader {
   Device& device;
+  int32_t stream;
   size_t index;
+  // Of this command and of all before it.
+  CommandTarget* targets;
 
   [[noreturn]] void fail(const char* code, const std::string& mistake, std::vector<Detail> details = {}) const {
     details.emplace_back("command", index);
@@ -46,35 +53,34 @@ struct Reader {
   }
 
   void copy(const Words& words, Operation& operation, bool up) const {
-    const Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
+    Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
     require_room(buffer, uint64_t{words[CMD_B]} + words[CMD_D]);
-    std::byte* const inside = buffer.memory->address + words[CMD_B];
-    std::byte* const outside = arena(words[CMD_C], words[CMD_D], "bytes");
     operation.kind = up ? Operation::Kind::upload : Operation::Kind::download;
-    operation.to = up ? inside : outside;
-    operation.from = up ? outside : inside;
+    operation.device = buffer.memory->address + words[CMD_B];
+    operation.host = arena(words[CMD_C], words[CMD_D], "bytes");
     operation.bytes = words[CMD_D];
-    operation.hold_to = buffer.memory;
+    buffer.uses.add(stream);
   }
 
+  // The edits are copied here, and so checked for good: one list in the arena serves both staging sets, and its words may be
+  // those of the next step by the time the kernel runs.
   void upload_rows(const Words& words, Operation& operation) const {
-    const Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
+    Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
     const uint32_t count = words[CMD_C];
     const uint64_t pitch = words[CMD_D];
     const std::byte* const edits = arena(words[CMD_B], uint64_t{count} * EDIT_WORDS * 4, "edit list");
     if (pitch < 1 || pitch > INT32_MAX) fail("ERR_INPUT_INVALID", "its pitch is not a number of columns.", {{"pitch", pitch}});
-    operation.kind = Operation::Kind::upload_spans;
-    operation.to = buffer.memory->address;
-    operation.from = arena(words[CMD_E], 0, "source table");
-    operation.hold_to = buffer.memory;
-    operation.spans.clear();
+    operation.kind = Operation::Kind::edit_table;
+    operation.device = buffer.memory->address;
+    operation.host = arena(words[CMD_E], 0, "source table");
+    operation.pitch = static_cast<uint32_t>(pitch);
+    operation.bytes = 0;
+    operation.edits.resize(count);
+    if (count > 0) std::memcpy(operation.edits.data(), edits, size_t{count} * sizeof(RowEdit));
+    buffer.uses.add(stream);
     uint64_t end = 0;
     for (uint32_t i = 0; i < count; i++) {
-      int32_t edit[EDIT_WORDS];
-      std::memcpy(edit, edits + size_t{i} * sizeof(edit), sizeof(edit));
-      const int32_t row = edit[EDIT_ROW];
-      const int32_t from = edit[EDIT_BEGIN];
-      const int32_t to = edit[EDIT_END];
+      const auto [row, from, to, unused] = operation.edits[i];
       if (row < 0 || from < 0 || to < from || static_cast<uint64_t>(to) > pitch) {
         fail("ERR_INPUT_INVALID",
              "edit " + std::to_string(i) + " is columns " + std::to_string(from) + " to " + std::to_string(to) +
@@ -85,9 +91,26 @@ struct Reader {
       const uint64_t bytes = static_cast<uint64_t>(to - from) * 4;
       require_room(buffer, begin + bytes);
       if (begin + bytes > end) end = begin + bytes;
-      if (bytes > 0) operation.spans.push_back({begin, bytes});
+      operation.bytes += bytes;
     }
     arena(words[CMD_E], end, "source table");
+  }
+
+  void graph(Graph& graph, Operation& operation) const {
+    if (graph.pool != nullptr) {
+      graph.pool->require_free(stream);
+      targets[index].pool = graph.pool.get();
+    }
+    operation.kind = Operation::Kind::graph;
+    operation.graph = graph.backend.get();
+    graph.uses.add(stream);
+  }
+
+  bool recorded_before(const Event& event) const {
+    for (size_t i = 0; i < index; i++) {
+      if (targets[i].event == &event) return true;
+    }
+    return false;
   }
 
   void read(const Words& words, Operation& operation) const {
@@ -99,30 +122,28 @@ struct Reader {
       case COMMAND_UPLOAD_ROWS:
         return upload_rows(words, operation);
       case COMMAND_GRAPH:
-        operation.kind = Operation::Kind::graph;
-        operation.graph = find(device.graphs, words[CMD_A], "graph").backend;
-        return;
+        return graph(find(device.graphs, words[CMD_A], "graph"), operation);
       case COMMAND_RECORD: {
         Event& event = find(device.events, words[CMD_A], "event");
         if (event.capture != nullptr && !event.capture->ended) {
           fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " is part of a capture under way; end that capture first.",
                {{"event", event.id}});
         }
-        // Recording it takes it out of the capture that ended. Should a later command be refused, the event is back at
-        // its last place outside captures.
-        event.capture.reset();
         operation.kind = Operation::Kind::record;
-        operation.event = event.backend;
+        targets[index].event = &event;
         return;
       }
       case COMMAND_WAIT: {
         Event& event = find(device.events, words[CMD_A], "event");
+        // A stream is past what it recorded itself.
+        if (recorded_before(event)) return;
         if (event.capture != nullptr) {
           fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " was last recorded in a capture; record it again outside one.",
                {{"event", event.id}});
         }
+        if (event.mark == nullptr) return;
         operation.kind = Operation::Kind::wait;
-        operation.event = event.backend;
+        operation.mark = event.mark;
         return;
       }
       default:
@@ -135,7 +156,8 @@ struct Reader {
 }  // namespace
 
 // Each word is read once, into a local copy: the arena may be shared with a thread that goes on writing.
-size_t read_command_block(Device& device, size_t offset, size_t max_commands, std::vector<Operation>& operations) {
+size_t read_command_block(Device& device, int32_t stream, size_t offset, size_t max_commands,
+                          std::vector<Operation>& operations, std::vector<CommandTarget>& targets) {
   const std::byte* const block = device.arena + offset;
   uint32_t count;
   std::memcpy(&count, block, sizeof(count));
@@ -146,12 +168,13 @@ size_t read_command_block(Device& device, size_t offset, size_t max_commands, st
                       {{"commands", count}, {"maxCommands", max_commands}});
   }
   if (operations.size() < count) operations.resize(count);
+  targets.assign(count, {});
   for (uint32_t i = 0; i < count; i++) {
     operations[i].clear();
     Words words;
     std::memcpy(words, block + COMMAND_HEADER_WORDS * 4 + size_t{i} * sizeof(words), sizeof(words));
     try {
-      Reader{device, i}.read(words, operations[i]);
+      Reader{device, stream, i, targets.data()}.read(words, operations[i]);
     } catch (...) {
       for (uint32_t j = 0; j <= i; j++) operations[j].clear();
       throw;

@@ -5,9 +5,6 @@
 namespace lockstep {
 
 // An edit of COMMAND_UPLOAD_ROWS: row, first column, column after the last, unused.
-constexpr int32_t EDIT_ROW = 0;
-constexpr int32_t EDIT_BEGIN = 1;
-constexpr int32_t EDIT_END = 2;
 constexpr int32_t EDIT_WORDS = 4;
 
 }  // namespace lockstep

@@ -1,22 +1,12 @@
 #include "device.h"
 
+#include <algorithm>
+
+#include "capture.h"
+#include "graph.h"
 #include "stream.h"
 
 namespace lockstep {
-
-void Account::charge(int64_t bytes, const char* what) {
-  const int64_t held = allocated.load();
-  if (limit >= 0 && (bytes > limit || held > limit - bytes)) {
-    const int64_t available = limit > held ? limit - held : 0;
-    throw DeviceError("ERR_DEVICE_MEMORY",
-                      std::string(what) + " needs " + std::to_string(bytes) + " bytes, " + std::to_string(available) +
-                          " of the limit of " + std::to_string(limit) +
-                          " are left. Dispose buffers or graphs, or raise memoryLimit.",
-                      {{"needed", bytes}, {"available", available}, {"limit", limit}});
-  }
-  const int64_t now = allocated.fetch_add(bytes) + bytes;
-  if (now > peak) peak = now;
-}
 
 void throw_disposed(const char* what, int32_t id) {
   throw DeviceError("ERR_DISPOSED",
@@ -31,12 +21,19 @@ void require_device(const std::shared_ptr<Device>& expected, const std::shared_p
                     {{"object", std::string(what)}});
 }
 
-Buffer::Buffer(Device& owner, std::shared_ptr<Memory> memory)
-    : device(owner.shared_from_this()), id(owner.next_id++), bytes(memory->bytes), memory(std::move(memory)) {
+Buffer::Buffer(Device& owner, std::unique_ptr<Memory> memory, Charge charge)
+    : device(owner.shared_from_this()),
+      id(owner.next_id++),
+      bytes(memory->bytes),
+      memory(std::move(memory)),
+      charge(std::move(charge)) {
   owner.buffers.emplace(id, this);
 }
 
-Buffer::~Buffer() { device->buffers.erase(id); }
+Buffer::~Buffer() {
+  device->buffers.erase(id);
+  if (memory != nullptr) device->retire(std::move(memory), std::move(charge), uses);
+}
 
 void Buffer::dispose() {
   if (memory == nullptr) return;
@@ -46,8 +43,32 @@ void Buffer::dispose() {
                           " graphs or captures; dispose those first.",
                       {{"buffer", id}, {"graphs", baked}});
   }
-  memory.reset();
+  device->require_no_capture("Disposing a buffer");
   device->buffers.erase(id);
+  device->retire(std::move(memory), std::move(charge), uses);
+}
+
+LoadedModule::LoadedModule(Device& owner, std::unique_ptr<Module> module)
+    : device(owner.shared_from_this()), id(owner.next_id++), module(std::move(module)) {
+  owner.modules.emplace(id, this);
+}
+
+LoadedModule::~LoadedModule() {
+  device->modules.erase(id);
+  if (module != nullptr) device->retire(std::move(module), Charge(), uses);
+}
+
+void LoadedModule::dispose() {
+  if (disposed) return;
+  device->require_no_capture("Unloading a module");
+  disposed = true;
+  unload_if_unused();
+}
+
+void LoadedModule::unload_if_unused() {
+  if (!disposed || baked > 0 || module == nullptr) return;
+  device->modules.erase(id);
+  device->retire(std::move(module), Charge(), uses);
 }
 
 Event::Event(Device& owner) : device(owner.shared_from_this()), id(owner.next_id++) {
@@ -57,24 +78,49 @@ Event::Event(Device& owner) : device(owner.shared_from_this()), id(owner.next_id
 Event::~Event() { device->events.erase(id); }
 
 void Event::dispose() {
-  backend.reset();
+  disposed = true;
+  mark.reset();
   capture.reset();
   device->events.erase(id);
 }
 
-Graph::Graph(Device& owner, std::shared_ptr<GraphBackend> backend, std::vector<std::shared_ptr<Buffer>> baked)
-    : device(owner.shared_from_this()), id(owner.next_id++), backend(std::move(backend)), baked(std::move(baked)) {
-  owner.graphs.emplace(id, this);
-  for (const auto& buffer : this->baked) buffer->baked++;
+Baked& Baked::operator=(Baked&& other) {
+  release();
+  buffers_ = std::move(other.buffers_);
+  modules_ = std::move(other.modules_);
+  return *this;
 }
 
-Graph::~Graph() { dispose(); }
+Baked::~Baked() { release(); }
 
-void Graph::dispose() {
-  backend.reset();
-  for (const auto& buffer : baked) buffer->baked--;
-  baked.clear();
-  device->graphs.erase(id);
+void Baked::add(const std::shared_ptr<Buffer>& buffer) {
+  if (std::find(buffers_.begin(), buffers_.end(), buffer) != buffers_.end()) return;
+  buffers_.push_back(buffer);
+  buffer->baked++;
+}
+
+void Baked::add(const std::shared_ptr<LoadedModule>& module) {
+  if (std::find(modules_.begin(), modules_.end(), module) != modules_.end()) return;
+  modules_.push_back(module);
+  module->baked++;
+}
+
+void Baked::use(const Uses& uses) const {
+  for (const auto& buffer : buffers_) buffer->uses.add(uses);
+  for (const auto& module : modules_) module->uses.add(uses);
+}
+
+void Baked::release() {
+  // One that goes may be the last holder of a buffer: what is iterated is ours alone.
+  const auto buffers = std::move(buffers_);
+  const auto modules = std::move(modules_);
+  buffers_.clear();
+  modules_.clear();
+  for (const auto& buffer : buffers) buffer->baked--;
+  for (const auto& module : modules) {
+    module->baked--;
+    module->unload_if_unused();
+  }
 }
 
 Device::Device(std::unique_ptr<Backend> backend, int64_t memory_limit)
@@ -88,33 +134,30 @@ void Device::require_open() const {
   if (closed_) throw DeviceError("ERR_DISPOSED", "The device is disposed; open another.", {{"object", "device"}});
 }
 
-std::shared_ptr<Buffer> Device::allocate(size_t bytes) {
-  require_open();
-  const auto size = static_cast<int64_t>(bytes);
-  account->charge(size, "A buffer");
-  std::unique_ptr<Memory> memory;
-  try {
-    memory = backend_->allocate(bytes);
-  } catch (...) {
-    account->allocated -= size;
-    throw;
-  }
-  std::shared_ptr<Memory> shared(memory.release(), [account = account, size](Memory* freed) {
-    delete freed;
-    account->allocated -= size;
-  });
-  return std::make_shared<Buffer>(*this, std::move(shared));
+void Device::require_no_capture(const std::string& what) const {
+  if (captures.empty()) return;
+  const int32_t stream = captures.front()->members.front().stream->id;
+  throw DeviceError("ERR_DEVICE_CAPTURE",
+                    what + " is not possible while stream " + std::to_string(stream) + " captures; end the capture first.",
+                    {{"stream", stream}});
 }
 
-std::shared_ptr<GraphBackend> Device::charge_graph(std::unique_ptr<GraphBackend> graph) {
-  const auto size = static_cast<int64_t>(graph->bytes);
-  account->charge(size, "A graph");
-  account->graph_bytes += size;
-  return std::shared_ptr<GraphBackend>(graph.release(), [account = account, size](GraphBackend* freed) {
-    delete freed;
-    account->graph_bytes -= size;
-    account->allocated -= size;
-  });
+std::shared_ptr<Buffer> Device::allocate(size_t bytes) {
+  require_open();
+  require_no_capture("Allocating a buffer");
+  empty_retired();
+  Charge charge(account, bytes, Charge::For::buffer);
+  auto memory = backend_->allocate(bytes);
+  return std::make_shared<Buffer>(*this, std::move(memory), std::move(charge));
+}
+
+void Device::retire(std::unique_ptr<Resource> resource, Charge charge, const Uses& uses) {
+  retired_.add(std::move(resource), std::move(charge), uses);
+  empty_retired();
+}
+
+void Device::empty_retired() {
+  if (captures.empty() && retired_.size() > 0) retired_.empty(*this);
 }
 
 std::shared_ptr<Stream> Device::create_stream() {
@@ -126,20 +169,25 @@ std::shared_ptr<Stream> Device::create_stream() {
 
 void Device::release_stream(Stream& stream) { streams_.erase(stream.id); }
 
-std::shared_ptr<Event> Device::create_event() {
-  require_open();
-  auto event = std::make_shared<Event>(*this);
-  event->backend = backend_->create_event();
-  return event;
+Stream* Device::stream(int32_t id) const {
+  const auto found = streams_.find(id);
+  return found == streams_.end() ? nullptr : found->second.get();
 }
 
-std::shared_ptr<Module> Device::load_module(const std::string* path) {
+std::shared_ptr<Event> Device::create_event() {
   require_open();
-  return backend_->load_module(path);
+  return std::make_shared<Event>(*this);
+}
+
+std::shared_ptr<LoadedModule> Device::load_module(const std::string* path) {
+  require_open();
+  require_no_capture("Loading a module");
+  return std::make_shared<LoadedModule>(*this, backend_->load_module(path));
 }
 
 void Device::bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold) {
   require_open();
+  require_no_capture("Binding an arena");
   if (arena_hold_ != nullptr) {
     throw DeviceError("ERR_DEVICE_BUSY", "The device has an arena already; bind one, once, to each device.");
   }
@@ -151,19 +199,27 @@ void Device::bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> 
 void Device::close() {
   if (closed_) return;
   closed_ = true;
-  auto streams = std::move(streams_);
-  streams_.clear();
+  // Streams abandon their captures before they end.
+  const auto streams = streams_;
   for (const auto& [id, stream] : streams) stream->dispose();
   // A graph that goes may be the last holder of a buffer, which then leaves the map: take a copy of what is iterated.
   const auto all_graphs = graphs;
-  for (const auto& [id, graph] : all_graphs) graph->dispose();
+  for (const auto& [id, graph] : all_graphs) graph->release();
   const auto all_buffers = buffers;
   for (const auto& [id, buffer] : all_buffers) {
-    if (buffers.count(id) != 0) buffer->memory.reset();
+    if (buffers.count(id) == 0) continue;
+    buffer->memory.reset();
+    buffer->charge = Charge();
   }
   buffers.clear();
+  for (const auto& [id, module] : modules) {
+    module->disposed = true;
+    module->module.reset();
+  }
+  modules.clear();
   const auto all_events = events;
   for (const auto& [id, event] : all_events) event->dispose();
+  retired_.clear();
   arena = nullptr;
   arena_bytes = 0;
   arena_hold_.reset();

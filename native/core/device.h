@@ -1,42 +1,55 @@
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
+#include "account.h"
 #include "backend.h"
+#include "retire.h"
 
 namespace lockstep {
 
 class Device;
 class Stream;
 struct Capture;
+struct Pool;
 
-// Bytes held. Memory may be let go by a stream's thread, hence atomics.
-struct Account {
-  std::atomic<int64_t> allocated{0};
-  std::atomic<int64_t> graph_bytes{0};
-  int64_t peak = 0;
-  int64_t limit = -1;
-
-  // Throws ERR_DEVICE_MEMORY beyond the limit.
-  void charge(int64_t bytes, const char* what);
-};
-
-// The objects below are used by the device's JS thread alone.
+// The objects below are used by the device's JS thread alone. What they hold of the device goes to its retire list.
 
 struct Buffer {
-  Buffer(Device& device, std::shared_ptr<Memory> memory);
+  Buffer(Device& device, std::unique_ptr<Memory> memory, Charge charge);
   ~Buffer();
+  // Throws ERR_DEVICE_BUSY while a graph or capture holds its address, ERR_DEVICE_CAPTURE in a capture.
   void dispose();
 
   std::shared_ptr<Device> device;
   int32_t id;
   size_t bytes;
-  std::shared_ptr<Memory> memory;
-  // Live graphs, and captures under way, that hold its address.
+  // Null when disposed.
+  std::unique_ptr<Memory> memory;
+  Charge charge;
+  Uses uses;
+  // Live graphs, recordings, and captures under way, that hold its address.
   int32_t baked = 0;
+};
+
+struct LoadedModule {
+  LoadedModule(Device& device, std::unique_ptr<Module> module);
+  ~LoadedModule();
+  // Throws ERR_DEVICE_CAPTURE in a capture. Graphs that launch its kernels keep them.
+  void dispose();
+
+  std::shared_ptr<Device> device;
+  int32_t id;
+  bool disposed = false;
+  // Null once it is unloaded.
+  std::unique_ptr<Module> module;
+  Uses uses;
+  // Live graphs, recordings, and captures under way, that launch its kernels.
+  int32_t baked = 0;
+  void unload_if_unused();
 };
 
 struct Event {
@@ -46,22 +59,32 @@ struct Event {
 
   std::shared_ptr<Device> device;
   int32_t id;
-  std::shared_ptr<EventBackend> backend;
+  bool disposed = false;
+  // Where it was recorded last; null when it was not. Each record makes another: who waits for one keeps it.
+  std::shared_ptr<Mark> mark;
   // Where it was recorded when that was in a capture.
   std::shared_ptr<Capture> capture;
   Stream* capture_stream = nullptr;
   uint64_t capture_position = 0;
 };
 
-struct Graph {
-  Graph(Device& device, std::shared_ptr<GraphBackend> backend, std::vector<std::shared_ptr<Buffer>> baked);
-  ~Graph();
-  void dispose();
+// What recorded work holds: buffers whose addresses and modules whose kernels are baked in.
+class Baked {
+ public:
+  Baked() = default;
+  Baked(Baked&&) = default;
+  Baked& operator=(Baked&& other);
+  ~Baked();
+  void add(const std::shared_ptr<Buffer>& buffer);
+  void add(const std::shared_ptr<LoadedModule>& module);
+  // They are in use wherever the graph is.
+  void use(const Uses& uses) const;
 
-  std::shared_ptr<Device> device;
-  int32_t id;
-  std::shared_ptr<GraphBackend> backend;
-  std::vector<std::shared_ptr<Buffer>> baked;
+ private:
+  void release();
+
+  std::vector<std::shared_ptr<Buffer>> buffers_;
+  std::vector<std::shared_ptr<LoadedModule>> modules_;
 };
 
 class Device : public std::enable_shared_from_this<Device> {
@@ -72,22 +95,36 @@ class Device : public std::enable_shared_from_this<Device> {
   std::shared_ptr<Buffer> allocate(size_t bytes);
   std::shared_ptr<Stream> create_stream();
   std::shared_ptr<Event> create_event();
-  std::shared_ptr<Module> load_module(const std::string* path);
-  std::shared_ptr<GraphBackend> charge_graph(std::unique_ptr<GraphBackend> graph);
+  std::shared_ptr<LoadedModule> load_module(const std::string* path);
   // `hold` keeps the memory where it is until the streams are joined.
   void bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold);
   void release_stream(Stream& stream);
+  // Null when it is disposed.
+  Stream* stream(int32_t id) const;
+
+  // Puts it on the retire list, and empties that where it can be.
+  void retire(std::unique_ptr<Resource> resource, Charge charge, const Uses& uses);
+  // Frees what is retired and no longer used; in a capture, nothing.
+  void empty_retired();
+  size_t retired() const { return retired_.size(); }
 
   // Joins the streams, then lets all memory go. Idempotent.
   void close();
   bool closed() const { return closed_; }
   void require_open() const;
+  // Throws ERR_DEVICE_CAPTURE while any stream captures: a driver refuses it then, and loses the capture.
+  void require_no_capture(const std::string& what) const;
+  // One that is under way, or null.
+  const Capture* capture() const { return captures.empty() ? nullptr : captures.front(); }
   const char* kind() const { return backend_->kind(); }
 
   std::shared_ptr<Account> account;
   std::unordered_map<int32_t, Buffer*> buffers;
+  std::unordered_map<int32_t, LoadedModule*> modules;
   std::unordered_map<int32_t, Event*> events;
-  std::unordered_map<int32_t, Graph*> graphs;
+  std::unordered_map<int32_t, struct Graph*> graphs;
+  // Captures under way.
+  std::vector<Capture*> captures;
   int32_t next_id = 1;
   // JS objects of this device; when the last is gone, nobody can reach it and it closes.
   int64_t handles = 0;
@@ -98,6 +135,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unique_ptr<Backend> backend_;
   // Strong: a stream that JS forgot still finishes its work.
   std::unordered_map<int32_t, std::shared_ptr<Stream>> streams_;
+  RetireList retired_;
   std::shared_ptr<void> arena_hold_;
   bool closed_ = false;
 };

@@ -32,17 +32,17 @@ std::vector<Detail> details(const lockstep_kernel& kernel, size_t index) {
 
 bool is_scalar(int32_t kind) { return kind == LOCKSTEP_I32 || kind == LOCKSTEP_I64; }
 
-lockstep_value scalar_value(const lockstep_kernel& kernel, size_t index, const LaunchArgument& given) {
+LaunchValue scalar_value(const lockstep_kernel& kernel, size_t index, const LaunchArgument& given) {
   if (given.buffer != nullptr) invalid(kernel, index, "is a scalar; a buffer was given.");
   if (kernel.arguments[index].kind == LOCKSTEP_I32 &&
       (given.scalar < std::numeric_limits<int32_t>::min() || given.scalar > std::numeric_limits<int32_t>::max())) {
     invalid(kernel, index, "is a 32-bit integer; " + std::to_string(given.scalar) + " does not fit.");
   }
-  return {nullptr, 0, given.scalar};
+  return {{}, 0, given.scalar};
 }
 
-lockstep_value buffer_value(const std::shared_ptr<Device>& device, const lockstep_kernel& kernel, size_t index,
-                            const LaunchArgument& given) {
+LaunchValue buffer_value(const std::shared_ptr<Device>& device, const lockstep_kernel& kernel, size_t index,
+                         const LaunchArgument& given) {
   if (given.buffer == nullptr) invalid(kernel, index, "is a buffer; a scalar was given.");
   require_device(device, given.buffer->device, "buffer");
   if (given.buffer->memory == nullptr) throw_disposed("buffer", given.buffer->id);
@@ -66,11 +66,21 @@ bool passes_check(const lockstep_kernel& kernel, const std::vector<lockstep_valu
   }
 }
 
+// What `check` says it needs, and of an output of which it says nothing, all of it.
+size_t touched_bytes(const lockstep_kernel& kernel, const std::vector<LaunchValue>& values, const int64_t* required) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < values.size(); i++) {
+    const int64_t all = kernel.arguments[i].kind == LOCKSTEP_OUT ? values[i].bytes : 0;
+    bytes += static_cast<size_t>(required[i] > 0 ? required[i] : all);
+  }
+  return bytes;
+}
+
 }  // namespace
 
-std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module,
-                                           size_t index, const std::vector<LaunchArgument>& arguments) {
-  const lockstep_kernel& kernel = module->kernels[index];
+std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, const Module& module, size_t index,
+                                           const std::vector<LaunchArgument>& arguments) {
+  const lockstep_kernel& kernel = module.kernels[index];
   const auto count = static_cast<size_t>(kernel.argument_count);
   if (arguments.size() != count) {
     throw DeviceError("ERR_LAUNCH_INVALID",
@@ -85,13 +95,12 @@ std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device
     const bool scalar = is_scalar(kernel.arguments[i].kind);
     launch->values.push_back(scalar ? scalar_value(kernel, i, arguments[i])
                                     : buffer_value(device, kernel, i, arguments[i]));
-    if (!scalar) launch->holds.push_back(arguments[i].buffer->memory);
   }
   int64_t required[LOCKSTEP_MAX_ARGUMENTS] = {};
   lockstep_error error = {};
   // check() sees sizes only: at a launch the stream may still be writing what the addresses point to.
-  std::vector<lockstep_value> sizes = launch->values;
-  for (auto& value : sizes) value.address = nullptr;
+  std::vector<lockstep_value> sizes;
+  for (const auto& value : launch->values) sizes.push_back({nullptr, value.bytes, value.scalar});
   if (!passes_check(kernel, sizes, required, error)) {
     error.message[sizeof(error.message) - 1] = '\0';
     throw DeviceError("ERR_LAUNCH_INVALID", std::string(kernel.name) + ": " + error.message,
@@ -101,7 +110,7 @@ std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device
     if (is_scalar(kernel.arguments[i].kind)) continue;
     if (required[i] > launch->values[i].bytes) out_of_bounds(kernel, i, required[i], launch->values[i].bytes);
   }
-  launch->module = std::move(module);
+  if (module.builtin) launch->touched = touched_bytes(kernel, launch->values, required);
   return launch;
 }
 

@@ -16,7 +16,7 @@ struct LaunchArgument {
 
 // Checks count, kinds, ranges, devices and sizes. Throws ERR_LAUNCH_INVALID, ERR_LAUNCH_BOUNDS, ERR_DEVICE_MISMATCH or
 // ERR_DISPOSED, naming the kernel and the argument.
-std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, std::shared_ptr<const Module> module,
-                                           size_t kernel, const std::vector<LaunchArgument>& arguments);
+std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device, const Module& module, size_t kernel,
+                                           const std::vector<LaunchArgument>& arguments);
 
 }  // namespace lockstep

@@ -4,7 +4,8 @@
 #include <atomic>
 #include <cstring>
 
-#include "command-words.h"
+#include "command-block.h"
+#include "pool.h"
 
 namespace lockstep {
 
@@ -15,7 +16,7 @@ namespace {
 }
 
 // Where a copy of `bytes` at `offset` of the buffer begins.
-std::byte* copy_address(const Stream& stream, const Buffer& buffer, int64_t offset, size_t bytes) {
+DeviceAddress copy_address(const Stream& stream, const Buffer& buffer, int64_t offset, size_t bytes) {
   require_device(stream.device, buffer.device, "buffer");
   if (buffer.memory == nullptr) throw_disposed("buffer", buffer.id);
   if (offset < 0 || static_cast<size_t>(offset) > buffer.bytes || bytes > buffer.bytes - static_cast<size_t>(offset)) {
@@ -28,7 +29,7 @@ std::byte* copy_address(const Stream& stream, const Buffer& buffer, int64_t offs
                        {"needed", offset + static_cast<int64_t>(bytes)},
                        {"actual", buffer.bytes}});
   }
-  return buffer.memory->address + offset;
+  return buffer.memory->address + static_cast<uint64_t>(offset);
 }
 
 }  // namespace
@@ -40,7 +41,12 @@ Stream::~Stream() { dispose(); }
 
 void Stream::dispose() {
   if (backend_ == nullptr) return;
-  if (capture_ != nullptr) capture_->end();
+  if (capture_ != nullptr) {
+    // Of the stream that began it, or of one that joined: it ends for all.
+    const auto capture = capture_;
+    capture->members.front().stream->backend_->abandon_capture();
+    capture->end();
+  }
   const auto backend = std::move(backend_);
   backend->close();
   device->release_stream(*this);
@@ -59,20 +65,30 @@ void Stream::require_not_capturing(const char* what) const {
                 id);
 }
 
+void Stream::use(const std::shared_ptr<Buffer>& buffer) {
+  if (capture_ != nullptr) capture_->baked.add(buffer);
+  else buffer->uses.add(id);
+}
+
+void Stream::use(const std::shared_ptr<LoadedModule>& module) {
+  if (capture_ != nullptr) capture_->baked.add(module);
+  else module->uses.add(id);
+}
+
 void Stream::enqueue_one(Operation operation) {
   backend_->enqueue(&operation, 1);
   if (capture_ != nullptr) capture_->member(*this).operations++;
 }
 
-void Stream::launch(std::shared_ptr<const Module> module, size_t kernel, const std::vector<LaunchArgument>& arguments) {
+void Stream::launch(const std::shared_ptr<LoadedModule>& module, size_t kernel,
+                    const std::vector<LaunchArgument>& arguments) {
   require_usable();
   Operation operation;
   operation.kind = Operation::Kind::launch;
-  operation.launch = check_launch(device, std::move(module), kernel, arguments);
-  if (capture_ != nullptr) {
-    for (const auto& argument : arguments) {
-      if (argument.buffer != nullptr) capture_->bake(argument.buffer);
-    }
+  operation.launch = check_launch(device, *module->module, kernel, arguments);
+  use(module);
+  for (const auto& argument : arguments) {
+    if (argument.buffer != nullptr) use(argument.buffer);
   }
   enqueue_one(std::move(operation));
 }
@@ -81,33 +97,31 @@ void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const
   require_usable();
   Operation operation;
   operation.kind = Operation::Kind::upload;
-  operation.to = copy_address(*this, *buffer, offset, bytes);
-  auto staging = std::make_shared<std::vector<std::byte>>(source, source + bytes);
-  operation.from = staging->data();
+  operation.device = copy_address(*this, *buffer, offset, bytes);
+  operation.staging = std::make_shared<std::vector<std::byte>>(source, source + bytes);
+  operation.host = operation.staging->data();
   operation.bytes = bytes;
-  operation.hold_to = buffer->memory;
-  operation.hold_from = std::move(staging);
-  if (capture_ != nullptr) capture_->bake(buffer);
+  use(buffer);
   enqueue_one(std::move(operation));
 }
 
 std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<Buffer>& buffer, int64_t offset,
                                                          size_t bytes) {
   require_usable();
-  require_not_capturing("A download");
+  device->require_no_capture("A download");
   Operation operation;
   operation.kind = Operation::Kind::download;
-  operation.from = copy_address(*this, *buffer, offset, bytes);
+  operation.device = copy_address(*this, *buffer, offset, bytes);
   // The last download's bytes are used again once it is over: fresh ones cost a page fault every 4 KiB.
   if (readback_ == nullptr || readback_.use_count() > 1) readback_ = std::make_shared<std::vector<std::byte>>();
   // use_count() is a relaxed load: the stream's thread may have let go without anybody having waited for it.
   std::atomic_thread_fence(std::memory_order_acquire);
   const auto staging = readback_;
   staging->resize(bytes);
-  operation.to = staging->data();
+  operation.host = staging->data();
   operation.bytes = bytes;
-  operation.hold_from = buffer->memory;
-  operation.hold_to = staging;
+  operation.staging = staging;
+  use(buffer);
   enqueue_one(std::move(operation));
   return staging;
 }
@@ -115,11 +129,8 @@ std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<B
 void Stream::record(Event& event) {
   require_usable();
   require_device(device, event.device, "event");
-  if (event.backend == nullptr) throw_disposed("event", event.id);
-  Operation operation;
-  operation.kind = Operation::Kind::record;
-  operation.event = event.backend;
-  backend_->enqueue(&operation, 1);
+  if (event.disposed) throw_disposed("event", event.id);
+  event.mark = backend_->mark();
   event.capture = capture_;
   event.capture_stream = capture_ != nullptr ? this : nullptr;
   event.capture_position = capture_ != nullptr ? capture_->member(*this).operations : 0;
@@ -128,7 +139,7 @@ void Stream::record(Event& event) {
 void Stream::wait(Event& event) {
   require_usable();
   require_device(device, event.device, "event");
-  if (event.backend == nullptr) throw_disposed("event", event.id);
+  if (event.disposed) throw_disposed("event", event.id);
   const std::string name = "Event " + std::to_string(event.id);
   if (event.capture == nullptr) {
     if (capture_ != nullptr) {
@@ -149,9 +160,10 @@ void Stream::wait(Event& event) {
     auto& recorded = capture_->member(*event.capture_stream);
     recorded.waited = std::max(recorded.waited, event.capture_position);
   }
+  if (event.mark == nullptr) return;
   Operation operation;
   operation.kind = Operation::Kind::wait;
-  operation.event = event.backend;
+  operation.mark = event.mark;
   enqueue_one(std::move(operation));
 }
 
@@ -160,23 +172,27 @@ void Stream::launch_graph(Graph& graph) {
   require_device(device, graph.device, "graph");
   if (graph.backend == nullptr) throw_disposed("graph", graph.id);
   require_not_capturing("Launching a graph");
+  if (graph.pool != nullptr) graph.pool->require_free(id);
   Operation operation;
   operation.kind = Operation::Kind::graph;
-  operation.graph = graph.backend;
+  operation.graph = graph.backend.get();
+  graph.uses.add(id);
   enqueue_one(std::move(operation));
+  if (graph.pool != nullptr) graph.pool->launched(id, backend_->mark());
 }
 
-void Stream::begin_capture() {
+void Stream::begin_capture(std::shared_ptr<Pool> pool) {
   require_usable();
+  if (pool != nullptr) require_device(device, pool->device, "pool");
   if (capture_ != nullptr) {
     capture_error("Stream " + std::to_string(id) + " is capturing already; call endCapture() first.", id);
   }
-  auto capture = std::make_shared<Capture>(*this);
+  device->empty_retired();
   backend_->begin_capture();
-  capture_ = std::move(capture);
+  capture_ = std::make_shared<Capture>(*this, std::move(pool));
 }
 
-std::shared_ptr<Graph> Stream::end_capture() {
+Capture& Stream::own_capture() const {
   device->require_open();
   if (backend_ == nullptr) throw_disposed("stream", id);
   if (capture_ == nullptr) {
@@ -188,13 +204,20 @@ std::shared_ptr<Graph> Stream::end_capture() {
                       "; end it there.",
                   id);
   }
+  if (capture_->thread != std::this_thread::get_id()) {
+    capture_error("The capture of stream " + std::to_string(id) + " was begun on another thread; end it on that one.", id);
+  }
+  return *capture_;
+}
+
+std::shared_ptr<Recording> Stream::end_capture() {
+  own_capture();
   const auto capture = capture_;
-  const Stream* unjoined = capture->unjoined();
+  const Stream* const unjoined = capture->unjoined();
   const int32_t unjoined_id = unjoined != nullptr ? unjoined->id : 0;
-  const auto baked = capture->baked;
-  std::unique_ptr<GraphBackend> recorded;
+  std::shared_ptr<Recording> recording;
   try {
-    recorded = backend_->end_capture();
+    recording = std::make_shared<Recording>(*capture, backend_->end_capture());
   } catch (...) {
     capture->end();
     throw;
@@ -207,7 +230,14 @@ std::shared_ptr<Graph> Stream::end_capture() {
                   unjoined_id);
   }
   require_usable();
-  return std::make_shared<Graph>(*device, device->charge_graph(std::move(recorded)), baked);
+  return recording;
+}
+
+void Stream::abandon_capture() {
+  own_capture();
+  const auto capture = capture_;
+  backend_->abandon_capture();
+  capture->end();
 }
 
 void Stream::leave_capture() {
@@ -256,14 +286,25 @@ void Stream::submit_at(int64_t offset) {
 void Stream::submit_block(size_t offset, size_t max_commands) {
   require_usable();
   require_not_capturing("submit()");
-  const size_t count = read_command_block(*device, offset, max_commands, operations_);
-  if (count > 0) backend_->enqueue(operations_.data(), count);
+  const size_t count = read_command_block(*device, id, offset, max_commands, operations_, targets_);
+  if (count == 0) return;
+  backend_->enqueue(operations_.data(), count);
+  for (size_t i = 0; i < count; i++) {
+    CommandTarget& target = targets_[i];
+    if (target.event != nullptr) {
+      target.event->mark = std::move(operations_[i].mark);
+      // Recording it takes it out of a capture that ended.
+      target.event->capture.reset();
+    }
+    if (target.pool != nullptr) target.pool->launched(id, backend_->mark());
+  }
 }
 
 bool Stream::wait_slice(double ms) {
   require_usable();
   require_not_capturing("Waiting");
   const WaitResult result = backend_->wait(ms);
+  if (result.done) device->empty_retired();
   if (result.failure != nullptr) throw DeviceError(result.failure->error);
   return result.done;
 }

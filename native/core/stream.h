@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "capture.h"
+#include "command-block.h"
+#include "graph.h"
 #include "launch.h"
 
 namespace lockstep {
@@ -14,7 +16,7 @@ class Stream {
   Stream(Device& device, std::shared_ptr<StreamBackend> backend);
   ~Stream();
 
-  void launch(std::shared_ptr<const Module> module, size_t kernel, const std::vector<LaunchArgument>& arguments);
+  void launch(const std::shared_ptr<LoadedModule>& module, size_t kernel, const std::vector<LaunchArgument>& arguments);
   void upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes);
   // The bytes are there once the stream has come to its end of now.
   std::shared_ptr<std::vector<std::byte>> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
@@ -22,8 +24,11 @@ class Stream {
   void wait(Event& event);
   void launch_graph(Graph& graph);
 
-  void begin_capture();
-  std::shared_ptr<Graph> end_capture();
+  // `pool` may be null: what the capture takes of it is counted as the graph's.
+  void begin_capture(std::shared_ptr<Pool> pool);
+  std::shared_ptr<Recording> end_capture();
+  // Drops what was recorded.
+  void abandon_capture();
   bool capturing() const { return capture_ != nullptr; }
   void leave_capture();
 
@@ -36,6 +41,8 @@ class Stream {
   bool wait_slice(double ms);
   // An event at the end of the queue.
   std::shared_ptr<Event> mark();
+  // The end of the queue, of a failed stream too: what was used before it is not used any more.
+  std::shared_ptr<Mark> retire_mark() const { return backend_->mark(); }
 
   void dispose();
 
@@ -45,6 +52,10 @@ class Stream {
  private:
   void require_usable() const;
   void require_not_capturing(const char* what) const;
+  Capture& own_capture() const;
+  // Baked into the capture, else in use on this stream.
+  void use(const std::shared_ptr<Buffer>& buffer);
+  void use(const std::shared_ptr<LoadedModule>& module);
   void enqueue_one(Operation operation);
   void submit_block(size_t offset, size_t max_commands);
 
@@ -55,11 +66,8 @@ class Stream {
   size_t block_max_commands_ = 0;
   // Reused from submit to submit.
   std::vector<Operation> operations_;
+  std::vector<CommandTarget> targets_;
   std::shared_ptr<std::vector<std::byte>> readback_;
 };
-
-// Reads and checks a command block; `operations` holds them after. Throws before anything is enqueued, with the
-// command's index in `details`.
-size_t read_command_block(Device& device, size_t offset, size_t max_commands, std::vector<Operation>& operations);
 
 }  // namespace lockstep

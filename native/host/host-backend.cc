@@ -1,3 +1,5 @@
+#include "host-backend.h"
+
 #include "host-memory.h"
 #include "host-module.h"
 #include "host-stream.h"
@@ -9,15 +11,15 @@ namespace {
 class HostBackend final : public Backend {
  public:
   const char* kind() const override { return "host"; }
-  std::unique_ptr<Memory> allocate(size_t bytes) override { return allocate_host_memory(bytes); }
-  std::shared_ptr<StreamBackend> create_stream() override { return std::make_shared<HostStream>(sync_); }
-  std::shared_ptr<EventBackend> create_event() override { return std::make_shared<HostEvent>(); }
-  std::shared_ptr<Module> load_module(const std::string* path) override {
-    return path == nullptr ? builtin_host_module() : load_host_module(*path);
+  std::unique_ptr<Memory> allocate(size_t bytes) override { return allocate_host_memory(bytes, captures_); }
+  std::shared_ptr<StreamBackend> create_stream() override { return std::make_shared<HostStream>(sync_, captures_); }
+  std::unique_ptr<Module> load_module(const std::string* path) override {
+    return path == nullptr ? builtin_host_module(captures_) : load_host_module(*path, captures_);
   }
 
  private:
   const std::shared_ptr<HostSync> sync_ = std::make_shared<HostSync>();
+  const std::shared_ptr<HostCaptures> captures_ = std::make_shared<HostCaptures>();
 };
 
 }  // namespace

@@ -17,8 +17,9 @@ constexpr int poison = 0xA5;
 // Smaller allocations are not worth reading four files for.
 constexpr size_t asks_machine_from = size_t{16} << 20;
 
-struct HostMemory final : Memory {
-  ~HostMemory() override { std::free(address); }
+struct HostMemory final : HostResource<Memory> {
+  using HostResource::HostResource;
+  ~HostMemory() override { std::free(pointer_of(address)); }
 };
 
 [[noreturn]] void refuse(size_t needed, uint64_t available) {
@@ -42,7 +43,8 @@ struct HostMemory final : Memory {
 
 }  // namespace
 
-std::unique_ptr<Memory> allocate_host_memory(size_t bytes) {
+std::unique_ptr<Memory> allocate_host_memory(size_t bytes, std::shared_ptr<HostCaptures> captures) {
+  captures->require_none("Allocating");
   // Linux promises memory it does not have and then kills the process that writes to it: ask before writing, and let the
   // next thread ask only when this one has written. No destructor: threads may outlive the module's end.
   static std::mutex asking;
@@ -53,12 +55,13 @@ std::unique_ptr<Memory> allocate_host_memory(size_t bytes) {
     const uint64_t available = available_memory();
     if (bytes > available) refuse(bytes, available);
   }
-  auto memory = std::make_unique<HostMemory>();
+  auto memory = std::make_unique<HostMemory>(std::move(captures));
   const size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  memory->address = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (memory->address == nullptr) refuse_address_space(bytes);
+  void* const address = std::aligned_alloc(alignment, rounded);
+  if (address == nullptr) refuse_address_space(bytes);
+  std::memset(address, poison, rounded);
+  memory->address.value = reinterpret_cast<uint64_t>(address);
   memory->bytes = bytes;
-  std::memset(memory->address, poison, rounded);
   return memory;
 }
 

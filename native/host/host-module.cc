@@ -34,8 +34,9 @@ std::string mistake_in(const lockstep_kernel& kernel) {
   return "";
 }
 
-std::shared_ptr<Module> module_of(const lockstep_kernel_table& table) {
-  auto module = std::make_shared<Module>();
+std::unique_ptr<Module> module_of(const lockstep_kernel_table& table, std::shared_ptr<HostCaptures> captures) {
+  captures->require_none("Loading a module");
+  auto module = std::make_unique<HostResource<Module>>(std::move(captures));
   module->kernels = table.kernels;
   module->count = static_cast<size_t>(table.count);
   return module;
@@ -43,9 +44,13 @@ std::shared_ptr<Module> module_of(const lockstep_kernel_table& table) {
 
 }  // namespace
 
-std::shared_ptr<Module> builtin_host_module() { return module_of(*builtin_kernels()); }
+std::unique_ptr<Module> builtin_host_module(std::shared_ptr<HostCaptures> captures) {
+  auto module = module_of(*builtin_kernels(), std::move(captures));
+  module->builtin = true;
+  return module;
+}
 
-std::shared_ptr<Module> load_host_module(const std::string& path) {
+std::unique_ptr<Module> load_host_module(const std::string& path, std::shared_ptr<HostCaptures> captures) {
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) invalid(path, dlerror());
   using Entry = const lockstep_kernel_table* (*)();
@@ -66,7 +71,7 @@ std::shared_ptr<Module> load_host_module(const std::string& path) {
     const std::string mistake = mistake_in(table->kernels[i]);
     if (!mistake.empty()) invalid(path, "kernel " + std::to_string(i) + " " + mistake);
   }
-  return module_of(*table);
+  return module_of(*table, std::move(captures));
 }
 
 }  // namespace lockstep

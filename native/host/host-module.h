@@ -2,12 +2,12 @@
 
 #include <string>
 
-#include "core/backend.h"
+#include "host-captures.h"
 
 namespace lockstep {
 
-std::shared_ptr<Module> builtin_host_module();
+std::unique_ptr<Module> builtin_host_module(std::shared_ptr<HostCaptures> captures);
 // Throws ERR_LAUNCH_INVALID for a file that cannot be loaded or whose table is not one.
-std::shared_ptr<Module> load_host_module(const std::string& path);
+std::unique_ptr<Module> load_host_module(const std::string& path, std::shared_ptr<HostCaptures> captures);
 
 }  // namespace lockstep

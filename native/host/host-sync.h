@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <thread>
 
 #include "core/backend.h"
 
@@ -47,11 +48,13 @@ class HostSync {
   std::atomic<int32_t> waiters_{0};
 };
 
-// How far a stream has come. Outlives the stream: events refer to it.
+class HostStream;
+
+// How far a stream has come. Outlives the stream: marks refer to it.
 struct HostProgress {
   explicit HostProgress(std::shared_ptr<HostSync> sync) : sync(std::move(sync)) {}
 
-  // By the stream's thread, or after it has ended. The first failure stays.
+  // By the thread that runs the command, or after all have ended. The first failure stays.
   void fail(uint64_t command, std::shared_ptr<const Failure> failure);
   bool failed() const { return failed_at.load() != never; }
   // What went wrong before `target` commands were through.
@@ -60,27 +63,21 @@ struct HostProgress {
 
   static constexpr uint64_t never = std::numeric_limits<uint64_t>::max();
   const std::shared_ptr<HostSync> sync;
+  // The thread that uses the stream, and for that thread alone the stream: null once it is closed.
+  const std::thread::id user = std::this_thread::get_id();
+  HostStream* stream = nullptr;
   std::atomic<uint64_t> executed{0};
   // Index of the command that failed. `reason` is written once, before it.
   std::atomic<uint64_t> failed_at{never};
   std::shared_ptr<const Failure> reason;
 };
 
-struct HostPoint final : Point {
-  HostPoint(std::shared_ptr<const HostProgress> progress, uint64_t target)
-      : progress(std::move(progress)), target(target) {}
-  WaitResult wait(double ms) override { return progress ? progress->wait(target, ms) : WaitResult{true, nullptr}; }
+// A mark is a number: how many commands of which stream are through when it is reached.
+struct HostMark final : Mark {
+  WaitResult wait(double ms) override;
+  void expect() override;
 
-  const std::shared_ptr<const HostProgress> progress;
-  const uint64_t target;
-};
-
-// An event is a number: how many commands of which stream are through when it is reached.
-struct HostEvent final : EventBackend {
-  std::shared_ptr<Point> point() const override { return std::make_shared<HostPoint>(progress, target); }
-  WaitResult wait(double ms) override { return progress ? progress->wait(target, ms) : WaitResult{true, nullptr}; }
-
-  std::shared_ptr<const HostProgress> progress;
+  std::shared_ptr<HostProgress> progress;
   uint64_t target = 0;
 };
 

@@ -9,6 +9,7 @@ namespace lockstep {
 
 lockstep_kernel kv_write_kernel();
 lockstep_kernel kv_read_kernel();
+lockstep_kernel kv_read_rows_kernel();
 lockstep_kernel copy_kernel();
 lockstep_kernel fill_kernel();
 

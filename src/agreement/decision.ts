@@ -1,5 +1,5 @@
 import { inspectAs } from '../inspect.js';
-import { DECISION_WORDS, decisionPart, ENUMS, nameOf, PART_WORDS, word } from '../layout/index.js';
+import { DECISION_WORDS, decisionPart, ENUMS, indexOf, nameOf, PART_WORDS, word } from '../layout/index.js';
 
 /** How a step runs: not at all, without a graph, on a graph in pieces, or on a full one. */
 export type RunKind = keyof typeof ENUMS.RUN;
@@ -81,10 +81,7 @@ function table<E extends 'RUN' | 'REASON' | 'PHASE' | 'GATHER'>(
   return Object.values(ENUMS[group]).map((value: number) => nameOf(group, value));
 }
 
-const W = Object.fromEntries(DECISION_WORDS.map((name) => [name, word(DECISION_WORDS, name)])) as Record<
-  (typeof DECISION_WORDS)[number],
-  number
->;
+const W = indexOf(DECISION_WORDS);
 
 /**
  * The decision of the planner's current step, read in place: the next `resolve` overwrites it. `step` says which it is;

@@ -1,26 +1,16 @@
 import { PlannerMemory } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { type CaptureKey, keyWords } from '../keys/index.js';
-import {
-  CONFIG_BASE,
-  ENUMS,
-  FACT_WORDS,
-  LAYOUT_VERSION,
-  LIMIT_WORDS,
-  nameOf,
-  VOTE_WORDS,
-  word,
-} from '../layout/index.js';
+import type { CaptureKey } from '../keys/index.js';
+import { ENUMS, FACT_WORDS, LAYOUT_VERSION, nameOf, VOTE_WORDS, word } from '../layout/index.js';
 import {
   loadModules,
   type PlannerModules,
-  queryLenWords,
   type RegionTable,
   type RulesExports,
   type WasmSource,
 } from '../memory/index.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { type CheckedPolicy, completeCheckedPolicy } from '../policy/index.js';
 import { DecisionView } from './decision.js';
 import { type RefusedTable, tableRefusal } from './vote-table.js';
 
@@ -32,7 +22,7 @@ export interface RawRulesOptions {
   readonly limits?: Partial<Limits>;
   /** Keys as they are: what no planner would capture can stand among them. */
   readonly keys?: readonly CaptureKey[];
-  readonly policy?: Partial<Policy>;
+  readonly policy?: Partial<CheckedPolicy>;
   readonly ranks?: number;
   readonly replicaSize?: number;
   /** Words of the region `check`. Default 0. */
@@ -51,7 +41,7 @@ export async function createRawRules(options: RawRulesOptions = {}): Promise<Raw
  */
 export class RawRules {
   readonly limits: Limits;
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly keys: readonly CaptureKey[];
   readonly ranks: number;
   readonly planHash: number;
@@ -68,7 +58,7 @@ export class RawRules {
 
   constructor(modules: PlannerModules, options: RawRulesOptions = {}) {
     this.limits = completeLimits(options.limits);
-    this.policy = completePolicy(options.policy);
+    this.policy = completeCheckedPolicy(options.policy);
     this.keys = options.keys ?? [];
     this.ranks = options.ranks ?? 1;
     const plan = { keys: this.keys };
@@ -86,10 +76,7 @@ export class RawRules {
     });
     this.rules = this.memory.rules;
     this.regions = this.memory.regions;
-    new Int32Array(this.memory.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.keys.length;
-    this.memory.words('keys').set(keyWords(this.keys));
-    this.memory.words('queryLens').set(queryLenWords(plan));
-    this.planHash = this.rules.installPlan();
+    this.planHash = this.memory.installPlan(plan);
     this.table = this.memory.words('votes');
     this.decision = new DecisionView(this.memory.words('decision'));
     this.facts = this.memory.words('facts');

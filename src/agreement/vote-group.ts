@@ -1,5 +1,5 @@
 import type { Requests, Row } from '../batch/index.js';
-import { DECISION_WORDS, ENUMS, FACT_WORDS, LOCAL_WORDS, NEED_WORDS, VOTE_WORDS, word } from '../layout/index.js';
+import { DECISION_WORDS, ENUMS, FACT_WORDS, indexOf, LOCAL_WORDS, REDUCED_WORDS, VOTE_WORDS } from '../layout/index.js';
 import type { DecisionView } from './decision.js';
 import type { RawRules } from './raw-rules.js';
 
@@ -10,6 +10,18 @@ export interface BatchChunk {
   readonly start: number;
   readonly queryLen: number;
   readonly lastChunk: boolean;
+}
+
+/** What the chunks of a batch add up to; all 0 where it has none. */
+export interface BatchTotals {
+  readonly tokens: number;
+  readonly prefillRequests: number;
+  readonly decodeRequests: number;
+  /** Most and fewest tokens of a chunk, and most of a decode. */
+  readonly maxQueryLen: number;
+  readonly minQueryLen: number;
+  readonly maxDecodeQueryLen: number;
+  readonly maxSeqLen: number;
 }
 
 /** What all ranks of a table need together, before it is decided how they run: each number the maximum over ranks. */
@@ -33,7 +45,7 @@ export class VoteGroup {
   /** The decision resolved last. */
   readonly decision: DecisionView;
   readonly #requests: Requests;
-  readonly #need: Int32Array;
+  readonly #reduction: Int32Array;
   readonly #local: Int32Array;
   /** The last decision, dated to the step before the one that is resolved. */
   readonly #previous: Int32Array;
@@ -48,7 +60,7 @@ export class VoteGroup {
     this.rules = rules;
     this.decision = rules.decision;
     this.#requests = rules.memory.requests(() => {});
-    this.#need = rules.memory.words('need');
+    this.#reduction = rules.memory.words('reduction');
     this.#local = rules.memory.words('local');
     this.#previous = new Int32Array(this.decision.words.length);
     this.#remembers = rules.policy.ubatchHysteresis > 0;
@@ -59,14 +71,13 @@ export class VoteGroup {
     return this.#settled;
   }
 
-  /**
-   * Writes the vote of a rank with this batch. `blocksOf` gives the KV blocks of chunk `index`, which the cut may depend on; without it
-   * the rank votes as one that cannot be cut, which costs far less: for who does not ask whether a step with a prefill is.
-   */
-  vote(rank: number, chunks: readonly BatchChunk[], blocksOf?: (index: number) => readonly number[]): void {
+  /** Writes the vote of a rank with this batch. `blocksOf` gives the KV blocks of chunk `index`, which the cut may depend on. */
+  vote(rank: number, chunks: readonly BatchChunk[], blocksOf: (index: number) => readonly number[]): void {
     const { facts, policy } = this.rules;
-    const decodes = this.#count(chunks);
-    if (policy.ubatches > 1 && chunks.length > 0 && blocksOf !== undefined) {
+    const totals = totalsOf(chunks);
+    const decodes = totals.decodeRequests;
+    this.#writeTotals(totals);
+    if (policy.ubatches > 1 && chunks.length > 0) {
       const maxSeqLen = facts[F.maxSeqLen];
       const queryLen = decodes === chunks.length ? facts[F.uniformQueryLen] : 0;
       const shape = decodes * 65536 + queryLen;
@@ -78,6 +89,15 @@ export class VoteGroup {
       }
       facts[F.maxSeqLen] = maxSeqLen;
     }
+    this.rules.voteFacts(rank);
+  }
+
+  /**
+   * Writes the vote of a rank whose batch adds up to this, as one that cannot be cut, which costs far less than `vote`: for a policy
+   * without micro-batches, and for who does not ask whether a step with a prefill is cut.
+   */
+  voteTotals(rank: number, totals: BatchTotals): void {
+    this.#writeTotals(totals);
     this.rules.voteFacts(rank);
   }
 
@@ -110,13 +130,13 @@ export class VoteGroup {
 
   /** Of the table resolved last. */
   shape(): AgreedShape {
-    const need = this.#need;
+    const reduction = this.#reduction;
     return {
-      tokens: need[N.tokens],
-      prefillRequests: need[N.prefillRequests],
-      decodeRequests: need[N.decodeRequests],
-      requests: need[N.requests],
-      ubatched: need[N.parts] > 1,
+      tokens: reduction[R.tokens],
+      prefillRequests: reduction[R.prefillRequests],
+      decodeRequests: reduction[R.decodeRequests],
+      requests: reduction[R.requests],
+      ubatched: reduction[R.parts] > 1,
     };
   }
 
@@ -132,34 +152,18 @@ export class VoteGroup {
     return this.#local[L.paddedTokens];
   }
 
-  /** Writes the facts that are sums and maxima, as for a batch that is never cut. Returns the decodes. */
-  #count(chunks: readonly BatchChunk[]): number {
-    let tokens = 0;
-    let decodes = 0;
-    let longest = 0;
-    let longestDecode = 0;
-    let shortest = chunks.length > 0 ? Infinity : 0;
-    let maxSeqLen = 0;
-    for (const { phase, start, queryLen } of chunks) {
-      tokens += queryLen;
-      if (queryLen > longest) longest = queryLen;
-      if (queryLen < shortest) shortest = queryLen;
-      if (start + queryLen > maxSeqLen) maxSeqLen = start + queryLen;
-      if (phase === 'prefill') continue;
-      decodes++;
-      if (queryLen > longestDecode) longestDecode = queryLen;
-    }
+  /** Writes the facts that are sums and maxima, as for a batch that is never cut. */
+  #writeTotals(totals: BatchTotals): void {
     const { facts } = this.rules;
     facts.fill(0);
-    facts[F.tokens] = tokens;
-    facts[F.prefillRequests] = chunks.length - decodes;
-    facts[F.decodeRequests] = decodes;
-    facts[F.uniformQueryLen] = longest === shortest ? longest : 0;
-    facts[F.maxQueryLen] = longest;
-    facts[F.maxDecodeQueryLen] = longestDecode;
-    facts[F.maxSeqLen] = maxSeqLen;
-    facts[F.part0Tokens] = tokens;
-    return decodes;
+    facts[F.tokens] = totals.tokens;
+    facts[F.prefillRequests] = totals.prefillRequests;
+    facts[F.decodeRequests] = totals.decodeRequests;
+    facts[F.uniformQueryLen] = totals.maxQueryLen === totals.minQueryLen ? totals.maxQueryLen : 0;
+    facts[F.maxQueryLen] = totals.maxQueryLen;
+    facts[F.maxDecodeQueryLen] = totals.maxDecodeQueryLen;
+    facts[F.maxSeqLen] = totals.maxSeqLen;
+    facts[F.part0Tokens] = totals.tokens;
   }
 
   /** Facts of a real batch in the metadata module, which knows where a rank cuts. */
@@ -177,14 +181,30 @@ export class VoteGroup {
   }
 }
 
+function totalsOf(chunks: readonly BatchChunk[]): BatchTotals {
+  let tokens = 0;
+  let decodeRequests = 0;
+  let maxQueryLen = 0;
+  let maxDecodeQueryLen = 0;
+  let minQueryLen = chunks.length > 0 ? Infinity : 0;
+  let maxSeqLen = 0;
+  for (const { phase, start, queryLen } of chunks) {
+    tokens += queryLen;
+    if (queryLen > maxQueryLen) maxQueryLen = queryLen;
+    if (queryLen < minQueryLen) minQueryLen = queryLen;
+    if (start + queryLen > maxSeqLen) maxSeqLen = start + queryLen;
+    if (phase === 'prefill') continue;
+    decodeRequests++;
+    if (queryLen > maxDecodeQueryLen) maxDecodeQueryLen = queryLen;
+  }
+  const prefillRequests = chunks.length - decodeRequests;
+  return { tokens, prefillRequests, decodeRequests, maxQueryLen, minQueryLen, maxDecodeQueryLen, maxSeqLen };
+}
+
 const LEAVE = Object.freeze({ control: ENUMS.CONTROL.leave });
 
-const F = indices(FACT_WORDS);
-const V = indices(VOTE_WORDS);
-const D = indices(DECISION_WORDS);
-const N = indices(NEED_WORDS);
-const L = indices(LOCAL_WORDS);
-
-function indices<T extends string>(words: readonly T[]): Record<T, number> {
-  return Object.fromEntries(words.map((name) => [name, word(words, name)])) as Record<T, number>;
-}
+const F = indexOf(FACT_WORDS);
+const V = indexOf(VOTE_WORDS);
+const D = indexOf(DECISION_WORDS);
+const R = indexOf(REDUCED_WORDS);
+const L = indexOf(LOCAL_WORDS);

@@ -1,7 +1,7 @@
 export { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
 export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
 export {
-  copyView,
+  copyTensors,
   type KvGroupStaging,
   type KvGroupTensors,
   type MetadataCounts,
@@ -12,3 +12,4 @@ export {
 export { PlannerMemory } from './planner-memory.js';
 export { createRawBatch, RawBatch, type RawBatchOptions, type RawPart } from './raw-batch.js';
 export { type NewRequest, Requests, type Row, type Rows, type ScheduledChunk } from './requests.js';
+export type { TableUpload, TensorUpload, Uploads } from './uploads.js';

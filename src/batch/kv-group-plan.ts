@@ -1,6 +1,6 @@
-import { KV_GROUP_STATE_WORDS, word } from '../layout/index.js';
+import { KV_GROUP_STATE_WORDS, KV_GROUP_TENSORS, word } from '../layout/index.js';
 import type { KvGroupSizes } from '../memory/index.js';
-import { copyGroupView, type KvGroupStaging, type KvGroupTensors, type MetadataCounts } from './metadata.js';
+import { copyTensors, type KvGroupStaging, type KvGroupTensors, type MetadataCounts } from './metadata.js';
 
 const TABLE_EDITS = word(KV_GROUP_STATE_WORDS, 'tableEdits');
 
@@ -51,8 +51,10 @@ export class KvGroupPlan {
   /** A value with detached tensors, each as long as the whole batch and the parts it is cut into need. */
   snapshot(whole: MetadataCounts, parts: readonly MetadataCounts[]): KvGroupPlanValue {
     return Object.freeze({
-      tensors: copyGroupView(this.tensors, whole),
-      partTensors: Object.freeze(parts.map((part, index) => copyGroupView(this.partTensors[index], part))),
+      tensors: copyTensors(KV_GROUP_TENSORS, this.tensors, whole),
+      partTensors: Object.freeze(
+        parts.map((part, index) => copyTensors(KV_GROUP_TENSORS, this.partTensors[index], part)),
+      ),
       blockTable: this.blockTable.slice(0, whole.attentionRequests * this.tableWidth),
       tableWidth: this.tableWidth,
     });

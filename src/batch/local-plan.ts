@@ -1,17 +1,11 @@
 import { inspectAs } from '../inspect.js';
-import { LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS, word } from '../layout/index.js';
+import { indexOf, LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS } from '../layout/index.js';
 import type { Sizes } from '../memory/index.js';
 import { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
 import { copyView, type MetadataView, type StagingSet } from './metadata.js';
 
-const W = Object.fromEntries(LOCAL_WORDS.map((name) => [name, word(LOCAL_WORDS, name)])) as Record<
-  (typeof LOCAL_WORDS)[number],
-  number
->;
-const P = Object.fromEntries(LOCAL_PART_WORDS.map((name) => [name, word(LOCAL_PART_WORDS, name)])) as Record<
-  (typeof LOCAL_PART_WORDS)[number],
-  number
->;
+const W = indexOf(LOCAL_WORDS);
+const P = indexOf(LOCAL_PART_WORDS);
 
 /**
  * This rank's share of one part; ranges are half-open, in the whole batch's requests and tokens. `tokens` ends with the last
@@ -184,10 +178,10 @@ export class LocalPlan {
   }
   /** Edits that bring the device's block table up to this step, int32[4] each in the planner's memory. */
   get tableEdits(): number {
-    return this.#words[W.tableEdits];
+    return this.groups[0].tableEdits;
   }
   get tableWidth(): number {
-    return this.sizes.tableWidth;
+    return this.groups[0].tableWidth;
   }
   get tensors(): MetadataView {
     return this.#sets[this.staging].whole;
@@ -235,12 +229,11 @@ export class LocalPlan {
   snapshot(): LocalPlanValue {
     const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index).snapshot());
     const cut = parts.length > 1;
-    const { tableWidth } = this;
-    const tensors = copyView(this.tensors, this);
-    const partTensors = cut ? parts.map((part, index) => copyView(this.partTensors[index], part)) : [];
-    const blockTable = this.blockTable.slice(0, this.attentionRequests * tableWidth);
-    const first = Object.freeze({ tensors, partTensors: Object.freeze(partTensors), blockTable, tableWidth });
-    const others = this.groups.slice(1).map((group) => group.snapshot(this, cut ? parts : []));
+    const groups = this.groups.map((group) => group.snapshot(this, cut ? parts : []));
+    const tensors = copyView(this.tensors, this, groups[0].tensors);
+    const partTensors = parts.flatMap((part, index) =>
+      cut ? [copyView(this.partTensors[index], part, groups[0].partTensors[index])] : [],
+    );
     return Object.freeze({
       step: this.step,
       tokens: this.tokens,
@@ -250,8 +243,11 @@ export class LocalPlan {
       queryLen: this.queryLen,
       numLogits: this.numLogits,
       parts: Object.freeze(parts),
-      ...first,
-      groups: Object.freeze([first, ...others]),
+      tensors,
+      partTensors: Object.freeze(partTensors),
+      blockTable: groups[0].blockTable,
+      tableWidth: this.tableWidth,
+      groups: Object.freeze(groups),
     });
   }
 }

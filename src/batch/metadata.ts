@@ -1,5 +1,13 @@
-import { KV_GROUP_TENSORS, type KvGroupTensorName, TENSOR_BYTES, TENSORS, type TensorName } from '../layout/index.js';
-import { type RegionTable, type Sizes, tensorLength } from '../memory/index.js';
+import {
+  isViewTensor,
+  KV_GROUP_TENSORS,
+  type KvGroupTensorName,
+  TENSOR_BYTES,
+  TENSORS,
+  type TensorName,
+  VIEW_TENSORS,
+} from '../layout/index.js';
+import { type KvGroupSizes, type RegionTable, tensorLength } from '../memory/index.js';
 
 /**
  * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their
@@ -50,7 +58,7 @@ export interface MetadataView {
   readonly kvLastPageLen: Int32Array;
 }
 
-/** What of a view each KV cache group has of its own. The first group's are the view's. */
+/** What of a view each KV cache group has of its own. Those of the first group are in the view too. */
 export type KvGroupTensors = Pick<MetadataView, KvGroupTensorName>;
 
 /** Counts that say how much of a view is a step's. */
@@ -68,7 +76,7 @@ export interface StagingSet {
   readonly written: { readonly whole: MetadataView; readonly parts: readonly MetadataView[] };
   /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
   readonly blockTable: Int32Array;
-  /** What each KV cache group has of its own; the first has the arrays above. */
+  /** What each KV cache group has of its own; the first's are in the views above too. */
   readonly groups: readonly KvGroupStaging[];
 }
 
@@ -82,49 +90,40 @@ export interface KvGroupStaging {
 
 /** The views of staging set `set`, over the planner's memory. */
 export function stagingSet(buffer: ArrayBuffer, regions: RegionTable, set: number): StagingSet {
-  const view = (index: number, offsetOf: RegionTable['tensor']): MetadataView => {
-    const tensors: Record<string, Int32Array | BigInt64Array> = {};
-    for (const name of TENSORS) {
-      const offset = offsetOf(set, index, name);
-      const length = tensorLength(name, regions.sizes);
-      const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
-      tensors[name] = new Entries(buffer, offset, length);
-    }
-    return Object.freeze(tensors) as unknown as MetadataView;
+  const { sizes } = regions;
+  const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
+  const array = (name: TensorName, offset: number, group: KvGroupSizes): Int32Array | BigInt64Array => {
+    const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
+    return new Entries(buffer, offset, tensorLength(name, sizes, group));
   };
-  const table = regions.region(set === 0 ? 'blockTable0' : 'blockTable1');
-  const { maxParts } = regions.sizes;
-  const views = (offsetOf: RegionTable['tensor']): Pick<StagingSet, 'whole' | 'parts'> =>
-    Object.freeze({
-      whole: view(0, offsetOf),
-      parts: Object.freeze(maxParts > 1 ? Array.from({ length: maxParts }, (_, part) => view(1 + part, offsetOf)) : []),
-    });
-  const planned = views(regions.tensor);
-  const blockTable = new Int32Array(buffer, table.offset, table.bytes / 4);
-  const groups = regions.groups.map((group, index): KvGroupStaging => {
-    if (index === 0) return Object.freeze({ whole: planned.whole, parts: planned.parts, blockTable });
-    const own = { ...regions.sizes, maxKvIndices: group.sizes.maxKvIndices };
-    const [whole, ...parts] = Array.from({ length: 1 + planned.parts.length }, (_, at) =>
-      groupView(buffer, own, (name) => group.tensor(set, at, name)),
-    );
-    const offset = group.region(set === 0 ? 'blockTable0' : 'blockTable1');
-    const entries = own.maxPaddedRequests * group.sizes.tableWidth;
-    return Object.freeze({ whole, parts: Object.freeze(parts), blockTable: new Int32Array(buffer, offset, entries) });
+  const groups = regions.groups.map((group): KvGroupStaging => {
+    const [whole, ...parts] = Array.from({ length: views }, (_, view) =>
+      record(KV_GROUP_TENSORS, (name) => array(name, group.tensor(set, view, name), group.sizes)),
+    ) as unknown as KvGroupTensors[];
+    const table = group.region(set === 0 ? 'blockTable0' : 'blockTable1');
+    const blockTable = new Int32Array(buffer, table.offset, table.bytes / 4);
+    return Object.freeze({ whole, parts: Object.freeze(parts), blockTable });
   });
+  const viewsAt = (offsetOf: RegionTable['tensor']): Pick<StagingSet, 'whole' | 'parts'> => {
+    const [whole, ...parts] = Array.from({ length: views }, (_, view) => {
+      const ofGroup = view === 0 ? groups[0].whole : groups[0].parts[view - 1];
+      return record(TENSORS, (name) =>
+        isViewTensor(name) ? array(name, offsetOf(set, view, name), sizes.groups[0]) : ofGroup[name],
+      );
+    }) as unknown as MetadataView[];
+    return Object.freeze({ whole, parts: Object.freeze(parts) });
+  };
+  const planned = viewsAt(regions.tensor);
   return Object.freeze({
     ...planned,
-    written: regions.deviceSupplied.size > 0 ? views(regions.written) : planned,
-    blockTable,
+    written: regions.deviceSupplied.size > 0 ? viewsAt(regions.written) : planned,
+    blockTable: groups[0].blockTable,
     groups: Object.freeze(groups),
   });
 }
 
-function groupView(buffer: ArrayBuffer, sizes: Sizes, offsetOf: (name: KvGroupTensorName) => number): KvGroupTensors {
-  const tensors = KV_GROUP_TENSORS.map((name) => {
-    const Entries = TENSOR_BYTES[name] === 8 ? BigInt64Array : Int32Array;
-    return [name, new Entries(buffer, offsetOf(name), tensorLength(name, sizes))] as const;
-  });
-  return Object.freeze(Object.fromEntries(tensors)) as unknown as KvGroupTensors;
+function record<N extends string, T>(names: readonly N[], of: (name: N) => T): Readonly<Record<N, T>> {
+  return Object.freeze(Object.fromEntries(names.map((name) => [name, of(name)])) as Record<N, T>);
 }
 
 /** Entries of a view's tensor that belong to a step, of a tensor that this planner has. */
@@ -149,22 +148,20 @@ export function stepLength(name: TensorName, counts: MetadataCounts, view: Parti
   }
 }
 
-/** Detached copies of a view's tensors, each as long as the step needs. */
-export function copyView(view: MetadataView, counts: MetadataCounts): MetadataView {
-  return copyTensors(TENSORS, view, counts);
+/** Detached copies of a view's tensors, each as long as the step needs, with those of the first KV cache group from its own copy. */
+export function copyView(view: MetadataView, counts: MetadataCounts, ofGroup: KvGroupTensors): MetadataView {
+  const shared = copyTensors(VIEW_TENSORS, view, counts);
+  return record(TENSORS, (name) => (isViewTensor(name) ? shared[name] : ofGroup[name])) as unknown as MetadataView;
 }
 
-/** The same of what a KV cache group has of its own in a view. */
-export function copyGroupView(view: KvGroupTensors, counts: MetadataCounts): KvGroupTensors {
-  return copyTensors(KV_GROUP_TENSORS, view, counts);
-}
-
-function copyTensors<N extends TensorName>(
+/** Detached copies of tensors of a view, each as long as the step needs: of all that the view has, or of those that are named. */
+export function copyTensors<N extends TensorName>(
   names: readonly N[],
   view: Pick<MetadataView, N>,
   counts: MetadataCounts,
 ): Pick<MetadataView, N> {
-  const copies: Record<string, Int32Array | BigInt64Array> = {};
-  for (const name of names) copies[name] = view[name].slice(0, stepLength(name, counts, view));
-  return Object.freeze(copies) as unknown as Pick<MetadataView, N>;
+  return record(names, (name) => view[name].slice(0, stepLength(name, counts, view))) as unknown as Pick<
+    MetadataView,
+    N
+  >;
 }

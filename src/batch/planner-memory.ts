@@ -1,10 +1,12 @@
-import { CONFIG_BASE, KV_GROUP_STATE_WORDS, LIMIT_WORDS, type RegionName, word } from '../layout/index.js';
+import { type CapturePlan, keyWords } from '../keys/index.js';
+import { CONFIG_BASE, type KvGroupRegionName, LIMIT_WORDS, type RegionName, word } from '../layout/index.js';
 import {
   allocate,
   instantiate,
+  layoutRegions,
   type MetadataExports,
   type PlannerModules,
-  planRegions,
+  queryLenWords,
   type RegionOptions,
   type RegionTable,
   type RulesExports,
@@ -13,6 +15,7 @@ import { policyWords } from '../policy/index.js';
 import { LocalPlan } from './local-plan.js';
 import { type StagingSet, stagingSet } from './metadata.js';
 import { Requests } from './requests.js';
+import { type Uploads, uploadsOf } from './uploads.js';
 
 /** What a planner's memory is laid out for, and how it starts. */
 export interface MemoryOptions extends RegionOptions {
@@ -34,8 +37,12 @@ export class PlannerMemory {
 
   constructor(modules: PlannerModules, options: MemoryOptions) {
     const { policy, poison } = options;
-    this.regions = planRegions(options);
-    const memory = allocate(this.regions.pages);
+    this.regions = layoutRegions(options);
+    const memory = allocate(
+      this.regions.pages,
+      'The planner',
+      'maxNumSeqs or maxModelLen, or dispose of other planners',
+    );
     this.arena = new Uint8Array(memory.buffer);
     if (poison) this.arena.fill(0xa5, CONFIG_BASE);
     const config = new Int32Array(memory.buffer, CONFIG_BASE, this.regions.config.length);
@@ -51,6 +58,20 @@ export class PlannerMemory {
     this.sets = [stagingSet(memory.buffer, this.regions, 0), stagingSet(memory.buffer, this.regions, 1)];
   }
 
+  /** Makes these keys the ones that steps are decided with; no more than the memory was laid out for. Returns the plan's hash. */
+  installPlan(plan: CapturePlan): number {
+    new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = plan.keys.length;
+    this.words('keys').set(keyWords(plan.keys));
+    this.words('queryLens').set(queryLenWords(plan));
+    return this.rules.installPlan();
+  }
+
+  /** What a device copies of a step, by the staging set that it was built into. */
+  uploads(): readonly [Uploads, Uploads] {
+    const of = (set: 0 | 1): Uploads => uploadsOf(this.regions, this.sets[set], set);
+    return [of(0), of(1)];
+  }
+
   /** Byte offset of a region, for the modules. */
   offset(name: RegionName): number {
     return this.regions.region(name).offset;
@@ -62,15 +83,22 @@ export class PlannerMemory {
     return new Int32Array(this.arena.buffer, offset, bytes / 4);
   }
 
-  /** The local plan of the step built last. */
-  localPlan(): LocalPlan {
-    const views = { words: this.words('local'), order: this.words('order'), groups: this.#groupStates() };
-    return new LocalPlan(views, this.sets, this.regions.sizes);
+  /** Byte offset of a region of a KV cache group. */
+  groupOffset(name: KvGroupRegionName, group = 0): number {
+    return this.regions.groups[group].region(name).offset;
   }
 
-  #groupStates(): readonly Int32Array[] {
-    const words = KV_GROUP_STATE_WORDS.length;
-    return this.regions.groups.map((group) => new Int32Array(this.arena.buffer, group.region('groupState'), words));
+  /** A view of the words of a region of a KV cache group; make it once. */
+  groupWords(name: KvGroupRegionName, group = 0): Int32Array<ArrayBuffer> {
+    const { offset, bytes } = this.regions.groups[group].region(name);
+    return new Int32Array(this.arena.buffer, offset, bytes / 4);
+  }
+
+  /** The local plan of the step built last. */
+  localPlan(): LocalPlan {
+    const groups = this.regions.groups.map((_, group) => this.groupWords('groupState', group));
+    const views = { words: this.words('local'), order: this.words('order'), groups };
+    return new LocalPlan(views, this.sets, this.regions.sizes);
   }
 
   /** The batch's requests; `guard` throws while it must not be edited, and what only reads where it must not be read. */

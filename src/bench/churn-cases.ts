@@ -147,6 +147,6 @@ function bytesOfStep({ initial, steps, window }: EventStream): number {
 function copyOf(modules: PlannerModules, bytes: number): () => void {
   const { memory } = scheduleBatch(modules, {}, decodes(Math.ceil(bytes / 1024)));
   const { metadata } = memory;
-  const [from, to] = [memory.offset('blockTable0'), memory.offset('blockTable1')];
+  const [from, to] = [memory.groupOffset('blockTable0'), memory.groupOffset('blockTable1')];
   return () => metadata.limit_copy(to, from, bytes);
 }

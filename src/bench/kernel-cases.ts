@@ -34,7 +34,7 @@ function decodeCase(count: number, queryLen: number): BenchRow['make'] {
     const { memory } = scheduleBatch(modules, { queryLen }, decodes(count, queryLen));
     const { metadata } = memory;
     const bytes = count * (queryLen * TOKEN_BYTES + SEQ_LEN_BYTES);
-    const [from, to] = [memory.offset('blockTable0'), memory.offset('blockTable1')];
+    const [from, to] = [memory.groupOffset('blockTable0'), memory.groupOffset('blockTable1')];
     return {
       ours: () => metadata.kernel_decodes(0, queryLen),
       limit: () => metadata.limit_copy(to, from, bytes),
@@ -74,7 +74,7 @@ function csrCase(count: number): BenchRow['make'] {
     const indices = decodes(count).reduce((sum, { start }) => sum + Math.ceil((start + 1) / BLOCK_SIZE), 0);
     // Beside the indices, a start and the length of the last page of each request, and the end of the last.
     const bytes = 4 * (indices + 2 * count + 1);
-    const to = memory.offset('blockTable1');
+    const to = memory.groupOffset('blockTable1');
     return {
       ours: () => metadata.kernel_paged_kv(0),
       limit: () => metadata.limit_fill(to, bytes),
@@ -90,7 +90,7 @@ function partsCase(count: number, parts: number): BenchRow['make'] {
     const { metadata } = memory;
     metadata.build_padded(0, count, count);
     const share = count / parts;
-    const to = memory.offset('blockTable1');
+    const to = memory.groupOffset('blockTable1');
     return {
       ours: () => {
         for (let part = 0; part < parts; part++) {

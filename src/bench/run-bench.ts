@@ -7,6 +7,7 @@ import { NumpyPeer } from './numpy-peer.js';
 import { SIMULATE_ROWS } from './simulate-case.js';
 import { STEP_ROWS } from './step-cases.js';
 import { EDIT_ROWS, TABLE_ROWS } from './table-cases.js';
+import { VOTE_ROWS } from './vote-cases.js';
 
 export type { BenchResult } from './measure.js';
 
@@ -17,6 +18,7 @@ const ROWS: readonly BenchRow[] = [
   ...EDIT_ROWS,
   ...STEP_ROWS,
   ...CHURN_ROWS,
+  ...VOTE_ROWS,
   ...GROWTH_ROWS,
   ...SIMULATE_ROWS,
 ];

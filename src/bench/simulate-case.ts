@@ -1,24 +1,40 @@
 import { RawRules, VoteGroup } from '../agreement/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import { completeSimulateOptions, Simulation } from '../run/index.js';
-import { generateWorkload } from '../workload/index.js';
+import { generateWorkload, type WorkloadOptions } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 /**
- * Requests of the workload, half as many as in the Azure trace, at its rate and of its lengths: some 30 run at a time. A simulation of
- * them is some 55,000 steps, so that what is timed is seldom its beginning, before engines have compiled it.
+ * Half as many requests as in the Azure trace, at its rate and of its lengths: some 30 run at a time. A simulation of them is some
+ * 55,000 steps, so that what is timed is seldom its beginning, before engines have compiled it.
  */
-const REQUESTS = 10_000;
+const CHAT: WorkloadOptions = { requests: 10_000, seed: 0 };
+
+/**
+ * Requests like those of Mooncake's conversation trace: prompts of some 12,000 tokens, of which shared prefixes are a part, and so
+ * many that a prefill is in nearly every step, beside some 150 decodes.
+ */
+const LONG_PROMPTS: WorkloadOptions = {
+  requests: 6000,
+  seed: 0,
+  requestsPerSecond: 3.4,
+  inputTokens: { median: 7000, sigma: 1.05, max: 120_000 },
+  outputTokens: { median: 300, sigma: 0.6 },
+  prefixes: { count: 300, blocks: 12 },
+};
 
 /** One rank of 256 requests, by the step: `lockstep simulate` of a generated workload, beside its decisions alone. */
-export const SIMULATE_ROWS: readonly BenchRow[] = [{ name: 'simulate-256', make: simulateCase }];
+export const SIMULATE_ROWS: readonly BenchRow[] = [
+  { name: 'simulate-256', make: (modules) => simulateCase(modules, CHAT) },
+  { name: 'simulate-prefill-256', make: (modules) => simulateCase(modules, LONG_PROMPTS) },
+];
 
 /**
  * A whole simulation a call, from scheduling to counting. Its limit is to resolve as many tables, one for every stretch of steps
  * that are decided alike, with no requests behind them.
  */
-function simulateCase(modules: PlannerModules): BenchCase {
-  const requests = generateWorkload({ requests: REQUESTS, seed: 0 });
+function simulateCase(modules: PlannerModules, workload: WorkloadOptions): BenchCase {
+  const requests = generateWorkload(workload);
   const options = completeSimulateOptions({ ranks: 1, limits: { maxNumSeqs: 256 } });
   const { limits, policy, plan, ranks } = options;
   const group = (): VoteGroup => new VoteGroup(new RawRules(modules, { limits, policy, keys: plan.keys, ranks }));

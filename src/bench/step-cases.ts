@@ -33,7 +33,7 @@ function stepCase(modules: PlannerModules, count: number, checked = false): Benc
   // The copy has a memory of its own: the planner's is written by steps alone.
   const { memory } = scheduleBatch(modules, {}, decodes(count));
   const { metadata } = memory;
-  const [from, to] = [memory.offset('blockTable0'), memory.offset('blockTable1')];
+  const [from, to] = [memory.groupOffset('blockTable0'), memory.groupOffset('blockTable1')];
   const { requests } = planner;
   let rows: Row[] = [];
   let left = 0;

@@ -1,4 +1,4 @@
-import { CURSOR_WORDS, MIRRORS, STATE_WORDS, word } from '../layout/index.js';
+import { CURSOR_WORDS, KV_GROUP_STATE_WORDS, MIRRORS, word } from '../layout/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import { type BenchBatch, decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
@@ -43,7 +43,7 @@ function tableBatch(modules: PlannerModules, requests: number, width: number): B
 
 function wholeTableFill({ memory }: BenchBatch, requests: number, width: number): () => void {
   const { metadata } = memory;
-  const table = memory.offset('blockTable1');
+  const table = memory.groupOffset('blockTable1');
   return () => metadata.limit_fill(table, requests * width * 4);
 }
 
@@ -56,10 +56,10 @@ function appendCase(modules: PlannerModules, requests: number, width: number): B
   const batch = tableBatch(modules, requests, width);
   const { memory } = batch;
   const { metadata } = memory;
-  const state = memory.words('state');
-  const cursors = memory.words('mirrorCursors');
-  const counts = memory.words('mirrorCounts');
-  const appendsAt = word(STATE_WORDS, 'appends');
+  const state = memory.groupWords('groupState');
+  const cursors = memory.groupWords('mirrorCursors');
+  const counts = memory.groupWords('mirrorCounts');
+  const appendsAt = word(KV_GROUP_STATE_WORDS, 'appends');
   const cursorsAt = MIRRORS.map((_, mirror) => mirror * CURSOR_WORDS.length + word(CURSOR_WORDS, 'appends'));
   const held = counts.slice();
   const before = state[appendsAt];
@@ -98,7 +98,7 @@ function editCase(modules: PlannerModules, count: number): BenchCase {
   const width = 2048;
   const { memory, requests, rows } = scheduleBatch(modules, { maxModelLen: width * BLOCK_SIZE }, decodes(count));
   const { metadata } = memory;
-  const [from, to] = [memory.offset('blockTable0'), memory.offset('blockTable1')];
+  const [from, to] = [memory.groupOffset('blockTable0'), memory.groupOffset('blockTable1')];
   let live = rows;
   let left = 0;
   const blockIds = rows.map((row) => 1 + row);
@@ -124,7 +124,7 @@ function rebuildCase(modules: PlannerModules, requests: number, width: number): 
   const batch = tableBatch(modules, requests, width);
   const { memory } = batch;
   const { metadata } = memory;
-  const cursors = memory.words('mirrorCursors');
+  const cursors = memory.groupWords('mirrorCursors');
   const order = memory.words('order');
   const orders = [Int32Array.from(batch.rows), Int32Array.from(batch.rows).reverse()];
   const keptRows = MIRRORS.map((_, mirror) => mirror * CURSOR_WORDS.length + word(CURSOR_WORDS, 'rows'));

@@ -10,7 +10,6 @@ import {
   checkAborted,
   detectTrace,
   isStepLine,
-  type RankSchedule,
   type RequestTable,
   readHead,
   readLines,
@@ -91,7 +90,7 @@ export async function detectSource(file: string, signal?: AbortSignal): Promise<
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, policy, signal, onProgress } = options;
   const { maxNumSeqs, queryLen } = scheduler;
-  const model = new SchedulerModel(requests, scheduler, { edits: false });
+  const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: policy.ubatches > 1 });
   const group = await voteGroupFor(requests, options);
   const sequence = new StepSequence();
   let step = 0;
@@ -99,9 +98,15 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
   let last = performance.now();
   for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
     // Graphs with prefill slots have one part. Whether such a step is cut matters only to the one after it, that may hold on to it.
-    const cuts = policy.ubatches > 1 && (policy.ubatchHysteresis > 0 || !schedule.ranks.some(hasPrefill));
-    for (const [rank, { scheduled }] of schedule.ranks.entries()) {
-      group.vote(rank, scheduled, cuts ? (index) => model.blocksOf((scheduled[index] as Chunk).request) : undefined);
+    const prefills = schedule.ranks.some((_, rank) => model.totals(rank).prefillRequests > 0);
+    const cuts = policy.ubatches > 1 && (policy.ubatchHysteresis > 0 || !prefills);
+    for (const [rank, batch] of schedule.ranks.entries()) {
+      if (cuts) {
+        const { scheduled } = batch;
+        group.vote(rank, scheduled, (index) => model.blocksOf((scheduled[index] as Chunk).request));
+      } else {
+        group.voteTotals(rank, model.totals(rank));
+      }
     }
     const begin = model.stats.clockMs;
     let left = model.complete(STRETCH);
@@ -135,10 +140,6 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
 }
 
 /** A rank's prefills come after its decodes. */
-function hasPrefill({ scheduled }: RankSchedule): boolean {
-  return scheduled.at(-1)?.phase === 'prefill';
-}
-
 /**
  * The votes of the ranks of a schedule, with room for what these requests need of it: limits may allow far more than any planner's
  * memory holds. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY.

@@ -1,7 +1,7 @@
 import type { ScheduledChunk } from '../batch/index.js';
 import type { Limits } from '../config.js';
 import { type CaptureKey, keyKind } from '../keys/index.js';
-import { type Policy, ubatchMinRequests } from '../policy/index.js';
+import { type CheckedPolicy, ubatchMinRequests } from '../policy/index.js';
 
 /** What one rank may have scheduled. */
 export interface Batch {
@@ -13,7 +13,7 @@ export interface Batch {
 /** What bounds batches, and says at which sizes the rules may change their mind. */
 export interface BatchSpace {
   readonly limits: Limits;
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly keys: readonly CaptureKey[];
 }
 
@@ -26,7 +26,7 @@ export function batchesOf(space: BatchSpace): Batch[] {
 }
 
 /** Of each phase the smallest, a middle and the largest batch, and the first at each threshold for micro-batches. */
-export function representatives(batches: readonly Batch[], policy: Policy): Batch[] {
+export function representatives(batches: readonly Batch[], policy: CheckedPolicy): Batch[] {
   const phases = new Map<string, Batch[]>();
   for (const batch of batches) {
     const phase = [...new Set(batch.chunks.map((chunk) => chunk.phase))].sort().join();
@@ -142,7 +142,7 @@ function prefillBatch({ prefills, decodes, queryLen }: PrefillShape, tokens: num
 }
 
 /** Least tokens with which a rank wishes micro-batches, after a plain step and after one in micro-batches. */
-function thresholds(policy: Policy, kind: 'decode' | 'prefill'): [plain: number, held: number] {
+function thresholds(policy: CheckedPolicy, kind: 'decode' | 'prefill'): [plain: number, held: number] {
   const least = kind === 'decode' ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
   return [least, least - policy.ubatchHysteresis];
 }

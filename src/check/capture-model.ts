@@ -1,5 +1,5 @@
 import type { CaptureKey } from '../keys/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 import { DEFAULT_ROW_WORDS, guardRow, type OnAsymmetric, resolveGuard } from '../ranks/index.js';
 import type { TraceLine } from './trace.js';
 
@@ -26,7 +26,7 @@ const ANSWERS: readonly OnAsymmetric[] = ['throw', 'drop'];
  * it each rank by itself. Whoever enters alone waits there for ever, and so do the others of a rank that enters without room
  * (P2). A key that all have room for, or that was asked to be dropped, and does not come to that is a graph missed (P6).
  */
-export function exploreCapture(keys: readonly CaptureKey[], policy: Policy, ranks: number): CaptureExploration {
+export function exploreCapture(keys: readonly CaptureKey[], policy: CheckedPolicy, ranks: number): CaptureExploration {
   const order = keys.map((key, index) => ({ key, index })).sort((a, b) => b.key.tokens - a.key.tokens);
   const found = new Map<CaptureViolation['property'], CaptureViolation>();
   let states = 0;
@@ -64,7 +64,12 @@ function brokenBy(
 }
 
 /** What each rank does about key `key`, having room for it or not. */
-export function movesOf(room: readonly boolean[], key: number, policy: Policy, onAsymmetric: OnAsymmetric): Move[] {
+export function movesOf(
+  room: readonly boolean[],
+  key: number,
+  policy: CheckedPolicy,
+  onAsymmetric: OnAsymmetric,
+): Move[] {
   if (policy.captureGuard === 'none') return room.map((ready) => (ready ? 'enter' : 'skip'));
   const table = new Int32Array(room.length * DEFAULT_ROW_WORDS);
   for (const [rank, ready] of room.entries()) {

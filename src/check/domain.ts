@@ -1,5 +1,5 @@
 import type { RawIntent, RawRules } from '../agreement/index.js';
-import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../layout/index.js';
+import { ENUMS, FACT_WORDS, recordOf, VOTE_WORDS, word } from '../layout/index.js';
 import { type Batch, batchesOf, fills, IDLE, representatives } from './batches.js';
 
 /** One rank's state between two steps, as its vote tells it. */
@@ -109,7 +109,7 @@ function voteOf(rules: RawRules, batch: Batch, intent: RawIntent): Int32Array {
   }
   metadata.gather_facts(rules.policy.ubatches);
   const facts = [...rules.memory.words('facts')];
-  const named = Object.fromEntries(FACT_WORDS.map((name, index) => [name, facts[index]]));
+  const named = recordOf(FACT_WORDS, facts);
   return rules.vote(0, named, { ...intent, step: STEP }).slice();
 }
 

@@ -1,6 +1,6 @@
 import { namedPolicy, type PolicyName } from '../engines/index.js';
 import { mixedKey } from '../keys/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 import type { Property } from './properties.js';
 import { type CheckedPair, type StandardDomainOptions, standardDomain } from './standard-domain.js';
 
@@ -11,17 +11,17 @@ export interface HistoricalPolicy {
   readonly about: string;
   /** Properties that it must be found to violate. */
   readonly expects: readonly Property[];
-  readonly policy: Partial<Policy>;
+  readonly policy: Partial<CheckedPolicy>;
   /** The rule after its fix. */
-  readonly fixed: Partial<Policy>;
+  readonly fixed: Partial<CheckedPolicy>;
   /** The pair to explore: this rule, or the one after its fix. */
   pair(which: 'before' | 'fixed'): CheckedPair;
 }
 
 /** What of an engine's policy the fix changed, and the domain in which that shows. */
 interface Change {
-  readonly fixed: Partial<Policy>;
-  readonly before: Partial<Policy>;
+  readonly fixed: Partial<CheckedPolicy>;
+  readonly before: Partial<CheckedPolicy>;
   /** Where it is not that of any policy. */
   readonly domain?: StandardDomainOptions;
   /** Mixed keys before the fix, where those changed too. */
@@ -54,7 +54,7 @@ function historical(
 const FIXED_PREFILLS = [mixedKey(8, 2, 3, 2), mixedKey(16, 2, 7, 2)];
 
 /** ATOM with two micro-batches. */
-const TWO_BATCHES: Partial<Policy> = { ubatches: 2, ubatchMinRequests: 3, decodeMatch: 'padded' };
+const TWO_BATCHES: Partial<CheckedPolicy> = { ubatches: 2, ubatchMinRequests: 3, decodeMatch: 'padded' };
 
 /** Steps with prefills run eager or on mixed graphs. */
 const NO_PIECEWISE: StandardDomainOptions = { piecewise: false };

@@ -8,11 +8,11 @@ import {
   mixedKey,
   piecewiseKey,
 } from '../keys/index.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { type CheckedPolicy, completeCheckedPolicy, todaysPolicy } from '../policy/index.js';
 
 /** What the checker explores: a policy and a plan, and the limits that bound the local states. */
 export interface CheckedPair {
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly plan: CapturePlan;
   readonly limits: Limits;
 }
@@ -45,28 +45,28 @@ export interface StandardDomainOptions {
  * The standard domain of a policy, whatever its name: ladder 2, 4, 8, 16 with decodes of two tokens, thresholds of at most 8, at
  * least two micro-batches, and small mixed and piecewise keys. Errors: ERR_CONFIG_INVALID.
  */
-export function standardDomain(given: Partial<Policy>, options: StandardDomainOptions = {}): CheckedPair {
-  const complete = completePolicy(given);
+export function standardDomain(given: Partial<CheckedPolicy>, options: StandardDomainOptions = {}): CheckedPair {
+  const complete = completeCheckedPolicy(given);
   const { ubatches = Math.max(STANDARD_UBATCHES, complete.ubatches), mixed, piecewise = true } = options;
-  const policy = completePolicy({
+  const policy = completeCheckedPolicy({
     ...complete,
     ubatches,
     ubatchThresholdDecode: Math.min(complete.ubatchThresholdDecode, STANDARD_THRESHOLD),
     ubatchThresholdPrefill: Math.min(complete.ubatchThresholdPrefill, STANDARD_THRESHOLD),
   });
-  const decodes = decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy }).keys;
+  const decodes = decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy: todaysPolicy(policy) }).keys;
   const withPrefills = mixed ?? (policy.mixedGraphs === 'never' ? [] : mixedGrid(policy));
   const cutOpen = piecewise ? PIECEWISE.map((tokens) => piecewiseKey(aligned(tokens, policy))) : [];
   return { policy, limits: LIMITS, plan: { keys: [...decodes, ...withPrefills, ...cutOpen] } };
 }
 
 /** The next multiple of the policy's token alignment. */
-function aligned(tokens: number, { tokenAlignment }: Policy): number {
+function aligned(tokens: number, { tokenAlignment }: CheckedPolicy): number {
   return Math.ceil(tokens / tokenAlignment) * tokenAlignment;
 }
 
 /** Sizes 8 and 16 with 1 and 3 prefill slots, and decodes of two tokens in what is left. */
-function mixedGrid(policy: Policy): CaptureKey[] {
+function mixedGrid(policy: CheckedPolicy): CaptureKey[] {
   const sizes = new Set([8, 16].map((tokens) => aligned(tokens, policy)));
   return [...sizes].flatMap((tokens) =>
     PREFILL_SLOTS.map((slots) =>
@@ -79,7 +79,7 @@ function mixedGrid(policy: Policy): CaptureKey[] {
  * The domain of a plan that was made for a run: its own sizes and the policy's own thresholds, with batches up to one beyond the
  * largest key. Errors: ERR_CONFIG_INVALID for a plan that no planner with this policy would run.
  */
-export function planDomain(policy: Policy, plan: CapturePlan, limits: Partial<Limits> = {}): CheckedPair {
+export function planDomain(policy: CheckedPolicy, plan: CapturePlan, limits: Partial<Limits> = {}): CheckedPair {
   const most = (pick: (key: CaptureKey) => number): number => Math.max(1, ...plan.keys.map(pick));
   const queryLen = limits.queryLen ?? most((key) => key.queryLen);
   const requests = most((key) => (keyKind(key) === 'piecewise' ? 1 : key.prefillRequests + key.decodeRequests)) + 1;

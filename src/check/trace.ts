@@ -1,6 +1,6 @@
 import type { RawRules } from '../agreement/index.js';
 import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
-import { ACTION_WORDS, ENUMS, nameOf, VOTE_WORDS, word } from '../layout/index.js';
+import { ACTION_WORDS, ENUMS, nameOf, recordOf, VOTE_WORDS, word } from '../layout/index.js';
 import type { LocalState } from './domain.js';
 import { PROPERTY_MEANINGS, type Property } from './properties.js';
 
@@ -68,7 +68,7 @@ export function playStep(
     const row = table.byteOffset + rank * VOTE_WORDS.length * 4;
     rules.rules.act(decision.words.byteOffset, row, rank, local);
     const words = new Int32Array(table.buffer, local, ACTION_WORDS.length);
-    return Object.fromEntries(ACTION_WORDS.map((name, index) => [name, words[index]])) as Action;
+    return recordOf(ACTION_WORDS, words);
   });
   for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action));
   return lines;
@@ -100,5 +100,5 @@ function count(number: number, noun: string): string {
 }
 
 function voteRecord(row: Int32Array): VoteRecord {
-  return Object.fromEntries(VOTE_WORDS.map((name, index) => [name, row[index]]));
+  return recordOf(VOTE_WORDS, row);
 }

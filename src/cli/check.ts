@@ -15,7 +15,7 @@ import {
 import { policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { readPlanFile, readPolicy } from '../formats/index.js';
-import { completePolicy, LOCKSTEP_POLICY } from '../policy/index.js';
+import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { integer } from './options.js';
@@ -149,7 +149,7 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
     return standardDomain(await readPolicy(name), { piecewise, ...(ubatches !== undefined && { ubatches }) });
   }
   const file = await readPlanFile(flags.plan);
-  const policy = defaultPolicy ? file.policy : completePolicy(before?.policy ?? (await readPolicy(name)));
+  const policy = defaultPolicy ? file.policy : completeCheckedPolicy(before?.policy ?? (await readPolicy(name)));
   return planDomain(policy, file.plan, {
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),

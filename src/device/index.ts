@@ -1,17 +1,8 @@
-export type {
-  Device,
-  DeviceBuffer,
-  DeviceEvent,
-  DeviceGraph,
-  DeviceKind,
-  DeviceModule,
-  DeviceStream,
-  Kernel,
-  KernelArgument,
-  KernelParameter,
-  MemoryUse,
-  WaitOptions,
-} from './device.js';
+export { DeviceBuffer } from './buffer.js';
+export { Device, type DeviceKind, type MemoryUse } from './device.js';
+export { DeviceEvent } from './event.js';
+export { DeviceGraph } from './graph.js';
+export { DeviceModule, Kernel, type KernelParameter } from './module.js';
 export { nativeMetadata } from './native-metadata.js';
 export {
   type DeviceAttempt,
@@ -20,3 +11,6 @@ export {
   openDevice,
   probeDevices,
 } from './open-device.js';
+export { DevicePool } from './pool.js';
+export { DeviceRecording } from './recording.js';
+export { DeviceStream, type KernelArgument } from './stream.js';

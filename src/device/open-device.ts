@@ -1,7 +1,7 @@
 import { LockstepError } from '../errors.js';
 import { loadNative, type NativeAddon } from '../native/index.js';
-import type { Device, DeviceKind } from './device.js';
-import { NativeBackedDevice } from './native-device.js';
+import { guarded } from './addon-errors.js';
+import { type Device, type DeviceKind, deviceOf } from './device.js';
 
 /** Options of `openDevice`. */
 export interface OpenDeviceOptions {
@@ -82,7 +82,11 @@ export function probeDevices(): DeviceProbe[] {
 }
 
 function openHost(addon: NativeAddon, memoryLimit: number | null, choice: string): Device {
-  return new NativeBackedDevice(addon, 'host', memoryLimit, choice);
+  return deviceOf(
+    guarded(() => addon.openDevice('host', memoryLimit)),
+    'host',
+    choice,
+  );
 }
 
 function checkedLimit(limit: number | undefined): number | null {

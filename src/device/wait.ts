@@ -1,69 +1,51 @@
 import { LockstepError } from '../errors.js';
 import type { NativeEvent } from '../native/index.js';
-import type { WaitOptions } from './device.js';
-import { guarded, inputInvalid, lockstepError } from './native-error.js';
+import { DEVICE_WAIT, Deadline, throwIfAborted, timeoutOf, type WaitOptions } from '../wait.js';
+import { guarded, lockstepError } from './addon-errors.js';
 
-const DEFAULT_TIMEOUT_MS = 60_000;
-/** A native wait on a JS thread is never longer: a worker being terminated, or an abort, waits for it. */
-const SLICE_MS = 50;
-
-/** Blocks this thread in slices until `target` is done. @throws `ERR_DEVICE_TIMEOUT`, `ERR_ABORTED`, `ERR_DEVICE_KERNEL`. */
-export function waitForSync(target: { waitSlice(ms: number): boolean }, what: string, options: WaitOptions = {}): void {
-  const deadline = new Deadline(what, options);
-  for (let slice = 0; ; slice = deadline.nextSlice()) {
+/**
+ * Blocks this thread in slices until `target` is done; the addon waits for no longer than a slice at a time.
+ * @throws `ERR_DEVICE_TIMEOUT`, `ERR_ABORTED`, `ERR_DEVICE_KERNEL`, `ERR_INPUT_INVALID`.
+ */
+export function waitForSync(target: { waitSlice(ms: number): boolean }, what: string, options?: WaitOptions): void {
+  const deadline = started(what, options);
+  for (let slice = 0; ; slice = nextSlice(deadline, what, options)) {
     if (guarded(() => target.waitSlice(slice))) return;
   }
 }
 
 /** The same without blocking the event loop: the slices run on Node's thread pool. */
-export async function waitFor(target: NativeEvent, what: string, options: WaitOptions = {}): Promise<void> {
-  const deadline = new Deadline(what, options);
+export async function waitFor(target: NativeEvent, what: string, options?: WaitOptions): Promise<void> {
+  const deadline = started(what, options);
   try {
     let done = target.query();
-    while (!done) done = await target.waitSliceAsync(deadline.nextSlice());
+    while (!done) done = await target.waitSliceAsync(nextSlice(deadline, what, options));
   } catch (error) {
     throw lockstepError(error);
   }
 }
 
-class Deadline {
-  readonly #what: string;
-  readonly #timeoutMs: number;
-  readonly #signal: AbortSignal | undefined;
-  readonly #end: number;
+function started(what: string, options: WaitOptions | undefined): Deadline {
+  const timeoutMs = timeoutOf(options, DEVICE_WAIT);
+  checkSignal(what, options);
+  return new Deadline().start(timeoutMs);
+}
 
-  constructor(what: string, { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: WaitOptions) {
-    if (typeof timeoutMs !== 'number' || !(timeoutMs >= 0)) {
-      throw inputInvalid('timeoutMs', timeoutMs, 'milliseconds, 0 or more, or Infinity');
-    }
-    this.#what = what;
-    this.#timeoutMs = timeoutMs;
-    this.#signal = signal;
-    this.#end = performance.now() + timeoutMs;
-    this.#throwIfAborted();
-  }
+/** Milliseconds to wait next. Throws what ends the wait early. */
+function nextSlice(deadline: Deadline, what: string, options: WaitOptions | undefined): number {
+  checkSignal(what, options);
+  const ms = deadline.slice();
+  if (ms > 0) return ms;
+  const { timeoutMs } = deadline;
+  throw new LockstepError(
+    'ERR_DEVICE_TIMEOUT',
+    `${what} was not done after ${timeoutMs} ms; its work goes on. Wait again or dispose it.`,
+    { what, timeoutMs },
+  );
+}
 
-  /** Milliseconds to wait next, after what ends the wait early was looked at. */
-  nextSlice(): number {
-    this.#throwIfAborted();
-    const left = this.#end - performance.now();
-    if (left <= 0) {
-      throw new LockstepError(
-        'ERR_DEVICE_TIMEOUT',
-        `${this.#what} was not done after ${this.#timeoutMs} ms; its work goes on. Wait again or dispose it.`,
-        { what: this.#what, timeoutMs: this.#timeoutMs },
-      );
-    }
-    return Math.min(left, SLICE_MS);
-  }
-
-  #throwIfAborted(): void {
-    if (this.#signal?.aborted !== true) return;
-    throw new LockstepError(
-      'ERR_ABORTED',
-      `Waiting for ${this.#what} was aborted; its work goes on.`,
-      { what: this.#what },
-      { cause: this.#signal.reason },
-    );
+function checkSignal(what: string, options: WaitOptions | undefined): void {
+  if (options?.signal?.aborted === true) {
+    throwIfAborted(options.signal, `while ${what} was waited for; its work goes on`, { what });
   }
 }

@@ -1,6 +1,6 @@
 import { createRawRules, type DecisionView, type VoteWord } from '../agreement/index.js';
 import type { CaptureKey } from '../keys/index.js';
-import { ENUMS, NEED_WORDS, word } from '../layout/index.js';
+import { ENUMS, REDUCED_WORDS, word } from '../layout/index.js';
 import type { Policy } from '../policy/index.js';
 
 /** A vote as another engine would cast it: what it does not tell is left out. */
@@ -50,5 +50,5 @@ export async function decideRows(
   const rules = await createRawRules({ limits, keys, policy, ranks: rows.length });
   for (const [rank, row] of rows.entries()) rules.writeRow(rank, row);
   const decision = rules.resolve();
-  return { decision, agreedParts: rules.memory.words('need')[word(NEED_WORDS, 'parts')] };
+  return { decision, agreedParts: rules.memory.words('reduction')[word(REDUCED_WORDS, 'parts')] };
 }

@@ -95,8 +95,6 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
     maxPaddingFactor: NO_PADDING_LIMIT,
     /** all_rank_num_tokens. */
     eagerGather: 'variable',
-    /** _assert_all_tp_ranks_have_warmup_batch; for captures of decodes PR 14986. */
-    captureGuard: 'all',
   }),
 
   /** Megatron-LM: batch_dimensions_utils.py. */
@@ -131,12 +129,10 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
     eagerEmptyPart: 'dummy',
     /** Sizes of parts are maxima over the ranks, never this rank's own (PR 1275). */
     eagerParts: 'maxima',
-    partSizes: 'agreed',
     /** Prefills at the first prefix sum of half the tokens, or the boundary before it if nearer. */
     split: 'balanced',
     /** ForwardMode (PR 1120): one record decides, for the preparation of inputs too. */
     graphAgreement: 'shape',
-    prepare: 'decision',
     decodeMatch: 'padded',
     mixedGraphs: 'never',
     /** The padded all-gather is taken where all decode, in a graph or not. */

@@ -1,8 +1,9 @@
-import type { Device, MemoryUse, WaitOptions } from '../device/index.js';
+import type { Device, MemoryUse } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { WaitOptions } from '../wait.js';
 import type { Executor } from './executor.js';
 import type { KeyGraphs } from './key-graphs.js';
 
@@ -28,6 +29,10 @@ export interface CaptureRecord {
   readonly reservedBytes: number;
   /** By how much what the device holds grew: the graphs, and what the forward allocated while it warmed up. */
   readonly allocatedBytes: number;
+  /** By how much the most that the graphs' pool ever had in use grew for this key: 0 for one that fitted. */
+  readonly poolReservedBytes: number;
+  /** Bytes of the pool that the key's graphs use. */
+  readonly poolAllocatedBytes: number;
   /** Warm-up and capture. */
   readonly seconds: number;
 }
@@ -44,7 +49,8 @@ const LEAST_RESERVE = 1 << 16;
 
 /**
  * Captures the planner's keys, largest first: guard, warm-up, capture, one key after the other on every rank. Keys that are
- * skipped leave the plan on all ranks alike. What a graph needs is reserved, really allocated, before the guard is asked.
+ * skipped leave the plan on all ranks alike. What a graph needs is reserved, really allocated, before the guard is asked, and
+ * freed when the graph is recorded, before it is instantiated: in a capture nothing can be freed.
  * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, who have
  * agreed to capture: the caller aborts the group.
  */
@@ -89,8 +95,16 @@ export function captureKeys(
   return { captured, skipped };
 }
 
-function sizesOf(made: KeyGraphs): Pick<CaptureRecord, 'graphs' | 'nodes' | 'bytes'> {
-  return { graphs: [made.whole, ...made.parts].flat().length, nodes: made.nodes, bytes: made.bytes };
+function sizesOf(
+  made: KeyGraphs,
+): Pick<CaptureRecord, 'graphs' | 'nodes' | 'bytes' | 'poolReservedBytes' | 'poolAllocatedBytes'> {
+  return {
+    graphs: [made.whole, ...made.parts].flat().length,
+    nodes: made.nodes,
+    bytes: made.bytes,
+    poolReservedBytes: made.reservedBytes,
+    poolAllocatedBytes: made.allocatedBytes,
+  };
 }
 
 function grown(device: Device, before: MemoryUse): Pick<CaptureRecord, 'reservedBytes' | 'allocatedBytes'> {

@@ -1,12 +1,12 @@
-import { type LocalPlan, type MetadataCounts, type MetadataView, stepLength } from '../batch/index.js';
+import type { LocalPlan, TensorUpload } from '../batch/index.js';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../device/index.js';
 import {
   KV_GROUP_TENSORS,
   type KvGroupTensorName,
   TENSOR_BYTES,
-  TENSORS,
   type TensorName,
   tensorPadding,
+  VIEW_TENSORS,
 } from '../layout/index.js';
 import { type KvGroupSizes, tensorLength } from '../memory/index.js';
 import type { StepPlanner } from '../planner/index.js';
@@ -23,6 +23,11 @@ export interface DeviceKvGroup {
   readonly blockTable: DeviceBuffer;
 }
 
+interface DeviceViews {
+  readonly whole: Partial<DeviceTensors>;
+  readonly parts: readonly Partial<DeviceTensors>[];
+}
+
 /** What one KV cache group has of its own in a view. */
 export type DeviceGroupTensors = Pick<DeviceTensors, KvGroupTensorName>;
 
@@ -32,11 +37,9 @@ export class DeviceMetadata implements Disposable {
   readonly parts: readonly DeviceTensors[];
   /** i32[maxPaddedRequests, tableWidth]. */
   readonly blockTable: DeviceBuffer;
-  /** Each KV cache group's own buffers; the first has those above. */
+  /** Each KV cache group's own buffers; those of the first are in the views above too. */
   readonly groups: readonly DeviceKvGroup[];
   readonly #planner: StepPlanner;
-  /** Tensors that the device does not supply. */
-  readonly #planned: readonly TensorName[];
   readonly #buffers: DeviceBuffer[] = [];
 
   /**
@@ -45,35 +48,31 @@ export class DeviceMetadata implements Disposable {
    */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
     this.#planner = planner;
-    const { sizes, deviceSupplied } = planner.regions;
-    this.#planned = TENSORS.filter((name) => !deviceSupplied.has(name));
+    const { sizes } = planner.regions;
     const allocate = (bytes: number): DeviceBuffer => {
       const buffer = device.allocate(bytes);
       this.#buffers.push(buffer);
       return buffer;
     };
-    const view = <N extends TensorName>(
-      names: readonly N[],
-      { maxKvIndices }: KvGroupSizes,
-    ): Pick<DeviceTensors, N> => {
-      const own = { ...sizes, maxKvIndices };
-      const bytes = (name: N): number => Math.max(1, tensorLength(name, own)) * TENSOR_BYTES[name];
+    const tensors = <N extends TensorName>(names: readonly N[], group: KvGroupSizes): Pick<DeviceTensors, N> => {
+      const bytes = (name: N): number => Math.max(1, tensorLength(name, sizes, group)) * TENSOR_BYTES[name];
       return Object.fromEntries(names.map((name) => [name, allocate(bytes(name))])) as Pick<DeviceTensors, N>;
     };
     const parts = sizes.maxParts > 1 ? sizes.maxParts : 0;
-    const [first, ...others] = sizes.groups;
     try {
-      this.whole = view(TENSORS, first);
-      this.parts = Array.from({ length: parts }, () => view(TENSORS, first));
-      this.blockTable = allocate(sizes.maxPaddedRequests * sizes.tableWidth * 4);
-      this.groups = [
-        { whole: this.whole, parts: this.parts, blockTable: this.blockTable },
-        ...others.map((group) => ({
-          whole: view(KV_GROUP_TENSORS, group),
-          parts: Array.from({ length: parts }, () => view(KV_GROUP_TENSORS, group)),
-          blockTable: allocate(sizes.maxPaddedRequests * group.tableWidth * 4),
-        })),
-      ];
+      this.groups = sizes.groups.map((group) => ({
+        whole: tensors(KV_GROUP_TENSORS, group),
+        parts: Array.from({ length: parts }, () => tensors(KV_GROUP_TENSORS, group)),
+        blockTable: allocate(sizes.maxPaddedRequests * group.tableWidth * 4),
+      }));
+      const [first] = this.groups;
+      const view = (ofGroup: DeviceGroupTensors): DeviceTensors => ({
+        ...tensors(VIEW_TENSORS, sizes.groups[0]),
+        ...ofGroup,
+      });
+      this.whole = view(first.whole);
+      this.parts = first.parts.map(view);
+      this.blockTable = first.blockTable;
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -85,22 +84,22 @@ export class DeviceMetadata implements Disposable {
       }
     };
     // A padded request that has a token has one block, the null block.
-    const padPages = ({ kvIndptr }: DeviceGroupTensors): void => {
-      if (sizes.maxKvIndices === 0 || sizes.paddedSeqLen === 0) return;
+    const padPages = ({ kvIndptr }: DeviceGroupTensors, { maxKvIndices }: KvGroupSizes): void => {
+      if (maxKvIndices === 0 || sizes.paddedSeqLen === 0) return;
       stream.upload(
         kvIndptr,
         0,
         Int32Array.from({ length: kvIndptr.bytes / 4 }, (_, request) => request),
       );
     };
-    for (const tensors of [this.whole, ...this.parts]) pad(tensors, TENSORS);
-    for (const { whole, parts } of this.groups.slice(1)) {
-      for (const tensors of [whole, ...parts]) pad(tensors, KV_GROUP_TENSORS);
+    for (const tensors of [this.whole, ...this.parts]) pad(tensors, VIEW_TENSORS);
+    for (const [index, { whole, parts, blockTable }] of this.groups.entries()) {
+      for (const tensors of [whole, ...parts]) {
+        pad(tensors, KV_GROUP_TENSORS);
+        padPages(tensors, sizes.groups[index]);
+      }
+      stream.launch(fill, [blockTable, 0, blockTable.bytes / 4]);
     }
-    for (const { whole, parts } of this.groups) {
-      for (const tensors of [whole, ...parts]) padPages(tensors);
-    }
-    for (const { blockTable } of this.groups) stream.launch(fill, [blockTable, 0, blockTable.bytes / 4]);
   }
 
   /**
@@ -108,44 +107,27 @@ export class DeviceMetadata implements Disposable {
    * written there (`supplied`), and of the block table's changes.
    */
   upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
-    const { regions } = this.#planner;
-    uploadViews(commands, local, supplied ? TENSORS : this.#planned, this, local, regions.tensor);
-    for (let index = 1; index < this.groups.length; index++) {
-      const { tensor } = regions.groups[index];
-      uploadViews(commands, local, KV_GROUP_TENSORS, this.groups[index], local.groups[index], tensor);
+    const { deviceSupplied } = this.#planner.regions;
+    const { tensors, tables } = this.#planner.uploads[local.staging];
+    for (const tensor of tensors) {
+      const bytes = tensor.bytes(local);
+      if (bytes === 0 || (!supplied && deviceSupplied.has(tensor.name))) continue;
+      commands.upload(this.#bufferOf(tensor), 0, tensor.source, bytes);
     }
-    for (let index = 0; index < this.groups.length; index++) {
-      const { tableEdits, tableWidth } = local.groups[index];
-      if (tableEdits === 0) continue;
-      const group = regions.groups[index];
-      const table = group.region(local.staging === 0 ? 'blockTable0' : 'blockTable1');
-      commands.uploadRows(this.groups[index].blockTable, group.region('tableEdits'), tableEdits, tableWidth, table);
+    for (const { group, source, edits } of tables) {
+      const { tableEdits, tableWidth } = local.groups[group];
+      if (tableEdits > 0) commands.uploadRows(this.groups[group].blockTable, edits, tableEdits, tableWidth, source);
     }
+  }
+
+  #bufferOf({ name, group, view }: TensorUpload): DeviceBuffer {
+    const { whole, parts }: DeviceViews = group === null ? this : this.groups[group];
+    const buffer = (view === 0 ? whole : parts[view - 1])[name];
+    if (buffer === undefined) throw new RangeError(`no buffer of ${name}`);
+    return buffer;
   }
 
   [Symbol.dispose](): void {
     for (const buffer of this.#buffers) buffer.dispose();
-  }
-}
-
-/** Uploads `names` of the whole batch and of each part that the step is cut into; `offsetOf` says where they are staged. */
-function uploadViews<N extends TensorName>(
-  commands: CommandBlock,
-  local: LocalPlan,
-  names: readonly N[],
-  buffers: { readonly whole: Pick<DeviceTensors, N>; readonly parts: readonly Pick<DeviceTensors, N>[] },
-  staged: { readonly tensors: Pick<MetadataView, N>; readonly partTensors: readonly Pick<MetadataView, N>[] },
-  offsetOf: (set: number, view: number, name: N) => number,
-): void {
-  const parts = local.partCount > 1 ? local.partCount : 0;
-  for (let view = 0; view <= parts; view++) {
-    const to = view === 0 ? buffers.whole : buffers.parts[view - 1];
-    const from = view === 0 ? staged.tensors : staged.partTensors[view - 1];
-    const counts: MetadataCounts = view === 0 ? local : local.part(view - 1);
-    for (const name of names) {
-      if (from[name].length === 0) continue;
-      const bytes = stepLength(name, counts, from) * TENSOR_BYTES[name];
-      if (bytes > 0) commands.upload(to[name], 0, offsetOf(local.staging, view, name), bytes);
-    }
   }
 }

@@ -1,10 +1,12 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
-import type { Device, DeviceEvent, DeviceModule, DeviceStream, WaitOptions } from '../device/index.js';
+import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
+import { stagingOf } from '../layout/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { WaitOptions } from '../wait.js';
 import { CommandBlock } from './command-block.js';
 import { DeviceMetadata } from './device-metadata.js';
 import type { Forward } from './forward.js';
@@ -20,6 +22,8 @@ export class Executor implements Disposable {
   readonly stream: DeviceStream;
   readonly kernels: DeviceModule;
   readonly metadata: DeviceMetadata;
+  /** Scratch memory that the forward takes anew for every key and eager step; the graphs of all keys share it. */
+  readonly pool: DevicePool;
   readonly #planner: StepPlanner;
   readonly #driver: ForwardDriver;
   readonly #commands: CommandBlock;
@@ -44,8 +48,9 @@ export class Executor implements Disposable {
       this.stream = keep(device.createStream());
       this.kernels = keep(device.loadModule());
       this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, planner));
+      this.pool = keep(device.createPool());
       this.#uploaded = [keep(device.createEvent()), keep(device.createEvent())];
-      this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata);
+      this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata, this.pool);
       device.bindArena(planner.arena);
       this.#commands = new CommandBlock(this.stream, planner);
       // This device has seen none of the steps that another executor ran for the planner.
@@ -63,7 +68,7 @@ export class Executor implements Disposable {
 
   /** Columns of the block table. */
   get tableWidth(): number {
-    return this.#planner.regions.sizes.tableWidth;
+    return this.#planner.local.tableWidth;
   }
 
   /** What the forward lacks to be captured for `key`. */
@@ -77,9 +82,12 @@ export class Executor implements Disposable {
     this.stream.synchronizeSync(options);
   }
 
-  /** Captures `key`'s forward. `beforeEnd` runs when a graph is recorded: it may free what was reserved for it. */
-  capture(key: CaptureKey, beforeEnd: () => void = () => {}): KeyGraphs {
-    return this.#driver.capture(key, beforeEnd);
+  /**
+   * Captures `key`'s forward. `recorded` runs between the recording of a graph and its instantiation, which takes its memory:
+   * it may free what was reserved for it.
+   */
+  capture(key: CaptureKey, recorded: () => void = () => {}): KeyGraphs {
+    return this.#driver.capture(key, recorded);
   }
 
   /** Says which graphs serve which key of the planner's plan, by index. */
@@ -89,7 +97,7 @@ export class Executor implements Disposable {
 
   /** Frees the staging set of the next step, waiting for its upload where it is not over. Call before `vote()`. */
   settle(options?: WaitOptions): void {
-    const set = this.#planner.step & 1;
+    const set = stagingOf(this.#planner.step);
     if (!this.#busy[set]) return;
     this.#uploaded[set].synchronizeSync(options);
     this.#release(set);
@@ -97,7 +105,7 @@ export class Executor implements Disposable {
 
   /** `settle` without blocking the event loop. */
   async settled(options?: WaitOptions): Promise<void> {
-    const set = this.#planner.step & 1;
+    const set = stagingOf(this.#planner.step);
     if (!this.#busy[set]) return;
     await this.#uploaded[set].synchronize(options);
     this.#release(set);
@@ -135,6 +143,7 @@ export class Executor implements Disposable {
 
   [Symbol.dispose](): void {
     for (const graphs of this.#graphs) graphs[Symbol.dispose]();
+    this.pool.dispose();
     this.metadata[Symbol.dispose]();
     for (const event of this.#uploaded) event.dispose();
     this.stream.dispose();

@@ -1,6 +1,6 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
-import type { DeviceGraph, DeviceStream } from '../device/index.js';
+import type { DeviceGraph, DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
@@ -15,10 +15,17 @@ export class ForwardDriver {
   readonly #forward: Forward;
   readonly #stream: DeviceStream;
   readonly #planner: StepPlanner;
+  readonly #pool: DevicePool;
   readonly #parts: ForwardParts;
 
-  /** Errors: ERR_INPUT_INVALID for a piecewise form without pieces. */
-  constructor(forward: Forward, stream: DeviceStream, planner: StepPlanner, metadata: DeviceMetadata) {
+  /** `pool` is where the forward's graphs take scratch memory. Errors: ERR_INPUT_INVALID for a piecewise form without pieces. */
+  constructor(
+    forward: Forward,
+    stream: DeviceStream,
+    planner: StepPlanner,
+    metadata: DeviceMetadata,
+    pool: DevicePool,
+  ) {
     const pieces = forward.piecewise?.pieces ?? 1;
     if (!Number.isInteger(pieces) || pieces < 1) {
       throw new LockstepError('ERR_INPUT_INVALID', `A forward has ${shown(pieces)} pieces; it needs at least 1`, {
@@ -28,6 +35,7 @@ export class ForwardDriver {
     this.#forward = forward;
     this.#stream = stream;
     this.#planner = planner;
+    this.#pool = pool;
     this.#parts = new ForwardParts(planner, metadata);
   }
 
@@ -44,6 +52,7 @@ export class ForwardDriver {
 
   /** The forward of `key`, not captured: on whatever the device's metadata holds. */
   runKey(key: CaptureKey): void {
+    this.#pool.reset();
     if (key.mode === 'full') {
       this.#runFull(key);
       return;
@@ -59,15 +68,19 @@ export class ForwardDriver {
     }
   }
 
-  /** Captures `key`'s forward. `beforeEnd` runs when a graph is recorded: it may free what was reserved for them. */
-  capture(key: CaptureKey, beforeEnd: () => void): KeyGraphs {
-    if (key.mode === 'full') return new KeyGraphs([this.#record(() => this.#runFull(key), beforeEnd)]);
+  /**
+   * Captures `key`'s forward. `recorded` runs between the recording of a graph and its instantiation, which takes its memory:
+   * it may free what was reserved for it.
+   */
+  capture(key: CaptureKey, recorded: () => void): KeyGraphs {
+    this.#pool.reset();
+    if (key.mode === 'full') return new KeyGraphs([this.#record(() => this.#runFull(key), recorded)]);
     const piecewise = this.#piecewise();
     const made: DeviceGraph[] = [];
     // A key of fewer tokens than parts leaves a part none, and no graph.
     const record = (part: ForwardPart): PieceGraphs =>
       Array.from({ length: part.tokens > 0 ? piecewise.pieces : 0 }, (_, index) => {
-        const graph = this.#record(() => piecewise.piece(this.#stream, index, part), beforeEnd);
+        const graph = this.#record(() => piecewise.piece(this.#stream, index, part), recorded);
         made.push(graph);
         return graph;
       });
@@ -82,6 +95,7 @@ export class ForwardDriver {
 
   /** The kernels of a step that runs eager. */
   runStep(decision: DecisionView, local: LocalPlan): void {
+    this.#pool.reset();
     this.#run(this.#parts.ofStep(local), decision.overlap);
   }
 
@@ -116,25 +130,18 @@ export class ForwardDriver {
     );
   }
 
-  #record(work: () => void, beforeEnd: () => void): DeviceGraph {
+  #record(work: () => void, recorded: () => void): DeviceGraph {
     const stream = this.#stream;
-    stream.beginCapture();
+    stream.beginCapture(this.#pool);
     try {
       work();
-      beforeEnd();
     } catch (error) {
-      this.#dropCapture();
+      // The forward may have lost the capture already, by disposing of a stream.
+      if (stream.capturing) stream.abandonCapture();
       throw error;
     }
-    return stream.endCapture();
-  }
-
-  /** Ends a capture that failed, whose own error matters more than that of its end. */
-  #dropCapture(): void {
-    try {
-      this.#stream.endCapture().dispose();
-    } catch {
-      // The stream has left the capture all the same.
-    }
+    using recording = stream.endCapture();
+    recorded();
+    return recording.instantiate();
   }
 }

@@ -59,7 +59,7 @@ export class ForwardParts {
 
   #part(view: number, tableRow: number, tokens: number, requests: number, decodeRequests: number): ForwardPart {
     const { whole, parts, blockTable } = this.#metadata;
-    const { tableWidth } = this.#planner.regions.sizes;
+    const { tableWidth } = this.#planner.local;
     const tensors = view === 0 ? whole : parts[view - 1];
     const groups = this.#groups[view];
     return { tensors, blockTable, tableRow, tableWidth, groups, tokens, requests, decodeRequests };

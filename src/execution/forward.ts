@@ -16,7 +16,7 @@ export interface ForwardPart {
   /** First row of the block table that belongs to the part, and the table's columns. */
   readonly tableRow: number;
   readonly tableWidth: number;
-  /** The same of each KV cache group, by which layers take their slots and blocks; the first has the buffers above. */
+  /** The same of each KV cache group, by which layers take their slots and blocks; those of the first are among the buffers above. */
   readonly groups: readonly ForwardKvGroup[];
   /** Tokens and requests, padding included. */
   readonly tokens: number;

@@ -36,6 +36,16 @@ export class KeyGraphs implements Disposable {
     return this.#sum((graph) => graph.bytes);
   }
 
+  /** By how much the most that the pool ever had in use grew for them. */
+  get reservedBytes(): number {
+    return this.#sum((graph) => graph.reservedBytes);
+  }
+
+  /** Bytes of the pool that they use. */
+  get allocatedBytes(): number {
+    return this.#sum((graph) => graph.allocatedBytes);
+  }
+
   [Symbol.dispose](): void {
     for (const graphs of [this.whole, ...this.parts]) for (const graph of graphs) graph.dispose();
   }

@@ -1,5 +1,5 @@
 import {
-  copyView,
+  copyTensors,
   type KvGroupPlan,
   type KvGroupTensors,
   type LocalPlan,
@@ -69,7 +69,7 @@ function plainGroupView(view: KvGroupTensors): PlainGroupView {
 }
 
 function plainView(view: MetadataView, counts: MetadataCounts): PlainView {
-  const copies = copyView(view, counts);
+  const copies = copyTensors(TENSORS, view, counts);
   return Object.fromEntries(
     TENSORS.map((name) => [name, Array.from(copies[name] as ArrayLike<number | bigint>, plainInteger)]),
   ) as unknown as PlainView;

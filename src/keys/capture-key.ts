@@ -1,5 +1,5 @@
 import { ENUMS, KEY_WORDS, word } from '../layout/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 
 /**
  * One captured graph, compared by value. There are three kinds: decode keys (full, no prefill slots), mixed keys (full, with
@@ -101,7 +101,7 @@ export interface MixedStep {
  * a decode. How far the key may pad the step is another question: `leastTokensOn`. The rules decide each step by their own
  * `mixedVerdict` (asc/candidates.ts), and a test holds the two to each other.
  */
-export function holds(key: CaptureKey, step: MixedStep, match: Policy['mixedMatch'] = 'slots'): boolean {
+export function holds(key: CaptureKey, step: MixedStep, match: CheckedPolicy['mixedMatch'] = 'slots'): boolean {
   const { tokens, prefillRequests, decodeRequests, requests, maxQueryLen = 0, maxDecodeQueryLen = 0 } = step;
   if (key.tokens < tokens || key.maxQueryLen < maxQueryLen) return false;
   if (match !== 'slot-count' && key.prefillRequests < prefillRequests) return false;

@@ -79,8 +79,8 @@ function leastUbatchedTokens(queryLen: number, policy: Policy): number {
   return Math.min(ubatchThresholdDecode, ofLengths) - ubatchHysteresis;
 }
 
-/** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/run.ts). */
-function alignmentUnit(queryLen: number, policy: Policy): number {
+/** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/parts.ts). */
+function alignmentUnit(queryLen: number, policy: Pick<Policy, 'tokenAlignment'>): number {
   return policy.tokenAlignment / gcd(policy.tokenAlignment, queryLen);
 }
 
@@ -89,7 +89,11 @@ function gcd(a: number, b: number): number {
 }
 
 /** Whether each part of `requests` decodes gets at least one whole aligned request. */
-export function divides(requests: number, queryLen: number, policy: Policy): boolean {
+export function divides(
+  requests: number,
+  queryLen: number,
+  policy: Pick<Policy, 'ubatches' | 'tokenAlignment'>,
+): boolean {
   return policy.ubatches > 1 && Math.floor(requests / policy.ubatches / alignmentUnit(queryLen, policy)) >= 1;
 }
 

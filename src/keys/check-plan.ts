@@ -1,14 +1,14 @@
 import { Faults, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { MAX_QUERY_LENS } from '../layout/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 import { type CaptureKey, decodeKey } from './capture-key.js';
 import { type CapturePlan, divides, queryLens } from './capture-plan.js';
 
 const KEY_FIELDS = Object.keys(decodeKey(1, 1, 1)) as readonly (keyof CaptureKey)[];
 
 /** Throws `ERR_CONFIG_INVALID` with everything that keeps `plan` from being run under `limits` and `policy`. */
-export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): void {
+export function checkPlan(plan: CapturePlan, limits: Limits, policy: CheckedPolicy): void {
   if (!Array.isArray(plan.keys)) {
     throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan holds its graphs in an array named keys', { plan });
   }
@@ -43,7 +43,7 @@ export function checkPlan(plan: CapturePlan, limits: Limits, policy: Policy): vo
   faults.throwIfAny('This capture plan');
 }
 
-function checkDecode(faults: Faults, name: string, key: CaptureKey, limits: Limits, policy: Policy): void {
+function checkDecode(faults: Faults, name: string, key: CaptureKey, limits: Limits, policy: CheckedPolicy): void {
   faults.check(key.mode === 'full', `${name}.mode is ${shown(key.mode)}; it must be "full" or "piecewise"`);
   faults.check(
     key.prefillRequests === 0,

@@ -24,9 +24,6 @@ export const STATE_WORDS = [
   'orderChanges',
   'orderRows',
   'seenAlone',
-  'eventBuckets',
-  'appends',
-  'tableEdits',
 ] as const;
 
 /** One request in the batch state. */
@@ -57,7 +54,6 @@ export const LOCAL_WORDS = [
   'queryLen',
   'parts',
   'numLogits',
-  'tableEdits',
   'maxSeqLen',
   'rows',
 ] as const;

@@ -5,6 +5,7 @@ export const ENUMS = {
   CONTROL: { run: 0, leave: 1, fault: 2 },
   PHASE: { idle: 0, decode: 1, prefill: 2, mixed: 3 },
   MODE: { none: 0, piecewise: 1, full: 2 },
+  KEY_KIND: { decode: 0, mixed: 1, piecewise: 2 },
   RUN: { park: 0, eager: 1, piecewise: 2, full: 3 },
   GATHER: { none: 0, padded: 1, variable: 2, sum: 3 },
   REASON: {

@@ -1,6 +1,6 @@
 /** What a KV cache group has of its own in linear memory: part of the layout, which exports it. */
 
-/** Tensors that each KV cache group has of its own, in every view. Those of the first group are the view's. */
+/** Tensors that each KV cache group has of its own, in every view. */
 export const KV_GROUP_TENSORS = ['slotMapping', 'kvIndptr', 'kvIndices', 'kvLastPageLen'] as const;
 export type KvGroupTensorName = (typeof KV_GROUP_TENSORS)[number];
 
@@ -17,10 +17,7 @@ export const KV_GROUP_SIZES = [
   'maxKvIndices',
 ] as const;
 
-/**
- * Regions that each KV cache group has of its own. Those of the first group are the regions of these names; its state is the last words
- * of `state`.
- */
+/** Regions that each KV cache group has of its own. */
 export const KV_GROUP_REGIONS = [
   'groupState',
   'blockLists',
@@ -44,5 +41,5 @@ export const KV_GROUP_REGIONS = [
 ] as const;
 export type KvGroupRegionName = (typeof KV_GROUP_REGIONS)[number];
 
-/** Counters of one KV cache group. Those of the first are the last words of the batch state. */
+/** Counters of one KV cache group. */
 export const KV_GROUP_STATE_WORDS = ['eventBuckets', 'appends', 'tableEdits'] as const;

@@ -7,7 +7,7 @@
 import { MAX_KV_GROUPS } from '../config.js';
 import { KV_GROUP_REGIONS, KV_GROUP_SIZES, KV_GROUP_TENSORS } from './kv-group-layout.js';
 import { MAX_PARTS } from './rules-layout.js';
-import { TENSORS } from './tensor-layout.js';
+import { VIEW_TENSORS } from './tensor-layout.js';
 
 export * from './batch-layout.js';
 export * from './enums.js';
@@ -28,46 +28,40 @@ export const LIMIT_WORDS = [
   'maxTokens',
   'maxPaddedTokens',
   'maxModelLen',
-  'maxBlocks',
-  'tableWidth',
-  'blockSize',
-  'kernelBlockSize',
   'contextParallelSize',
   'contextParallelRank',
   'interleaveSize',
-  'numBlocks',
   'numKeys',
   'queryLen',
   'maxParts',
   'poisoned',
   'replicaSize',
   'appendLog',
-  'blockListStride',
   'blockWriters',
   'checked',
   'paddedSeqLen',
-  'maxKvIndices',
   'kvGroups',
 ] as const;
 
-/** Regions after the configuration, in the order in which they lie in memory. */
+/** Regions after the configuration, in the order in which they lie in memory; those of KV cache groups are `KV_GROUP_REGIONS`. */
 export const REGIONS = [
   'policy',
   'keys',
   'queryLens',
   'dispatch',
+  'keyOrder',
   'votes',
   'ownVote',
   'decision',
   'previous',
   'local',
   'facts',
-  'need',
+  'reduction',
+  'ownReduction',
   'candidates',
   'check',
   'error',
   'commands',
-  'tableEdits',
   'state',
   'rows',
   'freeRows',
@@ -82,28 +76,11 @@ export const REGIONS = [
   'inbox',
   'inboxCounts',
   'tokenPool',
-  'blockLists',
-  'blockCounts',
   'laneStarts',
   'laneLens',
   'laneSteps',
-  'laneBounds',
-  'laneBases',
-  'laneNextBases',
-  'eventLanes',
-  'eventPlaces',
-  'eventStarts',
-  'eventCounts',
   'blockWriters',
-  'blockHolders',
-  'highWater',
   'stamps',
-  'appendLog',
-  'mirrorGenerations',
-  'mirrorCounts',
-  'mirrorCursors',
-  'blockTable0',
-  'blockTable1',
 ] as const;
 export type RegionName = (typeof REGIONS)[number];
 
@@ -121,14 +98,29 @@ export function word<const T extends readonly string[]>(table: T, name: T[number
   return table.indexOf(name);
 }
 
+/** The word of every name in one of the tables. */
+export function indexOf<const T extends string>(table: readonly T[]): Readonly<Record<T, number>> {
+  return Object.fromEntries(table.map((name, index) => [name, index])) as Record<T, number>;
+}
+
+/** The words of `row` by their names in one of the tables. */
+export function recordOf<const T extends string>(table: readonly T[], row: ArrayLike<number>): Record<T, number> {
+  return Object.fromEntries(table.map((name, index) => [name, row[index]])) as Record<T, number>;
+}
+
+/** Staging set that a step is built into: they take turns. */
+export function stagingOf(step: number): 0 | 1 {
+  return (step & 1) as 0 | 1;
+}
+
 /** Views of a staging set: the whole batch, then each part. */
 export const MAX_VIEWS: number = 1 + MAX_PARTS;
 /** Word at `CONFIG_BASE` of the first region's offset. */
 export const CONFIG_REGIONS: number = LIMIT_WORDS.length;
-/** Word at `CONFIG_BASE` of the first tensor's offset: tensors of view v of set s start at `(s * MAX_VIEWS + v) * TENSORS.length`. */
+/** Word at `CONFIG_BASE` of the first tensor's offset: tensors of view v of set s start at `(s * MAX_VIEWS + v) * VIEW_TENSORS.length`. */
 export const CONFIG_TENSORS: number = CONFIG_REGIONS + REGIONS.length;
 /** Word at `CONFIG_BASE` of the first KV cache group's sizes; `KV_GROUP_WORDS` from one group to the next. */
-export const CONFIG_KV_GROUPS: number = CONFIG_TENSORS + 2 * MAX_VIEWS * TENSORS.length;
+export const CONFIG_KV_GROUPS: number = CONFIG_TENSORS + 2 * MAX_VIEWS * VIEW_TENSORS.length;
 /** Word of a KV cache group at which the offsets of its regions start. */
 export const KV_GROUP_OFFSETS: number = KV_GROUP_SIZES.length;
 /**

@@ -141,8 +141,9 @@ export const FACT_WORDS = [
   'sharedBlock',
 ] as const;
 
-/** What a table of votes comes to: the reductions every choice of a key is made from. */
-export const NEED_WORDS = [
+/** The reduction of a table of votes: maxima, minima and common values over its ranks, from which every choice is made. */
+export const REDUCED_WORDS = [
+  'ranks',
   'busyRanks',
   'leavingRanks',
   'wishes',

@@ -1,6 +1,8 @@
 /** Tensors of a step, their entries, and what padding holds: part of the layout, which exports them. */
 
-/** Tensors every view (the whole batch, then each part) has in each staging set. */
+import { KV_GROUP_TENSORS, type KvGroupTensorName } from './kv-group-layout.js';
+
+/** Tensors of a step, in the order in which they are shown. */
 export const TENSORS = [
   'inputIds',
   'positions',
@@ -18,6 +20,15 @@ export const TENSORS = [
   'kvLastPageLen',
 ] as const;
 export type TensorName = (typeof TENSORS)[number];
+
+/** Tensors every view (the whole batch, then each part) has in each staging set; the others are each KV cache group's own. */
+export const VIEW_TENSORS: readonly ViewTensorName[] = TENSORS.filter((name) => isViewTensor(name));
+export type ViewTensorName = Exclude<TensorName, KvGroupTensorName>;
+
+/** Whether a view has one such tensor, whatever the KV cache groups. */
+export function isViewTensor(name: string): name is ViewTensorName {
+  return !(KV_GROUP_TENSORS as readonly string[]).includes(name);
+}
 
 /** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
 export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;

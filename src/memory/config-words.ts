@@ -10,7 +10,7 @@ import {
   MAX_QUERY_LENS,
   MAX_VIEWS,
   REGIONS,
-  TENSORS,
+  VIEW_TENSORS,
   word,
 } from '../layout/index.js';
 import { kvGroupWords } from './kv-group-regions.js';
@@ -29,7 +29,6 @@ export function configWords(
     maxRequests: limits.maxNumSeqs,
     maxTokens: limits.maxNumBatchedTokens,
     maxModelLen: limits.maxModelLen,
-    numBlocks: limits.numBlocks,
     numKeys: plan.keys.length,
     kvGroups: groups.length,
     queryLen: limits.queryLen,
@@ -40,8 +39,8 @@ export function configWords(
   for (const [index, name] of REGIONS.entries()) config[CONFIG_REGIONS + index] = region(name).offset;
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < MAX_VIEWS; view++) {
-      for (const [index, name] of TENSORS.entries()) {
-        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * TENSORS.length + index] = written(set, view, name);
+      for (const [index, name] of VIEW_TENSORS.entries()) {
+        config[CONFIG_TENSORS + (set * MAX_VIEWS + view) * VIEW_TENSORS.length + index] = written(set, view, name);
       }
     }
   }

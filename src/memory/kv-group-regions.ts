@@ -17,6 +17,7 @@ import {
   MAX_VIEWS,
   MIRRORS,
 } from '../layout/index.js';
+import type { Region } from './region.js';
 
 /** What a KV cache group's arrays are sized by, and what its slots are computed from. */
 export interface KvGroupSizes {
@@ -42,8 +43,8 @@ export interface KvGroupSizes {
 /** Where a KV cache group's own arrays lie. */
 export interface KvGroupRegions {
   readonly sizes: KvGroupSizes;
-  /** Offset of one of its regions, in bytes. */
-  region(name: KvGroupRegionName): number;
+  /** One of its regions. */
+  region(name: KvGroupRegionName): Region;
   /** Offset of one of its tensors in a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
   tensor(set: number, view: number, name: KvGroupTensorName): number;
 }
@@ -111,7 +112,7 @@ export interface KvGroupCounts {
 }
 
 /**
- * Takes memory for a group that is not the first: its regions, of as many words as `words` says, and its tensors in `views` views of
+ * Takes memory for a group: its regions, of as many words as `words` says, and its tensors in `views` views of
  * both staging sets.
  */
 export function layKvGroup(
@@ -119,21 +120,26 @@ export function layKvGroup(
   words: Record<KvGroupRegionName, number>,
   tensorBytes: (name: KvGroupTensorName) => number,
   views: number,
-  take: (name: string, bytes: number) => number,
+  take: (name: string, bytes: number) => Region,
 ): KvGroupRegions {
   const place = `group ${sizes.index}`;
-  const regions = new Map(KV_GROUP_REGIONS.map((name) => [name, take(`${place} ${name}`, words[name] * 4)]));
+  const regions = Object.fromEntries(
+    KV_GROUP_REGIONS.map((name) => [name, take(`${place} ${name}`, words[name] * 4)]),
+  ) as Record<KvGroupRegionName, Region>;
   const tensors = new Map<string, number>();
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < views; view++) {
       for (const name of KV_GROUP_TENSORS) {
-        tensors.set(`${set} ${view} ${name}`, take(`${place} set ${set} view ${view} ${name}`, tensorBytes(name)));
+        tensors.set(
+          `${set} ${view} ${name}`,
+          take(`${place} set ${set} view ${view} ${name}`, tensorBytes(name)).offset,
+        );
       }
     }
   }
   return {
     sizes,
-    region: (name) => regions.get(name) ?? 0,
+    region: (name) => regions[name],
     tensor: (set, view, name) => tensors.get(`${set} ${view} ${name}`) ?? 0,
   };
 }
@@ -142,7 +148,7 @@ export function layKvGroup(
 export function kvGroupWords({ sizes, region, tensor }: KvGroupRegions): Int32Array {
   const words = new Int32Array(KV_GROUP_WORDS);
   for (const [index, name] of KV_GROUP_SIZES.entries()) words[index] = sizes[name];
-  for (const [index, name] of KV_GROUP_REGIONS.entries()) words[KV_GROUP_OFFSETS + index] = region(name);
+  for (const [index, name] of KV_GROUP_REGIONS.entries()) words[KV_GROUP_OFFSETS + index] = region(name).offset;
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < MAX_VIEWS; view++) {
       const at = KV_GROUP_TENSOR_OFFSETS + (set * MAX_VIEWS + view) * KV_GROUP_TENSORS.length;

@@ -1,13 +1,7 @@
-import type { RegionName, TensorName } from '../layout/index.js';
+import type { RegionName, TensorName, ViewTensorName } from '../layout/index.js';
 import type { KvGroupRegions } from './kv-group-regions.js';
+import type { Region } from './region.js';
 import type { Sizes } from './sizes.js';
-
-/** A range of the planner's memory, in bytes. */
-export interface Region {
-  readonly name: string;
-  readonly offset: number;
-  readonly bytes: number;
-}
 
 /** Where everything lies, decided once from limits, plan and policy. */
 export interface RegionTable {
@@ -17,10 +11,10 @@ export interface RegionTable {
   /** The region of that name. Throws a RangeError for a name that is none. */
   region(name: RegionName): Region;
   /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
-  tensor(set: number, view: number, name: TensorName): number;
+  tensor(set: number, view: number, name: ViewTensorName): number;
   /** The same of what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
-  written(set: number, view: number, name: TensorName): number;
-  /** Each KV cache group's own arrays. Those of the first are the regions and tensors above. */
+  written(set: number, view: number, name: ViewTensorName): number;
+  /** Each KV cache group's own arrays. */
   readonly groups: readonly KvGroupRegions[];
   /** Tensors that are planned and not filled. */
   readonly deviceSupplied: ReadonlySet<TensorName>;

@@ -3,20 +3,18 @@ import {
   CONFIG_BASE,
   CONFIG_WORDS,
   type DeviceSupplied,
-  KV_GROUP_STATE_WORDS,
-  type KvGroupRegionName,
   type KvGroupTensorName,
   REGIONS,
   type RegionName,
-  STATE_WORDS,
-  TENSORS,
   type TensorName,
-  word,
+  VIEW_TENSORS,
+  type ViewTensorName,
 } from '../layout/index.js';
 import { configWords } from './config-words.js';
 import { type KvGroupRegions, kvGroupRegionWords, layKvGroup } from './kv-group-regions.js';
-import type { Region, RegionTable } from './region-table.js';
-import { planSizes, regionWords, type SizeOptions, tensorBytes } from './sizes.js';
+import type { Region } from './region.js';
+import type { RegionTable } from './region-table.js';
+import { memorySizes, regionWords, type SizeOptions, tensorBytes } from './sizes.js';
 
 /** Bytes of one WebAssembly page. */
 const PAGE = 65536;
@@ -35,12 +33,11 @@ export interface RegionOptions extends SizeOptions {
 }
 
 /** Lays out a planner's memory. Throws `ERR_PLAN_CAPACITY` if it does not fit 32 bits of addresses. */
-export function planRegions(options: RegionOptions): RegionTable {
+export function layoutRegions(options: RegionOptions): RegionTable {
   const { limits, plan, checkWords = 0, checked = false, deviceSupplied: supplied = [] } = options;
-  const sizes = planSizes(options);
+  const sizes = memorySizes(options);
   const groupWords = sizes.groups.map((group) => kvGroupRegionWords(group, { ...limits, ...sizes, checked }));
-  const { groupState: _, ...firstGroup } = groupWords[0];
-  const words = { ...regionWords(limits, plan, sizes, checkWords), ...firstGroup };
+  const words = regionWords(limits, plan, sizes, checkWords);
   const all: Region[] = [
     { name: 'reserved page', offset: 0, bytes: PAGE },
     { name: 'AssemblyScript statics', offset: PAGE, bytes: PAGE },
@@ -61,28 +58,24 @@ export function planRegions(options: RegionOptions): RegionTable {
   const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < views; view++) {
-      for (const name of TENSORS) {
+      for (const name of VIEW_TENSORS) {
         const key = `${set} ${view} ${name}`;
-        const bytes = tensorBytes(name, sizes);
+        const bytes = tensorBytes(name, sizes, sizes.groups[0]);
         tensors.set(key, take(`set ${set} view ${view} ${name}`, bytes).offset);
         if (deviceSupplied.has(name)) copies.set(key, take(`set ${set} view ${view} copy of ${name}`, bytes).offset);
       }
     }
   }
-  const tensor = (set: number, view: number, name: TensorName): number => tensors.get(`${set} ${view} ${name}`) ?? 0;
+  const tensor = (set: number, view: number, name: ViewTensorName): number =>
+    tensors.get(`${set} ${view} ${name}`) ?? 0;
   const region = (name: RegionName): Region => {
     const found = regions.get(name);
     if (found === undefined) throw new RangeError(`no region ${name}`);
     return found;
   };
   const groups = sizes.groups.map((own, index): KvGroupRegions => {
-    if (index === 0) {
-      const groupState = region('state').offset + 4 * word(STATE_WORDS, KV_GROUP_STATE_WORDS[0]);
-      const offset = (name: KvGroupRegionName): number => (name === 'groupState' ? groupState : region(name).offset);
-      return { sizes: own, region: offset, tensor };
-    }
-    const bytes = (name: KvGroupTensorName): number => tensorBytes(name, { ...sizes, maxKvIndices: own.maxKvIndices });
-    return layKvGroup(own, groupWords[index], bytes, views, (name, size) => take(name, size).offset);
+    const bytes = (name: KvGroupTensorName): number => tensorBytes(name, sizes, own);
+    return layKvGroup(own, groupWords[index], bytes, views, take);
   });
   if (next > 2 ** 32 - PAGE) {
     const csr = options.tensors?.csr === true;
@@ -94,7 +87,7 @@ export function planRegions(options: RegionOptions): RegionTable {
       { bytes: next, limits },
     );
   }
-  const written = (set: number, view: number, name: TensorName): number =>
+  const written = (set: number, view: number, name: ViewTensorName): number =>
     copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const config = configWords(limits, plan, { sizes, region, written, groups }, checked);
   const pages = Math.ceil(next / PAGE);

@@ -8,17 +8,16 @@ import {
   ERROR_WORDS,
   FACT_WORDS,
   KEY_WORDS,
-  type KvGroupRegionName,
   LOCAL_PART_WORDS,
   LOCAL_WORDS,
   MAX_COMMANDS,
   MAX_KV_GROUPS,
   MAX_PARTS,
   MAX_QUERY_LENS,
-  NEED_WORDS,
   PADDING_RECORDS,
   type PaddingName,
   POLICY_WORDS,
+  REDUCED_WORDS,
   type RegionName,
   ROW_WORDS,
   STAMP_WORDS,
@@ -27,7 +26,7 @@ import {
   type TensorName,
   VOTE_WORDS,
 } from '../layout/index.js';
-import type { Policy } from '../policy/index.js';
+import type { CheckedPolicy } from '../policy/index.js';
 import { type KvGroupSizes, kvGroupSizes } from './kv-group-regions.js';
 
 /** Tensors that only some kernels read. */
@@ -40,7 +39,7 @@ export interface TensorChoices {
 export interface SizeOptions {
   readonly limits: Limits;
   readonly plan: CapturePlan;
-  readonly policy: Policy;
+  readonly policy: CheckedPolicy;
   readonly rank: number;
   readonly ranks: number;
   /** Consecutive ranks that schedule the same batch. Default 1. */
@@ -51,28 +50,18 @@ export interface SizeOptions {
   readonly tensors?: TensorChoices;
 }
 
-/** Counts that every array is sized by, and what a slot is computed from; of KV cache groups, the first. */
-export interface Sizes
-  extends Pick<
-    Limits,
-    'blockSize' | 'kernelBlockSize' | 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'
-  > {
+/** Counts that every array is sized by, and what a slot is computed from. */
+export interface Sizes extends Pick<Limits, 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'> {
   readonly rank: number;
   readonly ranks: number;
   readonly replicaSize: number;
   readonly maxPaddedRequests: number;
   readonly maxPaddedTokens: number;
-  readonly maxBlocks: number;
-  readonly tableWidth: number;
   readonly maxParts: number;
   /** Appends of blocks that are remembered for the block tables to catch up with: a power of two. */
   readonly appendLog: number;
-  /** Words from one request's block list to the next. */
-  readonly blockListStride: number;
   /** Entries of the table of blocks that a step writes: a power of two. */
   readonly blockWriters: number;
-  /** Most entries of `kvIndices`; 0 where it is not planned. */
-  readonly maxKvIndices: number;
   /** Tokens that a padded request is said to have. */
   readonly paddedSeqLen: number;
   /** What differs between KV cache groups, of each of them. */
@@ -80,14 +69,13 @@ export interface Sizes
 }
 
 /** Sizes of every array. */
-export function planSizes(options: SizeOptions): Sizes {
+export function memorySizes(options: SizeOptions): Sizes {
   const { limits, plan, policy, rank, ranks, replicaSize = 1, padding = 'lockstep', tensors = {} } = options;
   const maxPaddedRequests = Math.max(
     limits.maxNumSeqs,
     ...plan.keys.map((key) => key.prefillRequests + key.decodeRequests),
   );
   const groups = kvGroupSizes(limits, { maxPaddedRequests, csr: tensors.csr === true });
-  const { maxBlocks, tableWidth, blockListStride, maxKvIndices } = groups[0];
   const span = Math.min(...groups.map(({ blockSize }) => blockSize)) * limits.contextParallelSize;
   return {
     rank,
@@ -98,18 +86,12 @@ export function planSizes(options: SizeOptions): Sizes {
       Math.ceil(limits.maxNumBatchedTokens / policy.tokenAlignment) * policy.tokenAlignment,
       ...plan.keys.map((key) => key.tokens),
     ),
-    maxBlocks,
-    tableWidth,
-    maxKvIndices,
     maxParts: policy.ubatches,
-    blockListStride,
     paddedSeqLen: PADDING_RECORDS[padding].seqLens,
     // Twice what a step can write: each request may begin and end inside a block.
     blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
     // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
-    blockSize: limits.blockSize,
-    kernelBlockSize: limits.kernelBlockSize,
     contextParallelSize: limits.contextParallelSize,
     contextParallelRank: limits.contextParallelRank,
     interleaveSize: limits.interleaveSize,
@@ -117,8 +99,8 @@ export function planSizes(options: SizeOptions): Sizes {
   };
 }
 
-/** Entries of a tensor, without slack. */
-export function tensorLength(name: TensorName, sizes: Sizes): number {
+/** Entries of a tensor, without slack; `group` is the KV cache group whose tensor it is, where it is one's. */
+export function tensorLength(name: TensorName, sizes: Sizes, { maxKvIndices }: KvGroupSizes): number {
   switch (name) {
     case 'queryStartLoc':
       return sizes.maxPaddedRequests + 1;
@@ -128,11 +110,11 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
     case 'tokensPerRankReal':
       return sizes.ranks;
     case 'kvIndptr':
-      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
+      return maxKvIndices > 0 ? sizes.maxPaddedRequests + 1 : 0;
     case 'kvIndices':
-      return sizes.maxKvIndices;
+      return maxKvIndices;
     case 'kvLastPageLen':
-      return sizes.maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
+      return maxKvIndices > 0 ? sizes.maxPaddedRequests : 0;
     case 'localSeqLens':
       return sizes.contextParallelSize > 1 ? sizes.maxPaddedRequests : 0;
     default:
@@ -141,8 +123,8 @@ export function tensorLength(name: TensorName, sizes: Sizes): number {
 }
 
 /** Bytes of a tensor, without slack. */
-export function tensorBytes(name: TensorName, sizes: Sizes): number {
-  return tensorLength(name, sizes) * TENSOR_BYTES[name];
+export function tensorBytes(name: TensorName, sizes: Sizes, group: KvGroupSizes): number {
+  return tensorLength(name, sizes, group) * TENSOR_BYTES[name];
 }
 
 /** Words of each region that is the planner's own: those of KV cache groups come from `kvGroupRegionWords`. */
@@ -151,11 +133,12 @@ export function regionWords(
   plan: CapturePlan,
   sizes: Sizes,
   checkWords: number,
-): Record<Exclude<RegionName, KvGroupRegionName>, number> {
+): Record<RegionName, number> {
   return {
     policy: POLICY_WORDS.length,
     keys: plan.keys.length * KEY_WORDS.length,
     queryLens: MAX_QUERY_LENS,
+    keyOrder: plan.keys.length,
     dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
     votes: sizes.ranks * VOTE_WORDS.length,
     ownVote: VOTE_WORDS.length,
@@ -163,7 +146,8 @@ export function regionWords(
     previous: decisionWords(sizes.ranks),
     local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,
     facts: FACT_WORDS.length,
-    need: NEED_WORDS.length,
+    reduction: REDUCED_WORDS.length,
+    ownReduction: REDUCED_WORDS.length,
     candidates: plan.keys.length * CANDIDATE_WORDS.length,
     check: checkWords,
     error: ERROR_WORDS.length,

@@ -4,7 +4,7 @@
  */
 export interface NativeAddon {
   readonly interfaceVersion: number;
-  openDevice(kind: 'host', memoryLimit: number | null): NativeDevice;
+  openDevice(kind: string, memoryLimit: number | null): NativeDevice;
   /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's words. */
   probeLibrary(name: string): string | null;
   /**
@@ -24,6 +24,7 @@ export interface NativeDevice {
   allocate(bytes: number): NativeBuffer;
   createStream(): NativeStream;
   createEvent(): NativeEvent;
+  createPool(): NativePool;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
   bindArena(view: Uint8Array): void;
@@ -31,12 +32,19 @@ export interface NativeDevice {
   dispose(): void;
 }
 
+/** What a device holds now, in bytes and objects. */
 export interface NativeMemoryUse {
+  /** Bytes held by buffers and graphs together. */
   readonly allocatedBytes: number;
+  /** The largest `allocatedBytes` so far. */
   readonly peakBytes: number;
+  /** The `memoryLimit` the device was opened with; null without one. */
   readonly limitBytes: number | null;
+  /** Buffers not disposed. */
   readonly buffers: number;
+  /** Graphs not disposed. */
   readonly graphs: number;
+  /** The part of `allocatedBytes` that graphs hold. */
   readonly graphBytes: number;
 }
 
@@ -48,7 +56,14 @@ export interface NativeBuffer {
 
 export interface NativeKernelInfo {
   readonly name: string;
-  readonly arguments: readonly { readonly name: string; readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64' }[];
+  readonly arguments: readonly NativeKernelParameter[];
+}
+
+/** One argument that a kernel takes, in the order of its launch. */
+export interface NativeKernelParameter {
+  readonly name: string;
+  /** `in`, `out` and `inout` take a buffer; `i32` and `i64` a scalar, baked in when captured. */
+  readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64';
 }
 
 export interface NativeModule {
@@ -67,8 +82,9 @@ export interface NativeStream {
   record(event: NativeEvent): void;
   wait(event: NativeEvent): void;
   launchGraph(graph: NativeGraph): void;
-  beginCapture(): void;
-  endCapture(): NativeGraph;
+  beginCapture(pool?: NativePool): void;
+  endCapture(): NativeRecording;
+  abandonCapture(): void;
   capturing(): boolean;
   setCommandBlock(byteOffset: number, maxCommands: number): void;
   submit(byteOffset?: number): void;
@@ -88,9 +104,30 @@ export interface NativeReadback {
 export interface NativeEvent {
   readonly id: number;
   query(): boolean;
+  /** An event of its own where this one was recorded last: it stays there when this one is recorded again. */
+  last(): NativeEvent;
   waitSlice(ms: number): boolean;
   /** The same on Node's thread pool. */
   waitSliceAsync(ms: number): Promise<boolean>;
+  dispose(): void;
+}
+
+/** Recorded work that is no graph yet. */
+export interface NativeRecording {
+  readonly nodes: number;
+  instantiate(): NativeGraph;
+  dispose(): void;
+}
+
+/** Scratch memory that graphs share. */
+export interface NativePool {
+  readonly id: number;
+  /** What `take` takes from: another buffer when it had to grow; undefined until then. */
+  readonly buffer?: NativeBuffer;
+  /** The byte of `buffer` at which the piece begins. */
+  take(bytes: number): number;
+  reset(): void;
+  sizes(): { readonly reservedBytes: number; readonly allocatedBytes: number };
   dispose(): void;
 }
 
@@ -98,5 +135,7 @@ export interface NativeGraph {
   readonly id: number;
   readonly nodes: number;
   readonly bytes: number;
+  readonly reservedBytes: number;
+  readonly allocatedBytes: number;
   dispose(): void;
 }

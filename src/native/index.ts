@@ -12,10 +12,13 @@ export type {
   NativeEvent,
   NativeGraph,
   NativeKernelInfo,
+  NativeKernelParameter,
   NativeMemoryUse,
   NativeMetadata,
   NativeModule,
+  NativePool,
   NativeReadback,
+  NativeRecording,
   NativeStream,
 } from './addon.js';
 
@@ -26,7 +29,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 2;
+const INTERFACE_VERSION = 3;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

@@ -40,7 +40,7 @@ function columnsPastWindow(local: LocalPlan, group: KvGroupPlan, position: numbe
 }
 
 /**
- * Slots of a group other than the first in a view whose requests and positions are checked: those of its block table, -1 in padding and
+ * Slots of a group in a view whose requests and positions are checked: those of its block table, -1 in padding and
  * beyond. `tableRow` is the table's row of the view's first request. Throws ERR_SHAPE_CONTRACT.
  */
 export function checkGroupSlots(
@@ -51,15 +51,16 @@ export function checkGroupSlots(
   local: LocalPlan,
   group: KvGroupPlan,
 ): void {
+  const tensor = `${groupName(name, group)}.slotMapping`;
   for (let token = 0; token < own.slotMapping.length; token++) {
     const request = token < shape.paddedTokens ? view.tokenToRequest[token] : -1;
     const slot = request < 0 ? -1n : slotOf(local, group, shape.tableRow + request, Number(view.positions[token]));
-    equal(`${groupName(name, group)}.slotMapping[${token}]`, own.slotMapping[token], slot);
+    equal(`${tensor}[${token}]`, own.slotMapping[token], slot);
   }
 }
 
 /** Slot of a position by the group's block table; -1 where another rank stores it. */
-export function slotOf(local: LocalPlan, group: KvGroupPlan, row: number, position: number): bigint {
+function slotOf(local: LocalPlan, group: KvGroupPlan, row: number, position: number): bigint {
   const stored = storedBefore(local, position);
   if (storedBefore(local, position + 1) === stored) return -1n;
   const { kernelBlockSize } = group.sizes;

@@ -1,6 +1,6 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { KvGroupTensors, LocalPlan, MetadataCounts, MetadataView } from '../batch/index.js';
-import { checkGroupSlots, checkGroupTable, groupName, slotOf } from './kv-group-contract.js';
+import { checkGroupSlots, checkGroupTable, groupName } from './kv-group-contract.js';
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 
@@ -150,7 +150,7 @@ function checkView(
   local: LocalPlan,
 ): void {
   checkRequests(name, view, shape, local);
-  if (local.sizes.maxKvIndices > 0) {
+  if (local.groups[0].sizes.maxKvIndices > 0) {
     const { attentionRequests, tableRow } = shape;
     const isReal = (row: number): boolean => row < shape.rows && !inGap(shape, row);
     const rows = { seqLens: view.seqLens, attentionRequests, tableRow, isReal };
@@ -172,11 +172,6 @@ function checkView(
       const position = view.seqLens[request] - real + index;
       equal(`${name}.tokenToRequest[${token}]`, view.tokenToRequest[token], request);
       equal(`${name}.positions[${token}]`, view.positions[token], BigInt(position));
-      equal(
-        `${name}.slotMapping[${token}]`,
-        view.slotMapping[token],
-        slotOf(local, local.groups[0], shape.tableRow + request, position),
-      );
       if (request < shape.decodeRequests)
         equal(`${name}.logitsIndices[${logits}]`, view.logitsIndices[logits++], token);
     }
@@ -191,9 +186,7 @@ function checkView(
       'the last token of a prompt chunk, in order',
     );
   for (let token = shape.tokens; token < shape.paddedTokens; token++) checkPadding(name, view, token);
-  for (let token = shape.paddedTokens; token < view.slotMapping.length; token++)
-    equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
-  for (const group of local.groups.slice(1)) {
+  for (const group of local.groups) {
     checkGroupSlots(name, groups[group.sizes.index], view, shape, local, group);
   }
 }
@@ -234,7 +227,6 @@ function inGap(shape: Pick<ViewShape, 'decodeRequests' | 'gapEnd'>, row: number)
 }
 
 function checkPadding(name: string, view: MetadataView, token: number): void {
-  equal(`${name}.slotMapping[${token}]`, view.slotMapping[token], -1n);
   equal(`${name}.inputIds[${token}]`, view.inputIds[token], 0);
   equal(`${name}.positions[${token}]`, view.positions[token], 0n);
   equal(`${name}.tokenToRequest[${token}]`, view.tokenToRequest[token], -1);

@@ -1,4 +1,5 @@
 import { LockstepError, shown } from '../errors.js';
+import { stagingOf } from '../layout/index.js';
 
 /** Which of the two staging sets are being copied, and must not be written until that is over. */
 export class StagingHolds {
@@ -18,7 +19,7 @@ export class StagingHolds {
 
   /** Throws ERR_STAGING_BUSY while the set that `step` would write is held. */
   check(step: number): void {
-    const staging = step & 1;
+    const staging = stagingOf(step);
     if (!this.#held[staging]) return;
     throw new LockstepError(
       'ERR_STAGING_BUSY',

@@ -12,29 +12,19 @@ import {
   type VoteIntent,
   vetoOf,
 } from '../agreement/index.js';
-import { type LocalPlan, PlannerMemory, type Requests } from '../batch/index.js';
+import { type LocalPlan, PlannerMemory, type Requests, type Uploads } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, type CapturePlan, checkPlan, keyWords } from '../keys/index.js';
-import {
-  CONFIG_BASE,
-  ENUMS,
-  LIMIT_WORDS,
-  nameOf,
-  PADDING_RECORDS,
-  STATE_WORDS,
-  VOTE_WORDS,
-  word,
-} from '../layout/index.js';
+import { type CaptureKey, type CapturePlan, checkPlan } from '../keys/index.js';
+import { ENUMS, nameOf, PADDING_RECORDS, STATE_WORDS, stagingOf, VOTE_WORDS, word } from '../layout/index.js';
 import {
   loadModules,
   type MetadataExports,
   type PlannerModules,
-  queryLenWords,
   type RegionTable,
   type RulesExports,
 } from '../memory/index.js';
-import { completePolicy, type Policy, refuseHooks } from '../policy/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import {
   checkOptions,
   completeDeviceSupplied,
@@ -75,6 +65,8 @@ export class StepPlanner {
   /** The whole memory as bytes: what the addon binds, and what `regions` locates. */
   readonly arena: Uint8Array;
   readonly regions: RegionTable;
+  /** What a device copies of a step, by the staging set that it was built into. */
+  readonly uploads: readonly [Uploads, Uploads];
   /** The command block that the addon reads: its offset in the memory, and its words. */
   readonly commands: { readonly offset: number; readonly words: Int32Array };
 
@@ -101,13 +93,12 @@ export class StepPlanner {
   #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
-  /** The rules' memory still holds what the decision was made from. */
-  #explainable = false;
+  /** The plan whose keys the last decision names. */
+  #decidedPlan: CapturePlan | undefined;
 
   constructor(modules: PlannerModules, options: PlannerOptions) {
     this.limits = completeLimits(options.limits);
     this.policy = completePolicy(options.policy);
-    refuseHooks(this.policy);
     this.#plan = options.plan ?? { keys: [] };
     const place = completePlace(options);
     this.rank = place.rank;
@@ -141,6 +132,7 @@ export class StepPlanner {
     this.#memory = memory;
     this.arena = memory.arena;
     this.regions = memory.regions;
+    this.uploads = memory.uploads();
     this.#install();
     this.decision = new DecisionView(memory.words('decision'));
     this.#previous = memory.words('previous');
@@ -214,7 +206,6 @@ export class StepPlanner {
     if (this.#checked) this.requests.checkSharedBlocks();
     const { row, facts } = this.#offsets;
     this.#metadata.gather_facts(this.#ubatches);
-    this.#explainable = false;
     this.#rules.writeVote(row, facts, this.#step, this.#planHash, control, fault, variant, graphVeto, ubatchVeto);
     this.#metadata.keep_vote();
     this.#state = 'voted';
@@ -237,24 +228,22 @@ export class StepPlanner {
     const { table: votes, decision: to, previous: last } = this.#offsets;
     const status = this.#rules.resolve(votes, this.ranks, from ? last : 0, to);
     if (status !== RESOLVE_OK) throw this.#refusal(status);
-    this.#explainable = true;
+    this.#decidedPlan = this.#plan;
     this.#state = 'resolved';
     return this.decision;
   }
 
   /**
-   * What became of every key of the plan in the decision that was resolved last: exactly the key that runs is `chosen`, and each
-   * other one says what kept it from running. From `resolve` until the next `vote` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
+   * The verdict on every key of the plan in the last decision: only the key that runs is `chosen`, and each other key has what
+   * kept it from running. Valid from `resolve` until the next `resolve` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
    */
   candidates(): readonly KeyCandidate[] {
     if (this.#state === 'disposed') this.#check('resolved');
-    if (!this.#explainable) {
+    if (this.#decidedPlan !== this.#plan) {
       throw new LockstepError(
         'ERR_STEP_ORDER',
-        'candidates() tells of a decision: call it after resolve(), before the next vote()',
-        {
-          step: this.#step,
-        },
+        'candidates() describes the last decision: call it after resolve(), and not after keepKeys() until the next resolve()',
+        { step: this.#step },
       );
     }
     this.#memory.rules.explainCandidates(this.decision.words.byteOffset);
@@ -278,7 +267,7 @@ export class StepPlanner {
       throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
     }
     // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
-    this.#metadata.end_step(this.#step & 1);
+    this.#metadata.end_step(stagingOf(this.#step));
     this.#hasPrevious = true;
     this.#step += 1;
     this.#state = 'open';
@@ -308,7 +297,6 @@ export class StepPlanner {
     const plan = Object.freeze({ keys: Object.freeze(keys) });
     checkPlan(plan, this.limits, this.policy);
     this.#plan = plan;
-    this.#explainable = false;
     this.#install();
   }
 
@@ -378,10 +366,6 @@ export class StepPlanner {
   }
 
   #install(): void {
-    const memory = this.#memory;
-    new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = this.#plan.keys.length;
-    memory.words('keys').set(keyWords(this.#plan.keys));
-    memory.words('queryLens').set(queryLenWords(this.#plan));
-    this.#planHash = memory.rules.installPlan();
+    this.#planHash = this.#memory.installPlan(this.#plan);
   }
 }

@@ -1,10 +1,12 @@
 export { leastTokensOn, permille } from './padding-limit.js';
 export {
+  type CheckedPolicy,
+  completeCheckedPolicy,
   completePolicy,
   LOCKSTEP_POLICY,
   NO_PADDING_LIMIT,
   type Policy,
   policyWords,
-  refuseHooks,
+  todaysPolicy,
   ubatchMinRequests,
 } from './policy.js';

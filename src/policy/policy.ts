@@ -1,6 +1,13 @@
 import { Faults, withoutUndefined } from '../config.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from '../layout/index.js';
+import {
+  checkFormerRules,
+  type FormerRules,
+  formerRuleWords,
+  refuseFormerRules,
+  TODAYS_RULES,
+} from './former-rules.js';
 import { permille } from './padding-limit.js';
 
 /** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
@@ -77,10 +84,9 @@ export interface Policy {
   readonly mixedGraphs: keyof typeof ENUMS.MIXED_GRAPHS;
   /**
    * Which mixed graph holds a batch. 'slots' (default): its prefill slots the prefills, and all its slots all requests, for a
-   * prefill slot may hold a decode. 'strict': also its decode slots the decodes. 'slot-count', for the checker alone: the sum
-   * holds all requests.
+   * prefill slot may hold a decode. 'strict': also its decode slots the decodes.
    */
-  readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
+  readonly mixedMatch: Exclude<keyof typeof ENUMS.MIXED_MATCH, 'slot-count'>;
   /**
    * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's, in thousandths, where 'shape' decides about
    * the graph; `NO_PADDING_LIMIT` where none is too many. Default 2 (SGLang's prefill graphs).
@@ -95,18 +101,16 @@ export interface Policy {
 
   /** Resources of which there is one for all parts. Default none: each part has its own. */
   readonly exclusiveResources: readonly ExclusiveResource[];
-
-  /** Hooks of rules as they once were, for the checker; the first value of each is the rule today. */
   /** Parts that share an exclusive resource run one after the other, or overlap all the same. Default 'serialize'. */
   readonly onSharedResource: keyof typeof ENUMS.ON_SHARED_RESOURCE;
-  /** Part sizes are those agreed, or this rank's own. Default 'agreed'. */
-  readonly partSizes: keyof typeof ENUMS.PART_SIZES;
-  /** Input preparation follows the decision, or looks up the padded size by itself. Default 'decision'. */
-  readonly prepare: keyof typeof ENUMS.PREPARE;
-  /** Before a capture all ranks agree that each has what it needs, or nobody asks. Default 'all'. */
-  readonly captureGuard: keyof typeof ENUMS.CAPTURE_GUARD;
   /** Least requests of a key that is captured with micro-batches; 0: those with which steps are cut. Default 0. */
   readonly ubatchCaptureMinRequests: number;
+}
+
+/** A policy whose rules may be former ones, which only the checker explores. Every policy is one. */
+export interface CheckedPolicy extends Omit<Policy, 'mixedMatch'>, Partial<FormerRules> {
+  /** As in a policy, or 'slot-count': the sum of its slots holds all requests (Megatron before pull request 3509). */
+  readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
 }
 
 /** The default of every choice. */
@@ -134,9 +138,6 @@ export const LOCKSTEP_POLICY: Policy = Object.freeze({
   eagerGather: 'variable',
   exclusiveResources: Object.freeze([]),
   onSharedResource: 'serialize',
-  partSizes: 'agreed',
-  prepare: 'decision',
-  captureGuard: 'all',
   ubatchCaptureMinRequests: 0,
 });
 
@@ -154,9 +155,6 @@ const CHOICES = {
   mixedMatch: ENUMS.MIXED_MATCH,
   eagerGather: ENUMS.EAGER_GATHER,
   onSharedResource: ENUMS.ON_SHARED_RESOURCE,
-  partSizes: ENUMS.PART_SIZES,
-  prepare: ENUMS.PREPARE,
-  captureGuard: ENUMS.CAPTURE_GUARD,
 } as const;
 type Choice = keyof typeof CHOICES;
 
@@ -173,10 +171,50 @@ const COUNTS = {
 type Count = keyof typeof COUNTS;
 const MOST: Partial<Record<Count, number>> = { ubatches: MAX_PARTS, tokenAlignment: 1 << 16 };
 
-/** A policy with its defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+/**
+ * A policy with its defaults, frozen. A former rule is taken where it names today's, as files once did, and left out. Throws
+ * `ERR_CONFIG_INVALID` with every fault at once.
+ */
 export function completePolicy(given: Partial<Policy> = {}): Policy {
-  const policy: Policy = { ...LOCKSTEP_POLICY, ...withoutUndefined(given) };
+  const { former, own } = apart(given);
   const faults = new Faults();
+  const policy = checkedChoices(own, faults);
+  refuseFormerRules({ ...former, mixedMatch: policy.mixedMatch }, faults);
+  faults.throwIfAny('This policy');
+  return Object.freeze({ ...policy, exclusiveResources: Object.freeze([...policy.exclusiveResources]) });
+}
+
+/**
+ * A policy for the checker: with its defaults, frozen, and with the former rules that it names. Throws `ERR_CONFIG_INVALID` with every
+ * fault at once.
+ */
+export function completeCheckedPolicy(given: Partial<CheckedPolicy> = {}): CheckedPolicy {
+  const { former, own } = apart(given);
+  const faults = new Faults();
+  const policy = checkedChoices(own, faults);
+  checkFormerRules(former, faults);
+  faults.throwIfAny('This policy');
+  const resources = Object.freeze([...policy.exclusiveResources]);
+  return Object.freeze({ ...policy, ...former, exclusiveResources: resources });
+}
+
+/** The same choices under today's rules. */
+export function todaysPolicy(policy: CheckedPolicy): Policy {
+  const { mixedMatch, ...own } = apart(policy).own;
+  return completePolicy({ ...own, ...(policy.mixedMatch !== 'slot-count' && { mixedMatch: policy.mixedMatch }) });
+}
+
+/** The former rules that are given, and all else. */
+function apart(given: Partial<CheckedPolicy>): { former: Partial<FormerRules>; own: Partial<Policy> } {
+  const named = Object.entries(withoutUndefined(given));
+  const pick = (isFormer: boolean): object =>
+    Object.fromEntries(named.filter(([name]) => Object.hasOwn(TODAYS_RULES, name) === isFormer));
+  return { former: pick(true), own: typeof given === 'object' && given !== null ? pick(false) : given };
+}
+
+/** The choices with their defaults. Notes every fault, but for a match of mixed graphs that the checker alone explores. */
+function checkedChoices(given: Partial<Policy>, faults: Faults): Policy {
+  const policy: Policy = { ...LOCKSTEP_POLICY, ...given };
   faults.names('policy', given, Object.keys(LOCKSTEP_POLICY));
   faults.check(
     typeof policy.name === 'string' && policy.name !== '',
@@ -185,13 +223,7 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
   for (const name of Object.keys(COUNTS) as Count[]) {
     faults.integer(name, policy[name], COUNTS[name], MOST[name] ?? 2 ** 31 - 1);
   }
-  for (const name of Object.keys(CHOICES) as Choice[]) {
-    const names = Object.keys(CHOICES[name]).map((choice) => `"${choice}"`);
-    faults.check(
-      typeof policy[name] === 'string' && Object.hasOwn(CHOICES[name], policy[name]),
-      `${name} is ${shown(policy[name])}; it must be ${names.join(' or ')}`,
-    );
-  }
+  for (const name of Object.keys(CHOICES) as Choice[]) faults.choice(name, policy[name], Object.keys(CHOICES[name]));
   faults.number('maxPaddingFactor', policy.maxPaddingFactor, 1, NO_PADDING_LIMIT);
   faults.check(typeof policy.enforceEager === 'boolean', 'enforceEager must be true or false');
   faults.check(typeof policy.twins === 'boolean', 'twins must be true or false');
@@ -202,8 +234,24 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
     `exclusiveResources is ${shown(resources)}; it must be a list of ${Object.keys(ENUMS.RESOURCE).join(', ')}`,
   );
   checkAgreedCuts(policy, faults);
-  faults.throwIfAny('This policy');
-  return Object.freeze({ ...policy, exclusiveResources: Object.freeze([...resources]) });
+  return policy;
+}
+
+/** The policy as the rules module reads it. */
+export function policyWords(policy: CheckedPolicy): Int32Array {
+  const words = new Int32Array(POLICY_WORDS.length);
+  for (const name of Object.keys(COUNTS) as Count[]) words[word(POLICY_WORDS, name)] = policy[name];
+  for (const name of Object.keys(CHOICES) as Choice[]) {
+    words[word(POLICY_WORDS, name)] = (CHOICES[name] as Record<string, number>)[policy[name]];
+  }
+  for (const [name, value] of formerRuleWords(policy)) words[word(POLICY_WORDS, name)] = value;
+  words[word(POLICY_WORDS, 'maxPaddingPermille')] = permille(policy.maxPaddingFactor);
+  words[word(POLICY_WORDS, 'enforceEager')] = policy.enforceEager ? 1 : 0;
+  words[word(POLICY_WORDS, 'exclusiveResources')] = policy.exclusiveResources.reduce(
+    (bits, name) => bits | ENUMS.RESOURCE[name],
+    0,
+  );
+  return words;
 }
 
 /**
@@ -226,45 +274,7 @@ function checkAgreedCuts({ ubatches, eagerParts, graphAgreement, split, sharedBl
   );
 }
 
-/** The policy as the rules module reads it. */
-export function policyWords(policy: Policy): Int32Array {
-  const words = new Int32Array(POLICY_WORDS.length);
-  for (const name of Object.keys(COUNTS) as Count[]) words[word(POLICY_WORDS, name)] = policy[name];
-  for (const name of Object.keys(CHOICES) as Choice[]) {
-    words[word(POLICY_WORDS, name)] = (CHOICES[name] as Record<string, number>)[policy[name]];
-  }
-  words[word(POLICY_WORDS, 'maxPaddingPermille')] = permille(policy.maxPaddingFactor);
-  words[word(POLICY_WORDS, 'enforceEager')] = policy.enforceEager ? 1 : 0;
-  words[word(POLICY_WORDS, 'exclusiveResources')] = policy.exclusiveResources.reduce(
-    (bits, name) => bits | ENUMS.RESOURCE[name],
-    0,
-  );
-  return words;
-}
-
 /** Least requests with which a rank that only decodes is cut into micro-batches. */
-export function ubatchMinRequests(policy: Policy): number {
+export function ubatchMinRequests(policy: Pick<Policy, 'ubatches' | 'ubatchMinRequests'>): number {
   return Math.max(policy.ubatches, policy.ubatchMinRequests);
-}
-
-/** Hooks of older rules that only the checker acts on. */
-const HOOKS = ['partSizes', 'prepare', 'captureGuard'] as const;
-
-/**
- * Throws `ERR_CONFIG_INVALID` for a hook that no planner acts on, as one that seemed to would hide the fault it stands for, and for
- * a match that takes graphs which have no row for some request.
- */
-export function refuseHooks(policy: Policy): void {
-  const faults = new Faults();
-  for (const name of HOOKS) {
-    faults.check(
-      policy[name] === LOCKSTEP_POLICY[name],
-      `policy.${name} is ${shown(policy[name])}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
-    );
-  }
-  faults.check(
-    policy.mixedMatch !== 'slot-count',
-    'policy.mixedMatch is "slot-count": such a mixed graph may have no row for some prefill, which only `lockstep check` explores; use "slots" or "strict"',
-  );
-  faults.throwIfAny('This policy');
 }

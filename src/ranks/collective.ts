@@ -1,5 +1,6 @@
 import type { LockstepError } from '../errors.js';
 import { VOTE_WORDS } from '../layout/index.js';
+import { COLLECTIVE_WAIT, type WaitOptions } from '../wait.js';
 
 /** How the rows of the ranks travel. `mpi` crosses processes and hosts; the other two stay in this process. */
 export type Transport = 'solo' | 'threads' | 'mpi';
@@ -9,19 +10,7 @@ export const DEFAULT_ROW_WORDS: number = VOTE_WORDS.length;
 /** Most words of a row. */
 export const MAX_ROW_WORDS = 64;
 /** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
-export const DEFAULT_TIMEOUT_MS = 30_000;
-
-/** How long an all-gather waits, and what may end it early. */
-export interface WaitOptions {
-  /** Milliseconds until the wait gives up with `ERR_COLLECTIVE_TIMEOUT`. Positive and finite. Default 30 000. */
-  readonly timeoutMs?: number;
-  /**
-   * Ends the wait with `ERR_ABORTED`. Aborted before the rank arrived, it leaves the group as it was; aborted while the
-   * rank waits, it ends the group, for the peers may already count on its row. A thread that waits synchronously sees
-   * only signals that were aborted before it began: nothing runs in it meanwhile.
-   */
-  readonly signal?: AbortSignal;
-}
+export const DEFAULT_TIMEOUT_MS: number = COLLECTIVE_WAIT.defaultMs;
 
 /** What ends a wait for work. */
 export interface ParkOptions {
@@ -55,7 +44,8 @@ export interface Collective {
 
   /**
    * Gives `row` (i32[rowWords]) and fills `table` (i32[size * rowWords], row-major by rank) with the rows of all ranks.
-   * Blocks the thread; allocates nothing when it succeeds. Ends this rank's park if it is parked.
+   * Blocks the thread; allocates nothing when it succeeds. Ends this rank's park if it is parked. `timeoutMs` is positive and
+   * finite, 30 000 by default.
    * @throws `ERR_COLLECTIVE_TIMEOUT` naming the ranks that did not arrive and the sequence number each was last seen at;
    * `ERR_RANK_LOST`; `ERR_RANKS_DIVERGED` when sequence numbers cannot be of one group; `ERR_ABORTED`;
    * `ERR_STEP_ORDER` while another all-gather of this rank is under way; `ERR_INPUT_INVALID`; `ERR_DISPOSED`.

@@ -5,7 +5,6 @@ export {
   MAX_ROW_WORDS,
   type ParkOptions,
   type Transport,
-  type WaitOptions,
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';

@@ -1,8 +1,7 @@
 import { LockstepError } from '../errors.js';
-import { throwIfAborted } from './checks.js';
+import { SLICE_MS, throwIfAborted, WordSleeper } from '../wait.js';
 import type { ParkOptions, WorkSource } from './collective.js';
 import { leftError } from './failure/gather-errors.js';
-import { SLICE_MS, SliceWaiter } from './slice-waiter.js';
 import type { GroupMemory } from './threads/group-memory.js';
 
 /**
@@ -62,16 +61,16 @@ export class Park {
     check();
     let source = this.#workSource(options);
     if (source !== null) return source;
-    const waiter = new SliceWaiter(this.#memory.words, this.#memory.parkIndex, options.signal);
+    const sleeper = new WordSleeper(this.#memory.words, this.#memory.parkIndex, options.signal);
     try {
       while (source === null) {
-        await waiter.sleep(this.#memory.parkWord(this.#number), SLICE_MS);
+        await sleeper.sleep(this.#memory.parkWord(this.#number), SLICE_MS);
         check();
         source = this.#workSource(options);
       }
       return source;
     } finally {
-      waiter.dispose();
+      sleeper[Symbol.dispose]();
     }
   }
 

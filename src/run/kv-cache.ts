@@ -1,7 +1,8 @@
 import type { LocalPlan } from '../batch/index.js';
 import type { Limits } from '../config.js';
-import type { DeviceBuffer, DeviceStream, Kernel, WaitOptions } from '../device/index.js';
+import type { DeviceBuffer, DeviceStream, Kernel, KernelArgument } from '../device/index.js';
 import type { Executor, Forward, ForwardPart, PiecewiseForward } from '../execution/index.js';
+import type { WaitOptions } from '../wait.js';
 
 /** Tokens one read-back launch holds at least; longer batches are read in several. */
 const READ_TOKENS = 1 << 15;
@@ -19,10 +20,12 @@ export class TokenKvCache implements Forward, Disposable {
   readonly piecewise: PiecewiseForward;
   readonly supply: (local: LocalPlan) => void;
   readonly #executor: Executor;
+  readonly #kernels: Record<'copy' | 'kv_write' | 'fill', Kernel>;
   readonly #cache: DeviceBuffer;
   readonly #hidden: DeviceBuffer;
   readonly #out: DeviceBuffer;
   readonly #read: Kernel;
+  readonly #rows: DeviceBuffer;
   readonly #blockSize: number;
   readonly #host: Int32Array;
 
@@ -35,45 +38,51 @@ export class TokenKvCache implements Forward, Disposable {
     this.#hidden = device.allocate(metadata.whole.inputIds.bytes);
     this.#host = new Int32Array(Math.max(READ_TOKENS, limits.maxModelLen));
     this.#out = device.allocate(this.#host.byteLength);
-    this.#read = kernels.kernel('kv_read');
+    this.#read = kernels.kernel('kv_read_rows');
+    this.#rows = device.allocate(metadata.whole.seqLens.bytes);
     this.#blockSize = limits.blockSize;
-    const [copy, write, fill] = ['copy', 'kv_write', 'fill'].map((name) => kernels.kernel(name));
-    const hidden = this.#hidden;
+    this.#kernels = {
+      copy: kernels.kernel('copy'),
+      kv_write: kernels.kernel('kv_write'),
+      fill: kernels.kernel('fill'),
+    };
     this.piecewise = {
       pieces: 2,
-      piece: (stream, index, { tensors, tokens }) => {
-        if (index === 0) stream.launch(copy, [tensors.inputIds, hidden, tokens * 4]);
-        else stream.launch(fill, [hidden, NO_TOKEN, tokens]);
-      },
-      attention: (stream, _index, { tensors, tokens }) => {
-        stream.launch(write, [hidden, tensors.slotMapping, this.#cache, tokens]);
-      },
+      piece: (stream, index, part) => this.#piece(stream, index, part, this.#hidden),
+      attention: (stream, _index, part) => this.#attention(stream, part, this.#hidden),
     };
+    // As much as the largest step takes, so that none has to allocate.
+    executor.pool.take(this.#hidden.bytes);
   }
 
+  /** Hidden states that nothing outside the forward reads are scratch memory. Those between pieces need a place of their own. */
   part(stream: DeviceStream, part: ForwardPart): void {
-    this.piecewise.piece(stream, 0, part);
-    this.piecewise.attention(stream, 0, part);
-    this.piecewise.piece(stream, 1, part);
+    const hidden = this.#executor.pool.take(Math.max(1, part.tokens) * 4);
+    this.#piece(stream, 0, part, hidden);
+    this.#attention(stream, part, hidden);
+    this.#piece(stream, 1, part, hidden);
+  }
+
+  #piece(stream: DeviceStream, index: number, { tensors, tokens }: ForwardPart, hidden: KernelArgument): void {
+    const { copy, fill } = this.#kernels;
+    if (index === 0) stream.launch(copy, [tensors.inputIds, hidden, tokens * 4]);
+    else stream.launch(fill, [hidden, NO_TOKEN, tokens]);
+  }
+
+  #attention(stream: DeviceStream, { tensors, tokens }: ForwardPart, hidden: KernelArgument): void {
+    stream.launch(this.#kernels.kv_write, [hidden, tensors.slotMapping, this.#cache, tokens]);
   }
 
   /**
-   * Reads what the cache holds of rows [begin, end) of the batch that ran last, one row after the other; they must fit
-   * `capacity` tokens. The result is valid until the next read.
+   * Reads what the cache holds of these rows of the batch that ran last, one row after the other: `tokens` in all, which must
+   * fit `capacity`. One launch, and one download that is waited for. The result is valid until the next read.
    */
-  read(begin: number, end: number, tokens: number, options?: WaitOptions): Int32Array {
-    const { metadata, stream } = this.#executor;
-    const width = this.#executor.tableWidth;
-    stream.launch(this.#read, [
-      this.#cache,
-      metadata.blockTable,
-      metadata.whole.seqLens,
-      this.#out,
-      begin,
-      end,
-      width,
-      this.#blockSize,
-    ]);
+  read(rows: Int32Array, tokens: number, options?: WaitOptions): Int32Array {
+    const { metadata, stream, tableWidth } = this.#executor;
+    const { blockTable, whole } = metadata;
+    stream.upload(this.#rows, 0, rows);
+    const where = [this.#cache, blockTable, whole.seqLens, this.#out, this.#rows];
+    stream.launch(this.#read, [...where, rows.length, tableWidth, this.#blockSize]);
     const into = this.#host.subarray(0, tokens);
     stream.downloadSync(this.#out, 0, into, options);
     return into;
@@ -88,5 +97,6 @@ export class TokenKvCache implements Forward, Disposable {
     this.#cache.dispose();
     this.#hidden.dispose();
     this.#out.dispose();
+    this.#rows.dispose();
   }
 }

@@ -26,8 +26,9 @@ export class KvVerifier {
   readonly #mode: VerifyMode;
   readonly #seed: number;
   readonly #timeoutMs: number;
-  /** Row of each chunk of the batch that is checked. */
-  readonly #rows: number[] = [];
+  /** Chunks of the batch that are read back together, and the row of each. */
+  readonly #wantedChunks: Chunk[] = [];
+  #rows = new Int32Array(64);
   /** Entries compared, and entries found wrong. */
   compared = 0;
   mismatches = 0;
@@ -46,36 +47,41 @@ export class KvVerifier {
    * between them, `order` (i32[rows]) is -1 there. Waits for the device.
    */
   check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
-    const chunks = schedule.scheduled;
-    this.#rows.length = 0;
-    for (let row = 0; this.#rows.length < chunks.length; row++) if (order[row] !== -1) this.#rows.push(row);
-    let begin = 0;
-    while (begin < chunks.length) {
-      if (!this.#wanted(chunks[begin], step)) {
-        begin += 1;
-        continue;
+    this.#wantedChunks.length = 0;
+    let tokens = 0;
+    let row = -1;
+    for (const chunk of schedule.scheduled) {
+      do row += 1;
+      while (order[row] === -1);
+      if (!this.#wanted(chunk, step)) continue;
+      const length = chunk.start + chunk.queryLen;
+      if (tokens > 0 && tokens + length > this.#cache.capacity) {
+        this.#compare(tokens, step);
+        tokens = 0;
       }
-      let end = begin;
-      let tokens = 0;
-      while (end < chunks.length && this.#wanted(chunks[end], step)) {
-        const length = chunks[end].start + chunks[end].queryLen;
-        if (end > begin && tokens + length > this.#cache.capacity) break;
-        tokens += length;
-        end += 1;
-      }
-      this.#compare(chunks, begin, end, tokens, step);
-      begin = end;
+      this.#add(chunk, row);
+      tokens += length;
     }
+    if (this.#wantedChunks.length > 0) this.#compare(tokens, step);
   }
 
-  #compare(chunks: readonly Chunk[], begin: number, end: number, tokens: number, step: number): void {
-    // A slot left over has no tokens, so that nothing of it is read.
-    const lastRow = this.#rows[end - 1];
-    const found = this.#cache.read(this.#rows[begin], lastRow + 1, tokens, { timeoutMs: this.#timeoutMs });
+  #add(chunk: Chunk, row: number): void {
+    if (this.#wantedChunks.length === this.#rows.length) {
+      const larger = new Int32Array(2 * this.#rows.length);
+      larger.set(this.#rows);
+      this.#rows = larger;
+    }
+    this.#rows[this.#wantedChunks.length] = row;
+    this.#wantedChunks.push(chunk);
+  }
+
+  /** Reads the wanted chunks back together, and forgets them. */
+  #compare(tokens: number, step: number): void {
+    const rows = this.#rows.subarray(0, this.#wantedChunks.length);
+    const found = this.#cache.read(rows, tokens, { timeoutMs: this.#timeoutMs });
     const foundBytes = Buffer.from(found.buffer, found.byteOffset, found.byteLength);
     let from = 0;
-    for (let index = begin; index < end; index++) {
-      const { request, start, queryLen } = chunks[index];
+    for (const { request, start, queryLen } of this.#wantedChunks) {
       const length = start + queryLen;
       const expected = this.#ledger.history(request);
       const expectedBytes = Buffer.from(expected.buffer, expected.byteOffset, length * 4);
@@ -91,6 +97,7 @@ export class KvVerifier {
       from += length;
     }
     this.compared += tokens;
+    this.#wantedChunks.length = 0;
   }
 
   #wanted(chunk: Chunk, step: number): boolean {

@@ -3,8 +3,8 @@ import type { DeviceKind } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
-import { planRegions } from '../memory/index.js';
-import { completePolicy, LOCKSTEP_POLICY, type Policy, refuseHooks } from '../policy/index.js';
+import { layoutRegions } from '../memory/index.js';
+import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../ranks/index.js';
 import { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
@@ -108,11 +108,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     }
   };
   const limits = collect(() => completeLimits(options.limits));
-  const policy = collect(() => {
-    const complete = completePolicy(options.policy);
-    refuseHooks(complete);
-    return complete;
-  });
+  const policy = collect(() => completePolicy(options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const plan = limits && policy && collect(() => planOf(options, limits, policy));
@@ -124,7 +120,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   }
   // What no planner could hold is said here, once, and not by whichever rank finds out first.
   const processes = own.ranks * own.tensorParallelSize;
-  planRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
+  layoutRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
   return { ...own, limits, policy, plan, scheduler };
 }
 

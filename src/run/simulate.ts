@@ -87,6 +87,8 @@ export class Simulation {
   readonly #group: VoteGroup;
   readonly #counters = new DecisionCounters();
   readonly #cost: (tokens: number) => number;
+  /** The policy may cut a batch, for which its requests matter one by one. */
+  readonly #cuts: boolean;
   /** The next step, and how many from it on are voted on and not decided. */
   #step = 0;
   #left = 0;
@@ -101,8 +103,12 @@ export class Simulation {
     this.#requests = requests;
     this.#options = options;
     this.#control = control;
-    this.#model = new SchedulerModel(requests, options.scheduler, { edits: false });
+    this.#model = new SchedulerModel(requests, options.scheduler, {
+      edits: false,
+      blockIds: options.policy.ubatches > 1,
+    });
     this.#group = group;
+    this.#cuts = options.policy.ubatches > 1;
     this.#cost = control.cost ?? ((tokens) => tokens);
   }
 
@@ -163,8 +169,13 @@ export class Simulation {
       this.#left = 1;
       return true;
     }
-    for (const [rank, { scheduled }] of schedule.ranks.entries()) {
-      this.#group.vote(rank, scheduled, (index) => model.blocksOf((scheduled[index] as Chunk).request));
+    for (let rank = 0; rank < schedule.ranks.length; rank++) {
+      if (this.#cuts) {
+        const { scheduled } = schedule.ranks[rank];
+        this.#group.vote(rank, scheduled, (index) => model.blocksOf((scheduled[index] as Chunk).request));
+      } else {
+        this.#group.voteTotals(rank, model.totals(rank));
+      }
     }
     this.#left = model.complete(MOST_STEPS);
     return true;

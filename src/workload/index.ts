@@ -23,10 +23,19 @@ export {
 export { isStepLine, type LogPlace, stepLineShape } from './histogram/step-log.js';
 export { hash32 } from './random.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, type SharedRequests } from './request.js';
+export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';
+export type { RankLimits, RankStats } from './scheduler/rank-scheduler.js';
 export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler/scheduler-limits.js';
-export { SchedulerModel } from './scheduler/scheduler-model.js';
+export { SchedulerModel, type SchedulerModelOptions } from './scheduler/scheduler-model.js';
 export type { SchedulerStats } from './scheduler/scheduler-stats.js';
-export type { AddedRequest, AppendedBlocks, Chunk, RankSchedule, StepSchedule } from './scheduler/step-schedule.js';
+export type {
+  AddedRequest,
+  AppendedBlocks,
+  BatchTotals,
+  Chunk,
+  RankSchedule,
+  StepSchedule,
+} from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
 export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
 export { checkAborted, readHead, readLines, readText, type TraceSource } from './traces/text.js';

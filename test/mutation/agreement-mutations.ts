@@ -2,7 +2,7 @@ import type { Mutation } from './mutation.js';
 
 /** Mistakes in what a table comes to, whether ranks agree to micro-batches, and which graph they choose. */
 export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
-  // need.ts: what a table comes to.
+  // reduction.ts: what the votes are reduced to.
   {
     name: 'tokens of the last busy rank, not of the largest',
     find: 'tokens = max(tokens, own);',
@@ -25,17 +25,17 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'query length of the last busy rank, not of the largest',
-    find: 'maxQueryLen = max(maxQueryLen, vote(table, rank, VOTE_MAX_QUERY_LEN));',
-    replace: 'maxQueryLen = vote(table, rank, VOTE_MAX_QUERY_LEN);',
+    find: 'maxQueryLen = max(maxQueryLen, vote(table, rank, Vote.MaxQueryLen));',
+    replace: 'maxQueryLen = vote(table, rank, Vote.MaxQueryLen);',
   },
   {
     name: 'drafts beside prefills are not looked at',
-    find: 'maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, VOTE_MAX_DECODE_QUERY_LEN));',
+    find: 'maxDecodeQueryLen = max(maxDecodeQueryLen, vote(table, rank, Vote.MaxDecodeQueryLen));',
     replace: 'maxDecodeQueryLen = 0;',
   },
   {
     name: 'variant of the first busy rank stands for all',
-    find: 'if (vote(table, rank, VOTE_VARIANT) != variant) variant = -1;',
+    find: 'if (vote(table, rank, Vote.Variant) != variant) variant = -1;',
     replace: '',
   },
   {
@@ -50,24 +50,24 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the rank that refuses micro-batches is not named',
-    find: '    set(region(REGION_NEED), NEED_REFUSAL_RANK, rank);\n    return 1;',
-    replace: '    return 1;',
+    find: '    set(reduction, Reduced.RefusalRank, rank);\n    return;',
+    replace: '    return;',
   },
   { name: 'idle ranks count as busy', find: 'if (own == 0) continue;', replace: 'if (own < 0) continue;' },
   {
     name: 'hysteresis raises the threshold',
-    find: 'ubatchThreshold(vote(table, rank, VOTE_PHASE)) - hysteresis;',
-    replace: 'ubatchThreshold(vote(table, rank, VOTE_PHASE)) + hysteresis;',
+    find: 'ubatchThreshold(vote(table, rank, Vote.Phase)) - hysteresis;',
+    replace: 'ubatchThreshold(vote(table, rank, Vote.Phase)) + hysteresis;',
   },
   {
     name: 'hysteresis after a plain step too',
-    find: 'get(previous, DECISION_PARTS) > 1 ? policy(POLICY_UBATCH_HYSTERESIS)',
-    replace: 'get(previous, DECISION_PARTS) > 0 ? policy(POLICY_UBATCH_HYSTERESIS)',
+    find: 'get(previous, Decision.Parts) > 1 ? policy(Policy.UbatchHysteresis)',
+    replace: 'get(previous, Decision.Parts) > 0 ? policy(Policy.UbatchHysteresis)',
   },
   {
     name: 'a wish is held against a veto',
-    find: 'vote(table, rank, VOTE_CAN_SPLIT) == 0 || vote(table, rank, VOTE_UBATCH_VETO) != 0) return false;',
-    replace: 'vote(table, rank, VOTE_CAN_SPLIT) == 0) return false;',
+    find: 'vote(table, rank, Vote.CanSplit) == 0 || vote(table, rank, Vote.UbatchVeto) != 0) return false;',
+    replace: 'vote(table, rank, Vote.CanSplit) == 0) return false;',
   },
   { name: 'the mode of the last rank, not the least', find: 'mode = min(mode, ownMode);', replace: 'mode = ownMode;' },
   {
@@ -88,23 +88,23 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'ATOM: a rank below the minimum is taken for one above',
-    find: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) != 0) return true;',
-    replace: 'if (vote(table, rank, VOTE_MEETS_MINIMUM) == 0) return true;',
+    find: 'if (vote(table, rank, Vote.MeetsMinimum) != 0) return true;',
+    replace: 'if (vote(table, rank, Vote.MeetsMinimum) == 0) return true;',
   },
   {
     name: 'vetoes of micro-batches are ignored where wishes are not asked for',
-    find: 'if (vote(table, rank, VOTE_UBATCH_VETO) != 0 || vote(table, rank, VOTE_CAN_SPLIT) == 0) return true;',
-    replace: 'if (vote(table, rank, VOTE_CAN_SPLIT) == 0) return true;',
+    find: 'if (vote(table, rank, Vote.UbatchVeto) != 0 || vote(table, rank, Vote.CanSplit) == 0) return true;',
+    replace: 'if (vote(table, rank, Vote.CanSplit) == 0) return true;',
   },
   {
     name: 'vLLM V1: micro-batches with an empty last part',
-    find: 'if (policy(POLICY_LAST_PART) == LAST_PART_REFUSE && lastPartEmpty(table, ranks, parts)) {',
+    find: 'if (policy(Policy.LastPart) == LastPart.Refuse && lastPartEmpty(table, reduction, parts)) {',
     replace: 'if (false) {',
   },
   {
     name: 'vLLM V2: the least rank must pass the threshold',
-    find: 'vote(table, rank, VOTE_TOKENS) < ubatchThreshold(',
-    replace: 'vote(table, rank, VOTE_TOKENS) <= ubatchThreshold(',
+    find: 'vote(table, rank, Vote.Tokens) < ubatchThreshold(',
+    replace: 'vote(table, rank, Vote.Tokens) <= ubatchThreshold(',
   },
   {
     name: 'SGLang: micro-batches over different phases',
@@ -114,53 +114,59 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   // candidates.ts: whether a key holds what the ranks need.
   {
     name: 'graphs of any variant serve',
-    find: 'if (get(key, KEY_VARIANT) != need(NEED_VARIANT)) return VERDICT_VARIANT;',
-    replace: '',
+    find: 'return get(key, Key.Variant) == get(reduction, Reduced.Variant);',
+    replace: 'return true;',
   },
   {
     name: 'a decode graph must have a slot to spare',
-    find: 'return get(key, KEY_DECODE_REQUESTS) < need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS',
-    replace: 'return get(key, KEY_DECODE_REQUESTS) <= need(NEED_DECODE_REQUESTS) ? VERDICT_REQUESTS',
+    find: 'get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests);',
+    replace: 'get(key, Key.DecodeRequests) > get(reduction, Reduced.DecodeRequests);',
   },
   {
     name: 'prefill slots are ignored',
-    find: '!= MIXED_MATCH_SLOT_COUNT && prefills < need(NEED_PREFILL_REQUESTS)',
-    replace: '== MIXED_MATCH_STRICT && prefills < need(NEED_PREFILL_REQUESTS)',
+    find: 'policy(Policy.MixedMatch) == MixedMatch.SlotCount) return true;',
+    replace: 'policy(Policy.MixedMatch) != MixedMatch.Strict) return true;',
   },
   {
     name: 'slots of a mixed graph are not counted together',
-    find: 'if (prefills + decodes < need(NEED_REQUESTS)) return VERDICT_REQUESTS;',
-    replace: '',
+    find: 'return get(key, Key.PrefillRequests) + get(key, Key.DecodeRequests) >= get(reduction, Reduced.Requests);',
+    replace: 'return true;',
   },
   {
     name: 'drafts longer than a decode slot of a mixed graph',
-    find: 'if (shortDecodeSlots(key)) return VERDICT_QUERY_LENGTH;',
-    replace: '',
+    find: 'return !decodeSlotsTooShort(key, reduction) && get(key',
+    replace: 'return get(key',
   },
   {
     name: 'the padding factor is not kept',
-    find: 'if (kind != DECODE_KEY && beyondPadding(key) > 0) return VERDICT_PADDING_FACTOR;',
-    replace: '',
+    find: 'return tokensBeyondPadding(key, reduction) == 0;',
+    replace: 'return true;',
   },
   {
     name: 'a graph at the padding factor is refused',
-    find: 'get(key, KEY_TOKENS) - most);',
-    replace: 'get(key, KEY_TOKENS) - most + 1);',
+    find: 'get(key, Key.Tokens) - most);',
+    replace: 'get(key, Key.Tokens) - most + 1);',
   },
   {
     name: 'a piecewise graph of any size serves',
-    find: 'if (get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;',
-    replace: 'if (kind != PIECEWISE_KEY && get(key, KEY_TOKENS) < need(NEED_PADDED_TOKENS)) return VERDICT_TOKENS;',
+    find: 'return get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
+    replace: 'return kind == KeyKind.Piecewise || get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
   },
   {
-    name: 'the largest graph that holds the batch, not the smallest',
-    find: 'if (best < 0 || smaller(keyAt(index), keyAt(best))) best = index;',
-    replace: 'if (best < 0 || !smaller(keyAt(index), keyAt(best))) best = index;',
+    name: 'the graph after the smallest that holds the batch',
+    find: 'if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens)) low',
+    replace: 'if (liesBefore(keyAt(keyInPlace(middle)), kind, variant, tokens + 1)) low',
   },
   {
     name: 'mixed graphs on one rank alone, whatever the policy says',
-    find: 'return choice == MIXED_GRAPHS_AGREED || ranks == 1;',
-    replace: 'return ranks == 1;',
+    find: 'return choice == MixedGraphs.Agreed || get(reduction',
+    replace: 'return get(reduction',
+  },
+  // no-key.ts: which graph came nearest.
+  {
+    name: 'the largest piecewise graph below the size is not looked at',
+    find: 'place = max(place, above - 1);',
+    replace: 'place = max(place, above);',
   },
   // choose.ts: which graph.
   {
@@ -170,17 +176,17 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'vLLM V2: a last part with no token runs as a graph',
-    find: 'need(NEED_MIN_TOKENS) > least',
-    replace: 'need(NEED_MIN_TOKENS) >= least',
+    find: 'fewest > before',
+    replace: 'fewest >= before',
   },
   {
     name: 'a graph of another size is told as the twin',
-    find: 'twin >= 0 && get(keyAt(twin), KEY_TOKENS) == get(keyAt(plain), KEY_TOKENS)',
+    find: 'twin >= 0 && get(keyAt(twin), Key.Tokens) == get(keyAt(plain), Key.Tokens)',
     replace: 'twin >= 0',
   },
   {
     name: 'micro-batches on a graph larger than the step needs',
-    find: 'return get(keyAt(twin), KEY_TOKENS) <= get(keyAt(plain), KEY_TOKENS);',
+    find: 'return get(keyAt(twin), Key.Tokens) <= get(keyAt(plain), Key.Tokens);',
     replace: 'return true;',
   },
 ];

@@ -5,10 +5,10 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
   // explain.ts: what is told of the other keys.
   {
     name: 'a larger key is said to have been kept eager',
-    find: 'return run == RUN_EAGER ? VERDICT_STEP_EAGER : VERDICT_LARGER;',
-    replace: 'return VERDICT_STEP_EAGER;',
+    find: 'return run == Run.Eager ? Verdict.StepEager : Verdict.Larger;',
+    replace: 'return Verdict.StepEager;',
   },
-  // plan.ts: the order of keys, the dispatch table and the hash.
+  // install-plan.ts, key-order.ts and keys.ts: the order of keys, the dispatch table and the hash.
   {
     name: 'of two mixed graphs the one with longer decodes',
     find: 'if (queryLen != 0) return queryLen < 0;',
@@ -16,17 +16,21 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'of two mixed graphs the one with longer prefills',
-    find: 'return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);',
-    replace: 'return get(key, KEY_MAX_QUERY_LEN) > get(other, KEY_MAX_QUERY_LEN);',
+    find: 'return get(key, Key.MaxQueryLen) < get(other, Key.MaxQueryLen);',
+    replace: 'return get(key, Key.MaxQueryLen) > get(other, Key.MaxQueryLen);',
   },
   {
     name: 'of two mixed graphs the first, however long its prefills',
-    find: 'return get(key, KEY_MAX_QUERY_LEN) < get(other, KEY_MAX_QUERY_LEN);',
+    find: 'return get(key, Key.MaxQueryLen) < get(other, Key.MaxQueryLen);',
     replace: 'return false;',
   },
   { name: 'large numbers are not hashed', find: 'byte < 32; byte += 8', replace: 'byte < 24; byte += 8' },
-  { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(LIMIT_MAX_TOKENS));', replace: '' },
-  { name: 'the last choices of a policy are not hashed', find: 'i < POLICY_WORDS;', replace: 'i < POLICY_WORDS - 4;' },
+  { name: 'a limit that votes rely on is not hashed', find: 'hash = mix(hash, limit(Limit.MaxTokens));', replace: '' },
+  {
+    name: 'the last choices of a policy are not hashed',
+    find: 'word < POLICY_WORDS;',
+    replace: 'word < POLICY_WORDS - 4;',
+  },
   { name: 'the last key is not hashed', find: 'i < keys * KEY_WORDS;', replace: 'i < (keys - 1) * KEY_WORDS;' },
   {
     name: 'a full graph is dispatched to a larger one',
@@ -56,17 +60,17 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'one request more than the minimum before decodes are cut',
-    find: 'decodes >= policy(POLICY_UBATCH_MIN_REQUESTS)',
-    replace: 'decodes > policy(POLICY_UBATCH_MIN_REQUESTS)',
+    find: 'decodes >= policy(Policy.UbatchMinRequests)',
+    replace: 'decodes > policy(Policy.UbatchMinRequests)',
   },
   {
     name: 'a block shared by two parts is no veto',
-    find: 'get(facts, FACT_SHARED_BLOCK) != 0 ? VETO_SHARED_BLOCK : ubatchVeto',
-    replace: 'get(facts, FACT_SHARED_BLOCK) < 0 ? VETO_SHARED_BLOCK : ubatchVeto',
+    find: 'get(facts, Fact.SharedBlock) != 0 ? Veto.SharedBlock : ubatchVeto',
+    replace: 'get(facts, Fact.SharedBlock) < 0 ? Veto.SharedBlock : ubatchVeto',
   },
   {
     name: 'a code of a fault where there is none',
-    find: 'control == CONTROL_FAULT ? faultCode : 0',
+    find: 'control == Control.Fault ? faultCode : 0',
     replace: 'faultCode',
   },
   {
@@ -76,12 +80,12 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a rank votes its real tokens as its padded ones',
-    find: 'if (key >= 0) set(row, VOTE_PADDED_TOKENS, get(keyAt(key), KEY_TOKENS));',
+    find: 'if (key >= 0) set(row, Vote.PaddedTokens, get(keyAt(key), Key.Tokens));',
     replace: '',
   },
   {
     name: 'thresholds of decodes and prefills change places',
-    find: 'phase == PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',
-    replace: 'phase != PHASE_DECODE ? POLICY_UBATCH_THRESHOLD_DECODE : POLICY_UBATCH_THRESHOLD_PREFILL',
+    find: 'phase == Phase.Decode ? Policy.UbatchThresholdDecode : Policy.UbatchThresholdPrefill',
+    replace: 'phase != Phase.Decode ? Policy.UbatchThresholdDecode : Policy.UbatchThresholdPrefill',
   },
 ];

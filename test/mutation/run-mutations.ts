@@ -2,11 +2,11 @@ import type { Mutation } from './mutation.js';
 
 /** Mistakes in what the ranks run, and in what each makes of the decision. */
 export const RUN_MUTATIONS: readonly Mutation[] = [
-  // run.ts: what the ranks run.
+  // decision.ts and parts.ts: what the ranks run.
   {
     name: 'graphs gather each rank by its own count',
-    find: 'set(part, PART_GATHER, ranks == 1 ? GATHER_NONE : GATHER_PADDED);',
-    replace: 'set(part, PART_GATHER, ranks == 1 ? GATHER_NONE : GATHER_VARIABLE);',
+    find: 'set(part, Part.Gather, ranks == 1 ? Gather.None : Gather.Padded);',
+    replace: 'set(part, Part.Gather, ranks == 1 ? Gather.None : Gather.Variable);',
   },
   {
     name: 'an idle rank runs no dummy',
@@ -25,8 +25,8 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'parts are sized by the cut of the first rank',
-    find: 'tokens = max(tokens, vote(table, r, VOTE_PART0_TOKENS + part));',
-    replace: 'tokens = max(tokens, vote(table, 0, VOTE_PART0_TOKENS + part));',
+    find: 'tokens = max(tokens, vote(table, rank, Vote.Part0Tokens + part));',
+    replace: 'tokens = max(tokens, vote(table, 0, Vote.Part0Tokens + part));',
   },
   {
     name: 'eager parts are not aligned',
@@ -40,8 +40,8 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'parts of a graph have equal tokens, whatever the requests',
-    find: 'set(at, PART_PADDED_TOKENS, (to - from) * queryLen);',
-    replace: 'set(at, PART_PADDED_TOKENS, tokens / parts);',
+    find: 'set(at, Part.PaddedTokens, (to - from) * queryLen);',
+    replace: 'set(at, Part.PaddedTokens, tokens / parts);',
   },
   {
     name: 'parts overlap on the one resource they share',
@@ -50,13 +50,13 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'eager parts run all padding, though the policy forbids it',
-    find: 'if (vote(table, rank, VOTE_PART0_TOKENS + part) == 0) return false;',
-    replace: 'if (vote(table, rank, VOTE_PART0_TOKENS + part) < 0) return false;',
+    find: 'if (vote(table, rank, Vote.Part0Tokens + part) == 0) return false;',
+    replace: 'if (vote(table, rank, Vote.Part0Tokens + part) < 0) return false;',
   },
   {
     name: 'sums gathered as variable counts, and the reverse',
-    find: 'choice == EAGER_GATHER_MAX_OR_SUM ? GATHER_SUM : GATHER_VARIABLE',
-    replace: 'choice == EAGER_GATHER_MAX_OR_SUM ? GATHER_VARIABLE : GATHER_SUM',
+    find: 'choice == EagerGather.MaxOrSum ? Gather.Sum : Gather.Variable',
+    replace: 'choice == EagerGather.MaxOrSum ? Gather.Variable : Gather.Sum',
   },
   {
     name: 'SGLang: a tie between maximum and sum goes to the sum',
@@ -70,19 +70,19 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a piecewise graph is cut finer than the alignment',
-    find: 'tokens >= cut * policy(POLICY_TOKEN_ALIGNMENT) ? cut : 1',
+    find: 'tokens >= cut * policy(Policy.TokenAlignment) ? cut : 1',
     replace: 'tokens >= cut ? cut : 1',
   },
   // local.ts: what a rank makes of the decision.
   {
     name: 'attention over real requests in a graph',
-    find: 'full ? get(decision, DECISION_PADDED_REQUESTS) : requests',
+    find: 'full ? get(decision, Decision.PaddedRequests) : requests',
     replace: 'requests',
   },
   {
     name: 'attention over no request on an idle rank',
-    find: 'const requests = max(1, get(row, VOTE_PREFILL_REQUESTS) + get(row, VOTE_DECODE_REQUESTS));',
-    replace: 'const requests = get(row, VOTE_PREFILL_REQUESTS) + get(row, VOTE_DECODE_REQUESTS);',
+    find: 'const requests = max(1, get(row, Vote.PrefillRequests) + get(row, Vote.DecodeRequests));',
+    replace: 'const requests = get(row, Vote.PrefillRequests) + get(row, Vote.DecodeRequests);',
   },
   {
     name: 'every rank has the eager size of the first',
@@ -91,29 +91,29 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'eager parts are padded together as well',
-    find: 'get(decision, DECISION_PARTS) > 1 ? get(row, VOTE_TOKENS) :',
-    replace: 'get(decision, DECISION_PARTS) > 1 ? get(decision, DECISION_PADDED_TOKENS) :',
+    find: 'get(decision, Decision.Parts) > 1 ? get(row, Vote.Tokens) :',
+    replace: 'get(decision, Decision.Parts) > 1 ? get(decision, Decision.PaddedTokens) :',
   },
-  { name: 'attention of a rank that waits', find: 'run == RUN_PARK ? 0 : full ?', replace: 'full ?' },
+  { name: 'attention of a rank that waits', find: 'run == Run.Park ? 0 : full ?', replace: 'full ?' },
   {
     name: 'every request of a mixed graph has a window',
-    find: 'const windows = full && get(decision, DECISION_PADDED_PREFILL_REQUESTS) == 0;',
+    find: 'const windows = full && get(decision, Decision.PaddedPrefillRequests) == 0;',
     replace: 'const windows = full;',
   },
   {
     name: 'a step is built of another batch than was voted',
-    find: 'if (!sameWords(vote, rowAt(region(REGION_VOTES), rank), VOTE_WORDS)) return 1;',
+    find: 'if (!sameWords(vote, rowAt(region(Region.Votes), rank), VOTE_WORDS)) return 1;',
     replace: '',
   },
   {
     name: 'half of the own row is compared',
-    find: 'rowAt(region(REGION_VOTES), rank), VOTE_WORDS)',
-    replace: 'rowAt(region(REGION_VOTES), rank), VOTE_WORDS / 2)',
+    find: 'rowAt(region(Region.Votes), rank), VOTE_WORDS)',
+    replace: 'rowAt(region(Region.Votes), rank), VOTE_WORDS / 2)',
   },
   {
     name: 'every rank is sized as the first',
-    find: 'sizeLocal(decision, vote, rank, region(REGION_LOCAL));',
-    replace: 'sizeLocal(decision, vote, 0, region(REGION_LOCAL));',
+    find: 'sizeLocal(decision, vote, rank, region(Region.Local));',
+    replace: 'sizeLocal(decision, vote, 0, region(Region.Local));',
   },
   {
     name: 'every other pair of words is compared',

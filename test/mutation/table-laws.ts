@@ -107,7 +107,8 @@ export const memory: Law = {
       return status === ENUMS.RESOLVE.ok ? rules.decision.words.slice(0, decisionWords(2)) : status;
     };
     const poison = (value: number): void => {
-      for (const name of ['need', 'decision', 'local'] as const) rules.memory.words(name).fill(value);
+      for (const name of ['reduction', 'ownReduction', 'decision', 'local'] as const)
+        rules.memory.words(name).fill(value);
     };
     for (let a = 0; a < local.length; a++) {
       for (let b = a; b < local.length; b += 7) {

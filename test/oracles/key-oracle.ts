@@ -7,6 +7,7 @@ import {
   type Verdict,
 } from '../../dist/entry/planner.js';
 import { ENUMS } from '../../dist/layout/layout.js';
+import type { CheckedPolicy } from '../../dist/policy/index.js';
 import type { VoteRecord } from './vote-oracle.js';
 
 /** What all ranks' batches come to: maxima over the busy ranks, and what they have in common. */
@@ -73,7 +74,7 @@ export interface Condition {
 }
 
 /** What a key must have, in the order in which it is told. */
-function conditions(key: CaptureKey, shape: Shape, plan: CapturePlan, policy: Policy): Condition[] {
+function conditions(key: CaptureKey, shape: Shape, plan: CapturePlan, policy: CheckedPolicy): Condition[] {
   const is = (verdict: Verdict, holds: boolean, lacking = 0): Condition => ({ verdict, holds, lacking });
   const enough = (verdict: Verdict, has: number, needed: number): Condition => is(verdict, has >= needed, needed - has);
   const mode = is('mode', ENUMS.MODE[key.mode] <= shape.mode);
@@ -114,14 +115,14 @@ function conditions(key: CaptureKey, shape: Shape, plan: CapturePlan, policy: Po
   }
 }
 
-function withinPadding(key: CaptureKey, shape: Shape, policy: Policy): Condition {
+function withinPadding(key: CaptureKey, shape: Shape, policy: CheckedPolicy): Condition {
   const bounded = policy.graphAgreement === 'shape';
   const most = bounded ? Math.floor((shape.tokens * Math.round(policy.maxPaddingFactor * 1000)) / 1000) : key.tokens;
   return { verdict: 'padding-factor', holds: key.tokens <= most, lacking: key.tokens - most };
 }
 
 /** Query length of the decode keys that a step of decodes looks among: the smallest that holds the longest, or exactly all's. */
-function decodeQueryLen(shape: Shape, plan: CapturePlan, policy: Policy): number {
+function decodeQueryLen(shape: Shape, plan: CapturePlan, policy: CheckedPolicy): number {
   if (policy.decodeMatch === 'uniform') return shape.uniformQueryLen;
   const lengths = plan.keys.filter((key) => keyKind(key) === 'decode').map((key) => key.queryLen);
   return Math.min(...lengths.filter((length) => length >= shape.maxQueryLen));

@@ -49,6 +49,11 @@ export class SchedulerOracle {
     this.#ranks = Array.from({ length: limits.ranks }, () => new Rank(limits));
   }
 
+  /** Ends a request that waits or runs, between two steps. */
+  cancel(request: number): void {
+    for (const rank of this.#ranks) rank.cancel(request);
+  }
+
   /** One whole step: what every rank does, or null at the end. The clock is then that of the next step. */
   step(): { idle: boolean; ranks: OracleRank[] } | null {
     const arrival = (r: Request): number => r.arrivalMs / this.#limits.speed;
@@ -147,6 +152,15 @@ class Rank {
       this.#schedule(live, queryLen, more, out);
     }
     return this.#complete(out);
+  }
+
+  cancel(request: number): void {
+    this.waiting = this.waiting.filter((live) => live.request.id !== request);
+    const live = this.running.find((one) => one.request.id === request);
+    if (live === undefined) return;
+    this.#release(live);
+    this.running = this.running.filter((one) => one !== live);
+    this.#finished.push(request);
   }
 
   #schedule(live: Live, queryLen: number, more: number, out: OracleRank): void {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { RawRules } from '../../dist/agreement/index.js';
-import { mixedKey, type Policy } from '../../dist/entry/planner.js';
+import { mixedKey } from '../../dist/entry/planner.js';
 import { holds, type MixedStep } from '../../dist/keys/index.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import type { CheckedPolicy } from '../../dist/policy/index.js';
 import { NO_PADDING_LIMIT } from '../../dist/policy/index.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
@@ -31,7 +32,7 @@ it('which mixed graph holds a step is the same to a plan as to the rules that ru
     fc.property(
       key,
       fc.array(batch, { minLength: 1, maxLength: 3 }),
-      fc.constantFrom<Policy['mixedMatch']>('slots', 'strict', 'slot-count'),
+      fc.constantFrom<CheckedPolicy['mixedMatch']>('slots', 'strict', 'slot-count'),
       (one, batches, mixedMatch) => {
         fc.pre(batches.some(({ prefills }) => prefills.length > 0));
         const rules = new RawRules(modules, {

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, decodePlan, type Limits, type StepPlanner } from '../../dist/entry/planner.js';
-import { CONFIG_BASE, TENSORS } from '../../dist/layout/layout.js';
+import { CONFIG_BASE, KV_GROUP_REGIONS, KV_GROUP_TENSORS, VIEW_TENSORS } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
 import type { RegionTable } from '../../dist/memory/region-table.js';
-import { planRegions } from '../../dist/memory/regions.js';
+import { layoutRegions } from '../../dist/memory/regions.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { policyArbitrary, setupArbitrary } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
@@ -41,7 +41,7 @@ describe('regions', () => {
       fc.property(largeLimits, policyArbitrary, fc.integer({ min: 1, max: 64 }), (limits, policy, ranks) => {
         const sizes = [1, 2, 8, 64, limits.maxNumSeqs * limits.queryLen];
         const plan = decodePlan({ sizes, limits, policy });
-        const table = planRegions({ limits, plan, policy, rank: 0, ranks });
+        const table = layoutRegions({ limits, plan, policy, rank: 0, ranks });
         let end = 0;
         for (const { offset, bytes } of table.all) {
           expect(offset).toBeGreaterThanOrEqual(end);
@@ -54,8 +54,14 @@ describe('regions', () => {
         const views = policy.ubatches > 1 ? 1 + policy.ubatches : 1;
         for (let set = 0; set < 2; set++) {
           for (let view = 0; view < views; view++) {
-            for (const name of TENSORS) expect(offsets.delete(table.tensor(set, view, name))).toBe(true);
+            for (const name of VIEW_TENSORS) expect(offsets.delete(table.tensor(set, view, name))).toBe(true);
+            for (const group of table.groups) {
+              for (const name of KV_GROUP_TENSORS) expect(offsets.delete(group.tensor(set, view, name))).toBe(true);
+            }
           }
+        }
+        for (const group of table.groups) {
+          for (const name of KV_GROUP_REGIONS) expect(offsets.delete(group.region(name).offset)).toBe(true);
         }
       }),
       runs(400),

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import type { Device, DeviceBuffer, DeviceStream } from '../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceStream } from '../../dist/device/index.js';
 import { type ErrorCode, LockstepError } from '../../dist/errors.js';
 
 /** What `call` throws, which must be a LockstepError of this code. */

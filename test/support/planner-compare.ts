@@ -107,7 +107,7 @@ export class DeviceTable {
   }
 
   apply(planner: StepPlanner): void {
-    const offset = planner.regions.groups[this.#group].region('tableEdits');
+    const offset = planner.regions.groups[this.#group].region('tableEdits').offset;
     const { tableEdits, tableWidth, blockTable } = planner.local.groups[this.#group];
     const edits = new Int32Array(planner.arena.buffer, offset, 4 * tableEdits);
     for (let at = 0; at < edits.length; at += 4) {

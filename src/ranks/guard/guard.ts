@@ -1,5 +1,6 @@
 import { LockstepError } from '../../errors.js';
-import type { Collective, WaitOptions } from '../collective.js';
+import type { WaitOptions } from '../../wait.js';
+import type { Collective } from '../collective.js';
 import { type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
 import { type GuardOutcome, resolveGuard } from './resolve-guard.js';
 

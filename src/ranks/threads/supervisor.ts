@@ -1,7 +1,7 @@
 import type { ResourceLimits } from 'node:worker_threads';
 import { Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
-import { abortedError, throwIfAborted } from '../checks.js';
+import { abortedError, throwIfAborted } from '../../wait.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { rejectionOf } from '../failure/rank-rejection.js';
 import { MAX_RANKS } from './group-memory.js';

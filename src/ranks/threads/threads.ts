@@ -1,11 +1,19 @@
 import { availableParallelism } from 'node:os';
 import { Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
-import { abortedError, checkRows, throwIfAborted, timeoutOf } from '../checks.js';
-import type { Collective, ParkOptions, Transport, WaitOptions, WorkSource } from '../collective.js';
+import {
+  abortedError,
+  COLLECTIVE_WAIT,
+  Deadline,
+  throwIfAborted,
+  timeoutOf,
+  type WaitOptions,
+  WordSleeper,
+} from '../../wait.js';
+import type { Collective, ParkOptions, Transport, WorkSource } from '../collective.js';
 import { divergedError, leftError, missingRanks, timeoutError } from '../failure/gather-errors.js';
 import { Park } from '../park.js';
-import { SLICE_MS, SliceWaiter } from '../slice-waiter.js';
+import { checkRows } from '../row-checks.js';
 import type { GroupMemory } from './group-memory.js';
 import { openGroup, type ThreadsGroup } from './threads-group.js';
 
@@ -33,6 +41,8 @@ export class ThreadsCollective implements Collective {
   readonly #tables: readonly [Int32Array, Int32Array];
   readonly #rows: readonly [Int32Array, Int32Array];
   readonly #spins: number;
+  /** Of the all-gather under way: there is one at a time. */
+  readonly #deadline = new Deadline();
   #sequence = 0;
   #gathering = false;
   #disposed = false;
@@ -66,7 +76,7 @@ export class ThreadsCollective implements Collective {
   }
 
   allGatherSync(row: Int32Array, table: Int32Array, options?: WaitOptions): void {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = timeoutOf(options, COLLECTIVE_WAIT);
     const sequence = this.#arrive(row, table, options?.signal);
     try {
       if (!this.#spin(sequence)) this.#sleepSync(sequence, timeoutMs, options?.signal);
@@ -77,7 +87,7 @@ export class ThreadsCollective implements Collective {
   }
 
   async allGather(row: Int32Array, table: Int32Array, options?: WaitOptions): Promise<void> {
-    const timeoutMs = timeoutOf(options);
+    const timeoutMs = timeoutOf(options, COLLECTIVE_WAIT);
     const sequence = this.#arrive(row, table, options?.signal);
     try {
       if (this.#memory.outcome(sequence) !== 'completed') await this.#sleep(sequence, timeoutMs, options?.signal);
@@ -183,9 +193,9 @@ export class ThreadsCollective implements Collective {
 
   #sleepSync(sequence: number, timeoutMs: number, signal: AbortSignal | undefined): void {
     const memory = this.#memory;
-    const end = performance.now() + timeoutMs;
+    this.#deadline.start(timeoutMs);
     for (;;) {
-      const ms = this.#nextSlice(sequence, end, timeoutMs, signal);
+      const ms = this.#nextSlice(sequence, signal);
       if (ms === 0) return;
       memory.countSleeper(1);
       Atomics.wait(memory.words, memory.generationIndex, memory.pendingWord(sequence), ms);
@@ -195,23 +205,23 @@ export class ThreadsCollective implements Collective {
 
   async #sleep(sequence: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const memory = this.#memory;
-    const end = performance.now() + timeoutMs;
-    const waiter = new SliceWaiter(memory.words, memory.generationIndex, signal);
+    this.#deadline.start(timeoutMs);
+    const sleeper = new WordSleeper(memory.words, memory.generationIndex, signal);
     memory.countSleeper(1);
     try {
       for (;;) {
-        const ms = this.#nextSlice(sequence, end, timeoutMs, signal);
+        const ms = this.#nextSlice(sequence, signal);
         if (ms === 0) return;
-        await waiter.sleep(memory.pendingWord(sequence), ms);
+        await sleeper.sleep(memory.pendingWord(sequence), ms);
       }
     } finally {
       memory.countSleeper(-1);
-      waiter.dispose();
+      sleeper[Symbol.dispose]();
     }
   }
 
   /** Milliseconds to sleep next; 0 once the all-gather completed. Throws whatever ends the wait. */
-  #nextSlice(sequence: number, end: number, timeoutMs: number, signal: AbortSignal | undefined): number {
+  #nextSlice(sequence: number, signal: AbortSignal | undefined): number {
     const memory = this.#memory;
     const outcome = memory.outcome(sequence);
     if (outcome === 'completed') return 0;
@@ -227,12 +237,12 @@ export class ThreadsCollective implements Collective {
       this.#end(sequence, abortedError(signal, `in all-gather ${sequence}; the group is ended`));
     // Also for a peer that died between its arrival and the completion that fell to it.
     if (this.#allArrived(sequence)) memory.complete(sequence);
-    const left = end - performance.now();
-    if (left <= 0) {
+    const ms = this.#deadline.slice();
+    if (ms === 0) {
       const missing = missingRanks(memory, sequence);
-      if (missing.length > 0) this.#end(sequence, timeoutError(missing, sequence, timeoutMs));
+      if (missing.length > 0) this.#end(sequence, timeoutError(missing, sequence, this.#deadline.timeoutMs));
     }
-    return memory.outcome(sequence) === 'completed' ? 0 : Math.max(1, Math.min(left, SLICE_MS));
+    return memory.outcome(sequence) === 'completed' ? 0 : Math.max(1, ms);
   }
 
   /** Gives an all-gather up and throws `error`, unless it completed or the group ended first. */

@@ -24,11 +24,16 @@ export class PrefixTrie {
       let parent = 0;
       for (let i = hashOffsets[request] as number; i < (hashOffsets[request + 1] as number); i++) {
         const id = hashIds[i] as number;
-        let slot = mix32(Math.imul(parent, 0x9e3779b1) ^ id ^ Math.floor(id / 0x100000000)) & (slots - 1);
-        let node = slotNode[slot] as number;
-        while (node !== 0 && (parentOf[node] !== parent || idOf[node] !== id)) {
-          slot = (slot + 1) & (slots - 1);
-          node = slotNode[slot] as number;
+        // Traces number their hash blocks in order: where an id leads to its own slot, neighbours lie side by side in memory.
+        let slot = id & (slots - 1);
+        let node = slotNode[slot];
+        if (node !== 0 && (parentOf[node] !== parent || idOf[node] !== id)) {
+          slot = mix32(Math.imul(parent, 0x9e3779b1) ^ id ^ Math.floor(id / 0x100000000)) & (slots - 1);
+          node = slotNode[slot];
+          while (node !== 0 && (parentOf[node] !== parent || idOf[node] !== id)) {
+            slot = (slot + 1) & (slots - 1);
+            node = slotNode[slot];
+          }
         }
         if (node === 0) {
           node = ++count;

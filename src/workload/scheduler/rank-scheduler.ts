@@ -1,32 +1,66 @@
-import { hash2, hashOnto } from '../random.js';
 import { ChunkList } from './chunk-list.js';
-import { DecodeSpan } from './decode-span.js';
+import { DecodeLanes } from './decode-lanes.js';
 import { RequestBlocks } from './request-blocks.js';
 import type { RequestState } from './request-state.js';
 import type { SchedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';
-import type { AddedRequest, AppendedBlocks, RankSchedule } from './step-schedule.js';
+import type { AddedRequest, AppendedBlocks, BatchTotals, RankSchedule } from './step-schedule.js';
 import { WaitingQueue } from './waiting-queue.js';
 
+/** What bounds one rank's steps. */
+export type RankLimits = Pick<
+  SchedulerLimits,
+  'maxNumSeqs' | 'maxNumBatchedTokens' | 'blockSize' | 'numBlocks' | 'queryLen'
+>;
+
+/** What the steps of a rank add to. */
+export type RankStats = Omit<SchedulerStats, 'rejected' | 'clockMs'>;
+
+/** What a scheduler may leave out or know beforehand. */
+export interface RankSchedulerOptions {
+  /** Whether schedules say what is removed, added and appended. */
+  readonly edits: boolean;
+  /** Whether blocks have ids; `edits` needs them. */
+  readonly blockIds: boolean;
+  /**
+   * Tokens that a decode of several will yield: 1 and its accepted drafts, from 1 to `queryLen`. `output` is the index of the
+   * first of them. Without it a decode yields 1 unless `setYield` says more.
+   */
+  readonly yieldOf?: ((request: number, output: number, queryLen: number) => number) | undefined;
+}
+
 /**
- * One rank's queues and blocks. `running` is in order of admission. At most one running request has prefill left, and
- * it is the last: nothing is admitted after a chunk that used up the token budget, and no other chunk leaves a rest. So
- * going through `running` in order schedules decodes first, and the victims of preemption, taken from the end, are
- * never scheduled yet.
+ * The rules of one rank's steps: what is scheduled, who is preempted, admitted and finished. `schedule` and `complete` take turns,
+ * and what happens between them is said by `arrive`, `cancel`, `setYield` and `stop`. Nothing else matters: no clock, no
+ * chance and no other rank.
+ *
+ * `running` is in order of admission. At most one running request has prefill left, and it is the last: nothing is admitted
+ * after a chunk that used up the token budget, and no other chunk leaves a rest. So decodes come first, and the victims of
+ * preemption, taken from the end, are never scheduled yet.
+ *
+ * Decodes of one token are lanes, which move on by themselves: a step visits those that enter a block or end, its prefills and
+ * its arrivals. Decodes with drafts move on by what was accepted, and each is visited.
  */
 export class RankScheduler {
   /** Reused by every step. */
-  readonly schedule: RankSchedule;
-  readonly #limits: SchedulerLimits;
+  readonly batch: RankSchedule;
+  readonly #limits: RankLimits;
   readonly #state: RequestState;
-  readonly #stats: SchedulerStats;
+  readonly #stats: RankStats;
   readonly #edits: boolean;
+  readonly #yieldOf: RankSchedulerOptions['yieldOf'];
   readonly #blocks: RequestBlocks;
-  readonly #span: DecodeSpan;
-  readonly #chunks = new ChunkList();
-  readonly #running: number[] = [];
+  readonly #lanes: DecodeLanes;
+  readonly #chunks: ChunkList;
   readonly #waiting: WaitingQueue;
-  readonly #finished: number[] = [];
+  readonly #running: number[] = [];
+  /** The running request that has prefill left after its last chunk, or -1. */
+  #prefilling = -1;
+  #admissions = 0;
+  /** Requests that ended since the last schedule. */
+  readonly #ended: number[] = [];
+  /** Requests that are no lanes and end with the open step, whatever they may generate. */
+  readonly #stopped = new Set<number>();
   readonly #removed: number[] = [];
   readonly #added: AddedRequest[] = [];
   readonly #appended: AppendedBlocks[] = [];
@@ -34,31 +68,31 @@ export class RankScheduler {
   #preempted = false;
   #blockedByBlocks = false;
 
-  /** Without `edits`, schedules tell only what is scheduled. */
-  constructor(limits: SchedulerLimits, state: RequestState, stats: SchedulerStats, edits: boolean) {
+  constructor(limits: RankLimits, state: RequestState, stats: RankStats, options: RankSchedulerOptions) {
+    const { edits, blockIds, yieldOf } = options;
     this.#limits = limits;
     this.#state = state;
     this.#stats = stats;
     this.#edits = edits;
-    this.#blocks = new RequestBlocks(state, limits.numBlocks, limits.blockSize);
-    this.#span = new DecodeSpan(state, this.#blocks, limits.blockSize);
-    this.#waiting = new WaitingQueue(state.nextWaiting);
-    this.schedule = {
+    this.#yieldOf = yieldOf;
+    this.#blocks = new RequestBlocks(state, limits.numBlocks, edits || blockIds);
+    this.#lanes = new DecodeLanes(state);
+    this.#chunks = new ChunkList(this.#lanes, this.#running);
+    this.#waiting = new WaitingQueue(state);
+    const chunks = this.#chunks;
+    this.batch = {
       removed: this.#removed,
       added: this.#added,
       appended: this.#appended,
-      scheduled: this.#chunks.chunks,
+      get scheduled() {
+        return chunks.all();
+      },
     };
   }
 
-  /** Tokens of the step's chunks. */
-  get tokens(): number {
-    return this.#chunks.tokens;
-  }
-
-  /** Sum of the step's sequence lengths, in tokens. */
-  get kvTokens(): number {
-    return this.#chunks.kvTokens;
+  /** What the open step's chunks add up to. */
+  get totals(): BatchTotals {
+    return this.#chunks;
   }
 
   /** Source: vLLM's data-parallel load balancing. */
@@ -66,129 +100,200 @@ export class RankScheduler {
     return 4 * this.#waiting.length + this.#running.length;
   }
 
-  /** Puts an arrived request at the end of the waiting queue. */
-  enqueue(request: number): void {
+  /** Requests that run, in order of admission. */
+  get running(): readonly number[] {
+    return this.#running;
+  }
+
+  /** Requests that wait, the next to be admitted first. */
+  get waiting(): Iterable<number> {
+    return this.#waiting;
+  }
+
+  get freeBlocks(): number {
+    return this.#blocks.freeBlocks;
+  }
+
+  /** The KV blocks of a running request, in order of position; none of others. */
+  blocksOf(request: number): readonly number[] {
+    return this.#blocks.last(request);
+  }
+
+  // What happens between steps.
+
+  /** An arrived request goes to the end of the waiting queue. */
+  arrive(request: number): void {
     this.#waiting.pushLast(request);
   }
 
-  /** Fills the schedule of the next step; of an idle one with no more than the rows of the requests that finished. */
-  fill(idle: boolean): void {
+  /** A request ends wherever it is, and loses its blocks; false where it neither waits nor runs. Not while a step is open. */
+  cancel(request: number): boolean {
+    if (this.#waiting.remove(request)) return true;
+    if (!this.#isRunning(request)) return false;
+    this.#end(request);
+    this.#dropEnded();
+    return true;
+  }
+
+  /** Requests that ended with the step that was completed last, or were cancelled since. */
+  get ended(): readonly number[] {
+    return this.#ended;
+  }
+
+  /** Whether the open step's chunk of a request may yield so many tokens: it is a decode of at least as many. */
+  canYield(request: number, tokens: number): boolean {
+    const chunk = this.#chunks.find(request);
+    const most =
+      chunk === undefined ? Number(this.#isOpenLane(request)) : chunk.phase === 'decode' ? chunk.queryLen : 0;
+    return Number.isInteger(tokens) && tokens >= 1 && tokens <= most;
+  }
+
+  /** The open step's decode of a request yields so many tokens, which `canYield` allows. */
+  setYield(request: number, tokens: number): void {
+    const chunk = this.#chunks.find(request);
+    if (chunk !== undefined) chunk.advance = tokens;
+  }
+
+  /** Whether the open step samples a token of a request. */
+  samples(request: number): boolean {
+    return this.#chunks.find(request)?.lastChunk ?? this.#isOpenLane(request);
+  }
+
+  /** What the open step samples of a request is its last; `samples` holds of it. */
+  stop(request: number): void {
+    if (this.#isOpenLane(request)) this.#lanes.endNext(request);
+    else this.#stopped.add(request);
+  }
+
+  // A step.
+
+  /** The next step; an idle one holds no more than the rows of the requests that ended. */
+  schedule(idle = false): RankSchedule {
     this.#chunks.begin();
     if (this.#edits) {
       this.#removed.length = 0;
       this.#added.length = 0;
       this.#appended.length = 0;
-      for (const request of this.#finished) this.#removed.push(request);
+      for (const request of this.#ended) this.#removed.push(request);
     }
-    this.#finished.length = 0;
+    if (this.#ended.length > 0) this.#ended.length = 0;
     this.#preempted = false;
     this.#blockedByBlocks = false;
-    if (!idle) {
-      this.#scheduleRunning();
-      if (!this.#preempted) this.#admit();
-    }
-    this.#chunks.end();
+    if (idle) return this.batch;
+    if (this.#limits.queryLen === 1) this.#scheduleLanes();
+    else this.#scheduleDrafts();
+    this.#schedulePrefill();
+    if (!this.#preempted) this.#admit();
+    return this.batch;
   }
+
+  /** The open step has run: advances what was scheduled, and frees what has ended. */
+  complete(): void {
+    this.#completeLanes();
+    for (let index = 0; index < this.#chunks.pushedCount; index++) {
+      const { request, phase, queryLen, advance, lastChunk } = this.#chunks.pushed(index);
+      if (phase === 'decode') this.#completeDecode(request, advance);
+      else this.#completePrefill(request, queryLen, lastChunk);
+    }
+    if (this.#ended.length === 0) return;
+    this.#stats.finished += this.#ended.length;
+    this.#stopped.clear();
+    this.#dropEnded();
+  }
+
+  // Skipping ahead.
 
   /**
-   * Steps, this one included, in which the rank's batch stays the same unless a request arrives: only decodes of one token, all
-   * of them, and the first in the queue held back by what does not change. 1 where nothing is known of the next step.
+   * Steps, the open one included, in which the batch stays the same unless something happens between them: only decodes of one
+   * token, all of them, and the first in the queue held back by what does not change. 1 where nothing is known of the next step.
    */
   get steadySteps(): number {
-    const running = this.#running;
-    if (running.length === 0) return this.#waiting.length === 0 ? Infinity : 1;
-    const { chunks } = this.#chunks;
-    if (this.#limits.queryLen > 1 || this.#preempted || chunks.length < running.length) return 1;
-    if (chunks[chunks.length - 1]?.phase === 'prefill') return 1;
+    if (this.#running.length === 0) return this.#waiting.length === 0 ? Infinity : 1;
+    const lanes = this.#lanes;
+    if (this.#preempted || this.#chunks.pushedCount > 0 || this.#chunks.lanes < this.#running.length) return 1;
     // Eviction may cut short the prefix that the first in the queue would share, and so make it fit.
-    const { unkeyedBlocks, freeBlocks } = this.#blocks.pool;
-    return this.#span.length(running, this.#blockedByBlocks ? unkeyedBlocks : freeBlocks);
+    const free = this.#blockedByBlocks ? this.#blocks.unkeyedBlocks : this.#blocks.freeBlocks;
+    const steps = lanes.untilEnd;
+    if (lanes.count * Math.ceil((steps - 1) / this.#limits.blockSize) <= free) return steps;
+    let fits = 0;
+    for (let tooMany = steps; tooMany - fits > 1; ) {
+      const further = Math.floor((fits + tooMany) / 2);
+      if (lanes.blocksNeeded(further) <= free) fits = further;
+      else tooMany = further;
+    }
+    return fits + 1;
   }
 
-  /** Applies the outcome of `steps` equal steps: advances what was scheduled, frees what finished. */
-  complete(steps: number): void {
-    if (steps > 1) this.#completeSpan(steps);
-    else this.#completeStep();
-    if (this.#finished.length === 0) return;
-    this.#stats.finished += this.#finished.length;
-    this.#dropFinished();
-  }
-
-  #completeSpan(steps: number): void {
-    const { generated, table } = this.#state;
-    const running = this.#running;
-    this.#stats.generatedTokens += steps * running.length;
-    if (!this.#span.take(running, steps)) return;
-    for (const request of running) {
-      if (generated[request] === table.outputTokens[request]) this.#finish(request);
+  /** Completes the open step and opens the one after it, `steps` times, less than `steadySteps` in all. Says nothing of the blocks. */
+  skip(steps: number): void {
+    const lanes = this.#lanes;
+    this.#stats.generatedTokens += steps * lanes.count;
+    for (let step = 0; step < steps; step++) {
+      lanes.advance();
+      const due = lanes.findDue();
+      for (let i = 0; i < due; i++) this.#cover(lanes.due[i]);
     }
   }
 
-  #completeStep(): void {
-    const { computed, generated, table } = this.#state;
-    const stats = this.#stats;
-    for (const { request, phase, queryLen, advance, lastChunk } of this.#chunks.chunks) {
-      computed[request] = (computed[request] as number) + advance;
-      const output = table.outputTokens[request] as number;
-      let sampled = advance;
-      if (phase === 'prefill') {
-        stats.promptTokens += queryLen;
-        if (!lastChunk) continue;
-        sampled = Math.min(1, output);
-      }
-      stats.generatedTokens += sampled;
-      const done = (generated[request] as number) + sampled;
-      generated[request] = done;
-      if (done >= output) this.#finish(request);
+  // The rules.
+
+  /**
+   * One token of each lane; those that enter a block receive it. The budget lasts for all of them: each was admitted with at least one
+   * token of a step that had one for every lane.
+   */
+  #scheduleLanes(): void {
+    const lanes = this.#lanes;
+    const due = lanes.findDue();
+    for (let i = 0; i < due; i++) {
+      const request = lanes.due[i];
+      if (!lanes.has(request) || !this.#makeRoom(request, 1)) break;
+      this.#cover(request);
+      if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, 1) });
     }
+    this.#chunks.pushLanes();
   }
 
-  #finish(request: number): void {
-    this.#blocks.free(request);
-    this.#finished.push(request);
-  }
-
-  #scheduleRunning(): void {
-    const { computed, generated, prefillTokens, covered, table } = this.#state;
-    const { maxNumBatchedTokens, queryLen: configuredQueryLen, blockSize } = this.#limits;
-    const { outputTokens } = table;
+  /** Of each decode the confirmed token and its drafts, as far as the budget and the tokens that it may generate last. */
+  #scheduleDrafts(): void {
+    const { computed, generated, maxTokens } = this.#state;
+    const { maxNumBatchedTokens, queryLen: longest } = this.#limits;
     const running = this.#running;
     const chunks = this.#chunks;
     for (let i = 0; i < running.length && chunks.tokens < maxNumBatchedTokens; i++) {
-      const request = running[i] as number;
-      const start = computed[request] as number;
-      const prefillLeft = (prefillTokens[request] as number) - start;
-      // Positions stay below maxModelLen: tokens to generate end there, since longer requests are refused on arrival.
-      const wanted =
-        prefillLeft > 0
-          ? prefillLeft
-          : Math.min(configuredQueryLen, (outputTokens[request] as number) - (generated[request] as number));
-      const queryLen = Math.min(wanted, maxNumBatchedTokens - chunks.tokens);
-      const end = start + queryLen;
-      if (end > (covered[request] as number)) {
-        const needed = Math.ceil((end - (covered[request] as number)) / blockSize);
-        while (needed > this.#blocks.pool.freeBlocks && i < running.length) this.#preempt();
-        if (i >= running.length) break;
-        this.#blocks.append(request, needed);
-        if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, needed) });
-      }
-      if (prefillLeft > 0) this.#pushPrefill(request, start, queryLen);
-      else chunks.push(request, 'decode', start, queryLen, true, this.#advanceOf(request, queryLen));
+      const request = running[i];
+      if (request === this.#prefilling) break;
+      const left = Math.min(longest, maxTokens[request] - generated[request]);
+      const queryLen = Math.min(left, maxNumBatchedTokens - chunks.tokens);
+      if (!this.#grow(request, computed[request] + queryLen)) break;
+      const tokens = this.#yieldOf?.(request, generated[request], queryLen) ?? 1;
+      chunks.push(request, 'decode', computed[request], queryLen, true, tokens);
     }
   }
 
+  /** The next chunk of the prefill that was begun in an earlier step. */
+  #schedulePrefill(): void {
+    const request = this.#prefilling;
+    const budget = this.#limits.maxNumBatchedTokens - this.#chunks.tokens;
+    if (request < 0 || budget === 0) return;
+    const { computed, prefillTokens } = this.#state;
+    const queryLen = Math.min(prefillTokens[request] - computed[request], budget);
+    if (this.#grow(request, computed[request] + queryLen)) this.#pushPrefill(request, queryLen);
+  }
+
+  /** First come, first served, while there is budget, a place, and blocks for the first chunk. */
   #admit(): void {
-    const { computed, generated, prefillTokens, draftHash, table } = this.#state;
-    const { maxNumBatchedTokens, maxNumSeqs, blockSize, queryLen: configuredQueryLen, seed } = this.#limits;
+    const { computed, generated, prefillTokens, admission, promptTokens } = this.#state;
+    const { maxNumBatchedTokens, maxNumSeqs, blockSize } = this.#limits;
     const blocks = this.#blocks;
-    while (this.#waiting.length > 0 && this.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
+    const chunks = this.#chunks;
+    while (this.#waiting.length > 0 && chunks.tokens < maxNumBatchedTokens && this.#running.length < maxNumSeqs) {
       const request = this.#waiting.first;
       const shared = blocks.findPrefix(request);
       const start = shared * blockSize;
-      const prefill = (table.inputTokens[request] as number) + (generated[request] as number);
-      const queryLen = Math.min(prefill - start, maxNumBatchedTokens - this.tokens);
+      const prefill = promptTokens[request] + generated[request];
+      const queryLen = Math.min(prefill - start, maxNumBatchedTokens - chunks.tokens);
       const needed = Math.ceil(queryLen / blockSize);
-      if (needed > blocks.pool.freeBlocks - blocks.evictable) {
+      if (needed > blocks.freeBlocks - blocks.evictable) {
         this.#blockedByBlocks = true;
         return;
       }
@@ -197,36 +302,47 @@ export class RankScheduler {
       blocks.append(request, needed);
       computed[request] = start;
       prefillTokens[request] = prefill;
-      if (configuredQueryLen > 1) draftHash[request] = hash2(seed, request);
+      admission[request] = this.#admissions++;
       this.#stats.reusedTokens += start;
       this.#running.push(request);
       if (this.#edits) this.#added.push({ request, numComputedTokens: start, blockIds: blocks.last(request) });
-      this.#pushPrefill(request, start, queryLen);
+      this.#pushPrefill(request, queryLen);
     }
   }
 
-  #pushPrefill(request: number, start: number, queryLen: number): void {
+  #pushPrefill(request: number, queryLen: number): void {
+    const { computed, prefillTokens } = this.#state;
+    const start = computed[request];
     const end = start + queryLen;
-    this.#chunks.push(request, 'prefill', start, queryLen, end === this.#state.prefillTokens[request], queryLen);
+    this.#chunks.push(request, 'prefill', start, queryLen, end === prefillTokens[request], queryLen);
     this.#blocks.key(request, end);
   }
 
-  /** Tokens that a decode of `queryLen` tokens yields: 1 and the accepted drafts. */
-  #advanceOf(request: number, queryLen: number): number {
-    const { generated, draftHash } = this.#state;
-    const accepted = this.#limits.acceptRate * 0x100000000;
-    const hash = draftHash[request] as number;
-    const index = generated[request] as number;
-    let advance = 1;
-    // Each output index has one fate, so that neither the batch nor the number of drafts changes it.
-    while (advance < queryLen && hashOnto(hash, index + advance - 1) < accepted) advance++;
-    return advance;
+  /** Gives a running request the blocks up to position `end`; false where it was preempted for want of them. */
+  #grow(request: number, end: number): boolean {
+    const covered = this.#state.covered[request];
+    if (end <= covered) return true;
+    const needed = Math.ceil((end - covered) / this.#limits.blockSize);
+    if (!this.#makeRoom(request, needed)) return false;
+    this.#blocks.append(request, needed);
+    if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, needed) });
+    return true;
+  }
+
+  /** Preempts requests, the one admitted last first, until so many blocks are free; false where that came to `request` itself. */
+  #makeRoom(request: number, needed: number): boolean {
+    while (needed > this.#blocks.freeBlocks) {
+      const victim = this.#running[this.#running.length - 1];
+      this.#preempt(victim);
+      if (victim === request) return false;
+    }
+    return true;
   }
 
   /** The request admitted last gives up its blocks and waits at the front; it will be prefilled anew. */
-  #preempt(): void {
-    const request = this.#running.pop() as number;
-    this.#blocks.free(request);
+  #preempt(request: number): void {
+    this.#running.pop();
+    this.#retire(request);
     this.#state.computed[request] = 0;
     this.#waiting.pushFirst(request);
     if (this.#edits) this.#removed.push(request);
@@ -234,13 +350,80 @@ export class RankScheduler {
     this.#preempted = true;
   }
 
-  #dropFinished(): void {
+  /** A lane that enters a block receives it. */
+  #cover(request: number): void {
+    const from = this.#state.covered[request];
+    this.#blocks.append(request, 1);
+    this.#lanes.covered(request, from);
+  }
+
+  #completeLanes(): void {
+    const lanes = this.#lanes;
+    const scheduled = this.#chunks.lanes;
+    lanes.advance();
+    this.#stats.generatedTokens += scheduled;
+    for (let request = lanes.ended; request >= 0; request = lanes.ended) this.#end(request);
+  }
+
+  #completeDecode(request: number, tokens: number): void {
+    const { computed, generated, maxTokens } = this.#state;
+    computed[request] += tokens;
+    generated[request] += tokens;
+    this.#stats.generatedTokens += tokens;
+    if (generated[request] >= maxTokens[request] || this.#stopped.has(request)) this.#end(request);
+  }
+
+  #completePrefill(request: number, queryLen: number, lastChunk: boolean): void {
+    const { computed, generated, maxTokens } = this.#state;
+    computed[request] += queryLen;
+    this.#stats.promptTokens += queryLen;
+    this.#prefilling = lastChunk ? -1 : request;
+    if (!lastChunk) return;
+    const sampled = Math.min(1, maxTokens[request]);
+    generated[request] += sampled;
+    this.#stats.generatedTokens += sampled;
+    if (generated[request] >= maxTokens[request] || this.#stopped.has(request)) this.#end(request);
+    else if (this.#limits.queryLen === 1) this.#lanes.join(request);
+  }
+
+  /** Takes everything from a request but its place in `running`. */
+  #end(request: number): void {
+    this.#retire(request);
+    this.#ended.push(request);
+  }
+
+  #retire(request: number): void {
+    if (this.#lanes.has(request)) this.#lanes.leave(request);
+    if (this.#prefilling === request) this.#prefilling = -1;
+    this.#blocks.free(request);
+  }
+
+  /** Takes the requests that ended out of `running`, which is in order of admission. */
+  #dropEnded(): void {
+    const { admission } = this.#state;
     const running = this.#running;
+    let first = Infinity;
+    for (const request of this.#ended) first = Math.min(first, admission[request]);
     let kept = 0;
-    for (const request of running) {
-      // Only a request that holds blocks is still running.
-      if (this.#state.covered[request] !== 0) running[kept++] = request;
+    for (let end = running.length; kept < end; ) {
+      const middle = (kept + end) >> 1;
+      if (admission[running[middle]] < first) kept = middle + 1;
+      else end = middle;
+    }
+    for (let i = kept; i < running.length; i++) {
+      if (this.#isRunning(running[i])) running[kept++] = running[i];
     }
     running.length = kept;
+  }
+
+  /** Only a request that runs has blocks. */
+  #isRunning(request: number): boolean {
+    return this.#state.covered[request] > 0;
+  }
+
+  #isOpenLane(request: number): boolean {
+    if (!this.#isRunning(request) || !this.#lanes.has(request)) return false;
+    const last = this.#running[this.#chunks.lanes - 1];
+    return this.#chunks.lanes > 0 && this.#state.admission[request] <= this.#state.admission[last];
   }
 }

@@ -1,63 +1,154 @@
 import { HASH_BLOCK_TOKENS, type RequestTable } from '../request.js';
+import { grown } from './grown.js';
 import { PrefixTrie } from './prefix-trie.js';
+
+/** What is known of a request when it arrives. */
+export interface RequestFacts {
+  /** Tokens of the prompt, at least 1. */
+  readonly promptTokens: number;
+  /** Tokens after which it ends, if nothing ends it earlier; 0 ends it with its prefill. */
+  readonly maxTokens: number;
+  /**
+   * One integer for each `tokensPerKey` tokens of the prompt, the last possibly for fewer: equal where the prompts up to there are
+   * equal, and nowhere else. Null where nothing is shared.
+   */
+  readonly prefix: ArrayLike<number> | null;
+}
+
+/** The KV blocks of a running request, in order of position. */
+export interface HeldBlocks {
+  /** Their ids, where ids are kept, and room for more. */
+  ids: Int32Array;
+  /** 1 at each depth of whose node the request holds every key. */
+  whole: Uint8Array;
+  /** Blocks of the prompt whose key another block has. */
+  readonly duplicates: number[];
+}
 
 /**
  * What the scheduler knows of every request, in flat arrays by request id. A request belongs to one rank, so all ranks
  * of a model share these.
  */
 export class RequestState {
-  readonly table: RequestTable;
-  /** numComputedTokens. */
-  readonly computed: Int32Array;
-  /** Output tokens sampled so far. */
-  readonly generated: Int32Array;
-  /** Tokens to prefill: the prompt, and after a preemption what was generated too. Computed up to here, it decodes. */
-  readonly prefillTokens: Int32Array;
-  /** Tokens that the request's blocks cover. */
-  readonly covered: Int32Array;
-  /** Blocks of the prompt that are keyed, or were found keyed. */
-  readonly keyedBlocks: Int32Array;
-  /** Whole blocks of a prompt that has hash ids, else 0. */
-  readonly keyableBlocks: Int32Array;
-  /** Hash of seed and request, from which the draws of its drafts follow; set where there are drafts. */
-  readonly draftHash: Uint32Array;
-  /** The next request in a waiting queue; meaningless for the last one and for those that do not wait. */
-  readonly nextWaiting: Int32Array;
-  /** Blocks of a running request in order of position, with room for those it will need; empty for others. */
-  readonly blocks: number[][];
-  /** Most blocks of `blockSize` tokens that end within one 512-token block. */
-  readonly keysPerNode: number;
-  /** Chains of leading hash ids: what `node` gives is at most this. */
-  readonly nodes: number;
-  readonly #nodes: Int32Array;
+  readonly blockSize: number;
+  /** Tokens that one number of a prefix stands for. */
+  readonly tokensPerKey: number;
+  /** The largest number in a prefix, or null where it is not known. */
+  readonly nodes: number | null;
+  promptTokens: Int32Array;
+  maxTokens: Int32Array;
+  /** Of each request that came with a prefix of its own; the requests of a table have theirs in one array. */
+  readonly #prefixes: (ArrayLike<number> | null)[] = [];
+  readonly #chains: { readonly nodes: Int32Array; readonly offsets: Int32Array } | null;
+  /** Whole blocks of a prompt that has a prefix, else 0. */
+  keyableBlocks: Int32Array;
 
-  constructor(table: RequestTable, blockSize: number) {
-    const { length, hashOffsets, inputTokens } = table;
-    this.table = table;
-    this.computed = new Int32Array(length);
-    this.generated = new Int32Array(length);
-    this.prefillTokens = new Int32Array(length);
-    this.covered = new Int32Array(length);
-    this.keyedBlocks = new Int32Array(length);
-    this.keyableBlocks = new Int32Array(length);
-    this.draftHash = new Uint32Array(length);
-    this.nextWaiting = new Int32Array(length);
-    this.blocks = Array.from({ length }, () => NO_BLOCKS);
-    this.keysPerNode = Math.ceil(HASH_BLOCK_TOKENS / blockSize);
-    const trie = new PrefixTrie(table);
-    this.nodes = trie.count;
-    this.#nodes = trie.nodes;
-    for (let request = 0; request < length; request++) {
-      if (hashOffsets[request] === hashOffsets[request + 1]) continue;
-      this.keyableBlocks[request] = Math.floor((inputTokens[request] as number) / blockSize);
-    }
+  /** numComputedTokens; of a lane, `DecodeLanes` knows it. */
+  computed: Int32Array;
+  /** Output tokens sampled so far; of a lane, `DecodeLanes` knows it. */
+  generated: Int32Array;
+  /** Tokens to prefill: the prompt, and after a preemption what was generated too. Computed up to here, it decodes. */
+  prefillTokens: Int32Array;
+  /** How many requests its rank had admitted before it. */
+  admission: Float64Array;
+  /** Tokens that the request's blocks cover. */
+  covered: Int32Array;
+  /** Blocks of the prompt that are keyed, or were found keyed. */
+  keyedBlocks: Int32Array;
+  /** Blocks of a running request; null of others. */
+  readonly held: (HeldBlocks | null)[];
+  /** The next request in a list: of a waiting queue, or of the lanes that need a block in one step. -1 at the end. */
+  next: Int32Array;
+
+  // What `DecodeLanes` keeps of each lane.
+  /** Tokens computed, less the lanes' clock. */
+  laneStart: Float64Array;
+  /** The clock's reading when the lane has all its tokens. */
+  laneEnd: Float64Array;
+  /** Its place in the heap of ends; -1 of a request that is no lane. */
+  laneAt: Int32Array;
+  /** The one before it in the list that `next` links. */
+  previous: Int32Array;
+
+  private constructor(table: RequestTable | null, blockSize: number, tokensPerKey: number) {
+    const capacity = table?.length ?? 0;
+    const trie = table === null ? null : new PrefixTrie(table);
+    this.blockSize = blockSize;
+    this.tokensPerKey = tokensPerKey;
+    this.nodes = trie?.count ?? null;
+    this.#chains = table === null || trie === null ? null : { nodes: trie.nodes, offsets: table.hashOffsets };
+    this.promptTokens = new Int32Array(capacity);
+    this.maxTokens = new Int32Array(capacity);
+    this.keyableBlocks = new Int32Array(capacity);
+    this.computed = new Int32Array(capacity);
+    this.generated = new Int32Array(capacity);
+    this.prefillTokens = new Int32Array(capacity);
+    this.admission = new Float64Array(capacity);
+    this.covered = new Int32Array(capacity);
+    this.keyedBlocks = new Int32Array(capacity);
+    this.held = new Array<HeldBlocks | null>(capacity).fill(null);
+    this.next = new Int32Array(capacity);
+    this.laneStart = new Float64Array(capacity);
+    this.laneEnd = new Float64Array(capacity);
+    this.laneAt = new Int32Array(capacity).fill(-1);
+    this.previous = new Int32Array(capacity);
   }
 
-  /** The chain of leading hash ids of a hashed prompt up to its 512-token block `depth`, as a number that keys it. */
+  /** The requests of a table, whose prefixes are chains of 512-token hash ids. */
+  static of(table: RequestTable, blockSize: number): RequestState {
+    const state = new RequestState(table, blockSize, HASH_BLOCK_TOKENS);
+    state.promptTokens.set(table.inputTokens);
+    state.maxTokens.set(table.outputTokens);
+    for (let request = 0; request < table.length; request++) {
+      if (state.depths(request) === 0) continue;
+      state.keyableBlocks[request] = Math.floor(table.inputTokens[request] / blockSize);
+    }
+    return state;
+  }
+
+  /** No requests yet; `set` adds them, with prefixes of any safe integers. */
+  static empty(blockSize: number, tokensPerKey: number): RequestState {
+    return new RequestState(null, blockSize, tokensPerKey);
+  }
+
+  /** Writes what is known of a request that arrives, under an id that no live request has. */
+  set(request: number, { promptTokens, maxTokens, prefix }: RequestFacts): void {
+    if (request >= this.computed.length) this.#grow(request + 1);
+    this.promptTokens[request] = promptTokens;
+    this.maxTokens[request] = maxTokens;
+    this.#prefixes[request] = prefix;
+    this.keyableBlocks[request] = prefix === null ? 0 : Math.floor(promptTokens / this.blockSize);
+    this.computed[request] = 0;
+    this.generated[request] = 0;
+  }
+
+  /** Numbers in the prefix of a request; 0 where nothing is shared. */
+  depths(request: number): number {
+    if (this.#chains === null) return this.#prefixes[request]?.length ?? 0;
+    return this.#chains.offsets[request + 1] - this.#chains.offsets[request];
+  }
+
+  /** The number of a prompt's chain up to the end of the tokens of key `depth`. */
   node(request: number, depth: number): number {
-    return this.#nodes[(this.table.hashOffsets[request] as number) + depth] as number;
+    if (this.#chains === null) return (this.#prefixes[request] as ArrayLike<number>)[depth];
+    return this.#chains.nodes[this.#chains.offsets[request] + depth];
+  }
+
+  #grow(length: number): void {
+    this.promptTokens = grown(this.promptTokens, length);
+    this.maxTokens = grown(this.maxTokens, length);
+    this.keyableBlocks = grown(this.keyableBlocks, length);
+    this.computed = grown(this.computed, length);
+    this.generated = grown(this.generated, length);
+    this.prefillTokens = grown(this.prefillTokens, length);
+    this.admission = grown(this.admission, length);
+    this.covered = grown(this.covered, length);
+    this.keyedBlocks = grown(this.keyedBlocks, length);
+    this.next = grown(this.next, length);
+    this.laneStart = grown(this.laneStart, length);
+    this.laneEnd = grown(this.laneEnd, length);
+    this.laneAt = grown(this.laneAt, length, -1);
+    this.previous = grown(this.previous, length);
+    while (this.held.length < this.computed.length) this.held.push(null);
   }
 }
-
-/** Stands for the blocks of every request that holds none; never written. */
-export const NO_BLOCKS: number[] = [];

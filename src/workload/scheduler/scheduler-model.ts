@@ -1,10 +1,19 @@
 import { LockstepError } from '../../errors.js';
+import { hash2, hashOnto } from '../random.js';
 import type { RequestTable } from '../request.js';
 import { RankScheduler } from './rank-scheduler.js';
 import { RequestState } from './request-state.js';
 import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
 import type { SchedulerStats } from './scheduler-stats.js';
-import type { StepSchedule } from './step-schedule.js';
+import type { BatchTotals, StepSchedule } from './step-schedule.js';
+
+/** What a model may leave out of its schedules; by default they say both. */
+export interface SchedulerModelOptions {
+  /** Whether schedules say which requests and blocks come and go. */
+  readonly edits?: boolean;
+  /** Whether blocks have ids where there are no edits, for `blocksOf`. */
+  readonly blockIds?: boolean;
+}
 
 /**
  * Continuous batching over several ranks on a simulated clock. A pure function of requests and limits: instances made
@@ -30,6 +39,7 @@ export class SchedulerModel {
   };
   readonly #state: RequestState;
   readonly #ranks: RankScheduler[];
+  readonly #hasIds: boolean;
   readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
   /** The first request that has not arrived. */
   #nextArrival = 0;
@@ -38,28 +48,42 @@ export class SchedulerModel {
   #open = false;
 
   /**
-   * Without `edits`, schedules tell what is scheduled and leave `removed`, `added` and `appended` empty, which is faster. Throws
-   * `ERR_CONFIG_INVALID` for limits out of range.
+   * Without `edits`, schedules say what is scheduled and leave `removed`, `added` and `appended` empty, which is faster; without
+   * `blockIds` too, blocks are only counted, which is faster still. Throws `ERR_CONFIG_INVALID` for limits out of range.
    */
   constructor(
     table: RequestTable,
     limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
-    { edits = true }: { readonly edits?: boolean } = {},
+    { edits = true, blockIds = true }: SchedulerModelOptions = {},
   ) {
     this.table = table;
     this.limits = schedulerLimits(limits);
-    this.#state = new RequestState(table, this.limits.blockSize);
+    this.#state = RequestState.of(table, this.limits.blockSize);
+    this.#hasIds = edits || blockIds;
+    const yieldOf = draftYield(this.limits);
     this.#ranks = Array.from(
       { length: this.limits.ranks },
-      () => new RankScheduler(this.limits, this.#state, this.#stats, edits),
+      () => new RankScheduler(this.limits, this.#state, this.#stats, { edits, blockIds, yieldOf }),
     );
-    this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.schedule) };
+    this.#schedule = { step: 0, idle: false, ranks: this.#ranks.map((rank) => rank.batch) };
   }
 
-  /** The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. */
+  /**
+   * The KV blocks of a request, in order of position, as the step between `next()` and `complete()` needs them. Throws
+   * `ERR_INPUT_INVALID` for a model without block ids.
+   */
   blocksOf(request: number): readonly number[] {
-    const held = (this.#state.covered[request] ?? 0) / this.limits.blockSize;
-    return held === 0 ? [] : (this.#state.blocks[request] as number[]).slice(0, held);
+    if (!this.#hasIds) {
+      throw new LockstepError('ERR_INPUT_INVALID', 'This model has no block ids; make it with blockIds: true', {
+        request,
+      });
+    }
+    return (this.#ranks[0] as RankScheduler).blocksOf(request);
+  }
+
+  /** What the chunks of a rank in the open step add up to; it costs no look at each of them. Read it before `complete()`. */
+  totals(rank: number): BatchTotals {
+    return (this.#ranks[rank] as RankScheduler).totals;
   }
 
   /** Live totals; they change with `next()` and `complete()`. */
@@ -81,7 +105,7 @@ export class SchedulerModel {
     this.#arrive();
     const idle = this.#arrived === this.#stats.finished;
     if (idle && !this.#findArrival()) return null;
-    for (const rank of this.#ranks) rank.fill(idle);
+    for (const rank of this.#ranks) rank.schedule(idle);
     this.#open = true;
     this.#schedule.step = this.#step;
     this.#schedule.idle = idle;
@@ -113,7 +137,10 @@ export class SchedulerModel {
       this.#stats.clockMs = this.#arrivalMs();
     } else {
       steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
-      for (const rank of this.#ranks) rank.complete(steps);
+      for (const rank of this.#ranks) {
+        if (steps > 1) rank.skip(steps - 1);
+        rank.complete();
+      }
     }
     this.#open = false;
     this.#step += steps;
@@ -134,13 +161,15 @@ export class SchedulerModel {
     const nextArrival = most > 1 && this.#findArrival() ? this.#arrivalMs() : Infinity;
     const ranks = this.#ranks;
     let tokens = 0;
-    for (const rank of ranks) tokens = Math.max(tokens, rank.tokens);
+    for (const rank of ranks) tokens = Math.max(tokens, rank.totals.tokens);
     let clockMs = this.#stats.clockMs;
     let steps = 0;
     do {
       let kvTokens = 0;
       // A decode of one token makes its sequence one token longer in each step.
-      if (c !== 0) for (const rank of ranks) kvTokens = Math.max(kvTokens, rank.kvTokens + steps * rank.tokens);
+      if (c !== 0) {
+        for (const { totals } of ranks) kvTokens = Math.max(kvTokens, totals.kvTokens + steps * totals.tokens);
+      }
       clockMs += a + b * tokens + c * kvTokens;
       steps++;
     } while (steps < most && clockMs < nextArrival);
@@ -155,7 +184,7 @@ export class SchedulerModel {
       for (const rank of this.#ranks) {
         if (rank.load < least.load) least = rank;
       }
-      least.enqueue(this.#nextArrival++);
+      least.arrive(this.#nextArrival++);
       this.#arrived++;
     }
   }
@@ -178,4 +207,19 @@ export class SchedulerModel {
     const tokens = (this.table.inputTokens[request] as number) + (this.table.outputTokens[request] as number);
     return tokens > maxModelLen || Math.ceil(tokens / blockSize) > numBlocks - 1;
   }
+}
+
+/** What is accepted of a decode's drafts: the next one with the chance `acceptRate`, as long as all before it were. */
+function draftYield({
+  seed,
+  acceptRate,
+}: SchedulerLimits): (request: number, output: number, queryLen: number) => number {
+  const accepted = acceptRate * 0x100000000;
+  return (request, output, queryLen) => {
+    const hash = hash2(seed, request);
+    let tokens = 1;
+    // Each output index has one fate, so that neither the batch nor the number of drafts changes it.
+    while (tokens < queryLen && hashOnto(hash, output + tokens - 1) < accepted) tokens++;
+    return tokens;
+  };
 }

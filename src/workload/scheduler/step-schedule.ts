@@ -2,7 +2,7 @@
 export interface Chunk {
   /** Request id, the index in the `RequestTable`. */
   readonly request: number;
-  /** Told, never inferred from the shape: a prefill of one token is still a prefill. */
+  /** Stated, never inferred from the shape: a prefill of one token is still a prefill. */
   readonly phase: 'decode' | 'prefill';
   /** numComputedTokens before the step: the position of the chunk's first token. */
   readonly start: number;
@@ -12,6 +12,21 @@ export interface Chunk {
   readonly lastChunk: boolean;
   /** By how much numComputedTokens grows with the step: `queryLen` of a prefill, 1 + accepted drafts of a decode. */
   readonly advance: number;
+}
+
+/** What the chunks of one rank's step add up to. */
+export interface BatchTotals {
+  /** Tokens of all chunks; 0 of an idle rank, whose other totals then are 0 too. */
+  readonly tokens: number;
+  /** Sum of the sequence lengths that the chunks come to, in tokens, and the largest of them. */
+  readonly kvTokens: number;
+  readonly maxSeqLen: number;
+  readonly decodeRequests: number;
+  readonly prefillRequests: number;
+  /** Most and fewest tokens of a chunk, and most of a decode. */
+  readonly maxQueryLen: number;
+  readonly minQueryLen: number;
+  readonly maxDecodeQueryLen: number;
 }
 
 /** A request that gets a row in this step. */

@@ -70,7 +70,7 @@ describe('candidates', () => {
     expect(found).toEqual(['mode', 'chosen']);
   });
 
-  it('are values that last, told from resolve to the next vote', async () => {
+  it('are values that last, and describe the last decision until another is made or the keys change', async () => {
     const planner = await createPlanner({ plan: { keys: keys.slice(0, 1) }, limits: { maxModelLen: 64 } });
     refusedWith('ERR_STEP_ORDER', () => planner.candidates());
     const row = planner.requests.add({ blockIds: [1] });
@@ -83,6 +83,11 @@ describe('candidates', () => {
     expect(candidates).toEqual(chosen);
     planner.build(planner.decision);
     expect(planner.candidates()).toEqual(chosen);
+    // The next vote asks the same rules about another batch, and leaves what they said of the last table.
+    planner.requests.schedule(row, { phase: 'prefill', queryLen: 2, lastChunk: true });
+    planner.vote();
+    expect(planner.candidates()).toEqual(chosen);
+    planner.abandon();
     planner.build(planner.resolve(planner.vote()));
     expect(planner.candidates()).toEqual([{ key: 0, verdict: 'step-eager', detail: 0 }]);
     expect(candidates).toEqual(chosen);

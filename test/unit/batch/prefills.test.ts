@@ -47,7 +47,7 @@ describe('steps with prefills on mixed graphs', () => {
   it('a decode slot never holds a prefill', async () => {
     const step = [{ decodes: 2 }, prefills(6, 8), IDLE];
     expect((await ranks()).decide(step)).toMatchObject({ reason: 'above-ladder', reasonRank: 1, reasonDetail: 2 });
-    await expect(ranks({ mixedMatch: 'slot-count' })).rejects.toThrow(/no row for some prefill/);
+    await expect(ranks({ mixedMatch: 'slot-count' } as object)).rejects.toThrow(/no row for some prefill/);
   });
 
   it('more tokens than any holds: eager, by how much', async () => {

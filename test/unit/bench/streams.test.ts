@@ -78,9 +78,9 @@ describe.skipIf(peer === null)('the numpy peer', () => {
     const { memory } = run.batch;
     for (let step = 0; step < 70; step++) {
       run.step();
-      const table = memory.words(step % 2 === 0 ? 'blockTable0' : 'blockTable1');
+      const table = memory.groupWords(step % 2 === 0 ? 'blockTable0' : 'blockTable1');
       const order = memory.words('order');
-      const width = memory.regions.sizes.tableWidth;
+      const width = memory.regions.sizes.groups[0].tableWidth;
       const requestOf = new Map(run.rows.map((row, place) => [row as number, run.there[place].request]));
       const ours = run.rows.map(
         (_, row): PeerRow => [requestOf.get(order[row]) ?? -1, [], blocksOf(table, width, row)],

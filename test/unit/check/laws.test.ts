@@ -4,7 +4,7 @@ import { checkPolicy, HISTORICAL, standardDomain } from '../../../dist/check/ind
 import type { Property } from '../../../dist/check/properties.js';
 import { decodeKey } from '../../../dist/keys/capture-key.js';
 import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, VOTE_WORDS, word } from '../../../dist/layout/layout.js';
-import { completePolicy } from '../../../dist/policy/policy.js';
+import { completeCheckedPolicy } from '../../../dist/policy/policy.js';
 import {
   type CheckFixture,
   fixtureOf,
@@ -204,10 +204,10 @@ describe('pairs of policy and plan', () => {
 test('the guard: all or none enter a capture, whatever room each has', () => {
   const { keys } = standardDomain({}).plan;
   for (let ranks = 1; ranks <= 8; ranks++) {
-    const { states, violations } = exploreCapture(keys, completePolicy(), ranks);
+    const { states, violations } = exploreCapture(keys, completeCheckedPolicy(), ranks);
     expect(violations).toEqual([]);
     expect(states).toBe(keys.length * (ranks + 1) * 2);
   }
-  const alone = exploreCapture(keys, completePolicy({ captureGuard: 'none' }), 1);
+  const alone = exploreCapture(keys, completeCheckedPolicy({ captureGuard: 'none' }), 1);
   expect(alone.violations).toEqual([]);
 });

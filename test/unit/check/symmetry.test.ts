@@ -62,7 +62,7 @@ test.each(fixtures)('%s: which rank holds which state changes nothing but who is
 
 test.each(fixtures)('%s: a decision remembers nothing but the parts of the one before it', (_name, fixture) => {
   const { rules, local } = fixture;
-  const scratch = ['need', 'local', 'candidates', 'decision', 'facts'] as const;
+  const scratch = ['reduction', 'ownReduction', 'local', 'candidates', 'decision', 'facts'] as const;
   const state = fc.nat(local.length - 1);
   fc.assert(
     fc.property(fc.array(state, { minLength: 4, maxLength: 4 }), fc.integer(), (states, poison) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
 
@@ -144,4 +144,24 @@ it.each([
   const args = name === 'fill' ? [...buffers, 1, n] : [...buffers, n];
   const error = errorOf('ERR_LAUNCH_BOUNDS', () => stream.launch(module.kernel(name), args));
   expect(error.details).toMatchObject({ kernel: name, argument, needed, actual });
+});
+
+describe('kv_read_rows', () => {
+  it('reads the rows that are listed, in their order, and names one that is not there', () => {
+    const cache = bufferOf(
+      device,
+      stream,
+      Int32Array.from({ length: 8 }, (_, slot) => 10 + slot),
+    );
+    const table = bufferOf(device, stream, new Int32Array([3, 0, 2, 1, 1, 0]));
+    const lengths = bufferOf(device, stream, new Int32Array([3, 2, 4]));
+    const out = bufferOf(device, stream, new Int32Array(8));
+    const rows = bufferOf(device, stream, new Int32Array([2, 0, 3]));
+    const kernel = module.kernel('kv_read_rows');
+    stream.launch(kernel, [cache, table, lengths, out, rows, 2, 2, 2]);
+    expect(readI32(stream, out)).toEqual([12, 13, 10, 11, 16, 17, 10, 0]);
+    stream.launch(kernel, [cache, table, lengths, out, rows, 3, 2, 2]);
+    const error = errorOf('ERR_DEVICE_KERNEL', () => stream.synchronizeSync());
+    expect(error.details).toMatchObject({ kernel: 'kv_read_rows', report: 'rows[2] is 3, there are 3' });
+  });
 });

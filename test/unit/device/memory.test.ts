@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device } from '../../../dist/device/device.js';
+import type { Device } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { errorOf, POISON, readI32 } from '../../support/device-fixture.js';
 
@@ -35,7 +35,7 @@ describe('accounting', () => {
     const buffer = device.allocate(2000);
     stream.beginCapture();
     stream.upload(buffer, 0, new Uint8Array(1000));
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     expect(graph.bytes).toBeGreaterThan(1000);
     expect(device.memory()).toMatchObject({
       allocatedBytes: 2000 + graph.bytes,
@@ -44,9 +44,11 @@ describe('accounting', () => {
     });
     stream.beginCapture();
     stream.upload(buffer, 0, new Uint8Array(1000));
-    errorOf('ERR_DEVICE_MEMORY', () => stream.endCapture());
+    const recording = stream.endCapture();
+    errorOf('ERR_DEVICE_MEMORY', () => recording.instantiate());
     expect(stream.capturing).toBe(false);
     graph.dispose();
+    recording.instantiate().dispose();
     buffer.dispose();
     expect(device.memory()).toMatchObject({ allocatedBytes: 0, buffers: 0, graphs: 0, graphBytes: 0 });
   });
@@ -67,9 +69,10 @@ describe('accounting', () => {
     const stream = device.createStream();
     const buffer = device.allocate(512);
     device.createEvent();
+    const fill = device.loadModule().kernel('fill');
     stream.beginCapture();
-    stream.launch(device.loadModule().kernel('fill'), [buffer, 1, 1]);
-    stream.endCapture().launch(stream);
+    stream.launch(fill, [buffer, 1, 1]);
+    stream.endCapture().instantiate().launch(stream);
     stream.beginCapture();
     device.dispose();
     expect(device.memory()).toMatchObject({ allocatedBytes: 0, buffers: 0, graphs: 0, graphBytes: 0 });

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
-import type { DeviceKind } from '../../../dist/device/device.js';
+import type { DeviceKind } from '../../../dist/device/index.js';
 import { openDevice, probeDevices } from '../../../dist/device/open-device.js';
 import { errorOf } from '../../support/device-fixture.js';
 import { buildTestKernels } from '../../support/test-kernels.js';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, readI32, rejectionOf } from '../../support/device-fixture.js';
 import { buildTestKernels } from '../../support/test-kernels.js';
@@ -183,7 +183,7 @@ describe('a kernel that fails', () => {
     stream.launch(builtin.kernel('fill'), [buffer, 2, 1]);
     stream.launch(tests.kernel('fail'), []);
     stream.launch(builtin.kernel('fill'), [{ buffer, offset: 4 }, 2, 1]);
-    stream.endCapture().launch(stream);
+    stream.endCapture().instantiate().launch(stream);
     errorOf('ERR_DEVICE_KERNEL', () => stream.synchronizeSync());
     expect(readI32(opener, buffer)).toEqual([2, 1]);
   });

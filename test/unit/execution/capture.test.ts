@@ -1,11 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
 
 let device: Device;
 let stream: DeviceStream;
 let module: DeviceModule;
+/** Allocated before the capture. */
+let held: DeviceBuffer;
 
 beforeEach(() => {
   device = openDevice({ device: 'host' });
@@ -21,7 +23,7 @@ describe('one stream', () => {
     const target = device.allocate(4);
     stream.beginCapture();
     stream.launch(module.kernel('copy'), [source, target, 4]);
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     expect(graph.nodes).toBe(1);
     expect(readI32(stream, target)).toEqual([POISON]);
     for (const value of [5, 6]) {
@@ -38,7 +40,7 @@ describe('one stream', () => {
     stream.beginCapture();
     stream.launch(module.kernel('fill'), [{ buffer, offset: 4 }, 4, count]);
     stream.upload(buffer, 0, bytes);
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     bytes[0] = 99;
     count = 2;
     graph.launch(stream);
@@ -49,7 +51,7 @@ describe('one stream', () => {
     const buffer = device.allocate(4);
     stream.beginCapture();
     stream.launch(module.kernel('fill'), [buffer, 8, 1]);
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     const other = device.createStream();
     graph.launch(other);
     expect(readI32(other, buffer)).toEqual([8]);
@@ -57,7 +59,7 @@ describe('one stream', () => {
 
   it('makes an empty graph of nothing', () => {
     stream.beginCapture();
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     expect(graph.nodes).toBe(0);
     graph.launch(stream);
     stream.synchronizeSync();
@@ -67,7 +69,7 @@ describe('one stream', () => {
     const buffer = device.allocate(4);
     stream.beginCapture();
     stream.launch(module.kernel('fill'), [buffer, 2, 1]);
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     for (let i = 0; i < 100; i++) graph.launch(stream);
     graph.dispose();
     expect(readI32(stream, buffer)).toEqual([2]);
@@ -80,7 +82,7 @@ describe('one stream', () => {
     stream.beginCapture();
     stream.launch(module.kernel('fill'), [buffer, 2, 1]);
     errorOf('ERR_DEVICE_BUSY', () => buffer.dispose());
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     expect(errorOf('ERR_DEVICE_BUSY', () => buffer.dispose()).details).toEqual({ buffer: buffer.id, graphs: 1 });
     graph.dispose();
     buffer.dispose();
@@ -91,10 +93,11 @@ describe('one stream', () => {
     ['query', (s) => s.query()],
     ['synchronizeSync', (s) => s.synchronizeSync()],
     ['submit', (s) => s.submit(0)],
-    ['downloadSync', (s) => s.downloadSync(device.allocate(4), 0, new Int32Array(1))],
+    ['downloadSync', (s) => s.downloadSync(held, 0, new Int32Array(1))],
     ['waiting for an event of before the capture', (s) => s.wait(device.createEvent())],
   ])('refuses %s while capturing', (_, misuse) => {
     device.bindArena(new Uint8Array(new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer));
+    held = device.allocate(4);
     stream.beginCapture();
     errorOf('ERR_DEVICE_CAPTURE', () => misuse(stream));
     expect(stream.capturing).toBe(true);
@@ -106,7 +109,7 @@ describe('one stream', () => {
   it('refuses endCapture without a begin, and launching a graph in a capture', () => {
     errorOf('ERR_DEVICE_CAPTURE', () => stream.endCapture());
     stream.beginCapture();
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     stream.beginCapture();
     errorOf('ERR_DEVICE_CAPTURE', () => graph.launch(stream));
   });
@@ -136,7 +139,7 @@ describe('fork and join', () => {
     side.record(joined);
     stream.wait(joined);
     stream.launch(module.kernel('fill'), [{ buffer, offset: 8 }, 3, 1]);
-    const graph = stream.endCapture();
+    const graph = stream.endCapture().instantiate();
     expect([graph.nodes, side.capturing]).toEqual([3, false]);
     expect(readI32(stream, buffer)).toEqual([POISON, POISON, POISON]);
     graph.launch(stream);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceStream } from '../../../dist/device/device.js';
+import type { Device, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
 
@@ -39,9 +39,10 @@ describe('commands', () => {
   it('uploads, replays, downloads in order', () => {
     const source = device.allocate(8);
     const target = device.allocate(8);
+    const copy = device.loadModule().kernel('copy');
     stream.beginCapture();
-    stream.launch(device.loadModule().kernel('copy'), [source, target, 8]);
-    const graph = stream.endCapture();
+    stream.launch(copy, [source, target, 8]);
+    const graph = stream.endCapture().instantiate();
     words.set([21, 22], DATA / 4);
     block([UPLOAD, source.id, 0, DATA, 8], [GRAPH, graph.id], [DOWNLOAD, target.id, 4, DATA + 64, 4]);
     stream.submit();

@@ -141,6 +141,59 @@ describe('the capture log', () => {
   });
 });
 
+describe('the reserve of a key', () => {
+  async function rankWith(memoryLimit?: number) {
+    const planner = await createPlanner({ limits, plan: { keys: [decodeKey(2, 1, 1)] } });
+    const device = openDevice({ device: 'host', ...(memoryLimit === undefined ? {} : { memoryLimit }) });
+    const rank = createRank({ planner, device, collective: createSolo() });
+    return { rank, device };
+  }
+
+  it('is freed before its graph takes memory: room for the larger of the two is enough', async () => {
+    const { device } = await rankWith();
+    const { allocatedBytes } = device.memory();
+    device.dispose();
+    const one = await rankWith(allocatedBytes + (1 << 16));
+    const [captured] = one.rank.capture().captured;
+    expect(captured.bytes).toBeGreaterThan(0);
+    one.device.dispose();
+  });
+
+  it('is freed after the recording ends: in the capture it could not be, and afterwards it would be too late', async () => {
+    const { rank, device } = await rankWith();
+    const reserve = device.allocate(64);
+    let graphs = -1;
+    rank.executor.capture(decodeKey(2, 1, 1), () => {
+      expect(rank.executor.stream.capturing).toBe(false);
+      graphs = device.memory().graphs;
+      reserve.dispose();
+    });
+    expect([graphs, device.memory().graphs]).toEqual([0, 1]);
+    device.dispose();
+  });
+});
+
+describe('scratch memory of a forward', () => {
+  it('is taken anew by each key, shared by their graphs, and reserved by the largest', async () => {
+    const scratch: number[] = [];
+    const one = await solo([decodeKey(2, 1, 1), decodeKey(4, 1, 1), mixedKey(16, 2, 2, 1)], ({ pool, kernels }) => ({
+      part: (stream, { tokens }) => {
+        const piece = pool.take(tokens * 1000);
+        scratch.push(piece.offset);
+        stream.launch(kernels.kernel('fill'), [piece, tokens, tokens * 250]);
+      },
+    }));
+    const { captured } = one.rank.capture();
+    expect(captured.map((key) => [key.poolReservedBytes, key.poolAllocatedBytes])).toEqual([
+      [16_000, 16_000],
+      [0, 4000],
+      [0, 2000],
+    ]);
+    expect(new Set(scratch)).toEqual(new Set([0]));
+    expect(one.rank.executor.pool.reservedBytes).toBe(16_000);
+  });
+});
+
 describe('fresh device tensors', () => {
   it.each([
     ['lockstep', 0],

@@ -14,7 +14,9 @@ let program: string;
 beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'lockstep-memory-'));
   program = path.join(folder, 'program');
-  const parts = ['host-memory.cc', 'machine-memory.cc'].map((name) => path.join(native, 'host', name));
+  const parts = ['host-captures.cc', 'host-memory.cc', 'machine-memory.cc'].map((name) =>
+    path.join(native, 'host', name),
+  );
   compile(['-std=c++17', '-O1', `-I${native}`, source, ...parts, '-o', program]);
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

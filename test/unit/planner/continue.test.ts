@@ -61,7 +61,11 @@ describe('rows of decodes that go on', () => {
     requests.continueDecodes(Int32Array.of(rows[4], rows[0]), null, Int32Array.of(70, 71));
     requests.schedule(requests.add({ blockIds: [80], numComputedTokens: 1 }), decode);
     const { tableEdits } = step(planner);
-    const edits = new Int32Array(planner.arena.buffer, planner.regions.region('tableEdits').offset, 4 * tableEdits);
+    const edits = new Int32Array(
+      planner.arena.buffer,
+      planner.regions.groups[0].region('tableEdits').offset,
+      4 * tableEdits,
+    );
     const edited = Array.from({ length: tableEdits }, (_, index) => [...edits.subarray(4 * index, 4 * index + 3)]);
     expect(edited).toEqual([
       [2, 0, 2],

@@ -216,7 +216,7 @@ describe("the planner's modules", () => {
   it('export what the planner, the ladder optimiser and the checker call, and of the rules nothing else', () => {
     const exported = WebAssembly.Module.exports(new WebAssembly.Module(Uint8Array.from(wasm('rules'))));
     const names = exported.filter(({ kind }) => kind === 'function').map(({ name }) => name);
-    const ladder = ['boundedCandidates', 'boundedLayers', 'ladderCandidates', 'ladderLayers', 'ladderSizes'];
+    const ladder = ['fillBoundedLayers', 'fillLayers', 'listBoundedSizes', 'listSizes', 'readLadder'];
     const checker = ['act', 'exploreTables'];
     const planner = [
       'brokenLimit',
@@ -246,7 +246,7 @@ describe("the planner's modules", () => {
   it('need nothing of the package but the rooms below ranks and devices: no addon, no dependency', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-planner-'));
     try {
-      for (const name of [...PLANNER_ROOMS, 'entry/planner.js', 'config.js', 'errors.js']) {
+      for (const name of [...PLANNER_ROOMS, 'entry/planner.js', 'config.js', 'errors.js', 'inspect.js']) {
         cpSync(path.join(dist, name), path.join(folder, name), { recursive: true });
       }
       writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');

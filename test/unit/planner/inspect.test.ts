@@ -1,10 +1,10 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { createPlanner, decodePlan } from '../../../dist/entry/planner.js';
+import { createPlanner, decodePlan, LOCKSTEP_POLICY } from '../../../dist/entry/planner.js';
 
 test('console.log and JSON show names, and no raw words', async () => {
   const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 8, blockSize: 8, queryLen: 1 };
-  const planner = await createPlanner({ limits, plan: decodePlan({ sizes: [2, 4], limits }) });
+  const planner = await createPlanner({ limits, plan: decodePlan({ sizes: [2, 4], limits, policy: LOCKSTEP_POLICY }) });
   for (const block of [3, 5, 6]) {
     const row = planner.requests.add({ blockIds: [block], numComputedTokens: 2 });
     planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });

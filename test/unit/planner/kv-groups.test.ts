@@ -9,7 +9,7 @@ import {
   type Row,
   type StepPlanner,
 } from '../../../dist/entry/planner.js';
-import { KV_GROUP_STATE_WORDS, STATE_WORDS, VOTE_WORDS, word } from '../../../dist/layout/layout.js';
+import { VOTE_WORDS, word } from '../../../dist/layout/layout.js';
 import { refusedWith } from '../../support/expectations.js';
 
 const LIMITS: Partial<Limits> = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 32 };
@@ -135,10 +135,6 @@ describe('KV cache groups', () => {
     });
     const slots = build(planner).groups.map(({ tensors }) => Number(tensors.slotMapping[0]));
     expect(slots).toEqual(sizes.map((blockSize, group) => (1 + group) * blockSize + (8 % blockSize)));
-  });
-
-  it('count in the last words of the batch state, the first of them', () => {
-    expect(STATE_WORDS.slice(-KV_GROUP_STATE_WORDS.length)).toEqual(KV_GROUP_STATE_WORDS);
   });
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createRawRules } from '../../../dist/agreement/raw-rules.js';
 import { createPlanner, LOCKSTEP_POLICY, type LockstepError, type Policy } from '../../../dist/entry/planner.js';
-import { completePolicy } from '../../../dist/policy/policy.js';
+import { type CheckedPolicy, completeCheckedPolicy, completePolicy } from '../../../dist/policy/policy.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64 };
 
@@ -28,11 +28,15 @@ const CHOICES: { readonly [name in keyof Policy]?: readonly [other: Policy[name]
   eagerGather: ['padded-decode', 'max'],
   exclusiveResources: [['side-stream'], ['stream']],
   onSharedResource: ['overlap', ''],
+  ubatchCaptureMinRequests: [2, -1],
+};
+
+/** Rules as they once were: another than today's, and one that never was. */
+const FORMER_RULES = {
   partSizes: ['local', 'own'],
   prepare: ['local', 'run'],
   captureGuard: ['none', 'some'],
-  ubatchCaptureMinRequests: [2, -1],
-};
+} as const;
 
 /** The name is a label, and twins are what the keys say. */
 const NOT_SHARED = ['name', 'twins'];
@@ -43,18 +47,19 @@ describe('a policy', () => {
   });
 
   it('has another hash for another choice, whatever its name', async () => {
-    // Hooks of older rules are choices too, though no planner takes them.
-    const hash = async (policy: Partial<Policy>): Promise<number> =>
+    // Former rules are choices of the checker's, though no planner takes them.
+    const hash = async (policy: Partial<CheckedPolicy>): Promise<number> =>
       (await createRawRules({ limits, policy })).planHash;
+    const others = Object.entries({ ...CHOICES, ...FORMER_RULES });
     const hashes = await Promise.all(
-      Object.entries(CHOICES).map(([name, [other]]) => hash({ [name]: other } as Partial<Policy>)),
+      others.map(([name, [other]]) => hash({ [name]: other } as Partial<CheckedPolicy>)),
     );
     const own = await hash({});
     expect(new Set([...hashes, own]).size).toBe(hashes.length + 1);
     expect(await hash({ name: 'mine' })).toBe(own);
   });
 
-  it.each(Object.entries(CHOICES))('refuses a wrong %s by name', async (name, [, wrong]) => {
+  it.each(Object.entries({ ...CHOICES, ...FORMER_RULES }))('refuses a wrong %s by name', async (name, [, wrong]) => {
     const error: LockstepError = await createPlanner({ policy: { [name]: wrong } as Partial<Policy> }).then(
       () => expect.unreachable(),
       (reason: LockstepError) => reason,
@@ -85,6 +90,17 @@ describe('a policy', () => {
       expect(wrong({ split: 'padded-share' })).toMatch(/^LockstepError: .*sharedBlocks is "layer-order"/s);
       expect(wrong({ split: 'padded-share', sharedBlocks: 'veto' })).toBe('taken');
       expect(wrong({ ubatches: 1 })).toBe('taken');
+    },
+  );
+
+  it.each(Object.entries(FORMER_RULES))(
+    'takes the %s of today from a file, and a former one for the checker alone',
+    async (name, [former]) => {
+      const today = { partSizes: 'agreed', prepare: 'decision', captureGuard: 'all' }[name];
+      expect(completePolicy({ [name]: today } as Partial<Policy>)).toEqual(LOCKSTEP_POLICY);
+      expect(() => completePolicy({ [name]: former } as Partial<Policy>)).toThrow('only `lockstep check` explores');
+      expect(completeCheckedPolicy({ [name]: former } as Partial<CheckedPolicy>)).toMatchObject({ [name]: former });
+      await expect(createPlanner({ limits, policy: { [name]: former } as Partial<Policy> })).rejects.toThrow(name);
     },
   );
 

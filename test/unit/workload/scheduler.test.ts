@@ -12,6 +12,7 @@ import {
 } from '../../../dist/workload/index.js';
 import { KvCacheOracle } from '../../oracles/kv-cache-oracle.js';
 import { SchedulerOracle } from '../../oracles/scheduler-oracle.js';
+import { FULL_RUN, runs } from '../../support/property-runs.js';
 import { schedulerCases as cases } from '../../support/scheduler-cases.js';
 
 type Row = [arrivalMs: number, inputTokens: number, outputTokens: number, hashIds?: number[]];
@@ -334,11 +335,51 @@ describe('laws of the scheduler model', () => {
         preempted += model.stats.preemptions;
         reused += model.stats.reusedTokens;
       }),
-      { numRuns: 300 },
+      runs(300),
     );
     // The workloads reach what the law is about.
+    if (!FULL_RUN) return;
     expect(preempted).toBeGreaterThan(20);
     expect(reused).toBeGreaterThan(2000);
+  });
+
+  it('adds its chunks up as they add up one by one, and makes the same steps without edits and without block ids', () => {
+    fc.assert(
+      fc.property(cases, fc.boolean(), ({ rows, limits: some }, one) => {
+        const limits = one ? { ...some, queryLen: 1 } : some;
+        const requests = RequestTable.from(rows);
+        const whole = new SchedulerModel(requests, limits);
+        const counting = new SchedulerModel(requests, limits, { edits: false, blockIds: false });
+        for (let schedule = whole.next(); schedule !== null; schedule = whole.next()) {
+          const counted = counting.next();
+          for (const [rank, { scheduled }] of schedule.ranks.entries()) {
+            // The totals are asked for first: chunks that are made on demand change none of them.
+            const totals = { ...counting.totals(rank) };
+            expect(counted?.ranks[rank]?.scheduled).toEqual(scheduled);
+            const queryLens = scheduled.map((chunk) => chunk.queryLen);
+            const seqLens = scheduled.map(({ start, queryLen }) => start + queryLen);
+            const decodes = scheduled.filter(({ phase }) => phase === 'decode');
+            const sum = (numbers: number[]): number => numbers.reduce((total, number) => total + number, 0);
+            expect(totals).toMatchObject({
+              tokens: sum(queryLens),
+              kvTokens: sum(seqLens),
+              maxSeqLen: Math.max(0, ...seqLens),
+              decodeRequests: decodes.length,
+              prefillRequests: scheduled.length - decodes.length,
+              maxQueryLen: Math.max(0, ...queryLens),
+              minQueryLen: scheduled.length === 0 ? 0 : Math.min(...queryLens),
+              maxDecodeQueryLen: Math.max(0, ...decodes.map(({ queryLen }) => queryLen)),
+            });
+          }
+          whole.complete();
+          counting.complete();
+          expect(counting.stats).toEqual(whole.stats);
+        }
+        expect(counting.next()).toBeNull();
+        expect(() => counting.blocksOf(0)).toThrow(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
+      }),
+      runs(150),
+    );
   });
 
   it('reads only what was written: blocks, sharing, eviction and drafts keep every KV slot right', () => {
@@ -352,7 +393,7 @@ describe('laws of the scheduler model', () => {
           model.complete();
         }
       }),
-      { numRuns: 150 },
+      runs(150),
     );
   });
 
@@ -394,7 +435,7 @@ describe('laws of the scheduler model', () => {
         const outputs = ended.map((request) => requests.get(request).outputTokens);
         expect(model.stats.generatedTokens).toBe(outputs.reduce((sum, output) => sum + output, 0));
       }),
-      { numRuns: 100 },
+      runs(100),
     );
   });
 
@@ -405,7 +446,7 @@ describe('laws of the scheduler model', () => {
         const twin = RequestTable.fromShared(structuredClone(requests.toShared()));
         expect(stepsOf(new SchedulerModel(twin, limits))).toEqual(stepsOf(new SchedulerModel(requests, limits)));
       }),
-      { numRuns: 25 },
+      runs(25),
     );
   });
 });

@@ -1,0 +1,70 @@
+import { KV_GROUP_TENSORS, TENSOR_BYTES, type TensorName, VIEW_TENSORS } from '../layout/index.js';
+import type { RegionTable } from '../memory/index.js';
+import type { LocalPlan } from './local-plan.js';
+import { type MetadataView, type StagingSet, stepLength } from './metadata.js';
+
+/** A tensor of a staging set that a device keeps a copy of. */
+export interface TensorUpload {
+  readonly name: TensorName;
+  /** KV cache group whose tensor it is; null for one that all groups share. */
+  readonly group: number | null;
+  /** 0 for the whole batch, 1 + p for its part p. */
+  readonly view: number;
+  /** Where it lies in the planner's memory, in bytes. */
+  readonly source: number;
+  /** Bytes of it that are the step's, which was built into this set: 0 for a part that the step is not cut into. */
+  bytes(local: LocalPlan): number;
+}
+
+/** A KV cache group's block table in a staging set, of which a device keeps a copy by edits. */
+export interface TableUpload {
+  readonly group: number;
+  /** Where the table lies in the planner's memory, in bytes. */
+  readonly source: number;
+  /** Where its edits lie, int32[4] each; the group's `tableEdits` counts them. */
+  readonly edits: number;
+}
+
+/** All that a device copies of a step in one staging set. */
+export interface Uploads {
+  /** Tensors this planner has, view by view. */
+  readonly tensors: readonly TensorUpload[];
+  /** One a KV cache group. */
+  readonly tables: readonly TableUpload[];
+}
+
+/** What a device copies of the steps that are built into staging set `set`, whose arrays are `staged`. */
+export function uploadsOf(regions: RegionTable, staged: StagingSet, set: number): Uploads {
+  const views = [staged.whole, ...staged.parts];
+  const tensors = views.flatMap((from, view) => [
+    ...VIEW_TENSORS.map((name) => upload(name, null, view, regions.tensor(set, view, name), from)),
+    ...regions.groups.flatMap((group, index) => {
+      const own = view === 0 ? staged.groups[index].whole : staged.groups[index].parts[view - 1];
+      return KV_GROUP_TENSORS.map((name) => upload(name, index, view, group.tensor(set, view, name), own));
+    }),
+  ]);
+  const tables = regions.groups.map((group, index): TableUpload => {
+    const source = group.region(set === 0 ? 'blockTable0' : 'blockTable1').offset;
+    return Object.freeze({ group: index, source, edits: group.region('tableEdits').offset });
+  });
+  return Object.freeze({
+    tensors: Object.freeze(tensors.filter((tensor) => tensor !== null)),
+    tables: Object.freeze(tables),
+  });
+}
+
+/** Null for a tensor that this planner has not got. */
+function upload<N extends TensorName>(
+  name: N,
+  group: number | null,
+  view: number,
+  source: number,
+  from: Pick<MetadataView, N>,
+): TensorUpload | null {
+  if (from[name].length === 0) return null;
+  const bytes = (local: LocalPlan): number => {
+    if (view > 0 && (local.partCount < 2 || view > local.partCount)) return 0;
+    return stepLength(name, view === 0 ? local : local.part(view - 1), from) * TENSOR_BYTES[name];
+  };
+  return Object.freeze({ name, group, view, source, bytes });
+}

@@ -1,0 +1,50 @@
+import type { NativeEvent } from '../native/index.js';
+import type { WaitOptions } from '../wait.js';
+import { guarded, inputInvalid } from './addon-errors.js';
+import { waitFor, waitForSync } from './wait.js';
+
+/** Makes the event of a handle of the addon. */
+export let eventOf: (native: NativeEvent) => DeviceEvent;
+/** The addon's handle. @throws `ERR_INPUT_INVALID` for anything that is not a device event. */
+export let eventHandle: (value: unknown) => NativeEvent;
+
+/** A point in a stream's queue, made by `device.createEvent()`. */
+export class DeviceEvent implements Disposable {
+  readonly id: number;
+  readonly #native: NativeEvent;
+
+  static {
+    eventOf = (native) => new DeviceEvent(native);
+    eventHandle = (value) => {
+      if (typeof value === 'object' && value !== null && #native in value) return value.#native;
+      throw inputInvalid('event', value, 'a DeviceEvent of this device');
+    };
+  }
+
+  private constructor(native: NativeEvent) {
+    this.#native = native;
+    this.id = native.id;
+  }
+
+  /** Whether the last `record` was reached; true when there was none. */
+  query(): boolean {
+    return guarded(() => this.#native.query());
+  }
+
+  synchronize(options?: WaitOptions): Promise<void> {
+    // For the record of now, though the event be recorded again meanwhile.
+    return waitFor(this.#native.last(), `event ${this.id}`, options);
+  }
+
+  synchronizeSync(options?: WaitOptions): void {
+    waitForSync(this.#native, `event ${this.id}`, options);
+  }
+
+  dispose(): void {
+    guarded(() => this.#native.dispose());
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

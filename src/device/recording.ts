@@ -1,0 +1,42 @@
+import type { NativeRecording } from '../native/index.js';
+import { guarded } from './addon-errors.js';
+import { type DeviceGraph, graphOf } from './graph.js';
+
+/** Makes the recording of a handle of the addon. */
+export let recordingOf: (native: NativeRecording) => DeviceRecording;
+
+/**
+ * Work that `endCapture()` has recorded and that is no graph yet: `instantiate()` takes the memory of one. What was held in
+ * reserve for it is freed in between: in the capture it cannot be, and once the graph has its memory it is too late.
+ */
+export class DeviceRecording implements Disposable {
+  readonly nodes: number;
+  readonly #native: NativeRecording;
+
+  static {
+    recordingOf = (native) => new DeviceRecording(native);
+  }
+
+  private constructor(native: NativeRecording) {
+    this.#native = native;
+    this.nodes = native.nodes;
+  }
+
+  /**
+   * Makes the graph, once.
+   *
+   * @throws `ERR_DEVICE_MEMORY`, after which it may be tried again; `ERR_DEVICE_CAPTURE` while a stream of the device captures;
+   *   `ERR_DISPOSED` the second time.
+   */
+  instantiate(): DeviceGraph {
+    return graphOf(guarded(() => this.#native.instantiate()));
+  }
+
+  dispose(): void {
+    guarded(() => this.#native.dispose());
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,177 @@
+import type { NativeArgument, NativeReadback, NativeStream } from '../native/index.js';
+import type { WaitOptions } from '../wait.js';
+import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
+import { bufferHandle, type DeviceBuffer, isBuffer } from './buffer.js';
+import { type DeviceEvent, eventHandle } from './event.js';
+import { type DeviceGraph, graphHandle } from './graph.js';
+import { type Kernel, kernelHandle } from './module.js';
+import { type DevicePool, poolHandle } from './pool.js';
+import { type DeviceRecording, recordingOf } from './recording.js';
+import { waitFor, waitForSync } from './wait.js';
+
+/** A buffer (from a byte offset on) or a scalar. */
+export type KernelArgument =
+  | DeviceBuffer
+  | { readonly buffer: DeviceBuffer; readonly offset: number }
+  | number
+  | bigint;
+
+/** Makes the stream of a handle of the addon. */
+export let streamOf: (native: NativeStream) => DeviceStream;
+
+/**
+ * An in-order queue of work, made by `device.createStream()`. A kernel that fails makes the stream fail: what follows on it is
+ * skipped, and every later call throws `ERR_DEVICE_KERNEL`, here and on streams that wait for its events. A failed stream is
+ * disposed, not repaired.
+ */
+export class DeviceStream implements Disposable {
+  readonly id: number;
+  readonly #native: NativeStream;
+
+  static {
+    streamOf = (native) => new DeviceStream(native);
+  }
+
+  private constructor(native: NativeStream) {
+    this.#native = native;
+    this.id = native.id;
+  }
+
+  /** Between `beginCapture` (its own, or of a stream whose event it waits for) and `endCapture`. */
+  get capturing(): boolean {
+    return guarded(() => this.#native.capturing());
+  }
+
+  /** @throws `ERR_LAUNCH_INVALID`, `ERR_LAUNCH_BOUNDS` (a buffer shorter than the kernel needs), `ERR_DEVICE_MISMATCH`. */
+  launch(kernel: Kernel, args: readonly KernelArgument[]): void {
+    const { module, index } = kernelHandle(kernel);
+    if (!Array.isArray(args)) throw inputInvalid('args', args, 'an array of buffers and scalars');
+    const values: NativeArgument[] = [];
+    const offsets: number[] = [];
+    for (const arg of args as readonly KernelArgument[]) {
+      const placed = typeof arg === 'object' && arg !== null && !isBuffer(arg) && 'buffer' in arg;
+      const value = placed ? arg.buffer : arg;
+      values.push(isBuffer(value) ? bufferHandle(value) : (value as number));
+      offsets.push(placed ? arg.offset : 0);
+    }
+    guarded(() => this.#native.launch(module, index, values, offsets));
+  }
+
+  /** Copies `source` now, enqueues the copy to the device; the caller may reuse `source` at once. In a capture it is baked. */
+  upload(buffer: DeviceBuffer, byteOffset: number, source: ArrayBufferView): void {
+    const target = bufferHandle(buffer);
+    guarded(() => this.#native.upload(target, byteOffset, source));
+  }
+
+  /** Fills `into` once all work before it is done, without blocking the event loop. */
+  async download(
+    buffer: DeviceBuffer,
+    byteOffset: number,
+    into: ArrayBufferView,
+    options?: WaitOptions,
+  ): Promise<void> {
+    const staged = this.#readback(buffer, byteOffset, into);
+    await this.synchronize(options);
+    guarded(() => staged.copyTo(into));
+  }
+
+  downloadSync(buffer: DeviceBuffer, byteOffset: number, into: ArrayBufferView, options?: WaitOptions): void {
+    const staged = this.#readback(buffer, byteOffset, into);
+    this.synchronizeSync(options);
+    guarded(() => staged.copyTo(into));
+  }
+
+  record(event: DeviceEvent): void {
+    const target = eventHandle(event);
+    guarded(() => this.#native.record(target));
+  }
+
+  /** Later work on this stream waits for the last `record` of `event` (none: for nothing). */
+  wait(event: DeviceEvent): void {
+    const target = eventHandle(event);
+    guarded(() => this.#native.wait(target));
+  }
+
+  launchGraph(graph: DeviceGraph): void {
+    const target = graphHandle(graph);
+    guarded(() => this.#native.launchGraph(target));
+  }
+
+  /**
+   * From here on, launches and uploads are recorded, not run. What is taken of `pool` until the end is counted as the graph's.
+   * While any stream of a device captures, the device refuses what a GPU driver refuses (`ERR_DEVICE_CAPTURE`): to allocate,
+   * to free, to load and unload modules, to copy to the host, and to make graphs of recordings.
+   *
+   * @throws `ERR_DEVICE_CAPTURE` when already capturing.
+   */
+  beginCapture(pool?: DevicePool): void {
+    const native = pool === undefined ? undefined : poolHandle(pool);
+    guarded(() => this.#native.beginCapture(native));
+  }
+
+  /**
+   * Ends the capture; its graph is `endCapture().instantiate()`.
+   *
+   * @throws `ERR_DEVICE_CAPTURE` without a begin, or when a stream that joined was not waited for: the capture is lost then.
+   */
+  endCapture(): DeviceRecording {
+    return recordingOf(guarded(() => this.#native.endCapture()));
+  }
+
+  /** Ends the capture and drops what was recorded. @throws `ERR_DEVICE_CAPTURE` without a begin. */
+  abandonCapture(): void {
+    guarded(() => this.#native.abandonCapture());
+  }
+
+  /** Says where in the arena `submit()` finds its commands: once, at set-up. */
+  setCommandBlock(byteOffset: number, maxCommands: number): void {
+    guarded(() => this.#native.setCommandBlock(byteOffset, maxCommands));
+  }
+
+  /**
+   * Enqueues the command block of the arena (see docs/device.md): all of it or, when any command is invalid, nothing.
+   * The hot call of a step; it takes no argument when `setCommandBlock` said where.
+   */
+  submit(byteOffset?: number): void {
+    try {
+      if (byteOffset === undefined) this.#native.submit();
+      else this.#native.submit(byteOffset);
+    } catch (error) {
+      throw lockstepError(error);
+    }
+  }
+
+  /** Whether all work enqueued so far is done. */
+  query(): boolean {
+    return guarded(() => this.#native.waitSlice(0));
+  }
+
+  /** Waits, without blocking the event loop, for what was enqueued so far; 60 s unless `options` say otherwise. */
+  async synchronize(options?: WaitOptions): Promise<void> {
+    const mark = guarded(() => this.#native.mark());
+    try {
+      await waitFor(mark, `stream ${this.id}`, options);
+    } finally {
+      mark.dispose();
+    }
+  }
+
+  /** Blocks this thread, at most 50 ms at a time inside native code. */
+  synchronizeSync(options?: WaitOptions): void {
+    waitForSync(this.#native, `stream ${this.id}`, options);
+  }
+
+  dispose(): void {
+    guarded(() => this.#native.dispose());
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #readback(buffer: DeviceBuffer, byteOffset: number, into: ArrayBufferView): NativeReadback {
+    if (!ArrayBuffer.isView(into)) throw inputInvalid('into', into, 'a typed array');
+    const source = bufferHandle(buffer);
+    return guarded(() => this.#native.readback(source, byteOffset, into.byteLength));
+  }
+}

@@ -1,0 +1,6 @@
+/** A range of the planner's memory, in bytes. */
+export interface Region {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+}

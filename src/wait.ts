@@ -1,0 +1,127 @@
+import { type ErrorDetails, LockstepError, shown } from './errors.js';
+
+/**
+ * Longest wait between two looks at deadline, signal and whatever else may end it. Unit: milliseconds. A thread that is being
+ * terminated, or aborted from another thread, goes on for at most that long.
+ */
+export const SLICE_MS = 50;
+
+/** How long a call waits, and what may end the wait early. */
+export interface WaitOptions {
+  /**
+   * Milliseconds until the wait gives up. Calls that need other ranks: positive and finite, default 30 000, then
+   * `ERR_COLLECTIVE_TIMEOUT`. Calls that wait for a device: 0 or more, `Infinity` for no deadline, default 60 000, then
+   * `ERR_DEVICE_TIMEOUT`.
+   */
+  readonly timeoutMs?: number;
+  /**
+   * Ends the wait with `ERR_ABORTED`. A device's work goes on. Of an all-gather: aborted before the rank arrived, it leaves the
+   * group as it was; aborted while the rank waits, it ends the group, for the peers may already count on its row. A thread that
+   * waits synchronously sees only signals that were aborted before it began: nothing runs in it meanwhile.
+   */
+  readonly signal?: AbortSignal;
+}
+
+/** What the calls of one kind take for `timeoutMs`. */
+export interface TimeoutRule {
+  readonly defaultMs: number;
+  /** Whether 0 (look once) and `Infinity` (no deadline) are taken too; else it is positive and finite. */
+  readonly endless: boolean;
+}
+
+/** Calls that need other ranks: a rank that never arrives must not hold the others for ever. */
+export const COLLECTIVE_WAIT: TimeoutRule = Object.freeze({ defaultMs: 30_000, endless: false });
+/** Calls that wait for the work of a device. */
+export const DEVICE_WAIT: TimeoutRule = Object.freeze({ defaultMs: 60_000, endless: true });
+
+/** Milliseconds this wait may last. @throws `ERR_INPUT_INVALID` for what `rule` does not take. */
+export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): number {
+  const timeoutMs = options?.timeoutMs;
+  if (timeoutMs === undefined) return rule.defaultMs;
+  if (typeof timeoutMs === 'number') {
+    if (rule.endless ? timeoutMs >= 0 : timeoutMs > 0 && timeoutMs < Number.POSITIVE_INFINITY) return timeoutMs;
+  }
+  const expected = rule.endless
+    ? 'milliseconds, 0 or more, or Infinity'
+    : 'a positive, finite number of milliseconds; only a park waits without a deadline';
+  throw new LockstepError('ERR_INPUT_INVALID', `timeoutMs is ${shown(timeoutMs)}; give ${expected}.`, {
+    name: 'timeoutMs',
+    value: shown(timeoutMs),
+  });
+}
+
+/** The moment at which a wait gives up. May be started again for the next wait, so that none allocates. */
+export class Deadline {
+  #timeoutMs = 0;
+  #end = 0;
+
+  /** Starts to run. Returns itself. */
+  start(timeoutMs: number): this {
+    this.#timeoutMs = timeoutMs;
+    this.#end = performance.now() + timeoutMs;
+    return this;
+  }
+
+  /** What it was started with. */
+  get timeoutMs(): number {
+    return this.#timeoutMs;
+  }
+
+  /** Milliseconds to wait before the next look, `SLICE_MS` at most; 0 once the time is up. */
+  slice(): number {
+    return Math.max(0, Math.min(this.#end - performance.now(), SLICE_MS));
+  }
+}
+
+/** @throws `ERR_ABORTED` with the signal's reason as its cause; `when` goes on after "The signal was aborted". */
+export function throwIfAborted(signal: AbortSignal | undefined, when: string, details: ErrorDetails = {}): void {
+  if (signal?.aborted === true) throw abortedError(signal, when, details);
+}
+
+/** The error of a wait that `signal` ended; `when` goes on after "The signal was aborted". */
+export function abortedError(signal: AbortSignal, when: string, details: ErrorDetails = {}): LockstepError {
+  return new LockstepError('ERR_ABORTED', `The signal was aborted ${when}.`, details, { cause: signal.reason });
+}
+
+/** `Atomics.waitAsync` is in Node 20 and absent from the ES2023 library of TypeScript. */
+interface AsyncAtomics {
+  waitAsync(
+    words: Int32Array,
+    index: number,
+    value: number,
+    timeout: number,
+  ): { readonly async: false; readonly value: string } | { readonly async: true; readonly value: Promise<string> };
+}
+
+const asyncAtomics = Atomics as unknown as AsyncAtomics;
+
+/** Sleeps on one shared word without blocking the event loop; an abort wakes it. Dispose it when the wait is over. */
+export class WordSleeper implements Disposable {
+  readonly #words: Int32Array;
+  readonly #index: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #keepAlive: NodeJS.Timeout;
+  readonly #onAbort: () => void;
+
+  constructor(words: Int32Array, index: number, signal: AbortSignal | undefined) {
+    this.#words = words;
+    this.#index = index;
+    this.#signal = signal;
+    // An asynchronous wait holds no handle: without one the event loop would end while it is pending.
+    this.#keepAlive = setInterval(() => undefined, 1 << 30);
+    // Wakes the peers that sleep on the word too; they look and sleep on.
+    this.#onAbort = () => Atomics.notify(words, index);
+    signal?.addEventListener('abort', this.#onAbort);
+  }
+
+  /** Resolves when the word was notified, differs from `value`, or after `ms` milliseconds. */
+  async sleep(value: number, ms: number): Promise<void> {
+    const result = asyncAtomics.waitAsync(this.#words, this.#index, value, ms);
+    if (result.async) await result.value;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#keepAlive);
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+  }
+}

@@ -1,0 +1,206 @@
+import { Faults, withoutUndefined } from '../../config.js';
+import { LockstepError } from '../../errors.js';
+import { type RankLimits, RankScheduler, type RankStats } from './rank-scheduler.js';
+import { RequestState } from './request-state.js';
+import { DEFAULT_SCHEDULER_LIMITS } from './scheduler-limits.js';
+import type { RankSchedule } from './step-schedule.js';
+
+/** What bounds one rank's steps, and of how many tokens prompts share a prefix. */
+export interface LiveSchedulerLimits extends RankLimits {
+  /** Longest prompt and output together, in tokens. Default 131072. */
+  readonly maxModelLen: number;
+  /** Tokens that one number of a request's `prefix` stands for. Default: `blockSize`. */
+  readonly tokensPerKey: number;
+}
+
+/** What happened since the step before was scheduled. */
+export type SchedulerEvent =
+  /** A request arrives, under an id that no live request has: best a small integer, for arrays grow to the largest. */
+  | {
+      readonly kind: 'arrive';
+      readonly request: number;
+      readonly promptTokens: number;
+      /** Tokens after which it ends by itself. Default: what `maxModelLen` and all KV blocks together leave. */
+      readonly maxTokens?: number | undefined;
+      /**
+       * One safe integer for each `tokensPerKey` tokens of the prompt, the last possibly for fewer: equal where the prompts up to
+       * there are equal, and nowhere else. Default: shares nothing.
+       */
+      readonly prefix?: ArrayLike<number> | undefined;
+    }
+  /** The request's decode of several tokens yields so many: 1 and its accepted drafts. Without it a decode yields 1. */
+  | { readonly kind: 'yield'; readonly request: number; readonly tokens: number }
+  /** The token that the step sampled of the request is its last: a stop token. */
+  | { readonly kind: 'finish'; readonly request: number }
+  /** The request ends now, whatever it waits for. What the step sampled of it counts. */
+  | { readonly kind: 'cancel'; readonly request: number };
+
+/**
+ * The scheduler of one rank for an engine at work: requests arrive one at a time, and how much they generate is known when they end.
+ * A step is a function of the steps and events before it and of nothing else. `SchedulerModel` takes the same steps for
+ * workloads that are known beforehand, and skips ahead.
+ */
+export class LiveScheduler {
+  readonly limits: LiveSchedulerLimits;
+  readonly stats: RankStats = {
+    finished: 0,
+    preemptions: 0,
+    promptTokens: 0,
+    generatedTokens: 0,
+    reusedTokens: 0,
+  };
+  readonly #state: RequestState;
+  readonly #rank: RankScheduler;
+  readonly #live = new Set<number>();
+  #open = false;
+
+  /** Throws `ERR_CONFIG_INVALID` with every fault at once. */
+  constructor(given: Partial<LiveSchedulerLimits> = {}) {
+    this.limits = liveLimits(given);
+    this.#state = RequestState.empty(this.limits.blockSize, this.limits.tokensPerKey);
+    this.#rank = new RankScheduler(this.limits, this.#state, this.stats, { edits: true, blockIds: true });
+  }
+
+  /** Requests that run, in order of admission. */
+  get running(): readonly number[] {
+    return [...this.#rank.running];
+  }
+
+  /** Requests that wait, the next to be admitted first. */
+  get waiting(): readonly number[] {
+    return [...this.#rank.waiting];
+  }
+
+  /** KV blocks that can be given to requests, those included that only the prefix cache holds. */
+  get freeBlocks(): number {
+    return this.#rank.freeBlocks;
+  }
+
+  /** The KV blocks of a request, in order of position; none of one that does not run. */
+  blocksOf(request: number): readonly number[] {
+    return this.#live.has(request) ? this.#rank.blocksOf(request) : [];
+  }
+
+  /**
+   * The next step. The step before has run: `yield` and `finish` say what came of it, and of its other chunks came what was
+   * scheduled. Then requests arrive and are cancelled, in the order of `events`. Requests that ended, by an event or with
+   * `maxTokens`, are among the schedule's `removed`, and their ids are free; but a request that was only waiting has no row to remove.
+   * The schedule is reused by the next step. Throws `ERR_INPUT_INVALID`, and does nothing, for an event that cannot be.
+   */
+  step(events: readonly SchedulerEvent[] = []): RankSchedule {
+    this.#check(events);
+    const rank = this.#rank;
+    for (const event of events) {
+      if (event.kind === 'yield') rank.setYield(event.request, event.tokens);
+    }
+    for (const event of events) {
+      if (event.kind === 'finish') rank.stop(event.request);
+    }
+    if (this.#open) rank.complete();
+    for (const request of rank.ended) this.#live.delete(request);
+    for (const event of events) {
+      if (event.kind === 'arrive') this.#arrive(event);
+      else if (event.kind === 'cancel' && this.#live.delete(event.request)) rank.cancel(event.request);
+    }
+    this.#open = true;
+    return rank.schedule();
+  }
+
+  #arrive({ request, promptTokens, maxTokens, prefix }: SchedulerEvent & { kind: 'arrive' }): void {
+    this.#state.set(request, {
+      promptTokens,
+      maxTokens: maxTokens ?? mostTokens(this.limits) - promptTokens,
+      prefix: prefix ?? null,
+    });
+    this.#live.add(request);
+    this.#rank.arrive(request);
+  }
+
+  /** Refuses the events of a step as a whole. */
+  #check(events: readonly SchedulerEvent[]): void {
+    const arrived = new Set<number>();
+    for (const event of events) {
+      const { request } = event;
+      const known = this.#live.has(request) || arrived.has(request);
+      if (event.kind === 'arrive') {
+        this.#checkArrival(event, known);
+        arrived.add(request);
+      } else if (event.kind === 'yield') {
+        refuseUnless(
+          this.#open && this.#rank.canYield(request, event.tokens),
+          event,
+          'is no outcome of a decode of the open step',
+        );
+      } else if (event.kind === 'finish') {
+        refuseUnless(
+          this.#open && this.#rank.samples(request),
+          event,
+          'is of a request that the open step samples nothing of',
+        );
+      } else if (event.kind === 'cancel') {
+        refuseUnless(known, event, 'is of a request that is not there');
+      } else {
+        refuseUnless(false, event, 'is no event: arrive, yield, finish or cancel');
+      }
+    }
+  }
+
+  #checkArrival(event: SchedulerEvent & { kind: 'arrive' }, known: boolean): void {
+    const { limits } = this;
+    const most = mostTokens(limits);
+    const { request, promptTokens, prefix } = event;
+    const { maxTokens = Math.max(0, most - promptTokens) } = event;
+    refuseUnless(
+      Number.isInteger(request) && request >= 0 && request < MAX_REQUESTS,
+      event,
+      `needs an id from 0 to ${MAX_REQUESTS - 1}`,
+    );
+    refuseUnless(!known, event, 'is of a request that is there already');
+    refuseUnless(Number.isInteger(promptTokens) && promptTokens >= 1, event, 'needs a prompt of at least 1 token');
+    refuseUnless(Number.isInteger(maxTokens) && maxTokens >= 0, event, 'needs a maxTokens of at least 0');
+    refuseUnless(
+      promptTokens + maxTokens <= most,
+      event,
+      `has ${promptTokens} + ${maxTokens} tokens, more than maxModelLen ${limits.maxModelLen} or ${limits.numBlocks - 1} blocks hold; lower maxTokens`,
+    );
+    if (prefix === undefined) return;
+    const numbers = Math.ceil(promptTokens / limits.tokensPerKey);
+    refuseUnless(prefix.length === numbers, event, `has a prefix of ${prefix.length} numbers; it must have ${numbers}`);
+    for (let i = 0; i < numbers; i++)
+      refuseUnless(Number.isSafeInteger(prefix[i]), event, 'has a prefix that is not of safe integers');
+  }
+}
+
+const MAX_REQUESTS = 1 << 24;
+const MAX_INTEGER = 2 ** 31 - 1;
+
+/** Prompt and output together that a request can ever have. */
+function mostTokens({ maxModelLen, numBlocks, blockSize }: LiveSchedulerLimits): number {
+  return Math.min(maxModelLen, (numBlocks - 1) * blockSize);
+}
+
+function refuseUnless(right: boolean, { kind, request }: SchedulerEvent, fault: string): void {
+  if (right) return;
+  throw new LockstepError('ERR_INPUT_INVALID', `The event ${kind} of request ${request} ${fault}`, { kind, request });
+}
+
+function liveLimits(given: Partial<LiveSchedulerLimits>): LiveSchedulerLimits {
+  const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = DEFAULT_SCHEDULER_LIMITS;
+  const defaults = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
+  const limits = { tokensPerKey: given.blockSize ?? blockSize, ...defaults, ...withoutUndefined(given) };
+  const faults = new Faults();
+  faults.names('scheduler limits', given, [...Object.keys(defaults), 'tokensPerKey']);
+  for (const name of [
+    'maxNumSeqs',
+    'maxNumBatchedTokens',
+    'blockSize',
+    'maxModelLen',
+    'queryLen',
+    'tokensPerKey',
+  ] as const) {
+    faults.integer(name, limits[name], 1, MAX_INTEGER);
+  }
+  faults.integer('numBlocks', limits.numBlocks, 2, MAX_INTEGER);
+  faults.throwIfAny('These scheduler limits');
+  return Object.freeze(limits);
+}

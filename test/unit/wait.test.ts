@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { COLLECTIVE_WAIT, DEVICE_WAIT, Deadline, SLICE_MS, throwIfAborted, timeoutOf } from '../../dist/wait.js';
+import { errorOf } from '../support/device-fixture.js';
+
+describe('a timeout', () => {
+  it('has a default of each kind of call', () => {
+    for (const options of [undefined, {}]) {
+      expect(timeoutOf(options, COLLECTIVE_WAIT)).toBe(30_000);
+      expect(timeoutOf(options, DEVICE_WAIT)).toBe(60_000);
+    }
+  });
+
+  it.each([0, Number.POSITIVE_INFINITY])(
+    'of %d is for devices only: no rank may hold its peers for ever',
+    (timeoutMs) => {
+      expect(timeoutOf({ timeoutMs }, DEVICE_WAIT)).toBe(timeoutMs);
+      const { details } = errorOf('ERR_INPUT_INVALID', () => timeoutOf({ timeoutMs }, COLLECTIVE_WAIT));
+      expect(details).toEqual({ name: 'timeoutMs', value: String(timeoutMs) });
+    },
+  );
+
+  it.each([-1, Number.NaN, '5', null, {}])('of %o is refused of both', (timeoutMs) => {
+    for (const rule of [COLLECTIVE_WAIT, DEVICE_WAIT]) {
+      errorOf('ERR_INPUT_INVALID', () => timeoutOf({ timeoutMs: timeoutMs as number }, rule));
+    }
+  });
+});
+
+describe('a deadline', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  it('gives slices of 50 ms, then what is left, then 0', () => {
+    const deadline = new Deadline().start(120);
+    const slices: number[] = [];
+    for (let ms = deadline.slice(); ms > 0; ms = deadline.slice()) {
+      slices.push(ms);
+      vi.advanceTimersByTime(ms);
+    }
+    expect(slices).toEqual([SLICE_MS, SLICE_MS, 20]);
+    vi.advanceTimersByTime(1000);
+    expect(deadline.slice()).toBe(0);
+    expect(deadline.timeoutMs).toBe(120);
+  });
+
+  it('of Infinity never comes', () => {
+    const deadline = new Deadline().start(Number.POSITIVE_INFINITY);
+    vi.advanceTimersByTime(1e12);
+    expect(deadline.slice()).toBe(SLICE_MS);
+  });
+
+  it('starts again for the next wait', () => {
+    const deadline = new Deadline().start(10);
+    vi.advanceTimersByTime(10);
+    expect(deadline.slice()).toBe(0);
+    expect(deadline.start(30).slice()).toBe(30);
+  });
+});
+
+it('an aborted signal gives its reason as the cause', () => {
+  const reason = new Error('enough');
+  throwIfAborted(undefined, 'before it began');
+  throwIfAborted(new AbortController().signal, 'before it began');
+  const error = errorOf('ERR_ABORTED', () => throwIfAborted(AbortSignal.abort(reason), 'before it began', { rank: 1 }));
+  expect(error.cause).toBe(reason);
+  expect(error.message).toBe('The signal was aborted before it began.');
+  expect(error.details).toEqual({ rank: 1 });
+});

@@ -1,0 +1,302 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  LiveScheduler,
+  type LiveSchedulerLimits,
+  type RankSchedule,
+  RequestTable,
+  type SchedulerEvent,
+  type SchedulerLimits,
+  SchedulerModel,
+} from '../../../dist/workload/index.js';
+import { KvCacheOracle } from '../../oracles/kv-cache-oracle.js';
+import { type OracleRank, SchedulerOracle } from '../../oracles/scheduler-oracle.js';
+import { runs } from '../../support/property-runs.js';
+import { schedulerCases } from '../../support/scheduler-cases.js';
+
+const arrive = (request: number, promptTokens: number, more: object = {}): SchedulerEvent => ({
+  kind: 'arrive',
+  request,
+  promptTokens,
+  ...more,
+});
+
+function brief({ scheduled }: RankSchedule): string[] {
+  return scheduled.map(({ request, phase, start, queryLen }) => `${request} ${phase} ${start}+${queryLen}`);
+}
+
+/** A schedule without what will be accepted, which the live scheduler cannot know yet. */
+function unsampled(schedule: RankSchedule): object {
+  return { ...schedule, scheduled: schedule.scheduled.map(({ advance: _, ...chunk }) => chunk) };
+}
+
+/** Numbers for the chains of leading hash ids, as an engine would make them from the tokens themselves. */
+function prefixNumbers(): (hashIds: readonly number[] | null) => number[] | undefined {
+  const numbers = new Map<string, number>();
+  return (hashIds) =>
+    hashIds?.map((_, depth) => {
+      const chain = hashIds.slice(0, depth + 1).join(',');
+      if (!numbers.has(chain)) numbers.set(chain, 1e12 + numbers.size);
+      return numbers.get(chain) as number;
+    });
+}
+
+function liveLimits({
+  maxNumSeqs,
+  maxNumBatchedTokens,
+  blockSize,
+  numBlocks,
+  queryLen,
+}: SchedulerLimits): LiveSchedulerLimits {
+  return { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, queryLen, maxModelLen: 131072, tokensPerKey: 512 };
+}
+
+describe('steps of a live scheduler', () => {
+  it('go on until an event ends a request, whose row and blocks then go', () => {
+    const scheduler = new LiveScheduler({ maxNumBatchedTokens: 8, blockSize: 4, numBlocks: 20, maxModelLen: 64 });
+    expect(brief(scheduler.step([arrive(7, 10)]))).toEqual(['7 prefill 0+8']);
+    expect(brief(scheduler.step())).toEqual(['7 prefill 8+2']);
+    const third = scheduler.step([arrive(2, 3)]);
+    expect(brief(third)).toEqual(['7 decode 10+1', '2 prefill 0+3']);
+    expect(third.added).toEqual([{ request: 2, numComputedTokens: 0, blockIds: [4] }]);
+    expect([scheduler.running, scheduler.waiting, scheduler.freeBlocks]).toEqual([[7, 2], [], 15]);
+    expect(scheduler.blocksOf(7)).toEqual([1, 2, 3]);
+    const fourth = scheduler.step([{ kind: 'finish', request: 7 }]);
+    expect(fourth.removed).toEqual([7]);
+    expect(brief(fourth)).toEqual(['2 decode 3+1']);
+    expect([scheduler.blocksOf(7), scheduler.freeBlocks]).toEqual([[], 18]);
+    expect(scheduler.stats).toMatchObject({ finished: 1, promptTokens: 13, generatedTokens: 3 });
+    // The id is free again.
+    expect(brief(scheduler.step([arrive(7, 1)]))).toEqual(['2 decode 4+1', '7 prefill 0+1']);
+  });
+
+  it('end a request with its first token, at its most tokens, and where it has no room left', () => {
+    const scheduler = new LiveScheduler({ maxModelLen: 6 });
+    scheduler.step([arrive(0, 4), arrive(1, 4, { maxTokens: 1 }), arrive(2, 4)]);
+    const second = scheduler.step([{ kind: 'finish', request: 2 }]);
+    expect(second.removed).toEqual([1, 2]);
+    expect(brief(second)).toEqual(['0 decode 4+1']);
+    expect(scheduler.step().removed).toEqual([0]);
+    expect(scheduler.stats).toMatchObject({ finished: 3, generatedTokens: 4 });
+  });
+
+  it('cancel what waits, prefills or decodes, and count it as nothing finished', () => {
+    const scheduler = new LiveScheduler({ maxNumBatchedTokens: 4, maxNumSeqs: 2, numBlocks: 10 });
+    scheduler.step([arrive(0, 2), arrive(1, 9), arrive(2, 5), arrive(3, 5)]);
+    expect([scheduler.running, scheduler.waiting]).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+    const second = scheduler.step([2, 1].map((request) => ({ kind: 'cancel', request })));
+    expect(second.removed).toEqual([1]);
+    expect(brief(second)).toEqual(['0 decode 2+1', '3 prefill 0+3']);
+    const third = scheduler.step([{ kind: 'cancel', request: 0 }]);
+    expect([third.removed, brief(third)]).toEqual([[0], ['3 prefill 3+2']]);
+    scheduler.step([{ kind: 'cancel', request: 3 }]);
+    expect([scheduler.running, scheduler.waiting, scheduler.freeBlocks, scheduler.stats.finished]).toEqual([
+      [],
+      [],
+      9,
+      0,
+    ]);
+  });
+
+  it('move a decode with drafts on by what it yields', () => {
+    const scheduler = new LiveScheduler({ queryLen: 3 });
+    scheduler.step([arrive(0, 5, { maxTokens: 7 })]);
+    expect(brief(scheduler.step())).toEqual(['0 decode 5+3']);
+    expect(brief(scheduler.step([{ kind: 'yield', request: 0, tokens: 3 }]))).toEqual(['0 decode 8+3']);
+    expect(brief(scheduler.step([{ kind: 'yield', request: 0, tokens: 2 }]))).toEqual(['0 decode 10+1']);
+    expect(scheduler.step().removed).toEqual([0]);
+  });
+
+  it('share the prefixes that are numbered alike', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 40 });
+    scheduler.step([arrive(0, 10, { prefix: [11, 12, 13] })]);
+    const { added } = scheduler.step([
+      arrive(1, 12, { prefix: [11, 12, 14] }),
+      arrive(2, 12, { prefix: [15, 12, 13] }),
+    ]);
+    expect(added.map(({ numComputedTokens }) => numComputedTokens)).toEqual([8, 0]);
+    expect(added[0]?.blockIds.slice(0, 2)).toEqual(scheduler.blocksOf(0).slice(0, 2));
+  });
+
+  it.each<[string, object]>([
+    ['is of a request that is there already', arrive(0, 3)],
+    ['needs an id', arrive(-1, 3)],
+    ['needs a prompt', arrive(1, 0)],
+    ['needs a maxTokens', arrive(1, 1, { maxTokens: -1 })],
+    ['has 70 + 6 tokens, more than maxModelLen 75', arrive(1, 70, { maxTokens: 6 })],
+    ['more than maxModelLen 75 or 5 blocks', arrive(1, 81)],
+    ['it must have 1', arrive(1, 5, { prefix: [] })],
+    ['not of safe integers', arrive(1, 5, { prefix: [0.5] })],
+    ['samples nothing of', { kind: 'finish', request: 1 }],
+    ['no outcome of a decode', { kind: 'yield', request: 0, tokens: 2 }],
+    ['is not there', { kind: 'cancel', request: 5 }],
+    ['is no event', { kind: 'abort', request: 0 }],
+  ])('refuse an event that %s, and all that came with it', (fault, event) => {
+    const scheduler = new LiveScheduler({ maxModelLen: 75, numBlocks: 6 });
+    scheduler.step([arrive(0, 3, { maxTokens: 9 })]);
+    const events = [arrive(9, 1, { maxTokens: 1 }), event as SchedulerEvent];
+    expect(() => scheduler.step(events)).toThrow(
+      expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining(fault) }),
+    );
+    expect(brief(scheduler.step([]))).toEqual(['0 decode 3+1']);
+  });
+
+  it('need limits that can be', () => {
+    expect(() => new LiveScheduler({ numBlocks: 1, maxNumSeqs: 0, seed: 1 } as object)).toThrow(
+      /no seed.*maxNumSeqs is 0.*numBlocks is 1/s,
+    );
+  });
+});
+
+describe('laws of a live scheduler', () => {
+  it('takes the steps of the model, which knows beforehand what the live one hears when it happens', () => {
+    const seen = { steps: 0, preemptions: 0, finishes: 0 };
+    fc.assert(
+      fc.property(schedulerCases, fc.boolean(), fc.boolean(), ({ rows, limits: some }, one, told) => {
+        const limits = { ...some, ranks: 1, queryLen: one ? 1 : some.queryLen, maxModelLen: 131072 };
+        const table = RequestTable.from(rows);
+        const model = new SchedulerModel(table, limits);
+        const live = new LiveScheduler(liveLimits(limits));
+        const numbers = prefixNumbers();
+        const generated = new Map<number, number>();
+        let arrived = 0;
+        let events: SchedulerEvent[] = [];
+        for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
+          for (const { id, arrivalMs, inputTokens, outputTokens, hashIds } of [...table].slice(arrived)) {
+            if (arrivalMs / limits.speed > model.stats.clockMs) break;
+            arrived++;
+            if (Math.ceil((inputTokens + outputTokens) / limits.blockSize) > limits.numBlocks - 1) continue;
+            // Drafts are cut short by what may be generated, so that there the live scheduler has to know it.
+            const hears = told && limits.queryLen === 1 && outputTokens > 0;
+            const most = (limits.numBlocks - 1) * limits.blockSize - inputTokens;
+            events.push(arrive(id, inputTokens, { maxTokens: hears ? most : outputTokens, prefix: numbers(hashIds) }));
+          }
+          expect(unsampled(live.step(events))).toEqual(unsampled(schedule.ranks[0] as RankSchedule));
+          seen.steps++;
+          events = [];
+          for (const { request, phase, lastChunk, advance } of schedule.ranks[0]?.scheduled ?? []) {
+            if (!lastChunk) continue;
+            if (phase === 'decode') events.push({ kind: 'yield', request, tokens: advance });
+            const now = (generated.get(request) ?? 0) + (phase === 'decode' ? advance : 1);
+            generated.set(request, now);
+            if (now < table.get(request).outputTokens) continue;
+            events.push({ kind: 'finish', request });
+            seen.finishes++;
+          }
+          model.complete();
+        }
+        live.step(events);
+        const { finished, preemptions, promptTokens, generatedTokens, reusedTokens } = model.stats;
+        expect(live.stats).toEqual({ finished, preemptions, promptTokens, generatedTokens, reusedTokens });
+        seen.preemptions += preemptions;
+      }),
+      runs(150),
+    );
+    expect(Math.min(seen.steps, seen.finishes)).toBeGreaterThan(0);
+  });
+
+  it('takes the steps of the plain oracle where requests are cancelled at any time', () => {
+    let cancelled = 0;
+    fc.assert(
+      fc.property(
+        schedulerCases,
+        fc.array(fc.option(fc.nat(30)), { maxLength: 60 }),
+        ({ rows, limits: some }, picks) => {
+          const limits = { ...some, ranks: 1, maxModelLen: 131072 };
+          const table = RequestTable.from(rows);
+          const oracle = new SchedulerOracle([...table], limits);
+          const live = new LiveScheduler(liveLimits(limits));
+          const numbers = prefixNumbers();
+          let arrived = 0;
+          let events: SchedulerEvent[] = [];
+          for (let step = 0; ; step++) {
+            for (const { id, arrivalMs, inputTokens, outputTokens, hashIds } of [...table].slice(arrived)) {
+              if (arrivalMs / limits.speed > oracle.clockMs) break;
+              arrived++;
+              if (Math.ceil((inputTokens + outputTokens) / limits.blockSize) > limits.numBlocks - 1) continue;
+              events.push(arrive(id, inputTokens, { maxTokens: outputTokens, prefix: numbers(hashIds) }));
+            }
+            const expected = oracle.step()?.ranks[0] as OracleRank;
+            if (expected === undefined) break;
+            const { removed, added, appended, scheduled } = live.step(events);
+            expect({
+              removed,
+              added: added.map(({ blockIds, ...rest }) => ({ ...rest, blocks: blockIds.length })),
+              appended: appended.map(({ blockIds, ...rest }) => ({ ...rest, blocks: blockIds.length })),
+              scheduled: scheduled.map(({ advance: _, ...chunk }) => chunk),
+            }).toEqual({ ...expected, scheduled: expected.scheduled.map(({ advance: _, ...chunk }) => chunk) });
+            events = expected.scheduled
+              .filter(({ phase }) => phase === 'decode')
+              .map(({ request, advance: tokens }) => ({ kind: 'yield', request, tokens }));
+            // One that the step ends by itself is not there any more when the event comes, which is no fault.
+            const there = [...live.running, ...live.waiting];
+            const pick = picks[step] ?? null;
+            if (pick === null || there.length === 0) continue;
+            const request = there[pick % there.length] as number;
+            events.push({ kind: 'cancel', request });
+            oracle.cancel(request);
+            cancelled++;
+          }
+          live.step(events);
+          expect([live.running, live.waiting, live.freeBlocks]).toEqual([[], [], limits.numBlocks - 1]);
+        },
+      ),
+      runs(150),
+    );
+    expect(cancelled).toBeGreaterThan(0);
+  });
+
+  it('reads only what was written, whatever is cancelled and however little is accepted', () => {
+    fc.assert(
+      fc.property(
+        schedulerCases,
+        fc.array(fc.record({ what: fc.constantFrom('cancel', 'finish', 'yield', 'wait'), which: fc.nat(30) }), {
+          maxLength: 60,
+        }),
+        ({ rows, limits: some }, actions) => {
+          const limits = { ...some, ranks: 1 };
+          const table = RequestTable.from(rows);
+          const live = new LiveScheduler(liveLimits(limits));
+          const cache = new KvCacheOracle(table, limits);
+          const numbers = prefixNumbers();
+          const fits = [...table].filter(
+            (r) => Math.ceil((r.inputTokens + r.outputTokens) / limits.blockSize) <= limits.numBlocks - 1,
+          );
+          let events: SchedulerEvent[] = [];
+          for (let step = 0; fits.length > 0 || live.running.length + live.waiting.length > 0; step++) {
+            const next = fits.shift();
+            if (next !== undefined) {
+              const { id, inputTokens, outputTokens, hashIds } = next;
+              events.push(arrive(id, inputTokens, { maxTokens: outputTokens, prefix: numbers(hashIds) }));
+            }
+            const schedule = live.step(events);
+            const advances = new Map(schedule.scheduled.map(({ request, advance }) => [request, advance]));
+            events = [];
+            const { what, which } = actions[step] ?? { what: 'wait', which: 0 };
+            const chunk = schedule.scheduled[which];
+            if (what === 'finish' && chunk?.lastChunk) events.push({ kind: 'finish', request: chunk.request });
+            if (what === 'yield' && chunk?.phase === 'decode') {
+              events.push({ kind: 'yield', request: chunk.request, tokens: chunk.queryLen });
+              advances.set(chunk.request, chunk.queryLen);
+            }
+            const there = [...live.running, ...live.waiting];
+            if (what === 'cancel' && there.length > 0) {
+              events.push({ kind: 'cancel', request: there[which % there.length] as number });
+            }
+            cache.apply({
+              ...schedule,
+              scheduled: schedule.scheduled.map((one) => ({ ...one, advance: advances.get(one.request) as number })),
+            });
+            expect(step).toBeLessThan(5000);
+          }
+          live.step(events);
+          expect(live.freeBlocks).toBe(limits.numBlocks - 1);
+        },
+      ),
+      runs(150),
+    );
+  });
+});
