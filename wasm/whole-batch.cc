@@ -128,8 +128,8 @@ bool holds(int32_t set, int32_t window, const WholeShape& shape) {
   return same;
 }
 
-/// All tensors of the whole batch, and in the same loops, since most planners have no other group, the slots of the first. `uniform`: tokens of every decode where they are equal, else
-/// 0. `window`: tokens of each decode's window, or `uniform` where requests are packed.
+/// All tensors of the whole batch, and in the same loops, since most planners have no other group, the slots of the first. `uniform`:
+/// tokens of every decode where they are equal, else 0. `window`: tokens of each decode's window, or `uniform` where requests are packed.
 int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform, int32_t window) {
   const int32_t* order = region(REGION_ORDER);
   const int32_t decodes = state()[STATE_DECODES];
