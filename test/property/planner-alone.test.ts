@@ -27,7 +27,18 @@ const stepsArbitrary = fc.array(
     /** Beside the decodes comes a request that holds a block of another, which it has computed or not; or one leaves. */
     idle: fc.constantFrom('none', 'none', 'none', 'none', 'computed', 'held', 'leaves'),
     /** A decode ends before the others go on, or one joins them after, with a block of its own or of another; or a prompt does. */
-    changes: fc.constantFrom('none', 'none', 'ends', 'joins', 'joins', 'shares', 'prompt', 'prompt shares'),
+    changes: fc.constantFrom(
+      'none',
+      'none',
+      'ends',
+      'joins',
+      'joins',
+      'shares',
+      'prompt',
+      'prompt shares',
+      'begins',
+      'prompt begins',
+    ),
     pick: fc.nat(1000),
     abandons: fc.integer({ min: 0, max: 7 }).map((value) => value === 0),
   }),
@@ -92,7 +103,7 @@ it('in the checked mode, continued decodes are refused in the very step in which
             planner.requests.remove(last);
             idle.delete(last);
           } else if ((comes === 'computed' || comes === 'held') && idle.size < 5 && decodes.size + idle.size < 9) {
-            add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : 0 });
+            add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : pick % 2 });
           }
           if (changes === 'ends' && decodes.size > 1) {
             const gone = [...decodes.keys()][pick % decodes.size];
@@ -101,7 +112,19 @@ it('in the checked mode, continued decodes are refused in the very step in which
           }
           planner.requests.continueDecodes();
           const block = changes === 'shares' || changes === 'prompt shares' ? all[pick % all.length] : unused++;
-          if (changes === 'joins' || changes === 'shares') {
+          // One that was there before, with a block that others may have, runs for the first time.
+          const waiting = [...idle].find(([, { computed }]) => computed < 2);
+          if (changes.endsWith('begins') && waiting !== undefined) {
+            const [row, held] = waiting;
+            idle.delete(row);
+            if (changes === 'begins') {
+              decodes.set(row, held);
+              planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+            } else {
+              prompt = { row, held };
+              planner.requests.schedule(row, { phase: 'prefill', queryLen: 2 - held.computed });
+            }
+          } else if (changes === 'joins' || changes === 'shares') {
             if (decodes.size + idle.size < LIMITS.maxNumSeqs) {
               planner.requests.schedule(add(decodes, { blocks: [block], computed: 1 }), {
                 phase: 'decode',
@@ -124,8 +147,11 @@ it('in the checked mode, continued decodes are refused in the very step in which
           whole.requests.schedule(row, { phase: 'decode', queryLen: 1 });
         }
         if (prompt !== undefined) {
-          const row = whole.requests.add({ blockIds: prompt.held.blocks });
-          whole.requests.schedule(row, { phase: 'prefill', queryLen: 3 });
+          const row = whole.requests.add({ blockIds: prompt.held.blocks, numComputedTokens: prompt.held.computed });
+          whole.requests.schedule(row, {
+            phase: 'prefill',
+            queryLen: prompt.held.blocks.length + 1 - prompt.held.computed,
+          });
         }
         const before = state[SEEN_ALONE];
         const found = outcome(planner);
