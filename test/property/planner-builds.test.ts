@@ -49,7 +49,7 @@ describe('builds of the metadata sources', () => {
             if (result !== undefined) note(setup, result);
           }
         }),
-        runs(1650),
+        runs(1750),
       );
     },
     600_000 * Math.max(1, FACTOR),
