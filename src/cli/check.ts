@@ -1,4 +1,3 @@
-import { styleText } from 'node:util';
 import {
   type CheckedPair,
   type CheckReport,
@@ -17,6 +16,7 @@ import { readPlanFile, readPolicy } from '../formats/index.js';
 import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
+import { paint } from './paint.js';
 import { Progress } from './progress.js';
 
 interface CheckFlags {
@@ -135,8 +135,4 @@ function verdict(property: keyof typeof PROPERTY_MEANINGS, { violations, complet
 
 function counterexample({ property, ranks, trace }: Violation): string[] {
   return ['', paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`), ...traceText(trace)];
-}
-
-function paint(style: 'red' | 'green', words: string): string {
-  return process.stdout.isTTY && !process.env.NO_COLOR ? styleText(style, words) : words;
 }
