@@ -4,11 +4,11 @@ import {
   Control,
   Decision,
   Limit,
-  MAX_CHECK_RANKS,
   Property,
   Region,
   Resolve,
   Run,
+  VIOLATION_WORDS,
   VOTE_WORDS,
   Vote,
 } from '../layout';
@@ -29,9 +29,6 @@ import {
 
 /** Number of properties that a table can break: one more than the last of them. */
 const PROPERTY_COUNT: i32 = Property.P11 + 1;
-
-/** Words of one violation: 1 if there is one, then the state of each replica. */
-const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
 
 /**
  * Explores up to `budget` tables of `replicas` replicas, and returns how many. `tuple` holds the states of the next table in
