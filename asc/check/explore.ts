@@ -14,7 +14,7 @@ import {
 } from '../layout';
 import { resolve } from '../resolve';
 import { rowAt, vote } from '../table';
-import { get, limit, region, set } from '../words';
+import { copy, get, limit, region, set } from '../words';
 import { act } from './actions';
 import { graphNotMissed, keyHoldsBatch } from './key-laws';
 import {
@@ -72,14 +72,16 @@ export function exploreTables(
  * by reversal, so that a rule which favours one rank sees both small and large batches on it.
  */
 function placeRows(table: usize, rows: usize, replicas: i32, tuple: usize, placed: usize): void {
-  const bytes = <usize>((limit(Limit.ReplicaSize) * VOTE_WORDS) << 2);
+  const words = limit(Limit.ReplicaSize) * VOTE_WORDS;
+  const bytes = (<usize>words) << 2;
   let sum = 0;
   for (let r = 0; r < replicas; r++) sum += get(tuple, r);
+  let rotated = (sum >> 1) % replicas;
   for (let r = 0; r < replicas; r++) {
-    const rotated = (r + (sum >> 1)) % replicas;
     const state = get(tuple, (sum & 1) == 0 ? rotated : replicas - 1 - rotated);
     set(placed, r, state);
-    memory.copy(table + <usize>r * bytes, rows + <usize>state * bytes, bytes);
+    copy(table + <usize>r * bytes, rows + <usize>state * bytes, words);
+    if (++rotated == replicas) rotated = 0;
   }
 }
 
