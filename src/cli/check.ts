@@ -23,6 +23,7 @@ interface CheckFlags {
   readonly policy?: string;
   readonly ranks: number;
   readonly replicaSize: number;
+  readonly workers?: number;
   readonly ubatches?: number;
   readonly piecewise: boolean;
   readonly plan?: string;
@@ -60,6 +61,7 @@ export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<
       pair,
       ranks: flags.ranks,
       replicaSize: flags.replicaSize,
+      ...(flags.workers !== undefined && { workers: flags.workers }),
       signal: interrupts.signal,
       onProgress: ({ states, total }) => progress.show(states, {}, total),
     });
