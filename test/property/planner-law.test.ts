@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { DeviceTable } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
@@ -17,8 +18,7 @@ describe('after any sequence of edits and decisions', () => {
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
         const session = new PlannerSession(modules, setup, [false, true]);
         for (const step of steps) {
-          continued += session.continueDecodes(step.continues);
-          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          continued += session.edits(step);
           const result = session.step(step);
           if (result === undefined) continue;
           const { run, reason, parts } = result.decision;
@@ -41,9 +41,8 @@ describe('after any sequence of edits and decisions', () => {
         let tables: DeviceTable[][] = [];
         let lost = false;
         for (const step of steps) {
-          if (lost) for (const planner of session.planners) planner.invalidateDeviceTable();
-          session.continueDecodes(step.continues);
-          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          if (lost) for (const planner of session.planners) devicePort(planner).invalidateDeviceTable();
+          session.edits(step);
           const result = session.step(step);
           // Without poison a device's memory is zero before the first step; with it, anything.
           if (tables.length === 0) {
