@@ -3,9 +3,12 @@ import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS, LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
 import { STATE_WORDS, word } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import { METADATA_BUILDS } from '../support/metadata-builds.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
-const modules = await loadModules();
+const builds = await Promise.all(
+  METADATA_BUILDS.map(async ([name, wasm]) => ({ name, modules: await loadModules(wasm) })),
+);
 const LIMITS = {
   ...DEFAULT_LIMITS,
   ...{ maxNumSeqs: 10, maxNumBatchedTokens: 20, maxModelLen: 64, numBlocks: 400 },
@@ -31,6 +34,8 @@ const stepsArbitrary = fc.array(
   }),
   { minLength: 3, maxLength: 14, size: 'max' },
 );
+
+const buildArbitrary = fc.constantFrom(...builds);
 
 /** A block that requests hold together, which they may come to write. */
 const SHARED = 1;
@@ -58,68 +63,74 @@ function outcome(planner: StepPlanner): string {
 it('in the checked mode, continued decodes are refused in the very step in which a planner that looks at all blocks refuses', () => {
   const seen = new Set<string>();
   fc.assert(
-    fc.property(stepsArbitrary, fc.array(startArbitrary, { minLength: 1, maxLength: 5 }), (steps, starts) => {
-      const planner = new StepPlanner(modules, { limits: LIMITS, checked: true, poison: true });
-      const state = new Int32Array(planner.arena.buffer, planner.regions.region('state').offset);
-      let unused = SHARED + 1;
-      const decodes = new Map<Row, Held>();
-      const idle = new Map<Row, Held>();
-      const add = (into: Map<Row, Held>, held: Held): Row => {
-        const row = planner.requests.add({ blockIds: held.blocks, numComputedTokens: held.computed });
-        into.set(row, held);
-        return row;
-      };
-      for (const { start, ahead } of starts) {
-        const own = Array.from({ length: Math.floor(start / 2) + 1 }, () => unused++);
-        const blocks = [...own, ...ahead.map((shared) => (shared ? SHARED : unused++))];
-        planner.requests.schedule(add(decodes, { blocks, computed: start }), { phase: 'decode', queryLen: 1 });
-      }
-      for (const [number, { takes, idle: comes, pick, abandons }] of steps.entries()) {
-        const all = [...decodes.values(), ...idle.values()].flatMap(({ blocks }) => blocks);
-        if (number > 0) {
-          for (const [index, [row, held]] of [...decodes].entries()) {
-            held.computed += 1;
-            if (held.computed < 2 * held.blocks.length) continue;
-            const block = takes[index] === 0 ? all[pick % all.length] : unused++;
-            planner.requests.appendBlocks(row, [block]);
-            held.blocks.push(block);
+    fc.property(
+      buildArbitrary,
+      stepsArbitrary,
+      fc.array(startArbitrary, { minLength: 1, maxLength: 5 }),
+      ({ name, modules }, steps, starts) => {
+        const planner = new StepPlanner(modules, { limits: LIMITS, checked: true, poison: true });
+        const state = new Int32Array(planner.arena.buffer, planner.regions.region('state').offset);
+        let unused = SHARED + 1;
+        const decodes = new Map<Row, Held>();
+        const idle = new Map<Row, Held>();
+        const add = (into: Map<Row, Held>, held: Held): Row => {
+          const row = planner.requests.add({ blockIds: held.blocks, numComputedTokens: held.computed });
+          into.set(row, held);
+          return row;
+        };
+        for (const { start, ahead } of starts) {
+          const own = Array.from({ length: Math.floor(start / 2) + 1 }, () => unused++);
+          const blocks = [...own, ...ahead.map((shared) => (shared ? SHARED : unused++))];
+          planner.requests.schedule(add(decodes, { blocks, computed: start }), { phase: 'decode', queryLen: 1 });
+        }
+        for (const [number, { takes, idle: comes, pick, abandons }] of steps.entries()) {
+          const all = [...decodes.values(), ...idle.values()].flatMap(({ blocks }) => blocks);
+          if (number > 0) {
+            for (const [index, [row, held]] of [...decodes].entries()) {
+              held.computed += 1;
+              if (held.computed < 2 * held.blocks.length) continue;
+              const block = takes[index] === 0 ? all[pick % all.length] : unused++;
+              planner.requests.appendBlocks(row, [block]);
+              held.blocks.push(block);
+            }
+            const last = [...idle.keys()].at(-1);
+            if (comes === 'leaves' && last !== undefined) {
+              planner.requests.remove(last);
+              idle.delete(last);
+            } else if ((comes === 'computed' || comes === 'held') && idle.size < 5) {
+              add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : 0 });
+            }
+            planner.requests.continueDecodes();
           }
-          const last = [...idle.keys()].at(-1);
-          if (comes === 'leaves' && last !== undefined) {
-            planner.requests.remove(last);
-            idle.delete(last);
-          } else if ((comes === 'computed' || comes === 'held') && idle.size < 5) {
-            add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : 0 });
+          const whole = new StepPlanner(modules, { limits: LIMITS, checked: true });
+          for (const { blocks, computed } of idle.values()) {
+            whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
           }
-          planner.requests.continueDecodes();
+          for (const { blocks, computed } of decodes.values()) {
+            const row = whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
+            whole.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+          }
+          const before = state[SEEN_ALONE];
+          const found = outcome(planner);
+          expect(found).toBe(outcome(whole));
+          seen.add(`${found}, ${before < 1 ? 'by all' : 'by what changed'}, ${name}`);
+          if (found !== 'taken') return;
+          if (abandons) {
+            planner.abandon();
+            return;
+          }
+          planner.build(planner.resolve(planner.table));
         }
-        const whole = new StepPlanner(modules, { limits: LIMITS, checked: true });
-        for (const { blocks, computed } of idle.values()) {
-          whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
-        }
-        for (const { blocks, computed } of decodes.values()) {
-          const row = whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
-          whole.requests.schedule(row, { phase: 'decode', queryLen: 1 });
-        }
-        const before = state[SEEN_ALONE];
-        const found = outcome(planner);
-        expect(found).toBe(outcome(whole));
-        seen.add(`${found}, ${before < 1 ? 'by all' : 'by what changed'}`);
-        if (found !== 'taken') return;
-        if (abandons) {
-          planner.abandon();
-          return;
-        }
-        planner.build(planner.resolve(planner.table));
-      }
-    }),
-    runs(1500),
+      },
+    ),
+    runs(3000),
   );
   if (!FULL_RUN) return;
-  expect([...seen].sort()).toEqual([
+  const outcomes = [
     'ERR_BLOCK_CONFLICT, by all',
     'ERR_BLOCK_CONFLICT, by what changed',
     'taken, by all',
     'taken, by what changed',
-  ]);
+  ];
+  expect([...seen].sort()).toEqual(outcomes.flatMap((one) => builds.map(({ name }) => `${one}, ${name}`)));
 });
