@@ -49,6 +49,13 @@ export class PlannerSession extends EditedPlanners {
     this.#rebuilt = { planner, beginning: planner.arena.slice() };
   }
 
+  /** As all planners do it; also where it is refused the memories of builds are left alike. */
+  override continueDecodes(how: SessionStep['continues']): number {
+    const continued = super.continueDecodes(how);
+    if (continued === 0 && how !== 'no') this.#compareBuilds();
+    return continued;
+  }
+
   /** All of a step: what it continues, its edits, its batch. */
   take(step: SessionStep): SessionResult | undefined {
     this.continueDecodes(step.continues);
