@@ -22,7 +22,8 @@ export class SignOfLife implements Reporter {
   }
 
   onTestCaseReady(test: TestCase): void {
-    this.#running.set(test.module, test.name);
+    // Tests are told of in batches, which may come after the file's end.
+    if (this.#running.has(test.module)) this.#running.set(test.module, test.name);
   }
 
   onTestModuleEnd(module: TestModule): void {
