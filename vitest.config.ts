@@ -1,17 +1,47 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
+import { SignOfLife } from './test/support/sign-of-life.js';
 
 const seed = process.env.LOCKSTEP_SEED ?? String(Date.now() % 2 ** 31);
+
+/**
+ * The lanes, each a script of package.json: its folders of test/, and how many times as many random cases as their tests say
+ * it takes where LOCKSTEP_RUNS says nothing. docs/build.md has their minutes.
+ */
+const LANES = [
+  { name: 'test', folders: ['unit', 'property', 'tidy', 'package'], runs: '0.1' },
+  { name: 'mutation', folders: ['mutation'], runs: '1' },
+  { name: 'soak', folders: ['soak'], runs: '10' },
+];
+
 console.log(`property tests: seed ${seed} (LOCKSTEP_SEED=${seed} runs the same cases)`);
 
 // Tests import the built package by its own name, so that what they exercise is what people install.
+const shared = {
+  pool: 'forks' as const,
+  server: { deps: { external: [/\/dist\//] } },
+  // These end a test that hangs, not one that is slow: of a machine under load no time is promised.
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+};
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    pool: 'forks',
-    env: { LOCKSTEP_SEED: seed },
-    server: { deps: { external: [/\/dist\//] } },
-    testTimeout: 60_000,
-    reporters: process.env.CI ? ['default', 'json'] : ['default'],
+    // Vitest's own choice leaves a core out, which of two is half.
+    maxWorkers: availableParallelism(),
+    reporters: [
+      'default',
+      ...(process.env.CI ? (['json'] as const) : []),
+      ...(process.stdout.isTTY ? [] : [new SignOfLife()]),
+    ],
     outputFile: { json: '.setup/vitest.json' },
+    projects: LANES.map(({ name, folders, runs }) => ({
+      test: {
+        ...shared,
+        name,
+        include: folders.map((folder) => `test/${folder}/**/*.test.ts`),
+        env: { LOCKSTEP_SEED: seed, LOCKSTEP_RUNS: process.env.LOCKSTEP_RUNS ?? runs },
+      },
+    })),
   },
 });

@@ -40,9 +40,10 @@ compare_module() {
   npm run build:wasm -- --out "$out" && cmp "$out/metadata.wasm" wasm/metadata.wasm && cmp "$out/metadata-scalar.wasm" wasm/metadata-scalar.wasm
 }
 
-npm_test() {
+# A lane by its command, and its LOCKSTEP_RUNS.
+run_lane() {
   rm -f .setup/vitest.json
-  npm test
+  LOCKSTEP_RUNS=$2 $1
   local rc=$?
   node .ci/count-tests.mjs .setup/vitest.json "$rc"
 }

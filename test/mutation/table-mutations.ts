@@ -2,6 +2,11 @@ import type { Mutation } from './mutation.js';
 
 /** Mistakes in which tables are refused. */
 export const TABLE_MUTATIONS: readonly Mutation[] = [
+  {
+    name: 'ranks of a replica must all be able to cut their batch, or none',
+    find: '    word == Vote.CanSplit ||\n',
+    replace: '',
+  },
   // resolve.ts and table.ts: which tables are refused.
   {
     name: 'steps of different numbers go together',

@@ -2,13 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadModules } from '../../dist/memory/modules.js';
 import { devicePort } from '../../dist/planner/index.js';
+import { METADATA_BUILDS } from '../support/metadata-builds.js';
 import { DeviceTable } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 import { sessionArbitrary } from '../support/session-steps.js';
 
-const modules = await loadModules();
+const [wasm, native] = await Promise.all(METADATA_BUILDS.map(([, sources]) => loadModules(sources)));
+/** The planners of a session, and whether each is poisoned: the two poisoned ones are compared byte by byte. */
+const BUILDS = [wasm, wasm, native];
+const POISON = [false, true, true];
 
 describe('after any sequence of edits and decisions', () => {
   it('fresh, poisoned and rebuilt planners hold the plain tensors, padding included', () => {
@@ -16,7 +20,7 @@ describe('after any sequence of edits and decisions', () => {
     let continued = 0;
     fc.assert(
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
-        const session = new PlannerSession(modules, setup, [false, true]);
+        const session = new PlannerSession(BUILDS, setup, POISON);
         for (const step of steps) {
           continued += session.edits(step);
           const result = session.step(step);
@@ -37,7 +41,7 @@ describe('after any sequence of edits and decisions', () => {
   it("a device table of each KV cache group that is given each step's edits alone holds that step's rows", () => {
     fc.assert(
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
-        const session = new PlannerSession(modules, setup, [false, true]);
+        const session = new PlannerSession(BUILDS, setup, POISON);
         let tables: DeviceTable[][] = [];
         let lost = false;
         for (const step of steps) {

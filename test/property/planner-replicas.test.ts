@@ -24,10 +24,14 @@ const SHARED = VOTE_WORDS.slice(word(VOTE_WORDS, 'phase')).filter((name) => !OWN
 
 const step = fc.record({
   peers: fc.array(peerArbitrary, { minLength: 2, maxLength: 2 }),
-  vetoes: fc.array(fc.record({ graphVeto: fc.constantFrom(0, 0, 0, 0, 3), ubatchVeto: fc.constantFrom(0, 0, 0, 2) }), {
-    minLength: RANKS,
-    maxLength: RANKS,
-  }),
+  processes: fc.array(
+    fc.record({
+      graphVeto: fc.constantFrom(0, 0, 0, 0, 3),
+      ubatchVeto: fc.constantFrom(0, 0, 0, 2),
+      cannotSplit: fc.constantFrom(false, false, false, true),
+    }),
+    { minLength: RANKS, maxLength: RANKS },
+  ),
   faults: fc.array(
     fc.integer({ min: 0, max: 19 }).map((value) => (value === 0 ? 4 : 0)),
     { minLength: RANKS, maxLength: RANKS },
@@ -39,12 +43,14 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 /** Votes of replicas whose ranks hold one batch each, and differ in what each of them can do. */
 function votesOf(planner: StepPlanner, setup: PlannerSetup, given: Step): VoteRecord[] {
   const { plan, policy } = setup;
-  const { peers, vetoes } = given;
-  return vetoes.map(({ graphVeto, ubatchVeto }, rank) => {
+  const { peers, processes } = given;
+  return processes.map(({ graphVeto, ubatchVeto, cannotSplit }, rank) => {
     const peer = peers[Math.floor(rank / SIZE)];
     const context = { step: 0, planHash: planner.planHash, plan, policy, ...peer.intent };
     const vote = votePlain(peerChunks(peer, setup, false), context);
-    return { ...vote, graphVeto, ubatchVeto, wantsUbatches: ubatchVeto === 0 ? vote.wantsUbatches : 0 };
+    const canSplit = cannotSplit ? 0 : vote.canSplit;
+    const wantsUbatches = canSplit === 1 && ubatchVeto === 0 ? vote.wantsUbatches : 0;
+    return { ...vote, graphVeto, ubatchVeto, canSplit, wantsUbatches };
   });
 }
 

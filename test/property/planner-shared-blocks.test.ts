@@ -2,13 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Limits, LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
 import { FACT_WORDS, word } from '../../dist/layout/layout.js';
-import { loadModules } from '../../dist/memory/modules.js';
+import { loadModules, type PlannerModules } from '../../dist/memory/modules.js';
 import { devicePort } from '../../dist/planner/index.js';
 import { partTokens } from '../oracles/vote-oracle.js';
+import { METADATA_BUILDS } from '../support/metadata-builds.js';
 import { policyWith } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
-const modules = await loadModules();
+const builds = await Promise.all(METADATA_BUILDS.map(async ([name, wasm]) => [name, await loadModules(wasm)] as const));
 
 /** A request whose blocks come from a pool so small that others have them too. */
 interface Sharing {
@@ -61,6 +62,7 @@ const batchArbitrary = fc
   }));
 
 function plannerOf(
+  modules: PlannerModules,
   batch: typeof batchArbitrary extends fc.Arbitrary<infer T> ? T : never,
   checked: boolean,
 ): {
@@ -106,13 +108,13 @@ function blocksOf(request: Sharing, begin: number, end: number, blockSize: numbe
   return [...new Set(positions.map((position) => request.blockIds[Math.floor(position / blockSize)]))];
 }
 
-describe('blocks that several requests touch in one step', () => {
+describe.each(builds)('blocks that several requests touch in one step, built as %s', (_name, modules) => {
   it('are a fact of the batch: read before a later part writes them, or, where the policy vetoes, read by a prefill at all', () => {
     const seen = new Set<string>();
     fc.assert(
       fc.property(batchArbitrary, (batch) => {
         const { parts, sharedBlocks, blockSize } = batch;
-        const { planner } = plannerOf(batch, false);
+        const { planner } = plannerOf(modules, batch, false);
         planner.vote();
         const { offset } = devicePort(planner).regions.region('facts');
         const found = new Int32Array(devicePort(planner).arena.buffer, offset)[word(FACT_WORDS, 'sharedBlock')];
@@ -158,7 +160,7 @@ describe('blocks that several requests touch in one step', () => {
     fc.assert(
       fc.property(batchArbitrary, (batch) => {
         const { requests, blockSize } = batch;
-        const { planner, rows } = plannerOf(batch, true);
+        const { planner, rows } = plannerOf(modules, batch, true);
         const conflicts = requests.flatMap((writer, index) =>
           blocksOf(writer, writer.start, writer.start + writer.queryLen, blockSize).flatMap((block) => {
             const twice = writer.blockIds.filter((other) => other === block).length > 1;

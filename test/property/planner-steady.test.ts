@@ -2,13 +2,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, decodePlan, type Limits } from '../../dist/entry/planner.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import { METADATA_BUILDS } from '../support/metadata-builds.js';
 import { DeviceTable } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { policyWith } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 import type { Edit, SessionStep } from '../support/session-steps.js';
 
-const modules = await loadModules();
+const [wasm, native] = await Promise.all(METADATA_BUILDS.map(([, sources]) => loadModules(sources)));
+/** The planners of a session, and whether each is poisoned: the two poisoned ones are compared byte by byte. */
+const BUILDS = [wasm, wasm, native];
+const POISON = [false, true, true];
 
 /** A run of decodes as a server has it: most steps only move on, now and then a request leaves, joins or sends a prompt. */
 const steadyArbitrary = fc
@@ -77,7 +81,7 @@ describe('a steady run of decodes', () => {
     const lengths: number[] = [];
     fc.assert(
       fc.property(steadyArbitrary, ({ setup, steps, requests }) => {
-        const session = new PlannerSession(modules, setup, [false, true]);
+        const session = new PlannerSession(BUILDS, setup, POISON);
         const edit = (kind: Edit['kind'], from: { pick: number; amount: number }, decodeOnly = true): void =>
           session.edit({ kind, ...from, flag: false }, decodeOnly);
         for (const request of requests) edit('add', request);

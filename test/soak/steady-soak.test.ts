@@ -19,7 +19,7 @@ const LIMITS = {
 };
 const SIZES = [1, 2, 4, 8, 16, 24, 32];
 const GEOMETRY = { blockSize: 16, contextParallelSize: 1, contextParallelRank: 0, interleaveSize: 1 };
-/** A million with LOCKSTEP_RUNS=10, which is what `npm run soak` sets. */
+/** A million with LOCKSTEP_RUNS=10, which is what `npm run test:soak` takes. */
 const STEPS = runs(100_000).numRuns as number;
 
 interface Live {

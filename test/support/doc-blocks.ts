@@ -2,7 +2,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from './cli.js';
 
-const WRITE = process.env.LOCKSTEP_DOCS === 'write';
+/** Whether pages are made what they should be, not compared. */
+export const WRITE: boolean = process.env.LOCKSTEP_DOCS === 'write';
+
+/** The lines of the table that a page shows after `<!-- name -->`. */
+export function readLines(page: string, name: string): string[] {
+  const found = tableAfter(name).exec(readFileSync(path.join(root, page), 'utf8'));
+  if (found === null) throw new RangeError(`${page} has no table after <!-- ${name} -->`);
+  return found[2].split('\n');
+}
+
+function tableAfter(name: string): RegExp {
+  return new RegExp(`(<!-- ${name} -->\\n\\n)(.*?)(\\n\\n)`, 's');
+}
 
 /**
  * The lines that a page shows after `<!-- name -->`: a block of text, or a table. With LOCKSTEP_DOCS=write they are first made
@@ -12,7 +24,7 @@ export function shownLines(page: string, name: string, now: readonly string[]): 
   const place = path.join(root, page);
   const text = readFileSync(place, 'utf8');
   const fenced = new RegExp(`(<!-- ${name} -->\\n\\n\`\`\`text\\n)(.*?)(\\n\`\`\`)`, 's');
-  const table = new RegExp(`(<!-- ${name} -->\\n\\n)(.*?)(\\n\\n)`, 's');
+  const table = tableAfter(name);
   const block = fenced.test(text) ? fenced : table;
   const found = block.exec(text);
   if (found === null) throw new RangeError(`${page} has no block after <!-- ${name} -->`);

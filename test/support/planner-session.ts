@@ -32,9 +32,11 @@ export interface SessionResult {
 
 /** Planners that take steps together, each step compared with the plain oracles. */
 export class PlannerSession extends EditedPlanners {
-  /** The planners are builds of the same sources, whose memories are alike. */
+  /** The planners are builds of the same sources: the memories of those that are poisoned alike are alike. */
   readonly #areBuilds: boolean;
   readonly #rebuilt: { readonly planner: StepPlanner; readonly beginning: Uint8Array };
+  /** Of each planner, the first that is poisoned as it is. */
+  readonly #first: readonly number[];
   /** The decision of the last step that was built. */
   #previous: DecisionView | undefined;
 
@@ -43,8 +45,16 @@ export class PlannerSession extends EditedPlanners {
     const each = Array.isArray(modules) ? modules : poison.map(() => modules as PlannerModules);
     super(each, setup, poison);
     this.#areBuilds = Array.isArray(modules);
+    this.#first = poison.map((value) => poison.indexOf(value));
     const planner = new StepPlanner(each[0], { ...setup, poison: true });
     this.#rebuilt = { planner, beginning: devicePort(planner).arena.slice() };
+  }
+
+  /** As all planners do it; also where it is refused the memories of builds are left alike. */
+  override continueDecodes(how: SessionStep['continues']): number {
+    const continued = super.continueDecodes(how);
+    if (continued === 0 && how !== 'no') this.#compareBuilds();
+    return continued;
   }
 
   /** All of a step: what it continues, its edits, its batch. */
@@ -104,7 +114,7 @@ export class PlannerSession extends EditedPlanners {
             votes: counts,
           });
     this.each((planner, index) => {
-      if (index > 0 && this.#areBuilds) planner.build(planner.resolve(table));
+      if (this.#areBuilds && this.#first[index] < index) planner.build(planner.resolve(table));
       else checkStep(planner, table, decision, groups);
     });
     this.#compareBuilds();
@@ -118,13 +128,14 @@ export class PlannerSession extends EditedPlanners {
     return { decision, entries, votes, plain: groups?.[0], groups };
   }
 
-  /** All builds hold the same bytes, in every region and in between. */
+  /** All builds that are poisoned alike hold the same bytes, in every region and in between. */
   #compareBuilds(): void {
     if (!this.#areBuilds) return;
-    const [first, ...others] = this.planners;
-    for (const [index, other] of others.entries()) {
-      const difference = differenceOfMemory(other, first);
-      must(difference === undefined, () => `build ${index + 1}: ${difference}`);
+    for (const [index, planner] of this.planners.entries()) {
+      const first = this.#first[index];
+      if (first === index) continue;
+      const difference = differenceOfMemory(planner, this.planners[first]);
+      must(difference === undefined, () => `build ${index}: ${difference}`);
     }
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createPlanner, type ErrorCode, type Limits, type Row, type StepPlanner } from '../../../dist/entry/planner.js';
 import { refusedWith } from '../../support/expectations.js';
+import { METADATA_BUILDS } from '../../support/metadata-builds.js';
 
 const LIMITS: Partial<Limits> = {
   maxNumSeqs: 3,
@@ -273,37 +274,43 @@ describe('a refused edit says what was wrong, and changes nothing', () => {
     expect(requests.numComputedTokens(rows[0])).toBe(2);
   });
 
-  it('what a request depends on ends with its step, however its next token is scheduled', async () => {
-    for (const prefills of [0, 1]) {
-      const planner = await createPlanner({ limits: LIMITS, checked: true });
+  it.each(METADATA_BUILDS)(
+    'what a request depends on ends with its step, however its next token is scheduled, built as %s',
+    async (_name, wasm) => {
+      for (const prefills of [0, 1]) {
+        const planner = await createPlanner({ limits: LIMITS, checked: true, wasm });
+        const { requests } = planner;
+        const writer = requests.add({ blockIds: [9] });
+        const reader = requests.add({ blockIds: [9, 10], numComputedTokens: 4 });
+        requests.schedule(writer, { phase: 'decode', queryLen: 1 });
+        requests.schedule(reader, { phase: 'decode', queryLen: 1, dependsOn: writer });
+        planner.build(planner.resolve(planner.vote()));
+        // With a prefill in the step rows are looked at one by one; without, lanes move on by themselves.
+        const prompt = requests.add({ blockIds: [11] });
+        if (prefills > 0) requests.schedule(prompt, { phase: 'prefill', queryLen: 1 });
+        expect(requests.continueDecodes()).toBe(2);
+        const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
+        expect(error.details).toEqual({ row: writer, other: reader, block: 9 });
+      }
+    },
+  );
+
+  it.each(METADATA_BUILDS)(
+    'what depended on a removed request does not depend on the one that has its row now, built as %s',
+    async (_name, wasm) => {
+      const planner = await createPlanner({ limits: LIMITS, checked: true, wasm });
       const { requests } = planner;
       const writer = requests.add({ blockIds: [9] });
       const reader = requests.add({ blockIds: [9, 10], numComputedTokens: 4 });
-      requests.schedule(writer, { phase: 'decode', queryLen: 1 });
-      requests.schedule(reader, { phase: 'decode', queryLen: 1, dependsOn: writer });
-      planner.build(planner.resolve(planner.vote()));
-      // With a prefill in the step rows are looked at one by one; without, lanes move on by themselves.
-      const prompt = requests.add({ blockIds: [11] });
-      if (prefills > 0) requests.schedule(prompt, { phase: 'prefill', queryLen: 1 });
-      expect(requests.continueDecodes()).toBe(2);
+      requests.schedule(reader, { phase: 'prefill', queryLen: 1, dependsOn: writer });
+      requests.remove(writer);
+      const other = requests.add({ blockIds: [9] });
+      expect(other).toBe(writer);
+      requests.schedule(other, { phase: 'prefill', queryLen: 1 });
       const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
-      expect(error.details).toEqual({ row: writer, other: reader, block: 9 });
-    }
-  });
-
-  it('what depended on a removed request does not depend on the one that has its row now', async () => {
-    const planner = await createPlanner({ limits: LIMITS, checked: true });
-    const { requests } = planner;
-    const writer = requests.add({ blockIds: [9] });
-    const reader = requests.add({ blockIds: [9, 10], numComputedTokens: 4 });
-    requests.schedule(reader, { phase: 'prefill', queryLen: 1, dependsOn: writer });
-    requests.remove(writer);
-    const other = requests.add({ blockIds: [9] });
-    expect(other).toBe(writer);
-    requests.schedule(other, { phase: 'prefill', queryLen: 1 });
-    const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
-    expect(error.details).toEqual({ row: other, other: reader, block: 9 });
-  });
+      expect(error.details).toEqual({ row: other, other: reader, block: 9 });
+    },
+  );
 
   it('tokens of a removed request free their place in the step', async () => {
     const planner = await createPlanner({ limits: LIMITS });

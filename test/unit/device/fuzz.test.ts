@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { LockstepError } from '../../../dist/errors.js';
 import { loadNative } from '../../../dist/native/index.js';
+import { FULL_RUN, runs } from '../../support/property-runs.js';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -58,6 +59,7 @@ it('the addon throws, and nothing else, whatever is called on whatever with what
     return value;
   };
   let calls = 0;
+  const settings = runs(300);
   fc.assert(
     fc.property(fc.array(call, { minLength: 30, maxLength: 60 }), (sequence) => {
       for (const { target, receiver, method, args } of sequence) {
@@ -75,9 +77,9 @@ it('the addon throws, and nothing else, whatever is called on whatever with what
         calls++;
       }
     }),
-    { numRuns: 300 },
+    settings,
   );
-  expect(calls).toBeGreaterThan(9000);
+  expect(calls).toBeGreaterThanOrEqual(30 * (settings.numRuns ?? 0));
   for (const object of objects) attempt(() => (object as { dispose(): void }).dispose());
   for (const device of devices) {
     device.dispose();
@@ -115,8 +117,8 @@ it('a command block of any words is refused or runs, and never leaves the buffer
       expect(arena.subarray(0, 64).every((value) => value === 0x5a5a5a5a)).toBe(true);
       expect(arena.subarray(64 + 1024).every((value) => value === 0x5a5a5a5a)).toBe(true);
     }),
-    { numRuns: 5000 },
+    runs(5000),
   );
-  expect(Math.min(taken, refused)).toBeGreaterThan(50);
+  if (FULL_RUN) expect(Math.min(taken, refused)).toBeGreaterThan(50);
   device.dispose();
 });

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
+import { runs } from '../../support/property-runs.js';
 
 let device: Device;
 let stream: DeviceStream;
@@ -59,6 +60,7 @@ describe('kv_write', () => {
         expect(readI32(stream, whole)).toEqual(expected);
         for (const buffer of [whole, ids, slots]) buffer.dispose();
       }),
+      runs(100),
     );
   });
 });
@@ -94,6 +96,7 @@ describe('kv_read', () => {
         expect(readI32(stream, out)).toEqual([...expected, POISON]);
         for (const buffer of [...inputs, out]) buffer.dispose();
       }),
+      runs(100),
     );
   });
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
+import { runs } from '../../support/property-runs.js';
 
 const UPLOAD = 1;
 const UPLOAD_ROWS = 2;
@@ -103,6 +104,7 @@ describe('commands', () => {
         expect(readI32(stream, buffer)).toEqual(expected);
         buffer.dispose();
       }),
+      runs(100),
     );
   });
 });

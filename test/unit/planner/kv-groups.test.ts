@@ -11,6 +11,7 @@ import {
 } from '../../../dist/entry/planner.js';
 import { VOTE_WORDS, word } from '../../../dist/layout/layout.js';
 import { refusedWith } from '../../support/expectations.js';
+import { METADATA_BUILDS } from '../../support/metadata-builds.js';
 
 const LIMITS: Partial<Limits> = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 32 };
 
@@ -54,58 +55,67 @@ async function faults(limits: object): Promise<string> {
 }
 
 describe('KV cache groups', () => {
-  it('have slots, pages and a block table each, over the same requests and tokens', async () => {
-    const planner = await grouped({ tensors: { csr: true } });
-    schedule(planner);
-    const { groups, tensors, blockTable } = build(planner);
-    const [full, window] = groups;
-    expect([...full.tensors.slotMapping]).toEqual([37n, 40n, 41n, 42n, 43n, 44n]);
-    expect([...window.tensors.slotMapping]).toEqual([29n, 40n, 41n, 42n, 43n, 44n]);
-    expect([...full.blockTable]).toEqual([6, 7, 8, 9, 0, 0, 0, 0, 10, 11, 0, 0, 0, 0, 0, 0]);
-    // The null block has two kernel blocks as well: 0 and 1.
-    expect([...window.blockTable]).toEqual([0, 1, 6, 7, 0, 0, 0, 0, 10, 11, 0, 0, 0, 0, 0, 0]);
-    expect([...full.tensors.kvIndices]).toEqual([6, 7, 8, 9, 10, 11]);
-    expect([...window.tensors.kvIndices]).toEqual([0, 1, 6, 7, 10, 11]);
-    expect([...window.tensors.kvIndptr]).toEqual([0, 4, 6]);
-    expect([...window.tensors.kvLastPageLen]).toEqual([2, 1]);
-    expect(full.tensors.slotMapping).toBe(tensors.slotMapping);
-    expect(full.blockTable).toBe(blockTable);
-    expect([...tensors.seqLens]).toEqual([14, 5]);
-  });
+  it.each(METADATA_BUILDS)(
+    'have slots, pages and a block table each, over the same requests and tokens, built as %s',
+    async (_name, wasm) => {
+      const planner = await grouped({ wasm, tensors: { csr: true } });
+      schedule(planner);
+      const { groups, tensors, blockTable } = build(planner);
+      const [full, window] = groups;
+      expect([...full.tensors.slotMapping]).toEqual([37n, 40n, 41n, 42n, 43n, 44n]);
+      expect([...window.tensors.slotMapping]).toEqual([29n, 40n, 41n, 42n, 43n, 44n]);
+      expect([...full.blockTable]).toEqual([6, 7, 8, 9, 0, 0, 0, 0, 10, 11, 0, 0, 0, 0, 0, 0]);
+      // The null block has two kernel blocks as well: 0 and 1.
+      expect([...window.blockTable]).toEqual([0, 1, 6, 7, 0, 0, 0, 0, 10, 11, 0, 0, 0, 0, 0, 0]);
+      expect([...full.tensors.kvIndices]).toEqual([6, 7, 8, 9, 10, 11]);
+      expect([...window.tensors.kvIndices]).toEqual([0, 1, 6, 7, 10, 11]);
+      expect([...window.tensors.kvIndptr]).toEqual([0, 4, 6]);
+      expect([...window.tensors.kvLastPageLen]).toEqual([2, 1]);
+      expect(full.tensors.slotMapping).toBe(tensors.slotMapping);
+      expect(full.blockTable).toBe(blockTable);
+      expect([...tensors.seqLens]).toEqual([14, 5]);
+    },
+  );
 
-  it('share a step’s parts: each has the slots of its own tokens', async () => {
-    const policy = { ubatches: 2, ubatchThresholdDecode: 1, ubatchThresholdPrefill: 1 };
-    const planner = await grouped({ policy });
-    schedule(planner);
-    const { parts, groups } = build(planner);
-    expect(parts.map(({ tokens }) => tokens)).toEqual([
-      [0, 3],
-      [3, 6],
-    ]);
-    const slots = groups.map(({ partTensors }) => partTensors.map(({ slotMapping }) => slotMapping.join()));
-    expect(slots).toEqual([
-      ['37,40,41', '42,43,44'],
-      ['29,40,41', '42,43,44'],
-    ]);
-  });
+  it.each(METADATA_BUILDS)(
+    'share a step’s parts: each has the slots of its own tokens, built as %s',
+    async (_name, wasm) => {
+      const policy = { ubatches: 2, ubatchThresholdDecode: 1, ubatchThresholdPrefill: 1 };
+      const planner = await grouped({ wasm, policy });
+      schedule(planner);
+      const { parts, groups } = build(planner);
+      expect(parts.map(({ tokens }) => tokens)).toEqual([
+        [0, 3],
+        [3, 6],
+      ]);
+      const slots = groups.map(({ partTensors }) => partTensors.map(({ slotMapping }) => slotMapping.join()));
+      expect(slots).toEqual([
+        ['37,40,41', '42,43,44'],
+        ['29,40,41', '42,43,44'],
+      ]);
+    },
+  );
 
-  it('grow by themselves, and list the edits of their own device tables', async () => {
-    const planner = await grouped();
-    const [decode, prefill] = schedule(planner);
-    build(planner);
-    planner.requests.advance(prefill, 5);
-    planner.requests.advance(decode, 1);
-    planner.requests.appendBlocks(decode, [4], 1);
-    planner.requests.schedule(decode, { phase: 'decode', queryLen: 1 });
-    planner.requests.schedule(prefill, { phase: 'prefill', queryLen: 1 });
-    planner.requests.appendBlocks(prefill, [6], 1);
-    build(planner);
-    expect(planner.local.groups.map(({ tableEdits }) => tableEdits)).toEqual([0, 2]);
-    expect([...planner.local.groups[1].blockTable.subarray(0, 16)]).toEqual([
-      ...[0, 1, 6, 7, 8, 9, 0, 0],
-      ...[10, 11, 12, 13, 0, 0, 0, 0],
-    ]);
-  });
+  it.each(METADATA_BUILDS)(
+    'grow by themselves, and list the edits of their own device tables, built as %s',
+    async (_name, wasm) => {
+      const planner = await grouped({ wasm });
+      const [decode, prefill] = schedule(planner);
+      build(planner);
+      planner.requests.advance(prefill, 5);
+      planner.requests.advance(decode, 1);
+      planner.requests.appendBlocks(decode, [4], 1);
+      planner.requests.schedule(decode, { phase: 'decode', queryLen: 1 });
+      planner.requests.schedule(prefill, { phase: 'prefill', queryLen: 1 });
+      planner.requests.appendBlocks(prefill, [6], 1);
+      build(planner);
+      expect(planner.local.groups.map(({ tableEdits }) => tableEdits)).toEqual([0, 2]);
+      expect([...planner.local.groups[1].blockTable.subarray(0, 16)]).toEqual([
+        ...[0, 1, 6, 7, 8, 9, 0, 0],
+        ...[10, 11, 12, 13, 0, 0, 0, 0],
+      ]);
+    },
+  );
 
   it('one group is what the flat limits say', async () => {
     const [flat, list] = await Promise.all([
@@ -280,33 +290,39 @@ describe('edits of requests in several groups', () => {
     expect(after[0]).toEqual(after[1]);
   });
 
-  it('a decode that only the second group has no block for is named, and no group moves on', async () => {
-    const planner = await grouped();
-    const [first, second] = [7, 6].map((numComputedTokens) =>
-      planner.requests.add({ blockIds: [[1, 2, 3, 4], [3]], numComputedTokens }),
-    );
-    for (const each of [first, second]) planner.requests.schedule(each, { phase: 'decode', queryLen: 1 });
-    build(planner);
-    const error = refusedWith('ERR_POSITION_BEYOND_BLOCKS', () => planner.requests.continueDecodes());
-    expect(error.details).toEqual({ row: first, tokens: 9, covered: 8, group: 1 });
-    planner.requests.appendBlocks(first, [11], 1);
-    expect(planner.requests.continueDecodes()).toBe(2);
-    const { groups, tensors } = build(planner);
-    expect([...tensors.slotMapping]).toEqual([12n, 11n]);
-    expect([...groups[1].tensors.slotMapping]).toEqual([88n, 31n]);
-  });
+  it.each(METADATA_BUILDS)(
+    'a decode that only the second group has no block for is named, and no group moves on, built as %s',
+    async (_name, wasm) => {
+      const planner = await grouped({ wasm });
+      const [first, second] = [7, 6].map((numComputedTokens) =>
+        planner.requests.add({ blockIds: [[1, 2, 3, 4], [3]], numComputedTokens }),
+      );
+      for (const each of [first, second]) planner.requests.schedule(each, { phase: 'decode', queryLen: 1 });
+      build(planner);
+      const error = refusedWith('ERR_POSITION_BEYOND_BLOCKS', () => planner.requests.continueDecodes());
+      expect(error.details).toEqual({ row: first, tokens: 9, covered: 8, group: 1 });
+      planner.requests.appendBlocks(first, [11], 1);
+      expect(planner.requests.continueDecodes()).toBe(2);
+      const { groups, tensors } = build(planner);
+      expect([...tensors.slotMapping]).toEqual([12n, 11n]);
+      expect([...groups[1].tensors.slotMapping]).toEqual([88n, 31n]);
+    },
+  );
 
-  it('a block that two requests write is refused by its group, in the checked mode', async () => {
-    const planner = await grouped({ checked: true });
-    const rows = [
-      [[1], [5]],
-      [[2], [5]],
-    ].map((blockIds) => planner.requests.add({ blockIds }));
-    for (const each of rows) planner.requests.schedule(each, { phase: 'prefill', queryLen: 2 });
-    const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
-    expect(error.details).toEqual({ row: rows[0], other: rows[1], block: 5, group: 1 });
-    expect(error.message).toContain('Block 5 of KV group 1 is written by');
-  });
+  it.each(METADATA_BUILDS)(
+    'a block that two requests write is refused by its group, in the checked mode, built as %s',
+    async (_name, wasm) => {
+      const planner = await grouped({ wasm, checked: true });
+      const rows = [
+        [[1], [5]],
+        [[2], [5]],
+      ].map((blockIds) => planner.requests.add({ blockIds }));
+      for (const each of rows) planner.requests.schedule(each, { phase: 'prefill', queryLen: 2 });
+      const error = refusedWith('ERR_BLOCK_CONFLICT', () => planner.vote());
+      expect(error.details).toEqual({ row: rows[0], other: rows[1], block: 5, group: 1 });
+      expect(error.message).toContain('Block 5 of KV group 1 is written by');
+    },
+  );
 
   // Position 13 of a window of 6 sees positions 8 to 13: block 1 of its group, and block 0 no more.
   it.each<[string, number, boolean]>([

@@ -14,6 +14,7 @@ import {
   resolveGuard,
 } from '../../../dist/ranks/index.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
+import { runs } from '../../support/property-runs.js';
 import { runScenario, valuesOf } from '../../support/ranks-fixture.js';
 
 const ROW_WORDS = 8;
@@ -61,7 +62,7 @@ describe('resolveGuard', () => {
       else if (lacking.length === lacks.length) expect(outcome).toEqual({ kind: 'skip', key });
       else expect(outcome).toEqual({ kind: 'asymmetric', key, onAsymmetric: 'drop', lacking });
     });
-    fc.assert(law, { verbose: true });
+    fc.assert(law, { ...runs(100), verbose: true });
   });
 
   it('names ranks that guard another key, decide otherwise, or are in no guard', () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { generateWorkload, RequestTable, rejectedDraftId, tokenId } from '../../../dist/workload/index.js';
 import { exp, hash32, log, mix32, Random } from '../../../dist/workload/random.js';
+import { runs } from '../../support/property-runs.js';
 
 const row = { arrivalMs: 0, inputTokens: 1, outputTokens: 1, hashIds: null };
 
@@ -86,6 +87,7 @@ describe('token ids', () => {
         for (const one of [id, draft]) expect(one >= 0 && one < 2 ** 31 && Number.isInteger(one)).toBe(true);
         expect(draft).not.toBe(id);
       }),
+      runs(100),
     );
   });
 
@@ -137,7 +139,7 @@ describe('random numbers', () => {
         const value = Math.exp(power);
         expect(Math.abs(log(value) - Math.log(value))).toBeLessThan(1e-14 * Math.max(1, Math.abs(power)));
       }),
-      { numRuns: 500 },
+      runs(500),
     );
   });
 

@@ -1,16 +1,4 @@
-import { AGREEMENT_MUTATIONS } from './agreement-mutations.js';
 import type { Mutation } from './mutation.js';
-import { PLAN_MUTATIONS } from './plan-mutations.js';
-import { RUN_MUTATIONS } from './run-mutations.js';
-import { TABLE_MUTATIONS } from './table-mutations.js';
-
-/** Mistakes in `asc/`. */
-export const RULE_MUTATIONS: readonly Mutation[] = [
-  ...AGREEMENT_MUTATIONS,
-  ...RUN_MUTATIONS,
-  ...TABLE_MUTATIONS,
-  ...PLAN_MUTATIONS,
-];
 
 /** Mistakes in the guard, made in the compiled `ranks/resolve-guard.js`. */
 export const GUARD_MUTATIONS: readonly Mutation[] = [
