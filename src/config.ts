@@ -64,18 +64,20 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 /** Collects every fault of a configuration, so that a user corrects all of them at once. */
 export class Faults {
   readonly #list: string[] = [];
+  /** Names of the options that the faults speak of. */
+  readonly #options = new Set<string>();
 
   /** Notes a fault unless `value` is an integer from `low` to `high`. */
   integer(name: string, value: unknown, low: number, high: number): boolean {
     if (Number.isInteger(value) && (value as number) >= low && (value as number) <= high) return true;
-    this.#list.push(`${name} is ${shown(value)}; it must be an integer from ${low} to ${high}`);
+    this.check(false, `${name} is ${shown(value)}; it must be an integer from ${low} to ${high}`, name);
     return false;
   }
 
   /** Notes a fault unless `value` is a finite number from `low` to `high`. */
   number(name: string, value: unknown, low: number, high: number): boolean {
     if (typeof value === 'number' && value >= low && value <= high) return true;
-    this.#list.push(`${name} is ${shown(value)}; it must be a number from ${low} to ${high}`);
+    this.check(false, `${name} is ${shown(value)}; it must be a number from ${low} to ${high}`, name);
     return false;
   }
 
@@ -85,12 +87,15 @@ export class Faults {
     this.check(
       typeof value === 'string' && names.includes(value),
       `${name} is ${shown(value)}; it must be ${expected}`,
+      name,
     );
   }
 
-  /** Notes `message` unless `holds`. */
-  check(holds: boolean, message: string): void {
-    if (!holds) this.#list.push(message);
+  /** Notes `message` unless `holds`. `options` are the names of the options in it. */
+  check(holds: boolean, message: string, ...options: readonly string[]): void {
+    if (holds) return;
+    this.#list.push(message);
+    for (const option of options) this.#options.add(option);
   }
 
   /** Notes every name of `given` that is not among `known`. */
@@ -108,11 +113,14 @@ export class Faults {
     return this.#list.length > 0;
   }
 
-  /** Throws `ERR_CONFIG_INVALID` with all faults, if there are any. */
+  /** Throws `ERR_CONFIG_INVALID` with all faults, if there are any. `details` has `faults`, and the names in them as `options`. */
   throwIfAny(what: string): void {
     if (this.#list.length === 0) return;
     const lines = this.#list.map((fault) => `  - ${fault}`).join('\n');
-    throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot work:\n${lines}`, { faults: [...this.#list] });
+    throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot work:\n${lines}`, {
+      faults: [...this.#list],
+      options: [...this.#options],
+    });
   }
 }
 
@@ -136,6 +144,8 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
     faults.check(
       limits.maxNumBatchedTokens >= limits.queryLen,
       `maxNumBatchedTokens (${limits.maxNumBatchedTokens}) is below queryLen (${limits.queryLen}): not one decode would fit a step`,
+      'maxNumBatchedTokens',
+      'queryLen',
     );
   }
   if (faults.integer('contextParallelSize', limits.contextParallelSize, 1, 1 << 10)) {
@@ -172,7 +182,7 @@ export function kvGroupsOf(limits: Limits): readonly Required<KvGroup>[] {
 function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
   if (!Array.isArray(groups) || groups.length < 1 || groups.length > MAX_KV_GROUPS) {
     const found = Array.isArray(groups) ? `an array of ${groups.length}` : shown(groups);
-    faults.check(false, `kvGroups is ${found}; it must be an array of 1 to ${MAX_KV_GROUPS} groups`);
+    faults.check(false, `kvGroups is ${found}; it must be an array of 1 to ${MAX_KV_GROUPS} groups`, 'kvGroups');
     return false;
   }
   for (const [index, group] of groups.entries()) {
@@ -191,6 +201,8 @@ function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
     faults.check(
       own[name] === undefined || own[name] === first[name],
       `${name} is ${shown(own[name])} and kvGroups[0].${name} is ${shown(first[name])}: leave ${name} out, it is the first group's`,
+      name,
+      'kvGroups',
     );
   }
   const { blockSize, kernelBlockSize } = first;
@@ -222,23 +234,28 @@ function checkGroup(
     faults.check(
       blockSize % kernelBlockSize === 0,
       `${place}kernelBlockSize (${kernelBlockSize}) must divide blockSize (${blockSize})`,
+      'blockSize',
     );
   }
   if (blocks && limits.interleave) {
     faults.check(
       blockSize % interleaveSize === 0,
       `interleaveSize (${interleaveSize}) must divide ${place}blockSize (${blockSize})`,
+      'blockSize',
     );
   }
   if (faults.any || !pool) return;
   faults.check(
     blockSize * contextParallelSize < 2 ** 31,
     `${place}blockSize * contextParallelSize is ${blockSize * contextParallelSize}; tokens of one block across its ranks are counted in 32 bits`,
+    'blockSize',
   );
   const kernelBlocks = numBlocks * (blockSize / kernelBlockSize);
   faults.check(
     kernelBlocks <= 2 ** 31,
     `${place}numBlocks * (blockSize / kernelBlockSize) is ${kernelBlocks}; kernel block ids are 32-bit`,
+    'numBlocks',
+    'blockSize',
   );
 }
 

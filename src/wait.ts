@@ -48,6 +48,7 @@ export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): 
   throw new LockstepError('ERR_INPUT_INVALID', `timeoutMs is ${shown(timeoutMs)}; give ${expected}.`, {
     name: 'timeoutMs',
     value: shown(timeoutMs),
+    options: ['timeoutMs'],
   });
 }
 

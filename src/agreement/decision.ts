@@ -10,7 +10,10 @@ export type Phase = keyof typeof ENUMS.PHASE;
 /** What MoE collectives move: nothing, equally many rows from every rank, each rank's own, or those of all together. */
 export type GatherKind = keyof typeof ENUMS.GATHER;
 
-/** Reasons for which a step runs eager. Every other reason is that of a graph or of a parked step. */
+/** Reasons of decisions that no step follows: every rank is idle, and waits or leaves. */
+export const PARK_REASONS: readonly ReasonCode[] = ['all-idle', 'leave'];
+
+/** Reasons for which a step runs eager. Every reason that is neither one of these nor of `PARK_REASONS` is that of a graph. */
 export const EAGER_REASONS: readonly ReasonCode[] = [
   'no-key-for-phase',
   'no-key-for-query-length',

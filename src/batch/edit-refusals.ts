@@ -24,25 +24,25 @@ const REFUSALS: Record<
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `A request too many: ${value} requests, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`,
-      { requests: value, limit },
+      { requests: value, limit, options: ['maxNumSeqs'] },
     ),
   'block-invalid': (row, value, limit, group) =>
     new LockstepError(
       'ERR_BLOCK_INVALID',
       `Block ${value}${group.of} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`,
-      { row, block: value, numBlocks: limit, ...group.details },
+      { row, block: value, numBlocks: limit, options: ['numBlocks'], ...group.details },
     ),
   'blocks-full': (row, value, limit, group) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `${value} blocks${group.of} for one request, and maxModelLen allows ${limit}. Give it fewer, or raise maxModelLen.`,
-      { row, blocks: value, limit, ...group.details },
+      { row, blocks: value, limit, options: ['maxModelLen'], ...group.details },
     ),
   'tokens-full': (row, value, limit) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `${value} tokens scheduled in one step, and maxNumBatchedTokens is ${limit}. Schedule a shorter chunk.`,
-      { row, tokens: value, limit },
+      { row, tokens: value, limit, options: ['maxNumBatchedTokens'] },
     ),
   'position-beyond-blocks': (row, value, limit, group) =>
     new LockstepError(
@@ -56,13 +56,14 @@ const REFUSALS: Record<
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `${value} tokens of one request: from 1 to ${limit} can be scheduled here (queryLen for a decode, maxNumBatchedTokens for a prefill)`,
-      { row, queryLen: value, limit },
+      { row, queryLen: value, limit, options: ['queryLen', 'maxNumBatchedTokens'] },
     ),
   'model-length': (row, value, limit) =>
     new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request: from 0 to maxModelLen (${limit}) can be`, {
       row,
       tokens: value,
       limit,
+      options: ['maxModelLen'],
     }),
   'block-written-twice': (row, value, other, group) =>
     new LockstepError(

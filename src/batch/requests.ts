@@ -290,7 +290,7 @@ function tooMany(count: number, name: string, limit: number): LockstepError {
   return new LockstepError(
     'ERR_BATCH_LIMIT',
     `${count} ${name} at once; ${limit} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
-    { [name]: count, limit },
+    { [name]: count, limit, options: ['maxModelLen', 'maxNumBatchedTokens'] },
   );
 }
 

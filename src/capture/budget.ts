@@ -72,24 +72,22 @@ function usedOf(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memor
   return padding > 0 ? padding / (decode.exactCost + mixed.exactCost) : 0;
 }
 
-const OPTIONS = {
-  graphs: '--graphs',
-  'time-loss': '--max-time-loss',
-  padding: '--max-padding',
-  'graph-memory': '--graph-memory',
-} as const;
+/** What an error calls a budget. */
+export function budgetName(kind: PlanBudget['kind']): string {
+  return `the ${kind} budget`;
+}
 
 function unsatisfied({ kind, most }: PlanBudget, nearest: number): LockstepError {
-  const option = OPTIONS[kind];
+  const option = budgetName(kind);
   const what = {
-    graphs: `the fewest graphs that hold every size that must be there are ${nearest}`,
-    'time-loss': `the least loss that can be had is ${nearest}`,
-    padding: `the least padding that can be had is ${nearest}`,
-    'graph-memory': `the least that the sizes that must be there take is ${Math.ceil(nearest)} bytes`,
+    graphs: `the sizes that must be captured take at least ${nearest} graphs`,
+    'time-loss': `the smallest possible loss is ${nearest}`,
+    padding: `the smallest possible padding is ${nearest}`,
+    'graph-memory': `the sizes that must be captured take at least ${Math.ceil(nearest)} bytes`,
   }[kind];
   return new LockstepError(
     'ERR_CONFIG_INVALID',
-    `No plan keeps to ${option} ${most}: ${what}; raise ${option}, or give fewer --include sizes, a smaller --size-multiple or a smaller --max-num-seqs`,
-    { option, most, nearest },
+    `No plan keeps to ${option} ${most}: ${what}; raise ${option}, or give fewer sizes in include, a smaller sizeMultiple or a smaller maxNumSeqs`,
+    { kind, most, nearest, options: [option, 'include', 'sizeMultiple', 'maxNumSeqs'] },
   );
 }

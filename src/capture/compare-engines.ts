@@ -5,9 +5,10 @@ import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
 import type { MixedShape } from './mixed/mixed-grid.js';
-import { scoreMixed, sumScores } from './mixed/mixed-score.js';
+import { mixedGraphs, scoreMixed, sumScores } from './mixed/mixed-score.js';
 import type { PlanCosts } from './plan-costs.js';
 import type { EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
+import type { RankedShape } from './step-sequence.js';
 
 /** The steps that graphs are held against. */
 export interface ScoredSteps {
@@ -42,6 +43,23 @@ export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGr
     timeRatio: by(costs.time).ratio,
     eagerSteps: tokens.eagerSteps + steps.above,
   };
+}
+
+/**
+ * Padding of graph steps over the real tokens of all ranks: each rank is padded to the size of the step. Steps with a prefill are left
+ * out unless graphs are `mixed`; 0 without graph steps.
+ */
+export function paddingOfAllRanks(ranked: readonly RankedShape[], { decode, mixed, policy }: ScoredGraphs): number {
+  const graphOf = mixedGraphs(mixed, policy ?? {});
+  let real = 0;
+  let padded = 0;
+  for (const { shape, ranks, tokens } of ranked) {
+    const size = shape.prefillRequests > 0 ? graphOf(shape) : (decode.find((one) => one >= shape.tokens) ?? null);
+    if (size === null) continue;
+    real += tokens;
+    padded += ranks * size;
+  }
+  return real === 0 ? 0 : (padded - real) / real;
 }
 
 /** What each engine captures by default does to the same steps. */

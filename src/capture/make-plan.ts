@@ -5,7 +5,7 @@ import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { choose, type PlanBudget, spareGraphs } from './budget.js';
+import { budgetName, choose, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
   type DecodeChoice,
@@ -17,7 +17,14 @@ import {
   NO_MIXED,
   withSpareGraphs,
 } from './choices.js';
-import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
+import {
+  emitLadder,
+  equalGraphs,
+  paddingOfAllRanks,
+  type ScoredSteps,
+  scoreEngines,
+  scorePlan,
+} from './compare-engines.js';
 import { auditLadder } from './ladder/ladder-audit.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
@@ -66,16 +73,20 @@ export function checkPlanOptions(
   const { budget, sizeMultiple, include, split, limits } = options;
   const maximum = largestDecode(limits);
   const faults = new Faults();
-  if (budget.kind === 'graphs') faults.integer('--graphs', budget.most, 1, 1 << 12);
-  if (budget.kind === 'time-loss') faults.number('--max-time-loss', budget.most, 0, 1e6);
-  if (budget.kind === 'padding') faults.number('--max-padding', budget.most, 0, 1e6);
-  if (budget.kind === 'graph-memory') faults.number('--graph-memory', budget.most, 1, Number.MAX_SAFE_INTEGER);
-  faults.check(split > 0 && split < 1, `--split is ${split}; it must be between 0 and 1`);
-  faults.integer('--size-multiple', sizeMultiple, 1, 1 << 16);
-  for (const size of include) faults.integer('a size of --include', size, 1, maximum);
+  if (budget.kind === 'graphs') faults.integer(budgetName('graphs'), budget.most, 1, 1 << 12);
+  if (budget.kind === 'time-loss') faults.number(budgetName('time-loss'), budget.most, 0, 1e6);
+  if (budget.kind === 'padding') faults.number(budgetName('padding'), budget.most, 0, 1e6);
+  if (budget.kind === 'graph-memory') {
+    faults.number(budgetName('graph-memory'), budget.most, 1, Number.MAX_SAFE_INTEGER);
+  }
+  faults.check(split > 0 && split < 1, `split is ${split}; it must be between 0 and 1`, 'split');
+  faults.integer('sizeMultiple', sizeMultiple, 1, 1 << 16);
+  for (const size of include) faults.integer('a size of include', size, 1, maximum);
   faults.check(
     !(sizeMultiple >= 1) || maximum % sizeMultiple === 0,
-    `--size-multiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is no multiple of it; change --max-num-seqs`,
+    `sizeMultiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is not a multiple of it; change maxNumSeqs`,
+    'sizeMultiple',
+    'maxNumSeqs',
   );
   faults.throwIfAny('This plan');
 }
@@ -90,8 +101,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   if (decodes === 0 && !mixed) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; give --mixed, or a log that tells decodes apart`,
-      { steps: whole.steps },
+      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; set mixed, or give a log that tells decodes apart`,
+      { steps: whole.steps, options: ['mixed'] },
     );
   }
   const phase = async (name: PlanPhase): Promise<void> => {
@@ -125,6 +136,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   return {
     schemaVersion: 1,
     ...score,
+    paddingRatioLargest: score.paddingRatio,
+    paddingRatioAll: paddingOfAllRanks(steps.ranked, ours),
     graphs: decode.graphs + grid.graphs,
     graphBytes,
     captureSeconds: seconds,

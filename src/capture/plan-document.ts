@@ -106,6 +106,10 @@ export interface EmittedLadder {
 /** What `lockstep plan --json` prints. */
 export interface PlanDocument extends CapturedScore {
   readonly schemaVersion: 1;
+  /** Padding over the real tokens of the largest rank of each step: what `paddingRatio` is throughout a plan. */
+  readonly paddingRatioLargest: number;
+  /** Padding over the real tokens of all ranks, each padded to the size of the step: what `paddingRatio` of a run is. */
+  readonly paddingRatioAll: number;
   /** Whether `timeRatio` is of times that were measured or modelled; else a size costs its tokens, and no time is known. */
   readonly costKnown: boolean;
   readonly source: StepSource;

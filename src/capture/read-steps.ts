@@ -7,6 +7,7 @@ import { checkAborted, lineRefusal, readHead, readLineBlocks, readText, sourceNa
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
 import {
+  ADMITTING_OPTIONS,
   admissionAdvice,
   type Chunk,
   detectTrace,
@@ -20,7 +21,7 @@ import {
   type TraceSource,
 } from '../workload/index.js';
 import { largestDecode } from './plan-costs.js';
-import { StepSequence } from './step-sequence.js';
+import { type RankedShape, StepSequence } from './step-sequence.js';
 
 /** What a file of steps is: requests that have to be scheduled, our own step log, or an engine's log. */
 export type StepSource = 'trace' | 'step-log' | 'engine-log';
@@ -48,6 +49,8 @@ export interface CountedSteps {
   readonly whole: StepHistogram;
   /** The first and the second part by time; null where the source does not tell the order of its steps, or a part has no decode. */
   readonly parts: { readonly seen: StepHistogram; readonly unseen: StepHistogram } | null;
+  /** The shapes of the whole with the real tokens of all ranks. An engine's log is of one rank. */
+  readonly ranked: readonly RankedShape[];
 }
 
 /** Most steps that are counted as one stretch, which a split does not cut. */
@@ -61,8 +64,8 @@ export async function detectSource(source: TraceSource, signal?: AbortSignal): P
   if (typeof source === 'string' && isPipe(source)) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `${file}: a pipe can be read only once, and telling what it holds takes one more; say so: --trace, --steps or --log`,
-      { file },
+      `${file}: a pipe can be read only once, and finding out what it holds takes a second reading; set its kind: trace, step-log or engine-log`,
+      { file, options: ['its kind: trace, step-log or engine-log'] },
     );
   }
   const text = readText(source, { signal });
@@ -98,7 +101,7 @@ function isPipe(path: string): boolean {
  */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, policy, signal, onProgress } = options;
-  const { maxNumSeqs, queryLen } = scheduler;
+  const { ranks, maxNumSeqs, queryLen } = scheduler;
   const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: policy.ubatches > 1 });
   const group = await voteGroupFor(requests, options);
   const sequence = new StepSequence();
@@ -124,7 +127,9 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
       const alike = group.settled ? left : 1;
       const shape = graphShape(group.shape(), queryLen);
       if (shape !== null) {
-        sequence.add(shape, alike, begin, model.stats.clockMs);
+        let tokens = 0;
+        for (let rank = 0; rank < ranks; rank++) tokens += group.tokens(rank);
+        sequence.add(shape, alike, { begin, end: model.stats.clockMs, ranks, tokens });
         steps += alike;
       }
       step += alike;
@@ -141,7 +146,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
     throw new LockstepError(
       'ERR_INPUT_INVALID',
       `None of the ${requests.length} requests fits the limits, so that there is no step to plan for; ${admissionAdvice(requests, scheduler)}`,
-      { requests: requests.length, rejected: model.stats.rejected },
+      { requests: requests.length, rejected: model.stats.rejected, options: ADMITTING_OPTIONS },
     );
   }
   // A rank short of tokens may decode more requests than fit at full query length: those steps are above every ladder.
@@ -192,7 +197,8 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
       const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
       if (shape === null) continue;
       checkDecode(shape, maximum, `${file}:${line}`);
-      sequence.add(shape, 1, steps, steps + 1);
+      const { ranks, rankTokens } = logged;
+      sequence.add(shape, 1, { begin: steps, end: steps + 1, ranks, tokens: rankTokens });
       steps++;
     }
   }
@@ -227,9 +233,9 @@ export async function engineSteps(source: TraceSource, options: CountOptions): P
     const shape = graphShape(agreed, queryLen);
     if (shape === null) continue;
     checkDecode(shape, maximum, file);
-    sequence.add(shape, count, 0, 0);
+    sequence.add(shape, count, { begin: 0, end: 0, ranks: 1, tokens });
   }
-  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null };
+  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null, ranked: sequence.ranked };
 }
 
 function counted(kind: StepSource, sequence: StepSequence, maxSize: number, split: number): CountedSteps {
@@ -238,7 +244,7 @@ function counted(kind: StepSource, sequence: StepSequence, maxSize: number, spli
   const unseen = sequence.histogram(maxSize, at);
   // A ladder of decodes cannot be learnt from, or tried on, what holds none.
   const parts = seen.largestDecode > 0 && unseen.largestDecode > 0 ? { seen, unseen } : null;
-  return { kind, whole: sequence.histogram(maxSize), parts };
+  return { kind, whole: sequence.histogram(maxSize), parts, ranked: sequence.ranked };
 }
 
 /**
@@ -255,7 +261,7 @@ function checkDecode({ tokens, prefillRequests }: StepShape, maximum: number, pl
   if (prefillRequests > 0 || tokens <= maximum) return;
   throw new LockstepError(
     'ERR_INPUT_INVALID',
-    `${place}: a decode of ${tokens} tokens is above the largest size ${maximum}; raise --max-num-seqs or --max-num-batched-tokens to what the service ran with, or set --query-len`,
-    { place, tokens, maximum },
+    `${place}: a decode of ${tokens} tokens is above the largest size ${maximum}; raise maxNumSeqs or maxNumBatchedTokens to what the service ran with, or set queryLen`,
+    { place, tokens, maximum, options: ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen'] },
   );
 }

@@ -20,7 +20,11 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
   const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
     `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${of}`,
-    reportLine('result', `${losses(plan, costKnown)}, ${count(eagerSteps)} eager steps`),
+    reportLine(
+      'result',
+      `${losses(plan, costKnown, " of the largest rank's tokens")}, ${count(eagerSteps)} eager steps`,
+    ),
+    reportLine('', `${share(plan.paddingRatioAll)} padding of all ranks' tokens`),
     reportLine('capture', `${megabytes(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
     costKnown
       ? reportLine('time', `by ${costModel.name}`)
@@ -49,12 +53,13 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
   return `${lines.join('\n')}\n`;
 }
 
-/** What graphs lose, and by how much time where times are known. */
+/** What graphs lose, and by how much time where times are known. `of` says what the padding is a share of. */
 function losses(
   { paddingRatio, timeRatio }: Pick<PlanScore, 'paddingRatio' | 'timeRatio'>,
   costKnown: boolean,
+  of = '',
 ): string {
-  return `${share(paddingRatio)} padding${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
+  return `${share(paddingRatio)} padding${of}${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
 }
 
 function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocument): string[] {
@@ -114,6 +119,7 @@ function engineLines(plan: PlanDocument): string[] {
     `  engine     graphs   padding ${costKnown ? '     time ' : ''}    eager    memory capture  ours as good`,
     `  ${row('lockstep', plan, '')}`.trimEnd(),
     ...plan.engines.map((engine) => `  ${row(engine.engine, engine, equal(engine.engine))}`),
+    "  (padding: of the largest rank's tokens)",
     `  (ours as good: decode graphs of ours that pad ${costKnown ? '/ lose time ' : ''}as little)`,
     ...plan.engines.flatMap(({ engine, notes }) => notes.map((note) => `  ${engine}: ${note}`)),
   ];

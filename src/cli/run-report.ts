@@ -13,7 +13,10 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
     ),
     reportLine('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`),
     ...setting,
-    ...stepLines(run, `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding`),
+    ...stepLines(
+      run,
+      `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding of all ranks' tokens`,
+    ),
   ];
   const how =
     run.verify === 'full'

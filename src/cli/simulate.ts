@@ -85,7 +85,7 @@ function simulateReport(summary: SimulateSummary, { name, unit }: CostModel, set
     ...setting,
     ...stepLines(
       summary,
-      `${count(graphs)} graphs, ${percent(paddingRatio)} padding${unit === 'tokens' ? '' : `, ${percent(timeRatio)} more time`}`,
+      `${count(graphs)} graphs, ${percent(paddingRatio)} padding of all ranks' tokens${unit === 'tokens' ? '' : `, ${percent(timeRatio)} more time`}`,
     ),
   ];
   return `${lines.join('\n')}\n`;

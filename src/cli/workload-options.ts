@@ -2,6 +2,7 @@ import { LockstepError } from '../errors.js';
 import type { CapturePlan } from '../keys/index.js';
 import type { RunOptions } from '../run/index.js';
 import {
+  ADMITTING_OPTIONS,
   type AdmissionLimits,
   admissionAdvice,
   generateWorkload,
@@ -72,6 +73,6 @@ export function checkServed(
   throw new LockstepError(
     'ERR_INPUT_INVALID',
     `None of the ${count(requests.length)} requests was served, for none fits the limits; ${admissionAdvice(requests, limits)}`,
-    { requests: requests.length },
+    { requests: requests.length, options: ADMITTING_OPTIONS },
   );
 }

@@ -145,6 +145,8 @@ export function checkLimits(limits: EngineLimits): Required<EngineLimits> {
     faults.check(
       !(maxNumBatchedTokens < queryLen),
       `maxNumBatchedTokens (${maxNumBatchedTokens}) is below queryLen (${queryLen}): not one decode would fit a step`,
+      'maxNumBatchedTokens',
+      'queryLen',
     );
   }
   faults.throwIfAny('These limits');

@@ -77,6 +77,7 @@ export function emitFlags(engine: EngineName, ladder: readonly number[], limits:
   faults.check(
     wanted[0] <= complete.maxNumBatchedTokens,
     `its smallest size is ${wanted[0]} tokens, and no step has more than maxNumBatchedTokens (${complete.maxNumBatchedTokens})`,
+    'maxNumBatchedTokens',
   );
   faults.throwIfAny('This ladder');
   const { emit, parse, note } = DIALECTS[engine];

@@ -151,7 +151,7 @@ function take(free: Generator<number, never>, count: number, numBlocks: number):
       throw new LockstepError(
         'ERR_BATCH_LIMIT',
         `${count} more blocks are needed, and numBlocks is ${numBlocks}, the null block included. Raise numBlocks.`,
-        { blocks: count, numBlocks },
+        { blocks: count, numBlocks, options: ['numBlocks'] },
       );
     }
     blocks.push(block);

@@ -84,7 +84,7 @@ export function layoutRegions(options: RegionOptions): RegionTable {
       `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
         `The block tables ${csr ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
         `or raise blockSize (${sizes.groups.map(({ blockSize }) => blockSize).join(', ')})${csr ? ', or leave tensors.csr out' : ''}.`,
-      { bytes: next, limits },
+      { bytes: next, limits, options: ['maxNumSeqs', 'maxModelLen', 'blockSize'] },
     );
   }
   const written = (set: number, view: number, name: ViewTensorName): number =>

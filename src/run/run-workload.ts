@@ -4,7 +4,7 @@ import { LineFile } from '../formats/index.js';
 import { type RankResult, type SuperviseOptions, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
-import { type DecisionCounts, paddingRatio } from './run-counters.js';
+import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
 import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
 import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
 
@@ -17,7 +17,7 @@ export interface RunControl {
 }
 
 /** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
-export interface RunSummary extends DecisionCounts {
+export interface RunSummary extends DecisionCounts, PaddingRatios {
   /** Data-parallel ranks, and the processes of all of them. */
   readonly ranks: number;
   readonly processes: number;
@@ -31,7 +31,7 @@ export interface RunSummary extends DecisionCounts {
   readonly generatedTokens: number;
   /** Prompt tokens whose blocks another request had written. */
   readonly reusedTokens: number;
-  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs. */
+  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs, as `paddingRatioAll`. */
   readonly paddingRatio: number;
   /** KV cache entries that were not what was written, and entries compared. */
   readonly mismatches: number;
@@ -124,6 +124,7 @@ function summarize(
     generatedTokens: scheduler.generatedTokens,
     reusedTokens: scheduler.reusedTokens,
     paddingRatio: paddingRatio(tokens),
+    ...paddingRatios(tokens),
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
     firstMismatches: reports.flatMap((report, process) => {

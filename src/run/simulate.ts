@@ -3,7 +3,7 @@ import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
-import { DecisionCounters, type DecisionCounts, paddingRatio } from './run-counters.js';
+import { DecisionCounters, type DecisionCounts, paddingRatio, paddingRatios } from './run-counters.js';
 import type { RunProgress } from './run-rank.js';
 import type { RunSummary } from './run-workload.js';
 import { type CompleteSimulateOptions, completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
@@ -35,6 +35,8 @@ export interface SimulateSummary
     | 'generatedTokens'
     | 'reusedTokens'
     | 'paddingRatio'
+    | 'paddingRatioLargest'
+    | 'paddingRatioAll'
     | 'policy'
     | 'queryLen'
     | 'acceptRate'
@@ -145,6 +147,7 @@ export class Simulation {
       requests: this.#requests.length,
       tokens: counters.tokens.tokens,
       paddingRatio: paddingRatio([counters.tokens]),
+      ...paddingRatios([counters.tokens]),
       timeRatio: this.#exactCost === 0 ? 0 : this.#paddedCost / this.#exactCost - 1,
       graphs: options.plan.keys.length,
       policy: options.policy.name,

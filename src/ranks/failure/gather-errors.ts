@@ -37,7 +37,7 @@ export function timeoutError(missing: readonly MissingRank[], sequence: number, 
     'ERR_COLLECTIVE_TIMEOUT',
     `All-gather ${sequence} was not complete after ${timeoutMs} ms; still missing: ${named.join(', ')}. ` +
       'See what those ranks do, or raise timeoutMs if a step may take that long.',
-    { sequence, timeoutMs, missing },
+    { sequence, timeoutMs, missing, options: ['timeoutMs'] },
   );
 }
 

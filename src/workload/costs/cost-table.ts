@@ -89,7 +89,7 @@ function rowsOf(
     throw new LockstepError(
       'ERR_INPUT_INVALID',
       `${file}: tensorParallelSize is ${shown(wanted)}, and the table ${has}; ${remedy}`,
-      { file, tensorParallelSize: wanted ?? null, held },
+      { file, tensorParallelSize: wanted ?? null, held, options: ['tensorParallelSize'] },
     );
   }
   return [...rows].map(([size, time]) => ({ size, time })).sort((a, b) => a.size - b.size);

@@ -49,6 +49,7 @@ export function rooflineCosts(options: RooflineOptions): CostModel {
     faults.check(
       attentionHeads % tensorParallelSize === 0 && intermediateSize % tensorParallelSize === 0,
       `tensorParallelSize is ${tensorParallelSize}; it must divide the model's ${attentionHeads} heads and ${intermediateSize} intermediate columns`,
+      'tensorParallelSize',
     );
   }
   faults.throwIfAny('This roofline');

@@ -119,7 +119,7 @@ export class StepHistogram {
         throw new LockstepError(
           'ERR_INPUT_INVALID',
           `a decode of ${tokens} tokens is above the largest size ${this.maxSize}; raise maxNumSeqs to what the service ran with`,
-          { tokens, maxSize: this.maxSize },
+          { tokens, maxSize: this.maxSize, options: ['maxNumSeqs'] },
         );
       }
       const counts = ubatched ? this.#ubatched : this.#decode;

@@ -29,7 +29,7 @@ const KEYS_OF_ALL_KINDS: readonly CaptureKey[] = [
 ];
 
 const KEYS =
-  'steps graphSteps eagerSteps eagerDecodeSteps idleRankSteps twinSteps rejected preemptions reasons paddingRatio mismatches diverged ranks device policy transport requests tokens interrupted'.split(
+  'steps graphSteps eagerSteps eagerDecodeSteps idleRankSteps twinSteps rejected preemptions reasons paddingRatio paddingRatioLargest paddingRatioAll mismatches diverged ranks device policy transport requests tokens interrupted'.split(
     ' ',
   );
 
