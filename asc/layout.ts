@@ -6,16 +6,17 @@ export const MAX_CHECK_RANKS: i32 = 8;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
 export const CONFIG_REGIONS: i32 = 20;
-export const CONFIG_TENSORS: i32 = 50;
+export const CONFIG_TENSORS: i32 = 56;
 export const MAX_KV_GROUPS: i32 = 8;
-export const CONFIG_KV_GROUPS: i32 = 150;
+export const CONFIG_KV_GROUPS: i32 = 156;
 export const KV_GROUP_OFFSETS: i32 = 9;
-export const KV_GROUP_TENSOR_OFFSETS: i32 = 26;
-export const KV_GROUP_WORDS: i32 = 66;
-export const CONFIG_WORDS: i32 = 678;
+export const KV_GROUP_TENSOR_OFFSETS: i32 = 28;
+export const KV_GROUP_WORDS: i32 = 68;
+export const CONFIG_WORDS: i32 = 700;
 export const COMMAND_HEADER_WORDS: i32 = 8;
 export const MAX_COMMANDS: i32 = 256;
 export const MAX_EVENT_BUCKETS: i32 = 64;
+export const EVENT_ROOM: i32 = 8;
 export const BLOCK_LIST_TAIL: i32 = 16;
 export const VOTE_WORDS: i32 = 32;
 export const DECISION_WORDS: i32 = 24;
@@ -27,16 +28,16 @@ export const REDUCED_WORDS: i32 = 21;
 export const CANDIDATE_WORDS: i32 = 2;
 export const ACTION_WORDS: i32 = 13;
 export const PROPERTY_WORDS: i32 = 9;
-export const STATE_WORDS: i32 = 15;
+export const STATE_WORDS: i32 = 22;
 export const ROW_WORDS: i32 = 12;
 export const LOCAL_WORDS: i32 = 12;
 export const LOCAL_PART_WORDS: i32 = 8;
 export const ERROR_WORDS: i32 = 5;
 export const TENSOR_WORDS: i32 = 10;
 export const LIMIT_WORDS: i32 = 20;
-export const REGION_WORDS: i32 = 30;
+export const REGION_WORDS: i32 = 36;
 export const KV_GROUP_SIZE_WORDS: i32 = 9;
-export const KV_GROUP_REGION_WORDS: i32 = 17;
+export const KV_GROUP_REGION_WORDS: i32 = 19;
 export const KV_GROUP_STATE_WORDS: i32 = 3;
 export const KV_GROUP_TENSOR_WORDS: i32 = 4;
 export const MIRROR_WORDS: i32 = 3;
@@ -236,34 +237,41 @@ export const enum Property {
 export const enum State {
   FreeRows = 0,
   Generation = 1,
-  Decodes = 2,
-  Prefills = 3,
-  Tokens = 4,
-  PoolTokens = 5,
-  Built = 6,
-  LastDecodes = 7,
-  Steady = 8,
-  SteadySteps = 9,
-  SteadyRoom = 10,
-  SteadyMaxSeqLen = 11,
-  OrderVersion = 12,
-  OrderRows = 13,
-  SeenAlone = 14,
+  Step = 2,
+  Decodes = 3,
+  Prefills = 4,
+  Tokens = 5,
+  PoolTokens = 6,
+  IdDecodes = 7,
+  Depending = 8,
+  Built = 9,
+  LastDecodes = 10,
+  Lanes = 11,
+  Gaps = 12,
+  Windowed = 13,
+  Moved = 14,
+  Listed = 15,
+  Longest = 16,
+  LongestKnown = 17,
+  ChangedLanes = 18,
+  OrderChanges = 19,
+  OrderRows = 20,
+  SeenAlone = 21,
 }
 
 export const enum Row {
   Active = 0,
   Generation = 1,
   NumComputedTokens = 2,
-  Reserved3 = 3,
-  Scheduled = 4,
+  Lane = 3,
+  Step = 4,
   Phase = 5,
   QueryLen = 6,
   LastChunk = 7,
   TokenOffset = 8,
   TableRow = 9,
   DependsOn = 10,
-  Reserved11 = 11,
+  Pending = 11,
 }
 
 export const enum Local {
@@ -358,15 +366,21 @@ export const enum Region {
   Rows = 18,
   FreeRows = 19,
   Decodes = 20,
-  Prefills = 21,
-  Order = 22,
-  Inbox = 23,
-  InboxCounts = 24,
-  TokenPool = 25,
-  LaneStarts = 26,
-  LaneLens = 27,
-  BlockWriters = 28,
-  Stamps = 29,
+  IdDecodes = 21,
+  FreedLanes = 22,
+  ChangedLanes = 23,
+  Prefills = 24,
+  Order = 25,
+  OrderGenerations = 26,
+  OrderLog = 27,
+  Inbox = 28,
+  InboxCounts = 29,
+  TokenPool = 30,
+  LaneStarts = 31,
+  LaneLens = 32,
+  LaneSteps = 33,
+  BlockWriters = 34,
+  Stamps = 35,
 }
 
 export const enum KvGroupSize {
@@ -389,16 +403,18 @@ export const enum KvGroupRegion {
   LaneBases = 4,
   LaneNextBases = 5,
   EventLanes = 6,
-  EventStarts = 7,
-  BlockHolders = 8,
-  HighWater = 9,
-  AppendLog = 10,
-  MirrorGenerations = 11,
-  MirrorCounts = 12,
-  MirrorCursors = 13,
-  TableEdits = 14,
-  BlockTable0 = 15,
-  BlockTable1 = 16,
+  EventPlaces = 7,
+  EventStarts = 8,
+  EventCounts = 9,
+  BlockHolders = 10,
+  HighWater = 11,
+  AppendLog = 12,
+  MirrorGenerations = 13,
+  MirrorCounts = 14,
+  MirrorCursors = 15,
+  TableEdits = 16,
+  BlockTable0 = 17,
+  BlockTable1 = 18,
 }
 
 export const enum KvGroupState {
@@ -421,13 +437,13 @@ export const enum Mirror {
 }
 
 export const enum Cursor {
-  OrderVersion = 0,
+  OrderChanges = 0,
   Rows = 1,
   Appends = 2,
 }
 
 export const enum Append {
-  Request = 0,
+  Generation = 0,
   TableRow = 1,
   Column = 2,
   Block = 3,
@@ -655,6 +671,8 @@ export const enum Edit {
   RowScheduled = -10,
   BlockWrittenTwice = -11,
   BlockShared = -12,
+  RowNotContinued = -13,
+  DraftsAccepted = -14,
 }
 
 export const enum Command {

@@ -2,18 +2,11 @@
 #include "batch-order.h"
 #include "decode-lanes.h"
 #include "shared-blocks.h"
+#include "steady.h"
 
 namespace lockstep {
 namespace metadata {
 namespace {
-
-/// Copies `count` rows into the order. Returns whether they are others than before.
-bool place(int32_t* to, const int32_t* from, int32_t count) {
-  int32_t differs = 0;
-  for (int32_t i = 0; i < count; i++) differs |= to[i] ^ from[i];
-  if (differs != 0) copy(to, from, count);
-  return differs != 0;
-}
 
 void write_part_facts(int32_t parts) {
   int32_t* facts = region(REGION_FACTS);
@@ -35,19 +28,22 @@ int32_t uniform_decode_len() {
   const int32_t* lens = region(REGION_LANE_LENS);
   const int32_t decodes = state()[STATE_DECODES];
   if (decodes == 0) return 0;
+  if (single_tokens()) return 1;
   int32_t differs = 0;
-  for (int32_t i = 0; !state()[STATE_STEADY] && i < decodes; i++) differs |= lens[i] ^ lens[0];
+  for (int32_t i = 0; i < decodes; i++) differs |= lens[i] ^ lens[0];
   return differs == 0 ? lens[0] : 0;
 }
 
-void note_order(int32_t rows, bool changed) {
-  if (!changed && rows == state()[STATE_ORDER_ROWS]) return;
-  const int32_t* order = region(REGION_ORDER);
-  for (int32_t i = 0; i < rows; i++) {
-    if (order[i] >= 0) row_at(order[i])[ROW_TABLE_ROW] = i;
-  }
-  state()[STATE_ORDER_ROWS] = rows;
-  state()[STATE_ORDER_VERSION]++;
+void set_place(int32_t place, int32_t request) {
+  int32_t* order = region(REGION_ORDER) + place;
+  int32_t* generation = region(REGION_ORDER_GENERATIONS) + place;
+  // A row that was given to another request holds other blocks.
+  const int32_t of = request < 0 ? 0 : row_at(request)[ROW_GENERATION];
+  if (*order == request && *generation == of) return;
+  *order = request;
+  *generation = of;
+  if (request >= 0) row_at(request)[ROW_TABLE_ROW] = place;
+  region(REGION_ORDER_LOG)[state()[STATE_ORDER_CHANGES]++ & (limit(LIMIT_APPEND_LOG) - 1)] = place;
 }
 
 namespace {
@@ -124,34 +120,48 @@ int32_t local_cut(int32_t part, int32_t parts) {
   }
 }
 
+namespace {
+
+/// Brings the order up to the batch: decodes in the places of their lanes, then prefills as they were scheduled.
+void update_order() {
+  const int32_t decodes = state()[STATE_DECODES];
+  if (decodes > 0) close_gaps();
+  const int32_t prefills = state()[STATE_PREFILLS];
+  const int32_t* rows = region(REGION_DECODES);
+  const int32_t* changed = region(REGION_CHANGED_LANES);
+  int32_t* changes = state() + STATE_CHANGED_LANES;
+  if (*changes == ANY_LANE) {
+    for (int32_t i = 0; i < decodes; i++) set_place(i, rows[i]);
+  }
+  for (int32_t i = 0; i < *changes; i++) {
+    if (changed[i] < decodes) set_place(changed[i], rows[changed[i]]);
+  }
+  *changes = 0;
+  for (int32_t i = 0; i < prefills; i++) set_place(decodes + i, region(REGION_PREFILLS)[i]);
+  for (int32_t i = decodes + prefills; i < state()[STATE_ORDER_ROWS]; i++) set_place(i, -1);
+  state()[STATE_ORDER_ROWS] = decodes + prefills;
+}
+
+}  // namespace
+
 extern "C" void gather_facts(int32_t parts) {
+  update_order();
   const int32_t decodes = state()[STATE_DECODES];
   const int32_t prefills = state()[STATE_PREFILLS];
-  int32_t longest = 0;
-  int32_t shortest = INT32_MAX;
-  int32_t max_seq_len = 0;
-  if (state()[STATE_STEADY] && decodes > 0) {
-    longest = shortest = 1;
-    max_seq_len = state()[STATE_STEADY_MAX_SEQ_LEN] + state()[STATE_STEADY_STEPS];
-  } else {
-    const int32_t* starts = region(REGION_LANE_STARTS);
+  int32_t longest = decodes > 0;
+  int32_t shortest = decodes > 0 ? 1 : INT32_MAX;
+  int32_t max_seq_len = decodes > 0 ? longest_decode() + state()[STATE_MOVED] : 0;
+  if (decodes > 0 && !single_tokens()) {
     const int32_t* lens = region(REGION_LANE_LENS);
-    for (int32_t i = 0; i < decodes; i++) {
+    longest = shortest = lens[0];
+    for (int32_t i = 1; i < decodes; i++) {
       longest = max(longest, lens[i]);
       shortest = min(shortest, lens[i]);
-      max_seq_len = max(max_seq_len, starts[i] + lens[i]);
     }
   }
-  const int32_t longest_decode = longest;
-  int32_t* order = region(REGION_ORDER);
-  // A steady run goes on with the decodes of the step before, which were placed then; whoever leaves or joins ends it.
-  if (!state()[STATE_STEADY] || prefills > 0 || state()[STATE_ORDER_ROWS] != decodes) {
-    const bool new_decodes = place(order, region(REGION_DECODES), decodes);
-    const bool new_prefills = place(order + decodes, region(REGION_PREFILLS), prefills);
-    note_order(decodes + prefills, new_decodes || new_prefills);
-  }
-  for (int32_t i = decodes; i < decodes + prefills; i++) {
-    const int32_t* row = row_at(order[i]);
+  const int32_t longest_window = longest;
+  for (int32_t i = 0; i < prefills; i++) {
+    const int32_t* row = row_at(region(REGION_PREFILLS)[i]);
     longest = max(longest, row[ROW_QUERY_LEN]);
     shortest = min(shortest, row[ROW_QUERY_LEN]);
     max_seq_len = max(max_seq_len, row[ROW_NUM_COMPUTED_TOKENS] + row[ROW_QUERY_LEN]);
@@ -164,7 +174,7 @@ extern "C" void gather_facts(int32_t parts) {
   facts[FACT_UNIFORM_QUERY_LEN] = longest == shortest ? longest : 0;
   facts[FACT_MAX_QUERY_LEN] = longest;
   facts[FACT_MAX_SEQ_LEN] = max_seq_len;
-  facts[FACT_MAX_DECODE_QUERY_LEN] = longest_decode;
+  facts[FACT_MAX_DECODE_QUERY_LEN] = longest_window;
   write_part_facts(parts);
   facts[FACT_SHARED_BLOCK] = parts > 1 && prefills > 0 && shares_blocks(facts + FACT_PART0_TOKENS, parts);
 }

@@ -16,8 +16,8 @@ inline int32_t scheduled_requests() { return state()[STATE_DECODES] + state()[ST
 /// prefills as the policy's split says.
 int32_t local_cut(int32_t part, int32_t parts);
 
-/// Notes what stands in the order's `rows` rows: the block tables start over where it is not what stood there.
-void note_order(int32_t rows, bool changed);
+/// Puts a request, or -1, into row `place` of the order, and notes the change for the block tables.
+void set_place(int32_t place, int32_t request);
 
 /// Tokens of every decode of the batch where they are equal, else 0.
 int32_t uniform_decode_len();

@@ -1,62 +1,22 @@
 // Requests, their blocks and what is scheduled of them. Every edit is checked whole before anything is written; a
 // refused one returns an EDIT_* code and leaves row, value and limit in the error words.
+#include "batch-order.h"
+#include "block-lists.h"
 #include "decode-lanes.h"
 #include "positions.h"
 #include "shared-blocks.h"
+#include "steady.h"
 
 namespace lockstep {
 namespace metadata {
 namespace {
 
-bool is_active(int32_t row) {
-  return row >= 0 && row < limit(LIMIT_MAX_REQUESTS) && row_at(row)[ROW_ACTIVE];
-}
-
-/// Checks `count` blocks for a request that holds `held` of the group already; the first `absent` of them may be the null block.
-int32_t check_blocks(const KvGroup& group, int32_t row, int32_t held, const int32_t* ids, int32_t count, int32_t absent) {
-  const int32_t most = group.size(KV_GROUP_SIZE_MAX_BLOCKS);
-  if (count < 0 || count > most - held) return refuse(EDIT_BLOCKS_FULL, row, held + count, most, group.index());
-  const int32_t pool = group.size(KV_GROUP_SIZE_NUM_BLOCKS);
-  for (int32_t i = 0; i < count; i++) {
-    if (ids[i] == 0 && i < absent) continue;
-    if (ids[i] <= 0 || ids[i] >= pool) return refuse(EDIT_BLOCK_INVALID, row, ids[i], pool, group.index());
-  }
-  return EDIT_OK;
-}
-
-/// Appends `count` checked blocks to a request's list in the group.
-void hold(const KvGroup& group, int32_t row, const int32_t* ids, int32_t count) {
-  int32_t* list = group.block_list(row);
-  int32_t* held = group.block_counts() + row;
-  copy(list + *held, ids, count);
-  hold_blocks(group, ids, count, 1);
-  *held += count;
-  fill(list + *held, BLOCK_LIST_TAIL, 0);
-}
-
-/// Takes `row` out of a list, if it is there. Returns where it was, or -1.
-int32_t drop_from(int32_t* list, int32_t* count, int32_t row) {
+/// Takes `row` out of a list that it is in.
+void drop_from(int32_t* list, int32_t* count, int32_t row) {
   int32_t at = 0;
-  while (at < *count && list[at] != row) at++;
-  if (at == *count) return -1;
+  while (list[at] != row) at++;
   for (int32_t i = at + 1; i < *count; i++) list[i - 1] = list[i];
   (*count)--;
-  return at;
-}
-
-/// Takes `row` out of the decodes of this step (STATE_DECODES) or of the last one (STATE_LAST_DECODES).
-void drop_decode(int32_t row, int32_t count) {
-  const int32_t lanes = state()[count];
-  const int32_t lane = drop_from(region(REGION_DECODES), &state()[count], row);
-  if (lane < 0) return;
-  drop_lane(lane, lanes);
-  for (int32_t i = lane; i < state()[count]; i++) row_at(region(REGION_DECODES)[i])[ROW_TABLE_ROW] = i;
-}
-
-/// Where `row` is a decode of the last step, none of them is left to continue: the caller sees to each.
-void end_continuing(int32_t row) {
-  const int32_t lane = row_at(row)[ROW_TABLE_ROW];
-  if (lane < state()[STATE_LAST_DECODES] && region(REGION_DECODES)[lane] == row) state()[STATE_LAST_DECODES] = 0;
 }
 
 /// Closes the gap that a request's token ids leave in the pool.
@@ -65,22 +25,61 @@ void drop_tokens(int32_t offset, int32_t count) {
   const int32_t end = state()[STATE_POOL_TOKENS];
   for (int32_t i = offset + count; i < end; i++) pool[i - count] = pool[i];
   state()[STATE_POOL_TOKENS] = end - count;
-  for (int32_t row = 0; row < limit(LIMIT_MAX_REQUESTS); row++) {
-    if (row_at(row)[ROW_SCHEDULED] && row_at(row)[ROW_TOKEN_OFFSET] > offset) row_at(row)[ROW_TOKEN_OFFSET] -= count;
-  }
+  const auto move = [offset, count](const int32_t* rows, int32_t requests) {
+    for (int32_t i = 0; i < requests; i++) {
+      int32_t* at = row_at(rows[i]) + ROW_TOKEN_OFFSET;
+      if (*at > offset) *at -= count;
+    }
+  };
+  move(region(REGION_ID_DECODES), state()[STATE_ID_DECODES]);
+  move(region(REGION_PREFILLS), state()[STATE_PREFILLS]);
 }
 
+/// Takes a scheduled request out of the step, or one that ran in the last step out of those that may be continued.
 void unschedule(int32_t row) {
   int32_t* fields = row_at(row);
-  if (!fields[ROW_SCHEDULED]) return;
-  if (fields[ROW_TOKEN_OFFSET] >= 0) drop_tokens(fields[ROW_TOKEN_OFFSET], fields[ROW_QUERY_LEN]);
-  if (fields[ROW_PHASE] == PHASE_DECODE) {
-    drop_decode(row, STATE_DECODES);
-  } else {
-    drop_from(region(REGION_PREFILLS), &state()[STATE_PREFILLS], row);
+  if (is_scheduled(row)) {
+    state()[STATE_TOKENS] -= fields[ROW_QUERY_LEN];
+    const int32_t offset = token_offset(row);
+    const bool is_decode = lane_of(row) >= 0;
+    if (!is_decode) drop_from(region(REGION_PREFILLS), state() + STATE_PREFILLS, row);
+    if (offset >= 0) {
+      if (is_decode) drop_from(region(REGION_ID_DECODES), state() + STATE_ID_DECODES, row);
+      drop_tokens(offset, fields[ROW_QUERY_LEN]);
+    }
   }
-  state()[STATE_TOKENS] -= fields[ROW_QUERY_LEN];
-  fields[ROW_SCHEDULED] = 0;
+  if (lane_of(row) >= 0) free_lane(lane_of(row));
+}
+
+/// Refuses `query_len` tokens of a request, beside `tokens` of the step.
+int32_t check_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t tokens) {
+  if (is_scheduled(row)) return refuse(EDIT_SCHEDULED_TWICE, row, row, 1);
+  const int32_t longest = phase == PHASE_DECODE ? limit(LIMIT_QUERY_LEN) : limit(LIMIT_MAX_TOKENS);
+  if (query_len < 1 || query_len > longest) return refuse(EDIT_QUERY_LENGTH, row, query_len, longest);
+  if (query_len > limit(LIMIT_MAX_TOKENS) - tokens) return refuse(EDIT_TOKENS_FULL, row, tokens + query_len, limit(LIMIT_MAX_TOKENS));
+  return check_positions(row, computed_tokens(row) + query_len);
+}
+
+/// Where decodes of the last step may be continued, ends that: the caller sees to each.
+void end_continuing() {
+  if (state()[STATE_LAST_DECODES] > 0) end_lanes();
+}
+
+/// Schedules a decode that was checked and marked with this step's number.
+void schedule_decode(int32_t row, int32_t query_len) {
+  int32_t* fields = row_at(row);
+  fields[ROW_PHASE] = PHASE_DECODE;
+  fields[ROW_QUERY_LEN] = query_len;
+  fields[ROW_LAST_CHUNK] = 0;
+  state()[STATE_TOKENS] += query_len;
+  take_lane(row, query_len);
+}
+
+int32_t check_advance(int32_t row, int32_t tokens) {
+  if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
+  if (is_scheduled(row)) return refuse(EDIT_ROW_SCHEDULED, row, tokens, 0);
+  if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
+  return EDIT_OK;
 }
 
 void init_group(const KvGroup& group) {
@@ -92,7 +91,7 @@ void init_group(const KvGroup& group) {
     }
   }
   for (int32_t i = 0; i < KV_GROUP_STATE_WORDS; i++) group.state()[i] = 0;
-  fill(group.region(KV_GROUP_REGION_MIRROR_CURSORS), MIRROR_WORDS * CURSOR_WORDS, -1);
+  fill(group.region(KV_GROUP_REGION_MIRROR_CURSORS), MIRROR_WORDS * CURSOR_WORDS, 0);
   if (limit(LIMIT_CHECKED)) fill(group.region(KV_GROUP_REGION_BLOCK_HOLDERS), group.size(KV_GROUP_SIZE_NUM_BLOCKS), 0);
   // A fresh memory is zero; a poisoned one must be cleared row by row when a row is first used.
   const int32_t dirty = limit(LIMIT_POISONED) ? group.size(KV_GROUP_SIZE_TABLE_WIDTH) : 0;
@@ -110,6 +109,11 @@ void state_init() {
   const int32_t rows = limit(LIMIT_MAX_REQUESTS);
   for (int32_t i = 0; i < STATE_WORDS; i++) state()[i] = 0;
   state()[STATE_FREE_ROWS] = rows;
+  // Rows that nobody has scheduled yet have the number 0.
+  state()[STATE_STEP] = 1;
+  end_lanes();
+  fill(region(REGION_ORDER), limit(LIMIT_MAX_PADDED_REQUESTS), -1);
+  fill(region(REGION_ORDER_GENERATIONS), limit(LIMIT_MAX_PADDED_REQUESTS), 0);
   int32_t* free_rows = region(REGION_FREE_ROWS);
   for (int32_t i = 0; i < rows; i++) {
     fill(row_at(i), ROW_WORDS, 0);
@@ -149,93 +153,30 @@ int32_t state_append(int32_t row, int32_t count, int32_t index) {
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   const KvGroup group = kv_group(index);
   const int32_t* ids = region(REGION_INBOX);
-  const int32_t held = group.block_counts()[row];
-  if (int32_t code = check_blocks(group, row, held, ids, count, 0)) return code;
-  const int32_t entry = group.state()[KV_GROUP_STATE_APPENDS]++ & (limit(LIMIT_APPEND_LOG) - 1);
-  int32_t* append = group.region(KV_GROUP_REGION_APPEND_LOG) + entry * APPEND_WORDS;
-  append[APPEND_REQUEST] = row;
-  append[APPEND_TABLE_ROW] = row_at(row)[ROW_TABLE_ROW];
-  append[APPEND_COLUMN] = held;
-  append[APPEND_BLOCK] = count == 1 && group.block_size() == group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE) ? ids[0] : 0;
-  hold(group, row, ids, count);
+  if (int32_t code = check_blocks(group, row, group.block_counts()[row], ids, count, 0)) return code;
+  hold_and_log(group, row, ids, count);
   return EDIT_OK;
 }
 
 /// Appends one block to each of `count` requests: their rows are in the inbox, then the block ids, which are of group `index`. Refuses all or none.
 int32_t state_append_each(int32_t count, int32_t index) {
-  const KvGroup group = kv_group(index);
   const int32_t* rows = region(REGION_INBOX);
-  const int32_t* ids = rows + count;
-  int32_t* log = group.region(KV_GROUP_REGION_APPEND_LOG);
-  const int32_t mask = limit(LIMIT_APPEND_LOG) - 1;
-  const int32_t requests = limit(LIMIT_MAX_REQUESTS), num_blocks = group.size(KV_GROUP_SIZE_NUM_BLOCKS), most = group.size(KV_GROUP_SIZE_MAX_BLOCKS);
-  const int32_t* const batch = region(REGION_ROWS);
-  int32_t* const counts = group.block_counts();
-  int32_t* const lists = group.region(KV_GROUP_REGION_BLOCK_LISTS);
-  const int64_t stride = group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE);
-  const bool whole_blocks = group.block_size() == group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE);
-  int32_t next = group.state()[KV_GROUP_STATE_APPENDS];
-  int32_t code = EDIT_OK;
-  int32_t i = 0;
-  for (; i < count; i++) {
-    const int32_t row = rows[i], id = ids[i];
-    const int32_t* fields = batch + row * ROW_WORDS;
-    if (static_cast<uint32_t>(row) >= static_cast<uint32_t>(requests) || !fields[ROW_ACTIVE]) {
-      code = refuse(EDIT_ROW_UNKNOWN, row, row, requests);
-      break;
-    }
-    if (id <= 0 || id >= num_blocks) {
-      code = refuse(EDIT_BLOCK_INVALID, row, id, num_blocks, index);
-      break;
-    }
-    const int32_t column = counts[row];
-    if (column >= most) {
-      code = refuse(EDIT_BLOCKS_FULL, row, column + 1, most, index);
-      break;
-    }
-    int32_t* append = log + (next++ & mask) * APPEND_WORDS;
-    append[APPEND_REQUEST] = row;
-    append[APPEND_TABLE_ROW] = fields[ROW_TABLE_ROW];
-    append[APPEND_COLUMN] = column;
-    append[APPEND_BLOCK] = whole_blocks ? id : 0;
-    int32_t* list = lists + row * stride + column;
-    list[0] = id;
-    list[BLOCK_LIST_TAIL] = 0;
-    counts[row] = column + 1;
-  }
-  group.state()[KV_GROUP_STATE_APPENDS] = next;
-  if (code == EDIT_OK) {
-    hold_blocks(group, ids, count, 1);
-    return EDIT_OK;
-  }
-  // Undone from the last on. What the log has of it makes a table look at its row, where nothing is new.
-  while (--i >= 0) {
-    log[(--next & mask) * APPEND_WORDS + APPEND_BLOCK] = 0;
-    lists[rows[i] * stride + --counts[rows[i]]] = 0;
-  }
-  return code;
+  return append_each(kv_group(index), rows, rows + count, count, false);
 }
 
 /// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox. `depends_on` is the row
 /// of a request that writes blocks which this one reads in the same step, or -1.
 int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on) {
-  settle();
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
-  int32_t* fields = row_at(row);
   if (depends_on != -1 && !is_active(depends_on)) return refuse(EDIT_ROW_UNKNOWN, depends_on, depends_on, limit(LIMIT_MAX_REQUESTS));
-  if (fields[ROW_SCHEDULED]) return refuse(EDIT_SCHEDULED_TWICE, row, row, 1);
-  const int32_t longest = phase == PHASE_DECODE ? limit(LIMIT_QUERY_LEN) : limit(LIMIT_MAX_TOKENS);
-  if (query_len < 1 || query_len > longest) return refuse(EDIT_QUERY_LENGTH, row, query_len, longest);
-  if (query_len > limit(LIMIT_MAX_TOKENS) - state()[STATE_TOKENS]) {
-    return refuse(EDIT_TOKENS_FULL, row, state()[STATE_TOKENS] + query_len, limit(LIMIT_MAX_TOKENS));
-  }
-  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + query_len)) return code;
+  if (int32_t code = check_schedule(row, phase, query_len, state()[STATE_TOKENS])) return code;
 
-  fields[ROW_SCHEDULED] = 1;
-  fields[ROW_PHASE] = phase;
-  fields[ROW_QUERY_LEN] = query_len;
-  fields[ROW_LAST_CHUNK] = last_chunk;
+  // A decode of the last step that is in this one as well would be in it twice if it were continued.
+  if (phase == PHASE_DECODE || lane_of(row) >= 0) end_continuing();
+  int32_t* fields = row_at(row);
+  fields[ROW_STEP] = state()[STATE_STEP];
   fields[ROW_DEPENDS_ON] = depends_on + 1;
+  state()[STATE_DEPENDING] += depends_on != -1;
   fields[ROW_TOKEN_OFFSET] = -1;
   if (tokens_given) {
     fields[ROW_TOKEN_OFFSET] = state()[STATE_POOL_TOKENS];
@@ -243,64 +184,110 @@ int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t la
     state()[STATE_POOL_TOKENS] += query_len;
   }
   if (phase == PHASE_DECODE) {
-    state()[STATE_LAST_DECODES] = 0;
-    set_lane(state()[STATE_DECODES], row, fields[ROW_NUM_COMPUTED_TOKENS], query_len);
-    region(REGION_DECODES)[state()[STATE_DECODES]++] = row;
-  } else {
-    // Continued as well, it would be in this step twice.
-    end_continuing(row);
-    region(REGION_PREFILLS)[state()[STATE_PREFILLS]++] = row;
+    if (tokens_given) region(REGION_ID_DECODES)[state()[STATE_ID_DECODES]++] = row;
+    schedule_decode(row, query_len);
+    return EDIT_OK;
   }
+  fields[ROW_PHASE] = PHASE_PREFILL;
+  fields[ROW_QUERY_LEN] = query_len;
+  fields[ROW_LAST_CHUNK] = last_chunk;
+  region(REGION_PREFILLS)[state()[STATE_PREFILLS]++] = row;
   state()[STATE_TOKENS] += query_len;
+  return EDIT_OK;
+}
+
+/// Schedules decodes without token ids, all or none: `count` rows are in the inbox, then the tokens of each.
+int32_t state_schedule_each(int32_t count) {
+  const int32_t* rows = region(REGION_INBOX);
+  const int32_t* query_lens = rows + count;
+  int32_t tokens = state()[STATE_TOKENS];
+  int32_t code = EDIT_OK;
+  int32_t marked = 0;
+  for (; marked < count; marked++) {
+    const int32_t row = rows[marked];
+    code = is_active(row) ? check_schedule(row, PHASE_DECODE, query_lens[marked], tokens) : refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
+    if (code != EDIT_OK) break;
+    tokens += query_lens[marked];
+    // Marked at once, so that a row that is there twice is refused.
+    row_at(row)[ROW_STEP] = state()[STATE_STEP];
+  }
+  if (code != EDIT_OK) {
+    while (--marked >= 0) row_at(rows[marked])[ROW_STEP] = 0;
+    return code;
+  }
+  if (count > 0) end_continuing();
+  for (int32_t i = 0; i < count; i++) {
+    int32_t* fields = row_at(rows[i]);
+    fields[ROW_DEPENDS_ON] = 0;
+    fields[ROW_TOKEN_OFFSET] = -1;
+    schedule_decode(rows[i], query_lens[i]);
+  }
   return EDIT_OK;
 }
 
 /// After the step: `tokens` more of the request are computed (its whole chunk; of a decode, 1 + the accepted drafts).
 int32_t state_advance(int32_t row, int32_t tokens) {
-  settle();
-  if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
-  int32_t* fields = row_at(row);
-  if (fields[ROW_SCHEDULED]) return refuse(EDIT_ROW_SCHEDULED, row, tokens, 0);
-  if (tokens < 0 || tokens > limit(LIMIT_MAX_MODEL_LEN)) return refuse(EDIT_MODEL_LENGTH, row, tokens, limit(LIMIT_MAX_MODEL_LEN));
-  if (int32_t code = check_positions(row, fields[ROW_NUM_COMPUTED_TOKENS] + tokens)) return code;
-  fields[ROW_NUM_COMPUTED_TOKENS] += tokens;
-  end_continuing(row);
+  if (int32_t code = check_advance(row, tokens)) return code;
+  if (int32_t code = check_positions(row, computed_tokens(row) + tokens)) return code;
+  if (lane_of(row) >= 0) end_continuing();
+  row_at(row)[ROW_NUM_COMPUTED_TOKENS] += tokens;
   return EDIT_OK;
 }
 
+/// The same of several requests, all or none: `count` rows are in the inbox, then the tokens of each.
+int32_t state_advance_each(int32_t count) {
+  const int32_t* rows = region(REGION_INBOX);
+  const int32_t* tokens = rows + count;
+  int32_t code = EDIT_OK;
+  bool continuing = false;
+  int32_t checked = 0;
+  // What a row that is there more than once advances by in all is added up beside its own count.
+  for (; checked < count && code == EDIT_OK; checked++) {
+    const int32_t row = rows[checked];
+    code = check_advance(row, tokens[checked]);
+    if (code != EDIT_OK) break;
+    continuing |= lane_of(row) >= 0;
+    int32_t* pending = row_at(row) + ROW_PENDING;
+    *pending += tokens[checked];
+    code = check_positions(row, computed_tokens(row) + *pending);
+  }
+  if (code == EDIT_OK && continuing) end_continuing();
+  for (int32_t i = 0; i < checked; i++) {
+    int32_t* fields = row_at(rows[i]);
+    if (code == EDIT_OK) fields[ROW_NUM_COMPUTED_TOKENS] += tokens[i];
+    fields[ROW_PENDING] = 0;
+  }
+  return code;
+}
+
+/// Tokens of a request that are computed.
+int32_t state_computed(int32_t row) { return computed_tokens(row); }
+
 /// Forgets a request, scheduled or not.
 int32_t state_remove(int32_t row) {
-  settle();
   if (!is_active(row)) return refuse(EDIT_ROW_UNKNOWN, row, row, limit(LIMIT_MAX_REQUESTS));
   unschedule(row);
-  if (state()[STATE_LAST_DECODES] > 0) drop_decode(row, STATE_LAST_DECODES);
   for (int32_t g = 0; g < kv_groups(); g++) {
     const KvGroup group = kv_group(g);
     hold_blocks(group, group.block_list(row), group.block_counts()[row], -1);
   }
   row_at(row)[ROW_ACTIVE] = 0;
-  // What depended on this request does not depend on the one that is given its row.
-  for (int32_t other = 0; limit(LIMIT_CHECKED) && other < limit(LIMIT_MAX_REQUESTS); other++) {
+  // What depended on this request in this step does not depend on the one that is given its row.
+  for (int32_t other = 0; state()[STATE_DEPENDING] > 0 && other < limit(LIMIT_MAX_REQUESTS); other++) {
     if (row_at(other)[ROW_DEPENDS_ON] == row + 1) row_at(other)[ROW_DEPENDS_ON] = 0;
   }
   region(REGION_FREE_ROWS)[state()[STATE_FREE_ROWS]++] = row;
-  // Another request may take the row: what stands in the order is known no more.
-  state()[STATE_ORDER_ROWS] = -1;
   return EDIT_OK;
 }
 
 void state_clear_schedule() {
-  const int32_t decodes = state()[STATE_DECODES];
-  // A steady run ends with a step that is given up, or that has none of its decodes.
-  if (!state()[STATE_BUILT] || decodes == 0) settle();
-  for (int32_t i = 0; !state()[STATE_STEADY] && i < decodes; i++) row_at(region(REGION_DECODES)[i])[ROW_SCHEDULED] = 0;
-  for (int32_t i = 0; i < state()[STATE_PREFILLS]; i++) row_at(region(REGION_PREFILLS)[i])[ROW_SCHEDULED] = 0;
-  state()[STATE_LAST_DECODES] = state()[STATE_BUILT] ? decodes : 0;
-  state()[STATE_BUILT] = 0;
-  state()[STATE_DECODES] = 0;
-  state()[STATE_PREFILLS] = 0;
-  state()[STATE_TOKENS] = 0;
-  state()[STATE_POOL_TOKENS] = 0;
+  const int32_t decodes = state()[STATE_BUILT] ? state()[STATE_DECODES] : 0;
+  // Decodes of a step that is given up, or that the step left out, are not continued.
+  if (decodes == 0) end_lanes();
+  state()[STATE_LAST_DECODES] = decodes;
+  state()[STATE_BUILT] = state()[STATE_DECODES] = state()[STATE_PREFILLS] = state()[STATE_TOKENS] = 0;
+  state()[STATE_POOL_TOKENS] = state()[STATE_ID_DECODES] = state()[STATE_DEPENDING] = 0;
+  state()[STATE_STEP]++;
 }
 
 }  // extern "C"

@@ -1,6 +1,6 @@
 // Each copy of the table remembers, row by row, whose blocks it holds and how many columns: what lies past them is 0.
-// A request that only grew costs its new columns; a row that changed hands is copied and its old tail cleared. While the
-// order stands, a copy looks at nothing but the requests that the log says were given blocks.
+// A request that only grew costs its new columns; a row that changed hands is copied and its old tail cleared. A copy looks at nothing
+// but the rows that the log of the order says have another request, and the requests that the log of appends says were given blocks.
 #include "block-table.h"
 
 #include "vectors.h"
@@ -9,8 +9,8 @@ namespace lockstep {
 namespace metadata {
 namespace {
 
-/// Blocks moved at once: two null tails of a list. Of few and long turns the machine foresees the last more often than of many, and a
-/// call of its own copy costs more than all of them.
+/// Blocks moved at once: two null tails of a list. With few long iterations the branch predictor misses the loop exit less often than with
+/// many short ones, and calling memcpy costs more than the whole copy.
 constexpr int32_t CHUNK = 2 * BLOCK_LIST_TAIL;
 
 /// Writes columns [begin, end) of a row and up to a whole chunk of them: the first `count` from `blocks`, then null blocks. The row
@@ -38,7 +38,7 @@ inline void write_chunks(int32_t* row, const int32_t* blocks, int32_t begin, int
   }
 }
 
-/// A staging set's copy, or the device's, which is only told what it lacks.
+/// A staging set's copy, or the device's, of which only the edits that it lacks are written.
 struct Mirror {
   /// Null for the device's.
   int32_t* table;
@@ -51,7 +51,7 @@ struct Mirror {
   int32_t width;
   /// A manager block of K tokens is K / kernel block size consecutive kernel blocks.
   int32_t per_block;
-  // Looked up once: a store to the table might, for all the compiler knows, change the configuration.
+  // Read once: the compiler must assume that a store to the table changes the configuration.
   const int32_t* requests_of_batch = region(REGION_ROWS);
   const int32_t* block_counts;
   const int32_t* block_lists;
@@ -107,30 +107,46 @@ struct Mirror {
     fill(out + count, held - count, 0);
   }
 
-  /// Whether the rows of the step before stand in the same order, and the log still has every append since.
-  bool stands(int32_t rows) const {
-    // A row may be edited once an append, and there is room for an edit a row.
-    const int32_t most = min(limit(LIMIT_APPEND_LOG), limit(LIMIT_MAX_PADDED_REQUESTS));
-    return cursor[CURSOR_ORDER_VERSION] == state()[STATE_ORDER_VERSION] && cursor[CURSOR_ROWS] >= rows &&
-           appends - seen() <= static_cast<uint32_t>(most);
+  uint32_t seen() const { return cursor[CURSOR_APPENDS]; }
+  uint32_t order_changes() const { return static_cast<uint32_t>(state()[STATE_ORDER_CHANGES] - cursor[CURSOR_ORDER_CHANGES]); }
+
+  /// Whether the logs still have all that happened since the copy was brought up to date, and the edits of it have room. A row has at most
+  /// one edit of its own, and one an append.
+  bool remembers(int32_t rows) const {
+    const uint32_t entries = limit(LIMIT_APPEND_LOG);
+    const uint32_t grown = max(0, rows - cursor[CURSOR_ROWS]);
+    const uint32_t appended = appends - seen();
+    if (appended > entries || order_changes() > entries) return false;
+    return appended + order_changes() + grown <= static_cast<uint32_t>(limit(LIMIT_MAX_PADDED_REQUESTS));
   }
 
-  uint32_t seen() const { return cursor[CURSOR_APPENDS]; }
-
+  /// Brings up the first `rows` rows where they have another request than before: those that the order's log says, and those that the
+  /// copy has not kept up. What requests were appended since they had their rows is left to the log of appends.
   template <bool staged>
-  void rebuild(int32_t requests, int32_t rows) {
+  void follow_order(int32_t rows) {
     // What nobody else can reach stays in registers.
     Mirror own = *this;
     const int32_t* order = region(REGION_ORDER);
-    for (int32_t row = 0; row < requests; row++) own.bring_up<staged>(row, order[row]);
-    for (int32_t row = requests; row < rows; row++) own.bring_up<staged>(row, -1);
+    const int32_t* places = region(REGION_ORDER_LOG);
+    const int32_t mask = limit(LIMIT_APPEND_LOG) - 1;
+    const int32_t kept = min(cursor[CURSOR_ROWS], rows);
+    const int32_t last = state()[STATE_ORDER_CHANGES];
+    for (int32_t change = cursor[CURSOR_ORDER_CHANGES]; kept > 0 && change != last; change++) {
+      const int32_t place = places[change & mask];
+      if (place < kept) own.bring_up<staged>(place, order[place]);
+    }
+    for (int32_t row = kept; row < rows; row++) own.bring_up<staged>(row, order[row]);
     next_edit = own.next_edit;
     cursor[CURSOR_ROWS] = rows;
+    cursor[CURSOR_ORDER_CHANGES] = last;
   }
 
-  void note_current() {
-    cursor[CURSOR_ORDER_VERSION] = state()[STATE_ORDER_VERSION];
-    cursor[CURSOR_APPENDS] = static_cast<int32_t>(appends);
+  void note_appends() { cursor[CURSOR_APPENDS] = static_cast<int32_t>(appends); }
+
+  /// Makes every row be looked at, where what happened to it is not known.
+  void forget() {
+    cursor[CURSOR_ROWS] = 0;
+    note_appends();
   }
 };
 
@@ -144,12 +160,13 @@ __attribute__((noinline)) int32_t* bring_up_both(Mirror& staged, Mirror& uploade
   return uploaded.next_edit;
 }
 
-/// Brings both copies, or one, up to a run of the log. The order is the one they hold, so the row that an entry says is its
-/// request's, or the request has none.
+/// Brings both copies, or one, up to a run of the log of appends. Their rows have the order's requests already, so an entry counts only where
+/// its request still has the row.
 template <bool to_staged, bool to_uploaded>
-inline void follow_run(Mirror& staged, Mirror& uploaded, const int32_t* append, const int32_t* end, int32_t requests) {
-  // Looked up once: a store to the table might, for all the compiler knows, change these.
+inline void follow_run(Mirror& staged, Mirror& uploaded, const int32_t* append, const int32_t* end, int32_t rows) {
+  // Read once: the compiler must assume that a store to the table changes these.
   const int32_t* order = region(REGION_ORDER);
+  const int32_t* generations = to_staged ? staged.generations : uploaded.generations;
   int32_t* table = staged.table;
   int32_t* staged_counts = staged.counts;
   int32_t* uploaded_counts = uploaded.counts;
@@ -157,14 +174,14 @@ inline void follow_run(Mirror& staged, Mirror& uploaded, const int32_t* append, 
   const int32_t width = staged.width;
   for (; append != end; append += APPEND_WORDS) {
     const int32_t row = append[APPEND_TABLE_ROW];
-    if (row >= requests || order[row] != append[APPEND_REQUEST]) continue;
+    if (row >= rows || generations[row] != append[APPEND_GENERATION]) continue;
     const int32_t column = append[APPEND_COLUMN];
     const int32_t block = append[APPEND_BLOCK];
     int32_t other = 0;
     if (to_staged) other |= staged_counts[row] ^ column;
     if (to_uploaded) other |= uploaded_counts[row] ^ column;
     if (other != 0 || block == 0) {
-      edit = bring_up_both<to_staged, to_uploaded>(staged, uploaded, edit, row, append[APPEND_REQUEST]);
+      edit = bring_up_both<to_staged, to_uploaded>(staged, uploaded, edit, row, order[row]);
       continue;
     }
     // The usual case, without a look at the request.
@@ -186,36 +203,36 @@ inline void follow_run(Mirror& staged, Mirror& uploaded, const int32_t* append, 
 
 /// The same of entries [from, to) of the log, which is a ring.
 template <bool to_staged, bool to_uploaded>
-inline void follow(Mirror& staged, Mirror& uploaded, uint32_t from, uint32_t to, int32_t requests) {
+inline void follow(Mirror& staged, Mirror& uploaded, uint32_t from, uint32_t to, int32_t rows) {
   const uint32_t entries = limit(LIMIT_APPEND_LOG);
   while (from != to) {
     const uint32_t at = from & (entries - 1);
     const uint32_t run = to - from < entries - at ? to - from : entries - at;
-    follow_run<to_staged, to_uploaded>(staged, uploaded, staged.log + at * APPEND_WORDS, staged.log + (at + run) * APPEND_WORDS, requests);
+    follow_run<to_staged, to_uploaded>(staged, uploaded, staged.log + at * APPEND_WORDS, staged.log + (at + run) * APPEND_WORDS, rows);
     from += run;
   }
 }
 
 }  // namespace
 
-void sync_block_table(const KvGroup& group, int32_t set, int32_t requests, int32_t rows) {
+void sync_block_table(const KvGroup& group, int32_t set, int32_t rows) {
   Mirror staged(group, set ? MIRROR_STAGING1 : MIRROR_STAGING0, group.block_table(set));
   Mirror uploaded(group, MIRROR_DEVICE, nullptr);
-  const uint32_t appends = staged.appends;
-  const bool staged_stands = staged.stands(rows), uploaded_stands = uploaded.stands(rows);
-  // The device is told in each step, a staging set in every second: what both lack is looked at once.
-  const bool ahead = staged_stands && uploaded_stands && appends - uploaded.seen() <= appends - staged.seen();
-  if (ahead) {
-    follow<true, false>(staged, uploaded, staged.seen(), uploaded.seen(), requests);
-    follow<true, true>(staged, uploaded, uploaded.seen(), appends, requests);
+  if (!staged.remembers(rows)) staged.forget();
+  if (!uploaded.remembers(rows)) uploaded.forget();
+  staged.follow_order<true>(rows);
+  uploaded.follow_order<false>(rows);
+  const uint32_t appends = staged.appends, staged_seen = staged.seen(), uploaded_seen = uploaded.seen();
+  // The device copy is updated every step, each staging set every second step. Appends that both miss are read once.
+  if (appends - uploaded_seen <= appends - staged_seen) {
+    follow<true, false>(staged, uploaded, staged_seen, uploaded_seen, rows);
+    follow<true, true>(staged, uploaded, uploaded_seen, appends, rows);
   } else {
-    if (staged_stands) follow<true, false>(staged, uploaded, staged.seen(), appends, requests);
-    else staged.rebuild<true>(requests, rows);
-    if (uploaded_stands) follow<false, true>(staged, uploaded, uploaded.seen(), appends, requests);
-    else uploaded.rebuild<false>(requests, rows);
+    follow<true, false>(staged, uploaded, staged_seen, appends, rows);
+    follow<false, true>(staged, uploaded, uploaded_seen, appends, rows);
   }
-  staged.note_current();
-  uploaded.note_current();
+  staged.note_appends();
+  uploaded.note_appends();
   group.state()[KV_GROUP_STATE_TABLE_EDITS] = uploaded.edits();
 }
 
@@ -226,7 +243,7 @@ extern "C" void invalidate_device_table() {
     const KvGroup group = kv_group(g);
     fill(group.region(KV_GROUP_REGION_MIRROR_GENERATIONS) + MIRROR_DEVICE * rows, rows, -1);
     fill(group.region(KV_GROUP_REGION_MIRROR_COUNTS) + MIRROR_DEVICE * rows, rows, group.size(KV_GROUP_SIZE_TABLE_WIDTH));
-    group.region(KV_GROUP_REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ORDER_VERSION] = -1;
+    group.region(KV_GROUP_REGION_MIRROR_CURSORS)[MIRROR_DEVICE * CURSOR_WORDS + CURSOR_ROWS] = 0;
   }
 }
 

@@ -13,14 +13,12 @@ namespace {
 /// Leaves `gap` rows without a request between the order's decodes and prefills: a mixed graph's prefills have rows of
 /// their own, whether its decode rows are full or not. Returns the rows from the first request to the last.
 int32_t open_gap(int32_t gap) {
-  int32_t* order = region(REGION_ORDER);
   const int32_t decodes = state()[STATE_DECODES];
-  const int32_t requests = scheduled_requests();
-  if (gap == 0 || requests == decodes) return requests;
-  for (int32_t i = requests - 1; i >= decodes; i--) order[i + gap] = order[i];
-  fill(order + decodes, gap, -1);
-  note_order(requests + gap, true);
-  return requests + gap;
+  const int32_t prefills = state()[STATE_PREFILLS];
+  if (gap == 0 || prefills == 0) return decodes + prefills;
+  for (int32_t i = prefills - 1; i >= 0; i--) set_place(decodes + gap + i, region(REGION_PREFILLS)[i]);
+  for (int32_t i = 0; i < gap; i++) set_place(decodes + i, -1);
+  return state()[STATE_ORDER_ROWS] = decodes + gap + prefills;
 }
 
 void write_paged_kv_groups(int32_t set, int32_t view, int32_t first_row, int32_t end_row, int32_t attention_requests) {
@@ -137,7 +135,7 @@ void build_step(int32_t set) {
     if (run == RUN_PARK) {
       kv_group(g).state()[KV_GROUP_STATE_TABLE_EDITS] = 0;
     } else {
-      sync_block_table(kv_group(g), set, rows, attention_requests);
+      sync_block_table(kv_group(g), set, attention_requests);
     }
   }
   const bool paged = run != RUN_PARK && kv_group(0).size(KV_GROUP_SIZE_MAX_KV_INDICES) > 0;

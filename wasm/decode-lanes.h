@@ -1,4 +1,5 @@
-// The scheduled decodes as arrays, a lane each: what their slots and positions come from, without a look at their blocks.
+// The decodes as arrays, a lane each: what their slots and positions come from, without a look at their blocks. What lanes say, and when,
+// is in steady.h.
 #pragma once
 #include "kv-group.h"
 
@@ -13,36 +14,26 @@ inline bool lanes_serve(const KvGroup& group, int32_t window) {
   return window >= 1 && window <= MAX_LANE_WINDOW && window <= group.block_size() && limit(LIMIT_CONTEXT_PARALLEL_SIZE) == 1;
 }
 
-/// Sets lane `lane` to `count` tokens of `row` from position `start`. Its blocks cover them.
-void set_lane(int32_t lane, int32_t row, int32_t start, int32_t count);
+/// Gives a request a lane for `count` tokens after its computed ones: the one freed last, or else the next. Its blocks cover them.
+void take_lane(int32_t row, int32_t count);
 
-/// Closes the gap that a lane leaves among `lanes`.
-void drop_lane(int32_t lane, int32_t lanes);
+/// Takes a request out of its lane, which is a gap from then on.
+void free_lane(int32_t lane);
 
-/// Writes seqLens, positions and slots in the first group of `lanes` decodes of one token, and nothing beyond.
-void write_decodes(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes);
+/// Moves the last lanes into the gaps, the one freed last first. Source: vLLM InputBatch.condense.
+void close_gaps();
 
-/// Slots alone, in any group, of decodes in windows of `window` tokens.
-void write_lane_slots(const KvGroup& group, int64_t* slots, int32_t lanes, int32_t window);
+/// Ends all lanes: rows say again how far their requests are.
+void end_lanes();
 
-/// The same as `write_decodes` of decodes in windows of `window` tokens; where a draft is shorter, position 0 and slot -1 fill its window.
-void write_windows(int32_t* seq_lens, int64_t* positions, int64_t* slots, int32_t lanes, int32_t window);
+/// Adds what lanes have moved on together to each of their starts, and ends their lists.
+void settle_lanes();
 
-/// The lanes that may enter a block of a group in the step that a steady run has moved on to.
-struct Entering {
-  const int32_t* begin;
-  const int32_t* end;
+/// Finds the blocks of a lane of a group that starts at position `start` and has `count` tokens.
+void set_lane_blocks(const KvGroup& group, int32_t lane, int32_t row, int32_t start, int32_t count);
 
-  Entering(const KvGroup& group, int32_t moved) {
-    const int32_t* listed = group.region(KV_GROUP_REGION_EVENT_LANES);
-    const int32_t* bucket = group.region(KV_GROUP_REGION_EVENT_STARTS) + moved % group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
-    begin = listed + bucket[0];
-    end = listed + bucket[1];
-  }
-};
-
-/// Ends a steady run: rows and lanes say what its steps came to.
-void settle();
+/// Most tokens that any decode has with those of this step, or of the next where none is scheduled yet, less `moved`.
+int32_t longest_decode();
 
 }  // namespace metadata
 }  // namespace lockstep

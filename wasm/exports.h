@@ -10,11 +10,13 @@ int32_t state_add(int32_t computed);
 int32_t state_append(int32_t row, int32_t count, int32_t group);
 int32_t state_append_each(int32_t count, int32_t group);
 int32_t state_schedule(int32_t row, int32_t phase, int32_t query_len, int32_t last_chunk, int32_t tokens_given, int32_t depends_on);
+int32_t state_schedule_each(int32_t count);
 int32_t state_advance(int32_t row, int32_t tokens);
+int32_t state_advance_each(int32_t count);
 int32_t state_remove(int32_t row);
 void state_clear_schedule();
-int32_t state_continue();
-void state_settle();
+int32_t state_continue(int32_t count, int32_t gives);
+int32_t state_computed(int32_t row);
 void gather_facts(int32_t parts);
 int32_t check_shared_blocks();
 void build_step(int32_t set);
@@ -41,11 +43,13 @@ void limit_clear(int32_t offset, int32_t bytes);
   X(state_append) \
   X(state_append_each) \
   X(state_schedule) \
+  X(state_schedule_each) \
   X(state_advance) \
+  X(state_advance_each) \
   X(state_remove) \
   X(state_clear_schedule) \
   X(state_continue) \
-  X(state_settle) \
+  X(state_computed) \
   X(gather_facts) \
   X(check_shared_blocks) \
   X(build_step) \

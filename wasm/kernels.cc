@@ -2,8 +2,10 @@
 #include "batch-order.h"
 #include "block-table.h"
 #include "decode-lanes.h"
+#include "lane-tensors.h"
 #include "paged-kv.h"
 #include "slot-mapping.h"
+#include "steady.h"
 #include "vectors.h"
 
 namespace lockstep {
@@ -35,7 +37,7 @@ void kernel_slots(int32_t set) {
   }
   for (; request < requests; request++) {
     const int32_t* row = row_at(order[request]);
-    write_slots(slots, group.block_list(order[request]), group.block_size(), row[ROW_NUM_COMPUTED_TOKENS], row[ROW_QUERY_LEN]);
+    write_slots(slots, group.block_list(order[request]), group.block_size(), computed_tokens(order[request]), row[ROW_QUERY_LEN]);
     slots += row[ROW_QUERY_LEN];
   }
 }
@@ -43,7 +45,7 @@ void kernel_slots(int32_t set) {
 /// The block table of the scheduled batch, and the edits of the device's.
 int32_t kernel_block_table(int32_t set) {
   const KvGroup group = kv_group(0);
-  sync_block_table(group, set, scheduled_requests(), scheduled_requests());
+  sync_block_table(group, set, scheduled_requests());
   return group.state()[KV_GROUP_STATE_TABLE_EDITS];
 }
 

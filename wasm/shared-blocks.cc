@@ -3,7 +3,9 @@
 
 #include "batch-order.h"
 #include "decode-lanes.h"
+#include "lane-events.h"
 #include "refusal.h"
+#include "steady.h"
 
 namespace lockstep {
 namespace metadata {
@@ -14,10 +16,7 @@ constexpr int32_t WRITER_WORDS = 3;
 constexpr int32_t SEVERAL = -1;
 
 /// First position of this step of the request in row `row` of the order.
-int32_t start_of(int32_t row) {
-  const int32_t start = row_at(region(REGION_ORDER)[row])[ROW_NUM_COMPUTED_TOKENS];
-  return start + (row < state()[STATE_DECODES] ? state()[STATE_STEADY_STEPS] : 0);
-}
+int32_t start_of(int32_t row) { return computed_tokens(region(REGION_ORDER)[row]); }
 
 int32_t query_len_of(int32_t row) {
   return row < state()[STATE_DECODES] ? region(REGION_LANE_LENS)[row] : row_at(region(REGION_ORDER)[row])[ROW_QUERY_LEN];
@@ -62,9 +61,10 @@ bool uses(const KvGroup& group, int32_t row, int32_t block) {
   const int32_t* fields = row_at(row);
   if (!fields[ROW_ACTIVE]) return false;
   const int32_t span = group.block_span();
-  const int32_t used = fields[ROW_NUM_COMPUTED_TOKENS] + (fields[ROW_SCHEDULED] ? fields[ROW_QUERY_LEN] : 0);
+  const int32_t computed = computed_tokens(row);
+  const int32_t used = computed + (is_scheduled(row) ? fields[ROW_QUERY_LEN] : 0);
   const int32_t count = min(group.block_counts()[row], used / span + (used % span != 0));
-  for (int32_t i = blocks_past_window(group, fields[ROW_NUM_COMPUTED_TOKENS]); i < count; i++) {
+  for (int32_t i = blocks_past_window(group, computed); i < count; i++) {
     if (group.block_list(row)[i] == block) return true;
   }
   return false;
@@ -72,11 +72,11 @@ bool uses(const KvGroup& group, int32_t row, int32_t block) {
 
 /// Whether a request writes `block` in this step.
 bool writes(const KvGroup& group, int32_t row, int32_t block) {
-  const int32_t* fields = row_at(row);
+  if (!is_scheduled(row)) return false;
   const int32_t span = group.block_span();
-  if (!fields[ROW_SCHEDULED]) return false;
-  const int32_t end = fields[ROW_NUM_COMPUTED_TOKENS] + fields[ROW_QUERY_LEN];
-  for (int32_t i = fields[ROW_NUM_COMPUTED_TOKENS] / span; i * span < end; i++) {
+  const int32_t start = computed_tokens(row);
+  const int32_t end = start + row_at(row)[ROW_QUERY_LEN];
+  for (int32_t i = start / span; i * span < end; i++) {
     if (group.block_list(row)[i] == block) return true;
   }
   return false;
@@ -135,35 +135,50 @@ namespace {
 /// Looks at all requests for one that must not touch `block` while `row` writes it.
 int32_t check_written(const KvGroup& group, int32_t row, int32_t block) {
   int32_t times = 0;
-  const int32_t past = blocks_past_window(group, row_at(row)[ROW_NUM_COMPUTED_TOKENS]);
+  const int32_t past = blocks_past_window(group, computed_tokens(row));
   for (int32_t i = past; i < group.block_counts()[row]; i++) times += group.block_list(row)[i] == block;
   if (times > 1) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, row, group.index());
   for (int32_t other = 0; other < limit(LIMIT_MAX_REQUESTS); other++) {
     if (other == row || !uses(group, other, block)) continue;
     if (writes(group, other, block)) return refuse(EDIT_BLOCK_WRITTEN_TWICE, row, block, other, group.index());
-    const int32_t* fields = row_at(other);
-    if (!fields[ROW_SCHEDULED] || fields[ROW_DEPENDS_ON] != row + 1) {
-      return refuse(EDIT_BLOCK_SHARED, row, block, other, group.index());
-    }
+    if (depends_on(other) != row) return refuse(EDIT_BLOCK_SHARED, row, block, other, group.index());
   }
   return EDIT_OK;
 }
 
-/// Whether no block that the steady run writes in this step has another holder, told without a look at most of them: a step ago none
-/// had, nobody has come to hold another's block since, and where a decode enters a block it is the only one.
+/// Whether the blocks of the group that `row` writes in this step, `count` tokens from `start` on, have no other holder.
+bool holds_alone(const KvGroup& group, int32_t row, int32_t start, int32_t count) {
+  const int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
+  const int32_t* blocks = group.block_list(row);
+  const int32_t span = group.block_span();
+  for (int32_t block = start / span; block * span < start + count; block++) {
+    if (holders[blocks[block]] > 1) return false;
+  }
+  return true;
+}
+
+/// Whether no block that this step writes has another holder, found without a look at most decodes: a step ago no decode's block had
+/// one, nobody has come to hold another's block since, and those that enter a block, have joined or are prefilled are looked at.
 bool still_alone() {
-  const int32_t steps = state()[STATE_STEADY_STEPS];
+  const int32_t moved = state()[STATE_MOVED];
   const int32_t seen = state()[STATE_SEEN_ALONE];
-  if (!state()[STATE_STEADY] || state()[STATE_PREFILLS] > 0 || seen < 0 || steps - seen > 1) return false;
-  const int32_t* starts = region(REGION_LANE_STARTS);
+  const int32_t changes = state()[STATE_CHANGED_LANES];
+  if (!lanes_listed() || state()[STATE_DECODES] == 0 || seen < 0 || moved - seen > 1 || changes == ANY_LANE) return false;
   const int32_t* rows = region(REGION_DECODES);
+  const auto lane_alone = [rows](const KvGroup& group, int32_t lane) { return rows[lane] < 0 || holds_alone(group, rows[lane], lane_position(lane), 1); };
   for (int32_t g = 0; g < kv_groups(); g++) {
     const KvGroup group = kv_group(g);
-    const int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
-    const int32_t block_size = group.block_size();
-    const Entering entering(group, steps);
+    const Entering entering(group, moved);
     for (const int32_t* lane = entering.begin; lane < entering.end; lane++) {
-      if (holders[group.block_list(rows[*lane])[(starts[*lane] + steps) / block_size]] > 1) return false;
+      if (!lane_alone(group, *lane)) return false;
+    }
+    for (int32_t i = 0; i < changes; i++) {
+      const int32_t lane = region(REGION_CHANGED_LANES)[i];
+      if (lane < state()[STATE_LANES] && !lane_alone(group, lane)) return false;
+    }
+    for (int32_t i = 0; i < state()[STATE_PREFILLS]; i++) {
+      const int32_t row = region(REGION_PREFILLS)[i];
+      if (!holds_alone(group, row, computed_tokens(row), row_at(row)[ROW_QUERY_LEN])) return false;
     }
   }
   return true;
@@ -174,9 +189,8 @@ bool still_alone() {
 /// Refuses a step that writes a block which another request writes too, or holds as computed prefix without having said that it
 /// depends on the writer. For the checked mode, before the vote.
 extern "C" int32_t check_shared_blocks() {
-  const int32_t steps = state()[STATE_STEADY_STEPS];
   if (still_alone()) {
-    state()[STATE_SEEN_ALONE] = steps;
+    state()[STATE_SEEN_ALONE] = state()[STATE_MOVED];
     return EDIT_OK;
   }
   gather_facts(1);
@@ -188,12 +202,10 @@ extern "C" int32_t check_shared_blocks() {
     each_written(group, region(REGION_FACTS) + FACT_PART0_TOKENS, 1, [&](int32_t position, int32_t block, int32_t) {
       if (code != EDIT_OK || holders[block] <= 1) return;
       alone = false;
-      // Seldom, and rows are read.
-      settle();
       code = check_written(group, region(REGION_ORDER)[position], block);
     });
   }
-  state()[STATE_SEEN_ALONE] = alone && state()[STATE_STEADY] ? steps : -1;
+  state()[STATE_SEEN_ALONE] = alone && lanes_listed() && state()[STATE_DECODES] > 0 ? state()[STATE_MOVED] : -1;
   return code;
 }
 

@@ -2,8 +2,10 @@
 
 #include "batch-order.h"
 #include "decode-lanes.h"
+#include "lane-tensors.h"
 #include "parts.h"
 #include "slot-mapping.h"
+#include "steady.h"
 
 namespace lockstep {
 namespace metadata {
@@ -46,7 +48,7 @@ struct Writer {
   /// What of a decode does not depend on where it is in its request: `count` tokens in a window of `window`.
   void decode(int32_t row, int32_t request, int32_t count, int32_t window) {
     query_start_loc[row] = token;
-    ids(row_at(request)[ROW_TOKEN_OFFSET], count);
+    ids(token_offset(request), count);
     fill(input_ids + token + count, window - count, 0);
     fill(token_to_request + token, count, row);
     fill(token_to_request + token + count, window - count, -1);
@@ -56,7 +58,7 @@ struct Writer {
     token += window;
   }
 
-  /// The same of `decodes` whole windows without ids, all at once.
+  /// The same of `decodes` whole windows, all at once, without ids.
   void decodes(int32_t decodes, int32_t window) {
     const int32_t tokens = decodes * window;
     count_up(query_start_loc, decodes, 0, window);
@@ -69,6 +71,15 @@ struct Writer {
       for (int32_t i = 0; i < decodes; i++) fill(token_to_request + i * window, window, i);
     }
     token = logits = tokens;
+  }
+
+  /// Ids of the decodes that have some, in their windows.
+  void decode_ids(int32_t window) {
+    const int32_t* rows = region(REGION_ID_DECODES);
+    for (int32_t i = 0; i < state()[STATE_ID_DECODES]; i++) {
+      const int32_t lane = lane_of(rows[i]);
+      copy(input_ids + lane * window, region(REGION_TOKEN_POOL) + token_offset(rows[i]), region(REGION_LANE_LENS)[lane]);
+    }
   }
 
   void prefill(int32_t row, int32_t request) {
@@ -89,15 +100,15 @@ struct Writer {
 
 /// Decodes that lanes do not serve: each runs through its blocks.
 void run_decodes(Writer& to, const int32_t* order, int32_t decodes, int32_t window) {
-  const int32_t* starts = region(REGION_LANE_STARTS);
   const int32_t* lens = region(REGION_LANE_LENS);
   for (int32_t i = 0; i < decodes; i++) {
     const int32_t count = lens[i];
+    const int32_t start = lane_position(i);
     const int32_t token = to.token;
     const int32_t width = max(window, count);
-    to.seq_lens[i] = starts[i] + count;
-    write_positions(to.positions + token, starts[i], count);
-    write_slots(to.slots + token, to.group.block_list(order[i]), to.group.block_size(), starts[i], count);
+    to.seq_lens[i] = start + count;
+    write_positions(to.positions + token, start, count);
+    write_slots(to.slots + token, to.group.block_list(order[i]), to.group.block_size(), start, count);
     fill<int64_t>(to.positions + token + count, width - count, 0);
     fill<int64_t>(to.slots + token + count, width - count, -1);
     to.decode(i, order[i], count, width);
@@ -117,15 +128,14 @@ bool holds(int32_t set, int32_t window, const WholeShape& shape) {
   return same;
 }
 
-/// All tensors of the whole batch, and in the same loops, since most planners have no other group, the slots of the first. `uniform`: tokens of every decode where they are equal, else
-/// 0. `window`: tokens of each decode's window, or `uniform` where requests are packed.
+/// All tensors of the whole batch, and in the same loops, since most planners have no other group, the slots of the first. `uniform`:
+/// tokens of every decode where they are equal, else 0. `window`: tokens of each decode's window, or `uniform` where requests are packed.
 int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform, int32_t window) {
   const int32_t* order = region(REGION_ORDER);
   const int32_t decodes = state()[STATE_DECODES];
   Writer to(set);
   bool steady = false;
   if (decodes > 0) {
-    if (window != 1) settle();
     const bool served = lanes_serve(to.group, window);
     if (!served) {
       run_decodes(to, order, decodes, shape.window);
@@ -135,13 +145,13 @@ int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform,
       } else {
         write_windows(to.seq_lens, to.positions, to.slots, decodes, window);
       }
-      const bool plain = uniform == window && state()[STATE_POOL_TOKENS] == 0;
-      steady = plain && state()[STATE_PREFILLS] == 0;
+      const bool whole = uniform == window;
+      steady = whole && state()[STATE_ID_DECODES] == 0 && state()[STATE_PREFILLS] == 0;
       if (steady && holds(set, window, shape)) return decodes * window;
-      if (plain) {
+      if (whole) {
         to.decodes(decodes, window);
+        to.decode_ids(window);
       } else {
-        settle();
         const int32_t* lens = region(REGION_LANE_LENS);
         for (int32_t i = 0; i < decodes; i++) to.decode(i, order[i], lens[i], window);
       }
@@ -172,7 +182,6 @@ int32_t build_first_group(int32_t set, const WholeShape& shape, int32_t uniform,
 void write_group_slots(const KvGroup& group, int32_t set, const WholeShape& shape, int32_t window) {
   const int32_t* order = region(REGION_ORDER);
   const int32_t* token = tensor(set, 0, TENSOR_QUERY_START_LOC);
-  const int32_t* starts = region(REGION_LANE_STARTS);
   const int32_t* lens = region(REGION_LANE_LENS);
   const int32_t decodes = state()[STATE_DECODES];
   const int32_t block_size = group.block_size();
@@ -184,7 +193,7 @@ void write_group_slots(const KvGroup& group, int32_t set, const WholeShape& shap
   }
   for (; row < decodes; row++) {
     int64_t* out = slots + token[row];
-    write_slots(out, group.block_list(order[row]), block_size, starts[row], lens[row]);
+    write_slots(out, group.block_list(order[row]), block_size, lane_position(row), lens[row]);
     fill<int64_t>(out + lens[row], token[row + 1] - token[row] - lens[row], -1);
   }
   for (; row < shape.rows; row++) {

@@ -79,6 +79,18 @@ const REFUSALS: Record<
       `The request in row ${row} writes block ${value}${group.of}, which holds computed tokens of row ${other}: copy the block first, or schedule row ${other} with dependsOn: ${row}`,
       { row, other, block: value, ...group.details },
     ),
+  'row-not-continued': (row) =>
+    new LockstepError(
+      'ERR_STEP_ORDER',
+      `The request in row ${row} is no decode of the last step that can be continued: schedule it instead`,
+      { row },
+    ),
+  'drafts-accepted': (row, value, limit) =>
+    new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${value} accepted drafts of the request in row ${row}, which had ${limit} in the last step: from 0 to ${limit} can be`,
+      { row, acceptedDrafts: value, drafts: limit },
+    ),
   'row-scheduled': (row) =>
     new LockstepError(
       'ERR_STEP_ORDER',

@@ -11,5 +11,5 @@ export {
 } from './metadata.js';
 export { PlannerMemory } from './planner-memory.js';
 export { createRawBatch, RawBatch, type RawBatchOptions, type RawPart } from './raw-batch.js';
-export { type NewRequest, Requests, type Row, type ScheduledChunk } from './requests.js';
+export { type NewRequest, Requests, type Row, type Rows, type ScheduledChunk } from './requests.js';
 export type { TableUpload, TensorUpload, Uploads } from './uploads.js';

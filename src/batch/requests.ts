@@ -7,6 +7,9 @@ declare const rowBrand: unique symbol;
 /** Row of a request in the batch state, from `add`. It may be given to another request after `remove`. */
 export type Row = number & { readonly [rowBrand]: true };
 
+/** Rows of several requests. */
+export type Rows = ArrayLike<Row> | Int32Array;
+
 /** A request that joins. */
 export interface NewRequest {
   /**
@@ -131,21 +134,9 @@ export class Requests {
    * decodes that enter a block need. A request may be there more than once.
    * Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows), ERR_STATE_FROZEN.
    */
-  appendEach(rows: ArrayLike<Row>, blockIds: ArrayLike<number>, group = 0): void {
+  appendEach(rows: Rows, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
-    const count = lengthOf(rows, 'rows');
-    if (lengthOf(blockIds, 'blockIds') !== count) {
-      throw new LockstepError('ERR_INPUT_INVALID', `${blockIds.length} blockIds for ${count} rows; give one each`, {
-        rows: count,
-        blockIds: blockIds.length,
-      });
-    }
-    const inbox = this.#inbox;
-    if (2 * count > inbox.length) throw tooMany(2 * count, 'rows and blockIds', inbox.length);
-    for (let i = 0; i < count; i++) {
-      inbox[i] = integer(rows[i], 'rows');
-      inbox[count + i] = integer(blockIds[i], 'blockIds', rows[i]);
-    }
+    const count = this.#fillPairs(rows, blockIds, 'blockIds');
     this.#checkGroup(group);
     this.#done(this.#metadata.state_append_each(count, group));
   }
@@ -160,16 +151,60 @@ export class Requests {
   }
 
   /**
-   * After a step: every decode in it is computed and its next token scheduled, in one call and in the same order. It is
-   * `advance(row, 1)` and `schedule(row, { phase: 'decode', queryLen: 1 })` of each; token ids come from the device.
-   * Requests removed since are left out; once one of the step's decodes was advanced or scheduled, or any decode scheduled, none
-   * is left to continue. A `dependsOn` ends with its step. Blocks are appended before. Returns the number of decodes. Errors, with nothing changed:
-   * ERR_POSITION_BEYOND_BLOCKS (its `details.row` needs a block), ERR_BATCH_LIMIT (maxModelLen, or a decode of several
-   * tokens), ERR_STEP_ORDER (a decode is scheduled already), ERR_STATE_FROZEN.
+   * The same of several requests, in one call and all or none: `tokens[i]` more of `rows[i]` are computed. A request may be there more
+   * than once. Errors: as `advance`, and ERR_INPUT_INVALID (not as many counts as rows).
    */
-  continueDecodes(): number {
+  advanceEach(rows: Rows, tokens: ArrayLike<number>): void {
     this.#guard();
-    return this.#done(this.#metadata.state_continue());
+    const count = this.#fillPairs(rows, tokens, 'tokens');
+    this.#done(this.#metadata.state_advance_each(count));
+  }
+
+  /**
+   * Schedules several decodes, in this order, in one call and all or none: `queryLens[i]` tokens of `rows[i]`, whose ids come from the device.
+   * Errors: as `schedule`, and ERR_INPUT_INVALID (not as many lengths as rows).
+   */
+  scheduleEach(rows: Rows, queryLens: ArrayLike<number>): void {
+    this.#guard();
+    const count = this.#fillPairs(rows, queryLens, 'queryLens');
+    this.#done(this.#metadata.state_schedule_each(count));
+  }
+
+  /**
+   * After a step: advances every decode of it, by one token and its accepted drafts, and schedules as many tokens as it had, in one call
+   * and each in its place (`local.order`). Token ids come from the device. Returns the number of decodes.
+   *
+   * `rows` are those of which there is more to say: `acceptedDrafts[i]` of `rows[i]` were accepted, and it is given block `newBlocks[i]`
+   * of the first KV cache group, or none where that is 0. With several groups `newBlocks` may be one list each, or null for a group that
+   * gives none. Of the other decodes no draft was accepted. A request may be in `rows` more than once: its drafts add up. Decodes of
+   * several tokens are continued only where `acceptedDrafts` is given.
+   *
+   * Requests removed since the step are left out. No decode is left to continue (0 is returned) once one of them was advanced or scheduled by
+   * hand, or any decode scheduled. A `dependsOn` ends with its step. Errors, with nothing changed, no block appended either:
+   * ERR_POSITION_BEYOND_BLOCKS (its `details.row` needs a block), ERR_BATCH_LIMIT (maxModelLen, maxNumBatchedTokens, or a decode of several
+   * tokens without `acceptedDrafts`), ERR_BLOCK_INVALID, ERR_ROW_UNKNOWN, ERR_INPUT_INVALID (more accepted drafts than it had), ERR_STEP_ORDER (a
+   * decode is scheduled already, or a row is no decode of the last step), ERR_STATE_FROZEN.
+   */
+  continueDecodes(
+    rows?: Rows | null,
+    acceptedDrafts?: ArrayLike<number> | null,
+    newBlocks?: ArrayLike<number> | ArrayLike<ArrayLike<number> | null> | null,
+  ): number {
+    this.#guard();
+    if (rows === undefined || rows === null) {
+      if (acceptedDrafts || newBlocks) {
+        throw new LockstepError('ERR_INPUT_INVALID', 'acceptedDrafts and newBlocks are of rows: give those too');
+      }
+      return this.#done(this.#metadata.state_continue(0, 0));
+    }
+    const count = this.#fill(rows, 'rows');
+    let gives = 0;
+    if (acceptedDrafts !== undefined && acceptedDrafts !== null) {
+      this.#fillEach(acceptedDrafts, 'acceptedDrafts', count, count);
+      gives = 1;
+    }
+    if (newBlocks !== undefined && newBlocks !== null) gives += this.#fillNewBlocks(newBlocks, count);
+    return this.#done(this.#metadata.state_continue(count, gives));
   }
 
   /** Forgets a request: finished, cancelled or preempted, scheduled or not. Errors: ERR_ROW_UNKNOWN, ERR_STATE_FROZEN. */
@@ -185,8 +220,7 @@ export class Requests {
     if (!Number.isInteger(row) || row < 0 || this.#rows[at + word(ROW_WORDS, 'active')] !== 1) {
       throw unknownRow(row, this.#rows.length / ROW_WORDS.length);
     }
-    this.#metadata.state_settle();
-    return this.#rows[at + word(ROW_WORDS, 'numComputedTokens')];
+    return this.#metadata.state_computed(row);
   }
 
   /** Refuses a step in which a request writes a block that another touches. Errors: ERR_BLOCK_CONFLICT. */
@@ -232,11 +266,75 @@ export class Requests {
 
   /** Puts values into the inbox from place `from` on: of `row`, where it is in the batch. Returns their number. */
   #fill(values: ArrayLike<number>, name: string, from = 0, row?: Row): number {
+    if (this.#copied(values, from)) return values.length;
     const count = lengthOf(values, name);
     const room = this.#inbox.length - from;
     if (count > room) throw tooMany(count, name, room);
-    for (let i = 0; i < count; i++) this.#inbox[from + i] = integer(values[i], name, row);
+    const inbox = this.#inbox;
+    for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, row);
     return count;
+  }
+
+  /** Copies words, which need no check, where they are words and there are some that fit. */
+  #copied(values: ArrayLike<number>, from: number): boolean {
+    if (!(values instanceof Int32Array)) return false;
+    const inbox = this.#inbox;
+    const count = values.length;
+    if (count === 0 || count > inbox.length - from) return false;
+    // A short copy is a loop: the engine's own costs more to call.
+    if (count > 32) inbox.set(values, from);
+    else for (let i = 0; i < count; i++) inbox[from + i] = values[i];
+    return true;
+  }
+
+  /** Puts rows into the inbox, then as many values of them. Returns their number. */
+  #fillPairs(rows: Rows, values: ArrayLike<number>, name: string): number {
+    const count = lengthOf(rows, 'rows');
+    if (2 * count > this.#inbox.length) throw tooMany(2 * count, `rows and ${name}`, this.#inbox.length);
+    this.#fill(rows, 'rows');
+    this.#fillEach(values, name, count, count);
+    return count;
+  }
+
+  /** Puts values into the inbox from place `from` on, one for each of the `count` rows that are in it. */
+  #fillEach(values: ArrayLike<number>, name: string, from: number, count: number): void {
+    if (values?.length === count && this.#copied(values, from)) return;
+    if (lengthOf(values, name) !== count) {
+      throw new LockstepError('ERR_INPUT_INVALID', `${values.length} ${name} for ${count} rows; give one each`, {
+        rows: count,
+        [name]: values.length,
+      });
+    }
+    const inbox = this.#inbox;
+    const room = inbox.length - from;
+    if (count > room) throw tooMany(count, name, room);
+    for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, inbox[i] as Row);
+  }
+
+  /** Puts the blocks that continued decodes are given into the inbox, group after group. Returns which groups give some. */
+  #fillNewBlocks(newBlocks: ArrayLike<number> | ArrayLike<ArrayLike<number> | null>, count: number): number {
+    const isNested = newBlocks.length > 0 && typeof newBlocks[0] === 'object';
+    if (!isNested) {
+      this.#fillEach(newBlocks as ArrayLike<number>, 'newBlocks', 2 * count, count);
+      return 2;
+    }
+    const lists = newBlocks as ArrayLike<ArrayLike<number> | null>;
+    const groups = this.#inboxCounts.length;
+    if (lists.length !== groups) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `newBlocks holds ${lists.length} lists; it must hold one a KV cache group: ${groups}`,
+        { newBlocks: lists.length, groups },
+      );
+    }
+    let gives = 0;
+    for (let group = 0; group < groups; group++) {
+      const blocks = lists[group];
+      if (blocks === null) continue;
+      this.#fillEach(blocks, 'newBlocks', (2 + group) * count, count);
+      gives += 2 << group;
+    }
+    return gives;
   }
 
   #done(result: number): number {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { PlannerModules } from '../memory/index.js';
-import type { NumpyPeer, PeerCase } from './numpy-peer.js';
+import type { NumpyPeer, PeerBatch } from './numpy-peer.js';
 
 /** One piece of work: ours, the physical limit of the same bytes, and what a peer does. */
 export interface BenchCase {
@@ -8,7 +8,7 @@ export interface BenchCase {
   readonly ours: () => void;
   /** What cannot be beaten: a copy or fill of the same output bytes. */
   readonly limit: () => void;
-  readonly peer: Omit<PeerCase, 'name'> | null;
+  readonly peer: PeerBatch | null;
   /** Pieces of work in one call of `ours`, and of `limit`: nanoseconds are of one of them. Default 1. */
   readonly pieces?: number;
   /** Called, and not timed, before `calls` calls of `ours`: what they use up is made anew. */
@@ -57,7 +57,7 @@ export async function measure(
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
   const { ours, limit, peer: batch, ready = () => {}, most = 1 << 26, pieces = 1 } = row.make(modules);
-  const asked = batch === null || peer === null ? null : { peer, batch: { ...batch, name: row.name } };
+  const asked = batch === null || peer === null ? null : { peer, batch };
   const timeOurs = (calls: number): number => {
     ready(calls);
     return time(ours, calls);
@@ -71,7 +71,7 @@ export async function measure(
     signal?.throwIfAborted();
     const ns = timeOurs(ourCalls);
     const limitNs = timeLimit(limitCalls);
-    const peerNs = asked === null ? 0 : await asked.peer.measure(asked.batch, milliseconds);
+    const peerNs = asked === null ? 0 : await asked.peer.measure(row.name, asked.batch, milliseconds);
     samples.push({ ns: ns / pieces, limitNs: limitNs / pieces, peerNs });
   }
   return {

@@ -1,7 +1,9 @@
 """Step metadata as vLLM V1 builds it with numpy, timed on request.
 
-Reads one JSON case a line: {"name", "kind": "slots" | "table" | "append", "queryLens", "blockSize", "maxBlocks", "milliseconds"}; answers
-{"name", "ns"}: the mean time of one step. Source: vLLM's GPUModelRunner._prepare_inputs and BlockTable.compute_slot_mapping.
+Reads one JSON case a line: {"name", "milliseconds", "batch"}, of which the batch may be left out once it was given. A batch is {"kind":
+"slots" | "table" | "append", "queryLens", "blockSize", "maxBlocks"} or {"kind": "stream" | "replace", "stream"}. Answers {"name", "ns"}: the
+mean time of one step. {"name", "batch", "check": N} takes N steps instead and answers {"name", "states"}: after each, request, slots and
+blocks of every row. Source: vLLM's GPUModelRunner._prepare_inputs and BlockTable.compute_slot_mapping.
 """
 
 import json
@@ -9,6 +11,7 @@ import sys
 import time
 
 import numpy as np
+from input_batch import ReplacePeer, StreamPeer
 
 
 class Slots:
@@ -84,18 +87,36 @@ class Append:
 
 
 KINDS = {"slots": Slots, "table": Table, "append": Append}
+STREAM_KINDS = {"stream": StreamPeer, "replace": ReplacePeer}
+
+
+def make(batch):
+    kind = batch["kind"]
+    if kind in STREAM_KINDS:
+        return STREAM_KINDS[kind](batch["stream"])
+    return KINDS[kind](batch["queryLens"], batch["blockSize"], batch["maxBlocks"])
 
 
 def measure(batch, milliseconds):
-    end = time.perf_counter_ns() + int(milliseconds * 1e6)
-    start = time.perf_counter_ns()
+    spent = 0
     count = 0
     while True:
+        if getattr(batch, "left", 1) == 0:
+            batch.restart()
+        start = time.perf_counter_ns()
         batch.step()
+        spent += time.perf_counter_ns() - start
         count += 1
-        now = time.perf_counter_ns()
-        if now >= end:
-            return (now - start) / count
+        if spent >= milliseconds * 1e6:
+            return spent / count
+
+
+def states(batch, steps):
+    taken = []
+    for _ in range(steps):
+        batch.step()
+        taken.append(batch.state())
+    return taken
 
 
 def main():
@@ -103,10 +124,14 @@ def main():
     for line in sys.stdin:
         case = json.loads(line)
         name = case["name"]
-        if name not in batches:
-            batches[name] = KINDS[case["kind"]](case["queryLens"], case["blockSize"], case["maxBlocks"])
-            batches[name].step()
-        print(json.dumps({"name": name, "ns": measure(batches[name], case["milliseconds"])}), flush=True)
+        if "check" in case:
+            answer = {"states": states(make(case["batch"]), case["check"])}
+        else:
+            if name not in batches:
+                batches[name] = make(case["batch"])
+                batches[name].step()
+            answer = {"ns": measure(batches[name], case["milliseconds"])}
+        print(json.dumps({"name": name, **answer}), flush=True)
 
 
 main()

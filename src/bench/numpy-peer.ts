@@ -1,17 +1,32 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { EventStream, ReplaceStream } from './event-stream.js';
 
 /**
  * A batch for the peer to build: `queryLens` are the tokens of each request (`slots`), or the blocks of each row of a table, which
  * is written whole (`table`) or to which one row in `blockSize` appends a block (`append`).
  */
-export interface PeerCase {
-  readonly name: string;
+interface KernelBatch {
   readonly kind: 'slots' | 'table' | 'append';
   readonly queryLens: readonly number[];
   readonly blockSize: number;
   readonly maxBlocks: number;
+}
+
+/** Events for the peer to follow: those of whole steps (`stream`), or one request after another replaced (`replace`). */
+type StreamBatch =
+  | { readonly kind: 'stream'; readonly stream: EventStream }
+  | { readonly kind: 'replace'; readonly stream: ReplaceStream };
+
+export type PeerBatch = KernelBatch | StreamBatch;
+
+/** A row that the peer's batch holds after a step: its request, the slots of its tokens, and its blocks. */
+export type PeerRow = readonly [request: number, slots: readonly number[], blocks: readonly number[]];
+
+interface Answer {
+  readonly ns: number;
+  readonly states: readonly (readonly PeerRow[])[];
 }
 
 /** Interpreters that are asked for numpy, in this order. */
@@ -21,7 +36,9 @@ const INTERPRETERS = ['python3', '/usr/bin/python3'];
 export class NumpyPeer implements AsyncDisposable {
   readonly interpreter: string;
   readonly #child: ChildProcess;
-  readonly #answers: ((ns: number | Error) => void)[] = [];
+  readonly #answers: ((answer: Answer | Error) => void)[] = [];
+  /** Rows whose batch the peer has. */
+  readonly #known = new Set<string>();
 
   /** The first interpreter that has numpy, or null where none has. */
   static open(): NumpyPeer | null {
@@ -38,7 +55,7 @@ export class NumpyPeer implements AsyncDisposable {
     const { stdout } = this.#child;
     if (stdout === null) throw new RangeError('the peer has no standard output');
     createInterface({ input: stdout }).on('line', (line) => {
-      this.#answers.shift()?.((JSON.parse(line) as { ns: number }).ns);
+      this.#answers.shift()?.(JSON.parse(line) as Answer);
     });
     const ended = (): void => {
       for (const answer of this.#answers.splice(0)) answer(new Error(`${interpreter} ended`));
@@ -48,12 +65,24 @@ export class NumpyPeer implements AsyncDisposable {
     this.#child.stdin?.on('error', ended);
   }
 
-  /** Mean nanoseconds of one step of `given`, over about `milliseconds`. */
-  async measure(given: PeerCase, milliseconds: number): Promise<number> {
-    const answer = new Promise<number>((resolve, reject) => {
-      this.#answers.push((ns) => (ns instanceof Error ? reject(ns) : resolve(ns)));
+  /** Mean nanoseconds of one step of a row's batch, over about `milliseconds`. */
+  async measure(name: string, batch: PeerBatch, milliseconds: number): Promise<number> {
+    const isKnown = this.#known.has(name);
+    this.#known.add(name);
+    return (await this.#ask({ name, milliseconds, ...(!isKnown && { batch }) })).ns;
+  }
+
+  /** What the peer's batch holds after each of the first `steps` steps. */
+  async states(name: string, batch: PeerBatch, steps: number): Promise<Answer['states']> {
+    return (await this.#ask({ name, batch, check: steps })).states;
+  }
+
+  #ask(question: object): Promise<Answer> {
+    const answer = new Promise<Answer>((resolve, reject) => {
+      this.#answers.push((given) => (given instanceof Error ? reject(given) : resolve(given)));
     });
-    this.#child.stdin?.write(`${JSON.stringify({ ...given, milliseconds })}\n`);
+    const plain = (_: string, value: unknown): unknown => (value instanceof Int32Array ? [...value] : value);
+    this.#child.stdin?.write(`${JSON.stringify(question, plain)}\n`);
     return answer;
   }
 

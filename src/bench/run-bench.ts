@@ -1,6 +1,7 @@
 import { LockstepError, shown } from '../errors.js';
 import { loadModules } from '../memory/index.js';
 import { DEFAULT_ROUNDS } from '../names.js';
+import { CHURN_ROWS } from './churn-cases.js';
 import { CSV_ROWS } from './csv-case.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
@@ -18,6 +19,7 @@ const ROWS: readonly BenchRow[] = [
   ...TABLE_ROWS,
   ...EDIT_ROWS,
   ...STEP_ROWS,
+  ...CHURN_ROWS,
   ...VOTE_ROWS,
   ...GROWTH_ROWS,
   ...SIMULATE_ROWS,

@@ -1,4 +1,4 @@
-import { CURSOR_WORDS, KV_GROUP_STATE_WORDS, MIRRORS, STATE_WORDS, word } from '../layout/index.js';
+import { CURSOR_WORDS, KV_GROUP_STATE_WORDS, MIRRORS, word } from '../layout/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import { type BenchBatch, decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
@@ -124,16 +124,16 @@ function rebuildCase(modules: PlannerModules, requests: number, width: number): 
   const batch = tableBatch(modules, requests, width);
   const { memory } = batch;
   const { metadata } = memory;
-  const state = memory.words('state');
+  const cursors = memory.groupWords('mirrorCursors');
   const order = memory.words('order');
   const orders = [Int32Array.from(batch.rows), Int32Array.from(batch.rows).reverse()];
-  const version = word(STATE_WORDS, 'orderVersion');
+  const keptRows = MIRRORS.map((_, mirror) => mirror * CURSOR_WORDS.length + word(CURSOR_WORDS, 'rows'));
   let turn = 0;
   return {
     ours: () => {
       turn ^= 1;
       order.set(orders[turn]);
-      state[version]++;
+      for (const at of keptRows) cursors[at] = 0;
       metadata.kernel_block_table(0);
     },
     limit: wholeTableFill(batch, requests, width),

@@ -59,6 +59,7 @@ export interface MakePlanOptions {
 
 /** What a plan is made in, in this order; between any two the event loop has a turn. */
 export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
+/** What a plan is doing, in order: one of `PLAN_PHASES`. */
 export type PlanPhase = (typeof PLAN_PHASES)[number];
 
 /** Difference between two parts of a trace from which on the traffic counts as shifted. */

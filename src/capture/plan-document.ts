@@ -24,6 +24,7 @@ export interface CapturedScore extends PlanScore {
   readonly captureSeconds: number;
 }
 
+/** The graphs that an engine captures by default, scored on the same steps. */
 export interface EngineScore extends CapturedScore {
   readonly engine: EngineName;
   /** What to know before this is compared. */

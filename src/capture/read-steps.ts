@@ -38,6 +38,7 @@ export interface CountOptions {
   readonly onProgress?: (now: ScheduleProgress) => void;
 }
 
+/** How far a trace is scheduled: steps counted, and requests that ended. */
 export interface ScheduleProgress {
   readonly steps: number;
   readonly finished: number;

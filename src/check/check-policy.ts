@@ -24,6 +24,7 @@ export interface CheckOptions {
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
 }
 
+/** How far an exploration is. */
 export interface CheckProgress {
   readonly states: number;
   /** States of the whole domain. */

@@ -1,5 +1,19 @@
-export { type CheckReport, checkPolicy, type Violation } from './check-policy.js';
-export { HISTORICAL, historicalPolicy } from './historical.js';
-export { PROPERTY_MEANINGS } from './properties.js';
-export { type CheckedPair, planDomain, standardDomain } from './standard-domain.js';
-export { traceText } from './trace.js';
+export {
+  type CheckOptions,
+  type CheckProgress,
+  type CheckReport,
+  checkPolicy,
+  type Violation,
+} from './check-policy.js';
+export { HISTORICAL, type HistoricalPolicy, historicalPolicy } from './historical.js';
+export { PROPERTIES, PROPERTY_MEANINGS, type Property } from './properties.js';
+export {
+  type CheckedPair,
+  planDomain,
+  STANDARD_LADDER,
+  STANDARD_THRESHOLD,
+  STANDARD_UBATCHES,
+  type StandardDomainOptions,
+  standardDomain,
+} from './standard-domain.js';
+export { type TraceLine, traceText } from './trace.js';

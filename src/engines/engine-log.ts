@@ -12,6 +12,7 @@ export interface EngineLog {
   readonly batches: LogBatch[];
 }
 
+/** How an engine's log is read, and what may end the reading. */
 export interface EngineLogOptions {
   /** Tokens of one decode request, 1 + drafts: SGLang's log counts requests alone. Default 1. */
   readonly queryLen?: number;

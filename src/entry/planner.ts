@@ -1,3 +1,5 @@
+// `lockstep/planner`: plan a step, without a device, the addon or another rank; in browsers too.
+
 export {
   type DecisionPart,
   type DecisionValue,
@@ -12,7 +14,6 @@ export {
   type VoteIntent,
 } from '../agreement/index.js';
 export {
-  createRawBatch,
   KvGroupPlan,
   type KvGroupPlanValue,
   type KvGroupStaging,
@@ -24,8 +25,6 @@ export {
   type MetadataCounts,
   type MetadataView,
   type NewRequest,
-  RawBatch,
-  type RawBatchOptions,
   Requests,
   type Row,
   type ScheduledChunk,

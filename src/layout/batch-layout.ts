@@ -4,17 +4,24 @@
 export const STATE_WORDS = [
   'freeRows',
   'generation',
+  'step',
   'decodes',
   'prefills',
   'tokens',
   'poolTokens',
+  'idDecodes',
+  'depending',
   'built',
   'lastDecodes',
-  'steady',
-  'steadySteps',
-  'steadyRoom',
-  'steadyMaxSeqLen',
-  'orderVersion',
+  'lanes',
+  'gaps',
+  'windowed',
+  'moved',
+  'listed',
+  'longest',
+  'longestKnown',
+  'changedLanes',
+  'orderChanges',
   'orderRows',
   'seenAlone',
 ] as const;
@@ -24,15 +31,15 @@ export const ROW_WORDS = [
   'active',
   'generation',
   'numComputedTokens',
-  'reserved3',
-  'scheduled',
+  'lane',
+  'step',
   'phase',
   'queryLen',
   'lastChunk',
   'tokenOffset',
   'tableRow',
   'dependsOn',
-  'reserved11',
+  'pending',
 ] as const;
 
 /** This rank's part of a decision. `MAX_PARTS` records of `LOCAL_PART_WORDS` follow. */
@@ -69,14 +76,14 @@ export const ERROR_WORDS = ['code', 'row', 'value', 'limit', 'group'] as const;
 /** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
 export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
 
-/** How far a mirror is: the order its rows stand in, how many of them it holds, and the appends it has seen. */
-export const CURSOR_WORDS = ['orderVersion', 'rows', 'appends'] as const;
+/** How far a mirror is: the changes of the order that it has seen, how many rows it keeps up, and the appends it has seen. */
+export const CURSOR_WORDS = ['orderChanges', 'rows', 'appends'] as const;
 
 /**
- * One append of blocks: to which request, its row of the table (if it has one), the column, and the block; 0 where it is more than one
- * kernel block.
+ * One append of blocks: the generation of the request, its row of the table (if it has one), the column, and the block; 0 where it is more
+ * than one kernel block.
  */
-export const APPEND_WORDS = ['request', 'tableRow', 'column', 'block'] as const;
+export const APPEND_WORDS = ['generation', 'tableRow', 'column', 'block'] as const;
 
 /** What the tensors of a staging set hold that does not change from one decode step to the next. */
 export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;
@@ -84,5 +91,8 @@ export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'padded
 /** Null blocks after the last block of a request's list. */
 export const BLOCK_LIST_TAIL = 16;
 
-/** Most lists that the block entries of a steady run of decodes are kept in, by the step in which they are due. */
+/** Most lists that decodes are kept in by the step in which they enter a block. */
 export const MAX_EVENT_BUCKETS = 64;
+
+/** Decodes that each of those lists has room for beside an even share of them. */
+export const EVENT_ROOM = 8;

@@ -77,6 +77,8 @@ export const ENUMS = {
     'row-scheduled': -10,
     'block-written-twice': -11,
     'block-shared': -12,
+    'row-not-continued': -13,
+    'drafts-accepted': -14,
   },
   COMMAND: { none: 0, upload: 1, 'upload-rows': 2, graph: 3, record: 4, wait: 5, download: 6 },
 } as const;

@@ -20,16 +20,23 @@ export interface MetadataExports {
     tokensGiven: number,
     dependsOn: number,
   ): number;
+  /** Schedules decodes without token ids, all or none: `count` rows are in the inbox, then the tokens of each. */
+  state_schedule_each(count: number): number;
   /** After the step: `tokens` more of the request are computed. */
   state_advance(row: number, tokens: number): number;
+  /** The same of several requests, all or none: `count` rows are in the inbox, then the tokens of each. */
+  state_advance_each(count: number): number;
   /** Forgets a request, scheduled or not. */
   state_remove(row: number): number;
   /** Schedules nothing. */
   state_clear_schedule(): void;
-  /** Schedules the next token of every decode of the last step. Returns their number. */
-  state_continue(): number;
-  /** Brings the rows' words up to date. */
-  state_settle(): void;
+  /**
+   * Continues every decode of the last step. Of `count` of them the inbox has the rows, then with bit 0 of `gives` their accepted drafts,
+   * then with bit 1 + g their blocks of group g. Returns the number of decodes.
+   */
+  state_continue(count: number, gives: number): number;
+  /** Tokens of a request that are computed. */
+  state_computed(row: number): number;
   /** Counts what this rank's vote says of its batch, cut into `parts`. */
   gather_facts(parts: number): void;
   /** In the checked mode: an EDIT code where a block is written that another request touches. */

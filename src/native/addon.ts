@@ -19,6 +19,7 @@ export interface NativeAddon {
 /** Functions by the names of `wasm/exports.txt`; every argument is an int32. */
 export type NativeMetadata = Readonly<Record<string, (...words: number[]) => number>>;
 
+/** A device of the addon: the handle behind a `Device`. */
 export interface NativeDevice {
   readonly kind: string;
   allocate(bytes: number): NativeBuffer;
@@ -48,12 +49,14 @@ export interface NativeMemoryUse {
   readonly graphBytes: number;
 }
 
+/** Device memory: the handle behind a `DeviceBuffer`. */
 export interface NativeBuffer {
   readonly id: number;
   readonly bytes: number;
   dispose(): void;
 }
 
+/** A kernel of a module, and what it takes. */
 export interface NativeKernelInfo {
   readonly name: string;
   readonly arguments: readonly NativeKernelParameter[];
@@ -66,13 +69,16 @@ export interface NativeKernelParameter {
   readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64';
 }
 
+/** Loaded kernels: the handle behind a `DeviceModule`. */
 export interface NativeModule {
   readonly kernels: readonly NativeKernelInfo[];
   dispose(): void;
 }
 
+/** An argument of a launch: a buffer, whose byte offset is passed beside it, or a scalar. */
 export type NativeArgument = NativeBuffer | number | bigint;
 
+/** An in-order queue of work: the handle behind a `DeviceStream`. */
 export interface NativeStream {
   readonly id: number;
   /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
@@ -101,6 +107,7 @@ export interface NativeReadback {
   copyTo(into: ArrayBufferView): void;
 }
 
+/** A point in a stream's queue: the handle behind a `DeviceEvent`. */
 export interface NativeEvent {
   readonly id: number;
   query(): boolean;
@@ -131,6 +138,7 @@ export interface NativePool {
   dispose(): void;
 }
 
+/** Instantiated work: the handle behind a `DeviceGraph`. */
 export interface NativeGraph {
   readonly id: number;
   readonly nodes: number;

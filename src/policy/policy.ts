@@ -204,10 +204,12 @@ export function todaysPolicy(policy: CheckedPolicy): Policy {
 
 /** The former rules that are given, and all else. */
 function apart(given: Partial<CheckedPolicy>): { former: Partial<FormerRules>; own: Partial<Policy> } {
+  // What is no record of choices is passed on, to be refused with all else.
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return { former: {}, own: given as Partial<Policy> };
   const named = Object.entries(withoutUndefined(given));
   const pick = (isFormer: boolean): object =>
     Object.fromEntries(named.filter(([name]) => Object.hasOwn(TODAYS_RULES, name) === isFormer));
-  return { former: pick(true), own: typeof given === 'object' && given !== null ? pick(false) : given };
+  return { former: pick(true), own: pick(false) };
 }
 
 /** The choices with their defaults. Notes every fault, but for a match of mixed graphs that the checker alone explores. */

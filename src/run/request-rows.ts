@@ -13,8 +13,9 @@ export class RequestRows {
   readonly #rows = new Map<number, Row>();
   /** Requests whose decode of one token has run, and who are not advanced yet: all decodes of the last step, or none. */
   readonly #decoded: number[] = [];
-  /** The step's chunks, decodes first. */
+  /** The step's chunks, decodes first, and the chunk of each row. */
   #chunks: readonly Chunk[] = [];
+  readonly #chunkOfRow = new Map<number, Chunk>();
 
   /** The planner leaves the ids of tokens to the device: `deviceSupplied: ['inputIds']`. */
   constructor(planner: StepPlanner, ledger: KvLedger) {
@@ -38,9 +39,11 @@ export class RequestRows {
     }
     for (const { request, blockIds } of schedule.appended) requests.appendBlocks(this.#row(request), blockIds);
     this.#chunks = schedule.scheduled;
+    this.#chunkOfRow.clear();
     const continued = this.#continue();
     for (let index = 0; index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index];
+      this.#chunkOfRow.set(this.#row(chunk.request), chunk);
       const inputIds = this.#ledger.write(chunk, step);
       if (index < continued) continue;
       const { phase, queryLen, lastChunk } = chunk;
@@ -51,11 +54,11 @@ export class RequestRows {
 
   /** The ids of a built step's tokens, in the whole batch and in each part: what the planner was given, and the decodes'. */
   supply(local: LocalPlan): void {
-    const { tensors, writtenTensors, decodeRequests } = local;
+    const { tensors, writtenTensors, decodeRequests, order } = local;
     const { inputIds, queryStartLoc } = tensors;
     copyIds(writtenTensors.inputIds, inputIds, local.paddedTokens);
     for (let request = 0; request < decodeRequests; request++) {
-      const { request: id, start, queryLen } = this.#chunks[request];
+      const { request: id, start, queryLen } = this.#chunk(order[request]);
       const history = this.#ledger.history(id);
       const at = queryStartLoc[request];
       for (let token = 0; token < queryLen; token++) inputIds[at + token] = history[start + token];
@@ -69,6 +72,13 @@ export class RequestRows {
         part[token - tokens[0]] = inputIds[token];
       }
     }
+  }
+
+  /** The schedule with its chunks in the order of the planner's rows, which is not that in which they were scheduled where requests left. */
+  inOrder(schedule: RankSchedule, { order, rows }: LocalPlan): RankSchedule {
+    const scheduled: Chunk[] = [];
+    for (let row = 0; row < rows; row++) if (order[row] >= 0) scheduled.push(this.#chunk(order[row]));
+    return { ...schedule, scheduled };
   }
 
   /** After the step: every scheduled request is as far as its chunk brought it. */
@@ -93,6 +103,12 @@ export class RequestRows {
     else for (const request of decoded) requests.advance(this.#row(request), 1);
     decoded.length = 0;
     return goesOn ? count : 0;
+  }
+
+  #chunk(row: number): Chunk {
+    const chunk = this.#chunkOfRow.get(row);
+    if (chunk === undefined) throw new RangeError(`row ${row} has no chunk in this step`);
+    return chunk;
   }
 
   #row(request: number): Row {

@@ -185,7 +185,7 @@ class RunLoop {
       this.#stepLog?.write(stepRecord(this.#rank.planner.table, decision));
       if (decision.leave) return;
       if (decision.run !== 'park') {
-        this.verifier.check(mine, decision.step, local.order);
+        this.verifier.check(this.#rows.inOrder(mine, local), decision.step, local.order);
         this.#rank.executor.stream.synchronizeSync({ timeoutMs: this.#timeoutMs });
       }
       this.#rows.advance(mine);

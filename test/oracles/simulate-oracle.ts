@@ -1,16 +1,12 @@
+import { type DecisionView, type LocalPlan, type Row, StepPlanner } from '../../dist/entry/planner.js';
 import {
-  type DecisionView,
-  type LocalPlan,
   paddingRatio,
-  type RequestTable,
-  type Row,
   RunCounters,
-  SchedulerModel,
   type SimulateSummary,
   type StepLogLine,
-  StepPlanner,
   stepLogLine,
-} from '../../dist/index.js';
+} from '../../dist/entry/run.js';
+import { type RequestTable, SchedulerModel } from '../../dist/entry/workload.js';
 import { loadModules } from '../../dist/memory/modules.js';
 import { completeSimulateOptions, type SimulateOptions } from '../../dist/run/simulate-options.js';
 

@@ -31,7 +31,8 @@ export async function step() {
 
 /** What a TypeScript page may use of it, under the strictest reading of the declarations. */
 const TYPED_PAGE = `
-import { createPlanner, createRawBatch, type StepPlanner } from 'lockstep/planner';
+import { createPlanner, type StepPlanner } from 'lockstep/planner';
+import { createRawBatch } from 'lockstep/engines';
 export const planner: Promise<StepPlanner> = createPlanner();
 export const batch: ReturnType<typeof createRawBatch> = createRawBatch();
 `;

@@ -26,6 +26,19 @@ const stepsArbitrary = fc.array(
     takes: fc.array(fc.nat(30), { minLength: 5, maxLength: 5 }),
     /** Beside the decodes comes a request that holds a block of another, which it has computed or not; or one leaves. */
     idle: fc.constantFrom('none', 'none', 'none', 'none', 'computed', 'held', 'leaves'),
+    /** A decode ends before the others go on, or one joins them after, with a block of its own or of another; or a prompt does. */
+    changes: fc.constantFrom(
+      'none',
+      'none',
+      'ends',
+      'joins',
+      'joins',
+      'shares',
+      'prompt',
+      'prompt shares',
+      'begins',
+      'prompt begins',
+    ),
     pick: fc.nat(1000),
     abandons: fc.integer({ min: 0, max: 7 }).map((value) => value === 0),
   }),
@@ -74,7 +87,8 @@ it('in the checked mode, continued decodes are refused in the very step in which
         const blocks = [...own, ...ahead.map((shared) => (shared ? SHARED : unused++))];
         planner.requests.schedule(add(decodes, { blocks, computed: start }), { phase: 'decode', queryLen: 1 });
       }
-      for (const [number, { takes, idle: comes, pick, abandons }] of steps.entries()) {
+      for (const [number, { takes, idle: comes, changes, pick, abandons }] of steps.entries()) {
+        let prompt: { row: Row; held: Held } | undefined;
         const all = [...decodes.values(), ...idle.values()].flatMap(({ blocks }) => blocks);
         if (number > 0) {
           for (const [index, [row, held]] of [...decodes].entries()) {
@@ -88,10 +102,41 @@ it('in the checked mode, continued decodes are refused in the very step in which
           if (comes === 'leaves' && last !== undefined) {
             planner.requests.remove(last);
             idle.delete(last);
-          } else if ((comes === 'computed' || comes === 'held') && idle.size < 5) {
-            add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : 0 });
+          } else if ((comes === 'computed' || comes === 'held') && idle.size < 5 && decodes.size + idle.size < 9) {
+            add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : pick % 2 });
+          }
+          if (changes === 'ends' && decodes.size > 1) {
+            const gone = [...decodes.keys()][pick % decodes.size];
+            planner.requests.remove(gone);
+            decodes.delete(gone);
           }
           planner.requests.continueDecodes();
+          const block = changes === 'shares' || changes === 'prompt shares' ? all[pick % all.length] : unused++;
+          // One that was there before, with a block that others may have, runs for the first time.
+          const waiting = [...idle].find(([, { computed }]) => computed < 2);
+          if (changes.endsWith('begins') && waiting !== undefined) {
+            const [row, held] = waiting;
+            idle.delete(row);
+            if (changes === 'begins') {
+              decodes.set(row, held);
+              planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+            } else {
+              prompt = { row, held };
+              planner.requests.schedule(row, { phase: 'prefill', queryLen: 2 - held.computed });
+            }
+          } else if (changes === 'joins' || changes === 'shares') {
+            if (decodes.size + idle.size < LIMITS.maxNumSeqs) {
+              planner.requests.schedule(add(decodes, { blocks: [block], computed: 1 }), {
+                phase: 'decode',
+                queryLen: 1,
+              });
+            }
+          } else if (changes.startsWith('prompt') && decodes.size + idle.size < LIMITS.maxNumSeqs) {
+            const held = { blocks: [unused++, block], computed: 0 };
+            prompt = { row: add(idle, held), held };
+            idle.delete(prompt.row);
+            planner.requests.schedule(prompt.row, { phase: 'prefill', queryLen: 3 });
+          }
         }
         const whole = new StepPlanner(modules, { limits: LIMITS, checked: true });
         for (const { blocks, computed } of idle.values()) {
@@ -100,6 +145,13 @@ it('in the checked mode, continued decodes are refused in the very step in which
         for (const { blocks, computed } of decodes.values()) {
           const row = whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
           whole.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+        }
+        if (prompt !== undefined) {
+          const row = whole.requests.add({ blockIds: prompt.held.blocks, numComputedTokens: prompt.held.computed });
+          whole.requests.schedule(row, {
+            phase: 'prefill',
+            queryLen: prompt.held.blocks.length + 1 - prompt.held.computed,
+          });
         }
         const before = state[SEEN_ALONE];
         const found = outcome(planner);
@@ -111,6 +163,7 @@ it('in the checked mode, continued decodes are refused in the very step in which
           return;
         }
         planner.build(planner.resolve(planner.table));
+        if (prompt !== undefined) planner.requests.remove(prompt.row);
       }
     }),
     runs(1500),

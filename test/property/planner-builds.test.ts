@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { nativeMetadata } from '../../dist/index.js';
+import { nativeMetadata } from '../../dist/entry/native.js';
 import { loadModules } from '../../dist/memory/modules.js';
 import { PlannerSession, type SessionResult } from '../support/planner-session.js';
 import { everySetupArbitrary, type PlannerSetup, setupArbitrary } from '../support/planner-setup.js';
@@ -49,7 +49,7 @@ describe('builds of the metadata sources', () => {
             if (result !== undefined) note(setup, result);
           }
         }),
-        runs(1650),
+        runs(1750),
       );
     },
     600_000 * Math.max(1, FACTOR),

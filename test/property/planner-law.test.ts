@@ -17,8 +17,7 @@ describe('after any sequence of edits and decisions', () => {
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
         const session = new PlannerSession(modules, setup, [false, true]);
         for (const step of steps) {
-          continued += session.continueDecodes(step.continues);
-          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          continued += session.edits(step);
           const result = session.step(step);
           if (result === undefined) continue;
           const { run, reason, parts } = result.decision;
@@ -42,8 +41,7 @@ describe('after any sequence of edits and decisions', () => {
         let lost = false;
         for (const step of steps) {
           if (lost) for (const planner of session.planners) planner.invalidateDeviceTable();
-          session.continueDecodes(step.continues);
-          for (const edit of step.edits) session.edit(edit, step.decodeOnly);
+          session.edits(step);
           const result = session.step(step);
           // Without poison a device's memory is zero before the first step; with it, anything.
           if (tables.length === 0) {

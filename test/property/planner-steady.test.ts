@@ -67,6 +67,8 @@ const STEP: Omit<SessionStep, 'continues'> = {
   intent: {},
   ending: 'build',
   advance: false,
+  drafts: 0,
+  turnover: 0,
   lost: false,
 };
 
@@ -99,7 +101,8 @@ describe('a steady run of decodes', () => {
           if (step.kind === 0) edit('remove', step);
           if (step.kind === 1) edit('append', step);
           if (step.kind === 2) edit('add', step);
-          const decodes = session.continueDecodes(step.kind === 3 ? 'at once' : 'fed');
+          const continues = step.kind === 3 ? 'at once' : step.kind % 2 === 0 ? 'given, fed' : 'fed';
+          const decodes = session.continueDecodes({ continues, drafts: step.amount });
           length = decodes > 0 ? length + 1 : 0;
           lengths.push(length);
           if (step.kind === 4) edit('schedule', step, false);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { RawRules, VoteGroup } from '../../dist/agreement/index.js';
+import { namedPolicy, type PolicyName, policyNames } from '../../dist/entry/engines.js';
 import { type CaptureKey, decodeKey, decodePlan, type Policy } from '../../dist/entry/planner.js';
-import { namedPolicy, type PolicyName, policyNames } from '../../dist/index.js';
 import { loadModules } from '../../dist/memory/modules.js';
 
 const modules = await loadModules();

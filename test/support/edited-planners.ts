@@ -16,8 +16,6 @@ export class EditedPlanners {
   readonly #groups: readonly Required<KvGroup>[];
   /** Blocks of each KV cache group that no request has. */
   readonly #free: number[][];
-  /** The last step's decodes while they may be continued. */
-  #last: readonly PlainChunk[] = [];
 
   /** A planner for each entry of `poison`, of the modules in its place. */
   constructor(modules: readonly PlannerModules[], setup: PlannerSetup, poison: readonly boolean[]) {
@@ -31,45 +29,138 @@ export class EditedPlanners {
   }
 
   /** Continues the last step's decodes, or sees that refused which cannot be. Returns how many are scheduled. */
-  continueDecodes(how: SessionStep['continues']): number {
+  continueDecodes({ continues: how, drafts }: Pick<SessionStep, 'continues' | 'drafts'>): number {
     if (how === 'no') return 0;
-    const rows = this.#last.map(({ row }) => row);
-    const single = this.#last.every(({ queryLen }) => queryLen === 1);
+    const last = this.batch.last;
+    if (how === 'by hand') return this.#continueByHand(last, drafts);
+    const given = how === 'given' || how === 'given, fed';
+    const steps = new Map(last.map(({ row, queryLen }) => [row, 1 + (given ? (drafts >> (row % 5)) % queryLen : 0)]));
+    const stepsOf = (row: number): number => steps.get(row) ?? 1;
+    if (how === 'fed' || how === 'given, fed') this.#feed(last, stepsOf, how === 'fed' ? 0 : 1);
+    const entries = given ? this.#continuation(last, stepsOf, drafts) : undefined;
+    const ends = last.map(({ row, queryLen }) => this.batch.request(row).numComputedTokens + stepsOf(row) + queryLen);
+    const covers = (row: number, end: number): boolean => {
+      const added = entries?.newBlocks.map(
+        (blocks) => blocks.filter((id, at) => id > 0 && entries.rows[at] === row).length,
+      );
+      const held = blocksOf(this.batch.request(row)).map(
+        ({ length }, group) => (length + (added?.[group] ?? 0)) * this.#span(group),
+      );
+      return Math.min(...held) >= end;
+    };
     const { maxModelLen, maxNumBatchedTokens } = this.setup.limits;
-    if (how === 'fed') {
-      for (const row of rows) {
-        const request = this.batch.request(row);
-        for (const [group, blocks] of blocksOf(request).entries()) {
-          const covered = blocks.length * this.#span(group);
-          if (request.numComputedTokens + 2 > covered && blocks.length < this.#maxBlocks(group)) {
-            this.#append(row, 1, 0, group);
-          }
-        }
-      }
-    }
-    const ends = rows.map((row) => this.batch.request(row).numComputedTokens + 2);
-    const covers = (row: number, end: number): boolean => this.#covered(this.batch.request(row)) >= end;
+    const tokens = last.reduce((sum, { queryLen }) => sum + queryLen, this.batch.tokens);
+    const single = given || last.every(({ queryLen }) => queryLen === 1);
     const refusals: [LockstepError['code'], boolean][] = [
       ['ERR_STEP_ORDER', this.batch.chunks.some(({ phase }) => phase === 'decode')],
-      ['ERR_BATCH_LIMIT', rows.length + this.batch.tokens > maxNumBatchedTokens || !single],
+      ['ERR_BATCH_LIMIT', tokens > maxNumBatchedTokens || !single],
       ['ERR_BATCH_LIMIT', ends.some((end) => end > maxModelLen)],
-      ['ERR_POSITION_BEYOND_BLOCKS', rows.some((row, index) => !covers(row, ends[index]))],
+      ['ERR_POSITION_BEYOND_BLOCKS', last.some(({ row }, index) => !covers(row, ends[index]))],
     ];
+    const call = ({ requests }: StepPlanner): number =>
+      entries === undefined
+        ? requests.continueDecodes()
+        : requests.continueDecodes(
+            Int32Array.from(entries.rows),
+            entries.accepted,
+            this.#groups.length > 1 ? entries.newBlocks : (entries.newBlocks[0] ?? []),
+          );
     const broken = refusals.filter(([, breaks]) => breaks).map(([code]) => code);
     if (broken.length > 0) {
-      this.each(({ requests }) => {
-        const error = thrownBy(() => requests.continueDecodes());
+      this.each((planner) => {
+        const error = thrownBy(() => call(planner));
         must(broken.includes(error.code), () => `${error.code}, not one of ${broken}`);
       });
+      for (const [group, blocks] of (entries?.newBlocks ?? []).entries()) {
+        this.#free[group].push(...blocks.filter((block) => block > 0));
+      }
       return 0;
     }
-    this.each(({ requests }) => must(requests.continueDecodes() === rows.length, () => 'decodes were left out'));
-    for (const row of rows) {
-      this.batch.request(row).numComputedTokens += 1;
-      this.batch.chunks.push({ row, phase: 'decode', queryLen: 1, lastChunk: false, inputIds: undefined });
+    this.each((planner) => must(call(planner) === last.length, () => 'decodes were left out'));
+    for (const { row } of last) this.batch.request(row).numComputedTokens += stepsOf(row);
+    for (const [at, row] of (entries?.rows ?? []).entries()) {
+      for (const [group, blocks] of (entries?.newBlocks ?? []).entries()) {
+        if (blocks[at] > 0) blocksOf(this.batch.request(row))[group].push(blocks[at]);
+      }
     }
-    this.#last = [];
-    return rows.length;
+    if (last.length > 0) this.batch.continueDecodes();
+    return last.length;
+  }
+
+  /** Gives each decode what blocks its next step lacks, but for as many of each group as `but` says. */
+  #feed(last: readonly PlainChunk[], stepsOf: (row: number) => number, but: number): void {
+    for (const { row, queryLen } of last) {
+      const request = this.batch.request(row);
+      const end = request.numComputedTokens + stepsOf(row) + queryLen;
+      for (const [group, blocks] of blocksOf(request).entries()) {
+        const lacking = Math.ceil(end / this.#span(group)) - blocks.length - but;
+        const count = Math.min(lacking, this.#maxBlocks(group) - blocks.length);
+        if (count > 0) this.#append(row, count, 0, group);
+      }
+    }
+  }
+
+  /** What `continueDecodes` is told of decodes, in an order of its own: accepted drafts, of some in two entries, and a block each where one is lacking. */
+  #continuation(last: readonly PlainChunk[], stepsOf: (row: number) => number, drafts: number): Continuation {
+    const turned = last.map((_, index) => last[(index + drafts) % last.length]);
+    const entries = turned.flatMap(({ row, queryLen }) => {
+      const accepted = stepsOf(row) - 1;
+      const both = [
+        { row, queryLen, accepted: accepted - 1, last: false },
+        { row, queryLen, accepted: 1, last: true },
+      ];
+      return accepted > 1 && last.length * 2 <= this.setup.limits.maxNumSeqs
+        ? both
+        : [{ row, queryLen, accepted, last: true }];
+    });
+    // Of decodes of which there is nothing to say, some are left out.
+    const said = entries.filter(({ accepted }, index) => accepted > 0 || (drafts + index) % 3 > 0);
+    const newBlocks = this.#groups.map((_, group) =>
+      said.map((entry) => {
+        const request = this.batch.request(entry.row);
+        const blocks = blocksOf(request)[group];
+        const end = request.numComputedTokens + stepsOf(entry.row) + entry.queryLen;
+        const lacks = entry.last && blocks.length * this.#span(group) < end && blocks.length < this.#maxBlocks(group);
+        return lacks ? this.#take(1, drafts, group)[0] : 0;
+      }),
+    );
+    return { rows: said.map(({ row }) => row), accepted: said.map(({ accepted }) => accepted), newBlocks };
+  }
+
+  /** Advances the last step's decodes and schedules those that have room, each in a call for all. */
+  #continueByHand(last: readonly PlainChunk[], drafts: number): number {
+    if (last.length === 0 || this.batch.chunks.some(({ phase }) => phase === 'decode')) return 0;
+    const rows = last.map(({ row }) => row);
+    const tokens = last.map(({ queryLen }, index) => 1 + ((drafts + index) % queryLen));
+    this.each(({ requests }) => requests.advanceEach(Int32Array.from(rows), tokens));
+    for (const [index, row] of rows.entries()) this.batch.request(row).numComputedTokens += tokens[index];
+    this.batch.endContinuing(rows[0]);
+    const { maxNumBatchedTokens } = this.setup.limits;
+    let left = maxNumBatchedTokens - this.batch.tokens;
+    const chunks: PlainChunk[] = [];
+    for (const { row, queryLen } of last.toReversed()) {
+      const count = Math.min(queryLen, this.#room(row), left);
+      if (count < 1) {
+        const all = [...chunks.map((chunk) => chunk.row), row];
+        const lens = [...chunks.map((chunk) => chunk.queryLen), queryLen];
+        this.each(({ requests }) => {
+          const error = thrownBy(() => requests.scheduleEach(all as Row[], lens));
+          must(/BATCH_LIMIT|BEYOND_BLOCKS/.test(error.code), () => error.code);
+        });
+        continue;
+      }
+      left -= count;
+      chunks.push({ row, phase: 'decode', queryLen: count, lastChunk: false, inputIds: undefined });
+    }
+    const scheduled = Int32Array.from(chunks, ({ row }) => row);
+    this.each(({ requests }) =>
+      requests.scheduleEach(
+        scheduled,
+        chunks.map(({ queryLen }) => queryLen),
+      ),
+    );
+    for (const chunk of chunks) this.batch.schedule(chunk);
+    return chunks.length;
   }
 
   /** Gives a request what it needs for a decode, which one that is full ends its run for, and schedules it. */
@@ -83,6 +174,18 @@ export class EditedPlanners {
     }
     const given = this.batch.requests.has(row);
     if (given) this.#schedule(row, this.#room(row), { ...edit, kind: 'schedule' }, true);
+  }
+
+  /** What a step changes: who leaves, what is continued, who joins, and its edits. Returns how many decodes are continued. */
+  edits(step: SessionStep): number {
+    const edit = (kind: Edit['kind'], pick: number): Edit => ({ kind, pick, amount: pick >> 3, flag: pick % 2 === 0 });
+    const { last } = this.batch;
+    const leaving = last.filter((_, index) => (index + step.drafts) % 2 === 0).slice(-step.turnover || last.length);
+    for (const [index, { row }] of leaving.entries()) this.#editRow(edit('remove', step.drafts + index), row, true);
+    const continued = this.continueDecodes(step);
+    for (let index = 0; index < leaving.length; index++) this.#add(edit('add', 1 + step.drafts + 37 * index));
+    for (const each of step.edits) this.edit(each, step.decodeOnly);
+    return continued;
   }
 
   edit(edit: Edit, decodeOnly: boolean): void {
@@ -110,7 +213,7 @@ export class EditedPlanners {
         const tokens = edit.amount % (room + 1);
         this.each(({ requests }) => requests.advance(row as Row, tokens));
         request.numComputedTokens += tokens;
-        if (this.#last.some((chunk) => chunk.row === row)) this.#last = [];
+        this.batch.endContinuing(row);
         return;
       }
       case 'remove':
@@ -120,7 +223,6 @@ export class EditedPlanners {
           this.#free[group].push(...blocks.filter((block) => block > 0));
         }
         this.batch.remove(row);
-        this.#last = this.#last.filter((chunk) => chunk.row !== row);
         if (edit.kind === 'preempt') this.#add(edit);
         return;
       }
@@ -131,23 +233,22 @@ export class EditedPlanners {
 
   /** Ends a step that was built: with `advance`, what was scheduled counts as computed. */
   endStep(advance: boolean): void {
-    const decodes = this.batch.chunks.filter(({ phase }) => phase === 'decode');
-    this.#last = advance ? [] : decodes;
-    if (advance) this.#advanceScheduled();
-    this.batch.chunks = [];
+    const { chunks } = this.batch;
+    this.batch.endStep(true);
+    if (advance) this.#advanceScheduled(chunks);
   }
 
   /** Gives the step's schedule up. */
   dropStep(): void {
-    this.batch.chunks = [];
-    this.#last = [];
+    this.batch.endStep(false);
   }
 
-  #advanceScheduled(): void {
-    for (const { row, queryLen, phase } of this.batch.chunks) {
+  #advanceScheduled(chunks: readonly PlainChunk[]): void {
+    for (const { row, queryLen, phase } of chunks) {
       const tokens = phase === 'decode' ? 1 + (row % queryLen) : queryLen;
       this.each(({ requests }) => requests.advance(row as Row, tokens));
       this.batch.request(row).numComputedTokens += tokens;
+      this.batch.endContinuing(row);
     }
   }
 
@@ -202,10 +303,9 @@ export class EditedPlanners {
     const inputIds = edit.flag
       ? Array.from({ length: queryLen }, (_, index) => 100 * edit.pick + index + 1)
       : undefined;
-    if (phase === 'decode') this.#last = [];
     const chunk = { row, phase, queryLen, lastChunk: phase === 'prefill' && edit.amount % 2 === 0, inputIds } as const;
     this.each(({ requests }) => requests.schedule(row as Row, given(chunk)));
-    this.batch.chunks.push(chunk);
+    this.batch.schedule(chunk);
   }
 
   /** An edit that every planner refuses, and that therefore changes nothing. */
@@ -226,6 +326,27 @@ export class EditedPlanners {
         ['ERR_BLOCK_INVALID', ({ requests }) => requests.add({ blockIds: listed(alone([numBlocks])) })],
         ['ERR_INPUT_INVALID', ({ requests }) => requests.add({ blockIds: [...alone([]), []] })],
         ['ERR_BATCH_LIMIT', ({ requests }) => requests.add({ blockIds: [], numComputedTokens: -1 })],
+      );
+    }
+    const last = this.batch.last;
+    const tokens = last.reduce((sum, { queryLen }) => sum + queryLen, this.batch.tokens);
+    if (last.length > 0 && tokens <= limits.maxNumBatchedTokens) {
+      const rows = last.map(({ row }) => row as Row);
+      const [first] = last;
+      const with1 = rows.map(() => 1);
+      const without = rows.map(() => 0);
+      refusals.push(
+        [
+          'ERR_INPUT_INVALID',
+          ({ requests }) => requests.continueDecodes(rows, [...without.slice(1), last.at(-1)?.queryLen ?? 0]),
+        ],
+        ['ERR_INPUT_INVALID', ({ requests }) => requests.continueDecodes(rows, [...without, 0])],
+        [
+          'ERR_ROW_UNKNOWN',
+          ({ requests }) => requests.continueDecodes([...rows, limits.maxNumSeqs as Row], [...without, 0]),
+        ],
+        ['ERR_ROW_UNKNOWN', ({ requests }) => requests.advanceEach([...rows, -1 as Row], [...with1, 0])],
+        ['ERR_STEP_ORDER', ({ requests }) => requests.scheduleEach([first.row as Row, first.row as Row], [1, 1])],
       );
     }
     if (row >= 0) {
@@ -289,6 +410,13 @@ export class EditedPlanners {
   each(call: (planner: StepPlanner, index: number) => void): void {
     for (const [index, planner] of this.planners.entries()) call(planner, index);
   }
+}
+
+/** What `continueDecodes` is told: of each entry a row, its accepted drafts, and its block of each KV cache group or 0. */
+interface Continuation {
+  readonly rows: number[];
+  readonly accepted: number[];
+  readonly newBlocks: number[][];
 }
 
 /** A chunk as `requests.schedule` takes it. */

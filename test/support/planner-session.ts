@@ -48,8 +48,7 @@ export class PlannerSession extends EditedPlanners {
 
   /** All of a step: what it continues, its edits, its batch. */
   take(step: SessionStep): SessionResult | undefined {
-    this.continueDecodes(step.continues);
-    for (const edit of step.edits) this.edit(edit, step.decodeOnly);
+    this.edits(step);
     if (step.everyone) for (const row of [...this.batch.requests.keys()]) this.decode(row, step);
     return this.step(step);
   }

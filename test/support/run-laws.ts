@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { EAGER_REASONS, type ReasonCode, type RunSummary } from '../../dist/index.js';
+import { EAGER_REASONS, type ReasonCode } from '../../dist/entry/planner.js';
+import type { RunSummary } from '../../dist/entry/run.js';
 
 /** 1, 2, 4, …: as many. */
 export const powers = (count: number): number[] => Array.from({ length: count }, (_, exponent) => 2 ** exponent);

@@ -28,8 +28,15 @@ export interface SessionStep {
   readonly ending: 'build' | 'abandon-vote' | 'abandon-decision' | 'fault';
   /** After the build, what was scheduled counts as computed, as in serving. */
   readonly advance: boolean;
-  /** Before the edits, the last step's decodes are continued: at once, or after they were given the blocks they need. */
-  readonly continues: 'no' | 'at once' | 'fed';
+  /**
+   * Before the edits, the last step's decodes are continued: at once, after they were given the blocks they need (`fed`), with accepted drafts
+   * and blocks in the same call (`given`), or by a call that advances and one that schedules them.
+   */
+  readonly continues: 'no' | 'at once' | 'fed' | 'given' | 'given, fed' | 'by hand';
+  /** Chooses how many drafts of each were accepted. */
+  readonly drafts: number;
+  /** Before that, so many of the last step's decodes are removed, and after it as many requests added. */
+  readonly turnover: number;
   /** The step's upload never reaches the device. */
   readonly lost: boolean;
 }
@@ -82,7 +89,9 @@ const stepArbitrary: fc.Arbitrary<SessionStep> = fc.record({
     { weight: 3, arbitrary: fc.constantFrom('abandon-vote' as const, 'abandon-decision' as const, 'fault' as const) },
   ),
   advance: fc.boolean(),
-  continues: fc.constantFrom('no', 'at once', 'fed', 'fed'),
+  continues: fc.constantFrom('no', 'at once', 'fed', 'fed', 'given', 'given, fed', 'given, fed', 'by hand'),
+  drafts: small,
+  turnover: fc.constantFrom(0, 0, 1, 2, 4),
   lost: fc.integer({ min: 0, max: 9 }).map((value) => value === 0),
 });
 

@@ -1,7 +1,6 @@
 import { afterEach } from 'vitest';
+import { type CaptureKey, createPlanner, type Policy, type StepPlanner } from '../../dist/entry/planner.js';
 import {
-  type CaptureKey,
-  createPlanner,
   createRank,
   createSolo,
   type Device,
@@ -9,9 +8,7 @@ import {
   type Forward,
   type ForwardPart,
   openDevice,
-  type Policy,
   type Rank,
-  type StepPlanner,
   type StepResult,
 } from '../../dist/index.js';
 

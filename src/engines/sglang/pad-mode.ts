@@ -5,6 +5,7 @@ import { namedPolicy } from '../policies.js';
 /** SGLang's DpPaddingMode: every rank padded to the largest and gathered, or padded to the sum and reduced. */
 export type SglangPadMode = 'max-len' | 'sum-len';
 
+/** What SGLang's `DpPaddingMode.get_dp_padding_mode` is decided by. */
 export interface SglangPadOptions {
   /** Tokens of each data-parallel rank; 0: idle. */
   readonly tokensPerRank: readonly number[];

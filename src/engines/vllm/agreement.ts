@@ -26,6 +26,7 @@ export interface VllmAgreement {
   readonly paddedTokens: readonly number[];
 }
 
+/** The votes of one step of vLLM's data-parallel ranks. */
 export interface VllmAgreementOptions {
   /** vLLM's num_ubatches, from 2. */
   readonly numUbatches: number;

@@ -76,6 +76,7 @@ export const CAPTURE_COSTS: Readonly<Record<CaptureCostName, CaptureCost>> = {
   },
 };
 
+/** Names of the published capture costs, in `CAPTURE_COSTS`. */
 export type CaptureCostName = 'trtllm-deepseek-r1' | 'vllm-qwen3-0.6b' | 'vllm-llama-3.2-1b' | 'sglang-kimi-k2-prefill';
 
 /** Published capture costs by name. Throws `ERR_CONFIG_INVALID`. */

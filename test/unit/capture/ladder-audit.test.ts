@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { auditLadder, vllmCaptureSizes, vllmLadder } from '../../../dist/index.js';
+import { auditLadder } from '../../../dist/entry/capture.js';
+import { vllmCaptureSizes, vllmLadder } from '../../../dist/entry/engines.js';
 import { runs } from '../../support/property-runs.js';
 
 const limits = { maxNumSeqs: 256, maxNumBatchedTokens: 8192, queryLen: 1 };

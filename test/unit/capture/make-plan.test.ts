@@ -1,25 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import {
   type CountedSteps,
-  captureCost,
-  DEFAULT_LIMITS,
-  generateWorkload,
-  type Limits,
-  LOCKSTEP_POLICY,
   type MakePlanOptions,
   makePlan,
   PLAN_PHASES,
   type PlanBudget,
   type PlanDocument,
   type PlanPhase,
-  type Policy,
   planCosts,
-  StepHistogram,
   scheduledSteps,
-  schedulerLimits,
   type UncapturedMaximum,
   uncapturedMaxima,
-} from '../../../dist/index.js';
+} from '../../../dist/entry/capture.js';
+import { DEFAULT_LIMITS, type Limits, LOCKSTEP_POLICY, type Policy } from '../../../dist/entry/planner.js';
+import { captureCost, generateWorkload, StepHistogram, schedulerLimits } from '../../../dist/entry/workload.js';
 
 const limits = { ...DEFAULT_LIMITS, maxNumSeqs: 64 };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { auditMixed, type MixedShape } from '../../../dist/index.js';
+import { auditMixed, type MixedShape } from '../../../dist/entry/capture.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 64 };
 

@@ -3,19 +3,21 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   type CountedSteps,
   type LadderScore,
-  LOCKSTEP_POLICY,
   optimiseLadder,
   optimiseMixedGrid,
   prefillSlots,
+  scheduledSteps,
+  scoreLadder,
+} from '../../../dist/entry/capture.js';
+import { vllmCaptureSizes } from '../../../dist/entry/engines.js';
+import { LOCKSTEP_POLICY } from '../../../dist/entry/planner.js';
+import {
   readCostTable,
   readRequests,
   rooflineCosts,
-  scheduledSteps,
   schedulerLimits,
-  scoreLadder,
   tokenCosts,
-  vllmCaptureSizes,
-} from '../../../dist/index.js';
+} from '../../../dist/entry/workload.js';
 import { mixedCost, type Shape } from '../../oracles/mixed-grid-oracle.js';
 import { profiles, profilesAbsent, traces, tracesAbsent } from '../../support/traces.js';
 

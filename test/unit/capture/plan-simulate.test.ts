@@ -2,21 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import {
-  type CountedSteps,
-  type CountOptions,
-  type DecisionValue,
-  generateWorkload,
-  loggedSteps,
-  namedPolicy,
-  type Policy,
-  policyNames,
-  type RequestTable,
-  scheduledSteps,
-  schedulerLimits,
-  simulate,
-  spanLines,
-} from '../../../dist/index.js';
+import { type CountedSteps, type CountOptions, loggedSteps, scheduledSteps } from '../../../dist/entry/capture.js';
+import { namedPolicy, policyNames } from '../../../dist/entry/engines.js';
+import type { DecisionValue, Policy } from '../../../dist/entry/planner.js';
+import { simulate, spanLines } from '../../../dist/entry/run.js';
+import { generateWorkload, type RequestTable, schedulerLimits } from '../../../dist/entry/workload.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-plan-simulate-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -2,16 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import {
-  type CountOptions,
-  detectSource,
-  type HistogramDocument,
-  LOCKSTEP_POLICY,
-  loggedSteps,
-  RequestTable,
-  scheduledSteps,
-  schedulerLimits,
-} from '../../../dist/index.js';
+import { type CountOptions, detectSource, loggedSteps, scheduledSteps } from '../../../dist/entry/capture.js';
+import { LOCKSTEP_POLICY } from '../../../dist/entry/planner.js';
+import { type HistogramDocument, RequestTable, schedulerLimits } from '../../../dist/entry/workload.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-read-steps-'));
 afterAll(() => rmSync(folder, { recursive: true }));

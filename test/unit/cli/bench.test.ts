@@ -24,6 +24,8 @@ test('the rows are those that scripts compare from version to version', () => {
     ...[16, 32].map((count) => `append-each-${count}`),
     ...[64, 256, 1024].map((count) => `step-${count}`),
     'step-checked-256',
+    ...['step-append-256', 'churn-256', 'churn-4096', 'churn-prefill-256', 'spec-256'],
+    ...[256, 65536].map((count) => `replace-one-${count}`),
     'vote-piecewise-4096',
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',

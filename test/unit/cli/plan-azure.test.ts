@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { PlanDocument } from '../../../dist/index.js';
+import type { PlanDocument } from '../../../dist/entry/capture.js';
 import { ladderCost, leastCostsByLayers } from '../../oracles/ladder-oracle.js';
 import { cli } from '../../support/cli.js';
 import { profiles, profilesAbsent, traces, tracesAbsent } from '../../support/traces.js';

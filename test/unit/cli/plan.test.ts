@@ -3,7 +3,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { engineLadder, type PlanDocument, parseFlags, rooflineCosts } from '../../../dist/index.js';
+import type { PlanDocument } from '../../../dist/entry/capture.js';
+import { engineLadder, parseFlags } from '../../../dist/entry/engines.js';
+import { rooflineCosts } from '../../../dist/entry/workload.js';
 import { ladderCost, leastCostsByLayers } from '../../oracles/ladder-oracle.js';
 import { cli, interruptCli } from '../../support/cli.js';
 

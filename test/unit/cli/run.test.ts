@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { createRawRules } from '../../../dist/agreement/raw-rules.js';
 import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../../dist/entry/planner.js';
-import type { StepLogLine } from '../../../dist/index.js';
+import type { StepLogLine } from '../../../dist/entry/run.js';
 import { cli, interruptCli } from '../../support/cli.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-cli-'));

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { EAGER_REASONS, type ReasonCode, VOTE_WORDS } from '../../../dist/index.js';
+import { EAGER_REASONS, type ReasonCode, VOTE_WORDS } from '../../../dist/entry/planner.js';
 import { cli, interruptCli } from '../../support/cli.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-simulate-'));

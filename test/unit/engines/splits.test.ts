@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { atomUbatchSlices, createRawBatch, sglangDecodeSplit, sglangExtendSplit } from '../../../dist/index.js';
+import { atomUbatchSlices, createRawBatch, sglangDecodeSplit, sglangExtendSplit } from '../../../dist/entry/engines.js';
 import { refusedWith } from '../../support/expectations.js';
 import { runs } from '../../support/property-runs.js';
 

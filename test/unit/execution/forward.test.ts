@@ -1,16 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  type CaptureKey,
-  createPlanner,
-  createRank,
-  createSolo,
-  type DeviceBuffer,
-  decodeKey,
-  type Forward,
-  mixedKey,
-  openDevice,
-  type Policy,
-} from '../../../dist/index.js';
+import { type CaptureKey, createPlanner, decodeKey, mixedKey, type Policy } from '../../../dist/entry/planner.js';
+import { createRank, createSolo, type DeviceBuffer, type Forward, openDevice } from '../../../dist/index.js';
 import { readI32 } from '../../support/device-fixture.js';
 import { counts, limits, solo, step } from '../../support/solo-rank.js';
 

@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  createPlanner,
-  createRank,
-  createSolo,
-  decodePlan,
-  type ForwardPart,
-  openDevice,
-} from '../../../dist/index.js';
+import { createPlanner, decodePlan } from '../../../dist/entry/planner.js';
+import { createRank, createSolo, type ForwardPart, openDevice } from '../../../dist/index.js';
 import type { KvGroupTensorName } from '../../../dist/layout/layout.js';
 import { readI32 } from '../../support/device-fixture.js';
 

@@ -1,17 +1,13 @@
 import { describe, expect, it } from 'vitest';
+import { type CaptureKey, createPlanner, decodeKey, type Policy, piecewiseKey } from '../../../dist/entry/planner.js';
 import {
-  type CaptureKey,
   type CaptureReport,
-  createPlanner,
   createRank,
   createSolo,
   type DeviceBuffer,
-  decodeKey,
   type Executor,
   type Forward,
   openDevice,
-  type Policy,
-  piecewiseKey,
 } from '../../../dist/index.js';
 import { errorOf, readI32 } from '../../support/device-fixture.js';
 import { counts, limits, type Made, solo, step } from '../../support/solo-rank.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type BatchDocument, explainBatch, explanationText } from '../../../dist/index.js';
+import { type BatchDocument, explainBatch, explanationText } from '../../../dist/entry/check.js';
 import { cli } from '../../support/cli.js';
 import { rejectionOf } from '../../support/device-fixture.js';
 

@@ -21,7 +21,14 @@ function inCopy(body: string): unknown {
 
 beforeAll(() => {
   copy = mkdtempSync(join(tmpdir(), 'lockstep-copy-'));
-  for (const part of ['dist/native', 'dist/device', 'dist/errors.js', 'dist/wait.js', 'package.json']) {
+  for (const part of [
+    'dist/native',
+    'dist/device',
+    'dist/errors.js',
+    'dist/names.js',
+    'dist/wait.js',
+    'package.json',
+  ]) {
     cpSync(join(ROOT, part), join(copy, part), { recursive: true });
   }
   mkdirSync(join(copy, 'prebuilds', TARGET), { recursive: true });

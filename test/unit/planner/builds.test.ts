@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { nativeMetadata } from '../../../dist/entry/native.js';
 import { createPlanner, type PlannerOptions } from '../../../dist/entry/planner.js';
-import { nativeMetadata } from '../../../dist/index.js';
 import { loadModules } from '../../../dist/memory/modules.js';
 import { loadNative } from '../../../dist/native/index.js';
 

@@ -1,14 +1,8 @@
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import {
-  completeRunOptions,
-  generateWorkload,
-  type LockstepError,
-  RequestTable,
-  type RunOptions,
-  type RunSummary,
-  runWorkload,
-} from '../../../dist/index.js';
+import type { LockstepError } from '../../../dist/entry/planner.js';
+import { completeRunOptions, type RunOptions, type RunSummary, runWorkload } from '../../../dist/entry/run.js';
+import { generateWorkload, RequestTable } from '../../../dist/entry/workload.js';
 import { checkLaws } from '../../support/run-laws.js';
 
 const ladder = [1, 2, 4, 8, 16, 24, 32, 40, 48, 64];

@@ -1,24 +1,25 @@
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mixedKey, piecewiseKey } from '../../../dist/entry/planner.js';
 import {
   type CaptureKey,
   type CapturePlan,
   decodePlan,
-  generateWorkload,
   type LockstepError,
+  mixedKey,
   type Policy,
-  RequestTable,
+  piecewiseKey,
+} from '../../../dist/entry/planner.js';
+import {
   type RunOptions,
-  readRequests,
   runWorkload,
   type SimulatedSpan,
   type SimulateOptions,
   type StepLogLine,
   simulate,
   spanLines,
-} from '../../../dist/index.js';
+} from '../../../dist/entry/run.js';
+import { generateWorkload, RequestTable, readRequests } from '../../../dist/entry/workload.js';
 import { completePolicy } from '../../../dist/policy/policy.js';
 import { runPlainly } from '../../oracles/simulate-oracle.js';
 import { runs } from '../../support/property-runs.js';

@@ -2,14 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import {
-  decodeKey,
-  EAGER_REASONS,
-  mixedKey,
-  piecewiseKey,
-  type ReasonCode,
-  type RunSummary,
-} from '../../../dist/index.js';
+import { decodeKey, EAGER_REASONS, mixedKey, piecewiseKey, type ReasonCode } from '../../../dist/entry/planner.js';
+import type { RunSummary } from '../../../dist/entry/run.js';
 import { cli } from '../../support/cli.js';
 import { traces, tracesAbsent } from '../../support/traces.js';
 

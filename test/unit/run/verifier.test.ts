@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RequestTable } from '../../../dist/index.js';
+import { RequestTable } from '../../../dist/entry/workload.js';
 import { KvLedger } from '../../../dist/run/kv-ledger.js';
 import { KvVerifier } from '../../../dist/run/kv-verifier.js';
 

@@ -1,14 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  decodeKey,
-  decodePlan,
-  generateWorkload,
-  mixedKey,
-  type Policy,
-  piecewiseKey,
-  runWorkload,
-} from '../../../dist/index.js';
+import { decodeKey, decodePlan, mixedKey, type Policy, piecewiseKey } from '../../../dist/entry/planner.js';
+import { runWorkload } from '../../../dist/entry/run.js';
+import { generateWorkload } from '../../../dist/entry/workload.js';
 import { runs } from '../../support/property-runs.js';
 import { checkLaws, powers } from '../../support/run-laws.js';
 

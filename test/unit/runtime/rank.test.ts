@@ -1,16 +1,18 @@
 import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import {
-  type Collective,
   createPlanner,
+  decodePlan,
+  type ErrorCode,
+  LOCKSTEP_POLICY,
+  type LockstepError,
+} from '../../../dist/entry/planner.js';
+import {
+  type Collective,
   createRank,
   createSolo,
   createThreadsGroup,
-  decodePlan,
-  type ErrorCode,
   joinThreads,
-  LOCKSTEP_POLICY,
-  type LockstepError,
   openDevice,
   type Rank,
   superviseRanks,

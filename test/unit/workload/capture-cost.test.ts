@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { optimiseLadder } from '../../../dist/entry/capture.js';
 import {
   CAPTURE_COSTS,
   type CaptureCost,
@@ -7,10 +8,9 @@ import {
   captureCost,
   captureOf,
   fitCaptureCost,
-  optimiseLadder,
   readCaptureLog,
   tokenCosts,
-} from '../../../dist/index.js';
+} from '../../../dist/entry/workload.js';
 import { runs } from '../../support/property-runs.js';
 
 const made: CaptureCost = {

@@ -1,17 +1,16 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { optimiseLadder, scoreLadder } from '../../../dist/entry/capture.js';
 import {
   type CostTableOptions,
   GPUS,
   type GpuName,
   MODELS,
   type ModelName,
-  optimiseLadder,
   readCostTable,
   rooflineCosts,
-  scoreLadder,
   tokenCosts,
-} from '../../../dist/index.js';
+} from '../../../dist/entry/workload.js';
 import { profiles, profilesAbsent } from '../../support/traces.js';
 
 const read = (text: string, options: CostTableOptions): ReturnType<typeof readCostTable> =>

@@ -1,0 +1,31 @@
+// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs.
+
+export {
+  type SimulatedSpan,
+  type StepLogLine,
+  spanLines,
+  stepLogLine,
+  stepRecord,
+  type VoteWordName,
+} from '../formats/index.js';
+export {
+  type CompleteRunOptions,
+  completeRunOptions,
+  DecisionCounters,
+  type DecisionCounts,
+  type Mismatch,
+  paddingRatio,
+  type RunControl,
+  RunCounters,
+  type RunOptions,
+  type RunProgress,
+  type RunSummary,
+  runWorkload,
+  SAMPLED_SHARE,
+  type SimulateControl,
+  type SimulateOptions,
+  type SimulateSummary,
+  simulate,
+  type TokenCounts,
+  type VerifyMode,
+} from '../run/index.js';
