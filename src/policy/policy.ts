@@ -205,7 +205,8 @@ export function todaysPolicy(policy: CheckedPolicy): Policy {
 /** The former rules that are given, and all else. */
 function apart(given: Partial<CheckedPolicy>): { former: Partial<FormerRules>; own: Partial<Policy> } {
   // What is no record of choices is passed on, to be refused with all else.
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return { former: {}, own: given as Partial<Policy> };
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    return { former: {}, own: given as Partial<Policy> };
   const named = Object.entries(withoutUndefined(given));
   const pick = (isFormer: boolean): object =>
     Object.fromEntries(named.filter(([name]) => Object.hasOwn(TODAYS_RULES, name) === isFormer));

@@ -322,7 +322,11 @@ describe('lockstep plan', () => {
     ['no graphs', () => ['--graphs', '0'], /--graphs is 0/],
     ['two budgets', () => ['--graphs', '3', '--max-padding', '0.1'], /--graphs and --max-padding are given/],
     ['two sources', () => ['--trace', 'a.csv', '--log', 'b.log'], /--trace and --log are given/],
-    ['more sizes than graphs', () => ['--graphs', '2', '--include', '4,8'], /No plan keeps to --graphs 2: .* at least 3 graphs/],
+    [
+      'more sizes than graphs',
+      () => ['--graphs', '2', '--include', '4,8'],
+      /No plan keeps to --graphs 2: .* at least 3 graphs/,
+    ],
     ['too little memory', () => ['--graph-memory', '1MB'], /No plan keeps to --graph-memory/],
     ['memory that is no number', () => ['--graph-memory', 'much'], /512MiB/],
     [
