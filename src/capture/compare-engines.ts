@@ -10,11 +10,11 @@ import type { PlanCosts } from './plan-costs.js';
 import type { EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
 import type { RankedShape } from './step-sequence.js';
 
-/** The steps that graphs are held against. */
+/** The steps that graphs are scored on. */
 export interface ScoredSteps {
-  /** Decodes by size, up to the largest there can be. */
+  /** Decodes by size, up to the largest that the limits allow. */
   readonly counts: Float64Array;
-  /** Decodes above that. */
+  /** Decodes larger than that. */
   readonly above: number;
   /** Steps with a prefill, where they are planned for. */
   readonly mixed: readonly MixedCount[] | null;
@@ -62,7 +62,7 @@ export function paddingOfAllRanks(ranked: readonly RankedShape[], { decode, mixe
   return real === 0 ? 0 : (padded - real) / real;
 }
 
-/** What each engine captures by default does to the same steps. */
+/** Scores what each engine captures by default on the same steps. */
 export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limits, memory: CaptureCost): EngineScore[] {
   return ENGINE_NAMES.map((engine) => {
     const ladder = engineLadder(engine, limits);
@@ -73,7 +73,7 @@ export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limit
   });
 }
 
-/** vLLM's list is captured piecewise too, for any batch of as many tokens; Megatron has shapes. The others run prefills eager. */
+/** vLLM's list is captured piecewise too, for any batch of at most as many tokens; Megatron has shapes. The others run prefills eager. */
 function mixedOf({ engine, sizes, mixed }: EngineLadder, { maxNumSeqs, maxNumBatchedTokens }: Limits): MixedShape[] {
   if (engine !== 'vllm') return [...(mixed ?? [])];
   return sizes
@@ -89,12 +89,12 @@ export function equalGraphs(
   limits: Limits,
 ): EqualGraphs[] {
   return ENGINE_NAMES.map((engine) => {
-    const theirs = scoreLadder(counts, cost, engineLadder(engine, limits).decodeSizes);
-    return { engine, graphs: curve.fewestWithin(theirs.ratio)?.graphs ?? null };
+    const engineScore = scoreLadder(counts, cost, engineLadder(engine, limits).decodeSizes);
+    return { engine, graphs: curve.fewestWithin(engineScore.ratio)?.graphs ?? null };
   });
 }
 
-/** The decode ladder as each engine's flags, and what it costs where an engine cannot take it. */
+/** The decode ladder as each engine's flags, and its score after rounding if an engine cannot take it exactly. */
 export function emitLadder(
   ladder: readonly number[],
   steps: ScoredSteps,

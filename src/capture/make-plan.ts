@@ -34,14 +34,14 @@ import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } f
 import type { CountedSteps } from './read-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
 
-/** What a plan is made for, checked and complete but for the numbers of the plan itself. */
+/** The options of a plan. `checkPlanOptions` checks its numbers; the rest is complete. */
 export interface MakePlanOptions {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly costs: PlanCosts;
   readonly memory: CaptureCost;
   readonly budget: PlanBudget;
-  /** Where nothing keeps to the budget, it is what may come on top of the least that can be had: for one that nobody asked for. Default false. */
+  /** If no plan keeps to the budget, the budget is added to the least possible value: for a default that the user did not choose. Default false. */
   readonly beyondLeast?: boolean | undefined;
   /** Every size is a multiple of it. Default 1. */
   readonly sizeMultiple: number;
@@ -49,7 +49,7 @@ export interface MakePlanOptions {
   readonly include: readonly number[];
   /** Plan graphs for steps with a prefill too. */
   readonly mixed: boolean;
-  /** Share of the time that the unseen part is held against. */
+  /** Share of the time that the plan for the unseen part is made from. */
   readonly split: number;
   /** Ends the planning between two phases, with ERR_ABORTED. */
   readonly signal?: AbortSignal | undefined;
@@ -57,14 +57,14 @@ export interface MakePlanOptions {
   readonly onPhase?: ((phase: PlanPhase) => void) | undefined;
 }
 
-/** What a plan is made in, in this order; between any two the event loop has a turn. */
+/** The phases of planning, in order; between any two the event loop runs. */
 export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
-/** What a plan is doing, in order: one of `PLAN_PHASES`. */
+/** The phase of planning: one of `PLAN_PHASES`. */
 export type PlanPhase = (typeof PLAN_PHASES)[number];
 
-/** Difference between two parts of a trace from which on the traffic counts as shifted. */
+/** The traffic counts as shifted from this difference between the two parts of a trace on, */
 const SHIFTED = 0.2;
-/** Share of decodes above all that were seen from which on it does. */
+/** or from this share of decodes larger than any seen before on. */
 const ABOVE_SEEN = 0.01;
 
 /** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
@@ -102,7 +102,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   if (decodes === 0 && !mixed) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; set mixed, or give a log that tells decodes apart`,
+      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; set mixed, or give a log that distinguishes decodes`,
       { steps: whole.steps, options: ['mixed'] },
     );
   }
@@ -123,7 +123,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const ours = { decode: decode.decode, mixed: grid.shapes, policy };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
-  // Engines' sizes are held against ours without twins, as theirs are counted.
+  // Engines' sizes are compared with ours without twins, as theirs are counted.
   const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
     decodeCurve(scored.counts, cost, options, { twins: false });
   const byTokens = await sizesBy(costs.tokens);
@@ -223,7 +223,7 @@ function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOption
   return { ...decodeCounts(histogram, largestDecode(limits)), mixed: mixed ? histogram.mixed : null };
 }
 
-/** The plan that the first part alone would have given, on the decodes of the second. */
+/** Scores the plan for the first part alone on the decodes of the second. */
 async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: MakePlanOptions): Promise<UnseenScore> {
   const { costs, limits, memory, split } = options;
   const { decode } = await chooseFor(parts.seen, options);

@@ -18,8 +18,8 @@ export interface StepSpan {
 }
 
 /**
- * The shapes of a service's steps in their order, each with the time at which it began: what a histogram is counted from, in whole
- * or up to a time. A shape is held once, however often it comes.
+ * The shapes of a service's steps in their order, each with the time at which it began: histograms are counted from it, in whole
+ * or over a range of time. A shape is stored once, however often it occurs.
  */
 export class StepSequence {
   readonly #shapes: StepShape[] = [];

@@ -5,8 +5,8 @@ import type { LadderScore } from '../ladder/ladder-score.js';
 import type { MixedShape } from './mixed-grid.js';
 
 /**
- * What graphs for steps with a prefill make of a histogram: each step runs on the one of fewest tokens that holds it, and eager where
- * that has more than `maxPaddingFactor` times its tokens. `costs` are by tokens, and reach the largest graph.
+ * Scores graphs for steps with a prefill on a histogram: each step runs on the graph of fewest tokens that holds it, and eager if
+ * that graph has more than `maxPaddingFactor` times its tokens. `costs` are by tokens, and reach the largest graph.
  */
 export function scoreMixed(
   mixed: readonly MixedCount[],
