@@ -24,7 +24,7 @@ export interface CheckOptions {
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
 }
 
-/** How far an exploration is. */
+/** The progress of an exploration. */
 export interface CheckProgress {
   readonly states: number;
   /** States of the whole domain. */
@@ -66,7 +66,7 @@ export interface CheckReport {
 /**
  * Explores every state of up to `ranks` ranks: the capture of every key with and without room for it, and every table of votes
  * that the states of the replicas can make. A rule without memory takes any step from any state, so that one step from each covers
- * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. Goes on after a violation, and gives
+ * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. It continues after a violation, and reports
  * the first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
  */
 export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
@@ -133,14 +133,14 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   };
 }
 
-/** What the number of states follows from. */
+/** The factors of the number of states. */
 interface DomainSize {
   readonly ranks: number;
   readonly replicaSize: number;
-  /** Of one replica. */
+  /** States of one replica. */
   readonly localStates: number;
   readonly keys: number;
-  /** Pasts in which each table is met. */
+  /** Number of previous decisions in which each table is explored. */
   readonly passes: number;
 }
 
@@ -153,7 +153,7 @@ function statesUpTo({ ranks, replicaSize, localStates, keys, passes }: DomainSiz
   return states;
 }
 
-/** Rules for `ranks` ranks in replicas of `replicaSize`, with room for the states that they themselves make of the domain. */
+/** Rules for `ranks` ranks in replicas of `replicaSize`, with room for the states that these rules derive from the domain. */
 export function rulesOf(
   modules: PlannerModules,
   pair: CheckedPair,
@@ -162,7 +162,7 @@ export function rulesOf(
 ): { rules: RawRules; local: LocalState[]; replicas: ReplicaState[] } {
   const { policy, plan } = pair;
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = pair.limits;
-  // Blocks play no part here: one holds any request.
+  // Blocks do not matter here: one block holds any request.
   const blockSize = maxNumBatchedTokens + 1;
   const limits = completeLimits({
     maxNumSeqs,

@@ -3,7 +3,7 @@ import { ACTION_WORDS, MAX_CHECK_RANKS, PROPERTIES, VOTE_WORDS } from '../layout
 import type { ReplicaState } from './domain.js';
 import type { Property } from './properties.js';
 
-/** Tables explored between two looks at the clock and the signal. */
+/** Tables explored between two checks of the clock and the signal. */
 const BUDGET = 1 << 17;
 const VIOLATION_WORDS = 1 + MAX_CHECK_RANKS;
 
@@ -15,7 +15,7 @@ export interface FoundViolation {
   readonly afterUbatches: boolean;
 }
 
-/** What one exploration came to. */
+/** The result of one exploration. */
 export interface Exploration {
   readonly states: number;
   readonly complete: boolean;
@@ -36,14 +36,14 @@ export function checkWords(votes: number, keys: number): number {
   return actions + 2 * MAX_CHECK_RANKS + PROPERTIES.length * VIOLATION_WORDS + keys + votes * VOTE_WORDS.length;
 }
 
-/** Tables of `replicas` replicas in `count` states, which replica is which left out. */
+/** Number of tables of `replicas` replicas in `count` states, counted regardless of the order of replicas. */
 export function tableCount(count: number, replicas: number): number {
   let total = 1;
   for (let replica = 0; replica < replicas; replica++) total = (total * (count + replica)) / (replica + 1);
   return total;
 }
 
-/** Holds every multiset of the replicas' states against the laws, in slices that leave the event loop its turn. */
+/** Checks every multiset of the replicas' states against the laws, in slices between which the event loop runs. */
 export async function exploreRanks(
   rules: RawRules,
   states: readonly ReplicaState[],
