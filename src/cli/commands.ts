@@ -177,7 +177,7 @@ function addBench(program: Command): void {
     .command('bench')
     .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
     .option('--filter <name>', 'only rows with this in their name')
-    .option('--rounds <n>', 'rounds in which ours, limit and numpy take turns', integer, DEFAULT_ROUNDS)
+    .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', integer, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./bench.js')).bench(flags));
 }
@@ -186,7 +186,7 @@ function addBench(program: Command): void {
 function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('Tell which devices, libraries and transports are here, and why the others are not.')
+    .description('List the devices, libraries and transports that are available, and why the others are not.')
     .option('--json', 'one JSON document instead of text')
     .action(async (flags) => (await import('./doctor.js')).doctor(flags));
 }

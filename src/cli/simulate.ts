@@ -35,7 +35,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   };
-  // Every fault of the options is said before a long trace is read.
+  // Every fault of the options is reported before a long trace is read.
   const { plan, limits } = completeSimulateOptions(options);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);

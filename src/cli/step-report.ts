@@ -2,15 +2,15 @@ import { EAGER_REASONS, PARK_REASONS, type ReasonCode } from '../agreement/index
 import { REASON_MEANINGS } from '../explain/index.js';
 import type { SimulateSummary } from '../run/index.js';
 
-/** What a run and a simulation both tell of their steps. */
+/** What the summaries of a run and a simulation have in common. */
 type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;
 
-/** `name` and what is said of it, as one line of a report. */
+/** A name and its value as one line of a report. */
 export function reportLine(name: string, value: string): string {
   return `  ${name.padEnd(12)} ${value}`;
 }
 
-/** The first line of a report: what was done, of how many steps, in which time. */
+/** The first line of a report: what was done, the number of steps, and the time. */
 export function stepHeadline(done: string, summary: StepSummary): string {
   const { interrupted, steps, ranks, seconds, simulatedSeconds } = summary;
   const { processes = ranks } = summary as { readonly processes?: number };
@@ -69,7 +69,7 @@ function reasonLine([reason, number]: readonly [ReasonCode, number]): string {
   return `    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`;
 }
 
-/** A whole number with its thousands apart. Loading a locale for that would take as long as 20,000 steps of a simulation. */
+/** A whole number with thousands separators. Loading a locale for that would take as long as simulating 20,000 steps. */
 export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
