@@ -1,6 +1,6 @@
 import { LockstepError, shown } from './errors.js';
 
-/** What a planner is built for. Everything that cannot fit these is refused, at construction or before a vote. */
+/** The limits that a planner is built for. What exceeds them is refused, at construction or before a vote. */
 export interface Limits {
   /** Most requests scheduled in one step. Default 256 (vLLM's max_num_seqs). */
   readonly maxNumSeqs: number;
@@ -38,8 +38,8 @@ export interface KvGroup {
   /** Blocks of the group on this rank, its null block 0 included. Default the limits' `numBlocks`. */
   readonly numBlocks?: number;
   /**
-   * Tokens that a query sees, itself included, where the layers look through a sliding window: leading blocks of a request that its
-   * next token sees nothing of may be given as the null block 0. Default 0: queries see all. Source: vLLM SlidingWindowSpec.
+   * Tokens that a query attends to, itself included, in layers with a sliding window. Leading blocks of a request that are outside the
+   * window of its next token may be given as the null block 0. Default 0: queries see all. Source: vLLM SlidingWindowSpec.
    */
   readonly window?: number;
 }
@@ -47,7 +47,7 @@ export interface KvGroup {
 /** Most KV cache groups of one planner. */
 export const MAX_KV_GROUPS = 8;
 
-/** What limits are where nothing is said; one KV cache group. */
+/** The default limits; one KV cache group. */
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxNumSeqs: 256,
   maxNumBatchedTokens: 8192,
@@ -126,7 +126,7 @@ export class Faults {
 
 const MAX_TOKENS = 1 << 22;
 const MAX_MODEL_LEN = 1 << 28;
-/** Limits that are the first group's where there are KV cache groups. */
+/** Limits that equal the first group's if there are KV cache groups. */
 const FIRST_GROUP = ['blockSize', 'kernelBlockSize', 'numBlocks'] as const;
 
 /** Limits with their defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
@@ -178,7 +178,7 @@ export function kvGroupsOf(limits: Limits): readonly Required<KvGroup>[] {
   }));
 }
 
-/** Notes what is wrong with the list itself. Returns whether it is one of groups. */
+/** Notes what is wrong with the list itself. Returns whether it is a list of groups. */
 function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
   if (!Array.isArray(groups) || groups.length < 1 || groups.length > MAX_KV_GROUPS) {
     const found = Array.isArray(groups) ? `an array of ${groups.length}` : shown(groups);
@@ -191,7 +191,7 @@ function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
   return groups.every((group) => typeof group === 'object' && group !== null);
 }
 
-/** The limits that groups decide, and their complete list. Notes limits that say something else. */
+/** The limits that groups determine, and their complete list. Notes limits that contradict them. */
 function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
   const given = own.kvGroups ?? [];
   const numBlocks = own.numBlocks ?? given[0].numBlocks ?? DEFAULT_LIMITS.numBlocks;
@@ -214,7 +214,7 @@ function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
   };
 }
 
-/** Notes what of a group cannot work; `place` goes before its fields' names. */
+/** Notes what is wrong with a group; `place` goes before its fields' names. */
 function checkGroup(
   group: Required<KvGroup>,
   given: Partial<KvGroup>,
@@ -227,7 +227,7 @@ function checkGroup(
   const blocks = faults.integer(`${place}blockSize`, blockSize, 1, 1 << 24);
   const pool = faults.integer(`${place}numBlocks`, numBlocks, 2, 2 ** 31 - 1);
   faults.integer(`${place}window`, group.window, 0, MAX_MODEL_LEN);
-  // Left out, it is blockSize, and has no fault of its own.
+  // If left out, it equals blockSize and has no fault of its own.
   const kernel =
     given.kernelBlockSize === undefined || faults.integer(`${place}kernelBlockSize`, kernelBlockSize, 1, 1 << 24);
   if (blocks && kernel) {
