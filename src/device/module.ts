@@ -24,7 +24,7 @@ export class Kernel {
       if (typeof value === 'object' && value !== null && #module in value) {
         return { module: value.#module, index: value.#index };
       }
-      throw new LockstepError('ERR_LAUNCH_INVALID', 'kernel is not a DeviceKernel; take it from module.kernel(name).');
+      throw new LockstepError('ERR_LAUNCH_INVALID', 'kernel is not a Kernel object; take it from module.kernel(name).');
     };
   }
 

@@ -37,7 +37,7 @@ const GPU_LIBRARIES: Readonly<Record<'cuda' | 'hip', { variable: string; names: 
  * Opens a device on this thread.
  *
  * @throws LockstepError `ERR_DEVICE_UNAVAILABLE` (`details.attempts`: every library tried and why) for a GPU that is not
- *   had, `ERR_NATIVE_UNAVAILABLE` when the addon itself cannot, `ERR_CONFIG_INVALID` for an option.
+ *   available, `ERR_NATIVE_UNAVAILABLE` when the addon itself does not load, `ERR_CONFIG_INVALID` for an option.
  */
 export function openDevice(options: OpenDeviceOptions = {}): Device {
   const wanted = options.device === undefined ? 'auto' : options.device;

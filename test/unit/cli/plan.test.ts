@@ -312,7 +312,7 @@ describe('lockstep plan', () => {
     ],
     ['a file that is empty', () => [file('empty', '\n')], /empty/],
     ['a trace without a request', () => [file('none.csv', 'TIMESTAMP,ContextTokens,GeneratedTokens\n')], /no requests/],
-    ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /tells of no batch/],
+    ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /holds no batch/],
     ['a log without a decode', () => [file('p.log', 'Prefill batch, #new-seq: 1, #new-token: 9\n')], /--mixed/],
     [
       'a logged size above the maximum',

@@ -167,7 +167,7 @@ describe('lockstep run', () => {
       ['--ranks', '0', '--block-size', '0', '--ubatches', '7'],
       /--block-size is 0[\s\S]*--ubatches is 7[\s\S]*--ranks is 0/,
     ],
-    ['an unknown ladder', ['--ladder', 'none'], /no ladder/],
+    ['an unknown ladder', ['--ladder', 'none'], /not a ladder/],
     ['an unknown policy', ['--policy', 'vllm-v9'], /No policy is called vllm-v9/],
     ['a trace that is not there', ['--trace', '/nowhere/trace.csv'], /\/nowhere\/trace\.csv/],
     ['a step log that cannot be written', ['--step-log', '/nowhere/steps.jsonl'], /\/nowhere\/steps\.jsonl cannot be/],
