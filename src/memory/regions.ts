@@ -26,9 +26,9 @@ const SLACK = 128;
 export interface RegionOptions extends SizeOptions {
   /** Words of the region that the model checker works in. Default 0. */
   readonly checkWords?: number;
-  /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
+  /** Count the holders of each block, so that steps can be checked for shared blocks. Default false. */
   readonly checked?: boolean;
-  /** Tensors that the device fills: planned, and left alone. Default none. */
+  /** Tensors that the device fills: they have memory, and the planner does not write it. Default none. */
   readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
