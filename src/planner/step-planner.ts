@@ -61,12 +61,12 @@ export class StepPlanner {
   readonly local: LocalPlan;
   /** int32[32], this rank's vote of the current step. */
   readonly row: Int32Array;
-  /** int32[ranks, 32]: gather into it to spare a copy. */
+  /** int32[ranks, 32]: gather into it to avoid a copy. */
   readonly table: Int32Array;
   /** The whole memory as bytes: what the addon binds, and what `regions` locates. */
   readonly arena: Uint8Array;
   readonly regions: RegionTable;
-  /** What a device copies of a step, by the staging set that it was built into. */
+  /** The parts of a step that a device copies, by the staging set that the step was built into. */
   readonly uploads: readonly [Uploads, Uploads];
   /** The command block that the addon reads: its offset in the memory, and its words. */
   readonly commands: { readonly offset: number; readonly words: Int32Array };
@@ -76,7 +76,7 @@ export class StepPlanner {
   readonly #candidates: Int32Array;
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
-  /** What was voted, apart from the table: gathering into that may change the row. */
+  /** A copy of the vote: gathering into the table may change its row. */
   readonly #vote: Int32Array;
   readonly #rules: RulesExports;
   readonly #metadata: MetadataExports;
@@ -94,7 +94,7 @@ export class StepPlanner {
   #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
-  /** The plan whose keys the last decision names. */
+  /** The plan that the last decision's key indices refer to. */
   #decidedPlan: CapturePlan | undefined;
 
   constructor(modules: PlannerModules, options: PlannerOptions) {
@@ -235,8 +235,8 @@ export class StepPlanner {
   }
 
   /**
-   * The verdict on every key of the plan in the last decision: only the key that runs is `chosen`, and each other key has what
-   * kept it from running. Valid from `resolve` until the next `resolve` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
+   * The verdict on every key of the plan in the last decision: only the key that runs is `chosen`, and each other key has the condition
+   * that it failed. Valid from `resolve` until the next `resolve` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
    */
   candidates(): readonly KeyCandidate[] {
     if (this.#state === 'disposed') this.#check('resolved');
@@ -252,7 +252,7 @@ export class StepPlanner {
   }
 
   /**
-   * This rank's tensors and local plan for the decision, in the staging set whose turn it is. Ends the step: the batch can
+   * This rank's tensors and local plan for the decision, in this step's staging set. Ends the step: the batch can
    * be edited again, and nothing is scheduled. After a resolve of the same step it refuses only a table whose row of this
    * rank is not its vote: ERR_RANKS_DIVERGED, and the batch stays frozen until `abandon()`.
    * Errors: that, ERR_STALE_VIEW, ERR_STEP_ORDER.
@@ -267,7 +267,7 @@ export class StepPlanner {
     if (this.#rules.sizeOwn(this.#offsets.decision) !== 0) {
       throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
     }
-    // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
+    // It also keeps the decision where a later step that is abandoned does not overwrite it.
     this.#metadata.end_step(stagingOf(this.#step));
     this.#hasPrevious = true;
     this.#step += 1;
@@ -308,7 +308,7 @@ export class StepPlanner {
     this.#state = 'open';
   }
 
-  /** Requests before part `part` of an ubatched key, as every decision with that key cuts it. Errors: ERR_INPUT_INVALID. */
+  /** Requests before part `part` of an ubatched key; every decision with that key cuts it so. Errors: ERR_INPUT_INVALID. */
   partCut(key: CaptureKey, part: number): number {
     checkPart(key.parts, part);
     return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
@@ -323,12 +323,12 @@ export class StepPlanner {
     return this.#memory.rules.partShare(key.tokens, parts, part);
   }
 
-  /** Whether the parts of a step of `parts` parts overlap: what every decision says. */
+  /** Whether the parts of a step of `parts` parts overlap, as every decision has it. */
   partsOverlap(parts: number): boolean {
     return this.#memory.rules.partsOverlap(parts) !== 0;
   }
 
-  /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
+  /** Protects staging set `set` from being written while it is copied, until `releaseStaging`. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
   holdStaging(set: number): void {
     if (this.#state === 'disposed') this.#check('open');
     this.#holds.hold(set);
@@ -344,7 +344,7 @@ export class StepPlanner {
     this.#memory.metadata.invalidate_device_table();
   }
 
-  /** Forgets everything; every later call throws ERR_DISPOSED. */
+  /** Releases the planner; every later call throws ERR_DISPOSED. */
   dispose(): void {
     this.#state = 'disposed';
   }
@@ -376,7 +376,7 @@ export class StepPlanner {
   }
 }
 
-/** Errors: ERR_INPUT_INVALID for a part that a step of so many parts has not; the last part ends where part `parts` would begin. */
+/** Errors: ERR_INPUT_INVALID for a part that a step of so many parts does not have; the last part ends where part `parts` would begin. */
 function checkPart(parts: number, part: number): void {
   if (Number.isInteger(parts) && parts >= 1 && Number.isInteger(part) && part >= 0 && part <= parts) return;
   throw new LockstepError(
