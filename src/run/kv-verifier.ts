@@ -75,7 +75,7 @@ export class KvVerifier {
     this.#wantedChunks.push(chunk);
   }
 
-  /** Reads the wanted chunks back together, and forgets them. */
+  /** Reads the noted chunks back together, and clears the list. */
   #compare(tokens: number, step: number): void {
     const rows = this.#rows.subarray(0, this.#wantedChunks.length);
     const found = this.#cache.read(rows, tokens, { timeoutMs: this.#timeoutMs });

@@ -1,7 +1,7 @@
 import type { DecisionView, ReasonCode } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
 
-/** What decisions were taken, counted. Equal on every rank. */
+/** Counts of decisions. Equal on every rank. */
 export interface DecisionCounts {
   /** Decisions other than park. */
   steps: number;
@@ -11,7 +11,7 @@ export interface DecisionCounts {
   eagerDecodeSteps: number;
   /** Steps in which at least one rank was idle. */
   idleRankSteps: number;
-  /** Steps whose plain graph ran although some rank wished micro-batches and the size has an ubatched graph. */
+  /** Steps whose plain graph ran although some rank wanted micro-batches and the size has an ubatched graph. */
   twinSteps: number;
   /** Steps that ran as an ubatched graph, or eager in several parts. */
   ubatchedSteps: number;
@@ -75,7 +75,7 @@ export class DecisionCounters {
   }
 }
 
-/** Counts one rank's steps, each of which it takes. */
+/** Counts the steps that one rank takes. */
 export class RunCounters extends DecisionCounters {
   #digest = 2166136261;
 

@@ -53,7 +53,7 @@ export interface RunOptions {
 /** Options that follow from the others, or mean no limit, when left out. */
 type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog';
 
-/** What every option is when it is left out. */
+/** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
   Object.freeze({
     ranks: WORKLOAD_DEFAULTS.ranks,
@@ -124,7 +124,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
       options: [...named],
     });
   }
-  // What no planner could hold is said here, once, and not by whichever rank finds out first.
+  // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
   const processes = own.ranks * own.tensorParallelSize;
   layoutRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
   return { ...own, limits, policy, plan, scheduler };
@@ -162,7 +162,7 @@ function checkCache({ numBlocks, blockSize }: Limits, deviceMemory: number | nul
   faults.throwIfAny('These options');
 }
 
-/** Ranks and limits that are at fault are told as such, and not once more as the scheduler's. */
+/** Faults of ranks and limits are reported as such, and not again as the scheduler's. */
 function schedulerOf(
   options: GivenOptions,
   ranks = DEFAULT_RUN_OPTIONS.ranks,
@@ -185,7 +185,7 @@ function schedulerOf(
   });
 }
 
-/** What the run itself takes, checked. */
+/** The options of the run itself, checked. */
 function ownOptions(
   options: GivenOptions,
   given: RunOptions,
