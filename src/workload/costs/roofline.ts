@@ -110,7 +110,7 @@ function named<T extends object>(
   return undefined;
 }
 
-/** Every field missing, so that a fault is told for each that is not given. */
+/** Every field undefined, so that each one that is not given is reported. */
 function blank<T extends object>(example: T): T {
   return Object.fromEntries(Object.keys(example).map((name) => [name, undefined])) as T;
 }
