@@ -43,7 +43,7 @@ export class KvVerifier {
   }
 
   /**
-   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has slots left over
+   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has unused slots
    * between them, `order` (i32[rows]) is -1 there. Waits for the device.
    */
   check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
