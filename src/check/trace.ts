@@ -44,7 +44,7 @@ export function playStep(
   const lines: TraceLine[] = states.map(({ label, row }, rank) => ({
     phase: 'vote',
     rank,
-    text: `votes: ${label}${row[word(VOTE_WORDS, 'wantsUbatches')] !== 0 ? ', wishes micro-batches' : ''}`,
+    text: `votes: ${label}${row[word(VOTE_WORDS, 'wantsUbatches')] !== 0 ? ', wants micro-batches' : ''}`,
   }));
   const status = rules.rules.resolve(
     table.byteOffset,

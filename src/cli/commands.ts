@@ -58,7 +58,7 @@ function addPlan(program: Command): void {
     .description(
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
     )
-    .argument('[file]', 'a trace, a step log or an engine log, told apart by its content; - for standard input');
+    .argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
   addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")

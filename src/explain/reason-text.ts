@@ -125,7 +125,7 @@ function held({ decision: { reasonRank }, votes }: Context): string {
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
   const refusal = reasonRank >= 0 ? `, rank ${reasonRank} does not` : '';
-  return `${ubatchWishes} of ${count(busyRanks, 'busy rank')} wish micro-batches${refusal}`;
+  return `${ubatchWishes} of ${count(busyRanks, 'busy rank')} want micro-batches${refusal}`;
 }
 
 /** "1 token", "2 tokens". */
