@@ -59,12 +59,16 @@ const REFUSALS: Record<
       { row, queryLen: value, limit, options: ['queryLen', 'maxNumBatchedTokens'] },
     ),
   'model-length': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request: from 0 to maxModelLen (${limit}) are possible`, {
-      row,
-      tokens: value,
-      limit,
-      options: ['maxModelLen'],
-    }),
+    new LockstepError(
+      'ERR_BATCH_LIMIT',
+      `${value} tokens in one request: from 0 to maxModelLen (${limit}) are possible`,
+      {
+        row,
+        tokens: value,
+        limit,
+        options: ['maxModelLen'],
+      },
+    ),
   'block-written-twice': (row, value, other, group) =>
     new LockstepError(
       'ERR_BLOCK_CONFLICT',

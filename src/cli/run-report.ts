@@ -7,10 +7,7 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
   const fellBack = run.deviceChoice.includes(', since ');
   const lines = [
     stepHeadline('Ran', run),
-    reportLine(
-      'device',
-      fellBack ? `${run.device}: no GPU found (lockstep doctor says why)` : run.deviceChoice,
-    ),
+    reportLine('device', fellBack ? `${run.device}: no GPU found (lockstep doctor says why)` : run.deviceChoice),
     reportLine('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`),
     ...setting,
     ...stepLines(

@@ -68,8 +68,7 @@ export async function readEngineLog(source: TextSource, options: EngineLogOption
       }
     }
   }
-  if (found === null)
-    throw new LockstepError('ERR_INPUT_INVALID', `${file}: it holds no batch; ${EXPECTED}`, { file });
+  if (found === null) throw new LockstepError('ERR_INPUT_INVALID', `${file}: it holds no batch; ${EXPECTED}`, { file });
   return { engine: found, batches: Array.from(counts.values(), ({ batch, count }) => ({ ...batch, count })) };
 }
 

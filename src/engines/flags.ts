@@ -208,10 +208,14 @@ function listed(sizes: readonly number[]): string {
 }
 
 function absent(engine: EngineName, expected: string): LockstepError {
-  return new LockstepError('ERR_INPUT_INVALID', `This says nothing about what ${engine} captures: expected ${expected}`, {
-    engine,
-    expected,
-  });
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `This says nothing about what ${engine} captures: expected ${expected}`,
+    {
+      engine,
+      expected,
+    },
+  );
 }
 
 function refused(engine: EngineName, fault: string): LockstepError {

@@ -10,7 +10,9 @@ const KEY_FIELDS = Object.keys(decodeKey(1, 1, 1)) as readonly (keyof CaptureKey
 /** Throws `ERR_CONFIG_INVALID` with everything that keeps `plan` from being run under `limits` and `policy`. */
 export function checkPlan(plan: CapturePlan, limits: Limits, policy: CheckedPolicy): void {
   if (!Array.isArray(plan.keys)) {
-    throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan must have its graphs in an array named keys', { plan });
+    throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan must have its graphs in an array named keys', {
+      plan,
+    });
   }
   const faults = new Faults();
   const seen = new Set<string>();

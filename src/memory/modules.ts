@@ -140,5 +140,7 @@ function exportsOf(module: WasmModule, memory: WasmMemory): object {
 /** Checks which module it is by one of its functions. */
 function checked<T extends object>(wrong: 'rules' | 'metadata', known: keyof T & string, exports: object): T {
   if (known in exports) return exports as T;
-  throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is the wrong module: give ${wrong}.wasm there`, { wrong });
+  throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is the wrong module: give ${wrong}.wasm there`, {
+    wrong,
+  });
 }

@@ -263,11 +263,9 @@ export class ThreadsCollective implements Collective {
   }
 
   #disposedError(): LockstepError {
-    return new LockstepError(
-      'ERR_DISPOSED',
-      `Rank ${this.rank} has left its group; to continue, make a new group.`,
-      { rank: this.rank },
-    );
+    return new LockstepError('ERR_DISPOSED', `Rank ${this.rank} has left its group; to continue, make a new group.`, {
+      rank: this.rank,
+    });
   }
 
   #unwakeable(): LockstepError {

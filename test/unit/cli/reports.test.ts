@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { addCommands } from '../../../dist/cli/commands.js';
 import { FLAGS, withFlags } from '../../../dist/cli/flag-names.js';
-import { LockstepError } from '../../../dist/index.js';
+import { LockstepError } from '../../../dist/errors.js';
 import { cli } from '../../support/cli.js';
 
 const FEW = ['--requests', '10'];

@@ -173,7 +173,11 @@ describe('lockstep run', () => {
     ['a step log that cannot be written', ['--step-log', '/nowhere/steps.jsonl'], /\/nowhere\/steps\.jsonl cannot be/],
     ['a capture log that cannot be written', ['--capture-log', '/nowhere/c'], /\/nowhere\/c cannot be written/],
     ['more processes than threads can be', ['--tensor-parallel-size', '33'], /--tensor-parallel-size is 33/],
-    ['solo for a replica', ['--transport', 'solo', '--ranks', '1', '--tensor-parallel-size', '2'], /--transport is solo, which is for one/],
+    [
+      'solo for a replica',
+      ['--transport', 'solo', '--ranks', '1', '--tensor-parallel-size', '2'],
+      /--transport is solo, which is for one/,
+    ],
     ['no requests', ['--requests', '0'], /at least 1/],
     ['solo for two ranks', ['--transport', 'solo', '--ranks', '2'], /--transport is solo, which is for one rank/],
   ])('refuses %s with exit 2', (_what, args, message) => {
