@@ -3,6 +3,7 @@ export const LAYOUT_VERSION: i32 = 2;
 export const MAX_PARTS: i32 = 4;
 export const MAX_QUERY_LENS: i32 = 4;
 export const MAX_CHECK_RANKS: i32 = 8;
+export const VIOLATION_WORDS: i32 = 9;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
 export const CONFIG_REGIONS: i32 = 20;

@@ -18,6 +18,15 @@ export function clear(at: usize, words: i32): void {
   }
 }
 
+/** Copies `words` words, a multiple of 4 of them. For so few as a row of votes it is quicker than memory.copy, which is a call. */
+export function copy(to: usize, from: usize, words: i32): void {
+  const end = from + ((<usize>words) << 2);
+  for (; from < end; from += 16, to += 16) {
+    store<i64>(to, load<i64>(from));
+    store<i64>(to, load<i64>(from, 8), 8);
+  }
+}
+
 /** Whether `words` words, a multiple of 2 of them, are equal in both places. */
 export function sameWords(at: usize, other: usize, words: i32): boolean {
   let differs: i64 = 0;

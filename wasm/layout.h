@@ -7,6 +7,7 @@ constexpr int32_t LAYOUT_VERSION = 2;
 constexpr int32_t MAX_PARTS = 4;
 constexpr int32_t MAX_QUERY_LENS = 4;
 constexpr int32_t MAX_CHECK_RANKS = 8;
+constexpr int32_t VIOLATION_WORDS = 9;
 constexpr int32_t MAX_VIEWS = 5;
 constexpr int32_t CONFIG_BASE = 262144;
 constexpr int32_t CONFIG_REGIONS = 20;

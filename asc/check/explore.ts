@@ -4,17 +4,17 @@ import {
   Control,
   Decision,
   Limit,
-  MAX_CHECK_RANKS,
   Property,
   Region,
   Resolve,
   Run,
+  VIOLATION_WORDS,
   VOTE_WORDS,
   Vote,
 } from '../layout';
 import { resolve } from '../resolve';
 import { rowAt, vote } from '../table';
-import { get, limit, region, set } from '../words';
+import { copy, get, limit, region, set } from '../words';
 import { act } from './actions';
 import { graphNotMissed, keyHoldsBatch } from './key-laws';
 import {
@@ -29,9 +29,6 @@ import {
 
 /** Number of properties that a table can break: one more than the last of them. */
 const PROPERTY_COUNT: i32 = Property.P11 + 1;
-
-/** Words of one violation: 1 if there is one, then the state of each replica. */
-const VIOLATION_WORDS: i32 = 1 + MAX_CHECK_RANKS;
 
 /**
  * Explores up to `budget` tables of `replicas` replicas, and returns how many. `tuple` holds the states of the next table in
@@ -75,14 +72,16 @@ export function exploreTables(
  * by reversal, so that a rule which favours one rank sees both small and large batches on it.
  */
 function placeRows(table: usize, rows: usize, replicas: i32, tuple: usize, placed: usize): void {
-  const bytes = <usize>((limit(Limit.ReplicaSize) * VOTE_WORDS) << 2);
+  const words = limit(Limit.ReplicaSize) * VOTE_WORDS;
+  const bytes = (<usize>words) << 2;
   let sum = 0;
   for (let r = 0; r < replicas; r++) sum += get(tuple, r);
+  let rotated = (sum >> 1) % replicas;
   for (let r = 0; r < replicas; r++) {
-    const rotated = (r + (sum >> 1)) % replicas;
     const state = get(tuple, (sum & 1) == 0 ? rotated : replicas - 1 - rotated);
     set(placed, r, state);
-    memory.copy(table + <usize>r * bytes, rows + <usize>state * bytes, bytes);
+    copy(table + <usize>r * bytes, rows + <usize>state * bytes, words);
+    if (++rotated == replicas) rotated = 0;
   }
 }
 

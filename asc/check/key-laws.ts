@@ -13,10 +13,18 @@ export function graphNotMissed(table: usize, ranks: i32, decision: usize): boole
     if (vote(table, rank, Vote.Tokens) > 0 && vote(table, rank, Vote.GraphVeto) != 0) return true;
   }
   const queryLen = get(decision, Decision.Phase) == Phase.Decode ? shortestQueryLen(table, ranks) : 0;
+  const most = mostTokens(table, ranks);
   for (let index = 0, keys = limit(Limit.NumKeys); index < keys; index++) {
-    if (couldHold(keyAt(index), table, ranks, decision, queryLen)) return false;
+    const key = keyAt(index);
+    if (sizeServes(key, most, decision, queryLen) && holdsEach(key, table, ranks)) return false;
   }
   return true;
+}
+
+function mostTokens(table: usize, ranks: i32): i32 {
+  let most = 0;
+  for (let rank = 0; rank < ranks; rank++) most = max(most, vote(table, rank, Vote.Tokens));
+  return most;
 }
 
 /** The shortest captured query length that holds every token of every decode, or 0. */
@@ -35,21 +43,23 @@ function shortestQueryLen(table: usize, ranks: i32): i32 {
   return shortest;
 }
 
-/** Whether a decode step of this query length, or another step, could run on `key`, judged from the votes of the busy ranks. */
-function couldHold(key: usize, table: usize, ranks: i32, decision: usize, queryLen: i32): boolean {
+/** Whether a key of these sizes serves a decode step of this query length, or another step, of at most `most` tokens a rank. */
+function sizeServes(key: usize, most: i32, decision: usize, queryLen: i32): boolean {
+  if (get(key, Key.Tokens) < most) return false;
   const decode = get(decision, Decision.Phase) == Phase.Decode;
+  if (get(key, Key.Mode) == Mode.Piecewise || !decode) return withinPadding(key, most);
+  return get(key, Key.PrefillRequests) == 0 && get(key, Key.QueryLen) == queryLen;
+}
+
+/** Whether `key` has the variant of every busy rank, and slots for its requests unless it needs none. */
+function holdsEach(key: usize, table: usize, ranks: i32): boolean {
   const piecewise = get(key, Key.Mode) == Mode.Piecewise;
-  let most = 0;
   for (let rank = 0; rank < ranks; rank++) {
-    const tokens = vote(table, rank, Vote.Tokens);
-    if (tokens == 0) continue;
+    if (vote(table, rank, Vote.Tokens) == 0) continue;
     if (vote(table, rank, Vote.Variant) != get(key, Key.Variant)) return false;
-    most = max(most, tokens);
     if (!piecewise && !slotsHold(key, table, rank)) return false;
   }
-  if (get(key, Key.Tokens) < most) return false;
-  if (!piecewise && decode) return get(key, Key.PrefillRequests) == 0 && get(key, Key.QueryLen) == queryLen;
-  return withinPadding(key, most);
+  return true;
 }
 
 /**

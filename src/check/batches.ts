@@ -1,7 +1,9 @@
 import type { ScheduledChunk } from '../batch/index.js';
 import type { Limits } from '../config.js';
 import { type CaptureKey, keyKind } from '../keys/index.js';
+import { ascending } from '../numbers.js';
 import { type CheckedPolicy, ubatchMinRequests } from '../policy/index.js';
+import { countOf } from '../text.js';
 
 /** What one rank may have scheduled. */
 export interface Batch {
@@ -166,14 +168,9 @@ function around(values: readonly number[], most: number): number[] {
   return ascending(near.filter((value) => value >= 1 && value <= most));
 }
 
-/** Each value once. */
-function ascending(values: readonly number[]): number[] {
-  return [...new Set(values)].sort((a, b) => a - b);
-}
-
 /** "3 decodes of 2 tokens". */
 function named(count: number, noun: string, tokens: number): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'} of ${tokens} ${tokens === 1 ? 'token' : 'tokens'}`;
+  return `${countOf(count, noun)} of ${countOf(tokens, 'token')}`;
 }
 
 function decode(queryLen: number): ScheduledChunk {

@@ -1,13 +1,21 @@
-import { RawRules } from '../agreement/index.js';
-import { completeLimits, Faults } from '../config.js';
-import { DECISION_WORDS, decisionWords, MAX_CHECK_RANKS, PROPERTIES, word } from '../layout/index.js';
+import { Faults } from '../config.js';
+import { MAX_CHECK_RANKS, PROPERTIES } from '../layout/index.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../memory/index.js';
 import { captureStates, exploreCapture } from './capture-model.js';
-import { type LocalState, localStates, type ReplicaState, replicaStates, STEP } from './domain.js';
-import { checkWords, exploreRanks, type FoundViolation, tableCount } from './explore.js';
+import { CheckPool, defaultWorkers, hasWorkers } from './check-pool.js';
+import { type CheckedRules, rulesOf } from './checked-rules.js';
+import { exploreSlices, type SliceExplorer } from './explore.js';
 import type { Property } from './properties.js';
 import type { CheckedPair } from './standard-domain.js';
+import { type FoundViolation, TableExplorer, ubatchedStep } from './table-explorer.js';
+import { tableCount } from './tables.js';
 import { stepTrace, type TraceLine } from './trace.js';
+
+/** Most worker threads of one check. */
+const MAX_WORKERS = 256;
+
+/** Tables of a slice: enough that handing it to a worker costs nothing, and few enough that an interrupt is answered at once. */
+const SLICE_TABLES = 1 << 16;
 
 /** Options of `checkPolicy`. */
 export interface CheckOptions {
@@ -19,6 +27,11 @@ export interface CheckOptions {
    * of its own.
    */
   readonly replicaSize?: number;
+  /**
+   * Threads that explore at once, 1 to 256; the report does not depend on how many. 1 explores in the calling thread, as does a
+   * domain too small to share. Default: as many cores as this process may use, and 1 in a browser, which has no other choice.
+   */
+  readonly workers?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: CheckProgress) => void;
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
@@ -69,19 +82,22 @@ export interface CheckReport {
  * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. It continues after a violation, and reports
  * the first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
  */
-export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
+export function checkPolicy(options: CheckOptions): Promise<CheckReport> {
+  return checkInSlices(options, SLICE_TABLES);
+}
+
+/** The same in slices of `sliceTables` tables. */
+export async function checkInSlices(options: CheckOptions, sliceTables: number): Promise<CheckReport> {
   const { pair, ranks = 2, replicaSize = 1, signal, onProgress } = options;
-  const faults = new Faults();
-  if (faults.integer('ranks', ranks, 1, MAX_CHECK_RANKS) && faults.integer('replicaSize', replicaSize, 1, ranks)) {
-    faults.check(ranks % replicaSize === 0, `replicaSize is ${replicaSize}; it must divide ranks (${ranks})`);
-  }
-  faults.throwIfAny('This check');
+  const workers = options.workers ?? Math.min(defaultWorkers(), MAX_WORKERS);
+  checkSizes(ranks, replicaSize, workers);
   const start = performance.now();
   const modules = await loadModules(options.wasm);
+  await using pool = new CheckPool({ modules, pair, replicaSize });
   const found = new Map<Property, Violation>();
   const reached = new Set<number>();
   const hysteresis = pair.policy.ubatchHysteresis > 0;
-  const passes = hysteresis ? 2 : 1;
+  const pasts = hysteresis ? [false, true] : [false];
   let states = 0;
   let complete = true;
   let localCount = 0;
@@ -91,22 +107,24 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
     for (const { property, trace } of capture.violations) {
       if (!found.has(property)) found.set(property, { property, ranks: size, trace });
     }
-    const { rules, replicas } = rulesOf(modules, pair, size, replicaSize);
-    localCount = replicas.length;
-    const total = statesUpTo({ ranks, replicaSize, localStates: localCount, keys: pair.plan.keys.length, passes });
-    for (let pass = 0; pass < passes && complete; pass++) {
-      const previous = pass === 0 ? undefined : ubatchedStep(rules);
+    const checked = rulesOf(modules, pair, size, replicaSize);
+    localCount = checked.replicas.length;
+    const keys = pair.plan.keys.length;
+    const total = statesUpTo({ ranks, replicaSize, localStates: localCount, keys, pasts: pasts.length });
+    const explorer = new TableExplorer(checked.rules, checked.replicas);
+    const { tables } = explorer;
+    const shared = Math.min(workers, Math.ceil(tables / sliceTables));
+    const explorers = shared > 1 ? pool.explorers(shared, size) : [inThisThread(explorer)];
+    for (const afterUbatches of pasts) {
+      if (!complete) break;
       const before = states;
-      const exploration = await exploreRanks(rules, replicas, {
-        previous,
-        signal,
-        progress: (count) => onProgress?.({ states: before + count, total }),
-      });
+      const progress = (count: number): void => onProgress?.({ states: before + count, total });
+      const exploration = await exploreSlices(explorers, { tables, sliceTables, afterUbatches, signal, progress });
       states += exploration.states;
       complete &&= exploration.complete;
-      for (const [index, hit] of exploration.reached.entries()) if (hit) reached.add(index);
+      for (const key of exploration.reached) reached.add(key);
       for (const violation of exploration.violations) {
-        if (!found.has(violation.property)) found.set(violation.property, traced(rules, replicas, previous, violation));
+        if (!found.has(violation.property)) found.set(violation.property, traced(checked, violation, afterUbatches));
       }
     }
   }
@@ -133,6 +151,35 @@ export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
   };
 }
 
+/** Errors: ERR_CONFIG_INVALID. */
+function checkSizes(ranks: number, replicaSize: number, workers: number): void {
+  const faults = new Faults();
+  if (faults.integer('ranks', ranks, 1, MAX_CHECK_RANKS) && faults.integer('replicaSize', replicaSize, 1, ranks)) {
+    faults.check(ranks % replicaSize === 0, `replicaSize is ${replicaSize}; it must divide ranks (${ranks})`);
+  }
+  if (faults.integer('workers', workers, 1, MAX_WORKERS)) {
+    faults.check(
+      workers === 1 || hasWorkers(),
+      `workers is ${workers}; it must be 1 where there are no worker threads`,
+    );
+  }
+  faults.throwIfAny('This check');
+}
+
+/** Without the millisecond that a timer waits, where there is such a pause. A browser has none. */
+const pause: (resume: (value: unknown) => void) => unknown = globalThis.setImmediate ?? setTimeout;
+
+/** Explores here, and yields to the event loop after each slice. */
+function inThisThread(explorer: TableExplorer): SliceExplorer {
+  return {
+    explore: async (slice) => {
+      const findings = explorer.explore(slice);
+      await new Promise((resume) => pause(resume));
+      return findings;
+    },
+  };
+}
+
 /** The factors of the number of states. */
 interface DomainSize {
   readonly ranks: number;
@@ -140,61 +187,26 @@ interface DomainSize {
   /** States of one replica. */
   readonly localStates: number;
   readonly keys: number;
-  /** Number of previous decisions in which each table is explored. */
-  readonly passes: number;
+  /** In how many pasts each table is met. */
+  readonly pasts: number;
 }
 
 /** States of the whole domain: every key's capture and every multiset of the replicas' states, for each number of replicas. */
-function statesUpTo({ ranks, replicaSize, localStates, keys, passes }: DomainSize): number {
+function statesUpTo({ ranks, replicaSize, localStates, keys, pasts }: DomainSize): number {
   let states = 0;
   for (let size = replicaSize; size <= ranks; size += replicaSize) {
-    states += captureStates(keys, size) + passes * tableCount(localStates, size / replicaSize);
+    states += captureStates(keys, size) + pasts * tableCount(localStates, size / replicaSize);
   }
   return states;
 }
 
-/** Rules for `ranks` ranks in replicas of `replicaSize`, with room for the states that these rules derive from the domain. */
-export function rulesOf(
-  modules: PlannerModules,
-  pair: CheckedPair,
-  ranks: number,
-  replicaSize = 1,
-): { rules: RawRules; local: LocalState[]; replicas: ReplicaState[] } {
-  const { policy, plan } = pair;
-  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = pair.limits;
-  // Blocks do not matter here: one block holds any request.
-  const blockSize = maxNumBatchedTokens + 1;
-  const limits = completeLimits({
-    maxNumSeqs,
-    maxNumBatchedTokens,
-    queryLen,
-    blockSize,
-    maxModelLen: blockSize,
-    numBlocks: maxNumSeqs + 1,
-  });
-  const options = { limits, policy, keys: plan.keys, ranks, replicaSize };
-  const voting = new RawRules(modules, options);
-  const local = localStates(voting);
-  const replicas = replicaStates(voting, local, replicaSize);
-  const words = checkWords(replicas.length * replicaSize, plan.keys.length);
-  return { rules: new RawRules(modules, { ...options, checkWords: words }), local, replicas };
-}
-
-/** A decision of the step before that ran in micro-batches. */
-function ubatchedStep(rules: RawRules): Int32Array<ArrayBuffer> {
-  const words = rules.memory.words('previous').subarray(0, decisionWords(rules.ranks)).fill(0);
-  words[word(DECISION_WORDS, 'step')] = STEP - 1;
-  words[word(DECISION_WORDS, 'parts')] = rules.policy.ubatches;
-  return words;
-}
-
 function traced(
-  rules: RawRules,
-  replicas: readonly ReplicaState[],
-  previous: Int32Array<ArrayBuffer> | undefined,
+  { rules, replicas }: CheckedRules,
   { property, states }: FoundViolation,
+  afterUbatches: boolean,
 ): Violation {
   const chosen = states.flatMap((index) => replicas[index]);
+  const previous = afterUbatches ? ubatchedStep(rules) : undefined;
   return { property, ranks: rules.ranks, trace: stepTrace(rules, chosen, previous, property) };
 }
 

@@ -8,6 +8,7 @@ import {
   mixedKey,
   piecewiseKey,
 } from '../keys/index.js';
+import { roundUp } from '../numbers.js';
 import { type CheckedPolicy, completeCheckedPolicy, todaysPolicy } from '../policy/index.js';
 
 /** What the checker explores: a policy and a plan, and the limits that bound the local states. */
@@ -62,7 +63,7 @@ export function standardDomain(given: Partial<CheckedPolicy>, options: StandardD
 
 /** The next multiple of the policy's token alignment. */
 function aligned(tokens: number, { tokenAlignment }: CheckedPolicy): number {
-  return Math.ceil(tokens / tokenAlignment) * tokenAlignment;
+  return roundUp(tokens, tokenAlignment);
 }
 
 /** Sizes 8 and 16 with 1 and 3 prefill slots, and decodes of two tokens in what is left. */

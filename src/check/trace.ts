@@ -1,6 +1,7 @@
 import type { RawRules } from '../agreement/index.js';
 import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
 import { ACTION_WORDS, ENUMS, nameOf, recordOf, VOTE_WORDS, word } from '../layout/index.js';
+import { countOf } from '../text.js';
 import type { LocalState } from './domain.js';
 import { PROPERTY_MEANINGS, type Property } from './properties.js';
 
@@ -85,18 +86,14 @@ function actionLines(rank: number, action: Action): TraceLine[] {
     {
       phase: 'prepare',
       rank,
-      text: `prepares tensors of ${count(preparedTokens, 'token')} for ${count(preparedRequests, 'request')}`,
+      text: `prepares tensors of ${countOf(preparedTokens, 'token')} for ${countOf(preparedRequests, 'request')}`,
     },
     {
       phase: 'run',
       rank,
-      text: `runs ${how}${cut}: ${count(tokens, 'token')}, ${count(requests, 'request')}; brings ${sizes.length > 1 ? `${sizes.join(' + ')} rows` : count(sizes[0], 'row')} to its collectives`,
+      text: `runs ${how}${cut}: ${countOf(tokens, 'token')}, ${countOf(requests, 'request')}; brings ${sizes.length > 1 ? `${sizes.join(' + ')} rows` : countOf(sizes[0], 'row')} to its collectives`,
     },
   ];
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
 function voteRecord(row: Int32Array): VoteRecord {

@@ -1,4 +1,3 @@
-import { styleText } from 'node:util';
 import {
   type CheckedPair,
   type CheckReport,
@@ -17,12 +16,14 @@ import { readPlanFile, readPolicy } from '../formats/index.js';
 import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
+import { paint } from './paint.js';
 import { Progress } from './progress.js';
 
 interface CheckFlags {
   readonly policy?: string;
   readonly ranks: number;
   readonly replicaSize: number;
+  readonly workers?: number;
   readonly ubatches?: number;
   readonly piecewise: boolean;
   readonly plan?: string;
@@ -60,6 +61,7 @@ export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<
       pair,
       ranks: flags.ranks,
       replicaSize: flags.replicaSize,
+      ...(flags.workers !== undefined && { workers: flags.workers }),
       signal: interrupts.signal,
       onProgress: ({ states, total }) => progress.show(states, {}, total),
     });
@@ -135,8 +137,4 @@ function verdict(property: keyof typeof PROPERTY_MEANINGS, { violations, complet
 
 function counterexample({ property, ranks, trace }: Violation): string[] {
   return ['', paint('red', `${property}, ${ranks === 1 ? 'one rank' : `${ranks} ranks`}`), ...traceText(trace)];
-}
-
-function paint(style: 'red' | 'green', words: string): string {
-  return process.stdout.isTTY && !process.env.NO_COLOR ? styleText(style, words) : words;
 }

@@ -151,6 +151,7 @@ function addCheck(program: Command): void {
       'with --plan: most tokens of a rank (default: as many as make a difference)',
       integer,
     )
+    .option('--workers <n>', 'threads that explore at once (default: as many as there are cores)', integer)
     .option('--fixed', 'with a historical policy: the rule after its fix, over the same domain')
     .option('--list', 'list the policies, and what the historical ones must violate')
     .option('--json', 'one JSON document instead of text')

@@ -1,8 +1,8 @@
-import { styleText } from 'node:util';
 import { type ConformanceResult, type FamilyResult, runConformance } from '../conformance/index.js';
 import { LockstepError } from '../errors.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
+import { paint } from './paint.js';
 
 /** Failed cases of a family that are written out for a person. */
 const SHOWN = 3;
@@ -52,8 +52,4 @@ function failures({ family, failed }: FamilyResult): string[] {
       `  found     ${JSON.stringify(found)}`,
     ]);
   return failed.length > SHOWN ? [...shown, `  … ${failed.length - SHOWN} more of ${family}: --json lists all`] : shown;
-}
-
-function paint(style: 'red' | 'green' | 'dim', text: string): string {
-  return process.stdout.isTTY && !process.env.NO_COLOR ? styleText(style, text) : text;
 }

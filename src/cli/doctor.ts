@@ -1,6 +1,6 @@
 import { type DeviceProbe, probeDevices } from '../device/index.js';
 import { hasSimd } from '../memory/index.js';
-import { createPlanner } from '../planner/index.js';
+import { createPlanner, devicePort } from '../planner/index.js';
 import { EXIT } from './exit.js';
 
 /** What is here to run on. */
@@ -51,7 +51,7 @@ async function probePlanner(): Promise<PlannerProbe> {
   const simd = hasSimd();
   try {
     using planner = await createPlanner();
-    return { simd, bytes: planner.arena.length, reason: 'both modules load' };
+    return { simd, bytes: devicePort(planner).arena.length, reason: 'both modules load' };
   } catch (error) {
     return { simd, bytes: 0, reason: `a module does not load: ${(error as Error).message}` };
   }

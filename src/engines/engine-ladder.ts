@@ -1,10 +1,10 @@
 import { DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../names.js';
+import { ascending } from '../numbers.js';
 import { atomCaptureSizes } from './atom/ladder.js';
 import { type MegatronConfig, type MegatronShape, megatronShapes } from './megatron/ladder.js';
 import { sglangAlignSizes, sglangDecodeSizes, sglangMaxBatch } from './sglang/ladder.js';
-import { ascending } from './sizes.js';
 import { TRTLLM_DEFAULT_MAX_BATCH, trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
 import { vllmDecodeSizes, vllmLadder } from './vllm/ladder.js';
 

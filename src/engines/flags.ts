@@ -1,12 +1,12 @@
 import { Faults } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import type { EngineName } from '../names.js';
+import { ascending } from '../numbers.js';
 import { atomCaptureSizes } from './atom/ladder.js';
 import { CommandLine, sizeOf } from './command-line.js';
 import { checkEngine, checkLimits, type EngineLimits, inTokens } from './engine-ladder.js';
 import { emitMegatron, parseMegatron } from './megatron/flags.js';
 import { sglangAlignSizes, sglangDecodeSizes } from './sglang/ladder.js';
-import { ascending } from './sizes.js';
 import { trtllmGraphConfig } from './trtllm/config.js';
 import { trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
 import { vllmCaptureSizes } from './vllm/ladder.js';

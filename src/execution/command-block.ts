@@ -1,7 +1,7 @@
 import type { DeviceBuffer, DeviceEvent, DeviceGraph, DeviceStream } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import { COMMAND_HEADER_WORDS, COMMAND_WORDS, ENUMS, MAX_COMMANDS } from '../layout/index.js';
-import type { StepPlanner } from '../planner/index.js';
+import type { DevicePort } from '../planner/index.js';
 
 const { COMMAND } = ENUMS;
 
@@ -11,10 +11,10 @@ export class CommandBlock {
   readonly #stream: DeviceStream;
   #count = 0;
 
-  constructor(stream: DeviceStream, planner: StepPlanner) {
-    this.#words = planner.commands.words;
+  constructor(stream: DeviceStream, { commands }: DevicePort) {
+    this.#words = commands.words;
     this.#stream = stream;
-    stream.setCommandBlock(planner.commands.offset, MAX_COMMANDS);
+    stream.setCommandBlock(commands.offset, MAX_COMMANDS);
   }
 
   /** Copies `bytes` of the planner's memory at `source` into a buffer. */

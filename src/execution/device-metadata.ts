@@ -9,7 +9,7 @@ import {
   VIEW_TENSORS,
 } from '../layout/index.js';
 import { type KvGroupSizes, tensorLength } from '../memory/index.js';
-import type { StepPlanner } from '../planner/index.js';
+import type { DevicePort } from '../planner/index.js';
 import type { CommandBlock } from './command-block.js';
 
 /** Device buffers of one view: the whole batch, or one part. Their addresses are what graphs bake. */
@@ -39,16 +39,16 @@ export class DeviceMetadata implements Disposable {
   readonly blockTable: DeviceBuffer;
   /** Each KV cache group's own buffers; those of the first are in the views above too. */
   readonly groups: readonly DeviceKvGroup[];
-  readonly #planner: StepPlanner;
+  readonly #port: DevicePort;
   readonly #buffers: DeviceBuffer[] = [];
 
   /**
    * Allocates every buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
    * only padding.
    */
-  constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, planner: StepPlanner) {
-    this.#planner = planner;
-    const { sizes } = planner.regions;
+  constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, port: DevicePort) {
+    this.#port = port;
+    const { sizes } = port.regions;
     const allocate = (bytes: number): DeviceBuffer => {
       const buffer = device.allocate(bytes);
       this.#buffers.push(buffer);
@@ -107,8 +107,8 @@ export class DeviceMetadata implements Disposable {
    * written there (`supplied`), and the block table's changes.
    */
   upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
-    const { deviceSupplied } = this.#planner.regions;
-    const { tensors, tables } = this.#planner.uploads[local.staging];
+    const { deviceSupplied } = this.#port.regions;
+    const { tensors, tables } = this.#port.uploads[local.staging];
     for (const tensor of tensors) {
       const bytes = tensor.bytes(local);
       if (bytes === 0 || (!supplied && deviceSupplied.has(tensor.name))) continue;

@@ -4,7 +4,7 @@ import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream } from
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import { stagingOf } from '../layout/index.js';
-import type { StepPlanner } from '../planner/index.js';
+import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
 import { CommandBlock } from './command-block.js';
@@ -25,6 +25,7 @@ export class Executor implements Disposable {
   /** Scratch memory, which the forward takes again for every key and eager step; the graphs of all keys share it. */
   readonly pool: DevicePool;
   readonly #planner: StepPlanner;
+  readonly #port: DevicePort;
   readonly #driver: ForwardDriver;
   readonly #commands: CommandBlock;
   /** Recorded when a staging set's upload has been read. */
@@ -39,6 +40,7 @@ export class Executor implements Disposable {
   constructor(device: Device, planner: StepPlanner, makeForward: (executor: Executor) => Forward) {
     this.device = device;
     this.#planner = planner;
+    this.#port = devicePort(planner);
     const made: Disposable[] = [];
     const keep = <T extends Disposable>(part: T): T => {
       made.unshift(part);
@@ -47,14 +49,14 @@ export class Executor implements Disposable {
     try {
       this.stream = keep(device.createStream());
       this.kernels = keep(device.loadModule());
-      this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, planner));
+      this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, this.#port));
       this.pool = keep(device.createPool());
       this.#uploaded = [keep(device.createEvent()), keep(device.createEvent())];
       this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata, this.pool);
-      device.bindArena(planner.arena);
-      this.#commands = new CommandBlock(this.stream, planner);
+      device.bindArena(this.#port.arena);
+      this.#commands = new CommandBlock(this.stream, this.#port);
       // This device has none of the steps that another executor ran for the planner.
-      planner.invalidateDeviceTable();
+      this.#port.invalidateDeviceTable();
     } catch (error) {
       for (const part of made) part[Symbol.dispose]();
       throw error;
@@ -132,11 +134,11 @@ export class Executor implements Disposable {
     } catch (error) {
       // The build counted on this upload: without it, what the device's block table holds is unknown.
       this.#commands.clear();
-      this.#planner.invalidateDeviceTable();
+      this.#port.invalidateDeviceTable();
       throw error;
     }
     this.#busy[local.staging] = true;
-    this.#planner.holdStaging(local.staging);
+    this.#port.holdStaging(local.staging);
     if (decision.run === 'eager') this.#driver.runStep(decision, local);
     else if (decision.run === 'piecewise') this.#driver.replayRest(this.#graphs[key], local);
   }
@@ -153,6 +155,6 @@ export class Executor implements Disposable {
 
   #release(set: number): void {
     this.#busy[set] = false;
-    this.#planner.releaseStaging(set);
+    this.#port.releaseStaging(set);
   }
 }

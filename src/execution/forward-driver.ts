@@ -3,7 +3,7 @@ import type { LocalPlan } from '../batch/index.js';
 import type { DeviceGraph, DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
-import type { StepPlanner } from '../planner/index.js';
+import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { DeviceMetadata } from './device-metadata.js';
 import type { Forward, ForwardPart, PiecewiseForward } from './forward.js';
@@ -14,7 +14,7 @@ import { KeyGraphs, type PieceGraphs } from './key-graphs.js';
 export class ForwardDriver {
   readonly #forward: Forward;
   readonly #stream: DeviceStream;
-  readonly #planner: StepPlanner;
+  readonly #port: DevicePort;
   readonly #pool: DevicePool;
   readonly #parts: ForwardParts;
 
@@ -34,7 +34,7 @@ export class ForwardDriver {
     }
     this.#forward = forward;
     this.#stream = stream;
-    this.#planner = planner;
+    this.#port = devicePort(planner);
     this.#pool = pool;
     this.#parts = new ForwardParts(planner, metadata);
   }
@@ -113,7 +113,7 @@ export class ForwardDriver {
   }
 
   #runFull(key: CaptureKey): void {
-    this.#run(this.#parts.ofKey(key), this.#planner.partsOverlap(key.parts));
+    this.#run(this.#parts.ofKey(key), this.#port.partsOverlap(key.parts));
   }
 
   #run(parts: readonly ForwardPart[], overlap: boolean): void {

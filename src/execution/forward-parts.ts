@@ -1,22 +1,24 @@
 import type { LocalPlan } from '../batch/index.js';
 import type { CaptureKey } from '../keys/index.js';
-import type { StepPlanner } from '../planner/index.js';
+import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
 import type { DeviceMetadata } from './device-metadata.js';
 import type { ForwardKvGroup, ForwardPart } from './forward.js';
 
 /** The launch arguments of the parts of a forward, for a key to capture and for a built step. */
 export class ForwardParts {
   readonly #planner: StepPlanner;
+  readonly #port: DevicePort;
   readonly #metadata: DeviceMetadata;
   /** KV cache groups of each view: 0 the whole batch, 1 + p part p. */
   readonly #groups: readonly (readonly ForwardKvGroup[])[];
 
   constructor(planner: StepPlanner, metadata: DeviceMetadata) {
     this.#planner = planner;
+    this.#port = devicePort(planner);
     this.#metadata = metadata;
     this.#groups = [metadata.whole, ...metadata.parts].map((_, view) =>
       metadata.groups.map(({ whole, parts, blockTable }, index) => {
-        const { tableWidth } = planner.regions.groups[index].sizes;
+        const { tableWidth } = this.#port.regions.groups[index].sizes;
         return { tensors: view === 0 ? whole : parts[view - 1], blockTable, tableWidth };
       }),
     );
@@ -27,8 +29,8 @@ export class ForwardParts {
     const requests = key.prefillRequests + key.decodeRequests;
     if (key.parts === 1) return [this.#part(0, 0, key.tokens, requests, key.decodeRequests)];
     return Array.from({ length: key.parts }, (_, index) => {
-      const row = index === 0 ? 0 : this.#planner.partCut(key, index);
-      const end = index + 1 === key.parts ? requests : this.#planner.partCut(key, index + 1);
+      const row = index === 0 ? 0 : this.#port.partCut(key, index);
+      const end = index + 1 === key.parts ? requests : this.#port.partCut(key, index + 1);
       return this.#part(1 + index, row, (end - row) * key.queryLen, end - row, end - row);
     });
   }
@@ -39,7 +41,7 @@ export class ForwardParts {
     // Where the ranks agree by shape, a step with prefills that runs on a graph has one part.
     const count = graphAgreement === 'min-mode-padded' && ubatches > 1 ? ubatches : 0;
     const parts = Array.from({ length: count }, (_, index) =>
-      this.#part(1 + index, 0, this.#planner.partShare(key, count, index), 0, 0),
+      this.#part(1 + index, 0, this.#port.partShare(key, count, index), 0, 0),
     );
     return { whole: this.#part(0, 0, key.tokens, 0, 0), parts };
   }

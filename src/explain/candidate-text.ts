@@ -1,6 +1,6 @@
 import type { KeyCandidate, Verdict } from '../agreement/index.js';
 import { type CaptureKey, type CapturePlan, keyKind } from '../keys/index.js';
-import { count } from './reason-text.js';
+import { countOf } from '../text.js';
 
 /** Consecutive keys with the same verdict. */
 interface Group {
@@ -62,7 +62,7 @@ class Lacks {
 
   /** "1 token", "2 to 9 tokens". */
   of(noun: string): string {
-    return this.least === this.most ? count(this.most, noun) : `${this.least} to ${this.most} ${noun}s`;
+    return this.least === this.most ? countOf(this.most, noun) : `${this.least} to ${this.most} ${noun}s`;
   }
 }
 
@@ -71,5 +71,5 @@ function keysText(keys: readonly CaptureKey[]): string {
   const kinds = [...new Set(keys.map(keyKind))].join(' and ');
   const first = keys[0].tokens;
   const last = keys[keys.length - 1].tokens;
-  return `${kinds} of ${first === last ? count(first, 'token') : `${first} to ${last} tokens`}`;
+  return `${kinds} of ${first === last ? countOf(first, 'token') : `${first} to ${last} tokens`}`;
 }

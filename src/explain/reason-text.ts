@@ -1,6 +1,7 @@
 import type { DecisionValue, ReasonCode } from '../agreement/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { nameOf } from '../layout/index.js';
+import { countOf } from '../text.js';
 import type { VoteRecord } from './explain-batch.js';
 
 interface Context {
@@ -36,28 +37,28 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
 const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => string>>> = {
   graph: largest,
   'graph-ubatched': ({ decision }) =>
-    `${count(decision.busyRanks, 'busy rank')}, ${count(decision.parts.length, 'micro-batch', 'micro-batches')}`,
+    `${countOf(decision.busyRanks, 'busy rank')}, ${countOf(decision.parts.length, 'micro-batch', 'micro-batches')}`,
   'plain-twin': wishes,
   'plain-only': wishes,
   'no-key-for-phase': ({ decision: { reasonDetail, reasonRank }, plan }) =>
     `rank ${reasonRank} holds a ${nameOf('PHASE', reasonDetail) === 'decode' ? 'decode' : 'prefill'}${plan.keys.length === 0 ? ', and the plan is empty' : ''}`,
   'no-key-for-query-length': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} holds a request of ${count(reasonDetail, 'token')}`,
+    `rank ${reasonRank} holds a request of ${countOf(reasonDetail, 'token')}`,
   'no-key-for-variant': ({ decision: { reasonDetail } }) =>
     reasonDetail < 0 ? 'the ranks hold batches of different variants' : `all hold batches of variant ${reasonDetail}`,
   'above-ladder': (context) =>
     `${context.decision.phase === 'decode' ? largest(context) : held(context)}, ${context.decision.reasonDetail} more than the nearest graph holds`,
   'above-padding-factor': (context) =>
-    `${held(context)}, and the graph is that of ${count(context.decision.reasonDetail, 'token')}`,
+    `${held(context)}, and the graph is that of ${countOf(context.decision.reasonDetail, 'token')}`,
   'graph-mixed': ({ decision: { paddedPrefillRequests, paddedDecodeRequests }, votes }) =>
-    `up to ${count(most(votes, 'prefillRequests'), 'prefill')} and ${count(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`,
+    `up to ${countOf(most(votes, 'prefillRequests'), 'prefill')} and ${countOf(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`,
   'graph-piecewise': largest,
-  'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${count(reasonDetail, 'token')}`,
+  'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${countOf(reasonDetail, 'token')}`,
   'rank-eager': held,
   'empty-part': (context) =>
-    `${held(context)}, and ${count(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
+    `${held(context)}, and ${countOf(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} does not want micro-batches, and the graph is that of ${count(reasonDetail, 'token')}`,
+    `rank ${reasonRank} does not want micro-batches, and the graph is that of ${countOf(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
   'enforce-eager': ({ decision: { reasonRank } }) => `rank ${reasonRank}`,
 };
@@ -84,12 +85,12 @@ export function runText(decision: DecisionValue, plan: CapturePlan): string {
   if (run === 'park') return decision.leave ? 'leave: this was the last step' : 'park';
   const cut =
     parts.length > 1 ? `, in ${parts.length} parts of ${parts.map((part) => part.paddedTokens).join(' + ')}` : '';
-  if (run === 'eager') return `eager on all ranks, up to ${count(paddedTokens, 'token')}${cut}`;
+  if (run === 'eager') return `eager on all ranks, up to ${countOf(paddedTokens, 'token')}${cut}`;
   const drafts = queryLen > 1 ? ` of ${queryLen} tokens` : '';
-  const prefills = paddedPrefillRequests > 0 ? `${count(paddedPrefillRequests, 'prefill')}, ` : '';
-  const decodes = count(paddedDecodeRequests, prefills === '' ? 'request' : 'decode');
+  const prefills = paddedPrefillRequests > 0 ? `${countOf(paddedPrefillRequests, 'prefill')}, ` : '';
+  const decodes = countOf(paddedDecodeRequests, prefills === '' ? 'request' : 'decode');
   const places = paddedRequests > 0 ? ` (${prefills}${decodes}${drafts})` : '';
-  return `${run} graph, key ${captureKey} of ${plan.keys.length}: ${count(paddedTokens, 'token')}${places}${cut}`;
+  return `${run} graph, key ${captureKey} of ${plan.keys.length}: ${countOf(paddedTokens, 'token')}${places}${cut}`;
 }
 
 /** What the MoE layer's collectives move, part by part. */
@@ -97,7 +98,7 @@ export function gatherText(decision: DecisionValue): string {
   return decision.parts
     .map(({ gather: { kind, tokensPerRank } }) => {
       if (kind === 'none') return 'none (one rank)';
-      if (kind === 'padded') return `padded, ${count(tokensPerRank[0], 'row')} from every rank`;
+      if (kind === 'padded') return `padded, ${countOf(tokensPerRank[0], 'row')} from every rank`;
       return `${kind}, ${tokensPerRank.join(' + ')} rows by rank`;
     })
     .join('; ');
@@ -109,7 +110,7 @@ function largest({ decision, votes }: Context): string {
   const word = decodes ? 'decodeRequests' : 'tokens';
   const held = most(votes, word);
   const rank = votes.findIndex((vote) => vote[word] === held);
-  const holds = `rank ${rank} holds the most, ${count(held, decodes ? 'request' : 'token')}`;
+  const holds = `rank ${rank} holds the most, ${countOf(held, decodes ? 'request' : 'token')}`;
   return decodes ? `every ${decision.busyRanks < votes.length ? 'busy ' : ''}rank decodes; ${holds}` : holds;
 }
 
@@ -120,15 +121,10 @@ function most(votes: readonly VoteRecord[], word: string): number {
 /** The batch of the rank that a reason names. */
 function held({ decision: { reasonRank }, votes }: Context): string {
   const { tokens, prefillRequests, decodeRequests } = votes[reasonRank];
-  return `rank ${reasonRank} holds ${count(tokens, 'token')} of ${count(prefillRequests, 'prefill')} and ${count(decodeRequests, 'decode')}`;
+  return `rank ${reasonRank} holds ${countOf(tokens, 'token')} of ${countOf(prefillRequests, 'prefill')} and ${countOf(decodeRequests, 'decode')}`;
 }
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
   const refusal = reasonRank >= 0 ? `, rank ${reasonRank} does not` : '';
-  return `${ubatchWishes} of ${count(busyRanks, 'busy rank')} want micro-batches${refusal}`;
-}
-
-/** "1 token", "2 tokens". */
-export function count(value: number, noun: string, plural = `${noun}s`): string {
-  return `${value} ${value === 1 ? noun : plural}`;
+  return `${ubatchWishes} of ${countOf(busyRanks, 'busy rank')} want micro-batches${refusal}`;
 }

@@ -1,4 +1,5 @@
 import { Faults, type Limits } from '../config.js';
+import { gcd } from '../numbers.js';
 import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
 import { type CaptureKey, decodeKey, keyKind } from './capture-key.js';
 
@@ -82,10 +83,6 @@ function leastUbatchedTokens(queryLen: number, policy: Policy): number {
 /** Fewest decodes whose tokens are a multiple of the token alignment: graphs are cut at multiples of them (asc/parts.ts). */
 function alignmentUnit(queryLen: number, policy: Pick<Policy, 'tokenAlignment'>): number {
   return policy.tokenAlignment / gcd(policy.tokenAlignment, queryLen);
-}
-
-function gcd(a: number, b: number): number {
-  return b === 0 ? a : gcd(b, a % b);
 }
 
 /** Whether each part of `requests` decodes gets at least one whole aligned request. */

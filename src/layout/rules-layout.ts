@@ -192,6 +192,9 @@ export const PROPERTIES = ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P9', 'P10', 'P11
 /** Most ranks whose tables the model checker enumerates. */
 export const MAX_CHECK_RANKS = 8;
 
+/** Words of the record of a property: 1 if some table breaks it, then the state of each replica in the first one that does. */
+export const VIOLATION_WORDS: number = 1 + MAX_CHECK_RANKS;
+
 /** Int32 words of one decision for `ranks` ranks. */
 export function decisionWords(ranks: number): number {
   return DECISION_WORDS.length + MAX_PARTS * (PART_WORDS.length + ranks);

@@ -1,3 +1,4 @@
+export type { DevicePort } from './device-port.js';
 export type { PlannerOptions } from './planner-options.js';
 export { assertShapeContract } from './shape-contract.js';
-export { createPlanner, StepPlanner } from './step-planner.js';
+export { createPlanner, devicePort, StepPlanner } from './step-planner.js';

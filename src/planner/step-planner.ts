@@ -13,19 +13,14 @@ import {
   type VoteIntent,
   vetoOf,
 } from '../agreement/index.js';
-import { type LocalPlan, PlannerMemory, type Requests, type Uploads } from '../batch/index.js';
+import { type LocalPlan, PlannerMemory, type Requests } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CaptureKey, type CapturePlan, checkPlan } from '../keys/index.js';
+import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { ENUMS, nameOf, PADDING_RECORDS, STATE_WORDS, stagingOf, VOTE_WORDS, word } from '../layout/index.js';
-import {
-  loadModules,
-  type MetadataExports,
-  type PlannerModules,
-  type RegionTable,
-  type RulesExports,
-} from '../memory/index.js';
+import { loadModules, type MetadataExports, type PlannerModules, type RulesExports } from '../memory/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
+import { DevicePort } from './device-port.js';
 import {
   checkOptions,
   completeDeviceSupplied,
@@ -38,6 +33,9 @@ import { checkOrder, type StepState } from './step-order.js';
 
 const RESOLVE_OK: number = ENUMS.RESOLVE.ok;
 
+/** What a device needs of a planner. It is no part of the public interface. */
+export let devicePort: (planner: StepPlanner) => DevicePort;
+
 /** Builds a planner. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY. */
 export async function createPlanner(options: PlannerOptions = {}): Promise<StepPlanner> {
   checkOptions(options);
@@ -49,6 +47,10 @@ export async function createPlanner(options: PlannerOptions = {}): Promise<StepP
  * `build(decision)`. From vote to build the batch is frozen; whatever can refuse a step does so before the vote.
  */
 export class StepPlanner {
+  static {
+    devicePort = (planner) => planner.#device;
+  }
+
   readonly limits: Limits;
   readonly policy: Policy;
   readonly rank: number;
@@ -63,19 +65,13 @@ export class StepPlanner {
   readonly row: Int32Array;
   /** int32[ranks, 32]: gather into it to avoid a copy. */
   readonly table: Int32Array;
-  /** The whole memory as bytes: what the addon binds, and what `regions` locates. */
-  readonly arena: Uint8Array;
-  readonly regions: RegionTable;
-  /** The parts of a step that a device copies, by the staging set that the step was built into. */
-  readonly uploads: readonly [Uploads, Uploads];
-  /** The command block that the addon reads: its offset in the memory, and its words. */
-  readonly commands: { readonly offset: number; readonly words: Int32Array };
 
   readonly #memory: PlannerMemory;
   readonly #previous: Int32Array;
   readonly #candidates: Int32Array;
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
+  readonly #device: DevicePort;
   /** A copy of the vote: gathering into the table may change its row. */
   readonly #vote: Int32Array;
   readonly #rules: RulesExports;
@@ -131,9 +127,6 @@ export class StepPlanner {
       deviceSupplied,
     });
     this.#memory = memory;
-    this.arena = memory.arena;
-    this.regions = memory.regions;
-    this.uploads = memory.uploads();
     this.#install();
     this.decision = new DecisionView(memory.words('decision'));
     this.#previous = memory.words('previous');
@@ -141,7 +134,6 @@ export class StepPlanner {
     this.#candidates = memory.words('candidates');
     this.#scheduled = memory.words('state');
     this.local = memory.localPlan();
-    this.commands = Object.freeze({ offset: memory.offset('commands'), words: memory.words('commands') });
     this.table = memory.words('votes');
     this.row = this.table.subarray(this.rank * VOTE_WORDS.length, (this.rank + 1) * VOTE_WORDS.length);
     this.#rules = memory.rules;
@@ -153,6 +145,9 @@ export class StepPlanner {
       decision: memory.offset('decision'),
       previous: memory.offset('previous'),
     };
+    this.#device = new DevicePort(memory, this.#holds, (disposedOnly) => {
+      if (!disposedOnly || this.#state === 'disposed') this.#check('open');
+    });
     this.requests = memory.requests((reads) => {
       if (!reads || this.#state === 'disposed') this.#check('open');
     });
@@ -308,42 +303,6 @@ export class StepPlanner {
     this.#state = 'open';
   }
 
-  /** Requests before part `part` of an ubatched key; every decision with that key cuts it so. Errors: ERR_INPUT_INVALID. */
-  partCut(key: CaptureKey, part: number): number {
-    checkPart(key.parts, part);
-    return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
-  }
-
-  /**
-   * Tokens of part `part` where a piecewise key is cut at run time into `parts`, as every decision cuts it. Errors:
-   * ERR_INPUT_INVALID.
-   */
-  partShare(key: CaptureKey, parts: number, part: number): number {
-    checkPart(parts, part);
-    return this.#memory.rules.partShare(key.tokens, parts, part);
-  }
-
-  /** Whether the parts of a step of `parts` parts overlap, as every decision has it. */
-  partsOverlap(parts: number): boolean {
-    return this.#memory.rules.partsOverlap(parts) !== 0;
-  }
-
-  /** Protects staging set `set` from being written while it is copied, until `releaseStaging`. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
-  holdStaging(set: number): void {
-    if (this.#state === 'disposed') this.#check('open');
-    this.#holds.hold(set);
-  }
-
-  releaseStaging(set: number): void {
-    this.#holds.release(set);
-  }
-
-  /** Says that the device's block table missed a step's edits: the next steps upload whole rows. */
-  invalidateDeviceTable(): void {
-    this.#check('open');
-    this.#memory.metadata.invalidate_device_table();
-  }
-
   /** Releases the planner; every later call throws ERR_DISPOSED. */
   dispose(): void {
     this.#state = 'disposed';
@@ -374,14 +333,4 @@ export class StepPlanner {
   #install(): void {
     this.#planHash = this.#memory.installPlan(this.#plan);
   }
-}
-
-/** Errors: ERR_INPUT_INVALID for a part that a step of so many parts does not have; the last part ends where part `parts` would begin. */
-function checkPart(parts: number, part: number): void {
-  if (Number.isInteger(parts) && parts >= 1 && Number.isInteger(part) && part >= 0 && part <= parts) return;
-  throw new LockstepError(
-    'ERR_INPUT_INVALID',
-    `part is ${shown(part)} of ${shown(parts)}; parts are counted from 0, and there is at least one`,
-    { part, parts },
-  );
 }

@@ -2,7 +2,7 @@ import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
 import { type CaptureGuard, type CaptureReport, captureKeys, Executor } from '../execution/index.js';
 import { stagingOf } from '../layout/index.js';
-import { assertShapeContract, type StepPlanner } from '../planner/index.js';
+import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
 import { agreeOnCaptureSync, type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
@@ -210,7 +210,7 @@ export class Rank implements Disposable {
   #vote(step: StepInHand): Int32Array {
     if (step.failure === undefined) return this.planner.vote(step.intent);
     // The staging set that did not settle is not written: a faulty step is not built.
-    this.planner.releaseStaging(stagingOf(this.planner.step));
+    devicePort(this.planner).releaseStaging(stagingOf(this.planner.step));
     return this.planner.vote({ fault: DEVICE_FAULT });
   }
 

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { DEFAULT_LIMITS, LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
 import { STATE_WORDS, word } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 
 const modules = await loadModules();
@@ -73,7 +74,10 @@ it('in the checked mode, continued decodes are refused in the very step in which
   fc.assert(
     fc.property(stepsArbitrary, fc.array(startArbitrary, { minLength: 1, maxLength: 5 }), (steps, starts) => {
       const planner = new StepPlanner(modules, { limits: LIMITS, checked: true, poison: true });
-      const state = new Int32Array(planner.arena.buffer, planner.regions.region('state').offset);
+      const state = new Int32Array(
+        devicePort(planner).arena.buffer,
+        devicePort(planner).regions.region('state').offset,
+      );
       let unused = SHARED + 1;
       const decodes = new Map<Row, Held>();
       const idle = new Map<Row, Held>();

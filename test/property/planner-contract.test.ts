@@ -9,6 +9,7 @@ import {
 } from '../../dist/entry/planner.js';
 import { LOCAL_WORDS } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { refusedWith } from '../support/expectations.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
@@ -54,8 +55,8 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
     }
   }
   for (const group of local.groups.slice(1)) corruptGroup(group, local, list);
-  const { offset } = planner.regions.region('local');
-  const words = new Int32Array(planner.arena.buffer, offset, LOCAL_WORDS.length);
+  const { offset } = devicePort(planner).regions.region('local');
+  const words = new Int32Array(devicePort(planner).arena.buffer, offset, LOCAL_WORDS.length);
   for (const name of ['step', 'paddedTokens', 'attentionRequests', 'queryLen', 'parts', 'numLogits'] as const) {
     const index = LOCAL_WORDS.indexOf(name);
     list.push({ kind: `local.${name}`, array: words, index, value: words[index] + 1 });

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { loadModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { DeviceTable } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { setupArbitrary } from '../support/planner-setup.js';
@@ -40,7 +41,7 @@ describe('after any sequence of edits and decisions', () => {
         let tables: DeviceTable[][] = [];
         let lost = false;
         for (const step of steps) {
-          if (lost) for (const planner of session.planners) planner.invalidateDeviceTable();
+          if (lost) for (const planner of session.planners) devicePort(planner).invalidateDeviceTable();
           session.edits(step);
           const result = session.step(step);
           // Without poison a device's memory is zero before the first step; with it, anything.

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { assertShapeContract, type DecisionValue, type StepPlanner } from '../../dist/entry/planner.js';
 import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, word } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { buildPlain, type MixedRows } from '../oracles/metadata-oracle.js';
 import { differenceFromPlain } from '../support/planner-compare.js';
 import { PlannerSession } from '../support/planner-session.js';
@@ -30,7 +31,7 @@ const writtenArbitrary: fc.Arbitrary<Written> = fc.record({
 /** Writes a graph that holds the batch into the decision's words: a mixed one, or a piecewise one of one or more parts. */
 function write(planner: StepPlanner, written: Written, batch: { tokens: number; decodes: number; prefills: number }) {
   const { words } = planner.decision;
-  const { maxPaddedRequests, maxPaddedTokens } = planner.regions.sizes;
+  const { maxPaddedRequests, maxPaddedTokens } = devicePort(planner).regions.sizes;
   const between = (low: number, high: number, pick: number): number => low + (pick % (high - low + 1));
   const prefills = between(Math.max(1, batch.prefills), maxPaddedRequests, written.prefills);
   // Decodes that find no decode row take spare prefill rows.

@@ -5,6 +5,7 @@ import { CONFIG_BASE, KV_GROUP_REGIONS, KV_GROUP_TENSORS, VIEW_TENSORS } from '.
 import { loadModules } from '../../dist/memory/modules.js';
 import type { RegionTable } from '../../dist/memory/region-table.js';
 import { layoutRegions } from '../../dist/memory/regions.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { PlannerSession } from '../support/planner-session.js';
 import { policyArbitrary, setupArbitrary } from '../support/planner-setup.js';
 import { runs } from '../support/property-runs.js';
@@ -73,13 +74,13 @@ describe('regions', () => {
       fc.property(setupArbitrary, sessionArbitrary, (setup, steps) => {
         const session = new PlannerSession(modules, setup, [true]);
         const [planner] = session.planners;
-        const bytes = planner.arena.byteLength;
+        const bytes = devicePort(planner).arena.byteLength;
         for (const step of steps) {
           for (const edit of step.edits) session.edit(edit, step.decodeOnly);
           session.step(step);
         }
-        expect(planner.arena.byteLength).toBe(bytes);
-        expect(bytes).toBe(planner.regions.pages * 65536);
+        expect(devicePort(planner).arena.byteLength).toBe(bytes);
+        expect(bytes).toBe(devicePort(planner).regions.pages * 65536);
         expect(dirtySlack(planner)).toEqual([]);
       }),
       runs(600),
@@ -88,9 +89,11 @@ describe('regions', () => {
 });
 
 function dirtySlack(planner: StepPlanner): string[] {
-  return slackOf(planner.regions).flatMap(({ name, begin, end }) => {
+  return slackOf(devicePort(planner).regions).flatMap(({ name, begin, end }) => {
     const overshoot = /positions|slotMapping/.test(name) ? 15 * 8 : 0;
-    const at = planner.arena.subarray(begin + overshoot, end).findIndex((byte) => byte !== POISON);
+    const at = devicePort(planner)
+      .arena.subarray(begin + overshoot, end)
+      .findIndex((byte) => byte !== POISON);
     return at < 0 ? [] : [`${name}: byte ${overshoot + at} of the slack`];
   });
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Limits, LockstepError, type Row, StepPlanner } from '../../dist/entry/planner.js';
 import { FACT_WORDS, word } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { partTokens } from '../oracles/vote-oracle.js';
 import { policyWith } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
@@ -113,8 +114,8 @@ describe('blocks that several requests touch in one step', () => {
         const { parts, sharedBlocks, blockSize } = batch;
         const { planner } = plannerOf(batch, false);
         planner.vote();
-        const { offset } = planner.regions.region('facts');
-        const found = new Int32Array(planner.arena.buffer, offset)[word(FACT_WORDS, 'sharedBlock')];
+        const { offset } = devicePort(planner).regions.region('facts');
+        const found = new Int32Array(devicePort(planner).arena.buffer, offset)[word(FACT_WORDS, 'sharedBlock')];
 
         const scheduled = batch.requests.filter(({ queryLen }) => queryLen > 0);
         const entries = ['decode', 'prefill'].flatMap((phase) => scheduled.filter((entry) => entry.phase === phase));

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { createPlanner, decodePlan, LOCKSTEP_POLICY, type Row, type StepPlanner } from '../../dist/entry/planner.js';
+import { devicePort } from '../../dist/planner/index.js';
 import { slotsOf } from '../oracles/slot-oracle.js';
 import { runs } from '../support/property-runs.js';
 
@@ -147,7 +148,7 @@ function heap(): number {
 
 test('decodes that come and go for a long time hold the plain tensors, in memory that does not grow', async () => {
   const soak = new Soak(await planner(LIMITS, SIZES));
-  const buffer = soak.planner.arena.buffer;
+  const buffer = devicePort(soak.planner).arena.buffer;
   const sizes = new Set<number>();
   const run = (steps: number): void => {
     for (let step = 0; step < steps; step++) {
@@ -160,7 +161,7 @@ test('decodes that come and go for a long time hold the plain tensors, in memory
   const before = heap();
   run(STEPS / 2);
   expect(heap() - before).toBeLessThan(4 * 2 ** 20);
-  expect(soak.planner.arena.buffer).toBe(buffer);
+  expect(devicePort(soak.planner).arena.buffer).toBe(buffer);
   expect(soak.joined).toBeGreaterThan(STEPS / 20);
   expect(soak.left).toBeGreaterThan(STEPS / 20);
   expect(sizes.size).toBeGreaterThan(16);

@@ -1,5 +1,5 @@
 import type { RawRules } from '../../dist/agreement/raw-rules.js';
-import { rulesOf } from '../../dist/check/check-policy.js';
+import { rulesOf } from '../../dist/check/checked-rules.js';
 import type { LocalState, ReplicaState } from '../../dist/check/domain.js';
 import { type CheckedPair, HISTORICAL, standardDomain } from '../../dist/check/index.js';
 import type { Property } from '../../dist/check/properties.js';

@@ -1,5 +1,6 @@
 import type { KvGroupPlan, LocalPlan, MetadataView, StepPlanner } from '../../dist/entry/planner.js';
 import { CONFIG_BASE, CONFIG_WORDS } from '../../dist/layout/layout.js';
+import { devicePort } from '../../dist/planner/index.js';
 import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
 
 /** What a poisoned memory is filled with, its slack included. */
@@ -47,7 +48,9 @@ export function groupDifference(group: KvGroupPlan, plain: PlainStep): string | 
 }
 
 /** A tensor for the device to supply that does not hold what the memory started with, to its very end; or undefined. */
-export function filledForDevice({ local, regions, arena }: StepPlanner): string | undefined {
+export function filledForDevice(planner: StepPlanner): string | undefined {
+  const { local } = planner;
+  const { regions, arena } = devicePort(planner);
   const poison = arena[CONFIG_BASE + 4 * CONFIG_WORDS] === POISON ? POISON : 0;
   for (const view of [local.tensors, ...local.partTensors]) {
     for (const name of regions.deviceSupplied) {
@@ -87,10 +90,10 @@ function firstDifference(
 
 /** The first byte in which two poisoned memories of one layout differ, with the region that it is in or follows; or undefined. */
 export function differenceOfMemory(planner: StepPlanner, other: StepPlanner): string | undefined {
-  const [found, expected] = [planner, other].map(({ arena }) => Buffer.from(arena.buffer, CONFIG_BASE));
+  const [found, expected] = [planner, other].map((one) => Buffer.from(devicePort(one).arena.buffer, CONFIG_BASE));
   if (found.equals(expected)) return undefined;
   const at = found.findIndex((byte, index) => byte !== expected[index]);
-  const region = planner.regions.all.findLast(({ offset }) => offset <= CONFIG_BASE + at);
+  const region = devicePort(planner).regions.all.findLast(({ offset }) => offset <= CONFIG_BASE + at);
   return `byte ${CONFIG_BASE + at - (region?.offset ?? 0)} of ${region?.name} is ${found[at]}, not ${expected[at]}`;
 }
 
@@ -107,9 +110,9 @@ export class DeviceTable {
   }
 
   apply(planner: StepPlanner): void {
-    const offset = planner.regions.groups[this.#group].region('tableEdits').offset;
+    const offset = devicePort(planner).regions.groups[this.#group].region('tableEdits').offset;
     const { tableEdits, tableWidth, blockTable } = planner.local.groups[this.#group];
-    const edits = new Int32Array(planner.arena.buffer, offset, 4 * tableEdits);
+    const edits = new Int32Array(devicePort(planner).arena.buffer, offset, 4 * tableEdits);
     for (let at = 0; at < edits.length; at += 4) {
       const [row, begin, end] = edits.subarray(at, at + 3);
       this.rows.set(blockTable.subarray(row * tableWidth + begin, row * tableWidth + end), row * tableWidth + begin);

@@ -8,6 +8,7 @@ import {
 } from '../../dist/entry/planner.js';
 import { DECISION_WORDS, VOTE_WORDS, word } from '../../dist/layout/layout.js';
 import type { PlannerModules } from '../../dist/memory/modules.js';
+import { devicePort } from '../../dist/planner/index.js';
 import type { PlainEntry } from '../oracles/batch-oracle.js';
 import { buildGroupsPlain } from '../oracles/kv-groups-oracle.js';
 import type { PlainStep } from '../oracles/metadata-oracle.js';
@@ -43,7 +44,7 @@ export class PlannerSession extends EditedPlanners {
     super(each, setup, poison);
     this.#areBuilds = Array.isArray(modules);
     const planner = new StepPlanner(each[0], { ...setup, poison: true });
-    this.#rebuilt = { planner, beginning: planner.arena.slice() };
+    this.#rebuilt = { planner, beginning: devicePort(planner).arena.slice() };
   }
 
   /** All of a step: what it continues, its edits, its batch. */
@@ -130,7 +131,7 @@ export class PlannerSession extends EditedPlanners {
   /** A poisoned planner that has never seen anything but this step's requests: its whole memory is put back to how it began. */
   #rebuild(intent: VoteIntent): StepPlanner {
     const { planner, beginning } = this.#rebuilt;
-    planner.arena.set(beginning);
+    devicePort(planner).arena.set(beginning);
     for (const chunk of this.batch.chunks) {
       const row = planner.requests.add(added(this.batch.request(chunk.row)));
       planner.requests.schedule(row, given(chunk));

@@ -34,7 +34,15 @@ export const ROOMS = [
 ] as const;
 
 /** Files beside the rooms that every room may import, lowest first; `index.ts` is the entry of the package, above them all. */
-export const FOUNDATION = ['errors.ts', 'names.ts', 'config.ts', 'inspect.ts', 'wait.ts'] as const;
+export const FOUNDATION = [
+  'errors.ts',
+  'names.ts',
+  'numbers.ts',
+  'text.ts',
+  'config.ts',
+  'inspect.ts',
+  'wait.ts',
+] as const;
 
 /** Files by their path in src/, and their text. */
 export type Sources = ReadonlyMap<string, string>;

@@ -1,5 +1,5 @@
 import { Faults } from '../../config.js';
-import { ascending, steps } from '../sizes.js';
+import { ascending, steps } from '../../numbers.js';
 
 /** What ATOM derives its captured decode batches from. */
 export interface AtomCaptureSizesOptions {

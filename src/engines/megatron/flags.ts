@@ -1,7 +1,7 @@
 import { LockstepError, shown } from '../../errors.js';
+import { steps } from '../../numbers.js';
 import { CommandLine } from '../command-line.js';
 import { decodeTokens, type EngineLimits, megatronConfig } from '../engine-ladder.js';
-import { steps } from '../sizes.js';
 import { type MegatronDistribution, megatronShapes } from './ladder.js';
 
 const NUM_GRAPHS = '--inference-dynamic-batching-num-cuda-graphs';

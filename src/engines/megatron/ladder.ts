@@ -1,5 +1,5 @@
 import { Faults } from '../../config.js';
-import { ascending, roundDown, roundUp, steps } from '../sizes.js';
+import { ascending, roundDown, roundUp, steps } from '../../numbers.js';
 import { pythonSetOrder } from './python-set.js';
 
 /** One captured shape: tokens, prefill requests, decode requests. */

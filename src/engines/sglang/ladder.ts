@@ -1,6 +1,6 @@
 import { Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
-import { ascending, roundUp, steps } from '../sizes.js';
+import { ascending, roundUp, steps } from '../../numbers.js';
 
 const MOST = 1 << 20;
 

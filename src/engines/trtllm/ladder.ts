@@ -1,5 +1,5 @@
 import { Faults } from '../../config.js';
-import { ascending, steps } from '../sizes.js';
+import { ascending, steps } from '../../numbers.js';
 
 const MOST = 1 << 20;
 

@@ -8,6 +8,7 @@ import {
   type ScheduledChunk,
 } from '../../../dist/entry/planner.js';
 import { PADDING_RECORDS, TENSOR_BYTES, TENSORS, tensorPadding } from '../../../dist/layout/layout.js';
+import { devicePort } from '../../../dist/planner/index.js';
 
 interface Request extends ScheduledChunk {
   readonly blockIds: readonly number[];
@@ -383,10 +384,12 @@ describe("where a planner's memory holds what", () => {
 
   it('names its regions, and no other', async () => {
     const planner = await createPlanner({ limits });
-    const { offset, bytes } = planner.regions.region('commands');
-    const { words } = planner.commands;
-    expect([planner.commands.offset, words.byteOffset, words.byteLength]).toEqual([offset, offset, bytes]);
-    expect(words.buffer).toBe(planner.arena.buffer);
-    expect(() => planner.regions.region('command' as 'commands')).toThrow(new RangeError('no region command'));
+    const { offset, bytes } = devicePort(planner).regions.region('commands');
+    const { words } = devicePort(planner).commands;
+    expect([devicePort(planner).commands.offset, words.byteOffset, words.byteLength]).toEqual([offset, offset, bytes]);
+    expect(words.buffer).toBe(devicePort(planner).arena.buffer);
+    expect(() => devicePort(planner).regions.region('command' as 'commands')).toThrow(
+      new RangeError('no region command'),
+    );
   });
 });

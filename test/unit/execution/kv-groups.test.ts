@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createPlanner, decodePlan } from '../../../dist/entry/planner.js';
 import { createRank, createSolo, type ForwardPart, openDevice } from '../../../dist/index.js';
 import type { KvGroupTensorName } from '../../../dist/layout/layout.js';
+import { devicePort } from '../../../dist/planner/index.js';
 import { readI32 } from '../../support/device-fixture.js';
 
 const NAMES: readonly KvGroupTensorName[] = ['slotMapping', 'kvIndptr', 'kvIndices', 'kvLastPageLen'];
@@ -48,7 +49,7 @@ describe('the device copies of several KV cache groups', () => {
       if (count === 3) requests.schedule(rows[4], { phase: 'prefill', queryLen: 4 });
       const { decision, local } = rank.stepSync();
       // One operation a table that changed, whatever the number of its edits.
-      const { words } = planner.commands;
+      const { words } = devicePort(planner).commands;
       const operations = Array.from({ length: words[0] }, (_, command) => words[8 + 8 * command]);
       const changed = local.groups.filter(({ tableEdits }) => tableEdits > 0);
       expect(operations.filter((operation) => operation === UPLOAD_ROWS)).toHaveLength(changed.length);

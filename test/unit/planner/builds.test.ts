@@ -5,6 +5,7 @@ import { nativeMetadata } from '../../../dist/entry/native.js';
 import { createPlanner, type PlannerOptions } from '../../../dist/entry/planner.js';
 import { loadModules } from '../../../dist/memory/modules.js';
 import { loadNative } from '../../../dist/native/index.js';
+import { devicePort } from '../../../dist/planner/index.js';
 
 const dist = path.resolve(import.meta.dirname, '../../../dist/memory');
 
@@ -62,15 +63,15 @@ describe('the metadata module', () => {
       expect(refused(memory)).toBe('ERR_INPUT_INVALID');
     }
     const planner = await createPlanner();
-    expect(refused(new Int32Array(planner.arena.buffer as ArrayBuffer))).toBe('ERR_INPUT_INVALID');
-    const metadata = addon.bindMetadata(planner.arena);
+    expect(refused(new Int32Array(devicePort(planner).arena.buffer as ArrayBuffer))).toBe('ERR_INPUT_INVALID');
+    const metadata = addon.bindMetadata(devicePort(planner).arena);
     expect(() => metadata.state_add('x' as unknown as number, 0)).toThrow(/32-bit integer/);
     expect(() => metadata.state_add()).toThrow(/32-bit integer/);
   });
 
   it('as native, refuses memory that was transferred after it was bound', async () => {
     const planner = await createPlanner({ limits: { maxNumSeqs: 2, maxNumBatchedTokens: 8, maxModelLen: 64 } });
-    const copy = planner.arena.slice();
+    const copy = devicePort(planner).arena.slice();
     const metadata = loadNative().bindMetadata(copy);
     metadata.state_init();
     structuredClone(copy.buffer, { transfer: [copy.buffer as ArrayBuffer] });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { LocalPlan, Row } from '../../../dist/batch/index.js';
-import { createPlanner, type StepPlanner } from '../../../dist/planner/index.js';
+import { createPlanner, devicePort, type StepPlanner } from '../../../dist/planner/index.js';
 import { refusedWith } from '../../support/expectations.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 4, numBlocks: 200, queryLen: 3 };
@@ -62,8 +62,8 @@ describe('rows of decodes that go on', () => {
     requests.schedule(requests.add({ blockIds: [80], numComputedTokens: 1 }), decode);
     const { tableEdits } = step(planner);
     const edits = new Int32Array(
-      planner.arena.buffer,
-      planner.regions.groups[0].region('tableEdits').offset,
+      devicePort(planner).arena.buffer,
+      devicePort(planner).regions.groups[0].region('tableEdits').offset,
       4 * tableEdits,
     );
     const edited = Array.from({ length: tableEdits }, (_, index) => [...edits.subarray(4 * index, 4 * index + 3)]);

@@ -246,7 +246,15 @@ describe("the planner's modules", () => {
   it('need nothing of the package but the rooms below ranks and devices: no addon, no dependency', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-planner-'));
     try {
-      for (const name of [...PLANNER_ROOMS, 'entry/planner.js', 'config.js', 'names.js', 'errors.js', 'inspect.js']) {
+      for (const name of [
+        ...PLANNER_ROOMS,
+        'entry/planner.js',
+        'config.js',
+        'names.js',
+        'numbers.js',
+        'errors.js',
+        'inspect.js',
+      ]) {
         cpSync(path.join(dist, name), path.join(folder, name), { recursive: true });
       }
       writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createPlanner, decodeKey, type LockstepError, piecewiseKey } from '../../../dist/entry/planner.js';
+import { devicePort } from '../../../dist/planner/index.js';
 import { tableOf, type VoteRecord } from '../../oracles/vote-oracle.js';
 import { refusedWith } from '../../support/expectations.js';
 import { decideOne, ranksOf, votesOf } from '../../support/planner-deciding.js';
@@ -105,10 +106,10 @@ describe('a part of a step', () => {
       [Number.NaN, 0],
     ];
     for (const [parts, part] of wrong) {
-      refusedWith('ERR_INPUT_INVALID', () => planner.partCut({ ...key, parts }, part));
-      refusedWith('ERR_INPUT_INVALID', () => planner.partShare(piecewiseKey(16), parts, part));
+      refusedWith('ERR_INPUT_INVALID', () => devicePort(planner).partCut({ ...key, parts }, part));
+      refusedWith('ERR_INPUT_INVALID', () => devicePort(planner).partShare(piecewiseKey(16), parts, part));
     }
-    expect([0, 1, 2].map((part) => planner.partCut(key, part))).toEqual([0, 4, 8]);
-    expect([0, 1].map((part) => planner.partShare(piecewiseKey(16), 2, part))).toEqual([8, 8]);
+    expect([0, 1, 2].map((part) => devicePort(planner).partCut(key, part))).toEqual([0, 4, 8]);
+    expect([0, 1].map((part) => devicePort(planner).partShare(piecewiseKey(16), 2, part))).toEqual([8, 8]);
   });
 });

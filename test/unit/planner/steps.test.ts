@@ -8,6 +8,7 @@ import {
   type VoteIntent,
 } from '../../../dist/entry/planner.js';
 import { VOTE_WORDS } from '../../../dist/layout/layout.js';
+import { devicePort } from '../../../dist/planner/index.js';
 import { refusedWith } from '../../support/expectations.js';
 import { policyWith } from '../../support/planner-setup.js';
 
@@ -51,7 +52,7 @@ describe('the order of a step', () => {
       () => planner.requests.appendBlocks(row, [3]),
       () => planner.requests.advance(row, 1),
       () => planner.requests.remove(row),
-      () => planner.invalidateDeviceTable(),
+      () => devicePort(planner).invalidateDeviceTable(),
       () => planner.keepKeys([0]),
     ];
     planner.vote();
@@ -177,8 +178,8 @@ describe('the order of a step', () => {
       () => planner.requests.add({ blockIds: [3] }),
       () => planner.requests.remove(row),
       () => planner.requests.numComputedTokens(row),
-      () => planner.holdStaging(0),
-      () => planner.invalidateDeviceTable(),
+      () => devicePort(planner).holdStaging(0),
+      () => devicePort(planner).invalidateDeviceTable(),
       () => planner.keepKeys([0]),
     ];
     for (const call of calls) refusedWith('ERR_DISPOSED', call);
@@ -191,9 +192,9 @@ describe('the order of a step', () => {
 describe('staging sets', () => {
   it('take turns, and one that is being copied is never written', () => {
     decodeStep();
-    const { details } = refusedWith('ERR_INPUT_INVALID', () => planner.holdStaging(2));
+    const { details } = refusedWith('ERR_INPUT_INVALID', () => devicePort(planner).holdStaging(2));
     expect(details).toEqual({ set: 2 });
-    planner.holdStaging(planner.local.staging);
+    devicePort(planner).holdStaging(planner.local.staging);
     const held = planner.local.snapshot();
     const view = planner.local.tensors;
     planner.requests.advance(row, 1);
@@ -204,7 +205,7 @@ describe('staging sets', () => {
     planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
     const error = refusedWith('ERR_STAGING_BUSY', () => planner.vote());
     expect(error.details).toEqual({ step: 2, staging: 0 });
-    planner.releaseStaging(0);
+    devicePort(planner).releaseStaging(0);
     const local = planner.build(planner.resolve(planner.vote()));
     expect([local.step, local.staging, local.tokens, local.tensors.positions[0]]).toEqual([2, 0, 1, 9n]);
   });

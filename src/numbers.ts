@@ -19,3 +19,8 @@ export function roundUp(value: number, unit: number): number {
 export function roundDown(value: number, unit: number): number {
   return Math.floor(value / unit) * unit;
 }
+
+/** The greatest common divisor. */
+export function gcd(a: number, b: number): number {
+  return b === 0 ? a : gcd(b, a % b);
+}
