@@ -187,7 +187,7 @@ interface DomainSize {
   /** States of one replica. */
   readonly localStates: number;
   readonly keys: number;
-  /** In how many pasts each table is met. */
+  /** Number of previous decisions in which each table is explored. */
   readonly pasts: number;
 }
 
