@@ -85,7 +85,7 @@ export function reduce(table: usize, ranks: i32, previous: usize, reduction: usi
   set(reduction, Reduced.RefusalRank, -1);
 }
 
-/** Whether a rank below its threshold still counts as wishing micro-batches, because the last step ran in them. */
+/** Whether a rank below its threshold still counts as wanting micro-batches, because the last step ran in them. */
 export function keepsWish(table: usize, rank: i32, hysteresis: i32): boolean {
   if (hysteresis == 0 || vote(table, rank, Vote.Tokens) == 0) return false;
   if (vote(table, rank, Vote.CanSplit) == 0 || vote(table, rank, Vote.UbatchVeto) != 0) return false;

@@ -2,7 +2,7 @@
 import { Decision, Phase, Policy } from './layout';
 import { get, policy } from './words';
 
-/** Least tokens of its own at which a rank wishes micro-batches. Source: vLLM's dbo_*_token_threshold (>=, unpadded). */
+/** Least tokens of its own at which a rank wants micro-batches. Source: vLLM's dbo_*_token_threshold (>=, unpadded). */
 export function ubatchThreshold(phase: i32): i32 {
   return policy(phase == Phase.Decode ? Policy.UbatchThresholdDecode : Policy.UbatchThresholdPrefill);
 }

@@ -1,4 +1,4 @@
-// A rank's vote: what its batch holds (facts) and what the rank wishes (policy), as one fixed-size row.
+// A rank's vote: what its batch holds (facts) and what the rank wants (policy), as one fixed-size row.
 import { ownKey } from './choose';
 import { keyAt } from './keys';
 import {

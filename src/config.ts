@@ -1,6 +1,6 @@
 import { LockstepError, shown } from './errors.js';
 
-/** What a planner is built for. Everything that cannot fit these is refused, at construction or before a vote. */
+/** The limits that a planner is built for. What exceeds them is refused, at construction or before a vote. */
 export interface Limits {
   /** Most requests scheduled in one step. Default 256 (vLLM's max_num_seqs). */
   readonly maxNumSeqs: number;
@@ -38,8 +38,8 @@ export interface KvGroup {
   /** Blocks of the group on this rank, its null block 0 included. Default the limits' `numBlocks`. */
   readonly numBlocks?: number;
   /**
-   * Tokens that a query sees, itself included, where the layers look through a sliding window: leading blocks of a request that its
-   * next token sees nothing of may be given as the null block 0. Default 0: queries see all. Source: vLLM SlidingWindowSpec.
+   * Tokens that a query attends to, itself included, in layers with a sliding window. Leading blocks of a request that are outside the
+   * window of its next token may be given as the null block 0. Default 0: queries see all. Source: vLLM SlidingWindowSpec.
    */
   readonly window?: number;
 }
@@ -47,7 +47,7 @@ export interface KvGroup {
 /** Most KV cache groups of one planner. */
 export const MAX_KV_GROUPS = 8;
 
-/** What limits are where nothing is said; one KV cache group. */
+/** The default limits; one KV cache group. */
 export const DEFAULT_LIMITS: Limits = Object.freeze({
   maxNumSeqs: 256,
   maxNumBatchedTokens: 8192,
@@ -64,18 +64,20 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 /** Collects every fault of a configuration, so that a user corrects all of them at once. */
 export class Faults {
   readonly #list: string[] = [];
+  /** Names of the options that the faults speak of. */
+  readonly #options = new Set<string>();
 
   /** Notes a fault unless `value` is an integer from `low` to `high`. */
   integer(name: string, value: unknown, low: number, high: number): boolean {
     if (Number.isInteger(value) && (value as number) >= low && (value as number) <= high) return true;
-    this.#list.push(`${name} is ${shown(value)}; it must be an integer from ${low} to ${high}`);
+    this.check(false, `${name} is ${shown(value)}; it must be an integer from ${low} to ${high}`, name);
     return false;
   }
 
   /** Notes a fault unless `value` is a finite number from `low` to `high`. */
   number(name: string, value: unknown, low: number, high: number): boolean {
     if (typeof value === 'number' && value >= low && value <= high) return true;
-    this.#list.push(`${name} is ${shown(value)}; it must be a number from ${low} to ${high}`);
+    this.check(false, `${name} is ${shown(value)}; it must be a number from ${low} to ${high}`, name);
     return false;
   }
 
@@ -85,12 +87,15 @@ export class Faults {
     this.check(
       typeof value === 'string' && names.includes(value),
       `${name} is ${shown(value)}; it must be ${expected}`,
+      name,
     );
   }
 
-  /** Notes `message` unless `holds`. */
-  check(holds: boolean, message: string): void {
-    if (!holds) this.#list.push(message);
+  /** Notes `message` unless `holds`. `options` are the names of the options in it. */
+  check(holds: boolean, message: string, ...options: readonly string[]): void {
+    if (holds) return;
+    this.#list.push(message);
+    for (const option of options) this.#options.add(option);
   }
 
   /** Notes every name of `given` that is not among `known`. */
@@ -108,17 +113,20 @@ export class Faults {
     return this.#list.length > 0;
   }
 
-  /** Throws `ERR_CONFIG_INVALID` with all faults, if there are any. */
+  /** Throws `ERR_CONFIG_INVALID` with all faults, if there are any. `details` has `faults`, and the names in them as `options`. */
   throwIfAny(what: string): void {
     if (this.#list.length === 0) return;
     const lines = this.#list.map((fault) => `  - ${fault}`).join('\n');
-    throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot work:\n${lines}`, { faults: [...this.#list] });
+    throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot work:\n${lines}`, {
+      faults: [...this.#list],
+      options: [...this.#options],
+    });
   }
 }
 
 const MAX_TOKENS = 1 << 22;
 const MAX_MODEL_LEN = 1 << 28;
-/** Limits that are the first group's where there are KV cache groups. */
+/** Limits that equal the first group's if there are KV cache groups. */
 const FIRST_GROUP = ['blockSize', 'kernelBlockSize', 'numBlocks'] as const;
 
 /** Limits with their defaults, frozen. Throws `ERR_CONFIG_INVALID` with every fault at once. */
@@ -136,6 +144,8 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
     faults.check(
       limits.maxNumBatchedTokens >= limits.queryLen,
       `maxNumBatchedTokens (${limits.maxNumBatchedTokens}) is below queryLen (${limits.queryLen}): not one decode would fit a step`,
+      'maxNumBatchedTokens',
+      'queryLen',
     );
   }
   if (faults.integer('contextParallelSize', limits.contextParallelSize, 1, 1 << 10)) {
@@ -168,11 +178,11 @@ export function kvGroupsOf(limits: Limits): readonly Required<KvGroup>[] {
   }));
 }
 
-/** Notes what is wrong with the list itself. Returns whether it is one of groups. */
+/** Notes what is wrong with the list itself. Returns whether it is a list of groups. */
 function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
   if (!Array.isArray(groups) || groups.length < 1 || groups.length > MAX_KV_GROUPS) {
     const found = Array.isArray(groups) ? `an array of ${groups.length}` : shown(groups);
-    faults.check(false, `kvGroups is ${found}; it must be an array of 1 to ${MAX_KV_GROUPS} groups`);
+    faults.check(false, `kvGroups is ${found}; it must be an array of 1 to ${MAX_KV_GROUPS} groups`, 'kvGroups');
     return false;
   }
   for (const [index, group] of groups.entries()) {
@@ -181,7 +191,7 @@ function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
   return groups.every((group) => typeof group === 'object' && group !== null);
 }
 
-/** The limits that groups decide, and their complete list. Notes limits that say something else. */
+/** The limits that groups determine, and their complete list. Notes limits that contradict them. */
 function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
   const given = own.kvGroups ?? [];
   const numBlocks = own.numBlocks ?? given[0].numBlocks ?? DEFAULT_LIMITS.numBlocks;
@@ -191,6 +201,8 @@ function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
     faults.check(
       own[name] === undefined || own[name] === first[name],
       `${name} is ${shown(own[name])} and kvGroups[0].${name} is ${shown(first[name])}: leave ${name} out, it is the first group's`,
+      name,
+      'kvGroups',
     );
   }
   const { blockSize, kernelBlockSize } = first;
@@ -202,7 +214,7 @@ function ofGroups(own: Partial<Limits>, faults: Faults): Partial<Limits> {
   };
 }
 
-/** Notes what of a group cannot work; `place` goes before its fields' names. */
+/** Notes what is wrong with a group; `place` goes before its fields' names. */
 function checkGroup(
   group: Required<KvGroup>,
   given: Partial<KvGroup>,
@@ -215,30 +227,35 @@ function checkGroup(
   const blocks = faults.integer(`${place}blockSize`, blockSize, 1, 1 << 24);
   const pool = faults.integer(`${place}numBlocks`, numBlocks, 2, 2 ** 31 - 1);
   faults.integer(`${place}window`, group.window, 0, MAX_MODEL_LEN);
-  // Left out, it is blockSize, and has no fault of its own.
+  // If left out, it equals blockSize and has no fault of its own.
   const kernel =
     given.kernelBlockSize === undefined || faults.integer(`${place}kernelBlockSize`, kernelBlockSize, 1, 1 << 24);
   if (blocks && kernel) {
     faults.check(
       blockSize % kernelBlockSize === 0,
       `${place}kernelBlockSize (${kernelBlockSize}) must divide blockSize (${blockSize})`,
+      'blockSize',
     );
   }
   if (blocks && limits.interleave) {
     faults.check(
       blockSize % interleaveSize === 0,
       `interleaveSize (${interleaveSize}) must divide ${place}blockSize (${blockSize})`,
+      'blockSize',
     );
   }
   if (faults.any || !pool) return;
   faults.check(
     blockSize * contextParallelSize < 2 ** 31,
     `${place}blockSize * contextParallelSize is ${blockSize * contextParallelSize}; tokens of one block across its ranks are counted in 32 bits`,
+    'blockSize',
   );
   const kernelBlocks = numBlocks * (blockSize / kernelBlockSize);
   faults.check(
     kernelBlocks <= 2 ** 31,
     `${place}numBlocks * (blockSize / kernelBlockSize) is ${kernelBlocks}; kernel block ids are 32-bit`,
+    'numBlocks',
+    'blockSize',
   );
 }
 

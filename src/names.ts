@@ -1,5 +1,5 @@
 /**
- * Names and numbers that the command line's help shows and rooms give meaning to. They stand here so that showing them loads no room.
+ * Names and numbers that the command line's help shows. They are here so that help loads no other room.
  */
 
 /** An engine whose ladders and flags are known. */
@@ -63,7 +63,7 @@ export const MODEL_NAMES: readonly ModelName[] = Object.freeze([
   'phi-2',
 ]);
 
-/** Choices of our policy that help shows. */
+/** Choices of the `lockstep` policy that help shows. */
 export interface PolicyDefaults {
   readonly name: PolicyName;
   readonly ubatches: number;
@@ -71,7 +71,7 @@ export interface PolicyDefaults {
   readonly ubatchThresholdPrefill: number;
 }
 
-/** What our policy says of them. */
+/** Their values in the `lockstep` policy. */
 export const POLICY_DEFAULTS: PolicyDefaults = Object.freeze({
   name: 'lockstep',
   ubatches: 1,
@@ -89,7 +89,7 @@ export interface WorkloadDefaults {
   readonly stepTime: readonly [number, number, number];
 }
 
-/** How it is run where nothing is said: on two ranks, its steps timed as those of about a 70B model on four GPUs. */
+/** How it is run by default: on two ranks, its steps timed as those of about a 70B model on four GPUs. */
 export const WORKLOAD_DEFAULTS: WorkloadDefaults = Object.freeze({
   ranks: 2,
   tensorParallelSize: 1,
@@ -99,10 +99,10 @@ export const WORKLOAD_DEFAULTS: WorkloadDefaults = Object.freeze({
   stepTime: Object.freeze([8, 0.096, 0] as const),
 });
 
-/** How long an all-gather waits when nothing else is said. Unit: milliseconds. */
+/** How long an all-gather waits by default. Unit: milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Rounds of a bench when nothing else is said. */
+/** Rounds of a bench by default. */
 export const DEFAULT_ROUNDS = 11;
 
 /** What a document of batches looks like, for messages and help. */

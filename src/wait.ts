@@ -2,8 +2,8 @@ import { type ErrorDetails, LockstepError, shown } from './errors.js';
 import { DEFAULT_TIMEOUT_MS } from './names.js';
 
 /**
- * Longest wait between two looks at deadline, signal and whatever else may end it. Unit: milliseconds. A thread that is being
- * terminated, or aborted from another thread, goes on for at most that long.
+ * Longest sleep between two checks of the deadline, the signal and other conditions. Unit: milliseconds. A thread that is being
+ * terminated, or aborted from another thread, continues for at most that long.
  */
 export const SLICE_MS = 50;
 
@@ -16,17 +16,17 @@ export interface WaitOptions {
    */
   readonly timeoutMs?: number;
   /**
-   * Ends the wait with `ERR_ABORTED`. A device's work goes on. Of an all-gather: aborted before the rank arrived, it leaves the
-   * group as it was; aborted while the rank waits, it ends the group, for the peers may already count on its row. A thread that
+   * Ends the wait with `ERR_ABORTED`. A device's work goes on. An all-gather that is aborted before the rank arrived leaves the
+   * group unchanged; one that is aborted while the rank waits ends the group, since peers may already rely on its row. A thread that
    * waits synchronously sees only signals that were aborted before it began: nothing runs in it meanwhile.
    */
   readonly signal?: AbortSignal;
 }
 
-/** What the calls of one kind take for `timeoutMs`. */
+/** The values of `timeoutMs` that one kind of call accepts. */
 export interface TimeoutRule {
   readonly defaultMs: number;
-  /** Whether 0 (look once) and `Infinity` (no deadline) are taken too; else it is positive and finite. */
+  /** Whether 0 (check once) and `Infinity` (no deadline) are accepted too; else it is positive and finite. */
   readonly endless: boolean;
 }
 
@@ -35,7 +35,7 @@ export const COLLECTIVE_WAIT: TimeoutRule = Object.freeze({ defaultMs: DEFAULT_T
 /** Calls that wait for the work of a device. */
 export const DEVICE_WAIT: TimeoutRule = Object.freeze({ defaultMs: 60_000, endless: true });
 
-/** Milliseconds this wait may last. @throws `ERR_INPUT_INVALID` for what `rule` does not take. */
+/** Milliseconds this wait may last. @throws `ERR_INPUT_INVALID` for a value that `rule` does not accept. */
 export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): number {
   const timeoutMs = options?.timeoutMs;
   if (timeoutMs === undefined) return rule.defaultMs;
@@ -48,27 +48,28 @@ export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): 
   throw new LockstepError('ERR_INPUT_INVALID', `timeoutMs is ${shown(timeoutMs)}; give ${expected}.`, {
     name: 'timeoutMs',
     value: shown(timeoutMs),
+    options: ['timeoutMs'],
   });
 }
 
-/** The moment at which a wait gives up. May be started again for the next wait, so that none allocates. */
+/** The moment at which a wait gives up. It may be started again for the next wait, so that waits do not allocate. */
 export class Deadline {
   #timeoutMs = 0;
   #end = 0;
 
-  /** Starts to run. Returns itself. */
+  /** Starts the time. Returns itself. */
   start(timeoutMs: number): this {
     this.#timeoutMs = timeoutMs;
     this.#end = performance.now() + timeoutMs;
     return this;
   }
 
-  /** What it was started with. */
+  /** The milliseconds it was started with. */
   get timeoutMs(): number {
     return this.#timeoutMs;
   }
 
-  /** Milliseconds to wait before the next look, `SLICE_MS` at most; 0 once the time is up. */
+  /** Milliseconds to wait before the next check, `SLICE_MS` at most; 0 once the time is up. */
   slice(): number {
     return Math.max(0, Math.min(this.#end - performance.now(), SLICE_MS));
   }
@@ -110,7 +111,7 @@ export class WordSleeper implements Disposable {
     this.#signal = signal;
     // An asynchronous wait holds no handle: without one the event loop would end while it is pending.
     this.#keepAlive = setInterval(() => undefined, 1 << 30);
-    // Wakes the peers that sleep on the word too; they look and sleep on.
+    // Also wakes the peers that sleep on the word; they check it and sleep again.
     this.#onAbort = () => Atomics.notify(words, index);
     signal?.addEventListener('abort', this.#onAbort);
   }

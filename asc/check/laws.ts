@@ -58,7 +58,7 @@ export function entersAlike(actions: usize, ranks: i32, decision: usize): boolea
   return true;
 }
 
-/** P2 beyond a step: ranks leave together or not at all, and none leaves while a rank has work or wishes to stay. */
+/** P2 beyond a step: ranks leave together or not at all, and none leaves while a rank has work or wants to stay. */
 export function leavesTogether(table: usize, ranks: i32, decision: usize): boolean {
   let all = true;
   for (let rank = 0; rank < ranks; rank++) {

@@ -26,7 +26,7 @@ Bytes view_argument(Napi::Value value, const char* name);
 napi_value error_value(napi_env env, const DeviceError& error);
 void throw_error(napi_env env, const DeviceError& error);
 
-// Runs what a native method does. No C++ exception leaves it.
+// Runs the body of a native method. No C++ exception leaves it.
 template <typename Body>
 napi_value guarded(napi_env env, Body body) noexcept {
   try {
@@ -36,11 +36,11 @@ napi_value guarded(napi_env env, Body body) noexcept {
   } catch (const Napi::Error& error) {
     error.ThrowAsJavaScriptException();
   } catch (const std::bad_alloc&) {
-    napi_throw_error(env, "ERR_DEVICE_MEMORY", "The process has no memory left; dispose what is not needed.");
+    napi_throw_error(env, "ERR_DEVICE_MEMORY", "The process has no memory left; dispose objects that are not needed.");
   } catch (const std::exception& error) {
     napi_throw_error(env, nullptr, error.what());
   } catch (...) {
-    napi_throw_error(env, nullptr, "A native call threw a value that is no std::exception; look at the kernel libraries in use.");
+    napi_throw_error(env, nullptr, "A native call threw a value that is not a std::exception; check the kernel libraries in use.");
   }
   return nullptr;
 }

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-// Of a null mark, which an event has that was never recorded: reached.
+// A null mark, as of an event that was never recorded, counts as reached.
 WaitResult wait_for(const std::shared_ptr<Mark>& mark, double ms);
 // Waits on Node's thread pool, at most `ms`; a promise of whether the mark was reached.
 Napi::Value wait_async(Napi::Env env, std::shared_ptr<Mark> mark, double ms);

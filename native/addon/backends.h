@@ -15,7 +15,7 @@ struct BackendKind {
 
 // Null for a kind that this build does not hold.
 const BackendKind* find_backend(const std::string& kind);
-// What openDevice takes, for an error.
+// The kinds that openDevice takes, for an error message.
 std::string backend_names();
 
 }  // namespace lockstep

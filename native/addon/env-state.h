@@ -22,7 +22,7 @@ enum ClassIndex {
   class_count
 };
 
-// All there is of one JS thread. When its environment ends, every stream thread is joined before any memory goes.
+// The state of one JS thread. When its environment ends, every stream thread is joined before any memory is freed.
 struct EnvState {
   ~EnvState() { shutdown(); }
 
@@ -38,7 +38,7 @@ struct EnvState {
   }
 
   Napi::FunctionReference constructors[class_count];
-  // What the constructor that is being called is for: JS code that calls a constructor itself finds null and is refused.
+  // The core object that a constructor call is for: null when JS code calls a constructor itself, which is refused.
   const void* pending = nullptr;
   std::vector<std::weak_ptr<Device>> devices;
   bool closed = false;

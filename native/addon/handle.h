@@ -11,7 +11,7 @@
 
 namespace lockstep {
 
-// Tells V8 of native bytes that hang on a JS object, so that it collects in time.
+// Reports to V8 the native bytes that a JS object keeps alive, so that it collects in time.
 inline void report_bytes(napi_env env, int64_t change) {
   int64_t total;
   if (change != 0) napi_adjust_external_memory(env, change, &total);
@@ -112,7 +112,7 @@ class Handle : public Napi::ObjectWrap<T> {
     });
   }
 
-  // Declared first: the core object goes before the device can.
+  // Declared first: the core object is destroyed before the device can be.
   const DeviceHold hold_;
   const std::shared_ptr<Core> core_;
 };

@@ -17,7 +17,7 @@ thread_local char* bound_arena = nullptr;
 
 namespace {
 
-// A planner's memory. The object of its functions keeps it; they do not, since Node runs what follows a collection late.
+// A planner's memory. The object of its functions keeps it alive; the functions do not, since Node runs finalizers late.
 struct Binding {
   napi_env env;
   napi_ref view;
@@ -27,7 +27,7 @@ struct Binding {
 
   ~Binding() { napi_delete_reference(env, view); }
 
-  // The memory where it was bound. It has gone with that object, or where its buffer was transferred.
+  // The bound memory. It is gone if that object was collected, or if its buffer was transferred.
   char* arena() const {
     napi_value value = nullptr;
     void* data = nullptr;
@@ -35,7 +35,7 @@ struct Binding {
     napi_get_reference_value(env, view, &value);
     if (value != nullptr) napi_get_typedarray_info(env, value, nullptr, &length, &data, nullptr, nullptr);
     if (value == nullptr || data != address || length != bytes) {
-      throw DeviceError("ERR_DISPOSED", "The memory that these functions were bound to is gone: it was transferred, or the object they are of was dropped.");
+      throw DeviceError("ERR_DISPOSED", "The memory that these functions were bound to is gone: it was transferred, or the object that holds them was collected.");
     }
     return static_cast<char*>(data);
   }
@@ -96,7 +96,7 @@ bool laid_out(const Bytes& view) {
   const size_t end = static_cast<size_t>(CONFIG_BASE) + static_cast<size_t>(CONFIG_WORDS) * 4;
   if (view.address == nullptr || view.bytes < end || reinterpret_cast<uintptr_t>(view.address) % 8 != 0) return false;
   const auto* words = reinterpret_cast<const uint32_t*>(view.address + CONFIG_BASE);
-  // Of tensors, a view that a planner has not got is 0.
+  // The offset of a tensor is 0 in a view that the planner does not have.
   const auto inside = [&](int32_t begin, int32_t tensors, int32_t last) {
     for (int32_t i = begin; i < last; i++) {
       const bool absent = i >= tensors && words[i] == 0;

@@ -39,7 +39,7 @@ class BufferObject final : public Handle<BufferObject, Buffer> {
 
  private:
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  // Bytes V8 was told of.
+  // Bytes reported to V8.
   int64_t reported_;
 };
 
@@ -57,10 +57,10 @@ class EventObject final : public Handle<EventObject, Event> {
   Napi::Value wait_slice(const Napi::CallbackInfo& info);
   Napi::Value wait_slice_async(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  // Where it was recorded last; null when it was not. Throws when disposed, and when that was in a capture, which may have
+  // Where it was recorded last; null if it never was. Throws when disposed, and if it was recorded in a capture, which may have
   // ended.
   const std::shared_ptr<Mark>& mark() const;
-  // An event of its own at the same mark.
+  // A separate event at the same mark.
   Napi::Value last(const Napi::CallbackInfo& info);
 };
 

@@ -11,7 +11,7 @@ void PoolObject::define(Napi::Env env) {
                       });
 }
 
-// The byte at which the piece begins. The pool's buffer is `buffer` of this object: another one when it had to grow.
+// The byte at which the piece begins. `buffer` of this object is the pool's buffer, which is replaced when it has to grow.
 Napi::Value PoolObject::take(const Napi::CallbackInfo& info) {
   const int64_t bytes = integer_argument(info[0], "bytes");
   if (bytes < 1) invalid_argument("bytes", info[0], "1 or more");

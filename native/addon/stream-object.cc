@@ -60,7 +60,7 @@ Napi::Value StreamObject::launch(const Napi::CallbackInfo& info) {
     throw DeviceError("ERR_LAUNCH_INVALID", "No kernel takes " + std::to_string(values.Length()) + " arguments.",
                       {{"actual", values.Length()}, {"limit", LOCKSTEP_MAX_ARGUMENTS}});
   }
-  // Reading elements can run JS code (getters), which can dispose what was read: all is checked after the last one.
+  // Reading elements can run JS code (getters), which can dispose what was read: everything is checked after the last one.
   std::vector<LaunchArgument> arguments;
   for (uint32_t i = 0; i < values.Length(); i++) {
     arguments.push_back(launch_argument(Napi::Value(values[i]), Napi::Value(offsets[i]), i));

@@ -5,7 +5,7 @@
 
 namespace lockstep {
 
-// Bytes that a device holds. Used by its JS thread alone.
+// Bytes that a device holds. Only its JS thread uses it.
 struct Account {
   int64_t allocated = 0;
   int64_t graph_bytes = 0;

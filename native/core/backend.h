@@ -13,9 +13,9 @@
 namespace lockstep {
 
 // What a backend (host, CUDA, HIP) is to the rest of the addon. Checks, ids, accounting, lifetimes and capture rules are
-// done by the callers in core/, once for all backends; a backend only carries out. It may rely on this: memory, modules and
-// graphs are freed, and anything but streams and marks is made, only while none of the device's streams captures; and what
-// queued work uses lives until that work is through.
+// done by the callers in core/, once for all backends; a backend only executes. It may rely on this: memory, modules and
+// graphs are freed, and anything other than streams and marks is made, only while none of the device's streams captures; and
+// whatever queued work uses stays alive until that work is done.
 
 // Where device memory lies. Only the backend knows what the number means: on a GPU it is no pointer.
 struct DeviceAddress {
@@ -24,7 +24,7 @@ struct DeviceAddress {
   DeviceAddress operator+(uint64_t bytes) const { return {value + bytes}; }
 };
 
-// What the device has to be asked to free.
+// A resource that the device has to free.
 struct Resource {
   virtual ~Resource() = default;
 };
@@ -37,11 +37,11 @@ struct Memory : Resource {
 struct Module : Resource {
   const lockstep_kernel* kernels = nullptr;
   size_t count = 0;
-  // The kernels of this build, which take no longer than the bytes they touch.
+  // The kernels of this build, whose time is bounded by the bytes they touch.
   bool builtin = false;
 };
 
-// Why a stream runs nothing more.
+// Why a stream has stopped.
 struct Failure {
   DeviceError error;
 };
@@ -56,7 +56,7 @@ struct Mark {
   virtual ~Mark() = default;
   // Waits at most `ms` milliseconds; 0 only looks.
   virtual WaitResult wait(double ms) = 0;
-  // Says that another thread than the one that uses the stream is about to wait. By the one that uses it.
+  // Called by the thread that uses the stream, before another thread waits.
   virtual void expect() {}
 };
 
@@ -71,7 +71,7 @@ struct LaunchValue {
 struct Launch {
   const lockstep_kernel* kernel = nullptr;
   std::vector<LaunchValue> values;
-  // Upper bound of the bytes that it reads and writes; SIZE_MAX where nobody knows.
+  // Upper bound of the bytes that it reads and writes; SIZE_MAX if unknown.
   size_t touched = SIZE_MAX;
 };
 
@@ -104,7 +104,7 @@ struct Operation {
   enum class Kind : uint8_t { none, upload, download, edit_table, launch, graph, record, wait };
 
   Kind kind = Kind::none;
-  // Of copies and edits: where in device memory.
+  // For copies and edits: the place in device memory.
   DeviceAddress device;
   // An upload and an edit read here, a download writes here: the arena, or `staging`.
   std::byte* host = nullptr;
@@ -116,7 +116,7 @@ struct Operation {
   std::shared_ptr<std::vector<std::byte>> staging;
   std::shared_ptr<const Launch> launch;
   GraphBackend* graph = nullptr;
-  // What a wait waits for; enqueue() leaves here the mark that a record made.
+  // The mark that a wait waits for; enqueue() stores here the mark that a record made.
   std::shared_ptr<Mark> mark;
 
   void clear() {
@@ -132,7 +132,7 @@ struct Operation {
 // Used by one thread.
 struct StreamBackend {
   virtual ~StreamBackend() = default;
-  // All `count` operations in order, or, when it throws, none. Contents are taken; `edits` keep some capacity.
+  // All `count` operations in order, or, when it throws, none. Moves the contents out; `edits` keep some capacity.
   virtual void enqueue(Operation* operations, size_t count) = 0;
   // A fresh mark at the end of the queue; in a capture, one that only streams of the capture wait for.
   virtual std::shared_ptr<Mark> mark() = 0;
@@ -146,7 +146,7 @@ struct StreamBackend {
   virtual std::unique_ptr<RecordingBackend> end_capture() = 0;
   virtual void abandon_capture() = 0;
   virtual void leave_capture() = 0;
-  // Lets what runs finish, drops the rest and joins. Idempotent.
+  // Lets the running operation finish, drops the rest and joins the thread. Idempotent.
   virtual void close() = 0;
 };
 

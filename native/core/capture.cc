@@ -33,7 +33,7 @@ void Capture::end() {
   ended = true;
   auto& under_way = device->captures;
   under_way.erase(std::remove(under_way.begin(), under_way.end(), this), under_way.end());
-  // A member's reference to this capture may be the last.
+  // A member's reference to this capture may be the last one.
   const auto owner = device;
   const auto leaving = std::move(members);
   members.clear();

@@ -25,15 +25,15 @@ struct Capture {
 
   Member& member(const Stream& stream);
   void join(Stream& stream);
-  // The first stream whose last operation nobody waited for, or null.
+  // The first stream whose last operation no member waited for, or null.
   const Stream* unjoined() const;
-  // Every member leaves, and what was retired meanwhile can go.
+  // Every member leaves, and what was retired meanwhile can be freed.
   void end();
 
   const std::shared_ptr<Device> device;
   const std::thread::id thread = std::this_thread::get_id();
   const std::shared_ptr<Pool> pool;
-  // What the pool had given away before.
+  // Bytes that the pool had handed out before.
   const size_t pool_used;
   bool ended = false;
   std::vector<Member> members;

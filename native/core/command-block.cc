@@ -17,7 +17,7 @@ struct Reader {
   Device& device;
   int32_t stream;
   size_t index;
-  // Of this command and of all before it.
+  // The objects used by this command and all before it.
   CommandTarget* targets;
 
   [[noreturn]] void fail(const char* code, const std::string& mistake, std::vector<Detail> details = {}) const {
@@ -62,7 +62,7 @@ struct Reader {
     buffer.uses.add(stream);
   }
 
-  // The edits are copied here, and so checked for good: one list in the arena serves both staging sets, and its words may be
+  // The edits are copied here, so the checks stay valid: one list in the arena serves both staging sets, and its words may be
   // those of the next step by the time the kernel runs.
   void upload_rows(const Words& words, Operation& operation) const {
     Buffer& buffer = find(device.buffers, words[CMD_A], "buffer");
@@ -135,7 +135,7 @@ struct Reader {
       }
       case COMMAND_WAIT: {
         Event& event = find(device.events, words[CMD_A], "event");
-        // A stream is past what it recorded itself.
+        // A stream is already past what it recorded itself.
         if (recorded_before(event)) return;
         if (event.capture != nullptr) {
           fail("ERR_DEVICE_CAPTURE", "event " + std::to_string(event.id) + " was last recorded in a capture; record it again outside one.",
@@ -147,7 +147,7 @@ struct Reader {
         return;
       }
       default:
-        fail("ERR_INPUT_INVALID", std::to_string(static_cast<int32_t>(words[CMD_OP])) + " is no operation.",
+        fail("ERR_INPUT_INVALID", std::to_string(static_cast<int32_t>(words[CMD_OP])) + " is not an operation.",
              {{"op", static_cast<int32_t>(words[CMD_OP])}});
     }
   }

@@ -8,7 +8,7 @@
 
 namespace lockstep {
 
-// What a command of a block changes once the block is enqueued; null where nothing.
+// The object that a command changes when the block is enqueued; null for none.
 struct CommandTarget {
   Event* event = nullptr;
   Pool* pool = nullptr;

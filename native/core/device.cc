@@ -111,7 +111,7 @@ void Baked::use(const Uses& uses) const {
 }
 
 void Baked::release() {
-  // One that goes may be the last holder of a buffer: what is iterated is ours alone.
+  // Destroying one may release the last reference to a buffer, so iterate over a copy.
   const auto buffers = std::move(buffers_);
   const auto modules = std::move(modules_);
   buffers_.clear();
@@ -202,7 +202,7 @@ void Device::close() {
   // Streams abandon their captures before they end.
   const auto streams = streams_;
   for (const auto& [id, stream] : streams) stream->dispose();
-  // A graph that goes may be the last holder of a buffer, which then leaves the map: take a copy of what is iterated.
+  // Destroying a graph may release the last reference to a buffer, which then leaves the map, so iterate over a copy.
   const auto all_graphs = graphs;
   for (const auto& [id, graph] : all_graphs) graph->release();
   const auto all_buffers = buffers;

@@ -16,7 +16,7 @@ class Stream;
 struct Capture;
 struct Pool;
 
-// The objects below are used by the device's JS thread alone. What they hold of the device goes to its retire list.
+// The objects below are used by the device's JS thread alone. Their device resources go to its retire list.
 
 struct Buffer {
   Buffer(Device& device, std::unique_ptr<Memory> memory, Charge charge);
@@ -60,15 +60,15 @@ struct Event {
   std::shared_ptr<Device> device;
   int32_t id;
   bool disposed = false;
-  // Where it was recorded last; null when it was not. Each record makes another: who waits for one keeps it.
+  // Where it was recorded last; null if it never was. Each record makes a new mark; a waiter keeps the one it waits for.
   std::shared_ptr<Mark> mark;
-  // Where it was recorded when that was in a capture.
+  // The capture in which it was recorded, if any.
   std::shared_ptr<Capture> capture;
   Stream* capture_stream = nullptr;
   uint64_t capture_position = 0;
 };
 
-// What recorded work holds: buffers whose addresses and modules whose kernels are baked in.
+// The objects that recorded work uses: buffers whose addresses, and modules whose kernels, are baked in.
 class Baked {
  public:
   Baked() = default;
@@ -102,19 +102,19 @@ class Device : public std::enable_shared_from_this<Device> {
   // Null when it is disposed.
   Stream* stream(int32_t id) const;
 
-  // Puts it on the retire list, and empties that where it can be.
+  // Puts it on the retire list, and empties the list where possible.
   void retire(std::unique_ptr<Resource> resource, Charge charge, const Uses& uses);
   // Frees what is retired and no longer used; in a capture, nothing.
   void empty_retired();
   size_t retired() const { return retired_.size(); }
 
-  // Joins the streams, then lets all memory go. Idempotent.
+  // Joins the streams, then frees all memory. Idempotent.
   void close();
   bool closed() const { return closed_; }
   void require_open() const;
   // Throws ERR_DEVICE_CAPTURE while any stream captures: a driver refuses it then, and loses the capture.
   void require_no_capture(const std::string& what) const;
-  // One that is under way, or null.
+  // A capture under way, or null.
   const Capture* capture() const { return captures.empty() ? nullptr : captures.front(); }
   const char* kind() const { return backend_->kind(); }
 
@@ -126,14 +126,14 @@ class Device : public std::enable_shared_from_this<Device> {
   // Captures under way.
   std::vector<Capture*> captures;
   int32_t next_id = 1;
-  // JS objects of this device; when the last is gone, nobody can reach it and it closes.
+  // JS objects of this device; when the last one is gone, the device is unreachable and closes.
   int64_t handles = 0;
   std::byte* arena = nullptr;
   size_t arena_bytes = 0;
 
  private:
   std::unique_ptr<Backend> backend_;
-  // Strong: a stream that JS forgot still finishes its work.
+  // Strong references: a stream that JS dropped still finishes its work.
   std::unordered_map<int32_t, std::shared_ptr<Stream>> streams_;
   RetireList retired_;
   std::shared_ptr<void> arena_hold_;

@@ -6,9 +6,9 @@
 
 namespace lockstep {
 
-// What its pool did for a graph.
+// A graph's use of its pool.
 struct PoolUse {
-  // By how much the most that the pool ever had in use grew for it: 0 for a graph that fitted where others had been.
+  // By how much the pool's peak use grew for it: 0 for a graph that fitted into memory that others had used.
   size_t reserved = 0;
   // Bytes of the pool that it uses.
   size_t allocated = 0;
@@ -37,7 +37,7 @@ struct Graph {
 // What endCapture() gives. Between it and instantiate(), which is where a driver takes a graph's memory, memory held in reserve
 // for the graph can be freed: in the capture that is not possible, and after instantiate() it is too late.
 struct Recording {
-  // Of a capture that is about to end.
+  // Made from a capture that is about to end.
   Recording(Capture& capture, std::unique_ptr<RecordingBackend> backend);
 
   // Throws ERR_DISPOSED the second time, ERR_DEVICE_CAPTURE in another capture, and ERR_DEVICE_MEMORY, after which it may be

@@ -66,7 +66,7 @@ bool passes_check(const lockstep_kernel& kernel, const std::vector<lockstep_valu
   }
 }
 
-// What `check` says it needs, and of an output of which it says nothing, all of it.
+// The bytes that `check` requires; for an output without a requirement, the whole buffer.
 size_t touched_bytes(const lockstep_kernel& kernel, const std::vector<LaunchValue>& values, const int64_t* required) {
   size_t bytes = 0;
   for (size_t i = 0; i < values.size(); i++) {

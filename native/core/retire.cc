@@ -22,7 +22,7 @@ void RetireList::empty(Device& device) {
   const auto through = [&](Entry& entry) {
     if (!entry.marked) {
       for (const int32_t id : entry.uses.streams) {
-        // A stream that is gone has no work left.
+        // A destroyed stream has no work left.
         if (Stream* const stream = device.stream(id)) entry.marks.push_back(stream->retire_mark());
       }
       entry.marked = true;

@@ -10,7 +10,7 @@ namespace lockstep {
 
 class Device;
 
-// Streams, by id, that were given work with an object.
+// Streams, by id, on which an object was used.
 struct Uses {
   void add(int32_t stream);
   void add(const Uses& other);
@@ -18,25 +18,25 @@ struct Uses {
   std::vector<int32_t> streams;
 };
 
-// What nobody holds any more and the device may still use. V8 finalizes JS objects whenever it likes, in the middle of a
-// capture too, where a driver refuses to free: so nothing is freed where it is let go. It comes here, and goes outside
-// captures, once each stream that used it has come to a mark after its last use.
+// Resources without references that the device may still use. V8 finalizes JS objects at any time, also in the middle of a
+// capture, where a driver refuses to free. So released resources are put here, and freed outside captures once each stream
+// that used them has reached a mark after their last use.
 class RetireList {
  public:
   void add(std::unique_ptr<Resource> resource, Charge charge, Uses uses);
   // Frees what no stream uses any more. Only outside captures.
   void empty(Device& device);
-  // Frees all: every stream is joined.
+  // Frees everything, after every stream is joined.
   void clear() { entries_.clear(); }
   size_t size() const { return entries_.size(); }
 
  private:
   struct Entry {
-    // Given back after the resource is freed.
+    // Bytes returned to the account after the resource is freed.
     Charge charge;
     std::unique_ptr<Resource> resource;
     Uses uses;
-    // One a stream, made when the list is first emptied after the entry came.
+    // One mark per stream, made when the list is first emptied after the entry was added.
     std::vector<std::shared_ptr<Mark>> marks;
     bool marked = false;
   };

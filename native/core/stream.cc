@@ -42,7 +42,7 @@ Stream::~Stream() { dispose(); }
 void Stream::dispose() {
   if (backend_ == nullptr) return;
   if (capture_ != nullptr) {
-    // Of the stream that began it, or of one that joined: it ends for all.
+    // Whether this stream began the capture or joined it, the capture ends for all.
     const auto capture = capture_;
     capture->members.front().stream->backend_->abandon_capture();
     capture->end();
@@ -112,9 +112,9 @@ std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<B
   Operation operation;
   operation.kind = Operation::Kind::download;
   operation.device = copy_address(*this, *buffer, offset, bytes);
-  // The last download's bytes are used again once it is over: fresh ones cost a page fault every 4 KiB.
+  // The last download's buffer is reused once the download is done: a new one costs a page fault every 4 KiB.
   if (readback_ == nullptr || readback_.use_count() > 1) readback_ = std::make_shared<std::vector<std::byte>>();
-  // use_count() is a relaxed load: the stream's thread may have let go without anybody having waited for it.
+  // use_count() is a relaxed load: the stream's thread may have released its reference without a wait.
   std::atomic_thread_fence(std::memory_order_acquire);
   const auto staging = readback_;
   staging->resize(bytes);
@@ -225,7 +225,7 @@ std::shared_ptr<Recording> Stream::end_capture() {
   capture->end();
   if (unjoined_id != 0) {
     capture_error("Stream " + std::to_string(unjoined_id) + " joined the capture of stream " + std::to_string(id) +
-                      " and nobody waited for its last operation; the capture is lost. Record an event there last and "
+                      " and no stream waited for its last operation; the capture is lost. Record an event there last and "
                       "wait for it here.",
                   unjoined_id);
   }
@@ -276,7 +276,7 @@ void Stream::submit_at(int64_t offset) {
   constexpr int64_t header = COMMAND_HEADER_WORDS * 4;
   if (offset < 0 || offset % 4 != 0 || offset > limit - header) {
     throw DeviceError("ERR_INPUT_INVALID",
-                      "Byte " + std::to_string(offset) + " is no place for a command block in an arena of " +
+                      "Byte " + std::to_string(offset) + " is not a place for a command block in an arena of " +
                           std::to_string(limit) + " bytes; give a multiple of 4 inside it.",
                       {{"offset", offset}, {"arenaBytes", limit}});
   }

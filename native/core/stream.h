@@ -10,7 +10,7 @@
 
 namespace lockstep {
 
-// A stream as JS sees it: every misuse is refused here, before the backend hears of it. One JS thread uses it.
+// A stream as JS sees it: every misuse is refused here, before it reaches the backend. One JS thread uses it.
 class Stream {
  public:
   Stream(Device& device, std::shared_ptr<StreamBackend> backend);
@@ -18,13 +18,13 @@ class Stream {
 
   void launch(const std::shared_ptr<LoadedModule>& module, size_t kernel, const std::vector<LaunchArgument>& arguments);
   void upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes);
-  // The bytes are there once the stream has come to its end of now.
+  // The bytes are available once the stream has reached the current end of its queue.
   std::shared_ptr<std::vector<std::byte>> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
   void record(Event& event);
   void wait(Event& event);
   void launch_graph(Graph& graph);
 
-  // `pool` may be null: what the capture takes of it is counted as the graph's.
+  // `pool` may be null: what the capture takes from it counts as the graph's.
   void begin_capture(std::shared_ptr<Pool> pool);
   std::shared_ptr<Recording> end_capture();
   // Drops what was recorded.
@@ -41,7 +41,7 @@ class Stream {
   bool wait_slice(double ms);
   // An event at the end of the queue.
   std::shared_ptr<Event> mark();
-  // The end of the queue, of a failed stream too: what was used before it is not used any more.
+  // The end of the queue, also of a failed stream: objects used before it are no longer in use when it is reached.
   std::shared_ptr<Mark> retire_mark() const { return backend_->mark(); }
 
   void dispose();

@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t alignment = 64;
 constexpr int poison = 0xA5;
-// Smaller allocations are not worth reading four files for.
+// Smaller allocations are not worth the reading of four files.
 constexpr size_t asks_machine_from = size_t{16} << 20;
 
 struct HostMemory final : HostResource<Memory> {
@@ -46,7 +46,7 @@ struct HostMemory final : HostResource<Memory> {
 std::unique_ptr<Memory> allocate_host_memory(size_t bytes, std::shared_ptr<HostCaptures> captures) {
   captures->require_none("Allocating");
   // Linux promises memory it does not have and then kills the process that writes to it: ask before writing, and let the
-  // next thread ask only when this one has written. No destructor: threads may outlive the module's end.
+  // next thread ask only when this one has written. It has no destructor: threads may outlive the module.
   static std::mutex asking;
   static_assert(std::is_trivially_destructible_v<std::mutex>);
   std::unique_lock<std::mutex> turn(asking, std::defer_lock);

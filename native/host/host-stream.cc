@@ -18,10 +18,10 @@ namespace lockstep {
 namespace {
 
 constexpr size_t first_ring_size = 64;
-// A thread that waits runs no command that touches more. At 1 GB/s, less than memory gives, it is through in a third of the
+// A thread that waits runs no command that touches more. At 1 GB/s, less than memory bandwidth, it takes a third of the
 // 50 ms that a native wait may last.
 constexpr size_t short_bytes = size_t{16} << 20;
-// How often the thread of a helped stream looks at its queue, and how often in vain before it sleeps.
+// How often the thread of a helped stream checks its queue, and how many times without finding work before it sleeps.
 constexpr std::chrono::microseconds look_every(200);
 constexpr int looks_in_vain = 50;
 
@@ -69,7 +69,7 @@ HostStream::HostStream(std::shared_ptr<HostSync> sync, std::shared_ptr<HostCaptu
       ring_(first_ring_size),
       helped_(!is_main_thread()) {
   progress_->stream = this;
-  // Signals are the main thread's: a stream thread inherits a full mask.
+  // The main thread handles signals: a stream thread inherits a full mask.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -140,7 +140,7 @@ std::shared_ptr<Mark> HostStream::mark() {
     marks_.insert(marks_.begin() + static_cast<std::ptrdiff_t>(next_mark_), std::make_shared<HostMark>());
     marks_[next_mark_]->progress = progress_;
   }
-  // use_count() is a relaxed load: whoever let go last may have been another thread.
+  // use_count() is a relaxed load: another thread may have released the last reference.
   std::atomic_thread_fence(std::memory_order_acquire);
   const auto& mark = marks_[next_mark_];
   next_mark_ = (next_mark_ + 1) % marks_.size();
@@ -184,7 +184,7 @@ std::unique_ptr<RecordingBackend> HostStream::end_capture() {
     throw DeviceError("ERR_DEVICE_CAPTURE",
                       "The capture is lost: something was allocated or freed in it. Do so before it begins or after its end.");
   }
-  // Streams that joined leave it only after.
+  // Streams that joined leave it only afterwards.
   return std::make_unique<HostRecording>(std::move(*shared));
 }
 
@@ -211,7 +211,7 @@ bool HostStream::next(std::unique_lock<std::mutex>& lock) {
   while (!ready()) {
     const uint64_t before = std::exchange(through, progress_->executed.load());
     const bool waited = std::exchange(waiting, size_ > 0 && !running_);
-    // It has lain there between two looks: nobody helps.
+    // The command was there at two checks in a row: no thread is helping.
     if (waiting && waited && through == before) break;
     in_vain = waiting || running_ || through != before ? 0 : in_vain + 1;
     if (in_vain < looks_in_vain) {
@@ -252,7 +252,7 @@ void HostStream::help(uint64_t target, std::chrono::steady_clock::time_point end
   while (progress_->executed.load() < target && !progress_->failed() && std::chrono::steady_clock::now() < end) {
     if (running_ || size_ == 0) break;
     if (!is_short(ring_[head_])) {
-      // Of a stream that waits for another of this thread's, the other comes first.
+      // If the stream waits for another stream of this thread, that one is run first.
       if (ring_[head_].kind == Operation::Kind::wait) {
         const auto mark = std::static_pointer_cast<HostMark>(ring_[head_].mark);
         HostStream* const other = mark->progress->stream;
@@ -283,7 +283,7 @@ void HostStream::hurry() {
 }
 
 WaitResult HostMark::wait(double ms) {
-  // Only the thread that uses the stream may look at it, and it knows itself by the stream's word: compare first.
+  // Only the thread that uses the stream may access it, and the progress's word says whether this is that thread: compare first.
   if (ms > 0 && progress->user == std::this_thread::get_id() && progress->stream != nullptr) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
     if (progress->stream->may_help()) {

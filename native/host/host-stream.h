@@ -28,9 +28,9 @@ struct HostRecording final : RecordingBackend {
 };
 
 // One thread with an in-order queue. Waking it costs more than most commands take, so a thread that waits for its own stream runs
-// the queue itself, unless it is the process's main one, which has an event loop to look after. It takes a command at a time,
-// and only one that is known to be short; others are the stream's thread's. Until somebody waits, that thread looks after the
-// queue now and then, and takes what has lain there between two looks. A capture turns the queue into a list: operations of all streams that joined it,
+// the queue itself, unless it is the process's main one, which has an event loop to look after. It runs one command at a time,
+// and only commands known to be short; the stream's thread runs the others. While no thread waits, the stream's thread polls the
+// queue, and runs a command that was there at two checks in a row. A capture turns the queue into a list: operations of all streams that joined it,
 // in the order they were given, which is one of the orders their events allow.
 class HostStream final : public StreamBackend {
  public:
@@ -48,9 +48,9 @@ class HostStream final : public StreamBackend {
   void leave_capture() override;
   void close() override;
 
-  // Runs commands on this thread until `target` are through, one is not to be run here, or it is `end`.
+  // Runs commands on this thread until `target` are done, the next must not run here, or `end` has passed.
   void help(uint64_t target, std::chrono::steady_clock::time_point end);
-  // Whether the thread that calls may help.
+  // Whether the calling thread may run commands.
   bool may_help() const { return helped_ && std::this_thread::get_id() == progress_->user; }
   // Wakes the stream's thread for what is queued.
   void hurry();
@@ -71,12 +71,12 @@ class HostStream final : public StreamBackend {
   const std::shared_ptr<HostSync> sync_;
   const std::shared_ptr<HostProgress> progress_;
   const std::shared_ptr<HostCaptures> captures_;
-  // Of the stream that began the capture, and of those that joined.
+  // Set for the stream that began the capture, and for those that joined.
   std::shared_ptr<HostRecording> recording_;
-  // Marks made so far, the least recently used first. One that nobody else holds any more is used again.
+  // Marks made so far, the least recently used first. One without other references is reused.
   std::vector<std::shared_ptr<HostMark>> marks_;
   size_t next_mark_ = 0;
-  // Commands given so far: of the JS thread alone.
+  // Commands enqueued so far; used only by the JS thread.
   uint64_t enqueued_ = 0;
 
   std::mutex mutex_;
@@ -85,9 +85,9 @@ class HostStream final : public StreamBackend {
   std::vector<Operation> ring_;
   size_t head_ = 0;
   size_t size_ = 0;
-  // A command was taken from the ring and is not through.
+  // A command was taken from the ring and is not done.
   bool running_ = false;
-  // What is queued is for the stream's thread, at once.
+  // The stream's thread is to run the queue at once.
   bool hurried_ = false;
   // The stream's thread sleeps until it is woken.
   bool asleep_ = false;

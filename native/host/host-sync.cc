@@ -4,7 +4,7 @@ namespace lockstep {
 
 void HostSync::announce() {
   if (waiters_.load() == 0) return;
-  // A waiter that has looked but not yet slept holds the mutex until it sleeps.
+  // A waiter that has checked and does not sleep yet holds the mutex until it sleeps.
   { const std::lock_guard<std::mutex> lock(mutex_); }
   changed_.notify_all();
 }

@@ -39,7 +39,7 @@ class HostSync {
     waiters_--;
   }
 
-  // Costs one load when nobody waits.
+  // Costs one load when no thread waits.
   void announce();
 
  private:
@@ -54,16 +54,16 @@ class HostStream;
 struct HostProgress {
   explicit HostProgress(std::shared_ptr<HostSync> sync) : sync(std::move(sync)) {}
 
-  // By the thread that runs the command, or after all have ended. The first failure stays.
+  // Called by the thread that runs the command, or after all have ended. The first failure is kept.
   void fail(uint64_t command, std::shared_ptr<const Failure> failure);
   bool failed() const { return failed_at.load() != never; }
-  // What went wrong before `target` commands were through.
+  // The failure before `target` commands were done.
   std::shared_ptr<const Failure> failure_before(uint64_t target) const;
   WaitResult wait(uint64_t target, double ms) const;
 
   static constexpr uint64_t never = std::numeric_limits<uint64_t>::max();
   const std::shared_ptr<HostSync> sync;
-  // The thread that uses the stream, and for that thread alone the stream: null once it is closed.
+  // The thread that uses the stream, and the stream, for that thread alone: null once it is closed.
   const std::thread::id user = std::this_thread::get_id();
   HostStream* stream = nullptr;
   std::atomic<uint64_t> executed{0};
@@ -72,7 +72,7 @@ struct HostProgress {
   std::shared_ptr<const Failure> reason;
 };
 
-// A mark is a number: how many commands of which stream are through when it is reached.
+// A mark is a number: how many commands of which stream are done when it is reached.
 struct HostMark final : Mark {
   WaitResult wait(double ms) override;
   void expect() override;

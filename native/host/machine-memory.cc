@@ -30,7 +30,7 @@ struct Group {
   const char* limit;
   const char* use;
   const char* statistics;
-  // What `use` counts and the kernel drops before it kills anybody: files read once.
+  // Memory that `use` counts and the kernel reclaims before it kills a process: files read once.
   const char* reclaimable;
 };
 

@@ -24,7 +24,7 @@ const lockstep_kernel_table* builtin_kernels();
   return 1;
 }
 
-// Bytes of `count` elements, saturated: nothing is that large, so the launch is refused.
+// Bytes of `count` elements, saturated: no buffer is that large, so the launch is refused.
 inline int64_t bytes_of(int64_t count, int64_t element_bytes) {
   int64_t bytes;
   return __builtin_mul_overflow(count, element_bytes, &bytes) ? INT64_MAX : bytes;

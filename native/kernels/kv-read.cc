@@ -26,7 +26,7 @@ int32_t check_range(const lockstep_value* a, int64_t* required, lockstep_error* 
   const int64_t row_begin = a[4].scalar;
   const int64_t row_end = a[5].scalar;
   if (row_begin < 0 || row_end < row_begin) {
-    return report(error, "rows %" PRId64 " to %" PRId64 " are no range", row_begin, row_end);
+    return report(error, "rows %" PRId64 " to %" PRId64 " are not a range", row_begin, row_end);
   }
   required[1] = bytes_of(row_end * a[6].scalar, 4);
   required[2] = bytes_of(row_end, 4);

@@ -10,7 +10,10 @@ export type Phase = keyof typeof ENUMS.PHASE;
 /** What MoE collectives move: nothing, equally many rows from every rank, each rank's own, or those of all together. */
 export type GatherKind = keyof typeof ENUMS.GATHER;
 
-/** Reasons for which a step runs eager. Every other reason is that of a graph or of a parked step. */
+/** Reasons of decisions that no step follows: every rank is idle, and waits or leaves. */
+export const PARK_REASONS: readonly ReasonCode[] = ['all-idle', 'leave'];
+
+/** Reasons for which a step runs eager. Every reason that is neither one of these nor of `PARK_REASONS` is that of a graph. */
 export const EAGER_REASONS: readonly ReasonCode[] = [
   'no-key-for-phase',
   'no-key-for-query-length',
@@ -41,26 +44,26 @@ export interface DecisionValue {
   readonly reason: ReasonCode;
   /** The rank whose condition the reason names, or -1. */
   readonly reasonRank: number;
-  /** By how much, or which: requests, tokens or slots above the ladder, tokens of a key, the query length without one, the veto, the phase without keys. */
+  /** The number behind the reason: how many requests, tokens or slots are above the ladder, the tokens of a key, the query length or phase that has no key, or the veto. */
   readonly reasonDetail: number;
   /** Index of the capture key in the plan, or -1. */
   readonly captureKey: number;
   readonly phase: Phase;
   readonly paddedTokens: number;
   readonly paddedRequests: number;
-  /** Of those, the slots for prefills and those for decodes. A prefill slot may hold a decode. */
+  /** The prefill slots and the decode slots among them. A prefill slot may hold a decode. */
   readonly paddedPrefillRequests: number;
   readonly paddedDecodeRequests: number;
   /** Tokens each decode request has a place for in the graph; 0 in eager. */
   readonly queryLen: number;
   readonly busyRanks: number;
-  /** Ranks that wished micro-batches. */
+  /** Ranks that wanted micro-batches. */
   readonly ubatchWishes: number;
-  /** Ranks below their threshold that count as wishing because the last step ran in micro-batches. */
+  /** Ranks below their threshold that count as wanting micro-batches because the last step ran in them. */
   readonly heldWishes: number;
-  /** The parts overlap; false where there is one, or where they share a resource of which there is one. */
+  /** Whether the parts overlap; false for a single part, and for parts that share a resource that exists once. */
   readonly overlap: boolean;
-  /** Some rank wished micro-batches, and the plain key of a size that also has an ubatched key runs. */
+  /** Some rank wanted micro-batches, and the plain key of a size that also has an ubatched key runs. */
   readonly plainTwin: boolean;
   /** Every rank leaves: no further step will be taken. */
   readonly leave: boolean;

@@ -4,6 +4,7 @@ export {
   DecisionView,
   EAGER_REASONS,
   type GatherKind,
+  PARK_REASONS,
   type Phase,
   type ReasonCode,
   type RunKind,

@@ -2,17 +2,17 @@ import { CANDIDATE_WORDS, type ENUMS, nameOf, word } from '../layout/index.js';
 
 /**
  * Why a key did or did not run: `chosen`, or the first condition that it fails. `larger`: it would have held the step, and a
- * smaller one ran; `full-preferred`: the same, and a full graph ran; `step-eager`: the whole step ran eager or not at all;
- * `mode`: some rank found only a lesser kind of graph; the others name what is too little, or another than was agreed.
+ * smaller one ran; `full-preferred`: the same, but a full graph ran; `step-eager`: the whole step ran eager or not at all;
+ * `mode`: some rank found only a lesser kind of graph; the others name the quantity that the key has too little of, or the property that differs from what was agreed.
  */
 export type Verdict = keyof typeof ENUMS.VERDICT;
 
-/** What became of one key of the plan in a step. */
+/** The verdict on one key of the plan in a step. */
 export interface KeyCandidate {
   /** Index of the key in the plan. */
   readonly key: number;
   readonly verdict: Verdict;
-  /** Of `tokens`, `requests`, `prefill-requests` and `query-length` how many are lacking, of `padding-factor` how many tokens are too many; else 0. */
+  /** How many are lacking, for the verdicts `tokens`, `requests`, `prefill-requests` and `query-length`; how many tokens are too many, for `padding-factor`; else 0. */
   readonly detail: number;
 }
 

@@ -20,7 +20,7 @@ export type FactWord = (typeof FACT_WORDS)[number];
 /** Options of `createRawRules`. */
 export interface RawRulesOptions {
   readonly limits?: Partial<Limits>;
-  /** Keys as they are: what no planner would capture can stand among them. */
+  /** Keys, installed unchecked: they may include keys that no planner would capture. */
   readonly keys?: readonly CaptureKey[];
   readonly policy?: Partial<CheckedPolicy>;
   readonly ranks?: number;
@@ -86,7 +86,7 @@ export class RawRules {
     );
   }
 
-  /** Writes the row of `rank` word by word; what is not given is 0, or what every vote of this plan says. */
+  /** Writes the row of `rank` word by word; a word that is not given is 0, or the value that every vote of this plan has. */
   writeRow(rank: number, words: Partial<Record<VoteWord, number>>): void {
     const row = this.#row(rank).fill(0);
     row[word(VOTE_WORDS, 'version')] = LAYOUT_VERSION;
@@ -101,7 +101,7 @@ export class RawRules {
     return this.voteFacts(rank, intent);
   }
 
-  /** The same with the facts that stand in `facts`. */
+  /** The same, from the facts already in `facts`. */
   voteFacts(rank: number, intent: RawIntent = NOTHING_SAID): Int32Array {
     const { control = 0, faultCode = 0, variant = 0, graphVeto = 0, ubatchVeto = 0, step = 0 } = intent;
     const row = this.#row(rank);

@@ -38,7 +38,7 @@ export interface AgreedShape {
 
 /**
  * The votes of all ranks in one memory, written from what each rank schedules: how the steps of a whole group are decided in
- * one process, with no device behind them. Rows and decisions are those that as many planners would come to.
+ * one process, without a device. Rows and decisions equal those of one planner per rank.
  */
 export class VoteGroup {
   readonly rules: RawRules;
@@ -66,7 +66,7 @@ export class VoteGroup {
     this.#remembers = rules.policy.ubatchHysteresis > 0;
   }
 
-  /** The same votes in the next step will be decided as the last ones were. */
+  /** Whether the same votes in the next step will get the same decision. */
   get settled(): boolean {
     return this.#settled;
   }
@@ -93,8 +93,8 @@ export class VoteGroup {
   }
 
   /**
-   * Writes the vote of a rank whose batch adds up to this, as one that cannot be cut, which costs far less than `vote`: for a policy
-   * without micro-batches, and for who does not ask whether a step with a prefill is cut.
+   * Writes the vote of a rank whose batch has these totals and cannot be cut. It costs far less than `vote`: for a policy
+   * without micro-batches, and for callers that need not know whether a step with a prefill is cut.
    */
   voteTotals(rank: number, totals: BatchTotals): void {
     this.#writeTotals(totals);
@@ -112,7 +112,7 @@ export class VoteGroup {
     for (const row of this.rules.rows) if (row[V.tokens] > 0) row[V.maxSeqLen] += steps;
   }
 
-  /** What the ranks decide in `step`. The decision before stands for all steps since it was made. Errors: those of `StepPlanner.resolve`. */
+  /** What the ranks decide in `step`. The previous decision counts as that of every step since. Errors: those of `StepPlanner.resolve`. */
   resolve(step: number): DecisionView {
     for (const row of this.rules.rows) row[V.step] = step;
     if (!this.#remembers) return this.rules.resolve(step);
@@ -123,12 +123,12 @@ export class VoteGroup {
     }
     const decision = this.rules.resolve(step, this.#hasPrevious ? this.#previous : undefined);
     this.#hasPrevious = true;
-    // All that a decision reads of the one before it is whether that ran in micro-batches.
+    // A decision reads one thing of the previous one: whether it ran in micro-batches.
     this.#settled = decision.partCount > 1 === wasCut;
     return decision;
   }
 
-  /** Of the table resolved last. */
+  /** The shape of the table resolved last. */
   shape(): AgreedShape {
     const reduction = this.#reduction;
     return {
@@ -166,7 +166,7 @@ export class VoteGroup {
     facts[F.part0Tokens] = totals.tokens;
   }
 
-  /** Facts of a real batch in the metadata module, which knows where a rank cuts. */
+  /** Gathers the facts of a real batch in the metadata module, which knows where a rank cuts. */
   #gather(chunks: readonly BatchChunk[], blocksOf: (index: number) => readonly number[]): void {
     const { metadata } = this.rules.memory;
     for (const [index, chunk] of chunks.entries()) {

@@ -3,7 +3,7 @@ import { ENUMS } from '../layout/index.js';
 
 /** What a rank says besides its batch. */
 export interface VoteIntent {
-  /** Wish to end: agreed once every rank says so and none has work. */
+  /** This rank wants to leave: agreed once every rank says so and none has work. */
   readonly leave?: boolean;
   /** This rank cannot run: every rank throws ERR_RANK_FAULT in this same step. */
   readonly fault?: number;
@@ -15,7 +15,7 @@ export interface VoteIntent {
   readonly variant?: number;
 }
 
-/** The intent of a vote that says nothing but its batch. */
+/** The intent of a vote that says nothing beside its batch. */
 export const NO_INTENT: VoteIntent = Object.freeze({});
 
 /** The control word of an intent. */
@@ -24,7 +24,7 @@ export function controlOf(intent: VoteIntent): number {
   return intent.leave === true ? ENUMS.CONTROL.leave : ENUMS.CONTROL.run;
 }
 
-/** A veto as a number. The modules would take anything, and a misspelled veto would be none: ERR_INPUT_INVALID. */
+/** A veto as a number. The modules check nothing, and a misspelled veto would be ignored, so it throws ERR_INPUT_INVALID. */
 export function vetoOf(intent: VoteIntent, name: 'graphVeto' | 'ubatchVeto'): number {
   const given = intent[name] ?? 'none';
   if (Object.hasOwn(ENUMS.VETO, given)) return ENUMS.VETO[given];
@@ -48,7 +48,7 @@ export function countOf(intent: VoteIntent, name: 'fault' | 'variant'): number {
 
 const NAMES: readonly (keyof VoteIntent)[] = ['leave', 'fault', 'graphVeto', 'ubatchVeto', 'variant'];
 
-/** Refuses what is no intent: a misspelled veto would silently be none. Throws ERR_INPUT_INVALID. */
+/** Refuses what is not an intent: a misspelled veto would be ignored in silence. Throws ERR_INPUT_INVALID. */
 export function checkIntent(intent: VoteIntent): void {
   const wrong =
     typeof intent !== 'object' || intent === null

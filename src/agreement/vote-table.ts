@@ -6,15 +6,15 @@ import type { DecisionView } from './decision.js';
 export type ResolveStatus = keyof typeof ENUMS.RESOLVE;
 type VoteWord = (typeof VOTE_WORDS)[number];
 
-/** What the error of a refused table needs to know beside the table itself. */
+/** What the error of a refused table is made from. */
 export interface RefusedTable {
   /** int32[ranks, 32]. */
   readonly table: Int32Array;
   readonly ranks: number;
   readonly step: number;
-  /** Those that all ranks share say how large a vote can be. */
+  /** The limits that all ranks share bound every vote. */
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
-  /** The vote word of a rank that is beyond them, or -1. */
+  /** The vote word of a rank that exceeds these limits, or -1. */
   readonly brokenLimit: (rank: number) => number;
   /** Consecutive ranks that schedule the same batch. */
   readonly replicaSize: number;
@@ -22,7 +22,7 @@ export interface RefusedTable {
   readonly replicaOutlier: () => number;
 }
 
-/** The error that every rank throws about a table that `resolve` refused, naming the ranks it is about. */
+/** The error that every rank throws for a table that `resolve` refused, naming the ranks at fault. */
 export function tableRefusal(status: ResolveStatus, refused: RefusedTable): LockstepError {
   if (status === 'ok') throw new RangeError('a table that was not refused');
   if (status === 'fault') return rankFault(refused);
@@ -30,7 +30,7 @@ export function tableRefusal(status: ResolveStatus, refused: RefusedTable): Lock
   return status === 'replica' ? replicaDiverged(refused) : ranksDiverged(status, refused);
 }
 
-/** Throws ERR_INPUT_INVALID unless `table` and `previous` are such as `ranks` ranks make: int32[ranks, 32], and a decision of theirs. */
+/** Throws ERR_INPUT_INVALID unless `table` is int32[ranks, 32] and `previous` is a decision of `ranks` ranks or null. */
 export function checkTable(table: Int32Array, previous: DecisionView | null | undefined, ranks: number): void {
   if (!(table instanceof Int32Array)) {
     throw new LockstepError(
@@ -59,7 +59,7 @@ export function checkTable(table: Int32Array, previous: DecisionView | null | un
 }
 
 /**
- * The error, naming this rank, where `row` of the gathered table is not its `vote`: the other ranks have decided about a batch that
+ * The error for a gathered table whose `row` of this rank is not its `vote`: the other ranks have decided about a batch that
  * this one does not hold.
  */
 export function ownRowRefusal(row: Int32Array, vote: Int32Array, step: number, rank: number): LockstepError {
@@ -83,7 +83,7 @@ function rankFault(refused: RefusedTable): LockstepError {
   const codes = ranks.map((rank) => all[rank]);
   return new LockstepError(
     'ERR_RANK_FAULT',
-    `Rank ${ranks.join(', ')} cannot run step ${step} (fault ${codes.join(', ')}); no rank runs it. Mend what made that rank vote a fault and take the step again, or end all ranks.`,
+    `Rank ${ranks.join(', ')} cannot run step ${step} (fault ${codes.join(', ')}); no rank runs it. Correct what made that rank vote a fault and take the step again, or end all ranks.`,
     { step, ranks, codes },
   );
 }
@@ -126,7 +126,7 @@ function replicaDiverged(refused: RefusedTable): LockstepError {
   );
 }
 
-/** Ranks whose value is not the most frequent one. Where several are, none is known to be right, and all ranks are named. */
+/** Ranks whose value differs from the most frequent one. All ranks, if several values are equally frequent: none is known to be right. */
 function outliers(values: readonly number[]): number[] {
   const counts = new Map<number, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
@@ -135,41 +135,41 @@ function outliers(values: readonly number[]): number[] {
   return values.flatMap((value, rank) => (common.length === 1 && value === common[0][0] ? [] : [rank]));
 }
 
-/** All ranks have the same limits, or their plans' hashes would differ: such a vote is damaged, or none of ours. */
+/** All ranks have the same limits, or their plans' hashes would differ. So such a vote was damaged, or was not written by a planner. */
 function beyondLimits(refused: RefusedTable): LockstepError {
   const broken = Array.from({ length: refused.ranks }, (_, rank) => refused.brokenLimit(rank));
   const ranks = broken.flatMap((index, rank) => (index < 0 ? [] : [rank]));
   const name = VOTE_WORDS[broken[ranks[0]]];
-  const { values, told } = measured(name, refused);
+  const { values, limits } = measured(name, refused);
   return new LockstepError(
     'ERR_RANKS_DIVERGED',
-    `The vote of rank ${ranks.join(', ')} cannot be one: ${told} by rank is ${values.join(', ')}; check that the all-gather brings rows unchanged`,
+    `The vote of rank ${ranks.join(', ')} is invalid: ${limits} by rank is ${values.join(', ')}; check that the all-gather brings rows unchanged`,
     { step: refused.step, what: 'limits', word: name, values, ranks },
   );
 }
 
-/** What of each rank's vote a limit is about, and its bounds in words. */
-function measured(name: VoteWord, refused: RefusedTable): { values: number[]; told: string } {
+/** The values of each rank's vote that a limit bounds, and the bounds in words. */
+function measured(name: VoteWord, refused: RefusedTable): { values: number[]; limits: string } {
   const { maxNumSeqs, maxNumBatchedTokens } = refused.limits;
   switch (name) {
     case 'control':
-      return { values: column(refused, name), told: 'control (0 run, 1 leave, 2 fault)' };
+      return { values: column(refused, name), limits: 'control (0 run, 1 leave, 2 fault)' };
     case 'tokens':
       return {
         values: column(refused, name),
-        told: `tokens (at least one a request, at most maxNumBatchedTokens ${maxNumBatchedTokens})`,
+        limits: `tokens (at least one a request, at most maxNumBatchedTokens ${maxNumBatchedTokens})`,
       };
     case 'paddedTokens':
       return {
         values: column(refused, name),
-        told: `paddedTokens (at least as many as tokens: ${column(refused, 'tokens').join(', ')}; at most the largest key's)`,
+        limits: `paddedTokens (at least as many as tokens: ${column(refused, 'tokens').join(', ')}; at most the largest key's)`,
       };
     case 'part0Tokens': {
       const parts = Array.from({ length: MAX_PARTS }, (_, part) => column(refused, `part${part}Tokens` as VoteWord));
       const values = column(refused, 'tokens').map((_, rank) => parts.reduce((sum, counts) => sum + counts[rank], 0));
-      return { values, told: `the tokens of all parts (as many as tokens: ${column(refused, 'tokens').join(', ')})` };
+      return { values, limits: `the tokens of all parts (as many as tokens: ${column(refused, 'tokens').join(', ')})` };
     }
     default:
-      return { values: column(refused, name), told: `${name} (of maxNumSeqs ${maxNumSeqs} requests in all)` };
+      return { values: column(refused, name), limits: `${name} (of maxNumSeqs ${maxNumSeqs} requests in all)` };
   }
 }

@@ -1,7 +1,7 @@
 import { LockstepError } from '../errors.js';
 import { type ENUMS, ERROR_WORDS, nameOf, word } from '../layout/index.js';
 
-/** The KV cache group that an edit was refused for: what names it where there are several. */
+/** Names the KV cache group in a refused edit, if there are several. */
 interface GroupRefusal {
   readonly of: string;
   readonly details: { readonly group?: number };
@@ -23,26 +23,26 @@ const REFUSALS: Record<
   'rows-full': (_row, value, limit) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
-      `A request too many: ${value} requests, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`,
-      { requests: value, limit },
+      `There are ${value} requests already, and maxNumSeqs is ${limit}. Remove one first, or raise maxNumSeqs.`,
+      { requests: value, limit, options: ['maxNumSeqs'] },
     ),
   'block-invalid': (row, value, limit, group) =>
     new LockstepError(
       'ERR_BLOCK_INVALID',
       `Block ${value}${group.of} cannot be used: ids run from 1 to ${limit - 1} (numBlocks ${limit}), and 0 is the null block`,
-      { row, block: value, numBlocks: limit, ...group.details },
+      { row, block: value, numBlocks: limit, options: ['numBlocks'], ...group.details },
     ),
   'blocks-full': (row, value, limit, group) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `${value} blocks${group.of} for one request, and maxModelLen allows ${limit}. Give it fewer, or raise maxModelLen.`,
-      { row, blocks: value, limit, ...group.details },
+      { row, blocks: value, limit, options: ['maxModelLen'], ...group.details },
     ),
   'tokens-full': (row, value, limit) =>
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `${value} tokens scheduled in one step, and maxNumBatchedTokens is ${limit}. Schedule a shorter chunk.`,
-      { row, tokens: value, limit },
+      { row, tokens: value, limit, options: ['maxNumBatchedTokens'] },
     ),
   'position-beyond-blocks': (row, value, limit, group) =>
     new LockstepError(
@@ -56,14 +56,19 @@ const REFUSALS: Record<
     new LockstepError(
       'ERR_BATCH_LIMIT',
       `${value} tokens of one request: from 1 to ${limit} can be scheduled here (queryLen for a decode, maxNumBatchedTokens for a prefill)`,
-      { row, queryLen: value, limit },
+      { row, queryLen: value, limit, options: ['queryLen', 'maxNumBatchedTokens'] },
     ),
   'model-length': (row, value, limit) =>
-    new LockstepError('ERR_BATCH_LIMIT', `${value} tokens in one request: from 0 to maxModelLen (${limit}) can be`, {
-      row,
-      tokens: value,
-      limit,
-    }),
+    new LockstepError(
+      'ERR_BATCH_LIMIT',
+      `${value} tokens in one request: from 0 to maxModelLen (${limit}) are possible`,
+      {
+        row,
+        tokens: value,
+        limit,
+        options: ['maxModelLen'],
+      },
+    ),
   'block-written-twice': (row, value, other, group) =>
     new LockstepError(
       'ERR_BLOCK_CONFLICT',
@@ -81,13 +86,13 @@ const REFUSALS: Record<
   'row-not-continued': (row) =>
     new LockstepError(
       'ERR_STEP_ORDER',
-      `The request in row ${row} is no decode of the last step that can be continued: schedule it instead`,
+      `The request in row ${row} is not a decode of the last step that can be continued: schedule it instead`,
       { row },
     ),
   'drafts-accepted': (row, value, limit) =>
     new LockstepError(
       'ERR_INPUT_INVALID',
-      `${value} accepted drafts of the request in row ${row}, which had ${limit} in the last step: from 0 to ${limit} can be`,
+      `${value} accepted drafts of the request in row ${row}, which had ${limit} in the last step: give 0 to ${limit}`,
       { row, acceptedDrafts: value, drafts: limit },
     ),
   'row-scheduled': (row) =>
@@ -106,7 +111,7 @@ export function editRefusal(result: number, words: Int32Array, groups: number): 
   return REFUSALS[nameOf('EDIT', result) as keyof typeof REFUSALS](read('row'), read('value'), read('limit'), named);
 }
 
-/** What a row that no request has is refused with; there are `rows` rows. */
+/** The error for a row that no request has; there are `rows` rows. */
 export function unknownRow(row: number, rows: number): LockstepError {
   return REFUSALS['row-unknown'](row, row, rows, NO_GROUP);
 }

@@ -14,10 +14,10 @@ export interface KvGroupPlanValue {
 
 /**
  * What one KV cache group has of its own in the current step, read in place: the same object in every step. Counts, positions and
- * lengths are the local plan's: groups differ in blocks alone.
+ * lengths are the local plan's: groups differ only in their blocks.
  */
 export class KvGroupPlan {
-  /** What the group's capacities and slots come from. */
+  /** The staging set that the group's tensors are read from. */
   readonly sizes: KvGroupSizes;
   readonly #state: Int32Array;
   readonly #staging: () => KvGroupStaging;
@@ -32,7 +32,7 @@ export class KvGroupPlan {
   get tensors(): KvGroupTensors {
     return this.#staging().whole;
   }
-  /** The same of each part. */
+  /** The same for each part. */
   get partTensors(): readonly KvGroupTensors[] {
     return this.#staging().parts;
   }

@@ -32,7 +32,7 @@ export class LocalPartView implements LocalPart {
     this.#at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
   }
 
-  /** A new pair; the four counts below are read without one. */
+  /** A new pair; the four counts below are read without allocating one. */
   get requests(): readonly [begin: number, end: number] {
     return Object.freeze([this.requestBegin, this.requestEnd] as const);
   }
@@ -93,8 +93,8 @@ export interface LocalPlanValue {
 }
 
 /**
- * This rank's part of a decision, read in place: the next `build` overwrites it, and its tensors live until their staging
- * set's next turn. `step` says which step it is; `snapshot()` gives a value that lasts.
+ * This rank's part of a decision, read in place: the next `build` overwrites it, and its tensors are valid until their
+ * staging set is used again, two steps later. `step` says which step it is; `snapshot()` gives a value that lasts.
  */
 export class LocalPlan {
   static {
@@ -111,7 +111,7 @@ export class LocalPlan {
   readonly order: Int32Array;
   /** What each KV cache group has of its own. The first group's slots, pages and block table are also those of the plan itself. */
   readonly groups: readonly KvGroupPlan[];
-  /** What the tensors' capacities and slots come from. */
+  /** The staging set that the tensors are read from. */
   readonly sizes: Sizes;
 
   constructor(

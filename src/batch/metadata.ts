@@ -11,8 +11,8 @@ import { type KvGroupSizes, type RegionTable, tensorLength } from '../memory/ind
 
 /**
  * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their
- * full capacity, made once; how many entries are a step's is said by its `LocalPlan`. What they hold is valid until this
- * set's next turn, two steps later; `LocalPlan.snapshot()` detaches it.
+ * full capacity, made once; the step's `LocalPlan` says how many entries it uses. Their contents are valid until this set
+ * is used again, two steps later; `LocalPlan.snapshot()` copies them.
  */
 export interface MetadataView {
   /** Token ids: i32[paddedTokens], 0 where padded. */
@@ -29,12 +29,12 @@ export interface MetadataView {
   readonly tokenToRequest: Int32Array;
   /** 1 where a token is padding: i32[paddedTokens]. */
   readonly isPadding: Int32Array;
-  /** Tokens whose logits are wanted: i32[numLogits]: all of a decode, the last of a prompt's final chunk. */
+  /** Tokens whose logits are needed: i32[numLogits]: all of a decode, the last of a prompt's final chunk. */
   readonly logitsIndices: Int32Array;
   /** Rows of tokens each rank moves in this view's collectives: i32[ranks]. */
   readonly tokensPerRank: Int32Array;
   /**
-   * Of each request's tokens, those that this rank stores: i32[attentionRequests], 0 in padding. Empty without context
+   * How many of each request's tokens this rank stores: i32[attentionRequests], 0 in padding. Empty without context
    * parallelism, where they are all. Source: vLLM get_dcp_local_seq_lens.
    */
   readonly localSeqLens: Int32Array;
@@ -58,10 +58,10 @@ export interface MetadataView {
   readonly kvLastPageLen: Int32Array;
 }
 
-/** What of a view each KV cache group has of its own. Those of the first group are in the view too. */
+/** The tensors of a view that each KV cache group has of its own. Those of the first group are in the view too. */
 export type KvGroupTensors = Pick<MetadataView, KvGroupTensorName>;
 
-/** Counts that say how much of a view is a step's. */
+/** Counts that say how much of a view a step uses. */
 export interface MetadataCounts {
   readonly paddedTokens: number;
   readonly attentionRequests: number;
@@ -126,7 +126,7 @@ function record<N extends string, T>(names: readonly N[], of: (name: N) => T): R
   return Object.freeze(Object.fromEntries(names.map((name) => [name, of(name)])) as Record<N, T>);
 }
 
-/** Entries of a view's tensor that belong to a step, of a tensor that this planner has. */
+/** The entries of a view's tensor that a step uses; the planner must have that tensor. */
 export function stepLength(name: TensorName, counts: MetadataCounts, view: Partial<MetadataView>): number {
   switch (name) {
     case 'queryStartLoc':
@@ -154,7 +154,7 @@ export function copyView(view: MetadataView, counts: MetadataCounts, ofGroup: Kv
   return record(TENSORS, (name) => (isViewTensor(name) ? shared[name] : ofGroup[name])) as unknown as MetadataView;
 }
 
-/** Detached copies of tensors of a view, each as long as the step needs: of all that the view has, or of those that are named. */
+/** Detached copies of tensors of a view, each as long as the step needs: all that the view has, or those that are named. */
 export function copyTensors<N extends TensorName>(
   names: readonly N[],
   view: Pick<MetadataView, N>,

@@ -58,7 +58,7 @@ export class PlannerMemory {
     this.sets = [stagingSet(memory.buffer, this.regions, 0), stagingSet(memory.buffer, this.regions, 1)];
   }
 
-  /** Makes these keys the ones that steps are decided with; no more than the memory was laid out for. Returns the plan's hash. */
+  /** Installs the keys that steps are decided with, at most as many as the memory was laid out for. Returns the plan's hash. */
   installPlan(plan: CapturePlan): number {
     new Int32Array(this.arena.buffer, CONFIG_BASE)[word(LIMIT_WORDS, 'numKeys')] = plan.keys.length;
     this.words('keys').set(keyWords(plan.keys));
@@ -66,7 +66,7 @@ export class PlannerMemory {
     return this.rules.installPlan();
   }
 
-  /** What a device copies of a step, by the staging set that it was built into. */
+  /** The parts of a step that a device copies, by the staging set that the step was built into. */
   uploads(): readonly [Uploads, Uploads] {
     const of = (set: 0 | 1): Uploads => uploadsOf(this.regions, this.sets[set], set);
     return [of(0), of(1)];
@@ -101,7 +101,7 @@ export class PlannerMemory {
     return new LocalPlan(views, this.sets, this.regions.sizes);
   }
 
-  /** The batch's requests; `guard` throws while it must not be edited, and what only reads where it must not be read. */
+  /** The batch's requests; `guard` throws while the batch must not be edited, or for reads alone, must not be read. */
   requests(guard: (reads?: boolean) => void): Requests {
     const views = {
       inbox: this.words('inbox'),

@@ -35,7 +35,7 @@ export async function createRawBatch(options: RawBatchOptions = {}): Promise<Raw
 }
 
 /**
- * One batch in the metadata module with no decision behind it: padded and cut where the caller says. It is how another
+ * One batch in the metadata module without a decision: padded and cut where the caller says. It is how another
  * engine's padding and splits are compared with ours; serving uses `StepPlanner`.
  */
 export class RawBatch {
@@ -102,7 +102,7 @@ export class RawBatch {
   }
 
   /**
-   * Tokens of each of `parts` parts, as the batch's split cuts them: decodes alone by requests. Some are 0 where the batch cannot
+   * Tokens of each of `parts` parts, as the batch's split cuts them: decodes alone by requests. Some are 0 if the batch cannot
    * be cut so. Errors: ERR_INPUT_INVALID, ERR_DISPOSED.
    */
   localCuts(parts: number): number[] {

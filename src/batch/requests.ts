@@ -21,9 +21,9 @@ export interface NewRequest {
   readonly numComputedTokens?: number;
 }
 
-/** What of a request runs in this step. */
+/** The tokens of a request that run in this step. */
 export interface ScheduledChunk {
-  /** Told, never inferred from the length: `decode` past the prompt, `prefill` a chunk of it. */
+  /** Given, never inferred from the length: `decode` is past the prompt, `prefill` a chunk of it. */
   readonly phase: 'decode' | 'prefill';
   /** Tokens of this step. */
   readonly queryLen: number;
@@ -48,7 +48,7 @@ export class Requests {
   readonly #rows: Int32Array;
   readonly #guard: (reads?: boolean) => void;
 
-  /** `guard` throws while the batch is frozen or the planner disposed; for what only reads, where it is disposed. */
+  /** `guard` throws while the batch is frozen or the planner disposed; for calls that only read, only once it is disposed. */
   constructor(
     metadata: MetadataExports,
     views: { inbox: Int32Array; inboxCounts: Int32Array; error: Int32Array; rows: Int32Array },
@@ -119,7 +119,7 @@ export class Requests {
   }
 
   /**
-   * Gives a request more blocks of a KV cache group, the first unless `group` says another.
+   * Gives a request more blocks of a KV cache group, by default the first.
    * Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID, ERR_STATE_FROZEN.
    */
   appendBlocks(row: Row, blockIds: ArrayLike<number>, group = 0): void {
@@ -130,8 +130,8 @@ export class Requests {
   }
 
   /**
-   * Gives one block of a KV cache group, the first unless `group` says another, to each of `rows`, in one call and all or none: what
-   * decodes that enter a block need. A request may be there more than once.
+   * Gives each of `rows` one block of a KV cache group, by default the first, in one call, to all or to none: what decodes that
+   * enter a block need. A request may appear more than once.
    * Errors: ERR_ROW_UNKNOWN, ERR_BLOCK_INVALID, ERR_BATCH_LIMIT, ERR_INPUT_INVALID (not as many blocks as rows), ERR_STATE_FROZEN.
    */
   appendEach(rows: Rows, blockIds: ArrayLike<number>, group = 0): void {
@@ -151,7 +151,7 @@ export class Requests {
   }
 
   /**
-   * The same of several requests, in one call and all or none: `tokens[i]` more of `rows[i]` are computed. A request may be there more
+   * The same for several requests, in one call, all or none: `tokens[i]` more of `rows[i]` are computed. A request may appear more
    * than once. Errors: as `advance`, and ERR_INPUT_INVALID (not as many counts as rows).
    */
   advanceEach(rows: Rows, tokens: ArrayLike<number>): void {
@@ -161,7 +161,7 @@ export class Requests {
   }
 
   /**
-   * Schedules several decodes, in this order, in one call and all or none: `queryLens[i]` tokens of `rows[i]`, whose ids come from the device.
+   * Schedules several decodes, in this order, in one call, all or none: `queryLens[i]` tokens of `rows[i]`, whose ids come from the device.
    * Errors: as `schedule`, and ERR_INPUT_INVALID (not as many lengths as rows).
    */
   scheduleEach(rows: Rows, queryLens: ArrayLike<number>): void {
@@ -171,12 +171,12 @@ export class Requests {
   }
 
   /**
-   * After a step: advances every decode of it, by one token and its accepted drafts, and schedules as many tokens as it had, in one call
-   * and each in its place (`local.order`). Token ids come from the device. Returns the number of decodes.
+   * After a step: advances each of its decodes by one token and the accepted drafts, and schedules as many tokens again, all in one call
+   * and in the same order (`local.order`). Token ids come from the device. Returns the number of decodes.
    *
-   * `rows` are those of which there is more to say: `acceptedDrafts[i]` of `rows[i]` were accepted, and it is given block `newBlocks[i]`
-   * of the first KV cache group, or none where that is 0. With several groups `newBlocks` may be one list each, or null for a group that
-   * gives none. Of the other decodes no draft was accepted. A request may be in `rows` more than once: its drafts add up. Decodes of
+   * `rows` names the decodes that had drafts accepted or need a block: `acceptedDrafts[i]` drafts of `rows[i]` were accepted, and it is
+   * given block `newBlocks[i]` of the first KV cache group, or none if that is 0. With several groups `newBlocks` may be one list each, or null for a group that
+   * gives none. The other decodes had no draft accepted. A request may be in `rows` more than once: its drafts add up. Decodes of
    * several tokens are continued only where `acceptedDrafts` is given.
    *
    * Requests removed since the step are left out. No decode is left to continue (0 is returned) once one of them was advanced or scheduled by
@@ -240,7 +240,7 @@ export class Requests {
     }
   }
 
-  /** Puts a new request's blocks into the inbox, group after group. */
+  /** Writes a new request's blocks into the inbox, group after group. */
   #fillGroups(blockIds: NewRequest['blockIds']): void {
     const counts = this.#inboxCounts;
     const nested = isNested(blockIds);
@@ -264,7 +264,7 @@ export class Requests {
     }
   }
 
-  /** Puts values into the inbox from place `from` on: of `row`, where it is in the batch. Returns their number. */
+  /** Writes values into the inbox from word `from` on; `row` is named in errors, if the request is in the batch. Returns their number. */
   #fill(values: ArrayLike<number>, name: string, from = 0, row?: Row): number {
     if (this.#copied(values, from)) return values.length;
     const count = lengthOf(values, name);
@@ -275,19 +275,19 @@ export class Requests {
     return count;
   }
 
-  /** Copies words, which need no check, where they are words and there are some that fit. */
+  /** Copies values that are already int32 words, which need no check, if there are any and they fit. */
   #copied(values: ArrayLike<number>, from: number): boolean {
     if (!(values instanceof Int32Array)) return false;
     const inbox = this.#inbox;
     const count = values.length;
     if (count === 0 || count > inbox.length - from) return false;
-    // A short copy is a loop: the engine's own costs more to call.
+    // A loop copies few words faster: calling TypedArray.set costs more.
     if (count > 32) inbox.set(values, from);
     else for (let i = 0; i < count; i++) inbox[from + i] = values[i];
     return true;
   }
 
-  /** Puts rows into the inbox, then as many values of them. Returns their number. */
+  /** Writes rows into the inbox, then one value for each. Returns the number of rows. */
   #fillPairs(rows: Rows, values: ArrayLike<number>, name: string): number {
     const count = lengthOf(rows, 'rows');
     if (2 * count > this.#inbox.length) throw tooMany(2 * count, `rows and ${name}`, this.#inbox.length);
@@ -296,7 +296,7 @@ export class Requests {
     return count;
   }
 
-  /** Puts values into the inbox from place `from` on, one for each of the `count` rows that are in it. */
+  /** Writes values into the inbox from word `from` on, one for each of the `count` rows already in it. */
   #fillEach(values: ArrayLike<number>, name: string, from: number, count: number): void {
     if (values?.length === count && this.#copied(values, from)) return;
     if (lengthOf(values, name) !== count) {
@@ -311,7 +311,7 @@ export class Requests {
     for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, inbox[i] as Row);
   }
 
-  /** Puts the blocks that continued decodes are given into the inbox, group after group. Returns which groups give some. */
+  /** Writes the blocks that continued decodes are given into the inbox, group after group. Returns which groups give any. */
   #fillNewBlocks(newBlocks: ArrayLike<number> | ArrayLike<ArrayLike<number> | null>, count: number): number {
     const isNested = newBlocks.length > 0 && typeof newBlocks[0] === 'object';
     if (!isNested) {
@@ -342,7 +342,7 @@ export class Requests {
     throw this.#refusal(result);
   }
 
-  // Apart from `#done`, which would otherwise allocate in every call.
+  // Separate from `#done`, which would otherwise allocate in every call.
   #refusal(result: number): LockstepError {
     return editRefusal(result, this.#error, this.#inboxCounts.length);
   }
@@ -373,7 +373,7 @@ function lengthOf(values: ArrayLike<unknown>, name: string): number {
   return length as number;
 }
 
-/** Whether a typed array without entries has lost its buffer: it would pass for one that never had any. */
+/** Whether a typed array without entries lost its buffer to a transfer: it looks like an empty one. */
 function isDetached(values: ArrayLike<unknown>): boolean {
   if (!ArrayBuffer.isView(values)) return false;
   try {
@@ -388,7 +388,7 @@ function tooMany(count: number, name: string, limit: number): LockstepError {
   return new LockstepError(
     'ERR_BATCH_LIMIT',
     `${count} ${name} at once; ${limit} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
-    { [name]: count, limit },
+    { [name]: count, limit, options: ['maxModelLen', 'maxNumBatchedTokens'] },
   );
 }
 

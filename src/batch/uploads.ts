@@ -10,22 +10,22 @@ export interface TensorUpload {
   readonly group: number | null;
   /** 0 for the whole batch, 1 + p for its part p. */
   readonly view: number;
-  /** Where it lies in the planner's memory, in bytes. */
+  /** Its offset in the planner's memory, in bytes. */
   readonly source: number;
-  /** Bytes of it that are the step's, which was built into this set: 0 for a part that the step is not cut into. */
+  /** Bytes that the step built into this set uses: 0 for a part that the step is not cut into. */
   bytes(local: LocalPlan): number;
 }
 
 /** A KV cache group's block table in a staging set, of which a device keeps a copy by edits. */
 export interface TableUpload {
   readonly group: number;
-  /** Where the table lies in the planner's memory, in bytes. */
+  /** The table's offset in the planner's memory, in bytes. */
   readonly source: number;
-  /** Where its edits lie, int32[4] each; the group's `tableEdits` counts them. */
+  /** The offset of its edits, int32[4] each; the group's `tableEdits` counts them. */
   readonly edits: number;
 }
 
-/** All that a device copies of a step in one staging set. */
+/** Everything that a device copies of a step in one staging set. */
 export interface Uploads {
   /** Tensors this planner has, view by view. */
   readonly tensors: readonly TensorUpload[];
@@ -33,7 +33,7 @@ export interface Uploads {
   readonly tables: readonly TableUpload[];
 }
 
-/** What a device copies of the steps that are built into staging set `set`, whose arrays are `staged`. */
+/** What a device copies of steps built into staging set `set`, whose arrays are `staged`. */
 export function uploadsOf(regions: RegionTable, staged: StagingSet, set: number): Uploads {
   const views = [staged.whole, ...staged.parts];
   const tensors = views.flatMap((from, view) => [
@@ -53,7 +53,7 @@ export function uploadsOf(regions: RegionTable, staged: StagingSet, set: number)
   });
 }
 
-/** Null for a tensor that this planner has not got. */
+/** Null for a tensor that this planner does not have. */
 function upload<N extends TensorName>(
   name: N,
   group: number | null,

@@ -14,11 +14,11 @@ import { StreamRun } from './stream-run.js';
 
 /** Bytes that a decode's step writes anew: a position, a slot, a sequence length. */
 const DECODE_BYTES = 20;
-/** Of each further token of a request: a position and a slot. */
+/** Bytes of each further token of a request: a position and a slot. */
 const TOKEN_BYTES = 16;
-/** Of a prompt's token: those, its id, its request, whether it is padding. */
+/** Bytes of a prompt's token: those, its id, its request, and whether it is padding. */
 const PROMPT_TOKEN_BYTES = 28;
-/** Of a block that a request is given: an entry of its list, and one of the table in each staging set. */
+/** Bytes of a block that a request is given: an entry of its list, and one of the table in each staging set. */
 const BLOCK_BYTES = 12;
 const SHARE_REPLACED = 0.02;
 
@@ -30,7 +30,7 @@ const CHURN: Kind = { ...APPENDS, turnover: SHARE_REPLACED };
 const CHURN_PREFILL: Kind = { ...CHURN, prefillTokens: 2048, prompts: [32, 720] };
 const SPECULATIVE: Kind = { ...APPENDS, drafts: 3 };
 
-/** An event stream of a row: `count` requests, and few enough steps that it is soon made. */
+/** The event stream of a row: `count` requests, and few enough steps that it is generated quickly. */
 function streamOf(kind: Kind, count: number): EventStream {
   return eventStream({ ...kind, requests: count, steps: Math.max(64, 65536 / count) });
 }
@@ -44,7 +44,7 @@ export const STREAMS: Readonly<Record<string, () => EventStream>> = {
   'spec-256': () => streamOf(SPECULATIVE, 256),
 };
 
-/** Rows of steps in which requests are given blocks, come and go, or draft; and of one request replaced. */
+/** Rows of steps in which requests are given blocks, join and leave, or draft; and rows that replace one request. */
 export const CHURN_ROWS: readonly BenchRow[] = [
   ...Object.entries(STREAMS).map(
     ([name, stream]): BenchRow => ({ name, make: (modules) => churnCase(modules, stream()) }),
@@ -78,7 +78,7 @@ function churnCase(modules: PlannerModules, stream: EventStream): BenchCase {
 }
 
 /**
- * What it costs that one request is replaced: `remove`, `add`, `schedule`, the facts and order of the batch, and the block table of a staging
+ * The cost of replacing one request: `remove`, `add`, `schedule`, the facts and order of the batch, and the block table of a staging
  * set and of the device. Tensors, which every step writes anew, are not written.
  */
 function replaceCase(modules: PlannerModules, stream: ReplaceStream): BenchCase {

@@ -2,16 +2,16 @@ import { csvRows, lineRefusal } from '../input/index.js';
 import { AZURE, CsvTrace, generateWorkload, type RequestTable, RequestTableBuilder } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
-/** Rows of the trace: some 40 kB, as much as a file gives at a time. */
+/** Rows of the trace: about 40 kB, the size of one read from a file. */
 const REQUESTS = 1000;
 
-/** A trace in CSV, by the row: cut, checked and made a table of requests. */
+/** Reading a CSV trace, time per row: split, check, and build a table of requests. */
 export const CSV_ROWS: readonly BenchRow[] = [{ name: 'read-csv', make: csvCase }];
 
 /** Its limit is a loop that finds the same columns and checks nothing. */
 function csvCase(): BenchCase {
   const text = azureCsv();
-  const refuse = lineRefusal('ERR_TRACE_INVALID', 'bench', 'mend the bench');
+  const refuse = lineRefusal('ERR_TRACE_INVALID', 'bench', 'correct the bench');
   return {
     pieces: REQUESTS,
     ours: (): RequestTable => {

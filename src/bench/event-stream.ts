@@ -1,11 +1,11 @@
 /** What a serving engine's steps change, made from a seed before anything is timed: the same events for the planner and its peer. */
 
-/** A request that joins: one whose prompt is computed already decodes at once; another's is computed in chunks first. */
+/** A request that joins. It decodes at once if its prompt is computed already; otherwise the prompt is computed in chunks first. */
 export interface Newcomer {
   /** Counts requests from 0 on in the order in which they join. */
   readonly request: number;
   readonly promptTokens: number;
-  /** Tokens of the prompt that are computed: all or none. */
+  /** Tokens of the prompt that are computed already: all or none. */
   readonly numComputedTokens: number;
   readonly blockIds: Int32Array;
 }
@@ -29,7 +29,7 @@ export interface StreamStep {
   /** Requests whose prompt ended in the step before: they decode for the first time. */
   readonly began: Int32Array;
   readonly chunks: readonly PromptChunk[];
-  /** Of each request that decodes again, in the order in which they joined: the drafts of the step before that were accepted. */
+  /** Accepted drafts of the previous step, for each request that decodes again, in the order in which they joined. */
   readonly accepted: Int32Array;
 }
 
@@ -41,16 +41,16 @@ export interface EventStream {
   readonly blockSize: number;
   readonly maxModelLen: number;
   readonly numBlocks: number;
-  /** Most requests that are there at once. */
+  /** Most requests in the batch at once. */
   readonly mostRequests: number;
   /** Most tokens of a step. */
   readonly mostTokens: number;
 }
 
-/** Requests of which one is replaced at a time, over and over. */
+/** Requests, one of which is replaced at a time, over and over. */
 export interface ReplaceStream {
   readonly initial: readonly Newcomer[];
-  /** Whose place each newcomer takes, counted in `initial`. */
+  /** The index in `initial` of the request that each newcomer replaces. */
   readonly places: Int32Array;
   readonly newcomers: readonly Newcomer[];
   readonly blockSize: number;
@@ -74,7 +74,7 @@ export interface StreamOptions {
 const BLOCK_SIZE = 16;
 const SEED = 9;
 
-/** A request while the stream is made. */
+/** A request while the stream is generated. */
 interface Live {
   readonly request: number;
   position: number;
@@ -97,7 +97,7 @@ export class Numbers {
   }
 }
 
-/** Makes a stream: its decodes move on by one token and their accepted drafts in each step. */
+/** Generates a stream: each step advances its decodes by one token and their accepted drafts. */
 export function eventStream(options: StreamOptions): EventStream {
   const { requests, turnover, prefillTokens, prompts, drafts } = options;
   const numbers = new Numbers(SEED);
@@ -177,7 +177,7 @@ export function eventStream(options: StreamOptions): EventStream {
   return { initial, steps, window, blockSize: BLOCK_SIZE, maxModelLen, numBlocks: neverUsed, mostRequests, mostTokens };
 }
 
-/** Puts the blocks of newcomers one after the other into one array, as a scheduler that hands them over would. */
+/** Concatenates the blocks of newcomers into one array, as a scheduler would pass them. */
 function packBlocks(newcomers: readonly { -readonly [K in keyof Newcomer]: Newcomer[K] }[]): void {
   const all = new Int32Array(newcomers.reduce((sum, { blockIds }) => sum + blockIds.length, 0));
   let at = 0;
@@ -204,7 +204,7 @@ export function replaceStream(requests: number, replacements: number): ReplaceSt
   return { initial, places, newcomers, blockSize: BLOCK_SIZE, maxModelLen, numBlocks };
 }
 
-/** Id of token `position` of a request: of every prompt the same, wherever it is looked up. */
+/** Id of token `position` of a request; a pure function, so that every reader gets the same. */
 export function tokenId(request: number, position: number): number {
   return (request * 31 + position * 7 + 1) % 50_000;
 }

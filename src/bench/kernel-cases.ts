@@ -3,7 +3,7 @@ import { type BenchRequest, decodes, prefills, scheduleBatch } from './batches.j
 import type { BenchCase, BenchRow } from './measure.js';
 
 const BLOCK_SIZE = 16;
-/** Tensors that one decode token is written to: a position and a slot of 8 bytes. A sequence length a request comes to it. */
+/** Bytes written for one decode token: a position and a slot of 8 bytes, and a sequence length per request. */
 const TOKEN_BYTES = 16;
 const SEQ_LEN_BYTES = 4;
 const SLOT_BYTES = 8;
@@ -22,7 +22,7 @@ export const KERNEL_ROWS: readonly BenchRow[] = [
   { name: 'csr-256', make: csrCase(256) },
 ];
 
-/** The fused decode kernel as the batch grows: its time a request tells whether anything but the batch's size counts. */
+/** The fused decode kernel as the batch grows: its time per request shows whether anything but the batch's size matters. */
 export const GROWTH_ROWS: readonly BenchRow[] = [256, 512, 1024, 2048, 4096, 8192, 16384].map((count) => ({
   name: `growth-${count}`,
   make: decodeCase(count, 1),
@@ -72,7 +72,7 @@ function csrCase(count: number): BenchRow['make'] {
     metadata.build_padded(0, count, count);
     metadata.kernel_block_table(0);
     const indices = decodes(count).reduce((sum, { start }) => sum + Math.ceil((start + 1) / BLOCK_SIZE), 0);
-    // Beside the indices, a start and the length of the last page of each request, and the end of the last.
+    // The indices, and for each request its start and last page length, and one end after the last request.
     const bytes = 4 * (indices + 2 * count + 1);
     const to = memory.groupOffset('blockTable1');
     return {

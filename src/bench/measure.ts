@@ -6,24 +6,24 @@ import type { NumpyPeer, PeerBatch } from './numpy-peer.js';
 export interface BenchCase {
   /** The work, once a call. */
   readonly ours: () => void;
-  /** What cannot be beaten: a copy or fill of the same output bytes. */
+  /** The physical limit: a copy or fill of the same output bytes. */
   readonly limit: () => void;
   readonly peer: PeerBatch | null;
-  /** Pieces of work in one call of `ours`, and of `limit`: nanoseconds are of one of them. Default 1. */
+  /** Pieces of work in one call of `ours` and of `limit`; times are per piece. Default 1. */
   readonly pieces?: number;
-  /** Called, and not timed, before `calls` calls of `ours`: what they use up is made anew. */
+  /** Called, untimed, before `calls` calls of `ours`: restores what they use up. */
   readonly ready?: (calls: number) => void;
   /** Most calls of `ours` that one `ready` can provide for. Default: any number. */
   readonly most?: number;
 }
 
-/** One row of the table; its case is made when its turn comes. */
+/** One row of the table; its case is built only when it is measured. */
 export interface BenchRow {
   readonly name: string;
   readonly make: (modules: PlannerModules) => BenchCase;
 }
 
-/** Nanoseconds of one piece of work, as medians over rounds in which ours, limit and peer took turns. */
+/** Nanoseconds of one piece of work, as medians over rounds, each of which measures ours, limit and peer. */
 export interface BenchResult {
   readonly name: string;
   readonly ns: number;
@@ -38,17 +38,17 @@ export interface BenchResult {
 
 export interface MeasureOptions {
   readonly rounds: number;
-  /** Milliseconds that each of the three is timed in a round. */
+  /** Milliseconds for which each of the three is timed in a round. */
   readonly milliseconds: number;
   readonly signal?: AbortSignal;
 }
 
-/** Milliseconds that code is run before it is timed: engines compile what runs often once more, and better. */
+/** Milliseconds for which code runs before it is timed, so that the engine has optimised it. */
 const WARM_MS = 80;
 
 /**
- * Times a row: ours, limit and peer in turns, so that a change of the machine's speed meets all three alike. Gives the event loop
- * a turn in each round. Throws the signal's reason once it is aborted.
+ * Times a row. Each round measures ours, limit and peer, so that a change of the machine's speed affects all three alike, and yields to
+ * the event loop. Throws the signal's reason once it is aborted.
  */
 export async function measure(
   row: BenchRow,

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import type { EventStream, ReplaceStream } from './event-stream.js';
 
 /**
- * A batch for the peer to build: `queryLens` are the tokens of each request (`slots`), or the blocks of each row of a table, which
- * is written whole (`table`) or to which one row in `blockSize` appends a block (`append`).
+ * A batch for the peer to build. `queryLens` are the tokens of each request (`slots`), or the blocks of each row of a table, which
+ * is written whole (`table`) or by appending a block to one row in `blockSize` (`append`).
  */
 interface KernelBatch {
   readonly kind: 'slots' | 'table' | 'append';
@@ -29,7 +29,7 @@ interface Answer {
   readonly states: readonly (readonly PeerRow[])[];
 }
 
-/** Interpreters that are asked for numpy, in this order. */
+/** Interpreters that are tried for numpy, in this order. */
 const INTERPRETERS = ['python3', '/usr/bin/python3'];
 
 /** numpy building the same metadata as vLLM V1 does, in a process of its own. */
@@ -37,7 +37,7 @@ export class NumpyPeer implements AsyncDisposable {
   readonly interpreter: string;
   readonly #child: ChildProcess;
   readonly #answers: ((answer: Answer | Error) => void)[] = [];
-  /** Rows whose batch the peer has. */
+  /** Rows that the peer can measure. */
   readonly #known = new Set<string>();
 
   /** The first interpreter that has numpy, or null where none has. */

@@ -32,7 +32,7 @@ export const BENCH_ROWS: readonly string[] = ROWS.map(({ name }) => name);
 export interface BenchOptions {
   /** Rows whose name holds this. Default: all. */
   readonly filter?: string;
-  /** Rounds of ours, limit and peer in turn. Default 11. */
+  /** Rounds, each of which measures ours, limit and peer. Default 11. */
   readonly rounds?: number;
   /** Ends the bench soon; the summary then has the rows that were measured, and says `interrupted`. */
   readonly signal?: AbortSignal;
@@ -48,12 +48,12 @@ export interface BenchSummary {
   readonly interrupted: boolean;
 }
 
-/** Of each of the three in a round: enough calls that the clock does not count, and few enough that a round is short. */
+/** Milliseconds for each of the three in a round: long enough that the clock's resolution does not matter, and short enough for a quick round. */
 const MILLISECONDS = 4;
 
 /**
  * Measures the planner's rows, each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
- * that names no row, or rounds that are no count.
+ * that names no row, or a number of rounds out of range.
  */
 export async function runBench(options: BenchOptions = {}): Promise<BenchSummary> {
   const { filter = '', rounds = DEFAULT_ROUNDS, signal, onRow } = options;

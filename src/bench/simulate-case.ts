@@ -5,8 +5,8 @@ import { generateWorkload, type WorkloadOptions } from '../workload/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 /**
- * Half as many requests as in the Azure trace, at its rate and of its lengths: some 30 run at a time. A simulation of them is some
- * 55,000 steps, so that what is timed is seldom its beginning, before engines have compiled it.
+ * Half as many requests as in the Azure trace, at its rate and of its lengths: about 30 run at a time. A simulation of them is about
+ * 55,000 steps, so that little of the measured time is spent before the engine has optimised the code.
  */
 const CHAT: WorkloadOptions = { requests: 10_000, seed: 0 };
 
@@ -30,8 +30,8 @@ export const SIMULATE_ROWS: readonly BenchRow[] = [
 ];
 
 /**
- * A whole simulation a call, from scheduling to counting. Its limit is to resolve as many tables, one for every stretch of steps
- * that are decided alike, with no requests behind them.
+ * Each call is a whole simulation, from scheduling to counting. Its limit is resolving as many tables, one for each span of steps
+ * with equal decisions, without requests.
  */
 function simulateCase(modules: PlannerModules, workload: WorkloadOptions): BenchCase {
   const requests = generateWorkload(workload);

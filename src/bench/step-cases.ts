@@ -7,13 +7,13 @@ import { decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 const BLOCK_SIZE = 16;
-/** Steps that a run of decodes can go on for, and the blocks each request needs for them. */
+/** Steps that a run of decodes can take, and the blocks each request needs for them. */
 const MODEL_LEN = 32768;
 const BLOCKS = MODEL_LEN / BLOCK_SIZE;
 /** Bytes a decode's step writes anew: a position, a slot, a sequence length. */
 const STEP_BYTES = 20;
 
-/** Rows of whole steady steps, as a server takes them: every decode moves on by one token. */
+/** Rows of whole steady steps, as a server takes them: every decode advances by one token. */
 export const STEP_ROWS: readonly BenchRow[] = [
   ...[64, 256, 1024].map((count): BenchRow => ({ name: `step-${count}`, make: (modules) => stepCase(modules, count) })),
   { name: 'step-checked-256', make: (modules) => stepCase(modules, 256, true) },
@@ -30,7 +30,7 @@ function stepCase(modules: PlannerModules, count: number, checked = false): Benc
   };
   const plan = decodePlan({ sizes: [count], limits: { ...limits, queryLen: 1 }, policy: LOCKSTEP_POLICY });
   const planner = new StepPlanner(modules, { limits, plan, checked });
-  // The copy has a memory of its own: the planner's is written by steps alone.
+  // The copy has its own memory: only steps write the planner's.
   const { memory } = scheduleBatch(modules, {}, decodes(count));
   const { metadata } = memory;
   const [from, to] = [memory.groupOffset('blockTable0'), memory.groupOffset('blockTable1')];

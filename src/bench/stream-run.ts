@@ -5,13 +5,13 @@ import { StepPlanner } from '../planner/index.js';
 import { LOCKSTEP_POLICY } from '../policy/index.js';
 import { type EventStream, type Newcomer, type StreamStep, tokenId } from './event-stream.js';
 
-/** A step's events as the planner takes them, made before it is timed: requests still by number, in arrays of the right type. */
+/** A step's events in the form the planner takes, prepared before timing: requests by number, in arrays of the right type. */
 interface PreparedStep {
   readonly events: StreamStep;
   readonly chunks: readonly ScheduledChunk[];
   /** Requests whose blocks, or accepted drafts, `continueDecodes` is given. */
   readonly requests: Int32Array;
-  /** Their rows, which are known in the step. */
+  /** Their rows, filled in during the step. */
   readonly rows: Int32Array;
   readonly accepted: Int32Array | null;
   readonly blocks: Int32Array;
@@ -92,7 +92,7 @@ export class StreamRun {
     return live;
   }
 
-  /** One step of the stream: who leaves and joins, the decodes that go on, and the step itself. */
+  /** One step of the stream: removes and adds requests, continues the decodes, and plans the step. */
   step(): LocalPlan {
     const prepared = this.#prepared[this.#next];
     const { events, chunks, rows } = prepared;

@@ -4,7 +4,7 @@ import { type BenchBatch, decodes, scheduleBatch } from './batches.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
 const BLOCK_SIZE = 16;
-/** Blocks that each request of an append row is given in turn: as many as the log of appends remembers. */
+/** Blocks that each request of an append row is given, one per step: as many as the log of appends holds. */
 const ROUNDS = 4;
 /** Bytes that an append writes: an entry of a list, and one of the log. */
 const APPEND_BYTES = 20;
@@ -18,7 +18,7 @@ export const TABLE_ROWS: readonly BenchRow[] = [
   { name: `block-table-rebuild-${requests}x${width}`, make: (modules) => rebuildCase(modules, requests, width) },
 ]);
 
-/** Rows of the edits before it: requests that enter a block are given one, from JavaScript. */
+/** Rows of the edits before a build: requests that enter a block are given one, from JavaScript. */
 export const EDIT_ROWS: readonly BenchRow[] = [16, 32].map((count) => ({
   name: `append-each-${count}`,
   make: (modules) => editCase(modules, count),
@@ -48,9 +48,9 @@ function wholeTableFill({ memory }: BenchBatch, requests: number, width: number)
 }
 
 /**
- * What a steady step's build does for the table: one request in 16 has entered a block since the step before. The staging set whose
- * turn it is lacks two steps' blocks, the device one step's. All are appended beforehand, and the log is told of a step's at a time;
- * after its last everything is set back, which is timed with the rest.
+ * What a steady step's build does for the table: one request in 16 has entered a block since the step before. The staging set
+ * being written lacks the blocks of two steps, the device those of one. All blocks are appended beforehand, and the log's end is moved
+ * on by one step at a time; after the last step everything is reset, which is timed too.
  */
 function appendCase(modules: PlannerModules, requests: number, width: number): BenchCase {
   const batch = tableBatch(modules, requests, width);
@@ -119,7 +119,7 @@ function editCase(modules: PlannerModules, count: number): BenchCase {
   };
 }
 
-/** Every row of the table changes hands: the order is turned round before each call, and the table follows it. */
+/** Every row of the table gets another request: the order is reversed before each call, and the table follows it. */
 function rebuildCase(modules: PlannerModules, requests: number, width: number): BenchCase {
   const batch = tableBatch(modules, requests, width);
   const { memory } = batch;

@@ -9,7 +9,7 @@ export const VOTE_ROWS: readonly BenchRow[] = [
   { name: 'vote-piecewise-4096', make: (modules) => voteCase(modules, 4096) },
 ];
 
-/** Batches in turn, a prime number of them, so that the sizes that are looked for follow no pattern. */
+/** Batches that are used one after the other, a prime number of them, so that the sizes looked up follow no pattern. */
 const BATCHES = 1021;
 
 /** One rank votes and resolves a prefill of any size, beside the same with the largest of the `count` keys alone. */
@@ -28,11 +28,11 @@ function voteCase(modules: PlannerModules, count: number): BenchCase {
 function rulesOf(modules: PlannerModules, keys: readonly CaptureKey[]): RawRules {
   const largest = keys[keys.length - 1].tokens;
   const limits = { maxNumSeqs: 8, maxNumBatchedTokens: largest, maxModelLen: largest };
-  // A graph of any size may run: what is compared is how the key is found, not whether there is one.
+  // A graph of any size may run: this compares how the key is found, not whether there is one.
   return new RawRules(modules, { limits, keys, policy: { maxPaddingFactor: 1000 } });
 }
 
-/** A vote and its decision on each call, of the next of the `sizes`. */
+/** Each call votes and resolves the next of the `sizes`. */
 function votes(rules: RawRules, sizes: Int32Array): () => void {
   const { facts } = rules;
   facts[word(FACT_WORDS, 'prefillRequests')] = 1;

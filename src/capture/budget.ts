@@ -6,7 +6,7 @@ export type PlanBudget =
   | { readonly kind: 'graphs'; readonly most: number }
   /** Share of the time without padding that padding may add. */
   | { readonly kind: 'time-loss'; readonly most: number }
-  /** The same of tokens. */
+  /** The same, as a share of the tokens. */
   | { readonly kind: 'padding'; readonly most: number }
   /** Bytes. */
   | { readonly kind: 'graph-memory'; readonly most: number };
@@ -21,9 +21,9 @@ export interface PlanChoice {
 }
 
 /**
- * The pair of a decode ladder and a mixed grid that keeps to the budget: within graphs or memory the one that pads least, within a
- * loss the one of fewest graphs; of equals the other way round. Errors: ERR_CONFIG_INVALID where nothing keeps to it, with what comes
- * nearest; with `beyondLeast` the budget is then what may come on top of that.
+ * The best pair of a decode ladder and a mixed grid within the budget: for a budget of graphs or memory the pair that pads least, for a
+ * loss the pair with fewest graphs; ties go to the smaller other quantity. Throws ERR_CONFIG_INVALID naming the nearest value if no
+ * pair keeps to the budget; with `beyondLeast` the budget is then added to that value.
  */
 export function choose<D extends PlanChoice, M extends PlanChoice>(
   decodes: readonly D[],
@@ -56,12 +56,12 @@ export function choose<D extends PlanChoice, M extends PlanChoice>(
   return choose(decodes, mixed, { ...budget, most: nearest + budget.most }, memory);
 }
 
-/** Graphs that a choice leaves of a number or of memory; none of a loss, within which the fewest are asked for. */
+/** Graphs that the budget leaves over; 0 for a loss, where fewest graphs are the goal. */
 export function spareGraphs(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memory: CaptureCost): number {
   const left = budget.most - usedOf(budget, decode, mixed, memory);
   if (budget.kind === 'graphs') return left;
   if (budget.kind !== 'graph-memory') return 0;
-  // The largest decode is always captured, so that no graph more lets the pool grow.
+  // The largest decode is always captured, so a further graph does not grow the pool.
   return memory.bytesPerGraph > 0 ? Math.floor(left / memory.bytesPerGraph) : 0;
 }
 
@@ -72,24 +72,22 @@ function usedOf(budget: PlanBudget, decode: PlanChoice, mixed: PlanChoice, memor
   return padding > 0 ? padding / (decode.exactCost + mixed.exactCost) : 0;
 }
 
-const OPTIONS = {
-  graphs: '--graphs',
-  'time-loss': '--max-time-loss',
-  padding: '--max-padding',
-  'graph-memory': '--graph-memory',
-} as const;
+/** What an error calls a budget. */
+export function budgetName(kind: PlanBudget['kind']): string {
+  return `the ${kind} budget`;
+}
 
 function unsatisfied({ kind, most }: PlanBudget, nearest: number): LockstepError {
-  const option = OPTIONS[kind];
+  const option = budgetName(kind);
   const what = {
-    graphs: `the fewest graphs that hold every size that must be there are ${nearest}`,
-    'time-loss': `the least loss that can be had is ${nearest}`,
-    padding: `the least padding that can be had is ${nearest}`,
-    'graph-memory': `the least that the sizes that must be there take is ${Math.ceil(nearest)} bytes`,
+    graphs: `the sizes that must be captured take at least ${nearest} graphs`,
+    'time-loss': `the smallest possible loss is ${nearest}`,
+    padding: `the smallest possible padding is ${nearest}`,
+    'graph-memory': `the sizes that must be captured take at least ${Math.ceil(nearest)} bytes`,
   }[kind];
   return new LockstepError(
     'ERR_CONFIG_INVALID',
-    `No plan keeps to ${option} ${most}: ${what}; raise ${option}, or give fewer --include sizes, a smaller --size-multiple or a smaller --max-num-seqs`,
-    { option, most, nearest },
+    `No plan keeps to ${option} ${most}: ${what}; raise ${option}, or give fewer sizes in include, a smaller sizeMultiple or a smaller maxNumSeqs`,
+    { kind, most, nearest, options: [option, 'include', 'sizeMultiple', 'maxNumSeqs'] },
   );
 }

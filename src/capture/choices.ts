@@ -8,7 +8,7 @@ import { optimiseLadder } from './ladder/ladder-optimiser.js';
 import { type MixedShape, optimiseMixedGrid } from './mixed/mixed-grid.js';
 import { largestDecode } from './plan-costs.js';
 
-/** What a plan is chosen under. */
+/** The options that a plan is chosen under. */
 export interface ChoiceOptions {
   readonly limits: Limits;
   readonly policy: Policy;
@@ -29,11 +29,11 @@ export interface DecodeChoice extends PlanChoice {
 /** Graphs for steps with a prefill. */
 export interface MixedChoice extends PlanChoice {
   readonly shapes: readonly MixedShape[];
-  /** What as many graphs of any shapes add at least, by the same costs. */
+  /** Lower bound of the padding with as many graphs of any shapes, by the same costs. */
   readonly lowerBound: number;
 }
 
-/** Where no graphs for steps with a prefill are asked for. */
+/** The choice when no graphs for steps with a prefill are planned. */
 export const NO_MIXED: MixedChoice = Object.freeze({
   graphs: 0,
   tokens: [],
@@ -43,10 +43,10 @@ export const NO_MIXED: MixedChoice = Object.freeze({
   lowerBound: 0,
 });
 
-/** Graphs a curve is worked out for at least, where there are as many sizes. */
+/** Least number of graphs that a curve covers, if there are as many sizes. */
 const MOST_GRAPHS = 512;
 
-/** Counts by decode size up to the largest, steps in one batch and in micro-batches together, and how many are above. */
+/** Counts by decode size up to the largest, steps in one batch and in micro-batches together, and the number of steps larger than the largest size. */
 export function decodeCounts(histogram: StepHistogram, maximum: number): { counts: Float64Array; above: number } {
   const counts = new Float64Array(maximum + 1);
   let above = 0;
@@ -60,7 +60,7 @@ export function decodeCounts(histogram: StepHistogram, maximum: number): { count
 }
 
 /**
- * The best ladders by number of graphs, by some cost; with `twins`, what the policy has captured in micro-batches too takes two.
+ * The best ladder for each number of graphs, by some cost; with `twins`, a size that the policy also captures in micro-batches counts as two.
  * Errors: ERR_CONFIG_INVALID.
  */
 export function decodeCurve(
@@ -84,8 +84,8 @@ export function decodeChoices(curve: LadderCurve, { limits, policy }: ChoiceOpti
 }
 
 /**
- * A choice with up to `graphs` more graphs, for sizes that were not seen: placed as if a decode were of each size with a chance
- * inverse to it, so that padding by the same share counts alike everywhere. What was seen is padded no more for them.
+ * A choice with up to `graphs` more graphs, for sizes that were not seen. They are placed as if the probability of each decode size were
+ * inverse to it, so that equal relative padding counts the same everywhere. They never increase the padding of what was seen.
  */
 export async function withSpareGraphs(
   choice: DecodeChoice,

@@ -5,15 +5,16 @@ import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
 import type { MixedShape } from './mixed/mixed-grid.js';
-import { scoreMixed, sumScores } from './mixed/mixed-score.js';
+import { mixedGraphs, scoreMixed, sumScores } from './mixed/mixed-score.js';
 import type { PlanCosts } from './plan-costs.js';
 import type { EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
+import type { RankedShape } from './step-sequence.js';
 
-/** The steps that graphs are held against. */
+/** The steps that graphs are scored on. */
 export interface ScoredSteps {
-  /** Decodes by size, up to the largest there can be. */
+  /** Decodes by size, up to the largest that the limits allow. */
   readonly counts: Float64Array;
-  /** Decodes above that. */
+  /** Decodes larger than that. */
   readonly above: number;
   /** Steps with a prefill, where they are planned for. */
   readonly mixed: readonly MixedCount[] | null;
@@ -44,7 +45,24 @@ export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGr
   };
 }
 
-/** What each engine captures by default does to the same steps. */
+/**
+ * Padding of graph steps over the real tokens of all ranks: each rank is padded to the size of the step. Steps with a prefill are left
+ * out unless graphs are `mixed`; 0 without graph steps.
+ */
+export function paddingOfAllRanks(ranked: readonly RankedShape[], { decode, mixed, policy }: ScoredGraphs): number {
+  const graphOf = mixedGraphs(mixed, policy ?? {});
+  let real = 0;
+  let padded = 0;
+  for (const { shape, ranks, tokens } of ranked) {
+    const size = shape.prefillRequests > 0 ? graphOf(shape) : (decode.find((one) => one >= shape.tokens) ?? null);
+    if (size === null) continue;
+    real += tokens;
+    padded += ranks * size;
+  }
+  return real === 0 ? 0 : (padded - real) / real;
+}
+
+/** Scores what each engine captures by default on the same steps. */
 export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limits, memory: CaptureCost): EngineScore[] {
   return ENGINE_NAMES.map((engine) => {
     const ladder = engineLadder(engine, limits);
@@ -55,7 +73,7 @@ export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limit
   });
 }
 
-/** vLLM's list is captured piecewise too, for any batch of as many tokens; Megatron has shapes. The others run prefills eager. */
+/** vLLM's list is captured piecewise too, for any batch of at most as many tokens; Megatron has shapes. The others run prefills eager. */
 function mixedOf({ engine, sizes, mixed }: EngineLadder, { maxNumSeqs, maxNumBatchedTokens }: Limits): MixedShape[] {
   if (engine !== 'vllm') return [...(mixed ?? [])];
   return sizes
@@ -71,12 +89,12 @@ export function equalGraphs(
   limits: Limits,
 ): EqualGraphs[] {
   return ENGINE_NAMES.map((engine) => {
-    const theirs = scoreLadder(counts, cost, engineLadder(engine, limits).decodeSizes);
-    return { engine, graphs: curve.fewestWithin(theirs.ratio)?.graphs ?? null };
+    const engineScore = scoreLadder(counts, cost, engineLadder(engine, limits).decodeSizes);
+    return { engine, graphs: curve.fewestWithin(engineScore.ratio)?.graphs ?? null };
   });
 }
 
-/** The decode ladder as each engine's flags, and what it costs where an engine cannot take it. */
+/** The decode ladder as each engine's flags, and its score after rounding if an engine cannot take it exactly. */
 export function emitLadder(
   ladder: readonly number[],
   steps: ScoredSteps,

@@ -5,7 +5,7 @@ import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { choose, type PlanBudget, spareGraphs } from './budget.js';
+import { budgetName, choose, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
   type DecodeChoice,
@@ -17,7 +17,14 @@ import {
   NO_MIXED,
   withSpareGraphs,
 } from './choices.js';
-import { emitLadder, equalGraphs, type ScoredSteps, scoreEngines, scorePlan } from './compare-engines.js';
+import {
+  emitLadder,
+  equalGraphs,
+  paddingOfAllRanks,
+  type ScoredSteps,
+  scoreEngines,
+  scorePlan,
+} from './compare-engines.js';
 import { auditLadder } from './ladder/ladder-audit.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
@@ -27,14 +34,14 @@ import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } f
 import type { CountedSteps } from './read-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
 
-/** What a plan is made for, checked and complete but for the numbers of the plan itself. */
+/** The options of a plan. `checkPlanOptions` checks its numbers; the rest is complete. */
 export interface MakePlanOptions {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly costs: PlanCosts;
   readonly memory: CaptureCost;
   readonly budget: PlanBudget;
-  /** Where nothing keeps to the budget, it is what may come on top of the least that can be had: for one that nobody asked for. Default false. */
+  /** If no plan keeps to the budget, the budget is added to the least possible value: for a default that the user did not choose. Default false. */
   readonly beyondLeast?: boolean | undefined;
   /** Every size is a multiple of it. Default 1. */
   readonly sizeMultiple: number;
@@ -42,7 +49,7 @@ export interface MakePlanOptions {
   readonly include: readonly number[];
   /** Plan graphs for steps with a prefill too. */
   readonly mixed: boolean;
-  /** Share of the time that the unseen part is held against. */
+  /** Share of the time that the plan for the unseen part is made from. */
   readonly split: number;
   /** Ends the planning between two phases, with ERR_ABORTED. */
   readonly signal?: AbortSignal | undefined;
@@ -50,14 +57,14 @@ export interface MakePlanOptions {
   readonly onPhase?: ((phase: PlanPhase) => void) | undefined;
 }
 
-/** What a plan is made in, in this order; between any two the event loop has a turn. */
+/** The phases of planning, in order; between any two the event loop runs. */
 export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
-/** What a plan is doing, in order: one of `PLAN_PHASES`. */
+/** The phase of planning: one of `PLAN_PHASES`. */
 export type PlanPhase = (typeof PLAN_PHASES)[number];
 
-/** Difference between two parts of a trace from which on the traffic counts as shifted. */
+/** The traffic counts as shifted from this difference between the two parts of a trace on, */
 const SHIFTED = 0.2;
-/** Share of decodes above all that were seen from which on it does. */
+/** or from this share of decodes larger than any seen before on. */
 const ABOVE_SEEN = 0.01;
 
 /** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
@@ -67,16 +74,20 @@ export function checkPlanOptions(
   const { budget, sizeMultiple, include, split, limits } = options;
   const maximum = largestDecode(limits);
   const faults = new Faults();
-  if (budget.kind === 'graphs') faults.integer('--graphs', budget.most, 1, 1 << 12);
-  if (budget.kind === 'time-loss') faults.number('--max-time-loss', budget.most, 0, 1e6);
-  if (budget.kind === 'padding') faults.number('--max-padding', budget.most, 0, 1e6);
-  if (budget.kind === 'graph-memory') faults.number('--graph-memory', budget.most, 1, Number.MAX_SAFE_INTEGER);
-  faults.check(split > 0 && split < 1, `--split is ${split}; it must be between 0 and 1`);
-  faults.integer('--size-multiple', sizeMultiple, 1, 1 << 16);
-  for (const size of include) faults.integer('a size of --include', size, 1, maximum);
+  if (budget.kind === 'graphs') faults.integer(budgetName('graphs'), budget.most, 1, 1 << 12);
+  if (budget.kind === 'time-loss') faults.number(budgetName('time-loss'), budget.most, 0, 1e6);
+  if (budget.kind === 'padding') faults.number(budgetName('padding'), budget.most, 0, 1e6);
+  if (budget.kind === 'graph-memory') {
+    faults.number(budgetName('graph-memory'), budget.most, 1, Number.MAX_SAFE_INTEGER);
+  }
+  faults.check(split > 0 && split < 1, `split is ${split}; it must be between 0 and 1`, 'split');
+  faults.integer('sizeMultiple', sizeMultiple, 1, 1 << 16);
+  for (const size of include) faults.integer('a size of include', size, 1, maximum);
   faults.check(
     !(sizeMultiple >= 1) || maximum % sizeMultiple === 0,
-    `--size-multiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is no multiple of it; change --max-num-seqs`,
+    `sizeMultiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is not a multiple of it; change maxNumSeqs`,
+    'sizeMultiple',
+    'maxNumSeqs',
   );
   faults.throwIfAny('This plan');
 }
@@ -91,8 +102,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   if (decodes === 0 && !mixed) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; give --mixed, or a log that tells decodes apart`,
-      { steps: whole.steps },
+      `None of the ${whole.steps} steps only decodes, and decode graphs alone were asked for; set mixed, or give a log that distinguishes decodes`,
+      { steps: whole.steps, options: ['mixed'] },
     );
   }
   const phase = async (name: PlanPhase): Promise<void> => {
@@ -112,7 +123,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const ours = { decode: decode.decode, mixed: grid.shapes, policy };
   const score = scorePlan(scored, costs, ours);
   const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
-  // Engines' sizes are held against ours without twins, as theirs are counted.
+  // Engines' sizes are compared with ours without twins, as theirs are counted.
   const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
     decodeCurve(scored.counts, cost, options, { twins: false });
   const byTokens = await sizesBy(costs.tokens);
@@ -126,6 +137,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   return {
     schemaVersion: 1,
     ...score,
+    paddingRatioLargest: score.paddingRatio,
+    paddingRatioAll: paddingOfAllRanks(steps.ranked, ours),
     graphs: decode.graphs + grid.graphs,
     graphBytes,
     captureSeconds: seconds,
@@ -210,7 +223,7 @@ function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOption
   return { ...decodeCounts(histogram, largestDecode(limits)), mixed: mixed ? histogram.mixed : null };
 }
 
-/** The plan that the first part alone would have given, on the decodes of the second. */
+/** Scores the plan for the first part alone on the decodes of the second. */
 async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: MakePlanOptions): Promise<UnseenScore> {
   const { costs, limits, memory, split } = options;
   const { decode } = await chooseFor(parts.seen, options);

@@ -2,7 +2,7 @@ import { ENGINE_NAMES, type EngineLimits, engineLadder } from '../engines/index.
 import { LockstepError } from '../errors.js';
 import { type CostModel, type CostSource, readCosts, tokenCosts } from '../workload/index.js';
 
-/** What a step of each size costs, as far as any graph reaches that is looked at. */
+/** The cost of a step of each size, up to the largest graph considered. */
 export interface PlanCosts {
   readonly name: string;
   readonly unit: CostModel['unit'];
@@ -21,7 +21,7 @@ export function largestDecode({ maxNumSeqs, maxNumBatchedTokens, queryLen }: Eng
 
 /**
  * Costs up to the largest decode, with `mixed` up to the largest step. An engine's smallest size above that may lie beyond the
- * table; then it counts as much as the table's end, which favours the engine. Without a source a size costs its tokens. Errors:
+ * table; then it costs as much as the last entry, which favours the engine. Without a source a size costs its tokens. Errors:
  * those of `readCosts`.
  */
 export async function planCosts(

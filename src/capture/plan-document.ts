@@ -7,7 +7,7 @@ import type { MixedShape } from './mixed/mixed-grid.js';
 import type { StepSource } from './read-steps.js';
 import type { UncapturedMaximum } from './uncaptured-maxima.js';
 
-/** What graphs make of the steps counted. Eager steps are in neither ratio. */
+/** The score of graphs on the steps counted. Eager steps are in neither ratio. */
 export interface PlanScore {
   readonly graphs: number;
   /** Padding over real tokens, a step's size being the largest rank's. */
@@ -18,7 +18,7 @@ export interface PlanScore {
   readonly eagerSteps: number;
 }
 
-/** The same, and what capturing takes. */
+/** The same, with the memory and time of capturing. */
 export interface CapturedScore extends PlanScore {
   readonly graphBytes: number;
   readonly captureSeconds: number;
@@ -27,7 +27,7 @@ export interface CapturedScore extends PlanScore {
 /** The graphs that an engine captures by default, scored on the same steps. */
 export interface EngineScore extends CapturedScore {
   readonly engine: EngineName;
-  /** What to know before this is compared. */
+  /** Caveats of the comparison. */
   readonly notes: readonly string[];
 }
 
@@ -37,7 +37,7 @@ export interface EqualGraphs {
   readonly graphs: number | null;
 }
 
-/** A plan made from the first part by time, as it does on the rest, of decodes alone. */
+/** The score of a plan made from the first part by time on the decodes of the rest. */
 export interface UnseenScore extends PlanScore {
   /** Share of the time that was seen. */
   readonly split: number;
@@ -46,7 +46,7 @@ export interface UnseenScore extends PlanScore {
   readonly shift: number;
   /** Share of the decodes that are larger than any that was seen, for which no ladder could be learnt: 0 to 1. */
   readonly aboveSeen: number;
-  /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little of what came. */
+  /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little about what came after. */
   readonly shifted: boolean;
   readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
 }
@@ -58,7 +58,7 @@ export interface PlanTwin {
   /** Steps counted that run on the plain one, and in micro-batches. */
   readonly steps: number;
   readonly ubatchedSteps: number;
-  /** What the plain one adds. */
+  /** What the plain graph adds. */
   readonly bytes: number;
   readonly seconds: number;
 }
@@ -69,13 +69,13 @@ export interface MixedGridScore {
   /** Cost of the steps at their exact tokens, and what padding adds. */
   readonly exactCost: number;
   readonly padding: number;
-  /** What as many graphs of any shapes add at least. */
+  /** Lower bound of the padding with as many graphs of any shapes. */
   readonly lowerBound: number;
-  /** By how much of the least cost this one is above it. */
+  /** This cost over the lower bound, less 1. */
   readonly gap: number;
 }
 
-/** What is wrong with a plan, or as bad as it gets: its decode ladder, and its graphs for steps with a prefill where it has any. */
+/** The faults and worst cases of a plan: its decode ladder, and its graphs for steps with a prefill where it has any. */
 export interface PlanAudit extends LadderAudit {
   /**
    * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so: both numbers, and the sizes between,
@@ -91,14 +91,14 @@ export interface PlanAudit extends LadderAudit {
   readonly uncapturedMaxima: readonly UncapturedMaximum[];
 }
 
-/** The ladder as one engine is told it. */
+/** The ladder in one engine's own settings. */
 export interface EmittedLadder {
   readonly engine: EngineName;
   readonly flags: string;
-  /** Whether it captures just these sizes then. */
+  /** Whether the engine captures exactly the ladder's sizes. */
   readonly exact: boolean;
   readonly note: string | null;
-  /** What the sizes it captures then cost over the same decodes. */
+  /** The score of the sizes it captures, on the same decodes. */
   readonly paddingRatio: number;
   readonly timeRatio: number;
   readonly eagerSteps: number;
@@ -107,11 +107,15 @@ export interface EmittedLadder {
 /** What `lockstep plan --json` prints. */
 export interface PlanDocument extends CapturedScore {
   readonly schemaVersion: 1;
+  /** Padding over the real tokens of the largest rank of each step: what `paddingRatio` is throughout a plan. */
+  readonly paddingRatioLargest: number;
+  /** Padding over the real tokens of all ranks, each padded to the size of the step: what `paddingRatio` of a run is. */
+  readonly paddingRatioAll: number;
   /** Whether `timeRatio` is of times that were measured or modelled; else a size costs its tokens, and no time is known. */
   readonly costKnown: boolean;
   readonly source: StepSource;
   readonly steps: number;
-  /** Steps with a prefill that no graphs were asked for, and that are in nothing else. */
+  /** Steps with a prefill that no graphs were planned for; no other field counts them. */
   readonly unplannedSteps: number;
   readonly largestDecode: number;
   readonly budget: PlanBudget;
@@ -129,7 +133,7 @@ export interface PlanDocument extends CapturedScore {
   readonly engines: readonly EngineScore[];
   readonly equalTime: readonly EqualGraphs[];
   readonly equalPadding: readonly EqualGraphs[];
-  /** Null where the source does not tell the order of its steps, or one of the two parts has no decode. */
+  /** Null if the source does not give the order of its steps, or one of the two parts has no decode. */
   readonly unseen: UnseenScore | null;
   /** Null without `--mixed`. */
   readonly mixedGrid: MixedGridScore | null;

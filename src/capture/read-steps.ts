@@ -7,6 +7,7 @@ import { checkAborted, lineRefusal, readHead, readLineBlocks, readText, sourceNa
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
 import {
+  ADMITTING_OPTIONS,
   admissionAdvice,
   type Chunk,
   detectTrace,
@@ -20,7 +21,7 @@ import {
   type TraceSource,
 } from '../workload/index.js';
 import { largestDecode } from './plan-costs.js';
-import { StepSequence } from './step-sequence.js';
+import { type RankedShape, StepSequence } from './step-sequence.js';
 
 /** What a file of steps is: requests that have to be scheduled, our own step log, or an engine's log. */
 export type StepSource = 'trace' | 'step-log' | 'engine-log';
@@ -47,23 +48,25 @@ export interface ScheduleProgress {
 export interface CountedSteps {
   readonly kind: StepSource;
   readonly whole: StepHistogram;
-  /** The first and the second part by time; null where the source does not tell the order of its steps, or a part has no decode. */
+  /** The first and the second part by time; null if the source does not give the order of its steps, or a part has no decode. */
   readonly parts: { readonly seen: StepHistogram; readonly unseen: StepHistogram } | null;
+  /** The shapes of the whole with the real tokens of all ranks. An engine's log is of one rank. */
+  readonly ranked: readonly RankedShape[];
 }
 
-/** Most steps that are counted as one stretch, which a split does not cut. */
+/** Most steps that are counted together; a split does not cut between them. */
 const STRETCH = 64;
-/** Between two looks at signals and progress. */
+/** Milliseconds between two checks of signals and progress. */
 const SLICE_MS = 50;
 
-/** Tells what a file is by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
+/** Detects the kind of a file by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
 export async function detectSource(source: TraceSource, signal?: AbortSignal): Promise<StepSource> {
   const file = sourceName(source);
   if (typeof source === 'string' && isPipe(source)) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `${file}: a pipe can be read only once, and telling what it holds takes one more; say so: --trace, --steps or --log`,
-      { file },
+      `${file}: a pipe can be read only once, and finding out what it holds takes a second reading; set its kind: trace, step-log or engine-log`,
+      { file, options: ['its kind: trace, step-log or engine-log'] },
     );
   }
   const text = readText(source, { signal });
@@ -83,7 +86,7 @@ export async function detectSource(source: TraceSource, signal?: AbortSignal): P
   }
 }
 
-/** Whether a path is one. Whatever else is the matter with it, its reader says. */
+/** Whether a path is a pipe. Any other problem with it is left to its reader. */
 function isPipe(path: string): boolean {
   try {
     return statSync(path).isFIFO();
@@ -99,7 +102,7 @@ function isPipe(path: string): boolean {
  */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
   const { scheduler, policy, signal, onProgress } = options;
-  const { maxNumSeqs, queryLen } = scheduler;
+  const { ranks, maxNumSeqs, queryLen } = scheduler;
   const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: policy.ubatches > 1 });
   const group = await voteGroupFor(requests, options);
   const sequence = new StepSequence();
@@ -107,7 +110,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
   let steps = 0;
   let last = performance.now();
   for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
-    // Graphs with prefill slots have one part. Whether such a step is cut matters only to the one after it, that may hold on to it.
+    // Graphs with prefill slots have one part. Whether such a step is cut matters only to the next step, by hysteresis.
     const prefills = schedule.ranks.some((_, rank) => model.totals(rank).prefillRequests > 0);
     const cuts = policy.ubatches > 1 && (policy.ubatchHysteresis > 0 || !prefills);
     for (const [rank, batch] of schedule.ranks.entries()) {
@@ -125,7 +128,9 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
       const alike = group.settled ? left : 1;
       const shape = graphShape(group.shape(), queryLen);
       if (shape !== null) {
-        sequence.add(shape, alike, begin, model.stats.clockMs);
+        let tokens = 0;
+        for (let rank = 0; rank < ranks; rank++) tokens += group.tokens(rank);
+        sequence.add(shape, alike, { begin, end: model.stats.clockMs, ranks, tokens });
         steps += alike;
       }
       step += alike;
@@ -142,22 +147,21 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
     throw new LockstepError(
       'ERR_INPUT_INVALID',
       `None of the ${requests.length} requests fits the limits, so that there is no step to plan for; ${admissionAdvice(requests, scheduler)}`,
-      { requests: requests.length, rejected: model.stats.rejected },
+      { requests: requests.length, rejected: model.stats.rejected, options: ADMITTING_OPTIONS },
     );
   }
   // A rank short of tokens may decode more requests than fit at full query length: those steps are above every ladder.
   return counted('trace', sequence, maxNumSeqs * queryLen, options.split);
 }
 
-/** A rank's prefills come after its decodes. */
 /**
- * The votes of the ranks of a schedule, with room for what these requests need of it: limits may allow far more than any planner's
+ * The vote group for a schedule, with memory for what these requests need: the limits may allow far more than a planner's
  * memory holds. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY.
  */
 async function voteGroupFor(requests: RequestTable, { scheduler, policy }: CountOptions): Promise<VoteGroup> {
   const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = scheduler;
   let longest = 1;
-  // Only where a batch may be cut are the KV blocks of its requests looked at.
+  // The KV blocks of requests matter only where a batch may be cut.
   for (let id = 0; policy.ubatches > 1 && id < requests.length; id++) {
     longest = Math.max(longest, (requests.inputTokens[id] as number) + (requests.outputTokens[id] as number));
   }
@@ -173,7 +177,7 @@ async function voteGroupFor(requests: RequestTable, { scheduler, policy }: Count
 }
 
 /**
- * The steps of a step log, in micro-batches where the step logged was; time is their number. Errors: ERR_INPUT_INVALID with file and
+ * The steps of a step log, in micro-batches where the step logged was; the number of a step stands for its time. Errors: ERR_INPUT_INVALID with file and
  * line, ERR_ABORTED.
  */
 export async function loggedSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
@@ -189,11 +193,12 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
       if (text.trim() === '') continue;
       const line = first + index;
       const logged = stepLineShape(text, queryLen, { file, line });
-      // The plan is made for this policy, whatever was logged under another one.
+      // The plan is made for this policy, even if the log was written under another one.
       const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
       if (shape === null) continue;
       checkDecode(shape, maximum, `${file}:${line}`);
-      sequence.add(shape, 1, steps, steps + 1);
+      const { ranks, rankTokens } = logged;
+      sequence.add(shape, 1, { begin: steps, end: steps + 1, ranks, tokens: rankTokens });
       steps++;
     }
   }
@@ -204,8 +209,8 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
 }
 
 /**
- * The steps of an engine's log, which counts them without their order. A decode that is told by its tokens alone has as many
- * requests as hold them; a step that may hold prefills has all its requests as prefills, which need the most. Errors:
+ * The steps of an engine's log, which counts them without their order. A decode whose log line has tokens alone is taken to have as few
+ * requests as hold them; a step that may hold prefills counts all its requests as prefills, which need the most. Errors:
  * ERR_INPUT_INVALID, ERR_ABORTED.
  */
 export async function engineSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
@@ -228,22 +233,22 @@ export async function engineSteps(source: TraceSource, options: CountOptions): P
     const shape = graphShape(agreed, queryLen);
     if (shape === null) continue;
     checkDecode(shape, maximum, file);
-    sequence.add(shape, count, 0, 0);
+    sequence.add(shape, count, { begin: 0, end: 0, ranks: 1, tokens });
   }
-  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null };
+  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null, ranked: sequence.ranked };
 }
 
 function counted(kind: StepSource, sequence: StepSequence, maxSize: number, split: number): CountedSteps {
   const at = sequence.end * split;
   const seen = sequence.histogram(maxSize, -Infinity, at);
   const unseen = sequence.histogram(maxSize, at);
-  // A ladder of decodes cannot be learnt from, or tried on, what holds none.
+  // A decode ladder can be neither planned from nor scored on a part without decodes.
   const parts = seen.largestDecode > 0 && unseen.largestDecode > 0 ? { seen, unseen } : null;
-  return { kind, whole: sequence.histogram(maxSize), parts };
+  return { kind, whole: sequence.histogram(maxSize), parts, ranked: sequence.ranked };
 }
 
 /**
- * What a graph has to hold: of a decode `queryLen` tokens for each request, as many as its rows have places. Graphs with prefill slots
+ * The shape that a graph has to hold: a decode needs `queryLen` tokens for each request, since each row has as many places. Graphs with prefill slots
  * have one part. Null where no rank has a request.
  */
 function graphShape(agreed: AgreedShape, queryLen: number): StepShape | null {
@@ -256,7 +261,7 @@ function checkDecode({ tokens, prefillRequests }: StepShape, maximum: number, pl
   if (prefillRequests > 0 || tokens <= maximum) return;
   throw new LockstepError(
     'ERR_INPUT_INVALID',
-    `${place}: a decode of ${tokens} tokens is above the largest size ${maximum}; raise --max-num-seqs or --max-num-batched-tokens to what the service ran with, or set --query-len`,
-    { place, tokens, maximum },
+    `${place}: a decode of ${tokens} tokens is above the largest size ${maximum}; raise maxNumSeqs or maxNumBatchedTokens to what the service ran with, or set queryLen`,
+    { place, tokens, maximum, options: ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen'] },
   );
 }

@@ -1,8 +1,25 @@
 import { StepHistogram, type StepShape } from '../workload/index.js';
 
+/** The ranks of a step: how many there are, and the real tokens of all of them. */
+export interface StepRanks {
+  readonly ranks: number;
+  readonly tokens: number;
+}
+
+/** Steps of one shape, and the ranks and real tokens of all of them added up. */
+export interface RankedShape extends StepRanks {
+  readonly shape: StepShape;
+}
+
+/** When steps began and ended. */
+export interface StepSpan {
+  readonly begin: number;
+  readonly end: number;
+}
+
 /**
- * The shapes of a service's steps in their order, each with the time at which it began: what a histogram is counted from, in whole
- * or up to a time. A shape is held once, however often it comes.
+ * The shapes of a service's steps in their order, each with the time at which it began: histograms are counted from it, in whole
+ * or over a range of time. A shape is stored once, however often it occurs.
  */
 export class StepSequence {
   readonly #shapes: StepShape[] = [];
@@ -10,6 +27,8 @@ export class StepSequence {
   readonly #order: number[] = [];
   readonly #counts: number[] = [];
   readonly #times: number[] = [];
+  /** By shape. */
+  readonly #ranks: StepRanks[] = [];
   #end = 0;
 
   /** When the last step that was added ended. */
@@ -17,19 +36,26 @@ export class StepSequence {
     return this.#end;
   }
 
-  /** `count` equal steps from `begin` to `end`, in any unit of time, none before those added earlier. */
-  add(shape: StepShape, count: number, begin: number, end: number): void {
-    const { tokens, prefillRequests, decodeRequests, requests, ubatched } = shape;
-    const key = `${tokens} ${prefillRequests} ${decodeRequests} ${requests} ${ubatched}`;
+  /** `count` equal steps of these ranks from `begin` to `end`, in any unit of time, none before those added earlier. */
+  add(shape: StepShape, count: number, { begin, end, ranks, tokens }: StepRanks & StepSpan): void {
+    const { prefillRequests, decodeRequests, requests, ubatched } = shape;
+    const key = `${shape.tokens} ${prefillRequests} ${decodeRequests} ${requests} ${ubatched}`;
     let index = this.#indices.get(key);
     if (index === undefined) {
-      index = this.#shapes.push({ ...shape }) - 1;
+      index = this.#shapes.push({ tokens: shape.tokens, prefillRequests, decodeRequests, requests, ubatched }) - 1;
       this.#indices.set(key, index);
     }
+    const { ranks: ranksSoFar, tokens: tokensSoFar } = this.#ranks[index] ?? { ranks: 0, tokens: 0 };
+    this.#ranks[index] = { ranks: ranksSoFar + count * ranks, tokens: tokensSoFar + count * tokens };
     this.#order.push(index);
     this.#counts.push(count);
     this.#times.push(begin);
     this.#end = end;
+  }
+
+  /** Every shape with the ranks and the real tokens of its steps. */
+  get ranked(): readonly RankedShape[] {
+    return this.#shapes.map((shape, index) => ({ shape, ...this.#ranks[index] }));
   }
 
   /** Counts the steps that began from `from` on and before `to`. Errors: ERR_INPUT_INVALID for a decode above `maxSize`. */

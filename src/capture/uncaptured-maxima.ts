@@ -1,18 +1,18 @@
 import { ENGINE_NAMES, type EngineLimits, type EngineName, engineLadder } from '../engines/index.js';
 import { largestDecode } from './plan-costs.js';
 
-/** A maximum that an engine's default graphs end below: what is larger runs eager there. */
+/** A maximum that is above an engine's largest default graph: larger steps run eager there. */
 export interface UncapturedMaximum {
   readonly engine: EngineName;
   /** The largest decode that the limits allow, or the largest size that vLLM derives from them for steps of all kinds. */
   readonly maximum: 'largest-decode' | 'largest-size';
-  /** Tokens of it, and of the largest graph there is; 0 where there is none. */
+  /** Tokens of the maximum, and of the largest graph; 0 if there is no graph. */
   readonly asked: number;
   readonly captured: number;
 }
 
 /**
- * Where engines' default lists end below the maxima that they were given, in the engines' order. Lists have a ceiling, and follow a
+ * The maxima that engines' default lists do not reach, in the engines' order. Lists have a ceiling, and follow a
  * grid that leaves out a maximum which is not on it: at `max_num_seqs` 250 vLLM asks for sizes up to 500 and its list ends at 496
  * (vLLM issue 54933), and 248 is its largest decode graph. Errors: ERR_CONFIG_INVALID.
  */

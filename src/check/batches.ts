@@ -12,7 +12,7 @@ export interface Batch {
   readonly label: string;
 }
 
-/** What bounds batches, and says at which sizes the rules may change their mind. */
+/** What bounds batches, and the sizes at which the rules may decide differently. */
 export interface BatchSpace {
   readonly limits: Limits;
   readonly policy: CheckedPolicy;
@@ -27,7 +27,7 @@ export function batchesOf(space: BatchSpace): Batch[] {
   return [...decodeBatches(space), ...prefillBatches(space)];
 }
 
-/** Of each phase the smallest, a middle and the largest batch, and the first at each threshold for micro-batches. */
+/** The smallest, a middle and the largest batch of each phase, and the first at each threshold for micro-batches. */
 export function representatives(batches: readonly Batch[], policy: CheckedPolicy): Batch[] {
   const phases = new Map<string, Batch[]>();
   for (const batch of batches) {
@@ -74,7 +74,7 @@ function decodeCounts(space: BatchSpace, length: number): number[] {
   return around(marks, most);
 }
 
-/** So many whole decodes, and the same with the last one's drafts missing. */
+/** `count` whole decodes, and the same with the last one's drafts missing. */
 function decodesOf(count: number, length: number): Batch[] {
   const whole: Batch = { chunks: repeat(decode(length), count), label: named(count, 'decode', length) };
   if (length === 1 || count === 1) return [whole];
@@ -105,7 +105,7 @@ function prefillBatches(space: BatchSpace): Batch[] {
   return [...batches.values()];
 }
 
-/** As many prefills as graphs have slots, one fewer and one more; beside no decode, one, and as many as there are slots. */
+/** As many prefills as graphs have slots, one fewer and one more; with no decode, one, and as many as there are slots. */
 function prefillShapes(space: BatchSpace): PrefillShape[] {
   const { maxNumSeqs, queryLen } = space.limits;
   const keys = wideKeys(space);
@@ -122,18 +122,18 @@ function prefillShapes(space: BatchSpace): PrefillShape[] {
   );
 }
 
-/** Tokens of the batches of a shape: of one prefill alone every one that can matter, else one at each graph and threshold. */
+/** Tokens of the batches of a shape: for a single prefill every count that can matter, else one at each graph and threshold. */
 function prefillSizes(space: BatchSpace, { prefills, decodes }: PrefillShape): number[] {
   const { limits, policy } = space;
   const keys = wideKeys(space);
   const sizes = [...thresholds(policy, 'prefill'), ...keys.map((key) => key.tokens), limits.maxNumBatchedTokens];
   if (prefills > 1 || decodes > 0) return sizes;
-  // Where padding up to a key passes the factor.
+  // Counts around the point at which padding up to a key exceeds the factor.
   const factors = keys.map((key) => Math.ceil(key.tokens / policy.maxPaddingFactor));
   return around([1, ...sizes, ...factors], limits.maxNumBatchedTokens);
 }
 
-/** A batch of a shape with `tokens` tokens, or as few more as its requests need. The last prefill has all but one of each other. */
+/** A batch of a shape with `tokens` tokens, or the few more that its requests need. The last prefill has all tokens but one of each other request. */
 function prefillBatch({ prefills, decodes, queryLen }: PrefillShape, tokens: number): Batch {
   const own = Math.max(tokens - decodes * queryLen, prefills);
   const beside = decodes > 0 ? ` and ${named(decodes, 'decode', queryLen)}` : '';
@@ -143,7 +143,7 @@ function prefillBatch({ prefills, decodes, queryLen }: PrefillShape, tokens: num
   };
 }
 
-/** Least tokens with which a rank wishes micro-batches, after a plain step and after one in micro-batches. */
+/** Least tokens with which a rank wants micro-batches, after a plain step and after one in micro-batches. */
 function thresholds(policy: CheckedPolicy, kind: 'decode' | 'prefill'): [plain: number, held: number] {
   const least = kind === 'decode' ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
   return [least, least - policy.ubatchHysteresis];

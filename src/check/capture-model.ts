@@ -9,7 +9,7 @@ export interface CaptureViolation {
   readonly trace: readonly TraceLine[];
 }
 
-/** What exploring the capture of all keys came to: the first violation of each property. */
+/** The result of exploring the capture of all keys: the first violation of each property. */
 export interface CaptureExploration {
   readonly states: number;
   readonly violations: readonly CaptureViolation[];
@@ -21,10 +21,10 @@ export type Move = 'enter' | 'skip' | 'throw';
 const ANSWERS: readonly OnAsymmetric[] = ['throw', 'drop'];
 
 /**
- * Explores the capture of every key: each rank has room for it or not, told apart by how many have none, and then enters the
- * forward's collectives, goes on to the next key, or throws. With the guard the real rule decides about the real rows; without
- * it each rank by itself. Whoever enters alone waits there for ever, and so do the others of a rank that enters without room
- * (P2). A key that all have room for, or that was asked to be dropped, and does not come to that is a graph missed (P6).
+ * Explores the capture of every key. Each rank has room for it or not; ranks are interchangeable, so only the number without room
+ * matters. It then enters the forward's collectives, goes on to the next key, or throws. With the guard the real rule decides about the real rows; without
+ * it each rank by itself. A rank that enters alone waits there for ever, and so do the others if one enters without room (P2).
+ * A key that all have room for and is not captured, or that was to be dropped and is not, is a graph missed (P6).
  */
 export function exploreCapture(keys: readonly CaptureKey[], policy: CheckedPolicy, ranks: number): CaptureExploration {
   const order = keys.map((key, index) => ({ key, index })).sort((a, b) => b.key.tokens - a.key.tokens);
@@ -85,7 +85,7 @@ export function movesOf(
   });
 }
 
-/** Who has room for a key, and what everybody then does about it. */
+/** The steps of a trace: which ranks have room for a key, and what each rank then does. */
 export function captureTrace(
   key: CaptureKey,
   index: number,

@@ -37,7 +37,7 @@ export interface CheckOptions {
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
 }
 
-/** How far an exploration is. */
+/** The progress of an exploration. */
 export interface CheckProgress {
   readonly states: number;
   /** States of the whole domain. */
@@ -79,7 +79,7 @@ export interface CheckReport {
 /**
  * Explores every state of up to `ranks` ranks: the capture of every key with and without room for it, and every table of votes
  * that the states of the replicas can make. A rule without memory takes any step from any state, so that one step from each covers
- * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. Goes on after a violation, and gives
+ * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. It continues after a violation, and reports
  * the first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
  */
 export function checkPolicy(options: CheckOptions): Promise<CheckReport> {
@@ -169,7 +169,7 @@ function checkSizes(ranks: number, replicaSize: number, workers: number): void {
 /** Without the millisecond that a timer waits, where there is such a pause. A browser has none. */
 const pause: (resume: (value: unknown) => void) => unknown = globalThis.setImmediate ?? setTimeout;
 
-/** Explores here, and lets the event loop have its turn after each slice. */
+/** Explores here, and yields to the event loop after each slice. */
 function inThisThread(explorer: TableExplorer): SliceExplorer {
   return {
     explore: async (slice) => {
@@ -180,14 +180,14 @@ function inThisThread(explorer: TableExplorer): SliceExplorer {
   };
 }
 
-/** What the number of states follows from. */
+/** The factors of the number of states. */
 interface DomainSize {
   readonly ranks: number;
   readonly replicaSize: number;
-  /** Of one replica. */
+  /** States of one replica. */
   readonly localStates: number;
   readonly keys: number;
-  /** In how many pasts each table is met. */
+  /** Number of previous decisions in which each table is explored. */
   readonly pasts: number;
 }
 

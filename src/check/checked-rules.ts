@@ -16,7 +16,7 @@ export interface CheckedRules {
 export function rulesOf(modules: PlannerModules, pair: CheckedPair, ranks: number, replicaSize = 1): CheckedRules {
   const { policy, plan } = pair;
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = pair.limits;
-  // Blocks play no part here: one holds any request.
+  // Blocks do not matter here: one block holds any request.
   const blockSize = maxNumBatchedTokens + 1;
   const limits = completeLimits({
     maxNumSeqs,

@@ -2,48 +2,48 @@ import type { RawIntent, RawRules } from '../agreement/index.js';
 import { ENUMS, FACT_WORDS, recordOf, VOTE_WORDS, word } from '../layout/index.js';
 import { type Batch, batchesOf, fills, IDLE, representatives } from './batches.js';
 
-/** One rank's state between two steps, as its vote tells it. */
+/** One rank's state between two steps, as its vote describes it. */
 export interface LocalState {
   /** int32[32]. */
   readonly row: Int32Array;
-  /** "8 decodes of 2 tokens", "idle, wishes to leave", … */
+  /** "8 decodes of 2 tokens", "idle, wants to leave", … */
   readonly label: string;
 }
 
-/** The state of a replica: of each of its ranks. All hold one batch, and each says for itself what it can do. */
+/** The state of a replica: one state for each of its ranks. All hold one batch, and may differ in what each can do. */
 export type ReplicaState = readonly LocalState[];
 
 /** Step of every vote, so that a decision may come before it. */
 export const STEP = 1;
 
-/** Any code but 0, which says that there is none. */
+/** Any fault code; 0 would mean no fault. */
 const FAULT_CODE = 7;
 
-/** What a rank says besides what it holds. */
-interface Saying {
+/** What a rank's vote says besides its batch. */
+interface Description {
   readonly intent: RawIntent;
-  /** How a trace tells it. */
+  /** How a trace words it. */
   readonly note: string;
 }
 
-const NOTHING: Saying = { intent: {}, note: '' };
-const LEAVES: Saying = { intent: { control: ENUMS.CONTROL.leave }, note: ', wishes to leave' };
-const FAULTY: Saying = { intent: { control: ENUMS.CONTROL.fault, faultCode: FAULT_CODE }, note: ', faulty' };
-const VETOES_GRAPHS: Saying = {
+const NOTHING: Description = { intent: {}, note: '' };
+const LEAVES: Description = { intent: { control: ENUMS.CONTROL.leave }, note: ', wants to leave' };
+const FAULTY: Description = { intent: { control: ENUMS.CONTROL.fault, faultCode: FAULT_CODE }, note: ', faulty' };
+const VETOES_GRAPHS: Description = {
   intent: { graphVeto: ENUMS.VETO['embeddings-override'] },
   note: ', vetoes graphs',
 };
-const VETOES_UBATCHES: Saying = {
+const VETOES_UBATCHES: Description = {
   intent: { ubatchVeto: ENUMS.VETO['shared-block'] },
   note: ', vetoes micro-batches',
 };
 
-function ofVariant(variant: number): Saying {
+function ofVariant(variant: number): Description {
   return { intent: { variant }, note: `, variant ${variant}` };
 }
 
 /**
- * The local states in which the rules can come to different ends: counts at, below and above each key and threshold, every phase,
+ * The local states in which the rules can decide differently: counts at, below and above each key and threshold, every phase,
  * idle, short drafts, vetoes, variants, faults, leaving. Facts come from the metadata module and votes from the rules, as in
  * a planner. States that vote alike are one. Idle first, then by tokens: the first violation found is a small one.
  */
@@ -59,8 +59,8 @@ export function localStates(rules: RawRules): LocalState[] {
 }
 
 /**
- * The states of a replica of `size` ranks: every way in which its ranks can be in local states that go together, by the rule that
- * refuses replicas. `rules` are for replicas of that size.
+ * The states of a replica of `size` ranks: every combination of local states of its ranks that the rule for
+ * replicas accepts. `rules` are for replicas of that size.
  */
 export function replicaStates(rules: RawRules, local: readonly LocalState[], size: number): ReplicaState[] {
   if (size === 1) return local.map((state) => [state]);
@@ -73,21 +73,21 @@ export function replicaStates(rules: RawRules, local: readonly LocalState[], siz
   return batches.flatMap((states) => sequences(states, size));
 }
 
-function* statesToVote({ limits, policy, keys }: RawRules): Generator<readonly [Batch, Saying]> {
+function* statesToVote({ limits, policy, keys }: RawRules): Generator<readonly [Batch, Description]> {
   const batches = batchesOf({ limits, policy, keys });
   const some = representatives(batches, policy);
   yield [IDLE, NOTHING];
   yield [IDLE, LEAVES];
   for (const batch of batches) yield [batch, NOTHING];
-  // Graphs of a variant serve what the plain ones do.
+  // Graphs of a variant serve the same batches as the plain ones.
   const variants = new Set(keys.map(({ variant }) => variant));
   for (const variant of variants) for (const batch of batches) yield [batch, ofVariant(variant)];
-  // What is said besides a batch matters alike for all batches of a kind: a few of each phase stand for them.
+  // What a vote says besides its batch has the same effect for all batches of a kind: a few of each phase stand for them.
   for (const batch of [IDLE, ...some]) {
     yield [batch, VETOES_GRAPHS];
     if (policy.ubatches > 1) yield [batch, VETOES_UBATCHES];
   }
-  // A veto of micro-batches is what runs the plain twin of each size, on one rank too.
+  // A veto of micro-batches makes the plain twin of each size run, on one rank too.
   for (const batch of batches) {
     if (keys.some((key) => key.parts > 1 && fills(batch, key))) yield [batch, VETOES_UBATCHES];
   }

@@ -7,7 +7,7 @@ export interface SliceExplorer {
   explore(slice: Slice): Promise<SliceFindings>;
 }
 
-/** What one exploration came to. */
+/** The result of one exploration. */
 export interface Exploration {
   readonly states: number;
   readonly complete: boolean;

@@ -9,7 +9,7 @@ export interface HistoricalPolicy {
   readonly name: string;
   /** What its violation looked like, in a sentence. */
   readonly about: string;
-  /** Properties that it must be found to violate. */
+  /** Properties that the exploration must find violated. */
   readonly expects: readonly Property[];
   readonly policy: Partial<CheckedPolicy>;
   /** The rule after its fix. */
@@ -18,11 +18,11 @@ export interface HistoricalPolicy {
   pair(which: 'before' | 'fixed'): CheckedPair;
 }
 
-/** What of an engine's policy the fix changed, and the domain in which that shows. */
+/** What the fix changed in an engine's policy, and the domain in which the fault shows. */
 interface Change {
   readonly fixed: Partial<CheckedPolicy>;
   readonly before: Partial<CheckedPolicy>;
-  /** Where it is not that of any policy. */
+  /** Set where the domain is not the policy's standard one. */
   readonly domain?: StandardDomainOptions;
   /** Mixed keys before the fix, where those changed too. */
   readonly mixedBefore?: CheckedPair['plan']['keys'];
@@ -59,10 +59,10 @@ const TWO_BATCHES: Partial<CheckedPolicy> = { ubatches: 2, ubatchMinRequests: 3,
 /** Steps with prefills run eager or on mixed graphs. */
 const NO_PIECEWISE: StandardDomainOptions = { piecewise: false };
 
-/** And no step is cut: TensorRT-LLM and Megatron have no micro-batches. */
+/** No step is cut: TensorRT-LLM and Megatron have no micro-batches. */
 const UNCUT: StandardDomainOptions = { ...NO_PIECEWISE, ubatches: 1 };
 
-/** The five, each as it was before its fix. */
+/** The five rules, each as it was before its fix. */
 export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
   historical(
     'vllm-before-27771',

@@ -3,7 +3,7 @@ import { PROPERTIES } from '../layout/index.js';
 /** A property that `check` explores. */
 export type Property = (typeof PROPERTIES)[number];
 
-/** What each property says, and what its violation does. */
+/** The statement of each property. */
 export const PROPERTY_MEANINGS: Readonly<Record<Property, string>> = Object.freeze({
   P1: 'what a rank prepares and runs follows from the table of votes and the plan alone',
   P2: 'no rank waits in a collective that another will never enter, or enters with another shape',

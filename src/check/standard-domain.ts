@@ -29,7 +29,7 @@ const PIECEWISE: readonly number[] = [8, 32];
 
 const LIMITS = completeLimits({ maxNumSeqs: 18, maxNumBatchedTokens: 36, queryLen: 2 });
 
-/** Micro-batches of the standard domain, where a policy has no more: how many a step may be cut into is said with a deployment. */
+/** Least micro-batches of the standard domain: a policy leaves the number to the deployment. */
 export const STANDARD_UBATCHES = 2;
 
 /** What a standard domain has besides its policy. */

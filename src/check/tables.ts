@@ -7,7 +7,7 @@ export interface Slice {
   readonly afterUbatches: boolean;
 }
 
-/** Tables of `replicas` replicas in `count` states, which replica is which left out. */
+/** Number of tables of `replicas` replicas in `count` states, counted regardless of the order of replicas. */
 export function tableCount(count: number, replicas: number): number {
   let total = 1;
   for (let replica = 0; replica < replicas; replica++) total = (total * (count + replica)) / (replica + 1);

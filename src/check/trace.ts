@@ -5,14 +5,14 @@ import { countOf } from '../text.js';
 import type { LocalState } from './domain.js';
 import { PROPERTY_MEANINGS, type Property } from './properties.js';
 
-/** One line of a counterexample: who does what. `rank` is null where all ranks do the same. */
+/** One line of a counterexample: which rank does what. `rank` is null where all ranks do the same. */
 export interface TraceLine {
   readonly phase: 'capture' | 'vote' | 'resolve' | 'prepare' | 'run' | 'end';
   readonly rank: number | null;
   readonly text: string;
 }
 
-/** The lines as a table: step by step, who does what. */
+/** The lines as a table: step by step, which rank does what. */
 export function traceText(trace: readonly TraceLine[]): string[] {
   return trace.map(({ phase, rank, text }, index) => {
     const who = rank === null ? 'all' : `rank ${rank}`;
@@ -22,7 +22,7 @@ export function traceText(trace: readonly TraceLine[]): string[] {
 
 type Action = Readonly<Record<(typeof ACTION_WORDS)[number], number>>;
 
-/** The counterexample that the table of these states is to `property`. */
+/** The counterexample to `property` that the table of these states gives. */
 export function stepTrace(
   rules: RawRules,
   states: readonly LocalState[],
@@ -33,7 +33,7 @@ export function stepTrace(
   return [...playStep(rules, states, previous), end];
 }
 
-/** Plays one table, and tells what every rank does. `previous`: the decision before it, if that matters. */
+/** Plays one table, and describes what every rank does. `previous`: the previous decision, if it matters. */
 export function playStep(
   rules: RawRules,
   states: readonly LocalState[],
@@ -45,7 +45,7 @@ export function playStep(
   const lines: TraceLine[] = states.map(({ label, row }, rank) => ({
     phase: 'vote',
     rank,
-    text: `votes: ${label}${row[word(VOTE_WORDS, 'wantsUbatches')] !== 0 ? ', wishes micro-batches' : ''}`,
+    text: `votes: ${label}${row[word(VOTE_WORDS, 'wantsUbatches')] !== 0 ? ', wants micro-batches' : ''}`,
   }));
   const status = rules.rules.resolve(
     table.byteOffset,

@@ -6,7 +6,7 @@ const WIDTH = 84;
 
 /** Options that bound what a rank schedules. */
 const LIMITS = ['maxNumSeqs', 'maxNumBatchedTokens'];
-/** What besides them decides the steps of a workload. */
+/** The other options that decide the steps of a workload. */
 const WORKLOAD = ['ranks', 'stepTime', ...LIMITS, 'maxModelLen', 'blockSize', 'numBlocks'];
 
 /** Options whose defaults decide what is reported, by where the steps come from. */
@@ -15,7 +15,7 @@ export const TELLING: { readonly workload: readonly string[]; readonly log: read
   log: LIMITS,
 };
 
-/** Of the options `names`, those that were left to their defaults, each as its flag with that value: lines of a report. */
+/** The lines of a report that list those of the options `names` that were left to their defaults, each as its flag and value. */
 export function assumedLines(command: Command, names: readonly string[]): string[] {
   const flags = names
     .filter((name) => command.getOptionValueSource(name) === 'default')

@@ -66,7 +66,7 @@ export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<
       onProgress: ({ states, total }) => progress.show(states, {}, total),
     });
   } finally {
-    // A bar that goes on keeps the process from ending.
+    // A running bar would keep the process alive.
     progress.stop();
   }
   process.stdout.write(
@@ -83,7 +83,7 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
   if (flags.fixed === true && before === undefined) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      `--fixed goes with a historical policy, and ${name} is none: see --list`,
+      `--fixed goes with a historical policy, and ${name} is not one: see --list`,
       { policy: name },
     );
   }

@@ -58,7 +58,7 @@ function addPlan(program: Command): void {
     .description(
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
     )
-    .argument('[file]', 'a trace, a step log or an engine log, told apart by its content; - for standard input');
+    .argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
   addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
@@ -178,7 +178,7 @@ function addBench(program: Command): void {
     .command('bench')
     .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
     .option('--filter <name>', 'only rows with this in their name')
-    .option('--rounds <n>', 'rounds in which ours, limit and numpy take turns', integer, DEFAULT_ROUNDS)
+    .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', integer, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./bench.js')).bench(flags));
 }
@@ -187,7 +187,7 @@ function addBench(program: Command): void {
 function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .description('Tell which devices, libraries and transports are here, and why the others are not.')
+    .description('List the devices, libraries and transports that are available, and why the others are not.')
     .option('--json', 'one JSON document instead of text')
     .action(async (flags) => (await import('./doctor.js')).doctor(flags));
 }

@@ -89,7 +89,7 @@ function lines({ devices, planner, transports: ways, node, platform }: Findings)
   ];
 }
 
-/** A device that cannot be had is told by what was tried. */
+/** For a device that cannot be opened, lists what was tried. */
 function deviceLines({ kind, available, reason, attempts }: DeviceProbe): string[] {
   if (available || attempts.length === 0) return [entry(kind, available, reason)];
   const tried = attempts.map(({ library, reason: why }) =>

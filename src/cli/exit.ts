@@ -1,4 +1,5 @@
 import { type ErrorCode, LockstepError } from '../errors.js';
+import { withFlags } from './flag-names.js';
 
 /** Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 device or transport unavailable, 130 and 143 signals. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unavailable: 3, sigint: 130, sigterm: 143 } as const;
@@ -24,8 +25,8 @@ export function exitCodeOf(error: unknown): number {
   return UNAVAILABLE.includes(error.code) ? EXIT.unavailable : EXIT.failed;
 }
 
-/** What a person reads: the message with its code; a defect of ours shows its stack. */
+/** What a person reads: the message with its code, its options as flags. Any other error is a defect, and shows its stack. */
 export function describe(error: unknown): string {
-  if (error instanceof LockstepError) return `lockstep: ${error.message} [${error.code}]`;
+  if (error instanceof LockstepError) return `lockstep: ${withFlags(error)} [${error.code}]`;
   return `lockstep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -22,7 +22,7 @@ interface ExplainFlags extends PlannerFlags {
   readonly kvGroups?: readonly KvGroup[];
 }
 
-/** The limits the flags say. With groups, the first one says block size and pool, unless a flag does. */
+/** The limits the flags say. With groups, block size and pool are the first group's, unless a flag is given. */
 function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, command: Command): Partial<Limits> {
   const limits = limitsOf(flags, plan);
   const { kvGroups } = flags;
@@ -56,7 +56,7 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
       await print(await explainLine(text, options, plan, line, flags.json === true));
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
-      // The other lines are batches of their own: they are explained all the same.
+      // Each line is a batch of its own, so the other lines are still explained.
       process.stderr.write(`${describe(error)}\n`);
       process.exitCode = Math.max(Number(process.exitCode ?? 0), exitCodeOf(error));
     }

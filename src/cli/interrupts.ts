@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { LockstepError } from '../errors.js';
 import { describe, EXIT } from './exit.js';
 
-/** A terminal sends Ctrl-C to the whole process group, and npm passes it on once more: only a later one is impatience. */
+/** A terminal sends Ctrl-C to the whole process group, and npm forwards it again: a second signal counts only if it comes later. */
 const SAME_SIGNAL_MS = 500;
 
 /** Turns SIGINT and SIGTERM into an abort; a second one, later, ends the process at once. */
@@ -25,7 +25,7 @@ class Interrupts {
     return this.#exitCode;
   }
 
-  /** Lets a signal in that came during work without a pause. @throws `ERR_ABORTED` once one did; `when` ends its message. */
+  /** Handles a signal that arrived during synchronous work. @throws `ERR_ABORTED` once one did; `when` ends its message. */
   async look(when: string): Promise<void> {
     await setImmediate();
     if (this.signal.aborted) throw new LockstepError('ERR_ABORTED', `Interrupted ${when}`);
@@ -45,7 +45,7 @@ class Interrupts {
 /** The signals of this process, from the first import of the command line to its end. */
 export const interrupts: Interrupts = new Interrupts();
 
-/** Runs a command's work. Interrupted before there is anything to sum up, the command ends with a word on stderr and no error. */
+/** Runs a command's work. If it is interrupted before there is a summary, the command ends with a line on stderr and no error. */
 export async function unlessInterrupted(work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -3,13 +3,13 @@
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 
-// A reader that goes away (head, less) ends the command: nobody is left to read. A disk that is full is a failure.
+// A reader that closes the pipe (head, less) ends the command without error. A full disk is a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(EXIT.done);
   process.stderr.write(`lockstep: standard output cannot be written: ${error.message}\n`);
   process.exit(EXIT.failed);
 });
-// Progress and messages that nobody reads are no reason to stop.
+// Progress and messages that cannot be written are no reason to stop.
 process.stderr.on('error', () => {});
 
 import('./program.js')

@@ -44,14 +44,14 @@ export function addLimitOptions(command: Command): Command {
     );
 }
 
-/** Options that choose a policy or a number of it. */
+/** Options that choose a policy, or set one of its numbers. */
 export function addPolicyOptions(command: Command): Command {
   return command
     .addOption(choice('--ubatches <n>', 'micro-batches a step may be cut into', 'ubatches'))
     .addOption(
       choice(
         '--ubatch-threshold-decode <n>',
-        'least tokens with which a decoding rank wishes them',
+        'least tokens with which a decoding rank wants them',
         'ubatchThresholdDecode',
       ),
     )
@@ -69,7 +69,7 @@ function limit(flag: string, says: string, name: keyof Limits): Option {
   return new Option(flag, says).argParser(integer).default(DEFAULT_LIMITS[name]);
 }
 
-/** A number of the policy. It is set only where the flag is given, for else the policy's own file has the say. */
+/** A number of the policy. It overrides the policy only if the flag is given. */
 function choice(flag: string, says: string, name: keyof PolicyDefaults): Option {
   return new Option(
     flag,
@@ -77,7 +77,7 @@ function choice(flag: string, says: string, name: keyof PolicyDefaults): Option 
   ).argParser(integer);
 }
 
-/** Options that say which requests come when, and how they are scheduled. `run` and `simulate` share them. */
+/** Options that say which requests arrive when, and how they are scheduled. `run` and `simulate` share them. */
 export function addWorkloadOptions(command: Command): Command {
   const { ranks, speed, acceptRate, stepTime: ms, seed } = WORKLOAD_DEFAULTS;
   return command

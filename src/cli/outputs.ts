@@ -26,13 +26,13 @@ export function checkOutputs(inputs: NamedFiles, outputs: NamedFiles): void {
   }
 }
 
-/** Equal for paths that lead to one file; null for what is no file, such as a device. */
+/** An identity that is equal for paths to the same file; null for what is not a regular file, such as a device. */
 function identityOf(file: string): string | null {
   try {
     const stat = statSync(file, { bigint: true });
     return stat.isFile() ? `${stat.dev}:${stat.ino}` : null;
   } catch {
-    // It is yet to be written.
+    // The file does not exist yet.
     return path.resolve(file);
   }
 }

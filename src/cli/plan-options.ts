@@ -2,7 +2,7 @@ import type { PlanBudget } from '../capture/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { CAPTURE_COSTS, type CaptureCost, captureCost, fitCaptureCost, readCaptureLog } from '../workload/index.js';
 
-/** The options of which a plan keeps to one. */
+/** The options that set a budget; a plan takes one of them. */
 export interface BudgetFlags {
   readonly graphs?: number;
   readonly maxTimeLoss?: number;
@@ -10,16 +10,16 @@ export interface BudgetFlags {
   readonly graphMemory?: number;
 }
 
-/** Loss of time that a plan keeps to when nothing is said; graphs for steps with a prefill are of many more sizes. */
+/** Default budgets, as a loss of time; steps with a prefill have many more sizes, and so a larger one. */
 const DEFAULT_TIME_LOSS = 0.001;
 const DEFAULT_MIXED_TIME_LOSS = 0.05;
 
-/** Whether somebody asked for a budget. */
+/** Whether the user set a budget. */
 export function hasBudget({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags): boolean {
   return [graphs, maxTimeLoss, maxPadding, graphMemory].some((most) => most !== undefined);
 }
 
-/** The one number a plan keeps to. Errors: ERR_CONFIG_INVALID where several are given. */
+/** The budget of a plan. Errors: ERR_CONFIG_INVALID where several are given. */
 export function budgetOf({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags, mixed: boolean): PlanBudget {
   const given = [
     ['--graphs', 'graphs', graphs],
@@ -46,7 +46,7 @@ export async function captureCostOf(nameOrFile: string, signal: AbortSignal): Pr
   if (!/[./]/.test(nameOrFile)) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      `${shown(nameOrFile)} is no capture cost that is known; there are ${Object.keys(CAPTURE_COSTS).join(', ')}, or give the path of a capture log`,
+      `${shown(nameOrFile)} is not a known capture cost; there are ${Object.keys(CAPTURE_COSTS).join(', ')}, or give the path of a capture log`,
       { name: nameOrFile },
     );
   }

@@ -7,7 +7,7 @@ const BAR = 40;
 /** Sizes and twins that are written out. */
 const LISTED = 12;
 
-/** What a plan was made for, beside what its document says. */
+/** What a plan was made for, in addition to its document. */
 export interface PlanSetting {
   /** The file, or the workload that was generated. */
   readonly of: string;
@@ -15,16 +15,20 @@ export interface PlanSetting {
   readonly assumed: readonly string[];
 }
 
-/** A plan for people. Times are left out where none are known: a size then costs its tokens, which the padding says. */
+/** A plan as text. Times are left out if none are known: a size then costs its tokens, which is the padding. */
 export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): string {
   const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
     `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${of}`,
-    reportLine('result', `${losses(plan, costKnown)}, ${count(eagerSteps)} eager steps`),
+    reportLine(
+      'result',
+      `${losses(plan, costKnown, " of the largest rank's tokens")}, ${count(eagerSteps)} eager steps`,
+    ),
+    reportLine('', `${share(plan.paddingRatioAll)} padding of all ranks' tokens`),
     reportLine('capture', `${megabytes(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
     costKnown
       ? reportLine('time', `by ${costModel.name}`)
-      : reportLine('cost', 'a size costs its tokens: --cost or --cost-model says times'),
+      : reportLine('cost', 'a size costs its tokens; give times with --cost or --cost-model'),
     ...assumed,
     reportLine('decode', plan.ladders.decode.join(' ')),
     ...(plan.ladders.ubatched.length > 0 ? [reportLine('ubatched', plan.ladders.ubatched.join(' '))] : []),
@@ -49,12 +53,13 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
   return `${lines.join('\n')}\n`;
 }
 
-/** What graphs lose, and by how much time where times are known. */
+/** What graphs lose, and by how much time where times are known. `of` says what the padding is a share of. */
 function losses(
   { paddingRatio, timeRatio }: Pick<PlanScore, 'paddingRatio' | 'timeRatio'>,
   costKnown: boolean,
+  of = '',
 ): string {
-  return `${share(paddingRatio)} padding${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
+  return `${share(paddingRatio)} padding${of}${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
 }
 
 function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocument): string[] {
@@ -75,7 +80,7 @@ function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocum
 /** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
 function curveLines({ curve, ladders, costKnown }: PlanDocument): string[] {
   const stride = Math.max(1, Math.ceil(curve.length / DRAWN));
-  // More graphs than gain anything are captured for what was not seen.
+  // Graphs beyond the end of the curve are captured for sizes that were not seen.
   const captured = ladders.decode.length + ladders.ubatched.length;
   const chosen = curve.findLast(({ graphs }) => graphs <= captured)?.graphs;
   const drawn = curve.filter(({ graphs }, at) => at % stride === 0 || graphs === chosen);
@@ -114,6 +119,7 @@ function engineLines(plan: PlanDocument): string[] {
     `  engine     graphs   padding ${costKnown ? '     time ' : ''}    eager    memory capture  ours as good`,
     `  ${row('lockstep', plan, '')}`.trimEnd(),
     ...plan.engines.map((engine) => `  ${row(engine.engine, engine, equal(engine.engine))}`),
+    "  (padding: of the largest rank's tokens)",
     `  (ours as good: decode graphs of ours that pad ${costKnown ? '/ lose time ' : ''}as little)`,
     ...plan.engines.flatMap(({ engine, notes }) => notes.map((note) => `  ${engine}: ${note}`)),
   ];
@@ -123,9 +129,9 @@ function unseenLines({ unseen, source, costKnown }: PlanDocument): string[] {
   if (unseen === null) {
     const why =
       source === 'engine-log'
-        ? 'an engine log does not tell the order of its steps'
+        ? 'an engine log does not give the order of its steps'
         : 'one of the two parts has no decode';
-    return [`unseen: not told, ${why}`];
+    return [`unseen: not scored, ${why}`];
   }
   const { split, shift, aboveSeen, shifted, engines } = unseen;
   const change = `${percent(shift)} of the decodes are of another size than before, ${percent(aboveSeen)} larger than any`;
@@ -176,14 +182,14 @@ function auditLines({ audit, costKnown }: PlanDocument): string[] {
 function mixedAuditLines(audit: PlanDocument['audit']['mixed']): string[] {
   if (audit === null) return [];
   const { unreachable, eager, worstPadding, unused } = audit;
-  const told = (shapes: readonly MixedShape[]): string => {
+  const listed = (shapes: readonly MixedShape[]): string => {
     const some = shapes.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
     return `${some.join(' ')}${shapes.length > LISTED ? ` … (${shapes.length})` : ''}`;
   };
   const lines: string[] = [];
-  if (unreachable.length > 0) lines.push(reportLine('unreachable', told(unreachable)));
+  if (unreachable.length > 0) lines.push(reportLine('unreachable', listed(unreachable)));
   if (unused !== null && unused.length > 0) {
-    lines.push(reportLine('unused', `${told(unused)}: no step seen ran on them`));
+    lines.push(reportLine('unused', `${listed(unused)}: no step seen ran on them`));
   }
   for (const { from, to, reason } of eager.slice(0, LISTED)) {
     const why = reason === 'no-key' ? 'no graph holds' : 'every graph pads too far';
@@ -214,7 +220,7 @@ function twinLines({ twins }: PlanDocument): string[] {
   ];
 }
 
-/** A ratio in percent, with as many digits as tell it apart from nothing. */
+/** A ratio in percent, with enough digits that a small one does not read as zero. */
 function share(ratio: number): string {
   return `${(100 * ratio).toFixed(ratio > 0 && ratio < 0.0995 ? 3 : 1)} %`;
 }

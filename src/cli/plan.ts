@@ -60,7 +60,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
-  // Every fault of the options is said before a long trace is read.
+  // Every fault of the options is reported before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal);
   const source = sourceOf(given, flags);
   const { policy: policyPath, cost, captureCost, out } = flags;
@@ -99,7 +99,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   );
 }
 
-/** Throws ERR_INPUT_INVALID where standard input brings something that no argument says to read. It is not waited for. */
+/** Throws ERR_INPUT_INVALID if standard input holds data that no argument names. It does not wait for any. */
 async function checkNothingWaits(): Promise<void> {
   if (!(await inputIsWaiting())) return;
   throw new LockstepError(
@@ -131,7 +131,7 @@ function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: A
   };
 }
 
-/** The file that is given and what it is said to be; nothing for a generated workload. Errors: ERR_CONFIG_INVALID for several. */
+/** The file that is given and its kind, if a flag names it; empty for a generated workload. Errors: ERR_CONFIG_INVALID for several. */
 function sourceOf(file: string | undefined, { trace, steps, log }: PlanFlags): { file?: string; kind?: StepSource } {
   const given = [
     { option: 'a file', file },
@@ -172,7 +172,7 @@ async function readSteps(
   }
 }
 
-/** Makes the plan, telling which phase of it is worked at. */
+/** Makes the plan and shows its current phase. */
 async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
   const progress = new Progress('planned | {phase}', PLAN_PHASES.length);
   try {

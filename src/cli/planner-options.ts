@@ -50,8 +50,8 @@ export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits>
 }
 
 /**
- * The policy the flags say; without a name that of the plan file, else ours. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
- * a policy that cannot be had.
+ * The policy the flags say; without a name that of the plan file, else `lockstep`. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
+ * a policy that cannot be read.
  */
 export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
   const { ubatches, ubatchThresholdDecode, ubatchThresholdPrefill } = flags;

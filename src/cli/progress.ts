@@ -2,11 +2,11 @@ import cliProgress from 'cli-progress';
 import type { RunProgress } from '../run/index.js';
 import { count } from './step-report.js';
 
-/** A live line on stderr while something is worked through: a bar on a terminal, a line every two seconds elsewhere. */
+/** A live line on stderr during long work: a bar on a terminal, a line every two seconds elsewhere. */
 export class Progress {
   readonly #bar: cliProgress.SingleBar;
 
-  /** `format` goes after the bar. It may hold `{percentage}`, and fields `{name}` of its own: each is "-" until it is told. */
+  /** `format` goes after the bar. It may hold `{percentage}`, and fields `{name}` of its own: each is "-" until it has a value. */
   constructor(format: string, total: number) {
     this.#bar = new cliProgress.SingleBar({
       format: `{bar} {value}/{total} ${format}`,
@@ -14,7 +14,7 @@ export class Progress {
       barsize: 24,
       hideCursor: true,
       clearOnComplete: true,
-      // Signals are ours: the bar's own handling would end the process before the work has stopped.
+      // The command handles signals: the bar's own handling would end the process before the work has stopped.
       gracefulExit: false,
       noTTYOutput: true,
       notTTYSchedule: 2000,
@@ -23,7 +23,7 @@ export class Progress {
     this.#bar.start(total, 0, Object.fromEntries(fields));
   }
 
-  /** `total` where it has changed. */
+  /** Shows `value`, and `total` if it has changed. */
   show(value: number, fields: Readonly<Record<string, string>>, total: number = this.#bar.getTotal()): void {
     this.#bar.setTotal(total);
     this.#bar.update(value, fields);
@@ -34,7 +34,7 @@ export class Progress {
   }
 }
 
-/** Where a run or a simulation is. */
+/** The progress of a run or a simulation. */
 export class StepProgress {
   readonly #rate = new StepRate();
   readonly #progress: Progress;

@@ -3,17 +3,17 @@ import { count, percent, reportLine, stepHeadline, stepLines } from './step-repo
 
 /** The summary of a run as people read it. `setting`: lines that say what was run. */
 export function runReport(run: RunSummary, setting: readonly string[]): string {
-  // What `auto` passed over, and why, is long: doctor has it.
+  // The devices that `auto` passed over, and why, make a long text: `lockstep doctor` prints it.
   const fellBack = run.deviceChoice.includes(', since ');
   const lines = [
     stepHeadline('Ran', run),
-    reportLine(
-      'device',
-      fellBack ? `${run.device}: no GPU device to be had (lockstep doctor says why)` : run.deviceChoice,
-    ),
+    reportLine('device', fellBack ? `${run.device}: no GPU found (lockstep doctor says why)` : run.deviceChoice),
     reportLine('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`),
     ...setting,
-    ...stepLines(run, `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding`),
+    ...stepLines(
+      run,
+      `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding of all ranks' tokens`,
+    ),
   ];
   const how =
     run.verify === 'full'

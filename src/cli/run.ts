@@ -28,7 +28,7 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
 
 /** Runs a workload as the flags say, and prints its summary. */
 export async function run(flags: RunFlags, command: Command): Promise<void> {
-  // Ranks that had to be terminated are told like ranks that had not begun.
+  // A run whose ranks had to be terminated is reported like one whose ranks had not begun.
   await unlessInterrupted(async () => {
     const { summary, requests, limits } = await runFlags(flags, interrupts.signal);
     process.stdout.write(
@@ -52,7 +52,7 @@ async function runFlags(
   );
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
   const options = await runOptions(flags, planFile);
-  // Every fault of the options is said before a long trace is read.
+  // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
   const requests = await workloadOf(flags, signal);
   if (flags.planOut !== undefined) await writePlanFile(flags.planOut, policy, plan);

@@ -35,7 +35,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     policy: await policyOf(flags, planFile?.policy),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   };
-  // Every fault of the options is said before a long trace is read.
+  // Every fault of the options is reported before a long trace is read.
   const { plan, limits } = completeSimulateOptions(options);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
@@ -85,7 +85,7 @@ function simulateReport(summary: SimulateSummary, { name, unit }: CostModel, set
     ...setting,
     ...stepLines(
       summary,
-      `${count(graphs)} graphs, ${percent(paddingRatio)} padding${unit === 'tokens' ? '' : `, ${percent(timeRatio)} more time`}`,
+      `${count(graphs)} graphs, ${percent(paddingRatio)} padding of all ranks' tokens${unit === 'tokens' ? '' : `, ${percent(timeRatio)} more time`}`,
     ),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,18 +1,18 @@
 import { fstatSync, readSync, type Stats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 
-/** The name of a file that stands for standard input. */
+/** The file name that means standard input. */
 const STDIN = '-';
 
-/** Rounds of the event loop in which bytes that a pipe holds are seen. */
+/** Iterations of the event loop within which bytes already in a pipe arrive. */
 const ROUNDS = 3;
 
-/** What a file option or argument names: a path as it is, or standard input, which can be read once. */
+/** The source that a file option or argument names: a path, or standard input, which can be read once. */
 export function inputOf(file: string): string | AsyncIterable<Uint8Array> {
   return file === STDIN ? process.stdin : file;
 }
 
-/** The same for a source that is looked at before it is read: of standard input, the second reader begins where the first did. */
+/** The same for a source that is inspected before it is read: a second reader of standard input starts from the beginning again. */
 export function inputReadTwice(file: string): string | AsyncIterable<Uint8Array> {
   return file === STDIN ? new LookedAtInput() : file;
 }
@@ -22,13 +22,13 @@ export function inputName(file: string): string {
   return file === STDIN ? 'standard input' : file;
 }
 
-/** Stops reading standard input, of which no more is wanted, so that whoever still writes to it does not keep the process. */
+/** Stops reading standard input, so that a process that still writes to it does not keep this one alive. */
 export function endInput(file: string | undefined): void {
   if (file === STDIN) process.stdin.destroy();
 }
 
 /**
- * Whether standard input holds bytes now, which nobody was told to read. It does not wait for any, and takes what there is: not for
+ * Whether standard input holds bytes now, although no argument names it. It does not wait for any, and consumes what there is: not for
  * a command that reads it.
  */
 export async function inputIsWaiting(): Promise<boolean> {
@@ -39,7 +39,7 @@ export async function inputIsWaiting(): Promise<boolean> {
     // It is closed.
     return false;
   }
-  // What is left of a file counts, not its size: a loop over its lines may have read it to its end.
+  // The unread rest of a file counts, not its size: a shell loop over its lines may have read it to the end.
   if (stat.isFile()) return readSync(0, new Uint8Array(1)) > 0;
   if (!stat.isFIFO() && !stat.isSocket()) return false;
   const { stdin } = process;
@@ -51,7 +51,7 @@ export async function inputIsWaiting(): Promise<boolean> {
   return waits;
 }
 
-/** Standard input, the beginning of which is kept while a first reader looks at it and given to the second again. */
+/** Standard input for two readers: what the first one reads is kept and given to the second again. */
 class LookedAtInput implements AsyncIterable<Uint8Array> {
   readonly #chunks: AsyncIterator<Uint8Array> = process.stdin[Symbol.asyncIterator]();
   readonly #kept: Uint8Array[] = [];

@@ -1,16 +1,16 @@
-import { EAGER_REASONS, type ReasonCode } from '../agreement/index.js';
+import { EAGER_REASONS, PARK_REASONS, type ReasonCode } from '../agreement/index.js';
 import { REASON_MEANINGS } from '../explain/index.js';
 import type { SimulateSummary } from '../run/index.js';
 
-/** What a run and a simulation both tell of their steps. */
+/** What the summaries of a run and a simulation have in common. */
 type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;
 
-/** `name` and what is said of it, as one line of a report. */
+/** A name and its value as one line of a report. */
 export function reportLine(name: string, value: string): string {
   return `  ${name.padEnd(12)} ${value}`;
 }
 
-/** The first line of a report: what was done, of how many steps, in which time. */
+/** The first line of a report: what was done, the number of steps, and the time. */
 export function stepHeadline(done: string, summary: StepSummary): string {
   const { interrupted, steps, ranks, seconds, simulatedSeconds } = summary;
   const { processes = ranks } = summary as { readonly processes?: number };
@@ -19,7 +19,10 @@ export function stepHeadline(done: string, summary: StepSummary): string {
   return `${how} ${count(steps)} steps on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
 }
 
-/** Requests, tokens, how the steps ran and why, for people. `graphs` says what else there is of graph steps. */
+/**
+ * Requests, tokens, how the steps ran and why, for people: the reasons add up to the steps, and the decisions that no step followed
+ * come after them. `graphs` ends the line of graph steps.
+ */
 export function stepLines(run: StepSummary, graphs: string): string[] {
   const share = (part: number): string => (run.steps === 0 ? '0 %' : `${((100 * part) / run.steps).toFixed(1)} %`);
   const lines = [
@@ -53,15 +56,20 @@ export function stepLines(run: StepSummary, graphs: string): string[] {
       ),
     );
   }
-  const reasons = Object.entries(run.reasons) as [ReasonCode, number][];
-  for (const [reason, number] of reasons.sort((a, b) => b[1] - a[1])) {
-    const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';
-    lines.push(`    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`);
-  }
+  const reasons = (Object.entries(run.reasons) as [ReasonCode, number][]).sort((a, b) => b[1] - a[1]);
+  lines.push(...reasons.filter(([reason]) => !PARK_REASONS.includes(reason)).map(reasonLine));
+  const parks = reasons.filter(([reason]) => PARK_REASONS.includes(reason));
+  if (parks.length > 0)
+    lines.push(reportLine('no step', 'decisions in which every rank was idle'), ...parks.map(reasonLine));
   return lines;
 }
 
-/** A whole number with its thousands apart. Loading a locale for that would take as long as 20,000 steps of a simulation. */
+function reasonLine([reason, number]: readonly [ReasonCode, number]): string {
+  const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';
+  return `    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`;
+}
+
+/** A whole number with thousands separators. Loading a locale for that would take as long as simulating 20,000 steps. */
 export function count(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }

@@ -8,7 +8,7 @@ import {
 } from '../engines/index.js';
 import type { CaseFields } from './case-fields.js';
 
-/** What the ranks agree to, and what one rank looks up, in each engine's words: all over `resolve`. */
+/** What the ranks agree to, and what one rank looks up, in each engine's terms: all of it calls `resolve`. */
 
 export async function agreementVllm(given: CaseFields): Promise<unknown> {
   return agreeVllm({

@@ -74,7 +74,7 @@ export class CaseFields {
   }
 }
 
-/** A case's `out`. Some families put questions there, beside the answers they shall have. */
+/** A case's `out`. Some families put questions there, beside the expected answers. */
 export interface ExpectedAnswer {
   readonly value: unknown;
   readonly where: string;

@@ -18,11 +18,11 @@ export interface FamilyResult {
   readonly cases: number;
   readonly passed: number;
   readonly failed: readonly FailedCase[];
-  /** Whether this version has what the family asks about; else nothing of it ran. */
+  /** Whether this version implements the family; if not, none of its cases ran. */
   readonly built: boolean;
 }
 
-/** How the answers compare, family by family. */
+/** The comparison of the answers, family by family. */
 export interface ConformanceResult {
   readonly families: readonly FamilyResult[];
   /** Cases over all families. */
@@ -38,7 +38,7 @@ export interface ConformanceOptions {
 }
 
 /**
- * Puts every case of a folder of engine vectors to this version and compares the answers. Errors: ERR_INPUT_INVALID for a
+ * Runs every case of a folder of engine vectors on this version and compares the answers. Errors: ERR_INPUT_INVALID for a
  * folder without vectors, a malformed file or case; ERR_ABORTED.
  */
 export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceResult> {

@@ -81,7 +81,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function malformed(file: string, fault: string): LockstepError {
-  return new LockstepError('ERR_INPUT_INVALID', `${file} is no file of vectors: ${fault}; expected ${SHAPE}`, {
+  return new LockstepError('ERR_INPUT_INVALID', `${file} is not a file of vectors: ${fault}; expected ${SHAPE}`, {
     file,
     fault,
     expected: SHAPE,

@@ -1,6 +1,6 @@
 import { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
 
-/** Runs a call into the addon and gives what it throws its type. */
+/** Runs a call into the addon and turns what it throws into a `LockstepError`. */
 export function guarded<T>(call: () => T): T {
   try {
     return call();
@@ -9,7 +9,7 @@ export function guarded<T>(call: () => T): T {
   }
 }
 
-/** The addon's plain errors carry `code` and `details`; anything else (an illegal receiver, say) passes unchanged. */
+/** The addon's plain errors carry `code` and `details`; any other error (an illegal receiver, for example) passes unchanged. */
 export function lockstepError(error: unknown): unknown {
   if (error instanceof LockstepError || !(error instanceof Error)) return error;
   const { code, details } = error as Error & { code?: unknown; details?: ErrorDetails };

@@ -16,14 +16,14 @@ export type DeviceKind = 'host' | 'cuda' | 'hip';
 export let deviceOf: (native: NativeDevice, kind: DeviceKind, choice: string) => Device;
 
 /**
- * A device opened by one JS thread with `openDevice()`, and everything made from it. Objects of one device never meet another's
+ * A device opened by one JS thread with `openDevice()`, and everything made from it. Objects of different devices cannot be combined
  * (`ERR_DEVICE_MISMATCH`), and none outlives it: `dispose()` stops its streams, drops work that has not begun and frees all.
- * One class serves every backend, which the addon chooses; the addon checks every handle, the classes here give its errors
- * their type.
+ * One class serves every backend, which the addon chooses. The addon checks every handle; the classes here turn its errors into
+ * `LockstepError`.
  */
 export class Device implements Disposable {
   readonly kind: DeviceKind;
-  /** What was chosen and why: of use when `auto` chose. */
+  /** Which device was chosen and why: useful with `auto`. */
   readonly choice: string;
   readonly #native: NativeDevice;
 

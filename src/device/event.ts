@@ -32,7 +32,7 @@ export class DeviceEvent implements Disposable {
   }
 
   synchronize(options?: WaitOptions): Promise<void> {
-    // For the record of now, though the event be recorded again meanwhile.
+    // Waits for the current record, even if the event is recorded again meanwhile.
     return waitFor(this.#native.last(), `event ${this.id}`, options);
   }
 

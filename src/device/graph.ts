@@ -15,7 +15,7 @@ export class DeviceGraph implements Disposable {
   readonly nodes: number;
   /** Bytes the graph itself holds, baked uploads included. */
   readonly bytes: number;
-  /** By how much the most that its pool ever had in use grew for it; 0 without a pool, and where it fitted. */
+  /** By how much the pool's peak use grew for it, in bytes; 0 without a pool, and for a graph that fitted. */
   readonly reservedBytes: number;
   /** Bytes of its pool that it uses. */
   readonly allocatedBytes: number;

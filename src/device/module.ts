@@ -10,7 +10,7 @@ export let kernelHandle: (value: unknown) => { readonly module: NativeModule; re
 export let moduleOf: (native: NativeModule) => DeviceModule;
 let kernelsOf: (native: NativeModule) => readonly Kernel[];
 
-/** One kernel of a loaded module, which it knows, so that a launch needs nothing else. */
+/** One kernel of a loaded module; it refers to its module, so a launch needs nothing else. */
 export class Kernel {
   readonly name: string;
   /** In the order of a launch. */
@@ -24,7 +24,7 @@ export class Kernel {
       if (typeof value === 'object' && value !== null && #module in value) {
         return { module: value.#module, index: value.#index };
       }
-      throw new LockstepError('ERR_LAUNCH_INVALID', 'kernel is not one; take it from module.kernel(name).');
+      throw new LockstepError('ERR_LAUNCH_INVALID', 'kernel is not a Kernel object; take it from module.kernel(name).');
     };
   }
 

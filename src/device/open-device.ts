@@ -5,7 +5,7 @@ import { type Device, type DeviceKind, deviceOf } from './device.js';
 
 /** Options of `openDevice`. */
 export interface OpenDeviceOptions {
-  /** `auto` takes the best backend that can be had and says which; a named one is taken or refused. Default `auto`. */
+  /** `auto` takes the best available backend and says which; a named one opens or throws, without a fallback. Default `auto`. */
   readonly device?: 'auto' | DeviceKind;
   /** Bytes that buffers and graphs may hold together; default: no limit but the machine's. */
   readonly memoryLimit?: number;
@@ -17,7 +17,7 @@ export interface DeviceAttempt {
   readonly reason: string;
 }
 
-/** Whether a backend can be had here; `reason` says why or why not. */
+/** Whether a backend is available here; `reason` says why or why not. */
 export interface DeviceProbe {
   readonly kind: DeviceKind;
   readonly available: boolean;
@@ -36,8 +36,8 @@ const GPU_LIBRARIES: Readonly<Record<'cuda' | 'hip', { variable: string; names: 
 /**
  * Opens a device on this thread.
  *
- * @throws LockstepError `ERR_DEVICE_UNAVAILABLE` (`details.attempts`: every library tried and why) for a GPU that cannot be
- *   had, `ERR_NATIVE_UNAVAILABLE` when the addon itself cannot, `ERR_CONFIG_INVALID` for an option.
+ * @throws LockstepError `ERR_DEVICE_UNAVAILABLE` (`details.attempts`: every library tried and why) for a GPU that is not
+ *   available, `ERR_NATIVE_UNAVAILABLE` when the addon itself does not load, `ERR_CONFIG_INVALID` for an option.
  */
 export function openDevice(options: OpenDeviceOptions = {}): Device {
   const wanted = options.device === undefined ? 'auto' : options.device;
@@ -47,7 +47,7 @@ export function openDevice(options: OpenDeviceOptions = {}): Device {
     const probe = probeGpu(loadNative(), wanted);
     throw new LockstepError(
       'ERR_DEVICE_UNAVAILABLE',
-      `No ${wanted} device: ${probe.reason}. Ask for 'host', or 'auto' to take what there is.`,
+      `No ${wanted} device: ${probe.reason}. Ask for 'host', or 'auto' to take what is available.`,
       { device: wanted, attempts: probe.attempts },
     );
   }
@@ -63,7 +63,7 @@ export function openDevice(options: OpenDeviceOptions = {}): Device {
   return openHost(addon, limit, `host, since ${refused.map((probe) => `${probe.kind}: ${probe.reason}`).join('; ')}`);
 }
 
-/** Every backend, whether it can be had and why. Never throws: without the addon, no backend is available. */
+/** Every backend, whether it is available, and why or why not. Never throws: without the addon, no backend is available. */
 export function probeDevices(): DeviceProbe[] {
   let addon: NativeAddon;
   try {
@@ -99,7 +99,7 @@ function checkedLimit(limit: number | undefined): number | null {
   return limit;
 }
 
-/** Tries the driver libraries for real; the first that loads ends the search. */
+/** Tries to load the driver libraries; the first that loads ends the search. */
 function probeGpu(addon: NativeAddon, kind: 'cuda' | 'hip'): DeviceProbe {
   const { variable, names } = GPU_LIBRARIES[kind];
   const override = process.env[variable];

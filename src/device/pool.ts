@@ -9,8 +9,8 @@ export let poolHandle: (value: unknown) => NativePool;
 
 /**
  * Scratch memory that graphs share, made by `device.createPool()`: a bump allocator over one buffer. Nothing can be allocated
- * in a capture, so a warm-up takes what a key needs and lets the pool grow, and the capture, after `reset()`, takes the same
- * again. Keys go largest first; then the first one reserves for all. What one key left behind, the next overwrites.
+ * in a capture, so a warm-up takes what a key needs and grows the pool, and the capture, after `reset()`, takes the same
+ * again. Keys are captured largest first, so the first one reserves memory for all. Each key overwrites what the one before it left.
  */
 export class DevicePool implements Disposable {
   readonly id: number;
@@ -34,7 +34,7 @@ export class DevicePool implements Disposable {
   /**
    * The next `bytes` bytes, 256-byte aligned: an argument of a launch. Valid until `reset()` and whatever is taken after it.
    *
-   * @throws `ERR_DEVICE_CAPTURE` in a capture that takes more than any warm-up has; `ERR_DEVICE_MEMORY`.
+   * @throws `ERR_DEVICE_CAPTURE` in a capture that takes more than any warm-up did; `ERR_DEVICE_MEMORY`.
    */
   take(bytes: number): { readonly buffer: DeviceBuffer; readonly offset: number } {
     const offset = guarded(() => this.#native.take(bytes));
@@ -51,7 +51,7 @@ export class DevicePool implements Disposable {
     guarded(() => this.#native.reset());
   }
 
-  /** The most bytes that were ever taken between two resets: what the pool holds on to. */
+  /** The most bytes ever taken between two resets: the memory that the pool keeps. */
   get reservedBytes(): number {
     return this.#native.sizes().reservedBytes;
   }

@@ -6,8 +6,8 @@ import { type DeviceGraph, graphOf } from './graph.js';
 export let recordingOf: (native: NativeRecording) => DeviceRecording;
 
 /**
- * Work that `endCapture()` has recorded and that is no graph yet: `instantiate()` takes the memory of one. What was held in
- * reserve for it is freed in between: in the capture it cannot be, and once the graph has its memory it is too late.
+ * Work that `endCapture()` has recorded and that is not yet a graph: `instantiate()` allocates the graph's memory. Memory reserved for
+ * the graph is freed in between: it cannot be freed in the capture, and after instantiation it would be too late.
  */
 export class DeviceRecording implements Disposable {
   readonly nodes: number;

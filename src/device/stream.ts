@@ -20,7 +20,7 @@ export type KernelArgument =
 export let streamOf: (native: NativeStream) => DeviceStream;
 
 /**
- * An in-order queue of work, made by `device.createStream()`. A kernel that fails makes the stream fail: what follows on it is
+ * An in-order queue of work, made by `device.createStream()`. A kernel that fails makes the stream fail: later work on it is
  * skipped, and every later call throws `ERR_DEVICE_KERNEL`, here and on streams that wait for its events. A failed stream is
  * disposed, not repaired.
  */
@@ -86,7 +86,7 @@ export class DeviceStream implements Disposable {
     guarded(() => this.#native.record(target));
   }
 
-  /** Later work on this stream waits for the last `record` of `event` (none: for nothing). */
+  /** Later work on this stream waits for the last `record` of `event`; it does not wait if there was none. */
   wait(event: DeviceEvent): void {
     const target = eventHandle(event);
     guarded(() => this.#native.wait(target));
@@ -98,7 +98,7 @@ export class DeviceStream implements Disposable {
   }
 
   /**
-   * From here on, launches and uploads are recorded, not run. What is taken of `pool` until the end is counted as the graph's.
+   * From here on, launches and uploads are recorded, not run. What is taken from `pool` until the end counts as the graph's.
    * While any stream of a device captures, the device refuses what a GPU driver refuses (`ERR_DEVICE_CAPTURE`): to allocate,
    * to free, to load and unload modules, to copy to the host, and to make graphs of recordings.
    *
@@ -123,14 +123,14 @@ export class DeviceStream implements Disposable {
     guarded(() => this.#native.abandonCapture());
   }
 
-  /** Says where in the arena `submit()` finds its commands: once, at set-up. */
+  /** Sets where in the arena `submit()` reads its commands: called once, at set-up. */
   setCommandBlock(byteOffset: number, maxCommands: number): void {
     guarded(() => this.#native.setCommandBlock(byteOffset, maxCommands));
   }
 
   /**
    * Enqueues the command block of the arena (see docs/device.md): all of it or, when any command is invalid, nothing.
-   * The hot call of a step; it takes no argument when `setCommandBlock` said where.
+   * The hot call of a step; it takes no argument after `setCommandBlock`.
    */
   submit(byteOffset?: number): void {
     try {
@@ -146,7 +146,7 @@ export class DeviceStream implements Disposable {
     return guarded(() => this.#native.waitSlice(0));
   }
 
-  /** Waits, without blocking the event loop, for what was enqueued so far; 60 s unless `options` say otherwise. */
+  /** Waits, without blocking the event loop, for what was enqueued so far; by default at most 60 s. */
   async synchronize(options?: WaitOptions): Promise<void> {
     const mark = guarded(() => this.#native.mark());
     try {

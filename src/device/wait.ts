@@ -31,7 +31,7 @@ function started(what: string, options: WaitOptions | undefined): Deadline {
   return new Deadline().start(timeoutMs);
 }
 
-/** Milliseconds to wait next. Throws what ends the wait early. */
+/** Milliseconds of the next slice. Throws the error that ends the wait early. */
 function nextSlice(deadline: Deadline, what: string, options: WaitOptions | undefined): number {
   checkSignal(what, options);
   const ms = deadline.slice();

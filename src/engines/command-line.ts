@@ -13,7 +13,7 @@ export class CommandLine {
       }
       const equals = word.indexOf('=');
       name = equals < 0 ? word : word.slice(0, equals);
-      // Given twice, a flag counts as it was given last.
+      // If a flag is given twice, the last one counts.
       this.#flags.set(name, equals < 0 ? [] : [word.slice(equals + 1)]);
     }
   }
@@ -22,7 +22,7 @@ export class CommandLine {
     return names.some((name) => this.#flags.has(name));
   }
 
-  /** Values of the first of these flags that is there; undefined without any. */
+  /** Values of the first of these flags that is given; undefined if none is. */
   values(...names: readonly string[]): readonly string[] | undefined {
     const name = names.find((one) => this.#flags.has(one));
     return name === undefined ? undefined : this.#flags.get(name);
@@ -66,12 +66,12 @@ export function sizeOf(text: string, where: string): number {
   });
 }
 
-/** A negative number is a value, as argument parsers have it. */
+/** A negative number is a value, as in argument parsers. */
 function isFlag(word: string): boolean {
   return /^-{1,2}[A-Za-z]/.test(word);
 }
 
-/** Words of a shell's line: quotes hold white space together, a backslash before a line's end goes on with the next. */
+/** The words of a shell command: quotes keep white space, and a backslash at the end of a line joins it with the next. */
 function words(text: string): string[] {
   const line = text.replace(/\\\r?\n/g, ' ');
   return (line.match(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g) ?? []).map((word) =>

@@ -15,7 +15,7 @@ export type EngineLimits = Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | '
 /** What an engine captures by default. */
 export interface EngineLadder {
   readonly engine: EngineName;
-  /** In tokens, ascending. vLLM's are those of one list for all steps. */
+  /** In tokens, ascending. vLLM has one list for all steps. */
   readonly sizes: number[];
   /** Tokens of the graphs that hold decodes alone, ascending. */
   readonly decodeSizes: number[];
@@ -23,11 +23,11 @@ export interface EngineLadder {
   readonly mixed?: MegatronShape[];
   /** The largest size that vLLM asks for by default, where its list ends below it; else null. */
   readonly truncated: number | null;
-  /** What to know before these sizes are compared with others. */
+  /** Caveats for comparing these sizes with others. */
   readonly notes: string[];
 }
 
-/** Where no decode sizes are told apart, they are the sizes. */
+/** If an engine has no separate decode sizes, they are the sizes. */
 type Made = Omit<EngineLadder, 'engine' | 'decodeSizes' | 'truncated'> &
   Partial<Pick<EngineLadder, 'decodeSizes' | 'truncated'>>;
 type Maker = (limits: Required<EngineLimits>) => Made;
@@ -129,7 +129,7 @@ export function checkEngine(engine: EngineName): void {
   if (ENGINE_NAMES.includes(engine)) return;
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
-    `${shown(engine)} is no engine that is known here; those are ${ENGINE_NAMES.join(', ')}`,
+    `${shown(engine)} is not a known engine; there are ${ENGINE_NAMES.join(', ')}`,
     { engine, names: ENGINE_NAMES },
   );
 }
@@ -145,6 +145,8 @@ export function checkLimits(limits: EngineLimits): Required<EngineLimits> {
     faults.check(
       !(maxNumBatchedTokens < queryLen),
       `maxNumBatchedTokens (${maxNumBatchedTokens}) is below queryLen (${queryLen}): not one decode would fit a step`,
+      'maxNumBatchedTokens',
+      'queryLen',
     );
   }
   faults.throwIfAny('These limits');

@@ -5,16 +5,16 @@ import type { LogBatch, LogLineReader } from './log-batch.js';
 import { sglangLogReader } from './sglang/log.js';
 import { vllmLogReader } from './vllm/log.js';
 
-/** What an engine's log tells. */
+/** What an engine's log holds. */
 export interface EngineLog {
   readonly engine: 'vllm' | 'sglang';
-  /** One entry a shape, in the order in which the log first tells of it. */
+  /** One entry per shape, in the order in which the log first has it. */
   readonly batches: LogBatch[];
 }
 
 /** How an engine's log is read, and what may end the reading. */
 export interface EngineLogOptions {
-  /** Tokens of one decode request, 1 + drafts: SGLang's log counts requests alone. Default 1. */
+  /** Tokens of one decode request, 1 + drafts: SGLang's log counts only requests. Default 1. */
   readonly queryLen?: number;
   readonly signal?: AbortSignal;
 }
@@ -34,9 +34,9 @@ const EXPECTED = `expected
   or SGLang's batches: Decode batch, #running-req: 32, … and Prefill batch, #new-seq: 1, #new-token: 158, …`;
 
 /**
- * The batches of an engine's own log, which may be of vLLM (with `--cudagraph-metrics`) or SGLang: told by its content, whatever
- * stands before each line. It is read as it comes and never held. SGLang logs each prefill and, by default, every 40th
- * decode. Errors: ERR_INPUT_INVALID for a source that cannot be read, that tells of no batch, or of two engines';
+ * The batches of an engine's own log, of vLLM (with `--cudagraph-metrics`) or SGLang, detected by its content, whatever
+ * prefix each line has. It is streamed and never held in memory. SGLang logs each prefill and, by default, every 40th
+ * decode. Errors: ERR_INPUT_INVALID for a source that cannot be read, that holds no batch, or batches of two engines;
  * ERR_CONFIG_INVALID, ERR_ABORTED.
  */
 export async function readEngineLog(source: TextSource, options: EngineLogOptions = {}): Promise<EngineLog> {
@@ -68,12 +68,11 @@ export async function readEngineLog(source: TextSource, options: EngineLogOption
       }
     }
   }
-  if (found === null)
-    throw new LockstepError('ERR_INPUT_INVALID', `${file}: it tells of no batch; ${EXPECTED}`, { file });
+  if (found === null) throw new LockstepError('ERR_INPUT_INVALID', `${file}: it holds no batch; ${EXPECTED}`, { file });
   return { engine: found, batches: Array.from(counts.values(), ({ batch, count }) => ({ ...batch, count })) };
 }
 
-/** Lines without colours; a line of JSON that holds a whole message gives the lines of that message. */
+/** Lines without colours; a line of JSON that wraps a message gives the lines of that message. */
 function* messageLines(lines: readonly string[]): Generator<string> {
   for (const line of lines) {
     if (line === '') continue;
@@ -86,7 +85,7 @@ function* messageLines(lines: readonly string[]): Generator<string> {
 function twoEngines(file: string, one: string, other: string): LockstepError {
   return new LockstepError(
     'ERR_INPUT_INVALID',
-    `${file}: it tells of batches of both ${one} and ${other}; give one log each`,
+    `${file}: it holds batches of both ${one} and ${other}; give one log each`,
     { file },
   );
 }

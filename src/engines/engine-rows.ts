@@ -3,15 +3,15 @@ import type { CaptureKey } from '../keys/index.js';
 import { ENUMS, REDUCED_WORDS, word } from '../layout/index.js';
 import type { Policy } from '../policy/index.js';
 
-/** A vote as another engine would cast it: what it does not tell is left out. */
+/** A vote as another engine would cast it: what that engine does not exchange is left out. */
 export type EngineRow = Readonly<Partial<Record<VoteWord, number>>> & { readonly paddedTokens: number };
 
 /** Most tokens that a vote can hold. */
 export const MOST_TOKENS: number = 1 << 22;
 
 /**
- * A rank with `tokens` to decode or prefill, 0 for an idle one. Engines that exchange only tokens do not say of how many
- * requests: it is one.
+ * A rank with `tokens` to decode or prefill, 0 for an idle one. Engines that exchange only tokens do not give the number of
+ * requests: it is taken to be one.
  */
 export function tokensRow(tokens: number, prefill: boolean): EngineRow {
   const busy = tokens > 0 ? 1 : 0;
@@ -30,14 +30,14 @@ export function tokensRow(tokens: number, prefill: boolean): EngineRow {
   };
 }
 
-/** What the rules make of rows: the decision, and the micro-batches the ranks agreed to, whatever graph was found for them. */
+/** The outcome of rows: the decision, and the micro-batches the ranks agreed to, whatever graph was found for them. */
 export interface EngineDecision {
   readonly decision: DecisionView;
   readonly agreedParts: number;
 }
 
 /**
- * What the rules make of rows that are all there is of a step. Errors: ERR_RANKS_DIVERGED for a row that contradicts itself,
+ * Resolves the complete rows of a step. Errors: ERR_RANKS_DIVERGED for a row that contradicts itself,
  * ERR_CONFIG_INVALID for tokens beyond `MOST_TOKENS`.
  */
 export async function decideRows(

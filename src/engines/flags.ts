@@ -11,22 +11,22 @@ import { trtllmGraphConfig } from './trtllm/config.js';
 import { trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
 import { vllmCaptureSizes } from './vllm/ladder.js';
 
-/** A ladder as an engine is told it. */
+/** A ladder in the form of an engine's own settings. */
 export interface EmittedFlags {
   /** Flags of its command line; for TensorRT-LLM a line of its YAML. */
   readonly flags: string;
-  /** What it captures when it is told so, in tokens, ascending; of Megatron its decode graphs. */
+  /** What the engine captures with these settings, in tokens, ascending; for Megatron its decode graphs. */
   readonly sizes: number[];
   /** Whether those are the ladder's sizes. */
   readonly exact: boolean;
-  /** What is to be known about them. */
+  /** Caveats about the flags. */
   readonly note?: string;
 }
 
 /** Sizes a note lists. */
 const NOTED_SIZES = 8;
 
-/** How one engine is told its sizes, and how it reads what it is told. */
+/** How one engine's sizes are written as flags, and how the engine reads them. */
 interface Dialect {
   /** `requests`: decode batches, ascending. */
   readonly emit: (requests: readonly number[], limits: Required<EngineLimits>) => string;
@@ -52,7 +52,7 @@ const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
   megatron: {
     emit: emitMegatron,
     parse: parseMegatron,
-    note: 'Megatron takes no list: this is the number of graphs, no more than the ladder has, whose padding is nearest to it',
+    note: 'Megatron takes no list: this is the number of graphs, at most as many as the ladder has, whose padding is nearest to the ladder',
   },
   atom: {
     emit: (requests) => `--cudagraph-capture-sizes "[${requests.join(',')}]"`,
@@ -77,6 +77,7 @@ export function emitFlags(engine: EngineName, ladder: readonly number[], limits:
   faults.check(
     wanted[0] <= complete.maxNumBatchedTokens,
     `its smallest size is ${wanted[0]} tokens, and no step has more than maxNumBatchedTokens (${complete.maxNumBatchedTokens})`,
+    'maxNumBatchedTokens',
   );
   faults.throwIfAny('This ladder');
   const { emit, parse, note } = DIALECTS[engine];
@@ -93,9 +94,9 @@ export function emitFlags(engine: EngineName, ladder: readonly number[], limits:
 }
 
 /**
- * What an engine captures when it is told `text` (of Megatron its decode graphs): flags of its command line, alone or among
- * others; for TensorRT-LLM YAML. In tokens, ascending; empty where graphs are off. Errors: ERR_INPUT_INVALID for text that
- * says nothing of it, or what the engine refuses; ERR_CONFIG_INVALID.
+ * What an engine captures with the settings in `text` (for Megatron its decode graphs): flags of its command line, alone or among
+ * others; for TensorRT-LLM YAML. In tokens, ascending; empty if graphs are off. Errors: ERR_INPUT_INVALID for text without
+ * such settings, or with settings that the engine refuses; ERR_CONFIG_INVALID.
  */
 export function parseFlags(engine: EngineName, text: string, limits: EngineLimits): number[] {
   checkEngine(engine);
@@ -189,7 +190,7 @@ function parseAtom(text: string, limits: Required<EngineLimits>): number[] {
   return inTokens(atomCaptureSizes({ ...limits, sizes }), limits.queryLen);
 }
 
-/** Undefined where two ladders are equal. */
+/** How two ladders differ; undefined if they are equal. */
 function differenceOf(sizes: readonly number[], wanted: readonly number[]): string | undefined {
   const missing = wanted.filter((size) => !sizes.includes(size));
   const others = sizes.filter((size) => !wanted.includes(size));
@@ -207,10 +208,14 @@ function listed(sizes: readonly number[]): string {
 }
 
 function absent(engine: EngineName, expected: string): LockstepError {
-  return new LockstepError('ERR_INPUT_INVALID', `This says nothing of what ${engine} captures: expected ${expected}`, {
-    engine,
-    expected,
-  });
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `This says nothing about what ${engine} captures: expected ${expected}`,
+    {
+      engine,
+      expected,
+    },
+  );
 }
 
 function refused(engine: EngineName, fault: string): LockstepError {

@@ -29,7 +29,7 @@ export function parseLadder(text: string, options: LadderOptions): number[] {
 function unknownLadder(given: string): LockstepError {
   return new LockstepError(
     'ERR_CONFIG_INVALID',
-    `${shown(given)} is no ladder: give sizes in tokens, like 1,2,4,8, or a name (${LADDER_NAMES.join(', ')})`,
+    `${shown(given)} is not a ladder: give sizes in tokens, like 1,2,4,8, or a name (${LADDER_NAMES.join(', ')})`,
     { ladder: given, names: LADDER_NAMES },
   );
 }

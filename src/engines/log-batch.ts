@@ -1,17 +1,17 @@
-/** Batches of one shape, as an engine's log tells them. What it does not tell is left out. */
+/** Batches of one shape in an engine's log. What the log does not say is left out. */
 export interface LogBatch {
-  /** Requests that all decode, prompts, or what the log does not tell apart. */
+  /** `decode`: all requests decode; `prefill`: prompts; `mixed`: the log does not distinguish. */
   readonly phase: 'decode' | 'prefill' | 'mixed';
   /** Tokens of the batch. */
   readonly tokens: number;
   readonly requests?: number;
   /** Tokens it was padded to. */
   readonly padded?: number;
-  /** How it ran; `graph` where the log does not tell which kind. */
+  /** How it ran; `graph` if the log does not say which kind. */
   readonly mode?: 'full' | 'piecewise' | 'graph' | 'eager';
-  /** Batches the log tells of. */
+  /** Batches of this shape in the log. */
   readonly count: number;
 }
 
-/** Reads one line after the other: its batch, or null for a line that tells of none. */
+/** Reads one line after the other: returns its batch, or null for a line without one. */
 export type LogLineReader = (line: string) => LogBatch | null;

@@ -29,13 +29,13 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
     name: 'vllm-v1',
     /** gpu_ubatch_wrapper keeps one graph a size: a size captured with micro-batches runs eager without them (PR 27771, not merged). */
     twins: false,
-    /** coordinate_batch_across_dp: all of row 2, on unpadded tokens; a rank's dummy batch is below the threshold. */
+    /** coordinate_batch_across_dp: every rank's row 2, on unpadded tokens; a rank's dummy batch is below the threshold. */
     ubatchAgreement: 'all-wish',
     /** is_last_ubatch_empty aborts micro-batches. */
     lastPart: 'refuse',
     /** coordinate_batch_across_dp: the minimum of row 3, at the maximum of row 1. */
     graphAgreement: 'min-mode-padded',
-    /** The same: row 1 as it is where nothing is padded. */
+    /** The same function: row 1 unchanged if nothing is padded. */
     eagerGather: 'own-padded',
   }),
 
@@ -122,7 +122,7 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
     /** can-split: a decode batch of more than 2 requests, in capture as in a step (PR 1275). */
     ubatchMinRequests: 3,
     ubatchCaptureMinRequests: 0,
-    /** can-split is what keeps a part from being empty. */
+    /** can-split keeps parts from being empty. */
     lastPart: 'run',
     eagerEmptyPart: 'dummy',
     /** Sizes of parts are maxima over the ranks, never this rank's own (PR 1275). */
@@ -148,8 +148,8 @@ export function isPolicyName(name: string): name is PolicyName {
 }
 
 /**
- * The policy of that name, frozen. Micro-batches are off (`ubatches` 1), as in every engine unless asked for; what else may
- * depend on a deployment stands at the engine's default. Errors: ERR_CONFIG_INVALID naming those there are.
+ * The policy of that name, frozen. Micro-batches are off (`ubatches` 1), as in every engine by default; other choices that
+ * depend on a deployment have the engine's default. Errors: ERR_CONFIG_INVALID listing the known names.
  */
 export function namedPolicy(name: PolicyName): Policy {
   if (isPolicyName(name)) return POLICIES[name];

@@ -7,7 +7,7 @@ import type { WaitOptions } from '../wait.js';
 import type { Executor } from './executor.js';
 import type { KeyGraphs } from './key-graphs.js';
 
-/** Whether this rank can capture a key now: everything the capture needs is reserved, or how much is lacking and why. */
+/** Whether this rank can capture a key now: either everything the capture needs is reserved, or this says how much is lacking and why. */
 export interface Readiness {
   readonly ready: boolean;
   readonly lackingBytes: number;
@@ -25,11 +25,11 @@ export interface CaptureRecord {
   readonly nodes: number;
   /** Bytes the graphs themselves hold on the device. */
   readonly bytes: number;
-  /** By how much the most that the device ever held grew, in bytes: 0 for a key that fitted where others had been. */
+  /** Growth of the device's peak memory, in bytes: 0 for a key that fitted into memory freed by others. */
   readonly reservedBytes: number;
-  /** By how much what the device holds grew: the graphs, and what the forward allocated while it warmed up. */
+  /** Growth of the memory that the device holds, in bytes: the graphs, and what the forward allocated in its warm-up. */
   readonly allocatedBytes: number;
-  /** By how much the most that the graphs' pool ever had in use grew for this key: 0 for one that fitted. */
+  /** Growth of the graph pool's peak use, in bytes: 0 for a key that fitted. */
   readonly poolReservedBytes: number;
   /** Bytes of the pool that the key's graphs use. */
   readonly poolAllocatedBytes: number;
@@ -37,21 +37,21 @@ export interface CaptureRecord {
   readonly seconds: number;
 }
 
-/** What became of every key of a plan. */
+/** The outcome for every key of a plan. */
 export interface CaptureReport {
   readonly captured: readonly CaptureRecord[];
   /** Keys that no rank captured, because some or all lacked what they need. */
   readonly skipped: readonly CaptureKey[];
 }
 
-/** Least bytes that are reserved for a key's graphs. The next one is reserved twice what the largest so far took, if that is more. */
+/** Least bytes that are reserved for a key's graphs. A later key reserves twice what the largest so far took, if that is more. */
 const LEAST_RESERVE = 1 << 16;
 
 /**
  * Captures the planner's keys, largest first: guard, warm-up, capture, one key after the other on every rank. Keys that are
- * skipped leave the plan on all ranks alike. What a graph needs is reserved, really allocated, before the guard is asked, and
- * freed when the graph is recorded, before it is instantiated: in a capture nothing can be freed.
- * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, who have
+ * skipped are removed from the plan on all ranks alike. The memory of a graph is reserved by a real allocation before the guard, and
+ * freed after the graph is recorded and before it is instantiated, since nothing can be freed in a capture.
+ * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, since they have
  * agreed to capture: the caller aborts the group.
  */
 export function captureKeys(

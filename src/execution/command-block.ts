@@ -35,7 +35,7 @@ export class CommandBlock {
     this.#push(COMMAND.record, event.id, 0, 0, 0, 0);
   }
 
-  /** Forgets commands that were not submitted. */
+  /** Discards commands that were not submitted. */
   clear(): void {
     this.#count = 0;
   }

@@ -28,10 +28,10 @@ interface DeviceViews {
   readonly parts: readonly Partial<DeviceTensors>[];
 }
 
-/** What one KV cache group has of its own in a view. */
+/** The buffers that one KV cache group has of its own in a view. */
 export type DeviceGroupTensors = Pick<DeviceTensors, KvGroupTensorName>;
 
-/** Device copies of a planner's metadata: one set, whatever staging set a step comes from. */
+/** Device copies of a planner's metadata: one set, used for steps from either staging set. */
 export class DeviceMetadata implements Disposable {
   readonly whole: DeviceTensors;
   readonly parts: readonly DeviceTensors[];
@@ -44,7 +44,7 @@ export class DeviceMetadata implements Disposable {
 
   /**
    * Allocates every buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
-   * nothing but padding.
+   * only padding.
    */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, port: DevicePort) {
     this.#port = port;
@@ -103,8 +103,8 @@ export class DeviceMetadata implements Disposable {
   }
 
   /**
-   * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only where they were
-   * written there (`supplied`), and of the block table's changes.
+   * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only if they were
+   * written there (`supplied`), and the block table's changes.
    */
   upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
     const { deviceSupplied } = this.#port.regions;

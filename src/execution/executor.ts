@@ -22,7 +22,7 @@ export class Executor implements Disposable {
   readonly stream: DeviceStream;
   readonly kernels: DeviceModule;
   readonly metadata: DeviceMetadata;
-  /** Scratch memory that the forward takes anew for every key and eager step; the graphs of all keys share it. */
+  /** Scratch memory, which the forward takes again for every key and eager step; the graphs of all keys share it. */
   readonly pool: DevicePool;
   readonly #planner: StepPlanner;
   readonly #port: DevicePort;
@@ -34,8 +34,8 @@ export class Executor implements Disposable {
   #graphs: readonly KeyGraphs[] = [];
 
   /**
-   * `makeForward` gets what a model needs to allocate and load its own buffers and kernels. What was made is disposed of again
-   * when a part cannot be had (ERR_DEVICE_MEMORY …); the device is bound to the planner's memory from here on.
+   * `makeForward` gets what a model needs to allocate and load its own buffers and kernels. What was already made is disposed of
+   * if a part cannot be made (ERR_DEVICE_MEMORY …); the device is bound to the planner's memory from here on.
    */
   constructor(device: Device, planner: StepPlanner, makeForward: (executor: Executor) => Forward) {
     this.device = device;
@@ -55,7 +55,7 @@ export class Executor implements Disposable {
       this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata, this.pool);
       device.bindArena(this.#port.arena);
       this.#commands = new CommandBlock(this.stream, this.#port);
-      // This device has seen none of the steps that another executor ran for the planner.
+      // This device has none of the steps that another executor ran for the planner.
       this.#port.invalidateDeviceTable();
     } catch (error) {
       for (const part of made) part[Symbol.dispose]();
@@ -73,7 +73,7 @@ export class Executor implements Disposable {
     return this.#planner.local.tableWidth;
   }
 
-  /** What the forward lacks to be captured for `key`. */
+  /** What the forward lacks for capturing `key`. */
   lack(key: CaptureKey): CaptureLack {
     return this.#driver.lack(key);
   }
@@ -86,7 +86,7 @@ export class Executor implements Disposable {
 
   /**
    * Captures `key`'s forward. `recorded` runs between the recording of a graph and its instantiation, which takes its memory:
-   * it may free what was reserved for it.
+   * it may free the memory reserved for it.
    */
   capture(key: CaptureKey, recorded: () => void = () => {}): KeyGraphs {
     return this.#driver.capture(key, recorded);
@@ -97,7 +97,7 @@ export class Executor implements Disposable {
     this.#graphs = graphs;
   }
 
-  /** Frees the staging set of the next step, waiting for its upload where it is not over. Call before `vote()`. */
+  /** Frees the staging set of the next step, waiting for its upload if necessary. Call before `vote()`. */
   settle(options?: WaitOptions): void {
     const set = stagingOf(this.#planner.step);
     if (!this.#busy[set]) return;

@@ -39,7 +39,7 @@ export class ForwardDriver {
     this.#parts = new ForwardParts(planner, metadata);
   }
 
-  /** What the forward lacks to be captured for `key`. */
+  /** What the forward lacks for capturing `key`. */
   lack(key: CaptureKey): CaptureLack {
     return key.mode === 'piecewise' && this.#forward.piecewise === undefined ? 'pieces' : 'nothing';
   }
@@ -50,7 +50,7 @@ export class ForwardDriver {
     return this.#forward.supply !== undefined;
   }
 
-  /** The forward of `key`, not captured: on whatever the device's metadata holds. */
+  /** The forward of `key`, not captured, on the current device metadata. */
   runKey(key: CaptureKey): void {
     this.#pool.reset();
     if (key.mode === 'full') {
@@ -70,14 +70,14 @@ export class ForwardDriver {
 
   /**
    * Captures `key`'s forward. `recorded` runs between the recording of a graph and its instantiation, which takes its memory:
-   * it may free what was reserved for it.
+   * it may free the memory reserved for it.
    */
   capture(key: CaptureKey, recorded: () => void): KeyGraphs {
     this.#pool.reset();
     if (key.mode === 'full') return new KeyGraphs([this.#record(() => this.#runFull(key), recorded)]);
     const piecewise = this.#piecewise();
     const made: DeviceGraph[] = [];
-    // A key of fewer tokens than parts leaves a part none, and no graph.
+    // A key with fewer tokens than parts leaves a part without tokens, and so without a graph.
     const record = (part: ForwardPart): PieceGraphs =>
       Array.from({ length: part.tokens > 0 ? piecewise.pieces : 0 }, (_, index) => {
         const graph = this.#record(() => piecewise.piece(this.#stream, index, part), recorded);
@@ -99,7 +99,7 @@ export class ForwardDriver {
     this.#run(this.#parts.ofStep(local), decision.overlap);
   }
 
-  /** What follows the first graph of a step on a piecewise key, which is enqueued already: attention and pieces in turn. */
+  /** Enqueues what follows the first graph of a step on a piecewise key: attention and pieces alternately. */
   replayRest(graphs: KeyGraphs, local: LocalPlan): void {
     const piecewise = this.#piecewise();
     const first = graphs.first(local.partCount);

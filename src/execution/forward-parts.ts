@@ -4,7 +4,7 @@ import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.
 import type { DeviceMetadata } from './device-metadata.js';
 import type { ForwardKvGroup, ForwardPart } from './forward.js';
 
-/** What the parts of a forward are launched with, for a key that is captured and for a step that was built. */
+/** The launch arguments of the parts of a forward, for a key to capture and for a built step. */
 export class ForwardParts {
   readonly #planner: StepPlanner;
   readonly #port: DevicePort;
@@ -35,7 +35,7 @@ export class ForwardParts {
     });
   }
 
-  /** What the pieces of a piecewise key are captured with: the whole batch, or one of the parts it may be cut into. */
+  /** The arguments with which the pieces of a piecewise key are captured: of the whole batch, or of one of the parts it may be cut into. */
   ofPieces(key: CaptureKey): { readonly whole: ForwardPart; readonly parts: readonly ForwardPart[] } {
     const { graphAgreement, ubatches } = this.#planner.policy;
     // Where the ranks agree by shape, a step with prefills that runs on a graph has one part.

@@ -2,27 +2,27 @@ import type { LocalPlan } from '../batch/index.js';
 import type { DeviceBuffer, DeviceStream } from '../device/index.js';
 import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
 
-/** What one KV cache group has of its own in a part. */
+/** The buffers that one KV cache group has of its own in a part. */
 export interface ForwardKvGroup {
   readonly tensors: DeviceGroupTensors;
   readonly blockTable: DeviceBuffer;
   readonly tableWidth: number;
 }
 
-/** What one part of a forward is launched with: buffers at fixed addresses and the counts a graph bakes. */
+/** The launch arguments of one part of a forward: buffers at fixed addresses, and the counts a graph bakes. */
 export interface ForwardPart {
   readonly tensors: DeviceTensors;
   readonly blockTable: DeviceBuffer;
   /** First row of the block table that belongs to the part, and the table's columns. */
   readonly tableRow: number;
   readonly tableWidth: number;
-  /** The same of each KV cache group, by which layers take their slots and blocks; those of the first are among the buffers above. */
+  /** The same for each KV cache group; layers choose their slots and blocks by group. The first group's are among the buffers above. */
   readonly groups: readonly ForwardKvGroup[];
   /** Tokens and requests, padding included. */
   readonly tokens: number;
   readonly requests: number;
   /**
-   * Of those requests the first are decodes, of at most the decode query length. In the graph of a mixed key the others are
+   * The first of those requests are decodes, of at most the decode query length. In the graph of a mixed key the others are
    * slots for prefills, which may hold decodes too.
    */
   readonly decodeRequests: number;
@@ -32,13 +32,13 @@ export interface ForwardPart {
 export interface Forward {
   part(stream: DeviceStream, part: ForwardPart): void;
   /**
-   * Writes the tensors that the device supplies (`createPlanner({ deviceSupplied })`) into `local.tensors` and, of a step in
+   * Writes the tensors that the device supplies (`createPlanner({ deviceSupplied })`) into `local.tensors` and, for a step in
    * several parts, `local.partTensors`; they are then uploaded with the others. Called for each step, before it is launched.
    * Default: they are not uploaded, and the forward's own kernels fill them.
    */
   supply?(local: LocalPlan): void;
   /**
-   * Enqueues the parts of a step that overlap, their layers in turn as the model likes; on `stream` and streams of its own
+   * Enqueues the parts of a step that overlap, interleaving their layers as the model likes, on `stream` and on streams of its own
    * that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.
    */
   overlap?(stream: DeviceStream, parts: readonly ForwardPart[]): void;

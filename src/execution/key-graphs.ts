@@ -5,9 +5,9 @@ export type PieceGraphs = readonly DeviceGraph[];
 
 /** The graphs of one captured key. */
 export class KeyGraphs implements Disposable {
-  /** Of a full key its one graph, whatever its parts; of a piecewise key a graph a piece. */
+  /** One graph for a full key, however many parts it has; for a piecewise key one graph per piece. */
   readonly whole: PieceGraphs;
-  /** Of a piecewise key that may be cut at run time: the pieces of each part. */
+  /** The pieces of each part, for a piecewise key that may be cut at run time. */
   readonly parts: readonly PieceGraphs[];
 
   constructor(whole: PieceGraphs, parts: readonly PieceGraphs[] = []) {
@@ -36,7 +36,7 @@ export class KeyGraphs implements Disposable {
     return this.#sum((graph) => graph.bytes);
   }
 
-  /** By how much the most that the pool ever had in use grew for them. */
+  /** Growth of the pool's peak use for them, in bytes. */
   get reservedBytes(): number {
     return this.#sum((graph) => graph.reservedBytes);
   }

@@ -3,7 +3,7 @@ import { BATCH_SHAPE } from '../names.js';
 
 /** One scheduled request of a rank. */
 export interface DocumentRequest {
-  /** Told, never inferred from the length. */
+  /** Given, never inferred from the length. */
   readonly phase: 'decode' | 'prefill';
   /** Tokens of this step. */
   readonly queryLen: number;
@@ -27,7 +27,7 @@ export interface BatchDocument {
   readonly ranks: readonly DocumentRank[];
 }
 
-/** Checks that `value` is a batch document. Errors: ERR_INPUT_INVALID naming the place, what stands there and what must. */
+/** Checks that `value` is a batch document. Errors: ERR_INPUT_INVALID naming the place, what was found and what was expected. */
 export function checkBatchDocument(value: unknown): BatchDocument {
   const document = members(value, 'the document', ['ranks']);
   const ranks = list(document.ranks, 'ranks');
@@ -100,7 +100,7 @@ function integers(value: unknown, place: string): readonly number[] | undefined 
   return value;
 }
 
-/** One list of ids, or a list of lists: how many there must be is the planner's to say. */
+/** One list of ids, or a list of lists: the planner checks how many there are. */
 function blockLists(value: unknown, place: string): readonly number[] | readonly (readonly number[])[] | undefined {
   if (!Array.isArray(value) || !value.some(Array.isArray)) return integers(value, place);
   return value.map((item: unknown, index) => {

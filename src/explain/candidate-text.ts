@@ -2,13 +2,13 @@ import type { KeyCandidate, Verdict } from '../agreement/index.js';
 import { type CaptureKey, type CapturePlan, keyKind } from '../keys/index.js';
 import { countOf } from '../text.js';
 
-/** Keys one after another that fare alike. */
+/** Consecutive keys with the same verdict. */
 interface Group {
   readonly verdict: Verdict;
   readonly candidates: KeyCandidate[];
 }
 
-/** What is said of a group by its verdict; `lacks`: the details of its keys, from the least to the most. */
+/** The text for a group of keys by its verdict; `lacks`: the details of its keys, from the least to the most. */
 const VERDICT_TEXTS: Readonly<Record<Verdict, (lacks: Lacks) => string>> = {
   chosen: () => 'this one runs',
   larger: () => 'would hold the step too, and a smaller one runs',
@@ -28,7 +28,7 @@ const VERDICT_TEXTS: Readonly<Record<Verdict, (lacks: Lacks) => string>> = {
   'ubatches-not-agreed': () => 'captured with micro-batches, which were not agreed to',
 };
 
-/** Why each key does or does not run, in words: a line for each run of keys that fare alike. */
+/** Why each key does or does not run, in words: a line for each run of keys with the same verdict. */
 export function candidateLines(candidates: readonly KeyCandidate[], plan: CapturePlan): string[] {
   return groups(candidates).map(({ verdict, candidates: own }) => {
     const keys = own.map(({ key }) => plan.keys[key]);

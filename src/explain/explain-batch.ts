@@ -10,7 +10,7 @@ import type { Policy } from '../policy/index.js';
 import { type BatchDocument, checkBatchDocument, type DocumentRank, type DocumentRequest } from './batch-document.js';
 import { type PlainTensors, plainTensors } from './plain-tensors.js';
 
-/** What the ranks share. */
+/** The options that all ranks share. */
 export interface ExplainOptions {
   readonly limits?: Partial<Limits>;
   readonly policy?: Partial<Policy>;
@@ -31,7 +31,7 @@ export interface LocalRecord {
   readonly queryLen: number;
   readonly numLogits: number;
   readonly maxSeqLen: number;
-  /** The document's request that is at each place of the batch: decodes come first. */
+  /** Index of the document's request at each place of the batch: decodes come first. */
   readonly order: readonly number[];
   readonly parts: readonly LocalPart[];
 }
@@ -45,12 +45,12 @@ export interface InventedBlocks {
   readonly group?: number;
 }
 
-/** Everything that one step's batches lead to, rank by rank; plain JSON. */
+/** The outcome of one step's batches, rank by rank; plain JSON. */
 export interface BatchExplanation {
   readonly schemaVersion: 1;
   readonly votes: readonly VoteRecord[];
   readonly decision: DecisionValue;
-  /** What became of each key of the plan, in its order: the one that runs, and why each other one does not. */
+  /** The verdict on each key of the plan, in its order: the one that runs, and why each other one does not. */
   readonly candidates: readonly KeyCandidate[];
   readonly local: readonly LocalRecord[];
   readonly tensors: readonly PlainTensors[];
@@ -103,7 +103,7 @@ class ScheduledRank {
     this.#rows = requests.map((request, index) => {
       try {
         return this.#schedule(request, () => {
-          // A request that is too long is for the planner to refuse.
+          // The planner refuses a request that is too long.
           const tokens = Math.min(request.numComputedTokens + request.queryLen, planner.limits.maxModelLen);
           const lists = groups.map(({ blockSize, numBlocks }, group) => {
             const blockIds = take(free[group], Math.ceil(tokens / blockSize), numBlocks);
@@ -151,7 +151,7 @@ function take(free: Generator<number, never>, count: number, numBlocks: number):
       throw new LockstepError(
         'ERR_BATCH_LIMIT',
         `${count} more blocks are needed, and numBlocks is ${numBlocks}, the null block included. Raise numBlocks.`,
-        { blocks: count, numBlocks },
+        { blocks: count, numBlocks, options: ['numBlocks'] },
       );
     }
     blocks.push(block);

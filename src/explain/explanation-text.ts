@@ -95,7 +95,7 @@ function tensorLines({ whole, parts, blockTable, tableWidth, groups = [] }: Plai
   for (const [part, view] of parts.entries()) lines.push(`  part ${part}`, ...viewLines(view, '  '));
   lines.push(...tableLines(blockTable, tableWidth));
   for (const [group, own] of groups.entries()) {
-    // The first group's are those above.
+    // The first group's tensors are those above.
     if (group === 0) continue;
     lines.push(`  KV group ${group}`, ...viewLines(own.whole, '  '));
     for (const [part, view] of own.parts.entries()) lines.push(`    part ${part}`, ...viewLines(view, '    '));

@@ -10,19 +10,19 @@ interface Context {
   readonly plan: CapturePlan;
 }
 
-/** What each reason says of a step, whatever its ranks hold. */
+/** What each reason means, independent of the batches. */
 export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.freeze({
   'all-idle': 'no rank has a request, so all of them wait until one does',
-  leave: 'no rank has a request and every one wishes to end',
+  leave: 'no rank has a request and every one votes to leave',
   graph: 'the smallest graph that holds the largest batch runs on all',
-  'graph-ubatched': 'every busy rank wishes micro-batches, and the graph is captured with them',
-  'plain-twin': 'not every busy rank wishes micro-batches, so the plain graph of the same size runs on all',
+  'graph-ubatched': 'every busy rank wants micro-batches, and the graph is captured with them',
+  'plain-twin': 'not every busy rank wants micro-batches, so the plain graph of the same size runs on all',
   'plain-only': 'no graph of this size is captured with micro-batches, so the plain one runs on all',
   'no-key-for-phase': 'no graph is captured for a step of this phase',
   'no-key-for-query-length': 'no graph has places for so many tokens of one request',
   'no-key-for-variant': 'no graph is captured for kernel variants like these',
   'above-ladder': 'no captured graph holds so much',
-  'no-plain-twin': 'not every busy rank wishes micro-batches, and the graph is captured with them only',
+  'no-plain-twin': 'not every busy rank wants micro-batches, and the graph is captured with them only',
   vetoed: 'a rank vetoes graphs',
   'enforce-eager': 'the policy allows no graph',
   'graph-mixed': "the smallest graph whose slots hold every rank's prefills and decodes runs on all",
@@ -58,7 +58,7 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
   'empty-part': (context) =>
     `${held(context)}, and ${countOf(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
   'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} does not wish micro-batches, and the graph is that of ${countOf(reasonDetail, 'token')}`,
+    `rank ${reasonRank} does not want micro-batches, and the graph is that of ${countOf(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
   'enforce-eager': ({ decision: { reasonRank } }) => `rank ${reasonRank}`,
 };
@@ -104,7 +104,7 @@ export function gatherText(decision: DecisionValue): string {
     .join('; ');
 }
 
-/** The rank that holds the most: of requests where all decode, else of tokens. */
+/** The rank that holds the most: requests if all ranks decode, else tokens. */
 function largest({ decision, votes }: Context): string {
   const decodes = decision.phase === 'decode';
   const word = decodes ? 'decodeRequests' : 'tokens';
@@ -118,7 +118,7 @@ function most(votes: readonly VoteRecord[], word: string): number {
   return Math.max(...votes.map((vote) => vote[word]));
 }
 
-/** What the rank that a reason names holds. */
+/** The batch of the rank that a reason names. */
 function held({ decision: { reasonRank }, votes }: Context): string {
   const { tokens, prefillRequests, decodeRequests } = votes[reasonRank];
   return `rank ${reasonRank} holds ${countOf(tokens, 'token')} of ${countOf(prefillRequests, 'prefill')} and ${countOf(decodeRequests, 'decode')}`;
@@ -126,5 +126,5 @@ function held({ decision: { reasonRank }, votes }: Context): string {
 
 function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
   const refusal = reasonRank >= 0 ? `, rank ${reasonRank} does not` : '';
-  return `${ubatchWishes} of ${countOf(busyRanks, 'busy rank')} wish micro-batches${refusal}`;
+  return `${ubatchWishes} of ${countOf(busyRanks, 'busy rank')} want micro-batches${refusal}`;
 }

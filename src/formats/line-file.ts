@@ -3,7 +3,7 @@ import { LockstepError } from '../errors.js';
 
 /** Characters that are kept before they are written. */
 const BUFFERED = 1 << 16;
-/** Lines are kept no longer, in ms: who follows the file sees the run go on. */
+/** Milliseconds for which lines are kept at most, so that a reader who follows the file sees progress. */
 const KEPT_MS = 500;
 
 /** A JSON Lines file written as it grows by a thread that may block. Lines are written whole. */

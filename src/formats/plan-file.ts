@@ -40,7 +40,7 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
   if (schemaVersion !== 1 || !Array.isArray(keys) || typeof policy !== 'object' || policy === null) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `${path} is no plan file: expected {"schemaVersion": 1, "policy": {…}, "keys": [{…}]}`,
+      `${path} is not a plan file: expected {"schemaVersion": 1, "policy": {…}, "keys": [{…}]}`,
       { path },
     );
   }
@@ -70,7 +70,7 @@ export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `${nameOrPath} is no policy: expected an object such as ${JSON.stringify(LOCKSTEP_POLICY)}`,
+      `${nameOrPath} is not a policy: expected an object such as ${JSON.stringify(LOCKSTEP_POLICY)}`,
       { path: nameOrPath },
     );
   }

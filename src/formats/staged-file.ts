@@ -3,13 +3,13 @@ import { LockstepError } from '../errors.js';
 
 /**
  * A file that takes the place of `path` whole or not at all: it is written beside it, under a name of its own, and renamed in
- * the end. What was there stays until then, and for good where the writing fails. A device or a pipe is written itself.
+ * the end. The old file stays until then, and remains if writing fails. A device or a pipe is written directly.
  */
 export class StagedFile {
   /** Where to write. */
   readonly writePath: string;
   readonly #path: string;
-  /** What takes the new file's place; null where it is written itself. */
+  /** The path that the new file replaces; null if it is written directly. */
   readonly #target: string | null;
   readonly #mode: number | undefined;
 
@@ -21,13 +21,13 @@ export class StagedFile {
       this.writePath = path;
       return;
     }
-    // A link goes on leading to its file.
+    // A link keeps pointing to its file.
     this.#target = found === undefined ? path : realpathSync(path);
     this.#mode = found?.mode;
     this.writePath = `${this.#target}.${process.pid}.part`;
   }
 
-  /** Puts what was written in its place. Errors: ERR_INPUT_INVALID. */
+  /** Renames the new file into place. Errors: ERR_INPUT_INVALID. */
   place(): void {
     if (this.#target === null) return;
     try {
@@ -44,7 +44,7 @@ export class StagedFile {
     if (this.#target !== null) rmSync(this.writePath, { force: true });
   }
 
-  /** That `cause` kept the file from being written, under the name that the caller gave. */
+  /** The error for a file that `cause` kept from being written, under the name that the caller gave. */
   refusal(cause: Error): LockstepError {
     const reason = cause.message.replaceAll(this.writePath, this.#path);
     return new LockstepError(
@@ -56,7 +56,7 @@ export class StagedFile {
   }
 }
 
-/** What a path leads to; nothing where there is no such file yet, or whoever opens it will say what is wrong. */
+/** The status of what a path leads to; undefined if there is no such file yet, or if opening it will report what is wrong. */
 function statOf(path: string): Stats | undefined {
   try {
     return statSync(path);

@@ -7,7 +7,7 @@ import { StagedFile } from './staged-file.js';
 /** Name of a word of a vote that the layout uses. */
 export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${number}`>;
 
-/** One line of a step log: what the ranks voted, words by their layout names, and what that came to. */
+/** One line of a step log: the ranks' votes, words by their layout names, and the decision. */
 export interface StepLogLine {
   readonly step: number;
   /** By rank. Words that the layout reserves are left out. */
@@ -19,7 +19,7 @@ const NAMES: readonly (readonly [string, number])[] = VOTE_WORDS.map((name, inde
   ([name]) => !name.startsWith('reserved'),
 );
 
-/** Steps that are decided alike: the same table of votes but for step numbers and growing sequences. Read it at once. */
+/** Steps with equal decisions: the same table of votes except for step numbers and growing sequences. It is reused, so read it at once. */
 export interface SimulatedSpan {
   /** The first of them, and how many. */
   readonly step: number;
@@ -30,7 +30,7 @@ export interface SimulatedSpan {
    */
   readonly rows: readonly Int32Array[];
   readonly decision: DecisionView;
-  /** What the ranks needed together; a parked step needed nothing. */
+  /** The shape that the ranks agreed on; all 0 for a parked step. */
   readonly shape: AgreedShape;
 }
 
@@ -95,7 +95,7 @@ export class StepLogFile {
     });
   }
 
-  /** Writes a line; waits where the file has fallen behind. */
+  /** Writes a line; waits if the disk has fallen behind. */
   async write(line: StepLogLine): Promise<void> {
     if (this.#failure !== undefined) throw this.#file.refusal(this.#failure);
     if (!this.#stream.write(`${JSON.stringify(line)}\n`)) await this.#settled('drain');
@@ -109,7 +109,7 @@ export class StepLogFile {
     this.#file.place();
   }
 
-  /** Gives the log up, and leaves what was under its name. Nothing happens when it was closed. */
+  /** Discards the log and leaves the file that was under its name. Does nothing after `close`. */
   drop(): void {
     this.#stream.destroy();
     this.#file.drop();

@@ -18,11 +18,11 @@ const OPTIONS: Options = {
 };
 
 /**
- * Rows of a CSV, the header first; every row has as many fields as it. They come in blocks, as the text came: one has to be looped
- * through before the next is asked for. `refuse` is called for a row of another length, for one that is not well-formed, and for
+ * Rows of a CSV, the header first; every row has as many fields as it. They come in blocks, one per chunk of text: read a block to its end
+ * before asking for the next. `refuse` is called for a row of another length, for one that is not well-formed, and for
  * one longer than `MAX_LINE_CHARACTERS`, once all rows before it are read.
  *
- * What has no quotes is cut at line ends and commas; the rest is csv-parse's, and so is every rule: what is cut here gives what
+ * Text without quotes is split at line ends and commas; csv-parse reads the rest and defines every rule: text split here gives what
  * csv-parse would.
  */
 export async function* readCsv(text: AsyncIterable<string>, refuse: RefuseLine): AsyncGenerator<Iterable<CsvRow>> {
@@ -41,7 +41,7 @@ export function csvRows(text: string, refuse: RefuseLine): Iterable<CsvRow> {
   return new RowReader(refuse).of(text, false);
 }
 
-/** The fields of one record, such as a header. Throws where it is not well-formed, whatever csv-parse throws. */
+/** The fields of one record, such as a header. Throws what csv-parse throws if it is not well-formed. */
 export function csvFields(record: string): readonly string[] {
   if (isRegular(record)) return record.split(',').map((field) => field.trim());
   return (parse(record, OPTIONS) as string[][])[0] ?? [];
@@ -49,11 +49,11 @@ export function csvFields(record: string): readonly string[] {
 
 /** Cuts text behind its last whole record. A record ends with the first line end outside quotes, whatever else is wrong with it. */
 class RecordCutter {
-  /** The beginning of a record whose end has not come. */
+  /** The beginning of a record whose end has not arrived. */
   rest = '';
   #quoted = false;
 
-  /** The records that end with this chunk. */
+  /** The whole records up to the end of this chunk. */
   cut(chunk: string): string {
     const end = this.#lastEnd(chunk) + 1;
     const whole = end === 0 ? '' : this.rest + chunk.slice(0, end);
@@ -78,10 +78,10 @@ class RecordCutter {
 const QUOTE = 34;
 const LINE_FEED = 10;
 
-/** Turns whole records into rows, and knows at which line it is. */
+/** Turns whole records into rows and counts lines. */
 class RowReader {
   readonly #refuse: RefuseLine;
-  /** Of the next record. */
+  /** Line of the next record. */
   #line = 1;
   /** Fields of the header; -1 before it. */
   #columns = -1;
@@ -90,12 +90,12 @@ class RowReader {
     this.#refuse = refuse;
   }
 
-  /** Rows of records, the last of which has its end (`ended`) or is the last of all. */
+  /** Rows of records; the last of them has its line end (`ended`) or ends the text. */
   of(records: string, ended: boolean): Iterable<CsvRow> {
     return isRegular(records) ? this.#regular(records) : this.#quoted(records, ended);
   }
 
-  /** Refuses the beginning of a record that is longer than records are; one with a misplaced quote for that. */
+  /** Refuses the beginning of a record that is longer than records are; a misplaced quote is reported as such. */
   checkLength(beginning: string): void {
     if (beginning.length <= MAX_LINE_CHARACTERS) return;
     const { error } = isRegular(beginning) ? { error: null } : parsed(beginning, false);
@@ -156,11 +156,11 @@ interface Parsed {
   readonly rows: readonly CsvRow[];
   /** What is wrong after those rows. */
   readonly error: CsvError | null;
-  /** Of the first line after the text, from 1. */
+  /** Number of the first line after the text, from 1. */
   readonly lines: number;
 }
 
-/** What csv-parse makes of a text, whose last record may have its end. Lines count from its beginning. */
+/** The rows that csv-parse reads from a text, whose last record may lack its line end. Lines count from its beginning. */
 function parsed(text: string, ended: boolean): Parsed {
   const rows: CsvRow[] = [];
   const on_record = (fields: string[], { lines }: { readonly lines: number }): null => {
@@ -168,7 +168,7 @@ function parsed(text: string, ended: boolean): Parsed {
     return null;
   };
   try {
-    // One more record tells how many lines there are before it.
+    // An added record shows how many lines come before it.
     parse(ended ? `${text}.` : text, { ...OPTIONS, on_record });
   } catch (error) {
     if (error instanceof CsvError) return { rows, error, lines: 1 };

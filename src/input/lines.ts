@@ -8,7 +8,7 @@ export interface LineBlock {
 }
 
 /**
- * Lines of a text, which end with LF or CRLF; the last one needs no end. They come in blocks, as the text came, since a step of an
+ * Lines of a text, which end with LF or CRLF; the last one needs no end. They come in blocks, one per chunk of text, since an iteration of an
  * asynchronous loop costs as much as reading several lines. Refuses a line longer than `MAX_LINE_CHARACTERS`.
  */
 export async function* readLineBlocks(text: AsyncIterable<string>, refuse: RefuseLine): AsyncGenerator<LineBlock> {

@@ -6,6 +6,6 @@ import { createGunzip } from 'node:zlib';
 export function openPath(path: string | URL): AsyncIterable<Uint8Array> {
   const file = createReadStream(path);
   if (!String(path).endsWith('.gz')) return file;
-  // Who reads the unpacked stream receives every error; the callback only keeps it from being unhandled.
+  // The reader of the unpacked stream receives every error; the callback only keeps it from being unhandled.
   return pipeline(file, createGunzip(), () => undefined);
 }

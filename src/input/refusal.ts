@@ -1,6 +1,6 @@
 import { type ErrorCode, LockstepError, shown } from '../errors.js';
 
-/** Refuses one line of a source: `field` must be `expected`, and `found` was there. */
+/** Refuses one line of a source: `field` must be `expected`, and is `found`. */
 export type RefuseLine = (line: number, field: string, expected: string, found: unknown, cause?: unknown) => never;
 
 /** Throws errors of one source, whose message and details say file, line, field, what was expected and what was found. */
@@ -16,7 +16,7 @@ export function lineRefusal(code: ErrorCode, file: string, remedy: string): Refu
   };
 }
 
-/** No line that is read here comes near: 16 Mi characters. It bounds what a source without line ends can take. */
+/** Real lines are far shorter than 16 Mi characters. It bounds the memory that a source without line ends can take. */
 export const MAX_LINE_CHARACTERS: number = 16 * 1024 * 1024;
 
 /** Refuses a line of which `text` is the beginning, where that is longer than a line may be. */

@@ -2,7 +2,7 @@ import { openPath } from '#open-path';
 import { type ErrorCode, LockstepError } from '../errors.js';
 
 /**
- * Where text comes from: a path (on Node alone; `.gz` is unpacked), or anything that yields UTF-8 bytes or text, such as a Node
+ * Where text comes from: a path (only on Node; `.gz` is unpacked), or anything that yields UTF-8 bytes or text, such as a Node
  * `Readable` or a web `ReadableStream`.
  */
 export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
@@ -11,20 +11,20 @@ export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
 export interface TextOptions {
   /** Ends reading with `ERR_ABORTED` at once, even while the source has nothing to give. */
   readonly signal?: AbortSignal | undefined;
-  /** Of the error for bytes that are not UTF-8. Default `ERR_INPUT_INVALID`. */
+  /** Code of the error for bytes that are not UTF-8. Default `ERR_INPUT_INVALID`. */
   readonly code?: ErrorCode;
-  /** Replaces bytes that are not UTF-8 in place of refusing them. Default false. */
+  /** Replaces bytes that are not UTF-8 instead of refusing them. Default false. */
   readonly lenient?: boolean;
 }
 
-/** What errors call the source. */
+/** The name of the source in errors. */
 export function sourceName(source: TextSource): string {
   if (typeof source === 'string') return source;
   return source instanceof URL ? source.href : '<stream>';
 }
 
 /**
- * The text of a source, without its byte order mark. It ends the source, also when it is returned early. Errors:
+ * The text of a source, without its byte order mark. It closes the source, also when it is returned early. Errors:
  * `ERR_INPUT_INVALID` for a source that cannot be read, `code` for bytes that are not UTF-8, `ERR_ABORTED`.
  */
 export async function* readText(source: TextSource, options: TextOptions = {}): AsyncGenerator<string> {
@@ -57,12 +57,12 @@ export async function* readText(source: TextSource, options: TextOptions = {}): 
   } finally {
     const ended = Promise.resolve(iterator?.return?.()).catch(() => undefined);
     if (input !== undefined && 'destroy' in input && typeof input.destroy === 'function') input.destroy();
-    // A source that still owes an answer may never give it.
+    // A source with a pending read may never settle it.
     if (!pending) await ended;
   }
 }
 
-/** Decodes one chunk after the other; without one, what is left. Text goes through as it is. */
+/** Decodes one chunk after the other; without one, what is left. Strings pass unchanged. */
 function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Uint8Array | string) => string {
   const decoder = new TextDecoder('utf-8', { fatal: !lenient });
   return (chunk) => {
@@ -76,7 +76,7 @@ function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Ui
   };
 }
 
-/** What is looked at to tell a format; a longer first line is judged by its beginning. */
+/** Characters from which a format is detected; a longer first line is judged by its beginning. */
 const HEAD_CHARACTERS = 1024 * 1024;
 
 /** The first line that is not blank, trimmed, or undefined where there is none; and the whole text, that line included. */
@@ -86,7 +86,7 @@ export async function readHead(
   let head = '';
   let begin = -1;
   let end = -1;
-  // Each chunk is looked at once: a line may be very long.
+  // Each chunk is scanned once: a line may be very long.
   for (let seen = 0; end < 0 && head.length < HEAD_CHARACTERS; seen = head.length) {
     const { value, done } = await text.next();
     if (done === true) break;

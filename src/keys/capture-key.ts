@@ -16,7 +16,7 @@ export interface CaptureKey {
   readonly queryLen: number;
   /** Most tokens of any request; 0 in a piecewise key, which holds any. */
   readonly maxQueryLen: number;
-  /** 1 plain; more: overlapping micro-batches. */
+  /** 1: plain; more: overlapping micro-batches. */
   readonly parts: number;
   /** LoRA case or other kernel variant; 0 is the plain model. */
   readonly variant: number;
@@ -83,7 +83,7 @@ export function keyKind(key: CaptureKey): KeyKind {
   return key.prefillRequests > 0 ? 'mixed' : 'decode';
 }
 
-/** What a step with a prefill needs of a graph: each number the maximum over ranks. */
+/** What a step with a prefill needs from a graph: each number the maximum over ranks. */
 export interface MixedStep {
   /** Tokens that the graph must have, before padding. */
   readonly tokens: number;
@@ -98,7 +98,7 @@ export interface MixedStep {
 
 /**
  * Whether a mixed key has the tokens and slots that a step with a prefill needs, by the policy's `mixedMatch`. A prefill slot may hold
- * a decode. How far the key may pad the step is another question: `leastTokensOn`. The rules decide each step by their own
+ * a decode. `leastTokensOn` says how far the key may pad the step. The rules decide each step by their own
  * `mixedVerdict` (asc/candidates.ts), and a test holds the two to each other.
  */
 export function holds(key: CaptureKey, step: MixedStep, match: CheckedPolicy['mixedMatch'] = 'slots'): boolean {

@@ -13,7 +13,7 @@ export interface DecodePlanOptions {
   /** Captured sizes in tokens, any order. A size above what the batch can reach is lowered to it. */
   readonly sizes: readonly number[];
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'queryLen'>;
-  /** What is left out takes its default. */
+  /** A limit that is left out takes its default. */
   readonly policy: Partial<Policy>;
   /** Capture sizes from the threshold on both plain and ubatched; else ubatched only. Default: as the policy says. */
   readonly twins?: boolean;
@@ -49,8 +49,8 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
 }
 
 /**
- * The least size in tokens that is captured in micro-batches: one in which ranks can come to agree to them, and which leaves each
- * part a whole aligned request. Infinity where no step is cut.
+ * The smallest size, in tokens, that is captured in micro-batches: the smallest at which the policy can agree to them and every part
+ * gets at least one aligned request. Infinity if no step is cut.
  */
 export function leastUbatchedSize(queryLen: number, policy: Policy): number {
   if (policy.ubatches === 1) return Infinity;
@@ -74,7 +74,7 @@ export function leastAgreedSize(queryLen: number, policy: Policy): number {
 function leastUbatchedTokens(queryLen: number, policy: Policy): number {
   const { ubatchAgreement, ubatchThresholdDecode, ubatchThresholdPrefill, ubatchHysteresis, decodeMatch } = policy;
   if (ubatchAgreement === 'same-phase') return 1;
-  // Decodes of several lengths are held to the threshold of prefills there, and have a token less than as many of one length.
+  // That rule holds decodes of several lengths to the threshold of prefills, and they have at least one token less than as many of one length.
   const lengths = ubatchAgreement === 'min-tokens' && decodeMatch === 'padded' && queryLen > 1;
   const ofLengths = lengths ? ubatchThresholdPrefill + 1 : Infinity;
   return Math.min(ubatchThresholdDecode, ofLengths) - ubatchHysteresis;

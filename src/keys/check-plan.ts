@@ -10,7 +10,9 @@ const KEY_FIELDS = Object.keys(decodeKey(1, 1, 1)) as readonly (keyof CaptureKey
 /** Throws `ERR_CONFIG_INVALID` with everything that keeps `plan` from being run under `limits` and `policy`. */
 export function checkPlan(plan: CapturePlan, limits: Limits, policy: CheckedPolicy): void {
   if (!Array.isArray(plan.keys)) {
-    throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan holds its graphs in an array named keys', { plan });
+    throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan must have its graphs in an array named keys', {
+      plan,
+    });
   }
   const faults = new Faults();
   const seen = new Set<string>();
@@ -69,7 +71,7 @@ function checkMixed(faults: Faults, name: string, key: CaptureKey, limits: Limit
   faults.integer(`${name}.decodeRequests`, key.decodeRequests, 0, 1 << 16);
   faults.check(
     key.tokens >= key.prefillRequests + key.decodeRequests,
-    `${name}.tokens is ${key.tokens}; its ${key.prefillRequests} + ${key.decodeRequests} requests have a token each`,
+    `${name}.tokens is ${key.tokens}; its ${key.prefillRequests} + ${key.decodeRequests} requests need at least one token each`,
   );
   faults.integer(`${name}.queryLen`, key.queryLen, key.decodeRequests > 0 ? 1 : 0, limits.queryLen);
   faults.integer(`${name}.maxQueryLen`, key.maxQueryLen, Math.max(1, key.queryLen || 0), 1 << 22);

@@ -73,10 +73,10 @@ export const LOCAL_PART_WORDS = [
 /** What an edit or a schedule was refused for: code, the row, the value that was wrong, the limit it broke, and its KV cache group. */
 export const ERROR_WORDS = ['code', 'row', 'value', 'limit', 'group'] as const;
 
-/** Copies of the block table that are brought up to date from their own cursors: two staging sets and the device's. */
+/** Copies of the block table, each updated from its own cursor: two staging sets and the device's. */
 export const MIRRORS = ['staging0', 'staging1', 'device'] as const;
 
-/** How far a mirror is: the changes of the order that it has seen, how many rows it keeps up, and the appends it has seen. */
+/** The state of a copy: the changes of the order that it has read, how many rows it keeps current, and the appends it has read. */
 export const CURSOR_WORDS = ['orderChanges', 'rows', 'appends'] as const;
 
 /**
@@ -85,14 +85,14 @@ export const CURSOR_WORDS = ['orderChanges', 'rows', 'appends'] as const;
  */
 export const APPEND_WORDS = ['generation', 'tableRow', 'column', 'block'] as const;
 
-/** What the tensors of a staging set hold that does not change from one decode step to the next. */
+/** What a staging set's tensors hold that stays the same from one decode step to the next. */
 export const STAMP_WORDS = ['queryLen', 'requests', 'attentionRequests', 'paddedTokens'] as const;
 
 /** Null blocks after the last block of a request's list. */
 export const BLOCK_LIST_TAIL = 16;
 
-/** Most lists that decodes are kept in by the step in which they enter a block. */
+/** Most lists of decodes, by the step in which they enter a block. */
 export const MAX_EVENT_BUCKETS = 64;
 
-/** Decodes that each of those lists has room for beside an even share of them. */
+/** Decodes that each list has room for beyond an even share. */
 export const EVENT_ROOM = 8;

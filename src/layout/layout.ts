@@ -108,7 +108,7 @@ export function recordOf<const T extends string>(table: readonly T[], row: Array
   return Object.fromEntries(table.map((name, index) => [name, row[index]])) as Record<T, number>;
 }
 
-/** Staging set that a step is built into: they take turns. */
+/** Staging set that a step is built into: they alternate. */
 export function stagingOf(step: number): 0 | 1 {
   return (step & 1) as 0 | 1;
 }

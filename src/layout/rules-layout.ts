@@ -124,7 +124,7 @@ export const POLICY_WORDS = [
   'reserved27',
 ] as const;
 
-/** What the batch state knows of the scheduled batch, before any rule is applied to it. */
+/** The facts of the scheduled batch, before any rule is applied to it. */
 export const FACT_WORDS = [
   'tokens',
   'prefillRequests',

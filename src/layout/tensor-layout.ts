@@ -30,7 +30,7 @@ export function isViewTensor(name: string): name is ViewTensorName {
   return !(KV_GROUP_TENSORS as readonly string[]).includes(name);
 }
 
-/** Tensors that the device may fill itself: from tokens sampled there, which the host does not wait for. */
+/** Tensors that the device may fill itself, from sampled tokens that the host does not wait for. */
 export const DEVICE_SUPPLIED = ['inputIds', 'positions', 'seqLens'] as const;
 /** Name of a tensor that the device may fill itself. */
 export type DeviceSupplied = (typeof DEVICE_SUPPLIED)[number];
@@ -56,7 +56,7 @@ export const TENSOR_BYTES: Readonly<Record<TensorName, 4 | 8>> = {
 /**
  * Conventions of what padding holds, by the kernels that read it: all but slots (-1) and blocks (null block 0), which are the
  * same everywhere. `lockstep`: a padded request has no tokens. `sglang`, `flashinfer`, `trtllm`: it has one, in the null block, for
- * kernels that cannot take none.
+ * kernels that need at least one.
  */
 export const PADDING_RECORDS = {
   lockstep: { seqLens: 0 },
@@ -69,7 +69,7 @@ export type PaddingName = keyof typeof PADDING_RECORDS;
 
 /**
  * What an entry of a tensor holds where the whole batch is padding, and a padded request has `paddedSeqLen` tokens, as its record
- * says. Of `kvIndptr` that is the first entry: each later one adds the blocks of a padded request.
+ * says. For `kvIndptr` it is the first entry: each later one adds the blocks of a padded request.
  */
 export function tensorPadding(name: TensorName, paddedSeqLen: number): number {
   switch (name) {

@@ -19,7 +19,7 @@ import {
 } from '../layout/index.js';
 import type { Region } from './region.js';
 
-/** What a KV cache group's arrays are sized by, and what its slots are computed from. */
+/** The sizes of a KV cache group's arrays, and what its slots are computed from. */
 export interface KvGroupSizes {
   readonly index: number;
   readonly blockSize: number;
@@ -34,13 +34,13 @@ export interface KvGroupSizes {
   /** Words from one request's block list to the next. */
   readonly blockListStride: number;
   /**
-   * Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 where it is
+   * Most entries of `kvIndices`: the blocks of as many of the longest requests as run at once, and one a padded request. 0 if it is
    * not planned.
    */
   readonly maxKvIndices: number;
 }
 
-/** Where a KV cache group's own arrays lie. */
+/** The offsets of a KV cache group's own arrays. */
 export interface KvGroupRegions {
   readonly sizes: KvGroupSizes;
   /** One of its regions. */
@@ -68,7 +68,7 @@ export function kvGroupSizes(limits: Limits, { maxPaddedRequests, csr }: SharedS
       window,
       maxBlocks,
       tableWidth,
-      // Beside the tail, this keeps lists from lying a power of two apart, where they would share a few lines of a cache.
+      // The tail also keeps lists from being a power of two apart, where they would share a few cache lines.
       blockListStride: maxBlocks + BLOCK_LIST_TAIL,
       maxKvIndices: csr ? limits.maxNumSeqs * tableWidth + maxPaddedRequests - limits.maxNumSeqs : 0,
     };
@@ -103,7 +103,7 @@ export function kvGroupRegionWords(
   };
 }
 
-/** Counts of the planner that a group's regions are sized by as well. */
+/** Counts of the planner that also determine the sizes of a group's regions. */
 export interface KvGroupCounts {
   readonly maxNumSeqs: number;
   readonly maxPaddedRequests: number;
@@ -112,7 +112,7 @@ export interface KvGroupCounts {
 }
 
 /**
- * Takes memory for a group: its regions, of as many words as `words` says, and its tensors in `views` views of
+ * Allocates memory for a group: its regions, of as many words as `words` says, and its tensors in `views` views of
  * both staging sets.
  */
 export function layKvGroup(

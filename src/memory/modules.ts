@@ -13,7 +13,7 @@ export interface PlannerModules {
   readonly metadata: WasmModule | MetadataBuild;
 }
 
-/** Binds a build of the metadata sources that is no WebAssembly module, such as the addon's, to a planner's memory. */
+/** Binds a build of the metadata sources that is not a WebAssembly module, such as the addon's, to a planner's memory. */
 export type MetadataBuild = (memory: ArrayBuffer) => MetadataExports;
 
 /** Where the modules come from. Those left out are the `.wasm` files beside this code. */
@@ -23,7 +23,7 @@ export interface WasmSources {
 }
 
 /**
- * Which metadata module is loaded where none is given: `on` the one of 128-bit SIMD, `off` the scalar one, `auto` the first if the
+ * Which metadata module is loaded by default: `on` the one of 128-bit SIMD, `off` the scalar one, `auto` the first if the
  * engine validates it, else the second. Both compute the same, bit for bit.
  */
 export type SimdChoice = 'auto' | 'on' | 'off';
@@ -90,7 +90,7 @@ async function compile(source: WasmSource): Promise<WasmModule> {
 }
 
 async function read(url: URL): Promise<ArrayBufferView | ArrayBuffer> {
-  // Asked for by name and not imported: a bundler for browsers resolves every import it sees, and there is no such module there.
+  // Asked for by name and not imported: a bundler for browsers resolves every import it sees, and browsers have no such module.
   const files = url.protocol === 'file:' ? globalThis.process?.getBuiltinModule?.('node:fs/promises') : undefined;
   if (files !== undefined) return files.readFile(url);
   const response = await fetch(url);
@@ -100,7 +100,7 @@ async function read(url: URL): Promise<ArrayBufferView | ArrayBuffer> {
   return response.arrayBuffer();
 }
 
-/** A memory of fixed size. Throws `ERR_PLAN_CAPACITY`, saying what `needs` it and what to `lower`, where the system has no room. */
+/** A memory of fixed size. Throws `ERR_PLAN_CAPACITY`, saying what `needs` it and what to `lower`, if the system has no room. */
 export function allocate(pages: number, needs: string, lower: string, details: ErrorDetails = {}): WasmMemory {
   try {
     return new wasmApi.Memory({ initial: pages, maximum: pages });
@@ -115,7 +115,7 @@ export function allocate(pages: number, needs: string, lower: string, details: E
   }
 }
 
-/** Both modules over one memory. Errors: ERR_CONFIG_INVALID for a module that is another. */
+/** Instantiates both modules over one memory. Errors: ERR_CONFIG_INVALID for a wrong module. */
 export function instantiate(
   modules: PlannerModules,
   memory: WasmMemory,
@@ -128,7 +128,7 @@ export function instantiate(
   return { rules, metadata };
 }
 
-/** The rules alone over a memory. Errors: ERR_CONFIG_INVALID for a module that is another. */
+/** Instantiates the rules alone over a memory. Errors: ERR_CONFIG_INVALID for a wrong module. */
 export function instantiateRules(module: WasmModule, memory: WasmMemory): RulesExports {
   return checked<RulesExports>('rules', 'resolve', exportsOf(module, memory));
 }
@@ -137,8 +137,10 @@ function exportsOf(module: WasmModule, memory: WasmMemory): object {
   return new wasmApi.Instance(module, { env: { memory } }).exports;
 }
 
-/** Known by one of its functions. */
+/** Checks which module it is by one of its functions. */
 function checked<T extends object>(wrong: 'rules' | 'metadata', known: keyof T & string, exports: object): T {
   if (known in exports) return exports as T;
-  throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is another module: give ${wrong}.wasm there`, { wrong });
+  throw new LockstepError('ERR_CONFIG_INVALID', `wasm.${wrong} is the wrong module: give ${wrong}.wasm there`, {
+    wrong,
+  });
 }

@@ -3,20 +3,20 @@ import type { KvGroupRegions } from './kv-group-regions.js';
 import type { Region } from './region.js';
 import type { Sizes } from './sizes.js';
 
-/** Where everything lies, decided once from limits, plan and policy. */
+/** All offsets in memory, computed once from limits, plan and policy. */
 export interface RegionTable {
   readonly sizes: Sizes;
   readonly pages: number;
   readonly regions: ReadonlyMap<RegionName, Region>;
-  /** The region of that name. Throws a RangeError for a name that is none. */
+  /** The region of that name. Throws a RangeError for an unknown name. */
   region(name: RegionName): Region;
   /** Offset of a tensor of a view (0 whole, 1 + p part p) of a staging set; 0 where there is no such view. */
   tensor(set: number, view: number, name: ViewTensorName): number;
-  /** The same of what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
+  /** The same for what the kernels write: for a tensor that the device supplies, a copy that other tensors are derived from. */
   written(set: number, view: number, name: ViewTensorName): number;
   /** Each KV cache group's own arrays. */
   readonly groups: readonly KvGroupRegions[];
-  /** Tensors that are planned and not filled. */
+  /** Tensors that have memory and are not filled. */
   readonly deviceSupplied: ReadonlySet<TensorName>;
   /** Every region in memory order, the fixed ones included. */
   readonly all: readonly Region[];

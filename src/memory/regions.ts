@@ -26,9 +26,9 @@ const SLACK = 128;
 export interface RegionOptions extends SizeOptions {
   /** Words of the region that the model checker works in. Default 0. */
   readonly checkWords?: number;
-  /** Count who holds each block, so that steps can be checked for shared ones. Default false. */
+  /** Count the holders of each block, so that steps can be checked for shared blocks. Default false. */
   readonly checked?: boolean;
-  /** Tensors that the device fills: planned, and left alone. Default none. */
+  /** Tensors that the device fills: they have memory, and the planner does not write it. Default none. */
   readonly deviceSupplied?: readonly DeviceSupplied[];
 }
 
@@ -84,7 +84,7 @@ export function layoutRegions(options: RegionOptions): RegionTable {
       `These limits need ${Math.ceil(next / 2 ** 20)} MiB of planner memory, and 4095 MiB is the most it can have. ` +
         `The block tables ${csr ? 'and kvIndices ' : ''}take most: lower maxNumSeqs (${limits.maxNumSeqs}) or maxModelLen (${limits.maxModelLen}), ` +
         `or raise blockSize (${sizes.groups.map(({ blockSize }) => blockSize).join(', ')})${csr ? ', or leave tensors.csr out' : ''}.`,
-      { bytes: next, limits },
+      { bytes: next, limits, options: ['maxNumSeqs', 'maxModelLen', 'blockSize'] },
     );
   }
   const written = (set: number, view: number, name: ViewTensorName): number =>

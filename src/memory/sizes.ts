@@ -35,7 +35,7 @@ export interface TensorChoices {
   readonly csr?: boolean;
 }
 
-/** What a planner's arrays are sized for. */
+/** The options that determine the sizes of a planner's arrays. */
 export interface SizeOptions {
   readonly limits: Limits;
   readonly plan: CapturePlan;
@@ -50,7 +50,7 @@ export interface SizeOptions {
   readonly tensors?: TensorChoices;
 }
 
-/** Counts that every array is sized by, and what a slot is computed from. */
+/** Counts that determine the sizes of arrays, and what a slot is computed from. */
 export interface Sizes extends Pick<Limits, 'contextParallelSize' | 'contextParallelRank' | 'interleaveSize'> {
   readonly rank: number;
   readonly ranks: number;
@@ -62,9 +62,9 @@ export interface Sizes extends Pick<Limits, 'contextParallelSize' | 'contextPara
   readonly appendLog: number;
   /** Entries of the table of blocks that a step writes: a power of two. */
   readonly blockWriters: number;
-  /** Tokens that a padded request is said to have. */
+  /** Tokens that a padded request has in `seqLens`. */
   readonly paddedSeqLen: number;
-  /** What differs between KV cache groups, of each of them. */
+  /** What differs between KV cache groups, for each of them. */
   readonly groups: readonly KvGroupSizes[];
 }
 
@@ -90,7 +90,7 @@ export function memorySizes(options: SizeOptions): Sizes {
     paddedSeqLen: PADDING_RECORDS[padding].seqLens,
     // Twice what a step can write: each request may begin and end inside a block.
     blockWriters: 2 ** Math.ceil(Math.log2(2 * (limits.maxNumBatchedTokens / span + 2 * limits.maxNumSeqs))),
-    // Both staging sets and the device catch up within two steps, in each of which a request seldom gets blocks twice.
+    // Both staging sets and the device catch up within two steps, and a request seldom gets blocks twice in a step.
     appendLog: 2 ** Math.ceil(Math.log2(4 * limits.maxNumSeqs)),
     contextParallelSize: limits.contextParallelSize,
     contextParallelRank: limits.contextParallelRank,
@@ -99,7 +99,7 @@ export function memorySizes(options: SizeOptions): Sizes {
   };
 }
 
-/** Entries of a tensor, without slack; `group` is the KV cache group whose tensor it is, where it is one's. */
+/** Entries of a tensor, without slack; `group` is the KV cache group whose tensor it is, for a tensor of a group. */
 export function tensorLength(name: TensorName, sizes: Sizes, { maxKvIndices }: KvGroupSizes): number {
   switch (name) {
     case 'queryStartLoc':
@@ -127,7 +127,7 @@ export function tensorBytes(name: TensorName, sizes: Sizes, group: KvGroupSizes)
   return tensorLength(name, sizes, group) * TENSOR_BYTES[name];
 }
 
-/** Words of each region that is the planner's own: those of KV cache groups come from `kvGroupRegionWords`. */
+/** Words of each region that all KV cache groups share: the groups' own come from `kvGroupRegionWords`. */
 export function regionWords(
   limits: Limits,
   plan: CapturePlan,

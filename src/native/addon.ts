@@ -5,11 +5,11 @@
 export interface NativeAddon {
   readonly interfaceVersion: number;
   openDevice(kind: string, memoryLimit: number | null): NativeDevice;
-  /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's words. */
+  /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's message. */
   probeLibrary(name: string): string | null;
   /**
    * The functions of `metadata.wasm`, compiled for this machine, over a planner's memory (`CONFIG_BASE` holds its layout). The
-   * object keeps the memory alive; a function alone does not, and refuses once it is gone.
+   * object keeps the memory alive; a function alone does not, and throws once the memory is gone.
    */
   bindMetadata(memory: Uint8Array): NativeMetadata;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
@@ -111,7 +111,7 @@ export interface NativeReadback {
 export interface NativeEvent {
   readonly id: number;
   query(): boolean;
-  /** An event of its own where this one was recorded last: it stays there when this one is recorded again. */
+  /** A separate event at the point where this one was recorded last: it stays there when this one is recorded again. */
   last(): NativeEvent;
   waitSlice(ms: number): boolean;
   /** The same on Node's thread pool. */
@@ -129,7 +129,7 @@ export interface NativeRecording {
 /** Scratch memory that graphs share. */
 export interface NativePool {
   readonly id: number;
-  /** What `take` takes from: another buffer when it had to grow; undefined until then. */
+  /** The buffer that `take` allocates from: replaced when it had to grow; undefined until the first `take`. */
   readonly buffer?: NativeBuffer;
   /** The byte of `buffer` at which the piece begins. */
   take(bytes: number): number;

@@ -12,7 +12,7 @@ export class DevicePort {
   /** The whole memory as bytes: what the addon binds, and what `regions` locates. */
   readonly arena: Uint8Array;
   readonly regions: RegionTable;
-  /** What a device copies of a step, by the staging set that it was built into. */
+  /** The parts of a step that a device copies, by the staging set that the step was built into. */
   readonly uploads: readonly [Uploads, Uploads];
   /** The command block that the addon reads: its offset in the memory, and its words. */
   readonly commands: { readonly offset: number; readonly words: Int32Array };
@@ -31,7 +31,7 @@ export class DevicePort {
     this.commands = Object.freeze({ offset: memory.offset('commands'), words: memory.words('commands') });
   }
 
-  /** Requests before part `part` of an ubatched key, as every decision with that key cuts it. Errors: ERR_INPUT_INVALID. */
+  /** Requests before part `part` of an ubatched key; every decision with that key cuts it so. Errors: ERR_INPUT_INVALID. */
   partCut(key: CaptureKey, part: number): number {
     checkPart(key.parts, part);
     return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
@@ -46,12 +46,12 @@ export class DevicePort {
     return this.#memory.rules.partShare(key.tokens, parts, part);
   }
 
-  /** Whether the parts of a step of `parts` parts overlap: what every decision says. */
+  /** Whether the parts of a step of `parts` parts overlap, as every decision has it. */
   partsOverlap(parts: number): boolean {
     return this.#memory.rules.partsOverlap(parts) !== 0;
   }
 
-  /** Keeps staging set `set` from being written while it is copied; `releaseStaging` ends that. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
+  /** Protects staging set `set` from being written while it is copied, until `releaseStaging`. Errors: ERR_INPUT_INVALID, ERR_DISPOSED. */
   holdStaging(set: number): void {
     this.#guard(true);
     this.#holds.hold(set);
@@ -68,7 +68,7 @@ export class DevicePort {
   }
 }
 
-/** Errors: ERR_INPUT_INVALID for a part that a step of so many parts has not; the last part ends where part `parts` would begin. */
+/** Errors: ERR_INPUT_INVALID for a part that a step of so many parts does not have; the last part ends where part `parts` would begin. */
 function checkPart(parts: number, part: number): void {
   if (Number.isInteger(parts) && parts >= 1 && Number.isInteger(part) && part >= 0 && part <= parts) return;
   throw new LockstepError(

@@ -1,14 +1,14 @@
 import type { KvGroupPlan, KvGroupTensors, LocalPlan, MetadataView } from '../batch/index.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 
-/** What messages call a KV cache group's tensors: the first group's are the view's own. */
+/** The names of a KV cache group's tensors in messages: the first group's are the view's own. */
 export function groupName(name: string, group: KvGroupPlan): string {
   return group.sizes.index === 0 ? name : `${name}.groups[${group.sizes.index}]`;
 }
 
 /**
- * Null block 0 after a request's last block and in pad rows; a block for every position this rank stores, but for leading ones that a
- * sliding window has left behind. `isReal` tells rows with a request. Throws ERR_SHAPE_CONTRACT.
+ * Null block 0 after a request's last block and in pad rows; a block for every position this rank stores, except leading ones outside the
+ * sliding window. `isReal` says which rows have a request. Throws ERR_SHAPE_CONTRACT.
  */
 export function checkGroupTable(local: LocalPlan, group: KvGroupPlan, isReal: (row: number) => boolean): void {
   const { seqLens, queryStartLoc, positions } = local.writtenTensors;
@@ -31,7 +31,7 @@ export function checkGroupTable(local: LocalPlan, group: KvGroupPlan, isReal: (r
   }
 }
 
-/** Leading columns of the table that a query at `position`, and any later one, sees nothing of. */
+/** Leading block-table columns outside the attention window of every query at or after `position`. */
 function columnsPastWindow(local: LocalPlan, group: KvGroupPlan, position: number): number {
   const { window, blockSize, kernelBlockSize } = group.sizes;
   if (window === 0) return 0;

@@ -1,7 +1,7 @@
 import type { KvGroupPlan, KvGroupTensors, LocalPlan } from '../batch/index.js';
 import { equal, storedBefore } from './shape-checks.js';
 
-/** Rows of a view, and which row of the block table its first one is. */
+/** The rows of a view, and the row of the block table that its first row is. */
 interface PagedRows {
   readonly seqLens: Int32Array;
   readonly attentionRequests: number;

@@ -26,7 +26,7 @@ export interface PlannerOptions {
    * same sources, such as `nativeMetadata()`.
    */
   readonly wasm?: WasmSources;
-  /** Which metadata module, where `wasm` gives none. Default 'auto': SIMD if the engine has it. */
+  /** Which metadata module to load, if `wasm` gives none. Default 'auto': SIMD if the engine has it. */
   readonly simd?: SimdChoice;
   /** Fill tensor memory with garbage first, so that a test sees every entry that is not written. Default false. */
   readonly poison?: boolean;
@@ -40,8 +40,8 @@ export interface PlannerOptions {
   /** Tensors beside those every planner has. Default none. */
   readonly tensors?: TensorChoices;
   /**
-   * Tensors that the device fills itself, in the buffers planned for them: `inputIds`, `positions`, `seqLens`. The planner leaves them
-   * alone, in the whole batch and in parts, and uploads skip them. Default none.
+   * Tensors that the device fills itself, in the buffers planned for them: `inputIds`, `positions`, `seqLens`. The planner does not write
+   * them, in the whole batch and in parts, and uploads skip them. Default none.
    */
   readonly deviceSupplied?: readonly DeviceSupplied[];
 }
@@ -63,7 +63,7 @@ const OPTION_NAMES: Record<keyof PlannerOptions, true> = {
 };
 
 /**
- * Refuses options that would be passed over: unknown names, and a `checked` or `poison` that is neither true nor false (it would leave
+ * Refuses options that would be ignored: unknown names, and a `checked` or `poison` that is neither true nor false (it would leave
  * steps unchecked). Throws `ERR_CONFIG_INVALID` with every fault at once.
  */
 export function checkOptions(given: PlannerOptions): void {
@@ -83,7 +83,7 @@ export interface Place {
   readonly replicaSize: number;
 }
 
-/** Where a planner stands, with defaults. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+/** A planner's rank, group and replica, with defaults. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function completePlace(options: Partial<Place>): Place {
   const { rank = 0, ranks = 1, replicaSize = 1 } = options;
   const faults = new Faults();
@@ -97,7 +97,7 @@ export function completePlace(options: Partial<Place>): Place {
   return { rank, ranks, replicaSize };
 }
 
-/** The tensors that were asked for. Throws `ERR_CONFIG_INVALID` with every fault at once. */
+/** The optional tensors, checked. Throws `ERR_CONFIG_INVALID` with every fault at once. */
 export function completeTensors(given: TensorChoices = {}): Required<TensorChoices> {
   const faults = new Faults();
   faults.names('tensors', given, ['csr']);

@@ -1,7 +1,7 @@
 import type { LocalPlan } from '../batch/index.js';
 import { LockstepError } from '../errors.js';
 
-/** Of positions 0 to `length - 1`, those this rank of the context-parallel group stores: `interleaveSize` in turn. */
+/** The positions from 0 to `length - 1` that this rank of the context-parallel group stores: `interleaveSize` consecutive ones at a time. */
 export function storedBefore(local: LocalPlan, length: number): number {
   const { contextParallelSize, contextParallelRank, interleaveSize } = local.sizes;
   const round = contextParallelSize * interleaveSize;
@@ -9,7 +9,7 @@ export function storedBefore(local: LocalPlan, length: number): number {
   return Math.floor(length / round) * interleaveSize + Math.min(Math.max(rest, 0), interleaveSize);
 }
 
-/** Throws ERR_SHAPE_CONTRACT unless what was found is what the contract says. */
+/** Throws ERR_SHAPE_CONTRACT unless the value found equals the contract's. */
 export function equal(name: string, found: number | bigint, expected: number | bigint): void {
   if (found !== expected) fail(name, `is ${found}`, String(expected));
 }

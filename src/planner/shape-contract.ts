@@ -4,7 +4,7 @@ import { checkGroupSlots, checkGroupTable, groupName } from './kv-group-contract
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 
-/** What a view holds: of its padded rows and tokens the first are real, and of those rows the first decode. */
+/** The counts of a view. Its first rows and tokens are real, the rest padding; the first real rows decode. */
 interface ViewShape extends MetadataCounts {
   /** Rows up to the last request's. */
   readonly rows: number;
@@ -20,7 +20,7 @@ interface ViewShape extends MetadataCounts {
 /**
  * Checks every tensor of a step against its decision and local plan: counts, padding, positions, slots against the block
  * table, logits, and that parts and whole agree. Throws ERR_SHAPE_CONTRACT naming the first entry that breaks the contract.
- * Of tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
+ * For tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: LocalPlan): void {
   equal('step of the local plan', local.step, decision.step);
@@ -49,7 +49,7 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
   checkParts(decision, local, graph, tokens);
 }
 
-/** Cut into parts, an eager step pads only its parts. */
+/** An eager step that is cut into parts pads only its parts. */
 function eagerTokens(decision: DecisionView, local: LocalPlan): number {
   return decision.partCount > 1 ? local.tokens : decision.parts[0].gather.tokensPerRank[local.sizes.rank];
 }
@@ -213,7 +213,7 @@ function checkRequests(name: string, view: MetadataView, shape: ViewShape, local
   }
 }
 
-/** Of a request's tokens those this rank stores; none in a padded row. */
+/** The number of a request's tokens that this rank stores; 0 in a padded row. */
 function checkLocalSeqLens(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
   for (let request = 0; request < shape.attentionRequests; request++) {
     const real = request < shape.rows && !inGap(shape, request);

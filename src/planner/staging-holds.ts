@@ -1,11 +1,11 @@
 import { LockstepError, shown } from '../errors.js';
 import { stagingOf } from '../layout/index.js';
 
-/** Which of the two staging sets are being copied, and must not be written until that is over. */
+/** Which of the two staging sets are being copied, and must not be written until the copy is done. */
 export class StagingHolds {
   readonly #held = [false, false];
 
-  /** Throws ERR_INPUT_INVALID for a set that there is not: the one that was meant would be written meanwhile. */
+  /** Throws ERR_INPUT_INVALID for an unknown set: otherwise the intended one could be written while it is copied. */
   hold(set: number): void {
     if (set !== 0 && set !== 1) {
       throw new LockstepError('ERR_INPUT_INVALID', `The staging set is ${shown(set)}; it must be 0 or 1`, { set });

@@ -1,6 +1,6 @@
 import { LockstepError } from '../errors.js';
 
-/** Where a planner is in a step: `open` to edits, then `voted` and `resolved` with a frozen batch. */
+/** The state of a planner within a step: `open` to edits, then `voted` and `resolved` with a frozen batch. */
 export type StepState = 'open' | 'voted' | 'resolved' | 'disposed';
 
 /** Throws unless a planner whose step `step` is in `state` may take a call that needs `expected`: ERR_DISPOSED, ERR_STATE_FROZEN, ERR_STEP_ORDER. */
@@ -21,7 +21,7 @@ export function checkOrder(state: StepState, expected: Exclude<StepState, 'dispo
   );
 }
 
-/** What is left of a step. */
+/** The calls that remain in a step. */
 const REST: Record<StepState, string> = {
   open: 'vote(), resolve() and build()',
   voted: 'resolve() and build()',

@@ -63,7 +63,7 @@ export class StepPlanner {
   readonly local: LocalPlan;
   /** int32[32], this rank's vote of the current step. */
   readonly row: Int32Array;
-  /** int32[ranks, 32]: gather into it to spare a copy. */
+  /** int32[ranks, 32]: gather into it to avoid a copy. */
   readonly table: Int32Array;
 
   readonly #memory: PlannerMemory;
@@ -72,7 +72,7 @@ export class StepPlanner {
   readonly #scheduled: Int32Array;
   readonly #holds = new StagingHolds();
   readonly #device: DevicePort;
-  /** What was voted, apart from the table: gathering into that may change the row. */
+  /** A copy of the vote: gathering into the table may change its row. */
   readonly #vote: Int32Array;
   readonly #rules: RulesExports;
   readonly #metadata: MetadataExports;
@@ -90,7 +90,7 @@ export class StepPlanner {
   #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
-  /** The plan whose keys the last decision names. */
+  /** The plan that the last decision's key indices refer to. */
   #decidedPlan: CapturePlan | undefined;
 
   constructor(modules: PlannerModules, options: PlannerOptions) {
@@ -230,8 +230,8 @@ export class StepPlanner {
   }
 
   /**
-   * The verdict on every key of the plan in the last decision: only the key that runs is `chosen`, and each other key has what
-   * kept it from running. Valid from `resolve` until the next `resolve` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
+   * The verdict on every key of the plan in the last decision: only the key that runs is `chosen`, and each other key has the condition
+   * that it failed. Valid from `resolve` until the next `resolve` or `keepKeys`. Errors: ERR_STEP_ORDER, ERR_DISPOSED.
    */
   candidates(): readonly KeyCandidate[] {
     if (this.#state === 'disposed') this.#check('resolved');
@@ -247,7 +247,7 @@ export class StepPlanner {
   }
 
   /**
-   * This rank's tensors and local plan for the decision, in the staging set whose turn it is. Ends the step: the batch can
+   * This rank's tensors and local plan for the decision, in this step's staging set. Ends the step: the batch can
    * be edited again, and nothing is scheduled. After a resolve of the same step it refuses only a table whose row of this
    * rank is not its vote: ERR_RANKS_DIVERGED, and the batch stays frozen until `abandon()`.
    * Errors: that, ERR_STALE_VIEW, ERR_STEP_ORDER.
@@ -262,7 +262,7 @@ export class StepPlanner {
     if (this.#rules.sizeOwn(this.#offsets.decision) !== 0) {
       throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
     }
-    // It keeps the decision, too, apart from where a later step that is abandoned overwrites it.
+    // It also keeps the decision where a later step that is abandoned does not overwrite it.
     this.#metadata.end_step(stagingOf(this.#step));
     this.#hasPrevious = true;
     this.#step += 1;
@@ -303,7 +303,7 @@ export class StepPlanner {
     this.#state = 'open';
   }
 
-  /** Forgets everything; every later call throws ERR_DISPOSED. */
+  /** Releases the planner; every later call throws ERR_DISPOSED. */
   dispose(): void {
     this.#state = 'disposed';
   }

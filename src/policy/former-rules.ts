@@ -3,15 +3,15 @@ import { shown } from '../errors.js';
 import { ENUMS } from '../layout/index.js';
 
 /**
- * Rules as engines once had them: a rank looks at itself where today's rules look at the decision, or asks nobody where they ask
- * all. They are kept so that the checker can show what they broke; no planner acts on them.
+ * Former rules of engines, kept so that the checker can show what they broke. In them a rank decides by its own batch where the current
+ * rules follow the decision, or does not ask the other ranks where they do. No planner acts on them.
  */
 export interface FormerRules {
-  /** Part sizes are those agreed (today), or this rank's own: 'local' (ATOM before pull request 1275). */
+  /** Part sizes are those agreed (current), or this rank's own: 'local' (ATOM before pull request 1275). */
   readonly partSizes: keyof typeof ENUMS.PART_SIZES;
-  /** Input preparation follows the decision (today), or looks the padded size up itself: 'local' (ATOM before pull request 1120). */
+  /** Input preparation follows the decision (current), or looks the padded size up itself: 'local' (ATOM before pull request 1120). */
   readonly prepare: keyof typeof ENUMS.PREPARE;
-  /** Before a capture all ranks agree that each has what it needs (today), or 'none' is asked (TensorRT-LLM before 14986). */
+  /** Before a capture all ranks agree that each has what it needs (current), or there is no agreement: 'none' (TensorRT-LLM before 14986). */
   readonly captureGuard: keyof typeof ENUMS.CAPTURE_GUARD;
 }
 
@@ -21,7 +21,7 @@ const CHOICES = {
   captureGuard: ENUMS.CAPTURE_GUARD,
 } as const;
 
-/** The rule of today in place of each former one. */
+/** The current rule in place of each former one. */
 export const TODAYS_RULES: FormerRules = Object.freeze({
   partSizes: 'agreed',
   prepare: 'decision',
@@ -30,7 +30,7 @@ export const TODAYS_RULES: FormerRules = Object.freeze({
 
 const NAMES = Object.keys(TODAYS_RULES) as (keyof FormerRules)[];
 
-/** Notes a former rule that there never was. */
+/** Notes the name of a former rule that never existed. */
 export function checkFormerRules(given: Partial<FormerRules>, faults: Faults): void {
   for (const name of NAMES) {
     if (given[name] !== undefined) faults.choice(name, given[name], Object.keys(CHOICES[name]));
@@ -38,8 +38,8 @@ export function checkFormerRules(given: Partial<FormerRules>, faults: Faults): v
 }
 
 /**
- * Notes a former rule that is not today's: a planner that seemed to act on one would hide the fault it stands for. Also a match of mixed
- * graphs that takes graphs which have no row for some request.
+ * Notes a former rule other than the current one: a planner ignores it, so accepting it would hide the fault it stands for. Also notes a
+ * match of mixed graphs that accepts graphs without a row for some request.
  */
 export function refuseFormerRules(given: Partial<FormerRules> & { readonly mixedMatch: string }, faults: Faults): void {
   checkFormerRules(given, faults);
@@ -47,7 +47,7 @@ export function refuseFormerRules(given: Partial<FormerRules> & { readonly mixed
     const value = given[name];
     faults.check(
       value === undefined || value === TODAYS_RULES[name] || !Object.hasOwn(CHOICES[name], value),
-      `policy.${name} is ${shown(value)}: it stands for a rule as it once was, which only \`lockstep check\` explores; leave it out`,
+      `policy.${name} is ${shown(value)}: it names a former rule, which only \`lockstep check\` explores; leave it out`,
     );
   }
   faults.check(
@@ -56,7 +56,7 @@ export function refuseFormerRules(given: Partial<FormerRules> & { readonly mixed
   );
 }
 
-/** The rules, former or today's, as the rules module reads them. */
+/** The rules, former or current, as the rules module reads them. */
 export function formerRuleWords(policy: Partial<FormerRules>): [keyof FormerRules, number][] {
   const rules = { ...TODAYS_RULES, ...policy };
   return NAMES.map((name) => [name, (CHOICES[name] as Record<string, number>)[rules[name]]]);

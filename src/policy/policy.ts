@@ -11,7 +11,7 @@ import {
 } from './former-rules.js';
 import { permille } from './padding-limit.js';
 
-/** What a part of the forward needs for itself while it runs: ops that name the same one cannot overlap. */
+/** A resource that a part of the forward uses exclusively while it runs: parts that use the same one cannot overlap. */
 export type ExclusiveResource = keyof typeof ENUMS.RESOURCE;
 
 /** A `maxPaddingFactor` that no graph exceeds. */
@@ -19,31 +19,31 @@ export const NO_PADDING_LIMIT = 2_000_000;
 
 /** The choices behind every decision, as plain data. A JSON file can hold one. */
 export interface Policy {
-  /** What reports call it. Default 'lockstep'. */
+  /** Its name in reports. Default 'lockstep'. */
   readonly name: string;
 
   /** Micro-batches a step may be cut into; 1 never cuts. Default 1 (vLLM's num_ubatches; 2 under DBO). */
   readonly ubatches: number;
-  /** Least tokens of its own with which a rank that only decodes wishes micro-batches. Default 32 (vLLM's dbo_decode_token_threshold). */
+  /** Least tokens of its own with which a rank that only decodes wants micro-batches. Default 32 (vLLM's dbo_decode_token_threshold). */
   readonly ubatchThresholdDecode: number;
   /** The same with a prefill in the batch. Default 512 (vLLM's dbo_prefill_token_threshold). */
   readonly ubatchThresholdPrefill: number;
-  /** While the last step ran in micro-batches, the thresholds are this many tokens lower. Default 0: no memory of the past. */
+  /** While the last step ran in micro-batches, the thresholds are this many tokens lower. Default 0: no hysteresis. */
   readonly ubatchHysteresis: number;
   /** Least requests with which a rank that only decodes can be cut; 0: as many as `ubatches`. Default 0 (ATOM runs from 3). */
   readonly ubatchMinRequests: number;
   /** Capture each size from the threshold on both plain and ubatched; else ubatched only. Default true. */
   readonly twins: boolean;
   /**
-   * Which ranks must want micro-batches. 'busy-wish' (default): every busy rank wishes them, by its own tokens; an idle one
-   * neither asks nor refuses. 'all-wish': every rank, the idle too (vLLM V1). 'min-tokens': every rank can be cut, and the least
+   * Which ranks must want micro-batches. 'busy-wish' (default): every busy rank wants them, by its own tokens; idle ranks
+   * abstain. 'all-wish': every rank, idle ones too (vLLM V1). 'min-tokens': every rank can be cut, and the least
    * tokens of any rank reach the threshold, that of prefills unless all decode with one query length (vLLM V2). 'any-minimum':
-   * one rank reaches it, every rank can be cut, and all hold a prefill or none does, an idle one being one that does not (ATOM).
+   * one rank reaches it, every rank can be cut, and all hold a prefill or none does; an idle rank counts as without one (ATOM).
    * 'same-phase': all can be cut, and busy ranks hold the same phase, whatever their tokens (SGLang).
    */
   readonly ubatchAgreement: keyof typeof ENUMS.UBATCH_AGREEMENT;
   /**
-   * What becomes of a step whose last micro-batch would be all padding on the rank with the fewest tokens. 'run' (default):
+   * What happens to a step whose last micro-batch would be all padding on the rank with the fewest tokens. 'run' (default):
    * it runs. 'refuse': the step is not cut, by the largest size that any rank padded to (vLLM V1). 'eager': it is cut, and runs
    * eager, by the graph's size (vLLM V2). Both count size / parts, rounded down, for each part before the last.
    */
@@ -72,9 +72,9 @@ export interface Policy {
   /** Run no graph at all. Default false. */
   readonly enforceEager: boolean;
   /**
-   * What decides about the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
+   * What decides the graph. 'shape' (default): the largest batch of any rank. 'min-mode-padded': the least mode that any
    * rank found for its own batch, at the largest size any rank padded to (vLLM V1). 'min-mode': the same at the largest real
-   * size, and micro-batches only on graphs captured with them (vLLM V2). Of an idle rank the mode of its dummy batch counts.
+   * size, and micro-batches only on graphs captured with them (vLLM V2). For an idle rank the mode of its dummy batch counts.
    * With 'min-mode-padded' micro-batches may be parts of a piecewise graph: they take `split` and `sharedBlocks` as 'equal-shares'
    * does.
    */
@@ -89,26 +89,26 @@ export interface Policy {
    */
   readonly mixedMatch: Exclude<keyof typeof ENUMS.MIXED_MATCH, 'slot-count'>;
   /**
-   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's, in thousandths, where 'shape' decides about
-   * the graph; `NO_PADDING_LIMIT` where none is too many. Default 2 (SGLang's prefill graphs).
+   * Most tokens of a mixed or piecewise graph, as a multiple of the largest rank's, in thousandths, where 'shape' decides
+   * the graph; `NO_PADDING_LIMIT` for no limit. Default 2 (SGLang's prefill graphs).
    */
   readonly maxPaddingFactor: number;
   /**
-   * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': everybody the largest where
-   * all decode (ATOM). 'max-or-sum': where all decode everybody the largest, or the sum where twice that is less; else the sum
-   * (SGLang). 'own-padded': each rank what it padded its own batch to (vLLM V1).
+   * What eager MoE layers gather. 'variable' (default): each rank its own tokens. 'padded-decode': if all ranks decode,
+   * each the largest (ATOM). 'max-or-sum': if all ranks decode, each the largest, or the sum if twice that is less; else the sum
+   * (SGLang). 'own-padded': each rank its own padded size (vLLM V1).
    */
   readonly eagerGather: keyof typeof ENUMS.EAGER_GATHER;
 
-  /** Resources of which there is one for all parts. Default none: each part has its own. */
+  /** Resources that exist once for all parts. Default none: each part has its own. */
   readonly exclusiveResources: readonly ExclusiveResource[];
-  /** Parts that share an exclusive resource run one after the other, or overlap all the same. Default 'serialize'. */
+  /** Whether parts that share an exclusive resource run one after the other or overlap anyway. Default 'serialize'. */
   readonly onSharedResource: keyof typeof ENUMS.ON_SHARED_RESOURCE;
-  /** Least requests of a key that is captured with micro-batches; 0: those with which steps are cut. Default 0. */
+  /** Least requests of a key that is captured with micro-batches; 0: the least with which steps are cut. Default 0. */
   readonly ubatchCaptureMinRequests: number;
 }
 
-/** A policy whose rules may be former ones, which only the checker explores. Every policy is one. */
+/** A policy whose rules may be former ones, which only the checker explores. Every `Policy` is a `CheckedPolicy`. */
 export interface CheckedPolicy extends Omit<Policy, 'mixedMatch'>, Partial<FormerRules> {
   /** As in a policy, or 'slot-count': the sum of its slots holds all requests (Megatron before pull request 3509). */
   readonly mixedMatch: keyof typeof ENUMS.MIXED_MATCH;
@@ -139,7 +139,7 @@ export const LOCKSTEP_POLICY: Policy = Object.freeze({
   ubatchCaptureMinRequests: 0,
 });
 
-/** Choices that are one of a few names. */
+/** Choices among a few names. */
 const CHOICES = {
   ubatchAgreement: ENUMS.UBATCH_AGREEMENT,
   lastPart: ENUMS.LAST_PART,
@@ -170,7 +170,7 @@ type Count = keyof typeof COUNTS;
 const MOST: Partial<Record<Count, number>> = { ubatches: MAX_PARTS, tokenAlignment: 1 << 16 };
 
 /**
- * A policy with its defaults, frozen. A former rule is taken where it names today's, as files once did, and left out. Throws
+ * A policy with its defaults, frozen. A former rule may name the current one, as old files do, and is then dropped. Throws
  * `ERR_CONFIG_INVALID` with every fault at once.
  */
 export function completePolicy(given: Partial<Policy> = {}): Policy {
@@ -183,7 +183,7 @@ export function completePolicy(given: Partial<Policy> = {}): Policy {
 }
 
 /**
- * A policy for the checker: with its defaults, frozen, and with the former rules that it names. Throws `ERR_CONFIG_INVALID` with every
+ * A policy for the checker: with its defaults and the former rules that it names, frozen. Throws `ERR_CONFIG_INVALID` with every
  * fault at once.
  */
 export function completeCheckedPolicy(given: Partial<CheckedPolicy> = {}): CheckedPolicy {
@@ -196,7 +196,7 @@ export function completeCheckedPolicy(given: Partial<CheckedPolicy> = {}): Check
   return Object.freeze({ ...policy, ...former, exclusiveResources: resources });
 }
 
-/** The same choices under today's rules. */
+/** The same choices under the current rules. */
 export function todaysPolicy(policy: CheckedPolicy): Policy {
   const { mixedMatch, ...own } = apart(policy).own;
   return completePolicy({ ...own, ...(policy.mixedMatch !== 'slot-count' && { mixedMatch: policy.mixedMatch }) });
@@ -204,7 +204,7 @@ export function todaysPolicy(policy: CheckedPolicy): Policy {
 
 /** The former rules that are given, and all else. */
 function apart(given: Partial<CheckedPolicy>): { former: Partial<FormerRules>; own: Partial<Policy> } {
-  // What is no record of choices is passed on, to be refused with all else.
+  // A value that is not an object is passed on, and refused with all other faults.
   if (typeof given !== 'object' || given === null || Array.isArray(given))
     return { former: {}, own: given as Partial<Policy> };
   const named = Object.entries(withoutUndefined(given));
@@ -213,13 +213,13 @@ function apart(given: Partial<CheckedPolicy>): { former: Partial<FormerRules>; o
   return { former: pick(true), own: pick(false) };
 }
 
-/** The choices with their defaults. Notes every fault, but for a match of mixed graphs that the checker alone explores. */
+/** The choices with their defaults. Notes every fault except a match of mixed graphs that only the checker explores. */
 function checkedChoices(given: Partial<Policy>, faults: Faults): Policy {
   const policy: Policy = { ...LOCKSTEP_POLICY, ...given };
   faults.names('policy', given, Object.keys(LOCKSTEP_POLICY));
   faults.check(
     typeof policy.name === 'string' && policy.name !== '',
-    `policy name is ${shown(policy.name)}; it must be a text`,
+    `policy name is ${shown(policy.name)}; it must be a string that is not empty`,
   );
   for (const name of Object.keys(COUNTS) as Count[]) {
     faults.integer(name, policy[name], COUNTS[name], MOST[name] ?? 2 ** 31 - 1);
@@ -256,8 +256,8 @@ export function policyWords(policy: CheckedPolicy): Int32Array {
 }
 
 /**
- * Parts that are shares of an agreed size end where that size says, which no rank knows when it votes: `split` has to say so, and a
- * veto that looks at the rank's own cut would look at another one.
+ * Parts that are shares of an agreed size end at positions that no rank knows when it votes. So `split` has to be 'padded-share', and a
+ * veto cannot depend on the rank's own cut, which would be another one.
  */
 function checkAgreedCuts({ ubatches, eagerParts, graphAgreement, split, sharedBlocks }: Policy, faults: Faults): void {
   const shares = eagerParts === 'equal-shares';

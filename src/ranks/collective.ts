@@ -5,14 +5,14 @@ import type { WaitOptions } from '../wait.js';
 /** How the rows of the ranks travel. `mpi` crosses processes and hosts; the other two stay in this process. */
 export type Transport = 'solo' | 'threads' | 'mpi';
 
-/** Words of a row when none are asked for: one vote. */
+/** Default words of a row: one vote. */
 export const DEFAULT_ROW_WORDS: number = VOTE_WORDS.length;
 /** Most words of a row. */
 export const MAX_ROW_WORDS = 64;
 
 /** What ends a wait for work. */
 export interface ParkOptions {
-  /** Asked at least every 50 ms, and at once after an interrupt: whether this rank has work, so that it stops waiting. */
+  /** Called at least every 50 ms, and at once after an interrupt. Returns whether this rank has work, which ends the wait. */
   readonly localWork?: () => boolean;
   /** Ends the wait with `ERR_ABORTED`. The rank stays parked and may wait again. */
   readonly signal?: AbortSignal;
@@ -20,7 +20,7 @@ export interface ParkOptions {
 
 /**
  * What ended a park: a rank that called `wake` (or entered an all-gather), this rank's own `localWork`, or an interrupt of the
- * group. An interrupt ends one park of each rank, so that it is looked at; later parks last as they would without it.
+ * group. An interrupt ends one park of each rank, so that the rank can act on it; it does not affect later parks.
  */
 export type WorkSource = 'peer' | 'local' | 'interrupt';
 
@@ -28,7 +28,7 @@ export type WorkSource = 'peer' | 'local' | 'interrupt';
  * The host-side exchange of fixed-size int32 rows between the ranks of one forward.
  *
  * An all-gather completes on every rank or on none: a rank that gives up (deadline, signal) and the last rank to arrive
- * decide by one atomic word which of the two it was. Once a rank gave up, aborted, was lost, or left while another
+ * settle which of the two happened by one atomic word. Once a rank gave up, aborted, was lost, or left while another
  * still needed it, every wait of every rank throws `ERR_RANK_LOST`, now and in every later call; all-gathers that had
  * completed by then still deliver their table.
  */
@@ -44,7 +44,7 @@ export interface Collective {
   readonly sequence: number;
 
   /**
-   * Gives `row` (i32[rowWords]) and fills `table` (i32[size * rowWords], row-major by rank) with the rows of all ranks.
+   * Publishes `row` (i32[rowWords]) and fills `table` (i32[size * rowWords], row-major by rank) with the rows of all ranks.
    * Blocks the thread; allocates nothing when it succeeds. Ends this rank's park if it is parked. `timeoutMs` is positive and
    * finite, 30 000 by default.
    * @throws `ERR_COLLECTIVE_TIMEOUT` naming the ranks that did not arrive and the sequence number each was last seen at;
@@ -58,10 +58,10 @@ export interface Collective {
   /**
    * Notes that all ranks agreed to park; every rank calls it once per agreed park.
    * @returns the number of this park, from 1, equal on all ranks.
-   * @throws `ERR_STEP_ORDER` if the last park is not over: the agreement on this one would have ended it.
+   * @throws `ERR_STEP_ORDER` if the last park is not over, since the agreement on a new one ends it.
    */
   parked(): number;
-  /** Says that the current park is over and wakes every rank of it. Nothing happens when this rank is not parked. */
+  /** Ends the current park and wakes every rank of it. Does nothing if this rank is not parked. */
   wake(): void;
   /**
    * Blocks the thread until the current park is over, returning at once when it already is or when the rank never parked.

@@ -5,13 +5,13 @@ import { leftError } from './failure/gather-errors.js';
 import type { GroupMemory } from './threads/group-memory.js';
 
 /**
- * A rank's view of the parks of its group: numbered from 1, equal on all ranks, for each is agreed in an all-gather.
+ * A rank's view of the parks of its group: numbered from 1, equal on all ranks, since each is agreed in an all-gather.
  *
  * No wake-up is lost. The number of the last park that is over is published before the sleepers are notified, and a rank
  * sleeps only while the word still says that park N lasts, which `Atomics.wait` compares under the lock that
  * `Atomics.notify` takes: either it sees that N is over, or it sleeps before the notify and is woken. The word cannot
  * pass N unseen: park N + 1 is agreed in an all-gather that this rank has to enter first. The end of the group sets a
- * flag in the same word. Interrupts, local work and a rank that left are no part of the word; they are seen after one slice at
+ * flag in the same word. Interrupts, local work and a rank that left are not in the word; they are noticed after one slice at
  * the latest.
  */
 export class Park {
@@ -76,7 +76,7 @@ export class Park {
     }
   }
 
-  /** Why this rank need not wait any longer, or null. */
+  /** Why this rank's wait ends, or null. */
   #workSource({ localWork, signal }: ParkOptions): WorkSource | null {
     if (this.#memory.parkOver(this.#number)) {
       this.#lasts = false;
@@ -95,7 +95,7 @@ export class Park {
     return null;
   }
 
-  /** A rank that left can enter no all-gather, so nothing that could end this park would come of it. */
+  /** A rank that left cannot enter an all-gather, so nothing could end this park. */
   #throwLeft(rank: number): never {
     this.#memory.end(this.#rank, rank, leftError(this.#memory.arrived(rank)));
     throw this.#memory.lost();

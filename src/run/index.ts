@@ -1,5 +1,13 @@
 export { type Mismatch, SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
-export { DecisionCounters, type DecisionCounts, paddingRatio, RunCounters, type TokenCounts } from './run-counters.js';
+export {
+  DecisionCounters,
+  type DecisionCounts,
+  type PaddingRatios,
+  paddingRatio,
+  paddingRatios,
+  RunCounters,
+  type TokenCounts,
+} from './run-counters.js';
 export { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 export type { RunProgress } from './run-rank.js';
 export { type RunControl, type RunSummary, runWorkload } from './run-workload.js';

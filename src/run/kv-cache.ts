@@ -4,10 +4,10 @@ import type { DeviceBuffer, DeviceStream, Kernel, KernelArgument } from '../devi
 import type { Executor, Forward, ForwardPart, PiecewiseForward } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';
 
-/** Tokens one read-back launch holds at least; longer batches are read in several. */
+/** Least tokens of one read-back launch; longer batches are read in several. */
 const READ_TOKENS = 1 << 15;
 
-/** What the hidden states hold between two forwards: no token's id. */
+/** The value of hidden states between two forwards: not a token's id. */
 const NO_TOKEN = -1;
 
 /**
@@ -51,11 +51,11 @@ export class TokenKvCache implements Forward, Disposable {
       piece: (stream, index, part) => this.#piece(stream, index, part, this.#hidden),
       attention: (stream, _index, part) => this.#attention(stream, part, this.#hidden),
     };
-    // As much as the largest step takes, so that none has to allocate.
+    // Reserves what the largest step takes, so that no step allocates.
     executor.pool.take(this.#hidden.bytes);
   }
 
-  /** Hidden states that nothing outside the forward reads are scratch memory. Those between pieces need a place of their own. */
+  /** Hidden states that nothing outside the forward reads are scratch memory. Those between pieces need their own buffer. */
   part(stream: DeviceStream, part: ForwardPart): void {
     const hidden = this.#executor.pool.take(Math.max(1, part.tokens) * 4);
     this.#piece(stream, 0, part, hidden);
@@ -74,8 +74,8 @@ export class TokenKvCache implements Forward, Disposable {
   }
 
   /**
-   * Reads what the cache holds of these rows of the batch that ran last, one row after the other: `tokens` in all, which must
-   * fit `capacity`. One launch, and one download that is waited for. The result is valid until the next read.
+   * Reads the cache entries of these rows of the batch that ran last, one row after the other: `tokens` in all, at most
+   * `capacity`. It waits for one launch and one download. The result is valid until the next read.
    */
   read(rows: Int32Array, tokens: number, options?: WaitOptions): Int32Array {
     const { metadata, stream, tableWidth } = this.#executor;

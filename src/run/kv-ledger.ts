@@ -1,6 +1,6 @@
 import { type Chunk, type RequestTable, rejectedDraftId, tokenId } from '../workload/index.js';
 
-/** What the KV cache must hold of each live request: the id written for every position, drafts that were rejected included. */
+/** The expected KV cache of each live request: the id written for every position, rejected drafts included. */
 export class KvLedger {
   readonly #table: RequestTable;
   readonly #histories = new Map<number, Int32Array>();
@@ -9,7 +9,7 @@ export class KvLedger {
     this.#table = table;
   }
 
-  /** A request joins, the first `computed` tokens of which other requests have written into blocks it shares. */
+  /** A request joins; other requests have written its first `computed` tokens into blocks it shares. */
   add(request: number, computed: number): void {
     const capacity = this.#table.inputTokens[request] + this.#table.outputTokens[request];
     const history = new Int32Array(capacity);
@@ -38,7 +38,7 @@ export class KvLedger {
     return ids;
   }
 
-  /** Everything written of a request: i32[inputTokens + outputTokens], valid up to its last chunk. */
+  /** Everything written for a request: i32[inputTokens + outputTokens], valid up to its last chunk. */
   history(request: number): Int32Array {
     const history = this.#histories.get(request);
     if (history === undefined) throw new RangeError(`request ${request} is not in the ledger`);

@@ -43,7 +43,7 @@ export class KvVerifier {
   }
 
   /**
-   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has slots left over
+   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has unused slots
    * between them, `order` (i32[rows]) is -1 there. Waits for the device.
    */
   check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
@@ -75,7 +75,7 @@ export class KvVerifier {
     this.#wantedChunks.push(chunk);
   }
 
-  /** Reads the wanted chunks back together, and forgets them. */
+  /** Reads the noted chunks back together, and clears the list. */
   #compare(tokens: number, step: number): void {
     const rows = this.#rows.subarray(0, this.#wantedChunks.length);
     const found = this.#cache.read(rows, tokens, { timeoutMs: this.#timeoutMs });

@@ -11,7 +11,7 @@ export class RequestRows {
   readonly #planner: StepPlanner;
   readonly #ledger: KvLedger;
   readonly #rows = new Map<number, Row>();
-  /** Requests whose decode of one token has run, and who are not advanced yet: all decodes of the last step, or none. */
+  /** Requests whose decode of one token has run and is not advanced yet: all decodes of the last step, or none. */
   readonly #decoded: number[] = [];
   /** The step's chunks, decodes first, and the chunk of each row. */
   #chunks: readonly Chunk[] = [];
@@ -23,7 +23,7 @@ export class RequestRows {
     this.#ledger = ledger;
   }
 
-  /** Brings the batch up to `schedule` and schedules its chunks. */
+  /** Applies the edits of `schedule` to the batch and schedules its chunks. */
   apply(schedule: RankSchedule, step: number): void {
     const { requests } = this.#planner;
     for (const request of schedule.removed) {
@@ -52,7 +52,7 @@ export class RequestRows {
     }
   }
 
-  /** The ids of a built step's tokens, in the whole batch and in each part: what the planner was given, and the decodes'. */
+  /** The ids of a built step's tokens, in the whole batch and in each part: those that the planner was given, and those of decodes. */
   supply(local: LocalPlan): void {
     const { tensors, writtenTensors, decodeRequests, order } = local;
     const { inputIds, queryStartLoc } = tensors;
@@ -81,7 +81,7 @@ export class RequestRows {
     return { ...schedule, scheduled };
   }
 
-  /** After the step: every scheduled request is as far as its chunk brought it. */
+  /** After the step: advances every scheduled request by its chunk. */
   advance(schedule: RankSchedule): void {
     const single = schedule.scheduled.every(({ phase, queryLen }) => phase === 'prefill' || queryLen === 1);
     for (const { request, phase, advance } of schedule.scheduled) {
@@ -90,7 +90,7 @@ export class RequestRows {
     }
   }
 
-  /** Continues the last step's decodes in one call where all of them go on as they were, in their order. Returns how many. */
+  /** Continues the last step's decodes in one call, if all of them go on unchanged and in the same order. Returns how many. */
   #continue(): number {
     const { requests } = this.#planner;
     const decoded = this.#decoded;

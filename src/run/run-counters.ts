@@ -1,7 +1,7 @@
 import type { DecisionView, ReasonCode } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
 
-/** What decisions were taken, counted. Equal on every rank. */
+/** Counts of decisions. Equal on every rank. */
 export interface DecisionCounts {
   /** Decisions other than park. */
   steps: number;
@@ -11,7 +11,7 @@ export interface DecisionCounts {
   eagerDecodeSteps: number;
   /** Steps in which at least one rank was idle. */
   idleRankSteps: number;
-  /** Steps whose plain graph ran although some rank wished micro-batches and the size has an ubatched graph. */
+  /** Steps whose plain graph ran although some rank wanted micro-batches and the size has an ubatched graph. */
   twinSteps: number;
   /** Steps that ran as an ubatched graph, or eager in several parts. */
   ubatchedSteps: number;
@@ -26,6 +26,9 @@ export interface TokenCounts {
   /** Real and padded tokens of the steps that ran as graphs; an idle dummy has no real ones. */
   graphTokens: number;
   graphPaddedTokens: number;
+  /** Of the same steps: real tokens of the rank with the most in each step, and the size that it was padded to. Equal on every rank. */
+  largestTokens: number;
+  largestPaddedTokens: number;
 }
 
 /** Counts steps: those of one rank, or of several whose tokens are added up. */
@@ -40,7 +43,13 @@ export class DecisionCounters {
     ubatchedSteps: 0,
     reasons: {},
   };
-  readonly tokens: TokenCounts = { tokens: 0, graphTokens: 0, graphPaddedTokens: 0 };
+  readonly tokens: TokenCounts = {
+    tokens: 0,
+    graphTokens: 0,
+    graphPaddedTokens: 0,
+    largestTokens: 0,
+    largestPaddedTokens: 0,
+  };
 
   /** Counts `steps` steps that were decided and sized alike. */
   count(decision: DecisionView, local: Pick<LocalPlan, 'tokens' | 'paddedTokens'>, steps = 1): void {
@@ -61,10 +70,12 @@ export class DecisionCounters {
     counts.graphSteps += steps;
     this.tokens.graphTokens += steps * local.tokens;
     this.tokens.graphPaddedTokens += steps * local.paddedTokens;
+    this.tokens.largestTokens += steps * decision.maxTokens;
+    this.tokens.largestPaddedTokens += steps * decision.paddedTokens;
   }
 }
 
-/** Counts one rank's steps, each of which it takes. */
+/** Counts the steps that one rank takes. */
 export class RunCounters extends DecisionCounters {
   #digest = 2166136261;
 
@@ -77,6 +88,23 @@ export class RunCounters extends DecisionCounters {
   get digest(): number {
     return this.#digest;
   }
+}
+
+/** The padding of graph steps, by what it is divided by. Each is (padded - real) / real tokens, and 0 without graph steps. */
+export interface PaddingRatios {
+  /** The size of a step over the real tokens of its largest rank. It is what `paddingRatio` of a plan is. */
+  readonly paddingRatioLargest: number;
+  /** The padded tokens of all ranks over their real tokens. It is what `paddingRatio` of a run is. */
+  readonly paddingRatioAll: number;
+}
+
+/** Both ratios of the tokens counted on each rank: at least one. */
+export function paddingRatios(ranks: readonly TokenCounts[]): PaddingRatios {
+  const { largestTokens, largestPaddedTokens } = ranks[0];
+  return {
+    paddingRatioLargest: largestTokens === 0 ? 0 : (largestPaddedTokens - largestTokens) / largestTokens,
+    paddingRatioAll: paddingRatio(ranks),
+  };
 }
 
 /** Padding of graph steps over all ranks: (padded - real) / real tokens; 0 without graph steps. */

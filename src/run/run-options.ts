@@ -53,7 +53,7 @@ export interface RunOptions {
 /** Options that follow from the others, or mean no limit, when left out. */
 type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog';
 
-/** What every option is when it is left out. */
+/** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
   Object.freeze({
     ranks: WORKLOAD_DEFAULTS.ranks,
@@ -99,12 +99,14 @@ export interface CompleteRunOptions {
 export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   const options: GivenOptions = { ...DEFAULT_RUN_OPTIONS, ...withoutUndefined(given) };
   const faults: string[] = [];
+  const named = new Set<string>();
   const collect = <T>(make: () => T): T | undefined => {
     try {
       return make();
     } catch (error) {
       if (!(error instanceof LockstepError && error.code === 'ERR_CONFIG_INVALID')) throw error;
       faults.push(...((error.details.faults as string[] | undefined) ?? [error.message]));
+      for (const option of (error.details.options as string[] | undefined) ?? []) named.add(option);
       return undefined;
     }
   };
@@ -117,9 +119,12 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
-    throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, { faults });
+    throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {
+      faults,
+      options: [...named],
+    });
   }
-  // What no planner could hold is said here, once, and not by whichever rank finds out first.
+  // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
   const processes = own.ranks * own.tensorParallelSize;
   layoutRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
   return { ...own, limits, policy, plan, scheduler };
@@ -157,7 +162,7 @@ function checkCache({ numBlocks, blockSize }: Limits, deviceMemory: number | nul
   faults.throwIfAny('These options');
 }
 
-/** Ranks and limits that are at fault are told as such, and not once more as the scheduler's. */
+/** Faults of ranks and limits are reported as such, and not again as the scheduler's. */
 function schedulerOf(
   options: GivenOptions,
   ranks = DEFAULT_RUN_OPTIONS.ranks,
@@ -180,7 +185,7 @@ function schedulerOf(
   });
 }
 
-/** What the run itself takes, checked. */
+/** The options of the run itself, checked. */
 function ownOptions(
   options: GivenOptions,
   given: RunOptions,
@@ -196,17 +201,27 @@ function ownOptions(
   faults.check(
     ['auto', 'host', 'cuda', 'hip'].includes(device),
     `device is ${device}; it must be auto, host, cuda or hip`,
+    'device',
   );
-  faults.check(['solo', 'threads'].includes(transport), `transport is ${transport}; it must be solo or threads`);
+  faults.check(
+    ['solo', 'threads'].includes(transport),
+    `transport is ${transport}; it must be solo or threads`,
+    'transport',
+  );
   faults.check(
     transport !== 'solo' || ranks * tensorParallelSize === 1,
-    `transport solo is for one rank, and there are ${ranks * tensorParallelSize}; use threads`,
+    `transport is solo, which is for one rank, and there are ${ranks * tensorParallelSize}; use threads`,
+    'transport',
   );
-  faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`);
+  faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`, 'verify');
   faults.integer('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
   if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
   for (const [name, path] of Object.entries({ stepLog, captureLog })) {
-    faults.check(path === null || typeof path === 'string', `${name} is ${shown(path)}; it must be the path of a file`);
+    faults.check(
+      path === null || typeof path === 'string',
+      `${name} is ${shown(path)}; it must be the path of a file`,
+      name,
+    );
   }
   faults.throwIfAny('These options');
   return {

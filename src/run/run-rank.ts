@@ -19,13 +19,13 @@ import { RequestRows } from './request-rows.js';
 import { type DecisionCounts, RunCounters, type TokenCounts } from './run-counters.js';
 import type { CompleteRunOptions } from './run-options.js';
 
-/** What a rank is told at its start. */
+/** What a rank gets at its start. */
 export interface RunRankData {
   readonly options: CompleteRunOptions;
   readonly requests: SharedRequests;
 }
 
-/** How far a run is: what rank 0 says now and then. */
+/** The progress of a run, as rank 0 reports it. */
 export interface RunProgress {
   readonly steps: number;
   readonly graphSteps: number;
@@ -55,7 +55,7 @@ export interface RankReport {
   readonly interrupted: boolean;
 }
 
-/** What the run needs of where it runs. */
+/** The device and collective that a rank runs on. */
 export interface RankHost {
   readonly collective: Collective;
   interrupted(): boolean;
@@ -175,7 +175,7 @@ class RunLoop {
 
   run(): void {
     for (;;) {
-      // An interrupted rank takes part with nothing to do until every rank has seen the interrupt and votes to leave.
+      // An interrupted rank takes part with an empty batch until every rank has seen the interrupt and votes to leave.
       if (!this.interrupted && this.#host.interrupted()) this.interrupted = true;
       const schedule = this.interrupted ? null : this.model.next();
       const mine = schedule?.ranks[this.#replica] ?? NOTHING;

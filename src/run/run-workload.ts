@@ -4,7 +4,7 @@ import { LineFile } from '../formats/index.js';
 import { type RankResult, type SuperviseOptions, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
-import { type DecisionCounts, paddingRatio } from './run-counters.js';
+import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
 import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
 import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
 
@@ -17,7 +17,7 @@ export interface RunControl {
 }
 
 /** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
-export interface RunSummary extends DecisionCounts {
+export interface RunSummary extends DecisionCounts, PaddingRatios {
   /** Data-parallel ranks, and the processes of all of them. */
   readonly ranks: number;
   readonly processes: number;
@@ -31,9 +31,9 @@ export interface RunSummary extends DecisionCounts {
   readonly generatedTokens: number;
   /** Prompt tokens whose blocks another request had written. */
   readonly reusedTokens: number;
-  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs. */
+  /** Graph steps: (padded - real) / real tokens over (step, rank) pairs, as `paddingRatioAll`. */
   readonly paddingRatio: number;
-  /** KV cache entries that were not what was written, and entries compared. */
+  /** KV cache entries that differ from what was written, and entries compared. */
   readonly mismatches: number;
   readonly compared: number;
   /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
@@ -68,7 +68,7 @@ export async function runWorkload(
   control: RunControl = {},
 ): Promise<RunSummary> {
   const complete = completeRunOptions(options);
-  // What cannot be had is said once, before any thread is started.
+  // A device or a log that cannot be opened is reported once, before any thread is started.
   openDevice({ device: complete.device }).dispose();
   for (const path of [complete.stepLog, complete.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
   const data: RunRankData = { options: complete, requests: requests.toShared() };
@@ -88,7 +88,7 @@ export async function runWorkload(
   return summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
 }
 
-/** `superviseRanks`, but that a log which cannot be written is no fault of the rank that writes it. */
+/** `superviseRanks`, except that a log which cannot be written is reported as such, and not as a lost rank. */
 async function supervised(options: SuperviseOptions): Promise<RankResult[]> {
   try {
     return await superviseRanks(options);
@@ -124,6 +124,7 @@ function summarize(
     generatedTokens: scheduler.generatedTokens,
     reusedTokens: scheduler.reusedTokens,
     paddingRatio: paddingRatio(tokens),
+    ...paddingRatios(tokens),
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
     firstMismatches: reports.flatMap((report, process) => {

@@ -3,7 +3,7 @@ import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
-import { DecisionCounters, type DecisionCounts, paddingRatio } from './run-counters.js';
+import { DecisionCounters, type DecisionCounts, paddingRatio, paddingRatios } from './run-counters.js';
 import type { RunProgress } from './run-rank.js';
 import type { RunSummary } from './run-workload.js';
 import { type CompleteSimulateOptions, completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
@@ -20,7 +20,7 @@ export interface SimulateControl {
   readonly cost?: (tokens: number) => number;
 }
 
-/** What a run of the same options would count, and what only a simulation tells. */
+/** The counts that a run with the same options would have, and those of the simulation itself. */
 export interface SimulateSummary
   extends Pick<
     RunSummary,
@@ -35,6 +35,8 @@ export interface SimulateSummary
     | 'generatedTokens'
     | 'reusedTokens'
     | 'paddingRatio'
+    | 'paddingRatioLargest'
+    | 'paddingRatioAll'
     | 'policy'
     | 'queryLen'
     | 'acceptRate'
@@ -51,16 +53,16 @@ export interface SimulateSummary
 }
 
 const PROGRESS_MS = 100;
-/** For so long at most the event loop waits. */
+/** Milliseconds for which the event loop waits at most. */
 const SLICE_MS = 20;
-/** Spans between two looks at the clock. */
+/** Spans between two checks of the clock. */
 const SPANS_PER_LOOK = 64;
 /** A span is not longer than this, so that one that is watched step by step can be interrupted. */
 const MOST_STEPS = 1024;
 
 /**
  * Decides every step of a workload as `runWorkload` would with the same options, by the same rules from the same votes, with
- * neither device nor threads. Equal steps are decided once. Gives the event loop a turn every 20 ms or so. Errors:
+ * neither device nor threads. Equal steps are decided once. Yields to the event loop about every 20 ms. Errors:
  * ERR_CONFIG_INVALID (every fault at once), ERR_PLAN_CAPACITY, and what `onSpan` throws.
  */
 export async function simulate(
@@ -78,7 +80,7 @@ export async function simulate(
   return simulation.summary(interrupted, (performance.now() - start) / 1000);
 }
 
-/** A simulation, span by span. `simulate` is how it is run with the event loop in mind. */
+/** A simulation, span by span. `simulate` runs it and yields to the event loop. */
 export class Simulation {
   readonly #requests: RequestTable;
   readonly #options: CompleteSimulateOptions;
@@ -87,13 +89,13 @@ export class Simulation {
   readonly #group: VoteGroup;
   readonly #counters = new DecisionCounters();
   readonly #cost: (tokens: number) => number;
-  /** The policy may cut a batch, for which its requests matter one by one. */
+  /** Whether the policy may cut a batch, which depends on each of its requests. */
   readonly #cuts: boolean;
-  /** The next step, and how many from it on are voted on and not decided. */
+  /** The next step, and the number of steps from it on that are voted on and not decided. */
   #step = 0;
   #left = 0;
   #leaving = false;
-  /** What the watcher of the last span does. */
+  /** The promise of `onSpan` for the last span. */
   #watched: void | Promise<void> = undefined;
   #exactCost = 0;
   #paddedCost = 0;
@@ -145,6 +147,7 @@ export class Simulation {
       requests: this.#requests.length,
       tokens: counters.tokens.tokens,
       paddingRatio: paddingRatio([counters.tokens]),
+      ...paddingRatios([counters.tokens]),
       timeRatio: this.#exactCost === 0 ? 0 : this.#paddedCost / this.#exactCost - 1,
       graphs: options.plan.keys.length,
       policy: options.policy.name,
@@ -181,7 +184,7 @@ export class Simulation {
     return true;
   }
 
-  /** Decides as many of the steps voted on as are decided alike, and counts them. Returns what the watcher does. */
+  /** Decides as many of the steps voted on as are decided alike, and counts them. Returns the promise of `onSpan`. */
   #decide(): void | Promise<void> {
     const group = this.#group;
     const step = this.#step;

@@ -1,11 +1,11 @@
 import { LockstepError } from '../errors.js';
 
-/** What the other ranks are told of an error of this one alone. */
+/** How the other ranks learn of an error on this rank alone. */
 export function asFault(error: unknown): LockstepError {
   return error instanceof LockstepError ? error : new LockstepError('ERR_RANK_FAULT', String(error));
 }
 
-/** Errors that every rank throws alike: the group need not be told. */
+/** Errors that every rank throws alike: the group need not be notified. */
 export const AGREED: readonly string[] = [
   'ERR_CAPTURE_ASYMMETRIC',
   'ERR_RANKS_DIVERGED',
@@ -13,5 +13,5 @@ export const AGREED: readonly string[] = [
   'ERR_COLLECTIVE_TIMEOUT',
 ];
 
-/** Fault code of a rank whose device failed; codes of the caller's own are any other. */
+/** Fault code of a rank whose device failed; the caller may use any other code. */
 export const DEVICE_FAULT = 1;

@@ -5,7 +5,7 @@ import type { Executor, Forward } from '../execution/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
 
-/** What a rank is made of. The rank owns none of them: dispose the rank first, then these. */
+/** The components of a rank, which it does not own: dispose the rank first, then these. */
 export interface RankOptions {
   readonly planner: StepPlanner;
   readonly device: Device;
@@ -17,20 +17,20 @@ export interface RankOptions {
   readonly forward?: (executor: Executor) => Forward;
   /** Longest wait for peers or for the device, in ms. Default 30,000. */
   readonly timeoutMs?: number;
-  /** What to do about a key that some ranks can capture and some cannot. Default 'throw'. */
+  /** What to do with a key that only some ranks can capture. Default 'throw'. */
   readonly onAsymmetric?: 'throw' | 'drop';
   /** Check every tensor of every step against its decision before it is launched. Reads every entry. Default false. */
   readonly checkShapes?: boolean;
 }
 
-/** A step all ranks took. Both are read in place: valid until the next step. */
+/** The result of a step that all ranks took. Both fields are read in place and valid until the next step. */
 export interface StepResult {
   readonly decision: DecisionView;
-  /** This rank's part; of a parked step, without tokens. */
+  /** This rank's part; it has no tokens in a parked step. */
   readonly local: LocalPlan;
 }
 
-/** What may accompany and end a step. */
+/** Options of a step: its intent, and what may end its waits. */
 export interface StepOptions extends VoteIntent {
   readonly signal?: AbortSignal;
 }

@@ -25,7 +25,7 @@ export class Rank implements Disposable {
   readonly #ending = new AbortController();
   #parked = false;
   #stepping = false;
-  /** This rank's row is given, and its peers count on it. */
+  /** Whether this rank's row is published, so that its peers rely on it. */
   #gathering = false;
 
   constructor(options: RankOptions) {
@@ -48,8 +48,8 @@ export class Rank implements Disposable {
   }
 
   /**
-   * Captures every key of the plan, largest first. Before each, the ranks agree that all have what it needs; a key that none
-   * has leaves every rank's plan. Blocks this thread: call it on a worker. Errors: ERR_CAPTURE_ASYMMETRIC
+   * Captures every key of the plan, largest first. Before each, the ranks agree that all have what it needs; a key that no rank can
+   * capture is removed from every rank's plan. Blocks this thread: call it on a worker. Errors: ERR_CAPTURE_ASYMMETRIC
    * on every rank; any other failure ends the group, since the others have agreed to capture.
    */
   capture(): CaptureReport {
@@ -70,7 +70,7 @@ export class Rank implements Disposable {
   /**
    * Takes one step with what is scheduled, blocking this thread. The kernels may still run when it returns: they are in
    * order on `executor.stream`. After a parked step an idle rank waits here, without a deadline, until a rank has work or the
-   * group is interrupted: that ends one park, in a step that parks again where nobody votes to leave.
+   * group is interrupted. An interrupt ends one park; the next step parks again unless all vote to leave.
    *
    * An error before the vote leaves the schedule as it is, so that the step can be tried again: ERR_STEP_ORDER (a step is
    * under way, or the plan is not captured), ERR_INPUT_INVALID, ERR_ABORTED. A device that fails here makes this rank vote a
@@ -81,7 +81,7 @@ export class Rank implements Disposable {
   stepSync(options: StepOptions = {}): StepResult {
     const step = this.#begin(options);
     try {
-      // Alone, nothing could end a blocking wait: the caller comes again when it has work.
+      // For a single rank nothing could end a blocking wait: the caller calls again when it has work.
       if (step.parked && this.collective.size > 1) this.collective.waitForWorkSync(step.park);
       this.#unpark();
       try {
@@ -98,7 +98,7 @@ export class Rank implements Disposable {
   }
 
   /**
-   * `stepSync` for a thread whose event loop must stay free. While it waits out a park, requests may be scheduled: that ends
+   * `stepSync` for a thread whose event loop must stay free. While it waits in a park, requests may be scheduled, which ends
    * the park on every rank, within 50 ms, or at once with `collective.wake()`. `dispose()` ends the wait with ERR_DISPOSED.
    */
   async step(options: StepOptions = {}): Promise<StepResult> {
@@ -121,7 +121,7 @@ export class Rank implements Disposable {
       this.#throwIfDisposed();
       return this.#run(step);
     } catch (error) {
-      // What ended the wait was the disposal, whatever the wait says of it.
+      // The disposal ended the wait, whatever error the wait throws.
       this.#throwIfDisposed();
       throw error;
     } finally {
@@ -133,7 +133,7 @@ export class Rank implements Disposable {
 
   /**
    * Frees what the executor holds; a step in flight rejects with ERR_DISPOSED, as every later one does. While it waits for
-   * its peers' votes they count on this rank's, so that its disposal ends the group: ERR_RANK_LOST on the others.
+   * its peers' votes, they rely on this rank's, so its disposal ends the group: ERR_RANK_LOST on the others.
    */
   dispose(): void {
     if (this.#disposed) return;
@@ -186,7 +186,7 @@ export class Rank implements Disposable {
     const localWork = (): boolean => this.planner.scheduledTokens > 0;
     return {
       intent,
-      // A rank with something to say ends a park: work, a fault, or the wish to leave.
+      // A rank ends a park if it has work, a fault, or wants to leave.
       parked: this.#parked && !localWork() && options.leave !== true && options.fault === undefined,
       park: signal === undefined ? { localWork } : { localWork, signal },
       wait: signal === undefined ? { timeoutMs } : { timeoutMs, signal },
@@ -194,14 +194,14 @@ export class Rank implements Disposable {
     };
   }
 
-  /** Ends the park for every rank; nothing happens when there is none, or when a peer has ended it. */
+  /** Ends the park for every rank; does nothing without a park, or if a peer has ended it. */
   #unpark(): void {
     if (!this.#parked) return;
     this.collective.wake();
     this.#parked = false;
   }
 
-  /** The device cannot take this step. A caller who gave up may come again; anything else becomes a fault. */
+  /** The device cannot take this step. If the caller aborted, the step can be tried again; any other error becomes a fault. */
   #fail(step: StepInHand, error: unknown): void {
     if (error instanceof LockstepError && error.code === 'ERR_ABORTED') throw error;
     step.failure = error;
@@ -209,7 +209,7 @@ export class Rank implements Disposable {
 
   #vote(step: StepInHand): Int32Array {
     if (step.failure === undefined) return this.planner.vote(step.intent);
-    // The staging set that did not settle is never written: a faulty step is not built.
+    // The staging set that did not settle is not written: a faulty step is not built.
     devicePort(this.planner).releaseStaging(stagingOf(this.planner.step));
     return this.planner.vote({ fault: DEVICE_FAULT });
   }
@@ -228,7 +228,7 @@ export class Rank implements Disposable {
       }
       return { decision, local };
     } catch (error) {
-      // All ranks agreed on this step, and this one cannot take it: the others must not go on alone.
+      // All ranks agreed on this step, and this one cannot take it: the others must not continue without it.
       this.collective.abort(asFault(error));
       throw error;
     }
@@ -243,7 +243,7 @@ export class Rank implements Disposable {
     }
   }
 
-  /** Thaws the batch where a step ended between vote and build; the batch of a step that did not vote keeps its schedule. */
+  /** Unfreezes the batch of a step that ended between vote and build; a step that did not vote keeps its schedule. */
   #end(): void {
     this.#stepping = false;
     if (this.planner.frozen) this.planner.abandon();
@@ -252,14 +252,14 @@ export class Rank implements Disposable {
 
 interface StepInHand {
   readonly intent: VoteIntent;
-  /** Parked, and with nothing to say that would end it. */
+  /** Whether this rank is parked and has nothing that would end the park. */
   readonly parked: boolean;
   readonly park: ParkOptions;
   readonly wait: { readonly timeoutMs: number; readonly signal?: AbortSignal };
   failure: unknown;
 }
 
-/** A signal that is aborted with the first of two. `release` takes its listener from the caller's, which may outlive many steps. */
+/** A signal that aborts with the first of two. `release` removes its listener from the caller's signal, which may outlive many steps. */
 function eitherSignal(given: AbortSignal | undefined, own: AbortSignal): { signal: AbortSignal; release(): void } {
   if (given === undefined) return { signal: own, release: () => undefined };
   const either = new AbortController();

@@ -8,9 +8,12 @@ export interface AdmissionLimits {
   readonly numBlocks: number;
 }
 
+/** The options that `admissionAdvice` may name. */
+export const ADMITTING_OPTIONS: readonly (keyof AdmissionLimits)[] = ['maxModelLen', 'numBlocks'];
+
 /**
- * Of a workload of which no request can ever run: the options of the command line that would admit its shortest one, such as
- * `--num-blocks 12`, in a sentence. `requests` holds at least one.
+ * For a workload none of whose requests can ever run: a sentence with the options that would admit its shortest request, such as
+ * `numBlocks 12`. `requests` holds at least one.
  */
 export function admissionAdvice(requests: RequestTable, limits: AdmissionLimits): string {
   let tokens = Number.POSITIVE_INFINITY;
@@ -19,8 +22,8 @@ export function admissionAdvice(requests: RequestTable, limits: AdmissionLimits)
   }
   const numBlocks = Math.ceil(tokens / limits.blockSize) + 1;
   const options = [
-    ...(limits.maxModelLen < tokens ? [`--max-model-len ${tokens}`] : []),
-    ...(limits.numBlocks < numBlocks ? [`--num-blocks ${numBlocks}`] : []),
+    ...(limits.maxModelLen < tokens ? [`maxModelLen ${tokens}`] : []),
+    ...(limits.numBlocks < numBlocks ? [`numBlocks ${numBlocks}`] : []),
   ];
   return `the shortest holds ${tokens} tokens, prompt and output: ${options.join(' and ')} would admit it`;
 }

@@ -1,5 +1,5 @@
 export type { TextSource, TextSource as TraceSource } from '../input/index.js';
-export { type AdmissionLimits, admissionAdvice } from './admission.js';
+export { ADMITTING_OPTIONS, type AdmissionLimits, admissionAdvice } from './admission.js';
 export {
   CAPTURE_COSTS,
   type CaptureCost,
@@ -22,7 +22,7 @@ export {
   StepHistogram,
   type StepShape,
 } from './histogram/step-histogram.js';
-export { isStepLine, type LogPlace, stepLineShape } from './histogram/step-log.js';
+export { isStepLine, type LoggedShape, type LogPlace, stepLineShape } from './histogram/step-log.js';
 export { hash32 } from './random.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, RequestTableBuilder, type SharedRequests } from './request.js';
 export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';

@@ -25,7 +25,7 @@ export const MAX_TOKENS: number = 2 ** 31 - 1;
 
 /**
  * The requests of a workload in order of arrival, as flat arrays over shared memory, so that the workers of all ranks
- * read one copy. Nobody writes to the arrays once the table is built.
+ * read one copy. The arrays do not change once the table is built.
  */
 export class RequestTable implements Iterable<Request> {
   /** Requests in the table. */

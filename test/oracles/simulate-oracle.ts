@@ -15,7 +15,14 @@ export interface PlainRun {
   readonly lines: StepLogLine[];
   readonly counts: Pick<
     SimulateSummary,
-    'steps' | 'reasons' | 'paddingRatio' | 'tokens' | 'preemptions' | 'timeRatio'
+    | 'steps'
+    | 'reasons'
+    | 'paddingRatio'
+    | 'paddingRatioLargest'
+    | 'paddingRatioAll'
+    | 'tokens'
+    | 'preemptions'
+    | 'timeRatio'
   > &
     Record<string, unknown>;
 }
@@ -79,6 +86,8 @@ export async function runPlainly(requests: RequestTable, options: SimulateOption
       simulatedSeconds: clockMs / 1000,
       tokens: all.reduce((sum, { counters }) => sum + counters.tokens.tokens, 0),
       paddingRatio: paddingRatio(all.map(({ counters }) => counters.tokens)),
+      paddingRatioLargest: exact === 0 ? 0 : (padded - exact) / exact,
+      paddingRatioAll: paddingRatio(all.map(({ counters }) => counters.tokens)),
       timeRatio: exact === 0 ? 0 : padded / exact - 1,
     },
   };

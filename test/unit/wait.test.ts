@@ -15,7 +15,7 @@ describe('a timeout', () => {
     (timeoutMs) => {
       expect(timeoutOf({ timeoutMs }, DEVICE_WAIT)).toBe(timeoutMs);
       const { details } = errorOf('ERR_INPUT_INVALID', () => timeoutOf({ timeoutMs }, COLLECTIVE_WAIT));
-      expect(details).toEqual({ name: 'timeoutMs', value: String(timeoutMs) });
+      expect(details).toEqual({ name: 'timeoutMs', value: String(timeoutMs), options: ['timeoutMs'] });
     },
   );
 

@@ -1,15 +1,15 @@
 import { Faults, type Limits, withoutUndefined } from '../../config.js';
 
-/** A ladder of decode graphs and what it is to serve. */
+/** A ladder of decode graphs and the steps it is meant for. */
 export interface LadderAuditOptions {
   /** Captured sizes in tokens, any order. */
   readonly sizes: readonly number[];
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | 'queryLen'>;
   /** Cost of a step by its tokens, up to the largest size. Default: its tokens. */
   readonly costs?: ArrayLike<number> | undefined;
-  /** The largest size that was asked for, such as vLLM's `max_cudagraph_capture_size`. Default: not told. */
+  /** The largest size that was asked for, such as vLLM's `max_cudagraph_capture_size`. Default: unknown. */
   readonly asked?: number | undefined;
-  /** Steps by size in tokens that were seen, to tell which graphs won none. Default: not told. */
+  /** Steps by size in tokens that were seen, to find graphs that no step ran on. Default: unknown. */
   readonly counts?: ArrayLike<number> | undefined;
 }
 
@@ -21,27 +21,27 @@ export interface PaddedDecode {
   readonly ratio: number;
 }
 
-/** What is wrong with a ladder, or as bad as it gets. */
+/** The faults of a ladder, and its worst cases. */
 export interface LadderAudit {
   /** Most tokens a decode can have: `queryLen` times the lesser of maxNumSeqs and maxNumBatchedTokens / queryLen. */
   readonly largestDecode: number;
   /** Sizes that no batch runs on: a smaller one holds all that they hold. Ascending. */
   readonly unreachable: readonly number[];
-  /** Sizes with more tokens than the largest decode; the first of them may still be the graph of it. Ascending. */
+  /** Sizes with more tokens than the largest decode; the first of them may still be the graph that it runs on. Ascending. */
   readonly aboveLimit: readonly number[];
   /** Decodes that no graph holds, from and to a number of tokens; null where there are none. */
   readonly uncovered: { readonly from: number; readonly to: number } | null;
   /** The decode that is padded by the largest share of its tokens, and of its cost; null where every one runs eager. */
   readonly worstPadding: PaddedDecode | null;
   readonly worstCost: PaddedDecode | null;
-  /** The largest size asked for and the largest captured, where the sizes end below it; null where they do not, or none is told. */
+  /** The largest size asked for and the largest captured, where the sizes end below it; null where they do not, or `asked` is not given. */
   readonly truncated: { readonly asked: number; readonly captured: number } | null;
   /** Sizes that no step seen ran on; null where none were given. Ascending. */
   readonly unused: readonly number[] | null;
 }
 
 /**
- * Looks a decode ladder over before anything is captured. A step of r requests takes r * queryLen tokens, and runs as the smallest
+ * Audits a decode ladder before anything is captured. A step of r requests takes r * queryLen tokens, and runs as the smallest
  * size that holds them. Errors: ERR_CONFIG_INVALID with every fault at once.
  */
 export function auditLadder(options: LadderAuditOptions): LadderAudit {
@@ -89,7 +89,7 @@ export function auditLadder(options: LadderAuditOptions): LadderAudit {
   };
 }
 
-/** Of equals the first: the smaller decode. */
+/** Ties go to the first: the smaller decode. */
 function worse(worst: PaddedDecode | null, other: PaddedDecode): PaddedDecode {
   return worst !== null && worst.ratio >= other.ratio ? worst : other;
 }

@@ -43,7 +43,7 @@ export function shareGraphs(curves: readonly LadderCurve[], maxGraphs: number): 
   return shared.map((budget) => Object.freeze({ ...budget, ladders: Object.freeze(budget.ladders) }));
 }
 
-/** Those that are strictly better than all with fewer graphs. */
+/** Keeps those that are strictly better than all with fewer graphs. */
 function improving(best: readonly (SharedBudget | undefined)[]): SharedBudget[] {
   const kept: SharedBudget[] = [];
   for (const budget of best) {

@@ -9,7 +9,7 @@ export interface OptimalLadder extends LadderScore {
 }
 
 /**
- * The best ladder of every number of graphs, by value. A graph more never makes it worse, and one that would gain nothing is
+ * The best ladder of every number of graphs, by value. One more graph never makes it worse, and one that would gain nothing is
  * left out: `ladders[i]` has strictly less padding than `ladders[i - 1]`, and more graphs.
  */
 export class LadderCurve {
@@ -20,7 +20,7 @@ export class LadderCurve {
     this.ladders = Object.freeze([...ladders]);
   }
 
-  /** The best ladder of at most `graphs` graphs. Undefined where the sizes that must be there are more. */
+  /** The best ladder of at most `graphs` graphs. Undefined if more sizes than that must be captured. */
   atMost(graphs: number): OptimalLadder | undefined {
     return this.ladders.findLast((ladder) => ladder.graphs <= graphs);
   }
@@ -35,7 +35,7 @@ export class LadderCurve {
     return this.ladders.find((ladder) => ladder.padding <= other.padding);
   }
 
-  /** The best ladder of those that fit, such as a memory budget. Undefined where none does. */
+  /** The best of the ladders that fit, for example in a memory budget. Undefined if none fits. */
   best(fits: (ladder: OptimalLadder) => boolean): OptimalLadder | undefined {
     return this.ladders.findLast(fits);
   }

@@ -18,11 +18,11 @@ export interface OptimiseLadderOptions {
   readonly multiple?: number | undefined;
   /** Sizes that must be captured. The largest, `maxSize`, always is. Default none. */
   readonly include?: readonly number[] | undefined;
-  /** Sizes from this one on are captured twice, plain and in micro-batches, and take two graphs. Default: none does. */
+  /** Sizes from this one on are captured twice, plain and in micro-batches, and take two graphs. Default: none. */
   readonly twinsFrom?: number | undefined;
   /**
-   * A step that its size would pad to more than so many times its tokens runs eager, and counts as one of `maxSize`. Default: none
-   * does.
+   * A step that its size would pad to more than this many times its tokens runs eager, and counts as one of `maxSize`. Default: no
+   * limit.
    */
   readonly maxPaddingFactor?: number | undefined;
   /** Where `rules.wasm` comes from. Default: the file beside this code. */
@@ -36,7 +36,7 @@ const DEFAULT_MAX_GRAPHS = 128;
 /**
  * The best ladders for a histogram, exactly, for every number of graphs up to `maxGraphs`. A step runs as the smallest captured
  * size that holds it. Time and memory grow with sizes counted times graphs: 16,384 sizes and 128 graphs take some 8 MiB.
- * Errors: ERR_CONFIG_INVALID with every fault at once; ERR_PLAN_CAPACITY where the memory cannot be had.
+ * Errors: ERR_CONFIG_INVALID with every fault at once; ERR_PLAN_CAPACITY if the memory is not available.
  */
 export async function optimiseLadder(options: OptimiseLadderOptions): Promise<LadderCurve> {
   const problem = completeProblem(options);
@@ -51,7 +51,7 @@ export async function optimiseLadder(options: OptimiseLadderOptions): Promise<La
   if (ladders.length === 0) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      `No ladder of ${problem.maxGraphs} graphs has all ${problem.include.size} sizes that must be there and ${maxSize}${problem.twinsFrom > maxSize ? '' : ', with their twins'}; raise maxGraphs`,
+      `No ladder of ${problem.maxGraphs} graphs has all ${problem.include.size} sizes that must be captured and ${maxSize}${problem.twinsFrom > maxSize ? '' : ', with their twins'}; raise maxGraphs`,
       { maxGraphs: problem.maxGraphs, include: [...problem.include] },
     );
   }

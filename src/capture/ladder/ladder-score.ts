@@ -1,11 +1,11 @@
 import { leastTokensOn } from '../../policy/index.js';
 
-/** What a ladder makes of a histogram of step sizes. */
+/** The score of a ladder on a histogram of step sizes. */
 export interface LadderScore {
   readonly graphs: number;
   /** Steps that run as a graph. */
   readonly steps: number;
-  /** Steps above the largest size, which are in nothing else of this, and those that would be padded too far. */
+  /** Steps above the largest size, which no other field counts, and those that would be padded too far. */
   readonly eagerSteps: number;
   /** Cost of the steps up to the largest size at their exact sizes, in the units of the costs. */
   readonly exactCost: number;
@@ -18,7 +18,7 @@ export interface LadderScore {
 /**
  * The cost of a ladder. A step that its size would pad to more than `maxPaddingFactor` times its tokens runs eager; it counts as a
  * step of the largest size, so that of two ladders the better has fewer of them. `counts` and `costs` are by size, entry 0 unused;
- * `sizes` ascend, and those above what `costs` covers are not looked at. Summed as padding, so that ladders that pad alike come out
+ * `sizes` ascend, and those beyond the end of `costs` are ignored. Padding is summed, not cost, so that ladders that pad alike come out
  * equal to the last bit.
  */
 export function scoreLadder(

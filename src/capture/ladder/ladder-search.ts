@@ -2,7 +2,7 @@ import { CONFIG_BASE } from '../../layout/index.js';
 import { allocate, instantiateRules, type PlannerModules } from '../../memory/index.js';
 import { permille } from '../../policy/index.js';
 
-/** Which ladders are looked for, checked and complete. */
+/** The search problem, checked and complete. */
 export interface LadderProblem {
   readonly counts: Float64Array;
   readonly costs: Float64Array;
@@ -10,9 +10,9 @@ export interface LadderProblem {
   readonly maxGraphs: number;
   readonly multiple: number;
   readonly include: ReadonlySet<number>;
-  /** Above every size where none is captured twice. */
+  /** Larger than every size if none is captured twice. */
   readonly twinsFrom: number;
-  /** Infinity where no step is padded too far. */
+  /** Infinity for no limit. */
   readonly maxPaddingFactor: number;
 }
 
@@ -89,7 +89,7 @@ function mostSizes({ counts, include, maxSize }: LadderProblem): number {
   return Math.min(maxSize, counts.reduce((sum, count) => (count > 0 ? sum + 1 : sum), 0) + include.size + 1);
 }
 
-/** Hands out the addresses of regions one after the other, 64-byte aligned, after what the module keeps for itself. */
+/** Allocates regions one after the other, 64-byte aligned, after the module's own memory. */
 function regions(): (bytes: number) => number {
   let end = CONFIG_BASE;
   return (bytes) => {

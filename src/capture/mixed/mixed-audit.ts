@@ -6,7 +6,7 @@ import { leastTokensOn, type Policy } from '../../policy/index.js';
 import type { MixedCount } from '../../workload/index.js';
 import type { MixedShape } from './mixed-grid.js';
 
-/** Graphs for steps with a prefill and what they are to serve. */
+/** Graphs for steps with a prefill and the steps they are meant for. */
 export interface MixedAuditOptions {
   /** Any order. */
   readonly shapes: readonly MixedShape[];
@@ -15,21 +15,21 @@ export interface MixedAuditOptions {
   readonly maxPaddingFactor?: number | undefined;
   /** Which graph holds a step, as a policy says it. Default 'slots'. */
   readonly mixedMatch?: Policy['mixedMatch'] | undefined;
-  /** Steps that were seen, to tell which graphs won none. Default: not told. */
+  /** Steps that were seen, to find graphs that no step ran on. Default: unknown. */
   readonly mixed?: readonly MixedCount[] | undefined;
 }
 
-/** Steps of some numbers of tokens, of which those of most prefills run eager. */
+/** A range of tokens in which steps with the most prefills run eager. */
 export interface EagerTokens {
   readonly from: number;
   readonly to: number;
-  /** No graph holds them, or each that does pads them too far. */
+  /** `no-key`: no graph holds them; else each graph that does pads them too far. */
   readonly reason: 'no-key' | 'padding-factor';
 }
 
-/** What is wrong with graphs for steps with a prefill, or as bad as it gets. */
+/** The faults of graphs for steps with a prefill, and their worst cases. */
 export interface MixedAudit {
-  /** Shapes that no batch runs on: one that is looked at before holds all that they hold. */
+  /** Shapes that no batch runs on: an earlier one holds everything that they hold. */
   readonly unreachable: readonly MixedShape[];
   /** Steps within the limits that run eager, by tokens, ascending. */
   readonly eager: readonly EagerTokens[];
@@ -40,7 +40,7 @@ export interface MixedAudit {
 }
 
 /**
- * Looks graphs for steps with a prefill over before anything is captured. A step runs on the first that holds it, by tokens, then
+ * Audits graphs for steps with a prefill before anything is captured. A step runs on the first that holds it, by tokens, then
  * prefill slots, then decode slots. Errors: ERR_CONFIG_INVALID with every fault at once.
  */
 export function auditMixed(options: MixedAuditOptions): MixedAudit {
@@ -65,7 +65,7 @@ export function auditMixed(options: MixedAuditOptions): MixedAudit {
 
   const reachable = ordered.filter((shape) => {
     const [size, prefills, decodes] = shape;
-    // The largest batch that it holds: one that is looked at before and holds this one holds every other too.
+    // The largest batch that this shape holds: an earlier shape that holds it holds every other one too.
     const tokens = Math.min(size, limits.maxNumBatchedTokens);
     const requests = Math.min(prefills + decodes, limits.maxNumSeqs, tokens);
     const prefillRequests = Math.min(prefills, requests);

@@ -36,7 +36,7 @@ export interface MixedGrid {
   readonly shapes: readonly MixedShape[];
   /** Steps that run as a graph. */
   readonly steps: number;
-  /** Steps beyond `maxTokens` or `maxRequests`, which are in nothing else of this, and those that would be padded too far. */
+  /** Steps beyond `maxTokens` or `maxRequests`, which no other field counts, and those that would be padded too far. */
   readonly eagerSteps: number;
   /** Cost of the steps within the limits at their exact tokens. */
   readonly exactCost: number;
@@ -44,7 +44,7 @@ export interface MixedGrid {
   readonly padding: number;
   /** `padding / exactCost`. */
   readonly ratio: number;
-  /** What as many graphs add at least, of any shapes that hold every step within the limits. */
+  /** Lower bound of the padding with as many graphs of any shapes that hold every step within the limits. */
   readonly lowerBound: number;
 }
 
@@ -52,9 +52,9 @@ export interface MixedGrid {
  * The best grids of graphs for steps with a prefill, by number of graphs, ascending; each strictly better than the one before.
  *
  * For 1, 2, 4, ... and `maxRequests` prefill slots a graph of `maxTokens` is always captured, so that every step within the limits
- * finds a graph with at most twice its own prefills. Whatever the shapes of the others are, as cost follows tokens alone none
- * serves more steps than one of its tokens with a prefill slot for every request, since a prefill slot may hold a decode. So the
- * best of all grids with those graphs is the best ladder of tokens, which is found exactly; among the shapes are all of Megatron's
+ * finds a graph with at most twice its own prefills. Cost depends on tokens alone, so no other shape serves
+ * more steps than one of as many tokens with a prefill slot for every request, since a prefill slot may hold a decode. So the
+ * best of all grids with those graphs is the best ladder of tokens, which is found exactly; the shapes include all of Megatron's
  * geometric grid. Each graph then has prefill slots, of 1, 2, 4, ..., for as many as any step seen had, and as many decode slots as
  * fit. `lowerBound` is the best ladder without the graphs that are always captured.
  * Errors: ERR_CONFIG_INVALID with every fault at once; ERR_PLAN_CAPACITY.
@@ -89,8 +89,8 @@ export async function optimiseMixedGrid(options: MixedGridOptions): Promise<Mixe
 }
 
 /**
- * The shape of `size` tokens that holds any step of as many with no more requests than a step seen had, with the fewest prefill
- * slots: slots for the prefills of its own steps alone would leave the next step that has one more to a graph far larger.
+ * The shape of `size` tokens with the fewest prefill slots that holds any step of as many tokens with no more requests than the steps
+ * seen. With slots only for the prefills of those steps, a step with one more prefill would need a far larger graph.
  */
 function slotsFor(
   held: readonly MixedCount[],
@@ -116,7 +116,7 @@ export function prefillSlots(maxRequests: number): number[] {
   return [...slots, maxRequests];
 }
 
-/** With as many decode slots as the tokens have a place for. */
+/** The shape with as many decode slots as its tokens allow. */
 function shape(
   tokens: number,
   prefills: number,

@@ -23,7 +23,7 @@ export interface AtomStep {
   readonly numRequests: number;
   /** The largest number of decode tokens on any rank. */
   readonly paddedTokensAcrossRanks: number;
-  /** No rank holds a prefill. A rank that is alone says true whatever it holds. */
+  /** No rank holds a prefill. A single rank says true whatever it holds. */
   readonly uniformDecodeAcrossRanks: boolean;
 }
 
@@ -49,7 +49,7 @@ export async function createAtomAdapter(options: AtomOptions): Promise<AtomAdapt
   const rules = await createRawRules({
     limits: { maxNumSeqs, maxNumBatchedTokens: maxNumSeqs * queryLen, maxModelLen: queryLen, numBlocks: 2, queryLen },
     keys: [...new Set(captureSizes)].map((size) => decodeKey(size, queryLen, 1)),
-    // What is gathered are whole requests, so tokens are counted in multiples of one request's.
+    // ATOM gathers whole requests, so tokens are counted in multiples of one request's.
     policy: { ...namedPolicy('atom'), enforceEager, tokenAlignment: queryLen },
     ranks: 2,
   });
@@ -57,7 +57,7 @@ export async function createAtomAdapter(options: AtomOptions): Promise<AtomAdapt
 }
 
 /**
- * ATOM's words over two votes and `resolve`, under the policy `atom`: this rank's vote, and that of one peer which stands for
+ * `resolve` in ATOM's terms, under the policy `atom`, over two votes: this rank's, and that of one peer which stands for
  * all others. Source: ATOM `ForwardMode`.
  */
 export class AtomAdapter {
@@ -68,7 +68,7 @@ export class AtomAdapter {
     this.#rules = rules;
   }
 
-  /** What the step runs as. Errors: ERR_CONFIG_INVALID for facts that cannot be, ERR_DISPOSED. */
+  /** What the step runs as. Errors: ERR_CONFIG_INVALID for impossible facts, ERR_DISPOSED. */
   forwardMode(step: AtomStep): AtomForwardMode {
     const rules = this.#rules;
     if (rules === undefined) throw new LockstepError('ERR_DISPOSED', 'This ATOM adapter was disposed');

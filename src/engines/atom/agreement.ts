@@ -10,18 +10,18 @@ export interface AtomVote {
   /** Enough tokens of its own for micro-batches; a decode always has. */
   readonly meetsMinTokens: boolean;
   readonly canSplit: boolean;
-  /** Tokens of each micro-batch, which make up `numTokens`; not read of a rank that cannot be split. */
+  /** Tokens of each micro-batch, which add up to `numTokens`; ignored for a rank that cannot be split. */
   readonly ubatchTokens: readonly number[];
 }
 
-/** What every rank reads out of all rows. */
+/** What every rank derives from all rows. */
 export interface AtomAgreement {
-  /** No rank holds a prefill. A rank that is alone says true whatever it holds. */
+  /** No rank holds a prefill. A single rank says true whatever it holds. */
   readonly uniformDecode: boolean;
   readonly ubatching: boolean;
   /** By rank: tokens of the whole step. */
   readonly paddedTokens: readonly number[];
-  /** By micro-batch, the largest of any rank; null where there are none, and for a rank that is alone. */
+  /** By micro-batch, the largest of any rank; null without micro-batches, and for a single rank. */
   readonly ubatchMaxTokens: readonly number[] | null;
 }
 
@@ -44,7 +44,7 @@ export async function agreeAtom(rows: readonly AtomVote[]): Promise<AtomAgreemen
     ubatching: parts.length > 1,
     paddedTokens: rows.map(({ numTokens }, rank) => {
       const tokens = gather?.tokensPerRank[rank] ?? 0;
-      // Our eager step gives an idle rank a dummy token, which is not among ATOM's counts.
+      // Our eager step gives an idle rank a dummy token, which ATOM's counts do not include.
       return gather?.kind === 'padded' ? tokens : Math.min(tokens, numTokens);
     }),
     ubatchMaxTokens: parts.length > 1 && rows.length > 1 ? parts.map(({ paddedTokens }) => paddedTokens) : null,

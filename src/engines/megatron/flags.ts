@@ -12,8 +12,8 @@ const MARGIN = 16;
 
 /**
  * The number of graphs, and their spacing, with which Megatron pads decode batches most nearly as a ladder does: the least
- * sum, over every number of requests, of how far the two padded sizes lie apart as a share of that number. It captures no
- * more graphs than the ladder has sizes, for those take memory; of equals the fewest.
+ * sum, over every number of requests, of how far the two padded sizes lie apart as a share of that number. It captures at
+ * most as many graphs as the ladder has sizes, since graphs take memory; ties go to the fewest.
  */
 export function emitMegatron(requests: readonly number[], limits: Required<EngineLimits>): string {
   const wanted = paddedBatches(requests, limits.maxNumSeqs);
@@ -43,7 +43,7 @@ export function parseMegatron(text: string, limits: Required<EngineLimits>): num
   if (numGraphs === undefined) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `This says nothing of what megatron captures: expected ${NUM_GRAPHS} 16`,
+      `This says nothing about what megatron captures: expected ${NUM_GRAPHS} 16`,
       { engine: 'megatron', expected: NUM_GRAPHS },
     );
   }
@@ -51,7 +51,7 @@ export function parseMegatron(text: string, limits: Required<EngineLimits>): num
   if (distribution !== 'exponential' && distribution !== 'linear') {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `${DISTRIBUTION} is ${shown(distribution)}; known here are exponential and linear`,
+      `${DISTRIBUTION} is ${shown(distribution)}; it must be exponential or linear`,
       { engine: 'megatron', distribution },
     );
   }

@@ -83,7 +83,7 @@ export function megatronShapes(config: MegatronConfig): MegatronShape[] {
 
 type TokenCounts = (tensorParallelSize: number, graphs: number, most: number) => number[];
 
-/** Token counts of decode graphs, descending: capped at what all requests decode, and on automatic with the two smallest. */
+/** Token counts of decode graphs, descending: capped at what all requests decode, and with the two smallest if the number is automatic. */
 function decodeCounts(config: MegatronConfig, tokenCounts: TokenCounts, graphs: number, largest: number): number[] {
   const { maxRequests, numSpeculativeTokens = 0, tensorParallelSize = 1 } = config;
   const queryLen = 1 + numSpeculativeTokens;
@@ -94,7 +94,7 @@ function decodeCounts(config: MegatronConfig, tokenCounts: TokenCounts, graphs: 
   return ascending([...counts, ...[unit, 2 * unit].filter((tokens) => tokens <= most)]).reverse();
 }
 
-/** `most`, its half, its quarter, … and the smallest; the small ones but the smallest give way where there are too many. Descending. */
+/** `most`, its half, its quarter, … and the smallest; if there are too many, small ones other than the smallest are dropped. Descending. */
 function exponentialCounts(tensorParallelSize: number, graphs: number, most: number): number[] {
   const count = graphs === -1 ? Math.max(4, 31 - Math.clz32(Math.max(2, most)) + 2) : graphs;
   const largest = roundDown(most, tensorParallelSize);
@@ -111,7 +111,7 @@ function exponentialCounts(tensorParallelSize: number, graphs: number, most: num
   return descending;
 }
 
-/** Even steps up to `most`; on automatic vLLM's grid. Descending. */
+/** Even steps up to `most`; vLLM's grid if the number is automatic. Descending. */
 function linearCounts(tensorParallelSize: number, graphs: number, most: number): number[] {
   if (graphs === -1) {
     const grid = [1, 2, 4, ...steps(8, 248, 8), ...steps(256, most, 16)];

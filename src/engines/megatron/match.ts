@@ -14,8 +14,8 @@ export interface MegatronBatch {
 
 /**
  * The captured shape that serves a batch, or null: it runs eager. `strict`: decodes need decode slots; else a prefill slot may
- * hold one. By our `resolve` under the policy `megatron`, with the shapes as keys. Shapes know no query length, so every key
- * and the vote say 1. Errors: ERR_CONFIG_INVALID with every fault at once.
+ * hold one. It calls our `resolve` under the policy `megatron`, with the shapes as keys. Shapes have no query length, so every key
+ * and the vote have 1. Errors: ERR_CONFIG_INVALID with every fault at once.
  * Source: Megatron's match_graph_config.
  */
 export async function matchMegatronShapes(

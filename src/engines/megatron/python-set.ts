@@ -3,7 +3,7 @@ const PRIME_2 = 14029467366897019727n;
 const PRIME_5 = 2870177450012600261n;
 const WORD = (1n << 64n) - 1n;
 
-/** Neighbours that are tried before the next place is computed. */
+/** Neighbouring slots that are probed before the next slot is computed. */
 const LINEAR_PROBES = 9;
 
 interface Entry {
@@ -12,8 +12,8 @@ interface Entry {
 }
 
 /**
- * The tuples without repeats, in the order in which CPython goes through a set of them. Where an engine sorts such a set by a
- * key that is equal for several, their order is this one, and it is the same in every process: integers hash to
+ * The tuples without repeats, in the order in which CPython iterates over a set of them. An engine that sorts such a set by a
+ * key with ties leaves tied tuples in this order. It is the same in every process, since integers hash to
  * themselves. Tuples hold integers from 0. Source: CPython 3.8 to 3.13, tupleobject.c and setobject.c.
  */
 export function pythonSetOrder<T extends readonly number[]>(tuples: Iterable<T>): T[] {
@@ -38,7 +38,7 @@ function tupleHash(tuple: readonly number[]): bigint {
     hash = (hash * PRIME_1) & WORD;
   }
   hash = (hash + (BigInt(tuple.length) ^ PRIME_5 ^ 3527539n)) & WORD;
-  // -1 stands for an error there.
+  // CPython reserves -1 for errors.
   return hash === WORD ? 1546275796n : hash;
 }
 

@@ -83,7 +83,7 @@ export function sglangPrefillSizes(options: SglangPrefillSizesOptions): number[]
   ].filter((size) => size <= maxTokens);
 }
 
-/** What SGLang's runner keeps a list of captured batches to. */
+/** The limits by which SGLang's runner filters a list of captured batches. */
 export interface SglangAlignOptions {
   /** Captured batches in requests, any order. */
   readonly sizes: readonly number[];
@@ -125,7 +125,7 @@ export function sglangAlignSizes(options: SglangAlignOptions): number[] {
   let unit = twoBatchOverlap ? 2 : 1;
   if (gathered) unit *= attentionTpSize;
   if (unit % attentionCpSize !== 0) unit *= attentionCpSize;
-  // Under overlap whole requests are halved, so that the tokens of one do not help.
+  // With overlap, batches are halved by whole requests, so the tokens per request do not count.
   const width = twoBatchOverlap ? 1 : queryLen;
   const pool = roundUp(poolSize, unit);
   const candidates = Math.max(...sizes) > pool ? [...sizes, pool] : sizes;

@@ -1,6 +1,6 @@
 import type { LogBatch, LogLineReader } from '../log-batch.js';
 
-/** What follows is about the batch. Older versions have a full stop for the comma, some a step number in brackets. */
+/** The rest of the line describes the batch. Older versions have a full stop for the comma, and some a step number in brackets. */
 const BATCH = /\b(Decode|Prefill) batch(?: \[\d+\])?[,.](.*)/;
 
 /** Which fields there are, and in what order, differs between versions. */

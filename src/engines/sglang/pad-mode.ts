@@ -5,7 +5,7 @@ import { namedPolicy } from '../policies.js';
 /** SGLang's DpPaddingMode: every rank padded to the largest and gathered, or padded to the sum and reduced. */
 export type SglangPadMode = 'max-len' | 'sum-len';
 
-/** What SGLang's `DpPaddingMode.get_dp_padding_mode` is decided by. */
+/** The inputs of SGLang's `DpPaddingMode.get_dp_padding_mode`. */
 export interface SglangPadOptions {
   /** Tokens of each data-parallel rank; 0: idle. */
   readonly tokensPerRank: readonly number[];
@@ -17,7 +17,7 @@ export interface SglangPadOptions {
 
 /**
  * How SGLang pads what the ranks gather in an eager step without an all-to-all backend, by our `resolve` under the policy
- * `sglang`; an idle step stands at `max-len`. Errors: ERR_CONFIG_INVALID with every fault at once.
+ * `sglang`; an idle step gives `max-len`. Errors: ERR_CONFIG_INVALID with every fault at once.
  * Source: SGLang's DpPaddingMode.get_dp_padding_mode.
  */
 export async function sglangPadMode(options: SglangPadOptions): Promise<SglangPadMode> {
@@ -30,7 +30,7 @@ export async function sglangPadMode(options: SglangPadOptions): Promise<SglangPa
   faults.check(!anyExtend || tokensPerRank.some((tokens) => tokens > 0), 'anyExtend is true, and no rank has a token');
   faults.integer('tokenAlignment', tokenAlignment, 1, 1 << 16);
   faults.throwIfAny('These tokens');
-  // Which rank extends is not told, and does not matter.
+  // The input does not say which rank extends, and it does not matter.
   const rows = tokensPerRank.map((tokens) => tokensRow(tokens, anyExtend));
   const { decision } = await decideRows(rows, { ...namedPolicy('sglang'), tokenAlignment });
   return decision.parts[0]?.gather.kind === 'sum' ? 'sum-len' : 'max-len';

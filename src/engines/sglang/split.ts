@@ -12,8 +12,8 @@ export interface SglangSplit {
 export const SGLANG_SPLIT_THRESHOLD = 0.48;
 
 /**
- * Where two-batch overlap cuts prefills of `queryLens` tokens: at the sequence boundary that balances the halves best, of two as
- * good the later; or, if a half had less than `threshold` of the tokens, in the middle of a sequence, at half of all tokens.
+ * Where two-batch overlap cuts prefills of `queryLens` tokens: at the sequence boundary that balances the halves best, at the later of two
+ * equally good ones; or, if a half had less than `threshold` of the tokens, in the middle of a sequence, at half of all tokens.
  * A threshold of 0 never cuts a sequence. As in SGLang, the first half may be empty, or end with a sequence of no token.
  * Errors: ERR_CONFIG_INVALID. Source: SGLang `batch_overlap/two_batch_overlap.py`.
  */

@@ -46,7 +46,7 @@ function flowFields(body: string): Map<string, string> {
   if (!body.endsWith('}')) throw invalid(`${NAME} opens a brace that its block does not close`);
   const inner = body.slice(1, -1);
   const fields = new Map<string, string>();
-  // White space around a value is its own until it is trimmed: shared among parts of the pattern, it would be tried in every way.
+  // The value includes the white space around it until it is trimmed: a pattern with several optional white spaces would backtrack.
   const field = /\s*["']?(\w+)["']?\s*:(\s*\[[^\]]*\]\s*|[^,[\]]*)(?:,|$)/gy;
   while (field.lastIndex < inner.length && inner.slice(field.lastIndex).trim() !== '') {
     const at = field.lastIndex;

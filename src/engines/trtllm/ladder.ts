@@ -30,7 +30,7 @@ export function trtllmDecodeSizes(options: TrtllmDecodeSizesOptions = {}): numbe
   return ascending([...grid.filter((size) => size <= maxBatch), maxBatch]);
 }
 
-/** What TensorRT-LLM's engine keeps a list of decode batches to. */
+/** The limits by which TensorRT-LLM's engine filters a list of decode batches. */
 export interface TrtllmEngineFilterOptions {
   /** Batches in requests, any order. */
   readonly sizes: readonly number[];
@@ -69,7 +69,7 @@ export const TRTLLM_PIECEWISE_SIZES: readonly number[] = Object.freeze([
   ...steps(256, 3072, 256),
 ]);
 
-/** What TensorRT-LLM's engine keeps a list of piecewise sizes to. */
+/** The limits by which TensorRT-LLM's engine filters a list of piecewise sizes. */
 export interface TrtllmPiecewiseFilterOptions {
   /** Token counts, any order. Default `TRTLLM_PIECEWISE_SIZES`. */
   readonly sizes?: readonly number[];
@@ -87,13 +87,13 @@ export interface TrtllmPiecewiseFilterOptions {
 export interface TrtllmPiecewiseSizes {
   /** Token counts that are captured, ascending. */
   readonly sizes: number[];
-  /** Token counts of the list within `maxNumTokens` that no batch can have, ascending: they became the largest reachable one. */
+  /** Token counts of the list within `maxNumTokens` that no batch can have, ascending: they were lowered to the largest reachable one. */
   readonly unreachable: number[];
 }
 
 /**
  * Token counts of piecewise graphs that a batch can have. Every request leaves room for its decode steps, which bounds the
- * tokens of all; what lies above is lowered to that bound, and no other size is added. Errors: ERR_CONFIG_INVALID.
+ * tokens of all; larger counts are lowered to that bound, and no other size is added. Errors: ERR_CONFIG_INVALID.
  * Source: TensorRT-LLM `_filter_piecewise_capture_num_tokens`.
  */
 export function trtllmPiecewiseFilter(options: TrtllmPiecewiseFilterOptions): TrtllmPiecewiseSizes {

@@ -18,7 +18,7 @@ export interface VllmVote {
   readonly graphMode: VllmGraphMode;
 }
 
-/** What every rank reads out of all columns. */
+/** What every rank derives from all columns. */
 export interface VllmAgreement {
   readonly graphMode: VllmGraphMode;
   readonly ubatching: boolean;
@@ -62,14 +62,14 @@ export async function agreeVllm({ numUbatches, rows }: VllmAgreementOptions): Pr
   const { run, parts, paddedTokens } = decision;
   const ubatching = agreedParts > 1;
   const padded = run !== 'park' && (run !== 'eager' || ubatching);
-  // Of fewer tokens than micro-batches vLLM makes empty ones, ours have a token each.
+  // With fewer tokens than micro-batches vLLM makes empty micro-batches; ours have at least one token each.
   const most = Math.min(paddedTokens, Math.max(...rows.map((row) => row.paddedTokens)));
   return {
     graphMode: MODES[run],
     ubatching,
     paddedTokens: rows.map((row, rank) => {
       if (padded) return most;
-      // Our eager step gives an idle rank a dummy token, which is not among vLLM's counts.
+      // Our eager step gives an idle rank a dummy token, which vLLM's counts do not include.
       return Math.min(parts[0]?.gather.tokensPerRank[rank] ?? row.paddedTokens, row.paddedTokens);
     }),
   };

@@ -69,7 +69,7 @@ export function vllmKeys(captureSizes: readonly number[], queryLen: number, maxN
   return [...full.map((count) => decodeKey(count, queryLen, 1)), ...sizes.map(piecewiseKey)];
 }
 
-/** vLLM's words over one rank's vote and `resolve`, under the policy `vllm-v2`. Source: vLLM's CudaGraphManager.dispatch. */
+/** `resolve` over one rank's vote, in vLLM's terms, under the policy `vllm-v2`. Source: vLLM's CudaGraphManager.dispatch. */
 export class VllmDispatcher {
   readonly #rules: RawRules;
 
@@ -78,7 +78,7 @@ export class VllmDispatcher {
     this.#rules = rules;
   }
 
-  /** What the batch runs on. Errors: ERR_CONFIG_INVALID for a batch that cannot be. */
+  /** What the batch runs on. Errors: ERR_CONFIG_INVALID for an impossible batch. */
   dispatch(batch: VllmBatch): VllmDispatch {
     const { numRequests, numTokens, uniformQueryLen } = batch;
     this.#check(batch);

@@ -18,7 +18,7 @@ export interface VllmCaptureSizesOptions {
   readonly interactive?: boolean;
 }
 
-/** vLLM's capture sizes, and what became of the largest one. */
+/** vLLM's capture sizes, and the maximum if the list ends below it. */
 export interface VllmLadder {
   /** In tokens, ascending. */
   readonly sizes: number[];
@@ -65,7 +65,7 @@ function grid(largest: number, interactive: boolean): number[] {
   return [...small, ...steps(8, 248, 8), ...steps(256, largest, 16)].filter((size) => size <= largest);
 }
 
-/** What vLLM's V1 runner aligns capture sizes to when it speculates. */
+/** The inputs of vLLM's V1 runner for aligning capture sizes with speculative decoding. */
 export interface VllmSpecAlignOptions {
   /** Captured sizes in tokens, any order. */
   readonly sizes: readonly number[];

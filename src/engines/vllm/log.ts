@@ -1,6 +1,6 @@
 import type { LogBatch, LogLineReader } from '../log-batch.js';
 
-/** `- Mode: CUDAGraphMode.FULL_AND_PIECEWISE`, from which on rows have that mode. */
+/** `- Mode: CUDAGraphMode.FULL_AND_PIECEWISE`: the rows after this line have that mode. */
 const SETTING = /- Mode: (?:CUDAGraphMode\.)?(NONE|PIECEWISE|FULL|FULL_DECODE_ONLY|FULL_AND_PIECEWISE)\b/;
 
 /** Unpadded tokens, padded tokens, paddings, runtime mode, count. */
@@ -13,8 +13,8 @@ const DECODES_APART = ['FULL_AND_PIECEWISE', 'FULL_DECODE_ONLY'];
 
 /**
  * Rows of the tables that vLLM logs with `--cudagraph-metrics`, each of which counts the steps since the last table. A row
- * says no phase: full graphs hold decodes alone where the mode says so, all else may hold prefills. A log that says no mode
- * is of vLLM's default, FULL_AND_PIECEWISE. A row counts without its table's head too, which a rotated log may have lost.
+ * has no phase: full graphs hold decodes alone where the mode says so, all else may hold prefills. A log without a mode
+ * is taken to have vLLM's default, FULL_AND_PIECEWISE. A row also counts without its table's header, which log rotation may have cut off.
  * Source: vLLM `CUDAGraphLogging`.
  */
 export function vllmLogReader(): LogLineReader {

@@ -28,7 +28,7 @@ export interface VllmSplitOptions {
 
 /**
  * Cuts a scheduled batch as vLLM does: at equal shares of the padded tokens, the last slice to their end, so that a request
- * may lie in several. A slice past the last real token is empty here (vLLM's guard never lets one run). Overwrites the
+ * may lie in several. A slice past the last real token is empty (vLLM's guard prevents such a step). Overwrites the
  * batch's tensors. Errors: ERR_INPUT_INVALID. Source: vLLM `ubatch_utils`.
  */
 export function vllmUbatchSlices(batch: RawBatch, options: VllmSplitOptions): VllmUbatchSlice[] {

@@ -36,8 +36,8 @@ export function timeoutError(missing: readonly MissingRank[], sequence: number, 
   return new LockstepError(
     'ERR_COLLECTIVE_TIMEOUT',
     `All-gather ${sequence} was not complete after ${timeoutMs} ms; still missing: ${named.join(', ')}. ` +
-      'See what those ranks do, or raise timeoutMs if a step may take that long.',
-    { sequence, timeoutMs, missing },
+      'Check what those ranks are doing, or raise timeoutMs if a step may take that long.',
+    { sequence, timeoutMs, missing, options: ['timeoutMs'] },
   );
 }
 

@@ -28,19 +28,19 @@ export function readLoss(bytes: Uint8Array): LossRecord {
   return JSON.parse(new TextDecoder().decode(bytes.slice(4, 4 + length))) as LossRecord;
 }
 
-/** What every rank throws that waits, or would wait, in a group that ended. */
+/** The error of every rank that waits, or would wait, in a group that ended. */
 export function lostError(record: LossRecord): LockstepError {
   const { rank, code, message } = record;
   const cause = code === 'ERR_RANK_LOST' ? {} : { cause: new LockstepError(code, message) };
   return new LockstepError(
     'ERR_RANK_LOST',
-    `Rank ${rank} is lost: ${sentence(message)} No later step of its group can be agreed on; end all of its ranks and start them anew.`,
+    `Rank ${rank} is lost: ${sentence(message)} No later step of its group can be agreed on; end all of its ranks and start new ones.`,
     { rank, reason: message, causeCode: code },
     cause,
   );
 }
 
-/** `message` with a full stop, if it has no end. */
+/** `message` with a full stop, if it does not end a sentence. */
 export function sentence(message: string): string {
   return /[.!?]$/.test(message) ? message : `${message}.`;
 }

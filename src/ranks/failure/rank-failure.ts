@@ -8,7 +8,7 @@ export interface RankFailure {
   readonly stack: string | null;
 }
 
-/** Details that cannot be cloned are left behind. */
+/** Details that cannot be cloned are dropped. */
 export function serializeFailure(error: unknown): RankFailure {
   const stack = error instanceof Error ? (error.stack ?? null) : null;
   if (isLockstepError(error)) {
@@ -31,7 +31,7 @@ export function uncaughtError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** By shape: what crossed a worker boundary by itself has lost its class. */
+/** Recognised by shape: an error that crossed a worker boundary uncaught has lost its class. */
 function isLockstepError(error: unknown): error is LockstepError {
   if (error instanceof LockstepError) return true;
   return (

@@ -5,7 +5,7 @@ import { sentence } from './loss-record.js';
 /** What a run of ranks rejects with, from the ranks that broke, in that order; null if none did. */
 export function rejectionOf(broken: readonly RankWorker[], ranks: number): Error | null {
   if (broken.length === 0) return null;
-  // A rank that lost a peer is not what went wrong first, unless no rank has another error: then a peer left too early.
+  // A rank that lost a peer is not the first cause, unless no rank has another error: then a peer left too early.
   const root = broken.find((worker) => worker.state === 'lost' || codeOf(worker) !== 'ERR_RANK_LOST') ?? broken[0];
   const { rank, error } = root;
   if (error === null) return null;
@@ -17,7 +17,7 @@ export function rejectionOf(broken: readonly RankWorker[], ranks: number): Error
   if (ownError && (raisedByAll || code === 'ERR_RANK_LOST' || code === 'ERR_COLLECTIVE_TIMEOUT')) return error;
   return new LockstepError(
     'ERR_RANK_LOST',
-    `Rank ${rank} is lost: ${sentence(error.message)} All ranks have ended; correct the cause and start them anew.`,
+    `Rank ${rank} is lost: ${sentence(error.message)} All ranks have ended; correct the cause and start them again.`,
     { rank, causeCode: code, causeMessage: error.message },
     { cause: error },
   );

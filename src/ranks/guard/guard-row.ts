@@ -1,6 +1,6 @@
 import { Faults } from '../../config.js';
 
-/** What a rank can lack for a forward. The place in the list is what travels: add at the end. */
+/** What a rank can lack for a forward. Rows carry the index in this list: add at the end. */
 export const CAPTURE_LACKS = [
   'nothing',
   'batch',
@@ -15,13 +15,13 @@ export const CAPTURE_LACKS = [
 /** What a rank lacks for a capture. */
 export type CaptureLack = (typeof CAPTURE_LACKS)[number];
 
-/** What a rank tells the guard of one key. */
+/** What a rank reports to the guard about one key. */
 export interface GuardReady {
   /** Index of the capture key in the plan, the same on all ranks. */
   readonly key: number;
   /** Whether this rank holds all that the forward needs. */
   readonly ready: boolean;
-  /** Bytes it is short of. Default 0. */
+  /** Bytes that it lacks. Default 0. */
   readonly lackingBytes?: number;
   /** What it lacks; `nothing` exactly when it is ready. Default `nothing`, or `batch` when not ready. */
   readonly reason?: CaptureLack;
@@ -30,7 +30,7 @@ export interface GuardReady {
 /** When only some ranks are ready: `throw` on all of them, or `drop` the key on all of them. */
 export type OnAsymmetric = 'throw' | 'drop';
 
-/** "LGD", version 1. No vote begins with it, so a rank that votes meanwhile is noticed on both sides. */
+/** "LGD", version 1. No vote begins with it, so both sides notice a rank that votes at the same time. */
 export const GUARD_TAG = 0x4c47_4401;
 
 /** Words of a guard row; the rest of the collective's row is 0. */
@@ -39,7 +39,7 @@ type GuardWord = (typeof GUARD_WORDS)[number];
 
 const TWO_32 = 2 ** 32;
 
-/** The row a rank gives to the guard, i32[rowWords]. @throws `ERR_CONFIG_INVALID`. */
+/** The row that a rank contributes to the guard, i32[rowWords]. @throws `ERR_CONFIG_INVALID`. */
 export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAsymmetric): Int32Array {
   const { key, ready, lackingBytes = 0, reason = ready ? 'nothing' : 'batch' } = given;
   const faults = new Faults();

@@ -4,7 +4,7 @@ import type { Collective } from '../collective.js';
 import { type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
 import { type GuardOutcome, resolveGuard } from './resolve-guard.js';
 
-/** What a guard does where ranks differ. */
+/** What a guard does if ranks differ. */
 export interface GuardPolicy {
   /** What to do when only some ranks are ready. The same on all ranks. */
   readonly onAsymmetric: OnAsymmetric;
@@ -12,7 +12,7 @@ export interface GuardPolicy {
 
 /**
  * Agrees, before a forward that holds collectives, that every rank has what it needs: warm-up, tuning, capture. Nothing
- * of the forward may run before; everything it needs is reserved before the question is asked. One all-gather.
+ * of the forward may run before, and everything it needs is reserved before the call. One all-gather.
  * Source: the guard of TensorRT-LLM pull request 14986, where a rank without a batch skipped and its peers hung.
  * @returns `run` when all ranks are ready, `skip` when none is, or when some lack something and all said `drop`.
  * @throws `ERR_CAPTURE_ASYMMETRIC` on every rank when some lack something and all said `throw`; `ERR_RANKS_DIVERGED`

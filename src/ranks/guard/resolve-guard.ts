@@ -7,7 +7,7 @@ export interface LackingRank {
   readonly lackingBytes: number;
 }
 
-/** A rank whose row does not belong with rank 0's, or that gave no guard row at all. */
+/** A rank whose row does not match rank 0's, or that gave no guard row at all. */
 export interface GuardDifference {
   readonly rank: number;
   readonly what: string;
@@ -41,7 +41,7 @@ export function resolveGuard(table: Int32Array, rowWords: number): GuardOutcome 
   return { kind: 'asymmetric', key, onAsymmetric: rows.word(0, 'drop') === 1 ? 'drop' : 'throw', lacking };
 }
 
-/** Names every rank that differs from the first rank in a guard, and that rank too, for none of them is known to be right. */
+/** Names every rank that differs from the first rank in a guard, and that rank too, since none of them is known to be right. */
 function differencesOf(rows: GuardTable): GuardDifference[] {
   const ranks = Array.from({ length: rows.ranks }, (_, rank) => rank);
   const described = ranks.map((rank) => describe(rows, rank));

@@ -5,11 +5,11 @@ export const GROUP_MAGIC = 0x4c53_5447;
 /** Most ranks of one group: the slot of a rank and the supervisor's must fit seven bits. */
 export const MAX_RANKS = 64;
 
-/** Of a rank: what its presence word holds. */
+/** The values of a rank's presence word. */
 const JOINED = 1;
 const LEFT = 2;
 
-/** Words of one cache line. What different ranks write lies on different lines. */
+/** Words of one cache line. Words that different ranks write are on different lines. */
 const LINE = 16;
 const INTERRUPTED = 3;
 const GENERATION = LINE;
@@ -27,7 +27,7 @@ const ENDED = 0x8000_0000 | 0;
 
 const LOSS_WORDS = MAX_LOSS_BYTES / 4;
 
-/** Of one all-gather. `foreign`: the generation is one that ranks of the same all-gathers cannot see. */
+/** The state of one all-gather. `foreign`: a generation that ranks of the same all-gathers cannot see. */
 export type Outcome = 'completed' | 'pending' | 'ended' | 'foreign';
 
 export function groupBytes(size: number, rowWords: number): number {
@@ -47,8 +47,8 @@ function lossBase(size: number, rowWords: number): number {
  * The words that the threads of a group share.
  *
  * One word, the generation, decides everything: completing all-gather n and giving it up are both a compare-exchange from
- * the untouched n - 1, so one of the two happens, for all ranks. It keeps its sequence number when the group ends: a
- * rank that was slow to wake still takes the all-gather that the others completed.
+ * n - 1, so exactly one of the two happens, for all ranks. It keeps its sequence number when the group ends: a
+ * rank that wakes late still gets the table of an all-gather that the others completed.
  */
 export class GroupMemory {
   readonly size: number;
@@ -77,7 +77,7 @@ export class GroupMemory {
     return PARK;
   }
 
-  /** The rows of one of the two buffers, i32[size * rowWords]. Even and odd all-gathers take turns. */
+  /** The rows of one of the two buffers, i32[size * rowWords]. Even and odd all-gathers alternate. */
   rows(parity: number): Int32Array {
     const length = this.size * this.rowWords;
     return new Int32Array(this.#memory, 4 * (rowsBase(this.size) + parity * length), length);
@@ -88,7 +88,7 @@ export class GroupMemory {
     return Atomics.compareExchange(this.words, RANKS + rank * LINE + PRESENCE, 0, JOINED) === 0;
   }
 
-  /** After this the rank arrives nowhere. Peers that still need it see so after one slice at the latest. */
+  /** After this the rank enters no all-gather. Peers that still need it notice after one slice at the latest. */
   leave(rank: number): void {
     Atomics.store(this.words, RANKS + rank * LINE + PRESENCE, LEFT);
     this.rouse();
@@ -127,15 +127,15 @@ export class GroupMemory {
     return Atomics.load(this.words, GENERATION) < 0;
   }
 
-  /** Completes an all-gather. Several ranks may see that all arrived; the exchange succeeds for one, and for none after an end. */
+  /** Completes an all-gather. Several ranks may see that all arrived; the exchange succeeds for exactly one, and for none if the group has ended. */
   complete(sequence: number): void {
     const pending = this.pendingWord(sequence);
     const found = Atomics.compareExchange(this.words, GENERATION, pending, sequence & SEQUENCE_MASK);
-    // A sleeper counts itself before it compares the generation, so either this load sees it or it sees the new value.
+    // A sleeper increments the count before it compares the generation, so either this load sees the count or the sleeper sees the new value.
     if (found === pending && Atomics.load(this.words, SLEEPERS) > 0) Atomics.notify(this.words, GENERATION);
   }
 
-  /** Bracket a sleep on the generation. A thread terminated in its sleep stays counted, which costs a needless notify. */
+  /** Called before and after a sleep on the generation. A thread terminated in its sleep stays counted, which costs an unneeded notify. */
   countSleeper(change: 1 | -1): void {
     Atomics.add(this.words, SLEEPERS, change);
   }
@@ -166,7 +166,7 @@ export class GroupMemory {
     return lostError(record);
   }
 
-  /** Wakes every sleeper, to look again. */
+  /** Wakes every sleeper, to check again. */
   rouse(): void {
     Atomics.notify(this.words, GENERATION);
     Atomics.notify(this.words, PARK);
@@ -195,7 +195,7 @@ export class GroupMemory {
     return Atomics.load(this.words, INTERRUPTED) === 1;
   }
 
-  /** Stamps the milliseconds of the clock, modulo 2^32; never 0, which means that no stamp was made. */
+  /** Stores the clock's milliseconds, modulo 2^32, as the rank's heartbeat; never 0, which means that there is none. */
   stamp(rank: number): void {
     Atomics.store(this.words, RANKS + rank * LINE + HEARTBEAT, Date.now() | 1);
   }

@@ -20,9 +20,9 @@ export interface RankConnection {
   interrupted(): boolean;
   /**
    * Calls `listener` with each message that the supervisor's `send` has for this rank, those that came before included, and
-   * ends the rank's park where it waits in one. It is called between steps as well as while an asynchronous one waits, when
-   * the batch may be frozen: let it note the message, and schedule when `step()` has returned. A thread that blocks in
-   * `stepSync` receives nothing meanwhile. The last listener counts; what one throws fails the rank.
+   * ends the rank's park where it waits in one. It is called between steps and while an asynchronous step waits, when
+   * the batch may be frozen: store the message, and schedule after `step()` has returned. A thread that blocks in
+   * `stepSync` receives nothing until it returns. A new listener replaces the last one; an error that it throws fails the rank.
    */
   onMessage(listener: (message: unknown) => void): void;
   /** Hands `message` to the supervisor's `onMessage`. It must be structured-cloneable. */
@@ -63,7 +63,7 @@ export function connectRank(): RankConnection {
   };
   const settle = (): void => {
     settled = true;
-    // A port that is listened to keeps its thread alive.
+    // A port with a listener keeps its thread alive.
     port.off('message', receive);
   };
   const fail = (error: unknown): void => {
@@ -87,7 +87,7 @@ export function connectRank(): RankConnection {
     post: (message) => send({ kind: 'post', message }),
     finish: (value) => {
       if (settled) return;
-      // First the post: what cannot be cloned throws, and the rank may still fail with that.
+      // Post first: it throws for what cannot be cloned, and the rank can then still fail with that error.
       send({ kind: 'finished', value });
       settle();
       collective.dispose();

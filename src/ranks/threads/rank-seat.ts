@@ -11,13 +11,13 @@ export interface RankSeat {
   readonly data: unknown;
 }
 
-/** What a supervisor hands a worker. */
+/** What a supervisor sends to a worker. */
 export interface SentMessage {
   readonly kind: 'sent';
   readonly message: unknown;
 }
 
-/** What a worker tells its supervisor. */
+/** What a worker reports to its supervisor. */
 export type RankMessage =
   | { readonly kind: 'post'; readonly message: unknown }
   | { readonly kind: 'finished'; readonly value: unknown }

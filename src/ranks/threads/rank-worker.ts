@@ -3,7 +3,7 @@ import { LockstepError } from '../../errors.js';
 import { restoreFailure, uncaughtError } from '../failure/rank-failure.js';
 import { type RankMessage, type RankSeat, SEAT, type SentMessage } from './rank-seat.js';
 
-/** How a rank's part ended, or `running`. `stopped`: terminated by its supervisor before it had finished or failed. */
+/** How a rank ended, or `running`. `stopped`: terminated by its supervisor before it had finished or failed. */
 export type RankState = 'running' | 'finished' | 'failed' | 'lost' | 'stopped';
 
 /** What `superviseRanks` passes on to each worker. */
@@ -16,7 +16,7 @@ export interface RankWorkerEvents {
   onMessage(message: unknown): void;
   /** The rank failed or was lost. */
   onBroken(worker: RankWorker): void;
-  /** The rank finished, failed or was lost; its thread is about to end, and has to. */
+  /** The rank finished, failed or was lost; its thread must end now. */
   onSettled(worker: RankWorker): void;
 }
 

@@ -18,11 +18,11 @@ export interface SuperviseOptions {
   readonly entry: URL;
   /** What `connectRank().data` is on that rank; structured-cloneable. Default: undefined. */
   readonly workerData?: (rank: number) => unknown;
-  /** What of that rank's `workerData` is moved to its thread and not cloned, such as a `MessagePort` in it. Default: nothing. */
+  /** The objects in that rank's `workerData` that are moved to its thread and not cloned, such as a `MessagePort` in it. Default: nothing. */
   readonly transferList?: (rank: number) => readonly TransferListItem[];
   /** Words of a row, 1 to 64. Default: one vote. */
   readonly rowWords?: number;
-  /** A group made by the caller, who wants to watch its heartbeats; unused so far, of as many ranks. Default: a new one. */
+  /** A group made by the caller, for example to watch its heartbeats; it must be unused, and have as many ranks. Default: a new one. */
   readonly group?: ThreadsGroup;
   /**
    * Asks the ranks to stop: their parks end, their `interrupted()` turns true, and they end at the next step they agree on,
@@ -31,7 +31,7 @@ export interface SuperviseOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds between asking a thread to end and terminating it, 0 to 2^31 - 1. Default 5000. */
   readonly graceMs?: number;
-  /** Called in this thread with what a rank posts. If it throws, all ranks are terminated and the run rejects with that. */
+  /** Called in this thread with what a rank posts. If it throws, all ranks are terminated and the run rejects with its error. */
   readonly onMessage?: (rank: number, message: unknown) => void;
   /** Heap and stack limits of each worker. */
   readonly resourceLimits?: ResourceLimits;
@@ -48,7 +48,7 @@ export interface SupervisedRanks {
   /**
    * Hands `message` to the listener that the rank gave to `connectRank().onMessage`; it waits there until the rank has given
    * one. The order of one rank's messages is kept. `transferList` is moved and not cloned. A message that a rank has not
-   * looked at when it ends is lost; how it ended is what `done` says.
+   * received when it ends is lost; `done` says how it ended.
    * @throws `ERR_RANK_LOST` for a rank that has finished or failed; `ERR_INPUT_INVALID` for a rank that does not exist, and a
    * message that cannot be cloned.
    */
@@ -58,8 +58,8 @@ export interface SupervisedRanks {
 }
 
 /**
- * `superviseRanks` for ranks that are handed work while they run. Await `done`: that it rejects is how the loss of a rank is
- * told.
+ * `superviseRanks` for ranks that are handed work while they run. Await `done`: it rejects if a rank
+ * is lost.
  * @throws at once `ERR_CONFIG_INVALID`, `ERR_INPUT_INVALID`, and `ERR_ABORTED` for a signal that is aborted already.
  */
 export function supervise(options: SuperviseOptions): SupervisedRanks {
@@ -71,7 +71,7 @@ export function supervise(options: SuperviseOptions): SupervisedRanks {
 }
 
 /**
- * Runs one worker thread a rank over one threads group and returns their results in the order of ranks. Whatever way it
+ * Runs one worker thread a rank over one threads group and returns their results in the order of ranks. However it
  * settles, all threads have ended by then; the event loop stays free meanwhile.
  *
  * A rank that fails, throws or whose thread ends early ends the group at once: peers that wait throw `ERR_RANK_LOST`.
@@ -88,7 +88,7 @@ class Supervision {
   readonly #options: SuperviseOptions;
   readonly #graceMs: number;
   readonly #workers: RankWorker[] = [];
-  /** In the order in which they broke. */
+  /** In the order in which they failed. */
   readonly #broken: RankWorker[] = [];
   #callbackError: { readonly error: unknown } | null = null;
 
@@ -126,7 +126,7 @@ class Supervision {
       });
     }
     const worker = this.#workers[rank];
-    // Where a worker could not be started, the others are told to end.
+    // If a worker could not be started, the others are asked to end.
     const state = worker?.state ?? 'stopped';
     if (state !== 'running') {
       throw new LockstepError('ERR_RANK_LOST', `Rank ${rank} takes no message: it is ${state}.`, { rank, state });
@@ -136,7 +136,7 @@ class Supervision {
     } catch (cause) {
       throw new LockstepError(
         'ERR_INPUT_INVALID',
-        `The message to rank ${rank} cannot be sent (${cause instanceof Error ? cause.message : String(cause)}); it must be structured-cloneable, and what it moves named in transferList.`,
+        `The message to rank ${rank} cannot be sent (${cause instanceof Error ? cause.message : String(cause)}); it must be structured-cloneable, and transferList must list what it moves.`,
         { rank },
         { cause },
       );
@@ -203,7 +203,7 @@ function checkedGroup(options: SuperviseOptions): ThreadsGroup {
   faults.integer('ranks', ranks, 1, MAX_RANKS);
   faults.integer('rowWords', rowWords, 1, MAX_ROW_WORDS);
   faults.integer('graceMs', options.graceMs ?? DEFAULT_GRACE_MS, 0, 2 ** 31 - 1);
-  faults.check(options.entry instanceof URL, 'entry is no URL; pass new URL("./rank.js", import.meta.url)');
+  faults.check(options.entry instanceof URL, 'entry is not a URL; pass new URL("./rank.js", import.meta.url)');
   if (group !== undefined) {
     const fits = group.size === ranks && group.rowWords === rowWords;
     faults.check(

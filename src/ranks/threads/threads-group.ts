@@ -43,15 +43,15 @@ export function openGroup(group: ThreadsGroup): GroupMemory {
   if (whole) return new GroupMemory(memory, size, rowWords);
   throw new LockstepError(
     'ERR_INPUT_INVALID',
-    'This is no threads group, or one whose sizes were changed; pass on what createThreadsGroup returned.',
+    'This is not a threads group, or its sizes were changed; pass what createThreadsGroup returned.',
     { size, rowWords, bytes: memory?.byteLength ?? null },
   );
 }
 
 /**
- * Ends the group on behalf of `rank`, which can no longer speak for itself: every wait of every rank throws
- * `ERR_RANK_LOST` naming it. For the one thread that supervises the ranks; a rank calls its own `abort`.
- * @returns whether the group was still whole.
+ * Ends the group on behalf of `rank`, which can no longer do so itself: every wait of every rank throws
+ * `ERR_RANK_LOST` naming it. For the thread that supervises the ranks; a rank calls its own `abort`.
+ * @returns whether the group had not ended before.
  */
 export function abortGroup(group: ThreadsGroup, rank: number, reason: LockstepError): boolean {
   return openGroup(group).end(group.size, rank, reason);
@@ -59,7 +59,7 @@ export function abortGroup(group: ThreadsGroup, rank: number, reason: LockstepEr
 
 /**
  * Asks every rank to stop at the next step they agree on: sets the word that `isInterrupted` reads, and ends the park of ranks
- * that are parked, or the next one, so that they look at it.
+ * that are parked, or the next one, so that they notice it.
  */
 export function interruptGroup(group: ThreadsGroup): void {
   openGroup(group).interrupt();

@@ -17,7 +17,7 @@ import { checkRows } from '../row-checks.js';
 import type { GroupMemory } from './group-memory.js';
 import { openGroup, type ThreadsGroup } from './threads-group.js';
 
-/** Looks at the generation before a rank sleeps: about 10 us where each rank has a core, next to none where they share. */
+/** Checks of the generation before a rank sleeps: about 10 us if each rank has a core, very little if they share one. */
 const SPINS_OWN_CORE = 2000;
 const SPINS_SHARED_CORE = 20;
 
@@ -41,7 +41,7 @@ export class ThreadsCollective implements Collective {
   readonly #tables: readonly [Int32Array, Int32Array];
   readonly #rows: readonly [Int32Array, Int32Array];
   readonly #spins: number;
-  /** Of the all-gather under way: there is one at a time. */
+  /** State of the all-gather in progress: there is one at a time. */
   readonly #deadline = new Deadline();
   #sequence = 0;
   #gathering = false;
@@ -122,7 +122,7 @@ export class ThreadsCollective implements Collective {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    // A row that is given cannot be taken back: peers must not complete what this rank will not take.
+    // A published row cannot be taken back: peers must not complete an all-gather whose table this rank will not take.
     if (this.#gathering) this.#memory.end(this.rank, this.rank, leftError(this.#sequence - 1), this.#sequence);
     this.#memory.leave(this.rank);
   }
@@ -169,7 +169,7 @@ export class ThreadsCollective implements Collective {
         if (memory.left(rank)) this.#throwIfGone(rank, sequence);
         continue;
       }
-      // A peer that another rank let go on may have arrived at the next one already.
+      // A peer that completed this all-gather may have arrived at the next one already.
       if (memory.outcome(sequence) === 'pending') this.#end(sequence, divergedError(memory, sequence));
     }
     return all;
@@ -220,7 +220,7 @@ export class ThreadsCollective implements Collective {
     }
   }
 
-  /** Milliseconds to sleep next; 0 once the all-gather completed. Throws whatever ends the wait. */
+  /** Milliseconds of the next sleep; 0 once the all-gather completed. Throws the error that ends the wait. */
   #nextSlice(sequence: number, signal: AbortSignal | undefined): number {
     const memory = this.#memory;
     const outcome = memory.outcome(sequence);
@@ -235,7 +235,7 @@ export class ThreadsCollective implements Collective {
     memory.stamp(this.rank);
     if (signal?.aborted === true)
       this.#end(sequence, abortedError(signal, `in all-gather ${sequence}; the group is ended`));
-    // Also for a peer that died between its arrival and the completion that fell to it.
+    // Also covers a peer that died after its arrival and before it completed the all-gather as the last to arrive.
     if (this.#allArrived(sequence)) memory.complete(sequence);
     const ms = this.#deadline.slice();
     if (ms === 0) {
@@ -263,11 +263,9 @@ export class ThreadsCollective implements Collective {
   }
 
   #disposedError(): LockstepError {
-    return new LockstepError(
-      'ERR_DISPOSED',
-      `Rank ${this.rank} has left its group; a rank that goes on needs a new group.`,
-      { rank: this.rank },
-    );
+    return new LockstepError('ERR_DISPOSED', `Rank ${this.rank} has left its group; to continue, make a new group.`, {
+      rank: this.rank,
+    });
   }
 
   #unwakeable(): LockstepError {

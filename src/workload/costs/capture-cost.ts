@@ -3,8 +3,8 @@ import { LockstepError, shown } from '../../errors.js';
 const GIB = 2 ** 30;
 
 /**
- * What capturing costs. Graphs are captured largest first into one pool, so that the pool is as large as the largest needs and
- * each further graph adds little but itself.
+ * The cost of capturing. Graphs are captured largest first into one pool, so the pool is as large as the largest graph needs, and
+ * each further graph adds little more than itself.
  */
 export interface CaptureCost {
   readonly name: string;
@@ -19,7 +19,7 @@ export interface CaptureCost {
   readonly secondsPerGraph: number;
 }
 
-/** What the graphs of a ladder take before a service starts. */
+/** The memory and time of capturing the graphs of a ladder. */
 export interface LadderCapture {
   readonly graphBytes: number;
   readonly seconds: number;
@@ -36,8 +36,8 @@ export function captureOf(cost: CaptureCost, sizes: readonly number[]): LadderCa
 }
 
 /**
- * Published figures by name. Where only totals were published they are spread over the graphs evenly, and the pool counts as
- * part of that; a capture log of your own says more (`fitCaptureCost`).
+ * Published figures by name. Published totals are spread over the graphs evenly, and include
+ * the pool; a capture log of your own says more (`fitCaptureCost`).
  */
 export const CAPTURE_COSTS: Readonly<Record<CaptureCostName, CaptureCost>> = {
   'trtllm-deepseek-r1': {

@@ -9,29 +9,29 @@ import {
 } from '../../input/index.js';
 import type { CaptureCost } from './capture-cost.js';
 
-/** One captured graph, as a capture log tells it. */
+/** One captured graph of a capture log. */
 export interface CaptureLogRecord {
   /** Tokens the graph computes. */
   readonly tokens: number;
-  /** By how much this capture let the pool and the graph's own memory grow; 0 where it found room. */
+  /** By how much this capture let the pool and the graph's own memory grow; 0 if it fitted. */
   readonly reservedBytes: number;
   readonly seconds: number;
 }
 
-/** A capture cost and how well it tells the log it was fitted to. */
+/** A capture cost and how well it fits the log. */
 export interface CaptureFit {
   readonly cost: CaptureCost;
   readonly graphs: number;
-  /** Root mean square of (log - model) a graph. */
+  /** Root mean square of (log - model) per graph. */
   readonly bytesError: number;
   readonly secondsError: number;
 }
 
 /**
- * The capture cost that tells a log best: least squares with no negative cost. A graph's bytes are a constant, and the tokens by
- * which it is larger than all before it times the pool's growth; its seconds are a constant, and more for the first. One run
- * captured largest first tells the pool's growth by its first graph alone. Records are in the order of capture. Errors:
- * ERR_INPUT_INVALID where there is none.
+ * The capture cost that fits a log best: least squares without negative costs. A graph's bytes are a constant, and the tokens by
+ * which it is larger than all before it times the pool's growth; its seconds are a constant, and more for the first. In a run
+ * that captured largest first only the first graph shows the pool's growth. Records are in the order of capture. Errors:
+ * ERR_INPUT_INVALID for an empty log.
  */
 export function fitCaptureCost(records: readonly CaptureLogRecord[], source = 'a capture log'): CaptureFit {
   if (records.length === 0) {
@@ -67,7 +67,7 @@ export function fitCaptureCost(records: readonly CaptureLogRecord[], source = 'a
 interface Line {
   readonly constant: number;
   readonly slope: number;
-  /** Root mean square of what is left. */
+  /** Root mean square of the residuals. */
   readonly error: number;
 }
 
@@ -80,7 +80,7 @@ function fitLine(x: readonly number[], y: readonly number[]): Line {
   const spread = sum((i) => (x[i] - meanX) ** 2);
   const slope = spread === 0 ? 0 : sum((i) => (x[i] - meanX) * (y[i] - meanY)) / spread;
   const squares = sum((i) => x[i] ** 2);
-  // The optimum lies inside, or on an edge where one coefficient is 0: of those in range, the least error is it.
+  // The optimum is inside, or on an edge where one coefficient is 0: the candidate in range with the least error.
   const candidates = [
     { constant: meanY - slope * meanX, slope },
     { constant: 0, slope: squares === 0 ? 0 : sum((i) => x[i] * y[i]) / squares },

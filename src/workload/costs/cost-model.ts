@@ -1,9 +1,9 @@
 import { Faults } from '../../config.js';
 
-/** Where a cost model had to change what it was given, so that costs never fall. */
+/** A size whose given cost was raised, so that costs never fall. */
 export interface RaisedCost {
   readonly size: number;
-  /** What was given. */
+  /** The given cost. */
   readonly from: number;
   /** The cost of a smaller size, which it was raised to. */
   readonly to: number;
@@ -11,13 +11,13 @@ export interface RaisedCost {
 
 /** What a step of each size costs. */
 export interface CostModel {
-  /** What it is and where it comes from, in a few words. */
+  /** Its name and source, in a few words. */
   readonly name: string;
-  /** What costs are counted in. Only ratios of them are ever reported. */
+  /** The unit of costs. Only ratios of them are ever reported. */
   readonly unit: 'tokens' | 'ms';
   /** f64[maxSize + 1] by size in tokens, entry 0 being 0. Never falling. */
   readonly costs: Float64Array;
-  /** Sizes that were given less than a smaller one; empty for a model that computes. */
+  /** Sizes that were given a lower cost than a smaller size; empty for a computed model. */
   readonly raised: readonly RaisedCost[];
 }
 
@@ -30,7 +30,7 @@ export function tokenCosts(maxSize: number): CostModel {
   return { name: 'tokens', unit: 'tokens', costs: Float64Array.from({ length: maxSize + 1 }, (_, n) => n), raised: [] };
 }
 
-/** Throws `ERR_CONFIG_INVALID` unless costs can be had up to `maxSize`. */
+/** Throws `ERR_CONFIG_INVALID` unless `maxSize` is in range. */
 export function checkMaxSize(maxSize: number): void {
   const faults = new Faults();
   faults.integer('maxSize', maxSize, 1, MAX_COST_SIZE);

@@ -28,7 +28,7 @@ export function parseCostModel(text: string): { readonly gpu: GpuName; readonly 
   const [gpus, models] = [GPUS, MODELS].map((names) => Object.keys(names).join(', '));
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
-    `${shown(text)} is no cost model; give GPU:MODEL such as h100:llama-3-70b, of the GPUs ${gpus} and the models ${models}`,
+    `${shown(text)} is not a cost model; give GPU:MODEL such as h100:llama-3-70b, of the GPUs ${gpus} and the models ${models}`,
     { costModel: text, gpus: Object.keys(GPUS), models: Object.keys(MODELS) },
   );
 }

@@ -31,8 +31,8 @@ interface Measured {
 
 /**
  * Measured costs from a CSV. A size between two rows costs what the next measured size costs: kernels work in tiles, and the
- * rows are where somebody looked. Of rows that repeat a size the least counts. A size that was measured below a smaller one is
- * raised to it, and told in `raised`.
+ * rows are the sizes that were measured. If rows repeat a size, the least cost counts. A size that was measured below a smaller one is
+ * raised to it, and listed in `raised`.
  *
  * Errors: ERR_CONFIG_INVALID for `maxSize`; ERR_INPUT_INVALID naming file and line for a bad row, for columns that are missing,
  * for a tensor parallel size that is not there or not chosen, and for a table that ends below `maxSize`; ERR_ABORTED.
@@ -89,13 +89,13 @@ function rowsOf(
     throw new LockstepError(
       'ERR_INPUT_INVALID',
       `${file}: tensorParallelSize is ${shown(wanted)}, and the table ${has}; ${remedy}`,
-      { file, tensorParallelSize: wanted ?? null, held },
+      { file, tensorParallelSize: wanted ?? null, held, options: ['tensorParallelSize'] },
     );
   }
   return [...rows].map(([size, time]) => ({ size, time })).sort((a, b) => a.size - b.size);
 }
 
-/** Least time by size by tensor parallel size. */
+/** Least time of each size, by tensor parallel size. */
 async function readRows(
   source: TextSource,
   file: string,

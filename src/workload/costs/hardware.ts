@@ -26,7 +26,7 @@ export const GPUS: Readonly<Record<GpuName, GpuSpec>> = {
   mi355x: { teraFlops: 2517, teraBytesPerSecond: 8, multiprocessors: 256 },
 };
 
-/** What of a dense decoder decides the cost of a layer. */
+/** The parameters of a dense decoder that determine the cost of a layer. */
 export interface ModelShape {
   readonly layers: number;
   readonly hiddenSize: number;

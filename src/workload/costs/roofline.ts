@@ -49,6 +49,7 @@ export function rooflineCosts(options: RooflineOptions): CostModel {
     faults.check(
       attentionHeads % tensorParallelSize === 0 && intermediateSize % tensorParallelSize === 0,
       `tensorParallelSize is ${tensorParallelSize}; it must divide the model's ${attentionHeads} heads and ${intermediateSize} intermediate columns`,
+      'tensorParallelSize',
     );
   }
   faults.throwIfAny('This roofline');
@@ -109,7 +110,7 @@ function named<T extends object>(
   return undefined;
 }
 
-/** Every field missing, so that a fault is told for each that is not given. */
+/** Every field undefined, so that each one that is not given is reported. */
 function blank<T extends object>(example: T): T {
   return Object.fromEntries(Object.keys(example).map((name) => [name, undefined])) as T;
 }

@@ -3,9 +3,9 @@ import { LockstepError } from '../../errors.js';
 
 /** The shape of one step, agreed over its ranks: each number the maximum over ranks. */
 export interface StepShape {
-  /** Tokens in the step: of a decode, places a graph needs (requests times query length). At least 1. */
+  /** Tokens in the step; for a decode, the places that a graph needs (requests times query length). At least 1. */
   readonly tokens: number;
-  /** 0 of a decode. */
+  /** 0 for a decode. */
   readonly prefillRequests: number;
   readonly decodeRequests: number;
   /** Of both kinds together, on one rank: at most the sum of the two. */
@@ -26,7 +26,7 @@ export interface MixedCount {
 
 /** What a histogram is bounded by. */
 export interface HistogramOptions {
-  /** Largest decode that can be, in tokens: maxNumSeqs times query length. Default: none. */
+  /** Largest possible decode, in tokens: maxNumSeqs times query length. Default: none. */
   readonly maxSize?: number | undefined;
 }
 
@@ -41,7 +41,7 @@ const MAX_TOKENS = 1 << 22;
 
 /**
  * How often each shape was agreed on: decodes by size, those in micro-batches apart, and steps with a prefill by (tokens,
- * prefill requests, decode requests, requests of a rank). Steps without any request are none of a histogram.
+ * prefill requests, decode requests, requests of a rank). Steps without requests are not counted.
  */
 export class StepHistogram {
   readonly maxSize: number | undefined;
@@ -119,7 +119,7 @@ export class StepHistogram {
         throw new LockstepError(
           'ERR_INPUT_INVALID',
           `a decode of ${tokens} tokens is above the largest size ${this.maxSize}; raise maxNumSeqs to what the service ran with`,
-          { tokens, maxSize: this.maxSize },
+          { tokens, maxSize: this.maxSize, options: ['maxNumSeqs'] },
         );
       }
       const counts = ubatched ? this.#ubatched : this.#decode;

@@ -20,6 +20,12 @@ export interface LogPlace {
   readonly line: number;
 }
 
+/** The shape of a logged step, its number of ranks, and the real tokens of all of them. */
+export interface LoggedShape extends AgreedShape {
+  readonly ranks: number;
+  readonly rankTokens: number;
+}
+
 /** Whether a line is one of a step log: a JSON object with the rows of a step. */
 export function isStepLine(text: string): boolean {
   if (!text.startsWith('{')) return false;
@@ -35,7 +41,7 @@ export function isStepLine(text: string): boolean {
  * layout names; in micro-batches where the decision has several parts. All 0 where no rank had a request. Throws `ERR_INPUT_INVALID`
  * naming file and line, for a decode of more than `queryLen` tokens too.
  */
-export function stepLineShape(text: string, queryLen: number, place: LogPlace): AgreedShape {
+export function stepLineShape(text: string, queryLen: number, place: LogPlace): LoggedShape {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -44,6 +50,7 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   }
   const { rows, decision } = (value ?? {}) as { rows?: unknown; decision?: { parts?: unknown } | null };
   if (!Array.isArray(rows) || rows.length === 0) refuse(place, 'rows', 'the votes of at least one rank', rows);
+  let rankTokens = 0;
   const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0 };
   for (const [rank, row] of rows.entries()) {
     const vote = voteOf(row, rank, place);
@@ -55,6 +62,7 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
         vote.maxDecodeQueryLen,
       );
     }
+    rankTokens += vote.tokens;
     shape.tokens = Math.max(shape.tokens, vote.tokens);
     shape.prefillRequests = Math.max(shape.prefillRequests, vote.prefillRequests);
     shape.decodeRequests = Math.max(shape.decodeRequests, vote.decodeRequests);
@@ -64,7 +72,7 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   if (!Array.isArray(parts) || (shape.tokens > 0 && parts.length === 0)) {
     refuse(place, 'decision.parts', 'the parts that the step ran in', parts);
   }
-  return { ...shape, ubatched: parts.length > 1 };
+  return { ...shape, ubatched: parts.length > 1, ranks: rows.length, rankTokens };
 }
 
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {

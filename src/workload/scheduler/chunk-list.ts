@@ -13,17 +13,17 @@ export class ChunkList implements BatchTotals {
   minQueryLen = 0;
   maxDecodeQueryLen = 0;
   maxSeqLen = 0;
-  /** Lanes among the decodes: the first of `#running`. They become chunks when they are asked for. */
+  /** Lanes among the decodes: the first of `#running`. Their chunks are made on request. */
   lanes = 0;
   readonly #lanes: DecodeLanes;
   readonly #running: readonly number[];
-  /** Chunks that are no lanes, then objects that larger steps used. */
+  /** Chunks that are not lanes, then unused objects of larger steps. */
   readonly #pushed: Writable<Chunk>[] = [];
   #pushedCount = 0;
   readonly #laneChunks: Writable<Chunk>[] = [];
   readonly #all: Chunk[] = [];
   #allAreListed = false;
-  /** Those that are no lanes, by request, once one was looked for. */
+  /** The chunks that are not lanes by request, built at the first lookup. */
   readonly #byRequest = new Map<number, Writable<Chunk>>();
 
   /** `running`: the rank's requests in order of admission, its lanes first. */
@@ -90,7 +90,7 @@ export class ChunkList implements BatchTotals {
     }
   }
 
-  /** Chunks that are no lanes. */
+  /** Chunks that are not lanes. */
   get pushedCount(): number {
     return this.#pushedCount;
   }
@@ -99,7 +99,7 @@ export class ChunkList implements BatchTotals {
     return this.#pushed[index];
   }
 
-  /** The chunk of a request that is no lane. */
+  /** The chunk of a request that is not a lane. */
   find(request: number): Writable<Chunk> | undefined {
     const found = this.#byRequest;
     for (let index = found.size; index < this.#pushedCount; index++) {
@@ -127,7 +127,7 @@ export class ChunkList implements BatchTotals {
   }
 }
 
-/** A lane's chunk, but for request and start. */
+/** A lane's chunk, without request and start. */
 function newChunk(): Writable<Chunk> {
   return { request: 0, phase: 'decode', start: 0, queryLen: 1, lastChunk: true, advance: 1 };
 }

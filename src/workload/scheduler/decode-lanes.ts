@@ -6,15 +6,15 @@ const LISTS = 64;
 const FIRST_LANES = 256;
 
 /**
- * The requests of one rank that decode one token a step. Between two events a lane changes in nothing but its length, and all
- * lanes in the same way: so a clock counts the steps, and a step visits only the lanes that enter a block or end.
+ * The requests of one rank that decode one token a step. Between two events only the lengths of lanes change, and all
+ * by the same amount: a clock counts the steps, and a step visits only the lanes that enter a block or end.
  *
  * A lane's position is its start plus the clock. Which lanes need a block is found in a list for each of the next steps, which
  * lanes end in a heap.
  */
 export class DecodeLanes {
   readonly #state: RequestState;
-  /** Steps in which the lanes moved on. */
+  /** Steps in which the lanes advanced. */
   #clock = 0;
   #count = 0;
   /** Sum of the starts. */
@@ -26,7 +26,7 @@ export class DecodeLanes {
   #heap: Int32Array = new Int32Array(FIRST_LANES);
   /** First lane of each list, or -1. A lane that needs a block when the clock reads t is in list t modulo their number. */
   readonly #lists: Int32Array = new Int32Array(LISTS).fill(-1);
-  /** The lanes that `findDue` found, and then what it found before. */
+  /** The lanes that `findDue` found; the rest of the array is unused. */
   readonly due: number[] = [];
 
   constructor(state: RequestState) {
@@ -41,17 +41,17 @@ export class DecodeLanes {
     return this.#state.laneAt[request] >= 0;
   }
 
-  /** Tokens computed of a lane. */
+  /** Computed tokens of a lane. */
   position(request: number): number {
     return this.#state.laneStart[request] + this.#clock;
   }
 
-  /** Sum of the tokens computed of all lanes. */
+  /** Sum of the computed tokens of all lanes. */
   get positions(): number {
     return this.#starts + this.#count * this.#clock;
   }
 
-  /** The most tokens computed of a lane; meaningless without any. */
+  /** The most computed tokens of any lane; undefined without lanes. */
   get longest(): number {
     if (!this.#largestKnown) {
       this.#largestStart = -Infinity;
@@ -81,7 +81,7 @@ export class DecodeLanes {
     this.#enlist(request);
   }
 
-  /** A request is no lane any more; what was computed and generated of it is written to the state. */
+  /** Removes a request from the lanes; its computed and generated tokens are written to the state. */
   leave(request: number): void {
     const { computed, generated, maxTokens, laneStart, laneEnd, laneAt } = this.#state;
     this.#unlist(request);
@@ -120,12 +120,12 @@ export class DecodeLanes {
     this.#enlist(request);
   }
 
-  /** All lanes move on by one token. */
+  /** Advances all lanes by one token. */
   advance(): void {
     this.#clock++;
   }
 
-  /** A lane that ends with the next `advance`. */
+  /** Whether a lane ends with the next `advance`. */
   endNext(request: number): void {
     const { laneEnd, laneAt, maxTokens } = this.#state;
     maxTokens[request] -= laneEnd[request] - (this.#clock + 1);
@@ -149,7 +149,7 @@ export class DecodeLanes {
     return needed;
   }
 
-  /** The list of a lane: a block is needed when its position has come to what its blocks cover. */
+  /** The list of a lane: it needs a block when its position reaches the end of its blocks. */
   #listOf(request: number, covered: number): number {
     return (covered - this.#state.laneStart[request]) & (LISTS - 1);
   }
@@ -182,7 +182,7 @@ export class DecodeLanes {
     return laneEnd[a] < laneEnd[b] || (laneEnd[a] === laneEnd[b] && admission[a] < admission[b]);
   }
 
-  /** Puts a lane at a place of the heap, or where it belongs from there. */
+  /** Moves a lane from a place of the heap to where it belongs. */
   #place(at: number, request: number): void {
     this.#rise(at, request);
     this.#sink(this.#state.laneAt[request], request);

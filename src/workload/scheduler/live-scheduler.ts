@@ -5,7 +5,7 @@ import { RequestState } from './request-state.js';
 import { DEFAULT_SCHEDULER_LIMITS } from './scheduler-limits.js';
 import type { RankSchedule } from './step-schedule.js';
 
-/** What bounds one rank's steps, and of how many tokens prompts share a prefix. */
+/** The limits of one rank's steps, and the granularity of shared prefixes. */
 export interface LiveSchedulerLimits extends RankLimits {
   /** Longest prompt and output together, in tokens. Default 131072. */
   readonly maxModelLen: number;
@@ -15,7 +15,7 @@ export interface LiveSchedulerLimits extends RankLimits {
 
 /** What happened since the step before was scheduled. */
 export type SchedulerEvent =
-  /** A request arrives, under an id that no live request has: best a small integer, for arrays grow to the largest. */
+  /** A request arrives, under an id that no live request has: preferably a small integer, since arrays grow to the largest. */
   | {
       readonly kind: 'arrive';
       readonly request: number;
@@ -30,14 +30,14 @@ export type SchedulerEvent =
     }
   /** The request's decode of several tokens yields so many: 1 and its accepted drafts. Without it a decode yields 1. */
   | { readonly kind: 'yield'; readonly request: number; readonly tokens: number }
-  /** The token that the step sampled of the request is its last: a stop token. */
+  /** The token that the step sampled for the request is its last: a stop token. */
   | { readonly kind: 'finish'; readonly request: number }
-  /** The request ends now, whatever it waits for. What the step sampled of it counts. */
+  /** The request ends now, whatever it waits for. The token that the step sampled for it counts. */
   | { readonly kind: 'cancel'; readonly request: number };
 
 /**
- * The scheduler of one rank for an engine at work: requests arrive one at a time, and how much they generate is known when they end.
- * A step is a function of the steps and events before it and of nothing else. `SchedulerModel` takes the same steps for
+ * The scheduler of one rank for a live engine: requests arrive one at a time, and the number of tokens they generate is known when they end.
+ * A step depends only on the steps and events before it. `SchedulerModel` takes the same steps for
  * workloads that are known beforehand, and skips ahead.
  */
 export class LiveScheduler {
@@ -82,10 +82,10 @@ export class LiveScheduler {
   }
 
   /**
-   * The next step. The step before has run: `yield` and `finish` say what came of it, and of its other chunks came what was
+   * The next step. The step before has run: `yield` and `finish` give its outcome; other chunks ran as
    * scheduled. Then requests arrive and are cancelled, in the order of `events`. Requests that ended, by an event or with
    * `maxTokens`, are among the schedule's `removed`, and their ids are free; but a request that was only waiting has no row to remove.
-   * The schedule is reused by the next step. Throws `ERR_INPUT_INVALID`, and does nothing, for an event that cannot be.
+   * The schedule is reused by the next step. Throws `ERR_INPUT_INVALID`, and does nothing, for an invalid event.
    */
   step(events: readonly SchedulerEvent[] = []): RankSchedule {
     this.#check(events);
@@ -129,18 +129,18 @@ export class LiveScheduler {
         refuseUnless(
           this.#open && this.#rank.canYield(request, event.tokens),
           event,
-          'is no outcome of a decode of the open step',
+          'is not an outcome of a decode of the open step',
         );
       } else if (event.kind === 'finish') {
         refuseUnless(
           this.#open && this.#rank.samples(request),
           event,
-          'is of a request that the open step samples nothing of',
+          'is for a request for which the open step samples no token',
         );
       } else if (event.kind === 'cancel') {
-        refuseUnless(known, event, 'is of a request that is not there');
+        refuseUnless(known, event, 'is for an unknown request');
       } else {
-        refuseUnless(false, event, 'is no event: arrive, yield, finish or cancel');
+        refuseUnless(false, event, 'is not an event: give arrive, yield, finish or cancel');
       }
     }
   }
@@ -155,7 +155,7 @@ export class LiveScheduler {
       event,
       `needs an id from 0 to ${MAX_REQUESTS - 1}`,
     );
-    refuseUnless(!known, event, 'is of a request that is there already');
+    refuseUnless(!known, event, 'is for a request that exists already');
     refuseUnless(Number.isInteger(promptTokens) && promptTokens >= 1, event, 'needs a prompt of at least 1 token');
     refuseUnless(Number.isInteger(maxTokens) && maxTokens >= 0, event, 'needs a maxTokens of at least 0');
     refuseUnless(

@@ -35,12 +35,12 @@ const NEXT = 2;
 const PREVIOUS = 3;
 
 /**
- * KV blocks that can be found by what they hold. A key is a node, a number that stands for a chain of leading hash ids, and the
- * index of a block within the node's tokens. A keyed block is held by requests, or evictable: it keeps its content until it
- * is the least recently released one when a block is needed and no other is free.
+ * KV blocks, found by their contents. A key is a node, a number that stands for a chain of leading hash ids, and the
+ * index of a block within the node's tokens. A keyed block is held by requests, or evictable: it keeps its content until
+ * a block is needed, no other is free, and it is the least recently released one.
  *
- * Requests mostly hold whole nodes, all of whose keys they found or wrote: these are counted by the node, and only those who
- * hold a part of a node by the block. Evictable blocks are listed by segments: neighbouring keys of one node that were
+ * Requests mostly hold whole nodes, all of whose keys they found or wrote: these are counted per node, and only holders
+ * of a part of a node per block. Evictable blocks are listed by segments: neighbouring keys of one node that were
  * released together, of which the last key is evicted first.
  */
 export class PrefixCache {
@@ -49,7 +49,7 @@ export class PrefixCache {
   /** The place of each node with a key: i32[nodes + 1], 0 for a node without one; or a map, where nodes may be any integer. */
   readonly #placeOf: Int32Array | Map<number, number>;
   readonly #sparePlaces: number[] = [];
-  /** Places from here on were never used. Place 0 is nobody's: its first key is the head of the list of segments. */
+  /** Places from here on were never used. No node has place 0: its first key is the head of the list of segments. */
   #freshPlace = 1;
 
   /** Four counts of each place, side by side: KEYED, WHOLE_HOLDERS, PARTLY_HELD and EVICTABLE. */
@@ -64,7 +64,7 @@ export class PrefixCache {
   /** Evictable blocks in all. */
   evictable = 0;
 
-  /** `nodes`: the largest node there will be, or null where it is not known; `ids`: null where nobody asks for ids. */
+  /** `nodes`: the largest node there will be, or null where it is not known; `ids`: null if ids are not kept. */
   constructor(nodes: number | null, keysPerNode: number, ids: BlockIds | null) {
     this.#ids = ids;
     this.#keysPerNode = keysPerNode;

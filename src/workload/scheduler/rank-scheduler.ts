@@ -7,16 +7,16 @@ import type { SchedulerStats } from './scheduler-stats.js';
 import type { AddedRequest, AppendedBlocks, BatchTotals, RankSchedule } from './step-schedule.js';
 import { WaitingQueue } from './waiting-queue.js';
 
-/** What bounds one rank's steps. */
+/** The limits of one rank's steps. */
 export type RankLimits = Pick<
   SchedulerLimits,
   'maxNumSeqs' | 'maxNumBatchedTokens' | 'blockSize' | 'numBlocks' | 'queryLen'
 >;
 
-/** What the steps of a rank add to. */
+/** The totals that the steps of a rank add to. */
 export type RankStats = Omit<SchedulerStats, 'rejected' | 'clockMs'>;
 
-/** What a scheduler may leave out or know beforehand. */
+/** Options of a scheduler: what it leaves out, and what it knows beforehand. */
 export interface RankSchedulerOptions {
   /** Whether schedules say what is removed, added and appended. */
   readonly edits: boolean;
@@ -30,16 +30,16 @@ export interface RankSchedulerOptions {
 }
 
 /**
- * The rules of one rank's steps: what is scheduled, who is preempted, admitted and finished. `schedule` and `complete` take turns,
- * and what happens between them is said by `arrive`, `cancel`, `setYield` and `stop`. Nothing else matters: no clock, no
- * chance and no other rank.
+ * The rules of one rank's steps: what is scheduled, who is preempted, admitted and finished. `schedule` and `complete` alternate,
+ * and `arrive`, `cancel`, `setYield` and `stop` say what happens between them. Nothing else matters: no clock, no
+ * random number and no other rank.
  *
  * `running` is in order of admission. At most one running request has prefill left, and it is the last: nothing is admitted
  * after a chunk that used up the token budget, and no other chunk leaves a rest. So decodes come first, and the victims of
  * preemption, taken from the end, are never scheduled yet.
  *
- * Decodes of one token are lanes, which move on by themselves: a step visits those that enter a block or end, its prefills and
- * its arrivals. Decodes with drafts move on by what was accepted, and each is visited.
+ * Decodes of one token are lanes, which advance by a common clock: a step visits those that enter a block or end, its prefills and
+ * its arrivals. Decodes with drafts advance by what was accepted, and each is visited.
  */
 export class RankScheduler {
   /** Reused by every step. */
@@ -59,12 +59,12 @@ export class RankScheduler {
   #admissions = 0;
   /** Requests that ended since the last schedule. */
   readonly #ended: number[] = [];
-  /** Requests that are no lanes and end with the open step, whatever they may generate. */
+  /** Requests that are not lanes and end with the open step, before their maximum. */
   readonly #stopped = new Set<number>();
   readonly #removed: number[] = [];
   readonly #added: AddedRequest[] = [];
   readonly #appended: AppendedBlocks[] = [];
-  /** In this step a request was preempted; the first in the queue found too few blocks. */
+  /** Whether a request was preempted in this step; whether the first in the queue found too few blocks. */
   #preempted = false;
   #blockedByBlocks = false;
 
@@ -154,12 +154,12 @@ export class RankScheduler {
     if (chunk !== undefined) chunk.advance = tokens;
   }
 
-  /** Whether the open step samples a token of a request. */
+  /** Whether the open step samples a token for a request. */
   samples(request: number): boolean {
     return this.#chunks.find(request)?.lastChunk ?? this.#isOpenLane(request);
   }
 
-  /** What the open step samples of a request is its last; `samples` holds of it. */
+  /** The token that the open step samples for a request is its last; `samples` is true for the request. */
   stop(request: number): void {
     if (this.#isOpenLane(request)) this.#lanes.endNext(request);
     else this.#stopped.add(request);
@@ -205,7 +205,7 @@ export class RankScheduler {
 
   /**
    * Steps, the open one included, in which the batch stays the same unless something happens between them: only decodes of one
-   * token, all of them, and the first in the queue held back by what does not change. 1 where nothing is known of the next step.
+   * token, all of them, and the first in the queue waiting for something that does not change. 1 if the next step may differ.
    */
   get steadySteps(): number {
     if (this.#running.length === 0) return this.#waiting.length === 0 ? Infinity : 1;
@@ -224,7 +224,7 @@ export class RankScheduler {
     return fits + 1;
   }
 
-  /** Completes the open step and opens the one after it, `steps` times, less than `steadySteps` in all. Says nothing of the blocks. */
+  /** Completes the open step and opens the one after it, `steps` times, less than `steadySteps` in all. It does not report the blocks. */
   skip(steps: number): void {
     const lanes = this.#lanes;
     this.#stats.generatedTokens += steps * lanes.count;
@@ -253,7 +253,7 @@ export class RankScheduler {
     this.#chunks.pushLanes();
   }
 
-  /** Of each decode the confirmed token and its drafts, as far as the budget and the tokens that it may generate last. */
+  /** Schedules for each decode the confirmed token and its drafts, up to the budget and the tokens that it may generate. */
   #scheduleDrafts(): void {
     const { computed, generated, maxTokens } = this.#state;
     const { maxNumBatchedTokens, queryLen: longest } = this.#limits;
@@ -280,7 +280,7 @@ export class RankScheduler {
     if (this.#grow(request, computed[request] + queryLen)) this.#pushPrefill(request, queryLen);
   }
 
-  /** First come, first served, while there is budget, a place, and blocks for the first chunk. */
+  /** Admits requests in order of arrival, while there is budget, a free place, and blocks for the first chunk. */
   #admit(): void {
     const { computed, generated, prefillTokens, admission, promptTokens } = this.#state;
     const { maxNumBatchedTokens, maxNumSeqs, blockSize } = this.#limits;
@@ -318,7 +318,7 @@ export class RankScheduler {
     this.#blocks.key(request, end);
   }
 
-  /** Gives a running request the blocks up to position `end`; false where it was preempted for want of them. */
+  /** Gives a running request the blocks up to position `end`; false if it was preempted for lack of them. */
   #grow(request: number, end: number): boolean {
     const covered = this.#state.covered[request];
     if (end <= covered) return true;
@@ -329,7 +329,7 @@ export class RankScheduler {
     return true;
   }
 
-  /** Preempts requests, the one admitted last first, until so many blocks are free; false where that came to `request` itself. */
+  /** Preempts requests, the one admitted last first, until so many blocks are free; false if `request` itself was preempted. */
   #makeRoom(request: number, needed: number): boolean {
     while (needed > this.#blocks.freeBlocks) {
       const victim = this.#running[this.#running.length - 1];
@@ -386,7 +386,7 @@ export class RankScheduler {
     else if (this.#limits.queryLen === 1) this.#lanes.join(request);
   }
 
-  /** Takes everything from a request but its place in `running`. */
+  /** Resets a request, except for its place in `running`. */
   #end(request: number): void {
     this.#retire(request);
     this.#ended.push(request);

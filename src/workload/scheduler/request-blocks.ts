@@ -14,14 +14,14 @@ export class RequestBlocks {
   readonly #blockSize: number;
   /** Blocks in the tokens of a key, or 0 where that is no whole number. */
   readonly #blocksPerKey: number;
-  /** Null where nobody asks for ids. */
+  /** Null if ids are not kept. */
   readonly #ids: BlockIds | null;
   readonly #cache: PrefixCache;
   /** Lists that requests gave back. */
   readonly #spare: HeldBlocks[] = [];
   /** Passed to the cache; written anew for each node. */
   readonly #node: Writable<NodeBlocks>;
-  /** Blocks of the prefix found last that nobody holds, and that so count among the free ones. */
+  /** Blocks of the prefix found last that no request holds, which therefore count as free. */
   evictable = 0;
   /** Blocks that hold nothing: they are taken before any is evicted. */
   unkeyedBlocks: number;

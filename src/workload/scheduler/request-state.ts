@@ -2,7 +2,7 @@ import { HASH_BLOCK_TOKENS, type RequestTable } from '../request.js';
 import { grown } from './grown.js';
 import { PrefixTrie } from './prefix-trie.js';
 
-/** What is known of a request when it arrives. */
+/** A request at its arrival. */
 export interface RequestFacts {
   /** Tokens of the prompt, at least 1. */
   readonly promptTokens: number;
@@ -26,7 +26,7 @@ export interface HeldBlocks {
 }
 
 /**
- * What the scheduler knows of every request, in flat arrays by request id. A request belongs to one rank, so all ranks
+ * The scheduler's state of every request, in flat arrays by request id. A request belongs to one rank, so all ranks
  * of a model share these.
  */
 export class RequestState {
@@ -37,7 +37,7 @@ export class RequestState {
   readonly nodes: number | null;
   promptTokens: Int32Array;
   maxTokens: Int32Array;
-  /** Of each request that came with a prefix of its own; the requests of a table have theirs in one array. */
+  /** The prefix of each request that came with its own; the requests of a table have theirs in one array. */
   readonly #prefixes: (ArrayLike<number> | null)[] = [];
   readonly #chains: { readonly nodes: Int32Array; readonly offsets: Int32Array } | null;
   /** Whole blocks of a prompt that has a prefix, else 0. */
@@ -65,7 +65,7 @@ export class RequestState {
   laneStart: Float64Array;
   /** The clock's reading when the lane has all its tokens. */
   laneEnd: Float64Array;
-  /** Its place in the heap of ends; -1 of a request that is no lane. */
+  /** Its place in the heap of ends; -1 for a request that is not a lane. */
   laneAt: Int32Array;
   /** The one before it in the list that `next` links. */
   previous: Int32Array;

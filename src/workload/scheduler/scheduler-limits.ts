@@ -65,7 +65,7 @@ export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<Scheduler
       faults.number(`stepTime ${name}`, stepTime[i], 0, 1e9);
     }
   } else {
-    faults.check(false, `stepTime is ${String(stepTime)}; it must be three numbers: [a, b, c]`);
+    faults.check(false, `stepTime is ${String(stepTime)}; it must be three numbers: [a, b, c]`, 'stepTime');
   }
   faults.throwIfAny('These scheduler limits');
   const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;

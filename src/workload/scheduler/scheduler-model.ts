@@ -22,7 +22,7 @@ export interface SchedulerModelOptions {
  * Every rank serves first come, first served; decodes first, then prefill in chunks, within the token budget. A rank
  * short of blocks preempts by recompute. `docs/workload.md` states the rules.
  *
- * It ends: in each step that is not idle the request admitted first of some rank, or the head of its queue, computes at
+ * It terminates: in each step that is not idle the request admitted first of some rank, or the head of its queue, computes at
  * least one token, since it can take the blocks of all others, and alone it fits.
  */
 export class SchedulerModel {

@@ -14,11 +14,11 @@ export interface Chunk {
   readonly advance: number;
 }
 
-/** What the chunks of one rank's step add up to. */
+/** Totals of the chunks of one rank's step. */
 export interface BatchTotals {
-  /** Tokens of all chunks; 0 of an idle rank, whose other totals then are 0 too. */
+  /** Tokens of all chunks; 0 for an idle rank, whose other totals are 0 too. */
   readonly tokens: number;
-  /** Sum of the sequence lengths that the chunks come to, in tokens, and the largest of them. */
+  /** Sum of the sequence lengths after the chunks, in tokens, and the largest of them. */
   readonly kvTokens: number;
   readonly maxSeqLen: number;
   readonly decodeRequests: number;
@@ -49,7 +49,7 @@ export interface AppendedBlocks {
  * of a request cover every position its chunk writes. Empty `scheduled` is an idle rank.
  */
 export interface RankSchedule {
-  /** Requests whose row goes before this step: they finished in an earlier step or are preempted now. */
+  /** Requests whose row is removed before this step: they finished in an earlier step or are preempted now. */
   readonly removed: readonly number[];
   readonly added: readonly AddedRequest[];
   readonly appended: readonly AppendedBlocks[];

@@ -4,12 +4,12 @@ import { MAX_TIME_MS, type TraceRow, tokenCountOf } from './row.js';
 /** When a row's request came. */
 type Time = Pick<TraceRow, 'wholeMs' | 'partMs'>;
 
-/** A CSV trace format: the columns that name it, others being ignored, and how its time reads. */
+/** A CSV trace format: the columns that identify it (others are ignored), and how its time is read. */
 export interface CsvFormat {
   readonly name: string;
   /** Columns of the time, of the tokens of the prompt, and of those generated. */
   readonly columns: readonly [time: string, input: string, output: string];
-  /** Null for a text that says no time. */
+  /** Null for a text that is not a time. */
   readonly time: (text: string) => Time | null;
   /** What the time is, for errors. */
   readonly expected: string;
@@ -31,7 +31,7 @@ export const BURSTGPT: CsvFormat = {
   expected: `a decimal number of seconds, at most ${MAX_TIME_MS / 1e3}`,
 };
 
-/** Reads the rows of one format: how each column is found, and where a fault is told. */
+/** Reads the rows of one format. */
 export class CsvTrace {
   readonly #format: CsvFormat;
   readonly #refuse: RefuseLine;
@@ -81,7 +81,7 @@ function dateOf(text: string): Time | null {
     : { wholeMs, partMs: Number(fraction.padEnd(9, '0')) / 1e6 };
 }
 
-/** Milliseconds since 1970 of the beginning of a day; NaN for one that is none: JavaScript takes 30 February for 2 March. */
+/** Milliseconds since 1970 of the beginning of a day; NaN for an invalid date: JavaScript takes 30 February for 2 March. */
 function midnight(day: string): number {
   const ms = Date.parse(`${day}T00:00:00Z`);
   return Number.isNaN(ms) || !new Date(ms).toISOString().startsWith(`${day}T`) ? Number.NaN : ms;
@@ -91,7 +91,7 @@ function midnight(day: string): number {
 let knownDay = '';
 let knownMidnight = Number.NaN;
 
-/** A date of UTC, read digit by digit; null for any other text, of which some are dates all the same. */
+/** A date of UTC, read digit by digit; null for any other text, even if `Date.parse` would read it. */
 function plainDate(given: string): Time | null {
   const text = given.endsWith('+00:00') ? given.slice(0, -6) : given;
   const day = text.slice(0, 10);

@@ -30,7 +30,7 @@ const TRACE_FORMATS: string = `the formats are
   Lockstep JSONL: the same without hash_ids`;
 
 /**
- * Streams the requests of a trace, whose format is told by its first line: Azure CSV, BurstGPT CSV, Mooncake JSONL, or
+ * Streams the requests of a trace, whose format is detected from its first line: Azure CSV, BurstGPT CSV, Mooncake JSONL, or
  * JSONL with the same keys and no `hash_ids`. Requests come in the order of the file: `id` counts its rows, and
  * `arrivalMs` counts from its first row and is negative where a later row is earlier. `readRequests` sorts.
  *
@@ -85,7 +85,7 @@ async function* requestsOf(
   }
 }
 
-/** The same in blocks, as the text came: one has to be looped through before the next is asked for. */
+/** The same in blocks, one per chunk of text: read a block to its end before asking for the next. */
 async function* requestBlocks(
   text: AsyncGenerator<string>,
   file: string,
@@ -148,12 +148,12 @@ async function* rowBlocks(text: AsyncGenerator<string>, file: string): AsyncGene
   for await (const rows of readCsv(whole, refuse)) yield trace.read(rows);
 }
 
-/** What the first line of a trace says its format is; null where it is that of none. */
+/** The format of a trace by its first line; null if it is none of the known ones. */
 export function detectTrace(line: string): CsvFormat | 'jsonl' | null {
   try {
     if (line.startsWith('{')) {
       const keys = Object.keys(JSON.parse(line) as object);
-      // A timestamp alone is what any log in JSON has.
+      // Any log in JSON may have a timestamp, so that alone is not enough.
       return ['input_length', 'output_length'].some((key) => keys.includes(key)) ? 'jsonl' : null;
     }
     const header = csvFields(line);

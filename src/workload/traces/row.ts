@@ -1,7 +1,7 @@
 import { lineRefusal, type RefuseLine } from '../../input/index.js';
 import { isCount, MAX_TOKENS } from '../request.js';
 
-/** One request as a trace tells it. Time is `wholeMs + partMs` from an origin of the trace's own. */
+/** One request of a trace. Time is `wholeMs + partMs` from an origin of the trace's own. */
 export interface TraceRow {
   /** Kept apart from `partMs` so that a date in ms since 1970 loses no sub-millisecond digits. */
   readonly wholeMs: number;
@@ -20,7 +20,7 @@ export function traceRefusal(file: string): RefuseLine {
   );
 }
 
-/** Latest moment of a trace, in ms either side of its origin: thirty thousand years. What is beyond is no time of a request. */
+/** Latest moment of a trace, in ms either side of its origin: thirty thousand years. A time beyond that is invalid. */
 export const MAX_TIME_MS = 1e15;
 
 /** A count of tokens that a trace gives as a JSON number. */

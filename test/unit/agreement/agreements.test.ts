@@ -184,6 +184,6 @@ describe('hooks of older rules', () => {
     ['captureGuard', 'none'],
   ] as const)('%s: no planner acts on it, and none takes it', async (name, value) => {
     const refused = ranksOf(1, { policy: { [name]: value } });
-    await expect(refused).rejects.toThrow(`policy.${name} is "${value}": it stands for a rule as it once was`);
+    await expect(refused).rejects.toThrow(`policy.${name} is "${value}": it names a former rule`);
   });
 });

@@ -63,7 +63,7 @@ describe('the making of a plan', () => {
     const whole = new StepHistogram({ maxSize: 64 });
     const shape = { prefillRequests: 0, ubatched: false };
     for (const tokens of [3, 5]) whole.add({ ...shape, tokens, decodeRequests: tokens, requests: tokens }, 10);
-    const steps: CountedSteps = { kind: 'engine-log', whole, parts: null };
+    const steps: CountedSteps = { kind: 'engine-log', whole, parts: null, ranked: [] };
     const made = async (budget: PlanBudget): Promise<PlanDocument> =>
       makePlan(steps, await options({ budget, mixed: false }));
     const few = await made({ kind: 'padding', most: 0 });

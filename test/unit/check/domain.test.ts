@@ -145,8 +145,8 @@ describe('replicas of two', async () => {
     expect(new Set(pairs).size).toBe(pairs.length);
     expect(pairs.length).toBe([...sizes.values()].reduce((sum, size) => sum + size * size, 0));
     for (const [first, second] of fixture.replicas) expect(batchOf(first.row)).toBe(batchOf(second.row));
-    expect(pairs).toContain('idle | idle, wishes to leave');
-    expect(pairs).toContain('idle, wishes to leave | idle');
+    expect(pairs).toContain('idle | idle, wants to leave');
+    expect(pairs).toContain('idle, wants to leave | idle');
   });
 
   test('one rank vetoes what the other allows: graphs, micro-batches, in each phase', () => {

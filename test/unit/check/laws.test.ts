@@ -168,7 +168,7 @@ describe('an exclusive resource', () => {
 
 describe('all ranks wish to leave', () => {
   breaks(
-    () => agreed(['idle, wishes to leave', 'idle, wishes to leave']),
+    () => agreed(['idle, wants to leave', 'idle, wants to leave']),
     [
       ['P2: they park for ever', decisionWord('leave', 0), ['P2']],
       ['P2: one of them does not', voteWord(1, 'control', 0), ['P2']],

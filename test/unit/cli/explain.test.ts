@@ -61,13 +61,13 @@ describe('lockstep explain', () => {
     expect(out).toMatch(/slotMapping +i64\[20\] +16 17 /);
   });
 
-  test('no twin: the rank that does not wish micro-batches is named', () => {
+  test('no twin: the rank that does not want micro-batches is named', () => {
     const batch = JSON.stringify(ranks([decode(3), decode(3), decode(3), decode(3)], [decode(3)]));
     const options = ['--ladder', '4', '--ubatches', '2', '--ubatch-threshold-decode', '4'];
     expect(explain(batch, ...options).out).toContain(
-      'plain-twin: 1 of 2 busy ranks wish micro-batches, rank 1 does not',
+      'plain-twin: 1 of 2 busy ranks want micro-batches, rank 1 does not',
     );
-    expect(explain(batch, ...options, '--no-twins').out).toContain('no-plain-twin: rank 1 does not wish micro-batches');
+    expect(explain(batch, ...options, '--no-twins').out).toContain('no-plain-twin: rank 1 does not want micro-batches');
   });
 
   test.each(policyNames())('--policy %s decides', (policy) => {

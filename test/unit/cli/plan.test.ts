@@ -42,7 +42,7 @@ const exact = ({ counts, costs }: { counts: number[]; costs: number[] }): number
   counts.reduce((sum, count, size) => sum + count * costs[size], 0);
 
 const KEYS =
-  'graphs paddingRatio timeRatio eagerSteps graphBytes ladders histogram cost engines equalTime equalPadding unseen emit';
+  'graphs paddingRatio paddingRatioLargest paddingRatioAll timeRatio eagerSteps graphBytes ladders histogram cost engines equalTime equalPadding unseen emit';
 
 describe('lockstep plan', () => {
   let nine: PlanDocument;
@@ -188,7 +188,7 @@ describe('lockstep plan', () => {
     execFileSync('mkfifo', [pipe]);
     const { status, stderr } = cli(['plan', pipe]);
     expect(status).toBe(2);
-    expect(stderr).toMatch(/say so: --trace, --steps or --log/);
+    expect(stderr).toMatch(/set --trace, --steps or --log/);
   });
 
   it('keeps sizes to multiples and drafts, and captures what it must', () => {
@@ -235,6 +235,24 @@ describe('lockstep plan', () => {
     expect(simulated.steps).toBe(mixed.steps);
     expect(simulated.eagerSteps).toBe(mixed.eagerSteps);
     expect(simulated.paddingRatio).toBeCloseTo(mixed.paddingRatio, 9);
+  });
+
+  it.each([
+    ['a trace', []],
+    ['a trace, with graphs for prefills', ['--mixed']],
+  ])('says the same padding of 2 ranks as simulate: %s', (_, options) => {
+    const [out, log] = [file('ranks.json'), file('ranks.jsonl')];
+    const two = ['--requests', '120', '--speed', '8', '--ranks', '2', '--max-num-seqs', '64'];
+    const planned = plan(...two, ...options, '--graphs', '20', '--out', out);
+    const simulated = JSON.parse(cli(['simulate', ...two, '--plan', out, '--steps-out', log, '--json']).stdout);
+    expect(simulated.paddingRatioLargest).toBeCloseTo(planned.paddingRatio, 9);
+    expect(planned.paddingRatioLargest).toBe(planned.paddingRatio);
+    expect(planned.paddingRatioAll).toBeCloseTo(simulated.paddingRatio, 9);
+    expect(simulated.paddingRatioAll).toBe(simulated.paddingRatio);
+    // The second rank has fewer tokens than the first in most steps, and is padded as far.
+    expect(planned.paddingRatioAll).toBeGreaterThan(1.02 * (1 + planned.paddingRatioLargest) - 1);
+    const logged = plan('--steps', log, '--max-num-seqs', '64', ...options, '--graphs', '20');
+    expect(logged.paddingRatioAll).toBeCloseTo(planned.paddingRatioAll, 9);
   });
 
   it('takes times from the roofline of a named model on a named GPU, and simulate counts by the same', () => {
@@ -294,7 +312,7 @@ describe('lockstep plan', () => {
     ],
     ['a file that is empty', () => [file('empty', '\n')], /empty/],
     ['a trace without a request', () => [file('none.csv', 'TIMESTAMP,ContextTokens,GeneratedTokens\n')], /no requests/],
-    ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /tells of no batch/],
+    ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /holds no batch/],
     ['a log without a decode', () => [file('p.log', 'Prefill batch, #new-seq: 1, #new-token: 9\n')], /--mixed/],
     [
       'a logged size above the maximum',
@@ -304,7 +322,11 @@ describe('lockstep plan', () => {
     ['no graphs', () => ['--graphs', '0'], /--graphs is 0/],
     ['two budgets', () => ['--graphs', '3', '--max-padding', '0.1'], /--graphs and --max-padding are given/],
     ['two sources', () => ['--trace', 'a.csv', '--log', 'b.log'], /--trace and --log are given/],
-    ['more sizes than graphs', () => ['--graphs', '2', '--include', '4,8'], /No plan keeps to --graphs 2: .* are 3/],
+    [
+      'more sizes than graphs',
+      () => ['--graphs', '2', '--include', '4,8'],
+      /No plan keeps to --graphs 2: .* at least 3 graphs/,
+    ],
     ['too little memory', () => ['--graph-memory', '1MB'], /No plan keeps to --graph-memory/],
     ['memory that is no number', () => ['--graph-memory', 'much'], /512MiB/],
     [

@@ -1,4 +1,8 @@
+import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { addCommands } from '../../../dist/cli/commands.js';
+import { FLAGS, withFlags } from '../../../dist/cli/flag-names.js';
+import { LockstepError } from '../../../dist/errors.js';
 import { cli } from '../../support/cli.js';
 
 const FEW = ['--requests', '10'];
@@ -50,7 +54,9 @@ describe('times', () => {
 
   it('are printed by simulate where a cost is known', () => {
     expect(cli(['simulate', ...FEW]).stdout).not.toMatch(/more time|more cost/);
-    expect(cli(['simulate', ...FEW, '--cost-model', 'h100:llama-3-8b']).stdout).toMatch(/padding, [\d.]+ % more time/);
+    expect(cli(['simulate', ...FEW, '--cost-model', 'h100:llama-3-8b']).stdout).toMatch(
+      /padding of all ranks' tokens, [\d.]+ % more time/,
+    );
   });
 });
 
@@ -76,5 +82,71 @@ describe('a workload of which nothing fits', () => {
   it('names both limits where both are too low', () => {
     const { stderr } = cli(['simulate', ...FEW, '--num-blocks', '5', '--max-model-len', '64']);
     expect(stderr).toMatch(/--max-model-len \d+ and --num-blocks \d+ would admit it/);
+  });
+});
+
+describe('padding', () => {
+  it('is named by what it is a share of', () => {
+    const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`;
+    const simulated = JSON.parse(cli(['simulate', ...FEW, '--json']).stdout);
+    expect(simulated.paddingRatioAll).toBeGreaterThan(simulated.paddingRatioLargest);
+    const ofAll = `${percent(simulated.paddingRatioAll)} padding of all ranks' tokens`;
+    expect(labelled(cli(['simulate', ...FEW]).stdout, 'graphs')).toContain(ofAll);
+    expect(labelled(cli(['run', ...FEW]).stdout, 'graphs')).toContain(ofAll);
+    const planned = cli(['plan', ...FEW, '--graphs', '4']).stdout;
+    expect(labelled(planned, 'result')).toMatch(
+      /^([\d.]+) % padding of the largest rank's tokens, .*([\d.]+) % padding of all ranks' tokens$/,
+    );
+    expect(planned).toContain("(padding: of the largest rank's tokens)");
+  });
+});
+
+describe('reasons', () => {
+  it('add up to the steps; decisions that no step followed come after them', () => {
+    const { stdout } = cli(['simulate', ...FEW]);
+    const steps = Number(/^Simulated ([\d,]+) steps/.exec(stdout)?.[1]?.replaceAll(',', ''));
+    const [counted, parked] = stdout.split('  no step ') as [string, string];
+    const sum = (text: string): number =>
+      [...text.matchAll(/^ {4} *([\d,]+) {2}[a-z]/gm)].reduce((all, [, n]) => all + Number(n?.replaceAll(',', '')), 0);
+    expect(sum(counted)).toBe(steps);
+    expect(parked).toMatch(/^ +1 {2}leave /m);
+  });
+});
+
+describe('messages', () => {
+  it.each([
+    [['run', '--max-num-seqs', '1000000'], '--max-num-seqs is 1000000; it must be an integer from 1 to 65536'],
+    [['run', '--ranks', '0', '--accept-rate', '3'], '--accept-rate is 3; it must be a number from 0 to 1'],
+    [['run', '--ranks', '0', '--accept-rate', '3'], '--ranks is 0; it must be an integer from 1 to 64'],
+    [['run', '--timeout', '0'], '--timeout is 0; it must be'],
+    [['run', '--step-time=-1,0,0'], '--step-time a is -1; it must be'],
+    [['plan', '--split', '3'], '--split is 3; it must be between 0 and 1'],
+    [['plan', '--graphs', '0'], '--graphs is 0; it must be'],
+    [['plan', ...FEW, '--graphs', '1', '--include', '8,9'], 'No plan keeps to --graphs 1: '],
+    [
+      ['plan', ...FEW, '--graphs', '1', '--include', '8,9'],
+      'raise --graphs, or give fewer sizes in --include, a smaller',
+    ],
+    [['plan', '--size-multiple', '7'], '--size-multiple is 7, and the largest decode of 256 tokens'],
+    [['plan', '--include', '999'], 'a size of --include is 999'],
+  ])('name flags: %j', (args, text) => {
+    const { status, stderr } = cli(args);
+    expect(status).toBe(2);
+    expect(stderr).toContain(text);
+  });
+
+  it('name only flags that a command has', () => {
+    const program = new Command();
+    addCommands(program);
+    const flags = new Set(program.commands.flatMap(({ options }) => options.map(({ long }) => long)));
+    const named = Object.values(FLAGS).flatMap((text) => text.match(/--[a-z-]+/g) ?? []);
+    expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
+  });
+
+  it('keep plain words that are no option', () => {
+    const details = { options: ['ranks', 'blockSize'] };
+    const message = 'ranks is 0; tokens across its ranks; kvGroups[0].blockSize is 3; blockSizes';
+    expect(withFlags(new LockstepError('ERR_CONFIG_INVALID', message, details))).toBe(`--${message}`);
+    expect(withFlags(new LockstepError('ERR_CONFIG_INVALID', message))).toBe(message);
   });
 });

@@ -29,7 +29,7 @@ const KEYS_OF_ALL_KINDS: readonly CaptureKey[] = [
 ];
 
 const KEYS =
-  'steps graphSteps eagerSteps eagerDecodeSteps idleRankSteps twinSteps rejected preemptions reasons paddingRatio mismatches diverged ranks device policy transport requests tokens interrupted'.split(
+  'steps graphSteps eagerSteps eagerDecodeSteps idleRankSteps twinSteps rejected preemptions reasons paddingRatio paddingRatioLargest paddingRatioAll mismatches diverged ranks device policy transport requests tokens interrupted'.split(
     ' ',
   );
 
@@ -165,17 +165,21 @@ describe('lockstep run', () => {
     [
       'several numbers that cannot work, all at once',
       ['--ranks', '0', '--block-size', '0', '--ubatches', '7'],
-      /blockSize[\s\S]*ubatches[\s\S]*ranks/,
+      /--block-size is 0[\s\S]*--ubatches is 7[\s\S]*--ranks is 0/,
     ],
-    ['an unknown ladder', ['--ladder', 'none'], /no ladder/],
+    ['an unknown ladder', ['--ladder', 'none'], /not a ladder/],
     ['an unknown policy', ['--policy', 'vllm-v9'], /No policy is called vllm-v9/],
     ['a trace that is not there', ['--trace', '/nowhere/trace.csv'], /\/nowhere\/trace\.csv/],
     ['a step log that cannot be written', ['--step-log', '/nowhere/steps.jsonl'], /\/nowhere\/steps\.jsonl cannot be/],
     ['a capture log that cannot be written', ['--capture-log', '/nowhere/c'], /\/nowhere\/c cannot be written/],
-    ['more processes than threads can be', ['--tensor-parallel-size', '33'], /tensorParallelSize is 33/],
-    ['solo for a replica', ['--transport', 'solo', '--ranks', '1', '--tensor-parallel-size', '2'], /solo is for one/],
+    ['more processes than threads can be', ['--tensor-parallel-size', '33'], /--tensor-parallel-size is 33/],
+    [
+      'solo for a replica',
+      ['--transport', 'solo', '--ranks', '1', '--tensor-parallel-size', '2'],
+      /--transport is solo, which is for one/,
+    ],
     ['no requests', ['--requests', '0'], /at least 1/],
-    ['solo for two ranks', ['--transport', 'solo', '--ranks', '2'], /solo is for one rank/],
+    ['solo for two ranks', ['--transport', 'solo', '--ranks', '2'], /--transport is solo, which is for one rank/],
   ])('refuses %s with exit 2', (_what, args, message) => {
     const { status, stdout, stderr } = cli(['run', ...args]);
     expect(stderr).toMatch(message);

@@ -75,7 +75,7 @@ describe('a ladder as flags', () => {
     expect(() => emitFlags('vllm', [], LIMITS)).toThrowError(refused('there are no sizes'));
     expect(() => emitFlags('atom', [0], LIMITS)).toThrowError(refused('a size is 0'));
     expect(() => emitFlags('sglang', [64], { ...LIMITS, maxNumBatchedTokens: 63 })).toThrowError(refused('64 tokens'));
-    expect(() => emitFlags('x' as EngineName, [1], LIMITS)).toThrowError(refused('no engine'));
+    expect(() => emitFlags('x' as EngineName, [1], LIMITS)).toThrowError(refused('is not a known engine'));
   });
 
   test('parsed back, the flags say what was promised, and exactly the ladder where it is exact', () => {

@@ -45,7 +45,7 @@ describe("vLLM's tables", () => {
     const [batch] = (await readEngineLog(chunks(row))).batches;
     expect(batch).toEqual({ phase: 'decode', tokens: 3, padded: 4, mode: 'full', count: 2 });
     const wrong = '| 3 | 4 | 2 | FULL | 2 |\n';
-    await expect(readEngineLog(chunks(header, wrong))).rejects.toThrowError(invalid('it tells of no batch'));
+    await expect(readEngineLog(chunks(header, wrong))).rejects.toThrowError(invalid('it holds no batch'));
     expect((await readEngineLog(chunks(header, wrong, row))).batches).toHaveLength(1);
   });
 });

@@ -125,7 +125,7 @@ describe('createPlanner refuses numbers that cannot work, all of them at once', 
     ];
     const message = await faults({ plan: { keys: wrong }, limits: { queryLen: 2 }, policy: { ubatches: 2 } });
     for (const name of [
-      'keys[0].tokens is 5; its 2 + 4 requests have a token each',
+      'keys[0].tokens is 5; its 2 + 4 requests need at least one token each',
       'keys[1].queryLen is 3',
       'keys[2].queryLen is 0',
       'keys[3].maxQueryLen is 1',

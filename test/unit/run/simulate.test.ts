@@ -51,6 +51,8 @@ const COUNTS = [
   'ubatchedSteps',
   'reasons',
   'paddingRatio',
+  'paddingRatioLargest',
+  'paddingRatioAll',
   'tokens',
   'promptTokens',
   'generatedTokens',
@@ -201,6 +203,7 @@ describe('a simulation', () => {
     });
     // 49 graph steps of 2 tokens on rank 0 and 1 of 2 on rank 1.
     expect(summary.paddingRatio).toBeCloseTo((4 - 3) / 3, 12);
+    expect(summary).toMatchObject({ paddingRatioAll: summary.paddingRatio, paddingRatioLargest: 0 });
     expect(summary.timeRatio).toBe(0);
   });
 

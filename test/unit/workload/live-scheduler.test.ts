@@ -122,7 +122,7 @@ describe('steps of a live scheduler', () => {
   });
 
   it.each<[string, object]>([
-    ['is of a request that is there already', arrive(0, 3)],
+    ['is for a request that exists already', arrive(0, 3)],
     ['needs an id', arrive(-1, 3)],
     ['needs a prompt', arrive(1, 0)],
     ['needs a maxTokens', arrive(1, 1, { maxTokens: -1 })],
@@ -130,10 +130,10 @@ describe('steps of a live scheduler', () => {
     ['more than maxModelLen 75 or 5 blocks', arrive(1, 81)],
     ['it must have 1', arrive(1, 5, { prefix: [] })],
     ['not of safe integers', arrive(1, 5, { prefix: [0.5] })],
-    ['samples nothing of', { kind: 'finish', request: 1 }],
-    ['no outcome of a decode', { kind: 'yield', request: 0, tokens: 2 }],
-    ['is not there', { kind: 'cancel', request: 5 }],
-    ['is no event', { kind: 'abort', request: 0 }],
+    ['for which the open step samples no token', { kind: 'finish', request: 1 }],
+    ['not an outcome of a decode', { kind: 'yield', request: 0, tokens: 2 }],
+    ['is for an unknown request', { kind: 'cancel', request: 5 }],
+    ['is not an event', { kind: 'abort', request: 0 }],
   ])('refuse an event that %s, and all that came with it', (fault, event) => {
     const scheduler = new LiveScheduler({ maxModelLen: 75, numBlocks: 6 });
     scheduler.step([arrive(0, 3, { maxTokens: 9 })]);

@@ -1,0 +1,62 @@
+import type { LockstepError } from '../errors.js';
+
+/** The flag of each option that an error of the library may name in `details.options`. */
+export const FLAGS: Readonly<Record<string, string>> = {
+  acceptRate: '--accept-rate',
+  blockSize: '--block-size',
+  captureLog: '--capture-log',
+  device: '--device',
+  deviceMemory: '--device-memory',
+  include: '--include',
+  'its kind: trace, step-log or engine-log': '--trace, --steps or --log',
+  kvGroups: '--kv-groups',
+  maxModelLen: '--max-model-len',
+  maxNumBatchedTokens: '--max-num-batched-tokens',
+  maxNumSeqs: '--max-num-seqs',
+  mixed: '--mixed',
+  numBlocks: '--num-blocks',
+  queryLen: '--query-len',
+  ranks: '--ranks',
+  replicaSize: '--replica-size',
+  seed: '--seed',
+  sizeMultiple: '--size-multiple',
+  speed: '--speed',
+  split: '--split',
+  stepLog: '--step-log',
+  stepTime: '--step-time',
+  tensorParallelSize: '--tensor-parallel-size',
+  'the graph-memory budget': '--graph-memory',
+  'the graphs budget': '--graphs',
+  'the padding budget': '--max-padding',
+  'the time-loss budget': '--max-time-loss',
+  timeoutMs: '--timeout',
+  transport: '--transport',
+  ubatches: '--ubatches',
+  ubatchThresholdDecode: '--ubatch-threshold-decode',
+  ubatchThresholdPrefill: '--ubatch-threshold-prefill',
+  verify: '--verify',
+};
+
+/** Words after which a plain word such as `mixed` is the option of that name; before ` is` it is too. */
+const BEFORE_OPTION = /\b(?:set|raise|lower|give|change|in)$/;
+
+/** The message of an error with each option that `details.options` names as its flag. */
+export function withFlags({ message, details }: LockstepError): string {
+  const options = Array.isArray(details.options) ? details.options.map(String) : [];
+  let text = message;
+  for (const [name, flag] of Object.entries(FLAGS)) {
+    if (!options.some((option) => named(name).test(option))) continue;
+    const plain = /^[a-z]+$/.test(name);
+    text = text.replace(named(name), (_, at: number) => {
+      const before = text.slice(0, at).trimEnd();
+      const after = text.slice(at + name.length);
+      return !plain || BEFORE_OPTION.test(before) || /^ is\b/.test(after) ? flag : name;
+    });
+  }
+  return text;
+}
+
+/** Matches a name where it is a word of its own, and no part of a path such as `kvGroups[0].blockSize`. */
+function named(name: string): RegExp {
+  return new RegExp(`(?<![\\w.-])${name}(?![\\w-])`, 'g');
+}
