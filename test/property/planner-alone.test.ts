@@ -77,104 +77,109 @@ function outcome(planner: StepPlanner): string {
 it('in the checked mode, continued decodes are refused in the very step in which a planner that looks at all blocks refuses', () => {
   const seen = new Set<string>();
   fc.assert(
-    fc.property(buildArbitrary, stepsArbitrary, fc.array(startArbitrary, { minLength: 1, maxLength: 5 }), ({ name, modules }, steps, starts) => {
-      const planner = new StepPlanner(modules, { limits: LIMITS, checked: true, poison: true });
-      const state = new Int32Array(
-        devicePort(planner).arena.buffer,
-        devicePort(planner).regions.region('state').offset,
-      );
-      let unused = SHARED + 1;
-      const decodes = new Map<Row, Held>();
-      const idle = new Map<Row, Held>();
-      const add = (into: Map<Row, Held>, held: Held): Row => {
-        const row = planner.requests.add({ blockIds: held.blocks, numComputedTokens: held.computed });
-        into.set(row, held);
-        return row;
-      };
-      for (const { start, ahead } of starts) {
-        const own = Array.from({ length: Math.floor(start / 2) + 1 }, () => unused++);
-        const blocks = [...own, ...ahead.map((shared) => (shared ? SHARED : unused++))];
-        planner.requests.schedule(add(decodes, { blocks, computed: start }), { phase: 'decode', queryLen: 1 });
-      }
-      for (const [number, { takes, idle: comes, changes, pick, abandons }] of steps.entries()) {
-        let prompt: { row: Row; held: Held } | undefined;
-        const all = [...decodes.values(), ...idle.values()].flatMap(({ blocks }) => blocks);
-        if (number > 0) {
-          for (const [index, [row, held]] of [...decodes].entries()) {
-            held.computed += 1;
-            if (held.computed < 2 * held.blocks.length) continue;
-            const block = takes[index] === 0 ? all[pick % all.length] : unused++;
-            planner.requests.appendBlocks(row, [block]);
-            held.blocks.push(block);
-          }
-          const last = [...idle.keys()].at(-1);
-          if (comes === 'leaves' && last !== undefined) {
-            planner.requests.remove(last);
-            idle.delete(last);
-          } else if ((comes === 'computed' || comes === 'held') && idle.size < 5 && decodes.size + idle.size < 9) {
-            add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : pick % 2 });
-          }
-          if (changes === 'ends' && decodes.size > 1) {
-            const gone = [...decodes.keys()][pick % decodes.size];
-            planner.requests.remove(gone);
-            decodes.delete(gone);
-          }
-          planner.requests.continueDecodes();
-          const block = changes === 'shares' || changes === 'prompt shares' ? all[pick % all.length] : unused++;
-          // One that was there before, with a block that others may have, runs for the first time.
-          const waiting = [...idle].find(([, { computed }]) => computed < 2);
-          if (changes.endsWith('begins') && waiting !== undefined) {
-            const [row, held] = waiting;
-            idle.delete(row);
-            if (changes === 'begins') {
-              decodes.set(row, held);
-              planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
-            } else {
-              prompt = { row, held };
-              planner.requests.schedule(row, { phase: 'prefill', queryLen: 2 - held.computed });
+    fc.property(
+      buildArbitrary,
+      stepsArbitrary,
+      fc.array(startArbitrary, { minLength: 1, maxLength: 5 }),
+      ({ name, modules }, steps, starts) => {
+        const planner = new StepPlanner(modules, { limits: LIMITS, checked: true, poison: true });
+        const state = new Int32Array(
+          devicePort(planner).arena.buffer,
+          devicePort(planner).regions.region('state').offset,
+        );
+        let unused = SHARED + 1;
+        const decodes = new Map<Row, Held>();
+        const idle = new Map<Row, Held>();
+        const add = (into: Map<Row, Held>, held: Held): Row => {
+          const row = planner.requests.add({ blockIds: held.blocks, numComputedTokens: held.computed });
+          into.set(row, held);
+          return row;
+        };
+        for (const { start, ahead } of starts) {
+          const own = Array.from({ length: Math.floor(start / 2) + 1 }, () => unused++);
+          const blocks = [...own, ...ahead.map((shared) => (shared ? SHARED : unused++))];
+          planner.requests.schedule(add(decodes, { blocks, computed: start }), { phase: 'decode', queryLen: 1 });
+        }
+        for (const [number, { takes, idle: comes, changes, pick, abandons }] of steps.entries()) {
+          let prompt: { row: Row; held: Held } | undefined;
+          const all = [...decodes.values(), ...idle.values()].flatMap(({ blocks }) => blocks);
+          if (number > 0) {
+            for (const [index, [row, held]] of [...decodes].entries()) {
+              held.computed += 1;
+              if (held.computed < 2 * held.blocks.length) continue;
+              const block = takes[index] === 0 ? all[pick % all.length] : unused++;
+              planner.requests.appendBlocks(row, [block]);
+              held.blocks.push(block);
             }
-          } else if (changes === 'joins' || changes === 'shares') {
-            if (decodes.size + idle.size < LIMITS.maxNumSeqs) {
-              planner.requests.schedule(add(decodes, { blocks: [block], computed: 1 }), {
-                phase: 'decode',
-                queryLen: 1,
-              });
+            const last = [...idle.keys()].at(-1);
+            if (comes === 'leaves' && last !== undefined) {
+              planner.requests.remove(last);
+              idle.delete(last);
+            } else if ((comes === 'computed' || comes === 'held') && idle.size < 5 && decodes.size + idle.size < 9) {
+              add(idle, { blocks: [all[pick % all.length]], computed: comes === 'computed' ? 2 : pick % 2 });
             }
-          } else if (changes.startsWith('prompt') && decodes.size + idle.size < LIMITS.maxNumSeqs) {
-            const held = { blocks: [unused++, block], computed: 0 };
-            prompt = { row: add(idle, held), held };
-            idle.delete(prompt.row);
-            planner.requests.schedule(prompt.row, { phase: 'prefill', queryLen: 3 });
+            if (changes === 'ends' && decodes.size > 1) {
+              const gone = [...decodes.keys()][pick % decodes.size];
+              planner.requests.remove(gone);
+              decodes.delete(gone);
+            }
+            planner.requests.continueDecodes();
+            const block = changes === 'shares' || changes === 'prompt shares' ? all[pick % all.length] : unused++;
+            // One that was there before, with a block that others may have, runs for the first time.
+            const waiting = [...idle].find(([, { computed }]) => computed < 2);
+            if (changes.endsWith('begins') && waiting !== undefined) {
+              const [row, held] = waiting;
+              idle.delete(row);
+              if (changes === 'begins') {
+                decodes.set(row, held);
+                planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+              } else {
+                prompt = { row, held };
+                planner.requests.schedule(row, { phase: 'prefill', queryLen: 2 - held.computed });
+              }
+            } else if (changes === 'joins' || changes === 'shares') {
+              if (decodes.size + idle.size < LIMITS.maxNumSeqs) {
+                planner.requests.schedule(add(decodes, { blocks: [block], computed: 1 }), {
+                  phase: 'decode',
+                  queryLen: 1,
+                });
+              }
+            } else if (changes.startsWith('prompt') && decodes.size + idle.size < LIMITS.maxNumSeqs) {
+              const held = { blocks: [unused++, block], computed: 0 };
+              prompt = { row: add(idle, held), held };
+              idle.delete(prompt.row);
+              planner.requests.schedule(prompt.row, { phase: 'prefill', queryLen: 3 });
+            }
           }
+          const whole = new StepPlanner(modules, { limits: LIMITS, checked: true });
+          for (const { blocks, computed } of idle.values()) {
+            whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
+          }
+          for (const { blocks, computed } of decodes.values()) {
+            const row = whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
+            whole.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+          }
+          if (prompt !== undefined) {
+            const row = whole.requests.add({ blockIds: prompt.held.blocks, numComputedTokens: prompt.held.computed });
+            whole.requests.schedule(row, {
+              phase: 'prefill',
+              queryLen: prompt.held.blocks.length + 1 - prompt.held.computed,
+            });
+          }
+          const before = state[SEEN_ALONE];
+          const found = outcome(planner);
+          expect(found).toBe(outcome(whole));
+          seen.add(`${found}, ${before < 1 ? 'by all' : 'by what changed'}, ${name}`);
+          if (found !== 'taken') return;
+          if (abandons) {
+            planner.abandon();
+            return;
+          }
+          planner.build(planner.resolve(planner.table));
+          if (prompt !== undefined) planner.requests.remove(prompt.row);
         }
-        const whole = new StepPlanner(modules, { limits: LIMITS, checked: true });
-        for (const { blocks, computed } of idle.values()) {
-          whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
-        }
-        for (const { blocks, computed } of decodes.values()) {
-          const row = whole.requests.add({ blockIds: blocks, numComputedTokens: computed });
-          whole.requests.schedule(row, { phase: 'decode', queryLen: 1 });
-        }
-        if (prompt !== undefined) {
-          const row = whole.requests.add({ blockIds: prompt.held.blocks, numComputedTokens: prompt.held.computed });
-          whole.requests.schedule(row, {
-            phase: 'prefill',
-            queryLen: prompt.held.blocks.length + 1 - prompt.held.computed,
-          });
-        }
-        const before = state[SEEN_ALONE];
-        const found = outcome(planner);
-        expect(found).toBe(outcome(whole));
-        seen.add(`${found}, ${before < 1 ? 'by all' : 'by what changed'}, ${name}`);
-        if (found !== 'taken') return;
-        if (abandons) {
-          planner.abandon();
-          return;
-        }
-        planner.build(planner.resolve(planner.table));
-        if (prompt !== undefined) planner.requests.remove(prompt.row);
-      }
-    }),
+      },
+    ),
     runs(3000),
   );
   if (!FULL_RUN) return;

@@ -1,4 +1,4 @@
-import { nativeMetadata } from '../../dist/index.js';
+import { nativeMetadata } from '../../dist/entry/native.js';
 import type { WasmSources } from '../../dist/memory/modules.js';
 
 /** The two ways in which the metadata sources are built, for `createPlanner({ wasm })` or `loadModules(wasm)`. */

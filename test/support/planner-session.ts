@@ -51,9 +51,9 @@ export class PlannerSession extends EditedPlanners {
   }
 
   /** As all planners do it; also where it is refused the memories of builds are left alike. */
-  override continueDecodes(how: SessionStep['continues']): number {
-    const continued = super.continueDecodes(how);
-    if (continued === 0 && how !== 'no') this.#compareBuilds();
+  override continueDecodes(step: Pick<SessionStep, 'continues' | 'drafts'>): number {
+    const continued = super.continueDecodes(step);
+    if (continued === 0 && step.continues !== 'no') this.#compareBuilds();
     return continued;
   }
 
