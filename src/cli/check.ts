@@ -12,7 +12,7 @@ import {
 } from '../check/index.js';
 import { policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { readPlanFile, readPolicy } from '../formats/index.js';
+import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
@@ -105,7 +105,7 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
     if (before !== undefined) return before.pair(flags.fixed === true ? 'fixed' : 'before');
     return standardDomain(await readPolicy(name), { piecewise, ...(ubatches !== undefined && { ubatches }) });
   }
-  const file = await readPlanFile(flags.plan);
+  const file = await readCheckedPlanFile(flags.plan);
   const policy = defaultPolicy ? file.policy : completeCheckedPolicy(before?.policy ?? (await readPolicy(name)));
   return planDomain(policy, file.plan, {
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),

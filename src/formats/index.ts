@@ -1,5 +1,5 @@
 export { LineFile } from './line-file.js';
-export { type PlanFile, readPlanFile, readPolicy, writePlanFile } from './plan-file.js';
+export { type PlanFile, readCheckedPlanFile, readPlanFile, readPolicy, writePlanFile } from './plan-file.js';
 export {
   type SimulatedSpan,
   StepLogFile,

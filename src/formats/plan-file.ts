@@ -3,13 +3,19 @@ import { Faults } from '../config.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, decodeKey } from '../keys/index.js';
-import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import {
+  type CheckedPolicy,
+  completeCheckedPolicy,
+  completePolicy,
+  LOCKSTEP_POLICY,
+  type Policy,
+} from '../policy/index.js';
 import { StagedFile } from './staged-file.js';
 
 /** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
-export interface PlanFile {
+export interface PlanFile<P = Policy> {
   readonly schemaVersion: 1;
-  readonly policy: Policy;
+  readonly policy: P;
   readonly plan: CapturePlan;
 }
 
@@ -30,7 +36,16 @@ export async function writePlanFile(path: string, policy: Policy, plan: CaptureP
 }
 
 /** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it. */
-export async function readPlanFile(path: string): Promise<PlanFile> {
+export function readPlanFile(path: string): Promise<PlanFile> {
+  return readPlan(path, (given) => completePolicy(given as Partial<Policy>));
+}
+
+/** The same for the checker: the policy in the file may name former rules. */
+export function readCheckedPlanFile(path: string): Promise<PlanFile<CheckedPolicy>> {
+  return readPlan(path, completeCheckedPolicy);
+}
+
+async function readPlan<P>(path: string, complete: (given: Partial<CheckedPolicy>) => P): Promise<PlanFile<P>> {
   const value = await readJson(path, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
   const { schemaVersion, policy, keys } = (value ?? {}) as {
     schemaVersion?: unknown;
@@ -53,7 +68,7 @@ export async function readPlanFile(path: string): Promise<PlanFile> {
     else for (const name of names) faults.check(name in key, `keys[${index}] lacks ${name}`);
   }
   faults.throwIfAny(`The plan in ${path}`);
-  return { schemaVersion: 1, policy: completePolicy(policy as Partial<Policy>), plan: { keys: keys as CaptureKey[] } };
+  return { schemaVersion: 1, policy: complete(policy), plan: { keys: keys as CaptureKey[] } };
 }
 
 /** A policy by name, ours or an engine's, or from a JSON file that holds one. */

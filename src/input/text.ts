@@ -20,7 +20,7 @@ export interface TextOptions {
 /** The name of the source in errors. */
 export function sourceName(source: TextSource): string {
   if (typeof source === 'string') return source;
-  return source instanceof URL ? source.href : '<stream>';
+  return source instanceof URL ? source.href : 'the stream';
 }
 
 /**

@@ -142,6 +142,19 @@ describe('lockstep check', () => {
     expect(limited.violations.map(({ property }: { property: string }) => property)).toEqual(['P10']);
   });
 
+  test('--plan: the policy in a plan may name a former rule, which only the checker explores', () => {
+    const counts = { tokens: 4, prefillRequests: 0, decodeRequests: 4, queryLen: 1, maxQueryLen: 1, parts: 1 };
+    const key = { mode: 'full', ...counts, variant: 0, collectives: 0 };
+    const policy = { name: 'mine', prepare: 'local' };
+    const plan = file('former.json', { schemaVersion: 1, policy, keys: [key] });
+    const { status, stdout } = cli(['check', '--plan', plan, '--json']);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).violations.map(({ property }: { property: string }) => property)).toEqual(['P1', 'P5']);
+    const refused = cli(['simulate', '--plan', plan, '--requests', '2', '--json']);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain('only `lockstep check` explores');
+  });
+
   const unknown = { schemaVersion: 1, policy: {}, keys: [{ colour: 3 }] };
   test.each([
     [['--ranks', '0'], 'at least one rank'],

@@ -122,7 +122,7 @@ describe('sources', () => {
     const none = await readEngineLog(chunks(text)).catch((error) => error);
     expect(none).toEqual(invalid('--cudagraph-metrics'));
     expect(none).toEqual(invalid('#running-req'));
-    await expect(readEngineLog(chunks(''))).rejects.toThrowError(invalid('<stream>'));
+    await expect(readEngineLog(chunks(''))).rejects.toThrowError(invalid('the stream'));
     async function* both(): AsyncGenerator<Uint8Array> {
       for (const file of [VLLM, SGLANG]) for await (const chunk of createReadStream(file)) yield chunk as Uint8Array;
     }
