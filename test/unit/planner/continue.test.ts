@@ -133,6 +133,18 @@ describe('continueDecodes', () => {
     expect(rows.map((row) => requests.numComputedTokens(row))).toEqual([4, 4, 4]);
   });
 
+  it('counts nobody who holds the null block', async () => {
+    const planner = await createPlanner({ limits, checked: true });
+    const { requests } = planner;
+    const rows = [10, 20].map((block) => requests.add({ blockIds: [block, block + 1], numComputedTokens: 3 }));
+    requests.scheduleEach(rows, [1, 1]);
+    step(planner);
+    requests.continueDecodes(rows, null, [0, 0]);
+    const { arena, regions } = devicePort(planner);
+    const holders = new Int32Array(arena.buffer, regions.groups[0].region('blockHolders').offset, 11);
+    expect([holders[0], holders[10]]).toEqual([0, 1]);
+  });
+
   it('refuses drafts or blocks of no rows', async () => {
     const { planner } = await running(2);
     refusedWith('ERR_INPUT_INVALID', () => planner.requests.continueDecodes(null, [1]));
