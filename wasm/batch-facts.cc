@@ -136,7 +136,8 @@ void update_order() {
   for (int32_t i = 0; i < *changes; i++) {
     if (changed[i] < decodes) set_place(changed[i], rows[changed[i]]);
   }
-  *changes = 0;
+  // Decodes of the last step that may still be continued have lost their places: a check of shared blocks or a refused vote came first.
+  *changes = decodes == 0 && state()[STATE_LANES] > 0 ? ANY_LANE : 0;
   for (int32_t i = 0; i < prefills; i++) set_place(decodes + i, region(REGION_PREFILLS)[i]);
   for (int32_t i = decodes + prefills; i < state()[STATE_ORDER_ROWS]; i++) set_place(i, -1);
   state()[STATE_ORDER_ROWS] = decodes + prefills;

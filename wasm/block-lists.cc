@@ -48,13 +48,13 @@ int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* id
   int32_t* const lists = group.region(KV_GROUP_REGION_BLOCK_LISTS);
   const int64_t stride = group.size(KV_GROUP_SIZE_BLOCK_LIST_STRIDE);
   const bool whole_blocks = group.block_size() == group.size(KV_GROUP_SIZE_KERNEL_BLOCK_SIZE);
-  int32_t next = group.state()[KV_GROUP_STATE_APPENDS];
+  uint32_t next = group.state()[KV_GROUP_STATE_APPENDS];
   int32_t code = EDIT_OK;
   int32_t i = 0;
   for (; i < count; i++) {
     const int32_t row = rows[i], id = ids[i];
-    const int32_t* fields = batch + row * ROW_WORDS;
-    if (static_cast<uint32_t>(row) >= static_cast<uint32_t>(requests) || !fields[ROW_ACTIVE]) {
+    const bool there = static_cast<uint32_t>(row) < static_cast<uint32_t>(requests);
+    if (!there || !batch[row * ROW_WORDS + ROW_ACTIVE]) {
       code = refuse(EDIT_ROW_UNKNOWN, row, row, requests);
       break;
     }
@@ -63,6 +63,7 @@ int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* id
       code = refuse(EDIT_BLOCK_INVALID, row, id, num_blocks, group.index());
       break;
     }
+    const int32_t* fields = batch + row * ROW_WORDS;
     const int32_t column = counts[row];
     if (column >= most) {
       code = refuse(EDIT_BLOCKS_FULL, row, column + 1, most, group.index());

@@ -125,6 +125,8 @@ void hold_blocks(const KvGroup& group, const int32_t* blocks, int32_t count, int
   if (!limit(LIMIT_CHECKED)) return;
   int32_t* holders = group.region(KV_GROUP_REGION_BLOCK_HOLDERS);
   for (int32_t i = 0; i < count; i++) {
+    // Of the null block everybody may have some, and nobody writes it.
+    if (blocks[i] == 0) continue;
     holders[blocks[i]] += change;
     if (holders[blocks[i]] > 1) state()[STATE_SEEN_ALONE] = -1;
   }

@@ -7,9 +7,8 @@ export {
   type MetadataCounts,
   type MetadataView,
   type StagingSet,
-  stepLength,
 } from './metadata.js';
 export { PlannerMemory } from './planner-memory.js';
 export { createRawBatch, RawBatch, type RawBatchOptions, type RawPart } from './raw-batch.js';
 export { type NewRequest, Requests, type Row, type Rows, type ScheduledChunk } from './requests.js';
-export type { TableUpload, TensorUpload, Uploads } from './uploads.js';
+export type { TensorUpload, Uploads } from './uploads.js';

@@ -15,4 +15,4 @@ export {
 export type { RegionTable } from './region-table.js';
 export { layoutRegions, type RegionOptions } from './regions.js';
 export { type Sizes, type TensorChoices, tensorLength } from './sizes.js';
-export { hasSimd, type WasmMemory, wasmApi } from './wasm-api.js';
+export { hasSimd } from './wasm-api.js';

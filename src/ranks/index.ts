@@ -2,7 +2,6 @@ export { DEFAULT_TIMEOUT_MS } from '../names.js';
 export {
   type Collective,
   DEFAULT_ROW_WORDS,
-  MAX_ROW_WORDS,
   type ParkOptions,
   type Transport,
   type WorkSource,
@@ -10,7 +9,7 @@ export {
 export type { MissingRank } from './failure/gather-errors.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
 export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard/guard-row.js';
-export { type GuardDifference, type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
+export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
 export { createSolo } from './solo.js';
 export { MAX_RANKS } from './threads/group-memory.js';
 export { connectRank, type RankConnection } from './threads/rank-connection.js';

@@ -110,7 +110,8 @@ export class LiveScheduler {
     this.#state.set(request, {
       promptTokens,
       maxTokens: maxTokens ?? mostTokens(this.limits) - promptTokens,
-      prefix: prefix ?? null,
+      // The caller may use its array again.
+      prefix: prefix === undefined ? null : Float64Array.from(prefix),
     });
     this.#live.add(request);
     this.#rank.arrive(request);
@@ -165,6 +166,7 @@ export class LiveScheduler {
     );
     if (prefix === undefined) return;
     const numbers = Math.ceil(promptTokens / limits.tokensPerKey);
+    refuseUnless(prefix !== null, event, 'has null for a prefix; leave it out');
     refuseUnless(prefix.length === numbers, event, `has a prefix of ${prefix.length} numbers; it must have ${numbers}`);
     for (let i = 0; i < numbers; i++)
       refuseUnless(Number.isSafeInteger(prefix[i]), event, 'has a prefix that is not of safe integers');

@@ -51,6 +51,26 @@ describe('rows of decodes that go on', () => {
     expect(orderOf(step(planner))).toEqual([rows[4], rows[1]]);
   });
 
+  it('take their places back after a check or a refused vote without them', async () => {
+    const { planner, rows } = await running(2);
+    const { requests } = planner;
+    requests.checkSharedBlocks();
+    requests.continueDecodes();
+    expect(orderOf(step(planner))).toEqual(rows);
+    const checked = await createPlanner({ limits, checked: true });
+    const there = [10, 20].map((block) => checked.requests.add({ blockIds: [block], numComputedTokens: 1 }));
+    checked.requests.scheduleEach(there, [1, 1]);
+    step(checked);
+    const other = checked.requests.add({ blockIds: [10] });
+    checked.requests.schedule(other, { phase: 'prefill', queryLen: 4 });
+    refusedWith('ERR_BLOCK_CONFLICT', () => checked.vote());
+    checked.requests.remove(other);
+    checked.requests.continueDecodes();
+    const local = step(checked);
+    expect(orderOf(local)).toEqual(there);
+    expect([0, 1].map((row) => blocksOf(local, row)[0])).toEqual([10, 20]);
+  });
+
   it('costs the block table a row for each newcomer, and a column for each block', async () => {
     const { planner, rows } = await running(6);
     const { requests } = planner;
@@ -111,6 +131,18 @@ describe('continueDecodes', () => {
       rows.map((_, row) => [10 + 2 * row, 11 + 2 * row, 0, 0]),
     );
     expect(rows.map((row) => requests.numComputedTokens(row))).toEqual([4, 4, 4]);
+  });
+
+  it('counts nobody who holds the null block', async () => {
+    const planner = await createPlanner({ limits, checked: true });
+    const { requests } = planner;
+    const rows = [10, 20].map((block) => requests.add({ blockIds: [block, block + 1], numComputedTokens: 3 }));
+    requests.scheduleEach(rows, [1, 1]);
+    step(planner);
+    requests.continueDecodes(rows, null, [0, 0]);
+    const { arena, regions } = devicePort(planner);
+    const holders = new Int32Array(arena.buffer, regions.groups[0].region('blockHolders').offset, 11);
+    expect([holders[0], holders[10]]).toEqual([0, 1]);
   });
 
   it('refuses drafts or blocks of no rows', async () => {

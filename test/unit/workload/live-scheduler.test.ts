@@ -121,6 +121,16 @@ describe('steps of a live scheduler', () => {
     expect(added[0]?.blockIds.slice(0, 2)).toEqual(scheduler.blocksOf(0).slice(0, 2));
   });
 
+  it('share what a prefix said when its request arrived', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 40, maxNumBatchedTokens: 4 });
+    const prefix = [11, 12, 13];
+    scheduler.step([arrive(0, 12, { prefix })]);
+    prefix.fill(99);
+    for (let step = 0; step < 3; step++) scheduler.step();
+    const { added } = scheduler.step([{ kind: 'finish', request: 0 }, arrive(1, 12, { prefix: [11, 12, 14] })]);
+    expect(added.map(({ numComputedTokens }) => numComputedTokens)).toEqual([8]);
+  });
+
   it.each<[string, object]>([
     ['is for a request that exists already', arrive(0, 3)],
     ['needs an id', arrive(-1, 3)],
@@ -129,6 +139,7 @@ describe('steps of a live scheduler', () => {
     ['has 70 + 6 tokens, more than maxModelLen 75', arrive(1, 70, { maxTokens: 6 })],
     ['more than maxModelLen 75 or 5 blocks', arrive(1, 81)],
     ['it must have 1', arrive(1, 5, { prefix: [] })],
+    ['has null for a prefix', arrive(1, 5, { prefix: null })],
     ['not of safe integers', arrive(1, 5, { prefix: [0.5] })],
     ['for which the open step samples no token', { kind: 'finish', request: 1 }],
     ['not an outcome of a decode', { kind: 'yield', request: 0, tokens: 2 }],
