@@ -132,7 +132,7 @@ describe('lockstep explain', () => {
   test.each([
     ['', [], 'ERR_INPUT_INVALID'],
     [line, ['--ladder', 'nope'], 'ERR_CONFIG_INVALID'],
-    [line, ['--max-num-seqs', '0'], 'maxNumSeqs is 0'],
+    [line, ['--max-num-seqs', '0'], '--max-num-seqs is 0'],
     [line, ['--policy', path.join(import.meta.dirname, 'no-such-policy.json')], 'ERR_INPUT_INVALID'],
   ])('bad input or options exit 2: %j %j', (input, options, message) => {
     const { code, out, err } = explain(input, ...options);

@@ -42,7 +42,7 @@ describe('lockstep simulate', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^Simulated \d+ steps on 1 rank .* steps a second$/m);
     expect(stdout).toMatch(/ \d{1,3},\d{3} computed, \d{1,3},\d{3} generated/);
-    expect(stdout).toMatch(/graphs +[\d,]+ steps \(.*\) on 4 graphs, [\d.]+ % padding$/m);
+    expect(stdout).toMatch(/graphs +[\d,]+ steps \(.*\) on 4 graphs, [\d.]+ % padding of all ranks' tokens$/m);
     expect(stdout).toMatch(/\d {2}no-key-for-phase +eager: /);
   });
 
@@ -85,7 +85,7 @@ describe('lockstep simulate', () => {
     [
       'several numbers that cannot work, all at once',
       ['--ranks', '0', '--block-size', '0', '--ubatches', '7'],
-      /blockSize[\s\S]*ubatches[\s\S]*ranks/,
+      /--block-size[\s\S]*--ubatches[\s\S]*--ranks/,
     ],
     ['a trace that is not there', ['--trace', '/nowhere/trace.csv'], /\/nowhere\/trace\.csv/],
     ['no requests', ['--requests', '0'], /at least 1/],

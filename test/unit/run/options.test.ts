@@ -115,8 +115,8 @@ describe('the sampled share', () => {
     const taken: string[] = [];
     const cache = {
       capacity: 1,
-      read: (begin: number, end: number, tokens: number) => {
-        for (let index = begin; index < end; index++) taken.push(`${step} ${index}`);
+      read: (rows: Int32Array, tokens: number) => {
+        for (const row of rows) taken.push(`${step} ${row}`);
         return new Int32Array(tokens);
       },
     };
