@@ -188,7 +188,7 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
   const sequence = new StepSequence();
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
   let steps = 0;
-  for await (const { first, lines } of readLineBlocks(readText(file, { signal }), refuse)) {
+  for await (const { first, lines } of readLineBlocks(readText(source, { signal }), refuse)) {
     for (const [index, text] of lines.entries()) {
       if (text.trim() === '') continue;
       const line = first + index;

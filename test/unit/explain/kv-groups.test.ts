@@ -75,8 +75,8 @@ describe('lockstep explain --kv-groups', () => {
 
   it.each([
     ['[{"blockSize":8', 'It must be JSON.', []],
-    ['[]', 'kvGroups is an array of 0', []],
-    ['[{"blockSize":8}]', 'blockSize is 32 and kvGroups[0].blockSize is 8', ['--block-size', '32']],
+    ['[]', '--kv-groups is an array of 0', []],
+    ['[{"blockSize":8}]', '--block-size is 32 and --kv-groups[0].blockSize is 8', ['--block-size', '32']],
   ])('%s exits 2', (groups, expected, more) => {
     const { status, stderr } = cli(['explain', '--kv-groups', groups, ...more], JSON.stringify(unnamed));
     expect(status).toBe(2);
