@@ -78,6 +78,7 @@ function checkContents(tarball) {
     .map((file) => file.replace(/^package\//, ''));
   const vectors = readdirSync(path.join(root, 'test/vectors')).filter((name) => name.endsWith('.json'));
   const wanted = [
+    'CHANGELOG.md',
     'LICENSE',
     'README.md',
     'package.json',
@@ -96,7 +97,7 @@ function checkContents(tarball) {
     'docs/ is missing',
   );
   const stray = files.filter(
-    (file) => !/^(dist|prebuilds|docs|native\/include)\/|^(LICENSE|README\.md|package\.json)$/.test(file),
+    (file) => !/^(dist|prebuilds|docs|native\/include)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(file),
   );
   insist(stray.length === 0, `does not belong there: ${stray.join(', ')}`);
   const hooks = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => name in manifest.scripts);
