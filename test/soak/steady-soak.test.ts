@@ -62,28 +62,32 @@ class Soak {
     this.planner.build(this.planner.resolve(this.planner.table));
   }
 
-  /** What the tensors of the last step should hold, from the lists alone. */
+  /** What the tensors of the last step should hold, from the lists alone, in the planner's order of the decodes. */
   expected(): object {
-    const requests = this.live.length;
+    const { order, rows } = this.planner.local;
+    const placeOf = new Map([...order.subarray(0, rows)].map((row, place) => [row, place]));
+    const live = [...this.live].sort((a, b) => Number(placeOf.get(a.row)) - Number(placeOf.get(b.row)));
+    expect([...placeOf.keys()]).toEqual(live.map(({ row }) => Number(row)));
+    const requests = live.length;
     const padded = SIZES.find((size) => size >= requests) as number;
     const pad = <T>(values: readonly T[], value: T): T[] => [...values, ...new Array<T>(padded - requests).fill(value)];
     const width = LIMITS.maxModelLen / LIMITS.blockSize;
     return {
       paddedTokens: padded,
       slotMapping: pad(
-        this.live.map(({ blockIds, position }) => slotsOf(blockIds, position + 1, GEOMETRY)[position]),
+        live.map(({ blockIds, position }) => slotsOf(blockIds, position + 1, GEOMETRY)[position]),
         -1n,
       ),
       positions: pad(
-        this.live.map(({ position }) => BigInt(position)),
+        live.map(({ position }) => BigInt(position)),
         0n,
       ),
       seqLens: pad(
-        this.live.map(({ position }) => position + 1),
+        live.map(({ position }) => position + 1),
         0,
       ),
       tokenToRequest: pad(
-        this.live.map((_, index) => index),
+        live.map((_, index) => index),
         -1,
       ),
       queryStartLoc: pad(
@@ -91,7 +95,7 @@ class Soak {
         requests,
       ),
       blockTable: pad<readonly number[]>(
-        this.live.map(({ blockIds }) => blockIds),
+        live.map(({ blockIds }) => blockIds),
         [],
       ).flatMap((blockIds) => Array.from({ length: width }, (_, column) => blockIds[column] ?? 0)),
     };
