@@ -53,6 +53,7 @@
         "kernels/copy.cc",
         "kernels/device-inputs.cc",
         "kernels/fill.cc",
+        "kernels/images.cc",
         "kernels/kv-read.cc",
         "kernels/kv-write.cc",
         "kernels/padded-rows.cc",
