@@ -28,6 +28,7 @@
         "addon/graph-object.cc",
         "addon/metadata-object.cc",
         "addon/module-object.cc",
+        "addon/mpi.cc",
         "addon/pool-object.cc",
         "addon/readback-object.cc",
         "addon/recording-object.cc",
@@ -52,7 +53,9 @@
         "kernels/copy.cc",
         "kernels/fill.cc",
         "kernels/kv-read.cc",
-        "kernels/kv-write.cc"
+        "kernels/kv-write.cc",
+        "mpi/mpi-library.cc",
+        "mpi/mpi-process.cc"
       ]
     }
   ]

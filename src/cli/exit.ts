@@ -16,7 +16,11 @@ const USAGE: readonly ErrorCode[] = [
   'ERR_TRACE_INVALID',
   'ERR_USAGE',
 ];
-const UNAVAILABLE: readonly ErrorCode[] = ['ERR_DEVICE_UNAVAILABLE', 'ERR_NATIVE_UNAVAILABLE'];
+const UNAVAILABLE: readonly ErrorCode[] = [
+  'ERR_DEVICE_UNAVAILABLE',
+  'ERR_NATIVE_UNAVAILABLE',
+  'ERR_TRANSPORT_UNAVAILABLE',
+];
 
 /** Exit code of a command that ended with `error`. */
 export function exitCodeOf(error: unknown): number {
