@@ -12,11 +12,12 @@ export type GatherState = 'pending' | 'doubt' | 'completed' | 'ended';
  *
  * An all-gather has two rounds. A rank that enters sends its row to all. A rank that has every row sends `ready` to all, and
  * completes once it has `ready` of all. Until it is ready it may give up on its own, since without its `ready` no rank can
- * complete; once it is ready it may not, for a peer may have completed already: it is in doubt. Whoever ends the
- * group says which all-gather it was ready for last, so a rank in doubt can tell whether that all-gather may still complete; and a
- * peer that says it completed it, or enters the next one, settles the doubt, since that peer had `ready` of all ranks.
+ * complete; once it is ready it may not, for a peer may have completed already: it is in doubt.
  *
- * A rank that learns of the end sends its own `ended` to all, once: no rank waits for its `ready` in vain.
+ * A rank that ends the group, or learns of the end, says so to all, once: which all-gather it was ready for last and which it
+ * completed. From then on it takes no `ready` into account, so that this is its last word. A rank in doubt
+ * completes if a peer says that it did, or shows it by entering the next all-gather; it ends if a peer was not ready, or once all
+ * that live have given their last word and none completed.
  */
 export class Exchange implements SeenRanks {
   readonly rank: number;
@@ -40,9 +41,10 @@ export class Exchange implements SeenRanks {
   readonly #arrived: Int32Array;
   readonly #peerReady: Int32Array;
   readonly #peerCompleted: Int32Array;
-  /** Who left, and who said that the group has ended. */
+  /** Who left, who said that the group has ended, and whose process has ended. */
   readonly #left: Uint8Array;
   readonly #saidEnded: Uint8Array;
+  readonly #gone: Uint8Array;
   /** When the last message of each came, by `performance.now()`; 0 before the first. */
   readonly #heardAt: Float64Array;
   /** The rows of the all-gather under way and of the next, which a peer may enter earlier: by the parity of the sequence. */
@@ -63,6 +65,7 @@ export class Exchange implements SeenRanks {
     this.#peerCompleted = new Int32Array(size);
     this.#left = new Uint8Array(size);
     this.#saidEnded = new Uint8Array(size);
+    this.#gone = new Uint8Array(size);
     this.#heardAt = new Float64Array(size);
     this.#tables = [new Int32Array(size * rowWords), new Int32Array(size * rowWords)];
     this.#message = new Int32Array(messageWords(rowWords));
@@ -87,9 +90,9 @@ export class Exchange implements SeenRanks {
     return this.#left[rank] === 1;
   }
 
-  /** Whether nothing more will come of that rank: it left, or has ended the group. */
+  /** Whether nothing more will come of that rank: it left, has given its last word, or its process has ended. */
   silent(rank: number): boolean {
-    return this.#left[rank] === 1 || this.#saidEnded[rank] === 1;
+    return this.#left[rank] === 1 || this.#saidEnded[rank] === 1 || this.#gone[rank] === 1;
   }
 
   get ended(): boolean {
@@ -121,11 +124,11 @@ export class Exchange implements SeenRanks {
       this.#ready = sequence;
       this.#send(MESSAGE.ready, sequence);
     }
-    if (this.#allReady(sequence)) {
+    if (this.#proven(sequence) || (!this.ended && this.#allReady(sequence))) {
       this.#completed = sequence;
       return 'completed';
     }
-    return this.#refused(sequence) ? 'ended' : 'doubt';
+    return this.ended && (this.#refused(sequence) || this.#allSilent()) ? 'ended' : 'doubt';
   }
 
   /** The rows of the all-gather that completed last. */
@@ -149,9 +152,15 @@ export class Exchange implements SeenRanks {
     return true;
   }
 
-  /** Says to all that this rank enters no further all-gather. */
+  /** Ends the group because the process of `rank` has ended or cannot be reached. */
+  lose(rank: number, reason: LockstepError): void {
+    this.#gone[rank] = 1;
+    this.end(rank, reason);
+  }
+
+  /** Says to all that this rank enters no further all-gather. In one under way it has ended the group before. */
   leave(): void {
-    this.#send(MESSAGE.left, this.sequence);
+    this.#send(MESSAGE.left, this.#completed);
   }
 
   /** Notes that a park begins. */
@@ -186,7 +195,7 @@ export class Exchange implements SeenRanks {
     this.#heardAt[from] = performance.now();
     if (kind === MESSAGE.row) this.#takeRow(from, value, words);
     else if (kind === MESSAGE.ready) this.#peerReady[from] = value;
-    else if (kind === MESSAGE.left) this.#left[from] = 1;
+    else if (kind === MESSAGE.left) this.#takeLeave(from, value);
     else if (kind === MESSAGE.interrupt) this.interrupted = true;
     else if (kind === MESSAGE.ended) this.#takeEnd(from, words);
     else if (kind === MESSAGE.wake) {
@@ -218,6 +227,11 @@ export class Exchange implements SeenRanks {
     this.#adopt();
   }
 
+  #takeLeave(from: number, completed: number): void {
+    this.#left[from] = 1;
+    this.#peerCompleted[from] = completed;
+  }
+
   /** Takes the loss record in the message as this rank's own, and sends it on. */
   #adopt(): void {
     this.#loss = readLoss(lossBytes(this.#message));
@@ -242,15 +256,27 @@ export class Exchange implements SeenRanks {
     return all;
   }
 
-  /** Whether all were ready for it: as they said, or as a peer shows that has completed it. */
-  #allReady(sequence: number): boolean {
-    let all = true;
+  /** Whether a peer completed it, as it said, or shows by having entered a later one. */
+  #proven(sequence: number): boolean {
     for (let rank = 0; rank < this.size; rank++) {
       if (rank === this.rank) continue;
       if (before(sequence, this.#arrived[rank]) || !before(this.#peerCompleted[rank], sequence)) return true;
-      if (before(this.#peerReady[rank], sequence)) all = false;
     }
-    return all;
+    return false;
+  }
+
+  #allReady(sequence: number): boolean {
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank !== this.rank && before(this.#peerReady[rank], sequence)) return false;
+    }
+    return true;
+  }
+
+  #allSilent(): boolean {
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank !== this.rank && !this.silent(rank)) return false;
+    }
+    return true;
   }
 
   /** Whether a rank ended the group that was not ready for it, and so never will be. */

@@ -15,7 +15,7 @@ export const MESSAGE: Readonly<Record<'joined' | 'row' | 'ready' | 'wake' | 'int
     interrupt: 5,
     /** The group has ended: the last all-gather the sender was ready for, the last it completed, and a loss record. */
     ended: 6,
-    /** The rank left: the last all-gather it entered. */
+    /** The rank left: the last all-gather it completed. */
     left: 7,
   });
 

@@ -160,8 +160,8 @@ class MpiGroup implements MpiCollective, ParkBoard {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    // Peers must not complete an all-gather whose table this rank will not take. In doubt they may have; then it takes the table.
-    if (this.#gathering && !this.#inDoubt) this.#exchange.end(this.rank, leftError((this.sequence - 1) >>> 0));
+    // Peers must not complete an all-gather whose table this rank will not take. If one has, this rank takes it too.
+    if (this.#gathering) this.#exchange.end(this.rank, leftError((this.sequence - 1) >>> 0));
     this.#exchange.leave();
     this.#link.poke();
   }
@@ -234,7 +234,7 @@ class MpiGroup implements MpiCollective, ParkBoard {
     );
   }
 
-  /** All ranks have arrived; what is missing is their word that they have all rows, which no deadline of a caller cuts short. */
+  /** All ranks have arrived; what is missing is that each says so. Signals do not end this wait, and a deadline only after `DOUBT_MS`. */
   #doubtSlice(): number {
     if (!this.#inDoubt) this.#doubt.start(DOUBT_MS);
     this.#inDoubt = true;
@@ -242,8 +242,8 @@ class MpiGroup implements MpiCollective, ParkBoard {
     const ms = Math.max(this.#deadline.slice(), this.#doubt.slice());
     if (ms > 0 || this.#drain()) return Math.max(ms, 1);
     const error = timeoutError(this.#exchange.unready(), this.sequence, this.#deadline.timeoutMs);
-    this.#exchange.end(this.rank, error);
-    throw error;
+    if (this.#exchange.end(this.rank, error)) throw error;
+    throw this.#endError();
   }
 
   /** Ends the group with an error and throws it, unless a message that has come already settles the all-gather otherwise. */
@@ -268,7 +268,7 @@ class MpiGroup implements MpiCollective, ParkBoard {
     if (lost === null) return;
     // What the rank sent before it ended comes first.
     this.#drain();
-    if (!this.#exchange.silent(lost.rank)) this.#exchange.end(lost.rank, lost.reason);
+    if (!this.#exchange.silent(lost.rank)) this.#exchange.lose(lost.rank, lost.reason);
   }
 
   /** The error of a group that ended: a mistake of the peers that this rank found first, as itself and once. */
