@@ -15,9 +15,9 @@ export type GatherState = 'pending' | 'doubt' | 'completed' | 'ended';
  * complete; once it is ready it may not, for a peer may have completed already: it is in doubt.
  *
  * A rank that ends the group, or learns of the end, says so to all, once: which all-gather it was ready for last and which it
- * completed. From then on it takes no `ready` into account, so that this is its last word. A rank in doubt
- * completes if a peer says that it did, or shows it by entering the next all-gather; it ends if a peer was not ready, or once all
- * that live have given their last word and none completed.
+ * completed. This is its last word: from then on neither a `ready` nor a row lets it complete. A rank in doubt completes if a peer
+ * says that it did; it ends if a peer was not ready, or once all that live have given their last word and none completed. What
+ * comes of a process that is known to have died is ignored: other ranks may not have it.
  */
 export class Exchange implements SeenRanks {
   readonly rank: number;
@@ -124,11 +124,18 @@ export class Exchange implements SeenRanks {
       this.#ready = sequence;
       this.#send(MESSAGE.ready, sequence);
     }
-    if (this.#proven(sequence) || (!this.ended && this.#allReady(sequence))) {
-      this.#completed = sequence;
-      return 'completed';
-    }
+    if (this.#conclude()) return 'completed';
     return this.ended && (this.#refused(sequence) || this.#allSilent()) ? 'ended' : 'doubt';
+  }
+
+  /** Completes an all-gather that this rank is ready for, if it now knows that it may. @returns whether it completed. */
+  #conclude(): boolean {
+    const { sequence } = this;
+    if (this.#ready !== sequence) return false;
+    const may =
+      this.#saidCompleted(sequence) || (!this.ended && (this.#surpassed(sequence) || this.#allReady(sequence)));
+    if (may) this.#completed = sequence;
+    return may;
   }
 
   /** The rows of the all-gather that completed last. */
@@ -147,6 +154,7 @@ export class Exchange implements SeenRanks {
   /** Ends the group because of `rank`, and says so to all. Does nothing in a group that ended. @returns whether this call ended it. */
   end(rank: number, reason: LockstepError): boolean {
     if (this.ended) return false;
+    this.#conclude();
     lossRecord(rank, reason, lossBytes(this.#message));
     this.#adopt();
     return true;
@@ -154,6 +162,7 @@ export class Exchange implements SeenRanks {
 
   /** Ends the group because the process of `rank` has ended or cannot be reached. */
   lose(rank: number, reason: LockstepError): void {
+    if (!this.ended) this.#conclude();
     this.#gone[rank] = 1;
     this.end(rank, reason);
   }
@@ -190,6 +199,7 @@ export class Exchange implements SeenRanks {
 
   /** Notes a message of another rank. */
   take(from: number, words: Int32Array): void {
+    if (this.#gone[from] === 1) return;
     const kind = words[0];
     const value = words[1];
     this.#heardAt[from] = performance.now();
@@ -223,7 +233,9 @@ export class Exchange implements SeenRanks {
     this.#peerReady[from] = words[1];
     this.#peerCompleted[from] = words[2];
     if (this.ended) return;
+    this.#conclude();
     this.#message.set(words.subarray(ENDED_WORDS, this.#message.length), ENDED_WORDS);
+    if (words[3] === 1) this.#gone[readLoss(lossBytes(words)).rank] = 1;
     this.#adopt();
   }
 
@@ -238,6 +250,7 @@ export class Exchange implements SeenRanks {
     this.#message[0] = MESSAGE.ended;
     this.#message[1] = this.#ready;
     this.#message[2] = this.#completed;
+    this.#message[3] = this.#gone[this.#loss.rank];
     this.#sendToAll(this.#message, this.#message.length);
   }
 
@@ -256,11 +269,18 @@ export class Exchange implements SeenRanks {
     return all;
   }
 
-  /** Whether a peer completed it, as it said, or shows by having entered a later one. */
-  #proven(sequence: number): boolean {
+  /** Whether the last word of a peer is that it completed it. */
+  #saidCompleted(sequence: number): boolean {
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank === this.rank) continue;
-      if (before(sequence, this.#arrived[rank]) || !before(this.#peerCompleted[rank], sequence)) return true;
+      if (rank !== this.rank && !before(this.#peerCompleted[rank], sequence)) return true;
+    }
+    return false;
+  }
+
+  /** Whether a peer has entered a later one, and so completed it. */
+  #surpassed(sequence: number): boolean {
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank !== this.rank && before(sequence, this.#arrived[rank])) return true;
     }
     return false;
   }

@@ -13,7 +13,7 @@ export const MESSAGE: Readonly<Record<'joined' | 'row' | 'ready' | 'wake' | 'int
     wake: 4,
     /** The ranks are asked to stop. */
     interrupt: 5,
-    /** The group has ended: the last all-gather the sender was ready for, the last it completed, and a loss record. */
+    /** The group has ended: the last all-gather the sender was ready for, the last it completed, whether the lost rank is gone, a loss record. */
     ended: 6,
     /** The rank left: the last all-gather it completed. */
     left: 7,
@@ -23,7 +23,7 @@ export const MESSAGE: Readonly<Record<'joined' | 'row' | 'ready' | 'wake' | 'int
 export const MESSAGES_VERSION = 1;
 
 /** Words before the loss record of a message that says that the group has ended. */
-export const ENDED_WORDS = 3;
+export const ENDED_WORDS = 4;
 const LOSS_WORDS = MAX_LOSS_BYTES / 4;
 const ROW_WORDS = 2;
 

@@ -64,6 +64,8 @@ class MpiGroup implements MpiCollective, ParkBoard {
   readonly #isInterrupted: () => boolean;
   readonly #deadline = new Deadline();
   readonly #doubt = new Deadline();
+  readonly #leaving: Set<() => void>;
+  readonly #leave = (): void => this.dispose();
   #inDoubt = false;
   #gathering = false;
   #disposed = false;
@@ -79,7 +81,8 @@ class MpiGroup implements MpiCollective, ParkBoard {
     this.#exchange = new Exchange(this, (words, count) => this.#link.sendToAll(words, count));
     this.#park = new Park(this, this.rank);
     // A process that exits enters no further all-gather.
-    world.onExit(() => this.dispose());
+    this.#leaving = world.leaving;
+    this.#leaving.add(this.#leave);
   }
 
   get sequence(): number {
@@ -160,6 +163,7 @@ class MpiGroup implements MpiCollective, ParkBoard {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
+    this.#leaving.delete(this.#leave);
     // Peers must not complete an all-gather whose table this rank will not take. If one has, this rank takes it too.
     if (this.#gathering) this.#exchange.end(this.rank, leftError((this.sequence - 1) >>> 0));
     this.#exchange.leave();

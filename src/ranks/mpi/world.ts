@@ -17,8 +17,8 @@ export interface MpiWorld {
   readonly mpi: NativeMpi;
   /** Whether every rank of this host has a core of its own. */
   readonly ownCores: boolean;
-  /** Called when the process exits, before MPI ends. */
-  onExit(leave: () => void): void;
+  /** What is called when the process exits, before MPI ends. */
+  readonly leaving: Set<() => void>;
 }
 
 let world: MpiWorld | undefined;
@@ -39,9 +39,9 @@ export function startMpi(singleton = false): MpiWorld {
   }
   const mpi = loadMpi();
   const { rank, size, first } = guarded(() => mpi.start(hostNumber()));
-  const leaving: (() => void)[] = [];
+  const leaving = new Set<() => void>();
   const local = Number(process.env.OMPI_COMM_WORLD_LOCAL_SIZE ?? size);
-  world = { rank, size, mpi, ownCores: local <= availableParallelism(), onExit: (leave) => void leaving.push(leave) };
+  world = { rank, size, mpi, ownCores: local <= availableParallelism(), leaving };
   process.once('exit', (code) => {
     for (const leave of leaving) leave();
     if (first) farewell(mpi, rank, size, code);
