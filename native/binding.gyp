@@ -28,6 +28,7 @@
         "addon/graph-object.cc",
         "addon/metadata-object.cc",
         "addon/module-object.cc",
+        "addon/mpi.cc",
         "addon/pool-object.cc",
         "addon/readback-object.cc",
         "addon/recording-object.cc",
@@ -58,7 +59,9 @@
         "kernels/kv-write.cc",
         "kernels/padded-rows.cc",
         "kernels/report-words.cc",
-        "kernels/table-edit.cc"
+        "kernels/table-edit.cc",
+        "mpi/mpi-library.cc",
+        "mpi/mpi-process.cc"
       ]
     }
   ]

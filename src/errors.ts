@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'ERR_STATE_FROZEN'
   | 'ERR_STEP_ORDER'
   | 'ERR_TRACE_INVALID'
+  | 'ERR_TRANSPORT_UNAVAILABLE'
   | 'ERR_USAGE';
 
 /** The values that mattered when an error was raised: rows, limits, ranks. Plain data, so that it survives a worker boundary. */

@@ -40,7 +40,7 @@ export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): 
   const timeoutMs = options?.timeoutMs;
   if (timeoutMs === undefined) return rule.defaultMs;
   if (typeof timeoutMs === 'number') {
-    if (rule.endless ? timeoutMs >= 0 : timeoutMs > 0 && timeoutMs < Number.POSITIVE_INFINITY) return timeoutMs;
+    if (rule.endless ? timeoutMs >= 0 : timeoutMs > 0 && Number.isFinite(timeoutMs)) return timeoutMs;
   }
   const expected = rule.endless
     ? 'milliseconds, 0 or more, or Infinity'

@@ -168,4 +168,7 @@ class StreamObject final : public Handle<StreamObject, Stream> {
 // The functions of the metadata module over a planner's memory: bindMetadata(view).
 napi_value bind_metadata(napi_env env, napi_callback_info raw);
 
+// MPI in this process, as functions: `addon.mpi`.
+Napi::Object mpi_functions(Napi::Env env);
+
 }  // namespace lockstep

@@ -30,8 +30,10 @@ function addRun(program: Command): void {
       new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
         'solo',
         'threads',
+        'mpi',
       ]),
     )
+    .option('--rank-out <dir>', 'with mpi: each process writes what it did, or why it failed, as rank-N.json')
     .addOption(
       new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth')
         .choices(['full', 'sampled'])

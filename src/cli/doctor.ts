@@ -1,6 +1,7 @@
-import { type DeviceProbe, probeDevices } from '../device/index.js';
+import { type DeviceAttempt, type DeviceProbe, probeDevices } from '../device/index.js';
 import { hasSimd } from '../memory/index.js';
 import { createPlanner, devicePort } from '../planner/index.js';
+import { type MpiAttempt, probeMpi } from '../ranks/index.js';
 import { EXIT } from './exit.js';
 
 /** What is here to run on. */
@@ -25,6 +26,8 @@ interface TransportProbe {
   readonly name: 'solo' | 'threads' | 'mpi';
   readonly available: boolean;
   readonly reason: string;
+  /** Libraries tried in vain, of a transport that needs one. */
+  readonly attempts?: readonly MpiAttempt[];
 }
 
 /** Prints what is here to run on. */
@@ -66,7 +69,7 @@ function transports(): TransportProbe[] {
       available: shared,
       reason: shared ? 'ranks are worker threads of one process' : 'this Node has no SharedArrayBuffer',
     },
-    { name: 'mpi', available: false, reason: 'this build has no MPI transport' },
+    { name: 'mpi', ...probeMpi() },
   ];
 }
 
@@ -85,17 +88,24 @@ function lines({ devices, planner, transports: ways, node, platform }: Findings)
     ),
     entry('simd', planner.simd, planner.simd ? 'this engine runs it' : 'this engine does not validate it'),
     'transports',
-    ...ways.map(({ name, available, reason }) => entry(name, available, reason)),
+    ...ways.flatMap(({ name, available, reason, attempts = [] }) =>
+      available ? [entry(name, true, reason)] : triedLines(name, reason, attempts),
+    ),
   ];
 }
 
 /** For a device that cannot be opened, lists what was tried. */
 function deviceLines({ kind, available, reason, attempts }: DeviceProbe): string[] {
-  if (available || attempts.length === 0) return [entry(kind, available, reason)];
+  return available ? [entry(kind, true, reason)] : triedLines(kind, reason, attempts);
+}
+
+/** What was tried for something that is not available; the reason alone where that was nothing. */
+function triedLines(name: string, reason: string, attempts: readonly DeviceAttempt[]): string[] {
+  if (attempts.length === 0) return [entry(name, false, reason)];
   const tried = attempts.map(({ library, reason: why }) =>
     why.startsWith(library) ? `${INDENT}${why}` : `${INDENT}${library}: ${why}`,
   );
-  return [entry(kind, false, 'tried'), ...tried];
+  return [entry(name, false, 'tried'), ...tried];
 }
 
 const INDENT: string = ' '.repeat(15);

@@ -16,7 +16,11 @@ const USAGE: readonly ErrorCode[] = [
   'ERR_TRACE_INVALID',
   'ERR_USAGE',
 ];
-const UNAVAILABLE: readonly ErrorCode[] = ['ERR_DEVICE_UNAVAILABLE', 'ERR_NATIVE_UNAVAILABLE'];
+const UNAVAILABLE: readonly ErrorCode[] = [
+  'ERR_DEVICE_UNAVAILABLE',
+  'ERR_NATIVE_UNAVAILABLE',
+  'ERR_TRANSPORT_UNAVAILABLE',
+];
 
 /** Exit code of a command that ended with `error`. */
 export function exitCodeOf(error: unknown): number {
@@ -25,8 +29,16 @@ export function exitCodeOf(error: unknown): number {
   return UNAVAILABLE.includes(error.code) ? EXIT.unavailable : EXIT.failed;
 }
 
+/** What messages begin with: the program, and in a job of several processes which of them it is. */
+let speaker = 'lockstep';
+
+/** Lets the messages of this process name its rank. */
+export function speakAsRank(rank: number): void {
+  speaker = `lockstep (rank ${rank})`;
+}
+
 /** What a person reads: the message with its code, its options as flags. Any other error is a defect, and shows its stack. */
 export function describe(error: unknown): string {
-  if (error instanceof LockstepError) return `lockstep: ${withFlags(error)} [${error.code}]`;
-  return `lockstep: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+  if (error instanceof LockstepError) return `${speaker}: ${withFlags(error)} [${error.code}]`;
+  return `${speaker}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -1,15 +1,27 @@
 import type { Command } from 'commander';
 import type { Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
-import { completeRunOptions, type RunOptions, type RunSummary, runWorkload } from '../run/index.js';
+import { startMpi } from '../ranks/index.js';
+import {
+  completeRunOptions,
+  mpiRunOptions,
+  type RunControl,
+  type RunOptions,
+  type RunSummary,
+  runMpiRank,
+  runWorkload,
+} from '../run/index.js';
 import type { RequestTable } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
-import { EXIT } from './exit.js';
+import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs } from './outputs.js';
 import { type PlannerFlags, policyOf } from './planner-options.js';
 import { StepProgress } from './progress.js';
+import { RankOut } from './rank-out.js';
 import { runReport } from './run-report.js';
+import { STDIN } from './stdin.js';
 import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
@@ -21,30 +33,84 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly timeout: number;
   readonly deviceMemory?: number;
   readonly checkShapes?: boolean;
+  readonly rankOut?: string;
   readonly stepLog?: string;
   readonly captureLog?: string;
   readonly json?: boolean;
+}
+
+/** What ran, and what it was to serve. */
+interface Ran {
+  readonly summary: RunSummary;
+  readonly requests: RequestTable;
+  readonly limits: Limits;
 }
 
 /** Runs a workload as the flags say, and prints its summary. */
 export async function run(flags: RunFlags, command: Command): Promise<void> {
   // A run whose ranks had to be terminated is reported like one whose ranks had not begun.
   await unlessInterrupted(async () => {
-    const { summary, requests, limits } = await runFlags(flags, interrupts.signal);
-    process.stdout.write(
-      flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
-        : runReport(summary, [workloadLine(flags), ...assumedLines(command, TELLING.workload)]),
-    );
-    checkServed(summary, requests, limits);
-    if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
+    if (flags.transport === 'mpi') return await runProcess(flags, command);
+    if (flags.rankOut !== undefined) throw onlyMpi();
+    const served = await prepare(flags, true);
+    print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
   });
 }
 
-async function runFlags(
-  flags: RunFlags,
-  signal: AbortSignal,
-): Promise<{ summary: RunSummary; requests: RequestTable; limits: Limits }> {
+/** The same as one process of an MPI job. Rank 0 prints; every process exits alike. */
+async function runProcess(flags: RunFlags, command: Command): Promise<void> {
+  const { rank, size } = startMpi();
+  speakAsRank(rank);
+  const out = flags.rankOut === undefined ? null : new RankOut(flags.rankOut, { rank, processes: size });
+  try {
+    if (flags.trace === STDIN) throw noStdin();
+    const { tensorParallelSize } = flags;
+    // The job says how many ranks there are; what the command line says must agree.
+    const said = command.getOptionValueSource('ranks') === 'default' ? {} : { ranks: flags.ranks };
+    const { ranks } = mpiRunOptions({ tensorParallelSize, ...said });
+    const served = await prepare({ ...flags, ranks }, rank === 0);
+    const work = async (control: RunControl): Promise<RunSummary> => {
+      const { report, summary } = await runMpiRank(served.requests, served.options, control);
+      out?.finished(report);
+      return summary;
+    };
+    if (rank === 0) print(await watched(served, work), flags, command);
+    else settle({ ...served, summary: await work({ signal: interrupts.signal }) });
+  } catch (error) {
+    out?.failed(error);
+    throw error;
+  }
+}
+
+function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): void {
+  const assumed = TELLING.workload.filter((name) => flags.transport !== 'mpi' || name !== 'ranks');
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
+      : runReport(summary, [workloadLine(flags), ...assumedLines(command, assumed)]),
+  );
+  checkServed(summary, requests, limits);
+  settle({ summary, requests, limits });
+}
+
+/** The exit code that a summary asks for. */
+function settle({ summary, requests, limits }: Ran): void {
+  try {
+    checkServed(summary, requests, limits);
+    if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+interface Served {
+  readonly requests: RequestTable;
+  readonly options: RunOptions;
+  readonly limits: Limits;
+}
+
+/** Reads what the flags name and checks every option. `writes`: whether this process writes the plan. */
+async function prepare(flags: RunFlags, writes: boolean): Promise<Served> {
   const { trace, policy: policyPath, plan: planPath, planOut, stepLog, captureLog } = flags;
   checkOutputs(
     { '--trace': trace, '--plan': planPath, '--policy': policyPath },
@@ -54,15 +120,36 @@ async function runFlags(
   const options = await runOptions(flags, planFile);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
-  const requests = await workloadOf(flags, signal);
-  if (flags.planOut !== undefined) await writePlanFile(flags.planOut, policy, plan);
-  const progress = new StepProgress(requests.length);
+  const requests = await workloadOf(flags, interrupts.signal);
+  if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan);
+  return { requests, options, limits };
+}
+
+/** Does the work with its progress in sight. */
+async function watched(served: Served, work: (control: RunControl) => Promise<RunSummary>): Promise<Ran> {
+  const progress = new StepProgress(served.requests.length);
   try {
-    const summary = await runWorkload(requests, options, { signal, onProgress: (now) => progress.show(now) });
-    return { summary, requests, limits };
+    const { signal } = interrupts;
+    return { ...served, summary: await work({ signal, onProgress: (now) => progress.show(now) }) };
   } finally {
     progress.stop();
   }
+}
+
+function onlyMpi(): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    '--rank-out is for processes of an MPI job; give --transport mpi, or leave it out',
+    { options: ['--rank-out'] },
+  );
+}
+
+function noStdin(): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    '--trace is -, and standard input reaches one process of an MPI job only; name a file that all of them can read',
+    { options: ['--trace'] },
+  );
 }
 
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {

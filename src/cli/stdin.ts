@@ -2,7 +2,7 @@ import { fstatSync, readSync, type Stats } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 
 /** The file name that means standard input. */
-const STDIN = '-';
+export const STDIN = '-';
 
 /** Iterations of the event loop within which bytes already in a pipe arrive. */
 const ROUNDS = 3;

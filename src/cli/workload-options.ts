@@ -32,7 +32,14 @@ export interface WorkloadFlags {
  */
 export function workloadOptionsOf(flags: WorkloadFlags & PlannerFlags, plan?: CapturePlan): RunOptions {
   const { ranks, twins, acceptRate, seed, speed, stepTime } = flags;
-  const own = { ranks, limits: limitsOf(flags, plan), acceptRate, seed, speed, stepTime };
+  const own = {
+    ...(ranks === undefined ? {} : { ranks }),
+    limits: limitsOf(flags, plan),
+    acceptRate,
+    seed,
+    speed,
+    stepTime,
+  };
   return twins === undefined ? own : { ...own, twins };
 }
 

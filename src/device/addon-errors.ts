@@ -1,21 +1,6 @@
-import { type ErrorCode, type ErrorDetails, LockstepError } from '../errors.js';
+import { LockstepError } from '../errors.js';
 
-/** Runs a call into the addon and turns what it throws into a `LockstepError`. */
-export function guarded<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw lockstepError(error);
-  }
-}
-
-/** The addon's plain errors carry `code` and `details`; any other error (an illegal receiver, for example) passes unchanged. */
-export function lockstepError(error: unknown): unknown {
-  if (error instanceof LockstepError || !(error instanceof Error)) return error;
-  const { code, details } = error as Error & { code?: unknown; details?: ErrorDetails };
-  if (typeof code !== 'string' || !code.startsWith('ERR_')) return error;
-  return new LockstepError(code as ErrorCode, error.message, details ?? {}, { cause: error });
-}
+export { guarded, lockstepError } from '../native/index.js';
 
 export function inputInvalid(name: string, value: unknown, expected: string): LockstepError {
   return new LockstepError('ERR_INPUT_INVALID', `${name} is ${describe(value)}; give ${expected}.`, {

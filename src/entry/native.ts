@@ -15,6 +15,7 @@ export {
   type NativeMemoryUse,
   type NativeMetadata,
   type NativeModule,
+  type NativeMpi,
   type NativePool,
   type NativeReadback,
   type NativeRecording,

@@ -12,6 +12,8 @@ export interface NativeAddon {
    * object keeps the memory alive; a function alone does not, and throws once the memory is gone.
    */
   bindMetadata(memory: Uint8Array): NativeMetadata;
+  /** MPI in this process. */
+  readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
   shutdown(): void;
 }
@@ -146,4 +148,36 @@ export interface NativeGraph {
   readonly reservedBytes: number;
   readonly allocatedBytes: number;
   dispose(): void;
+}
+
+/**
+ * MPI of this process, which all of its threads share, one call at a time. Messages are int32 words with a tag. Errors that MPI
+ * returns are `ERR_RANK_LOST`.
+ */
+export interface NativeMpi {
+  /** Opens a library by its name: its version, or the reason why it does not serve. Once MPI has started, it stays. */
+  load(name: string): { readonly version: string } | string;
+  /**
+   * Starts MPI with the library that `load` opened last, or finds it started; blocks until every process of the job has called it.
+   * `host` is a number that processes share which see each other's process ids; `first`: whether this call started it.
+   */
+  start(host: number): { readonly rank: number; readonly size: number; readonly first: boolean };
+  /** The tag of the next group, from 1. */
+  nextGroup(): number;
+  /** Copies the first `count` words, and sends them. */
+  send(peer: number, tag: number, words: Int32Array, count: number): void;
+  /**
+   * Waits at most `min(ms, 50)` milliseconds for a message with this tag and copies it. It looks `spins` times before it lets other
+   * threads run, and later sleeps; with 0 it sleeps between all looks. Returns the rank that sent it, -1 without a message.
+   */
+  receive(tag: number, words: Int32Array, ms: number, spins: number): number;
+  /** Whether a message with this tag has come, after at most `min(ms, 50)` milliseconds on Node's thread pool. `poke` ends it. */
+  waitAsync(tag: number, ms: number): Promise<boolean>;
+  poke(): void;
+  /** Whether a rank's process, on this host, has ended. False where it cannot be seen. */
+  peerEnded(peer: number): boolean;
+  /** MPI_Abort: ends every process of the job, this one at once. */
+  abort(code: number): void;
+  /** MPI_Finalize: returns when every rank has called it. */
+  finalize(): void;
 }

@@ -16,11 +16,13 @@ export type {
   NativeMemoryUse,
   NativeMetadata,
   NativeModule,
+  NativeMpi,
   NativePool,
   NativeReadback,
   NativeRecording,
   NativeStream,
 } from './addon.js';
+export { guarded, lockstepError } from './addon-errors.js';
 
 /** One file tried, and why it did not serve. */
 export interface NativeAttempt {
@@ -29,7 +31,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 3;
+const INTERFACE_VERSION = 4;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

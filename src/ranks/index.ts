@@ -7,9 +7,13 @@ export {
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
+export { allGatherBytesSync } from './gather-bytes.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
 export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard/guard-row.js';
 export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
+export { type MpiAttempt, type MpiProbe, probeMpi } from './mpi/library.js';
+export { joinMpi, type MpiCollective, type MpiOptions } from './mpi/mpi.js';
+export { startMpi } from './mpi/world.js';
 export { createSolo } from './solo.js';
 export { MAX_RANKS } from './threads/group-memory.js';
 export { connectRank, type RankConnection } from './threads/rank-connection.js';

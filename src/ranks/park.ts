@@ -1,34 +1,47 @@
 import { LockstepError } from '../errors.js';
-import { SLICE_MS, throwIfAborted, WordSleeper } from '../wait.js';
+import { throwIfAborted } from '../wait.js';
 import type { ParkOptions, WorkSource } from './collective.js';
-import { leftError } from './failure/gather-errors.js';
-import type { GroupMemory } from './threads/group-memory.js';
 
-/**
- * A rank's view of the parks of its group: numbered from 1, equal on all ranks, since each is agreed in an all-gather.
- *
- * No wake-up is lost. The number of the last park that is over is published before the sleepers are notified, and a rank
- * sleeps only while the word still says that park N lasts, which `Atomics.wait` compares under the lock that
- * `Atomics.notify` takes: either it sees that N is over, or it sleeps before the notify and is woken. The word cannot
- * pass N unseen: park N + 1 is agreed in an all-gather that this rank has to enter first. The end of the group sets a
- * flag in the same word. Interrupts, local work and a rank that left are not in the word; they are noticed after one slice at
- * the latest.
- */
+/** Where the ranks of a group publish that a park is over, and sleep until then. Each transport has its own. */
+export interface ParkBoard {
+  readonly size: number;
+  /** Whether the group was interrupted. */
+  readonly interrupted: boolean;
+  parkOver(park: number): boolean;
+  /** Publishes that park `park` is over, and wakes the ranks that sleep in it. */
+  endPark(park: number): void;
+  left(rank: number): boolean;
+  /** Ends the group because a rank left that this one needs; throws `ERR_RANK_LOST`. */
+  lose(rank: number): never;
+  /** Notes that this rank lives. */
+  stamp(): void;
+  /** Blocks the thread until something of the group changes, `SLICE_MS` at most; not at all if the park is over. */
+  sleepSync(park: number): void;
+  /** The same for an asynchronous wait; an abort of the signal ends the sleep. */
+  sleeper(signal: AbortSignal | undefined): ParkSleeper;
+}
+
+/** Sleeps of one wait. Dispose it when the wait is over. */
+export interface ParkSleeper extends Disposable {
+  sleep(park: number): Promise<void>;
+}
+
+/** A rank's view of the parks of its group: numbered from 1, equal on all ranks, since each is agreed in an all-gather. */
 export class Park {
-  readonly #memory: GroupMemory;
+  readonly #board: ParkBoard;
   readonly #rank: number;
   #number = 0;
   #lasts = false;
   #interruptSeen = false;
 
-  constructor(memory: GroupMemory, rank: number) {
-    this.#memory = memory;
+  constructor(board: ParkBoard, rank: number) {
+    this.#board = board;
     this.#rank = rank;
   }
 
   /** @returns the number of the park that begins. @throws `ERR_STEP_ORDER` while the last one lasts. */
   begin(): number {
-    if (this.#lasts && !this.#memory.parkOver(this.#number)) {
+    if (this.#lasts && !this.#board.parkOver(this.#number)) {
       throw new LockstepError(
         'ERR_STEP_ORDER',
         `Rank ${this.#rank} parks again while park ${this.#number} lasts; call parked() once for each agreed decision to park.`,
@@ -37,7 +50,7 @@ export class Park {
     }
     this.#number++;
     this.#lasts = true;
-    this.#memory.stamp(this.#rank);
+    this.#board.stamp();
     return this.#number;
   }
 
@@ -45,17 +58,26 @@ export class Park {
   end(): void {
     if (!this.#lasts) return;
     this.#lasts = false;
-    this.#memory.endPark(this.#number);
+    this.#board.endPark(this.#number);
   }
 
-  /** Blocks the thread until the park is over. `check` throws what makes waiting pointless; it is called before each sleep. */
+  /**
+   * Blocks the thread until the park is over. `check` throws what makes waiting pointless; it is called before each sleep.
+   * @throws `ERR_INPUT_INVALID` for a group of one without `localWork`.
+   */
   waitSync(options: ParkOptions, check: () => void): WorkSource {
-    const { words, parkIndex } = this.#memory;
+    if (this.#board.size === 1 && options.localWork === undefined) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        'A group of one that waits synchronously has no peer to wake it; pass localWork, or use waitForWork.',
+        { size: 1 },
+      );
+    }
     for (;;) {
       check();
       const source = this.#workSource(options);
       if (source !== null) return source;
-      Atomics.wait(words, parkIndex, this.#memory.parkWord(this.#number), SLICE_MS);
+      this.#board.sleepSync(this.#number);
     }
   }
 
@@ -63,10 +85,10 @@ export class Park {
     check();
     let source = this.#workSource(options);
     if (source !== null) return source;
-    const sleeper = new WordSleeper(this.#memory.words, this.#memory.parkIndex, options.signal);
+    const sleeper = this.#board.sleeper(options.signal);
     try {
       while (source === null) {
-        await sleeper.sleep(this.#memory.parkWord(this.#number), SLICE_MS);
+        await sleeper.sleep(this.#number);
         check();
         source = this.#workSource(options);
       }
@@ -78,26 +100,21 @@ export class Park {
 
   /** Why this rank's wait ends, or null. */
   #workSource({ localWork, signal }: ParkOptions): WorkSource | null {
-    if (this.#memory.parkOver(this.#number)) {
+    if (this.#board.parkOver(this.#number)) {
       this.#lasts = false;
       return 'peer';
     }
     if (localWork?.() === true) return 'local';
-    if (!this.#interruptSeen && this.#memory.interrupted) {
+    if (!this.#interruptSeen && this.#board.interrupted) {
       this.#interruptSeen = true;
       return 'interrupt';
     }
     throwIfAborted(signal, 'while this rank was parked; it is parked still');
-    for (let rank = 0; rank < this.#memory.size; rank++) {
-      if (this.#memory.left(rank)) this.#throwLeft(rank);
+    // A rank that left cannot enter an all-gather, so nothing could end this park.
+    for (let rank = 0; rank < this.#board.size; rank++) {
+      if (this.#board.left(rank)) this.#board.lose(rank);
     }
-    this.#memory.stamp(this.#rank);
+    this.#board.stamp();
     return null;
-  }
-
-  /** A rank that left cannot enter an all-gather, so nothing could end this park. */
-  #throwLeft(rank: number): never {
-    this.#memory.end(this.#rank, rank, leftError(this.#memory.arrived(rank)));
-    throw this.#memory.lost();
   }
 }

@@ -9,7 +9,14 @@ export {
   type TokenCounts,
 } from './run-counters.js';
 export { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
-export type { RunProgress } from './run-rank.js';
-export { type RunControl, type RunSummary, runWorkload } from './run-workload.js';
+export type { RankReport, RunProgress } from './run-rank.js';
+export {
+  type MpiRankOutcome,
+  mpiRunOptions,
+  type RunControl,
+  type RunSummary,
+  runMpiRank,
+  runWorkload,
+} from './run-workload.js';
 export { type SimulateControl, type SimulateSummary, Simulation, simulate } from './simulate.js';
 export { completeSimulateOptions, type SimulateOptions } from './simulate-options.js';

@@ -6,13 +6,13 @@ import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, WORKLOAD_DEFAULTS } from '../names.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
-import { MAX_RANKS } from '../ranks/index.js';
+import { MAX_RANKS, type Transport } from '../ranks/index.js';
 import { type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
 
 /** Options of `runWorkload`; those left out take their defaults. */
 export interface RunOptions {
-  /** Data-parallel ranks, which schedule each on its own. Default 2. */
+  /** Data-parallel ranks, which schedule each on its own. Default 2; with `mpi` as many as the job has processes for. */
   readonly ranks?: number;
   /**
    * Processes of each rank: one replica, whose processes compute the same batch. Each is a worker thread with its own planner
@@ -35,8 +35,11 @@ export interface RunOptions {
   /** [a, b, c] of the simulated step time a + b * tokens + c * kvTokens, in ms. Default [8, 0.096, 0]. */
   readonly stepTime?: readonly [number, number, number];
   readonly device?: 'auto' | DeviceKind;
-  /** `solo` for one process, `threads` for more. Default: whichever fits. */
-  readonly transport?: 'solo' | 'threads';
+  /**
+   * `solo` for one process, `threads` for more, `mpi` for a process that an MPI launcher started, beside its like. Default: `solo`
+   * or `threads`, whichever fits.
+   */
+  readonly transport?: Transport;
   readonly verify?: VerifyMode;
   /** Longest wait for a peer or the device, in ms. Default 30,000. */
   readonly timeoutMs?: number;
@@ -86,7 +89,7 @@ export interface CompleteRunOptions {
   readonly plan: CapturePlan;
   readonly scheduler: SchedulerLimits;
   readonly device: 'auto' | DeviceKind;
-  readonly transport: 'solo' | 'threads';
+  readonly transport: Transport;
   readonly verify: VerifyMode;
   readonly timeoutMs: number;
   readonly deviceMemory: number | null;
@@ -204,8 +207,8 @@ function ownOptions(
     'device',
   );
   faults.check(
-    ['solo', 'threads'].includes(transport),
-    `transport is ${transport}; it must be solo or threads`,
+    ['solo', 'threads', 'mpi'].includes(transport),
+    `transport is ${transport}; it must be solo, threads or mpi`,
     'transport',
   );
   faults.check(

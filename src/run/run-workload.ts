@@ -1,11 +1,11 @@
 import { openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import { LineFile } from '../formats/index.js';
-import { type RankResult, type SuperviseOptions, superviseRanks } from '../ranks/index.js';
+import { type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
 import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
-import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
+import { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
 
 /** How a run is watched and ended early. */
@@ -57,35 +57,87 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly interrupted: boolean;
 }
 
+/** What one process of an MPI job did, and the summary of all, which is equal on every one. */
+export interface MpiRankOutcome {
+  readonly rank: number;
+  readonly report: RankReport;
+  readonly summary: RunSummary;
+}
+
 /**
  * Runs a workload on worker threads, one a process of each rank: every step planned, agreed, built and executed, and the KV cache read back
- * and compared. Does not block the event loop. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_DEVICE_UNAVAILABLE,
- * ERR_NATIVE_UNAVAILABLE, ERR_RANK_LOST naming the rank, ERR_RANKS_DIVERGED, ERR_RANK_FAULT, ERR_CAPTURE_ASYMMETRIC.
+ * and compared. With the transport `mpi` this process is one of them, and each process of the job calls this and gets the same
+ * summary. Does not block the event loop. Errors: ERR_CONFIG_INVALID (every fault at once), ERR_DEVICE_UNAVAILABLE,
+ * ERR_NATIVE_UNAVAILABLE, ERR_TRANSPORT_UNAVAILABLE, ERR_RANK_LOST naming the rank, ERR_RANKS_DIVERGED, ERR_RANK_FAULT,
+ * ERR_CAPTURE_ASYMMETRIC.
  */
 export async function runWorkload(
   requests: RequestTable,
   options: RunOptions = {},
   control: RunControl = {},
 ): Promise<RunSummary> {
+  if (options.transport === 'mpi') return (await runMpiRank(requests, options, control)).summary;
   const complete = completeRunOptions(options);
-  // A device or a log that cannot be opened is reported once, before any thread is started.
-  openDevice({ device: complete.device }).dispose();
-  for (const path of [complete.stepLog, complete.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
-  const data: RunRankData = { options: complete, requests: requests.toShared() };
   const start = performance.now();
+  const reports = await onThreads(complete.ranks * complete.tensorParallelSize, requests, complete, control, true);
+  return summarize(requests.length, reports as RankReport[], complete, (performance.now() - start) / 1000);
+}
+
+/** `runWorkload` with the transport `mpi`, and what this process did itself. */
+export async function runMpiRank(
+  requests: RequestTable,
+  options: RunOptions,
+  control: RunControl = {},
+): Promise<MpiRankOutcome> {
+  const complete = completeRunOptions(mpiRunOptions(options));
+  const { rank } = startMpi();
+  const start = performance.now();
+  const [reports] = (await onThreads(1, requests, complete, control, rank === 0)) as [RankReport[]];
+  const summary = summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
+  return { rank, report: reports[rank], summary };
+}
+
+/**
+ * Options with the ranks of this MPI job: one a process, or one a replica of `tensorParallelSize` processes. Errors: ERR_CONFIG_INVALID
+ * where they say another number; ERR_TRANSPORT_UNAVAILABLE.
+ */
+export function mpiRunOptions(options: RunOptions): RunOptions & { readonly ranks: number } {
+  const { size } = startMpi();
+  const { tensorParallelSize = DEFAULT_RUN_OPTIONS.tensorParallelSize } = options;
+  const { ranks = Math.max(1, Math.floor(size / tensorParallelSize)) } = options;
+  if (ranks * tensorParallelSize === size) return { ...options, ranks };
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `ranks is ${ranks} and tensorParallelSize is ${tensorParallelSize}, which takes ${ranks * tensorParallelSize} processes, and this MPI job has ${size}: leave ranks out, or start as many processes.`,
+    { ranks, tensorParallelSize, processes: size, options: ['ranks', 'tensorParallelSize'] },
+  );
+}
+
+/** Runs so many processes as threads of this one and returns what each came to. `logs`: whether one of them writes the logs. */
+async function onThreads(
+  threads: number,
+  requests: RequestTable,
+  options: CompleteRunOptions,
+  control: RunControl,
+  logs: boolean,
+): Promise<unknown[]> {
+  // A device or a log that cannot be opened is reported once, before any thread is started.
+  openDevice({ device: options.device }).dispose();
+  if (logs) {
+    for (const path of [options.stepLog, options.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
+  }
+  const data: RunRankData = { options, requests: requests.toShared() };
   const results = await supervised({
-    ranks: complete.ranks * complete.tensorParallelSize,
+    ranks: threads,
     entry: new URL('./run-worker.js', import.meta.url),
     workerData: () => data,
     ...(control.signal === undefined ? {} : { signal: control.signal }),
     onMessage: (_rank, message) => control.onProgress?.(message as RunProgress),
   });
-  const reports = results.map((result) => {
-    if (result.value === undefined)
-      throw new LockstepError('ERR_RANK_LOST', `Rank ${result.rank} ended without a report`, { rank: result.rank });
-    return result.value as RankReport;
+  return results.map(({ rank, value }) => {
+    if (value !== undefined) return value;
+    throw new LockstepError('ERR_RANK_LOST', `Rank ${rank} ended without a report`, { rank });
   });
-  return summarize(requests.length, reports, complete, (performance.now() - start) / 1000);
 }
 
 /** `superviseRanks`, except that a log which cannot be written is reported as such, and not as a lost rank. */

@@ -1,5 +1,14 @@
 import { LockstepError } from '../../errors.js';
-import type { GroupMemory } from '../threads/group-memory.js';
+
+/** What a rank has seen of all ranks of its group, itself included. */
+export interface SeenRanks {
+  readonly size: number;
+  /** The all-gather a rank entered last, modulo 2^32. */
+  arrived(rank: number): number;
+  joined(rank: number): boolean;
+  /** Milliseconds since the rank showed that it lives; null if it never did. */
+  heartbeatAge(rank: number): number | null;
+}
 
 /** A rank that an all-gather waits for. */
 export interface MissingRank {
@@ -8,23 +17,25 @@ export interface MissingRank {
   readonly sequence: number;
   /** Whether it ever joined the group. */
   readonly joined: boolean;
-  /** Milliseconds since it last waited for anything; null if it never did. */
+  /** Milliseconds since it last waited for anything, or, with `mpi`, since a message of it came; null if neither ever happened. */
   readonly heartbeatAgeMs: number | null;
 }
 
-export function missingRanks(memory: GroupMemory, sequence: number): MissingRank[] {
+export function missingRanks(seen: SeenRanks, sequence: number): MissingRank[] {
   const missing: MissingRank[] = [];
-  for (let rank = 0; rank < memory.size; rank++) {
-    const arrived = memory.arrived(rank);
-    if (arrived === sequence >>> 0) continue;
-    missing.push({
-      rank,
-      sequence: arrived,
-      joined: memory.joined(rank),
-      heartbeatAgeMs: memory.heartbeatAge(rank),
-    });
+  for (let rank = 0; rank < seen.size; rank++) {
+    if (seen.arrived(rank) !== sequence >>> 0) missing.push(missingRank(seen, rank));
   }
   return missing;
+}
+
+export function missingRank(seen: SeenRanks, rank: number): MissingRank {
+  return {
+    rank,
+    sequence: seen.arrived(rank),
+    joined: seen.joined(rank),
+    heartbeatAgeMs: seen.heartbeatAge(rank),
+  };
 }
 
 /** `ERR_COLLECTIVE_TIMEOUT` naming the ranks that did not arrive. */
@@ -42,15 +53,13 @@ export function timeoutError(missing: readonly MissingRank[], sequence: number, 
 }
 
 /** `ERR_RANKS_DIVERGED`: the sequence numbers cannot be those of ranks that entered the same all-gathers. */
-export function divergedError(memory: GroupMemory, sequence: number): LockstepError {
-  const sequences = Array.from({ length: memory.size }, (_, rank) => memory.arrived(rank));
-  const ranks = sequences.flatMap((seen, rank) =>
-    seen === sequence >>> 0 || seen === (sequence - 1) >>> 0 ? [] : [rank],
-  );
+export function divergedError(seen: SeenRanks, sequence: number): LockstepError {
+  const sequences = Array.from({ length: seen.size }, (_, rank) => seen.arrived(rank));
+  const ranks = sequences.flatMap((at, rank) => (at === sequence >>> 0 || at === (sequence - 1) >>> 0 ? [] : [rank]));
   return new LockstepError(
     'ERR_RANKS_DIVERGED',
     `In all-gather ${sequence}, ${ranks.map((rank) => `rank ${rank} is at ${sequences[rank]}`).join(', ')}; ` +
-      'every rank must enter every all-gather of its group, and nothing else may write the shared memory.',
+      'every rank must enter every all-gather of its group, and nothing else may write its memory or send its messages.',
     { sequence, ranks, sequences },
   );
 }
@@ -58,4 +67,18 @@ export function divergedError(memory: GroupMemory, sequence: number): LockstepEr
 /** Why a group ends when a peer needs a rank that left it. */
 export function leftError(sequence: number): LockstepError {
   return new LockstepError('ERR_RANK_LOST', `it left the group after all-gather ${sequence}.`, { sequence });
+}
+
+/** A second all-gather of a rank while one is under way. */
+export function orderError(rank: number, sequence: number): LockstepError {
+  return new LockstepError(
+    'ERR_STEP_ORDER',
+    `Rank ${rank} is in all-gather ${sequence} still; await it before the next one.`,
+    { rank, sequence },
+  );
+}
+
+/** A call of a rank that has left its group. */
+export function disposedError(rank: number): LockstepError {
+  return new LockstepError('ERR_DISPOSED', `Rank ${rank} has left its group; to continue, make a new group.`, { rank });
 }

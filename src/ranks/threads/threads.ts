@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { Faults } from '../../config.js';
-import { LockstepError } from '../../errors.js';
+import type { LockstepError } from '../../errors.js';
 import {
   abortedError,
   COLLECTIVE_WAIT,
@@ -11,11 +11,19 @@ import {
   WordSleeper,
 } from '../../wait.js';
 import type { Collective, ParkOptions, Transport, WorkSource } from '../collective.js';
-import { divergedError, leftError, missingRanks, timeoutError } from '../failure/gather-errors.js';
+import {
+  disposedError,
+  divergedError,
+  leftError,
+  missingRanks,
+  orderError,
+  timeoutError,
+} from '../failure/gather-errors.js';
 import { Park } from '../park.js';
 import { checkRows } from '../row-checks.js';
 import type { GroupMemory } from './group-memory.js';
 import { openGroup, type ThreadsGroup } from './threads-group.js';
+import { ThreadsParkBoard } from './threads-park-board.js';
 
 /** Checks of the generation before a rank sleeps: about 10 us if each rank has a core, very little if they share one. */
 const SPINS_OWN_CORE = 2000;
@@ -63,7 +71,7 @@ export class ThreadsCollective implements Collective {
     this.rowWords = rowWords;
     this.transport = transport;
     this.#memory = memory;
-    this.#park = new Park(memory, rank);
+    this.#park = new Park(new ThreadsParkBoard(memory, rank), rank);
     this.#tables = [memory.rows(0), memory.rows(1)];
     const from = rank * rowWords;
     this.#rows = [this.#tables[0].subarray(from, from + rowWords), this.#tables[1].subarray(from, from + rowWords)];
@@ -107,7 +115,6 @@ export class ThreadsCollective implements Collective {
   }
 
   waitForWorkSync(options: ParkOptions = {}): WorkSource {
-    if (this.size === 1 && options.localWork === undefined) throw this.#unwakeable();
     return this.#park.waitSync(options, () => this.#throwIfUnusable());
   }
 
@@ -141,13 +148,7 @@ export class ThreadsCollective implements Collective {
     this.#throwIfUnusable();
     checkRows(this, row, table);
     throwIfAborted(signal, 'before this rank arrived; the group is as it was');
-    if (this.#gathering) {
-      throw new LockstepError(
-        'ERR_STEP_ORDER',
-        `Rank ${this.rank} is in all-gather ${this.#sequence} still; await it before the next one.`,
-        { rank: this.rank, sequence: this.#sequence },
-      );
-    }
+    if (this.#gathering) throw orderError(this.rank, this.#sequence);
     this.#park.end();
     const sequence = ++this.#sequence;
     this.#rows[sequence & 1].set(row);
@@ -225,7 +226,7 @@ export class ThreadsCollective implements Collective {
     const memory = this.#memory;
     const outcome = memory.outcome(sequence);
     if (outcome === 'completed') return 0;
-    if (this.#disposed) throw this.#disposedError();
+    if (this.#disposed) throw disposedError(this.rank);
     if (outcome === 'ended') throw memory.lost();
     if (outcome === 'foreign') {
       const error = divergedError(memory, sequence);
@@ -258,21 +259,7 @@ export class ThreadsCollective implements Collective {
   }
 
   #throwIfUnusable(): void {
-    if (this.#disposed) throw this.#disposedError();
+    if (this.#disposed) throw disposedError(this.rank);
     if (this.#memory.ended) throw this.#memory.lost();
-  }
-
-  #disposedError(): LockstepError {
-    return new LockstepError('ERR_DISPOSED', `Rank ${this.rank} has left its group; to continue, make a new group.`, {
-      rank: this.rank,
-    });
-  }
-
-  #unwakeable(): LockstepError {
-    return new LockstepError(
-      'ERR_INPUT_INVALID',
-      'A group of one that waits synchronously has no peer to wake it; pass localWork, or use waitForWork.',
-      { size: this.size },
-    );
   }
 }

@@ -1,0 +1,178 @@
+#include "mpi/mpi-process.h"
+#include "objects.h"
+
+namespace lockstep {
+
+namespace {
+
+// Messages are short; what is longer belongs to something else.
+constexpr int max_words = 1 << 20;
+
+int bounded(Napi::Value value, const char* name, int64_t low, int64_t high, const char* expected) {
+  const int64_t number = integer_argument(value, name);
+  if (number < low || number > high) invalid_argument(name, value, expected);
+  return static_cast<int>(number);
+}
+
+int peer_argument(Napi::Value value) {
+  return bounded(value, "peer", 0, MpiProcess::here().size() - 1, "a rank of this job");
+}
+
+// 32767 is the least upper bound of tags that MPI grants.
+int tag_argument(Napi::Value value) { return bounded(value, "tag", 0, 32767, "a tag, 0 to 32767"); }
+
+struct Words {
+  int32_t* address;
+  int count;
+};
+
+Words words_argument(Napi::Value value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    invalid_argument("words", value, "an Int32Array");
+  }
+  const Bytes bytes = view_argument(value, "words");
+  return {reinterpret_cast<int32_t*>(bytes.address), static_cast<int>(std::min<size_t>(bytes.bytes / 4, max_words))};
+}
+
+// load(name): an object with the library's version, or the reason why it does not serve.
+napi_value load(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    if (!info[0].IsString()) invalid_argument("name", info[0], "the name of a library");
+    const std::string reason = MpiProcess::here().load(info[0].As<Napi::String>().Utf8Value());
+    if (!reason.empty()) return Napi::String::New(env, reason);
+    Napi::Object found = Napi::Object::New(env);
+    found.Set("version", MpiProcess::here().version());
+    return found;
+  });
+}
+
+// start(host): rank and size, once MPI runs, and whether this call started it.
+napi_value start(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    MpiProcess& process = MpiProcess::here();
+    const bool first = process.start(bounded(info[0], "host", INT32_MIN, INT32_MAX, "a 32-bit number"));
+    Napi::Object world = Napi::Object::New(env);
+    world.Set("first", first);
+    world.Set("rank", process.rank());
+    world.Set("size", process.size());
+    return world;
+  });
+}
+
+napi_value next_group(napi_env env, napi_callback_info) {
+  return guarded(env, [&]() -> napi_value { return Napi::Number::New(env, MpiProcess::here().next_group()); });
+}
+
+// send(peer, tag, words, count)
+napi_value send(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    const int peer = peer_argument(info[0]);
+    const int tag = tag_argument(info[1]);
+    const Words words = words_argument(info[2]);
+    const int count = bounded(info[3], "count", 1, words.count, "how many of the words to send");
+    MpiProcess::here().send(peer, tag, words.address, count);
+    return nullptr;
+  });
+}
+
+// receive(tag, words, ms, spins): the rank that a message came from, -1 without one.
+napi_value receive(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    const int tag = tag_argument(info[0]);
+    const Words words = words_argument(info[1]);
+    const double ms = wait_argument(info[2]);
+    const int spins = bounded(info[3], "spins", 0, 1 << 20, "looks before the thread yields, 0 or more");
+    return Napi::Number::New(env, MpiProcess::here().receive(tag, words.address, words.count, ms, spins).peer);
+  });
+}
+
+// Resolves a promise with whether a message has come; runs on Node's thread pool.
+class MessageWait final : public Napi::AsyncWorker {
+ public:
+  MessageWait(Napi::Env env, int tag, double ms)
+      : AsyncWorker(env, "lockstep:mpi"), deferred_(env), tag_(tag), ms_(ms), pokes_(MpiProcess::here().pokes()) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+ protected:
+  void Execute() override {
+    try {
+      found_ = MpiProcess::here().wait(tag_, ms_, pokes_);
+    } catch (const DeviceError&) {
+      // The receive that follows throws it, on the JS thread.
+      found_ = true;
+    }
+  }
+  void OnOK() override { deferred_.Resolve(Napi::Boolean::New(Env(), found_)); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  const Napi::Promise::Deferred deferred_;
+  const int tag_;
+  const double ms_;
+  const uint32_t pokes_;
+  bool found_ = false;
+};
+
+// waitAsync(tag, ms): whether a message has come, on a thread of its own.
+napi_value wait_async(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    const int tag = tag_argument(info[0]);
+    auto* const work = new MessageWait(env, tag, wait_argument(info[1]));
+    const Napi::Promise promise = work->promise();
+    work->Queue();
+    return promise;
+  });
+}
+
+napi_value poke(napi_env env, napi_callback_info) {
+  return guarded(env, [&]() -> napi_value {
+    MpiProcess::here().poke();
+    return nullptr;
+  });
+}
+
+napi_value peer_ended(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    return Napi::Boolean::New(env, MpiProcess::here().peer_ended(peer_argument(info[0])));
+  });
+}
+
+napi_value abort(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    MpiProcess::here().abort(bounded(info[0], "code", 1, 255, "an exit code, 1 to 255"));
+    return nullptr;
+  });
+}
+
+napi_value finalize(napi_env env, napi_callback_info) {
+  return guarded(env, [&]() -> napi_value {
+    MpiProcess::here().finalize();
+    return nullptr;
+  });
+}
+
+}  // namespace
+
+Napi::Object mpi_functions(Napi::Env env) {
+  Napi::Object mpi = Napi::Object::New(env);
+  const std::pair<const char*, napi_callback> functions[] = {
+      {"load", load},          {"start", start}, {"nextGroup", next_group},  {"send", send},   {"receive", receive},
+      {"waitAsync", wait_async}, {"poke", poke},   {"peerEnded", peer_ended}, {"abort", abort}, {"finalize", finalize},
+  };
+  for (const auto& [name, callback] : functions) {
+    napi_value function;
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, nullptr, &function) != napi_ok) throw Napi::Error::New(env);
+    mpi.Set(name, Napi::Value(env, function));
+  }
+  return mpi;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,78 @@
+import { LockstepError } from '../../errors.js';
+import { guarded, lockstepError, type NativeMpi } from '../../native/index.js';
+import { SLICE_MS } from '../../wait.js';
+import { messageWords } from './messages.js';
+import type { MpiWorld } from './world.js';
+
+/** Looks for a message before a rank lets other threads run: some 50 us if each rank has a core, next to nothing if they share one. */
+const SPINS_OWN_CORE = 200;
+const SPINS_SHARED_CORE = 2;
+
+/** The messages of one group: sent to all of its ranks, received from any. */
+export class MpiLink {
+  readonly #mpi: NativeMpi;
+  readonly #tag: number;
+  readonly #rank: number;
+  readonly #size: number;
+  readonly #incoming: Int32Array;
+  readonly #spins: number;
+  readonly #unreachable = new Map<number, LockstepError>();
+  #lookedAt = 0;
+
+  constructor({ mpi, rank, size, ownCores }: MpiWorld, rowWords: number) {
+    this.#mpi = mpi;
+    this.#tag = guarded(() => mpi.nextGroup());
+    this.#rank = rank;
+    this.#size = size;
+    this.#incoming = new Int32Array(messageWords(rowWords));
+    this.#spins = ownCores ? SPINS_OWN_CORE : SPINS_SHARED_CORE;
+  }
+
+  /** Sends to every other rank. One that cannot be reached is noted, and the others get the message. */
+  sendToAll(words: Int32Array, count: number): void {
+    for (let peer = 0; peer < this.#size; peer++) {
+      if (peer === this.#rank || this.#unreachable.has(peer)) continue;
+      try {
+        this.#mpi.send(peer, this.#tag, words, count);
+      } catch (error) {
+        const cause = lockstepError(error);
+        if (!(cause instanceof LockstepError)) throw error;
+        this.#unreachable.set(peer, cause);
+      }
+    }
+  }
+
+  /**
+   * Hands the next message to `take`, after at most `ms`, 50 at most. A wait that goes on after it brought none sleeps at once
+   * (`patient`). @returns whether one came. @throws what MPI returned: `ERR_RANK_LOST`.
+   */
+  receive(take: (from: number, words: Int32Array) => void, ms: number, patient = false): boolean {
+    const from = guarded(() => this.#mpi.receive(this.#tag, this.#incoming, ms, patient ? 0 : this.#spins));
+    if (from < 0) return false;
+    take(from, this.#incoming);
+    return true;
+  }
+
+  /** Resolves when a message has come, after `ms`, or at `poke`. */
+  async arrival(ms: number): Promise<void> {
+    await this.#mpi.waitAsync(this.#tag, ms);
+  }
+
+  /** Ends the waits of `arrival`. */
+  poke(): void {
+    this.#mpi.poke();
+  }
+
+  /** A rank that cannot be reached or whose process has ended, and why; looks for the latter once a slice. `skip` says whose end is known. */
+  lostPeer(skip: (rank: number) => boolean): { readonly rank: number; readonly reason: LockstepError } | null {
+    for (const [rank, reason] of this.#unreachable) if (!skip(rank)) return { rank, reason };
+    const now = performance.now();
+    if (now - this.#lookedAt < SLICE_MS) return null;
+    this.#lookedAt = now;
+    for (let rank = 0; rank < this.#size; rank++) {
+      if (rank === this.#rank || skip(rank) || !this.#mpi.peerEnded(rank)) continue;
+      return { rank, reason: new LockstepError('ERR_RANK_LOST', 'its process has ended.', { rank }) };
+    }
+    return null;
+  }
+}

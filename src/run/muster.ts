@@ -1,0 +1,40 @@
+import { LockstepError } from '../errors.js';
+import type { Collective } from '../ranks/index.js';
+import type { RunRankData } from './run-rank.js';
+
+/** What the ranks of one run have in common, by what the error calls it. */
+const COMMON = ['options', 'requests'] as const;
+
+/**
+ * The first all-gather of a run whose ranks each read their own command line and trace: compares both, so that no rank serves other
+ * requests than its peers.
+ * @throws `ERR_RANKS_DIVERGED` on every rank, naming those that differ from rank 0 and in what; what `allGatherSync` throws.
+ */
+export function muster(collective: Collective, { options, requests }: RunRankData): void {
+  const { size, rowWords } = collective;
+  const row = new Int32Array(rowWords);
+  row[0] = hash(new TextEncoder().encode(JSON.stringify(options)));
+  row[1] = Object.values(requests).reduce((so, column) => hash(new Uint8Array(column), so), OFFSET);
+  const table = new Int32Array(size * rowWords);
+  collective.allGatherSync(row, table, { timeoutMs: options.timeoutMs });
+  const differences = Array.from({ length: size }, (_, rank) => ({
+    rank,
+    what: COMMON.filter((_name, word) => table[rank * rowWords + word] !== table[word]),
+  })).filter(({ what }) => what.length > 0);
+  if (differences.length === 0) return;
+  const named = differences.map(({ rank, what }) => `rank ${rank} has other ${what.join(' and ')}`);
+  throw new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `The processes do not run the same workload: ${named.join(', ')} than rank 0. Start all with one command, and give them the same files.`,
+    { ranks: differences.map(({ rank }) => rank), differences },
+  );
+}
+
+/** FNV-1a. */
+const OFFSET = 2166136261 | 0;
+
+function hash(bytes: Uint8Array, so: number = OFFSET): number {
+  let value = so;
+  for (const byte of bytes) value = Math.imul(value ^ byte, 16777619);
+  return value;
+}

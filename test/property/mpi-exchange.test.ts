@@ -1,0 +1,179 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LockstepError } from '../../dist/errors.js';
+import { Exchange } from '../../dist/ranks/mpi/exchange.js';
+import { runs } from '../support/property-runs.js';
+
+const ROW_WORDS = 2;
+const GATHERS = 4;
+const reason = new LockstepError('ERR_ABORTED', 'The test gave up.');
+
+type Fate = 'completed' | 'ended' | 'gave up';
+
+/** A rank of the model: an exchange, and what became of each all-gather that it entered. */
+interface Member {
+  readonly exchange: Exchange;
+  readonly fates: Fate[];
+  gathering: boolean;
+  left: boolean;
+  died: boolean;
+}
+
+/** Ranks whose messages lie in queues, one a pair, until the test delivers them. */
+class Network {
+  readonly members: Member[];
+  readonly #queues: Int32Array[][][];
+
+  constructor(size: number) {
+    this.#queues = Array.from({ length: size }, () => Array.from({ length: size }, () => []));
+    this.members = Array.from({ length: size }, (_, rank) => ({
+      exchange: new Exchange({ rank, size, rowWords: ROW_WORDS }, (words, count) => {
+        for (const [to, queue] of this.#queues[rank].entries()) if (to !== rank) queue.push(words.slice(0, count));
+      }),
+      fates: [],
+      gathering: false,
+      left: false,
+      died: false,
+    }));
+  }
+
+  /** Hands over the oldest message of a pair. */
+  deliver(from: number, to: number): boolean {
+    const message = this.#queues[from][to].shift();
+    const { died, left, gathering, exchange } = this.members[to];
+    if (message === undefined) return false;
+    if (!died && (!left || gathering)) exchange.take(from, message);
+    return true;
+  }
+
+  enter(rank: number): void {
+    const { exchange, fates } = this.members[rank];
+    if (!this.#free(rank) || fates.length === GATHERS || exchange.ended) return;
+    this.members[rank].gathering = true;
+    exchange.enter(rowOf(rank, exchange.sequence + 1));
+    this.settle(rank);
+  }
+
+  settle(rank: number): void {
+    const { exchange, gathering, died } = this.members[rank];
+    if (!gathering || died) return;
+    const state = exchange.settle();
+    if (state === 'completed') {
+      const rows = this.members.flatMap((_, peer) => [...rowOf(peer, exchange.sequence)]);
+      expect([...exchange.table]).toEqual(rows);
+    }
+    if (state === 'completed' || state === 'ended') this.#over(rank, state);
+  }
+
+  giveUp(rank: number): void {
+    const { exchange, gathering, died } = this.members[rank];
+    if (!gathering || died || exchange.settle() !== 'pending') return;
+    exchange.end(rank, reason);
+    this.#over(rank, 'gave up');
+  }
+
+  abort(rank: number): void {
+    const { exchange, left, died } = this.members[rank];
+    if (!left && !died) exchange.end(rank, reason);
+  }
+
+  leave(rank: number): void {
+    if (!this.#free(rank)) return;
+    this.members[rank].exchange.leave();
+    this.members[rank].left = true;
+  }
+
+  /** One process dies at most: what another one saw of it may be all that is known of an all-gather. */
+  die(rank: number): void {
+    if (!this.members.some(({ died }) => died)) this.members[rank].died = true;
+  }
+
+  /** A rank notices who died, while messages of that one may be on their way still. */
+  notice(rank: number): void {
+    const { exchange, died } = this.members[rank];
+    for (const [peer, other] of this.members.entries()) {
+      if (!died && other.died && peer !== rank && !exchange.silent(peer)) exchange.lose(peer, reason);
+    }
+  }
+
+  /** Delivers and settles until nothing changes; then peers notice who died, and all of it again. */
+  rest(): void {
+    this.#flow();
+    for (const rank of this.members.keys()) this.notice(rank);
+    this.#flow();
+  }
+
+  #flow(): void {
+    for (let moved = true; moved; ) {
+      moved = false;
+      for (const [from, queues] of this.#queues.entries()) {
+        for (const to of queues.keys()) while (this.deliver(from, to)) moved = true;
+      }
+      const before = this.members.map(({ fates }) => fates.length).join();
+      for (const rank of this.members.keys()) this.settle(rank);
+      moved ||= before !== this.members.map(({ fates }) => fates.length).join();
+      moved ||= this.#queues.some((queues) => queues.some((queue) => queue.length > 0));
+    }
+  }
+
+  #free(rank: number): boolean {
+    const { gathering, left, died } = this.members[rank];
+    return !gathering && !left && !died;
+  }
+
+  #over(rank: number, fate: Fate): void {
+    this.members[rank].fates.push(fate);
+    this.members[rank].gathering = false;
+  }
+}
+
+function rowOf(rank: number, sequence: number): Int32Array {
+  return new Int32Array([100 * sequence + rank, -rank]);
+}
+
+type Action = 'deliver' | 'enter' | 'settle' | 'giveUp' | 'abort' | 'leave' | 'die' | 'notice';
+interface Step {
+  readonly what: Action;
+  readonly rank: number;
+  readonly peer: number;
+}
+
+/** Steps of a group, one in so many of which is a disturbance. */
+function steps(disturbances: readonly Action[]): fc.Arbitrary<Step[]> {
+  const calm = fc.constantFrom<Action>('deliver', 'enter', 'settle');
+  const what = fc.oneof({ weight: 30, arbitrary: calm }, { weight: 1, arbitrary: fc.constantFrom(...disturbances) });
+  const step = fc.record({ what, rank: fc.nat(3), peer: fc.nat(3) });
+  return fc.array(step, { minLength: 40, maxLength: 250, size: 'max' });
+}
+
+describe('an all-gather completes on every rank that lives or on none, whatever the order of messages', () => {
+  it.each<[string, readonly Action[], readonly string[]]>([
+    ['when ranks give up, abort and leave', ['giveUp', 'abort', 'leave'], ['gave up']],
+    ['when a process dies, and the others notice it early or late', ['die', 'notice', 'notice', 'notice'], []],
+  ])('%s', (_when, disturbances, kinds) => {
+    const met = new Set<string>();
+    const law = fc.property(fc.integer({ min: 2, max: 4 }), steps(disturbances), (size, given) => {
+      const network = new Network(size);
+      for (const { what, rank: drawn, peer } of given) {
+        const rank = drawn % size;
+        if (what === 'deliver') network.deliver(peer % size, rank);
+        else network[what](rank);
+        if (what === 'deliver') network.settle(rank);
+      }
+      network.rest();
+      const living = network.members.filter(({ died }) => !died);
+      for (let gather = 0; gather < GATHERS; gather++) {
+        const fates = living.map(({ fates: all }) => all[gather]);
+        const completed = fates.filter((fate) => fate === 'completed').length;
+        expect([0, living.length], `all-gather ${gather + 1}: ${fates.join()}`).toContain(completed);
+        for (const fate of fates) met.add(fate ?? 'never entered');
+      }
+      // In a group that ended nothing is left to wait for.
+      if (living.some(({ exchange }) => exchange.ended)) {
+        expect(living.filter(({ gathering }) => gathering)).toEqual([]);
+      }
+    });
+    fc.assert(law, { ...runs(20_000), verbose: true });
+    expect([...met].sort()).toEqual(['completed', 'ended', ...kinds, 'never entered']);
+  });
+});
