@@ -25,6 +25,8 @@ export type {
   NativeStream,
 } from './addon.js';
 
+export { type KernelImage, kernelImages } from './kernel-images.js';
+
 /** One file tried, and why it did not serve. */
 export interface NativeAttempt {
   readonly file: string;
