@@ -48,11 +48,17 @@
         "host/host-stream.cc",
         "host/host-sync.cc",
         "host/machine-memory.cc",
+        "kernels/bodies.cc",
         "kernels/builtin.cc",
         "kernels/copy.cc",
+        "kernels/device-inputs.cc",
         "kernels/fill.cc",
+        "kernels/images.cc",
         "kernels/kv-read.cc",
-        "kernels/kv-write.cc"
+        "kernels/kv-write.cc",
+        "kernels/padded-rows.cc",
+        "kernels/report-words.cc",
+        "kernels/table-edit.cc"
       ]
     }
   ]

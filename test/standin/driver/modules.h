@@ -1,0 +1,9 @@
+#pragma once
+
+#include <cstddef>
+
+namespace standin {
+
+size_t live_modules();
+
+}  // namespace standin
