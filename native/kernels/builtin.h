@@ -12,6 +12,8 @@ lockstep_kernel kv_read_kernel();
 lockstep_kernel kv_read_rows_kernel();
 lockstep_kernel copy_kernel();
 lockstep_kernel fill_kernel();
+lockstep_kernel expert_kernel();
+lockstep_kernel sum_shares_kernel();
 
 const lockstep_kernel_table* builtin_kernels();
 
