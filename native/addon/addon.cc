@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // src/native/index.ts refuses another: raise both whenever what is exported changes.
-constexpr int interface_version = 3;
+constexpr int interface_version = 4;
 
 napi_value open_device(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -48,6 +48,7 @@ napi_value shutdown(napi_env env, napi_callback_info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new EnvState());
   BufferObject::define(env);
+  CommunicatorObject::define(env);
   DeviceObject::define(env);
   EventObject::define(env);
   GraphObject::define(env);

@@ -12,6 +12,7 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::create_stream>("createStream"),
                           method_of<&DeviceObject::create_event>("createEvent"),
                           method_of<&DeviceObject::create_pool>("createPool"),
+                          method_of<&DeviceObject::join_local>("joinLocal"),
                           method_of<&DeviceObject::load_module>("loadModule"),
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
@@ -53,6 +54,18 @@ Napi::Value DeviceObject::create_pool(const Napi::CallbackInfo& info) {
   Napi::Object object = PoolObject::create(info.Env(), device(), pool);
   object.Set("id", pool->id);
   return object;
+}
+
+Napi::Value DeviceObject::join_local(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  if (!info[0].IsString()) invalid_argument("group", info[0], "the id of a group");
+  const int64_t rank = integer_argument(info[1], "rank");
+  const int64_t size = integer_argument(info[2], "size");
+  if (size < 1 || size > 1024) invalid_argument("size", info[2], "1 to 1024");
+  if (rank < 0 || rank >= size) invalid_argument("rank", info[1], "a rank below size");
+  auto communicator = std::make_shared<LocalCommunicator>(*core(), info[0].As<Napi::String>().Utf8Value(),
+                                                          static_cast<int32_t>(rank), static_cast<int32_t>(size));
+  return CommunicatorObject::create(info.Env(), device(), std::move(communicator));
 }
 
 Napi::Value DeviceObject::load_module(const Napi::CallbackInfo& info) {

@@ -58,6 +58,8 @@ struct Mark {
   virtual WaitResult wait(double ms) = 0;
   // Called by the thread that uses the stream, before another thread waits.
   virtual void expect() {}
+  // The same, where that thread can run the stream's work itself: does so, for at most `ms` milliseconds.
+  virtual void help(double) {}
 };
 
 // An argument of a launch: device memory from an address on, or a scalar.
@@ -101,11 +103,13 @@ struct RecordingBackend {
 };
 
 struct Operation {
-  enum class Kind : uint8_t { none, upload, download, edit_table, launch, graph, record, wait };
+  enum class Kind : uint8_t { none, upload, download, copy, edit_table, launch, graph, record, wait };
 
   Kind kind = Kind::none;
   // For copies and edits: the place in device memory.
   DeviceAddress device;
+  // A copy within device memory reads here; it may be memory of another `Device` of the same process and card.
+  DeviceAddress source;
   // An upload and an edit read here, a download writes here: the arena, or `staging`.
   std::byte* host = nullptr;
   size_t bytes = 0;

@@ -199,9 +199,11 @@ void Device::bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> 
 void Device::close() {
   if (closed_) return;
   closed_ = true;
+  for (Sharer* const sharer : sharers) sharer->leave();
   // Streams abandon their captures before they end.
   const auto streams = streams_;
   for (const auto& [id, stream] : streams) stream->dispose();
+  for (Sharer* const sharer : sharers) sharer->release();
   // Destroying a graph may release the last reference to a buffer, which then leaves the map, so iterate over a copy.
   const auto all_graphs = graphs;
   for (const auto& [id, graph] : all_graphs) graph->release();

@@ -66,6 +66,8 @@ struct Event {
   std::shared_ptr<Capture> capture;
   Stream* capture_stream = nullptr;
   uint64_t capture_position = 0;
+  // The nodes that a stream which waits for it waits for.
+  std::vector<int32_t> capture_tail;
 };
 
 // The objects that recorded work uses: buffers whose addresses, and modules whose kernels, are baked in.
@@ -85,6 +87,15 @@ class Baked {
 
   std::vector<std::shared_ptr<Buffer>> buffers_;
   std::vector<std::shared_ptr<LoadedModule>> modules_;
+};
+
+// Something on a device whose memory others outside it read.
+struct Sharer {
+  virtual ~Sharer() = default;
+  // Before the streams end: nobody begins to read from here on.
+  virtual void leave() = 0;
+  // After they ended, before memory is freed: waits for readers.
+  virtual void release() = 0;
 };
 
 class Device : public std::enable_shared_from_this<Device> {
@@ -125,6 +136,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unordered_map<int32_t, struct Graph*> graphs;
   // Captures under way.
   std::vector<Capture*> captures;
+  std::vector<Sharer*> sharers;
   int32_t next_id = 1;
   // JS objects of this device; when the last one is gone, the device is unreachable and closes.
   int64_t handles = 0;

@@ -75,9 +75,11 @@ void Stream::use(const std::shared_ptr<LoadedModule>& module) {
   else module->uses.add(id);
 }
 
-void Stream::enqueue_one(Operation operation) {
+void Stream::enqueue_one(Operation operation, std::string name) {
   backend_->enqueue(&operation, 1);
-  if (capture_ != nullptr) capture_->member(*this).operations++;
+  if (capture_ == nullptr) return;
+  capture_->member(*this).operations++;
+  if (!name.empty()) capture_->add(*this, std::move(name));
 }
 
 void Stream::launch(const std::shared_ptr<LoadedModule>& module, size_t kernel,
@@ -90,7 +92,7 @@ void Stream::launch(const std::shared_ptr<LoadedModule>& module, size_t kernel,
   for (const auto& argument : arguments) {
     if (argument.buffer != nullptr) use(argument.buffer);
   }
-  enqueue_one(std::move(operation));
+  enqueue_one(std::move(operation), module->module->kernels[kernel].name);
 }
 
 void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes) {
@@ -102,7 +104,7 @@ void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const
   operation.host = operation.staging->data();
   operation.bytes = bytes;
   use(buffer);
-  enqueue_one(std::move(operation));
+  enqueue_one(std::move(operation), "upload");
 }
 
 std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<Buffer>& buffer, int64_t offset,
@@ -126,6 +128,40 @@ std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<B
   return staging;
 }
 
+void Stream::copy(const std::shared_ptr<Buffer>& from, int64_t from_offset, const std::shared_ptr<Buffer>& to,
+                  int64_t to_offset, size_t bytes, std::string name) {
+  require_usable();
+  Operation operation;
+  operation.kind = Operation::Kind::copy;
+  operation.source = copy_address(*this, *from, from_offset, bytes);
+  operation.device = copy_address(*this, *to, to_offset, bytes);
+  operation.bytes = bytes;
+  use(from);
+  use(to);
+  enqueue_one(std::move(operation), std::move(name));
+}
+
+void Stream::copy_from(DeviceAddress from, const std::shared_ptr<Buffer>& to, int64_t to_offset, size_t bytes) {
+  require_usable();
+  require_not_capturing("A collective between the ranks of a process");
+  Operation operation;
+  operation.kind = Operation::Kind::copy;
+  operation.source = from;
+  operation.device = copy_address(*this, *to, to_offset, bytes);
+  operation.bytes = bytes;
+  use(to);
+  enqueue_one(std::move(operation));
+}
+
+void Stream::wait_mark(std::shared_ptr<Mark> mark) {
+  require_usable();
+  require_not_capturing("A collective between the ranks of a process");
+  Operation operation;
+  operation.kind = Operation::Kind::wait;
+  operation.mark = std::move(mark);
+  enqueue_one(std::move(operation));
+}
+
 void Stream::record(Event& event) {
   require_usable();
   require_device(device, event.device, "event");
@@ -134,6 +170,7 @@ void Stream::record(Event& event) {
   event.capture = capture_;
   event.capture_stream = capture_ != nullptr ? this : nullptr;
   event.capture_position = capture_ != nullptr ? capture_->member(*this).operations : 0;
+  event.capture_tail = capture_ != nullptr ? capture_->member(*this).tail : std::vector<int32_t>();
 }
 
 void Stream::wait(Event& event) {
@@ -159,6 +196,7 @@ void Stream::wait(Event& event) {
   if (capture_ != nullptr) {
     auto& recorded = capture_->member(*event.capture_stream);
     recorded.waited = std::max(recorded.waited, event.capture_position);
+    capture_->wait(*this, event.capture_tail);
   }
   if (event.mark == nullptr) return;
   Operation operation;

@@ -52,6 +52,8 @@ class HostStream final : public StreamBackend {
   void help(uint64_t target, std::chrono::steady_clock::time_point end);
   // Whether the calling thread may run commands.
   bool may_help() const { return helped_ && std::this_thread::get_id() == progress_->user; }
+  // Waits for a mark that the stream waits for, on this thread.
+  void wait_here(const HostMark& mark, std::chrono::steady_clock::time_point end);
   // Wakes the stream's thread for what is queued.
   void hurry();
 
