@@ -20,7 +20,7 @@ export type CaptureGuard = (key: CaptureKey, index: number, readiness: Readiness
 /** One captured key, for the capture log. Source of the two growths: Megatron's capture log. */
 export interface CaptureRecord {
   readonly key: CaptureKey;
-  /** Graphs of the key: 1, or one a piece. */
+  /** Graphs of the key: 1, or one a piece; more where collectives cut them. */
   readonly graphs: number;
   readonly nodes: number;
   /** Bytes the graphs themselves hold on the device. */
@@ -99,7 +99,7 @@ function sizesOf(
   made: KeyGraphs,
 ): Pick<CaptureRecord, 'graphs' | 'nodes' | 'bytes' | 'poolReservedBytes' | 'poolAllocatedBytes'> {
   return {
-    graphs: [made.whole, ...made.parts].flat().length,
+    graphs: made.graphs.length,
     nodes: made.nodes,
     bytes: made.bytes,
     poolReservedBytes: made.reservedBytes,

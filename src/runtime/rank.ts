@@ -44,7 +44,12 @@ export class Rank implements Disposable {
       onAsymmetric: options.onAsymmetric ?? 'throw',
       checkShapes: options.checkShapes ?? false,
     };
-    this.executor = new Executor(options.device, planner, options.forward ?? (() => ({ part: () => {} })));
+    this.executor = new Executor(
+      options.device,
+      planner,
+      options.forward ?? (() => ({ part: () => {} })),
+      options.collectives,
+    );
   }
 
   /**
@@ -62,7 +67,7 @@ export class Rank implements Disposable {
     } catch (error) {
       // The guard's own refusals reach every rank; a failure after it would leave the others waiting in the next one.
       const reason = asFault(error);
-      if (!AGREED.includes(reason.code)) this.collective.abort(reason);
+      if (!AGREED.includes(reason.code)) this.#abort(reason);
       throw error;
     }
   }
@@ -138,7 +143,7 @@ export class Rank implements Disposable {
   dispose(): void {
     if (this.#disposed) return;
     this.#ending.abort();
-    if (this.#gathering) this.collective.abort(this.#disposedError());
+    if (this.#gathering) this.#abort(this.#disposedError());
     this.executor[Symbol.dispose]();
   }
 
@@ -229,7 +234,7 @@ export class Rank implements Disposable {
       return { decision, local };
     } catch (error) {
       // All ranks agreed on this step, and this one cannot take it: the others must not continue without it.
-      this.collective.abort(asFault(error));
+      this.#abort(asFault(error));
       throw error;
     }
   }
@@ -241,6 +246,12 @@ export class Rank implements Disposable {
       if (step.failure === undefined || !(error instanceof LockstepError)) throw error;
       throw new LockstepError(error.code, error.message, error.details, { cause: step.failure });
     }
+  }
+
+  /** Ends the group, for ranks that wait for this one's row and those in a collective of their devices. */
+  #abort(reason: LockstepError): void {
+    this.collective.abort(reason);
+    this.executor.collectives.abort(reason);
   }
 
   /** Unfreezes the batch of a step that ended between vote and build; a step that did not vote keeps its schedule. */
