@@ -1,4 +1,10 @@
-export { type CaptureGuard, type CaptureRecord, type CaptureReport, captureKeys } from './capture-session.js';
+export {
+  type CaptureAgreement,
+  type CaptureGuard,
+  type CaptureRecord,
+  type CaptureReport,
+  captureKeys,
+} from './capture-session.js';
 export type { BetweenGraphs, CapturedPiece, PieceCollective } from './captured-piece.js';
 export {
   type CollectiveCall,

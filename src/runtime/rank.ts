@@ -1,9 +1,21 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
-import { type CaptureGuard, type CaptureReport, captureKeys, Executor } from '../execution/index.js';
+import {
+  type CaptureAgreement,
+  type CaptureGuard,
+  type CaptureReport,
+  captureKeys,
+  Executor,
+} from '../execution/index.js';
 import { stagingOf } from '../layout/index.js';
 import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
-import { agreeOnCaptureSync, type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
+import {
+  agreeOnCapturedSync,
+  agreeOnCaptureSync,
+  type Collective,
+  DEFAULT_TIMEOUT_MS,
+  type ParkOptions,
+} from '../ranks/index.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 
@@ -62,8 +74,14 @@ export class Rank implements Disposable {
     const { timeoutMs, onAsymmetric } = this.#options;
     const guard: CaptureGuard = (_key, index, readiness) =>
       agreeOnCaptureSync(this.collective, { key: index, ...readiness }, { onAsymmetric }, { timeoutMs });
+    // A group without collectives has nothing to agree on, on any rank.
+    const { implementation } = this.executor.collectives;
+    const agree: CaptureAgreement = (key, captured) => {
+      if (implementation === 'solo' || implementation === 'none') return;
+      agreeOnCapturedSync(this.collective, { key, ...captured }, { timeoutMs });
+    };
     try {
-      return captureKeys(this.executor, this.planner, guard, { timeoutMs });
+      return captureKeys(this.executor, this.planner, guard, agree, { timeoutMs });
     } catch (error) {
       // The guard's own refusals reach every rank; a failure after it would leave the others waiting in the next one.
       const reason = asFault(error);

@@ -1,8 +1,10 @@
 import type { DevicePlace, DeviceStream } from '../../device/index.js';
 import { LockstepError } from '../../errors.js';
 
+/** The kinds of collectives, in the order of their numbers. */
+export const COLLECTIVE_KINDS = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'] as const;
 /** What a collective does with the elements that the ranks send. */
-export type CollectiveKind = 'all-gather' | 'reduce-scatter' | 'all-reduce' | 'all-to-all';
+export type CollectiveKind = (typeof COLLECTIVE_KINDS)[number];
 
 /**
  * One collective over int32 elements. Sums are modulo 2^32. `counts` are those of the whole group and equal on all ranks:

@@ -1,5 +1,6 @@
 export { createDeviceCollectives, type DeviceCollectivesOptions } from './create-collectives.js';
 export {
+  COLLECTIVE_KINDS,
   type CollectiveCall,
   type CollectiveKind,
   type CollectivesImplementation,

@@ -1,6 +1,7 @@
 import type { Device, DeviceBuffer, DeviceModule, LocalCommunicator } from '../../device/index.js';
 import type { LockstepError } from '../../errors.js';
 import {
+  COLLECTIVE_KINDS,
   type CollectiveCall,
   type CollectiveKind,
   checkCounts,
@@ -9,7 +10,6 @@ import {
   type PreparedCollective,
 } from './device-collectives.js';
 
-const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
 /** Bytes of an element. */
 const ELEMENT = 4;
 
@@ -56,7 +56,7 @@ export class LocalCollectives implements DeviceCollectives {
     const parts = {
       send,
       bytes: sent * ELEMENT,
-      signature: Int32Array.of(KINDS.indexOf(kind), ELEMENT, ...counts),
+      signature: Int32Array.of(COLLECTIVE_KINDS.indexOf(kind), ELEMENT, ...counts),
       copies: Float64Array.from(
         copies.flatMap(([peer, from, to, count]) => [peer, from * ELEMENT, to * ELEMENT, count * ELEMENT]),
       ),
