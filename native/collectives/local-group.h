@@ -23,8 +23,8 @@ struct Post {
 
 // Ranks of one process whose streams exchange device memory: threads with a JS environment each, which can end at any time.
 // Exchanges are numbered from 1. Each rank posts, waits until all have posted, and enqueues its reads; exchange n + 2 takes the
-// posts' places of n. A rank posts n + 1 only after it enqueued its reads of n, so once all have posted n + 1, nobody will look at
-// a post of n again, and the marks of all reads of n are known.
+// posts' places of n. A rank posts n + 1 only after it enqueued its reads of n, so once all have posted n + 1, no rank looks at a
+// post of n again, and the marks of all reads of n are known.
 class LocalGroup {
  public:
   // The group of this id in the process, made by whichever rank comes first. Throws ERR_INPUT_INVALID for another size, or a rank

@@ -92,7 +92,7 @@ class Baked {
 // Something on a device whose memory others outside it read.
 struct Sharer {
   virtual ~Sharer() = default;
-  // Before the streams end: nobody begins to read from here on.
+  // Before the streams end: no thread begins to read from here on.
   virtual void leave() = 0;
   // After they ended, before memory is freed: waits for readers.
   virtual void release() = 0;

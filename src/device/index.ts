@@ -1,4 +1,5 @@
 export { DeviceBuffer } from './buffer.js';
+export { type Exchange, LocalCommunicator } from './communicator.js';
 export { Device, type DeviceKind, type MemoryUse } from './device.js';
 export { DeviceEvent } from './event.js';
 export { DeviceGraph } from './graph.js';
@@ -12,5 +13,5 @@ export {
   probeDevices,
 } from './open-device.js';
 export { DevicePool } from './pool.js';
-export { DeviceRecording } from './recording.js';
-export { DeviceStream, type KernelArgument } from './stream.js';
+export { type CapturedOrder, DeviceRecording } from './recording.js';
+export { type DevicePlace, DeviceStream, type KernelArgument } from './stream.js';

@@ -7,6 +7,8 @@ export {
   type NativeArgument,
   type NativeAttempt,
   type NativeBuffer,
+  type NativeCapturedOrder,
+  type NativeCommunicator,
   type NativeDevice,
   type NativeEvent,
   type NativeGraph,

@@ -8,6 +8,8 @@ export type {
   NativeAddon,
   NativeArgument,
   NativeBuffer,
+  NativeCapturedOrder,
+  NativeCommunicator,
   NativeDevice,
   NativeEvent,
   NativeGraph,
