@@ -43,6 +43,7 @@
         "core/launch.cc",
         "core/pool.cc",
         "core/retire.cc",
+        "core/staging.cc",
         "core/stream.cc",
         "gpu/driver.cc",
         "gpu/gpu-error.cc",

@@ -16,6 +16,7 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::load_module>("loadModule"),
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
+                          method_of<&DeviceObject::facts>("facts"),
                           method_of<&DeviceObject::dispose>("dispose"),
                       });
 }
@@ -27,7 +28,7 @@ Napi::Value DeviceObject::open(Napi::Env env, const BackendKind& kind, int64_t m
                 devices.end());
   devices.push_back(device);
   Napi::Object object = create(env, device, device);
-  object.Set("kind", device->kind());
+  object.Set("kind", device->facts().kind);
   return object;
 }
 
@@ -38,7 +39,9 @@ Napi::Value DeviceObject::allocate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceObject::create_stream(const Napi::CallbackInfo& info) {
-  auto stream = core()->create_stream();
+  const int64_t priority = info[0].IsUndefined() ? 0 : integer_argument(info[0], "priority");
+  if (priority < 0 || priority > 100) invalid_argument("priority", info[0], "0, the least, to 100");
+  auto stream = core()->create_stream(static_cast<int>(priority));
   Napi::Object object = StreamObject::create(info.Env(), device(), stream);
   object.Set("id", stream->id);
   return object;
@@ -83,8 +86,8 @@ Napi::Value DeviceObject::bind_arena(const Napi::CallbackInfo& info) {
   napi_ref reference;
   if (napi_create_reference(env, info[0], 1, &reference) != napi_ok) invalid_argument("view", info[0], "a typed array");
   std::shared_ptr<void> hold(reference, [env](void* held) { napi_delete_reference(env, static_cast<napi_ref>(held)); });
-  core()->bind_arena(view.address, view.bytes, std::move(hold));
-  return info.Env().Undefined();
+  const ArenaPin& pin = core()->bind_arena(view.address, view.bytes, std::move(hold));
+  return pin.pinned ? info.Env().Null() : Napi::String::New(env, pin.reason);
 }
 
 Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
@@ -99,6 +102,22 @@ Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
   use.Set("graphs", static_cast<double>(core()->graphs.size()));
   use.Set("graphBytes", static_cast<double>(account.graph_bytes));
   return use;
+}
+
+Napi::Value DeviceObject::facts(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  const DeviceFacts& known = core()->facts();
+  const DeviceBytes bytes = core()->free_bytes();
+  Napi::Object facts = Napi::Object::New(info.Env());
+  facts.Set("kind", known.kind);
+  facts.Set("name", known.name);
+  facts.Set("arch", known.arch);
+  facts.Set("warp", known.warp);
+  facts.Set("driverVersion", known.driver_version);
+  facts.Set("pci", known.pci);
+  facts.Set("freeBytes", static_cast<double>(bytes.free));
+  facts.Set("totalBytes", static_cast<double>(bytes.total));
+  return facts;
 }
 
 Napi::Value DeviceObject::dispose(const Napi::CallbackInfo& info) {

@@ -26,6 +26,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   Napi::Value load_module(const Napi::CallbackInfo& info);
   Napi::Value bind_arena(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value facts(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 };
 
@@ -59,7 +60,7 @@ class BufferObject final : public Handle<BufferObject, Buffer> {
 
  private:
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  // Bytes reported to V8.
+  // Bytes reported to V8: those of its own machine's memory.
   int64_t reported_;
 };
 
@@ -143,7 +144,7 @@ class RecordingObject final : public Handle<RecordingObject, Recording> {
 };
 
 struct Readback {
-  std::shared_ptr<std::vector<std::byte>> staging;
+  std::shared_ptr<StagingPiece> staging;
   std::shared_ptr<Event> filled;
 };
 

@@ -20,7 +20,7 @@ class Stream {
   void launch(const std::shared_ptr<LoadedModule>& module, size_t kernel, const std::vector<LaunchArgument>& arguments);
   void upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes);
   // The bytes are available once the stream has reached the current end of its queue.
-  std::shared_ptr<std::vector<std::byte>> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
+  std::shared_ptr<StagingPiece> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
   // Copies within the device's memory; `name` is what recordings call it.
   void copy(const std::shared_ptr<Buffer>& from, int64_t from_offset, const std::shared_ptr<Buffer>& to, int64_t to_offset,
             size_t bytes, std::string name = "copy");
@@ -76,7 +76,6 @@ class Stream {
   // Reused from submit to submit.
   std::vector<Operation> operations_;
   std::vector<CommandTarget> targets_;
-  std::shared_ptr<std::vector<std::byte>> readback_;
 };
 
 }  // namespace lockstep

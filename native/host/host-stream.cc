@@ -93,10 +93,11 @@ HostStream::HostStream(std::shared_ptr<HostSync> sync, std::shared_ptr<HostCaptu
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-HostStream::~HostStream() { close(); }
+HostStream::~HostStream() { close(0); }
 
-void HostStream::close() {
-  if (!thread_.joinable()) return;
+// Kernels run in this process, so there is no leaving them behind: waits for the running one, however long it takes.
+bool HostStream::close(double) {
+  if (!thread_.joinable()) return true;
   progress_->stream = nullptr;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -110,6 +111,7 @@ void HostStream::close() {
   size_ = 0;
   progress_->executed.store(enqueued_);
   sync_->announce();
+  return true;
 }
 
 void HostStream::reserve(size_t count) {

@@ -46,7 +46,7 @@ class HostStream final : public StreamBackend {
   std::unique_ptr<RecordingBackend> end_capture() override;
   void abandon_capture() override;
   void leave_capture() override;
-  void close() override;
+  bool close(double) override;
 
   // Runs commands on this thread until `target` are done, the next must not run here, or `end` has passed.
   void help(uint64_t target, std::chrono::steady_clock::time_point end);

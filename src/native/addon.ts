@@ -23,14 +23,17 @@ export type NativeMetadata = Readonly<Record<string, (...words: number[]) => num
 export interface NativeDevice {
   readonly kind: string;
   allocate(bytes: number): NativeBuffer;
-  createStream(): NativeStream;
+  /** `priority`: 0, the least, or more; a device has as many as it has. */
+  createStream(priority?: number): NativeStream;
   createEvent(): NativeEvent;
   createPool(): NativePool;
   /** Joins the ranks of this process that name the same group. */
   joinLocal(group: string, rank: number, size: number): NativeCommunicator;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
-  bindArena(view: Uint8Array): void;
+  /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
+  bindArena(view: Uint8Array): string | null;
+  facts(): NativeDeviceFacts;
   memory(): NativeMemoryUse;
   dispose(): void;
 }
@@ -48,6 +51,22 @@ export interface NativeCommunicator {
   leave(): void;
   /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
   released(ms: number): boolean;
+}
+
+/** Which device it is, and its memory as a whole, whoever holds it. */
+export interface NativeDeviceFacts {
+  readonly kind: string;
+  readonly name: string;
+  /** What kernels are compiled for: `x86_64`, `sm_90`. */
+  readonly arch: string;
+  /** Threads that run in step. */
+  readonly warp: number;
+  /** As the vendor counts; 0 without a driver. */
+  readonly driverVersion: number;
+  /** Empty without one. */
+  readonly pci: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 /** What a device holds now, in bytes and objects. */
@@ -170,6 +189,8 @@ export interface NativeGraph {
   readonly id: number;
   readonly nodes: number;
   readonly bytes: number;
+  /** What a driver took for it: an estimate, by what was free before and after. */
+  readonly driverBytes: number;
   readonly reservedBytes: number;
   readonly allocatedBytes: number;
   dispose(): void;

@@ -11,6 +11,7 @@ export type {
   NativeCapturedOrder,
   NativeCommunicator,
   NativeDevice,
+  NativeDeviceFacts,
   NativeEvent,
   NativeGraph,
   NativeKernelInfo,
