@@ -21,14 +21,15 @@ void DeviceObject::define(Napi::Env env) {
                       });
 }
 
-Napi::Value DeviceObject::open(Napi::Env env, const BackendKind& kind, int64_t memory_limit) {
-  auto device = std::make_shared<Device>(kind.create(), memory_limit);
+Napi::Value DeviceObject::open(Napi::Env env, OpenedBackend opened, int64_t memory_limit) {
+  auto device = std::make_shared<Device>(std::move(opened.backend), memory_limit);
   auto& devices = EnvState::of(env).devices;
   devices.erase(std::remove_if(devices.begin(), devices.end(), [](const auto& weak) { return weak.expired(); }),
                 devices.end());
   devices.push_back(device);
   Napi::Object object = create(env, device, device);
   object.Set("kind", device->facts().kind);
+  object.Set("choice", opened.choice);
   return object;
 }
 

@@ -15,7 +15,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   static constexpr const char* name = "Device";
   using Handle::Handle;
   static void define(Napi::Env env);
-  static Napi::Value open(Napi::Env env, const BackendKind& kind, int64_t memory_limit);
+  static Napi::Value open(Napi::Env env, OpenedBackend opened, int64_t memory_limit);
 
  private:
   Napi::Value allocate(const Napi::CallbackInfo& info);
@@ -190,5 +190,10 @@ class StreamObject final : public Handle<StreamObject, Stream> {
 
 // The functions of the metadata module over a planner's memory: bindMetadata(view).
 napi_value bind_metadata(napi_env env, napi_callback_info raw);
+
+// What there is of a vendor's driver: probeDriver('cuda' | 'hip').
+napi_value probe_driver(napi_env env, napi_callback_info raw);
+// Whether a card's driver pins a view's memory: probePinning(kind, ordinal, view), null or why not.
+napi_value probe_pinning(napi_env env, napi_callback_info raw);
 
 }  // namespace lockstep

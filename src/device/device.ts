@@ -12,6 +12,8 @@ export type { NativeMemoryUse as MemoryUse } from '../native/index.js';
 
 /** `host` runs kernels in C++ on CPU threads; `cuda` and `hip` are GPU drivers reached by `dlopen`. */
 export type DeviceKind = 'host' | 'cuda' | 'hip';
+/** A kind of device, or one card of a kind, counted from 0 as its driver does: `cuda:1`. */
+export type DeviceName = DeviceKind | `cuda:${number}` | `hip:${number}`;
 
 /** Makes the device of a handle of the addon; `choice` says why it is this one. */
 export let deviceOf: (native: NativeDevice, kind: DeviceKind, choice: string) => Device;

@@ -4,9 +4,17 @@
  */
 export interface NativeAddon {
   readonly interfaceVersion: number;
-  openDevice(kind: string, memoryLimit: number | null): NativeDevice;
-  /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's message. */
+  /**
+   * `device`: 'host', 'cuda', 'hip', or a card of theirs ('cuda:1'). `localRank` chooses the card where none is named; null: the
+   * launcher's, or the first card.
+   */
+  openDevice(device: string, memoryLimit: number | null, localRank?: number | null): NativeDevice;
+  /** Tries to `dlopen` a library (RTLD_NOW, RTLD_LOCAL, never closed again): null when it loads, else the loader's message. */
   probeLibrary(name: string): string | null;
+  /** Loads a vendor's driver, once a process, and asks it for its cards. */
+  probeDriver(kind: 'cuda' | 'hip'): NativeDriverProbe;
+  /** Pins a view's memory for a card, and lets it go again: null when the driver takes it, else why not. Makes the card's context. */
+  probePinning(kind: 'cuda' | 'hip', ordinal: number, view: Uint8Array): string | null;
   /**
    * The functions of `metadata.wasm`, compiled for this machine, over a planner's memory (`CONFIG_BASE` holds its layout). The
    * object keeps the memory alive; a function alone does not, and throws once the memory is gone.
@@ -19,9 +27,48 @@ export interface NativeAddon {
 /** Functions by the names of `wasm/exports.txt`; every argument is an int32. */
 export type NativeMetadata = Readonly<Record<string, (...words: number[]) => number>>;
 
+/** What there is of a GPU vendor's driver. */
+export interface NativeDriverProbe {
+  /** Libraries tried in vain, also where a later one answered. */
+  readonly attempts: readonly NativeDriverAttempt[];
+  /** The file that answered; null where none serves, and the rest is null and empty then. */
+  readonly library: string | null;
+  /** The CUDA version that the driver serves, or HIP's: '12.8', '6.3.42131'. */
+  readonly driverVersion: string | null;
+  /** HIP's runtime; null for CUDA. */
+  readonly runtimeVersion: string | null;
+  readonly cards: readonly NativeCard[];
+}
+
+/** A library that was tried, the step that failed and the reason. */
+export interface NativeDriverAttempt {
+  readonly library: string;
+  /** Of these, in order: dlopen, error names, version, symbols, init, devices, cards. */
+  readonly step: string;
+  readonly reason: string;
+}
+
+/** A GPU that this process may use. */
+export interface NativeCard {
+  /** `cuda:<ordinal>`: counted by the driver, after CUDA_VISIBLE_DEVICES and the like. */
+  readonly ordinal: number;
+  readonly name: string;
+  /** Memory of the card, in bytes. */
+  readonly bytes: number;
+  /** What kernels are compiled for: 'sm_90', 'gfx942'. */
+  readonly arch: string;
+  /** Threads that run in step. */
+  readonly warp: number;
+  /** Multiprocessors, or compute units. */
+  readonly processors: number;
+  readonly pciBusId: string;
+}
+
 /** A device of the addon: the handle behind a `Device`. */
 export interface NativeDevice {
   readonly kind: string;
+  /** Which device it is, and why this one. */
+  readonly choice: string;
   allocate(bytes: number): NativeBuffer;
   /** `priority`: 0, the least, or more; a device has as many as it has. */
   createStream(priority?: number): NativeStream;

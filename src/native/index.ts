@@ -9,9 +9,12 @@ export type {
   NativeArgument,
   NativeBuffer,
   NativeCapturedOrder,
+  NativeCard,
   NativeCommunicator,
   NativeDevice,
   NativeDeviceFacts,
+  NativeDriverAttempt,
+  NativeDriverProbe,
   NativeEvent,
   NativeGraph,
   NativeKernelInfo,
@@ -24,6 +27,8 @@ export type {
   NativeRecording,
   NativeStream,
 } from './addon.js';
+
+export { type KernelImage, kernelImages } from './kernel-images.js';
 
 /** One file tried, and why it did not serve. */
 export interface NativeAttempt {

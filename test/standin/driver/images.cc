@@ -72,6 +72,9 @@ Image read_bundle(const char* image) {
 
 #else
 
+// A driver compiles PTX of its own version and older ones; 8.7 came with CUDA 12.8, or LOCKSTEP_STANDIN_PTX says which.
+size_t newest_ptx() { return setting("LOCKSTEP_STANDIN_PTX", 87); }
+
 constexpr uint32_t fatbin_magic = 0xba55ed50;
 constexpr uint16_t kind_ptx = 1, kind_elf = 2;
 constexpr uint64_t compressed = 0x2000 | 0x8000;
@@ -102,7 +105,9 @@ Image read_fatbin(const char* image) {
       elf = {0, "", payload};
       elf_arch = arch;
     }
-    if (kind == kind_ptx && arch <= wanted && arch > ptx_arch) {
+    // Its version lies at 24, the minor one first.
+    const size_t version = at<uint16_t>(entry, 26) * size_t{10} + at<uint16_t>(entry, 24);
+    if (kind == kind_ptx && version <= newest_ptx() && arch <= wanted && arch > ptx_arch) {
       ptx = {0, "", payload};
       ptx_arch = arch;
     }
@@ -111,6 +116,22 @@ Image read_fatbin(const char* image) {
   if (elf_arch >= 0) return elf;
   if (ptx_arch >= 0) return ptx;
   return wrong(constant::error_no_binary, "no code for " + pretended_arch().name + ", but for" + found);
+}
+
+Image read_ptx(const std::string& text) {
+  int major = 0, minor = 0, target = 0;
+  const size_t version = text.find(".version"), line = text.find(".target");
+  if (version == std::string::npos || std::sscanf(text.c_str() + version, ".version %d.%d", &major, &minor) != 2 ||
+      line == std::string::npos || std::sscanf(text.c_str() + line, ".target sm_%d", &target) != 1) {
+    return wrong(constant::error_invalid_ptx, "PTX without a version and a target");
+  }
+  if (static_cast<size_t>(major * 10 + minor) > newest_ptx()) {
+    return wrong(constant::error_unsupported_ptx, "PTX of version " + std::to_string(major) + "." + std::to_string(minor));
+  }
+  if (target > pretended_arch().major * 10 + pretended_arch().minor) {
+    return wrong(constant::error_no_binary, "PTX for sm_" + std::to_string(target) + ", which is newer than " + pretended_arch().name);
+  }
+  return {0, "", text};
 }
 
 #endif
@@ -124,7 +145,9 @@ Image read_image(const void* image) {
   return std::memcmp(bytes, bundle.data(), bundle.size()) == 0 ? read_bundle(bytes) : read_code_object(bytes);
 #else
   if (at<uint32_t>(bytes, 0) == fatbin_magic) return read_fatbin(bytes);
-  return wrong(constant::error_invalid_image, "not a fatbin");
+  // PTX is text that ends with a zero.
+  if (std::memcmp(bytes, "//", 2) == 0 || std::memcmp(bytes, ".version", 8) == 0) return read_ptx(bytes);
+  return wrong(constant::error_invalid_image, "neither a fatbin nor PTX");
 #endif
 }
 
