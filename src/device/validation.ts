@@ -24,9 +24,9 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     backend: 'cuda',
     feature: 'driver loading, errors, choice of a card',
     state: 'stand-in only',
-    by: 'test/unit/device/drivers.test.ts',
+    by: 'test/standin/loading.test.ts; libraries that lack something in test/unit/device/drivers.test.ts',
   },
-  { backend: 'cuda', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/unit/device/drivers.test.ts' },
+  { backend: 'cuda', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
   {
     backend: 'cuda',
     feature: 'kernels',
@@ -37,8 +37,8 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     backend: 'hip',
     feature: 'driver loading, errors, choice of a card',
     state: 'stand-in only',
-    by: "test/unit/device/drivers.test.ts; AMD's own runtime 5.2.3 is loaded and finds no device",
+    by: "test/standin/loading.test.ts; AMD's own runtime 5.2.3 is loaded and finds no device",
   },
-  { backend: 'hip', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/unit/device/drivers.test.ts' },
+  { backend: 'hip', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
   { backend: 'hip', feature: 'kernels', state: 'compiled', by: 'clang 14 for gfx90a' },
 ]);

@@ -37,6 +37,7 @@ const LIBRARIES = [
 const PROGRAMS = {
   rules: ['rules.cc', 'rules-memory.cc', 'rules-streams.cc', 'rules-kernels.cc', 'image.cc'],
   behaviours: ['behaviours.cc', 'image.cc'],
+  job: ['job.cc', 'image.cc'],
 };
 
 /**
