@@ -26,6 +26,8 @@ export {
 export {
   type CaptureRecord,
   type CaptureReport,
+  createDeviceCollectives,
+  type DeviceCollectives,
   type DeviceGroupTensors,
   type DeviceKvGroup,
   type DeviceTensors,
@@ -34,6 +36,7 @@ export {
   type ForwardKvGroup,
   type ForwardPart,
   KeyGraphs,
+  type PartSteps,
   type PieceGraphs,
   type PiecewiseForward,
 } from './execution/index.js';

@@ -54,6 +54,7 @@ napi_value shutdown(napi_env env, napi_callback_info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new EnvState());
   BufferObject::define(env);
+  CommunicatorObject::define(env);
   DeviceObject::define(env);
   EventObject::define(env);
   GraphObject::define(env);

@@ -1,4 +1,5 @@
 export { DeviceBuffer } from './buffer.js';
+export { type Exchange, LocalCommunicator } from './communicator.js';
 export { Device, type DeviceKind, type DeviceName, type MemoryUse } from './device.js';
 export { DeviceEvent } from './event.js';
 export { DeviceGraph } from './graph.js';
@@ -18,6 +19,6 @@ export {
   probeDevices,
   probePinnedArena,
 } from './probe-devices.js';
-export { DeviceRecording } from './recording.js';
-export { DeviceStream, type KernelArgument } from './stream.js';
+export { type CapturedOrder, DeviceRecording } from './recording.js';
+export { type DevicePlace, DeviceStream, type KernelArgument } from './stream.js';
 export { VALIDATION, type Validation, type ValidationState } from './validation.js';

@@ -70,14 +70,50 @@ export interface NativeDevice {
   /** Which device it is, and why this one. */
   readonly choice: string;
   allocate(bytes: number): NativeBuffer;
-  createStream(): NativeStream;
+  /** `priority`: 0, the least, or more; a device has as many as it has. */
+  createStream(priority?: number): NativeStream;
   createEvent(): NativeEvent;
   createPool(): NativePool;
+  /** Joins the ranks of this process that name the same group. */
+  joinLocal(group: string, rank: number, size: number): NativeCommunicator;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
-  bindArena(view: Uint8Array): void;
+  /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
+  bindArena(view: Uint8Array): string | null;
+  facts(): NativeDeviceFacts;
   memory(): NativeMemoryUse;
   dispose(): void;
+}
+
+/** A rank's side of a group within the process: the handle behind a `LocalCommunicator`. An exchange is post, arrived, collect. */
+export interface NativeCommunicator {
+  post(stream: NativeStream, send: NativeBuffer, byteOffset: number, bytes: number, signature: Int32Array): void;
+  /** Waits at most `min(ms, 50)` milliseconds; whether all ranks have posted. */
+  arrived(ms: number): boolean;
+  /** `copies` are four numbers each: rank, byte of what it posted, byte behind `byteOffset`, bytes. */
+  collect(stream: NativeStream, into: NativeBuffer, byteOffset: number, copies: Float64Array): void;
+  /** Ranks that the exchange under way waits for. */
+  missing(): number[];
+  abort(code: string, reason: string): void;
+  leave(): void;
+  /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
+  released(ms: number): boolean;
+}
+
+/** Which device it is, and its memory as a whole, whoever holds it. */
+export interface NativeDeviceFacts {
+  readonly kind: string;
+  readonly name: string;
+  /** What kernels are compiled for: `x86_64`, `sm_90`. */
+  readonly arch: string;
+  /** Threads that run in step. */
+  readonly warp: number;
+  /** As the vendor counts; 0 without a driver. */
+  readonly driverVersion: number;
+  /** Empty without one. */
+  readonly pci: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 /** What a device holds now, in bytes and objects. */
@@ -131,6 +167,7 @@ export interface NativeStream {
   /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
   launch(module: NativeModule, kernel: number, args: readonly NativeArgument[], offsets: readonly number[]): void;
   upload(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
+  copy(from: NativeBuffer, fromOffset: number, to: NativeBuffer, toOffset: number, bytes: number, name: string): void;
   readback(buffer: NativeBuffer, byteOffset: number, bytes: number): NativeReadback;
   record(event: NativeEvent): void;
   wait(event: NativeEvent): void;
@@ -166,9 +203,18 @@ export interface NativeEvent {
   dispose(): void;
 }
 
+/** What was recorded, and what waits for what. */
+export interface NativeCapturedOrder {
+  /** Kernels by name, `upload`, and copies by the name they were given; the stream's id. */
+  readonly nodes: readonly { readonly name: string; readonly stream: number }[];
+  /** Pairs of nodes, by index: the second waits for the first. */
+  readonly edges: readonly (readonly [number, number])[];
+}
+
 /** Recorded work that is no graph yet. */
 export interface NativeRecording {
   readonly nodes: number;
+  order(): NativeCapturedOrder;
   instantiate(): NativeGraph;
   dispose(): void;
 }
@@ -190,6 +236,8 @@ export interface NativeGraph {
   readonly id: number;
   readonly nodes: number;
   readonly bytes: number;
+  /** What a driver took for it: an estimate, by what was free before and after. */
+  readonly driverBytes: number;
   readonly reservedBytes: number;
   readonly allocatedBytes: number;
   dispose(): void;
