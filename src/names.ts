@@ -99,6 +99,11 @@ export const WORKLOAD_DEFAULTS: WorkloadDefaults = Object.freeze({
   stepTime: Object.freeze([8, 0.096, 0] as const),
 });
 
+/** The devices that `openDevice` and `--device` take. */
+export const DEVICE_PATTERN: RegExp = /^(?:auto|host|(?:cuda|hip)(?::\d{1,3})?)$/;
+/** The same for people. */
+export const DEVICE_WORDS = "'auto', 'host', 'cuda', 'hip', or a card of theirs: 'cuda:1'";
+
 /** How long an all-gather waits by default. Unit: milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;
 

@@ -15,14 +15,20 @@ napi_value open_device(napi_env env, napi_callback_info raw) {
     if (EnvState::of(env).closed) {
       throw DeviceError("ERR_DISPOSED", "The addon has shut down with its thread; no device can be opened.");
     }
-    const BackendKind* const kind = info[0].IsString() ? find_backend(info[0].As<Napi::String>().Utf8Value()) : nullptr;
-    if (kind == nullptr) invalid_argument("kind", info[0], backend_names().c_str());
+    const auto name = info[0].IsString() ? parse_device_name(info[0].As<Napi::String>().Utf8Value()) : std::nullopt;
+    if (!name.has_value()) invalid_argument("device", info[0], "'host', 'cuda', 'hip', or a card of theirs: 'cuda:1'");
     int64_t limit = -1;
     if (!info[1].IsNull() && !info[1].IsUndefined()) {
       limit = integer_argument(info[1], "memoryLimit");
       if (limit < 0) invalid_argument("memoryLimit", info[1], "bytes, 0 or more");
     }
-    return DeviceObject::open(env, *kind, limit);
+    std::optional<LocalRank> local;
+    if (!info[2].IsNull() && !info[2].IsUndefined()) {
+      const int64_t rank = integer_argument(info[2], "localRank");
+      if (rank < 0 || rank > 1 << 20) invalid_argument("localRank", info[2], "the number of this rank on its machine, from 0 on");
+      local = LocalRank{static_cast<int>(rank), "localRank"};
+    }
+    return DeviceObject::open(env, open_backend(*name, local), limit);
   });
 }
 
@@ -32,7 +38,7 @@ napi_value probe_library(napi_env env, napi_callback_info raw) {
     if (!info[0].IsString()) invalid_argument("name", info[0], "the name of a library");
     const std::string name = info[0].As<Napi::String>().Utf8Value();
     // Never closed: a driver's threads and exit handlers do not survive it.
-    if (!name.empty() && dlopen(name.c_str(), RTLD_LAZY | RTLD_LOCAL) != nullptr) return Napi::Env(env).Null();
+    if (!name.empty() && dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL) != nullptr) return Napi::Env(env).Null();
     const char* const reason = name.empty() ? "the name is empty" : dlerror();
     return Napi::String::New(env, reason != nullptr ? reason : "unknown reason");
   });
@@ -48,6 +54,7 @@ napi_value shutdown(napi_env env, napi_callback_info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new EnvState());
   BufferObject::define(env);
+  CommunicatorObject::define(env);
   DeviceObject::define(env);
   EventObject::define(env);
   GraphObject::define(env);
@@ -56,7 +63,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   ReadbackObject::define(env);
   RecordingObject::define(env);
   StreamObject::define(env);
-  napi_property_descriptor functions[4] = {};
+  napi_property_descriptor functions[6] = {};
   functions[0].utf8name = "openDevice";
   functions[0].method = open_device;
   functions[1].utf8name = "probeLibrary";
@@ -65,7 +72,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   functions[2].method = shutdown;
   functions[3].utf8name = "bindMetadata";
   functions[3].method = bind_metadata;
-  napi_define_properties(env, exports, 4, functions);
+  functions[4].utf8name = "probeDriver";
+  functions[4].method = probe_driver;
+  functions[5].utf8name = "probePinning";
+  functions[5].method = probe_pinning;
+  napi_define_properties(env, exports, 6, functions);
   exports.Set("mpi", mpi_functions(env));
   exports.Set("interfaceVersion", interface_version);
   return exports;

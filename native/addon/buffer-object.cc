@@ -5,7 +5,7 @@ namespace lockstep {
 void BufferObject::define(Napi::Env env) { Handle::define(env, {method_of<&BufferObject::dispose>("dispose")}); }
 
 BufferObject::BufferObject(const Napi::CallbackInfo& info)
-    : Handle(info), reported_(static_cast<int64_t>(core()->bytes)) {
+    : Handle(info), reported_(device()->facts().kind == "host" ? static_cast<int64_t>(core()->bytes) : 0) {
   report_bytes(info.Env(), reported_);
 }
 

@@ -12,21 +12,24 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::create_stream>("createStream"),
                           method_of<&DeviceObject::create_event>("createEvent"),
                           method_of<&DeviceObject::create_pool>("createPool"),
+                          method_of<&DeviceObject::join_local>("joinLocal"),
                           method_of<&DeviceObject::load_module>("loadModule"),
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
+                          method_of<&DeviceObject::facts>("facts"),
                           method_of<&DeviceObject::dispose>("dispose"),
                       });
 }
 
-Napi::Value DeviceObject::open(Napi::Env env, const BackendKind& kind, int64_t memory_limit) {
-  auto device = std::make_shared<Device>(kind.create(), memory_limit);
+Napi::Value DeviceObject::open(Napi::Env env, OpenedBackend opened, int64_t memory_limit) {
+  auto device = std::make_shared<Device>(std::move(opened.backend), memory_limit);
   auto& devices = EnvState::of(env).devices;
   devices.erase(std::remove_if(devices.begin(), devices.end(), [](const auto& weak) { return weak.expired(); }),
                 devices.end());
   devices.push_back(device);
   Napi::Object object = create(env, device, device);
-  object.Set("kind", device->kind());
+  object.Set("kind", device->facts().kind);
+  object.Set("choice", opened.choice);
   return object;
 }
 
@@ -37,7 +40,9 @@ Napi::Value DeviceObject::allocate(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value DeviceObject::create_stream(const Napi::CallbackInfo& info) {
-  auto stream = core()->create_stream();
+  const int64_t priority = info[0].IsUndefined() ? 0 : integer_argument(info[0], "priority");
+  if (priority < 0 || priority > 100) invalid_argument("priority", info[0], "0, the least, to 100");
+  auto stream = core()->create_stream(static_cast<int>(priority));
   Napi::Object object = StreamObject::create(info.Env(), device(), stream);
   object.Set("id", stream->id);
   return object;
@@ -55,6 +60,18 @@ Napi::Value DeviceObject::create_pool(const Napi::CallbackInfo& info) {
   return object;
 }
 
+Napi::Value DeviceObject::join_local(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  if (!info[0].IsString()) invalid_argument("group", info[0], "the id of a group");
+  const int64_t rank = integer_argument(info[1], "rank");
+  const int64_t size = integer_argument(info[2], "size");
+  if (size < 1 || size > 1024) invalid_argument("size", info[2], "1 to 1024");
+  if (rank < 0 || rank >= size) invalid_argument("rank", info[1], "a rank below size");
+  auto communicator = std::make_shared<LocalCommunicator>(*core(), info[0].As<Napi::String>().Utf8Value(),
+                                                          static_cast<int32_t>(rank), static_cast<int32_t>(size));
+  return CommunicatorObject::create(info.Env(), device(), std::move(communicator));
+}
+
 Napi::Value DeviceObject::load_module(const Napi::CallbackInfo& info) {
   if (info[0].IsUndefined()) return ModuleObject::wrap(info.Env(), core()->load_module(nullptr));
   if (!info[0].IsString()) invalid_argument("path", info[0], "the path of a shared library");
@@ -70,8 +87,8 @@ Napi::Value DeviceObject::bind_arena(const Napi::CallbackInfo& info) {
   napi_ref reference;
   if (napi_create_reference(env, info[0], 1, &reference) != napi_ok) invalid_argument("view", info[0], "a typed array");
   std::shared_ptr<void> hold(reference, [env](void* held) { napi_delete_reference(env, static_cast<napi_ref>(held)); });
-  core()->bind_arena(view.address, view.bytes, std::move(hold));
-  return info.Env().Undefined();
+  const ArenaPin& pin = core()->bind_arena(view.address, view.bytes, std::move(hold));
+  return pin.pinned ? info.Env().Null() : Napi::String::New(env, pin.reason);
 }
 
 Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
@@ -86,6 +103,22 @@ Napi::Value DeviceObject::memory(const Napi::CallbackInfo& info) {
   use.Set("graphs", static_cast<double>(core()->graphs.size()));
   use.Set("graphBytes", static_cast<double>(account.graph_bytes));
   return use;
+}
+
+Napi::Value DeviceObject::facts(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  const DeviceFacts& known = core()->facts();
+  const DeviceBytes bytes = core()->free_bytes();
+  Napi::Object facts = Napi::Object::New(info.Env());
+  facts.Set("kind", known.kind);
+  facts.Set("name", known.name);
+  facts.Set("arch", known.arch);
+  facts.Set("warp", known.warp);
+  facts.Set("driverVersion", known.driver_version);
+  facts.Set("pci", known.pci);
+  facts.Set("freeBytes", static_cast<double>(bytes.free));
+  facts.Set("totalBytes", static_cast<double>(bytes.total));
+  return facts;
 }
 
 Napi::Value DeviceObject::dispose(const Napi::CallbackInfo& info) {

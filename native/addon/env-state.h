@@ -10,6 +10,7 @@
 namespace lockstep {
 
 enum ClassIndex {
+  communicator_class,
   device_class,
   buffer_class,
   event_class,

@@ -18,6 +18,7 @@ Napi::Value GraphObject::wrap(Napi::Env env, const std::shared_ptr<Graph>& graph
   object.Set("id", graph->id);
   object.Set("nodes", static_cast<double>(graph->backend->nodes));
   object.Set("bytes", static_cast<double>(graph->backend->bytes));
+  object.Set("driverBytes", static_cast<double>(graph->backend->driver_bytes));
   object.Set("reservedBytes", static_cast<double>(graph->pool_use.reserved));
   object.Set("allocatedBytes", static_cast<double>(graph->pool_use.allocated));
   return object;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "backends.h"
+#include "collectives/local-communicator.h"
 #include "core/pool.h"
 #include "core/stream.h"
 #include "handle.h"
@@ -14,17 +15,37 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   static constexpr const char* name = "Device";
   using Handle::Handle;
   static void define(Napi::Env env);
-  static Napi::Value open(Napi::Env env, const BackendKind& kind, int64_t memory_limit);
+  static Napi::Value open(Napi::Env env, OpenedBackend opened, int64_t memory_limit);
 
  private:
   Napi::Value allocate(const Napi::CallbackInfo& info);
   Napi::Value create_stream(const Napi::CallbackInfo& info);
   Napi::Value create_event(const Napi::CallbackInfo& info);
   Napi::Value create_pool(const Napi::CallbackInfo& info);
+  Napi::Value join_local(const Napi::CallbackInfo& info);
   Napi::Value load_module(const Napi::CallbackInfo& info);
   Napi::Value bind_arena(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
+  Napi::Value facts(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+};
+
+class CommunicatorObject final : public Handle<CommunicatorObject, LocalCommunicator> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x636f6d6d756e0001};
+  static constexpr ClassIndex index = communicator_class;
+  static constexpr const char* name = "Communicator";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value post(const Napi::CallbackInfo& info);
+  Napi::Value arrived(const Napi::CallbackInfo& info);
+  Napi::Value collect(const Napi::CallbackInfo& info);
+  Napi::Value missing(const Napi::CallbackInfo& info);
+  Napi::Value abort(const Napi::CallbackInfo& info);
+  Napi::Value leave(const Napi::CallbackInfo& info);
+  Napi::Value released(const Napi::CallbackInfo& info);
 };
 
 class BufferObject final : public Handle<BufferObject, Buffer> {
@@ -39,7 +60,7 @@ class BufferObject final : public Handle<BufferObject, Buffer> {
 
  private:
   Napi::Value dispose(const Napi::CallbackInfo& info);
-  // Bytes reported to V8.
+  // Bytes reported to V8: those of its own machine's memory.
   int64_t reported_;
 };
 
@@ -117,12 +138,13 @@ class RecordingObject final : public Handle<RecordingObject, Recording> {
   static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Recording>& recording);
 
  private:
+  Napi::Value order(const Napi::CallbackInfo& info);
   Napi::Value instantiate(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 };
 
 struct Readback {
-  std::shared_ptr<std::vector<std::byte>> staging;
+  std::shared_ptr<StagingPiece> staging;
   std::shared_ptr<Event> filled;
 };
 
@@ -149,6 +171,7 @@ class StreamObject final : public Handle<StreamObject, Stream> {
  private:
   Napi::Value launch(const Napi::CallbackInfo& info);
   Napi::Value upload(const Napi::CallbackInfo& info);
+  Napi::Value copy(const Napi::CallbackInfo& info);
   Napi::Value readback(const Napi::CallbackInfo& info);
   Napi::Value record(const Napi::CallbackInfo& info);
   Napi::Value wait(const Napi::CallbackInfo& info);
@@ -170,5 +193,9 @@ napi_value bind_metadata(napi_env env, napi_callback_info raw);
 
 // MPI in this process, as functions: `addon.mpi`.
 Napi::Object mpi_functions(Napi::Env env);
+// What there is of a vendor's driver: probeDriver('cuda' | 'hip').
+napi_value probe_driver(napi_env env, napi_callback_info raw);
+// Whether a card's driver pins a view's memory: probePinning(kind, ordinal, view), null or why not.
+napi_value probe_pinning(napi_env env, napi_callback_info raw);
 
 }  // namespace lockstep

@@ -33,6 +33,7 @@ void StreamObject::define(Napi::Env env) {
   Handle::define(env, {
                           method_of<&StreamObject::launch>("launch"),
                           method_of<&StreamObject::upload>("upload"),
+                          method_of<&StreamObject::copy>("copy"),
                           method_of<&StreamObject::readback>("readback"),
                           method_of<&StreamObject::record>("record"),
                           method_of<&StreamObject::wait>("wait"),
@@ -81,6 +82,18 @@ Napi::Value StreamObject::upload(const Napi::CallbackInfo& info) {
   const int64_t offset = integer_argument(info[1], "byteOffset");
   const Bytes source = view_argument(info[2], "source");
   core()->upload(buffer, offset, source.address, source.bytes);
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::copy(const Napi::CallbackInfo& info) {
+  const auto& from = buffer_argument(info[0]);
+  const int64_t from_offset = integer_argument(info[1], "from.offset");
+  const auto& to = buffer_argument(info[2]);
+  const int64_t to_offset = integer_argument(info[3], "to.offset");
+  const int64_t bytes = integer_argument(info[4], "bytes");
+  if (bytes < 0) invalid_argument("bytes", info[4], "0 or more");
+  if (!info[5].IsString()) invalid_argument("name", info[5], "a text");
+  core()->copy(from, from_offset, to, to_offset, static_cast<size_t>(bytes), info[5].As<Napi::String>().Utf8Value());
   return info.Env().Undefined();
 }
 

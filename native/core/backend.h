@@ -14,8 +14,8 @@ namespace lockstep {
 
 // What a backend (host, CUDA, HIP) is to the rest of the addon. Checks, ids, accounting, lifetimes and capture rules are
 // done by the callers in core/, once for all backends; a backend only executes. It may rely on this: memory, modules and
-// graphs are freed, and anything other than streams and marks is made, only while none of the device's streams captures; and
-// whatever queued work uses stays alive until that work is done.
+// graphs are freed, and anything other than streams, marks and staging is made, only while none of the device's streams
+// captures; and whatever queued work uses stays alive until that work is done, unless the device is lost.
 
 // Where device memory lies. Only the backend knows what the number means: on a GPU it is no pointer.
 struct DeviceAddress {
@@ -32,6 +32,39 @@ struct Resource {
 struct Memory : Resource {
   DeviceAddress address;
   size_t bytes = 0;
+};
+
+// Host memory for copies, which the device reads and writes by itself where it is pinned.
+struct Staging : Resource {
+  std::byte* host = nullptr;
+  size_t bytes = 0;
+  bool pinned = false;
+};
+
+// An arena that the device knows, until this goes.
+struct ArenaPin : Resource {
+  bool pinned = false;
+  // Why it is not: its copies go through pinned memory then.
+  std::string reason;
+};
+
+struct DeviceFacts {
+  std::string kind;
+  std::string name;
+  // What kernels are compiled for: "x86_64", "sm_90".
+  std::string arch;
+  // Threads that run in step.
+  int warp = 1;
+  // As the vendor counts; 0 without a driver.
+  int driver_version = 0;
+  // Empty without one.
+  std::string pci;
+};
+
+// Bytes of the device as a whole, whoever holds them.
+struct DeviceBytes {
+  uint64_t free = 0;
+  uint64_t total = 0;
 };
 
 struct Module : Resource {
@@ -58,6 +91,8 @@ struct Mark {
   virtual WaitResult wait(double ms) = 0;
   // Called by the thread that uses the stream, before another thread waits.
   virtual void expect() {}
+  // The same, where that thread can run the stream's work itself: does so, for at most `ms` milliseconds.
+  virtual void help(double) {}
 };
 
 // An argument of a launch: device memory from an address on, or a scalar.
@@ -69,6 +104,7 @@ struct LaunchValue {
 
 // A checked launch: addresses and scalars are final.
 struct Launch {
+  const Module* module = nullptr;
   const lockstep_kernel* kernel = nullptr;
   std::vector<LaunchValue> values;
   // Upper bound of the bytes that it reads and writes; SIZE_MAX if unknown.
@@ -88,6 +124,8 @@ struct GraphBackend : Resource {
   size_t nodes = 0;
   // Bytes the graph itself holds.
   size_t bytes = 0;
+  // Bytes that a driver took for it: an estimate, by what was free before and after.
+  size_t driver_bytes = 0;
 };
 
 // Work that was recorded and is no graph yet.
@@ -101,19 +139,19 @@ struct RecordingBackend {
 };
 
 struct Operation {
-  enum class Kind : uint8_t { none, upload, download, edit_table, launch, graph, record, wait };
+  enum class Kind : uint8_t { none, upload, download, copy, edit_table, launch, graph, record, wait };
 
   Kind kind = Kind::none;
   // For copies and edits: the place in device memory.
   DeviceAddress device;
-  // An upload and an edit read here, a download writes here: the arena, or `staging`.
+  // A copy within device memory reads here; it may be memory of another `Device` of the same process and card.
+  DeviceAddress source;
+  // An upload and an edit read here, a download writes here: the arena, or staging.
   std::byte* host = nullptr;
   size_t bytes = 0;
   // One kernel copies these from the table at `host` into the one at `device`; both have `pitch` columns of 4 bytes.
   std::vector<RowEdit> edits;
   uint32_t pitch = 0;
-  // Lives until the operation has run, and in a graph as long as that.
-  std::shared_ptr<std::vector<std::byte>> staging;
   std::shared_ptr<const Launch> launch;
   GraphBackend* graph = nullptr;
   // The mark that a wait waits for; enqueue() stores here the mark that a record made.
@@ -122,7 +160,6 @@ struct Operation {
   void clear() {
     kind = Kind::none;
     edits.clear();
-    staging.reset();
     launch.reset();
     graph = nullptr;
     mark.reset();
@@ -132,7 +169,8 @@ struct Operation {
 // Used by one thread.
 struct StreamBackend {
   virtual ~StreamBackend() = default;
-  // All `count` operations in order, or, when it throws, none. Moves the contents out; `edits` keep some capacity.
+  // All `count` operations in order. Operations are valid: what throws enqueued nothing, and a driver that fails half-way fails the
+  // stream instead. Moves the contents out; `edits` keep some capacity.
   virtual void enqueue(Operation* operations, size_t count) = 0;
   // A fresh mark at the end of the queue; in a capture, one that only streams of the capture wait for.
   virtual std::shared_ptr<Mark> mark() = 0;
@@ -146,17 +184,26 @@ struct StreamBackend {
   virtual std::unique_ptr<RecordingBackend> end_capture() = 0;
   virtual void abandon_capture() = 0;
   virtual void leave_capture() = 0;
-  // Lets the running operation finish, drops the rest and joins the thread. Idempotent.
-  virtual void close() = 0;
+  // Ends the stream, which drops what has not begun where that is possible. False where work still runs after `ms` milliseconds:
+  // it may go on using memory, and the device is lost. Idempotent.
+  virtual bool close(double ms) = 0;
 };
 
 struct Backend {
   virtual ~Backend() = default;
-  virtual const char* kind() const = 0;
+  virtual const DeviceFacts& facts() const = 0;
+  virtual DeviceBytes free_bytes() = 0;
   virtual std::unique_ptr<Memory> allocate(size_t bytes) = 0;
-  virtual std::shared_ptr<StreamBackend> create_stream() = 0;
+  // In a capture too.
+  virtual std::unique_ptr<Staging> allocate_staging(size_t bytes) = 0;
+  // Once. `address` and `bytes` are what uploads, downloads and edits of command blocks refer to.
+  virtual std::unique_ptr<ArenaPin> pin_arena(std::byte* address, size_t bytes) = 0;
+  // Work of streams of higher priority is preferred; 0 is the least, and a backend has as many as it has.
+  virtual std::shared_ptr<StreamBackend> create_stream(int priority) = 0;
   // The built-in kernels when `path` is null.
   virtual std::unique_ptr<Module> load_module(const std::string* path) = 0;
+  // Why nothing of the device works any more, or null. Its resources are not freed then, and its work may still run.
+  virtual std::shared_ptr<const Failure> lost() const { return nullptr; }
 };
 
 }  // namespace lockstep

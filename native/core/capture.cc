@@ -9,7 +9,7 @@ namespace lockstep {
 
 Capture::Capture(Stream& origin, std::shared_ptr<Pool> taken_from)
     : device(origin.device), pool(std::move(taken_from)), pool_used(pool != nullptr ? pool->used : 0) {
-  members.push_back({&origin, 0, 0});
+  members.push_back({&origin, 0, 0, {}});
   device->captures.push_back(this);
 }
 
@@ -19,7 +19,22 @@ Capture::Member& Capture::member(const Stream& stream) {
   return *std::find_if(members.begin(), members.end(), [&](const Member& m) { return m.stream == &stream; });
 }
 
-void Capture::join(Stream& stream) { members.push_back({&stream, 0, 0}); }
+void Capture::join(Stream& stream) { members.push_back({&stream, 0, 0, {}}); }
+
+void Capture::add(const Stream& stream, std::string name) {
+  auto& tail = member(stream).tail;
+  const auto node = static_cast<int32_t>(order.nodes.size());
+  order.nodes.push_back({std::move(name), stream.id});
+  for (const int32_t before : tail) order.edges.insert(order.edges.end(), {before, node});
+  tail.assign(1, node);
+}
+
+void Capture::wait(const Stream& stream, const std::vector<int32_t>& nodes) {
+  auto& tail = member(stream).tail;
+  for (const int32_t node : nodes) {
+    if (std::find(tail.begin(), tail.end(), node) == tail.end()) tail.push_back(node);
+  }
+}
 
 const Stream* Capture::unjoined() const {
   for (size_t i = 1; i < members.size(); i++) {

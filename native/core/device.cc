@@ -88,6 +88,7 @@ Baked& Baked::operator=(Baked&& other) {
   release();
   buffers_ = std::move(other.buffers_);
   modules_ = std::move(other.modules_);
+  staging_ = std::move(other.staging_);
   return *this;
 }
 
@@ -108,6 +109,7 @@ void Baked::add(const std::shared_ptr<LoadedModule>& module) {
 void Baked::use(const Uses& uses) const {
   for (const auto& buffer : buffers_) buffer->uses.add(uses);
   for (const auto& module : modules_) module->uses.add(uses);
+  for (const auto& piece : staging_) piece->uses.add(uses);
 }
 
 void Baked::release() {
@@ -116,6 +118,7 @@ void Baked::release() {
   const auto modules = std::move(modules_);
   buffers_.clear();
   modules_.clear();
+  staging_.clear();
   for (const auto& buffer : buffers) buffer->baked--;
   for (const auto& module : modules) {
     module->baked--;
@@ -160,9 +163,14 @@ void Device::empty_retired() {
   if (captures.empty() && retired_.size() > 0) retired_.empty(*this);
 }
 
-std::shared_ptr<Stream> Device::create_stream() {
+std::unique_ptr<Staging> Device::allocate_staging(size_t bytes) {
   require_open();
-  auto stream = std::make_shared<Stream>(*this, backend_->create_stream());
+  return backend_->allocate_staging(bytes);
+}
+
+std::shared_ptr<Stream> Device::create_stream(int priority) {
+  require_open();
+  auto stream = std::make_shared<Stream>(*this, backend_->create_stream(priority));
   streams_.emplace(stream->id, stream);
   return stream;
 }
@@ -185,23 +193,27 @@ std::shared_ptr<LoadedModule> Device::load_module(const std::string* path) {
   return std::make_shared<LoadedModule>(*this, backend_->load_module(path));
 }
 
-void Device::bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold) {
+const ArenaPin& Device::bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold) {
   require_open();
   require_no_capture("Binding an arena");
   if (arena_hold_ != nullptr) {
     throw DeviceError("ERR_DEVICE_BUSY", "The device has an arena already; bind one, once, to each device.");
   }
+  arena_pin_ = backend_->pin_arena(address, bytes);
   arena = address;
   arena_bytes = bytes;
   arena_hold_ = std::move(hold);
+  return *arena_pin_;
 }
 
 void Device::close() {
   if (closed_) return;
   closed_ = true;
+  for (Sharer* const sharer : sharers) sharer->leave();
   // Streams abandon their captures before they end.
   const auto streams = streams_;
   for (const auto& [id, stream] : streams) stream->dispose();
+  for (Sharer* const sharer : sharers) sharer->release();
   // Destroying a graph may release the last reference to a buffer, which then leaves the map, so iterate over a copy.
   const auto all_graphs = graphs;
   for (const auto& [id, graph] : all_graphs) graph->release();
@@ -220,8 +232,12 @@ void Device::close() {
   const auto all_events = events;
   for (const auto& [id, event] : all_events) event->dispose();
   retired_.clear();
+  staging.clear();
   arena = nullptr;
   arena_bytes = 0;
+  arena_pin_.reset();
+  // The work of a device that is lost may still use it.
+  if (arena_hold_ != nullptr && backend_->lost() != nullptr) static_cast<void>(new std::shared_ptr<void>(arena_hold_));
   arena_hold_.reset();
 }
 

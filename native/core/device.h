@@ -8,6 +8,7 @@
 #include "account.h"
 #include "backend.h"
 #include "retire.h"
+#include "staging.h"
 
 namespace lockstep {
 
@@ -66,6 +67,8 @@ struct Event {
   std::shared_ptr<Capture> capture;
   Stream* capture_stream = nullptr;
   uint64_t capture_position = 0;
+  // The nodes that a stream which waits for it waits for.
+  std::vector<int32_t> capture_tail;
 };
 
 // The objects that recorded work uses: buffers whose addresses, and modules whose kernels, are baked in.
@@ -77,6 +80,8 @@ class Baked {
   ~Baked();
   void add(const std::shared_ptr<Buffer>& buffer);
   void add(const std::shared_ptr<LoadedModule>& module);
+  // What a recorded upload reads at every replay.
+  void add(std::shared_ptr<StagingPiece> piece) { staging_.push_back(std::move(piece)); }
   // They are in use wherever the graph is.
   void use(const Uses& uses) const;
 
@@ -85,6 +90,16 @@ class Baked {
 
   std::vector<std::shared_ptr<Buffer>> buffers_;
   std::vector<std::shared_ptr<LoadedModule>> modules_;
+  std::vector<std::shared_ptr<StagingPiece>> staging_;
+};
+
+// Something on a device whose memory others outside it read.
+struct Sharer {
+  virtual ~Sharer() = default;
+  // Before the streams end: no thread begins to read from here on.
+  virtual void leave() = 0;
+  // After they ended, before memory is freed: waits for readers.
+  virtual void release() = 0;
 };
 
 class Device : public std::enable_shared_from_this<Device> {
@@ -93,11 +108,12 @@ class Device : public std::enable_shared_from_this<Device> {
   ~Device();
 
   std::shared_ptr<Buffer> allocate(size_t bytes);
-  std::shared_ptr<Stream> create_stream();
+  std::unique_ptr<Staging> allocate_staging(size_t bytes);
+  std::shared_ptr<Stream> create_stream(int priority);
   std::shared_ptr<Event> create_event();
   std::shared_ptr<LoadedModule> load_module(const std::string* path);
   // `hold` keeps the memory where it is until the streams are joined.
-  void bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold);
+  const ArenaPin& bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold);
   void release_stream(Stream& stream);
   // Null when it is disposed.
   Stream* stream(int32_t id) const;
@@ -108,7 +124,7 @@ class Device : public std::enable_shared_from_this<Device> {
   void empty_retired();
   size_t retired() const { return retired_.size(); }
 
-  // Joins the streams, then frees all memory. Idempotent.
+  // Joins the streams, then frees all memory; of a device that is lost, nothing. Idempotent.
   void close();
   bool closed() const { return closed_; }
   void require_open() const;
@@ -116,7 +132,8 @@ class Device : public std::enable_shared_from_this<Device> {
   void require_no_capture(const std::string& what) const;
   // A capture under way, or null.
   const Capture* capture() const { return captures.empty() ? nullptr : captures.front(); }
-  const char* kind() const { return backend_->kind(); }
+  const DeviceFacts& facts() const { return backend_->facts(); }
+  DeviceBytes free_bytes() { return backend_->free_bytes(); }
 
   std::shared_ptr<Account> account;
   std::unordered_map<int32_t, Buffer*> buffers;
@@ -125,6 +142,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unordered_map<int32_t, struct Graph*> graphs;
   // Captures under way.
   std::vector<Capture*> captures;
+  std::vector<Sharer*> sharers;
+  StagingPool staging;
   int32_t next_id = 1;
   // JS objects of this device; when the last one is gone, the device is unreachable and closes.
   int64_t handles = 0;
@@ -136,6 +155,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // Strong references: a stream that JS dropped still finishes its work.
   std::unordered_map<int32_t, std::shared_ptr<Stream>> streams_;
   RetireList retired_;
+  std::unique_ptr<ArenaPin> arena_pin_;
   std::shared_ptr<void> arena_hold_;
   bool closed_ = false;
 };

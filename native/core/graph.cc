@@ -37,7 +37,8 @@ void Graph::release() {
 }
 
 Recording::Recording(Capture& capture, std::unique_ptr<RecordingBackend> recorded)
-    : device(capture.device), backend(std::move(recorded)), nodes(backend->nodes), baked(std::move(capture.baked)) {
+    : device(capture.device), backend(std::move(recorded)), nodes(backend->nodes), baked(std::move(capture.baked)),
+      order(std::move(capture.order)) {
   if (capture.pool == nullptr) return;
   pool_use = {capture.pool->take_growth(), capture.pool->used - std::min(capture.pool->used, capture.pool_used)};
   if (pool_use.allocated > 0) pool = capture.pool;

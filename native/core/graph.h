@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "capture.h"
 #include "device.h"
 
 namespace lockstep {
@@ -50,6 +51,7 @@ struct Recording {
   std::unique_ptr<RecordingBackend> backend;
   size_t nodes;
   Baked baked;
+  CapturedOrder order;
   std::shared_ptr<Pool> pool;
   PoolUse pool_use;
 };

@@ -89,6 +89,7 @@ std::shared_ptr<const Launch> check_launch(const std::shared_ptr<Device>& device
                       {{"kernel", std::string(kernel.name)}, {"needed", count}, {"actual", arguments.size()}});
   }
   auto launch = std::make_shared<Launch>();
+  launch->module = &module;
   launch->kernel = &kernel;
   launch->values.reserve(count);
   for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,6 @@
 #include "stream.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 
 #include "command-block.h"
@@ -10,6 +9,9 @@
 namespace lockstep {
 
 namespace {
+
+// How long the work of a stream may take to end when it is disposed.
+constexpr double close_ms = 10000;
 
 [[noreturn]] void capture_error(const std::string& message, int32_t stream) {
   throw DeviceError("ERR_DEVICE_CAPTURE", message, {{"stream", stream}});
@@ -48,7 +50,7 @@ void Stream::dispose() {
     capture->end();
   }
   const auto backend = std::move(backend_);
-  backend->close();
+  backend->close(close_ms);
   device->release_stream(*this);
 }
 
@@ -75,9 +77,11 @@ void Stream::use(const std::shared_ptr<LoadedModule>& module) {
   else module->uses.add(id);
 }
 
-void Stream::enqueue_one(Operation operation) {
+void Stream::enqueue_one(Operation operation, std::string name) {
   backend_->enqueue(&operation, 1);
-  if (capture_ != nullptr) capture_->member(*this).operations++;
+  if (capture_ == nullptr) return;
+  capture_->member(*this).operations++;
+  if (!name.empty()) capture_->add(*this, std::move(name));
 }
 
 void Stream::launch(const std::shared_ptr<LoadedModule>& module, size_t kernel,
@@ -90,7 +94,7 @@ void Stream::launch(const std::shared_ptr<LoadedModule>& module, size_t kernel,
   for (const auto& argument : arguments) {
     if (argument.buffer != nullptr) use(argument.buffer);
   }
-  enqueue_one(std::move(operation));
+  enqueue_one(std::move(operation), module->module->kernels[kernel].name);
 }
 
 void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes) {
@@ -98,32 +102,63 @@ void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const
   Operation operation;
   operation.kind = Operation::Kind::upload;
   operation.device = copy_address(*this, *buffer, offset, bytes);
-  operation.staging = std::make_shared<std::vector<std::byte>>(source, source + bytes);
-  operation.host = operation.staging->data();
+  auto piece = device->staging.take(*device, bytes);
+  if (bytes > 0) std::memcpy(piece->host(), source, bytes);
+  operation.host = piece->host();
   operation.bytes = bytes;
   use(buffer);
-  enqueue_one(std::move(operation));
+  enqueue_one(std::move(operation), "upload");
+  if (capture_ != nullptr) capture_->baked.add(std::move(piece));
+  else piece->uses.add(id);
 }
 
-std::shared_ptr<std::vector<std::byte>> Stream::download(const std::shared_ptr<Buffer>& buffer, int64_t offset,
-                                                         size_t bytes) {
+std::shared_ptr<StagingPiece> Stream::download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes) {
   require_usable();
   device->require_no_capture("A download");
   Operation operation;
   operation.kind = Operation::Kind::download;
   operation.device = copy_address(*this, *buffer, offset, bytes);
-  // The last download's buffer is reused once the download is done: a new one costs a page fault every 4 KiB.
-  if (readback_ == nullptr || readback_.use_count() > 1) readback_ = std::make_shared<std::vector<std::byte>>();
-  // use_count() is a relaxed load: the stream's thread may have released its reference without a wait.
-  std::atomic_thread_fence(std::memory_order_acquire);
-  const auto staging = readback_;
-  staging->resize(bytes);
-  operation.host = staging->data();
+  auto piece = device->staging.take(*device, bytes);
+  operation.host = piece->host();
   operation.bytes = bytes;
-  operation.staging = staging;
   use(buffer);
   enqueue_one(std::move(operation));
-  return staging;
+  piece->uses.add(id);
+  return piece;
+}
+
+void Stream::copy(const std::shared_ptr<Buffer>& from, int64_t from_offset, const std::shared_ptr<Buffer>& to,
+                  int64_t to_offset, size_t bytes, std::string name) {
+  require_usable();
+  Operation operation;
+  operation.kind = Operation::Kind::copy;
+  operation.source = copy_address(*this, *from, from_offset, bytes);
+  operation.device = copy_address(*this, *to, to_offset, bytes);
+  operation.bytes = bytes;
+  use(from);
+  use(to);
+  enqueue_one(std::move(operation), std::move(name));
+}
+
+void Stream::copy_from(DeviceAddress from, const std::shared_ptr<Buffer>& to, int64_t to_offset, size_t bytes) {
+  require_usable();
+  require_not_capturing("A collective between the ranks of a process");
+  Operation operation;
+  operation.kind = Operation::Kind::copy;
+  operation.source = from;
+  operation.device = copy_address(*this, *to, to_offset, bytes);
+  operation.bytes = bytes;
+  use(to);
+  enqueue_one(std::move(operation));
+}
+
+void Stream::wait_mark(std::shared_ptr<Mark> mark) {
+  require_usable();
+  require_not_capturing("A collective between the ranks of a process");
+  Operation operation;
+  operation.kind = Operation::Kind::wait;
+  operation.mark = std::move(mark);
+  enqueue_one(std::move(operation));
 }
 
 void Stream::record(Event& event) {
@@ -134,6 +169,7 @@ void Stream::record(Event& event) {
   event.capture = capture_;
   event.capture_stream = capture_ != nullptr ? this : nullptr;
   event.capture_position = capture_ != nullptr ? capture_->member(*this).operations : 0;
+  event.capture_tail = capture_ != nullptr ? capture_->member(*this).tail : std::vector<int32_t>();
 }
 
 void Stream::wait(Event& event) {
@@ -159,6 +195,7 @@ void Stream::wait(Event& event) {
   if (capture_ != nullptr) {
     auto& recorded = capture_->member(*event.capture_stream);
     recorded.waited = std::max(recorded.waited, event.capture_position);
+    capture_->wait(*this, event.capture_tail);
   }
   if (event.mark == nullptr) return;
   Operation operation;
@@ -217,7 +254,9 @@ std::shared_ptr<Recording> Stream::end_capture() {
   const int32_t unjoined_id = unjoined != nullptr ? unjoined->id : 0;
   std::shared_ptr<Recording> recording;
   try {
-    recording = std::make_shared<Recording>(*capture, backend_->end_capture());
+    // A driver loses such a capture too, with fewer words.
+    if (unjoined_id != 0) backend_->abandon_capture();
+    else recording = std::make_shared<Recording>(*capture, backend_->end_capture());
   } catch (...) {
     capture->end();
     throw;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "capture.h"
@@ -19,7 +20,14 @@ class Stream {
   void launch(const std::shared_ptr<LoadedModule>& module, size_t kernel, const std::vector<LaunchArgument>& arguments);
   void upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes);
   // The bytes are available once the stream has reached the current end of its queue.
-  std::shared_ptr<std::vector<std::byte>> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
+  std::shared_ptr<StagingPiece> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);
+  // Copies within the device's memory; `name` is what recordings call it.
+  void copy(const std::shared_ptr<Buffer>& from, int64_t from_offset, const std::shared_ptr<Buffer>& to, int64_t to_offset,
+            size_t bytes, std::string name = "copy");
+  // For collectives, outside captures: a copy of memory that the caller keeps alive until it is done, and a wait for a mark of
+  // another device's stream.
+  void copy_from(DeviceAddress from, const std::shared_ptr<Buffer>& to, int64_t to_offset, size_t bytes);
+  void wait_mark(std::shared_ptr<Mark> mark);
   void record(Event& event);
   void wait(Event& event);
   void launch_graph(Graph& graph);
@@ -56,7 +64,8 @@ class Stream {
   // Baked into the capture, else in use on this stream.
   void use(const std::shared_ptr<Buffer>& buffer);
   void use(const std::shared_ptr<LoadedModule>& module);
-  void enqueue_one(Operation operation);
+  // `name`: of its node in a capture; empty for none.
+  void enqueue_one(Operation operation, std::string name = {});
   void submit_block(size_t offset, size_t max_commands);
 
   std::shared_ptr<StreamBackend> backend_;
@@ -67,7 +76,6 @@ class Stream {
   // Reused from submit to submit.
   std::vector<Operation> operations_;
   std::vector<CommandTarget> targets_;
-  std::shared_ptr<std::vector<std::byte>> readback_;
 };
 
 }  // namespace lockstep

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace lockstep {
 
@@ -19,6 +20,30 @@ struct Driver {
   const char* (*hip_error_text)(int code) = nullptr;
 };
 
+enum class Vendor : uint8_t { cuda, hip };
+
 enum class Need : uint8_t { absent, optional, required };
+
+// A row of the table, to name a function by.
+enum class DriverCall : uint8_t {
+#define ROW(field, parameters, cuda, cuda_need, hip, hip_need) field,
+#include "driver-symbols.inc"
+#undef ROW
+};
+
+struct DriverSymbol {
+  // Null where it is absent.
+  const char* name;
+  Need need;
+  // Where its pointer lies in Driver.
+  size_t offset;
+};
+
+// All rows as a vendor has them, in the order of DriverCall.
+const std::vector<DriverSymbol>& driver_symbols(Vendor vendor);
+// "cuMemAlloc_v2": for messages.
+const char* symbol_name(Vendor vendor, DriverCall call);
+// "CUDA" and "HIP", as people write them.
+const char* vendor_name(Vendor vendor);
 
 }  // namespace lockstep

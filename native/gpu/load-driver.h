@@ -7,8 +7,6 @@
 
 namespace lockstep {
 
-enum class Vendor : uint8_t { cuda, hip };
-
 // What was tried, and the step of it that failed: dlopen, error names, version, symbols, init, devices.
 struct LoadAttempt {
   std::string library;
@@ -29,8 +27,25 @@ struct DriverLibrary {
   int device_count = 0;
 };
 
+// The oldest drivers that serve. CUDA 11.4 (driver 470) brought cuGraphInstantiateWithFlags, the newest of the required functions.
+// HIP 5.2 has those that HIP requires, but not hipGraphUpload, and graphs of HIP 5 that launched one kernel twice shared its
+// arguments (ROCm/hip#2550).
+constexpr int CUDA_FLOOR = 11040;
+constexpr int HIP_FLOOR = 60000000;
+
 // Loads the vendor's driver at the first call in a process, whatever came of it. Null where it cannot be used. `attempts`
-// receives each library that was tried in vain, and why, also where a later one answered.
+// receives each library that was tried in vain, and why, also where a later one answered. The library is the one that
+// LOCKSTEP_CUDA_LIB or LOCKSTEP_HIP_LIB names, and no other; without it the known names in turn, newest first.
 const DriverLibrary* load_driver(Vendor vendor, std::vector<LoadAttempt>* attempts);
+
+// The environment variable that names the vendor's library.
+const char* library_variable(Vendor vendor);
+// What to try, in this order.
+std::vector<std::string> library_names(Vendor vendor);
+// The environment variables by which the vendor's driver hides devices.
+std::vector<const char*> visibility_variables(Vendor vendor);
+
+// "12.8" and "6.3.42131": a version as people write it.
+std::string version_text(Vendor vendor, int version);
 
 }  // namespace lockstep

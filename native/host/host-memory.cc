@@ -22,6 +22,10 @@ struct HostMemory final : HostResource<Memory> {
   ~HostMemory() override { std::free(pointer_of(address)); }
 };
 
+struct HostStaging final : Staging {
+  ~HostStaging() override { std::free(host); }
+};
+
 [[noreturn]] void refuse(size_t needed, uint64_t available) {
   throw DeviceError("ERR_DEVICE_MEMORY",
                     "A buffer needs " + std::to_string(needed) + " bytes, the machine has " +
@@ -63,6 +67,15 @@ std::unique_ptr<Memory> allocate_host_memory(size_t bytes, std::shared_ptr<HostC
   memory->address.value = reinterpret_cast<uint64_t>(address);
   memory->bytes = bytes;
   return memory;
+}
+
+std::unique_ptr<Staging> allocate_host_staging(size_t bytes) {
+  auto staging = std::make_unique<HostStaging>();
+  staging->host = static_cast<std::byte*>(std::malloc(bytes));
+  if (staging->host == nullptr) refuse_address_space(bytes);
+  staging->bytes = bytes;
+  staging->pinned = true;
+  return staging;
 }
 
 }  // namespace lockstep

@@ -93,10 +93,11 @@ HostStream::HostStream(std::shared_ptr<HostSync> sync, std::shared_ptr<HostCaptu
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-HostStream::~HostStream() { close(); }
+HostStream::~HostStream() { close(0); }
 
-void HostStream::close() {
-  if (!thread_.joinable()) return;
+// Kernels run in this process, so there is no leaving them behind: waits for the running one, however long it takes.
+bool HostStream::close(double) {
+  if (!thread_.joinable()) return true;
   progress_->stream = nullptr;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -110,6 +111,7 @@ void HostStream::close() {
   size_ = 0;
   progress_->executed.store(enqueued_);
   sync_->announce();
+  return true;
 }
 
 void HostStream::reserve(size_t count) {
@@ -261,17 +263,12 @@ void HostStream::help(uint64_t target, std::chrono::steady_clock::time_point end
   while (progress_->executed.load() < target && !progress_->failed() && std::chrono::steady_clock::now() < end) {
     if (running_ || size_ == 0) break;
     if (!is_short(ring_[head_])) {
-      // If the stream waits for another stream of this thread, that one is run first.
-      if (ring_[head_].kind == Operation::Kind::wait) {
-        const auto mark = std::static_pointer_cast<HostMark>(ring_[head_].mark);
-        HostStream* const other = mark->progress->stream;
-        if (other != nullptr && other->may_help()) {
-          lock.unlock();
-          other->help(mark->target, end);
-          lock.lock();
-          if (running_ || size_ == 0 || is_short(ring_[head_])) continue;
-        }
-      }
+      if (ring_[head_].kind != Operation::Kind::wait) break;
+      const auto mark = std::static_pointer_cast<HostMark>(ring_[head_].mark);
+      lock.unlock();
+      wait_here(*mark, end);
+      lock.lock();
+      if (running_ || size_ == 0 || is_short(ring_[head_])) continue;
       break;
     }
     run_head(lock);
@@ -279,6 +276,17 @@ void HostStream::help(uint64_t target, std::chrono::steady_clock::time_point end
   if (progress_->executed.load() >= target) return;
   lock.unlock();
   hurry();
+}
+
+void HostStream::wait_here(const HostMark& mark, std::chrono::steady_clock::time_point end) {
+  // A stream of this thread is run first; only its thread may look at it.
+  if (mark.progress->user == std::this_thread::get_id()) {
+    HostStream* const other = mark.progress->stream;
+    if (other != nullptr && other->may_help()) other->help(mark.target, end);
+    return;
+  }
+  const std::chrono::duration<double, std::milli> left = end - std::chrono::steady_clock::now();
+  mark.progress->wait(mark.target, left.count());
 }
 
 void HostStream::hurry() {
@@ -292,14 +300,15 @@ void HostStream::hurry() {
 }
 
 WaitResult HostMark::wait(double ms) {
-  // Only the thread that uses the stream may access it, and the progress's word says whether this is that thread: compare first.
-  if (ms > 0 && progress->user == std::this_thread::get_id() && progress->stream != nullptr) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
-    if (progress->stream->may_help()) {
-      progress->stream->help(target, std::chrono::time_point_cast<std::chrono::nanoseconds>(end));
-    }
-  }
+  if (ms > 0) help(ms);
   return progress->wait(target, ms);
+}
+
+void HostMark::help(double ms) {
+  // Only the thread that uses the stream may access it, and the progress's word says whether this is that thread: compare first.
+  if (progress->user != std::this_thread::get_id() || progress->stream == nullptr || !progress->stream->may_help()) return;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
+  progress->stream->help(target, std::chrono::time_point_cast<std::chrono::nanoseconds>(end));
 }
 
 void HostMark::expect() {
@@ -321,6 +330,9 @@ void HostStream::execute(const Operation& operation, uint64_t index) {
       return;
     case Operation::Kind::download:
       if (operation.bytes > 0) std::memcpy(operation.host, pointer_of(operation.device), operation.bytes);
+      return;
+    case Operation::Kind::copy:
+      if (operation.bytes > 0) std::memmove(pointer_of(operation.device), pointer_of(operation.source), operation.bytes);
       return;
     case Operation::Kind::edit_table:
       return edit_table(operation);

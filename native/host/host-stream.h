@@ -46,12 +46,14 @@ class HostStream final : public StreamBackend {
   std::unique_ptr<RecordingBackend> end_capture() override;
   void abandon_capture() override;
   void leave_capture() override;
-  void close() override;
+  bool close(double) override;
 
   // Runs commands on this thread until `target` are done, the next must not run here, or `end` has passed.
   void help(uint64_t target, std::chrono::steady_clock::time_point end);
   // Whether the calling thread may run commands.
   bool may_help() const { return helped_ && std::this_thread::get_id() == progress_->user; }
+  // Waits for a mark that the stream waits for, on this thread.
+  void wait_here(const HostMark& mark, std::chrono::steady_clock::time_point end);
   // Wakes the stream's thread for what is queued.
   void hurry();
 

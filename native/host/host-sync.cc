@@ -2,6 +2,12 @@
 
 namespace lockstep {
 
+const std::shared_ptr<HostSync>& HostSync::shared() {
+  // Never destroyed: threads may outlive the module.
+  static const auto* const sync = new std::shared_ptr<HostSync>(std::make_shared<HostSync>());
+  return *sync;
+}
+
 void HostSync::announce() {
   if (waiters_.load() == 0) return;
   // A waiter that has checked and does not sleep yet holds the mutex until it sleeps.

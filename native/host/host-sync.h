@@ -13,9 +13,12 @@
 
 namespace lockstep {
 
-// Where threads of one device wait for each other's progress.
+// Where threads wait for each other's progress. There is one for the process, since streams of one device may wait for those of
+// another.
 class HostSync {
  public:
+  static const std::shared_ptr<HostSync>& shared();
+
   // Until `reached()` or `ms` milliseconds have passed; what it returned last. `reached` reads sequentially consistent
   // atomics that a thread changes before it calls announce().
   template <typename Reached>
@@ -76,6 +79,7 @@ struct HostProgress {
 struct HostMark final : Mark {
   WaitResult wait(double ms) override;
   void expect() override;
+  void help(double ms) override;
 
   std::shared_ptr<HostProgress> progress;
   uint64_t target = 0;

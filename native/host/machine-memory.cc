@@ -56,4 +56,9 @@ uint64_t available_memory(const std::string& root) {
   return available;
 }
 
+uint64_t machine_memory(const std::string& root) {
+  const uint64_t kib = number_after(root + "/proc/meminfo", "MemTotal:", unlimited);
+  return kib == unlimited ? unlimited : kib * 1024;
+}
+
 }  // namespace lockstep

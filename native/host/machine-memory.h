@@ -9,4 +9,7 @@ namespace lockstep {
 // can be dropped included; the largest uint64_t where neither says anything. `root` is where /proc and /sys begin.
 uint64_t available_memory(const std::string& root = "");
 
+// Bytes of memory the machine has; the largest uint64_t where it does not say.
+uint64_t machine_memory(const std::string& root = "");
+
 }  // namespace lockstep

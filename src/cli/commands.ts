@@ -1,6 +1,13 @@
 import { type Command, Option } from 'commander';
-import { BATCH_SHAPE, DEFAULT_ROUNDS, DEFAULT_TIMEOUT_MS, POLICY_DEFAULTS, WORKLOAD_DEFAULTS } from '../names.js';
-import { bytes, decimal, integer, jsonOf, ranks, sizeList } from './option-values.js';
+import {
+  BATCH_SHAPE,
+  DEFAULT_ROUNDS,
+  DEFAULT_TIMEOUT_MS,
+  DEVICE_WORDS,
+  POLICY_DEFAULTS,
+  WORKLOAD_DEFAULTS,
+} from '../names.js';
+import { bytes, decimal, device, integer, jsonOf, ranks, sizeList } from './option-values.js';
 import { addCostOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
 
 /**
@@ -24,7 +31,9 @@ function addRun(program: Command): void {
         .default(WORKLOAD_DEFAULTS.tensorParallelSize),
     )
     .addOption(
-      new Option('--device <kind>', 'where kernels run').choices(['auto', 'host', 'cuda', 'hip']).default('auto'),
+      new Option('--device <name>', `where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
+        .argParser(device)
+        .default('auto'),
     )
     .addOption(
       new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([

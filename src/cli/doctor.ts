@@ -1,13 +1,36 @@
-import { type DeviceAttempt, type DeviceProbe, probeDevices } from '../device/index.js';
+import {
+  type DeviceProbe,
+  type LibraryProbe,
+  probeCollectives,
+  probeDevices,
+  VALIDATION,
+  type Validation,
+} from '../device/index.js';
 import { hasSimd } from '../memory/index.js';
+import { type KernelImage, kernelImages } from '../native/index.js';
 import { createPlanner, devicePort } from '../planner/index.js';
 import { type MpiAttempt, probeMpi } from '../ranks/index.js';
+import {
+  collectiveLines,
+  deviceLines,
+  kernelLines,
+  type PinnedCards,
+  pinnedCards,
+  validationLines,
+} from './device-report.js';
 import { EXIT } from './exit.js';
+import { entry, triedLines } from './probe-lines.js';
 
 /** What is here to run on. */
 interface Findings {
   readonly schemaVersion: 1;
   readonly devices: readonly DeviceProbe[];
+  /** Of each card, by `cuda:0`, whether its driver takes a planner's memory as its own. */
+  readonly pinnedArena: PinnedCards;
+  /** Code for GPUs that lies beside the addon; null without it. */
+  readonly kernels: readonly KernelImage[] | null;
+  readonly libraries: readonly LibraryProbe[];
+  readonly validation: readonly Validation[];
   readonly planner: PlannerProbe;
   readonly transports: readonly TransportProbe[];
   readonly node: string;
@@ -39,22 +62,34 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
 }
 
 async function findings(): Promise<Findings> {
+  const devices = probeDevices();
+  let pinnedArena: PinnedCards = {};
+  const planner = await probePlanner((arena) => {
+    pinnedArena = pinnedCards(devices, arena);
+  });
   return {
     schemaVersion: 1,
-    devices: probeDevices(),
-    planner: await probePlanner(),
+    devices,
+    pinnedArena,
+    kernels: kernelImages(),
+    libraries: probeCollectives(),
+    validation: VALIDATION,
+    planner,
     transports: transports(),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
   };
 }
 
-async function probePlanner(): Promise<PlannerProbe> {
+/** Makes a planner with default limits, whose memory `look` may try. */
+async function probePlanner(look: (arena: Uint8Array) => void): Promise<PlannerProbe> {
   if (!('WebAssembly' in globalThis)) return { simd: false, bytes: 0, reason: 'this Node has no WebAssembly' };
   const simd = hasSimd();
   try {
     using planner = await createPlanner();
-    return { simd, bytes: devicePort(planner).arena.length, reason: 'both modules load' };
+    const { arena } = devicePort(planner);
+    look(arena);
+    return { simd, bytes: arena.length, reason: 'both modules load' };
   } catch (error) {
     return { simd, bytes: 0, reason: `a module does not load: ${(error as Error).message}` };
   }
@@ -73,13 +108,18 @@ function transports(): TransportProbe[] {
   ];
 }
 
-function lines({ devices, planner, transports: ways, node, platform }: Findings): string[] {
+function lines(found: Findings): string[] {
+  const { devices, planner, transports: ways, node, platform } = found;
   const mebibytes = (planner.bytes / 2 ** 20).toFixed(1);
   return [
     `lockstep on Node ${node}, ${platform}`,
     '',
     'devices',
-    ...devices.flatMap(deviceLines),
+    ...devices.flatMap((device) => deviceLines(device, found.pinnedArena)),
+    'kernels for GPUs',
+    ...kernelLines(found.kernels),
+    'collectives of GPUs',
+    ...collectiveLines(found.libraries),
     'planner',
     entry(
       'wasm',
@@ -91,25 +131,7 @@ function lines({ devices, planner, transports: ways, node, platform }: Findings)
     ...ways.flatMap(({ name, available, reason, attempts = [] }) =>
       available ? [entry(name, true, reason)] : triedLines(name, reason, attempts),
     ),
+    'how far the GPU backends were tried (docs/validation.md)',
+    ...validationLines(found.validation),
   ];
-}
-
-/** For a device that cannot be opened, lists what was tried. */
-function deviceLines({ kind, available, reason, attempts }: DeviceProbe): string[] {
-  return available ? [entry(kind, true, reason)] : triedLines(kind, reason, attempts);
-}
-
-/** What was tried for something that is not available; the reason alone where that was nothing. */
-function triedLines(name: string, reason: string, attempts: readonly DeviceAttempt[]): string[] {
-  if (attempts.length === 0) return [entry(name, false, reason)];
-  const tried = attempts.map(({ library, reason: why }) =>
-    why.startsWith(library) ? `${INDENT}${why}` : `${INDENT}${library}: ${why}`,
-  );
-  return [entry(name, false, 'tried'), ...tried];
-}
-
-const INDENT: string = ' '.repeat(15);
-
-function entry(name: string, available: boolean, reason: string): string {
-  return `  ${name.padEnd(8)} ${available ? 'yes' : 'no '} ${reason}`;
 }

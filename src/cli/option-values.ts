@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { LockstepError, shown } from '../errors.js';
+import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 
 /** An option's integer; anything else is a usage error that names the option. */
 export function integer(text: string): number {
@@ -19,6 +20,12 @@ export function ranks(text: string): number {
   const value = integer(text);
   if (value < 1) throw new InvalidArgumentError('There is at least one rank.');
   return value;
+}
+
+/** A device by its name. */
+export function device(text: string): string {
+  if (DEVICE_PATTERN.test(text)) return text;
+  throw new InvalidArgumentError(`It is ${DEVICE_WORDS.replaceAll("'", '')}.`);
 }
 
 /** The three numbers of `--step-time`. */

@@ -4,7 +4,7 @@ import { count, percent, reportLine, stepHeadline, stepLines } from './step-repo
 /** The summary of a run as people read it. `setting`: lines that say what was run. */
 export function runReport(run: RunSummary, setting: readonly string[]): string {
   // The devices that `auto` passed over, and why, make a long text: `lockstep doctor` prints it.
-  const fellBack = run.deviceChoice.includes(', since ');
+  const fellBack = run.deviceChoice.startsWith('host, since ');
   const lines = [
     stepHeadline('Ran', run),
     reportLine('device', fellBack ? `${run.device}: no GPU found (lockstep doctor says why)` : run.deviceChoice),

@@ -2,6 +2,7 @@ import { markAsUntransferable } from 'node:worker_threads';
 import type { NativeDevice, NativeMemoryUse } from '../native/index.js';
 import { guarded, inputInvalid } from './addon-errors.js';
 import { bufferOf, type DeviceBuffer } from './buffer.js';
+import { communicatorOf, type LocalCommunicator } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
 import { type DeviceModule, moduleOf } from './module.js';
 import { type DevicePool, poolOf } from './pool.js';
@@ -11,6 +12,8 @@ export type { NativeMemoryUse as MemoryUse } from '../native/index.js';
 
 /** `host` runs kernels in C++ on CPU threads; `cuda` and `hip` are GPU drivers reached by `dlopen`. */
 export type DeviceKind = 'host' | 'cuda' | 'hip';
+/** A kind of device, or one card of a kind, counted from 0 as its driver does: `cuda:1`. */
+export type DeviceName = DeviceKind | `cuda:${number}` | `hip:${number}`;
 
 /** Makes the device of a handle of the addon; `choice` says why it is this one. */
 export let deviceOf: (native: NativeDevice, kind: DeviceKind, choice: string) => Device;
@@ -53,6 +56,14 @@ export class Device implements Disposable {
   /** Scratch memory for graphs to share; empty until something is taken. */
   createPool(): DevicePool {
     return poolOf(guarded(() => this.#native.createPool()));
+  }
+
+  /**
+   * Joins the ranks of this process that name the same `group`; each joins once. @throws `ERR_INPUT_INVALID` for a second time, or
+   * another size.
+   */
+  joinLocal(group: string, rank: number, size: number): LocalCommunicator {
+    return communicatorOf(guarded(() => this.#native.joinLocal(group, rank, size)));
   }
 
   /** The built-in kernels, or those of a shared library (`native/include/lockstep-kernels.h`). @throws `ERR_LAUNCH_INVALID`. */

@@ -1,16 +1,24 @@
 export { DeviceBuffer } from './buffer.js';
-export { Device, type DeviceKind, type MemoryUse } from './device.js';
+export { type Exchange, LocalCommunicator } from './communicator.js';
+export { Device, type DeviceKind, type DeviceName, type MemoryUse } from './device.js';
 export { DeviceEvent } from './event.js';
 export { DeviceGraph } from './graph.js';
 export { DeviceModule, Kernel, type KernelParameter } from './module.js';
 export { nativeMetadata } from './native-metadata.js';
-export {
-  type DeviceAttempt,
-  type DeviceProbe,
-  type OpenDeviceOptions,
-  openDevice,
-  probeDevices,
-} from './open-device.js';
+export { type OpenDeviceOptions, openDevice } from './open-device.js';
 export { DevicePool } from './pool.js';
-export { DeviceRecording } from './recording.js';
-export { DeviceStream, type KernelArgument } from './stream.js';
+export {
+  attemptText,
+  type DeviceAttempt,
+  type DeviceCard,
+  type DeviceDriver,
+  type DeviceProbe,
+  type LibraryProbe,
+  type PinnedArena,
+  probeCollectives,
+  probeDevices,
+  probePinnedArena,
+} from './probe-devices.js';
+export { type CapturedOrder, DeviceRecording } from './recording.js';
+export { type DevicePlace, DeviceStream, type KernelArgument } from './stream.js';
+export { VALIDATION, type Validation, type ValidationState } from './validation.js';

@@ -1,37 +1,25 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
+import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { loadNative, type NativeAddon } from '../native/index.js';
 import { guarded } from './addon-errors.js';
-import { type Device, type DeviceKind, deviceOf } from './device.js';
+import { type Device, type DeviceName, deviceOf } from './device.js';
+import { type DeviceAttempt, probeGpu } from './probe-devices.js';
 
 /** Options of `openDevice`. */
 export interface OpenDeviceOptions {
-  /** `auto` takes the best available backend and says which; a named one opens or throws, without a fallback. Default `auto`. */
-  readonly device?: 'auto' | DeviceKind;
+  /**
+   * `auto` takes the first of CUDA, HIP and host that opens, and says why; a kind or a card (`cuda:1`) opens or throws, without a
+   * fallback. Default `auto`.
+   */
+  readonly device?: 'auto' | DeviceName;
   /** Bytes that buffers and graphs may hold together; default: no limit but the machine's. */
   readonly memoryLimit?: number;
+  /**
+   * This rank's number on its machine, which chooses a card where none is named; ranks beyond the cards share them. Default: what
+   * the launcher says (`LOCKSTEP_LOCAL_RANK`, or a variable of Open MPI, MPICH, Slurm and others), else 0.
+   */
+  readonly localRank?: number;
 }
-
-/** One library tried, and why it did not serve. */
-export interface DeviceAttempt {
-  readonly library: string;
-  readonly reason: string;
-}
-
-/** Whether a backend is available here; `reason` says why or why not. */
-export interface DeviceProbe {
-  readonly kind: DeviceKind;
-  readonly available: boolean;
-  readonly reason: string;
-  readonly attempts: readonly DeviceAttempt[];
-}
-
-const GPU_LIBRARIES: Readonly<Record<'cuda' | 'hip', { variable: string; names: readonly string[] }>> = {
-  cuda: { variable: 'LOCKSTEP_CUDA_LIB', names: ['libcuda.so.1'] },
-  hip: {
-    variable: 'LOCKSTEP_HIP_LIB',
-    names: ['libamdhip64.so.7', 'libamdhip64.so.6', 'libamdhip64.so.5', 'libamdhip64.so'],
-  },
-};
 
 /**
  * Opens a device on this thread.
@@ -40,48 +28,41 @@ const GPU_LIBRARIES: Readonly<Record<'cuda' | 'hip', { variable: string; names: 
  *   available, `ERR_NATIVE_UNAVAILABLE` when the addon itself does not load, `ERR_CONFIG_INVALID` for an option.
  */
 export function openDevice(options: OpenDeviceOptions = {}): Device {
-  const wanted = options.device === undefined ? 'auto' : options.device;
-  const limit = checkedLimit(options.memoryLimit);
-  if (wanted === 'host') return openHost(loadNative(), limit, 'host, as asked');
-  if (wanted === 'cuda' || wanted === 'hip') {
-    const probe = probeGpu(loadNative(), wanted);
-    throw new LockstepError(
-      'ERR_DEVICE_UNAVAILABLE',
-      `No ${wanted} device: ${probe.reason}. Ask for 'host', or 'auto' to take what is available.`,
-      { device: wanted, attempts: probe.attempts },
-    );
+  const wanted: unknown = options.device === undefined ? 'auto' : options.device;
+  if (typeof wanted !== 'string' || !DEVICE_PATTERN.test(wanted)) {
+    throw new LockstepError('ERR_CONFIG_INVALID', `device is ${shown(wanted)}; it is ${DEVICE_WORDS}.`, {
+      device: wanted,
+    });
   }
-  if (wanted !== 'auto') {
-    throw new LockstepError(
-      'ERR_CONFIG_INVALID',
-      `device is ${JSON.stringify(wanted)}; it is one of 'auto', 'host', 'cuda', 'hip'.`,
-      { device: wanted },
-    );
-  }
-  const addon = loadNative();
-  const refused = [probeGpu(addon, 'cuda'), probeGpu(addon, 'hip')];
-  return openHost(addon, limit, `host, since ${refused.map((probe) => `${probe.kind}: ${probe.reason}`).join('; ')}`);
+  const memoryLimit = wholeOption('memoryLimit', options.memoryLimit, 'bytes');
+  const localRank = wholeOption('localRank', options.localRank, 'rank');
+  const way: Way = { addon: loadNative(), memoryLimit, localRank };
+  if (wanted === 'auto') return openAny(way);
+  return wanted === 'host' ? openHost(way, 'host, as asked') : openGpu(way, wanted);
 }
 
-/** Every backend, whether it is available, and why or why not. Never throws: without the addon, no backend is available. */
-export function probeDevices(): DeviceProbe[] {
-  let addon: NativeAddon;
-  try {
-    addon = loadNative();
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    return (['host', 'cuda', 'hip'] as const).map((kind) => ({
-      kind,
-      available: false,
-      reason,
-      attempts: [{ library: 'lockstep.node', reason }],
-    }));
-  }
-  const host: DeviceProbe = { kind: 'host', available: true, reason: 'kernels run on CPU threads', attempts: [] };
-  return [host, probeGpu(addon, 'cuda'), probeGpu(addon, 'hip')];
+/** How a device is opened, whichever it is. */
+interface Way {
+  readonly addon: NativeAddon;
+  readonly memoryLimit: number | null;
+  readonly localRank: number | null;
 }
 
-function openHost(addon: NativeAddon, memoryLimit: number | null, choice: string): Device {
+/** The first that opens. Only what is not available is passed over, with its reason. */
+function openAny(way: Way): Device {
+  const refused: string[] = [];
+  for (const kind of ['cuda', 'hip'] as const) {
+    try {
+      return openGpu(way, kind);
+    } catch (error) {
+      if (!(error instanceof LockstepError && error.code === 'ERR_DEVICE_UNAVAILABLE')) throw error;
+      refused.push(`${kind}: ${String(error.details.reason)}`);
+    }
+  }
+  return openHost(way, `host, since ${refused.join('; ')}`);
+}
+
+function openHost({ addon, memoryLimit }: Way, choice: string): Device {
   return deviceOf(
     guarded(() => addon.openDevice('host', memoryLimit)),
     'host',
@@ -89,28 +70,35 @@ function openHost(addon: NativeAddon, memoryLimit: number | null, choice: string
   );
 }
 
-function checkedLimit(limit: number | undefined): number | null {
-  if (limit === undefined) return null;
-  if (!Number.isSafeInteger(limit) || limit < 0) {
-    throw new LockstepError('ERR_CONFIG_INVALID', `memoryLimit is ${String(limit)}; give whole bytes, 0 or more.`, {
-      memoryLimit: limit,
-    });
+function openGpu({ addon, memoryLimit, localRank }: Way, name: string): Device {
+  const kind = name.startsWith('cuda') ? 'cuda' : 'hip';
+  const probe = probeGpu(addon, kind);
+  if (!probe.available) throw unavailable(name, probe.reason, probe.attempts);
+  try {
+    const native = guarded(() => addon.openDevice(name, memoryLimit, localRank));
+    return deviceOf(native, kind, native.choice);
+  } catch (error) {
+    if (!(error instanceof LockstepError && error.code === 'ERR_DEVICE_UNAVAILABLE')) throw error;
+    throw unavailable(name, error.message.replace(/\.$/, ''), probe.attempts);
   }
-  return limit;
 }
 
-/** Tries to load the driver libraries; the first that loads ends the search. */
-function probeGpu(addon: NativeAddon, kind: 'cuda' | 'hip'): DeviceProbe {
-  const { variable, names } = GPU_LIBRARIES[kind];
-  const override = process.env[variable];
-  const attempts: DeviceAttempt[] = [];
-  for (const library of override ? [override] : names) {
-    const reason = addon.probeLibrary(library);
-    if (reason === null) {
-      attempts.push({ library, reason: `loads, but this build holds no ${kind.toUpperCase()} backend yet` });
-      break;
-    }
-    attempts.push({ library, reason });
-  }
-  return { kind, available: false, reason: attempts.map((a) => a.reason).join('; '), attempts };
+function unavailable(device: string, reason: string, attempts: readonly DeviceAttempt[]): LockstepError {
+  return new LockstepError(
+    'ERR_DEVICE_UNAVAILABLE',
+    `No ${device} device: ${reason}. Ask for 'host', or 'auto' to take what is available.`,
+    { device, reason, attempts },
+  );
+}
+
+function wholeOption(name: string, value: number | undefined, unit: string): number | null {
+  if (value === undefined) return null;
+  if (Number.isSafeInteger(value) && value >= 0) return value;
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `${name} is ${shown(value)}; give a whole number (${unit}), 0 or more.`,
+    {
+      [name]: value,
+    },
+  );
 }

@@ -1,6 +1,8 @@
-import type { NativeRecording } from '../native/index.js';
+import type { NativeCapturedOrder, NativeRecording } from '../native/index.js';
 import { guarded } from './addon-errors.js';
 import { type DeviceGraph, graphOf } from './graph.js';
+
+export type { NativeCapturedOrder as CapturedOrder } from '../native/index.js';
 
 /** Makes the recording of a handle of the addon. */
 export let recordingOf: (native: NativeRecording) => DeviceRecording;
@@ -20,6 +22,11 @@ export class DeviceRecording implements Disposable {
   private constructor(native: NativeRecording) {
     this.#native = native;
     this.nodes = native.nodes;
+  }
+
+  /** The recorded work, and which of it waits for which, by the order of each stream and by events. */
+  order(): NativeCapturedOrder {
+    return guarded(() => this.#native.order());
   }
 
   /**

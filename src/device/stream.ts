@@ -16,8 +16,18 @@ export type KernelArgument =
   | number
   | bigint;
 
+/** Where device memory begins. */
+export type DevicePlace = DeviceBuffer | { readonly buffer: DeviceBuffer; readonly offset: number };
+
 /** Makes the stream of a handle of the addon. */
 export let streamOf: (native: NativeStream) => DeviceStream;
+/** The addon's handle. @throws `ERR_INPUT_INVALID` for anything that is not a device stream. */
+export let streamHandle: (value: unknown) => NativeStream;
+
+/** The buffer of a place, and the byte in it. */
+export function placeOf(place: DevicePlace): { readonly buffer: DeviceBuffer; readonly offset: number } {
+  return isBuffer(place) ? { buffer: place, offset: 0 } : place;
+}
 
 /**
  * An in-order queue of work, made by `device.createStream()`. A kernel that fails makes the stream fail: later work on it is
@@ -30,6 +40,10 @@ export class DeviceStream implements Disposable {
 
   static {
     streamOf = (native) => new DeviceStream(native);
+    streamHandle = (value) => {
+      if (typeof value === 'object' && value !== null && #native in value) return value.#native;
+      throw inputInvalid('stream', value, 'a DeviceStream of this device');
+    };
   }
 
   private constructor(native: NativeStream) {
@@ -61,6 +75,16 @@ export class DeviceStream implements Disposable {
   upload(buffer: DeviceBuffer, byteOffset: number, source: ArrayBufferView): void {
     const target = bufferHandle(buffer);
     guarded(() => this.#native.upload(target, byteOffset, source));
+  }
+
+  /**
+   * Copies `bytes` within the device's memory; the two may not overlap. In a capture the addresses are baked, and `name` is what
+   * `recording.order()` calls it.
+   */
+  copy(from: DevicePlace, to: DevicePlace, bytes: number, name = 'copy'): void {
+    const [source, target] = [placeOf(from), placeOf(to)];
+    const handles = [bufferHandle(source.buffer), bufferHandle(target.buffer)] as const;
+    guarded(() => this.#native.copy(handles[0], source.offset, handles[1], target.offset, bytes, name));
   }
 
   /** Fills `into` once all work before it is done, without blocking the event loop. */

@@ -4,6 +4,7 @@ import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
+import { hashCollectives } from './collective-hash.js';
 import type { Executor } from './executor.js';
 import type { KeyGraphs } from './key-graphs.js';
 
@@ -17,10 +18,13 @@ export interface Readiness {
 /** Makes the ranks agree about one key before any of them enters its forward: `run` on all, or `skip` on all. */
 export type CaptureGuard = (key: CaptureKey, index: number, readiness: Readiness) => 'run' | 'skip';
 
+/** Makes the ranks agree, after the capture of a key, that all captured the same collectives. */
+export type CaptureAgreement = (index: number, captured: { readonly count: number; readonly hash: number }) => void;
+
 /** One captured key, for the capture log. Source of the two growths: Megatron's capture log. */
 export interface CaptureRecord {
   readonly key: CaptureKey;
-  /** Graphs of the key: 1, or one a piece. */
+  /** Graphs of the key: 1, or one a piece; more where collectives cut them. */
   readonly graphs: number;
   readonly nodes: number;
   /** Bytes the graphs themselves hold on the device. */
@@ -51,6 +55,7 @@ const LEAST_RESERVE = 1 << 16;
  * Captures the planner's keys, largest first: guard, warm-up, capture, one key after the other on every rank. Keys that are
  * skipped are removed from the plan on all ranks alike. The memory of a graph is reserved by a real allocation before the guard, and
  * freed after the graph is recorded and before it is instantiated, since nothing can be freed in a capture.
+ * After the capture the ranks agree that all captured the same collectives.
  * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, since they have
  * agreed to capture: the caller aborts the group.
  */
@@ -58,6 +63,7 @@ export function captureKeys(
   executor: Executor,
   planner: StepPlanner,
   guard: CaptureGuard,
+  agree: CaptureAgreement,
   options?: WaitOptions,
 ): CaptureReport {
   const captured: CaptureRecord[] = [];
@@ -79,6 +85,7 @@ export function captureKeys(
         const made = executor.capture(key, reserve.free);
         largest = Math.max(largest, made.bytes);
         graphs.set(index, made);
+        agree(index, hashCollectives(made.collectives));
         const seconds = (performance.now() - start) / 1000;
         captured.push({ key, ...grown(executor.device, before), ...sizesOf(made), seconds });
       } finally {
@@ -99,7 +106,7 @@ function sizesOf(
   made: KeyGraphs,
 ): Pick<CaptureRecord, 'graphs' | 'nodes' | 'bytes' | 'poolReservedBytes' | 'poolAllocatedBytes'> {
   return {
-    graphs: [made.whole, ...made.parts].flat().length,
+    graphs: made.graphs.length,
     nodes: made.nodes,
     bytes: made.bytes,
     poolReservedBytes: made.reservedBytes,

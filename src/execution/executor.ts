@@ -7,11 +7,14 @@ import { stagingOf } from '../layout/index.js';
 import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
+import { type DeviceCollectives, SoloCollectives } from './collectives/index.js';
 import { CommandBlock } from './command-block.js';
 import { DeviceMetadata } from './device-metadata.js';
 import type { Forward } from './forward.js';
 import { ForwardDriver } from './forward-driver.js';
 import type { KeyGraphs } from './key-graphs.js';
+import { Lanes } from './lanes.js';
+import type { OnRecorded } from './piece-recorder.js';
 
 /**
  * Runs planned steps on one device: uploads a step's metadata to fixed addresses, then replays its graphs or launches its
@@ -24,6 +27,12 @@ export class Executor implements Disposable {
   readonly metadata: DeviceMetadata;
   /** Scratch memory, which the forward takes again for every key and eager step; the graphs of all keys share it. */
   readonly pool: DevicePool;
+  /** The group's collectives, of a single rank where none were given. */
+  readonly collectives: DeviceCollectives;
+  /** Where a forward enqueues parts that hold collectives. */
+  readonly lanes: Lanes;
+  /** Collectives of the steps that were launched: those in graphs, and those that were enqueued in eager steps and between graphs. */
+  readonly collectiveCounts = { inGraphs: 0, eager: 0 };
   readonly #planner: StepPlanner;
   readonly #port: DevicePort;
   readonly #driver: ForwardDriver;
@@ -37,8 +46,14 @@ export class Executor implements Disposable {
    * `makeForward` gets what a model needs to allocate and load its own buffers and kernels. What was already made is disposed of
    * if a part cannot be made (ERR_DEVICE_MEMORY …); the device is bound to the planner's memory from here on.
    */
-  constructor(device: Device, planner: StepPlanner, makeForward: (executor: Executor) => Forward) {
+  constructor(
+    device: Device,
+    planner: StepPlanner,
+    makeForward: (executor: Executor) => Forward,
+    collectives: DeviceCollectives = new SoloCollectives(),
+  ) {
     this.device = device;
+    this.collectives = collectives;
     this.#planner = planner;
     this.#port = devicePort(planner);
     const made: Disposable[] = [];
@@ -51,8 +66,9 @@ export class Executor implements Disposable {
       this.kernels = keep(device.loadModule());
       this.metadata = keep(new DeviceMetadata(device, this.stream, this.kernels, this.#port));
       this.pool = keep(device.createPool());
+      this.lanes = keep(new Lanes(device, this.stream, collectives));
       this.#uploaded = [keep(device.createEvent()), keep(device.createEvent())];
-      this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata, this.pool);
+      this.#driver = new ForwardDriver(makeForward(this), this.stream, planner, this.metadata, this.pool, this.lanes);
       device.bindArena(this.#port.arena);
       this.#commands = new CommandBlock(this.stream, this.#port);
       // This device has none of the steps that another executor ran for the planner.
@@ -88,7 +104,7 @@ export class Executor implements Disposable {
    * Captures `key`'s forward. `recorded` runs between the recording of a graph and its instantiation, which takes its memory:
    * it may free the memory reserved for it.
    */
-  capture(key: CaptureKey, recorded: () => void = () => {}): KeyGraphs {
+  capture(key: CaptureKey, recorded: OnRecorded = () => {}): KeyGraphs {
     return this.#driver.capture(key, recorded);
   }
 
@@ -129,7 +145,8 @@ export class Executor implements Disposable {
     try {
       this.metadata.upload(this.#commands, local, this.#driver.supply(local));
       this.#commands.record(this.#uploaded[local.staging]);
-      if (key >= 0) this.#commands.graph(this.#graphs[key].first(local.partCount));
+      const first = key >= 0 ? this.#graphs[key].first(local.partCount) : null;
+      if (first !== null) this.#commands.graph(first);
       this.#commands.submit();
     } catch (error) {
       // The build counted on this upload: without it, what the device's block table holds is unknown.
@@ -139,12 +156,17 @@ export class Executor implements Disposable {
     }
     this.#busy[local.staging] = true;
     this.#port.holdStaging(local.staging);
+    const ran = this.lanes.ran;
     if (decision.run === 'eager') this.#driver.runStep(decision, local);
-    else if (decision.run === 'piecewise') this.#driver.replayRest(this.#graphs[key], local);
+    else if (decision.run === 'piecewise') this.#driver.replayPieces(this.#graphs[key], decision, local);
+    else this.#driver.replayFull(this.#graphs[key]);
+    this.collectiveCounts.eager += this.lanes.ran - ran;
+    if (key >= 0) this.collectiveCounts.inGraphs += this.#graphs[key].inGraph(local.partCount);
   }
 
   [Symbol.dispose](): void {
     for (const graphs of this.#graphs) graphs[Symbol.dispose]();
+    this.lanes[Symbol.dispose]();
     this.pool.dispose();
     this.metadata[Symbol.dispose]();
     for (const event of this.#uploaded) event.dispose();

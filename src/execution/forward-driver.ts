@@ -1,14 +1,17 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
-import type { DeviceGraph, DevicePool, DeviceStream } from '../device/index.js';
+import type { DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
+import type { CapturedPiece } from './captured-piece.js';
 import type { DeviceMetadata } from './device-metadata.js';
 import type { Forward, ForwardPart, PiecewiseForward } from './forward.js';
 import { ForwardParts } from './forward-parts.js';
 import { KeyGraphs, type PieceGraphs } from './key-graphs.js';
+import type { Lanes } from './lanes.js';
+import { type OnRecorded, PieceRecorder } from './piece-recorder.js';
 
 /** Enqueues a model's forward on one stream: eager, to be captured, or as replays of what was captured. */
 export class ForwardDriver {
@@ -16,6 +19,7 @@ export class ForwardDriver {
   readonly #stream: DeviceStream;
   readonly #port: DevicePort;
   readonly #pool: DevicePool;
+  readonly #lanes: Lanes;
   readonly #parts: ForwardParts;
 
   /** `pool` is where the forward's graphs take scratch memory. Errors: ERR_INPUT_INVALID for a piecewise form without pieces. */
@@ -25,6 +29,7 @@ export class ForwardDriver {
     planner: StepPlanner,
     metadata: DeviceMetadata,
     pool: DevicePool,
+    lanes: Lanes,
   ) {
     const pieces = forward.piecewise?.pieces ?? 1;
     if (!Number.isInteger(pieces) || pieces < 1) {
@@ -36,6 +41,7 @@ export class ForwardDriver {
     this.#stream = stream;
     this.#port = devicePort(planner);
     this.#pool = pool;
+    this.#lanes = lanes;
     this.#parts = new ForwardParts(planner, metadata);
   }
 
@@ -72,23 +78,23 @@ export class ForwardDriver {
    * Captures `key`'s forward. `recorded` runs between the recording of a graph and its instantiation, which takes its memory:
    * it may free the memory reserved for it.
    */
-  capture(key: CaptureKey, recorded: () => void): KeyGraphs {
+  capture(key: CaptureKey, recorded: OnRecorded): KeyGraphs {
     this.#pool.reset();
     if (key.mode === 'full') return new KeyGraphs([this.#record(() => this.#runFull(key), recorded)]);
     const piecewise = this.#piecewise();
-    const made: DeviceGraph[] = [];
+    const made: CapturedPiece[] = [];
     // A key with fewer tokens than parts leaves a part without tokens, and so without a graph.
     const record = (part: ForwardPart): PieceGraphs =>
       Array.from({ length: part.tokens > 0 ? piecewise.pieces : 0 }, (_, index) => {
-        const graph = this.#record(() => piecewise.piece(this.#stream, index, part), recorded);
-        made.push(graph);
-        return graph;
+        const captured = this.#record(() => piecewise.piece(this.#stream, index, part), recorded);
+        made.push(captured);
+        return captured;
       });
     try {
       const { whole, parts } = this.#parts.ofPieces(key);
       return new KeyGraphs(record(whole), parts.map(record));
     } catch (error) {
-      for (const graph of made) graph.dispose();
+      for (const piece of made) piece[Symbol.dispose]();
       throw error;
     }
   }
@@ -96,19 +102,34 @@ export class ForwardDriver {
   /** The kernels of a step that runs eager. */
   runStep(decision: DecisionView, local: LocalPlan): void {
     this.#pool.reset();
-    this.#run(this.#parts.ofStep(local), decision.overlap);
+    this.#run(this.#parts.ofStep(local, decision.parts), decision.overlap);
+  }
+
+  /** Enqueues what follows the first graph of a step on a full key: nothing, unless the key is cut. */
+  replayFull(graphs: KeyGraphs): void {
+    const [piece] = graphs.whole;
+    if (piece.steps.length > 1 || piece.first === null) this.#replay(piece, piece.first !== null);
   }
 
   /** Enqueues what follows the first graph of a step on a piecewise key: attention and pieces alternately. */
-  replayRest(graphs: KeyGraphs, local: LocalPlan): void {
+  replayPieces(graphs: KeyGraphs, decision: DecisionView, local: LocalPlan): void {
     const piecewise = this.#piecewise();
-    const first = graphs.first(local.partCount);
-    const parts = this.#parts.ofStep(local);
+    const parts = this.#parts.ofStep(local, decision.parts);
+    let launched = graphs.first(local.partCount) !== null;
     for (const [view, pieces] of graphs.views(local.partCount).entries()) {
-      for (const [index, graph] of pieces.entries()) {
-        if (graph !== first) this.#stream.launchGraph(graph);
+      for (const [index, piece] of pieces.entries()) {
+        this.#replay(piece, launched);
+        launched = false;
         if (index + 1 < pieces.length) piecewise.attention(this.#stream, index, parts[view]);
       }
+    }
+  }
+
+  #replay({ steps }: CapturedPiece, launched: boolean): void {
+    for (let index = launched ? 1 : 0; index < steps.length; index++) {
+      const step = steps[index];
+      if (typeof step === 'function') step();
+      else this.#stream.launchGraph(step);
     }
   }
 
@@ -130,18 +151,8 @@ export class ForwardDriver {
     );
   }
 
-  #record(work: () => void, recorded: () => void): DeviceGraph {
-    const stream = this.#stream;
-    stream.beginCapture(this.#pool);
-    try {
-      work();
-    } catch (error) {
-      // The forward may have lost the capture already, by disposing of a stream.
-      if (stream.capturing) stream.abandonCapture();
-      throw error;
-    }
-    using recording = stream.endCapture();
-    recorded();
-    return recording.instantiate();
+  #record(work: () => void, recorded: OnRecorded): CapturedPiece {
+    const recorder = new PieceRecorder(this.#stream, this.#pool, recorded);
+    return this.#lanes.recording(recorder, () => recorder.record(work));
   }
 }

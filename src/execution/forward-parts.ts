@@ -1,3 +1,4 @@
+import type { DecisionPart } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
 import type { CaptureKey } from '../keys/index.js';
 import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
@@ -27,11 +28,12 @@ export class ForwardParts {
   /** The parts of a full key, cut as every decision with that key cuts it. */
   ofKey(key: CaptureKey): ForwardPart[] {
     const requests = key.prefillRequests + key.decodeRequests;
-    if (key.parts === 1) return [this.#part(0, 0, key.tokens, requests, key.decodeRequests)];
+    if (key.parts === 1) return [this.#part(0, 0, key.tokens, requests, key.decodeRequests, this.#padded(key.tokens))];
     return Array.from({ length: key.parts }, (_, index) => {
       const row = index === 0 ? 0 : this.#port.partCut(key, index);
       const end = index + 1 === key.parts ? requests : this.#port.partCut(key, index + 1);
-      return this.#part(1 + index, row, (end - row) * key.queryLen, end - row, end - row);
+      const tokens = (end - row) * key.queryLen;
+      return this.#part(1 + index, row, tokens, end - row, end - row, this.#padded(tokens));
     });
   }
 
@@ -40,30 +42,45 @@ export class ForwardParts {
     const { graphAgreement, ubatches } = this.#planner.policy;
     // Where the ranks agree by shape, a step with prefills that runs on a graph has one part.
     const count = graphAgreement === 'min-mode-padded' && ubatches > 1 ? ubatches : 0;
-    const parts = Array.from({ length: count }, (_, index) =>
-      this.#part(1 + index, 0, this.#port.partShare(key, count, index), 0, 0),
-    );
-    return { whole: this.#part(0, 0, key.tokens, 0, 0), parts };
+    const parts = Array.from({ length: count }, (_, index) => {
+      const tokens = this.#port.partShare(key, count, index);
+      return this.#part(1 + index, 0, tokens, 0, 0, this.#padded(tokens));
+    });
+    return { whole: this.#part(0, 0, key.tokens, 0, 0, this.#padded(key.tokens)), parts };
   }
 
   /** The parts of a step on this rank, with its own requests where no full graph sizes them. */
-  ofStep(local: LocalPlan): ForwardPart[] {
+  ofStep(local: LocalPlan, decided: readonly DecisionPart[]): ForwardPart[] {
     const { paddedTokens, attentionRequests, decodeRequests } = local;
     if (local.partCount === 1) {
-      return [this.#part(0, 0, paddedTokens, attentionRequests, decodeRequests)];
+      const { tokensPerRank } = decided[0].gather;
+      return [this.#part(0, 0, paddedTokens, attentionRequests, decodeRequests, tokensPerRank)];
     }
     return Array.from({ length: local.partCount }, (_, index) => {
       const part = local.part(index);
       const decodes = Math.max(0, Math.min(part.requestEnd, decodeRequests) - part.requestBegin);
-      return this.#part(1 + index, part.tableRow, part.paddedTokens, part.attentionRequests, decodes);
+      const { tokensPerRank } = decided[index].gather;
+      return this.#part(1 + index, part.tableRow, part.paddedTokens, part.attentionRequests, decodes, tokensPerRank);
     });
   }
 
-  #part(view: number, tableRow: number, tokens: number, requests: number, decodeRequests: number): ForwardPart {
+  /** In a graph every rank brings as many tokens as its key has. */
+  #padded(tokens: number): number[] {
+    return new Array<number>(this.#planner.ranks).fill(tokens);
+  }
+
+  #part(
+    view: number,
+    tableRow: number,
+    tokens: number,
+    requests: number,
+    decodeRequests: number,
+    tokensPerRank: readonly number[],
+  ): ForwardPart {
     const { whole, parts, blockTable } = this.#metadata;
     const { tableWidth } = this.#planner.local;
     const tensors = view === 0 ? whole : parts[view - 1];
     const groups = this.#groups[view];
-    return { tensors, blockTable, tableRow, tableWidth, groups, tokens, requests, decodeRequests };
+    return { tensors, blockTable, tableRow, tableWidth, groups, tokens, requests, decodeRequests, tokensPerRank };
   }
 }

@@ -26,6 +26,11 @@ export interface ForwardPart {
    * slots for prefills, which may hold decodes too.
    */
   readonly decodeRequests: number;
+  /**
+   * Tokens that each rank brings to the part's collectives, as the decision's `gather` has them: equal in a graph, where they are
+   * baked. This rank's own may be more or less than `tokens`; those that are not among them are padding.
+   */
+  readonly tokensPerRank: readonly number[];
 }
 
 /** A model's forward: enqueues the kernels of one part. Called while capturing and in eager steps alike. */
@@ -38,8 +43,8 @@ export interface Forward {
    */
   supply?(local: LocalPlan): void;
   /**
-   * Enqueues the parts of a step that overlap, interleaving their layers as the model likes, on `stream` and on streams of its own
-   * that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.
+   * Enqueues the parts of a step that overlap, interleaving their layers as the model likes: with `executor.lanes`, or on `stream`
+   * and on streams of its own that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.
    */
   overlap?(stream: DeviceStream, parts: readonly ForwardPart[]): void;
   /** The same forward in pieces. Without it no rank captures piecewise keys. */

@@ -1,11 +1,12 @@
 import type { DeviceGraph } from '../device/index.js';
+import type { CapturedPiece, PieceCollective } from './captured-piece.js';
 
-/** Graphs of the pieces of one view of the batch, in order. */
-export type PieceGraphs = readonly DeviceGraph[];
+/** What was captured of one view of the batch, in the order of its pieces. */
+export type PieceGraphs = readonly CapturedPiece[];
 
 /** The graphs of one captured key. */
 export class KeyGraphs implements Disposable {
-  /** One graph for a full key, however many parts it has; for a piecewise key one graph per piece. */
+  /** One piece for a full key, however many parts it has; for a piecewise key its pieces. */
   readonly whole: PieceGraphs;
   /** The pieces of each part, for a piecewise key that may be cut at run time. */
   readonly parts: readonly PieceGraphs[];
@@ -15,15 +16,32 @@ export class KeyGraphs implements Disposable {
     this.parts = parts;
   }
 
-  /** The graphs a step of `partCount` parts replays, by view. */
+  /** What a step of `partCount` parts replays, by view. */
   views(partCount: number): readonly PieceGraphs[] {
     return partCount > 1 && this.parts.length > 0 ? this.parts : [this.whole];
   }
 
-  /** The first of them. */
-  first(partCount: number): DeviceGraph {
-    if (partCount === 1 || this.parts.length === 0) return this.whole[0];
-    return this.parts.flat()[0];
+  /** The graph that such a step begins with; null where it begins with a collective. */
+  first(partCount: number): DeviceGraph | null {
+    if (partCount === 1 || this.parts.length === 0) return this.whole[0].first;
+    return this.parts.flat()[0].first;
+  }
+
+  /** Collectives in the graphs that such a step replays. */
+  inGraph(partCount: number): number {
+    let count = 0;
+    for (const pieces of this.views(partCount)) for (const piece of pieces) count += piece.inGraph;
+    return count;
+  }
+
+  /** Every graph, of each view. */
+  get graphs(): readonly DeviceGraph[] {
+    return this.#pieces.flatMap((piece) => piece.graphs);
+  }
+
+  /** Every collective, of each view in the order of a replay. */
+  get collectives(): readonly PieceCollective[] {
+    return this.#pieces.flatMap((piece) => piece.collectives);
   }
 
   /** Nodes of all graphs. */
@@ -47,10 +65,14 @@ export class KeyGraphs implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const graphs of [this.whole, ...this.parts]) for (const graph of graphs) graph.dispose();
+    for (const piece of this.#pieces) piece[Symbol.dispose]();
+  }
+
+  get #pieces(): readonly CapturedPiece[] {
+    return [...this.whole, ...this.parts.flat()];
   }
 
   #sum(value: (graph: DeviceGraph) => number): number {
-    return [this.whole, ...this.parts].flat().reduce((sum, graph) => sum + value(graph), 0);
+    return this.graphs.reduce((sum, graph) => sum + value(graph), 0);
   }
 }

@@ -4,9 +4,17 @@
  */
 export interface NativeAddon {
   readonly interfaceVersion: number;
-  openDevice(kind: string, memoryLimit: number | null): NativeDevice;
-  /** Tries to `dlopen` a library (lazily, locally, never closed again): null when it loads, else the loader's message. */
+  /**
+   * `device`: 'host', 'cuda', 'hip', or a card of theirs ('cuda:1'). `localRank` chooses the card where none is named; null: the
+   * launcher's, or the first card.
+   */
+  openDevice(device: string, memoryLimit: number | null, localRank?: number | null): NativeDevice;
+  /** Tries to `dlopen` a library (RTLD_NOW, RTLD_LOCAL, never closed again): null when it loads, else the loader's message. */
   probeLibrary(name: string): string | null;
+  /** Loads a vendor's driver, once a process, and asks it for its cards. */
+  probeDriver(kind: 'cuda' | 'hip'): NativeDriverProbe;
+  /** Pins a view's memory for a card, and lets it go again: null when the driver takes it, else why not. Makes the card's context. */
+  probePinning(kind: 'cuda' | 'hip', ordinal: number, view: Uint8Array): string | null;
   /**
    * The functions of `metadata.wasm`, compiled for this machine, over a planner's memory (`CONFIG_BASE` holds its layout). The
    * object keeps the memory alive; a function alone does not, and throws once the memory is gone.
@@ -21,18 +29,93 @@ export interface NativeAddon {
 /** Functions by the names of `wasm/exports.txt`; every argument is an int32. */
 export type NativeMetadata = Readonly<Record<string, (...words: number[]) => number>>;
 
+/** What there is of a GPU vendor's driver. */
+export interface NativeDriverProbe {
+  /** Libraries tried in vain, also where a later one answered. */
+  readonly attempts: readonly NativeDriverAttempt[];
+  /** The file that answered; null where none serves, and the rest is null and empty then. */
+  readonly library: string | null;
+  /** The CUDA version that the driver serves, or HIP's: '12.8', '6.3.42131'. */
+  readonly driverVersion: string | null;
+  /** HIP's runtime; null for CUDA. */
+  readonly runtimeVersion: string | null;
+  readonly cards: readonly NativeCard[];
+}
+
+/** A library that was tried, the step that failed and the reason. */
+export interface NativeDriverAttempt {
+  readonly library: string;
+  /** Of these, in order: dlopen, error names, version, symbols, init, devices, cards. */
+  readonly step: string;
+  readonly reason: string;
+}
+
+/** A GPU that this process may use. */
+export interface NativeCard {
+  /** `cuda:<ordinal>`: counted by the driver, after CUDA_VISIBLE_DEVICES and the like. */
+  readonly ordinal: number;
+  readonly name: string;
+  /** Memory of the card, in bytes. */
+  readonly bytes: number;
+  /** What kernels are compiled for: 'sm_90', 'gfx942'. */
+  readonly arch: string;
+  /** Threads that run in step. */
+  readonly warp: number;
+  /** Multiprocessors, or compute units. */
+  readonly processors: number;
+  readonly pciBusId: string;
+}
+
 /** A device of the addon: the handle behind a `Device`. */
 export interface NativeDevice {
   readonly kind: string;
+  /** Which device it is, and why this one. */
+  readonly choice: string;
   allocate(bytes: number): NativeBuffer;
-  createStream(): NativeStream;
+  /** `priority`: 0, the least, or more; a device has as many as it has. */
+  createStream(priority?: number): NativeStream;
   createEvent(): NativeEvent;
   createPool(): NativePool;
+  /** Joins the ranks of this process that name the same group. */
+  joinLocal(group: string, rank: number, size: number): NativeCommunicator;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
-  bindArena(view: Uint8Array): void;
+  /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
+  bindArena(view: Uint8Array): string | null;
+  facts(): NativeDeviceFacts;
   memory(): NativeMemoryUse;
   dispose(): void;
+}
+
+/** A rank's side of a group within the process: the handle behind a `LocalCommunicator`. An exchange is post, arrived, collect. */
+export interface NativeCommunicator {
+  post(stream: NativeStream, send: NativeBuffer, byteOffset: number, bytes: number, signature: Int32Array): void;
+  /** Waits at most `min(ms, 50)` milliseconds; whether all ranks have posted. */
+  arrived(ms: number): boolean;
+  /** `copies` are four numbers each: rank, byte of what it posted, byte behind `byteOffset`, bytes. */
+  collect(stream: NativeStream, into: NativeBuffer, byteOffset: number, copies: Float64Array): void;
+  /** Ranks that the exchange under way waits for. */
+  missing(): number[];
+  abort(code: string, reason: string): void;
+  leave(): void;
+  /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
+  released(ms: number): boolean;
+}
+
+/** Which device it is, and its memory as a whole, whoever holds it. */
+export interface NativeDeviceFacts {
+  readonly kind: string;
+  readonly name: string;
+  /** What kernels are compiled for: `x86_64`, `sm_90`. */
+  readonly arch: string;
+  /** Threads that run in step. */
+  readonly warp: number;
+  /** As the vendor counts; 0 without a driver. */
+  readonly driverVersion: number;
+  /** Empty without one. */
+  readonly pci: string;
+  readonly freeBytes: number;
+  readonly totalBytes: number;
 }
 
 /** What a device holds now, in bytes and objects. */
@@ -86,6 +169,7 @@ export interface NativeStream {
   /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
   launch(module: NativeModule, kernel: number, args: readonly NativeArgument[], offsets: readonly number[]): void;
   upload(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
+  copy(from: NativeBuffer, fromOffset: number, to: NativeBuffer, toOffset: number, bytes: number, name: string): void;
   readback(buffer: NativeBuffer, byteOffset: number, bytes: number): NativeReadback;
   record(event: NativeEvent): void;
   wait(event: NativeEvent): void;
@@ -121,9 +205,18 @@ export interface NativeEvent {
   dispose(): void;
 }
 
+/** What was recorded, and what waits for what. */
+export interface NativeCapturedOrder {
+  /** Kernels by name, `upload`, and copies by the name they were given; the stream's id. */
+  readonly nodes: readonly { readonly name: string; readonly stream: number }[];
+  /** Pairs of nodes, by index: the second waits for the first. */
+  readonly edges: readonly (readonly [number, number])[];
+}
+
 /** Recorded work that is no graph yet. */
 export interface NativeRecording {
   readonly nodes: number;
+  order(): NativeCapturedOrder;
   instantiate(): NativeGraph;
   dispose(): void;
 }
@@ -145,6 +238,8 @@ export interface NativeGraph {
   readonly id: number;
   readonly nodes: number;
   readonly bytes: number;
+  /** What a driver took for it: an estimate, by what was free before and after. */
+  readonly driverBytes: number;
   readonly reservedBytes: number;
   readonly allocatedBytes: number;
   dispose(): void;

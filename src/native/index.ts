@@ -8,7 +8,13 @@ export type {
   NativeAddon,
   NativeArgument,
   NativeBuffer,
+  NativeCapturedOrder,
+  NativeCard,
+  NativeCommunicator,
   NativeDevice,
+  NativeDeviceFacts,
+  NativeDriverAttempt,
+  NativeDriverProbe,
   NativeEvent,
   NativeGraph,
   NativeKernelInfo,
@@ -23,6 +29,8 @@ export type {
   NativeStream,
 } from './addon.js';
 export { guarded, lockstepError } from './addon-errors.js';
+
+export { type KernelImage, kernelImages } from './kernel-images.js';
 
 /** One file tried, and why it did not serve. */
 export interface NativeAttempt {

@@ -8,6 +8,7 @@ export {
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
 export { allGatherBytesSync } from './gather-bytes.js';
+export { agreeOnCapturedSync, type CapturedCollectives } from './guard/agree-captured.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
 export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard/guard-row.js';
 export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';

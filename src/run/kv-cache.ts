@@ -1,7 +1,7 @@
 import type { LocalPlan } from '../batch/index.js';
 import type { Limits } from '../config.js';
-import type { DeviceBuffer, DeviceStream, Kernel, KernelArgument } from '../device/index.js';
-import type { Executor, Forward, ForwardPart, PiecewiseForward } from '../execution/index.js';
+import type { DeviceBuffer, DevicePlace, DeviceStream, Kernel, KernelArgument } from '../device/index.js';
+import type { Executor, Forward, ForwardPart, Lane, PiecewiseForward } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';
 
 /** Least tokens of one read-back launch; longer batches are read in several. */
@@ -12,15 +12,19 @@ const NO_TOKEN = -1;
 
 /**
  * A KV cache whose entries are token ids, and the forward that fills it, in two pieces around one attention: the first makes
- * hidden states of the token ids, attention writes each token's to its slot, and the last clears them, so that attention
- * without the first piece before it, or after the last, leaves wrong entries. `read` gathers histories back through block table and
- * sequence lengths.
+ * hidden states of the token ids, which a layer of experts changes and gives back, attention writes each token's to its slot, and
+ * the last clears them, so that attention without the first piece before it, or after the last, leaves wrong entries. `read`
+ * gathers histories back through block table and sequence lengths.
+ *
+ * Where the ranks' devices have collectives, the experts are spread over them, as those of a mixture of experts are: all rows are
+ * gathered on every rank, each is changed by the rank that its id names, and given back. What comes back is the id again only if
+ * every row went to its expert and back, in this step.
  */
 export class TokenKvCache implements Forward, Disposable {
   readonly piecewise: PiecewiseForward;
   readonly supply: (local: LocalPlan) => void;
   readonly #executor: Executor;
-  readonly #kernels: Record<'copy' | 'kv_write' | 'fill', Kernel>;
+  readonly #kernels: Record<'copy' | 'kv_write' | 'fill' | 'expert', Kernel>;
   readonly #cache: DeviceBuffer;
   readonly #hidden: DeviceBuffer;
   readonly #out: DeviceBuffer;
@@ -31,7 +35,7 @@ export class TokenKvCache implements Forward, Disposable {
 
   /** `supply` writes the token ids of each step. */
   constructor(executor: Executor, limits: Limits, supply: (local: LocalPlan) => void) {
-    const { device, kernels, metadata } = executor;
+    const { device, kernels, metadata, collectives } = executor;
     this.#executor = executor;
     this.supply = supply;
     this.#cache = device.allocate(limits.numBlocks * limits.blockSize * 4);
@@ -45,28 +49,70 @@ export class TokenKvCache implements Forward, Disposable {
       copy: kernels.kernel('copy'),
       kv_write: kernels.kernel('kv_write'),
       fill: kernels.kernel('fill'),
+      expert: kernels.kernel('expert'),
     };
     this.piecewise = {
       pieces: 2,
-      piece: (stream, index, part) => this.#piece(stream, index, part, this.#hidden),
+      piece: (_stream, index, part) => void executor.lanes.run([part], (...given) => this.#piece(index, ...given)),
       attention: (stream, _index, part) => this.#attention(stream, part, this.#hidden),
     };
-    // Reserves what the largest step takes, so that no step allocates.
-    executor.pool.take(this.#hidden.bytes);
+    // Reserves what the largest step takes, so that no step allocates: the rows of this rank, and twice those of all.
+    executor.pool.take(this.#hidden.bytes * (2 + 2 * collectives.size) + 4096);
+  }
+
+  part(_stream: DeviceStream, part: ForwardPart): void {
+    this.overlap(_stream, [part]);
+  }
+
+  overlap(_stream: DeviceStream, parts: readonly ForwardPart[]): void {
+    this.#executor.lanes.run(parts, (part, lane) => this.#steps(part, lane));
   }
 
   /** Hidden states that nothing outside the forward reads are scratch memory. Those between pieces need their own buffer. */
-  part(stream: DeviceStream, part: ForwardPart): void {
-    const hidden = this.#executor.pool.take(Math.max(1, part.tokens) * 4);
-    this.#piece(stream, 0, part, hidden);
-    this.#attention(stream, part, hidden);
-    this.#piece(stream, 1, part, hidden);
+  *#steps(part: ForwardPart, lane: Lane): Generator<string, void, void> {
+    const hidden = this.#executor.pool.take(Math.max(1, part.tokens, this.#ownRows(part)) * 4);
+    yield* this.#embed(part, lane, hidden);
+    this.#attention(lane.stream, part, hidden);
+    this.#clear(lane.stream, part, hidden);
   }
 
-  #piece(stream: DeviceStream, index: number, { tensors, tokens }: ForwardPart, hidden: KernelArgument): void {
-    const { copy, fill } = this.#kernels;
-    if (index === 0) stream.launch(copy, [tensors.inputIds, hidden, tokens * 4]);
-    else stream.launch(fill, [hidden, NO_TOKEN, tokens]);
+  *#piece(index: number, part: ForwardPart, lane: Lane): Generator<string, void, void> {
+    if (index === 0) yield* this.#embed(part, lane, this.#hidden);
+    else this.#clear(lane.stream, part, this.#hidden);
+  }
+
+  *#embed(part: ForwardPart, lane: Lane, hidden: DevicePlace): Generator<string, void, void> {
+    const { tensors, tokens } = part;
+    const own = this.#ownRows(part);
+    if (own > tokens) lane.stream.launch(this.#kernels.fill, [hidden, NO_TOKEN, own]);
+    lane.stream.launch(this.#kernels.copy, [tensors.inputIds, hidden, tokens * 4]);
+    if (lane.collectives.implementation !== 'none') yield* this.#experts(part, lane, hidden);
+  }
+
+  /** Sends the hidden states to their experts and takes them back. */
+  *#experts({ tokensPerRank }: ForwardPart, lane: Lane, hidden: DevicePlace): Generator<string, void, void> {
+    const { stream, collectives } = lane;
+    const { rank, size } = collectives;
+    const { pool } = this.#executor;
+    const { expert } = this.#kernels;
+    const total = tokensPerRank.reduce((sum, tokens) => sum + tokens, 0);
+    const own = tokensPerRank[rank];
+    const [gathered, changed] = [pool.take(Math.max(1, total) * 4), pool.take(Math.max(1, total) * 4)];
+    const returned = pool.take(Math.max(1, own) * 4);
+    lane.collective({ kind: 'all-gather', send: hidden, recv: gathered, counts: tokensPerRank });
+    yield 'dispatch';
+    stream.launch(expert, [gathered, gathered, changed, total, rank, size]);
+    lane.collective({ kind: 'reduce-scatter', send: changed, recv: returned, counts: tokensPerRank });
+    yield 'combine';
+    stream.launch(expert, [returned, hidden, hidden, own, -1, size]);
+  }
+
+  #ownRows({ tokensPerRank }: ForwardPart): number {
+    return tokensPerRank[this.#executor.collectives.rank];
+  }
+
+  #clear(stream: DeviceStream, { tokens }: ForwardPart, hidden: KernelArgument): void {
+    stream.launch(this.#kernels.fill, [hidden, NO_TOKEN, tokens]);
   }
 
   #attention(stream: DeviceStream, { tensors, tokens }: ForwardPart, hidden: KernelArgument): void {

@@ -1,10 +1,10 @@
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
-import type { DeviceKind } from '../device/index.js';
+import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
-import { DEFAULT_TIMEOUT_MS, WORKLOAD_DEFAULTS } from '../names.js';
+import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { MAX_RANKS, type Transport } from '../ranks/index.js';
 import { type SchedulerLimits, schedulerLimits } from '../workload/index.js';
@@ -34,7 +34,7 @@ export interface RunOptions {
   readonly speed?: number;
   /** [a, b, c] of the simulated step time a + b * tokens + c * kvTokens, in ms. Default [8, 0.096, 0]. */
   readonly stepTime?: readonly [number, number, number];
-  readonly device?: 'auto' | DeviceKind;
+  readonly device?: 'auto' | DeviceName;
   /**
    * `solo` for one process, `threads` for more, `mpi` for a process that an MPI launcher started, beside its like. Default: `solo`
    * or `threads`, whichever fits.
@@ -88,7 +88,7 @@ export interface CompleteRunOptions {
   readonly policy: Policy;
   readonly plan: CapturePlan;
   readonly scheduler: SchedulerLimits;
-  readonly device: 'auto' | DeviceKind;
+  readonly device: 'auto' | DeviceName;
   readonly transport: Transport;
   readonly verify: VerifyMode;
   readonly timeoutMs: number;
@@ -202,8 +202,8 @@ function ownOptions(
     faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / ranks));
   }
   faults.check(
-    ['auto', 'host', 'cuda', 'hip'].includes(device),
-    `device is ${device}; it must be auto, host, cuda or hip`,
+    typeof device === 'string' && DEVICE_PATTERN.test(device),
+    `device is ${shown(device)}; it must be ${DEVICE_WORDS}`,
     'device',
   );
   faults.check(

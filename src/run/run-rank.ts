@@ -1,5 +1,5 @@
 import { type Device, openDevice } from '../device/index.js';
-import type { CaptureReport } from '../execution/index.js';
+import { type CaptureReport, type CollectivesImplementation, createDeviceCollectives } from '../execution/index.js';
 import { LineFile, stepRecord } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
@@ -51,6 +51,12 @@ export interface RankReport {
   readonly peakBytes: number;
   readonly device: string;
   readonly deviceChoice: string;
+  /** What the ranks' devices exchange data with, and why that. */
+  readonly collectives: CollectivesImplementation;
+  readonly collectivesReason: string;
+  /** Collectives of the forward that ran in graphs, and those enqueued in eager steps and between graphs. */
+  readonly collectivesInGraphs: number;
+  readonly collectivesEager: number;
   /** Stopped before the workload's end, by agreement of all ranks. */
   readonly interrupted: boolean;
 }
@@ -73,6 +79,8 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   using device = openDevice({
     device: options.device,
     ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
+    // Threads are all on one machine; other ranks' launchers say which of it each is.
+    ...(options.transport === 'threads' ? { localRank: host.collective.rank } : {}),
   });
   using planner = new StepPlanner(modules, {
     limits: options.limits,
@@ -86,11 +94,17 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   const table = RequestTable.fromShared(data.requests);
   const ledger = new KvLedger(table);
   const rows = new RequestRows(planner, ledger);
+  using collectives = createDeviceCollectives({
+    device,
+    collective: host.collective,
+    timeoutMs: options.timeoutMs,
+  });
   let cache: TokenKvCache | undefined;
   using rank = createRank({
     planner,
     device,
     collective: host.collective,
+    collectives,
     timeoutMs: options.timeoutMs,
     checkShapes: options.checkShapes,
     forward: (executor) => {
@@ -116,6 +130,10 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     captured: capture.captured.length,
     skipped: capture.skipped.length,
     ...deviceReport(device),
+    collectives: collectives.implementation,
+    collectivesReason: collectives.reason,
+    collectivesInGraphs: rank.executor.collectiveCounts.inGraphs,
+    collectivesEager: rank.executor.collectiveCounts.eager,
     interrupted: loop.interrupted,
   };
 }

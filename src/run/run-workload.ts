@@ -45,6 +45,12 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly graphsSkipped: number;
   readonly device: string;
   readonly deviceChoice: string;
+  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `none`; and why. */
+  readonly collectives: string;
+  readonly collectivesReason: string;
+  /** Collectives of the forward on each rank: in graphs, and enqueued in eager steps and between graphs. */
+  readonly collectivesInGraphs: number;
+  readonly collectivesEager: number;
   readonly policy: string;
   readonly transport: string;
   readonly verify: string;
@@ -188,6 +194,10 @@ function summarize(
     graphsSkipped: first.skipped,
     device: first.device,
     deviceChoice: first.deviceChoice,
+    collectives: first.collectives,
+    collectivesReason: first.collectivesReason,
+    collectivesInGraphs: first.collectivesInGraphs,
+    collectivesEager: first.collectivesEager,
     policy: options.policy.name,
     transport: options.transport,
     verify: options.verify,

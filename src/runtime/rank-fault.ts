@@ -6,12 +6,7 @@ export function asFault(error: unknown): LockstepError {
 }
 
 /** Errors that every rank throws alike: the group need not be notified. */
-export const AGREED: readonly string[] = [
-  'ERR_CAPTURE_ASYMMETRIC',
-  'ERR_RANKS_DIVERGED',
-  'ERR_RANK_LOST',
-  'ERR_COLLECTIVE_TIMEOUT',
-];
+export const AGREED: readonly string[] = ['ERR_CAPTURE_ASYMMETRIC', 'ERR_RANKS_DIVERGED'];
 
 /** Fault code of a rank whose device failed; the caller may use any other code. */
 export const DEVICE_FAULT = 1;

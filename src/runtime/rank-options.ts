@@ -1,7 +1,7 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import type { LocalPlan } from '../batch/index.js';
 import type { Device } from '../device/index.js';
-import type { Executor, Forward } from '../execution/index.js';
+import type { DeviceCollectives, Executor, Forward } from '../execution/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
 
@@ -10,6 +10,8 @@ export interface RankOptions {
   readonly planner: StepPlanner;
   readonly device: Device;
   readonly collective: Collective;
+  /** The group's collectives for the forward, of `createDeviceCollectives()`. Default: those of a single rank. */
+  readonly collectives?: DeviceCollectives;
   /**
    * Makes the model: it may allocate buffers and load kernels on the executor's device and stream. Default: a model without
    * kernels, whose steps bring the metadata to the device and no more.

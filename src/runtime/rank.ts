@@ -1,9 +1,21 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
-import { type CaptureGuard, type CaptureReport, captureKeys, Executor } from '../execution/index.js';
+import {
+  type CaptureAgreement,
+  type CaptureGuard,
+  type CaptureReport,
+  captureKeys,
+  Executor,
+} from '../execution/index.js';
 import { stagingOf } from '../layout/index.js';
 import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
-import { agreeOnCaptureSync, type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
+import {
+  agreeOnCapturedSync,
+  agreeOnCaptureSync,
+  type Collective,
+  DEFAULT_TIMEOUT_MS,
+  type ParkOptions,
+} from '../ranks/index.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 
@@ -44,7 +56,12 @@ export class Rank implements Disposable {
       onAsymmetric: options.onAsymmetric ?? 'throw',
       checkShapes: options.checkShapes ?? false,
     };
-    this.executor = new Executor(options.device, planner, options.forward ?? (() => ({ part: () => {} })));
+    this.executor = new Executor(
+      options.device,
+      planner,
+      options.forward ?? (() => ({ part: () => {} })),
+      options.collectives,
+    );
   }
 
   /**
@@ -57,12 +74,18 @@ export class Rank implements Disposable {
     const { timeoutMs, onAsymmetric } = this.#options;
     const guard: CaptureGuard = (_key, index, readiness) =>
       agreeOnCaptureSync(this.collective, { key: index, ...readiness }, { onAsymmetric }, { timeoutMs });
+    // A group without collectives has nothing to agree on, on any rank.
+    const { implementation } = this.executor.collectives;
+    const agree: CaptureAgreement = (key, captured) => {
+      if (implementation === 'solo' || implementation === 'none') return;
+      agreeOnCapturedSync(this.collective, { key, ...captured }, { timeoutMs });
+    };
     try {
-      return captureKeys(this.executor, this.planner, guard, { timeoutMs });
+      return captureKeys(this.executor, this.planner, guard, agree, { timeoutMs });
     } catch (error) {
       // The guard's own refusals reach every rank; a failure after it would leave the others waiting in the next one.
       const reason = asFault(error);
-      if (!AGREED.includes(reason.code)) this.collective.abort(reason);
+      if (!AGREED.includes(reason.code)) this.#abort(reason);
       throw error;
     }
   }
@@ -138,7 +161,7 @@ export class Rank implements Disposable {
   dispose(): void {
     if (this.#disposed) return;
     this.#ending.abort();
-    if (this.#gathering) this.collective.abort(this.#disposedError());
+    if (this.#gathering) this.#abort(this.#disposedError());
     this.executor[Symbol.dispose]();
   }
 
@@ -229,7 +252,7 @@ export class Rank implements Disposable {
       return { decision, local };
     } catch (error) {
       // All ranks agreed on this step, and this one cannot take it: the others must not continue without it.
-      this.collective.abort(asFault(error));
+      this.#abort(asFault(error));
       throw error;
     }
   }
@@ -241,6 +264,12 @@ export class Rank implements Disposable {
       if (step.failure === undefined || !(error instanceof LockstepError)) throw error;
       throw new LockstepError(error.code, error.message, error.details, { cause: step.failure });
     }
+  }
+
+  /** Ends the group, for ranks that wait for this one's row and those in a collective of their devices. */
+  #abort(reason: LockstepError): void {
+    this.collective.abort(reason);
+    this.executor.collectives.abort(reason);
   }
 
   /** Unfreezes the batch of a step that ended between vote and build; a step that did not vote keeps its schedule. */

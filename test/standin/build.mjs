@@ -2,7 +2,16 @@
 // what they are made from; a folder that is there is used again.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -11,87 +20,164 @@ const native = path.join(root, 'native');
 const here = import.meta.dirname;
 const built = path.join(root, '.setup/standin');
 
-const FLAGS = ['-std=c++17', '-O1', '-g', '-Wall', '-Wextra', '-Werror', '-fPIC', '-fvisibility=hidden', `-I${native}`];
+const FLAGS = ['-std=c++17', '-g', '-Wall', '-Wextra', '-Werror', `-I${native}`];
 const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer'];
+const SHARED = ['-O1', '-shared', '-fPIC', '-fvisibility=hidden', '-Wl,-Bsymbolic'];
 
-/** Name of the file, the folder of its sources, its flags, and whether it holds the host builds of the kernels. */
+/** @type {readonly { file: string, folder: string, flags: readonly string[] }[]} */
 const LIBRARIES = [
-  { file: 'libcuda.so.1', sources: 'driver', flags: [], kernels: true },
-  { file: 'libamdhip64.so.6', sources: 'driver', flags: ['-DSTANDIN_HIP'], kernels: true },
+  { file: 'libcuda.so.1', folder: 'driver', flags: [] },
+  { file: 'libamdhip64.so.6', folder: 'driver', flags: ['-DSTANDIN_HIP'] },
 ];
 
 /**
- * The folder with the stand-ins, built if need be; with `sanitize` they need libasan and libubsan in the process.
- * @param {{ sanitize?: boolean }} options
+ * Sources of each program, in programs/.
+ * @type {Readonly<Record<string, readonly string[]>>}
+ */
+const PROGRAMS = {
+  rules: ['rules.cc', 'rules-memory.cc', 'rules-streams.cc', 'rules-kernels.cc', 'image.cc'],
+  behaviours: ['behaviours.cc', 'image.cc'],
+  job: ['job.cc', 'image.cc'],
+};
+
+/**
+ * The folder with the stand-ins; with `sanitize`, libasan has to be in the process first.
+ * @param {{ sanitize?: boolean }} [options]
  * @returns {string}
  */
 export function buildStandins({ sanitize = false } = {}) {
-  const flags = [...FLAGS, ...(sanitize ? SANITIZE : [])];
-  const folder = path.join(built, hashOf([...inputs(), process.env.CXX ?? '', ...flags]));
+  const flags = sanitize ? SANITIZE : [];
+  return made(
+    'libraries',
+    [...sources(here, 'driver', 'nccl'), ...sources(native, 'gpu', 'kernels', 'include', 'collectives')],
+    flags,
+    (folder) => {
+      const kernels = kernelSources().map((source) => {
+        const object = path.join(folder, `${path.basename(source, '.cc')}.o`);
+        compile([
+          ...FLAGS,
+          ...SHARED.slice(0, 1),
+          '-fPIC',
+          '-fvisibility=hidden',
+          ...flags,
+          '-c',
+          source,
+          '-o',
+          object,
+        ]);
+        return object;
+      });
+      const map = `-Wl,--version-script=${path.join(here, 'exported.map')}`;
+      for (const { file, folder: room, flags: own } of LIBRARIES) {
+        const unit = unitOf(folder, file, room, names(path.join(here, room), '.cc'));
+        const linked = [...SHARED, `-Wl,-soname,${file}`, map, unit, ...kernels, '-o', path.join(folder, file)];
+        compile([...FLAGS, ...flags, ...own, ...linked, '-ldl', '-lpthread']);
+      }
+    },
+  );
+}
+
+/**
+ * The path of a program of programs/.
+ * @param {string} name
+ * @param {{ sanitize?: boolean }} [options]
+ * @returns {string}
+ */
+export function buildProgram(name, { sanitize = false } = {}) {
+  const flags = sanitize ? SANITIZE : [];
+  const folder = made(
+    name,
+    [...sources(here, 'programs'), ...sources(native, 'gpu', 'collectives')],
+    flags,
+    (place) => {
+      const unit = unitOf(place, name, 'programs', PROGRAMS[name] ?? []);
+      compile([
+        ...FLAGS,
+        ...flags,
+        `-I${path.join(here, 'programs')}`,
+        unit,
+        '-o',
+        path.join(place, name),
+        '-ldl',
+        '-lpthread',
+      ]);
+    },
+  );
+  return path.join(folder, name);
+}
+
+/**
+ * A folder that `make` fills, unless one made of the same is there.
+ * @param {string} name
+ * @param {readonly string[]} inputs
+ * @param {readonly string[]} flags
+ * @param {(folder: string) => void} make
+ */
+function made(name, inputs, flags, make) {
+  const hash = createHash('sha256');
+  for (const text of [name, process.env.CXX ?? '', ...flags]) hash.update(`${text}\0`);
+  for (const file of [fileURLToPath(import.meta.url), ...inputs]) hash.update(`${file}\0`).update(readFileSync(file));
+  const folder = path.join(built, hash.digest('hex').slice(0, 16));
   if (existsSync(folder)) return folder;
   mkdirSync(built, { recursive: true });
-  const made = mkdtempSync(path.join(built, 'making-'));
+  const making = mkdtempSync(path.join(built, 'making-'));
   try {
-    const kernels = kernelSources().map((source) => compileKernels(source, made, flags));
-    for (const library of LIBRARIES) link(library, made, flags, kernels);
-    // Whoever else built the same meanwhile built the same.
-    if (!existsSync(folder)) renameSync(made, folder);
+    make(making);
+    // What was meanwhile made beside it is the same.
+    if (!existsSync(folder)) renameSync(making, folder);
   } finally {
-    rmSync(made, { recursive: true, force: true });
+    rmSync(making, { recursive: true, force: true });
   }
   return folder;
 }
 
-function inputs() {
-  const files = (folder, keep) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(cc|h|inc|map|mjs)$/.test(name) && keep(name))
-      .map((name) => path.join(folder, name));
-  const standins = files(here, (name) => !name.includes('.test.'));
-  return [...standins, ...['gpu', 'kernels', 'include', 'collectives'].flatMap((room) => rooms(room, files))].sort();
+/**
+ * One translation unit of several sources: most of the time goes into the standard library's headers.
+ * @param {string} folder
+ * @param {string} name
+ * @param {string} room
+ * @param {readonly string[]} files
+ */
+function unitOf(folder, name, room, files) {
+  const unit = path.join(folder, `${name}.cc`);
+  writeFileSync(unit, files.map((file) => `#include "${path.join(here, room, file)}"\n`).join(''));
+  return unit;
 }
 
-function rooms(room, files) {
-  const folder = path.join(native, room);
-  return existsSync(folder) ? files(folder, (name) => /\.(h|inc)$/.test(name) || room === 'kernels') : [];
+/**
+ * @param {string} folder
+ * @param {string} ending
+ */
+const names = (folder, ending) =>
+  readdirSync(folder)
+    .filter((name) => name.endsWith(ending))
+    .sort();
+
+/**
+ * @param {string} base
+ * @param {readonly string[]} rooms
+ */
+function sources(base, ...rooms) {
+  return rooms
+    .map((room) => path.join(base, room))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      ['.cc', '.h', '.inc'].flatMap((ending) => names(folder, ending).map((name) => path.join(folder, name))),
+    );
 }
 
-/** The kernels' own sources, which compile without the rest of the addon. */
+/** The kernels' own sources: those that compile without the rest of the addon. */
 function kernelSources() {
   const folder = path.join(native, 'kernels');
-  if (!existsSync(path.join(folder, 'threads.h'))) return [];
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.cc') && !/core\/|host\//.test(includes(path.join(folder, name))))
-    .map((name) => path.join(folder, name));
+  return names(folder, '.cc')
+    .map((name) => path.join(folder, name))
+    .filter((file) => !/^#include "(?:core|host|gpu)\//m.test(readFileSync(file, 'utf8')));
 }
 
-const includes = (file) => readFileSync(file, 'utf8').match(/^#include ".*"$/gm)?.join('\n') ?? '';
-
-function compileKernels(source, folder, flags) {
-  const object = path.join(folder, `${path.basename(source, '.cc')}.o`);
-  compile([...flags, '-c', source, '-o', object]);
-  return object;
-}
-
-// One translation unit a library: most of the time goes into the standard library's headers.
-function link({ file, sources, flags: own, kernels: withKernels }, folder, flags, kernels) {
-  const unit = path.join(folder, `${file}.cc`);
-  const names = readdirSync(path.join(here, sources)).filter((name) => name.endsWith('.cc'));
-  writeFileSync(unit, names.map((name) => `#include "${path.join(here, sources, name)}"\n`).join(''));
-  const linker = [`-Wl,-soname,${file}`, '-Wl,-Bsymbolic', `-Wl,--version-script=${path.join(here, 'exported.map')}`];
-  const objects = withKernels ? kernels : [];
-  compile([...flags, ...own, '-shared', ...linker, unit, ...objects, '-o', path.join(folder, file), '-ldl', '-lpthread']);
-}
-
+/** @param {readonly string[]} args */
 function compile(args) {
   const [compiler = 'c++', ...before] = (process.env.CXX ?? '').split(' ').filter((word) => word !== '');
   execFileSync(compiler, [...before, ...args], { stdio: ['ignore', 'inherit', 'inherit'] });
-}
-
-function hashOf(parts) {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(`${part}\0`).update(path.isAbsolute(part) ? readFileSync(part) : '');
-  return hash.digest('hex').slice(0, 16);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

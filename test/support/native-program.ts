@@ -8,7 +8,7 @@ const native = fileURLToPath(new URL('../../native', import.meta.url));
 
 /** The addon's objects but for its JS classes, as set-up compiled them; the sources of a room of which one is missing. */
 function parts(): string[] {
-  return ['core', 'host', 'kernels'].flatMap((room) => {
+  return ['core', 'gpu', 'host', 'kernels'].flatMap((room) => {
     const files = readdirSync(path.join(native, room)).filter((name) => name.endsWith('.cc'));
     const sources = files.map((name) => path.join(native, room, name));
     const objects = files.map((name) =>

@@ -113,6 +113,17 @@ int copy_to_host(void* to, uint64_t from, size_t bytes, void* on) {
   return code;
 }
 
+int copy_within(uint64_t to, uint64_t from, size_t bytes, void* on) {
+  ENTER(copy_within, device);
+  const std::shared_ptr<Stream> stream = stream_of(on);
+  if (stream == nullptr) return refuse(constant::error_invalid_handle, no_stream);
+  const int device = stream->device;
+  if (!resolves(device, to, bytes) || !resolves(device, from, bytes)) return constant::error_invalid_value;
+  if (bytes == 0) return 0;
+  if (from < to + bytes && to < from + bytes) return refuse(constant::error_invalid_value, "the places overlap");
+  return submit(*stream, {"copy", [=] { std::memcpy(resolve(device, to, bytes), resolve(device, from, bytes), bytes); }, {}});
+}
+
 int fill_words(uint64_t to, unsigned value, size_t count, void* on) {
   ENTER(fill_words, device);
   const std::shared_ptr<Stream> stream = stream_of(on);

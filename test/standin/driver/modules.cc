@@ -6,6 +6,7 @@
 #include "entry.h"
 #include "images.h"
 #include "kernels.h"
+#include "launch-config.h"
 #include "memory.h"
 
 namespace standin {
@@ -208,16 +209,9 @@ int launch(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, un
 
 int launch_with(const void* config, void* function, void** parameters, void** extra) {
   ENTER(launch_with, device);
-  // Its fields in order; test/abi holds them against the vendor's.
-  struct Config {
-    unsigned grid[3], block[3], shared;
-    void* stream;
-    void* attributes;
-    unsigned attribute_count;
-  };
   if (config == nullptr) return refuse(constant::error_invalid_value, "there is no configuration");
-  const auto& read = *static_cast<const Config*>(config);
-  return launch_kernel(function, read.grid, read.block, read.shared, read.stream, parameters, extra);
+  const auto& read = *static_cast<const LaunchConfig*>(config);
+  return launch_kernel(function, read.grid, read.block, read.shared_bytes, read.stream, parameters, extra);
 }
 
 }  // namespace standin

@@ -75,7 +75,7 @@ describe('loadNative', () => {
 
   it('leaves probeDevices with no device and the reason', () => {
     const probes = inCopy(`
-      import { probeDevices } from './dist/device/open-device.js';
+      import { probeDevices } from './dist/device/probe-devices.js';
       console.log(JSON.stringify(probeDevices()));`) as { kind: string; available: boolean; reason: string }[];
     expect(probes.map(({ kind, available }) => [kind, available])).toEqual([
       ['host', false],

@@ -1,0 +1,85 @@
+#include <algorithm>
+
+#include "objects.h"
+
+namespace lockstep {
+
+void CommunicatorObject::define(Napi::Env env) {
+  Handle::define(env, {
+                          method_of<&CommunicatorObject::post>("post"),
+                          method_of<&CommunicatorObject::arrived>("arrived"),
+                          method_of<&CommunicatorObject::collect>("collect"),
+                          method_of<&CommunicatorObject::missing>("missing"),
+                          method_of<&CommunicatorObject::abort>("abort"),
+                          method_of<&CommunicatorObject::leave>("leave"),
+                          method_of<&CommunicatorObject::released>("released"),
+                      });
+}
+
+Napi::Value CommunicatorObject::post(const Napi::CallbackInfo& info) {
+  Stream& stream = *StreamObject::from(info[0], "stream", "a stream of this device").core();
+  const auto& send = BufferObject::from(info[1], "send", "a buffer of this device").core();
+  require_device(device(), stream.device, "stream");
+  const int64_t offset = integer_argument(info[2], "send.offset");
+  const int64_t bytes = integer_argument(info[3], "bytes");
+  if (bytes < 0) invalid_argument("bytes", info[3], "0 or more");
+  if (!info[4].IsTypedArray() || info[4].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    invalid_argument("signature", info[4], "an Int32Array");
+  }
+  const Bytes words = view_argument(info[4], "signature");
+  const auto* const first = reinterpret_cast<const int32_t*>(words.address);
+  core()->post(stream, send, offset, static_cast<size_t>(bytes), std::vector<int32_t>(first, first + words.bytes / 4));
+  return info.Env().Undefined();
+}
+
+Napi::Value CommunicatorObject::arrived(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), core()->arrived(wait_argument(info[0])));
+}
+
+// Copies are four numbers each: rank, byte of what it posted, byte behind `offset`, bytes.
+Napi::Value CommunicatorObject::collect(const Napi::CallbackInfo& info) {
+  Stream& stream = *StreamObject::from(info[0], "stream", "a stream of this device").core();
+  const auto& into = BufferObject::from(info[1], "into", "a buffer of this device").core();
+  require_device(device(), stream.device, "stream");
+  const int64_t offset = integer_argument(info[2], "into.offset");
+  if (!info[3].IsTypedArray() || info[3].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    invalid_argument("copies", info[3], "a Float64Array");
+  }
+  const Bytes numbers = view_argument(info[3], "copies");
+  const auto* const values = reinterpret_cast<const double*>(numbers.address);
+  std::vector<PeerCopy> copies;
+  for (size_t i = 0; i + 4 <= numbers.bytes / 8; i += 4) {
+    for (size_t j = i; j < i + 4; j++) {
+      if (!(values[j] >= 0 && values[j] < 9e15)) invalid_argument("copies", info[3], "ranks and bytes, 0 or more");
+    }
+    copies.push_back({static_cast<int32_t>(std::min(values[i], 2e9)), static_cast<size_t>(values[i + 1]),
+                      static_cast<size_t>(values[i + 2]), static_cast<size_t>(values[i + 3])});
+  }
+  core()->collect(stream, into, offset, copies);
+  return info.Env().Undefined();
+}
+
+Napi::Value CommunicatorObject::missing(const Napi::CallbackInfo& info) {
+  const auto ranks = core()->missing();
+  Napi::Array array = Napi::Array::New(info.Env(), ranks.size());
+  for (uint32_t i = 0; i < ranks.size(); i++) array.Set(i, ranks[i]);
+  return array;
+}
+
+Napi::Value CommunicatorObject::abort(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) invalid_argument("code", info[0], "the code of an error");
+  if (!info[1].IsString()) invalid_argument("reason", info[1], "a text");
+  core()->abort(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+  return info.Env().Undefined();
+}
+
+Napi::Value CommunicatorObject::leave(const Napi::CallbackInfo& info) {
+  core()->leave();
+  return info.Env().Undefined();
+}
+
+Napi::Value CommunicatorObject::released(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), core()->released(wait_argument(info[0])));
+}
+
+}  // namespace lockstep

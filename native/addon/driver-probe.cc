@@ -1,0 +1,88 @@
+#include "gpu/cards.h"
+#include "objects.h"
+
+namespace lockstep {
+
+namespace {
+
+Vendor vendor_argument(Napi::Value value) {
+  const std::string kind = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (kind != "cuda" && kind != "hip") invalid_argument("kind", value, "'cuda' or 'hip'");
+  return kind == "cuda" ? Vendor::cuda : Vendor::hip;
+}
+
+Napi::Object attempt_object(Napi::Env env, const LoadAttempt& attempt) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("library", attempt.library);
+  object.Set("step", attempt.step);
+  object.Set("reason", attempt.reason);
+  return object;
+}
+
+Napi::Object card_object(Napi::Env env, const Card& card) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("ordinal", card.ordinal);
+  object.Set("name", card.name);
+  object.Set("bytes", static_cast<double>(card.bytes));
+  object.Set("arch", card.arch);
+  object.Set("warp", card.warp);
+  object.Set("processors", card.processors);
+  object.Set("pciBusId", card.pci);
+  return object;
+}
+
+template <typename Item>
+Napi::Array array_of(Napi::Env env, const std::vector<Item>& items, Napi::Object (*make)(Napi::Env, const Item&)) {
+  Napi::Array array = Napi::Array::New(env, items.size());
+  for (size_t i = 0; i < items.size(); ++i) array.Set(static_cast<uint32_t>(i), make(env, items[i]));
+  return array;
+}
+
+// Null for an empty text.
+Napi::Value text_or_null(Napi::Env env, const std::string& text) {
+  return text.empty() ? env.Null() : Napi::String::New(env, text).As<Napi::Value>();
+}
+
+}  // namespace
+
+napi_value probe_driver(napi_env raw_env, napi_callback_info raw) {
+  return guarded(raw_env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(raw_env, raw);
+    const Napi::Env env = info.Env();
+    const Vendor vendor = vendor_argument(info[0]);
+    std::vector<LoadAttempt> attempts;
+    const DriverLibrary* const driver = load_driver(vendor, &attempts);
+    std::vector<Card> cards;
+    if (driver != nullptr) {
+      try {
+        cards = list_cards(*driver);
+      } catch (const DeviceError& error) {
+        attempts.push_back({driver->path, "cards", error.message});
+      }
+    }
+    Napi::Object found = Napi::Object::New(env);
+    found.Set("attempts", array_of(env, attempts, attempt_object));
+    found.Set("library", text_or_null(env, driver == nullptr ? "" : driver->path));
+    const auto version = [&](int number) { return text_or_null(env, number == 0 ? "" : version_text(vendor, number)); };
+    found.Set("driverVersion", version(driver == nullptr ? 0 : driver->driver_version));
+    found.Set("runtimeVersion", version(driver == nullptr ? 0 : driver->runtime_version));
+    found.Set("cards", array_of(env, cards, card_object));
+    return found;
+  });
+}
+
+napi_value probe_pinning(napi_env raw_env, napi_callback_info raw) {
+  return guarded(raw_env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(raw_env, raw);
+    const Vendor vendor = vendor_argument(info[0]);
+    const int64_t ordinal = integer_argument(info[1], "ordinal");
+    const Bytes view = view_argument(info[2], "view");
+    const DriverLibrary* const driver = load_driver(vendor, nullptr);
+    if (driver == nullptr || ordinal < 0 || ordinal >= driver->device_count) {
+      invalid_argument("ordinal", info[1], "the number of a card that probeDriver lists");
+    }
+    return text_or_null(info.Env(), pinning_refusal(*driver, static_cast<int>(ordinal), view.address, view.bytes));
+  });
+}
+
+}  // namespace lockstep

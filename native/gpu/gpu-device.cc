@@ -1,0 +1,107 @@
+#include "gpu-device.h"
+
+#include "module.h"
+#include "driver-constants.h"
+#include "events.h"
+#include "kernels/report-words.h"
+#include "poll.h"
+
+namespace lockstep {
+
+namespace {
+
+// Blocks of 256 threads that a processor has at once, about.
+constexpr unsigned blocks_per_processor = 8;
+// How long the device's own little work may take.
+constexpr double own_work_ms = 10000;
+
+}  // namespace
+
+GpuDevice::GpuDevice(GpuContext& of, int processors)
+    : context(of),
+      driver(of.driver),
+      most_blocks(static_cast<unsigned>(processors > 0 ? processors : 1) * blocks_per_processor),
+      events(std::make_shared<EventPool>()) {}
+
+GpuDevice::~GpuDevice() = default;
+
+void GpuDevice::start() {
+  const Current current(*this);
+  LOCKSTEP_DRIVE(*this, stream_create, &stream, driver_constant::stream_non_blocking, 0);
+  LOCKSTEP_DRIVE(*this, memory_allocate, &report, sizeof(Report));
+  LOCKSTEP_DRIVE(*this, fill_words, report, 0, sizeof(Report) / 4, stream);
+  finish_own_work();
+}
+
+void GpuDevice::finish_own_work() const {
+  void* const event = events->take(*this);
+  LOCKSTEP_DRIVE(*this, event_record, event, stream);
+  const bool done = poll(own_work_ms, [&] {
+    const int code = driver.event_query(event);
+    if (code != driver_constant::error_not_ready) check(DriverCall::event_query, code);
+    return code == 0;
+  });
+  if (!done) throw DeviceError("ERR_DEVICE_LOST", "The device did not finish a small piece of work in 10 seconds.");
+  events->give_back(const_cast<GpuDevice&>(*this), event);
+}
+
+void GpuDevice::stop() {
+  builtin.reset();
+  events->close(*this);
+  if (report != 0) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, memory_free, report); });
+  if (stream != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, stream); });
+}
+
+std::shared_ptr<const Failure> GpuDevice::lost() const {
+  if (auto fault = context.fault()) return fault;
+  return is_lost_.load() ? lost_ : nullptr;
+}
+
+std::shared_ptr<const Failure> GpuDevice::failure() const {
+  if (auto failure = lost()) return failure;
+  return has_failed_.load() ? failed_ : nullptr;
+}
+
+void GpuDevice::lose(const DeviceError& error) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (is_lost_.load()) return;
+  lost_ = std::make_shared<Failure>(Failure{error});
+  is_lost_.store(true);
+}
+
+void GpuDevice::fail(const DeviceError& error) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (has_failed_.load()) return;
+  failed_ = std::make_shared<Failure>(Failure{error});
+  has_failed_.store(true);
+}
+
+// A stream that did not run the kernel may have copied the report while it was written, so it is read again.
+void GpuDevice::fail_reported(const Report& seen) {
+  if (has_failed_.load()) return;
+  Report whole = seen;
+  void* host = nullptr;
+  LOCKSTEP_DRIVE(*this, host_allocate, &host, sizeof(Report), driver_constant::host_allocate_portable);
+  LOCKSTEP_DRIVE(*this, copy_to_host, host, report, sizeof(Report), stream);
+  finish_own_work();
+  whole = *static_cast<const Report*>(host);
+  LOCKSTEP_DRIVE(*this, host_free, host);
+  const std::string kernel = kernel_of(whole);
+  const std::string words = words_of(whole);
+  fail(DeviceError("ERR_DEVICE_KERNEL",
+                   "Kernel " + kernel + " failed: " + words + ". What came after it on its device was skipped; dispose the device.",
+                   {{"kernel", kernel}, {"report", words}}));
+}
+
+Current::Current(const GpuDevice& device) : device_(device), mode_(driver_constant::capture_relaxed) {
+  if (const auto lost = device.lost()) throw DeviceError(lost->error);
+  device.check(device.driver.context_current != nullptr ? DriverCall::context_current : DriverCall::device_current,
+               device.context.make_current());
+  LOCKSTEP_DRIVE(device, capture_mode, &mode_);
+}
+
+Current::~Current() {
+  if (device_.lost() == nullptr) device_.driver.capture_mode(&mode_);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "context.h"
+#include "kernels/report.h"
+
+namespace lockstep {
+
+class EventPool;
+struct GpuModule;
+
+// Where the bound arena lies for the device.
+struct GpuArena {
+  std::byte* host = nullptr;
+  size_t bytes = 0;
+  bool pinned = false;
+  // 0 where kernels cannot reach it.
+  uint64_t device = 0;
+
+  bool holds(const std::byte* place) const { return place >= host && place < host + bytes; }
+};
+
+// What the parts of an open device share. A failure is the whole device's: kernels of all its streams look at one report, and do
+// nothing once it holds a failure. A device that is lost makes no call of the driver any more. Safe on any thread.
+class GpuDevice {
+ public:
+  GpuDevice(GpuContext& context, int processors);
+  ~GpuDevice();
+  // Once, before anything else: makes the report.
+  void start();
+  // Waits for the work of `stream`. The device is current.
+  void finish_own_work() const;
+  // Frees what it made itself.
+  void stop();
+
+  // Why no call of the driver is made any more, or null.
+  std::shared_ptr<const Failure> lost() const;
+  // The same, or what a kernel reported, or null.
+  std::shared_ptr<const Failure> failure() const;
+  // The first reason counts.
+  void lose(const DeviceError& error);
+  void fail(const DeviceError& error);
+  // After a stream's copy of the report was seen to hold a failure.
+  void fail_reported(const Report& seen);
+
+  // Throws what `code` means, unless it is success.
+  void check(DriverCall call, int code, const char* doing = "") const {
+    if (code != 0) throw context.error(call, code, doing);
+  }
+
+  GpuContext& context;
+  const Driver& driver;
+  // Blocks that a launch has at most.
+  const unsigned most_blocks;
+  std::shared_ptr<EventPool> events;
+  // The kernels of this build.
+  std::unique_ptr<GpuModule> builtin;
+  GpuArena arena;
+  // The kernels' report, in device memory.
+  uint64_t report = 0;
+  // For work of the device itself.
+  void* stream = nullptr;
+
+ private:
+  mutable std::mutex mutex_;
+  // Set once the pointer is.
+  std::atomic<bool> is_lost_{false};
+  std::atomic<bool> has_failed_{false};
+  std::shared_ptr<const Failure> lost_;
+  std::shared_ptr<const Failure> failed_;
+};
+
+// Calls a function of the table: throws what it reports.
+#define LOCKSTEP_DRIVE(device, row, ...) (device).check(DriverCall::row, (device).driver.row(__VA_ARGS__))
+
+// The device is the calling thread's from here on, and what a driver calls unsafe does not end a capture: other streams may
+// take part in one. Throws the stored failure where the device is lost.
+class Current {
+ public:
+  explicit Current(const GpuDevice& device);
+  ~Current();
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+
+ private:
+  const GpuDevice& device_;
+  int mode_;
+};
+
+// For destructors: calls `free` with the device current, unless it is lost. What fails then is told by the next call.
+template <typename Free>
+void free_quietly(GpuDevice& device, Free free) noexcept {
+  if (device.lost() != nullptr) return;
+  try {
+    const Current current(device);
+    free();
+  } catch (const DeviceError& error) {
+    device.lose(error);
+  } catch (...) {
+  }
+}
+
+}  // namespace lockstep

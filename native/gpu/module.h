@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gpu-device.h"
+
+namespace lockstep {
+
+// An image in the driver, and the entry points of its kernels in the order of `kernels`.
+struct GpuModule final : Module {
+  explicit GpuModule(std::shared_ptr<GpuDevice> owner) : owner(std::move(owner)) {}
+  ~GpuModule() override;
+
+  void* function(const lockstep_kernel& kernel) const { return functions[static_cast<size_t>(&kernel - kernels)]; }
+
+  const std::shared_ptr<GpuDevice> owner;
+  void* handle = nullptr;
+  std::vector<void*> functions;
+};
+
+// The kernels of this build, from the image beside the addon that the driver takes. Throws ERR_DEVICE_UNAVAILABLE where it takes
+// none.
+std::unique_ptr<GpuModule> load_builtin_kernels(std::shared_ptr<GpuDevice> device);
+
+}  // namespace lockstep

@@ -1,0 +1,223 @@
+#include "stream.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "driver-constants.h"
+#include "graph.h"
+#include "kernels/table-edit.h"
+#include "launch.h"
+
+namespace lockstep {
+
+namespace {
+
+// So many chunks are in use before the stream looks how far it has come.
+constexpr size_t chunks_unlooked = 4;
+
+}  // namespace
+
+GpuStream::GpuStream(std::shared_ptr<GpuDevice> device, int priority) : device_(std::move(device)) {
+  const Current current(*device_);
+  progress_ = std::make_shared<GpuProgress>(device_);
+  int least = 0;
+  int greatest = 0;
+  LOCKSTEP_DRIVE(*device_, stream_priorities, &least, &greatest);
+  // The driver counts downwards.
+  LOCKSTEP_DRIVE(*device_, stream_create, &stream_, driver_constant::stream_non_blocking, std::max(greatest, least - priority));
+}
+
+GpuStream::~GpuStream() { close(0); }
+
+bool GpuStream::close(double ms) {
+  if (stream_ == nullptr) return true;
+  void* const ending = stream_;
+  const auto last = mark();
+  const bool done = last->wait(0).done || [&] {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
+    while (std::chrono::steady_clock::now() < end) {
+      if (last->wait(50).done) return true;
+    }
+    return false;
+  }();
+  stream_ = nullptr;
+  if (!done) {
+    device_->lose(DeviceError("ERR_DEVICE_LOST",
+                              "A stream still runs " + std::to_string(static_cast<int64_t>(ms)) +
+                                  " ms after it was disposed, and a GPU's work cannot be stopped. The device is lost to this process; start it again."));
+    return false;
+  }
+  last_.reset();
+  free_quietly(*device_, [&] { LOCKSTEP_DRIVE(*device_, stream_destroy, ending); });
+  return true;
+}
+
+void GpuStream::enqueued(DriverCall call, int code) {
+  device_->check(call, code);
+  changed_ = true;
+}
+
+#define LOCKSTEP_ENQUEUE(row, ...) enqueued(DriverCall::row, device_->driver.row(__VA_ARGS__))
+
+void GpuStream::enqueue(Operation* operations, size_t count) {
+  const Current current(*device_);
+  const bool changed = std::exchange(changed_, false);
+  try {
+    for (size_t i = 0; i < count; i++) perform(operations[i]);
+  } catch (const DeviceError& error) {
+    // What went before cannot be taken back. In a capture nothing runs, and the capture is lost.
+    if (changed_ && !capturing_) progress_->fail(error);
+    changed_ = changed_ || changed;
+    throw;
+  }
+  changed_ = changed_ || changed;
+}
+
+void GpuStream::perform(Operation& operation) {
+  switch (operation.kind) {
+    case Operation::Kind::none:
+      return;
+    case Operation::Kind::upload:
+      return upload(operation);
+    case Operation::Kind::download:
+      return download(operation);
+    case Operation::Kind::copy:
+      if (operation.bytes == 0) return;
+      return LOCKSTEP_ENQUEUE(copy_within, operation.device.value, operation.source.value, operation.bytes, stream_);
+    case Operation::Kind::edit_table:
+      return edit_table(operation);
+    case Operation::Kind::launch:
+      if (!launch_gpu_kernel(*device_, stream_, *operation.launch)) return;
+      launched_ = launched_ || !capturing_;
+      changed_ = true;
+      return;
+    case Operation::Kind::graph:
+      LOCKSTEP_ENQUEUE(graph_launch, static_cast<GpuGraph&>(*operation.graph).executable, stream_);
+      launched_ = true;
+      return;
+    case Operation::Kind::record:
+      operation.mark = mark();
+      return;
+    case Operation::Kind::wait: {
+      const auto& mark = static_cast<const GpuMark&>(*operation.mark);
+      // A stream is past what it did itself.
+      if (mark.progress == progress_) return;
+      if (mark.event == nullptr) throw DeviceError(mark.progress->failure()->error);
+      return LOCKSTEP_ENQUEUE(stream_wait, stream_, mark.event, 0);
+    }
+  }
+}
+
+void GpuStream::upload(const Operation& operation) {
+  if (operation.bytes == 0) return;
+  const std::byte* from = operation.host;
+  if (device_->arena.holds(from) && !device_->arena.pinned) {
+    const Bounce::Piece piece = bounce(operation.bytes);
+    std::memcpy(piece.host, from, operation.bytes);
+    from = piece.host;
+  }
+  LOCKSTEP_ENQUEUE(copy_to_device, operation.device.value, from, operation.bytes, stream_);
+}
+
+void GpuStream::download(const Operation& operation) {
+  if (operation.bytes == 0) return;
+  if (!device_->arena.holds(operation.host) || device_->arena.pinned) {
+    return LOCKSTEP_ENQUEUE(copy_to_host, operation.host, operation.device.value, operation.bytes, stream_);
+  }
+  const Bounce::Piece piece = bounce(operation.bytes);
+  LOCKSTEP_ENQUEUE(copy_to_host, piece.host, operation.device.value, operation.bytes, stream_);
+  progress_->land(next_, piece.host, operation.host, operation.bytes);
+}
+
+Bounce::Piece GpuStream::bounce(size_t bytes) {
+  if (bounce_.chunks() >= chunks_unlooked && last_ != nullptr) last_->wait(0);
+  return bounce_.take(device_, bytes, next_, progress_->reached.load());
+}
+
+void GpuStream::edit_table(const Operation& operation) {
+  if (operation.bytes == 0) return;
+  if (device_->arena.device == 0) return edit_by_copies(operation);
+  static_assert(sizeof(RowEdit) == sizeof(TableEdit));
+  const size_t list_bytes = operation.edits.size() * sizeof(RowEdit);
+  const Bounce::Piece list = bounce(list_bytes);
+  std::memcpy(list.host, operation.edits.data(), list_bytes);
+  int64_t end = 0;
+  for (const RowEdit& edit : operation.edits) end = std::max(end, (int64_t{edit.row} * operation.pitch + edit.end) * 4);
+  const GpuModule& kernels = *device_->builtin;
+  Launch launch;
+  launch.module = &kernels;
+  launch.kernel = &kernels.kernels[KERNEL_table_edit];
+  launch.values = {{operation.device, end, 0},
+                   {{list.device}, static_cast<int64_t>(list_bytes), 0},
+                   {{device_->arena.device + static_cast<uint64_t>(operation.host - device_->arena.host)}, end, 0},
+                   {{}, 0, static_cast<int64_t>(operation.edits.size())},
+                   {{}, 0, operation.pitch}};
+  launch_gpu_kernel(*device_, stream_, launch);
+  launched_ = changed_ = true;
+}
+
+void GpuStream::edit_by_copies(const Operation& operation) {
+  for (const RowEdit& edit : operation.edits) {
+    const uint64_t begin = (static_cast<uint64_t>(edit.row) * operation.pitch + static_cast<uint64_t>(edit.begin)) * 4;
+    Operation row;
+    row.device = operation.device + begin;
+    row.host = operation.host + begin;
+    row.bytes = static_cast<size_t>(edit.end - edit.begin) * 4;
+    upload(row);
+  }
+}
+
+std::shared_ptr<Mark> GpuStream::mark() {
+  if (device_->lost() != nullptr || stream_ == nullptr) return std::make_shared<GpuMark>(progress_, nullptr, next_, false);
+  if (capturing_) return captured_mark();
+  if (last_ != nullptr && !changed_) return last_;
+  try {
+    const Current current(*device_);
+    if (launched_) LOCKSTEP_DRIVE(*device_, copy_to_host, progress_->report, device_->report, sizeof(Report), stream_);
+    void* const event = device_->events->take(*device_);
+    last_ = std::make_shared<GpuMark>(progress_, event, next_++, false);
+    LOCKSTEP_DRIVE(*device_, event_record, event, stream_);
+  } catch (const DeviceError& error) {
+    // Nobody could say any more when the stream's work is done.
+    device_->lose(error);
+  }
+  changed_ = launched_ = false;
+  return last_;
+}
+
+std::shared_ptr<Mark> GpuStream::captured_mark() {
+  const Current current(*device_);
+  void* const event = device_->events->take(*device_);
+  auto mark = std::make_shared<GpuMark>(progress_, event, next_, true);
+  LOCKSTEP_DRIVE(*device_, event_record, event, stream_);
+  return mark;
+}
+
+void GpuStream::begin_capture() {
+  const Current current(*device_);
+  LOCKSTEP_DRIVE(*device_, capture_begin, stream_, driver_constant::capture_thread_local);
+  capturing_ = true;
+}
+
+// The driver takes the stream in when it waits.
+void GpuStream::join_capture(StreamBackend&) { capturing_ = true; }
+
+std::unique_ptr<RecordingBackend> GpuStream::end_capture() {
+  capturing_ = false;
+  const Current current(*device_);
+  void* graph = nullptr;
+  // Ends the capture whatever it returns.
+  LOCKSTEP_DRIVE(*device_, capture_end, stream_, &graph);
+  return std::make_unique<GpuRecording>(device_, graph);
+}
+
+void GpuStream::abandon_capture() {
+  capturing_ = false;
+  if (device_->lost() != nullptr) return;
+  const Current current(*device_);
+  void* graph = nullptr;
+  if (device_->driver.capture_end(stream_, &graph) == 0) device_->driver.graph_destroy(graph);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "bounce.h"
+#include "events.h"
+
+namespace lockstep {
+
+// A stream of the driver that waits for no other by itself. A capture is thread-local, and streams join it by waiting.
+class GpuStream final : public StreamBackend {
+ public:
+  GpuStream(std::shared_ptr<GpuDevice> device, int priority);
+  ~GpuStream() override;
+
+  void enqueue(Operation* operations, size_t count) override;
+  std::shared_ptr<Mark> mark() override;
+  WaitResult wait(double ms) override { return mark()->wait(ms); }
+  std::shared_ptr<const Failure> failure() const override { return progress_->failure(); }
+  void begin_capture() override;
+  void join_capture(StreamBackend& origin) override;
+  std::unique_ptr<RecordingBackend> end_capture() override;
+  void abandon_capture() override;
+  void leave_capture() override { capturing_ = false; }
+  bool close(double ms) override;
+
+ private:
+  void perform(Operation& operation);
+  void upload(const Operation& operation);
+  void download(const Operation& operation);
+  void edit_table(const Operation& operation);
+  void edit_by_copies(const Operation& operation);
+  Bounce::Piece bounce(size_t bytes);
+  // Calls the driver; what succeeds has been enqueued.
+  void enqueued(DriverCall call, int code);
+  std::shared_ptr<Mark> captured_mark();
+
+  const std::shared_ptr<GpuDevice> device_;
+  std::shared_ptr<GpuProgress> progress_;
+  Bounce bounce_;
+  void* stream_ = nullptr;
+  bool capturing_ = false;
+  // Something was enqueued since the last mark; a kernel was.
+  bool changed_ = false;
+  bool launched_ = false;
+  // The number of the next mark.
+  uint64_t next_ = 1;
+  std::shared_ptr<Mark> last_;
+};
+
+}  // namespace lockstep

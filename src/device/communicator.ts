@@ -1,0 +1,97 @@
+import { LockstepError } from '../errors.js';
+import type { NativeCommunicator } from '../native/index.js';
+import { COLLECTIVE_WAIT, Deadline, timeoutOf, type WaitOptions } from '../wait.js';
+import { guarded } from './addon-errors.js';
+import { bufferHandle } from './buffer.js';
+import { type DevicePlace, type DeviceStream, placeOf, streamHandle } from './stream.js';
+
+/** How long a rank that leaves waits for peers that still read its memory. */
+const LEAVE_MS = 1000;
+
+/** Makes the communicator of a handle of the addon. */
+export let communicatorOf: (native: NativeCommunicator) => LocalCommunicator;
+
+/** What one rank sends and takes in an exchange. */
+export interface Exchange {
+  readonly send: DevicePlace;
+  /** Bytes that peers may read. */
+  readonly bytes: number;
+  /** Kind, type and counts: equal on all ranks. */
+  readonly signature: Int32Array;
+  readonly into: DevicePlace;
+  /** Four numbers each: rank, byte of what it sent, byte behind `into`, bytes. */
+  readonly copies: Float64Array;
+}
+
+/**
+ * Exchanges of device memory between ranks that are threads of this process: made by `device.joinLocal()`. The ranks meet, then
+ * each enqueues copies that wait for what its peers had enqueued. Nothing waits for a device.
+ */
+export class LocalCommunicator implements Disposable {
+  readonly #native: NativeCommunicator;
+  readonly #deadline = new Deadline();
+
+  static {
+    communicatorOf = (native) => new LocalCommunicator(native);
+  }
+
+  private constructor(native: NativeCommunicator) {
+    this.#native = native;
+  }
+
+  /**
+   * Enqueues one exchange on `stream`; what was sent may be overwritten by later work of it. Blocks this thread until all ranks
+   * have entered it, at most 50 ms at a time inside native code.
+   *
+   * @throws `ERR_RANKS_DIVERGED` on all ranks where signatures differ; `ERR_COLLECTIVE_TIMEOUT` naming the ranks that did not come,
+   *   which ends the group; `ERR_RANK_LOST` once it has ended; `ERR_DEVICE_CAPTURE` in a capture.
+   */
+  exchange(stream: DeviceStream, { send, bytes, signature, into, copies }: Exchange, options?: WaitOptions): void {
+    const timeoutMs = timeoutOf(options, COLLECTIVE_WAIT);
+    const native = this.#native;
+    const on = streamHandle(stream);
+    const [source, target] = [placeOf(send), placeOf(into)];
+    guarded(() => {
+      native.post(on, bufferHandle(source.buffer), source.offset, bytes, signature);
+      if (!native.arrived(1)) this.#meet(timeoutMs);
+      native.collect(on, bufferHandle(target.buffer), target.offset, copies);
+    });
+  }
+
+  /** Ends the group: every rank's present and later exchanges throw `ERR_RANK_LOST` with this rank and `reason`. */
+  abort(reason: LockstepError): void {
+    guarded(() => this.#native.abort(reason.code, reason.message));
+  }
+
+  /** Leaves the group, which ends it, and frees what peers no longer read. */
+  dispose(): void {
+    this.#native.leave();
+    this.#deadline.start(LEAVE_MS);
+    for (let ms = 0; !guarded(() => this.#native.released(ms)); ) {
+      ms = this.#deadline.slice();
+      if (ms === 0) return;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #meet(timeoutMs: number): void {
+    this.#deadline.start(timeoutMs);
+    for (;;) {
+      const ms = this.#deadline.slice();
+      if (this.#native.arrived(ms)) return;
+      if (ms > 0) continue;
+      const missing = this.#native.missing();
+      const error = new LockstepError(
+        'ERR_COLLECTIVE_TIMEOUT',
+        `A collective was not entered by all ranks after ${timeoutMs} ms; still missing: ${missing.map((rank) => `rank ${rank}`).join(', ')}. ` +
+          'Check what those ranks are doing, or raise timeoutMs if a step may take that long.',
+        { timeoutMs, missing: missing.map((rank) => ({ rank })), options: ['timeoutMs'] },
+      );
+      this.abort(error);
+      throw error;
+    }
+  }
+}

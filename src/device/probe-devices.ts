@@ -1,0 +1,138 @@
+import { loadNative, type NativeAddon, type NativeCard, type NativeDriverProbe } from '../native/index.js';
+import type { DeviceKind } from './device.js';
+
+/** One library tried, and why it did not serve. */
+export interface DeviceAttempt {
+  readonly library: string;
+  /** What failed, of a GPU driver: dlopen, error names, version, symbols, init, devices, cards. */
+  readonly step?: string;
+  readonly reason: string;
+}
+
+/** A GPU as `openDevice` can open it: `cuda:<ordinal>`, `hip:<ordinal>`. */
+export interface DeviceCard extends NativeCard {
+  /** A library of the tests answers in a driver's place, and there is no GPU. */
+  readonly standIn: boolean;
+}
+
+/** The library that answered as a GPU vendor's driver. */
+export interface DeviceDriver {
+  /** Its file. */
+  readonly library: string;
+  /** The CUDA version that it serves, or HIP's: `12.8`, `6.3.42131`. */
+  readonly version: string;
+  /** HIP's runtime; null for CUDA. */
+  readonly runtimeVersion: string | null;
+}
+
+/** Whether a backend is available here; `reason` says why or why not. */
+export interface DeviceProbe {
+  readonly kind: DeviceKind;
+  readonly available: boolean;
+  readonly reason: string;
+  /** Libraries that did not serve, also where a later one did. */
+  readonly attempts: readonly DeviceAttempt[];
+  /** Null for the host, and where none serves. */
+  readonly driver: DeviceDriver | null;
+  readonly cards: readonly DeviceCard[];
+  /** The environment variable that names the library to take, and its value, where it is set. */
+  readonly override: { readonly variable: string; readonly value: string } | null;
+}
+
+const OVERRIDES: Readonly<Record<'cuda' | 'hip', string>> = { cuda: 'LOCKSTEP_CUDA_LIB', hip: 'LOCKSTEP_HIP_LIB' };
+/** How the drivers in `test/standin` name their cards. */
+const STAND_IN = 'lockstep stand-in';
+
+/** Every backend, whether it is available, and why or why not. Never throws: without the addon, no backend is available. */
+export function probeDevices(): DeviceProbe[] {
+  let addon: NativeAddon;
+  try {
+    addon = loadNative();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const attempts = [{ library: 'lockstep.node', reason }];
+    return (['host', 'cuda', 'hip'] as const).map((kind) => ({ ...NOTHING, kind, available: false, reason, attempts }));
+  }
+  const host: DeviceProbe = { ...NOTHING, kind: 'host', available: true, reason: 'kernels run on CPU threads' };
+  return [host, probeGpu(addon, 'cuda'), probeGpu(addon, 'hip')];
+}
+
+/** A GPU vendor's driver: the addon loads it at the first call in a process, and keeps what came of it. */
+export function probeGpu(addon: NativeAddon, kind: 'cuda' | 'hip'): DeviceProbe {
+  const found = addon.probeDriver(kind);
+  const cards = found.cards.map((card) => ({ ...card, standIn: card.name.includes(STAND_IN) }));
+  const variable = OVERRIDES[kind];
+  const value = process.env[variable];
+  const available = cards.length > 0;
+  return {
+    kind,
+    available,
+    reason: available ? reasonOf(kind, found) : found.attempts.map(attemptText).join('; '),
+    attempts: found.attempts,
+    driver:
+      found.library === null
+        ? null
+        : { library: found.library, version: found.driverVersion ?? '', runtimeVersion: found.runtimeVersion },
+    cards,
+    override: value ? { variable, value } : null,
+  };
+}
+
+/** Whether a card's driver takes a planner's memory as its own, which lets copies read it where it lies; `reason` where not. */
+export interface PinnedArena {
+  readonly pinned: boolean;
+  readonly reason: string;
+}
+
+/** Tries it: pins `arena` for the card and lets it go again. Starts the card, which takes a moment. */
+export function probePinnedArena(kind: 'cuda' | 'hip', ordinal: number, arena: Uint8Array): PinnedArena {
+  const refusal = loadNative().probePinning(kind, ordinal, arena);
+  return { pinned: refusal === null, reason: refusal ?? 'the driver pins and maps it' };
+}
+
+/** A library that more than one rank needs, and whether it loads. */
+export interface LibraryProbe {
+  readonly name: 'nccl' | 'rccl';
+  readonly available: boolean;
+  readonly reason: string;
+  readonly attempts: readonly DeviceAttempt[];
+}
+
+const COLLECTIVES = {
+  nccl: ['LOCKSTEP_NCCL_LIB', 'libnccl.so.2'],
+  rccl: ['LOCKSTEP_RCCL_LIB', 'librccl.so.1'],
+} as const;
+
+/** NVIDIA's and AMD's libraries of collectives; none where the addon does not load. */
+export function probeCollectives(): LibraryProbe[] {
+  let addon: NativeAddon;
+  try {
+    addon = loadNative();
+  } catch {
+    return [];
+  }
+  return (['nccl', 'rccl'] as const).map((name) => {
+    const [variable, usual] = COLLECTIVES[name];
+    const library = process.env[variable] || usual;
+    const reason = addon.probeLibrary(library);
+    if (reason === null) return { name, available: true, reason: `${library} loads`, attempts: [] };
+    return { name, available: false, reason, attempts: [{ library, step: 'dlopen', reason }] };
+  });
+}
+
+/** An attempt in one line. The loader's own messages begin with the library. */
+export function attemptText({ library, reason }: DeviceAttempt): string {
+  return reason.startsWith(library) ? reason : `${library}: ${reason}`;
+}
+
+function reasonOf(kind: 'cuda' | 'hip', { cards, driverVersion, library }: NativeDriverProbe): string {
+  const names = cards.length === 1 ? cards[0].name : `${cards.length} cards`;
+  return `${names}, ${kind.toUpperCase()} ${driverVersion} (${library})`;
+}
+
+const NOTHING: Pick<DeviceProbe, 'attempts' | 'driver' | 'cards' | 'override'> = {
+  attempts: [],
+  driver: null,
+  cards: [],
+  override: null,
+};

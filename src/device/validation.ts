@@ -1,0 +1,44 @@
+/**
+ * How far a part of a GPU backend was tried: on a GPU; by a compiler alone; or over a library that answers as a driver does and runs
+ * nothing on a GPU (`test/standin`).
+ */
+export type ValidationState = 'ran on hardware' | 'compiled' | 'stand-in only';
+
+/** One part of a backend, and how far it was tried. */
+export interface Validation {
+  readonly backend: 'cuda' | 'hip';
+  readonly feature: string;
+  readonly state: ValidationState;
+  /** By what. */
+  readonly by: string;
+  /** Of what ran on hardware. */
+  readonly device?: string;
+  readonly driver?: string;
+  /** Year, month and day. */
+  readonly date?: string;
+}
+
+/** What `doctor` and docs/validation.md say; a test holds the page against it. */
+export const VALIDATION: readonly Validation[] = Object.freeze([
+  {
+    backend: 'cuda',
+    feature: 'driver loading, errors, choice of a card',
+    state: 'stand-in only',
+    by: 'test/standin/loading.test.ts; libraries that lack something in test/unit/device/drivers.test.ts',
+  },
+  { backend: 'cuda', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
+  {
+    backend: 'cuda',
+    feature: 'kernels',
+    state: 'compiled',
+    by: 'nvcc 13.0 for sm_80, sm_90, sm_100, sm_120 and PTX',
+  },
+  {
+    backend: 'hip',
+    feature: 'driver loading, errors, choice of a card',
+    state: 'stand-in only',
+    by: "test/standin/loading.test.ts; AMD's own runtime 5.2.3 is loaded and finds no device",
+  },
+  { backend: 'hip', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
+  { backend: 'hip', feature: 'kernels', state: 'compiled', by: 'clang 14 for gfx90a' },
+]);

@@ -1,0 +1,165 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { StandinReport } from './standin-report.js';
+
+/**
+ * A program that does the same job twice in one process over a stand-in and prints, as its last line, how each ended:
+ * `{ first, second }`, 'ok' or the words or code of an error.
+ */
+export interface Job {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** One run of a job with a failure put into it. */
+export interface Injection {
+  readonly symbol: string;
+  /** Which call of the symbol failed, from 1. */
+  readonly nth: number;
+  readonly code: number;
+}
+
+/** What is wrong with how a job took a failure. */
+export interface Finding extends Injection {
+  readonly problem: string;
+}
+
+export interface InjectionResult {
+  /** Runs in which the failure was reached. */
+  readonly injections: readonly Injection[];
+  readonly findings: readonly Finding[];
+}
+
+interface Run {
+  readonly status: number | null;
+  readonly first: string;
+  readonly second: string;
+  readonly stderr: string;
+  readonly report: StandinReport | undefined;
+}
+
+export interface InjectionOptions {
+  /** A failure that leaves the context alive, such as 2 or 999. */
+  readonly passing: number;
+  /** One that does not, such as 719. */
+  readonly sticky: number;
+  /** What the error of a job has to look like. */
+  readonly typed: RegExp;
+  /** Symbols that are not failed: those that answer before there is a device, or that a job may call without end. */
+  readonly skip?: readonly string[];
+}
+
+/** Functions that let something go: where one fails, that thing may stay. */
+const RELEASES = /Free|Destroy|Unregister|Unload/;
+/** Every call up to this one fails once; of later ones, each half as far again. */
+const DENSE = 6;
+
+/**
+ * Fails every symbol that a job calls, at its first call, its second and so on until the job no longer reaches it, with both codes. An error has to
+ * be typed. After one that passes, the second job of the process works and nothing is held at the end; after a sticky
+ * one, no call is made that needs the context.
+ */
+export async function injectEverywhere(job: Job, options: InjectionOptions): Promise<InjectionResult> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-injection-'));
+  const injections: Injection[] = [];
+  const findings: Finding[] = [];
+  try {
+    const clean = await run(job, folder);
+    const problem = problemOfClean(clean);
+    if (problem !== undefined) return { injections, findings: [{ symbol: 'none', nth: 0, code: 0, problem }] };
+    for (const symbol of Object.keys(clean.report?.calls ?? {})) {
+      if (options.skip?.includes(symbol)) continue;
+      for (const code of [options.passing, options.sticky]) {
+        for (let nth = 1; ; nth = nth < DENSE ? nth + 1 : Math.ceil(nth * 1.5)) {
+          const injection = { symbol, nth, code };
+          const ended = await run(job, folder, injection);
+          if (ended.report?.injected === 0) break;
+          injections.push(injection);
+          const problem = problemOf(injection, ended, options);
+          if (problem !== undefined) findings.push({ ...injection, problem });
+        }
+      }
+    }
+    return { injections, findings };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function problemOfClean({ status, first, second, stderr, report }: Run): string | undefined {
+  if (status !== 0 || first !== 'ok' || second !== 'ok')
+    return `the job alone ended with ${status}: ${first}, ${second}; ${stderr}`;
+  return report === undefined ? 'the job wrote no report' : heldOf(report, 0);
+}
+
+function problemOf({ symbol, code }: Injection, ended: Run, options: InjectionOptions): string | undefined {
+  const { status, first, second, stderr, report } = ended;
+  if (status !== 0) return `ended with ${status}: ${stderr.slice(-2000)}`;
+  if (report === undefined) return 'wrote no report';
+  const release = RELEASES.test(symbol);
+  // A failure of the second job may come from the injected one, as its first error or as what is left of a lost device.
+  const errors = [first, second].filter((outcome) => outcome !== 'ok');
+  if (errors.length === 0 && !release) return 'the failure went unseen';
+  const untyped = errors.find((error) => !options.typed.test(error));
+  if (untyped !== undefined) return `not a typed error: ${untyped}`;
+  if (code === options.sticky)
+    return report.afterFault === 0 ? undefined : `${report.afterFault} calls after the fault`;
+  if (errors.length > 1) return `the second job failed too: ${second}`;
+  const breach = report.refused[0];
+  return breach === undefined ? heldOf(report, release ? 1 : 0) : `broke a rule: ${breach}`;
+}
+
+function heldOf(report: StandinReport, allowed: number): string | undefined {
+  const held = Object.values(report.held).reduce((sum, count) => sum + count, 0);
+  return held <= allowed ? undefined : `held at the end: ${JSON.stringify(report.held)}`;
+}
+
+function run(job: Job, folder: string, injection?: Injection): Promise<Run> {
+  const place = path.join(folder, 'report.json');
+  rmSync(place, { force: true });
+  const plan = injection === undefined ? '' : `${injection.symbol}:${injection.nth}:${injection.code}`;
+  const env = {
+    ...process.env,
+    ...job.env,
+    LOCKSTEP_STANDIN_FAIL: plan,
+    LOCKSTEP_STANDIN_REPORT: place,
+    LOCKSTEP_STANDIN_QUIET: '1',
+  };
+  return new Promise((resolve, reject) => {
+    const child = spawn(job.command, job.args, { env, timeout: 120_000 });
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (text) => {
+      stdout += text;
+    });
+    child.stderr.on('data', (text) => {
+      stderr += text;
+    });
+    child.on('error', reject);
+    child.on('close', (status) => {
+      const { first, second } = outcomesOf(stdout);
+      resolve({ status, first, second, stderr, report: reportAt(place) });
+    });
+  });
+}
+
+function outcomesOf(stdout: string): { readonly first: string; readonly second: string } {
+  const line = stdout.trim().split('\n').at(-1) ?? '';
+  try {
+    return JSON.parse(line) as { first: string; second: string };
+  } catch {
+    return { first: `printed ${line}`, second: '' };
+  }
+}
+
+/** Of the process, the first to write one. */
+function reportAt(place: string): StandinReport | undefined {
+  try {
+    return JSON.parse(readFileSync(place, 'utf8').split('\n')[0] ?? '') as StandinReport;
+  } catch {
+    return undefined;
+  }
+}
