@@ -12,6 +12,7 @@ const LANES = [
   { name: 'test', folders: ['unit', 'property', 'tidy', 'package'], runs: '0.1' },
   { name: 'mutation', folders: ['mutation'], runs: '1' },
   { name: 'soak', folders: ['soak'], runs: '10' },
+  { name: 'mpi', folders: ['mpi'], runs: '1' },
 ];
 
 console.log(`property tests: seed ${seed} (LOCKSTEP_SEED=${seed} runs the same cases)`);
