@@ -20,9 +20,9 @@ export function allGatherBytesSync(collective: Collective, bytes: Uint8Array, op
     rowBytes.set(bytes.subarray(from, from + rowBytes.length));
     collective.allGatherSync(row, table, options);
     for (const [rank, whole] of all.entries()) {
-      const length = Math.min(rowBytes.length, Math.max(0, whole.length - from));
+      const length = Math.min(rowBytes.length, whole.length - from);
       const start = rank * rowBytes.length;
-      whole.set(tableBytes.subarray(start, start + length), from);
+      if (length > 0) whole.set(tableBytes.subarray(start, start + length), from);
     }
   }
   return all;

@@ -220,7 +220,9 @@ export class Exchange implements SeenRanks {
     this.#arrived[from] = sequence;
     const next = (this.sequence + 1) | 0;
     if (sequence !== expected || !(sequence === this.sequence || sequence === next)) {
-      this.#refuse(divergedError(this, this.sequence >>> 0));
+      // Between two all-gathers, peers may have entered the next.
+      const under = this.#completed === this.sequence ? next : this.sequence;
+      this.#refuse(divergedError(this, under >>> 0));
       return;
     }
     const table = this.#tables[sequence & 1];

@@ -1,0 +1,168 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { StepLogLine } from '../../dist/entry/run.js';
+import { cli } from '../support/cli.js';
+import { HAS_MPI, type JobInHand, type JobResult, runJob } from '../support/mpi-job.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-mpi-run-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const WORKLOAD = ['--requests', '40', '--seed', '3', '--ladder', '1,2,4,8'];
+const main = 'dist/cli/main.js';
+
+function job(size: number, args: readonly string[], options?: Parameters<typeof runJob>[2]): Promise<JobResult> {
+  return runJob(size, [main, 'run', '--transport', 'mpi', '--rank-out', 'FOLDER', ...args], options);
+}
+
+/** Process ids of a job's ranks, in their order. */
+function ranksOf({ mpirun }: JobInHand): number[] {
+  return execFileSync('ps', ['-o', 'pid=', '--ppid', String(mpirun)], { encoding: 'utf8' })
+    .trim()
+    .split(/\s+/)
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+/** Calls `act` once, when the job has taken steps. */
+function whenItRuns(act: (job: JobInHand) => void): (job: JobInHand) => void {
+  let done = false;
+  return (given) => {
+    if (done || !/[1-9]\d* steps\/s/.test(given.stderr())) return;
+    done = true;
+    act(given);
+  };
+}
+
+describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
+  it.each([
+    [1, []],
+    [2, ['--ubatches', '2', '--ubatch-threshold-decode', '4']],
+    [4, ['--check-shapes']],
+    [4, ['--tensor-parallel-size', '2']],
+  ])('does on %i processes what threads do: %j', async (size, given) => {
+    const log = (name: string): string => path.join(folder, `${name}.jsonl`);
+    const args = (name: string): string[] => [...WORKLOAD, ...given, '--json', '--step-log', log(name)];
+    const ranks = given[0] === '--tensor-parallel-size' ? size / 2 : size;
+    const threads = cli(['run', '--transport', 'threads', '--ranks', String(ranks), ...args('threads')]);
+    expect(threads.status).toBe(0);
+    const { status, stdout, ranks: outs } = await job(size, args('mpi'));
+    expect(status).toBe(0);
+    const [ours, theirs] = [stdout, threads.stdout].map((text) => JSON.parse(text));
+    expect(Object.keys(ours)).toEqual(Object.keys(theirs));
+    expect(ours).toEqual({ ...theirs, transport: 'mpi', seconds: ours.seconds });
+    expect(ours).toMatchObject({ mismatches: 0, diverged: 0, finished: 40, processes: size });
+    expect(ours.compared).toBeGreaterThan(0);
+    // Every decision, word for word.
+    expect(readFileSync(log('mpi'), 'utf8')).toBe(readFileSync(log('threads'), 'utf8'));
+    const reports = outs.map((out) => out?.report as { digest: number; mismatches: number });
+    expect(outs.map((out) => [out?.rank, out?.processes, out?.error])).toEqual(
+      Array.from({ length: size }, (_, rank) => [rank, size, undefined]),
+    );
+    expect(new Set(reports.map(({ digest }) => digest)).size).toBe(1);
+  });
+
+  it('prints one report that people can read', async () => {
+    const { stdout, stderr } = await job(2, WORKLOAD);
+    expect(stdout).toMatch(/^Ran [\d,]+ steps on 2 ranks .* ranks +mpi, .* 0 mismatches\n/s);
+    expect(stdout.match(/^Ran /gm)).toHaveLength(1);
+    expect(stdout).not.toContain('--ranks 2');
+    expect(stderr).not.toContain('lockstep (rank');
+  });
+
+  it.each([
+    ['other ranks than there are processes', ['--ranks', '3'], /--ranks is 3 .* and this MPI job has 2/],
+    ['replicas that the processes do not fill', ['--tensor-parallel-size', '4'], /--tensor-parallel-size is 4/],
+    ['standard input', ['--trace', '-'], /--trace is -, and standard input reaches one process/],
+  ])('refuses %s with exit 2, and each rank says so', async (_what, args, message) => {
+    const { status, stdout, stderr, ranks } = await job(2, args);
+    expect(status).toBe(2);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(message);
+    for (const out of ranks) expect(out).toMatchObject({ error: { code: 'ERR_CONFIG_INVALID' } });
+  });
+
+  it('refuses processes that do not serve the same requests, and names them', async () => {
+    const script = path.join(folder, 'other.mjs');
+    writeFileSync(
+      script,
+      `const seed = process.env.OMPI_COMM_WORLD_RANK === '1' ? '9' : '8';
+       process.argv.push('run', '--transport', 'mpi', '--rank-out', process.env.OUT, '--requests', '20', '--seed', seed);
+       await import(${JSON.stringify(path.resolve(main))});`,
+    );
+    const out = path.join(folder, 'out');
+    const { status } = await runJob(2, [script], { options: ['-x', `OUT=${out}`] });
+    expect(status).toBe(1);
+    for (const rank of [0, 1]) {
+      const { error } = JSON.parse(readFileSync(path.join(out, `rank-${rank}.json`), 'utf8'));
+      expect(error).toMatchObject({
+        code: 'ERR_RANKS_DIVERGED',
+        details: { ranks: [1], differences: [{ rank: 1, what: ['options', 'requests'] }] },
+      });
+    }
+  });
+
+  it.each([
+    ['the launcher', 'SIGINT', 0],
+    ['the launcher', 'SIGTERM', 0],
+    ['one rank', 'SIGTERM', 1],
+  ] as const)('stops all ranks at an agreed step when %s gets %s', async (_who, signal, at) => {
+    const log = path.join(folder, `${signal}-${at}.jsonl`);
+    const args = ['--requests', '20000', '--step-log', log, '--json'];
+    const watch = whenItRuns((given) => process.kill(at === 0 ? given.mpirun : ranksOf(given)[1], signal));
+    const { stdout, ranks } = await job(3, args, { watch });
+    const run = JSON.parse(stdout);
+    expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
+    const steps = readFileSync(log, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line): StepLogLine => JSON.parse(line));
+    expect(steps.filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
+    for (const out of ranks)
+      expect(out).toMatchObject({ report: { decisions: { steps: run.steps }, interrupted: true } });
+  });
+
+  it('ends at once when a rank is killed, and every other rank leaves the reason', async () => {
+    let killed = 0;
+    const watch = whenItRuns((given) => {
+      killed = performance.now();
+      process.kill(ranksOf(given)[1], 'SIGKILL');
+    });
+    const { status, stdout, ranks } = await job(3, ['--requests', '20000', '--timeout', '60000'], { watch });
+    expect(performance.now() - killed).toBeLessThan(30_000);
+    expect(status).not.toBe(0);
+    expect(stdout).not.toContain('Ran ');
+    expect(ranks[1]).toBeUndefined();
+    for (const rank of [0, 2])
+      expect(ranks[rank]).toMatchObject({ error: { code: 'ERR_RANK_LOST', details: { rank: 1 } } });
+  });
+});
+
+describe('without a launcher', () => {
+  it('exits 3 with the command to start it by', () => {
+    const { status, stdout, stderr } = cli(['run', '--transport', 'mpi', '--requests', '5']);
+    expect([status, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/mpirun -n 2 npx lockstep run --transport mpi.*\[ERR_TRANSPORT_UNAVAILABLE\]/);
+  });
+
+  it('refuses --rank-out with another transport', () => {
+    const { status, stderr } = cli(['run', '--rank-out', folder, '--requests', '5']);
+    expect(status).toBe(2);
+    expect(stderr).toContain('--rank-out is for processes of an MPI job; give --transport mpi');
+  });
+
+  it('the doctor tells the library, or what was tried', () => {
+    const found = (env: NodeJS.ProcessEnv): unknown =>
+      JSON.parse(cli(['doctor', '--json'], '', { ...process.env, ...env }).stdout).transports[2];
+    if (HAS_MPI)
+      expect(found({})).toMatchObject({
+        name: 'mpi',
+        available: true,
+        reason: expect.stringMatching(/^Open MPI v[45]\./),
+      });
+    const attempts = [{ library: 'libnothing.so.7', reason: expect.stringContaining('libnothing.so.7') }];
+    expect(found({ LOCKSTEP_MPI_LIB: 'libnothing.so.7' })).toMatchObject({ name: 'mpi', available: false, attempts });
+  });
+});
