@@ -51,7 +51,43 @@ export function verdict(key: usize, reduction: usize, parts: i32): i32 {
   const conditions = conditionsOf(kind);
   for (let i = 0; i < conditions.length; i++) {
     const condition = unchecked(conditions[i]);
-    if (!passes(condition, key, kind, reduction)) return condition;
+    let passes = false;
+    // The switch stays in the loop: two verdicts are in every step, and a call for each condition costs as much as the condition.
+    switch (condition) {
+      case Verdict.Phase:
+        passes = phaseRuns(kind, reduction);
+        break;
+      case Verdict.Mode:
+        passes = get(key, Key.Mode) <= get(reduction, Reduced.GraphMode);
+        break;
+      case Verdict.QueryLength:
+        passes =
+          kind == KeyKind.Decode
+            ? get(key, Key.QueryLen) == agreedQueryLen(reduction)
+            : kind == KeyKind.Piecewise || slotsHoldQueries(key, reduction);
+        break;
+      case Verdict.Variant:
+        passes = get(key, Key.Variant) == get(reduction, Reduced.Variant);
+        break;
+      case Verdict.Tokens:
+        passes = get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);
+        break;
+      case Verdict.PrefillRequests:
+        passes =
+          kind == KeyKind.Piecewise ||
+          policy(Policy.MixedMatch) == MixedMatch.SlotCount ||
+          get(key, Key.PrefillRequests) >= get(reduction, Reduced.PrefillRequests);
+        break;
+      case Verdict.Requests:
+        passes =
+          kind == KeyKind.Decode
+            ? get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests)
+            : kind == KeyKind.Piecewise || slotsHoldRequests(key, reduction);
+        break;
+      default:
+        passes = tokensBeyondPadding(key, reduction) == 0;
+    }
+    if (!passes) return condition;
   }
   // A piecewise key may be cut at run time, whatever it was captured as.
   if (kind == KeyKind.Piecewise || parts == ANY_PARTS || get(key, Key.Parts) == parts) return Verdict.Chosen;
@@ -64,30 +100,6 @@ export function conditionsPassed(found: i32, kind: i32): i32 {
   let passed = conditions.length - 1;
   while (passed > 0 && unchecked(conditions[passed]) != found) passed--;
   return passed;
-}
-
-function passes(condition: i32, key: usize, kind: i32, reduction: usize): boolean {
-  switch (condition) {
-    case Verdict.Phase:
-      return phaseRuns(kind, reduction);
-    case Verdict.Mode:
-      return get(key, Key.Mode) <= get(reduction, Reduced.GraphMode);
-    case Verdict.QueryLength:
-      if (kind == KeyKind.Decode) return get(key, Key.QueryLen) == agreedQueryLen(reduction);
-      return kind == KeyKind.Piecewise || slotsHoldQueries(key, reduction);
-    case Verdict.Variant:
-      return get(key, Key.Variant) == get(reduction, Reduced.Variant);
-    case Verdict.Tokens:
-      return get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);
-    case Verdict.PrefillRequests:
-      if (kind == KeyKind.Piecewise || policy(Policy.MixedMatch) == MixedMatch.SlotCount) return true;
-      return get(key, Key.PrefillRequests) >= get(reduction, Reduced.PrefillRequests);
-    case Verdict.Requests:
-      if (kind == KeyKind.Decode) return get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests);
-      return kind == KeyKind.Piecewise || slotsHoldRequests(key, reduction);
-    default:
-      return tokensBeyondPadding(key, reduction) == 0;
-  }
 }
 
 /** Whether keys of this kind run steps of the phase that the ranks are in. */

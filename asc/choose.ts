@@ -1,7 +1,7 @@
 // Which captured graph a step runs on. Where no graph runs it, no-key.ts says why.
 import { ANY_PARTS, agreedQueryLen, smallestKey, verdict } from './candidates';
 import { writeEagerRun, writeGraphRun } from './decision';
-import { dispatch, isQueryLen, keyAt, queryLenIndex } from './keys';
+import { dispatch, indexOfQueryLen, keyAt } from './keys';
 import {
   Decision,
   GraphAgreement,
@@ -29,10 +29,10 @@ export function chooseRun(table: usize, reduction: usize, decision: usize): void
 
 /** Index of the smallest decode key of `parts` parts that holds what the ranks need, or -1. */
 function decodeKey(reduction: usize, parts: i32): i32 {
-  const queryLen = agreedQueryLen(reduction);
-  if (!isQueryLen(queryLen)) return -1;
+  const q = indexOfQueryLen(agreedQueryLen(reduction));
+  if (q < 0) return -1;
   // The dispatch table ignores variants: if its key has another variant, a larger key may still have ours.
-  const index = dispatch(queryLenIndex(queryLen), parts, get(reduction, Reduced.DecodeRequests));
+  const index = dispatch(q, parts, get(reduction, Reduced.DecodeRequests));
   if (index < 0 || verdict(keyAt(index), reduction, parts) == Verdict.Chosen) return index;
   return smallestKey(KeyKind.Decode, reduction, parts);
 }

@@ -29,10 +29,10 @@ export function queryLenOf(index: i32): i32 {
   return get(region(Region.QueryLens), index);
 }
 
-/** Whether decode keys of exactly this query length are configured. */
-export function isQueryLen(queryLen: i32): boolean {
+/** Index of the configured query length that is exactly `queryLen`, or -1. */
+export function indexOfQueryLen(queryLen: i32): i32 {
   const index = queryLen > 0 ? queryLenIndex(queryLen) : -1;
-  return index >= 0 && queryLenOf(index) == queryLen;
+  return index >= 0 && queryLenOf(index) == queryLen ? index : -1;
 }
 
 /** Address of the dispatch table of one query length and number of parts: the index of a key by decode requests. */

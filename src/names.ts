@@ -113,3 +113,6 @@ export const DEFAULT_ROUNDS = 11;
 /** What a document of batches looks like, for messages and help. */
 export const BATCH_SHAPE =
   '{"ranks":[{"requests":[{"phase":"decode","queryLen":1,"numComputedTokens":31,"blockIds":[1,2]}]}]}';
+
+/** Version of the lines of a step log. */
+export const STEP_LOG_VERSION = 1;

@@ -213,9 +213,20 @@ inline void follow(Mirror& staged, Mirror& uploaded, uint32_t from, uint32_t to,
   }
 }
 
+/// Whether a copy of `rows` rows has all that happened.
+inline bool is_current(const KvGroup& group, int32_t mirror, int32_t rows) {
+  const int32_t* cursor = group.region(KV_GROUP_REGION_MIRROR_CURSORS) + mirror * CURSOR_WORDS;
+  return cursor[CURSOR_ROWS] == rows && cursor[CURSOR_APPENDS] == group.state()[KV_GROUP_STATE_APPENDS] &&
+         cursor[CURSOR_ORDER_CHANGES] == state()[STATE_ORDER_CHANGES];
+}
+
 }  // namespace
 
 void sync_block_table(const KvGroup& group, int32_t set, int32_t rows) {
+  if (is_current(group, set ? MIRROR_STAGING1 : MIRROR_STAGING0, rows) && is_current(group, MIRROR_DEVICE, rows)) {
+    group.state()[KV_GROUP_STATE_TABLE_EDITS] = 0;
+    return;
+  }
   Mirror staged(group, set ? MIRROR_STAGING1 : MIRROR_STAGING0, group.block_table(set));
   Mirror uploaded(group, MIRROR_DEVICE, nullptr);
   if (!staged.remembers(rows)) staged.forget();

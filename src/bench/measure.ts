@@ -63,14 +63,14 @@ export async function measure(
     return time(ours, calls);
   };
   const timeLimit = (calls: number): number => time(limit, calls);
-  const ourCalls = warm(timeOurs, milliseconds, most);
-  const limitCalls = warm(timeLimit, milliseconds, 1 << 26);
+  const ourRun = warm(timeOurs, milliseconds, most);
+  const limitRun = warm(timeLimit, milliseconds, 1 << 26);
   const samples: { ns: number; limitNs: number; peerNs: number }[] = [];
   for (let round = 0; round < rounds; round++) {
     await setImmediate();
     signal?.throwIfAborted();
-    const ns = timeOurs(ourCalls);
-    const limitNs = timeLimit(limitCalls);
+    const ns = repeat(timeOurs, ourRun);
+    const limitNs = repeat(timeLimit, limitRun);
     const peerNs = asked === null ? 0 : await asked.peer.measure(row.name, asked.batch, milliseconds);
     samples.push({ ns: ns / pieces, limitNs: limitNs / pieces, peerNs });
   }
@@ -84,17 +84,30 @@ export async function measure(
   };
 }
 
-/** Runs until the code is compiled and the caches are filled. Returns the calls that take about `milliseconds`, at most `most`. */
-function warm(run: (calls: number) => number, milliseconds: number, most: number): number {
+/** Calls of one run, and the runs that take about the milliseconds of a round together. */
+interface Runs {
+  readonly calls: number;
+  readonly runs: number;
+}
+
+/** Runs until the code is compiled and the caches are filled. Returns runs of at most `most` calls that take about `milliseconds`. */
+function warm(run: (calls: number) => number, milliseconds: number, most: number): Runs {
   let calls = 1;
   let warmed = 0;
   for (;;) {
-    const ns = run(calls) * calls;
-    warmed += ns;
-    const wanted = Math.max(1, Math.min(most, Math.round((calls * milliseconds * 1e6) / Math.max(ns, 1))));
-    if (warmed >= WARM_MS * 1e6) return wanted;
-    calls = Math.min(wanted, 4 * calls);
+    const ns = run(calls);
+    warmed += ns * calls;
+    const wanted = Math.max(1, Math.round((milliseconds * 1e6) / Math.max(ns, 1e-3)));
+    if (warmed >= WARM_MS * 1e6) return { calls: Math.min(most, wanted), runs: Math.ceil(wanted / most) };
+    calls = Math.min(wanted, most, 4 * calls);
   }
+}
+
+/** Mean nanoseconds of a call over some runs. The first finds the caches as the peer left them, so short runs need many. */
+function repeat(run: (calls: number) => number, { calls, runs }: Runs): number {
+  let ns = 0;
+  for (let i = 0; i < runs; i++) ns += run(calls);
+  return ns / runs;
 }
 
 /** Mean nanoseconds of a call. */

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import type { AgreedShape, DecisionValue, DecisionView } from '../agreement/index.js';
 import { VOTE_WORDS } from '../layout/index.js';
+import { STEP_LOG_VERSION } from '../names.js';
 import { StagedFile } from './staged-file.js';
 
 /** Name of a word of a vote that the layout uses. */
@@ -9,6 +10,8 @@ export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${numbe
 
 /** One line of a step log: the ranks' votes, words by their layout names, and the decision. */
 export interface StepLogLine {
+  /** Version of the form of a line. The layout's version, of the votes' words, is in the rows. */
+  readonly schemaVersion: typeof STEP_LOG_VERSION;
   readonly step: number;
   /** By rank. Words that the layout reserves are left out. */
   readonly rows: readonly Readonly<Record<VoteWordName, number>>[];
@@ -37,6 +40,7 @@ export interface SimulatedSpan {
 /** A line of the log, by value. `rows`: int32[32] of each rank. */
 export function stepLogLine(rows: readonly Int32Array[], decision: DecisionValue): StepLogLine {
   return {
+    schemaVersion: STEP_LOG_VERSION,
     step: decision.step,
     rows: rows.map(
       (row) => Object.fromEntries(NAMES.map(([name, index]) => [name, row[index]])) as Record<VoteWordName, number>,
@@ -60,6 +64,7 @@ export function* spanLines({ rows, decision, step, steps }: SimulatedSpan): Gene
   for (let further = 0; further < steps; further++) {
     const at = step + further;
     yield {
+      schemaVersion: first.schemaVersion,
       step: at,
       rows: first.rows.map((row) => ({
         ...row,

@@ -47,7 +47,7 @@ export interface RunOptions {
   readonly deviceMemory?: number;
   /** Check every tensor of every step against its decision. Default false. */
   readonly checkShapes?: boolean;
-  /** JSON Lines file for every step: `{step, rows[], decision}`, see `StepLogLine`. Default none. */
+  /** JSON Lines file for every step: `{schemaVersion, step, rows[], decision}`, see `StepLogLine`. Default none. */
   readonly stepLog?: string;
   /** JSON Lines file for every captured key: `{key, reservedBytes, allocatedBytes, seconds}` of rank 0. Default none. */
   readonly captureLog?: string;

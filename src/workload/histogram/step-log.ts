@@ -1,6 +1,7 @@
 import type { AgreedShape } from '../../agreement/index.js';
 import { lineRefusal } from '../../input/index.js';
 import type { VOTE_WORDS } from '../../layout/index.js';
+import { STEP_LOG_VERSION } from '../../names.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
 
@@ -32,12 +33,12 @@ export function isStepLine(text: string): boolean {
   try {
     return Array.isArray((JSON.parse(text) as { rows?: unknown }).rows);
   } catch {
-    return /^\{\s*"(step|rows)"/.test(text);
+    return /^\{\s*"(schemaVersion"\s*:\s*\d+\s*,\s*")?(step|rows)"/.test(text);
   }
 }
 
 /**
- * The shape agreed in one line `{step, rows[], decision}` of a step log: the maxima of its rows, the ranks' votes with words by their
+ * The shape agreed in one line `{schemaVersion, step, rows[], decision}` of a step log (the first logs have no version): the maxima of its rows, the ranks' votes with words by their
  * layout names; in micro-batches where the decision has several parts. All 0 where no rank had a request. Throws `ERR_INPUT_INVALID`
  * naming file and line, for a decode of more than `queryLen` tokens too.
  */
@@ -48,7 +49,12 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   } catch (cause) {
     refuse(place, 'the line', 'one JSON object', text, cause);
   }
-  const { rows, decision } = (value ?? {}) as { rows?: unknown; decision?: { parts?: unknown } | null };
+  const { schemaVersion, rows, decision } = (value ?? {}) as {
+    schemaVersion?: unknown;
+    rows?: unknown;
+    decision?: { parts?: unknown } | null;
+  };
+  checkVersion(schemaVersion, place);
   if (!Array.isArray(rows) || rows.length === 0) refuse(place, 'rows', 'the votes of at least one rank', rows);
   let rankTokens = 0;
   const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0 };
@@ -73,6 +79,17 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
     refuse(place, 'decision.parts', 'the parts that the step ran in', parts);
   }
   return { ...shape, ubatched: parts.length > 1, ranks: rows.length, rankTokens };
+}
+
+function checkVersion(found: unknown, place: LogPlace): void {
+  if (found === undefined || found === STEP_LOG_VERSION) return;
+  const remedy = 'read the log with the version of Lockstep that wrote it, or log the steps again with this one';
+  lineRefusal('ERR_INPUT_INVALID', place.file, remedy)(
+    place.line,
+    'schemaVersion of a step log',
+    String(STEP_LOG_VERSION),
+    found,
+  );
 }
 
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {

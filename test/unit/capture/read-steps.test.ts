@@ -47,6 +47,10 @@ describe('the steps of a step log', () => {
     expect(await logged(log)).toEqual({ decode: { 10: 1 }, ubatched: { 6: 1, 10: 1 }, mixed });
   });
 
+  it('are read with the version that a line says, and without one as from a log of before', async () => {
+    expect(await logged(log.replaceAll('{"step"', '{"schemaVersion":1,"step"'))).toEqual(await logged(log));
+  });
+
   it('are all of one batch for a policy without micro-batches', async () => {
     expect(await logged(log, { policy: LOCKSTEP_POLICY })).toEqual({ decode: { 6: 1, 10: 2 }, ubatched: {}, mixed });
   });
@@ -58,6 +62,11 @@ describe('the steps of a step log', () => {
 
   it.each([
     [line(0, vote({}), vote({})), /no rank ever has a request/],
+    [
+      `${line(1, decode(1))}${line(1, decode(1)).replace('{', '{"schemaVersion":2,')}`,
+      /steps\.jsonl:2: schemaVersion of a step log must be 1, found 2.*read the log with the version of Lockstep that wrote it/,
+    ],
+    [line(1, decode(1)).replace('{', '{"schemaVersion":null,'), /:1: schemaVersion of a step log must be 1/],
     ['{"step":0,"rows":[]}', /:1: rows must be the votes of at least one rank/],
     [`${line(1, decode(1))}{"step":1,"ro`, /:2: the line must be one JSON object/],
     [line(1, []), /:1: rows\[0\].tokens must be a whole number, not negative, found missing/],
