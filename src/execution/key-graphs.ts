@@ -1,4 +1,5 @@
 import type { DeviceGraph } from '../device/index.js';
+import { disposeAll } from './dispose-all.js';
 
 /** Graphs of the pieces of one view of the batch, in order. */
 export type PieceGraphs = readonly DeviceGraph[];
@@ -47,7 +48,7 @@ export class KeyGraphs implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const graphs of [this.whole, ...this.parts]) for (const graph of graphs) graph.dispose();
+    disposeAll([this.whole, ...this.parts].flat());
   }
 
   #sum(value: (graph: DeviceGraph) => number): number {
