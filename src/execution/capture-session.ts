@@ -54,7 +54,8 @@ const LEAST_RESERVE = 1 << 16;
 /**
  * Captures the planner's keys, largest first: guard, warm-up, capture, one key after the other on every rank. Keys that are
  * skipped are removed from the plan on all ranks alike. The memory of a graph is reserved by a real allocation before the guard, and
- * freed after the graph is recorded and before it is instantiated, since nothing can be freed in a capture.
+ * freed after the graph is recorded and before it is instantiated, since nothing can be freed in a capture. What an earlier capture made is
+ * freed first, so that both need not fit; if this one fails, no key is captured.
  * After the capture the ranks agree that all captured the same collectives.
  * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, since they have
  * agreed to capture: the caller aborts the group.
@@ -71,6 +72,7 @@ export function captureKeys(
   const graphs = new Map<number, KeyGraphs>();
   let largest = 0;
   const order = planner.plan.keys.map((key, index) => ({ key, index })).sort((a, b) => b.key.tokens - a.key.tokens);
+  executor.dropGraphs(options);
   try {
     for (const { key, index } of order) {
       const before = executor.device.memory();

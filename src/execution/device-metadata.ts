@@ -11,6 +11,7 @@ import {
 import { type KvGroupSizes, tensorLength } from '../memory/index.js';
 import type { DevicePort } from '../planner/index.js';
 import type { CommandBlock } from './command-block.js';
+import { disposeAll } from './dispose-all.js';
 
 /** Device buffers of one view: the whole batch, or one part. Their addresses are what graphs bake. */
 export type DeviceTensors = Readonly<Record<TensorName, DeviceBuffer>>;
@@ -128,6 +129,6 @@ export class DeviceMetadata implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const buffer of this.#buffers) buffer.dispose();
+    disposeAll(this.#buffers);
   }
 }

@@ -10,6 +10,7 @@ import type { WaitOptions } from '../wait.js';
 import { type DeviceCollectives, SoloCollectives } from './collectives/index.js';
 import { CommandBlock } from './command-block.js';
 import { DeviceMetadata } from './device-metadata.js';
+import { disposeAll } from './dispose-all.js';
 import type { Forward } from './forward.js';
 import { ForwardDriver } from './forward-driver.js';
 import type { KeyGraphs } from './key-graphs.js';
@@ -164,15 +165,22 @@ export class Executor implements Disposable {
     if (key >= 0) this.collectiveCounts.inGraphs += this.#graphs[key].inGraph(local.partCount);
   }
 
+  /** Frees the graphs of an earlier capture, once the steps that replay them have run: until the next `useGraphs` no key has any. */
+  dropGraphs(options?: WaitOptions): void {
+    if (this.#graphs.length === 0) return;
+    this.stream.synchronizeSync(options);
+    const graphs = this.#graphs;
+    this.#graphs = [];
+    disposeAll(graphs);
+  }
+
+  /** Frees every part, whatever becomes of the others; then throws the first error. */
   [Symbol.dispose](): void {
-    for (const graphs of this.#graphs) graphs[Symbol.dispose]();
-    this.lanes[Symbol.dispose]();
-    this.pool.dispose();
-    this.metadata[Symbol.dispose]();
-    for (const event of this.#uploaded) event.dispose();
-    this.stream.dispose();
-    this.kernels.dispose();
-    for (const set of [0, 1]) if (this.#busy[set]) this.#release(set);
+    try {
+      disposeAll([...this.#graphs, this.lanes, this.pool, this.metadata, ...this.#uploaded, this.stream, this.kernels]);
+    } finally {
+      for (const set of [0, 1]) if (this.#busy[set]) this.#release(set);
+    }
   }
 
   #release(set: number): void {

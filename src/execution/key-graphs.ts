@@ -1,5 +1,6 @@
 import type { DeviceGraph } from '../device/index.js';
 import type { CapturedPiece, PieceCollective } from './captured-piece.js';
+import { disposeAll } from './dispose-all.js';
 
 /** What was captured of one view of the batch, in the order of its pieces. */
 export type PieceGraphs = readonly CapturedPiece[];
@@ -65,7 +66,7 @@ export class KeyGraphs implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const piece of this.#pieces) piece[Symbol.dispose]();
+    disposeAll(this.#pieces);
   }
 
   get #pieces(): readonly CapturedPiece[] {

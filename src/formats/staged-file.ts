@@ -1,6 +1,13 @@
 import { chmodSync, realpathSync, renameSync, rmSync, type Stats, statSync } from 'node:fs';
 import { LockstepError } from '../errors.js';
 
+/** Files that are being written. A process that exits at once removes them: a second Ctrl-C waits for nothing. */
+const unfinished = new Set<StagedFile>();
+
+function dropUnfinished(): void {
+  for (const file of unfinished) file.drop();
+}
+
 /**
  * A file that takes the place of `path` whole or not at all: it is written beside it, under a name of its own, and renamed in
  * the end. The old file stays until then, and remains if writing fails. A device or a pipe is written directly.
@@ -25,6 +32,8 @@ export class StagedFile {
     this.#target = found === undefined ? path : realpathSync(path);
     this.#mode = found?.mode;
     this.writePath = `${this.#target}.${process.pid}.part`;
+    if (unfinished.size === 0) process.on('exit', dropUnfinished);
+    unfinished.add(this);
   }
 
   /** Renames the new file into place. Errors: ERR_INPUT_INVALID. */
@@ -33,6 +42,7 @@ export class StagedFile {
     try {
       if (this.#mode !== undefined) chmodSync(this.writePath, this.#mode);
       renameSync(this.writePath, this.#target);
+      this.#end();
     } catch (error) {
       this.drop();
       throw this.refusal(error as Error);
@@ -41,7 +51,13 @@ export class StagedFile {
 
   /** Removes what was written so far. */
   drop(): void {
+    this.#end();
     if (this.#target !== null) rmSync(this.writePath, { force: true });
+  }
+
+  #end(): void {
+    unfinished.delete(this);
+    if (unfinished.size === 0) process.off('exit', dropUnfinished);
   }
 
   /** The error for a file that `cause` kept from being written, under the name that the caller gave. */

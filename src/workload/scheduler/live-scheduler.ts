@@ -1,5 +1,5 @@
 import { Faults, withoutUndefined } from '../../config.js';
-import { LockstepError } from '../../errors.js';
+import { LockstepError, shown } from '../../errors.js';
 import { type RankLimits, RankScheduler, type RankStats } from './rank-scheduler.js';
 import { RequestState } from './request-state.js';
 import { DEFAULT_SCHEDULER_LIMITS } from './scheduler-limits.js';
@@ -119,8 +119,17 @@ export class LiveScheduler {
 
   /** Refuses the events of a step as a whole. */
   #check(events: readonly SchedulerEvent[]): void {
+    if (!Array.isArray(events)) {
+      throw new LockstepError('ERR_INPUT_INVALID', `The events are ${shown(events)}; they must be an array of events`);
+    }
     const arrived = new Set<number>();
-    for (const event of events) {
+    for (const event of events as readonly SchedulerEvent[]) {
+      if (typeof event !== 'object' || event === null) {
+        throw new LockstepError(
+          'ERR_INPUT_INVALID',
+          `${shown(event)} is not an event: give objects whose kind is arrive, yield, finish or cancel`,
+        );
+      }
       const { request } = event;
       const known = this.#live.has(request) || arrived.has(request);
       if (event.kind === 'arrive') {

@@ -145,6 +145,8 @@ describe('steps of a live scheduler', () => {
     ['not an outcome of a decode', { kind: 'yield', request: 0, tokens: 2 }],
     ['is for an unknown request', { kind: 'cancel', request: 5 }],
     ['is not an event', { kind: 'abort', request: 0 }],
+    ['null is not an event', null as unknown as object],
+    ['7 is not an event', 7 as unknown as object],
   ])('refuse an event that %s, and all that came with it', (fault, event) => {
     const scheduler = new LiveScheduler({ maxModelLen: 75, numBlocks: 6 });
     scheduler.step([arrive(0, 3, { maxTokens: 9 })]);
@@ -153,6 +155,13 @@ describe('steps of a live scheduler', () => {
       expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining(fault) }),
     );
     expect(brief(scheduler.step([]))).toEqual(['0 decode 3+1']);
+  });
+
+  it('refuse events that are no array', () => {
+    const scheduler = new LiveScheduler();
+    expect(() => scheduler.step(arrive(0, 3) as unknown as SchedulerEvent[])).toThrow(
+      expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining('must be an array') }),
+    );
   });
 
   it('need limits that can be', () => {
