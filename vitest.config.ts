@@ -11,6 +11,7 @@ const seed = process.env.LOCKSTEP_SEED ?? String(Date.now() % 2 ** 31);
 const LANES = [
   { name: 'test', folders: ['unit', 'property', 'tidy', 'package'], runs: '0.1' },
   { name: 'mutation', folders: ['mutation'], runs: '1' },
+  { name: 'standin', folders: ['kernels', 'ptx'], runs: '1' },
   { name: 'soak', folders: ['soak'], runs: '10' },
 ];
 

@@ -51,13 +51,19 @@
         "host/host-stream.cc",
         "host/host-sync.cc",
         "host/machine-memory.cc",
+        "kernels/bodies.cc",
         "kernels/builtin.cc",
         "kernels/copy.cc",
+        "kernels/device-inputs.cc",
         "kernels/expert.cc",
         "kernels/fill.cc",
+        "kernels/images.cc",
         "kernels/kv-read.cc",
         "kernels/kv-write.cc",
-        "kernels/sum-shares.cc"
+        "kernels/padded-rows.cc",
+        "kernels/report-words.cc",
+        "kernels/sum-shares.cc",
+        "kernels/table-edit.cc"
       ]
     }
   ]

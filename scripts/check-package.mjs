@@ -11,6 +11,7 @@ import { npmEnvironment } from './setup/packages.mjs';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 const native = `prebuilds/${process.platform}-${process.arch}/lockstep.node`;
+const kernels = `prebuilds/${process.platform}-${process.arch}/kernels`;
 const env = npmEnvironment(process.env);
 const work = mkdtempSync(path.join(tmpdir(), 'lockstep-package-'));
 const place = path.join(work, 'app');
@@ -87,6 +88,7 @@ function checkContents(tarball) {
     'dist/memory/metadata.wasm',
     'dist/memory/metadata-scalar.wasm',
     native,
+    ...['kernels.json', 'lockstep.fatbin', 'lockstep-old.ptx', 'lockstep.hip'].map((name) => `${kernels}/${name}`),
     ...vectors.map((name) => `dist/vectors/${name}`),
     ...entryTargets(),
   ];

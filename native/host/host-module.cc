@@ -64,7 +64,8 @@ std::unique_ptr<Module> load_host_module(const std::string& path, std::shared_pt
   }
   if (table == nullptr) invalid(path, "lockstep_kernels() returned no table");
   if (table->abi != LOCKSTEP_KERNEL_ABI) {
-    invalid(path, "its ABI is " + std::to_string(table->abi) + ", this build's is " + std::to_string(LOCKSTEP_KERNEL_ABI));
+    invalid(path, "its ABI is " + std::to_string(table->abi) + ", this build's is " + std::to_string(LOCKSTEP_KERNEL_ABI) +
+                      "; compile it again with this build's header");
   }
   if (table->count < 0 || (table->count > 0 && table->kernels == nullptr)) invalid(path, "its table has no kernels");
   for (int32_t i = 0; i < table->count; i++) {

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-#define LOCKSTEP_KERNEL_ABI 1
+#define LOCKSTEP_KERNEL_ABI 2
 #define LOCKSTEP_MAX_ARGUMENTS 32
 
 enum lockstep_argument_kind {
@@ -56,6 +56,8 @@ typedef struct lockstep_kernel {
   int32_t (*check)(const lockstep_value* arguments, int64_t* required_bytes, lockstep_error* error);
   /* Called on the stream's thread. Nonzero makes the stream fail with error->message. */
   int32_t (*run)(const lockstep_value* arguments, lockstep_error* error);
+  /* How many pieces the work of a launch can be shared out into, which sizes the grid of a GPU; 0 launches nothing. Null: 1. */
+  int64_t (*items)(const lockstep_value* arguments);
 } lockstep_kernel;
 
 typedef struct lockstep_kernel_table {

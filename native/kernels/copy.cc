@@ -1,7 +1,4 @@
-#include <cinttypes>
-#include <cstring>
-
-#include "builtin.h"
+#include "kernel-info.h"
 
 namespace lockstep {
 
@@ -10,21 +7,15 @@ namespace {
 constexpr lockstep_argument arguments[] = {{"src", LOCKSTEP_IN, 1}, {"dst", LOCKSTEP_OUT, 1}, {"bytes", LOCKSTEP_I64, 0}};
 
 int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error) {
-  const int64_t bytes = a[2].scalar;
-  if (bytes < 0) return report(error, "bytes is %" PRId64 "; give 0 or more", bytes);
-  required[0] = bytes;
-  required[1] = bytes;
-  return 0;
+  required[0] = a[2].scalar;
+  required[1] = a[2].scalar;
+  return refuse_below("bytes", a[2].scalar, 0, error);
 }
 
-int32_t run(const lockstep_value* a, lockstep_error*) {
-  std::memmove(a[1].address, a[0].address, static_cast<size_t>(a[2].scalar));
-  return 0;
-}
+int64_t items(const lockstep_value* a) { return a[2].scalar / static_cast<int64_t>(sizeof(Word)) + 1; }
 
 }  // namespace
 
-// copy(src, dst, bytes i64): the two may overlap.
-lockstep_kernel copy_kernel() { return {"copy", 3, arguments, check, run}; }
+KernelInfo copy_info() { return kernel_info("copy", arguments, check, items); }
 
 }  // namespace lockstep

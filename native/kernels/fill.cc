@@ -1,7 +1,4 @@
-#include <algorithm>
-#include <cinttypes>
-
-#include "builtin.h"
+#include "kernel-info.h"
 
 namespace lockstep {
 
@@ -10,20 +7,14 @@ namespace {
 constexpr lockstep_argument arguments[] = {{"dst", LOCKSTEP_OUT, 4}, {"value", LOCKSTEP_I32, 0}, {"count", LOCKSTEP_I64, 0}};
 
 int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error) {
-  const int64_t count = a[2].scalar;
-  if (count < 0) return report(error, "count is %" PRId64 "; give 0 or more", count);
-  required[0] = bytes_of(count, 4);
-  return 0;
+  required[0] = bytes_of(a[2].scalar, 4);
+  return refuse_below("count", a[2].scalar, 0, error);
 }
 
-int32_t run(const lockstep_value* a, lockstep_error*) {
-  std::fill_n(static_cast<int32_t*>(a[0].address), a[2].scalar, static_cast<int32_t>(a[1].scalar));
-  return 0;
-}
+int64_t items(const lockstep_value* a) { return a[2].scalar; }
 
 }  // namespace
 
-// fill(dst i32[count], value i32, count i64).
-lockstep_kernel fill_kernel() { return {"fill", 3, arguments, check, run}; }
+KernelInfo fill_info() { return kernel_info("fill", arguments, check, items); }
 
 }  // namespace lockstep

@@ -42,9 +42,9 @@ export const addon = {
   },
 };
 
-/** gyp writes makefiles for the targets of node-addon-api to native/node_modules. @param {string} file */
+/** gyp writes makefiles for the targets of node-addon-api to native/node_modules. Images of GPU kernels are not linked. @param {string} file */
 function isOurs(file) {
-  return !/^native\/(build|node_modules)\//.test(file);
+  return !/^native\/(build|node_modules|kernels\/built)\//.test(file);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { BUILT } from '../kernels/sources.mjs';
 import { runChild, SetupError } from './child.mjs';
 import { hashFile, listFiles, placeFile } from './files.mjs';
 import { hashAll, hashRules } from './step.mjs';
@@ -78,7 +79,7 @@ export const rules = {
 };
 
 /**
- * What travels in dist as it is in the tree, by its place there.
+ * What travels in dist, or beside the addon, as it is in the tree, by its place there.
  * @param {string} root
  * @returns {Map<string, string>}
  */
@@ -86,20 +87,24 @@ function copiesOf(root) {
   const modules = listFiles(root, 'wasm', (file) => file.endsWith('.wasm'));
   const vectors = listFiles(root, 'test/vectors', (file) => file.endsWith('.json'));
   const scripts = listFiles(root, 'src', (file) => file.endsWith('.py'));
+  // nvcc's PTX is in the fatbin too; as text it is for tests.
+  const images = listFiles(root, BUILT, (file) => !file.endsWith('/lockstep.ptx'));
+  const beside = `prebuilds/${process.platform}-${process.arch}/kernels`;
   return new Map([
     ...modules.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^wasm/, 'dist/memory')])),
     ...vectors.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^test\/vectors/, 'dist/vectors')])),
     ...scripts.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^src/, 'dist')])),
+    ...images.map((file) => /** @type {[string, string]} */ ([file, file.replace(BUILT, beside)])),
   ]);
 }
 
 /** @type {Step} */
 export const copies = {
   name: 'copies',
-  does: 'copy the committed C++ modules, the engine vectors and the Python scripts to dist/',
+  does: 'copy the committed C++ modules, the engine vectors and the Python scripts to dist/, the GPU kernels beside the addon',
   inputs: ({ root }) => ({
     ...hashAll(root, [...copiesOf(root).keys()]),
-    ...hashAll(root, ['scripts/setup/dist.mjs']),
+    ...hashAll(root, ['scripts/setup/dist.mjs', 'scripts/kernels/sources.mjs']),
   }),
   async build({ root }) {
     for (const module of ['wasm/metadata.wasm', 'wasm/metadata-scalar.wasm']) {

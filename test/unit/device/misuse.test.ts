@@ -151,7 +151,17 @@ describe('arguments of a launch', () => {
     const error = errorOf('ERR_LAUNCH_INVALID', () => device.loadModule().kernel('kv_wirte'));
     expect(error.details).toEqual({
       kernel: 'kv_wirte',
-      kernels: ['kv_write', 'kv_read', 'kv_read_rows', 'copy', 'fill'],
+      kernels: [
+        'kv_write',
+        'kv_read',
+        'kv_read_rows',
+        'copy',
+        'fill',
+        'table_edit',
+        'gather_rows',
+        'scatter_rows',
+        'device_inputs',
+      ],
     });
   });
 

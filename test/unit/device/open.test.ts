@@ -96,7 +96,7 @@ describe('loadModule', () => {
     const other = buildTestKernels(['TABLE_ABI=99']);
     const device = openDevice({ device: 'host' });
     const error = errorOf('ERR_LAUNCH_INVALID', () => device.loadModule({ path: other.path }));
-    expect(error.details.reason).toBe("its ABI is 99, this build's is 1");
+    expect(error.details.reason).toBe("its ABI is 99, this build's is 2; compile it again with this build's header");
     device.dispose();
     other.remove();
   });

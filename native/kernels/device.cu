@@ -1,0 +1,84 @@
+// The kernels as a GPU's entry points, for nvcc, hiprtc and clang alike. A buffer is a pointer and its bytes; the report comes
+// last; any grid and any block size will do.
+#include "copy.h"
+#include "device-inputs.h"
+#include "expert.h"
+#include "fill.h"
+#include "gather-rows.h"
+#include "kv-read.h"
+#include "kv-write.h"
+#include "scatter-rows.h"
+#include "sum-shares.h"
+#include "table-edit.h"
+
+using namespace lockstep;
+
+extern "C" {
+
+__global__ void lockstep_kv_write(const int* ids, int64 ids_bytes, const int64* slots, int64 slots_bytes, int* cache,
+                                  int64 cache_bytes, int n, Report* report) {
+  kv_write(grid_of_thread(), ids, ids_bytes, slots, slots_bytes, cache, cache_bytes, n, report);
+}
+
+__global__ void lockstep_kv_read(const int* cache, int64 cache_bytes, const int* block_table, int64 table_bytes,
+                                 const int* seq_lens, int64 lens_bytes, int* out, int64 out_bytes, int row_begin, int row_end,
+                                 int pitch, int block_size, Report* report) {
+  kv_read(grid_of_thread(), cache, cache_bytes, block_table, table_bytes, seq_lens, lens_bytes, out, out_bytes, row_begin,
+          row_end, pitch, block_size, report);
+}
+
+__global__ void lockstep_kv_read_rows(const int* cache, int64 cache_bytes, const int* block_table, int64 table_bytes,
+                                      const int* seq_lens, int64 lens_bytes, int* out, int64 out_bytes, const int* list,
+                                      int64 list_bytes, int count, int pitch, int block_size, Report* report) {
+  kv_read_rows(grid_of_thread(), cache, cache_bytes, block_table, table_bytes, seq_lens, lens_bytes, out, out_bytes, list,
+               list_bytes, count, pitch, block_size, report);
+}
+
+__global__ void lockstep_copy(const char* src, int64 src_bytes, char* dst, int64 dst_bytes, int64 bytes, Report* report) {
+  copy(grid_of_thread(), src, src_bytes, dst, dst_bytes, bytes, report);
+}
+
+__global__ void lockstep_fill(int* dst, int64 dst_bytes, int value, int64 count, Report* report) {
+  fill(grid_of_thread(), dst, dst_bytes, value, count, report);
+}
+
+__global__ void lockstep_table_edit(char* table, int64 table_bytes, const TableEdit* edits, int64 edits_bytes,
+                                    const char* source, int64 source_bytes, int count, int pitch, Report* report) {
+  table_edit(grid_of_thread(), table, table_bytes, edits, edits_bytes, source, source_bytes, count, pitch, report);
+}
+
+__global__ void lockstep_gather_rows(const char* view, int64 view_bytes, const int* counts, int64 counts_bytes, char* padded,
+                                     int64 padded_bytes, int ranks, int pitch, int row_bytes, Report* report) {
+  gather_rows(grid_of_thread(), view, view_bytes, counts, counts_bytes, padded, padded_bytes, ranks, pitch, row_bytes, report);
+}
+
+__global__ void lockstep_scatter_rows(const char* padded, int64 padded_bytes, const int* counts, int64 counts_bytes, char* view,
+                                      int64 view_bytes, int ranks, int pitch, int row_bytes, Report* report) {
+  scatter_rows(grid_of_thread(), padded, padded_bytes, counts, counts_bytes, view, view_bytes, ranks, pitch, row_bytes, report);
+}
+
+__global__ void lockstep_device_inputs(const int* source, int64 source_bytes, const int* base, int64 base_bytes,
+                                       const int* accepted, int64 accepted_bytes, const int* sampled, int64 sampled_bytes,
+                                       const int* drafts, int64 drafts_bytes, const int* query_start_loc, int64 start_bytes,
+                                       const int* token_to_request, int64 requests_bytes, const int* block_table,
+                                       int64 table_bytes, int* input_ids, int64 ids_bytes, int64* positions,
+                                       int64 positions_bytes, int64* slots, int64 slots_bytes, int* seq_lens, int64 lens_bytes,
+                                       int requests, int tokens, int max_drafts, int table_width, int block_size,
+                                       int padded_seq_len, int cp_size, int cp_rank, int cp_interleave, Report* report) {
+  device_inputs(grid_of_thread(), source, source_bytes, base, base_bytes, accepted, accepted_bytes, sampled, sampled_bytes, drafts,
+                drafts_bytes, query_start_loc, start_bytes, token_to_request, requests_bytes, block_table, table_bytes, input_ids,
+                ids_bytes, positions, positions_bytes, slots, slots_bytes, seq_lens, lens_bytes, requests, tokens, max_drafts,
+                table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, report);
+}
+
+__global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,
+                                int64 out_bytes, int n, int rank, int ranks, Report* report) {
+  expert(grid_of_thread(), rows, rows_bytes, routed, routed_bytes, out, out_bytes, n, rank, ranks, report);
+}
+
+__global__ void lockstep_sum_shares(const int* shares, int64 shares_bytes, int* out, int64 out_bytes, int64 count, int ranks,
+                                    Report* report) {
+  sum_shares(grid_of_thread(), shares, shares_bytes, out, out_bytes, count, ranks, report);
+}
+
+}  // extern "C"
