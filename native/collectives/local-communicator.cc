@@ -45,8 +45,8 @@ void LocalCommunicator::post(Stream& stream, const std::shared_ptr<Buffer>& send
                              std::vector<int32_t> signature) {
   require_state(State::idle);
   const uint64_t exchange = exchange_ + 1;
-  // The place was read in the exchange before the last. All peers have posted since, so their marks are known.
-  for (const auto& mark : group_->reads(rank_, exchange & 1)) stream.wait_mark(mark);
+  // The place was read in the exchange before the last. All ranks have posted since, so their marks are known.
+  for (const auto& mark : group_->reads(exchange & 1)) stream.wait_mark(mark);
   auto& place = places_[exchange & 1];
   if (place == nullptr || place->bytes < bytes) {
     auto larger = device->allocate(place_bytes(bytes));
@@ -89,7 +89,7 @@ void LocalCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& i
                           {{"peer", copy.peer}, {"needed", copy.source + copy.bytes}, {"actual", post.bytes}});
       }
       if (copy.bytes == 0) continue;
-      if (copy.peer != rank_) stream.wait_mark(post.mark);
+      stream.wait_mark(post.mark);
       stream.copy_from(post.address + copy.source, into, offset + static_cast<int64_t>(copy.target), copy.bytes);
     }
     return stream.retire_mark();
@@ -103,7 +103,7 @@ bool LocalCommunicator::released(double ms) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
   for (uint64_t parity = 0; parity < 2; parity++) {
     if (places_[parity] == nullptr) continue;
-    for (const auto& mark : group_->reads(rank_, parity)) {
+    for (const auto& mark : group_->reads(parity)) {
       const std::chrono::duration<double, std::milli> left = end - std::chrono::steady_clock::now();
       const WaitResult result = mark->wait(std::max(0.0, left.count()));
       // A stream that failed reads nothing more.

@@ -104,12 +104,11 @@ void LocalGroup::require_equal_signatures(uint64_t exchange) const {
   }
 }
 
-std::vector<std::shared_ptr<Mark>> LocalGroup::reads(int32_t rank, uint64_t parity) const {
+std::vector<std::shared_ptr<Mark>> LocalGroup::reads(uint64_t parity) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   std::vector<std::shared_ptr<Mark>> marks;
-  for (int32_t peer = 0; peer < size; peer++) {
-    const auto& mark = seats_[static_cast<size_t>(peer)].reads[parity];
-    if (peer != rank && mark != nullptr) marks.push_back(mark);
+  for (const Seat& seat : seats_) {
+    if (seat.reads[parity] != nullptr) marks.push_back(seat.reads[parity]);
   }
   return marks;
 }

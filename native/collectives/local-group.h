@@ -49,8 +49,8 @@ class LocalGroup {
         read([&](int32_t peer) -> const Post& { return seats_[static_cast<size_t>(peer)].posts[exchange & 1]; });
   }
 
-  // Marks after which no peer of `rank` reads what was posted for an exchange of this parity.
-  std::vector<std::shared_ptr<Mark>> reads(int32_t rank, uint64_t parity) const;
+  // Marks after which no rank reads what was posted for an exchange of this parity.
+  std::vector<std::shared_ptr<Mark>> reads(uint64_t parity) const;
 
   // Ends the group on behalf of `rank`; the first reason counts.
   void end(int32_t rank, const std::string& code, const std::string& reason);

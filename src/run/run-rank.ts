@@ -1,5 +1,11 @@
 import { type Device, openDevice } from '../device/index.js';
-import { type CaptureReport, type CollectivesImplementation, createDeviceCollectives } from '../execution/index.js';
+import {
+  type CaptureReport,
+  type CollectivesImplementation,
+  createDeviceCollectives,
+  type DeviceCollectives,
+  type DeviceCollectivesOptions,
+} from '../execution/index.js';
 import { LineFile, stepRecord } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
@@ -64,6 +70,8 @@ export interface RankReport {
 /** The device and collective that a rank runs on. */
 export interface RankHost {
   readonly collective: Collective;
+  /** Makes the device collectives of the group. Default: `createDeviceCollectives`. */
+  readonly connect?: (options: DeviceCollectivesOptions) => DeviceCollectives;
   interrupted(): boolean;
   progress(progress: RunProgress): void;
 }
@@ -94,7 +102,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   const table = RequestTable.fromShared(data.requests);
   const ledger = new KvLedger(table);
   const rows = new RequestRows(planner, ledger);
-  using collectives = createDeviceCollectives({
+  using collectives = (host.connect ?? createDeviceCollectives)({
     device,
     collective: host.collective,
     timeoutMs: options.timeoutMs,

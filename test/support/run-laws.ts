@@ -18,4 +18,9 @@ export function checkLaws(run: RunSummary): void {
   );
   expect(run.finished + run.rejected).toBe(run.requests);
   expect(run.paddingRatio).toBeGreaterThanOrEqual(0);
+  // Every step sends its rows to the experts and takes them back.
+  const collectives = run.collectivesInGraphs + run.collectivesEager;
+  expect(run.collectives).toBe(run.processes === 1 ? 'solo' : 'local');
+  expect(collectives).toBeGreaterThanOrEqual(2 * run.steps);
+  if (run.collectives === 'local') expect(run.collectivesInGraphs).toBe(0);
 }

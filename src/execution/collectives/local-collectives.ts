@@ -1,4 +1,4 @@
-import type { Device, DeviceBuffer, DeviceModule, LocalCommunicator } from '../../device/index.js';
+import type { Device, DeviceBuffer, DeviceEvent, DeviceModule, LocalCommunicator } from '../../device/index.js';
 import type { LockstepError } from '../../errors.js';
 import {
   COLLECTIVE_KINDS,
@@ -38,6 +38,7 @@ export class LocalCollectives implements DeviceCollectives {
   readonly #timeoutMs: number;
   /** Shares that are summed up. */
   #shares: DeviceBuffer | null = null;
+  readonly #summed: DeviceEvent;
 
   /** Joins `group`, which no other group of this process may be called. */
   constructor(device: Device, group: string, rank: number, size: number, timeoutMs: number) {
@@ -46,6 +47,7 @@ export class LocalCollectives implements DeviceCollectives {
     this.size = size;
     this.#timeoutMs = timeoutMs;
     this.#kernels = device.loadModule();
+    this.#summed = device.createEvent();
     this.#communicator = device.joinLocal(group, rank, size);
   }
 
@@ -69,8 +71,11 @@ export class LocalCollectives implements DeviceCollectives {
     const sum = this.#kernels.kernel('sum_shares');
     return (stream) => {
       const shares = this.#sharesOf(Math.max(1, summed * this.size) * ELEMENT);
+      // The last shares may still be summed up on another stream.
+      stream.wait(this.#summed);
       this.#communicator.exchange(stream, { ...parts, into: shares }, wait);
       if (summed > 0) stream.launch(sum, [shares, recv, summed, this.size]);
+      stream.record(this.#summed);
     };
   }
 
@@ -81,6 +86,7 @@ export class LocalCollectives implements DeviceCollectives {
   [Symbol.dispose](): void {
     this.#communicator.dispose();
     this.#shares?.dispose();
+    this.#summed.dispose();
     this.#kernels.dispose();
   }
 
