@@ -10,11 +10,11 @@ import { hasSimd } from '../memory/index.js';
 import { type KernelImage, kernelImages } from '../native/index.js';
 import { createPlanner, devicePort } from '../planner/index.js';
 import {
+  type CardTrials,
   collectiveLines,
   deviceLines,
   kernelLines,
-  type PinnedCards,
-  pinnedCards,
+  tryCards,
   validationLines,
 } from './device-report.js';
 import { EXIT } from './exit.js';
@@ -24,8 +24,8 @@ import { entry } from './probe-lines.js';
 interface Findings {
   readonly schemaVersion: 1;
   readonly devices: readonly DeviceProbe[];
-  /** Of each card, by `cuda:0`, whether its driver takes a planner's memory as its own. */
-  readonly pinnedArena: PinnedCards;
+  /** Of each card, by `cuda:0`, whether it opens, and whether its driver takes a planner's memory as its own. */
+  readonly cards: CardTrials;
   /** Code for GPUs that lies beside the addon; null without it. */
   readonly kernels: readonly KernelImage[] | null;
   readonly libraries: readonly LibraryProbe[];
@@ -60,14 +60,14 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
 
 async function findings(): Promise<Findings> {
   const devices = probeDevices();
-  let pinnedArena: PinnedCards = {};
+  let cards: CardTrials = {};
   const planner = await probePlanner((arena) => {
-    pinnedArena = pinnedCards(devices, arena);
+    cards = tryCards(devices, arena);
   });
   return {
     schemaVersion: 1,
     devices,
-    pinnedArena,
+    cards,
     kernels: kernelImages(),
     libraries: probeCollectives(),
     validation: VALIDATION,
@@ -112,7 +112,7 @@ function lines(found: Findings): string[] {
     `lockstep on Node ${node}, ${platform}`,
     '',
     'devices',
-    ...devices.flatMap((device) => deviceLines(device, found.pinnedArena)),
+    ...devices.flatMap((device) => deviceLines(device, found.cards)),
     'kernels for GPUs',
     ...kernelLines(found.kernels),
     'collectives of GPUs',
