@@ -4,8 +4,6 @@ export {
   type Device,
   type DeviceAttempt,
   type DeviceBuffer,
-  type DeviceCard,
-  type DeviceDriver,
   type DeviceEvent,
   type DeviceGraph,
   type DeviceKind,

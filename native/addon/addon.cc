@@ -26,7 +26,7 @@ napi_value open_device(napi_env env, napi_callback_info raw) {
     if (!info[2].IsNull() && !info[2].IsUndefined()) {
       const int64_t rank = integer_argument(info[2], "localRank");
       if (rank < 0 || rank > 1 << 20) invalid_argument("localRank", info[2], "the number of this rank on its machine, from 0 on");
-      local = LocalRank{static_cast<int>(rank), "localRank"};
+      local = LocalRank{static_cast<int>(rank), "given"};
     }
     return DeviceObject::open(env, open_backend(*name, local), limit);
   });

@@ -124,17 +124,18 @@ struct GraphBackend : Resource {
   size_t nodes = 0;
   // Bytes the graph itself holds.
   size_t bytes = 0;
-  // Bytes that a driver took for it: an estimate, by what was free before and after.
+  // The part of them that a driver took: an estimate, by what was free before and after.
   size_t driver_bytes = 0;
 };
 
 // Work that was recorded and is no graph yet.
 struct RecordingBackend {
   virtual ~RecordingBackend() = default;
+  // Once, or again where the graph was destroyed.
   virtual std::unique_ptr<GraphBackend> instantiate() = 0;
 
   size_t nodes = 0;
-  // Bytes the graph will hold.
+  // Bytes the graph will hold, those that a driver will take left out.
   size_t bytes = 0;
 };
 

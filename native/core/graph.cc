@@ -54,6 +54,8 @@ std::shared_ptr<Graph> Recording::instantiate() {
   device->empty_retired();
   Charge charge(device->account, backend->bytes, Charge::For::graph);
   auto graph = backend->instantiate();
+  // What a driver takes is known afterwards.
+  if (graph->bytes > backend->bytes) charge = Charge(device->account, graph->bytes, Charge::For::graph);
   backend.reset();
   return std::make_shared<Graph>(*device, std::move(graph), std::move(charge), std::move(baked), std::move(pool), pool_use);
 }

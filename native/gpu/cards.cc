@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "context.h"
 #include "driver-constants.h"
 #include "gpu-error.h"
 
@@ -136,15 +137,10 @@ CardChoice choose_card(Vendor vendor, int count, std::optional<int> asked, const
 std::string pinning_refusal(const DriverLibrary& driver, int ordinal, void* host, size_t bytes) {
   const Driver& table = driver.table;
   try {
-    int device = 0;
-    check_driver(driver, DriverCall::device_get, table.device_get(&device, ordinal));
-    if (driver.vendor == Vendor::cuda) {
-      void* context = nullptr;
-      check_driver(driver, DriverCall::context_retain, table.context_retain(&context, device));
-      check_driver(driver, DriverCall::context_current, table.context_current(context));
-    } else {
-      check_driver(driver, DriverCall::device_current, table.device_current(device));
-    }
+    GpuContext& context = GpuContext::of(driver, ordinal);
+    if (const auto fault = context.fault()) return fault->error.message;
+    const DriverCall current = driver.vendor == Vendor::cuda ? DriverCall::context_current : DriverCall::device_current;
+    check_driver(driver, current, context.make_current());
     const unsigned flags = driver_constant::host_register_portable | driver_constant::host_register_mapped;
     check_driver(driver, DriverCall::host_register, table.host_register(host, bytes, flags), "to pin host memory");
     uint64_t address = 0;

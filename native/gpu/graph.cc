@@ -1,7 +1,6 @@
 #include "graph.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "memory.h"
 
@@ -26,13 +25,12 @@ std::unique_ptr<GraphBackend> GpuRecording::instantiate() {
   {
     const Current current(*owner);
     LOCKSTEP_DRIVE(*owner, graph_instantiate, &made->executable, graph, 0);
-    LOCKSTEP_DRIVE(*owner, graph_destroy, std::exchange(graph, nullptr));
     if (owner->driver.graph_upload != nullptr) {
       LOCKSTEP_DRIVE(*owner, graph_upload, made->executable, owner->stream);
       owner->finish_own_work();
     }
   }
-  made->driver_bytes = static_cast<size_t>(before - std::min(before, free_gpu_bytes(*owner).free));
+  made->bytes = made->driver_bytes = static_cast<size_t>(before - std::min(before, free_gpu_bytes(*owner).free));
   return made;
 }
 

@@ -17,7 +17,6 @@ struct GpuRecording final : RecordingBackend {
   // Takes over the driver's graph.
   GpuRecording(std::shared_ptr<GpuDevice> owner, void* graph);
   ~GpuRecording() override;
-  // The graph is destroyed once it is instantiated: nothing updates one.
   std::unique_ptr<GraphBackend> instantiate() override;
 
   const std::shared_ptr<GpuDevice> owner;

@@ -2,28 +2,48 @@ import {
   type DeviceCard,
   type DeviceProbe,
   type LibraryProbe,
+  openDevice,
   type PinnedArena,
   probePinnedArena,
   type Validation,
 } from '../device/index.js';
+import type { LockstepError } from '../errors.js';
 import type { KernelImage } from '../native/index.js';
 import { entry, INDENT, triedLines } from './probe-lines.js';
 
-/** By the name that `openDevice` takes: `cuda:0`. */
-export type PinnedCards = Readonly<Record<string, PinnedArena>>;
+/** What came of trying a card. */
+export interface CardTrial {
+  /** Whether it opens as a device: its driver starts it, and its kernels load. */
+  readonly opens: boolean;
+  /** Why, or why not. */
+  readonly reason: string;
+  readonly pinnedArena: PinnedArena;
+}
 
-/** Tries every card with a planner's memory. */
-export function pinnedCards(devices: readonly DeviceProbe[], arena: Uint8Array): PinnedCards {
+/** By the name that `openDevice` takes: `cuda:0`. */
+export type CardTrials = Readonly<Record<string, CardTrial>>;
+
+/** Opens every card, and pins a planner's memory for it. */
+export function tryCards(devices: readonly DeviceProbe[], arena: Uint8Array): CardTrials {
   const each = devices.flatMap(({ kind, cards }) =>
-    kind === 'host'
-      ? []
-      : cards.map(({ ordinal }) => [`${kind}:${ordinal}`, probePinnedArena(kind, ordinal, arena)] as const),
+    kind === 'host' ? [] : cards.map(({ ordinal }) => [`${kind}:${ordinal}`, tryCard(kind, ordinal, arena)] as const),
   );
   return Object.fromEntries(each);
 }
 
+function tryCard(kind: 'cuda' | 'hip', ordinal: number, arena: Uint8Array): CardTrial {
+  const pinnedArena = probePinnedArena(kind, ordinal, arena);
+  try {
+    openDevice({ device: `${kind}:${ordinal}` }).dispose();
+    return { opens: true, reason: 'its kernels load', pinnedArena };
+  } catch (error) {
+    const { message, details } = error as LockstepError;
+    return { opens: false, reason: typeof details?.reason === 'string' ? details.reason : message, pinnedArena };
+  }
+}
+
 /** A device with its cards; of one that cannot be opened what was tried. */
-export function deviceLines(device: DeviceProbe, pinned: PinnedCards): string[] {
+export function deviceLines(device: DeviceProbe, trials: CardTrials): string[] {
   const { kind, available, reason, attempts, driver, cards, override } = device;
   const named = override === null ? [] : [`${INDENT}${override.variable}=${override.value} names the library`];
   if (!available) return [...triedLines(kind, reason, attempts), ...named];
@@ -32,19 +52,22 @@ export function deviceLines(device: DeviceProbe, pinned: PinnedCards): string[] 
     entry(kind, true, reason),
     ...named,
     ...runtime,
-    ...cards.flatMap((card) => cardLines(`${kind}:${card.ordinal}`, card, pinned)),
+    ...cards.flatMap((card) => cardLines(`${kind}:${card.ordinal}`, card, trials)),
   ];
 }
 
-function cardLines(name: string, card: DeviceCard, pinned: PinnedCards): string[] {
+function cardLines(name: string, card: DeviceCard, trials: CardTrials): string[] {
   const { bytes, arch, processors, warp, pciBusId, standIn } = card;
   const gibibytes = (bytes / 2 ** 30).toFixed(1);
   const facts = `${arch}, ${gibibytes} GiB, ${processors} processors, warps of ${warp}, at ${pciBusId}`;
   const lines = [`${INDENT}${name} ${card.name}: ${facts}`];
   if (standIn) lines.push(`${INDENT}${name} is no GPU: a library of Lockstep's tests answers as its driver`);
-  const arena = pinned[name];
-  if (arena !== undefined) {
-    lines.push(`${INDENT}${name} ${arena.pinned ? 'pins' : 'does not pin'} the planner's memory: ${arena.reason}`);
+  const trial = trials[name];
+  if (trial !== undefined) {
+    const { opens, reason, pinnedArena } = trial;
+    lines.push(`${INDENT}${name} ${opens ? 'opens' : 'does not open'}: ${reason}`);
+    const pins = pinnedArena.pinned ? 'pins' : 'does not pin';
+    lines.push(`${INDENT}${name} ${pins} the planner's memory: ${pinnedArena.reason}`);
   }
   return lines;
 }
@@ -56,7 +79,9 @@ export function kernelLines(images: readonly KernelImage[] | null): string[] {
   const files = [...new Set(images.map(({ file }) => file))];
   return files.map((file, index) => {
     const [first, ...rest] = images.filter((image) => image.file === file);
-    const archs = [first, ...rest].map(({ arch }) => arch ?? 'compiled by hiprtc for the card').join(', ');
+    const archs = [first, ...rest]
+      .map(({ arch }) => arch ?? 'source, to compile for the card and to name in LOCKSTEP_HIP_IMAGE')
+      .join(', ');
     const floor = first.driver === undefined ? '' : `; driver ${first.driver} or newer`;
     const text = `${file}: ${archs}${floor}`;
     return index === 0 ? entry('images', true, text) : `${INDENT}${text}`;

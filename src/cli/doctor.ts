@@ -11,11 +11,11 @@ import { type KernelImage, kernelImages } from '../native/index.js';
 import { createPlanner, devicePort } from '../planner/index.js';
 import { type MpiAttempt, probeMpi } from '../ranks/index.js';
 import {
+  type CardTrials,
   collectiveLines,
   deviceLines,
   kernelLines,
-  type PinnedCards,
-  pinnedCards,
+  tryCards,
   validationLines,
 } from './device-report.js';
 import { EXIT } from './exit.js';
@@ -25,8 +25,8 @@ import { entry, triedLines } from './probe-lines.js';
 interface Findings {
   readonly schemaVersion: 1;
   readonly devices: readonly DeviceProbe[];
-  /** Of each card, by `cuda:0`, whether its driver takes a planner's memory as its own. */
-  readonly pinnedArena: PinnedCards;
+  /** Of each card, by `cuda:0`, whether it opens, and whether its driver takes a planner's memory as its own. */
+  readonly cards: CardTrials;
   /** Code for GPUs that lies beside the addon; null without it. */
   readonly kernels: readonly KernelImage[] | null;
   readonly libraries: readonly LibraryProbe[];
@@ -63,14 +63,14 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
 
 async function findings(): Promise<Findings> {
   const devices = probeDevices();
-  let pinnedArena: PinnedCards = {};
+  let cards: CardTrials = {};
   const planner = await probePlanner((arena) => {
-    pinnedArena = pinnedCards(devices, arena);
+    cards = tryCards(devices, arena);
   });
   return {
     schemaVersion: 1,
     devices,
-    pinnedArena,
+    cards,
     kernels: kernelImages(),
     libraries: probeCollectives(),
     validation: VALIDATION,
@@ -115,7 +115,7 @@ function lines(found: Findings): string[] {
     `lockstep on Node ${node}, ${platform}`,
     '',
     'devices',
-    ...devices.flatMap((device) => deviceLines(device, found.pinnedArena)),
+    ...devices.flatMap((device) => deviceLines(device, found.cards)),
     'kernels for GPUs',
     ...kernelLines(found.kernels),
     'collectives of GPUs',

@@ -29,6 +29,12 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
   { backend: 'cuda', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
   {
     backend: 'cuda',
+    feature: 'memory, streams, events, captures, graphs; `run` with thread ranks on one card',
+    state: 'stand-in only',
+    by: 'test/standin/opening.test.ts',
+  },
+  {
+    backend: 'cuda',
     feature: 'kernels',
     state: 'compiled',
     by: 'nvcc 13.0 for sm_80, sm_90, sm_100, sm_120 and PTX',

@@ -238,7 +238,7 @@ export interface NativeGraph {
   readonly id: number;
   readonly nodes: number;
   readonly bytes: number;
-  /** What a driver took for it: an estimate, by what was free before and after. */
+  /** The part of `bytes` that a driver took: an estimate, by what was free before and after. */
   readonly driverBytes: number;
   readonly reservedBytes: number;
   readonly allocatedBytes: number;

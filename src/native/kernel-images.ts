@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** Code for GPUs that lies beside the addon. */
 export interface KernelImage {
   readonly file: string;
-  /** Machine code, PTX that the driver compiles, or source for hiprtc. */
+  /** Machine code, PTX that the driver compiles, or HIP source that is compiled for a card. */
   readonly kind: 'cubin' | 'ptx' | 'source';
   /** `sm_90`, `compute_80`; a source has none. */
   readonly arch?: string;

@@ -87,8 +87,6 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   using device = openDevice({
     device: options.device,
     ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
-    // Threads are all on one machine; other ranks' launchers say which of it each is.
-    ...(options.transport === 'threads' ? { localRank: host.collective.rank } : {}),
   });
   using planner = new StepPlanner(modules, {
     limits: options.limits,

@@ -1,5 +1,5 @@
-import { expect } from 'vitest';
-import type { Device, DeviceBuffer, DeviceStream } from '../../dist/device/index.js';
+import { expect, it } from 'vitest';
+import type { Device, DeviceBuffer, DeviceKind, DeviceStream } from '../../dist/device/index.js';
 import { type ErrorCode, LockstepError } from '../../dist/errors.js';
 
 /** What `call` throws, which must be a LockstepError of this code. */
@@ -36,5 +36,14 @@ export function readI32(stream: DeviceStream, buffer: DeviceBuffer, count: numbe
   return [...values];
 }
 
-/** 0xA5A5A5A5: what a buffer holds before anything is written to it. */
-export const POISON = 0xa5a5a5a5 | 0;
+/** The device that the suites of devices and of execution open: the host's, or a GPU's over a stand-in driver. */
+export const TEST_DEVICE = (process.env.LOCKSTEP_TEST_DEVICE ?? 'host') as DeviceKind;
+
+/** A byte of what a buffer holds before anything is written to it, on the host and over a stand-in driver. */
+export const POISON_BYTE = TEST_DEVICE === 'host' ? 0xa5 : 0xcd;
+
+/** Four of them. */
+export const POISON = (POISON_BYTE * 0x01010101) | 0;
+
+/** What needs kernels of a user's library, which only the host device runs. */
+export const onHost = it.skipIf(TEST_DEVICE !== 'host');

@@ -11,6 +11,7 @@ import {
   type Rank,
   type StepResult,
 } from '../../dist/index.js';
+import { TEST_DEVICE } from './device-fixture.js';
 
 export const limits = {
   maxNumSeqs: 6,
@@ -42,7 +43,7 @@ export async function solo(
   policy: Partial<Policy> = {},
 ): Promise<Made> {
   const planner = await createPlanner({ limits, plan: { keys }, policy });
-  const device = openDevice({ device: 'host' });
+  const device = openDevice({ device: TEST_DEVICE });
   const rank = createRank({ planner, device, collective: createSolo(), forward, checkShapes: true });
   made.push({ rank, planner, device });
   return { rank, planner, device };

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
-import { errorOf, POISON, readI32 } from '../../support/device-fixture.js';
+import { errorOf, POISON, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 
 let device: Device;
 
 beforeEach(() => {
-  device = openDevice({ device: 'host', memoryLimit: 4096 });
+  device = openDevice({ device: TEST_DEVICE, memoryLimit: 4096 });
 });
 
 afterEach(() => device.dispose());
@@ -79,7 +79,7 @@ describe('accounting', () => {
   });
 
   it('tells V8 of the bytes, so that forgotten buffers are collected before they pile up', async () => {
-    const unlimited = openDevice({ device: 'host' });
+    const unlimited = openDevice({ device: TEST_DEVICE });
     let alive = 0;
     for (let i = 0; i < 60; i++) {
       unlimited.allocate(16 << 20);
@@ -92,7 +92,7 @@ describe('accounting', () => {
 });
 
 it('refuses what the machine does not have, without touching it', () => {
-  const unlimited = openDevice({ device: 'host' });
+  const unlimited = openDevice({ device: TEST_DEVICE });
   for (const bytes of [2 ** 44, 2 ** 52, Number.MAX_SAFE_INTEGER]) {
     const error = errorOf('ERR_DEVICE_MEMORY', () => unlimited.allocate(bytes));
     expect(error.details.needed).toBe(bytes);

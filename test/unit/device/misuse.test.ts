@@ -2,14 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceBuffer, DeviceGraph, DeviceStream, KernelArgument } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import type { ErrorCode } from '../../../dist/errors.js';
-import { errorOf } from '../../support/device-fixture.js';
+import { errorOf, TEST_DEVICE } from '../../support/device-fixture.js';
 
 let device: Device;
 let other: Device;
 
 beforeEach(() => {
-  device = openDevice({ device: 'host' });
-  other = openDevice({ device: 'host' });
+  device = openDevice({ device: TEST_DEVICE });
+  other = openDevice({ device: TEST_DEVICE });
 });
 
 afterEach(() => {

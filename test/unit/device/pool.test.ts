@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { Device, DeviceGraph, DeviceModule, DevicePool, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
-import { bufferOf, errorOf, readI32 } from '../../support/device-fixture.js';
+import { bufferOf, errorOf, onHost, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { buildTestKernels } from '../../support/test-kernels.js';
 
 let library: ReturnType<typeof buildTestKernels>;
@@ -16,7 +16,7 @@ beforeAll(() => {
 afterAll(() => library.remove());
 
 beforeEach(() => {
-  device = openDevice({ device: 'host' });
+  device = openDevice({ device: TEST_DEVICE });
   stream = device.createStream();
   module = device.loadModule();
   pool = device.createPool();
@@ -94,7 +94,7 @@ it('grows without taking the memory from graphs that hold it', () => {
   errorOf('ERR_DEVICE_BUSY', () => small.buffer.dispose());
 });
 
-it('has one graph in flight: on a second stream it is refused until the first is through', () => {
+onHost('has one graph in flight: on a second stream it is refused until the first is through', () => {
   const flag = bufferOf(device, stream, new Int32Array([0]));
   const graphs = [captured(64), captured(64)];
   stream.beginCapture();
@@ -114,7 +114,7 @@ it('has one graph in flight: on a second stream it is refused until the first is
   stream.synchronizeSync();
 });
 
-it('has one graph in flight also by command block', () => {
+onHost('has one graph in flight also by command block', () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const words = new Int32Array(memory.buffer);
   const flag = bufferOf(device, stream, new Int32Array([0]));

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
-import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
+import { bufferOf, errorOf, POISON, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 
 let device: Device;
 let stream: DeviceStream;
@@ -10,7 +10,7 @@ let module: DeviceModule;
 let held: DeviceBuffer;
 
 beforeEach(() => {
-  device = openDevice({ device: 'host' });
+  device = openDevice({ device: TEST_DEVICE });
   stream = device.createStream();
   module = device.loadModule();
 });

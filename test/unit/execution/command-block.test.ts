@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
-import { bufferOf, errorOf, POISON, readI32 } from '../../support/device-fixture.js';
+import { bufferOf, errorOf, POISON, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { runs } from '../../support/property-runs.js';
 
 const UPLOAD = 1;
@@ -26,7 +26,7 @@ function block(...commands: number[][]): void {
 }
 
 beforeEach(() => {
-  device = openDevice({ device: 'host' });
+  device = openDevice({ device: TEST_DEVICE });
   stream = device.createStream();
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   words = new Int32Array(memory.buffer);
@@ -148,7 +148,7 @@ describe('a block that is refused', () => {
   });
 
   it('does not reach a disposed object or another device', () => {
-    const other = openDevice({ device: 'host' });
+    const other = openDevice({ device: TEST_DEVICE });
     while (other.allocate(4).id < 1000);
     block([UPLOAD, 1000, 0, DATA, 4]);
     errorOf('ERR_INPUT_INVALID', () => stream.submit());
@@ -188,7 +188,7 @@ describe('where the block lies', () => {
 
   it('is said before submit()', () => {
     errorOf('ERR_INPUT_INVALID', () => device.createStream().submit());
-    const bare = openDevice({ device: 'host' });
+    const bare = openDevice({ device: TEST_DEVICE });
     errorOf('ERR_INPUT_INVALID', () => bare.createStream().setCommandBlock(0, 1));
     errorOf('ERR_INPUT_INVALID', () => bare.createStream().submit(0));
     bare.dispose();
@@ -198,7 +198,7 @@ describe('where the block lies', () => {
 describe('the arena', () => {
   it('is bound once, to memory of fixed size', () => {
     errorOf('ERR_DEVICE_BUSY', () => device.bindArena(new Uint8Array(64)));
-    const fresh = openDevice({ device: 'host' });
+    const fresh = openDevice({ device: TEST_DEVICE });
     errorOf('ERR_INPUT_INVALID', () => fresh.bindArena(new Uint8Array(0)));
     errorOf('ERR_INPUT_INVALID', () => fresh.bindArena([] as unknown as Uint8Array));
     const Resizable = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => ArrayBuffer;
@@ -208,7 +208,7 @@ describe('the arena', () => {
 
   it('may be shared, and a plain one cannot be transferred away', () => {
     for (const memory of [new SharedArrayBuffer(4096), new ArrayBuffer(4096)]) {
-      const own = openDevice({ device: 'host' });
+      const own = openDevice({ device: TEST_DEVICE });
       const view = new Int32Array(memory);
       own.bindArena(new Uint8Array(memory));
       const buffer = own.allocate(4);

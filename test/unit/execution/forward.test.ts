@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type CaptureKey, createPlanner, decodeKey, mixedKey, type Policy } from '../../../dist/entry/planner.js';
 import { createRank, createSolo, type DeviceBuffer, type Forward, openDevice } from '../../../dist/index.js';
-import { readI32 } from '../../support/device-fixture.js';
+import { readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { counts, limits, solo, step } from '../../support/solo-rank.js';
 
 describe('what a forward is launched with', () => {
@@ -134,7 +134,7 @@ describe('the capture log', () => {
 describe('the reserve of a key', () => {
   async function rankWith(memoryLimit?: number) {
     const planner = await createPlanner({ limits, plan: { keys: [decodeKey(2, 1, 1)] } });
-    const device = openDevice({ device: 'host', ...(memoryLimit === undefined ? {} : { memoryLimit }) });
+    const device = openDevice({ device: TEST_DEVICE, ...(memoryLimit === undefined ? {} : { memoryLimit }) });
     const rank = createRank({ planner, device, collective: createSolo() });
     return { rank, device };
   }
@@ -196,7 +196,7 @@ describe('fresh device tensors', () => {
       const policy = { ubatches: 2, ubatchThresholdDecode: 4 };
       const plan = { keys: [decodeKey(4, 1, 2)] };
       const planner = await createPlanner({ limits, plan, policy, padding, tensors: { csr: true } });
-      using device = openDevice({ device: 'host' });
+      using device = openDevice({ device: TEST_DEVICE });
       using rank = createRank({ planner, device, collective: createSolo() });
       const { metadata, stream } = rank.executor;
       const views = [metadata.whole, ...metadata.parts];
@@ -220,7 +220,7 @@ describe('tensors that the device supplies', () => {
   it.each([true, false])('are uploaded where the forward writes them on the host: %s', async (writes) => {
     const plan = { keys: [decodeKey(4, 1, 1)] };
     const planner = await createPlanner({ limits, plan, deviceSupplied: ['inputIds'] });
-    using device = openDevice({ device: 'host' });
+    using device = openDevice({ device: TEST_DEVICE });
     const supply: Forward['supply'] = ({ tensors, step }) => void tensors.inputIds.set([step + 7, step + 8, 0, 0]);
     const forward = { part: () => {}, ...(writes ? { supply } : {}) };
     using rank = createRank({ planner, device, collective: createSolo(), forward: () => forward });

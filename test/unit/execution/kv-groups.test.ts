@@ -3,7 +3,7 @@ import { createPlanner, decodePlan } from '../../../dist/entry/planner.js';
 import { createRank, createSolo, type ForwardPart, openDevice } from '../../../dist/index.js';
 import type { KvGroupTensorName } from '../../../dist/layout/layout.js';
 import { devicePort } from '../../../dist/planner/index.js';
-import { readI32 } from '../../support/device-fixture.js';
+import { readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 
 const NAMES: readonly KvGroupTensorName[] = ['slotMapping', 'kvIndptr', 'kvIndices', 'kvLastPageLen'];
 const SIZES = [4, 8, 16];
@@ -21,7 +21,7 @@ async function rankOf(forward: (part: ForwardPart) => void) {
   const complete = (await createPlanner({ limits, policy })).policy;
   const plan = decodePlan({ sizes: [2, 6], limits: { maxNumSeqs: 6, queryLen: 1 }, policy: complete });
   const planner = await createPlanner({ limits, plan, policy, tensors: { csr: true } });
-  const device = openDevice({ device: 'host' });
+  const device = openDevice({ device: TEST_DEVICE });
   const rank = createRank({
     planner,
     device,

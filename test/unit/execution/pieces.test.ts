@@ -9,7 +9,7 @@ import {
   type Forward,
   openDevice,
 } from '../../../dist/index.js';
-import { errorOf, readI32 } from '../../support/device-fixture.js';
+import { errorOf, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { counts, limits, type Made, solo, step } from '../../support/solo-rank.js';
 
 describe('a piecewise key', () => {
@@ -136,7 +136,7 @@ describe('a piecewise key', () => {
 
   it.each([0, 1.5, Number.NaN])('needs a number of pieces, and %d is none', async (count) => {
     const planner = await createPlanner({ limits });
-    using device = openDevice({ device: 'host' });
+    using device = openDevice({ device: TEST_DEVICE });
     const piecewise = { pieces: count, piece: () => {}, attention: () => {} };
     const forward = (): Forward => ({ part: () => {}, piecewise });
     const error = errorOf('ERR_INPUT_INVALID', () =>
