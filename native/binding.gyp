@@ -52,12 +52,14 @@
         "kernels/builtin.cc",
         "kernels/copy.cc",
         "kernels/device-inputs.cc",
+        "kernels/expert.cc",
         "kernels/fill.cc",
         "kernels/images.cc",
         "kernels/kv-read.cc",
         "kernels/kv-write.cc",
         "kernels/padded-rows.cc",
         "kernels/report-words.cc",
+        "kernels/sum-shares.cc",
         "kernels/table-edit.cc"
       ]
     }

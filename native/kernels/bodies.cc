@@ -5,11 +5,13 @@
 
 #include "copy.h"
 #include "device-inputs.h"
+#include "expert.h"
 #include "fill.h"
 #include "gather-rows.h"
 #include "kv-read.h"
 #include "kv-write.h"
 #include "scatter-rows.h"
+#include "sum-shares.h"
 #include "table-edit.h"
 
 namespace lockstep {

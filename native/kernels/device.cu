@@ -2,11 +2,13 @@
 // last; any grid and any block size will do.
 #include "copy.h"
 #include "device-inputs.h"
+#include "expert.h"
 #include "fill.h"
 #include "gather-rows.h"
 #include "kv-read.h"
 #include "kv-write.h"
 #include "scatter-rows.h"
+#include "sum-shares.h"
 #include "table-edit.h"
 
 using namespace lockstep;
@@ -67,6 +69,16 @@ __global__ void lockstep_device_inputs(const int* source, int64 source_bytes, co
                 drafts_bytes, query_start_loc, start_bytes, token_to_request, requests_bytes, block_table, table_bytes, input_ids,
                 ids_bytes, positions, positions_bytes, slots, slots_bytes, seq_lens, lens_bytes, requests, tokens, max_drafts,
                 table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, report);
+}
+
+__global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,
+                                int64 out_bytes, int n, int rank, int ranks, Report* report) {
+  expert(grid_of_thread(), rows, rows_bytes, routed, routed_bytes, out, out_bytes, n, rank, ranks, report);
+}
+
+__global__ void lockstep_sum_shares(const int* shares, int64 shares_bytes, int* out, int64 out_bytes, int64 count, int ranks,
+                                    Report* report) {
+  sum_shares(grid_of_thread(), shares, shares_bytes, out, out_bytes, count, ranks, report);
 }
 
 }  // extern "C"

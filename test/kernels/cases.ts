@@ -2,6 +2,7 @@ import { copy, fill, gatherRows, scatterRows, tableEdit } from './byte-cases.js'
 import { kvRead, kvReadRows, kvWrite } from './cache-cases.js';
 import type { KernelCase, KernelCases } from './case.js';
 import { Draws } from './draws.js';
+import { expert, sumShares } from './exchange-cases.js';
 import { deviceInputs } from './input-cases.js';
 
 /** Cases of every kernel of kernel-names.inc. */
@@ -15,6 +16,8 @@ export const CASES: Readonly<Record<string, KernelCases>> = {
   gather_rows: gatherRows,
   scatter_rows: scatterRows,
   device_inputs: deviceInputs,
+  expert,
+  sum_shares: sumShares,
 };
 
 /** `count` cases of a kernel, the same ones again for the same seed. */

@@ -70,6 +70,8 @@ LOCKSTEP_KERNEL(table_edit)
 LOCKSTEP_KERNEL(gather_rows)
 LOCKSTEP_KERNEL(scatter_rows)
 LOCKSTEP_KERNEL(device_inputs)
+LOCKSTEP_KERNEL(expert)
+LOCKSTEP_KERNEL(sum_shares)
 #undef LOCKSTEP_KERNEL
   KERNEL_COUNT
 };
@@ -251,6 +253,29 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     input_ids[token] = place == 0 ? sampled[row * (1 + static_cast<int64>(max_drafts)) + kept] : drafts[row * max_drafts + place - 1];
     positions[token] = position;
     slots[token] = slot;
+  }
+}
+
+}  // namespace lockstep
+
+namespace lockstep {
+
+// Spreads neighbouring ids over the experts.
+LOCKSTEP_BODY unsigned int mixed(unsigned int value) {
+  value = (value ^ (value >> 16)) * 0x7feb352dU;
+  value = (value ^ (value >> 15)) * 0x846ca68bU;
+  return value ^ (value >> 16);
+}
+
+// out[i] = rows[i] ^ mask(o), where rank o = owner(routed[i]) has the row's expert, and 0 where that is not `rank`. Rank -1 owns all
+// rows. Changed twice by the same owner, a row is what it was.
+LOCKSTEP_BODY void expert(Grid grid, const int* rows, int64, const int* routed, int64, int* out, int64, int n, int rank,
+                          int ranks, Report* report) {
+  if (is_failed(report)) return;
+  for (int64 i = grid.index; i < n; i += grid.stride) {
+    const unsigned int owner = mixed(static_cast<unsigned int>(routed[i])) % static_cast<unsigned int>(ranks);
+    const bool owned = rank < 0 || owner == static_cast<unsigned int>(rank);
+    out[i] = owned ? rows[i] ^ static_cast<int>(0x9e3779b9U * (owner + 1)) : 0;
   }
 }
 
@@ -480,6 +505,20 @@ LOCKSTEP_BODY void scatter_rows(Grid grid, const char* padded, int64, const int*
 
 namespace lockstep {
 
+// out[i] = the sum of shares[r * count + i] over the ranks r, modulo 2^32.
+LOCKSTEP_BODY void sum_shares(Grid grid, const int* shares, int64, int* out, int64, int64 count, int ranks, Report* report) {
+  if (is_failed(report)) return;
+  for (int64 i = grid.index; i < count; i += grid.stride) {
+    unsigned int sum = 0;
+    for (int64 rank = 0; rank < ranks; rank++) sum += static_cast<unsigned int>(shares[rank * count + i]);
+    out[i] = static_cast<int>(sum);
+  }
+}
+
+}  // namespace lockstep
+
+namespace lockstep {
+
 // Columns [begin, end) of a row of a table.
 struct TableEdit {
   int row;
@@ -567,6 +606,16 @@ __global__ void lockstep_device_inputs(const int* source, int64 source_bytes, co
                 drafts_bytes, query_start_loc, start_bytes, token_to_request, requests_bytes, block_table, table_bytes, input_ids,
                 ids_bytes, positions, positions_bytes, slots, slots_bytes, seq_lens, lens_bytes, requests, tokens, max_drafts,
                 table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, report);
+}
+
+__global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,
+                                int64 out_bytes, int n, int rank, int ranks, Report* report) {
+  expert(grid_of_thread(), rows, rows_bytes, routed, routed_bytes, out, out_bytes, n, rank, ranks, report);
+}
+
+__global__ void lockstep_sum_shares(const int* shares, int64 shares_bytes, int* out, int64 out_bytes, int64 count, int ranks,
+                                    Report* report) {
+  sum_shares(grid_of_thread(), shares, shares_bytes, out, out_bytes, count, ranks, report);
 }
 
 }  // extern "C"

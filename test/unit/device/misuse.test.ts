@@ -161,6 +161,8 @@ describe('arguments of a launch', () => {
         'gather_rows',
         'scatter_rows',
         'device_inputs',
+        'expert',
+        'sum_shares',
       ],
     });
   });
