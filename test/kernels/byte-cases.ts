@@ -53,8 +53,8 @@ export const tableEdit: KernelCases = {
     const pitch = draws.once(3) ? draws.from(66, 90) : draws.from(1, 8);
     const offset = draws.pick([0, 4, 8, draws.from(1, 15)]);
     const edits = draws.list(draws.from(0, 5), () => {
-      const begin = draws.from(0, pitch);
-      return [draws.from(0, rows - 1), begin, draws.from(begin, pitch), 0];
+      const begin = draws.once(3) ? 0 : draws.from(0, pitch);
+      return [draws.from(0, rows - 1), begin, draws.once(3) ? pitch : draws.from(begin, pitch), 0];
     });
     const source = anyBytes(draws, offset + rows * pitch * 4);
     const kinds = [

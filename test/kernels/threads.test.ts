@@ -8,7 +8,7 @@ import { Draws } from './draws.js';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const seed = Number(process.env.LOCKSTEP_SEED);
-const count = Math.max(150, Math.round(1000 * FACTOR));
+const count = Math.max(200, Math.round(1000 * FACTOR));
 let program: KernelProgram;
 
 beforeAll(() => {

@@ -61,6 +61,17 @@ export class KernelProgram {
     return new Map(lines.map((line) => line.split(' ') as [string, string]));
   }
 
+  /** What each report of 32 bytes says: the kernel that it names, and its words; two empty texts where all went well. */
+  words(reports: readonly Uint8Array[]): (readonly [kernel: string, words: string])[] {
+    const lines = execFileSync(this.#program, ['words'], { input: Buffer.concat(reports), encoding: 'utf8' }).split(
+      '\n',
+    );
+    return reports.map((bytes, index) => {
+      const [kernel = '', words = ''] = /^(\w+): (.*)$/.exec(lines[index] ?? '')?.slice(1) ?? [];
+      return bytes.every((byte) => byte === 0) ? ['', ''] : [kernel, words];
+    });
+  }
+
   /** Runs launches one after the other, each on fresh copies of its buffers. */
   run(launches: readonly (readonly [KernelLaunch, ThreadGrid])[]): KernelResult[] {
     const input = Buffer.concat(launches.flatMap(([launch, grid]) => encode(launch, grid)));

@@ -1,0 +1,100 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compileOldPtx } from '../../scripts/kernels/compilers.mjs';
+import { KernelProgram } from '../support/kernel-program.js';
+import { comparePtx } from './compare.js';
+import { kernelOf } from './launch.js';
+import { parsePtx } from './parse.js';
+
+/** A mistake put into a kernel: in which header, what instead of what, and the case that shows it. */
+const FAULTS: readonly (readonly [kernel: string, shows: string, header: string, right: string, wrong: string])[] = [
+  ['kv_write', 'beyond one grid', 'grid.h', '(gridDim.x) * blockDim.x', '(blockDim.x) * blockDim.x'],
+  ['kv_write', 'beyond one grid', 'kv-write.h', 'i += grid.stride', 'i += grid.stride + 1'],
+  [
+    'kv_write',
+    'padding',
+    'kv-write.h',
+    'if (slot == -1) continue;',
+    'if (slot == -1) { cache[0] = ids[i]; continue; }',
+  ],
+  ['kv_write', 'failure', 'kv-write.h', 'slot >= capacity', 'slot > capacity'],
+  ['kv_read', 'first row not 0', 'kv-read.h', 'int64 next = row_begin;', 'int64 next = 0;'],
+  ['kv_read', 'several rows', 'kv-read.h', 'row * a.pitch + column', 'row * a.block_size + column'],
+  ['kv_read', 'more blocks than lanes', 'kv-read.h', 'column += lanes', 'column += lanes + 1'],
+  ['kv_read_rows', 'failure', 'kv-read.h', 'block >= a.num_blocks', 'block > a.num_blocks'],
+  ['copy', 'words', 'copy.h', 'done = words *', 'done = (words + 1) *'],
+  ['copy', 'overlap', 'copy.h', 'if (dst < src) {', 'if (dst > src) {'],
+  ['table_edit', 'row not 0', 'table-edit.h', '(edit.row) * pitch', '(edit.row) * (pitch - 1)'],
+  ['table_edit', 'failure', 'table-edit.h', 'edit.end <= pitch', 'edit.end <= pitch + 1'],
+  ['gather_rows', 'padding', 'gather-rows.h', 'if (index < count)', 'if (index <= count)'],
+  ['scatter_rows', 'several ranks', 'padded-rows.h', 'place.before += count', 'place.before += a.pitch'],
+  ['device_inputs', 'padding', 'device-inputs.h', 'slots[token] = -1;', 'slots[token] = 0;'],
+  [
+    'device_inputs',
+    'drafts',
+    'device-inputs.h',
+    'drafts[row * max_drafts + place - 1]',
+    'drafts[row * max_drafts + place]',
+  ],
+  ['device_inputs', 'context parallelism', 'device-inputs.h', 'turn / cp.size * cp.interleave', 'turn * cp.interleave'],
+];
+
+const root = path.resolve(import.meta.dirname, '../..');
+const seed = Number(process.env.LOCKSTEP_SEED);
+const CASES_DRAWN = 250;
+let program: KernelProgram;
+let kinds: Map<string, string>;
+let copy: string;
+
+/** PTX of the kernels with one place of a header changed, or as they are; undefined where there is no clang-14. */
+function ptxWith(header?: string, right = '', wrong = ''): string | undefined {
+  cpSync(path.join(root, 'native/kernels'), path.join(copy, 'native/kernels'), { recursive: true });
+  if (header !== undefined) {
+    const file = path.join(copy, 'native/kernels', header);
+    const text = readFileSync(file, 'utf8');
+    if (text.split(right).length !== 2) throw new RangeError(`${header} holds "${right}" not once`);
+    writeFileSync(
+      file,
+      text.replace(right, () => wrong),
+    );
+  }
+  const target = path.join(copy, 'faulty.ptx');
+  return compileOldPtx(copy, target) === undefined ? undefined : readFileSync(target, 'utf8');
+}
+
+copy = mkdtempSync(path.join(tmpdir(), 'lockstep-faults-'));
+const right = ptxWith();
+
+beforeAll(() => {
+  program = new KernelProgram();
+  kinds = program.list();
+});
+afterAll(() => {
+  program.remove();
+  rmSync(copy, { recursive: true, force: true });
+});
+
+test.skipIf(right === undefined)('clang-14 gives the committed PTX again', () => {
+  expect(right).toBe(readFileSync(path.join(root, 'native/kernels/built/lockstep-old.ptx'), 'utf8'));
+});
+
+test.skipIf(right === undefined).each(FAULTS)(
+  '%s: a mistake shows in a case of the kind "%s" (%s: %s → %s)',
+  (kernel, _shows, header, before, after) => {
+    const ptx = ptxWith(header, before, after);
+    if (ptx === undefined) throw new RangeError('clang-14 has gone');
+    const compared = comparePtx(
+      program,
+      kernelOf(parsePtx(ptx), kernel),
+      kernel,
+      kinds.get(kernel) ?? '',
+      CASES_DRAWN,
+      seed,
+    );
+    expect(compared.missing).toEqual([]);
+    expect(compared.differences).not.toEqual([]);
+    expect(compared.kinds).toContain(_shows);
+  },
+);
