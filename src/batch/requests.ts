@@ -2,6 +2,7 @@ import { LockstepError, shown } from '../errors.js';
 import { ENUMS, ROW_WORDS, word } from '../layout/index.js';
 import type { MetadataExports } from '../memory/index.js';
 import { editRefusal, unknownRow } from './edit-refusals.js';
+import { Inbox, integer } from './inbox.js';
 
 declare const rowBrand: unique symbol;
 /** Row of a request in the batch state, from `add`. It may be given to another request after `remove`. */
@@ -41,9 +42,7 @@ export interface ScheduledChunk {
 /** Requests of the batch state. Every edit is checked whole before anything changes. */
 export class Requests {
   readonly #metadata: MetadataExports;
-  readonly #inbox: Int32Array;
-  /** Blocks in the inbox of each KV cache group: i32[groups]. */
-  readonly #inboxCounts: Int32Array;
+  readonly #inbox: Inbox;
   readonly #error: Int32Array;
   readonly #rows: Int32Array;
   readonly #guard: (reads?: boolean) => void;
@@ -55,8 +54,7 @@ export class Requests {
     guard: (reads?: boolean) => void,
   ) {
     this.#metadata = metadata;
-    this.#inbox = views.inbox;
-    this.#inboxCounts = views.inboxCounts;
+    this.#inbox = new Inbox(views.inbox, views.inboxCounts);
     this.#error = views.error;
     this.#rows = views.rows;
     this.#guard = guard;
@@ -66,7 +64,7 @@ export class Requests {
   add(request: NewRequest): Row {
     this.#guard();
     object(request, 'the request');
-    this.#fillGroups(request.blockIds);
+    this.#inbox.fillGroups(request.blockIds);
     const computed = integer(request.numComputedTokens ?? 0, 'numComputedTokens');
     return this.#done(this.#metadata.state_add(computed)) as Row;
   }
@@ -98,7 +96,7 @@ export class Requests {
           queryLen,
         });
       }
-      this.#fill(inputIds, 'inputIds', 0, row);
+      this.#inbox.fill(inputIds, 'inputIds', 0, row);
     }
     if (chunk.lastChunk !== undefined && typeof chunk.lastChunk !== 'boolean') {
       throw new LockstepError('ERR_INPUT_INVALID', `lastChunk is ${shown(chunk.lastChunk)}; it must be true or false`, {
@@ -124,8 +122,8 @@ export class Requests {
    */
   appendBlocks(row: Row, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
-    this.#fill(blockIds, 'blockIds', 0, row);
-    this.#checkGroup(group);
+    this.#inbox.fill(blockIds, 'blockIds', 0, row);
+    this.#inbox.checkGroup(group);
     this.#done(this.#metadata.state_append(integer(row, 'row'), blockIds.length, group));
   }
 
@@ -136,8 +134,8 @@ export class Requests {
    */
   appendEach(rows: Rows, blockIds: ArrayLike<number>, group = 0): void {
     this.#guard();
-    const count = this.#fillPairs(rows, blockIds, 'blockIds');
-    this.#checkGroup(group);
+    const count = this.#inbox.fillPairs(rows, blockIds, 'blockIds');
+    this.#inbox.checkGroup(group);
     this.#done(this.#metadata.state_append_each(count, group));
   }
 
@@ -156,7 +154,7 @@ export class Requests {
    */
   advanceEach(rows: Rows, tokens: ArrayLike<number>): void {
     this.#guard();
-    const count = this.#fillPairs(rows, tokens, 'tokens');
+    const count = this.#inbox.fillPairs(rows, tokens, 'tokens');
     this.#done(this.#metadata.state_advance_each(count));
   }
 
@@ -166,7 +164,7 @@ export class Requests {
    */
   scheduleEach(rows: Rows, queryLens: ArrayLike<number>): void {
     this.#guard();
-    const count = this.#fillPairs(rows, queryLens, 'queryLens');
+    const count = this.#inbox.fillPairs(rows, queryLens, 'queryLens');
     this.#done(this.#metadata.state_schedule_each(count));
   }
 
@@ -197,13 +195,13 @@ export class Requests {
       }
       return this.#done(this.#metadata.state_continue(0, 0));
     }
-    const count = this.#fill(rows, 'rows');
+    const count = this.#inbox.fill(rows, 'rows');
     let gives = 0;
     if (acceptedDrafts !== undefined && acceptedDrafts !== null) {
-      this.#fillEach(acceptedDrafts, 'acceptedDrafts', count, count);
+      this.#inbox.fillEach(acceptedDrafts, 'acceptedDrafts', count, count);
       gives = 1;
     }
-    if (newBlocks !== undefined && newBlocks !== null) gives += this.#fillNewBlocks(newBlocks, count);
+    if (newBlocks !== undefined && newBlocks !== null) gives += this.#inbox.fillNewBlocks(newBlocks, count);
     return this.#done(this.#metadata.state_continue(count, gives));
   }
 
@@ -229,114 +227,6 @@ export class Requests {
     this.#done(this.#metadata.check_shared_blocks());
   }
 
-  #checkGroup(group: number): void {
-    const groups = this.#inboxCounts.length;
-    if (!Number.isInteger(group) || group < 0 || group >= groups) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `group is ${shown(group)}; it must be an integer from 0 to ${groups - 1}: there are ${groups} KV cache groups`,
-        { group },
-      );
-    }
-  }
-
-  /** Writes a new request's blocks into the inbox, group after group. */
-  #fillGroups(blockIds: NewRequest['blockIds']): void {
-    const counts = this.#inboxCounts;
-    const nested = isNested(blockIds);
-    if (counts.length === 1 && !nested) {
-      this.#fill(blockIds as ArrayLike<number>, 'blockIds');
-      counts[0] = blockIds.length;
-      return;
-    }
-    const lists = nested ? (blockIds as ArrayLike<ArrayLike<number>>) : [];
-    if (nested ? lists.length !== counts.length : blockIds?.length !== 0 || lengthOf(blockIds, 'blockIds') !== 0) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `blockIds holds ${nested ? `${lists.length} lists` : `${shown(blockIds)}`}; it must hold one list a KV cache group: ${counts.length}`,
-        { blockIds, groups: counts.length },
-      );
-    }
-    let from = 0;
-    for (let group = 0; group < counts.length; group++) {
-      counts[group] = nested ? this.#fill(lists[group], `blockIds[${group}]`, from) : 0;
-      from += counts[group];
-    }
-  }
-
-  /** Writes values into the inbox from word `from` on; `row` is named in errors, if the request is in the batch. Returns their number. */
-  #fill(values: ArrayLike<number>, name: string, from = 0, row?: Row): number {
-    if (this.#copied(values, from)) return values.length;
-    const count = lengthOf(values, name);
-    const room = this.#inbox.length - from;
-    if (count > room) throw tooMany(count, name, room);
-    const inbox = this.#inbox;
-    for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, row);
-    return count;
-  }
-
-  /** Copies values that are already int32 words, which need no check, if there are any and they fit. */
-  #copied(values: ArrayLike<number>, from: number): boolean {
-    if (!(values instanceof Int32Array)) return false;
-    const inbox = this.#inbox;
-    const count = values.length;
-    if (count === 0 || count > inbox.length - from) return false;
-    // A loop copies few words faster: calling TypedArray.set costs more.
-    if (count > 32) inbox.set(values, from);
-    else for (let i = 0; i < count; i++) inbox[from + i] = values[i];
-    return true;
-  }
-
-  /** Writes rows into the inbox, then one value for each. Returns the number of rows. */
-  #fillPairs(rows: Rows, values: ArrayLike<number>, name: string): number {
-    const count = lengthOf(rows, 'rows');
-    if (2 * count > this.#inbox.length) throw tooMany(2 * count, `rows and ${name}`, this.#inbox.length);
-    this.#fill(rows, 'rows');
-    this.#fillEach(values, name, count, count);
-    return count;
-  }
-
-  /** Writes values into the inbox from word `from` on, one for each of the `count` rows already in it. */
-  #fillEach(values: ArrayLike<number>, name: string, from: number, count: number): void {
-    if (values?.length === count && this.#copied(values, from)) return;
-    if (lengthOf(values, name) !== count) {
-      throw new LockstepError('ERR_INPUT_INVALID', `${values.length} ${name} for ${count} rows; give one each`, {
-        rows: count,
-        [name]: values.length,
-      });
-    }
-    const inbox = this.#inbox;
-    const room = inbox.length - from;
-    if (count > room) throw tooMany(count, name, room);
-    for (let i = 0; i < count; i++) inbox[from + i] = integer(values[i], name, inbox[i] as Row);
-  }
-
-  /** Writes the blocks that continued decodes are given into the inbox, group after group. Returns which groups give any. */
-  #fillNewBlocks(newBlocks: ArrayLike<number> | ArrayLike<ArrayLike<number> | null>, count: number): number {
-    const isNested = newBlocks.length > 0 && typeof newBlocks[0] === 'object';
-    if (!isNested) {
-      this.#fillEach(newBlocks as ArrayLike<number>, 'newBlocks', 2 * count, count);
-      return 2;
-    }
-    const lists = newBlocks as ArrayLike<ArrayLike<number> | null>;
-    const groups = this.#inboxCounts.length;
-    if (lists.length !== groups) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `newBlocks holds ${lists.length} lists; it must hold one a KV cache group: ${groups}`,
-        { newBlocks: lists.length, groups },
-      );
-    }
-    let gives = 0;
-    for (let group = 0; group < groups; group++) {
-      const blocks = lists[group];
-      if (blocks === null) continue;
-      this.#fillEach(blocks, 'newBlocks', (2 + group) * count, count);
-      gives += 2 << group;
-    }
-    return gives;
-  }
-
   #done(result: number): number {
     if (result >= 0) return result;
     throw this.#refusal(result);
@@ -344,57 +234,8 @@ export class Requests {
 
   // Separate from `#done`, which would otherwise allocate in every call.
   #refusal(result: number): LockstepError {
-    return editRefusal(result, this.#error, this.#inboxCounts.length);
+    return editRefusal(result, this.#error, this.#inbox.groups);
   }
-}
-
-/** An int32, or ERR_INPUT_INVALID, naming `row` if there is one: the modules would silently truncate anything else. */
-function integer(value: number, name: string, row?: Row): number {
-  if (typeof value === 'number' && (value | 0) === value) return value;
-  throw new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a 32-bit integer`, {
-    ...(row === undefined ? {} : { row }),
-    [name]: value,
-  });
-}
-
-function lengthOf(values: ArrayLike<unknown>, name: string): number {
-  const length = typeof values === 'object' ? values?.length : undefined;
-  if (!Number.isInteger(length) || (length as number) < 0) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${name} must be an array of integers, not ${shown(values)}`, {
-      [name]: values,
-    });
-  }
-  if (length === 0 && isDetached(values)) {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `The buffer of ${name} was transferred: give an array that has its values`,
-    );
-  }
-  return length as number;
-}
-
-/** Whether a typed array without entries lost its buffer to a transfer: it looks like an empty one. */
-function isDetached(values: ArrayLike<unknown>): boolean {
-  if (!ArrayBuffer.isView(values)) return false;
-  try {
-    values.buffer.slice(0, 0);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-function tooMany(count: number, name: string, limit: number): LockstepError {
-  return new LockstepError(
-    'ERR_BATCH_LIMIT',
-    `${count} ${name} at once; ${limit} fit. Give fewer, or raise maxModelLen or maxNumBatchedTokens.`,
-    { [name]: count, limit, options: ['maxModelLen', 'maxNumBatchedTokens'] },
-  );
-}
-
-/** Whether block ids come in lists, one a KV cache group. */
-function isNested(blockIds: NewRequest['blockIds']): boolean {
-  return Number.isInteger(blockIds?.length) && blockIds.length > 0 && typeof blockIds[0] === 'object';
 }
 
 function object(value: object, name: string): void {
