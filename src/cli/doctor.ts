@@ -9,6 +9,7 @@ interface Findings {
   readonly devices: readonly DeviceProbe[];
   readonly planner: PlannerProbe;
   readonly transports: readonly TransportProbe[];
+  readonly collectives: readonly CollectivesProbe[];
   readonly node: string;
   readonly platform: string;
 }
@@ -27,6 +28,12 @@ interface TransportProbe {
   readonly reason: string;
 }
 
+interface CollectivesProbe {
+  readonly name: 'solo' | 'local' | 'nccl';
+  readonly available: boolean;
+  readonly reason: string;
+}
+
 /** Prints what is here to run on. */
 export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
   const found = await findings();
@@ -36,11 +43,13 @@ export async function doctor(flags: { readonly json?: boolean }): Promise<void> 
 }
 
 async function findings(): Promise<Findings> {
+  const devices = probeDevices();
   return {
     schemaVersion: 1,
-    devices: probeDevices(),
+    devices,
     planner: await probePlanner(),
     transports: transports(),
+    collectives: collectives(devices),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
   };
@@ -70,7 +79,19 @@ function transports(): TransportProbe[] {
   ];
 }
 
-function lines({ devices, planner, transports: ways, node, platform }: Findings): string[] {
+/** What devices of a group can exchange data with. */
+function collectives(devices: readonly DeviceProbe[]): CollectivesProbe[] {
+  const host = devices.find(({ kind }) => kind === 'host');
+  const available = host?.available === true;
+  const reason = available ? 'ranks are threads of one process' : (host?.reason ?? 'there is no host device');
+  return [
+    { name: 'solo', available: true, reason: 'one rank needs no peer' },
+    { name: 'local', available, reason },
+    { name: 'nccl', available: false, reason: 'this build calls neither NCCL nor RCCL' },
+  ];
+}
+
+function lines({ devices, planner, transports: ways, collectives: exchanges, node, platform }: Findings): string[] {
   const mebibytes = (planner.bytes / 2 ** 20).toFixed(1);
   return [
     `lockstep on Node ${node}, ${platform}`,
@@ -86,6 +107,8 @@ function lines({ devices, planner, transports: ways, node, platform }: Findings)
     entry('simd', planner.simd, planner.simd ? 'this engine runs it' : 'this engine does not validate it'),
     'transports',
     ...ways.map(({ name, available, reason }) => entry(name, available, reason)),
+    'collectives between devices',
+    ...exchanges.map(({ name, available, reason }) => entry(name, available, reason)),
   ];
 }
 
