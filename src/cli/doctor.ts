@@ -33,6 +33,7 @@ interface Findings {
   readonly validation: readonly Validation[];
   readonly planner: PlannerProbe;
   readonly transports: readonly TransportProbe[];
+  readonly collectives: readonly CollectivesProbe[];
   readonly node: string;
   readonly platform: string;
 }
@@ -51,6 +52,12 @@ interface TransportProbe {
   readonly reason: string;
   /** Libraries tried in vain, of a transport that needs one. */
   readonly attempts?: readonly MpiAttempt[];
+}
+
+interface CollectivesProbe {
+  readonly name: 'solo' | 'local' | 'nccl';
+  readonly available: boolean;
+  readonly reason: string;
 }
 
 /** Prints what is here to run on. */
@@ -76,6 +83,7 @@ async function findings(): Promise<Findings> {
     validation: VALIDATION,
     planner,
     transports: transports(),
+    collectives: collectives(devices),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
   };
@@ -108,8 +116,20 @@ function transports(): TransportProbe[] {
   ];
 }
 
+/** What devices of a group can exchange data with. */
+function collectives(devices: readonly DeviceProbe[]): CollectivesProbe[] {
+  const host = devices.find(({ kind }) => kind === 'host');
+  const available = host?.available === true;
+  const reason = available ? 'ranks are threads of one process' : (host?.reason ?? 'there is no host device');
+  return [
+    { name: 'solo', available: true, reason: 'one rank needs no peer' },
+    { name: 'local', available, reason },
+    { name: 'nccl', available: false, reason: 'this build calls neither NCCL nor RCCL' },
+  ];
+}
+
 function lines(found: Findings): string[] {
-  const { devices, planner, transports: ways, node, platform } = found;
+  const { devices, planner, transports: ways, collectives: exchanges, node, platform } = found;
   const mebibytes = (planner.bytes / 2 ** 20).toFixed(1);
   return [
     `lockstep on Node ${node}, ${platform}`,
@@ -131,6 +151,8 @@ function lines(found: Findings): string[] {
     ...ways.flatMap(({ name, available, reason, attempts = [] }) =>
       available ? [entry(name, true, reason)] : triedLines(name, reason, attempts),
     ),
+    'collectives between devices',
+    ...exchanges.map(({ name, available, reason }) => entry(name, available, reason)),
     'how far the GPU backends were tried (docs/validation.md)',
     ...validationLines(found.validation),
   ];

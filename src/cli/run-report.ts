@@ -8,6 +8,7 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
   const lines = [
     stepHeadline('Ran', run),
     reportLine('device', fellBack ? `${run.device}: no GPU found (lockstep doctor says why)` : run.deviceChoice),
+    reportLine('collectives', collectivesOf(run)),
     reportLine('ranks', `${run.transport}, policy ${run.policy}, seed ${run.seed}`),
     ...setting,
     ...stepLines(
@@ -39,4 +40,9 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
     ),
   );
   return `${lines.join('\n')}\n`;
+}
+
+function collectivesOf({ collectives, collectivesReason, collectivesInGraphs, collectivesEager }: RunSummary): string {
+  if (collectives === 'none') return `none: ${collectivesReason}`;
+  return `${collectives}, ${count(collectivesInGraphs)} in graphs, ${count(collectivesEager)} eager or between graphs`;
 }

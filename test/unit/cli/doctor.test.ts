@@ -28,7 +28,15 @@ describe('lockstep doctor', () => {
       { name: 'threads', available: true },
       { name: 'mpi', available: expect.any(Boolean) },
     ]);
-    for (const { reason } of [...report.devices, ...report.transports]) expect(reason).not.toBe('');
+    expect(
+      report.collectives.map(({ name, available }: { name: string; available: boolean }) => [name, available]),
+    ).toEqual([
+      ['solo', true],
+      ['local', true],
+      ['nccl', false],
+    ]);
+    for (const { reason } of [...report.devices, ...report.transports, ...report.collectives])
+      expect(reason).not.toBe('');
     for (const { kind, available, attempts } of report.devices) {
       if (kind !== 'host' && !available) expect(attempts.length).toBeGreaterThan(0);
     }
