@@ -203,6 +203,8 @@ struct Backend {
   virtual std::shared_ptr<StreamBackend> create_stream(int priority) = 0;
   // The built-in kernels when `path` is null.
   virtual std::unique_ptr<Module> load_module(const std::string* path) = 0;
+  // Frees what the device made for itself, once all else is gone.
+  virtual void close() {}
   // Why nothing of the device works any more, or null. Its resources are not freed then, and its work may still run.
   virtual std::shared_ptr<const Failure> lost() const { return nullptr; }
 };

@@ -239,6 +239,7 @@ void Device::close() {
   // The work of a device that is lost may still use it.
   if (arena_hold_ != nullptr && backend_->lost() != nullptr) static_cast<void>(new std::shared_ptr<void>(arena_hold_));
   arena_hold_.reset();
+  backend_->close();
 }
 
 }  // namespace lockstep

@@ -1,5 +1,7 @@
 #include "gpu-device.h"
 
+#include <utility>
+
 #include "module.h"
 #include "driver-constants.h"
 #include "events.h"
@@ -48,8 +50,10 @@ void GpuDevice::finish_own_work() const {
 void GpuDevice::stop() {
   builtin.reset();
   events->close(*this);
-  if (report != 0) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, memory_free, report); });
-  if (stream != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, stream); });
+  const uint64_t held = std::exchange(report, 0);
+  void* const ending = std::exchange(stream, nullptr);
+  if (held != 0) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, memory_free, held); });
+  if (ending != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, ending); });
 }
 
 std::shared_ptr<const Failure> GpuDevice::lost() const {

@@ -34,7 +34,7 @@ class GpuDevice {
   void start();
   // Waits for the work of `stream`. The device is current.
   void finish_own_work() const;
-  // Frees what it made itself.
+  // Frees what it made itself. Idempotent.
   void stop();
 
   // Why no call of the driver is made any more, or null.

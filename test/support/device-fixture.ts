@@ -45,5 +45,5 @@ export const POISON_BYTE = TEST_DEVICE === 'host' ? 0xa5 : 0xcd;
 /** Four of them. */
 export const POISON = (POISON_BYTE * 0x01010101) | 0;
 
-/** What needs kernels of a user's library, which only the host device runs. */
+/** What only the host device has: kernels of a user's library, and graphs whose bytes are known before they are made. */
 export const onHost = it.skipIf(TEST_DEVICE !== 'host');

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type CaptureKey, createPlanner, decodeKey, mixedKey, type Policy } from '../../../dist/entry/planner.js';
 import { createRank, createSolo, type DeviceBuffer, type Forward, openDevice } from '../../../dist/index.js';
-import { readI32, TEST_DEVICE } from '../../support/device-fixture.js';
+import { onHost, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { counts, limits, solo, step } from '../../support/solo-rank.js';
 
 describe('what a forward is launched with', () => {
@@ -139,7 +139,7 @@ describe('the reserve of a key', () => {
     return { rank, device };
   }
 
-  it('is freed before its graph takes memory: room for the larger of the two is enough', async () => {
+  onHost('is freed before its graph takes memory: room for the larger of the two is enough', async () => {
     const { device } = await rankWith();
     const { allocatedBytes } = device.memory();
     device.dispose();

@@ -1,0 +1,173 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../support/cli.js';
+import type { StandinReport } from '../support/standin-report.js';
+import { buildStandins } from './build.mjs';
+
+type Environment = Readonly<Record<string, string>>;
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-gpu-'));
+const library = { path: '' };
+beforeAll(() => {
+  library.path = path.join(buildStandins(), 'libcuda.so.1');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let reports = 0;
+
+/** Runs Node in the checkout with the stand-in as CUDA's driver, and gives what the stand-in saw of each process that used it. */
+function overStandin(args: readonly string[], environment: Environment = {}) {
+  const place = path.join(folder, `${reports++}.json`);
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 1 << 26,
+    env: {
+      ...process.env,
+      LOCKSTEP_CUDA_LIB: library.path,
+      LOCKSTEP_STANDIN_REPORT: place,
+      // No copy may touch memory that the driver does not know.
+      LOCKSTEP_STANDIN_PAGEABLE: 'refuse',
+      ...environment,
+    },
+  });
+  const seen = readFileSync(place, 'utf8').trim().split('\n');
+  return { status, stdout, stderr, seen: seen.map((line) => JSON.parse(line) as StandinReport) };
+}
+
+/** What a process leaves that broke no rule of the driver and let go of all it held. */
+const CLEAN = { afterFault: 0, pending: 0, refused: [], faults: [] };
+
+function expectNothingHeld(report: StandinReport): void {
+  expect(Object.entries(report.held).filter(([, count]) => count > 0)).toEqual([]);
+}
+
+const RUN = ['dist/cli/main.js', 'run', '--requests', '40', '--json'];
+
+function decided(stdout: string): Record<string, unknown> {
+  const { device, deviceChoice, seconds, ...rest } = JSON.parse(stdout) as Record<string, unknown>;
+  expect([typeof device, typeof deviceChoice, typeof seconds]).toEqual(['string', 'string', 'number']);
+  return rest;
+}
+
+describe('a run on a GPU', () => {
+  let onHost: Record<string, unknown>;
+  beforeAll(() => {
+    const { stdout } = spawnSync(process.execPath, [...RUN, '--device', 'host'], { cwd: root, encoding: 'utf8' });
+    onHost = decided(stdout);
+    expect(onHost).toMatchObject({ finished: 40, mismatches: 0, diverged: 0 });
+  });
+
+  it.each([
+    ['whose driver pins the arena', {}, (calls: number) => calls > 0],
+    ['whose driver does not', { LOCKSTEP_STANDIN_FAIL: 'cuMemHostRegister_v2:0:801' }, (calls: number) => calls === 0],
+    ['whose work goes on by itself', { LOCKSTEP_STANDIN_PUMP: 'thread' }, (calls: number) => calls > 0],
+  ])('%s decides and computes what one on the host does', (_, environment: Environment, unregistered) => {
+    const { status, stdout, seen } = overStandin([...RUN, '--device', 'cuda'], environment);
+    expect(status).toBe(0);
+    expect(decided(stdout)).toEqual(onHost);
+    expect(seen.length).toBeGreaterThan(0);
+    for (const report of seen) {
+      expect(report).toMatchObject(CLEAN);
+      expectNothingHeld(report);
+      expect(report.calls.cuGraphLaunch).toBeGreaterThan(100);
+      expect(report.calls.cuLaunchKernel).toBeGreaterThan(100);
+      expect(unregistered(report.calls.cuMemHostUnregister ?? 0)).toBe(true);
+    }
+  });
+});
+
+const PRELUDE = `
+  import { openDevice } from './dist/device/index.js';
+  const device = openDevice({ device: 'cuda' });
+  const stream = device.createStream();
+  const other = device.createStream();
+  const kernels = device.loadModule();
+  const codes = [];
+  const note = (call) => { try { call(); codes.push('none'); } catch (error) { codes.push(error.code); } };
+  const [ids, slots, cache] = [64, 64, 64].map((bytes) => device.allocate(bytes));
+  const fill = (on) => on.launch(kernels.kernel('fill'), [ids, 1, 4]);
+`;
+
+function script(body: string, environment: Environment = {}) {
+  const code = `${PRELUDE}${body}\ndevice.dispose();\nconsole.log(JSON.stringify(codes));`;
+  const { status, stdout, stderr, seen } = overStandin(['--input-type=module', '--eval', code], environment);
+  expect(`${status} ${stderr}`).toMatch(/^0 /);
+  expect(seen).toHaveLength(1);
+  return { codes: JSON.parse(stdout) as string[], report: seen[0] };
+}
+
+describe('what goes wrong', () => {
+  it('in a kernel is reported with the words of the host, skips what follows, and frees everything', () => {
+    const { codes, report } = script(`
+      stream.upload(ids, 0, new Int32Array([5]));
+      stream.upload(slots, 0, new BigInt64Array([99n]));
+      stream.synchronizeSync();
+      stream.launch(kernels.kernel('kv_write'), [ids, slots, cache, 1]);
+      fill(stream);
+      try { stream.synchronizeSync(); } catch (error) { codes.push(error.message, error.details.kernel); }
+      note(() => fill(other));
+    `);
+    expect(codes).toEqual([
+      expect.stringContaining('Kernel kv_write failed: slots[0] is 99, the cache has 16 slots.'),
+      'kv_write',
+      'ERR_DEVICE_KERNEL',
+    ]);
+    expect(report).toMatchObject(CLEAN);
+    expectNothingHeld(report);
+  });
+
+  it.each([
+    ['in a fault on the device', 'work:3:700'],
+    ['in a fault that a call reports', 'cuLaunchKernel:1:719'],
+  ])('%s loses the device: no later call reaches the driver', (_, failure) => {
+    const { codes, report } = script(
+      `
+      for (let i = 0; i < 3; i++) note(() => { fill(stream); stream.synchronizeSync(); });
+      note(() => device.allocate(64));
+      note(() => stream.upload(ids, 0, new Int32Array([5])));
+      note(() => device.createStream());
+    `,
+      { LOCKSTEP_STANDIN_FAIL: failure },
+    );
+    expect(codes.slice(-3)).toEqual(['ERR_DEVICE_LOST', 'ERR_DEVICE_LOST', 'ERR_DEVICE_LOST']);
+    expect(report).toMatchObject({ afterFault: 0, refused: [], injected: failure.startsWith('work') ? 0 : 1 });
+    expect(report.faults).toHaveLength(1);
+  });
+
+  it('in the first call of an enqueue leaves the stream as it was', () => {
+    const { codes, report } = script(
+      `
+      note(() => fill(stream));
+      note(() => fill(stream));
+      note(() => stream.synchronizeSync());
+    `,
+      { LOCKSTEP_STANDIN_FAIL: 'cuLaunchKernel:1:701' },
+    );
+    expect(codes).toEqual(['ERR_LAUNCH_INVALID', 'none', 'none']);
+    expect(report).toMatchObject({ ...CLEAN, injected: 1 });
+    expectNothingHeld(report);
+  });
+
+  it('for want of memory is told with what is free', () => {
+    const { codes, report } = script(
+      `try { device.allocate(1 << 20); } catch (error) { codes.push(error.code, error.details.needed, error.details.available > 0); }`,
+      { LOCKSTEP_STANDIN_BYTES: String(1 << 19) },
+    );
+    expect(codes).toEqual(['ERR_DEVICE_MEMORY', 1 << 20, true]);
+    expect(report).toMatchObject(CLEAN);
+    expectNothingHeld(report);
+  });
+});
+
+it('passes the suites of devices and of execution', () => {
+  const suites = ['kernels', 'memory', 'misuse', 'pool'].map((name) => `test/unit/device/${name}.test.ts`);
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'test', ...suites, 'test/unit/execution'];
+  const { status, stdout, seen } = overStandin(vitest, { LOCKSTEP_TEST_DEVICE: 'cuda' });
+  expect(`${status} ${status === 0 ? '' : stdout}`).toBe('0 ');
+  expect(seen.length).toBeGreaterThan(5);
+  for (const report of seen) expect(report).toMatchObject(CLEAN);
+});
