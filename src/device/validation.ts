@@ -11,7 +11,7 @@ export interface Validation {
   readonly state: ValidationState;
   /** By what. */
   readonly by: string;
-  /** Of what ran on hardware. */
+  /** Given for what ran on hardware, with the driver and the date. */
   readonly device?: string;
   readonly driver?: string;
   /** Year, month and day. */
