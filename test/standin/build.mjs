@@ -22,12 +22,15 @@ const built = path.join(root, '.setup/standin');
 
 const FLAGS = ['-std=c++17', '-g', '-Wall', '-Wextra', '-Werror', `-I${native}`];
 const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer'];
-const SHARED = ['-O1', '-shared', '-fPIC', '-fvisibility=hidden', '-Wl,-Bsymbolic'];
+const CODE = ['-O1', '-fPIC', '-fvisibility=hidden'];
+const VERSIONS = path.join(here, 'exported.map');
 
 /** @type {readonly { file: string, folder: string, flags: readonly string[] }[]} */
 const LIBRARIES = [
   { file: 'libcuda.so.1', folder: 'driver', flags: [] },
   { file: 'libamdhip64.so.6', folder: 'driver', flags: ['-DSTANDIN_HIP'] },
+  { file: 'libnccl.so.2', folder: 'nccl', flags: [] },
+  { file: 'librccl.so.1', folder: 'nccl', flags: ['-DSTANDIN_HIP'] },
 ];
 
 /**
@@ -38,6 +41,7 @@ const PROGRAMS = {
   rules: ['rules.cc', 'rules-memory.cc', 'rules-streams.cc', 'rules-kernels.cc', 'image.cc'],
   behaviours: ['behaviours.cc', 'image.cc'],
   job: ['job.cc', 'image.cc'],
+  collectives: ['collectives.cc', 'collective-rules.cc'],
 };
 
 /**
@@ -47,34 +51,23 @@ const PROGRAMS = {
  */
 export function buildStandins({ sanitize = false } = {}) {
   const flags = sanitize ? SANITIZE : [];
-  return made(
-    'libraries',
-    [...sources(here, 'driver', 'nccl'), ...sources(native, 'gpu', 'kernels', 'include', 'collectives')],
-    flags,
-    (folder) => {
-      const kernels = kernelSources().map((source) => {
-        const object = path.join(folder, `${path.basename(source, '.cc')}.o`);
-        compile([
-          ...FLAGS,
-          ...SHARED.slice(0, 1),
-          '-fPIC',
-          '-fvisibility=hidden',
-          ...flags,
-          '-c',
-          source,
-          '-o',
-          object,
-        ]);
-        return object;
-      });
-      const map = `-Wl,--version-script=${path.join(here, 'exported.map')}`;
-      for (const { file, folder: room, flags: own } of LIBRARIES) {
-        const unit = unitOf(folder, file, room, names(path.join(here, room), '.cc'));
-        const linked = [...SHARED, `-Wl,-soname,${file}`, map, unit, ...kernels, '-o', path.join(folder, file)];
-        compile([...FLAGS, ...flags, ...own, ...linked, '-ldl', '-lpthread']);
-      }
-    },
-  );
+  const kernels = kernelSources();
+  const inputs = [...sources(here, 'driver', 'nccl', 'shared'), ...headers(), ...kernels, VERSIONS];
+  return made('libraries', inputs, flags, (folder) => {
+    const objects = kernels.map((source) => {
+      const object = path.join(folder, `${path.basename(source, '.cc')}.o`);
+      compile([...FLAGS, ...flags, ...CODE, '-c', source, '-o', object]);
+      return object;
+    });
+    for (const { file, folder: room, flags: own } of LIBRARIES) {
+      const unit = unitOf(file, room, names(path.join(here, room), '.cc'));
+      const object = path.join(folder, `${file}.o`);
+      compile([...FLAGS, ...flags, ...own, ...CODE, '-c', unit, '-o', object]);
+      const linker = ['-shared', '-Wl,-Bsymbolic', `-Wl,-soname,${file}`, `-Wl,--version-script=${VERSIONS}`];
+      const linked = [object, ...(room === 'driver' ? objects : []), '-o', path.join(folder, file)];
+      compile([...flags, ...linker, ...linked, '-ldl', '-lpthread']);
+    }
+  });
 }
 
 /**
@@ -85,24 +78,11 @@ export function buildStandins({ sanitize = false } = {}) {
  */
 export function buildProgram(name, { sanitize = false } = {}) {
   const flags = sanitize ? SANITIZE : [];
-  const folder = made(
-    name,
-    [...sources(here, 'programs'), ...sources(native, 'gpu', 'collectives')],
-    flags,
-    (place) => {
-      const unit = unitOf(place, name, 'programs', PROGRAMS[name] ?? []);
-      compile([
-        ...FLAGS,
-        ...flags,
-        `-I${path.join(here, 'programs')}`,
-        unit,
-        '-o',
-        path.join(place, name),
-        '-ldl',
-        '-lpthread',
-      ]);
-    },
-  );
+  const folder = made(name, [...sources(here, 'programs'), ...headers()], flags, (place) => {
+    const object = path.join(place, `${name}.o`);
+    compile([...FLAGS, ...flags, '-c', unitOf(name, 'programs', PROGRAMS[name] ?? []), '-o', object]);
+    compile([...flags, object, '-o', path.join(place, name), '-ldl', '-lpthread']);
+  });
   return path.join(folder, name);
 }
 
@@ -133,15 +113,21 @@ function made(name, inputs, flags, make) {
 
 /**
  * One translation unit of several sources: most of the time goes into the standard library's headers.
- * @param {string} folder
  * @param {string} name
  * @param {string} room
  * @param {readonly string[]} files
  */
-function unitOf(folder, name, room, files) {
-  const unit = path.join(folder, `${name}.cc`);
-  writeFileSync(unit, files.map((file) => `#include "${path.join(here, room, file)}"\n`).join(''));
+function unitOf(name, room, files) {
+  const text = files.map((file) => `#include "${path.join(here, room, file)}"\n`).join('');
+  const unit = path.join(built, `${name}.cc`);
+  // At one place whatever is built, for compilers' caches.
+  if (!existsSync(unit) || readFileSync(unit, 'utf8') !== text) writeFileSync(unit, text);
   return unit;
+}
+
+/** Those of native/ that stand-ins and programs include. */
+function headers() {
+  return sources(native, 'gpu', 'kernels', 'include', 'collectives').filter((file) => !file.endsWith('.cc'));
 }
 
 /**

@@ -155,10 +155,14 @@ function outcomesOf(stdout: string): { readonly first: string; readonly second: 
   }
 }
 
-/** Of the process, the first to write one. */
+/** Of the driver; that of collectives writes one too. */
 function reportAt(place: string): StandinReport | undefined {
   try {
-    return JSON.parse(readFileSync(place, 'utf8').split('\n')[0] ?? '') as StandinReport;
+    const reports = readFileSync(place, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as StandinReport);
+    return reports.find(({ library }) => library !== 'nccl');
   } catch {
     return undefined;
   }

@@ -1,8 +1,6 @@
 #include "entry.h"
 
-#include <cstdlib>
-#include <sstream>
-
+#include "../shared/plan.h"
 #include "report.h"
 
 namespace standin {
@@ -24,21 +22,6 @@ const char* const fields[] = {
 #include "gpu/driver-symbols.inc"
 };
 #undef ROW
-
-// LOCKSTEP_STANDIN_FAIL=name:nth:code, several with a comma: the nth call of a symbol, or of a row of the table, fails with the
-// code. Of the name `work` it is the nth thing that a stream does. An nth of 0 is every call.
-int injected(const char* symbol, const char* field, size_t nth) {
-  static const std::string plan = setting("LOCKSTEP_STANDIN_FAIL");
-  std::istringstream all(plan);
-  for (std::string one; std::getline(all, one, ',');) {
-    const size_t first = one.find(':'), second = one.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string name = one.substr(0, first);
-    const size_t at = std::strtoull(one.c_str() + first + 1, nullptr, 10);
-    if ((name == field || (symbol != nullptr && name == symbol)) && (at == 0 || at == nth)) return std::atoi(one.c_str() + second + 1);
-  }
-  return 0;
-}
 
 // Codes after which a context is of no use to its process.
 bool sticky(int code) {
@@ -81,7 +64,7 @@ int state(Needs needs) {
 
 const char* symbol_of(Row row) { return symbols[static_cast<int>(row)]; }
 
-int injected_work() { return injected(nullptr, "work", ++report().work); }
+int injected_work() { return planned_failure({"work"}, ++report().work); }
 
 Entry::Entry(Row row, Needs needs) : lock_(world().mutex) {
   const int index = static_cast<int>(row);
@@ -90,7 +73,7 @@ Entry::Entry(Row row, Needs needs) : lock_(world().mutex) {
   const size_t nth = ++counts.calls[index];
   code = state(needs);
   if (code != 0) return;
-  code = injected(symbols[index], fields[index], nth);
+  code = planned_failure({symbols[index] == nullptr ? "" : symbols[index], fields[index]}, nth);
   if (code == 0) return;
   counts.injected++;
   if (sticky(code) && current().device >= 0) kill_device(current().device, code, "injected");

@@ -22,7 +22,7 @@ std::shared_ptr<Executable> executable_of(void* handle) {
 
 // Lists are given in a first call without their place, for the count, and in a second.
 template <class Put>
-int list_of(size_t total, bool place, size_t* count, Put put) {
+int give_list(size_t total, bool place, size_t* count, Put put) {
   if (count == nullptr) return refuse(constant::error_invalid_value, "there is no place for the count");
   if (place) {
     for (size_t i = 0; i < *count; i++) put(i);
@@ -61,7 +61,7 @@ int graph_nodes(void* graph, void** nodes, size_t* count) {
   ENTER(graph_nodes, device);
   const std::shared_ptr<Graph> from = graph_of(graph);
   if (from == nullptr) return refuse(constant::error_invalid_handle, no_graph);
-  return list_of(from->nodes.size(), nodes != nullptr, count,
+  return give_list(from->nodes.size(), nodes != nullptr, count,
                  [&](size_t i) { nodes[i] = i < from->nodes.size() ? from->nodes[i].handle : nullptr; });
 }
 
@@ -74,7 +74,7 @@ int graph_edges(void* graph, void** from, void** to, size_t* count) {
   for (const Node& node : all->nodes) {
     for (const size_t before : node.after) edges.emplace_back(all->nodes[before].handle, node.handle);
   }
-  return list_of(edges.size(), from != nullptr, count, [&](size_t i) {
+  return give_list(edges.size(), from != nullptr, count, [&](size_t i) {
     from[i] = i < edges.size() ? edges[i].first : nullptr;
     to[i] = i < edges.size() ? edges[i].second : nullptr;
   });

@@ -9,7 +9,7 @@ namespace standin {
 struct Report {
   size_t calls[static_cast<int>(Row::count)] = {};
   const char* last = "";
-  size_t work = 0, injected = 0, after_fault = 0, stray = 0;
+  size_t work = 0, injected = 0, after_fault = 0;
   // Calls refused for a breach of a rule, and what killed a context.
   std::vector<std::string> refused, faults;
 };
