@@ -28,13 +28,18 @@ StagingPiece::StagingPiece(Device& device, std::unique_ptr<Staging> memory, size
 StagingPiece::~StagingPiece() { device_->staging.give_back(*device_, std::move(memory_), std::move(uses)); }
 
 // In a capture no mark is made and none is looked at: other streams may take part in it.
-bool StagingPool::is_free(Device& device, Entry& entry) {
-  if (entry.uses.streams.empty() && entry.marks.empty()) return true;
-  if (device.capture() != nullptr) return false;
+void StagingPool::mark(Device& device, Entry& entry) {
+  if (device.capture() != nullptr) return;
   for (const int32_t id : std::exchange(entry.uses.streams, {})) {
     // A destroyed stream has no work left.
     if (Stream* const stream = device.stream(id)) entry.marks.push_back(stream->retire_mark());
   }
+}
+
+bool StagingPool::is_free(Device& device, Entry& entry) {
+  if (entry.uses.streams.empty() && entry.marks.empty()) return true;
+  if (device.capture() != nullptr) return false;
+  mark(device, entry);
   const bool done = std::all_of(entry.marks.begin(), entry.marks.end(), [](const auto& mark) { return mark->wait(0).done; });
   if (done) entry.marks.clear();
   return done;
@@ -59,6 +64,8 @@ void StagingPool::give_back(Device& device, std::unique_ptr<Staging> memory, Use
   if (memory->bytes > most_held - std::min(most_held, held_)) return device.retire(std::move(memory), Charge(), uses);
   held_ += memory->bytes;
   entries_.push_back({std::move(memory), std::move(uses), {}});
+  // At once: a mark that is made when the memory is asked for again is never reached by then, and the pool would grow for ever.
+  mark(device, entries_.back());
 }
 
 void StagingPool::clear() {

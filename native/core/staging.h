@@ -42,6 +42,8 @@ class StagingPool {
     std::vector<std::shared_ptr<Mark>> marks;
   };
 
+  // Turns its uses into marks, where no stream captures.
+  void mark(Device& device, Entry& entry);
   bool is_free(Device& device, Entry& entry);
 
   // Returned pieces, the least recently returned first.
