@@ -24,7 +24,9 @@ Napi::Value ReadbackObject::copy_to(const Napi::CallbackInfo& info) {
   if (into.bytes > 0) std::memcpy(into.address, staging.host(), into.bytes);
   // Done, so that it is free for the next.
   staging.uses = {};
+  // The event holds a mark, of which a driver has only so many before it makes more.
   core()->staging.reset();
+  core()->filled.reset();
   return info.Env().Undefined();
 }
 
