@@ -2,7 +2,6 @@
 
 export {
   type Device,
-  type DeviceAttempt,
   type DeviceBuffer,
   type DeviceEvent,
   type DeviceGraph,
@@ -10,7 +9,6 @@ export {
   type DeviceModule,
   type DeviceName,
   type DevicePool,
-  type DeviceProbe,
   type DeviceRecording,
   type DeviceStream,
   type Kernel,
@@ -19,7 +17,6 @@ export {
   type MemoryUse,
   type OpenDeviceOptions,
   openDevice,
-  probeDevices,
 } from './device/index.js';
 export {
   type CaptureRecord,

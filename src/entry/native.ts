@@ -1,6 +1,13 @@
-// `lockstep/native`: the addon itself, and its build of the metadata sources.
+// `lockstep/native`: the addon itself, its build of the metadata sources, and what devices it finds.
 
-export { nativeMetadata } from '../device/index.js';
+export {
+  type DeviceAttempt,
+  type DeviceCard,
+  type DeviceDriver,
+  type DeviceProbe,
+  nativeMetadata,
+  probeDevices,
+} from '../device/index.js';
 export {
   loadNative,
   type NativeAddon,

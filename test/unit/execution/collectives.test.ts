@@ -6,6 +6,7 @@ import { createDeviceCollectives, createSolo, openDevice } from '../../../dist/i
 import { type RankResult, superviseRanks } from '../../../dist/ranks/index.js';
 import { collectiveOracle, sentBy } from '../../oracles/collectives-oracle.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
+import { runs } from '../../support/property-runs.js';
 
 const entry = new URL('../../fixtures/execution/collective-rank.mjs', import.meta.url);
 const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
@@ -71,7 +72,7 @@ describe('collectives between devices', () => {
             expect(value).toEqual({ results: expected, implementation: size === 1 ? 'solo' : 'local', buffers: 0 });
           }
         }),
-        { numRuns: 4, endOnFailure: true },
+        { ...runs(10), endOnFailure: true },
       );
     },
   );
