@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // src/native/index.ts refuses another: raise both whenever what is exported changes.
-constexpr int interface_version = 5;
+constexpr int interface_version = 6;
 
 napi_value open_device(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -59,11 +59,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   EventObject::define(env);
   GraphObject::define(env);
   ModuleObject::define(env);
+  NcclObject::define(env);
   PoolObject::define(env);
   ReadbackObject::define(env);
   RecordingObject::define(env);
   StreamObject::define(env);
-  napi_property_descriptor functions[6] = {};
+  napi_property_descriptor functions[8] = {};
   functions[0].utf8name = "openDevice";
   functions[0].method = open_device;
   functions[1].utf8name = "probeLibrary";
@@ -76,7 +77,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   functions[4].method = probe_driver;
   functions[5].utf8name = "probePinning";
   functions[5].method = probe_pinning;
-  napi_define_properties(env, exports, 6, functions);
+  functions[6].utf8name = "probeCollectives";
+  functions[6].method = probe_collectives;
+  functions[7].utf8name = "ncclId";
+  functions[7].method = nccl_id;
+  napi_define_properties(env, exports, 8, functions);
   exports.Set("mpi", mpi_functions(env));
   exports.Set("interfaceVersion", interface_version);
   return exports;

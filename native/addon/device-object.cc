@@ -1,6 +1,7 @@
 #include <napi.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "objects.h"
 
@@ -13,6 +14,7 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::create_event>("createEvent"),
                           method_of<&DeviceObject::create_pool>("createPool"),
                           method_of<&DeviceObject::join_local>("joinLocal"),
+                          method_of<&DeviceObject::join_nccl>("joinNccl"),
                           method_of<&DeviceObject::load_module>("loadModule"),
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
@@ -70,6 +72,31 @@ Napi::Value DeviceObject::join_local(const Napi::CallbackInfo& info) {
   auto communicator = std::make_shared<LocalCommunicator>(*core(), info[0].As<Napi::String>().Utf8Value(),
                                                           static_cast<int32_t>(rank), static_cast<int32_t>(size));
   return CommunicatorObject::create(info.Env(), device(), std::move(communicator));
+}
+
+// joinNccl(ids, rank, size, ms): ids of 128 bytes, one for each stream.
+Napi::Value DeviceObject::join_nccl(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  const Bytes bytes = view_argument(info[0], "ids");
+  if (bytes.bytes == 0 || bytes.bytes % sizeof(NcclUniqueId) != 0) invalid_argument("ids", info[0], "ids of 128 bytes each");
+  const int64_t rank = integer_argument(info[1], "rank");
+  const int64_t size = integer_argument(info[2], "size");
+  if (size < 1 || size > 1 << 20) invalid_argument("size", info[2], "1 or more");
+  if (rank < 0 || rank >= size) invalid_argument("rank", info[1], "a rank below size");
+  const int64_t ms = integer_argument(info[3], "ms");
+  if (ms < 1) invalid_argument("ms", info[3], "milliseconds, 1 or more");
+  const std::string kind = core()->facts().kind;
+  if (kind == "host") invalid_argument("device", info.This(), "a GPU");
+  std::vector<LoadAttempt> attempts;
+  const NcclLibrary* const library = load_nccl(kind == "cuda" ? Vendor::cuda : Vendor::hip, &attempts);
+  if (library == nullptr) {
+    const LoadAttempt& last = attempts.back();
+    throw DeviceError("ERR_DEVICE_UNAVAILABLE", last.library + ": " + last.reason + ".", {{"device", kind}, {"library", last.library}});
+  }
+  std::vector<NcclUniqueId> ids(bytes.bytes / sizeof(NcclUniqueId));
+  std::memcpy(ids.data(), bytes.address, bytes.bytes);
+  auto group = std::make_shared<NcclGroup>(*core(), *library, ids, static_cast<int>(rank), static_cast<int>(size), static_cast<double>(ms));
+  return NcclObject::create(info.Env(), device(), std::move(group));
 }
 
 Napi::Value DeviceObject::load_module(const Napi::CallbackInfo& info) {

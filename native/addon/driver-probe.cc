@@ -1,3 +1,6 @@
+#include <cstring>
+
+#include "collectives/load-nccl.h"
 #include "gpu/cards.h"
 #include "objects.h"
 
@@ -68,6 +71,34 @@ napi_value probe_driver(napi_env raw_env, napi_callback_info raw) {
     found.Set("runtimeVersion", version(driver == nullptr ? 0 : driver->runtime_version));
     found.Set("cards", array_of(env, cards, card_object));
     return found;
+  });
+}
+
+napi_value probe_collectives(napi_env raw_env, napi_callback_info raw) {
+  return guarded(raw_env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(raw_env, raw);
+    const Napi::Env env = info.Env();
+    std::vector<LoadAttempt> attempts;
+    const NcclLibrary* const library = load_nccl(vendor_argument(info[0]), &attempts);
+    Napi::Object found = Napi::Object::New(env);
+    found.Set("attempts", array_of(env, attempts, attempt_object));
+    found.Set("library", text_or_null(env, library == nullptr ? "" : library->path));
+    found.Set("version", text_or_null(env, library == nullptr ? "" : nccl_version_text(library->version)));
+    found.Set("safeAborts", library != nullptr && library->version >= NCCL_SAFE);
+    return found;
+  });
+}
+
+napi_value nccl_id(napi_env raw_env, napi_callback_info raw) {
+  return guarded(raw_env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(raw_env, raw);
+    const NcclLibrary* const library = load_nccl(vendor_argument(info[0]), nullptr);
+    if (library == nullptr) invalid_argument("kind", info[0], "a kind of device whose library of collectives is here");
+    Napi::Buffer<char> id = Napi::Buffer<char>::New(info.Env(), sizeof(NcclUniqueId));
+    NcclUniqueId made;
+    if (const int code = library->table.unique_id(&made); code != NCCL_SUCCESS) throw nccl_error(*library, "ncclGetUniqueId", code, nullptr);
+    std::memcpy(id.Data(), made.bytes, sizeof(made));
+    return id;
   });
 }
 

@@ -16,6 +16,7 @@ enum ClassIndex {
   event_class,
   graph_class,
   module_class,
+  nccl_class,
   pool_class,
   readback_class,
   recording_class,

@@ -2,6 +2,7 @@
 
 #include "backends.h"
 #include "collectives/local-communicator.h"
+#include "collectives/nccl-group.h"
 #include "core/pool.h"
 #include "core/stream.h"
 #include "handle.h"
@@ -23,6 +24,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   Napi::Value create_event(const Napi::CallbackInfo& info);
   Napi::Value create_pool(const Napi::CallbackInfo& info);
   Napi::Value join_local(const Napi::CallbackInfo& info);
+  Napi::Value join_nccl(const Napi::CallbackInfo& info);
   Napi::Value load_module(const Napi::CallbackInfo& info);
   Napi::Value bind_arena(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
@@ -46,6 +48,23 @@ class CommunicatorObject final : public Handle<CommunicatorObject, LocalCommunic
   Napi::Value abort(const Napi::CallbackInfo& info);
   Napi::Value leave(const Napi::CallbackInfo& info);
   Napi::Value released(const Napi::CallbackInfo& info);
+};
+
+class NcclObject final : public Handle<NcclObject, NcclGroup> {
+ public:
+  static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x6e63636c00000001};
+  static constexpr ClassIndex index = nccl_class;
+  static constexpr const char* name = "Nccl";
+  using Handle::Handle;
+  static void define(Napi::Env env);
+
+ private:
+  Napi::Value begin(const Napi::CallbackInfo& info);
+  Napi::Value settled(const Napi::CallbackInfo& info);
+  Napi::Value abort(const Napi::CallbackInfo& info);
+  Napi::Value leave(const Napi::CallbackInfo& info);
+  Napi::Value released(const Napi::CallbackInfo& info);
+  Napi::Value give_up(const Napi::CallbackInfo& info);
 };
 
 class BufferObject final : public Handle<BufferObject, Buffer> {
@@ -195,6 +214,10 @@ napi_value bind_metadata(napi_env env, napi_callback_info raw);
 Napi::Object mpi_functions(Napi::Env env);
 // What there is of a vendor's driver: probeDriver('cuda' | 'hip').
 napi_value probe_driver(napi_env env, napi_callback_info raw);
+// What there is of a vendor's library of collectives, by the kind of device that it serves: probeCollectives('cuda' | 'hip').
+napi_value probe_collectives(napi_env env, napi_callback_info raw);
+// What the ranks of a communicator share, 128 bytes: ncclId('cuda' | 'hip'). One rank makes it and gives it to all.
+napi_value nccl_id(napi_env env, napi_callback_info raw);
 // Whether a card's driver pins a view's memory: probePinning(kind, ordinal, view), null or why not.
 napi_value probe_pinning(napi_env env, napi_callback_info raw);
 

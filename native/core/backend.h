@@ -12,6 +12,8 @@
 
 namespace lockstep {
 
+class GpuDevice;
+
 // What a backend (host, CUDA, HIP) is to the rest of the addon. Checks, ids, accounting, lifetimes and capture rules are
 // done by the callers in core/, once for all backends; a backend only executes. It may rely on this: memory, modules and
 // graphs are freed, and anything other than streams, marks and staging is made, only while none of the device's streams
@@ -124,6 +126,8 @@ struct GraphBackend : Resource {
   size_t nodes = 0;
   // Bytes the graph itself holds.
   size_t bytes = 0;
+  // Let go once the driver's graph is gone.
+  std::vector<std::shared_ptr<void>> holds;
   // The part of them that a driver took: an estimate, by what was free before and after.
   size_t driver_bytes = 0;
 };
@@ -135,6 +139,8 @@ struct RecordingBackend {
   virtual std::unique_ptr<GraphBackend> instantiate() = 0;
 
   size_t nodes = 0;
+  // Its graph holds them too.
+  std::vector<std::shared_ptr<void>> holds;
   // Bytes the graph will hold, those that a driver will take left out.
   size_t bytes = 0;
 };
@@ -185,6 +191,8 @@ struct StreamBackend {
   virtual std::unique_ptr<RecordingBackend> end_capture() = 0;
   virtual void abandon_capture() = 0;
   virtual void leave_capture() = 0;
+  // The driver's stream, for a library that has just enqueued work on it, or is about to. Null without a driver.
+  virtual void* driver_stream() { return nullptr; }
   // Ends the stream, which drops what has not begun where that is possible. False where work still runs after `ms` milliseconds:
   // it may go on using memory, and the device is lost. Idempotent.
   virtual bool close(double ms) = 0;
@@ -203,6 +211,8 @@ struct Backend {
   virtual std::shared_ptr<StreamBackend> create_stream(int priority) = 0;
   // The built-in kernels when `path` is null.
   virtual std::unique_ptr<Module> load_module(const std::string* path) = 0;
+  // For libraries that call the driver themselves; null for a device that is no GPU.
+  virtual std::shared_ptr<GpuDevice> gpu() const { return nullptr; }
   // Frees what the device made for itself, once all else is gone.
   virtual void close() {}
   // Why nothing of the device works any more, or null. Its resources are not freed then, and its work may still run.

@@ -100,6 +100,7 @@ struct Reader {
     if (graph.pool != nullptr) {
       graph.pool->require_free(stream);
       targets[index].pool = graph.pool.get();
+      if (graph.baked.shares()) targets[index].launched = &graph.baked;
     }
     operation.kind = Operation::Kind::graph;
     operation.graph = graph.backend.get();

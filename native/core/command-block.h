@@ -12,6 +12,8 @@ namespace lockstep {
 struct CommandTarget {
   Event* event = nullptr;
   Pool* pool = nullptr;
+  // A graph that is launched.
+  const Baked* launched = nullptr;
 };
 
 // Reads and checks a command block of `stream`; `operations` and `targets` hold it after. Throws before anything is enqueued,

@@ -89,6 +89,7 @@ Baked& Baked::operator=(Baked&& other) {
   buffers_ = std::move(other.buffers_);
   modules_ = std::move(other.modules_);
   staging_ = std::move(other.staging_);
+  sharers_ = std::move(other.sharers_);
   return *this;
 }
 
@@ -106,6 +107,24 @@ void Baked::add(const std::shared_ptr<LoadedModule>& module) {
   module->baked++;
 }
 
+void Baked::add(const std::shared_ptr<Sharer>& sharer) {
+  if (!holds(*sharer)) sharers_.push_back(sharer);
+}
+
+bool Baked::holds(const Sharer& sharer) const {
+  return std::any_of(sharers_.begin(), sharers_.end(), [&](const auto& one) { return one.get() == &sharer; });
+}
+
+std::vector<std::shared_ptr<void>> Baked::held() const {
+  std::vector<std::shared_ptr<void>> all;
+  for (const auto& sharer : sharers_) all.push_back(sharer->held());
+  return all;
+}
+
+void Baked::launched(const std::shared_ptr<Mark>& mark) const {
+  for (const auto& sharer : sharers_) sharer->launched(mark);
+}
+
 void Baked::use(const Uses& uses) const {
   for (const auto& buffer : buffers_) buffer->uses.add(uses);
   for (const auto& module : modules_) module->uses.add(uses);
@@ -116,9 +135,11 @@ void Baked::release() {
   // Destroying one may release the last reference to a buffer, so iterate over a copy.
   const auto buffers = std::move(buffers_);
   const auto modules = std::move(modules_);
+  const auto sharers = std::move(sharers_);
   buffers_.clear();
   modules_.clear();
   staging_.clear();
+  sharers_.clear();
   for (const auto& buffer : buffers) buffer->baked--;
   for (const auto& module : modules) {
     module->baked--;

@@ -71,6 +71,8 @@ struct Event {
   std::vector<int32_t> capture_tail;
 };
 
+struct Sharer;
+
 // The objects that recorded work uses: buffers whose addresses, and modules whose kernels, are baked in.
 class Baked {
  public:
@@ -82,6 +84,13 @@ class Baked {
   void add(const std::shared_ptr<LoadedModule>& module);
   // What a recorded upload reads at every replay.
   void add(std::shared_ptr<StagingPiece> piece) { staging_.push_back(std::move(piece)); }
+  void add(const std::shared_ptr<Sharer>& sharer);
+  bool holds(const Sharer& sharer) const;
+  // What a graph keeps as long as the driver has it.
+  std::vector<std::shared_ptr<void>> held() const;
+  // A graph's launch ends at the mark.
+  void launched(const std::shared_ptr<Mark>& mark) const;
+  bool shares() const { return !sharers_.empty(); }
   // They are in use wherever the graph is.
   void use(const Uses& uses) const;
 
@@ -91,11 +100,17 @@ class Baked {
   std::vector<std::shared_ptr<Buffer>> buffers_;
   std::vector<std::shared_ptr<LoadedModule>> modules_;
   std::vector<std::shared_ptr<StagingPiece>> staging_;
+  std::vector<std::shared_ptr<Sharer>> sharers_;
 };
 
-// Something on a device whose memory others outside it read.
+// Something on a device that works together with others outside it.
 struct Sharer {
   virtual ~Sharer() = default;
+  // Of graphs that captured its work: what they keep, and that one was launched.
+  virtual std::shared_ptr<void> held() { return nullptr; }
+  virtual void launched(std::shared_ptr<Mark>) {}
+  // Before a stream ends: its work may wait for others.
+  virtual void closing() {}
   // Before the streams end: no thread begins to read from here on.
   virtual void leave() = 0;
   // After they ended, before memory is freed: waits for readers.
@@ -134,6 +149,7 @@ class Device : public std::enable_shared_from_this<Device> {
   const Capture* capture() const { return captures.empty() ? nullptr : captures.front(); }
   const DeviceFacts& facts() const { return backend_->facts(); }
   DeviceBytes free_bytes() { return backend_->free_bytes(); }
+  std::shared_ptr<GpuDevice> gpu() const { return backend_->gpu(); }
 
   std::shared_ptr<Account> account;
   std::unordered_map<int32_t, Buffer*> buffers;

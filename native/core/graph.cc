@@ -39,6 +39,7 @@ void Graph::release() {
 Recording::Recording(Capture& capture, std::unique_ptr<RecordingBackend> recorded)
     : device(capture.device), backend(std::move(recorded)), nodes(backend->nodes), baked(std::move(capture.baked)),
       order(std::move(capture.order)) {
+  backend->holds = baked.held();
   if (capture.pool == nullptr) return;
   pool_use = {capture.pool->take_growth(), capture.pool->used - std::min(capture.pool->used, capture.pool_used)};
   if (pool_use.allocated > 0) pool = capture.pool;
@@ -54,6 +55,7 @@ std::shared_ptr<Graph> Recording::instantiate() {
   device->empty_retired();
   Charge charge(device->account, backend->bytes, Charge::For::graph);
   auto graph = backend->instantiate();
+  graph->holds = backend->holds;
   // What a driver takes is known afterwards.
   if (graph->bytes > backend->bytes) charge = Charge(device->account, graph->bytes, Charge::For::graph);
   backend.reset();

@@ -49,6 +49,7 @@ void Stream::dispose() {
     capture->members.front().stream->backend_->abandon_capture();
     capture->end();
   }
+  for (Sharer* const sharer : device->sharers) sharer->closing();
   const auto backend = std::move(backend_);
   backend->close(close_ms);
   device->release_stream(*this);
@@ -161,6 +162,21 @@ void Stream::wait_mark(std::shared_ptr<Mark> mark) {
   enqueue_one(std::move(operation));
 }
 
+CollectivePlaces Stream::collective_places(const std::shared_ptr<Buffer>& send, int64_t send_offset, size_t send_bytes,
+                                           const std::shared_ptr<Buffer>& recv, int64_t recv_offset, size_t recv_bytes) {
+  require_usable();
+  return {copy_address(*this, *send, send_offset, send_bytes), copy_address(*this, *recv, recv_offset, recv_bytes)};
+}
+
+void Stream::use_for_collective(const std::vector<std::shared_ptr<Buffer>>& buffers, std::string name,
+                                const std::shared_ptr<Sharer>& by) {
+  for (const auto& buffer : buffers) use(buffer);
+  if (capture_ == nullptr) return;
+  capture_->baked.add(by);
+  capture_->member(*this).operations++;
+  capture_->add(*this, std::move(name));
+}
+
 void Stream::record(Event& event) {
   require_usable();
   require_device(device, event.device, "event");
@@ -216,6 +232,7 @@ void Stream::launch_graph(Graph& graph) {
   graph.uses.add(id);
   enqueue_one(std::move(operation));
   if (graph.pool != nullptr) graph.pool->launched(id, backend_->mark());
+  if (graph.baked.shares()) graph.baked.launched(backend_->mark());
 }
 
 void Stream::begin_capture(std::shared_ptr<Pool> pool) {
@@ -336,6 +353,7 @@ void Stream::submit_block(size_t offset, size_t max_commands) {
       target.event->capture.reset();
     }
     if (target.pool != nullptr) target.pool->launched(id, backend_->mark());
+    if (target.launched != nullptr) target.launched->launched(backend_->mark());
   }
 }
 

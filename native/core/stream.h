@@ -11,6 +11,12 @@
 
 namespace lockstep {
 
+// Where a collective reads and writes.
+struct CollectivePlaces {
+  DeviceAddress send;
+  DeviceAddress recv;
+};
+
 // A stream as JS sees it: every misuse is refused here, before it reaches the backend. One JS thread uses it.
 class Stream {
  public:
@@ -28,6 +34,12 @@ class Stream {
   // another device's stream.
   void copy_from(DeviceAddress from, const std::shared_ptr<Buffer>& to, int64_t to_offset, size_t bytes);
   void wait_mark(std::shared_ptr<Mark> mark);
+  // For a library that enqueues collectives itself, also in a capture: the places, checked; then that the buffers are in use, and what
+  // the recording calls it; and the driver's stream, asked for before the library enqueues and once it has.
+  CollectivePlaces collective_places(const std::shared_ptr<Buffer>& send, int64_t send_offset, size_t send_bytes,
+                                     const std::shared_ptr<Buffer>& recv, int64_t recv_offset, size_t recv_bytes);
+  void use_for_collective(const std::vector<std::shared_ptr<Buffer>>& buffers, std::string name, const std::shared_ptr<Sharer>& by);
+  void* driver_stream() const { return backend_->driver_stream(); }
   void record(Event& event);
   void wait(Event& event);
   void launch_graph(Graph& graph);

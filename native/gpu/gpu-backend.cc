@@ -48,6 +48,7 @@ class GpuBackend final : public Backend {
                       "A shared library of kernels runs on the host device alone; load an image for the GPU instead.",
                       {{"path", *path}});
   }
+  std::shared_ptr<GpuDevice> gpu() const override { return device_; }
   void close() override { device_->stop(); }
   std::shared_ptr<const Failure> lost() const override { return device_->lost(); }
 

@@ -168,6 +168,11 @@ void GpuStream::edit_by_copies(const Operation& operation) {
   }
 }
 
+void* GpuStream::driver_stream() {
+  changed_ = true;
+  return stream_;
+}
+
 std::shared_ptr<Mark> GpuStream::mark() {
   if (device_->lost() != nullptr || stream_ == nullptr) return std::make_shared<GpuMark>(progress_, nullptr, next_, false);
   if (capturing_) return captured_mark();

@@ -20,6 +20,7 @@ class GpuStream final : public StreamBackend {
   std::unique_ptr<RecordingBackend> end_capture() override;
   void abandon_capture() override;
   void leave_capture() override { capturing_ = false; }
+  void* driver_stream() override;
   bool close(double ms) override;
 
  private:

@@ -55,7 +55,7 @@ interface TransportProbe {
 }
 
 interface CollectivesProbe {
-  readonly name: 'solo' | 'local' | 'nccl';
+  readonly name: 'solo' | 'local' | 'nccl' | 'rccl';
   readonly available: boolean;
   readonly reason: string;
 }
@@ -74,16 +74,17 @@ async function findings(): Promise<Findings> {
   const planner = await probePlanner((arena) => {
     cards = tryCards(devices, arena);
   });
+  const libraries = probeCollectives();
   return {
     schemaVersion: 1,
     devices,
     cards,
     kernels: kernelImages(),
-    libraries: probeCollectives(),
+    libraries,
     validation: VALIDATION,
     planner,
     transports: transports(),
-    collectives: collectives(devices),
+    collectives: collectives(devices, libraries),
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
   };
@@ -117,15 +118,31 @@ function transports(): TransportProbe[] {
 }
 
 /** What devices of a group can exchange data with. */
-function collectives(devices: readonly DeviceProbe[]): CollectivesProbe[] {
+function collectives(devices: readonly DeviceProbe[], libraries: readonly LibraryProbe[]): CollectivesProbe[] {
   const host = devices.find(({ kind }) => kind === 'host');
   const available = host?.available === true;
   const reason = available ? 'ranks are threads of one process' : (host?.reason ?? 'there is no host device');
   return [
     { name: 'solo', available: true, reason: 'one rank needs no peer' },
     { name: 'local', available, reason },
-    { name: 'nccl', available: false, reason: 'this build calls neither NCCL nor RCCL' },
+    betweenCards('nccl', 'cuda', devices, libraries),
+    betweenCards('rccl', 'hip', devices, libraries),
   ];
+}
+
+/** Ranks with a card each need the cards, and the vendor's library. */
+function betweenCards(
+  name: 'nccl' | 'rccl',
+  kind: 'cuda' | 'hip',
+  devices: readonly DeviceProbe[],
+  libraries: readonly LibraryProbe[],
+): CollectivesProbe {
+  const library = libraries.find((probe) => probe.name === name);
+  const cards = devices.find((device) => device.kind === kind)?.cards.length ?? 0;
+  if (cards === 0) return { name, available: false, reason: `there is no ${kind} device` };
+  if (library?.available !== true)
+    return { name, available: false, reason: library?.reason ?? 'the addon does not load' };
+  return { name, available: true, reason: `ranks in a process and with a card each, of ${cards}; graphs hold them` };
 }
 
 function lines(found: Findings): string[] {

@@ -5,8 +5,10 @@ import { bufferOf, type DeviceBuffer } from './buffer.js';
 import { communicatorOf, type LocalCommunicator } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
 import { type DeviceModule, moduleOf } from './module.js';
+import { type NcclCommunicator, ncclCommunicatorOf } from './nccl-communicator.js';
 import { type DevicePool, poolOf } from './pool.js';
 import { type DeviceStream, streamOf } from './stream.js';
+import type { WaitLook } from './wait.js';
 
 export type { NativeMemoryUse as MemoryUse } from '../native/index.js';
 
@@ -29,6 +31,7 @@ export class Device implements Disposable {
   /** Which device was chosen and why: useful with `auto`. */
   readonly choice: string;
   readonly #native: NativeDevice;
+  readonly #waits: WaitLook = { look: null };
 
   static {
     deviceOf = (native, kind, choice) => new Device(native, kind, choice);
@@ -46,11 +49,17 @@ export class Device implements Disposable {
   }
 
   createStream(): DeviceStream {
-    return streamOf(guarded(() => this.#native.createStream()));
+    return streamOf(
+      guarded(() => this.#native.createStream()),
+      this.#waits,
+    );
   }
 
   createEvent(): DeviceEvent {
-    return eventOf(guarded(() => this.#native.createEvent()));
+    return eventOf(
+      guarded(() => this.#native.createEvent()),
+      this.#waits,
+    );
   }
 
   /** Scratch memory for graphs to share; empty until something is taken. */
@@ -64,6 +73,32 @@ export class Device implements Disposable {
    */
   joinLocal(group: string, rank: number, size: number): LocalCommunicator {
     return communicatorOf(guarded(() => this.#native.joinLocal(group, rank, size)));
+  }
+
+  /**
+   * Joins a group of NCCL or RCCL whose ranks have a GPU each. `ids`: 128 bytes for each stream that will enqueue collectives, equal on
+   * all ranks. `timeoutMs`: the longest that a collective takes from when it is enqueued. @throws `ERR_DEVICE_UNAVAILABLE` without
+   * the library; `ERR_INPUT_INVALID` on a host device.
+   */
+  joinNccl(ids: Uint8Array, rank: number, size: number, timeoutMs: number): NcclCommunicator {
+    const native = guarded(() => this.#native.joinNccl(ids, rank, size, Math.ceil(timeoutMs)));
+    return ncclCommunicatorOf(native, timeoutMs, this.#waits);
+  }
+
+  /**
+   * Calls `look` about every 50 ms while something waits for this device; what it throws ends the wait. There is one. Returns what
+   * takes it back.
+   */
+  lookInWaits(look: () => void): () => void {
+    this.#waits.look = look;
+    return () => {
+      if (this.#waits.look === look) this.#waits.look = null;
+    };
+  }
+
+  /** Where the card is: `0000:1b:00.0`. Empty for the host. */
+  get pciBusId(): string {
+    return guarded(() => this.#native.facts()).pci;
   }
 
   /** The built-in kernels, or those of a shared library (`native/include/lockstep-kernels.h`). @throws `ERR_LAUNCH_INVALID`. */

@@ -1,10 +1,10 @@
 import type { NativeEvent } from '../native/index.js';
 import type { WaitOptions } from '../wait.js';
 import { guarded, inputInvalid } from './addon-errors.js';
-import { waitFor, waitForSync } from './wait.js';
+import { type WaitLook, waitFor, waitForSync } from './wait.js';
 
 /** Makes the event of a handle of the addon. */
-export let eventOf: (native: NativeEvent) => DeviceEvent;
+export let eventOf: (native: NativeEvent, waits: WaitLook) => DeviceEvent;
 /** The addon's handle. @throws `ERR_INPUT_INVALID` for anything that is not a device event. */
 export let eventHandle: (value: unknown) => NativeEvent;
 
@@ -12,17 +12,19 @@ export let eventHandle: (value: unknown) => NativeEvent;
 export class DeviceEvent implements Disposable {
   readonly id: number;
   readonly #native: NativeEvent;
+  readonly #waits: WaitLook;
 
   static {
-    eventOf = (native) => new DeviceEvent(native);
+    eventOf = (native, waits) => new DeviceEvent(native, waits);
     eventHandle = (value) => {
       if (typeof value === 'object' && value !== null && #native in value) return value.#native;
       throw inputInvalid('event', value, 'a DeviceEvent of this device');
     };
   }
 
-  private constructor(native: NativeEvent) {
+  private constructor(native: NativeEvent, waits: WaitLook) {
     this.#native = native;
+    this.#waits = waits;
     this.id = native.id;
   }
 
@@ -33,11 +35,11 @@ export class DeviceEvent implements Disposable {
 
   synchronize(options?: WaitOptions): Promise<void> {
     // Waits for the current record, even if the event is recorded again meanwhile.
-    return waitFor(this.#native.last(), `event ${this.id}`, options);
+    return waitFor(this.#native.last(), `event ${this.id}`, this.#waits, options);
   }
 
   synchronizeSync(options?: WaitOptions): void {
-    waitForSync(this.#native, `event ${this.id}`, options);
+    waitForSync(this.#native, `event ${this.id}`, this.#waits, options);
   }
 
   dispose(): void {

@@ -96,12 +96,13 @@ export interface LibraryProbe {
   readonly available: boolean;
   readonly reason: string;
   readonly attempts: readonly DeviceAttempt[];
+  /** `2.26.2`; null where it does not serve. */
+  readonly version: string | null;
+  /** Whether it ends a communicator safely while graphs hold its work, as versions from 2.26 on do. */
+  readonly safeAborts: boolean;
 }
 
-const COLLECTIVES = {
-  nccl: ['LOCKSTEP_NCCL_LIB', 'libnccl.so.2'],
-  rccl: ['LOCKSTEP_RCCL_LIB', 'librccl.so.1'],
-} as const;
+const COLLECTIVES = { nccl: 'cuda', rccl: 'hip' } as const;
 
 /** NVIDIA's and AMD's libraries of collectives; none where the addon does not load. */
 export function probeCollectives(): LibraryProbe[] {
@@ -112,11 +113,11 @@ export function probeCollectives(): LibraryProbe[] {
     return [];
   }
   return (['nccl', 'rccl'] as const).map((name) => {
-    const [variable, usual] = COLLECTIVES[name];
-    const library = process.env[variable] || usual;
-    const reason = addon.probeLibrary(library);
-    if (reason === null) return { name, available: true, reason: `${library} loads`, attempts: [] };
-    return { name, available: false, reason, attempts: [{ library, step: 'dlopen', reason }] };
+    const { attempts, library, version, safeAborts } = addon.probeCollectives(COLLECTIVES[name]);
+    const reason =
+      library === null ? attempts.map(attemptText).join('; ') : `${name.toUpperCase()} ${version} (${library})`;
+    const warning = library === null || safeAborts ? '' : '; 2.26 or newer ends safely while graphs hold its work';
+    return { name, available: library !== null, reason: reason + warning, attempts, version, safeAborts };
   });
 }
 

@@ -7,7 +7,7 @@ import { type DeviceGraph, graphHandle } from './graph.js';
 import { type Kernel, kernelHandle } from './module.js';
 import { type DevicePool, poolHandle } from './pool.js';
 import { type DeviceRecording, recordingOf } from './recording.js';
-import { waitFor, waitForSync } from './wait.js';
+import { type WaitLook, waitFor, waitForSync } from './wait.js';
 
 /** A buffer (from a byte offset on) or a scalar. */
 export type KernelArgument =
@@ -20,7 +20,7 @@ export type KernelArgument =
 export type DevicePlace = DeviceBuffer | { readonly buffer: DeviceBuffer; readonly offset: number };
 
 /** Makes the stream of a handle of the addon. */
-export let streamOf: (native: NativeStream) => DeviceStream;
+export let streamOf: (native: NativeStream, waits: WaitLook) => DeviceStream;
 /** The addon's handle. @throws `ERR_INPUT_INVALID` for anything that is not a device stream. */
 export let streamHandle: (value: unknown) => NativeStream;
 
@@ -37,17 +37,19 @@ export function placeOf(place: DevicePlace): { readonly buffer: DeviceBuffer; re
 export class DeviceStream implements Disposable {
   readonly id: number;
   readonly #native: NativeStream;
+  readonly #waits: WaitLook;
 
   static {
-    streamOf = (native) => new DeviceStream(native);
+    streamOf = (native, waits) => new DeviceStream(native, waits);
     streamHandle = (value) => {
       if (typeof value === 'object' && value !== null && #native in value) return value.#native;
       throw inputInvalid('stream', value, 'a DeviceStream of this device');
     };
   }
 
-  private constructor(native: NativeStream) {
+  private constructor(native: NativeStream, waits: WaitLook) {
     this.#native = native;
+    this.#waits = waits;
     this.id = native.id;
   }
 
@@ -174,7 +176,7 @@ export class DeviceStream implements Disposable {
   async synchronize(options?: WaitOptions): Promise<void> {
     const mark = guarded(() => this.#native.mark());
     try {
-      await waitFor(mark, `stream ${this.id}`, options);
+      await waitFor(mark, `stream ${this.id}`, this.#waits, options);
     } finally {
       mark.dispose();
     }
@@ -182,7 +184,7 @@ export class DeviceStream implements Disposable {
 
   /** Blocks this thread, at most 50 ms at a time inside native code. */
   synchronizeSync(options?: WaitOptions): void {
-    waitForSync(this.#native, `stream ${this.id}`, options);
+    waitForSync(this.#native, `stream ${this.id}`, this.#waits, options);
   }
 
   dispose(): void {

@@ -35,6 +35,12 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
   },
   {
     backend: 'cuda',
+    feature: 'collectives by NCCL; `run` with a process and a card a rank',
+    state: 'stand-in only',
+    by: 'test/standin/nccl-run.test.ts',
+  },
+  {
+    backend: 'cuda',
     feature: 'kernels',
     state: 'compiled',
     by: 'nvcc 13.0 for sm_80, sm_90, sm_100, sm_120 and PTX',

@@ -3,23 +3,42 @@ import type { NativeEvent } from '../native/index.js';
 import { DEVICE_WAIT, Deadline, throwIfAborted, timeoutOf, type WaitOptions } from '../wait.js';
 import { guarded, lockstepError } from './addon-errors.js';
 
+/** What a device's waits ask between two slices: what it throws ends the wait. Null without one. */
+export interface WaitLook {
+  look: (() => void) | null;
+}
+
 /**
  * Blocks this thread in slices until `target` is done; the addon waits for no longer than a slice at a time.
  * @throws `ERR_DEVICE_TIMEOUT`, `ERR_ABORTED`, `ERR_DEVICE_KERNEL`, `ERR_INPUT_INVALID`.
  */
-export function waitForSync(target: { waitSlice(ms: number): boolean }, what: string, options?: WaitOptions): void {
+export function waitForSync(
+  target: { waitSlice(ms: number): boolean },
+  what: string,
+  waits: WaitLook,
+  options?: WaitOptions,
+): void {
   const deadline = started(what, options);
   for (let slice = 0; ; slice = nextSlice(deadline, what, options)) {
     if (guarded(() => target.waitSlice(slice))) return;
+    if (slice > 0) waits.look?.();
   }
 }
 
 /** The same without blocking the event loop: the slices run on Node's thread pool. */
-export async function waitFor(target: NativeEvent, what: string, options?: WaitOptions): Promise<void> {
+export async function waitFor(
+  target: NativeEvent,
+  what: string,
+  waits: WaitLook,
+  options?: WaitOptions,
+): Promise<void> {
   const deadline = started(what, options);
   try {
     let done = target.query();
-    while (!done) done = await target.waitSliceAsync(nextSlice(deadline, what, options));
+    while (!done) {
+      done = await target.waitSliceAsync(nextSlice(deadline, what, options));
+      if (!done) waits.look?.();
+    }
   } catch (error) {
     throw lockstepError(error);
   }

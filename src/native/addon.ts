@@ -15,6 +15,10 @@ export interface NativeAddon {
   probeDriver(kind: 'cuda' | 'hip'): NativeDriverProbe;
   /** Pins a view's memory for a card, and lets it go again: null when the driver takes it, else why not. Makes the card's context. */
   probePinning(kind: 'cuda' | 'hip', ordinal: number, view: Uint8Array): string | null;
+  /** Loads NCCL ('cuda') or RCCL ('hip'), once a process. */
+  probeCollectives(kind: 'cuda' | 'hip'): NativeCollectivesProbe;
+  /** What the ranks of a communicator share, 128 bytes: one rank makes it. */
+  ncclId(kind: 'cuda' | 'hip'): Uint8Array;
   /**
    * The functions of `metadata.wasm`, compiled for this machine, over a planner's memory (`CONFIG_BASE` holds its layout). The
    * object keeps the memory alive; a function alone does not, and throws once the memory is gone.
@@ -40,6 +44,17 @@ export interface NativeDriverProbe {
   /** HIP's runtime; null for CUDA. */
   readonly runtimeVersion: string | null;
   readonly cards: readonly NativeCard[];
+}
+
+/** What there is of a vendor's library of collectives. */
+export interface NativeCollectivesProbe {
+  /** Steps: dlopen, symbols, version. */
+  readonly attempts: readonly NativeDriverAttempt[];
+  /** The file that answered, and its version: '2.26.2'. Null where none serves. */
+  readonly library: string | null;
+  readonly version: string | null;
+  /** Whether an abort waits until no graph holds work of its communicator. */
+  readonly safeAborts: boolean;
 }
 
 /** A library that was tried, the step that failed and the reason. */
@@ -78,6 +93,8 @@ export interface NativeDevice {
   createPool(): NativePool;
   /** Joins the ranks of this process that name the same group. */
   joinLocal(group: string, rank: number, size: number): NativeCommunicator;
+  /** Joins ranks with a GPU each: `ids` has 128 bytes for each stream; `ms` is the longest that a collective takes. */
+  joinNccl(ids: Uint8Array, rank: number, size: number, ms: number): NativeNccl;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
   /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
@@ -100,6 +117,30 @@ export interface NativeCommunicator {
   leave(): void;
   /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
   released(ms: number): boolean;
+}
+
+/** A rank's side of a group of NCCL or RCCL: the handle behind an `NcclCommunicator`. */
+export interface NativeNccl {
+  /** Begins a collective: its kind by number, where it reads and writes (a buffer, its byte offset, bytes), elements of each rank. */
+  begin(
+    stream: NativeStream,
+    kind: number,
+    send: NativeBuffer,
+    sendOffset: number,
+    sendBytes: number,
+    recv: NativeBuffer,
+    recvOffset: number,
+    recvBytes: number,
+    counts: Float64Array,
+  ): void;
+  /** Waits at most `min(ms, 50)` milliseconds; whether it is on its stream. */
+  settled(ms: number): boolean;
+  abort(code: string, reason: string): void;
+  leave(): void;
+  /** Waits at most `min(ms, 50)` milliseconds until the communicators have ended. */
+  released(ms: number): boolean;
+  /** Leaves them to themselves: the device is lost. */
+  giveUp(): void;
 }
 
 /** Which device it is, and its memory as a whole, whoever holds it. */

@@ -10,6 +10,7 @@ export type {
   NativeBuffer,
   NativeCapturedOrder,
   NativeCard,
+  NativeCollectivesProbe,
   NativeCommunicator,
   NativeDevice,
   NativeDeviceFacts,
@@ -23,6 +24,7 @@ export type {
   NativeMetadata,
   NativeModule,
   NativeMpi,
+  NativeNccl,
   NativePool,
   NativeReadback,
   NativeRecording,
@@ -39,7 +41,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 5;
+const INTERFACE_VERSION = 6;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

@@ -73,6 +73,12 @@ export interface Collective {
   /** The same without blocking the event loop. `wake` called on this rank meanwhile ends it too. */
   waitForWork(options?: ParkOptions): Promise<WorkSource>;
 
+  /**
+   * Looks, without waiting, whether the group has ended or a peer is gone: for waits for something else that peers take part in.
+   * @throws `ERR_RANK_LOST`, `ERR_DISPOSED`; `ERR_RANKS_DIVERGED` once where this rank found a mistake of its peers.
+   */
+  throwIfEnded(): void;
+
   /** Ends the group: every rank's present and later waits throw `ERR_RANK_LOST` with this rank and `reason`. */
   abort(reason: LockstepError): void;
   /** Leaves the group. A peer that waits for this rank, or parks, after that ends the group with `ERR_RANK_LOST`. */

@@ -45,7 +45,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly graphsSkipped: number;
   readonly device: string;
   readonly deviceChoice: string;
-  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `none`; and why. */
+  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `nccl` or `rccl`, `none`; and why. */
   readonly collectives: string;
   readonly collectivesReason: string;
   /** Collectives of the forward on each rank: in graphs, and enqueued in eager steps and between graphs. */

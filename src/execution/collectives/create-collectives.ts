@@ -2,8 +2,10 @@ import type { Device, DeviceKind } from '../../device/index.js';
 import { LockstepError } from '../../errors.js';
 import { DEFAULT_TIMEOUT_MS } from '../../names.js';
 import type { Collective } from '../../ranks/index.js';
+import { agreeNccl } from './agree-nccl.js';
 import type { DeviceCollectives } from './device-collectives.js';
 import { LocalCollectives } from './local-collectives.js';
+import { NcclCollectives } from './nccl-collectives.js';
 import { NoCollectives } from './no-collectives.js';
 import { SoloCollectives } from './solo-collectives.js';
 
@@ -21,8 +23,9 @@ const TAG = 0x4c44_4301;
 const DEVICE_KINDS: readonly DeviceKind[] = ['host', 'cuda', 'hip'];
 
 /**
- * Makes the collectives of a group, which the caller disposes of after the rank. Every rank calls it at the same place: two
- * all-gathers. Blocks this thread. It takes `solo` for one rank, `local` for threads of one process, and else `none`, and says why.
+ * Makes the collectives of a group, which the caller disposes of after the rank. Every rank calls it at the same place: a few
+ * all-gathers. Blocks this thread. It takes `solo` for one rank, `local` for threads of one process on one device, `nccl` or `rccl` for
+ * ranks with a GPU each, and else `none`, and says why.
  *
  * @throws `ERR_RANKS_DIVERGED` where ranks differ in the kind of their device, or some are elsewhere; what `allGatherSync` throws.
  */
@@ -34,7 +37,11 @@ export function createDeviceCollectives(options: DeviceCollectivesOptions): Devi
   const rows = gatherRows(collective, [TAG, DEVICE_KINDS.indexOf(device.kind), high, low], timeoutMs);
   const differing = rows.findIndex((row) => row[0] !== TAG || row[1] !== rows[0][1]);
   if (differing >= 0) throw diverged(differing, rows[0][1], rows[differing]);
-  if (transport !== 'threads') {
+  if (device.kind !== 'host') {
+    const agreed = agreeNccl(device, collective, timeoutMs);
+    if (agreed.take === 'nccl') return new NcclCollectives(device, collective, agreed.parts);
+    if (agreed.take === 'none') return new NoCollectives(rank, size, agreed.reason);
+  } else if (transport !== 'threads') {
     const reason = `the ranks are in several processes, and memory of a ${device.kind} device is read only within its own`;
     return new NoCollectives(rank, size, reason);
   }

@@ -28,8 +28,11 @@ export interface CollectiveCall {
 /** A collective whose addresses and counts are fixed: enqueues it on a stream, any number of times. */
 export type PreparedCollective = (stream: DeviceStream) => void;
 
-/** `solo`: one rank. `local`: ranks that are threads of this process. `none`: these ranks cannot exchange device memory. */
-export type CollectivesImplementation = 'solo' | 'local' | 'none';
+/**
+ * `solo`: one rank. `local`: ranks that are threads of this process. `nccl`, `rccl`: ranks with a GPU each. `none`: these ranks cannot
+ * exchange device memory.
+ */
+export type CollectivesImplementation = 'solo' | 'local' | 'nccl' | 'rccl' | 'none';
 
 /** The collectives of a group of ranks on their devices. Every rank must enter the same ones in the same order. */
 export interface DeviceCollectives extends Disposable {

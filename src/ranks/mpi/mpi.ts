@@ -154,6 +154,10 @@ class MpiGroup implements MpiCollective, ParkBoard {
     return await this.#park.wait(options, () => this.#throwIfUnusable());
   }
 
+  throwIfEnded(): void {
+    this.#throwIfUnusable();
+  }
+
   abort(reason: LockstepError): void {
     if (this.#disposed) return;
     this.#exchange.end(this.rank, reason);

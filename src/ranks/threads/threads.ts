@@ -122,6 +122,10 @@ export class ThreadsCollective implements Collective {
     return await this.#park.wait(options, () => this.#throwIfUnusable());
   }
 
+  throwIfEnded(): void {
+    this.#throwIfUnusable();
+  }
+
   abort(reason: LockstepError): void {
     if (!this.#disposed) this.#memory.end(this.rank, this.rank, reason);
   }

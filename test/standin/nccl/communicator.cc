@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 
@@ -34,8 +35,9 @@ void* device_memory(const Communicator& own, const void* address, size_t bytes) 
 }
 
 // LOCKSTEP_STANDIN_NCCL_HANG=rank:nth: that rank never brings what its nth collective needs.
-bool hangs(const Communicator& own) {
-  const char* const set = std::getenv("LOCKSTEP_STANDIN_NCCL_HANG");
+// LOCKSTEP_STANDIN_NCCL_KILL=rank:nth: that rank's process is killed there.
+bool set_for(const char* variable, const Communicator& own) {
+  const char* const set = std::getenv(variable);
   return set != nullptr && std::to_string(own.rank) + ":" + std::to_string(own.begun) == set;
 }
 
@@ -49,13 +51,18 @@ std::string brought(const Communicator& own, const Call& call) {
   return from == nullptr ? all : all.append(static_cast<const char*>(from), bytes);
 }
 
+std::string collective_name(size_t number, int rank) { return "call." + std::to_string(number) + "." + std::to_string(rank); }
+
 void begin_collective(Communicator& own, Begun& begun) {
   const size_t number = ++own.begun;
-  const auto name = [](size_t which, int rank) { return "call." + std::to_string(which) + "." + std::to_string(rank); };
-  begun.mine = name(number, own.rank);
-  for (int rank = 0; rank < own.ranks; rank++) begun.all.push_back(name(number, rank));
-  // All ranks have begun the last one, so none reads those before it any more.
-  if (number > 2) own.exchange->drop(name(number - 2, own.rank));
+  begun.mine = collective_name(number, own.rank);
+  for (int rank = 0; rank < own.ranks; rank++) begun.all.push_back(collective_name(number, rank));
+}
+
+// The last piece is done here, so all ranks have begun it, and none reads what was brought for those before it any more.
+void drop_read(Communicator& own) {
+  for (; own.kept < own.last; own.kept++) own.exchange->drop(collective_name(own.kept, own.rank));
+  own.last = own.begun + 1;
 }
 
 void begin_message(Communicator& own, Begun& begun) {
@@ -70,11 +77,13 @@ void begin_message(Communicator& own, Begun& begun) {
 
 void begin(Piece& piece) {
   Communicator& own = *piece.communicator;
+  drop_read(own);
   for (const Call& call : piece.calls) {
     Begun begun{call, "", "", {}};
     if (symmetric(call.kind)) begin_collective(own, begun);
     else begin_message(own, begun);
-    piece.hung = piece.hung || hangs(own);
+    if (set_for("LOCKSTEP_STANDIN_NCCL_KILL", own)) std::raise(SIGKILL);
+    piece.hung = piece.hung || set_for("LOCKSTEP_STANDIN_NCCL_HANG", own);
     if (!piece.hung) own.exchange->put(begun.mine, brought(own, call));
     piece.begun.push_back(std::move(begun));
   }

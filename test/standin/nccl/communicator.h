@@ -36,6 +36,8 @@ struct Communicator {
   std::string words;
   // Collectives that were begun here, and messages with each rank.
   size_t begun = 0;
+  // By number: the first that the last piece began, and the first that was not dropped.
+  size_t last = 1, kept = 1;
   std::map<int, size_t> sent, received;
   // The stream it belongs to: this stand-in wants one a communicator.
   void* stream = nullptr;
