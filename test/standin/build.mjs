@@ -31,6 +31,7 @@ const LIBRARIES = [
   { file: 'libamdhip64.so.6', folder: 'driver', flags: ['-DSTANDIN_HIP'] },
   { file: 'libnccl.so.2', folder: 'nccl', flags: [] },
   { file: 'librccl.so.1', folder: 'nccl', flags: ['-DSTANDIN_HIP'] },
+  { file: 'liblookups.so', folder: 'lookups', flags: ['-O2'] },
 ];
 
 /**
@@ -52,7 +53,7 @@ const PROGRAMS = {
 export function buildStandins({ sanitize = false } = {}) {
   const flags = sanitize ? SANITIZE : [];
   const kernels = kernelSources();
-  const inputs = [...sources(here, 'driver', 'nccl', 'shared'), ...headers(), ...kernels, VERSIONS];
+  const inputs = [...sources(here, 'driver', 'nccl', 'shared', 'lookups'), ...headers(), ...kernels, VERSIONS];
   return made('libraries', inputs, flags, (folder) => {
     const objects = kernels.map((source) => {
       const object = path.join(folder, `${path.basename(source, '.cc')}.o`);
@@ -62,7 +63,7 @@ export function buildStandins({ sanitize = false } = {}) {
     for (const { file, folder: room, flags: own } of LIBRARIES) {
       const unit = unitOf(file, room, names(path.join(here, room), '.cc'));
       const object = path.join(folder, `${file}.o`);
-      compile([...FLAGS, ...flags, ...own, ...CODE, '-c', unit, '-o', object]);
+      compile([...FLAGS, ...flags, ...CODE, ...own, '-c', unit, '-o', object]);
       const linker = ['-shared', '-Wl,-Bsymbolic', `-Wl,-soname,${file}`, `-Wl,--version-script=${VERSIONS}`];
       const linked = [object, ...(room === 'driver' ? objects : []), '-o', path.join(folder, file)];
       compile([...flags, ...linker, ...linked, '-ldl', '-lpthread']);

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import type { StandinReport } from './standin-report.js';
 
@@ -42,25 +42,26 @@ interface Run {
 }
 
 export interface InjectionOptions {
-  /** A failure that leaves the context alive, such as 2 or 999. */
-  readonly passing: number;
-  /** One that does not, such as 719. */
-  readonly sticky: number;
+  /** What the calls fail with: one such as 2 leaves the context alive, one such as 719 does not. */
+  readonly code: number;
+  readonly sticky: boolean;
   /** What the error of a job has to look like. */
   readonly typed: RegExp;
-  /** Symbols that are not failed: those that answer before there is a device, or that a job may call without end. */
-  readonly skip?: readonly string[];
+  /** Symbols that are not failed. */
+  readonly skip?: RegExp;
 }
 
 /** Functions that let something go: where one fails, that thing may stay. */
 const RELEASES = /Free|Destroy|Unregister|Unload/;
+/** What the end of a capture answers that a failure had cut short: it is called to leave the capture. */
+const ABANDONED = /EndCapture: (?:work of a forked stream was not joined|the capture was invalidated)/;
 /** Every call up to this one fails once; of later ones, each half as far again. */
 const DENSE = 6;
 
 /**
- * Fails every symbol that a job calls, at its first call, its second and so on until the job no longer reaches it, with both codes. An error has to
- * be typed. After one that passes, the second job of the process works and nothing is held at the end; after a sticky
- * one, no call is made that needs the context.
+ * Fails every symbol that a job calls, at its first call, its second and so on until the job no longer reaches it. An error has to be
+ * typed. After a failure that passes, the second job of the process works and nothing is held at the end; after a sticky one, no
+ * call is made that needs the context.
  */
 export async function injectEverywhere(job: Job, options: InjectionOptions): Promise<InjectionResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-injection-'));
@@ -70,19 +71,21 @@ export async function injectEverywhere(job: Job, options: InjectionOptions): Pro
     const clean = await run(job, folder);
     const problem = problemOfClean(clean);
     if (problem !== undefined) return { injections, findings: [{ symbol: 'none', nth: 0, code: 0, problem }] };
-    for (const symbol of Object.keys(clean.report?.calls ?? {})) {
-      if (options.skip?.includes(symbol)) continue;
-      for (const code of [options.passing, options.sticky]) {
-        for (let nth = 1; ; nth = nth < DENSE ? nth + 1 : Math.ceil(nth * 1.5)) {
-          const injection = { symbol, nth, code };
-          const ended = await run(job, folder, injection);
-          if (ended.report?.injected === 0) break;
-          injections.push(injection);
-          const problem = problemOf(injection, ended, options);
-          if (problem !== undefined) findings.push({ ...injection, problem });
-        }
+    const left = Object.keys(clean.report?.calls ?? {}).filter((symbol) => !options.skip?.test(symbol));
+    const failEachCall = async (symbol: string): Promise<void> => {
+      for (let nth = 1; ; nth = nth < DENSE ? nth + 1 : Math.ceil(nth * 1.5)) {
+        const injection = { symbol, nth, code: options.code };
+        const ended = await run(job, folder, injection);
+        if (ended.report?.injected === 0) return;
+        injections.push(injection);
+        const problem = problemOf(injection, ended, options);
+        if (problem !== undefined) findings.push({ ...injection, problem });
       }
-    }
+    };
+    const work = async (): Promise<void> => {
+      for (let symbol = left.shift(); symbol !== undefined; symbol = left.shift()) await failEachCall(symbol);
+    };
+    await Promise.all(Array.from({ length: availableParallelism() }, work));
     return { injections, findings };
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -95,7 +98,7 @@ function problemOfClean({ status, first, second, stderr, report }: Run): string 
   return report === undefined ? 'the job wrote no report' : heldOf(report, 0);
 }
 
-function problemOf({ symbol, code }: Injection, ended: Run, options: InjectionOptions): string | undefined {
+function problemOf({ symbol }: Injection, ended: Run, options: InjectionOptions): string | undefined {
   const { status, first, second, stderr, report } = ended;
   if (status !== 0) return `ended with ${status}: ${stderr.slice(-2000)}`;
   if (report === undefined) return 'wrote no report';
@@ -105,10 +108,9 @@ function problemOf({ symbol, code }: Injection, ended: Run, options: InjectionOp
   if (errors.length === 0 && !release) return 'the failure went unseen';
   const untyped = errors.find((error) => !options.typed.test(error));
   if (untyped !== undefined) return `not a typed error: ${untyped}`;
-  if (code === options.sticky)
-    return report.afterFault === 0 ? undefined : `${report.afterFault} calls after the fault`;
+  if (options.sticky) return report.afterFault === 0 ? undefined : `${report.afterFault} calls after the fault`;
   if (errors.length > 1) return `the second job failed too: ${second}`;
-  const breach = report.refused[0];
+  const breach = report.refused.find((text) => !ABANDONED.test(text));
   return breach === undefined ? heldOf(report, release ? 1 : 0) : `broke a rule: ${breach}`;
 }
 
@@ -118,8 +120,8 @@ function heldOf(report: StandinReport, allowed: number): string | undefined {
 }
 
 function run(job: Job, folder: string, injection?: Injection): Promise<Run> {
-  const place = path.join(folder, 'report.json');
-  rmSync(place, { force: true });
+  const name = injection === undefined ? 'clean' : `${injection.symbol}-${injection.nth}-${injection.code}`;
+  const place = path.join(folder, `${name}.json`);
   const plan = injection === undefined ? '' : `${injection.symbol}:${injection.nth}:${injection.code}`;
   const env = {
     ...process.env,
@@ -129,7 +131,7 @@ function run(job: Job, folder: string, injection?: Injection): Promise<Run> {
     LOCKSTEP_STANDIN_QUIET: '1',
   };
   return new Promise((resolve, reject) => {
-    const child = spawn(job.command, job.args, { env, timeout: 120_000 });
+    const child = spawn(job.command, job.args, { env, timeout: 30_000 });
     let stdout = '';
     let stderr = '';
     child.stdout.on('data', (text) => {

@@ -76,7 +76,8 @@ Entry::Entry(Row row, Needs needs) : lock_(world().mutex) {
   code = planned_failure({symbols[index] == nullptr ? "" : symbols[index], fields[index]}, nth);
   if (code == 0) return;
   counts.injected++;
-  if (sticky(code) && current().device >= 0) kill_device(current().device, code, "injected");
+  const bool on_device = needs == Needs::device || needs == Needs::device_outside_captures;
+  if (sticky(code) && on_device) kill_device(current().device, code, "injected");
 }
 
 void kill_device(int device, int code, const std::string& text) {

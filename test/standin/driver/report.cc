@@ -41,7 +41,7 @@ std::string json() {
 __attribute__((destructor)) void at_exit() {
   stop_worker();
   std::lock_guard<std::mutex> lock(world().mutex);
-  if (!world().ended && world().started) {
+  if (!world().ended && *report().last != '\0') {
     check_every_zone();
     add_to_report(json());
   }
