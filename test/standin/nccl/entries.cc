@@ -165,6 +165,24 @@ int call_on(Row row, void* handle, void* stream, const Call& call) {
   return NCCL_SUCCESS;
 }
 
+// The last of the ranks to leave ends the exchange.
+void leave_exchange(const Communicator& own) {
+  own.exchange->put("left." + std::to_string(own.rank), "");
+  for (int rank = 0; rank < own.ranks; rank++) {
+    if (!own.exchange->has("left." + std::to_string(rank))) return;
+  }
+  own.exchange->end();
+}
+
+// Of destroy and abort: forgets the handle.
+void leave(void* handle, const Communicator& own) {
+  {
+    std::lock_guard<std::mutex> lock(state().mutex);
+    state().communicators.erase(handle);
+  }
+  leave_exchange(own);
+}
+
 __attribute__((destructor)) void at_exit() {
   State& all = state();
   std::lock_guard<std::mutex> lock(all.mutex);
@@ -173,22 +191,10 @@ __attribute__((destructor)) void at_exit() {
     if (all.calls[row] > 0) calls.emplace_back(symbols[row], all.calls[row]);
   }
   if (calls.empty()) return;
+  for (const auto& [handle, own] : all.communicators) leave_exchange(*own);
   add_to_report("{\"library\":\"nccl\",\"pid\":" + std::to_string(getpid()) + ",\"seed\":0,\"calls\":" + object_of(calls) +
                 ",\"work\":0,\"injected\":" + std::to_string(all.injected) + ",\"afterFault\":0,\"pending\":0,\"refused\":" + list_of(all.refused) +
                 ",\"faults\":[],\"held\":" + object_of({{"communicators", all.communicators.size()}}) + "}");
-}
-
-// Of destroy and abort: forgets the handle. The last of the ranks to leave ends the exchange.
-void leave(void* handle, Communicator& own) {
-  {
-    std::lock_guard<std::mutex> lock(state().mutex);
-    state().communicators.erase(handle);
-  }
-  own.exchange->put("left." + std::to_string(own.rank), "");
-  for (int rank = 0; rank < own.ranks; rank++) {
-    if (!own.exchange->has("left." + std::to_string(rank))) return;
-  }
-  own.exchange->end();
 }
 
 }  // namespace
