@@ -24,6 +24,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   Napi::Value create_pool(const Napi::CallbackInfo& info);
   Napi::Value join_local(const Napi::CallbackInfo& info);
   Napi::Value load_module(const Napi::CallbackInfo& info);
+  Napi::Value load_image(const Napi::CallbackInfo& info);
   Napi::Value bind_arena(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value facts(const Napi::CallbackInfo& info);
@@ -110,6 +111,7 @@ class ModuleObject final : public Handle<ModuleObject, LoadedModule> {
   static Napi::Value wrap(Napi::Env env, const std::shared_ptr<LoadedModule>& module);
 
  private:
+  Napi::Value entry(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 };
 
@@ -170,6 +172,7 @@ class StreamObject final : public Handle<StreamObject, Stream> {
 
  private:
   Napi::Value launch(const Napi::CallbackInfo& info);
+  Napi::Value launch_raw(const Napi::CallbackInfo& info);
   Napi::Value upload(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
   Napi::Value readback(const Napi::CallbackInfo& info);

@@ -2,6 +2,7 @@
 
 #include "arena.h"
 #include "cards.h"
+#include "image.h"
 #include "memory.h"
 #include "module.h"
 #include "stream.h"
@@ -47,6 +48,9 @@ class GpuBackend final : public Backend {
     throw DeviceError("ERR_LAUNCH_INVALID",
                       "A shared library of kernels runs on the host device alone; load an image for the GPU instead.",
                       {{"path", *path}});
+  }
+  std::unique_ptr<Module> load_image(std::string image, const std::string& name) override {
+    return load_gpu_image(device_, image, name);
   }
   void close() override { device_->stop(); }
   std::shared_ptr<const Failure> lost() const override { return device_->lost(); }

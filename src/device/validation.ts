@@ -40,6 +40,12 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     by: 'nvcc 13.0 for sm_80, sm_90, sm_100, sm_120 and PTX',
   },
   {
+    backend: 'cuda',
+    feature: "kernels of others: cubin, fatbin, PTX, Triton's pair, manifests",
+    state: 'stand-in only',
+    by: 'test/standin/images.test.ts',
+  },
+  {
     backend: 'hip',
     feature: 'driver loading, errors, choice of a card',
     state: 'stand-in only',

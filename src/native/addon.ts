@@ -80,6 +80,8 @@ export interface NativeDevice {
   joinLocal(group: string, rank: number, size: number): NativeCommunicator;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
+  /** Kernels compiled for a GPU, which have no table; `name` is what messages call the image. */
+  loadImage(image: Uint8Array, name: string): NativeModule;
   /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
   bindArena(view: Uint8Array): string | null;
   facts(): NativeDeviceFacts;
@@ -156,7 +158,10 @@ export interface NativeKernelParameter {
 
 /** Loaded kernels: the handle behind a `DeviceModule`. */
 export interface NativeModule {
+  /** Empty for an image. */
   readonly kernels: readonly NativeKernelInfo[];
+  /** Finds an entry point of an image, for `launchRaw`. */
+  entry(name: string): void;
   dispose(): void;
 }
 
@@ -168,6 +173,17 @@ export interface NativeStream {
   readonly id: number;
   /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
   launch(module: NativeModule, kernel: number, args: readonly NativeArgument[], offsets: readonly number[]): void;
+  /**
+   * Launches an entry point of an image. Beside a buffer stands its offset, beside a word its bytes, 4 or 8. `sizes` are grid, block and
+   * cluster as x, y, z, bytes of shared memory, 1 for a cooperative launch, and how many of the last parameters the kernel may lack.
+   */
+  launchRaw(
+    module: NativeModule,
+    entry: string,
+    args: readonly (NativeBuffer | bigint)[],
+    beside: readonly number[],
+    sizes: readonly number[],
+  ): void;
   upload(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
   copy(from: NativeBuffer, fromOffset: number, to: NativeBuffer, toOffset: number, bytes: number, name: string): void;
   readback(buffer: NativeBuffer, byteOffset: number, bytes: number): NativeReadback;
