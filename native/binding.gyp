@@ -58,6 +58,7 @@
         "gpu/gpu-device.cc",
         "gpu/gpu-error.cc",
         "gpu/graph.cc",
+        "gpu/hiprtc.cc",
         "gpu/image-bytes.cc",
         "gpu/image.cc",
         "gpu/launch.cc",

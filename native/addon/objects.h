@@ -198,6 +198,8 @@ napi_value bind_metadata(napi_env env, napi_callback_info raw);
 Napi::Object mpi_functions(Napi::Env env);
 // What there is of a vendor's driver: probeDriver('cuda' | 'hip').
 napi_value probe_driver(napi_env env, napi_callback_info raw);
+// Compiles a source by HIP's runtime compiler: compileHip(source, target, libraries). May end the process.
+napi_value compile_hip_source(napi_env env, napi_callback_info raw);
 // Whether a card's driver pins a view's memory: probePinning(kind, ordinal, view), null or why not.
 napi_value probe_pinning(napi_env env, napi_callback_info raw);
 

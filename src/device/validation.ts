@@ -52,5 +52,16 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     by: "test/standin/loading.test.ts; AMD's own runtime 5.2.3 is loaded and finds no device",
   },
   { backend: 'hip', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
-  { backend: 'hip', feature: 'kernels', state: 'compiled', by: 'clang 14 for gfx90a' },
+  {
+    backend: 'hip',
+    feature: 'memory, streams, events, captures, graphs; `run`',
+    state: 'stand-in only',
+    by: 'test/standin/gpu-device.test.ts',
+  },
+  {
+    backend: 'hip',
+    feature: 'kernels',
+    state: 'compiled',
+    by: "clang 14 and HIP's own compiler 5.2.3 for gfx90a",
+  },
 ]);

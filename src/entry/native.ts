@@ -27,6 +27,7 @@ export {
   type NativeDriverProbe,
   type NativeEvent,
   type NativeGraph,
+  type NativeHipCode,
   type NativeKernelInfo,
   type NativeKernelParameter,
   type NativeMemoryUse,

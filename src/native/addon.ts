@@ -6,9 +6,17 @@ export interface NativeAddon {
   readonly interfaceVersion: number;
   /**
    * `device`: 'host', 'cuda', 'hip', or a card of theirs ('cuda:1'). `localRank` chooses the card where none is named; null: the
-   * launcher's, or the first card.
+   * launcher's, or the first card. `hipKernels` gives the image of the kernels for a HIP card by its target, where
+   * `LOCKSTEP_HIP_IMAGE` names none.
    */
-  openDevice(device: string, memoryLimit: number | null, localRank?: number | null): NativeDevice;
+  openDevice(
+    device: string,
+    memoryLimit: number | null,
+    localRank?: number | null,
+    hipKernels?: (arch: string) => Uint8Array,
+  ): NativeDevice;
+  /** Compiles a HIP source by the first of the libraries that is HIP's runtime compiler, which may abort the process. */
+  compileHip(source: string, target: string, libraries: readonly string[]): NativeHipCode;
   /** Tries to `dlopen` a library (RTLD_NOW, RTLD_LOCAL, never closed again): null when it loads, else the loader's message. */
   probeLibrary(name: string): string | null;
   /** Loads a vendor's driver, once a process, and asks it for its cards. */
@@ -24,6 +32,16 @@ export interface NativeAddon {
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
   shutdown(): void;
+}
+
+/** What HIP's runtime compiler made. */
+export interface NativeHipCode {
+  /** Null where it failed. */
+  readonly code: Uint8Array | null;
+  /** The library that compiled; null where none can. */
+  readonly library: string | null;
+  /** Why not. */
+  readonly log: string;
 }
 
 /** Functions by the names of `wasm/exports.txt`; every argument is an int32. */
