@@ -28,7 +28,15 @@ napi_value open_device(napi_env env, napi_callback_info raw) {
       if (rank < 0 || rank > 1 << 20) invalid_argument("localRank", info[2], "the number of this rank on its machine, from 0 on");
       local = LocalRank{static_cast<int>(rank), "given"};
     }
-    return DeviceObject::open(env, open_backend(*name, local), limit);
+    HipKernels kernels;
+    if (info[3].IsFunction()) {
+      kernels = [&](const std::string& arch) {
+        const Napi::Value made = info[3].As<Napi::Function>().Call({Napi::String::New(info.Env(), arch)});
+        const Bytes image = view_argument(made, "kernels");
+        return std::string(reinterpret_cast<const char*>(image.address), image.bytes);
+      };
+    }
+    return DeviceObject::open(env, open_backend(*name, local, kernels), limit);
   });
 }
 
@@ -64,7 +72,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   ReadbackObject::define(env);
   RecordingObject::define(env);
   StreamObject::define(env);
-  napi_property_descriptor functions[8] = {};
+  napi_property_descriptor functions[9] = {};
   functions[0].utf8name = "openDevice";
   functions[0].method = open_device;
   functions[1].utf8name = "probeLibrary";
@@ -81,7 +89,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   functions[6].method = probe_collectives;
   functions[7].utf8name = "ncclId";
   functions[7].method = nccl_id;
-  napi_define_properties(env, exports, 8, functions);
+  functions[8].utf8name = "compileHip";
+  functions[8].method = compile_hip_source;
+  napi_define_properties(env, exports, 9, functions);
   exports.Set("mpi", mpi_functions(env));
   exports.Set("interfaceVersion", interface_version);
   return exports;

@@ -2,7 +2,6 @@
 
 #include <cstdlib>
 
-#include "gpu/gpu-backend.h"
 #include "host/host-backend.h"
 
 namespace lockstep {
@@ -29,7 +28,7 @@ std::optional<DeviceName> parse_device_name(const std::string& text) {
   return name;
 }
 
-OpenedBackend open_backend(const DeviceName& name, const std::optional<LocalRank>& local) {
+OpenedBackend open_backend(const DeviceName& name, const std::optional<LocalRank>& local, const HipKernels& kernels) {
   if (name.kind == "host") return {create_host_backend(), "host, as asked"};
   const Vendor vendor = name.kind == "cuda" ? Vendor::cuda : Vendor::hip;
   std::vector<LoadAttempt> attempts;
@@ -37,7 +36,7 @@ OpenedBackend open_backend(const DeviceName& name, const std::optional<LocalRank
   if (driver == nullptr) throw_unavailable(name.kind, attempts);
   const CardChoice choice = choose_card(vendor, driver->device_count, name.ordinal, local.has_value() ? local : launcher_rank());
   const std::string card = name.kind + ":" + std::to_string(choice.ordinal) + " " + describe_card(*driver, choice.ordinal).name;
-  return {create_gpu_backend(*driver, choice.ordinal), card + ", " + choice.why};
+  return {create_gpu_backend(*driver, choice.ordinal, kernels), card + ", " + choice.why};
 }
 
 }  // namespace lockstep

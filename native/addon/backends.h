@@ -6,6 +6,7 @@
 
 #include "core/backend.h"
 #include "gpu/cards.h"
+#include "gpu/gpu-backend.h"
 
 namespace lockstep {
 
@@ -24,7 +25,8 @@ struct OpenedBackend {
   std::string choice;
 };
 
-// Opens the device. `local`, where it is known, chooses among the cards of a kind. Throws ERR_DEVICE_UNAVAILABLE.
-OpenedBackend open_backend(const DeviceName& name, const std::optional<LocalRank>& local);
+// Opens the device. `local`, where it is known, chooses among the cards of a kind; `kernels` may be empty. Throws
+// ERR_DEVICE_UNAVAILABLE.
+OpenedBackend open_backend(const DeviceName& name, const std::optional<LocalRank>& local, const HipKernels& kernels);
 
 }  // namespace lockstep

@@ -16,6 +16,7 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::join_local>("joinLocal"),
                           method_of<&DeviceObject::join_nccl>("joinNccl"),
                           method_of<&DeviceObject::load_module>("loadModule"),
+                          method_of<&DeviceObject::load_image>("loadImage"),
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
                           method_of<&DeviceObject::facts>("facts"),
@@ -104,6 +105,13 @@ Napi::Value DeviceObject::load_module(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) invalid_argument("path", info[0], "the path of a shared library");
   const std::string path = info[0].As<Napi::String>().Utf8Value();
   return ModuleObject::wrap(info.Env(), core()->load_module(&path));
+}
+
+Napi::Value DeviceObject::load_image(const Napi::CallbackInfo& info) {
+  const Bytes image = view_argument(info[0], "image");
+  if (!info[1].IsString()) invalid_argument("name", info[1], "a text");
+  std::string bytes(reinterpret_cast<const char*>(image.address), image.bytes);
+  return ModuleObject::wrap(info.Env(), core()->load_image(std::move(bytes), info[1].As<Napi::String>().Utf8Value()));
 }
 
 Napi::Value DeviceObject::bind_arena(const Napi::CallbackInfo& info) {

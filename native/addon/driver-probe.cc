@@ -2,6 +2,7 @@
 
 #include "collectives/load-nccl.h"
 #include "gpu/cards.h"
+#include "gpu/hiprtc.h"
 #include "objects.h"
 
 namespace lockstep {
@@ -99,6 +100,26 @@ napi_value nccl_id(napi_env raw_env, napi_callback_info raw) {
     if (const int code = library->table.unique_id(&made); code != NCCL_SUCCESS) throw nccl_error(*library, "ncclGetUniqueId", code, nullptr);
     std::memcpy(id.Data(), made.bytes, sizeof(made));
     return id;
+  });
+}
+
+napi_value compile_hip_source(napi_env raw_env, napi_callback_info raw) {
+  return guarded(raw_env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(raw_env, raw);
+    const Napi::Env env = info.Env();
+    if (!info[0].IsString()) invalid_argument("source", info[0], "a text");
+    if (!info[1].IsString()) invalid_argument("target", info[1], "a target such as 'gfx90a'");
+    if (!info[2].IsArray()) invalid_argument("libraries", info[2], "an array of names");
+    std::vector<std::string> libraries;
+    const auto names = info[2].As<Napi::Array>();
+    for (uint32_t i = 0; i < names.Length(); i++) libraries.push_back(Napi::Value(names[i]).ToString().Utf8Value());
+    const HipCode made = compile_hip(libraries, info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+    Napi::Object answer = Napi::Object::New(env);
+    answer.Set("library", text_or_null(env, made.library));
+    answer.Set("log", made.log);
+    const auto code = made.code;
+    answer.Set("code", code.empty() ? env.Null() : Napi::Buffer<char>::Copy(env, code.data(), code.size()).As<Napi::Value>());
+    return answer;
   });
 }
 

@@ -21,7 +21,9 @@ const char* kind_name(int32_t kind) {
 
 }  // namespace
 
-void ModuleObject::define(Napi::Env env) { Handle::define(env, {method_of<&ModuleObject::dispose>("dispose")}); }
+void ModuleObject::define(Napi::Env env) {
+  Handle::define(env, {method_of<&ModuleObject::entry>("entry"), method_of<&ModuleObject::dispose>("dispose")});
+}
 
 Napi::Value ModuleObject::wrap(Napi::Env env, const std::shared_ptr<LoadedModule>& loaded) {
   const Module* const module = loaded->module.get();
@@ -43,6 +45,14 @@ Napi::Value ModuleObject::wrap(Napi::Env env, const std::shared_ptr<LoadedModule
   Napi::Object object = create(env, loaded->device, loaded);
   object.Set("kernels", kernels);
   return object;
+}
+
+Napi::Value ModuleObject::entry(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) invalid_argument("name", info[0], "the name of an entry point");
+  if (core()->disposed) throw DeviceError("ERR_DISPOSED", "The module is disposed; load it again.");
+  core()->device->require_open();
+  core()->module->entry(info[0].As<Napi::String>().Utf8Value());
+  return info.Env().Undefined();
 }
 
 Napi::Value ModuleObject::dispose(const Napi::CallbackInfo& info) {

@@ -26,6 +26,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   Napi::Value join_local(const Napi::CallbackInfo& info);
   Napi::Value join_nccl(const Napi::CallbackInfo& info);
   Napi::Value load_module(const Napi::CallbackInfo& info);
+  Napi::Value load_image(const Napi::CallbackInfo& info);
   Napi::Value bind_arena(const Napi::CallbackInfo& info);
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value facts(const Napi::CallbackInfo& info);
@@ -129,6 +130,7 @@ class ModuleObject final : public Handle<ModuleObject, LoadedModule> {
   static Napi::Value wrap(Napi::Env env, const std::shared_ptr<LoadedModule>& module);
 
  private:
+  Napi::Value entry(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 };
 
@@ -189,6 +191,7 @@ class StreamObject final : public Handle<StreamObject, Stream> {
 
  private:
   Napi::Value launch(const Napi::CallbackInfo& info);
+  Napi::Value launch_raw(const Napi::CallbackInfo& info);
   Napi::Value upload(const Napi::CallbackInfo& info);
   Napi::Value copy(const Napi::CallbackInfo& info);
   Napi::Value readback(const Napi::CallbackInfo& info);
@@ -218,6 +221,8 @@ napi_value probe_driver(napi_env env, napi_callback_info raw);
 napi_value probe_collectives(napi_env env, napi_callback_info raw);
 // What the ranks of a communicator share, 128 bytes: ncclId('cuda' | 'hip'). One rank makes it and gives it to all.
 napi_value nccl_id(napi_env env, napi_callback_info raw);
+// Compiles a source by HIP's runtime compiler: compileHip(source, target, libraries). May end the process.
+napi_value compile_hip_source(napi_env env, napi_callback_info raw);
 // Whether a card's driver pins a view's memory: probePinning(kind, ordinal, view), null or why not.
 napi_value probe_pinning(napi_env env, napi_callback_info raw);
 

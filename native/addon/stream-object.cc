@@ -24,6 +24,44 @@ LaunchArgument launch_argument(Napi::Value value, Napi::Value offset, uint32_t i
   return argument;
 }
 
+// A buffer's address, or the low `bytes` bytes of a bigint.
+RawArgument raw_argument(Napi::Value value, Napi::Value beside, uint32_t index) {
+  const std::string name = "args[" + std::to_string(index) + "]";
+  RawArgument argument;
+  if (value.IsBigInt()) {
+    bool lossless = false;
+    argument.word = value.As<Napi::BigInt>().Uint64Value(&lossless);
+    const int64_t bytes = integer_argument(beside, (name + ".bytes").c_str());
+    if (!lossless || (bytes != 4 && bytes != 8)) invalid_argument(name.c_str(), value, "an unsigned word of 4 or 8 bytes");
+    argument.bytes = static_cast<uint8_t>(bytes);
+  } else {
+    argument.buffer = BufferObject::from(value, name.c_str(), "a buffer or a bigint").core();
+    argument.offset = integer_argument(beside, (name + ".offset").c_str());
+  }
+  return argument;
+}
+
+unsigned size_argument(Napi::Value value, const char* name) {
+  const int64_t size = integer_argument(value, name);
+  if (size < 0 || size > UINT32_MAX) invalid_argument(name, value, "0 or more, in 32 bits");
+  return static_cast<unsigned>(size);
+}
+
+// Grid, block and cluster as x, y, z, bytes of shared memory, 1 for a cooperative launch, and how many last parameters are optional.
+RawLaunch raw_sizes(Napi::Value value) {
+  if (!value.IsArray() || value.As<Napi::Array>().Length() != 12) invalid_argument("sizes", value, "an array of twelve integers");
+  const auto sizes = value.As<Napi::Array>();
+  RawLaunch launch;
+  uint32_t at = 0;
+  for (auto* const dimensions : {&launch.grid, &launch.block, &launch.cluster}) {
+    for (unsigned& size : *dimensions) size = size_argument(Napi::Value(sizes[at++]), "sizes");
+  }
+  launch.shared_bytes = size_argument(Napi::Value(sizes[9u]), "sharedBytes");
+  launch.cooperative = size_argument(Napi::Value(sizes[10u]), "cooperative") != 0;
+  launch.optional = size_argument(Napi::Value(sizes[11u]), "optional");
+  return launch;
+}
+
 }  // namespace
 
 void StreamObject::define(Napi::Env env) {
@@ -32,6 +70,7 @@ void StreamObject::define(Napi::Env env) {
   submit_method.method = submit;
   Handle::define(env, {
                           method_of<&StreamObject::launch>("launch"),
+                          method_of<&StreamObject::launch_raw>("launchRaw"),
                           method_of<&StreamObject::upload>("upload"),
                           method_of<&StreamObject::copy>("copy"),
                           method_of<&StreamObject::readback>("readback"),
@@ -74,6 +113,34 @@ Napi::Value StreamObject::launch(const Napi::CallbackInfo& info) {
                       {{"kernel", kernel}, {"kernels", loaded->module->count}});
   }
   core()->launch(loaded, static_cast<size_t>(kernel), arguments);
+  return info.Env().Undefined();
+}
+
+Napi::Value StreamObject::launch_raw(const Napi::CallbackInfo& info) {
+  ModuleObject& module = ModuleObject::from(info[0], "module", "a module of this device");
+  if (!info[1].IsString()) invalid_argument("kernel", info[1], "the name of an entry point");
+  if (!info[2].IsArray()) invalid_argument("args", info[2], "an array");
+  if (!info[3].IsArray()) invalid_argument("beside", info[3], "an array");
+  const auto values = info[2].As<Napi::Array>();
+  const auto beside = info[3].As<Napi::Array>();
+  constexpr uint32_t most = 512;
+  if (values.Length() > most) {
+    throw DeviceError("ERR_LAUNCH_INVALID", "No kernel takes " + std::to_string(values.Length()) + " arguments.",
+                      {{"actual", values.Length()}, {"limit", most}});
+  }
+  RawLaunch sizes = raw_sizes(info[4]);
+  // Reading elements can run JS code: everything is checked after the last one.
+  std::vector<RawArgument> arguments;
+  for (uint32_t i = 0; i < values.Length(); i++) {
+    arguments.push_back(raw_argument(Napi::Value(values[i]), Napi::Value(beside[i]), i));
+  }
+  if (sizes.optional > arguments.size()) invalid_argument("optional", info[4], "no more than there are arguments");
+  require_device(device(), module.device(), "module");
+  const auto& loaded = module.core();
+  if (loaded->disposed) throw DeviceError("ERR_DISPOSED", "The module is disposed; load it again.");
+  sizes.name = info[1].As<Napi::String>().Utf8Value();
+  sizes.entry = loaded->module->entry(sizes.name);
+  core()->launch_raw(loaded, std::move(sizes), arguments);
   return info.Env().Undefined();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -69,7 +70,15 @@ struct DeviceBytes {
   uint64_t total = 0;
 };
 
+struct RawLaunch;
+
 struct Module : Resource {
+  // Of an image alone: the number of the entry point of this name. Throws ERR_LAUNCH_INVALID where there is none.
+  virtual size_t entry(const std::string& name);
+  // Of an image alone: throws ERR_LAUNCH_INVALID for sizes that the device or the kernel cannot have, and for other parameters than
+  // the kernel's, as far as the driver knows them.
+  virtual void check(const RawLaunch& launch) const;
+  // Empty for an image, whose entry points are known by name.
   const lockstep_kernel* kernels = nullptr;
   size_t count = 0;
   // The kernels of this build, whose time is bounded by the bytes they touch.
@@ -104,10 +113,31 @@ struct LaunchValue {
   int64_t scalar = 0;
 };
 
+// A launch of an image's kernel: only the caller knows what it reads and writes. Dimensions are x, y, z.
+struct RawLaunch {
+  // Which entry point of the module, and its name.
+  size_t entry = 0;
+  std::string name;
+  // Blocks, threads of a block, and blocks of a cluster.
+  std::array<unsigned, 3> grid = {1, 1, 1};
+  std::array<unsigned, 3> block = {1, 1, 1};
+  std::array<unsigned, 3> cluster = {1, 1, 1};
+  unsigned shared_bytes = 0;
+  // All blocks are on the device at once.
+  bool cooperative = false;
+  // A parameter each, in the low bytes, and how many of them it has.
+  std::vector<uint64_t> words;
+  std::vector<uint8_t> sizes;
+  // So many of the last parameters the kernel may lack.
+  size_t optional = 0;
+};
+
 // A checked launch: addresses and scalars are final.
 struct Launch {
   const Module* module = nullptr;
+  // Null for a raw launch, which has no values.
   const lockstep_kernel* kernel = nullptr;
+  std::unique_ptr<const RawLaunch> raw;
   std::vector<LaunchValue> values;
   // Upper bound of the bytes that it reads and writes; SIZE_MAX if unknown.
   size_t touched = SIZE_MAX;
@@ -211,6 +241,8 @@ struct Backend {
   virtual std::shared_ptr<StreamBackend> create_stream(int priority) = 0;
   // The built-in kernels when `path` is null.
   virtual std::unique_ptr<Module> load_module(const std::string* path) = 0;
+  // Kernels that were compiled for a GPU. `name` is for messages. Throws ERR_LAUNCH_INVALID.
+  virtual std::unique_ptr<Module> load_image(std::string image, const std::string& name) = 0;
   // For libraries that call the driver themselves; null for a device that is no GPU.
   virtual std::shared_ptr<GpuDevice> gpu() const { return nullptr; }
   // Frees what the device made for itself, once all else is gone.

@@ -214,6 +214,12 @@ std::shared_ptr<LoadedModule> Device::load_module(const std::string* path) {
   return std::make_shared<LoadedModule>(*this, backend_->load_module(path));
 }
 
+std::shared_ptr<LoadedModule> Device::load_image(std::string image, const std::string& name) {
+  require_open();
+  require_no_capture("Loading a module");
+  return std::make_shared<LoadedModule>(*this, backend_->load_image(std::move(image), name));
+}
+
 const ArenaPin& Device::bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold) {
   require_open();
   require_no_capture("Binding an arena");

@@ -127,6 +127,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::shared_ptr<Stream> create_stream(int priority);
   std::shared_ptr<Event> create_event();
   std::shared_ptr<LoadedModule> load_module(const std::string* path);
+  std::shared_ptr<LoadedModule> load_image(std::string image, const std::string& name);
   // `hold` keeps the memory where it is until the streams are joined.
   const ArenaPin& bind_arena(std::byte* address, size_t bytes, std::shared_ptr<void> hold);
   void release_stream(Stream& stream);

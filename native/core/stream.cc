@@ -98,6 +98,19 @@ void Stream::launch(const std::shared_ptr<LoadedModule>& module, size_t kernel,
   enqueue_one(std::move(operation), module->module->kernels[kernel].name);
 }
 
+void Stream::launch_raw(const std::shared_ptr<LoadedModule>& module, RawLaunch sizes, const std::vector<RawArgument>& arguments) {
+  require_usable();
+  Operation operation;
+  operation.kind = Operation::Kind::launch;
+  const std::string name = sizes.name;
+  operation.launch = check_raw_launch(device, *module->module, std::move(sizes), arguments);
+  use(module);
+  for (const auto& argument : arguments) {
+    if (argument.buffer != nullptr) use(argument.buffer);
+  }
+  enqueue_one(std::move(operation), name);
+}
+
 void Stream::upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes) {
   require_usable();
   Operation operation;

@@ -24,6 +24,8 @@ class Stream {
   ~Stream();
 
   void launch(const std::shared_ptr<LoadedModule>& module, size_t kernel, const std::vector<LaunchArgument>& arguments);
+  // A kernel of an image; `sizes` are its dimensions, without parameters.
+  void launch_raw(const std::shared_ptr<LoadedModule>& module, RawLaunch sizes, const std::vector<RawArgument>& arguments);
   void upload(const std::shared_ptr<Buffer>& buffer, int64_t offset, const std::byte* source, size_t bytes);
   // The bytes are available once the stream has reached the current end of its queue.
   std::shared_ptr<StagingPiece> download(const std::shared_ptr<Buffer>& buffer, int64_t offset, size_t bytes);

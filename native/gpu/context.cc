@@ -37,6 +37,12 @@ int GpuContext::make_current() const {
   return driver.context_current != nullptr ? driver.context_current(handle_) : driver.device_current(device_);
 }
 
+int GpuContext::attribute(int number) const {
+  int value = 0;
+  check_driver(library, DriverCall::device_attribute, driver.device_attribute(&value, number, device_), "to describe a card");
+  return value;
+}
+
 std::shared_ptr<const Failure> GpuContext::fault() const { return faulted_.load() ? fault_ : nullptr; }
 
 DeviceError GpuContext::error(DriverCall call, int code, const std::string& doing) {

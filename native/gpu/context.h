@@ -20,6 +20,8 @@ class GpuContext {
 
   // Makes it the calling thread's. Other libraries of the process may have made another one current since the last call.
   int make_current() const;
+  // Of the card, by the vendor's number. Throws what the driver reports.
+  int attribute(int number) const;
   // The fault that ended it, or null.
   std::shared_ptr<const Failure> fault() const;
   // Remembers a sticky code. Returns what the code is to JS.

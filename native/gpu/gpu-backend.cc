@@ -1,7 +1,11 @@
 #include "gpu-backend.h"
 
+#include <cstdlib>
+#include <utility>
+
 #include "arena.h"
 #include "cards.h"
+#include "image.h"
 #include "memory.h"
 #include "module.h"
 #include "stream.h"
@@ -23,9 +27,10 @@ DeviceFacts facts_of(const DriverLibrary& library, const Card& card) {
 
 class GpuBackend final : public Backend {
  public:
-  GpuBackend(const DriverLibrary& library, const Card& card)
+  GpuBackend(const DriverLibrary& library, const Card& card, std::string hip_image)
       : facts_(facts_of(library, card)),
         device_(std::make_shared<GpuDevice>(GpuContext::of(library, card.ordinal), card.processors)) {
+    device_->hip_image = std::move(hip_image);
     try {
       device_->start();
       device_->builtin = load_builtin_kernels(device_);
@@ -49,6 +54,9 @@ class GpuBackend final : public Backend {
                       {{"path", *path}});
   }
   std::shared_ptr<GpuDevice> gpu() const override { return device_; }
+  std::unique_ptr<Module> load_image(std::string image, const std::string& name) override {
+    return load_gpu_image(device_, image, name);
+  }
   void close() override { device_->stop(); }
   std::shared_ptr<const Failure> lost() const override { return device_->lost(); }
 
@@ -59,8 +67,11 @@ class GpuBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> create_gpu_backend(const DriverLibrary& driver, int ordinal) {
-  return std::make_unique<GpuBackend>(driver, describe_card(driver, ordinal));
+std::unique_ptr<Backend> create_gpu_backend(const DriverLibrary& driver, int ordinal, const HipKernels& kernels) {
+  const Card card = describe_card(driver, ordinal);
+  const char* const named = std::getenv(HIP_IMAGE_VARIABLE);
+  const bool needed = driver.vendor == Vendor::hip && kernels != nullptr && (named == nullptr || *named == '\0');
+  return std::make_unique<GpuBackend>(driver, card, needed ? kernels(card.arch) : "");
 }
 
 }  // namespace lockstep

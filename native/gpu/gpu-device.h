@@ -57,6 +57,8 @@ class GpuDevice {
   // Blocks that a launch has at most.
   const unsigned most_blocks;
   std::shared_ptr<EventPool> events;
+  // HIP's image of the kernels of this build, where LOCKSTEP_HIP_IMAGE names none.
+  std::string hip_image;
   // The kernels of this build.
   std::unique_ptr<GpuModule> builtin;
   GpuArena arena;

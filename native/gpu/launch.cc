@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "image.h"
 #include "kernels/parameters.h"
 
 namespace lockstep {
@@ -13,6 +14,10 @@ constexpr unsigned block_threads = 256;
 }  // namespace
 
 bool launch_gpu_kernel(const GpuDevice& device, void* stream, const Launch& launch) {
+  if (launch.raw != nullptr) {
+    static_cast<const GpuImage&>(*launch.module).launch(stream, *launch.raw);
+    return true;
+  }
   const lockstep_kernel& kernel = *launch.kernel;
   Parameters parameters;
   lockstep_value values[LOCKSTEP_MAX_ARGUMENTS];

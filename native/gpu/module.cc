@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "driver-constants.h"
+#include "image-bytes.h"
 #include "kernels/builtin.h"
 #include "kernels/images.h"
 
@@ -24,23 +25,26 @@ struct Image {
   std::string bytes;
 };
 
-// For HIP nothing is compiled ahead: LOCKSTEP_HIP_IMAGE names a code object, or a bundle of them, made of lockstep.hip.
-Image named_image() {
-  const char* const path = std::getenv("LOCKSTEP_HIP_IMAGE");
-  const std::string name = path != nullptr ? path : "";
-  std::ifstream file(name, std::ios::binary);
-  Image image{name, {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}};
-  if (!image.bytes.empty()) return image;
+// For HIP nothing is compiled ahead. LOCKSTEP_HIP_IMAGE names a code object, or a bundle of them, made of lockstep.hip; else the device was
+// given one.
+Image hip_image(const GpuDevice& device) {
+  const char* const path = std::getenv(HIP_IMAGE_VARIABLE);
+  Image image{"the kernels compiled for this card", device.hip_image};
+  if (path != nullptr && *path != '\0') {
+    std::ifstream file(path, std::ios::binary);
+    image = {path, {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()}};
+  }
+  const std::string mistake = image.bytes.empty() ? "it cannot be read, or is empty" : mistake_of_image(Vendor::hip, image.bytes);
+  if (mistake.empty()) return image;
   throw DeviceError("ERR_DEVICE_UNAVAILABLE",
-                    "The kernels for this GPU are compiled by the user: compile lockstep.hip, which lies beside the addon, for it, and "
-                    "name the code object in LOCKSTEP_HIP_IMAGE" +
-                        (name.empty() ? std::string(".") : "; nothing can be read from " + name + "."),
-                    {{"path", name}});
+                    "The kernels for this GPU are not in " + image.name + ": " + mistake +
+                        ". Compile lockstep.hip, which lies beside the addon, for it, and name the code object in " + HIP_IMAGE_VARIABLE + ".",
+                    {{"path", image.name}, {"reason", mistake}});
 }
 
 // The one of each place, the best first: the next is read only where a driver refuses the last.
-Image read_image(Vendor vendor, size_t place) {
-  if (vendor == Vendor::hip) return named_image();
+Image read_image(const GpuDevice& device, size_t place) {
+  if (device.context.library.vendor == Vendor::hip) return hip_image(device);
   const char* const file = place == 0 ? CUDA_IMAGE : OLD_CUDA_IMAGE;
   return {file, read_kernel_image(file)};
 }
@@ -57,7 +61,7 @@ std::unique_ptr<GpuModule> load_builtin_kernels(std::shared_ptr<GpuDevice> devic
   std::string refusals;
   const Vendor vendor = device->context.library.vendor;
   for (size_t place = 0; place < (vendor == Vendor::cuda ? 2 : 1); place++) {
-    const Image image = read_image(vendor, place);
+    const Image image = read_image(*device, place);
     const int code = device->driver.module_load(&module->handle, image.bytes.data());
     if (code == 0) break;
     module->handle = nullptr;

@@ -19,6 +19,9 @@ struct GpuModule final : Module {
   std::vector<void*> functions;
 };
 
+// Names a file in place of what is compiled for a HIP card.
+constexpr const char* HIP_IMAGE_VARIABLE = "LOCKSTEP_HIP_IMAGE";
+
 // The kernels of this build, from the image beside the addon that the driver takes. Throws ERR_DEVICE_UNAVAILABLE where it takes
 // none.
 std::unique_ptr<GpuModule> load_builtin_kernels(std::shared_ptr<GpuDevice> device);

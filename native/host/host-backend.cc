@@ -26,6 +26,12 @@ class HostBackend final : public Backend {
   std::unique_ptr<Module> load_module(const std::string* path) override {
     return path == nullptr ? builtin_host_module(captures_) : load_host_module(*path, captures_);
   }
+  std::unique_ptr<Module> load_image(std::string, const std::string& name) override {
+    throw DeviceError("ERR_LAUNCH_INVALID",
+                      "The host device runs no image for a GPU: give it a shared library of kernels (native/include/lockstep-kernels.h), "
+                      "or open a device of kind cuda or hip for " + name + ".",
+                      {{"path", name}});
+  }
 
  private:
   static DeviceFacts read_facts() {

@@ -80,7 +80,7 @@ export function kernelLines(images: readonly KernelImage[] | null): string[] {
   return files.map((file, index) => {
     const [first, ...rest] = images.filter((image) => image.file === file);
     const archs = [first, ...rest]
-      .map(({ arch }) => arch ?? 'source, to compile for the card and to name in LOCKSTEP_HIP_IMAGE')
+      .map(({ arch }) => arch ?? 'source, compiled for the card when it is first opened')
       .join(', ');
     const floor = first.driver === undefined ? '' : `; driver ${first.driver} or newer`;
     const text = `${file}: ${archs}${floor}`;

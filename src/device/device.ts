@@ -4,6 +4,7 @@ import { guarded, inputInvalid } from './addon-errors.js';
 import { bufferOf, type DeviceBuffer } from './buffer.js';
 import { communicatorOf, type LocalCommunicator } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
+import { loadSource, type ModuleSource } from './load-module.js';
 import { type DeviceModule, moduleOf } from './module.js';
 import { type NcclCommunicator, ncclCommunicatorOf } from './nccl-communicator.js';
 import { type DevicePool, poolOf } from './pool.js';
@@ -101,12 +102,15 @@ export class Device implements Disposable {
     return guarded(() => this.#native.facts()).pci;
   }
 
-  /** The built-in kernels, or those of a shared library (`native/include/lockstep-kernels.h`). @throws `ERR_LAUNCH_INVALID`. */
-  loadModule(source?: { readonly path: string }): DeviceModule {
+  /**
+   * The built-in kernels, or those of a source: on `host` a shared library (`native/include/lockstep-kernels.h`), on a GPU an image
+   * (cubin, fatbin, PTX, HIP code object), Triton's pair of files or a manifest.
+   *
+   * @throws `ERR_LAUNCH_INVALID` for kernels that this device does not run, `ERR_INPUT_INVALID` for a file that is not as it should be.
+   */
+  loadModule(source?: ModuleSource): DeviceModule {
     if (source === undefined) return moduleOf(guarded(() => this.#native.loadModule()));
-    const path: unknown = source?.path;
-    if (typeof path !== 'string' || path === '') throw inputInvalid('path', path, 'the path of a shared library');
-    return moduleOf(guarded(() => this.#native.loadModule(path)));
+    return loadSource(this.#native, source);
   }
 
   /**

@@ -3,6 +3,7 @@ export { type Exchange, LocalCommunicator } from './communicator.js';
 export { Device, type DeviceKind, type DeviceName, type MemoryUse } from './device.js';
 export { DeviceEvent } from './event.js';
 export { DeviceGraph } from './graph.js';
+export type { ModuleSource } from './load-module.js';
 export { DeviceModule, Kernel, type KernelParameter } from './module.js';
 export { nativeMetadata } from './native-metadata.js';
 export { NCCL_ID_BYTES, type NcclCall, NcclCommunicator, ncclId } from './nccl-communicator.js';
@@ -20,6 +21,7 @@ export {
   probeDevices,
   probePinnedArena,
 } from './probe-devices.js';
+export type { LaunchDimensions, LaunchOptions, TypedScalar } from './raw-launch.js';
 export { type CapturedOrder, DeviceRecording } from './recording.js';
 export { type DevicePlace, DeviceStream, type KernelArgument } from './stream.js';
 export { VALIDATION, type Validation, type ValidationState } from './validation.js';

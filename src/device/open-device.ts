@@ -1,8 +1,9 @@
-import { LockstepError, shown } from '../errors.js';
+import { type ErrorDetails, LockstepError, shown } from '../errors.js';
 import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { loadNative, type NativeAddon } from '../native/index.js';
 import { guarded } from './addon-errors.js';
 import { type Device, type DeviceName, deviceOf } from './device.js';
+import { hipKernels } from './hip-kernels.js';
 import { type DeviceAttempt, probeGpu } from './probe-devices.js';
 
 /** Options of `openDevice`. */
@@ -75,19 +76,25 @@ function openGpu({ addon, memoryLimit, localRank }: Way, name: string): Device {
   const probe = probeGpu(addon, kind);
   if (!probe.available) throw unavailable(name, probe.reason, probe.attempts);
   try {
-    const native = guarded(() => addon.openDevice(name, memoryLimit, localRank));
+    const kernels = (arch: string) => hipKernels(arch, probe.driver?.library ?? null);
+    const native = guarded(() => addon.openDevice(name, memoryLimit, localRank, kernels));
     return deviceOf(native, kind, native.choice);
   } catch (error) {
     if (!(error instanceof LockstepError && error.code === 'ERR_DEVICE_UNAVAILABLE')) throw error;
-    throw unavailable(name, error.message.replace(/\.$/, ''), probe.attempts);
+    throw unavailable(name, error.message.replace(/\.$/, ''), probe.attempts, error.details);
   }
 }
 
-function unavailable(device: string, reason: string, attempts: readonly DeviceAttempt[]): LockstepError {
+function unavailable(
+  device: string,
+  reason: string,
+  attempts: readonly DeviceAttempt[],
+  details: ErrorDetails = {},
+): LockstepError {
   return new LockstepError(
     'ERR_DEVICE_UNAVAILABLE',
     `No ${device} device: ${reason}. Ask for 'host', or 'auto' to take what is available.`,
-    { device, reason, attempts },
+    { ...details, device, reason, attempts },
   );
 }
 

@@ -1,20 +1,24 @@
-import type { NativeArgument, NativeReadback, NativeStream } from '../native/index.js';
+import { LockstepError } from '../errors.js';
+import type { NativeArgument, NativeModule, NativeReadback, NativeStream } from '../native/index.js';
 import type { WaitOptions } from '../wait.js';
 import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
 import { bufferHandle, type DeviceBuffer, isBuffer } from './buffer.js';
 import { type DeviceEvent, eventHandle } from './event.js';
 import { type DeviceGraph, graphHandle } from './graph.js';
-import { type Kernel, kernelHandle } from './module.js';
+import { type ImageKernel, type Kernel, kernelHandle } from './module.js';
 import { type DevicePool, poolHandle } from './pool.js';
+import { encodeLaunch, type LaunchOptions, type TypedScalar } from './raw-launch.js';
 import { type DeviceRecording, recordingOf } from './recording.js';
+import { scratchNeedsPool } from './scratch.js';
 import { type WaitLook, waitFor, waitForSync } from './wait.js';
 
-/** A buffer (from a byte offset on) or a scalar. */
+/** A buffer (from a byte offset on) or a scalar; of a kernel whose arguments are not listed, a scalar with its type. */
 export type KernelArgument =
   | DeviceBuffer
   | { readonly buffer: DeviceBuffer; readonly offset: number }
   | number
-  | bigint;
+  | bigint
+  | TypedScalar;
 
 /** Where device memory begins. */
 export type DevicePlace = DeviceBuffer | { readonly buffer: DeviceBuffer; readonly offset: number };
@@ -58,10 +62,25 @@ export class DeviceStream implements Disposable {
     return guarded(() => this.#native.capturing());
   }
 
-  /** @throws `ERR_LAUNCH_INVALID`, `ERR_LAUNCH_BOUNDS` (a buffer shorter than the kernel needs), `ERR_DEVICE_MISMATCH`. */
-  launch(kernel: Kernel, args: readonly KernelArgument[]): void {
-    const { module, index } = kernelHandle(kernel);
+  /**
+   * `options` are for kernels of an image. @throws `ERR_LAUNCH_INVALID`, `ERR_LAUNCH_BOUNDS` (a buffer shorter than the kernel needs),
+   * `ERR_DEVICE_MISMATCH`.
+   */
+  launch(kernel: Kernel, args: readonly KernelArgument[], options: LaunchOptions = {}): void {
+    const handle = kernelHandle(kernel);
     if (!Array.isArray(args)) throw inputInvalid('args', args, 'an array of buffers and scalars');
+    if (typeof handle.kernel !== 'number') {
+      this.#launchImage(handle.module, handle.kernel, args, options);
+      return;
+    }
+    const index = handle.kernel;
+    const [stray] = Object.keys(options);
+    if (stray !== undefined) {
+      throw new LockstepError('ERR_LAUNCH_INVALID', `${kernel.name} finds its ${stray} itself; leave it out.`, {
+        kernel: kernel.name,
+        field: stray,
+      });
+    }
     const values: NativeArgument[] = [];
     const offsets: number[] = [];
     for (const arg of args as readonly KernelArgument[]) {
@@ -70,7 +89,7 @@ export class DeviceStream implements Disposable {
       values.push(isBuffer(value) ? bufferHandle(value) : (value as number));
       offsets.push(placed ? arg.offset : 0);
     }
-    guarded(() => this.#native.launch(module, index, values, offsets));
+    guarded(() => this.#native.launch(handle.module, index, values, offsets));
   }
 
   /** Copies `source` now, enqueues the copy to the device; the caller may reuse `source` at once. In a capture it is baked. */
@@ -193,6 +212,33 @@ export class DeviceStream implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  #launchImage(module: NativeModule, kernel: ImageKernel, args: readonly unknown[], options: LaunchOptions): void {
+    const launch = encodeLaunch(kernel, args, options);
+    if (launch === null) return;
+    const { values, beside, grid, block, cluster, sharedBytes, cooperative, scratch } = launch;
+    for (const [slot, bytes] of scratch.entries()) {
+      if (bytes === 0) {
+        values.push(0n);
+        beside.push(8);
+        continue;
+      }
+      const place = this.#scratch(kernel, slot, bytes, options.pool);
+      values.push(bufferHandle(place.buffer));
+      beside.push(place.offset);
+    }
+    const sizes = [...grid, ...block, ...cluster, sharedBytes, cooperative ? 1 : 0, scratch.length];
+    guarded(() => this.#native.launchRaw(module, kernel.symbol, values, beside, sizes));
+  }
+
+  #scratch(kernel: ImageKernel, slot: number, bytes: number, pool: DevicePool | undefined) {
+    if (pool !== undefined) {
+      poolHandle(pool);
+      return pool.take(bytes);
+    }
+    if (this.capturing) throw scratchNeedsPool(kernel.name, bytes);
+    return { buffer: kernel.scratch.take(this.id, slot, bytes), offset: 0 };
   }
 
   #readback(buffer: DeviceBuffer, byteOffset: number, into: ArrayBufferView): NativeReadback {

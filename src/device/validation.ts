@@ -46,11 +46,28 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     by: 'nvcc 13.0 for sm_80, sm_90, sm_100, sm_120 and PTX',
   },
   {
+    backend: 'cuda',
+    feature: "kernels of others: cubin, fatbin, PTX, Triton's pair, manifests",
+    state: 'stand-in only',
+    by: 'test/standin/images.test.ts',
+  },
+  {
     backend: 'hip',
     feature: 'driver loading, errors, choice of a card',
     state: 'stand-in only',
     by: "test/standin/loading.test.ts; AMD's own runtime 5.2.3 is loaded and finds no device",
   },
   { backend: 'hip', feature: 'pinned planner memory', state: 'stand-in only', by: 'test/standin/loading.test.ts' },
-  { backend: 'hip', feature: 'kernels', state: 'compiled', by: 'clang 14 for gfx90a' },
+  {
+    backend: 'hip',
+    feature: 'memory, streams, events, captures, graphs; `run`',
+    state: 'stand-in only',
+    by: 'test/standin/gpu-device.test.ts',
+  },
+  {
+    backend: 'hip',
+    feature: 'kernels',
+    state: 'compiled',
+    by: "clang 14 and HIP's own compiler 5.2.3 for gfx90a",
+  },
 ]);

@@ -1,12 +1,16 @@
-// `lockstep/native`: the addon itself, its build of the metadata sources, and what devices it finds.
+// `lockstep/native`: the addon itself, its build of the metadata sources, what devices it finds, and what images they launch.
 
 export {
   type DeviceAttempt,
   type DeviceCard,
   type DeviceDriver,
   type DeviceProbe,
+  type LaunchDimensions,
+  type LaunchOptions,
+  type ModuleSource,
   nativeMetadata,
   probeDevices,
+  type TypedScalar,
 } from '../device/index.js';
 export {
   loadNative,
@@ -23,6 +27,7 @@ export {
   type NativeDriverProbe,
   type NativeEvent,
   type NativeGraph,
+  type NativeHipCode,
   type NativeKernelInfo,
   type NativeKernelParameter,
   type NativeMemoryUse,

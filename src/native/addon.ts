@@ -6,9 +6,17 @@ export interface NativeAddon {
   readonly interfaceVersion: number;
   /**
    * `device`: 'host', 'cuda', 'hip', or a card of theirs ('cuda:1'). `localRank` chooses the card where none is named; null: the
-   * launcher's, or the first card.
+   * launcher's, or the first card. `hipKernels` gives the image of the kernels for a HIP card by its target, where
+   * `LOCKSTEP_HIP_IMAGE` names none.
    */
-  openDevice(device: string, memoryLimit: number | null, localRank?: number | null): NativeDevice;
+  openDevice(
+    device: string,
+    memoryLimit: number | null,
+    localRank?: number | null,
+    hipKernels?: (arch: string) => Uint8Array,
+  ): NativeDevice;
+  /** Compiles a HIP source by the first of the libraries that is HIP's runtime compiler, which may abort the process. */
+  compileHip(source: string, target: string, libraries: readonly string[]): NativeHipCode;
   /** Tries to `dlopen` a library (RTLD_NOW, RTLD_LOCAL, never closed again): null when it loads, else the loader's message. */
   probeLibrary(name: string): string | null;
   /** Loads a vendor's driver, once a process, and asks it for its cards. */
@@ -28,6 +36,16 @@ export interface NativeAddon {
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
   shutdown(): void;
+}
+
+/** What HIP's runtime compiler made. */
+export interface NativeHipCode {
+  /** Null where it failed. */
+  readonly code: Uint8Array | null;
+  /** The library that compiled; null where none can. */
+  readonly library: string | null;
+  /** Why not. */
+  readonly log: string;
 }
 
 /** Functions by the names of `wasm/exports.txt`; every argument is an int32. */
@@ -97,6 +115,8 @@ export interface NativeDevice {
   joinNccl(ids: Uint8Array, rank: number, size: number, ms: number): NativeNccl;
   /** Built-in kernels without a path, else the table a shared library exports. */
   loadModule(path?: string): NativeModule;
+  /** Kernels compiled for a GPU, which have no table; `name` is what messages call the image. */
+  loadImage(image: Uint8Array, name: string): NativeModule;
   /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
   bindArena(view: Uint8Array): string | null;
   facts(): NativeDeviceFacts;
@@ -197,7 +217,10 @@ export interface NativeKernelParameter {
 
 /** Loaded kernels: the handle behind a `DeviceModule`. */
 export interface NativeModule {
+  /** Empty for an image. */
   readonly kernels: readonly NativeKernelInfo[];
+  /** Finds an entry point of an image, for `launchRaw`. */
+  entry(name: string): void;
   dispose(): void;
 }
 
@@ -209,6 +232,17 @@ export interface NativeStream {
   readonly id: number;
   /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
   launch(module: NativeModule, kernel: number, args: readonly NativeArgument[], offsets: readonly number[]): void;
+  /**
+   * Launches an entry point of an image. Beside a buffer stands its offset, beside a word its bytes, 4 or 8. `sizes` are grid, block and
+   * cluster as x, y, z, bytes of shared memory, 1 for a cooperative launch, and how many of the last parameters the kernel may lack.
+   */
+  launchRaw(
+    module: NativeModule,
+    entry: string,
+    args: readonly (NativeBuffer | bigint)[],
+    beside: readonly number[],
+    sizes: readonly number[],
+  ): void;
   upload(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
   copy(from: NativeBuffer, fromOffset: number, to: NativeBuffer, toOffset: number, bytes: number, name: string): void;
   readback(buffer: NativeBuffer, byteOffset: number, bytes: number): NativeReadback;

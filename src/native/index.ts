@@ -18,6 +18,7 @@ export type {
   NativeDriverProbe,
   NativeEvent,
   NativeGraph,
+  NativeHipCode,
   NativeKernelInfo,
   NativeKernelParameter,
   NativeMemoryUse,
@@ -32,7 +33,7 @@ export type {
 } from './addon.js';
 export { guarded, lockstepError } from './addon-errors.js';
 
-export { type KernelImage, kernelImages } from './kernel-images.js';
+export { hipSource, type KernelImage, kernelImages } from './kernel-images.js';
 
 /** One file tried, and why it did not serve. */
 export interface NativeAttempt {

@@ -11,11 +11,21 @@ export interface KernelImage {
   readonly driver?: string;
 }
 
+const FOLDER = `../../prebuilds/${process.platform}-${process.arch}/kernels/`;
+
 /** What `npm run build:kernels` made, as it says itself; null where the package holds none. */
 export function kernelImages(): readonly KernelImage[] | null {
-  const place = `../../prebuilds/${process.platform}-${process.arch}/kernels/kernels.json`;
   try {
-    return JSON.parse(readFileSync(new URL(place, import.meta.url), 'utf8')).images;
+    return JSON.parse(readFileSync(new URL(`${FOLDER}kernels.json`, import.meta.url), 'utf8')).images;
+  } catch {
+    return null;
+  }
+}
+
+/** The kernels' source for HIP cards; null where the package holds none. */
+export function hipSource(): string | null {
+  try {
+    return readFileSync(new URL(`${FOLDER}lockstep.hip`, import.meta.url), 'utf8');
   } catch {
     return null;
   }

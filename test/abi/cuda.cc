@@ -6,7 +6,7 @@
 #include <cuda.h>
 
 #include "alike.h"
-#include "standin/driver/launch-config.h"
+#include "gpu/launch-config.h"
 
 #define VENDOR_ROW(field, parameters, symbol) \
   static_assert(abi::Signatures<int parameters, decltype(symbol)>::alike, "row " #field " is not the vendor's " #symbol);
@@ -25,7 +25,7 @@ using abi::Signatures;
 static_assert(Signatures<int(int, const char**), decltype(cuGetErrorName)>::alike);
 static_assert(Signatures<int(int, const char**), decltype(cuGetErrorString)>::alike);
 
-using Config = standin::LaunchConfig;
+using Config = lockstep::LaunchConfig;
 static_assert(sizeof(Config) == sizeof(CUlaunchConfig));
 static_assert(offsetof(Config, grid) == offsetof(CUlaunchConfig, gridDimX));
 static_assert(offsetof(Config, block) == offsetof(CUlaunchConfig, blockDimX));
@@ -33,3 +33,7 @@ static_assert(offsetof(Config, shared_bytes) == offsetof(CUlaunchConfig, sharedM
 static_assert(offsetof(Config, stream) == offsetof(CUlaunchConfig, hStream));
 static_assert(offsetof(Config, attributes) == offsetof(CUlaunchConfig, attrs));
 static_assert(offsetof(Config, attribute_count) == offsetof(CUlaunchConfig, numAttrs));
+using Attribute = lockstep::LaunchAttribute;
+static_assert(sizeof(Attribute) == sizeof(CUlaunchAttribute));
+static_assert(offsetof(Attribute, value.cluster) == offsetof(CUlaunchAttribute, value.clusterDim));
+static_assert(offsetof(Attribute, value.flag) == offsetof(CUlaunchAttribute, value.cooperative));

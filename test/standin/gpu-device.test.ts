@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadNative } from '../../dist/native/index.js';
 import { root } from '../support/cli.js';
 import type { StandinReport } from '../support/standin-report.js';
 import { buildStandins } from './build.mjs';
@@ -10,15 +11,16 @@ import { buildStandins } from './build.mjs';
 type Environment = Readonly<Record<string, string>>;
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-gpu-'));
-const library = { path: '' };
+const library = { cuda: '', hip: '' };
 beforeAll(() => {
-  library.path = path.join(buildStandins(), 'libcuda.so.1');
+  library.cuda = path.join(buildStandins(), 'libcuda.so.1');
+  library.hip = path.join(buildStandins(), 'libamdhip64.so.6');
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 let reports = 0;
 
-/** Runs Node in the checkout with the stand-in as CUDA's driver, and gives what the stand-in saw of each process that used it. */
+/** Runs Node in the checkout with the stand-ins as drivers, and gives what the stand-in saw of each process that used it. */
 function overStandin(args: readonly string[], environment: Environment = {}) {
   const place = path.join(folder, `${reports++}.json`);
   const { status, stdout, stderr } = spawnSync(process.execPath, args, {
@@ -27,7 +29,8 @@ function overStandin(args: readonly string[], environment: Environment = {}) {
     maxBuffer: 1 << 26,
     env: {
       ...process.env,
-      LOCKSTEP_CUDA_LIB: library.path,
+      LOCKSTEP_CUDA_LIB: library.cuda,
+      LOCKSTEP_HIP_LIB: library.hip,
       LOCKSTEP_STANDIN_REPORT: place,
       // No copy may touch memory that the driver does not know.
       LOCKSTEP_STANDIN_PAGEABLE: 'refuse',
@@ -44,6 +47,10 @@ const CLEAN = { afterFault: 0, pending: 0, refused: [], faults: [] };
 function expectNothingHeld(report: StandinReport): void {
   expect(Object.entries(report.held).filter(([, count]) => count > 0)).toEqual([]);
 }
+
+/** Debian's runtime, which holds its compiler and knows gfx90a. */
+const HIPRTC = 'libamdhip64.so.5';
+const GFX90A = { LOCKSTEP_HIPRTC_LIB: HIPRTC, LOCKSTEP_HIP_ARCH: 'gfx90a', LOCKSTEP_STANDIN_ARCH: 'gfx90a' };
 
 const RUN = ['dist/cli/main.js', 'run', '--requests', '40', '--json'];
 
@@ -76,6 +83,21 @@ describe('a run on a GPU', () => {
       expect(report.calls.cuGraphLaunch).toBeGreaterThan(100);
       expect(report.calls.cuLaunchKernel).toBeGreaterThan(100);
       expect(unregistered(report.calls.cuMemHostUnregister ?? 0)).toBe(true);
+    }
+  });
+
+  it('of AMD, with kernels that HIP compiled for it, decides and computes what one on the host does', (context) => {
+    if (loadNative().probeLibrary(HIPRTC) !== null) context.skip(`no ${HIPRTC}`);
+    const environment = { ...GFX90A, LOCKSTEP_CACHE: path.join(folder, 'cache') };
+    const { status, stdout, stderr, seen } = overStandin([...RUN, '--device', 'hip'], environment);
+    expect(`${status} ${status === 0 ? '' : stderr}`).toBe('0 ');
+    expect(decided(stdout)).toEqual(onHost);
+    expect(seen.length).toBeGreaterThan(0);
+    for (const report of seen) {
+      expect(report).toMatchObject({ ...CLEAN, library: 'hip' });
+      expectNothingHeld(report);
+      expect(report.calls.hipGraphLaunch).toBeGreaterThan(100);
+      expect(report.calls.hipModuleLaunchKernel).toBeGreaterThan(100);
     }
   });
 });

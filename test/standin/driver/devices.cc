@@ -122,6 +122,7 @@ int device_attribute(int* value, int attribute, int device) {
     case constant::device_warp: *value = 64; return 0;
 #else
     case constant::device_warp: *value = 32; return 0;
+    case constant::device_max_shared_asked: *value = 227 << 10; return 0;
 #endif
     case constant::device_processors: *value = 4; return 0;
     case constant::device_unified: *value = 1; return 0;

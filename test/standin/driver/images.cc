@@ -19,18 +19,6 @@ T at(const char* bytes, size_t offset) {
 
 Image wrong(int code, const std::string& text) { return {code, text, ""}; }
 
-#ifdef STANDIN_HIP
-
-// Numbers that the header of a code object has for each GPU (EF_AMDGPU_MACH, in LLVM's AMDGPU usage guide).
-int machine_of(const std::string& name) {
-  const std::pair<const char*, int> known[] = {{"gfx900", 0x2c}, {"gfx906", 0x2f}, {"gfx908", 0x30}, {"gfx90a", 0x3f}, {"gfx942", 0x4c},
-                                               {"gfx1030", 0x36}, {"gfx1100", 0x41}, {"gfx1201", 0x4e}, {"gfx950", 0x4f}};
-  for (const auto& [gpu, number] : known) {
-    if (name == gpu) return number;
-  }
-  return -1;
-}
-
 // An ELF file ends behind its section headers or the last section's bytes.
 size_t elf_bytes(const char* elf) {
   const auto sections = at<uint64_t>(elf, 40);
@@ -41,6 +29,18 @@ size_t elf_bytes(const char* elf) {
     if (at<uint32_t>(header, 4) != 8) end = std::max<size_t>(end, at<uint64_t>(header, 24) + at<uint64_t>(header, 32));
   }
   return end;
+}
+
+#ifdef STANDIN_HIP
+
+// Numbers that the header of a code object has for each GPU (EF_AMDGPU_MACH, in LLVM's AMDGPU usage guide).
+int machine_of(const std::string& name) {
+  const std::pair<const char*, int> known[] = {{"gfx900", 0x2c}, {"gfx906", 0x2f}, {"gfx908", 0x30}, {"gfx90a", 0x3f}, {"gfx942", 0x4c},
+                                               {"gfx1030", 0x36}, {"gfx1100", 0x41}, {"gfx1201", 0x4e}, {"gfx950", 0x4f}};
+  for (const auto& [gpu, number] : known) {
+    if (name == gpu) return number;
+  }
+  return -1;
 }
 
 Image read_code_object(const char* elf) {
@@ -145,6 +145,7 @@ Image read_image(const void* image) {
   return std::memcmp(bytes, bundle.data(), bundle.size()) == 0 ? read_bundle(bytes) : read_code_object(bytes);
 #else
   if (at<uint32_t>(bytes, 0) == fatbin_magic) return read_fatbin(bytes);
+  if (std::memcmp(bytes, "\177ELF\2", 5) == 0 && at<uint16_t>(bytes, 18) == 190) return {0, "", std::string(bytes, elf_bytes(bytes))};
   // PTX is text that ends with a zero.
   if (std::memcmp(bytes, "//", 2) == 0 || std::memcmp(bytes, ".version", 8) == 0) return read_ptx(bytes);
   return wrong(constant::error_invalid_image, "neither a fatbin nor PTX");

@@ -4,9 +4,9 @@
 
 #include "capture.h"
 #include "entry.h"
+#include "gpu/launch-config.h"
 #include "images.h"
 #include "kernels.h"
-#include "launch-config.h"
 #include "memory.h"
 
 namespace standin {
@@ -16,6 +16,9 @@ namespace {
 struct Function {
   std::string name;
   const HostKernel* kernel = nullptr;
+  // What it was asked for.
+  unsigned shared_bytes = 48 << 10;
+  bool large_cluster = false;
 };
 
 struct Module {
@@ -93,7 +96,7 @@ int launch_kernel(void* handle, const unsigned (&grid)[3], const unsigned (&bloc
     return refuse(constant::error_invalid_value, "this grid cannot be launched");
   }
   if (grid[1] != 1 || grid[2] != 1 || block[1] != 1 || block[2] != 1) return refuse(constant::error_invalid_value, "kernels have one dimension");
-  if (shared != 0) return refuse(constant::error_invalid_value, "kernels use no shared memory");
+  if (shared > function->shared_bytes) return refuse(constant::error_invalid_value, "the kernel was not asked for so much shared memory");
   Launch launch{function->kernel, {}, grid[0], block[0], world().random(), stream->device};
   const auto& kinds = function->kernel->parameters;
   if (parameters == nullptr) return refuse(constant::error_invalid_value, "there are no parameters");
@@ -178,9 +181,16 @@ int function_attribute(int* value, int attribute, void* handle) {
 int function_set_attribute(void* handle, int attribute, int value) {
   ENTER(function_set_attribute, device);
   if (find(functions(), handle) == nullptr) return refuse(constant::error_invalid_handle, no_function);
+#ifndef STANDIN_HIP
+  if (attribute == constant::function_large_cluster && value == 1) {
+    find(functions(), handle)->large_cluster = true;
+    return 0;
+  }
+#endif
   if (attribute != constant::function_dynamic_shared || value < 0 || value > 227 << 10) {
     return refuse(constant::error_invalid_value, "this attribute cannot be set so");
   }
+  find(functions(), handle)->shared_bytes = static_cast<unsigned>(value);
   return 0;
 }
 
@@ -210,7 +220,22 @@ int launch(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z, un
 int launch_with(const void* config, void* function, void** parameters, void** extra) {
   ENTER(launch_with, device);
   if (config == nullptr) return refuse(constant::error_invalid_value, "there is no configuration");
-  const auto& read = *static_cast<const LaunchConfig*>(config);
+  const auto& read = *static_cast<const lockstep::LaunchConfig*>(config);
+  const std::shared_ptr<Function> kernel = find(functions(), function);
+  if (kernel == nullptr) return refuse(constant::error_invalid_handle, no_function);
+#ifndef STANDIN_HIP
+  for (unsigned i = 0; i < read.attribute_count; i++) {
+    if (read.attributes[i].id == constant::launch_cooperative) continue;
+    if (read.attributes[i].id != constant::launch_cluster) return refuse(constant::error_invalid_value, "this attribute of a launch is not used");
+    const unsigned* const cluster = read.attributes[i].value.cluster;
+    unsigned blocks = 1;
+    for (int axis = 0; axis < 3; axis++) {
+      if (cluster[axis] == 0 || read.grid[axis] % cluster[axis] != 0) return refuse(constant::error_invalid_value, "the grid has no whole clusters");
+      blocks *= cluster[axis];
+    }
+    if (blocks > (kernel->large_cluster ? 16 : 8)) return refuse(constant::error_invalid_value, "the kernel was not asked for so large a cluster");
+  }
+#endif
   return launch_kernel(function, read.grid, read.block, read.shared_bytes, read.stream, parameters, extra);
 }
 
