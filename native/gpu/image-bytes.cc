@@ -34,6 +34,14 @@ std::string mistake_of_elf(Vendor vendor, const std::string& elf) {
     if (machine == AMD_MACHINE) return "it is an AMD code object, for a device of kind hip";
     return "it is code for a CPU; a shared library of kernels runs on the host device";
   }
+  const auto segments = read<uint64_t>(elf, 32);
+  const uint64_t segment = read<uint16_t>(elf, 54);
+  const uint64_t segment_count = read<uint16_t>(elf, 56);
+  if (!holds(elf, segments, segment * segment_count)) return CUT_OFF;
+  for (uint64_t i = 0; i < segment_count; i++) {
+    const uint64_t header = segments + i * segment;
+    if (!holds(elf, read<uint64_t>(elf, header + 8), read<uint64_t>(elf, header + 32))) return CUT_OFF;
+  }
   const auto sections = read<uint64_t>(elf, 40);
   const uint64_t size = read<uint16_t>(elf, 58);
   const uint64_t count = read<uint16_t>(elf, 60);

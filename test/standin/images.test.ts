@@ -9,6 +9,7 @@ import { buildStandins } from './build.mjs';
 
 // The stand-in runs a kernel by the name of its entry point; lockstep_test_add(values, bytes i64, delta i32, 32 bytes of its own) adds delta.
 const ENTRY = 'lockstep_test_add';
+const NVCC = '/usr/local/cuda/bin/nvcc';
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-images-'));
 const library = { path: '' };
 const file = (name: string): string => path.join(folder, name);
@@ -139,6 +140,30 @@ describe('an image alone', () => {
     expect(seen).toEqual([[6, 6]]);
     expect(report?.calls).toMatchObject({ cuFuncSetAttribute: 2, cuLaunchKernelEx: 3 });
   });
+
+  it.for(['cubin', 'fatbin', 'ptx'])(
+    'that nvcc made as %s is taken whole, and not without its end',
+    (kind, context) => {
+      if (!existsSync(NVCC)) context.skip(`no ${NVCC}`);
+      writeFileSync(
+        file('add.cu'),
+        `extern "C" __global__ void ${ENTRY}(int* v, long long n, int d, int* own) { v[0] += d; }`,
+      );
+      const made = spawnSync(NVCC, [`--${kind}`, '-arch=sm_90', file('add.cu'), '-o', file(`nvcc.${kind}`)]);
+      expect(made.status, String(made.stderr)).toBe(0);
+      const { seen } = script(
+        `
+      const image = readFileSync(at('nvcc.${kind}'));
+      stream.launch(device.loadModule({ image }).kernel('${ENTRY}'), ARGS(4), RAW);
+      note(read);
+      if ('${kind}' !== 'ptx') note(() => device.loadModule({ image: image.subarray(0, image.length - 8) }));
+    `,
+        { LOCKSTEP_STANDIN_PTX: '99' },
+      );
+      expect(seen[0]).toEqual([5, 5]);
+      if (kind !== 'ptx') expect(seen[1]).toEqual(refusal('ERR_LAUNCH_INVALID', /ends before its own headers say/));
+    },
+  );
 
   it('is recorded with its addresses, which live as long as its graph', () => {
     const { seen } = script(`
