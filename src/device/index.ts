@@ -5,7 +5,7 @@ export { DeviceEvent } from './event.js';
 export { DeviceGraph } from './graph.js';
 export { DeviceModule, Kernel, type KernelParameter } from './module.js';
 export { nativeMetadata } from './native-metadata.js';
-export { NCCL_ID_BYTES, type NcclCall, NcclCommunicator, ncclId } from './nccl-communicator.js';
+export { type NcclCall, NcclCommunicator, ncclId } from './nccl-communicator.js';
 export { type OpenDeviceOptions, openDevice } from './open-device.js';
 export { DevicePool } from './pool.js';
 export {
