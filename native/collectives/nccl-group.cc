@@ -214,7 +214,8 @@ void NcclGroup::leave() {
 }
 
 bool NcclGroup::released(double ms) {
-  return poll(std::min(ms, slice_ms), [&] {
+  if (scratch_ == nullptr) return true;
+  const bool done = poll(std::min(ms, slice_ms), [&] {
     device->empty_retired();
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -228,9 +229,11 @@ bool NcclGroup::released(double ms) {
     end_lines(false);
     return all_ended();
   });
+  if (done) stop();
+  return done;
 }
 
-void NcclGroup::stop_watching() {
+void NcclGroup::stop() {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
@@ -238,11 +241,13 @@ void NcclGroup::stop_watching() {
   changed_.notify_all();
   if (watcher_.joinable()) watcher_.join();
   watched_.clear();
+  scratch_.reset();
 }
 
 void NcclGroup::give_up() {
   gpu_->lose(DeviceError("ERR_DEVICE_LOST", "Communicators between GPUs did not end in time, and their work may still run. The device is lost to this "
                                             "process; start it again."));
+  stop();
 }
 
 void NcclGroup::release() {
@@ -252,8 +257,6 @@ void NcclGroup::release() {
   bool done = released(0);
   while (!done && std::chrono::steady_clock::now() < end) done = released(slice_ms);
   if (!done) give_up();
-  stop_watching();
-  scratch_.reset();
 }
 
 }  // namespace lockstep

@@ -74,7 +74,7 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   void watch();
   void look();
   void end_lines(bool abort);
-  void stop_watching();
+  void stop();
   bool all_ended() const;
 
   const std::shared_ptr<GpuDevice> gpu_;
@@ -84,7 +84,7 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   // The collective that begin() made last, until it is settled.
   Line* current_ = nullptr;
   std::shared_ptr<Stream> stream_;
-  // For the first of each kind.
+  // For the first of each kind. Null once the communicators have ended or were given up.
   std::shared_ptr<Buffer> scratch_;
   std::shared_ptr<void> held_ = std::make_shared<int>(0);
 

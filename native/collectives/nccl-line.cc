@@ -73,7 +73,7 @@ bool NcclLine::advance() {
 }
 
 int NcclLine::issue(const NcclCall& call) {
-  // The library drops what has no elements; here nobody makes such a call, since all ranks have the same counts.
+  // The library drops a call without elements; all ranks have the same counts, so none of them makes it.
   if (std::all_of(call.counts.begin(), call.counts.end(), [](size_t count) { return count == 0; })) return NCCL_SUCCESS;
   const Nccl& nccl = library_.table;
   switch (call.kind) {

@@ -6,7 +6,7 @@ export { DeviceGraph } from './graph.js';
 export type { ModuleSource } from './load-module.js';
 export { DeviceModule, Kernel, type KernelParameter } from './module.js';
 export { nativeMetadata } from './native-metadata.js';
-export { NCCL_ID_BYTES, type NcclCall, NcclCommunicator, ncclId } from './nccl-communicator.js';
+export { type NcclCall, NcclCommunicator, ncclId } from './nccl-communicator.js';
 export { type OpenDeviceOptions, openDevice } from './open-device.js';
 export { DevicePool } from './pool.js';
 export {

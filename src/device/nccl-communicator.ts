@@ -3,21 +3,18 @@ import { loadNative, type NativeNccl } from '../native/index.js';
 import { Deadline } from '../wait.js';
 import { guarded } from './addon-errors.js';
 import { bufferHandle } from './buffer.js';
-import type { DeviceKind } from './device.js';
 import { type DevicePlace, type DeviceStream, placeOf, streamHandle } from './stream.js';
 import type { WaitLook } from './wait.js';
 
-/** Bytes of an id that the ranks of a communicator share. */
-export const NCCL_ID_BYTES = 128;
 /** How long communicators may take to end. A collective under way that no peer joins is given two seconds of it. */
 const END_MS = 7000;
 
 /** Makes the communicator of a handle of the addon. */
 export let ncclCommunicatorOf: (native: NativeNccl, timeoutMs: number, waits: WaitLook) => NcclCommunicator;
 
-/** A new id, for one rank to make and all to join with. @throws `ERR_INPUT_INVALID` where the library does not serve. */
-export function ncclId(kind: DeviceKind): Uint8Array {
-  return new Uint8Array(guarded(() => loadNative().ncclId(kind as 'cuda' | 'hip')));
+/** A new id of 128 bytes, for one rank to make and all to join with. @throws `ERR_INPUT_INVALID` where the library does not serve. */
+export function ncclId(kind: 'cuda' | 'hip'): Uint8Array {
+  return new Uint8Array(guarded(() => loadNative().ncclId(kind)));
 }
 
 /** One collective over int32 elements. */

@@ -37,7 +37,7 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     backend: 'cuda',
     feature: 'collectives by NCCL; `run` with a process and a card a rank',
     state: 'stand-in only',
-    by: 'test/standin/nccl-run.test.ts',
+    by: 'test/standin/nccl-run.test.ts, test/standin/nccl-laws.test.ts',
   },
   {
     backend: 'cuda',

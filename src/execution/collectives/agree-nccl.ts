@@ -26,7 +26,7 @@ export type NcclAgreement =
  * the same. No communicator is made before: the library refuses two ranks on a card, and waits for a rank that lacks it.
  */
 export function agreeNccl(device: Device, collective: Collective, timeoutMs: number): NcclAgreement {
-  const name = device.kind === 'hip' ? 'rccl' : 'nccl';
+  const [name, kind] = device.kind === 'hip' ? (['rccl', 'hip'] as const) : (['nccl', 'cuda'] as const);
   const library = probeCollectives().find((probe) => probe.name === name);
   const seats = gather(collective, seatOf(device, library), timeoutMs) as Seat[];
   const threads = collective.transport === 'threads';
@@ -46,7 +46,7 @@ export function agreeNccl(device: Device, collective: Collective, timeoutMs: num
   const parts = {
     implementation: name,
     ...reasonOf(name.toUpperCase(), seats, library, threads),
-    ids: shareIds(device, collective, timeoutMs),
+    ids: shareIds(kind, collective, timeoutMs),
     timeoutMs,
   } as const;
   return { take: 'nccl', parts };
@@ -75,8 +75,8 @@ function reasonOf(
 }
 
 /** The ids that rank 0 makes. */
-function shareIds(device: Device, collective: Collective, timeoutMs: number): Uint8Array {
-  const own = collective.rank === 0 ? Array.from({ length: STREAMS }, () => [...ncclId(device.kind)]).flat() : [];
+function shareIds(kind: 'cuda' | 'hip', collective: Collective, timeoutMs: number): Uint8Array {
+  const own = collective.rank === 0 ? Array.from({ length: STREAMS }, () => [...ncclId(kind)]).flat() : [];
   const [ids] = allGatherBytesSync(collective, Uint8Array.from(own), { timeoutMs });
   return ids;
 }
