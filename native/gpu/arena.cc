@@ -28,7 +28,7 @@ std::map<std::pair<const DriverLibrary*, std::byte*>, Registration>& registry() 
   return *all;
 }
 
-// Registers the range of the view and no more: behind it lie pages that nobody may touch. Empty, or why not.
+// Registers the range of the view and no more: behind it lie pages without memory. Empty, or why not.
 std::string register_range(const GpuDevice& device, std::byte* host, size_t bytes) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   if (reinterpret_cast<uintptr_t>(host) % page != 0 || bytes % page != 0) return "it is not made of whole pages";

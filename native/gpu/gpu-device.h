@@ -91,7 +91,7 @@ class Current {
   int mode_;
 };
 
-// For destructors: calls `free` with the device current, unless it is lost. What fails then is told by the next call.
+// For destructors: calls `free` with the device current, unless it is lost. A failure loses the device.
 template <typename Free>
 void free_quietly(GpuDevice& device, Free free) noexcept {
   if (device.lost() != nullptr) return;

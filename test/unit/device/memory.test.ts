@@ -78,7 +78,7 @@ describe('accounting', () => {
     expect(device.memory()).toMatchObject({ allocatedBytes: 0, buffers: 0, graphs: 0, graphBytes: 0 });
   });
 
-  it('tells V8 of the bytes, so that forgotten buffers are collected before they pile up', async () => {
+  onHost('tells V8 of the bytes, so that forgotten buffers are collected before they pile up', async () => {
     const unlimited = openDevice({ device: TEST_DEVICE });
     let alive = 0;
     for (let i = 0; i < 60; i++) {
