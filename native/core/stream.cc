@@ -51,6 +51,8 @@ void Stream::dispose() {
   }
   const auto backend = std::move(backend_);
   backend->close(close_ms);
+  // Marks that operations waited for.
+  operations_.clear();
   device->release_stream(*this);
 }
 
