@@ -241,6 +241,7 @@ void Device::close() {
   const auto streams = streams_;
   for (const auto& [id, stream] : streams) stream->dispose();
   for (Sharer* const sharer : sharers) sharer->release();
+  while (!recordings.empty()) (*recordings.begin())->dispose();
   // Destroying a graph may release the last reference to a buffer, which then leaves the map, so iterate over a copy.
   const auto all_graphs = graphs;
   for (const auto& [id, graph] : all_graphs) graph->release();

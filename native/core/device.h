@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "account.h"
@@ -157,6 +158,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unordered_map<int32_t, LoadedModule*> modules;
   std::unordered_map<int32_t, Event*> events;
   std::unordered_map<int32_t, struct Graph*> graphs;
+  // Those that are neither instantiated nor disposed.
+  std::unordered_set<struct Recording*> recordings;
   // Captures under way.
   std::vector<Capture*> captures;
   std::vector<Sharer*> sharers;

@@ -40,10 +40,13 @@ Recording::Recording(Capture& capture, std::unique_ptr<RecordingBackend> recorde
     : device(capture.device), backend(std::move(recorded)), nodes(backend->nodes), baked(std::move(capture.baked)),
       order(std::move(capture.order)) {
   backend->holds = baked.held();
+  device->recordings.insert(this);
   if (capture.pool == nullptr) return;
   pool_use = {capture.pool->take_growth(), capture.pool->used - std::min(capture.pool->used, capture.pool_used)};
   if (pool_use.allocated > 0) pool = capture.pool;
 }
+
+Recording::~Recording() { device->recordings.erase(this); }
 
 std::shared_ptr<Graph> Recording::instantiate() {
   device->require_open();
@@ -59,10 +62,12 @@ std::shared_ptr<Graph> Recording::instantiate() {
   // What a driver takes is known afterwards.
   if (graph->bytes > backend->bytes) charge = Charge(device->account, graph->bytes, Charge::For::graph);
   backend.reset();
+  device->recordings.erase(this);
   return std::make_shared<Graph>(*device, std::move(graph), std::move(charge), std::move(baked), std::move(pool), pool_use);
 }
 
 void Recording::dispose() {
+  device->recordings.erase(this);
   backend.reset();
   baked = Baked();
   pool.reset();

@@ -40,6 +40,9 @@ struct Graph {
 struct Recording {
   // Made from a capture that is about to end.
   Recording(Capture& capture, std::unique_ptr<RecordingBackend> backend);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
 
   // Throws ERR_DISPOSED the second time, ERR_DEVICE_CAPTURE in another capture, and ERR_DEVICE_MEMORY, after which it may be
   // tried again.

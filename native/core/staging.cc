@@ -23,9 +23,14 @@ size_t rounded(size_t bytes) {
 }  // namespace
 
 StagingPiece::StagingPiece(Device& device, std::unique_ptr<Staging> memory, size_t bytes)
-    : bytes(bytes), device_(device.shared_from_this()), memory_(std::move(memory)) {}
+    : bytes(bytes), device_(device.shared_from_this()), memory_(std::move(memory)) {
+  device.staging.in_use_.insert(this);
+}
 
-StagingPiece::~StagingPiece() { device_->staging.give_back(*device_, std::move(memory_), std::move(uses)); }
+StagingPiece::~StagingPiece() {
+  device_->staging.in_use_.erase(this);
+  device_->staging.give_back(*device_, std::move(memory_), std::move(uses));
+}
 
 // In a capture no mark is made and none is looked at: other streams may take part in it.
 void StagingPool::mark(Device& device, Entry& entry) {
@@ -69,6 +74,7 @@ void StagingPool::give_back(Device& device, std::unique_ptr<Staging> memory, Use
 }
 
 void StagingPool::clear() {
+  for (StagingPiece* const piece : in_use_) piece->memory_.reset();
   entries_.clear();
   held_ = 0;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <unordered_set>
 #include <vector>
 
 #include "backend.h"
@@ -22,7 +23,10 @@ struct StagingPiece {
   Uses uses;
 
  private:
+  friend class StagingPool;
+
   const std::shared_ptr<Device> device_;
+  // Null once the device has ended.
   std::unique_ptr<Staging> memory_;
 };
 
@@ -32,6 +36,7 @@ class StagingPool {
   // A piece of at least `bytes`. Throws ERR_DEVICE_MEMORY.
   std::shared_ptr<StagingPiece> take(Device& device, size_t bytes);
   void give_back(Device& device, std::unique_ptr<Staging> memory, Uses uses);
+  // Frees all of it, pieces in use included: their streams are joined.
   void clear();
 
  private:
@@ -46,6 +51,9 @@ class StagingPool {
   void mark(Device& device, Entry& entry);
   bool is_free(Device& device, Entry& entry);
 
+  friend struct StagingPiece;
+
+  std::unordered_set<StagingPiece*> in_use_;
   // Returned pieces, the least recently returned first.
   std::vector<Entry> entries_;
   size_t held_ = 0;

@@ -52,6 +52,8 @@ void Stream::dispose() {
   for (Sharer* const sharer : device->sharers) sharer->closing();
   const auto backend = std::move(backend_);
   backend->close(close_ms);
+  // Marks that operations waited for.
+  operations_.clear();
   device->release_stream(*this);
 }
 

@@ -97,10 +97,14 @@ void GpuDevice::fail_reported(const Report& seen) {
                    {{"kernel", kernel}, {"report", words}}));
 }
 
-Current::Current(const GpuDevice& device) : device_(device), mode_(driver_constant::capture_relaxed) {
+void make_current(const GpuDevice& device) {
   if (const auto lost = device.lost()) throw DeviceError(lost->error);
   device.check(device.driver.context_current != nullptr ? DriverCall::context_current : DriverCall::device_current,
                device.context.make_current());
+}
+
+Current::Current(const GpuDevice& device) : device_(device), mode_(driver_constant::capture_relaxed) {
+  make_current(device);
   LOCKSTEP_DRIVE(device, capture_mode, &mode_);
 }
 

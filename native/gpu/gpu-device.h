@@ -79,6 +79,10 @@ class GpuDevice {
 // Calls a function of the table: throws what it reports.
 #define LOCKSTEP_DRIVE(device, row, ...) (device).check(DriverCall::row, (device).driver.row(__VA_ARGS__))
 
+// Makes the device the calling thread's: enough for what a driver allows in any thread's capture, work for streams above all. Throws the
+// stored failure where the device is lost.
+void make_current(const GpuDevice& device);
+
 // The device is the calling thread's from here on, and what a driver calls unsafe does not end a capture: other streams may
 // take part in one. Throws the stored failure where the device is lost.
 class Current {

@@ -61,7 +61,7 @@ void GpuStream::enqueued(DriverCall call, int code) {
 #define LOCKSTEP_ENQUEUE(row, ...) enqueued(DriverCall::row, device_->driver.row(__VA_ARGS__))
 
 void GpuStream::enqueue(Operation* operations, size_t count) {
-  const Current current(*device_);
+  make_current(*device_);
   const bool changed = std::exchange(changed_, false);
   try {
     for (size_t i = 0; i < count; i++) perform(operations[i]);
@@ -97,7 +97,7 @@ void GpuStream::perform(Operation& operation) {
       launched_ = true;
       return;
     case Operation::Kind::record:
-      operation.mark = mark();
+      operation.mark = mark_here();
       return;
     case Operation::Kind::wait: {
       const auto& mark = static_cast<const GpuMark&>(*operation.mark);
@@ -174,11 +174,22 @@ void* GpuStream::driver_stream() {
 }
 
 std::shared_ptr<Mark> GpuStream::mark() {
+  if (device_->lost() == nullptr && stream_ != nullptr) {
+    try {
+      make_current(*device_);
+    } catch (const DeviceError& error) {
+      if (capturing_) throw;
+      device_->lose(error);
+    }
+  }
+  return mark_here();
+}
+
+std::shared_ptr<Mark> GpuStream::mark_here() {
   if (device_->lost() != nullptr || stream_ == nullptr) return std::make_shared<GpuMark>(progress_, nullptr, next_, false);
   if (capturing_) return captured_mark();
   if (last_ != nullptr && !changed_) return last_;
   try {
-    const Current current(*device_);
     if (launched_) LOCKSTEP_DRIVE(*device_, copy_to_host, progress_->report, device_->report, sizeof(Report), stream_);
     void* const event = device_->events->take(*device_);
     last_ = std::make_shared<GpuMark>(progress_, event, next_++, false);
@@ -192,7 +203,6 @@ std::shared_ptr<Mark> GpuStream::mark() {
 }
 
 std::shared_ptr<Mark> GpuStream::captured_mark() {
-  const Current current(*device_);
   void* const event = device_->events->take(*device_);
   auto mark = std::make_shared<GpuMark>(progress_, event, next_, true);
   LOCKSTEP_DRIVE(*device_, event_record, event, stream_);

@@ -32,6 +32,8 @@ class GpuStream final : public StreamBackend {
   Bounce::Piece bounce(size_t bytes);
   // Calls the driver; what succeeds has been enqueued.
   void enqueued(DriverCall call, int code);
+  // Of a device that is current.
+  std::shared_ptr<Mark> mark_here();
   std::shared_ptr<Mark> captured_mark();
 
   const std::shared_ptr<GpuDevice> device_;

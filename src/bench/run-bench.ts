@@ -1,8 +1,10 @@
+import type { DeviceName } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { loadModules } from '../memory/index.js';
 import { DEFAULT_ROUNDS } from '../names.js';
 import { CHURN_ROWS } from './churn-cases.js';
 import { CSV_ROWS } from './csv-case.js';
+import { type DeviceFigures, deviceFigures, deviceRows } from './device-cases.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
 import { NumpyPeer } from './numpy-peer.js';
@@ -32,6 +34,8 @@ export const BENCH_ROWS: readonly string[] = ROWS.map(({ name }) => name);
 export interface BenchOptions {
   /** Rows whose name holds this. Default: all. */
   readonly filter?: string;
+  /** Measures this device's rows instead of the planner's. */
+  readonly device?: DeviceName;
   /** Rounds, each of which measures ours, limit and peer. Default 11. */
   readonly rounds?: number;
   /** Ends the bench soon; the summary then has the rows that were measured, and says `interrupted`. */
@@ -46,30 +50,34 @@ export interface BenchSummary {
   /** The interpreter that numpy ran in, or null where none has it. */
   readonly peer: string | null;
   readonly interrupted: boolean;
+  /** Where a device was measured. */
+  readonly device?: DeviceFigures;
 }
 
 /** Milliseconds for each of the three in a round: long enough that the clock's resolution does not matter, and short enough for a quick round. */
 const MILLISECONDS = 4;
 
 /**
- * Measures the planner's rows, each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
+ * Measures the planner's rows, or those of a device, each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
  * that names no row, or a number of rounds out of range.
  */
 export async function runBench(options: BenchOptions = {}): Promise<BenchSummary> {
-  const { filter = '', rounds = DEFAULT_ROUNDS, signal, onRow } = options;
+  const { filter = '', rounds = DEFAULT_ROUNDS, device, signal, onRow } = options;
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 10_000) {
     throw new LockstepError('ERR_INPUT_INVALID', `rounds is ${shown(rounds)}; it must be an integer from 1 to 10000`, {
       rounds,
     });
   }
-  const rows = ROWS.filter(({ name }) => name.includes(filter));
+  using opened = new Opened();
+  const all = device === undefined ? ROWS : deviceRows(device, opened.all);
+  const rows = all.filter(({ name }) => name.includes(filter));
   if (rows.length === 0) {
-    throw new LockstepError('ERR_INPUT_INVALID', `No row has ${shown(filter)} in its name: ${BENCH_ROWS.join(', ')}`, {
-      filter,
-    });
+    const names = all.map(({ name }) => name).join(', ');
+    throw new LockstepError('ERR_INPUT_INVALID', `No row has ${shown(filter)} in its name: ${names}`, { filter });
   }
   const modules = await loadModules();
   await using peer = NumpyPeer.open();
+  const figures = device === undefined ? {} : { device: deviceFigures(modules, device) };
   const cases: BenchResult[] = [];
   try {
     for (const [index, row] of rows.entries()) {
@@ -79,5 +87,14 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchSummary
   } catch (error) {
     if (signal?.aborted !== true) throw error;
   }
-  return { cases, rounds, peer: peer?.interpreter ?? null, interrupted: signal?.aborted === true };
+  return { cases, rounds, peer: peer?.interpreter ?? null, interrupted: signal?.aborted === true, ...figures };
+}
+
+/** Devices of rows that were measured. */
+class Opened implements Disposable {
+  readonly all: Disposable[] = [];
+
+  [Symbol.dispose](): void {
+    for (const device of this.all) device[Symbol.dispose]();
+  }
 }

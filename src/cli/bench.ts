@@ -1,8 +1,10 @@
 import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
+import type { DeviceName } from '../device/index.js';
 import { interrupts } from './interrupts.js';
 
 interface BenchFlags {
   readonly filter?: string;
+  readonly device?: DeviceName;
   readonly rounds: number;
   readonly json?: boolean;
 }
@@ -11,6 +13,7 @@ interface BenchFlags {
 export async function bench(flags: BenchFlags): Promise<void> {
   const summary = await runBench({
     filter: flags.filter,
+    device: flags.device,
     rounds: flags.rounds,
     signal: interrupts.signal,
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
@@ -21,18 +24,21 @@ export async function bench(flags: BenchFlags): Promise<void> {
 
 const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];
 
-function table({ cases, rounds, peer, interrupted }: BenchSummary): string {
+function table({ cases, rounds, peer, interrupted, device }: BenchSummary): string {
   const rows = [HEAD, ...cases.map(columns)];
   const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map((row) =>
     row.map((text, column) => (column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]))).join('  '),
   );
-  const ending = `medians of ${rounds} rounds; numpy ${peer === null ? 'is not installed' : `of ${peer}`}`;
+  const beside =
+    device === undefined
+      ? `numpy ${peer === null ? 'is not installed' : `of ${peer}`}`
+      : `${device.choice}; a graph of 64 launches holds ${device.graphBytes} bytes; a step takes ${whole(device.stepCpuNs)} ns of CPU time`;
+  const ending = `medians of ${rounds} rounds; ${beside}`;
   return [...lines, '', interrupted ? `${ending}; interrupted` : ending].join('\n');
 }
 
 function columns({ name, ns, limitNs, ratio, peerNs, peerRatio }: BenchResult): string[] {
-  const whole = (value: number): string => (value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en'));
   const share = (value: number): string => (value < 0.1 ? value.toFixed(4) : value.toFixed(2));
   return [
     name,
@@ -42,4 +48,8 @@ function columns({ name, ns, limitNs, ratio, peerNs, peerRatio }: BenchResult): 
     peerNs === null ? '-' : whole(peerNs),
     peerRatio === null ? '-' : peerRatio.toFixed(1),
   ];
+}
+
+function whole(value: number): string {
+  return value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en');
 }

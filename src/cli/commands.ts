@@ -189,6 +189,12 @@ function addBench(program: Command): void {
     .command('bench')
     .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
     .option('--filter <name>', 'only rows with this in their name')
+    .addOption(
+      new Option(
+        '--device <name>',
+        `measure what this device's work costs instead: ${DEVICE_WORDS.replaceAll("'", '')}`,
+      ).argParser(device),
+    )
     .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', integer, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./bench.js')).bench(flags));

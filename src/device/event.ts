@@ -33,9 +33,10 @@ export class DeviceEvent implements Disposable {
     return guarded(() => this.#native.query());
   }
 
-  synchronize(options?: WaitOptions): Promise<void> {
+  async synchronize(options?: WaitOptions): Promise<void> {
     // Waits for the current record, even if the event is recorded again meanwhile.
-    return waitFor(this.#native.last(), `event ${this.id}`, this.#waits, options);
+    const last = guarded(() => this.#native.last());
+    await waitFor(last, `event ${this.id}`, this.#waits, options);
   }
 
   synchronizeSync(options?: WaitOptions): void {

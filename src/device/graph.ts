@@ -38,8 +38,10 @@ export class DeviceGraph implements Disposable {
     this.allocatedBytes = native.allocatedBytes;
   }
 
-  /** The same as `stream.launchGraph(graph)`. `stream` is a `DeviceStream`. */
+  /** The same as `stream.launchGraph(graph)`. `stream` is a `DeviceStream`. @throws `ERR_INPUT_INVALID` for anything else. */
   launch(stream: { launchGraph(graph: DeviceGraph): void }): void {
+    if (typeof stream?.launchGraph !== 'function')
+      throw inputInvalid('stream', stream, 'a DeviceStream of this device');
     stream.launchGraph(this);
   }
 

@@ -28,9 +28,11 @@ export let streamOf: (native: NativeStream, waits: WaitLook) => DeviceStream;
 /** The addon's handle. @throws `ERR_INPUT_INVALID` for anything that is not a device stream. */
 export let streamHandle: (value: unknown) => NativeStream;
 
-/** The buffer of a place, and the byte in it. */
+/** The buffer of a place, and the byte in it. @throws `ERR_INPUT_INVALID` for what is neither a buffer nor an object. */
 export function placeOf(place: DevicePlace): { readonly buffer: DeviceBuffer; readonly offset: number } {
-  return isBuffer(place) ? { buffer: place, offset: 0 } : place;
+  if (isBuffer(place)) return { buffer: place, offset: 0 };
+  if (typeof place === 'object' && place !== null) return place;
+  throw inputInvalid('place', place, 'a DeviceBuffer, or { buffer, offset }');
 }
 
 /**

@@ -29,6 +29,8 @@ const VERSIONS = path.join(here, 'exported.map');
 const LIBRARIES = [
   { file: 'libcuda.so.1', folder: 'driver', flags: [] },
   { file: 'libamdhip64.so.6', folder: 'driver', flags: ['-DSTANDIN_HIP'] },
+  // Its calls are counted, and do nothing.
+  { file: 'libcuda-null.so.1', folder: 'null', flags: [] },
   { file: 'libnccl.so.2', folder: 'nccl', flags: [] },
   { file: 'librccl.so.1', folder: 'nccl', flags: ['-DSTANDIN_HIP'] },
   { file: 'liblookups.so', folder: 'lookups', flags: ['-O2'] },
@@ -53,7 +55,7 @@ const PROGRAMS = {
 export function buildStandins({ sanitize = false } = {}) {
   const flags = sanitize ? SANITIZE : [];
   const kernels = kernelSources();
-  const inputs = [...sources(here, 'driver', 'nccl', 'shared', 'lookups'), ...headers(), ...kernels, VERSIONS];
+  const inputs = [...sources(here, 'driver', 'nccl', 'null', 'shared', 'lookups'), ...headers(), ...kernels, VERSIONS];
   return made('libraries', inputs, flags, (folder) => {
     const objects = kernels.map((source) => {
       const object = path.join(folder, `${path.basename(source, '.cc')}.o`);

@@ -1,52 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadNative } from '../../dist/native/index.js';
 import { root } from '../support/cli.js';
-import type { StandinReport } from '../support/standin-report.js';
-import { buildStandins } from './build.mjs';
-
-type Environment = Readonly<Record<string, string>>;
+import { CLEAN, type Environment, expectNothingHeld, overStandin } from '../support/standin-process.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-gpu-'));
-const library = { cuda: '', hip: '' };
-beforeAll(() => {
-  library.cuda = path.join(buildStandins(), 'libcuda.so.1');
-  library.hip = path.join(buildStandins(), 'libamdhip64.so.6');
-});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-let reports = 0;
-
-/** Runs Node in the checkout with the stand-ins as drivers, and gives what the stand-in saw of each process that used it. */
-function overStandin(args: readonly string[], environment: Environment = {}) {
-  const place = path.join(folder, `${reports++}.json`);
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, {
-    cwd: root,
-    encoding: 'utf8',
-    maxBuffer: 1 << 26,
-    env: {
-      ...process.env,
-      LOCKSTEP_CUDA_LIB: library.cuda,
-      LOCKSTEP_HIP_LIB: library.hip,
-      LOCKSTEP_STANDIN_REPORT: place,
-      // No copy may touch memory that the driver does not know.
-      LOCKSTEP_STANDIN_PAGEABLE: 'refuse',
-      ...environment,
-    },
-  });
-  const seen = existsSync(place) ? readFileSync(place, 'utf8').trim().split('\n') : [];
-  return { status, stdout, stderr, seen: seen.map((line) => JSON.parse(line) as StandinReport) };
-}
-
-/** What a process leaves that broke no rule of the driver and let go of all it held. */
-const CLEAN = { afterFault: 0, pending: 0, refused: [], faults: [] };
-
-function expectNothingHeld(report: StandinReport): void {
-  expect(Object.entries(report.held).filter(([, count]) => count > 0)).toEqual([]);
-}
 
 /** Debian's runtime, which holds its compiler and knows gfx90a. */
 const HIPRTC = 'libamdhip64.so.5';
@@ -72,6 +34,8 @@ describe('a run on a GPU', () => {
     ['whose driver pins the arena', {}, (calls: number) => calls > 0],
     ['whose driver does not', { LOCKSTEP_STANDIN_FAIL: 'cuMemHostRegister_v2:0:801' }, (calls: number) => calls === 0],
     ['whose work goes on by itself', { LOCKSTEP_STANDIN_PUMP: 'thread' }, (calls: number) => calls > 0],
+    ['whose streams run in another order', { LOCKSTEP_STANDIN_SEED: '1' }, (calls: number) => calls > 0],
+    ['whose streams run in a third order', { LOCKSTEP_STANDIN_SEED: '2' }, (calls: number) => calls > 0],
   ])('%s decides and computes what one on the host does', (_, environment: Environment, unregistered) => {
     const { status, stdout, seen } = overStandin([...RUN, '--device', 'cuda'], environment);
     expect(status).toBe(0);
@@ -83,6 +47,9 @@ describe('a run on a GPU', () => {
       expect(report.calls.cuGraphLaunch).toBeGreaterThan(100);
       expect(report.calls.cuLaunchKernel).toBeGreaterThan(100);
       expect(unregistered(report.calls.cuMemHostUnregister ?? 0)).toBe(true);
+      // What is pinned and what is waited for is used again.
+      expect(report.calls.cuMemHostAlloc).toBeLessThan(40);
+      expect(report.calls.cuEventCreate).toBeLessThan(200);
     }
   });
 
@@ -185,9 +152,74 @@ describe('what goes wrong', () => {
   });
 });
 
-it('passes the suites of devices and of execution', () => {
+describe('a card', () => {
+  it('whose driver does not pin the arena reads it at the call of submit(), and not later', () => {
+    const { codes, report } = script(
+      `
+      const memory = new Int32Array(64);
+      device.bindArena(new Uint8Array(memory.buffer));
+      memory.set([5, 6, 7, 8], 32);
+      memory.set([1], 0);
+      memory.set([1, cache.id, 0, 128, 16], 8);
+      stream.setCommandBlock(0, 1);
+      stream.submit();
+      memory.fill(0, 32);
+      const into = new Int32Array(4);
+      stream.downloadSync(cache, 0, into);
+      codes.push(...into);
+    `,
+      { LOCKSTEP_STANDIN_FAIL: 'cuMemHostRegister_v2:0:801' },
+    );
+    expect(codes).toEqual([5, 6, 7, 8]);
+    expect(report).toMatchObject(CLEAN);
+    expectNothingHeld(report);
+  });
+
+  it.each([
+    ['of the thread', `stream.beginCapture(); second.dispose(); fill(stream);`],
+    [
+      'that a second stream takes part in',
+      `
+      const fork = device.createEvent();
+      const join = device.createEvent();
+      stream.beginCapture();
+      stream.record(fork);
+      other.wait(fork);
+      fill(other);
+      second.dispose();
+      other.record(join);
+      stream.wait(join);`,
+    ],
+  ])('closes while another captures, and the capture %s is whole', (_, capture) => {
+    const { codes, report } = script(`
+      const second = openDevice({ device: 'cuda' });
+      const theirs = second.createStream();
+      theirs.upload(second.allocate(4), 0, new Int32Array(1));
+      theirs.launch(second.loadModule().kernel('fill'), [second.allocate(64), 1, 16]);
+      ${capture}
+      const graph = stream.endCapture().instantiate();
+      stream.launchGraph(graph);
+      const into = new Int32Array(4);
+      stream.downloadSync(ids, 0, into);
+      codes.push(...into);
+    `);
+    expect(codes).toEqual([1, 1, 1, 1]);
+    expect(report).toMatchObject(CLEAN);
+    expectNothingHeld(report);
+  });
+});
+
+it('passes the suites of devices, of execution and of ranks', () => {
   const suites = ['kernels', 'memory', 'misuse', 'pool'].map((name) => `test/unit/device/${name}.test.ts`);
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'test', ...suites, 'test/unit/execution'];
+  const vitest = [
+    'node_modules/vitest/vitest.mjs',
+    'run',
+    '--project',
+    'test',
+    ...suites,
+    'test/unit/execution',
+    'test/unit/runtime/rank.test.ts',
+  ];
   const { status, stdout, stderr } = overStandin(vitest, { LOCKSTEP_TEST_DEVICE: 'cuda' });
   expect(`${status} ${status === 0 ? '' : stdout}`).toBe('0 ');
   // Vitest ends its workers before they could report, but each breach of a rule is printed when it happens.

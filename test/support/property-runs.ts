@@ -7,9 +7,9 @@ export const FACTOR: number = Number(process.env.LOCKSTEP_RUNS);
 export const FULL_RUN: boolean = FACTOR >= 1;
 
 /** The whole run's seed, which `vitest.config.ts` prints at its head: with `LOCKSTEP_SEED` the same cases come again. */
-const seed = Number(process.env.LOCKSTEP_SEED);
+export const SEED: number = Number(process.env.LOCKSTEP_SEED);
 
 /** Settings of a property: `count` cases, times `LOCKSTEP_RUNS`. A failure prints its seed and path. */
 export function runs<T>(count: number): Parameters<T> {
-  return { numRuns: Math.max(1, Math.round(count * FACTOR)), seed };
+  return { numRuns: Math.max(1, Math.round(count * FACTOR)), seed: SEED };
 }

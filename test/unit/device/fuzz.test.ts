@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { LockstepError } from '../../../dist/errors.js';
 import { loadNative } from '../../../dist/native/index.js';
-import { FULL_RUN, runs } from '../../support/property-runs.js';
+import { RandomCalls } from '../../fixtures/device/random-calls.mjs';
+import { FACTOR, FULL_RUN, runs, SEED } from '../../support/property-runs.js';
 
 type Method = (...args: unknown[]) => unknown;
 
@@ -121,4 +122,26 @@ it('a command block of any words is refused or runs, and never leaves the buffer
   );
   if (FULL_RUN) expect(Math.min(taken, refused)).toBeGreaterThan(50);
   device.dispose();
+});
+
+it('the public objects throw LockstepErrors, and nothing else, in any order of calls, most of which are what programs do', async () => {
+  const random = new RandomCalls({ device: 'host', seed: SEED });
+  const calls = Math.round(100_000 * FACTOR);
+  for (let i = 0; i < calls; i++) random.call();
+  await random.end();
+  expect(random.counts.calls).toBe(calls);
+  expect(random.counts.valid).toBeGreaterThan(calls / 2);
+  if (FULL_RUN) {
+    expect(Object.keys(random.counts.refused).sort()).toEqual([
+      'ERR_DEVICE_BUSY',
+      'ERR_DEVICE_CAPTURE',
+      'ERR_DEVICE_KERNEL',
+      'ERR_DEVICE_MEMORY',
+      'ERR_DEVICE_MISMATCH',
+      'ERR_DISPOSED',
+      'ERR_INPUT_INVALID',
+      'ERR_LAUNCH_BOUNDS',
+      'ERR_LAUNCH_INVALID',
+    ]);
+  }
 });

@@ -17,6 +17,7 @@ import {
   type Rank,
   superviseRanks,
 } from '../../../dist/index.js';
+import { TEST_DEVICE } from '../../support/device-fixture.js';
 
 const entry = new URL('../../fixtures/runtime/step-rank.mjs', import.meta.url);
 interface Report {
@@ -84,7 +85,7 @@ describe('calls out of order', () => {
 
   it('a step before the capture is refused, and changes nothing', async () => {
     using planner = await createPlanner({ limits, plan });
-    using device = openDevice({ device: 'host' });
+    using device = openDevice({ device: TEST_DEVICE });
     using rank = createRank({ planner, device, collective: createSolo() });
     const row = planner.requests.add({ blockIds: [3] });
     planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
@@ -96,7 +97,7 @@ describe('calls out of order', () => {
 
   it('a capture that fails keeps nothing that was reserved for it', async () => {
     using planner = await createPlanner({ limits, plan });
-    using device = openDevice({ device: 'host' });
+    using device = openDevice({ device: TEST_DEVICE });
     const part = (): void => {
       throw new TypeError('the model broke');
     };
@@ -111,7 +112,7 @@ describe('calls out of order', () => {
     const ranks = [];
     for (const rank of [0, 1]) {
       const planner = await createPlanner({ limits, rank, ranks: 2 });
-      const device = openDevice({ device: 'host' });
+      const device = openDevice({ device: TEST_DEVICE });
       ranks.push({ planner, device, rank: createRank({ planner, device, collective: joinThreads(group, rank) }) });
     }
     const first = ranks[0].rank.step();
@@ -135,7 +136,7 @@ describe('calls out of order', () => {
     using planner = await createPlanner({ limits });
     const row = planner.requests.add({ blockIds: [3, 5] });
     for (const computed of [0, 1, 2]) {
-      using device = openDevice({ device: 'host' });
+      using device = openDevice({ device: TEST_DEVICE });
       using rank = createRank({ planner, device, collective: createSolo() });
       planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
       rank.stepSync();
@@ -148,7 +149,7 @@ describe('calls out of order', () => {
 
   it('the executor runs the step that was built last, and no other', async () => {
     using planner = await createPlanner({ limits });
-    using device = openDevice({ device: 'host' });
+    using device = openDevice({ device: TEST_DEVICE });
     using rank = createRank({ planner, device, collective: createSolo() });
     const row = planner.requests.add({ blockIds: [3] });
     planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
@@ -167,7 +168,11 @@ describe('a rank that is disposed of', () => {
   async function made(ranks = 1): Promise<{ rank: Rank; peer: Collective | null }> {
     const group = createThreadsGroup(ranks);
     const planner = await createPlanner({ limits, ranks });
-    const rank = createRank({ planner, device: openDevice({ device: 'host' }), collective: joinThreads(group, 0) });
+    const rank = createRank({
+      planner,
+      device: openDevice({ device: TEST_DEVICE }),
+      collective: joinThreads(group, 0),
+    });
     return { rank, peer: ranks > 1 ? joinThreads(group, 1) : null };
   }
 
@@ -233,7 +238,7 @@ describe('a rank without a model', () => {
     };
     const plan = decodePlan({ sizes: [2, 4], limits, policy: LOCKSTEP_POLICY });
     using planner = await createPlanner({ limits, plan });
-    using device = openDevice({ device: 'host' });
+    using device = openDevice({ device: TEST_DEVICE });
     using rank = createRank({ planner, device, collective: createSolo() });
     expect(rank.capture().captured).toHaveLength(2);
     const row = planner.requests.add({ blockIds: [3, 4] });
