@@ -34,6 +34,7 @@ describe('lockstep doctor', () => {
       ['solo', true],
       ['local', true],
       ['nccl', false],
+      ['rccl', false],
     ]);
     for (const { reason } of [...report.devices, ...report.transports, ...report.collectives])
       expect(reason).not.toBe('');
