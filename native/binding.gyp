@@ -16,7 +16,7 @@
       "cflags!": ["-O3"],
       "cflags": ["-O2", "-ffunction-sections", "-fdata-sections"],
       "libraries": ["-ldl", "-lpthread"],
-      "ldflags": ["-Wl,-s", "-Wl,--gc-sections"],
+      "ldflags": ["-Wl,-s", "-Wl,--gc-sections", "-Wl,-z,nodelete"],
       "sources": [
         "addon/addon.cc",
         "addon/arguments.cc",

@@ -206,7 +206,13 @@ void NcclGroup::closing() {
 }
 
 void NcclGroup::leave() {
+  // A graph may hold the last reference; null in the destructor.
+  const auto self = weak_from_this().lock();
   closing();
+  const auto recordings = device->recordings;
+  for (Recording* const recording : recordings) {
+    if (recording->baked.holds(*this)) recording->dispose();
+  }
   const auto all = device->graphs;
   for (const auto& [id, graph] : all) {
     if (graph->baked.holds(*this)) graph->release();

@@ -34,6 +34,8 @@ void NcclLine::check(const char* function, int code) {
 
 void NcclLine::join(void* stream) {
   const std::lock_guard<std::mutex> lock(mutex_);
+  // The group ended meanwhile: its next call throws why.
+  if (ending_) return;
   const Current current(*device_);
   NcclConfig config;
   config.version = std::min(config.version, static_cast<unsigned>(library_.version));

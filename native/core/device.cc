@@ -236,11 +236,18 @@ const ArenaPin& Device::bind_arena(std::byte* address, size_t bytes, std::shared
 void Device::close() {
   if (closed_) return;
   closed_ = true;
-  for (Sharer* const sharer : sharers) sharer->leave();
+  // One that leaves may be the last reference to itself.
+  const auto each_sharer = [this](void (Sharer::*end)()) {
+    const auto all = sharers;
+    for (Sharer* const sharer : all) {
+      if (std::find(sharers.begin(), sharers.end(), sharer) != sharers.end()) (sharer->*end)();
+    }
+  };
+  each_sharer(&Sharer::leave);
   // Streams abandon their captures before they end.
   const auto streams = streams_;
   for (const auto& [id, stream] : streams) stream->dispose();
-  for (Sharer* const sharer : sharers) sharer->release();
+  each_sharer(&Sharer::release);
   while (!recordings.empty()) (*recordings.begin())->dispose();
   // Destroying a graph may release the last reference to a buffer, which then leaves the map, so iterate over a copy.
   const auto all_graphs = graphs;

@@ -32,11 +32,14 @@ void GpuDevice::start() {
   LOCKSTEP_DRIVE(*this, stream_create, &stream, driver_constant::stream_non_blocking, 0);
   LOCKSTEP_DRIVE(*this, memory_allocate, &report, sizeof(Report));
   LOCKSTEP_DRIVE(*this, fill_words, report, 0, sizeof(Report) / 4, stream);
+  LOCKSTEP_DRIVE(*this, host_allocate, &seen_, sizeof(Report), driver_constant::host_allocate_portable);
   finish_own_work();
 }
 
 void GpuDevice::finish_own_work() const {
-  void* const event = events->take(*this);
+  const auto back = [this](void* event) { events->give_back(const_cast<GpuDevice&>(*this), event); };
+  const std::unique_ptr<void, decltype(back)> held(events->take(*this), back);
+  void* const event = held.get();
   LOCKSTEP_DRIVE(*this, event_record, event, stream);
   const bool done = poll(own_work_ms, [&] {
     const int code = driver.event_query(event);
@@ -44,7 +47,6 @@ void GpuDevice::finish_own_work() const {
     return code == 0;
   });
   if (!done) throw DeviceError("ERR_DEVICE_LOST", "The device did not finish a small piece of work in 10 seconds.");
-  events->give_back(const_cast<GpuDevice&>(*this), event);
 }
 
 void GpuDevice::stop() {
@@ -53,6 +55,8 @@ void GpuDevice::stop() {
   const uint64_t held = std::exchange(report, 0);
   void* const ending = std::exchange(stream, nullptr);
   if (held != 0) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, memory_free, held); });
+  void* const seen = std::exchange(seen_, nullptr);
+  if (seen != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, host_free, seen); });
   if (ending != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, ending); });
 }
 
@@ -81,15 +85,12 @@ void GpuDevice::fail(const DeviceError& error) {
 }
 
 // A stream that did not run the kernel may have copied the report while it was written, so it is read again.
-void GpuDevice::fail_reported(const Report& seen) {
+void GpuDevice::fail_reported() {
+  const std::lock_guard<std::mutex> lock(reporting_);
   if (has_failed_.load()) return;
-  Report whole = seen;
-  void* host = nullptr;
-  LOCKSTEP_DRIVE(*this, host_allocate, &host, sizeof(Report), driver_constant::host_allocate_portable);
-  LOCKSTEP_DRIVE(*this, copy_to_host, host, report, sizeof(Report), stream);
+  LOCKSTEP_DRIVE(*this, copy_to_host, seen_, report, sizeof(Report), stream);
   finish_own_work();
-  whole = *static_cast<const Report*>(host);
-  LOCKSTEP_DRIVE(*this, host_free, host);
+  const Report whole = *static_cast<const Report*>(seen_);
   const std::string kernel = kernel_of(whole);
   const std::string words = words_of(whole);
   fail(DeviceError("ERR_DEVICE_KERNEL",

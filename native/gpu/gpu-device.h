@@ -45,7 +45,7 @@ class GpuDevice {
   void lose(const DeviceError& error);
   void fail(const DeviceError& error);
   // After a stream's copy of the report was seen to hold a failure.
-  void fail_reported(const Report& seen);
+  void fail_reported();
 
   // Throws what `code` means, unless it is success.
   void check(DriverCall call, int code, const char* doing = "") const {
@@ -68,6 +68,9 @@ class GpuDevice {
   void* stream = nullptr;
 
  private:
+  // One failure is read at a time, into pinned memory.
+  std::mutex reporting_;
+  void* seen_ = nullptr;
   mutable std::mutex mutex_;
   // Set once the pointer is.
   std::atomic<bool> is_lost_{false};

@@ -11,7 +11,11 @@ GpuGraph::~GpuGraph() {
 }
 
 GpuRecording::GpuRecording(std::shared_ptr<GpuDevice> device, void* recorded) : owner(std::move(device)), graph(recorded) {
-  LOCKSTEP_DRIVE(*owner, graph_nodes, graph, nullptr, &nodes);
+  const int code = owner->driver.graph_nodes(graph, nullptr, &nodes);
+  if (code == 0) return;
+  // No destructor runs for what was not constructed.
+  owner->driver.graph_destroy(graph);
+  owner->check(DriverCall::graph_nodes, code);
 }
 
 GpuRecording::~GpuRecording() {

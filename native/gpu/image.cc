@@ -65,7 +65,8 @@ void GpuImage::load(const std::string& image, const std::string& name) {
   }
   const Current current(*owner_);
   int code = 0;
-  const std::string log = refuse(image, &code);
+  image_ = image;
+  const std::string log = refuse(image_, &code);
   if (code != 0) {
     handle_ = nullptr;
     DeviceError error = owner_->context.error(DriverCall::module_load, code, "to load " + name);

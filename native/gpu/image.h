@@ -43,6 +43,8 @@ class GpuImage final : public Module {
   void raise_limits(const Kernel& kernel, const RawLaunch& launch) const;
 
   const std::shared_ptr<GpuDevice> owner_;
+  // HIP may read it until the module is unloaded.
+  std::string image_;
   void* handle_ = nullptr;
   int max_shared_ = 0;
   std::deque<Kernel> kernels_;

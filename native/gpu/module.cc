@@ -61,8 +61,9 @@ std::unique_ptr<GpuModule> load_builtin_kernels(std::shared_ptr<GpuDevice> devic
   std::string refusals;
   const Vendor vendor = device->context.library.vendor;
   for (size_t place = 0; place < (vendor == Vendor::cuda ? 2 : 1); place++) {
-    const Image image = read_image(*device, place);
-    const int code = device->driver.module_load(&module->handle, image.bytes.data());
+    Image image = read_image(*device, place);
+    module->image = std::move(image.bytes);
+    const int code = device->driver.module_load(&module->handle, module->image.data());
     if (code == 0) break;
     module->handle = nullptr;
     const DeviceError error = device->context.error(DriverCall::module_load, code, "to load " + image.name);

@@ -15,6 +15,8 @@ struct GpuModule final : Module {
   void* function(const lockstep_kernel& kernel) const { return functions[static_cast<size_t>(&kernel - kernels)]; }
 
   const std::shared_ptr<GpuDevice> owner;
+  // HIP may read it until the module is unloaded.
+  std::string image;
   void* handle = nullptr;
   std::vector<void*> functions;
 };

@@ -55,23 +55,21 @@ bool GpuStream::close(double ms) {
 
 void GpuStream::enqueued(DriverCall call, int code) {
   device_->check(call, code);
-  changed_ = true;
+  changed_ = begun_ = true;
 }
 
 #define LOCKSTEP_ENQUEUE(row, ...) enqueued(DriverCall::row, device_->driver.row(__VA_ARGS__))
 
 void GpuStream::enqueue(Operation* operations, size_t count) {
   make_current(*device_);
-  const bool changed = std::exchange(changed_, false);
+  begun_ = false;
   try {
     for (size_t i = 0; i < count; i++) perform(operations[i]);
   } catch (const DeviceError& error) {
     // What went before cannot be taken back. In a capture nothing runs, and the capture is lost.
-    if (changed_ && !capturing_) progress_->fail(error);
-    changed_ = changed_ || changed;
+    if (begun_ && !capturing_) progress_->fail(error);
     throw;
   }
-  changed_ = changed_ || changed;
 }
 
 void GpuStream::perform(Operation& operation) {
@@ -90,7 +88,7 @@ void GpuStream::perform(Operation& operation) {
     case Operation::Kind::launch:
       if (!launch_gpu_kernel(*device_, stream_, *operation.launch)) return;
       launched_ = launched_ || !capturing_;
-      changed_ = true;
+      changed_ = begun_ = true;
       return;
     case Operation::Kind::graph:
       LOCKSTEP_ENQUEUE(graph_launch, static_cast<GpuGraph&>(*operation.graph).executable, stream_);
@@ -154,7 +152,7 @@ void GpuStream::edit_table(const Operation& operation) {
                    {{}, 0, static_cast<int64_t>(operation.edits.size())},
                    {{}, 0, operation.pitch}};
   launch_gpu_kernel(*device_, stream_, launch);
-  launched_ = changed_ = true;
+  launched_ = changed_ = begun_ = true;
 }
 
 void GpuStream::edit_by_copies(const Operation& operation) {
@@ -195,8 +193,9 @@ std::shared_ptr<Mark> GpuStream::mark_here() {
     last_ = std::make_shared<GpuMark>(progress_, event, next_++, false);
     LOCKSTEP_DRIVE(*device_, event_record, event, stream_);
   } catch (const DeviceError& error) {
-    // Nobody could say any more when the stream's work is done.
+    // When the stream's work is done cannot be known any more: this mark fails with the device.
     device_->lose(error);
+    last_ = std::make_shared<GpuMark>(progress_, nullptr, next_++, false);
   }
   changed_ = launched_ = false;
   return last_;

@@ -43,6 +43,8 @@ class GpuStream final : public StreamBackend {
   bool capturing_ = false;
   // Something was enqueued since the last mark; a kernel was.
   bool changed_ = false;
+  // The enqueue() under way has enqueued something.
+  bool begun_ = false;
   bool launched_ = false;
   // The number of the next mark.
   uint64_t next_ = 1;
