@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { Device, DeviceBuffer, DeviceKind, DeviceStream } from '../../dist/device/index.js';
 import { type ErrorCode, LockstepError } from '../../dist/errors.js';
 
@@ -49,4 +49,9 @@ export const POISON = (POISON_BYTE * 0x01010101) | 0;
 export const onHost = (name: string, test: () => unknown): void => {
   // No skipped test on a GPU, where one counts as a failure: nothing of a GPU goes untested for it.
   if (TEST_DEVICE === 'host') it(name, async () => void (await test()));
+};
+
+/** The same of tests that share something. */
+export const describeOnHost = (name: string, tests: () => void): void => {
+  if (TEST_DEVICE === 'host') describe(name, tests);
 };

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
-import { bufferOf, errorOf, onHost, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
+import { bufferOf, describeOnHost, errorOf, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { buildNativeProgram } from '../../support/native-program.js';
 import { buildTestKernels } from '../../support/test-kernels.js';
 
@@ -166,14 +166,14 @@ describe('garbage', () => {
   });
 });
 
-describe('what is let go while work uses it', () => {
+describeOnHost('what is let go while work uses it', () => {
   let library: ReturnType<typeof buildTestKernels>;
   beforeAll(() => {
     library = buildTestKernels();
   });
   afterAll(() => library.remove());
 
-  onHost('is freed after the mark that last used it, and not before', () => {
+  it('is freed after the mark that last used it, and not before', () => {
     const flag = bufferOf(device, stream, new Int32Array([0]));
     const result = device.allocate(4);
     stream.synchronizeSync();
@@ -194,7 +194,7 @@ describe('what is let go while work uses it', () => {
     expect(readI32(stream, result)).toEqual([5]);
   });
 
-  onHost('is a buffer of a graph, which is freed after the graph’s last replay', () => {
+  it('is a buffer of a graph, which is freed after the graph’s last replay', () => {
     const flag = bufferOf(device, stream, new Int32Array([0]));
     stream.synchronizeSync();
     const held = device.createStream();
@@ -212,7 +212,7 @@ describe('what is let go while work uses it', () => {
     expect(device.memory().allocatedBytes).toBe(flag.bytes);
   });
 
-  onHost('is an event that is recorded again: who waits for it goes on waiting for the record before', async () => {
+  it('is an event that is recorded again: who waits for it goes on waiting for the record before', async () => {
     const [first, second] = [0, 0].map((value) => bufferOf(device, stream, new Int32Array([value])));
     stream.synchronizeSync();
     const awaitFlag = device.loadModule({ path: library.path }).kernel('await_flag');
@@ -233,7 +233,7 @@ describe('what is let go while work uses it', () => {
   });
 });
 
-describe('below the rules of core, the host backend', () => {
+describeOnHost('below the rules of core, the host backend', () => {
   let program: ReturnType<typeof buildNativeProgram>;
   beforeAll(() => {
     program = buildNativeProgram('capture-orders.cc');
