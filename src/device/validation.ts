@@ -66,6 +66,18 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
   },
   {
     backend: 'hip',
+    feature: 'collectives by RCCL',
+    state: 'compiled',
+    by: 'loading and choice over the stand-in of HIP; no collective of it has run',
+  },
+  {
+    backend: 'hip',
+    feature: 'kernels of others: code objects',
+    state: 'compiled',
+    by: "the code that loads CUDA's images; no code object of others was loaded",
+  },
+  {
+    backend: 'hip',
     feature: 'kernels',
     state: 'compiled',
     by: "clang 14 and HIP's own compiler 5.2.3 for gfx90a",
