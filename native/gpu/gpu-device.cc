@@ -30,9 +30,9 @@ GpuDevice::~GpuDevice() = default;
 void GpuDevice::start() {
   const Current current(*this);
   LOCKSTEP_DRIVE(*this, stream_create, &stream, driver_constant::stream_non_blocking, 0);
+  LOCKSTEP_DRIVE(*this, host_allocate, &seen_, sizeof(Report), driver_constant::host_allocate_portable);
   LOCKSTEP_DRIVE(*this, memory_allocate, &report, sizeof(Report));
   LOCKSTEP_DRIVE(*this, fill_words, report, 0, sizeof(Report) / 4, stream);
-  LOCKSTEP_DRIVE(*this, host_allocate, &seen_, sizeof(Report), driver_constant::host_allocate_portable);
   finish_own_work();
 }
 

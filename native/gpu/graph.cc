@@ -13,9 +13,10 @@ GpuGraph::~GpuGraph() {
 GpuRecording::GpuRecording(std::shared_ptr<GpuDevice> device, void* recorded) : owner(std::move(device)), graph(recorded) {
   const int code = owner->driver.graph_nodes(graph, nullptr, &nodes);
   if (code == 0) return;
+  const DeviceError error = owner->context.error(DriverCall::graph_nodes, code);
   // No destructor runs for what was not constructed.
-  owner->driver.graph_destroy(graph);
-  owner->check(DriverCall::graph_nodes, code);
+  if (owner->lost() == nullptr) owner->driver.graph_destroy(graph);
+  throw error;
 }
 
 GpuRecording::~GpuRecording() {

@@ -35,7 +35,9 @@ export function overStandin(args: readonly string[], environment: Environment = 
       ...environment,
     },
   });
-  const seen = existsSync(place) ? readFileSync(place, 'utf8').trim().split('\n') : [];
+  // A process that was killed leaves nothing, or an empty file.
+  const lines = existsSync(place) ? readFileSync(place, 'utf8').split('\n') : [];
+  const seen = lines.filter((line) => line !== '');
   return { status, signal, stdout, stderr, seen: seen.map((line) => JSON.parse(line) as StandinReport) };
 }
 
