@@ -52,7 +52,7 @@ describe.each(LIBRARIES)('%s', (api, file) => {
     return JSON.parse(readFileSync(place, 'utf8')) as StandinReport;
   }
 
-  it('refuses each breach of a rule with the code that the vendor documents', () => {
+  it('refuses each breach of a rule with the code of the table', () => {
     const { stdout, stderr } = run(programs.rules, [library(), api]);
     const rules = stdout.split('\n').map((line) => JSON.parse(line) as Rule);
     expect(rules.length).toBeGreaterThan(60);
