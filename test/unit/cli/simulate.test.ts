@@ -69,7 +69,7 @@ describe('lockstep simulate', () => {
     expect(lines.length).toBe(summary.steps + parked);
     const words = VOTE_WORDS.filter((name) => !name.startsWith('reserved'));
     for (const [step, line] of lines.entries()) {
-      expect(Object.keys(line)).toEqual(['step', 'rows', 'decision']);
+      expect(Object.keys(line)).toEqual(['schemaVersion', 'step', 'rows', 'decision']);
       expect([line.step, line.decision.step, ...line.rows.map((row: { step: number }) => row.step)]).toEqual(
         Array.from({ length: 4 }, () => step),
       );

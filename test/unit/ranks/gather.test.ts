@@ -43,10 +43,13 @@ describe('all-gather', () => {
       for (let round = 0; round < count; round++) solo.allGatherSync(row, table, options);
     };
     rounds(50_000);
-    const before = process.memoryUsage().heapUsed;
-    rounds(100_000);
-    // One word of 8 bytes a call would be 800,000.
-    expect(process.memoryUsage().heapUsed - before).toBeLessThan(400_000);
+    const allocated = Array.from({ length: 5 }, () => {
+      const before = process.memoryUsage().heapUsed;
+      rounds(100_000);
+      return process.memoryUsage().heapUsed - before;
+    });
+    // One word of 8 bytes a call would be 800,000 each time; what else runs in this process allocates now and then.
+    expect(Math.min(...allocated.filter((bytes) => bytes >= 0))).toBeLessThan(400_000);
   });
 
   it('keeps its order where the sequence number wraps', () => {
