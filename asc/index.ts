@@ -8,5 +8,6 @@ export { fillLayers, listSizes, readLadder } from './ladder';
 export { sizeLocal, sizeOwn } from './local';
 export { partCut, partShare, partsOverlap } from './parts';
 export { resolve } from './resolve';
+export { admit, hashDecision, sealOf, sealVote, wordOutOfRange } from './seal';
 export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

@@ -1,5 +1,5 @@
 // Written by scripts/write-layout.mjs from src/layout/layout.ts.
-export const LAYOUT_VERSION: i32 = 2;
+export const LAYOUT_VERSION: i32 = 3;
 export const MAX_PARTS: i32 = 4;
 export const MAX_QUERY_LENS: i32 = 4;
 export const MAX_CHECK_RANKS: i32 = 8;
@@ -7,13 +7,13 @@ export const VIOLATION_WORDS: i32 = 9;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
 export const CONFIG_REGIONS: i32 = 20;
-export const CONFIG_TENSORS: i32 = 56;
+export const CONFIG_TENSORS: i32 = 57;
 export const MAX_KV_GROUPS: i32 = 8;
-export const CONFIG_KV_GROUPS: i32 = 156;
+export const CONFIG_KV_GROUPS: i32 = 157;
 export const KV_GROUP_OFFSETS: i32 = 9;
 export const KV_GROUP_TENSOR_OFFSETS: i32 = 28;
 export const KV_GROUP_WORDS: i32 = 68;
-export const CONFIG_WORDS: i32 = 700;
+export const CONFIG_WORDS: i32 = 701;
 export const COMMAND_HEADER_WORDS: i32 = 8;
 export const MAX_COMMANDS: i32 = 256;
 export const MAX_EVENT_BUCKETS: i32 = 64;
@@ -36,7 +36,7 @@ export const LOCAL_PART_WORDS: i32 = 8;
 export const ERROR_WORDS: i32 = 5;
 export const TENSOR_WORDS: i32 = 10;
 export const LIMIT_WORDS: i32 = 20;
-export const REGION_WORDS: i32 = 36;
+export const REGION_WORDS: i32 = 37;
 export const KV_GROUP_SIZE_WORDS: i32 = 9;
 export const KV_GROUP_REGION_WORDS: i32 = 19;
 export const KV_GROUP_STATE_WORDS: i32 = 3;
@@ -78,8 +78,8 @@ export const enum Vote {
   Reserved27 = 27,
   Reserved28 = 28,
   Reserved29 = 29,
-  Reserved30 = 30,
-  Reserved31 = 31,
+  DecisionHash = 30,
+  Seal = 31,
 }
 
 export const enum Decision {
@@ -353,35 +353,36 @@ export const enum Region {
   KeyOrder = 4,
   Votes = 5,
   OwnVote = 6,
-  Decision = 7,
-  Previous = 8,
-  Local = 9,
-  Facts = 10,
-  Reduction = 11,
-  OwnReduction = 12,
-  Candidates = 13,
-  Check = 14,
-  Error = 15,
-  Commands = 16,
-  State = 17,
-  Rows = 18,
-  FreeRows = 19,
-  Decodes = 20,
-  IdDecodes = 21,
-  FreedLanes = 22,
-  ChangedLanes = 23,
-  Prefills = 24,
-  Order = 25,
-  OrderGenerations = 26,
-  OrderLog = 27,
-  Inbox = 28,
-  InboxCounts = 29,
-  TokenPool = 30,
-  LaneStarts = 31,
-  LaneLens = 32,
-  LaneSteps = 33,
-  BlockWriters = 34,
-  Stamps = 35,
+  VoteRanges = 7,
+  Decision = 8,
+  Previous = 9,
+  Local = 10,
+  Facts = 11,
+  Reduction = 12,
+  OwnReduction = 13,
+  Candidates = 14,
+  Check = 15,
+  Error = 16,
+  Commands = 17,
+  State = 18,
+  Rows = 19,
+  FreeRows = 20,
+  Decodes = 21,
+  IdDecodes = 22,
+  FreedLanes = 23,
+  ChangedLanes = 24,
+  Prefills = 25,
+  Order = 26,
+  OrderGenerations = 27,
+  OrderLog = 28,
+  Inbox = 29,
+  InboxCounts = 30,
+  TokenPool = 31,
+  LaneStarts = 32,
+  LaneLens = 33,
+  LaneSteps = 34,
+  BlockWriters = 35,
+  Stamps = 36,
 }
 
 export const enum KvGroupSize {
@@ -656,6 +657,9 @@ export const enum Resolve {
   Previous = -5,
   Limits = -6,
   Replica = -7,
+  Seal = -8,
+  Decision = -9,
+  Range = -10,
 }
 
 export const enum Edit {

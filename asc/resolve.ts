@@ -28,14 +28,8 @@ import { clear, get, limit, policy, region, set } from './words';
  * and returns Resolve.Ok. `previous` is the address of the last decision, 0 before the first.
  */
 export function resolve(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
-  // The version is compared first, because it says what every other word means.
-  for (let rank = 0; rank < ranks; rank++) {
-    if (vote(table, rank, Vote.Version) != LAYOUT_VERSION) return Resolve.Version;
-  }
-  for (let rank = 1; rank < ranks; rank++) {
-    if (vote(table, rank, Vote.Step) != vote(table, 0, Vote.Step)) return Resolve.Step;
-    if (vote(table, rank, Vote.PlanHash) != vote(table, 0, Vote.PlanHash)) return Resolve.Plan;
-  }
+  const foreign = strangers(table, ranks);
+  if (foreign != Resolve.Ok) return foreign;
   for (let rank = 0; rank < ranks; rank++) {
     if (brokenLimit(table, rank) >= 0) return Resolve.Limits;
   }
@@ -48,6 +42,19 @@ export function resolve(table: usize, ranks: i32, previous: usize, decision: usi
   reduce(table, ranks, previous, reduction);
   agreeOnParts(table, reduction, previous);
   decide(table, reduction, decision);
+  return Resolve.Ok;
+}
+
+/** Resolve.Ok where all rows are of one layout, step and plan; else the first of these in which they differ. */
+export function strangers(table: usize, ranks: i32): i32 {
+  // The version is compared first, because it says what every other word means.
+  for (let rank = 0; rank < ranks; rank++) {
+    if (vote(table, rank, Vote.Version) != LAYOUT_VERSION) return Resolve.Version;
+  }
+  for (let rank = 1; rank < ranks; rank++) {
+    if (vote(table, rank, Vote.Step) != vote(table, 0, Vote.Step)) return Resolve.Step;
+    if (vote(table, rank, Vote.PlanHash) != vote(table, 0, Vote.PlanHash)) return Resolve.Plan;
+  }
   return Resolve.Ok;
 }
 

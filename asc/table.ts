@@ -65,7 +65,7 @@ export function replicaOutlier(table: usize, ranks: i32): i32 {
   const size = limit(Limit.ReplicaSize);
   for (let rank = 0; rank < ranks; rank++) {
     const first = rank - (rank % size);
-    for (let word = Vote.Phase; word < VOTE_WORDS; word++) {
+    for (let word = Vote.Phase; word < Vote.DecisionHash; word++) {
       if (!isAvailability(word) && vote(table, rank, word) != vote(table, first, word)) {
         return rank * VOTE_WORDS + word;
       }

@@ -24,3 +24,12 @@ export function roundDown(value: number, unit: number): number {
 export function gcd(a: number, b: number): number {
   return b === 0 ? a : gcd(b, a % b);
 }
+
+/** Indices of the values that differ from the most frequent one; all of them if several are equally frequent: none is known to be right. */
+export function outliers(values: readonly unknown[]): number[] {
+  const counts = new Map<unknown, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  const most = Math.max(...counts.values());
+  const common = [...counts].filter(([, count]) => count === most);
+  return [...values.keys()].filter((index) => common.length > 1 || values[index] !== common[0]?.[0]);
+}

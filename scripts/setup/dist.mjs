@@ -9,6 +9,8 @@ import { hashAll, hashRules } from './step.mjs';
 
 const RULES_FLAGS = [
   '-O3',
+  '--enable',
+  'simd',
   '--noAssert',
   '--runtime',
   'stub',

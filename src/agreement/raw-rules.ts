@@ -132,7 +132,21 @@ export class RawRules {
     const brokenLimit = (rank: number): number => rules.brokenLimit(table.byteOffset, rank);
     const replicaOutlier = (): number => rules.replicaOutlier(table.byteOffset, ranks);
     const { replicaSize } = this.regions.sizes;
-    const refused: RefusedTable = { table, ranks, step, limits, brokenLimit, replicaSize, replicaOutlier };
+    const rowAt = (rank: number): number => this.rows[rank].byteOffset;
+    const wordOutOfRange = (rank: number): number => rules.wordOutOfRange(rowAt(rank));
+    const sealOf = (rank: number): number => rules.sealOf(rowAt(rank), rank);
+    const refused: RefusedTable = {
+      table,
+      ranks,
+      step,
+      limits,
+      brokenLimit,
+      wordOutOfRange,
+      ranges: this.memory.words('voteRanges'),
+      sealOf,
+      replicaSize,
+      replicaOutlier,
+    };
     throw tableRefusal(nameOf('RESOLVE', status), refused);
   }
 

@@ -1,6 +1,7 @@
 import type { Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { decisionWords, ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from '../layout/index.js';
+import { outliers } from '../numbers.js';
 import type { DecisionView } from './decision.js';
 
 export type ResolveStatus = keyof typeof ENUMS.RESOLVE;
@@ -16,6 +17,12 @@ export interface RefusedTable {
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
   /** The vote word of a rank that exceeds these limits, or -1. */
   readonly brokenLimit: (rank: number) => number;
+  /** The first word of a rank's vote that no planner of this plan writes, or -1. */
+  readonly wordOutOfRange: (rank: number) => number;
+  /** int32[2, 32]: the least values of the words of a vote, then the largest. */
+  readonly ranges: Int32Array;
+  /** What the seal of a rank's row must be. */
+  readonly sealOf: (rank: number) => number;
   /** Consecutive ranks that schedule the same batch. */
   readonly replicaSize: number;
   /** Index in the table of the first word in which a rank differs from the first of its replica, or -1. */
@@ -26,7 +33,9 @@ export interface RefusedTable {
 export function tableRefusal(status: ResolveStatus, refused: RefusedTable): LockstepError {
   if (status === 'ok') throw new RangeError('a table that was not refused');
   if (status === 'fault') return rankFault(refused);
-  if (status === 'limits') return beyondLimits(refused);
+  if (status === 'limits') return beyondLimits(refused, refused.brokenLimit);
+  if (status === 'range') return beyondLimits(refused, refused.wordOutOfRange);
+  if (status === 'seal') return brokenSeal(refused);
   return status === 'replica' ? replicaDiverged(refused) : ranksDiverged(status, refused);
 }
 
@@ -90,12 +99,17 @@ function rankFault(refused: RefusedTable): LockstepError {
 
 /** The vote word a refusal is about, and what to do about it. */
 const DIVERGENCES: Record<
-  Exclude<ResolveStatus, 'ok' | 'fault' | 'limits' | 'replica'>,
+  Exclude<ResolveStatus, 'ok' | 'fault' | 'limits' | 'replica' | 'seal' | 'range'>,
   { readonly name: VoteWord; readonly remedy: string }
 > = {
   version: { name: 'version', remedy: 'run the same version of Lockstep on every rank' },
   step: { name: 'step', remedy: 'every rank must take every step' },
   plan: { name: 'planHash', remedy: 'give every rank the same policy, limits and captured keys' },
+  decision: {
+    name: 'decisionHash',
+    remedy:
+      'the ranks decided differently in the step before; end all ranks, and check memory and transport of those that differ',
+  },
   previous: { name: 'step', remedy: 'the step must follow the previous decision: every rank must take every step' },
 };
 
@@ -126,18 +140,23 @@ function replicaDiverged(refused: RefusedTable): LockstepError {
   );
 }
 
-/** Ranks whose value differs from the most frequent one. All ranks, if several values are equally frequent: none is known to be right. */
-function outliers(values: readonly number[]): number[] {
-  const counts = new Map<number, number>();
-  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
-  const most = Math.max(...counts.values());
-  const common = [...counts].filter(([, count]) => count === most);
-  return values.flatMap((value, rank) => (common.length === 1 && value === common[0][0] ? [] : [rank]));
+/** Rows that are not what their rank voted: damaged on the way or in this rank's memory, at another rank's place, or from an older version. */
+function brokenSeal(refused: RefusedTable): LockstepError {
+  const { step } = refused;
+  const ranks = column(refused, 'seal').flatMap((seal, rank) => (seal === refused.sealOf(rank) ? [] : [rank]));
+  return new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `The row of rank ${ranks.join(', ')} in step ${step} is not as that rank sealed it: it was damaged on the way or here, or belongs to another rank; check the transport and this machine's memory`,
+    { step, what: 'seal', ranks },
+  );
 }
 
-/** All ranks have the same limits, or their plans' hashes would differ. So such a vote was damaged, or was not written by a planner. */
-function beyondLimits(refused: RefusedTable): LockstepError {
-  const broken = Array.from({ length: refused.ranks }, (_, rank) => refused.brokenLimit(rank));
+/**
+ * All ranks have the same limits, or their plans' hashes would differ. So such a vote was damaged before it was sealed, or was not written
+ * by a planner. `brokenWord`: the word of a rank's vote that is wrong, or -1.
+ */
+function beyondLimits(refused: RefusedTable, brokenWord: (rank: number) => number): LockstepError {
+  const broken = Array.from({ length: refused.ranks }, (_, rank) => brokenWord(rank));
   const ranks = broken.flatMap((index, rank) => (index < 0 ? [] : [rank]));
   const name = VOTE_WORDS[broken[ranks[0]]];
   const { values, limits } = measured(name, refused);
@@ -169,7 +188,12 @@ function measured(name: VoteWord, refused: RefusedTable): { values: number[]; li
       const values = column(refused, 'tokens').map((_, rank) => parts.reduce((sum, counts) => sum + counts[rank], 0));
       return { values, limits: `the tokens of all parts (as many as tokens: ${column(refused, 'tokens').join(', ')})` };
     }
-    default:
+    case 'prefillRequests':
+    case 'decodeRequests':
       return { values: column(refused, name), limits: `${name} (of maxNumSeqs ${maxNumSeqs} requests in all)` };
+    default: {
+      const [low, high] = [0, VOTE_WORDS.length].map((end) => refused.ranges[end + word(VOTE_WORDS, name)]);
+      return { values: column(refused, name), limits: `${name} (${low === high ? low : `${low} to ${high}`})` };
+    }
   }
 }

@@ -10,6 +10,7 @@ import {
   type RegionOptions,
   type RegionTable,
   type RulesExports,
+  voteRangeWords,
 } from '../memory/index.js';
 import { policyWords } from '../policy/index.js';
 import { LocalPlan } from './local-plan.js';
@@ -48,6 +49,7 @@ export class PlannerMemory {
     const config = new Int32Array(memory.buffer, CONFIG_BASE, this.regions.config.length);
     config.set(this.regions.config);
     config[word(LIMIT_WORDS, 'poisoned')] = poison ? 1 : 0;
+    this.words('voteRanges').set(voteRangeWords(config));
     this.words('policy').set(policyWords(policy));
     this.words('local').fill(0);
     this.words('decision').fill(0);

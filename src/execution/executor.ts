@@ -136,11 +136,12 @@ export class Executor implements Disposable {
    */
   launch(decision: DecisionView, local: LocalPlan): void {
     const key = decision.captureKey;
-    if (decision.step !== local.step || local.step !== this.#planner.step - 1) {
+    const built = (this.#planner.step - 1) | 0;
+    if (decision.step !== local.step || local.step !== built) {
       throw new LockstepError(
         'ERR_STALE_VIEW',
-        `The executor runs the step that was built last (${this.#planner.step - 1}), not decision ${decision.step} with local plan ${local.step}`,
-        { decision: decision.step, local: local.step, built: this.#planner.step - 1 },
+        `The executor runs the step that was built last (${built}), not decision ${decision.step} with local plan ${local.step}`,
+        { decision: decision.step, local: local.step, built },
       );
     }
     try {

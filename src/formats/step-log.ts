@@ -5,21 +5,24 @@ import { VOTE_WORDS } from '../layout/index.js';
 import { STEP_LOG_VERSION } from '../names.js';
 import { StagedFile } from './staged-file.js';
 
-/** Name of a word of a vote that the layout uses. */
-export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${number}`>;
+/** Words of a row that only its receivers need, to trust it. A step log holds votes that were trusted. */
+const ADMISSION_WORDS = ['decisionHash', 'seal'] as const;
+
+/** Name of a word of a vote that says what its rank holds and wants. */
+export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${number}` | (typeof ADMISSION_WORDS)[number]>;
 
 /** One line of a step log: the ranks' votes, words by their layout names, and the decision. */
 export interface StepLogLine {
   /** Version of the form of a line. The layout's version, of the votes' words, is in the rows. */
   readonly schemaVersion: typeof STEP_LOG_VERSION;
   readonly step: number;
-  /** By rank. Words that the layout reserves are left out. */
+  /** By rank. Left out are words that the layout reserves, and those by which the row was trusted. */
   readonly rows: readonly Readonly<Record<VoteWordName, number>>[];
   readonly decision: DecisionValue;
 }
 
 const NAMES: readonly (readonly [string, number])[] = VOTE_WORDS.map((name, index) => [name, index] as const).filter(
-  ([name]) => !name.startsWith('reserved'),
+  ([name]) => !name.startsWith('reserved') && !(ADMISSION_WORDS as readonly string[]).includes(name),
 );
 
 /** Steps with equal decisions: the same table of votes except for step numbers and growing sequences. It is reused, so read it at once. */

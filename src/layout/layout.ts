@@ -14,6 +14,7 @@ export * from './enums.js';
 export * from './kv-group-layout.js';
 export * from './rules-layout.js';
 export * from './tensor-layout.js';
+export * from './vote-ranges.js';
 export { MAX_KV_GROUPS };
 
 /** Where the region table starts: after the reserved page, the AssemblyScript statics and the C++ statics and stack. */
@@ -52,6 +53,7 @@ export const REGIONS = [
   'keyOrder',
   'votes',
   'ownVote',
+  'voteRanges',
   'decision',
   'previous',
   'local',

@@ -1,7 +1,7 @@
 /** Words that the rules read and write, and what ranks agree on: part of the layout, which exports them. */
 
-/** Version of the vote row and of the decision. Ranks that differ refuse each other's table. */
-export const LAYOUT_VERSION = 2;
+/** Version of the vote row and of the decision. Ranks that differ refuse each other's table. Rows before version 3 had no seal. */
+export const LAYOUT_VERSION = 3;
 
 /** Most micro-batches (parts) a step can be cut into. */
 export const MAX_PARTS = 4;
@@ -9,7 +9,11 @@ export const MAX_PARTS = 4;
 /** Most decode query lengths (1 + speculative tokens) one capture plan can hold. */
 export const MAX_QUERY_LENS = 4;
 
-/** The fixed-size row a rank contributes to a step. `tokens` are always tokens, never requests. */
+/**
+ * The fixed-size row a rank contributes to a step. `tokens` are always tokens, never requests. `decisionHash` is that of the decision
+ * the rank built last, 0 before the first; `seal` is a checksum of the other words and of the rank. Both are 0 in rows that only the
+ * pure rules read. `VOTE_RANGES` says what each word may hold.
+ */
 export const VOTE_WORDS = [
   'version',
   'step',
@@ -41,8 +45,8 @@ export const VOTE_WORDS = [
   'reserved27',
   'reserved28',
   'reserved29',
-  'reserved30',
-  'reserved31',
+  'decisionHash',
+  'seal',
 ] as const;
 
 /** What every rank derives from the table, word for word the same. `MAX_PARTS` part records of `PART_WORDS` follow. */

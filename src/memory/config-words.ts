@@ -11,6 +11,9 @@ import {
   MAX_VIEWS,
   REGIONS,
   VIEW_TENSORS,
+  VOTE_RANGES,
+  VOTE_WORDS,
+  type VoteBound,
   word,
 } from '../layout/index.js';
 import { kvGroupWords } from './kv-group-regions.js';
@@ -55,4 +58,11 @@ export function queryLenWords(plan: CapturePlan): Int32Array {
   const words = new Int32Array(MAX_QUERY_LENS);
   words.set(queryLens(plan));
   return words;
+}
+
+/** The least values of the words of a vote, then the largest, under the limits of this configuration. */
+export function voteRangeWords(config: Int32Array): Int32Array {
+  const bound = (given: VoteBound): number => (typeof given === 'number' ? given : config[word(LIMIT_WORDS, given)]);
+  const ends = [0, 1].flatMap((end) => VOTE_WORDS.map((name) => bound(VOTE_RANGES[name][end])));
+  return Int32Array.from(ends);
 }

@@ -194,6 +194,24 @@ export interface RulesExports {
    */
   resolve(table: number, ranks: number, previous: number, decision: number): number;
   /**
+   * Refuses a table that a peer or the way here has damaged, on every rank that holds it: Resolve.Ok where each row is sealed, of this
+   * step and plan, after the same decision, and has no word out of range. To be asked before `resolve`, which reads rows as they are.
+   */
+  admit(table: number, ranks: number): number;
+  /**
+   * Checksum of a decision: of how it runs, its sizes, and the parts it has, with what each rank brings to them. Never 0.
+   */
+  hashDecision(decision: number): number;
+  /**
+   * Checksum of all words of a row but the seal, in whose place it takes the rank. Damage within one word always changes it, because each
+   * word passes through a bijection of its place before they are added; other damage leaves it as it is once in 2^32 times.
+   */
+  sealOf(row: number, rank: number): number;
+  /** Seals the vote in `row` as that of `rank`, which built the decision with this hash last: 0 before its first. */
+  sealVote(row: number, rank: number, decisionHash: number): void;
+  /** The first word of a row that no planner of this plan could have written, or -1. */
+  wordOutOfRange(row: number): number;
+  /**
    * The word of a rank's vote that is beyond the limits all ranks share, or -1. Such a vote would size a step that no rank's
    * tensors hold. Parts whose sum is not the tokens break Vote.Part0Tokens.
    */

@@ -1,4 +1,4 @@
-export { queryLenWords } from './config-words.js';
+export { queryLenWords, voteRangeWords } from './config-words.js';
 export type { MetadataExports, RulesExports } from './exports.js';
 export type { KvGroupSizes } from './kv-group-regions.js';
 export {

@@ -142,6 +142,7 @@ export function regionWords(
     dispatch: MAX_QUERY_LENS * MAX_PARTS * (sizes.maxPaddedRequests + 1),
     votes: sizes.ranks * VOTE_WORDS.length,
     ownVote: VOTE_WORDS.length,
+    voteRanges: 2 * VOTE_WORDS.length,
     decision: decisionWords(sizes.ranks),
     previous: decisionWords(sizes.ranks),
     local: LOCAL_WORDS.length + MAX_PARTS * LOCAL_PART_WORDS.length,

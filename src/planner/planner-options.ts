@@ -22,6 +22,11 @@ export interface PlannerOptions {
    */
   readonly replicaSize?: number;
   /**
+   * Number of the first step, the same on all ranks. Step numbers are int32 and wrap: after 2^31 - 1 comes -2^31. For tests that start
+   * just below. Default 0.
+   */
+  readonly firstStep?: number;
+  /**
    * Where the two modules come from. Default: the `.wasm` files beside this code. `metadata` also takes another build of the
    * same sources, such as `nativeMetadata()`.
    */
@@ -53,6 +58,7 @@ const OPTION_NAMES: Record<keyof PlannerOptions, true> = {
   rank: true,
   ranks: true,
   replicaSize: true,
+  firstStep: true,
   wasm: true,
   simd: true,
   poison: true,
@@ -73,6 +79,11 @@ export function checkOptions(given: PlannerOptions): void {
     const value = given?.[name] ?? false;
     faults.check(typeof value === 'boolean', `${name} is ${shown(value)}; it must be true or false`);
   }
+  const first = given?.firstStep ?? 0;
+  faults.check(
+    (first | 0) === first,
+    `firstStep is ${shown(first)}; it must be an integer from ${-(2 ** 31)} to ${2 ** 31 - 1}`,
+  );
   faults.throwIfAny('These options');
 }
 

@@ -31,6 +31,7 @@ import {
 import { StagingHolds } from './staging-holds.js';
 import { checkOrder, type StepState } from './step-order.js';
 
+const ROW_BYTES = 4 * VOTE_WORDS.length;
 const RESOLVE_OK: number = ENUMS.RESOLVE.ok;
 
 /** What a device needs of a planner. It is no part of the public interface. */
@@ -90,6 +91,8 @@ export class StepPlanner {
   #state: StepState = 'open';
   #step = 0;
   #hasPrevious = false;
+  /** Hash of the decision built last under this plan; 0 before the first. Rows carry it, so that ranks that decided differently meet. */
+  #decisionHash = 0;
   /** The plan that the last decision's key indices refer to. */
   #decidedPlan: CapturePlan | undefined;
 
@@ -102,6 +105,7 @@ export class StepPlanner {
     this.ranks = place.ranks;
     this.replicaSize = place.replicaSize;
     checkPlan(this.#plan, this.limits, this.policy);
+    this.#step = options.firstStep ?? 0;
     this.#checked = options.checked === true;
     this.#ubatches = this.policy.ubatches;
     const padding = options.padding ?? 'lockstep';
@@ -163,7 +167,7 @@ export class StepPlanner {
     return this.#planHash;
   }
 
-  /** Number of the step being planned, from 0. */
+  /** Number of the step being planned, from `firstStep`: an int32 that wraps. */
   get step(): number {
     return this.#step;
   }
@@ -179,7 +183,7 @@ export class StepPlanner {
   }
 
   /**
-   * This rank's row for the current step: int32[32], valid until the next vote. Freezes the batch.
+   * This rank's row for the current step: int32[32], sealed, valid until the next vote. Freezes the batch.
    * Errors: ERR_STAGING_BUSY (the step's staging set is still being copied), ERR_STATE_FROZEN, ERR_INPUT_INVALID,
    * ERR_BLOCK_CONFLICT (in the checked mode).
    */
@@ -203,6 +207,7 @@ export class StepPlanner {
     const { row, facts } = this.#offsets;
     this.#metadata.gather_facts(this.#ubatches);
     this.#rules.writeVote(row, facts, this.#step, this.#planHash, control, fault, variant, graphVeto, ubatchVeto);
+    this.#rules.sealVote(row, this.rank, this.#decisionHash);
     this.#metadata.keep_vote();
     this.#state = 'voted';
     return this.row;
@@ -210,8 +215,8 @@ export class StepPlanner {
 
   /**
    * What all ranks do in this step, from all their rows: int32[ranks, 32] by rank. `previous` is the last decision
-   * (the planner's own by default). A pure function: equal tables give equal decisions.
-   * Errors: ERR_RANKS_DIVERGED and ERR_RANK_FAULT, on every rank alike; the batch stays frozen until `abandon()`.
+   * (the planner's own by default). A pure function: equal tables give equal decisions. Each row must be as its rank sealed it.
+   * Errors: ERR_RANKS_DIVERGED and ERR_RANK_FAULT, on every rank with this table alike; the batch stays frozen until `abandon()`.
    */
   resolve(table: Int32Array, previous?: DecisionView | null): DecisionView {
     this.#check('voted');
@@ -222,7 +227,8 @@ export class StepPlanner {
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
     const { table: votes, decision: to, previous: last } = this.#offsets;
-    const status = this.#rules.resolve(votes, this.ranks, from ? last : 0, to);
+    let status = this.#rules.admit(votes, this.ranks);
+    if (status === RESOLVE_OK) status = this.#rules.resolve(votes, this.ranks, from ? last : 0, to);
     if (status !== RESOLVE_OK) throw this.#refusal(status);
     this.#decidedPlan = this.#plan;
     this.#state = 'resolved';
@@ -262,10 +268,11 @@ export class StepPlanner {
     if (this.#rules.sizeOwn(this.#offsets.decision) !== 0) {
       throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
     }
+    this.#decisionHash = this.#rules.hashDecision(this.#offsets.decision);
     // It also keeps the decision where a later step that is abandoned does not overwrite it.
     this.#metadata.end_step(stagingOf(this.#step));
     this.#hasPrevious = true;
-    this.#step += 1;
+    this.#step = (this.#step + 1) | 0;
     this.#state = 'open';
     return this.local;
   }
@@ -293,6 +300,7 @@ export class StepPlanner {
     const plan = Object.freeze({ keys: Object.freeze(keys) });
     checkPlan(plan, this.limits, this.policy);
     this.#plan = plan;
+    this.#decisionHash = 0;
     this.#install();
   }
 
@@ -322,6 +330,9 @@ export class StepPlanner {
       limits,
       replicaSize,
       brokenLimit: (rank) => this.#rules.brokenLimit(votes, rank),
+      wordOutOfRange: (rank) => this.#rules.wordOutOfRange(votes + rank * ROW_BYTES),
+      ranges: this.#memory.words('voteRanges'),
+      sealOf: (rank) => this.#rules.sealOf(votes + rank * ROW_BYTES, rank),
       replicaOutlier: () => this.#rules.replicaOutlier(votes, ranks),
     });
   }

@@ -83,9 +83,8 @@ export class Rank implements Disposable {
     try {
       return captureKeys(this.executor, this.planner, guard, agree, { timeoutMs });
     } catch (error) {
-      // The guard's own refusals reach every rank; a failure after it would leave the others waiting in the next one.
-      const reason = asFault(error);
-      if (!AGREED.includes(reason.code)) this.#abort(reason);
+      // What the ranks agreed to refuse is refused everywhere; any other failure would leave the others waiting in the next guard.
+      this.#abortUnlessAgreed(error);
       throw error;
     }
   }
@@ -261,9 +260,15 @@ export class Rank implements Disposable {
     try {
       return this.planner.resolve(this.planner.table);
     } catch (error) {
+      this.#abortUnlessAgreed(error);
       if (step.failure === undefined || !(error instanceof LockstepError)) throw error;
       throw new LockstepError(error.code, error.message, error.details, { cause: step.failure });
     }
+  }
+
+  #abortUnlessAgreed(error: unknown): void {
+    if (error instanceof LockstepError && AGREED.includes(error.code)) return;
+    this.#abort(asFault(error));
   }
 
   /** Ends the group, for ranks that wait for this one's row and those in a collective of their devices. */

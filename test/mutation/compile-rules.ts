@@ -24,6 +24,8 @@ export async function compileMutant(sources: ReadonlyMap<string, string>, mutati
   let bytes: Uint8Array | undefined;
   const flags = [
     '-O1',
+    '--enable',
+    'simd',
     '--noAssert',
     '--runtime',
     'stub',

@@ -1,3 +1,4 @@
+import { admission } from './admission-law.js';
 import { check } from './check-law.js';
 import type { Law } from './law.js';
 import { oracle } from './oracle-law.js';
@@ -18,5 +19,6 @@ export const LAWS: readonly Law[] = [
   hash,
   sizes,
   ownRow,
+  admission,
   order,
 ];

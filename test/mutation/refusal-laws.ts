@@ -100,7 +100,7 @@ const OWN: readonly VoteWord[] = ['graphMode', 'wantsUbatches', 'canSplit', 'gra
 export const replicas: Law = {
   name: 'replicas',
   async broken(modules) {
-    for (const name of VOTE_WORDS.slice(word(VOTE_WORDS, 'phase'))) {
+    for (const name of VOTE_WORDS.slice(word(VOTE_WORDS, 'phase'), word(VOTE_WORDS, 'decisionHash'))) {
       const rules = tableWith(modules, {}, 2);
       rules.table[VOTE_WORDS.length + word(VOTE_WORDS, name)] ^= 1;
       const outlier = rules.rules.replicaOutlier(rules.table.byteOffset, 2);

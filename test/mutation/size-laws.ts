@@ -12,6 +12,7 @@ import {
 } from '../../dist/entry/planner.js';
 import { VOTE_WORDS } from '../../dist/layout/layout.js';
 import type { PlannerModules } from '../../dist/memory/modules.js';
+import { sealTable } from '../oracles/seal-oracle.js';
 import type { Law } from './law.js';
 
 const LIMITS = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 8, numBlocks: 64, queryLen: 2 };
@@ -138,13 +139,13 @@ export const ownRow: Law = {
   async broken(modules) {
     const [one] = CASES;
     // Words that only this rank's build would miss: no table is refused for them.
-    for (const name of ['maxSeqLen', 'meetsMinimum', 'graphVeto', 'flags'] as const) {
+    for (const name of ['maxSeqLen', 'meetsMinimum', 'graphVeto', 'faultCode'] as const) {
       for (const rank of [0, 1]) {
         const planners = plannersOf(modules, one);
         const table = Int32Array.from(planners.flatMap((planner) => [...planner.vote()]));
         table[rank * VOTE_WORDS.length + VOTE_WORDS.indexOf(name)] ^= 1;
         const refused = planners.map((planner) => {
-          const decision = planner.resolve(table);
+          const decision = planner.resolve(sealTable(table));
           try {
             planner.build(decision);
             return false;

@@ -112,4 +112,37 @@ export const TABLE_MUTATIONS: readonly Mutation[] = [
     find: 'const word = prefill ? Vote.PrefillRequests : Vote.DecodeRequests;',
     replace: 'const word = Vote.DecodeRequests;',
   },
+  // seal.ts: which rows are admitted.
+  {
+    name: 'seals are not looked at',
+    find: '    if (sealOf(rowAt(table, rank), rank) != vote(table, rank, Vote.Seal)) return Resolve.Seal;\n',
+    replace: '',
+  },
+  { name: 'a seal does not know its rank', find: ', 3, rank);', replace: ', 3, 0);' },
+  {
+    name: 'a seal leaves out the last words of a row',
+    find: 'i32x4.add(mixedWords(row, ROW - FOUR), mixed(last, -1))',
+    replace: 'i32x4.add(mixedWords(row, ROW - FOUR), mixed(i32x4.splat(rank), -1))',
+  },
+  { name: 'a seal does not know the places of words', find: 'place * 0x3c6ef372', replace: '0' },
+  {
+    name: 'ranks that decided differently go on',
+    find: '    if (vote(table, rank, Vote.DecisionHash) != vote(table, 0, Vote.DecisionHash)) return Resolve.Decision;\n',
+    replace: '',
+  },
+  {
+    name: 'the hash of a decision leaves out its second part',
+    find: 'min(parts, MAX_PARTS)',
+    replace: '1',
+  },
+  {
+    name: 'words may be below their range',
+    find: '    outside = v128.or(outside, i32x4.lt_s(words, v128.load(low + at)));\n',
+    replace: '',
+  },
+  {
+    name: 'words may be above their range',
+    find: '    outside = v128.or(outside, i32x4.gt_s(words, v128.load(high + at)));\n',
+    replace: '',
+  },
 ];

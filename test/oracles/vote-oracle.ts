@@ -1,6 +1,7 @@
 import { type CaptureKey, type CapturePlan, keyKind, type Policy } from '../../dist/entry/planner.js';
 import { ENUMS, type FACT_WORDS, LAYOUT_VERSION, VOTE_WORDS } from '../../dist/layout/layout.js';
 import { keysThatHold, phaseName, shapeOf } from './key-oracle.js';
+import { sealTable } from './seal-oracle.js';
 
 /** What of a batch a vote depends on: its chunks, decodes first, each with the tokens it has after the step. */
 export interface VotedChunk {
@@ -148,7 +149,12 @@ export function partTokens(
   return Array.from({ length: parts }, (_, part) => cuts[part + 1] - cuts[part]);
 }
 
-/** The rows of several votes, one after another. */
-export function tableOf(votes: readonly VoteRecord[]): Int32Array {
+/** The rows of these votes as the pure rules write them: int32[ranks, 32], without seals. */
+export function rowsOf(votes: readonly VoteRecord[]): Int32Array {
   return Int32Array.from(votes.flatMap((vote) => VOTE_WORDS.map((name) => vote[name])));
+}
+
+/** The table of these votes as planners gather it, each sealed by its rank after the decision with this hash. */
+export function tableOf(votes: readonly VoteRecord[], decisionHash = 0): Int32Array {
+  return sealTable(rowsOf(votes), decisionHash);
 }

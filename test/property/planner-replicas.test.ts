@@ -20,7 +20,9 @@ const SIZE = 3;
 const OWN = ['graphMode', 'wantsUbatches', 'canSplit', 'graphVeto', 'ubatchVeto', 'flags'];
 
 /** Words that every vote of a replica's batch has alike, and that no limit bounds for itself. */
-const SHARED = VOTE_WORDS.slice(word(VOTE_WORDS, 'phase')).filter((name) => !OWN.includes(name));
+const SHARED = VOTE_WORDS.slice(word(VOTE_WORDS, 'phase'), word(VOTE_WORDS, 'decisionHash')).filter(
+  (name) => !OWN.includes(name),
+);
 
 const step = fc.record({
   peers: fc.array(peerArbitrary, { minLength: 2, maxLength: 2 }),

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { RawRules } from '../../dist/agreement/raw-rules.js';
 import { ENUMS, VOTE_WORDS } from '../../dist/layout/layout.js';
 import { loadModules } from '../../dist/memory/modules.js';
-import { factsOf, tableOf, voteOfFacts } from '../oracles/vote-oracle.js';
+import { factsOf, rowsOf, voteOfFacts } from '../oracles/vote-oracle.js';
 import { everySetupArbitrary } from '../support/planner-setup.js';
 import { FULL_RUN, runs } from '../support/property-runs.js';
 import { peerArbitrary, peerChunks } from '../support/session-steps.js';
@@ -33,7 +33,7 @@ describe('a vote', () => {
             variant,
           });
           const vote = voteOfFacts(facts, { step: 0, planHash: rules.planHash, plan, policy, ...peer.intent });
-          expect([...words]).toEqual([...tableOf([vote])]);
+          expect([...words]).toEqual([...rowsOf([vote])]);
           expect(words).toHaveLength(VOTE_WORDS.length);
           modes.add(vote.graphMode);
         }

@@ -13,6 +13,7 @@ import type { PlainEntry } from '../oracles/batch-oracle.js';
 import { buildGroupsPlain } from '../oracles/kv-groups-oracle.js';
 import type { PlainStep } from '../oracles/metadata-oracle.js';
 import { resolvePlain } from '../oracles/resolve-oracle.js';
+import { hashDecisionPlain, sealTable } from '../oracles/seal-oracle.js';
 import { partTokens, tableOf, type VoteRecord, votePlain } from '../oracles/vote-oracle.js';
 import { added, EditedPlanners, given } from './edited-planners.js';
 import { must, refusedWith } from './expectations.js';
@@ -34,11 +35,14 @@ export interface SessionResult {
 export class PlannerSession extends EditedPlanners {
   /** The planners are builds of the same sources: the memories of those that are poisoned alike are alike. */
   readonly #areBuilds: boolean;
-  readonly #rebuilt: { readonly planner: StepPlanner; readonly beginning: Uint8Array };
+  /** `hash` is that of the decision it built last. */
+  readonly #rebuilt: { readonly planner: StepPlanner; readonly beginning: Uint8Array; hash: number };
   /** Of each planner, the first that is poisoned as it is. */
   readonly #first: readonly number[];
   /** The decision of the last step that was built. */
   #previous: DecisionView | undefined;
+  /** Its hash. */
+  #hash = 0;
 
   /** A planner for each entry of `poison`; `modules` are those of all, or builds of the same sources, one for each. */
   constructor(modules: PlannerModules | readonly PlannerModules[], setup: PlannerSetup, poison: readonly boolean[]) {
@@ -47,7 +51,7 @@ export class PlannerSession extends EditedPlanners {
     this.#areBuilds = Array.isArray(modules);
     this.#first = poison.map((value) => poison.indexOf(value));
     const planner = new StepPlanner(each[0], { ...setup, poison: true });
-    this.#rebuilt = { planner, beginning: devicePort(planner).arena.slice() };
+    this.#rebuilt = { planner, beginning: devicePort(planner).arena.slice(), hash: 0 };
   }
 
   /** As all planners do it; also where it is refused the memories of builds are left alike. */
@@ -78,7 +82,7 @@ export class PlannerSession extends EditedPlanners {
       const peer = step.peers[other];
       return votePlain(peerChunks(peer, setup, step.decodeOnly), { ...context, ...peer.intent });
     });
-    const table = tableOf(votes);
+    const table = tableOf(votes, this.#hash);
     const width = table.length / ranks;
     const wanted = table.subarray(rank * width, (rank + 1) * width);
     this.each((planner) => {
@@ -121,8 +125,11 @@ export class PlannerSession extends EditedPlanners {
     const rebuilt = this.#rebuild(own);
     const again = new Int32Array(table);
     for (let other = 0; other < ranks; other++) again[width * other + word(VOTE_WORDS, 'step')] = rebuilt.step;
+    sealTable(again, this.#rebuilt.hash);
     checkStep(rebuilt, again, { ...decision, step: rebuilt.step }, groups, before(rebuilt.step, this.#previous));
+    this.#rebuilt.hash = hashDecisionPlain(rebuilt.decision.words);
     this.#previous = new DecisionView(this.planners[0].decision.words.slice());
+    this.#hash = hashDecisionPlain(this.#previous.words);
 
     this.endStep(step.advance);
     return { decision, entries, votes, plain: groups?.[0], groups };

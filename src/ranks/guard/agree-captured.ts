@@ -1,4 +1,5 @@
 import { LockstepError } from '../../errors.js';
+import { outliers } from '../../numbers.js';
 import type { WaitOptions } from '../../wait.js';
 import type { Collective } from '../collective.js';
 
@@ -19,7 +20,7 @@ const WORDS = ['tag', 'key', 'count', 'hash'] as const;
  * Agrees, after a key's capture and before any launch of its graphs, that every rank captured the same collectives: a replay in which
  * ranks enter different ones does not end. Blocks this thread. One all-gather.
  *
- * @throws `ERR_RANKS_DIVERGED` on every rank, naming those that differ from rank 0; what `allGatherSync` throws.
+ * @throws `ERR_RANKS_DIVERGED` on every rank, naming those that differ from most; what `allGatherSync` throws.
  */
 export function agreeOnCapturedSync(
   collective: Collective,
@@ -32,14 +33,13 @@ export function agreeOnCapturedSync(
   const table = new Int32Array(size * rowWords);
   collective.allGatherSync(row, table, options);
   const words = (rank: number): Int32Array => table.subarray(rank * rowWords, rank * rowWords + WORDS.length);
-  const differing = Array.from({ length: size }, (_, rank) => rank).filter((rank) =>
-    words(rank).some((word, index) => word !== words(0)[index]),
-  );
+  const described = Array.from({ length: size }, (_, rank) => describe(words(rank)));
+  const differing = outliers(described);
   if (differing.length === 0) return;
-  const described = [0, ...differing].map((rank) => `rank ${rank} ${describe(words(rank))}`);
+  const named = described.map((what, rank) => `rank ${rank} ${what}`);
   throw new LockstepError(
     'ERR_RANKS_DIVERGED',
-    `The ranks captured different collectives: ${described.join(', ')}. Every rank's forward must enter the same collectives ` +
+    `The ranks captured different collectives: ${named.join(', ')}. Every rank's forward must enter the same collectives ` +
       'with the same counts in the same order; no graph was launched.',
     { key: captured.key, ranks: differing },
   );

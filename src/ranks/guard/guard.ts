@@ -16,7 +16,8 @@ export interface GuardPolicy {
  * Source: the guard of TensorRT-LLM pull request 14986, where a rank without a batch skipped and its peers hung.
  * @returns `run` when all ranks are ready, `skip` when none is, or when some lack something and all said `drop`.
  * @throws `ERR_CAPTURE_ASYMMETRIC` on every rank when some lack something and all said `throw`; `ERR_RANKS_DIVERGED`
- * when the ranks ask about different keys, differ in `onAsymmetric`, or some are in no guard at all; what `allGather` throws.
+ * when the ranks ask about different keys, differ in `onAsymmetric`, or some are in no guard at all, naming those that differ from most;
+ * what `allGather` throws.
  */
 export async function agreeOnCapture(
   collective: Collective,
@@ -54,7 +55,7 @@ function settle(outcome: GuardOutcome): 'run' | 'skip' {
     case 'diverged':
       throw new LockstepError(
         'ERR_RANKS_DIVERGED',
-        `The ranks are not in the same capture guard: ${outcome.differences.map(({ rank, what }) => `rank ${rank} ${what}`).join(', ')}. ` +
+        `The ranks are not in the same capture guard: ${outcome.differences.map(({ rank, what }) => `rank ${rank} ${what}`).join(', ')}${outcome.others === null ? '' : `, where the other ranks each ${outcome.others.replace(/^guards/, 'guard')}`}. ` +
           'Every rank must guard the same keys in the same order with the same onAsymmetric.',
         { ranks: outcome.differences.map(({ rank }) => rank), differences: outcome.differences },
       );

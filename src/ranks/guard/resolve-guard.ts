@@ -1,3 +1,4 @@
+import { outliers } from '../../numbers.js';
 import { type CaptureLack, GUARD_TAG, GuardTable, type OnAsymmetric } from './guard-row.js';
 
 /** A rank that was not ready, and what it lacked. */
@@ -7,7 +8,7 @@ export interface LackingRank {
   readonly lackingBytes: number;
 }
 
-/** A rank whose row does not match rank 0's, or that gave no guard row at all. */
+/** A rank whose row does not match that of most ranks, or that gave no guard row at all. */
 export interface GuardDifference {
   readonly rank: number;
   readonly what: string;
@@ -23,13 +24,20 @@ export type GuardOutcome =
       readonly onAsymmetric: OnAsymmetric;
       readonly lacking: readonly LackingRank[];
     }
-  | { readonly kind: 'diverged'; readonly differences: readonly GuardDifference[] };
+  | {
+      readonly kind: 'diverged';
+      readonly differences: readonly GuardDifference[];
+      /** What the other ranks do; null where no more ranks agree on one thing than on another, so that all are named. */
+      readonly others: string | null;
+    };
 
 /** The rule of the guard, a pure function of the gathered rows: i32[ranks * rowWords]. */
 export function resolveGuard(table: Int32Array, rowWords: number): GuardOutcome {
   const rows = new GuardTable(table, rowWords);
-  const differences = differencesOf(rows);
-  if (differences.length > 0) return { kind: 'diverged', differences };
+  const described = Array.from({ length: rows.ranks }, (_, rank) => describe(rows, rank));
+  const differences = outliers(described).map((rank) => ({ rank, what: described[rank] ?? NO_GUARD }));
+  // Ranks that are all in no guard agree on nothing.
+  if (differences.length > 0 || described[0] === null) return { kind: 'diverged', ...namedOf(described, differences) };
   const key = rows.word(0, 'key');
   const lacking: LackingRank[] = [];
   for (let rank = 0; rank < rows.ranks; rank++) {
@@ -41,13 +49,16 @@ export function resolveGuard(table: Int32Array, rowWords: number): GuardOutcome 
   return { kind: 'asymmetric', key, onAsymmetric: rows.word(0, 'drop') === 1 ? 'drop' : 'throw', lacking };
 }
 
-/** Names every rank that differs from the first rank in a guard, and that rank too, since none of them is known to be right. */
-function differencesOf(rows: GuardTable): GuardDifference[] {
-  const ranks = Array.from({ length: rows.ranks }, (_, rank) => rank);
-  const described = ranks.map((rank) => describe(rows, rank));
-  return described.every((what) => what === described[0] && what !== null)
-    ? []
-    : ranks.map((rank) => ({ rank, what: described[rank] ?? 'is in no guard of this version' }));
+const NO_GUARD = 'is in no guard of this version';
+
+/** Those that differ, and what the others do; all of them where the others are in no guard. */
+function namedOf(
+  described: readonly (string | null)[],
+  differences: readonly GuardDifference[],
+): { differences: readonly GuardDifference[]; others: string | null } {
+  const other = described.find((_, rank) => differences.every((each) => each.rank !== rank));
+  if (typeof other === 'string') return { differences, others: other };
+  return { differences: described.map((what, rank) => ({ rank, what: what ?? NO_GUARD })), others: null };
 }
 
 function describe(rows: GuardTable, rank: number): string | null {

@@ -218,6 +218,7 @@ describe("the planner's modules", () => {
     const names = exported.filter(({ kind }) => kind === 'function').map(({ name }) => name);
     const ladder = ['fillBoundedLayers', 'fillLayers', 'listBoundedSizes', 'listSizes', 'readLadder'];
     const checker = ['act', 'exploreTables'];
+    const admission = ['admit', 'hashDecision', 'sealOf', 'sealVote', 'wordOutOfRange'];
     const planner = [
       'brokenLimit',
       'explainCandidates',
@@ -232,7 +233,7 @@ describe("the planner's modules", () => {
       'sizeOwn',
       'writeVote',
     ];
-    expect(names.sort()).toEqual([...ladder, ...checker, ...planner].sort());
+    expect(names.sort()).toEqual([...ladder, ...checker, ...admission, ...planner].sort());
   });
 
   it('are refused where they are something else', async () => {

@@ -9,6 +9,7 @@ import {
 } from '../../../dist/entry/planner.js';
 import { VOTE_WORDS } from '../../../dist/layout/layout.js';
 import { devicePort } from '../../../dist/planner/index.js';
+import { sealTable } from '../../oracles/seal-oracle.js';
 import { refusedWith } from '../../support/expectations.js';
 import { policyWith } from '../../support/planner-setup.js';
 
@@ -88,14 +89,15 @@ describe('the order of a step', () => {
     decodeStep();
     const before = planner.decision.snapshot();
     const table = planner.vote().slice();
+    const hash = table[VOTE_WORDS.indexOf('decisionHash')];
     table[1] = 7;
-    const error = refusedWith('ERR_RANKS_DIVERGED', () => planner.resolve(table));
+    const error = refusedWith('ERR_RANKS_DIVERGED', () => planner.resolve(sealTable(table, hash)));
     expect(error.details).toMatchObject({ what: 'previous', values: [7] });
     expect(planner.decision.snapshot()).toEqual(before);
     const pair = await createPlanner({ limits, plan, ranks: 2 });
     refusedWith('ERR_INPUT_INVALID', () => planner.resolve(planner.table, pair.decision));
     table[1] = 1;
-    expect(planner.resolve(table, null).step).toBe(1);
+    expect(planner.resolve(sealTable(table, hash), null).step).toBe(1);
   });
 
   it('refuses a table of another number of ranks', () => {
@@ -117,7 +119,7 @@ describe('the order of a step', () => {
     // As if this rank held one decode: its other tokens would never be computed.
     const short = Int32Array.from([...votes[0], ...votes[1]]);
     for (const name of ['tokens', 'decodeRequests', 'part0Tokens'] as const) short[VOTE_WORDS.indexOf(name)] = 1;
-    expect(own.resolve(short).paddedTokens).toBe(1);
+    expect(own.resolve(sealTable(short)).paddedTokens).toBe(1);
     const built = [own.local.paddedTokens, own.local.attentionRequests, own.local.queryLen];
     const error = refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision));
     expect(error.details).toMatchObject({ what: 'own row', word: 'tokens', found: 1, voted: 8, ranks: [0], step: 0 });
@@ -130,14 +132,15 @@ describe('the order of a step', () => {
     for (const each of rows) own.requests.schedule(each, { phase: 'decode', queryLen: 1 });
     own.vote();
     own.table.set([...votes[1], ...votes[0]]);
-    own.resolve(own.table);
+    expect(refusedWith('ERR_RANKS_DIVERGED', () => own.resolve(own.table)).details).toMatchObject({ ranks: [0, 1] });
+    own.resolve(sealTable(own.table));
     refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision));
     own.abandon();
 
     // A veto that got lost on the way.
     own.vote({ graphVeto: 'other' });
     own.table.set([...votes[1], ...votes[1]]);
-    own.resolve(own.table);
+    own.resolve(sealTable(own.table));
     expect(refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision)).details.word).toBe('graphVeto');
     own.abandon();
 
