@@ -1,5 +1,6 @@
 import { type ErrorDetails, LockstepError, shown } from './errors.js';
 import { DEFAULT_TIMEOUT_MS } from './names.js';
+import { SYSTEM_TIMING, type Timing } from './timing.js';
 
 /**
  * Longest sleep between two checks of the deadline, the signal and other conditions. Unit: milliseconds. A thread that is being
@@ -54,13 +55,18 @@ export function timeoutOf(options: WaitOptions | undefined, rule: TimeoutRule): 
 
 /** The moment at which a wait gives up. It may be started again for the next wait, so that waits do not allocate. */
 export class Deadline {
+  readonly #timing: Timing;
   #timeoutMs = 0;
   #end = 0;
+
+  constructor(timing: Timing = SYSTEM_TIMING) {
+    this.#timing = timing;
+  }
 
   /** Starts the time. Returns itself. */
   start(timeoutMs: number): this {
     this.#timeoutMs = timeoutMs;
-    this.#end = performance.now() + timeoutMs;
+    this.#end = this.#timing.now() + timeoutMs;
     return this;
   }
 
@@ -71,7 +77,7 @@ export class Deadline {
 
   /** Milliseconds to wait before the next check, `SLICE_MS` at most; 0 once the time is up. */
   slice(): number {
-    return Math.max(0, Math.min(this.#end - performance.now(), SLICE_MS));
+    return Math.max(0, Math.min(this.#end - this.#timing.now(), SLICE_MS));
   }
 }
 
@@ -83,47 +89,4 @@ export function throwIfAborted(signal: AbortSignal | undefined, when: string, de
 /** The error of a wait that `signal` ended; `when` goes on after "The signal was aborted". */
 export function abortedError(signal: AbortSignal, when: string, details: ErrorDetails = {}): LockstepError {
   return new LockstepError('ERR_ABORTED', `The signal was aborted ${when}.`, details, { cause: signal.reason });
-}
-
-/** `Atomics.waitAsync` is in Node 20 and absent from the ES2023 library of TypeScript. */
-interface AsyncAtomics {
-  waitAsync(
-    words: Int32Array,
-    index: number,
-    value: number,
-    timeout: number,
-  ): { readonly async: false; readonly value: string } | { readonly async: true; readonly value: Promise<string> };
-}
-
-const asyncAtomics = Atomics as unknown as AsyncAtomics;
-
-/** Sleeps on one shared word without blocking the event loop; an abort wakes it. Dispose it when the wait is over. */
-export class WordSleeper implements Disposable {
-  readonly #words: Int32Array;
-  readonly #index: number;
-  readonly #signal: AbortSignal | undefined;
-  readonly #keepAlive: NodeJS.Timeout;
-  readonly #onAbort: () => void;
-
-  constructor(words: Int32Array, index: number, signal: AbortSignal | undefined) {
-    this.#words = words;
-    this.#index = index;
-    this.#signal = signal;
-    // An asynchronous wait holds no handle: without one the event loop would end while it is pending.
-    this.#keepAlive = setInterval(() => undefined, 1 << 30);
-    // Also wakes the peers that sleep on the word; they check it and sleep again.
-    this.#onAbort = () => Atomics.notify(words, index);
-    signal?.addEventListener('abort', this.#onAbort);
-  }
-
-  /** Resolves when the word was notified, differs from `value`, or after `ms` milliseconds. */
-  async sleep(value: number, ms: number): Promise<void> {
-    const result = asyncAtomics.waitAsync(this.#words, this.#index, value, ms);
-    if (result.async) await result.value;
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#keepAlive);
-    this.#signal?.removeEventListener('abort', this.#onAbort);
-  }
 }

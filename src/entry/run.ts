@@ -1,4 +1,4 @@
-// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs.
+// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs; the time that ranks run in.
 
 export {
   type SimulatedSpan,
@@ -8,6 +8,7 @@ export {
   stepRecord,
   type VoteWordName,
 } from '../formats/index.js';
+export type { JoinThreadsOptions } from '../ranks/index.js';
 export {
   type CompleteRunOptions,
   completeRunOptions,
@@ -29,3 +30,4 @@ export {
   type TokenCounts,
   type VerifyMode,
 } from '../run/index.js';
+export type { Sleeper, Timing } from '../timing.js';

@@ -13,7 +13,8 @@ export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/gu
 export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard/guard-row.js';
 export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
 export { type MpiAttempt, type MpiProbe, probeMpi } from './mpi/library.js';
-export { joinMpi, type MpiCollective, type MpiOptions } from './mpi/mpi.js';
+export type { MpiCollective } from './mpi/message-group.js';
+export { joinMpi, type MpiOptions } from './mpi/mpi.js';
 export { startMpi } from './mpi/world.js';
 export { createSolo } from './solo.js';
 export { MAX_RANKS } from './threads/group-memory.js';
@@ -25,7 +26,7 @@ export {
   supervise,
   superviseRanks,
 } from './threads/supervisor.js';
-export { joinThreads } from './threads/threads.js';
+export { type JoinThreadsOptions, joinThreads } from './threads/threads.js';
 export {
   abortGroup,
   createThreadsGroup,

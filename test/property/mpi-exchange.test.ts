@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LockstepError } from '../../dist/errors.js';
 import { Exchange } from '../../dist/ranks/mpi/exchange.js';
+import { SYSTEM_TIMING } from '../../dist/timing.js';
 import { runs } from '../support/property-runs.js';
 
 const ROW_WORDS = 2;
@@ -27,9 +28,13 @@ class Network {
   constructor(size: number) {
     this.#queues = Array.from({ length: size }, () => Array.from({ length: size }, () => []));
     this.members = Array.from({ length: size }, (_, rank) => ({
-      exchange: new Exchange({ rank, size, rowWords: ROW_WORDS }, (words, count) => {
-        for (const [to, queue] of this.#queues[rank].entries()) if (to !== rank) queue.push(words.slice(0, count));
-      }),
+      exchange: new Exchange(
+        { rank, size, rowWords: ROW_WORDS },
+        (words, count) => {
+          for (const [to, queue] of this.#queues[rank].entries()) if (to !== rank) queue.push(words.slice(0, count));
+        },
+        SYSTEM_TIMING,
+      ),
       fates: [],
       gathering: false,
       left: false,

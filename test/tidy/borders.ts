@@ -41,6 +41,7 @@ export const FOUNDATION = [
   'text.ts',
   'config.ts',
   'inspect.ts',
+  'timing.ts',
   'wait.ts',
 ] as const;
 

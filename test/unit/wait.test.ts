@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { SYSTEM_TIMING } from '../../dist/timing.js';
 import { COLLECTIVE_WAIT, DEVICE_WAIT, Deadline, SLICE_MS, throwIfAborted, timeoutOf } from '../../dist/wait.js';
 import { errorOf } from '../support/device-fixture.js';
 
@@ -27,31 +28,31 @@ describe('a timeout', () => {
 });
 
 describe('a deadline', () => {
-  beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }));
-  afterEach(() => void vi.useRealTimers());
+  let now = 0;
+  const made = (): Deadline => new Deadline({ ...SYSTEM_TIMING, now: () => now });
 
   it('gives slices of 50 ms, then what is left, then 0', () => {
-    const deadline = new Deadline().start(120);
+    const deadline = made().start(120);
     const slices: number[] = [];
     for (let ms = deadline.slice(); ms > 0; ms = deadline.slice()) {
       slices.push(ms);
-      vi.advanceTimersByTime(ms);
+      now += ms;
     }
     expect(slices).toEqual([SLICE_MS, SLICE_MS, 20]);
-    vi.advanceTimersByTime(1000);
+    now += 1000;
     expect(deadline.slice()).toBe(0);
     expect(deadline.timeoutMs).toBe(120);
   });
 
   it('of Infinity never comes', () => {
-    const deadline = new Deadline().start(Number.POSITIVE_INFINITY);
-    vi.advanceTimersByTime(1e12);
+    const deadline = made().start(Number.POSITIVE_INFINITY);
+    now += 1e12;
     expect(deadline.slice()).toBe(SLICE_MS);
   });
 
   it('starts again for the next wait', () => {
-    const deadline = new Deadline().start(10);
-    vi.advanceTimersByTime(10);
+    const deadline = made().start(10);
+    now += 10;
     expect(deadline.slice()).toBe(0);
     expect(deadline.start(30).slice()).toBe(30);
   });

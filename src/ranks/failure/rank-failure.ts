@@ -6,22 +6,32 @@ export interface RankFailure {
   readonly message: string;
   readonly details: ErrorDetails;
   readonly stack: string | null;
+  /** Why it was raised, where that is an error too. */
+  readonly cause: RankFailure | null;
 }
+
+/** Most errors of a chain of causes. */
+const MAX_CAUSES = 8;
 
 /** Details that cannot be cloned are dropped. */
-export function serializeFailure(error: unknown): RankFailure {
+export function serializeFailure(error: unknown, causes: number = MAX_CAUSES): RankFailure {
+  const cause =
+    error instanceof Error && error.cause instanceof Error && causes > 0
+      ? serializeFailure(error.cause, causes - 1)
+      : null;
   const stack = error instanceof Error ? (error.stack ?? null) : null;
   if (isLockstepError(error)) {
-    return { code: error.code, message: error.message, details: cloneable(error.details), stack };
+    return { code: error.code, message: error.message, details: cloneable(error.details), stack, cause };
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return { code: null, message, details: {}, stack };
+  return { code: null, message, details: {}, stack, cause };
 }
 
-/** The error again, with its code and with the stack it had in its thread. */
-export function restoreFailure({ code, message, details, stack }: RankFailure): Error {
+/** The error again, with its code, its cause and the stack it had in its thread. */
+export function restoreFailure({ code, message, details, stack, cause }: RankFailure): Error {
   const error = code === null ? new Error(message) : LockstepError.from({ code, message, details });
   if (stack !== null) error.stack = stack;
+  if (cause !== null) error.cause = restoreFailure(cause);
   return error;
 }
 

@@ -13,8 +13,10 @@ export function rejectionOf(broken: readonly RankWorker[], ranks: number): Error
   const ownError = root.state === 'failed' && code !== null;
   const raisedByAll =
     broken.length === ranks && broken.every((worker) => worker.state === 'failed' && codeOf(worker) === code);
+  // Of ranks that all raised it, the one that caused it knows why.
+  if (ownError && raisedByAll) return broken.find((worker) => worker.error?.cause !== undefined)?.error ?? error;
   // A timeout names the ranks that are missing; the rank that noticed is not the one at fault.
-  if (ownError && (raisedByAll || code === 'ERR_RANK_LOST' || code === 'ERR_COLLECTIVE_TIMEOUT')) return error;
+  if (ownError && (code === 'ERR_RANK_LOST' || code === 'ERR_COLLECTIVE_TIMEOUT')) return error;
   return new LockstepError(
     'ERR_RANK_LOST',
     `Rank ${rank} is lost: ${sentence(error.message)} All ranks have ended; correct the cause and start them again.`,

@@ -1,4 +1,5 @@
 import { LockstepError } from '../../errors.js';
+import type { Timing } from '../../timing.js';
 import { divergedError, leftError, type MissingRank, missingRank, type SeenRanks } from '../failure/gather-errors.js';
 import { type LossRecord, lossRecord, lostError, readLoss } from '../failure/loss-record.js';
 import { ENDED_WORDS, lossBytes, MESSAGE, MESSAGES_VERSION, messageWords } from './messages.js';
@@ -45,8 +46,9 @@ export class Exchange implements SeenRanks {
   readonly #left: Uint8Array;
   readonly #saidEnded: Uint8Array;
   readonly #gone: Uint8Array;
-  /** When the last message of each came, by `performance.now()`; 0 before the first. */
+  /** When the last message of each came, by `timing.now()`; -1 before the first. */
   readonly #heardAt: Float64Array;
+  readonly #timing: Timing;
   /** The rows of the all-gather under way and of the next, which a peer may enter earlier: by the parity of the sequence. */
   readonly #tables: readonly [Int32Array, Int32Array];
   readonly #message: Int32Array;
@@ -56,6 +58,7 @@ export class Exchange implements SeenRanks {
   constructor(
     { rank, size, rowWords }: { readonly rank: number; readonly size: number; readonly rowWords: number },
     sendToAll: (words: Int32Array, count: number) => void,
+    timing: Timing,
   ) {
     this.rank = rank;
     this.size = size;
@@ -66,12 +69,13 @@ export class Exchange implements SeenRanks {
     this.#left = new Uint8Array(size);
     this.#saidEnded = new Uint8Array(size);
     this.#gone = new Uint8Array(size);
-    this.#heardAt = new Float64Array(size);
+    this.#heardAt = new Float64Array(size).fill(-1);
+    this.#timing = timing;
     this.#tables = [new Int32Array(size * rowWords), new Int32Array(size * rowWords)];
     this.#message = new Int32Array(messageWords(rowWords));
     this.#sendToAll = sendToAll;
     this.#send(MESSAGE.joined, MESSAGES_VERSION, rowWords);
-    this.#heardAt[rank] = performance.now();
+    this.#heardAt[rank] = this.#timing.now();
   }
 
   arrived(rank: number): number {
@@ -79,11 +83,11 @@ export class Exchange implements SeenRanks {
   }
 
   joined(rank: number): boolean {
-    return this.#heardAt[rank] > 0;
+    return this.#heardAt[rank] >= 0;
   }
 
   heartbeatAge(rank: number): number | null {
-    return this.joined(rank) ? performance.now() - this.#heardAt[rank] : null;
+    return this.joined(rank) ? this.#timing.now() - this.#heardAt[rank] : null;
   }
 
   left(rank: number): boolean {
@@ -202,7 +206,7 @@ export class Exchange implements SeenRanks {
     if (this.#gone[from] === 1) return;
     const kind = words[0];
     const value = words[1];
-    this.#heardAt[from] = performance.now();
+    this.#heardAt[from] = this.#timing.now();
     if (kind === MESSAGE.row) this.#takeRow(from, value, words);
     else if (kind === MESSAGE.ready) this.#peerReady[from] = value;
     else if (kind === MESSAGE.left) this.#takeLeave(from, value);

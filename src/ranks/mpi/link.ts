@@ -1,6 +1,8 @@
 import { LockstepError } from '../../errors.js';
 import { guarded, lockstepError, type NativeMpi } from '../../native/index.js';
+import { SYSTEM_TIMING } from '../../timing.js';
 import { SLICE_MS } from '../../wait.js';
+import type { Link } from './message-group.js';
 import { messageWords } from './messages.js';
 import type { MpiWorld } from './world.js';
 
@@ -8,8 +10,8 @@ import type { MpiWorld } from './world.js';
 const SPINS_OWN_CORE = 200;
 const SPINS_SHARED_CORE = 2;
 
-/** The messages of one group: sent to all of its ranks, received from any. */
-export class MpiLink {
+/** The messages of one group of an MPI job. */
+export class MpiLink implements Link {
   readonly #mpi: NativeMpi;
   readonly #tag: number;
   readonly #rank: number;
@@ -66,7 +68,7 @@ export class MpiLink {
   /** A rank that cannot be reached or whose process has ended, and why; looks for the latter once a slice. `skip` says whose end is known. */
   lostPeer(skip: (rank: number) => boolean): { readonly rank: number; readonly reason: LockstepError } | null {
     for (const [rank, reason] of this.#unreachable) if (!skip(rank)) return { rank, reason };
-    const now = performance.now();
+    const now = SYSTEM_TIMING.now();
     if (now - this.#lookedAt < SLICE_MS) return null;
     this.#lookedAt = now;
     for (let rank = 0; rank < this.#size; rank++) {

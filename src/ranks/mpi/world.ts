@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { LockstepError } from '../../errors.js';
 import { guarded, type NativeMpi } from '../../native/index.js';
+import { SYSTEM_TIMING } from '../../timing.js';
 import { loadMpi } from './library.js';
 
 /** Tag of the messages between processes; those of groups have their own. */
@@ -63,7 +64,7 @@ function farewell(mpi: NativeMpi, rank: number, size: number, code: number): voi
   const waiting = new Set(Array.from({ length: size }, (_, peer) => peer));
   waiting.delete(rank);
   const message = new Int32Array([FAREWELL]);
-  const start = performance.now();
+  const start = SYSTEM_TIMING.now();
   try {
     for (const peer of waiting) mpi.send(peer, PROCESS_TAG, message, 1);
     while (waiting.size > 0) {
@@ -71,7 +72,7 @@ function farewell(mpi: NativeMpi, rank: number, size: number, code: number): voi
       waiting.delete(from);
       if (from >= 0) continue;
       const died = [...waiting].some((peer) => mpi.peerEnded(peer));
-      if (died || (code !== 0 && performance.now() - start > GRACE_MS)) break;
+      if (died || (code !== 0 && SYSTEM_TIMING.now() - start > GRACE_MS)) break;
     }
     if (waiting.size === 0) {
       mpi.finalize();

@@ -1,4 +1,5 @@
 import type { LockstepError } from '../../errors.js';
+import type { Timing } from '../../timing.js';
 import { type LossRecord, lossRecord, lostError, MAX_LOSS_BYTES, readLoss } from '../failure/loss-record.js';
 
 export const GROUP_MAGIC = 0x4c53_5447;
@@ -55,9 +56,11 @@ export class GroupMemory {
   readonly rowWords: number;
   readonly words: Int32Array;
   readonly #memory: SharedArrayBuffer;
+  readonly #timing: Timing;
 
-  constructor(memory: SharedArrayBuffer, size: number, rowWords: number) {
+  constructor(memory: SharedArrayBuffer, size: number, rowWords: number, timing: Timing) {
     this.#memory = memory;
+    this.#timing = timing;
     this.words = new Int32Array(memory);
     this.size = size;
     this.rowWords = rowWords;
@@ -132,7 +135,7 @@ export class GroupMemory {
     const pending = this.pendingWord(sequence);
     const found = Atomics.compareExchange(this.words, GENERATION, pending, sequence & SEQUENCE_MASK);
     // A sleeper increments the count before it compares the generation, so either this load sees the count or the sleeper sees the new value.
-    if (found === pending && Atomics.load(this.words, SLEEPERS) > 0) Atomics.notify(this.words, GENERATION);
+    if (found === pending && Atomics.load(this.words, SLEEPERS) > 0) this.#timing.notify(this.words, GENERATION);
   }
 
   /** Called before and after a sleep on the generation. A thread terminated in its sleep stays counted, which costs an unneeded notify. */
@@ -168,8 +171,8 @@ export class GroupMemory {
 
   /** Wakes every sleeper, to check again. */
   rouse(): void {
-    Atomics.notify(this.words, GENERATION);
-    Atomics.notify(this.words, PARK);
+    this.#timing.notify(this.words, GENERATION);
+    this.#timing.notify(this.words, PARK);
   }
 
   /** The park word while park `park` lasts, unless the group ended. */
@@ -183,27 +186,28 @@ export class GroupMemory {
 
   endPark(park: number): void {
     const lasting = this.parkWord(park);
-    if (Atomics.compareExchange(this.words, PARK, lasting, park & ~ENDED) === lasting) Atomics.notify(this.words, PARK);
+    if (Atomics.compareExchange(this.words, PARK, lasting, park & ~ENDED) === lasting)
+      this.#timing.notify(this.words, PARK);
   }
 
   interrupt(): void {
     Atomics.store(this.words, INTERRUPTED, 1);
-    Atomics.notify(this.words, PARK);
+    this.#timing.notify(this.words, PARK);
   }
 
   get interrupted(): boolean {
     return Atomics.load(this.words, INTERRUPTED) === 1;
   }
 
-  /** Stores the clock's milliseconds, modulo 2^32, as the rank's heartbeat; never 0, which means that there is none. */
+  /** Stores the time's milliseconds, modulo 2^32, as the rank's heartbeat; never 0, which means that there is none. */
   stamp(rank: number): void {
-    Atomics.store(this.words, RANKS + rank * LINE + HEARTBEAT, Date.now() | 1);
+    Atomics.store(this.words, RANKS + rank * LINE + HEARTBEAT, this.#timing.now() | 1);
   }
 
   /** Milliseconds since the rank's last stamp, null if it made none. */
   heartbeatAge(rank: number): number | null {
     const stamp = Atomics.load(this.words, RANKS + rank * LINE + HEARTBEAT);
-    return stamp === 0 ? null : Math.max(0, (Date.now() - stamp) | 0);
+    return stamp === 0 ? null : Math.max(0, ((this.#timing.now() | 0) - stamp) | 0);
   }
 
   #loss(slot: number): Uint8Array {

@@ -1,5 +1,6 @@
 import { Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
+import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { GROUP_MAGIC, GroupMemory, groupBytes, MAX_RANKS } from './group-memory.js';
 
@@ -31,7 +32,7 @@ export function createThreadsGroup(size: number, options: ThreadsGroupOptions = 
 }
 
 /** The group's memory, after its header was compared with what the handle says. @throws `ERR_INPUT_INVALID`. */
-export function openGroup(group: ThreadsGroup): GroupMemory {
+export function openGroup(group: ThreadsGroup, timing: Timing = SYSTEM_TIMING): GroupMemory {
   const { size, rowWords, memory } = group;
   const words = memory instanceof SharedArrayBuffer && memory.byteLength >= 64 ? new Int32Array(memory, 0, 3) : null;
   const whole =
@@ -40,7 +41,7 @@ export function openGroup(group: ThreadsGroup): GroupMemory {
     words[1] === size &&
     words[2] === rowWords &&
     memory.byteLength === groupBytes(size, rowWords);
-  if (whole) return new GroupMemory(memory, size, rowWords);
+  if (whole) return new GroupMemory(memory, size, rowWords, timing);
   throw new LockstepError(
     'ERR_INPUT_INVALID',
     'This is not a threads group, or its sizes were changed; pass what createThreadsGroup returned.',

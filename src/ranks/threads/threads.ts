@@ -1,15 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { Faults } from '../../config.js';
 import type { LockstepError } from '../../errors.js';
-import {
-  abortedError,
-  COLLECTIVE_WAIT,
-  Deadline,
-  throwIfAborted,
-  timeoutOf,
-  type WaitOptions,
-  WordSleeper,
-} from '../../wait.js';
+import { SYSTEM_TIMING, type Timing } from '../../timing.js';
+import { abortedError, COLLECTIVE_WAIT, Deadline, throwIfAborted, timeoutOf, type WaitOptions } from '../../wait.js';
 import type { Collective, ParkOptions, Transport, WorkSource } from '../collective.js';
 import {
   disposedError,
@@ -29,12 +22,22 @@ import { ThreadsParkBoard } from './threads-park-board.js';
 const SPINS_OWN_CORE = 2000;
 const SPINS_SHARED_CORE = 20;
 
+/** Options of `joinThreads`. */
+export interface JoinThreadsOptions {
+  /** Where this rank takes time and sleep from, the same for all ranks of a group. Default: the machine. */
+  readonly timing?: Timing;
+}
+
 /**
  * Joins a group as `rank`; each rank joins once, in the thread it runs in.
  * @throws `ERR_CONFIG_INVALID` for a rank that does not exist or has joined before, `ERR_INPUT_INVALID`, `ERR_RANK_LOST`.
  */
-export function joinThreads(group: ThreadsGroup, rank: number): Collective {
-  return new ThreadsCollective(openGroup(group), rank, 'threads');
+export function joinThreads(
+  group: ThreadsGroup,
+  rank: number,
+  { timing = SYSTEM_TIMING }: JoinThreadsOptions = {},
+): Collective {
+  return new ThreadsCollective(openGroup(group, timing), rank, 'threads', timing);
 }
 
 /** A rank's side of a group in shared memory. */
@@ -49,13 +52,14 @@ export class ThreadsCollective implements Collective {
   readonly #tables: readonly [Int32Array, Int32Array];
   readonly #rows: readonly [Int32Array, Int32Array];
   readonly #spins: number;
+  readonly #timing: Timing;
   /** State of the all-gather in progress: there is one at a time. */
-  readonly #deadline = new Deadline();
+  readonly #deadline: Deadline;
   #sequence = 0;
   #gathering = false;
   #disposed = false;
 
-  constructor(memory: GroupMemory, rank: number, transport: Transport) {
+  constructor(memory: GroupMemory, rank: number, transport: Transport, timing: Timing) {
     const { size, rowWords } = memory;
     const faults = new Faults();
     if (faults.integer('rank', rank, 0, size - 1)) {
@@ -71,7 +75,9 @@ export class ThreadsCollective implements Collective {
     this.rowWords = rowWords;
     this.transport = transport;
     this.#memory = memory;
-    this.#park = new Park(new ThreadsParkBoard(memory, rank), rank);
+    this.#timing = timing;
+    this.#deadline = new Deadline(timing);
+    this.#park = new Park(new ThreadsParkBoard(memory, rank, timing), rank);
     this.#tables = [memory.rows(0), memory.rows(1)];
     const from = rank * rowWords;
     this.#rows = [this.#tables[0].subarray(from, from + rowWords), this.#tables[1].subarray(from, from + rowWords)];
@@ -203,7 +209,7 @@ export class ThreadsCollective implements Collective {
       const ms = this.#nextSlice(sequence, signal);
       if (ms === 0) return;
       memory.countSleeper(1);
-      Atomics.wait(memory.words, memory.generationIndex, memory.pendingWord(sequence), ms);
+      this.#timing.sleepSync(memory.words, memory.generationIndex, memory.pendingWord(sequence), ms);
       memory.countSleeper(-1);
     }
   }
@@ -211,7 +217,7 @@ export class ThreadsCollective implements Collective {
   async #sleep(sequence: number, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const memory = this.#memory;
     this.#deadline.start(timeoutMs);
-    const sleeper = new WordSleeper(memory.words, memory.generationIndex, signal);
+    const sleeper = this.#timing.sleeper(memory.words, memory.generationIndex, signal);
     memory.countSleeper(1);
     try {
       for (;;) {

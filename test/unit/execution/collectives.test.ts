@@ -105,7 +105,7 @@ describe('collectives between devices', () => {
   it('end after their deadline where a rank does not come, and say which', async () => {
     const calls = [0, 1].map((index) => callOf('all-gather', [1, 1, 1], 3, index));
     const start = performance.now();
-    const error = await run(3, calls, (rank) => ({ timeoutMs: 500, ...(rank === 2 ? { spin: 1 } : {}) })).then(
+    const error = await run(3, calls, (rank) => ({ timeoutMs: 4000, ...(rank === 2 ? { spin: 1 } : {}) })).then(
       () => expect.unreachable(),
       (reason: unknown) => reason,
     );
@@ -152,7 +152,7 @@ describe('collectives between devices', () => {
     );
     process.off('worker', collect);
     expect(errors).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1 } });
-    expect(performance.now() - terminated).toBeLessThan(10_000);
+    expect(performance.now() - terminated).toBeLessThan(30_000);
     for (const rank of [0, 2, 3]) expect(reported.get(rank)).toEqual({ code: 'ERR_RANK_LOST', rank: 1 });
   });
 });

@@ -43,13 +43,16 @@ describe('all-gather', () => {
       for (let round = 0; round < count; round++) solo.allGatherSync(row, table, options);
     };
     rounds(50_000);
-    const allocated = Array.from({ length: 5 }, () => {
+    // One word of 8 bytes a call would be 800,000 each time. What else this process does allocates too, and the code is compiled when
+    // the machine finds the time: some turn is free of both.
+    let least = Number.POSITIVE_INFINITY;
+    for (let turn = 0; turn < 100 && least > 200_000; turn++) {
       const before = process.memoryUsage().heapUsed;
       rounds(100_000);
-      return process.memoryUsage().heapUsed - before;
-    });
-    // One word of 8 bytes a call would be 800,000 each time; what else runs in this process allocates now and then.
-    expect(Math.min(...allocated.filter((bytes) => bytes >= 0))).toBeLessThan(400_000);
+      const bytes = process.memoryUsage().heapUsed - before;
+      if (bytes >= 0) least = Math.min(least, bytes);
+    }
+    expect(least).toBeLessThan(200_000);
   });
 
   it('keeps its order where the sequence number wraps', () => {

@@ -135,10 +135,15 @@ describe('a rank that breaks', () => {
 
 describe('an error of all ranks in one step', () => {
   for (const code of ['ERR_RANK_FAULT', 'ERR_RANKS_DIVERGED']) {
-    it(`is rejected as itself: ${code}`, async () => {
+    it(`is rejected as itself, with the cause that one of them knows: ${code}`, async () => {
       for (let round = 0; round < 5; round++) {
-        const error = await rejectionOf(code as 'ERR_RANK_FAULT', runScenario(4, 'together', { code }));
+        const error = await rejectionOf(
+          code as 'ERR_RANK_FAULT',
+          runScenario(4, 'together', { code, knows: round % 4 }),
+        );
         expect(error.message).toBe('All ranks refuse step 20.');
+        expect(error.details).toEqual({ rank: round % 4 });
+        expect(error.cause).toMatchObject({ code: 'ERR_DEVICE_KERNEL', details: { kernel: 'kv_write' } });
       }
     });
   }
