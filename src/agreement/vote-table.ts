@@ -1,6 +1,6 @@
 import type { Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
-import { decisionWords, ENUMS, LAYOUT_VERSION, MAX_PARTS, VOTE_WORDS, word } from '../layout/index.js';
+import { decisionWords, ENUMS, MAX_PARTS, VOTE_WORDS, word } from '../layout/index.js';
 import { outliers } from '../numbers.js';
 import type { DecisionView } from './decision.js';
 
@@ -102,7 +102,11 @@ const DIVERGENCES: Record<
   Exclude<ResolveStatus, 'ok' | 'fault' | 'limits' | 'replica' | 'seal' | 'range'>,
   { readonly name: VoteWord; readonly remedy: string }
 > = {
-  version: { name: 'version', remedy: 'run the same version of Lockstep on every rank' },
+  version: {
+    name: 'version',
+    remedy:
+      'run the same version of Lockstep on every rank, with the same plan: a rank that still captures sends no vote',
+  },
   step: { name: 'step', remedy: 'every rank must take every step' },
   plan: { name: 'planHash', remedy: 'give every rank the same policy, limits and captured keys' },
   decision: {
@@ -116,11 +120,10 @@ const DIVERGENCES: Record<
 function ranksDiverged(status: keyof typeof DIVERGENCES, refused: RefusedTable): LockstepError {
   const { name, remedy } = DIVERGENCES[status];
   const values = column(refused, name);
-  const other = values.flatMap((value, rank) => (value === LAYOUT_VERSION ? [] : [rank]));
   return new LockstepError(
     'ERR_RANKS_DIVERGED',
     `The ranks' votes do not belong together: ${name} by rank is ${values.join(', ')}; ${remedy}`,
-    { step: refused.step, what: status, values, ranks: status === 'version' ? other : outliers(values) },
+    { step: refused.step, what: status, values, ranks: outliers(values) },
   );
 }
 

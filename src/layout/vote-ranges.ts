@@ -1,9 +1,8 @@
 import { ENUMS } from './enums.js';
-import type { LIMIT_WORDS } from './layout.js';
 import { LAYOUT_VERSION, type VOTE_WORDS } from './rules-layout.js';
 
-/** A bound of a word: a number, or a limit that all planners of one plan share. */
-export type VoteBound = number | (typeof LIMIT_WORDS)[number];
+/** A bound of a word: a number, or a word of `LIMIT_WORDS` that all planners of one plan share. */
+export type VoteBound = number | 'maxRequests' | 'maxTokens' | 'maxPaddedTokens' | 'maxParts';
 
 const LEAST = -(2 ** 31);
 const MOST = 2 ** 31 - 1;

@@ -161,8 +161,8 @@ describe('resolve', () => {
         });
         expect(new Set(errors.map(({ message }) => message)).size).toBe(1);
         expect(errors[0].message).toContain(what);
-        // Of two ranks whose steps or plans differ either may be wrong; the others have a witness.
-        const tie = ranks === 2 && (what === 'step' || what === 'planHash');
+        // Of two ranks whose versions, steps or plans differ either may be wrong; the others have a witness.
+        const tie = ranks === 2 && ['version', 'step', 'planHash'].includes(what);
         expect(errors[0].details.ranks).toEqual(tie ? [0, 1] : [at % ranks]);
       }),
       runs(400),

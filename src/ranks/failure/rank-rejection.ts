@@ -15,14 +15,25 @@ export function rejectionOf(broken: readonly RankWorker[], ranks: number): Error
     broken.length === ranks && broken.every((worker) => worker.state === 'failed' && codeOf(worker) === code);
   // Of ranks that all raised it, the one that caused it knows why.
   if (ownError && raisedByAll) return broken.find((worker) => worker.error?.cause !== undefined)?.error ?? error;
-  // A timeout names the ranks that are missing; the rank that noticed is not the one at fault.
-  if (ownError && (code === 'ERR_RANK_LOST' || code === 'ERR_COLLECTIVE_TIMEOUT')) return error;
+  // These name the ranks that are missing, or did what no other did; the rank that noticed is not the one at fault.
+  if (ownError && (code === 'ERR_RANK_LOST' || code === 'ERR_COLLECTIVE_TIMEOUT' || namesOthers(rank, error)))
+    return error;
   return new LockstepError(
     'ERR_RANK_LOST',
     `Rank ${rank} is lost: ${sentence(error.message)} All ranks have ended; correct the cause and start them again.`,
     { rank, causeCode: code, causeMessage: error.message },
     { cause: error },
   );
+}
+
+/**
+ * Whether a rank found that others diverged. A row that is not as its rank sealed it, which that rank alone saw, was damaged where it
+ * was found.
+ */
+function namesOthers(rank: number, error: Error): boolean {
+  if (!(error instanceof LockstepError) || error.code !== 'ERR_RANKS_DIVERGED') return false;
+  const { ranks, what } = error.details;
+  return Array.isArray(ranks) && !ranks.includes(rank) && what !== 'seal';
 }
 
 function codeOf({ error }: RankWorker): string | null {

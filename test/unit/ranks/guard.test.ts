@@ -76,6 +76,13 @@ describe('resolveGuard', () => {
         { rank: 1, what: "guards key 2 with onAsymmetric 'throw'" },
         { rank: 2, what: 'is in no guard of this version' },
       ],
+      others: null,
+    });
+    const two = tableOf([ready, { ...ready, key: 2 }, ready]);
+    expect(resolveGuard(two, ROW_WORDS)).toEqual({
+      kind: 'diverged',
+      differences: [{ rank: 1, what: "guards key 2 with onAsymmetric 'throw'" }],
+      others: "guards key 1 with onAsymmetric 'throw'",
     });
     expect(resolveGuard(new Int32Array(3 * ROW_WORDS), ROW_WORDS).kind).toBe('diverged');
   });

@@ -57,7 +57,15 @@ describe('ranks that step together', () => {
     ['an exception', { crash: 2 }, 'ERR_RANK_LOST', { rank: 1 }],
     ['process.exit', { exit: 2 }, 'ERR_RANK_LOST', { rank: 1 }],
     ['a fault', { fault: 3 }, 'ERR_RANK_FAULT', { ranks: [1], codes: [42] }],
-    ['another plan', { otherPlan: true }, 'ERR_RANKS_DIVERGED', {}],
+    ['another plan', { otherPlan: true }, 'ERR_RANKS_DIVERGED', { ranks: [1] }],
+    ['an all-gather too many', { extraGather: 2 }, 'ERR_RANKS_DIVERGED', { ranks: [1] }],
+    [
+      'a bit flipped in a table that it holds',
+      { flipped: 2 },
+      'ERR_RANK_LOST',
+      { rank: 1, causeCode: 'ERR_RANKS_DIVERGED' },
+    ],
+    ['a row damaged before it is gathered', { damaged: 2 }, 'ERR_RANKS_DIVERGED', { what: 'seal', ranks: [1] }],
   ])('end at once on %s in rank 1, with an error that names it', async (_what, data, code, details) => {
     const error = await refusal([{}, data, {}]);
     expect(error.code).toBe(code);
