@@ -2,6 +2,7 @@ import type { DeviceName } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { loadModules } from '../memory/index.js';
 import { DEFAULT_ROUNDS } from '../names.js';
+import { ADMISSION_ROWS } from './admission-cases.js';
 import { CHURN_ROWS } from './churn-cases.js';
 import { CSV_ROWS } from './csv-case.js';
 import { type DeviceFigures, deviceFigures, deviceRows } from './device-cases.js';
@@ -22,6 +23,7 @@ const ROWS: readonly BenchRow[] = [
   ...EDIT_ROWS,
   ...STEP_ROWS,
   ...CHURN_ROWS,
+  ...ADMISSION_ROWS,
   ...VOTE_ROWS,
   ...GROWTH_ROWS,
   ...SIMULATE_ROWS,

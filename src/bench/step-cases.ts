@@ -20,7 +20,7 @@ export const STEP_ROWS: readonly BenchRow[] = [
 ];
 
 /** `continueDecodes`, `vote`, `resolve` and `build` of `count` decodes on one rank, beside a copy of what they write. */
-function stepCase(modules: PlannerModules, count: number, checked = false): BenchCase {
+export function stepCase(modules: PlannerModules, count: number, checked = false): BenchCase {
   const limits = {
     maxNumSeqs: count,
     maxNumBatchedTokens: count,

@@ -13,12 +13,12 @@ export const LAWS: readonly Law[] = [
   oracle,
   votes,
   refusals,
+  admission,
   limits,
   replicas,
   memory,
   hash,
   sizes,
   ownRow,
-  admission,
   order,
 ];

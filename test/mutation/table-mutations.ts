@@ -92,7 +92,7 @@ export const TABLE_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the phase of a replica is not compared',
-    find: 'let word = Vote.Phase; word < VOTE_WORDS',
+    find: 'let word = Vote.Phase; word < Vote.DecisionHash',
     replace: 'let word = Vote.Tokens; word < VOTE_WORDS',
   },
   { name: 'all processes of a replica must veto alike', find: '    word == Vote.UbatchVeto ||\n', replace: '' },
