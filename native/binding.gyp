@@ -28,6 +28,7 @@
         "addon/driver-probe.cc",
         "addon/event-object.cc",
         "addon/graph-object.cc",
+        "addon/mapped-file.cc",
         "addon/metadata-object.cc",
         "addon/module-object.cc",
         "addon/mpi.cc",

@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // src/native/index.ts refuses another: raise both whenever what is exported changes.
-constexpr int interface_version = 6;
+constexpr int interface_version = 7;
 
 napi_value open_device(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -72,7 +72,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   ReadbackObject::define(env);
   RecordingObject::define(env);
   StreamObject::define(env);
-  napi_property_descriptor functions[9] = {};
+  napi_property_descriptor functions[10] = {};
   functions[0].utf8name = "openDevice";
   functions[0].method = open_device;
   functions[1].utf8name = "probeLibrary";
@@ -91,7 +91,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   functions[7].method = nccl_id;
   functions[8].utf8name = "compileHip";
   functions[8].method = compile_hip_source;
-  napi_define_properties(env, exports, 9, functions);
+  functions[9].utf8name = "mapFile";
+  functions[9].method = map_file;
+  napi_define_properties(env, exports, 10, functions);
   exports.Set("mpi", mpi_functions(env));
   exports.Set("interfaceVersion", interface_version);
   return exports;

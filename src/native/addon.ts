@@ -32,6 +32,11 @@ export interface NativeAddon {
    * object keeps the memory alive; a function alone does not, and throws once the memory is gone.
    */
   bindMetadata(memory: Uint8Array): NativeMetadata;
+  /**
+   * Makes a file of so many bytes, all 0, whose pages are the memory that is returned: what is stored there is in the file even if the process
+   * is killed. Locked until the memory is collected: a file that another run has mapped is ERR_INPUT_INVALID. It must not be cut short meanwhile.
+   */
+  mapFile(path: string, bytes: number): ArrayBuffer;
   /** MPI in this process. */
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */

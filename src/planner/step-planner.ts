@@ -172,6 +172,11 @@ export class StepPlanner {
     return this.#step;
   }
 
+  /** Hash of the decision built last under this plan, which the next vote carries; 0 before the first. */
+  get decisionHash(): number {
+    return this.#decisionHash;
+  }
+
   /** Whether the batch is frozen: a vote has been cast and its step is not built. */
   get frozen(): boolean {
     return this.#state === 'voted' || this.#state === 'resolved';

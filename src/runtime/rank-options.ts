@@ -4,6 +4,7 @@ import type { Device } from '../device/index.js';
 import type { DeviceCollectives, Executor, Forward } from '../execution/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
+import type { StepRecorder } from '../recorder/index.js';
 
 /** The components of a rank, which it does not own: dispose the rank first, then these. */
 export interface RankOptions {
@@ -23,6 +24,8 @@ export interface RankOptions {
   readonly onAsymmetric?: 'throw' | 'drop';
   /** Check every tensor of every step against its decision before it is launched. Reads every entry. Default false. */
   readonly checkShapes?: boolean;
+  /** Keeps the last steps of this rank, for `lockstep replay`: `openRecorder` makes one of this planner. Default none. */
+  readonly recorder?: StepRecorder;
 }
 
 /** The result of a step that all ranks took. Both fields are read in place and valid until the next step. */

@@ -16,6 +16,7 @@ import {
   DEFAULT_TIMEOUT_MS,
   type ParkOptions,
 } from '../ranks/index.js';
+import type { StepRecorder } from '../recorder/index.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 
@@ -35,6 +36,7 @@ export class Rank implements Disposable {
   readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric' | 'checkShapes'>>;
   /** Ends the waits of a step in flight when this rank is disposed of. */
   readonly #ending = new AbortController();
+  readonly #recorder: StepRecorder | undefined;
   #parked = false;
   #stepping = false;
   /** Whether this rank's row is published, so that its peers rely on it. */
@@ -51,6 +53,7 @@ export class Rank implements Disposable {
     }
     this.planner = planner;
     this.collective = collective;
+    this.#recorder = options.recorder;
     this.#options = {
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       onAsymmetric: options.onAsymmetric ?? 'throw',
@@ -112,8 +115,12 @@ export class Rank implements Disposable {
         this.#fail(step, error);
       }
       const row = this.#vote(step);
+      this.#recorder?.voted(this.collective.sequence + 1);
       this.collective.allGatherSync(row, this.planner.table, step.wait);
       return this.#run(step);
+    } catch (error) {
+      this.#recorder?.failed(asFault(error).code);
+      throw error;
     } finally {
       this.#end();
     }
@@ -138,11 +145,13 @@ export class Rank implements Disposable {
       }
       this.#throwIfDisposed();
       const row = this.#vote(step);
+      this.#recorder?.voted(this.collective.sequence + 1);
       this.#gathering = true;
       await this.collective.allGather(row, this.planner.table, step.wait);
       this.#throwIfDisposed();
       return this.#run(step);
     } catch (error) {
+      this.#recorder?.failed(asFault(error).code);
       // The disposal ended the wait, whatever error the wait throws.
       this.#throwIfDisposed();
       throw error;
@@ -238,9 +247,12 @@ export class Rank implements Disposable {
 
   #run(step: StepInHand): StepResult {
     const { planner } = this;
+    const recorder = this.#recorder;
+    recorder?.gathered();
     const decision = this.#resolve(step);
     try {
       const local = planner.build(decision);
+      recorder?.built();
       if (this.#options.checkShapes) assertShapeContract(decision, local);
       if (decision.run === 'park') {
         this.#parked = !decision.leave;
@@ -248,6 +260,7 @@ export class Rank implements Disposable {
       } else {
         this.executor.launch(decision, local);
       }
+      recorder?.launched(this.executor.collectiveCounts);
       return { decision, local };
     } catch (error) {
       // All ranks agreed on this step, and this one cannot take it: the others must not continue without it.

@@ -1,0 +1,82 @@
+// A file as the memory of an ArrayBuffer: what is stored there is in the file's pages at once, and outlives the process.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "arguments.h"
+#include "objects.h"
+
+namespace lockstep {
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& path, const char* what, int error) {
+  throw DeviceError("ERR_INPUT_INVALID", path + " cannot be " + what + ": " + std::strerror(error), {{"path", path}, {"errno", error}});
+}
+
+// An open file that closes itself; closing it lets its lock go.
+struct OpenFile {
+  int descriptor;
+  ~OpenFile() {
+    if (descriptor >= 0) close(descriptor);
+  }
+};
+
+struct Mapping {
+  void* address;
+  size_t bytes;
+  int descriptor;
+};
+
+void unmap(napi_env, void*, void* hint) {
+  auto* mapping = static_cast<Mapping*>(hint);
+  munmap(mapping->address, mapping->bytes);
+  close(mapping->descriptor);
+  delete mapping;
+}
+
+}  // namespace
+
+/*
+ * Makes a file of so many bytes, all 0, and maps it. It is locked until its memory goes: a file that another process, or another call, has
+ * mapped is refused and left as it is; the lock of a process that died is gone. Its room on the disk is taken now, since a page that finds
+ * none later ends the process.
+ */
+napi_value map_file(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    if (!info[0].IsString()) invalid_argument("path", info[0], "the path of a file");
+    const int64_t bytes = integer_argument(info[1], "bytes");
+    if (bytes < 1) invalid_argument("bytes", info[1], "at least 1");
+    const std::string path = info[0].As<Napi::String>().Utf8Value();
+    OpenFile file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644)};
+    if (file.descriptor < 0) refuse(path, "opened", errno);
+    struct stat facts;
+    if (fstat(file.descriptor, &facts) != 0) refuse(path, "looked at", errno);
+    if (!S_ISREG(facts.st_mode)) refuse(path, "mapped, since it is no regular file", EINVAL);
+    if (flock(file.descriptor, LOCK_EX | LOCK_NB) != 0) {
+      refuse(path, errno == EWOULDBLOCK ? "locked, since another run writes it" : "locked", errno);
+    }
+    if (ftruncate(file.descriptor, 0) != 0) refuse(path, "emptied", errno);
+    const int room = posix_fallocate(file.descriptor, 0, bytes);
+    if (room != 0) refuse(path, "given its room", room);
+    void* address = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor, 0);
+    if (address == MAP_FAILED) refuse(path, "mapped", errno);
+    auto* mapping = new Mapping{address, static_cast<size_t>(bytes), file.descriptor};
+    napi_value buffer = nullptr;
+    if (napi_create_external_arraybuffer(env, address, mapping->bytes, unmap, mapping, &buffer) != napi_ok) {
+      unmap(env, address, mapping);
+      file.descriptor = -1;
+      throw DeviceError("ERR_NATIVE_UNAVAILABLE", "This runtime lends no outside memory to JavaScript.");
+    }
+    file.descriptor = -1;
+    return buffer;
+  });
+}
+
+}  // namespace lockstep

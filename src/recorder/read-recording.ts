@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import { LockstepError } from '../errors.js';
+import { indexOf, LAYOUT_VERSION, nameOf, VOTE_WORDS } from '../layout/index.js';
+import type { RecordingDocument } from './recording-document.js';
+import {
+  ERROR_CHARACTERS,
+  HEADER_WORDS,
+  MAGIC,
+  RECORD_STATES,
+  RECORD_WORDS,
+  RECORDING_VERSION,
+  type RecordState,
+} from './recording-layout.js';
+
+/** One step of a rank, as far as it came. */
+export interface StepRecord {
+  readonly step: number;
+  /** The all-gather that it entered, from 1: those of captures count too. */
+  readonly sequence: number;
+  readonly state: Exclude<RecordState, 'none'>;
+  /** Code of the error that the step ended with here; null where there was none, or no time to say so. */
+  readonly error: string | null;
+  /** Since the recorder was opened, in ms; a look at the clock serves 16 steps. */
+  readonly milliseconds: number;
+  /** int32[32]: what it voted. */
+  readonly row: Int32Array;
+  /** int32[ranks, 32]: what it gathered; null before that. */
+  readonly table: Int32Array | null;
+  /** Hash of the decision it built; null before that. */
+  readonly decisionHash: number | null;
+  /** How the step ran; null before it was built. */
+  readonly run: string | null;
+  /** Device collectives it had entered once the step was launched; null before that. */
+  readonly collectives: { readonly inGraphs: number; readonly eager: number } | null;
+}
+
+/** A recording, read. */
+export interface Recording {
+  readonly source: string;
+  readonly rank: number;
+  readonly ranks: number;
+  readonly processId: number;
+  /** Seconds since 1970. */
+  readonly startedSeconds: number;
+  /** Hash of the plan that `document` holds. */
+  readonly planHash: number;
+  /** Null where the rank was killed while it wrote it. */
+  readonly document: RecordingDocument | null;
+  /** Steps that were begun; the last of them are in `records`, oldest first. */
+  readonly begun: number;
+  readonly records: readonly StepRecord[];
+}
+
+/** Reads the file of a recorder. Errors: ERR_INPUT_INVALID. */
+export async function readRecording(path: string): Promise<Recording> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new LockstepError('ERR_INPUT_INVALID', `${path} cannot be read: ${(error as Error).message}`, { path });
+  }
+  return decodeRecording(bytes, path);
+}
+
+/** Whether a file begins as a recording does. */
+export function isRecording(head: Uint8Array): boolean {
+  return head.length >= 4 && new DataView(head.buffer, head.byteOffset).getInt32(0, true) === MAGIC;
+}
+
+/** Reads a recording from its bytes, named `source` in errors. Errors: ERR_INPUT_INVALID. */
+export function decodeRecording(bytes: Uint8Array, source: string): Recording {
+  const refuse = (what: string): never => {
+    throw new LockstepError('ERR_INPUT_INVALID', `${source} is no recording: ${what}`, { path: source });
+  };
+  if (bytes.length < 4 * HEADER_WORDS.length || !isRecording(bytes)) refuse('it does not begin as one');
+  // A copy is aligned, wherever the bytes lay.
+  const words = new Int32Array(bytes.slice(0, bytes.length - (bytes.length % 4)).buffer);
+  const header = (name: (typeof HEADER_WORDS)[number]): number => words[H[name]];
+  if (header('version') !== RECORDING_VERSION) {
+    refuse(`it has version ${header('version')}, and this version of Lockstep reads ${RECORDING_VERSION}`);
+  }
+  if (header('layoutVersion') !== LAYOUT_VERSION || header('voteWords') !== VOTE_WORDS.length) {
+    refuse(`its votes have version ${header('layoutVersion')}, and this version of Lockstep reads ${LAYOUT_VERSION}`);
+  }
+  const [rank, ranks, slots] = [header('rank'), header('ranks'), header('slots')];
+  const size = RECORD_WORDS.length + (1 + ranks) * VOTE_WORDS.length;
+  const sound = ranks >= 1 && rank >= 0 && rank < ranks && slots >= 1 && header('recordWords') === size;
+  const ring = header('ringOffset') / 4;
+  if (!sound || !Number.isInteger(ring) || ring < HEADER_WORDS.length) refuse('its header says what cannot be');
+  if (words.length < ring + slots * size) refuse('it is cut short');
+  const begun = header('begun') >>> 0;
+  const kept = Math.min(begun, slots);
+  const records = Array.from({ length: kept }, (_, index) => begun - kept + index)
+    .map((at) => readRecord(words, ring + (at % slots) * size, ranks))
+    .filter((record) => record !== null);
+  return {
+    source,
+    rank,
+    ranks,
+    processId: header('processId'),
+    startedSeconds: header('startedSeconds'),
+    planHash: header('planHash'),
+    document: readDocument(bytes, header('documentOffset'), header('documentBytes')),
+    begun,
+    records,
+  };
+}
+
+function readDocument(bytes: Uint8Array, offset: number, length: number): RecordingDocument | null {
+  if (length <= 0 || offset < 0 || offset + length > bytes.length) return null;
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes.subarray(offset, offset + length))) as RecordingDocument;
+  } catch {
+    return null;
+  }
+}
+
+function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | null {
+  const state = RECORD_STATES[words[at]];
+  // The process was killed while it began this one.
+  if (state === undefined || state === 'none') return null;
+  const has = (least: RecordState): boolean => words[at] >= RECORD_STATES.indexOf(least);
+  const own = at + RECORD_WORDS.length;
+  const table = own + VOTE_WORDS.length;
+  const text = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS);
+  const error = new TextDecoder('latin1').decode(text.subarray(0, Math.max(0, text.indexOf(0)) || text.length));
+  return {
+    step: words[at + R.step],
+    sequence: words[at + R.sequence] >>> 0,
+    state,
+    error: text[0] === 0 ? null : error,
+    milliseconds: words[at + R.milliseconds],
+    row: words.slice(own, table),
+    table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
+    decisionHash: has('built') ? words[at + R.decisionHash] : null,
+    run: has('built') ? nameOf('RUN', words[at + R.run]) : null,
+    collectives: has('launched')
+      ? { inGraphs: words[at + R.collectivesInGraphs], eager: words[at + R.collectivesEager] }
+      : null,
+  };
+}
+
+const H = indexOf(HEADER_WORDS);
+const R = indexOf(RECORD_WORDS);

@@ -1,0 +1,57 @@
+/**
+ * Words of a recording: a header, the document that says how steps are decided, then a ring of records. Every word is a little-endian
+ * int32. A record is written in place while its step runs, its `state` last, so that the file of a killed process says how far it came.
+ */
+export const HEADER_WORDS = [
+  'magic',
+  'version',
+  'layoutVersion',
+  'rank',
+  'ranks',
+  'voteWords',
+  'documentOffset',
+  'documentRoom',
+  'documentBytes',
+  'ringOffset',
+  'slots',
+  'recordWords',
+  'begun',
+  'processId',
+  'planHash',
+  'startedSeconds',
+] as const;
+
+/** "LSFR", and the version of what follows. */
+export const MAGIC = 0x5246_534c;
+export const RECORDING_VERSION = 1;
+
+/** Words of a record before the rank's own row and the gathered table. */
+export const RECORD_WORDS = [
+  'state',
+  'step',
+  'sequence',
+  'decisionHash',
+  'run',
+  'captureKey',
+  'collectivesInGraphs',
+  'collectivesEager',
+  'milliseconds',
+  'reserved9',
+  'error0',
+  'error1',
+  'error2',
+  'error3',
+  'error4',
+  'error5',
+] as const;
+
+/** How far a rank came in a step. `voted`: it entered the all-gather; `gathered`: it has the table; `launched`: the step's end on the host. */
+export const RECORD_STATES = ['none', 'voted', 'gathered', 'built', 'launched'] as const;
+/** How far a rank came in a step. */
+export type RecordState = (typeof RECORD_STATES)[number];
+
+/** Most characters of an error's code that a record keeps. */
+export const ERROR_CHARACTERS = 24;
+
+/** Steps that a recording keeps where nothing else is said. */
+export const DEFAULT_RECORDED_STEPS = 1024;

@@ -1,0 +1,195 @@
+import { LockstepError, shown } from '../errors.js';
+import { DECISION_WORDS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
+import { guarded, loadNative } from '../native/index.js';
+import type { StepPlanner } from '../planner/index.js';
+import { recordingDocument } from './recording-document.js';
+import {
+  DEFAULT_RECORDED_STEPS,
+  ERROR_CHARACTERS,
+  HEADER_WORDS,
+  MAGIC,
+  RECORD_STATES,
+  RECORD_WORDS,
+  RECORDING_VERSION,
+} from './recording-layout.js';
+
+/** Options of `openRecorder`. */
+export interface RecorderOptions {
+  /** The rank whose steps are recorded. */
+  readonly planner: StepPlanner;
+  /**
+   * File of the recording, made anew; it is the recorder's memory, so that it can be read after the process was killed. Null: in memory
+   * alone, for `recorder.bytes()`.
+   */
+  readonly path: string | null;
+  /** Steps that are kept, the last ones: 1 to 1,048,576. Default 1024. */
+  readonly steps?: number;
+}
+
+const MAX_STEPS = 1 << 20;
+/** Steps between two looks at the clock, less one: a look takes as long as the rest of a record. */
+const CLOCK_EVERY = 15;
+
+/**
+ * Opens a recorder for `createRank({ recorder })`. Without the addon there is no file: `recorder.reason` says why.
+ * Errors: ERR_CONFIG_INVALID (steps), ERR_INPUT_INVALID (a file that cannot be made, or that another run writes).
+ */
+export function openRecorder(options: RecorderOptions): StepRecorder {
+  const steps = options.steps ?? DEFAULT_RECORDED_STEPS;
+  if (!Number.isInteger(steps) || steps < 1 || steps > MAX_STEPS) {
+    throw new LockstepError('ERR_CONFIG_INVALID', `A recorder keeps 1 to ${MAX_STEPS} steps, not ${shown(steps)}`, {
+      steps,
+    });
+  }
+  return new StepRecorder(options.planner, options.path, steps);
+}
+
+/**
+ * Flight recorder of one rank: its last votes, the tables it gathered, what it decided and which collectives it had entered. A record is
+ * a few stores into memory, in an order that calls between them keep; nothing waits and nothing is allocated. Source: the flight recorder of PyTorch's NCCL watchdog, for votes.
+ */
+export class StepRecorder {
+  /** Whether what is recorded outlives this process, and why not. */
+  readonly persistent: boolean;
+  readonly reason: string | null;
+  readonly #planner: StepPlanner;
+  readonly #decision: Int32Array;
+  readonly #words: Int32Array<ArrayBuffer>;
+  readonly #documentAt: number;
+  readonly #documentRoom: number;
+  readonly #ring: number;
+  readonly #slots: number;
+  readonly #recordWords: number;
+  readonly #startedAt = performance.now();
+  /** First word of the record in hand; 0 before the first. */
+  #at = 0;
+  #planHash = 0;
+  #begun = 0;
+  #milliseconds = 0;
+
+  constructor(planner: StepPlanner, path: string | null, slots: number) {
+    this.#planner = planner;
+    this.#decision = planner.decision.words;
+    this.#slots = slots;
+    this.#recordWords = RECORD_WORDS.length + (1 + planner.ranks) * VOTE_WORDS.length;
+    // Fewer keys make a shorter document: it has room for every plan that `keepKeys` may leave.
+    this.#documentAt = aligned(HEADER_WORDS.length * 4);
+    this.#documentRoom = aligned(recordingDocument(planner).length);
+    this.#ring = (this.#documentAt + this.#documentRoom) / 4;
+    const { memory, reason } = memoryOf(path, 4 * (this.#ring + slots * this.#recordWords));
+    this.reason = reason;
+    this.persistent = reason === null;
+    this.#words = new Int32Array(memory);
+    const header: Partial<Record<(typeof HEADER_WORDS)[number], number>> = {
+      version: RECORDING_VERSION,
+      layoutVersion: LAYOUT_VERSION,
+      rank: planner.rank,
+      ranks: planner.ranks,
+      voteWords: VOTE_WORDS.length,
+      documentOffset: this.#documentAt,
+      documentRoom: this.#documentRoom,
+      ringOffset: 4 * this.#ring,
+      slots,
+      recordWords: this.#recordWords,
+      processId: process.pid,
+      startedSeconds: Math.floor(Date.now() / 1000),
+    };
+    for (const [name, value] of Object.entries(header)) this.#words[H[name as keyof typeof H]] = value;
+    this.#describe();
+    this.#words[H.magic] = MAGIC;
+  }
+
+  /** A copy of the recording as it is, as its file holds it. */
+  bytes(): Uint8Array {
+    return new Uint8Array(this.#words.buffer).slice();
+  }
+
+  /** This rank enters all-gather `sequence` with its vote. */
+  voted(sequence: number): void {
+    const { step, planHash, row } = this.#planner;
+    if (planHash !== this.#planHash) this.#describe();
+    const words = this.#words;
+    const at = this.#ring + (this.#begun % this.#slots) * this.#recordWords;
+    this.#at = at;
+    words[at] = 0;
+    words[at + R.step] = step;
+    words[at + R.sequence] = sequence;
+    words[at + R.decisionHash] = 0;
+    words[at + R.error0] = 0;
+    if ((this.#begun & CLOCK_EVERY) === 0) this.#milliseconds = performance.now() - this.#startedAt;
+    words[at + R.milliseconds] = this.#milliseconds;
+    words.set(row, at + OWN_ROW);
+    words[at] = VOTED;
+    this.#begun++;
+    words[H.begun] = this.#begun;
+  }
+
+  /** It has the table of all ranks. */
+  gathered(): void {
+    const words = this.#words;
+    words.set(this.#planner.table, this.#at + TABLE);
+    words[this.#at] = GATHERED;
+  }
+
+  /** It built the planner's decision. */
+  built(): void {
+    const words = this.#words;
+    const at = this.#at;
+    words[at + R.decisionHash] = this.#planner.decisionHash;
+    words[at + R.run] = this.#decision[D.run];
+    words[at + R.captureKey] = this.#decision[D.captureKey];
+    words[at] = BUILT;
+  }
+
+  /** The step is launched, or parked; so many device collectives were entered by then, in graphs and eagerly. */
+  launched(collectives: { readonly inGraphs: number; readonly eager: number }): void {
+    const words = this.#words;
+    words[this.#at + R.collectivesInGraphs] = collectives.inGraphs;
+    words[this.#at + R.collectivesEager] = collectives.eager;
+    words[this.#at] = LAUNCHED;
+  }
+
+  /** The step ended here with this error; how far it came stays as it is. */
+  failed(code: string): void {
+    const state = this.#words[this.#at];
+    // Before the vote the record in hand is that of an earlier step; the first error of a step is the one that counts.
+    if (this.#at === 0 || state === LAUNCHED || this.#words[this.#at + R.error0] !== 0) return;
+    const bytes = new Uint8Array(this.#words.buffer, 4 * (this.#at + R.error0), ERROR_CHARACTERS).fill(0);
+    for (let index = 0; index < Math.min(code.length, bytes.length); index++) bytes[index] = code.charCodeAt(index);
+  }
+
+  /** Writes how steps are decided from now on. Records of another plan carry its hash in their votes. */
+  #describe(): void {
+    const document = recordingDocument(this.#planner);
+    const bytes = new Uint8Array(this.#words.buffer, this.#documentAt, this.#documentRoom);
+    this.#words[H.documentBytes] = 0;
+    bytes.set(document);
+    this.#planHash = this.#planner.planHash;
+    this.#words[H.planHash] = this.#planHash;
+    this.#words[H.documentBytes] = document.length;
+  }
+}
+
+/** The memory of a recording: the pages of a file, or this process's own with the reason why. */
+function memoryOf(path: string | null, bytes: number): { memory: ArrayBuffer; reason: string | null } {
+  if (path === null) return { memory: new ArrayBuffer(bytes), reason: 'no file was asked for' };
+  let native: ReturnType<typeof loadNative>;
+  try {
+    native = loadNative();
+  } catch (error) {
+    if (!(error instanceof LockstepError)) throw error;
+    return { memory: new ArrayBuffer(bytes), reason: error.message };
+  }
+  return { memory: guarded(() => native.mapFile(path, bytes)), reason: null };
+}
+
+function aligned(bytes: number): number {
+  return Math.ceil(bytes / 64) * 64;
+}
+
+const H = indexOf(HEADER_WORDS);
+const R = indexOf(RECORD_WORDS);
+const D = indexOf(DECISION_WORDS);
+const OWN_ROW = RECORD_WORDS.length;
+const TABLE = OWN_ROW + VOTE_WORDS.length;
+const [, VOTED, GATHERED, BUILT, LAUNCHED] = RECORD_STATES.keys();
