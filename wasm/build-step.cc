@@ -106,8 +106,8 @@ void tokens_per_rank(int32_t set, const int32_t* decision, int32_t stride) {
 
 extern "C" {
 
-/// Builds staging set `set` for the decision in memory, in the sizes that the rules wrote into the local plan, and the rest of
-/// that plan. Cannot fail: what could was refused earlier.
+/// Builds staging set `set` for the decision in memory, in the sizes that the rules wrote into the forward batch, and the rest of
+/// that batch. Cannot fail: what could was refused earlier.
 void build_step(int32_t set) {
   const int32_t* decision = region(REGION_DECISION);
   const int32_t* facts = region(REGION_FACTS);

@@ -59,6 +59,25 @@ napi_value shutdown(napi_env env, napi_callback_info) {
   });
 }
 
+struct Function {
+  const char* name;
+  napi_callback call;
+};
+
+// What the addon exports beside its classes.
+constexpr Function functions[] = {
+    {"openDevice", open_device},
+    {"probeLibrary", probe_library},
+    {"shutdown", shutdown},
+    {"bindMetadata", bind_metadata},
+    {"probeDriver", probe_driver},
+    {"probePinning", probe_pinning},
+    {"probeCollectives", probe_collectives},
+    {"ncclId", nccl_id},
+    {"compileHip", compile_hip_source},
+    {"mapFile", map_file},
+};
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new EnvState());
   BufferObject::define(env);
@@ -72,28 +91,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   ReadbackObject::define(env);
   RecordingObject::define(env);
   StreamObject::define(env);
-  napi_property_descriptor functions[10] = {};
-  functions[0].utf8name = "openDevice";
-  functions[0].method = open_device;
-  functions[1].utf8name = "probeLibrary";
-  functions[1].method = probe_library;
-  functions[2].utf8name = "shutdown";
-  functions[2].method = shutdown;
-  functions[3].utf8name = "bindMetadata";
-  functions[3].method = bind_metadata;
-  functions[4].utf8name = "probeDriver";
-  functions[4].method = probe_driver;
-  functions[5].utf8name = "probePinning";
-  functions[5].method = probe_pinning;
-  functions[6].utf8name = "probeCollectives";
-  functions[6].method = probe_collectives;
-  functions[7].utf8name = "ncclId";
-  functions[7].method = nccl_id;
-  functions[8].utf8name = "compileHip";
-  functions[8].method = compile_hip_source;
-  functions[9].utf8name = "mapFile";
-  functions[9].method = map_file;
-  napi_define_properties(env, exports, 10, functions);
+  for (const Function& function : functions) {
+    napi_property_descriptor property = {};
+    property.utf8name = function.name;
+    property.method = function.call;
+    napi_define_properties(env, exports, 1, &property);
+  }
   exports.Set("mpi", mpi_functions(env));
   exports.Set("interfaceVersion", interface_version);
   return exports;

@@ -4,8 +4,8 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 
+#include "gpu/loaded-once.h"
 
 namespace lockstep {
 
@@ -13,18 +13,6 @@ namespace {
 
 constexpr bool required = true;
 constexpr bool optional = false;
-
-struct Loaded {
-  std::once_flag once;
-  const NcclLibrary* library = nullptr;
-  std::vector<LoadAttempt> attempts;
-};
-
-Loaded& loaded(Vendor vendor) {
-  // Never destroyed: other threads may ask while the process ends.
-  static Loaded* const all = new Loaded[2];
-  return all[static_cast<size_t>(vendor)];
-}
 
 std::string library_name(Vendor vendor) {
   const char* const named = std::getenv(vendor == Vendor::cuda ? "LOCKSTEP_NCCL_LIB" : "LOCKSTEP_RCCL_LIB");
@@ -78,10 +66,8 @@ const NcclLibrary* load(Vendor vendor, std::vector<LoadAttempt>& attempts) {
 }  // namespace
 
 const NcclLibrary* load_nccl(Vendor vendor, std::vector<LoadAttempt>* attempts) {
-  Loaded& one = loaded(vendor);
-  std::call_once(one.once, [&] { one.library = load(vendor, one.attempts); });
-  if (attempts != nullptr) *attempts = one.attempts;
-  return one.library;
+  static auto* const libraries = new LoadedOnce<NcclLibrary>();
+  return libraries->get(vendor, attempts, load);
 }
 
 std::string nccl_version_text(int version) {

@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
 #include "gpu-error.h"
+#include "loaded-once.h"
 
 namespace lockstep {
 
@@ -151,32 +151,20 @@ class Loading {
   std::string missing_;
 };
 
-// What came of loading a vendor's driver, kept for the process.
-struct Loaded {
-  std::once_flag once;
-  const DriverLibrary* library = nullptr;
-  std::vector<LoadAttempt> attempts;
-};
-
-Loaded& loaded(Vendor vendor) {
-  // Never destroyed: other threads may ask while the process ends.
-  static Loaded* const all = new Loaded[2];
-  return all[static_cast<size_t>(vendor)];
+const DriverLibrary* load(Vendor vendor, std::vector<LoadAttempt>& attempts) {
+  Tried tried;
+  for (const std::string& name : library_names(vendor)) {
+    const DriverLibrary* const library = Loading(vendor, name, attempts, tried).run();
+    if (library != nullptr) return library;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
 const DriverLibrary* load_driver(Vendor vendor, std::vector<LoadAttempt>* attempts) {
-  Loaded& one = loaded(vendor);
-  std::call_once(one.once, [&] {
-    Tried tried;
-    for (const std::string& name : library_names(vendor)) {
-      one.library = Loading(vendor, name, one.attempts, tried).run();
-      if (one.library != nullptr) return;
-    }
-  });
-  if (attempts != nullptr) *attempts = one.attempts;
-  return one.library;
+  static auto* const drivers = new LoadedOnce<DriverLibrary>();
+  return drivers->get(vendor, attempts, load);
 }
 
 const char* library_variable(Vendor vendor) { return vendor == Vendor::cuda ? "LOCKSTEP_CUDA_LIB" : "LOCKSTEP_HIP_LIB"; }

@@ -1,5 +1,5 @@
-export { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
-export { type LocalPart, LocalPartView, LocalPlan, type LocalPlanValue } from './local-plan.js';
+export { ForwardBatch, type ForwardBatchValue, type LocalPart, LocalPartView } from './forward-batch.js';
+export { KvGroupMetadata, type KvGroupMetadataValue } from './kv-group-metadata.js';
 export {
   copyTensors,
   type KvGroupStaging,

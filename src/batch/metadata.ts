@@ -11,8 +11,8 @@ import { type KvGroupSizes, type RegionTable, tensorLength } from '../memory/ind
 
 /**
  * Tensors of the whole batch, or of one part, in one staging set. The arrays are views of the planner's memory at their
- * full capacity, made once; the step's `LocalPlan` says how many entries it uses. Their contents are valid until this set
- * is used again, two steps later; `LocalPlan.snapshot()` copies them.
+ * full capacity, made once; the step's `ForwardBatch` says how many entries it uses. Their contents are valid until this set
+ * is used again, two steps later; `ForwardBatch.snapshot()` copies them.
  */
 export interface MetadataView {
   /** Token ids: i32[paddedTokens], 0 where padded. */

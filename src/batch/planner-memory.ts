@@ -13,7 +13,7 @@ import {
   voteRangeWords,
 } from '../memory/index.js';
 import { policyWords } from '../policy/index.js';
-import { LocalPlan } from './local-plan.js';
+import { ForwardBatch } from './forward-batch.js';
 import { type StagingSet, stagingSet } from './metadata.js';
 import { Requests } from './requests.js';
 import { type Uploads, uploadsOf } from './uploads.js';
@@ -96,11 +96,11 @@ export class PlannerMemory {
     return new Int32Array(this.arena.buffer, offset, bytes / 4);
   }
 
-  /** The local plan of the step built last. */
-  localPlan(): LocalPlan {
+  /** The forward batch of the step built last. */
+  forwardBatch(): ForwardBatch {
     const groups = this.regions.groups.map((_, group) => this.groupWords('groupState', group));
     const views = { words: this.words('local'), order: this.words('order'), groups };
-    return new LocalPlan(views, this.sets, this.regions.sizes);
+    return new ForwardBatch(views, this.sets, this.regions.sizes);
   }
 
   /** The batch's requests; `guard` throws while the batch must not be edited, or for reads alone, must not be read. */

@@ -4,7 +4,7 @@ import { LockstepError } from '../errors.js';
 import { FACT_WORDS, MAX_PARTS, STATE_WORDS, word } from '../layout/index.js';
 import { loadModules, type MetadataExports, type PlannerModules, type WasmSources } from '../memory/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
-import type { LocalPart, LocalPlan } from './local-plan.js';
+import type { ForwardBatch, LocalPart } from './forward-batch.js';
 import type { MetadataView, StagingSet } from './metadata.js';
 import { PlannerMemory } from './planner-memory.js';
 import type { Requests } from './requests.js';
@@ -47,7 +47,7 @@ export class RawBatch {
 
   readonly #metadata: MetadataExports;
   readonly #set: StagingSet;
-  readonly #local: LocalPlan;
+  readonly #local: ForwardBatch;
   readonly #state: Int32Array;
   readonly #facts: Int32Array;
   #padded: { readonly tokens: number; readonly requests: number } | undefined;
@@ -71,7 +71,7 @@ export class RawBatch {
     });
     this.#metadata = memory.metadata;
     this.#set = memory.sets[0];
-    this.#local = memory.localPlan();
+    this.#local = memory.forwardBatch();
     this.#state = memory.words('state');
     this.#facts = memory.words('facts');
     this.requests = memory.requests((reads) => (reads ? this.#check() : this.#edit()));

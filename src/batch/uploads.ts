@@ -1,6 +1,6 @@
 import { KV_GROUP_TENSORS, TENSOR_BYTES, type TensorName, VIEW_TENSORS } from '../layout/index.js';
 import type { RegionTable } from '../memory/index.js';
-import type { LocalPlan } from './local-plan.js';
+import type { ForwardBatch } from './forward-batch.js';
 import { type MetadataView, type StagingSet, stepLength } from './metadata.js';
 
 /** A tensor of a staging set that a device keeps a copy of. */
@@ -13,7 +13,7 @@ export interface TensorUpload {
   /** Its offset in the planner's memory, in bytes. */
   readonly source: number;
   /** Bytes that the step built into this set uses: 0 for a part that the step is not cut into. */
-  bytes(local: LocalPlan): number;
+  bytes(local: ForwardBatch): number;
 }
 
 /** A KV cache group's block table in a staging set, of which a device keeps a copy by edits. */
@@ -62,7 +62,7 @@ function upload<N extends TensorName>(
   from: Pick<MetadataView, N>,
 ): TensorUpload | null {
   if (from[name].length === 0) return null;
-  const bytes = (local: LocalPlan): number => {
+  const bytes = (local: ForwardBatch): number => {
     if (view > 0 && (local.partCount < 2 || view > local.partCount)) return 0;
     return stepLength(name, view === 0 ? local : local.part(view - 1), from) * TENSOR_BYTES[name];
   };

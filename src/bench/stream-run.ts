@@ -1,4 +1,4 @@
-import type { LocalPlan, Requests, Row, ScheduledChunk } from '../batch/index.js';
+import type { ForwardBatch, Requests, Row, ScheduledChunk } from '../batch/index.js';
 import { decodePlan } from '../keys/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
@@ -93,7 +93,7 @@ export class StreamRun {
   }
 
   /** One step of the stream: removes and adds requests, continues the decodes, and plans the step. */
-  step(): LocalPlan {
+  step(): ForwardBatch {
     const prepared = this.#prepared[this.#next];
     const { events, chunks, rows } = prepared;
     const requests = this.#requests;
@@ -123,7 +123,7 @@ export class StreamRun {
     this.#rows[newcomer.request] = this.#requests.add(newcomer);
   }
 
-  #step(): LocalPlan {
+  #step(): ForwardBatch {
     const { planner } = this;
     planner.vote();
     return planner.build(planner.resolve(planner.table));

@@ -10,20 +10,72 @@ import {
 import { bytes, decimal, device, integer, jsonOf, ranks, sizeList } from './option-values.js';
 import { addCostOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
 
+/** A command: its name, what it does, and what gives it its options and its action. */
+interface Definition {
+  readonly name: string;
+  readonly description: string;
+  readonly define: (command: Command) => void;
+}
+
+/** Every command, in the order of help. */
+const COMMANDS: readonly Definition[] = [
+  {
+    name: 'run',
+    description: 'Plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache.',
+    define: defineRun,
+  },
+  {
+    name: 'plan',
+    description:
+      "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
+    define: definePlan,
+  },
+  {
+    name: 'simulate',
+    description: 'Decide every step of a workload as `run` would, without running any: which graph, or why eager.',
+    define: defineSimulate,
+  },
+  {
+    name: 'explain',
+    description: 'Explain the step that batches lead to: votes, decision, reason, every tensor.',
+    define: defineExplain,
+  },
+  {
+    name: 'check',
+    description: 'Model-check a policy and a plan: can ranks hang, diverge, or miss a graph?',
+    define: defineCheck,
+  },
+  {
+    name: 'conformance',
+    description: 'Compare the answers of this version with vectors of five engines.',
+    define: defineConformance,
+  },
+  {
+    name: 'bench',
+    description: 'Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.',
+    define: defineBench,
+  },
+  {
+    name: 'doctor',
+    description: 'List the devices, libraries and transports that are available, and why the others are not.',
+    define: defineDoctor,
+  },
+];
+
 /**
- * Adds every command with its options to the program. What a command does is a file of its own, imported once it is asked for: help and
- * the version load none of it.
+ * Adds every command to the program, with its options if it is the one that `asked` names, or if that is no command: help names all of
+ * them. What a command does is a file of its own, imported once it is asked for: help and the version load none of it.
  */
-export function addCommands(program: Command): void {
-  for (const add of [addRun, addPlan, addSimulate, addExplain, addCheck, addConformance, addBench, addDoctor])
-    add(program);
+export function addCommands(program: Command, asked?: string): void {
+  const known = COMMANDS.some(({ name }) => name === asked);
+  for (const { name, description, define } of COMMANDS) {
+    const command = program.command(name).description(description);
+    if (!known || name === asked) define(command);
+  }
 }
 
 /** `lockstep run`: a workload, planned, agreed, built and executed on ranks, and verified. */
-function addRun(program: Command): void {
-  const command = program
-    .command('run')
-    .description('Plan, agree, build and execute every step of a workload on N ranks, and verify the KV cache.');
+function defineRun(command: Command): void {
   addPlannerOptions(addWorkloadOptions(command))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
@@ -63,13 +115,8 @@ function addRun(program: Command): void {
 }
 
 /** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */
-function addPlan(program: Command): void {
-  const command = program
-    .command('plan')
-    .description(
-      "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
-    )
-    .argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
+function definePlan(command: Command): void {
+  command.argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
   addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
@@ -103,10 +150,7 @@ function addPlan(program: Command): void {
 }
 
 /** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */
-function addSimulate(program: Command): void {
-  const command = program
-    .command('simulate')
-    .description('Decide every step of a workload as `run` would, without running any: which graph, or why eager.');
+function defineSimulate(command: Command): void {
   addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
     .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
     .option('--json', 'print one JSON document')
@@ -114,11 +158,8 @@ function addSimulate(program: Command): void {
 }
 
 /** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
-function addExplain(program: Command): void {
-  const command = program
-    .command('explain')
-    .description('Explain the step that batches lead to: votes, decision, reason, every tensor.')
-    .option('--json', 'one JSON document a line instead of text');
+function defineExplain(command: Command): void {
+  command.option('--json', 'one JSON document a line instead of text');
   addPlannerOptions(command)
     .option(
       '--kv-groups <json>',
@@ -133,10 +174,8 @@ function addExplain(program: Command): void {
 }
 
 /** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
-function addCheck(program: Command): void {
-  program
-    .command('check')
-    .description('Model-check a policy and a plan: can ranks hang, diverge, or miss a graph?')
+function defineCheck(command: Command): void {
+  command
     .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', POLICY_DEFAULTS.name)
     .option('--ranks <n>', 'most ranks; every number of whole replicas up to them is explored', ranks, 2)
     .option(
@@ -174,20 +213,16 @@ function addCheck(program: Command): void {
 }
 
 /** `lockstep conformance [dir]`: engine vectors against this version. */
-function addConformance(program: Command): void {
-  program
-    .command('conformance')
-    .description('Compare the answers of this version with vectors of five engines.')
+function defineConformance(command: Command): void {
+  command
     .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
     .option('--json', 'one JSON document instead of text')
     .action(async (folder, flags) => (await import('./conformance.js')).conformance(folder, flags));
 }
 
 /** `lockstep bench`: what the planner's work costs, each row beside its limit. */
-function addBench(program: Command): void {
-  program
-    .command('bench')
-    .description('Measure the planner, each row beside a copy or fill of the same bytes and beside numpy.')
+function defineBench(command: Command): void {
+  command
     .option('--filter <name>', 'only rows with this in their name')
     .addOption(
       new Option(
@@ -201,10 +236,8 @@ function addBench(program: Command): void {
 }
 
 /** `lockstep doctor`: devices, libraries and transports that are here, and why the others are not. */
-function addDoctor(program: Command): void {
-  program
-    .command('doctor')
-    .description('List the devices, libraries and transports that are available, and why the others are not.')
+function defineDoctor(command: Command): void {
+  command
     .option('--json', 'one JSON document instead of text')
     .action(async (flags) => (await import('./doctor.js')).doctor(flags));
 }

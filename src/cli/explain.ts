@@ -10,7 +10,6 @@ import {
   explainBatch,
   explanationText,
 } from '../explain/index.js';
-import { readPlanFile } from '../formats/index.js';
 import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { completePolicy } from '../policy/index.js';
 import { describe, exitCodeOf } from './exit.js';
@@ -36,10 +35,11 @@ function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, comma
 
 /** Explains the batches on standard input, one a line. */
 export async function explain(flags: ExplainFlags, command: Command): Promise<void> {
-  const file = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const file =
+    flags.plan === undefined ? undefined : await (await import('../formats/index.js')).readPlanFile(flags.plan);
   const limits = completeLimits(groupedLimits(flags, file?.plan, command));
   const policy = completePolicy(await policyOf(flags, file?.policy));
-  const plan = file?.plan ?? decodePlan({ sizes: ladderOf(flags, limits), limits, policy, twins: flags.twins });
+  const plan = file?.plan ?? decodePlan({ sizes: await ladderOf(flags, limits), limits, policy, twins: flags.twins });
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)

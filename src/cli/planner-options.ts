@@ -1,7 +1,5 @@
 import type { Limits } from '../config.js';
-import { parseLadder } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { readPolicy } from '../formats/index.js';
 import { type CapturePlan, queryLens } from '../keys/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 
@@ -58,11 +56,13 @@ export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLIC
   const given = Object.entries({ ubatches, ubatchThresholdDecode, ubatchThresholdPrefill }).filter(
     ([, value]) => value !== undefined,
   );
-  const named = flags.policy === undefined ? base : await readPolicy(flags.policy);
+  const named =
+    flags.policy === undefined ? base : await (await import('../formats/index.js')).readPolicy(flags.policy);
   return { ...named, ...Object.fromEntries(given) };
 }
 
 /** Sizes of `--ladder` under the limits the flags say. Errors: ERR_CONFIG_INVALID. */
-export function ladderOf(flags: PlannerFlags, limits: Limits): readonly number[] {
+export async function ladderOf(flags: PlannerFlags, limits: Limits): Promise<readonly number[]> {
+  const { parseLadder } = await import('../engines/index.js');
   return parseLadder(flags.ladder, limits);
 }

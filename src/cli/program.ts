@@ -29,6 +29,6 @@ function program(): Command {
     .exitOverride()
     .showHelpAfterError('(lockstep --help lists commands and options)')
     .configureOutput({ outputError: (text, write) => write(`lockstep: ${text.replace(/^error: /, '')}`) });
-  addCommands(command);
+  addCommands(command, process.argv[2]);
   return command;
 }

@@ -1,6 +1,6 @@
 import { Faults } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { lineRefusal, readLineBlocks, readText, sourceName, type TextSource } from '../input/index.js';
+import type { TextSource } from '../input/index.js';
 import type { LogBatch, LogLineReader } from './log-batch.js';
 import { sglangLogReader } from './sglang/log.js';
 import { vllmLogReader } from './vllm/log.js';
@@ -44,6 +44,8 @@ export async function readEngineLog(source: TextSource, options: EngineLogOption
   const faults = new Faults();
   faults.integer('queryLen', queryLen, 1, 1 << 10);
   faults.throwIfAny('These options');
+  // Who asks for a ladder reads no log, and need not load what reads one.
+  const { lineRefusal, readLineBlocks, readText, sourceName } = await import('../input/index.js');
   const file = sourceName(source);
   const readers = Object.entries(READERS).map(([engine, reader]) => ({
     engine: engine as EngineLog['engine'],

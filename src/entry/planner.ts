@@ -14,14 +14,14 @@ export {
   type VoteIntent,
 } from '../agreement/index.js';
 export {
-  KvGroupPlan,
-  type KvGroupPlanValue,
+  ForwardBatch,
+  type ForwardBatchValue,
+  KvGroupMetadata,
+  type KvGroupMetadataValue,
   type KvGroupStaging,
   type KvGroupTensors,
   type LocalPart,
   LocalPartView,
-  LocalPlan,
-  type LocalPlanValue,
   type MetadataCounts,
   type MetadataView,
   type NewRequest,

@@ -1,4 +1,4 @@
-import type { LocalPlan, TensorUpload } from '../batch/index.js';
+import type { ForwardBatch, TensorUpload } from '../batch/index.js';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../device/index.js';
 import {
   KV_GROUP_TENSORS,
@@ -107,7 +107,7 @@ export class DeviceMetadata implements Disposable {
    * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only if they were
    * written there (`supplied`), and the block table's changes.
    */
-  upload(commands: CommandBlock, local: LocalPlan, supplied: boolean): void {
+  upload(commands: CommandBlock, local: ForwardBatch, supplied: boolean): void {
     const { deviceSupplied } = this.#port.regions;
     const { tensors, tables } = this.#port.uploads[local.staging];
     for (const tensor of tensors) {

@@ -1,5 +1,5 @@
 import type { DecisionView } from '../agreement/index.js';
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
@@ -134,13 +134,13 @@ export class Executor implements Disposable {
    * Enqueues a built step: uploads, then its graph, the pieces' graphs with attention between them, or the eager kernels.
    * Returns before they have run.
    */
-  launch(decision: DecisionView, local: LocalPlan): void {
+  launch(decision: DecisionView, local: ForwardBatch): void {
     const key = decision.captureKey;
     const built = (this.#planner.step - 1) | 0;
     if (decision.step !== local.step || local.step !== built) {
       throw new LockstepError(
         'ERR_STALE_VIEW',
-        `The executor runs the step that was built last (${built}), not decision ${decision.step} with local plan ${local.step}`,
+        `The executor runs the step that was built last (${built}), not decision ${decision.step} with forward batch ${local.step}`,
         { decision: decision.step, local: local.step, built },
       );
     }

@@ -1,5 +1,5 @@
 import type { DecisionView } from '../agreement/index.js';
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
@@ -51,7 +51,7 @@ export class ForwardDriver {
   }
 
   /** Lets the forward write the tensors that the device supplies. Returns whether it does so here. */
-  supply(local: LocalPlan): boolean {
+  supply(local: ForwardBatch): boolean {
     this.#forward.supply?.(local);
     return this.#forward.supply !== undefined;
   }
@@ -100,7 +100,7 @@ export class ForwardDriver {
   }
 
   /** The kernels of a step that runs eager. */
-  runStep(decision: DecisionView, local: LocalPlan): void {
+  runStep(decision: DecisionView, local: ForwardBatch): void {
     this.#pool.reset();
     this.#run(this.#parts.ofStep(local, decision.parts), decision.overlap);
   }
@@ -112,7 +112,7 @@ export class ForwardDriver {
   }
 
   /** Enqueues what follows the first graph of a step on a piecewise key: attention and pieces alternately. */
-  replayPieces(graphs: KeyGraphs, decision: DecisionView, local: LocalPlan): void {
+  replayPieces(graphs: KeyGraphs, decision: DecisionView, local: ForwardBatch): void {
     const piecewise = this.#piecewise();
     const parts = this.#parts.ofStep(local, decision.parts);
     let launched = graphs.first(local.partCount) !== null;

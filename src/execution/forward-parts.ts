@@ -1,5 +1,5 @@
 import type { DecisionPart } from '../agreement/index.js';
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { CaptureKey } from '../keys/index.js';
 import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
 import type { DeviceMetadata } from './device-metadata.js';
@@ -50,7 +50,7 @@ export class ForwardParts {
   }
 
   /** The parts of a step on this rank, with its own requests where no full graph sizes them. */
-  ofStep(local: LocalPlan, decided: readonly DecisionPart[]): ForwardPart[] {
+  ofStep(local: ForwardBatch, decided: readonly DecisionPart[]): ForwardPart[] {
     const { paddedTokens, attentionRequests, decodeRequests } = local;
     if (local.partCount === 1) {
       const { tokensPerRank } = decided[0].gather;

@@ -1,4 +1,4 @@
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { DeviceBuffer, DeviceStream } from '../device/index.js';
 import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
 
@@ -41,7 +41,7 @@ export interface Forward {
    * several parts, `local.partTensors`; they are then uploaded with the others. Called for each step, before it is launched.
    * Default: they are not uploaded, and the forward's own kernels fill them.
    */
-  supply?(local: LocalPlan): void;
+  supply?(local: ForwardBatch): void;
   /**
    * Enqueues the parts of a step that overlap, interleaving their layers as the model likes: with `executor.lanes`, or on `stream`
    * and on streams of its own that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.

@@ -1,5 +1,5 @@
 import type { DecisionValue, KeyCandidate } from '../agreement/index.js';
-import type { LocalPart, LocalPlan } from '../batch/index.js';
+import type { ForwardBatch, LocalPart } from '../batch/index.js';
 import { kvGroupsOf, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { CapturePlan } from '../keys/index.js';
@@ -21,7 +21,7 @@ export interface ExplainOptions {
 /** A vote's words by their layout names, the reserved ones left out. */
 export type VoteRecord = Readonly<Record<string, number>>;
 
-/** A rank's local plan, by value. */
+/** A rank's forward batch, by value. */
 export interface LocalRecord {
   readonly tokens: number;
   readonly requests: number;
@@ -170,7 +170,7 @@ function voteRecord(row: Int32Array): VoteRecord {
   return Object.fromEntries(named.filter(([name]) => !name.startsWith('reserved')));
 }
 
-function localRecord(local: LocalPlan, order: readonly number[]): LocalRecord {
+function localRecord(local: ForwardBatch, order: readonly number[]): LocalRecord {
   return {
     tokens: local.tokens,
     requests: local.requests,

@@ -1,8 +1,8 @@
 import {
   copyTensors,
-  type KvGroupPlan,
+  type ForwardBatch,
+  type KvGroupMetadata,
   type KvGroupTensors,
-  type LocalPlan,
   type MetadataCounts,
   type MetadataView,
 } from '../batch/index.js';
@@ -38,7 +38,7 @@ export interface PlainKvGroup extends Pick<PlainTensors, 'blockTable' | 'tableWi
 export type PlainGroupView = Pick<PlainView, KvGroupTensorName>;
 
 /** A step's tensors by value; empty ones where no step runs. */
-export function plainTensors(local: LocalPlan): PlainTensors {
+export function plainTensors(local: ForwardBatch): PlainTensors {
   const { tableWidth, partCount } = local;
   if (partCount === 0) return { whole: emptyView(), parts: [], blockTable: [], tableWidth };
   const cut = partCount > 1 ? Array.from({ length: partCount }, (_, part) => part) : [];
@@ -51,7 +51,7 @@ export function plainTensors(local: LocalPlan): PlainTensors {
   };
 }
 
-function plainGroup(group: KvGroupPlan, local: LocalPlan): PlainKvGroup {
+function plainGroup(group: KvGroupMetadata, local: ForwardBatch): PlainKvGroup {
   const cut = local.partCount > 1 ? Array.from({ length: local.partCount }, (_, part) => local.part(part)) : [];
   const { tensors, partTensors, blockTable, tableWidth } = group.snapshot(local, cut);
   return {

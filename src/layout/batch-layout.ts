@@ -1,4 +1,4 @@
-/** Words of the batch state, of a local plan, and of what block tables catch up with: part of the layout, which exports them. */
+/** Words of the batch state, of a forward batch, and of what block tables catch up with: part of the layout, which exports them. */
 
 /** Counters of the batch state. */
 export const STATE_WORDS = [

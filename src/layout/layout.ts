@@ -1,6 +1,6 @@
 /**
  * The only declaration, with the files it exports, of what the planner's modules share in linear memory: the words of votes,
- * decisions, policies, capture keys and local plans, the regions that hold them, and the command block that the addon reads.
+ * decisions, policies, capture keys and forward batches, the regions that hold them, and the command block that the addon reads.
  * `scripts/write-layout.mjs` writes `asc/layout.ts` and `wasm/layout.h` from it. Every word is an int32.
  */
 

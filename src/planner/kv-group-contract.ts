@@ -1,8 +1,8 @@
-import type { KvGroupPlan, KvGroupTensors, LocalPlan, MetadataView } from '../batch/index.js';
+import type { ForwardBatch, KvGroupMetadata, KvGroupTensors, MetadataView } from '../batch/index.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
 
 /** The names of a KV cache group's tensors in messages: the first group's are the view's own. */
-export function groupName(name: string, group: KvGroupPlan): string {
+export function groupName(name: string, group: KvGroupMetadata): string {
   return group.sizes.index === 0 ? name : `${name}.groups[${group.sizes.index}]`;
 }
 
@@ -10,7 +10,7 @@ export function groupName(name: string, group: KvGroupPlan): string {
  * Null block 0 after a request's last block and in pad rows; a block for every position this rank stores, except leading ones outside the
  * sliding window. `isReal` says which rows have a request. Throws ERR_SHAPE_CONTRACT.
  */
-export function checkGroupTable(local: LocalPlan, group: KvGroupPlan, isReal: (row: number) => boolean): void {
+export function checkGroupTable(local: ForwardBatch, group: KvGroupMetadata, isReal: (row: number) => boolean): void {
   const { seqLens, queryStartLoc, positions } = local.writtenTensors;
   const { index, kernelBlockSize } = group.sizes;
   const table = index === 0 ? 'blockTable' : `groups[${index}].blockTable`;
@@ -32,7 +32,7 @@ export function checkGroupTable(local: LocalPlan, group: KvGroupPlan, isReal: (r
 }
 
 /** Leading block-table columns outside the attention window of every query at or after `position`. */
-function columnsPastWindow(local: LocalPlan, group: KvGroupPlan, position: number): number {
+function columnsPastWindow(local: ForwardBatch, group: KvGroupMetadata, position: number): number {
   const { window, blockSize, kernelBlockSize } = group.sizes;
   if (window === 0) return 0;
   const blocks = Math.floor((position - window + 1) / (blockSize * local.sizes.contextParallelSize));
@@ -48,8 +48,8 @@ export function checkGroupSlots(
   own: KvGroupTensors,
   view: MetadataView,
   shape: { readonly paddedTokens: number; readonly tableRow: number },
-  local: LocalPlan,
-  group: KvGroupPlan,
+  local: ForwardBatch,
+  group: KvGroupMetadata,
 ): void {
   const tensor = `${groupName(name, group)}.slotMapping`;
   for (let token = 0; token < own.slotMapping.length; token++) {
@@ -60,7 +60,7 @@ export function checkGroupSlots(
 }
 
 /** Slot of a position by the group's block table; -1 where another rank stores it. */
-function slotOf(local: LocalPlan, group: KvGroupPlan, row: number, position: number): bigint {
+function slotOf(local: ForwardBatch, group: KvGroupMetadata, row: number, position: number): bigint {
   const stored = storedBefore(local, position);
   if (storedBefore(local, position + 1) === stored) return -1n;
   const { kernelBlockSize } = group.sizes;

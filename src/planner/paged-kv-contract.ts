@@ -1,4 +1,4 @@
-import type { KvGroupPlan, KvGroupTensors, LocalPlan } from '../batch/index.js';
+import type { ForwardBatch, KvGroupMetadata, KvGroupTensors } from '../batch/index.js';
 import { equal, storedBefore } from './shape-checks.js';
 
 /** The rows of a view, and the row of the block table that its first row is. */
@@ -18,8 +18,8 @@ export function checkPagedKv(
   name: string,
   view: KvGroupTensors,
   rows: PagedRows,
-  local: LocalPlan,
-  group: KvGroupPlan,
+  local: ForwardBatch,
+  group: KvGroupMetadata,
 ): void {
   const { paddedSeqLen } = local.sizes;
   const { kernelBlockSize: page } = group.sizes;

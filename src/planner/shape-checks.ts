@@ -1,8 +1,8 @@
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import { LockstepError } from '../errors.js';
 
 /** The positions from 0 to `length - 1` that this rank of the context-parallel group stores: `interleaveSize` consecutive ones at a time. */
-export function storedBefore(local: LocalPlan, length: number): number {
+export function storedBefore(local: ForwardBatch, length: number): number {
   const { contextParallelSize, contextParallelRank, interleaveSize } = local.sizes;
   const round = contextParallelSize * interleaveSize;
   const rest = (length % round) - contextParallelRank * interleaveSize;

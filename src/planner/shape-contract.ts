@@ -1,5 +1,5 @@
 import type { DecisionView } from '../agreement/index.js';
-import type { KvGroupTensors, LocalPlan, MetadataCounts, MetadataView } from '../batch/index.js';
+import type { ForwardBatch, KvGroupTensors, MetadataCounts, MetadataView } from '../batch/index.js';
 import { checkGroupSlots, checkGroupTable, groupName } from './kv-group-contract.js';
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
@@ -18,12 +18,12 @@ interface ViewShape extends MetadataCounts {
 }
 
 /**
- * Checks every tensor of a step against its decision and local plan: counts, padding, positions, slots against the block
+ * Checks every tensor of a step against its decision and forward batch: counts, padding, positions, slots against the block
  * table, logits, and that parts and whole agree. Throws ERR_SHAPE_CONTRACT naming the first entry that breaks the contract.
  * For tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
  */
-export function assertShapeContract(decision: DecisionView, local: LocalPlan): void {
-  equal('step of the local plan', local.step, decision.step);
+export function assertShapeContract(decision: DecisionView, local: ForwardBatch): void {
+  equal('step of the forward batch', local.step, decision.step);
   equal('parts', local.partCount, decision.partCount);
   if (decision.run === 'park') return;
   const graph = decision.run !== 'eager';
@@ -50,11 +50,11 @@ export function assertShapeContract(decision: DecisionView, local: LocalPlan): v
 }
 
 /** An eager step that is cut into parts pads only its parts. */
-function eagerTokens(decision: DecisionView, local: LocalPlan): number {
+function eagerTokens(decision: DecisionView, local: ForwardBatch): number {
   return decision.partCount > 1 ? local.tokens : decision.parts[0].gather.tokensPerRank[local.sizes.rank];
 }
 
-function checkParts(decision: DecisionView, local: LocalPlan, graph: boolean, tokens: number): void {
+function checkParts(decision: DecisionView, local: ForwardBatch, graph: boolean, tokens: number): void {
   const cut = local.partCount > 1;
   const total = new Array<number>(local.writtenTensors.tokensPerRank.length).fill(0);
   const real = [...total];
@@ -108,7 +108,7 @@ function checkReal(name: string, tokensPerRankReal: Int32Array, rank: number, pa
   if (count < 0 || count > padded) fail(`${name}.tokensPerRankReal[${rank}]`, `is ${count}`, `0 to ${padded}`);
 }
 
-function checkPart(name: string, local: LocalPlan, index: number): void {
+function checkPart(name: string, local: ForwardBatch, index: number): void {
   const part = local.part(index).snapshot();
   const view = local.writtenPartTensors[index];
   const [first, end] = part.requests;
@@ -147,7 +147,7 @@ function checkView(
   view: MetadataView,
   groups: readonly KvGroupTensors[],
   shape: ViewShape,
-  local: LocalPlan,
+  local: ForwardBatch,
 ): void {
   checkRequests(name, view, shape, local);
   if (local.groups[0].sizes.maxKvIndices > 0) {
@@ -191,7 +191,7 @@ function checkView(
   }
 }
 
-function checkRequests(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+function checkRequests(name: string, view: MetadataView, shape: ViewShape, local: ForwardBatch): void {
   const { queryLen: window } = local;
   const { paddedSeqLen, contextParallelSize } = local.sizes;
   const starts = view.queryStartLoc;
@@ -214,7 +214,7 @@ function checkRequests(name: string, view: MetadataView, shape: ViewShape, local
 }
 
 /** The number of a request's tokens that this rank stores; 0 in a padded row. */
-function checkLocalSeqLens(name: string, view: MetadataView, shape: ViewShape, local: LocalPlan): void {
+function checkLocalSeqLens(name: string, view: MetadataView, shape: ViewShape, local: ForwardBatch): void {
   for (let request = 0; request < shape.attentionRequests; request++) {
     const real = request < shape.rows && !inGap(shape, request);
     const stored = real ? storedBefore(local, view.seqLens[request]) : 0;

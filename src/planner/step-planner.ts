@@ -13,7 +13,7 @@ import {
   type VoteIntent,
   vetoOf,
 } from '../agreement/index.js';
-import { type LocalPlan, PlannerMemory, type Requests } from '../batch/index.js';
+import { type ForwardBatch, PlannerMemory, type Requests } from '../batch/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
@@ -59,9 +59,9 @@ export class StepPlanner {
   /** Consecutive ranks that schedule the same batch. */
   readonly replicaSize: number;
   readonly requests: Requests;
-  /** The current decision and local plan, read in place. */
+  /** The current decision and forward batch, read in place. */
   readonly decision: DecisionView;
-  readonly local: LocalPlan;
+  readonly local: ForwardBatch;
   /** int32[32], this rank's vote of the current step. */
   readonly row: Int32Array;
   /** int32[ranks, 32]: gather into it to avoid a copy. */
@@ -137,7 +137,7 @@ export class StepPlanner {
     this.#vote = memory.words('ownVote');
     this.#candidates = memory.words('candidates');
     this.#scheduled = memory.words('state');
-    this.local = memory.localPlan();
+    this.local = memory.forwardBatch();
     this.table = memory.words('votes');
     this.row = this.table.subarray(this.rank * VOTE_WORDS.length, (this.rank + 1) * VOTE_WORDS.length);
     this.#rules = memory.rules;
@@ -258,12 +258,12 @@ export class StepPlanner {
   }
 
   /**
-   * This rank's tensors and local plan for the decision, in this step's staging set. Ends the step: the batch can
+   * This rank's tensors and forward batch for the decision, in this step's staging set. Ends the step: the batch can
    * be edited again, and nothing is scheduled. After a resolve of the same step it refuses only a table whose row of this
    * rank is not its vote: ERR_RANKS_DIVERGED, and the batch stays frozen until `abandon()`.
    * Errors: that, ERR_STALE_VIEW, ERR_STEP_ORDER.
    */
-  build(decision: DecisionView): LocalPlan {
+  build(decision: DecisionView): ForwardBatch {
     this.#check('resolved');
     if (decision !== this.decision) {
       throw new LockstepError('ERR_STALE_VIEW', 'build() takes the decision that resolve() returned in this step', {

@@ -1,4 +1,4 @@
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { Limits } from '../config.js';
 import type { DeviceBuffer, DevicePlace, DeviceStream, Kernel, KernelArgument } from '../device/index.js';
 import type { Executor, Forward, ForwardPart, Lane, PiecewiseForward } from '../execution/index.js';
@@ -22,7 +22,7 @@ const NO_TOKEN = -1;
  */
 export class TokenKvCache implements Forward, Disposable {
   readonly piecewise: PiecewiseForward;
-  readonly supply: (local: LocalPlan) => void;
+  readonly supply: (local: ForwardBatch) => void;
   readonly #executor: Executor;
   readonly #kernels: Record<'copy' | 'kv_write' | 'fill' | 'expert', Kernel>;
   readonly #cache: DeviceBuffer;
@@ -34,7 +34,7 @@ export class TokenKvCache implements Forward, Disposable {
   readonly #host: Int32Array;
 
   /** `supply` writes the token ids of each step. */
-  constructor(executor: Executor, limits: Limits, supply: (local: LocalPlan) => void) {
+  constructor(executor: Executor, limits: Limits, supply: (local: ForwardBatch) => void) {
     const { device, kernels, metadata, collectives } = executor;
     this.#executor = executor;
     this.supply = supply;

@@ -1,4 +1,4 @@
-import type { LocalPlan, Row } from '../batch/index.js';
+import type { ForwardBatch, Row } from '../batch/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Chunk, RankSchedule } from '../workload/index.js';
 import type { KvLedger } from './kv-ledger.js';
@@ -53,7 +53,7 @@ export class RequestRows {
   }
 
   /** The ids of a built step's tokens, in the whole batch and in each part: those that the planner was given, and those of decodes. */
-  supply(local: LocalPlan): void {
+  supply(local: ForwardBatch): void {
     const { tensors, writtenTensors, decodeRequests, order } = local;
     const { inputIds, queryStartLoc } = tensors;
     copyIds(writtenTensors.inputIds, inputIds, local.paddedTokens);
@@ -75,7 +75,7 @@ export class RequestRows {
   }
 
   /** The schedule with its chunks in the order of the planner's rows, which is not that in which they were scheduled where requests left. */
-  inOrder(schedule: RankSchedule, { order, rows }: LocalPlan): RankSchedule {
+  inOrder(schedule: RankSchedule, { order, rows }: ForwardBatch): RankSchedule {
     const scheduled: Chunk[] = [];
     for (let row = 0; row < rows; row++) if (order[row] >= 0) scheduled.push(this.#chunk(order[row]));
     return { ...schedule, scheduled };

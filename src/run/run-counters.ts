@@ -1,5 +1,5 @@
 import type { DecisionView, ReasonCode } from '../agreement/index.js';
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 
 /** Counts of decisions. Equal on every rank. */
 export interface DecisionCounts {
@@ -52,7 +52,7 @@ export class DecisionCounters {
   };
 
   /** Counts `steps` steps that were decided and sized alike. */
-  count(decision: DecisionView, local: Pick<LocalPlan, 'tokens' | 'paddedTokens'>, steps = 1): void {
+  count(decision: DecisionView, local: Pick<ForwardBatch, 'tokens' | 'paddedTokens'>, steps = 1): void {
     const counts = this.decisions;
     const { reason, run } = decision;
     counts.reasons[reason] = (counts.reasons[reason] ?? 0) + steps;
@@ -79,7 +79,7 @@ export class DecisionCounters {
 export class RunCounters extends DecisionCounters {
   #digest = 2166136261;
 
-  override count(decision: DecisionView, local: LocalPlan): void {
+  override count(decision: DecisionView, local: ForwardBatch): void {
     for (const value of decision.words) this.#digest = Math.imul(this.#digest ^ value, 16777619);
     super.count(decision, local);
   }

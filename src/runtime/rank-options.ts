@@ -1,5 +1,5 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
-import type { LocalPlan } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { Device } from '../device/index.js';
 import type { DeviceCollectives, Executor, Forward } from '../execution/index.js';
 import type { StepPlanner } from '../planner/index.js';
@@ -32,7 +32,7 @@ export interface RankOptions {
 export interface StepResult {
   readonly decision: DecisionView;
   /** This rank's part; it has no tokens in a parked step. */
-  readonly local: LocalPlan;
+  readonly local: ForwardBatch;
 }
 
 /** Options of a step: its intent, and what may end its waits. */

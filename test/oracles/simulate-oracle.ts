@@ -1,4 +1,4 @@
-import { type DecisionView, type LocalPlan, type Row, StepPlanner } from '../../dist/entry/planner.js';
+import { type DecisionView, type ForwardBatch, type Row, StepPlanner } from '../../dist/entry/planner.js';
 import {
   paddingRatio,
   RunCounters,
@@ -61,7 +61,7 @@ export async function runPlainly(requests: RequestTable, options: SimulateOption
     let decision: DecisionView | undefined;
     for (const [rank, { planner, rows, counters }] of all.entries()) {
       decision = planner.resolve(table);
-      const local: LocalPlan = planner.build(decision);
+      const local: ForwardBatch = planner.build(decision);
       counters.count(decision, local);
       for (const { request, advance } of schedule?.ranks[rank]?.scheduled ?? []) {
         planner.requests.advance(rows.get(request) as Row, advance);

@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   assertShapeContract,
-  type KvGroupPlan,
-  type LocalPlan,
+  type ForwardBatch,
+  type KvGroupMetadata,
   type MetadataView,
   type StepPlanner,
 } from '../../dist/entry/planner.js';
@@ -69,7 +69,7 @@ function corruptionsOf(planner: StepPlanner): Corruption[] {
 }
 
 /** Entries that a KV cache group other than the first has of its own. */
-function corruptGroup(group: KvGroupPlan, local: LocalPlan, list: Corruption[]): void {
+function corruptGroup(group: KvGroupMetadata, local: ForwardBatch, list: Corruption[]): void {
   for (let index = 0; index < local.attentionRequests * group.tableWidth; index++) {
     list.push({ kind: 'group blockTable', array: group.blockTable, index, value: -1 });
   }

@@ -1,4 +1,4 @@
-import type { KvGroupPlan, LocalPlan, MetadataView, StepPlanner } from '../../dist/entry/planner.js';
+import type { ForwardBatch, KvGroupMetadata, MetadataView, StepPlanner } from '../../dist/entry/planner.js';
 import { CONFIG_BASE, CONFIG_WORDS } from '../../dist/layout/layout.js';
 import { devicePort } from '../../dist/planner/index.js';
 import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
@@ -7,10 +7,10 @@ import type { PlainStep, PlainTensors } from '../oracles/metadata-oracle.js';
 const POISON = 0xa5;
 
 /**
- * The first entry in which a step's local plan differs from the plain one, or undefined: every tensor of the whole batch
+ * The first entry in which a step's forward batch differs from the plain one, or undefined: every tensor of the whole batch
  * and of each part, padding included; the block table's rows; and slots, which are -1 to the end of their capacity.
  */
-export function differenceFromPlain(local: LocalPlan, plain: PlainStep): string | undefined {
+export function differenceFromPlain(local: ForwardBatch, plain: PlainStep): string | undefined {
   const counts = ['paddedTokens', 'attentionRequests', 'queryLen'] as const;
   for (const name of counts) if (local[name] !== plain[name]) return `${name} is ${local[name]}, not ${plain[name]}`;
   if (local.partCount !== plain.parts.length) return `${local.partCount} parts, not ${plain.parts.length}`;
@@ -34,7 +34,7 @@ export function differenceFromPlain(local: LocalPlan, plain: PlainStep): string 
 }
 
 /** The first entry of a KV cache group's own arrays that is not what a planner of that group alone would have; or undefined. */
-export function groupDifference(group: KvGroupPlan, plain: PlainStep): string | undefined {
+export function groupDifference(group: KvGroupMetadata, plain: PlainStep): string | undefined {
   const name = `groups[${group.sizes.index}]`;
   const rows = group.blockTable.subarray(0, plain.attentionRequests * group.tableWidth);
   const table = firstDifference(`${name}.blockTable`, rows, plain.blockTable);

@@ -3,7 +3,7 @@ import {
   assertShapeContract,
   createPlanner,
   decodeKey,
-  type LocalPlanValue,
+  type ForwardBatchValue,
   type PlannerOptions,
   type ScheduledChunk,
 } from '../../../dist/entry/planner.js';
@@ -16,7 +16,7 @@ interface Request extends ScheduledChunk {
 }
 
 /** One step of `requests` on a poisoned planner of one rank. */
-async function stepOf(options: PlannerOptions, requests: readonly Request[]): Promise<LocalPlanValue> {
+async function stepOf(options: PlannerOptions, requests: readonly Request[]): Promise<ForwardBatchValue> {
   const planner = await createPlanner({ ...options, poison: true });
   for (const { blockIds, start, ...chunk } of requests) {
     planner.requests.schedule(planner.requests.add({ blockIds, numComputedTokens: start }), chunk);

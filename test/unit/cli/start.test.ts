@@ -10,6 +10,11 @@ import { root } from '../../support/cli.js';
 
 /** Files of dist/ that a command loads. A loader hook tells them on descriptor 3. */
 function loaded(...args: string[]): string[] {
+  return loadedWith('', args);
+}
+
+/** The same, with a text on standard input. */
+function loadedWith(input: string, args: readonly string[]): string[] {
   const hook = `data:text/javascript,${encodeURIComponent(`
     import { register } from 'node:module';
     register('data:text/javascript,' + encodeURIComponent(\`
@@ -24,7 +29,7 @@ function loaded(...args: string[]): string[] {
   const { output, status } = spawnSync(process.execPath, ['--import', hook, main, ...args], {
     encoding: 'utf8',
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    input: '',
+    input,
   });
   expect(status, output[2] as string).toBe(0);
   const dist = `${pathToFileURL(path.join(root, 'dist')).href}/`;
@@ -56,6 +61,12 @@ describe('what a command loads', () => {
     for (const room of ['run', 'capture', 'bench', 'conformance', 'workload']) expect(rooms).not.toContain(room);
     for (const room of ['run', 'capture', 'workload', 'check', 'engines'])
       expect(roomsOf(loaded('doctor'))).not.toContain(room);
+  });
+
+  test('a batch is explained without what reads plans, logs and traces', () => {
+    const rooms = roomsOf(loadedWith('{"ranks":[{"requests":[]}]}', ['explain']));
+    expect(rooms).toContain('explain');
+    for (const room of ['formats', 'input', 'workload', 'ranks', 'native']) expect(rooms).not.toContain(room);
   });
 
   test('every command has a file of its own', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import type { LocalPlan, Row } from '../../../dist/batch/index.js';
+import type { ForwardBatch, Row } from '../../../dist/batch/index.js';
 import { createPlanner, devicePort, type StepPlanner } from '../../../dist/planner/index.js';
 import { refusedWith } from '../../support/expectations.js';
 
 const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 32, maxModelLen: 64, blockSize: 4, numBlocks: 200, queryLen: 3 };
 
-const step = (planner: StepPlanner): LocalPlan => planner.build(planner.resolve(planner.vote()));
+const step = (planner: StepPlanner): ForwardBatch => planner.build(planner.resolve(planner.vote()));
 
 /** A planner whose first step has `count` decodes of `queryLen` tokens from position 3 on, each with a block of its own and one more. */
 async function running(count: number, queryLen = 1): Promise<{ planner: StepPlanner; rows: Row[] }> {
@@ -19,8 +19,8 @@ async function running(count: number, queryLen = 1): Promise<{ planner: StepPlan
 }
 
 const decode = { phase: 'decode', queryLen: 1 } as const;
-const orderOf = (local: LocalPlan): number[] => [...local.order.subarray(0, local.rows)];
-const blocksOf = (local: LocalPlan, row: number): number[] => [
+const orderOf = (local: ForwardBatch): number[] => [...local.order.subarray(0, local.rows)];
+const blocksOf = (local: ForwardBatch, row: number): number[] => [
   ...local.blockTable.subarray(row * local.tableWidth, row * local.tableWidth + 4),
 ];
 

@@ -14,7 +14,7 @@ test('console.log and JSON show names, and no raw words', async () => {
   expect(JSON.parse(JSON.stringify(decision))).toEqual(decision.snapshot());
   expect(inspect(decision)).toMatch(/^DecisionView \{.*run: 'full',.*reason: 'graph',.*paddedTokens: 4,/s);
   expect(inspect({ decision }, { depth: 5 })).toContain("reason: 'graph'");
-  expect(inspect(local)).toMatch(/^LocalPlan \{.*tokens: 3,.*paddedTokens: 4,/s);
+  expect(inspect(local)).toMatch(/^ForwardBatch \{.*tokens: 3,.*paddedTokens: 4,/s);
   expect(JSON.parse(JSON.stringify(local))).toMatchObject({
     step: 0,
     tokens: 3,

@@ -123,7 +123,7 @@ describe('the order of a step', () => {
     const built = [own.local.paddedTokens, own.local.attentionRequests, own.local.queryLen];
     const error = refusedWith('ERR_RANKS_DIVERGED', () => own.build(own.decision));
     expect(error.details).toMatchObject({ what: 'own row', word: 'tokens', found: 1, voted: 8, ranks: [0], step: 0 });
-    // The local plan is still that of the last step that was built.
+    // The forward batch is still that of the last step that was built.
     expect([own.local.paddedTokens, own.local.attentionRequests, own.local.queryLen]).toEqual(built);
     refusedWith('ERR_STATE_FROZEN', () => own.requests.remove(rows[0]));
     own.abandon();

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Limits, LocalPlanValue, Row } from '../../../dist/entry/planner.js';
+import type { ForwardBatchValue, Limits, Row } from '../../../dist/entry/planner.js';
 import { createPlanner, decodePlan, type StepPlanner } from '../../../dist/entry/planner.js';
 import { generateWorkload, SchedulerModel } from '../../../dist/entry/workload.js';
 import { KvLedger } from '../../../dist/run/kv-ledger.js';
@@ -51,7 +51,7 @@ class PlainRows {
   }
 }
 
-function takeStep(planner: StepPlanner, supply: RequestRows | undefined): LocalPlanValue {
+function takeStep(planner: StepPlanner, supply: RequestRows | undefined): ForwardBatchValue {
   planner.vote();
   const local = planner.build(planner.resolve(planner.table));
   supply?.supply(local);

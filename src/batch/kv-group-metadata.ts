@@ -5,7 +5,7 @@ import { copyTensors, type KvGroupStaging, type KvGroupTensors, type MetadataCou
 const TABLE_EDITS = word(KV_GROUP_STATE_WORDS, 'tableEdits');
 
 /** What one KV cache group has of its own in a step, by value. */
-export interface KvGroupPlanValue {
+export interface KvGroupMetadataValue {
   readonly tensors: KvGroupTensors;
   readonly partTensors: readonly KvGroupTensors[];
   readonly blockTable: Int32Array;
@@ -14,9 +14,9 @@ export interface KvGroupPlanValue {
 
 /**
  * What one KV cache group has of its own in the current step, read in place: the same object in every step. Counts, positions and
- * lengths are the local plan's: groups differ only in their blocks.
+ * lengths are the forward batch's: groups differ only in their blocks.
  */
-export class KvGroupPlan {
+export class KvGroupMetadata {
   /** The staging set that the group's tensors are read from. */
   readonly sizes: KvGroupSizes;
   readonly #state: Int32Array;
@@ -49,7 +49,7 @@ export class KvGroupPlan {
   }
 
   /** A value with detached tensors, each as long as the whole batch and the parts it is cut into need. */
-  snapshot(whole: MetadataCounts, parts: readonly MetadataCounts[]): KvGroupPlanValue {
+  snapshot(whole: MetadataCounts, parts: readonly MetadataCounts[]): KvGroupMetadataValue {
     return Object.freeze({
       tensors: copyTensors(KV_GROUP_TENSORS, this.tensors, whole),
       partTensors: Object.freeze(

@@ -1,7 +1,7 @@
 import { inspectAs } from '../inspect.js';
 import { indexOf, LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS } from '../layout/index.js';
 import type { Sizes } from '../memory/index.js';
-import { KvGroupPlan, type KvGroupPlanValue } from './kv-group-plan.js';
+import { KvGroupMetadata, type KvGroupMetadataValue } from './kv-group-metadata.js';
 import { copyView, type MetadataView, type StagingSet } from './metadata.js';
 
 const W = indexOf(LOCAL_WORDS);
@@ -74,8 +74,8 @@ export class LocalPartView implements LocalPart {
   }
 }
 
-/** A step's local plan and its tensors, by value. */
-export interface LocalPlanValue {
+/** A step's forward batch, by value. */
+export interface ForwardBatchValue {
   readonly step: number;
   readonly tokens: number;
   readonly requests: number;
@@ -89,16 +89,16 @@ export interface LocalPlanValue {
   readonly blockTable: Int32Array;
   readonly tableWidth: number;
   /** What each KV cache group has of its own; the first has the slots, pages and block table above. */
-  readonly groups: readonly KvGroupPlanValue[];
+  readonly groups: readonly KvGroupMetadataValue[];
 }
 
 /**
  * This rank's part of a decision, read in place: the next `build` overwrites it, and its tensors are valid until their
  * staging set is used again, two steps later. `step` says which step it is; `snapshot()` gives a value that lasts.
  */
-export class LocalPlan {
+export class ForwardBatch {
   static {
-    inspectAs(LocalPlan, (plan) => plan.toJSON());
+    inspectAs(ForwardBatch, (batch) => batch.toJSON());
   }
 
   readonly #words: Int32Array;
@@ -109,8 +109,8 @@ export class LocalPlan {
    * i32[maxPaddedRequests], -1 in a gap row. The next vote overwrites it.
    */
   readonly order: Int32Array;
-  /** What each KV cache group has of its own. The first group's slots, pages and block table are also those of the plan itself. */
-  readonly groups: readonly KvGroupPlan[];
+  /** What each KV cache group has of its own. The first group's slots, pages and block table are also those of the batch itself. */
+  readonly groups: readonly KvGroupMetadata[];
   /** The staging set that the tensors are read from. */
   readonly sizes: Sizes;
 
@@ -126,7 +126,7 @@ export class LocalPlan {
     this.sizes = sizes;
     this.groups = Object.freeze(
       views.groups.map(
-        (state, index) => new KvGroupPlan(sizes.groups[index], state, () => this.#sets[this.staging].groups[index]),
+        (state, index) => new KvGroupMetadata(sizes.groups[index], state, () => this.#sets[this.staging].groups[index]),
       ),
     );
   }
@@ -219,14 +219,14 @@ export class LocalPlan {
   }
 
   /** What `JSON.stringify` writes: the counts and parts; tensors are 64-bit and large, and `snapshot()` copies them. */
-  toJSON(): Omit<LocalPlanValue, 'tensors' | 'partTensors' | 'blockTable' | 'tableWidth' | 'groups'> {
+  toJSON(): Omit<ForwardBatchValue, 'tensors' | 'partTensors' | 'blockTable' | 'tableWidth' | 'groups'> {
     const { step, tokens, requests, paddedTokens, attentionRequests, queryLen, numLogits, partCount } = this;
     const parts = Array.from({ length: partCount }, (_, index) => this.part(index).snapshot());
     return { step, tokens, requests, paddedTokens, attentionRequests, queryLen, numLogits, parts };
   }
 
   /** A value with detached tensors, each as long as the step needs. */
-  snapshot(): LocalPlanValue {
+  snapshot(): ForwardBatchValue {
     const parts = Array.from({ length: this.partCount }, (_, index) => this.part(index).snapshot());
     const cut = parts.length > 1;
     const groups = this.groups.map((group) => group.snapshot(this, cut ? parts : []));
