@@ -54,6 +54,7 @@ napi_value map_file(napi_env env, napi_callback_info raw) {
     const int64_t bytes = integer_argument(info[1], "bytes");
     if (bytes < 1) invalid_argument("bytes", info[1], "at least 1");
     const std::string path = info[0].As<Napi::String>().Utf8Value();
+    if (path.find('\0') != std::string::npos) invalid_argument("path", info[0], "a path without a 0 in it");
     OpenFile file{open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644)};
     if (file.descriptor < 0) refuse(path, "opened", errno);
     struct stat facts;

@@ -36,6 +36,12 @@ const COMMANDS: readonly Definition[] = [
     define: defineSimulate,
   },
   {
+    name: 'replay',
+    description:
+      'Derive the decisions of recordings again and say which rank left step first; or decide the steps of a log again.',
+    define: defineReplay,
+  },
+  {
     name: 'explain',
     description: 'Explain the step that batches lead to: votes, decision, reason, every tensor.',
     define: defineExplain,
@@ -110,6 +116,7 @@ function defineRun(command: Command): void {
     .option('--check-shapes', 'check every tensor of every step against its decision')
     .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
     .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
+    .option('--record <dir>', 'keep the last steps of each rank in a file of this folder, rank-N.rec, for replay')
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./run.js')).run(flags, command));
 }
@@ -155,6 +162,17 @@ function defineSimulate(command: Command): void {
     .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./simulate.js')).simulateCommand(flags, command));
+}
+
+/** `lockstep replay`: what recorded ranks did, or what a log's steps would have been. */
+function defineReplay(command: Command): void {
+  command.argument(
+    '<path...>',
+    'recordings of run --record or their folder, or one step log; - for a log on standard input',
+  );
+  addCostOptions(addPlannerOptions(command))
+    .option('--json', 'print one JSON document')
+    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags));
 }
 
 /** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */

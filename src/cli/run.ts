@@ -36,6 +36,7 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly rankOut?: string;
   readonly stepLog?: string;
   readonly captureLog?: string;
+  readonly record?: string;
   readonly json?: boolean;
 }
 
@@ -165,6 +166,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     ...(flags.transport === undefined ? {} : { transport: flags.transport }),
     ...(flags.stepLog === undefined ? {} : { stepLog: flags.stepLog }),
     ...(flags.captureLog === undefined ? {} : { captureLog: flags.captureLog }),
+    ...(flags.record === undefined ? {} : { record: flags.record }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };
 }

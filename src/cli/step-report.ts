@@ -64,7 +64,8 @@ export function stepLines(run: StepSummary, graphs: string): string[] {
   return lines;
 }
 
-function reasonLine([reason, number]: readonly [ReasonCode, number]): string {
+/** How often a reason was given, and what it means. */
+export function reasonLine([reason, number]: readonly [ReasonCode, number]): string {
   const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';
   return `    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`;
 }

@@ -1,4 +1,4 @@
-// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs; the time that ranks run in.
+// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs; recordings of ranks, and what they say; the time that ranks run in.
 
 export {
   type SimulatedSpan,
@@ -9,6 +9,28 @@ export {
   type VoteWordName,
 } from '../formats/index.js';
 export type { JoinThreadsOptions } from '../ranks/index.js';
+export {
+  DEFAULT_RECORDED_STEPS,
+  decodeRecording,
+  openRecorder,
+  type RecorderOptions,
+  type Recording,
+  type RecordingDocument,
+  type RecordState,
+  readRecording,
+  type StepRecord,
+  type StepRecorder,
+} from '../recorder/index.js';
+export {
+  type ComparedRecordings,
+  compareRecordings,
+  type Difference,
+  type LastStep,
+  type LogDifference,
+  type ReplayedLog,
+  type ReplayOptions,
+  replayLog,
+} from '../replay/index.js';
 export {
   type CompleteRunOptions,
   completeRunOptions,

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { LockstepError, shown } from '../errors.js';
 import { DECISION_WORDS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
 import { guarded, loadNative } from '../native/index.js';
@@ -179,6 +181,16 @@ function memoryOf(path: string | null, bytes: number): { memory: ArrayBuffer; re
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error;
     return { memory: new ArrayBuffer(bytes), reason: error.message };
+  }
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch (cause) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${path} cannot be made: ${(cause as Error).message}`,
+      { path },
+      { cause },
+    );
   }
   return { memory: guarded(() => native.mapFile(path, bytes)), reason: null };
 }

@@ -51,10 +51,12 @@ export interface RunOptions {
   readonly stepLog?: string;
   /** JSON Lines file for every captured key: `{key, reservedBytes, allocatedBytes, seconds}` of rank 0. Default none. */
   readonly captureLog?: string;
+  /** Folder for the recordings of all ranks, `rank-N.rec` each: their last 1024 steps, also of a process that is killed. Default none. */
+  readonly record?: string;
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
-type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog';
+type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog' | 'record';
 
 /** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
@@ -78,6 +80,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     checkShapes: false,
     stepLog: undefined,
     captureLog: undefined,
+    record: undefined,
   });
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
@@ -96,6 +99,7 @@ export interface CompleteRunOptions {
   readonly checkShapes: boolean;
   readonly stepLog: string | null;
   readonly captureLog: string | null;
+  readonly record: string | null;
 }
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
@@ -194,7 +198,7 @@ function ownOptions(
   given: RunOptions,
 ): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
   const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
-  const { deviceMemory = null, stepLog = null, captureLog = null } = options;
+  const { deviceMemory = null, stepLog = null, captureLog = null, record = null } = options;
   const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');
   const faults = new Faults();
   faults.names('run options', given, Object.keys(DEFAULT_RUN_OPTIONS));
@@ -219,12 +223,8 @@ function ownOptions(
   faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`, 'verify');
   faults.integer('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
   if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
-  for (const [name, path] of Object.entries({ stepLog, captureLog })) {
-    faults.check(
-      path === null || typeof path === 'string',
-      `${name} is ${shown(path)}; it must be the path of a file`,
-      name,
-    );
+  for (const [name, path] of Object.entries({ stepLog, captureLog, record })) {
+    faults.check(path === null || typeof path === 'string', `${name} is ${shown(path)}; it must be a path`, name);
   }
   faults.throwIfAny('These options');
   return {
@@ -238,5 +238,6 @@ function ownOptions(
     checkShapes,
     stepLog,
     captureLog,
+    record,
   };
 }

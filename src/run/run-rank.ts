@@ -1,3 +1,4 @@
+import path from 'node:path';
 import { type Device, openDevice } from '../device/index.js';
 import {
   type CaptureReport,
@@ -10,6 +11,7 @@ import { LineFile, stepRecord } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
+import { openRecorder } from '../recorder/index.js';
 import { createRank, type Rank } from '../runtime/index.js';
 import {
   type RankSchedule,
@@ -105,6 +107,10 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     collective: host.collective,
     timeoutMs: options.timeoutMs,
   });
+  const recorder =
+    options.record === null
+      ? undefined
+      : openRecorder({ planner, path: path.join(options.record, `rank-${planner.rank}.rec`) });
   let cache: TokenKvCache | undefined;
   using rank = createRank({
     planner,
@@ -113,6 +119,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     collectives,
     timeoutMs: options.timeoutMs,
     checkShapes: options.checkShapes,
+    ...(recorder === undefined ? {} : { recorder }),
     forward: (executor) => {
       cache = new TokenKvCache(executor, options.limits, (local) => rows.supply(local));
       return cache;

@@ -26,6 +26,7 @@ export const ROOMS = [
   'formats',
   'capture',
   'run',
+  'replay',
   'explain',
   'check',
   'conformance',

@@ -1,0 +1,85 @@
+import type { ReasonCode } from '../agreement/index.js';
+import type { ComparedRecordings, LastStep, Rederived, ReplayedLog } from '../replay/index.js';
+import { count, percent, reasonLine, reportLine } from './step-report.js';
+
+/** A rank's recording, derived again. */
+export interface DerivedRank extends Rederived {
+  readonly rank: number;
+  /** Steps that were begun; the recording keeps the last of them. */
+  readonly begun: number;
+}
+
+/** What recordings say, for people. */
+export function recordingsReport(compared: ComparedRecordings, derived: readonly DerivedRank[]): string {
+  const { ranks, missing, last, difference, first } = compared;
+  const steps = derived.reduce((sum, each) => sum + each.derived, 0);
+  const wrong = derived.flatMap(({ rank, differing }) => differing.map((each) => ({ rank, ...each })));
+  const lines = [
+    `${count(last.length)} of ${count(ranks)} ranks recorded, ${count(steps)} decisions derived again, ${count(wrong.length)} differ`,
+    ...last.map((each) => reportLine(`rank ${each.rank}`, lastLine(each))),
+  ];
+  if (missing.length > 0) lines.push(reportLine('missing', `rank ${missing.join(', ')}`));
+  for (const { rank, step, refused } of wrong.slice(0, 5)) {
+    const why =
+      refused === null
+        ? 'built another decision than the rules derive from its table'
+        : `its table is refused: ${refused}`;
+    lines.push(reportLine('wrong', `rank ${rank} in step ${step} ${why}`));
+  }
+  if (difference !== null) lines.push(reportLine('difference', `in step ${difference.step}: ${difference.detail}`));
+  if (compared.culprits.length > 0) lines.push(reportLine('at fault', `rank ${compared.culprits.join(', ')}`));
+  lines.push(
+    reportLine(
+      'first',
+      first === null
+        ? 'no rank left step before the others'
+        : `rank ${first.rank} left step, at all-gather ${first.sequence}`,
+    ),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+const CAME: Record<LastStep['state'], string> = {
+  voted: 'voted and waited for its peers',
+  gathered: 'had the table',
+  built: 'had built its tensors',
+  launched: 'ended the step',
+};
+
+function lastLine({ step, sequence, state, error, vote }: LastStep): string {
+  const held = `${count(vote.tokens)} tokens, ${count(vote.decodes)} decodes, ${count(vote.prefills)} prefills`;
+  const ended = error === null ? '' : `, then ${error}`;
+  return `step ${step}, all-gather ${sequence}: ${CAME[state]}${ended} (voted ${vote.control}: ${held})`;
+}
+
+/** What became of a log's steps, for people. */
+export function logReport(
+  replayed: ReplayedLog,
+  { policy, graphs, costModel, costKnown }: { policy: string; graphs: number; costModel: string; costKnown: boolean },
+): string {
+  const { ranks, lines, steps, graphSteps, eagerSteps, compared, different, first, timeRatio, loggedTimeRatio } =
+    replayed;
+  const text = [
+    `Decided ${count(lines)} steps of ${count(ranks)} ranks again: ${count(graphSteps)} on graphs, ${count(eagerSteps)} eager, ${count(lines - steps)} parked`,
+    reportLine('policy', `${policy}, ${count(graphs)} graphs`),
+    reportLine(
+      'compared',
+      compared === 0
+        ? 'nothing: the log has no decisions'
+        : `${count(different)} of ${count(compared)} decisions differ`,
+    ),
+  ];
+  if (first !== null) {
+    const what = Object.entries(first.differs).map(
+      ([name, { logged, derived }]) => `${name} ${JSON.stringify(logged)}, here ${JSON.stringify(derived)}`,
+    );
+    text.push(reportLine('first', `line ${first.line}, step ${first.step}: ${what.join('; ')}`));
+  }
+  if (costKnown) {
+    const logged = loggedTimeRatio === null ? '' : `, ${percent(loggedTimeRatio)} as logged`;
+    text.push(reportLine('cost', `${percent(timeRatio)} more time by padding${logged} (${costModel})`));
+  }
+  const reasons = (Object.entries(replayed.reasons) as [ReasonCode, number][]).sort((a, b) => b[1] - a[1]);
+  text.push(...reasons.map(reasonLine));
+  return `${text.join('\n')}\n`;
+}

@@ -1,0 +1,104 @@
+import { readdirSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import path from 'node:path';
+import { LockstepError } from '../errors.js';
+import { readPlanFile } from '../formats/index.js';
+import { loadModules } from '../memory/index.js';
+import { isRecording, type Recording, readRecording } from '../recorder/index.js';
+import { compareRecordings, rederive, replayLog } from '../replay/index.js';
+import { completeSimulateOptions } from '../run/index.js';
+import { readCosts, tokenCosts } from '../workload/index.js';
+import { type CostFlags, costSourceOf } from './cost-options.js';
+import { EXIT } from './exit.js';
+import { interrupts, unlessInterrupted } from './interrupts.js';
+import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
+import { logReport, recordingsReport } from './replay-report.js';
+import { inputOf, STDIN } from './stdin.js';
+
+interface ReplayFlags extends PlannerFlags, CostFlags {
+  readonly json?: boolean;
+}
+
+/** Replays recordings or a log, as the paths are. Exit 1 where ranks differ, or a decision is not what the rules derive. */
+export async function replay(paths: readonly string[], flags: ReplayFlags): Promise<void> {
+  await unlessInterrupted(async () => {
+    const files = paths.flatMap(filesOf);
+    if (files.length === 0) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `${paths.join(', ')}: no file rank-N.rec; give the folder of run --record`,
+        { paths },
+      );
+    }
+    const recorded = await Promise.all(files.map((file) => file !== STDIN && beginsAsRecording(file)));
+    if (recorded.every((is) => is)) return await replayRecordings(files, flags);
+    if (recorded.some((is) => is) || files.length > 1) {
+      throw new LockstepError('ERR_INPUT_INVALID', 'Give recordings, all of one run, or one log', { files });
+    }
+    await replaySteps(files[0] as string, flags);
+  });
+}
+
+async function replayRecordings(files: readonly string[], flags: ReplayFlags): Promise<void> {
+  const recordings: Recording[] = [];
+  for (const file of files) recordings.push(await readRecording(file));
+  const modules = await loadModules();
+  const compared = compareRecordings(recordings);
+  const derived = recordings.map((each) => ({ rank: each.rank, begun: each.begun, ...rederive(each, modules) }));
+  if (compared.difference !== null || derived.some(({ differing }) => differing.length > 0))
+    process.exitCode = EXIT.failed;
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ schemaVersion: 1, kind: 'recordings', ...compared, derived })}\n`
+      : recordingsReport(compared, derived),
+  );
+}
+
+async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
+  const { signal } = interrupts;
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const { limits, policy, plan } = completeSimulateOptions({
+    limits: limitsOf(flags, planFile?.plan),
+    policy: await policyOf(flags, planFile?.policy),
+    ...(flags.twins === undefined ? {} : { twins: flags.twins }),
+    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+  });
+  const source = costSourceOf(flags);
+  const largest = Math.max(limits.maxNumBatchedTokens, ...plan.keys.map(({ tokens }) => tokens));
+  const costs = source === null ? tokenCosts(largest) : await readCosts(source, largest, signal);
+  const replayed = await replayLog(inputOf(file), {
+    limits,
+    policy,
+    plan,
+    cost: (tokens) => costs.costs[tokens] as number,
+    signal,
+  });
+  if (replayed.complete === false)
+    process.stderr.write(`${file}: the log has no last line: what wrote it was killed\n`);
+  if (replayed.different > 0) process.exitCode = EXIT.failed;
+  const said = { policy: policy.name, graphs: plan.keys.length, costModel: costs.name, costKnown: costs.unit === 'ms' };
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said })}\n`
+      : logReport(replayed, said),
+  );
+}
+
+/** A path, or the recordings of a folder. */
+function filesOf(given: string): string[] {
+  if (given === STDIN || statSync(given, { throwIfNoEntry: false })?.isDirectory() !== true) return [given];
+  return readdirSync(given)
+    .filter((name) => name.endsWith('.rec'))
+    .sort()
+    .map((name) => path.join(given, name));
+}
+
+async function beginsAsRecording(file: string): Promise<boolean> {
+  try {
+    await using handle = await open(file);
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(4), 0, 4);
+    return isRecording(buffer.subarray(0, bytesRead));
+  } catch (error) {
+    throw new LockstepError('ERR_INPUT_INVALID', `${file} cannot be read: ${(error as Error).message}`, { file });
+  }
+}

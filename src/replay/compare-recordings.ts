@@ -1,0 +1,145 @@
+import { LockstepError } from '../errors.js';
+import { ENUMS, indexOf, nameOf, VOTE_WORDS } from '../layout/index.js';
+import { outliers } from '../numbers.js';
+import type { Recording, RecordState, StepRecord } from '../recorder/index.js';
+
+/** Where a rank's recording ends. */
+export interface LastStep {
+  readonly rank: number;
+  readonly step: number;
+  readonly sequence: number;
+  readonly state: Exclude<RecordState, 'none'>;
+  readonly error: string | null;
+  /** What it had voted: tokens, requests of each phase, and whether to run, leave or report a fault. */
+  readonly vote: {
+    readonly control: string;
+    readonly tokens: number;
+    readonly prefills: number;
+    readonly decodes: number;
+  };
+}
+
+/** A step in which ranks have recorded what cannot be of one group. */
+export interface Difference {
+  readonly step: number;
+  readonly what: 'sequence' | 'table' | 'decision';
+  /** Those that differ from most; all of them where no more agree on one thing than on another. */
+  readonly ranks: readonly number[];
+  readonly detail: string;
+}
+
+/** What recordings of one group say together. */
+export interface ComparedRecordings {
+  readonly ranks: number;
+  /** Ranks of the group without a recording, or without a step in it. */
+  readonly missing: readonly number[];
+  readonly last: readonly LastStep[];
+  /** The earliest difference; null where there is none. */
+  readonly difference: Difference | null;
+  /** The rank that left step first: the only one behind all others, or the first of several with an error of its own; null if none is known. */
+  readonly first: LastStep | null;
+  /** Ranks at fault, where that can be known: those of the earliest difference, else `first`. */
+  readonly culprits: readonly number[];
+}
+
+/** Compares the recordings of the ranks of one group. Errors: ERR_INPUT_INVALID where they cannot be of one. */
+export function compareRecordings(recordings: readonly Recording[]): ComparedRecordings {
+  const ranks = recordings[0]?.ranks ?? 0;
+  for (const each of recordings) {
+    const twin = recordings.find((other) => other !== each && other.rank === each.rank);
+    if (each.ranks === ranks && twin === undefined) continue;
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      twin === undefined
+        ? `${each.source} is of a group of ${each.ranks} ranks, and ${recordings[0]?.source} of one of ${ranks}; give the recordings of one run`
+        : `${each.source} and ${twin.source} are both of rank ${each.rank}; give the recordings of one run`,
+      { ranks: [each.ranks, ranks], rank: each.rank },
+    );
+  }
+  const last = recordings.flatMap((each) => lastStep(each)).sort((a, b) => a.rank - b.rank);
+  const missing = Array.from({ length: ranks }, (_, rank) => rank).filter((rank) =>
+    last.every((each) => each.rank !== rank),
+  );
+  const difference = firstDifference(recordings);
+  const first = firstToLeave(last);
+  const blamed = difference?.ranks ?? (first === null ? [] : [first.rank]);
+  return { ranks, missing, last, difference, first, culprits: blamed };
+}
+
+function lastStep({ rank, records }: Recording): LastStep[] {
+  const record = records.at(-1);
+  if (record === undefined) return [];
+  const { step, sequence, state, error, row } = record;
+  const vote = {
+    control: nameOf('CONTROL', row[V.control] ?? ENUMS.CONTROL.run),
+    tokens: row[V.tokens] as number,
+    prefills: row[V.prefillRequests] as number,
+    decodes: row[V.decodeRequests] as number,
+  };
+  return [{ rank, step, sequence, state, error, vote }];
+}
+
+/** Errors by which a rank learns of another's end. */
+const TOLD: readonly (string | null)[] = ['ERR_RANK_LOST', 'ERR_COLLECTIVE_TIMEOUT', null];
+
+function firstToLeave(last: readonly LastStep[]): LastStep | null {
+  const ended = last.every(({ state, error }) => state === 'launched' && error === null);
+  const [least] = last;
+  if (least === undefined || (ended && last.every((each) => each.sequence === least.sequence))) return null;
+  const order = [...last].sort((a, b) => progress(a) - progress(b));
+  const behind = order.filter((each) => progress(each) === progress(order[0] as LastStep));
+  const own = last.filter(({ error }) => !TOLD.includes(error));
+  // A rank that failed by itself left before those that only heard of it; one that stopped without a word is behind them.
+  if (own.length === 1) return own[0] as LastStep;
+  return behind.length === 1 ? (behind[0] as LastStep) : null;
+}
+
+/** How far a rank came, as one number. Sequence numbers wrap, and ranks of one group are within one of each other. */
+function progress({ sequence, state }: LastStep): number {
+  return sequence * 8 + ORDER.indexOf(state);
+}
+
+const ORDER: readonly RecordState[] = ['none', 'voted', 'gathered', 'built', 'launched'];
+
+/** The earliest step that ranks recorded differently. */
+function firstDifference(recordings: readonly Recording[]): Difference | null {
+  const [fewest] = [...recordings].sort((a, b) => a.records.length - b.records.length);
+  const byStep = recordings.map(({ records }) => new Map(records.map((record) => [record.step, record])));
+  for (const { step } of fewest?.records ?? []) {
+    const each = recordings.flatMap(({ rank }, index) => {
+      const record = byStep[index]?.get(step);
+      return record === undefined ? [] : [{ rank, record }];
+    });
+    const found = differenceOf(step, each);
+    if (found !== null) return found;
+  }
+  return null;
+}
+
+function differenceOf(step: number, each: readonly { rank: number; record: StepRecord }[]): Difference | null {
+  const named = (indices: readonly number[]): number[] => indices.map((index) => each[index]?.rank as number);
+  const sequences = outliers(each.map(({ record }) => record.sequence));
+  if (sequences.length > 0) {
+    const detail = each.map(({ rank, record }) => `rank ${rank} all-gather ${record.sequence}`).join(', ');
+    return { step, what: 'sequence', ranks: named(sequences), detail: `the step is of ${detail}` };
+  }
+  const gathered = each.filter(({ record }) => record.table !== null);
+  // A rank's own row is what it voted; what a peer gathered in its place is what reached that peer.
+  for (const { rank, record } of each) {
+    const at = rank * VOTE_WORDS.length;
+    const wrong = gathered.filter(({ record: { table } }) =>
+      record.row.some((word, index) => table?.[at + index] !== word),
+    );
+    if (wrong.length === 0) continue;
+    const ranks = wrong.length === gathered.length && wrong.length > 1 ? [rank] : wrong.map((other) => other.rank);
+    const holders = wrong.map((other) => other.rank).join(', ');
+    return { step, what: 'table', ranks, detail: `rank ${holders} holds another row of rank ${rank} than it voted` };
+  }
+  const built = each.filter(({ record }) => record.decisionHash !== null);
+  const decisions = outliers(built.map(({ record }) => record.decisionHash));
+  if (decisions.length === 0) return null;
+  const ranks = decisions.map((index) => built[index]?.rank as number);
+  return { step, what: 'decision', ranks, detail: `rank ${ranks.join(', ')} built another decision than the others` };
+}
+
+const V = indexOf(VOTE_WORDS);

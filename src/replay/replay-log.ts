@@ -1,0 +1,250 @@
+import { type DecisionValue, type FactWord, PARK_REASONS, RawRules, type ReasonCode } from '../agreement/index.js';
+import type { Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import { checkAborted, lineRefusal, type RefuseLine, readLineBlocks, readText, sourceName } from '../input/index.js';
+import type { CapturePlan } from '../keys/index.js';
+import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../layout/index.js';
+import { loadModules } from '../memory/index.js';
+import { STEP_LOG_END, STEP_LOG_VERSION } from '../names.js';
+import type { Policy } from '../policy/index.js';
+import type { TraceSource } from '../workload/index.js';
+
+/** How the steps of a log are to be decided. */
+export interface ReplayOptions {
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly plan: CapturePlan;
+  /** What a step of n tokens costs. Default: the tokens. */
+  readonly cost?: (tokens: number) => number;
+  readonly signal?: AbortSignal;
+}
+
+/** A step that the log decided otherwise. */
+export interface LogDifference {
+  readonly line: number;
+  readonly step: number;
+  /** What differs, each as it was logged and as it is decided here. */
+  readonly differs: Readonly<Record<string, { readonly logged: unknown; readonly derived: unknown }>>;
+}
+
+/** A log's steps, decided again. */
+export interface ReplayedLog {
+  readonly ranks: number;
+  /** Lines of steps, and decisions other than to park among them. */
+  readonly lines: number;
+  readonly steps: number;
+  readonly graphSteps: number;
+  readonly eagerSteps: number;
+  readonly reasons: Partial<Record<ReasonCode, number>>;
+  /** Lines with a decision, and how many of these differ from what is decided here. */
+  readonly compared: number;
+  readonly different: number;
+  readonly first: LogDifference | null;
+  /** Cost of the captured sizes over that of the largest rank's real tokens, less 1, over graph steps. */
+  readonly timeRatio: number;
+  /** The same of the logged decisions; null where the log has none. */
+  readonly loggedTimeRatio: number | null;
+  /** Whether the log ends with the line that says it is whole; null for a log of others, which has none. */
+  readonly complete: boolean | null;
+}
+
+type Named = Readonly<Record<string, unknown>>;
+
+/**
+ * Decides every step of a log again under a policy and a plan. A line is `{step, rows[], decision?}`: rows are votes as a step log has
+ * them, or facts that an engine logged (`tokens`, `prefillRequests`, `decodeRequests`, and what else of them it knows). Votes of
+ * this very plan are taken word by word; all others are cast anew from the facts in them. Errors: ERR_INPUT_INVALID naming file and
+ * line, ERR_CONFIG_INVALID, ERR_ABORTED.
+ */
+export async function replayLog(source: TraceSource, options: ReplayOptions): Promise<ReplayedLog> {
+  const file = sourceName(source);
+  const { signal } = options;
+  const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
+  const modules = await loadModules();
+  let replay: LogReplay | undefined;
+  let complete: boolean | null = null;
+  for await (const { first, lines } of readLineBlocks(readText(source, { signal }), refuse)) {
+    checkAborted(signal, 'the replay');
+    for (const [index, text] of lines.entries()) {
+      if (text.trim() === '') continue;
+      const line = first + index;
+      const value = parse(text, line, refuse);
+      if (value[STEP_LOG_END] !== undefined) {
+        complete = value[STEP_LOG_END] === (replay?.lines ?? 0);
+        continue;
+      }
+      if (value.schemaVersion !== undefined && value.schemaVersion !== STEP_LOG_VERSION) {
+        throw refuse(line, 'schemaVersion', String(STEP_LOG_VERSION), value.schemaVersion);
+      }
+      if (value.schemaVersion !== undefined) complete ??= false;
+      const rows = value.rows;
+      if (!Array.isArray(rows) || rows.length === 0) throw refuse(line, 'rows', 'the votes of at least one rank', rows);
+      replay ??= new LogReplay(
+        new RawRules(modules, { ...options, keys: options.plan.keys, ranks: rows.length }),
+        options,
+      );
+      replay.take(value, rows as Named[], line, refuse);
+    }
+  }
+  if (replay === undefined) {
+    throw new LockstepError('ERR_INPUT_INVALID', `${file}: empty; give a step log, or rows that an engine logged`, {
+      file,
+    });
+  }
+  return replay.summary(complete);
+}
+
+function parse(text: string, line: number, refuse: RefuseLine): Named {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null) return value as Named;
+  } catch {}
+  throw refuse(line, 'the line', 'one JSON object', text);
+}
+
+/** The replay of one log, line by line. */
+class LogReplay {
+  lines = 0;
+  readonly #rules: RawRules;
+  readonly #cost: (tokens: number) => number;
+  readonly #remembers: boolean;
+  readonly #reasons: Partial<Record<ReasonCode, number>> = {};
+  readonly #previous: Int32Array;
+  #hasPrevious = false;
+  #steps = 0;
+  #graphSteps = 0;
+  #compared = 0;
+  #different = 0;
+  #first: LogDifference | null = null;
+  #exact = 0;
+  #padded = 0;
+  #loggedExact = 0;
+  #loggedPadded = 0;
+
+  constructor(rules: RawRules, { policy, cost }: ReplayOptions) {
+    this.#rules = rules;
+    this.#cost = cost ?? ((tokens) => tokens);
+    this.#remembers = policy.ubatchHysteresis > 0;
+    this.#previous = new Int32Array(rules.decision.words.length);
+  }
+
+  take(value: Named, rows: readonly Named[], line: number, refuse: RefuseLine): void {
+    const rules = this.#rules;
+    if (rows.length !== rules.ranks)
+      throw refuse(line, 'rows', `${rules.ranks} ranks, as in the lines before`, rows.length);
+    const step = this.lines++;
+    for (const [rank, row] of rows.entries()) {
+      this.#vote(rank, row, line, refuse);
+      (rules.rows[rank] as Int32Array)[STEP] = step;
+    }
+    const decision = rules.resolve(step, this.#remembers && this.#hasPrevious ? this.#previous : undefined);
+    this.#previous.set(decision.words);
+    this.#hasPrevious = true;
+    const { run, reason, maxTokens, paddedTokens } = decision;
+    this.#reasons[reason] = (this.#reasons[reason] ?? 0) + 1;
+    if (!PARK_REASONS.includes(reason)) this.#steps++;
+    if (run === 'full' || run === 'piecewise') {
+      this.#graphSteps++;
+      this.#exact += this.#cost(maxTokens);
+      this.#padded += this.#cost(paddedTokens);
+    }
+    const logged = value.decision;
+    if (typeof logged !== 'object' || logged === null) return;
+    this.#compare(logged as Named, decision.snapshot(), step, line);
+  }
+
+  summary(complete: boolean | null): ReplayedLog {
+    const ratio = (padded: number, exact: number): number => (exact === 0 ? 0 : padded / exact - 1);
+    return {
+      ranks: this.#rules.ranks,
+      lines: this.lines,
+      steps: this.#steps,
+      graphSteps: this.#graphSteps,
+      eagerSteps: this.#steps - this.#graphSteps,
+      reasons: this.#reasons,
+      compared: this.#compared,
+      different: this.#different,
+      first: this.#first,
+      timeRatio: ratio(this.#padded, this.#exact),
+      loggedTimeRatio: this.#compared === 0 ? null : ratio(this.#loggedPadded, this.#loggedExact),
+      complete,
+    };
+  }
+
+  /** Writes the vote of a rank: its words as they are, if it voted under this very plan, else from the facts in its row. */
+  #vote(rank: number, row: Named, line: number, refuse: RefuseLine): void {
+    const number = (name: string, otherwise: number): number => {
+      const value = row[name] ?? otherwise;
+      if (typeof value !== 'number' || (value | 0) !== value) {
+        throw refuse(line, `${name} of rank ${rank}`, 'an integer', row[name]);
+      }
+      return value;
+    };
+    const { rules } = this;
+    if (row.planHash === rules.planHash) {
+      rules.writeRow(
+        rank,
+        Object.fromEntries(
+          VOTE_WORDS.filter((name) => name in row && name !== 'version').map((name) => [name, number(name, 0)]),
+        ),
+      );
+      return;
+    }
+    const tokens = number('tokens', Number.NaN);
+    const decodeRequests = number('decodeRequests', Number.NaN);
+    const prefillRequests = number('prefillRequests', Number.NaN);
+    const requests = decodeRequests + prefillRequests;
+    const even = requests > 0 && tokens % requests === 0 ? tokens / requests : 0;
+    const known: Partial<Record<FactWord, number>> = {
+      uniformQueryLen: prefillRequests === 0 || requests === 1 ? even : 0,
+      maxQueryLen: prefillRequests === 0 ? Math.ceil(tokens / Math.max(1, requests)) : tokens - requests + 1,
+      maxDecodeQueryLen:
+        prefillRequests === 0 ? Math.ceil(tokens / Math.max(1, requests)) : Math.min(1, decodeRequests),
+      maxSeqLen: tokens,
+      part0Tokens: tokens,
+    };
+    const facts = Object.fromEntries(FACT_WORDS.map((name) => [name, number(name, known[name] ?? 0)]));
+    const control = number('control', ENUMS.CONTROL.run);
+    const intent = { control, faultCode: number('faultCode', 0), variant: number('variant', 0) };
+    rules.vote(rank, facts, { ...intent, graphVeto: number('graphVeto', 0), ubatchVeto: number('ubatchVeto', 0) });
+  }
+
+  /** Compares what both say; an engine may have logged a part of it. */
+  #compare(logged: Named, derived: DecisionValue, step: number, line: number): void {
+    this.#compared++;
+    const { maxTokens } = derived;
+    if ((logged.run === 'full' || logged.run === 'piecewise') && typeof logged.paddedTokens === 'number') {
+      this.#loggedExact += this.#cost(maxTokens);
+      this.#loggedPadded += this.#cost(logged.paddedTokens);
+    }
+    const differs: Record<string, { logged: unknown; derived: unknown }> = {};
+    for (const name of COMPARED) {
+      if (!(name in logged) || same(logged[name], derived[name])) continue;
+      differs[name] = { logged: logged[name], derived: derived[name] };
+    }
+    if (Object.keys(differs).length === 0) return;
+    this.#different++;
+    this.#first ??= { line, step: typeof logged.step === 'number' ? logged.step : step, differs };
+  }
+
+  get rules(): RawRules {
+    return this.#rules;
+  }
+}
+
+/** What of a decision is compared: not the number of a step, nor the index of a key in another plan. */
+const COMPARED = [
+  'run',
+  'reason',
+  'paddedTokens',
+  'paddedRequests',
+  'queryLen',
+  'parts',
+  'leave',
+] as const satisfies readonly (keyof DecisionValue)[];
+
+function same(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+const STEP: number = word(VOTE_WORDS, 'step');

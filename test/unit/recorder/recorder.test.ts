@@ -1,0 +1,195 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  createPlanner,
+  decodePlan,
+  LOCKSTEP_POLICY,
+  LockstepError,
+  type StepPlanner,
+} from '../../../dist/entry/planner.js';
+import { decodeRecording, openRecorder, readRecording, type StepRecorder } from '../../../dist/entry/run.js';
+import { hashDecisionPlain } from '../../oracles/seal-oracle.js';
+import { root } from '../../support/cli.js';
+import { runs } from '../../support/property-runs.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-recorder-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const fixture = path.join(root, 'test/fixtures/recorder/killed.mjs');
+const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 16, maxModelLen: 64, blockSize: 4, numBlocks: 32, queryLen: 1 };
+const plan = decodePlan({ sizes: [1, 2, 4], limits, policy: LOCKSTEP_POLICY });
+
+/** Takes a step of a planner alone as a rank does, as far as `until`. Returns the row that it voted. */
+function step(planner: StepPlanner, recorder: StepRecorder, sequence: number, until = 'launched'): Int32Array {
+  const row = planner.vote().slice();
+  recorder.voted(sequence);
+  if (until === 'voted') return row;
+  recorder.gathered();
+  if (until === 'gathered') return row;
+  planner.build(planner.resolve(planner.table));
+  recorder.built();
+  if (until === 'launched') recorder.launched({ inGraphs: 2 * sequence, eager: 1 });
+  return row;
+}
+
+describe('a recorder', () => {
+  it('keeps the last steps: votes, tables, decisions and collectives, oldest first', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const file = path.join(folder, 'new', 'rank-0.rec');
+    const recorder = openRecorder({ planner, path: file, steps: 4 });
+    expect([recorder.persistent, recorder.reason]).toEqual([true, null]);
+    const rows: Int32Array[] = [];
+    const hashes: number[] = [];
+    for (let sequence = 1; sequence <= 11; sequence++) {
+      rows.push(step(planner, recorder, sequence));
+      hashes.push(hashDecisionPlain(planner.decision.words));
+      const { begun, records, ...about } = await readRecording(file);
+      expect(begun).toBe(sequence);
+      expect(about).toMatchObject({ rank: 0, ranks: 1, processId: process.pid, planHash: planner.planHash });
+      const first = Math.max(0, sequence - 4);
+      expect(records.map(({ step, sequence: at }) => [step, at])).toEqual(
+        rows.slice(first).map((_, index) => [first + index, first + index + 1]),
+      );
+      for (const [index, record] of records.entries()) {
+        const at = first + index;
+        expect(record).toMatchObject({ state: 'launched', error: null, run: 'park', decisionHash: hashes[at] });
+        expect(record.collectives).toEqual({ inGraphs: 2 * (at + 1), eager: 1 });
+        expect(record.row).toEqual(rows[at]);
+        expect(record.table).toEqual(rows[at]);
+      }
+    }
+    expect(recorder.bytes()).toEqual(new Uint8Array(readFileSync(file)));
+  });
+
+  it('says how far a step came, and the first error that ended it', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const recorder = openRecorder({ planner, path: null });
+    expect([recorder.persistent, recorder.reason]).toEqual([false, 'no file was asked for']);
+    const last = () => decodeRecording(recorder.bytes(), 'memory').records.at(-1);
+    recorder.failed('ERR_INPUT_INVALID');
+    expect(last()).toBeUndefined();
+    for (const [index, state] of ['voted', 'gathered', 'built'].entries()) {
+      step(planner, recorder, index + 1, state);
+      expect(last()).toMatchObject({ state, error: null, sequence: index + 1 });
+      recorder.failed('ERR_COLLECTIVE_TIMEOUT');
+      recorder.failed('ERR_RANK_LOST');
+      expect(last()).toMatchObject({ state, error: 'ERR_COLLECTIVE_TIMEOUT' });
+      expect(last()?.table === null).toBe(state === 'voted');
+      expect(last()?.decisionHash === null).toBe(state !== 'built');
+      planner.abandon();
+    }
+    step(planner, recorder, 9);
+    // It ended: an error before the next vote is none of this step.
+    recorder.failed('ERR_ABORTED');
+    expect(last()).toMatchObject({ state: 'launched', error: null });
+  });
+
+  it('describes the plan that its last votes were cast under', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const recorder = openRecorder({ planner, path: null });
+    step(planner, recorder, 1);
+    planner.keepKeys([0]);
+    step(planner, recorder, 2);
+    const { document, planHash } = decodeRecording(recorder.bytes(), 'memory');
+    expect(planHash).toBe(planner.planHash);
+    expect(document).toEqual({
+      limits: planner.limits,
+      policy: planner.policy,
+      keys: planner.plan.keys,
+      replicaSize: 1,
+    });
+  });
+
+  it('has a file to itself: another of the same name is refused, and what is in it stays', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const file = path.join(folder, 'mine.rec');
+    const recorder = openRecorder({ planner, path: file, steps: 4 });
+    step(planner, recorder, 1);
+    const before = readFileSync(file);
+    for (const name of [file, path.join(folder, 'link.rec')]) {
+      if (name !== file) symlinkSync(file, name);
+      expect(() => openRecorder({ planner, path: name })).toThrow(/another run writes it/);
+    }
+    expect(readFileSync(file)).toEqual(before);
+    expect(recorder.persistent).toBe(true);
+  });
+
+  it.each([
+    ['a folder', () => folder, 'cannot be opened'],
+    ['a device', () => '/dev/null', 'no regular file'],
+    ['a place below a file', () => path.join(fixture, 'below.rec'), 'cannot be made'],
+    ['a path with an end in it', () => path.join(folder, 'a\0b'), 'path'],
+  ])('is refused %s', async (_what, name, message) => {
+    using planner = await createPlanner({ limits, plan });
+    expect(() => openRecorder({ planner, path: name() })).toThrow(LockstepError);
+    expect(() => openRecorder({ planner, path: name() })).toThrow(message);
+  });
+
+  it.each([0, -1, 1.5, 2 ** 20 + 1, '8' as unknown as number])('keeps 1 to 2^20 steps, not %s', async (steps) => {
+    using planner = await createPlanner({ limits, plan });
+    expect(() => openRecorder({ planner, path: null, steps })).toThrow(/A recorder keeps/);
+  });
+
+  it.each([
+    ['gather', 'voted', 12],
+    ['before', 'launched', 11],
+  ])('can be read after its process was killed: %s', async (where, state, last) => {
+    const file = path.join(folder, `${where}.rec`);
+    const { signal } = spawnSync(process.execPath, [fixture, file, '12', where], { cwd: root });
+    expect(signal).toBe('SIGKILL');
+    const { records, begun, document } = await readRecording(file);
+    expect(begun).toBe(last + 1);
+    expect(records).toHaveLength(8);
+    expect(records.at(-1)).toMatchObject({ step: last, state });
+    expect(document?.keys).toHaveLength(3);
+    // Its lock went with it.
+    using planner = await createPlanner({ limits, plan });
+    openRecorder({ planner, path: file });
+    expect((await readRecording(file)).begun).toBe(0);
+  });
+});
+
+describe('a recording', () => {
+  it('that is damaged is read as what is left of it, or refused', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const recorder = openRecorder({ planner, path: null, steps: 4 });
+    for (let sequence = 1; sequence < 7; sequence++) step(planner, recorder, sequence);
+    const bytes = recorder.bytes();
+    const damage = fc.array(fc.tuple(fc.oneof(fc.nat(63), fc.nat(bytes.length - 1)), fc.nat(255)), { maxLength: 6 });
+    let refused = 0;
+    let read = 0;
+    fc.assert(
+      fc.property(damage, fc.nat(bytes.length), fc.boolean(), (changes, length, cut) => {
+        const wrong = bytes.slice(0, cut ? length : undefined);
+        for (const [at, value] of changes) if (at < wrong.length) wrong[at] = value;
+        try {
+          const recording = decodeRecording(wrong, 'damaged');
+          expect(recording.records.length).toBeLessThanOrEqual(4);
+          read++;
+        } catch (error) {
+          if (!(error instanceof LockstepError)) throw error;
+          expect(error.code).toBe('ERR_INPUT_INVALID');
+          refused++;
+        }
+      }),
+      runs(2000),
+    );
+    expect(refused).toBeGreaterThan(10);
+    expect(read).toBeGreaterThan(10);
+  });
+
+  it('of nothing, of something else or cut short is refused', async () => {
+    const file = path.join(folder, 'other.rec');
+    writeFileSync(file, '{"rows":[]}\n'.repeat(50));
+    await expect(readRecording(file)).rejects.toThrow('does not begin as one');
+    await expect(readRecording(path.join(folder, 'absent.rec'))).rejects.toThrow('cannot be read');
+    using planner = await createPlanner({ limits, plan });
+    const whole = path.join(folder, 'whole.rec');
+    writeFileSync(whole, openRecorder({ planner, path: null }).bytes());
+    truncateSync(whole, statSync(whole).size - 4);
+    await expect(readRecording(whole)).rejects.toThrow('cut short');
+  });
+});
