@@ -83,9 +83,9 @@ export class KvVerifier {
     let from = 0;
     for (const { request, start, queryLen } of this.#wantedChunks) {
       const length = start + queryLen;
-      const expected = this.#ledger.history(request);
-      const expectedBytes = Buffer.from(expected.buffer, expected.byteOffset, length * 4);
-      if (expectedBytes.compare(foundBytes, from * 4, (from + length) * 4) !== 0) {
+      const bytes = this.#ledger.historyBytes(request);
+      if (bytes.compare(foundBytes, from * 4, (from + length) * 4, 0, length * 4) !== 0) {
+        const expected = this.#ledger.history(request);
         for (let position = 0; position < length; position++) {
           if (found[from + position] === expected[position]) continue;
           this.mismatches += 1;

@@ -15,7 +15,7 @@ export class RequestRows {
   readonly #decoded: number[] = [];
   /** The step's chunks, decodes first, and the chunk of each row. */
   #chunks: readonly Chunk[] = [];
-  readonly #chunkOfRow = new Map<number, Chunk>();
+  readonly #chunkOfRow: (Chunk | undefined)[] = [];
 
   /** The planner leaves the ids of tokens to the device: `deviceSupplied: ['inputIds']`. */
   constructor(planner: StepPlanner, ledger: KvLedger) {
@@ -39,16 +39,18 @@ export class RequestRows {
     }
     for (const { request, blockIds } of schedule.appended) requests.appendBlocks(this.#row(request), blockIds);
     this.#chunks = schedule.scheduled;
-    this.#chunkOfRow.clear();
+    this.#chunkOfRow.fill(undefined);
     const continued = this.#continue();
     for (let index = 0; index < this.#chunks.length; index++) {
       const chunk = this.#chunks[index];
-      this.#chunkOfRow.set(this.#row(chunk.request), chunk);
-      const inputIds = this.#ledger.write(chunk, step);
+      const row = this.#row(chunk.request);
+      this.#chunkOfRow[row] = chunk;
+      this.#ledger.write(chunk, step);
       if (index < continued) continue;
-      const { phase, queryLen, lastChunk } = chunk;
-      const ids = phase === 'prefill' ? { inputIds } : {};
-      requests.schedule(this.#row(chunk.request), { phase, queryLen, lastChunk, ...ids });
+      const { request, phase, start, queryLen, lastChunk } = chunk;
+      const ids =
+        phase === 'prefill' ? { inputIds: this.#ledger.history(request).subarray(start, start + queryLen) } : {};
+      requests.schedule(row, { phase, queryLen, lastChunk, ...ids });
     }
   }
 
@@ -106,7 +108,7 @@ export class RequestRows {
   }
 
   #chunk(row: number): Chunk {
-    const chunk = this.#chunkOfRow.get(row);
+    const chunk = this.#chunkOfRow[row];
     if (chunk === undefined) throw new RangeError(`row ${row} has no chunk in this step`);
     return chunk;
   }

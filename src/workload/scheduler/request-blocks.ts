@@ -104,7 +104,10 @@ export class RequestBlocks {
   /** The ids of the last `count` blocks of a request, or of all, as a list of their own. */
   last(request: number, count: number = this.count(request)): number[] {
     const end = this.count(request);
-    return end === 0 ? [] : Array.from((this.#state.held[request] as HeldBlocks).ids.subarray(end - count, end));
+    const ids = this.#state.held[request]?.ids ?? NO_IDS;
+    const list = new Array<number>(count);
+    for (let i = 0; i < count; i++) list[i] = ids[end - count + i];
+    return list;
   }
 
   /** Makes the whole blocks of a hashed prompt findable up to position `end`. */

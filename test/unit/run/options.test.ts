@@ -120,7 +120,7 @@ describe('the sampled share', () => {
         return new Int32Array(tokens);
       },
     };
-    const ledger = { history: () => new Int32Array(1) };
+    const ledger = { historyBytes: () => Buffer.alloc(4) };
     const verifier = new KvVerifier(cache as never, ledger as never, { mode: 'sampled', seed, timeoutMs: 1 });
     const scheduled = Array.from({ length: 64 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
     let step = 0;

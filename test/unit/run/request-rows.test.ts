@@ -36,8 +36,9 @@ class PlainRows {
     }
     for (const { request, blockIds } of schedule.appended) requests.appendBlocks(this.row(request), blockIds);
     for (const chunk of schedule.scheduled) {
-      const { phase, queryLen, lastChunk } = chunk;
-      const inputIds = this.#ledger.write(chunk, step);
+      const { phase, start, queryLen, lastChunk } = chunk;
+      this.#ledger.write(chunk, step);
+      const inputIds = this.#ledger.history(chunk.request).subarray(start, start + queryLen);
       requests.schedule(this.row(chunk.request), { phase, queryLen, lastChunk, inputIds });
     }
   }
