@@ -1,11 +1,13 @@
 import { RawRules } from '../agreement/index.js';
 import { decodePlan } from '../keys/index.js';
 import type { PlannerModules } from '../memory/index.js';
+import { StepPlanner } from '../planner/index.js';
 import { LOCKSTEP_POLICY } from '../policy/index.js';
+import { openRecorder } from '../recorder/index.js';
 import type { BenchCase, BenchRow } from './measure.js';
 import { stepCase } from './step-cases.js';
 
-/** Rows of what a step takes for its rows to be trusted, and of the decision by its ranks. */
+/** Rows of what a step takes for its rows to be trusted and recorded, and of the decision by its ranks. */
 export const ADMISSION_ROWS: readonly BenchRow[] = [
   { name: 'admission-256', make: (modules) => admissionCase(modules, 256) },
   ...[8, 64, 1024].map(
@@ -14,6 +16,7 @@ export const ADMISSION_ROWS: readonly BenchRow[] = [
       make: (modules) => resolveCase(modules, ranks),
     }),
   ),
+  { name: 'recorder-8', make: (modules) => recorderCase(modules, 8) },
 ];
 
 /** A steady step of `count` decodes, beside what is in it of seal, admission and decision hash. */
@@ -42,6 +45,27 @@ function resolveCase(modules: PlannerModules, ranks: number): BenchCase {
       rules.resolve(table.byteOffset, ranks, 0, decision.words.byteOffset);
     },
     limit: () => copy.set(table),
+    peer: null,
+  };
+}
+
+/** What a recorder writes of a step of so many ranks, beside a copy of the rows in it. */
+function recorderCase(modules: PlannerModules, ranks: number): BenchCase {
+  const planner = new StepPlanner(modules, { ranks });
+  const recorder = openRecorder({ planner, path: null });
+  planner.vote();
+  const rows = Int32Array.from([...planner.row, ...planner.table]);
+  const copy = new Int32Array(rows.length);
+  const collectives = { inGraphs: 1, eager: 1 };
+  let sequence = 0;
+  return {
+    ours: () => {
+      recorder.voted(++sequence);
+      recorder.gathered();
+      recorder.built();
+      recorder.launched(collectives);
+    },
+    limit: () => copy.set(rows),
     peer: null,
   };
 }

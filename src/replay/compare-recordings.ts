@@ -1,7 +1,7 @@
 import { LockstepError } from '../errors.js';
 import { ENUMS, indexOf, nameOf, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';
-import type { Recording, RecordState, StepRecord } from '../recorder/index.js';
+import { RECORD_STATES, type Recording, type RecordState, type StepRecord } from '../recorder/index.js';
 
 /** Where a rank's recording ends. */
 export interface LastStep {
@@ -45,8 +45,8 @@ export interface ComparedRecordings {
 /** Compares the recordings of the ranks of one group. Errors: ERR_INPUT_INVALID where they cannot be of one. */
 export function compareRecordings(recordings: readonly Recording[]): ComparedRecordings {
   const ranks = recordings[0]?.ranks ?? 0;
-  for (const each of recordings) {
-    const twin = recordings.find((other) => other !== each && other.rank === each.rank);
+  for (const [index, each] of recordings.entries()) {
+    const twin = recordings.find((other, at) => at !== index && other.rank === each.rank);
     if (each.ranks === ranks && twin === undefined) continue;
     throw new LockstepError(
       'ERR_INPUT_INVALID',
@@ -86,20 +86,16 @@ function firstToLeave(last: readonly LastStep[]): LastStep | null {
   const ended = last.every(({ state, error }) => state === 'launched' && error === null);
   const [least] = last;
   if (least === undefined || (ended && last.every((each) => each.sequence === least.sequence))) return null;
-  const order = [...last].sort((a, b) => progress(a) - progress(b));
-  const behind = order.filter((each) => progress(each) === progress(order[0] as LastStep));
+  // Sequence numbers wrap; ranks of one group are near each other.
+  const progress = ({ sequence, state }: LastStep): number =>
+    ((sequence - least.sequence) | 0) * RECORD_STATES.length + RECORD_STATES.indexOf(state);
+  const slowest = Math.min(...last.map(progress));
+  const behind = last.filter((each) => progress(each) === slowest);
   const own = last.filter(({ error }) => !TOLD.includes(error));
   // A rank that failed by itself left before those that only heard of it; one that stopped without a word is behind them.
   if (own.length === 1) return own[0] as LastStep;
   return behind.length === 1 ? (behind[0] as LastStep) : null;
 }
-
-/** How far a rank came, as one number. Sequence numbers wrap, and ranks of one group are within one of each other. */
-function progress({ sequence, state }: LastStep): number {
-  return sequence * 8 + ORDER.indexOf(state);
-}
-
-const ORDER: readonly RecordState[] = ['none', 'voted', 'gathered', 'built', 'launched'];
 
 /** The earliest step that ranks recorded differently. */
 function firstDifference(recordings: readonly Recording[]): Difference | null {

@@ -150,7 +150,8 @@ class LogReplay {
     }
     const logged = value.decision;
     if (typeof logged !== 'object' || logged === null) return;
-    this.#compare(logged as Named, decision.snapshot(), step, line);
+    const at = typeof value.step === 'number' ? value.step : step;
+    this.#compare(logged as Named, decision.snapshot(), at, line);
   }
 
   summary(complete: boolean | null): ReplayedLog {
@@ -224,7 +225,7 @@ class LogReplay {
     }
     if (Object.keys(differs).length === 0) return;
     this.#different++;
-    this.#first ??= { line, step: typeof logged.step === 'number' ? logged.step : step, differs };
+    this.#first ??= { line, step, differs };
   }
 
   get rules(): RawRules {

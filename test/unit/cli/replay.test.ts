@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { cli } from '../../support/cli.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-replay-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const place = (name: string): string => path.join(folder, name);
+const json = ({ stdout }: { stdout: string }): Record<string, unknown> => JSON.parse(stdout) as Record<string, unknown>;
+const small = ['--ranks', '2', '--requests', '12', '--seed', '4'];
+
+describe('lockstep replay', () => {
+  it('derives what a run recorded again, and finds that nobody left first', () => {
+    const records = place('records');
+    const log = place('run.jsonl');
+    const ran = cli(['run', ...small, '--record', records, '--step-log', log, '--json']);
+    expect(ran.status).toBe(0);
+    const { steps } = json(ran) as { steps: number };
+    const replayed = cli(['replay', records, '--json']);
+    expect([replayed.status, replayed.stderr]).toEqual([0, '']);
+    const found = json(replayed) as { derived: { derived: number; differing: unknown[] }[] };
+    expect(found).toMatchObject({
+      kind: 'recordings',
+      ranks: 2,
+      missing: [],
+      difference: null,
+      first: null,
+      culprits: [],
+    });
+    for (const each of found.derived) {
+      expect(each.derived).toBeGreaterThan(Math.min(steps, 1000) - 1);
+      expect(each.differing).toEqual([]);
+    }
+    expect(cli(['replay', path.join(records, 'rank-1.rec')]).stdout).toMatch(
+      /^1 of 2 ranks recorded, .*\n.*\n +missing +rank 0/,
+    );
+
+    const again = cli(['replay', log, '--json']);
+    expect(again.status).toBe(0);
+    expect(json(again)).toMatchObject({ kind: 'step-log', ranks: 2, steps, different: 0, policy: 'lockstep' });
+    const other = cli(['replay', log, '--ladder', '1,4', '--json']);
+    expect(other.status).toBe(1);
+    expect(json(other)).toMatchObject({ first: { differs: { paddedTokens: expect.anything() } } });
+    expect(cli(['replay', log, '--ladder', '1,4']).stdout).toContain('decisions differ');
+  });
+
+  it('reads a log from standard input', () => {
+    const line =
+      '{"step":7,"rows":[{"tokens":3,"prefillRequests":0,"decodeRequests":3}],"decision":{"run":"full","paddedTokens":4}}\n';
+    const found = cli(['replay', '-', '--ladder', '4', '--json'], line);
+    expect(found.status).toBe(0);
+    expect(json(found)).toMatchObject({ lines: 1, compared: 1, different: 0, complete: null });
+  });
+
+  it('says what it cannot read, and exits 2', () => {
+    const text = place('trace.csv');
+    writeFileSync(text, 'TIMESTAMP,ContextTokens,GeneratedTokens\n');
+    for (const [args, message] of [
+      [[place('absent')], 'cannot be read'],
+      [[folder], 'no file rank-N.rec'],
+      [[text], 'one JSON object'],
+      [[text, text], 'Give recordings, all of one run, or one log'],
+      [[], 'missing required argument'],
+    ] as const) {
+      const { status, stderr } = cli(['replay', ...args]);
+      expect([status, stderr]).toEqual([2, expect.stringContaining(message)]);
+    }
+  });
+});

@@ -1,0 +1,232 @@
+import { describe, expect, it } from 'vitest';
+import {
+  type CaptureKey,
+  createPlanner,
+  decodePlan,
+  LOCKSTEP_POLICY,
+  type LockstepError,
+  type Row,
+  type StepPlanner,
+} from '../../../dist/entry/planner.js';
+import {
+  type ComparedRecordings,
+  compareRecordings,
+  decodeRecording,
+  openRecorder,
+  type Recording,
+  type StepRecorder,
+} from '../../../dist/entry/run.js';
+import { VOTE_WORDS } from '../../../dist/layout/layout.js';
+import { loadModules } from '../../../dist/memory/modules.js';
+import { rederive } from '../../../dist/replay/index.js';
+import { sealTable } from '../../oracles/seal-oracle.js';
+import { policyWith } from '../../support/planner-setup.js';
+
+const WIDTH = VOTE_WORDS.length;
+const RANKS = 4;
+const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 256, numBlocks: 128, queryLen: 1 };
+
+/** Ranks that step together in this thread, each with a recorder; `sequences` are those of their next all-gathers. */
+class RecordedRanks {
+  readonly planners: readonly StepPlanner[];
+  readonly recorders: readonly StepRecorder[];
+  readonly sequences: number[] = Array.from({ length: RANKS }, () => 1);
+  readonly #rows: readonly Row[];
+
+  static async make(policy = LOCKSTEP_POLICY, steps = 16): Promise<RecordedRanks> {
+    const plan: { readonly keys: readonly CaptureKey[] } = decodePlan({ sizes: [1, 2, 4, 8], limits, policy });
+    const planners = await Promise.all(
+      Array.from({ length: RANKS }, (_, rank) => createPlanner({ limits, policy, plan, rank, ranks: RANKS })),
+    );
+    return new RecordedRanks(planners, steps);
+  }
+
+  private constructor(planners: readonly StepPlanner[], steps: number) {
+    this.planners = planners;
+    this.recorders = planners.map((planner) => openRecorder({ planner, path: null, steps }));
+    this.#rows = planners.map(({ requests }) =>
+      requests.add({ blockIds: Array.from({ length: 16 }, (_, i) => i + 1) }),
+    );
+  }
+
+  /** A step in which each rank comes as far as `until` says, and ends with the error that `errors` says. */
+  step(until: (rank: number) => string = () => 'launched', flip?: { holder: number; word: number }): void {
+    const votes = this.planners.map((planner, rank) => {
+      const row = this.#rows[rank] as Row;
+      planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+      return until(rank) === 'none' ? new Int32Array(WIDTH) : planner.vote().slice();
+    });
+    const table = Int32Array.from(votes.flatMap((row) => [...row]));
+    for (const [rank, planner] of this.planners.entries()) {
+      const recorder = this.recorders[rank] as StepRecorder;
+      const state = until(rank);
+      if (state === 'none') continue;
+      recorder.voted(this.sequences[rank]++);
+      if (state === 'voted') continue;
+      planner.table.set(table);
+      if (flip?.holder === rank) planner.table[flip.word] ^= 1;
+      recorder.gathered();
+      if (state === 'gathered') continue;
+      planner.build(planner.resolve(planner.table));
+      recorder.built();
+      planner.requests.advance(this.#rows[rank] as Row, 1);
+      if (state === 'built') continue;
+      recorder.launched({ inGraphs: 2, eager: 0 });
+    }
+  }
+
+  read(): Recording[] {
+    return this.recorders.map((recorder, rank) => decodeRecording(recorder.bytes(), `rank ${rank}`));
+  }
+
+  compare(): ComparedRecordings {
+    return compareRecordings(this.read());
+  }
+
+  lose(error = 'ERR_RANK_LOST', ranks: readonly number[] = [0, 1, 2, 3]): void {
+    for (const rank of ranks) (this.recorders[rank] as StepRecorder).failed(error);
+  }
+}
+
+describe('recordings of one group', () => {
+  it('that ended together name nobody', async () => {
+    const group = await RecordedRanks.make();
+    for (let step = 0; step < 20; step++) group.step();
+    expect(group.compare()).toMatchObject({ ranks: RANKS, missing: [], difference: null, first: null, culprits: [] });
+  });
+
+  it.each(['voted', 'gathered', 'built'])('name the rank that stopped once it had %s', async (state) => {
+    const group = await RecordedRanks.make();
+    for (let step = 0; step < 5; step++) group.step();
+    group.step((rank) => (rank === 2 ? state : state === 'voted' ? 'gathered' : 'launched'));
+    const { first, culprits, difference, last } = group.compare();
+    expect(difference).toBeNull();
+    expect(first).toMatchObject({
+      rank: 2,
+      step: 5,
+      sequence: 6,
+      state,
+      vote: { control: 'run', tokens: 1, decodes: 1 },
+    });
+    expect(culprits).toEqual([2]);
+    expect(last).toHaveLength(RANKS);
+  });
+
+  it('name the rank that was killed between steps: its peers voted, and lost it', async () => {
+    const group = await RecordedRanks.make();
+    for (let step = 0; step < 5; step++) group.step();
+    group.step((rank) => (rank === 1 ? 'none' : 'voted'));
+    group.lose('ERR_RANK_LOST', [0, 2]);
+    group.lose('ERR_COLLECTIVE_TIMEOUT', [3]);
+    expect(group.compare()).toMatchObject({ first: { rank: 1, step: 4, state: 'launched' }, culprits: [1] });
+  });
+
+  it('name the rank that failed by itself, not those that heard of it, wherever they were', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step((rank) => (rank === 3 ? 'built' : 'gathered'));
+    group.lose('ERR_DEVICE_KERNEL', [3]);
+    group.lose('ERR_RANK_LOST', [0, 1, 2]);
+    expect(group.compare()).toMatchObject({ first: { rank: 3, error: 'ERR_DEVICE_KERNEL' }, culprits: [3] });
+  });
+
+  it('name the rank that held another table than was voted, and at which step', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step((rank) => (rank === 1 ? 'gathered' : 'launched'), { holder: 1, word: 2 * WIDTH + 6 });
+    const { difference, culprits } = group.compare();
+    expect(difference).toEqual({
+      step: 1,
+      what: 'table',
+      ranks: [1],
+      detail: 'rank 1 holds another row of rank 2 than it voted',
+    });
+    expect(culprits).toEqual([1]);
+  });
+
+  it('name the rank whose row reached nobody as it was voted', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    const recordings = group.read().map((each) => ({
+      ...each,
+      records: each.records.map((record) => {
+        const table = record.table?.slice() ?? null;
+        if (table !== null) table[3 * WIDTH + 6] ^= 4;
+        return { ...record, table };
+      }),
+    }));
+    expect(compareRecordings(recordings)).toMatchObject({ difference: { what: 'table', ranks: [3] }, culprits: [3] });
+  });
+
+  it('name the rank that gathered once too often', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.sequences[2]++;
+    group.step(() => 'voted');
+    expect(group.compare()).toMatchObject({ difference: { step: 1, what: 'sequence', ranks: [2] }, culprits: [2] });
+  });
+
+  it('say which are missing, and refuse those that are not of one group', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    const [zero, one, , three] = group.read() as [Recording, Recording, Recording, Recording];
+    expect(compareRecordings([three, zero])).toMatchObject({ missing: [1, 2] });
+    const refused = (recordings: readonly Recording[]): string => {
+      try {
+        compareRecordings(recordings);
+      } catch (error) {
+        return (error as LockstepError).message;
+      }
+      return '';
+    };
+    expect(refused([zero, one, zero])).toContain('both of rank 0');
+    expect(refused([zero, { ...one, ranks: 5 }])).toContain('group of 5 ranks');
+  });
+
+  it('wrap with the number of a step: the ranks that are one step on are ahead', async () => {
+    const group = await RecordedRanks.make();
+    for (let rank = 0; rank < RANKS; rank++) group.sequences[rank] = 2 ** 32 - 1;
+    group.step();
+    group.step((rank) => (rank === 0 ? 'none' : 'voted'));
+    expect(group.compare()).toMatchObject({ first: { rank: 0, sequence: 2 ** 32 - 1 } });
+  });
+});
+
+describe('decisions derived again', () => {
+  it.each([
+    ['of a policy', LOCKSTEP_POLICY],
+    ['of one that remembers', policyWith({ ubatches: 2, ubatchThresholdDecode: 1, ubatchHysteresis: 8 })],
+  ])('are those that were built, %s; the first of a ring may depend on one that is gone', async (_what, policy) => {
+    const group = await RecordedRanks.make(policy);
+    for (let step = 0; step < 12; step++) group.step();
+    const modules = await loadModules();
+    for (const recording of group.read()) {
+      expect(rederive(recording, modules)).toEqual({ derived: 12, skipped: 0, differing: [] });
+    }
+    for (let step = 0; step < 9; step++) group.step();
+    const gone = policy.ubatchHysteresis > 0 ? 16 : 0;
+    for (const recording of group.read()) {
+      expect(rederive(recording, modules)).toEqual({ derived: 16 - gone, skipped: gone, differing: [] });
+    }
+  });
+
+  it('tell a rank that built another one, and a table that the rules refuse', async () => {
+    const group = await RecordedRanks.make();
+    for (let step = 0; step < 3; step++) group.step();
+    const [recording] = group.read() as [Recording];
+    const modules = await loadModules();
+    const wrong = recording.records.map((record, index) => {
+      if (index === 1) return { ...record, decisionHash: 7 };
+      if (index !== 2 || record.table === null) return record;
+      const table = record.table.slice();
+      table[WIDTH + VOTE_WORDS.indexOf('decodeRequests')] = 9;
+      return { ...record, table: sealTable(table) };
+    });
+    const { derived, differing } = rederive({ ...recording, records: wrong }, modules);
+    expect(derived).toBe(3);
+    expect(differing).toEqual([
+      { step: 1, refused: null },
+      { step: 2, refused: expect.stringContaining('decodeRequests') },
+    ]);
+  });
+});
