@@ -16,9 +16,10 @@ import {
   DEFAULT_TIMEOUT_MS,
   type ParkOptions,
 } from '../ranks/index.js';
-import type { StepRecorder } from '../recorder/index.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
+import { RankReporter } from './rank-reporter.js';
+import type { StepStats } from './step-stats.js';
 
 /** Assembles a rank. Errors: ERR_CONFIG_INVALID where planner and collective do not name the same rank. */
 export function createRank(options: RankOptions): Rank {
@@ -36,7 +37,7 @@ export class Rank implements Disposable {
   readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric' | 'checkShapes'>>;
   /** Ends the waits of a step in flight when this rank is disposed of. */
   readonly #ending = new AbortController();
-  readonly #recorder: StepRecorder | undefined;
+  readonly #reporter: RankReporter;
   #parked = false;
   #stepping = false;
   /** Whether this rank's row is published, so that its peers rely on it. */
@@ -53,7 +54,7 @@ export class Rank implements Disposable {
     }
     this.planner = planner;
     this.collective = collective;
-    this.#recorder = options.recorder;
+    this.#reporter = new RankReporter(planner, options.recorder);
     this.#options = {
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       onAsymmetric: options.onAsymmetric ?? 'throw',
@@ -84,8 +85,11 @@ export class Rank implements Disposable {
       agreeOnCapturedSync(this.collective, { key, ...captured }, { timeoutMs });
     };
     try {
-      return captureKeys(this.executor, this.planner, guard, agree, { timeoutMs });
+      const report = captureKeys(this.executor, this.planner, guard, agree, { timeoutMs });
+      this.#reporter.captured(report);
+      return report;
     } catch (error) {
+      this.#reporter.fault(error);
       // What the ranks agreed to refuse is refused everywhere; any other failure would leave the others waiting in the next guard.
       this.#abortUnlessAgreed(error);
       throw error;
@@ -115,11 +119,11 @@ export class Rank implements Disposable {
         this.#fail(step, error);
       }
       const row = this.#vote(step);
-      this.#recorder?.voted(this.collective.sequence + 1);
+      this.#reporter.voted(this.collective.sequence + 1);
       this.collective.allGatherSync(row, this.planner.table, step.wait);
       return this.#run(step);
     } catch (error) {
-      this.#recorder?.failed(asFault(error).code);
+      this.#reporter.fault(error);
       throw error;
     } finally {
       this.#end();
@@ -145,13 +149,13 @@ export class Rank implements Disposable {
       }
       this.#throwIfDisposed();
       const row = this.#vote(step);
-      this.#recorder?.voted(this.collective.sequence + 1);
+      this.#reporter.voted(this.collective.sequence + 1);
       this.#gathering = true;
       await this.collective.allGather(row, this.planner.table, step.wait);
       this.#throwIfDisposed();
       return this.#run(step);
     } catch (error) {
-      this.#recorder?.failed(asFault(error).code);
+      this.#reporter.fault(error);
       // The disposal ended the wait, whatever error the wait throws.
       this.#throwIfDisposed();
       throw error;
@@ -160,6 +164,12 @@ export class Rank implements Disposable {
       this.#gathering = false;
       this.#end();
     }
+  }
+
+  /** What this rank has done so far. */
+  stats(): StepStats {
+    const { graphBytes } = this.executor.device.memory();
+    return this.#reporter.stats({ parked: this.#parked, graphs: this.executor.graphCount, graphBytes });
   }
 
   /**
@@ -230,6 +240,7 @@ export class Rank implements Disposable {
     if (!this.#parked) return;
     this.collective.wake();
     this.#parked = false;
+    this.#reporter.woken();
   }
 
   /** The device cannot take this step. If the caller aborted, the step can be tried again; any other error becomes a fault. */
@@ -247,12 +258,12 @@ export class Rank implements Disposable {
 
   #run(step: StepInHand): StepResult {
     const { planner } = this;
-    const recorder = this.#recorder;
-    recorder?.gathered();
+    const reporter = this.#reporter;
+    reporter.gathered();
     const decision = this.#resolve(step);
     try {
       const local = planner.build(decision);
-      recorder?.built();
+      reporter.built();
       if (this.#options.checkShapes) assertShapeContract(decision, local);
       if (decision.run === 'park') {
         this.#parked = !decision.leave;
@@ -260,7 +271,7 @@ export class Rank implements Disposable {
       } else {
         this.executor.launch(decision, local);
       }
-      recorder?.launched(this.executor.collectiveCounts);
+      reporter.ended(decision, local, this.executor.collectiveCounts);
       return { decision, local };
     } catch (error) {
       // All ranks agreed on this step, and this one cannot take it: the others must not continue without it.

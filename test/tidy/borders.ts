@@ -21,6 +21,7 @@ export const ROOMS = [
   'device',
   'execution',
   'runtime',
+  'metrics',
   'workload',
   'engines',
   'formats',

@@ -1,0 +1,51 @@
+import { SERIES, type StatsSource } from './series.js';
+
+/** What of prom-client's module is used. */
+export interface PrometheusClient {
+  readonly Gauge: new (options: PrometheusOptions) => PrometheusMetric;
+  readonly Counter: new (options: PrometheusOptions) => PrometheusMetric;
+}
+
+/** What a metric of prom-client is made from, as far as it is used. */
+export interface PrometheusOptions {
+  readonly name: string;
+  readonly help: string;
+  readonly labelNames: string[];
+  // biome-ignore lint/suspicious/noExplicitAny: prom-client's registries have a type parameter that does not matter here
+  readonly registers?: any[];
+}
+
+/** A metric of prom-client, as far as it is used. */
+export interface PrometheusMetric {
+  reset(): void;
+  inc(labels: Record<string, string>, value: number): void;
+}
+
+/** The registry of prom-client, as far as it is used. */
+export interface PrometheusRegistry {
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  registerMetric?(metric: any): void;
+}
+
+/**
+ * Registers the counts of ranks with prom-client (15), which is passed in: `lockstep_steps_total{rank,run}` and the others of `docs/runtime.md`.
+ * `source` is read whenever the registry is collected. `registry` is prom-client's default one where none is given.
+ */
+export function prometheusMetrics(client: PrometheusClient, source: StatsSource, registry?: PrometheusRegistry): void {
+  for (const { name, kind, help, labels, values } of SERIES) {
+    const Metric = kind === 'counter' ? client.Counter : client.Gauge;
+    const options = {
+      name,
+      help,
+      labelNames: ['rank', ...labels],
+      ...(registry === undefined ? {} : { registers: [registry] }),
+      collect(this: PrometheusMetric) {
+        this.reset();
+        for (const stats of source()) {
+          for (const [own, value] of values(stats)) this.inc({ rank: String(stats.rank), ...own }, value);
+        }
+      },
+    };
+    new Metric(options);
+  }
+}

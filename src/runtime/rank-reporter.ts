@@ -1,0 +1,96 @@
+import type { DecisionView } from '../agreement/index.js';
+import type { ForwardBatch } from '../batch/index.js';
+import { LockstepError } from '../errors.js';
+import type { CaptureReport } from '../execution/index.js';
+import type { StepPlanner } from '../planner/index.js';
+import type { StepRecorder } from '../recorder/index.js';
+import {
+  type CaptureEvent,
+  type FaultEvent,
+  type ParkEvent,
+  type PlanEvent,
+  RANK_CHANNELS,
+  type StepEvent,
+} from './rank-events.js';
+import { asFault } from './rank-fault.js';
+import { StepCounts, type StepStats } from './step-stats.js';
+
+/** Tells those who watch a rank what it does: its recorder, its counts, and the subscribers of the channels. */
+export class RankReporter {
+  readonly #planner: StepPlanner;
+  readonly #recorder: StepRecorder | undefined;
+  readonly #counts = new StepCounts();
+
+  constructor(planner: StepPlanner, recorder: StepRecorder | undefined) {
+    this.#planner = planner;
+    this.#recorder = recorder;
+  }
+
+  stats(about: Pick<StepStats, 'parked' | 'graphs' | 'graphBytes'>): StepStats {
+    const { rank, ranks } = this.#planner;
+    return this.#counts.snapshot({ rank, ranks, ...about });
+  }
+
+  voted(sequence: number): void {
+    this.#recorder?.voted(sequence);
+  }
+
+  gathered(): void {
+    this.#recorder?.gathered();
+  }
+
+  built(): void {
+    this.#recorder?.built();
+  }
+
+  /** The step is launched, or the ranks parked; `collectives` are those entered by then. */
+  ended(
+    decision: DecisionView,
+    local: ForwardBatch,
+    collectives: { readonly inGraphs: number; readonly eager: number },
+  ): void {
+    this.#recorder?.launched(collectives);
+    this.#counts.count(decision, local);
+    if (decision.run === 'park') this.#park(decision.leave ? 'left' : 'parked', decision.step);
+    else if (RANK_CHANNELS.step.hasSubscribers) this.#step(decision, local);
+  }
+
+  woken(): void {
+    this.#park('woken', this.#planner.step);
+  }
+
+  captured({ captured, skipped }: CaptureReport): void {
+    const { rank, ranks, planHash, plan } = this.#planner;
+    if (RANK_CHANNELS.capture.hasSubscribers) {
+      for (const { key, graphs, reservedBytes, allocatedBytes, seconds } of captured) {
+        const event: CaptureEvent = { rank, key, graphs, reservedBytes, allocatedBytes, seconds };
+        RANK_CHANNELS.capture.publish(event);
+      }
+    }
+    if (!RANK_CHANNELS.plan.hasSubscribers) return;
+    RANK_CHANNELS.plan.publish({ rank, ranks, planHash, keys: plan.keys, skipped } satisfies PlanEvent);
+  }
+
+  /** An error ends a step or a capture. */
+  fault(error: unknown): void {
+    const { rank, step } = this.#planner;
+    this.#counts.faults++;
+    this.#recorder?.failed(asFault(error).code);
+    if (!RANK_CHANNELS.fault.hasSubscribers) return;
+    const code = error instanceof LockstepError ? error.code : null;
+    RANK_CHANNELS.fault.publish({ rank, step, code, error } satisfies FaultEvent);
+  }
+
+  #park(state: ParkEvent['state'], step: number): void {
+    if (!RANK_CHANNELS.park.hasSubscribers) return;
+    RANK_CHANNELS.park.publish({ rank: this.#planner.rank, step, state } satisfies ParkEvent);
+  }
+
+  #step(decision: DecisionView, local: ForwardBatch): void {
+    const { step, run, reason, captureKey, partCount: parts, busyRanks } = decision;
+    const { tokens, paddedTokens, requests } = local;
+    const { rank } = this.#planner;
+    const event: StepEvent = { rank, step, run, reason, captureKey, tokens, paddedTokens, requests, parts, busyRanks };
+    RANK_CHANNELS.step.publish(event);
+  }
+}
