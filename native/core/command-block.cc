@@ -79,19 +79,20 @@ struct Reader {
     operation.edits.resize(count);
     if (count > 0) std::memcpy(operation.edits.data(), edits, size_t{count} * sizeof(RowEdit));
     buffer.uses.add(stream);
-    // Where the last column of any edit ends, in columns: a row and a pitch have 31 bits each.
-    uint64_t end = 0;
-    uint64_t columns = 0;
-    bool good = true;
-    for (const auto [row, from, to, unused] : operation.edits) {
-      good = good && row >= 0 && from >= 0 && to >= from && static_cast<uint64_t>(to) <= pitch;
-      end = std::max(end, static_cast<uint64_t>(row) * pitch + static_cast<uint64_t>(to));
-      columns += static_cast<uint64_t>(to) - static_cast<uint64_t>(from);
+    // In columns, of which a row and a pitch have less than 2^31 each; a mistake is a number below 0.
+    const auto width = static_cast<int64_t>(pitch);
+    int64_t mistakes = 0;
+    int64_t end = 0;
+    int64_t columns = 0;
+    for (const RowEdit& edit : operation.edits) {
+      mistakes |= int64_t{edit.row} | int64_t{edit.begin} | (int64_t{edit.end} - edit.begin) | (width - edit.end);
+      end = std::max(end, edit.row * width + edit.end);
+      columns += int64_t{edit.end} - edit.begin;
     }
-    if (!good) fail_edit(operation, pitch);
-    operation.bytes = columns * 4;
-    require_room(buffer, end * 4);
-    arena(words[CMD_E], end * 4, "source table");
+    if (mistakes < 0) fail_edit(operation, pitch);
+    operation.bytes = static_cast<size_t>(columns) * 4;
+    require_room(buffer, static_cast<uint64_t>(end) * 4);
+    arena(words[CMD_E], static_cast<uint64_t>(end) * 4, "source table");
   }
 
   [[noreturn]] void fail_edit(const Operation& operation, uint64_t pitch) const {

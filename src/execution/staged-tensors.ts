@@ -1,5 +1,5 @@
 import type { LocalPlan, TableUpload, TensorUpload } from '../batch/index.js';
-import type { DeviceSupplied, TensorName } from '../layout/index.js';
+import type { TensorName } from '../layout/index.js';
 import type { DevicePort } from '../planner/index.js';
 
 /** Words of a range, which reads as an edit of a block table does: row, first column, column after the last, unused. */
@@ -18,7 +18,7 @@ export class StagedTensors {
   readonly tables: readonly TableUpload[];
   readonly #words: Int32Array;
   readonly #tensors: readonly TensorUpload[];
-  readonly #deviceSupplied: ReadonlySet<TensorName | DeviceSupplied>;
+  readonly #deviceSupplied: ReadonlySet<TensorName>;
   /** Whether a tensor's length is not of the shape: it says how many blocks the step's requests have. */
   readonly #varies: boolean;
   /** The counts of the step for which the list was written: of the whole batch, then of each part. */
