@@ -22,7 +22,7 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 /** Bytes after each region that SIMD stores may overshoot into: up to 15 slots. */
 const SLACK = 128;
-/** A range of a staging set, as a device is told to copy it: four words, as an edit of a block table has. */
+/** A range of a staging set that a device copies: four words, as an edit of a block table has. */
 const RANGE_BYTES = 16;
 
 /** What a planner's memory is laid out for. */
