@@ -38,6 +38,8 @@ const STEPS: readonly Step[] = [
   { decodes: [0, 1, 2, 3, 4], supplied: true },
   { decodes: [], prefills: [4], lastChunk: true, supplied: true },
   { decodes: [], prefills: [4], lastChunk: false, supplied: true },
+  { decodes: [], prefills: [3], lastChunk: false, supplied: true },
+  { decodes: [], prefills: [4], lastChunk: false, supplied: true },
   { decodes: [], prefills: [2, 2], lastChunk: false, supplied: true },
   { decodes: [0], prefills: [4], lastChunk: true, supplied: false },
 ].flatMap(twice);
