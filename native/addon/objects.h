@@ -79,6 +79,7 @@ class BufferObject final : public Handle<BufferObject, Buffer> {
   static Napi::Value wrap(Napi::Env env, const std::shared_ptr<Buffer>& buffer);
 
  private:
+  Napi::Value range(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
   // Bytes reported to V8: those of its own machine's memory.
   int64_t reported_;

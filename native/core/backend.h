@@ -186,7 +186,7 @@ struct Operation {
   // An upload and an edit read here, a download writes here: the arena, or staging.
   std::byte* host = nullptr;
   size_t bytes = 0;
-  // One kernel copies these from the table at `host` into the one at `device`; both have `pitch` columns of 4 bytes.
+  // Of edits alone: one kernel copies these from the table at `host` into the one at `device`; both have `pitch` columns of 4 bytes.
   std::vector<RowEdit> edits;
   uint32_t pitch = 0;
   std::shared_ptr<const Launch> launch;
@@ -196,7 +196,6 @@ struct Operation {
 
   void clear() {
     kind = Kind::none;
-    edits.clear();
     launch.reset();
     graph = nullptr;
     mark.reset();

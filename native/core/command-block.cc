@@ -1,5 +1,6 @@
 #include "command-block.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -78,22 +79,33 @@ struct Reader {
     operation.edits.resize(count);
     if (count > 0) std::memcpy(operation.edits.data(), edits, size_t{count} * sizeof(RowEdit));
     buffer.uses.add(stream);
-    uint64_t end = 0;
-    for (uint32_t i = 0; i < count; i++) {
-      const auto [row, from, to, unused] = operation.edits[i];
-      if (row < 0 || from < 0 || to < from || static_cast<uint64_t>(to) > pitch) {
-        fail("ERR_INPUT_INVALID",
-             "edit " + std::to_string(i) + " is columns " + std::to_string(from) + " to " + std::to_string(to) +
-                 " of row " + std::to_string(row) + " with a pitch of " + std::to_string(pitch) + ".",
-             {{"edit", i}, {"row", row}, {"begin", from}, {"end", to}, {"pitch", pitch}});
-      }
-      const uint64_t begin = (static_cast<uint64_t>(row) * pitch + static_cast<uint64_t>(from)) * 4;
-      const uint64_t bytes = static_cast<uint64_t>(to - from) * 4;
-      require_room(buffer, begin + bytes);
-      if (begin + bytes > end) end = begin + bytes;
-      operation.bytes += bytes;
+    // In columns, of which a row and a pitch have less than 2^31 each; a mistake is a number below 0.
+    const auto width = static_cast<int64_t>(pitch);
+    int64_t mistakes = 0;
+    int64_t end = 0;
+    int64_t columns = 0;
+    for (const RowEdit& edit : operation.edits) {
+      mistakes |= int64_t{edit.row} | int64_t{edit.begin} | (int64_t{edit.end} - edit.begin) | (width - edit.end);
+      end = std::max(end, edit.row * width + edit.end);
+      columns += int64_t{edit.end} - edit.begin;
     }
-    arena(words[CMD_E], end, "source table");
+    if (mistakes < 0) fail_edit(operation, pitch);
+    operation.bytes = static_cast<size_t>(columns) * 4;
+    require_room(buffer, static_cast<uint64_t>(end) * 4);
+    arena(words[CMD_E], static_cast<uint64_t>(end) * 4, "source table");
+  }
+
+  [[noreturn]] void fail_edit(const Operation& operation, uint64_t pitch) const {
+    size_t i = 0;
+    const auto is_good = [&](const RowEdit& edit) {
+      return edit.row >= 0 && edit.begin >= 0 && edit.end >= edit.begin && static_cast<uint64_t>(edit.end) <= pitch;
+    };
+    while (is_good(operation.edits[i])) i++;
+    const auto [row, from, to, unused] = operation.edits[i];
+    fail("ERR_INPUT_INVALID",
+         "edit " + std::to_string(i) + " is columns " + std::to_string(from) + " to " + std::to_string(to) + " of row " +
+             std::to_string(row) + " with a pitch of " + std::to_string(pitch) + ".",
+         {{"edit", i}, {"row", row}, {"begin", from}, {"end", to}, {"pitch", pitch}});
   }
 
   void graph(Graph& graph, Operation& operation) const {

@@ -30,9 +30,46 @@ Buffer::Buffer(Device& owner, std::unique_ptr<Memory> memory, Charge charge)
   owner.buffers.emplace(id, this);
 }
 
+Buffer::Buffer(std::shared_ptr<Buffer> of, size_t offset, size_t size)
+    : device(of->device), id(device->next_id++), bytes(size), memory(std::make_unique<Memory>()), whole(std::move(of)) {
+  memory->address = whole->memory->address + offset;
+  memory->bytes = size;
+  whole->ranges++;
+  device->buffers.emplace(id, this);
+}
+
 Buffer::~Buffer() {
   device->buffers.erase(id);
-  if (memory != nullptr) device->retire(std::move(memory), std::move(charge), uses);
+  if (memory != nullptr) release();
+}
+
+// What used a range used the whole.
+void Buffer::release() {
+  if (whole == nullptr) return device->retire(std::move(memory), std::move(charge), uses);
+  memory.reset();
+  whole->uses.add(uses);
+  whole->ranges--;
+  whole.reset();
+}
+
+std::shared_ptr<Buffer> Buffer::range_of(const std::shared_ptr<Buffer>& whole, int64_t offset, int64_t bytes) {
+  whole->device->require_open();
+  if (whole->memory == nullptr) throw_disposed("buffer", whole->id);
+  constexpr int64_t alignment = 16;
+  const auto actual = static_cast<int64_t>(whole->bytes);
+  if (offset < 0 || bytes < 1 || offset % alignment != 0) {
+    throw DeviceError("ERR_INPUT_INVALID",
+                      "A range of " + std::to_string(bytes) + " bytes from byte " + std::to_string(offset) +
+                          " on is none; give a multiple of " + std::to_string(alignment) + ", and at least one byte.",
+                      {{"offset", offset}, {"bytes", bytes}});
+  }
+  if (offset > actual || bytes > actual - offset) {
+    throw DeviceError("ERR_LAUNCH_BOUNDS",
+                      "A range of " + std::to_string(bytes) + " bytes from byte " + std::to_string(offset) + " on is not within buffer " +
+                          std::to_string(whole->id) + ", which has " + std::to_string(actual) + ".",
+                      {{"buffer", whole->id}, {"offset", offset}, {"bytes", bytes}, {"actual", actual}});
+  }
+  return std::make_shared<Buffer>(whole, static_cast<size_t>(offset), static_cast<size_t>(bytes));
 }
 
 void Buffer::dispose() {
@@ -43,9 +80,14 @@ void Buffer::dispose() {
                           " graphs or captures; dispose those first.",
                       {{"buffer", id}, {"graphs", baked}});
   }
+  if (ranges > 0) {
+    throw DeviceError("ERR_DEVICE_BUSY",
+                      "Buffer " + std::to_string(id) + " has " + std::to_string(ranges) + " ranges; dispose those first.",
+                      {{"buffer", id}, {"ranges", ranges}});
+  }
   device->require_no_capture("Disposing a buffer");
   device->buffers.erase(id);
-  device->retire(std::move(memory), std::move(charge), uses);
+  release();
 }
 
 LoadedModule::LoadedModule(Device& owner, std::unique_ptr<Module> module)

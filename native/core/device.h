@@ -22,9 +22,13 @@ struct Pool;
 
 struct Buffer {
   Buffer(Device& device, std::unique_ptr<Memory> memory, Charge charge);
+  // A part of another, which it keeps.
+  Buffer(std::shared_ptr<Buffer> whole, size_t offset, size_t bytes);
   ~Buffer();
-  // Throws ERR_DEVICE_BUSY while a graph or capture holds its address, ERR_DEVICE_CAPTURE in a capture.
+  // Throws ERR_DEVICE_BUSY while a graph or capture holds its address or it has ranges, ERR_DEVICE_CAPTURE in a capture.
   void dispose();
+  // A range of `whole` as a buffer of its own. Throws ERR_LAUNCH_BOUNDS, ERR_INPUT_INVALID, ERR_DISPOSED.
+  static std::shared_ptr<Buffer> range_of(const std::shared_ptr<Buffer>& whole, int64_t offset, int64_t bytes);
 
   std::shared_ptr<Device> device;
   int32_t id;
@@ -35,6 +39,12 @@ struct Buffer {
   Uses uses;
   // Live graphs, recordings, and captures under way, that hold its address.
   int32_t baked = 0;
+  // Of a range, what it is a part of; of a whole, how many ranges are alive.
+  std::shared_ptr<Buffer> whole;
+  int32_t ranges = 0;
+
+ private:
+  void release();
 };
 
 struct LoadedModule {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "device.h"
+#include "stream.h"
 
 namespace lockstep {
 
@@ -42,17 +43,22 @@ void Pool::dispose() {
   used = 0;
 }
 
-void Pool::require_free(int32_t stream) const {
-  if (last_ == nullptr || last_stream_ == stream || last_->wait(0).done) return;
+void Pool::require_free(int32_t stream) {
+  if (last_stream_ == 0 || last_stream_ == stream) return;
+  // A stream that has ended has no work left. In a capture it has no place to wait for.
+  Stream* const last = device->stream(last_stream_);
+  if (last == nullptr) return;
+  if (last_ == nullptr && !last->capturing()) last_ = last->retire_mark();
+  if (last_ != nullptr && last_->wait(0).done) return;
   throw DeviceError("ERR_DEVICE_BUSY",
                     "A graph of pool " + std::to_string(id) + " still runs on stream " + std::to_string(last_stream_) +
                         ", and graphs of one pool share its memory; launch there, or wait for it first.",
                     {{"pool", id}, {"stream", last_stream_}});
 }
 
-void Pool::launched(int32_t stream, std::shared_ptr<Mark> mark) {
+void Pool::launched(int32_t stream) {
   last_stream_ = stream;
-  last_ = std::move(mark);
+  last_.reset();
 }
 
 size_t Pool::take_growth() { return reserved - std::exchange(accounted_, reserved); }

@@ -23,8 +23,8 @@ struct Pool {
   // Throws as Buffer::dispose() does. A later take() starts a new buffer.
   void dispose();
   // Throws ERR_DEVICE_BUSY where a graph of the pool may still run on another stream than `stream`.
-  void require_free(int32_t stream) const;
-  void launched(int32_t stream, std::shared_ptr<Mark> mark);
+  void require_free(int32_t stream);
+  void launched(int32_t stream);
   // Reserved bytes that are not yet attributed to a graph.
   size_t take_growth();
 
@@ -38,8 +38,9 @@ struct Pool {
 
  private:
   size_t accounted_ = 0;
-  std::shared_ptr<Mark> last_;
+  // Where the last graph was launched; 0 for nowhere. A mark after it is made once another stream asks: a step's launch needs none.
   int32_t last_stream_ = 0;
+  std::shared_ptr<Mark> last_;
 };
 
 }  // namespace lockstep

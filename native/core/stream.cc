@@ -246,7 +246,7 @@ void Stream::launch_graph(Graph& graph) {
   operation.graph = graph.backend.get();
   graph.uses.add(id);
   enqueue_one(std::move(operation));
-  if (graph.pool != nullptr) graph.pool->launched(id, backend_->mark());
+  if (graph.pool != nullptr) graph.pool->launched(id);
   if (graph.baked.shares()) graph.baked.launched(backend_->mark());
 }
 
@@ -367,7 +367,7 @@ void Stream::submit_block(size_t offset, size_t max_commands) {
       // Recording it takes it out of a capture that ended.
       target.event->capture.reset();
     }
-    if (target.pool != nullptr) target.pool->launched(id, backend_->mark());
+    if (target.pool != nullptr) target.pool->launched(id);
     if (target.launched != nullptr) target.launched->launched(backend_->mark());
   }
 }

@@ -14,6 +14,8 @@ constexpr size_t alignment = 64;
 
 Bounce::Piece Bounce::take(const std::shared_ptr<GpuDevice>& device, size_t bytes, uint64_t mark, uint64_t reached) {
   const auto has_room = [&](const Chunk& chunk) { return bytes <= chunk.memory->bytes - chunk.used; };
+  // From its begin again where the stream has caught up: lines that a cache still holds.
+  if (!chunks_.empty() && chunks_.back().mark <= reached) chunks_.back().used = 0;
   if (chunks_.empty() || !has_room(chunks_.back())) {
     for (Chunk& chunk : chunks_) {
       if (chunk.mark <= reached) chunk.used = 0;

@@ -92,8 +92,24 @@ GpuMark::~GpuMark() {
   if (event != nullptr) progress->device->events->give_back(*progress->device, event);
 }
 
+bool GpuMark::is_reached() {
+  if (done_.load()) return true;
+  if (captured || progress->reached.load() < number) return false;
+  done_.store(true);
+  return true;
+}
+
+void GpuMark::look() {
+  if (event == nullptr || captured || is_reached()) return;
+  const int code = progress->device->driver.event_query(event);
+  if (code == driver_constant::error_not_ready) return;
+  progress->device->check(DriverCall::event_query, code);
+  progress->reach(number);
+  done_.store(true);
+}
+
 WaitResult GpuMark::wait(double ms) {
-  if (done_.load()) return result(true);
+  if (is_reached()) return result(true);
   // In a capture nothing runs that one could wait for.
   if (captured || event == nullptr || progress->device->lost() != nullptr) return result(true);
   GpuDevice& device = *progress->device;

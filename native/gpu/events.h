@@ -63,6 +63,8 @@ struct GpuMark final : Mark {
       : progress(std::move(progress)), event(event), number(number), captured(captured) {}
   ~GpuMark() override;
   WaitResult wait(double ms) override;
+  // Looks whether it is reached, on a thread that has the device current and whose capture mode is relaxed.
+  void look();
 
   const std::shared_ptr<GpuProgress> progress;
   // Null where the device was lost already.
@@ -72,6 +74,8 @@ struct GpuMark final : Mark {
   const bool captured;
 
  private:
+  // Whether this mark or a later one was seen to be reached.
+  bool is_reached();
   WaitResult result(bool done) const { return {done, done ? progress->failure() : nullptr}; }
 
   std::atomic<bool> done_{false};

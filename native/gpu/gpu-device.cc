@@ -17,6 +17,13 @@ constexpr unsigned blocks_per_processor = 8;
 // How long the device's own little work may take.
 constexpr double own_work_ms = 10000;
 
+// A thread's capture mode before devices of a vendor relaxed it, and how many of them did.
+struct RelaxedThread {
+  size_t devices;
+  int before;
+};
+thread_local RelaxedThread relaxed_threads[2];
+
 }  // namespace
 
 GpuDevice::GpuDevice(GpuContext& of, int processors)
@@ -27,7 +34,26 @@ GpuDevice::GpuDevice(GpuContext& of, int processors)
 
 GpuDevice::~GpuDevice() = default;
 
+// A step looks at an event in each submission, and a bracket of two calls would cost it more than the look.
+void GpuDevice::relax() {
+  RelaxedThread& thread = relaxed_threads[static_cast<size_t>(context.library.vendor)];
+  if (thread.devices == 0) {
+    thread.before = driver_constant::capture_relaxed;
+    LOCKSTEP_DRIVE(*this, capture_mode, &thread.before);
+  }
+  thread.devices++;
+  relaxed_ = std::this_thread::get_id();
+}
+
+void GpuDevice::restore() {
+  if (std::exchange(relaxed_, {}) != std::this_thread::get_id()) return;
+  RelaxedThread& thread = relaxed_threads[static_cast<size_t>(context.library.vendor)];
+  if (--thread.devices == 0 && lost() == nullptr) driver.capture_mode(&thread.before);
+}
+
 void GpuDevice::start() {
+  make_current(*this);
+  relax();
   const Current current(*this);
   LOCKSTEP_DRIVE(*this, stream_create, &stream, driver_constant::stream_non_blocking, 0);
   LOCKSTEP_DRIVE(*this, host_allocate, &seen_, sizeof(Report), driver_constant::host_allocate_portable);
@@ -58,6 +84,7 @@ void GpuDevice::stop() {
   void* const seen = std::exchange(seen_, nullptr);
   if (seen != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, host_free, seen); });
   if (ending != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, ending); });
+  restore();
 }
 
 std::shared_ptr<const Failure> GpuDevice::lost() const {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 
 #include "context.h"
 #include "kernels/report.h"
@@ -32,6 +33,9 @@ class GpuDevice {
   ~GpuDevice();
   // Once, before anything else: makes the report.
   void start();
+  // The capture mode of the thread that uses the device, relaxed while it does.
+  void relax();
+  void restore();
   // Waits for the work of `stream`. The device is current.
   void finish_own_work() const;
   // Frees what it made itself. Idempotent.
@@ -68,6 +72,8 @@ class GpuDevice {
   void* stream = nullptr;
 
  private:
+  // Null before it relaxed its thread, which is this one.
+  std::thread::id relaxed_;
   // One failure is read at a time, into pinned memory.
   std::mutex reporting_;
   void* seen_ = nullptr;
@@ -82,8 +88,8 @@ class GpuDevice {
 // Calls a function of the table: throws what it reports.
 #define LOCKSTEP_DRIVE(device, row, ...) (device).check(DriverCall::row, (device).driver.row(__VA_ARGS__))
 
-// Makes the device the calling thread's: enough for what a driver allows in any thread's capture, work for streams above all. Throws the
-// stored failure where the device is lost.
+// Makes the device the calling thread's: enough for what a driver allows in any thread's capture, work for streams above all, and on
+// the thread that uses the device for looking at events. Throws the stored failure where the device is lost.
 void make_current(const GpuDevice& device);
 
 // The device is the calling thread's from here on, and what a driver calls unsafe does not end a capture: other streams may

@@ -16,6 +16,12 @@ namespace {
 // So many chunks are in use before the stream looks how far it has come.
 constexpr size_t chunks_unlooked = 4;
 
+// Columns of an edit that the threads of a row share: longer ones are cut, so that there are threads for all of them at once.
+constexpr int piece_columns = 256;
+
+size_t pieces_of(const RowEdit& edit) { return (static_cast<size_t>(edit.end - edit.begin) + piece_columns - 1) / piece_columns; }
+
+
 }  // namespace
 
 GpuStream::GpuStream(std::shared_ptr<GpuDevice> device, int priority) : device_(std::move(device)) {
@@ -64,7 +70,11 @@ void GpuStream::enqueue(Operation* operations, size_t count) {
   make_current(*device_);
   begun_ = false;
   try {
-    for (size_t i = 0; i < count; i++) perform(operations[i]);
+    if (last_ != nullptr && !capturing_ && count > 1) last_->look();
+    for (size_t i = 0; i < count;) {
+      if (operations[i].kind == Operation::Kind::edit_table) i += edit_tables(operations + i, count - i);
+      else perform(operations[i++]);
+    }
   } catch (const DeviceError& error) {
     // What went before cannot be taken back. In a capture nothing runs, and the capture is lost.
     if (begun_ && !capturing_) progress_->fail(error);
@@ -75,6 +85,7 @@ void GpuStream::enqueue(Operation* operations, size_t count) {
 void GpuStream::perform(Operation& operation) {
   switch (operation.kind) {
     case Operation::Kind::none:
+    case Operation::Kind::edit_table:
       return;
     case Operation::Kind::upload:
       return upload(operation);
@@ -83,8 +94,6 @@ void GpuStream::perform(Operation& operation) {
     case Operation::Kind::copy:
       if (operation.bytes == 0) return;
       return LOCKSTEP_ENQUEUE(copy_within, operation.device.value, operation.source.value, operation.bytes, stream_);
-    case Operation::Kind::edit_table:
-      return edit_table(operation);
     case Operation::Kind::launch:
       if (!launch_gpu_kernel(*device_, stream_, *operation.launch)) return;
       launched_ = launched_ || !capturing_;
@@ -133,26 +142,48 @@ Bounce::Piece GpuStream::bounce(size_t bytes) {
   return bounce_.take(device_, bytes, next_, progress_->reached.load());
 }
 
-void GpuStream::edit_table(const Operation& operation) {
-  if (operation.bytes == 0) return;
-  if (device_->arena.device == 0) return edit_by_copies(operation);
-  static_assert(sizeof(RowEdit) == sizeof(TableEdit));
-  const size_t list_bytes = operation.edits.size() * sizeof(RowEdit);
+size_t GpuStream::edit_tables(const Operation* operations, size_t count) {
+  if (device_->arena.device == 0) return edit_by_copies(operations[0]), 1;
+  // Those whose places are as far from each other in the arena as on the device: columns of one row, as it were.
+  const Operation* first = operations;
+  size_t taken = 0;
+  size_t pieces = 0;
+  for (; taken < count; taken++) {
+    const Operation& operation = operations[taken];
+    const auto distance = static_cast<uint64_t>(operation.host - operations->host);
+    if (operation.kind != Operation::Kind::edit_table || operation.device.value - operations->device.value != distance) break;
+    if (distance % sizeof(int32_t) != 0) break;
+    if (operation.host < first->host) first = &operation;
+    for (const RowEdit& edit : operation.edits) pieces += pieces_of(edit);
+  }
+  if (pieces == 0) return taken;
+  const size_t list_bytes = pieces * sizeof(TableEdit);
   const Bounce::Piece list = bounce(list_bytes);
-  std::memcpy(list.host, operation.edits.data(), list_bytes);
-  int64_t end = 0;
-  for (const RowEdit& edit : operation.edits) end = std::max(end, (int64_t{edit.row} * operation.pitch + edit.end) * 4);
+  auto* piece = reinterpret_cast<TableEdit*>(list.host);
+  int64_t last = 0;
+  for (size_t i = 0; i < taken; i++) {
+    const int64_t from = (operations[i].host - first->host) / static_cast<int64_t>(sizeof(int32_t));
+    for (const RowEdit& edit : operations[i].edits) {
+      const int64_t row = from + int64_t{edit.row} * operations[i].pitch;
+      const auto end = static_cast<int>(row + edit.end);
+      for (auto begin = static_cast<int>(row + edit.begin); begin < end; begin += piece_columns) {
+        *piece++ = {0, begin, std::min(end, begin + piece_columns), 0};
+      }
+      last = std::max<int64_t>(last, end);
+    }
+  }
   const GpuModule& kernels = *device_->builtin;
-  Launch launch;
-  launch.module = &kernels;
-  launch.kernel = &kernels.kernels[KERNEL_table_edit];
-  launch.values = {{operation.device, end, 0},
+  const int64_t bytes = last * static_cast<int64_t>(sizeof(int32_t));
+  edits_.module = &kernels;
+  edits_.kernel = &kernels.kernels[KERNEL_table_edit];
+  edits_.values = {{first->device, bytes, 0},
                    {{list.device}, static_cast<int64_t>(list_bytes), 0},
-                   {{device_->arena.device + static_cast<uint64_t>(operation.host - device_->arena.host)}, end, 0},
-                   {{}, 0, static_cast<int64_t>(operation.edits.size())},
-                   {{}, 0, operation.pitch}};
-  launch_gpu_kernel(*device_, stream_, launch);
+                   {{device_->arena.device + static_cast<uint64_t>(first->host - device_->arena.host)}, bytes, 0},
+                   {{}, 0, static_cast<int64_t>(pieces)},
+                   {{}, 0, INT32_MAX}};
+  launch_gpu_kernel(*device_, stream_, edits_);
   launched_ = changed_ = begun_ = true;
+  return taken;
 }
 
 void GpuStream::edit_by_copies(const Operation& operation) {

@@ -27,7 +27,8 @@ class GpuStream final : public StreamBackend {
   void perform(Operation& operation);
   void upload(const Operation& operation);
   void download(const Operation& operation);
-  void edit_table(const Operation& operation);
+  // Edits from the first of `count` operations on that one launch can do. Returns how many operations they were.
+  size_t edit_tables(const Operation* operations, size_t count);
   void edit_by_copies(const Operation& operation);
   Bounce::Piece bounce(size_t bytes);
   // Calls the driver; what succeeds has been enqueued.
@@ -38,6 +39,8 @@ class GpuStream final : public StreamBackend {
 
   const std::shared_ptr<GpuDevice> device_;
   std::shared_ptr<GpuProgress> progress_;
+  // Of edits, filled again for each.
+  Launch edits_;
   Bounce bounce_;
   void* stream_ = nullptr;
   bool capturing_ = false;
@@ -48,7 +51,7 @@ class GpuStream final : public StreamBackend {
   bool launched_ = false;
   // The number of the next mark.
   uint64_t next_ = 1;
-  std::shared_ptr<Mark> last_;
+  std::shared_ptr<GpuMark> last_;
 };
 
 }  // namespace lockstep

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "host-memory.h"
-#include "kernels/table-edit.h"
 
 namespace lockstep {
 
@@ -49,11 +48,11 @@ size_t held_bytes(const Operation& operation) {
 
 // The edits were checked at the submit, the ends of both tables included.
 void edit_table(const Operation& operation) {
-  static_assert(sizeof(RowEdit) == sizeof(TableEdit));
-  Report report = {};
-  table_edit(ONE_THREAD, reinterpret_cast<char*>(pointer_of(operation.device)), INT64_MAX,
-             reinterpret_cast<const TableEdit*>(operation.edits.data()), 0, reinterpret_cast<const char*>(operation.host), INT64_MAX,
-             static_cast<int>(operation.edits.size()), static_cast<int>(operation.pitch), &report);
+  auto* const table = static_cast<std::byte*>(pointer_of(operation.device));
+  for (const RowEdit& edit : operation.edits) {
+    const size_t begin = (size_t{operation.pitch} * static_cast<size_t>(edit.row) + static_cast<size_t>(edit.begin)) * 4;
+    std::memcpy(table + begin, operation.host + begin, static_cast<size_t>(edit.end - edit.begin) * 4);
+  }
 }
 
 }  // namespace

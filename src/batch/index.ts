@@ -11,4 +11,4 @@ export {
 export { PlannerMemory } from './planner-memory.js';
 export { createRawBatch, RawBatch, type RawBatchOptions, type RawPart } from './raw-batch.js';
 export { type NewRequest, Requests, type Row, type Rows, type ScheduledChunk } from './requests.js';
-export type { TensorUpload, Uploads } from './uploads.js';
+export type { TableUpload, TensorUpload, Uploads } from './uploads.js';

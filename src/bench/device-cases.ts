@@ -25,7 +25,7 @@ const MOST_QUEUED = 256;
 const UPLOAD_BYTES = 65536;
 const LAUNCHES = 64;
 /** Steps whose CPU time is taken together. */
-const CPU_STEPS = 2000;
+const CPU_STEPS = 20_000;
 
 /** What a bench on a device says beside its rows. */
 export interface DeviceFigures {
@@ -49,8 +49,9 @@ export function deviceRows(name: DeviceName, opened: Disposable[]): readonly Ben
     make: (modules) => ({ peer: null, ...make(modules) }),
   });
   return [
-    row('submit-256', (modules) => submitCase(modules, open().device)),
-    row('step-device-256', (modules) => stepCase(modules, open().device)),
+    row('step-device-256', (modules) => submissionCase(modules, open().device)),
+    row('step-sync-256', (modules) => stepCase(modules, open().device)),
+    row('step-async-256', (modules) => asyncStepCase(modules, open().device)),
     row('launch', () => launchCase(open())),
     row('replay', () => replayCase(open())),
     row('upload-pinned-64k', () => uploadCase(open(), open())),
@@ -71,8 +72,11 @@ export function deviceFigures(modules: PlannerModules, name: DeviceName): Device
   return { choice: device.choice, graphBytes: graph.bytes, stepCpuNs: ((user + system) * 1000) / CPU_STEPS };
 }
 
-/** A rank of 256 decodes with one graph, and what takes its next step. */
-function steadyRank(modules: PlannerModules, device: Device): { rank: Rank; step: () => StepResult } {
+/** A rank of 256 decodes with one graph, what schedules its next step, and what schedules and takes it. */
+function steadyRank(
+  modules: PlannerModules,
+  device: Device,
+): { rank: Rank; schedule: () => void; step: () => StepResult } {
   const blocks = MODEL_LEN / BLOCK_SIZE;
   const limits = {
     maxNumSeqs: COUNT,
@@ -96,37 +100,69 @@ function steadyRank(modules: PlannerModules, device: Device): { rank: Rank; step
   };
   let rows: Row[] = [];
   let left = 0;
-  const step = (): StepResult => {
+  const schedule = (): void => {
     if (left-- > 0) {
       planner.requests.continueDecodes();
     } else {
       rows = restart(rows);
       left = MODEL_LEN - 2 * BLOCK_SIZE;
     }
+  };
+  const step = (): StepResult => {
+    schedule();
     return rank.stepSync();
   };
-  return { rank, step };
+  return { rank, schedule, step };
 }
 
-/** From a step's build to the return of its submission, beside a call of the addon that does nothing. */
-function submitCase(modules: PlannerModules, device: Device): Omit<BenchCase, 'peer'> {
+/** Of each `stepSync`, the time from its build's return to that of its submission, beside a call of the addon that does nothing. */
+function submissionCase(modules: PlannerModules, device: Device): Omit<BenchCase, 'peer'> {
   const { rank, step } = steadyRank(modules, device);
-  const { decision, local } = step();
+  const { planner, executor } = rank;
+  let built = 0;
+  let spent = 0;
+  const build = planner.build.bind(planner);
+  planner.build = (decision) => {
+    const local = build(decision);
+    built = performance.now();
+    return local;
+  };
+  const launch = executor.launch.bind(executor);
+  executor.launch = (decision, local) => {
+    launch(decision, local);
+    spent += performance.now() - built;
+  };
   return {
     most: MOST_QUEUED,
-    ready: () => rank.executor.stream.synchronizeSync(),
-    ours: () => rank.executor.launch(decision, local),
+    ready: () => executor.stream.synchronizeSync(),
+    ours: () => void step(),
+    spent: () => spent * 1e6,
     limit: nothing(device),
   };
 }
 
-/** A whole step, beside a call of the addon that does nothing. */
+/** A whole `stepSync`, planning and the wait for its staging set included, beside a call of the addon that does nothing. */
 function stepCase(modules: PlannerModules, device: Device): Omit<BenchCase, 'peer'> {
   const { rank, step } = steadyRank(modules, device);
   return {
     most: MOST_QUEUED,
     ready: () => rank.executor.stream.synchronizeSync(),
     ours: () => void step(),
+    limit: nothing(device),
+  };
+}
+
+/** The same of `step()`, which leaves the event loop free where it waits. */
+function asyncStepCase(modules: PlannerModules, device: Device): Omit<BenchCase, 'peer'> {
+  const { rank, schedule } = steadyRank(modules, device);
+  return {
+    most: MOST_QUEUED,
+    ready: () => rank.executor.stream.synchronizeSync(),
+    ours: () => {
+      schedule();
+      return rank.step();
+    },
+    awaited: true,
     limit: nothing(device),
   };
 }

@@ -5,7 +5,9 @@ import type { NumpyPeer, PeerBatch } from './numpy-peer.js';
 /** One piece of work: ours, the physical limit of the same bytes, and what a peer does. */
 export interface BenchCase {
   /** The work, once a call. */
-  readonly ours: () => void;
+  readonly ours: () => unknown;
+  /** Whether it gives a promise, which is waited for before the next call. Default false. */
+  readonly awaited?: boolean;
   /** The physical limit: a copy or fill of the same output bytes. */
   readonly limit: () => void;
   readonly peer: PeerBatch | null;
@@ -13,6 +15,8 @@ export interface BenchCase {
   readonly pieces?: number;
   /** Called, untimed, before `calls` calls of `ours`: restores what they use up. */
   readonly ready?: (calls: number) => void;
+  /** Nanoseconds so far of what is measured, where that is a part of `ours`. Default: all of it. */
+  readonly spent?: () => number;
   /** Most calls of `ours` that one `ready` can provide for. Default: any number. */
   readonly most?: number;
 }
@@ -56,21 +60,32 @@ export async function measure(
   peer: NumpyPeer | null,
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
-  const { ours, limit, peer: batch, ready = () => {}, most = 1 << 26, pieces = 1 } = row.make(modules);
+  const {
+    ours,
+    limit,
+    peer: batch,
+    ready = () => {},
+    awaited = false,
+    spent,
+    most = 1 << 26,
+    pieces = 1,
+  } = row.make(modules);
   const asked = batch === null || peer === null ? null : { peer, batch };
-  const timeOurs = (calls: number): number => {
+  const timeOurs = async (calls: number): Promise<number> => {
     ready(calls);
-    return time(ours, calls);
+    const before = spent?.() ?? 0;
+    const ns = awaited ? await timeAwaited(ours, calls) : time(ours, calls);
+    return spent === undefined ? ns : (spent() - before) / calls;
   };
   const timeLimit = (calls: number): number => time(limit, calls);
-  const ourRun = warm(timeOurs, milliseconds, most);
-  const limitRun = warm(timeLimit, milliseconds, 1 << 26);
+  const ourRun = await warm(timeOurs, milliseconds, most);
+  const limitRun = await warm(timeLimit, milliseconds, 1 << 26);
   const samples: { ns: number; limitNs: number; peerNs: number }[] = [];
   for (let round = 0; round < rounds; round++) {
     await setImmediate();
     signal?.throwIfAborted();
-    const ns = repeat(timeOurs, ourRun);
-    const limitNs = repeat(timeLimit, limitRun);
+    const ns = await repeat(timeOurs, ourRun);
+    const limitNs = await repeat(timeLimit, limitRun);
     const peerNs = asked === null ? 0 : await asked.peer.measure(row.name, asked.batch, milliseconds);
     samples.push({ ns: ns / pieces, limitNs: limitNs / pieces, peerNs });
   }
@@ -84,6 +99,9 @@ export async function measure(
   };
 }
 
+/** Mean nanoseconds of so many calls. */
+type Timed = (calls: number) => number | Promise<number>;
+
 /** Calls of one run, and the runs that take about the milliseconds of a round together. */
 interface Runs {
   readonly calls: number;
@@ -91,11 +109,11 @@ interface Runs {
 }
 
 /** Runs until the code is compiled and the caches are filled. Returns runs of at most `most` calls that take about `milliseconds`. */
-function warm(run: (calls: number) => number, milliseconds: number, most: number): Runs {
+async function warm(run: Timed, milliseconds: number, most: number): Promise<Runs> {
   let calls = 1;
   let warmed = 0;
   for (;;) {
-    const ns = run(calls);
+    const ns = await run(calls);
     warmed += ns * calls;
     const wanted = Math.max(1, Math.round((milliseconds * 1e6) / Math.max(ns, 1e-3)));
     if (warmed >= WARM_MS * 1e6) return { calls: Math.min(most, wanted), runs: Math.ceil(wanted / most) };
@@ -104,14 +122,21 @@ function warm(run: (calls: number) => number, milliseconds: number, most: number
 }
 
 /** Mean nanoseconds of a call over some runs. The first finds the caches as the peer left them, so short runs need many. */
-function repeat(run: (calls: number) => number, { calls, runs }: Runs): number {
+async function repeat(run: Timed, { calls, runs }: Runs): Promise<number> {
   let ns = 0;
-  for (let i = 0; i < runs; i++) ns += run(calls);
+  for (let i = 0; i < runs; i++) ns += await run(calls);
   return ns / runs;
 }
 
+/** Mean nanoseconds of a call that may give a promise. */
+async function timeAwaited(run: BenchCase['ours'], calls: number): Promise<number> {
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < calls; i++) await run();
+  return Number(process.hrtime.bigint() - start) / calls;
+}
+
 /** Mean nanoseconds of a call. */
-function time(run: () => void, calls: number): number {
+function time(run: () => unknown, calls: number): number {
   const start = process.hrtime.bigint();
   for (let i = 0; i < calls; i++) run();
   return Number(process.hrtime.bigint() - start) / calls;

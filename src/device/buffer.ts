@@ -9,7 +9,7 @@ export let isBuffer: (value: unknown) => value is DeviceBuffer;
 
 /**
  * Device memory at a fixed address, made by `device.allocate()`. `dispose()` is refused with `ERR_DEVICE_BUSY` while a live
- * graph has it baked in.
+ * graph has it baked in, or one of its ranges is not disposed of.
  */
 export class DeviceBuffer implements Disposable {
   /** Names the buffer in command blocks; never used again on its device. */
@@ -30,6 +30,16 @@ export class DeviceBuffer implements Disposable {
     this.#native = native;
     this.id = native.id;
     this.bytes = native.bytes;
+  }
+
+  /**
+   * `bytes` bytes of it, from a multiple of 16 on, as a buffer of its own: kernels that are given it see no more. This buffer is not
+   * freed before its ranges are.
+   *
+   * @throws `ERR_LAUNCH_BOUNDS` for a range outside it, `ERR_INPUT_INVALID`, `ERR_DISPOSED`.
+   */
+  range(byteOffset: number, bytes: number): DeviceBuffer {
+    return new DeviceBuffer(guarded(() => this.#native.range(byteOffset, bytes)));
   }
 
   dispose(): void {

@@ -91,6 +91,7 @@ export class Device implements Disposable {
    * takes it back.
    */
   lookInWaits(look: () => void): () => void {
+    if (typeof look !== 'function') throw inputInvalid('look', look, 'a function');
     this.#waits.look = look;
     return () => {
       if (this.#waits.look === look) this.#waits.look = null;

@@ -19,21 +19,19 @@ export class CapturedPiece implements Disposable {
   readonly collectives: readonly PieceCollective[];
   /** How many of them are in its graph. */
   readonly inGraph: number;
+  /** The graph it begins with, which can be launched with what comes before it. */
+  readonly first: DeviceGraph | null;
 
   constructor(steps: readonly (DeviceGraph | BetweenGraphs)[], collectives: readonly PieceCollective[]) {
     this.steps = steps;
     this.collectives = collectives;
+    const first = steps.length > 0 ? steps[0] : null;
+    this.first = typeof first === 'function' ? null : first;
     this.inGraph = collectives.filter(({ inGraph }) => inGraph).length;
   }
 
   get graphs(): readonly DeviceGraph[] {
     return this.steps.filter((step): step is DeviceGraph => typeof step !== 'function');
-  }
-
-  /** The graph it begins with, which can be launched with what comes before it. */
-  get first(): DeviceGraph | null {
-    const [first] = this.steps;
-    return first === undefined || typeof first === 'function' ? null : first;
   }
 
   [Symbol.dispose](): void {

@@ -1,4 +1,4 @@
-import type { ForwardBatch, TensorUpload } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../device/index.js';
 import {
   KV_GROUP_TENSORS,
@@ -12,6 +12,7 @@ import { type KvGroupSizes, tensorLength } from '../memory/index.js';
 import type { DevicePort } from '../planner/index.js';
 import type { CommandBlock } from './command-block.js';
 import { disposeAll } from './dispose-all.js';
+import { StagedTensors } from './staged-tensors.js';
 
 /** Device buffers of one view: the whole batch, or one part. Their addresses are what graphs bake. */
 export type DeviceTensors = Readonly<Record<TensorName, DeviceBuffer>>;
@@ -24,15 +25,13 @@ export interface DeviceKvGroup {
   readonly blockTable: DeviceBuffer;
 }
 
-interface DeviceViews {
-  readonly whole: Partial<DeviceTensors>;
-  readonly parts: readonly Partial<DeviceTensors>[];
-}
-
 /** The buffers that one KV cache group has of its own in a view. */
 export type DeviceGroupTensors = Pick<DeviceTensors, KvGroupTensorName>;
 
-/** Device copies of a planner's metadata: one set, used for steps from either staging set. */
+/**
+ * A device's copy of a planner's metadata: one buffer that mirrors a staging set, used for steps from either set. What a step needs
+ * of it is copied from the planner's memory as a list of ranges.
+ */
 export class DeviceMetadata implements Disposable {
   readonly whole: DeviceTensors;
   readonly parts: readonly DeviceTensors[];
@@ -40,39 +39,56 @@ export class DeviceMetadata implements Disposable {
   readonly blockTable: DeviceBuffer;
   /** Each KV cache group's own buffers; those of the first are in the views above too. */
   readonly groups: readonly DeviceKvGroup[];
-  readonly #port: DevicePort;
+  /** Laid out as a staging set is; all buffers above are ranges of it. */
+  readonly #mirror: DeviceBuffer;
   readonly #buffers: DeviceBuffer[] = [];
+  readonly #sets: readonly [StagedTensors, StagedTensors];
 
   /**
-   * Allocates every buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
+   * Allocates the buffer and enqueues an all-padding batch into it, by the planner's padding record, so that a warm-up reads
    * only padding.
    */
   constructor(device: Device, stream: DeviceStream, kernels: DeviceModule, port: DevicePort) {
-    this.#port = port;
-    const { sizes } = port.regions;
-    const allocate = (bytes: number): DeviceBuffer => {
-      const buffer = device.allocate(bytes);
-      this.#buffers.push(buffer);
-      return buffer;
+    const { sizes, mirror, tensor, groups } = port.regions;
+    const [begin] = mirror.sets;
+    this.#mirror = device.allocate(mirror.bytes);
+    this.#sets = [new StagedTensors(port, 0), new StagedTensors(port, 1)];
+    const buffer = (offset: number, bytes: number): DeviceBuffer => {
+      const made = this.#mirror.range(offset - begin, bytes);
+      this.#buffers.push(made);
+      return made;
     };
-    const tensors = <N extends TensorName>(names: readonly N[], group: KvGroupSizes): Pick<DeviceTensors, N> => {
+    const tensors = <N extends TensorName>(
+      names: readonly N[],
+      group: KvGroupSizes,
+      offsetOf: (name: N) => number,
+    ): Pick<DeviceTensors, N> => {
+      // A tensor that this planner lacks is one entry of the slack where it would be.
       const bytes = (name: N): number => Math.max(1, tensorLength(name, sizes, group)) * TENSOR_BYTES[name];
-      return Object.fromEntries(names.map((name) => [name, allocate(bytes(name))])) as Pick<DeviceTensors, N>;
+      return Object.fromEntries(names.map((name) => [name, buffer(offsetOf(name), bytes(name))])) as Pick<
+        DeviceTensors,
+        N
+      >;
     };
     const parts = sizes.maxParts > 1 ? sizes.maxParts : 0;
     try {
-      this.groups = sizes.groups.map((group) => ({
-        whole: tensors(KV_GROUP_TENSORS, group),
-        parts: Array.from({ length: parts }, () => tensors(KV_GROUP_TENSORS, group)),
-        blockTable: allocate(sizes.maxPaddedRequests * group.tableWidth * 4),
-      }));
+      this.groups = groups.map((group) => {
+        const of = (view: number): DeviceGroupTensors =>
+          tensors(KV_GROUP_TENSORS, group.sizes, (name) => group.tensor(0, view, name));
+        const table = group.region('blockTable0');
+        return {
+          whole: of(0),
+          parts: Array.from({ length: parts }, (_, part) => of(1 + part)),
+          blockTable: buffer(table.offset, table.bytes),
+        };
+      });
       const [first] = this.groups;
-      const view = (ofGroup: DeviceGroupTensors): DeviceTensors => ({
-        ...tensors(VIEW_TENSORS, sizes.groups[0]),
+      const of = (view: number, ofGroup: DeviceGroupTensors): DeviceTensors => ({
+        ...tensors(VIEW_TENSORS, sizes.groups[0], (name) => tensor(0, view, name)),
         ...ofGroup,
       });
-      this.whole = view(first.whole);
-      this.parts = first.parts.map(view);
+      this.whole = of(0, first.whole);
+      this.parts = first.parts.map((part, index) => of(1 + index, part));
       this.blockTable = first.blockTable;
     } catch (error) {
       this[Symbol.dispose]();
@@ -104,31 +120,21 @@ export class DeviceMetadata implements Disposable {
   }
 
   /**
-   * Adds to `commands` the uploads of a step's tensors from its staging set, those that the device supplies only if they were
-   * written there (`supplied`), and the block table's changes.
+   * Adds to `commands` what brings the device's copy up to a step: the tensors of its staging set, those that the device supplies
+   * only if they were written there (`supplied`), and the block tables' changes. One launch of a GPU does all of them.
    */
   upload(commands: CommandBlock, local: ForwardBatch, supplied: boolean): void {
-    const { deviceSupplied } = this.#port.regions;
-    const { tensors, tables } = this.#port.uploads[local.staging];
-    for (const tensor of tensors) {
-      const bytes = tensor.bytes(local);
-      if (bytes === 0 || (!supplied && deviceSupplied.has(tensor.name))) continue;
-      commands.upload(this.#bufferOf(tensor), 0, tensor.source, bytes);
-    }
-    for (const { group, source, edits } of tables) {
+    const staged = this.#sets[local.staging];
+    const ranges = staged.list(local, supplied);
+    commands.uploadRows(this.#mirror, staged.offset, ranges, this.#mirror.bytes / 4, staged.source);
+    for (let index = 0; index < staged.tables.length; index++) {
+      const { group, source, edits } = staged.tables[index];
       const { tableEdits, tableWidth } = local.groups[group];
       if (tableEdits > 0) commands.uploadRows(this.groups[group].blockTable, edits, tableEdits, tableWidth, source);
     }
   }
 
-  #bufferOf({ name, group, view }: TensorUpload): DeviceBuffer {
-    const { whole, parts }: DeviceViews = group === null ? this : this.groups[group];
-    const buffer = (view === 0 ? whole : parts[view - 1])[name];
-    if (buffer === undefined) throw new RangeError(`no buffer of ${name}`);
-    return buffer;
-  }
-
   [Symbol.dispose](): void {
-    disposeAll(this.#buffers);
+    disposeAll([...this.#buffers, this.#mirror]);
   }
 }

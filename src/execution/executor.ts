@@ -126,7 +126,9 @@ export class Executor implements Disposable {
   async settled(options?: WaitOptions): Promise<void> {
     const set = stagingOf(this.#planner.step);
     if (!this.#busy[set]) return;
-    await this.#uploaded[set].synchronize(options);
+    const uploaded = this.#uploaded[set];
+    // Where nothing has to be waited for, no promise of the addon is made.
+    if (options?.signal?.aborted === true || !uploaded.query()) await uploaded.synchronize(options);
     this.#release(set);
   }
 
@@ -136,6 +138,7 @@ export class Executor implements Disposable {
    */
   launch(decision: DecisionView, local: ForwardBatch): void {
     const key = decision.captureKey;
+    const replay = key >= 0 ? this.#graphs[key].replay(local.partCount) : null;
     const built = (this.#planner.step - 1) | 0;
     if (decision.step !== local.step || local.step !== built) {
       throw new LockstepError(
@@ -147,8 +150,7 @@ export class Executor implements Disposable {
     try {
       this.metadata.upload(this.#commands, local, this.#driver.supply(local));
       this.#commands.record(this.#uploaded[local.staging]);
-      const first = key >= 0 ? this.#graphs[key].first(local.partCount) : null;
-      if (first !== null) this.#commands.graph(first);
+      if (replay?.first != null) this.#commands.graph(replay.first);
       this.#commands.submit();
     } catch (error) {
       // The build counted on this upload: without it, what the device's block table holds is unknown.
@@ -163,7 +165,7 @@ export class Executor implements Disposable {
     else if (decision.run === 'piecewise') this.#driver.replayPieces(this.#graphs[key], decision, local);
     else this.#driver.replayFull(this.#graphs[key]);
     this.collectiveCounts.eager += this.lanes.ran - ran;
-    if (key >= 0) this.collectiveCounts.inGraphs += this.#graphs[key].inGraph(local.partCount);
+    if (replay !== null) this.collectiveCounts.inGraphs += replay.inGraph;
   }
 
   /** Frees the graphs of an earlier capture, once the steps that replay them have run: until the next `useGraphs` no key has any. */

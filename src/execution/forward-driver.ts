@@ -107,7 +107,7 @@ export class ForwardDriver {
 
   /** Enqueues what follows the first graph of a step on a full key: nothing, unless the key is cut. */
   replayFull(graphs: KeyGraphs): void {
-    const [piece] = graphs.whole;
+    const piece = graphs.whole[0];
     if (piece.steps.length > 1 || piece.first === null) this.#replay(piece, piece.first !== null);
   }
 
@@ -115,8 +115,9 @@ export class ForwardDriver {
   replayPieces(graphs: KeyGraphs, decision: DecisionView, local: ForwardBatch): void {
     const piecewise = this.#piecewise();
     const parts = this.#parts.ofStep(local, decision.parts);
-    let launched = graphs.first(local.partCount) !== null;
-    for (const [view, pieces] of graphs.views(local.partCount).entries()) {
+    const { first, views } = graphs.replay(local.partCount);
+    let launched = first !== null;
+    for (const [view, pieces] of views.entries()) {
       for (const [index, piece] of pieces.entries()) {
         this.#replay(piece, launched);
         launched = false;

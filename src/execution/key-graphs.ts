@@ -5,6 +5,23 @@ import { disposeAll } from './dispose-all.js';
 /** What was captured of one view of the batch, in the order of its pieces. */
 export type PieceGraphs = readonly CapturedPiece[];
 
+/** What a step on a key replays, known since the capture. */
+export interface Replay {
+  /** The pieces of each view. */
+  readonly views: readonly PieceGraphs[];
+  /** The graph that it begins with; null where it begins with a collective. */
+  readonly first: DeviceGraph | null;
+  /** Collectives in its graphs. */
+  readonly inGraph: number;
+}
+
+function replayOf(views: readonly PieceGraphs[]): Replay {
+  const pieces = views.flat();
+  const [begin] = pieces;
+  const inGraph = pieces.reduce((sum, piece) => sum + piece.inGraph, 0);
+  return { views, first: begin?.first ?? null, inGraph };
+}
+
 /** The graphs of one captured key. */
 export class KeyGraphs implements Disposable {
   /** One piece for a full key, however many parts it has; for a piecewise key its pieces. */
@@ -12,27 +29,19 @@ export class KeyGraphs implements Disposable {
   /** The pieces of each part, for a piecewise key that may be cut at run time. */
   readonly parts: readonly PieceGraphs[];
 
+  readonly #whole: Replay;
+  readonly #cut: Replay;
+
   constructor(whole: PieceGraphs, parts: readonly PieceGraphs[] = []) {
     this.whole = whole;
     this.parts = parts;
+    this.#whole = replayOf([whole]);
+    this.#cut = parts.length > 0 ? replayOf(parts) : this.#whole;
   }
 
-  /** What a step of `partCount` parts replays, by view. */
-  views(partCount: number): readonly PieceGraphs[] {
-    return partCount > 1 && this.parts.length > 0 ? this.parts : [this.whole];
-  }
-
-  /** The graph that such a step begins with; null where it begins with a collective. */
-  first(partCount: number): DeviceGraph | null {
-    if (partCount === 1 || this.parts.length === 0) return this.whole[0].first;
-    return this.parts.flat()[0].first;
-  }
-
-  /** Collectives in the graphs that such a step replays. */
-  inGraph(partCount: number): number {
-    let count = 0;
-    for (const pieces of this.views(partCount)) for (const piece of pieces) count += piece.inGraph;
-    return count;
+  /** What a step of `partCount` parts replays. */
+  replay(partCount: number): Replay {
+    return partCount > 1 ? this.#cut : this.#whole;
   }
 
   /** Every graph, of each view. */

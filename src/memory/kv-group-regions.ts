@@ -111,36 +111,49 @@ export interface KvGroupCounts {
   readonly checked: boolean;
 }
 
-/**
- * Allocates memory for a group: its regions, of as many words as `words` says, and its tensors in `views` views of
- * both staging sets.
- */
+/** A group whose memory is being laid out. */
+export interface KvGroupLaying {
+  readonly regions: KvGroupRegions;
+  /** Allocates its tensors in a view of a staging set. */
+  layTensors(set: number, view: number): void;
+  /** Allocates the block table of a staging set. */
+  layTable(set: number): void;
+}
+
+const BLOCK_TABLES = ['blockTable0', 'blockTable1'] as const;
+
+/** Allocates memory for what a group has beside its staging sets; `words` are those of its regions. */
 export function layKvGroup(
   sizes: KvGroupSizes,
   words: Record<KvGroupRegionName, number>,
   tensorBytes: (name: KvGroupTensorName) => number,
-  views: number,
   take: (name: string, bytes: number) => Region,
-): KvGroupRegions {
+): KvGroupLaying {
   const place = `group ${sizes.index}`;
-  const regions = Object.fromEntries(
-    KV_GROUP_REGIONS.map((name) => [name, take(`${place} ${name}`, words[name] * 4)]),
-  ) as Record<KvGroupRegionName, Region>;
+  const regions = new Map<KvGroupRegionName, Region>();
+  const lay = (name: KvGroupRegionName): void => {
+    regions.set(name, take(`${place} ${name}`, words[name] * 4));
+  };
+  const tables: readonly KvGroupRegionName[] = BLOCK_TABLES;
+  for (const name of KV_GROUP_REGIONS) if (!tables.includes(name)) lay(name);
   const tensors = new Map<string, number>();
-  for (let set = 0; set < 2; set++) {
-    for (let view = 0; view < views; view++) {
-      for (const name of KV_GROUP_TENSORS) {
-        tensors.set(
-          `${set} ${view} ${name}`,
-          take(`${place} set ${set} view ${view} ${name}`, tensorBytes(name)).offset,
-        );
-      }
-    }
-  }
   return {
-    sizes,
-    region: (name) => regions[name],
-    tensor: (set, view, name) => tensors.get(`${set} ${view} ${name}`) ?? 0,
+    regions: {
+      sizes,
+      region: (name) => {
+        const found = regions.get(name);
+        if (found === undefined) throw new RangeError(`no region ${name}`);
+        return found;
+      },
+      tensor: (set, view, name) => tensors.get(`${set} ${view} ${name}`) ?? 0,
+    },
+    layTensors: (set, view) => {
+      for (const name of KV_GROUP_TENSORS) {
+        const { offset } = take(`${place} set ${set} view ${view} ${name}`, tensorBytes(name));
+        tensors.set(`${set} ${view} ${name}`, offset);
+      }
+    },
+    layTable: (set) => lay(BLOCK_TABLES[set]),
   };
 }
 

@@ -3,6 +3,7 @@ import {
   CONFIG_BASE,
   CONFIG_WORDS,
   type DeviceSupplied,
+  KV_GROUP_TENSORS,
   type KvGroupTensorName,
   REGIONS,
   type RegionName,
@@ -11,7 +12,7 @@ import {
   type ViewTensorName,
 } from '../layout/index.js';
 import { configWords } from './config-words.js';
-import { type KvGroupRegions, kvGroupRegionWords, layKvGroup } from './kv-group-regions.js';
+import { kvGroupRegionWords, layKvGroup } from './kv-group-regions.js';
 import type { Region } from './region.js';
 import type { RegionTable } from './region-table.js';
 import { memorySizes, regionWords, type SizeOptions, tensorBytes } from './sizes.js';
@@ -21,6 +22,8 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 /** Bytes after each region that SIMD stores may overshoot into: up to 15 slots. */
 const SLACK = 128;
+/** A range of a staging set that a device copies: four words, as an edit of a block table has. */
+const RANGE_BYTES = 16;
 
 /** What a planner's memory is laid out for. */
 export interface RegionOptions extends SizeOptions {
@@ -56,16 +59,35 @@ export function layoutRegions(options: RegionOptions): RegionTable {
   const copies = new Map<string, number>();
   const deviceSupplied: ReadonlySet<TensorName> = new Set(supplied);
   const views = sizes.maxParts > 1 ? 1 + sizes.maxParts : 1;
+  const viewBytes = (name: ViewTensorName): number => tensorBytes(name, sizes, sizes.groups[0]);
+  const laid = sizes.groups.map((own, index) => {
+    const bytes = (name: KvGroupTensorName): number => tensorBytes(name, sizes, own);
+    return layKvGroup(own, groupWords[index], bytes, take);
+  });
+  const groups = laid.map((group) => group.regions);
   for (let set = 0; set < 2; set++) {
     for (let view = 0; view < views; view++) {
-      for (const name of VIEW_TENSORS) {
-        const key = `${set} ${view} ${name}`;
-        const bytes = tensorBytes(name, sizes, sizes.groups[0]);
-        tensors.set(key, take(`set ${set} view ${view} ${name}`, bytes).offset);
-        if (deviceSupplied.has(name)) copies.set(key, take(`set ${set} view ${view} copy of ${name}`, bytes).offset);
+      for (const name of deviceSupplied as ReadonlySet<ViewTensorName>) {
+        copies.set(`${set} ${view} ${name}`, take(`set ${set} view ${view} copy of ${name}`, viewBytes(name)).offset);
       }
     }
   }
+  const ranges = views * (VIEW_TENSORS.length + groups.length * KV_GROUP_TENSORS.length);
+  const takeRanges = (set: number): Region => take(`set ${set} upload ranges`, ranges * RANGE_BYTES);
+  const rangeRegions = [takeRanges(0), takeRanges(1)] as const;
+  const laySet = (set: number): number => {
+    const begin = next;
+    for (let view = 0; view < views; view++) {
+      for (const name of VIEW_TENSORS) {
+        tensors.set(`${set} ${view} ${name}`, take(`set ${set} view ${view} ${name}`, viewBytes(name)).offset);
+      }
+      for (const group of laid) group.layTensors(set, view);
+    }
+    for (const group of laid) group.layTable(set);
+    return begin;
+  };
+  const sets = [laySet(0), laySet(1)] as const;
+  const mirror = { bytes: next - sets[1], sets, ranges: rangeRegions };
   const tensor = (set: number, view: number, name: ViewTensorName): number =>
     tensors.get(`${set} ${view} ${name}`) ?? 0;
   const region = (name: RegionName): Region => {
@@ -73,10 +95,6 @@ export function layoutRegions(options: RegionOptions): RegionTable {
     if (found === undefined) throw new RangeError(`no region ${name}`);
     return found;
   };
-  const groups = sizes.groups.map((own, index): KvGroupRegions => {
-    const bytes = (name: KvGroupTensorName): number => tensorBytes(name, sizes, own);
-    return layKvGroup(own, groupWords[index], bytes, views, take);
-  });
   if (next > 2 ** 32 - PAGE) {
     const csr = options.tensors?.csr === true;
     throw new LockstepError(
@@ -91,5 +109,5 @@ export function layoutRegions(options: RegionOptions): RegionTable {
     copies.get(`${set} ${view} ${name}`) ?? tensor(set, view, name);
   const config = configWords(limits, plan, { sizes, region, written, groups }, checked);
   const pages = Math.ceil(next / PAGE);
-  return { sizes, pages, regions, region, tensor, written, groups, deviceSupplied, all, config };
+  return { sizes, pages, regions, region, tensor, written, mirror, groups, deviceSupplied, all, config };
 }

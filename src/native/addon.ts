@@ -204,6 +204,8 @@ export interface NativeMemoryUse {
 export interface NativeBuffer {
   readonly id: number;
   readonly bytes: number;
+  /** A part of it as a buffer of its own, which keeps it. */
+  range(byteOffset: number, bytes: number): NativeBuffer;
   dispose(): void;
 }
 

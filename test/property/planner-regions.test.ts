@@ -61,6 +61,18 @@ describe('regions', () => {
             }
           }
         }
+        // A device's copy of a set is laid out as either set is.
+        const { bytes, sets } = table.mirror;
+        for (const { name, offset } of table.all.filter((region) =>
+          /set 0 view \d (?!copy of)|blockTable0/.test(region.name),
+        )) {
+          const other = table.all.find(
+            (region) => region.name === name.replace('set 0', 'set 1').replace('Table0', 'Table1'),
+          );
+          expect(offset - sets[0]).toBe((other?.offset ?? 0) - sets[1]);
+          expect(offset - sets[0]).toBeGreaterThanOrEqual(0);
+          expect(offset - sets[0]).toBeLessThan(bytes);
+        }
         for (const group of table.groups) {
           for (const name of KV_GROUP_REGIONS) expect(offsets.delete(group.region(name).offset)).toBe(true);
         }

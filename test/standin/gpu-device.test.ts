@@ -210,7 +210,7 @@ describe('a card', () => {
 });
 
 it('passes the suites of devices, of execution and of ranks', () => {
-  const suites = ['kernels', 'memory', 'misuse', 'pool'].map((name) => `test/unit/device/${name}.test.ts`);
+  const suites = ['kernels', 'memory', 'misuse', 'pool', 'ranges'].map((name) => `test/unit/device/${name}.test.ts`);
   const vitest = [
     'node_modules/vitest/vitest.mjs',
     'run',

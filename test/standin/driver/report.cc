@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "../shared/json.h"
+#include "gpu/driver-constants.h"
 #include "memory.h"
 #include "modules.h"
 #include "work.h"
@@ -29,7 +30,9 @@ std::string json() {
   const Counts held = {{"allocations", live_allocations()}, {"hostAllocations", live_host(HostKind::allocated)},
                        {"registrations", live_host(HostKind::registered)}, {"streams", all.streams.size()},
                        {"events", all.events.size()}, {"graphs", all.graphs.size()},
-                       {"executables", all.executables.size()}, {"modules", live_modules()}};
+                       {"executables", all.executables.size()}, {"modules", live_modules()},
+                       // The thread that ends the process, and was found in this mode.
+                       {"changedCaptureModes", size_t{current().capture_mode != constant::capture_global}}};
   text += ",\"pid\":" + std::to_string(getpid()) + ",\"seed\":" + std::to_string(all.seed) + ",\"calls\":" + object_of(calls);
   text += ",\"work\":" + std::to_string(now.work) + ",\"injected\":" + std::to_string(now.injected);
   text += ",\"afterFault\":" + std::to_string(now.after_fault) + ",\"pending\":" + std::to_string(pending());

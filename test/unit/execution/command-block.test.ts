@@ -109,6 +109,64 @@ describe('commands', () => {
   });
 });
 
+describe('several UPLOAD_ROWS in a row', () => {
+  const COLUMNS = 3000;
+  const RANGE = 1000;
+  const edits = (columns: number) =>
+    fc.array(
+      fc.tuple(fc.nat(columns), fc.nat(columns)).map(([a, b]) => ({ begin: Math.min(a, b), end: Math.max(a, b) })),
+      { maxLength: 4 },
+    );
+  // A whole buffer and ranges of it, from the places of the arena that it mirrors or from one that is shifted; or another buffer.
+  const command = fc.oneof(
+    fc.record({ target: fc.constant('whole'), shift: fc.constantFrom(0, 0, 0, 1), edits: edits(COLUMNS) }),
+    fc.record({
+      target: fc.constantFrom('first', 'last', 'other'),
+      shift: fc.constantFrom(0, 0, 0, 3),
+      edits: edits(RANGE),
+    }),
+  );
+
+  it('do what each does by itself, however long its edits are', () => {
+    fc.assert(
+      fc.property(fc.array(command, { minLength: 1, maxLength: 6 }), (commands) => {
+        const whole = device.allocate(COLUMNS * 4);
+        const places = {
+          whole: { buffer: whole, column: 0 },
+          first: { buffer: whole.range(0, RANGE * 4), column: 0 },
+          last: { buffer: whole.range((COLUMNS - RANGE) * 4, RANGE * 4), column: COLUMNS - RANGE },
+          other: { buffer: device.allocate(RANGE * 4), column: 0 },
+        };
+        const held = { whole: new Array<number>(COLUMNS).fill(POISON), other: new Array<number>(RANGE).fill(POISON) };
+        const source = Array.from({ length: COLUMNS + 8 }, (_, column) => 7 * column + 1);
+        words.set(source, DATA / 4);
+        let list = (DATA + 4 * source.length) / 4;
+        const rows = commands.map(({ target, shift, edits: own }) => {
+          const { buffer, column } = places[target as keyof typeof places];
+          const columns = target === 'whole' ? COLUMNS : RANGE;
+          const into = target === 'other' ? held.other : held.whole;
+          for (const { begin, end } of own) {
+            for (let at = begin; at < end; at++) into[column + at] = source[column + shift + at] ?? 0;
+          }
+          const at = list;
+          words.set(
+            own.flatMap(({ begin, end }) => [0, begin, end, 0]),
+            list,
+          );
+          list += 4 * own.length;
+          return [UPLOAD_ROWS, buffer.id, 4 * at, own.length, columns, DATA + 4 * (column + shift)];
+        });
+        block(...rows);
+        stream.submit();
+        expect(readI32(stream, whole)).toEqual(held.whole);
+        expect(readI32(stream, places.other.buffer)).toEqual(held.other);
+        for (const { buffer } of [places.first, places.last, places.other, places.whole]) buffer.dispose();
+      }),
+      runs(100),
+    );
+  });
+});
+
 describe('a block that is refused', () => {
   it.each<[string, string, (ids: { buffer: number; event: number }) => number[]]>([
     ['ERR_INPUT_INVALID', 'an unknown operation', () => [7]],
