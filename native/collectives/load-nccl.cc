@@ -15,7 +15,7 @@ constexpr bool required = true;
 constexpr bool optional = false;
 
 struct Loaded {
-  std::once_flag once;
+  std::mutex mutex;
   const NcclLibrary* library = nullptr;
   std::vector<LoadAttempt> attempts;
 };
@@ -79,7 +79,12 @@ const NcclLibrary* load(Vendor vendor, std::vector<LoadAttempt>& attempts) {
 
 const NcclLibrary* load_nccl(Vendor vendor, std::vector<LoadAttempt>* attempts) {
   Loaded& one = loaded(vendor);
-  std::call_once(one.once, [&] { one.library = load(vendor, one.attempts); });
+  const std::lock_guard<std::mutex> lock(one.mutex);
+  // One that failed is tried again.
+  if (one.library == nullptr) {
+    one.attempts.clear();
+    one.library = load(vendor, one.attempts);
+  }
   if (attempts != nullptr) *attempts = one.attempts;
   return one.library;
 }

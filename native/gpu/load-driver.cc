@@ -151,9 +151,10 @@ class Loading {
   std::string missing_;
 };
 
-// What came of loading a vendor's driver, kept for the process.
+// A vendor's driver once it is loaded. One that failed is tried again: a service that it needs may have come up, and asking again costs
+// little.
 struct Loaded {
-  std::once_flag once;
+  std::mutex mutex;
   const DriverLibrary* library = nullptr;
   std::vector<LoadAttempt> attempts;
 };
@@ -168,13 +169,15 @@ Loaded& loaded(Vendor vendor) {
 
 const DriverLibrary* load_driver(Vendor vendor, std::vector<LoadAttempt>* attempts) {
   Loaded& one = loaded(vendor);
-  std::call_once(one.once, [&] {
+  const std::lock_guard<std::mutex> lock(one.mutex);
+  if (one.library == nullptr) {
+    one.attempts.clear();
     Tried tried;
     for (const std::string& name : library_names(vendor)) {
       one.library = Loading(vendor, name, one.attempts, tried).run();
-      if (one.library != nullptr) return;
+      if (one.library != nullptr) break;
     }
-  });
+  }
   if (attempts != nullptr) *attempts = one.attempts;
   return one.library;
 }
