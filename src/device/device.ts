@@ -89,9 +89,10 @@ export class Device implements Disposable {
 
   /**
    * Calls `look` about every 50 ms while something waits for this device; what it throws ends the wait. There is one. Returns what
-   * takes it back.
+   * takes it back. @throws `ERR_INPUT_INVALID` for what is no function.
    */
   lookInWaits(look: () => void): () => void {
+    if (typeof look !== 'function') throw inputInvalid('look', look, 'a function');
     this.#waits.look = look;
     return () => {
       if (this.#waits.look === look) this.#waits.look = null;

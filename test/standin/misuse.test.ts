@@ -47,6 +47,7 @@ describe.each([
     const ended = overStandin(['test/fixtures/device/misuse.mjs', job]);
     const context = `${job}\n${ended.stderr.slice(-2000)}`;
     expect({ status: ended.status, signal: ended.signal }, context).toEqual({ status, signal: null });
+    expect(ended.stdout, context).toContain('calls');
     const counts = JSON.parse(ended.stdout) as Counts;
     expect(counts.calls).toBe(calls * Math.max(1, how.threads));
     expect(counts.valid).toBeGreaterThan(counts.calls / 2);
