@@ -17,7 +17,8 @@ constexpr unsigned blocks_per_processor = 8;
 // How long the device's own little work may take.
 constexpr double own_work_ms = 10000;
 // In the order of Held.
-constexpr const char* HELD_NAMES[HELD_KINDS] = {"memory", "pinned", "arenas", "streams", "events", "recordings", "graphs", "modules"};
+constexpr const char* HELD_NAMES[HELD_KINDS] = {"memory", "pinned", "arenas", "streams", "events", "recordings", "graphs", "modules",
+                                                "communicators"};
 
 }  // namespace
 

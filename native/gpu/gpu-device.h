@@ -15,9 +15,9 @@ namespace lockstep {
 class EventPool;
 struct GpuModule;
 
-// What a driver holds for a device.
-enum class Held : uint8_t { memory, pinned, arenas, streams, events, recordings, graphs, modules };
-constexpr size_t HELD_KINDS = 8;
+// What a driver, or a library of collectives, holds for a device.
+enum class Held : uint8_t { memory, pinned, arenas, streams, events, recordings, graphs, modules, communicators };
+constexpr size_t HELD_KINDS = 9;
 
 // Where the bound arena lies for the device.
 struct GpuArena {

@@ -142,6 +142,8 @@ export interface NativeGivenUp {
   readonly recordings?: number;
   readonly graphs?: number;
   readonly modules?: number;
+  /** Communicators of NCCL or RCCL. */
+  readonly communicators?: number;
 }
 
 /** A rank's side of a group within the process: the handle behind a `LocalCommunicator`. An exchange is post, arrived, collect. */

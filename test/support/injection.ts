@@ -39,7 +39,9 @@ interface Run {
   readonly second: string;
   readonly givenUp: Counts | undefined;
   readonly stderr: string;
+  /** Of the driver, and of the library of collectives. */
   readonly report: StandinReport | undefined;
+  readonly nccl: StandinReport | undefined;
 }
 
 type Counts = Readonly<Record<string, number>>;
@@ -54,6 +56,8 @@ export interface InjectionOptions {
   readonly skip?: RegExp;
   /** Symbols whose failure has a way round, so that the job may go on without an error. */
   readonly wayRound?: RegExp;
+  /** Whose calls fail: a driver's unless it is said. */
+  readonly library?: 'nccl';
   /** Every call up to this one fails once, 6 unless it is said; of later ones, each half as far again. */
   readonly dense?: number;
 }
@@ -68,6 +72,7 @@ const HELD_KINDS = {
   recordings: 'graphs',
   graphs: 'executables',
   modules: 'modules',
+  communicators: 'communicators',
 } as const;
 
 /** Functions that let something go: where one fails, that thing may stay. */
@@ -87,12 +92,13 @@ export async function injectEverywhere(job: Job, options: InjectionOptions): Pro
     const clean = await run(job, folder);
     const problem = problemOfClean(clean);
     if (problem !== undefined) return { injections, findings: [{ symbol: 'none', nth: 0, code: 0, problem }] };
-    const left = Object.keys(clean.report?.calls ?? {}).filter((symbol) => !options.skip?.test(symbol));
+    const failing = (ended: Run) => (options.library === 'nccl' ? ended.nccl : ended.report);
+    const left = Object.keys(failing(clean)?.calls ?? {}).filter((symbol) => !options.skip?.test(symbol));
     const failEachCall = async (symbol: string): Promise<void> => {
       for (let nth = 1; ; nth = nth < (options.dense ?? 6) ? nth + 1 : Math.ceil(nth * 1.5)) {
         const injection = { symbol, nth, code: options.code };
         const ended = await run(job, folder, injection);
-        if (ended.report?.injected === 0) return;
+        if (failing(ended)?.injected === 0) return;
         injections.push(injection);
         const problem = problemOf(injection, ended, options);
         if (problem !== undefined) findings.push({ ...injection, problem });
@@ -115,10 +121,10 @@ function problemOfClean({ status, first, second, stderr, report }: Run): string 
 }
 
 /** Whether the driver holds what the job says it gave up. */
-function unlistedOf(report: StandinReport, givenUp: Counts): string | undefined {
-  const differs = Object.entries(HELD_KINDS).some(([kind, name]) => (givenUp[kind] ?? 0) !== report.held[name]);
+function unlistedOf(held: Counts, givenUp: Counts): string | undefined {
+  const differs = Object.entries(HELD_KINDS).some(([kind, name]) => (givenUp[kind] ?? 0) !== held[name]);
   return differs
-    ? `held at the end: ${JSON.stringify(report.held)}, listed as given up: ${JSON.stringify(givenUp)}`
+    ? `held at the end: ${JSON.stringify(held)}, listed as given up: ${JSON.stringify(givenUp)}`
     : undefined;
 }
 
@@ -134,11 +140,12 @@ function problemOf({ symbol }: Injection, ended: Run, options: InjectionOptions)
   const untyped = errors.find((error) => !options.typed.test(error));
   if (untyped !== undefined) return `not a typed error: ${untyped}`;
   if (report.afterFault > 0) return `${report.afterFault} calls after the fault`;
-  const unlisted = givenUp === undefined ? undefined : unlistedOf(report, givenUp);
+  const unlisted =
+    givenUp === undefined ? undefined : unlistedOf({ communicators: 0, ...report.held, ...ended.nccl?.held }, givenUp);
   if (unlisted !== undefined) return unlisted;
   if (errors.length > 1 && !(options.sticky && givenUp === undefined)) return `the second job failed too: ${second}`;
   if (options.sticky) return undefined;
-  const breach = report.refused.find((text) => !ABANDONED.test(text));
+  const breach = [...report.refused, ...(ended.nccl?.refused ?? [])].find((text) => !ABANDONED.test(text));
   return breach === undefined ? heldOf(report, release ? 1 : 0) : `broke a rule: ${breach}`;
 }
 
@@ -171,7 +178,7 @@ function run(job: Job, folder: string, injection?: Injection): Promise<Run> {
     child.on('error', reject);
     child.on('close', (status) => {
       const { first, second, givenUp } = outcomesOf(stdout);
-      resolve({ status, first, second, givenUp, stderr, report: reportAt(place) });
+      resolve({ status, first, second, givenUp, stderr, ...reportsAt(place) });
     });
   });
 }
@@ -185,15 +192,15 @@ function outcomesOf(stdout: string): Pick<Run, 'first' | 'second' | 'givenUp'> {
   }
 }
 
-/** Of the driver; that of collectives writes one too. */
-function reportAt(place: string): StandinReport | undefined {
+function reportsAt(place: string): Pick<Run, 'report' | 'nccl'> {
   try {
     const reports = readFileSync(place, 'utf8')
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as StandinReport);
-    return reports.find(({ library }) => library !== 'nccl');
+    const of = (nccl: boolean) => reports.find(({ library }) => (library === 'nccl') === nccl);
+    return { report: of(false), nccl: of(true) };
   } catch {
-    return undefined;
+    return { report: undefined, nccl: undefined };
   }
 }
