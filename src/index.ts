@@ -11,6 +11,7 @@ export {
   type DevicePool,
   type DeviceRecording,
   type DeviceStream,
+  type GivenUp,
   type Kernel,
   type KernelArgument,
   type KernelParameter,

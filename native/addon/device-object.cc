@@ -20,6 +20,8 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::bind_arena>("bindArena"),
                           method_of<&DeviceObject::memory>("memory"),
                           method_of<&DeviceObject::facts>("facts"),
+                          method_of<&DeviceObject::failure>("failure"),
+                          method_of<&DeviceObject::given_up>("givenUp"),
                           method_of<&DeviceObject::dispose>("dispose"),
                       });
 }
@@ -154,6 +156,17 @@ Napi::Value DeviceObject::facts(const Napi::CallbackInfo& info) {
   facts.Set("freeBytes", static_cast<double>(bytes.free));
   facts.Set("totalBytes", static_cast<double>(bytes.total));
   return facts;
+}
+
+Napi::Value DeviceObject::failure(const Napi::CallbackInfo& info) {
+  const auto failure = core()->failure();
+  return Napi::Value(info.Env(), failure != nullptr ? error_value(info.Env(), failure->error) : static_cast<napi_value>(info.Env().Null()));
+}
+
+Napi::Value DeviceObject::given_up(const Napi::CallbackInfo& info) {
+  Napi::Object counts = Napi::Object::New(info.Env());
+  for (const Detail& kind : core()->given_up()) counts.Set(kind.name, std::get<double>(kind.value));
+  return counts;
 }
 
 Napi::Value DeviceObject::dispose(const Napi::CallbackInfo& info) {

@@ -251,6 +251,9 @@ void NcclGroup::stop() {
 }
 
 void NcclGroup::give_up() {
+  for (const Line& line : lines_) {
+    if (line.stream != 0 && !line.line->ended()) gpu_->give_up(Held::communicators);
+  }
   gpu_->lose(DeviceError("ERR_DEVICE_LOST", "Communicators between GPUs did not end in time, and their work may still run. The device is lost to this "
                                             "process; start it again."));
   stop();

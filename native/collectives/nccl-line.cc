@@ -95,6 +95,7 @@ int NcclLine::all_gather(const NcclCall& call, size_t own) {
   const Nccl& nccl = library_.table;
   if (equal(call.counts)) return nccl.all_gather(pointer(call.send), pointer(call.recv), own, NCCL_INT32, handle_, stream_);
   int code = nccl.group_start();
+  if (code != NCCL_SUCCESS) return code;
   size_t before = 0;
   for (int root = 0; root < size_; root++) {
     const size_t count = call.counts[static_cast<size_t>(root)];
@@ -109,6 +110,7 @@ int NcclLine::reduce_scatter(const NcclCall& call, size_t own) {
   const Nccl& nccl = library_.table;
   if (equal(call.counts)) return nccl.reduce_scatter(pointer(call.send), pointer(call.recv), own, NCCL_INT32, NCCL_SUM, handle_, stream_);
   int code = nccl.group_start();
+  if (code != NCCL_SUCCESS) return code;
   size_t before = 0;
   for (int root = 0; root < size_; root++) {
     const size_t count = call.counts[static_cast<size_t>(root)];
@@ -124,6 +126,7 @@ int NcclLine::all_to_all(const NcclCall& call) {
   const Nccl& nccl = library_.table;
   const size_t count = call.counts[0];
   int code = nccl.group_start();
+  if (code != NCCL_SUCCESS) return code;
   for (int peer = 0; peer < size_; peer++) {
     const size_t at = static_cast<size_t>(peer) * count;
     code = worse(code, nccl.send(pointer(call.send, at), count, NCCL_INT32, peer, handle_, stream_));
@@ -155,25 +158,44 @@ void NcclLine::end(bool abort) noexcept {
     ending_ = true;
     ending = handle_;
   }
-  const auto finished = [&] {
-    int code = NCCL_SUCCESS;
-    return library_.table.async_error(ending, &code) != NCCL_SUCCESS || code != NCCL_IN_PROGRESS;
-  };
-  try {
-    if (ending != nullptr && device_->lost() == nullptr) {
-      const Current current(*device_);
-      if (abort) {
-        library_.table.abort(ending);
-      } else {
-        library_.table.finalize(ending);
-        poll(finish_ms, finished);
-        library_.table.destroy(ending);
-      }
-    }
-  } catch (...) {
-    // The device is lost, and the communicator with it.
-  }
+  if (ending != nullptr && !(abort ? aborted(ending) : given_back(ending))) device_->give_up(Held::communicators);
   ended_.store(true);
+}
+
+bool NcclLine::ends(const char* function, int code) noexcept {
+  if (code == NCCL_SUCCESS || code == NCCL_IN_PROGRESS) return true;
+  device_->note(nccl_error(library_, function, code, nullptr));
+  return false;
+}
+
+bool NcclLine::aborted(void* ending) noexcept {
+  if (device_->lost() != nullptr) return false;
+  try {
+    const Current current(*device_);
+    return ends("ncclCommAbort", library_.table.abort(ending));
+  } catch (const DeviceError& error) {
+    device_->note(error);
+    return false;
+  }
+}
+
+bool NcclLine::given_back(void* ending) noexcept {
+  if (device_->lost() != nullptr) return false;
+  try {
+    const Current current(*device_);
+    const bool finishing = ends("ncclCommFinalize", library_.table.finalize(ending));
+    if (finishing) {
+      poll(finish_ms, [&] {
+        int code = NCCL_SUCCESS;
+        return !ends("ncclCommGetAsyncError", library_.table.async_error(ending, &code)) || code != NCCL_IN_PROGRESS;
+      });
+    }
+    // One that cannot be finalized is aborted, which needs no peer.
+    return finishing ? ends("ncclCommDestroy", library_.table.destroy(ending)) : ends("ncclCommAbort", library_.table.abort(ending));
+  } catch (const DeviceError& error) {
+    device_->note(error);
+    return false;
+  }
 }
 
 }  // namespace lockstep

@@ -51,6 +51,11 @@ class NcclLine {
   int reduce_scatter(const NcclCall& call, size_t own);
   int all_to_all(const NcclCall& call);
   void check(const char* function, int code);
+  // Whether a call that ends a communicator was taken; the device fails with what it reported.
+  bool ends(const char* function, int code) noexcept;
+  // Whether nothing stays with the library.
+  bool aborted(void* ending) noexcept;
+  bool given_back(void* ending) noexcept;
 
   const NcclLibrary& library_;
   const std::shared_ptr<GpuDevice> device_;

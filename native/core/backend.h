@@ -248,6 +248,10 @@ struct Backend {
   virtual void close() {}
   // Why nothing of the device works any more, or null. Its resources are not freed then, and its work may still run.
   virtual std::shared_ptr<const Failure> lost() const { return nullptr; }
+  // The same, or why it takes no more work and can only be let go of, or null.
+  virtual std::shared_ptr<const Failure> failure() const { return lost(); }
+  // What stays with a driver, since it could not be let go of: counts by kind.
+  virtual std::vector<Detail> given_up() const { return {}; }
 };
 
 }  // namespace lockstep

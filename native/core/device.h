@@ -162,6 +162,8 @@ class Device : public std::enable_shared_from_this<Device> {
   const DeviceFacts& facts() const { return backend_->facts(); }
   DeviceBytes free_bytes() { return backend_->free_bytes(); }
   std::shared_ptr<GpuDevice> gpu() const { return backend_->gpu(); }
+  std::shared_ptr<const Failure> failure() const { return backend_->failure(); }
+  std::vector<Detail> given_up() const { return backend_->given_up(); }
 
   std::shared_ptr<Account> account;
   std::unordered_map<int32_t, Buffer*> buffers;

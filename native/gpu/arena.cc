@@ -29,7 +29,7 @@ std::map<std::pair<const DriverLibrary*, std::byte*>, Registration>& registry() 
 }
 
 // Registers the range of the view and no more: behind it lie guard pages. Empty, or why not.
-std::string register_range(const GpuDevice& device, std::byte* host, size_t bytes) {
+std::string register_range(GpuDevice& device, std::byte* host, size_t bytes) {
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   if (reinterpret_cast<uintptr_t>(host) % page != 0 || bytes % page != 0) return "it is not made of whole pages";
   const std::lock_guard<std::mutex> lock(registry_mutex());
@@ -60,7 +60,7 @@ void unregister_range(GpuDevice& device, std::byte* host) noexcept {
   const size_t bytes = known->second.bytes;
   all.erase(known);
   // Memory of a device that is lost stays registered: its work may still go on.
-  free_quietly(device, [&] {
+  free_quietly(device, Held::arenas, [&] {
     LOCKSTEP_DRIVE(device, host_unregister, host);
     madvise(host, bytes, MADV_DOFORK);
   });
@@ -85,7 +85,11 @@ std::unique_ptr<ArenaPin> pin_gpu_arena(std::shared_ptr<GpuDevice> device, std::
   pin->pinned = device->arena.pinned = true;
   // Without a place for kernels, edits of tables are copied row by row.
   const Current current(*device);
-  if (device->driver.host_device_address(&device->arena.device, host, 0) != 0) device->arena.device = 0;
+  if (const int code = device->driver.host_device_address(&device->arena.device, host, 0); code != 0) {
+    device->arena.device = 0;
+    // A fault is remembered.
+    static_cast<void>(device->context.error(DriverCall::host_device_address, code));
+  }
   return pin;
 }
 

@@ -16,7 +16,7 @@ constexpr double slice_ms = 50;
 
 }  // namespace
 
-void* EventPool::take(const GpuDevice& device) {
+void* EventPool::take(GpuDevice& device) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!free_.empty()) {
@@ -35,7 +35,7 @@ void EventPool::give_back(GpuDevice& device, void* event) noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!closed_) return free_.push_back(event);
   }
-  free_quietly(device, [&] { LOCKSTEP_DRIVE(device, event_destroy, event); });
+  free_quietly(device, Held::events, [&] { LOCKSTEP_DRIVE(device, event_destroy, event); });
 }
 
 void EventPool::close(GpuDevice& device) noexcept {
@@ -45,7 +45,7 @@ void EventPool::close(GpuDevice& device) noexcept {
     closed_ = true;
     events = std::exchange(free_, {});
   }
-  for (void* const event : events) free_quietly(device, [&] { LOCKSTEP_DRIVE(device, event_destroy, event); });
+  for (void* const event : events) free_quietly(device, Held::events, [&] { LOCKSTEP_DRIVE(device, event_destroy, event); });
 }
 
 GpuProgress::GpuProgress(std::shared_ptr<GpuDevice> owner) : device(std::move(owner)) {
@@ -57,7 +57,7 @@ GpuProgress::GpuProgress(std::shared_ptr<GpuDevice> owner) : device(std::move(ow
 }
 
 GpuProgress::~GpuProgress() {
-  free_quietly(*device, [&] { LOCKSTEP_DRIVE(*device, host_free, report); });
+  free_quietly(*device, Held::pinned, [&] { LOCKSTEP_DRIVE(*device, host_free, report); });
 }
 
 std::shared_ptr<const Failure> GpuProgress::failure() const {
@@ -111,7 +111,8 @@ void GpuMark::look() {
 WaitResult GpuMark::wait(double ms) {
   if (is_reached()) return result(true);
   // In a capture nothing runs that one could wait for.
-  if (captured || event == nullptr || progress->device->lost() != nullptr) return result(true);
+  if (captured || progress->device->lost() != nullptr || progress->reached.load() >= number) return result(true);
+  if (event == nullptr) return {false, progress->failure()};
   GpuDevice& device = *progress->device;
   try {
     const Current current(device);
@@ -125,8 +126,9 @@ WaitResult GpuMark::wait(double ms) {
     progress->reach(number);
     done_.store(true);
   } catch (const DeviceError& error) {
-    // Whether the work is done cannot be known any more.
-    device.lose(error);
+    device.note(error);
+    // It may be looked at again; nothing is used anew meanwhile.
+    if (device.lost() == nullptr) return {false, progress->failure()};
   }
   return result(true);
 }

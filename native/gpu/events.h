@@ -14,7 +14,7 @@ namespace lockstep {
 class EventPool {
  public:
   // Throws what the driver reports.
-  void* take(const GpuDevice& device);
+  void* take(GpuDevice& device);
   void give_back(GpuDevice& device, void* event) noexcept;
   // Destroys those that are free; the others as they come back.
   void close(GpuDevice& device) noexcept;
@@ -67,7 +67,7 @@ struct GpuMark final : Mark {
   void look();
 
   const std::shared_ptr<GpuProgress> progress;
-  // Null where the device was lost already.
+  // Null where the device was lost already, and where it could not be recorded: then it is reached with a later mark of its stream.
   void* const event;
   const uint64_t number;
   // Recorded in a capture: only streams of the capture wait for it.

@@ -34,6 +34,14 @@ class GpuBackend final : public Backend {
     try {
       device_->start();
       device_->builtin = load_builtin_kernels(device_);
+    } catch (DeviceError& error) {
+      device_->stop();
+      std::string kinds;
+      for (const Detail& kind : device_->given_up()) {
+        kinds += (kinds.empty() ? "" : ", ") + std::to_string(static_cast<int64_t>(std::get<double>(kind.value))) + " " + kind.name;
+      }
+      if (!kinds.empty()) error.details.emplace_back("givenUp", kinds);
+      throw;
     } catch (...) {
       device_->stop();
       throw;
@@ -59,6 +67,8 @@ class GpuBackend final : public Backend {
   }
   void close() override { device_->stop(); }
   std::shared_ptr<const Failure> lost() const override { return device_->lost(); }
+  std::shared_ptr<const Failure> failure() const override { return device_->failure(); }
+  std::vector<Detail> given_up() const override { return device_->given_up(); }
 
  private:
   const DeviceFacts facts_;

@@ -16,6 +16,9 @@ namespace {
 constexpr unsigned blocks_per_processor = 8;
 // How long the device's own little work may take.
 constexpr double own_work_ms = 10000;
+// In the order of Held.
+constexpr const char* HELD_NAMES[HELD_KINDS] = {"memory", "pinned", "arenas", "streams", "events", "recordings", "graphs", "modules",
+                                                "communicators"};
 
 // A thread's capture mode before devices of a vendor relaxed it, and how many of them did.
 struct RelaxedThread {
@@ -58,12 +61,14 @@ void GpuDevice::start() {
   LOCKSTEP_DRIVE(*this, stream_create, &stream, driver_constant::stream_non_blocking, 0);
   LOCKSTEP_DRIVE(*this, host_allocate, &seen_, sizeof(Report), driver_constant::host_allocate_portable);
   LOCKSTEP_DRIVE(*this, memory_allocate, &report, sizeof(Report));
+  unfinished_ = true;
   LOCKSTEP_DRIVE(*this, fill_words, report, 0, sizeof(Report) / 4, stream);
   finish_own_work();
 }
 
-void GpuDevice::finish_own_work() const {
-  const auto back = [this](void* event) { events->give_back(const_cast<GpuDevice&>(*this), event); };
+void GpuDevice::finish_own_work() {
+  unfinished_ = true;
+  const auto back = [this](void* event) { events->give_back(*this, event); };
   const std::unique_ptr<void, decltype(back)> held(events->take(*this), back);
   void* const event = held.get();
   LOCKSTEP_DRIVE(*this, event_record, event, stream);
@@ -73,17 +78,27 @@ void GpuDevice::finish_own_work() const {
     return code == 0;
   });
   if (!done) throw DeviceError("ERR_DEVICE_LOST", "The device did not finish a small piece of work in 10 seconds.");
+  unfinished_ = false;
 }
 
 void GpuDevice::stop() {
   builtin.reset();
+  if (unfinished_ && lost() == nullptr) {
+    try {
+      const Current current(*this);
+      finish_own_work();
+    } catch (const DeviceError& error) {
+      // It may still write what would be freed here.
+      lose(error);
+    }
+  }
   events->close(*this);
   const uint64_t held = std::exchange(report, 0);
   void* const ending = std::exchange(stream, nullptr);
-  if (held != 0) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, memory_free, held); });
+  if (held != 0) free_quietly(*this, Held::memory, [&] { LOCKSTEP_DRIVE(*this, memory_free, held); });
   void* const seen = std::exchange(seen_, nullptr);
-  if (seen != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, host_free, seen); });
-  if (ending != nullptr) free_quietly(*this, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, ending); });
+  if (seen != nullptr) free_quietly(*this, Held::pinned, [&] { LOCKSTEP_DRIVE(*this, host_free, seen); });
+  if (ending != nullptr) free_quietly(*this, Held::streams, [&] { LOCKSTEP_DRIVE(*this, stream_destroy, ending); });
   restore();
 }
 
@@ -111,6 +126,19 @@ void GpuDevice::fail(const DeviceError& error) {
   has_failed_.store(true);
 }
 
+void GpuDevice::note(const DeviceError& error) {
+  if (error.code == "ERR_DEVICE_LOST") lose(error);
+  else fail(error);
+}
+
+std::vector<Detail> GpuDevice::given_up() const {
+  std::vector<Detail> all;
+  for (size_t kind = 0; kind < HELD_KINDS; kind++) {
+    if (const size_t count = given_up_[kind].load(); count > 0) all.emplace_back(HELD_NAMES[kind], count);
+  }
+  return all;
+}
+
 // A stream that did not run the kernel may have copied the report while it was written, so it is read again.
 void GpuDevice::fail_reported() {
   const std::lock_guard<std::mutex> lock(reporting_);
@@ -131,13 +159,15 @@ void make_current(const GpuDevice& device) {
                device.context.make_current());
 }
 
-Current::Current(const GpuDevice& device) : device_(device), mode_(driver_constant::capture_relaxed) {
+Current::Current(GpuDevice& device) : device_(device), mode_(driver_constant::capture_relaxed) {
   make_current(device);
   LOCKSTEP_DRIVE(device, capture_mode, &mode_);
 }
 
 Current::~Current() {
-  if (device_.lost() == nullptr) device_.driver.capture_mode(&mode_);
+  if (device_.lost() != nullptr) return;
+  // The thread's mode stays relaxed where this fails.
+  if (const int code = device_.driver.capture_mode(&mode_); code != 0) device_.note(device_.context.error(DriverCall::capture_mode, code));
 }
 
 }  // namespace lockstep

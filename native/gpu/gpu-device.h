@@ -1,10 +1,12 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "context.h"
 #include "kernels/report.h"
@@ -13,6 +15,10 @@ namespace lockstep {
 
 class EventPool;
 struct GpuModule;
+
+// What a driver, or a library of collectives, holds for a device.
+enum class Held : uint8_t { memory, pinned, arenas, streams, events, recordings, graphs, modules, communicators };
+constexpr size_t HELD_KINDS = 9;
 
 // Where the bound arena lies for the device.
 struct GpuArena {
@@ -37,17 +43,24 @@ class GpuDevice {
   void relax();
   void restore();
   // Waits for the work of `stream`. The device is current.
-  void finish_own_work() const;
-  // Frees what it made itself. Idempotent.
+  void finish_own_work();
+  // Frees what it made itself, once its work has ended. Idempotent.
   void stop();
 
   // Why no call of the driver is made any more, or null.
   std::shared_ptr<const Failure> lost() const;
-  // The same, or what a kernel reported, or null.
+  // The same, or what a kernel or a call reported that leaves the context alive, or null: it takes no more work then, and lets go of
+  // what it holds.
   std::shared_ptr<const Failure> failure() const;
   // The first reason counts.
   void lose(const DeviceError& error);
   void fail(const DeviceError& error);
+  // Of a call without a caller to throw to: loses the device where the error says so, else fails it.
+  void note(const DeviceError& error);
+  // What stays with the driver, since it could not be let go of.
+  void give_up(Held kind) { given_up_[static_cast<size_t>(kind)]++; }
+  // By kind; those of which there are any.
+  std::vector<Detail> given_up() const;
   // After a stream's copy of the report was seen to hold a failure.
   void fail_reported();
 
@@ -77,6 +90,9 @@ class GpuDevice {
   // One failure is read at a time, into pinned memory.
   std::mutex reporting_;
   void* seen_ = nullptr;
+  // Work of `stream` may be under way.
+  bool unfinished_ = false;
+  std::array<std::atomic<size_t>, HELD_KINDS> given_up_{};
   mutable std::mutex mutex_;
   // Set once the pointer is.
   std::atomic<bool> is_lost_{false};
@@ -96,27 +112,33 @@ void make_current(const GpuDevice& device);
 // take part in one. Throws the stored failure where the device is lost.
 class Current {
  public:
-  explicit Current(const GpuDevice& device);
+  explicit Current(GpuDevice& device);
   ~Current();
   Current(const Current&) = delete;
   Current& operator=(const Current&) = delete;
 
  private:
-  const GpuDevice& device_;
+  GpuDevice& device_;
   int mode_;
 };
 
-// For destructors: calls `free` with the device current, unless it is lost. The next call throws what fails then.
+// For destructors: calls `free`, which lets go of one thing, with the device current. Where that fails, or the device is lost, the thing
+// is given up. What fails before `free` is tried again; `free` is not, which may have done its work.
 template <typename Free>
-void free_quietly(GpuDevice& device, Free free) noexcept {
-  if (device.lost() != nullptr) return;
-  try {
-    const Current current(device);
-    free();
-  } catch (const DeviceError& error) {
-    device.lose(error);
-  } catch (...) {
+void free_quietly(GpuDevice& device, Held kind, Free free) noexcept {
+  bool called = false;
+  for (int attempts = 0; attempts < 2 && !called && device.lost() == nullptr; attempts++) {
+    try {
+      const Current current(device);
+      called = true;
+      free();
+      return;
+    } catch (const DeviceError& error) {
+      device.note(error);
+    } catch (...) {
+    }
   }
+  device.give_up(kind);
 }
 
 }  // namespace lockstep

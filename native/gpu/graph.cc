@@ -7,7 +7,7 @@
 namespace lockstep {
 
 GpuGraph::~GpuGraph() {
-  if (executable != nullptr) free_quietly(*owner, [&] { LOCKSTEP_DRIVE(*owner, executable_destroy, executable); });
+  if (executable != nullptr) free_quietly(*owner, Held::graphs, [&] { LOCKSTEP_DRIVE(*owner, executable_destroy, executable); });
 }
 
 GpuRecording::GpuRecording(std::shared_ptr<GpuDevice> device, void* recorded) : owner(std::move(device)), graph(recorded) {
@@ -15,12 +15,12 @@ GpuRecording::GpuRecording(std::shared_ptr<GpuDevice> device, void* recorded) : 
   if (code == 0) return;
   const DeviceError error = owner->context.error(DriverCall::graph_nodes, code);
   // No destructor runs for what was not constructed.
-  if (owner->lost() == nullptr) owner->driver.graph_destroy(graph);
+  free_quietly(*owner, Held::recordings, [&] { LOCKSTEP_DRIVE(*owner, graph_destroy, graph); });
   throw error;
 }
 
 GpuRecording::~GpuRecording() {
-  if (graph != nullptr) free_quietly(*owner, [&] { LOCKSTEP_DRIVE(*owner, graph_destroy, graph); });
+  if (graph != nullptr) free_quietly(*owner, Held::recordings, [&] { LOCKSTEP_DRIVE(*owner, graph_destroy, graph); });
 }
 
 std::unique_ptr<GraphBackend> GpuRecording::instantiate() {

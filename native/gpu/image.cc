@@ -40,7 +40,7 @@ std::unique_ptr<Module> load_gpu_image(std::shared_ptr<GpuDevice> device, const 
 }
 
 GpuImage::~GpuImage() {
-  if (handle_ != nullptr) free_quietly(*owner_, [&] { LOCKSTEP_DRIVE(*owner_, module_unload, handle_); });
+  if (handle_ != nullptr) free_quietly(*owner_, Held::modules, [&] { LOCKSTEP_DRIVE(*owner_, module_unload, handle_); });
 }
 
 // The compiler's words, if any.

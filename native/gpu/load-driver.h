@@ -33,7 +33,7 @@ struct DriverLibrary {
 constexpr int CUDA_FLOOR = 11040;
 constexpr int HIP_FLOOR = 60000000;
 
-// Loads the vendor's driver at the first call in a process, whatever came of it. Null where it cannot be used. `attempts`
+// Loads the vendor's driver, once it can be used for the whole process. Null where it cannot; the next call tries again. `attempts`
 // receives each library that was tried in vain, and why, also where a later one answered. The library is the one that
 // LOCKSTEP_CUDA_LIB or LOCKSTEP_HIP_LIB names, and no other; without it the known names in turn, newest first.
 const DriverLibrary* load_driver(Vendor vendor, std::vector<LoadAttempt>* attempts);

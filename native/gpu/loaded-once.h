@@ -8,23 +8,27 @@
 
 namespace lockstep {
 
-// A library of each vendor, loaded at the first call in a process, whatever came of it. Make one with `new` and never destroy it: other
-// threads may ask while the process ends.
+// A library of each vendor, loaded once in a process. One that failed is tried again: a service that it needs may have come up, and asking
+// again costs little. Make one with `new` and never destroy it: other threads may ask while the process ends.
 template <typename Library>
 class LoadedOnce {
  public:
-  // `load` is called once a vendor, gives null where nothing serves, and adds what it tried in vain. `attempts`, if not null, receives that.
+  // `load` gives null where nothing serves, and adds what it tried in vain. `attempts`, if not null, receives what the last call of it added.
   template <typename Load>
   const Library* get(Vendor vendor, std::vector<LoadAttempt>* attempts, Load load) {
     Kept& kept = kept_[static_cast<size_t>(vendor)];
-    std::call_once(kept.once, [&] { kept.library = load(vendor, kept.attempts); });
+    const std::lock_guard<std::mutex> lock(kept.mutex);
+    if (kept.library == nullptr) {
+      kept.attempts.clear();
+      kept.library = load(vendor, kept.attempts);
+    }
     if (attempts != nullptr) *attempts = kept.attempts;
     return kept.library;
   }
 
  private:
   struct Kept {
-    std::once_flag once;
+    std::mutex mutex;
     const Library* library = nullptr;
     std::vector<LoadAttempt> attempts;
   };

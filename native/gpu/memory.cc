@@ -9,7 +9,7 @@ namespace {
 struct GpuMemory final : Memory {
   explicit GpuMemory(std::shared_ptr<GpuDevice> owner) : owner(std::move(owner)) {}
   ~GpuMemory() override {
-    if (address.value != 0) free_quietly(*owner, [&] { LOCKSTEP_DRIVE(*owner, memory_free, address.value); });
+    if (address.value != 0) free_quietly(*owner, Held::memory, [&] { LOCKSTEP_DRIVE(*owner, memory_free, address.value); });
   }
   const std::shared_ptr<GpuDevice> owner;
 };
@@ -41,7 +41,7 @@ std::unique_ptr<Memory> allocate_gpu_memory(std::shared_ptr<GpuDevice> device, s
 }
 
 GpuStaging::~GpuStaging() {
-  if (host != nullptr) free_quietly(*owner, [&] { LOCKSTEP_DRIVE(*owner, host_free, host); });
+  if (host != nullptr) free_quietly(*owner, Held::pinned, [&] { LOCKSTEP_DRIVE(*owner, host_free, host); });
 }
 
 std::unique_ptr<GpuStaging> allocate_gpu_staging(std::shared_ptr<GpuDevice> device, size_t bytes) {
@@ -58,7 +58,7 @@ std::unique_ptr<GpuStaging> allocate_gpu_staging(std::shared_ptr<GpuDevice> devi
   return staging;
 }
 
-DeviceBytes free_gpu_bytes(const GpuDevice& device) {
+DeviceBytes free_gpu_bytes(GpuDevice& device) {
   const Current current(device);
   size_t free = 0;
   size_t total = 0;

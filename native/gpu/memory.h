@@ -18,6 +18,6 @@ struct GpuStaging final : Staging {
 
 std::unique_ptr<GpuStaging> allocate_gpu_staging(std::shared_ptr<GpuDevice> device, size_t bytes);
 
-DeviceBytes free_gpu_bytes(const GpuDevice& device);
+DeviceBytes free_gpu_bytes(GpuDevice& device);
 
 }  // namespace lockstep

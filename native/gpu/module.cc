@@ -52,7 +52,7 @@ Image read_image(const GpuDevice& device, size_t place) {
 }  // namespace
 
 GpuModule::~GpuModule() {
-  if (handle != nullptr) free_quietly(*owner, [&] { LOCKSTEP_DRIVE(*owner, module_unload, handle); });
+  if (handle != nullptr) free_quietly(*owner, Held::modules, [&] { LOCKSTEP_DRIVE(*owner, module_unload, handle); });
 }
 
 std::unique_ptr<GpuModule> load_builtin_kernels(std::shared_ptr<GpuDevice> device) {

@@ -1,13 +1,13 @@
 #include "stream.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 #include "driver-constants.h"
 #include "graph.h"
 #include "kernels/table-edit.h"
 #include "launch.h"
+#include "poll.h"
 
 namespace lockstep {
 
@@ -39,23 +39,18 @@ GpuStream::~GpuStream() { close(0); }
 bool GpuStream::close(double ms) {
   if (stream_ == nullptr) return true;
   void* const ending = stream_;
-  const auto last = mark();
-  const bool done = last->wait(0).done || [&] {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
-    while (std::chrono::steady_clock::now() < end) {
-      if (last->wait(50).done) return true;
-    }
-    return false;
-  }();
+  // A mark that could not be recorded is made again.
+  const bool done = poll(ms, [&] { return mark()->wait(0).done; });
   stream_ = nullptr;
   if (!done) {
+    device_->give_up(Held::streams);
     device_->lose(DeviceError("ERR_DEVICE_LOST",
                               "A stream still runs " + std::to_string(static_cast<int64_t>(ms)) +
                                   " ms after it was disposed, and a GPU's work cannot be stopped. The device is lost to this process; start it again."));
     return false;
   }
   last_.reset();
-  free_quietly(*device_, [&] { LOCKSTEP_DRIVE(*device_, stream_destroy, ending); });
+  free_quietly(*device_, Held::streams, [&] { LOCKSTEP_DRIVE(*device_, stream_destroy, ending); });
   return true;
 }
 
@@ -110,7 +105,10 @@ void GpuStream::perform(Operation& operation) {
       const auto& mark = static_cast<const GpuMark&>(*operation.mark);
       // A stream is past what it did itself.
       if (mark.progress == progress_) return;
-      if (mark.event == nullptr) throw DeviceError(mark.progress->failure()->error);
+      if (mark.event == nullptr) {
+        if (const auto failure = mark.progress->failure()) throw DeviceError(failure->error);
+        return;
+      }
       return LOCKSTEP_ENQUEUE(stream_wait, stream_, mark.event, 0);
     }
   }
@@ -208,25 +206,33 @@ std::shared_ptr<Mark> GpuStream::mark() {
       make_current(*device_);
     } catch (const DeviceError& error) {
       if (capturing_) throw;
-      device_->lose(error);
+      return unrecorded(error);
     }
   }
   return mark_here();
 }
 
+// Stays changed, so that the next mark is recorded, and this one is reached with it.
+std::shared_ptr<Mark> GpuStream::unrecorded(const DeviceError& error) {
+  device_->note(error);
+  last_.reset();
+  changed_ = true;
+  return std::make_shared<GpuMark>(progress_, nullptr, next_++, false);
+}
+
 std::shared_ptr<Mark> GpuStream::mark_here() {
-  if (device_->lost() != nullptr || stream_ == nullptr) return std::make_shared<GpuMark>(progress_, nullptr, next_, false);
+  if (device_->lost() != nullptr || stream_ == nullptr) return std::make_shared<GpuMark>(progress_, nullptr, 0, false);
   if (capturing_) return captured_mark();
   if (last_ != nullptr && !changed_) return last_;
   try {
     if (launched_) LOCKSTEP_DRIVE(*device_, copy_to_host, progress_->report, device_->report, sizeof(Report), stream_);
     void* const event = device_->events->take(*device_);
-    last_ = std::make_shared<GpuMark>(progress_, event, next_++, false);
+    auto mark = std::make_shared<GpuMark>(progress_, event, next_, false);
     LOCKSTEP_DRIVE(*device_, event_record, event, stream_);
+    next_++;
+    last_ = std::move(mark);
   } catch (const DeviceError& error) {
-    // When the stream's work is done cannot be known any more: this mark fails with the device.
-    device_->lose(error);
-    last_ = std::make_shared<GpuMark>(progress_, nullptr, next_++, false);
+    return unrecorded(error);
   }
   changed_ = launched_ = false;
   return last_;
@@ -250,19 +256,52 @@ void GpuStream::join_capture(StreamBackend&) { capturing_ = true; }
 
 std::unique_ptr<RecordingBackend> GpuStream::end_capture() {
   capturing_ = false;
-  const Current current(*device_);
   void* graph = nullptr;
-  // Ends the capture whatever it returns.
-  LOCKSTEP_DRIVE(*device_, capture_end, stream_, &graph);
+  try {
+    const Current current(*device_);
+    LOCKSTEP_DRIVE(*device_, capture_end, stream_, &graph);
+  } catch (const DeviceError&) {
+    leave_driver_capture();
+    throw;
+  }
   return std::make_unique<GpuRecording>(device_, graph);
 }
 
 void GpuStream::abandon_capture() {
   capturing_ = false;
-  if (device_->lost() != nullptr) return;
-  const Current current(*device_);
-  void* graph = nullptr;
-  if (device_->driver.capture_end(stream_, &graph) == 0) device_->driver.graph_destroy(graph);
+  leave_driver_capture();
+}
+
+void GpuStream::leave_driver_capture() noexcept {
+  // The second attempt follows one that failed before the driver ended anything.
+  for (int attempts = 0; attempts < 2 && device_->lost() == nullptr; attempts++) {
+    try {
+      const Current current(*device_);
+      if (!driver_captures()) return;
+      void* graph = nullptr;
+      const int code = device_->driver.capture_end(stream_, &graph);
+      if (code == 0) return free_quietly(*device_, Held::recordings, [&] { LOCKSTEP_DRIVE(*device_, graph_destroy, graph); });
+      // A capture that broke a rule ends with the rule's code.
+      const DeviceError error = device_->context.error(DriverCall::capture_end, code);
+      if (error.code != "ERR_DEVICE_CAPTURE") device_->note(error);
+    } catch (const DeviceError& error) {
+      device_->note(error);
+    }
+  }
+  // A stream that still captures can neither be waited for nor destroyed.
+  try {
+    const Current current(*device_);
+    if (!driver_captures()) return;
+    device_->lose(DeviceError("ERR_DEVICE_LOST", "A capture could not be ended. The device is lost to this process; start it again."));
+  } catch (const DeviceError& error) {
+    device_->lose(error);
+  }
+}
+
+bool GpuStream::driver_captures() const {
+  int status = driver_constant::capture_none;
+  LOCKSTEP_DRIVE(*device_, capture_info, stream_, &status, nullptr, nullptr, nullptr, nullptr);
+  return status != driver_constant::capture_none;
 }
 
 }  // namespace lockstep

@@ -36,6 +36,11 @@ class GpuStream final : public StreamBackend {
   // Of a device that is current.
   std::shared_ptr<Mark> mark_here();
   std::shared_ptr<Mark> captured_mark();
+  // A mark in place of one that the driver did not take.
+  std::shared_ptr<Mark> unrecorded(const DeviceError& error);
+  // Ends the capture whatever it holds, or loses the device.
+  void leave_driver_capture() noexcept;
+  bool driver_captures() const;
 
   const std::shared_ptr<GpuDevice> device_;
   std::shared_ptr<GpuProgress> progress_;

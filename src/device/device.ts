@@ -1,6 +1,7 @@
 import { markAsUntransferable } from 'node:worker_threads';
-import type { NativeDevice, NativeMemoryUse } from '../native/index.js';
-import { guarded, inputInvalid } from './addon-errors.js';
+import type { LockstepError } from '../errors.js';
+import type { NativeGivenUp as GivenUp, NativeDevice, NativeMemoryUse } from '../native/index.js';
+import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
 import { bufferOf, type DeviceBuffer } from './buffer.js';
 import { communicatorOf, type LocalCommunicator } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
@@ -11,7 +12,7 @@ import { type DevicePool, poolOf } from './pool.js';
 import { type DeviceStream, streamOf } from './stream.js';
 import type { WaitLook } from './wait.js';
 
-export type { NativeMemoryUse as MemoryUse } from '../native/index.js';
+export type { NativeGivenUp as GivenUp, NativeMemoryUse as MemoryUse } from '../native/index.js';
 
 /** `host` runs kernels in C++ on CPU threads; `cuda` and `hip` are GPU drivers reached by `dlopen`. */
 export type DeviceKind = 'host' | 'cuda' | 'hip';
@@ -88,7 +89,7 @@ export class Device implements Disposable {
 
   /**
    * Calls `look` about every 50 ms while something waits for this device; what it throws ends the wait. There is one. Returns what
-   * takes it back.
+   * takes it back. @throws `ERR_INPUT_INVALID` for what is no function.
    */
   lookInWaits(look: () => void): () => void {
     if (typeof look !== 'function') throw inputInvalid('look', look, 'a function');
@@ -128,6 +129,22 @@ export class Device implements Disposable {
 
   memory(): NativeMemoryUse {
     return guarded(() => this.#native.memory());
+  }
+
+  /**
+   * Why a GPU takes no more work and is to be disposed of, or null. Also what went wrong while it was disposed of, which `dispose()`
+   * does not throw.
+   */
+  get failure(): LockstepError | null {
+    return lockstepError(this.#native.failure()) as LockstepError | null;
+  }
+
+  /**
+   * What `dispose()` could not let go of and stays with the driver until the process ends, counted by kind: nothing, unless a driver's
+   * call failed; all, where the device was lost.
+   */
+  get givenUp(): GivenUp {
+    return this.#native.givenUp();
   }
 
   dispose(): void {

@@ -26,6 +26,7 @@ export {
   type NativeDriverAttempt,
   type NativeDriverProbe,
   type NativeEvent,
+  type NativeGivenUp,
   type NativeGraph,
   type NativeHipCode,
   type NativeKernelInfo,

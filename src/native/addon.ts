@@ -126,7 +126,29 @@ export interface NativeDevice {
   bindArena(view: Uint8Array): string | null;
   facts(): NativeDeviceFacts;
   memory(): NativeMemoryUse;
+  /** Why it takes no more work, or null; also when it is disposed. */
+  failure(): Error | null;
+  /** What stays with the driver, since it could not be let go of: counts by kind. */
+  givenUp(): NativeGivenUp;
   dispose(): void;
+}
+
+/** Things that stay with a driver until the process ends, by kind; a kind without any is left out. */
+export interface NativeGivenUp {
+  /** Allocations of device memory. */
+  readonly memory?: number;
+  /** Allocations of pinned host memory. */
+  readonly pinned?: number;
+  /** Arenas that stay registered. */
+  readonly arenas?: number;
+  readonly streams?: number;
+  readonly events?: number;
+  /** Captured graphs, and executable ones. */
+  readonly recordings?: number;
+  readonly graphs?: number;
+  readonly modules?: number;
+  /** Communicators of NCCL or RCCL. */
+  readonly communicators?: number;
 }
 
 /** A rank's side of a group within the process: the handle behind a `LocalCommunicator`. An exchange is post, arrived, collect. */

@@ -17,6 +17,7 @@ export type {
   NativeDriverAttempt,
   NativeDriverProbe,
   NativeEvent,
+  NativeGivenUp,
   NativeGraph,
   NativeHipCode,
   NativeKernelInfo,

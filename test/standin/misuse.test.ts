@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { FACTOR, SEED } from '../support/property-runs.js';
 import { CLEAN, expectNothingHeld, overStandin } from '../support/standin-process.js';
 
@@ -26,6 +26,15 @@ const REACHED = [
   'cuModuleUnload',
 ];
 
+/** Of all processes together. */
+const total = { calls: 0, valid: 0, symbols: new Map<string, number>() };
+afterAll(() => {
+  const rows = [...total.symbols]
+    .sort(([, one], [, other]) => other - one)
+    .map(([name, times]) => `  ${name} ${times}`);
+  console.log(`${total.calls} random calls, ${total.valid} valid; the driver saw\n${rows.join('\n')}`);
+});
+
 interface Counts {
   readonly calls: number;
   readonly valid: number;
@@ -47,6 +56,7 @@ describe.each([
     const ended = overStandin(['test/fixtures/device/misuse.mjs', job]);
     const context = `${job}\n${ended.stderr.slice(-2000)}`;
     expect({ status: ended.status, signal: ended.signal }, context).toEqual({ status, signal: null });
+    expect(ended.stdout, context).toContain('calls');
     const counts = JSON.parse(ended.stdout) as Counts;
     expect(counts.calls).toBe(calls * Math.max(1, how.threads));
     expect(counts.valid).toBeGreaterThan(counts.calls / 2);
@@ -57,6 +67,11 @@ describe.each([
     const waits: Record<string, number> =
       how.threads === 0 && how.ending !== 'dispose' ? { events: 0, hostAllocations: 0 } : {};
     expectNothingHeld({ ...report, held: { ...report.held, ...waits } });
+    total.calls += counts.calls;
+    total.valid += counts.valid;
+    for (const [symbol, times] of Object.entries(report.calls)) {
+      total.symbols.set(symbol, (total.symbols.get(symbol) ?? 0) + times);
+    }
     const reached = Object.values(REACHED.map((symbol) => report.calls[symbol] ?? 0));
     expect(reached.reduce((sum, times) => sum + times, 0)).toBeGreaterThan(counts.calls / 2);
     if (calls > 5000) expect(REACHED.filter((symbol) => (report.calls[symbol] ?? 0) === 0)).toEqual([]);

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadNative } from '../../dist/native/index.js';
 import { cli } from '../support/cli.js';
 import { HAS_MPI, type JobResult, runJob } from '../support/mpi-job.js';
 import type { StandinReport } from '../support/standin-report.js';
@@ -11,16 +12,29 @@ import { buildStandins } from './build.mjs';
 type Environment = Readonly<Record<string, string>>;
 type Summary = Readonly<Record<string, unknown>>;
 
-const KINDS = [
-  {
-    device: 'cuda',
-    name: 'nccl',
-    driver: ['LOCKSTEP_CUDA_LIB', 'libcuda.so.1'],
-    library: ['LOCKSTEP_NCCL_LIB', 'libnccl.so.2'],
-  },
-] as const;
-
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-nccl-run-'));
+
+/** Debian's runtime, which holds its compiler and knows gfx90a. */
+const HIPRTC = 'libamdhip64.so.5';
+const HAS_HIPRTC = loadNative().probeLibrary(HIPRTC) === null;
+
+const CUDA = {
+  device: 'cuda',
+  driver: ['LOCKSTEP_CUDA_LIB', 'libcuda.so.1'],
+  library: ['LOCKSTEP_NCCL_LIB', 'libnccl.so.2'],
+  more: {},
+} as const;
+const HIP = {
+  device: 'hip',
+  driver: ['LOCKSTEP_HIP_LIB', 'libamdhip64.so.6'],
+  library: ['LOCKSTEP_RCCL_LIB', 'librccl.so.1'],
+  more: {
+    LOCKSTEP_STANDIN_ARCH: 'gfx90a',
+    LOCKSTEP_HIP_ARCH: 'gfx90a',
+    LOCKSTEP_HIPRTC_LIB: HIPRTC,
+    LOCKSTEP_CACHE: path.join(folder, 'cache'),
+  },
+} as const;
 const built = { libraries: '' };
 beforeAll(() => {
   built.libraries = buildStandins();
@@ -35,10 +49,11 @@ async function job(
   args: readonly string[],
   environment: Environment = {},
   options: readonly string[] = [],
+  { device, driver, library, more }: typeof CUDA | typeof HIP = CUDA,
 ): Promise<JobResult & { readonly seen: readonly StandinReport[] }> {
   const report = path.join(folder, `${reports++}.json`);
-  const [{ device, driver, library }] = KINDS;
   const set = {
+    ...more,
     [driver[0]]: path.join(built.libraries, driver[1]),
     [library[0]]: path.join(built.libraries, library[1]),
     LOCKSTEP_STANDIN_DEVICES: String(size),
@@ -85,14 +100,16 @@ function decided({
 const CLEAN = { afterFault: 0, pending: 0, refused: [], faults: [] };
 
 describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
-  it.each([
-    [2, []],
-    [2, OVERLAP],
-    [4, []],
+  it.for([
+    { kind: CUDA, size: 2, given: [], name: 'NCCL' },
+    { kind: CUDA, size: 2, given: OVERLAP, name: 'NCCL' },
+    { kind: CUDA, size: 4, given: [], name: 'NCCL' },
+    { kind: HIP, size: 2, given: OVERLAP, name: 'RCCL' },
   ])(
-    'of %i ranks decides and computes what threads on the host do, its collectives in graphs: %j',
-    async (size, given) => {
-      const log = (name: string): string => path.join(folder, `${name}-${size}-${given.length}.jsonl`);
+    'of $size ranks by $name decides and computes what threads on the host do, its collectives in graphs: $given',
+    async ({ kind, size, given, name: library }, { skip }) => {
+      skip(kind === HIP && !HAS_HIPRTC, `no ${HIPRTC}`);
+      const log = (name: string): string => path.join(folder, `${name}-${kind.device}-${size}-${given.length}.jsonl`);
       const args = (name: string): string[] => [...WORKLOAD, ...given, '--step-log', log(name)];
       const host = cli([
         'run',
@@ -106,18 +123,18 @@ describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
         ...args('host'),
       ]);
       expect(host.status).toBe(0);
-      const { status, stdout, stderr, seen, ranks } = await job(size, args('cuda'));
+      const { status, stdout, stderr, seen, ranks } = await job(size, args('gpu'), {}, [], kind);
       expect(`${status} ${status === 0 ? '' : stderr}`).toBe('0 ');
       const summary = JSON.parse(stdout) as Summary;
       const onHost = JSON.parse(host.stdout) as Summary;
       expect(decided(summary)).toEqual(decided(onHost));
-      expect(summary).toMatchObject({ mismatches: 0, diverged: 0, finished: 24, collectives: 'nccl' });
-      expect(summary.collectivesReason).toMatch(/^NCCL 2\.26\.2, a card for each of \d ranks$/);
+      expect(summary).toMatchObject({ mismatches: 0, diverged: 0, finished: 24, collectives: library.toLowerCase() });
+      expect(summary.collectivesReason).toBe(`${library} 2.26.2, a card for each of ${size} ranks`);
       expect(summary.compared).toBeGreaterThan(0);
       // Every graph step runs an all-gather and a reduce-scatter for each of its parts, and none is cut out of its graph.
       expect(summary.collectivesInGraphs).toBeGreaterThanOrEqual(2 * (summary.graphSteps as number));
       expect(summary.collectivesInGraphs).toBeGreaterThan(0);
-      expect(readFileSync(log('cuda'), 'utf8')).toBe(readFileSync(log('host'), 'utf8'));
+      expect(readFileSync(log('gpu'), 'utf8')).toBe(readFileSync(log('host'), 'utf8'));
       const digests = ranks.map((rank) => (rank?.report as { digest: number } | undefined)?.digest);
       expect(new Set(digests).size).toBe(1);
       expect(seen.filter(({ library }) => library === 'nccl')).toHaveLength(size);
@@ -181,7 +198,7 @@ describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
 });
 
 it('doctor names the library, and what it would be used for', () => {
-  const [{ driver, library }] = KINDS;
+  const { driver, library } = CUDA;
   const { status, stdout } = spawnSync(process.execPath, ['dist/cli/main.js', 'doctor', '--json'], {
     encoding: 'utf8',
     env: {

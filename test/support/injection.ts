@@ -6,7 +6,7 @@ import type { StandinReport } from './standin-report.js';
 
 /**
  * A program that does the same job twice in one process over a stand-in and prints, as its last line, how each ended:
- * `{ first, second }`, 'ok' or the words or code of an error.
+ * `{ first, second }`, 'ok' or the words or code of an error. With `givenUp`, counts by kind, it says what it could not let go of.
  */
 export interface Job {
   readonly command: string;
@@ -37,9 +37,14 @@ interface Run {
   readonly status: number | null;
   readonly first: string;
   readonly second: string;
+  readonly givenUp: Counts | undefined;
   readonly stderr: string;
+  /** Of the driver, and of the library of collectives. */
   readonly report: StandinReport | undefined;
+  readonly nccl: StandinReport | undefined;
 }
+
+type Counts = Readonly<Record<string, number>>;
 
 export interface InjectionOptions {
   /** What the calls fail with: one such as 2 leaves the context alive, one such as 719 does not. */
@@ -49,19 +54,35 @@ export interface InjectionOptions {
   readonly typed: RegExp;
   /** Symbols that are not failed. */
   readonly skip?: RegExp;
+  /** Symbols whose failure has a way round, so that the job may go on without an error. */
+  readonly wayRound?: RegExp;
+  /** Whose calls fail: a driver's unless it is said. */
+  readonly library?: 'nccl';
+  /** Every call up to this one fails once, 6 unless it is said; of later ones, each half as far again. */
+  readonly dense?: number;
 }
+
+/** What the stand-in calls the kinds of things that a device gives up. */
+const HELD_KINDS = {
+  memory: 'allocations',
+  pinned: 'hostAllocations',
+  arenas: 'registrations',
+  streams: 'streams',
+  events: 'events',
+  recordings: 'graphs',
+  graphs: 'executables',
+  modules: 'modules',
+  communicators: 'communicators',
+} as const;
 
 /** Functions that let something go: where one fails, that thing may stay. */
 const RELEASES = /Free|Destroy|Unregister|Unload/;
 /** What the end of a capture answers that a failure had cut short: it is called to leave the capture. */
 const ABANDONED = /EndCapture: (?:work of a forked stream was not joined|the capture was invalidated)/;
-/** Every call up to this one fails once; of later ones, each half as far again. */
-const DENSE = 6;
-
 /**
  * Fails every symbol that a job calls, at its first call, its second and so on until the job no longer reaches it. An error has to be
  * typed. After a failure that passes, the second job of the process works and nothing is held at the end; after a sticky one, no
- * call is made that needs the context.
+ * call is made that needs the context, and the second job works if it has another card. What is held is what the job says it gave up.
  */
 export async function injectEverywhere(job: Job, options: InjectionOptions): Promise<InjectionResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-injection-'));
@@ -71,12 +92,13 @@ export async function injectEverywhere(job: Job, options: InjectionOptions): Pro
     const clean = await run(job, folder);
     const problem = problemOfClean(clean);
     if (problem !== undefined) return { injections, findings: [{ symbol: 'none', nth: 0, code: 0, problem }] };
-    const left = Object.keys(clean.report?.calls ?? {}).filter((symbol) => !options.skip?.test(symbol));
+    const failing = (ended: Run) => (options.library === 'nccl' ? ended.nccl : ended.report);
+    const left = Object.keys(failing(clean)?.calls ?? {}).filter((symbol) => !options.skip?.test(symbol));
     const failEachCall = async (symbol: string): Promise<void> => {
-      for (let nth = 1; ; nth = nth < DENSE ? nth + 1 : Math.ceil(nth * 1.5)) {
+      for (let nth = 1; ; nth = nth < (options.dense ?? 6) ? nth + 1 : Math.ceil(nth * 1.5)) {
         const injection = { symbol, nth, code: options.code };
         const ended = await run(job, folder, injection);
-        if (ended.report?.injected === 0) return;
+        if (failing(ended)?.injected === 0) return;
         injections.push(injection);
         const problem = problemOf(injection, ended, options);
         if (problem !== undefined) findings.push({ ...injection, problem });
@@ -98,19 +120,32 @@ function problemOfClean({ status, first, second, stderr, report }: Run): string 
   return report === undefined ? 'the job wrote no report' : heldOf(report, 0);
 }
 
+/** Whether the driver holds what the job says it gave up. */
+function unlistedOf(held: Counts, givenUp: Counts): string | undefined {
+  const differs = Object.entries(HELD_KINDS).some(([kind, name]) => (givenUp[kind] ?? 0) !== held[name]);
+  return differs
+    ? `held at the end: ${JSON.stringify(held)}, listed as given up: ${JSON.stringify(givenUp)}`
+    : undefined;
+}
+
 function problemOf({ symbol }: Injection, ended: Run, options: InjectionOptions): string | undefined {
-  const { status, first, second, stderr, report } = ended;
+  const { status, first, second, givenUp, stderr, report } = ended;
   if (status !== 0) return `ended with ${status}: ${stderr.slice(-2000)}`;
   if (report === undefined) return 'wrote no report';
   const release = RELEASES.test(symbol);
+  const maySucceed = (release && givenUp === undefined) || options.wayRound?.test(symbol);
   // A failure of the second job may come from the injected one, as its first error or as what is left of a lost device.
   const errors = [first, second].filter((outcome) => outcome !== 'ok');
-  if (errors.length === 0 && !release) return 'the failure went unseen';
+  if (errors.length === 0 && !maySucceed) return 'the failure went unseen';
   const untyped = errors.find((error) => !options.typed.test(error));
   if (untyped !== undefined) return `not a typed error: ${untyped}`;
-  if (options.sticky) return report.afterFault === 0 ? undefined : `${report.afterFault} calls after the fault`;
-  if (errors.length > 1) return `the second job failed too: ${second}`;
-  const breach = report.refused.find((text) => !ABANDONED.test(text));
+  if (report.afterFault > 0) return `${report.afterFault} calls after the fault`;
+  const unlisted =
+    givenUp === undefined ? undefined : unlistedOf({ communicators: 0, ...report.held, ...ended.nccl?.held }, givenUp);
+  if (unlisted !== undefined) return unlisted;
+  if (errors.length > 1 && !(options.sticky && givenUp === undefined)) return `the second job failed too: ${second}`;
+  if (options.sticky) return undefined;
+  const breach = [...report.refused, ...(ended.nccl?.refused ?? [])].find((text) => !ABANDONED.test(text));
   return breach === undefined ? heldOf(report, release ? 1 : 0) : `broke a rule: ${breach}`;
 }
 
@@ -142,30 +177,30 @@ function run(job: Job, folder: string, injection?: Injection): Promise<Run> {
     });
     child.on('error', reject);
     child.on('close', (status) => {
-      const { first, second } = outcomesOf(stdout);
-      resolve({ status, first, second, stderr, report: reportAt(place) });
+      const { first, second, givenUp } = outcomesOf(stdout);
+      resolve({ status, first, second, givenUp, stderr, ...reportsAt(place) });
     });
   });
 }
 
-function outcomesOf(stdout: string): { readonly first: string; readonly second: string } {
+function outcomesOf(stdout: string): Pick<Run, 'first' | 'second' | 'givenUp'> {
   const line = stdout.trim().split('\n').at(-1) ?? '';
   try {
-    return JSON.parse(line) as { first: string; second: string };
+    return { givenUp: undefined, ...(JSON.parse(line) as Pick<Run, 'first' | 'second'>) };
   } catch {
-    return { first: `printed ${line}`, second: '' };
+    return { first: `printed ${line}`, second: '', givenUp: undefined };
   }
 }
 
-/** Of the driver; that of collectives writes one too. */
-function reportAt(place: string): StandinReport | undefined {
+function reportsAt(place: string): Pick<Run, 'report' | 'nccl'> {
   try {
     const reports = readFileSync(place, 'utf8')
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as StandinReport);
-    return reports.find(({ library }) => library !== 'nccl');
+    const of = (nccl: boolean) => reports.find(({ library }) => (library === 'nccl') === nccl);
+    return { report: of(false), nccl: of(true) };
   } catch {
-    return undefined;
+    return { report: undefined, nccl: undefined };
   }
 }

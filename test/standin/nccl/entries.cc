@@ -300,6 +300,8 @@ int abort(void* handle) {
   const std::shared_ptr<Communicator> own = communicator_of(handle);
   if (own == nullptr) return refuse(NCCL_INVALID_ARGUMENT, "this is no communicator");
   own->aborted = true;
+  const char* const late = std::getenv("LOCKSTEP_STANDIN_NCCL_ABORT_MS");
+  if (late != nullptr) std::this_thread::sleep_for(std::chrono::milliseconds(std::atoll(late)));
   while (own->pieces > 0 && library_version() >= 22600) {
     driver_pieces().pump();
     std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -315,7 +317,11 @@ int group_start() {
 }
 
 int group_end() {
-  if (const int code = enter(Row::group_end); code != 0) return code;
+  if (const int code = enter(Row::group_end); code != 0) {
+    // One that fails drops its calls.
+    if (group_depth > 0 && --group_depth == 0) grouped().clear();
+    return code;
+  }
   if (group_depth == 0) return refuse(NCCL_INVALID_USAGE, "no group was begun");
   if (--group_depth > 0) return NCCL_SUCCESS;
   std::vector<Grouped> all;

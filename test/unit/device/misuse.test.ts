@@ -37,6 +37,13 @@ describe('objects of another device', () => {
   });
 });
 
+it('a look in waits is a function', () => {
+  errorOf('ERR_INPUT_INVALID', () => device.lookInWaits(7 as never));
+  const stream = device.createStream();
+  stream.launch(device.loadModule().kernel('fill'), [device.allocate(4), 0, 1]);
+  stream.synchronizeSync();
+});
+
 describe('after dispose', () => {
   it.each<[string, () => unknown]>([
     ['device.allocate', () => device.allocate(4)],
