@@ -1,6 +1,6 @@
 import { createRawBatch } from '../batch/index.js';
 import { atomUbatchSlices, sglangExtendSplit, vllmUbatchSlices } from '../engines/index.js';
-import { DEFAULT_ROW_WORDS, guardRow, resolveGuard } from '../ranks/index.js';
+import { DEFAULT_ROW_WORDS, type GuardOutcome, guardRow, resolveGuard } from '../ranks/index.js';
 import { agreementAtom, agreementVllm, dispatchVllm, forwardModeAtom, padModeSglang } from './agreement-families.js';
 import type { CaseFields, FamilyRunner } from './case-fields.js';
 import { megatronLadder, sglangLadder, trtllmLadder, vllmLadder } from './ladder-families.js';
@@ -33,8 +33,8 @@ function captureGuard(given: CaseFields): unknown {
   }
   const outcome = resolveGuard(table, DEFAULT_ROW_WORDS);
   const missingRanks = outcome.kind === 'asymmetric' ? outcome.lacking.map(({ rank }) => rank) : [];
-  const actions = { run: 'capture', skip: 'skip', asymmetric: 'abort', diverged: 'diverged' };
-  return { action: actions[outcome.kind], missingRanks };
+  const actions: Partial<Record<GuardOutcome['kind'], string>> = { run: 'capture', skip: 'skip', asymmetric: 'abort' };
+  return { action: actions[outcome.kind] ?? 'diverged', missingRanks };
 }
 
 async function slotMapping(given: CaseFields): Promise<unknown> {

@@ -1,5 +1,6 @@
-// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs; recordings of ranks, and what they say; the time that ranks run in.
+// `lockstep/run`: run a workload on ranks and verify it, or simulate it; step logs; what a capture tells; recordings of ranks, and what they say; the time that ranks run in.
 
+export type { CaptureOptions, CaptureProgress, LostTwin, SkippedKey } from '../execution/index.js';
 export {
   type SimulatedSpan,
   type StepLogLine,
@@ -8,7 +9,7 @@ export {
   stepRecord,
   type VoteWordName,
 } from '../formats/index.js';
-export type { JoinThreadsOptions } from '../ranks/index.js';
+export type { GuardOutcome, GuardReady, GuardStage, JoinThreadsOptions, LackingRank } from '../ranks/index.js';
 export {
   DEFAULT_RECORDED_STEPS,
   decodeRecording,

@@ -1,151 +1,214 @@
-import type { Device, MemoryUse } from '../device/index.js';
+import type { MemoryUse } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
-import type { CaptureLack } from '../ranks/index.js';
+import type { GuardReady } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
+import {
+  type CaptureProgress,
+  type CaptureRecord,
+  type CaptureReport,
+  grownSince,
+  lostTwins,
+  type Readiness,
+  type SkippedKey,
+  sizesOf,
+} from './capture-report.js';
+import { reserveFor } from './capture-reserve.js';
 import { hashCollectives } from './collective-hash.js';
+import { disposeAll } from './dispose-all.js';
 import type { Executor } from './executor.js';
 import type { KeyGraphs } from './key-graphs.js';
 
-/** Whether this rank can capture a key now: either everything the capture needs is reserved, or this says how much is lacking and why. */
-export interface Readiness {
-  readonly ready: boolean;
-  readonly lackingBytes: number;
-  readonly reason: CaptureLack;
+/** How the ranks agree in a capture. Each call is made by every rank, in the same order. */
+export interface CaptureAgreement {
+  /** Which of this rank's keys all ranks have, by index. */
+  readonly keys: (keys: readonly CaptureKey[]) => readonly number[];
+  /** `run` on all, or `skip` on all. */
+  readonly guard: (ready: GuardReady) => 'run' | 'skip';
 }
 
-/** Makes the ranks agree about one key before any of them enters its forward: `run` on all, or `skip` on all. */
-export type CaptureGuard = (key: CaptureKey, index: number, readiness: Readiness) => 'run' | 'skip';
-
-/** Makes the ranks agree, after the capture of a key, that all captured the same collectives. */
-export type CaptureAgreement = (index: number, captured: { readonly count: number; readonly hash: number }) => void;
-
-/** One captured key, for the capture log. Source of the two growths: Megatron's capture log. */
-export interface CaptureRecord {
-  readonly key: CaptureKey;
-  /** Graphs of the key: 1, or one a piece; more where collectives cut them. */
-  readonly graphs: number;
-  readonly nodes: number;
-  /** Bytes the graphs themselves hold on the device. */
-  readonly bytes: number;
-  /** Growth of the device's peak memory, in bytes: 0 for a key that fitted into memory freed by others. */
-  readonly reservedBytes: number;
-  /** Growth of the memory that the device holds, in bytes: the graphs, and what the forward allocated in its warm-up. */
-  readonly allocatedBytes: number;
-  /** Growth of the graph pool's peak use, in bytes: 0 for a key that fitted. */
-  readonly poolReservedBytes: number;
-  /** Bytes of the pool that the key's graphs use. */
-  readonly poolAllocatedBytes: number;
-  /** Warm-up and capture. */
-  readonly seconds: number;
-}
-
-/** The outcome for every key of a plan. */
-export interface CaptureReport {
-  readonly captured: readonly CaptureRecord[];
-  /** Keys that no rank captured, because some or all lacked what they need. */
-  readonly skipped: readonly CaptureKey[];
+/** Options of a capture. */
+export interface CaptureOptions extends WaitOptions {
+  /** Asked before each key, beside `signal`: true gives the capture up on all ranks (`ERR_ABORTED`). */
+  readonly interrupted?: () => boolean;
+  /** Called after each warm-up and each capture. */
+  readonly onProgress?: (progress: CaptureProgress) => void;
 }
 
 /** Least bytes that are reserved for a key's graphs. A later key reserves twice what the largest so far took, if that is more. */
 const LEAST_RESERVE = 1 << 16;
 
+/** Failures of a capture that leave its rank able to go on without the key: its peers learn of them in the agreement that follows. */
+const LOCAL: readonly string[] = ['ERR_DEVICE_MEMORY', 'ERR_DEVICE_DRIVER'];
+
+const ABORTED: Readiness = Object.freeze({ ready: false, lackingBytes: 0, reason: 'aborted' });
+
 /**
- * Captures the planner's keys, largest first: guard, warm-up, capture, one key after the other on every rank. Keys that are
- * skipped are removed from the plan on all ranks alike. The memory of a graph is reserved by a real allocation before the guard, and
- * freed after the graph is recorded and before it is instantiated, since nothing can be freed in a capture. What an earlier capture made is
- * freed first, so that both need not fit; if this one fails, no key is captured.
- * After the capture the ranks agree that all captured the same collectives.
- * Errors: the guard's ERR_CAPTURE_ASYMMETRIC, before any forward is entered; any other is fatal for all ranks, since they have
- * agreed to capture: the caller aborts the group.
+ * Captures the planner's keys on all ranks alike. The ranks agree on the keys that all have; then each key is warmed up and after that each
+ * is captured, largest first, after an agreement that every rank has what that needs; and once its graphs are made, which can fail on
+ * one rank alone, that all hold them. Only a key that all hold stays in the plan.
+ * The memory of a graph is reserved by a real allocation before the guard, and freed after the graph is recorded and before it is
+ * instantiated, since nothing can be freed in a capture. What an earlier capture made is freed first, so that both need not fit; if
+ * this one fails, no key is captured.
+ * Errors: those of the agreements, on every rank alike: ERR_CAPTURE_ASYMMETRIC, ERR_ABORTED, ERR_RANKS_DIVERGED. Any other is fatal for
+ * all ranks, since they have agreed to go on: the caller aborts the group.
  */
 export function captureKeys(
   executor: Executor,
   planner: StepPlanner,
-  guard: CaptureGuard,
-  agree: CaptureAgreement,
-  options?: WaitOptions,
+  agreement: CaptureAgreement,
+  options: CaptureOptions = {},
 ): CaptureReport {
-  const captured: CaptureRecord[] = [];
-  const skipped: CaptureKey[] = [];
-  const graphs = new Map<number, KeyGraphs>();
-  let largest = 0;
-  const order = planner.plan.keys.map((key, index) => ({ key, index })).sort((a, b) => b.key.tokens - a.key.tokens);
-  executor.dropGraphs(options);
-  try {
-    for (const { key, index } of order) {
-      const before = executor.device.memory();
-      const reserve = reserveFor(executor, key, Math.max(LEAST_RESERVE, 2 * largest));
-      try {
-        if (guard(key, index, reserve.readiness) === 'skip') {
-          skipped.push(key);
-          continue;
-        }
-        const start = performance.now();
-        executor.warmUp(key, options);
-        const made = executor.capture(key, reserve.free);
-        largest = Math.max(largest, made.bytes);
-        graphs.set(index, made);
-        agree(index, hashCollectives(made.collectives));
-        const seconds = (performance.now() - start) / 1000;
-        captured.push({ key, ...grown(executor.device, before), ...sizesOf(made), seconds });
-      } finally {
-        reserve.free();
-      }
+  executor.dropGraphs(waitOf(options));
+  return new CaptureSession(executor, planner, agreement, options).run();
+}
+
+/** The deadline of a capture's waits. A signal is looked at between keys alone: in the middle of one the peers count on this rank. */
+function waitOf({ timeoutMs }: CaptureOptions): WaitOptions {
+  return timeoutMs === undefined ? {} : { timeoutMs };
+}
+
+/** A key on its way through the session. */
+interface Candidate {
+  readonly key: CaptureKey;
+  readonly index: number;
+  /** Growths and time of its warm-up. */
+  warmUp: Pick<CaptureRecord, 'reservedBytes' | 'allocatedBytes' | 'seconds'>;
+}
+
+const NOTHING_GROWN = Object.freeze({ reservedBytes: 0, allocatedBytes: 0, seconds: 0 });
+
+class CaptureSession {
+  readonly #executor: Executor;
+  readonly #planner: StepPlanner;
+  readonly #agreement: CaptureAgreement;
+  readonly #options: CaptureOptions;
+  readonly #wait: WaitOptions;
+  readonly #captured: CaptureRecord[] = [];
+  readonly #skipped: SkippedKey[] = [];
+  readonly #graphs = new Map<number, KeyGraphs>();
+  #largest = 0;
+
+  constructor(executor: Executor, planner: StepPlanner, agreement: CaptureAgreement, options: CaptureOptions) {
+    this.#executor = executor;
+    this.#planner = planner;
+    this.#agreement = agreement;
+    this.#options = options;
+    this.#wait = waitOf(options);
+  }
+
+  run(): CaptureReport {
+    const planned = this.#planner.plan.keys;
+    this.#agreeOnKeys(planned);
+    const { keys } = this.#planner.plan;
+    const all = keys
+      .map((key, index): Candidate => ({ key, index, warmUp: NOTHING_GROWN }))
+      .sort((a, b) => b.key.tokens - a.key.tokens);
+    try {
+      const warm = all.filter((each, at) => this.#warmUp(each, at + 1, all.length));
+      for (const [at, each] of warm.entries()) this.#capture(each, at + 1, warm.length);
+    } catch (error) {
+      disposeAll([...this.#graphs.values()]);
+      throw error;
     }
-  } catch (error) {
-    for (const made of graphs.values()) made[Symbol.dispose]();
-    throw error;
+    const kept = [...this.#graphs.keys()].sort((a, b) => a - b);
+    this.#planner.keepKeys(kept);
+    this.#executor.useGraphs(kept.map((index) => this.#graphs.get(index) as KeyGraphs));
+    return {
+      captured: this.#captured,
+      skipped: this.#skipped.map(({ key }) => key),
+      dropped: this.#skipped,
+      lostTwins: lostTwins(planned, this.#planner.plan.keys),
+    };
   }
-  const kept = [...graphs.keys()].sort((a, b) => a - b);
-  planner.keepKeys(kept);
-  executor.useGraphs(kept.map((index) => graphs.get(index) as KeyGraphs));
-  return { captured, skipped };
-}
 
-function sizesOf(
-  made: KeyGraphs,
-): Pick<CaptureRecord, 'graphs' | 'nodes' | 'bytes' | 'poolReservedBytes' | 'poolAllocatedBytes'> {
-  return {
-    graphs: made.graphs.length,
-    nodes: made.nodes,
-    bytes: made.bytes,
-    poolReservedBytes: made.reservedBytes,
-    poolAllocatedBytes: made.allocatedBytes,
-  };
-}
-
-function grown(device: Device, before: MemoryUse): Pick<CaptureRecord, 'reservedBytes' | 'allocatedBytes'> {
-  const { peakBytes, allocatedBytes } = device.memory();
-  return {
-    reservedBytes: peakBytes - before.peakBytes,
-    allocatedBytes: allocatedBytes - before.allocatedBytes,
-  };
-}
-
-interface Reserve {
-  readonly readiness: Readiness;
-  /** May be called again. */
-  readonly free: () => void;
-}
-
-const NOTHING_RESERVED = (): void => {};
-
-/** Allocates `bytes` to hold the place of the key's graphs, or says what is lacking. */
-function reserveFor(executor: Executor, key: CaptureKey, bytes: number): Reserve {
-  const { device } = executor;
-  const lack = executor.lack(key);
-  if (lack !== 'nothing') {
-    return { readiness: { ready: false, lackingBytes: 0, reason: lack }, free: NOTHING_RESERVED };
+  #agreeOnKeys(planned: readonly CaptureKey[]): void {
+    const kept = this.#agreement.keys(planned);
+    if (kept.length === planned.length && kept.every((index, at) => index === at)) return;
+    for (const [index, key] of planned.entries()) {
+      if (!kept.includes(index)) this.#skipped.push({ key, stage: 'keys', reason: 'nothing' });
+    }
+    this.#planner.keepKeys(kept);
   }
-  try {
-    const buffer = device.allocate(bytes);
-    return { readiness: { ready: true, lackingBytes: 0, reason: 'nothing' }, free: () => buffer.dispose() };
-  } catch (error) {
-    if (!(error instanceof LockstepError && error.code === 'ERR_DEVICE_MEMORY')) throw error;
-    const { limitBytes, allocatedBytes } = device.memory();
-    const free = limitBytes === null ? 0 : limitBytes - allocatedBytes;
-    return { readiness: { ready: false, lackingBytes: bytes - free, reason: 'memory' }, free: NOTHING_RESERVED };
+
+  /** Runs a key's forward once, if all ranks can. Whether it did. */
+  #warmUp(candidate: Candidate, number: number, of: number): boolean {
+    const { key } = candidate;
+    return this.#guarded('warm-up', candidate, (free, before) => {
+      const start = performance.now();
+      this.#executor.warmUp(key, this.#wait);
+      free();
+      const seconds = (performance.now() - start) / 1000;
+      candidate.warmUp = { ...grownSince(this.#executor.device, before), seconds };
+      this.#options.onProgress?.({ stage: 'warm-up', number, of, key, ...candidate.warmUp });
+    });
+  }
+
+  #capture(candidate: Candidate, number: number, of: number): void {
+    const { key, index, warmUp } = candidate;
+    const { device } = this.#executor;
+    this.#guarded('capture', candidate, (free, before) => {
+      const start = performance.now();
+      let made: KeyGraphs | null = null;
+      let lack: Readiness = { ready: true, lackingBytes: 0, reason: 'nothing' };
+      try {
+        made = this.#executor.capture(key, free);
+        this.#graphs.set(index, made);
+      } catch (error) {
+        if (!(error instanceof LockstepError && LOCAL.includes(error.code))) throw error;
+        lack = { ready: false, lackingBytes: 0, reason: error.code === 'ERR_DEVICE_MEMORY' ? 'memory' : 'graph' };
+      }
+      const collectives = hashCollectives(made?.collectives ?? []);
+      if (this.#agreement.guard({ key: index, stage: 'held', ...lack, collectives }) === 'skip') {
+        this.#graphs.delete(index);
+        made?.[Symbol.dispose]();
+        this.#skipped.push({ key, stage: 'held', reason: lack.reason });
+        return;
+      }
+      const held = made as KeyGraphs;
+      this.#largest = Math.max(this.#largest, held.bytes);
+      const { reservedBytes, allocatedBytes } = grownSince(device, before);
+      const seconds = (performance.now() - start) / 1000;
+      this.#captured.push({
+        key,
+        reservedBytes: reservedBytes + warmUp.reservedBytes,
+        allocatedBytes: allocatedBytes + warmUp.allocatedBytes,
+        ...sizesOf(held),
+        seconds: seconds + warmUp.seconds,
+      });
+      this.#options.onProgress?.({ stage: 'capture', number, of, key, reservedBytes, allocatedBytes, seconds });
+    });
+  }
+
+  /**
+   * Reserves what a key needs, and does `work` if all ranks could. It is given what lets the reserve go, and the device's memory before
+   * the reserve. Whether it was done.
+   */
+  #guarded(
+    stage: 'warm-up' | 'capture',
+    { key, index }: Candidate,
+    work: (free: () => void, before: MemoryUse) => void,
+  ): boolean {
+    const gives = this.#givesUp();
+    const before = this.#executor.device.memory();
+    const reserve = reserveFor(this.#executor, key, Math.max(LEAST_RESERVE, 2 * this.#largest));
+    try {
+      const readiness = gives ? ABORTED : reserve.readiness;
+      if (this.#agreement.guard({ key: index, stage, ...readiness }) === 'skip') {
+        this.#skipped.push({ key, stage, reason: readiness.reason });
+        return false;
+      }
+      work(reserve.free, before);
+      return true;
+    } finally {
+      reserve.free();
+    }
+  }
+
+  /** Whether this rank was asked to give the capture up. */
+  #givesUp(): boolean {
+    const { interrupted, signal } = this.#options;
+    return interrupted?.() === true || signal?.aborted === true;
   }
 }

@@ -8,9 +8,16 @@ export {
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
 export { allGatherBytesSync } from './gather-bytes.js';
-export { agreeOnCapturedSync, type CapturedCollectives } from './guard/agree-captured.js';
+export { type AgreedKeys, agreeOnKeysSync, type DroppedKey } from './guard/agree-keys.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
-export { CAPTURE_LACKS, type CaptureLack, type GuardReady, guardRow, type OnAsymmetric } from './guard/guard-row.js';
+export {
+  CAPTURE_LACKS,
+  type CaptureLack,
+  type GuardReady,
+  type GuardStage,
+  guardRow,
+  type OnAsymmetric,
+} from './guard/guard-row.js';
 export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
 export { type MpiAttempt, type MpiProbe, probeMpi } from './mpi/library.js';
 export type { MpiCollective } from './mpi/message-group.js';

@@ -2,16 +2,17 @@ import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
 import {
   type CaptureAgreement,
-  type CaptureGuard,
+  type CaptureOptions,
   type CaptureReport,
   captureKeys,
   Executor,
 } from '../execution/index.js';
-import { stagingOf } from '../layout/index.js';
+import { keyWords } from '../keys/index.js';
+import { KEY_WORDS, stagingOf } from '../layout/index.js';
 import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
 import {
-  agreeOnCapturedSync,
   agreeOnCaptureSync,
+  agreeOnKeysSync,
   type Collective,
   DEFAULT_TIMEOUT_MS,
   type ParkOptions,
@@ -69,23 +70,23 @@ export class Rank implements Disposable {
   }
 
   /**
-   * Captures every key of the plan, largest first. Before each, the ranks agree that all have what it needs; a key that no rank can
-   * capture is removed from every rank's plan. Blocks this thread: call it on a worker. Errors: ERR_CAPTURE_ASYMMETRIC
-   * on every rank; any other failure ends the group, since the others have agreed to capture.
+   * Captures every key of the plan that all ranks have: all warm-ups, then all captures, largest first. Before each, the ranks agree that all
+   * have what it needs, and after each capture that all hold its graphs; a key that some cannot hold is removed from every rank's plan, or ends
+   * the capture, as `onAsymmetric` says. Blocks this thread: call it on a worker. `signal` and `interrupted` are looked at between two keys.
+   * Errors: ERR_CAPTURE_ASYMMETRIC and ERR_ABORTED on every rank, after which all can capture again; any other ends the group, since the
+   * others have agreed to capture.
    */
-  capture(): CaptureReport {
+  capture(options: Omit<CaptureOptions, 'timeoutMs'> = {}): CaptureReport {
     this.#throwIfDisposed();
     const { timeoutMs, onAsymmetric } = this.#options;
-    const guard: CaptureGuard = (_key, index, readiness) =>
-      agreeOnCaptureSync(this.collective, { key: index, ...readiness }, { onAsymmetric }, { timeoutMs });
-    // A group without collectives has nothing to agree on, on any rank.
-    const { implementation } = this.executor.collectives;
-    const agree: CaptureAgreement = (key, captured) => {
-      if (implementation === 'solo' || implementation === 'none') return;
-      agreeOnCapturedSync(this.collective, { key, ...captured }, { timeoutMs });
+    const { collective } = this;
+    const policy = { onAsymmetric };
+    const agreement: CaptureAgreement = {
+      keys: (keys) => agreeOnKeysSync(collective, keyWords(keys), KEY_WORDS.length, policy, { timeoutMs }).kept,
+      guard: (ready) => agreeOnCaptureSync(collective, ready, policy, { timeoutMs }),
     };
     try {
-      const report = captureKeys(this.executor, this.planner, guard, agree, { timeoutMs });
+      const report = captureKeys(this.executor, this.planner, agreement, { ...options, timeoutMs });
       this.#reporter.captured(report);
       return report;
     } catch (error) {

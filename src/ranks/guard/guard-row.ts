@@ -11,9 +11,19 @@ export const CAPTURE_LACKS = [
   'kernel',
   'library',
   'pieces',
+  'graph',
+  'aborted',
 ] as const;
 /** What a rank lacks for a capture. */
 export type CaptureLack = (typeof CAPTURE_LACKS)[number];
+
+/**
+ * When a guard is: before the warm-up of a key, before its capture, or after it, when its graphs are made, which can fail on one rank alone.
+ * Rows carry the index in this list.
+ */
+export const GUARD_STAGES = ['warm-up', 'capture', 'held'] as const;
+/** When a guard is. */
+export type GuardStage = (typeof GUARD_STAGES)[number];
 
 /** What a rank reports to the guard about one key. */
 export interface GuardReady {
@@ -25,23 +35,39 @@ export interface GuardReady {
   readonly lackingBytes?: number;
   /** What it lacks; `nothing` exactly when it is ready. Default `nothing`, or `batch` when not ready. */
   readonly reason?: CaptureLack;
+  /** Default 'capture'. */
+  readonly stage?: GuardStage;
+  /** Of a rank that holds the key's graphs: how many collectives are in them, and a hash of what they are: int32. Default 0. */
+  readonly collectives?: { readonly count: number; readonly hash: number };
 }
 
 /** When only some ranks are ready: `throw` on all of them, or `drop` the key on all of them. */
 export type OnAsymmetric = 'throw' | 'drop';
 
-/** "LGD", version 1. No vote begins with it, so both sides notice a rank that votes at the same time. */
-export const GUARD_TAG = 0x4c47_4401;
+/** "LGD", version 2. No vote begins with it, so both sides notice a rank that votes at the same time. */
+export const GUARD_TAG = 0x4c47_4402;
 
 /** Words of a guard row; the rest of the collective's row is 0. */
-const GUARD_WORDS = ['tag', 'key', 'ready', 'drop', 'reason', 'lackingLow', 'lackingHigh'] as const;
+const GUARD_WORDS = [
+  'tag',
+  'key',
+  'stage',
+  'ready',
+  'drop',
+  'reason',
+  'lackingLow',
+  'lackingHigh',
+  'count',
+  'hash',
+] as const;
 type GuardWord = (typeof GUARD_WORDS)[number];
 
 const TWO_32 = 2 ** 32;
 
 /** The row that a rank contributes to the guard, i32[rowWords]. @throws `ERR_CONFIG_INVALID`. */
 export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAsymmetric): Int32Array {
-  const { key, ready, lackingBytes = 0, reason = ready ? 'nothing' : 'batch' } = given;
+  const { key, ready, lackingBytes = 0, reason = ready ? 'nothing' : 'batch', stage = 'capture' } = given;
+  const { count, hash } = given.collectives ?? { count: 0, hash: 0 };
   const faults = new Faults();
   faults.integer('key', key, 0, 2 ** 31 - 1);
   faults.check(typeof ready === 'boolean', `ready is ${String(ready)}; it must be true or false`);
@@ -60,11 +86,14 @@ export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAs
   const words: Record<GuardWord, number> = {
     tag: GUARD_TAG,
     key,
+    stage: GUARD_STAGES.indexOf(stage),
     ready: ready ? 1 : 0,
     drop: onAsymmetric === 'drop' ? 1 : 0,
     reason: CAPTURE_LACKS.indexOf(reason),
     lackingLow: lackingBytes % TWO_32,
     lackingHigh: Math.floor(lackingBytes / TWO_32),
+    count,
+    hash,
   };
   const row = new Int32Array(rowWords);
   for (const [index, word] of GUARD_WORDS.entries()) row[index] = words[word];
@@ -89,6 +118,10 @@ export class GuardTable {
 
   reason(rank: number): CaptureLack {
     return CAPTURE_LACKS[this.word(rank, 'reason')] ?? 'nothing';
+  }
+
+  stage(rank: number): GuardStage | undefined {
+    return GUARD_STAGES[this.word(rank, 'stage')];
   }
 
   lackingBytes(rank: number): number {

@@ -12,10 +12,12 @@ export interface GuardPolicy {
 
 /**
  * Agrees, before a forward that holds collectives, that every rank has what it needs: warm-up, tuning, capture. Nothing
- * of the forward may run before, and everything it needs is reserved before the call. One all-gather.
+ * of the forward may run before, and everything it needs is reserved before the call. Asked again once the graphs are made, it agrees that
+ * all hold them, with the same collectives. One all-gather.
  * Source: the guard of TensorRT-LLM pull request 14986, where a rank without a batch skipped and its peers hung.
  * @returns `run` when all ranks are ready, `skip` when none is, or when some lack something and all said `drop`.
- * @throws `ERR_CAPTURE_ASYMMETRIC` on every rank when some lack something and all said `throw`; `ERR_RANKS_DIVERGED`
+ * @throws `ERR_CAPTURE_ASYMMETRIC` on every rank when some lack something and all said `throw`; `ERR_ABORTED` when one lacks nothing but
+ * the will (`aborted`); `ERR_RANKS_DIVERGED` when ranks hold other collectives than most, or
  * when the ranks ask about different keys, differ in `onAsymmetric`, or some are in no guard at all, naming those that differ from most;
  * what `allGather` throws.
  */
@@ -49,6 +51,19 @@ function settle(outcome: GuardOutcome): 'run' | 'skip' {
     case 'run':
     case 'skip':
       return outcome.kind;
+    case 'aborted':
+      throw new LockstepError(
+        'ERR_ABORTED',
+        `Rank ${outcome.ranks.join(', ')} gave the capture up before key ${outcome.key}; no rank keeps a graph of it, and all may capture again`,
+        { key: outcome.key, ranks: outcome.ranks },
+      );
+    case 'collectives':
+      throw new LockstepError(
+        'ERR_RANKS_DIVERGED',
+        `The ranks captured different collectives for key ${outcome.key}: ${outcome.captured.join(', ')}. Every rank's forward must enter the same collectives ` +
+          'with the same counts in the same order; no graph was launched.',
+        { key: outcome.key, ranks: outcome.ranks },
+      );
     case 'asymmetric':
       if (outcome.onAsymmetric === 'drop') return 'skip';
       throw asymmetric(outcome);

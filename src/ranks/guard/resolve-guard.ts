@@ -1,5 +1,5 @@
 import { outliers } from '../../numbers.js';
-import { type CaptureLack, GUARD_TAG, GuardTable, type OnAsymmetric } from './guard-row.js';
+import { type CaptureLack, GUARD_TAG, type GuardStage, GuardTable, type OnAsymmetric } from './guard-row.js';
 
 /** A rank that was not ready, and what it lacked. */
 export interface LackingRank {
@@ -18,6 +18,14 @@ export interface GuardDifference {
 export type GuardOutcome =
   | { readonly kind: 'run'; readonly key: number }
   | { readonly kind: 'skip'; readonly key: number }
+  | { readonly kind: 'aborted'; readonly key: number; readonly ranks: readonly number[] }
+  | {
+      readonly kind: 'collectives';
+      readonly key: number;
+      /** Those that captured other collectives than most, and what each rank captured. */
+      readonly ranks: readonly number[];
+      readonly captured: readonly string[];
+    }
   | {
       readonly kind: 'asymmetric';
       readonly key: number;
@@ -44,6 +52,10 @@ export function resolveGuard(table: Int32Array, rowWords: number): GuardOutcome 
     if (rows.word(rank, 'ready') === 1) continue;
     lacking.push({ rank, reason: rows.reason(rank), lackingBytes: rows.lackingBytes(rank) });
   }
+  const aborted = lacking.filter(({ reason }) => reason === 'aborted').map(({ rank }) => rank);
+  if (aborted.length > 0) return { kind: 'aborted', key, ranks: aborted };
+  const differing = differingCollectives(rows);
+  if (differing !== null) return { kind: 'collectives', key, ...differing };
   if (lacking.length === 0) return { kind: 'run', key };
   if (lacking.length === rows.ranks) return { kind: 'skip', key };
   return { kind: 'asymmetric', key, onAsymmetric: rows.word(0, 'drop') === 1 ? 'drop' : 'throw', lacking };
@@ -61,7 +73,27 @@ function namedOf(
   return { differences: described.map((what, rank) => ({ rank, what: what ?? NO_GUARD })), others: null };
 }
 
+/** Ranks that hold graphs with other collectives than those of most; null where there are none. */
+function differingCollectives(rows: GuardTable): { ranks: readonly number[]; captured: readonly string[] } | null {
+  const holding = Array.from({ length: rows.ranks }, (_, rank) => rank).filter(
+    (rank) => rows.word(rank, 'ready') === 1,
+  );
+  const captured = holding.map(
+    (rank) => `${rows.word(rank, 'count')} (hash ${(rows.word(rank, 'hash') >>> 0).toString(16)})`,
+  );
+  const ranks = outliers(captured).map((index) => holding[index] as number);
+  if (ranks.length === 0) return null;
+  return { ranks, captured: captured.map((what, index) => `rank ${holding[index]} ${what}`) };
+}
+
+const STAGES: Record<GuardStage, string> = {
+  'warm-up': 'the warm-up of key',
+  capture: 'key',
+  held: 'the graphs of key',
+};
+
 function describe(rows: GuardTable, rank: number): string | null {
-  if (rows.word(rank, 'tag') !== GUARD_TAG) return null;
-  return `guards key ${rows.word(rank, 'key')} with onAsymmetric '${rows.word(rank, 'drop') === 1 ? 'drop' : 'throw'}'`;
+  const stage = rows.stage(rank);
+  if (rows.word(rank, 'tag') !== GUARD_TAG || stage === undefined) return null;
+  return `guards ${STAGES[stage]} ${rows.word(rank, 'key')} with onAsymmetric '${rows.word(rank, 'drop') === 1 ? 'drop' : 'throw'}'`;
 }

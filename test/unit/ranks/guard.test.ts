@@ -17,7 +17,7 @@ import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 import { runs } from '../../support/property-runs.js';
 import { runScenario, valuesOf } from '../../support/ranks-fixture.js';
 
-const ROW_WORDS = 8;
+const ROW_WORDS = 12;
 
 function tableOf(rows: readonly GuardReady[], onAsymmetric: OnAsymmetric = 'throw'): Int32Array {
   return new Int32Array(rows.flatMap((row) => [...guardRow(ROW_WORDS, row, onAsymmetric)]));
@@ -50,7 +50,7 @@ describe('resolveGuard', () => {
 
   it('reports what each rank lacked, to the byte', () => {
     const lack = fc.record({
-      reason: fc.constantFrom(...CAPTURE_LACKS.slice(1)),
+      reason: fc.constantFrom(...CAPTURE_LACKS.slice(1).filter((lack) => lack !== 'aborted')),
       lackingBytes: fc.maxSafeNat(),
     });
     const rank = fc.option(lack, { nil: null });
@@ -63,6 +63,42 @@ describe('resolveGuard', () => {
       else expect(outcome).toEqual({ kind: 'asymmetric', key, onAsymmetric: 'drop', lacking });
     });
     fc.assert(law, { ...runs(100), verbose: true });
+  });
+
+  it('gives a capture up on every rank where one does, whatever the others lack', () => {
+    const lacks: GuardReady = { key: 3, ready: false, reason: 'memory', lackingBytes: 5 };
+    const rows = [{ key: 3, ready: true }, { key: 3, ready: false, reason: 'aborted' } as const, lacks];
+    for (const policy of ['throw', 'drop'] as const) {
+      expect(resolveGuard(tableOf(rows, policy), ROW_WORDS)).toEqual({ kind: 'aborted', key: 3, ranks: [1] });
+    }
+  });
+
+  it('names ranks that hold graphs with other collectives than most', () => {
+    const held = (count: number, hash: number): GuardReady => ({
+      key: 1,
+      ready: true,
+      stage: 'held',
+      collectives: { count, hash },
+    });
+    expect(resolveGuard(tableOf([held(2, 7), held(2, 7), held(2, 7)]), ROW_WORDS)).toEqual({ kind: 'run', key: 1 });
+    for (const other of [held(3, 7), held(2, -7)]) {
+      expect(resolveGuard(tableOf([held(2, 7), held(2, 7), other]), ROW_WORDS)).toMatchObject({
+        kind: 'collectives',
+        key: 1,
+        ranks: [2],
+      });
+    }
+    // One that holds none has none to compare.
+    const lacks: GuardReady = { key: 1, ready: false, stage: 'held', reason: 'graph' };
+    expect(resolveGuard(tableOf([held(2, 7), lacks, held(2, 7)], 'drop'), ROW_WORDS).kind).toBe('asymmetric');
+  });
+
+  it('takes no answer about another stage of a key for its own', () => {
+    const [warmUp, capture] = [{ key: 1, ready: true, stage: 'warm-up' } as const, { key: 1, ready: true }];
+    expect(resolveGuard(tableOf([warmUp, capture, capture]), ROW_WORDS)).toMatchObject({
+      kind: 'diverged',
+      differences: [{ rank: 0, what: "guards the warm-up of key 1 with onAsymmetric 'throw'" }],
+    });
   });
 
   it('names ranks that guard another key, decide otherwise, or are in no guard', () => {
@@ -154,7 +190,7 @@ describe('agreeOnCapture', () => {
     }
     const narrow = createSolo({ rowWords: 4 });
     const error = await rejectionOf('ERR_CONFIG_INVALID', agreeOnCapture(narrow, has, { onAsymmetric: 'throw' }));
-    expect(error.message).toContain('rowWords is 4; a guard row takes 7');
+    expect(error.message).toContain('rowWords is 4; a guard row takes 10');
     expect(narrow.sequence).toBe(0);
   });
 });
