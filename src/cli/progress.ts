@@ -1,4 +1,5 @@
 import cliProgress from 'cli-progress';
+import type { CaptureProgress } from '../execution/index.js';
 import type { RunProgress } from '../run/index.js';
 import { count } from './step-report.js';
 
@@ -36,15 +37,26 @@ export class Progress {
 
 /** The progress of a run or a simulation. */
 export class StepProgress {
+  readonly #requests: number;
   readonly #rate = new StepRate();
-  readonly #progress: Progress;
+  #progress: Progress | undefined;
 
   constructor(requests: number) {
-    this.#progress = new Progress('requests | {rate} steps/s | graphs {graphs} | padding {padding}', requests);
+    this.#requests = requests;
+  }
+
+  /** A line for a captured key: captures come before the first step. */
+  captured({ number, of, key, reservedBytes, allocatedBytes, seconds }: CaptureProgress): void {
+    const parts = key.parts > 1 ? ` in ${key.parts} parts` : '';
+    const grown = `+${count(reservedBytes)} bytes reserved, +${count(allocatedBytes)} held`;
+    process.stderr.write(
+      `captured ${number} of ${of}: ${count(key.tokens)} tokens${parts}, ${grown}, ${(1000 * seconds).toFixed(1)} ms\n`,
+    );
   }
 
   show(now: RunProgress): void {
     const { steps, graphSteps, graphTokens, graphPaddedTokens } = now;
+    this.#progress ??= new Progress('requests | {rate} steps/s | graphs {graphs} | padding {padding}', this.#requests);
     this.#progress.show(now.finished + now.rejected, {
       rate: this.#rate.at(steps),
       graphs: share(graphSteps, steps),
@@ -53,7 +65,7 @@ export class StepProgress {
   }
 
   stop(): void {
-    this.#progress.stop();
+    this.#progress?.stop();
   }
 }
 

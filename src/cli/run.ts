@@ -131,7 +131,12 @@ async function watched(served: Served, work: (control: RunControl) => Promise<Ru
   const progress = new StepProgress(served.requests.length);
   try {
     const { signal } = interrupts;
-    return { ...served, summary: await work({ signal, onProgress: (now) => progress.show(now) }) };
+    const control: RunControl = {
+      signal,
+      onProgress: (now) => progress.show(now),
+      onCapture: (captured) => progress.captured(captured),
+    };
+    return { ...served, summary: await work(control) };
   } finally {
     progress.stop();
   }

@@ -64,7 +64,7 @@ export interface CaptureProgress {
   readonly number: number;
   readonly of: number;
   readonly key: CaptureKey;
-  /** Growth of the device's peak memory, and of the memory that it holds. */
+  /** Growth of the device's peak memory, and of the memory that it holds; of a capture with its warm-up, as in its record. */
   readonly reservedBytes: number;
   readonly allocatedBytes: number;
   readonly seconds: number;

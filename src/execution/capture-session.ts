@@ -168,15 +168,16 @@ class CaptureSession {
       }
       const held = made as KeyGraphs;
       this.#largest = Math.max(this.#largest, held.bytes);
-      const { reservedBytes, allocatedBytes } = grownSince(device, before);
-      const seconds = (performance.now() - start) / 1000;
-      this.#captured.push({
+      const grown = grownSince(device, before);
+      const record: CaptureRecord = {
         key,
-        reservedBytes: reservedBytes + warmUp.reservedBytes,
-        allocatedBytes: allocatedBytes + warmUp.allocatedBytes,
+        reservedBytes: grown.reservedBytes + warmUp.reservedBytes,
+        allocatedBytes: grown.allocatedBytes + warmUp.allocatedBytes,
         ...sizesOf(held),
-        seconds: seconds + warmUp.seconds,
-      });
+        seconds: (performance.now() - start) / 1000 + warmUp.seconds,
+      };
+      this.#captured.push(record);
+      const { reservedBytes, allocatedBytes, seconds } = record;
       this.#options.onProgress?.({ stage: 'capture', number, of, key, reservedBytes, allocatedBytes, seconds });
     });
   }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { type Device, openDevice } from '../device/index.js';
 import {
+  type CaptureProgress,
   type CaptureReport,
   type CollectivesImplementation,
   createDeviceCollectives,
@@ -44,6 +45,12 @@ export interface RunProgress {
   readonly requests: number;
 }
 
+/** What rank 0 tells while it runs. */
+export interface RunMessage {
+  readonly captured?: CaptureProgress;
+  readonly progress?: RunProgress;
+}
+
 /** What one rank did. */
 export interface RankReport {
   readonly decisions: DecisionCounts;
@@ -75,7 +82,7 @@ export interface RankHost {
   /** Makes the device collectives of the group. Default: `createDeviceCollectives`. */
   readonly connect?: (options: DeviceCollectivesOptions) => DeviceCollectives;
   interrupted(): boolean;
-  progress(progress: RunProgress): void;
+  tell(message: RunMessage): void;
 }
 
 const PROGRESS_MS = 100;
@@ -126,8 +133,12 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     },
   });
   if (cache === undefined) throw new RangeError('the rank made no forward');
-  const capture = rank.capture();
   const first = planner.rank === 0;
+  const capture = rank.capture({
+    onProgress: (captured) => {
+      if (first && captured.stage === 'capture') host.tell({ captured });
+    },
+  });
   if (first && options.captureLog !== null) writeCaptureLog(options.captureLog, capture);
   using stepLog = first && options.stepLog !== null ? new LineFile(options.stepLog) : null;
   const loop = new RunLoop({ rank, rows, ledger, cache, table, options, host, stepLog });
@@ -231,7 +242,7 @@ class RunLoop {
     this.#nextProgress = now + PROGRESS_MS;
     const { stats, table } = this.model;
     const { decisions, tokens } = this.counters;
-    this.#host.progress({
+    const progress: RunProgress = {
       steps: decisions.steps,
       graphSteps: decisions.graphSteps,
       graphTokens: tokens.graphTokens,
@@ -239,6 +250,7 @@ class RunLoop {
       finished: stats.finished,
       rejected: stats.rejected,
       requests: table.length,
-    });
+    };
+    this.#host.tell({ progress });
   }
 }

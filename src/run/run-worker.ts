@@ -2,13 +2,13 @@
 import { LockstepError } from '../errors.js';
 import { allGatherBytesSync, connectRank, createSolo, joinMpi } from '../ranks/index.js';
 import { muster } from './muster.js';
-import { type RankHost, type RankReport, type RunRankData, runRank } from './run-rank.js';
+import { type RankHost, type RankReport, type RunMessage, type RunRankData, runRank } from './run-rank.js';
 
 const seat = connectRank();
 const data = seat.data as RunRankData;
 const host = {
   interrupted: (): boolean => seat.interrupted(),
-  progress: (progress: object): void => seat.post(progress),
+  tell: (message: RunMessage): void => seat.post(message),
 };
 
 (data.options.transport === 'mpi' ? runMpiRank() : runThread()).then(

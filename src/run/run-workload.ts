@@ -1,12 +1,13 @@
 import { openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
+import type { CaptureProgress } from '../execution/index.js';
 import { LineFile } from '../formats/index.js';
 import { type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
 import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
 import { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
-import type { RankReport, RunProgress, RunRankData } from './run-rank.js';
+import type { RankReport, RunMessage, RunProgress, RunRankData } from './run-rank.js';
 
 /** How a run is watched and ended early. */
 export interface RunControl {
@@ -14,6 +15,8 @@ export interface RunControl {
   readonly signal?: AbortSignal;
   /** Called about ten times a second. */
   readonly onProgress?: (progress: RunProgress) => void;
+  /** Called for each key that rank 0 captured: by how much the device's memory grew. Source: Megatron's capture log. */
+  readonly onCapture?: (progress: CaptureProgress) => void;
 }
 
 /** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
@@ -138,7 +141,11 @@ async function onThreads(
     entry: new URL('./run-worker.js', import.meta.url),
     workerData: () => data,
     ...(control.signal === undefined ? {} : { signal: control.signal }),
-    onMessage: (_rank, message) => control.onProgress?.(message as RunProgress),
+    onMessage: (_rank, message) => {
+      const { captured, progress } = message as RunMessage;
+      if (captured !== undefined) control.onCapture?.(captured);
+      if (progress !== undefined) control.onProgress?.(progress);
+    },
   });
   return results.map(({ rank, value }) => {
     if (value !== undefined) return value;

@@ -35,6 +35,7 @@ describe('options of a run', () => {
       checkShapes: false,
       stepLog: null,
       captureLog: null,
+      record: null,
     });
     expect(completeRunOptions({ ...DEFAULT_RUN_OPTIONS, ranks: 1 })).toMatchObject({ ranks: 1, transport: 'solo' });
   });
@@ -75,7 +76,7 @@ describe('options of a run', () => {
   it('each fault is told once, whoever else would see it', () => {
     expect(faultsOf({ ranks: 4, tensorParallelSize: 17, stepLog: 5 })).toEqual([
       'tensorParallelSize is 17; it must be an integer from 1 to 16',
-      'stepLog is 5; it must be the path of a file',
+      'stepLog is 5; it must be a path',
     ]);
     expect(faultsOf({ ranks: MAX_RANKS + 1 })).toEqual([
       `ranks is ${MAX_RANKS + 1}; it must be an integer from 1 to ${MAX_RANKS}`,
