@@ -7,6 +7,7 @@ export {
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
+export { culpritsOf } from './failure/loss-record.js';
 export { allGatherBytesSync } from './gather-bytes.js';
 export { agreeOnCapturedSync, type CapturedCollectives } from './guard/agree-captured.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
