@@ -7,6 +7,8 @@ install_packages() {
   command -v emcc >/dev/null || wanted+=(emscripten)
   # It brings libmpi.so.40, which the addon opens by name: no headers are needed.
   command -v mpirun >/dev/null || wanted+=(openmpi-bin)
+  # For the namespaces that stand for two hosts.
+  command -v ip >/dev/null || wanted+=(iproute2)
   /usr/bin/python3 -c 'import numpy' 2>/dev/null || wanted+=(python3-numpy)
   command -v g++ >/dev/null || wanted+=(g++)
   command -v make >/dev/null || wanted+=(make)

@@ -90,6 +90,13 @@ napi_value error_value(napi_env env, const DeviceError& error) {
     napi_status status;
     if (const auto* text = std::get_if<std::string>(&detail.value)) {
       status = napi_create_string_utf8(env, text->data(), text->size(), &value);
+    } else if (const auto* numbers = std::get_if<std::vector<int32_t>>(&detail.value)) {
+      status = napi_create_array_with_length(env, numbers->size(), &value);
+      for (uint32_t i = 0; status == napi_ok && i < numbers->size(); i++) {
+        napi_value number;
+        status = napi_create_int32(env, (*numbers)[i], &number);
+        if (status == napi_ok) status = napi_set_element(env, value, i, number);
+      }
     } else {
       status = napi_create_double(env, std::get<double>(detail.value), &value);
     }

@@ -4,6 +4,19 @@
 
 namespace lockstep {
 
+namespace {
+
+std::vector<int32_t> words_argument(const Napi::Value& value, const char* name) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+    invalid_argument(name, value, "an Int32Array");
+  }
+  const Bytes words = view_argument(value, name);
+  const auto* const first = reinterpret_cast<const int32_t*>(words.address);
+  return std::vector<int32_t>(first, first + words.bytes / 4);
+}
+
+}  // namespace
+
 void CommunicatorObject::define(Napi::Env env) {
   Handle::define(env, {
                           method_of<&CommunicatorObject::post>("post"),
@@ -23,12 +36,7 @@ Napi::Value CommunicatorObject::post(const Napi::CallbackInfo& info) {
   const int64_t offset = integer_argument(info[2], "send.offset");
   const int64_t bytes = integer_argument(info[3], "bytes");
   if (bytes < 0) invalid_argument("bytes", info[3], "0 or more");
-  if (!info[4].IsTypedArray() || info[4].As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
-    invalid_argument("signature", info[4], "an Int32Array");
-  }
-  const Bytes words = view_argument(info[4], "signature");
-  const auto* const first = reinterpret_cast<const int32_t*>(words.address);
-  core()->post(stream, send, offset, static_cast<size_t>(bytes), std::vector<int32_t>(first, first + words.bytes / 4));
+  core()->post(stream, send, offset, static_cast<size_t>(bytes), words_argument(info[4], "signature"));
   return info.Env().Undefined();
 }
 
@@ -69,7 +77,8 @@ Napi::Value CommunicatorObject::missing(const Napi::CallbackInfo& info) {
 Napi::Value CommunicatorObject::abort(const Napi::CallbackInfo& info) {
   if (!info[0].IsString()) invalid_argument("code", info[0], "the code of an error");
   if (!info[1].IsString()) invalid_argument("reason", info[1], "a text");
-  core()->abort(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value());
+  core()->abort(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value(),
+                words_argument(info[2], "culprits"));
   return info.Env().Undefined();
 }
 

@@ -97,7 +97,7 @@ void LocalCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& i
   state_ = State::idle;
 }
 
-void LocalCommunicator::leave() { group_->end(rank_, "ERR_RANK_LOST", "it left the group of its collectives."); }
+void LocalCommunicator::leave() { group_->end(rank_, "ERR_RANK_LOST", "it left the group of its collectives.", {rank_}); }
 
 bool LocalCommunicator::released(double ms) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);

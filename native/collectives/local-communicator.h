@@ -32,7 +32,10 @@ class LocalCommunicator final : public Sharer {
   void collect(Stream& stream, const std::shared_ptr<Buffer>& into, int64_t offset, const std::vector<PeerCopy>& copies);
   // Ranks that the exchange under way waits for.
   std::vector<int32_t> missing() const { return group_->missing(exchange_); }
-  void abort(const std::string& code, const std::string& reason) { group_->end(rank_, code, reason); }
+  void abort(const std::string& code, const std::string& reason, std::vector<int32_t> culprits) {
+    if (culprits.empty()) culprits = {rank_};
+    group_->end(rank_, code, reason, std::move(culprits));
+  }
 
   // Ends the group if it has not ended.
   void leave() override;

@@ -113,13 +113,14 @@ std::vector<std::shared_ptr<Mark>> LocalGroup::reads(uint64_t parity) const {
   return marks;
 }
 
-void LocalGroup::end(int32_t rank, const std::string& code, const std::string& reason) {
+void LocalGroup::end(int32_t rank, const std::string& code, const std::string& reason, std::vector<int32_t> culprits) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (ended_.load()) return;
     lost_rank_ = rank;
     lost_code_ = code;
     lost_reason_ = reason;
+    culprits_ = std::move(culprits);
     ended_.store(true);
   }
   changed_.notify_all();
@@ -127,10 +128,17 @@ void LocalGroup::end(int32_t rank, const std::string& code, const std::string& r
 
 void LocalGroup::throw_if_ended() const {
   if (!ended_.load()) return;
+  std::string lost;
+  for (const int32_t rank : culprits_) lost += (lost.empty() ? "" : ", ") + std::to_string(rank);
+  const bool itself = std::find(culprits_.begin(), culprits_.end(), lost_rank_) != culprits_.end();
   throw DeviceError("ERR_RANK_LOST",
-                    "Rank " + std::to_string(lost_rank_) + " is lost: " + lost_reason_ +
+                    "Rank " + lost + " is lost" + (itself ? "" : ", as rank " + std::to_string(lost_rank_) + " found") +
+                        ": " + lost_reason_ +
                         " No later collective of its group can run; end all of its ranks and start new ones.",
-                    {{"rank", lost_rank_}, {"reason", lost_reason_}, {"causeCode", lost_code_}});
+                    {{"rank", lost_rank_},
+                     {"reason", lost_reason_},
+                     {"causeCode", lost_code_},
+                     {"culprits", culprits_}});
 }
 
 }  // namespace lockstep

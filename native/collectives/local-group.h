@@ -52,8 +52,8 @@ class LocalGroup {
   // Marks after which no rank reads what was posted for an exchange of this parity.
   std::vector<std::shared_ptr<Mark>> reads(uint64_t parity) const;
 
-  // Ends the group on behalf of `rank`; the first reason counts.
-  void end(int32_t rank, const std::string& code, const std::string& reason);
+  // Ends the group on behalf of `rank`, because of `culprits`; the first reason counts.
+  void end(int32_t rank, const std::string& code, const std::string& reason, std::vector<int32_t> culprits);
 
   const int32_t size;
 
@@ -77,6 +77,7 @@ class LocalGroup {
   int32_t lost_rank_ = -1;
   std::string lost_code_;
   std::string lost_reason_;
+  std::vector<int32_t> culprits_;
 };
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <initializer_list>
 #include <string>
@@ -12,11 +13,12 @@ namespace lockstep {
 // A value of `details`: numbers stay exact up to 2^53.
 struct Detail {
   const char* name;
-  std::variant<double, std::string> value;
+  std::variant<double, std::string, std::vector<int32_t>> value;
 
   template <typename Integer, typename = std::enable_if_t<std::is_arithmetic_v<Integer>>>
   Detail(const char* name, Integer value) : name(name), value(static_cast<double>(value)) {}
   Detail(const char* name, std::string value) : name(name), value(std::move(value)) {}
+  Detail(const char* name, std::vector<int32_t> value) : name(name), value(std::move(value)) {}
 };
 
 // What the addon throws to JS: an `ErrorCode` of src/errors.ts, a message, and the values that mattered.

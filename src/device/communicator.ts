@@ -1,5 +1,6 @@
 import { LockstepError } from '../errors.js';
 import type { NativeCommunicator } from '../native/index.js';
+import { culpritsOf } from '../ranks/index.js';
 import { COLLECTIVE_WAIT, Deadline, timeoutOf, type WaitOptions } from '../wait.js';
 import { guarded } from './addon-errors.js';
 import { bufferHandle } from './buffer.js';
@@ -60,7 +61,7 @@ export class LocalCommunicator implements Disposable {
 
   /** Ends the group: every rank's present and later exchanges throw `ERR_RANK_LOST` with this rank and `reason`. */
   abort(reason: LockstepError): void {
-    guarded(() => this.#native.abort(reason.code, reason.message));
+    guarded(() => this.#native.abort(reason.code, reason.message, Int32Array.from(culpritsOf(reason))));
   }
 
   /** Leaves the group, which ends it, and frees what peers no longer read. */

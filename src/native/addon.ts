@@ -160,7 +160,8 @@ export interface NativeCommunicator {
   collect(stream: NativeStream, into: NativeBuffer, byteOffset: number, copies: Float64Array): void;
   /** Ranks that the exchange under way waits for. */
   missing(): number[];
-  abort(code: string, reason: string): void;
+  /** Ends the group because of `culprits`, or of this rank where they are none. */
+  abort(code: string, reason: string, culprits: Int32Array): void;
   leave(): void;
   /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
   released(ms: number): boolean;

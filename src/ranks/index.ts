@@ -7,6 +7,7 @@ export {
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
+export { culpritsOf } from './failure/loss-record.js';
 export { allGatherBytesSync } from './gather-bytes.js';
 export { type AgreedKeys, agreeOnKeysSync, type DroppedKey } from './guard/agree-keys.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';

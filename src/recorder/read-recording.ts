@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { LockstepError } from '../errors.js';
-import { indexOf, LAYOUT_VERSION, nameOf, VOTE_WORDS } from '../layout/index.js';
+import { ENUMS, indexOf, LAYOUT_VERSION, nameOf, VOTE_WORDS } from '../layout/index.js';
 import type { RecordingDocument } from './recording-document.js';
 import {
   ERROR_CHARACTERS,
@@ -121,6 +121,9 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
   if (state === undefined || state === 'none') return null;
   const has = (least: RecordState): boolean => words[at] >= RECORD_STATES.indexOf(least);
   const own = at + RECORD_WORDS.length;
+  const run = words[at + R.run];
+  // Something else wrote into this one.
+  if (!CONTROLS.includes(words[own + V.control]) || (has('built') && !RUNS.includes(run))) return null;
   const table = own + VOTE_WORDS.length;
   const text = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS);
   const error = new TextDecoder('latin1').decode(text.subarray(0, Math.max(0, text.indexOf(0)) || text.length));
@@ -133,12 +136,15 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
     row: words.slice(own, table),
     table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
     decisionHash: has('built') ? words[at + R.decisionHash] : null,
-    run: has('built') ? nameOf('RUN', words[at + R.run]) : null,
+    run: has('built') ? nameOf('RUN', run) : null,
     collectives: has('launched')
       ? { inGraphs: words[at + R.collectivesInGraphs], eager: words[at + R.collectivesEager] }
       : null,
   };
 }
 
+const CONTROLS: readonly number[] = Object.values(ENUMS.CONTROL);
+const RUNS: readonly number[] = Object.values(ENUMS.RUN);
+const V = indexOf(VOTE_WORDS);
 const H = indexOf(HEADER_WORDS);
 const R = indexOf(RECORD_WORDS);

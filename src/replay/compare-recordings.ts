@@ -36,7 +36,7 @@ export interface ComparedRecordings {
   readonly last: readonly LastStep[];
   /** The earliest difference; null where there is none. */
   readonly difference: Difference | null;
-  /** The rank that left step first: the only one behind all others, or the first of several with an error of its own; null if none is known. */
+  /** The rank that left step first: the one with an error of its own, the one that stopped within a step without a word, or the only one behind all others; null if none is known. */
   readonly first: LastStep | null;
   /** Ranks at fault, where that can be known: those of the earliest difference, else `first`. */
   readonly culprits: readonly number[];
@@ -92,8 +92,11 @@ function firstToLeave(last: readonly LastStep[]): LastStep | null {
   const slowest = Math.min(...last.map(progress));
   const behind = last.filter((each) => progress(each) === slowest);
   const own = last.filter(({ error }) => !TOLD.includes(error));
-  // A rank that failed by itself left before those that only heard of it; one that stopped without a word is behind them.
+  // A rank that failed by itself left before those that only heard of it.
   if (own.length === 1) return own[0] as LastStep;
+  // So did one that stopped within a step without a word, as far as its peers came in that step; otherwise it is behind them.
+  const silent = last.filter(({ state, error }) => state !== 'launched' && error === null);
+  if (silent.length === 1 && last.some(({ error }) => error !== null)) return silent[0] as LastStep;
   return behind.length === 1 ? (behind[0] as LastStep) : null;
 }
 

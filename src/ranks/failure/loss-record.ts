@@ -8,15 +8,19 @@ export interface LossRecord {
   readonly rank: number;
   readonly code: ErrorCode;
   readonly message: string;
+  /** Ranks at fault, as far as the one that ended the group knows: itself, or those that it waited for or found to differ. */
+  readonly culprits: readonly number[];
 }
 
 /** Writes a record into `bytes`. A message too long for them is cut. */
 export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array): void {
+  const named = culpritsOf(reason);
+  const culprits = named.length > 0 ? named : [rank];
   let message = reason.message;
-  let text = encode({ rank, code: reason.code, message });
+  let text = encode({ rank, code: reason.code, message, culprits });
   while (text.length > bytes.length - 4) {
     message = message.slice(0, Math.floor(message.length / 2));
-    text = encode({ rank, code: reason.code, message: `${message}...` });
+    text = encode({ rank, code: reason.code, message: `${message}...`, culprits });
   }
   new DataView(bytes.buffer, bytes.byteOffset).setInt32(0, text.length, true);
   bytes.set(text, 4);
@@ -30,14 +34,26 @@ export function readLoss(bytes: Uint8Array): LossRecord {
 
 /** The error of every rank that waits, or would wait, in a group that ended. */
 export function lostError(record: LossRecord): LockstepError {
-  const { rank, code, message } = record;
+  const { rank, code, message, culprits } = record;
+  const finder = culprits.includes(rank) ? '' : `, as rank ${rank} found`;
   const cause = code === 'ERR_RANK_LOST' ? {} : { cause: new LockstepError(code, message) };
   return new LockstepError(
     'ERR_RANK_LOST',
-    `Rank ${rank} is lost: ${sentence(message)} No later step of its group can be agreed on; end all of its ranks and start new ones.`,
-    { rank, reason: message, causeCode: code },
+    `Rank ${culprits.join(', ')} is lost${finder}: ${sentence(message)} No later step of its group can be agreed on; end all of its ranks and start new ones.`,
+    { rank, reason: message, causeCode: code, culprits },
     cause,
   );
+}
+
+/**
+ * The ranks at fault by the reason for which a rank ended its group; none where it names no other, and is about that rank itself. A row
+ * that is not as its rank sealed it, which one rank alone found, was damaged where it was found.
+ */
+export function culpritsOf({ details }: LockstepError): readonly number[] {
+  const { culprits, missing, ranks, what } = details;
+  if (Array.isArray(culprits)) return culprits as number[];
+  if (Array.isArray(missing)) return missing.map((each: { readonly rank: number }) => each.rank);
+  return Array.isArray(ranks) && what !== 'seal' ? (ranks as number[]) : [];
 }
 
 /** `message` with a full stop, if it does not end a sentence. */

@@ -20,7 +20,7 @@ export const MESSAGE: Readonly<Record<'joined' | 'row' | 'ready' | 'wake' | 'int
   });
 
 /** Raised whenever a message changes: ranks of two versions are refused. */
-export const MESSAGES_VERSION = 1;
+export const MESSAGES_VERSION = 2;
 
 /** Words before the loss record of a message that says that the group has ended. */
 export const ENDED_WORDS = 4;

@@ -183,6 +183,19 @@ describe('what collectives refuse', () => {
     stream.synchronizeSync();
   });
 
+  it('a group that ended, naming the rank that did not come and not the one that waited for it', () => {
+    using device = openDevice({ device: 'host' });
+    const stream = device.createStream();
+    const [first, second] = [0, 1].map((rank) => device.joinLocal('late', rank, 2));
+    const buffer = device.allocate(8);
+    const exchange = { send: buffer, bytes: 4, signature: Int32Array.of(0), into: buffer, copies: new Float64Array() };
+    errorOf('ERR_COLLECTIVE_TIMEOUT', () => first.exchange(stream, exchange, { timeoutMs: 1 }));
+    const error = errorOf('ERR_RANK_LOST', () => second.exchange(stream, exchange));
+    expect(error.message).toMatch(/^Rank 1 is lost, as rank 0 found: A collective was not entered by all ranks/);
+    expect(error.details).toMatchObject({ rank: 0, causeCode: 'ERR_COLLECTIVE_TIMEOUT', culprits: [1] });
+    for (const each of [first, second]) each.dispose();
+  });
+
   it('a rank that joins twice, a group of another size, and a rank that left', () => {
     using device = openDevice({ device: 'host' });
     const stream = device.createStream();

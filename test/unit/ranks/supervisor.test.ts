@@ -129,7 +129,7 @@ describe('a rank that breaks', () => {
 
   it('takes with it a peer that does not end by itself, after the grace time', async () => {
     const error = await rejectionOf('ERR_RANK_LOST', runScenario(2, 'broken', { how: 'abort' }, { graceMs: 50 }));
-    expect(error.details).toEqual({ rank: 0, reason: 'It gave up.', causeCode: 'ERR_RANK_FAULT' });
+    expect(error.details).toEqual({ rank: 0, reason: 'It gave up.', causeCode: 'ERR_RANK_FAULT', culprits: [0] });
   });
 });
 

@@ -12,6 +12,8 @@ import {
   type StepPlanner,
 } from '../../../dist/entry/planner.js';
 import { decodeRecording, openRecorder, readRecording, type StepRecorder } from '../../../dist/entry/run.js';
+import { VOTE_WORDS } from '../../../dist/layout/index.js';
+import { HEADER_WORDS, RECORD_WORDS } from '../../../dist/recorder/recording-layout.js';
 import { hashDecisionPlain } from '../../oracles/seal-oracle.js';
 import { root } from '../../support/cli.js';
 import { runs } from '../../support/property-runs.js';
@@ -179,6 +181,23 @@ describe('a recording', () => {
     );
     expect(refused).toBeGreaterThan(10);
     expect(read).toBeGreaterThan(10);
+  });
+
+  it('leaves out a record with a vote or a run that cannot be', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const recorder = openRecorder({ planner, path: null, steps: 4 });
+    for (let sequence = 1; sequence < 3; sequence++) step(planner, recorder, sequence);
+    const bytes = recorder.bytes();
+    const words = new Int32Array(bytes.buffer);
+    const ring = words[HEADER_WORDS.indexOf('ringOffset')] / 4;
+    const record = words[HEADER_WORDS.indexOf('recordWords')];
+    const control = RECORD_WORDS.length + VOTE_WORDS.indexOf('control');
+    for (const at of [ring + RECORD_WORDS.indexOf('run'), ring + record + control]) {
+      const damaged = words.with(at, 77);
+      const { records } = decodeRecording(new Uint8Array(damaged.buffer), 'damaged');
+      expect(records.map((each) => each.sequence)).toEqual(at < ring + record ? [2] : [1]);
+    }
+    expect(decodeRecording(bytes, 'whole').records).toHaveLength(2);
   });
 
   it('of nothing, of something else or cut short is refused', async () => {

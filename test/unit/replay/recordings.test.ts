@@ -121,6 +121,15 @@ describe('recordings of one group', () => {
     expect(group.compare()).toMatchObject({ first: { rank: 1, step: 4, state: 'launched' }, culprits: [1] });
   });
 
+  it('name the rank that stopped within a step without a word: its peers came as far, and lost it', async () => {
+    const group = await RecordedRanks.make();
+    group.step();
+    group.step(() => 'voted');
+    group.lose('ERR_COLLECTIVE_TIMEOUT', [0]);
+    group.lose('ERR_RANK_LOST', [1, 3]);
+    expect(group.compare()).toMatchObject({ first: { rank: 2, step: 1, state: 'voted', error: null }, culprits: [2] });
+  });
+
   it('name the rank that failed by itself, not those that heard of it, wherever they were', async () => {
     const group = await RecordedRanks.make();
     group.step();
