@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <mutex>
+#include <unordered_map>
 
 #include "arguments.h"
 #include "objects.h"
@@ -27,6 +29,10 @@ struct OpenFile {
   }
 };
 
+// Descriptors by the address of what they map: unlockFile() is given the memory alone.
+std::mutex mapped_mutex;
+std::unordered_map<void*, int> mapped;
+
 struct Mapping {
   void* address;
   size_t bytes;
@@ -35,6 +41,10 @@ struct Mapping {
 
 void unmap(napi_env, void*, void* hint) {
   auto* mapping = static_cast<Mapping*>(hint);
+  {
+    const std::lock_guard<std::mutex> lock(mapped_mutex);
+    mapped.erase(mapping->address);
+  }
   munmap(mapping->address, mapping->bytes);
   close(mapping->descriptor);
   delete mapping;
@@ -75,8 +85,25 @@ napi_value map_file(napi_env env, napi_callback_info raw) {
       file.descriptor = -1;
       throw DeviceError("ERR_NATIVE_UNAVAILABLE", "This runtime lends no outside memory to JavaScript.");
     }
+    {
+      const std::lock_guard<std::mutex> lock(mapped_mutex);
+      mapped.emplace(address, file.descriptor);
+    }
     file.descriptor = -1;
     return buffer;
+  });
+}
+
+// Lets go of the lock of a file that `map_file` gave; its memory stays until it is collected.
+napi_value unlock_file(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    if (!info[0].IsArrayBuffer()) invalid_argument("memory", info[0], "memory that mapFile gave");
+    const std::lock_guard<std::mutex> lock(mapped_mutex);
+    const auto found = mapped.find(info[0].As<Napi::ArrayBuffer>().Data());
+    if (found == mapped.end()) invalid_argument("memory", info[0], "memory that mapFile gave");
+    flock(found->second, LOCK_UN);
+    return nullptr;
   });
 }
 

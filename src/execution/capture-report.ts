@@ -37,6 +37,8 @@ export interface SkippedKey {
   readonly stage: 'keys' | 'warm-up' | 'capture' | 'held';
   /** What this rank lacked: `nothing` where others did. */
   readonly reason: CaptureLack;
+  /** Of a list that differed: the ranks whose plans lack the key. */
+  readonly ranks?: readonly number[];
 }
 
 /** A size that has lost its other form: steps that want it run otherwise than the plan meant. */

@@ -25,7 +25,11 @@ export function reserveFor(executor: Executor, key: CaptureKey, bytes: number): 
   } catch (error) {
     if (!(error instanceof LockstepError && error.code === 'ERR_DEVICE_MEMORY')) throw error;
     const { limitBytes, allocatedBytes } = device.memory();
+    // Where the driver refuses what the limit would allow, it does not say how much it lacks.
     const free = limitBytes === null ? 0 : limitBytes - allocatedBytes;
-    return { readiness: { ready: false, lackingBytes: bytes - free, reason: 'memory' }, free: NOTHING_RESERVED };
+    return {
+      readiness: { ready: false, lackingBytes: Math.max(0, bytes - free), reason: 'memory' },
+      free: NOTHING_RESERVED,
+    };
   }
 }

@@ -2,7 +2,7 @@ import type { MemoryUse } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
-import type { GuardReady } from '../ranks/index.js';
+import type { AgreedKeys, GuardReady } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
 import {
   type CaptureProgress,
@@ -22,8 +22,8 @@ import type { KeyGraphs } from './key-graphs.js';
 
 /** How the ranks agree in a capture. Each call is made by every rank, in the same order. */
 export interface CaptureAgreement {
-  /** Which of this rank's keys all ranks have, by index. */
-  readonly keys: (keys: readonly CaptureKey[]) => readonly number[];
+  /** Which of this rank's keys all ranks have, by index, and which lack the others. */
+  readonly keys: (keys: readonly CaptureKey[]) => AgreedKeys;
   /** `run` on all, or `skip` on all. */
   readonly guard: (ready: GuardReady) => 'run' | 'skip';
 }
@@ -124,10 +124,10 @@ class CaptureSession {
   }
 
   #agreeOnKeys(planned: readonly CaptureKey[]): void {
-    const kept = this.#agreement.keys(planned);
+    const { kept, dropped } = this.#agreement.keys(planned);
     if (kept.length === planned.length && kept.every((index, at) => index === at)) return;
-    for (const [index, key] of planned.entries()) {
-      if (!kept.includes(index)) this.#skipped.push({ key, stage: 'keys', reason: 'nothing' });
+    for (const { index, ranks } of dropped) {
+      this.#skipped.push({ key: planned[index] as CaptureKey, stage: 'keys', reason: 'nothing', ranks });
     }
     this.#planner.keepKeys(kept);
   }

@@ -37,6 +37,8 @@ export interface NativeAddon {
    * is killed. Locked until the memory is collected: a file that another run has mapped is ERR_INPUT_INVALID. It must not be cut short meanwhile.
    */
   mapFile(path: string, bytes: number): ArrayBuffer;
+  /** Lets go of the lock of such a file. Its memory stays until it is collected. */
+  unlockFile(memory: ArrayBuffer): void;
   /** MPI in this process. */
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */

@@ -283,7 +283,8 @@ export class StepPlanner {
   }
 
   /**
-   * Keeps only the keys at `indices` (those actually captured): they are renumbered in that order, and `planHash` changes.
+   * Keeps only the keys at `indices` (those actually captured): they are renumbered in that order, and `planHash` changes with them. All ranks
+   * call it between the same two steps.
    * Errors: ERR_STATE_FROZEN, ERR_INPUT_INVALID, ERR_CONFIG_INVALID (a key twice).
    */
   keepKeys(indices: readonly number[]): void {
@@ -305,8 +306,9 @@ export class StepPlanner {
     const plan = Object.freeze({ keys: Object.freeze(keys) });
     checkPlan(plan, this.limits, this.policy);
     this.#plan = plan;
-    this.#decisionHash = 0;
+    const before = this.#planHash;
     this.#install();
+    if (this.#planHash !== before) this.#decisionHash = 0;
   }
 
   /** Gives up the current step after an error: nothing is scheduled, and the batch can be edited again. */

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { LockstepError, shown } from '../errors.js';
 import { DECISION_WORDS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
 import { guarded, loadNative } from '../native/index.js';
-import type { StepPlanner } from '../planner/index.js';
+import { StepPlanner } from '../planner/index.js';
 import { recordingDocument } from './recording-document.js';
 import {
   DEFAULT_RECORDED_STEPS,
@@ -37,26 +37,35 @@ const CLOCK_EVERY = 15;
  * Errors: ERR_CONFIG_INVALID (steps), ERR_INPUT_INVALID (a file that cannot be made, or that another run writes).
  */
 export function openRecorder(options: RecorderOptions): StepRecorder {
-  const steps = options.steps ?? DEFAULT_RECORDED_STEPS;
+  const { planner, path, steps = DEFAULT_RECORDED_STEPS } = (options ?? {}) as RecorderOptions;
+  if (!(planner instanceof StepPlanner) || (path !== null && typeof path !== 'string')) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `A recorder takes { planner, path }: a planner, and the path of a file or null, not ${shown(path)}`,
+      {},
+    );
+  }
   if (!Number.isInteger(steps) || steps < 1 || steps > MAX_STEPS) {
     throw new LockstepError('ERR_CONFIG_INVALID', `A recorder keeps 1 to ${MAX_STEPS} steps, not ${shown(steps)}`, {
       steps,
     });
   }
-  return new StepRecorder(options.planner, options.path, steps);
+  return new StepRecorder(planner, path, steps);
 }
 
 /**
  * Flight recorder of one rank: its last votes, the tables it gathered, what it decided and which collectives it had entered. A record is
  * a few stores into memory, in an order that calls between them keep; nothing waits and nothing is allocated. Source: the flight recorder of PyTorch's NCCL watchdog, for votes.
  */
-export class StepRecorder {
+export class StepRecorder implements Disposable {
   /** Whether what is recorded outlives this process, and why not. */
   readonly persistent: boolean;
   readonly reason: string | null;
-  readonly #planner: StepPlanner;
+  /** The planner of the rank that is recorded. */
+  readonly planner: StepPlanner;
   readonly #decision: Int32Array;
-  readonly #words: Int32Array<ArrayBuffer>;
+  #words: Int32Array<ArrayBuffer>;
+  #released = false;
   readonly #documentAt: number;
   readonly #documentRoom: number;
   readonly #ring: number;
@@ -70,7 +79,7 @@ export class StepRecorder {
   #milliseconds = 0;
 
   constructor(planner: StepPlanner, path: string | null, slots: number) {
-    this.#planner = planner;
+    this.planner = planner;
     this.#decision = planner.decision.words;
     this.#slots = slots;
     this.#recordWords = RECORD_WORDS.length + (1 + planner.ranks) * VOTE_WORDS.length;
@@ -106,9 +115,18 @@ export class StepRecorder {
     return new Uint8Array(this.#words.buffer).slice();
   }
 
+  /** Lets the file go to another recorder. What this one still records is in its own memory; the file stays as it is now. */
+  [Symbol.dispose](): void {
+    if (!this.persistent || this.#released) return;
+    this.#released = true;
+    const kept = this.#words.slice();
+    loadNative().unlockFile(this.#words.buffer);
+    this.#words = kept;
+  }
+
   /** This rank enters all-gather `sequence` with its vote. */
   voted(sequence: number): void {
-    const { step, planHash, row } = this.#planner;
+    const { step, planHash, row } = this.planner;
     if (planHash !== this.#planHash) this.#describe();
     const words = this.#words;
     const at = this.#ring + (this.#begun % this.#slots) * this.#recordWords;
@@ -129,7 +147,7 @@ export class StepRecorder {
   /** It has the table of all ranks. */
   gathered(): void {
     const words = this.#words;
-    words.set(this.#planner.table, this.#at + TABLE);
+    words.set(this.planner.table, this.#at + TABLE);
     words[this.#at] = GATHERED;
   }
 
@@ -137,7 +155,7 @@ export class StepRecorder {
   built(): void {
     const words = this.#words;
     const at = this.#at;
-    words[at + R.decisionHash] = this.#planner.decisionHash;
+    words[at + R.decisionHash] = this.planner.decisionHash;
     words[at + R.run] = this.#decision[D.run];
     words[at + R.captureKey] = this.#decision[D.captureKey];
     words[at] = BUILT;
@@ -162,11 +180,11 @@ export class StepRecorder {
 
   /** Writes how steps are decided from now on. Records of another plan carry its hash in their votes. */
   #describe(): void {
-    const document = recordingDocument(this.#planner);
+    const document = recordingDocument(this.planner);
     const bytes = new Uint8Array(this.#words.buffer, this.#documentAt, this.#documentRoom);
     this.#words[H.documentBytes] = 0;
     bytes.set(document);
-    this.#planHash = this.#planner.planHash;
+    this.#planHash = this.planner.planHash;
     this.#words[H.planHash] = this.#planHash;
     this.#words[H.documentBytes] = document.length;
   }
@@ -174,13 +192,13 @@ export class StepRecorder {
 
 /** The memory of a recording: the pages of a file, or this process's own with the reason why. */
 function memoryOf(path: string | null, bytes: number): { memory: ArrayBuffer; reason: string | null } {
-  if (path === null) return { memory: new ArrayBuffer(bytes), reason: 'no file was asked for' };
+  if (path === null) return { memory: ownMemory(bytes), reason: 'no file was asked for' };
   let native: ReturnType<typeof loadNative>;
   try {
     native = loadNative();
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error;
-    return { memory: new ArrayBuffer(bytes), reason: error.message };
+    return { memory: ownMemory(bytes), reason: error.message };
   }
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -193,6 +211,19 @@ function memoryOf(path: string | null, bytes: number): { memory: ArrayBuffer; re
     );
   }
   return { memory: guarded(() => native.mapFile(path, bytes)), reason: null };
+}
+
+function ownMemory(bytes: number): ArrayBuffer {
+  try {
+    return new ArrayBuffer(bytes);
+  } catch (cause) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `A recording of so many steps takes ${bytes} bytes, which this process cannot have; keep fewer steps`,
+      { bytes, options: ['steps'] },
+      { cause },
+    );
+  }
 }
 
 function aligned(bytes: number): number {

@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { type Device, openDevice } from '../device/index.js';
 import {
@@ -12,7 +13,7 @@ import { LineFile, stepRecord } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
-import { openRecorder } from '../recorder/index.js';
+import { openRecorder, type StepRecorder } from '../recorder/index.js';
 import { createRank, type Rank } from '../runtime/index.js';
 import {
   type RankSchedule,
@@ -114,10 +115,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     collective: host.collective,
     timeoutMs: options.timeoutMs,
   });
-  const recorder =
-    options.record === null
-      ? undefined
-      : openRecorder({ planner, path: path.join(options.record, `rank-${planner.rank}.rec`) });
+  using recorder = options.record === null ? null : recorderIn(options.record, planner);
   let cache: TokenKvCache | undefined;
   using rank = createRank({
     planner,
@@ -126,7 +124,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     collectives,
     timeoutMs: options.timeoutMs,
     checkShapes: options.checkShapes,
-    ...(recorder === undefined ? {} : { recorder }),
+    ...(recorder === null ? {} : { recorder }),
     forward: (executor) => {
       cache = new TokenKvCache(executor, options.limits, (local) => rows.supply(local));
       return cache;
@@ -160,6 +158,17 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     collectivesEager: rank.executor.collectiveCounts.eager,
     interrupted: loop.interrupted,
   };
+}
+
+/** The recorder of a rank in a folder. Rank 0 removes what an earlier run of more ranks left there. */
+function recorderIn(folder: string, planner: StepPlanner): StepRecorder {
+  const recorder = openRecorder({ planner, path: path.join(folder, `rank-${planner.rank}.rec`) });
+  if (planner.rank > 0) return recorder;
+  for (const name of readdirSync(folder)) {
+    const rank = Number(/^rank-(\d+)\.rec$/.exec(name)?.[1] ?? -1);
+    if (rank >= planner.ranks) rmSync(path.join(folder, name), { force: true });
+  }
+  return recorder;
 }
 
 function writeCaptureLog(path: string, { captured }: CaptureReport): void {

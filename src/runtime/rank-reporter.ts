@@ -20,6 +20,9 @@ export class RankReporter {
   readonly #planner: StepPlanner;
   readonly #recorder: StepRecorder | undefined;
   readonly #counts = new StepCounts();
+  /** The step in hand, and whether this rank has voted in it. */
+  #step = 0;
+  #hasVoted = false;
 
   constructor(planner: StepPlanner, recorder: StepRecorder | undefined) {
     this.#planner = planner;
@@ -31,7 +34,13 @@ export class RankReporter {
     return this.#counts.snapshot({ rank, ranks, ...about });
   }
 
+  begin(): void {
+    this.#step = this.#planner.step;
+    this.#hasVoted = false;
+  }
+
   voted(sequence: number): void {
+    this.#hasVoted = true;
     this.#recorder?.voted(sequence);
   }
 
@@ -52,7 +61,7 @@ export class RankReporter {
     this.#recorder?.launched(collectives);
     this.#counts.count(decision, local);
     if (decision.run === 'park') this.#park(decision.leave ? 'left' : 'parked', decision.step);
-    else if (RANK_CHANNELS.step.hasSubscribers) this.#step(decision, local);
+    else if (RANK_CHANNELS.step.hasSubscribers) this.#launched(decision, local);
   }
 
   woken(): void {
@@ -71,13 +80,15 @@ export class RankReporter {
     RANK_CHANNELS.plan.publish({ rank, ranks, planHash, keys: plan.keys, skipped } satisfies PlanEvent);
   }
 
-  /** An error ends a step or a capture. */
+  /** An error ends a step or a capture. A step that its caller gave up before the vote is none: it can be taken again. */
   fault(error: unknown): void {
-    const { rank, step } = this.#planner;
+    const code = error instanceof LockstepError ? error.code : null;
+    if (code === 'ERR_ABORTED' && !this.#hasVoted) return;
+    const { rank } = this.#planner;
+    const step = this.#step;
     this.#counts.faults++;
     this.#recorder?.failed(asFault(error).code);
     if (!RANK_CHANNELS.fault.hasSubscribers) return;
-    const code = error instanceof LockstepError ? error.code : null;
     RANK_CHANNELS.fault.publish({ rank, step, code, error } satisfies FaultEvent);
   }
 
@@ -86,7 +97,7 @@ export class RankReporter {
     RANK_CHANNELS.park.publish({ rank: this.#planner.rank, step, state } satisfies ParkEvent);
   }
 
-  #step(decision: DecisionView, local: ForwardBatch): void {
+  #launched(decision: DecisionView, local: ForwardBatch): void {
     const { step, run, reason, captureKey, partCount: parts, busyRanks } = decision;
     const { tokens, paddedTokens, requests } = local;
     const { rank } = this.#planner;

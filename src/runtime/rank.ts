@@ -53,6 +53,15 @@ export class Rank implements Disposable {
         { planner: [planner.rank, planner.ranks], collective: [collective.rank, collective.size] },
       );
     }
+    if (options.recorder !== undefined && options.recorder.planner !== planner) {
+      throw new LockstepError(
+        'ERR_CONFIG_INVALID',
+        'The recorder is of another planner; openRecorder({ planner }) makes one of this rank',
+        {
+          rank: planner.rank,
+        },
+      );
+    }
     this.planner = planner;
     this.collective = collective;
     this.#reporter = new RankReporter(planner, options.recorder);
@@ -81,9 +90,20 @@ export class Rank implements Disposable {
     const { timeoutMs, onAsymmetric } = this.#options;
     const { collective } = this;
     const policy = { onAsymmetric };
+    // What an agreement refuses is refused everywhere. The same code from a forward or a callback is of this rank alone.
+    let refusal: unknown;
+    const agreed = <T>(ask: () => T): T => {
+      try {
+        return ask();
+      } catch (error) {
+        refusal = error;
+        throw error;
+      }
+    };
     const agreement: CaptureAgreement = {
-      keys: (keys) => agreeOnKeysSync(collective, keyWords(keys), KEY_WORDS.length, policy, { timeoutMs }).kept,
-      guard: (ready) => agreeOnCaptureSync(collective, ready, policy, { timeoutMs }),
+      keys: (keys) =>
+        agreed(() => agreeOnKeysSync(collective, keyWords(keys), KEY_WORDS.length, policy, { timeoutMs })),
+      guard: (ready) => agreed(() => agreeOnCaptureSync(collective, ready, policy, { timeoutMs })),
     };
     try {
       const report = captureKeys(this.executor, this.planner, agreement, { ...options, timeoutMs });
@@ -91,8 +111,9 @@ export class Rank implements Disposable {
       return report;
     } catch (error) {
       this.#reporter.fault(error);
-      // What the ranks agreed to refuse is refused everywhere; any other failure would leave the others waiting in the next guard.
-      this.#abortUnlessAgreed(error);
+      // Any other failure would leave the others waiting in the next guard.
+      if (error === refusal) this.#abortUnlessAgreed(error);
+      else this.#abort(asFault(error));
       throw error;
     }
   }
@@ -119,6 +140,8 @@ export class Rank implements Disposable {
       } catch (error) {
         this.#fail(step, error);
       }
+      // A group that has ended takes no vote, and no record of one.
+      this.collective.throwIfEnded();
       const row = this.#vote(step);
       this.#reporter.voted(this.collective.sequence + 1);
       this.collective.allGatherSync(row, this.planner.table, step.wait);
@@ -149,6 +172,8 @@ export class Rank implements Disposable {
         this.#fail(step, error);
       }
       this.#throwIfDisposed();
+      // A group that has ended takes no vote, and no record of one.
+      this.collective.throwIfEnded();
       const row = this.#vote(step);
       this.#reporter.voted(this.collective.sequence + 1);
       this.#gathering = true;
@@ -223,6 +248,7 @@ export class Rank implements Disposable {
       );
     }
     this.#stepping = true;
+    this.#reporter.begin();
     const { signal, ...intent } = options;
     const timeoutMs = this.#options.timeoutMs;
     const localWork = (): boolean => this.planner.scheduledTokens > 0;

@@ -8,10 +8,9 @@ import type { GuardPolicy } from './guard.js';
 /** "LGK", version 1. */
 const TAG = 0x4c47_4b01;
 
-/** A key that not all ranks were to capture. */
+/** A key of this rank that not all ranks were to capture. */
 export interface DroppedKey {
-  /** Words of the key. */
-  readonly words: readonly number[];
+  readonly index: number;
   /** Ranks whose plans lack it. */
   readonly ranks: readonly number[];
 }
@@ -70,12 +69,10 @@ function intersect(lists: readonly (readonly string[])[], rank: number): AgreedK
   const kept = (lists[0] as readonly string[])
     .filter((key) => holders.get(key)?.length === lists.length)
     .map((key) => own.indexOf(key));
-  const dropped = [...holders]
-    .filter(([, of]) => of.length < lists.length)
-    .map(([key, of]) => ({
-      words: key.split(',').map(Number),
-      ranks: [...lists.keys()].filter((each) => !of.includes(each)),
-    }));
+  const dropped = own.flatMap((key, index) => {
+    const ranks = [...lists.keys()].filter((each) => holders.get(key)?.includes(each) !== true);
+    return ranks.length === 0 ? [] : [{ index, ranks }];
+  });
   return { kept, dropped };
 }
 
