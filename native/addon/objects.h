@@ -223,6 +223,8 @@ napi_value probe_collectives(napi_env env, napi_callback_info raw);
 napi_value nccl_id(napi_env env, napi_callback_info raw);
 // Compiles a source by HIP's runtime compiler: compileHip(source, target, libraries). May end the process.
 napi_value compile_hip_source(napi_env env, napi_callback_info raw);
+// `lockFile`.
+napi_value lock_file(napi_env env, napi_callback_info raw);
 // `mapFile`.
 napi_value map_file(napi_env env, napi_callback_info raw);
 // Whether a card's driver pins a view's memory: probePinning(kind, ordinal, view), null or why not.

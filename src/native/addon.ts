@@ -37,6 +37,11 @@ export interface NativeAddon {
    * is killed. Locked until the memory is collected: a file that another run has mapped is ERR_INPUT_INVALID. It must not be cut short meanwhile.
    */
   mapFile(path: string, bytes: number): ArrayBuffer;
+  /**
+   * Locks an open file for this process, without waiting, until it is closed or the process ends: 0, or the error's number, which is
+   * EWOULDBLOCK where another opening of the file holds the lock.
+   */
+  lockFile(descriptor: number): number;
   /** MPI in this process. */
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */

@@ -42,7 +42,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 7;
+const INTERFACE_VERSION = 8;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

@@ -1,13 +1,12 @@
 import { type DecisionValue, type FactWord, PARK_REASONS, RawRules, type ReasonCode } from '../agreement/index.js';
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { checkAborted, lineRefusal, type RefuseLine, readLineBlocks, readText, sourceName } from '../input/index.js';
+import { lineRefusal, type RefuseLine, sourceName } from '../input/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../layout/index.js';
 import { loadModules } from '../memory/index.js';
-import { STEP_LOG_END, STEP_LOG_VERSION } from '../names.js';
 import type { Policy } from '../policy/index.js';
-import type { TraceSource } from '../workload/index.js';
+import { type LogObject, LogReader, type TraceSource } from '../workload/index.js';
 
 /** How the steps of a log are to be decided. */
 export interface ReplayOptions {
@@ -46,9 +45,9 @@ export interface ReplayedLog {
   readonly loggedTimeRatio: number | null;
   /** Whether the log ends with the line that says it is whole; null for a log of others, which has none. */
   readonly complete: boolean | null;
+  /** Why it is not whole, as the end of a sentence about it; null where nothing says so. */
+  readonly incomplete: string | null;
 }
-
-type Named = Readonly<Record<string, unknown>>;
 
 /**
  * Decides every step of a log again under a policy and a plan. A line is `{step, rows[], decision?}`: rows are votes as a step log has
@@ -61,29 +60,17 @@ export async function replayLog(source: TraceSource, options: ReplayOptions): Pr
   const { signal } = options;
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
   const modules = await loadModules();
+  const log = new LogReader(source, { signal, versioned: true });
   let replay: LogReplay | undefined;
-  let complete: boolean | null = null;
-  for await (const { first, lines } of readLineBlocks(readText(source, { signal }), refuse)) {
-    checkAborted(signal, 'the replay');
-    for (const [index, text] of lines.entries()) {
-      if (text.trim() === '') continue;
-      const line = first + index;
-      const value = parse(text, line, refuse);
-      if (value[STEP_LOG_END] !== undefined) {
-        complete = value[STEP_LOG_END] === (replay?.lines ?? 0);
-        continue;
-      }
-      if (value.schemaVersion !== undefined && value.schemaVersion !== STEP_LOG_VERSION) {
-        throw refuse(line, 'schemaVersion', String(STEP_LOG_VERSION), value.schemaVersion);
-      }
-      if (value.schemaVersion !== undefined) complete ??= false;
+  for await (const block of log.blocks()) {
+    for (const { line, value } of block) {
       const rows = value.rows;
       if (!Array.isArray(rows) || rows.length === 0) throw refuse(line, 'rows', 'the votes of at least one rank', rows);
       replay ??= new LogReplay(
         new RawRules(modules, { ...options, keys: options.plan.keys, ranks: rows.length }),
         options,
       );
-      replay.take(value, rows as Named[], line, refuse);
+      replay.take(value, rows as LogObject[], line, refuse);
     }
   }
   if (replay === undefined) {
@@ -91,15 +78,7 @@ export async function replayLog(source: TraceSource, options: ReplayOptions): Pr
       file,
     });
   }
-  return replay.summary(complete);
-}
-
-function parse(text: string, line: number, refuse: RefuseLine): Named {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Named;
-  } catch {}
-  throw refuse(line, 'the line', 'one JSON object', text);
+  return { ...replay.summary(), complete: log.complete, incomplete: log.incomplete };
 }
 
 /** The replay of one log, line by line. */
@@ -128,7 +107,7 @@ class LogReplay {
     this.#previous = new Int32Array(rules.decision.words.length);
   }
 
-  take(value: Named, rows: readonly Named[], line: number, refuse: RefuseLine): void {
+  take(value: LogObject, rows: readonly LogObject[], line: number, refuse: RefuseLine): void {
     const rules = this.#rules;
     if (rows.length !== rules.ranks)
       throw refuse(line, 'rows', `${rules.ranks} ranks, as in the lines before`, rows.length);
@@ -150,10 +129,10 @@ class LogReplay {
     }
     const logged = value.decision;
     if (typeof logged !== 'object' || logged === null) return;
-    this.#compare(logged as Named, decision.snapshot(), step, line);
+    this.#compare(logged as LogObject, decision.snapshot(), step, line);
   }
 
-  summary(complete: boolean | null): ReplayedLog {
+  summary(): Omit<ReplayedLog, 'complete' | 'incomplete'> {
     const ratio = (padded: number, exact: number): number => (exact === 0 ? 0 : padded / exact - 1);
     return {
       ranks: this.#rules.ranks,
@@ -167,12 +146,11 @@ class LogReplay {
       first: this.#first,
       timeRatio: ratio(this.#padded, this.#exact),
       loggedTimeRatio: this.#compared === 0 ? null : ratio(this.#loggedPadded, this.#loggedExact),
-      complete,
     };
   }
 
   /** Writes the vote of a rank: its words as they are, if it voted under this very plan, else from the facts in its row. */
-  #vote(rank: number, row: Named, line: number, refuse: RefuseLine): void {
+  #vote(rank: number, row: LogObject, line: number, refuse: RefuseLine): void {
     const number = (name: string, otherwise: number): number => {
       const value = row[name] ?? otherwise;
       if (typeof value !== 'number' || (value | 0) !== value) {
@@ -210,7 +188,7 @@ class LogReplay {
   }
 
   /** Compares what both say; an engine may have logged a part of it. */
-  #compare(logged: Named, derived: DecisionValue, step: number, line: number): void {
+  #compare(logged: LogObject, derived: DecisionValue, step: number, line: number): void {
     this.#compared++;
     const { maxTokens } = derived;
     if ((logged.run === 'full' || logged.run === 'piecewise') && typeof logged.paddedTokens === 'number') {
