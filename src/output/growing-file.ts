@@ -4,6 +4,8 @@ import { type OpenOutput, openOutput } from './open-output.js';
 import { writeRefusal } from './refusal.js';
 import { identityOf } from './target.js';
 
+const MAX_TRIES = 10;
+
 /**
  * Opens a file for writing and locks it, if it is a regular one. What is in it stays. Errors: ERR_INPUT_INVALID for one that cannot be
  * written, or that another run writes; ERR_ABORTED.
@@ -12,12 +14,14 @@ export async function openLocked(
   path: string,
   signal?: AbortSignal,
 ): Promise<OpenOutput & { readonly unlock: Unlock }> {
-  for (;;) {
+  for (let tries = 1; ; tries++) {
     const output = await openOutput(path, signal);
     if (!output.regular) return { ...output, unlock: () => undefined };
     try {
       const unlock = lockFile(output.descriptor, path);
-      if (identityOf(path) === identityOf(output.descriptor)) return { ...output, unlock };
+      const same = identityOf(path) === identityOf(output.descriptor);
+      // A file system that numbers one file in two ways would go on for ever.
+      if (same || tries === MAX_TRIES) return { ...output, unlock };
       // Another run has put a document in its place between the opening and the lock.
       unlock();
     } catch (error) {

@@ -100,8 +100,10 @@ describe('a log', () => {
     execFileSync('mkfifo', [at('pipe')]);
     const opening = GrowingFile.open(at('pipe'));
     await new Promise((resolve) => setTimeout(resolve, 100));
-    const all = textOf(createReadStream(at('pipe')));
+    const reader = createReadStream(at('pipe'));
     const file = await opening;
+    // It takes its first byte when the pipe has long been full.
+    const all = new Promise<string>((resolve) => setTimeout(() => resolve(textOf(reader)), 300));
     const lines = new LineWriter(file);
     for (let line = 0; line < 50_000; line++) if (lines.write({ line })) await lines.flush();
     await lines.flush();
