@@ -27,6 +27,7 @@
         "addon/device-object.cc",
         "addon/driver-probe.cc",
         "addon/event-object.cc",
+        "addon/file-lock.cc",
         "addon/graph-object.cc",
         "addon/mapped-file.cc",
         "addon/metadata-object.cc",

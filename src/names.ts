@@ -117,5 +117,5 @@ export const BATCH_SHAPE =
 /** Version of the lines of a step log. */
 export const STEP_LOG_VERSION = 1;
 
-/** Field of the line that ends a step log: it holds the number of lines before it. */
+/** Field of the line that ends a step log or a capture log: it holds the number of lines before it. */
 export const STEP_LOG_END = 'end';

@@ -75,6 +75,7 @@ constexpr Function functions[] = {
     {"probeCollectives", probe_collectives},
     {"ncclId", nccl_id},
     {"compileHip", compile_hip_source},
+    {"lockFile", lock_file},
     {"mapFile", map_file},
     {"unlockFile", unlock_file},
 };

@@ -226,6 +226,8 @@ napi_value probe_collectives(napi_env env, napi_callback_info raw);
 napi_value nccl_id(napi_env env, napi_callback_info raw);
 // Compiles a source by HIP's runtime compiler: compileHip(source, target, libraries). May end the process.
 napi_value compile_hip_source(napi_env env, napi_callback_info raw);
+// `lockFile`.
+napi_value lock_file(napi_env env, napi_callback_info raw);
 // A file as memory that outlives the process, and the end of its lock: mapFile(path, bytes), unlockFile(memory).
 napi_value map_file(napi_env env, napi_callback_info raw);
 napi_value unlock_file(napi_env env, napi_callback_info raw);

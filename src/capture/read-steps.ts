@@ -3,7 +3,7 @@ import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
 import { completeLimits } from '../config.js';
 import { readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { checkAborted, lineRefusal, readHead, readLineBlocks, readText, sourceName } from '../input/index.js';
+import { checkAborted, readHead, readText, sourceName } from '../input/index.js';
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
 import {
@@ -12,12 +12,13 @@ import {
   type Chunk,
   detectTrace,
   isStepLine,
+  LogReader,
   type RequestTable,
   type SchedulerLimits,
   SchedulerModel,
   type StepHistogram,
   type StepShape,
-  stepLineShape,
+  stepShape,
   type TraceSource,
 } from '../workload/index.js';
 import { largestDecode } from './plan-costs.js';
@@ -52,6 +53,8 @@ export interface CountedSteps {
   readonly parts: { readonly seen: StepHistogram; readonly unseen: StepHistogram } | null;
   /** The shapes of the whole with the real tokens of all ranks. An engine's log is of one rank. */
   readonly ranked: readonly RankedShape[];
+  /** Of a step log that was cut off, or lacks lines: why, as the end of a sentence about it. Null or absent elsewhere. */
+  readonly incomplete?: string | null;
 }
 
 /** Most steps that are counted together; a split does not cut between them. */
@@ -186,13 +189,11 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
   const { queryLen } = scheduler;
   const maximum = largestDecode(scheduler);
   const sequence = new StepSequence();
-  const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
+  const log = new LogReader(source, { signal, versioned: true });
   let steps = 0;
-  for await (const { first, lines } of readLineBlocks(readText(source, { signal }), refuse)) {
-    for (const [index, text] of lines.entries()) {
-      if (text.trim() === '') continue;
-      const line = first + index;
-      const logged = stepLineShape(text, queryLen, { file, line });
+  for await (const block of log.blocks()) {
+    for (const { line, value } of block) {
+      const logged = stepShape(value, queryLen, { file, line });
       // The plan is made for this policy, even if the log was written under another one.
       const shape = graphShape({ ...logged, ubatched: logged.ubatched && policy.ubatches > 1 }, queryLen);
       if (shape === null) continue;
@@ -205,7 +206,7 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
   if (steps === 0) {
     throw new LockstepError('ERR_INPUT_INVALID', `${file}: a step log in which no rank ever has a request`, { file });
   }
-  return counted('step-log', sequence, maximum, options.split);
+  return { ...counted('step-log', sequence, maximum, options.split), incomplete: log.incomplete };
 }
 
 /**

@@ -78,6 +78,7 @@ export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<
 
 /** What the flags say to explore. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
 async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<CheckedPair> {
+  const { signal } = interrupts;
   const name = flags.policy ?? LOCKSTEP_POLICY.name;
   const before = historicalPolicy(name);
   if (flags.fixed === true && before === undefined) {
@@ -103,10 +104,15 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
       );
     }
     if (before !== undefined) return before.pair(flags.fixed === true ? 'fixed' : 'before');
-    return standardDomain(await readPolicy(name), { piecewise, ...(ubatches !== undefined && { ubatches }) });
+    return standardDomain(await readPolicy(name, { signal }), {
+      piecewise,
+      ...(ubatches !== undefined && { ubatches }),
+    });
   }
-  const file = await readCheckedPlanFile(flags.plan);
-  const policy = defaultPolicy ? file.policy : completeCheckedPolicy(before?.policy ?? (await readPolicy(name)));
+  const file = await readCheckedPlanFile(flags.plan, { signal });
+  const policy = defaultPolicy
+    ? file.policy
+    : completeCheckedPolicy(before?.policy ?? (await readPolicy(name, { signal })));
   return planDomain(policy, file.plan, {
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),

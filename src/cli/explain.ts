@@ -35,16 +35,18 @@ function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, comma
 
 /** Explains the batches on standard input, one a line. */
 export async function explain(flags: ExplainFlags, command: Command): Promise<void> {
+  const { signal } = interrupts;
   const file =
-    flags.plan === undefined ? undefined : await (await import('../formats/index.js')).readPlanFile(flags.plan);
+    flags.plan === undefined
+      ? undefined
+      : await (await import('../formats/index.js')).readPlanFile(flags.plan, { signal });
   const limits = completeLimits(groupedLimits(flags, file?.plan, command));
-  const policy = completePolicy(await policyOf(flags, file?.policy));
+  const policy = completePolicy(await policyOf(flags, file?.policy, signal));
   const plan = file?.plan ?? decodePlan({ sizes: await ladderOf(flags, limits), limits, policy, twins: flags.twins });
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
     process.stderr.write(`lockstep: reading batches from the terminal, one a line, like ${BATCH_SHAPE}\n`);
-  const { signal } = interrupts;
   let line = 0;
   let documents = 0;
   for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal })) {

@@ -5,15 +5,17 @@ import { describe, EXIT } from './exit.js';
 /** A terminal sends Ctrl-C to the whole process group, and npm forwards it again: a second signal counts only if it comes later. */
 const SAME_SIGNAL_MS = 500;
 
+/** Milliseconds for which a command that was interrupted and has ended may still be held up. */
+const HELD_UP_MS = 2000;
+
 /** Turns SIGINT and SIGTERM into an abort; a second one, later, ends the process at once. */
 class Interrupts {
   readonly #controller = new AbortController();
-  #exitCode: number | null = null;
+  #signal: 'SIGINT' | 'SIGTERM' | null = null;
   #since = 0;
 
   constructor() {
-    process.on('SIGINT', () => this.#on(EXIT.sigint));
-    process.on('SIGTERM', () => this.#on(EXIT.sigterm));
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => this.#on(name));
   }
 
   get signal(): AbortSignal {
@@ -22,7 +24,7 @@ class Interrupts {
 
   /** 130 or 143 once a signal came, else null. */
   get exitCode(): number | null {
-    return this.#exitCode;
+    return this.#signal === null ? null : CODES[this.#signal];
   }
 
   /** Handles a signal that arrived during synchronous work. @throws `ERR_ABORTED` once one did; `when` ends its message. */
@@ -31,16 +33,35 @@ class Interrupts {
     if (this.signal.aborted) throw new LockstepError('ERR_ABORTED', `Interrupted ${when}`);
   }
 
-  #on(exitCode: number): void {
-    if (this.#exitCode === null) {
-      this.#exitCode = exitCode;
+  /**
+   * Ends the process, soon, once its command has ended after a signal. A call that waits inside the kernel, as one to a disk that does
+   * not answer, holds up every other end: then it ends by the signal itself.
+   */
+  leave(): void {
+    const name = this.#signal;
+    if (name === null) return;
+    process.exitCode = CODES[name];
+    setTimeout(() => {
+      process.removeAllListeners(name);
+      process.kill(process.pid, name);
+    }, HELD_UP_MS).unref();
+  }
+
+  #on(name: 'SIGINT' | 'SIGTERM'): void {
+    if (this.#signal === null) {
+      this.#signal = name;
       this.#since = performance.now();
       this.#controller.abort();
     } else if (performance.now() - this.#since > SAME_SIGNAL_MS) {
-      process.exit(exitCode);
+      // Should that not end it, because a call waits inside the kernel, the next signal does.
+      process.removeAllListeners('SIGINT');
+      process.removeAllListeners('SIGTERM');
+      process.exit(CODES[name]);
     }
   }
 }
+
+const CODES = { SIGINT: EXIT.sigint, SIGTERM: EXIT.sigterm } as const;
 
 /** The signals of this process, from the first import of the command line to its end. */
 export const interrupts: Interrupts = new Interrupts();

@@ -12,8 +12,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Progress and messages that cannot be written are no reason to stop.
 process.stderr.on('error', () => {});
 
-import('./program.js')
-  .then(({ runProgram }) => runProgram())
-  .finally(() => {
-    if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
-  });
+import('./program.js').then(({ runProgram }) => runProgram()).finally(() => interrupts.leave());

@@ -1,38 +1,46 @@
-import { statSync } from 'node:fs';
-import path from 'node:path';
 import { LockstepError } from '../errors.js';
+import { checkOutput, identityOf } from '../output/index.js';
+import { STDIN } from './stdin.js';
 
 /** Options with the files they name; those that are not given are undefined. */
-type NamedFiles = Readonly<Record<string, string | undefined>>;
+type NamedFiles = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+const STANDARD_OUTPUT = 1;
 
 /**
- * Refuses an output that would replace a file which is read, or another output. Devices and pipes may be named twice. Errors:
- * ERR_CONFIG_INVALID.
+ * Refuses an output that would replace a file which is read, another output, or the file that standard output goes to. Devices and
+ * pipes may be named twice. Errors: ERR_CONFIG_INVALID.
  */
 export function checkOutputs(inputs: NamedFiles, outputs: NamedFiles): void {
-  const read = Object.entries(inputs);
-  for (const [option, file] of Object.entries(outputs)) {
-    if (file === undefined) continue;
+  const taken = filesOf(inputs).map(({ option, file }) => ({
+    option,
+    identity: identityOf(file === STDIN ? 0 : file),
+  }));
+  taken.push({ option: 'standard output', identity: identityOf(STANDARD_OUTPUT) });
+  for (const { option, file } of filesOf(outputs)) {
     const identity = identityOf(file);
-    const other = read.find(([, one]) => one !== undefined && identity !== null && identityOf(one) === identity);
+    const other = taken.find((one) => identity !== null && one.identity === identity);
     if (other !== undefined) {
       throw new LockstepError(
         'ERR_CONFIG_INVALID',
-        `${option} ${file} is the file of ${other[0]} too, and would replace it; give another`,
-        { options: [other[0], option], file },
+        `${option} ${file} is the file of ${other.option} too, and would replace it; give another`,
+        { options: [other.option, option], file },
       );
     }
-    read.push([option, file]);
+    taken.push({ option, identity });
   }
 }
 
-/** An identity that is equal for paths to the same file; null for what is not a regular file, such as a device. */
-function identityOf(file: string): string | null {
-  try {
-    const stat = statSync(file, { bigint: true });
-    return stat.isFile() ? `${stat.dev}:${stat.ino}` : null;
-  } catch {
-    // The file does not exist yet.
-    return path.resolve(file);
-  }
+/**
+ * Looks, before long work, whether outputs can be written and no other run writes them. Changes nothing. Errors: ERR_INPUT_INVALID,
+ * ERR_ABORTED.
+ */
+export async function checkWritable(files: readonly (string | undefined)[], signal: AbortSignal): Promise<void> {
+  for (const file of files) if (file !== undefined) await checkOutput(file, signal);
+}
+
+function filesOf(named: NamedFiles): { readonly option: string; readonly file: string }[] {
+  return Object.entries(named).flatMap(([option, files = []]) =>
+    (typeof files === 'string' ? [files] : files).map((file) => ({ option, file })),
+  );
 }

@@ -1,6 +1,7 @@
 import type { PlanBudget } from '../capture/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { CAPTURE_COSTS, type CaptureCost, captureCost, fitCaptureCost, readCaptureLog } from '../workload/index.js';
+import { warnOfLog } from './stdin.js';
 
 /** The options that set a budget; a plan takes one of them. */
 export interface BudgetFlags {
@@ -50,5 +51,8 @@ export async function captureCostOf(nameOrFile: string, signal: AbortSignal): Pr
       { name: nameOrFile },
     );
   }
-  return fitCaptureCost(await readCaptureLog(nameOrFile, { signal }), nameOrFile).cost;
+  return fitCaptureCost(
+    await readCaptureLog(nameOrFile, { signal, onIncomplete: (why) => warnOfLog(nameOrFile, why) }),
+    nameOrFile,
+  ).cost;
 }

@@ -24,12 +24,12 @@ import { schedulerLimits } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs } from './outputs.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags, policyOf } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
-import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice } from './stdin.js';
+import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, warnOfLog } from './stdin.js';
 import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
@@ -55,7 +55,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const { signal } = interrupts;
   const mixed = flags.mixed === true;
   const limits = completeLimits(limitsOf(flags));
-  const policy = completePolicy(await policyOf(flags));
+  const policy = completePolicy(await policyOf(flags, undefined, signal));
   const { split, sizeMultiple, include } = flags;
   const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
   checkPlanOptions(numbers);
@@ -68,6 +68,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     { 'the source': source.file, '--policy': policyPath, '--cost': cost, '--capture-cost': captureCost },
     { '--out': out },
   );
+  await checkWritable([out], signal);
   if (source.file === undefined) await checkNothingWaits();
   const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
   const memory = await captureCostOf(flags.captureCost, signal);
@@ -156,7 +157,11 @@ async function readSteps(
   const { signal } = interrupts;
   const input = file === undefined ? undefined : kind === undefined ? inputReadTwice(file) : inputOf(file);
   const found = kind ?? (input === undefined ? 'trace' : await detectSource(input, signal));
-  if (input !== undefined && found === 'step-log') return loggedSteps(input, options);
+  if (file !== undefined && input !== undefined && found === 'step-log') {
+    const logged = await loggedSteps(input, options);
+    warnOfLog(file, logged.incomplete);
+    return logged;
+  }
   if (input !== undefined && found === 'engine-log') return engineSteps(input, options);
   const requests = await workloadOf(flags, signal, input);
   endInput(file);
@@ -189,5 +194,5 @@ async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise
 async function write(path: string, document: PlanDocument, limits: Limits, policy: Policy): Promise<void> {
   const keys = planKeys(document, limits, policy);
   checkPlan(keys, limits, policy);
-  await writePlanFile(path, policy, keys);
+  await writePlanFile(path, policy, keys, { signal: interrupts.signal });
 }

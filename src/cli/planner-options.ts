@@ -51,13 +51,19 @@ export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits>
  * The policy the flags say; without a name that of the plan file, else `lockstep`. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID for
  * a policy that cannot be read.
  */
-export async function policyOf(flags: PolicyFlags, base: Policy = LOCKSTEP_POLICY): Promise<Partial<Policy>> {
+export async function policyOf(
+  flags: PolicyFlags,
+  base: Policy = LOCKSTEP_POLICY,
+  signal?: AbortSignal,
+): Promise<Partial<Policy>> {
   const { ubatches, ubatchThresholdDecode, ubatchThresholdPrefill } = flags;
   const given = Object.entries({ ubatches, ubatchThresholdDecode, ubatchThresholdPrefill }).filter(
     ([, value]) => value !== undefined,
   );
   const named =
-    flags.policy === undefined ? base : await (await import('../formats/index.js')).readPolicy(flags.policy);
+    flags.policy === undefined
+      ? base
+      : await (await import('../formats/index.js')).readPolicy(flags.policy, { signal });
   return { ...named, ...Object.fromEntries(given) };
 }
 

@@ -1,8 +1,13 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../errors.js';
-import { StagedFile } from '../formats/index.js';
+import { writeDocument, writeRefusal } from '../output/index.js';
 import type { RankReport } from '../run/index.js';
+
+/** The file of a rank in the folder of `--rank-out`. */
+export function rankOutFile(folder: string, rank: number): string {
+  return path.join(folder, `rank-${rank}.json`);
+}
 
 /**
  * What one process of a run leaves in the folder of `--rank-out`: `rank-N.json`, with its report or with the error that ended it. It
@@ -15,33 +20,26 @@ export class RankOut {
   /** Errors: ERR_INPUT_INVALID for a folder that cannot be made. */
   constructor(folder: string, place: { readonly rank: number; readonly processes: number }) {
     this.#place = place;
-    this.#path = path.join(folder, `rank-${place.rank}.json`);
+    this.#path = rankOutFile(folder, place.rank);
     try {
       mkdirSync(folder, { recursive: true });
       rmSync(this.#path, { force: true });
     } catch (cause) {
-      throw new StagedFile(this.#path).refusal(cause as Error);
+      throw writeRefusal(this.#path, cause);
     }
   }
 
-  finished(report: RankReport): void {
-    this.#write({ report });
+  finished(report: RankReport): Promise<void> {
+    return this.#write({ report });
   }
 
-  failed(error: unknown): void {
+  failed(error: unknown): Promise<void> {
     const { code, message, details } =
       error instanceof LockstepError ? error : { code: null, message: String(error), details: {} };
-    this.#write({ error: { code, message, details } });
+    return this.#write({ error: { code, message, details } });
   }
 
-  #write(outcome: object): void {
-    const file = new StagedFile(this.#path);
-    try {
-      writeFileSync(file.writePath, `${JSON.stringify({ schemaVersion: 1, ...this.#place, ...outcome })}\n`);
-    } catch (cause) {
-      file.drop();
-      throw file.refusal(cause as Error);
-    }
-    file.place();
+  #write(outcome: object): Promise<void> {
+    return writeDocument(this.#path, `${JSON.stringify({ schemaVersion: 1, ...this.#place, ...outcome })}\n`);
   }
 }

@@ -11,13 +11,21 @@ export interface DerivedRank extends Rederived {
 
 /** What recordings say, for people. */
 export function recordingsReport(compared: ComparedRecordings, derived: readonly DerivedRank[]): string {
-  const { ranks, missing, last, difference, first } = compared;
+  const { ranks, missing, last, difference, first, behind } = compared;
+  const skipped = derived.reduce((sum, each) => sum + each.skipped, 0);
   const steps = derived.reduce((sum, each) => sum + each.derived, 0);
   const wrong = derived.flatMap(({ rank, differing }) => differing.map((each) => ({ rank, ...each })));
   const lines = [
     `${count(last.length)} of ${count(ranks)} ranks recorded, ${count(steps)} decisions derived again, ${count(wrong.length)} differ`,
     ...last.map((each) => reportLine(`rank ${each.rank}`, lastLine(each))),
   ];
+  if (skipped > 0)
+    lines.push(
+      reportLine(
+        'skipped',
+        `${count(skipped)} steps that did not come to a decision, or whose plan or previous decision is not recorded`,
+      ),
+    );
   if (missing.length > 0) lines.push(reportLine('missing', `rank ${missing.join(', ')}`));
   for (const { rank, step, refused } of wrong.slice(0, 5)) {
     const why =
@@ -32,7 +40,9 @@ export function recordingsReport(compared: ComparedRecordings, derived: readonly
     reportLine(
       'first',
       first === null
-        ? 'no rank left step before the others'
+        ? behind.length > 0
+          ? `one of ranks ${behind.join(', ')}, which stopped alike`
+          : 'no rank left step before the others'
         : `rank ${first.rank} left step, at all-gather ${first.sequence}`,
     ),
   );

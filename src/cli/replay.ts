@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, type Stats, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { LockstepError } from '../errors.js';
@@ -13,7 +13,7 @@ import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
 import { logReport, recordingsReport } from './replay-report.js';
-import { inputOf, STDIN } from './stdin.js';
+import { inputOf, STDIN, warnOfLog } from './stdin.js';
 
 interface ReplayFlags extends PlannerFlags, CostFlags {
   readonly json?: boolean;
@@ -22,6 +22,9 @@ interface ReplayFlags extends PlannerFlags, CostFlags {
 /** Replays recordings or a log, as the paths are. Exit 1 where ranks differ, or a decision is not what the rules derive. */
 export async function replay(paths: readonly string[], flags: ReplayFlags): Promise<void> {
   await unlessInterrupted(async () => {
+    const [only] = paths;
+    if (paths.length === 1 && factsOf(only as string)?.isDirectory() === true)
+      return await replayFolder(only as string, flags);
     const files = paths.flatMap(filesOf);
     if (files.length === 0) {
       throw new LockstepError(
@@ -30,18 +33,50 @@ export async function replay(paths: readonly string[], flags: ReplayFlags): Prom
         { paths },
       );
     }
-    const recorded = await Promise.all(files.map((file) => file !== STDIN && beginsAsRecording(file)));
+    const recorded = await Promise.all(files.map(beginsAsRecording));
     if (recorded.every((is) => is)) return await replayRecordings(files, flags);
     if (recorded.some((is) => is) || files.length > 1) {
-      throw new LockstepError('ERR_INPUT_INVALID', 'Give recordings, all of one run, or one log', { files });
+      const others = files.filter((_, index) => recorded[index] !== true);
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `Give recordings, all of one run, or one log; no recording: ${others.join(', ')}`,
+        { files: others },
+      );
     }
     await replaySteps(files[0] as string, flags);
   });
 }
 
+/** Replays what can be read in a folder: the ranks of the other files are missing, and stderr says why. */
+async function replayFolder(folder: string, flags: ReplayFlags): Promise<void> {
+  const recordings: Recording[] = [];
+  for (const file of filesOf(folder)) {
+    try {
+      recordings.push(await readRecording(file));
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      process.stderr.write(`left out: ${error.message}\n`);
+    }
+  }
+  if (recordings.length === 0) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${folder}: no file rank-N.rec that can be read; give the folder of run --record`,
+      {
+        folder,
+      },
+    );
+  }
+  await report(recordings, flags);
+}
+
 async function replayRecordings(files: readonly string[], flags: ReplayFlags): Promise<void> {
   const recordings: Recording[] = [];
   for (const file of files) recordings.push(await readRecording(file));
+  await report(recordings, flags);
+}
+
+async function report(recordings: readonly Recording[], flags: ReplayFlags): Promise<void> {
   const modules = await loadModules();
   const compared = compareRecordings(recordings);
   const derived = recordings.map((each) => ({ rank: each.rank, begun: each.begun, ...rederive(each, modules) }));
@@ -56,10 +91,10 @@ async function replayRecordings(files: readonly string[], flags: ReplayFlags): P
 
 async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
   const { signal } = interrupts;
-  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
   const { limits, policy, plan } = completeSimulateOptions({
     limits: limitsOf(flags, planFile?.plan),
-    policy: await policyOf(flags, planFile?.policy),
+    policy: await policyOf(flags, planFile?.policy, signal),
     ...(flags.twins === undefined ? {} : { twins: flags.twins }),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   });
@@ -70,11 +105,10 @@ async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
     limits,
     policy,
     plan,
-    cost: (tokens) => costs.costs[tokens] as number,
+    cost: (tokens) => costs.costs[tokens],
     signal,
   });
-  if (replayed.complete === false)
-    process.stderr.write(`${file}: the log has no last line: what wrote it was killed\n`);
+  warnOfLog(file, replayed.incomplete);
   if (replayed.different > 0) process.exitCode = EXIT.failed;
   const said = { policy: policy.name, graphs: plan.keys.length, costModel: costs.name, costKnown: costs.unit === 'ms' };
   process.stdout.write(
@@ -86,14 +120,25 @@ async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
 
 /** A path, or the recordings of a folder. */
 function filesOf(given: string): string[] {
-  if (given === STDIN || statSync(given, { throwIfNoEntry: false })?.isDirectory() !== true) return [given];
+  if (given === STDIN || factsOf(given)?.isDirectory() !== true) return [given];
   return readdirSync(given)
     .filter((name) => name.endsWith('.rec'))
     .sort()
     .map((name) => path.join(given, name));
 }
 
+/** What a path leads to. Whatever is wrong with it is left to its reader. */
+function factsOf(file: string): Stats | undefined {
+  try {
+    return statSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a file is a recording. What can be read only once, such as a pipe, is a log: a recording is a file of its own. */
 async function beginsAsRecording(file: string): Promise<boolean> {
+  if (file === STDIN || factsOf(file)?.isFile() === false) return false;
   try {
     await using handle = await open(file);
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(4), 0, 4);

@@ -3,6 +3,7 @@ import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
 import { startMpi } from '../ranks/index.js';
+import { recordingFile } from '../recorder/index.js';
 import {
   completeRunOptions,
   mpiRunOptions,
@@ -16,10 +17,10 @@ import type { RequestTable } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs } from './outputs.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import { type PlannerFlags, policyOf } from './planner-options.js';
 import { StepProgress } from './progress.js';
-import { RankOut } from './rank-out.js';
+import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { STDIN } from './stdin.js';
 import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
@@ -53,6 +54,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
   await unlessInterrupted(async () => {
     if (flags.transport === 'mpi') return await runProcess(flags, command);
     if (flags.rankOut !== undefined) throw onlyMpi();
+    checkFiles(flags, []);
     const served = await prepare(flags, true);
     print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
   });
@@ -62,6 +64,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
 async function runProcess(flags: RunFlags, command: Command): Promise<void> {
   const { rank, size } = startMpi();
   speakAsRank(rank);
+  checkFiles(flags, flags.rankOut === undefined ? [] : [rankOutFile(flags.rankOut, rank)]);
   const out = flags.rankOut === undefined ? null : new RankOut(flags.rankOut, { rank, processes: size });
   try {
     if (flags.trace === STDIN) throw noStdin();
@@ -72,13 +75,13 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     const served = await prepare({ ...flags, ranks }, rank === 0);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
-      out?.finished(report);
+      await out?.finished(report);
       return summary;
     };
     if (rank === 0) print(await watched(served, work), flags, command);
     else settle({ ...served, summary: await work({ signal: interrupts.signal }) });
   } catch (error) {
-    out?.failed(error);
+    await out?.failed(error);
     throw error;
   }
 }
@@ -110,19 +113,32 @@ interface Served {
   readonly limits: Limits;
 }
 
-/** Reads what the flags name and checks every option. `writes`: whether this process writes the plan. */
-async function prepare(flags: RunFlags, writes: boolean): Promise<Served> {
-  const { trace, policy: policyPath, plan: planPath, planOut, stepLog, captureLog } = flags;
+/** Checks that no output is an input or another output; `rankOuts` are files of `--rank-out`. Errors: ERR_CONFIG_INVALID. */
+function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
+  const { trace, policy, plan, planOut, stepLog, captureLog, record, ranks } = flags;
   checkOutputs(
-    { '--trace': trace, '--plan': planPath, '--policy': policyPath },
-    { '--plan-out': planOut, '--step-log': stepLog, '--capture-log': captureLog },
+    { '--trace': trace, '--plan': plan, '--policy': policy },
+    {
+      '--plan-out': planOut,
+      '--step-log': stepLog,
+      '--capture-log': captureLog,
+      '--record': record === undefined ? [] : Array.from({ length: ranks }, (_, rank) => recordingFile(record, rank)),
+      '--rank-out': rankOuts,
+    },
   );
-  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+}
+
+/** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */
+async function prepare(flags: RunFlags, writes: boolean): Promise<Served> {
+  const { plan: planPath, planOut, stepLog, captureLog } = flags;
+  const { signal } = interrupts;
+  const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const options = await runOptions(flags, planFile);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
-  const requests = await workloadOf(flags, interrupts.signal);
-  if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan);
+  if (writes) await checkWritable([planOut, stepLog, captureLog], signal);
+  const requests = await workloadOf(flags, signal);
+  if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { signal });
   return { requests, options, limits };
 }
 
@@ -162,7 +178,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
   return {
     ...workloadOptionsOf(flags, planFile?.plan),
     tensorParallelSize: flags.tensorParallelSize,
-    policy: await policyOf(flags, planFile?.policy),
+    policy: await policyOf(flags, planFile?.policy, interrupts.signal),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
     device: flags.device,
     verify: flags.verify,

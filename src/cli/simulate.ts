@@ -1,12 +1,13 @@
 import type { Command } from 'commander';
-import { readPlanFile, StepLogFile, spanLines } from '../formats/index.js';
+import { LogWriter, readPlanFile, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
+import { GrowingFile } from '../output/index.js';
 import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
 import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs } from './outputs.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import { type PlannerFlags, policyOf } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
@@ -29,17 +30,19 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     { '--trace': trace, '--plan': planPath, '--policy': policy, '--cost': cost },
     { '--steps-out': stepsOut },
   );
-  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan);
+  const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const options = {
     ...workloadOptionsOf(flags, planFile?.plan),
-    policy: await policyOf(flags, planFile?.policy),
+    policy: await policyOf(flags, planFile?.policy, signal),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   };
   // Every fault of the options is reported before a long trace is read.
   const { plan, limits } = completeSimulateOptions(options);
+  await checkWritable([stepsOut], signal);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
-  const log = flags.stepsOut === undefined ? undefined : await StepLogFile.open(flags.stepsOut);
+  using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
+  const log = file === undefined ? undefined : new LogWriter(file);
   const progress = new StepProgress(requests.length);
   try {
     const summary = await simulate(requests, options, {
@@ -50,11 +53,12 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
         ? {}
         : {
             onSpan: async (span) => {
-              for (const line of spanLines(span)) await log.write(line);
+              for (const line of spanLines(span)) if (log.write(line)) await log.flush(signal);
             },
           }),
     });
-    await log?.close();
+    log?.end();
+    await log?.flush(signal);
     progress.stop();
     process.stdout.write(
       flags.json === true
@@ -64,7 +68,6 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();
-    log?.drop();
   }
 }
 

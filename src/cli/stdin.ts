@@ -22,6 +22,11 @@ export function inputName(file: string): string {
   return file === STDIN ? 'standard input' : file;
 }
 
+/** Says on stderr that a log is not whole, and why; it was read all the same. */
+export function warnOfLog(file: string, incomplete: string | null | undefined): void {
+  if (typeof incomplete === 'string') process.stderr.write(`lockstep: warning: ${inputName(file)} ${incomplete}\n`);
+}
+
 /** Stops reading standard input, so that a process that still writes to it does not keep this one alive. */
 export function endInput(file: string | undefined): void {
   if (file === STDIN) process.stdin.destroy();

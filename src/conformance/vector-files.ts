@@ -1,7 +1,8 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LockstepError } from '../errors.js';
+import { readWhole } from '../input/index.js';
 
 /** One question put to an engine, and its answer. */
 export interface VectorCase {
@@ -52,7 +53,7 @@ export async function readVectors(folder: string, signal?: AbortSignal): Promise
   for (const name of names) {
     if (signal?.aborted)
       throw new LockstepError('ERR_ABORTED', 'The reading of vectors was aborted', {}, { cause: signal.reason });
-    families.push(parseVectors(await readFile(path.join(folder, name), 'utf8'), path.join(folder, name)));
+    families.push(parseVectors(await readWhole(path.join(folder, name), { signal }), path.join(folder, name)));
   }
   return families;
 }

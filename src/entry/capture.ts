@@ -53,4 +53,4 @@ export {
   type UnseenScore,
   uncapturedMaxima,
 } from '../capture/index.js';
-export { type PlanFile, readPlanFile, readPolicy, writePlanFile } from '../formats/index.js';
+export { type FileOptions, type PlanFile, readPlanFile, readPolicy, writePlanFile } from '../formats/index.js';

@@ -8,6 +8,7 @@ export {
   type CaptureCost,
   type CaptureCostName,
   type CaptureFit,
+  type CaptureLogOptions,
   type CaptureLogRecord,
   type Chunk,
   type CostModel,

@@ -1,9 +1,14 @@
-export { LineFile } from './line-file.js';
-export { type PlanFile, readCheckedPlanFile, readPlanFile, readPolicy, writePlanFile } from './plan-file.js';
-export { StagedFile } from './staged-file.js';
+export { LogWriter } from './log-writer.js';
+export {
+  type FileOptions,
+  type PlanFile,
+  readCheckedPlanFile,
+  readPlanFile,
+  readPolicy,
+  writePlanFile,
+} from './plan-file.js';
 export {
   type SimulatedSpan,
-  StepLogFile,
   type StepLogLine,
   spanLines,
   stepLogLine,

@@ -1,8 +1,9 @@
-import { readFile, writeFile } from 'node:fs/promises';
 import { Faults } from '../config.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
+import { readWhole } from '../input/index.js';
 import { type CaptureKey, type CapturePlan, decodeKey } from '../keys/index.js';
+import { writeDocument } from '../output/index.js';
 import {
   type CheckedPolicy,
   completeCheckedPolicy,
@@ -10,7 +11,12 @@ import {
   LOCKSTEP_POLICY,
   type Policy,
 } from '../policy/index.js';
-import { StagedFile } from './staged-file.js';
+
+/** How a file is read or written. */
+export interface FileOptions {
+  /** Ends the wait for a file that cannot be opened yet, such as a pipe without a writer, with ERR_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
 export interface PlanFile<P = Policy> {
@@ -21,32 +27,34 @@ export interface PlanFile<P = Policy> {
 
 /**
  * Writes a policy and the keys captured under it as JSON, for `readPlanFile`. A file that was there is replaced whole or not at
- * all. Errors: ERR_INPUT_INVALID.
+ * all. Errors: ERR_INPUT_INVALID, ERR_ABORTED.
  */
-export async function writePlanFile(path: string, policy: Policy, plan: CapturePlan): Promise<void> {
+export function writePlanFile(
+  path: string,
+  policy: Policy,
+  plan: CapturePlan,
+  { signal }: FileOptions = {},
+): Promise<void> {
   const document = { schemaVersion: 1, policy, keys: plan.keys };
-  const file = new StagedFile(path);
-  try {
-    await writeFile(file.writePath, `${JSON.stringify(document, null, 2)}\n`);
-  } catch (error) {
-    file.drop();
-    throw file.refusal(error as Error);
-  }
-  file.place();
+  return writeDocument(path, `${JSON.stringify(document, null, 2)}\n`, signal);
 }
 
-/** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it. */
-export function readPlanFile(path: string): Promise<PlanFile> {
-  return readPlan(path, (given) => completePolicy(given as Partial<Policy>));
+/** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it; ERR_ABORTED. */
+export function readPlanFile(path: string, options: FileOptions = {}): Promise<PlanFile> {
+  return readPlan(path, options, (given) => completePolicy(given as Partial<Policy>));
 }
 
 /** The same for the checker: the policy in the file may name former rules. */
-export function readCheckedPlanFile(path: string): Promise<PlanFile<CheckedPolicy>> {
-  return readPlan(path, completeCheckedPolicy);
+export function readCheckedPlanFile(path: string, options: FileOptions = {}): Promise<PlanFile<CheckedPolicy>> {
+  return readPlan(path, options, completeCheckedPolicy);
 }
 
-async function readPlan<P>(path: string, complete: (given: Partial<CheckedPolicy>) => P): Promise<PlanFile<P>> {
-  const value = await readJson(path, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
+async function readPlan<P>(
+  path: string,
+  options: FileOptions,
+  complete: (given: Partial<CheckedPolicy>) => P,
+): Promise<PlanFile<P>> {
+  const value = await readJson(path, options, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
   const { schemaVersion, policy, keys } = (value ?? {}) as {
     schemaVersion?: unknown;
     policy?: unknown;
@@ -72,7 +80,7 @@ async function readPlan<P>(path: string, complete: (given: Partial<CheckedPolicy
 }
 
 /** A policy by name, ours or an engine's, or from a JSON file that holds one. */
-export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
+export async function readPolicy(nameOrPath: string, options: FileOptions = {}): Promise<Partial<Policy>> {
   if (isPolicyName(nameOrPath)) return namedPolicy(nameOrPath);
   if (!nameOrPath.includes('.') && !nameOrPath.includes('/')) {
     throw new LockstepError(
@@ -81,7 +89,7 @@ export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
       { policy: nameOrPath, names: policyNames() },
     );
   }
-  const value = await readJson(nameOrPath, `a policy such as ${JSON.stringify(LOCKSTEP_POLICY)}`);
+  const value = await readJson(nameOrPath, options, `a policy such as ${JSON.stringify(LOCKSTEP_POLICY)}`);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
@@ -92,18 +100,8 @@ export async function readPolicy(nameOrPath: string): Promise<Partial<Policy>> {
   return value as Partial<Policy>;
 }
 
-async function readJson(path: string, expected: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${path} cannot be read: ${(error as Error).message}`,
-      { path },
-      { cause: error },
-    );
-  }
+async function readJson(path: string, options: FileOptions, expected: string): Promise<unknown> {
+  const text = await readWhole(path, options);
   try {
     return JSON.parse(text);
   } catch (error) {

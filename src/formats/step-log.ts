@@ -1,9 +1,6 @@
-import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
 import type { AgreedShape, DecisionValue, DecisionView } from '../agreement/index.js';
 import { VOTE_WORDS } from '../layout/index.js';
 import { STEP_LOG_VERSION } from '../names.js';
-import { StagedFile } from './staged-file.js';
 
 /** Words of a row that only its receivers need, to trust it. A step log holds votes that were trusted. */
 const ADMISSION_WORDS = ['decisionHash', 'seal'] as const;
@@ -76,58 +73,5 @@ export function* spanLines({ rows, decision, step, steps }: SimulatedSpan): Gene
       })),
       decision: { ...first.decision, step: at },
     };
-  }
-}
-
-/**
- * A step log as a JSONL file, written no faster than the disk takes it. It takes the place of a file that was there when it is
- * closed: a log that stands under its name is whole.
- */
-export class StepLogFile {
-  readonly #file: StagedFile;
-  readonly #stream: WriteStream;
-  #failure: Error | undefined;
-
-  /** Opens a new file. Errors, here and later: ERR_INPUT_INVALID naming the file that cannot be written. */
-  static async open(path: string): Promise<StepLogFile> {
-    const log = new StepLogFile(path);
-    await log.#settled('open');
-    return log;
-  }
-
-  private constructor(path: string) {
-    this.#file = new StagedFile(path);
-    this.#stream = createWriteStream(this.#file.writePath);
-    this.#stream.on('error', (error) => {
-      this.#failure = error;
-    });
-  }
-
-  /** Writes a line; waits if the disk has fallen behind. */
-  async write(line: StepLogLine): Promise<void> {
-    if (this.#failure !== undefined) throw this.#file.refusal(this.#failure);
-    if (!this.#stream.write(`${JSON.stringify(line)}\n`)) await this.#settled('drain');
-  }
-
-  /** Writes what is left, closes the file and puts it in its place. */
-  async close(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#file.refusal(this.#failure);
-    this.#stream.end();
-    await this.#settled('close');
-    this.#file.place();
-  }
-
-  /** Discards the log and leaves the file that was under its name. Does nothing after `close`. */
-  drop(): void {
-    this.#stream.destroy();
-    this.#file.drop();
-  }
-
-  async #settled(event: string): Promise<void> {
-    try {
-      await once(this.#stream, event);
-    } catch (error) {
-      throw this.#file.refusal(error as Error);
-    }
   }
 }

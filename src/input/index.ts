@@ -1,4 +1,13 @@
 export { type CsvRow, csvFields, csvRows, readCsv } from './csv.js';
 export { type LineBlock, readLineBlocks } from './lines.js';
 export { lineRefusal, MAX_LINE_CHARACTERS, type RefuseLine } from './refusal.js';
-export { checkAborted, readHead, readText, sourceName, type TextOptions, type TextSource } from './text.js';
+export {
+  checkAborted,
+  readHead,
+  readText,
+  readWhole,
+  sourceName,
+  type TextOptions,
+  type TextSource,
+  untilAborted,
+} from './text.js';

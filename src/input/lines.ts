@@ -5,6 +5,8 @@ export interface LineBlock {
   /** Number of the first of them, from 1. */
   readonly first: number;
   readonly lines: readonly string[];
+  /** Whether the text ends here without the end of this line: what wrote it may have been cut off. */
+  readonly unended?: boolean;
 }
 
 /**
@@ -27,5 +29,5 @@ export async function* readLineBlocks(text: AsyncIterable<string>, refuse: Refus
     first += last;
     checkLineLength(rest, first, refuse);
   }
-  if (rest !== '') yield { first, lines: [rest] };
+  if (rest !== '') yield { first, lines: [rest], unended: true };
 }

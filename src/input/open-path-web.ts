@@ -1,4 +1,4 @@
 /** Stands for `open-path.ts` where there is no file system. The error it throws becomes the reason why the source cannot be read. */
-export function openPath(_path: string | URL): AsyncIterable<Uint8Array> {
+export async function openPath(_path: string | URL): Promise<AsyncIterable<Uint8Array>> {
   throw new Error('files can be opened only on Node: give a stream, such as the body of a response');
 }

@@ -1,5 +1,6 @@
 import { openPath } from '#open-path';
 import { type ErrorCode, LockstepError } from '../errors.js';
+import { MAX_LINE_CHARACTERS } from './refusal.js';
 
 /**
  * Where text comes from: a path (only on Node; `.gz` is unpacked), or anything that yields UTF-8 bytes or text, such as a Node
@@ -11,7 +12,7 @@ export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
 export interface TextOptions {
   /** Ends reading with `ERR_ABORTED` at once, even while the source has nothing to give. */
   readonly signal?: AbortSignal | undefined;
-  /** Code of the error for bytes that are not UTF-8. Default `ERR_INPUT_INVALID`. */
+  /** Code of the error for bytes that are not UTF-8, and for blank lines without end. Default `ERR_INPUT_INVALID`. */
   readonly code?: ErrorCode;
   /** Replaces bytes that are not UTF-8 instead of refusing them. Default false. */
   readonly lenient?: boolean;
@@ -25,7 +26,7 @@ export function sourceName(source: TextSource): string {
 
 /**
  * The text of a source, without its byte order mark. It closes the source, also when it is returned early. Errors:
- * `ERR_INPUT_INVALID` for a source that cannot be read, `code` for bytes that are not UTF-8, `ERR_ABORTED`.
+ * `ERR_INPUT_INVALID` for a source that cannot be read, `code` for bytes that are not UTF-8 and for blank lines without end, `ERR_ABORTED`.
  */
 export async function* readText(source: TextSource, options: TextOptions = {}): AsyncGenerator<string> {
   const { signal, code = 'ERR_INPUT_INVALID', lenient = false } = options;
@@ -35,8 +36,9 @@ export async function* readText(source: TextSource, options: TextOptions = {}): 
   let input: AsyncIterable<Uint8Array | string> | undefined;
   let pending = false;
   let started = false;
+  let blank = 0;
   try {
-    input = typeof source === 'string' || source instanceof URL ? openPath(source) : source;
+    input = typeof source === 'string' || source instanceof URL ? await opened(source, signal, file) : source;
     iterator = input[Symbol.asyncIterator]();
     for (;;) {
       pending = true;
@@ -46,6 +48,10 @@ export async function* readText(source: TextSource, options: TextOptions = {}): 
       // The decoder drops the mark from bytes; a source of strings may still carry it.
       const text = started ? decoded : decoded.replace(/^\uFEFF/, '');
       started ||= decoded !== '';
+      // Blanks without a line end are a line that is too long.
+      if (/\S/.test(text)) blank = 0;
+      else if (text.includes('\n')) blank += text.length;
+      if (blank > MAX_LINE_CHARACTERS) throw tooBlank(file, code);
       if (text !== '') yield text;
       if (result.done) return;
     }
@@ -60,6 +66,45 @@ export async function* readText(source: TextSource, options: TextOptions = {}): 
     // A source with a pending read may never settle it.
     if (!pending) await ended;
   }
+}
+
+/** Opens a path. One that opens only after the wait for it was ended is closed again. */
+async function opened(
+  path: string | URL,
+  signal: AbortSignal | undefined,
+  file: string,
+): Promise<AsyncIterable<Uint8Array>> {
+  const opening = openPath(path);
+  try {
+    return await untilAborted(opening, signal, file);
+  } catch (error) {
+    opening.then(
+      (late) => 'destroy' in late && typeof late.destroy === 'function' && late.destroy(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
+function tooBlank(file: string, code: ErrorCode): LockstepError {
+  const message = `${file}: more than ${MAX_LINE_CHARACTERS} characters in a row are blank; give a source that holds something`;
+  return new LockstepError(code, message, { file });
+}
+
+/** Most characters of a document that is read whole, such as a plan. */
+const MAX_DOCUMENT_CHARACTERS = 4 * MAX_LINE_CHARACTERS;
+
+/** The whole text of a source. Errors: those of `readText`, and `ERR_INPUT_INVALID` for one that is too long. */
+export async function readWhole(source: TextSource, options: TextOptions = {}): Promise<string> {
+  const file = sourceName(source);
+  let whole = '';
+  for await (const text of readText(source, options)) {
+    whole += text;
+    if (whole.length <= MAX_DOCUMENT_CHARACTERS) continue;
+    const message = `${file}: longer than the ${MAX_DOCUMENT_CHARACTERS} characters that a document may have; check that it is the file you mean`;
+    throw new LockstepError('ERR_INPUT_INVALID', message, { file });
+  }
+  return whole;
 }
 
 /** Decodes one chunk after the other; without one, what is left. Strings pass unchanged. */
@@ -109,14 +154,20 @@ async function* prepend(head: string, rest: AsyncGenerator<string>): AsyncGenera
   yield* rest;
 }
 
-/** Throws `ERR_ABORTED` if the signal has aborted. */
-export function checkAborted(signal: AbortSignal | undefined, file: string): void {
+/** Throws `ERR_ABORTED` if the signal has aborted; `doing` says what of the file. */
+export function checkAborted(signal: AbortSignal | undefined, file: string, doing: string = 'reading'): void {
   if (signal?.aborted) {
-    throw new LockstepError('ERR_ABORTED', `${file}: reading was aborted`, { file }, { cause: signal.reason });
+    throw new LockstepError('ERR_ABORTED', `${file}: ${doing} was aborted`, { file }, { cause: signal.reason });
   }
 }
 
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined, file: string): Promise<T> {
+/** What a promise gives, unless the signal aborts first; the promise is left to itself then. Errors: `ERR_ABORTED`. */
+export async function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+  file: string,
+  doing?: string,
+): Promise<T> {
   if (signal === undefined) return promise;
   let stop = (): void => undefined;
   const aborted = new Promise<void>((resolve) => {
@@ -126,7 +177,7 @@ async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefi
   });
   try {
     const first = await Promise.race([promise, aborted]);
-    checkAborted(signal, file);
+    checkAborted(signal, file, doing);
     return first as T;
   } finally {
     signal.removeEventListener('abort', stop);

@@ -39,6 +39,11 @@ export interface NativeAddon {
   mapFile(path: string, bytes: number): ArrayBuffer;
   /** Lets go of the lock of such a file. Its memory stays until it is collected. */
   unlockFile(memory: ArrayBuffer): void;
+  /**
+   * Locks an open file for this process, without waiting, until it is closed or the process ends: 0, or the error's number, which is
+   * EWOULDBLOCK where another opening of the file holds the lock.
+   */
+  lockFile(descriptor: number): number;
   /** MPI in this process. */
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */

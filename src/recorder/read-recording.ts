@@ -109,10 +109,21 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
 function readDocument(bytes: Uint8Array, offset: number, length: number): RecordingDocument | null {
   if (length <= 0 || offset < 0 || offset + length > bytes.length) return null;
   try {
-    return JSON.parse(new TextDecoder().decode(bytes.subarray(offset, offset + length))) as RecordingDocument;
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes.subarray(offset, offset + length)));
+    return isDocument(value) ? value : null;
   } catch {
     return null;
   }
+}
+
+/** Whether a value has the form of a recording's document; what its members hold is for those who use them. */
+function isDocument(value: unknown): value is RecordingDocument {
+  if (typeof value !== 'object' || value === null) return false;
+  const { limits, policy, keys, replicaSize } = value as Partial<Record<keyof RecordingDocument, unknown>>;
+  const objects = [limits, policy].every((each) => typeof each === 'object' && each !== null);
+  const listed = Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null);
+  return objects && listed && Number.isInteger(replicaSize);
+}
 }
 
 function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | null {

@@ -45,7 +45,9 @@ export const RECORD_WORDS = [
   'error5',
 ] as const;
 
-/** How far a rank came in a step. `voted`: it entered the all-gather; `gathered`: it has the table; `launched`: the step's end on the host. */
+/**
+ * How far a rank came in a step. `voted`: it entered the all-gather; `gathered`: it has the table; `built`: its tensors are; `launched`: the step is
+ * launched, or the ranks parked. */
 export const RECORD_STATES = ['none', 'voted', 'gathered', 'built', 'launched'] as const;
 /** How far a rank came in a step. */
 export type RecordState = (typeof RECORD_STATES)[number];

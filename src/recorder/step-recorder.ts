@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LockstepError, shown } from '../errors.js';
 import { DECISION_WORDS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
 import { guarded, loadNative } from '../native/index.js';
@@ -26,6 +26,11 @@ export interface RecorderOptions {
   readonly path: string | null;
   /** Steps that are kept, the last ones: 1 to 1,048,576. Default 1024. */
   readonly steps?: number;
+}
+
+/** The recording of a rank in the folder of a run. */
+export function recordingFile(folder: string, rank: number): string {
+  return join(folder, `rank-${rank}.rec`);
 }
 
 const MAX_STEPS = 1 << 20;

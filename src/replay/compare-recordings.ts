@@ -38,7 +38,9 @@ export interface ComparedRecordings {
   readonly difference: Difference | null;
   /** The rank that left step first: the one with an error of its own, the one that stopped within a step without a word, or the only one behind all others; null if none is known. */
   readonly first: LastStep | null;
-  /** Ranks at fault, where that can be known: those of the earliest difference, else `first`. */
+  /** Ranks behind all others, where there are several: which of them left first is not known. */
+  readonly behind: readonly number[];
+  /** Ranks at fault, where that can be known: those of the earliest difference, else those that voted a fault, else `first`. */
   readonly culprits: readonly number[];
 }
 
@@ -61,9 +63,12 @@ export function compareRecordings(recordings: readonly Recording[]): ComparedRec
     last.every((each) => each.rank !== rank),
   );
   const difference = firstDifference(recordings);
-  const first = firstToLeave(last);
-  const blamed = difference?.ranks ?? (first === null ? [] : [first.rank]);
-  return { ranks, missing, last, difference, first, culprits: blamed };
+  const { first, behind } = firstToLeave(last);
+  const faulty = last
+    .filter(({ error, vote }) => error === 'ERR_RANK_FAULT' && vote.control === 'fault')
+    .map(({ rank }) => rank);
+  const blamed = faulty.length > 0 ? faulty : first === null ? [] : [first.rank];
+  return { ranks, missing, last, difference, first, behind, culprits: difference?.ranks ?? blamed };
 }
 
 function lastStep({ rank, records }: Recording): LastStep[] {
@@ -82,22 +87,23 @@ function lastStep({ rank, records }: Recording): LastStep[] {
 /** Errors by which a rank learns of another's end. */
 const TOLD: readonly (string | null)[] = ['ERR_RANK_LOST', 'ERR_COLLECTIVE_TIMEOUT', null];
 
-function firstToLeave(last: readonly LastStep[]): LastStep | null {
-  const ended = last.every(({ state, error }) => state === 'launched' && error === null);
+/** The rank that left step first, or those of which one did. */
+function firstToLeave(last: readonly LastStep[]): { first: LastStep | null; behind: readonly number[] } {
+  const nobody = { first: null, behind: [] };
   const [least] = last;
-  if (least === undefined || (ended && last.every((each) => each.sequence === least.sequence))) return null;
+  if (least === undefined) return nobody;
+  // A rank that failed by itself left before those that only heard of it; one that stopped without a word is behind them.
+  const own = last.filter(({ error }) => !TOLD.includes(error));
+  if (own.length === 1) return { first: own[0] as LastStep, behind: [] };
   // Sequence numbers wrap; ranks of one group are near each other.
   const progress = ({ sequence, state }: LastStep): number =>
     ((sequence - least.sequence) | 0) * RECORD_STATES.length + RECORD_STATES.indexOf(state);
   const slowest = Math.min(...last.map(progress));
   const behind = last.filter((each) => progress(each) === slowest);
-  const own = last.filter(({ error }) => !TOLD.includes(error));
-  // A rank that failed by itself left before those that only heard of it.
-  if (own.length === 1) return own[0] as LastStep;
-  // So did one that stopped within a step without a word, as far as its peers came in that step; otherwise it is behind them.
-  const silent = last.filter(({ state, error }) => state !== 'launched' && error === null);
-  if (silent.length === 1 && last.some(({ error }) => error !== null)) return silent[0] as LastStep;
-  return behind.length === 1 ? (behind[0] as LastStep) : null;
+  if (behind.length === last.length) return nobody;
+  return behind.length === 1
+    ? { first: behind[0] as LastStep, behind: [] }
+    : { first: null, behind: behind.map(({ rank }) => rank) };
 }
 
 /** The earliest step that ranks recorded differently. */

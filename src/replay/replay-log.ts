@@ -1,13 +1,19 @@
-import { type DecisionValue, type FactWord, PARK_REASONS, RawRules, type ReasonCode } from '../agreement/index.js';
+import {
+  type DecisionValue,
+  type DecisionView,
+  type FactWord,
+  PARK_REASONS,
+  RawRules,
+  type ReasonCode,
+} from '../agreement/index.js';
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { checkAborted, lineRefusal, type RefuseLine, readLineBlocks, readText, sourceName } from '../input/index.js';
+import { lineRefusal, type RefuseLine, sourceName } from '../input/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { ENUMS, FACT_WORDS, VOTE_WORDS, word } from '../layout/index.js';
 import { loadModules } from '../memory/index.js';
-import { STEP_LOG_END, STEP_LOG_VERSION } from '../names.js';
 import type { Policy } from '../policy/index.js';
-import type { TraceSource } from '../workload/index.js';
+import { type LogObject, LogReader, type TraceSource } from '../workload/index.js';
 
 /** How the steps of a log are to be decided. */
 export interface ReplayOptions {
@@ -15,7 +21,7 @@ export interface ReplayOptions {
   readonly policy: Policy;
   readonly plan: CapturePlan;
   /** What a step of n tokens costs. Default: the tokens. */
-  readonly cost?: (tokens: number) => number;
+  readonly cost?: (tokens: number) => number | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -46,9 +52,9 @@ export interface ReplayedLog {
   readonly loggedTimeRatio: number | null;
   /** Whether the log ends with the line that says it is whole; null for a log of others, which has none. */
   readonly complete: boolean | null;
+  /** Why it is not whole, as the end of a sentence about it; null where nothing says so. */
+  readonly incomplete: string | null;
 }
-
-type Named = Readonly<Record<string, unknown>>;
 
 /**
  * Decides every step of a log again under a policy and a plan. A line is `{step, rows[], decision?}`: rows are votes as a step log has
@@ -61,29 +67,17 @@ export async function replayLog(source: TraceSource, options: ReplayOptions): Pr
   const { signal } = options;
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
   const modules = await loadModules();
+  const log = new LogReader(source, { signal, versioned: true });
   let replay: LogReplay | undefined;
-  let complete: boolean | null = null;
-  for await (const { first, lines } of readLineBlocks(readText(source, { signal }), refuse)) {
-    checkAborted(signal, 'the replay');
-    for (const [index, text] of lines.entries()) {
-      if (text.trim() === '') continue;
-      const line = first + index;
-      const value = parse(text, line, refuse);
-      if (value[STEP_LOG_END] !== undefined) {
-        complete = value[STEP_LOG_END] === (replay?.lines ?? 0);
-        continue;
-      }
-      if (value.schemaVersion !== undefined && value.schemaVersion !== STEP_LOG_VERSION) {
-        throw refuse(line, 'schemaVersion', String(STEP_LOG_VERSION), value.schemaVersion);
-      }
-      if (value.schemaVersion !== undefined) complete ??= false;
+  for await (const block of log.blocks()) {
+    for (const { line, value } of block) {
       const rows = value.rows;
       if (!Array.isArray(rows) || rows.length === 0) throw refuse(line, 'rows', 'the votes of at least one rank', rows);
       replay ??= new LogReplay(
         new RawRules(modules, { ...options, keys: options.plan.keys, ranks: rows.length }),
         options,
       );
-      replay.take(value, rows as Named[], line, refuse);
+      replay.take(value, rows as LogObject[], line, refuse);
     }
   }
   if (replay === undefined) {
@@ -91,22 +85,14 @@ export async function replayLog(source: TraceSource, options: ReplayOptions): Pr
       file,
     });
   }
-  return replay.summary(complete);
-}
-
-function parse(text: string, line: number, refuse: RefuseLine): Named {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Named;
-  } catch {}
-  throw refuse(line, 'the line', 'one JSON object', text);
+  return { ...replay.summary(), complete: log.complete, incomplete: log.incomplete };
 }
 
 /** The replay of one log, line by line. */
 class LogReplay {
   lines = 0;
   readonly #rules: RawRules;
-  readonly #cost: (tokens: number) => number;
+  readonly #cost: (tokens: number) => number | undefined;
   readonly #remembers: boolean;
   readonly #reasons: Partial<Record<ReasonCode, number>> = {};
   readonly #previous: Int32Array;
@@ -128,16 +114,18 @@ class LogReplay {
     this.#previous = new Int32Array(rules.decision.words.length);
   }
 
-  take(value: Named, rows: readonly Named[], line: number, refuse: RefuseLine): void {
+  take(value: LogObject, rows: readonly LogObject[], line: number, refuse: RefuseLine): void {
     const rules = this.#rules;
     if (rows.length !== rules.ranks)
       throw refuse(line, 'rows', `${rules.ranks} ranks, as in the lines before`, rows.length);
     const step = this.lines++;
     for (const [rank, row] of rows.entries()) {
+      if (typeof row !== 'object' || row === null)
+        throw refuse(line, `the row of rank ${rank}`, 'one JSON object', row);
       this.#vote(rank, row, line, refuse);
       (rules.rows[rank] as Int32Array)[STEP] = step;
     }
-    const decision = rules.resolve(step, this.#remembers && this.#hasPrevious ? this.#previous : undefined);
+    const decision = this.#resolve(step, line, refuse);
     this.#previous.set(decision.words);
     this.#hasPrevious = true;
     const { run, reason, maxTokens, paddedTokens } = decision;
@@ -145,16 +133,16 @@ class LogReplay {
     if (!PARK_REASONS.includes(reason)) this.#steps++;
     if (run === 'full' || run === 'piecewise') {
       this.#graphSteps++;
-      this.#exact += this.#cost(maxTokens);
-      this.#padded += this.#cost(paddedTokens);
+      this.#exact += this.#cost(maxTokens) ?? 0;
+      this.#padded += this.#cost(paddedTokens) ?? 0;
     }
     const logged = value.decision;
     if (typeof logged !== 'object' || logged === null) return;
     const at = typeof value.step === 'number' ? value.step : step;
-    this.#compare(logged as Named, decision.snapshot(), at, line);
+    this.#compare(logged as LogObject, decision.snapshot(), at, line);
   }
 
-  summary(complete: boolean | null): ReplayedLog {
+  summary(): Omit<ReplayedLog, 'complete' | 'incomplete'> {
     const ratio = (padded: number, exact: number): number => (exact === 0 ? 0 : padded / exact - 1);
     return {
       ranks: this.#rules.ranks,
@@ -167,13 +155,23 @@ class LogReplay {
       different: this.#different,
       first: this.#first,
       timeRatio: ratio(this.#padded, this.#exact),
-      loggedTimeRatio: this.#compared === 0 ? null : ratio(this.#loggedPadded, this.#loggedExact),
-      complete,
+      loggedTimeRatio: this.#loggedExact === 0 ? null : ratio(this.#loggedPadded, this.#loggedExact),
     };
   }
 
+  /** A table that the rules refuse is a mistake of the log: of this line. */
+  #resolve(step: number, line: number, refuse: RefuseLine): DecisionView {
+    try {
+      return this.#rules.resolve(step, this.#remembers && this.#hasPrevious ? this.#previous : undefined);
+    } catch (error) {
+      if (!(error instanceof LockstepError)) throw error;
+      const { word = 'rows', values } = error.details as { word?: string; values?: unknown };
+      return refuse(line, `${word} by rank`, 'what ranks can vote under these limits', values ?? error.message, error);
+    }
+  }
+
   /** Writes the vote of a rank: its words as they are, if it voted under this very plan, else from the facts in its row. */
-  #vote(rank: number, row: Named, line: number, refuse: RefuseLine): void {
+  #vote(rank: number, row: LogObject, line: number, refuse: RefuseLine): void {
     const number = (name: string, otherwise: number): number => {
       const value = row[name] ?? otherwise;
       if (typeof value !== 'number' || (value | 0) !== value) {
@@ -211,12 +209,16 @@ class LogReplay {
   }
 
   /** Compares what both say; an engine may have logged a part of it. */
-  #compare(logged: Named, derived: DecisionValue, step: number, line: number): void {
+  #compare(logged: LogObject, derived: DecisionValue, step: number, line: number): void {
     this.#compared++;
     const { maxTokens } = derived;
     if ((logged.run === 'full' || logged.run === 'piecewise') && typeof logged.paddedTokens === 'number') {
-      this.#loggedExact += this.#cost(maxTokens);
-      this.#loggedPadded += this.#cost(logged.paddedTokens);
+      const [exact, padded] = [this.#cost(maxTokens), this.#cost(logged.paddedTokens)];
+      // A size beyond the cost table has no cost.
+      if (exact !== undefined && padded !== undefined) {
+        this.#loggedExact += exact;
+        this.#loggedPadded += padded;
+      }
     }
     const differs: Record<string, { logged: unknown; derived: unknown }> = {};
     for (const name of COMPARED) {

@@ -9,11 +9,12 @@ import {
   type DeviceCollectives,
   type DeviceCollectivesOptions,
 } from '../execution/index.js';
-import { LineFile, stepRecord } from '../formats/index.js';
+import { LogWriter, stepRecord } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
+import type { OpenOutput } from '../output/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
-import { openRecorder, type StepRecorder } from '../recorder/index.js';
+import { openRecorder, recordingFile, type StepRecorder } from '../recorder/index.js';
 import { createRank, type Rank } from '../runtime/index.js';
 import {
   type RankSchedule,
@@ -33,6 +34,13 @@ import type { CompleteRunOptions } from './run-options.js';
 export interface RunRankData {
   readonly options: CompleteRunOptions;
   readonly requests: SharedRequests;
+  readonly logs: OpenLogs;
+}
+
+/** The logs of a run, opened and locked for the rank that writes them; null where they are not asked for. */
+export interface OpenLogs {
+  readonly stepLog: OpenOutput | null;
+  readonly captureLog: OpenOutput | null;
 }
 
 /** The progress of a run, as rank 0 reports it. */
@@ -137,10 +145,15 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
       if (first && captured.stage === 'capture') host.tell({ captured });
     },
   });
-  if (first && options.captureLog !== null) writeCaptureLog(options.captureLog, capture);
-  using stepLog = first && options.stepLog !== null ? new LineFile(options.stepLog) : null;
+  if (first && data.logs.captureLog !== null) writeCaptureLog(data.logs.captureLog, capture);
+  const stepLog = first && data.logs.stepLog !== null ? new LogWriter(data.logs.stepLog) : null;
   const loop = new RunLoop({ rank, rows, ledger, cache, table, options, host, stepLog });
-  loop.run();
+  try {
+    loop.run();
+    stepLog?.end();
+  } finally {
+    stepLog?.flushSync();
+  }
   return {
     decisions: loop.counters.decisions,
     tokens: loop.counters.tokens,
@@ -162,7 +175,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
 
 /** The recorder of a rank in a folder. Rank 0 removes what an earlier run of more ranks left there. */
 function recorderIn(folder: string, planner: StepPlanner): StepRecorder {
-  const recorder = openRecorder({ planner, path: path.join(folder, `rank-${planner.rank}.rec`) });
+  const recorder = openRecorder({ planner, path: recordingFile(folder, planner.rank) });
   if (planner.rank > 0) return recorder;
   for (const name of readdirSync(folder)) {
     const rank = Number(/^rank-(\d+)\.rec$/.exec(name)?.[1] ?? -1);
@@ -171,11 +184,13 @@ function recorderIn(folder: string, planner: StepPlanner): StepRecorder {
   return recorder;
 }
 
-function writeCaptureLog(path: string, { captured }: CaptureReport): void {
-  using file = new LineFile(path);
+function writeCaptureLog(log: OpenOutput, { captured }: CaptureReport): void {
+  const writer = new LogWriter(log);
   for (const { key, reservedBytes, allocatedBytes, seconds } of captured) {
-    file.write({ key, reservedBytes, allocatedBytes, seconds });
+    writer.write({ key, reservedBytes, allocatedBytes, seconds });
   }
+  writer.end();
+  writer.flushSync();
 }
 
 function deviceReport(device: Device): Pick<RankReport, 'graphBytes' | 'peakBytes' | 'device' | 'deviceChoice'> {
@@ -191,7 +206,7 @@ interface RunLoopParts {
   readonly table: RequestTable;
   readonly options: CompleteRunOptions;
   readonly host: RankHost;
-  readonly stepLog: LineFile | null;
+  readonly stepLog: LogWriter | null;
 }
 
 /** The steps of one rank over a workload. */
@@ -203,7 +218,7 @@ class RunLoop {
   readonly #rank: Rank;
   readonly #rows: RequestRows;
   readonly #host: RankHost;
-  readonly #stepLog: LineFile | null;
+  readonly #stepLog: LogWriter | null;
   /** The replica whose batch this rank computes. */
   readonly #replica: number;
   readonly #timeoutMs: number;
@@ -233,7 +248,7 @@ class RunLoop {
       this.#rows.apply(mine, this.#rank.planner.step);
       const { decision, local } = this.#rank.stepSync({ leave: schedule === null });
       this.counters.count(decision, local);
-      this.#stepLog?.write(stepRecord(this.#rank.planner.table, decision));
+      if (this.#stepLog?.write(stepRecord(this.#rank.planner.table, decision)) === true) this.#stepLog.flushSync();
       if (decision.leave) return;
       if (decision.run !== 'park') {
         this.verifier.check(this.#rows.inOrder(mine, local), decision.step, local.order);

@@ -1,7 +1,7 @@
 import { openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
-import { LineFile } from '../formats/index.js';
+import { GrowingFile, type OpenOutput } from '../output/index.js';
 import { type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
 import type { Mismatch } from './kv-verifier.js';
@@ -132,15 +132,19 @@ async function onThreads(
 ): Promise<unknown[]> {
   // A device or a log that cannot be opened is reported once, before any thread is started.
   openDevice({ device: options.device }).dispose();
-  if (logs) {
-    for (const path of [options.stepLog, options.captureLog]) if (path !== null) new LineFile(path)[Symbol.dispose]();
-  }
-  const data: RunRankData = { options, requests: requests.toShared() };
+  const { signal } = control;
+  using stepLog = logs && options.stepLog !== null ? await GrowingFile.open(options.stepLog, signal) : null;
+  using captureLog = logs && options.captureLog !== null ? await GrowingFile.open(options.captureLog, signal) : null;
+  const data: RunRankData = {
+    options,
+    requests: requests.toShared(),
+    logs: { stepLog: openOf(stepLog), captureLog: openOf(captureLog) },
+  };
   const results = await supervised({
     ranks: threads,
     entry: new URL('./run-worker.js', import.meta.url),
     workerData: () => data,
-    ...(control.signal === undefined ? {} : { signal: control.signal }),
+    ...(signal === undefined ? {} : { signal }),
     onMessage: (_rank, message) => {
       const { captured, progress } = message as RunMessage;
       if (captured !== undefined) control.onCapture?.(captured);
@@ -151,6 +155,11 @@ async function onThreads(
     if (value !== undefined) return value;
     throw new LockstepError('ERR_RANK_LOST', `Rank ${rank} ended without a report`, { rank });
   });
+}
+
+/** What a worker needs to write an open log: threads of a process share its files. */
+function openOf(log: GrowingFile | null): OpenOutput | null {
+  return log === null ? null : { path: log.path, descriptor: log.descriptor, regular: log.regular };
 }
 
 /** `superviseRanks`, except that a log which cannot be written is reported as such, and not as a lost rank. */

@@ -8,7 +8,13 @@ export {
   captureOf,
   type LadderCapture,
 } from './costs/capture-cost.js';
-export { type CaptureFit, type CaptureLogRecord, fitCaptureCost, readCaptureLog } from './costs/capture-fit.js';
+export {
+  type CaptureFit,
+  type CaptureLogOptions,
+  type CaptureLogRecord,
+  fitCaptureCost,
+  readCaptureLog,
+} from './costs/capture-fit.js';
 export { type CostModel, type RaisedCost, tokenCosts } from './costs/cost-model.js';
 export { type CostSource, parseCostModel, readCosts } from './costs/cost-source.js';
 export { type CostTableOptions, readCostTable } from './costs/cost-table.js';
@@ -22,7 +28,8 @@ export {
   StepHistogram,
   type StepShape,
 } from './histogram/step-histogram.js';
-export { isStepLine, type LoggedShape, type LogPlace, stepLineShape } from './histogram/step-log.js';
+export { isStepLine, type LoggedShape, type LogPlace, stepLineShape, stepShape } from './histogram/step-log.js';
+export { type LoggedLine, type LogObject, LogReader } from './log-reader.js';
 export { hash32 } from './random.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, RequestTableBuilder, type SharedRequests } from './request.js';
 export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StepLogLine } from '../../dist/entry/run.js';
 import { cli } from '../support/cli.js';
+import { completeLog } from '../support/logs.js';
 import { HAS_MPI, type JobInHand, type JobResult, runJob } from '../support/mpi-job.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-mpi-run-'));
@@ -122,10 +123,7 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     const { stdout, ranks } = await job(3, args, { watch });
     const run = JSON.parse(stdout);
     expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
-    const steps = readFileSync(log, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line): StepLogLine => JSON.parse(line));
+    const steps = completeLog<StepLogLine>(log);
     expect(steps.filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
     for (const out of ranks)
       expect(out).toMatchObject({ report: { decisions: { steps: run.steps }, interrupted: true } });

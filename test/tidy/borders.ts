@@ -16,6 +16,7 @@ export const ROOMS = [
   'agreement',
   'planner',
   'native',
+  'output',
   'recorder',
   'ranks',
   'device',

@@ -45,7 +45,10 @@ test('readers of traces, costs and logs reach no module of Node where there is n
 test('a module of Node would be found', () => {
   expect(nodeImports(...READERS, 'input/open-path.js')).toEqual([
     'dist/input/open-path.js: node:fs',
+    'dist/input/open-path.js: node:net',
     'dist/input/open-path.js: node:stream',
+    'dist/input/open-path.js: node:tty',
+    'dist/input/open-path.js: node:util',
     'dist/input/open-path.js: node:zlib',
   ]);
 });

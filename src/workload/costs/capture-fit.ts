@@ -1,12 +1,6 @@
 import { LockstepError } from '../../errors.js';
-import {
-  lineRefusal,
-  type RefuseLine,
-  readLineBlocks,
-  readText,
-  sourceName,
-  type TextSource,
-} from '../../input/index.js';
+import { lineRefusal, type RefuseLine, sourceName, type TextSource } from '../../input/index.js';
+import { type LoggedLine, LogReader } from '../log-reader.js';
 import type { CaptureCost } from './capture-cost.js';
 
 /** One captured graph of a capture log. */
@@ -93,6 +87,13 @@ function fitLine(x: readonly number[], y: readonly number[]): Line {
   return lines.reduce((best, line) => (line.error < best.error ? line : best));
 }
 
+/** How a capture log is read. */
+export interface CaptureLogOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called where the log was cut off, or lacks lines; `why` ends a sentence about it. */
+  readonly onIncomplete?: (why: string) => void;
+}
+
 /**
  * Reads a capture log: JSON Lines `{key, reservedBytes, allocatedBytes, seconds}` in the order of capture, where `key` is a capture
  * key or its tokens. Megatron-style logs say both bytes, which graphs reserve of the device and which of those they use: the
@@ -101,16 +102,14 @@ function fitLine(x: readonly number[], y: readonly number[]): Line {
  */
 export async function readCaptureLog(
   source: TextSource,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  { signal, onIncomplete }: CaptureLogOptions = {},
 ): Promise<CaptureLogRecord[]> {
   const file = sourceName(source);
   const records: CaptureLogRecord[] = [];
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');
-  for await (const { first, lines } of readLineBlocks(readText(source, options), refuse)) {
-    for (const [index, text] of lines.entries()) {
-      if (text.trim() !== '') records.push(recordOf(text, first + index, refuse));
-    }
-  }
+  const log = new LogReader(source, { signal, versioned: false });
+  for await (const block of log.blocks()) for (const line of block) records.push(recordOf(line, refuse));
+  if (log.incomplete !== null) onIncomplete?.(log.incomplete);
   if (records.length === 0) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
@@ -121,17 +120,9 @@ export async function readCaptureLog(
   return records;
 }
 
-function recordOf(text: string, line: number, refuseLine: RefuseLine): CaptureLogRecord {
-  const refuse = (field: string, expected: string, found: unknown, cause?: unknown): never =>
-    refuseLine(line, field, expected, found, cause);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    refuse('the line', 'one JSON object', text, cause);
-  }
-  if (typeof value !== 'object' || value === null) refuse('the line', 'one JSON object', value);
-  const { key, reservedBytes, bytes, allocatedBytes = 0, seconds } = value as Record<string, unknown>;
+function recordOf({ line, value }: LoggedLine, refuseLine: RefuseLine): CaptureLogRecord {
+  const refuse = (field: string, expected: string, found: unknown): never => refuseLine(line, field, expected, found);
+  const { key, reservedBytes, bytes, allocatedBytes = 0, seconds } = value;
   const tokens = typeof key === 'object' && key !== null ? (key as { tokens?: unknown }).tokens : key;
   if (!Number.isInteger(tokens) || (tokens as number) < 1) {
     refuse('key', 'a capture key or its tokens, a whole number of at least 1', key);

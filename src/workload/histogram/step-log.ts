@@ -1,7 +1,8 @@
 import type { AgreedShape } from '../../agreement/index.js';
 import { lineRefusal } from '../../input/index.js';
 import type { VOTE_WORDS } from '../../layout/index.js';
-import { STEP_LOG_VERSION } from '../../names.js';
+import { STEP_LOG_END } from '../../names.js';
+import { checkVersion, type LogObject } from '../log-reader.js';
 
 type VoteWord = (typeof VOTE_WORDS)[number];
 
@@ -27,11 +28,12 @@ export interface LoggedShape extends AgreedShape {
   readonly rankTokens: number;
 }
 
-/** Whether a line is one of a step log: a JSON object with the rows of a step. */
+/** Whether a line is one of a step log: a JSON object with the rows of a step, or the end of a log without steps. */
 export function isStepLine(text: string): boolean {
   if (!text.startsWith('{')) return false;
   try {
-    return Array.isArray((JSON.parse(text) as { rows?: unknown }).rows);
+    const value = JSON.parse(text) as LogObject;
+    return Array.isArray(value.rows) || value[STEP_LOG_END] !== undefined;
   } catch {
     return /^\{\s*"(schemaVersion"\s*:\s*\d+\s*,\s*")?(step|rows)"/.test(text);
   }
@@ -49,12 +51,14 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
   } catch (cause) {
     refuse(place, 'the line', 'one JSON object', text, cause);
   }
-  const { schemaVersion, rows, decision } = (value ?? {}) as {
-    schemaVersion?: unknown;
-    rows?: unknown;
-    decision?: { parts?: unknown } | null;
-  };
-  checkVersion(schemaVersion, place);
+  const object = (value ?? {}) as LogObject;
+  checkVersion(object, place);
+  return stepShape(object, queryLen, place);
+}
+
+/** The same of a line that was parsed, and whose version is known to be ours. */
+export function stepShape(value: LogObject, queryLen: number, place: LogPlace): LoggedShape {
+  const { rows, decision } = value as { rows?: unknown; decision?: { parts?: unknown } | null };
   if (!Array.isArray(rows) || rows.length === 0) refuse(place, 'rows', 'the votes of at least one rank', rows);
   let rankTokens = 0;
   const shape = { tokens: 0, prefillRequests: 0, decodeRequests: 0, requests: 0 };
@@ -79,17 +83,6 @@ export function stepLineShape(text: string, queryLen: number, place: LogPlace): 
     refuse(place, 'decision.parts', 'the parts that the step ran in', parts);
   }
   return { ...shape, ubatched: parts.length > 1, ranks: rows.length, rankTokens };
-}
-
-function checkVersion(found: unknown, place: LogPlace): void {
-  if (found === undefined || found === STEP_LOG_VERSION) return;
-  const remedy = 'read the log with the version of Lockstep that wrote it, or log the steps again with this one';
-  lineRefusal('ERR_INPUT_INVALID', place.file, remedy)(
-    place.line,
-    'schemaVersion of a step log',
-    String(STEP_LOG_VERSION),
-    found,
-  );
 }
 
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {

@@ -26,6 +26,8 @@ const decode = (requests: number): object =>
 const line = (parts: number, ...rows: object[]): string =>
   `${JSON.stringify({ step: 0, rows, decision: { parts: Array.from({ length: parts }, () => ({})) } })}\n`;
 
+const versioned = (log: string): string => log.replaceAll('{"step"', '{"schemaVersion":1,"step"');
+
 async function logged(text: string, more: Partial<CountOptions> = {}): Promise<HistogramDocument> {
   const log = path.join(folder, 'steps.jsonl');
   writeFileSync(log, text);
@@ -48,7 +50,29 @@ describe('the steps of a step log', () => {
   });
 
   it('are read with the version that a line says, and without one as from a log of before', async () => {
-    expect(await logged(log.replaceAll('{"step"', '{"schemaVersion":1,"step"'))).toEqual(await logged(log));
+    expect(await logged(versioned(log))).toEqual(await logged(log));
+  });
+
+  it.each<[string, string, RegExp | null]>([
+    ['of before', log, null],
+    ['that is complete', `${versioned(log)}{"schemaVersion":1,"end":5}\n`, null],
+    [
+      'after another',
+      `${versioned(log)}{"schemaVersion":1,"end":5}\n${versioned(log)}{"schemaVersion":1,"end":5}\n`,
+      null,
+    ],
+    ['that was killed', versioned(log), /^ends without the line that says it is complete: what wrote it was killed/],
+    ['that was killed within a line', `${log}{"step":6,"ro`, /^is cut off in line 7: what wrote it was killed/],
+    ['that lacks a line', `${versioned(log)}{"schemaVersion":1,"end":6}\n`, /^says that it has 6 lines, and has 5$/],
+    ['with another log behind it that was killed', `${log}{"schemaVersion":1,"end":5}\n${log}`, /^ends without/],
+  ])('are those of a log %s, which says whether it is whole', async (_what, text, incomplete) => {
+    const file = path.join(folder, 'ends.jsonl');
+    writeFileSync(file, text);
+    const steps = await loggedSteps(file, options);
+    const logs = text.split('"decision"').length > 6 ? 2 : 1;
+    expect(steps.whole.steps).toBe(4 * logs);
+    if (incomplete === null) expect(steps.incomplete).toBeNull();
+    else expect(steps.incomplete).toMatch(incomplete);
   });
 
   it('are all of one batch for a policy without micro-batches', async () => {
@@ -68,7 +92,8 @@ describe('the steps of a step log', () => {
     ],
     [line(1, decode(1)).replace('{', '{"schemaVersion":null,'), /:1: schemaVersion of a step log must be 1/],
     ['{"step":0,"rows":[]}', /:1: rows must be the votes of at least one rank/],
-    [`${line(1, decode(1))}{"step":1,"ro`, /:2: the line must be one JSON object/],
+    [`${line(1, decode(1))}{"step":1,"ro\n`, /:2: the line must be one JSON object/],
+    ['{"step":1,"ro', /:1: the line must be one JSON object/],
     [line(1, []), /:1: rows\[0\].tokens must be a whole number, not negative, found missing/],
     [line(1, vote({ tokens: 1, decodeRequests: 2 })), /rows\[0\].tokens must be at least one a request, found 1/],
     [line(1, vote({ tokens: 1 })), /rows\[0\].tokens must be 0 without a request/],

@@ -1,7 +1,9 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
+  existsSync,
+  linkSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -14,6 +16,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { type CliResult, cli, root } from '../../support/cli.js';
+import { completeLog } from '../../support/logs.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-outputs-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -35,12 +38,19 @@ function onFullDisk(blocks: number, ...args: string[]): CliResult {
   return spawnSync('sh', ['-c', script, process.execPath, ...args], { cwd: root, encoding: 'utf8', input: '' });
 }
 
+/** A simulation whose log grows. */
+async function growing(...args: string[]): Promise<{ child: ChildProcess }> {
+  const child = spawn(process.execPath, ['dist/cli/main.js', 'simulate', ...args], { cwd: root, stdio: 'ignore' });
+  const written = (): boolean => existsSync(at('log')) && statSync(at('log')).size > 0;
+  while (!written()) await new Promise((resolve) => setTimeout(resolve, 20));
+  return { child };
+}
+
 describe('an output', () => {
   it.each([
     ['plan', '--out', ['--requests', '20']],
-    ['simulate', '--steps-out', ['--requests', '20']],
     ['run', '--plan-out', ['--requests', '2']],
-  ])('of %s takes the place of a file whole or not at all', (command, option, args) => {
+  ])('of %s that is a document takes the place of a file whole or not at all', (command, option, args) => {
     const failed = onFullDisk(1, command, ...args, option, at('good'));
     expect(failed.status, failed.stderr).toBe(2);
     expect(failed.stderr).toContain(`${at('good')} cannot be written`);
@@ -51,15 +61,67 @@ describe('an output', () => {
     expect(readdirSync(folder).sort()).toEqual(['good', 'trace.csv']);
   });
 
-  it('of a simulation that is killed does not stand under its name', async () => {
-    const args = ['dist/cli/main.js', 'simulate', '--requests', '100000', '--steps-out', at('good')];
-    const child = spawn(process.execPath, args, { cwd: root, stdio: 'ignore' });
-    const written = (): boolean =>
-      readdirSync(folder).some((name) => name.endsWith('.part') && statSync(at(name)).size > 0);
-    while (!written()) await new Promise((resolve) => setTimeout(resolve, 20));
+  it.each([
+    ['simulate', '--steps-out', ['--requests', '20']],
+    ['run', '--step-log', ['--requests', '20']],
+    ['run', '--capture-log', ['--requests', '2']],
+  ])('of %s %s that meets a full disk ends without its end mark, which the command says', (command, option, args) => {
+    const failed = onFullDisk(3, command, ...args, option, at('log'));
+    expect(failed.status, failed.stderr).toBe(2);
+    expect(failed.stderr).toContain(`${at('log')} cannot be written: EFBIG`);
+    expect(failed.stderr).not.toMatch(/RANK_LOST/);
+    expect(readFileSync(at('log'), 'utf8')).toHaveLength(3 * 512);
+    expect(readFileSync(at('log'), 'utf8')).not.toContain('"end"');
+  });
+
+  it('of a simulation that is killed is read as such, with the steps that it has', async () => {
+    const { child } = await growing('--requests', '100000', '--steps-out', at('log'));
     child.kill('SIGKILL');
     await once(child, 'close');
-    expect(readFileSync(at('good'), 'utf8')).toBe(GOOD);
+    const lines = readFileSync(at('log'), 'utf8').split('\n').length - 1;
+    for (const args of [['plan', '--steps'], ['plan'], ['replay']]) {
+      const { status, stdout, stderr } = cli([...args, at('log')]);
+      expect(status, stderr).toBe(0);
+      expect(stderr).toMatch(
+        /^lockstep: warning: .*log (ends without the line|is cut off in line \d+).*: what wrote it was killed/m,
+      );
+      const steps = Number(/^(?:Planned \d+ graphs for|Decided) ([\d,]+) steps/.exec(stdout)?.[1]?.replaceAll(',', ''));
+      expect(steps).toBeGreaterThan(0.9 * lines);
+      expect(steps).toBeLessThanOrEqual(lines);
+    }
+  });
+
+  it('that another run writes is refused at once, whichever of the two writes what', async () => {
+    const { child } = await growing('--requests', '1000000', '--steps-out', at('log'));
+    symlinkSync(at('log'), at('link'));
+    linkSync(at('log'), at('hard'));
+    try {
+      for (const [command, option, name] of [
+        ['simulate', '--steps-out', 'log'],
+        ['run', '--step-log', 'link'],
+        ['run', '--capture-log', 'hard'],
+        ['run', '--plan-out', 'log'],
+        ['plan', '--out', 'link'],
+      ] as const) {
+        const { status, stdout, stderr } = cli([command, '--requests', '2', option, at(name)]);
+        expect([status, stdout], stderr).toEqual([2, '']);
+        expect(stderr).toMatch(
+          new RegExp(`/${name} is being written by another run; wait for its end, or give another name`),
+        );
+      }
+    } finally {
+      child.kill('SIGKILL');
+      await once(child, 'close');
+    }
+    expect(
+      readFileSync(at('log'), 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => JSON.parse(line).rows.length),
+    ).not.toContain(1);
+    // The lock of a dead process is gone.
+    expect(cli(['simulate', '--requests', '2', '--steps-out', at('log')]).status).toBe(0);
+    expect(completeLog(at('log')).length).toBeGreaterThan(100);
   });
 
   it('keeps the mode of the file that it replaces, and goes where a link leads', () => {
@@ -85,12 +147,33 @@ describe('an output', () => {
     ['run', ['--trace', 'trace.csv', '--step-log', 'trace.csv']],
     ['run', ['--trace', 'trace.csv', '--plan-out', 'link']],
     ['run', ['--requests', '2', '--step-log', 'new', '--capture-log', 'new']],
+    ['simulate', ['--trace', 'hard', '--steps-out', 'trace.csv']],
+    ['plan', ['hard', '--out', 'link']],
+    ['run', ['--requests', '2', '--step-log', 'dangling', '--plan-out', 'new']],
+    ['run', ['--requests', '2', '--ranks', '3', '--step-log', 'rank-2.rec', '--record', '.']],
   ])('that is an input or another output is refused: %s %j', (command, args) => {
     symlinkSync(at('trace.csv'), at('link'));
-    const named = args.map((text) => (['trace.csv', 'link', 'new'].includes(text) ? at(text) : text));
+    symlinkSync('new', at('dangling'));
+    linkSync(at('trace.csv'), at('hard'));
+    const names = ['trace.csv', 'link', 'new', 'hard', 'dangling', 'rank-2.rec', '.'];
+    const named = args.map((text) => (names.includes(text) ? at(text) : text));
     const { status, stdout, stderr } = cli([command, ...named]);
     expect([status, stdout]).toEqual([2, '']);
     expect(stderr).toMatch(/is the file of .* too, and would replace it; give another/);
+    expect(readFileSync(at('trace.csv'), 'utf8')).toBe(TRACE);
+  });
+
+  it('that is the file of standard input or output is refused', () => {
+    const main = `'${process.execPath}' dist/cli/main.js`;
+    for (const [script, other] of [
+      [`${main} simulate --trace - --steps-out '${at('trace.csv')}' < '${at('trace.csv')}'`, '--trace'],
+      [`${main} plan --requests 5 --out '${at('new')}' > '${at('new')}'`, 'standard output'],
+      [`${main} plan --requests 5 --out /dev/stdout > '${at('new')}'`, 'standard output'],
+    ] as const) {
+      const { status, stderr } = spawnSync('sh', ['-c', script], { cwd: root, encoding: 'utf8', input: '' });
+      expect(status, stderr).toBe(2);
+      expect(stderr).toContain(`is the file of ${other} too, and would replace it`);
+    }
     expect(readFileSync(at('trace.csv'), 'utf8')).toBe(TRACE);
   });
 
@@ -102,10 +185,23 @@ describe('an output', () => {
   });
 });
 
-it('a source that is a loop of links is refused in a sentence', () => {
+it.each([
+  ['plan'],
+  ['plan', '--log'],
+  ['plan', '--cost'],
+  ['simulate', '--trace'],
+  ['simulate', '--plan'],
+  ['check', '--policy'],
+  ['replay'],
+  ['conformance'],
+  ['plan', '--out'],
+  ['simulate', '--steps-out'],
+  ['run', '--step-log'],
+  ['run', '--record'],
+])('a loop of links is refused in a sentence: %s %s', (...args) => {
   symlinkSync(at('b'), at('a'));
   symlinkSync(at('a'), at('b'));
-  const { status, stderr } = cli(['plan', at('a')]);
-  expect(status).toBe(2);
-  expect(stderr.trim()).toMatch(/^lockstep: .*ELOOP.*\[ERR_INPUT_INVALID\]$/);
+  const { status, stderr } = cli([...args, at('a')]);
+  expect(status, stderr).toBe(2);
+  expect(stderr.trim().split('\n').at(-1)).toMatch(/^lockstep: .*ELOOP.*\[ERR_INPUT_INVALID\]$/);
 });

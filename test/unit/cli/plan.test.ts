@@ -5,9 +5,11 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { PlanDocument } from '../../../dist/entry/capture.js';
 import { engineLadder, parseFlags } from '../../../dist/entry/engines.js';
+import type { StepLogLine } from '../../../dist/entry/run.js';
 import { rooflineCosts } from '../../../dist/entry/workload.js';
 import { ladderCost, leastCostsByLayers } from '../../oracles/ladder-oracle.js';
 import { cli, interruptCli } from '../../support/cli.js';
+import { completeLog } from '../../support/logs.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-plan-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -150,10 +152,9 @@ describe('lockstep plan', () => {
     const ofLog = plan(log, ...workload.slice(6), '--graphs', '5', '--split', '0.4');
     expect(ofLog.source).toBe('step-log');
     expect(ofLog.histogram).toEqual(nine.histogram);
-    const busy = readFileSync(log, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .filter((line) => JSON.parse(line).rows.some((row: { tokens: number }) => row.tokens > 0));
+    const busy = completeLog<StepLogLine>(log)
+      .filter(({ rows }) => rows.some(({ tokens }) => tokens > 0))
+      .map((line) => JSON.stringify(line));
     const at = Math.ceil(busy.length * 0.4);
     const [seen, rest] = [busy.slice(0, at), busy.slice(at)].map((lines, index) =>
       plan('--steps', file(`part-${index}.jsonl`, lines.join('\n')), ...workload.slice(6), '--graphs', '5'),

@@ -6,6 +6,7 @@ import { createRawRules } from '../../../dist/agreement/raw-rules.js';
 import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../../dist/entry/planner.js';
 import type { StepLogLine } from '../../../dist/entry/run.js';
 import { cli, interruptCli } from '../../support/cli.js';
+import { completeLog } from '../../support/logs.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-cli-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -14,12 +15,6 @@ function file(name: string, text: string): string {
   const at = path.join(folder, name);
   writeFileSync(at, text);
   return at;
-}
-
-function linesOf<T>(at: string): T[] {
-  const lines = readFileSync(at, 'utf8').split('\n');
-  expect(lines.pop()).toBe('');
-  return lines.map((line) => JSON.parse(line));
 }
 
 const KEYS_OF_ALL_KINDS: readonly CaptureKey[] = [
@@ -128,7 +123,7 @@ describe('lockstep run', () => {
     );
     const args = ['run', '--requests', '12', '--ranks', '2', '--plan', plan, '--step-log', log, '--json'];
     const run = JSON.parse(cli(args).stdout);
-    const records = linesOf<StepLogLine>(log);
+    const records = completeLog<StepLogLine>(log);
     const counted = Object.values(run.reasons as Record<string, number>).reduce((sum, count) => sum + count, 0);
     expect(records.map(({ step }) => step)).toEqual(Array.from({ length: counted }, (_, step) => step));
     const rules = await createRawRules({ keys: KEYS_OF_ALL_KINDS, policy: { ubatches: 2 }, ranks: 2 });
@@ -147,7 +142,9 @@ describe('lockstep run', () => {
     const plan = file('captured.json', JSON.stringify({ schemaVersion: 1, policy: {}, keys: KEYS_OF_ALL_KINDS }));
     const { status } = cli(['run', '--requests', '2', '--plan', plan, '--capture-log', log]);
     expect(status).toBe(0);
-    const records = linesOf<{ key: CaptureKey; reservedBytes: number; allocatedBytes: number; seconds: number }>(log);
+    const records = completeLog<{ key: CaptureKey; reservedBytes: number; allocatedBytes: number; seconds: number }>(
+      log,
+    );
     const sizes = KEYS_OF_ALL_KINDS.map(({ tokens }) => tokens).sort((a, b) => b - a);
     expect(records.map(({ key }) => key.tokens)).toEqual(sizes);
     expect(records.map(({ key }) => key)).toEqual(expect.arrayContaining([...KEYS_OF_ALL_KINDS]));
@@ -224,6 +221,6 @@ describe('lockstep run', () => {
     const run = JSON.parse(stdout);
     expect(run).toMatchObject({ interrupted: true, mismatches: 0, diverged: 0 });
     expect(seconds).toBeLessThan(30);
-    expect(linesOf<StepLogLine>(log).filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
+    expect(completeLog<StepLogLine>(log).filter(({ decision }) => decision.run !== 'park')).toHaveLength(run.steps);
   });
 });

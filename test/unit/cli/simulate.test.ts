@@ -1,9 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { EAGER_REASONS, type ReasonCode, VOTE_WORDS } from '../../../dist/entry/planner.js';
+import type { StepLogLine } from '../../../dist/entry/run.js';
 import { cli, interruptCli } from '../../support/cli.js';
+import { completeLog } from '../../support/logs.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-simulate-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -60,14 +62,11 @@ describe('lockstep simulate', () => {
     const steps = path.join(folder, 'steps.jsonl');
     const { status, stdout } = cli(['simulate', '--requests', '8', '--ranks', '2', '--steps-out', steps, '--json']);
     expect(status).toBe(0);
-    const lines = readFileSync(steps, 'utf8')
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line));
+    const lines = completeLog<StepLogLine>(steps);
     const summary = JSON.parse(stdout);
     const parked = (summary.reasons['all-idle'] ?? 0) + summary.reasons.leave;
     expect(lines.length).toBe(summary.steps + parked);
-    const words = VOTE_WORDS.filter((name) => !name.startsWith('reserved'));
+    const words = VOTE_WORDS.filter((name) => !/^(reserved|decisionHash$|seal$)/.test(name));
     for (const [step, line] of lines.entries()) {
       expect(Object.keys(line)).toEqual(['schemaVersion', 'step', 'rows', 'decision']);
       expect([line.step, line.decision.step, ...line.rows.map((row: { step: number }) => row.step)]).toEqual(
@@ -109,9 +108,9 @@ describe('lockstep simulate', () => {
     expect(status).toBe(130);
     const summary = JSON.parse(stdout);
     expect(summary).toMatchObject({ interrupted: true });
-    const lines = readFileSync(steps, 'utf8').trimEnd().split('\n');
+    const lines = completeLog<StepLogLine>(steps);
     expect(lines.length).toBe(summary.steps + (summary.reasons['all-idle'] ?? 0));
-    expect(JSON.parse(lines.at(-1) as string).step).toBe(lines.length - 1);
+    expect(lines.at(-1)?.step).toBe(lines.length - 1);
     expect(seconds).toBeLessThan(20);
   });
 });

@@ -64,7 +64,7 @@ test('lines come in blocks, one a chunk, numbered through', async () => {
   expect(blocks).toEqual([
     { first: 1, lines: ['a'] },
     { first: 2, lines: ['bc', '', 'd'] },
-    { first: 5, lines: ['e'] },
+    { first: 5, lines: ['e'], unended: true },
   ]);
 });
 

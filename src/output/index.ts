@@ -1,0 +1,7 @@
+export { checkOutput } from './check-output.js';
+export { writeDocument } from './document.js';
+export { GrowingFile } from './growing-file.js';
+export { LineWriter } from './line-writer.js';
+export type { OpenOutput } from './open-output.js';
+export { writeRefusal } from './refusal.js';
+export { identityOf } from './target.js';
