@@ -124,7 +124,6 @@ function isDocument(value: unknown): value is RecordingDocument {
   const listed = Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null);
   return objects && listed && Number.isInteger(replicaSize);
 }
-}
 
 function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | null {
   const state = RECORD_STATES[words[at]];

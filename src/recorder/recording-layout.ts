@@ -47,7 +47,8 @@ export const RECORD_WORDS = [
 
 /**
  * How far a rank came in a step. `voted`: it entered the all-gather; `gathered`: it has the table; `built`: its tensors are; `launched`: the step is
- * launched, or the ranks parked. */
+ * launched, or the ranks parked.
+ */
 export const RECORD_STATES = ['none', 'voted', 'gathered', 'built', 'launched'] as const;
 /** How far a rank came in a step. */
 export type RecordState = (typeof RECORD_STATES)[number];
