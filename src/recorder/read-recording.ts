@@ -18,6 +18,8 @@ export interface StepRecord {
   /** The all-gather that it entered, from 1: those of captures count too. */
   readonly sequence: number;
   readonly state: Exclude<RecordState, 'none'>;
+  /** Whether it never entered that all-gather, because its group had ended or its caller aborted. */
+  readonly refused: boolean;
   /** Code of the error that the step ended with here; null where there was none, or no time to say so. */
   readonly error: string | null;
   /** Since the recorder was opened, in ms; a look at the clock serves 16 steps. */
@@ -128,6 +130,7 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
     step: words[at + R.step],
     sequence: words[at + R.sequence] >>> 0,
     state,
+    refused: words[at + R.refused] === 1,
     error: text[0] === 0 ? null : error,
     milliseconds: words[at + R.milliseconds],
     row: words.slice(own, table),

@@ -9,6 +9,8 @@ export interface LastStep {
   readonly step: number;
   readonly sequence: number;
   readonly state: Exclude<RecordState, 'none'>;
+  /** Whether it never entered that all-gather. */
+  readonly refused: boolean;
   readonly error: string | null;
   /** What it had voted: tokens, requests of each phase, and whether to run, leave or report a fault. */
   readonly vote: {
@@ -22,7 +24,7 @@ export interface LastStep {
 /** A step in which ranks have recorded what cannot be of one group. */
 export interface Difference {
   readonly step: number;
-  readonly what: 'sequence' | 'table' | 'decision';
+  readonly what: 'sequence' | 'table' | 'vote' | 'decision';
   /** Those that differ from most; all of them where no more agree on one thing than on another. */
   readonly ranks: readonly number[];
   readonly detail: string;
@@ -36,7 +38,7 @@ export interface ComparedRecordings {
   readonly last: readonly LastStep[];
   /** The earliest difference; null where there is none. */
   readonly difference: Difference | null;
-  /** The rank that left step first: the only one behind all others, or the first of several with an error of its own; null if none is known. */
+  /** The rank that left step first: the only one with an error of its own, behind all others, or that stopped without a word; null if none is known. */
   readonly first: LastStep | null;
   /** Ranks at fault, where that can be known: those of the earliest difference, else `first`. */
   readonly culprits: readonly number[];
@@ -69,14 +71,14 @@ export function compareRecordings(recordings: readonly Recording[]): ComparedRec
 function lastStep({ rank, records }: Recording): LastStep[] {
   const record = records.at(-1);
   if (record === undefined) return [];
-  const { step, sequence, state, error, row } = record;
+  const { step, sequence, state, refused, error, row } = record;
   const vote = {
     control: nameOf('CONTROL', row[V.control] ?? ENUMS.CONTROL.run),
     tokens: row[V.tokens] as number,
     prefills: row[V.prefillRequests] as number,
     decodes: row[V.decodeRequests] as number,
   };
-  return [{ rank, step, sequence, state, error, vote }];
+  return [{ rank, step, sequence, state, refused, error, vote }];
 }
 
 /** Errors by which a rank learns of another's end. */
@@ -84,19 +86,22 @@ const TOLD: readonly (string | null)[] = ['ERR_RANK_LOST', 'ERR_COLLECTIVE_TIMEO
 
 function firstToLeave(last: readonly LastStep[]): LastStep | null {
   const ended = last.every(({ state, error }) => state === 'launched' && error === null);
-  const [least] = last;
-  if (least === undefined || (ended && last.every((each) => each.sequence === least.sequence))) return null;
-  const order = [...last].sort((a, b) => progress(a) - progress(b));
-  const behind = order.filter((each) => progress(each) === progress(order[0] as LastStep));
+  const [some] = last;
+  if (some === undefined || (ended && last.every((each) => each.sequence === some.sequence))) return null;
+  // A rank that failed by itself left before those that only heard of it.
   const own = last.filter(({ error }) => !TOLD.includes(error));
-  // A rank that failed by itself left before those that only heard of it; one that stopped without a word is behind them.
   if (own.length === 1) return own[0] as LastStep;
+  // One that stopped without a word is the only one without an error, or, where it came back later, behind the others.
+  const silent = last.filter(({ error }) => error === null);
+  if (silent.length === 1 && own.length === 0) return silent[0] as LastStep;
+  const steps = last.map((each) => progress(each, some.sequence));
+  const behind = last.filter((_, index) => steps[index] === Math.min(...steps));
   return behind.length === 1 ? (behind[0] as LastStep) : null;
 }
 
-/** How far a rank came, as one number. Sequence numbers wrap, and ranks of one group are within one of each other. */
-function progress({ sequence, state }: LastStep): number {
-  return sequence * 8 + ORDER.indexOf(state);
+/** How far a rank came beyond all-gather `from`, as one number. Sequence numbers are of 32 bits and wrap. */
+function progress({ sequence, state, refused }: LastStep, from: number): number {
+  return ((sequence - from) | 0) * 8 + (refused ? 0 : ORDER.indexOf(state));
 }
 
 const ORDER: readonly RecordState[] = ['none', 'voted', 'gathered', 'built', 'launched'];
@@ -135,6 +140,13 @@ function differenceOf(step: number, each: readonly { rank: number; record: StepR
     const holders = wrong.map((other) => other.rank).join(', ');
     return { step, what: 'table', ranks, detail: `rank ${holders} holds another row of rank ${rank} than it voted` };
   }
+  for (const name of SHARED_WORDS) {
+    const values = each.map(({ record }) => record.row[V[name]]);
+    const votes = outliers(values);
+    if (votes.length === 0) continue;
+    const detail = each.map(({ rank }, index) => `rank ${rank} voted with ${name} ${values[index]}`).join(', ');
+    return { step, what: 'vote', ranks: named(votes), detail };
+  }
   const built = each.filter(({ record }) => record.decisionHash !== null);
   const decisions = outliers(built.map(({ record }) => record.decisionHash));
   if (decisions.length === 0) return null;
@@ -143,3 +155,5 @@ function differenceOf(step: number, each: readonly { rank: number; record: StepR
 }
 
 const V = indexOf(VOTE_WORDS);
+/** Words that are equal in the votes of all ranks. */
+const SHARED_WORDS = ['version', 'planHash', 'decisionHash'] as const;

@@ -119,7 +119,7 @@ export class Rank implements Disposable {
       this.collective.allGatherSync(row, this.planner.table, step.wait);
       return this.#run(step);
     } catch (error) {
-      this.#recorder?.failed(asFault(error).code);
+      this.#record(error);
       throw error;
     } finally {
       this.#end();
@@ -151,10 +151,10 @@ export class Rank implements Disposable {
       this.#throwIfDisposed();
       return this.#run(step);
     } catch (error) {
-      this.#recorder?.failed(asFault(error).code);
-      // The disposal ended the wait, whatever error the wait throws.
-      this.#throwIfDisposed();
-      throw error;
+      // A disposal ended the wait, whatever error the wait throws.
+      const reason = this.#disposed ? this.#disposedError() : error;
+      this.#record(reason);
+      throw reason;
     } finally {
       ends.release();
       this.#gathering = false;
@@ -225,6 +225,10 @@ export class Rank implements Disposable {
     };
   }
 
+  #record(error: unknown): void {
+    this.#recorder?.failed(asFault(error).code, this.collective.sequence);
+  }
+
   /** Ends the park for every rank; does nothing without a park, or if a peer has ended it. */
   #unpark(): void {
     if (!this.#parked) return;
@@ -248,7 +252,6 @@ export class Rank implements Disposable {
   #run(step: StepInHand): StepResult {
     const { planner } = this;
     const recorder = this.#recorder;
-    recorder?.gathered();
     const decision = this.#resolve(step);
     try {
       const local = planner.build(decision);
@@ -271,6 +274,7 @@ export class Rank implements Disposable {
 
   #resolve(step: StepInHand): DecisionView {
     try {
+      this.#recorder?.gathered();
       return this.planner.resolve(this.planner.table);
     } catch (error) {
       this.#abortUnlessAgreed(error);

@@ -69,13 +69,13 @@ describe('a recorder', () => {
     const recorder = openRecorder({ planner, path: null });
     expect([recorder.persistent, recorder.reason]).toEqual([false, 'no file was asked for']);
     const last = () => decodeRecording(recorder.bytes(), 'memory').records.at(-1);
-    recorder.failed('ERR_INPUT_INVALID');
+    recorder.failed('ERR_INPUT_INVALID', 1);
     expect(last()).toBeUndefined();
     for (const [index, state] of ['voted', 'gathered', 'built'].entries()) {
       step(planner, recorder, index + 1, state);
       expect(last()).toMatchObject({ state, error: null, sequence: index + 1 });
-      recorder.failed('ERR_COLLECTIVE_TIMEOUT');
-      recorder.failed('ERR_RANK_LOST');
+      recorder.failed('ERR_COLLECTIVE_TIMEOUT', 1);
+      recorder.failed('ERR_RANK_LOST', 1);
       expect(last()).toMatchObject({ state, error: 'ERR_COLLECTIVE_TIMEOUT' });
       expect(last()?.table === null).toBe(state === 'voted');
       expect(last()?.decisionHash === null).toBe(state !== 'built');
@@ -83,7 +83,7 @@ describe('a recorder', () => {
     }
     step(planner, recorder, 9);
     // It ended: an error before the next vote is none of this step.
-    recorder.failed('ERR_ABORTED');
+    recorder.failed('ERR_ABORTED', 1);
     expect(last()).toMatchObject({ state: 'launched', error: null });
   });
 
