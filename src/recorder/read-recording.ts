@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { LockstepError } from '../errors.js';
-import { indexOf, LAYOUT_VERSION, nameOf, VOTE_WORDS } from '../layout/index.js';
+import { indexOf, LAYOUT_VERSION, nameIn, VOTE_WORDS } from '../layout/index.js';
 import type { RecordingDocument } from './recording-document.js';
 import {
   ERROR_CHARACTERS,
@@ -30,7 +30,7 @@ export interface StepRecord {
   readonly table: Int32Array | null;
   /** Hash of the decision it built; null before that. */
   readonly decisionHash: number | null;
-  /** How the step ran; null before it was built. */
+  /** How the step ran; null before it was built, or where the recording is damaged. */
   readonly run: string | null;
   /** Device collectives it had entered once the step was launched; null before that. */
   readonly collectives: { readonly inGraphs: number; readonly eager: number } | null;
@@ -136,7 +136,7 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
     row: words.slice(own, table),
     table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
     decisionHash: has('built') ? words[at + R.decisionHash] : null,
-    run: has('built') ? nameOf('RUN', words[at + R.run]) : null,
+    run: has('built') ? nameIn('RUN', words[at + R.run]) : null,
     collectives: has('launched')
       ? { inGraphs: words[at + R.collectivesInGraphs], eager: words[at + R.collectivesEager] }
       : null,

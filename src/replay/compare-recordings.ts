@@ -1,5 +1,5 @@
 import { LockstepError } from '../errors.js';
-import { ENUMS, indexOf, nameOf, VOTE_WORDS } from '../layout/index.js';
+import { indexOf, nameIn, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';
 import type { Recording, RecordState, StepRecord } from '../recorder/index.js';
 
@@ -73,7 +73,7 @@ function lastStep({ rank, records }: Recording): LastStep[] {
   if (record === undefined) return [];
   const { step, sequence, state, refused, error, row } = record;
   const vote = {
-    control: nameOf('CONTROL', row[V.control] ?? ENUMS.CONTROL.run),
+    control: nameIn('CONTROL', row[V.control] as number) ?? 'damaged',
     tokens: row[V.tokens] as number,
     prefills: row[V.prefillRequests] as number,
     decodes: row[V.decodeRequests] as number,

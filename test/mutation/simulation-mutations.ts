@@ -116,6 +116,12 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
     replace: "if (outcome.onAsymmetric !== 'none')",
   },
   {
+    name: 'guard: a row is taken without a look at its seal',
+    file: 'ranks/guard/resolve-guard.js',
+    find: 'if (!rows.sealed(rank))',
+    replace: 'if (rows.ranks === 0)',
+  },
+  {
     name: 'recorder: writes over the step before',
     file: RECORDER,
     find: '(this.#begun % this.#slots)',

@@ -42,7 +42,12 @@ describe('one mistake in the loop of a rank', () => {
     const source = readFileSync(path.join(root, 'dist', file), 'utf8');
     expect(source.split(find)).toHaveLength(2);
     const index = SIMULATION_MUTATIONS.findIndex((each) => each.name === name);
-    const { failure, steps } = await simulated(`${index}`, MOST_STEPS, file, source.replace(find, () => replace));
+    const { failure, steps } = await simulated(
+      `${index}`,
+      MOST_STEPS,
+      file,
+      source.replace(find, () => replace),
+    );
     expect(failure, 'no law is broken').not.toBeNull();
     if (process.env.LOCKSTEP_VERBOSE) console.log(name, steps, failure?.message);
     rows.push(`| ${name} | ${10 ** Math.max(2, Math.ceil(Math.log10(steps + 1)))} |`);

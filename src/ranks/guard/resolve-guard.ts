@@ -63,5 +63,6 @@ function namedOf(
 
 function describe(rows: GuardTable, rank: number): string | null {
   if (rows.word(rank, 'tag') !== GUARD_TAG) return null;
+  if (!rows.sealed(rank)) return 'gave a row that was damaged on its way or here';
   return `guards key ${rows.word(rank, 'key')} with onAsymmetric '${rows.word(rank, 'drop') === 1 ? 'drop' : 'throw'}'`;
 }

@@ -17,16 +17,13 @@ export async function loadBuild(folder: string) {
   const { openGroup } = await load<typeof import('../../../dist/ranks/threads/threads-group.js')>(
     'ranks/threads/threads-group.js',
   );
-  const { MessageGroup } = await load<typeof import('../../../dist/ranks/mpi/message-group.js')>(
-    'ranks/mpi/message-group.js',
-  );
-  const { compareRecordings } = await load<typeof import('../../../dist/replay/compare-recordings.js')>(
-    'replay/compare-recordings.js',
-  );
+  const { MessageGroup } =
+    await load<typeof import('../../../dist/ranks/mpi/message-group.js')>('ranks/mpi/message-group.js');
+  const { compareRecordings } =
+    await load<typeof import('../../../dist/replay/compare-recordings.js')>('replay/compare-recordings.js');
   const { KeyGraphs } = await load<typeof import('../../../dist/execution/key-graphs.js')>('execution/key-graphs.js');
-  const { CapturedPiece } = await load<typeof import('../../../dist/execution/captured-piece.js')>(
-    'execution/captured-piece.js',
-  );
+  const { CapturedPiece } =
+    await load<typeof import('../../../dist/execution/captured-piece.js')>('execution/captured-piece.js');
   const { loadModules } = await load<typeof import('../../../dist/memory/index.js')>('memory/index.js');
   const modules = await loadModules();
   return {

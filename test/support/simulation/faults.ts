@@ -27,6 +27,13 @@ export type FaultKind = keyof typeof FAULTS;
 
 /** Those that need messages. */
 const OF_MESSAGES: readonly FaultKind[] = ['bit flips in a message', 'message is lost', 'message comes twice'];
+/** Those that may also happen while ranks agree on captures. */
+const OF_CAPTURES: readonly FaultKind[] = [
+  'rank dies',
+  'rank stalls',
+  'gathers once too often',
+  'bit flips in one table',
+];
 export const FAULT_KINDS = Object.keys(FAULTS) as readonly FaultKind[];
 
 export interface Fault {
@@ -34,23 +41,26 @@ export interface Fault {
   readonly culprit: number;
   /** Another rank that the fault touches. */
   readonly other: number;
-  /** The step in which it happens, counted from 0. */
+  /** The step in which it happens, counted from 0; -1 while the ranks agree on captures. */
   readonly step: number;
   /** When it happened: milliseconds of the simulation; -1 before. */
   at: number;
 }
 
 /** Draws a fault, with a step below `steps`. */
-export function drawFault(random: Random, ranks: number, steps: number, messages: boolean): Fault {
-  const kinds = FAULT_KINDS.filter((kind) => messages || !OF_MESSAGES.includes(kind));
+export function drawFault(
+  random: Random,
+  ranks: number,
+  steps: number,
+  messages: boolean,
+  given: FaultKind | undefined,
+): Fault {
+  const kinds = FAULT_KINDS.filter((each) => messages || !OF_MESSAGES.includes(each));
+  const kind = given ?? kinds[random.below(kinds.length)];
   const culprit = random.below(ranks);
-  return {
-    kind: kinds[random.below(kinds.length)],
-    culprit,
-    other: (culprit + 1 + random.below(ranks - 1)) % ranks,
-    step: 1 + random.below(steps - 1),
-    at: -1,
-  };
+  const other = (culprit + 1 + random.below(ranks - 1)) % ranks;
+  const early = OF_CAPTURES.includes(kind) && random.below(8) === 0;
+  return { kind, culprit, other, step: early ? -1 : 1 + random.below(steps - 1), at: -1 };
 }
 
 /** How a rank's task ended. */

@@ -15,7 +15,7 @@ import { WatchedCollective } from './watched-collective.js';
 export const RANKS = 4;
 const PLAN = decodePlan({ sizes: [1, 2, 4], limits: LIMITS, policy: LOCKSTEP_POLICY });
 /** Longest time that a device takes to settle. Unit: milliseconds. */
-const SETTLE_MS = 5;
+export const SETTLE_MS = 5;
 /** What ranks in doubt give each other beyond the deadline: docs/ranks.md. Unit: milliseconds. */
 const DOUBT_MS = 2000;
 
@@ -26,6 +26,7 @@ export interface GroupOptions {
   /** Longest time of a message. */
   readonly delayMs: number;
   readonly firstStep: number;
+  readonly checkShapes: boolean;
   /** Whether every message of a rank that lives arrives, once. */
   readonly reliable: boolean;
   /** The rank whose disk was full when its recorder was to be opened; -1 for none. */
@@ -53,7 +54,7 @@ export interface Group {
 
 /** Ranks of `createRank` over a simulated transport and null devices. */
 export function makeGroup(build: Build, simulation: Simulation, options: GroupOptions): Group {
-  const { timeoutMs, delayMs, firstStep } = options;
+  const { timeoutMs, delayMs, firstStep, checkShapes } = options;
   const { timing } = simulation;
   const messages = options.transport === 'messages';
   const network = messages ? new Network(simulation, RANKS, VOTE_WORDS.length, delayMs, build) : null;
@@ -94,6 +95,7 @@ export function makeGroup(build: Build, simulation: Simulation, options: GroupOp
       device,
       collective,
       timeoutMs,
+      checkShapes,
       ...(recorder !== null && { recorder: throwing(recorder, () => take('record')) }),
     });
     return { rank, planner, traffic: traffics[index], collective, recorder, throws };

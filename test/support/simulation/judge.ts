@@ -1,5 +1,7 @@
 import type { LockstepError } from '../../../dist/errors.js';
+import { SLICE_MS } from '../../../dist/wait.js';
 import { type End, names, verdictOf } from './faults.js';
+import { SETTLE_MS } from './group.js';
 import type { SimulatedRun } from './simulated-run.js';
 
 /** Holds the ends of a run against what its fault may lead to, and the recordings against what was done. Throws what is not so. */
@@ -28,11 +30,21 @@ export function judge(run: SimulatedRun): void {
     if (error !== undefined && rank !== fault.culprit && !known.some((each) => names(error, each))) {
       throw new Error(`${what}, which does not name rank ${fault.culprit}`);
     }
-    if (verdict.atOnce && end.at > fault.at + run.timeoutMs / 10) {
+    if (verdict.atOnce && end.at > fault.at + atOnce(run)) {
       throw new Error(`${what} ${end.at - fault.at} ms after the fault, with a deadline of ${run.timeoutMs} ms`);
     }
   }
-  if (verdict.recorded) judgeRecordings(run);
+  // Captures are not recorded.
+  if (verdict.recorded && fault.step >= 0) judgeRecordings(run);
+}
+
+/**
+ * Longest time until all know of a fault: that of two steps without it, and a slice where a rank left without a word; a tenth of the
+ * deadline at most. Unit: milliseconds.
+ */
+function atOnce({ fault, timeoutMs, thinkMs, delayMs }: SimulatedRun): number {
+  const unsaid = fault.kind === 'rank dies' || fault.kind === 'rank is disposed of';
+  return Math.min(timeoutMs / 10, (unsaid ? SLICE_MS : 0) + 2 * (thinkMs + SETTLE_MS + delayMs));
 }
 
 /** Kinds whose culprit is ended between two of its own calls, so that nobody sees how far it came in its last step. */
@@ -43,7 +55,8 @@ function judgeAgreedFaults({ fault, faults }: SimulatedRun): void {
   const voted = fault.kind === 'device fails' || fault.kind === 'caller votes a fault';
   for (const [rank, errors] of faults.entries()) {
     const count = voted && fault.at >= 0 ? 1 : 0;
-    if (errors.length !== count) throw new Error(`rank ${rank} has ${errors.length} faults of a step, ${count} was voted`);
+    if (errors.length !== count)
+      throw new Error(`rank ${rank} has ${errors.length} faults of a step, ${count} was voted`);
     for (const error of errors) if (!names(error, fault.culprit)) throw new Error(`${error.message}: another rank`);
     const caused = fault.kind === 'device fails' && rank === fault.culprit;
     for (const { cause } of errors) {

@@ -7,6 +7,7 @@ import type { Traffic } from './traffic.js';
 
 const WIDTH = VOTE_WORDS.length;
 const CONTROL = word(VOTE_WORDS, 'control');
+const VETO = word(VOTE_WORDS, 'graphVeto');
 
 /** What a rank did of one step, beside which its record is held. */
 interface Attempt {
@@ -185,9 +186,8 @@ export class Monitor {
     let leaving = 0;
     for (const [rank, traffic] of this.#traffics.entries()) {
       group.voteTotals(rank, traffic.totals());
-      const control = rows[rank]?.[CONTROL] ?? 0;
-      rules.rows[rank][CONTROL] = control;
-      if (control === ENUMS.CONTROL.leave) leaving++;
+      for (const said of [CONTROL, VETO]) rules.rows[rank][said] = rows[rank]?.[said] ?? 0;
+      if (rules.rows[rank][CONTROL] === ENUMS.CONTROL.leave) leaving++;
     }
     const { words, run } = group.resolve(step);
     if (run === 'park') this.parks++;
@@ -215,7 +215,8 @@ export class Monitor {
     const { tensors, paddedTokens } = this.#planners[rank].local;
     const slots = Array.from(tensors.slotMapping.subarray(0, paddedTokens), Number).filter((slot) => slot >= 0);
     const expected = this.#traffics[rank].slots();
-    if (slots.length === expected.length && slots.sort((a, b) => a - b).every((slot, at) => slot === expected[at])) return;
+    if (slots.length === expected.length && slots.sort((a, b) => a - b).every((slot, at) => slot === expected[at]))
+      return;
     this.fail(`${what} with slots ${slots} in place of ${expected}`);
   }
 }

@@ -95,7 +95,10 @@ export class Network {
       lostPeer: (skip) => {
         const dead = [...this.#dead].find((peer) => !skip(peer));
         if (dead === undefined) return null;
-        return { rank: dead, reason: new this.#protocol.LockstepError('ERR_RANK_LOST', 'its process has ended.', { rank: dead }) };
+        return {
+          rank: dead,
+          reason: new this.#protocol.LockstepError('ERR_RANK_LOST', 'its process has ended.', { rank: dead }),
+        };
       },
     };
   }

@@ -3,8 +3,8 @@ import type { StepOptions } from '../../../dist/runtime/index.js';
 import { Random } from '../../../dist/workload/random.js';
 import type { Build } from './build.js';
 import { drawFault, type End, type Fault, type FaultKind } from './faults.js';
-import { judge } from './judge.js';
 import { type Group, makeGroup, RANKS } from './group.js';
+import { judge } from './judge.js';
 import { nullGraphs } from './null-device.js';
 import { Simulation, type Sleeping } from './scheduler.js';
 import { strike } from './strike.js';
@@ -38,9 +38,12 @@ export async function simulate(build: Build, seed: number, options: RunOptions =
     return await run.run();
   } catch (error) {
     const { kind, culprit, step } = run.fault;
-    throw new Error(`seed ${seed} (${run.transport}; ${kind}, rank ${culprit}, step ${step}): ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new Error(
+      `seed ${seed} (${run.transport}; ${kind}, rank ${culprit}, step ${step}): ${(error as Error).message}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 
@@ -51,12 +54,15 @@ export class SimulatedRun {
   readonly fault: Fault;
   readonly transport: 'shared memory' | 'messages';
   readonly timeoutMs: number;
+  /** Longest time between two steps of a rank. Unit: milliseconds. */
+  readonly thinkMs: number;
+  /** Longest time of a message. Unit: milliseconds. */
+  readonly delayMs: number;
   readonly group: Group;
   readonly ends: (End | undefined)[] = Array.from({ length: RANKS });
   /** The errors of a fault that all agreed on, by rank. */
   readonly faults: LockstepError[][] = Array.from({ length: RANKS }, () => []);
   readonly #seed: number;
-  readonly #thinkMs: number;
   readonly #arrivals: number;
   readonly #firstStep: number;
   readonly #leaveAt: readonly number[];
@@ -72,10 +78,10 @@ export class SimulatedRun {
     this.#seed = seed;
     this.simulation = new Simulation(seed);
     this.transport = pick(['shared memory', 'messages'] as const);
-    const drawn = drawFault(random, RANKS, steps, this.transport === 'messages');
-    this.fault = { ...drawn, kind: options.kind ?? drawn.kind };
+    this.fault = drawFault(random, RANKS, steps, this.transport === 'messages', options.kind);
     this.timeoutMs = pick([1000, 30_000]);
-    this.#thinkMs = pick([1, 5, 20]);
+    this.thinkMs = pick([1, 5, 20]);
+    this.delayMs = pick([0.1, 1, 5]);
     this.#arrivals = pick([0.02, 0.1, 0.4]);
     this.#firstStep = pick([0, 0, 2 ** 31 - 1 - random.below(steps)]);
     this.#leaveAt = Array.from({ length: RANKS }, () => steps + 2 + random.below(4));
@@ -87,9 +93,10 @@ export class SimulatedRun {
     this.group = makeGroup(build, this.simulation, {
       transport: this.transport,
       timeoutMs: this.timeoutMs,
-      delayMs: pick([0.1, 1, 5]),
+      delayMs: this.delayMs,
       firstStep: this.#firstStep,
       reliable: !UNRELIABLE.includes(this.fault.kind),
+      checkShapes: pick([false, false, false, true]),
       unrecorded: pick([-1, -1, -1, random.below(RANKS)]),
     });
     this.#live();
@@ -144,22 +151,35 @@ export class SimulatedRun {
 
   /** Agrees on the keys to capture, and keeps those that all ranks have. */
   async #capture(rank: number): Promise<void> {
-    const { planner, collective, rank: member } = this.group.members[rank];
+    const member = this.group.members[rank];
+    const { planner, collective } = member;
     const kept: number[] = [];
     for (const [key, { ready, onAsymmetric }] of this.#captures.entries()) {
-      await this.simulation.sleep(this.simulation.random.uniform() * this.#thinkMs);
+      await this.simulation.sleep(this.simulation.random.uniform() * this.thinkMs);
+      if (key === 1 && this.fault.step < 0 && rank === this.fault.culprit) await strike(this, member);
       const lack = ready[rank] ? {} : { lackingBytes: 64, reason: 'memory' as const };
       const all = ready.every((each) => each);
       const some = ready.some((each) => each) && !all;
       const expected = some && onAsymmetric === 'throw' ? 'ERR_CAPTURE_ASYMMETRIC' : all ? 'run' : 'skip';
       const outcome = await this.build
-        .agreeOnCapture(collective, { key, ready: ready[rank], ...lack }, { onAsymmetric }, { timeoutMs: this.timeoutMs })
-        .catch((error: LockstepError) => error.code);
-      if (outcome !== expected) this.group.monitor.fail(`the guard of key ${key} gives ${outcome} in place of ${expected}`);
+        .agreeOnCapture(
+          collective,
+          { key, ready: ready[rank], ...lack },
+          { onAsymmetric },
+          { timeoutMs: this.timeoutMs },
+        )
+        .catch((error: LockstepError) => {
+          if (error.code === 'ERR_CAPTURE_ASYMMETRIC') return error.code;
+          // As `Rank.capture` does, whose waits block the thread.
+          collective.abort(error);
+          throw error;
+        });
+      if (outcome !== expected)
+        this.group.monitor.fail(`the guard of key ${key} gives ${outcome} in place of ${expected}`);
       if (all) kept.push(key);
     }
     if (kept.length < this.#captures.length) planner.keepKeys(kept);
-    member.executor.useGraphs(nullGraphs(this.build, kept.length));
+    member.rank.executor.useGraphs(nullGraphs(this.build, kept.length));
   }
 
   async #steps(rank: number): Promise<void> {
@@ -169,17 +189,24 @@ export class SimulatedRun {
     const { traffic, collective } = member;
     let retried = false;
     for (;;) {
-      await simulation.sleep(random.uniform() * this.#thinkMs);
+      await simulation.sleep(random.uniform() * this.thinkMs);
       const step = this.stepOf(rank);
+      // Less than a deadline, and over before the fault.
+      if (step < fault.step - 2 && random.below(100) === 0) await simulation.sleep(0.6 * this.timeoutMs);
       const leave = step >= this.#leaveAt[rank];
       if (leave) traffic.rest();
       else traffic.schedule(random.uniform() < this.#arrivals);
       const strikes = rank === fault.culprit && step === fault.step && !retried;
       const told: StepOptions = strikes ? await strike(this, member) : {};
+      const veto: StepOptions = random.below(16) === 0 ? { graphVeto: 'other' } : {};
       const { sequence } = collective;
       const last = group.monitor.attempts[rank].at(-1);
       try {
-        const { decision } = await member.rank.step({ ...told, ...(leave && told.fault === undefined && { leave }) });
+        const { decision } = await member.rank.step({
+          ...veto,
+          ...told,
+          ...(leave && told.fault === undefined && { leave }),
+        });
         // The last step launches nothing that the device would tell of, and is no park.
         if (decision.leave) group.monitor.launches(rank);
         group.monitor.launched(rank);

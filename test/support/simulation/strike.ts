@@ -1,4 +1,5 @@
 import { VOTE_WORDS } from '../../../dist/layout/layout.js';
+import { GUARD_WORDS } from '../../../dist/ranks/guard/guard-row.js';
 import type { StepOptions } from '../../../dist/runtime/index.js';
 import type { Member } from './group.js';
 import { nullGraphs } from './null-device.js';
@@ -45,7 +46,12 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
     };
   };
   /** Has its way with the next row from one rank to another. */
-  const onWay = (from: number, to: number, fate: 'send' | 'lose' | 'twice', change = (_: Int32Array): void => {}): void => {
+  const onWay = (
+    from: number,
+    to: number,
+    fate: 'send' | 'lose' | 'twice',
+    change = (_: Int32Array): void => {},
+  ): void => {
     const { network } = group;
     if (network === null) return;
     network.tamper = (sender, receiver, words) => {
@@ -82,7 +88,10 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
       await simulation.sleep(3 * run.timeoutMs);
       break;
     case 'bit flips in one table':
-      inTable(flip);
+      // A guard's row is shorter than a vote.
+      inTable((table) =>
+        flip(fault.step < 0 ? table.subarray(other * WIDTH, other * WIDTH + GUARD_WORDS.length) : table),
+      );
       break;
     case 'stale row in one table':
       inTable((table, sequence) => {
@@ -139,7 +148,9 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
       break;
     case 'gathers once too often':
       run.struck();
-      await collective.allGather(planner.row.slice(), new Int32Array(planner.table.length), { timeoutMs: run.timeoutMs });
+      await collective.allGather(planner.row.slice(), new Int32Array(planner.table.length), {
+        timeoutMs: run.timeoutMs,
+      });
       break;
     case 'other plan': {
       const keys = planner.plan.keys.length;

@@ -1,5 +1,4 @@
-import type { StepPlanner } from '../../../dist/entry/planner.js';
-import type { Row } from '../../../dist/entry/planner.js';
+import type { Row, StepPlanner } from '../../../dist/entry/planner.js';
 import type { Random } from '../../../dist/workload/random.js';
 
 export const LIMITS = {

@@ -3,11 +3,11 @@ import type { WaitOptions } from '../../../dist/wait.js';
 import type { Monitor } from './monitor.js';
 import type { Simulation } from './scheduler.js';
 
-/** What a fault does to the gathers of a rank's votes. */
+/** What a fault does to the gathers of a rank. */
 export interface GatherHooks {
-  /** Returns what is sent in place of the vote. */
+  /** Returns what is sent in place of a vote. */
   send(row: Int32Array): Int32Array;
-  /** May change the table that was gathered. */
+  /** May change the table that was gathered, of votes or of a guard. */
   receive(table: Int32Array): void;
 }
 
@@ -75,9 +75,8 @@ export class WatchedCollective implements Collective {
         this.#monitor.fail(`an all-gather of rank ${this.rank} took ${simulation.time - start} ms`);
       }
     }
-    if (!isVote) return;
     this.hooks?.receive(table);
-    this.#monitor.gathered(this.rank);
+    if (isVote) this.#monitor.gathered(this.rank);
   }
 
   async waitForWork(options?: ParkOptions): Promise<WorkSource> {

@@ -48,6 +48,18 @@ describe('resolveGuard', () => {
     }
   });
 
+  it('refuses a table with any one bit of a row changed, naming its rank', () => {
+    const rows: GuardReady[] = [0, 1, 2].map((rank) => ({ key: 5, ready: rank !== 1 }));
+    const table = tableOf(rows);
+    expect(resolveGuard(table, ROW_WORDS).kind).toBe('asymmetric');
+    for (let bit = 0; bit < 32 * table.length; bit++) {
+      table[bit >>> 5] ^= 1 << (bit & 31);
+      const rank = Math.floor((bit >>> 5) / ROW_WORDS);
+      expect(resolveGuard(table, ROW_WORDS)).toMatchObject({ kind: 'diverged', differences: [{ rank }] });
+      table[bit >>> 5] ^= 1 << (bit & 31);
+    }
+  });
+
   it('reports what each rank lacked, to the byte', () => {
     const lack = fc.record({
       reason: fc.constantFrom(...CAPTURE_LACKS.slice(1)),
@@ -154,7 +166,7 @@ describe('agreeOnCapture', () => {
     }
     const narrow = createSolo({ rowWords: 4 });
     const error = await rejectionOf('ERR_CONFIG_INVALID', agreeOnCapture(narrow, has, { onAsymmetric: 'throw' }));
-    expect(error.message).toContain('rowWords is 4; a guard row takes 7');
+    expect(error.message).toContain('rowWords is 4; a guard row takes 8');
     expect(narrow.sequence).toBe(0);
   });
 });

@@ -1,10 +1,11 @@
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from '../../support/cli.js';
+import { shownLines } from '../../support/doc-blocks.js';
 import { FULL_RUN, runs, SEED } from '../../support/property-runs.js';
 import { loadBuild } from '../../support/simulation/build.js';
 import { type Campaign, campaign } from '../../support/simulation/campaign.js';
-import { FAULT_KINDS } from '../../support/simulation/faults.js';
+import { FAULT_KINDS, FAULTS } from '../../support/simulation/faults.js';
 import { simulate } from '../../support/simulation/simulated-run.js';
 
 const build = await loadBuild(path.join(root, 'dist'));
@@ -15,6 +16,11 @@ function told(what: string, { runs, steps, failure }: Campaign, since: number): 
   console.log(`simulation: ${what}, seeds ${SEED} to ${SEED + runs - 1}, ${steps} steps of 4 ranks, ${rate} a second`);
   if (failure !== null) throw failure;
 }
+
+it('docs/simulation.md has every fault', () => {
+  const rows = ['| fault | what happens |', '|---|---|', ...FAULT_KINDS.map((kind) => `| ${kind} | ${FAULTS[kind]} |`)];
+  expect(shownLines('docs/simulation.md', 'faults of the simulation', rows)).toEqual(rows);
+});
 
 describe('a simulated group of four ranks', () => {
   it.each(FAULT_KINDS)('keeps its laws: %s', async (kind) => {
@@ -41,7 +47,11 @@ describe('a simulated group of four ranks', () => {
 
   it('does the same again from the same seed', async () => {
     for (const seed of [SEED, SEED + 1, SEED + 2]) {
-      const [first, again, other] = [await simulate(build, seed), await simulate(build, seed), await simulate(build, seed + 9)];
+      const [first, again, other] = [
+        await simulate(build, seed),
+        await simulate(build, seed),
+        await simulate(build, seed + 9),
+      ];
       expect(again).toEqual(first);
       expect(other.trace).not.toBe(first.trace);
     }
