@@ -14,7 +14,7 @@ const MEMORY = 'ranks/threads/group-memory.js';
 /** Mistakes in the loop of a rank, its transports, guard and recorder, which the simulation must find. */
 export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
-    name: 'rank: tells nobody of a throw between gather and launch',
+    name: 'rank: reports no throw between gather and launch',
     file: RANK,
     find: 'this.#abort(asFault(error));\n            throw error;',
     replace: 'throw error;',
@@ -74,7 +74,7 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
     replace: 'Atomics.compareExchange(this.words, PARK, lasting, park & ~ENDED);',
   },
   {
-    name: 'threads: the end of a group wakes nobody, and leaves who is parked asleep',
+    name: 'threads: the end of a group wakes no rank',
     file: MEMORY,
     find: 'Atomics.or(this.words, PARK, ENDED);\n        this.rouse();',
     replace: 'void PARK;',
@@ -146,7 +146,7 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
     replace: '',
   },
   {
-    name: 'replay: the rank that was told of an end is blamed for it',
+    name: 'replay: a rank that only heard of an end is blamed for it',
     file: 'replay/compare-recordings.js',
     find: '.filter(({ error }) => !TOLD.includes(error))',
     replace: '.filter(({ error }) => TOLD.includes(error))',

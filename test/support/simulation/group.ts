@@ -101,7 +101,10 @@ export function makeGroup(build: Build, simulation: Simulation, options: GroupOp
     return { rank, planner, traffic: traffics[index], collective, recorder, throws };
   });
   const kill = (rank: number): void => {
-    if (network !== null) return network.kill(rank);
+    if (network !== null) {
+      network.kill(rank);
+      return;
+    }
     simulation.kill(rank);
     // What the supervisor of threads does for one that ended.
     const lost = new build.LockstepError('ERR_RANK_LOST', 'its thread has ended.', { rank });

@@ -226,11 +226,10 @@ export class SimulatedRun {
   #failed(rank: number, error: unknown, before: boolean): void {
     const { LockstepError } = this.build;
     if (!(error instanceof LockstepError)) throw error;
-    if (error.code === 'ERR_ABORTED' && before) return this.group.monitor.unpark();
     // Who makes a rank disposes of what it is made of after it.
     if (error.code === 'ERR_DISPOSED') this.group.members[rank].collective.dispose();
-    if (error.code !== 'ERR_RANK_FAULT') throw error;
-    this.faults[rank].push(error);
+    if (error.code === 'ERR_RANK_FAULT') this.faults[rank].push(error);
+    else if (error.code !== 'ERR_ABORTED' || !before) throw error;
     this.group.monitor.unpark();
   }
 
