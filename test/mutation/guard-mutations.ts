@@ -24,7 +24,7 @@ export const GUARD_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'guard: rows of different keys go together',
-    find: 'if (differences.length > 0)',
-    replace: 'if (differences.length > rows.ranks)',
+    find: 'if (differences.length > 0 ||',
+    replace: 'if (differences.length > rows.ranks ||',
   },
 ];

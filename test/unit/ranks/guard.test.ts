@@ -58,6 +58,15 @@ describe('resolveGuard', () => {
       expect(resolveGuard(table, ROW_WORDS)).toMatchObject({ kind: 'diverged', differences: [{ rank }] });
       table[bit >>> 5] ^= 1 << (bit & 31);
     }
+    // Where most rows are damaged, all ranks are named.
+    for (const rank of [0, 1, 2]) {
+      table[rank * ROW_WORDS + 2] ^= 2;
+      const named = rank === 0 ? 1 : 3;
+      expect(resolveGuard(table, ROW_WORDS)).toMatchObject({ kind: 'diverged', differences: { length: named } });
+    }
+    const alone = tableOf([{ key: 5, ready: true }]);
+    alone[2] = 0;
+    expect(resolveGuard(alone, ROW_WORDS).kind).toBe('diverged');
   });
 
   it('reports what each rank lacked, to the byte', () => {
