@@ -14,8 +14,9 @@ test('groups of four ranks keep their laws under faults, over new seeds', { time
   const onProgress = (steps: number, seed: number): void =>
     console.log(`simulation: ${Math.round(steps)} of ${STEPS} steps, up to seed ${seed}`);
   const found = await campaign(build, SEED, { steps: STEPS, onProgress });
+  // `.ci/run` shows lines that begin so.
   console.log(
-    `simulation: ${found.runs} runs, seeds ${SEED} to ${SEED + found.runs - 1}, ${found.steps} steps of 4 ranks`,
+    `\nnote: simulation: ${found.runs} runs, seeds ${SEED} to ${SEED + found.runs - 1}, ${found.steps} steps of 4 ranks`,
   );
   for (const [kind, count] of [...found.kinds].sort()) console.log(`  ${count} with: ${kind}`);
   if (found.failure !== null) throw found.failure;

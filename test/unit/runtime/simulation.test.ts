@@ -13,7 +13,10 @@ const build = await loadBuild(path.join(root, 'dist'));
 function told(what: string, { runs, steps, failure }: Campaign, since: number): void {
   const seconds = (performance.now() - since) / 1000;
   const rate = Math.round(steps / seconds);
-  console.log(`simulation: ${what}, seeds ${SEED} to ${SEED + runs - 1}, ${steps} steps of 4 ranks, ${rate} a second`);
+  // `.ci/run` shows lines that begin so.
+  console.log(
+    `\nnote: simulation, ${what}: seeds ${SEED} to ${SEED + runs - 1}, ${steps} steps of 4 ranks, ${rate} a second`,
+  );
   if (failure !== null) throw failure;
 }
 
