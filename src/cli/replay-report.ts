@@ -56,10 +56,10 @@ const CAME: Record<LastStep['state'], string> = {
   launched: 'ended the step',
 };
 
-function lastLine({ step, sequence, state, error, vote }: LastStep): string {
+function lastLine({ step, sequence, state, refused, error, vote }: LastStep): string {
   const held = `${count(vote.tokens)} tokens, ${count(vote.decodes)} decodes, ${count(vote.prefills)} prefills`;
   const ended = error === null ? '' : `, then ${error}`;
-  return `step ${step}, all-gather ${sequence}: ${CAME[state]}${ended} (voted ${vote.control}: ${held})`;
+  return `step ${step}, all-gather ${sequence}: ${refused ? 'did not enter' : CAME[state]}${ended} (voted ${vote.control}: ${held})`;
 }
 
 /** What became of a log's steps, for people. */

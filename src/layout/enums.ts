@@ -97,8 +97,18 @@ export const ENUMS = {
 
 /** Names of an enum by value, for reading words back. */
 export function nameOf<E extends keyof typeof ENUMS>(group: E, value: number): keyof (typeof ENUMS)[E] & string {
+  const name = nameIn(group, value);
+  if (name === null) throw new RangeError(`${group} has no value ${value}`);
+  return name;
+}
+
+/** The same for words that may be damaged: null for a value without a name. */
+export function nameIn<E extends keyof typeof ENUMS>(
+  group: E,
+  value: number,
+): (keyof (typeof ENUMS)[E] & string) | null {
   for (const [name, number] of Object.entries(ENUMS[group])) {
     if (number === value) return name as keyof (typeof ENUMS)[E] & string;
   }
-  throw new RangeError(`${group} has no value ${value}`);
+  return null;
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { LockstepError } from '../errors.js';
-import { ENUMS, indexOf, LAYOUT_VERSION, nameOf, VOTE_WORDS } from '../layout/index.js';
+import { indexOf, LAYOUT_VERSION, nameIn, VOTE_WORDS } from '../layout/index.js';
 import type { RecordingDocument } from './recording-document.js';
 import {
   ERROR_CHARACTERS,
@@ -18,6 +18,8 @@ export interface StepRecord {
   /** The all-gather that it entered, from 1: those of captures count too. */
   readonly sequence: number;
   readonly state: Exclude<RecordState, 'none'>;
+  /** Whether it never entered that all-gather, because its group had ended or its caller aborted. */
+  readonly refused: boolean;
   /** Code of the error that the step ended with here; null where there was none, or no time to say so. */
   readonly error: string | null;
   /** Since the recorder was opened, in ms; a look at the clock serves 16 steps. */
@@ -28,7 +30,7 @@ export interface StepRecord {
   readonly table: Int32Array | null;
   /** Hash of the decision it built; null before that. */
   readonly decisionHash: number | null;
-  /** How the step ran; null before it was built. */
+  /** How the step ran; null before it was built, or where the recording is damaged. */
   readonly run: string | null;
   /** Device collectives it had entered once the step was launched; null before that. */
   readonly collectives: { readonly inGraphs: number; readonly eager: number } | null;
@@ -131,9 +133,6 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
   if (state === undefined || state === 'none') return null;
   const has = (least: RecordState): boolean => words[at] >= RECORD_STATES.indexOf(least);
   const own = at + RECORD_WORDS.length;
-  const run = words[at + R.run];
-  // Something else wrote into this one.
-  if (!CONTROLS.includes(words[own + V.control]) || (has('built') && !RUNS.includes(run))) return null;
   const table = own + VOTE_WORDS.length;
   const text = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS);
   const error = new TextDecoder('latin1').decode(text.subarray(0, Math.max(0, text.indexOf(0)) || text.length));
@@ -141,20 +140,18 @@ function readRecord(words: Int32Array, at: number, ranks: number): StepRecord | 
     step: words[at + R.step],
     sequence: words[at + R.sequence] >>> 0,
     state,
+    refused: words[at + R.refused] === 1,
     error: text[0] === 0 ? null : error,
     milliseconds: words[at + R.milliseconds],
     row: words.slice(own, table),
     table: has('gathered') ? words.slice(table, table + ranks * VOTE_WORDS.length) : null,
     decisionHash: has('built') ? words[at + R.decisionHash] : null,
-    run: has('built') ? nameOf('RUN', run) : null,
+    run: has('built') ? nameIn('RUN', words[at + R.run]) : null,
     collectives: has('launched')
       ? { inGraphs: words[at + R.collectivesInGraphs], eager: words[at + R.collectivesEager] }
       : null,
   };
 }
 
-const CONTROLS: readonly number[] = Object.values(ENUMS.CONTROL);
-const RUNS: readonly number[] = Object.values(ENUMS.RUN);
-const V = indexOf(VOTE_WORDS);
 const H = indexOf(HEADER_WORDS);
 const R = indexOf(RECORD_WORDS);

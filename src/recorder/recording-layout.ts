@@ -36,7 +36,7 @@ export const RECORD_WORDS = [
   'collectivesInGraphs',
   'collectivesEager',
   'milliseconds',
-  'reserved9',
+  'refused',
   'error0',
   'error1',
   'error2',

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { LockstepError, shown } from '../errors.js';
-import { DECISION_WORDS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
+import { DECISION_WORDS, ENUMS, indexOf, LAYOUT_VERSION, VOTE_WORDS } from '../layout/index.js';
 import { guarded, loadNative } from '../native/index.js';
 import { StepPlanner } from '../planner/index.js';
 import { recordingDocument } from './recording-document.js';
@@ -140,6 +140,7 @@ export class StepRecorder implements Disposable {
     words[at + R.step] = step;
     words[at + R.sequence] = sequence;
     words[at + R.decisionHash] = 0;
+    words[at + R.refused] = 0;
     words[at + R.error0] = 0;
     if ((this.#begun & CLOCK_EVERY) === 0) this.#milliseconds = performance.now() - this.#startedAt;
     words[at + R.milliseconds] = this.#milliseconds;
@@ -174,12 +175,18 @@ export class StepRecorder implements Disposable {
     words[this.#at] = LAUNCHED;
   }
 
-  /** The step ended here with this error; how far it came stays as it is. */
-  failed(code: string): void {
-    const state = this.#words[this.#at];
-    // Before the vote the record in hand is that of an earlier step; the first error of a step is the one that counts.
-    if (this.#at === 0 || state === LAUNCHED || this.#words[this.#at + R.error0] !== 0) return;
-    const bytes = new Uint8Array(this.#words.buffer, 4 * (this.#at + R.error0), ERROR_CHARACTERS).fill(0);
+  /**
+   * The step ended here with this error; how far it came stays as it is. `entered`: the all-gather that the rank entered last. An error
+   * of a wait in a park is one of the step that parked.
+   */
+  failed(code: string, entered: number): void {
+    const words = this.#words;
+    const at = this.#at;
+    // The first error of a step is the one that counts; before a vote, the record in hand is that of an earlier step.
+    if (at === 0 || words[at + R.error0] !== 0) return;
+    if (words[at] === LAUNCHED && words[at + R.run] !== PARK) return;
+    words[at + R.refused] = words[at + R.sequence] === (entered | 0) ? 0 : 1;
+    const bytes = new Uint8Array(words.buffer, 4 * (at + R.error0), ERROR_CHARACTERS).fill(0);
     for (let index = 0; index < Math.min(code.length, bytes.length); index++) bytes[index] = code.charCodeAt(index);
   }
 
@@ -240,4 +247,5 @@ const R = indexOf(RECORD_WORDS);
 const D = indexOf(DECISION_WORDS);
 const OWN_ROW = RECORD_WORDS.length;
 const TABLE = OWN_ROW + VOTE_WORDS.length;
+const PARK: number = ENUMS.RUN.park;
 const [, VOTED, GATHERED, BUILT, LAUNCHED] = RECORD_STATES.keys();

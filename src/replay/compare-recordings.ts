@@ -1,5 +1,5 @@
 import { LockstepError } from '../errors.js';
-import { ENUMS, indexOf, nameOf, VOTE_WORDS } from '../layout/index.js';
+import { indexOf, nameIn, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';
 import { RECORD_STATES, type Recording, type RecordState, type StepRecord } from '../recorder/index.js';
 
@@ -9,6 +9,8 @@ export interface LastStep {
   readonly step: number;
   readonly sequence: number;
   readonly state: Exclude<RecordState, 'none'>;
+  /** Whether it never entered that all-gather. */
+  readonly refused: boolean;
   readonly error: string | null;
   /** What it had voted: tokens, requests of each phase, and whether to run, leave or report a fault. */
   readonly vote: {
@@ -22,7 +24,7 @@ export interface LastStep {
 /** A step in which ranks have recorded what cannot be of one group. */
 export interface Difference {
   readonly step: number;
-  readonly what: 'sequence' | 'table' | 'decision';
+  readonly what: 'sequence' | 'table' | 'vote' | 'decision';
   /** Those that differ from most; all of them where no more agree on one thing than on another. */
   readonly ranks: readonly number[];
   readonly detail: string;
@@ -36,7 +38,7 @@ export interface ComparedRecordings {
   readonly last: readonly LastStep[];
   /** The earliest difference; null where there is none. */
   readonly difference: Difference | null;
-  /** The rank that left step first: the one with an error of its own, the one that stopped within a step without a word, or the only one behind all others; null if none is known. */
+  /** The rank that left step first: the only one with an error of its own, behind all others, or that stopped without a word; null if none is known. */
   readonly first: LastStep | null;
   /** Ranks behind all others, where there are several: which of them left first is not known. */
   readonly behind: readonly number[];
@@ -74,14 +76,14 @@ export function compareRecordings(recordings: readonly Recording[]): ComparedRec
 function lastStep({ rank, records }: Recording): LastStep[] {
   const record = records.at(-1);
   if (record === undefined) return [];
-  const { step, sequence, state, error, row } = record;
+  const { step, sequence, state, refused, error, row } = record;
   const vote = {
-    control: nameOf('CONTROL', row[V.control] ?? ENUMS.CONTROL.run),
+    control: nameIn('CONTROL', row[V.control] as number) ?? 'damaged',
     tokens: row[V.tokens] as number,
     prefills: row[V.prefillRequests] as number,
     decodes: row[V.decodeRequests] as number,
   };
-  return [{ rank, step, sequence, state, error, vote }];
+  return [{ rank, step, sequence, state, refused, error, vote }];
 }
 
 /** Errors by which a rank learns of another's end. */
@@ -90,26 +92,35 @@ const TOLD: readonly (string | null)[] = ['ERR_RANK_LOST', 'ERR_COLLECTIVE_TIMEO
 /** The rank that left step first, or those of which one did. */
 function firstToLeave(last: readonly LastStep[]): { first: LastStep | null; behind: readonly number[] } {
   const nobody = { first: null, behind: [] };
-  const [least] = last;
-  if (least === undefined) return nobody;
-  // A rank that failed by itself left before those that only heard of it; one that stopped without a word is behind them.
+  const [some] = last;
+  const ended = last.every(({ state, error }) => state === 'launched' && error === null);
+  if (some === undefined || (ended && last.every((each) => each.sequence === some.sequence))) return nobody;
+  // A rank that failed by itself left before those that only heard of it.
   const own = last.filter(({ error }) => !TOLD.includes(error));
   if (own.length === 1) return { first: own[0] as LastStep, behind: [] };
-  // Sequence numbers wrap; ranks of one group are near each other.
-  const progress = ({ sequence, state }: LastStep): number =>
-    ((sequence - least.sequence) | 0) * RECORD_STATES.length + RECORD_STATES.indexOf(state);
-  const slowest = Math.min(...last.map(progress));
-  const behind = last.filter((each) => progress(each) === slowest);
+  // One that stopped without a word is the only one without an error, or, where it came back later, behind the others.
+  const silent = last.filter(({ error }) => error === null);
+  if (silent.length === 1 && own.length === 0) return { first: silent[0] as LastStep, behind: [] };
+  const steps = last.map((each) => progress(each, some.sequence));
+  const behind = last.filter((_, index) => steps[index] === Math.min(...steps));
   if (behind.length === last.length) return nobody;
+  const [only] = behind;
   return behind.length === 1
-    ? { first: behind[0] as LastStep, behind: [] }
+    ? { first: only as LastStep, behind: [] }
     : { first: null, behind: behind.map(({ rank }) => rank) };
+}
+
+/** How far a rank came beyond all-gather `from`, as one number. Sequence numbers are of 32 bits and wrap. */
+function progress({ sequence, state, refused }: LastStep, from: number): number {
+  return ((sequence - from) | 0) * RECORD_STATES.length + (refused ? 0 : RECORD_STATES.indexOf(state));
 }
 
 /** The earliest step that ranks recorded differently. */
 function firstDifference(recordings: readonly Recording[]): Difference | null {
   const [fewest] = [...recordings].sort((a, b) => a.records.length - b.records.length);
-  const byStep = recordings.map(({ records }) => new Map(records.map((record) => [record.step, record])));
+  const byStep = recordings.map(
+    ({ records }) => new Map(records.filter(({ refused }) => !refused).map((record) => [record.step, record])),
+  );
   for (const { step } of fewest?.records ?? []) {
     const each = recordings.flatMap(({ rank }, index) => {
       const record = byStep[index]?.get(step);
@@ -140,6 +151,13 @@ function differenceOf(step: number, each: readonly { rank: number; record: StepR
     const holders = wrong.map((other) => other.rank).join(', ');
     return { step, what: 'table', ranks, detail: `rank ${holders} holds another row of rank ${rank} than it voted` };
   }
+  for (const name of SHARED_WORDS) {
+    const values = each.map(({ record }) => record.row[V[name]]);
+    const votes = outliers(values);
+    if (votes.length === 0) continue;
+    const detail = each.map(({ rank }, index) => `rank ${rank} voted with ${name} ${values[index]}`).join(', ');
+    return { step, what: 'vote', ranks: named(votes), detail };
+  }
   const built = each.filter(({ record }) => record.decisionHash !== null);
   const decisions = outliers(built.map(({ record }) => record.decisionHash));
   if (decisions.length === 0) return null;
@@ -148,3 +166,5 @@ function differenceOf(step: number, each: readonly { rank: number; record: StepR
 }
 
 const V = indexOf(VOTE_WORDS);
+/** Words that are equal in the votes of all ranks. */
+const SHARED_WORDS = ['version', 'planHash', 'decisionHash'] as const;

@@ -80,14 +80,14 @@ export class RankReporter {
     RANK_CHANNELS.plan.publish({ rank, ranks, planHash, keys: plan.keys, skipped } satisfies PlanEvent);
   }
 
-  /** An error ends a step or a capture. A step that its caller gave up before the vote is none: it can be taken again. */
-  fault(error: unknown): void {
+  /** An error ends a step or a capture, after the rank entered all-gather `sequence`. A step that its caller gave up before the vote is none: it can be taken again. */
+  fault(error: unknown, sequence: number): void {
     const code = error instanceof LockstepError ? error.code : null;
+    this.#recorder?.failed(asFault(error).code, sequence);
     if (code === 'ERR_ABORTED' && !this.#hasVoted) return;
     const { rank } = this.#planner;
     const step = this.#step;
     this.#counts.faults++;
-    this.#recorder?.failed(asFault(error).code);
     if (!RANK_CHANNELS.fault.hasSubscribers) return;
     RANK_CHANNELS.fault.publish({ rank, step, code, error } satisfies FaultEvent);
   }

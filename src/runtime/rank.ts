@@ -110,7 +110,7 @@ export class Rank implements Disposable {
       this.#reporter.captured(report);
       return report;
     } catch (error) {
-      this.#reporter.fault(error);
+      this.#reporter.fault(error, collective.sequence);
       // Any other failure would leave the others waiting in the next guard.
       if (error === refusal) this.#abortUnlessAgreed(error);
       else this.#abort(asFault(error));
@@ -140,14 +140,12 @@ export class Rank implements Disposable {
       } catch (error) {
         this.#fail(step, error);
       }
-      // A group that has ended takes no vote, and no record of one.
-      this.collective.throwIfEnded();
       const row = this.#vote(step);
       this.#reporter.voted(this.collective.sequence + 1);
       this.collective.allGatherSync(row, this.planner.table, step.wait);
       return this.#run(step);
     } catch (error) {
-      this.#reporter.fault(error);
+      this.#reporter.fault(error, this.collective.sequence);
       throw error;
     } finally {
       this.#end();
@@ -172,8 +170,6 @@ export class Rank implements Disposable {
         this.#fail(step, error);
       }
       this.#throwIfDisposed();
-      // A group that has ended takes no vote, and no record of one.
-      this.collective.throwIfEnded();
       const row = this.#vote(step);
       this.#reporter.voted(this.collective.sequence + 1);
       this.#gathering = true;
@@ -181,10 +177,10 @@ export class Rank implements Disposable {
       this.#throwIfDisposed();
       return this.#run(step);
     } catch (error) {
-      this.#reporter.fault(error);
-      // The disposal ended the wait, whatever error the wait throws.
-      this.#throwIfDisposed();
-      throw error;
+      // A disposal ended the wait, whatever error the wait throws.
+      const reason = this.#disposed ? this.#disposedError() : error;
+      this.#reporter.fault(reason, this.collective.sequence);
+      throw reason;
     } finally {
       ends.release();
       this.#gathering = false;
@@ -286,7 +282,6 @@ export class Rank implements Disposable {
   #run(step: StepInHand): StepResult {
     const { planner } = this;
     const reporter = this.#reporter;
-    reporter.gathered();
     const decision = this.#resolve(step);
     try {
       const local = planner.build(decision);
@@ -309,6 +304,7 @@ export class Rank implements Disposable {
 
   #resolve(step: StepInHand): DecisionView {
     try {
+      this.#reporter.gathered();
       return this.planner.resolve(this.planner.table);
     } catch (error) {
       this.#abortUnlessAgreed(error);

@@ -47,8 +47,8 @@ export type OnAsymmetric = 'throw' | 'drop';
 /** "LGD", version 2. No vote begins with it, so both sides notice a rank that votes at the same time. */
 export const GUARD_TAG = 0x4c47_4402;
 
-/** Words of a guard row; the rest of the collective's row is 0. */
-const GUARD_WORDS = [
+/** Words of a guard row, of which the last is a checksum of the others; the rest of the collective's row is 0. */
+export const GUARD_WORDS = [
   'tag',
   'key',
   'stage',
@@ -59,6 +59,7 @@ const GUARD_WORDS = [
   'lackingHigh',
   'count',
   'hash',
+  'seal',
 ] as const;
 type GuardWord = (typeof GUARD_WORDS)[number];
 
@@ -94,10 +95,24 @@ export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAs
     lackingHigh: Math.floor(lackingBytes / TWO_32),
     count,
     hash,
+    seal: 0,
   };
   const row = new Int32Array(rowWords);
   for (const [index, word] of GUARD_WORDS.entries()) row[index] = words[word];
+  row[SEAL] = sealOf(row, 0);
   return row;
+}
+
+const SEAL = GUARD_WORDS.indexOf('seal');
+
+/** Checksum of the guard row at `start`. Damage within one word always changes it: each word passes through a bijection of the sum so far. */
+function sealOf(table: Int32Array, start: number): number {
+  let sum = 0x811c_9dc5;
+  for (let word = 0; word < SEAL; word++) {
+    sum = Math.imul(sum ^ (table[start + word] as number), 0x0100_0193);
+    sum ^= sum >>> 15;
+  }
+  return sum | 0;
 }
 
 /** Reads the rows of a gathered table. */
@@ -114,6 +129,11 @@ export class GuardTable {
 
   word(rank: number, word: GuardWord): number {
     return this.#table[rank * this.#rowWords + GUARD_WORDS.indexOf(word)] as number;
+  }
+
+  /** Whether a rank's row is as it was made. */
+  sealed(rank: number): boolean {
+    return this.word(rank, 'seal') === sealOf(this.#table, rank * this.#rowWords);
   }
 
   reason(rank: number): CaptureLack {

@@ -44,8 +44,9 @@ export function resolveGuard(table: Int32Array, rowWords: number): GuardOutcome 
   const rows = new GuardTable(table, rowWords);
   const described = Array.from({ length: rows.ranks }, (_, rank) => describe(rows, rank));
   const differences = outliers(described).map((rank) => ({ rank, what: described[rank] ?? NO_GUARD }));
-  // Ranks that are all in no guard agree on nothing.
-  if (differences.length > 0 || described[0] === null) return { kind: 'diverged', ...namedOf(described, differences) };
+  // Ranks that are all in no guard, or whose rows are all damaged, agree on nothing.
+  if (differences.length > 0 || described[0] === null || described[0] === DAMAGED)
+    return { kind: 'diverged', ...namedOf(described, differences) };
   const key = rows.word(0, 'key');
   const lacking: LackingRank[] = [];
   for (let rank = 0; rank < rows.ranks; rank++) {
@@ -62,14 +63,15 @@ export function resolveGuard(table: Int32Array, rowWords: number): GuardOutcome 
 }
 
 const NO_GUARD = 'is in no guard of this version';
+const DAMAGED = 'gave a row that was damaged on its way or here';
 
-/** Those that differ, and what the others do; all of them where the others are in no guard. */
+/** Those that differ, and what the others do; all of them where the others are in no guard, or damaged. */
 function namedOf(
   described: readonly (string | null)[],
   differences: readonly GuardDifference[],
 ): { differences: readonly GuardDifference[]; others: string | null } {
   const other = described.find((_, rank) => differences.every((each) => each.rank !== rank));
-  if (typeof other === 'string') return { differences, others: other };
+  if (typeof other === 'string' && other !== DAMAGED) return { differences, others: other };
   return { differences: described.map((what, rank) => ({ rank, what: what ?? NO_GUARD })), others: null };
 }
 
@@ -93,7 +95,8 @@ const STAGES: Record<GuardStage, string> = {
 };
 
 function describe(rows: GuardTable, rank: number): string | null {
+  if (rows.word(rank, 'tag') !== GUARD_TAG) return null;
   const stage = rows.stage(rank);
-  if (rows.word(rank, 'tag') !== GUARD_TAG || stage === undefined) return null;
+  if (!rows.sealed(rank) || stage === undefined) return DAMAGED;
   return `guards ${STAGES[stage]} ${rows.word(rank, 'key')} with onAsymmetric '${rows.word(rank, 'drop') === 1 ? 'drop' : 'throw'}'`;
 }

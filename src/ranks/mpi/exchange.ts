@@ -224,6 +224,10 @@ export class Exchange implements SeenRanks {
     this.#arrived[from] = sequence;
     const next = (this.sequence + 1) | 0;
     if (sequence !== expected || !(sequence === this.sequence || sequence === next)) {
+      if (sequence !== expected && (sequence === this.sequence || sequence === next)) {
+        this.#refuse(outOfTurnError(from, sequence, expected));
+        return;
+      }
       // Between two all-gathers, peers may have entered the next.
       const under = this.#completed === this.sequence ? next : this.sequence;
       this.#refuse(divergedError(this, under >>> 0));
@@ -324,6 +328,17 @@ export class Exchange implements SeenRanks {
 /** Whether sequence `a` is earlier than `b`. */
 function before(a: number, b: number): boolean {
   return ((a - b) | 0) < 0;
+}
+
+/** A rank that sent a row twice, or left one out, where its sequence alone does not give it away. */
+function outOfTurnError(rank: number, found: number, expected: number): LockstepError {
+  const [sequence, next] = [found >>> 0, expected >>> 0];
+  return new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `Rank ${rank} sent its row of all-gather ${sequence} where that of ${next} was to come; messages of a rank must arrive once, in the order ` +
+      'they were sent, and nothing else may send in its name.',
+    { sequence, expected: next, ranks: [rank] },
+  );
 }
 
 function strangerError({ rowWords }: Exchange, rank: number, [kind, version, words]: Int32Array): LockstepError {

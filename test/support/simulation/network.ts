@@ -1,6 +1,5 @@
 import { LockstepError } from '../../../dist/errors.js';
 import { type Link, MessageGroup } from '../../../dist/ranks/mpi/message-group.js';
-import { messageWords } from '../../../dist/ranks/mpi/messages.js';
 import type { Simulation, Sleeping } from './scheduler.js';
 
 interface Message {
@@ -9,8 +8,19 @@ interface Message {
   readonly words: Int32Array;
 }
 
+/** What becomes of a message. `words` may be changed: they are the receiver's own. */
+export type Tamper = (from: number, to: number, words: Int32Array) => 'send' | 'lose' | 'twice';
+
+/** The parts of a build that a network is made of. */
+interface Protocol {
+  readonly MessageGroup: typeof MessageGroup;
+  readonly LockstepError: typeof LockstepError;
+}
+
 /** Ranks that send each other messages, each of which takes a time of its own. What one rank sends to another keeps its order. */
 export class Network {
+  /** Called for each message. */
+  tamper: Tamper | null = null;
   readonly #simulation: Simulation;
   readonly #size: number;
   readonly #rowWords: number;
@@ -19,9 +29,17 @@ export class Network {
   readonly #inboxes: Message[][];
   readonly #waiting: (Sleeping | null)[];
   readonly #dead = new Set<number>();
+  readonly #protocol: Protocol;
 
   /** A message takes up to `delayMs` milliseconds. */
-  constructor(simulation: Simulation, size: number, rowWords: number, delayMs: number) {
+  constructor(
+    simulation: Simulation,
+    size: number,
+    rowWords: number,
+    delayMs: number,
+    protocol: Protocol = { MessageGroup, LockstepError },
+  ) {
+    this.#protocol = protocol;
     this.#simulation = simulation;
     this.#size = size;
     this.#rowWords = rowWords;
@@ -32,7 +50,7 @@ export class Network {
 
   /** Joins as `rank`, which is also the number of its task. */
   join(rank: number): MessageGroup {
-    return new MessageGroup({
+    return new this.#protocol.MessageGroup({
       rank,
       size: this.#size,
       rowWords: this.#rowWords,
@@ -54,12 +72,12 @@ export class Network {
     const inbox = this.#inboxes[rank];
     return {
       sendToAll: (words, count) => {
-        for (let to = 0; to < this.#size; to++) if (to !== rank) this.#send(rank, to, words.subarray(0, count));
+        for (let to = 0; to < this.#size; to++) if (to !== rank) this.#send(rank, to, words.slice(0, count));
       },
       receive: (take, ms) => {
         if (ms > 0) throw new Error('a simulated rank blocks the only thread there is');
         if (inbox.length === 0 || inbox[0].at > simulation.time) return false;
-        const [{ from, words }] = inbox.splice(0, 1);
+        const { from, words } = inbox.shift() as Message;
         take(from, words);
         return true;
       },
@@ -77,18 +95,26 @@ export class Network {
       lostPeer: (skip) => {
         const dead = [...this.#dead].find((peer) => !skip(peer));
         if (dead === undefined) return null;
-        return { rank: dead, reason: new LockstepError('ERR_RANK_LOST', 'its process has ended.', { rank: dead }) };
+        return {
+          rank: dead,
+          reason: new this.#protocol.LockstepError('ERR_RANK_LOST', 'its process has ended.', { rank: dead }),
+        };
       },
     };
   }
 
-  #send(from: number, to: number, sent: Int32Array): void {
+  #send(from: number, to: number, words: Int32Array): void {
+    const fate = this.tamper?.(from, to, words) ?? 'send';
+    if (fate === 'lose') return;
+    this.#post(from, to, words);
+    if (fate === 'twice') this.#post(from, to, words);
+  }
+
+  #post(from: number, to: number, words: Int32Array): void {
     const inbox = this.#inboxes[to];
     const { time, random } = this.#simulation;
     const before = inbox.findLast((message) => message.from === from)?.at ?? 0;
     const at = Math.max(before, time + random.uniform() * this.#delayMs);
-    const words = new Int32Array(messageWords(this.#rowWords));
-    words.set(sent);
     const place = inbox.findIndex((message) => message.at > at);
     inbox.splice(place < 0 ? inbox.length : place, 0, { from, at, words });
     const sleeping = this.#waiting[to];

@@ -1,5 +1,5 @@
 import type { Timing } from '../../../dist/timing.js';
-import { Random } from '../../../dist/workload/random.js';
+import { hashOnto, Random } from '../../../dist/workload/random.js';
 
 /** A task that sleeps. */
 export interface Sleeping {
@@ -19,10 +19,12 @@ export interface Sleeping {
 export class Simulation {
   /** Milliseconds since the start. */
   time = 0;
-  /** What happened: which task went on when. */
-  readonly trace: string[] = [];
+  /** The run fails where the time passes this moment. */
+  endOfTime: number = Number.POSITIVE_INFINITY;
+  /** Hash of what happened: which task went on when. */
+  trace = 0;
   readonly random: Random;
-  readonly #sleeping = new Set<Sleeping>();
+  readonly #sleeping: Sleeping[] = [];
   #task = -1;
   #left = 0;
   #pause: () => void = () => undefined;
@@ -61,15 +63,18 @@ export class Simulation {
     const task = this.#task;
     return new Promise((resume) => {
       const sleeping = { task, word, until, wake: false, resume };
-      this.#sleeping.add(sleeping);
+      this.#sleeping.push(sleeping);
       keep?.(sleeping);
       this.#pause();
     });
   }
 
-  /** The task never goes on, as if its process were killed. */
+  /** The task never goes on, as if its process were killed. A task that kills itself sleeps for ever first. */
   kill(task: number): void {
-    for (const each of this.#sleeping) if (each.task === task) this.#sleeping.delete(each);
+    const at = this.#sleeping.findIndex((each) => each.task === task);
+    // A task that has ended, or was killed before, is not there.
+    if (at < 0) return;
+    this.#sleeping.splice(at, 1);
     this.#left--;
   }
 
@@ -95,18 +100,28 @@ export class Simulation {
   }
 
   async #next(): Promise<void> {
-    if (this.#sleeping.size === 0) throw new Error(`after ${this.time} ms, ${this.#left} tasks wait for nothing`);
-    const first = Math.min(...[...this.#sleeping].map(({ until, wake }) => (wake ? this.time : until)));
-    this.time = Math.max(this.time, first);
-    const ready = [...this.#sleeping].filter(({ until, wake }) => wake || until <= this.time);
-    const next = ready[this.random.next() % ready.length];
-    this.#sleeping.delete(next);
+    const next = this.#draw();
     this.#task = next.task;
-    this.trace.push(`${this.time}: ${next.task}`);
+    this.trace = hashOnto(hashOnto(this.trace, Math.round(this.time * 1e6)), next.task);
     await new Promise<void>((pause) => {
       this.#pause = pause;
       next.resume();
     });
+  }
+
+  /** Takes one of those that may go on. */
+  #draw(): Sleeping {
+    const sleeping = this.#sleeping;
+    if (sleeping.length === 0) throw new Error(`after ${this.time} ms, ${this.#left} tasks wait for nothing`);
+    let first = Number.POSITIVE_INFINITY;
+    for (const each of sleeping) first = Math.min(first, each.wake ? this.time : each.until);
+    this.time = Math.max(this.time, first);
+    if (this.time > this.endOfTime) throw new Error(`${this.#left} tasks still wait after ${this.endOfTime} ms`);
+    let ready = 0;
+    for (const each of sleeping) if (each.wake || each.until <= this.time) ready++;
+    let skip = this.random.next() % ready;
+    const at = sleeping.findIndex((each) => (each.wake || each.until <= this.time) && skip-- === 0);
+    return sleeping.splice(at, 1)[0];
   }
 
   #notify({ buffer }: Int32Array, index: number): void {

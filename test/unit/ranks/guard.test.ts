@@ -48,6 +48,27 @@ describe('resolveGuard', () => {
     }
   });
 
+  it('refuses a table with any one bit of a row changed, naming its rank', () => {
+    const rows: GuardReady[] = [0, 1, 2].map((rank) => ({ key: 5, ready: rank !== 1 }));
+    const table = tableOf(rows);
+    expect(resolveGuard(table, ROW_WORDS).kind).toBe('asymmetric');
+    for (let bit = 0; bit < 32 * table.length; bit++) {
+      table[bit >>> 5] ^= 1 << (bit & 31);
+      const rank = Math.floor((bit >>> 5) / ROW_WORDS);
+      expect(resolveGuard(table, ROW_WORDS)).toMatchObject({ kind: 'diverged', differences: [{ rank }] });
+      table[bit >>> 5] ^= 1 << (bit & 31);
+    }
+    // Where most rows are damaged, all ranks are named.
+    for (const rank of [0, 1, 2]) {
+      table[rank * ROW_WORDS + 2] ^= 2;
+      const named = rank === 0 ? 1 : 3;
+      expect(resolveGuard(table, ROW_WORDS)).toMatchObject({ kind: 'diverged', differences: { length: named } });
+    }
+    const alone = tableOf([{ key: 5, ready: true }]);
+    alone[2] = 0;
+    expect(resolveGuard(alone, ROW_WORDS).kind).toBe('diverged');
+  });
+
   it('reports what each rank lacked, to the byte', () => {
     const lack = fc.record({
       reason: fc.constantFrom(...CAPTURE_LACKS.slice(1).filter((lack) => lack !== 'aborted')),
@@ -190,7 +211,7 @@ describe('agreeOnCapture', () => {
     }
     const narrow = createSolo({ rowWords: 4 });
     const error = await rejectionOf('ERR_CONFIG_INVALID', agreeOnCapture(narrow, has, { onAsymmetric: 'throw' }));
-    expect(error.message).toContain('rowWords is 4; a guard row takes 10');
+    expect(error.message).toContain('rowWords is 4; a guard row takes 11');
     expect(narrow.sequence).toBe(0);
   });
 });

@@ -71,22 +71,28 @@ describe('a recorder', () => {
     const recorder = openRecorder({ planner, path: null });
     expect([recorder.persistent, recorder.reason]).toEqual([false, 'no file was asked for']);
     const last = () => decodeRecording(recorder.bytes(), 'memory').records.at(-1);
-    recorder.failed('ERR_INPUT_INVALID');
+    recorder.failed('ERR_INPUT_INVALID', 1);
     expect(last()).toBeUndefined();
     for (const [index, state] of ['voted', 'gathered', 'built'].entries()) {
       step(planner, recorder, index + 1, state);
       expect(last()).toMatchObject({ state, error: null, sequence: index + 1 });
-      recorder.failed('ERR_COLLECTIVE_TIMEOUT');
-      recorder.failed('ERR_RANK_LOST');
-      expect(last()).toMatchObject({ state, error: 'ERR_COLLECTIVE_TIMEOUT' });
+      // In the first, the rank never entered the all-gather.
+      recorder.failed('ERR_COLLECTIVE_TIMEOUT', index);
+      recorder.failed('ERR_RANK_LOST', index + 1);
+      expect(last()).toMatchObject({ state, error: 'ERR_COLLECTIVE_TIMEOUT', refused: true });
       expect(last()?.table === null).toBe(state === 'voted');
       expect(last()?.decisionHash === null).toBe(state !== 'built');
       planner.abandon();
     }
+    const row = planner.requests.add({ blockIds: [1] });
+    planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
     step(planner, recorder, 9);
-    // It ended: an error before the next vote is none of this step.
-    recorder.failed('ERR_ABORTED');
-    expect(last()).toMatchObject({ state: 'launched', error: null });
+    // It ended: an error before the next vote is none of this step, unless that waited in a park.
+    recorder.failed('ERR_ABORTED', 9);
+    expect(last()).toMatchObject({ state: 'launched', run: 'full', error: null });
+    step(planner, recorder, 10);
+    recorder.failed('ERR_RANK_LOST', 10);
+    expect(last()).toMatchObject({ state: 'launched', run: 'park', error: 'ERR_RANK_LOST', refused: false });
   });
 
   it('describes the plan that its last votes were cast under', async () => {
@@ -163,19 +169,27 @@ describe('a recording', () => {
     const damage = fc.array(fc.tuple(fc.oneof(fc.nat(63), fc.nat(bytes.length - 1)), fc.nat(255)), { maxLength: 6 });
     let refused = 0;
     let read = 0;
+    const attempt = (wrong: Uint8Array): void => {
+      try {
+        const recording = decodeRecording(wrong, 'damaged');
+        expect(recording.records.length).toBeLessThanOrEqual(4);
+        read++;
+      } catch (error) {
+        if (!(error instanceof LockstepError)) throw error;
+        expect(error.code).toBe('ERR_INPUT_INVALID');
+        refused++;
+      }
+    };
+    for (const [at, value] of bytes.entries()) {
+      bytes[at] = 0x55;
+      attempt(bytes);
+      bytes[at] = value;
+    }
     fc.assert(
       fc.property(damage, fc.nat(bytes.length), fc.boolean(), (changes, length, cut) => {
         const wrong = bytes.slice(0, cut ? length : undefined);
         for (const [at, value] of changes) if (at < wrong.length) wrong[at] = value;
-        try {
-          const recording = decodeRecording(wrong, 'damaged');
-          expect(recording.records.length).toBeLessThanOrEqual(4);
-          read++;
-        } catch (error) {
-          if (!(error instanceof LockstepError)) throw error;
-          expect(error.code).toBe('ERR_INPUT_INVALID');
-          refused++;
-        }
+        attempt(wrong);
       }),
       runs(2000),
     );

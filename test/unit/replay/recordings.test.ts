@@ -84,7 +84,8 @@ class RecordedRanks {
   }
 
   lose(error = 'ERR_RANK_LOST', ranks: readonly number[] = [0, 1, 2, 3]): void {
-    for (const rank of ranks) (this.recorders[rank] as StepRecorder).failed(error);
+    for (const rank of ranks)
+      (this.recorders[rank] as StepRecorder).failed(error, (this.sequences[rank] as number) - 1);
   }
 }
 

@@ -1,0 +1,154 @@
+import type { Mutation } from './mutation.js';
+
+/** A mistake in a file of the compiled package. */
+export interface FileMutation extends Mutation {
+  /** Below dist. */
+  readonly file: string;
+}
+
+const RANK = 'runtime/rank.js';
+const RECORDER = 'recorder/step-recorder.js';
+const EXCHANGE = 'ranks/mpi/exchange.js';
+const MEMORY = 'ranks/threads/group-memory.js';
+
+/** Mistakes in the loop of a rank, its transports, guard and recorder, which the simulation must find. */
+export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
+  {
+    name: 'rank: reports no throw between gather and launch',
+    file: RANK,
+    find: 'this.#abort(asFault(error));\n            throw error;',
+    replace: 'throw error;',
+  },
+  {
+    name: 'rank: keeps it to itself that it refused a table',
+    file: RANK,
+    find: 'this.#abortUnlessAgreed(error);\n            if (step.failure',
+    replace: 'if (step.failure',
+  },
+  {
+    name: 'rank: goes on before its peers have voted',
+    file: RANK,
+    find: 'await this.collective.allGather(row, this.planner.table, step.wait);',
+    replace: 'void this.collective.allGather(row, this.planner.table, step.wait).catch(() => undefined);',
+  },
+  {
+    name: 'rank: votes to run though its device failed',
+    file: RANK,
+    find: 'step.failure = error;',
+    replace: 'void step;',
+  },
+  {
+    name: 'rank: ends the group over a fault that all ranks agreed on',
+    file: RANK,
+    find: 'AGREED.includes(error.code)',
+    replace: "error.code === 'ERR_CAPTURE_ASYMMETRIC'",
+  },
+  {
+    name: 'rank: does not wait in a park',
+    file: RANK,
+    find: 'if (step.parked)\n                await',
+    replace: 'if (step.parked && step.intent.fault === 1)\n                await',
+  },
+  {
+    name: 'planner: takes a table without a look at its seals',
+    file: 'planner/step-planner.js',
+    find: 'let status = this.#rules.admit(votes, this.ranks);',
+    replace: 'let status = RESOLVE_OK;',
+  },
+  {
+    name: 'threads: a table of stale rows is taken',
+    file: 'ranks/threads/threads.js',
+    find: 'table.set(this.#tables[sequence & 1]);',
+    replace: 'table.set(this.#tables[(sequence + 1) & 1]);',
+  },
+  {
+    name: 'threads: a deadline that passes ends nothing',
+    file: 'ranks/threads/threads.js',
+    find: 'if (ms === 0) {',
+    replace: 'if (ms < 0) {',
+  },
+  {
+    name: 'threads: a wake comes late, with the next look',
+    file: MEMORY,
+    find: 'if (Atomics.compareExchange(this.words, PARK, lasting, park & ~ENDED) === lasting)\n            this.#timing.notify(this.words, PARK);',
+    replace: 'Atomics.compareExchange(this.words, PARK, lasting, park & ~ENDED);',
+  },
+  {
+    name: 'threads: the end of a group wakes no rank',
+    file: MEMORY,
+    find: 'Atomics.or(this.words, PARK, ENDED);\n        this.rouse();',
+    replace: 'void PARK;',
+  },
+  {
+    name: 'messages: a wake is not sent',
+    file: EXCHANGE,
+    find: 'this.#send(MESSAGE.wake, park);',
+    replace: '',
+  },
+  {
+    name: 'messages: a row out of turn is taken',
+    file: EXCHANGE,
+    find: 'if (sequence !== expected || !(sequence === this.sequence || sequence === next)) {',
+    replace: 'if (!(sequence === this.sequence || sequence === next)) {',
+  },
+  {
+    name: 'messages: an all-gather completes before all ranks are ready',
+    file: EXCHANGE,
+    find: '(this.#surpassed(sequence) || this.#allReady(sequence))',
+    replace: 'true',
+  },
+  {
+    name: 'messages: a process that has ended is waited for',
+    file: 'ranks/mpi/message-group.js',
+    find: 'if (lost === null)\n            return;',
+    replace: 'if (lost !== undefined)\n            return;',
+  },
+  {
+    name: 'guard: a key is captured where any rank is ready',
+    file: 'ranks/guard/resolve-guard.js',
+    find: 'if (lacking.length === 0)',
+    replace: 'if (lacking.length < rows.ranks)',
+  },
+  {
+    name: 'guard: drops a key that was to end all',
+    file: 'ranks/guard/guard.js',
+    find: "if (outcome.onAsymmetric === 'drop')",
+    replace: "if (outcome.onAsymmetric !== 'none')",
+  },
+  {
+    name: 'guard: a row is taken without a look at its seal',
+    file: 'ranks/guard/resolve-guard.js',
+    find: 'if (!rows.sealed(rank))',
+    replace: 'if (rows.ranks === 0)',
+  },
+  {
+    name: 'recorder: writes over the step before',
+    file: RECORDER,
+    find: '(this.#begun % this.#slots)',
+    replace: '((this.#begun >> 1) % this.#slots)',
+  },
+  {
+    name: 'recorder: leaves out what was decided',
+    file: RECORDER,
+    find: 'words[at + R.decisionHash] = this.#planner.decisionHash;',
+    replace: '',
+  },
+  {
+    name: 'recorder: does not say that it has the table',
+    file: RECORDER,
+    find: 'words[this.#at] = GATHERED;',
+    replace: '',
+  },
+  {
+    name: 'recorder: a rank that never entered its all-gather seems to have',
+    file: RECORDER,
+    find: 'words[at + R.refused] = words[at + R.sequence] === (entered | 0) ? 0 : 1;',
+    replace: '',
+  },
+  {
+    name: 'replay: a rank that only heard of an end is blamed for it',
+    file: 'replay/compare-recordings.js',
+    find: '.filter(({ error }) => !TOLD.includes(error))',
+    replace: '.filter(({ error }) => TOLD.includes(error))',
+  },
+];
