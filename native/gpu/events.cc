@@ -78,7 +78,7 @@ void GpuProgress::land(uint64_t mark, const std::byte* from, std::byte* to, size
 }
 
 void GpuProgress::reach(uint64_t mark) {
-  if (report->fault != FAULT_NONE) device->fail_reported();
+  if (has_report()) device->fail_reported();
   if (reached.load() >= mark) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   for (; !landings_.empty() && landings_.front().mark <= mark; landings_.pop_front()) {

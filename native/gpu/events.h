@@ -51,6 +51,9 @@ struct GpuProgress {
     size_t bytes;
   };
 
+  // Whether a kernel reported. The device may write a report of later work meanwhile, so the word is read as one.
+  bool has_report() const { return __atomic_load_n(&report->fault, __ATOMIC_ACQUIRE) != FAULT_NONE; }
+
   std::mutex mutex_;
   std::deque<Landing> landings_;
   std::atomic<bool> has_failed_{false};

@@ -31,7 +31,7 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     backend: 'cuda',
     feature: 'memory, streams, events, captures, graphs; `run` with thread ranks on one card',
     state: 'stand-in only',
-    by: 'test/standin/opening.test.ts',
+    by: 'test/standin/opening.test.ts; held against the host in test/standin/differential.test.ts',
   },
   {
     backend: 'cuda',
@@ -62,13 +62,13 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     backend: 'hip',
     feature: 'memory, streams, events, captures, graphs; `run`',
     state: 'stand-in only',
-    by: 'test/standin/gpu-device.test.ts',
+    by: 'test/standin/gpu-device.test.ts; held against the host in test/standin/differential.test.ts',
   },
   {
     backend: 'hip',
-    feature: 'collectives by RCCL',
-    state: 'compiled',
-    by: 'loading and choice over the stand-in of HIP; no collective of it has run',
+    feature: 'collectives by RCCL; `run` with a process and a card a rank',
+    state: 'stand-in only',
+    by: 'test/standin/nccl-run.test.ts',
   },
   {
     backend: 'hip',

@@ -4,27 +4,33 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { root } from '../support/cli.js';
-import { asInclude, type Row, rowsOf, type Vendor, widened } from './rows.js';
+import { asInclude, compilerRows, type Row, rowsOf, type Vendor, widened } from './rows.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-abi-'));
-const HEADERS: Readonly<Record<Vendor, string>> = { cuda: 'cuda.h', hip: 'hip/hip_runtime_api.h' };
+/** What has a header: each is checked by the source of its name in this folder. */
+type Api = Vendor | 'hiprtc';
+const HEADERS: Readonly<Record<Api, string>> = {
+  cuda: 'cuda.h',
+  hip: 'hip/hip_runtime_api.h',
+  hiprtc: 'hip/hiprtc.h',
+};
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Where a vendor's header is installed, or undefined: its tests are then not run. */
-function headerFolder(vendor: Vendor): string | undefined {
+/** Where a header is installed, or undefined: its tests are then not run. */
+function headerFolder(api: Api): string | undefined {
   const folders =
-    vendor === 'cuda'
+    api === 'cuda'
       ? [process.env.CUDA_HOME, process.env.CUDA_PATH, '/usr/local/cuda', '/usr']
       : [process.env.ROCM_PATH, '/usr', '/opt/rocm'];
   return folders
     .filter((home) => home !== undefined)
     .map((home) => path.join(home, 'include'))
-    .find((include) => existsSync(path.join(include, HEADERS[vendor])));
+    .find((include) => existsSync(path.join(include, HEADERS[api])));
 }
 
-/** Checks rows against the vendor's header; the compiler's complaints, empty if there are none. */
-function compile(vendor: Vendor, include: string, rows: readonly Row[], added = 0): string {
+/** Checks rows against the header; the compiler's complaints, empty if there are none. */
+function compile(api: Api, include: string, rows: readonly Row[], added = 0): string {
   writeFileSync(path.join(folder, 'rows.inc'), asInclude(rows));
   const own = ['native', 'test', 'test/abi'].map((name) => `-I${path.join(root, name)}`);
   const flags = [
@@ -37,10 +43,20 @@ function compile(vendor: Vendor, include: string, rows: readonly Row[], added = 
     '-isystem',
     include,
   ];
-  const { status, stderr } = spawnSync('g++', [...flags, path.join(root, 'test/abi', `${vendor}.cc`)], {
+  const { status, stderr } = spawnSync('g++', [...flags, path.join(root, 'test/abi', `${api}.cc`)], {
     encoding: 'utf8',
   });
   return status === 0 ? '' : stderr;
+}
+
+/** The rows of which a parameter of another width, at any place, goes unseen: none. */
+function unseen(api: Api, include: string, rows: readonly Row[]): readonly string[] {
+  const most = Math.max(...rows.map(({ parameters }) => parameters.length));
+  return Array.from({ length: most }, (_, index) => {
+    const changed = rows.flatMap((row) => widened(row, index) ?? []);
+    const complaints = compile(api, include, changed);
+    return changed.filter(({ field }) => !complaints.includes(`row ${field} is not`)).map(({ field }) => field);
+  }).flat();
 }
 
 describe.each(['cuda', 'hip'] as const)('%s', (vendor) => {
@@ -59,14 +75,7 @@ describe.each(['cuda', 'hip'] as const)('%s', (vendor) => {
   });
 
   check('sees any parameter of another width, in any row', () => {
-    const most = Math.max(...rows.map(({ parameters }) => parameters.length));
-    for (let index = 0; index < most; index++) {
-      const changed = rows.flatMap((row) => widened(row, index) ?? []);
-      const complaints = compile(vendor, include, changed);
-      expect(
-        changed.filter(({ field }) => !complaints.includes(`row ${field} is not`)).map(({ field }) => field),
-      ).toEqual([]);
-    }
+    expect(unseen(vendor, include, rows)).toEqual([]);
   });
 
   check('sees a parameter too many, and a wrong constant', () => {
@@ -80,6 +89,24 @@ describe.each(['cuda', 'hip'] as const)('%s', (vendor) => {
     const checked = [...names].filter(([, , hip]) => vendor === 'cuda' || hip !== 'none').map(([, name = '']) => name);
     expect(checked.length).toBeGreaterThan(50);
     expect(checked.filter((name) => !shifted.includes(`${name} is not the vendor's`))).toEqual([]);
+  });
+});
+
+describe("HIP's runtime compiler", () => {
+  const include = headerFolder('hiprtc') ?? '';
+  const check = it.skipIf(include === '');
+  const rows = compilerRows();
+
+  check('is declared as its header has it', () => {
+    expect(rows.length).toBeGreaterThan(6);
+    expect(compile('hiprtc', include, rows)).toBe('');
+  });
+
+  check('has no parameter whose width could change unseen, and no row that could have one more', () => {
+    expect(unseen('hiprtc', include, rows)).toEqual([]);
+    const longer = rows.map((row) => ({ ...row, parameters: [...row.parameters, 'int more'] }));
+    const complaints = compile('hiprtc', include, longer);
+    expect(longer.filter(({ field }) => !complaints.includes(`row ${field} is not`))).toEqual([]);
   });
 });
 
@@ -102,7 +129,7 @@ describe.skipIf(runtime === undefined)("AMD's runtime", () => {
       void* library = dlopen(words[1], RTLD_NOW);
       if (!library) { std::puts(dlerror()); return 1; }
       for (int i = 2; i < count; i++) if (!dlsym(library, words[i])) std::puts(words[i]);`);
-    const rows = rowsOf('hip');
+    const rows = [...rowsOf('hip'), ...compilerRows()];
     const lacking = execFileSync(program, [runtime ?? '', ...rows.map(({ symbol }) => symbol)], { encoding: 'utf8' });
     const needs = lacking
       .trim()

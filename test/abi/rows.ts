@@ -5,7 +5,7 @@ import { root } from '../support/cli.js';
 export type Vendor = 'cuda' | 'hip';
 export type Need = 'required' | 'optional' | 'absent';
 
-/** A function of native/gpu/driver-symbols.inc as one vendor has it. */
+/** A function of native/gpu/driver-symbols.inc as one vendor has it, or of hiprtc-symbols.inc. */
 export interface Row {
   readonly field: string;
   /** Declarations, such as `int device`. */
@@ -25,6 +25,18 @@ export function rowsOf(vendor: Vendor): readonly Row[] {
     const [symbol, need] = vendor === 'cuda' ? [cuda, cudaNeed] : [hip, hipNeed];
     if (need === 'absent') return [];
     return [{ field, parameters: parameters.split(', '), symbol: symbol.slice(1, -1), need: need as Need }];
+  });
+}
+
+/** Those of HIP's runtime compiler, which are all required. */
+export function compilerRows(): readonly Row[] {
+  const text = readFileSync(path.join(root, 'native/gpu/hiprtc-symbols.inc'), 'utf8');
+  const lines = text.split('\n').filter((line) => line.startsWith('ROW('));
+  return lines.map((line) => {
+    const found = /^ROW\((\w+), \(([^)]*)\), "(\w+)"\)$/.exec(line);
+    if (found === null) throw new Error(`hiprtc-symbols.inc: ${line}`);
+    const [, field = '', parameters = '', symbol = ''] = found;
+    return { field, parameters: parameters.split(', '), symbol, need: 'required' };
   });
 }
 

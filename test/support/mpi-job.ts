@@ -15,6 +15,15 @@ export interface JobResult {
   readonly seconds: number;
   /** The document that rank N left, as `rank-N.json` in the job's folder; undefined for one that left none. */
   readonly ranks: readonly (Readonly<Record<string, unknown>> | undefined)[];
+  /** Of a job with `timed`, how the process of rank N ended. */
+  readonly exits: readonly (Exit | undefined)[];
+}
+
+export interface Exit {
+  /** As a shell has it: 137 for one that was killed. */
+  readonly status: number;
+  /** In milliseconds of this machine's clock. */
+  readonly at: number;
 }
 
 /** A job under way. */
@@ -23,20 +32,34 @@ export interface JobInHand {
   readonly stderr: () => string;
 }
 
+/** Runs what follows the folder, and leaves there how and when it ended, whatever the launcher sends meanwhile. */
+const TIMED = `
+folder=$1; shift
+trap : TERM
+"$@"
+status=$?
+echo "{\\"status\\":$status,\\"at\\":$(date +%s%3N)}" > "$folder/exit-$OMPI_COMM_WORLD_RANK.json"
+exit $status`;
+
 /**
  * Runs `node ARGS` as every rank of a job of `size`; in `args`, FOLDER stands for the job's folder. `options` go to mpirun.
- * `watch` is called with every piece of its standard error.
+ * `watch` is called with every piece of its standard error. With `timed`, a shell waits for each rank and notes its end.
  */
 export async function runJob(
   size: number,
   args: readonly string[],
-  { options = [], watch = () => undefined }: { options?: readonly string[]; watch?: (job: JobInHand) => void } = {},
+  {
+    options = [],
+    watch = () => undefined,
+    timed = false,
+  }: { options?: readonly string[]; watch?: (job: JobInHand) => void; timed?: boolean } = {},
 ): Promise<JobResult> {
   const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-mpi-'));
   const start = performance.now();
   const ranksOf = ['--allow-run-as-root', '--oversubscribe', '--bind-to', 'none', ...options, '-n', String(size)];
   const command = args.map((arg) => (arg === 'FOLDER' ? folder : arg));
-  const child = spawn('mpirun', [...ranksOf, process.execPath, ...command], {
+  const shell = timed ? ['sh', '-c', TIMED, 'sh', folder] : [];
+  const child = spawn('mpirun', [...ranksOf, ...shell, process.execPath, ...command], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -51,11 +74,13 @@ export async function runJob(
   });
   try {
     const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
-    const ranks = Array.from({ length: size }, (_, rank) => {
-      const file = path.join(folder, `rank-${rank}.json`);
-      return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
-    });
-    return { status, stdout, stderr, seconds: (performance.now() - start) / 1000, ranks };
+    const left = (name: string) =>
+      Array.from({ length: size }, (_, rank) => {
+        const file = path.join(folder, `${name}-${rank}.json`);
+        return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
+      });
+    const seconds = (performance.now() - start) / 1000;
+    return { status, stdout, stderr, seconds, ranks: left('rank'), exits: left('exit') };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
