@@ -115,7 +115,8 @@ export function makeGroup(build: Build, simulation: Simulation, options: GroupOp
 
 /** The recorder, with a call between gather and launch that may throw. */
 function throwing(recorder: StepRecorder, take: () => void): StepRecorder {
-  const calls: Pick<StepRecorder, 'voted' | 'gathered' | 'built' | 'launched' | 'failed'> = {
+  const calls: Pick<StepRecorder, 'planner' | 'voted' | 'gathered' | 'built' | 'launched' | 'failed'> = {
+    planner: recorder.planner,
     voted: (sequence) => recorder.voted(sequence),
     gathered: () => {
       take();

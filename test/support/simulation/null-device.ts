@@ -27,9 +27,9 @@ export function nullDevice(hooks: DeviceHooks): Device {
   };
   const device = {
     kind: 'host',
-    allocate: (bytes: number) => part({ bytes }),
+    allocate: (bytes: number) => part({ bytes, range: (_from: number, length: number) => part({ bytes: length }) }),
     createStream: () => part(stream),
-    createEvent: () => part({ synchronize: () => hooks.settle() }),
+    createEvent: () => part({ query: () => false, synchronize: () => hooks.settle() }),
     createPool: () => part({ reset: () => undefined }),
     loadModule: () => part({ kernel: () => ({}) }),
     bindArena: () => undefined,

@@ -17,7 +17,7 @@ import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 import { runs } from '../../support/property-runs.js';
 import { runScenario, valuesOf } from '../../support/ranks-fixture.js';
 
-const ROW_WORDS = 12;
+const ROW_WORDS = 11;
 
 function tableOf(rows: readonly GuardReady[], onAsymmetric: OnAsymmetric = 'throw'): Int32Array {
   return new Int32Array(rows.flatMap((row) => [...guardRow(ROW_WORDS, row, onAsymmetric)]));

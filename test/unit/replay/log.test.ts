@@ -116,7 +116,7 @@ describe('rows that an engine logged', () => {
       'tokens of rank 0 must be an integer',
     ],
     ['half a token', { rows: [{ tokens: 0.5, decodeRequests: 1, prefillRequests: 0 }] }, 'tokens of rank 0'],
-    ['another version', { schemaVersion: 9, rows: [] }, 'schemaVersion must be 1'],
+    ['another version', { schemaVersion: 9, rows: [] }, 'schemaVersion of a step log must be 1'],
   ])('are refused with file and line: %s', async (_what, line, message) => {
     const good = { rows: [{ tokens: 1, prefillRequests: 0, decodeRequests: 1 }] };
     const file = fileOf([good, line as object]);
