@@ -118,9 +118,7 @@ function progress({ sequence, state, refused }: LastStep, from: number): number 
 /** The earliest step that ranks recorded differently. */
 function firstDifference(recordings: readonly Recording[]): Difference | null {
   const [fewest] = [...recordings].sort((a, b) => a.records.length - b.records.length);
-  const byStep = recordings.map(
-    ({ records }) => new Map(records.filter(({ refused }) => !refused).map((record) => [record.step, record])),
-  );
+  const byStep = recordings.map(({ records }) => attempts(records));
   for (const { step } of fewest?.records ?? []) {
     const each = recordings.flatMap(({ rank }, index) => {
       const record = byStep[index]?.get(step);
@@ -130,6 +128,13 @@ function firstDifference(recordings: readonly Recording[]): Difference | null {
     if (found !== null) return found;
   }
   return null;
+}
+
+/** The last attempt at each step. One that never entered its all-gather counts only where there is no other: the group had ended by then. */
+function attempts(records: readonly StepRecord[]): ReadonlyMap<number, StepRecord> {
+  const byStep = new Map<number, StepRecord>();
+  for (const record of records) if (!record.refused || !byStep.has(record.step)) byStep.set(record.step, record);
+  return byStep;
 }
 
 function differenceOf(step: number, each: readonly { rank: number; record: StepRecord }[]): Difference | null {
