@@ -112,8 +112,7 @@ export class Rank implements Disposable {
     } catch (error) {
       this.#reporter.fault(error, collective.sequence);
       // Any other failure would leave the others waiting in the next guard.
-      if (error === refusal) this.#abortUnlessAgreed(error);
-      else this.#abort(asFault(error));
+      this.#abortUnlessAgreed(error, error === refusal);
       throw error;
     }
   }
@@ -313,8 +312,9 @@ export class Rank implements Disposable {
     }
   }
 
-  #abortUnlessAgreed(error: unknown): void {
-    if (error instanceof LockstepError && AGREED.includes(error.code)) return;
+  /** `seen`: whether an error came of what all ranks saw alike. */
+  #abortUnlessAgreed(error: unknown, seen: boolean = true): void {
+    if (seen && error instanceof LockstepError && AGREED.includes(error.code)) return;
     this.#abort(asFault(error));
   }
 

@@ -118,8 +118,8 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'guard: a row is taken without a look at its seal',
     file: 'ranks/guard/resolve-guard.js',
-    find: 'if (!rows.sealed(rank))',
-    replace: 'if (rows.ranks === 0)',
+    find: 'if (!rows.sealed(rank) || stage === undefined)',
+    replace: 'if (stage === undefined)',
   },
   {
     name: 'recorder: writes over the step before',
@@ -130,7 +130,7 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'recorder: leaves out what was decided',
     file: RECORDER,
-    find: 'words[at + R.decisionHash] = this.#planner.decisionHash;',
+    find: 'words[at + R.decisionHash] = this.planner.decisionHash;',
     replace: '',
   },
   {
