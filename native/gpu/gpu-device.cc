@@ -51,7 +51,13 @@ void GpuDevice::relax() {
 void GpuDevice::restore() {
   if (std::exchange(relaxed_, {}) != std::this_thread::get_id()) return;
   RelaxedThread& thread = relaxed_threads[static_cast<size_t>(context.library.vendor)];
-  if (--thread.devices == 0 && lost() == nullptr) driver.capture_mode(&thread.before);
+  if (--thread.devices > 0) return;
+  // One that fails is noted, and tried once more: the thread's mode is not this device's to keep.
+  for (int attempt = 0; attempt < 2 && lost() == nullptr; attempt++) {
+    const int code = driver.capture_mode(&thread.before);
+    if (code == 0) break;
+    note(context.error(DriverCall::capture_mode, code));
+  }
 }
 
 void GpuDevice::start() {

@@ -127,7 +127,7 @@ void local(const std::string& device, bool lost) {
     };
     if (lost && number == 1) {
       rounds(20);
-      return group->abort("ERR_CANCELLED", "it was told to.");
+      return group->abort("ERR_CANCELLED", "it was told to.", {});
     }
     if (lost) return check(code_of([&] { rounds(100); }) == "ERR_RANK_LOST", "a lost rank was not told of");
     rounds(100);
