@@ -33,3 +33,10 @@ export function outliers(values: readonly unknown[]): number[] {
   const common = [...counts].filter(([, count]) => count === most);
   return [...values.keys()].filter((index) => common.length > 1 || values[index] !== common[0]?.[0]);
 }
+
+/** FNV-1a over integers, a step each: an int32. `from` is the hash of what came before. */
+export function fnv1a(values: Iterable<number>, from: number = 2166136261 | 0): number {
+  let hash = from;
+  for (const value of values) hash = Math.imul(hash ^ value, 16777619);
+  return hash;
+}

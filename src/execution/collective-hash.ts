@@ -1,3 +1,4 @@
+import { fnv1a } from '../numbers.js';
 import type { PieceCollective } from './captured-piece.js';
 import { COLLECTIVE_KINDS } from './collectives/index.js';
 
@@ -6,15 +7,11 @@ export function hashCollectives(collectives: readonly PieceCollective[]): {
   readonly count: number;
   readonly hash: number;
 } {
-  let hash = 2166136261;
-  const add = (word: number): void => {
-    hash = Math.imul(hash ^ word, 16777619);
-  };
-  for (const { call, inGraph } of collectives) {
-    add(COLLECTIVE_KINDS.indexOf(call.kind));
-    add(inGraph ? 1 : 0);
-    add(call.counts.length);
-    for (const count of call.counts) add(count);
-  }
-  return { count: collectives.length, hash: hash | 0 };
+  const words = collectives.flatMap(({ call, inGraph }) => [
+    COLLECTIVE_KINDS.indexOf(call.kind),
+    inGraph ? 1 : 0,
+    call.counts.length,
+    ...call.counts,
+  ]);
+  return { count: collectives.length, hash: fnv1a(words) };
 }

@@ -1,4 +1,5 @@
 import { LockstepError } from '../errors.js';
+import { fnv1a } from '../numbers.js';
 import type { Collective } from '../ranks/index.js';
 import type { RunRankData } from './run-rank.js';
 
@@ -13,8 +14,8 @@ const COMMON = ['options', 'requests'] as const;
 export function muster(collective: Collective, { options, requests }: RunRankData): void {
   const { size, rowWords } = collective;
   const row = new Int32Array(rowWords);
-  row[0] = hash(new TextEncoder().encode(JSON.stringify(options)));
-  row[1] = Object.values(requests).reduce((so, column) => hash(new Uint8Array(column), so), OFFSET);
+  row[0] = fnv1a(new TextEncoder().encode(JSON.stringify(options)));
+  row[1] = Object.values(requests).reduce((so, column) => fnv1a(new Uint8Array(column), so), fnv1a([]));
   const table = new Int32Array(size * rowWords);
   collective.allGatherSync(row, table, { timeoutMs: options.timeoutMs });
   const differences = Array.from({ length: size }, (_, rank) => ({
@@ -28,13 +29,4 @@ export function muster(collective: Collective, { options, requests }: RunRankDat
     `The processes do not run the same workload: ${named.join(', ')} than rank 0. Start all with one command, and give them the same files.`,
     { ranks: differences.map(({ rank }) => rank), differences },
   );
-}
-
-/** FNV-1a. */
-const OFFSET = 2166136261 | 0;
-
-function hash(bytes: Uint8Array, so: number = OFFSET): number {
-  let value = so;
-  for (const byte of bytes) value = Math.imul(value ^ byte, 16777619);
-  return value;
 }

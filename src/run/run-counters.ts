@@ -1,5 +1,6 @@
 import type { DecisionView, ReasonCode } from '../agreement/index.js';
 import type { ForwardBatch } from '../batch/index.js';
+import { fnv1a } from '../numbers.js';
 
 /** Counts of decisions. Equal on every rank. */
 export interface DecisionCounts {
@@ -77,10 +78,10 @@ export class DecisionCounters {
 
 /** Counts the steps that one rank takes. */
 export class RunCounters extends DecisionCounters {
-  #digest = 2166136261;
+  #digest = fnv1a([]);
 
   override count(decision: DecisionView, local: ForwardBatch): void {
-    for (const value of decision.words) this.#digest = Math.imul(this.#digest ^ value, 16777619);
+    this.#digest = fnv1a(decision.words, this.#digest);
     super.count(decision, local);
   }
 

@@ -34,6 +34,7 @@ export class RankReporter {
     return this.#counts.snapshot({ rank, ranks, ...about });
   }
 
+  /** A step or a capture begins. */
   begin(): void {
     this.#step = this.#planner.step;
     this.#hasVoted = false;

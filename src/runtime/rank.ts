@@ -87,6 +87,7 @@ export class Rank implements Disposable {
    */
   capture(options: Omit<CaptureOptions, 'timeoutMs'> = {}): CaptureReport {
     this.#throwIfDisposed();
+    this.#reporter.begin();
     const { timeoutMs, onAsymmetric } = this.#options;
     const { collective } = this;
     const policy = { onAsymmetric };

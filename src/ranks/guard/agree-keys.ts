@@ -1,5 +1,5 @@
 import { LockstepError } from '../../errors.js';
-import { outliers } from '../../numbers.js';
+import { fnv1a, outliers } from '../../numbers.js';
 import type { WaitOptions } from '../../wait.js';
 import type { Collective } from '../collective.js';
 import { allGatherBytesSync } from '../gather-bytes.js';
@@ -39,7 +39,7 @@ export function agreeOnKeysSync(
   const all = Array.from({ length: count }, (_, index) => index);
   const { size, rowWords } = collective;
   const row = new Int32Array(rowWords);
-  row.set([TAG, count, hashOf(keys), onAsymmetric === 'drop' ? 1 : 0]);
+  row.set([TAG, count, fnv1a(keys), onAsymmetric === 'drop' ? 1 : 0]);
   const table = new Int32Array(size * rowWords);
   collective.allGatherSync(row, table, options);
   const rows = Array.from({ length: size }, (_, rank) => table.subarray(rank * rowWords, rank * rowWords + 4));
@@ -86,11 +86,4 @@ function keysOf(bytes: Uint8Array, keyWords: number): string[] {
 function describe([tag, count, hash]: Int32Array): string {
   if (tag !== TAG) return 'is not about to capture';
   return `has ${count} keys (hash ${((hash as number) >>> 0).toString(16)})`;
-}
-
-/** FNV-1a over words. */
-function hashOf(words: Int32Array): number {
-  let hash = 2166136261;
-  for (const word of words) hash = Math.imul(hash ^ word, 16777619);
-  return hash | 0;
 }

@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { LockstepError } from '../../errors.js';
 import { guarded, type NativeMpi } from '../../native/index.js';
+import { fnv1a } from '../../numbers.js';
 import { SYSTEM_TIMING } from '../../timing.js';
 import { loadMpi } from './library.js';
 
@@ -86,11 +87,9 @@ function farewell(mpi: NativeMpi, rank: number, size: number, code: number): voi
 
 /** A number that processes share which see each other's process ids: of the same boot, in the same namespace. */
 function hostNumber(): number {
-  let hash = 2166136261;
-  for (const character of `${readOrNothing(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'))} ${readOrNothing(() => readlinkSync('/proc/self/ns/pid'))}`) {
-    hash = Math.imul(hash ^ character.charCodeAt(0), 16777619);
-  }
-  return hash;
+  const boot = readOrNothing(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'));
+  const names = readOrNothing(() => readlinkSync('/proc/self/ns/pid'));
+  return fnv1a(Array.from(`${boot} ${names}`, (character) => character.charCodeAt(0)));
 }
 
 /** Without its text a process id says nothing; one's own then stands for the host, which no other process shares. */
