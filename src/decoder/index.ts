@@ -1,0 +1,1 @@
+export type { SamplingControls, SamplingForward, SamplingRow } from './sampling-forward.js';
