@@ -3,7 +3,7 @@ import type { Limits } from '../config.js';
 import type { DeviceBuffer, DevicePlace, DeviceStream } from '../device/index.js';
 import type { Executor, ForwardPart, Lane } from '../execution/index.js';
 import { ColumnJoin } from './column-join.js';
-import type { DecoderOptions } from './decoder.js';
+import type { DecoderOptions } from './decoder-options.js';
 import { type DecoderKernels, floatBits } from './decoder-kernels.js';
 import { ExpertLayer } from './expert-layer.js';
 import type { Shard } from './shard.js';

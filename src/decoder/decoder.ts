@@ -6,20 +6,11 @@ import type { Executor, ForwardPart, Lane, PiecewiseForward } from '../execution
 import type { WaitOptions } from '../wait.js';
 import { decoderKernels } from './decoder-kernels.js';
 import { DecoderLayers, type LayerState } from './decoder-layers.js';
+import type { DecoderOptions } from './decoder-options.js';
 import { Sampler } from './sampler.js';
 import type { SamplingForward, SamplingRow } from './sampling-forward.js';
 import { shardOf } from './shard.js';
 import { DecoderWeights } from './weights.js';
-
-/** How a decoder stands in its group. */
-export interface DecoderOptions {
-  /** Ranks of each replica, which share out heads and columns. Default 1. */
-  readonly tensorParallelSize?: number;
-  /** KV cache group of each layer. Default: the first for all. */
-  readonly layerGroups?: readonly number[];
-  /** Writes the tensors that the device supplies, as `Forward.supply`. */
-  readonly supply?: (local: ForwardBatch) => void;
-}
 
 /**
  * A transformer of the Llama family, dense or a mixture of experts, as a forward: plain, all float32, and batch-invariant. A token's

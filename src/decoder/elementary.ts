@@ -4,7 +4,7 @@
  * 2^20: far below float32, to which all results are rounded.
  */
 
-const LN2 = 0.6931471805599453;
+const { LN2 } = Math;
 /** LN2 in two parts, of which the first has few bits: multiples of it up to 2^20 are exact. */
 const LN2_HIGH = 0.6931471803691238;
 const LN2_LOW = 1.9082149292705877e-10;

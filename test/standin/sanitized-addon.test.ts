@@ -73,6 +73,8 @@ describe.each(['host', 'cuda', 'hip'])('the addon under sanitizers on %s', (devi
   });
 });
 
+const NO_DRIVERS = { LOCKSTEP_CUDA_LIB: '/nowhere/libcuda.so.1', LOCKSTEP_HIP_LIB: '/nowhere/libamdhip64.so.6' };
+
 it.each([
   { device: 'host', suites: ['test/unit/device', 'test/unit/execution'] },
   {
@@ -91,7 +93,7 @@ it.each([
       // The suites run in processes that vitest forks, which take it from here.
       NODE_OPTIONS: `--require ${path.join(root, 'test/support/sanitized.cjs')}`,
       LOCKSTEP_RUNS: String(0.1 * FACTOR),
-      ...(device === 'host' ? {} : { LOCKSTEP_TEST_DEVICE: device }),
+      ...(device === 'host' ? NO_DRIVERS : { LOCKSTEP_TEST_DEVICE: device }),
     },
   );
   expect({ ...ended, stdout: ended.status === 0 ? '' : stdout.slice(-6000) }).toEqual({ ...WELL, stdout: '' });
