@@ -10,8 +10,7 @@ enum : int32_t {
   QKV,
   CACHE,
   BLOCK_TABLE,
-  QUERY_START_LOC,
-  SEQ_LENS,
+  POSITIONS,
   TOKEN_TO_REQUEST,
   OUT,
   N,
@@ -29,8 +28,7 @@ enum : int32_t {
 constexpr lockstep_argument arguments[] = {{"qkv", LOCKSTEP_IN, 4},
                                            {"cache", LOCKSTEP_IN, 4},
                                            {"blockTable", LOCKSTEP_IN, 4},
-                                           {"queryStartLoc", LOCKSTEP_IN, 4},
-                                           {"seqLens", LOCKSTEP_IN, 4},
+                                           {"positions", LOCKSTEP_IN, 8},
                                            {"tokenToRequest", LOCKSTEP_IN, 4},
                                            {"out", LOCKSTEP_OUT, 4},
                                            {"n", LOCKSTEP_I32, 0},
@@ -55,8 +53,7 @@ int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error)
   if (refuse_below("pitch", a[PITCH].scalar, width, error) != 0) return 1;
   required[QKV] = float_bytes(a[N].scalar, a[PITCH].scalar);
   required[BLOCK_TABLE] = bytes_of(a[REQUESTS].scalar * a[TABLE_WIDTH].scalar, 4);
-  required[QUERY_START_LOC] = bytes_of(a[REQUESTS].scalar + 1, 4);
-  required[SEQ_LENS] = bytes_of(a[REQUESTS].scalar, 4);
+  required[POSITIONS] = bytes_of(a[N].scalar, 8);
   required[TOKEN_TO_REQUEST] = bytes_of(a[N].scalar, 4);
   required[OUT] = float_bytes(a[N].scalar, width);
   return 0;

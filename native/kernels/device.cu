@@ -122,14 +122,14 @@ __global__ void lockstep_kv_store(const float* qkv, int64 qkv_bytes, const int64
 }
 
 __global__ void lockstep_attend(const float* qkv, int64 qkv_bytes, const float* cache, int64 cache_bytes,
-                                const int* block_table, int64 block_table_bytes, const int* query_start_loc,
-                                int64 query_start_loc_bytes, const int* seq_lens, int64 seq_lens_bytes,
-                                const int* token_to_request, int64 token_to_request_bytes, float* out, int64 out_bytes, int n,
-                                int requests, int table_width, int block_size, int pitch, int heads, int kv_heads,
-                                int head_dim, int window, int scale_bits, Report* report) {
-  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, query_start_loc,
-         query_start_loc_bytes, seq_lens, seq_lens_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n,
-         requests, table_width, block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
+                                const int* block_table, int64 block_table_bytes, const int64* positions,
+                                int64 positions_bytes, const int* token_to_request, int64 token_to_request_bytes,
+                                float* out, int64 out_bytes, int n, int requests, int table_width, int block_size,
+                                int pitch, int heads, int kv_heads, int head_dim, int window, int scale_bits,
+                                Report* report) {
+  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, positions,
+         positions_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n, requests, table_width,
+         block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
 }
 
 __global__ void lockstep_swiglu(const float* gate_up, int64 gate_up_bytes, float* out, int64 out_bytes, int n, int width,

@@ -45,8 +45,8 @@ const char* pattern_of(int fault) {
       return "indices[%1] is %2, there are %3 rows";
     case FAULT_ROTATION:
       return "positions[%1] is %2, the tables of angles have %3 rows";
-    case FAULT_NO_TOKEN:
-      return "token %1 of request %2r is number %2c from its end, seqLens says %3";
+    case FAULT_TOKEN_POSITION:
+      return "positions[%1] is %2, a row of the block table has %3 positions";
     case FAULT_TEMPERATURE:
       return "controls[%1][0] is a temperature of %2f; give 0 or a finite number above it";
     case FAULT_TOP_K:

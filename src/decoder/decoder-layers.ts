@@ -2,10 +2,11 @@ import type { ModelConfig } from '../checkpoint/index.js';
 import type { Limits } from '../config.js';
 import type { DeviceBuffer, DevicePlace, DeviceStream } from '../device/index.js';
 import type { Executor, ForwardPart, Lane } from '../execution/index.js';
-import { ColumnJoin } from './column-join.js';
-import type { DecoderOptions } from './decoder-options.js';
+import { ColumnJoin, type OwnColumns } from './column-join.js';
 import { type DecoderKernels, floatBits } from './decoder-kernels.js';
+import type { DecoderOptions } from './decoder-options.js';
 import { ExpertLayer } from './expert-layer.js';
+import { type Scratch, scratchBytes } from './scratch.js';
 import type { Shard } from './shard.js';
 import type { DecoderWeights } from './weights.js';
 
@@ -19,6 +20,8 @@ export interface LayerState {
   readonly attended: DevicePlace;
   /** [tokens, hiddenSize]: what tokens are drawn from. */
   readonly last: DeviceBuffer;
+  /** What the kernels of one layer leave to each other. */
+  readonly scratch: Scratch;
 }
 
 /** What a decoder's layers are made of. */
@@ -90,11 +93,12 @@ export class DecoderLayers implements Disposable {
   }
 
   /** Queries, keys and values of a layer, at their positions. */
-  project(stream: DeviceStream, layer: number, { tensors, tokens }: ForwardPart, { hidden, qkv }: LayerState): void {
+  project(stream: DeviceStream, layer: number, { tensors, tokens }: ForwardPart, state: LayerState): void {
     const { hiddenSize, headDim } = this.#config;
     const { cosines, sines } = this.#weights;
     const { inputNorm, qkv: weights } = this.#weights.layers[layer];
-    const normed = this.#take(tokens * hiddenSize);
+    const { hidden, qkv, scratch } = state;
+    const normed = scratch.take('attention input', tokens * hiddenSize);
     const pitch = this.widths.qkv;
     stream.launch(this.#kernels.rms_norm, [hidden, inputNorm, normed, tokens, hiddenSize, this.#eps]);
     stream.launch(this.#kernels.matmul, [normed, weights, qkv, tokens, hiddenSize, pitch]);
@@ -104,7 +108,8 @@ export class DecoderLayers implements Disposable {
   }
 
   /** Stores a layer's keys and values, and attends to those of each request. */
-  attention(stream: DeviceStream, layer: number, part: ForwardPart, { qkv, attended }: LayerState): void {
+  attention(stream: DeviceStream, layer: number, part: ForwardPart, state: Omit<LayerState, 'scratch'>): void {
+    const { qkv, attended } = state;
     const { headDim } = this.#config;
     const { tensors, tokens, requests, tableRow } = part;
     const { buffer: cache, group, blockSize, window } = this.#caches[layer];
@@ -114,25 +119,31 @@ export class DecoderLayers implements Disposable {
     const keys = this.#heads * headDim;
     stream.launch(this.#kernels.kv_store, [qkv, grouped.slotMapping, cache, tokens, pitch, keys, kvHeads, headDim]);
     const table = { buffer: blockTable, offset: tableRow * tableWidth * 4 };
-    const where = [table, tensors.queryStartLoc, tensors.seqLens, tensors.tokenToRequest];
+    const where = [table, tensors.positions, tensors.tokenToRequest];
     const shape = [tokens, requests, tableWidth, blockSize, pitch, this.#heads, kvHeads, headDim, window, this.#scale];
     stream.launch(this.#kernels.attend, [qkv, cache, ...where, attended, ...shape]);
   }
 
   /** What follows a layer's attention: its output, then the MLP or the experts, each added to the residual stream. */
-  *mix(lane: Lane, layer: number, part: ForwardPart, { hidden, attended }: LayerState): Generator<string, void, void> {
+  *mix(lane: Lane, layer: number, part: ForwardPart, state: LayerState): Generator<string, void, void> {
+    const { hidden, attended, scratch } = state;
     const { stream } = lane;
     const { tokens } = part;
     const { hiddenSize } = this.#config;
     const { output, postNorm } = this.#weights.layers[layer];
-    const projected = yield* this.#product(lane, part, attended, this.widths.attended, output, hiddenSize);
+    const projected = yield* this.#product(
+      lane,
+      part,
+      { own: attended, width: this.widths.attended, name: 'output', scratch },
+      output,
+    );
     stream.launch(this.#kernels.add, [hidden, projected, tokens * hiddenSize]);
-    const normed = this.#take(this.#rows(part) * hiddenSize);
+    const normed = scratch.take('mixed input', this.#rows(part) * hiddenSize);
     stream.launch(this.#kernels.rms_norm, [hidden, postNorm, normed, tokens, hiddenSize, this.#eps]);
     const mixed =
       this.#experts === null
-        ? yield* this.#mlp(lane, layer, part, normed)
-        : yield* this.#experts.run(lane, this.#weights.layers[layer], part, normed);
+        ? yield* this.#mlp(lane, layer, part, normed, scratch)
+        : yield* this.#experts.run(lane, this.#weights.layers[layer], part, normed, scratch);
     stream.launch(this.#kernels.add, [hidden, mixed, tokens * hiddenSize]);
   }
 
@@ -142,38 +153,46 @@ export class DecoderLayers implements Disposable {
     stream.launch(this.#kernels.rms_norm, [hidden, this.#weights.norm, last, tokens, hiddenSize, this.#eps]);
   }
 
-  /** Most scratch bytes that one step takes, cut into so many parts. */
-  scratchBytes(maxTokens: number, views: number): number {
+  /** Most scratch bytes that a step takes: for so many tokens in all its parts. */
+  scratchBytes(maxTokens: number, parts: number): number {
     const { hiddenSize, intermediateSize, experts, expertsPerToken } = this.#config;
-    const { size } = this.#executor.collectives;
-    const rows = maxTokens * (experts === 0 ? 1 : size);
     const { hidden, qkv, attended } = this.widths;
-    const inner =
-      experts === 0 ? 3 * intermediateSize : expertsPerToken * (3 * intermediateSize + hiddenSize) + hiddenSize;
-    // Of a layer: what its products take, and what is gathered of the group for each.
-    const layer = maxTokens * (3 * hidden + attended) + rows * inner;
-    const gathered = this.#join.size === 1 ? 0 : 2 * maxTokens * size * (2 * hiddenSize + attended + intermediateSize);
-    return (
-      4 * (maxTokens * (hidden + qkv + attended) + this.count * (layer + gathered)) + views * 4096 * (this.count + 1)
-    );
+    const { size } = this.#executor.collectives;
+    const inner = intermediateSize / this.#join.size;
+    const joined =
+      this.#join.size === 1
+        ? 0
+        : (2 + size + this.#join.size) * (attended + inner + (2 * hiddenSize) / this.#join.size);
+    const mixture =
+      size * (hiddenSize + experts + expertsPerToken * (2 + hiddenSize + 3 * inner)) +
+      hiddenSize * (1 + expertsPerToken);
+    const mixed = experts === 0 ? 3 * inner : mixture;
+    const row = hidden + qkv + attended + 4 * hiddenSize + joined + mixed;
+    return scratchBytes(maxTokens * row) + parts * 32 * scratchBytes(1);
   }
 
   [Symbol.dispose](): void {
     for (const { buffer } of this.#caches) buffer.dispose();
   }
 
-  *#mlp(lane: Lane, layer: number, part: ForwardPart, normed: DevicePlace): Generator<string, DevicePlace, void> {
+  *#mlp(
+    lane: Lane,
+    layer: number,
+    part: ForwardPart,
+    normed: DevicePlace,
+    scratch: Scratch,
+  ): Generator<string, DevicePlace, void> {
     const { stream } = lane;
     const { hiddenSize, intermediateSize } = this.#config;
     const { gateUp, down } = this.#weights.layers[layer];
     const { tokens } = part;
     const rows = this.#rows(part);
     const inner = intermediateSize / this.#join.size;
-    const gated = this.#take(rows * 2 * inner);
-    const active = this.#take(rows * inner);
+    const gated = scratch.take('gated', rows * 2 * inner);
+    const active = scratch.take('active', rows * inner);
     stream.launch(this.#kernels.matmul, [normed, gateUp, gated, tokens, hiddenSize, 2 * inner]);
     stream.launch(this.#kernels.swiglu, [gated, active, tokens, inner]);
-    return yield* this.#product(lane, part, active, inner, down, hiddenSize);
+    return yield* this.#product(lane, part, { own: active, width: inner, name: 'down', scratch }, down);
   }
 
   /**
@@ -183,26 +202,21 @@ export class DecoderLayers implements Disposable {
   *#product(
     lane: Lane,
     part: ForwardPart,
-    own: DevicePlace,
-    width: number,
+    columns: OwnColumns,
     weights: DeviceBuffer,
-    outputs: number,
   ): Generator<string, DevicePlace, void> {
     const { size } = this.#join;
-    const inputs = yield* this.#join.run(lane, part, own, width);
-    const columns = outputs / size;
-    const product = this.#take(this.#rows(part) * columns);
-    lane.stream.launch(this.#kernels.matmul, [inputs, weights, product, part.tokens, width * size, columns]);
-    return yield* this.#join.run(lane, part, product, columns);
+    const { width, name, scratch } = columns;
+    const outputs = this.#config.hiddenSize / size;
+    const inputs = yield* this.#join.run(lane, part, { ...columns, name: `${name} inputs` });
+    const own = scratch.take(`${name} product`, this.#rows(part) * outputs);
+    lane.stream.launch(this.#kernels.matmul, [inputs, weights, own, part.tokens, width * size, outputs]);
+    return yield* this.#join.run(lane, part, { own, width: outputs, name: `${name} outputs`, scratch });
   }
 
   /** Rows that a collective of the part needs, which may be more than its tokens. */
   #rows({ tokens, tokensPerRank }: ForwardPart): number {
     return Math.max(tokens, tokensPerRank[this.#executor.collectives.rank]);
-  }
-
-  #take(elements: number): DevicePlace {
-    return this.#executor.pool.take(Math.max(1, elements) * 4);
   }
 
   #allocateCaches(limits: Limits, layerGroups: readonly number[] | undefined): LayerCache[] {

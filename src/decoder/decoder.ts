@@ -9,6 +9,7 @@ import { DecoderLayers, type LayerState } from './decoder-layers.js';
 import type { DecoderOptions } from './decoder-options.js';
 import { Sampler } from './sampler.js';
 import type { SamplingForward, SamplingRow } from './sampling-forward.js';
+import { Scratch } from './scratch.js';
 import { shardOf } from './shard.js';
 import { DecoderWeights } from './weights.js';
 
@@ -27,7 +28,9 @@ export class Decoder implements SamplingForward {
   readonly #sampler: Sampler;
   readonly #made: Disposable[] = [];
   /** The states of a view between pieces: f32[maxTokens, …]. Graphs of pieces and the attention between them share them. */
-  readonly #states: readonly LayerState[];
+  readonly #states: readonly Omit<LayerState, 'scratch'>[];
+  /** Scratch memory of the pieces of each view's key that is recorded or warmed up now. */
+  readonly #scratch: Scratch[] = [];
 
   /**
    * Loads the weights. `limits` are the planner's. Errors: ERR_CONFIG_INVALID where model, limits and group do not fit,
@@ -79,7 +82,7 @@ export class Decoder implements SamplingForward {
     this.piecewise = {
       pieces: layers + 1,
       piece: (_stream, index, part) => void executor.lanes.run([part], (...given) => this.#piece(index, ...given)),
-      attention: (on, index, part) => this.#layers.attention(on, index, part, this.#stateOf(part)),
+      attention: (on, index, part) => this.#layers.attention(on, index, part, this.#states[this.#viewOf(part)]),
     };
   }
 
@@ -113,12 +116,13 @@ export class Decoder implements SamplingForward {
   *#steps(part: ForwardPart, lane: Lane): Generator<string, void, void> {
     const { widths, count } = this.#layers;
     const take = (width: number): DevicePlace => this.#executor.pool.take(Math.max(1, part.tokens) * width * 4);
-    const { last } = this.#stateOf(part);
+    const { last } = this.#states[this.#viewOf(part)];
     const state: LayerState = {
       hidden: take(widths.hidden),
       qkv: take(widths.qkv),
       attended: take(widths.attended),
       last,
+      scratch: new Scratch(this.#executor.pool),
     };
     this.#layers.embed(lane.stream, part, state);
     for (let layer = 0; layer < count; layer++) {
@@ -130,16 +134,19 @@ export class Decoder implements SamplingForward {
   }
 
   *#piece(index: number, part: ForwardPart, lane: Lane): Generator<string, void, void> {
-    const state = this.#stateOf(part);
+    const view = this.#viewOf(part);
+    // The pool is reset before the first piece of a key, and not again before its last.
+    if (index === 0) this.#scratch[view] = new Scratch(this.#executor.pool);
+    const state: LayerState = { ...this.#states[view], scratch: this.#scratch[view] };
     if (index === 0) this.#layers.embed(lane.stream, part, state);
     else yield* this.#layers.mix(lane, index - 1, part, state);
     if (index < this.#layers.count) this.#layers.project(lane.stream, index, part, state);
     else this.#layers.end(lane.stream, part, state);
   }
 
-  #stateOf({ tensors }: ForwardPart): LayerState {
+  #viewOf({ tensors }: ForwardPart): number {
     const { whole, parts } = this.#executor.metadata;
-    return this.#states[tensors === whole ? 0 : 1 + parts.indexOf(tensors)];
+    return tensors === whole ? 0 : 1 + parts.indexOf(tensors);
   }
 }
 

@@ -3,6 +3,7 @@ import type { DeviceBuffer, DevicePlace } from '../device/index.js';
 import type { Executor, ForwardPart, Lane } from '../execution/index.js';
 import { offsetBy } from './column-join.js';
 import type { DecoderKernels } from './decoder-kernels.js';
+import type { Scratch } from './scratch.js';
 import type { Shard } from './shard.js';
 import type { LayerWeights } from './weights.js';
 
@@ -30,6 +31,7 @@ export class ExpertLayer {
     weights: LayerWeights,
     part: ForwardPart,
     normed: DevicePlace,
+    scratch: Scratch,
   ): Generator<string, DevicePlace, void> {
     const { hiddenSize: hidden, expertsPerToken: chosenCount } = this.#config;
     const { collectives } = this.#executor;
@@ -47,20 +49,20 @@ export class ExpertLayer {
     if (!alone) {
       total = tokensPerRank.reduce((sum, count) => sum + count, 0);
       before = tokensPerRank.slice(0, rank).reduce((sum, count) => sum + count, 0);
-      rows = this.#take(total * hidden);
+      rows = scratch.take('dispatched rows', total * hidden);
       const counts = tokensPerRank.map((count) => count * hidden);
       lane.collective({ kind: 'all-gather', send: normed, recv: rows, counts });
       yield 'dispatch';
     }
-    const { shares, routing } = this.#compute(lane, weights, rows, total);
+    const { shares, routing } = this.#compute(lane, weights, rows, total, scratch);
     let returned = shares;
     if (!alone) {
-      returned = this.#take(own * chosenCount * hidden);
+      returned = scratch.take('returned shares', own * chosenCount * hidden);
       const counts = tokensPerRank.map((count) => count * chosenCount * hidden);
       lane.collective({ kind: 'reduce-scatter', send: shares, recv: returned, counts });
       yield 'combine';
     }
-    const mixed = this.#take(Math.max(tokens, own) * hidden);
+    const mixed = scratch.take('mixed', Math.max(tokens, own) * hidden);
     if (own < tokens) stream.launch(this.#kernels.fill, [mixed, 0, tokens * hidden]);
     const home = offsetBy(routing, before * chosenCount);
     stream.launch(this.#kernels.combine, [returned, home, mixed, Math.min(tokens, own), chosenCount, hidden]);
@@ -73,29 +75,26 @@ export class ExpertLayer {
     { router, gateUp, down }: LayerWeights,
     rows: DevicePlace,
     total: number,
+    scratch: Scratch,
   ): { readonly shares: DevicePlace; readonly routing: DevicePlace } {
     const { hiddenSize: hidden, intermediateSize: inner, experts, expertsPerToken: each } = this.#config;
     const { firstExpert, experts: count } = this.#shard;
     const { matmul, route, expert_matmul, swiglu, fill } = this.#kernels;
-    const scores = this.#take(total * experts);
-    const chosen = this.#take(total * each);
-    const routing = this.#take(total * each);
-    const shares = this.#take(total * each * hidden);
+    const scores = scratch.take('scores', total * experts);
+    const chosen = scratch.take('chosen', total * each);
+    const routing = scratch.take('routing', total * each);
+    const shares = scratch.take('shares', total * each * hidden);
     stream.launch(matmul, [rows, router as DeviceBuffer, scores, total, hidden, experts]);
     stream.launch(route, [scores, chosen, routing, total, experts, each]);
     if (count === 0) {
       stream.launch(fill, [shares, 0, total * each * hidden]);
       return { shares, routing };
     }
-    const gated = this.#take(total * each * 2 * inner);
-    const active = this.#take(total * each * inner);
+    const gated = scratch.take('gated', total * each * 2 * inner);
+    const active = scratch.take('active', total * each * inner);
     stream.launch(expert_matmul, [rows, chosen, gateUp, gated, total, each, hidden, 2 * inner, firstExpert, count, 0]);
     stream.launch(swiglu, [gated, active, total * each, inner]);
     stream.launch(expert_matmul, [active, chosen, down, shares, total, each, inner, hidden, firstExpert, count, 1]);
     return { shares, routing };
-  }
-
-  #take(elements: number): DevicePlace {
-    return this.#executor.pool.take(Math.max(1, elements) * 4);
   }
 }
