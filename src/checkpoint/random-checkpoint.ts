@@ -38,7 +38,7 @@ export function randomCheckpoint(options: RandomModelOptions): Checkpoint {
     dtypeOf: (name: string) => shapeOf(name) && 'F32',
     tensor: (name: string, shape: readonly number[]) => {
       checkShape(source, name, shape, shapeOf(name));
-      return drawn(seed, name, shape);
+      return drawn(seed, name, shape, config.tiedEmbeddings);
     },
   });
 }
@@ -126,12 +126,14 @@ const sameList = (a: readonly number[], b: readonly number[]): boolean =>
  * Values of a tensor: weights of norms about 1, all others evenly spread about 0, so that what a layer puts out is about as large as what it
  * takes in. Integers of a hash, an exact square root, one product rounded to double and then to float: no engine rounds these otherwise.
  */
-function drawn(seed: number, name: string, shape: readonly number[]): Float32Array {
+function drawn(seed: number, name: string, shape: readonly number[], tied: boolean): Float32Array {
   const values = new Float32Array(shape.reduce((product, size) => product * size, 1));
   const base = hashOnto(mix32(seed), fnv1a(new TextEncoder().encode(name)) >>> 0);
   const norm = shape.length === 1;
+  // A row of the table is a token's whole input, 1 large in each place; tied, it is a row of the head too, or a token would call for itself.
+  const fanIn = name === 'model.embed_tokens.weight' && !tied ? 1 : shape[1];
   // An even spread over -s..s has the variance s * s / 3.
-  const spread = norm ? 0.25 : Math.sqrt(3 / (name === 'model.embed_tokens.weight' ? 1 : shape[1]));
+  const spread = norm ? 0.25 : Math.sqrt(3 / fanIn);
   for (let i = 0; i < values.length; i++) {
     const unit = ((hashOnto(base, i) >>> 8) - 2 ** 23) / 2 ** 23;
     values[i] = norm ? 1 + spread * unit : spread * unit;

@@ -51,6 +51,21 @@ export class DecoderOracle {
 
   /** Logits of the token after `ids`: f64[vocabSize]. */
   logits(ids: readonly number[]): Vector {
+    const rows = this.#hidden(ids);
+    return this.#logitsOf(rows[rows.length - 1]);
+  }
+
+  /** Logits after each token of `ids`: f64[ids.length][vocabSize]. A token sees none after it, so each is what `logits` gives. */
+  allLogits(ids: readonly number[]): Vector[] {
+    return this.#hidden(ids).map((row) => this.#logitsOf(row));
+  }
+
+  #logitsOf(row: Vector): Vector {
+    return times(this.#head, normed(row, this.#norm, this.#config.rmsNormEps));
+  }
+
+  /** What the last layer puts out for each token of a text. */
+  #hidden(ids: readonly number[]): Vector[] {
     const { rmsNormEps } = this.#config;
     let rows: Vector[] = ids.map((id) => Float64Array.from(this.#embedding[id]));
     for (const layer of this.#layers) {
@@ -59,7 +74,7 @@ export class DecoderOracle {
         return row.map((value, i) => value + mixed[i]);
       });
     }
-    return times(this.#head, normed(rows[rows.length - 1], this.#norm, rmsNormEps));
+    return rows;
   }
 
   /**
@@ -98,8 +113,10 @@ export class DecoderOracle {
         for (let p = first; p <= position; p++) {
           scores[p - first] = dot(queries[position][head], keys[p][shared]) / Math.sqrt(headDim);
         }
-        for (const [index, weight] of softmax(scores).entries()) {
-          for (let i = 0; i < headDim; i++) joined[head * headDim + i] += weight * values[first + index][shared][i];
+        const weights = softmax(scores);
+        for (let p = first; p <= position; p++) {
+          const value = values[p][shared];
+          for (let i = 0; i < headDim; i++) joined[head * headDim + i] += weights[p - first] * value[i];
         }
       }
       const out = times(layer.o, joined);
