@@ -172,7 +172,7 @@ function layerOf(checkpoint: Checkpoint, name: string, window: number): Layer {
 /** Frequencies of the pairs of a head, in radians a position. */
 function frequenciesOf({ headDim, ropeTheta, ropeScaling }: ModelConfig): Vector {
   return Float64Array.from({ length: headDim / 2 }, (_, pair) => {
-    const frequency = ropeTheta ** (-2 * pair / headDim);
+    const frequency = ropeTheta ** ((-2 * pair) / headDim);
     if (ropeScaling === null) return frequency;
     const { factor, lowFreqFactor, highFreqFactor, originalMaxPositions } = ropeScaling;
     // How often the pair went round in the positions that the model was first trained for.
