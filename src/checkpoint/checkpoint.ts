@@ -1,9 +1,11 @@
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../errors.js';
-import { readDocument } from './files.js';
+import { Fields } from './config-fields.js';
+import { isFile, jsonObject, readDocument } from './files.js';
 import type { WeightDtype } from './float-formats.js';
-import { type ModelConfig, readModelConfig } from './model-config.js';
+import type { ModelConfig } from './model-config.js';
+import { readModelConfig } from './read-config.js';
 import { readTensor } from './read-tensor.js';
 import { modelRefusal } from './refusal.js';
 import { readWeightFiles } from './weight-files.js';
@@ -34,7 +36,7 @@ export function openCheckpoint(directory: string): Checkpoint {
     throw new LockstepError('ERR_MODEL_INVALID', message, { file: directory });
   }
   const file = path.join(directory, 'config.json');
-  const config = readModelConfig(file, readDocument(file));
+  const config = withGeneration(directory, readModelConfig(file, readDocument(file)));
   const entries = readWeightFiles(directory);
   const entryOf = (name: string) => entries.get(name) ?? absent(directory, name);
   return Object.freeze({
@@ -48,6 +50,15 @@ export function openCheckpoint(directory: string): Checkpoint {
       return readTensor(entry);
     },
   });
+}
+
+/** The config with the ends of generation_config.json, where there is one: it lists those of chats too. */
+function withGeneration(directory: string, config: ModelConfig): ModelConfig {
+  const file = path.join(directory, 'generation_config.json');
+  if (!isFile(file)) return config;
+  const fields = new Fields(file, jsonObject(file, 'the file', readDocument(file)));
+  const more = fields.tokenIds('eos_token_id', config.vocabSize, []);
+  return Object.freeze({ ...config, eosTokenIds: [...new Set([...config.eosTokenIds, ...more])] });
 }
 
 /** Refuses a tensor that the checkpoint does not have. */
