@@ -7,6 +7,7 @@ import type { WaitOptions } from '../wait.js';
 import { decoderKernels } from './decoder-kernels.js';
 import { DecoderLayers, type LayerState } from './decoder-layers.js';
 import type { DecoderOptions } from './decoder-options.js';
+import { checkModelLimits } from './model-limits.js';
 import { Sampler } from './sampler.js';
 import type { SamplingForward, SamplingRow } from './sampling-forward.js';
 import { Scratch } from './scratch.js';
@@ -39,8 +40,9 @@ export class Decoder implements SamplingForward {
   constructor(executor: Executor, checkpoint: Checkpoint, limits: Limits, options: DecoderOptions = {}) {
     const { config } = checkpoint;
     const { device, stream, collectives, metadata, pool } = executor;
-    checkModel(checkpoint, limits, options);
     const { tensorParallelSize = 1 } = options;
+    checkModelLimits(config, limits, tensorParallelSize);
+    checkGroups(checkpoint, limits, options);
     const shard = shardOf(config, {
       rank: collectives.rank,
       ranks: collectives.size,
@@ -150,19 +152,9 @@ export class Decoder implements SamplingForward {
   }
 }
 
-function checkModel({ config }: Checkpoint, limits: Limits, { layerGroups }: DecoderOptions): void {
+function checkGroups({ config }: Checkpoint, { kvGroups }: Limits, { layerGroups }: DecoderOptions): void {
+  const groups = kvGroups?.length ?? 1;
   const faults = new Faults();
-  faults.check(
-    limits.maxModelLen <= config.maxPositions,
-    `maxModelLen is ${limits.maxModelLen}, and the model knows ${config.maxPositions} positions; lower it`,
-    'maxModelLen',
-  );
-  faults.check(
-    limits.contextParallelSize === 1,
-    `contextParallelSize is ${limits.contextParallelSize}; the decoder has each request's cache on one rank: leave it at 1`,
-    'contextParallelSize',
-  );
-  const groups = limits.kvGroups?.length ?? 1;
   faults.check(
     layerGroups === undefined ||
       (layerGroups.length === config.layers && layerGroups.every((group) => group >= 0 && group < groups)),

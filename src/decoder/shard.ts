@@ -21,28 +21,14 @@ export interface ShardOptions {
   readonly exchange: boolean;
 }
 
-/**
- * How a model is cut. Errors: ERR_CONFIG_INVALID where heads, widths or the group cannot be shared out, or where ranks of a replica
- * cannot exchange what they compute.
- */
+/** How a model that `checkModelLimits` takes is cut. Errors: ERR_CONFIG_INVALID where ranks of a replica cannot exchange what they compute. */
 export function shardOf(config: ModelConfig, options: ShardOptions): Shard {
   const { rank, ranks, tensorParallelSize: size, exchange } = options;
   const faults = new Faults();
-  const option = 'tensorParallelSize';
-  const divides = (name: keyof ModelConfig & string, value: number): void =>
-    faults.check(
-      value % size === 0,
-      `${option} is ${size}, which does not divide the model's ${name} ${value}; choose a divisor of it`,
-      option,
-    );
-  divides('heads', config.heads);
-  divides('kvHeads', config.kvHeads);
-  divides('hiddenSize', config.hiddenSize);
-  if (config.experts === 0) divides('intermediateSize', config.intermediateSize);
   faults.check(
     size === 1 || exchange,
-    `${option} is ${size}, and these ranks' devices cannot exchange data; run them as threads of one process, or on GPUs with NCCL`,
-    option,
+    `tensorParallelSize is ${size}, and these ranks' devices cannot exchange data; run them as threads of one process, or on GPUs with NCCL`,
+    'tensorParallelSize',
   );
   faults.throwIfAny('These options');
   const of = exchange ? { rank, ranks } : { rank: 0, ranks: 1 };

@@ -1,6 +1,6 @@
 import { openModel } from '../checkpoint/index.js';
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
-import { cacheSlotBytes, modelLimits } from '../decoder/index.js';
+import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
@@ -134,6 +134,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const plan = limits && policy && collect(() => planOf(options, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
+  if (config && limits && own) collect(() => checkModelLimits(config, limits, own.tensorParallelSize));
   if (limits && own) collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) : 4));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
