@@ -95,7 +95,7 @@ describe.skipIf(storiesAbsent)('the tokenizer of stories260k', () => {
           for (const id of ids) {
             text += stream.push(id);
             expect(whole.startsWith(text)).toBe(true);
-            expect(text.isWellFormed()).toBe(true);
+            expect(text).not.toMatch(/\p{Surrogate}/u);
           }
           expect(text + stream.end()).toBe(whole);
         },
