@@ -112,7 +112,11 @@ function randomConfig({ kind, seed: _seed, ...options }: RandomModelOptions): Mo
   };
   // The rules of config.json hold for these numbers too, so they are read as one.
   const read = modelConfigOf(file, new Map(Object.entries(configDocument(config, 'F32'))));
-  if (read.experts !== config.experts || !sameList(read.layerWindows, config.layerWindows)) {
+  if (
+    read.experts !== config.experts ||
+    read.experts > 0 !== moe ||
+    !sameList(read.layerWindows, config.layerWindows)
+  ) {
     const expected = `of ${kind} layers, and of windows that are 0 or slidingWindow, one for each layer`;
     throw modelRefusal({ file, field: 'the options', expected, found: options });
   }

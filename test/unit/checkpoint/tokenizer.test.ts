@@ -62,9 +62,11 @@ describe.skipIf(storiesAbsent)('the tokenizer of stories260k', () => {
     }
   });
 
-  test('any text comes back from its tokens', () => {
+  test('any text comes back from its tokens, but for the sign that stands for a blank', () => {
+    expect(tokenizer.decode(tokenizer.encode('a▁b'))).toBe('a b');
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (drawn) => {
+        const text = drawn.replaceAll('▁', '_');
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
       }),
       runs(2000),
@@ -95,7 +97,7 @@ describe.skipIf(storiesAbsent)('the tokenizer of stories260k', () => {
           for (const id of ids) {
             text += stream.push(id);
             expect(whole.startsWith(text)).toBe(true);
-            expect(text.isWellFormed()).toBe(true);
+            expect(text).not.toMatch(/\p{Surrogate}/u);
           }
           expect(text + stream.end()).toBe(whole);
         },
