@@ -1,5 +1,6 @@
 import { attendToken } from '../oracles/attend-oracle.js';
 import { bitsOf, f32 } from '../oracles/f32-oracle.js';
+import type { KernelLaunch } from '../support/kernel-program.js';
 import { at, f32Bytes, f32Of, fails, i32Bytes, i64Bytes, type KernelCases, poison, scalar, succeeds } from './case.js';
 import type { Draws } from './draws.js';
 
@@ -70,7 +71,8 @@ function drawStep(draws: Draws) {
 
 type Step = ReturnType<typeof drawStep>;
 
-export function attendLaunch(step: Step) {
+/** The launch of `attend` for a step, its output last. */
+export function attendLaunch(step: Step): KernelLaunch {
   const { tokenToRequest, heads, headDim } = step;
   return {
     kernel: 'attend',
