@@ -21,7 +21,7 @@
 
 #ifdef __clang__
 #define LOCKSTEP_UNROLL _Pragma("unroll")
-// A product is rounded before it is added to anything, whatever the compiler was told. Others have a flag for it.
+// A product is rounded before it is added to anything, whatever the flags say. Other compilers have a flag for it.
 #pragma clang fp contract(off)
 #elif defined(LOCKSTEP_ON_DEVICE)
 #define LOCKSTEP_UNROLL _Pragma("unroll")
