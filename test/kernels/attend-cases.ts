@@ -56,8 +56,12 @@ function drawStep(draws: Draws) {
     ...computed.flatMap((count, request) => draws.list(count, () => request)),
     ...draws.list(padding, () => -1),
   ];
-  const queryStartLoc = [0];
-  for (const count of computed) queryStartLoc.push((queryStartLoc.at(-1) ?? 0) + count);
+  const positions = [
+    ...computed.flatMap((count, request) =>
+      Array.from({ length: count }, (_, index) => (lengths[request] ?? 0) - count + index),
+    ),
+    ...draws.list(padding, () => 0),
+  ];
   const pitch = (heads + 2 * kvHeads) * headDim + draws.from(0, 2);
   const cache = draws.floats(numBlocks * blockSize * 2 * kvHeads * headDim);
   const qkv = draws.floats(tokenToRequest.length * pitch);
@@ -65,7 +69,7 @@ function drawStep(draws: Draws) {
   const scale = f32(draws.pick([1, 0.25, 1 / Math.sqrt(headDim)]));
   return {
     ...{ kvHeads, heads, headDim, blockSize, requests, lengths, tableWidth, numBlocks, blockTable },
-    ...{ tokenToRequest, queryStartLoc, pitch, cache, qkv, window, scale },
+    ...{ tokenToRequest, positions, pitch, cache, qkv, window, scale },
   };
 }
 
@@ -80,13 +84,12 @@ export function attendLaunch(step: Step): KernelLaunch {
       f32Bytes(step.qkv),
       f32Bytes(step.cache),
       i32Bytes(step.blockTable),
-      i32Bytes(step.queryStartLoc),
-      i32Bytes(step.lengths),
+      i64Bytes(step.positions.map(BigInt)),
       i32Bytes(tokenToRequest),
       poison(tokenToRequest.length * heads * headDim * 4),
     ],
     values: [
-      ...[0, 1, 2, 3, 4, 5, 6].map((buffer) => at(buffer)),
+      ...[0, 1, 2, 3, 4, 5].map((buffer) => at(buffer)),
       ...[tokenToRequest.length, step.requests, step.tableWidth, step.blockSize, step.pitch].map(scalar),
       ...[heads, step.kvHeads, headDim, step.window, bitsOf(step.scale)].map(scalar),
     ],
@@ -102,8 +105,8 @@ function spoil(draws: Draws, step: Step): readonly [Step, string] {
     window: 0,
   };
   const room = step.tableWidth * step.blockSize;
-  const token = step.queryStartLoc[request] ?? 0;
-  switch (draws.from(0, 3)) {
+  const token = step.tokenToRequest.indexOf(request);
+  switch (draws.from(0, 2)) {
     case 0: {
       const wrong = draws.pick([-2, step.requests]);
       const list = alone.tokenToRequest.map(() => -1).with(token, wrong);
@@ -113,15 +116,10 @@ function spoil(draws: Draws, step: Step): readonly [Step, string] {
       ];
     }
     case 1: {
-      const wrong = draws.pick([-1, room + 1]);
-      const words = `seqLens[${request}] is ${wrong}, a row of the block table holds ${room}`;
-      return [{ ...alone, lengths: step.lengths.with(request, wrong) }, words];
-    }
-    case 2: {
+      const wrong = draws.pick([-1, room]);
       const list = alone.tokenToRequest.map((_, index) => (index === token ? request : -1));
-      const back = (step.queryStartLoc[request + 1] ?? 0) - token;
-      const words = `token ${token} of request ${request} is number ${back} from its end, seqLens says ${back - 1}`;
-      return [{ ...alone, tokenToRequest: list, lengths: step.lengths.with(request, back - 1) }, words];
+      const words = `positions[${token}] is ${wrong}, a row of the block table has ${room} positions`;
+      return [{ ...alone, tokenToRequest: list, positions: step.positions.with(token, wrong) }, words];
     }
     default: {
       // The first block, which every token sees.
@@ -161,10 +159,10 @@ export const attend: KernelCases = {
       return fails(attendLaunch(wrong), kinds, words);
     }
     return succeeds(attendLaunch(step), kinds, (buffers) => {
-      const out = f32Of(buffers[6] ?? poison(0)).fill(0);
+      const out = f32Of(buffers[5] ?? poison(0)).fill(0);
       for (const [token, request] of tokenToRequest.entries()) {
         if (request < 0) continue;
-        const position = (step.lengths[request] ?? 0) - ((step.queryStartLoc[request + 1] ?? 0) - token);
+        const position = step.positions[token] ?? 0;
         const blocks = step.blockTable.slice(request * step.tableWidth, (request + 1) * step.tableWidth);
         for (let head = 0; head < heads; head++) {
           const place = token * step.pitch + head * headDim;

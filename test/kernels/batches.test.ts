@@ -97,7 +97,11 @@ test('attend: a prefill in chunks has the bits of one at once, wherever its bloc
           ...draws.floats(padding * pitch),
         ],
         lengths: [others, end],
-        queryStartLoc: [0, others, others + end - begin],
+        positions: [
+          ...Array.from({ length: others }, (_, index) => index),
+          ...Array.from({ length: end - begin }, (_, index) => begin + index),
+          ...draws.list(padding, () => 0),
+        ],
         tokenToRequest: [
           ...draws.list(others, () => 0),
           ...draws.list(end - begin, () => 1),
@@ -108,7 +112,7 @@ test('attend: a prefill in chunks has the bits of one at once, wherever its bloc
     const rows = (result: KernelResult | undefined, others: number, tokens: number): Uint8Array => {
       const size = heads * headDim * 4;
       expect(result?.words).toBe('');
-      return (result?.buffers[6] ?? new Uint8Array()).slice(others * size, (others + tokens) * size);
+      return (result?.buffers[5] ?? new Uint8Array()).slice(others * size, (others + tokens) * size);
     };
     const chunks: (readonly [begin: number, end: number, others: number])[] = [];
     for (let begin = 0; begin < length; ) {

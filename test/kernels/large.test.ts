@@ -33,7 +33,7 @@ const LARGE: Readonly<Record<string, () => KernelLaunch>> = {
       ...{ pitch: (heads + 2 * kvHeads) * headDim, scale: f32(0.2) },
       blockTable: draws.distinct(tableWidth, tableWidth),
       lengths: [length],
-      queryStartLoc: [0, tokens],
+      positions: Array.from({ length: tokens }, (_, index) => length - tokens + index),
       tokenToRequest: new Array<number>(tokens).fill(0),
       cache: floats(tableWidth * blockSize * 2 * kvHeads * headDim),
       qkv: floats(tokens * (heads + 2 * kvHeads) * headDim),
@@ -107,6 +107,6 @@ test('a large product is that of plain loops, and a failure of a shared launch i
   }
   const attend = LARGE.attend?.();
   if (attend === undefined) throw new RangeError('attend');
-  const wrong = { ...attend, buffers: attend.buffers.with(4, i32Bytes([-1])) };
-  expect(program.run([[wrong, null]])[0]?.words).toBe('seqLens[0] is -1, a row of the block table holds 160');
+  const wrong = { ...attend, buffers: attend.buffers.with(4, i32Bytes([1, ...new Array<number>(69).fill(0)])) };
+  expect(program.run([[wrong, null]])[0]?.words).toBe('tokenToRequest[0] is 1, there are 1 requests');
 });

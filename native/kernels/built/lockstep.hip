@@ -380,7 +380,7 @@ enum Fault : int {
   FAULT_ID,
   FAULT_INDEX,
   FAULT_ROTATION,
-  FAULT_NO_TOKEN,
+  FAULT_TOKEN_POSITION,
   FAULT_TEMPERATURE,
   FAULT_TOP_K,
   FAULT_TOP_P,
@@ -679,12 +679,11 @@ LOCKSTEP_BODY bool attend_head(const PagedHead& head, const float* query, float*
 
 #endif
 
-// Causal attention over a paged cache. Token t of request r is at position seqLens[r] - (queryStartLoc[r + 1] - t) and sees the
-// keys from position - window + 1 on (window 0: from 0 on) up to its own. The softmax goes over chunks of 64 positions in order: with each the
+// Causal attention over a paged cache. A token sees the keys of its request from position - window + 1 on (window 0: from 0 on) up to its
+// own position. The softmax goes over chunks of 64 positions in order: with each the
 // sums so far shrink to the new maximum. A token of request -1 is padding and gets zeros.
 LOCKSTEP_BODY void attend(Grid grid, const float* qkv, int64, const float* cache, int64 cache_bytes, const int* block_table, int64,
-                          const int* query_start_loc, int64, const int* seq_lens, int64, const int* token_to_request, int64,
-                          float* out, int64, int n, int requests, int table_width, int block_size, int pitch, int heads,
+                          const int64* positions, int64, const int* token_to_request, int64, float* out, int64, int n, int requests, int table_width, int block_size, int pitch, int heads,
                           int kv_heads, int head_dim, int window, int scale_bits, Report* report) {
   if (is_failed(report)) return;
 #ifdef LOCKSTEP_ON_DEVICE
@@ -708,15 +707,10 @@ LOCKSTEP_BODY void attend(Grid grid, const float* qkv, int64, const float* cache
     if (request < 0 || request >= requests) {
       return fail(report, KERNEL_attend, FAULT_TOKEN_REQUEST, token, request, requests);
     }
-    const int64 length = seq_lens[request];
-    if (length < 0 || length > static_cast<int64>(table_width) * block_size) {
-      return fail(report, KERNEL_attend, FAULT_LENGTH, request, length, static_cast<int64>(table_width) * block_size);
+    const int64 last = positions[token];
+    if (last < 0 || last >= static_cast<int64>(table_width) * block_size) {
+      return fail(report, KERNEL_attend, FAULT_TOKEN_POSITION, token, last, static_cast<int64>(table_width) * block_size);
     }
-    const int64 from_end = query_start_loc[request + 1] - token;
-    if (from_end < 1 || from_end > length) {
-      return fail(report, KERNEL_attend, FAULT_NO_TOKEN, token, place_of(request, from_end), length);
-    }
-    const int64 last = length - from_end;
     const int64 first = window == 0 ? 0 : larger(0, last - window + 1);
     const PagedHead head = {cache + h / (heads / kv_heads) * head_dim,
                             block_table + request * table_width,
@@ -1634,14 +1628,14 @@ __global__ void lockstep_kv_store(const float* qkv, int64 qkv_bytes, const int64
 }
 
 __global__ void lockstep_attend(const float* qkv, int64 qkv_bytes, const float* cache, int64 cache_bytes,
-                                const int* block_table, int64 block_table_bytes, const int* query_start_loc,
-                                int64 query_start_loc_bytes, const int* seq_lens, int64 seq_lens_bytes,
-                                const int* token_to_request, int64 token_to_request_bytes, float* out, int64 out_bytes, int n,
-                                int requests, int table_width, int block_size, int pitch, int heads, int kv_heads,
-                                int head_dim, int window, int scale_bits, Report* report) {
-  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, query_start_loc,
-         query_start_loc_bytes, seq_lens, seq_lens_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n,
-         requests, table_width, block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
+                                const int* block_table, int64 block_table_bytes, const int64* positions,
+                                int64 positions_bytes, const int* token_to_request, int64 token_to_request_bytes,
+                                float* out, int64 out_bytes, int n, int requests, int table_width, int block_size,
+                                int pitch, int heads, int kv_heads, int head_dim, int window, int scale_bits,
+                                Report* report) {
+  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, positions,
+         positions_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n, requests, table_width,
+         block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
 }
 
 __global__ void lockstep_swiglu(const float* gate_up, int64 gate_up_bytes, float* out, int64 out_bytes, int n, int width,
