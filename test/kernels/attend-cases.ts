@@ -45,8 +45,8 @@ function drawStep(draws: Draws) {
   const headDim = draws.once(5) ? draws.from(33, 40) : draws.from(1, 20);
   const blockSize = draws.from(1, 9);
   const requests = draws.from(0, 3);
-  const long = draws.once(3);
-  const lengths = draws.list(requests, () => (long ? draws.from(60, 140) : draws.from(1, 20)));
+  const long = draws.once(5);
+  const lengths = draws.list(requests, () => (long ? draws.from(60, 100) : draws.from(1, 20)));
   const computed = lengths.map((length) => draws.from(1, Math.min(length, long ? 2 : 4)));
   const tableWidth = Math.ceil(Math.max(1, ...lengths) / blockSize) + draws.from(0, 1);
   const numBlocks = draws.from(1, 30);

@@ -24,7 +24,7 @@ type Step = (thread: Thread) => number | undefined;
 
 const END = -1;
 /** A thread that takes more has lost its way. */
-const MOST_STEPS = 1_000_000;
+const MOST_STEPS = 10_000_000;
 
 /** A kernel of a PTX file, ready to be run. Throws for an instruction that is not known. */
 export class Kernel {
