@@ -1,3 +1,4 @@
+export { createService } from './create-service.js';
 export {
   type Drafter,
   type EngineArrival,
@@ -6,7 +7,10 @@ export {
   mostTokens,
   refusalOf,
 } from './engine-request.js';
+export { FairQueue } from './fair-queue.js';
+export type { GenerateOptions } from './generate-options.js';
 export { leastLoaded, type RankLoad } from './least-loaded.js';
+export type { CustomModel, MakeForward } from './model-source.js';
 export { PrefixKeys } from './prefix-keys.js';
 export { PromptLookup } from './prompt-lookup.js';
 export {
@@ -16,3 +20,9 @@ export {
   RankEngine,
   type RankEngineOptions,
 } from './rank-engine.js';
+export { Service } from './service.js';
+export { type CompleteServiceOptions, completeServiceOptions, type ServiceOptions } from './service-options.js';
+export type { RequestEvent, RequestOutcome, ServiceState, ServiceStats } from './service-stats.js';
+export { StopStrings } from './stop-strings.js';
+export type { ServiceTokenizer, TokenText } from './text-tokenizer.js';
+export { type GeneratedToken, TokenStream } from './token-stream.js';

@@ -32,6 +32,9 @@ export interface EngineStats {
   /** Drafts that were computed, and those of them that were what the model said. */
   readonly draftTokens: number;
   readonly acceptedTokens: number;
+  /** KV blocks that requests hold, and those of the pool. */
+  readonly usedBlocks: number;
+  readonly blocks: number;
 }
 
 export interface RankEngineOptions {
@@ -104,6 +107,7 @@ export class RankEngine {
 
   get stats(): EngineStats {
     const { finished, preemptions, promptTokens, generatedTokens, reusedTokens } = this.#scheduler.stats;
+    const blocks = this.#planner.limits.numBlocks - 1;
     return {
       finished,
       cancelled: this.#cancelled,
@@ -113,6 +117,8 @@ export class RankEngine {
       reusedTokens,
       draftTokens: this.#draftTokens,
       acceptedTokens: this.#acceptedTokens,
+      usedBlocks: blocks - this.#scheduler.freeBlocks,
+      blocks,
     };
   }
 
@@ -130,6 +136,7 @@ export class RankEngine {
         const number = this.#numbers.get(event.id);
         if (number === undefined) continue;
         this.#end(number, 'cancelled');
+        this.#said.push({ id: event.id, token: -1, end: 'cancelled' });
         told.push({ kind: 'cancel', request: number });
         leaving.push(number);
         this.#cancelled++;

@@ -1,0 +1,26 @@
+import { Service } from './service.js';
+import { completeServiceOptions, type ServiceOptions } from './service-options.js';
+import type { ServiceTokenizer } from './text-tokenizer.js';
+
+/**
+ * Starts a service: worker threads load the model, capture their graphs and wait for requests. Close it, or declare it with
+ * `await using`, to end them. Errors: `ERR_CONFIG_INVALID` (every fault at once), `ERR_PLAN_CAPACITY`, `ERR_DEVICE_UNAVAILABLE`,
+ * those of the model's files, and `ERR_RANK_LOST` where a rank fails as it starts.
+ */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  const complete = await completeServiceOptions(options);
+  const { directory } = complete.model;
+  const tokenizer = options.tokenizer === undefined ? await tokenizerIn(directory) : options.tokenizer;
+  return await Service.start(complete, tokenizer);
+}
+
+/** What is used of the room of models, which is loaded when a model is asked for. */
+interface TokenizerRoom {
+  openTokenizer(directory: string): ServiceTokenizer | null | Promise<ServiceTokenizer | null>;
+}
+
+async function tokenizerIn(directory: string | null): Promise<ServiceTokenizer | null> {
+  if (directory === null) return null;
+  const { openTokenizer } = (await import(new URL('../checkpoint/index.js', import.meta.url).href)) as TokenizerRoom;
+  return await openTokenizer(directory);
+}

@@ -1,0 +1,398 @@
+import { LockstepError, shown } from '../errors.js';
+import { abortedError } from '../wait.js';
+import { FairQueue } from './fair-queue.js';
+import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
+import { leastLoaded } from './least-loaded.js';
+import type { EngineStats } from './rank-engine.js';
+import { RankGroup } from './rank-group.js';
+import { ENDS, MAX_REQUEST } from './rank-messages.js';
+import type { CompleteServiceOptions } from './service-options.js';
+import { ServiceRequest } from './service-request.js';
+import {
+  addEngineStats,
+  NO_ENGINE_STATS,
+  type RequestEvent,
+  type RequestOutcome,
+  type ServiceState,
+  type ServiceStats,
+} from './service-stats.js';
+import type { ServiceTokenizer } from './text-tokenizer.js';
+import { TokenStream } from './token-stream.js';
+
+/** Requests that may wait on a rank; the others wait in the service's queue, where clients take turns. */
+const MOST_WAITING = 64;
+const LEAST_RETRY_MS = 1000;
+const MOST_RETRY_MS = 60_000;
+/** Weight of the newest interval between two requests' ends. */
+const NEWEST = 0.1;
+
+/** Serves a model: requests go to ranks, and their tokens come back as they are made. `createService` makes one. */
+export class Service implements AsyncDisposable {
+  readonly options: CompleteServiceOptions;
+  /** Null where prompts are token ids and no text is made. */
+  readonly tokenizer: ServiceTokenizer | null;
+  readonly #queue = new FairQueue<ServiceRequest>();
+  /** Every choice that has not ended, and by its id those that ranks have. */
+  readonly #open = new Set<ServiceRequest>();
+  readonly #sent = new Map<number, ServiceRequest>();
+  /** Streams whose reader has not come to the end. */
+  #streams = 0;
+  readonly #observers = new Set<(event: RequestEvent) => void>();
+  readonly #ended: Record<RequestOutcome, number> = { stop: 0, length: 0, abort: 0, error: 0 };
+  readonly #before: EngineStats[];
+  #group: RankGroup;
+  #state: ServiceState = 'ready';
+  #failure: LockstepError | null = null;
+  #restarts = 0;
+  #nextId = 0;
+  #suspended = 0;
+  #promptTokens = 0;
+  #generatedTokens = 0;
+  #lastEnd = 0;
+  #endInterval = LEAST_RETRY_MS;
+  #idle: (() => void)[] = [];
+
+  private constructor(options: CompleteServiceOptions, tokenizer: ServiceTokenizer | null) {
+    this.options = options;
+    this.tokenizer = tokenizer;
+    this.#before = Array.from({ length: options.ranks }, () => NO_ENGINE_STATS);
+    this.#group = this.#newGroup();
+  }
+
+  /** Starts the ranks and waits until all can serve. */
+  static async start(options: CompleteServiceOptions, tokenizer: ServiceTokenizer | null): Promise<Service> {
+    const service = new Service(options, tokenizer);
+    await service.#group.ready;
+    service.#watch();
+    return service;
+  }
+
+  get model(): string {
+    return this.options.model.name;
+  }
+
+  get state(): ServiceState {
+    return this.#state;
+  }
+
+  /**
+   * Generates from a prompt, text or token ids, and gives each token as it is made. A reader that stops reading holds up its own
+   * request only. Leaving the loop cancels the request.
+   *
+   * Throws at once: `ERR_CONFIG_INVALID` (options), `ERR_INPUT_INVALID` (the prompt), `ERR_BATCH_LIMIT` (too long),
+   * `ERR_OVERLOADED` with `details.retryAfterMs`, `ERR_DRAINING`, `ERR_DISPOSED`, `ERR_RANK_LOST` once the service has failed. The
+   * iterator throws `ERR_ABORTED` for an aborted signal, and `ERR_RANK_LOST` where a rank is lost that has the request.
+   */
+  generate(prompt: string | ArrayLike<number>, given: GenerateOptions = {}): TokenStream {
+    this.#refuseUnlessOpen();
+    const { maxQueue, maxUnread, ranks, setup, model } = this.options;
+    const ids = this.#idsOf(prompt);
+    const { limits } = setup;
+    const options = completeGenerateOptions(given, {
+      promptTokens: ids.length,
+      limits,
+      eosTokenIds: model.eosTokenIds,
+    });
+    const { signal, n } = options;
+    if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
+    if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
+    const places = maxQueue + ranks * limits.maxNumSeqs;
+    const full = this.#queue.length > 0 || leastLoaded(this.#group.loads, (rank) => this.#hasPlace(rank)) < 0;
+    if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
+      throw this.#overloaded();
+    }
+    const choices: ServiceRequest[] = [];
+    const onAbort = (): void => {
+      stream.end(abortedError(signal as AbortSignal, 'while the request was served'));
+      for (const request of choices) this.#cancel(request);
+    };
+    let closed = false;
+    const stream: TokenStream = new TokenStream(
+      {
+        onBehind: () => choices.forEach((request) => this.#suspend(request)),
+        onRead: () => choices.forEach((request) => this.#resume(request)),
+        onClosed: () => {
+          if (closed) return;
+          closed = true;
+          this.#streams--;
+          signal?.removeEventListener('abort', onAbort);
+          for (const request of choices) this.#cancel(request);
+        },
+      },
+      maxUnread,
+    );
+    this.#streams++;
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const left = { count: n };
+    for (let choice = 0; choice < n; choice++) {
+      choices.push(new ServiceRequest(stream, ids, options, { choice, left, tokenizer: this.tokenizer }));
+    }
+    for (const request of choices) {
+      this.#open.add(request);
+      this.#queue.add(request);
+    }
+    this.#dispatch();
+    return stream;
+  }
+
+  /** Calls `observer` with what happens to requests, until the function it returns is called. */
+  observe(observer: (event: RequestEvent) => void): () => void {
+    this.#observers.add(observer);
+    return () => void this.#observers.delete(observer);
+  }
+
+  stats(): ServiceStats {
+    const { loads } = this.#group;
+    return {
+      state: this.#state,
+      queued: this.#queue.length,
+      waiting: loads.reduce((sum, { waiting }) => sum + waiting, 0),
+      running: loads.reduce((sum, { running }) => sum + running, 0),
+      suspended: this.#suspended,
+      ended: { ...this.#ended },
+      promptTokens: this.#promptTokens,
+      generatedTokens: this.#generatedTokens,
+      restarts: this.#restarts,
+      ranks: loads.map(({ running, waiting, stats }, rank) => ({
+        running,
+        waiting,
+        engine: addEngineStats(this.#before[rank], stats?.engine ?? NO_ENGINE_STATS),
+        steps: stats?.steps ?? null,
+      })),
+    };
+  }
+
+  /** Takes no new requests, and resolves when all that were accepted have ended. Readers read on meanwhile. */
+  async drain(): Promise<void> {
+    if (this.#state === 'ready' || this.#state === 'restarting') this.#state = 'draining';
+    if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Ends every request with `ERR_DISPOSED`, and the ranks. Called again, it waits for the same end. */
+  async close(): Promise<void> {
+    if (this.#state !== 'failed') this.#state = 'closed';
+    const error = new LockstepError('ERR_DISPOSED', 'The service was closed while the request was served.');
+    for (const request of [...this.#open]) {
+      this.#cancel(request);
+      request.stream.end(error);
+    }
+    this.#group.leave();
+    await this.#group.done.catch(() => {});
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  // Requests.
+
+  #idsOf(prompt: string | ArrayLike<number>): Int32Array {
+    if (typeof prompt === 'string') {
+      if (this.tokenizer === null) throw noTokenizer('prompt');
+      return Int32Array.from(this.tokenizer.encode(prompt));
+    }
+    const { vocabSize } = this.options.model;
+    if (typeof prompt !== 'object' || prompt === null || !Number.isSafeInteger(prompt.length)) {
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `The prompt is ${shown(prompt)}; give a text, or an array of token ids.`,
+      );
+    }
+    for (let at = 0; at < prompt.length; at++) {
+      const id = prompt[at];
+      if (Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `Token ${at} of the prompt is ${shown(id)}; ids are whole numbers from 0 to ${vocabSize - 1}.`,
+        { at, vocabSize },
+      );
+    }
+    return Int32Array.from(prompt);
+  }
+
+  /** Sends what waits to the ranks that have a place. */
+  #dispatch(): void {
+    while (this.#queue.length > 0 && this.#isServing) {
+      const rank = leastLoaded(this.#group.loads, (each) => this.#hasPlace(each));
+      if (rank < 0) return;
+      const request = this.#queue.take() as ServiceRequest;
+      request.id = this.#nextId = this.#nextId === MAX_REQUEST ? 0 : this.#nextId + 1;
+      request.rank = rank;
+      request.state = 'sent';
+      this.#sent.set(request.id, request);
+      this.#group.send(rank, { kind: 'arrive', request: request.arrival(request.id) });
+    }
+  }
+
+  /** Ranks run, and a request that is sent to one may be served. */
+  get #isServing(): boolean {
+    return this.#state === 'ready' || (this.#state === 'draining' && this.#groupIsReady);
+  }
+
+  #groupIsReady = true;
+
+  #hasPlace(rank: number): boolean {
+    const { running, waiting } = this.#group.loads[rank];
+    return waiting < MOST_WAITING && running + waiting < this.options.setup.limits.maxNumSeqs;
+  }
+
+  #hear(tokens: Int32Array): void {
+    for (let at = 0; at < tokens.length; at += 3) {
+      const request = this.#sent.get(tokens[at]);
+      if (request === undefined) continue;
+      const end = ENDS[tokens[at + 2]];
+      const token = tokens[at + 1];
+      if (token >= 0) this.#count(request);
+      const reason = request.give(token, end);
+      if (reason !== null) {
+        if (end === null) this.#group.send(request.rank, { kind: 'cancel', id: request.id });
+        this.#end(request, reason);
+      } else if (end === 'cancelled') this.#left(request);
+    }
+    this.#dispatch();
+  }
+
+  #count(request: ServiceRequest): void {
+    this.#generatedTokens++;
+    if (request.firstToken > 0) return;
+    request.firstToken = performance.now();
+    this.#promptTokens += request.promptTokens;
+    this.#tell({ kind: 'first-token', seconds: (request.firstToken - request.arrived) / 1000 });
+  }
+
+  /** Its reader is behind: it gives up its place. What it generated so far is part of its prompt when it comes back. */
+  #suspend(request: ServiceRequest): void {
+    request.wanted = false;
+    if (request.state === 'sent') {
+      request.state = 'leaving';
+      this.#group.send(request.rank, { kind: 'cancel', id: request.id });
+    } else if (request.state === 'queued') {
+      this.#queue.remove(request);
+      request.state = 'suspended';
+      this.#suspended++;
+    }
+  }
+
+  /** A rank has let go of a request whose reader was behind. */
+  #left(request: ServiceRequest): void {
+    this.#sent.delete(request.id);
+    request.state = 'suspended';
+    this.#suspended++;
+    if (request.wanted) this.#resume(request);
+  }
+
+  #resume(request: ServiceRequest): void {
+    request.wanted = true;
+    if (request.state !== 'suspended') return;
+    this.#suspended--;
+    request.state = 'queued';
+    this.#queue.add(request);
+    this.#dispatch();
+  }
+
+  #cancel(request: ServiceRequest): void {
+    if (request.state === 'ended') return;
+    if (request.state === 'sent') this.#group.send(request.rank, { kind: 'cancel', id: request.id });
+    this.#end(request, 'abort');
+    this.#dispatch();
+  }
+
+  #end(request: ServiceRequest, outcome: RequestOutcome): void {
+    if (request.state === 'suspended') this.#suspended--;
+    this.#queue.remove(request);
+    this.#sent.delete(request.id);
+    this.#open.delete(request);
+    request.state = 'ended';
+    const now = performance.now();
+    if (this.#lastEnd > 0) this.#endInterval += NEWEST * (now - this.#lastEnd - this.#endInterval);
+    this.#lastEnd = now;
+    this.#ended[outcome]++;
+    const { promptTokens, generated: generatedTokens, arrived } = request;
+    this.#tell({ kind: 'end', outcome, seconds: (now - arrived) / 1000, promptTokens, generatedTokens });
+    if (--request.left.count === 0) request.stream.end();
+    if (this.#open.size > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #tell(event: RequestEvent): void {
+    for (const observer of this.#observers) observer(event);
+  }
+
+  #overloaded(): LockstepError {
+    const retryAfterMs = Math.ceil(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, this.#endInterval)));
+    const { maxQueue } = this.options;
+    return new LockstepError(
+      'ERR_OVERLOADED',
+      `${this.#open.size} requests are open and ${this.#queue.length} wait, of ${maxQueue} that may; try again in ${retryAfterMs} ms.`,
+      { open: this.#open.size, queued: this.#queue.length, maxQueue, retryAfterMs },
+    );
+  }
+
+  #refuseUnlessOpen(): void {
+    if (this.#state === 'draining') {
+      throw new LockstepError('ERR_DRAINING', 'The service is ending and takes no new requests; ask another one.');
+    }
+    if (this.#state === 'closed') throw new LockstepError('ERR_DISPOSED', 'The service has been closed.');
+    if (this.#state === 'failed') throw this.#failure as LockstepError;
+  }
+
+  // Ranks.
+
+  #newGroup(): RankGroup {
+    const { ranks, setup } = this.options;
+    return new RankGroup(ranks, setup, { onTokens: (_rank, tokens) => this.#hear(tokens) });
+  }
+
+  #watch(): void {
+    this.#group.done.catch((error: unknown) => this.#lost(error));
+  }
+
+  /** A rank was lost: its group's requests end, the others wait for a new group. */
+  #lost(cause: unknown): void {
+    if (this.#state === 'closed') return;
+    this.#groupIsReady = false;
+    for (const [rank, { stats }] of this.#group.loads.entries()) {
+      if (stats !== null) this.#before[rank] = addEngineStats(this.#before[rank], stats.engine);
+    }
+    const error = lostError(cause);
+    for (const request of [...this.#sent.values()]) this.#fail(request, error);
+    if (this.#restarts >= this.options.restarts) {
+      this.#state = 'failed';
+      this.#failure = error;
+      for (const request of [...this.#open]) this.#fail(request, error);
+      return;
+    }
+    this.#restarts++;
+    if (this.#state === 'ready') this.#state = 'restarting';
+    this.#group = this.#newGroup();
+    this.#group.ready.then(
+      () => {
+        this.#groupIsReady = true;
+        if (this.#state === 'restarting') this.#state = 'ready';
+        this.#watch();
+        this.#dispatch();
+      },
+      (failure: unknown) => this.#lost(failure),
+    );
+  }
+
+  #fail(request: ServiceRequest, error: LockstepError): void {
+    request.stream.end(error);
+    this.#end(request, 'error');
+  }
+}
+
+function lostError(cause: unknown): LockstepError {
+  if (cause instanceof LockstepError && cause.code === 'ERR_RANK_LOST') return cause;
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const details = cause instanceof LockstepError ? { causeCode: cause.code, ...cause.details } : {};
+  return new LockstepError('ERR_RANK_LOST', `The ranks that served this were lost: ${why}`, details, { cause });
+}
+
+function noTokenizer(option: string): LockstepError {
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `${option} is a text, and this service has no tokenizer: give token ids${option === 'stop' ? ' as stopTokenIds' : ''}, or a tokenizer to createService.`,
+    { option },
+  );
+}
