@@ -2,7 +2,7 @@ import type { Limits } from '../config.js';
 import type { SamplingControls } from '../decoder/index.js';
 import { PromptLookup } from './prompt-lookup.js';
 
-/** What a rank is told of a request. Plain data that crosses threads. */
+/** What a rank gets of a request. Plain data that crosses threads. */
 export interface EngineArrival {
   /** Tells requests apart; a rank never sees one twice. */
   readonly id: number;
@@ -30,7 +30,7 @@ export function refusalOf(limits: Limits, { ids, maxTokens }: Pick<EngineArrival
   return `the prompt's ${ids.length} tokens and ${maxTokens} more are above the ${most} that a request can have; shorten the prompt or lower maxTokens`;
 }
 
-/** Why a request ended: at a stop token, at its most tokens, or because it was told to. */
+/** Why a request ended: at a stop token, at its most tokens, or because it was cancelled. */
 export type EngineEnd = 'stop' | 'length' | 'cancelled';
 
 /** Proposes up to `count` tokens that may follow a request's text. */

@@ -1,12 +1,12 @@
 /** What waits, and for whom. */
 export interface Queued {
-  /** Those of one client take turns with those of others. */
+  /** Entries of different clients alternate. */
   readonly client: string;
 }
 
-/** A queue in which clients take turns: first come, first served among the entries of one client, round robin between clients. */
+/** Round robin between clients; first come, first served among the entries of one. */
 export class FairQueue<T extends Queued> {
-  /** Entries of each client that has some, in order of arrival; the client whose turn is next comes first. */
+  /** Entries of each client that has some, in order of arrival; the client that is served next comes first. */
   readonly #clients = new Map<string, Set<T>>();
   #length = 0;
 

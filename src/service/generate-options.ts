@@ -25,7 +25,7 @@ export interface GenerateOptions {
   readonly ignoreEos?: boolean | undefined;
   /** Choices, each with a seed of its own: `seed`, `seed + 1`, …. Default 1, at most 128. */
   readonly n?: number | undefined;
-  /** Whose request it is: waiting requests of different clients take turns. Default: one client for all. */
+  /** Whose request it is: waiting requests of different clients alternate. Default: one client for all. */
   readonly client?: string | undefined;
   /** Whether it shares KV blocks with prompts that begin alike. Default true. */
   readonly sharePrefix?: boolean | undefined;

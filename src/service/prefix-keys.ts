@@ -1,6 +1,6 @@
 /**
  * Numbers for the beginnings of prompts, block by block: two prompts have the same number at a block exactly where their tokens up
- * to the block's end are equal. Blocks are told apart by their content, not by a hash of it.
+ * to the block's end are equal. Blocks are compared by their content, not by a hash of it.
  *
  * A number stands for a chain of blocks: it is looked up by the number of the chain before and the block's own tokens. The
  * table holds the chains used last; one that was dropped gets a new number, so that two requests may share less than they could,

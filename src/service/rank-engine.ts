@@ -7,7 +7,7 @@ import { type Chunk, LiveScheduler, type RankSchedule, type SchedulerEvent } fro
 import { type Drafter, type EngineArrival, type EngineEnd, EngineRequest, refusalOf } from './engine-request.js';
 import { PrefixKeys } from './prefix-keys.js';
 
-/** What a rank is told between two steps. It takes effect before the vote of the next one, in order. */
+/** What happens to a rank's requests between two steps. It takes effect before the vote of the next one, in order. */
 export type EngineEvent =
   | { readonly kind: 'arrive'; readonly request: EngineArrival }
   /** The request ends now; nothing happens where it has ended already. */

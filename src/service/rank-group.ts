@@ -39,7 +39,7 @@ class RankSeen implements RankLoad {
   }
 }
 
-/** One life of a service's ranks: worker threads, what they are told, and what they say. */
+/** One life of a service's ranks: worker threads, what is sent to them, and what they report. */
 export class RankGroup {
   readonly loads: readonly RankSeen[];
   /** Resolves when all ranks can serve; rejects where they cannot. */
@@ -74,10 +74,10 @@ export class RankGroup {
     });
     this.done = this.#ranks.done.then(
       () => {
-        if (!this.#left) throw new LockstepError('ERR_RANK_LOST', 'The ranks ended though nobody told them to.');
+        if (!this.#left) throw new LockstepError('ERR_RANK_LOST', 'The ranks ended before they were asked to leave.');
       },
       (error: unknown) => {
-        // A rank that had to be terminated after it was told to leave has left.
+        // A rank that had to be terminated after it was asked to leave has left.
         if (!this.#left) throw error;
       },
     );

@@ -2,10 +2,10 @@ import type { StepStats } from '../runtime/index.js';
 import type { EngineEnd } from './engine-request.js';
 import type { EngineEvent, EngineStats } from './rank-engine.js';
 
-/** What a rank is told. Each is numbered by its place; all processes of a replica get the same in the same order. */
+/** What a rank is sent. Each is numbered by its place; all processes of a replica get the same in the same order. */
 export type ToRank = EngineEvent;
 
-/** What the first process of each replica tells. */
+/** What the first process of each replica reports. */
 export type FromRank =
   /** It can serve. */
   | { readonly kind: 'ready'; readonly device: string; readonly deviceChoice: string; readonly graphs: number }

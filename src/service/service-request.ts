@@ -51,7 +51,7 @@ export class ServiceRequest {
     this.#stops = new StopStrings(options.stops);
   }
 
-  /** What a rank is told: the prompt, and what was generated on a rank before. */
+  /** What a rank is sent: the prompt, and what was generated on a rank before. */
   arrival(id: number): EngineArrival {
     const { maxTokens, controls, stopTokenIds, sharePrefix } = this.#options;
     const ids = new Int32Array(this.#prompt.length + this.#tokens.length);

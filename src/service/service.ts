@@ -19,7 +19,7 @@ import {
 import type { ServiceTokenizer } from './text-tokenizer.js';
 import { TokenStream } from './token-stream.js';
 
-/** Requests that may wait on a rank; the others wait in the service's queue, where clients take turns. */
+/** Requests that may wait on a rank; the others wait in the service's queue, where clients alternate. */
 const MOST_WAITING = 64;
 const LEAST_RETRY_MS = 1000;
 const MOST_RETRY_MS = 60_000;
@@ -109,8 +109,12 @@ export class Service implements AsyncDisposable {
     let closed = false;
     const stream: TokenStream = new TokenStream(
       {
-        onBehind: () => choices.forEach((request) => this.#suspend(request)),
-        onRead: () => choices.forEach((request) => this.#resume(request)),
+        onBehind: () => {
+          for (const request of choices) this.#suspend(request);
+        },
+        onRead: () => {
+          for (const request of choices) this.#resume(request);
+        },
         onClosed: () => {
           if (closed) return;
           closed = true;
@@ -173,8 +177,8 @@ export class Service implements AsyncDisposable {
     if (this.#state !== 'failed') this.#state = 'closed';
     const error = new LockstepError('ERR_DISPOSED', 'The service was closed while the request was served.');
     for (const request of [...this.#open]) {
-      this.#cancel(request);
       request.stream.end(error);
+      this.#cancel(request);
     }
     this.#group.leave();
     await this.#group.done.catch(() => {});

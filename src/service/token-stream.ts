@@ -22,7 +22,7 @@ export interface StreamOwner {
   onClosed(): void;
 }
 
-/** Tokens on their way to one reader. What waits is bounded: the owner is told to stop, and when to go on. */
+/** Tokens on their way to one reader. What waits is bounded: the owner learns when to stop, and when to go on. */
 export class TokenStream implements AsyncIterableIterator<GeneratedToken> {
   readonly #owner: StreamOwner;
   readonly #mostUnread: number;

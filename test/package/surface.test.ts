@@ -52,6 +52,7 @@ describe('the public surface', () => {
       './workload',
       './check',
       './run',
+      './service',
       './metrics',
       './native',
     ];

@@ -1,0 +1,19 @@
+// `lockstep/service`: a live service over ranks, forwards that sample, and its OpenAI-compatible HTTP server.
+
+export type { SamplingControls, SamplingForward, SamplingRow } from '../decoder/index.js';
+export {
+  type CustomModel,
+  createService,
+  type GeneratedToken,
+  type GenerateOptions,
+  type MakeForward,
+  type RequestEvent,
+  type RequestOutcome,
+  type Service,
+  type ServiceOptions,
+  type ServiceState,
+  type ServiceStats,
+  type ServiceTokenizer,
+  type TokenStream,
+  type TokenText,
+} from '../service/index.js';
