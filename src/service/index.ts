@@ -22,7 +22,7 @@ export {
 } from './rank-engine.js';
 export { Service } from './service.js';
 export { type CompleteServiceOptions, completeServiceOptions, type ServiceOptions } from './service-options.js';
-export type { RequestEvent, RequestOutcome, ServiceState, ServiceStats } from './service-stats.js';
+export type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
 export { StopStrings } from './stop-strings.js';
 export type { ServiceTokenizer, TokenText } from './text-tokenizer.js';
 export { type GeneratedToken, TokenStream } from './token-stream.js';

@@ -1,3 +1,4 @@
+import type { LockstepError } from '../errors.js';
 import type { StepStats } from '../runtime/index.js';
 import type { EngineStats } from './rank-engine.js';
 
@@ -32,8 +33,10 @@ export interface ServiceStats {
 /** How a choice ended. */
 export type RequestOutcome = 'stop' | 'length' | 'abort' | 'error';
 
-/** What happened to a choice, for those who watch a service. */
-export type RequestEvent =
+/** What happened to a choice or to the service, for those who watch it. */
+export type ServiceEvent =
+  /** `error`: why ranks were lost, where it restarts or has failed. */
+  | { readonly kind: 'state'; readonly state: ServiceState; readonly error: LockstepError | null }
   | { readonly kind: 'first-token'; readonly seconds: number }
   | {
       readonly kind: 'end';

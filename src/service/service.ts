@@ -11,8 +11,8 @@ import { ServiceRequest } from './service-request.js';
 import {
   addEngineStats,
   NO_ENGINE_STATS,
-  type RequestEvent,
   type RequestOutcome,
+  type ServiceEvent,
   type ServiceState,
   type ServiceStats,
 } from './service-stats.js';
@@ -37,7 +37,7 @@ export class Service implements AsyncDisposable {
   readonly #sent = new Map<number, ServiceRequest>();
   /** Streams whose reader has not come to the end. */
   #streams = 0;
-  readonly #observers = new Set<(event: RequestEvent) => void>();
+  readonly #observers = new Set<(event: ServiceEvent) => void>();
   readonly #ended: Record<RequestOutcome, number> = { stop: 0, length: 0, abort: 0, error: 0 };
   readonly #before: EngineStats[];
   #group: RankGroup;
@@ -86,7 +86,7 @@ export class Service implements AsyncDisposable {
   generate(prompt: string | ArrayLike<number>, given: GenerateOptions = {}): TokenStream {
     this.#refuseUnlessOpen();
     const { maxQueue, maxUnread, ranks, setup, model } = this.options;
-    const ids = this.#idsOf(prompt);
+    const ids = this.encode(prompt);
     const { limits } = setup;
     const options = completeGenerateOptions(given, {
       promptTokens: ids.length,
@@ -139,8 +139,8 @@ export class Service implements AsyncDisposable {
     return stream;
   }
 
-  /** Calls `observer` with what happens to requests, until the function it returns is called. */
-  observe(observer: (event: RequestEvent) => void): () => void {
+  /** Calls `observer` with what happens, until the function it returns is called. */
+  observe(observer: (event: ServiceEvent) => void): () => void {
     this.#observers.add(observer);
     return () => void this.#observers.delete(observer);
   }
@@ -168,13 +168,13 @@ export class Service implements AsyncDisposable {
 
   /** Takes no new requests, and resolves when all that were accepted have ended. Readers read on meanwhile. */
   async drain(): Promise<void> {
-    if (this.#state === 'ready' || this.#state === 'restarting') this.#state = 'draining';
+    if (this.#state === 'ready' || this.#state === 'restarting') this.#become('draining');
     if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
   /** Ends every request with `ERR_DISPOSED`, and the ranks. Called again, it waits for the same end. */
   async close(): Promise<void> {
-    if (this.#state !== 'failed') this.#state = 'closed';
+    if (this.#state !== 'failed') this.#become('closed');
     const error = new LockstepError('ERR_DISPOSED', 'The service was closed while the request was served.');
     for (const request of [...this.#open]) {
       request.stream.end(error);
@@ -190,7 +190,8 @@ export class Service implements AsyncDisposable {
 
   // Requests.
 
-  #idsOf(prompt: string | ArrayLike<number>): Int32Array {
+  /** The token ids of a prompt. Errors: `ERR_INPUT_INVALID`. */
+  encode(prompt: string | ArrayLike<number>): Int32Array {
     if (typeof prompt === 'string') {
       if (this.tokenizer === null) throw noTokenizer('prompt');
       return Int32Array.from(this.tokenizer.encode(prompt));
@@ -318,7 +319,13 @@ export class Service implements AsyncDisposable {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  #tell(event: RequestEvent): void {
+  #become(state: ServiceState, error: LockstepError | null = null): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#tell({ kind: 'state', state, error });
+  }
+
+  #tell(event: ServiceEvent): void {
     for (const observer of this.#observers) observer(event);
   }
 
@@ -361,18 +368,18 @@ export class Service implements AsyncDisposable {
     const error = lostError(cause);
     for (const request of [...this.#sent.values()]) this.#fail(request, error);
     if (this.#restarts >= this.options.restarts) {
-      this.#state = 'failed';
       this.#failure = error;
+      this.#become('failed', error);
       for (const request of [...this.#open]) this.#fail(request, error);
       return;
     }
     this.#restarts++;
-    if (this.#state === 'ready') this.#state = 'restarting';
+    if (this.#state === 'ready') this.#become('restarting', error);
     this.#group = this.#newGroup();
     this.#group.ready.then(
       () => {
         this.#groupIsReady = true;
-        if (this.#state === 'restarting') this.#state = 'ready';
+        if (this.#state === 'restarting') this.#become('ready');
         this.#watch();
         this.#dispatch();
       },

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { LockstepError } from '../../../dist/entry/planner.js';
 import { createService, type Service, type ServiceOptions } from '../../../dist/entry/service.js';
+import { END, LETTERS, letters } from '../../fixtures/service/letters.mjs';
 import { textAfter } from '../../fixtures/service/next-token.mjs';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
-import { END, LETTERS, letters } from '../../support/letters.js';
 
 const entry = new URL('../../fixtures/service/hash-forward.mjs', import.meta.url);
 const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 32, maxModelLen: 128, blockSize: 4, numBlocks: 80 };
