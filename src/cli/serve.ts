@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
-import { type Server, startServer } from '../server/index.js';
+import { completeServerOptions, type Server, startServer } from '../server/index.js';
 import {
   type CustomModel,
   createService,
@@ -48,11 +48,14 @@ const OF_MODEL = ['maxModelLen', 'numBlocks'] as const;
 /** Serves a model until a signal ends it, or the service fails. */
 export async function serve(name: string, flags: ServeFlags, command: Command): Promise<void> {
   await unlessInterrupted(async () => {
+    const { host, port, apiKey } = flags;
+    const where = { host, port, ...(apiKey === undefined ? {} : { apiKey }) };
+    // Checked before ranks are started for it.
+    completeServerOptions(where);
     await using service = await createService(await serviceOptions(name, flags, command));
     await interrupts.look('before the server began');
     const failed = failureOf(service);
-    const { host, port, apiKey } = flags;
-    await using server = await startServer({ service, host, port, ...(apiKey === undefined ? {} : { apiKey }) });
+    await using server = await startServer({ service, ...where });
     announce(server, flags);
     const { signal } = interrupts;
     const error = await Promise.race([failed, signal.aborted ? null : once(signal, 'abort').then(() => null)]);

@@ -1,1 +1,1 @@
-export { type Server, type ServerOptions, startServer } from './server.js';
+export { completeServerOptions, type Server, type ServerOptions, startServer } from './server.js';

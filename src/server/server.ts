@@ -33,12 +33,10 @@ export interface ServerOptions {
 const BODY_LIMIT = 4 << 20;
 const NAMES = ['service', 'host', 'port', 'apiKey', 'bodyLimit'];
 
-/**
- * Serves a service over HTTP as OpenAI's interface has it: `/v1/completions`, `/v1/chat/completions`, `/v1/models`, `/health`
- * and `/metrics`. The service stays the caller's, to close after the server. Errors: `ERR_CONFIG_INVALID`; `ERR_INPUT_INVALID` where
- * the address cannot be had.
- */
-export async function startServer(options: ServerOptions): Promise<Server> {
+/** Options with their defaults; the key may be left out. Errors: `ERR_CONFIG_INVALID` naming every fault. */
+export function completeServerOptions(
+  options: Omit<ServerOptions, 'service'>,
+): Required<Omit<ServerOptions, 'service' | 'apiKey'>> & Pick<ServerOptions, 'apiKey'> {
   const { host = '127.0.0.1', port = 0, bodyLimit = BODY_LIMIT, apiKey } = options;
   const faults = new Faults();
   faults.names('server options', options, NAMES);
@@ -51,6 +49,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'host',
   );
   faults.throwIfAny('These server options');
+  return { host, port, bodyLimit, ...(apiKey === undefined ? {} : { apiKey }) };
+}
+
+/**
+ * Serves a service over HTTP as OpenAI's interface has it: `/v1/completions`, `/v1/chat/completions`, `/v1/models`, `/health`
+ * and `/metrics`. The service stays the caller's, to close after the server. Errors: `ERR_CONFIG_INVALID`; `ERR_INPUT_INVALID` where
+ * the address cannot be had.
+ */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { host, port, bodyLimit, apiKey } = completeServerOptions(options);
   // Loaded here, so that a service without a server needs neither.
   const [{ fastify }, prometheus] = await Promise.all([import('fastify'), import('prom-client')]);
   const app = fastify({
