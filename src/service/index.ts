@@ -1,4 +1,5 @@
 export { createService } from './create-service.js';
+export type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 export {
   type Drafter,
   type EngineArrival,
@@ -13,13 +14,7 @@ export { leastLoaded, type RankLoad } from './least-loaded.js';
 export type { CustomModel, MakeForward } from './model-source.js';
 export { PrefixKeys } from './prefix-keys.js';
 export { PromptLookup } from './prompt-lookup.js';
-export {
-  type EngineEvent,
-  type EngineStats,
-  type EngineToken,
-  RankEngine,
-  type RankEngineOptions,
-} from './rank-engine.js';
+export { RankEngine, type RankEngineOptions } from './rank-engine.js';
 export { Service } from './service.js';
 export { type CompleteServiceOptions, completeServiceOptions, type ServiceOptions } from './service-options.js';
 export type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';

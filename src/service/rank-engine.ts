@@ -1,41 +1,13 @@
-import type { ForwardBatch, Row } from '../batch/index.js';
+import type { ForwardBatch } from '../batch/index.js';
 import type { SamplingForward, SamplingRow } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Rank, StepResult } from '../runtime/index.js';
 import { type Chunk, LiveScheduler, type RankSchedule, type SchedulerEvent } from '../workload/index.js';
+import type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 import { type Drafter, type EngineArrival, type EngineEnd, EngineRequest, refusalOf } from './engine-request.js';
+import { EngineRows, type PlacedChunk } from './engine-rows.js';
 import { PrefixKeys } from './prefix-keys.js';
-
-/** What happens to a rank's requests between two steps. It takes effect before the vote of the next one, in order. */
-export type EngineEvent =
-  | { readonly kind: 'arrive'; readonly request: EngineArrival }
-  /** The request ends now; nothing happens where it has ended already. */
-  | { readonly kind: 'cancel'; readonly id: number };
-
-/** A token that a step gave a request, and whether it is the last; `token` is -1 where it ended without one. */
-export interface EngineToken {
-  readonly id: number;
-  readonly token: number;
-  readonly end: EngineEnd | null;
-}
-
-/** Counts of one rank since its start. */
-export interface EngineStats {
-  readonly finished: number;
-  readonly cancelled: number;
-  readonly preemptions: number;
-  readonly promptTokens: number;
-  readonly generatedTokens: number;
-  /** Prompt tokens whose KV blocks were there already. */
-  readonly reusedTokens: number;
-  /** Drafts that were computed, and those of them that were what the model said. */
-  readonly draftTokens: number;
-  readonly acceptedTokens: number;
-  /** KV blocks that requests hold, and those of the pool. */
-  readonly usedBlocks: number;
-  readonly blocks: number;
-}
 
 export interface RankEngineOptions {
   /** The planner of this rank; its limits bound the scheduler. It is given the ids of all tokens. */
@@ -61,14 +33,11 @@ export class RankEngine {
   readonly #keys: PrefixKeys;
   /** By number of the scheduler; numbers are small and used again. */
   readonly #requests: (EngineRequest | undefined)[] = [];
-  readonly #rows: (Row | undefined)[] = [];
   readonly #numbers = new Map<number, number>();
   readonly #free: number[] = [];
   /** What the last step came to, for the scheduler's next. */
   #outcome: SchedulerEvent[] = [];
-  /** The open step's chunks, by row of the planner, and their tokens. */
-  readonly #chunks: (Chunk | undefined)[] = [];
-  readonly #tokens: (Int32Array | undefined)[] = [];
+  readonly #rows: EngineRows;
   #said: EngineToken[] = [];
   #running = 0;
   #waiting = 0;
@@ -79,6 +48,7 @@ export class RankEngine {
   constructor({ planner, drafter = (request, count) => request.lookUp(count) }: RankEngineOptions) {
     const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = planner.limits;
     this.#planner = planner;
+    this.#rows = new EngineRows(planner);
     this.#drafter = drafter;
     this.#scheduler = new LiveScheduler({
       maxNumSeqs,
@@ -144,7 +114,8 @@ export class RankEngine {
     }
     const schedule = this.#scheduler.step(told);
     this.#outcome = [];
-    this.#apply(schedule);
+    this.#follow(schedule);
+    this.#rows.apply(schedule, (chunk) => this.#idsOf(chunk));
     // What only waited has no row that the schedule removes.
     for (const number of leaving) if (this.#requests[number]?.ended === 'cancelled') this.#release(number);
   }
@@ -152,10 +123,8 @@ export class RankEngine {
   /** What the built step samples, in the order of its rows of logits. */
   rows(local: ForwardBatch): SamplingRow[] {
     const rows: SamplingRow[] = [];
-    for (let index = 0; index < local.rows; index++) {
-      const row = local.order[index];
-      const chunk = row < 0 ? undefined : this.#chunks[row];
-      if (chunk?.lastChunk !== true) continue;
+    for (const { chunk } of this.#rows.placed(local)) {
+      if (!chunk.lastChunk) continue;
       const { controls } = this.#request(chunk.request);
       const { start, queryLen } = chunk;
       const first = chunk.phase === 'decode' ? 0 : queryLen - 1;
@@ -167,15 +136,13 @@ export class RankEngine {
   /** Takes what was sampled: i32, one of each of `rows`. */
   accept(local: ForwardBatch, sampled: Int32Array): void {
     let at = 0;
-    for (let index = 0; index < local.rows; index++) {
-      const row = local.order[index];
-      const chunk = row < 0 ? undefined : this.#chunks[row];
-      if (chunk === undefined) continue;
+    for (const placed of this.#rows.placed(local)) {
+      const { chunk } = placed;
       if (chunk.phase === 'decode') {
-        this.#acceptDecode(chunk, row as Row, sampled, at);
+        this.#acceptDecode(placed, sampled, at);
         at += chunk.queryLen;
       } else {
-        this.#planner.requests.advance(row as Row, chunk.queryLen);
+        this.#rows.advance(placed, chunk.queryLen);
         if (chunk.lastChunk) this.#say(chunk.request, sampled[at++]);
       }
     }
@@ -225,11 +192,9 @@ export class RankEngine {
     return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix };
   }
 
-  #apply(schedule: RankSchedule): void {
-    const { requests } = this.#planner;
-    for (const number of schedule.removed) {
-      requests.remove(this.#row(number));
-      this.#rows[number] = undefined;
+  /** Who runs and who waits after a schedule. */
+  #follow({ removed, added }: RankSchedule): void {
+    for (const number of removed) {
       const request = this.#request(number);
       if (request.ended !== null) this.#release(number);
       else {
@@ -238,26 +203,15 @@ export class RankEngine {
         this.#waiting++;
       }
     }
-    for (const { request: number, blockIds, numComputedTokens } of schedule.added) {
-      this.#rows[number] = requests.add({ blockIds, numComputedTokens });
+    for (const { request: number } of added) {
       this.#request(number).running = true;
       this.#running++;
       this.#waiting--;
     }
-    for (const { request: number, blockIds } of schedule.appended) requests.appendBlocks(this.#row(number), blockIds);
-    this.#chunks.fill(undefined);
-    for (const chunk of schedule.scheduled) {
-      const { request: number, phase, queryLen, lastChunk } = chunk;
-      const row = this.#row(number);
-      const inputIds = this.#tokensOf(chunk);
-      this.#chunks[row] = chunk;
-      this.#tokens[row] = inputIds;
-      requests.schedule(row, { phase, queryLen, lastChunk, inputIds });
-    }
   }
 
   /** The ids of a chunk: known ones, and drafts after the last of them. A decode has as many as were scheduled, good guesses or not. */
-  #tokensOf({ request: number, phase, start, queryLen }: Chunk): Int32Array {
+  #idsOf({ request: number, phase, start, queryLen }: Chunk): Int32Array {
     const request = this.#request(number);
     const known = request.ids.subarray(start, Math.min(request.length, start + queryLen));
     if (known.length === queryLen) return known;
@@ -274,16 +228,16 @@ export class RankEngine {
     return ids;
   }
 
-  #acceptDecode(chunk: Chunk, row: Row, sampled: Int32Array, at: number): void {
+  #acceptDecode(placed: PlacedChunk, sampled: Int32Array, at: number): void {
+    const { chunk, ids } = placed;
     const { request: number, queryLen } = chunk;
-    const ids = this.#tokens[row] as Int32Array;
     let yields = 0;
     let last = false;
     do last = this.#say(number, sampled[at + yields++]);
     while (!last && yields < queryLen && ids[yields] === sampled[at + yields - 1]);
     this.#acceptedTokens += yields - 1;
     if (queryLen > 1) this.#outcome.push({ kind: 'yield', request: number, tokens: yields });
-    this.#planner.requests.advance(row, yields);
+    this.#rows.advance(placed, yields);
   }
 
   /** Gives a request a token. Returns whether it is its last. */
@@ -320,15 +274,8 @@ export class RankEngine {
 
   #request(number: number): EngineRequest {
     const request = this.#requests[number];
-    if (request === undefined)
-      throw new LockstepError('ERR_ROW_UNKNOWN', `No request has number ${number}`, { number });
+    if (request === undefined) throw new RangeError(`no request has number ${number}`);
     return request;
-  }
-
-  #row(number: number): Row {
-    const row = this.#rows[number];
-    if (row === undefined) throw new LockstepError('ERR_ROW_UNKNOWN', `Request ${number} has no row`, { number });
-    return row;
   }
 }
 

@@ -1,9 +1,9 @@
 import { LockstepError } from '../errors.js';
 import { type SupervisedRanks, supervise } from '../ranks/index.js';
 import type { StepStats } from '../runtime/index.js';
+import type { EngineStats } from './engine-events.js';
 import type { RankLoad } from './least-loaded.js';
 import { messageOrderMemory } from './message-order.js';
-import type { EngineStats } from './rank-engine.js';
 import type { FromRank, ToRank } from './rank-messages.js';
 import type { RankSetup } from './serve-rank.js';
 

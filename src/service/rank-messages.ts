@@ -1,6 +1,6 @@
 import type { StepStats } from '../runtime/index.js';
+import type { EngineEvent, EngineStats } from './engine-events.js';
 import type { EngineEnd } from './engine-request.js';
-import type { EngineEvent, EngineStats } from './rank-engine.js';
 
 /** What a rank is sent. Each is numbered by its place; all processes of a replica get the same in the same order. */
 export type ToRank = EngineEvent;

@@ -1,6 +1,6 @@
 import type { LockstepError } from '../errors.js';
 import type { StepStats } from '../runtime/index.js';
-import type { EngineStats } from './rank-engine.js';
+import type { EngineStats } from './engine-events.js';
 
 /** Whether a service takes requests: `restarting` ones wait, `draining`, `failed` and `closed` services refuse them. */
 export type ServiceState = 'ready' | 'restarting' | 'draining' | 'failed' | 'closed';

@@ -1,9 +1,9 @@
 import { LockstepError, shown } from '../errors.js';
 import { abortedError } from '../wait.js';
+import type { EngineStats } from './engine-events.js';
 import { FairQueue } from './fair-queue.js';
 import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
 import { leastLoaded } from './least-loaded.js';
-import type { EngineStats } from './rank-engine.js';
 import { RankGroup } from './rank-group.js';
 import { ENDS, MAX_REQUEST } from './rank-messages.js';
 import type { CompleteServiceOptions } from './service-options.js';
