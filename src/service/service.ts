@@ -1,30 +1,20 @@
-import { LockstepError, shown } from '../errors.js';
+import { LockstepError } from '../errors.js';
 import { abortedError } from '../wait.js';
-import type { EngineStats } from './engine-events.js';
 import { FairQueue } from './fair-queue.js';
 import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
 import { leastLoaded } from './least-loaded.js';
-import { RankGroup } from './rank-group.js';
+import { noTokenizer, promptIds } from './prompt-ids.js';
+import { RankLives } from './rank-lives.js';
 import { ENDS, MAX_REQUEST } from './rank-messages.js';
+import { ServiceCounts } from './service-counts.js';
 import type { CompleteServiceOptions } from './service-options.js';
 import { ServiceRequest } from './service-request.js';
-import {
-  addEngineStats,
-  NO_ENGINE_STATS,
-  type RequestOutcome,
-  type ServiceEvent,
-  type ServiceState,
-  type ServiceStats,
-} from './service-stats.js';
+import type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
 import type { ServiceTokenizer } from './text-tokenizer.js';
 import { TokenStream } from './token-stream.js';
 
 /** Requests that may wait on a rank; the others wait in the service's queue, where clients alternate. */
 const MOST_WAITING = 64;
-const LEAST_RETRY_MS = 1000;
-const MOST_RETRY_MS = 60_000;
-/** Weight of the newest interval between two requests' ends. */
-const NEWEST = 0.1;
 
 /** Serves a model: requests go to ranks, and their tokens come back as they are made. `createService` makes one. */
 export class Service implements AsyncDisposable {
@@ -37,33 +27,31 @@ export class Service implements AsyncDisposable {
   readonly #sent = new Map<number, ServiceRequest>();
   /** Streams whose reader has not come to the end. */
   #streams = 0;
-  readonly #observers = new Set<(event: ServiceEvent) => void>();
-  readonly #ended: Record<RequestOutcome, number> = { stop: 0, length: 0, abort: 0, error: 0 };
-  readonly #before: EngineStats[];
-  #group: RankGroup;
+  readonly #counts = new ServiceCounts();
+  readonly #ranks: RankLives;
   #state: ServiceState = 'ready';
   #failure: LockstepError | null = null;
-  #restarts = 0;
   #nextId = 0;
   #suspended = 0;
-  #promptTokens = 0;
-  #generatedTokens = 0;
-  #lastEnd = 0;
-  #endInterval = LEAST_RETRY_MS;
   #idle: (() => void)[] = [];
 
   private constructor(options: CompleteServiceOptions, tokenizer: ServiceTokenizer | null) {
     this.options = options;
     this.tokenizer = tokenizer;
-    this.#before = Array.from({ length: options.ranks }, () => NO_ENGINE_STATS);
-    this.#group = this.#newGroup();
+    this.#ranks = new RankLives(options, {
+      onTokens: (tokens) => this.#hear(tokens),
+      onLost: (error, last) => this.#lost(error, last),
+      onReady: () => {
+        if (this.#state === 'restarting') this.#become('ready');
+        this.#dispatch();
+      },
+    });
   }
 
   /** Starts the ranks and waits until all can serve. */
   static async start(options: CompleteServiceOptions, tokenizer: ServiceTokenizer | null): Promise<Service> {
     const service = new Service(options, tokenizer);
-    await service.#group.ready;
-    service.#watch();
+    await service.#ranks.begun();
     return service;
   }
 
@@ -97,7 +85,7 @@ export class Service implements AsyncDisposable {
     if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
     if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
     const places = maxQueue + ranks * limits.maxNumSeqs;
-    const full = this.#queue.length > 0 || leastLoaded(this.#group.loads, (rank) => this.#hasPlace(rank)) < 0;
+    const full = this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0;
     if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
       throw this.#overloaded();
     }
@@ -141,28 +129,23 @@ export class Service implements AsyncDisposable {
 
   /** Calls `observer` with what happens, until the function it returns is called. */
   observe(observer: (event: ServiceEvent) => void): () => void {
-    this.#observers.add(observer);
-    return () => void this.#observers.delete(observer);
+    return this.#counts.observe(observer);
   }
 
   stats(): ServiceStats {
-    const { loads } = this.#group;
+    const { loads, restarts } = this.#ranks;
+    const { ended, promptTokens, generatedTokens } = this.#counts;
     return {
       state: this.#state,
       queued: this.#queue.length,
       waiting: loads.reduce((sum, { waiting }) => sum + waiting, 0),
       running: loads.reduce((sum, { running }) => sum + running, 0),
       suspended: this.#suspended,
-      ended: { ...this.#ended },
-      promptTokens: this.#promptTokens,
-      generatedTokens: this.#generatedTokens,
-      restarts: this.#restarts,
-      ranks: loads.map(({ running, waiting, stats }, rank) => ({
-        running,
-        waiting,
-        engine: addEngineStats(this.#before[rank], stats?.engine ?? NO_ENGINE_STATS),
-        steps: stats?.steps ?? null,
-      })),
+      ended: { ...ended },
+      promptTokens,
+      generatedTokens,
+      restarts,
+      ranks: this.#ranks.stats(),
     };
   }
 
@@ -180,8 +163,7 @@ export class Service implements AsyncDisposable {
       request.stream.end(error);
       this.#cancel(request);
     }
-    this.#group.leave();
-    await this.#group.done.catch(() => {});
+    await this.#ranks.leave();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -192,52 +174,30 @@ export class Service implements AsyncDisposable {
 
   /** The token ids of a prompt. Errors: `ERR_INPUT_INVALID`. */
   encode(prompt: string | ArrayLike<number>): Int32Array {
-    if (typeof prompt === 'string') {
-      if (this.tokenizer === null) throw noTokenizer('prompt');
-      return Int32Array.from(this.tokenizer.encode(prompt));
-    }
-    const { vocabSize } = this.options.model;
-    if (typeof prompt !== 'object' || prompt === null || !Number.isSafeInteger(prompt.length)) {
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `The prompt is ${shown(prompt)}; give a text, or an array of token ids.`,
-      );
-    }
-    for (let at = 0; at < prompt.length; at++) {
-      const id = prompt[at];
-      if (Number.isInteger(id) && id >= 0 && id < vocabSize) continue;
-      throw new LockstepError(
-        'ERR_INPUT_INVALID',
-        `Token ${at} of the prompt is ${shown(id)}; ids are whole numbers from 0 to ${vocabSize - 1}.`,
-        { at, vocabSize },
-      );
-    }
-    return Int32Array.from(prompt);
+    return promptIds(prompt, this.tokenizer, this.options.model.vocabSize);
   }
 
   /** Sends what waits to the ranks that have a place. */
   #dispatch(): void {
     while (this.#queue.length > 0 && this.#isServing) {
-      const rank = leastLoaded(this.#group.loads, (each) => this.#hasPlace(each));
+      const rank = leastLoaded(this.#ranks.loads, (each) => this.#hasPlace(each));
       if (rank < 0) return;
       const request = this.#queue.take() as ServiceRequest;
       request.id = this.#nextId = this.#nextId === MAX_REQUEST ? 0 : this.#nextId + 1;
       request.rank = rank;
       request.state = 'sent';
       this.#sent.set(request.id, request);
-      this.#group.send(rank, { kind: 'arrive', request: request.arrival(request.id) });
+      this.#ranks.send(rank, { kind: 'arrive', request: request.arrival(request.id) });
     }
   }
 
-  /** Ranks run, and a request that is sent to one may be served. */
+  /** A request that is sent to a rank may be served. */
   get #isServing(): boolean {
-    return this.#state === 'ready' || (this.#state === 'draining' && this.#groupIsReady);
+    return this.#ranks.ready && (this.#state === 'ready' || this.#state === 'draining');
   }
 
-  #groupIsReady = true;
-
   #hasPlace(rank: number): boolean {
-    const { running, waiting } = this.#group.loads[rank];
+    const { running, waiting } = this.#ranks.loads[rank];
     return waiting < MOST_WAITING && running + waiting < this.options.setup.limits.maxNumSeqs;
   }
 
@@ -247,22 +207,14 @@ export class Service implements AsyncDisposable {
       if (request === undefined) continue;
       const end = ENDS[tokens[at + 2]];
       const token = tokens[at + 1];
-      if (token >= 0) this.#count(request);
+      if (token >= 0) this.#counts.token(request);
       const reason = request.give(token, end);
       if (reason !== null) {
-        if (end === null) this.#group.send(request.rank, { kind: 'cancel', id: request.id });
+        if (end === null) this.#ranks.send(request.rank, { kind: 'cancel', id: request.id });
         this.#end(request, reason);
       } else if (end === 'cancelled') this.#left(request);
     }
     this.#dispatch();
-  }
-
-  #count(request: ServiceRequest): void {
-    this.#generatedTokens++;
-    if (request.firstToken > 0) return;
-    request.firstToken = performance.now();
-    this.#promptTokens += request.promptTokens;
-    this.#tell({ kind: 'first-token', seconds: (request.firstToken - request.arrived) / 1000 });
   }
 
   /** Its reader is behind: it gives up its place. What it generated so far is part of its prompt when it comes back. */
@@ -270,7 +222,7 @@ export class Service implements AsyncDisposable {
     request.wanted = false;
     if (request.state === 'sent') {
       request.state = 'leaving';
-      this.#group.send(request.rank, { kind: 'cancel', id: request.id });
+      this.#ranks.send(request.rank, { kind: 'cancel', id: request.id });
     } else if (request.state === 'queued') {
       this.#queue.remove(request);
       request.state = 'suspended';
@@ -297,7 +249,7 @@ export class Service implements AsyncDisposable {
 
   #cancel(request: ServiceRequest): void {
     if (request.state === 'ended') return;
-    if (request.state === 'sent') this.#group.send(request.rank, { kind: 'cancel', id: request.id });
+    if (request.state === 'sent') this.#ranks.send(request.rank, { kind: 'cancel', id: request.id });
     this.#end(request, 'abort');
     this.#dispatch();
   }
@@ -308,12 +260,7 @@ export class Service implements AsyncDisposable {
     this.#sent.delete(request.id);
     this.#open.delete(request);
     request.state = 'ended';
-    const now = performance.now();
-    if (this.#lastEnd > 0) this.#endInterval += NEWEST * (now - this.#lastEnd - this.#endInterval);
-    this.#lastEnd = now;
-    this.#ended[outcome]++;
-    const { promptTokens, generated: generatedTokens, arrived } = request;
-    this.#tell({ kind: 'end', outcome, seconds: (now - arrived) / 1000, promptTokens, generatedTokens });
+    this.#counts.end(request, outcome);
     if (--request.left.count === 0) request.stream.end();
     if (this.#open.size > 0) return;
     for (const resolve of this.#idle.splice(0)) resolve();
@@ -322,15 +269,11 @@ export class Service implements AsyncDisposable {
   #become(state: ServiceState, error: LockstepError | null = null): void {
     if (this.#state === state) return;
     this.#state = state;
-    this.#tell({ kind: 'state', state, error });
-  }
-
-  #tell(event: ServiceEvent): void {
-    for (const observer of this.#observers) observer(event);
+    this.#counts.tell({ kind: 'state', state, error });
   }
 
   #overloaded(): LockstepError {
-    const retryAfterMs = Math.ceil(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, this.#endInterval)));
+    const { retryAfterMs } = this.#counts;
     const { maxQueue } = this.options;
     return new LockstepError(
       'ERR_OVERLOADED',
@@ -349,61 +292,18 @@ export class Service implements AsyncDisposable {
 
   // Ranks.
 
-  #newGroup(): RankGroup {
-    const { ranks, setup } = this.options;
-    return new RankGroup(ranks, setup, { onTokens: (_rank, tokens) => this.#hear(tokens) });
-  }
-
-  #watch(): void {
-    this.#group.done.catch((error: unknown) => this.#lost(error));
-  }
-
-  /** A rank was lost: its group's requests end, the others wait for a new group. */
-  #lost(cause: unknown): void {
-    if (this.#state === 'closed') return;
-    this.#groupIsReady = false;
-    for (const [rank, { stats }] of this.#group.loads.entries()) {
-      if (stats !== null) this.#before[rank] = addEngineStats(this.#before[rank], stats.engine);
-    }
-    const error = lostError(cause);
+  /** A rank was lost: the requests of ranks end, the others wait for the next group, if there is one. */
+  #lost(error: LockstepError, last: boolean): void {
     for (const request of [...this.#sent.values()]) this.#fail(request, error);
-    if (this.#restarts >= this.options.restarts) {
+    if (last) {
       this.#failure = error;
       this.#become('failed', error);
       for (const request of [...this.#open]) this.#fail(request, error);
-      return;
-    }
-    this.#restarts++;
-    if (this.#state === 'ready') this.#become('restarting', error);
-    this.#group = this.#newGroup();
-    this.#group.ready.then(
-      () => {
-        this.#groupIsReady = true;
-        if (this.#state === 'restarting') this.#become('ready');
-        this.#watch();
-        this.#dispatch();
-      },
-      (failure: unknown) => this.#lost(failure),
-    );
+    } else if (this.#state === 'ready') this.#become('restarting', error);
   }
 
   #fail(request: ServiceRequest, error: LockstepError): void {
     request.stream.end(error);
     this.#end(request, 'error');
   }
-}
-
-function lostError(cause: unknown): LockstepError {
-  if (cause instanceof LockstepError && cause.code === 'ERR_RANK_LOST') return cause;
-  const why = cause instanceof Error ? cause.message : String(cause);
-  const details = cause instanceof LockstepError ? { causeCode: cause.code, ...cause.details } : {};
-  return new LockstepError('ERR_RANK_LOST', `The ranks that served this were lost: ${why}`, details, { cause });
-}
-
-function noTokenizer(option: string): LockstepError {
-  return new LockstepError(
-    'ERR_INPUT_INVALID',
-    `${option} is a text, and this service has no tokenizer: give token ids${option === 'stop' ? ' as stopTokenIds' : ''}, or a tokenizer to createService.`,
-    { option },
-  );
 }
