@@ -1,4 +1,4 @@
-// Reads vitest's JSON report: `node .ci/count-tests.mjs REPORT EXIT_CODE`. Names what was skipped; ends with the counts, the
+// Reads vitest's JSON report: `node .ci/count-tests.mjs REPORT EXIT_CODE`. Names what failed and what was skipped; ends with the counts, the
 // run itself being one of them, and with the exit code it was given.
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -8,9 +8,13 @@ const ran = Number(code);
 const report = readReport();
 for (const suite of report?.testResults ?? []) {
   const name = path.relative(process.cwd(), suite.name);
-  if (suite.status === 'failed' && suite.assertionResults.length === 0) console.log(`${name}: ${suite.message}`);
+  if (suite.status === 'failed' && suite.assertionResults.length === 0) {
+    console.log(`failed: ${name}: ${suite.message.replaceAll('\n', ' ').slice(0, 1000)}`);
+  }
   for (const test of suite.assertionResults) {
-    if (test.status !== 'passed' && test.status !== 'failed') console.log(`not run: ${name}: ${test.fullName.trim()}`);
+    const title = `${name}: ${test.fullName.trim()}`;
+    if (test.status === 'failed') console.log(`failed: ${title}: ${firstLine(test.failureMessages[0])}`);
+    else if (test.status !== 'passed') console.log(`not run: ${title}`);
   }
 }
 const bad = ran !== 0 || report === undefined || report.numTotalTests === 0;
@@ -18,6 +22,10 @@ const passed = (report?.numPassedTests ?? 0) + (bad ? 0 : 1);
 const failed = (report?.numFailedTests ?? 0) + (bad ? 1 : 0);
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = bad && ran === 0 ? 1 : ran;
+
+function firstLine(message = 'no message') {
+  return message.split('\n', 1)[0].slice(0, 300);
+}
 
 function readReport() {
   try {

@@ -13,7 +13,15 @@ const staged = path.join(folder, 'lockstep-gpu');
 const archive = path.join(folder, 'lockstep-gpu.tar.xz');
 const MOST_BYTES = 64 * 2 ** 20;
 /** Packages that the tests use, with all that these depend on. */
-const PACKAGES = ['vitest', 'fast-check', 'commander', 'csv-parse', 'cli-progress'];
+const PACKAGES = [
+  'vitest',
+  'fast-check',
+  'commander',
+  'csv-parse',
+  'cli-progress',
+  '@huggingface/tokenizers',
+  '@huggingface/jinja',
+];
 const TREES = [
   'dist',
   'prebuilds',

@@ -40,3 +40,30 @@ export function fnv1a(values: Iterable<number>, from: number = 2166136261 | 0): 
   for (const value of values) hash = Math.imul(hash ^ value, 16777619);
   return hash;
 }
+
+/**
+ * Mixes 32 bits so that each input bit flips each output bit with a chance near one half.
+ * Source: Chris Wellons, "lowbias32" (hash-prospector).
+ */
+export function mix32(value: number): number {
+  let x = value | 0;
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+  return (x ^ (x >>> 16)) >>> 0;
+}
+
+/** u32 of three numbers, each taken as a safe integer; the order of the numbers matters. */
+export function hash32(a: number, b: number, c: number): number {
+  return hashOnto(hash2(a, b), c);
+}
+
+/** The part of `hash32` that its first two numbers make, for many third ones: hash32(a, b, c) = hashOnto(hash2(a, b), c). */
+export function hash2(a: number, b: number): number {
+  return hashOnto(hashOnto(0x9e3779b9, a), b);
+}
+
+/** u32 of a hash and one more number. */
+export function hashOnto(state: number, value: number): number {
+  const low = mix32(state ^ value);
+  return value > 0xffffffff ? mix32(low + Math.floor(value / 0x100000000)) : mix32(low + 0x6d2b79f5);
+}

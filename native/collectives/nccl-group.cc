@@ -106,7 +106,12 @@ void NcclGroup::begin(const std::shared_ptr<Stream>& stream, CollectiveKind kind
 
 bool NcclGroup::settled(double ms) {
   throw_if_failed();
-  if (current_ == nullptr) return true;
+  if (current_ == nullptr) {
+    // A wait that ends when a collective is due asks before the watcher has looked.
+    look();
+    throw_if_failed();
+    return true;
+  }
   try {
     if (!current_->line->settled(ms)) return false;
   } catch (const DeviceError& error) {

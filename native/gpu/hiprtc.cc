@@ -42,8 +42,8 @@ HipCode compile_with(const Compiler& compiler, const std::string& library, const
     return made;
   }
   const std::string arch = "--offload-arch=" + target;
-  const char* options[] = {arch.c_str(), "-O3", "-std=c++17"};
-  const int code = compiler.compile(program, 3, options);
+  const char* options[] = {arch.c_str(), "-O3", "-std=c++17", "-ffp-contract=off"};
+  const int code = compiler.compile(program, 4, options);
   if (code == 0) {
     made.code = text_of(program, compiler.code_bytes, compiler.code);
   } else {

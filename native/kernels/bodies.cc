@@ -3,13 +3,20 @@
 #include <cstring>
 #include <utility>
 
+#include "attend.h"
 #include "copy.h"
 #include "device-inputs.h"
 #include "expert.h"
+#include "f32-rows.h"
 #include "fill.h"
 #include "gather-rows.h"
 #include "kv-read.h"
+#include "kv-store.h"
 #include "kv-write.h"
+#include "matmul.h"
+#include "rotate.h"
+#include "route.h"
+#include "sample.h"
 #include "scatter-rows.h"
 #include "sum-shares.h"
 #include "table-edit.h"

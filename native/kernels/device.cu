@@ -1,12 +1,19 @@
 // The kernels as a GPU's entry points, for nvcc, hiprtc and clang alike. A buffer is a pointer and its bytes; the report comes
 // last; any grid and any block size will do.
+#include "attend.h"
 #include "copy.h"
 #include "device-inputs.h"
 #include "expert.h"
+#include "f32-rows.h"
 #include "fill.h"
 #include "gather-rows.h"
 #include "kv-read.h"
+#include "kv-store.h"
 #include "kv-write.h"
+#include "matmul.h"
+#include "rotate.h"
+#include "route.h"
+#include "sample.h"
 #include "scatter-rows.h"
 #include "sum-shares.h"
 #include "table-edit.h"
@@ -79,6 +86,87 @@ __global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* ro
 __global__ void lockstep_sum_shares(const int* shares, int64 shares_bytes, int* out, int64 out_bytes, int64 count, int ranks,
                                     Report* report) {
   sum_shares(grid_of_thread(), shares, shares_bytes, out, out_bytes, count, ranks, report);
+}
+
+__global__ void lockstep_embed(const int* ids, int64 ids_bytes, const float* table, int64 table_bytes, float* out,
+                               int64 out_bytes, int n, int vocab, int width, Report* report) {
+  embed(grid_of_thread(), ids, ids_bytes, table, table_bytes, out, out_bytes, n, vocab, width, report);
+}
+
+__global__ void lockstep_rms_norm(const float* x, int64 x_bytes, const float* weight, int64 weight_bytes, float* out,
+                                  int64 out_bytes, int n, int width, int eps_bits, Report* report) {
+  rms_norm(grid_of_thread(), x, x_bytes, weight, weight_bytes, out, out_bytes, n, width, eps_bits, report);
+}
+
+__global__ void lockstep_matmul(const float* x, int64 x_bytes, const float* w, int64 w_bytes, float* out, int64 out_bytes,
+                                int n, int k, int m, Report* report) {
+  matmul(grid_of_thread(), x, x_bytes, w, w_bytes, out, out_bytes, n, k, m, report);
+}
+
+__global__ void lockstep_add(float* x, int64 x_bytes, const float* y, int64 y_bytes, int64 count, Report* report) {
+  add(grid_of_thread(), x, x_bytes, y, y_bytes, count, report);
+}
+
+__global__ void lockstep_rotate(float* qkv, int64 qkv_bytes, const int64* positions, int64 positions_bytes,
+                                const float* cosines, int64 cosines_bytes, const float* sines, int64 sines_bytes, int n,
+                                int heads, int head_dim, int pitch, int max_positions, Report* report) {
+  rotate(grid_of_thread(), qkv, qkv_bytes, positions, positions_bytes, cosines, cosines_bytes, sines, sines_bytes, n, heads,
+         head_dim, pitch, max_positions, report);
+}
+
+__global__ void lockstep_kv_store(const float* qkv, int64 qkv_bytes, const int64* slots, int64 slots_bytes, float* cache,
+                                  int64 cache_bytes, int n, int pitch, int key_offset, int kv_heads, int head_dim,
+                                  Report* report) {
+  kv_store(grid_of_thread(), qkv, qkv_bytes, slots, slots_bytes, cache, cache_bytes, n, pitch, key_offset, kv_heads, head_dim,
+           report);
+}
+
+__global__ void lockstep_attend(const float* qkv, int64 qkv_bytes, const float* cache, int64 cache_bytes,
+                                const int* block_table, int64 block_table_bytes, const int64* positions,
+                                int64 positions_bytes, const int* token_to_request, int64 token_to_request_bytes,
+                                float* out, int64 out_bytes, int n, int requests, int table_width, int block_size,
+                                int pitch, int heads, int kv_heads, int head_dim, int window, int scale_bits,
+                                Report* report) {
+  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, positions,
+         positions_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n, requests, table_width,
+         block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
+}
+
+__global__ void lockstep_swiglu(const float* gate_up, int64 gate_up_bytes, float* out, int64 out_bytes, int n, int width,
+                                Report* report) {
+  swiglu(grid_of_thread(), gate_up, gate_up_bytes, out, out_bytes, n, width, report);
+}
+
+__global__ void lockstep_take_rows(const float* x, int64 x_bytes, const int* indices, int64 indices_bytes, float* out,
+                                   int64 out_bytes, int rows, int n, int width, Report* report) {
+  take_rows(grid_of_thread(), x, x_bytes, indices, indices_bytes, out, out_bytes, rows, n, width, report);
+}
+
+__global__ void lockstep_join_columns(const float* shards, int64 shards_bytes, float* out, int64 out_bytes, int n, int ranks,
+                                      int width, Report* report) {
+  join_columns(grid_of_thread(), shards, shards_bytes, out, out_bytes, n, ranks, width, report);
+}
+
+__global__ void lockstep_sample(const float* logits, int64 logits_bytes, const int* controls, int64 controls_bytes, int* out,
+                                int64 out_bytes, int n, int vocab, Report* report) {
+  sample(grid_of_thread(), logits, logits_bytes, controls, controls_bytes, out, out_bytes, n, vocab, report);
+}
+
+__global__ void lockstep_route(const float* logits, int64 logits_bytes, int* chosen, int64 chosen_bytes, float* weights,
+                               int64 weights_bytes, int n, int experts, int k, Report* report) {
+  route(grid_of_thread(), logits, logits_bytes, chosen, chosen_bytes, weights, weights_bytes, n, experts, k, report);
+}
+
+__global__ void lockstep_expert_matmul(const float* x, int64 x_bytes, const int* chosen, int64 chosen_bytes, const float* w,
+                                       int64 w_bytes, float* out, int64 out_bytes, int n, int k, int k_dim, int m, int first,
+                                       int count, int per_choice, Report* report) {
+  expert_matmul(grid_of_thread(), x, x_bytes, chosen, chosen_bytes, w, w_bytes, out, out_bytes, n, k, k_dim, m, first, count,
+                per_choice, report);
+}
+
+__global__ void lockstep_combine(const float* shares, int64 shares_bytes, const float* weights, int64 weights_bytes,
+                                 float* out, int64 out_bytes, int n, int k, int width, Report* report) {
+  combine(grid_of_thread(), shares, shares_bytes, weights, weights_bytes, out, out_bytes, n, k, width, report);
 }
 
 }  // extern "C"

@@ -7,8 +7,21 @@
 #if defined(__CUDACC__) || defined(__CUDA__) || defined(__HIP__)
 #define LOCKSTEP_ON_DEVICE 1
 #define LOCKSTEP_BODY static __device__ inline
+#define LOCKSTEP_MEMBER __device__ inline
 #else
-#define LOCKSTEP_BODY inline
+// Of one file alone: the bodies are compiled several times, with other instructions each.
+#define LOCKSTEP_BODY static inline
+#define LOCKSTEP_MEMBER inline
+#endif
+
+#ifdef __clang__
+#define LOCKSTEP_UNROLL _Pragma("unroll")
+// A product is rounded before it is added to anything, whatever the compiler was told. Others have a flag for it.
+#pragma clang fp contract(off)
+#elif defined(LOCKSTEP_ON_DEVICE)
+#define LOCKSTEP_UNROLL _Pragma("unroll")
+#else
+#define LOCKSTEP_UNROLL _Pragma("GCC unroll 16")
 #endif
 
 namespace lockstep {
@@ -51,5 +64,8 @@ LOCKSTEP_BODY bool is_word_aligned(const void* pointer) {
 }
 
 LOCKSTEP_BODY int64 smaller(int64 a, int64 b) { return a < b ? a : b; }
+LOCKSTEP_BODY int64 larger(int64 a, int64 b) { return a > b ? a : b; }
+// How many pieces of `size` make up `count`, the last one perhaps a smaller one.
+LOCKSTEP_BODY int64 pieces_of(int64 count, int64 size) { return (count + size - 1) / size; }
 
 }  // namespace lockstep

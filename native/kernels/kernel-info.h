@@ -3,6 +3,7 @@
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
+#include <initializer_list>
 #include <string>
 
 #include "include/lockstep-kernels.h"
@@ -52,5 +53,17 @@ inline int64_t bytes_of(int64_t count, int64_t element_bytes) {
   int64_t bytes;
   return __builtin_mul_overflow(count, element_bytes, &bytes) ? INT64_MAX : bytes;
 }
+
+// Refuses the first of these scalars that is below `least`.
+inline int32_t refuse_any_below(const lockstep_argument* arguments, const lockstep_value* values,
+                                std::initializer_list<int32_t> scalars, int64_t least, lockstep_error* error) {
+  for (const int32_t scalar : scalars) {
+    if (refuse_below(arguments[scalar].name, values[scalar].scalar, least, error) != 0) return 1;
+  }
+  return 0;
+}
+
+// Bytes of floats in rows, saturated.
+inline int64_t float_bytes(int64_t rows, int64_t width) { return bytes_of(bytes_of(rows, width), 4); }
 
 }  // namespace lockstep

@@ -1,10 +1,14 @@
 #include "report-words.h"
 
+#include <cstdio>
+#include <cstring>
+
 namespace lockstep {
 
 namespace {
 
-// `%1` to `%3` are the report's integers; `%1r` and `%1c` the row and column that one of them holds, as place_of() made it.
+// `%1` to `%3` are the report's integers; `%1r` and `%1c` the row and column that one of them holds, as place_of() made it;
+// `%1f` a float by its bits.
 const char* pattern_of(int fault) {
   switch (fault) {
     case FAULT_SLOT:
@@ -35,6 +39,22 @@ const char* pattern_of(int fault) {
       return "request %1 is at position %2, a row of the block table has %3 blocks";
     case FAULT_NO_BLOCK:
       return "blockTable[%1r][%1c] is %2, which is no block for position %3";
+    case FAULT_ID:
+      return "ids[%1] is %2, the table has %3 rows";
+    case FAULT_INDEX:
+      return "indices[%1] is %2, there are %3 rows";
+    case FAULT_ROTATION:
+      return "positions[%1] is %2, the tables of angles have %3 rows";
+    case FAULT_TOKEN_POSITION:
+      return "positions[%1] is %2, a row of the block table has %3 positions";
+    case FAULT_TEMPERATURE:
+      return "controls[%1][0] is a temperature of %2f; give 0 or a finite number above it";
+    case FAULT_TOP_K:
+      return "controls[%1][1] is a top-k of %2; give 0 for all, or more";
+    case FAULT_TOP_P:
+      return "controls[%1][2] is a top-p of %2f; give a number above 0 and up to 1";
+    case FAULT_CHOSEN:
+      return "chosen[%1r][%1c] is %2, which is no expert";
     default:
       return "unknown fault %1, %2, %3";
   }
@@ -51,7 +71,15 @@ std::string words_of(const Report& report) {
     }
     const int64 value = report.values[*++at - '1'];
     const char part = at[1];
-    if (part == 'r' || part == 'c') at++;
+    if (part == 'r' || part == 'c' || part == 'f') at++;
+    if (part == 'f') {
+      float number;
+      std::memcpy(&number, &value, sizeof(number));
+      char text[32];
+      std::snprintf(text, sizeof(text), "%g", static_cast<double>(number));
+      words += text;
+      continue;
+    }
     words += std::to_string(part == 'r' ? value >> 32 : part == 'c' ? static_cast<int>(value) : value);
   }
   return words;

@@ -28,6 +28,14 @@ enum Fault : int {
   FAULT_NO_DRAFT,
   FAULT_POSITION,
   FAULT_NO_BLOCK,
+  FAULT_ID,
+  FAULT_INDEX,
+  FAULT_ROTATION,
+  FAULT_TOKEN_POSITION,
+  FAULT_TEMPERATURE,
+  FAULT_TOP_K,
+  FAULT_TOP_P,
+  FAULT_CHOSEN,
 };
 
 // The first failure of the kernels that share a report, zero where there is none. A kernel that finds one there does
@@ -39,7 +47,13 @@ struct Report {
 };
 static_assert(sizeof(Report) == 32, "of which backends and interpreters know the size");
 
-LOCKSTEP_BODY bool is_failed(const Report* report) { return *static_cast<const volatile int*>(&report->fault) != FAULT_NONE; }
+LOCKSTEP_BODY bool is_failed(const Report* report) {
+#ifdef LOCKSTEP_ON_DEVICE
+  return *static_cast<const volatile int*>(&report->fault) != FAULT_NONE;
+#else
+  return __atomic_load_n(&report->fault, __ATOMIC_RELAXED) != FAULT_NONE;
+#endif
+}
 
 // The first of all threads to call it writes the report.
 LOCKSTEP_BODY void fail(Report* report, Kernel kernel, Fault fault, int64 a, int64 b, int64 c) {

@@ -8,7 +8,9 @@ export const NVCC_VERSION = '13.0.88';
 export const CUDA_ARCHITECTURES = [80, 90, 100, 120];
 
 const DEVICE_FLAGS = ['-O3', '-std=c++17'];
-const CLANG_FLAGS = [...DEVICE_FLAGS, '-Wall', '-Wextra', '-include', 'clang-words.h'];
+/** A product is rounded before it is added: no other multiply-add has the same bits everywhere. */
+const NVCC_FLAGS = [...DEVICE_FLAGS, '-fmad=false'];
+const CLANG_FLAGS = [...DEVICE_FLAGS, '-ffp-contract=off', '-Wall', '-Wextra', '-include', 'clang-words.h'];
 /** A machine's own flags and paths must not reach the bytes. */
 const PATHS = [...(process.env.PATH ?? '').split(':'), '/usr/local/cuda/bin'];
 
@@ -36,7 +38,7 @@ export function nvccVersion(root) {
 
 /** nvcc's PTX of compute_80. @param {string} root @param {string} target */
 export function compilePtx(root, target) {
-  return runTool(root, 'nvcc', [...DEVICE_FLAGS, '-arch=compute_80', '-ptx', '-o', target, 'device.cu']);
+  return runTool(root, 'nvcc', [...NVCC_FLAGS, '-arch=compute_80', '-ptx', '-o', target, 'device.cu']);
 }
 
 /**
@@ -49,7 +51,7 @@ export function compileFatbin(root, target) {
     const code = index === 0 ? `[sm_${arch},compute_${arch}]` : `sm_${arch}`;
     return ['-gencode', `arch=compute_${arch},code=${code}`];
   });
-  const flags = [...DEVICE_FLAGS, '--fatbin', '--compress-mode=size', '-Xptxas', '-v'];
+  const flags = [...NVCC_FLAGS, '--fatbin', '--compress-mode=size', '-Xptxas', '-v'];
   return runTool(root, 'nvcc', [...flags, ...images, '-o', target, 'device.cu']);
 }
 

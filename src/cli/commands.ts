@@ -122,6 +122,15 @@ function defineRun(command: Command): void {
     .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
     .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
     .option('--record <dir>', 'keep the last steps of each rank in a file of this folder, rank-N.rec, for replay')
+    .option(
+      '--model <dir>',
+      "compute a model's tokens, and compare them with one eager rank's: a folder in Hugging Face's layout, random:dense or random:moe",
+    )
+    .addOption(
+      new Option('--prompt-scale <x>', 'multiply the lengths of prompts by this, at most 1')
+        .argParser(decimal)
+        .default(1),
+    )
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./run.js')).run(flags, command));
 }

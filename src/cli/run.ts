@@ -13,7 +13,7 @@ import {
   runMpiRank,
   runWorkload,
 } from '../run/index.js';
-import type { RequestTable } from '../workload/index.js';
+import { type RequestTable, scalePrompts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -38,6 +38,8 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly stepLog?: string;
   readonly captureLog?: string;
   readonly record?: string;
+  readonly model?: string;
+  readonly promptScale: number;
   readonly json?: boolean;
 }
 
@@ -55,7 +57,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     if (flags.transport === 'mpi') return await runProcess(flags, command);
     if (flags.rankOut !== undefined) throw onlyMpi();
     checkFiles(flags, []);
-    const served = await prepare(flags, true);
+    const served = await prepare(flags, command, true);
     print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
   });
 }
@@ -72,7 +74,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     // The job says how many ranks there are; what the command line says must agree.
     const said = command.getOptionValueSource('ranks') === 'default' ? {} : { ranks: flags.ranks };
     const { ranks } = mpiRunOptions({ tensorParallelSize, ...said });
-    const served = await prepare({ ...flags, ranks }, rank === 0);
+    const served = await prepare({ ...flags, ranks }, command, rank === 0);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
       await out?.finished(report);
@@ -129,15 +131,16 @@ function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
 }
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */
-async function prepare(flags: RunFlags, writes: boolean): Promise<Served> {
-  const { plan: planPath, planOut, stepLog, captureLog } = flags;
+async function prepare(flags: RunFlags, command: Command, writes: boolean): Promise<Served> {
+  const { plan: planPath, planOut, stepLog, captureLog, promptScale } = flags;
+  if (!(promptScale > 0 && promptScale <= 1)) throw wrongScale(promptScale);
   const { signal } = interrupts;
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
-  const options = await runOptions(flags, planFile);
+  const options = await runOptions(flags, command, planFile);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
   if (writes) await checkWritable([planOut, stepLog, captureLog], signal);
-  const requests = await workloadOf(flags, signal);
+  const requests = scalePrompts(await workloadOf(flags, signal), flags.promptScale);
   if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { signal });
   return { requests, options, limits };
 }
@@ -166,6 +169,12 @@ function onlyMpi(): LockstepError {
   );
 }
 
+function wrongScale(scale: number): LockstepError {
+  return new LockstepError('ERR_CONFIG_INVALID', `--prompt-scale is ${scale}; give a number above 0, 1 at most`, {
+    options: ['--prompt-scale'],
+  });
+}
+
 function noStdin(): LockstepError {
   return new LockstepError(
     'ERR_CONFIG_INVALID',
@@ -174,9 +183,11 @@ function noStdin(): LockstepError {
   );
 }
 
-async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
+async function runOptions(flags: RunFlags, command: Command, planFile: PlanFile | undefined): Promise<RunOptions> {
+  const workload = workloadOptionsOf(flags, planFile?.plan);
   return {
-    ...workloadOptionsOf(flags, planFile?.plan),
+    ...workload,
+    ...(flags.model === undefined ? {} : { limits: saidLimits(workload.limits ?? {}, command) }),
     tensorParallelSize: flags.tensorParallelSize,
     policy: await policyOf(flags, planFile?.policy, interrupts.signal),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
@@ -188,6 +199,13 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Prom
     ...(flags.stepLog === undefined ? {} : { stepLog: flags.stepLog }),
     ...(flags.captureLog === undefined ? {} : { captureLog: flags.captureLog }),
     ...(flags.record === undefined ? {} : { record: flags.record }),
+    ...(flags.model === undefined ? {} : { model: flags.model }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };
+}
+
+/** The limits that the command line says, without defaults: those of a model follow from it. */
+function saidLimits(limits: Partial<Limits>, command: Command): Partial<Limits> {
+  const said = Object.entries(limits).filter(([name]) => command.getOptionValueSource(name) !== 'default');
+  return Object.fromEntries(said);
 }

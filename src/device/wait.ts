@@ -19,7 +19,7 @@ export function waitForSync(
   options?: WaitOptions,
 ): void {
   const deadline = started(what, options);
-  for (let slice = 0; ; slice = nextSlice(deadline, what, options)) {
+  for (let slice = 0; ; slice = nextSlice(deadline, what, waits, options)) {
     if (guarded(() => target.waitSlice(slice))) return;
     if (slice > 0) waits.look?.();
   }
@@ -36,7 +36,7 @@ export async function waitFor(
   try {
     let done = target.query();
     while (!done) {
-      done = await target.waitSliceAsync(nextSlice(deadline, what, options));
+      done = await target.waitSliceAsync(nextSlice(deadline, what, waits, options));
       if (!done) waits.look?.();
     }
   } catch (error) {
@@ -51,10 +51,12 @@ function started(what: string, options: WaitOptions | undefined): Deadline {
 }
 
 /** Milliseconds of the next slice. Throws the error that ends the wait early. */
-function nextSlice(deadline: Deadline, what: string, options: WaitOptions | undefined): number {
+function nextSlice(deadline: Deadline, what: string, waits: WaitLook, options: WaitOptions | undefined): number {
   checkSignal(what, options);
   const ms = deadline.slice();
   if (ms > 0) return ms;
+  // What the device waits for says more than that it waits.
+  waits.look?.();
   const { timeoutMs } = deadline;
   throw new LockstepError(
     'ERR_DEVICE_TIMEOUT',

@@ -1,4 +1,4 @@
-export { type Mismatch, SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
+export { SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
 export {
   DecisionCounters,
   type DecisionCounts,
@@ -8,8 +8,10 @@ export {
   RunCounters,
   type TokenCounts,
 } from './run-counters.js';
+export type { RunProgress } from './run-loop.js';
 export { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
-export type { RankReport, RunProgress } from './run-rank.js';
+export type { RankReport, RunSeconds } from './run-rank.js';
+export type { Mismatch } from './run-work.js';
 export {
   type MpiRankOutcome,
   mpiRunOptions,

@@ -1,4 +1,5 @@
 import { type Chunk, type RequestTable, rejectedDraftId, tokenId } from '../workload/index.js';
+import type { RunLedger } from './run-ledger.js';
 
 /** What was written for a request: the same memory twice. */
 interface History {
@@ -7,7 +8,7 @@ interface History {
 }
 
 /** The expected KV cache of each live request: the id written for every position, rejected drafts included. */
-export class KvLedger {
+export class KvLedger implements RunLedger {
   readonly #table: RequestTable;
   readonly #histories = new Map<number, History>();
 

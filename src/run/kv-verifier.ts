@@ -1,6 +1,8 @@
+import type { ForwardBatch } from '../batch/index.js';
 import { type Chunk, hash32, type RankSchedule } from '../workload/index.js';
 import type { TokenKvCache } from './kv-cache.js';
 import type { KvLedger } from './kv-ledger.js';
+import type { Mismatch, RunWork } from './run-work.js';
 
 /** How much is read back after a step: every scheduled request, or a seeded share of them. */
 export type VerifyMode = 'full' | 'sampled';
@@ -8,19 +10,10 @@ export type VerifyMode = 'full' | 'sampled';
 /** One request in this many is read back in a sampled step. */
 export const SAMPLED_SHARE = 8;
 
-/** The first entry found wrong in a request's cache. */
-export interface Mismatch {
-  readonly step: number;
-  readonly request: number;
-  readonly position: number;
-  readonly expected: number;
-  readonly found: number;
-}
-
 const MAX_RECORDED = 8;
 
 /** Reads histories back through the block table after each step, and compares them with the ledger. */
-export class KvVerifier {
+export class KvVerifier implements RunWork {
   readonly #cache: TokenKvCache;
   readonly #ledger: KvLedger;
   readonly #mode: VerifyMode;
@@ -42,11 +35,7 @@ export class KvVerifier {
     this.#timeoutMs = options.timeoutMs;
   }
 
-  /**
-   * Checks the batch that ran last. Its rows are the schedule's chunks in their order; where a graph has unused slots
-   * between them, `order` (i32[rows]) is -1 there. Waits for the device.
-   */
-  check(schedule: RankSchedule, step: number, order: ArrayLike<number>): void {
+  check(schedule: RankSchedule, { order }: Pick<ForwardBatch, 'order'>, step: number): void {
     this.#wantedChunks.length = 0;
     let tokens = 0;
     let row = -1;

@@ -1,7 +1,7 @@
 import type { ForwardBatch, Row } from '../batch/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Chunk, RankSchedule } from '../workload/index.js';
-import type { KvLedger } from './kv-ledger.js';
+import type { RunLedger } from './run-ledger.js';
 
 /**
  * Rows of a scheduler's requests in a planner, and the edits that a schedule makes of them. Prompts are given to the planner;
@@ -9,7 +9,7 @@ import type { KvLedger } from './kv-ledger.js';
  */
 export class RequestRows {
   readonly #planner: StepPlanner;
-  readonly #ledger: KvLedger;
+  readonly #ledger: RunLedger;
   readonly #rows = new Map<number, Row>();
   /** Requests whose decode of one token has run and is not advanced yet: all decodes of the last step, or none. */
   readonly #decoded: number[] = [];
@@ -18,7 +18,7 @@ export class RequestRows {
   readonly #chunkOfRow: (Chunk | undefined)[] = [];
 
   /** The planner leaves the ids of tokens to the device: `deviceSupplied: ['inputIds']`. */
-  constructor(planner: StepPlanner, ledger: KvLedger) {
+  constructor(planner: StepPlanner, ledger: RunLedger) {
     this.#planner = planner;
     this.#ledger = ledger;
   }

@@ -7,6 +7,8 @@ export interface DecisionCounts {
   /** Decisions other than park. */
   steps: number;
   graphSteps: number;
+  /** Graph steps whose attention ran between the graphs of pieces. */
+  piecewiseSteps: number;
   eagerSteps: number;
   /** Eager steps in which every busy rank only decoded. */
   eagerDecodeSteps: number;
@@ -37,6 +39,7 @@ export class DecisionCounters {
   readonly decisions: DecisionCounts = {
     steps: 0,
     graphSteps: 0,
+    piecewiseSteps: 0,
     eagerSteps: 0,
     eagerDecodeSteps: 0,
     idleRankSteps: 0,
@@ -69,6 +72,7 @@ export class DecisionCounters {
       return;
     }
     counts.graphSteps += steps;
+    if (run === 'piecewise') counts.piecewiseSteps += steps;
     this.tokens.graphTokens += steps * local.tokens;
     this.tokens.graphPaddedTokens += steps * local.paddedTokens;
     this.tokens.largestTokens += steps * decision.maxTokens;

@@ -1,4 +1,6 @@
+import { openModel } from '../checkpoint/index.js';
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
+import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
@@ -53,10 +55,16 @@ export interface RunOptions {
   readonly captureLog?: string;
   /** Folder for the recordings of all ranks, `rank-N.rec` each: their last 1024 steps, also of a process that is killed. Default none. */
   readonly record?: string;
+  /**
+   * A model to compute: a folder in Hugging Face's layout, `random:dense` or `random:moe`. Its tokens are compared with those of one rank that
+   * runs eager. Limits that are left out are the model's, and the blocks that `maxNumSeqs` requests of them need. Default none: the
+   * cache holds ids of tokens.
+   */
+  readonly model?: string;
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
-type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog' | 'record';
+type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog' | 'record' | 'model';
 
 /** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
@@ -81,6 +89,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     stepLog: undefined,
     captureLog: undefined,
     record: undefined,
+    model: undefined,
   });
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
@@ -100,6 +109,7 @@ export interface CompleteRunOptions {
   readonly stepLog: string | null;
   readonly captureLog: string | null;
   readonly record: string | null;
+  readonly model: string | null;
 }
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
@@ -117,13 +127,15 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
       return undefined;
     }
   };
-  const limits = collect(() => completeLimits(options.limits));
+  const config = options.model === undefined ? null : collect(() => openModel(options.model as string).config);
+  const limits = collect(() => completeLimits(config ? modelLimits(config, given.limits) : options.limits));
   const policy = collect(() => completePolicy(options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const plan = limits && policy && collect(() => planOf(options, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
-  if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
+  if (config && limits && own) collect(() => checkModelLimits(config, limits, own.tensorParallelSize));
+  if (limits && own) collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) : 4));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {
@@ -157,9 +169,9 @@ function checkOneGroup({ kvGroups = [] }: Limits): void {
   faults.throwIfAny('These options');
 }
 
-/** The KV cache of a run holds one int32 a slot. */
-function checkCache({ numBlocks, blockSize }: Limits, deviceMemory: number | null): void {
-  const bytes = numBlocks * blockSize * 4;
+/** A run without a model keeps one int32 a slot. */
+function checkCache({ numBlocks, blockSize }: Limits, deviceMemory: number | null, slotBytes: number): void {
+  const bytes = numBlocks * blockSize * slotBytes;
   const most = deviceMemory ?? Number.MAX_SAFE_INTEGER;
   const faults = new Faults();
   faults.check(
@@ -198,7 +210,7 @@ function ownOptions(
   given: RunOptions,
 ): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
   const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
-  const { deviceMemory = null, stepLog = null, captureLog = null, record = null } = options;
+  const { deviceMemory = null, stepLog = null, captureLog = null, record = null, model = null } = options;
   const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');
   const faults = new Faults();
   faults.names('run options', given, Object.keys(DEFAULT_RUN_OPTIONS));
@@ -223,7 +235,7 @@ function ownOptions(
   faults.check(['full', 'sampled'].includes(verify), `verify is ${verify}; it must be full or sampled`, 'verify');
   faults.integer('timeoutMs', timeoutMs, 1, 2 ** 31 - 1);
   if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
-  for (const [name, path] of Object.entries({ stepLog, captureLog, record })) {
+  for (const [name, path] of Object.entries({ stepLog, captureLog, record, model })) {
     faults.check(path === null || typeof path === 'string', `${name} is ${shown(path)}; it must be a path`, name);
   }
   faults.throwIfAny('These options');
@@ -239,5 +251,6 @@ function ownOptions(
     stepLog,
     captureLog,
     record,
+    model,
   };
 }

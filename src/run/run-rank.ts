@@ -9,26 +9,20 @@ import {
   type DeviceCollectives,
   type DeviceCollectivesOptions,
 } from '../execution/index.js';
-import { LogWriter, stepRecord } from '../formats/index.js';
+import { LogWriter } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import type { OpenOutput } from '../output/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Collective } from '../ranks/index.js';
 import { openRecorder, recordingFile, type StepRecorder } from '../recorder/index.js';
-import { createRank, type Rank } from '../runtime/index.js';
-import {
-  type RankSchedule,
-  RequestTable,
-  SchedulerModel,
-  type SchedulerStats,
-  type SharedRequests,
-} from '../workload/index.js';
-import { TokenKvCache } from './kv-cache.js';
-import { KvLedger } from './kv-ledger.js';
-import { KvVerifier, type Mismatch } from './kv-verifier.js';
+import { createRank, type StepTimings } from '../runtime/index.js';
+import { RequestTable, type SchedulerStats, type SharedRequests } from '../workload/index.js';
 import { RequestRows } from './request-rows.js';
-import { type DecisionCounts, RunCounters, type TokenCounts } from './run-counters.js';
+import type { DecisionCounts, TokenCounts } from './run-counters.js';
+import { modelJob, tokenJob } from './run-job.js';
+import { RunLoop, type RunProgress } from './run-loop.js';
 import type { CompleteRunOptions } from './run-options.js';
+import type { Mismatch, RunWork } from './run-work.js';
 
 /** What a rank gets at its start. */
 export interface RunRankData {
@@ -43,21 +37,16 @@ export interface OpenLogs {
   readonly captureLog: OpenOutput | null;
 }
 
-/** The progress of a run, as rank 0 reports it. */
-export interface RunProgress {
-  readonly steps: number;
-  readonly graphSteps: number;
-  readonly graphTokens: number;
-  readonly graphPaddedTokens: number;
-  readonly finished: number;
-  readonly rejected: number;
-  readonly requests: number;
-}
-
 /** What rank 0 tells while it runs. */
 export interface RunMessage {
   readonly captured?: CaptureProgress;
   readonly progress?: RunProgress;
+}
+
+/** Seconds of a rank's steps: planning, waiting for votes, enqueuing, waiting for kernels and checking them; and all of it. */
+export interface RunSeconds extends StepTimings {
+  readonly kernels: number;
+  readonly all: number;
 }
 
 /** What one rank did. */
@@ -69,6 +58,11 @@ export interface RankReport {
   readonly mismatches: number;
   readonly compared: number;
   readonly firstMismatches: readonly Mismatch[];
+  /** Drafts that a model took, and that it did not; 0 without a model. */
+  readonly acceptedDrafts: number;
+  readonly rejectedDrafts: number;
+  /** Where the time of the steps went. */
+  readonly seconds: RunSeconds;
   readonly captured: number;
   readonly skipped: number;
   readonly graphBytes: number;
@@ -94,10 +88,6 @@ export interface RankHost {
   tell(message: RunMessage): void;
 }
 
-const PROGRESS_MS = 100;
-/** An empty batch, for ranks that only take part. */
-const NOTHING: RankSchedule = Object.freeze({ removed: [], added: [], appended: [], scheduled: [] });
-
 /** Runs a workload to its end on one rank: schedule, step, verify, until all ranks agree to leave. Blocks its thread. */
 export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
   const { options } = data;
@@ -116,15 +106,16 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     deviceSupplied: ['inputIds'],
   });
   const table = RequestTable.fromShared(data.requests);
-  const ledger = new KvLedger(table);
-  const rows = new RequestRows(planner, ledger);
+  const job =
+    options.model === null ? tokenJob(table, options) : modelJob(options.model, modules, table, options, host);
+  const rows = new RequestRows(planner, job.ledger);
   using collectives = (host.connect ?? createDeviceCollectives)({
     device,
     collective: host.collective,
     timeoutMs: options.timeoutMs,
   });
   using recorder = options.record === null ? null : recorderIn(options.record, planner);
-  let cache: TokenKvCache | undefined;
+  let work: RunWork | undefined;
   using rank = createRank({
     planner,
     device,
@@ -133,12 +124,14 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     timeoutMs: options.timeoutMs,
     checkShapes: options.checkShapes,
     ...(recorder === null ? {} : { recorder }),
+    timings: true,
     forward: (executor) => {
-      cache = new TokenKvCache(executor, options.limits, (local) => rows.supply(local));
-      return cache;
+      const made = job.make(executor, (local) => rows.supply(local));
+      work = made.work;
+      return made.forward;
     },
   });
-  if (cache === undefined) throw new RangeError('the rank made no forward');
+  if (work === undefined) throw new RangeError('the rank made no forward');
   const first = planner.rank === 0;
   const capture = rank.capture({
     onProgress: (captured) => {
@@ -147,7 +140,19 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   });
   if (first && data.logs.captureLog !== null) writeCaptureLog(data.logs.captureLog, capture);
   const stepLog = first && data.logs.stepLog !== null ? new LogWriter(data.logs.stepLog) : null;
-  const loop = new RunLoop({ rank, rows, ledger, cache, table, options, host, stepLog });
+  const loop = new RunLoop({
+    rank,
+    rows,
+    work,
+    table,
+    scheduler: options.scheduler,
+    tensorParallelSize: options.tensorParallelSize,
+    timeoutMs: options.timeoutMs,
+    stepLog,
+    interrupted: () => host.interrupted(),
+    onProgress: (progress) => host.tell({ progress }),
+  });
+  const start = performance.now();
   try {
     loop.run();
     stepLog?.end();
@@ -159,9 +164,12 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     tokens: loop.counters.tokens,
     digest: loop.counters.digest,
     scheduler: { ...loop.model.stats },
-    mismatches: loop.verifier.mismatches,
-    compared: loop.verifier.compared,
-    firstMismatches: loop.verifier.first,
+    mismatches: work.mismatches,
+    compared: work.compared,
+    firstMismatches: work.first,
+    acceptedDrafts: work.acceptedDrafts ?? 0,
+    rejectedDrafts: work.rejectedDrafts ?? 0,
+    seconds: { ...rank.timings(), kernels: loop.checking, all: (performance.now() - start) / 1000 },
     captured: capture.captured.length,
     skipped: capture.skipped.length,
     ...deviceReport(device),
@@ -196,85 +204,4 @@ function writeCaptureLog(log: OpenOutput, { captured }: CaptureReport): void {
 function deviceReport(device: Device): Pick<RankReport, 'graphBytes' | 'peakBytes' | 'device' | 'deviceChoice'> {
   const { graphBytes, peakBytes } = device.memory();
   return { graphBytes, peakBytes, device: device.kind, deviceChoice: device.choice };
-}
-
-interface RunLoopParts {
-  readonly rank: Rank;
-  readonly rows: RequestRows;
-  readonly ledger: KvLedger;
-  readonly cache: TokenKvCache;
-  readonly table: RequestTable;
-  readonly options: CompleteRunOptions;
-  readonly host: RankHost;
-  readonly stepLog: LogWriter | null;
-}
-
-/** The steps of one rank over a workload. */
-class RunLoop {
-  readonly counters = new RunCounters();
-  readonly model: SchedulerModel;
-  readonly verifier: KvVerifier;
-  interrupted = false;
-  readonly #rank: Rank;
-  readonly #rows: RequestRows;
-  readonly #host: RankHost;
-  readonly #stepLog: LogWriter | null;
-  /** The replica whose batch this rank computes. */
-  readonly #replica: number;
-  readonly #timeoutMs: number;
-  #nextProgress = 0;
-
-  constructor({ rank, rows, ledger, cache, table, options, host, stepLog }: RunLoopParts) {
-    this.#rank = rank;
-    this.#rows = rows;
-    this.#host = host;
-    this.#stepLog = stepLog;
-    this.#replica = Math.floor(rank.planner.rank / options.tensorParallelSize);
-    this.#timeoutMs = options.timeoutMs;
-    this.model = new SchedulerModel(table, options.scheduler);
-    this.verifier = new KvVerifier(cache, ledger, {
-      mode: options.verify,
-      seed: options.scheduler.seed,
-      timeoutMs: options.timeoutMs,
-    });
-  }
-
-  run(): void {
-    for (;;) {
-      // An interrupted rank takes part with an empty batch until every rank has seen the interrupt and votes to leave.
-      if (!this.interrupted && this.#host.interrupted()) this.interrupted = true;
-      const schedule = this.interrupted ? null : this.model.next();
-      const mine = schedule?.ranks[this.#replica] ?? NOTHING;
-      this.#rows.apply(mine, this.#rank.planner.step);
-      const { decision, local } = this.#rank.stepSync({ leave: schedule === null });
-      this.counters.count(decision, local);
-      if (this.#stepLog?.write(stepRecord(this.#rank.planner.table, decision)) === true) this.#stepLog.flushSync();
-      if (decision.leave) return;
-      if (decision.run !== 'park') {
-        this.verifier.check(this.#rows.inOrder(mine, local), decision.step, local.order);
-        this.#rank.executor.stream.synchronizeSync({ timeoutMs: this.#timeoutMs });
-      }
-      this.#rows.advance(mine);
-      if (schedule !== null) this.model.complete();
-      this.#progress();
-    }
-  }
-
-  #progress(): void {
-    const now = performance.now();
-    if (this.#rank.planner.rank !== 0 || now < this.#nextProgress) return;
-    this.#nextProgress = now + PROGRESS_MS;
-    const { stats, table } = this.model;
-    const { decisions, tokens } = this.counters;
-    const progress: RunProgress = {
-      steps: decisions.steps,
-      graphSteps: decisions.graphSteps,
-      graphTokens: tokens.graphTokens,
-      graphPaddedTokens: tokens.graphPaddedTokens,
-      finished: stats.finished,
-      rejected: stats.rejected,
-      requests: table.length,
-    };
-    this.#host.tell({ progress });
-  }
 }

@@ -4,10 +4,11 @@ import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';
 import { type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
 import type { RequestTable, SchedulerStats } from '../workload/index.js';
-import type { Mismatch } from './kv-verifier.js';
 import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
+import type { RunProgress } from './run-loop.js';
 import { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
-import type { RankReport, RunMessage, RunProgress, RunRankData } from './run-rank.js';
+import type { RankReport, RunMessage, RunRankData, RunSeconds } from './run-rank.js';
+import type { Mismatch } from './run-work.js';
 
 /** How a run is watched and ended early. */
 export interface RunControl {
@@ -39,6 +40,15 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   /** KV cache entries that differ from what was written, and entries compared. */
   readonly mismatches: number;
   readonly compared: number;
+  /** The model whose tokens were computed and compared; null where the cache held ids. */
+  readonly model: string | null;
+  /** Drafts that the model took, and that it did not, of one rank of each replica. */
+  readonly acceptedDrafts: number;
+  readonly rejectedDrafts: number;
+  /** Generated tokens for each second of the steps. */
+  readonly tokensPerSecond: number;
+  /** Where rank 0's time went. */
+  readonly stepSeconds: RunSeconds;
   /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
   readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
   /** Processes whose sequence of decisions differs from the first one's. */
@@ -201,6 +211,11 @@ function summarize(
     ...paddingRatios(tokens),
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
+    model: options.model,
+    acceptedDrafts: sum((report) => report.acceptedDrafts) / tensorParallelSize,
+    rejectedDrafts: sum((report) => report.rejectedDrafts) / tensorParallelSize,
+    tokensPerSecond: first.seconds.all === 0 ? 0 : scheduler.generatedTokens / first.seconds.all,
+    stepSeconds: first.seconds,
     firstMismatches: reports.flatMap((report, process) => {
       const rank = Math.floor(process / tensorParallelSize);
       return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));

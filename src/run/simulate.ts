@@ -4,7 +4,7 @@ import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
 import { DecisionCounters, type DecisionCounts, paddingRatio, paddingRatios } from './run-counters.js';
-import type { RunProgress } from './run-rank.js';
+import type { RunProgress } from './run-loop.js';
 import type { RunSummary } from './run-workload.js';
 import { type CompleteSimulateOptions, completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
 

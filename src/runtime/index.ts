@@ -8,4 +8,5 @@ export {
   type StepEvent,
 } from './rank-events.js';
 export type { RankOptions, StepOptions, StepResult } from './rank-options.js';
+export type { StepTimings } from './step-clock.js';
 export type { StepStats } from './step-stats.js';

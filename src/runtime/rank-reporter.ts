@@ -13,6 +13,7 @@ import {
   type StepEvent,
 } from './rank-events.js';
 import { asFault } from './rank-fault.js';
+import { StepClock, type StepTimings } from './step-clock.js';
 import { StepCounts, type StepStats } from './step-stats.js';
 
 /** Tells those who watch a rank what it does: its recorder, its counts, and the subscribers of the channels. */
@@ -24,9 +25,18 @@ export class RankReporter {
   #step = 0;
   #hasVoted = false;
 
-  constructor(planner: StepPlanner, recorder: StepRecorder | undefined) {
+  readonly #clock: StepClock | null;
+
+  /** `timed`: whether it measures where time goes. */
+  constructor(planner: StepPlanner, recorder: StepRecorder | undefined, timed: boolean) {
     this.#planner = planner;
     this.#recorder = recorder;
+    this.#clock = timed ? new StepClock() : null;
+  }
+
+  /** Null where nothing is measured. */
+  get timings(): StepTimings | null {
+    return this.#clock?.timings ?? null;
   }
 
   stats(about: Pick<StepStats, 'parked' | 'graphs' | 'graphBytes'>): StepStats {
@@ -38,18 +48,22 @@ export class RankReporter {
   begin(): void {
     this.#step = this.#planner.step;
     this.#hasVoted = false;
+    this.#clock?.begin();
   }
 
   voted(sequence: number): void {
     this.#hasVoted = true;
+    this.#clock?.lap('planner');
     this.#recorder?.voted(sequence);
   }
 
   gathered(): void {
+    this.#clock?.lap('agreement');
     this.#recorder?.gathered();
   }
 
   built(): void {
+    this.#clock?.lap('planner');
     this.#recorder?.built();
   }
 
@@ -59,6 +73,7 @@ export class RankReporter {
     local: ForwardBatch,
     collectives: { readonly inGraphs: number; readonly eager: number },
   ): void {
+    this.#clock?.lap('launch');
     this.#recorder?.launched(collectives);
     this.#counts.count(decision, local);
     if (decision.run === 'park') this.#park(decision.leave ? 'left' : 'parked', decision.step);

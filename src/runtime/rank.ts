@@ -20,6 +20,7 @@ import {
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 import { RankReporter } from './rank-reporter.js';
+import type { StepTimings } from './step-clock.js';
 import type { StepStats } from './step-stats.js';
 
 /** Assembles a rank. Errors: ERR_CONFIG_INVALID where planner and collective do not name the same rank. */
@@ -64,7 +65,7 @@ export class Rank implements Disposable {
     }
     this.planner = planner;
     this.collective = collective;
-    this.#reporter = new RankReporter(planner, options.recorder);
+    this.#reporter = new RankReporter(planner, options.recorder, options.timings === true);
     this.#options = {
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       onAsymmetric: options.onAsymmetric ?? 'throw',
@@ -192,6 +193,13 @@ export class Rank implements Disposable {
   stats(): StepStats {
     const { graphBytes } = this.executor.device.memory();
     return this.#reporter.stats({ parked: this.#parked, graphs: this.executor.graphCount, graphBytes });
+  }
+
+  /** Where the time of the steps so far went. Errors: ERR_STEP_ORDER for a rank that was made without `timings`. */
+  timings(): StepTimings {
+    const { timings } = this.#reporter;
+    if (timings !== null) return timings;
+    throw new LockstepError('ERR_STEP_ORDER', 'This rank measures nothing; make it with createRank({ timings: true })');
   }
 
   /**

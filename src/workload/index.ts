@@ -32,6 +32,7 @@ export { isStepLine, type LoggedShape, type LogPlace, stepLineShape, stepShape }
 export { type LoggedLine, type LogObject, LogReader } from './log-reader.js';
 export { hash32 } from './random.js';
 export { HASH_BLOCK_TOKENS, type Request, RequestTable, RequestTableBuilder, type SharedRequests } from './request.js';
+export { scalePrompts } from './scale-prompts.js';
 export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';
 export type { RankLimits, RankStats } from './scheduler/rank-scheduler.js';
 export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler/scheduler-limits.js';

@@ -50,6 +50,7 @@ describe('the public surface', () => {
       './capture',
       './engines',
       './workload',
+      './checkpoint',
       './check',
       './run',
       './service',

@@ -10,7 +10,16 @@ const ROOMS = ['addon', 'collectives', 'core', 'gpu', 'host', 'kernels', 'mpi'].
 const SANITIZE = ['-fsanitize=address,undefined', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer'];
 // What native/binding.gyp says, but for what makes it small and fast.
 const FLAGS = [
-  ...['-std=c++17', '-O1', '-g1', '-fPIC', '-fvisibility=hidden', '-fno-strict-aliasing', '-fexceptions'],
+  ...[
+    '-std=c++17',
+    '-O1',
+    '-g1',
+    '-fPIC',
+    '-fvisibility=hidden',
+    '-fno-strict-aliasing',
+    '-fexceptions',
+    '-ffp-contract=off',
+  ],
   ...['-DNAPI_VERSION=8', '-DNODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS'],
   ...['-DNAPI_CPP_EXCEPTIONS', '-DNODE_ADDON_API_CPP_EXCEPTIONS_ALL', '-DBUILDING_NODE_EXTENSION'],
   ...['native', 'node_modules/node-addon-api'].map((folder) => `-I${path.join(root, folder)}`),

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadNative } from '../../dist/native/index.js';
+import { root } from '../support/cli.js';
 import { FACTOR, SEED } from '../support/property-runs.js';
 import { type Environment, overStandin } from '../support/standin-process.js';
 import { buildStandins } from './build.mjs';
@@ -70,6 +71,33 @@ describe.each(['host', 'cuda', 'hip'])('the addon under sanitizers on %s', (devi
     expect(ended).toEqual(WELL);
     expect(JSON.parse(stdout).valid).toBeGreaterThan(calls / 2);
   });
+});
+
+const NO_DRIVERS = { LOCKSTEP_CUDA_LIB: '/nowhere/libcuda.so.1', LOCKSTEP_HIP_LIB: '/nowhere/libamdhip64.so.6' };
+
+it.each([
+  { device: 'host', suites: ['test/unit/device', 'test/unit/execution'] },
+  {
+    device: 'cuda',
+    suites: [
+      ...['kernels', 'memory', 'misuse', 'pool', 'ranges'].map((name) => `test/unit/device/${name}.test.ts`),
+      'test/unit/execution',
+      'test/unit/runtime/rank.test.ts',
+    ],
+  },
+])('the addon under sanitizers passes the suites on $device', ({ device, suites }) => {
+  const { ended, stdout } = sanitized(
+    device,
+    ['node_modules/vitest/vitest.mjs', 'run', '--project', 'test', ...suites],
+    {
+      // The suites run in processes that vitest forks, which take it from here.
+      NODE_OPTIONS: `--require ${path.join(root, 'test/support/sanitized.cjs')}`,
+      LOCKSTEP_RUNS: String(0.1 * FACTOR),
+      ...(device === 'host' ? NO_DRIVERS : { LOCKSTEP_TEST_DEVICE: device }),
+    },
+  );
+  expect({ ...ended, stdout: ended.status === 0 ? '' : stdout.slice(-6000) }).toEqual({ ...WELL, stdout: '' });
+  expect(stdout).toMatch(/Tests .* passed/);
 });
 
 it.each([

@@ -19,7 +19,15 @@ export async function buildThreadsProgram() {
     inputs,
     sources: inputs.filter((file) => file.endsWith('.cc')),
     flags: ['-fsanitize=thread', '-g1'],
-    compile: ['-std=c++17', '-O1', '-Wall', '-Wextra', '-Wno-tsan', `-I${path.join(root, 'native')}`],
+    compile: [
+      '-std=c++17',
+      '-O1',
+      '-ffp-contract=off',
+      '-Wall',
+      '-Wextra',
+      '-Wno-tsan',
+      `-I${path.join(root, 'native')}`,
+    ],
     link: ['-ldl', '-lpthread'],
   });
 }

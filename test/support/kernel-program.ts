@@ -47,6 +47,7 @@ export class KernelProgram {
     const flags = [
       '-std=c++17',
       '-O1',
+      '-ffp-contract=off',
       '-g',
       '-fsanitize=address,undefined',
       '-fno-sanitize-recover=all',

@@ -8,6 +8,7 @@ import ts from 'typescript';
  */
 export const ROOMS = [
   'input',
+  'checkpoint',
   'layout',
   'policy',
   'keys',

@@ -126,7 +126,7 @@ describe('the sampled share', () => {
     const scheduled = Array.from({ length: 64 }, (_, request) => ({ request, start: 0, queryLen: 1 }));
     let step = 0;
     const order = scheduled.map(({ request }) => request);
-    for (; step < 64; step++) verifier.check({ scheduled } as never, step, order);
+    for (; step < 64; step++) verifier.check({ scheduled } as never, { order } as never, step);
     return taken;
   };
 

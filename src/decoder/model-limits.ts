@@ -1,0 +1,47 @@
+import type { ModelConfig } from '../checkpoint/index.js';
+import { DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
+
+/** Bytes that one slot of a model's cache takes, keys and values of all layers. */
+export function cacheSlotBytes({ layers, kvHeads, headDim }: ModelConfig): number {
+  return layers * 2 * kvHeads * headDim * 4;
+}
+
+/**
+ * Limits of a model: what is left out is the longest text that the model knows, at most the default, and as many blocks as `maxNumSeqs` texts of
+ * that length need, at most the default.
+ */
+export function modelLimits({ maxPositions }: ModelConfig, given: Partial<Limits> = {}): Partial<Limits> {
+  const maxModelLen = given.maxModelLen ?? Math.min(DEFAULT_LIMITS.maxModelLen, maxPositions);
+  const blockSize = given.blockSize ?? DEFAULT_LIMITS.blockSize;
+  const maxNumSeqs = given.maxNumSeqs ?? DEFAULT_LIMITS.maxNumSeqs;
+  const needed = 1 + maxNumSeqs * Math.ceil(maxModelLen / blockSize);
+  const numBlocks = given.numBlocks ?? Math.min(DEFAULT_LIMITS.numBlocks, needed);
+  return { ...given, maxModelLen, blockSize, maxNumSeqs, numBlocks };
+}
+
+/**
+ * Whether a model can be computed within limits by replicas of so many ranks. Errors: ERR_CONFIG_INVALID naming every fault.
+ */
+export function checkModelLimits(config: ModelConfig, limits: Limits, tensorParallelSize: number): void {
+  const faults = new Faults();
+  faults.check(
+    limits.maxModelLen <= config.maxPositions,
+    `maxModelLen is ${limits.maxModelLen}, and the model knows ${config.maxPositions} positions; lower it`,
+    'maxModelLen',
+  );
+  faults.check(
+    limits.contextParallelSize === 1,
+    `contextParallelSize is ${limits.contextParallelSize}, and the decoder has each request's cache on one rank; leave it at 1`,
+    'contextParallelSize',
+  );
+  for (const name of ['heads', 'kvHeads', 'hiddenSize', 'intermediateSize'] as const) {
+    // Each expert is whole on its rank.
+    if (name === 'intermediateSize' && config.experts > 0) continue;
+    faults.check(
+      config[name] % tensorParallelSize === 0,
+      `tensorParallelSize is ${tensorParallelSize}, which does not divide the model's ${name}, ${config[name]}; choose a divisor of it`,
+      'tensorParallelSize',
+    );
+  }
+  faults.throwIfAny('This model');
+}

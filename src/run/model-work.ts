@@ -1,0 +1,140 @@
+import type { ForwardBatch } from '../batch/index.js';
+import type { Decoder, SamplingRow } from '../decoder/index.js';
+import { fnv1a } from '../numbers.js';
+import { type Chunk, hash32, type RankSchedule } from '../workload/index.js';
+import { SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
+import type { ModelLedger } from './model-ledger.js';
+import type { ReferenceTokens } from './reference-tokens.js';
+import type { Mismatch, RunWork } from './run-work.js';
+
+const GREEDY = Object.freeze({ temperature: 0, topK: 0, topP: 1, seed: 0n });
+const MAX_RECORDED = 8;
+
+/** How a model's run is verified; without a reference it is not: it makes one. */
+export interface ModelWorkOptions {
+  readonly mode: VerifyMode;
+  readonly seed: number;
+  readonly timeoutMs: number;
+  readonly reference: ReferenceTokens | null;
+}
+
+/** One token that a request has sampled for good. */
+export interface SampledToken {
+  readonly request: number;
+  readonly position: number;
+  readonly token: number;
+  /** `logitsHash` of the row that it was drawn from; null where the step's logits were not read back. */
+  readonly logits: number | null;
+}
+
+/**
+ * A model's steps: draws the tokens of each, gives them to the ledger, and holds them and the bits of their logits against the reference.
+ */
+export class ModelWork implements RunWork {
+  compared = 0;
+  mismatches = 0;
+  readonly first: Mismatch[] = [];
+  /** Drafts of decodes that the model took, and those that it did not. */
+  acceptedDrafts = 0;
+  rejectedDrafts = 0;
+  readonly #decoder: Decoder;
+  readonly #ledger: ModelLedger;
+  readonly #options: ModelWorkOptions;
+  readonly #onToken: (token: SampledToken) => void;
+
+  /** `onToken` is told of each token. */
+  constructor(
+    decoder: Decoder,
+    ledger: ModelLedger,
+    options: ModelWorkOptions,
+    onToken: (token: SampledToken) => void = () => {},
+  ) {
+    this.#decoder = decoder;
+    this.#ledger = ledger;
+    this.#options = options;
+    this.#onToken = onToken;
+  }
+
+  check({ scheduled }: RankSchedule, local: ForwardBatch, step: number): void {
+    const { timeoutMs } = this.#options;
+    const rows: SamplingRow[] = [];
+    for (const { start, queryLen, phase, lastChunk } of scheduled) {
+      if (!lastChunk) continue;
+      const positions = phase === 'decode' ? queryLen : 1;
+      for (let row = positions; row >= 1; row--) rows.push({ controls: GREEDY, position: start + queryLen - row + 1 });
+    }
+    if (rows.length === 0) return;
+    const sampled = this.#decoder.sampleSync(local, rows, { timeoutMs });
+    const logits = this.#readsLogits(step) ? this.#decoder.logitsSync(local, { timeoutMs }) : null;
+    const vocabSize = logits === null ? 0 : logits.length / rows.length;
+    const words = logits === null ? null : new Int32Array(logits.buffer);
+    let at = 0;
+    for (const chunk of scheduled) {
+      if (!chunk.lastChunk) continue;
+      if (chunk.phase === 'decode') this.#countDrafts(chunk, this.#accepted(chunk, sampled, at), step);
+      const count = chunk.phase === 'decode' ? chunk.advance : 1;
+      const first = chunk.phase === 'decode' ? chunk.start + 1 : chunk.start + chunk.queryLen;
+      for (let index = 0; index < count; index++) {
+        const row = at + index;
+        const hash = words === null ? null : logitsHash(words.subarray(row * vocabSize, (row + 1) * vocabSize));
+        this.#take({ request: chunk.request, position: first + index, token: sampled[row], logits: hash }, step);
+      }
+      at += chunk.phase === 'decode' ? chunk.queryLen : 1;
+    }
+  }
+
+  /** Drafts of a decode that equal what was drawn before them, up to the first that does not. */
+  #accepted({ request, start, queryLen }: Chunk, sampled: Int32Array, at: number): number {
+    const drafts = this.#ledger.history(request);
+    let accepted = 0;
+    while (accepted < queryLen - 1 && drafts[start + 1 + accepted] === sampled[at + accepted]) accepted++;
+    return accepted;
+  }
+
+  /** The scheduler has planned how many drafts are accepted; the model must say the same. */
+  #countDrafts({ request, start, queryLen, advance }: Chunk, accepted: number, step: number): void {
+    this.acceptedDrafts += accepted;
+    this.rejectedDrafts += queryLen - 1 - accepted;
+    if (accepted === advance - 1) return;
+    this.#wrong({
+      step,
+      request,
+      position: start + 1,
+      expected: advance - 1,
+      found: accepted,
+      what: 'accepted drafts',
+    });
+  }
+
+  #take(taken: SampledToken, step: number): void {
+    const { request, position, token, logits } = taken;
+    this.#ledger.sampled(request, position, token);
+    this.#onToken(taken);
+    const { reference } = this.#options;
+    const output = position - this.#ledger.promptTokens(request);
+    if (reference === null || !reference.has(request, output)) return;
+    this.compared += 1;
+    const expected = reference.tokenAt(request, output);
+    const expectedLogits = reference.logitsAt(request, output);
+    const wrongLogits = logits !== null && logits !== expectedLogits;
+    if (token === expected && !wrongLogits) return;
+    if (token !== expected) this.#wrong({ step, request, position, expected, found: token, what: 'token' });
+    else this.#wrong({ step, request, position, expected: expectedLogits, found: logits as number, what: 'logits' });
+  }
+
+  #wrong(mismatch: Mismatch): void {
+    this.mismatches += 1;
+    if (this.first.length < MAX_RECORDED) this.first.push(mismatch);
+  }
+
+  /** A reference has all logits; without one a run reads them in a seeded share of its steps unless it is to read all. */
+  #readsLogits(step: number): boolean {
+    const { mode, seed, reference } = this.#options;
+    return reference === null || mode === 'full' || hash32(seed, step, 0) % SAMPLED_SHARE === 0;
+  }
+}
+
+/** A hash of one row of logits, by its bits. */
+function logitsHash(words: Int32Array): number {
+  return fnv1a(words);
+}

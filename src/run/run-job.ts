@@ -1,0 +1,62 @@
+import type { ForwardBatch } from '../batch/index.js';
+import { openModel } from '../checkpoint/index.js';
+import { Decoder } from '../decoder/index.js';
+import type { Executor, Forward } from '../execution/index.js';
+import type { PlannerModules } from '../memory/index.js';
+import type { Collective } from '../ranks/index.js';
+import type { RequestTable } from '../workload/index.js';
+import { TokenKvCache } from './kv-cache.js';
+import { KvLedger } from './kv-ledger.js';
+import { KvVerifier } from './kv-verifier.js';
+import { ModelLedger } from './model-ledger.js';
+import { ModelWork } from './model-work.js';
+import { referenceTokens } from './reference-tokens.js';
+import type { RunLedger } from './run-ledger.js';
+import type { CompleteRunOptions } from './run-options.js';
+import type { RunWork } from './run-work.js';
+
+/** What a run computes: the ids of its tokens, and its forward with what checks it. */
+export interface RunJob {
+  readonly ledger: RunLedger;
+  /** `supply` writes the token ids of each step. */
+  make(
+    executor: Executor,
+    supply: (local: ForwardBatch) => void,
+  ): { readonly forward: Forward; readonly work: RunWork };
+}
+
+/** A run whose cache holds the ids of tokens, which are read back. */
+export function tokenJob(table: RequestTable, { limits, verify, scheduler, timeoutMs }: CompleteRunOptions): RunJob {
+  const ledger = new KvLedger(table);
+  return {
+    ledger,
+    make: (executor, supply) => {
+      const cache = new TokenKvCache(executor, limits, supply);
+      return { forward: cache, work: new KvVerifier(cache, ledger, { mode: verify, seed: scheduler.seed, timeoutMs }) };
+    },
+  };
+}
+
+/** A run of a model, whose tokens are held against those of one rank, eager. Makes them first: every rank calls it. */
+export function modelJob(
+  model: string,
+  modules: PlannerModules,
+  table: RequestTable,
+  options: CompleteRunOptions,
+  host: { readonly collective: Collective; interrupted(): boolean },
+): RunJob {
+  const { limits, verify, scheduler, timeoutMs, tensorParallelSize, device } = options;
+  const checkpoint = openModel(model);
+  const interrupted = (): boolean => host.interrupted();
+  const given = { modules, options, table, collective: host.collective, device, interrupted };
+  const reference = referenceTokens(checkpoint, given);
+  const ledger = new ModelLedger(table, { vocabSize: checkpoint.config.vocabSize, reference });
+  return {
+    ledger,
+    make: (executor, supply) => {
+      const forward = new Decoder(executor, checkpoint, limits, { tensorParallelSize, supply });
+      const verified = { mode: verify, seed: scheduler.seed, timeoutMs, reference };
+      return { forward, work: new ModelWork(forward, ledger, verified) };
+    },
+  };
+}

@@ -1,0 +1,30 @@
+import type { ForwardBatch } from '../batch/index.js';
+import type { RankSchedule } from '../workload/index.js';
+
+/** The first entry found wrong in a request's cache. */
+export interface Mismatch {
+  readonly step: number;
+  readonly request: number;
+  readonly position: number;
+  readonly expected: number;
+  readonly found: number;
+  /** Of a model's run: what differs. `logits` are told by a hash of their bits. */
+  readonly what?: 'token' | 'logits' | 'accepted drafts';
+}
+
+/** What the ranks of a run compute, and how each step is verified. */
+export interface RunWork {
+  /** Comparisons made, and those that failed. */
+  readonly compared: number;
+  readonly mismatches: number;
+  /** The first few that failed. */
+  readonly first: readonly Mismatch[];
+  /** Of a model: drafts that it took, and that it did not. */
+  readonly acceptedDrafts?: number;
+  readonly rejectedDrafts?: number;
+  /**
+   * After a launched step: waits for it and checks it. The schedule's chunks are in the order of the batch's rows; where a graph has unused
+   * slots between them, `local.order` is -1.
+   */
+  check(schedule: RankSchedule, local: ForwardBatch, step: number): void;
+}
