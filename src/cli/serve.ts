@@ -3,17 +3,12 @@ import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
+import type { TextTokenizer } from '../checkpoint/index.js';
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { completeServerOptions, type Server, startServer } from '../server/index.js';
-import {
-  type CustomModel,
-  createService,
-  type Service,
-  type ServiceOptions,
-  type ServiceTokenizer,
-} from '../service/index.js';
+import { type CustomModel, createService, type Service, type ServiceOptions } from '../service/index.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
@@ -36,7 +31,7 @@ interface ServeFlags extends PlannerFlags {
 /** What a module that makes a forward may say of its model, beside its default export. */
 interface ModelModule {
   readonly model?: Omit<CustomModel, 'entry'>;
-  readonly tokenizer?: ServiceTokenizer;
+  readonly tokenizer?: TextTokenizer;
 }
 
 /** Version of the line that says where the server listens. */

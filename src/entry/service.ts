@@ -14,7 +14,5 @@ export {
   type ServiceOptions,
   type ServiceState,
   type ServiceStats,
-  type ServiceTokenizer,
   type TokenStream,
-  type TokenText,
 } from '../service/index.js';

@@ -1,6 +1,6 @@
+import type { TextTokenizer } from '../checkpoint/index.js';
 import { Service } from './service.js';
 import { completeServiceOptions, type ServiceOptions } from './service-options.js';
-import type { ServiceTokenizer } from './text-tokenizer.js';
 
 /**
  * Starts a service: worker threads load the model, capture their graphs and wait for requests. Close it, or declare it with
@@ -14,13 +14,9 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   return await Service.start(complete, tokenizer);
 }
 
-/** What is used of the room of models, which is loaded when a model is asked for. */
-interface TokenizerRoom {
-  openTokenizer(directory: string): ServiceTokenizer | null | Promise<ServiceTokenizer | null>;
-}
-
-async function tokenizerIn(directory: string | null): Promise<ServiceTokenizer | null> {
+async function tokenizerIn(directory: string | null): Promise<TextTokenizer | null> {
   if (directory === null) return null;
-  const { openTokenizer } = (await import(new URL('../checkpoint/index.js', import.meta.url).href)) as TokenizerRoom;
+  // Loaded for models that may have one.
+  const { openTokenizer } = await import('../checkpoint/index.js');
   return await openTokenizer(directory);
 }

@@ -19,5 +19,4 @@ export { Service } from './service.js';
 export { type CompleteServiceOptions, completeServiceOptions, type ServiceOptions } from './service-options.js';
 export type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
 export { StopStrings } from './stop-strings.js';
-export type { ServiceTokenizer, TokenText } from './text-tokenizer.js';
 export { type GeneratedToken, TokenStream } from './token-stream.js';

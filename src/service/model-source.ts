@@ -1,3 +1,4 @@
+import type { ModelConfig } from '../checkpoint/index.js';
 import type { Limits } from '../config.js';
 import type { SamplingForward } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
@@ -30,6 +31,8 @@ export interface ModelFacts {
   readonly vocabSize: number;
   readonly eosTokenIds: readonly number[];
   readonly maxPositions: number;
+  /** Null of a module, whose numbers are its own matter. */
+  readonly config: ModelConfig | null;
   /** The folder that a tokenizer may be in. */
   readonly directory: string | null;
   readonly source: ModelSource;
@@ -40,36 +43,15 @@ export type ModelSource =
   | { readonly kind: 'checkpoint'; readonly name: string; readonly tensorParallelSize: number }
   | { readonly kind: 'entry'; readonly url: string; readonly data: unknown };
 
-/** What is used of the rooms of models, which are loaded when a model is asked for. */
-interface CheckpointRoom {
-  openModel(name: string): {
-    readonly path: string | null;
-    readonly config: {
-      readonly vocabSize: number;
-      readonly eosTokenIds: readonly number[];
-      readonly maxPositions: number;
-    };
-  };
-}
-
-interface DecoderRoom {
-  readonly Decoder: new (
-    executor: Executor,
-    checkpoint: ReturnType<CheckpointRoom['openModel']>,
-    limits: Limits,
-    options: { readonly tensorParallelSize: number },
-  ) => SamplingForward;
-}
-
 /** Looks at a model without reading its weights. Errors: those of the model's files, and of an entry that is no URL. */
 export async function modelFacts(model: string | CustomModel, tensorParallelSize: number): Promise<ModelFacts> {
   if (typeof model === 'string') {
-    const { openModel } = await checkpointRoom();
+    const { openModel } = await import('../checkpoint/index.js');
     const { config, path } = openModel(model);
     const { vocabSize, eosTokenIds, maxPositions } = config;
     const name = path === null ? model : nameOf(path);
     const source: ModelSource = { kind: 'checkpoint', name: model, tensorParallelSize };
-    return { name, vocabSize, eosTokenIds, maxPositions, directory: path, source };
+    return { name, vocabSize, eosTokenIds, maxPositions, config, directory: path, source };
   }
   const { entry, data, name, vocabSize = 2 ** 31, eosTokenIds = [], maxPositions = Infinity } = model;
   if (!(entry instanceof URL)) {
@@ -84,6 +66,7 @@ export async function modelFacts(model: string | CustomModel, tensorParallelSize
     vocabSize,
     eosTokenIds,
     maxPositions,
+    config: null,
     directory: null,
     source: { kind: 'entry', url: entry.href, data },
   };
@@ -104,15 +87,11 @@ export async function forwardMaker(
     }
     return (executor, limits) => make(executor, limits, source.data);
   }
-  const { openModel } = await checkpointRoom();
-  const { Decoder } = (await import('../decoder/index.js')) as unknown as DecoderRoom;
+  const { openModel } = await import('../checkpoint/index.js');
+  const { Decoder } = await import('../decoder/index.js');
   const checkpoint = openModel(source.name);
   const { tensorParallelSize } = source;
   return (executor, limits) => new Decoder(executor, checkpoint, limits, { tensorParallelSize });
-}
-
-async function checkpointRoom(): Promise<CheckpointRoom> {
-  return (await import(new URL('../checkpoint/index.js', import.meta.url).href)) as CheckpointRoom;
 }
 
 function nameOf(path: string): string {

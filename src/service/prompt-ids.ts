@@ -1,14 +1,14 @@
+import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError, shown } from '../errors.js';
-import type { ServiceTokenizer } from './text-tokenizer.js';
 
 /** The token ids of a prompt, i32[length]. Errors: `ERR_INPUT_INVALID` for a text without a tokenizer, and for what is no id. */
 export function promptIds(
   prompt: string | ArrayLike<number>,
-  tokenizer: ServiceTokenizer | null,
+  tokenizer: TextTokenizer | null,
   vocabSize: number,
 ): Int32Array {
   if (typeof prompt === 'string' && tokenizer === null) throw noTokenizer('prompt');
-  const ids = typeof prompt === 'string' ? (tokenizer as ServiceTokenizer).encode(prompt) : prompt;
+  const ids = typeof prompt === 'string' ? (tokenizer as TextTokenizer).encode(prompt) : prompt;
   if (typeof ids !== 'object' || ids === null || !Number.isSafeInteger(ids.length)) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',

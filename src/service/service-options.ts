@@ -1,4 +1,6 @@
-import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
+import type { TextTokenizer } from '../checkpoint/index.js';
+import { completeLimits, Faults, type Limits, withoutUndefined } from '../config.js';
+import { checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
 import { shown } from '../errors.js';
@@ -9,7 +11,6 @@ import { completePolicy, type Policy } from '../policy/index.js';
 import { MAX_RANKS } from '../ranks/index.js';
 import { type CustomModel, type ModelFacts, modelFacts } from './model-source.js';
 import type { RankSetup } from './serve-rank.js';
-import type { ServiceTokenizer } from './text-tokenizer.js';
 
 /** Options of `createService`. */
 export interface ServiceOptions {
@@ -33,7 +34,7 @@ export interface ServiceOptions {
   /** Captured sizes in tokens, or a ladder's name. Default none: every step runs eager. */
   readonly ladder?: readonly number[] | string;
   /** Turns text into tokens and back. Default: the model's own; null for none, and then prompts are token ids. */
-  readonly tokenizer?: ServiceTokenizer | null;
+  readonly tokenizer?: TextTokenizer | null;
   /** Requests that may wait for a place on a rank; more are refused with `ERR_OVERLOADED`. Default 1024. */
   readonly maxQueue?: number;
   /** Tokens that a reader may leave unread before its request gives up its place until it reads on. Default 1024. */
@@ -98,7 +99,7 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   faults.integer('timeoutMs', timeoutMs, 1, MAX_COUNT);
   faults.throwIfAny('These service options');
   const model = await modelFacts(given.model, tensorParallelSize);
-  const limits = serviceLimits(given.limits, model);
+  const limits = serviceLimits(given.limits, model, tensorParallelSize);
   const policy = completePolicy(given.policy);
   const { ladder = [] } = given;
   const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
@@ -117,13 +118,13 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   return { model, ranks, maxQueue, maxUnread, restarts, setup };
 }
 
-function serviceLimits(given: Partial<Limits> | undefined, { maxPositions }: ModelFacts): Limits {
+function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, tensorParallelSize: number): Limits {
   const own = withoutUndefined(given ?? {});
-  const { maxModelLen = Math.min(maxPositions, DEFAULT_LIMITS.maxModelLen), blockSize = DEFAULT_LIMITS.blockSize } =
-    own;
-  const { numBlocks = Math.min(DEFAULT_LIMITS.numBlocks, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize)) } =
-    own;
-  const limits = completeLimits({ ...own, maxModelLen, numBlocks });
+  const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
+  const numBlocks = own.numBlocks ?? Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const limits = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks });
+  const { config, maxPositions } = model;
+  if (config !== null) checkModelLimits(config, limits, tensorParallelSize);
   const faults = new Faults();
   faults.check(
     maxModelLen <= maxPositions,

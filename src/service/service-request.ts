@@ -1,7 +1,7 @@
+import type { TextStream, TextTokenizer } from '../checkpoint/index.js';
 import type { EngineArrival, EngineEnd } from './engine-request.js';
 import type { CompleteGenerateOptions } from './generate-options.js';
 import { StopStrings } from './stop-strings.js';
-import type { ServiceTokenizer, TokenText } from './text-tokenizer.js';
 import type { TokenStream } from './token-stream.js';
 
 /**
@@ -31,14 +31,14 @@ export class ServiceRequest {
   readonly #options: CompleteGenerateOptions;
   readonly #prompt: Int32Array;
   readonly #tokens: number[] = [];
-  readonly #text: TokenText | null;
+  readonly #text: TextStream | null;
   readonly #stops: StopStrings;
 
   constructor(
     stream: TokenStream,
     prompt: Int32Array,
     options: CompleteGenerateOptions,
-    place: { readonly choice: number; readonly left: { count: number }; readonly tokenizer: ServiceTokenizer | null },
+    place: { readonly choice: number; readonly left: { count: number }; readonly tokenizer: TextTokenizer | null },
   ) {
     this.stream = stream;
     this.client = options.client;

@@ -1,3 +1,4 @@
+import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
 import { abortedError } from '../wait.js';
 import { FairQueue } from './fair-queue.js';
@@ -10,7 +11,6 @@ import { ServiceCounts } from './service-counts.js';
 import type { CompleteServiceOptions } from './service-options.js';
 import { ServiceRequest } from './service-request.js';
 import type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
-import type { ServiceTokenizer } from './text-tokenizer.js';
 import { TokenStream } from './token-stream.js';
 
 /** Requests that may wait on a rank; the others wait in the service's queue, where clients alternate. */
@@ -20,7 +20,7 @@ const MOST_WAITING = 64;
 export class Service implements AsyncDisposable {
   readonly options: CompleteServiceOptions;
   /** Null where prompts are token ids and no text is made. */
-  readonly tokenizer: ServiceTokenizer | null;
+  readonly tokenizer: TextTokenizer | null;
   readonly #queue = new FairQueue<ServiceRequest>();
   /** Every choice that has not ended, and by its id those that ranks have. */
   readonly #open = new Set<ServiceRequest>();
@@ -35,7 +35,7 @@ export class Service implements AsyncDisposable {
   #suspended = 0;
   #idle: (() => void)[] = [];
 
-  private constructor(options: CompleteServiceOptions, tokenizer: ServiceTokenizer | null) {
+  private constructor(options: CompleteServiceOptions, tokenizer: TextTokenizer | null) {
     this.options = options;
     this.tokenizer = tokenizer;
     this.#ranks = new RankLives(options, {
@@ -49,7 +49,7 @@ export class Service implements AsyncDisposable {
   }
 
   /** Starts the ranks and waits until all can serve. */
-  static async start(options: CompleteServiceOptions, tokenizer: ServiceTokenizer | null): Promise<Service> {
+  static async start(options: CompleteServiceOptions, tokenizer: TextTokenizer | null): Promise<Service> {
     const service = new Service(options, tokenizer);
     await service.#ranks.begun();
     return service;
