@@ -55,7 +55,7 @@ export function completeServerOptions(
 /**
  * Serves a service over HTTP as OpenAI's interface has it: `/v1/completions`, `/v1/chat/completions`, `/v1/models`, `/health`
  * and `/metrics`. The service stays the caller's, to close after the server. Errors: `ERR_CONFIG_INVALID`; `ERR_INPUT_INVALID` where
- * the address cannot be had.
+ * it cannot listen there.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { host, port, bodyLimit, apiKey } = completeServerOptions(options);
