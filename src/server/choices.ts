@@ -1,4 +1,5 @@
 import type { Service, TokenStream } from '../service/index.js';
+import { abortedError } from '../wait.js';
 import type { GenerationRequest } from './generation-request.js';
 
 /** What one token adds to a choice of an answer. */
@@ -28,19 +29,23 @@ export interface Usage {
 export class Choices {
   readonly request: GenerationRequest;
   readonly #streams: readonly TokenStream[];
+  readonly #signal: AbortSignal | null = null;
   #tokens = 0;
 
-  /** Asks the service for every prompt. Where it refuses one, none is served. */
+  /** Asks the service for every prompt; where it refuses one, none is served. An abort of `signal` cancels all of them. */
   constructor(service: Service, request: GenerationRequest, signal: AbortSignal) {
     this.request = request;
     const streams: TokenStream[] = [];
+    this.#streams = streams;
     try {
-      for (const { ids } of request.prompts) streams.push(service.generate(ids, { ...request.options, signal }));
+      for (const { ids } of request.prompts) streams.push(service.generate(ids, request.options));
     } catch (error) {
-      for (const stream of streams) void stream.return();
+      this.#leave();
       throw error;
     }
-    this.#streams = streams;
+    this.#signal = signal;
+    if (signal.aborted) this.#leave();
+    else signal.addEventListener('abort', () => this.#leave(), { once: true });
   }
 
   get count(): number {
@@ -69,9 +74,10 @@ export class Choices {
       await Promise.all(this.#streams.map(read));
     } catch (error) {
       // One that fails ends the answer.
-      for (const stream of this.#streams) void stream.return();
+      this.#leave();
       throw error;
     }
+    if (this.#signal?.aborted === true) throw abortedError(this.#signal, 'because the client has left');
   }
 
   async whole(): Promise<WholeChoice[]> {
@@ -88,5 +94,9 @@ export class Choices {
       choice.finishReason = finishReason ?? choice.finishReason;
     });
     return choices;
+  }
+
+  #leave(): void {
+    for (const stream of this.#streams) void stream.return();
   }
 }

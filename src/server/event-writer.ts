@@ -5,6 +5,8 @@ import type { ServerResponse } from 'node:http';
 export class EventWriter {
   readonly #response: ServerResponse;
   readonly #gone: AbortSignal;
+  /** Resolves when the reader has taken what was written; all choices of an answer wait for the same. */
+  #taken: Promise<void> | null = null;
 
   /** `gone` aborts once the reader has left. */
   constructor(response: ServerResponse, gone: AbortSignal) {
@@ -24,8 +26,14 @@ export class EventWriter {
   async write(data: string): Promise<void> {
     if (this.#gone.aborted) return;
     if (this.#response.write(`data: ${data}\n\n`)) return;
+    this.#taken ??= this.#untilTaken();
+    await this.#taken;
+  }
+
+  async #untilTaken(): Promise<void> {
     // Ended by the abort where the reader leaves without reading on.
     await once(this.#response, 'drain', { signal: this.#gone }).catch(() => {});
+    this.#taken = null;
   }
 
   end(): void {
