@@ -31,6 +31,8 @@ export interface ServerOptions {
 }
 
 const BODY_LIMIT = 4 << 20;
+/** Longest time that a client may take to send its request. */
+const REQUEST_TIMEOUT_MS = 60_000;
 const NAMES = ['service', 'host', 'port', 'apiKey', 'bodyLimit'];
 
 /** Options with their defaults; the key may be left out. Errors: `ERR_CONFIG_INVALID` naming every fault. */
@@ -63,6 +65,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const [{ fastify }, prometheus] = await Promise.all([import('fastify'), import('prom-client')]);
   const app = fastify({
     bodyLimit,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     // A field that is not known must be refused by name, and a wrong one not turned into a right one.
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: false } },
     // A service that ends answers for itself.

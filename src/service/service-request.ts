@@ -4,6 +4,9 @@ import type { CompleteGenerateOptions } from './generate-options.js';
 import { StopStrings } from './stop-strings.js';
 import type { TokenStream } from './token-stream.js';
 
+/** Last tokens of a prompt that the text after it is decoded with: more than any character has bytes. */
+const CONTEXT = 16;
+
 /**
  * Where a choice stands: in the service's queue, on a rank, on its way from a rank because its reader does not read, without a
  * place for the same reason, or at its end.
@@ -48,6 +51,8 @@ export class ServiceRequest {
     this.#options = options;
     this.#prompt = prompt;
     this.#text = place.tokenizer?.stream() ?? null;
+    // The text goes on after the prompt: its first token keeps a blank that it would lose at a text's beginning.
+    for (const id of prompt.subarray(-CONTEXT)) this.#text?.push(id);
     this.#stops = new StopStrings(options.stops);
   }
 

@@ -56,7 +56,7 @@ describe('a service of the reference decoder', async () => {
   it.each<[string, Partial<ServiceOptions>]>([
     ['on two ranks with graphs', { ranks: 2, ladder: [1, 2, 4, 8] }],
     ['in small chunks of prompts', { limits: { maxNumBatchedTokens: 8 } }],
-    ['on ranks of two processes', { tensorParallelSize: 2 }],
+    ['on two ranks of two processes', { ranks: 2, tensorParallelSize: 2 }],
     ['cut into micro-batches', { ranks: 2, policy: { ubatches: 2, ubatchThresholdDecode: 2 }, ladder: [2, 4, 8] }],
   ])('says the same %s', async (_name, options) => {
     expect((await said(options)).texts).toEqual(plain.texts);
@@ -77,6 +77,13 @@ describe('a service of the reference decoder', async () => {
   it('says the same from a folder', async () => {
     writeCheckpoint(folder, openModel('random:dense'));
     expect((await said({ model: folder })).texts).toEqual(plain.texts);
+  });
+
+  it('says the same on several ranks where experts are spread over them', async () => {
+    const model = 'random:moe';
+    const alone = await said({ model });
+    expect((await said({ model, ranks: 2, ladder: [1, 2, 4, 8] })).texts).toEqual(alone.texts);
+    expect(alone.texts).not.toEqual(plain.texts);
   });
 
   it('is refused where the model cannot be so cut, or knows no such length', async () => {
