@@ -59,7 +59,7 @@ describe('what a command loads', () => {
     expect(own.filter((file) => file.startsWith('cli/'))).toEqual(['cli/doctor.js']);
     const rooms = roomsOf(loaded('check', '--list'));
     for (const room of ['run', 'capture', 'bench', 'conformance', 'workload']) expect(rooms).not.toContain(room);
-    for (const room of ['run', 'capture', 'workload', 'check', 'engines'])
+    for (const room of ['run', 'capture', 'workload', 'check', 'engines', 'service', 'server', 'decoder', 'checkpoint'])
       expect(roomsOf(loaded('doctor'))).not.toContain(room);
   });
 

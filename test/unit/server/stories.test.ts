@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
@@ -44,5 +45,27 @@ describe.skipIf(storiesAbsent)('a real model (skipped where there is none)', () 
     );
     await server.close();
     await service.close();
+  });
+
+  it('chats where its folder has a template', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-chat-'));
+    cpSync(stories, folder, { recursive: true });
+    const config = path.join(folder, 'tokenizer_config.json');
+    const template = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}";
+    const named = { ...JSON.parse(readFileSync(config, 'utf8')), chat_template: template };
+    rmSync(config);
+    writeFileSync(config, JSON.stringify(named));
+    const service = await createService({ model: folder, device: TEST_DEVICE });
+    const server = await startServer({ service });
+    const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'any', maxRetries: 0 });
+    const ask = { model: service.model, temperature: 0, max_tokens: 40 };
+    const content = 'Once upon a time';
+    const { choices, usage } = await client.chat.completions.create({ ...ask, messages: [{ role: 'user', content }] });
+    const plain = await client.completions.create({ ...ask, prompt: content });
+    expect(choices[0]?.message.content).toBe(plain.choices[0]?.text);
+    expect(usage).toEqual(plain.usage);
+    await server.close();
+    await service.close();
+    rmSync(folder, { recursive: true });
   });
 });
