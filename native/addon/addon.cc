@@ -7,7 +7,7 @@ namespace lockstep {
 namespace {
 
 // src/native/index.ts refuses another: raise both whenever what is exported changes.
-constexpr int interface_version = 9;
+constexpr int interface_version = 10;
 
 napi_value open_device(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -71,6 +71,7 @@ constexpr Function functions[] = {
     {"shutdown", shutdown},
     {"bindMetadata", bind_metadata},
     {"probeDriver", probe_driver},
+    {"cpuKernels", cpu_kernels},
     {"probePinning", probe_pinning},
     {"probeCollectives", probe_collectives},
     {"ncclId", nccl_id},

@@ -3,6 +3,7 @@
 #include "collectives/load-nccl.h"
 #include "gpu/cards.h"
 #include "gpu/hiprtc.h"
+#include "kernels/cpu.h"
 #include "objects.h"
 
 namespace lockstep {
@@ -48,6 +49,21 @@ Napi::Value text_or_null(Napi::Env env, const std::string& text) {
 }
 
 }  // namespace
+
+napi_value cpu_kernels(napi_env raw_env, napi_callback_info) {
+  return guarded(raw_env, [&]() -> napi_value {
+    const Napi::Env env(raw_env);
+    const CpuChoice& cpu = cpu_choice();
+    Napi::Array supported = Napi::Array::New(env, cpu.supported.size());
+    for (size_t i = 0; i < cpu.supported.size(); i++) supported.Set(static_cast<uint32_t>(i), cpu.supported[i]);
+    Napi::Object answer = Napi::Object::New(env);
+    answer.Set("name", cpu.name);
+    answer.Set("supported", supported);
+    answer.Set("threads", cpu.threads);
+    answer.Set("mistake", text_or_null(env, cpu.mistake));
+    return answer;
+  });
+}
 
 napi_value probe_driver(napi_env raw_env, napi_callback_info raw) {
   return guarded(raw_env, [&]() -> napi_value {

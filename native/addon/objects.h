@@ -218,6 +218,8 @@ napi_value bind_metadata(napi_env env, napi_callback_info raw);
 
 // MPI in this process, as functions: `addon.mpi`.
 Napi::Object mpi_functions(Napi::Env env);
+// With which instructions and on how many threads the host's kernels run: cpuKernels().
+napi_value cpu_kernels(napi_env env, napi_callback_info info);
 // What there is of a vendor's driver: probeDriver('cuda' | 'hip').
 napi_value probe_driver(napi_env env, napi_callback_info raw);
 // What there is of a vendor's library of collectives, by the kind of device that it serves: probeCollectives('cuda' | 'hip').

@@ -5,6 +5,7 @@
 #include "host-memory.h"
 #include "host-module.h"
 #include "host-stream.h"
+#include "kernels/cpu.h"
 #include "machine-memory.h"
 
 namespace lockstep {
@@ -49,6 +50,10 @@ class HostBackend final : public Backend {
 
 }  // namespace
 
-std::unique_ptr<Backend> create_host_backend() { return std::make_unique<HostBackend>(); }
+std::unique_ptr<Backend> create_host_backend() {
+  const CpuChoice& cpu = cpu_choice();
+  if (!cpu.mistake.empty()) throw DeviceError("ERR_CONFIG_INVALID", cpu.mistake + ".", {{"variable", cpu.variable}});
+  return std::make_unique<HostBackend>();
+}
 
 }  // namespace lockstep

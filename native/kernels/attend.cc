@@ -63,8 +63,13 @@ int64_t items(const lockstep_value* a) {
   return bytes_of(a[N].scalar * a[HEADS].scalar, pieces_of(a[HEAD_DIM].scalar, HEAD_PIECE));
 }
 
+// What requests hold is not known here: as of one chunk each.
+int64_t work(const lockstep_value* a) {
+  return bytes_of(a[N].scalar * a[HEADS].scalar, bytes_of(a[HEAD_DIM].scalar, 2 * CHUNK));
+}
+
 }  // namespace
 
-KernelInfo attend_info() { return kernel_info("attend", arguments, check, items); }
+KernelInfo attend_info() { return kernel_info("attend", arguments, check, items, work); }
 
 }  // namespace lockstep

@@ -8,6 +8,14 @@ namespace lockstep {
 // its bytes (i64), of a scalar an i32 or i64, and last the address of the report.
 using Body = void (*)(Grid grid, void* const* parameters);
 
+// The bodies by Kernel, for the processors that every build runs on, and for newer ones (cpu.h). All give the same bits.
+extern const Body BASE_BODIES[KERNEL_COUNT];
+#ifdef __x86_64__
+extern const Body AVX2_BODIES[KERNEL_COUNT];
+extern const Body AVX512_BODIES[KERNEL_COUNT];
+#endif
+
+// Of those that serve here.
 Body body_of(Kernel kernel);
 
 // By the name of an entry point of device.cu, such as lockstep_copy; null if there is none.

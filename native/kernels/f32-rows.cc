@@ -71,12 +71,17 @@ int32_t check_swiglu(const lockstep_value* a, int64_t* required, lockstep_error*
 
 int64_t swiglu_items(const lockstep_value* a) { return bytes_of(a[2].scalar, a[3].scalar); }
 
+// An exponential is some twenty operations.
+int64_t swiglu_work(const lockstep_value* a) { return bytes_of(swiglu_items(a), 20); }
+
 int32_t check_combine(const lockstep_value* a, int64_t* required, lockstep_error* error) {
   required[0] = float_bytes(a[3].scalar * a[4].scalar, a[5].scalar);
   required[1] = float_bytes(a[3].scalar, a[4].scalar);
   required[2] = float_bytes(a[3].scalar, a[5].scalar);
   return refuse_any_below(combine_arguments, a, {3}, 0, error) || refuse_any_below(combine_arguments, a, {4, 5}, 1, error);
 }
+
+int64_t combine_work(const lockstep_value* a) { return bytes_of(row_items(a), a[4].scalar); }
 
 int32_t check_norm(const lockstep_value* a, int64_t* required, lockstep_error* error) {
   required[0] = float_bytes(a[3].scalar, a[4].scalar);
@@ -91,20 +96,22 @@ int32_t check_norm(const lockstep_value* a, int64_t* required, lockstep_error* e
 
 int64_t norm_items(const lockstep_value* a) { return a[3].scalar; }
 
+int64_t norm_work(const lockstep_value* a) { return bytes_of(a[3].scalar, a[4].scalar); }
+
 }  // namespace
 
-KernelInfo embed_info() { return kernel_info("embed", embed_arguments, check_embed, row_items); }
+KernelInfo embed_info() { return kernel_info("embed", embed_arguments, check_embed, row_items, row_items); }
 
-KernelInfo take_rows_info() { return kernel_info("take_rows", take_arguments, check_take, take_items); }
+KernelInfo take_rows_info() { return kernel_info("take_rows", take_arguments, check_take, take_items, take_items); }
 
-KernelInfo join_columns_info() { return kernel_info("join_columns", join_arguments, check_join, join_items); }
+KernelInfo join_columns_info() { return kernel_info("join_columns", join_arguments, check_join, join_items, join_items); }
 
-KernelInfo add_info() { return kernel_info("add", add_arguments, check_add, add_items); }
+KernelInfo add_info() { return kernel_info("add", add_arguments, check_add, add_items, add_items); }
 
-KernelInfo swiglu_info() { return kernel_info("swiglu", swiglu_arguments, check_swiglu, swiglu_items); }
+KernelInfo swiglu_info() { return kernel_info("swiglu", swiglu_arguments, check_swiglu, swiglu_items, swiglu_work); }
 
-KernelInfo combine_info() { return kernel_info("combine", combine_arguments, check_combine, row_items); }
+KernelInfo combine_info() { return kernel_info("combine", combine_arguments, check_combine, row_items, combine_work); }
 
-KernelInfo rms_norm_info() { return kernel_info("rms_norm", norm_arguments, check_norm, norm_items); }
+KernelInfo rms_norm_info() { return kernel_info("rms_norm", norm_arguments, check_norm, norm_items, norm_work); }
 
 }  // namespace lockstep

@@ -4,10 +4,13 @@
 // body uses no shared memory, no synchronisation and no warp operation, so that any grid and any order of its threads gives
 // the same result. The words that differ between g++, nvcc, hiprtc and clang are all in this file.
 
+// No call is left in a kernel: it would keep its values in memory.
+#define LOCKSTEP_INLINE __attribute__((always_inline))
+
 #if defined(__CUDACC__) || defined(__CUDA__) || defined(__HIP__)
 #define LOCKSTEP_ON_DEVICE 1
-#define LOCKSTEP_BODY static __device__ inline
-#define LOCKSTEP_MEMBER __device__ inline
+#define LOCKSTEP_BODY static __device__ inline LOCKSTEP_INLINE
+#define LOCKSTEP_MEMBER __device__ inline LOCKSTEP_INLINE
 #else
 // Of one file alone: the bodies are compiled several times, with other instructions each.
 #define LOCKSTEP_BODY static inline
@@ -16,7 +19,7 @@
 
 #ifdef __clang__
 #define LOCKSTEP_UNROLL _Pragma("unroll")
-// A product is rounded before it is added to anything, whatever the compiler was told. Others have a flag for it.
+// A product is rounded before it is added to anything, whatever the flags say. Other compilers have a flag for it.
 #pragma clang fp contract(off)
 #elif defined(LOCKSTEP_ON_DEVICE)
 #define LOCKSTEP_UNROLL _Pragma("unroll")

@@ -19,6 +19,8 @@ struct KernelInfo {
   // Of lockstep_kernel.
   int32_t (*check)(const lockstep_value* arguments, int64_t* required_bytes, lockstep_error* error);
   int64_t (*items)(const lockstep_value* arguments);
+  // About how many numbers a launch adds up, which says whether it is worth several threads of the host. Null: it never is.
+  int64_t (*work)(const lockstep_value* arguments);
 };
 
 // Defined beside each kernel's body: <name>_info().
@@ -28,9 +30,9 @@ struct KernelInfo {
 
 template <int32_t count>
 KernelInfo kernel_info(const char* name, const lockstep_argument (&arguments)[count], decltype(KernelInfo::check) check,
-                       decltype(KernelInfo::items) items) {
+                       decltype(KernelInfo::items) items, decltype(KernelInfo::work) work = nullptr) {
   static_assert(count <= LOCKSTEP_MAX_ARGUMENTS);
-  return {name, count, arguments, check, items};
+  return {name, count, arguments, check, items, work};
 }
 
 // What a check returns when it refuses.

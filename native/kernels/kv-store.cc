@@ -28,6 +28,6 @@ int64_t items(const lockstep_value* a) { return bytes_of(a[N].scalar * 2, a[KV_H
 
 }  // namespace
 
-KernelInfo kv_store_info() { return kernel_info("kv_store", arguments, check, items); }
+KernelInfo kv_store_info() { return kernel_info("kv_store", arguments, check, items, items); }
 
 }  // namespace lockstep

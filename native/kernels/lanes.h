@@ -70,11 +70,10 @@ LOCKSTEP_BODY float total_of(const Lanes& lanes) {
 #ifdef LOCKSTEP_ON_DEVICE
   Lanes sums = lanes;
   LOCKSTEP_UNROLL
-  for (int half = 8; half > 0; half /= 2) {
-    LOCKSTEP_UNROLL
-    for (int l = 0; l < half; l++) sums.part[l] = sums.part[l] + sums.part[l + half];
-  }
-  return sums.part[0];
+  for (int l = 0; l < 8; l++) sums.part[l] = sums.part[l] + sums.part[l + 8];
+  LOCKSTEP_UNROLL
+  for (int l = 0; l < 4; l++) sums.part[l] = sums.part[l] + sums.part[l + 4];
+  return (sums.part[0] + sums.part[2]) + (sums.part[1] + sums.part[3]);
 #else
   typedef float Four __attribute__((vector_size(16)));
   Four quarter[4];

@@ -23,6 +23,8 @@ int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error)
 
 int64_t items(const lockstep_value* a) { return bytes_of(a[3].scalar, a[5].scalar); }
 
+int64_t work(const lockstep_value* a) { return bytes_of(items(a), a[4].scalar); }
+
 int32_t check_expert(const lockstep_value* a, int64_t* required, lockstep_error* error) {
   if (refuse_any_below(expert_arguments, a, {N, FIRST, COUNT, PER_CHOICE}, 0, error) != 0) return 1;
   if (refuse_any_below(expert_arguments, a, {K, K_DIM, M}, 1, error) != 0) return 1;
@@ -39,10 +41,12 @@ int32_t check_expert(const lockstep_value* a, int64_t* required, lockstep_error*
 
 int64_t expert_items(const lockstep_value* a) { return bytes_of(a[N].scalar * a[K].scalar, a[M].scalar); }
 
+int64_t expert_work(const lockstep_value* a) { return bytes_of(expert_items(a), a[K_DIM].scalar); }
+
 }  // namespace
 
-KernelInfo matmul_info() { return kernel_info("matmul", arguments, check, items); }
+KernelInfo matmul_info() { return kernel_info("matmul", arguments, check, items, work); }
 
-KernelInfo expert_matmul_info() { return kernel_info("expert_matmul", expert_arguments, check_expert, expert_items); }
+KernelInfo expert_matmul_info() { return kernel_info("expert_matmul", expert_arguments, check_expert, expert_items, expert_work); }
 
 }  // namespace lockstep

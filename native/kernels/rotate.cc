@@ -29,6 +29,6 @@ int64_t items(const lockstep_value* a) { return bytes_of(a[N].scalar, a[HEADS].s
 
 }  // namespace
 
-KernelInfo rotate_info() { return kernel_info("rotate", arguments, check, items); }
+KernelInfo rotate_info() { return kernel_info("rotate", arguments, check, items, items); }
 
 }  // namespace lockstep

@@ -21,8 +21,11 @@ int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error)
 
 int64_t items(const lockstep_value* a) { return a[3].scalar; }
 
+// A pass over the row, and some more where top-k or top-p cut it.
+int64_t work(const lockstep_value* a) { return bytes_of(bytes_of(a[3].scalar, a[4].scalar), 8); }
+
 }  // namespace
 
-KernelInfo sample_info() { return kernel_info("sample", arguments, check, items); }
+KernelInfo sample_info() { return kernel_info("sample", arguments, check, items, work); }
 
 }  // namespace lockstep

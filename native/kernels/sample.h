@@ -50,12 +50,12 @@ LOCKSTEP_BODY int last_rank(int lowest, int highest, const Holds& holds) {
 
 LOCKSTEP_BODY int64 count_from(const LogitRow& row, int rank) {
   const float* const logits = row.logits;
-  return count_row(row.vocab, [=](auto at) { return rank_of(at(logits)) >= rank; });
+  return count_row(row.vocab, [=](auto at) LOCKSTEP_INLINE { return rank_of(at(logits)) >= rank; });
 }
 
 // The sum of the weights from a rank on, in the order of lanes.h.
 LOCKSTEP_BODY float weigh_from(const LogitRow& row, int rank) {
-  return sum_row(row.vocab, [=](auto at) {
+  return sum_row(row.vocab, [=](auto at) LOCKSTEP_INLINE {
     const auto logit = at(row.logits);
     const auto weight = weight_of(row, logit);
     return rank_of(logit) >= rank ? weight : decltype(logit + weight){};
@@ -64,16 +64,16 @@ LOCKSTEP_BODY float weigh_from(const LogitRow& row, int rank) {
 
 // The k greatest, of equal ones the first.
 LOCKSTEP_BODY Cut cut_top_k(const LogitRow& row, int lowest, int highest, int64 k) {
-  const int rank = last_rank(lowest, highest, [&](int from) { return count_from(row, from) >= k; });
+  const int rank = last_rank(lowest, highest, [&](int from) LOCKSTEP_INLINE { return count_from(row, from) >= k; });
   return {rank, k - (rank < highest ? count_from(row, rank + 1) : 0)};
 }
 
 // The fewest of those of `cut` whose weights are `p` of all of theirs.
 LOCKSTEP_BODY Cut cut_top_p(const LogitRow& row, Cut cut, int highest, float p) {
-  const auto weigh_above = [&](int rank) { return rank < highest ? weigh_from(row, rank + 1) : 0.0f; };
-  const auto weight_at = [&](int rank) { return weight_of(row, value_of_rank(rank)); };
+  const auto weigh_above = [&](int rank) LOCKSTEP_INLINE { return rank < highest ? weigh_from(row, rank + 1) : 0.0f; };
+  const auto weight_at = [&](int rank) LOCKSTEP_INLINE { return weight_of(row, value_of_rank(rank)); };
   const float wanted = p * (weigh_above(cut.rank) + static_cast<float>(cut.ties) * weight_at(cut.rank));
-  const int rank = last_rank(cut.rank, highest, [&](int from) { return weigh_from(row, from) >= wanted; });
+  const int rank = last_rank(cut.rank, highest, [&](int from) LOCKSTEP_INLINE { return weigh_from(row, from) >= wanted; });
   const int64 most = rank == cut.rank ? cut.ties : count_from(row, rank) - (rank < highest ? count_from(row, rank + 1) : 0);
   const float above = weigh_above(rank);
   const float weight = weight_at(rank);
@@ -86,12 +86,12 @@ LOCKSTEP_BODY Cut cut_top_p(const LogitRow& row, Cut cut, int highest, float p) 
 template <typename Each>
 LOCKSTEP_BODY void walk_cut(const LogitRow& row, Cut cut, const Each& each) {
   int64 ties = 0;
-  const auto weight = [=](auto at) {
+  const auto weight = [=](auto at) LOCKSTEP_INLINE {
     const auto logit = at(row.logits);
     const auto own = weight_of(row, logit);
     return rank_of(logit) >= cut.rank ? own : decltype(logit + own){};
   };
-  walk_row(row.vocab, weight, [&](int64 token, float own) {
+  walk_row(row.vocab, weight, [&](int64 token, float own) LOCKSTEP_INLINE {
     if (!(own > 0)) return true;
     if (rank_of(row.logits[token]) == cut.rank && ties++ >= cut.ties) return true;
     return each(token, own);
@@ -115,7 +115,7 @@ LOCKSTEP_BODY int64 draw_token(const LogitRow& row, const int* controls, int64 f
   if (top_k > 0 && top_k < row.vocab) cut = cut_top_k(row, lowest, highest, top_k);
   if (top_p < 1) cut = cut_top_p(row, cut, highest, top_p);
   float total = 0;
-  walk_cut(row, cut, [&](int64, float weight) {
+  walk_cut(row, cut, [&](int64, float weight) LOCKSTEP_INLINE {
     total = total + weight;
     return true;
   });
@@ -125,7 +125,7 @@ LOCKSTEP_BODY int64 draw_token(const LogitRow& row, const int* controls, int64 f
   const float wanted = uniform_of(seed, static_cast<unsigned>(controls[CONTROL_POSITION])) * total;
   int64 drawn = first;
   float sum = 0;
-  walk_cut(row, cut, [&](int64 token, float weight) {
+  walk_cut(row, cut, [&](int64 token, float weight) LOCKSTEP_INLINE {
     drawn = token;
     sum = sum + weight;
     return !(sum > wanted);

@@ -1,4 +1,5 @@
 import {
+  type CpuKernels,
   type DeviceCard,
   type DeviceProbe,
   type LibraryProbe,
@@ -40,6 +41,15 @@ function tryCard(kind: 'cuda' | 'hip', ordinal: number, arena: Uint8Array): Card
     const { message, details } = error as LockstepError;
     return { opens: false, reason: typeof details?.reason === 'string' ? details.reason : message, pinnedArena };
   }
+}
+
+/** With which instructions and on how many threads the host's kernels run. */
+export function cpuLines(found: CpuKernels | null): string[] {
+  if (found === null) return [entry('host', false, 'the addon does not load')];
+  const { name, supported, threads, mistake } = found;
+  if (mistake !== null) return [entry(name, false, mistake)];
+  const choices = `of ${supported.join(', ')} (LOCKSTEP_CPU)`;
+  return [entry(name, true, `${choices}; ${threads} ${threads === 1 ? 'thread' : 'threads'} (LOCKSTEP_THREADS)`)];
 }
 
 /** A device with its cards; of one that cannot be opened what was tried. */

@@ -1,7 +1,9 @@
 import {
+  type CpuKernels,
   type DeviceProbe,
   type LibraryProbe,
   probeCollectives,
+  probeCpuKernels,
   probeDevices,
   VALIDATION,
   type Validation,
@@ -13,6 +15,7 @@ import { type MpiAttempt, probeMpi } from '../ranks/index.js';
 import {
   type CardTrials,
   collectiveLines,
+  cpuLines,
   deviceLines,
   kernelLines,
   tryCards,
@@ -27,6 +30,8 @@ interface Findings {
   readonly devices: readonly DeviceProbe[];
   /** Of each card, by `cuda:0`, whether it opens, and whether its driver takes a planner's memory as its own. */
   readonly cards: CardTrials;
+  /** What the host's kernels run with; null without the addon. */
+  readonly cpuKernels: CpuKernels | null;
   /** Code for GPUs that lies beside the addon; null without it. */
   readonly kernels: readonly KernelImage[] | null;
   readonly libraries: readonly LibraryProbe[];
@@ -79,6 +84,7 @@ async function findings(): Promise<Findings> {
     schemaVersion: 1,
     devices,
     cards,
+    cpuKernels: probeCpuKernels(),
     kernels: kernelImages(),
     libraries,
     validation: VALIDATION,
@@ -153,6 +159,8 @@ function lines(found: Findings): string[] {
     '',
     'devices',
     ...devices.flatMap((device) => deviceLines(device, found.cards)),
+    'kernels of the host',
+    ...cpuLines(found.cpuKernels),
     'kernels for GPUs',
     ...kernelLines(found.kernels),
     'collectives of GPUs',

@@ -11,6 +11,7 @@ export { type OpenDeviceOptions, openDevice } from './open-device.js';
 export { DevicePool } from './pool.js';
 export {
   attemptText,
+  type CpuKernels,
   type DeviceAttempt,
   type DeviceCard,
   type DeviceDriver,
@@ -18,6 +19,7 @@ export {
   type LibraryProbe,
   type PinnedArena,
   probeCollectives,
+  probeCpuKernels,
   probeDevices,
   probePinnedArena,
 } from './probe-devices.js';

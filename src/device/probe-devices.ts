@@ -1,4 +1,10 @@
-import { loadNative, type NativeAddon, type NativeCard, type NativeDriverProbe } from '../native/index.js';
+import {
+  loadNative,
+  type NativeAddon,
+  type NativeCard,
+  type NativeCpuKernels,
+  type NativeDriverProbe,
+} from '../native/index.js';
 import type { DeviceKind } from './device.js';
 
 /** One library tried, and why it did not serve. */
@@ -53,8 +59,22 @@ export function probeDevices(): DeviceProbe[] {
     const attempts = [{ library: 'lockstep.node', reason }];
     return (['host', 'cuda', 'hip'] as const).map((kind) => ({ ...NOTHING, kind, available: false, reason, attempts }));
   }
-  const host: DeviceProbe = { ...NOTHING, kind: 'host', available: true, reason: 'kernels run on CPU threads' };
+  const { mistake } = addon.cpuKernels();
+  const reason = mistake ?? 'kernels run on CPU threads';
+  const host: DeviceProbe = { ...NOTHING, kind: 'host', available: mistake === null, reason };
   return [host, probeGpu(addon, 'cuda'), probeGpu(addon, 'hip')];
+}
+
+/** What the host's kernels run with; null where the addon does not load. */
+export type CpuKernels = NativeCpuKernels;
+
+/** With which instructions and on how many threads the host's kernels run. Never throws. */
+export function probeCpuKernels(): CpuKernels | null {
+  try {
+    return loadNative().cpuKernels();
+  } catch {
+    return null;
+  }
 }
 
 /** A GPU vendor's driver: the addon loads it at the first call in a process, and keeps what came of it. */

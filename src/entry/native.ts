@@ -21,6 +21,7 @@ export {
   type NativeCapturedOrder,
   type NativeCard,
   type NativeCommunicator,
+  type NativeCpuKernels,
   type NativeDevice,
   type NativeDeviceFacts,
   type NativeDriverAttempt,

@@ -21,6 +21,8 @@ export interface NativeAddon {
   probeLibrary(name: string): string | null;
   /** Loads a vendor's driver, once a process, and asks it for its cards. */
   probeDriver(kind: 'cuda' | 'hip'): NativeDriverProbe;
+  /** With which instructions and on how many threads the host's kernels run. */
+  cpuKernels(): NativeCpuKernels;
   /** Pins a view's memory for a card, and lets it go again: null when the driver takes it, else why not. Makes the card's context. */
   probePinning(kind: 'cuda' | 'hip', ordinal: number, view: Uint8Array): string | null;
   /** Loads NCCL ('cuda') or RCCL ('hip'), once a process. */
@@ -48,6 +50,18 @@ export interface NativeAddon {
   readonly mpi: NativeMpi;
   /** Stops and joins every stream thread of this JS thread and releases its arenas. Idempotent. */
   shutdown(): void;
+}
+
+/** What the host's kernels run with. */
+export interface NativeCpuKernels {
+  /** The instruction set: `v2`, `avx2` or `avx512` of x86-64, else `base`. All give the same bits. */
+  readonly name: string;
+  /** Those that this processor has, the least first. */
+  readonly supported: readonly string[];
+  /** Threads that a large launch is shared out to, its stream's own included. */
+  readonly threads: number;
+  /** Why `LOCKSTEP_CPU` or `LOCKSTEP_THREADS` cannot be followed; null where they can. */
+  readonly mistake: string | null;
 }
 
 /** What HIP's runtime compiler made. */

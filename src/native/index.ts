@@ -12,6 +12,7 @@ export type {
   NativeCard,
   NativeCollectivesProbe,
   NativeCommunicator,
+  NativeCpuKernels,
   NativeDevice,
   NativeDeviceFacts,
   NativeDriverAttempt,
@@ -43,7 +44,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 9;
+const INTERFACE_VERSION = 10;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;

@@ -23,6 +23,10 @@ export const poison = (bytes: number): Uint8Array => new Uint8Array(bytes).fill(
 export const bytesOf = (values: Int32Array | BigInt64Array): Uint8Array => new Uint8Array(values.buffer.slice(0));
 export const i32Bytes = (values: readonly number[]): Uint8Array => bytesOf(Int32Array.from(values));
 export const i64Bytes = (values: readonly bigint[]): Uint8Array => bytesOf(BigInt64Array.from(values));
+export const f32Bytes = (values: readonly number[]): Uint8Array =>
+  new Uint8Array(Float32Array.from(values).buffer.slice(0));
+export const f32Of = (bytes: Uint8Array): Float32Array =>
+  new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 export const i32Of = (bytes: Uint8Array): Int32Array =>
   new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2);
 export const i64Of = (bytes: Uint8Array): BigInt64Array =>

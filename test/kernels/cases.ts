@@ -1,9 +1,13 @@
+import { attend, kvStore } from './attend-cases.js';
 import { copy, fill, gatherRows, scatterRows, tableEdit } from './byte-cases.js';
 import { kvRead, kvReadRows, kvWrite } from './cache-cases.js';
 import type { KernelCase, KernelCases } from './case.js';
 import { Draws } from './draws.js';
 import { expert, sumShares } from './expert-cases.js';
+import { combine, expertMatmul, route } from './expert-f32-cases.js';
+import { add, embed, joinColumns, matmul, rmsNorm, rotate, swiglu, takeRows } from './f32-cases.js';
 import { deviceInputs } from './input-cases.js';
+import { sample } from './sample-cases.js';
 
 /** Cases of every kernel of kernel-names.inc. */
 export const CASES: Readonly<Record<string, KernelCases>> = {
@@ -18,6 +22,20 @@ export const CASES: Readonly<Record<string, KernelCases>> = {
   device_inputs: deviceInputs,
   expert,
   sum_shares: sumShares,
+  embed,
+  rms_norm: rmsNorm,
+  matmul,
+  add,
+  rotate,
+  kv_store: kvStore,
+  attend,
+  swiglu,
+  take_rows: takeRows,
+  join_columns: joinColumns,
+  sample,
+  route,
+  expert_matmul: expertMatmul,
+  combine,
 };
 
 /** `count` cases of a kernel, the same ones again for the same seed. */

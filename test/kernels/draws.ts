@@ -31,6 +31,20 @@ export class Draws {
     return choice;
   }
 
+  /** A float32 of all 24 bits, of a magnitude up to 2; now and then 0, -0 or one far smaller or greater. */
+  float(): number {
+    const word = Number(this.word() >> 32n);
+    const value = ((word >>> 8) - 2 ** 23) / 2 ** 22;
+    const kind = word & 0xff;
+    if (kind >= 20) return value;
+    return kind < 5 ? 0 : kind < 10 ? -0 : value * (kind < 15 ? 2 ** -30 : 2 ** 12);
+  }
+
+  /** `count` floats. */
+  floats(count: number): number[] {
+    return this.list(count, () => this.float());
+  }
+
   /** `count` of the integers below `limit`, each once, in no order. */
   distinct(count: number, limit: number): number[] {
     const all = Array.from({ length: limit }, (_, index) => index);

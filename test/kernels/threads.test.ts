@@ -33,15 +33,20 @@ test.each(Object.keys(CASES))(
     const grids = cases.map((): ThreadGrid => {
       return draws.once(3) ? null : { grid: draws.from(1, 4), block: draws.pick([1, 5, 32, 48]), seed: draws.word() };
     });
-    const results = program.run(cases.map(({ launch }, index) => [launch, grids[index] ?? null]));
-    for (const [index, one] of cases.entries()) {
-      const result = results[index];
+    const runs = program.cpus().flatMap((cpu) => {
+      const results = program.run(
+        cases.map(({ launch }, index) => [launch, grids[index] ?? null]),
+        { LOCKSTEP_CPU: cpu },
+      );
+      return cases.map((one, index) => ({ one, index, cpu, result: results[index] }));
+    });
+    for (const { one, index, cpu, result } of runs) {
       if (result === undefined) throw new RangeError('a launch without a result');
       const grid = JSON.stringify(grids[index], (_, value) => (typeof value === 'bigint' ? `${value}` : value));
       expect(result.refused, `case ${index}: ${result.words}`).toBe(false);
       expect(
         differenceFrom(one, result.words, result.buffers),
-        `case ${index} of seed ${seed}, grid ${grid}`,
+        `case ${index} of seed ${seed}, grid ${grid}, on ${cpu}`,
       ).toBeNull();
       expect(result.items).toBeGreaterThanOrEqual(0n);
     }

@@ -73,7 +73,7 @@ function parseEntry(name: string, lines: readonly string[], begin: number, end: 
   for (let at = begin; at < end; at++) {
     const line = lines[at] ?? '';
     const parameter = /^\.param \.[us](32|64) (?:\.ptr(?: \.\w+)*(?: \.align \d+)? )?(\w+),?$/.exec(line);
-    const declared = /^\.reg \.(pred|b16|b32|b64) (%\w+)<(\d+)>;$/.exec(line.replace(/\s+/g, ' '));
+    const declared = /^\.reg \.(pred|b16|b32|b64|f32) (%\w+)<(\d+)>;$/.exec(line.replace(/\s+/g, ' '));
     const label = /^([$\w]+):$/.exec(line);
     if (line === '' || line === ')' || line === '{' || SKIPPED.test(line)) continue;
     if (parameter !== null) {
@@ -118,6 +118,8 @@ function parseOperand(text: string, at: number, registers: ReadonlyMap<string, n
   if (/^-?(?:\d+|0x[0-9a-fA-F]+)$/.test(text)) {
     return { kind: 'immediate', value: text.startsWith('-') ? -BigInt(text.slice(1)) : BigInt(text) };
   }
+  const float = /^0f([0-9a-fA-F]{8})$/.exec(text);
+  if (float !== null) return { kind: 'immediate', value: BigInt(`0x${float[1]}`) };
   if (/^\$?\w+$/.test(text) && !/^\d/.test(text)) return { kind: 'label', name: text };
   throw unknown(at, text);
 }

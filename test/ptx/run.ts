@@ -1,5 +1,5 @@
 import type { GlobalMemory } from './memory.js';
-import { operationOf, typed, widthOf } from './operations.js';
+import { movedType, operationOf, typed, widthOf } from './operations.js';
 import type { Entry, Instruction, Operand } from './parse.js';
 
 /** Threads of a launch, in the order in which they run: each to its end, since kernels do not synchronise. */
@@ -96,8 +96,9 @@ export class Kernel {
       const target = this.#entry.labels.get(first.name);
       return () => target;
     }
-    const type = opcode.split('.').at(-1) ?? '';
-    const space = opcode.slice(0, -type.length - 1);
+    const last = opcode.split('.').at(-1) ?? '';
+    const space = opcode.slice(0, -last.length - 1);
+    const type = space.startsWith('ld') || space.startsWith('st') ? movedType(last) : last;
     if (space === 'st.global' && first !== undefined) {
       const [value] = rest;
       if (value === undefined || rest.length !== 1) throw mistake();
@@ -112,7 +113,11 @@ export class Kernel {
         throw mistake();
       return (thread) => write(thread, thread.parameters.get(base) ?? 0n);
     }
-    if ((space === 'ld.global' || space === 'ld.volatile.global' || space === 'ld.global.nc') && rest.length === 1) {
+    // Without local and shared memory an address of no space named is one of global memory.
+    if (
+      (space === 'ld' || space === 'ld.global' || space === 'ld.volatile.global' || space === 'ld.global.nc') &&
+      rest.length === 1
+    ) {
       const [from] = rest;
       if (from === undefined) throw mistake();
       const [address, bytes] = [this.#address(from), widthOf(type) / 8];

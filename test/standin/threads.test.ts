@@ -32,7 +32,7 @@ const WELL = { status: 0, signal: null, stdout: '', stderr: '' };
 const CASES = ['streams', 'waiters', 'disposal', 'local', 'local, lost'];
 
 describe.each([
-  ['host', CASES],
+  ['host', [...CASES, 'shared launches']],
   // Its driver is the stand-in; HIP's is another table for the same code.
   ['cuda', [...CASES, 'nccl', 'nccl, late']],
 ])('ThreadSanitizer reports nothing on %s', (device, names) => {

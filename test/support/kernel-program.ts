@@ -62,6 +62,11 @@ export class KernelProgram {
     return new Map(lines.map((line) => line.split(' ') as [string, string]));
   }
 
+  /** The instruction sets that the kernels are compiled for and this processor has: values of `LOCKSTEP_CPU`. */
+  cpus(): string[] {
+    return execFileSync(this.#program, ['cpu'], { encoding: 'utf8' }).trim().split('\n');
+  }
+
   /** What each report of 32 bytes says: the kernel that it names, and its words; two empty texts where all went well. */
   words(reports: readonly Uint8Array[]): (readonly [kernel: string, words: string])[] {
     const lines = execFileSync(this.#program, ['words'], { input: Buffer.concat(reports), encoding: 'utf8' }).split(
@@ -73,10 +78,14 @@ export class KernelProgram {
     });
   }
 
-  /** Runs launches one after the other, each on fresh copies of its buffers. */
-  run(launches: readonly (readonly [KernelLaunch, ThreadGrid])[]): KernelResult[] {
+  /** Runs launches one after the other, each on fresh copies of its buffers, with these variables beside those of this process. */
+  run(launches: readonly (readonly [KernelLaunch, ThreadGrid])[], variables: NodeJS.ProcessEnv = {}): KernelResult[] {
     const input = Buffer.concat(launches.flatMap(([launch, grid]) => encode(launch, grid)));
-    const output = execFileSync(this.#program, { input, maxBuffer: 1 << 30 });
+    const output = execFileSync(this.#program, {
+      input,
+      maxBuffer: 1 << 30,
+      env: { ...process.env, ...variables },
+    });
     let at = 0;
     const take = (bytes: number): Buffer => {
       at += bytes;

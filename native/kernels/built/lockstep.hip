@@ -6,10 +6,13 @@
 // body uses no shared memory, no synchronisation and no warp operation, so that any grid and any order of its threads gives
 // the same result. The words that differ between g++, nvcc, hiprtc and clang are all in this file.
 
+// No call is left in a kernel: it would keep its values in memory.
+#define LOCKSTEP_INLINE __attribute__((always_inline))
+
 #if defined(__CUDACC__) || defined(__CUDA__) || defined(__HIP__)
 #define LOCKSTEP_ON_DEVICE 1
-#define LOCKSTEP_BODY static __device__ inline
-#define LOCKSTEP_MEMBER __device__ inline
+#define LOCKSTEP_BODY static __device__ inline LOCKSTEP_INLINE
+#define LOCKSTEP_MEMBER __device__ inline LOCKSTEP_INLINE
 #else
 // Of one file alone: the bodies are compiled several times, with other instructions each.
 #define LOCKSTEP_BODY static inline
@@ -18,7 +21,7 @@
 
 #ifdef __clang__
 #define LOCKSTEP_UNROLL _Pragma("unroll")
-// A product is rounded before it is added to anything, whatever the compiler was told. Others have a flag for it.
+// A product is rounded before it is added to anything, whatever the flags say. Other compilers have a flag for it.
 #pragma clang fp contract(off)
 #elif defined(LOCKSTEP_ON_DEVICE)
 #define LOCKSTEP_UNROLL _Pragma("unroll")
@@ -140,11 +143,10 @@ LOCKSTEP_BODY float total_of(const Lanes& lanes) {
 #ifdef LOCKSTEP_ON_DEVICE
   Lanes sums = lanes;
   LOCKSTEP_UNROLL
-  for (int half = 8; half > 0; half /= 2) {
-    LOCKSTEP_UNROLL
-    for (int l = 0; l < half; l++) sums.part[l] = sums.part[l] + sums.part[l + half];
-  }
-  return sums.part[0];
+  for (int l = 0; l < 8; l++) sums.part[l] = sums.part[l] + sums.part[l + 8];
+  LOCKSTEP_UNROLL
+  for (int l = 0; l < 4; l++) sums.part[l] = sums.part[l] + sums.part[l + 4];
+  return (sums.part[0] + sums.part[2]) + (sums.part[1] + sums.part[3]);
 #else
   typedef float Four __attribute__((vector_size(16)));
   Four quarter[4];
@@ -378,7 +380,7 @@ enum Fault : int {
   FAULT_ID,
   FAULT_INDEX,
   FAULT_ROTATION,
-  FAULT_NO_TOKEN,
+  FAULT_TOKEN_POSITION,
   FAULT_TEMPERATURE,
   FAULT_TOP_K,
   FAULT_TOP_P,
@@ -677,12 +679,11 @@ LOCKSTEP_BODY bool attend_head(const PagedHead& head, const float* query, float*
 
 #endif
 
-// Causal attention over a paged cache. Token t of request r is at position seqLens[r] - (queryStartLoc[r + 1] - t) and sees the
-// keys from position - window + 1 on (window 0: from 0 on) up to its own. The softmax goes over chunks of 64 positions in order: with each the
+// Causal attention over a paged cache. A token sees the keys of its request from position - window + 1 on (window 0: from 0 on) up to its
+// own position. The softmax goes over chunks of 64 positions in order: with each the
 // sums so far shrink to the new maximum. A token of request -1 is padding and gets zeros.
 LOCKSTEP_BODY void attend(Grid grid, const float* qkv, int64, const float* cache, int64 cache_bytes, const int* block_table, int64,
-                          const int* query_start_loc, int64, const int* seq_lens, int64, const int* token_to_request, int64,
-                          float* out, int64, int n, int requests, int table_width, int block_size, int pitch, int heads,
+                          const int64* positions, int64, const int* token_to_request, int64, float* out, int64, int n, int requests, int table_width, int block_size, int pitch, int heads,
                           int kv_heads, int head_dim, int window, int scale_bits, Report* report) {
   if (is_failed(report)) return;
 #ifdef LOCKSTEP_ON_DEVICE
@@ -706,15 +707,10 @@ LOCKSTEP_BODY void attend(Grid grid, const float* qkv, int64, const float* cache
     if (request < 0 || request >= requests) {
       return fail(report, KERNEL_attend, FAULT_TOKEN_REQUEST, token, request, requests);
     }
-    const int64 length = seq_lens[request];
-    if (length < 0 || length > static_cast<int64>(table_width) * block_size) {
-      return fail(report, KERNEL_attend, FAULT_LENGTH, request, length, static_cast<int64>(table_width) * block_size);
+    const int64 last = positions[token];
+    if (last < 0 || last >= static_cast<int64>(table_width) * block_size) {
+      return fail(report, KERNEL_attend, FAULT_TOKEN_POSITION, token, last, static_cast<int64>(table_width) * block_size);
     }
-    const int64 from_end = query_start_loc[request + 1] - token;
-    if (from_end < 1 || from_end > length) {
-      return fail(report, KERNEL_attend, FAULT_NO_TOKEN, token, place_of(request, from_end), length);
-    }
-    const int64 last = length - from_end;
     const int64 first = window == 0 ? 0 : larger(0, last - window + 1);
     const PagedHead head = {cache + h / (heads / kv_heads) * head_dim,
                             block_table + request * table_width,
@@ -1349,12 +1345,12 @@ LOCKSTEP_BODY int last_rank(int lowest, int highest, const Holds& holds) {
 
 LOCKSTEP_BODY int64 count_from(const LogitRow& row, int rank) {
   const float* const logits = row.logits;
-  return count_row(row.vocab, [=](auto at) { return rank_of(at(logits)) >= rank; });
+  return count_row(row.vocab, [=](auto at) LOCKSTEP_INLINE { return rank_of(at(logits)) >= rank; });
 }
 
 // The sum of the weights from a rank on, in the order of lanes.h.
 LOCKSTEP_BODY float weigh_from(const LogitRow& row, int rank) {
-  return sum_row(row.vocab, [=](auto at) {
+  return sum_row(row.vocab, [=](auto at) LOCKSTEP_INLINE {
     const auto logit = at(row.logits);
     const auto weight = weight_of(row, logit);
     return rank_of(logit) >= rank ? weight : decltype(logit + weight){};
@@ -1363,16 +1359,16 @@ LOCKSTEP_BODY float weigh_from(const LogitRow& row, int rank) {
 
 // The k greatest, of equal ones the first.
 LOCKSTEP_BODY Cut cut_top_k(const LogitRow& row, int lowest, int highest, int64 k) {
-  const int rank = last_rank(lowest, highest, [&](int from) { return count_from(row, from) >= k; });
+  const int rank = last_rank(lowest, highest, [&](int from) LOCKSTEP_INLINE { return count_from(row, from) >= k; });
   return {rank, k - (rank < highest ? count_from(row, rank + 1) : 0)};
 }
 
 // The fewest of those of `cut` whose weights are `p` of all of theirs.
 LOCKSTEP_BODY Cut cut_top_p(const LogitRow& row, Cut cut, int highest, float p) {
-  const auto weigh_above = [&](int rank) { return rank < highest ? weigh_from(row, rank + 1) : 0.0f; };
-  const auto weight_at = [&](int rank) { return weight_of(row, value_of_rank(rank)); };
+  const auto weigh_above = [&](int rank) LOCKSTEP_INLINE { return rank < highest ? weigh_from(row, rank + 1) : 0.0f; };
+  const auto weight_at = [&](int rank) LOCKSTEP_INLINE { return weight_of(row, value_of_rank(rank)); };
   const float wanted = p * (weigh_above(cut.rank) + static_cast<float>(cut.ties) * weight_at(cut.rank));
-  const int rank = last_rank(cut.rank, highest, [&](int from) { return weigh_from(row, from) >= wanted; });
+  const int rank = last_rank(cut.rank, highest, [&](int from) LOCKSTEP_INLINE { return weigh_from(row, from) >= wanted; });
   const int64 most = rank == cut.rank ? cut.ties : count_from(row, rank) - (rank < highest ? count_from(row, rank + 1) : 0);
   const float above = weigh_above(rank);
   const float weight = weight_at(rank);
@@ -1385,12 +1381,12 @@ LOCKSTEP_BODY Cut cut_top_p(const LogitRow& row, Cut cut, int highest, float p) 
 template <typename Each>
 LOCKSTEP_BODY void walk_cut(const LogitRow& row, Cut cut, const Each& each) {
   int64 ties = 0;
-  const auto weight = [=](auto at) {
+  const auto weight = [=](auto at) LOCKSTEP_INLINE {
     const auto logit = at(row.logits);
     const auto own = weight_of(row, logit);
     return rank_of(logit) >= cut.rank ? own : decltype(logit + own){};
   };
-  walk_row(row.vocab, weight, [&](int64 token, float own) {
+  walk_row(row.vocab, weight, [&](int64 token, float own) LOCKSTEP_INLINE {
     if (!(own > 0)) return true;
     if (rank_of(row.logits[token]) == cut.rank && ties++ >= cut.ties) return true;
     return each(token, own);
@@ -1414,7 +1410,7 @@ LOCKSTEP_BODY int64 draw_token(const LogitRow& row, const int* controls, int64 f
   if (top_k > 0 && top_k < row.vocab) cut = cut_top_k(row, lowest, highest, top_k);
   if (top_p < 1) cut = cut_top_p(row, cut, highest, top_p);
   float total = 0;
-  walk_cut(row, cut, [&](int64, float weight) {
+  walk_cut(row, cut, [&](int64, float weight) LOCKSTEP_INLINE {
     total = total + weight;
     return true;
   });
@@ -1424,7 +1420,7 @@ LOCKSTEP_BODY int64 draw_token(const LogitRow& row, const int* controls, int64 f
   const float wanted = uniform_of(seed, static_cast<unsigned>(controls[CONTROL_POSITION])) * total;
   int64 drawn = first;
   float sum = 0;
-  walk_cut(row, cut, [&](int64 token, float weight) {
+  walk_cut(row, cut, [&](int64 token, float weight) LOCKSTEP_INLINE {
     drawn = token;
     sum = sum + weight;
     return !(sum > wanted);
@@ -1632,14 +1628,14 @@ __global__ void lockstep_kv_store(const float* qkv, int64 qkv_bytes, const int64
 }
 
 __global__ void lockstep_attend(const float* qkv, int64 qkv_bytes, const float* cache, int64 cache_bytes,
-                                const int* block_table, int64 block_table_bytes, const int* query_start_loc,
-                                int64 query_start_loc_bytes, const int* seq_lens, int64 seq_lens_bytes,
-                                const int* token_to_request, int64 token_to_request_bytes, float* out, int64 out_bytes, int n,
-                                int requests, int table_width, int block_size, int pitch, int heads, int kv_heads,
-                                int head_dim, int window, int scale_bits, Report* report) {
-  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, query_start_loc,
-         query_start_loc_bytes, seq_lens, seq_lens_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n,
-         requests, table_width, block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
+                                const int* block_table, int64 block_table_bytes, const int64* positions,
+                                int64 positions_bytes, const int* token_to_request, int64 token_to_request_bytes,
+                                float* out, int64 out_bytes, int n, int requests, int table_width, int block_size,
+                                int pitch, int heads, int kv_heads, int head_dim, int window, int scale_bits,
+                                Report* report) {
+  attend(grid_of_thread(), qkv, qkv_bytes, cache, cache_bytes, block_table, block_table_bytes, positions,
+         positions_bytes, token_to_request, token_to_request_bytes, out, out_bytes, n, requests, table_width,
+         block_size, pitch, heads, kv_heads, head_dim, window, scale_bits, report);
 }
 
 __global__ void lockstep_swiglu(const float* gate_up, int64 gate_up_bytes, float* out, int64 out_bytes, int n, int width,

@@ -97,6 +97,26 @@ void disposal(const std::string& device) {
   });
 }
 
+// Launches large enough to be shared out to the process's helpers, which serve one of the ranks at a time.
+void shared_launches(const std::string& device) {
+  constexpr int32_t one = 0x3f800000, two = 0x40000000, five_hundred_twelve = 0x44000000;
+  constexpr size_t n = 2, k = 256, m = 1024;
+  on_threads(3, [&](int) {
+    Rank rank(device);
+    Stream& stream = *rank.streams[0];
+    const auto x = rank.device->allocate(n * k * 4), w = rank.device->allocate(m * k * 4), out = rank.device->allocate(n * m * 4);
+    rank.fill(stream, x, one);
+    rank.fill(stream, w, two);
+    for (int round = 0; round < 30; round++) {
+      rank.fill(stream, out, round);
+      stream.launch(rank.kernels, rank.kernel_of("matmul"),
+                    {{x, 0, 0}, {w, 0, 0}, {out, 0, 0}, {nullptr, 0, n}, {nullptr, 0, k}, {nullptr, 0, m}});
+      if (round % 5 == 0) rank.expect(stream, out, std::vector<int32_t>(n * m, five_hundred_twelve), "a product");
+    }
+    // The last are dropped with their device.
+  });
+}
+
 // Ranks of one process: each reads what the others posted. With `lost`, one ends the group while the others wait for it.
 void local(const std::string& device, bool lost) {
   constexpr int size = 3;
@@ -185,6 +205,7 @@ int main(int, char** arguments) {
     if (name == "streams") streams(device);
     else if (name == "waiters") waiters(device);
     else if (name == "disposal") disposal(device);
+    else if (name == "shared launches") shared_launches(device);
     else if (name == "local") local(device, false);
     else if (name == "local, lost") local(device, true);
     else if (name == "nccl") nccl(device, false);

@@ -84,11 +84,14 @@ struct Rank {
   }
   ~Rank() { device->close(); }
 
+  size_t kernel_of(const char* name) {
+    size_t kernel = 0;
+    while (std::string(kernels->module->kernels[kernel].name) != name) kernel++;
+    return kernel;
+  }
   // All words of it.
   void fill(Stream& stream, const std::shared_ptr<Buffer>& buffer, int32_t value) {
-    size_t kernel = 0;
-    while (std::string(kernels->module->kernels[kernel].name) != "fill") kernel++;
-    stream.launch(kernels, kernel, {{buffer, 0, 0}, {nullptr, 0, value}, {nullptr, 0, static_cast<int64_t>(buffer->bytes / 4)}});
+    stream.launch(kernels, kernel_of("fill"), {{buffer, 0, 0}, {nullptr, 0, value}, {nullptr, 0, static_cast<int64_t>(buffer->bytes / 4)}});
   }
   void upload(Stream& stream, const std::shared_ptr<Buffer>& buffer, const std::vector<int32_t>& values) {
     stream.upload(buffer, 0, reinterpret_cast<const std::byte*>(values.data()), values.size() * 4);

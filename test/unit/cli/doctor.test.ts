@@ -46,6 +46,29 @@ describe('lockstep doctor', () => {
     expect(code).toBe(report.devices[0].available ? 0 : 3);
   });
 
+  test('tells what the kernels of the host run with, and what names nothing here', () => {
+    const run = (variables: NodeJS.ProcessEnv, ...flags: string[]) =>
+      spawnSync(process.execPath, [path.join(ROOT, 'dist/cli/main.js'), 'doctor', ...flags], {
+        encoding: 'utf8',
+        env: { ...process.env, ...variables },
+      });
+    const least = process.arch === 'x64' ? 'v2' : 'base';
+    const named = JSON.parse(run({ LOCKSTEP_CPU: least, LOCKSTEP_THREADS: '1' }, '--json').stdout).cpuKernels;
+    expect(named).toEqual({ name: least, supported: expect.arrayContaining([least]), threads: 1, mistake: null });
+    const best = JSON.parse(run({ LOCKSTEP_CPU: '', LOCKSTEP_THREADS: '' }, '--json').stdout).cpuKernels;
+    expect(best.name).toBe(best.supported.at(-1));
+    expect(best.threads).toBeGreaterThan(0);
+    for (const [variable, value] of [
+      ['LOCKSTEP_CPU', 'avx9'],
+      ['LOCKSTEP_THREADS', '0'],
+      ['LOCKSTEP_THREADS', '2x'],
+    ] as const) {
+      const { status, stdout } = run({ [variable]: value });
+      expect(stdout).toContain(`no  ${variable} is "${value}": `);
+      expect(status).toBe(3);
+    }
+  });
+
   test('a person reads the same', () => {
     const { out } = lockstep(ROOT, ['doctor']);
     for (const word of ['host', 'cuda', 'hip', 'solo', 'threads', 'mpi', 'simd']) expect(out).toContain(`  ${word}`);

@@ -36,6 +36,7 @@ describe('options of a run', () => {
       stepLog: null,
       captureLog: null,
       record: null,
+      model: null,
     });
     expect(completeRunOptions({ ...DEFAULT_RUN_OPTIONS, ranks: 1 })).toMatchObject({ ranks: 1, transport: 'solo' });
   });

@@ -27,7 +27,7 @@ describe('verification', () => {
     const schedule = { removed: [], added: [], appended: [], scheduled: chunks };
     const verify = (order = [0, 1]): KvVerifier => {
       const verifier = new KvVerifier(cache as never, ledger, { mode: 'full', seed: 0, timeoutMs: 1000 });
-      verifier.check(schedule, 3, order);
+      verifier.check(schedule, { order: Int32Array.from(order) }, 3);
       return verifier;
     };
     expect(verify()).toMatchObject({ mismatches: 0, compared: 10 });
@@ -37,7 +37,7 @@ describe('verification', () => {
       const read = (begin: number, end: number) =>
         Int32Array.from(rows.slice(begin, end).flatMap((row) => Array.from(row)));
       const spread = new KvVerifier({ capacity, read } as never, ledger, { mode: 'full', seed: 0, timeoutMs: 1000 });
-      spread.check(schedule, 3, [0, -1, 1]);
+      spread.check(schedule, { order: Int32Array.of(0, -1, 1) }, 3);
       expect(spread).toMatchObject({ mismatches: 0, compared: 10 });
     }
     memory[7] += 1;

@@ -1,0 +1,3 @@
+#define LOCKSTEP_BODIES BASE_BODIES
+#define LOCKSTEP_VECTOR_BYTES 16
+#include "body-table.h"
