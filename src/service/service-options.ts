@@ -120,12 +120,18 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
 
 function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, tensorParallelSize: number): Limits {
   const own = withoutUndefined(given ?? {});
+  const faults = new Faults();
+  faults.check(
+    own.kvGroups === undefined,
+    "kvGroups is given, and a service's scheduler has one pool of blocks: leave kvGroups out",
+    'kvGroups',
+  );
+  faults.throwIfAny('These limits');
   const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
   const numBlocks = own.numBlocks ?? Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
   const limits = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks });
   const { config, maxPositions } = model;
   if (config !== null) checkModelLimits(config, limits, tensorParallelSize);
-  const faults = new Faults();
   faults.check(
     maxModelLen <= maxPositions,
     `maxModelLen is ${maxModelLen}, and the model knows ${maxPositions} positions; lower it`,
@@ -135,11 +141,6 @@ function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, te
     limits.contextParallelSize === 1,
     `contextParallelSize is ${limits.contextParallelSize}; a service has each request's cache on one rank: leave it out`,
     'contextParallelSize',
-  );
-  faults.check(
-    (limits.kvGroups?.length ?? 1) === 1,
-    `kvGroups holds ${limits.kvGroups?.length} groups; a service's scheduler has one: leave kvGroups out`,
-    'kvGroups',
   );
   faults.throwIfAny('These limits');
   return limits;

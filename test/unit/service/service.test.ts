@@ -223,7 +223,7 @@ describe('what a service refuses', () => {
     ['model.entry is no URL', { model: { entry: 'x' as unknown as URL } }],
     ['the model knows 64 positions', { model: { entry, data, maxPositions: 64 } }],
     [
-      'has one: leave kvGroups out',
+      'one pool of blocks: leave kvGroups out',
       { limits: { kvGroups: [{ blockSize: 4 }, { blockSize: 4 }], numBlocks: 40, maxModelLen: 64 } },
     ],
   ])('%s', async (fault, options) => {
