@@ -25,6 +25,11 @@ const COMMANDS: readonly Definition[] = [
     define: defineRun,
   },
   {
+    name: 'serve',
+    description: "Serve a model over HTTP, as OpenAI's interface has it, on N ranks.",
+    define: defineServe,
+  },
+  {
     name: 'plan',
     description:
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
@@ -128,6 +133,44 @@ function defineRun(command: Command): void {
     )
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./run.js')).run(flags, command));
+}
+
+/** `lockstep serve MODEL`: a live service over ranks, and its HTTP server. */
+function defineServe(command: Command): void {
+  command.argument(
+    '<model>',
+    "a model's folder, random:dense or random:moe, or a module that makes a forward (.js, .mjs)",
+  );
+  addPlannerOptions(command)
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
+    .addOption(
+      new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')
+        .argParser(integer)
+        .default(1),
+    )
+    .option('--host <address>', 'where to listen; 0.0.0.0 for every network', '127.0.0.1')
+    .addOption(new Option('--port <n>', 'where to listen; 0 for a port that is free').argParser(integer).default(8000))
+    .addOption(
+      new Option('--api-key <key>', 'what clients must send; better given as LOCKSTEP_API_KEY').env('LOCKSTEP_API_KEY'),
+    )
+    .addOption(
+      new Option('--device <name>', `where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
+        .argParser(device)
+        .default('auto'),
+    )
+    .addOption(new Option('--device-memory <bytes>', 'bytes each process may use on its device').argParser(integer))
+    .addOption(
+      new Option('--timeout <ms>', 'longest wait for a peer or the device')
+        .argParser(integer)
+        .default(DEFAULT_TIMEOUT_MS),
+    )
+    .addOption(new Option('--max-queue <n>', 'requests that may wait').argParser(integer).default(1024))
+    .addOption(
+      new Option('--restarts <n>', 'how many times lost ranks are started again').argParser(integer).default(3),
+    )
+    .addOption(new Option('--grace <s>', 'after SIGTERM: seconds for what was accepted').argParser(decimal).default(30))
+    .option('--json', 'print one line of JSON once it listens')
+    .action(async (model, flags) => (await import('./serve.js')).serve(model, flags, command));
 }
 
 /** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */

@@ -27,6 +27,11 @@ class Interrupts {
     return this.#signal === null ? null : CODES[this.#signal];
   }
 
+  /** The command has ended as the first signal asked: it exits with a code of its own. */
+  served(): void {
+    this.#signal = null;
+  }
+
   /** Handles a signal that arrived during synchronous work. @throws `ERR_ABORTED` once one did; `when` ends its message. */
   async look(when: string): Promise<void> {
     await setImmediate();

@@ -10,7 +10,10 @@ export function cacheSlotBytes({ layers, kvHeads, headDim }: ModelConfig): numbe
  * Limits of a model: what is left out is the longest text that the model knows, at most the default, and as many blocks as `maxNumSeqs` texts of
  * that length need, at most the default.
  */
-export function modelLimits({ maxPositions }: ModelConfig, given: Partial<Limits> = {}): Partial<Limits> {
+export function modelLimits(
+  { maxPositions }: Pick<ModelConfig, 'maxPositions'>,
+  given: Partial<Limits> = {},
+): Partial<Limits> {
   const maxModelLen = given.maxModelLen ?? Math.min(DEFAULT_LIMITS.maxModelLen, maxPositions);
   const blockSize = given.blockSize ?? DEFAULT_LIMITS.blockSize;
   const maxNumSeqs = given.maxNumSeqs ?? DEFAULT_LIMITS.maxNumSeqs;

@@ -53,6 +53,7 @@ describe('the public surface', () => {
       './checkpoint',
       './check',
       './run',
+      './service',
       './metrics',
       './native',
     ];

@@ -44,7 +44,7 @@ function loadedWith(input: string, args: readonly string[]): string[] {
 const roomsOf = (files: readonly string[]): string[] =>
   [...new Set(files.map((file) => (file.includes('/') ? file.slice(0, file.indexOf('/')) : file)))].sort();
 
-const COMMANDS = ['run', 'plan', 'simulate', 'explain', 'check', 'conformance', 'bench', 'doctor'];
+const COMMANDS = ['run', 'serve', 'plan', 'simulate', 'explain', 'check', 'conformance', 'bench', 'doctor'];
 
 describe('what a command loads', () => {
   test.each([['--version'], ['--help'], ...COMMANDS.map((name) => [name, '--help'])])(
@@ -59,7 +59,7 @@ describe('what a command loads', () => {
     expect(own.filter((file) => file.startsWith('cli/'))).toEqual(['cli/doctor.js']);
     const rooms = roomsOf(loaded('check', '--list'));
     for (const room of ['run', 'capture', 'bench', 'conformance', 'workload']) expect(rooms).not.toContain(room);
-    for (const room of ['run', 'capture', 'workload', 'check', 'engines'])
+    for (const room of ['run', 'capture', 'workload', 'check', 'engines', 'service', 'server', 'decoder', 'checkpoint'])
       expect(roomsOf(loaded('doctor'))).not.toContain(room);
   });
 

@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import type { Command } from 'commander';
+import type { TextTokenizer } from '../checkpoint/index.js';
+import type { Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
+import { readPlanFile } from '../formats/index.js';
+import { completeServerOptions, type Server, startServer } from '../server/index.js';
+import { type CustomModel, createService, type Service, type ServiceOptions } from '../service/index.js';
+import { EXIT } from './exit.js';
+import { interrupts, unlessInterrupted } from './interrupts.js';
+import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
+
+interface ServeFlags extends PlannerFlags {
+  readonly ranks: number;
+  readonly tensorParallelSize: number;
+  readonly host: string;
+  readonly port: number;
+  readonly apiKey?: string;
+  readonly device: NonNullable<ServiceOptions['device']>;
+  readonly deviceMemory?: number;
+  readonly timeout: number;
+  readonly maxQueue: number;
+  readonly restarts: number;
+  readonly grace: number;
+  readonly json?: boolean;
+}
+
+/** What a module that makes a forward may say of its model, beside its default export. */
+interface ModelModule {
+  readonly model?: Omit<CustomModel, 'entry'>;
+  readonly tokenizer?: TextTokenizer;
+}
+
+/** Version of the line that says where the server listens. */
+const SCHEMA_VERSION = 1;
+
+/** Limits whose defaults follow from the model. */
+const OF_MODEL = ['maxModelLen', 'numBlocks'] as const;
+
+/** Serves a model until a signal ends it, or the service fails. */
+export async function serve(name: string, flags: ServeFlags, command: Command): Promise<void> {
+  await unlessInterrupted(async () => {
+    const { host, port, apiKey } = flags;
+    const where = { host, port, ...(apiKey === undefined ? {} : { apiKey }) };
+    // Checked before ranks are started for it.
+    completeServerOptions(where);
+    await using service = await createService(await serviceOptions(name, flags, command));
+    await interrupts.look('before the server began');
+    const failed = failureOf(service);
+    await using server = await startServer({ service, ...where });
+    announce(server, flags);
+    const { signal } = interrupts;
+    const error = await Promise.race([failed, signal.aborted ? null : once(signal, 'abort').then(() => null)]);
+    if (error !== null) throw error;
+    await end(server, flags.grace);
+  });
+}
+
+/** Serves what was accepted and ends with 0; what is not done in time is given up, as the signal says. */
+async function end(server: Server, grace: number): Promise<void> {
+  process.stderr.write(`lockstep: ending; what was accepted is served for up to ${grace} s\n`);
+  const over = new AbortController();
+  const late = setTimeout(1000 * grace, true, { signal: over.signal }).catch(() => false);
+  const isLate = await Promise.race([server.drain().then(() => false), late]);
+  over.abort();
+  if (isLate) {
+    process.stderr.write(`lockstep: not all was served in ${grace} s\n`);
+    process.exit(interrupts.exitCode ?? EXIT.sigterm);
+  }
+  interrupts.served();
+}
+
+/** Resolves with the error that ended the service for good. States are reported on the way. */
+function failureOf(service: Service): Promise<LockstepError> {
+  return new Promise((resolve) => {
+    service.observe((event) => {
+      if (event.kind !== 'state') return;
+      const why = event.error === null ? '' : `: ${event.error.message}`;
+      process.stderr.write(`lockstep: the service is ${event.state}${why}\n`);
+      if (event.state === 'failed') resolve(event.error as LockstepError);
+    });
+  });
+}
+
+function announce({ url, service }: Server, flags: ServeFlags): void {
+  const { model } = service;
+  const { ranks } = flags;
+  const line =
+    flags.json === true
+      ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, listening: url, model, ranks })
+      : `Serving ${model} on ${url} (${ranks} ${ranks === 1 ? 'rank' : 'ranks'}); GET /health, /metrics, /v1/models`;
+  process.stdout.write(`${line}\n`);
+}
+
+async function serviceOptions(name: string, flags: ServeFlags, command: Command): Promise<ServiceOptions> {
+  const { signal } = interrupts;
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
+  const limits: { -readonly [K in keyof Limits]?: Limits[K] } = { ...limitsOf(flags, planFile?.plan) };
+  for (const limit of OF_MODEL) if (command.getOptionValueSource(limit) === 'default') delete limits[limit];
+  const { ranks, tensorParallelSize, device, deviceMemory, maxQueue, restarts } = flags;
+  return {
+    ...(await modelOf(name)),
+    ranks,
+    tensorParallelSize,
+    device,
+    ...(deviceMemory === undefined ? {} : { deviceMemory }),
+    limits,
+    policy: await policyOf(flags, planFile?.policy, signal),
+    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+    maxQueue,
+    restarts,
+    timeoutMs: flags.timeout,
+  };
+}
+
+/** A module's exports say what its model is; anything else is the name of a model. */
+async function modelOf(name: string): Promise<Pick<ServiceOptions, 'model' | 'tokenizer'>> {
+  if (!/\.[cm]?js$/.test(name)) return { model: name };
+  const entry = pathToFileURL(path.resolve(name));
+  let module: ModelModule;
+  try {
+    module = (await import(entry.href)) as ModelModule;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `The module ${name} cannot be loaded: ${why}`,
+      { path: name },
+      { cause },
+    );
+  }
+  const { model = {}, tokenizer = null } = module;
+  return { model: { ...model, entry }, tokenizer };
+}

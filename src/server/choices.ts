@@ -1,0 +1,102 @@
+import type { Service, TokenStream } from '../service/index.js';
+import { abortedError } from '../wait.js';
+import type { GenerationRequest } from './generation-request.js';
+
+/** What one token adds to a choice of an answer. */
+export interface ChoicePiece {
+  readonly index: number;
+  readonly text: string;
+  readonly token: number;
+  readonly finishReason: 'stop' | 'length' | null;
+}
+
+/** A choice that is whole. */
+export interface WholeChoice {
+  readonly index: number;
+  readonly text: string;
+  readonly tokenIds: readonly number[];
+  readonly finishReason: 'stop' | 'length';
+}
+
+/** Tokens that an answer took, as OpenAI's interface names them. */
+export interface Usage {
+  readonly prompt_tokens: number;
+  readonly completion_tokens: number;
+  readonly total_tokens: number;
+}
+
+/** The choices of one request: of each prompt so many, numbered through. */
+export class Choices {
+  readonly request: GenerationRequest;
+  readonly #streams: readonly TokenStream[];
+  readonly #signal: AbortSignal | null = null;
+  #tokens = 0;
+
+  /** Asks the service for every prompt; where it refuses one, none is served. An abort of `signal` cancels all of them. */
+  constructor(service: Service, request: GenerationRequest, signal: AbortSignal) {
+    this.request = request;
+    const streams: TokenStream[] = [];
+    this.#streams = streams;
+    try {
+      for (const { ids } of request.prompts) streams.push(service.generate(ids, request.options));
+    } catch (error) {
+      this.#leave();
+      throw error;
+    }
+    this.#signal = signal;
+    if (signal.aborted) this.#leave();
+    else signal.addEventListener('abort', () => this.#leave(), { once: true });
+  }
+
+  get count(): number {
+    return this.request.prompts.length * this.request.n;
+  }
+
+  /** The prompt's text before a choice, where the request asks for it. */
+  echo(index: number): string {
+    return this.request.prompts[Math.floor(index / this.request.n)].echo;
+  }
+
+  get usage(): Usage {
+    const prompt = this.request.prompts.reduce((sum, { ids }) => sum + ids.length, 0);
+    return { prompt_tokens: prompt, completion_tokens: this.#tokens, total_tokens: prompt + this.#tokens };
+  }
+
+  /** Gives every piece to `take`, in order within a choice. The next of a prompt's is read once `take` has settled. */
+  async each(take: (piece: ChoicePiece) => Promise<void> | void): Promise<void> {
+    const read = async (stream: TokenStream, prompt: number): Promise<void> => {
+      for await (const { choice, token, text = '', finishReason = null } of stream) {
+        this.#tokens++;
+        await take({ index: prompt * this.request.n + choice, text, token, finishReason });
+      }
+    };
+    try {
+      await Promise.all(this.#streams.map(read));
+    } catch (error) {
+      // One that fails ends the answer.
+      this.#leave();
+      throw error;
+    }
+    if (this.#signal?.aborted === true) throw abortedError(this.#signal, 'because the client has left');
+  }
+
+  async whole(): Promise<WholeChoice[]> {
+    const choices = Array.from({ length: this.count }, (_, index) => ({
+      index,
+      text: this.echo(index),
+      tokenIds: [] as number[],
+      finishReason: 'length' as 'stop' | 'length',
+    }));
+    await this.each(({ index, text, token, finishReason }) => {
+      const choice = choices[index];
+      choice.text += text;
+      choice.tokenIds.push(token);
+      choice.finishReason = finishReason ?? choice.finishReason;
+    });
+    return choices;
+  }
+
+  #leave(): void {
+    for (const stream of this.#streams) void stream.return();
+  }
+}

@@ -1,0 +1,1 @@
+export { completeServerOptions, type Server, type ServerOptions, startServer } from './server.js';

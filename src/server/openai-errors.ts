@@ -1,0 +1,115 @@
+import { type ErrorCode, LockstepError } from '../errors.js';
+
+/** An error as OpenAI's interface has it. */
+export interface ErrorBody {
+  readonly error: {
+    readonly message: string;
+    readonly type: string;
+    readonly param: string | null;
+    readonly code: string | null;
+  };
+}
+
+/** What a request that failed is answered with. */
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly body: ErrorBody;
+  /** Seconds after which to try again. */
+  readonly retryAfter?: number;
+}
+
+/** A request that this server refuses before it reaches the service. */
+export class RequestRefusal extends Error {
+  readonly status: number;
+  readonly param: string | null;
+  readonly code: string | null;
+
+  constructor(
+    message: string,
+    given: { readonly status?: number; readonly param?: string; readonly code?: string } = {},
+  ) {
+    super(message);
+    this.name = 'RequestRefusal';
+    this.status = given.status ?? 400;
+    this.param = given.param ?? null;
+    this.code = given.code ?? null;
+  }
+}
+
+const STATUS: Partial<Record<ErrorCode, number>> = {
+  ERR_BATCH_LIMIT: 400,
+  ERR_CONFIG_INVALID: 400,
+  ERR_INPUT_INVALID: 400,
+  ERR_OVERLOADED: 429,
+  ERR_ABORTED: 499,
+  ERR_DRAINING: 503,
+  ERR_DISPOSED: 503,
+  ERR_RANK_LOST: 503,
+};
+
+/** Codes of OpenAI for errors of ours; else the code is ours, in lower case and without `ERR_`. */
+const CODES: Partial<Record<ErrorCode, string>> = {
+  ERR_BATCH_LIMIT: 'context_length_exceeded',
+  ERR_OVERLOADED: 'rate_limit_exceeded',
+};
+
+/** Names of the interface for options of the service. */
+const PARAMS: Readonly<Record<string, string>> = {
+  maxTokens: 'max_tokens',
+  topK: 'top_k',
+  topP: 'top_p',
+  stopTokenIds: 'stop_token_ids',
+  ignoreEos: 'ignore_eos',
+};
+
+/** What fastify says of a body that does not fit its schema, or cannot be read. */
+interface FastifyFault {
+  readonly statusCode?: number;
+  readonly code?: string;
+  readonly validation?: readonly {
+    readonly instancePath: string;
+    readonly message?: string;
+    readonly params: Readonly<Record<string, unknown>>;
+  }[];
+}
+
+export function answerOf(error: unknown): ErrorAnswer {
+  if (error instanceof RequestRefusal) return answer(error.status, error.message, error.param, error.code);
+  if (error instanceof LockstepError) return ofService(error);
+  const { validation, statusCode, code = null } = error as FastifyFault;
+  if (validation?.[0] !== undefined) {
+    const { instancePath, message = 'is not valid', params } = validation[0];
+    const unknown = params.additionalProperty ?? params.missingProperty;
+    const path = instancePath.slice(1).replaceAll('/', '.');
+    const param = typeof unknown === 'string' ? [path, unknown].filter((part) => part !== '').join('.') : path;
+    const says = params.additionalProperty === undefined ? message : 'is not supported by this server; leave it out';
+    return answer(400, `${param === '' ? 'the body' : param} ${says}.`, param === '' ? null : param, null);
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  if (statusCode !== undefined && statusCode < 500) return answer(statusCode, text, null, code);
+  return answer(500, 'The server failed at this request.', null, null);
+}
+
+function ofService(error: LockstepError): ErrorAnswer {
+  const status = STATUS[error.code] ?? 500;
+  const options = (error.details.options as readonly string[] | undefined) ?? [];
+  const option = options[0] ?? (error.details.option as string | undefined);
+  const param = option === undefined ? null : (PARAMS[option] ?? option);
+  const code = CODES[error.code] ?? error.code.slice(4).toLowerCase();
+  const { retryAfterMs } = error.details;
+  const made = answer(status, error.message, param, code);
+  if (typeof retryAfterMs === 'number') return { ...made, retryAfter: Math.ceil(retryAfterMs / 1000) };
+  return status === 503 ? { ...made, retryAfter: 1 } : made;
+}
+
+function answer(status: number, message: string, param: string | null, code: string | null): ErrorAnswer {
+  const type =
+    status === 401
+      ? 'authentication_error'
+      : status === 429
+        ? 'rate_limit_error'
+        : status >= 500
+          ? 'server_error'
+          : 'invalid_request_error';
+  return { status, body: { error: { message, type, param, code } } };
+}

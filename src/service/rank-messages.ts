@@ -1,0 +1,29 @@
+import type { StepStats } from '../runtime/index.js';
+import type { EngineEvent, EngineStats } from './engine-events.js';
+import type { EngineEnd } from './engine-request.js';
+
+/** What a rank is sent. Each is numbered by its place; all processes of a replica get the same in the same order. */
+export type ToRank = EngineEvent;
+
+/** What the first process of each replica reports. */
+export type FromRank =
+  /** It can serve. */
+  | { readonly kind: 'ready'; readonly device: string; readonly deviceChoice: string; readonly graphs: number }
+  /** It took a step in which something changed. */
+  | {
+      readonly kind: 'step';
+      /** Messages that were in effect. */
+      readonly seen: number;
+      readonly running: number;
+      readonly waiting: number;
+      /** Int32[n, 3]: request, token (-1 for none), index of how it ended in `ENDS`. */
+      readonly tokens: Int32Array;
+    }
+  /** Counts, some times a second while it works, and when it parks. */
+  | { readonly kind: 'stats'; readonly engine: EngineStats; readonly steps: StepStats };
+
+/** How a request ended, by the number that a message says it with. */
+export const ENDS: readonly (EngineEnd | null)[] = [null, 'stop', 'length', 'cancelled'];
+
+/** Requests are numbered for ranks in 31 bits. */
+export const MAX_REQUEST: number = 2 ** 31 - 1;

@@ -1,0 +1,9 @@
+// Entry of the worker thread that one process of a service lives in.
+import { connectRank } from '../ranks/index.js';
+import { type RankSetup, serveRank } from './serve-rank.js';
+
+const seat = connectRank();
+serveRank(seat, seat.data as RankSetup).then(
+  () => seat.finish(undefined),
+  (error: unknown) => seat.fail(error),
+);

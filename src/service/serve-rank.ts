@@ -1,0 +1,126 @@
+import { setImmediate } from 'node:timers/promises';
+import type { Limits } from '../config.js';
+import type { SamplingForward } from '../decoder/index.js';
+import { type DeviceName, openDevice } from '../device/index.js';
+import { createDeviceCollectives } from '../execution/index.js';
+import type { CapturePlan } from '../keys/index.js';
+import { loadModules } from '../memory/index.js';
+import { StepPlanner } from '../planner/index.js';
+import type { Policy } from '../policy/index.js';
+import type { RankConnection } from '../ranks/index.js';
+import { createRank, type Rank } from '../runtime/index.js';
+import { MessageOrder } from './message-order.js';
+import { forwardMaker, type ModelSource } from './model-source.js';
+import { RankEngine } from './rank-engine.js';
+import { ENDS, type FromRank, type ToRank } from './rank-messages.js';
+
+/** What a process of a service gets at its start. */
+export interface RankSetup {
+  readonly model: ModelSource;
+  readonly limits: Limits;
+  readonly policy: Policy;
+  readonly plan: CapturePlan;
+  readonly device: 'auto' | DeviceName;
+  readonly deviceMemory: number | null;
+  readonly tensorParallelSize: number;
+  readonly timeoutMs: number;
+  /** Memory of its replica's `MessageOrder`. */
+  readonly order: SharedArrayBuffer;
+}
+
+/** Milliseconds between two counts of a rank that works. */
+const STATS_MS = 250;
+
+/** Serves on one process until all ranks agree to leave, which they do once they are interrupted and have no work. */
+export async function serveRank(seat: RankConnection, setup: RankSetup): Promise<void> {
+  const { limits, policy, plan, tensorParallelSize: replicaSize, timeoutMs } = setup;
+  const { collective, rank: place, size } = seat;
+  const order = new MessageOrder<ToRank>(setup.order, place % replicaSize === 0, timeoutMs);
+  seat.onMessage((message) => order.add(message as ToRank));
+  const [modules, make] = await Promise.all([loadModules(), forwardMaker(setup.model)]);
+  const { device: name, deviceMemory } = setup;
+  using device = openDevice({ device: name, ...(deviceMemory === null ? {} : { memoryLimit: deviceMemory }) });
+  using planner = new StepPlanner(modules, { limits, plan, policy, rank: place, ranks: size, replicaSize });
+  using collectives = createDeviceCollectives({ device, collective, timeoutMs });
+  let forward: SamplingForward | undefined;
+  using _made = { [Symbol.dispose]: () => forward?.[Symbol.dispose]() };
+  using rank = createRank({
+    planner,
+    device,
+    collective,
+    collectives,
+    timeoutMs,
+    forward: (executor) => {
+      forward = make(executor, limits);
+      return forward;
+    },
+  });
+  if (forward === undefined) throw new RangeError('the rank made no forward');
+  const { captured } = rank.capture({ interrupted: () => seat.interrupted() });
+  const loop = new ServiceLoop({ seat, rank, forward, order, engine: new RankEngine({ planner }) });
+  const { kind, choice } = device;
+  loop.tell({ kind: 'ready', device: kind, deviceChoice: choice, graphs: captured.length });
+  await loop.run();
+  // Kernels of the last step may read what is freed now.
+  rank.executor.stream.synchronizeSync({ timeoutMs });
+}
+
+interface ServiceLoopParts {
+  readonly seat: RankConnection;
+  readonly rank: Rank;
+  readonly forward: SamplingForward;
+  readonly order: MessageOrder<ToRank>;
+  readonly engine: RankEngine;
+}
+
+/** The steps of one process of a service. Messages come in between two steps, and wake a parked group. */
+class ServiceLoop {
+  readonly #parts: ServiceLoopParts;
+  /** Whether this process speaks for its replica. */
+  readonly #speaks: boolean;
+  #parked = false;
+  #nextStats = 0;
+  #told = { seen: 0, running: 0, waiting: 0 };
+
+  constructor(parts: ServiceLoopParts) {
+    this.#parts = parts;
+    this.#speaks = parts.rank.planner.rank % parts.rank.planner.replicaSize === 0;
+  }
+
+  tell(message: FromRank): void {
+    if (this.#speaks) this.#parts.seat.post(message);
+  }
+
+  async run(): Promise<void> {
+    const { seat, rank, forward, order, engine } = this.#parts;
+    for (;;) {
+      if (this.#parked) await rank.collective.waitForWork({ localWork: () => order.waiting || seat.interrupted() });
+      else await setImmediate();
+      const events = await order.take(rank.planner.step);
+      const { decision } = engine.stepSync(rank, forward, events, seat.interrupted());
+      this.#parked = decision.run === 'park';
+      this.#report();
+      if (decision.leave) return;
+    }
+  }
+
+  #report(): void {
+    const { rank, order, engine } = this.#parts;
+    const said = engine.take();
+    const { taken: seen } = order;
+    const { running, waiting } = engine;
+    const told = this.#told;
+    if (said.length > 0 || told.seen !== seen || told.running !== running || told.waiting !== waiting) {
+      this.#told = { seen, running, waiting };
+      const tokens = new Int32Array(3 * said.length);
+      for (const [index, { id, token, end }] of said.entries()) {
+        tokens.set([id, token, ENDS.indexOf(end)], 3 * index);
+      }
+      this.tell({ kind: 'step', seen, running, waiting, tokens });
+    }
+    const now = performance.now();
+    if (now < this.#nextStats && !this.#parked) return;
+    this.#nextStats = now + STATS_MS;
+    this.tell({ kind: 'stats', engine: engine.stats, steps: rank.stats() });
+  }
+}

@@ -1,0 +1,147 @@
+import type { TextTokenizer } from '../checkpoint/index.js';
+import { completeLimits, Faults, type Limits, withoutUndefined } from '../config.js';
+import { checkModelLimits, modelLimits } from '../decoder/index.js';
+import type { DeviceName } from '../device/index.js';
+import { parseLadder } from '../engines/index.js';
+import { shown } from '../errors.js';
+import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { layoutRegions } from '../memory/index.js';
+import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
+import { completePolicy, type Policy } from '../policy/index.js';
+import { MAX_RANKS } from '../ranks/index.js';
+import { type CustomModel, type ModelFacts, modelFacts } from './model-source.js';
+import type { RankSetup } from './serve-rank.js';
+
+/** Options of `createService`. */
+export interface ServiceOptions {
+  /** A folder with a model in Hugging Face's layout, `random:dense` or `random:moe` with options as in `random:dense,seed=3`, or a module of your own. */
+  readonly model: string | CustomModel;
+  /** Data-parallel ranks, each a worker thread that schedules its own requests. Default 1. */
+  readonly ranks?: number;
+  /** Worker threads of each rank, which compute its batch together. Default 1. */
+  readonly tensorParallelSize?: number;
+  readonly device?: 'auto' | DeviceName;
+  /** Bytes each process may use on its device. Default: no limit of our own. */
+  readonly deviceMemory?: number;
+  /**
+   * What bounds a rank. `maxModelLen` is at most what the model knows, which is its default; `numBlocks` holds eight such requests
+   * by default. With a `queryLen` above 1, so many tokens less one are drafted in each step, from the request's own text.
+   */
+  readonly limits?: Partial<Limits>;
+  readonly policy?: Partial<Policy>;
+  /** Graphs to capture; else those of `ladder`. */
+  readonly plan?: CapturePlan;
+  /** Captured sizes in tokens, or a ladder's name. Default none: every step runs eager. */
+  readonly ladder?: readonly number[] | string;
+  /** Turns text into tokens and back. Default: the model's own; null for none, and then prompts are token ids. */
+  readonly tokenizer?: TextTokenizer | null;
+  /** Requests that may wait for a place on a rank; more are refused with `ERR_OVERLOADED`. Default 1024. */
+  readonly maxQueue?: number;
+  /** Tokens that a reader may leave unread before its request gives up its place until it reads on. Default 1024. */
+  readonly maxUnread?: number;
+  /** How many times the ranks are started again when one is lost. Default 3. */
+  readonly restarts?: number;
+  /** Longest wait for a peer or the device, in ms. Default 30,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Those options with every default. */
+export interface CompleteServiceOptions {
+  readonly model: ModelFacts;
+  readonly ranks: number;
+  readonly maxQueue: number;
+  readonly maxUnread: number;
+  readonly restarts: number;
+  readonly setup: Omit<RankSetup, 'order'>;
+}
+
+const NAMES: readonly (keyof ServiceOptions)[] = [
+  'model',
+  'ranks',
+  'tensorParallelSize',
+  'device',
+  'deviceMemory',
+  'limits',
+  'policy',
+  'plan',
+  'ladder',
+  'tokenizer',
+  'maxQueue',
+  'maxUnread',
+  'restarts',
+  'timeoutMs',
+];
+
+/** Longest requests that a pool of the default size holds. */
+const POOL_REQUESTS = 8;
+const MAX_COUNT = 2 ** 31 - 1;
+
+/** Errors: `ERR_CONFIG_INVALID` with every fault, `ERR_PLAN_CAPACITY`, and those of the model's files. */
+export async function completeServiceOptions(given: ServiceOptions): Promise<CompleteServiceOptions> {
+  const { ranks = 1, tensorParallelSize = 1, device = 'auto', deviceMemory = null } = given;
+  const { maxQueue = 1024, maxUnread = 1024, restarts = 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
+  const faults = new Faults();
+  faults.names('service options', given, NAMES);
+  const isModel = (typeof given.model === 'object' && given.model !== null) || typeof given.model === 'string';
+  faults.check(isModel, `model is ${shown(given.model)}; it must be a folder, a name, or { entry }`, 'model');
+  if (faults.integer('ranks', ranks, 1, MAX_RANKS)) {
+    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / ranks));
+  }
+  faults.check(
+    typeof device === 'string' && DEVICE_PATTERN.test(device),
+    `device is ${shown(device)}; it must be ${DEVICE_WORDS}`,
+    'device',
+  );
+  if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
+  faults.integer('maxQueue', maxQueue, 0, MAX_COUNT);
+  faults.integer('maxUnread', maxUnread, 1, MAX_COUNT);
+  faults.integer('restarts', restarts, 0, MAX_COUNT);
+  faults.integer('timeoutMs', timeoutMs, 1, MAX_COUNT);
+  faults.throwIfAny('These service options');
+  const model = await modelFacts(given.model, tensorParallelSize);
+  const limits = serviceLimits(given.limits, model, tensorParallelSize);
+  const policy = completePolicy(given.policy);
+  const { ladder = [] } = given;
+  const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
+  const plan = given.plan ?? decodePlan({ sizes, limits, policy });
+  checkPlan(plan, limits, policy);
+  // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
+  layoutRegions({
+    limits,
+    plan,
+    policy,
+    rank: 0,
+    ranks: ranks * tensorParallelSize,
+    replicaSize: tensorParallelSize,
+  });
+  const setup = { model: model.source, limits, policy, plan, device, deviceMemory, tensorParallelSize, timeoutMs };
+  return { model, ranks, maxQueue, maxUnread, restarts, setup };
+}
+
+function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, tensorParallelSize: number): Limits {
+  const own = withoutUndefined(given ?? {});
+  const faults = new Faults();
+  faults.check(
+    own.kvGroups === undefined,
+    "kvGroups is given, and a service's scheduler has one pool of blocks: leave kvGroups out",
+    'kvGroups',
+  );
+  faults.throwIfAny('These limits');
+  const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
+  const numBlocks = own.numBlocks ?? Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const limits = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks });
+  const { config, maxPositions } = model;
+  if (config !== null) checkModelLimits(config, limits, tensorParallelSize);
+  faults.check(
+    maxModelLen <= maxPositions,
+    `maxModelLen is ${maxModelLen}, and the model knows ${maxPositions} positions; lower it`,
+    'maxModelLen',
+  );
+  faults.check(
+    limits.contextParallelSize === 1,
+    `contextParallelSize is ${limits.contextParallelSize}; a service has each request's cache on one rank: leave it out`,
+    'contextParallelSize',
+  );
+  faults.throwIfAny('These limits');
+  return limits;
+}

@@ -1,0 +1,69 @@
+import type { LockstepError } from '../errors.js';
+import type { StepStats } from '../runtime/index.js';
+import type { EngineStats } from './engine-events.js';
+
+/** Whether a service takes requests: `restarting` ones wait, `draining`, `failed` and `closed` services refuse them. */
+export type ServiceState = 'ready' | 'restarting' | 'draining' | 'failed' | 'closed';
+
+/** What a service is doing, and what it has done. */
+export interface ServiceStats {
+  readonly state: ServiceState;
+  /** Choices that wait for a place on a rank. */
+  readonly queued: number;
+  /** Choices that wait on ranks, and that run there. */
+  readonly waiting: number;
+  readonly running: number;
+  /** Choices without a place until their reader reads on. */
+  readonly suspended: number;
+  /** How many choices ended at a stop token or stop string, at their most tokens, because somebody cancelled them, and with an error. */
+  readonly ended: Readonly<Record<RequestOutcome, number>>;
+  /** Tokens of prompts that got a first token, and tokens given to readers. */
+  readonly promptTokens: number;
+  readonly generatedTokens: number;
+  readonly restarts: number;
+  /** What ranks said last: their requests and their steps. Counts of the engine go on over restarts. */
+  readonly ranks: readonly {
+    readonly running: number;
+    readonly waiting: number;
+    readonly engine: EngineStats;
+    readonly steps: StepStats | null;
+  }[];
+}
+
+/** How a choice ended. */
+export type RequestOutcome = 'stop' | 'length' | 'abort' | 'error';
+
+/** What happened to a choice or to the service, for those who watch it. */
+export type ServiceEvent =
+  /** `error`: why ranks were lost, where it restarts or has failed. */
+  | { readonly kind: 'state'; readonly state: ServiceState; readonly error: LockstepError | null }
+  | { readonly kind: 'first-token'; readonly seconds: number }
+  | {
+      readonly kind: 'end';
+      readonly outcome: RequestOutcome;
+      readonly seconds: number;
+      readonly promptTokens: number;
+      readonly generatedTokens: number;
+    };
+
+export const NO_ENGINE_STATS: EngineStats = Object.freeze({
+  finished: 0,
+  cancelled: 0,
+  preemptions: 0,
+  promptTokens: 0,
+  generatedTokens: 0,
+  reusedTokens: 0,
+  draftTokens: 0,
+  acceptedTokens: 0,
+  usedBlocks: 0,
+  blocks: 0,
+});
+
+/** The counts of two lives of a rank; what it holds is the later one's. */
+export function addEngineStats(before: EngineStats, now: EngineStats): EngineStats {
+  const { usedBlocks, blocks } = now;
+  const sum = Object.fromEntries(
+    Object.entries(before).map(([name, value]) => [name, value + now[name as keyof EngineStats]]),
+  ) as unknown as EngineStats;
+  return { ...sum, usedBlocks, blocks };
+}

@@ -1,0 +1,94 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openModel, writeCheckpoint } from '../../../dist/entry/checkpoint.js';
+import { createService, type ServiceOptions } from '../../../dist/entry/service.js';
+import { TEST_DEVICE } from '../../support/device-fixture.js';
+
+const limits = { maxModelLen: 96, maxNumSeqs: 8, maxNumBatchedTokens: 64, blockSize: 8 };
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-service-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Said {
+  readonly texts: readonly string[];
+  readonly preemptions: number;
+  readonly accepted: number;
+}
+
+/** What a dozen requests say that begin alike, greedy and drawn. */
+async function said(options: Partial<ServiceOptions>): Promise<Said> {
+  const service = await createService({
+    model: 'random:dense',
+    device: TEST_DEVICE,
+    ...options,
+    limits: { ...limits, ...options.limits },
+  });
+  const texts = await Promise.all(
+    Array.from({ length: 12 }, async (_, at) => {
+      const prompt = [1, 3, 5, 7, 9, 11, 2, 4, 6 + (at % 3), 8];
+      const ids: number[] = [];
+      const more = { temperature: at % 2, seed: at, maxTokens: 16 + 3 * at, ignoreEos: true };
+      for await (const { token } of service.generate(prompt, more)) ids.push(token);
+      return ids.join();
+    }),
+  );
+  // Counts come with the park that follows.
+  while (!service.stats().ranks.every(({ steps }) => steps?.parked)) await setTimeout(5);
+  const { ranks } = service.stats();
+  await service.close();
+  return {
+    texts,
+    preemptions: ranks.reduce((sum, { engine }) => sum + engine.preemptions, 0),
+    accepted: ranks.reduce((sum, { engine }) => sum + engine.acceptedTokens, 0),
+  };
+}
+
+describe('a service of the reference decoder', async () => {
+  const plain = await said({});
+
+  it('says as many tokens as were asked for, drawn ones by their seeds', () => {
+    expect(plain.texts.map((text) => text.split(',').length)).toEqual(plain.texts.map((_, at) => 16 + 3 * at));
+    expect(new Set(plain.texts).size).toBeGreaterThan(8);
+  });
+
+  it.each<[string, Partial<ServiceOptions>]>([
+    ['on two ranks with graphs', { ranks: 2, ladder: [1, 2, 4, 8] }],
+    ['in small chunks of prompts', { limits: { maxNumBatchedTokens: 8 } }],
+    ['on two ranks of two processes', { ranks: 2, tensorParallelSize: 2 }],
+    ['cut into micro-batches', { ranks: 2, policy: { ubatches: 2, ubatchThresholdDecode: 2 }, ladder: [2, 4, 8] }],
+  ])('says the same %s', async (_name, options) => {
+    expect((await said(options)).texts).toEqual(plain.texts);
+  });
+
+  it('says the same where blocks are so few that requests are preempted', async () => {
+    const { texts, preemptions } = await said({ limits: { numBlocks: 14 } });
+    expect(texts).toEqual(plain.texts);
+    expect(preemptions).toBeGreaterThan(0);
+  });
+
+  it('says the same with drafts, of which some are right', async () => {
+    const { texts, accepted } = await said({ limits: { queryLen: 3 }, ladder: [3, 6, 12, 24] });
+    expect(texts).toEqual(plain.texts);
+    expect(accepted).toBeGreaterThan(0);
+  });
+
+  it('says the same from a folder', async () => {
+    writeCheckpoint(folder, openModel('random:dense'));
+    expect((await said({ model: folder })).texts).toEqual(plain.texts);
+  });
+
+  it('says the same on several ranks where experts are spread over them', async () => {
+    const model = 'random:moe';
+    const alone = await said({ model });
+    expect((await said({ model, ranks: 2, ladder: [1, 2, 4, 8] })).texts).toEqual(alone.texts);
+    expect(alone.texts).not.toEqual(plain.texts);
+  });
+
+  it('is refused where the model cannot be so cut, or knows no such length', async () => {
+    await expect(said({ tensorParallelSize: 3 })).rejects.toThrow(/does not divide/);
+    await expect(said({ limits: { maxModelLen: 1 << 20 } })).rejects.toThrow(/positions/);
+    await expect(said({ model: '/nowhere/at/all' })).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) });
+  });
+});
