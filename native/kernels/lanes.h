@@ -31,9 +31,9 @@ constexpr int64 PARTS = SUM_LANES / VECTOR_FLOATS;
 
 // Elements of a row that are one item of work: a GPU's neighbouring threads take neighbouring elements.
 #ifdef LOCKSTEP_ON_DEVICE
-constexpr int64 PIECE = 1;
+constexpr int64 PIECE = 256;
 #else
-constexpr int64 PIECE = 64;
+constexpr int64 PIECE = 256;
 #endif
 
 // 16 floats: what a sum keeps.
@@ -47,23 +47,31 @@ LOCKSTEP_BODY Vector load_vector(const float* from) { return *reinterpret_cast<c
 struct ScalarAt {
   int64 index;
   LOCKSTEP_MEMBER float operator()(const float* row) const { return row[index]; }
+  LOCKSTEP_MEMBER void store(float* row, float value) const { row[index] = value; }
 };
 
 struct VectorAt {
   int64 index;
   LOCKSTEP_MEMBER Vector operator()(const float* row) const { return load_vector(row + index); }
+  LOCKSTEP_MEMBER void store(float* row, Vector value) const { *reinterpret_cast<LooseVector*>(row + index) = value; }
 };
 
 }  // namespace
 
+// Calls step(at i) for i from `begin` up to `end`.
+template <typename Step>
+LOCKSTEP_BODY void each_in_row(int64 begin, int64 end, const Step& step) {
+  int64 i = begin;
+  if (VECTOR_FLOATS > 1) {
+    for (; i + VECTOR_FLOATS <= end; i += VECTOR_FLOATS) step(VectorAt{i});
+  }
+  for (; i < end; i++) step(ScalarAt{i});
+}
+
 // out[i] = value(at i) for i from `begin` up to `end`. `out` may be a row that the value reads, since it reads no other place of it.
 template <typename Value>
 LOCKSTEP_BODY void map_row(float* out, int64 begin, int64 end, const Value& value) {
-  int64 i = begin;
-  if (VECTOR_FLOATS > 1) {
-    for (; i + VECTOR_FLOATS <= end; i += VECTOR_FLOATS) *reinterpret_cast<LooseVector*>(out + i) = value(VectorAt{i});
-  }
-  for (; i < end; i++) out[i] = value(ScalarAt{i});
+  each_in_row(begin, end, [&](auto at) LOCKSTEP_INLINE { at.store(out, value(at)); });
 }
 
 LOCKSTEP_BODY float total_of(const Lanes& lanes) {

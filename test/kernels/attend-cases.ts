@@ -7,7 +7,11 @@ import type { Draws } from './draws.js';
 export const kvStore: KernelCases = {
   kinds: ['failure', 'padding', 'several pieces', 'several rows'],
   draw(draws) {
-    const [n, kvHeads, headDim] = [draws.from(0, 5), draws.from(1, 3), draws.from(1, draws.once(3) ? 40 : 12)];
+    const [n, kvHeads, headDim] = [
+      draws.from(0, 5),
+      draws.from(1, 3),
+      draws.once(3) ? draws.from(44, 50) : draws.from(1, 12),
+    ];
     const capacity = draws.from(Math.max(n, 1), 8);
     const width = 2 * kvHeads * headDim;
     const keyOffset = draws.from(0, 9);
@@ -16,7 +20,7 @@ export const kvStore: KernelCases = {
     const slots = draws.distinct(n, capacity).map((slot) => (draws.once(4) ? -1 : slot));
     const kinds = [
       ...(slots.includes(-1) ? ['padding'] : []),
-      ...(width > 64 ? ['several pieces'] : []),
+      ...(width > 256 ? ['several pieces'] : []),
       ...(n > 1 ? ['several rows'] : []),
     ];
     const launchOf = (list: readonly number[]) => ({

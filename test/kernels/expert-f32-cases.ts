@@ -89,10 +89,10 @@ export const combine: KernelCases = {
   kinds: ['several pieces', 'several choices', 'several rows'],
   draw(draws) {
     const [n, k] = [draws.from(0, 4), draws.from(1, 4)];
-    const width = draws.once(3) ? draws.from(65, 140) : draws.from(1, 40);
+    const width = draws.once(3) ? draws.from(257, 300) : draws.from(1, 40);
     const [shares, weights] = [draws.floats(n * k * width), draws.floats(n * k)];
     const kinds = [
-      ...(width > 64 ? ['several pieces'] : []),
+      ...(width > 256 ? ['several pieces'] : []),
       ...(k > 1 ? ['several choices'] : []),
       ...(n > 1 ? ['several rows'] : []),
     ];

@@ -2,11 +2,11 @@ import { bitsOf, dot, exponential, f32 } from '../oracles/f32-oracle.js';
 import { at, f32Bytes, f32Of, fails, i32Bytes, i64Bytes, type KernelCases, poison, scalar, succeeds } from './case.js';
 import type { Draws } from './draws.js';
 
-/** Widths on both sides of an item of the host, 64 elements, and of its vectors. */
-const widthOf = (draws: Draws): number => (draws.once(3) ? draws.from(64, 140) : draws.from(1, 40));
+/** Widths on both sides of an item of the host, 256 elements, and of its vectors. */
+const widthOf = (draws: Draws): number => (draws.once(4) ? draws.from(257, 300) : draws.from(1, 40));
 const row = (values: readonly number[], index: number, width: number): number[] =>
   values.slice(index * width, (index + 1) * width);
-const wide = (width: number): string[] => (width > 64 ? ['several pieces'] : []);
+const wide = (width: number): string[] => (width > 256 ? ['several pieces'] : []);
 
 /** Rows of a table by a list of them: of ids, or of indices. */
 function rowCases(kernel: 'embed' | 'take_rows'): KernelCases {
@@ -67,7 +67,11 @@ export const joinColumns: KernelCases = {
 export const add: KernelCases = {
   kinds: ['several pieces', 'offset'],
   draw(draws) {
-    const [before, count, after] = [draws.from(0, 3), draws.from(0, 150), draws.from(0, 3)];
+    const [before, count, after] = [
+      draws.from(0, 3),
+      draws.once(3) ? draws.from(257, 300) : draws.from(0, 40),
+      draws.from(0, 3),
+    ];
     const [x, y] = [draws.floats(before + count + after), draws.floats(count)];
     const launch = {
       kernel: 'add',

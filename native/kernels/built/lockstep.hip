@@ -104,9 +104,9 @@ constexpr int64 PARTS = SUM_LANES / VECTOR_FLOATS;
 
 // Elements of a row that are one item of work: a GPU's neighbouring threads take neighbouring elements.
 #ifdef LOCKSTEP_ON_DEVICE
-constexpr int64 PIECE = 1;
+constexpr int64 PIECE = 256;
 #else
-constexpr int64 PIECE = 64;
+constexpr int64 PIECE = 256;
 #endif
 
 // 16 floats: what a sum keeps.
@@ -120,23 +120,31 @@ LOCKSTEP_BODY Vector load_vector(const float* from) { return *reinterpret_cast<c
 struct ScalarAt {
   int64 index;
   LOCKSTEP_MEMBER float operator()(const float* row) const { return row[index]; }
+  LOCKSTEP_MEMBER void store(float* row, float value) const { row[index] = value; }
 };
 
 struct VectorAt {
   int64 index;
   LOCKSTEP_MEMBER Vector operator()(const float* row) const { return load_vector(row + index); }
+  LOCKSTEP_MEMBER void store(float* row, Vector value) const { *reinterpret_cast<LooseVector*>(row + index) = value; }
 };
 
 }  // namespace
 
+// Calls step(at i) for i from `begin` up to `end`.
+template <typename Step>
+LOCKSTEP_BODY void each_in_row(int64 begin, int64 end, const Step& step) {
+  int64 i = begin;
+  if (VECTOR_FLOATS > 1) {
+    for (; i + VECTOR_FLOATS <= end; i += VECTOR_FLOATS) step(VectorAt{i});
+  }
+  for (; i < end; i++) step(ScalarAt{i});
+}
+
 // out[i] = value(at i) for i from `begin` up to `end`. `out` may be a row that the value reads, since it reads no other place of it.
 template <typename Value>
 LOCKSTEP_BODY void map_row(float* out, int64 begin, int64 end, const Value& value) {
-  int64 i = begin;
-  if (VECTOR_FLOATS > 1) {
-    for (; i + VECTOR_FLOATS <= end; i += VECTOR_FLOATS) *reinterpret_cast<LooseVector*>(out + i) = value(VectorAt{i});
-  }
-  for (; i < end; i++) out[i] = value(ScalarAt{i});
+  each_in_row(begin, end, [&](auto at) LOCKSTEP_INLINE { at.store(out, value(at)); });
 }
 
 LOCKSTEP_BODY float total_of(const Lanes& lanes) {
@@ -1221,27 +1229,29 @@ LOCKSTEP_BODY void kv_write(Grid grid, const int* ids, int64, const int64* slots
 namespace lockstep {
 
 // Turns the first `heads` heads of each row by the angles of its token's position, in place: of a head's two halves, (a, b)
-// becomes (a cos - b sin, b cos + a sin). An item is a pair of a head.
+// becomes (a cos - b sin, b cos + a sin). An item is a piece of a half.
 LOCKSTEP_BODY void rotate(Grid grid, float* qkv, int64, const int64* positions, int64, const float* cosines, int64,
                           const float* sines, int64, int n, int heads, int head_dim, int pitch, int max_positions,
                           Report* report) {
   if (is_failed(report)) return;
   const int64 half = head_dim / 2;
-  const int64 pairs = heads * half;
-  for (int64 item = grid.index; item < n * pairs; item += grid.stride) {
-    const int64 token = item / pairs;
-    const int64 pair = item % pairs;
+  for (int64 item = grid.index; item < piece_count(static_cast<int64>(n) * heads, half); item += grid.stride) {
+    const RowPiece piece = piece_of(item, half);
+    const int64 token = piece.row / heads;
     const int64 position = positions[token];
     if (position < 0 || position >= max_positions) {
       return fail(report, KERNEL_rotate, FAULT_ROTATION, token, position, max_positions);
     }
-    float* const at = qkv + token * pitch + pair / half * head_dim + pair % half;
-    const float cosine = cosines[position * half + pair % half];
-    const float sine = sines[position * half + pair % half];
-    const float a = at[0];
-    const float b = at[half];
-    at[0] = a * cosine - b * sine;
-    at[half] = b * cosine + a * sine;
+    float* const first = qkv + token * pitch + piece.row % heads * head_dim;
+    float* const second = first + half;
+    const float* const cosine = cosines + position * half;
+    const float* const sine = sines + position * half;
+    each_in_row(piece.begin, piece.end, [=](auto at) {
+      const auto a = at(first);
+      const auto b = at(second);
+      at.store(first, a * at(cosine) - b * at(sine));
+      at.store(second, b * at(cosine) + a * at(sine));
+    });
   }
 }
 
