@@ -25,6 +25,7 @@ const shared = {
   // These end a test that hangs, not one that is slow: of a machine under load no time is promised.
   testTimeout: 300_000,
   hookTimeout: 300_000,
+  expect: { poll: { timeout: 60_000 } },
 };
 
 export default defineConfig({

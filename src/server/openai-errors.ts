@@ -97,9 +97,17 @@ function ofService(error: LockstepError): ErrorAnswer {
   const param = option === undefined ? null : (PARAMS[option] ?? option);
   const code = CODES[error.code] ?? error.code.slice(4).toLowerCase();
   const { retryAfterMs } = error.details;
-  const made = answer(status, error.message, param, code);
+  const made = answer(status, inTheirNames(error.message), param, code);
   if (typeof retryAfterMs === 'number') return { ...made, retryAfter: Math.ceil(retryAfterMs / 1000) };
   return status === 503 ? { ...made, retryAfter: 1 } : made;
+}
+
+/** A message of the service with the options' names of the interface. */
+function inTheirNames(message: string): string {
+  return Object.entries(PARAMS).reduce(
+    (text, [name, param]) => text.replaceAll(new RegExp(`\\b${name}\\b`, 'g'), param),
+    message,
+  );
 }
 
 function answer(status: number, message: string, param: string | null, code: string | null): ErrorAnswer {

@@ -78,7 +78,8 @@ export function completeGenerateOptions(
   faults.number('temperature', temperature, 0, 100);
   faults.integer('topK', topK, 0, 2 ** 31 - 1);
   faults.number('topP', topP, 0, 1);
-  faults.check(topP > 0, 'topP is 0; it must be above 0', 'topP');
+  // Devices take both as float32, where the smallest are 0: a temperature of 0 is greedy, a topP of 0 is no share.
+  faults.check(Math.fround(topP) > 0, `topP is ${topP}; it must be above 0, as a float32`, 'topP');
   faults.integer('n', n, 1, MAX_CHOICES);
   faults.check(typeof client === 'string', `client is ${shown(client)}; it must be a string`, 'client');
   for (const [name, value] of Object.entries({ ignoreEos, sharePrefix })) {
@@ -120,7 +121,7 @@ export function completeGenerateOptions(
   return {
     signal,
     maxTokens,
-    controls: { temperature, topK, topP, seed },
+    controls: { temperature: Math.fround(temperature), topK, topP: Math.fround(topP), seed },
     stops,
     stopTokenIds: [...new Set([...(ignoreEos ? [] : eosTokenIds), ...stopTokenIds])],
     n,

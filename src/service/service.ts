@@ -4,14 +4,15 @@ import { abortedError } from '../wait.js';
 import { FairQueue } from './fair-queue.js';
 import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
 import { leastLoaded } from './least-loaded.js';
+import { openRequest, type RequestOwner } from './open-request.js';
 import { noTokenizer, promptIds } from './prompt-ids.js';
 import { RankLives } from './rank-lives.js';
 import { ENDS, MAX_REQUEST } from './rank-messages.js';
 import { ServiceCounts } from './service-counts.js';
 import type { CompleteServiceOptions } from './service-options.js';
-import { ServiceRequest } from './service-request.js';
+import type { ServiceRequest } from './service-request.js';
 import type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
-import { TokenStream } from './token-stream.js';
+import type { TokenStream } from './token-stream.js';
 
 /** Requests that may wait on a rank; the others wait in the service's queue, where clients alternate. */
 const MOST_WAITING = 64;
@@ -29,6 +30,12 @@ export class Service implements AsyncDisposable {
   #streams = 0;
   readonly #counts = new ServiceCounts();
   readonly #ranks: RankLives;
+  readonly #owner: RequestOwner = {
+    suspend: (request) => this.#suspend(request),
+    resume: (request) => this.#resume(request),
+    cancel: (request) => this.#cancel(request),
+    closed: () => void this.#streams--,
+  };
   #state: ServiceState = 'ready';
   #failure: LockstepError | null = null;
   #nextId = 0;
@@ -89,36 +96,12 @@ export class Service implements AsyncDisposable {
     if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
       throw this.#overloaded();
     }
-    const choices: ServiceRequest[] = [];
-    const onAbort = (): void => {
-      stream.end(abortedError(signal as AbortSignal, 'while the request was served'));
-      for (const request of choices) this.#cancel(request);
-    };
-    let closed = false;
-    const stream: TokenStream = new TokenStream(
-      {
-        onBehind: () => {
-          for (const request of choices) this.#suspend(request);
-        },
-        onRead: () => {
-          for (const request of choices) this.#resume(request);
-        },
-        onClosed: () => {
-          if (closed) return;
-          closed = true;
-          this.#streams--;
-          signal?.removeEventListener('abort', onAbort);
-          for (const request of choices) this.#cancel(request);
-        },
-      },
+    const { stream, choices } = openRequest(ids, options, {
+      tokenizer: this.tokenizer,
       maxUnread,
-    );
+      owner: this.#owner,
+    });
     this.#streams++;
-    signal?.addEventListener('abort', onAbort, { once: true });
-    const left = { count: n };
-    for (let choice = 0; choice < n; choice++) {
-      choices.push(new ServiceRequest(stream, ids, options, { choice, left, tokenizer: this.tokenizer }));
-    }
     for (const request of choices) {
       this.#open.add(request);
       this.#queue.add(request);

@@ -168,6 +168,7 @@ describe('the server, to the client of OpenAI', () => {
     ['a field of a field', 'stream_options.deep', { prompt: 'a', stream: true, stream_options: { deep: 1 } }],
     ['stream_options without a stream', 'stream_options', { prompt: 'a', stream_options: {} }],
     ['a temperature above 2', 'temperature', { prompt: 'a', temperature: 3 }],
+    ['a share of the probability that is none', 'top_p', { prompt: 'a', top_p: 1e-46 }],
     ['a number as text', 'max_tokens', { prompt: 'a', max_tokens: '5' }],
     ['no prompt', 'prompt', {}],
     ['an empty prompt', null, { prompt: '' }],

@@ -86,6 +86,23 @@ describe('a service of the reference decoder', async () => {
     expect(alone.texts).not.toEqual(plain.texts);
   });
 
+  it('serves the least and the most of every option', async () => {
+    const service = await createService({ model: 'random:dense', device: TEST_DEVICE, limits });
+    const greedy = { temperature: 0, maxTokens: 6, ignoreEos: true };
+    const read = async (options: object): Promise<number[]> => {
+      const ids: number[] = [];
+      for await (const { token } of service.generate([1, 2, 3], { ...greedy, ...options })) ids.push(token);
+      return ids;
+    };
+    const first = await read({});
+    const least = [{ temperature: 1e-46 }, { temperature: 1e-30 }, { topP: 1e-40 }, { topK: 1 }];
+    for (const options of least) expect(await read({ temperature: 1, seed: 5, ...options })).toEqual(first);
+    const most = [{ temperature: 100 }, { topP: 1 - 1e-12 }, { topK: 2 ** 31 - 1 }, { seed: (1n << 64n) - 1n }];
+    for (const options of most) expect(await read({ temperature: 1, seed: 5, ...options })).toHaveLength(6);
+    expect(service.stats()).toMatchObject({ state: 'ready', restarts: 0 });
+    await service.close();
+  });
+
   it('is refused where the model cannot be so cut, or knows no such length', async () => {
     await expect(said({ tensorParallelSize: 3 })).rejects.toThrow(/does not divide/);
     await expect(said({ limits: { maxModelLen: 1 << 20 } })).rejects.toThrow(/positions/);
