@@ -30,6 +30,11 @@ const COMMANDS: readonly Definition[] = [
     define: defineServe,
   },
   {
+    name: 'generate',
+    description: 'Go on with a text by a model, as it comes.',
+    define: defineGenerate,
+  },
+  {
     name: 'plan',
     description:
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
@@ -171,6 +176,47 @@ function defineServe(command: Command): void {
     .addOption(new Option('--grace <s>', 'after SIGTERM: seconds for what was accepted').argParser(decimal).default(30))
     .option('--json', 'print one line of JSON once it listens')
     .action(async (model, flags) => (await import('./serve.js')).serve(model, flags, command));
+}
+
+/** `lockstep generate`: what a model says after a prompt. */
+function defineGenerate(command: Command): void {
+  command
+    .argument('<model>', "a model's folder, or random:dense or random:moe without a text")
+    .argument('<prompt>', 'the text to go on with');
+  addPlannerOptions(command)
+    .addOption(
+      new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(integer),
+    )
+    .addOption(new Option('--temperature <t>', '0: always the most likely token').argParser(decimal).default(0))
+    .addOption(
+      new Option('--top-k <n>', 'tokens kept, the most likely first; 0 keeps all').argParser(integer).default(0),
+    )
+    .addOption(new Option('--top-p <p>', 'share of the probability kept').argParser(decimal).default(1))
+    .addOption(new Option('--seed <n>', 'equal seeds give equal texts').argParser(integer).default(0))
+    .addOption(
+      new Option('--stop <text>', 'ends where this text comes, which is left out; may be given again')
+        .argParser((text: string, before: readonly string[]) => [...before, text])
+        .default([], 'none'),
+    )
+    .option('--ignore-eos', "go on after the model's end of a text")
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
+    .addOption(
+      new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')
+        .argParser(integer)
+        .default(1),
+    )
+    .addOption(
+      new Option('--device <name>', `where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
+        .argParser(device)
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--timeout <ms>', 'longest wait for a peer or the device')
+        .argParser(integer)
+        .default(DEFAULT_TIMEOUT_MS),
+    )
+    .option('--json', 'print one JSON document when all is there')
+    .action(async (model, prompt, flags) => (await import('./generate.js')).generate(model, prompt, flags, command));
 }
 
 /** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */

@@ -48,7 +48,9 @@ export async function modelFacts(model: string | CustomModel, tensorParallelSize
   if (typeof model === 'string') {
     const { openModel } = await import('../checkpoint/index.js');
     const { config, path } = openModel(model);
-    const { vocabSize, eosTokenIds, maxPositions } = config;
+    const { vocabSize, maxPositions } = config;
+    // Where a text begins anew, the one before it has ended.
+    const eosTokenIds = [...new Set([...config.eosTokenIds, ...config.bosTokenIds])];
     const name = path === null ? model : nameOf(path);
     const source: ModelSource = { kind: 'checkpoint', name: model, tensorParallelSize };
     return { name, vocabSize, eosTokenIds, maxPositions, config, directory: path, source };
