@@ -34,12 +34,13 @@ export async function generate(name: string, prompt: string, flags: GenerateFlag
     const ends = new Set(service.options.model.eosTokenIds);
     const stream = service.generate(promptIds, { ...generateOptions(flags), signal });
     const outputIds: number[] = [];
-    let text = '';
+    let outputText = '';
+    if (flags.json !== true) process.stdout.write(prompt);
     let finishReason: string | undefined;
     for await (const { token, text: piece = '', finishReason: reason } of stream) {
       const ended = reason === 'stop' && flags.ignoreEos !== true && ends.has(token);
       if (!ended) outputIds.push(token);
-      text += piece;
+      outputText += piece;
       finishReason = reason;
       if (flags.json !== true) process.stdout.write(piece);
     }
@@ -47,7 +48,10 @@ export async function generate(name: string, prompt: string, flags: GenerateFlag
       process.stdout.write('\n');
       return;
     }
-    const document = { schemaVersion: SCHEMA_VERSION, promptIds, outputIds, text, finishReason };
+    // A stop string ends within a token: the text then is what was given.
+    const isCut = finishReason === 'stop' && flags.stop.length > 0;
+    const text = isCut ? prompt + outputText : service.tokenizer?.decode([...promptIds, ...outputIds]);
+    const document = { schemaVersion: SCHEMA_VERSION, promptIds, outputIds, text, outputText, finishReason };
     process.stdout.write(`${JSON.stringify(document)}\n`);
   });
 }

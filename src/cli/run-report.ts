@@ -16,21 +16,7 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
       `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding of all ranks' tokens`,
     ),
   ];
-  const how =
-    run.verify === 'full'
-      ? 'every scheduled request after every step'
-      : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
-  lines.push(
-    reportLine(
-      'verified',
-      `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`,
-    ),
-  );
-  for (const { rank, process, step, request, position, expected, found } of run.firstMismatches) {
-    lines.push(
-      `    rank ${rank}${run.processes > run.ranks ? ` (process ${process})` : ''}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`,
-    );
-  }
+  lines.push(...(run.model === null ? cacheLines(run) : modelLines(run)));
   lines.push(
     reportLine(
       'agreement',
@@ -40,6 +26,42 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
     ),
   );
   return `${lines.join('\n')}\n`;
+}
+
+/** What was read back of a cache of token ids, and the first entries found wrong. */
+function cacheLines(run: RunSummary): string[] {
+  const how =
+    run.verify === 'full'
+      ? 'every scheduled request after every step'
+      : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
+  const verified = `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`;
+  return [
+    reportLine('verified', verified),
+    ...run.firstMismatches.map((wrong) => {
+      const { step, request, position, expected, found } = wrong;
+      return `    ${rankOf(run, wrong)}, step ${step}: request ${request}, position ${position} holds ${found}, written was ${expected}`;
+    }),
+  ];
+}
+
+/** What a model said beside one eager rank, how fast, and where the time went. */
+function modelLines(run: RunSummary): string[] {
+  const { model, compared, mismatches, acceptedDrafts, rejectedDrafts, tokensPerSecond, stepSeconds } = run;
+  const drafts = acceptedDrafts + rejectedDrafts;
+  const seconds = Object.entries(stepSeconds ?? {}).map(([what, spent]) => `${what} ${spent.toFixed(2)} s`);
+  return [
+    reportLine('model', `${model}: ${count(Math.round(tokensPerSecond ?? 0))} tokens/s; ${seconds.join(', ')}`),
+    ...(drafts === 0 ? [] : [reportLine('drafts', `${count(acceptedDrafts)} of ${count(drafts)} accepted`)]),
+    reportLine('verified', `${count(compared)} tokens beside one eager rank's: ${count(mismatches)} mismatches`),
+    ...run.firstMismatches.map((wrong) => {
+      const { step, request, position, expected, found, what } = wrong;
+      return `    ${rankOf(run, wrong)}, step ${step}: request ${request}, position ${position}: ${what} is ${found}, not ${expected}`;
+    }),
+  ];
+}
+
+function rankOf(run: RunSummary, { rank, process }: { readonly rank: number; readonly process: number }): string {
+  return `rank ${rank}${run.processes > run.ranks ? ` (process ${process})` : ''}`;
 }
 
 function collectivesOf({ collectives, collectivesReason, collectivesInGraphs, collectivesEager }: RunSummary): string {

@@ -1,6 +1,5 @@
-// `lockstep/service`: a live service over ranks, forwards that sample, and its OpenAI-compatible HTTP server.
+// `lockstep/service`: a live service over ranks, and its OpenAI-compatible HTTP server.
 
-export type { SamplingControls, SamplingForward, SamplingRow } from '../decoder/index.js';
 export { type Server, type ServerOptions, startServer } from '../server/index.js';
 export {
   type CustomModel,

@@ -42,7 +42,7 @@ export class ModelWork implements RunWork {
   readonly #options: ModelWorkOptions;
   readonly #onToken: (token: SampledToken) => void;
 
-  /** `onToken` is told of each token. */
+  /** `onToken` gets each token. */
   constructor(
     decoder: Decoder,
     ledger: ModelLedger,

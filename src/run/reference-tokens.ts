@@ -1,16 +1,5 @@
-import type { Checkpoint } from '../checkpoint/index.js';
-import { Decoder } from '../decoder/index.js';
-import { openDevice } from '../device/index.js';
-import type { PlannerModules } from '../memory/index.js';
-import { StepPlanner } from '../planner/index.js';
-import { allGatherBytesSync, type Collective, createSolo } from '../ranks/index.js';
-import { createRank } from '../runtime/index.js';
-import { RequestTable } from '../workload/index.js';
-import { ModelLedger } from './model-ledger.js';
-import { ModelWork, type SampledToken } from './model-work.js';
-import { RequestRows } from './request-rows.js';
-import { RunLoop } from './run-loop.js';
-import type { CompleteRunOptions } from './run-options.js';
+import { allGatherBytesSync, type Collective } from '../ranks/index.js';
+import type { RequestTable } from '../workload/index.js';
 
 /** A share of a large workload takes hours; a rank that is lost ends the wait at once. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
@@ -85,83 +74,4 @@ export class ReferenceTokens {
       }
     }
   }
-}
-
-/** What a reference is made with. */
-export interface ReferenceOptions {
-  readonly modules: PlannerModules;
-  readonly options: CompleteRunOptions;
-  readonly table: RequestTable;
-  readonly collective: Collective;
-  readonly device: CompleteRunOptions['device'];
-  readonly interrupted: () => boolean;
-}
-
-/**
- * The reference of a workload. Each rank serves its share of the requests, alone on a device context and a planner of its own; then all get
- * all. Errors: what a rank of one throws, and what `allGatherSync` throws.
- */
-export function referenceTokens(checkpoint: Checkpoint, given: ReferenceOptions): ReferenceTokens {
-  const { table, collective } = given;
-  const reference = new ReferenceTokens(table);
-  const ownerOf = (request: number): number => request % collective.size;
-  const own = Array.from(table).filter(({ id }) => ownerOf(id) === collective.rank);
-  if (own.length > 0) {
-    serveAlone(
-      checkpoint,
-      given,
-      own.map(({ id }) => id),
-      ({ request, position, token, logits }) =>
-        reference.set(request, position - table.inputTokens[request], token, logits as number),
-    );
-  }
-  reference.gather(collective, ownerOf);
-  return reference;
-}
-
-function serveAlone(
-  checkpoint: Checkpoint,
-  { modules, options, table, device: name, interrupted }: ReferenceOptions,
-  requests: readonly number[],
-  onToken: (token: SampledToken) => void,
-): void {
-  const share = RequestTable.from(requests.map((request) => table.get(request)));
-  const limits = { ...options.limits, queryLen: 1 };
-  const scheduler = { ...options.scheduler, ranks: 1, queryLen: 1 };
-  const { timeoutMs } = options;
-  using device = openDevice({ device: name });
-  using planner = new StepPlanner(modules, { limits, rank: 0, ranks: 1, deviceSupplied: ['inputIds'] });
-  const original = (request: number): number => requests[request];
-  const ledger = new ModelLedger(table, { vocabSize: checkpoint.config.vocabSize, original });
-  const rows = new RequestRows(planner, ledger);
-  let decoder: Decoder | undefined;
-  using rank = createRank({
-    planner,
-    device,
-    collective: createSolo(),
-    timeoutMs,
-    forward: (executor) => {
-      decoder = new Decoder(executor, checkpoint, limits, { supply: (local) => rows.supply(local) });
-      return decoder;
-    },
-  });
-  rank.capture();
-  const work = new ModelWork(
-    decoder as Decoder,
-    ledger,
-    { mode: 'full', seed: 0, timeoutMs, reference: null },
-    (token) => onToken({ ...token, request: original(token.request) }),
-  );
-  const parts = {
-    rank,
-    rows,
-    work,
-    table: share,
-    scheduler,
-    tensorParallelSize: 1,
-    timeoutMs,
-    stepLog: null,
-    interrupted,
-  };
-  new RunLoop(parts).run();
 }

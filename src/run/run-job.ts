@@ -10,10 +10,10 @@ import { KvLedger } from './kv-ledger.js';
 import { KvVerifier } from './kv-verifier.js';
 import { ModelLedger } from './model-ledger.js';
 import { ModelWork } from './model-work.js';
-import { referenceTokens } from './reference-tokens.js';
 import type { RunLedger } from './run-ledger.js';
 import type { CompleteRunOptions } from './run-options.js';
 import type { RunWork } from './run-work.js';
+import { referenceTokens } from './serve-reference.js';
 
 /** What a run computes: the ids of its tokens, and its forward with what checks it. */
 export interface RunJob {

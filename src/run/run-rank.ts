@@ -124,7 +124,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     timeoutMs: options.timeoutMs,
     checkShapes: options.checkShapes,
     ...(recorder === null ? {} : { recorder }),
-    timings: true,
+    clock: () => performance.now(),
     forward: (executor) => {
       const made = job.make(executor, (local) => rows.supply(local));
       work = made.work;

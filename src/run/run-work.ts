@@ -8,7 +8,7 @@ export interface Mismatch {
   readonly position: number;
   readonly expected: number;
   readonly found: number;
-  /** Of a model's run: what differs. `logits` are told by a hash of their bits. */
+  /** Of a model's run: what differs; `logits` by a hash of their bits. */
   readonly what?: 'token' | 'logits' | 'accepted drafts';
 }
 

@@ -45,10 +45,9 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   /** Drafts that the model took, and that it did not, of one rank of each replica. */
   readonly acceptedDrafts: number;
   readonly rejectedDrafts: number;
-  /** Generated tokens for each second of the steps. */
-  readonly tokensPerSecond: number;
-  /** Where rank 0's time went. */
-  readonly stepSeconds: RunSeconds;
+  /** Of a model: generated tokens for each second of the steps, and where rank 0's time went. */
+  readonly tokensPerSecond: number | null;
+  readonly stepSeconds: RunSeconds | null;
   /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
   readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
   /** Processes whose sequence of decisions differs from the first one's. */
@@ -214,8 +213,9 @@ function summarize(
     model: options.model,
     acceptedDrafts: sum((report) => report.acceptedDrafts) / tensorParallelSize,
     rejectedDrafts: sum((report) => report.rejectedDrafts) / tensorParallelSize,
-    tokensPerSecond: first.seconds.all === 0 ? 0 : scheduler.generatedTokens / first.seconds.all,
-    stepSeconds: first.seconds,
+    ...(options.model === null
+      ? { tokensPerSecond: null, stepSeconds: null }
+      : { tokensPerSecond: scheduler.generatedTokens / first.seconds.all, stepSeconds: first.seconds }),
     firstMismatches: reports.flatMap((report, process) => {
       const rank = Math.floor(process / tensorParallelSize);
       return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));

@@ -26,8 +26,8 @@ export interface RankOptions {
   readonly checkShapes?: boolean;
   /** Keeps the last steps of this rank, for `lockstep replay`: `openRecorder` makes one of this planner. Default none. */
   readonly recorder?: StepRecorder;
-  /** Measure where the time of steps goes, for `rank.timings()`: five looks at the clock a step. Default false. */
-  readonly timings?: boolean;
+  /** Milliseconds: with it `rank.timings()` says where the time of steps goes, by five looks at it a step. Default: nothing is measured. */
+  readonly clock?: () => number;
 }
 
 /** The result of a step that all ranks took. Both fields are read in place and valid until the next step. */

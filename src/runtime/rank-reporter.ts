@@ -27,11 +27,11 @@ export class RankReporter {
 
   readonly #clock: StepClock | null;
 
-  /** `timed`: whether it measures where time goes. */
-  constructor(planner: StepPlanner, recorder: StepRecorder | undefined, timed: boolean) {
+  /** With a clock, in milliseconds, it measures where time goes. */
+  constructor(planner: StepPlanner, recorder: StepRecorder | undefined, clock: (() => number) | undefined) {
     this.#planner = planner;
     this.#recorder = recorder;
-    this.#clock = timed ? new StepClock() : null;
+    this.#clock = clock === undefined ? null : new StepClock(clock);
   }
 
   /** Null where nothing is measured. */

@@ -65,7 +65,7 @@ export class Rank implements Disposable {
     }
     this.planner = planner;
     this.collective = collective;
-    this.#reporter = new RankReporter(planner, options.recorder, options.timings === true);
+    this.#reporter = new RankReporter(planner, options.recorder, options.clock);
     this.#options = {
       timeoutMs: options.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       onAsymmetric: options.onAsymmetric ?? 'throw',
@@ -195,11 +195,11 @@ export class Rank implements Disposable {
     return this.#reporter.stats({ parked: this.#parked, graphs: this.executor.graphCount, graphBytes });
   }
 
-  /** Where the time of the steps so far went. Errors: ERR_STEP_ORDER for a rank that was made without `timings`. */
+  /** Where the time of the steps so far went. Errors: ERR_STEP_ORDER for a rank that was made without a clock. */
   timings(): StepTimings {
     const { timings } = this.#reporter;
     if (timings !== null) return timings;
-    throw new LockstepError('ERR_STEP_ORDER', 'This rank measures nothing; make it with createRank({ timings: true })');
+    throw new LockstepError('ERR_STEP_ORDER', 'This rank measures nothing; give createRank() a clock');
   }
 
   /**

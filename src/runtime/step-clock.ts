@@ -8,10 +8,15 @@ export interface StepTimings {
   readonly launch: number;
 }
 
-/** Where the time of steps goes. */
+/** Where the time of steps goes, by the clock that it is given, in milliseconds. */
 export class StepClock {
   readonly #seconds = { planner: 0, agreement: 0, launch: 0 };
+  readonly #now: () => number;
   #last = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   get timings(): StepTimings {
     return { ...this.#seconds };
@@ -19,12 +24,12 @@ export class StepClock {
 
   /** A step begins. */
   begin(): void {
-    this.#last = performance.now();
+    this.#last = this.#now();
   }
 
   /** What has passed since the step began, or since the last lap, went to `part`. */
   lap(part: keyof StepTimings): void {
-    const now = performance.now();
+    const now = this.#now();
     this.#seconds[part] += (now - this.#last) / 1000;
     this.#last = now;
   }

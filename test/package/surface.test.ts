@@ -47,6 +47,7 @@ describe('the public surface', () => {
     const names = [
       '.',
       './planner',
+      './decoder',
       './capture',
       './engines',
       './workload',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { SamplingForward } from '../../../dist/entry/decoder.js';
 import { StepPlanner } from '../../../dist/entry/planner.js';
-import type { SamplingForward } from '../../../dist/entry/service.js';
 import { createRank, createThreadsGroup, joinThreads, openDevice } from '../../../dist/index.js';
 import { loadModules } from '../../../dist/memory/modules.js';
 import { type EngineArrival, type EngineEvent, type EngineToken, RankEngine } from '../../../dist/service/index.js';
