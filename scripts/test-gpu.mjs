@@ -12,11 +12,12 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const required = process.env.LOCKSTEP_REQUIRE_GPU === '1';
 const results = path.join(root, '.setup/gpu/results.json');
 /** What each part may take, in seconds: 8 minutes together. */
-const LIMITS = { suites: 300, job: 60, bench: 90, replay: 20 };
+const LIMITS = { suites: 270, job: 50, model: 50, bench: 90, replay: 20 };
 const SUITES = [
   ...['kernels', 'memory', 'misuse', 'pool'].map((name) => `test/unit/device/${name}.test.ts`),
   'test/unit/execution',
   'test/unit/runtime/rank.test.ts',
+  'test/unit/decoder',
 ];
 const JOB = ['run', '--requests', '40', '--json'];
 
@@ -37,6 +38,7 @@ const measured = {};
 const failures = [];
 part('suites', suites);
 part('job', mainJob);
+part('model', modelJob);
 part('bench', bench);
 part('replay', replay);
 if (required && !hardware) failures.push('a GPU is required, and a stand-in answered');
@@ -137,6 +139,27 @@ function mainJob(timeout) {
   if (here !== host) throw new Error(`the GPU's run differs from the host's: ${here} and ${host}`);
   if (decided[0].mismatches !== 0) throw new Error(`${decided[0].mismatches} requests computed something else`);
   measured.job = { compared: decided[0].compared, mismatches: 0 };
+}
+
+/** A model on the GPU says what one eager rank of it says, tokens and bits of logits, and what the host says. @param {number} timeout */
+function modelJob(timeout) {
+  const job = [
+    'run',
+    '--model',
+    'random:moe',
+    '--requests',
+    '16',
+    '--prompt-scale',
+    '0.05',
+    '--ubatches',
+    '2',
+    '--json',
+  ];
+  const [here, host] = [kind, 'host'].map((device) => lockstep([...job, '--device', device], timeout));
+  if (here.mismatches !== 0 || here.compared !== host.compared) {
+    throw new Error(`${here.mismatches} of ${here.compared} tokens differ: ${JSON.stringify(here.firstMismatches)}`);
+  }
+  measured.model = { compared: here.compared, mismatches: 0, tokensPerSecond: here.tokensPerSecond };
 }
 
 /** @param {number} timeout */

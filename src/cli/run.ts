@@ -43,6 +43,9 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly json?: boolean;
 }
 
+/** Limits that follow from a model where they are not given. */
+const OF_MODEL: readonly string[] = ['maxModelLen', 'numBlocks'];
+
 /** What ran, and what it was to serve. */
 interface Ran {
   readonly summary: RunSummary;
@@ -89,7 +92,10 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
 }
 
 function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): void {
-  const assumed = TELLING.workload.filter((name) => flags.transport !== 'mpi' || name !== 'ranks');
+  const said = flags.model === undefined ? [] : OF_MODEL;
+  const assumed = TELLING.workload.filter(
+    (name) => (flags.transport !== 'mpi' || name !== 'ranks') && !said.includes(name),
+  );
   process.stdout.write(
     flags.json === true
       ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`

@@ -72,6 +72,18 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     expect(new Set(reports.map(({ digest }) => digest)).size).toBe(1);
   });
 
+  it.each(['random:dense', 'random:moe'])('says the tokens of %s that one eager rank says', async (model) => {
+    const args = ['--model', model, '--requests', '12', '--prompt-scale', '0.05', '--query-len', '2', '--json'];
+    const { status, stdout, ranks } = await job(2, args);
+    expect(status).toBe(0);
+    const run = JSON.parse(stdout);
+    expect(run).toMatchObject({ mismatches: 0, diverged: 0, ranks: 2, processes: 2, model });
+    expect(run.finished + run.rejected).toBe(12);
+    expect(run.compared).toBe(run.generatedTokens);
+    expect(run.graphSteps).toBeGreaterThan(50);
+    expect(ranks).toHaveLength(2);
+  });
+
   it('prints one report that people can read', async () => {
     const { stdout, stderr } = await job(2, WORKLOAD);
     expect(stdout).toMatch(/^Ran [\d,]+ steps on 2 ranks .* ranks +mpi, .* 0 mismatches\n/s);

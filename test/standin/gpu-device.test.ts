@@ -53,6 +53,18 @@ describe('a run on a GPU', () => {
     }
   });
 
+  it.each(['random:moe', 'random:dense'])('says the tokens of %s that one eager rank says', (model) => {
+    const run = ['dist/cli/main.js', 'run', '--model', model, '--requests', '5', '--prompt-scale', '0.02', '--json'];
+    const modes = ['--ladder', '1,2,4', '--ubatches', '2', '--ubatch-threshold-decode', '2', '--query-len', '2'];
+    const { status, stdout, seen } = overStandin([...run, ...modes, '--device', 'cuda'], {
+      LOCKSTEP_STANDIN_SEED: '5',
+    });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ device: 'cuda', mismatches: 0, finished: 5 });
+    expect(JSON.parse(stdout).graphSteps).toBeGreaterThan(50);
+    for (const report of seen) expect(report).toMatchObject(CLEAN);
+  });
+
   it('of AMD, with kernels that HIP compiled for it, decides and computes what one on the host does', (context) => {
     if (loadNative().probeLibrary(HIPRTC) !== null) context.skip(`no ${HIPRTC}`);
     const environment = { ...GFX90A, LOCKSTEP_CACHE: path.join(folder, 'cache') };

@@ -145,6 +145,22 @@ describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
     },
   );
 
+  it.each([
+    ['experts over two ranks', ['--model', 'random:moe'], 2],
+    ['a replica of two ranks', ['--model', 'random:dense', '--tensor-parallel-size', '2'], 2],
+  ])('says the tokens of one eager rank with %s, its collectives in graphs', async (_, model, size) => {
+    const { status, stdout, stderr, seen } = await job(size, [
+      ...model,
+      ...['--requests', '4', '--prompt-scale', '0.02', '--ladder', '1,2,4'],
+    ]);
+    expect(`${status} ${status === 0 ? '' : stderr}`).toBe('0 ');
+    const summary = JSON.parse(stdout);
+    expect(summary).toMatchObject({ mismatches: 0, diverged: 0, collectives: 'nccl' });
+    expect(summary.compared).toBeGreaterThan(100);
+    expect(summary.collectivesInGraphs).toBeGreaterThanOrEqual(4 * summary.graphSteps);
+    for (const report of seen) expect(report).toMatchObject(CLEAN);
+  });
+
   it('is told that two ranks on a card have no collectives, before any communicator is made', async () => {
     const { status, stdout, seen } = await job(2, WORKLOAD, { LOCKSTEP_STANDIN_DEVICES: '1' });
     expect(status).toBe(0);

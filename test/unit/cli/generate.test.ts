@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { cli } from '../../support/cli.js';
+import { type Stories, stories, storiesAbsent } from '../../support/models.js';
+
+const { total, cases } = storiesAbsent
+  ? { total: 0, cases: [] }
+  : (JSON.parse(readFileSync(path.join(stories, 'expected.json'), 'utf8')) as Stories);
+
+/** Ways to compute the same text. */
+const WAYS: readonly (readonly string[])[] = [
+  [],
+  ['--ranks', '2', '--ladder', '1,2,4'],
+  ['--ubatches', '2', '--ubatch-threshold-decode', '1', '--ladder', '2'],
+  ['--query-len', '4'],
+  ['--tensor-parallel-size', '2'],
+  ['--block-size', '8', '--max-num-batched-tokens', '3', '--max-num-seqs', '1'],
+];
+
+describe.skipIf(storiesAbsent)('lockstep generate', () => {
+  it.each(cases.map((story, index) => [story.prompt, WAYS[index % WAYS.length], story] as const))(
+    'goes on with %j as the model’s own program does: %j',
+    (prompt, way, { promptIds, outputIds, text }) => {
+      const most = String(total - promptIds.length);
+      const { status, stdout, stderr } = cli(['generate', stories, prompt, '--json', '--max-tokens', most, ...way]);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+      const said = JSON.parse(stdout);
+      expect(said).toMatchObject({ schemaVersion: 1, promptIds, outputIds, text });
+      expect(text.endsWith(said.outputText)).toBe(true);
+      expect(said.finishReason).toBe(outputIds.length === total - promptIds.length ? 'length' : 'stop');
+    },
+  );
+
+  it('prints the prompt and what follows as text', () => {
+    const { status, stdout } = cli(['generate', stories, 'Once upon a time', '--max-tokens', '20']);
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout: 'Once upon a time, there was a little girl named Lily. She loved to play outsid\n',
+    });
+  });
+
+  it('draws the same text from the same seed, and another from another', () => {
+    const drawn = (seed: number, ...way: string[]): unknown => {
+      const args = [
+        'generate',
+        stories,
+        'The cat',
+        '--temperature',
+        '1.2',
+        '--top-k',
+        '50',
+        '--top-p',
+        '0.9',
+        '--json',
+      ];
+      const { stdout } = cli([...args, '--max-tokens', '40', '--seed', String(seed), ...way]);
+      return JSON.parse(stdout).outputIds;
+    };
+    const first = drawn(5);
+    expect(drawn(5, '--ladder', '4', '--query-len', '2')).toEqual(first);
+    expect(drawn(6)).not.toEqual(first);
+  });
+
+  it('ends before a stop string', () => {
+    const args = ['generate', stories, 'Once upon a time', '--stop', 'named', '--json'];
+    const said = JSON.parse(cli(args).stdout);
+    expect(said).toMatchObject({ text: 'Once upon a time, there was a little girl ', finishReason: 'stop' });
+  });
+});
+
+it.each([
+  [['generate', '/nowhere', 'x'], 'ERR_MODEL_INVALID'],
+  [['generate', 'random:dense', 'x'], 'ERR_INPUT_INVALID'],
+  [['generate', 'random:dense', 'x', '--temperature', '-1'], 'ERR_'],
+])('%j is refused with a code', (args, code) => {
+  const { status, stdout, stderr } = cli(args);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+  expect(stderr).toContain(code);
+  expect(stderr).not.toContain('    at ');
+});
