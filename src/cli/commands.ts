@@ -250,6 +250,15 @@ function definePlan(command: Command): void {
     )
     .option('--mixed', 'graphs for steps with a prefill too')
     .option('--out <file>', 'write the plan, for run --plan and simulate --plan')
+    .option(
+      '--measure <model>',
+      "instead of a plan: measure a model's steps at each size, and print a table for --cost, or write it to --out",
+    )
+    .addOption(
+      new Option('--device <name>', `with --measure, where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
+        .argParser(device)
+        .default('auto'),
+    )
     .option('--json', 'print one JSON document')
     .action(async (file, flags) => (await import('./plan.js')).plan(file, flags, command));
 }

@@ -20,6 +20,7 @@ import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
+import type { MeasureCostsOptions } from '../run/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
@@ -41,6 +42,8 @@ interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags,
   readonly include: readonly number[];
   readonly mixed?: boolean;
   readonly out?: string;
+  readonly measure?: string;
+  readonly device: NonNullable<MeasureCostsOptions['device']>;
   readonly json?: boolean;
 }
 
@@ -48,7 +51,11 @@ const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an 
 
 /** Plans for a file, or for the workload that the flags say, and prints the plan. */
 export async function plan(file: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
-  await unlessInterrupted(() => planFor(file, flags, command));
+  await unlessInterrupted(async () => {
+    const { measure: model } = flags;
+    if (model === undefined) return await planFor(file, flags, command);
+    await (await import('./measure.js')).measure(file, { ...flags, measure: model }, command);
+  });
 }
 
 async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {

@@ -1,5 +1,12 @@
 export { SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
 export {
+  costTableText,
+  type MeasureCostsOptions,
+  type MeasuredCost,
+  type MeasuredTime,
+  measureCosts,
+} from './measure-costs.js';
+export {
   DecisionCounters,
   type DecisionCounts,
   type PaddingRatios,
