@@ -35,6 +35,12 @@ export class CaseFields {
     return this.#read(name, 'a string', (value) => typeof value === 'string') as string;
   }
 
+  /** A string, or undefined where the field is null or absent. */
+  optionalString(name: string): string | undefined {
+    const value = this.#fields[name] ?? undefined;
+    return value === undefined ? undefined : this.string(name);
+  }
+
   integers(name: string): number[] {
     const every = (value: unknown): boolean => Array.isArray(value) && value.every(Number.isInteger);
     return this.#read(name, 'an array of integers', every) as number[];

@@ -3,7 +3,8 @@ import { LockstepError, shown } from '../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../names.js';
 import { ascending } from '../numbers.js';
 import { atomCaptureSizes } from './atom/ladder.js';
-import { type MegatronConfig, type MegatronShape, megatronShapes } from './megatron/ladder.js';
+import { type MegatronConfig, type MegatronShape, megatronGraphTokens, megatronShapes } from './megatron/ladder.js';
+import { type RuleVersion, ruleVersion } from './rule-versions.js';
 import { sglangAlignSizes, sglangDecodeSizes, sglangMaxBatch } from './sglang/ladder.js';
 import { TRTLLM_DEFAULT_MAX_BATCH, trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
 import { vllmDecodeSizes, vllmLadder } from './vllm/ladder.js';
@@ -15,6 +16,8 @@ export type EngineLimits = Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | '
 /** What an engine captures by default. */
 export interface EngineLadder {
   readonly engine: EngineName;
+  /** Version of the engine's rules that these sizes follow; see `ENGINE_RULES`. */
+  readonly version: RuleVersion;
   /** In tokens, ascending. vLLM has one list for all steps. */
   readonly sizes: number[];
   /** Tokens of the graphs that hold decodes alone, ascending. */
@@ -28,7 +31,7 @@ export interface EngineLadder {
 }
 
 /** If an engine has no separate decode sizes, they are the sizes. */
-type Made = Omit<EngineLadder, 'engine' | 'decodeSizes' | 'truncated'> &
+type Made = Omit<EngineLadder, 'engine' | 'version' | 'decodeSizes' | 'truncated'> &
   Partial<Pick<EngineLadder, 'decodeSizes' | 'truncated'>>;
 type Maker = (limits: Required<EngineLimits>) => Made;
 
@@ -77,11 +80,14 @@ const MAKERS: Readonly<Record<EngineName, Maker>> = {
 
   megatron: (limits) => {
     const { config, notes } = megatronConfig(limits);
-    const shapes = megatronShapes(config);
+    const shapes = megatronShapes({ ...config, maxGraphTokens: megatronGraphTokens(config) });
     return { sizes: decodeTokens(shapes), mixed: shapes.filter(([, prefills]) => prefills > 0), notes };
   },
 
-  atom: (limits) => ({ sizes: inTokens(atomCaptureSizes(limits), limits.queryLen), notes: [] }),
+  atom: (limits) => ({
+    sizes: inTokens(atomCaptureSizes({ ...limits, defaults: 'server' }), limits.queryLen),
+    notes: [],
+  }),
 };
 
 /**
@@ -91,7 +97,7 @@ const MAKERS: Readonly<Record<EngineName, Maker>> = {
 export function engineLadder(engine: EngineName, limits: EngineLimits): EngineLadder {
   checkEngine(engine);
   const made = MAKERS[engine](checkLimits(limits));
-  return { engine, decodeSizes: [...made.sizes], truncated: null, ...made };
+  return { engine, version: ruleVersion(engine), decodeSizes: [...made.sizes], truncated: null, ...made };
 }
 
 /** Megatron's defaults at these limits, with no more requests than it lets one graph decode. */

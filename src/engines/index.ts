@@ -19,10 +19,12 @@ export {
   type MegatronConfig,
   type MegatronDistribution,
   type MegatronShape,
+  megatronGraphTokens,
   megatronShapes,
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
 export { isPolicyName, namedPolicy, policyNames } from './policies.js';
+export { ENGINE_RULES, type EngineRule, type RuleVersion, ruleVersions } from './rule-versions.js';
 export {
   type SglangAlignOptions,
   type SglangDecodeSizesOptions,

@@ -48,10 +48,10 @@ export function parseMegatron(text: string, limits: Required<EngineLimits>): num
     );
   }
   const distribution = line.value(DISTRIBUTION) ?? 'exponential';
-  if (distribution !== 'exponential' && distribution !== 'linear') {
+  if (distribution !== 'exponential' && distribution !== 'linear' && distribution !== 'hybrid') {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
-      `${DISTRIBUTION} is ${shown(distribution)}; it must be exponential or linear`,
+      `${DISTRIBUTION} is ${shown(distribution)}; it must be exponential, linear or hybrid`,
       { engine: 'megatron', distribution },
     );
   }
