@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { Faults, type Limits } from '../config.js';
-import type { EngineName } from '../engines/index.js';
+import type { EngineName, EngineProfile } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
@@ -49,6 +49,10 @@ export interface MakePlanOptions {
   readonly include: readonly number[];
   /** Plan graphs for steps with a prefill too. */
   readonly mixed: boolean;
+  /** What is known of the engines that are compared with, such as their GPU. Default nothing. */
+  readonly engineProfile?: Omit<EngineProfile, 'engine'> | undefined;
+  /** Data-parallel ranks of the steps. Default 1. */
+  readonly ranks?: number | undefined;
   /** Share of the time that the plan for the unseen part is made from. */
   readonly split: number;
   /** Ends the planning between two phases, with ERR_ABORTED. */
@@ -128,8 +132,10 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     decodeCurve(scored.counts, cost, options, { twins: false });
   const byTokens = await sizesBy(costs.tokens);
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
-  const emitted = emitLadder(decode.decode, scored, costs, limits);
-  const engines = scoreEngines(scored, costs, limits, memory);
+  const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
+  const compared = { policy, profile: options.engineProfile, ranks: options.ranks };
+  const emitted = emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
+  const engines = scoreEngines(scored, costs, limits, memory, compared);
   await phase('unseen part');
   const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
   await phase('audit');
@@ -159,8 +165,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
     })),
     engines,
-    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits),
-    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits),
+    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits, compared),
+    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits, compared),
     unseen,
     mixedGrid: mixed ? gridScore(grid) : null,
     audit: auditOf(decode, grid, scored, options),
@@ -220,7 +226,10 @@ function auditOf(
 }
 
 function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {
-  return { ...decodeCounts(histogram, largestDecode(limits)), mixed: mixed ? histogram.mixed : null };
+  const most = largestDecode(limits);
+  const ubatched = new Float64Array(most + 1);
+  for (const [size, count] of histogram.ubatched) if (size <= most) ubatched[size] += count;
+  return { ...decodeCounts(histogram, most), ubatched, mixed: mixed ? histogram.mixed : null };
 }
 
 /** Scores the plan for the first part alone on the decodes of the second. */
@@ -238,7 +247,11 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
     shift,
     aboveSeen,
     shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
-    engines: scoreEngines(steps, costs, limits, memory).map(
+    engines: scoreEngines(steps, costs, limits, memory, {
+      policy: options.policy,
+      profile: options.engineProfile,
+      ranks: options.ranks,
+    }).map(
       ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
         engine,
         graphs,

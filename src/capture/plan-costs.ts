@@ -31,9 +31,11 @@ export async function planCosts(
   signal?: AbortSignal,
 ): Promise<PlanCosts> {
   const maximum = mixed ? limits.maxNumBatchedTokens : largestDecode(limits);
-  const above = ENGINE_NAMES.flatMap(
-    (engine) => engineLadder(engine, limits).decodeSizes.find((size) => size >= maximum) ?? [],
-  );
+  const above = ENGINE_NAMES.flatMap((engine) => {
+    const { sizes, decodeSizes } = engineLadder(engine, limits);
+    const reaching = [sizes, decodeSizes].map((list) => list.find((size) => size >= maximum));
+    return reaching.filter((size) => size !== undefined);
+  });
   const reach = Math.max(maximum, ...above);
   const tokens = tokenCosts(reach);
   if (source === null) return { name: 'tokens', unit: 'tokens', tokens: tokens.costs, time: tokens.costs, raised: 0 };

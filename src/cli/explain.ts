@@ -10,7 +10,7 @@ import {
   explainBatch,
   explanationText,
 } from '../explain/index.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { completePolicy } from '../policy/index.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
@@ -42,7 +42,7 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
       : await (await import('../formats/index.js')).readPlanFile(flags.plan, { signal });
   const limits = completeLimits(groupedLimits(flags, file?.plan, command));
   const policy = completePolicy(await policyOf(flags, file?.policy, signal));
-  const plan = file?.plan ?? decodePlan({ sizes: await ladderOf(flags, limits), limits, policy, twins: flags.twins });
+  const plan = file?.plan ?? (await ladderOf(flags, limits, policy)).plan;
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)

@@ -1,4 +1,5 @@
 import type { Limits } from '../config.js';
+import type { LadderPlan } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from '../keys/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -67,8 +68,8 @@ export async function policyOf(
   return { ...named, ...Object.fromEntries(given) };
 }
 
-/** Sizes of `--ladder` under the limits the flags say. Errors: ERR_CONFIG_INVALID. */
-export async function ladderOf(flags: PlannerFlags, limits: Limits): Promise<readonly number[]> {
-  const { parseLadder } = await import('../engines/index.js');
-  return parseLadder(flags.ladder, limits);
+/** Graphs of `--ladder` under the limits and the policy that the flags say. Errors: ERR_CONFIG_INVALID. */
+export async function ladderOf(flags: PlannerFlags, limits: Limits, policy: Policy): Promise<LadderPlan> {
+  const { ladderPlan } = await import('../engines/index.js');
+  return ladderPlan({ ladder: flags.ladder, limits, policy, twins: flags.twins });
 }

@@ -7,7 +7,7 @@ import { CommandLine } from './command-line.js';
 import { checkEngine, checkLimits, type EngineLimits, inTokens } from './engine-limits.js';
 import { emitMegatron } from './megatron/flags.js';
 import { megatronLaunch, NUM_GRAPHS } from './megatron/launch.js';
-import { engineCapture } from './profile/engine-capture.js';
+import { type EngineCapture, engineCapture } from './profile/engine-capture.js';
 import type { EngineProfile } from './profile/engine-profile.js';
 import type { LaunchSettings } from './profile/launch-settings.js';
 import { sglangLaunch } from './sglang/launch.js';
@@ -141,11 +141,22 @@ export function parseFlags(
   limits: Partial<EngineLimits> = {},
   options: ParseOptions = {},
 ): number[] {
+  return [...capturedBy(engine, text, limits, options).sizes];
+}
+
+/** The same, with every graph. */
+export function capturedBy(
+  engine: EngineName,
+  text: string,
+  limits: Partial<EngineLimits> = {},
+  options: ParseOptions = {},
+): EngineCapture {
   checkEngine(engine);
   const { profile, graphs } = readSettings(engine, text, options.at);
   if (!graphs) throw absent(engine);
-  const own = withoutUndefined(limits);
-  return [...engineCapture({ ...options.profile, ...withoutUndefined(profile), ...own, engine }).sizes];
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
+  const own = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen });
+  return engineCapture({ ...options.profile, ...withoutUndefined(profile), ...own, engine });
 }
 
 /** What an engine's flags or YAML say. Errors: ERR_INPUT_INVALID. */

@@ -13,7 +13,15 @@ export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from '.
 export { type EngineLadder, engineLadder } from './engine-ladder.js';
 export type { EngineLimits } from './engine-limits.js';
 export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
-export { type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
+export { capturedBy, type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
+export {
+  type GraphKinds,
+  graphKinds,
+  type LadderPlan,
+  type LadderPlanOptions,
+  ladderCapture,
+  ladderPlan,
+} from './ladder-plan.js';
 export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export type { LogBatch } from './log-batch.js';
 export {

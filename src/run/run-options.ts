@@ -1,8 +1,8 @@
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import type { DeviceName } from '../device/index.js';
-import { parseLadder } from '../engines/index.js';
+import { type EngineName, ladderPlan } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -90,6 +90,10 @@ export interface CompleteRunOptions {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly plan: CapturePlan;
+  /** The engine in whose rounding the graphs of a ladder were made; null: Lockstep's own, or a plan. */
+  readonly ladderEngine: EngineName | null;
+  /** What became of sizes of the ladder that are not captured as they were given. */
+  readonly ladderNotes: readonly string[];
   readonly scheduler: SchedulerLimits;
   readonly device: 'auto' | DeviceName;
   readonly transport: Transport;
@@ -121,10 +125,10 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   const policy = collect(() => completePolicy(options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
-  const plan = limits && policy && collect(() => planOf(options, limits, policy));
+  const planned = limits && policy && collect(() => planOf(options, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
   if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
-  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
+  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !planned) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {
       faults,
@@ -133,18 +137,23 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   }
   // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
   const processes = own.ranks * own.tensorParallelSize;
-  layoutRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
-  return { ...own, limits, policy, plan, scheduler };
+  layoutRegions({ limits, plan: planned.plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
+  return { ...own, limits, policy, ...planned, scheduler };
 }
 
 type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Derived>;
 
-function planOf(options: GivenOptions, limits: Limits, policy: Policy): CapturePlan {
-  const { ladder, twins } = options;
-  const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
-  const plan = options.plan ?? decodePlan({ sizes, limits, policy, twins });
-  checkPlan(plan, limits, policy);
-  return plan;
+interface PlannedGraphs {
+  readonly plan: CapturePlan;
+  readonly ladderEngine: EngineName | null;
+  readonly ladderNotes: readonly string[];
+}
+
+function planOf(options: GivenOptions, limits: Limits, policy: Policy): PlannedGraphs {
+  const { ladder, twins, plan: given } = options;
+  const made = given === undefined ? ladderPlan({ ladder, limits, policy, twins }) : { plan: given, engine: null, notes: [] };
+  checkPlan(made.plan, limits, policy);
+  return { plan: made.plan, ladderEngine: made.engine, ladderNotes: made.notes };
 }
 
 /** A run's scheduler gives out blocks of one pool. */
@@ -196,7 +205,7 @@ function schedulerOf(
 function ownOptions(
   options: GivenOptions,
   given: RunOptions,
-): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
+): Omit<CompleteRunOptions, 'limits' | 'policy' | keyof PlannedGraphs | 'scheduler'> {
   const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
   const { deviceMemory = null, stepLog = null, captureLog = null, record = null } = options;
   const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');
