@@ -27,6 +27,8 @@ const setting = fc.record({
   seed: fc.integer({ min: 0, max: 1000 }),
 });
 
+const EXAMPLE = { ranks: 1, maxNumSeqs: 12, maxNumBatchedTokens: 300, queryLen: 1, ubatches: 1, threshold: 1, seed: 5 };
+
 describe("an engine's graphs are the same wherever they are asked for", () => {
   test("plan's row and simulate count the same graphs and the same eager decodes", async () => {
     let eager = 0;
@@ -61,11 +63,21 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
         });
         // With drafts the last decode of a request may be shorter, and a histogram of sizes does not say so.
         if (own.queryLen > 1) return;
+        // vLLM's first runner refuses micro-batches by padded sizes, and a histogram is counted before sizes are padded.
+        if (name === 'vllm-v1' && ubatches > 1) return;
         expect(row?.eagerSteps).toBe(simulated.eagerDecodeSteps);
         eager += simulated.eagerDecodeSteps;
         cut += simulated.ubatchedSteps;
       }),
-      runs(60),
+      {
+        ...runs(300),
+        examples: [
+          [{ ...EXAMPLE, name: 'atom', maxNumSeqs: 7 }],
+          [{ ...EXAMPLE, name: 'sglang', ranks: 2, ubatches: 2 }],
+          [{ ...EXAMPLE, name: 'vllm-v1', ranks: 2, ubatches: 2, threshold: 4 }],
+          [{ ...EXAMPLE, name: 'megatron', queryLen: 3 }],
+        ],
+      },
     );
     expect(eager).toBeGreaterThan(0);
     expect(cut).toBeGreaterThan(0);
