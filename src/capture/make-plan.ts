@@ -251,15 +251,13 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
       policy: options.policy,
       profile: options.engineProfile,
       ranks: options.ranks,
-    }).map(
-      ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
-        engine,
-        graphs,
-        paddingRatio,
-        timeRatio,
-        eagerSteps,
-      }),
-    ),
+    }).map(({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
+      engine,
+      graphs,
+      paddingRatio,
+      timeRatio,
+      eagerSteps,
+    })),
   };
 }
 

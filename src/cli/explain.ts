@@ -86,7 +86,7 @@ async function explainLine(
   try {
     const explanation = await explainBatch(parse(text), options);
     if (json) return `${JSON.stringify({ ...explanation, line })}\n`;
-    return `line ${line}\n${explanationText(explanation, plan)
+    return `line ${line}\n${explanationText(explanation, plan, completePolicy(options.policy))
       .map((item) => (item === '' ? '' : `  ${item}`))
       .join('\n')}\n\n`;
   } catch (error) {

@@ -7,13 +7,14 @@ export {
   type AtomStep,
   createAtomAdapter,
 } from './atom/adapter.js';
-export { type AtomAgreement, type AtomVote, agreeAtom } from './atom/agreement.js';
+export { type AtomAgreement, type AtomAgreementOptions, type AtomVote, agreeAtom } from './atom/agreement.js';
 export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom/ladder.js';
 export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom/split.js';
 export { type EngineLadder, engineLadder } from './engine-ladder.js';
 export type { EngineLimits } from './engine-limits.js';
 export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
 export { capturedBy, type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
+export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export {
   type GraphKinds,
   graphKinds,
@@ -22,7 +23,6 @@ export {
   ladderCapture,
   ladderPlan,
 } from './ladder-plan.js';
-export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export type { LogBatch } from './log-batch.js';
 export {
   type MegatronConfig,

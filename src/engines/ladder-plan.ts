@@ -90,7 +90,8 @@ function listOf(ladder: readonly number[] | string, engine: EngineName, limits: 
   if (name === engine) return {};
   if (engine === 'vllm' && name === 'vllm-interactive') return { interactive: true };
   const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
-  const inUnit = engine === 'vllm' || engine === 'megatron' ? sizes : sizes.map((size) => Math.ceil(size / limits.queryLen));
+  const inUnit =
+    engine === 'vllm' || engine === 'megatron' ? sizes : sizes.map((size) => Math.ceil(size / limits.queryLen));
   return { sizes: [...new Set(inUnit)] };
 }
 

@@ -151,7 +151,8 @@ interface PlannedGraphs {
 
 function planOf(options: GivenOptions, limits: Limits, policy: Policy): PlannedGraphs {
   const { ladder, twins, plan: given } = options;
-  const made = given === undefined ? ladderPlan({ ladder, limits, policy, twins }) : { plan: given, engine: null, notes: [] };
+  const made =
+    given === undefined ? ladderPlan({ ladder, limits, policy, twins }) : { plan: given, engine: null, notes: [] };
   checkPlan(made.plan, limits, policy);
   return { plan: made.plan, ladderEngine: made.engine, ladderNotes: made.notes };
 }

@@ -1,5 +1,5 @@
-import { type GraphKinds, graphKinds } from '../engines/index.js';
 import { openDevice } from '../device/index.js';
+import { type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';

@@ -21,7 +21,10 @@ const NAMES: readonly (keyof SimulateOptions)[] = [
 ];
 
 /** Those options with every default filled in. */
-export type CompleteSimulateOptions = Pick<CompleteRunOptions, 'ranks' | 'limits' | 'policy' | 'plan' | 'ladderEngine' | 'ladderNotes' | 'scheduler'>;
+export type CompleteSimulateOptions = Pick<
+  CompleteRunOptions,
+  'ranks' | 'limits' | 'policy' | 'plan' | 'ladderEngine' | 'ladderNotes' | 'scheduler'
+>;
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
 export function completeSimulateOptions(given: SimulateOptions): CompleteSimulateOptions {

@@ -1,12 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { decodeCounts } from '../../dist/capture/choices.js';
 import { scoreEngines } from '../../dist/capture/compare-engines.js';
 import { planCosts, scheduledSteps } from '../../dist/capture/index.js';
-import { decodeCounts } from '../../dist/capture/choices.js';
 import { largestDecode } from '../../dist/capture/plan-costs.js';
 import { completeLimits } from '../../dist/config.js';
-import { capturedBy, emitFlags, engineCapture, engineOfPolicy, ladderPlan, namedPolicy } from '../../dist/engines/index.js';
-import { ENGINE_NAMES, type EngineName, createVllmDispatcher, vllmDecodeSizes } from '../../dist/entry/engines.js';
+import {
+  capturedBy,
+  emitFlags,
+  engineCapture,
+  engineOfPolicy,
+  ladderPlan,
+  namedPolicy,
+} from '../../dist/engines/index.js';
+import { createVllmDispatcher, ENGINE_NAMES, type EngineName, vllmDecodeSizes } from '../../dist/entry/engines.js';
 import { simulate } from '../../dist/entry/run.js';
 import { captureCost, generateWorkload, schedulerLimits } from '../../dist/entry/workload.js';
 import { POLICY_NAMES, type PolicyName } from '../../dist/names.js';
@@ -93,7 +100,8 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
           if (own === null) return;
           const limits = { maxNumSeqs, maxNumBatchedTokens, queryLen };
           const policy = completePolicy({ ...namedPolicy(name), ubatches });
-          const sizes = own.engine === 'vllm' || own.engine === 'megatron' ? list : list.map((size) => Math.ceil(size / queryLen));
+          const sizes =
+            own.engine === 'vllm' || own.engine === 'megatron' ? list : list.map((size) => Math.ceil(size / queryLen));
           const wanted = answer(() => engineCapture({ ...limits, ...own, sizes }, policy).keys);
           const found = answer(() => ladderPlan({ ladder: list, limits, policy }).plan.keys);
           expect(found).toEqual(wanted);
@@ -149,7 +157,9 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
           const full = decodeSizes.find((size) => size >= tokens);
           const piece = piecewiseSizes.find((size) => size >= tokens);
           const mode = full !== undefined ? 'full' : piece !== undefined ? 'piecewise' : 'none';
-          expect(dispatcher.dispatch({ numRequests: count, numTokens: tokens, uniformQueryLen: queryLen })).toMatchObject({
+          expect(
+            dispatcher.dispatch({ numRequests: count, numTokens: tokens, uniformQueryLen: queryLen }),
+          ).toMatchObject({
             mode,
             numTokens: full ?? piece ?? tokens,
           });
