@@ -50,7 +50,7 @@ const MEANINGS_BY_POLICY: Readonly<Partial<Record<ReasonCode, (context: Context)
   'plain-twin': ({ policy }) =>
     `${AGREEMENTS[policy.ubatchAgreement].none}, so the plain graph of the same size runs on all`,
   'no-plain-twin': ({ policy }) =>
-    `${AGREEMENTS[policy.ubatchAgreement].none}, and the graph is captured in micro-batches only`,
+    `${AGREEMENTS[policy.ubatchAgreement].none}, and the graph is captured with them only`,
   'no-key-for-phase': ({ policy, plan, decision, votes }) => {
     const has = plan.keys.some((key) => keyKind(key) === 'mixed');
     if (decision.phase === 'decode' || !has || policy.mixedGraphs === 'agreed')
