@@ -100,6 +100,8 @@ export interface ComparedEngines {
   readonly policy?: Policy | undefined;
   /** What is known of every engine, such as its GPU. */
   readonly profile?: Omit<EngineProfile, 'engine'> | undefined;
+  /** One engine as somebody runs it. */
+  readonly own?: EngineProfile | undefined;
   /** Data-parallel ranks. Default 1. */
   readonly ranks?: number | undefined;
 }
@@ -109,7 +111,8 @@ export function comparedCapture(engine: EngineName, limits: Limits, compared: Co
   const { policy, profile = {} } = compared;
   const own = policy === undefined ? null : engineOfPolicy(policy.name);
   const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
-  const given = { ...profile, maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen };
+  const asRun = compared.own?.engine === engine ? compared.own : {};
+  const given = { ...profile, ...asRun, maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen };
   return own?.engine === engine ? engineCapture({ ...given, ...own }, policy) : engineCapture({ ...given, engine });
 }
 

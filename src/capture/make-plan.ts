@@ -18,6 +18,7 @@ import {
   withSpareGraphs,
 } from './choices.js';
 import {
+  type ComparedEngines,
   emitLadder,
   equalGraphs,
   paddingOfAllRanks,
@@ -51,6 +52,8 @@ export interface MakePlanOptions {
   readonly mixed: boolean;
   /** What is known of the engines that are compared with, such as their GPU. Default nothing. */
   readonly engineProfile?: Omit<EngineProfile, 'engine'> | undefined;
+  /** An engine as somebody runs it: its row is of what it captures so. Default none. */
+  readonly engine?: EngineProfile | undefined;
   /** Data-parallel ranks of the steps. Default 1. */
   readonly ranks?: number | undefined;
   /** Share of the time that the plan for the unseen part is made from. */
@@ -133,7 +136,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const byTokens = await sizesBy(costs.tokens);
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
-  const compared = { policy, profile: options.engineProfile, ranks: options.ranks };
+  const compared = comparedBy(options);
   const emitted = emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
   const engines = scoreEngines(scored, costs, limits, memory, compared);
   await phase('unseen part');
@@ -232,6 +235,10 @@ function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOption
   return { ...decodeCounts(histogram, most), ubatched, mixed: mixed ? histogram.mixed : null };
 }
 
+function comparedBy({ policy, engineProfile, engine, ranks }: MakePlanOptions): ComparedEngines {
+  return { policy, profile: engineProfile, own: engine, ranks };
+}
+
 /** Scores the plan for the first part alone on the decodes of the second. */
 async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: MakePlanOptions): Promise<UnseenScore> {
   const { costs, limits, memory, split } = options;
@@ -247,11 +254,7 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
     shift,
     aboveSeen,
     shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
-    engines: scoreEngines(steps, costs, limits, memory, {
-      policy: options.policy,
-      profile: options.engineProfile,
-      ranks: options.ranks,
-    }).map(({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
+    engines: scoreEngines(steps, costs, limits, memory, comparedBy(options)).map(({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
       engine,
       graphs,
       paddingRatio,

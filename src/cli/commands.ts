@@ -8,7 +8,7 @@ import {
   WORKLOAD_DEFAULTS,
 } from '../names.js';
 import { bytes, decimal, device, integer, jsonOf, ranks, sizeList } from './option-values.js';
-import { addCostOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
+import { addCostOptions, addEngineOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
 
 /** A command: its name, what it does, and what gives it its options and its action. */
 interface Definition {
@@ -124,7 +124,7 @@ function defineRun(command: Command): void {
 /** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */
 function definePlan(command: Command): void {
   command.argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
-  addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
+  addCostOptions(addPolicyOptions(addEngineOptions(addLimitOptions(addWorkloadOptions(command)))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
     .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
@@ -172,7 +172,7 @@ function defineReplay(command: Command): void {
   );
   addCostOptions(addPlannerOptions(command))
     .option('--json', 'print one JSON document')
-    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags));
+    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags, command));
 }
 
 /** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
@@ -193,7 +193,7 @@ function defineExplain(command: Command): void {
 
 /** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
 function defineCheck(command: Command): void {
-  command
+  addEngineOptions(command)
     .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', POLICY_DEFAULTS.name)
     .option('--ranks <n>', 'most ranks; every number of whole replicas up to them is explored', ranks, 2)
     .option(
@@ -226,7 +226,7 @@ function defineCheck(command: Command): void {
     .action(async (flags, command: Command) => {
       const { check, list } = await import('./check.js');
       if (flags.list === true) list(flags.json === true);
-      else await check(flags, command.getOptionValueSource('policy') === 'default');
+      else await check(flags, command);
     });
 }
 

@@ -27,12 +27,21 @@ import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
 import { planReport } from './plan-report.js';
-import { type LimitFlags, limitsOf, type PolicyFlags, policyOf } from './planner-options.js';
+import {
+  type EngineFlags,
+  engineLines,
+  enginePolicy,
+  engineReport,
+  engineSetting,
+  gpuOf,
+  withEngineLimits,
+} from './engine-options.js';
+import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, warnOfLog } from './stdin.js';
 import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
-interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
+interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
@@ -54,8 +63,9 @@ export async function plan(file: string | undefined, flags: PlanFlags, command: 
 async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
   const mixed = flags.mixed === true;
-  const limits = completeLimits(limitsOf(flags));
-  const policy = completePolicy(await policyOf(flags, undefined, signal));
+  const setting = await engineSetting(flags, command, signal);
+  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
+  const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
   const { split, sizeMultiple, include } = flags;
   const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
   checkPlanOptions(numbers);
@@ -80,12 +90,15 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     costs,
     memory,
     mixed,
+    ranks: flags.ranks,
+    engineProfile: gpuOf(flags),
+    engine: setting?.profile,
   });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   const { file } = source;
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...document, generated: file === undefined })}\n`);
+    process.stdout.write(`${JSON.stringify({ ...document, generated: file === undefined, ...engineReport(setting) })}\n`);
     return;
   }
   const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
@@ -95,7 +108,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
         file === undefined
           ? `a generated workload ${generatedBy(flags)}`
           : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: assumedLines(command, telling),
+      assumed: [...engineLines(setting), ...assumedLines(command, telling)],
     }),
   );
 }

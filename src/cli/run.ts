@@ -18,7 +18,9 @@ import { assumedLines, TELLING } from './assumed.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { type PlannerFlags, policyOf } from './planner-options.js';
+import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
+import type { PlannerFlags } from './planner-options.js';
+import { reportLine } from './step-report.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
@@ -55,7 +57,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     if (flags.transport === 'mpi') return await runProcess(flags, command);
     if (flags.rankOut !== undefined) throw onlyMpi();
     checkFiles(flags, []);
-    const served = await prepare(flags, true);
+    const served = await prepare(flags, true, command);
     print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
   });
 }
@@ -72,7 +74,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     // The job says how many ranks there are; what the command line says must agree.
     const said = command.getOptionValueSource('ranks') === 'default' ? {} : { ranks: flags.ranks };
     const { ranks } = mpiRunOptions({ tensorParallelSize, ...said });
-    const served = await prepare({ ...flags, ranks }, rank === 0);
+    const served = await prepare({ ...flags, ranks }, rank === 0, command);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
       await out?.finished(report);
@@ -91,7 +93,11 @@ function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Com
   process.stdout.write(
     flags.json === true
       ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
-      : runReport(summary, [workloadLine(flags), ...assumedLines(command, assumed)]),
+      : runReport(summary, [
+          workloadLine(flags),
+          ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+          ...assumedLines(command, assumed),
+        ]),
   );
   checkServed(summary, requests, limits);
   settle({ summary, requests, limits });
@@ -129,11 +135,11 @@ function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
 }
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */
-async function prepare(flags: RunFlags, writes: boolean): Promise<Served> {
+async function prepare(flags: RunFlags, writes: boolean, command: Command): Promise<Served> {
   const { plan: planPath, planOut, stepLog, captureLog } = flags;
   const { signal } = interrupts;
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
-  const options = await runOptions(flags, planFile);
+  const options = await runOptions(flags, planFile, command);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
   if (writes) await checkWritable([planOut, stepLog, captureLog], signal);
@@ -174,12 +180,15 @@ function noStdin(): LockstepError {
   );
 }
 
-async function runOptions(flags: RunFlags, planFile: PlanFile | undefined): Promise<RunOptions> {
+async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, command: Command): Promise<RunOptions> {
+  const setting = await engineSetting({ ...flags, tensorParallelSize: undefined }, command, interrupts.signal);
   return {
-    ...workloadOptionsOf(flags, planFile?.plan),
+    ...workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan),
     tensorParallelSize: flags.tensorParallelSize,
-    policy: await policyOf(flags, planFile?.policy, interrupts.signal),
-    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+    policy: await enginePolicy(flags, setting, planFile?.policy, interrupts.signal),
+    ...(planFile === undefined
+      ? { ladder: ladderGiven(flags, setting, command), engine: setting?.profile }
+      : { plan: planFile.plan }),
     device: flags.device,
     verify: flags.verify,
     timeoutMs: flags.timeout,

@@ -22,6 +22,7 @@ export {
   type LadderPlanOptions,
   ladderCapture,
   ladderPlan,
+  profilePlan,
 } from './ladder-plan.js';
 export type { LogBatch } from './log-batch.js';
 export {
@@ -32,6 +33,7 @@ export {
   megatronShapes,
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
+export { type ReadProfile, readProfile } from './profile/read-profile.js';
 export { isPolicyName, namedPolicy, policyNames } from './policies.js';
 export { type EngineCapture, engineCapture, engineOfPolicy } from './profile/engine-capture.js';
 export {

@@ -63,6 +63,25 @@ export function ladderPlan(options: LadderPlanOptions): LadderPlan {
   };
 }
 
+/**
+ * The same of an engine's profile: without a ladder what the profile captures, under another policy its list in that one's rounding. A
+ * ladder takes the place of the profile's list.
+ */
+export function profilePlan(
+  options: Omit<LadderPlanOptions, 'ladder' | 'profile'> & { readonly ladder?: LadderPlanOptions['ladder'] | undefined },
+  profile: EngineProfile | undefined,
+): LadderPlan {
+  const { ladder, ...rest } = options;
+  if (profile === undefined) return ladderPlan({ ...rest, ladder: ladder ?? [] });
+  const { engine, ...known } = profile;
+  const { sizes: _, maxSize: __, ...others } = known;
+  const same = engineOfPolicy(rest.policy.name)?.engine === engine;
+  if (ladder !== undefined) return ladderPlan({ ...rest, ladder, ...(same && { profile: others }) });
+  if (same) return ladderPlan({ ...rest, ladder: engine, profile: known });
+  const { sizes } = engineCapture({ ...profile, ...checkLimits(rest.limits) });
+  return ladderPlan({ ...rest, ladder: sizes });
+}
+
 /** What the policy's engine captures of a ladder; null under another policy. */
 export function ladderCapture(options: LadderPlanOptions): EngineCapture | null {
   const { ladder, limits, policy, twins, profile = {} } = options;

@@ -1,6 +1,6 @@
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import type { DeviceName } from '../device/index.js';
-import { type EngineName, ladderPlan } from '../engines/index.js';
+import { type EngineName, type EngineProfile, engineCapture, profilePlan } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
@@ -25,6 +25,11 @@ export interface RunOptions {
   readonly plan?: CapturePlan;
   /** Captured sizes in tokens, or a ladder as `parseLadder` reads it (`1,2,4,8`, or a name). Default none: every step runs eager. */
   readonly ladder?: readonly number[] | string;
+  /**
+   * An engine as it is run: its limits, its policy and its graphs, where `limits`, `policy`, `ladder` and `plan` say nothing else. Default
+   * none.
+   */
+  readonly engine?: EngineProfile;
   /** Capture sizes from the ubatch threshold on both plain and ubatched. Default: as the policy says. */
   readonly twins?: boolean;
   /** Chance that a draft is accepted when all before it were. Default 0.7. */
@@ -56,7 +61,7 @@ export interface RunOptions {
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
-type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog' | 'record';
+type Derived = 'engine' | 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog' | 'record';
 
 /** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
@@ -66,6 +71,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     limits: DEFAULT_LIMITS,
     policy: LOCKSTEP_POLICY,
     plan: undefined,
+    engine: undefined,
     ladder: Object.freeze([]),
     twins: undefined,
     acceptRate: WORKLOAD_DEFAULTS.acceptRate,
@@ -121,11 +127,11 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
       return undefined;
     }
   };
-  const limits = collect(() => completeLimits(options.limits));
-  const policy = collect(() => completePolicy(options.policy));
+  const limits = collect(() => completeLimits({ ...engineLimits(options.engine), ...options.limits }));
+  const policy = collect(() => completePolicy(given.policy ?? enginePolicy(options.engine) ?? options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
-  const planned = limits && policy && collect(() => planOf(options, limits, policy));
+  const planned = limits && policy && collect(() => planOf(options, given, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
   if (limits && own) collect(() => checkCache(limits, own.deviceMemory));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !planned) {
@@ -149,10 +155,25 @@ interface PlannedGraphs {
   readonly ladderNotes: readonly string[];
 }
 
-function planOf(options: GivenOptions, limits: Limits, policy: Policy): PlannedGraphs {
-  const { ladder, twins, plan: given } = options;
+/** The limits that an engine's profile says. */
+function engineLimits(engine: EngineProfile | undefined): Partial<Limits> {
+  if (engine === undefined) return {};
+  const { queryLen } = engineCapture(engine).profile;
+  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen } = engine;
+  return withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen });
+}
+
+function enginePolicy(engine: EngineProfile | undefined): Policy | undefined {
+  return engine === undefined ? undefined : engineCapture(engine).policy;
+}
+
+function planOf(options: GivenOptions, own: RunOptions, limits: Limits, policy: Policy): PlannedGraphs {
+  const { ladder, twins, engine, plan: given } = options;
+  const sizes = engine === undefined ? ladder : own.ladder;
   const made =
-    given === undefined ? ladderPlan({ ladder, limits, policy, twins }) : { plan: given, engine: null, notes: [] };
+    given === undefined
+      ? profilePlan({ ladder: sizes, limits, policy, twins }, engine)
+      : { plan: given, engine: null, notes: [] };
   checkPlan(made.plan, limits, policy);
   return { plan: made.plan, ladderEngine: made.engine, ladderNotes: made.notes };
 }
