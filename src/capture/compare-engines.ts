@@ -204,8 +204,11 @@ export function emitLadder(
     const { profile } = comparedCapture(engine, limits, compared);
     const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null));
     const { engine: _, draftSchedule: __, ...known } = given as unknown as EngineProfile;
-    const { flags, exact, note = null } = emitFlags(engine, ladder, limits, { prefillSizes, profile: known });
-    const captured = capturedBy(engine, flags, limits, { profile: known });
+    // An alignment may need a graph of more requests than a step has.
+    const most = Math.max(limits.maxNumSeqs, Math.ceil(Math.max(...ladder) / limits.queryLen));
+    const own = { ...limits, maxNumSeqs: most };
+    const { flags, exact, note = null } = emitFlags(engine, ladder, own, { prefillSizes, profile: known });
+    const captured = capturedBy(engine, flags, own, { profile: known });
     const score = scorePlan(steps, costs, withinCosts(scoredGraphs(captured, steps, limits, compared), costs));
     const { paddingRatio, timeRatio, eagerSteps } = score;
     return { engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps };

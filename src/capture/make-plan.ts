@@ -30,7 +30,7 @@ import { auditLadder } from './ladder/ladder-audit.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
 import { auditMixed } from './mixed/mixed-audit.js';
-import { largestDecode, type PlanCosts } from './plan-costs.js';
+import { largestDecode, largestGraph, type PlanCosts } from './plan-costs.js';
 import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
@@ -195,7 +195,7 @@ async function chooseFor(
 ): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
   const { limits, costs, budget, memory, mixed } = options;
   const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
-  const { counts } = decodeCounts(histogram, largestDecode(limits));
+  const { counts } = decodeCounts(histogram, largestGraph(limits, options.policy));
   await phase('decode graphs');
   const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
   await phase('mixed graphs');
@@ -214,7 +214,7 @@ function auditOf(
   { decode }: DecodeChoice,
   { shapes }: MixedChoice,
   { counts, mixed }: ScoredSteps,
-  { limits, policy, costs }: MakePlanOptions,
+  { limits, policy, costs, engineProfile }: MakePlanOptions,
 ): PlanAudit {
   const { maxPaddingFactor, mixedMatch } = policy;
   const agreedFrom = leastAgreedSize(limits.queryLen, policy);
@@ -224,12 +224,12 @@ function auditOf(
     looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
     mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixedMatch, mixed }),
-    uncapturedMaxima: uncapturedMaxima(limits),
+    uncapturedMaxima: uncapturedMaxima(limits, engineProfile),
   };
 }
 
-function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {
-  const most = largestDecode(limits);
+function scoredSteps(histogram: StepHistogram, { limits, policy, mixed }: MakePlanOptions): ScoredSteps {
+  const most = largestGraph(limits, policy);
   const ubatched = new Float64Array(most + 1);
   for (const [size, count] of histogram.ubatched) if (size <= most) ubatched[size] += count;
   return { ...decodeCounts(histogram, most), ubatched, mixed: mixed ? histogram.mixed : null };

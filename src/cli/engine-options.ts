@@ -113,6 +113,11 @@ export function withEngineLimits<T extends Partial<Limits>>(flags: T, setting: E
   return { ...flags, ...Object.fromEntries(limits.map((name) => [name, own[name]])) };
 }
 
+/** Options whose values the profile says. */
+export function saidBy(setting: EngineSetting | null): readonly string[] {
+  return setting === null ? [] : LIMITS.filter((name) => setting.profile[name] !== undefined);
+}
+
 /** The policy that the flags say over that of the engine. Errors: those of `policyOf`. */
 export async function enginePolicy(
   flags: PolicyFlags,

@@ -34,6 +34,7 @@ import {
   engineReport,
   engineSetting,
   gpuOf,
+  saidBy,
   withEngineLimits,
 } from './engine-options.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
@@ -80,7 +81,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   );
   await checkWritable([out], signal);
   if (source.file === undefined) await checkNothingWaits();
-  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
+  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal, policy);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
   const document = await shownPlan(steps, {
@@ -108,7 +109,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
         file === undefined
           ? `a generated workload ${generatedBy(flags)}`
           : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: [...engineLines(setting), ...assumedLines(command, telling)],
+      assumed: [...engineLines(setting), ...assumedLines(command, telling, saidBy(setting))],
     }),
   );
 }

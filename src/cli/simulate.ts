@@ -15,6 +15,7 @@ import {
   engineSetting,
   ladderGiven,
   profileFor,
+  saidBy,
   withEngineLimits,
 } from './engine-options.js';
 import type { PlannerFlags } from './planner-options.js';
@@ -80,7 +81,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
             workloadLine(flags),
             ...engineLines(setting),
             ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-            ...assumedLines(command, TELLING.workload),
+            ...assumedLines(command, TELLING.workload, saidBy(setting)),
           ]),
     );
     checkServed(summary, requests, limits);
