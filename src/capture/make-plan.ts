@@ -254,13 +254,15 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
     shift,
     aboveSeen,
     shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
-    engines: scoreEngines(steps, costs, limits, memory, comparedBy(options)).map(({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
-      engine,
-      graphs,
-      paddingRatio,
-      timeRatio,
-      eagerSteps,
-    })),
+    engines: scoreEngines(steps, costs, limits, memory, comparedBy(options)).map(
+      ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
+        engine,
+        graphs,
+        paddingRatio,
+        timeRatio,
+        eagerSteps,
+      }),
+    ),
   };
 }
 

@@ -1,4 +1,10 @@
-import { ENGINE_NAMES, type EngineLimits, type EngineName, type EngineProfile, engineLadder } from '../engines/index.js';
+import {
+  ENGINE_NAMES,
+  type EngineLimits,
+  type EngineName,
+  type EngineProfile,
+  engineLadder,
+} from '../engines/index.js';
 import { largestDecode } from './plan-costs.js';
 
 /** A maximum that is above an engine's largest default graph: larger steps run eager there. */

@@ -83,11 +83,7 @@ export async function check(flags: CheckFlags, command: Command): Promise<void> 
 }
 
 /** What the flags say to explore. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
-async function pairOf(
-  flags: CheckFlags,
-  defaultPolicy: boolean,
-  setting: EngineSetting | null,
-): Promise<CheckedPair> {
+async function pairOf(flags: CheckFlags, defaultPolicy: boolean, setting: EngineSetting | null): Promise<CheckedPair> {
   const { signal } = interrupts;
   const name = flags.policy ?? LOCKSTEP_POLICY.name;
   const before = historicalPolicy(name);

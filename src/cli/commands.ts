@@ -8,7 +8,14 @@ import {
   WORKLOAD_DEFAULTS,
 } from '../names.js';
 import { bytes, decimal, device, integer, jsonOf, ranks, sizeList } from './option-values.js';
-import { addCostOptions, addEngineOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
+import {
+  addCostOptions,
+  addEngineOptions,
+  addLimitOptions,
+  addPlannerOptions,
+  addPolicyOptions,
+  addWorkloadOptions,
+} from './options.js';
 
 /** A command: its name, what it does, and what gives it its options and its action. */
 interface Definition {
@@ -29,6 +36,12 @@ const COMMANDS: readonly Definition[] = [
     description:
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
     define: definePlan,
+  },
+  {
+    name: 'audit',
+    description:
+      'Audit a launch line, a configuration or a list: decodes without a graph, graphs without a use, and what they cost.',
+    define: defineAudit,
   },
   {
     name: 'simulate',
@@ -154,6 +167,22 @@ function definePlan(command: Command): void {
     .option('--out <file>', 'write the plan, for run --plan and simulate --plan')
     .option('--json', 'print one JSON document')
     .action(async (file, flags) => (await import('./plan.js')).plan(file, flags, command));
+}
+
+/** `lockstep audit`: one's own graphs against the limits and, if given, traffic. */
+function defineAudit(command: Command): void {
+  command.argument('[file]', 'traffic: a trace, a step log or an engine log; none without it');
+  addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
+    .option('--steps <file>', 'a step log of `run` or `simulate`')
+    .option('--log <file>', "an engine's log")
+    .option(
+      '--capture-cost <name|file>',
+      'what a graph takes: published figures, or a capture log',
+      'trtllm-deepseek-r1',
+    )
+    .addOption(new Option('--split <share>').argParser(decimal).default(0.5).hideHelp())
+    .option('--json', 'print one JSON document')
+    .action(async (file, flags) => (await import('./audit.js')).audit(file, flags, command));
 }
 
 /** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */

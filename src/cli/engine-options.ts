@@ -102,7 +102,11 @@ export function ladderGiven(
 }
 
 /** The flags with the limits of the profile where no flag says another. */
-export function withEngineLimits<T extends Partial<Limits>>(flags: T, setting: EngineSetting | null, command: Command): T {
+export function withEngineLimits<T extends Partial<Limits>>(
+  flags: T,
+  setting: EngineSetting | null,
+  command: Command,
+): T {
   if (setting === null) return flags;
   const { draftSchedule } = setting.profile;
   const queryLen = draftSchedule

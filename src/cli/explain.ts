@@ -13,9 +13,9 @@ import {
 } from '../explain/index.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { completePolicy } from '../policy/index.js';
+import { engineLines, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
-import { engineLines, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { ladderOf, limitsOf, type PlannerFlags } from './planner-options.js';
 
 interface ExplainFlags extends PlannerFlags {

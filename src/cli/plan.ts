@@ -23,10 +23,6 @@ import { completePolicy, type Policy } from '../policy/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
-import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
-import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
-import { planReport } from './plan-report.js';
 import {
   type EngineFlags,
   engineLines,
@@ -37,12 +33,17 @@ import {
   saidBy,
   withEngineLimits,
 } from './engine-options.js';
+import { interrupts, unlessInterrupted } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
+import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
+import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, warnOfLog } from './stdin.js';
 import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
-interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
+/** What the options of `lockstep plan` hold. */
+export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
@@ -99,7 +100,9 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   const { file } = source;
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...document, generated: file === undefined, ...engineReport(setting) })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...document, generated: file === undefined, ...engineReport(setting) })}\n`,
+    );
     return;
   }
   const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
@@ -161,6 +164,16 @@ function sourceOf(file: string | undefined, { trace, steps, log }: PlanFlags): {
     });
   }
   return (given[0] ?? {}) as { file?: string; kind?: StepSource };
+}
+
+/** The steps of the file or the workload that the flags name. */
+export async function countedSteps(
+  file: string | undefined,
+  flags: PlanFlags,
+  limits: Limits,
+  policy: Policy,
+): Promise<CountedSteps> {
+  return readSteps(sourceOf(file, flags), flags, stepOptions(flags, limits, policy, interrupts.signal));
 }
 
 async function readSteps(

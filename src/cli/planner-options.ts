@@ -75,7 +75,10 @@ export async function ladderOf(
   flags: PlannerFlags,
   limits: Limits,
   policy: Policy,
-  { ladder = flags.ladder, engine }: { readonly ladder?: string | undefined; readonly engine?: EngineProfile | undefined } = {},
+  {
+    ladder = flags.ladder,
+    engine,
+  }: { readonly ladder?: string | undefined; readonly engine?: EngineProfile | undefined } = {},
 ): Promise<LadderPlan> {
   const { profilePlan } = await import('../engines/index.js');
   return profilePlan({ ladder, limits, policy, twins: flags.twins }, engine);

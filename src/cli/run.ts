@@ -15,16 +15,16 @@ import {
 } from '../run/index.js';
 import type { RequestTable } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
+import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import type { PlannerFlags } from './planner-options.js';
-import { reportLine } from './step-report.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { STDIN } from './stdin.js';
+import { reportLine } from './step-report.js';
 import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {

@@ -6,8 +6,6 @@ import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/
 import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
-import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
 import {
   engineLines,
   enginePolicy,
@@ -18,6 +16,8 @@ import {
   saidBy,
   withEngineLimits,
 } from './engine-options.js';
+import { interrupts, unlessInterrupted } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';

@@ -33,7 +33,6 @@ export {
   megatronShapes,
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
-export { type ReadProfile, readProfile } from './profile/read-profile.js';
 export { isPolicyName, namedPolicy, policyNames } from './policies.js';
 export { type EngineCapture, engineCapture, engineOfPolicy } from './profile/engine-capture.js';
 export {
@@ -43,6 +42,7 @@ export {
   GPU_MEMORY_GB,
   type GraphModeName,
 } from './profile/engine-profile.js';
+export { type ReadProfile, readProfile } from './profile/read-profile.js';
 export { ENGINE_RULES, type EngineRule, type RuleVersion, ruleVersions } from './rule-versions.js';
 export {
   type SglangAlignOptions,

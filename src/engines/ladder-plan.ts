@@ -59,7 +59,7 @@ export function ladderPlan(options: LadderPlanOptions): LadderPlan {
   return {
     plan: Object.freeze({ keys }),
     engine: own.engine,
-    notes: named(ladder) ? [] : droppedNotes(captured),
+    notes: named(ladder) && !options.profile?.sizes ? [] : droppedNotes(captured),
   };
 }
 
@@ -68,7 +68,9 @@ export function ladderPlan(options: LadderPlanOptions): LadderPlan {
  * ladder takes the place of the profile's list.
  */
 export function profilePlan(
-  options: Omit<LadderPlanOptions, 'ladder' | 'profile'> & { readonly ladder?: LadderPlanOptions['ladder'] | undefined },
+  options: Omit<LadderPlanOptions, 'ladder' | 'profile'> & {
+    readonly ladder?: LadderPlanOptions['ladder'] | undefined;
+  },
   profile: EngineProfile | undefined,
 ): LadderPlan {
   const { ladder, ...rest } = options;

@@ -43,10 +43,14 @@ const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
  * profile in JSON, or TensorRT-LLM's YAML with `trtllm-serve` left out. Errors: ERR_INPUT_INVALID for text that is none of these, and for
  * what the engine refuses; ERR_CONFIG_INVALID for a profile that cannot be.
  */
-export function readProfile(text: string, options: { readonly at?: string; readonly engine?: EngineName } = {}): ReadProfile {
+export function readProfile(
+  text: string,
+  options: { readonly at?: string; readonly engine?: EngineName } = {},
+): ReadProfile {
   const trimmed = text.trim();
   const name = NAMED.exec(trimmed);
-  if (name !== null && ENGINE_NAMES.includes(name[1] as EngineName)) return checked(ofName(name[1] as EngineName, name[2]));
+  if (name !== null && ENGINE_NAMES.includes(name[1] as EngineName))
+    return checked(ofName(name[1] as EngineName, name[2]));
   if (trimmed.startsWith('{')) {
     const json = ofJson(trimmed);
     if (json !== null) return checked(json);
