@@ -33,7 +33,8 @@ describe('an engine as somebody runs it', () => {
     expect(simulated).toMatchObject({ policy: 'vllm-v2', graphs: row?.graphs, eagerDecodeSteps: row?.eagerSteps });
     expect(simulated.graphKinds).toEqual(row?.graphKinds);
     expect(ran).toMatchObject({ policy: 'vllm-v2', graphs: row?.graphs, graphKinds: row?.graphKinds, mismatches: 0 });
-    const { decode, mixed, piecewise } = row?.graphKinds as { decode: number; mixed: number; piecewise: number };
+    const kinds = row?.graphKinds ?? { decode: 0, mixed: 0, piecewise: 0 };
+    const { decode, mixed, piecewise } = kinds as { decode: number; mixed: number; piecewise: number };
     expect(audited.graphs).toBe(decode + mixed + piecewise);
     const engine = { version: '2026-09', mode: 'FULL_AND_PIECEWISE', unknown: ['--foo 3'], ignored: ['--port 80'] };
     for (const document of [planned, simulated, audited]) expect(document.engine).toMatchObject(engine);
