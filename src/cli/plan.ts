@@ -15,7 +15,7 @@ import {
   type StepSource,
   scheduledSteps,
 } from '../capture/index.js';
-import { completeLimits, type Limits } from '../config.js';
+import { completeLimits, type DraftTier, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
@@ -73,7 +73,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is reported before a long trace is read.
-  const step = stepOptions(flags, limits, policy, signal);
+  const step = stepOptions(flags, limits, policy, signal, setting?.profile.draftSchedule ?? null);
   const source = sourceOf(given, flags);
   const { policy: policyPath, cost, captureCost, out } = flags;
   checkOutputs(
@@ -137,12 +137,18 @@ function checkMixed({ name, mixedGraphs }: Policy, ranks: number): void {
   );
 }
 
-function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: AbortSignal): CountOptions {
+function stepOptions(
+  flags: PlanFlags,
+  limits: Limits,
+  policy: Policy,
+  signal: AbortSignal,
+  draftSchedule: readonly DraftTier[] | null = null,
+): CountOptions {
   const { ranks, acceptRate, seed, speed, stepTime, split } = flags;
   const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   return {
-    scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
+    scheduler: schedulerLimits({ ranks, ...sizes, draftSchedule, acceptRate, seed, speed, stepTime }),
     policy,
     split,
     signal,

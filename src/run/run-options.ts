@@ -127,7 +127,7 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
       return undefined;
     }
   };
-  const limits = collect(() => completeLimits({ ...engineLimits(options.engine), ...options.limits }));
+  const limits = collect(() => completeLimits({ ...engineLimits(options.engine), ...(given.limits ?? {}) }));
   const policy = collect(() => completePolicy(given.policy ?? enginePolicy(options.engine) ?? options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
@@ -216,6 +216,7 @@ function schedulerOf(
     numBlocks,
     maxModelLen,
     queryLen,
+    draftSchedule: options.engine?.draftSchedule ?? null,
     acceptRate,
     seed,
     speed,

@@ -12,13 +12,3 @@ export function draftQueryLens({ draftSchedule, queryLen, maxNumSeqs }: Complete
   }
   return ascending(lengths);
 }
-
-/** Tokens of a decode where a batch has so many requests. */
-export function queryLenAt(
-  { draftSchedule, queryLen }: Pick<CompleteProfile, 'draftSchedule' | 'queryLen'>,
-  requests: number,
-): number {
-  if (draftSchedule === null) return queryLen;
-  const tier = draftSchedule.find(({ maxRequests }) => maxRequests === null || requests <= maxRequests);
-  return 1 + (tier?.drafts ?? 0);
-}

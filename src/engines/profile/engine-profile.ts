@@ -1,4 +1,6 @@
-import { DEFAULT_LIMITS, Faults, withoutUndefined } from '../../config.js';
+import { DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
+
+export type { DraftTier } from '../../config.js';
 import { ENGINE_NAMES, type EngineName, GPU_NAMES, type GpuName } from '../../names.js';
 import { checkEngine, type EngineLimits } from '../engine-limits.js';
 import type { MegatronDistribution } from '../megatron/ladder.js';
@@ -20,12 +22,6 @@ export const GRAPH_MODES: readonly GraphModeName[] = Object.freeze([
 export type AttentionSupport = 'never' | 'uniform-single' | 'uniform-batch' | 'always';
 
 const SUPPORTS: readonly AttentionSupport[] = ['never', 'uniform-single', 'uniform-batch', 'always'];
-
-/** Drafts of a decode where a batch has at most so many requests; null: any number. */
-export interface DraftTier {
-  readonly maxRequests: number | null;
-  readonly drafts: number;
-}
 
 /**
  * An engine as somebody runs it: what decides which graphs it captures. Plain JSON. What is left out has the engine's default.
