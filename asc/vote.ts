@@ -12,6 +12,7 @@ import {
   Phase,
   Policy,
   Region,
+  UbatchAgreement,
   Veto,
   VOTE_WORDS,
   Vote,
@@ -41,8 +42,13 @@ export function writeVote(
   const phase = phaseOf(prefills, decodes);
   const parts = policy(Policy.Ubatches);
   const meetsMinimum = parts > 1 && tokens > 0 && tokens >= ubatchThreshold(phase);
+  // SGLang cuts decodes at half of their number, rounded down: even at 0. Source: compute_split_seq_index.
+  const always = parts > 1 && phase == Phase.Decode && policy(Policy.UbatchAgreement) == UbatchAgreement.SamePhase;
   const canSplit =
-    get(facts, Fact.CanSplit) != 0 && (phase != Phase.Decode || decodes >= policy(Policy.UbatchMinRequests));
+    always ||
+    (get(facts, Fact.CanSplit) != 0 && (phase != Phase.Decode || decodes >= policy(Policy.UbatchMinRequests)));
+  // Where ranks agree by mode, cascade attention bars full graphs alone. Source: vLLM's dispatch with its valid modes.
+  const cascade = graphVeto == Veto.CascadeAttention && policy(Policy.GraphAgreement) != GraphAgreement.Shape;
   // A block that two parts would share counts as a veto, unless the caller gave another.
   const veto = ubatchVeto == 0 && get(facts, Fact.SharedBlock) != 0 ? Veto.SharedBlock : ubatchVeto;
 
@@ -66,20 +72,20 @@ export function writeVote(
   set(row, Vote.CanSplit, canSplit ? 1 : 0);
   set(row, Vote.Parts, parts);
   for (let i = 0; i < MAX_PARTS; i++) set(row, Vote.Part0Tokens + i, get(facts, Fact.Part0Tokens + i));
-  set(row, Vote.GraphVeto, graphVeto);
+  set(row, Vote.GraphVeto, cascade ? Veto.None : graphVeto);
   set(row, Vote.UbatchVeto, veto);
   set(row, Vote.Flags, 0);
-  writeOwnGraph(row, tokens);
+  writeOwnGraph(row, tokens, cascade ? Mode.Piecewise : Mode.Full);
 }
 
 /**
- * Writes on which graph this rank alone would run its batch: its padded tokens, and its mode where the ranks agree by mode. It
+ * Writes on which graph of at most mode `most` this rank alone would run its batch: its padded tokens, and its mode where the ranks agree by mode. It
  * is the choice that all ranks make together, applied to a table of one row. Its reduction is apart from that of the last table,
  * which explains the last decision.
  */
-function writeOwnGraph(row: usize, tokens: i32): void {
+function writeOwnGraph(row: usize, tokens: i32, most: i32): void {
   const byMode = policy(Policy.GraphAgreement) != GraphAgreement.Shape;
-  set(row, Vote.GraphMode, policy(Policy.EnforceEager) != 0 ? Mode.None : Mode.Full);
+  set(row, Vote.GraphMode, policy(Policy.EnforceEager) != 0 ? Mode.None : most);
   set(row, Vote.PaddedTokens, tokens);
   if (tokens == 0 || policy(Policy.EnforceEager) != 0) return;
   const reduction = region(Region.OwnReduction);

@@ -44,6 +44,18 @@ export interface KvGroup {
   readonly window?: number;
 }
 
+/** Drafts of each decode where a rank decodes at most so many requests; null: any number. */
+export interface DraftTier {
+  readonly maxRequests: number | null;
+  readonly drafts: number;
+}
+
+/** Tokens of a decode where so many requests decode: 1 and the drafts of their tier; 1 beyond the last tier. */
+export function draftQueryLen(schedule: readonly DraftTier[], requests: number): number {
+  const tier = schedule.find(({ maxRequests }) => maxRequests === null || requests <= maxRequests);
+  return 1 + (tier?.drafts ?? 0);
+}
+
 /** Most KV cache groups of one planner. */
 export const MAX_KV_GROUPS = 8;
 

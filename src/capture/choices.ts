@@ -6,7 +6,7 @@ import type { PlanBudget, PlanChoice } from './budget.js';
 import type { LadderCurve, OptimalLadder } from './ladder/ladder-curve.js';
 import { optimiseLadder } from './ladder/ladder-optimiser.js';
 import { type MixedShape, optimiseMixedGrid } from './mixed/mixed-grid.js';
-import { largestDecode } from './plan-costs.js';
+import { largestDecode, largestGraph } from './plan-costs.js';
 
 /** The options that a plan is chosen under. */
 export interface ChoiceOptions {
@@ -93,8 +93,8 @@ export async function withSpareGraphs(
   options: ChoiceOptions,
 ): Promise<DecodeChoice> {
   if (graphs < 1) return choice;
-  const { limits, costs } = options;
-  const chances = Float64Array.from({ length: largestDecode(limits) + 1 }, (_, size) =>
+  const { limits, costs, policy } = options;
+  const chances = Float64Array.from({ length: largestGraph(limits, policy) + 1 }, (_, size) =>
     size > 0 && size % limits.queryLen === 0 ? 1 / size : 0,
   );
   const curve = await decodeCurve(chances, costs, { ...options, include: choice.decode }, { twins: true });

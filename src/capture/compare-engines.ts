@@ -1,5 +1,16 @@
 import type { Limits } from '../config.js';
-import { ENGINE_NAMES, type EngineLadder, emitFlags, engineLadder } from '../engines/index.js';
+import {
+  capturedBy,
+  ENGINE_NAMES,
+  type EngineCapture,
+  type EngineName,
+  type EngineProfile,
+  emitFlags,
+  engineCapture,
+  engineOfPolicy,
+  graphKinds,
+} from '../engines/index.js';
+import { keyKind } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
@@ -16,6 +27,8 @@ export interface ScoredSteps {
   readonly counts: Float64Array;
   /** Decodes larger than that. */
   readonly above: number;
+  /** Those of `counts` that ran in micro-batches. Default none. */
+  readonly ubatched?: Float64Array;
   /** Steps with a prefill, where they are planned for. */
   readonly mixed: readonly MixedCount[] | null;
 }
@@ -26,12 +39,15 @@ export interface ScoredGraphs {
   readonly mixed: readonly MixedShape[];
   /** Which graph with prefill slots holds a step, and how far one may pad it. Default: 'slots', and any. */
   readonly policy?: Pick<Policy, 'mixedMatch' | 'maxPaddingFactor'>;
+  /** Decode sizes on which steps run eager. Default none. */
+  readonly eager?: readonly number[];
 }
 
 /** Padding by tokens and by time. */
 export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGraphs): PlanScore {
+  const { counts, refused } = withoutTwinless(steps, graphs);
   const by = (cost: Float64Array): LadderScore => {
-    const decode = scoreLadder(steps.counts, cost, graphs.decode);
+    const decode = scoreLadder(counts, cost, graphs.decode);
     return steps.mixed === null
       ? decode
       : sumScores(decode, scoreMixed(steps.mixed, cost, graphs.mixed, graphs.policy ?? {}));
@@ -41,8 +57,24 @@ export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGr
     graphs: graphs.decode.length + graphs.mixed.length,
     paddingRatio: tokens.ratio,
     timeRatio: by(costs.time).ratio,
-    eagerSteps: tokens.eagerSteps + steps.above,
+    eagerSteps: tokens.eagerSteps + steps.above + refused,
   };
+}
+
+/** The counts without steps in one batch whose size has a graph in micro-batches only, and the number of those. */
+function withoutTwinless(steps: ScoredSteps, graphs: ScoredGraphs): { counts: Float64Array; refused: number } {
+  const { eager = [], decode } = graphs;
+  if (eager.length === 0) return { counts: steps.counts, refused: 0 };
+  const cutOnly = new Set(eager);
+  const counts = steps.counts.slice();
+  let refused = 0;
+  for (let size = 1; size < counts.length; size++) {
+    const whole = counts[size] - (steps.ubatched?.[size] ?? 0);
+    if (whole === 0 || !cutOnly.has(decode.find((one) => one >= size) ?? 0)) continue;
+    counts[size] -= whole;
+    refused += whole;
+  }
+  return { counts, refused };
 }
 
 /**
@@ -62,23 +94,82 @@ export function paddingOfAllRanks(ranked: readonly RankedShape[], { decode, mixe
   return real === 0 ? 0 : (padded - real) / real;
 }
 
+/** What is known of the engines besides the limits. */
+export interface ComparedEngines {
+  /** The policy of the plan: the engine whose it is captures by its choices, such as its micro-batches. */
+  readonly policy?: Policy | undefined;
+  /** What is known of every engine, such as its GPU. */
+  readonly profile?: Omit<EngineProfile, 'engine'> | undefined;
+  /** One engine as somebody runs it. */
+  readonly own?: EngineProfile | undefined;
+  /** Data-parallel ranks. Default 1. */
+  readonly ranks?: number | undefined;
+}
+
+/** What an engine captures at these limits: the one function that simulations, explanations and flags take too. */
+export function comparedCapture(engine: EngineName, limits: Limits, compared: ComparedEngines = {}): EngineCapture {
+  const { policy, profile = {} } = compared;
+  const own = policy === undefined ? null : engineOfPolicy(policy.name);
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
+  const asRun = compared.own?.engine === engine ? compared.own : {};
+  const given = { ...profile, ...asRun, maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen };
+  return own?.engine === engine ? engineCapture({ ...given, ...own }, policy) : engineCapture({ ...given, engine });
+}
+
 /** Scores what each engine captures by default on the same steps. */
-export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limits, memory: CaptureCost): EngineScore[] {
+export function scoreEngines(
+  steps: ScoredSteps,
+  costs: PlanCosts,
+  limits: Limits,
+  memory: CaptureCost,
+  compared: ComparedEngines = {},
+): EngineScore[] {
   return ENGINE_NAMES.map((engine) => {
-    const ladder = engineLadder(engine, limits);
-    const graphs = { decode: ladder.decodeSizes, mixed: steps.mixed === null ? [] : mixedOf(ladder, limits) };
-    const { graphBytes, seconds } = captureOf(memory, [...graphs.decode, ...graphs.mixed.map(([tokens]) => tokens)]);
-    const score = scorePlan(steps, costs, graphs);
-    return { engine, ...score, graphBytes, captureSeconds: seconds, notes: ladder.notes };
+    const captured = comparedCapture(engine, limits, compared);
+    const { decode, mixed, piecewise } = graphKinds(captured.keys);
+    const counted = captured.keys.filter((key) => steps.mixed !== null || keyKind(key) === 'decode');
+    const { graphBytes, seconds } = captureOf(
+      memory,
+      counted.map(({ tokens }) => tokens),
+    );
+    const score = scorePlan(steps, costs, scoredGraphs(captured, steps, limits, compared));
+    return {
+      engine,
+      ...score,
+      graphs: counted.length,
+      graphBytes,
+      captureSeconds: seconds,
+      version: captured.profile.version,
+      mode: captured.mode,
+      graphKinds: { decode, mixed, piecewise },
+      notes: [...captured.notes],
+    };
   });
 }
 
-/** vLLM's list is captured piecewise too, for any batch of at most as many tokens; Megatron has shapes. The others run prefills eager. */
-function mixedOf({ engine, sizes, mixed }: EngineLadder, { maxNumSeqs, maxNumBatchedTokens }: Limits): MixedShape[] {
-  if (engine !== 'vllm') return [...(mixed ?? [])];
-  return sizes
-    .filter((size) => size <= maxNumBatchedTokens)
-    .map((size): MixedShape => [size, Math.min(size, maxNumSeqs), 0]);
+/**
+ * The sizes that steps run on: decodes on full graphs, those above them on piecewise ones, which hold any step; steps with a prefill on
+ * shapes and piecewise graphs, where the policy lets them.
+ */
+function scoredGraphs(
+  { keys, decodeSizes, piecewiseSizes, mixed, policy }: EngineCapture,
+  steps: ScoredSteps,
+  { maxNumSeqs }: Limits,
+  { ranks = 1 }: ComparedEngines,
+): ScoredGraphs {
+  const above = piecewiseSizes.filter((size) => size > (decodeSizes.at(-1) ?? 0));
+  const { twins, mixedGraphs: when } = policy;
+  // Without twins a size that is captured in micro-batches has no plain graph. They are counted where no step is cut.
+  const plain = new Set(keys.filter((key) => keyKind(key) === 'decode' && key.parts === 1).map(({ tokens }) => tokens));
+  const eager = twins ? [] : decodeSizes.filter((size) => !plain.has(size));
+  const shapes = when === 'agreed' || (when === 'one-rank' && ranks === 1) ? mixed : [];
+  const pieces = piecewiseSizes.map((size): MixedShape => [size, Math.min(size, maxNumSeqs), 0]);
+  return {
+    decode: [...decodeSizes, ...above],
+    mixed: steps.mixed === null ? [] : [...shapes, ...pieces],
+    policy,
+    ...(eager.length > 0 && { eager }),
+  };
 }
 
 /** Our fewest decode sizes whose ratio is at most that of each engine's default, on a curve by the same cost. */
@@ -87,25 +178,44 @@ export function equalGraphs(
   counts: Float64Array,
   cost: ArrayLike<number>,
   limits: Limits,
+  compared: ComparedEngines = {},
 ): EqualGraphs[] {
   return ENGINE_NAMES.map((engine) => {
-    const engineScore = scoreLadder(counts, cost, engineLadder(engine, limits).decodeSizes);
+    const { decodeSizes, piecewiseSizes } = comparedCapture(engine, limits, compared);
+    const above = piecewiseSizes.filter((size) => size > (decodeSizes.at(-1) ?? 0));
+    const engineScore = scoreLadder(counts, cost, [...decodeSizes, ...above]);
     return { engine, graphs: curve.fewestWithin(engineScore.ratio)?.graphs ?? null };
   });
 }
 
-/** The decode ladder as each engine's flags, and its score after rounding if an engine cannot take it exactly. */
+/**
+ * The decode ladder as each engine's flags, with the sizes of steps with a prefill where those are planned for, and the score on all
+ * steps of what the engine captures with them.
+ */
 export function emitLadder(
   ladder: readonly number[],
   steps: ScoredSteps,
   costs: PlanCosts,
   limits: Limits,
+  emitting: ComparedEngines & { readonly prefillSizes?: readonly number[] } = {},
 ): EmittedLadder[] {
+  const { prefillSizes = [], ...compared } = emitting;
   return ENGINE_NAMES.map((engine) => {
-    const { flags, sizes, exact, note = null } = emitFlags(engine, ladder, limits);
-    const decode = sizes.filter((size) => size < costs.tokens.length);
-    const score = scorePlan({ ...steps, mixed: null }, costs, { decode, mixed: [] });
+    const { profile } = comparedCapture(engine, limits, compared);
+    const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null));
+    const { engine: _, draftSchedule: __, ...known } = given as unknown as EngineProfile;
+    // An alignment may need a graph of more requests than a step has.
+    const most = Math.max(limits.maxNumSeqs, Math.ceil(Math.max(...ladder) / limits.queryLen));
+    const own = { ...limits, maxNumSeqs: most };
+    const { flags, exact, note = null } = emitFlags(engine, ladder, own, { prefillSizes, profile: known });
+    const captured = capturedBy(engine, flags, own, { profile: known });
+    const score = scorePlan(steps, costs, withinCosts(scoredGraphs(captured, steps, limits, compared), costs));
     const { paddingRatio, timeRatio, eagerSteps } = score;
     return { engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps };
   });
+}
+
+/** Without decode sizes that the costs do not reach. */
+function withinCosts(graphs: ScoredGraphs, costs: PlanCosts): ScoredGraphs {
+  return { ...graphs, decode: graphs.decode.filter((size) => size < costs.tokens.length) };
 }

@@ -1,4 +1,12 @@
+export {
+  auditKeys,
+  auditTraffic,
+  type DecodeRange,
+  type KeysAudit,
+  type TrafficAudit,
+} from './audit-keys.js';
 export type { PlanBudget } from './budget.js';
+export { decodeCounts } from './choices.js';
 export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder/ladder-audit.js';
 export { type SharedBudget, shareGraphs } from './ladder/ladder-budget.js';
 export { LadderCurve, type OptimalLadder } from './ladder/ladder-curve.js';

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { Faults, type Limits } from '../config.js';
-import type { EngineName } from '../engines/index.js';
+import type { EngineName, EngineProfile } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
@@ -18,6 +18,7 @@ import {
   withSpareGraphs,
 } from './choices.js';
 import {
+  type ComparedEngines,
   emitLadder,
   equalGraphs,
   paddingOfAllRanks,
@@ -29,7 +30,7 @@ import { auditLadder } from './ladder/ladder-audit.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
 import { auditMixed } from './mixed/mixed-audit.js';
-import { largestDecode, type PlanCosts } from './plan-costs.js';
+import { largestDecode, largestGraph, type PlanCosts } from './plan-costs.js';
 import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
@@ -49,6 +50,12 @@ export interface MakePlanOptions {
   readonly include: readonly number[];
   /** Plan graphs for steps with a prefill too. */
   readonly mixed: boolean;
+  /** What is known of the engines that are compared with, such as their GPU. Default nothing. */
+  readonly engineProfile?: Omit<EngineProfile, 'engine'> | undefined;
+  /** An engine as somebody runs it: its row is of what it captures so. Default none. */
+  readonly engine?: EngineProfile | undefined;
+  /** Data-parallel ranks of the steps. Default 1. */
+  readonly ranks?: number | undefined;
   /** Share of the time that the plan for the unseen part is made from. */
   readonly split: number;
   /** Ends the planning between two phases, with ERR_ABORTED. */
@@ -128,8 +135,10 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     decodeCurve(scored.counts, cost, options, { twins: false });
   const byTokens = await sizesBy(costs.tokens);
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
-  const emitted = emitLadder(decode.decode, scored, costs, limits);
-  const engines = scoreEngines(scored, costs, limits, memory);
+  const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
+  const compared = comparedBy(options);
+  const emitted = emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
+  const engines = scoreEngines(scored, costs, limits, memory, compared);
   await phase('unseen part');
   const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
   await phase('audit');
@@ -159,8 +168,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
     })),
     engines,
-    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits),
-    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits),
+    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits, compared),
+    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits, compared),
     unseen,
     mixedGrid: mixed ? gridScore(grid) : null,
     audit: auditOf(decode, grid, scored, options),
@@ -186,7 +195,7 @@ async function chooseFor(
 ): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
   const { limits, costs, budget, memory, mixed } = options;
   const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
-  const { counts } = decodeCounts(histogram, largestDecode(limits));
+  const { counts } = decodeCounts(histogram, largestGraph(limits, options.policy));
   await phase('decode graphs');
   const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
   await phase('mixed graphs');
@@ -205,7 +214,7 @@ function auditOf(
   { decode }: DecodeChoice,
   { shapes }: MixedChoice,
   { counts, mixed }: ScoredSteps,
-  { limits, policy, costs }: MakePlanOptions,
+  { limits, policy, costs, engineProfile }: MakePlanOptions,
 ): PlanAudit {
   const { maxPaddingFactor, mixedMatch } = policy;
   const agreedFrom = leastAgreedSize(limits.queryLen, policy);
@@ -215,12 +224,19 @@ function auditOf(
     looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
     mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixedMatch, mixed }),
-    uncapturedMaxima: uncapturedMaxima(limits),
+    uncapturedMaxima: uncapturedMaxima(limits, engineProfile),
   };
 }
 
-function scoredSteps(histogram: StepHistogram, { limits, mixed }: MakePlanOptions): ScoredSteps {
-  return { ...decodeCounts(histogram, largestDecode(limits)), mixed: mixed ? histogram.mixed : null };
+function scoredSteps(histogram: StepHistogram, { limits, policy, mixed }: MakePlanOptions): ScoredSteps {
+  const most = largestGraph(limits, policy);
+  const ubatched = new Float64Array(most + 1);
+  for (const [size, count] of histogram.ubatched) if (size <= most) ubatched[size] += count;
+  return { ...decodeCounts(histogram, most), ubatched, mixed: mixed ? histogram.mixed : null };
+}
+
+function comparedBy({ policy, engineProfile, engine, ranks }: MakePlanOptions): ComparedEngines {
+  return { policy, profile: engineProfile, own: engine, ranks };
 }
 
 /** Scores the plan for the first part alone on the decodes of the second. */
@@ -238,7 +254,7 @@ async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: M
     shift,
     aboveSeen,
     shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
-    engines: scoreEngines(steps, costs, limits, memory).map(
+    engines: scoreEngines(steps, costs, limits, memory, comparedBy(options)).map(
       ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
         engine,
         graphs,

@@ -1,5 +1,6 @@
 import { ENGINE_NAMES, type EngineLimits, engineLadder } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
+import { gcd, roundUp } from '../numbers.js';
 import { type CostModel, type CostSource, readCosts, tokenCosts } from '../workload/index.js';
 
 /** The cost of a step of each size, up to the largest graph considered. */
@@ -20,6 +21,15 @@ export function largestDecode({ maxNumSeqs, maxNumBatchedTokens, queryLen }: Eng
 }
 
 /**
+ * Tokens of the graph of the largest decode: those rounded up to a policy's token alignment, in whole requests, which may be more requests
+ * than a step has.
+ */
+export function largestGraph(limits: EngineLimits, { tokenAlignment }: { readonly tokenAlignment: number }): number {
+  const { queryLen } = limits;
+  return roundUp(largestDecode(limits), (tokenAlignment * queryLen) / gcd(tokenAlignment, queryLen));
+}
+
+/**
  * Costs up to the largest decode, with `mixed` up to the largest step. An engine's smallest size above that may lie beyond the
  * table; then it costs as much as the last entry, which favours the engine. Without a source a size costs its tokens. Errors:
  * those of `readCosts`.
@@ -29,11 +39,15 @@ export async function planCosts(
   mixed: boolean,
   source: CostSource | null,
   signal?: AbortSignal,
+  policy: { readonly tokenAlignment: number } = { tokenAlignment: 1 },
 ): Promise<PlanCosts> {
-  const maximum = mixed ? limits.maxNumBatchedTokens : largestDecode(limits);
-  const above = ENGINE_NAMES.flatMap(
-    (engine) => engineLadder(engine, limits).decodeSizes.find((size) => size >= maximum) ?? [],
-  );
+  const graph = largestGraph(limits, policy);
+  const maximum = mixed ? Math.max(limits.maxNumBatchedTokens, graph) : graph;
+  const above = ENGINE_NAMES.flatMap((engine) => {
+    const { sizes, decodeSizes } = engineLadder(engine, limits);
+    const reaching = [sizes, decodeSizes].map((list) => list.find((size) => size >= maximum));
+    return reaching.filter((size) => size !== undefined);
+  });
   const reach = Math.max(maximum, ...above);
   const tokens = tokenCosts(reach);
   if (source === null) return { name: 'tokens', unit: 'tokens', tokens: tokens.costs, time: tokens.costs, raised: 0 };

@@ -1,4 +1,4 @@
-import type { EngineName } from '../engines/index.js';
+import type { EngineName, GraphKinds, GraphModeName } from '../engines/index.js';
 import type { HistogramDocument } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
 import type { LadderAudit } from './ladder/ladder-audit.js';
@@ -27,6 +27,12 @@ export interface CapturedScore extends PlanScore {
 /** The graphs that an engine captures by default, scored on the same steps. */
 export interface EngineScore extends CapturedScore {
   readonly engine: EngineName;
+  /** Version of the engine's rules that were taken. */
+  readonly version: string;
+  /** The mode that the engine ends up with. */
+  readonly mode: GraphModeName;
+  /** All that it captures, by the steps that the graphs hold; `graphs` are those of the kinds that are planned for. */
+  readonly graphKinds: GraphKinds;
   /** Caveats of the comparison. */
   readonly notes: readonly string[];
 }

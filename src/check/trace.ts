@@ -61,7 +61,7 @@ export function playStep(
   lines.push({
     phase: 'resolve',
     rank: null,
-    text: `${runText(value, plan)} (${value.reason}: ${reasonText(value, votes, plan)})`,
+    text: `${runText(value, plan)} (${value.reason}: ${reasonText(value, votes, plan, rules.policy)})`,
   });
   if (value.parts.length > 0) lines.push({ phase: 'resolve', rank: null, text: `gather ${gatherText(value)}` });
   const local = regions.region('check').offset;

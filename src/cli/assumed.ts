@@ -15,10 +15,13 @@ export const TELLING: { readonly workload: readonly string[]; readonly log: read
   log: LIMITS,
 };
 
-/** The lines of a report that list those of the options `names` that were left to their defaults, each as its flag and value. */
-export function assumedLines(command: Command, names: readonly string[]): string[] {
+/**
+ * The lines of a report that list those of the options `names` that were left to their defaults, each as its flag and value; `known` are
+ * those that something else said.
+ */
+export function assumedLines(command: Command, names: readonly string[], known: readonly string[] = []): string[] {
   const flags = names
-    .filter((name) => command.getOptionValueSource(name) === 'default')
+    .filter((name) => !known.includes(name) && command.getOptionValueSource(name) === 'default')
     .map((name) => {
       const option = command.options.find((one) => one.attributeName() === name);
       return `${option?.long} ${String(command.getOptionValue(name))}`;

@@ -1,3 +1,4 @@
+import type { Command } from 'commander';
 import {
   type CheckedPair,
   type CheckReport,
@@ -10,10 +11,11 @@ import {
   traceText,
   type Violation,
 } from '../check/index.js';
-import { policyNames } from '../engines/index.js';
+import { engineCapture, policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
+import { type EngineSetting, engineReport, engineSetting } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { paint } from './paint.js';
@@ -21,6 +23,8 @@ import { Progress } from './progress.js';
 
 interface CheckFlags {
   readonly policy?: string;
+  readonly engine?: string;
+  readonly engineConfig?: string;
   readonly ranks: number;
   readonly replicaSize: number;
   readonly workers?: number;
@@ -52,8 +56,10 @@ export function list(json: boolean): void {
 }
 
 /** Explores what the flags say, and prints what holds. */
-export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<void> {
-  const pair = await pairOf(flags, defaultPolicy);
+export async function check(flags: CheckFlags, command: Command): Promise<void> {
+  const defaultPolicy = command.getOptionValueSource('policy') === 'default';
+  const setting = await engineSetting(flags, command, interrupts.signal);
+  const pair = await pairOf(flags, defaultPolicy, setting);
   const progress = new Progress('states | {percentage} %', 1);
   let report: CheckReport;
   try {
@@ -70,14 +76,14 @@ export async function check(flags: CheckFlags, defaultPolicy: boolean): Promise<
     progress.stop();
   }
   process.stdout.write(
-    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report }) : text(report).join('\n')}\n`,
+    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report, ...engineReport(setting) }) : text(report).join('\n')}\n`,
   );
   if (report.violations.length > 0) process.exitCode = EXIT.failed;
   if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }
 
 /** What the flags say to explore. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
-async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<CheckedPair> {
+async function pairOf(flags: CheckFlags, defaultPolicy: boolean, setting: EngineSetting | null): Promise<CheckedPair> {
   const { signal } = interrupts;
   const name = flags.policy ?? LOCKSTEP_POLICY.name;
   const before = historicalPolicy(name);
@@ -104,8 +110,9 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean): Promise<Checke
       );
     }
     if (before !== undefined) return before.pair(flags.fixed === true ? 'fixed' : 'before');
-    return standardDomain(await readPolicy(name, { signal }), {
-      piecewise,
+    const captured = setting !== null && defaultPolicy ? engineCapture(setting.profile) : null;
+    return standardDomain(captured?.policy ?? (await readPolicy(name, { signal })), {
+      piecewise: piecewise && (captured === null || captured.piecewiseSizes.length > 0),
       ...(ubatches !== undefined && { ubatches }),
     });
   }

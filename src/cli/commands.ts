@@ -8,7 +8,14 @@ import {
   WORKLOAD_DEFAULTS,
 } from '../names.js';
 import { bytes, decimal, device, integer, jsonOf, ranks, sizeList } from './option-values.js';
-import { addCostOptions, addLimitOptions, addPlannerOptions, addPolicyOptions, addWorkloadOptions } from './options.js';
+import {
+  addCostOptions,
+  addEngineOptions,
+  addLimitOptions,
+  addPlannerOptions,
+  addPolicyOptions,
+  addWorkloadOptions,
+} from './options.js';
 
 /** A command: its name, what it does, and what gives it its options and its action. */
 interface Definition {
@@ -39,6 +46,12 @@ const COMMANDS: readonly Definition[] = [
     description:
       "Find the sizes to capture for a trace, a step log or an engine log, and compare them with the engines' defaults.",
     define: definePlan,
+  },
+  {
+    name: 'audit',
+    description:
+      'Audit a launch line, a configuration or a list: decodes without a graph, graphs without a use, and what they cost.',
+    define: defineAudit,
   },
   {
     name: 'simulate',
@@ -222,7 +235,7 @@ function defineGenerate(command: Command): void {
 /** `lockstep plan`: which sizes to capture for a trace or a log, beside what the engines capture by default. */
 function definePlan(command: Command): void {
   command.argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
-  addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
+  addCostOptions(addPolicyOptions(addEngineOptions(addLimitOptions(addWorkloadOptions(command)))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
     .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
     .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
@@ -263,6 +276,22 @@ function definePlan(command: Command): void {
     .action(async (file, flags) => (await import('./plan.js')).plan(file, flags, command));
 }
 
+/** `lockstep audit`: one's own graphs against the limits and, if given, traffic. */
+function defineAudit(command: Command): void {
+  command.argument('[file]', 'traffic: a trace, a step log or an engine log; none without it');
+  addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
+    .option('--steps <file>', 'a step log of `run` or `simulate`')
+    .option('--log <file>', "an engine's log")
+    .option(
+      '--capture-cost <name|file>',
+      'what a graph takes: published figures, or a capture log',
+      'trtllm-deepseek-r1',
+    )
+    .addOption(new Option('--split <share>').argParser(decimal).default(0.5).hideHelp())
+    .option('--json', 'print one JSON document')
+    .action(async (file, flags) => (await import('./audit.js')).audit(file, flags, command));
+}
+
 /** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */
 function defineSimulate(command: Command): void {
   addCostOptions(addPlannerOptions(addWorkloadOptions(command)))
@@ -279,7 +308,7 @@ function defineReplay(command: Command): void {
   );
   addCostOptions(addPlannerOptions(command))
     .option('--json', 'print one JSON document')
-    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags));
+    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags, command));
 }
 
 /** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
@@ -300,7 +329,7 @@ function defineExplain(command: Command): void {
 
 /** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
 function defineCheck(command: Command): void {
-  command
+  addEngineOptions(command)
     .option('--policy <name|file>', 'a policy, one of --list, or a JSON file', POLICY_DEFAULTS.name)
     .option('--ranks <n>', 'most ranks; every number of whole replicas up to them is explored', ranks, 2)
     .option(
@@ -333,7 +362,7 @@ function defineCheck(command: Command): void {
     .action(async (flags, command: Command) => {
       const { check, list } = await import('./check.js');
       if (flags.list === true) list(flags.json === true);
-      else await check(flags, command.getOptionValueSource('policy') === 'default');
+      else await check(flags, command);
     });
 }
 

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { completeLimits, type KvGroup, type Limits } from '../config.js';
+import type { LadderPlan } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import {
   BATCH_SHAPE,
@@ -10,11 +11,12 @@ import {
   explainBatch,
   explanationText,
 } from '../explain/index.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { completePolicy } from '../policy/index.js';
+import { engineLines, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
-import { ladderOf, limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
+import { ladderOf, limitsOf, type PlannerFlags } from './planner-options.js';
 
 interface ExplainFlags extends PlannerFlags {
   readonly json?: boolean;
@@ -40,9 +42,15 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
     flags.plan === undefined
       ? undefined
       : await (await import('../formats/index.js')).readPlanFile(flags.plan, { signal });
-  const limits = completeLimits(groupedLimits(flags, file?.plan, command));
-  const policy = completePolicy(await policyOf(flags, file?.policy, signal));
-  const plan = file?.plan ?? decodePlan({ sizes: await ladderOf(flags, limits), limits, policy, twins: flags.twins });
+  const setting = await engineSetting(flags, command, signal);
+  const limits = completeLimits(groupedLimits(withEngineLimits(flags, setting, command), file?.plan, command));
+  const policy = completePolicy(await enginePolicy(flags, setting, file?.policy, signal));
+  const graphs = { ladder: ladderGiven(flags, setting, command), engine: setting?.profile };
+  const ladder = file === undefined ? await ladderOf(flags, limits, policy, graphs) : undefined;
+  const plan = file?.plan ?? (ladder as LadderPlan).plan;
+  for (const text of [...engineLines(setting).map((line) => line.trim()), ...(ladder?.notes ?? [])]) {
+    process.stderr.write(`lockstep: ${text}\n`);
+  }
   checkPlan(plan, limits, policy);
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
@@ -86,7 +94,7 @@ async function explainLine(
   try {
     const explanation = await explainBatch(parse(text), options);
     if (json) return `${JSON.stringify({ ...explanation, line })}\n`;
-    return `line ${line}\n${explanationText(explanation, plan)
+    return `line ${line}\n${explanationText(explanation, plan, completePolicy(options.policy))
       .map((item) => (item === '' ? '' : `  ${item}`))
       .join('\n')}\n\n`;
   } catch (error) {

@@ -25,7 +25,20 @@ export function addPlannerOptions(command: Command): Command {
     .option('--plan <file>', "that plan's graphs instead of a ladder's, and its policy unless one is given")
     .option('--twins', "capture each size from the threshold on both plain and ubatched (default: the policy's choice)")
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it');
-  return addPolicyOptions(command);
+  return addPolicyOptions(addEngineOptions(command));
+}
+
+/** Options that name an engine as somebody runs it. Every command that plans or decides steps shares them. */
+export function addEngineOptions(command: Command): Command {
+  return command
+    .option(
+      '--engine <what>',
+      `an engine as you run it: its launch line ("vllm serve …"), a name with a release (vllm@0.12), or a profile in JSON or a file; it sets policy, graphs and limits, and other options override it`,
+    )
+    .option(
+      '--engine-config <file>',
+      "TensorRT-LLM's YAML, or a profile in JSON; file#path for one of several servers in it",
+    );
 }
 
 /** Options that bound a rank's step and its cache. */

@@ -15,7 +15,7 @@ import {
   type StepSource,
   scheduledSteps,
 } from '../capture/index.js';
-import { completeLimits, type Limits } from '../config.js';
+import { completeLimits, type DraftTier, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
@@ -24,16 +24,27 @@ import type { MeasureCostsOptions } from '../run/index.js';
 import { schedulerLimits } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
+import {
+  type EngineFlags,
+  engineLines,
+  enginePolicy,
+  engineReport,
+  engineSetting,
+  gpuOf,
+  saidBy,
+  withEngineLimits,
+} from './engine-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
 import { planReport } from './plan-report.js';
-import { type LimitFlags, limitsOf, type PolicyFlags, policyOf } from './planner-options.js';
+import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, warnOfLog } from './stdin.js';
 import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
-interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
+/** What the options of `lockstep plan` hold. */
+export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
@@ -61,14 +72,15 @@ export async function plan(file: string | undefined, flags: PlanFlags, command: 
 async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
   const mixed = flags.mixed === true;
-  const limits = completeLimits(limitsOf(flags));
-  const policy = completePolicy(await policyOf(flags, undefined, signal));
+  const setting = await engineSetting(flags, command, signal);
+  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
+  const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
   const { split, sizeMultiple, include } = flags;
   const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is reported before a long trace is read.
-  const step = stepOptions(flags, limits, policy, signal);
+  const step = stepOptions(flags, limits, policy, signal, setting?.profile.draftSchedule ?? null);
   const source = sourceOf(given, flags);
   const { policy: policyPath, cost, captureCost, out } = flags;
   checkOutputs(
@@ -77,7 +89,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   );
   await checkWritable([out], signal);
   if (source.file === undefined) await checkNothingWaits();
-  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
+  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal, policy);
   const memory = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
   const document = await shownPlan(steps, {
@@ -87,12 +99,17 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     costs,
     memory,
     mixed,
+    ranks: flags.ranks,
+    engineProfile: gpuOf(flags),
+    engine: setting?.profile,
   });
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   const { file } = source;
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...document, generated: file === undefined })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...document, generated: file === undefined, ...engineReport(setting) })}\n`,
+    );
     return;
   }
   const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
@@ -102,7 +119,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
         file === undefined
           ? `a generated workload ${generatedBy(flags)}`
           : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: assumedLines(command, telling),
+      assumed: [...engineLines(setting), ...assumedLines(command, telling, saidBy(setting))],
     }),
   );
 }
@@ -127,12 +144,18 @@ function checkMixed({ name, mixedGraphs }: Policy, ranks: number): void {
   );
 }
 
-function stepOptions(flags: PlanFlags, limits: Limits, policy: Policy, signal: AbortSignal): CountOptions {
+function stepOptions(
+  flags: PlanFlags,
+  limits: Limits,
+  policy: Policy,
+  signal: AbortSignal,
+  draftSchedule: readonly DraftTier[] | null = null,
+): CountOptions {
   const { ranks, acceptRate, seed, speed, stepTime, split } = flags;
   const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
   const sizes = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   return {
-    scheduler: schedulerLimits({ ranks, ...sizes, acceptRate, seed, speed, stepTime }),
+    scheduler: schedulerLimits({ ranks, ...sizes, draftSchedule, acceptRate, seed, speed, stepTime }),
     policy,
     split,
     signal,
@@ -154,6 +177,16 @@ function sourceOf(file: string | undefined, { trace, steps, log }: PlanFlags): {
     });
   }
   return (given[0] ?? {}) as { file?: string; kind?: StepSource };
+}
+
+/** The steps of the file or the workload that the flags name. */
+export async function countedSteps(
+  file: string | undefined,
+  flags: PlanFlags,
+  limits: Limits,
+  policy: Policy,
+): Promise<CountedSteps> {
+  return readSteps(sourceOf(file, flags), flags, stepOptions(flags, limits, policy, interrupts.signal));
 }
 
 async function readSteps(

@@ -1,4 +1,5 @@
 import type { Limits } from '../config.js';
+import type { EngineProfile, LadderPlan } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from '../keys/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -26,6 +27,8 @@ export interface PlannerFlags extends LimitFlags, PolicyFlags {
   readonly ladder: string;
   readonly plan?: string;
   readonly twins?: boolean;
+  readonly engine?: string;
+  readonly engineConfig?: string;
 }
 
 /**
@@ -67,8 +70,16 @@ export async function policyOf(
   return { ...named, ...Object.fromEntries(given) };
 }
 
-/** Sizes of `--ladder` under the limits the flags say. Errors: ERR_CONFIG_INVALID. */
-export async function ladderOf(flags: PlannerFlags, limits: Limits): Promise<readonly number[]> {
-  const { parseLadder } = await import('../engines/index.js');
-  return parseLadder(flags.ladder, limits);
+/** Graphs of `--ladder` under the limits and the policy that the flags say. Errors: ERR_CONFIG_INVALID. */
+export async function ladderOf(
+  flags: PlannerFlags,
+  limits: Limits,
+  policy: Policy,
+  {
+    ladder = flags.ladder,
+    engine,
+  }: { readonly ladder?: string | undefined; readonly engine?: EngineProfile | undefined } = {},
+): Promise<LadderPlan> {
+  const { profilePlan } = await import('../engines/index.js');
+  return profilePlan({ ladder, limits, policy, twins: flags.twins }, engine);
 }

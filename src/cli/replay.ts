@@ -1,6 +1,7 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
+import type { Command } from 'commander';
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
@@ -9,9 +10,10 @@ import { compareRecordings, rederive, replayLog } from '../replay/index.js';
 import { completeSimulateOptions } from '../run/index.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
+import { enginePolicy, engineReport, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
+import { limitsOf, type PlannerFlags } from './planner-options.js';
 import { logReport, recordingsReport } from './replay-report.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
 
@@ -20,7 +22,7 @@ interface ReplayFlags extends PlannerFlags, CostFlags {
 }
 
 /** Replays recordings or a log, as the paths are. Exit 1 where ranks differ, or a decision is not what the rules derive. */
-export async function replay(paths: readonly string[], flags: ReplayFlags): Promise<void> {
+export async function replay(paths: readonly string[], flags: ReplayFlags, command: Command): Promise<void> {
   await unlessInterrupted(async () => {
     const [only] = paths;
     if (paths.length === 1 && factsOf(only as string)?.isDirectory() === true)
@@ -43,7 +45,7 @@ export async function replay(paths: readonly string[], flags: ReplayFlags): Prom
         { files: others },
       );
     }
-    await replaySteps(files[0] as string, flags);
+    await replaySteps(files[0] as string, flags, command);
   });
 }
 
@@ -89,14 +91,17 @@ async function report(recordings: readonly Recording[], flags: ReplayFlags): Pro
   );
 }
 
-async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
+async function replaySteps(file: string, flags: ReplayFlags, command: Command): Promise<void> {
   const { signal } = interrupts;
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
+  const setting = await engineSetting(flags, command, signal);
   const { limits, policy, plan } = completeSimulateOptions({
-    limits: limitsOf(flags, planFile?.plan),
-    policy: await policyOf(flags, planFile?.policy, signal),
+    limits: limitsOf(withEngineLimits(flags, setting, command), planFile?.plan),
+    policy: await enginePolicy(flags, setting, planFile?.policy, signal),
     ...(flags.twins === undefined ? {} : { twins: flags.twins }),
-    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+    ...(planFile === undefined
+      ? { ladder: ladderGiven(flags, setting, command), engine: setting?.profile }
+      : { plan: planFile.plan }),
   });
   const source = costSourceOf(flags);
   const largest = Math.max(limits.maxNumBatchedTokens, ...plan.keys.map(({ tokens }) => tokens));
@@ -113,7 +118,7 @@ async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
   const said = { policy: policy.name, graphs: plan.keys.length, costModel: costs.name, costKnown: costs.unit === 'ms' };
   process.stdout.write(
     flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said })}\n`
+      ? `${JSON.stringify({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said, ...engineReport(setting) })}\n`
       : logReport(replayed, said),
   );
 }

@@ -15,14 +15,16 @@ import {
 } from '../run/index.js';
 import { type RequestTable, scalePrompts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
+import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { type PlannerFlags, policyOf } from './planner-options.js';
+import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { STDIN } from './stdin.js';
+import { reportLine } from './step-report.js';
 import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
@@ -60,7 +62,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     if (flags.transport === 'mpi') return await runProcess(flags, command);
     if (flags.rankOut !== undefined) throw onlyMpi();
     checkFiles(flags, []);
-    const served = await prepare(flags, command, true);
+    const served = await prepare(flags, true, command);
     print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
   });
 }
@@ -77,7 +79,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     // The job says how many ranks there are; what the command line says must agree.
     const said = command.getOptionValueSource('ranks') === 'default' ? {} : { ranks: flags.ranks };
     const { ranks } = mpiRunOptions({ tensorParallelSize, ...said });
-    const served = await prepare({ ...flags, ranks }, command, rank === 0);
+    const served = await prepare({ ...flags, ranks }, rank === 0, command);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
       await out?.finished(report);
@@ -99,7 +101,11 @@ function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Com
   process.stdout.write(
     flags.json === true
       ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
-      : runReport(summary, [workloadLine(flags), ...assumedLines(command, assumed)]),
+      : runReport(summary, [
+          workloadLine(flags),
+          ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+          ...assumedLines(command, assumed),
+        ]),
   );
   checkServed(summary, requests, limits);
   settle({ summary, requests, limits });
@@ -137,12 +143,12 @@ function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
 }
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */
-async function prepare(flags: RunFlags, command: Command, writes: boolean): Promise<Served> {
+async function prepare(flags: RunFlags, writes: boolean, command: Command): Promise<Served> {
   const { plan: planPath, planOut, stepLog, captureLog, promptScale } = flags;
   if (!(promptScale > 0 && promptScale <= 1)) throw wrongScale(promptScale);
   const { signal } = interrupts;
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
-  const options = await runOptions(flags, command, planFile);
+  const options = await runOptions(flags, planFile, command);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
   if (writes) await checkWritable([planOut, stepLog, captureLog], signal);
@@ -189,14 +195,17 @@ function noStdin(): LockstepError {
   );
 }
 
-async function runOptions(flags: RunFlags, command: Command, planFile: PlanFile | undefined): Promise<RunOptions> {
-  const workload = workloadOptionsOf(flags, planFile?.plan);
+async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, command: Command): Promise<RunOptions> {
+  const setting = await engineSetting({ ...flags, tensorParallelSize: undefined }, command, interrupts.signal);
+  const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan);
   return {
     ...workload,
     ...(flags.model === undefined ? {} : { limits: saidLimits(workload.limits ?? {}, command) }),
     tensorParallelSize: flags.tensorParallelSize,
-    policy: await policyOf(flags, planFile?.policy, interrupts.signal),
-    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+    policy: await enginePolicy(flags, setting, planFile?.policy, interrupts.signal),
+    ...(planFile === undefined
+      ? { ladder: ladderGiven(flags, setting, command), engine: setting?.profile }
+      : { plan: planFile.plan }),
     device: flags.device,
     verify: flags.verify,
     timeoutMs: flags.timeout,
@@ -210,8 +219,10 @@ async function runOptions(flags: RunFlags, command: Command, planFile: PlanFile 
   };
 }
 
-/** The limits that the command line says, without defaults: those of a model follow from it. */
+/** The limits that the command line or an engine says, without defaults: those of a model follow from it. */
 function saidLimits(limits: Partial<Limits>, command: Command): Partial<Limits> {
-  const said = Object.entries(limits).filter(([name]) => command.getOptionValueSource(name) !== 'default');
+  const said = Object.entries(limits).filter(
+    ([name, value]) => command.getOptionValueSource(name) !== 'default' || value !== command.getOptionValue(name),
+  );
   return Object.fromEntries(said);
 }

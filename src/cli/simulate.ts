@@ -6,9 +6,19 @@ import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/
 import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
+import {
+  engineLines,
+  enginePolicy,
+  engineReport,
+  engineSetting,
+  ladderGiven,
+  profileFor,
+  saidBy,
+  withEngineLimits,
+} from './engine-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { type PlannerFlags, policyOf } from './planner-options.js';
+import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
 import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
@@ -31,10 +41,14 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     { '--steps-out': stepsOut },
   );
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
+  const setting = await engineSetting(flags, command, signal);
+  const policyGiven = await enginePolicy(flags, setting, planFile?.policy, signal);
+  const engine = profileFor(policyGiven, setting, flags);
+  const ladder = ladderGiven(flags, setting, command);
   const options = {
-    ...workloadOptionsOf(flags, planFile?.plan),
-    policy: await policyOf(flags, planFile?.policy, signal),
-    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
+    ...workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan),
+    policy: policyGiven,
+    ...(planFile === undefined ? { ladder, engine } : { plan: planFile.plan }),
   };
   // Every fault of the options is reported before a long trace is read.
   const { plan, limits } = completeSimulateOptions(options);
@@ -62,8 +76,13 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     progress.stop();
     process.stdout.write(
       flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary, costModel: costs.name, costKnown: costs.unit === 'ms' })}\n`
-        : simulateReport(summary, costs, [workloadLine(flags), ...assumedLines(command, TELLING.workload)]),
+        ? `${JSON.stringify({ schemaVersion: 1, ...summary, ...engineReport(setting), costModel: costs.name, costKnown: costs.unit === 'ms' })}\n`
+        : simulateReport(summary, costs, [
+            workloadLine(flags),
+            ...engineLines(setting),
+            ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+            ...assumedLines(command, TELLING.workload, saidBy(setting)),
+          ]),
     );
     checkServed(summary, requests, limits);
   } finally {

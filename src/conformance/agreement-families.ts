@@ -37,6 +37,7 @@ export async function agreementAtom(given: CaseFields): Promise<unknown> {
       canSplit: row.boolean('canSplit'),
       ubatchTokens: row.integers('ubatchTokens'),
     })),
+    { dpAttention: given.optionalBoolean('dpAttention') ?? true },
   );
 }
 

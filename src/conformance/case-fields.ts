@@ -27,12 +27,24 @@ export class CaseFields {
     return this.#read(name, 'a number', Number.isFinite) as number;
   }
 
+  /** True or false, or undefined where the field is null or absent. */
+  optionalBoolean(name: string): boolean | undefined {
+    const value = this.#fields[name] ?? undefined;
+    return value === undefined ? undefined : this.boolean(name);
+  }
+
   boolean(name: string): boolean {
     return this.#read(name, 'true or false', (value) => typeof value === 'boolean') as boolean;
   }
 
   string(name: string): string {
     return this.#read(name, 'a string', (value) => typeof value === 'string') as string;
+  }
+
+  /** A string, or undefined where the field is null or absent. */
+  optionalString(name: string): string | undefined {
+    const value = this.#fields[name] ?? undefined;
+    return value === undefined ? undefined : this.string(name);
   }
 
   integers(name: string): number[] {

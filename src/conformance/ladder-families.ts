@@ -1,6 +1,7 @@
 import {
   matchMegatronShapes,
   megatronShapes,
+  type RuleVersion,
   sglangAlignSizes,
   sglangDecodeSizes,
   sglangPrefillSizes,
@@ -24,6 +25,8 @@ export function vllmLadder(given: CaseFields): unknown {
           ceiling: given.integer('ceiling'),
           maxSize: given.optionalInteger('maxSize'),
           interactive: given.boolean('interactive'),
+          // Vectors without a version were made from the rule before the change of September 2026.
+          version: (given.optionalString('version') ?? '2026-08') as RuleVersion<'vllm'>,
         }),
       };
     case 'spec-align': {
@@ -103,8 +106,8 @@ export function trtllmLadder(given: CaseFields): unknown {
 /** Shapes of a configuration, and which of them serve some batches: those the case's `out` asks about. */
 export async function megatronLadder(given: CaseFields, expected: ExpectedAnswer): Promise<unknown> {
   const distribution = given.string('distribution');
-  if (distribution !== 'exponential' && distribution !== 'linear') {
-    throw given.invalid('distribution', '"exponential" or "linear"');
+  if (distribution !== 'exponential' && distribution !== 'linear' && distribution !== 'hybrid') {
+    throw given.invalid('distribution', '"exponential", "linear" or "hybrid"');
   }
   const shapes = megatronShapes({
     distribution,

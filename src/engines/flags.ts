@@ -1,19 +1,22 @@
-import { Faults } from '../config.js';
-import { LockstepError, shown } from '../errors.js';
+import { Faults, withoutUndefined } from '../config.js';
+import { LockstepError } from '../errors.js';
 import type { EngineName } from '../names.js';
-import { ascending } from '../numbers.js';
-import { atomCaptureSizes } from './atom/ladder.js';
-import { CommandLine, sizeOf } from './command-line.js';
-import { checkEngine, checkLimits, type EngineLimits, inTokens } from './engine-ladder.js';
-import { emitMegatron, parseMegatron } from './megatron/flags.js';
-import { sglangAlignSizes, sglangDecodeSizes } from './sglang/ladder.js';
-import { trtllmGraphConfig } from './trtllm/config.js';
-import { trtllmDecodeSizes, trtllmEngineFilter } from './trtllm/ladder.js';
-import { vllmCaptureSizes } from './vllm/ladder.js';
+import { ascending, gcd, roundUp } from '../numbers.js';
+import { atomLaunch } from './atom/launch.js';
+import { CommandLine } from './command-line.js';
+import { checkEngine, checkLimits, type EngineLimits, inTokens } from './engine-limits.js';
+import { emitMegatron } from './megatron/flags.js';
+import { megatronLaunch, NUM_GRAPHS } from './megatron/launch.js';
+import { type EngineCapture, engineCapture } from './profile/engine-capture.js';
+import type { EngineProfile } from './profile/engine-profile.js';
+import type { LaunchSettings } from './profile/launch-settings.js';
+import { sglangLaunch } from './sglang/launch.js';
+import { trtllmSettings } from './trtllm/config.js';
+import { vllmLaunch } from './vllm/launch.js';
 
 /** A ladder in the form of an engine's own settings. */
 export interface EmittedFlags {
-  /** Flags of its command line; for TensorRT-LLM a line of its YAML. */
+  /** Flags of its command line; for TensorRT-LLM lines of its YAML. */
   readonly flags: string;
   /** What the engine captures with these settings, in tokens, ascending; for Megatron its decode graphs. */
   readonly sizes: number[];
@@ -23,54 +26,86 @@ export interface EmittedFlags {
   readonly note?: string;
 }
 
+/** What is emitted besides a ladder of decodes. */
+export interface EmitOptions {
+  /** Tokens of graphs for steps with a prefill: vLLM has one list for both, SGLang and TensorRT-LLM one of their own. Default none. */
+  readonly prefillSizes?: readonly number[];
+  /** What else is known of the engine, such as its micro-batches. */
+  readonly profile?: Omit<EngineProfile, 'engine'>;
+}
+
+/** What is known of a configuration besides its text. */
+export interface ParseOptions {
+  /** The path of a server's settings within YAML that holds several: keys with points between them. */
+  readonly at?: string;
+  /** What else is known of the engine. What the text says comes before it. */
+  readonly profile?: Omit<EngineProfile, 'engine'>;
+}
+
 /** Sizes a note lists. */
 const NOTED_SIZES = 8;
 
-/** How one engine's sizes are written as flags, and how the engine reads them. */
+/** How one engine's sizes are written as flags. */
 interface Dialect {
-  /** `requests`: decode batches, ascending. */
-  readonly emit: (requests: readonly number[], limits: Required<EngineLimits>) => string;
-  /** Tokens, ascending. */
-  readonly parse: (text: string, limits: Required<EngineLimits>) => number[];
+  /** `requests`: decode batches, ascending; `prefills`: tokens, ascending. */
+  readonly emit: (requests: readonly number[], limits: Required<EngineLimits>, prefills: readonly number[]) => string;
+  /** What to write where a text says nothing of sizes. */
+  readonly expected: string;
   readonly note?: string;
 }
 
 const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
   vllm: {
-    emit: (requests, { queryLen }) => `--cudagraph-capture-sizes ${inTokens(requests, queryLen).join(' ')}`,
-    parse: parseVllm,
+    emit: (requests, { queryLen }, prefills) =>
+      `--cudagraph-capture-sizes ${ascending([...inTokens(requests, queryLen), ...prefills]).join(' ')}`,
+    expected: '--cudagraph-capture-sizes 1 2 4 or --max-cudagraph-capture-size 512',
   },
   sglang: {
-    emit: (requests) => `--cuda-graph-bs-decode ${requests.join(' ')}`,
-    parse: parseSglang,
+    emit: (requests, _, prefills) =>
+      `--cuda-graph-bs-decode ${requests.join(' ')}${prefills.length > 0 ? ` --cuda-graph-bs-prefill ${prefills.join(' ')}` : ''}`,
+    expected: '--cuda-graph-bs-decode 1 2 4 or --cuda-graph-max-bs-decode 256',
     note: 'versions before PR 23906 call the flag --cuda-graph-bs',
   },
   trtllm: {
-    emit: (requests) => `cuda_graph_config: {batch_sizes: [${requests.join(', ')}], enable_padding: true}`,
-    parse: parseTrtllm,
+    emit: (requests, _, prefills) =>
+      [
+        `cuda_graph_config: {batch_sizes: [${requests.join(', ')}], enable_padding: true}`,
+        ...(prefills.length > 0
+          ? [`torch_compile_config: {enable_piecewise_cuda_graph: true, capture_num_tokens: [${prefills.join(', ')}]}`]
+          : []),
+      ].join('\n'),
+    expected: 'cuda_graph_config: {batch_sizes: [1, 2, 4]}',
   },
   megatron: {
     emit: emitMegatron,
-    parse: parseMegatron,
+    expected: `${NUM_GRAPHS} 16`,
     note: 'Megatron takes no list: this is the number of graphs, at most as many as the ladder has, whose padding is nearest to the ladder',
   },
   atom: {
     emit: (requests) => `--cudagraph-capture-sizes "[${requests.join(',')}]"`,
-    parse: parseAtom,
+    expected: '--cudagraph-capture-sizes "[1,2,4]"',
   },
 };
 
 /**
- * A decode ladder in tokens as one engine's flags. As in a capture plan, sizes are rounded up to whole requests and none is
- * above `maxNumSeqs` of them. Errors: ERR_CONFIG_INVALID, also for a ladder none of whose sizes a step can have.
+ * A decode ladder in tokens as one engine's flags, with the sizes of steps that hold a prefill where it has flags for them. As in a capture plan, sizes
+ * are rounded up to whole requests and none is above `maxNumSeqs` of them. Errors: ERR_CONFIG_INVALID, also for a ladder none of whose sizes a
+ * step can have.
  */
-export function emitFlags(engine: EngineName, ladder: readonly number[], limits: EngineLimits): EmittedFlags {
+export function emitFlags(
+  engine: EngineName,
+  ladder: readonly number[],
+  limits: EngineLimits,
+  options: EmitOptions = {},
+): EmittedFlags {
   checkEngine(engine);
   const complete = checkLimits(limits);
   const { maxNumSeqs, queryLen } = complete;
+  const { prefillSizes = [], profile = {} } = options;
   const faults = new Faults();
   faults.check(ladder.length > 0, 'there are no sizes');
   for (const size of ladder) faults.integer('a size', size, 1, 2 ** 31 - 1);
+  for (const size of prefillSizes) faults.integer('a size of prefills', size, 1, 2 ** 31 - 1);
   faults.throwIfAny('This ladder');
   const requests = ascending(ladder.map((size) => Math.min(Math.ceil(size / queryLen), maxNumSeqs)));
   const wanted = inTokens(requests, queryLen);
@@ -80,10 +115,12 @@ export function emitFlags(engine: EngineName, ladder: readonly number[], limits:
     'maxNumBatchedTokens',
   );
   faults.throwIfAny('This ladder');
-  const { emit, parse, note } = DIALECTS[engine];
-  const flags = emit(requests, complete);
-  const sizes = parse(flags, complete);
-  const difference = differenceOf(sizes, wanted);
+  const prefills = ascending(prefillSizes).filter((size) => size <= complete.maxNumBatchedTokens);
+  const { emit, note } = DIALECTS[engine];
+  const flags = emit(engine === 'sglang' ? aligned(requests, complete, profile) : requests, complete, prefills);
+  const sizes = parseFlags(engine, flags, complete, { profile });
+  const both = engine === 'vllm' ? ascending([...wanted, ...prefills]) : wanted;
+  const difference = differenceOf(sizes, both);
   const notes = [note, difference].filter((text) => text !== undefined);
   return {
     flags,
@@ -95,99 +132,67 @@ export function emitFlags(engine: EngineName, ladder: readonly number[], limits:
 
 /**
  * What an engine captures with the settings in `text` (for Megatron its decode graphs): flags of its command line, alone or among
- * others; for TensorRT-LLM YAML. In tokens, ascending; empty if graphs are off. Errors: ERR_INPUT_INVALID for text without
- * such settings, or with settings that the engine refuses; ERR_CONFIG_INVALID.
+ * others; for TensorRT-LLM YAML. In tokens, ascending; empty if graphs are off. Limits that are given come before those in the text. Errors:
+ * ERR_INPUT_INVALID for text without such settings, or with settings that the engine refuses; ERR_CONFIG_INVALID.
  */
-export function parseFlags(engine: EngineName, text: string, limits: EngineLimits): number[] {
-  checkEngine(engine);
-  return DIALECTS[engine].parse(text, checkLimits(limits));
+export function parseFlags(
+  engine: EngineName,
+  text: string,
+  limits: Partial<EngineLimits> = {},
+  options: ParseOptions = {},
+): number[] {
+  return [...capturedBy(engine, text, limits, options).sizes];
 }
 
-function parseVllm(text: string, limits: Required<EngineLimits>): number[] {
-  const line = new CommandLine(text);
-  if (line.has('--enforce-eager')) return [];
-  const { cudagraph_capture_sizes: inConfig, max_cudagraph_capture_size: mostInConfig } = compilationConfig(line);
-  const sizes = line.sizes('--cudagraph-capture-sizes') ?? inConfig;
-  const maxSize = line.integer('--max-cudagraph-capture-size') ?? mostInConfig;
-  if (sizes === undefined) {
-    if (maxSize === undefined)
-      throw absent('vllm', '--cudagraph-capture-sizes 1 2 4 or --max-cudagraph-capture-size 512');
-    const interactive = line.value('--performance-mode') === 'interactivity';
-    return vllmCaptureSizes({ ...limits, maxSize, interactive });
-  }
-  const kept = ascending(sizes).filter((size) => size <= limits.maxNumBatchedTokens);
-  if (kept.length === 0) {
-    throw refused('vllm', `no capture size is left that fits maxNumBatchedTokens (${limits.maxNumBatchedTokens})`);
-  }
-  if (maxSize !== undefined && maxSize !== kept.at(-1)) {
-    throw refused(
-      'vllm',
-      `the largest capture size is ${kept.at(-1)} and max_cudagraph_capture_size ${maxSize}; give one of the two`,
+/** The same, with every graph. */
+export function capturedBy(
+  engine: EngineName,
+  text: string,
+  limits: Partial<EngineLimits> = {},
+  options: ParseOptions = {},
+): EngineCapture {
+  checkEngine(engine);
+  const { profile, graphs } = readSettings(engine, text, options.at);
+  if (!graphs) throw absent(engine);
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
+  const own = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen });
+  return engineCapture({ ...options.profile, ...withoutUndefined(profile), ...own, engine });
+}
+
+/** What an engine's flags or YAML say. Errors: ERR_INPUT_INVALID. */
+export function readSettings(engine: EngineName, text: string, at?: string): LaunchSettings {
+  if (engine !== 'trtllm') return LAUNCHES[engine](new CommandLine(text));
+  const settings = trtllmSettings(text, at);
+  if (!settings.graphs) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      'This TensorRT-LLM configuration cannot be read: there is no cuda_graph_config: expected YAML like cuda_graph_config: {batch_sizes: [1, 2, 4], enable_padding: true}',
+      { engine },
     );
   }
-  return kept;
+  return settings;
 }
 
-interface VllmCompilationConfig {
-  readonly cudagraph_capture_sizes?: number[];
-  readonly max_cudagraph_capture_size?: number;
-}
+/** What each engine's command line says. */
+export const LAUNCHES: Readonly<Record<Exclude<EngineName, 'trtllm'>, (line: CommandLine) => LaunchSettings>> = {
+  vllm: vllmLaunch,
+  sglang: sglangLaunch,
+  megatron: megatronLaunch,
+  atom: atomLaunch,
+};
 
-function compilationConfig(line: CommandLine): VllmCompilationConfig {
-  const text = line.value('--compilation-config', '-cc');
-  // A bare number is a level.
-  if (text === undefined || /^\d+$/.test(text)) return {};
-  try {
-    const config = JSON.parse(text) as VllmCompilationConfig;
-    const { cudagraph_capture_sizes: sizes, max_cudagraph_capture_size: most } = config;
-    return {
-      cudagraph_capture_sizes: sizes?.map((size) => sizeOf(String(size), 'cudagraph_capture_sizes')),
-      max_cudagraph_capture_size: most === undefined ? undefined : sizeOf(String(most), 'max_cudagraph_capture_size'),
-    };
-  } catch (error) {
-    if (error instanceof LockstepError) throw error;
-    throw refused('vllm', `--compilation-config is ${shown(text)}; it must be JSON`);
-  }
-}
-
-function parseSglang(text: string, { maxNumSeqs, queryLen }: Required<EngineLimits>): number[] {
-  const line = new CommandLine(text);
-  if (line.has('--disable-cuda-graph') || line.value('--cuda-graph-backend-decode') === 'disabled') return [];
-  const maxBatch = line.integer('--cuda-graph-max-bs-decode', '--cuda-graph-max-bs');
-  const padding = !line.has('--disable-cuda-graph-padding');
-  const sizes =
-    line.sizes('--cuda-graph-bs-decode', '--cuda-graph-bs') ??
-    (maxBatch === undefined ? undefined : sglangDecodeSizes({ maxBatch, speculative: queryLen > 1, padding }));
-  if (sizes === undefined) throw absent('sglang', '--cuda-graph-bs-decode 1 2 4 or --cuda-graph-max-bs-decode 256');
-  return inTokens(sglangAlignSizes({ sizes, poolSize: maxNumSeqs, queryLen }), queryLen);
-}
-
-function parseTrtllm(text: string, { maxNumSeqs, maxNumBatchedTokens, queryLen }: Required<EngineLimits>): number[] {
-  const config = trtllmGraphConfig(text);
-  if (config === null) return [];
-  const { batchSizes, maxBatch, padding } = config;
-  const sizes = batchSizes?.length ? batchSizes : trtllmDecodeSizes({ maxBatch, padding });
-  const kept = trtllmEngineFilter({
-    sizes,
-    maxBatch: maxNumSeqs,
-    maxNumTokens: maxNumBatchedTokens,
-    tokensPerRequest: queryLen,
-    padding,
-  });
-  return inTokens(kept, queryLen);
-}
-
-function parseAtom(text: string, limits: Required<EngineLimits>): number[] {
-  const line = new CommandLine(text);
-  if (line.has('--enforce-eager') || line.value('--level') === '0') return [];
-  const list = line.value('--cudagraph-capture-sizes');
-  if (list === undefined) throw absent('atom', '--cudagraph-capture-sizes "[1,2,4]"');
-  const items = /^\[(.*)\]$/.exec(list.trim())?.[1].trim();
-  if (items === undefined)
-    throw refused('atom', `--cudagraph-capture-sizes is ${shown(list)}; it must be a list like "[1,2,4]"`);
-  if (items === '') return [];
-  const sizes = items.split(',').map((item) => sizeOf(item.trim(), '--cudagraph-capture-sizes'));
-  return inTokens(atomCaptureSizes({ ...limits, sizes }), limits.queryLen);
+/** Batches rounded up to what SGLang can capture: halves of overlap, and shares of the ranks that gather. */
+function aligned(
+  requests: readonly number[],
+  { maxNumSeqs, queryLen }: EngineLimits,
+  { ubatches = 1, gathered = false, attentionTpSize = 1, contextParallelSize = 1 }: Partial<EngineProfile>,
+): number[] {
+  let unit = (ubatches > 1 ? 2 : 1) * (gathered ? attentionTpSize : 1);
+  if (unit % contextParallelSize !== 0) unit *= contextParallelSize;
+  const width = ubatches > 1 ? 1 : queryLen;
+  const step = unit / gcd(unit, width);
+  const most = roundUp(maxNumSeqs, unit);
+  return ascending(requests.map((count) => Math.min(roundUp(count, step), most)));
 }
 
 /** How two ladders differ; undefined if they are equal. */
@@ -207,17 +212,11 @@ function listed(sizes: readonly number[]): string {
   return sizes.length > NOTED_SIZES ? `${shownSizes}, … (${sizes.length} sizes)` : shownSizes;
 }
 
-function absent(engine: EngineName, expected: string): LockstepError {
+function absent(engine: EngineName): LockstepError {
+  const { expected } = DIALECTS[engine];
   return new LockstepError(
     'ERR_INPUT_INVALID',
     `This says nothing about what ${engine} captures: expected ${expected}`,
-    {
-      engine,
-      expected,
-    },
+    { engine, expected },
   );
-}
-
-function refused(engine: EngineName, fault: string): LockstepError {
-  return new LockstepError('ERR_INPUT_INVALID', `${engine} would refuse these flags: ${fault}`, { engine, fault });
 }

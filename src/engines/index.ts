@@ -7,22 +7,43 @@ export {
   type AtomStep,
   createAtomAdapter,
 } from './atom/adapter.js';
-export { type AtomAgreement, type AtomVote, agreeAtom } from './atom/agreement.js';
+export { type AtomAgreement, type AtomAgreementOptions, type AtomVote, agreeAtom } from './atom/agreement.js';
 export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom/ladder.js';
 export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom/split.js';
-export { type EngineLadder, type EngineLimits, engineLadder } from './engine-ladder.js';
+export { type EngineLadder, engineLadder } from './engine-ladder.js';
+export type { EngineLimits } from './engine-limits.js';
 export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
-export { type EmittedFlags, emitFlags, parseFlags } from './flags.js';
+export { capturedBy, type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
 export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
+export {
+  type GraphKinds,
+  graphKinds,
+  type LadderPlan,
+  type LadderPlanOptions,
+  ladderCapture,
+  ladderPlan,
+  profilePlan,
+} from './ladder-plan.js';
 export type { LogBatch } from './log-batch.js';
 export {
   type MegatronConfig,
   type MegatronDistribution,
   type MegatronShape,
+  megatronGraphTokens,
   megatronShapes,
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
 export { isPolicyName, namedPolicy, policyNames } from './policies.js';
+export { type EngineCapture, engineCapture, engineOfPolicy } from './profile/engine-capture.js';
+export {
+  type AttentionSupport,
+  type DraftTier,
+  type EngineProfile,
+  GPU_MEMORY_GB,
+  type GraphModeName,
+} from './profile/engine-profile.js';
+export { type ReadProfile, readProfile } from './profile/read-profile.js';
+export { ENGINE_RULES, type EngineRule, type RuleVersion, ruleVersions } from './rule-versions.js';
 export {
   type SglangAlignOptions,
   type SglangDecodeSizesOptions,

@@ -1,7 +1,8 @@
 import { LockstepError, shown } from '../errors.js';
 import { LADDER_NAMES, type LadderName } from '../names.js';
 import { ascending } from '../numbers.js';
-import { checkLimits, type EngineLimits, engineLadder } from './engine-ladder.js';
+import { engineLadder } from './engine-ladder.js';
+import { checkLimits, type EngineLimits } from './engine-limits.js';
 import { vllmCaptureSizes } from './vllm/ladder.js';
 
 /** What a named ladder depends on; the planner's limits have all of it. */

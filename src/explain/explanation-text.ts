@@ -1,5 +1,6 @@
 import type { CapturePlan } from '../keys/index.js';
 import { nameOf, TENSORS } from '../layout/index.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { candidateLines } from './candidate-text.js';
 import type { BatchExplanation } from './explain-batch.js';
 import type { PlainInteger, PlainTensors, PlainView } from './plain-tensors.js';
@@ -8,12 +9,16 @@ import { gatherText, reasonText, runText } from './reason-text.js';
 /** Most values of a tensor that are written out. */
 const SHOWN = 12;
 
-/** An explanation as a person reads it: lines without line ends. `plan` is the one it was made with. */
-export function explanationText(explanation: BatchExplanation, plan: CapturePlan): string[] {
+/** An explanation as a person reads it: lines without line ends. `plan` and `policy` are those it was made with. */
+export function explanationText(
+  explanation: BatchExplanation,
+  plan: CapturePlan,
+  policy: Pick<Policy, 'ubatchAgreement' | 'mixedGraphs'> = LOCKSTEP_POLICY,
+): string[] {
   const { decision, candidates, votes, local, tensors, inventedBlocks } = explanation;
   const lines = [
     `run     ${runText(decision, plan)}`,
-    `reason  ${decision.reason}: ${reasonText(decision, votes, plan)}`,
+    `reason  ${decision.reason}: ${reasonText(decision, votes, plan, policy)}`,
   ];
   if (decision.parts.length > 0) lines.push(`gather  ${gatherText(decision)}`);
   for (const [index, line] of candidateLines(candidates, plan).entries()) {

@@ -1,14 +1,65 @@
 import type { DecisionValue, ReasonCode } from '../agreement/index.js';
-import type { CapturePlan } from '../keys/index.js';
+import { type CapturePlan, keyKind } from '../keys/index.js';
 import { nameOf } from '../layout/index.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { countOf } from '../text.js';
 import type { VoteRecord } from './explain-batch.js';
+
+/** The choices of a policy that reasons speak of. */
+type Choices = Pick<Policy, 'ubatchAgreement' | 'mixedGraphs'>;
 
 interface Context {
   readonly decision: DecisionValue;
   readonly votes: readonly VoteRecord[];
   readonly plan: CapturePlan;
+  readonly policy: Choices;
 }
+
+/** What each way of agreeing asks of the ranks, where they agree and where they do not, and what a rank that refuses lacks. */
+const AGREEMENTS: Readonly<Record<Policy['ubatchAgreement'], { all: string; none: string; refusal: string }>> = {
+  'busy-wish': {
+    all: 'every busy rank wants micro-batches',
+    none: 'not every busy rank wants micro-batches',
+    refusal: 'does not want micro-batches',
+  },
+  'all-wish': {
+    all: 'every rank wants micro-batches, and no last one would be all padding',
+    none: 'not every rank wants micro-batches, or the last one would be all padding on some rank',
+    refusal: 'does not want micro-batches, or has no token for the last one',
+  },
+  'min-tokens': {
+    all: 'every rank can be cut, and the least tokens of any rank reach the threshold',
+    none: 'not every rank can be cut and reaches the threshold, or there is one rank alone',
+    refusal: 'cannot be cut, or is below the threshold',
+  },
+  'any-minimum': {
+    all: 'every rank can be cut, one has its least tokens, and all hold a prefill or none does',
+    none: 'some rank cannot be cut, or none has its least tokens, or some ranks hold a prefill and others do not',
+    refusal: 'cannot be cut',
+  },
+  'same-phase': {
+    all: 'every busy rank can be cut, and all are in one phase',
+    none: 'some busy rank cannot be cut, or the busy ranks are not in one phase',
+    refusal: 'cannot be cut',
+  },
+};
+
+/** What a reason means under a policy, where that depends on it. */
+const MEANINGS_BY_POLICY: Readonly<Partial<Record<ReasonCode, (context: Context) => string>>> = {
+  'graph-ubatched': ({ policy }) => `${AGREEMENTS[policy.ubatchAgreement].all}, and the graph is captured with them`,
+  'plain-twin': ({ policy }) =>
+    `${AGREEMENTS[policy.ubatchAgreement].none}, so the plain graph of the same size runs on all`,
+  'no-plain-twin': ({ policy }) =>
+    `${AGREEMENTS[policy.ubatchAgreement].none}, and the graph is captured with them only`,
+  'no-key-for-phase': ({ policy, plan, decision, votes }) => {
+    const has = plan.keys.some((key) => keyKind(key) === 'mixed');
+    if (decision.phase === 'decode' || !has || policy.mixedGraphs === 'agreed')
+      return REASON_MEANINGS['no-key-for-phase'];
+    return policy.mixedGraphs === 'never'
+      ? 'the policy runs no graph that has places for prefills'
+      : `the policy runs graphs that have places for prefills on one rank alone, and there are ${votes.length}`;
+  },
+};
 
 /** What each reason means, independent of the batches. */
 export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.freeze({
@@ -57,16 +108,22 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
   'rank-eager': held,
   'empty-part': (context) =>
     `${held(context)}, and ${countOf(context.decision.reasonDetail, 'token')} come before the last micro-batch`,
-  'no-plain-twin': ({ decision: { reasonDetail, reasonRank } }) =>
-    `rank ${reasonRank} does not want micro-batches, and the graph is that of ${countOf(reasonDetail, 'token')}`,
+  'no-plain-twin': ({ decision: { reasonDetail, reasonRank }, policy }) =>
+    `${reasonRank < 0 ? 'the ranks do not agree to micro-batches' : `rank ${reasonRank} ${AGREEMENTS[policy.ubatchAgreement].refusal}`}, and the graph is that of ${countOf(reasonDetail, 'token')}`,
   vetoed: ({ decision: { reasonDetail, reasonRank } }) => `rank ${reasonRank} says ${nameOf('VETO', reasonDetail)}`,
   'enforce-eager': ({ decision: { reasonRank } }) => `rank ${reasonRank}`,
 };
 
-/** Why a step runs as it does, in words, with the rank that forced it. */
-export function reasonText(decision: DecisionValue, votes: readonly VoteRecord[], plan: CapturePlan): string {
-  const circumstances = CIRCUMSTANCES[decision.reason]?.({ decision, votes, plan });
-  const meaning = REASON_MEANINGS[decision.reason];
+/** Why a step runs as it does under a policy, in words, with the rank that forced it. */
+export function reasonText(
+  decision: DecisionValue,
+  votes: readonly VoteRecord[],
+  plan: CapturePlan,
+  policy: Choices = LOCKSTEP_POLICY,
+): string {
+  const context = { decision, votes, plan, policy };
+  const circumstances = CIRCUMSTANCES[decision.reason]?.(context);
+  const meaning = MEANINGS_BY_POLICY[decision.reason]?.(context) ?? REASON_MEANINGS[decision.reason];
   return circumstances === undefined ? meaning : `${circumstances}: ${meaning}`;
 }
 
@@ -124,7 +181,7 @@ function held({ decision: { reasonRank }, votes }: Context): string {
   return `rank ${reasonRank} holds ${countOf(tokens, 'token')} of ${countOf(prefillRequests, 'prefill')} and ${countOf(decodeRequests, 'decode')}`;
 }
 
-function wishes({ decision: { ubatchWishes, busyRanks, reasonRank } }: Context): string {
-  const refusal = reasonRank >= 0 ? `, rank ${reasonRank} does not` : '';
+function wishes({ decision: { ubatchWishes, busyRanks, reasonRank }, policy }: Context): string {
+  const refusal = reasonRank >= 0 ? `, rank ${reasonRank} ${AGREEMENTS[policy.ubatchAgreement].refusal}` : '';
   return `${ubatchWishes} of ${countOf(busyRanks, 'busy rank')} want micro-batches${refusal}`;
 }

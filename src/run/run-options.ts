@@ -2,9 +2,9 @@ import { openModel } from '../checkpoint/index.js';
 import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
-import { parseLadder } from '../engines/index.js';
+import { type EngineName, type EngineProfile, engineCapture, profilePlan } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
-import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
+import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -27,6 +27,11 @@ export interface RunOptions {
   readonly plan?: CapturePlan;
   /** Captured sizes in tokens, or a ladder as `parseLadder` reads it (`1,2,4,8`, or a name). Default none: every step runs eager. */
   readonly ladder?: readonly number[] | string;
+  /**
+   * An engine as it is run: its limits, its policy and its graphs, where `limits`, `policy`, `ladder` and `plan` say nothing else. Default
+   * none.
+   */
+  readonly engine?: EngineProfile;
   /** Capture sizes from the ubatch threshold on both plain and ubatched. Default: as the policy says. */
   readonly twins?: boolean;
   /** Chance that a draft is accepted when all before it were. Default 0.7. */
@@ -64,7 +69,16 @@ export interface RunOptions {
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
-type Derived = 'plan' | 'twins' | 'transport' | 'deviceMemory' | 'stepLog' | 'captureLog' | 'record' | 'model';
+type Derived =
+  | 'engine'
+  | 'plan'
+  | 'twins'
+  | 'transport'
+  | 'deviceMemory'
+  | 'stepLog'
+  | 'captureLog'
+  | 'record'
+  | 'model';
 
 /** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
@@ -74,6 +88,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     limits: DEFAULT_LIMITS,
     policy: LOCKSTEP_POLICY,
     plan: undefined,
+    engine: undefined,
     ladder: Object.freeze([]),
     twins: undefined,
     acceptRate: WORKLOAD_DEFAULTS.acceptRate,
@@ -99,6 +114,10 @@ export interface CompleteRunOptions {
   readonly limits: Limits;
   readonly policy: Policy;
   readonly plan: CapturePlan;
+  /** The engine in whose rounding the graphs of a ladder were made; null: Lockstep's own, or a plan. */
+  readonly ladderEngine: EngineName | null;
+  /** What became of sizes of the ladder that are not captured as they were given. */
+  readonly ladderNotes: readonly string[];
   readonly scheduler: SchedulerLimits;
   readonly device: 'auto' | DeviceName;
   readonly transport: Transport;
@@ -128,15 +147,16 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     }
   };
   const config = options.model === undefined ? null : collect(() => openModel(options.model as string).config);
-  const limits = collect(() => completeLimits(config ? modelLimits(config, given.limits) : options.limits));
-  const policy = collect(() => completePolicy(options.policy));
+  const asked = { ...engineLimits(options.engine), ...(given.limits ?? {}) };
+  const limits = collect(() => completeLimits(config ? modelLimits(config, asked) : asked));
+  const policy = collect(() => completePolicy(given.policy ?? enginePolicy(options.engine) ?? options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
-  const plan = limits && policy && collect(() => planOf(options, limits, policy));
+  const planned = limits && policy && collect(() => planOf(options, given, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
   if (config && limits && own) collect(() => checkModelLimits(config, limits, own.tensorParallelSize));
   if (limits && own) collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) : 4));
-  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !plan) {
+  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !planned) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {
       faults,
@@ -145,18 +165,39 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   }
   // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
   const processes = own.ranks * own.tensorParallelSize;
-  layoutRegions({ limits, plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
-  return { ...own, limits, policy, plan, scheduler };
+  layoutRegions({ limits, plan: planned.plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
+  return { ...own, limits, policy, ...planned, scheduler };
 }
 
 type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Derived>;
 
-function planOf(options: GivenOptions, limits: Limits, policy: Policy): CapturePlan {
-  const { ladder, twins } = options;
-  const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
-  const plan = options.plan ?? decodePlan({ sizes, limits, policy, twins });
-  checkPlan(plan, limits, policy);
-  return plan;
+interface PlannedGraphs {
+  readonly plan: CapturePlan;
+  readonly ladderEngine: EngineName | null;
+  readonly ladderNotes: readonly string[];
+}
+
+/** The limits that an engine's profile says. */
+function engineLimits(engine: EngineProfile | undefined): Partial<Limits> {
+  if (engine === undefined) return {};
+  const { queryLen } = engineCapture(engine).profile;
+  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen } = engine;
+  return withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen });
+}
+
+function enginePolicy(engine: EngineProfile | undefined): Policy | undefined {
+  return engine === undefined ? undefined : engineCapture(engine).policy;
+}
+
+function planOf(options: GivenOptions, own: RunOptions, limits: Limits, policy: Policy): PlannedGraphs {
+  const { ladder, twins, engine, plan: given } = options;
+  const sizes = engine === undefined ? ladder : own.ladder;
+  const made =
+    given === undefined
+      ? profilePlan({ ladder: sizes, limits, policy, twins }, engine)
+      : { plan: given, engine: null, notes: [] };
+  checkPlan(made.plan, limits, policy);
+  return { plan: made.plan, ladderEngine: made.engine, ladderNotes: made.notes };
 }
 
 /** A run's scheduler gives out blocks of one pool. */
@@ -197,6 +238,7 @@ function schedulerOf(
     numBlocks,
     maxModelLen,
     queryLen,
+    draftSchedule: options.engine?.draftSchedule ?? null,
     acceptRate,
     seed,
     speed,
@@ -208,7 +250,7 @@ function schedulerOf(
 function ownOptions(
   options: GivenOptions,
   given: RunOptions,
-): Omit<CompleteRunOptions, 'limits' | 'policy' | 'plan' | 'scheduler'> {
+): Omit<CompleteRunOptions, 'limits' | 'policy' | keyof PlannedGraphs | 'scheduler'> {
   const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
   const { deviceMemory = null, stepLog = null, captureLog = null, record = null, model = null } = options;
   const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');

@@ -1,4 +1,5 @@
 import { openDevice } from '../device/index.js';
+import { type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';
@@ -52,9 +53,13 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
   /** Processes whose sequence of decisions differs from the first one's. */
   readonly diverged: number;
-  /** Keys captured on each rank, and keys that no rank could capture. */
+  /** Keys captured on each rank, of an engine's ladder those that decodes alone run on; and keys that no rank could capture. */
   readonly graphs: number;
   readonly graphsSkipped: number;
+  /** All graphs of the plan by the steps that they hold. */
+  readonly graphKinds: GraphKinds;
+  /** What became of sizes of the ladder that are not captured as they were given. */
+  readonly ladderNotes: readonly string[];
   readonly device: string;
   readonly deviceChoice: string;
   /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `nccl` or `rccl`, `none`; and why. */
@@ -190,6 +195,7 @@ function summarize(
 ): RunSummary {
   const first = reports[0];
   const { ranks, tensorParallelSize } = options;
+  const kinds = graphKinds(options.plan.keys);
   const tokens = reports.filter((_, process) => process % tensorParallelSize === 0).map((report) => report.tokens);
   const sum = (value: (report: RankReport) => number): number =>
     reports.reduce((total, report) => total + value(report), 0);
@@ -221,7 +227,9 @@ function summarize(
       return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));
     }),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
-    graphs: first.captured,
+    graphs: options.ladderEngine === null ? first.captured : Math.min(first.captured, kinds.decode),
+    graphKinds: kinds,
+    ladderNotes: options.ladderNotes,
     graphsSkipped: first.skipped,
     device: first.device,
     deviceChoice: first.deviceChoice,

@@ -4,7 +4,7 @@ import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './
 /** Options of `simulate`: those of a run that say which steps it takes, with the same defaults. */
 export type SimulateOptions = Pick<
   RunOptions,
-  'ranks' | 'limits' | 'policy' | 'plan' | 'ladder' | 'twins' | 'acceptRate' | 'seed' | 'speed' | 'stepTime'
+  'ranks' | 'limits' | 'policy' | 'plan' | 'ladder' | 'engine' | 'twins' | 'acceptRate' | 'seed' | 'speed' | 'stepTime'
 >;
 
 const NAMES: readonly (keyof SimulateOptions)[] = [
@@ -13,6 +13,7 @@ const NAMES: readonly (keyof SimulateOptions)[] = [
   'policy',
   'plan',
   'ladder',
+  'engine',
   'twins',
   'acceptRate',
   'seed',
@@ -21,7 +22,10 @@ const NAMES: readonly (keyof SimulateOptions)[] = [
 ];
 
 /** Those options with every default filled in. */
-export type CompleteSimulateOptions = Pick<CompleteRunOptions, 'ranks' | 'limits' | 'policy' | 'plan' | 'scheduler'>;
+export type CompleteSimulateOptions = Pick<
+  CompleteRunOptions,
+  'ranks' | 'limits' | 'policy' | 'plan' | 'ladderEngine' | 'ladderNotes' | 'scheduler'
+>;
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
 export function completeSimulateOptions(given: SimulateOptions): CompleteSimulateOptions {

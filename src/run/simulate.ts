@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
+import { type GraphKinds, graphKinds } from '../engines/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
@@ -47,8 +48,12 @@ export interface SimulateSummary
   > {
   /** Graph steps: by how much the captured sizes cost more than the largest rank's real sizes. */
   readonly timeRatio: number;
-  /** Graphs of the plan. */
+  /** Graphs of the plan; of an engine's ladder those that decodes alone run on, as `plan` counts them. */
   readonly graphs: number;
+  /** All graphs by the steps that they hold. */
+  readonly graphKinds: GraphKinds;
+  /** What became of sizes of the ladder that are not captured as they were given. */
+  readonly ladderNotes: readonly string[];
   readonly stepsPerSecond: number;
 }
 
@@ -140,6 +145,7 @@ export class Simulation {
     const options = this.#options;
     const counters = this.#counters;
     const { clockMs, ...scheduler } = this.#model.stats;
+    const kinds = graphKinds(options.plan.keys);
     return {
       ...counters.decisions,
       ...scheduler,
@@ -149,7 +155,9 @@ export class Simulation {
       paddingRatio: paddingRatio([counters.tokens]),
       ...paddingRatios([counters.tokens]),
       timeRatio: this.#exactCost === 0 ? 0 : this.#paddedCost / this.#exactCost - 1,
-      graphs: options.plan.keys.length,
+      graphs: options.ladderEngine === null ? options.plan.keys.length : kinds.decode,
+      graphKinds: kinds,
+      ladderNotes: options.ladderNotes,
       policy: options.policy.name,
       queryLen: options.scheduler.queryLen,
       acceptRate: options.scheduler.acceptRate,

@@ -64,7 +64,9 @@ export function voteOfFacts(facts: FactRecord, context: VoteContext): VoteRecord
   const threshold = phase === 'decode' ? policy.ubatchThresholdDecode : policy.ubatchThresholdPrefill;
   const meets = policy.ubatches > 1 && facts.tokens > 0 && facts.tokens >= threshold;
   const tooFew = phase === 'decode' && facts.decodeRequests < policy.ubatchMinRequests;
-  const splits = canSplit === 1 && !tooFew;
+  const halved = policy.ubatches > 1 && phase === 'decode' && policy.ubatchAgreement === 'same-phase';
+  const splits = halved || (canSplit === 1 && !tooFew);
+  const cascade = context.graphVeto === 'cascade-attention' && policy.graphAgreement !== 'shape';
   const given = context.ubatchVeto ?? 'none';
   const ubatchVeto = given === 'none' && sharedBlock === 1 ? 'shared-block' : given;
   const control = context.fault !== undefined ? 'fault' : context.leave === true ? 'leave' : 'run';
@@ -81,11 +83,11 @@ export function voteOfFacts(facts: FactRecord, context: VoteContext): VoteRecord
     meetsMinimum: Number(meets),
     canSplit: Number(splits),
     wantsUbatches: Number(meets && splits && ubatchVeto === 'none'),
-    graphVeto: ENUMS.VETO[context.graphVeto ?? 'none'],
+    graphVeto: ENUMS.VETO[cascade ? 'none' : (context.graphVeto ?? 'none')],
     ubatchVeto: ENUMS.VETO[ubatchVeto],
     parts: policy.ubatches,
     paddedTokens: facts.tokens,
-    graphMode: ENUMS.MODE[policy.enforceEager ? 'none' : 'full'],
+    graphMode: ENUMS.MODE[policy.enforceEager ? 'none' : cascade ? 'piecewise' : 'full'],
   };
   if (facts.tokens === 0 || policy.enforceEager) return vote;
   const key = ownKey(vote, context.plan, policy);

@@ -33,9 +33,11 @@ describe('ladders are what the rules in words say', () => {
         fc.boolean(),
         (maxNumSeqs, maxNumBatchedTokens, length, ceiling, maxSize, interactive) => {
           const options = { maxNumSeqs, maxNumBatchedTokens, queryLen: length, ceiling, maxSize, interactive };
-          expect(vllmCaptureSizes(options)).toEqual(
-            oracle.vllmSizes(maxNumSeqs, maxNumBatchedTokens, length, ceiling, maxSize, interactive),
-          );
+          const before = oracle.vllmSizes(maxNumSeqs, maxNumBatchedTokens, length, ceiling, maxSize, interactive);
+          expect(vllmCaptureSizes({ ...options, version: '2026-08' })).toEqual(before);
+          const joins = length === 1 && maxSize === null && maxNumSeqs <= Math.min(ceiling, maxNumBatchedTokens);
+          const since = new Set([...before, ...(joins ? [maxNumSeqs] : [])]);
+          expect(vllmCaptureSizes(options)).toEqual([...since].sort((a, b) => a - b));
         },
       ),
       runs(500),

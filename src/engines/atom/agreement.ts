@@ -14,6 +14,12 @@ export interface AtomVote {
   readonly ubatchTokens: readonly number[];
 }
 
+/** What does not change from step to step. */
+export interface AtomAgreementOptions {
+  /** Its `enable_dp_attention`. Default true. */
+  readonly dpAttention?: boolean;
+}
+
 /** What every rank derives from all rows. */
 export interface AtomAgreement {
   /** No rank holds a prefill. A single rank says true whatever it holds. */
@@ -29,7 +35,8 @@ export interface AtomAgreement {
  * What ATOM's ranks agree to, by our `resolve` under the policy `atom`. Errors: ERR_CONFIG_INVALID with every fault at once.
  * Source: ATOM's DPMetadata and its micro-batch sync.
  */
-export async function agreeAtom(rows: readonly AtomVote[]): Promise<AtomAgreement> {
+export async function agreeAtom(rows: readonly AtomVote[], options: AtomAgreementOptions = {}): Promise<AtomAgreement> {
+  const { dpAttention = true } = options;
   const numUbatches = check(rows);
   const votes = rows.map((row) => voteOf(row));
   const atom = namedPolicy('atom');
@@ -40,9 +47,12 @@ export async function agreeAtom(rows: readonly AtomVote[]): Promise<AtomAgreemen
   const gather = whole.decision.parts[0]?.gather;
   const { parts } = cut.decision;
   return {
-    uniformDecode: rows.length === 1 || whole.decision.phase === 'decode' || whole.decision.phase === 'idle',
+    uniformDecode:
+      rows.length === 1 || !dpAttention || whole.decision.phase === 'decode' || whole.decision.phase === 'idle',
     ubatching: parts.length > 1,
     paddedTokens: rows.map(({ numTokens }, rank) => {
+      // Without data-parallel attention every step is uniform: all ranks pad to the largest.
+      if (!dpAttention && rows.length > 1) return Math.max(...rows.map((row) => row.numTokens));
       const tokens = gather?.tokensPerRank[rank] ?? 0;
       // Our eager step gives an idle rank a dummy token, which ATOM's counts do not include.
       return gather?.kind === 'padded' ? tokens : Math.min(tokens, numTokens);

@@ -1,11 +1,9 @@
-import { LockstepError, shown } from '../../errors.js';
 import { steps } from '../../numbers.js';
-import { CommandLine } from '../command-line.js';
-import { decodeTokens, type EngineLimits, megatronConfig } from '../engine-ladder.js';
-import { type MegatronDistribution, megatronShapes } from './ladder.js';
-
-const NUM_GRAPHS = '--inference-dynamic-batching-num-cuda-graphs';
-const DISTRIBUTION = '--inference-dynamic-batching-cuda-graph-sizing-distribution';
+import type { EngineLimits } from '../engine-limits.js';
+import { completeProfile } from '../profile/engine-profile.js';
+import { captureMegatron } from './capture.js';
+import type { MegatronDistribution } from './ladder.js';
+import { DISTRIBUTION, NUM_GRAPHS } from './launch.js';
 
 /** Numbers of graphs that are tried beyond the ladder's: rounding merges some. */
 const MARGIN = 16;
@@ -36,31 +34,13 @@ export function emitMegatron(requests: readonly number[], limits: Required<Engin
   return best.flags;
 }
 
-/** Errors: ERR_INPUT_INVALID. */
-export function parseMegatron(text: string, limits: Required<EngineLimits>): number[] {
-  const line = new CommandLine(text);
-  const numGraphs = line.integer(NUM_GRAPHS);
-  if (numGraphs === undefined) {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `This says nothing about what megatron captures: expected ${NUM_GRAPHS} 16`,
-      { engine: 'megatron', expected: NUM_GRAPHS },
-    );
-  }
-  const distribution = line.value(DISTRIBUTION) ?? 'exponential';
-  if (distribution !== 'exponential' && distribution !== 'linear') {
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `${DISTRIBUTION} is ${shown(distribution)}; it must be exponential or linear`,
-      { engine: 'megatron', distribution },
-    );
-  }
-  return decodeSizes(limits, numGraphs, distribution);
-}
-
-function decodeSizes(limits: Required<EngineLimits>, numGraphs: number, distribution: MegatronDistribution): number[] {
-  const { config } = megatronConfig(limits);
-  return decodeTokens(megatronShapes({ ...config, numGraphs, distribution, nonDecodeGraphs: false }));
+function decodeSizes(
+  limits: Required<EngineLimits>,
+  numGraphs: number,
+  distribution: MegatronDistribution,
+): readonly number[] {
+  return captureMegatron(completeProfile({ ...limits, engine: 'megatron', numGraphs, distribution, decodeOnly: true }))
+    .sizes;
 }
 
 /** What each number of requests, from 1, is padded to; above the largest captured batch, itself. */

@@ -1,12 +1,13 @@
 import { Faults } from '../../config.js';
 import { ascending, roundDown, roundUp, steps } from '../../numbers.js';
+import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 import { pythonSetOrder } from './python-set.js';
 
 /** One captured shape: tokens, prefill requests, decode requests. */
 export type MegatronShape = readonly [tokens: number, prefillRequests: number, decodeRequests: number];
 
-/** How token counts are spaced: halves of the largest, or even steps. */
-export type MegatronDistribution = 'exponential' | 'linear';
+/** How token counts are spaced: halves of the largest, even steps, or halves where there are prefills and even steps for decodes alone. */
+export type MegatronDistribution = 'exponential' | 'linear' | 'hybrid';
 
 /** What Megatron derives its captured shapes from. */
 export interface MegatronConfig {
@@ -18,7 +19,7 @@ export interface MegatronConfig {
   readonly maxSequenceLength: number;
   /** Its `num_cuda_graphs`: most token counts of each kind; -1 finds the number itself, null captures none, else at least 1. Default 16. */
   readonly numGraphs?: number | null;
-  /** Most tokens of a graph; null, 0 or less, or more than `maxTokens` means `maxTokens`. Default null. */
+  /** Most tokens of a graph; null, 0 or less, or more than `maxTokens` means `maxTokens`. Default null. See `megatronGraphTokens`. */
   readonly maxGraphTokens?: number | null;
   /** Prefill requests of a mixed graph where the distribution is linear; 0 or less turns mixed graphs off. Default 16. */
   readonly mixedPrefillRequestCount?: number;
@@ -28,7 +29,7 @@ export interface MegatronConfig {
   readonly numSpeculativeTokens?: number;
   /** Token counts are multiples of it. Default 1. */
   readonly tensorParallelSize?: number;
-  /** Default 'exponential' (PR 3509). */
+  /** Default 'exponential' (PR 3509); 'hybrid' is that of PR 6667. */
   readonly distribution?: MegatronDistribution;
 }
 
@@ -50,6 +51,8 @@ export function megatronShapes(config: MegatronConfig): MegatronShape[] {
   const largest = graphTokens(config);
   const graphs = numGraphs === -1 ? -1 : Math.min(Math.max(numGraphs, 1), largest);
   const tokenCounts = linear ? linearCounts : exponentialCounts;
+  const decodeSpacing =
+    config.distribution === 'exponential' || config.distribution === undefined ? exponentialCounts : linearCounts;
 
   const shapes: MegatronShape[] = [];
   const add = (tokens: number, prefills: number, decodes: number): void => {
@@ -73,7 +76,7 @@ export function megatronShapes(config: MegatronConfig): MegatronShape[] {
       if (minimal < maxRequests) add(size, Math.max(minimal, Math.min(maxRequests, size)), 0);
     }
   }
-  for (const size of decodeCounts(config, tokenCounts, graphs, largest)) {
+  for (const size of decodeCounts(config, decodeSpacing, graphs, largest)) {
     const decodes = Math.min(Math.floor(size / queryLen), maxRequests);
     add(roundDown(decodes * queryLen, tensorParallelSize), 0, decodes);
   }
@@ -138,6 +141,28 @@ function leastCommonMultiple(a: number, b: number): number {
   return multiple;
 }
 
+/** What `cuda_graph_max_tokens` defaults to since pull request 5797. */
+export const MEGATRON_MAX_GRAPH_TOKENS = 512;
+
+/**
+ * The most tokens of a graph that Megatron's server derives: `cuda_graph_max_tokens`, at least what all requests decode, and at most
+ * the tokens of a step; the latter where graphs for all prefills are asked for, and before pull request 5797. Source: Megatron-LM
+ * `InferenceConfig.cuda_graph_max_tokens`, `cuda_graph_all_prefills`.
+ */
+export function megatronGraphTokens(
+  config: Pick<MegatronConfig, 'maxRequests' | 'maxTokens' | 'numSpeculativeTokens'>,
+  options: {
+    readonly allPrefills?: boolean;
+    readonly maxGraphTokens?: number;
+    readonly version?: RuleVersion<'megatron'>;
+  } = {},
+): number {
+  const { maxRequests, maxTokens, numSpeculativeTokens = 0 } = config;
+  const { allPrefills = false, maxGraphTokens = MEGATRON_MAX_GRAPH_TOKENS } = options;
+  if (allPrefills || ruleVersion('megatron', options.version) === '2026-05') return maxTokens;
+  return Math.min(Math.max(maxGraphTokens, maxRequests * (1 + numSpeculativeTokens)), maxTokens);
+}
+
 /** Most tokens of a graph. */
 function graphTokens({ maxGraphTokens = null, maxTokens }: MegatronConfig): number {
   return maxGraphTokens === null || maxGraphTokens > maxTokens || maxGraphTokens <= 0 ? maxTokens : maxGraphTokens;
@@ -156,8 +181,8 @@ function checkConfig(config: MegatronConfig): void {
   faults.integer('numSpeculativeTokens', numSpeculativeTokens, 0, 1 << 10);
   faults.integer('tensorParallelSize', config.tensorParallelSize ?? 1, 1, 1 << 16);
   faults.check(
-    distribution === 'exponential' || distribution === 'linear',
-    `distribution is ${JSON.stringify(distribution)}; it must be "exponential" or "linear"`,
+    ['exponential', 'linear', 'hybrid'].includes(distribution),
+    `distribution is ${JSON.stringify(distribution)}; it must be "exponential", "linear" or "hybrid"`,
   );
   if (!faults.any && numGraphs !== null) {
     const tokens = graphTokens(config);

@@ -1,17 +1,26 @@
 import { Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { ascending, roundUp, steps } from '../../numbers.js';
+import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 
 const MOST = 1 << 20;
 
+type MemoryTier = readonly [below: number, narrow: number, wide: number];
+
 /** Largest captured batch by GPU memory: `[below, tp < 4, tp >= 4]`, in GB and requests. Source: SGLang ServerArgs. */
-const MAX_BATCHES: readonly (readonly [below: number, narrow: number, wide: number])[] = [
+const tiers = (of35Gb: MemoryTier): readonly MemoryTier[] => [
   [20, 8, 8],
-  [35, 24, 80],
+  of35Gb,
   [60, 32, 160],
   [160, 256, 512],
   [Infinity, 512, 512],
 ];
+
+/** Pull request 37898 raised the tier of 20 to 35 GB. */
+const MAX_BATCHES: Readonly<Record<RuleVersion<'sglang'>, readonly MemoryTier[]>> = {
+  '2026-08': tiers([35, 24, 80]),
+  '2026-09': tiers([35, 48, 160]),
+};
 
 /** What SGLang derives its largest captured batch from. */
 export interface SglangMaxBatchOptions {
@@ -19,16 +28,19 @@ export interface SglangMaxBatchOptions {
   readonly memoryGb?: number;
   /** Default 1. */
   readonly tensorParallelSize?: number;
+  /** Which tiers: '2026-09' are those since pull request 37898, '2026-08' those before. Default the newest. */
+  readonly version?: RuleVersion<'sglang'>;
 }
 
 /** SGLang's default `cuda_graph_max_bs` for decodes, in requests. Errors: ERR_CONFIG_INVALID. */
 export function sglangMaxBatch(options: SglangMaxBatchOptions = {}): number {
   const { memoryGb = 80, tensorParallelSize = 1 } = options;
+  const version = ruleVersion('sglang', options.version);
   const faults = new Faults();
   faults.number('memoryGb', memoryGb, 0, 1e6);
   faults.integer('tensorParallelSize', tensorParallelSize, 1, MOST);
   faults.throwIfAny('This SGLang configuration');
-  const [, narrow, wide] = MAX_BATCHES.find(([below]) => memoryGb < below) ?? [0, 160, 160];
+  const [, narrow, wide] = MAX_BATCHES[version].find(([below]) => memoryGb < below) ?? [0, 160, 160];
   return tensorParallelSize < 4 ? narrow : wide;
 }
 

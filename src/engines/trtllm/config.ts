@@ -1,109 +1,169 @@
 import { LockstepError, shown } from '../../errors.js';
-import { sizeOf } from '../command-line.js';
+import type { DraftTier, EngineProfile } from '../profile/engine-profile.js';
+import { readYaml } from './yaml.js';
 
-/** TensorRT-LLM's `cuda_graph_config` as far as it decides what is captured for decodes. */
-export interface TrtllmGraphConfig {
-  /** Batches in requests, as given. Null: derived from `maxBatch`. */
-  readonly batchSizes: readonly number[] | null;
-  /** 0: the default. */
-  readonly maxBatch: number;
-  readonly padding: boolean;
+type Fields = Readonly<Record<string, unknown>>;
+
+/** What a configuration of TensorRT-LLM says, and what of it was not understood. */
+export interface TrtllmSettings {
+  readonly profile: Partial<EngineProfile>;
+  /** Whether it says anything about graphs of decodes. */
+  readonly graphs: boolean;
+  /** Keys that decide nothing here. */
+  readonly unread: readonly string[];
 }
 
 const NAME = 'cuda_graph_config';
-const KEYS = ['batch_sizes', 'max_batch_size', 'enable_padding', 'mode'];
+const KEYS = ['batch_sizes', 'max_batch_size', 'enable_padding', 'mode', 'num_tokens', 'max_num_token'];
+/** Keys of a server that are read here. */
+const READ = [
+  NAME,
+  'max_batch_size',
+  'max_num_tokens',
+  'max_seq_len',
+  'tensor_parallel_size',
+  'pipeline_parallel_size',
+  'context_parallel_size',
+  'moe_expert_parallel_size',
+  'speculative_config',
+  'torch_compile_config',
+  'disable_overlap_scheduler',
+];
+/** Most levels that are searched for a server's settings. */
+const MOST_LEVELS = 64;
 
 /**
- * The `cuda_graph_config` of a YAML document, in flow or block style; null where it says null, which turns graphs off. Errors:
- * ERR_INPUT_INVALID without one, and for keys and values that TensorRT-LLM refuses.
+ * The settings of a YAML or JSON configuration: those of the mapping that holds `cuda_graph_config`, wherever it stands, or of the one at
+ * `at`, keys with points between them. Errors: ERR_INPUT_INVALID for text that is no YAML, with several such mappings, and for keys and values that
+ * TensorRT-LLM refuses.
  */
-export function trtllmGraphConfig(yaml: string): TrtllmGraphConfig | null {
-  const lines = yaml.split('\n').map((line) => line.replace(/(^|\s)#.*$/, '').trimEnd());
-  const start = lines.findIndex((line) => /^\s*cuda_graph_config\s*:/.test(line));
-  if (start < 0) {
+export function trtllmSettings(text: string, at?: string): TrtllmSettings {
+  const document = readYaml(text);
+  const places = at === undefined ? placesOf(document, '', 0) : [[at, valueAt(document, at)] as const];
+  if (places.length > 1) {
+    const names = places.map(([path]) => (path === '' ? 'the top' : path));
+    throw invalid(`${NAME} stands in ${names.join(' and in ')}; say which one is meant by its path`, { places: names });
+  }
+  const fields = places[0]?.[1] ?? document;
+  if (!isFields(fields)) {
     throw invalid(`there is no ${NAME}: expected YAML like ${NAME}: {batch_sizes: [1, 2, 4], enable_padding: true}`);
   }
-  const indent = lines[start].search(/\S/);
-  const rest = lines.slice(start + 1);
-  const end = rest.findIndex((line) => line !== '' && line.search(/\S/) <= indent && !/^\s*[}\]]/.test(line));
-  const body = [lines[start].replace(/^.*?:/, ''), ...(end < 0 ? rest : rest.slice(0, end))].join('\n').trim();
-  if (body === 'null' || body === '~' || body === '') return null;
-  const fields = body.startsWith('{') ? flowFields(body) : blockFields(body);
-  const unknown = [...fields.keys()].find((key) => !KEYS.includes(key));
+  return {
+    profile: { ...serverProfile(fields), ...graphProfile(fields) },
+    graphs: Object.hasOwn(fields, NAME),
+    unread: Object.keys(fields).filter((key) => !READ.includes(key)),
+  };
+}
+
+/** Every mapping that holds the settings of graphs, with its path. */
+function placesOf(value: unknown, path: string, level: number): (readonly [string, Fields])[] {
+  if (level > MOST_LEVELS) return [];
+  const children = Array.isArray(value) ? value.map((item, index) => [String(index), item] as const) : [];
+  if (!isFields(value)) return children.flatMap(([key, item]) => placesOf(item, joined(path, key), level + 1));
+  const own = Object.hasOwn(value, NAME) ? [[path, value] as const] : [];
+  const inner = Object.entries(value).filter(([key]) => key !== NAME);
+  return [...own, ...inner.flatMap(([key, item]) => placesOf(item, joined(path, key), level + 1))];
+}
+
+function joined(path: string, key: string): string {
+  return path === '' ? key : `${path}.${key}`;
+}
+
+function valueAt(document: unknown, path: string): Fields {
+  let value = document;
+  for (const key of path === '' ? [] : path.split('.')) {
+    value = typeof value === 'object' && value !== null ? (value as Fields)[key] : undefined;
+  }
+  if (isFields(value)) return value;
+  throw invalid(`there is nothing at ${path}`);
+}
+
+/** What `cuda_graph_config` says. Null, or none where the key stands, turns graphs off. */
+function graphProfile(fields: Fields): Partial<EngineProfile> {
+  if (!Object.hasOwn(fields, NAME)) return {};
+  const config = fields[NAME];
+  if (config === null) return { graphMode: 'NONE' };
+  if (!isFields(config)) throw invalid(`${NAME} is ${shown(config)}; it must be a mapping, or null`);
+  const unknown = Object.keys(config).find((key) => !KEYS.includes(key));
   if (unknown !== undefined) throw invalid(`${NAME} has no ${shown(unknown)}; it has ${KEYS.join(', ')}`);
-  if (![undefined, 'decode'].includes(fields.get('mode'))) {
-    throw invalid(`mode is ${shown(fields.get('mode'))}; decode sizes are those of mode decode`);
+  if (![undefined, null, 'decode'].includes(config.mode as string)) {
+    throw invalid(`mode is ${shown(config.mode)}; decode sizes are those of mode decode`);
   }
-  return check({
-    batchSizes: batchSizes(fields.get('batch_sizes')),
-    maxBatch: maxBatch(fields.get('max_batch_size')),
-    padding: truth(fields.get('enable_padding')),
-  });
-}
-
-/** Keys and values of `{a: 1, b: [1, 2]}`. */
-function flowFields(body: string): Map<string, string> {
-  if (!body.endsWith('}')) throw invalid(`${NAME} opens a brace that its block does not close`);
-  const inner = body.slice(1, -1);
-  const fields = new Map<string, string>();
-  // The value includes the white space around it until it is trimmed: a pattern with several optional white spaces would backtrack.
-  const field = /\s*["']?(\w+)["']?\s*:(\s*\[[^\]]*\]\s*|[^,[\]]*)(?:,|$)/gy;
-  while (field.lastIndex < inner.length && inner.slice(field.lastIndex).trim() !== '') {
-    const at = field.lastIndex;
-    const match = field.exec(inner);
-    if (match === null) throw invalid(`${NAME} cannot be read at ${shown(inner.slice(at).trim())}`);
-    fields.set(match[1], match[2].trim());
-  }
-  return fields;
-}
-
-/** Keys and values of lines `a: 1`; a list may also stand on lines `- 1` of its own. */
-function blockFields(body: string): Map<string, string> {
-  const fields = new Map<string, string>();
-  let key: string | undefined;
-  for (const line of body.split('\n').map((one) => one.trim())) {
-    const field = /^["']?(\w+)["']?\s*:\s*(.*)$/.exec(line);
-    if (field !== null) {
-      key = field[1];
-      fields.set(key, field[2]);
-    } else if (line !== '') {
-      if (key === undefined) throw invalid(`${NAME} cannot be read at ${shown(line)}`);
-      fields.set(key, `${fields.get(key)} ${line}`);
-    }
-  }
-  return fields;
-}
-
-function batchSizes(text: string | undefined): number[] | null {
-  if (text === undefined || text === 'null' || text === '~') return null;
-  const list = /^\s*\[([^\]]*)\]$/.exec(text)?.[1] ?? /^\s*-\s(.*)$/.exec(text)?.[1].replaceAll(/\s-\s/g, ',');
-  if (list === undefined) throw invalid(`batch_sizes is ${shown(text)}; it must be a list`);
-  const items = list.split(',').map((item) => item.trim());
-  return items
-    .filter((item, index) => item !== '' || index < items.length - 1)
-    .map((item) => sizeOf(item, 'batch_sizes'));
-}
-
-function maxBatch(text = '0'): number {
-  return text === '0' ? 0 : sizeOf(text, 'max_batch_size');
-}
-
-function truth(text = 'false'): boolean {
-  if (/^true$/i.test(text)) return true;
-  if (/^false$/i.test(text)) return false;
-  throw invalid(`enable_padding is ${shown(text)}; it must be true or false`);
-}
-
-function check(config: TrtllmGraphConfig): TrtllmGraphConfig {
-  const { batchSizes: sizes, maxBatch: most } = config;
-  if (sizes !== null && sizes.length > 0 && most > 0 && most !== Math.max(...sizes)) {
+  const sizes = list(config.batch_sizes, 'batch_sizes');
+  const given = config.max_batch_size ?? 0;
+  const most = given === 0 ? undefined : count(given, 'max_batch_size');
+  if (sizes !== undefined && sizes.length > 0 && most !== undefined && most !== Math.max(...sizes)) {
     throw invalid(
       `max_batch_size is ${most} and the largest of batch_sizes ${Math.max(...sizes)}; give one of the two`,
     );
   }
-  return config;
+  const padding = config.enable_padding ?? false;
+  if (typeof padding !== 'boolean') {
+    throw invalid(`enable_padding is ${shown(padding)}; it must be true or false`);
+  }
+  return {
+    padding,
+    ...(sizes !== undefined && sizes.length > 0 ? { sizes } : most !== undefined && { maxSize: most }),
+  };
 }
 
-function invalid(fault: string): LockstepError {
-  return new LockstepError('ERR_INPUT_INVALID', `This TensorRT-LLM configuration cannot be read: ${fault}`, { fault });
+/** What the rest of a server's settings says. */
+function serverProfile(fields: Fields): Partial<EngineProfile> {
+  const of = (key: string): number | undefined => (fields[key] === undefined ? undefined : count(fields[key], key));
+  const named: Partial<EngineProfile> = {
+    maxNumSeqs: of('max_batch_size'),
+    maxNumBatchedTokens: of('max_num_tokens'),
+    maxModelLen: of('max_seq_len'),
+    tensorParallelSize: of('tensor_parallel_size'),
+    pipelineParallelSize: of('pipeline_parallel_size'),
+    contextParallelSize: of('context_parallel_size'),
+    expertParallelSize: of('moe_expert_parallel_size'),
+  };
+  const pieces = isFields(fields.torch_compile_config) ? fields.torch_compile_config : {};
+  const tokens = list(pieces.capture_num_tokens, 'capture_num_tokens');
+  return {
+    ...Object.fromEntries(Object.entries(named).filter(([, value]) => value !== undefined)),
+    ...(pieces.enable_piecewise_cuda_graph === true && tokens !== undefined && { prefillSizes: tokens }),
+    ...drafts(fields.speculative_config),
+  };
+}
+
+/** `max_draft_len`, or `draft_len_schedule`: drafts by the largest batch that has them, ascending; none beyond the last. */
+function drafts(config: unknown): Partial<EngineProfile> {
+  if (!isFields(config)) return {};
+  const schedule = config.draft_len_schedule;
+  if (isFields(schedule)) {
+    const tiers = Object.entries(schedule).map(
+      ([most, length]): DraftTier => ({
+        maxRequests: count(Number(most), 'draft_len_schedule'),
+        drafts: length === 0 ? 0 : count(length, 'draft_len_schedule'),
+      }),
+    );
+    tiers.sort((a, b) => Number(a.maxRequests) - Number(b.maxRequests));
+    return { draftSchedule: [...tiers, { maxRequests: null, drafts: 0 }] };
+  }
+  const most = config.max_draft_len ?? config.num_nextn_predict_layers;
+  return most === undefined || most === null || most === 0 ? {} : { queryLen: 1 + count(most, 'max_draft_len') };
+}
+
+function list(value: unknown, name: string): number[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw invalid(`${name} is ${shown(value)}; it must be a list`);
+  return value.map((item) => count(item, name));
+}
+
+function count(value: unknown, name: string): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value < 2 ** 31) return value;
+  throw invalid(`${name} has ${shown(value)}; sizes are positive integers`);
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function invalid(fault: string, details: Record<string, unknown> = {}): LockstepError {
+  return new LockstepError('ERR_INPUT_INVALID', `This TensorRT-LLM configuration cannot be read: ${fault}`, {
+    fault,
+    ...details,
+  });
 }

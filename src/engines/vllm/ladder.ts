@@ -1,6 +1,7 @@
 import { Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { ascending, roundUp, steps } from '../../numbers.js';
+import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 
 /** What vLLM derives its default capture sizes from. */
 export interface VllmCaptureSizesOptions {
@@ -16,6 +17,8 @@ export interface VllmCaptureSizesOptions {
   readonly maxSize?: number | null;
   /** `performance_mode` "interactivity": every size up to 32. Default false. */
   readonly interactive?: boolean;
+  /** Which rule: '2026-09' adds `maxNumSeqs` where nothing is drafted (pull request 57355), '2026-08' does not. Default the newest. */
+  readonly version?: RuleVersion<'vllm'>;
 }
 
 /** vLLM's capture sizes, and the maximum if the list ends below it. */
@@ -38,6 +41,7 @@ export function vllmCaptureSizes(options: VllmCaptureSizesOptions): number[] {
 export function vllmLadder(options: VllmCaptureSizesOptions): VllmLadder {
   const { maxNumSeqs, maxNumBatchedTokens, queryLen = 1, ceiling = 512, interactive = false } = options;
   const userMax = options.maxSize ?? undefined;
+  const version = ruleVersion('vllm', options.version);
   const faults = new Faults();
   const most = 2 ** 31 - 1;
   faults.integer('maxNumSeqs', maxNumSeqs, 1, most);
@@ -56,6 +60,7 @@ export function vllmLadder(options: VllmCaptureSizesOptions): VllmLadder {
       if (requests * queryLen <= largest) sizes.add(requests * queryLen);
     }
   }
+  if (version !== '2026-08' && queryLen === 1 && userMax === undefined && maxNumSeqs <= largest) sizes.add(maxNumSeqs);
   return { sizes: ascending(sizes), truncated: sizes.has(largest) ? null : largest };
 }
 

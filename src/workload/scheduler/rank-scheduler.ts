@@ -1,3 +1,4 @@
+import { draftQueryLen } from '../../config.js';
 import { ChunkList } from './chunk-list.js';
 import { DecodeLanes } from './decode-lanes.js';
 import { RequestBlocks } from './request-blocks.js';
@@ -11,7 +12,8 @@ import { WaitingQueue } from './waiting-queue.js';
 export type RankLimits = Pick<
   SchedulerLimits,
   'maxNumSeqs' | 'maxNumBatchedTokens' | 'blockSize' | 'numBlocks' | 'queryLen'
->;
+> &
+  Partial<Pick<SchedulerLimits, 'draftSchedule'>>;
 
 /** The totals that the steps of a rank add to. */
 export type RankStats = Omit<SchedulerStats, 'rejected' | 'clockMs'>;
@@ -256,8 +258,10 @@ export class RankScheduler {
   /** Schedules for each decode the confirmed token and its drafts, up to the budget and the tokens that it may generate. */
   #scheduleDrafts(): void {
     const { computed, generated, maxTokens } = this.#state;
-    const { maxNumBatchedTokens, queryLen: longest } = this.#limits;
+    const { maxNumBatchedTokens, queryLen: most, draftSchedule = null } = this.#limits;
     const running = this.#running;
+    const decoding = running.length - (this.#prefilling < 0 ? 0 : 1);
+    const longest = draftSchedule === null ? most : Math.min(most, draftQueryLen(draftSchedule, decoding));
     const chunks = this.#chunks;
     for (let i = 0; i < running.length && chunks.tokens < maxNumBatchedTokens; i++) {
       const request = running[i];

@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS, Faults, withoutUndefined } from '../../config.js';
+import { DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
 import { WORKLOAD_DEFAULTS } from '../../names.js';
 
 /** What bounds the scheduler of every rank, and the numbers that drive its simulated clock. */
@@ -17,6 +17,11 @@ export interface SchedulerLimits {
   readonly maxModelLen: number;
   /** Tokens of a decode: 1 + speculative tokens. Default 1. */
   readonly queryLen: number;
+  /**
+   * Drafts by the number of requests that a rank decodes, ascending: `queryLen` is then that of the most drafts. Default null: as many for any
+   * number. Sources: vLLM num_speculative_tokens_per_batch_size, TensorRT-LLM draft_len_schedule.
+   */
+  readonly draftSchedule: readonly DraftTier[] | null;
   /** Chance that a draft is accepted when all drafts before it were, 0 to 1. Default 0.7. */
   readonly acceptRate: number;
   /** Seed of the draws, a non-negative safe integer. Default 0. */
@@ -38,6 +43,7 @@ export const DEFAULT_SCHEDULER_LIMITS: SchedulerLimits = Object.freeze({
   numBlocks: DEFAULT_LIMITS.numBlocks,
   maxModelLen: DEFAULT_LIMITS.maxModelLen,
   queryLen: DEFAULT_LIMITS.queryLen,
+  draftSchedule: null,
   acceptRate: WORKLOAD_DEFAULTS.acceptRate,
   seed: WORKLOAD_DEFAULTS.seed,
   speed: WORKLOAD_DEFAULTS.speed,
@@ -68,7 +74,7 @@ export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<Scheduler
     faults.check(false, `stepTime is ${String(stepTime)}; it must be three numbers: [a, b, c]`, 'stepTime');
   }
   faults.throwIfAny('These scheduler limits');
-  const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
+  const { ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen, draftSchedule } = limits;
   const { acceptRate, seed, speed } = limits;
   const [a, b, c] = stepTime;
   // Named one by one, the limits of every model have one layout, and code that was compiled for one serves the next.
@@ -80,6 +86,7 @@ export function schedulerLimits(given: Partial<SchedulerLimits> & Pick<Scheduler
     numBlocks,
     maxModelLen,
     queryLen,
+    draftSchedule,
     acceptRate,
     seed,
     speed,

@@ -57,7 +57,8 @@ describe('who must want micro-batches', () => {
       paddedTokens: 4,
       ubatchWishes: 0,
     });
-    expect(decide([{ decodes: 3 }, { decodes: 1 }, IDLE])).toMatchObject({ run: 'full', reason: 'graph' });
+    // A split at 0 still cuts.
+    expect(decide([{ decodes: 3 }, { decodes: 1 }, IDLE])).toMatchObject({ ...cut, paddedTokens: 4 });
     expect(decide([{ prefills: [9] }, { prefills: [8] }, IDLE]).parts).toHaveLength(2);
     expect(decide([{ prefills: [9] }, { decodes: 2, prefills: [8] }, IDLE]).parts).toHaveLength(1);
   });

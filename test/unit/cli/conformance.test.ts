@@ -25,7 +25,7 @@ describe('lockstep conformance', () => {
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const report = JSON.parse(out);
     expect(report).toMatchObject({ schemaVersion: 1, failed: 0 });
-    expect(report.families).toHaveLength(14);
+    expect(report.families).toHaveLength(15);
     for (const { built, cases, passed } of report.families) expect(passed).toBe(built ? cases : 0);
     expect(report.passed).toBe(
       report.families.reduce((sum: number, { passed }: { passed: number }) => sum + passed, 0),

@@ -75,14 +75,23 @@ describe('lockstep explain', () => {
     const { code, documents, err } = explain(batch, '--json', '--policy', policy, '--ladder', '4,8');
     expect({ code, err }).toEqual({ code: 0, err: '' });
     const { decision, candidates } = documents[0];
-    // A ladder has no graph for prefills; ATOM tells a mixed step from one in which all decode, vLLM agrees by mode.
+    // A ladder has no graph for prefills, and vLLM's piecewise ones are too small; ATOM tells a mixed step from one in which all decode, vLLM agrees by mode.
     const reason = namedPolicy(policy).graphAgreement === 'shape' ? 'no-key-for-phase' : 'rank-eager';
     expect(decision).toMatchObject({
       run: 'eager',
       reason,
       reasonRank: reason === 'rank-eager' ? 1 : expect.any(Number),
     });
-    expect(candidates).toHaveLength(2);
+    // vLLM captures each size piecewise too.
+    expect(candidates).toHaveLength(policy.startsWith('vllm') ? 4 : 2);
+  });
+
+  test("under an engine's policy a ladder is what that engine captures: full decode graphs of 8 and 16 are dropped, not lowered", () => {
+    const flags = ['--policy', 'vllm-v2', '--ladder', '1,2,4,8,16', '--max-num-seqs', '6', '--json'];
+    const { documents } = explain(JSON.stringify(ranks([1, 2, 3, 4, 5].map(() => decode(3)))), ...flags);
+    expect(documents[0].decision).toMatchObject({ run: 'piecewise', reason: 'graph-piecewise', paddedTokens: 8 });
+    const ours = explain(JSON.stringify(ranks([1, 2, 3, 4, 5].map(() => decode(3)))), ...flags.slice(2));
+    expect(ours.documents[0].decision).toMatchObject({ run: 'full', paddedTokens: 6 });
   });
 
   test('a policy by another name is refused with those there are', () => {

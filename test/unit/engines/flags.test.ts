@@ -176,7 +176,7 @@ describe('flags as the engine reads them', () => {
     ['trtllm', 'cuda_graph_config: {batch_sizes: [1], max_batch_size: 2}', 'give one of the two'],
     ['trtllm', 'cuda_graph_config: {batch_sizes: 4}', 'it must be a list'],
     ['trtllm', 'cuda_graph_config: {enable_padding: maybe}', 'true or false'],
-    ['trtllm', 'cuda_graph_config: {batch_sizes: [1', 'does not close'],
+    ['trtllm', 'cuda_graph_config: {batch_sizes: [1', 'This is no YAML'],
     ['atom', '--cudagraph-capture-sizes 1 2', 'takes one value'],
     ['atom', '--cudagraph-capture-sizes 8', 'it must be a list'],
     ['atom', '--level 3', 'expected --cudagraph-capture-sizes'],

@@ -60,7 +60,7 @@ describe("SGLang's ladders", () => {
 
   test.each([
     [16, 1, 8],
-    [24, 4, 80],
+    [24, 4, 160],
     [48, 2, 32],
     [80, 1, 256],
     [80, 4, 512],
@@ -303,7 +303,7 @@ describe('default ladders of engines, in tokens', () => {
     ['sglang', 36, 256],
     ['trtllm', 19, 128],
     ['megatron', 9, 256],
-    ['atom', 20, 256],
+    ['atom', 10, 256],
   ])('%s: %i sizes up to %i', (engine, graphs, largest) => {
     const ladder = engineLadder(engine, LIMITS);
     expect(ladder).toMatchObject({ engine });

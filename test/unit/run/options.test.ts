@@ -26,6 +26,8 @@ describe('options of a run', () => {
       limits: DEFAULT_LIMITS,
       policy: LOCKSTEP_POLICY,
       plan: { keys: [] },
+      ladderEngine: null,
+      ladderNotes: [],
       scheduler: { ...DEFAULT_SCHEDULER_LIMITS, ranks: 2 },
       device: 'auto',
       transport: 'threads',

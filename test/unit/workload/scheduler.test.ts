@@ -271,6 +271,7 @@ describe('limits of the scheduler model', () => {
       numBlocks: 131072,
       maxModelLen: 131072,
       queryLen: 1,
+      draftSchedule: null,
       acceptRate: 0.7,
       seed: 0,
       speed: 1,

@@ -1,0 +1,123 @@
+import type { EngineLimits } from '../engines/index.js';
+import { type CaptureKey, keyKind } from '../keys/index.js';
+import { ascending } from '../numbers.js';
+import { type CaptureCost, captureOf } from '../workload/index.js';
+import { scoreLadder } from './ladder/ladder-score.js';
+
+/** Decodes of consecutive numbers of requests that run alike. */
+export interface DecodeRange {
+  /** Requests of the first and the last. */
+  readonly from: number;
+  readonly to: number;
+  /** How they run: on a piecewise graph although there are full ones, or eager. */
+  readonly run: 'piecewise' | 'eager';
+}
+
+/** What graphs hold, and what they miss, of the decodes that limits allow. Tokens throughout. */
+export interface KeysAudit {
+  readonly graphs: number;
+  readonly graphBytes: number;
+  readonly captureSeconds: number;
+  /** Decodes that a step can hold and no full graph does. */
+  readonly uncovered: readonly DecodeRange[];
+  /** Sizes of graphs that no step runs on. */
+  readonly unreachable: readonly number[];
+  /** What those take. */
+  readonly wastedBytes: number;
+  readonly wastedSeconds: number;
+  /** The decode that is padded most as a share of its tokens; null where none runs on a graph. */
+  readonly worst: { readonly tokens: number; readonly size: number; readonly padding: number } | null;
+  /** Steps with a prefill run on graphs up to so many tokens; 0: none does. */
+  readonly prefillsUpTo: number;
+}
+
+/** How the decodes of traffic run on the graphs. */
+export interface TrafficAudit {
+  readonly decodes: number;
+  readonly eagerSteps: number;
+  readonly paddingRatio: number;
+  readonly timeRatio: number;
+  /** Sizes that no decode of the traffic ran on. */
+  readonly unused: readonly number[];
+}
+
+/** What the graphs are and are not for, whatever the traffic. Decodes have `queryLen` tokens each. */
+export function auditKeys(keys: readonly CaptureKey[], limits: EngineLimits, memory: CaptureCost): KeysAudit {
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
+  const requests = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen));
+  const of = (kind: 'decode' | 'piecewise' | 'mixed'): number[] =>
+    ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
+  const [decode, piecewise, mixed] = [of('decode'), of('piecewise'), of('mixed')];
+  const uncovered: DecodeRange[] = [];
+  const reached = new Set<number>();
+  let worst: KeysAudit['worst'] = null;
+  for (let count = 1; count <= requests; count++) {
+    const tokens = count * queryLen;
+    const full = decode.find((size) => size >= tokens);
+    const size = full ?? piecewise.find((one) => one >= tokens);
+    if (full !== undefined) reached.add(full);
+    if (size !== undefined) {
+      const padding = (size - tokens) / tokens;
+      if (worst === null || padding > worst.padding) worst = { tokens, size, padding };
+    }
+    // Graphs of the pieces alone are a choice: there, decodes on them are covered.
+    if (full !== undefined || (size !== undefined && decode.length === 0)) continue;
+    extend(uncovered, count, size === undefined ? 'eager' : 'piecewise');
+  }
+  const reachable = (sizes: readonly number[]): number => sizes.find((size) => size >= maxNumBatchedTokens) ?? Infinity;
+  const unreachable = keys.filter((key) => {
+    if (keyKind(key) === 'decode') return !reached.has(key.tokens);
+    return key.tokens > reachable(keyKind(key) === 'mixed' ? mixed : piecewise);
+  });
+  const whole = captureOf(
+    memory,
+    keys.map(({ tokens }) => tokens),
+  );
+  return {
+    graphs: keys.length,
+    graphBytes: whole.graphBytes,
+    captureSeconds: whole.seconds,
+    uncovered,
+    unreachable: ascending(unreachable.map(({ tokens }) => tokens)),
+    wastedBytes: unreachable.length * memory.bytesPerGraph,
+    wastedSeconds: unreachable.length * memory.secondsPerGraph,
+    worst,
+    prefillsUpTo: Math.min(maxNumBatchedTokens, Math.max(0, ...piecewise, ...mixed)),
+  };
+}
+
+/** How decodes of these sizes run on the graphs. `counts` and costs are by tokens. */
+export function auditTraffic(
+  keys: readonly CaptureKey[],
+  { counts, above }: { readonly counts: Float64Array; readonly above: number },
+  costs: { readonly tokens: Float64Array; readonly time: Float64Array },
+): TrafficAudit {
+  const of = (kind: 'decode' | 'piecewise'): number[] =>
+    ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
+  const decode = of('decode');
+  const ladder = [...decode, ...of('piecewise').filter((size) => size > (decode.at(-1) ?? 0))];
+  const used = new Set<number>();
+  let decodes = above;
+  for (const [tokens, count] of counts.entries()) {
+    if (count === 0) continue;
+    decodes += count;
+    const size = ladder.find((one) => one >= tokens);
+    if (size !== undefined) used.add(size);
+  }
+  const within = ladder.filter((size) => size < costs.tokens.length);
+  const score = scoreLadder(counts, costs.tokens, within);
+  return {
+    decodes,
+    eagerSteps: score.eagerSteps + above,
+    paddingRatio: score.ratio,
+    timeRatio: scoreLadder(counts, costs.time, within).ratio,
+    unused: decode.filter((size) => !used.has(size)),
+  };
+}
+
+function extend(ranges: DecodeRange[], count: number, run: DecodeRange['run']): void {
+  const last = ranges.at(-1);
+  if (last !== undefined && last.to === count - 1 && last.run === run)
+    ranges[ranges.length - 1] = { ...last, to: count };
+  else ranges.push({ from: count, to: count, run });
+}

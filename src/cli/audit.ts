@@ -1,0 +1,150 @@
+import type { Command } from 'commander';
+import {
+  auditKeys,
+  auditTraffic,
+  type CountedSteps,
+  decodeCounts,
+  type KeysAudit,
+  makePlan,
+  planCosts,
+  type TrafficAudit,
+} from '../capture/index.js';
+import { completeLimits, type Limits } from '../config.js';
+import { profilePlan } from '../engines/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
+import { costSourceOf } from './cost-options.js';
+import {
+  type EngineFlags,
+  engineLines,
+  enginePolicy,
+  engineReport,
+  engineSetting,
+  ladderGiven,
+  profileFor,
+  withEngineLimits,
+} from './engine-options.js';
+import { EXIT } from './exit.js';
+import { interrupts, unlessInterrupted } from './interrupts.js';
+import { countedSteps, type PlanFlags } from './plan.js';
+import { captureCostOf } from './plan-options.js';
+import { limitsOf, type PlannerFlags } from './planner-options.js';
+import { count, percent, reportLine } from './step-report.js';
+
+/** What the options of `lockstep audit` hold. */
+export interface AuditFlags extends PlanFlags, PlannerFlags, EngineFlags {}
+
+/** What other decode sizes would do on the same traffic. */
+interface Alternatives {
+  /** As many decode graphs as there are, at the best sizes. */
+  readonly sameGraphs: { readonly sizes: readonly number[]; readonly paddingRatio: number } | null;
+  /** The fewest decode graphs that pad no more. */
+  readonly samePadding: { readonly graphs: number } | null;
+}
+
+/** Audits the graphs that the flags say, against the limits and the traffic of a file, and prints what is wrong. Exit 1 for a reachable decode without a full graph. */
+export async function audit(file: string | undefined, flags: AuditFlags, command: Command): Promise<void> {
+  await unlessInterrupted(() => auditFor(file, flags, command));
+}
+
+async function auditFor(file: string | undefined, flags: AuditFlags, command: Command): Promise<void> {
+  const { signal } = interrupts;
+  const setting = await engineSetting(flags, command, signal);
+  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
+  const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
+  const ladder = ladderGiven(flags, setting, command);
+  const { plan, notes } = profilePlan(
+    { ladder, limits, policy, twins: flags.twins },
+    profileFor(policy, setting, flags),
+  );
+  const memory = await captureCostOf(flags.captureCost, signal);
+  const audited = auditKeys(plan.keys, limits, memory);
+  const asked = file !== undefined || flags.trace !== undefined || flags.steps !== undefined || flags.log !== undefined;
+  const given = asked || flags.requests !== undefined;
+  const steps = given ? await countedSteps(file, flags, limits, policy) : null;
+  const traffic = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, audited);
+  if (audited.uncovered.length > 0) process.exitCode = EXIT.failed;
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ schemaVersion: 1, policy: policy.name, ...audited, traffic, notes, ...engineReport(setting) })}\n`
+      : auditReport(audited, traffic, [
+          ...engineLines(setting),
+          ...(setting === null ? [reportLine('policy', policy.name)] : []),
+          ...notes.map((note) => reportLine('ladder', note)),
+        ]),
+  );
+}
+
+async function trafficOf(
+  steps: CountedSteps,
+  keys: Parameters<typeof auditTraffic>[0],
+  limits: Limits,
+  flags: AuditFlags,
+  policy: Policy,
+  { graphs }: KeysAudit,
+): Promise<TrafficAudit & Alternatives> {
+  const { signal } = interrupts;
+  const costs = await planCosts(limits, false, costSourceOf(flags), signal, policy);
+  const counts = decodeCounts(steps.whole, costs.tokens.length - 1);
+  const audited = auditTraffic(keys, counts, costs);
+  const decodes = keys.filter(({ mode, prefillRequests }) => mode === 'full' && prefillRequests === 0).length;
+  const memory = await captureCostOf(flags.captureCost, signal);
+  const numbers = { sizeMultiple: 1, include: [], split: 0.5, mixed: false, limits, policy, costs, memory, signal };
+  if (audited.decodes === 0 || graphs === 0 || decodes === 0)
+    return { ...audited, sameGraphs: null, samePadding: null };
+  const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
+  const fewest = planned.curve.find(({ paddingRatio }) => paddingRatio <= audited.paddingRatio);
+  return {
+    ...audited,
+    sameGraphs: { sizes: planned.ladders.decode, paddingRatio: planned.paddingRatio },
+    samePadding: fewest === undefined ? null : { graphs: fewest.graphs },
+  };
+}
+
+function auditReport(
+  audited: KeysAudit,
+  traffic: (TrafficAudit & Alternatives) | null,
+  setting: readonly string[],
+): string {
+  const { graphs, graphBytes, captureSeconds, uncovered, unreachable, wastedBytes, wastedSeconds, worst } = audited;
+  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+  const lines = [
+    `Audited ${count(graphs)} graphs: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
+    ...setting,
+    reportLine('capture', `${mib(graphBytes)}, ${captureSeconds.toFixed(1)} s`),
+    ...uncovered.map(({ from, to, run }) =>
+      reportLine(
+        'uncovered',
+        `decodes of ${from === to ? from : `${from} to ${to}`} requests run ${run}: no full graph holds them`,
+      ),
+    ),
+    ...(unreachable.length > 0
+      ? [
+          reportLine(
+            'unreachable',
+            `${unreachable.join(', ')} tokens: no step runs on them; ${mib(wastedBytes)} and ${wastedSeconds.toFixed(1)} s of capture`,
+          ),
+        ]
+      : []),
+    ...(worst === null
+      ? []
+      : [reportLine('worst', `${worst.tokens} tokens on a graph of ${worst.size}, ${percent(worst.padding)} padding`)]),
+    reportLine('prefills', audited.prefillsUpTo > 0 ? `on graphs up to ${audited.prefillsUpTo} tokens` : 'run eager'),
+  ];
+  if (traffic !== null) {
+    const { decodes, eagerSteps, paddingRatio, unused, sameGraphs, samePadding } = traffic;
+    lines.push(
+      reportLine(
+        'traffic',
+        `${count(decodes)} decodes, ${count(eagerSteps)} of them eager, ${percent(paddingRatio)} padding`,
+      ),
+      ...(unused.length > 0 ? [reportLine('unused', `${unused.join(', ')} tokens: no decode of this traffic`)] : []),
+      ...(sameGraphs === null
+        ? []
+        : [
+            reportLine('other sizes', `${percent(sameGraphs.paddingRatio)} padding with ${sameGraphs.sizes.join(' ')}`),
+          ]),
+      ...(samePadding === null ? [] : [reportLine('fewer', `${samePadding.graphs} decode graphs pad no more`)]),
+    );
+  }
+  return `${lines.join('\n')}\n`;
+}

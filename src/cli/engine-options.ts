@@ -1,0 +1,167 @@
+import { existsSync, statSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { Limits } from '../config.js';
+import { type EngineProfile, engineCapture, engineOfPolicy, type ReadProfile, readProfile } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
+import { readWhole } from '../input/index.js';
+import type { GpuName } from '../names.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import type { CostFlags } from './cost-options.js';
+import { type PolicyFlags, policyOf } from './planner-options.js';
+import { reportLine } from './step-report.js';
+
+/** What the options of `addEngineOptions` hold. */
+export interface EngineFlags {
+  readonly engine?: string;
+  readonly engineConfig?: string;
+}
+
+/** An engine that the flags name, and what of them overrides it. */
+export interface EngineSetting extends ReadProfile {
+  /** Options that are given besides and come before what the profile says. */
+  readonly overridden: readonly string[];
+}
+
+/** What a report in JSON says of an engine. */
+export interface EngineReport {
+  readonly profile: EngineProfile;
+  readonly version: string;
+  readonly mode: string;
+  readonly ignored: readonly string[];
+  readonly unknown: readonly string[];
+  readonly overridden: readonly string[];
+}
+
+/** Limits of the command line that a profile may say, and fields of the profile by their options. */
+const LIMITS = ['maxNumSeqs', 'maxNumBatchedTokens', 'maxModelLen', 'queryLen'] as const;
+const OVERRIDING = ['policy', 'ladder', 'plan', 'ubatches', ...LIMITS];
+
+/** The engine of `--engine` and `--engine-config`; null without them. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID. */
+export async function engineSetting(
+  flags: EngineFlags & CostFlags,
+  command: Command,
+  signal?: AbortSignal,
+): Promise<EngineSetting | null> {
+  const { engine, engineConfig } = flags;
+  if (engine === undefined && engineConfig === undefined) return null;
+  const named = engine === undefined ? null : readProfile(await textOf(engine, signal));
+  const config = engineConfig === undefined ? null : await readConfig(engineConfig, named, signal);
+  const read = config === null ? named : config;
+  if (read === null) return null;
+  const ignored = [...(named?.ignored ?? []), ...(config?.ignored ?? [])];
+  const unknown = [...(named?.unknown ?? []), ...(config?.unknown ?? [])];
+  const profile = { ...(named?.profile ?? {}), ...read.profile } as EngineProfile;
+  const overridden = OVERRIDING.filter((name) => isGiven(command, name)).map(
+    (name) => command.options.find((option) => option.attributeName() === name)?.long ?? name,
+  );
+  return { profile: { ...gpuOf(flags), ...profile }, ignored, unknown, overridden };
+}
+
+/** A file's text where the argument names one, else the argument. */
+async function textOf(given: string, signal?: AbortSignal): Promise<string> {
+  const isFile = !/\s/.test(given.trim()) && existsSync(given) && statSync(given).isFile();
+  return isFile ? await readWhole(given, { signal }) : given;
+}
+
+/** `file` or `file#path.to.the.server`. */
+async function readConfig(given: string, named: ReadProfile | null, signal?: AbortSignal): Promise<ReadProfile> {
+  const hash = given.lastIndexOf('#');
+  const whole = hash < 0 || existsSync(given);
+  const at = whole ? undefined : given.slice(hash + 1);
+  const text = await readWhole(whole ? given : given.slice(0, hash), { signal });
+  if (named !== null && named.profile.engine !== 'trtllm' && !text.trimStart().startsWith('{')) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `--engine-config is read as TensorRT-LLM's YAML or a profile in JSON, and --engine names ${named.profile.engine}: give its flags in --engine`,
+      { engine: named.profile.engine },
+    );
+  }
+  return readProfile(text, { at });
+}
+
+/** The GPU of `--cost-model gpu:model`, and its tensor parallel ranks. */
+export function gpuOf({ costModel, tensorParallelSize }: CostFlags): Partial<EngineProfile> {
+  const colon = costModel?.indexOf(':') ?? -1;
+  return {
+    ...(colon > 0 && { gpu: costModel?.slice(0, colon) as GpuName }),
+    ...(colon > 0 && tensorParallelSize !== undefined && { tensorParallelSize }),
+  };
+}
+
+function isGiven(command: Command, name: string): boolean {
+  return command.getOptionValueSource(name) === 'cli';
+}
+
+/** `--ladder` where it is to be taken: with an engine only if it was given. */
+export function ladderGiven(
+  { ladder }: { readonly ladder: string },
+  setting: EngineSetting | null,
+  command: Command,
+): string | undefined {
+  return setting === null || isGiven(command, 'ladder') ? ladder : undefined;
+}
+
+/** The flags with the limits of the profile where no flag says another. */
+export function withEngineLimits<T extends Partial<Limits>>(
+  flags: T,
+  setting: EngineSetting | null,
+  command: Command,
+): T {
+  if (setting === null) return flags;
+  const { draftSchedule } = setting.profile;
+  const queryLen = draftSchedule
+    ? 1 + Math.max(0, ...draftSchedule.map(({ drafts }) => drafts))
+    : setting.profile.queryLen;
+  const own = { ...setting.profile, ...(queryLen !== undefined && { queryLen }) };
+  const limits = LIMITS.filter((name) => !isGiven(command, name) && own[name] !== undefined);
+  return { ...flags, ...Object.fromEntries(limits.map((name) => [name, own[name]])) };
+}
+
+/** Options whose values the profile says. */
+export function saidBy(setting: EngineSetting | null): readonly string[] {
+  return setting === null ? [] : LIMITS.filter((name) => setting.profile[name] !== undefined);
+}
+
+/** The policy that the flags say over that of the engine. Errors: those of `policyOf`. */
+export async function enginePolicy(
+  flags: PolicyFlags,
+  setting: EngineSetting | null,
+  base: Policy | undefined,
+  signal?: AbortSignal,
+): Promise<Partial<Policy>> {
+  const own = setting === null ? undefined : engineCapture(setting.profile).policy;
+  return await policyOf(flags, base ?? own ?? LOCKSTEP_POLICY, signal);
+}
+
+/** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */
+export function profileFor(
+  policy: Partial<Policy>,
+  setting: EngineSetting | null,
+  flags: CostFlags,
+): EngineProfile | undefined {
+  if (setting !== null) return setting.profile;
+  const own = engineOfPolicy(policy.name ?? '');
+  const gpu = gpuOf(flags);
+  return own === null || Object.keys(gpu).length === 0 ? undefined : { engine: own.engine, ...gpu };
+}
+
+/** The engine as a report in JSON has it. */
+export function engineReport(setting: EngineSetting | null): { engine?: EngineReport } {
+  if (setting === null) return {};
+  const { profile, ignored, unknown, overridden } = setting;
+  const { mode, profile: complete } = engineCapture(profile);
+  return { engine: { profile, version: complete.version, mode, ignored, unknown, overridden } };
+}
+
+/** The lines of a report that name the engine, and what of it was not understood. */
+export function engineLines(setting: EngineSetting | null): string[] {
+  const { engine } = engineReport(setting);
+  if (engine === undefined) return [];
+  const { profile, version, mode, ignored, unknown, overridden } = engine;
+  const said = overridden.length > 0 ? `; ${overridden.join(', ')} given besides` : '';
+  return [
+    reportLine('engine', `${profile.engine}, rules of ${version}, graph mode ${mode}${said}`),
+    ...(unknown.length > 0 ? [reportLine('unknown', `${unknown.join('  ')} (may matter to graphs)`)] : []),
+    ...(ignored.length > 0 ? [reportLine('passed over', `${ignored.join('  ')} (no matter to graphs)`)] : []),
+  ];
+}

@@ -1,0 +1,109 @@
+import { type CaptureKey, keyKind, leastUbatchedSize } from '../../keys/index.js';
+import type { EngineName, PolicyName } from '../../names.js';
+import { ascending } from '../../numbers.js';
+import { completePolicy, type Policy } from '../../policy/index.js';
+import { captureAtom } from '../atom/capture.js';
+import { captureMegatron } from '../megatron/capture.js';
+import type { MegatronShape } from '../megatron/ladder.js';
+import { namedPolicy } from '../policies.js';
+import { captureSglang } from '../sglang/capture.js';
+import { captureTrtllm } from '../trtllm/capture.js';
+import { captureVllm } from '../vllm/capture.js';
+import type { Captured } from './captured.js';
+import { type CompleteProfile, completeProfile, type EngineProfile, type GraphModeName } from './engine-profile.js';
+
+/** Everything that an engine captures by a profile, and how it decides steps. */
+export interface EngineCapture {
+  readonly profile: CompleteProfile;
+  /** The policy that decides its steps, with the profile's micro-batches. */
+  readonly policy: Policy;
+  /** The mode that it ends up with. */
+  readonly mode: GraphModeName;
+  /** Its graphs, largest first, in its own rounding. */
+  readonly keys: readonly CaptureKey[];
+  /** Its list, in tokens, ascending. */
+  readonly sizes: readonly number[];
+  /** Tokens of the full graphs of decodes, ascending. */
+  readonly decodeSizes: readonly number[];
+  /** Tokens of the piecewise graphs, ascending. */
+  readonly piecewiseSizes: readonly number[];
+  /** Graphs with slots for prefills: tokens, prefills, decodes, in the engine's order. */
+  readonly mixed: readonly MegatronShape[];
+  /** Sizes of the list that decodes have no full graph of exactly, in tokens. */
+  readonly dropped: readonly number[];
+  /** The largest size asked for, where the list ends below it; else null. */
+  readonly truncated: number | null;
+  readonly notes: readonly string[];
+}
+
+const CAPTURES: Readonly<Record<EngineName, (profile: CompleteProfile) => Captured>> = {
+  vllm: captureVllm,
+  sglang: captureSglang,
+  trtllm: captureTrtllm,
+  megatron: captureMegatron,
+  atom: captureAtom,
+};
+
+/**
+ * The one way from an engine's profile to its graphs: every comparison, simulation, explanation and flag goes through it. `choices` are
+ * those of the policy that differ from the engine's, such as a threshold of micro-batches. Errors: ERR_CONFIG_INVALID for a profile that cannot be; ERR_INPUT_INVALID for what the engine refuses.
+ */
+export function engineCapture(given: EngineProfile, choices: Partial<Policy> = {}): EngineCapture {
+  const profile = completeProfile({ ...given, ...(choices.ubatches !== undefined && { ubatches: choices.ubatches }) });
+  const captured = CAPTURES[profile.engine](profile);
+  const policy = profilePolicy(profile, { ...captured.choices, ...choices });
+  const keys = unique(captured.keys.flatMap((key) => partsOf(key, policy)));
+  return Object.freeze({
+    profile,
+    policy,
+    mode: captured.mode,
+    keys: Object.freeze([...keys].sort((a, b) => b.tokens - a.tokens)),
+    sizes: captured.sizes,
+    decodeSizes: tokensOf(keys, 'decode'),
+    piecewiseSizes: tokensOf(keys, 'piecewise'),
+    mixed: keys
+      .filter((key) => keyKind(key) === 'mixed' && key.variant === 0)
+      .map(({ tokens, prefillRequests, decodeRequests }): MegatronShape => [tokens, prefillRequests, decodeRequests]),
+    dropped: captured.dropped ?? [],
+    truncated: captured.truncated ?? null,
+    notes: captured.notes ?? [],
+  });
+}
+
+/** The policy that decides the steps of a profile's engine. */
+export function policyNameOf({ engine, runner }: Pick<CompleteProfile, 'engine' | 'runner'>): PolicyName {
+  return engine === 'vllm' ? `vllm-${runner}` : engine;
+}
+
+/** The engine and runner whose steps a policy decides, by its name; null for Lockstep's own and for any other. */
+export function engineOfPolicy(name: string): { engine: EngineName; runner?: 'v1' | 'v2' } | null {
+  if (name === 'vllm-v1') return { engine: 'vllm', runner: 'v1' };
+  if (name === 'vllm-v2') return { engine: 'vllm', runner: 'v2' };
+  return Object.hasOwn(CAPTURES, name) ? { engine: name as EngineName } : null;
+}
+
+function profilePolicy(profile: CompleteProfile, choices: Partial<Policy>): Policy {
+  const { ubatches, enforceEager } = profile;
+  return completePolicy({ ...namedPolicy(policyNameOf(profile)), ubatches, enforceEager, ...choices });
+}
+
+/** The graphs that are captured of a key: of decodes from the policy's threshold on one in micro-batches too, or alone; none off its alignment. */
+function partsOf(key: CaptureKey, policy: Policy): CaptureKey[] {
+  if (key.tokens % policy.tokenAlignment !== 0) return [];
+  if (keyKind(key) !== 'decode' || key.tokens < leastUbatchedSize(key.queryLen, policy)) return [key];
+  const cut = { ...key, parts: policy.ubatches };
+  return policy.twins ? [key, cut] : [cut];
+}
+
+function tokensOf(keys: readonly CaptureKey[], kind: 'decode' | 'piecewise'): number[] {
+  return ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
+}
+
+function unique(keys: readonly CaptureKey[]): CaptureKey[] {
+  const seen = new Map<string, CaptureKey>();
+  for (const key of keys) {
+    const name = JSON.stringify(key);
+    if (!seen.has(name)) seen.set(name, key);
+  }
+  return [...seen.values()];
+}

@@ -1,0 +1,144 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cli } from '../../support/cli.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'lockstep-engine-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const file = (name: string, text: string): string => {
+  const place = path.join(folder, name);
+  writeFileSync(place, text);
+  return place;
+};
+const FEW = ['--requests', '40', '--ranks', '1'];
+const LINE = 'vllm serve m --max-num-seqs 50 --foo 3 --port 80';
+const json = (args: string[]): Record<string, never> & { [key: string]: unknown } =>
+  JSON.parse(cli([...args, '--json']).stdout);
+
+describe('an engine as somebody runs it', () => {
+  test('plan, simulate, run and audit take one launch line, and count the same graphs', () => {
+    const planned = json(['plan', ...FEW, '--engine', LINE]) as unknown as {
+      engines: { engine: string; graphs: number; eagerSteps: number; graphKinds: object }[];
+      engine: object;
+    };
+    const row = planned.engines.find(({ engine }) => engine === 'vllm');
+    const simulated = json(['simulate', ...FEW, '--engine', LINE]);
+    const audited = json(['audit', '--engine', LINE]);
+    const ran = json(['run', '--requests', '4', '--ranks', '1', '--engine', LINE]);
+    expect(simulated).toMatchObject({ policy: 'vllm-v2', graphs: row?.graphs, eagerDecodeSteps: row?.eagerSteps });
+    expect(simulated.graphKinds).toEqual(row?.graphKinds);
+    expect(ran).toMatchObject({ policy: 'vllm-v2', graphs: row?.graphs, graphKinds: row?.graphKinds, mismatches: 0 });
+    const kinds = row?.graphKinds ?? { decode: 0, mixed: 0, piecewise: 0 };
+    const { decode, mixed, piecewise } = kinds as { decode: number; mixed: number; piecewise: number };
+    expect(audited.graphs).toBe(decode + mixed + piecewise);
+    const engine = { version: '2026-09', mode: 'FULL_AND_PIECEWISE', unknown: ['--foo 3'], ignored: ['--port 80'] };
+    for (const document of [planned, simulated, audited]) expect(document.engine).toMatchObject(engine);
+  });
+
+  test('a name with a release, a profile file and YAML say the same as flags', () => {
+    expect(json(['simulate', ...FEW, '--engine', 'vllm@0.12'])).toMatchObject({
+      policy: 'vllm-v1',
+      engine: { version: '2026-08' },
+    });
+    const profile = file('p.json', JSON.stringify({ engine: 'sglang', maxNumSeqs: 20, ubatches: 2, odd: 1 }));
+    expect(json(['simulate', ...FEW, '--engine', profile])).toMatchObject({
+      policy: 'sglang',
+      engine: { profile: { maxNumSeqs: 20, ubatches: 2 }, unknown: ['odd'] },
+    });
+    const yaml = file(
+      'llm.yaml',
+      'ctx:\n  cuda_graph_config: null\ngen:\n  cuda_graph_config: {batch_sizes: [1, 2, 64]}\n',
+    );
+    const both = cli(['simulate', ...FEW, '--engine-config', yaml]);
+    expect(both).toMatchObject({ status: 2, stderr: expect.stringMatching(/ctx and in gen/) });
+    expect(json(['simulate', ...FEW, '--engine-config', `${yaml}#gen`])).toMatchObject({ policy: 'trtllm', graphs: 3 });
+    expect(json(['simulate', ...FEW, '--engine-config', `${yaml}#ctx`])).toMatchObject({ policy: 'trtllm', graphs: 0 });
+    expect(cli(['simulate', '--engine', 'nothing']).stderr).toContain('names no engine');
+  });
+
+  test('an option that is given besides overrides the line, and that is said', () => {
+    const flags = ['--policy', 'lockstep', '--ladder', '1,2', '--max-num-seqs', '4'];
+    expect(json(['simulate', ...FEW, '--engine', LINE, ...flags])).toMatchObject({
+      policy: 'lockstep',
+      graphs: 2,
+      engine: { overridden: ['--policy', '--ladder', '--max-num-seqs'] },
+    });
+  });
+
+  test("the GPU of a cost model is that of the engines' defaults", () => {
+    const rows = (model: string, most: string) =>
+      (
+        json(['plan', ...FEW, '--cost-model', model, '--max-num-seqs', most]) as unknown as {
+          audit: { uncapturedMaxima: { engine: string; captured: number }[] };
+        }
+      ).audit.uncapturedMaxima;
+    const b200 = rows('b200:llama-3-70b', '1024');
+    expect(b200.some(({ engine }) => engine === 'vllm')).toBe(false);
+    expect(b200).toContainEqual(expect.objectContaining({ engine: 'sglang', captured: 512 }));
+    expect(rows('l40s:llama-3-8b', '256')).toContainEqual(expect.objectContaining({ engine: 'sglang', captured: 32 }));
+  });
+
+  test('sizes that were lowered are named', () => {
+    const { stdout } = cli(['simulate', ...FEW, '--ladder', '1,17,33,49,65,81,97,113', '--max-num-seqs', '4']);
+    expect(stdout).toMatch(/ladder +17, 33, 49, 65, 81, 97, 113 are lowered to 4 tokens/);
+    const dropped = cli(['simulate', ...FEW, '--policy', 'atom', '--ladder', '1,2,64', '--max-num-seqs', '4']).stdout;
+    expect(dropped).toMatch(/atom captures no graph of decodes of exactly 64 tokens/);
+  });
+
+  test('a plan goes above maxNumSeqs where the token alignment needs it', () => {
+    const policy = file('aligned.json', JSON.stringify({ name: 'aligned', tokenAlignment: 8 }));
+    const { ladders } = json(['plan', ...FEW, '--max-num-seqs', '100', '--policy', policy]) as unknown as {
+      ladders: { decode: number[] };
+    };
+    expect(ladders.decode.at(-1)).toBe(104);
+  });
+
+  test('two-batch overlap is emitted in even sizes only', () => {
+    const flags = ['--policy', 'sglang', '--ubatches', '2', '--max-num-seqs', '33'];
+    const { emit } = json(['plan', '--requests', '60', '--ranks', '2', ...flags]) as unknown as {
+      emit: { sglang: string };
+    };
+    const sizes = emit.sglang.split(' ').slice(1).map(Number);
+    expect(sizes.length).toBeGreaterThan(1);
+    for (const size of sizes) expect(size % 2).toBe(0);
+  });
+});
+
+describe('lockstep audit', () => {
+  test('a decode without a full graph is an exit of 1, with how it runs', () => {
+    const line = 'vllm serve m --max-num-seqs 100 --cudagraph-capture-sizes 1 2 4 8 96';
+    const { status, stdout } = cli(['audit', '--engine', line]);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/uncovered +decodes of 97 to 100 requests run eager/);
+    expect(stdout).toMatch(/worst +9 tokens on a graph of 96, 966\.7 % padding/);
+    expect(cli(['audit', '--policy', 'vllm-v2', '--ladder', '1,2,4,8,16', '--max-num-seqs', '6'])).toMatchObject({
+      status: 1,
+      stdout: expect.stringMatching(/decodes of 5 to 6 requests run piecewise/),
+    });
+  });
+
+  test('a list that covers all is an exit of 0; graphs that no step reaches are named', () => {
+    expect(cli(['audit', '--engine', 'vllm serve m --max-num-seqs 100'])).toMatchObject({ status: 0 });
+    const profile = JSON.stringify({ engine: 'vllm', maxNumSeqs: 4, maxNumBatchedTokens: 16, sizes: [1, 2, 4, 8, 16] });
+    expect(json(['audit', '--engine', profile])).toMatchObject({ uncovered: [], unreachable: [], prefillsUpTo: 16 });
+  });
+
+  test('with traffic it says what other and fewer sizes would do', () => {
+    const { traffic } = json(['audit', '--engine', 'sglang', ...FEW]) as unknown as {
+      traffic: {
+        decodes: number;
+        paddingRatio: number;
+        sameGraphs: { paddingRatio: number };
+        samePadding: { graphs: number };
+      };
+    };
+    expect(traffic.decodes).toBeGreaterThan(0);
+    expect(traffic.sameGraphs.paddingRatio).toBeLessThanOrEqual(traffic.paddingRatio);
+    expect(traffic.samePadding.graphs).toBeGreaterThan(0);
+  });
+});
