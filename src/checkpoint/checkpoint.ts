@@ -1,8 +1,7 @@
-import { statSync } from 'node:fs';
 import path from 'node:path';
 import { LockstepError } from '../errors.js';
 import { Fields } from './config-fields.js';
-import { isFile, jsonObject, readDocument } from './files.js';
+import { isFile, isFolder, jsonObject, readDocument } from './files.js';
 import type { WeightDtype } from './float-formats.js';
 import type { ModelConfig } from './model-config.js';
 import { readModelConfig } from './read-config.js';
@@ -24,6 +23,8 @@ export interface Checkpoint {
    * absent, has another shape, or cannot be read: names tensor, file, expected and found.
    */
   tensor(name: string, shape: readonly number[]): Float32Array;
+  /** Whether there is a tensor of that name and shape, without reading it. Errors: ERR_MODEL_INVALID, as of `tensor`. */
+  check(name: string, shape: readonly number[]): void;
 }
 
 /**
@@ -31,7 +32,7 @@ export interface Checkpoint {
  * the weights themselves when they are asked for. Errors: ERR_MODEL_INVALID.
  */
 export function openCheckpoint(directory: string): Checkpoint {
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+  if (!isFolder(directory)) {
     const message = `${directory}: there is no such folder; give the folder of a model in Hugging Face's layout: config.json and *.safetensors`;
     throw new LockstepError('ERR_MODEL_INVALID', message, { file: directory });
   }
@@ -39,16 +40,18 @@ export function openCheckpoint(directory: string): Checkpoint {
   const config = withGeneration(directory, readModelConfig(file, readDocument(file)));
   const entries = readWeightFiles(directory);
   const entryOf = (name: string) => entries.get(name) ?? absent(directory, name);
+  const checked = (name: string, shape: readonly number[]) => {
+    const entry = entryOf(name);
+    checkShape(entry.file, name, shape, entry.shape);
+    return entry;
+  };
   return Object.freeze({
     config,
     path: directory,
     names: Object.freeze([...entries.keys()]),
     dtypeOf: (name: string) => entryOf(name).dtype,
-    tensor: (name: string, shape: readonly number[]) => {
-      const entry = entryOf(name);
-      checkShape(entry.file, name, shape, entry.shape);
-      return readTensor(entry);
-    },
+    tensor: (name: string, shape: readonly number[]) => readTensor(checked(name, shape)),
+    check: (name: string, shape: readonly number[]) => void checked(name, shape),
   });
 }
 

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, type Stats, statSync } from 'node:fs';
 import { LockstepError } from '../errors.js';
 import { firstRepeat } from './json-names.js';
 import { modelRefusal } from './refusal.js';
@@ -17,9 +17,22 @@ export interface OpenFile {
   read(into: Uint8Array, offset: number): void;
 }
 
-/** Whether there is a file of that name; a link counts as what it leads to. */
+/** Whether there is a file of that name; a link counts as what it leads to. Errors: ERR_MODEL_INVALID for a name that leads nowhere. */
 export function isFile(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return statOf(file)?.isFile() === true;
+}
+
+/** Whether there is a folder of that name. Errors as `isFile`. */
+export function isFolder(folder: string): boolean {
+  return statOf(folder)?.isDirectory() === true;
+}
+
+function statOf(file: string): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    throw unreadable(file, error);
+  }
 }
 
 /** Opens a regular file, gives it to `use`, and closes it. Errors: ERR_MODEL_INVALID for what cannot be read. */

@@ -1,6 +1,7 @@
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { CONFIG_FIELDS, type RandomModelOptions, randomCheckpoint } from './random-checkpoint.js';
 import { modelRefusal } from './refusal.js';
+import { tensorShapes } from './tensor-shapes.js';
 
 const RANDOM = 'random:';
 /** Options of a random model that a name can say: those that are a number or a word. */
@@ -11,7 +12,7 @@ const NAMED = ['seed', ...CONFIG_FIELDS.filter((name) => name !== 'ropeScaling' 
  * random model follow it: `random:dense,seed=3,layers=2,tiedEmbeddings=true,eosTokenIds=2+7`. Errors: ERR_MODEL_INVALID.
  */
 export function openModel(name: string): Checkpoint {
-  if (!name.startsWith(RANDOM)) return openCheckpoint(name);
+  if (!name.startsWith(RANDOM)) return complete(openCheckpoint(name));
   const [kind, ...options] = name.slice(RANDOM.length).split(',');
   const given: Record<string, unknown> = { kind };
   for (const option of options) {
@@ -23,6 +24,12 @@ export function openModel(name: string): Checkpoint {
     given[field] = optionValue(field, text);
   }
   return randomCheckpoint(given as unknown as RandomModelOptions);
+}
+
+/** A checkpoint with every tensor of its config, of its shape: no rank finds out later. Errors: ERR_MODEL_INVALID. */
+function complete(checkpoint: Checkpoint): Checkpoint {
+  for (const [name, shape] of tensorShapes(checkpoint.config)) checkpoint.check(name, shape);
+  return checkpoint;
 }
 
 /** A value as it is written in a name. What is no number stays text, which the rules of the field refuse. */

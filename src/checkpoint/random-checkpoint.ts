@@ -36,6 +36,7 @@ export function randomCheckpoint(options: RandomModelOptions): Checkpoint {
     path: null,
     names: Object.freeze([...shapes.keys()]),
     dtypeOf: (name: string) => shapeOf(name) && 'F32',
+    check: (name: string, shape: readonly number[]) => checkShape(source, name, shape, shapeOf(name)),
     tensor: (name: string, shape: readonly number[]) => {
       checkShape(source, name, shape, shapeOf(name));
       return drawn(seed, name, shape, config.tiedEmbeddings);

@@ -7,7 +7,7 @@ import {
   POLICY_DEFAULTS,
   WORKLOAD_DEFAULTS,
 } from '../names.js';
-import { bytes, decimal, device, integer, jsonOf, ranks, sizeList } from './option-values.js';
+import { bytes, decimal, device, integer, jsonOf, ranks, seed64, sizeList, tokenIds } from './option-values.js';
 import {
   addCostOptions,
   addEngineOptions,
@@ -194,8 +194,8 @@ function defineServe(command: Command): void {
 /** `lockstep generate`: what a model says after a prompt. */
 function defineGenerate(command: Command): void {
   command
-    .argument('<model>', "a model's folder, or random:dense or random:moe without a text")
-    .argument('<prompt>', 'the text to go on with');
+    .argument('<model>', "a model's folder, or random:dense or random:moe, which take --prompt-ids")
+    .argument('[prompt]', 'the text to go on with');
   addPlannerOptions(command)
     .addOption(
       new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(integer),
@@ -205,13 +205,16 @@ function defineGenerate(command: Command): void {
       new Option('--top-k <n>', 'tokens kept, the most likely first; 0 keeps all').argParser(integer).default(0),
     )
     .addOption(new Option('--top-p <p>', 'share of the probability kept').argParser(decimal).default(1))
-    .addOption(new Option('--seed <n>', 'equal seeds give equal texts').argParser(integer).default(0))
+    .addOption(new Option('--seed <n>', 'equal seeds give equal texts').argParser(seed64).default(0n, '0'))
     .addOption(
       new Option('--stop <text>', 'ends where this text comes, which is left out; may be given again')
         .argParser((text: string, before: readonly string[]) => [...before, text])
         .default([], 'none'),
     )
     .option('--ignore-eos', "go on after the model's end of a text")
+    .addOption(
+      new Option('--prompt-ids <ids>', 'tokens to go on with in place of a text: 1,403,407').argParser(tokenIds),
+    )
     .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { Limits } from '../config.js';
+import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
-import { createService, type GenerateOptions, type ServiceOptions } from '../service/index.js';
+import { createService, type GeneratedToken, type GenerateOptions, type ServiceOptions } from '../service/index.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
 
@@ -14,7 +15,8 @@ interface GenerateFlags extends PlannerFlags {
   readonly temperature: number;
   readonly topK: number;
   readonly topP: number;
-  readonly seed: number;
+  readonly seed: bigint;
+  readonly promptIds?: readonly number[];
   readonly stop: readonly string[];
   readonly ignoreEos?: boolean;
   readonly json?: boolean;
@@ -25,35 +27,65 @@ const SCHEMA_VERSION = 1;
 /** Limits whose defaults follow from the model. */
 const OF_MODEL = ['maxModelLen', 'numBlocks'] as const;
 
-/** Goes on with a text, and prints what follows as it comes; as one document with `--json`. */
-export async function generate(name: string, prompt: string, flags: GenerateFlags, command: Command): Promise<void> {
+/** Goes on with a text, or with tokens, and prints what follows as it comes; as one document with `--json`. */
+export async function generate(
+  name: string,
+  prompt: string | undefined,
+  flags: GenerateFlags,
+  command: Command,
+): Promise<void> {
+  const given = promptOf(prompt, flags.promptIds);
   await unlessInterrupted(async () => {
     await using service = await createService(await serviceOptions(name, flags, command));
-    const { signal } = interrupts;
-    const promptIds = [...service.encode(prompt)];
-    const ends = new Set(service.options.model.eosTokenIds);
-    const stream = service.generate(promptIds, { ...generateOptions(flags), signal });
-    const outputIds: number[] = [];
-    let outputText = '';
-    if (flags.json !== true) process.stdout.write(prompt);
-    let finishReason: string | undefined;
-    for await (const { token, text: piece = '', finishReason: reason } of stream) {
-      const ended = reason === 'stop' && flags.ignoreEos !== true && ends.has(token);
-      if (!ended) outputIds.push(token);
-      outputText += piece;
-      finishReason = reason;
-      if (flags.json !== true) process.stdout.write(piece);
-    }
-    if (flags.json !== true) {
-      process.stdout.write('\n');
-      return;
-    }
+    if (typeof given === 'string' && service.tokenizer === null) throw noTokenizer(name);
+    const promptIds = [...service.encode(given)];
+    const stream = service.generate(promptIds, { ...generateOptions(flags), signal: interrupts.signal });
+    const ends = flags.ignoreEos === true ? [] : service.options.model.eosTokenIds;
+    if (flags.json !== true) return await print(stream, prompt ?? '', service.tokenizer !== null);
+    const said: GeneratedToken[] = [];
+    for await (const token of stream) said.push(token);
+    const finishReason = said.at(-1)?.finishReason ?? 'length';
+    const ended = finishReason === 'stop' && ends.includes(said.at(-1)?.token ?? -1);
+    const outputIds = said.slice(0, ended ? -1 : undefined).map(({ token }) => token);
+    const outputText = said.map(({ text = '' }) => text).join('');
     // A stop string ends within a token: the text then is what was given.
-    const isCut = finishReason === 'stop' && flags.stop.length > 0;
-    const text = isCut ? prompt + outputText : service.tokenizer?.decode([...promptIds, ...outputIds]);
+    const isCut = finishReason === 'stop' && !ended;
+    const text = isCut ? `${prompt ?? ''}${outputText}` : service.tokenizer?.decode([...promptIds, ...outputIds]);
     const document = { schemaVersion: SCHEMA_VERSION, promptIds, outputIds, text, outputText, finishReason };
     process.stdout.write(`${JSON.stringify(document)}\n`);
   });
+}
+
+/** Prints text as it comes; ids, where there is no tokenizer. What ends it early finds the line ended. */
+async function print(stream: AsyncIterable<GeneratedToken>, prompt: string, isText: boolean): Promise<void> {
+  process.stdout.write(prompt);
+  try {
+    for await (const { token, text = '' } of stream) process.stdout.write(isText ? text : `${token} `);
+  } finally {
+    process.stdout.write('\n');
+  }
+}
+
+function promptOf(prompt: string | undefined, promptIds: readonly number[] | undefined): string | readonly number[] {
+  const given = prompt ?? promptIds;
+  if (given !== undefined && (prompt === undefined || promptIds === undefined)) return given;
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    given === undefined
+      ? 'There is no prompt; give a text, or --prompt-ids'
+      : 'A text and --prompt-ids are given; leave one out',
+    { options: ['--prompt-ids'] },
+  );
+}
+
+function noTokenizer(name: string): LockstepError {
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `${name} has no tokenizer, so it takes no text; give --prompt-ids 1,2,3`,
+    {
+      options: ['--prompt-ids'],
+    },
+  );
 }
 
 function generateOptions(flags: GenerateFlags): GenerateOptions {

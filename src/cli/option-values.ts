@@ -8,6 +8,17 @@ export function integer(text: string): number {
   return Number(text);
 }
 
+/** A seed of 64 bits. */
+export function seed64(text: string): bigint {
+  if (/^\d+$/.test(text) && BigInt(text) < 1n << 64n) return BigInt(text);
+  throw new InvalidArgumentError('It must be a whole number of 64 bits.');
+}
+
+/** Token ids, with commas between them. */
+export function tokenIds(text: string): number[] {
+  return text.split(',').map(integer);
+}
+
 /** An option's number. */
 export function decimal(text: string): number {
   const value = Number(text);

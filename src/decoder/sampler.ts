@@ -1,5 +1,6 @@
 import type { ForwardBatch } from '../batch/index.js';
 import type { DeviceBuffer, DevicePlace } from '../device/index.js';
+import { LockstepError } from '../errors.js';
 import type { DeviceTensors, Executor } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';
 import { type DecoderKernels, floatBits } from './decoder-kernels.js';
@@ -38,10 +39,20 @@ export class Sampler implements Disposable {
     const { device } = executor;
     this.#parts = parts;
     const rows = Math.min(CHUNK_ROWS, maxRows);
-    this.#selected = device.allocate(rows * hiddenSize * 4);
-    this.#logits = device.allocate(rows * vocabSize * 4);
-    this.#controls = device.allocate(maxRows * CONTROL_WORDS * 4);
-    this.#sampled = device.allocate(maxRows * 4);
+    const made: DeviceBuffer[] = [];
+    const allocate = (elements: number): DeviceBuffer => {
+      made.push(device.allocate(elements * 4));
+      return made[made.length - 1];
+    };
+    try {
+      this.#selected = allocate(rows * hiddenSize);
+      this.#logits = allocate(rows * vocabSize);
+      this.#controls = allocate(maxRows * CONTROL_WORDS);
+      this.#sampled = allocate(maxRows);
+    } catch (error) {
+      for (const buffer of made) buffer.dispose();
+      throw error;
+    }
     this.#words = new Int32Array(maxRows * CONTROL_WORDS);
     this.#ids = new Int32Array(maxRows);
   }
@@ -75,7 +86,11 @@ export class Sampler implements Disposable {
 
   #enqueue(local: ForwardBatch, rows: readonly SamplingRow[]): Int32Array {
     if (rows.length !== local.numLogits) {
-      throw new RangeError(`${rows.length} rows are sampled, and the step has ${local.numLogits} rows of logits`);
+      throw new LockstepError(
+        'ERR_INPUT_INVALID',
+        `${rows.length} rows are to be sampled, and the step has ${local.numLogits} rows of logits; give one for each`,
+        { rows: rows.length, numLogits: local.numLogits },
+      );
     }
     const { executor, kernels, vocabSize } = this.#parts;
     const { stream } = executor;

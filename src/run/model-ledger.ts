@@ -50,7 +50,7 @@ export class ModelLedger implements RunLedger {
     for (let index = 1; index < queryLen; index++) {
       const position = start + index;
       const truth = this.#reference.tokenAt(request, position - this.promptTokens(request));
-      const other = 1 + (rejectedDraftId(this.#table, request, position, step) % (this.#vocabSize - 1));
+      const other = 1 + (rejectedDraftId(this.#table, request, position, step) % Math.max(1, this.#vocabSize - 1));
       ids[position] = index < advance ? truth : (truth + other) % this.#vocabSize;
     }
   }

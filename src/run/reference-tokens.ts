@@ -5,7 +5,7 @@ import type { RequestTable } from '../workload/index.js';
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
 
 /**
- * What every request of a workload generates where one rank serves it alone, eager, a token a step: tokens, and a hash of the logits of
+ * What every request of a workload generates where one rank serves it, eager, and decodes a token a step: tokens, and a hash of the logits of
  * each.
  */
 export class ReferenceTokens {

@@ -155,7 +155,8 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   const planned = limits && policy && collect(() => planOf(options, given, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
   if (config && limits && own) collect(() => checkModelLimits(config, limits, own.tensorParallelSize));
-  if (limits && own) collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) : 4));
+  if (limits && own)
+    collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) / own.tensorParallelSize : 4));
   if (faults.length > 0 || !limits || !policy || !own || !scheduler || !planned) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {

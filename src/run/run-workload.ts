@@ -176,13 +176,24 @@ function openOf(log: GrowingFile | null): OpenOutput | null {
   return log === null ? null : { path: log.path, descriptor: log.descriptor, regular: log.regular };
 }
 
-/** `superviseRanks`, except that a log which cannot be written is reported as such, and not as a lost rank. */
+/** Causes that concern what was asked for, and no rank in particular. */
+const OF_THE_JOB: readonly string[] = [
+  'ERR_INPUT_INVALID',
+  'ERR_CONFIG_INVALID',
+  'ERR_MODEL_INVALID',
+  'ERR_DEVICE_MEMORY',
+  'ERR_DEVICE_UNAVAILABLE',
+];
+
+/** `superviseRanks`, except that what no rank can do, such as to write a log or to hold a model, is reported as such and not as a lost rank. */
 async function supervised(options: SuperviseOptions): Promise<RankResult[]> {
   try {
     return await superviseRanks(options);
   } catch (error) {
-    const { cause } = error as Error;
-    if (cause instanceof LockstepError && cause.code === 'ERR_INPUT_INVALID') throw cause;
+    let cause: unknown = error;
+    // A rank that waited for the one that failed says that it is lost, and why.
+    while (cause instanceof LockstepError && cause.code === 'ERR_RANK_LOST') cause = cause.cause;
+    if (cause instanceof LockstepError && OF_THE_JOB.includes(cause.code)) throw cause;
     throw error;
   }
 }

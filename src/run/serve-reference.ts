@@ -24,8 +24,8 @@ export interface ReferenceOptions {
 }
 
 /**
- * The reference of a workload. Each rank serves its share of the requests, alone on a device context and a planner of its own; then all get
- * all. Errors: what a rank of one throws, and what `allGatherSync` throws.
+ * The reference of a workload: each rank serves its share of the requests as the only rank, on a device context and a planner of its own, with the
+ * whole model; then all get all. Errors: what a rank of one throws, and what `allGatherSync` throws.
  */
 export function referenceTokens(checkpoint: Checkpoint, given: ReferenceOptions): ReferenceTokens {
   const { table, collective } = given;
@@ -55,7 +55,8 @@ function serveAlone(
   const limits = { ...options.limits, queryLen: 1 };
   const scheduler = { ...options.scheduler, ranks: 1, queryLen: 1 };
   const { timeoutMs } = options;
-  using device = openDevice({ device: name });
+  const { deviceMemory } = options;
+  using device = openDevice({ device: name, ...(deviceMemory === null ? {} : { memoryLimit: deviceMemory }) });
   using planner = new StepPlanner(modules, { limits, rank: 0, ranks: 1, deviceSupplied: ['inputIds'] });
   const original = (request: number): number => requests[request];
   const ledger = new ModelLedger(table, { vocabSize: checkpoint.config.vocabSize, original });

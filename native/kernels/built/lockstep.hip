@@ -102,12 +102,8 @@ typedef float LooseVector __attribute__((vector_size(LOCKSTEP_VECTOR_BYTES), ali
 
 constexpr int64 PARTS = SUM_LANES / VECTOR_FLOATS;
 
-// Elements of a row that are one item of work: a GPU's neighbouring threads take neighbouring elements.
-#ifdef LOCKSTEP_ON_DEVICE
+// Elements of a row that are one item of work. A GPU's thread takes all of them, so its neighbours are so far apart: plain, not fast.
 constexpr int64 PIECE = 256;
-#else
-constexpr int64 PIECE = 256;
-#endif
 
 // 16 floats: what a sum keeps.
 struct Lanes {

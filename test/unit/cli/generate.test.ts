@@ -69,8 +69,22 @@ describe.skipIf(storiesAbsent)('lockstep generate', () => {
   });
 });
 
+it('goes on with tokens, of a model without a tokenizer', () => {
+  const args = ['generate', 'random:dense', '--prompt-ids', '1,5,9', '--max-tokens', '4', '--ignore-eos'];
+  const said = JSON.parse(cli([...args, '--json']).stdout);
+  expect(said).toMatchObject({ promptIds: [1, 5, 9], outputText: '', finishReason: 'length' });
+  expect(said.outputIds).toHaveLength(4);
+  expect(cli(args).stdout).toBe(`${said.outputIds.join(' ')} \n`);
+  const seeded = ['--temperature', '1', '--seed', '18446744073709551615'];
+  expect(cli([...args, ...seeded]).status).toBe(0);
+});
+
 it.each([
   [['generate', '/nowhere', 'x'], 'ERR_MODEL_INVALID'],
+  [['generate', 'a'.repeat(5000), 'x'], 'ERR_MODEL_INVALID'],
+  [['generate', 'random:dense'], 'ERR_CONFIG_INVALID'],
+  [['generate', 'random:dense', 'x', '--prompt-ids', '1'], 'ERR_CONFIG_INVALID'],
+  [['generate', 'random:dense', '--prompt-ids', '1', '--seed', '18446744073709551616'], '64 bits'],
   [['generate', 'random:dense', 'x'], 'ERR_INPUT_INVALID'],
   [['generate', 'random:dense', 'x', '--temperature', '-1'], 'ERR_'],
 ])('%j is refused with a code', (args, code) => {
