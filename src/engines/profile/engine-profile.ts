@@ -1,6 +1,7 @@
 import { DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
 
 export type { DraftTier } from '../../config.js';
+
 import { ENGINE_NAMES, type EngineName, GPU_NAMES, type GpuName } from '../../names.js';
 import { checkEngine, type EngineLimits } from '../engine-limits.js';
 import type { MegatronDistribution } from '../megatron/ladder.js';
