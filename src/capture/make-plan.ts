@@ -55,6 +55,8 @@ export interface MakePlanOptions {
   readonly engineProfile?: Omit<EngineProfile, 'engine'> | undefined;
   /** An engine as somebody runs it: its row is of what it captures so. Default none. */
   readonly engine?: EngineProfile | undefined;
+  /** All graphs of the engine are piecewise: where no step is known to only decode, a ladder of tokens is planned. Default false. */
+  readonly pieces?: boolean | undefined;
   /** The ladder is of tokens: piecewise graphs hold any step. Default false. */
   readonly tokens?: boolean | undefined;
   /** Limits of the engines that are compared with, where they are others. */
@@ -111,7 +113,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const largest = largestDecode(limits);
   const scored = scoredSteps(whole, options);
   const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
-  if (decodes === 0 && !mixed && steps.kind === 'engine-log' && options.tokens !== true) {
+  if (decodes === 0 && !mixed && options.pieces === true && options.tokens !== true) {
     return planOfTokens(steps, options);
   }
   if (decodes === 0 && !mixed) {
