@@ -100,6 +100,8 @@ export interface ComparedEngines {
   readonly policy?: Policy | undefined;
   /** What is known of every engine, such as its GPU. */
   readonly profile?: Omit<EngineProfile, 'engine'> | undefined;
+  /** Limits of the engines, where they are others than those of the plan. */
+  readonly limits?: Limits | undefined;
   /** One engine as somebody runs it. */
   readonly own?: EngineProfile | undefined;
   /** Data-parallel ranks. Default 1. */
@@ -110,7 +112,7 @@ export interface ComparedEngines {
 export function comparedCapture(engine: EngineName, limits: Limits, compared: ComparedEngines = {}): EngineCapture {
   const { policy, profile = {} } = compared;
   const own = policy === undefined ? null : engineOfPolicy(policy.name);
-  const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = compared.limits ?? limits;
   const asRun = compared.own?.engine === engine ? compared.own : {};
   const given = { ...profile, ...asRun, maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen };
   return own?.engine === engine ? engineCapture({ ...given, ...own }, policy) : engineCapture({ ...given, engine });
@@ -127,7 +129,8 @@ export function scoreEngines(
   return ENGINE_NAMES.map((engine) => {
     const captured = comparedCapture(engine, limits, compared);
     const { decode, mixed, piecewise } = graphKinds(captured.keys);
-    const counted = captured.keys.filter((key) => steps.mixed !== null || keyKind(key) === 'decode');
+    const kind = decode > 0 ? 'decode' : 'piecewise';
+    const counted = captured.keys.filter((key) => steps.mixed !== null || keyKind(key) === kind);
     const { graphBytes, seconds } = captureOf(
       memory,
       counted.map(({ tokens }) => tokens),

@@ -33,6 +33,7 @@ import { auditMixed } from './mixed/mixed-audit.js';
 import { largestDecode, largestGraph, type PlanCosts } from './plan-costs.js';
 import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
+import { tokenLimits, tokenSteps } from './token-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
 
 /** The options of a plan. `checkPlanOptions` checks its numbers; the rest is complete. */
@@ -54,6 +55,12 @@ export interface MakePlanOptions {
   readonly engineProfile?: Omit<EngineProfile, 'engine'> | undefined;
   /** An engine as somebody runs it: its row is of what it captures so. Default none. */
   readonly engine?: EngineProfile | undefined;
+  /** All graphs of the engine are piecewise: where no step is known to only decode, a ladder of tokens is planned. Default false. */
+  readonly pieces?: boolean | undefined;
+  /** The ladder is of tokens: piecewise graphs hold any step. Default false. */
+  readonly tokens?: boolean | undefined;
+  /** Limits of the engines that are compared with, where they are others. */
+  readonly engineLimits?: Limits | undefined;
   /** Data-parallel ranks of the steps. Default 1. */
   readonly ranks?: number | undefined;
   /** Share of the time that the plan for the unseen part is made from. */
@@ -106,6 +113,9 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const largest = largestDecode(limits);
   const scored = scoredSteps(whole, options);
   const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
+  if (decodes === 0 && !mixed && options.pieces === true && options.tokens !== true) {
+    return planOfTokens(steps, options);
+  }
   if (decodes === 0 && !mixed) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
@@ -153,6 +163,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     captureSeconds: seconds,
     costKnown: costs.unit === 'ms',
     source: steps.kind,
+    ladderOf: options.tokens === true ? 'tokens' : 'decodes',
     steps: whole.steps,
     unplannedSteps: whole.steps - planned,
     largestDecode: largest,
@@ -177,6 +188,20 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     emit: Object.fromEntries(emitted.map(({ engine, flags }) => [engine, flags])) as Record<EngineName, string>,
     emitted,
   };
+}
+
+/** The plan of a log of piecewise steps: a ladder of their tokens, beside engines whose graphs are piecewise. */
+function planOfTokens(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
+  const { limits, costs, engineProfile } = options;
+  const reach = costs.tokens.length - 1;
+  const own = tokenLimits(limits, steps, reach);
+  return makePlan(tokenSteps(steps, reach), {
+    ...options,
+    limits: own,
+    tokens: true,
+    engineLimits: limits,
+    engineProfile: { ...engineProfile, graphMode: 'PIECEWISE' },
+  });
 }
 
 /** The graphs of a plan, as a plan file holds them. */
@@ -214,7 +239,7 @@ function auditOf(
   { decode }: DecodeChoice,
   { shapes }: MixedChoice,
   { counts, mixed }: ScoredSteps,
-  { limits, policy, costs, engineProfile }: MakePlanOptions,
+  { limits, policy, costs, engineProfile, tokens }: MakePlanOptions,
 ): PlanAudit {
   const { maxPaddingFactor, mixedMatch } = policy;
   const agreedFrom = leastAgreedSize(limits.queryLen, policy);
@@ -224,7 +249,8 @@ function auditOf(
     looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
     mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixedMatch, mixed }),
-    uncapturedMaxima: uncapturedMaxima(limits, engineProfile),
+    // A ladder of tokens is not of decodes, whose maxima these are.
+    uncapturedMaxima: tokens === true ? [] : uncapturedMaxima(limits, engineProfile),
   };
 }
 
@@ -235,8 +261,8 @@ function scoredSteps(histogram: StepHistogram, { limits, policy, mixed }: MakePl
   return { ...decodeCounts(histogram, most), ubatched, mixed: mixed ? histogram.mixed : null };
 }
 
-function comparedBy({ policy, engineProfile, engine, ranks }: MakePlanOptions): ComparedEngines {
-  return { policy, profile: engineProfile, own: engine, ranks };
+function comparedBy({ policy, engineProfile, engine, engineLimits, ranks }: MakePlanOptions): ComparedEngines {
+  return { policy, profile: engineProfile, own: engine, limits: engineLimits, ranks };
 }
 
 /** Scores the plan for the first part alone on the decodes of the second. */

@@ -120,6 +120,8 @@ export interface PlanDocument extends CapturedScore {
   /** Whether `timeRatio` is of times that were measured or modelled; else a size costs its tokens, and no time is known. */
   readonly costKnown: boolean;
   readonly source: StepSource;
+  /** What the sizes of `ladders.decode` count: tokens of decodes, or of any steps where all graphs are piecewise. */
+  readonly ladderOf: 'decodes' | 'tokens';
   readonly steps: number;
   /** Steps with a prefill that no graphs were planned for; no other field counts them. */
   readonly unplannedSteps: number;

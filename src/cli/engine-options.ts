@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import type { Limits } from '../config.js';
 import { type EngineProfile, engineCapture, engineOfPolicy, type ReadProfile, readProfile } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { readWhole } from '../input/index.js';
 import type { GpuName } from '../names.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import type { CostFlags } from './cost-options.js';
@@ -60,7 +59,13 @@ export async function engineSetting(
 /** A file's text where the argument names one, else the argument. */
 async function textOf(given: string, signal?: AbortSignal): Promise<string> {
   const isFile = !/\s/.test(given.trim()) && existsSync(given) && statSync(given).isFile();
-  return isFile ? await readWhole(given, { signal }) : given;
+  return isFile ? await read(given, signal) : given;
+}
+
+/** Whoever names no file need not load what reads one. */
+async function read(file: string, signal?: AbortSignal): Promise<string> {
+  const { readWhole } = await import('../input/index.js');
+  return readWhole(file, { signal });
 }
 
 /** `file` or `file#path.to.the.server`. */
@@ -68,7 +73,7 @@ async function readConfig(given: string, named: ReadProfile | null, signal?: Abo
   const hash = given.lastIndexOf('#');
   const whole = hash < 0 || existsSync(given);
   const at = whole ? undefined : given.slice(hash + 1);
-  const text = await readWhole(whole ? given : given.slice(0, hash), { signal });
+  const text = await read(whole ? given : given.slice(0, hash), signal);
   if (named !== null && named.profile.engine !== 'trtllm' && !text.trimStart().startsWith('{')) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',

@@ -121,6 +121,7 @@ function engineLines(plan: PlanDocument): string[] {
     ...plan.engines.map((engine) => `  ${row(engine.engine, engine, equal(engine.engine))}`),
     "  (padding: of the largest rank's tokens)",
     `  (ours as good: decode graphs of ours that pad ${costKnown ? '/ lose time ' : ''}as little)`,
+    `  (rules: ${plan.engines.map(({ engine, version }) => `${engine} ${version}`).join(', ')})`,
     ...plan.engines.flatMap(({ engine, notes }) => notes.map((note) => `  ${engine}: ${note}`)),
   ];
 }

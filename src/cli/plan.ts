@@ -16,6 +16,7 @@ import {
   scheduledSteps,
 } from '../capture/index.js';
 import { completeLimits, type DraftTier, type Limits } from '../config.js';
+import { readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
@@ -40,7 +41,7 @@ import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-opt
 import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
-import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, warnOfLog } from './stdin.js';
+import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, STDIN, warnOfLog } from './stdin.js';
 import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 /** What the options of `lockstep plan` hold. */
@@ -100,6 +101,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     memory,
     mixed,
     ranks: flags.ranks,
+    pieces: steps.kind === 'engine-log' && steps.whole.largestDecode === 0 && (await runsInPieces(source.file, signal)),
     engineProfile: gpuOf(flags),
     engine: setting?.profile,
   });
@@ -121,6 +123,17 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
           : `${SOURCES[document.source]}, ${inputName(file)}`,
       assumed: [...engineLines(setting), ...assumedLines(command, telling, saidBy(setting))],
     }),
+  );
+}
+
+/** Whether the log of a file is of an engine whose graphs are all piecewise. What can be read only once is not read again. */
+async function runsInPieces(file: string | undefined, signal: AbortSignal): Promise<boolean> {
+  if (file === undefined || file === STDIN) return false;
+  const { engine, batches } = await readEngineLog(file, { signal });
+  return (
+    engine === 'vllm' &&
+    batches.some(({ mode }) => mode === 'piecewise') &&
+    batches.every(({ mode }) => mode !== 'full')
   );
 }
 

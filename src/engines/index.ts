@@ -16,6 +16,7 @@ export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-l
 export { capturedBy, type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
 export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export {
+  decodeGraphs,
   type GraphKinds,
   graphKinds,
   type LadderPlan,

@@ -101,6 +101,11 @@ export function graphKinds(keys: readonly CaptureKey[]): GraphKinds {
   return kinds;
 }
 
+/** Graphs that steps which only decode run on: those of decodes; where there are none, those of the pieces. */
+export function decodeGraphs({ decode, piecewise }: GraphKinds): number {
+  return decode > 0 ? decode : piecewise;
+}
+
 function named(ladder: readonly number[] | string): ladder is string {
   return typeof ladder === 'string' && (LADDER_NAMES as readonly string[]).includes(ladder.trim());
 }

@@ -1,5 +1,5 @@
 import { openDevice } from '../device/index.js';
-import { type GraphKinds, graphKinds } from '../engines/index.js';
+import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';
@@ -238,7 +238,7 @@ function summarize(
       return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));
     }),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
-    graphs: options.ladderEngine === null ? first.captured : Math.min(first.captured, kinds.decode),
+    graphs: options.ladderEngine === null ? first.captured : Math.min(first.captured, decodeGraphs(kinds)),
     graphKinds: kinds,
     ladderNotes: options.ladderNotes,
     graphsSkipped: first.skipped,

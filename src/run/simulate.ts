@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
-import { type GraphKinds, graphKinds } from '../engines/index.js';
+import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
 import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
@@ -155,7 +155,7 @@ export class Simulation {
       paddingRatio: paddingRatio([counters.tokens]),
       ...paddingRatios([counters.tokens]),
       timeRatio: this.#exactCost === 0 ? 0 : this.#paddedCost / this.#exactCost - 1,
-      graphs: options.ladderEngine === null ? options.plan.keys.length : kinds.decode,
+      graphs: options.ladderEngine === null ? options.plan.keys.length : decodeGraphs(kinds),
       graphKinds: kinds,
       ladderNotes: options.ladderNotes,
       policy: options.policy.name,

@@ -28,8 +28,8 @@ const setting = fc.record({
   ranks: fc.integer({ min: 1, max: 3 }),
   maxNumSeqs: fc.integer({ min: 1, max: 40 }),
   maxNumBatchedTokens: fc.integer({ min: 64, max: 700 }),
-  queryLen: fc.constantFrom(1, 1, 2, 3),
-  ubatches: fc.constantFrom(1, 1, 2),
+  queryLen: fc.constantFrom<number>(1, 1, 2, 3),
+  ubatches: fc.constantFrom<number>(1, 1, 2),
   threshold: fc.integer({ min: 1, max: 8 }),
   seed: fc.integer({ min: 0, max: 1000 }),
 });
@@ -106,7 +106,7 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
           const found = answer(() => ladderPlan({ ladder: list, limits, policy }).plan.keys);
           expect(found).toEqual(wanted);
           if (name === 'vllm-v2' && ubatches === 1) {
-            const tokens = (found as { mode: string; tokens: number }[])
+            const tokens = (found as unknown as { mode: string; tokens: number }[])
               .filter(({ mode }) => mode === 'full')
               .map((key) => key.tokens);
             expect(tokens.reverse()).toEqual(vllmDecodeSizes(list, limits));

@@ -33,7 +33,7 @@ const SERVER_LIMITS: Readonly<Partial<Record<EngineName, Partial<EngineProfile>>
 
 /** Parts of names of flags that have no bearing on which graphs are captured. */
 const HARMLESS =
-  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|kv-transfer-config|config|extra-llm-api-options|backend|decode-log-interval|cudagraph-metrics)$/;
+  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|kv-transfer-config|config|extra-llm-api-options|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
 
 /** `engine@release`. */
 const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
@@ -59,10 +59,14 @@ export function readProfile(
     if (options.engine === undefined || options.engine === 'trtllm') return checked(ofYaml(trimmed, options.at));
   }
   const line = new CommandLine(trimmed);
-  const engine = options.engine ?? engineOf(shellWords(trimmed), line);
+  const words = shellWords(trimmed);
+  const image = imageOf(words);
+  const engine = options.engine ?? image?.engine ?? engineOf(words, line);
   if (engine === null) throw unknownText(text);
   if (engine === 'trtllm') return checked(ofTrtllmLine(line));
-  return checked(ofLine(engine, line));
+  const read = ofLine(engine, line);
+  const { release } = image ?? {};
+  return checked(release === undefined ? read : { ...read, profile: { release, ...read.profile } });
 }
 
 function ofName(engine: EngineName, release: string | undefined): ReadProfile {
@@ -125,6 +129,17 @@ function leftOver(line: CommandLine): Pick<ReadProfile, 'ignored' | 'unknown'> {
     ignored: unread.filter(({ name }) => HARMLESS.test(name)).map(({ text }) => text),
     unknown: unread.filter(({ name }) => !HARMLESS.test(name)).map(({ text }) => text),
   };
+}
+
+/** The engine and the release of a container image. */
+function imageOf(words: readonly string[]): { engine: 'vllm' | 'sglang' | 'atom'; release?: string } | null {
+  for (const word of words) {
+    const [, engine, release] =
+      /^(?:[\w.-]+\/)*(vllm|sglang|atom)(?:-openai)?(?::v?(\d{1,4}(?:\.\d{1,6}){1,3})?[\w.-]*)$/.exec(word) ?? [];
+    if (engine === undefined) continue;
+    return { engine: engine as 'vllm' | 'sglang' | 'atom', ...(release !== undefined && { release }) };
+  }
+  return null;
 }
 
 /** The engine that a command starts, by its program or module; else by flags that one engine alone has. */

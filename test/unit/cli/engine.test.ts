@@ -98,6 +98,32 @@ describe('an engine as somebody runs it', () => {
     expect(ladders.decode.at(-1)).toBe(104);
   });
 
+  test('a log of piecewise steps alone gets a ladder of tokens, as the list of vLLM', () => {
+    const rows = [
+      '- Mode: PIECEWISE',
+      '| Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |',
+      '| 9 | 16 | 7 | PIECEWISE | 500 |',
+      '| 3 | 4 | 1 | PIECEWISE | 100 |',
+    ];
+    const log = file(
+      'piece.log',
+      `${rows.map((row) => `INFO 03-10 10:00:00 [cuda_graph.py:117] ${row}`).join('\n')}\n`,
+    );
+    const limits = ['--max-num-seqs', '128', '--max-num-batched-tokens', '2048'];
+    const planned = json(['plan', '--log', log, ...limits]) as unknown as {
+      ladders: { decode: number[] };
+      engines: { engine: string; graphs: number }[];
+    };
+    expect(planned).toMatchObject({
+      ladderOf: 'tokens',
+      emit: { vllm: '--cudagraph-capture-sizes 3 9' },
+      eagerSteps: 0,
+    });
+    expect(planned.ladders.decode).toEqual([3, 9]);
+    // vLLM's own list at 128 requests ends at 256 tokens.
+    expect(planned.engines.find(({ engine }) => engine === 'vllm')?.graphs).toBe(35);
+  });
+
   test('two-batch overlap is emitted in even sizes only', () => {
     const flags = ['--policy', 'sglang', '--ubatches', '2', '--max-num-seqs', '33'];
     const { emit } = json(['plan', '--requests', '60', '--ranks', '2', ...flags]) as unknown as {

@@ -44,7 +44,19 @@ function loadedWith(input: string, args: readonly string[]): string[] {
 const roomsOf = (files: readonly string[]): string[] =>
   [...new Set(files.map((file) => (file.includes('/') ? file.slice(0, file.indexOf('/')) : file)))].sort();
 
-const COMMANDS = ['run', 'serve', 'plan', 'simulate', 'explain', 'check', 'conformance', 'bench', 'doctor'];
+const COMMANDS = [
+  'run',
+  'generate',
+  'serve',
+  'plan',
+  'audit',
+  'simulate',
+  'explain',
+  'check',
+  'conformance',
+  'bench',
+  'doctor',
+];
 
 describe('what a command loads', () => {
   test.each([['--version'], ['--help'], ...COMMANDS.map((name) => [name, '--help'])])(
