@@ -11,10 +11,17 @@ export { type AtomAgreement, type AtomVote, agreeAtom } from './atom/agreement.j
 export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom/ladder.js';
 export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom/split.js';
 export { type EngineLadder, type EngineLimits, engineLadder } from './engine-ladder.js';
-export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
+export {
+  ENGINE_LOG_KINDS,
+  type EngineLog,
+  type EngineLogOptions,
+  type EngineRunLog,
+  readEngineLog,
+  readEngineRun,
+} from './engine-log.js';
 export { type EmittedFlags, emitFlags, parseFlags } from './flags.js';
 export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
-export type { LogBatch } from './log-batch.js';
+export type { LogBatch, LogCapture, LogTime } from './log-batch.js';
 export {
   type MegatronConfig,
   type MegatronDistribution,

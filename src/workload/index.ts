@@ -47,4 +47,4 @@ export type {
 } from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
 export { AZURE, CsvTrace } from './traces/csv.js';
-export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
+export { detectTrace, type ReadTraceOptions, readRequests, readTrace, TRACE_KINDS } from './traces/read-trace.js';

@@ -23,7 +23,7 @@ export interface ReadTraceOptions {
 }
 
 /** The formats of traces, for errors. */
-const TRACE_FORMATS: string = `the formats are
+export const TRACE_KINDS: string = `traces
   ${AZURE.name}: TIMESTAMP,ContextTokens,GeneratedTokens
   ${BURSTGPT.name}: Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
   Mooncake JSONL: {"timestamp": 0, "input_length": 600, "output_length": 50, "hash_ids": [0, 1]}
@@ -132,11 +132,11 @@ class NumberedRequests {
 async function* rowBlocks(text: AsyncGenerator<string>, file: string): AsyncGenerator<Iterable<TraceRow>> {
   const { line, whole } = await readHead(text);
   if (line === undefined) {
-    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; ${TRACE_FORMATS}`, { file });
+    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; the formats are ${TRACE_KINDS}`, { file });
   }
   const format = detectTrace(line);
   if (format === null) {
-    const message = `${file}: unknown format, the first line is ${shown(line)}; ${TRACE_FORMATS}`;
+    const message = `${file}: unknown format, the first line is ${shown(line)}; the formats are ${TRACE_KINDS}`;
     throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
   }
   const refuse = traceRefusal(file);
