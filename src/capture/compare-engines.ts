@@ -4,10 +4,11 @@ import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
+import type { LogRun } from './log-run.js';
 import type { MixedShape } from './mixed/mixed-grid.js';
 import { mixedGraphs, scoreMixed, sumScores } from './mixed/mixed-score.js';
 import type { PlanCosts } from './plan-costs.js';
-import type { EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
+import type { AsRanScore, EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
 import type { RankedShape } from './step-sequence.js';
 
 /** The steps that graphs are scored on. */
@@ -73,6 +74,12 @@ export function scoreEngines(steps: ScoredSteps, costs: PlanCosts, limits: Limit
   });
 }
 
+/** Graphs that vLLM captures by default, which a plan is compared with first; with `mixed` those for steps with a prefill too. */
+export function defaultGraphs(limits: Limits, mixed: boolean): number {
+  const ladder = engineLadder('vllm', limits);
+  return Math.max(1, ladder.decodeSizes.length + (mixed ? mixedOf(ladder, limits).length : 0));
+}
+
 /** vLLM's list is captured piecewise too, for any batch of at most as many tokens; Megatron has shapes. The others run prefills eager. */
 function mixedOf({ engine, sizes, mixed }: EngineLadder, { maxNumSeqs, maxNumBatchedTokens }: Limits): MixedShape[] {
   if (engine !== 'vllm') return [...(mixed ?? [])];
@@ -108,4 +115,30 @@ export function emitLadder(
     const { paddingRatio, timeRatio, eagerSteps } = score;
     return { engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps };
   });
+}
+
+/** The score of the steps of a log as they ran. Null where the log does not say on what any step ran. */
+export function scoreAsRan({ ran, graphs, capture }: LogRun, costs: PlanCosts): AsRanScore | null {
+  if (!ran.some(({ size, eager }) => size !== null || eager)) return null;
+  const ratio = (cost: Float64Array): number => {
+    const of = (size: number): number => cost[Math.min(size, cost.length - 1)];
+    let exact = 0;
+    let padding = 0;
+    for (const { tokens, size, count } of ran) {
+      if (size === null) continue;
+      exact += count * of(tokens);
+      padding += count * (of(size) - of(tokens));
+    }
+    return padding > 0 ? padding / exact : 0;
+  };
+  const steps = (some: LogRun['ran']): number => some.reduce((sum, { count }) => sum + count, 0);
+  return {
+    graphs,
+    steps: steps(ran),
+    paddingRatio: ratio(costs.tokens),
+    timeRatio: ratio(costs.time),
+    eagerSteps: steps(ran.filter(({ eager }) => eager)),
+    graphBytes: capture?.bytes ?? null,
+    captureSeconds: capture?.seconds ?? null,
+  };
 }

@@ -4,6 +4,7 @@ import {
   DEFAULT_ROUNDS,
   DEFAULT_TIMEOUT_MS,
   DEVICE_WORDS,
+  OBJECTIVE_NAMES,
   POLICY_DEFAULTS,
   WORKLOAD_DEFAULTS,
 } from '../names.js';
@@ -126,7 +127,21 @@ function definePlan(command: Command): void {
   command.argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
   addCostOptions(addPolicyOptions(addLimitOptions(addWorkloadOptions(command))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
-    .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
+    .option(
+      '--log <file>',
+      "an engine's log: vLLM's with --cudagraph-metrics or its statistics, SGLang's, TensorRT-LLM's, ATOM's",
+    )
+    .addOption(
+      new Option(
+        '--decode-log-interval <n>',
+        "decodes that a line of SGLang's log stands for (default: 1; with --mixed 40, as it logs every prefill)",
+      ).argParser(integer),
+    )
+    .addOption(
+      new Option('--objective <name>', 'plan for what was seen and what may come, or for what was seen alone')
+        .choices(OBJECTIVE_NAMES)
+        .default(OBJECTIVE_NAMES[0]),
+    )
     .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
     .addOption(
       new Option(

@@ -3,11 +3,14 @@ import {
   type CountedSteps,
   type CountOptions,
   checkPlanOptions,
+  costsOfLog,
+  defaultGraphs,
   detectSource,
   engineSteps,
   loggedSteps,
   type MakePlanOptions,
   makePlan,
+  type Objective,
   PLAN_PHASES,
   type PlanDocument,
   planCosts,
@@ -16,16 +19,17 @@ import {
   scheduledSteps,
 } from '../capture/index.js';
 import { completeLimits, type Limits } from '../config.js';
+import { ENGINE_LOG_KINDS } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
-import { schedulerLimits } from '../workload/index.js';
+import { schedulerLimits, TRACE_KINDS } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
+import { type BudgetFlags, budgetOf, captureCostOf, captureCostOfLog, hasBudget } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags, policyOf } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
@@ -36,6 +40,8 @@ interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags,
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
+  readonly decodeLogInterval?: number;
+  readonly objective: Objective;
   readonly split: number;
   readonly sizeMultiple: number;
   readonly include: readonly number[];
@@ -43,6 +49,9 @@ interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags,
   readonly out?: string;
   readonly json?: boolean;
 }
+
+/** SGLang's default `decode_log_interval`. */
+const DECODE_LOG_INTERVAL = 40;
 
 const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
 
@@ -56,8 +65,10 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const mixed = flags.mixed === true;
   const limits = completeLimits(limitsOf(flags));
   const policy = completePolicy(await policyOf(flags, undefined, signal));
-  const { split, sizeMultiple, include } = flags;
-  const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
+  const { split, sizeMultiple, include, objective } = flags;
+  // Without a budget a plan has no more graphs than the engine that it is compared with first.
+  const mostGraphs = hasBudget(flags) ? undefined : defaultGraphs(limits, mixed);
+  const numbers = { limits, budget: budgetOf(flags, mixed), objective, mostGraphs, split, sizeMultiple, include };
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is reported before a long trace is read.
@@ -70,9 +81,14 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   );
   await checkWritable([out], signal);
   if (source.file === undefined) await checkNothingWaits();
-  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal);
-  const memory = await captureCostOf(flags.captureCost, signal);
+  const costSource = costSourceOf(flags);
+  const asked = await planCosts(limits, mixed, costSource, signal);
+  const published = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
+  // What the log itself tells of times and captures counts unless something else was asked for.
+  const costs = (costSource === null && costsOfLog(steps.log?.times ?? [], asked)) || asked;
+  const toldCost = command.getOptionValueSource('captureCost') === 'default' ? captureCostOfLog(steps.log) : null;
+  const memory = toldCost ?? published;
   const document = await shownPlan(steps, {
     ...numbers,
     beyondLeast: !hasBudget(flags),
@@ -149,6 +165,15 @@ function sourceOf(file: string | undefined, { trace, steps, log }: PlanFlags): {
   return (given[0] ?? {}) as { file?: string; kind?: StepSource };
 }
 
+/** Adds what else a file may be, where its kind was not given. */
+function refuseUnknown(error: unknown, kind: StepSource | undefined): never {
+  if (kind === undefined && error instanceof LockstepError && error.message.includes(ENGINE_LOG_KINDS)) {
+    const kinds = `${TRACE_KINDS}\na step log of simulate or run: {"schemaVersion": 1, "step": 0, "rows": […], "decision": {…}}`;
+    throw new LockstepError(error.code, `${error.message}\n${kinds}`, error.details, { cause: error });
+  }
+  throw error;
+}
+
 async function readSteps(
   { file, kind }: { file?: string; kind?: StepSource },
   flags: PlanFlags,
@@ -162,7 +187,10 @@ async function readSteps(
     warnOfLog(file, logged.incomplete);
     return logged;
   }
-  if (input !== undefined && found === 'engine-log') return engineSteps(input, options);
+  if (input !== undefined && found === 'engine-log') {
+    const { mixed, decodeLogInterval = mixed === true ? DECODE_LOG_INTERVAL : 1 } = flags;
+    return engineSteps(input, { ...options, decodeLogInterval }).catch((error: unknown) => refuseUnknown(error, kind));
+  }
   const requests = await workloadOf(flags, signal, input);
   endInput(file);
   const progress = new Progress('requests | {rate} steps/s', requests.length);
