@@ -122,3 +122,6 @@ export const STEP_LOG_END = 'end';
 
 /** What a plan is best for, the default first. */
 export const OBJECTIVE_NAMES = ['robust', 'seen'] as const;
+
+/** Units that a trace's times may have. */
+export const TIME_UNIT_NAMES = ['s', 'ms', 'us', 'ns'] as const;

@@ -19,6 +19,7 @@ import {
   type StepHistogram,
   type StepShape,
   stepShape,
+  type TraceReading,
   type TraceSource,
 } from '../workload/index.js';
 import { type LogRun, logRun } from './log-run.js';
@@ -67,8 +68,12 @@ const STRETCH = 64;
 /** Milliseconds between two checks of signals and progress. */
 const SLICE_MS = 50;
 
-/** Detects the kind of a file by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
-export async function detectSource(source: TraceSource, signal?: AbortSignal): Promise<StepSource> {
+/** Detects the kind of a file by its first line; `reading` says how a trace is read. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
+export async function detectSource(
+  source: TraceSource,
+  signal?: AbortSignal,
+  reading: TraceReading = {},
+): Promise<StepSource> {
   const file = sourceName(source);
   if (typeof source === 'string' && isPipe(source)) {
     throw new LockstepError(
@@ -88,7 +93,7 @@ export async function detectSource(source: TraceSource, signal?: AbortSignal): P
       );
     }
     if (isStepLine(line)) return 'step-log';
-    return detectTrace(line) === null ? 'engine-log' : 'trace';
+    return detectTrace(line, reading) === null ? 'engine-log' : 'trace';
   } finally {
     await text.return(undefined);
   }

@@ -24,7 +24,7 @@ import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
-import { schedulerLimits, TRACE_KINDS } from '../workload/index.js';
+import { schedulerLimits, TRACE_KINDS, type TraceFacts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -34,7 +34,7 @@ import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags, policyOf } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, warnOfLog } from './stdin.js';
-import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
+import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 interface PlanFlags extends LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
@@ -101,7 +101,9 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   const { file } = source;
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ ...document, generated: file === undefined })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...document, generated: file === undefined, trace: steps.trace ?? null })}\n`,
+    );
     return;
   }
   const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
@@ -111,7 +113,10 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
         file === undefined
           ? `a generated workload ${generatedBy(flags)}`
           : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: assumedLines(command, telling),
+      assumed: [
+        ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
+        ...assumedLines(command, telling),
+      ],
     }),
   );
 }
@@ -178,10 +183,10 @@ async function readSteps(
   { file, kind }: { file?: string; kind?: StepSource },
   flags: PlanFlags,
   options: CountOptions,
-): Promise<CountedSteps> {
+): Promise<CountedSteps & { readonly trace?: TraceFacts }> {
   const { signal } = interrupts;
   const input = file === undefined ? undefined : kind === undefined ? inputReadTwice(file) : inputOf(file);
-  const found = kind ?? (input === undefined ? 'trace' : await detectSource(input, signal));
+  const found = kind ?? (input === undefined ? 'trace' : await detectSource(input, signal, readingOf(flags)));
   if (file !== undefined && input !== undefined && found === 'step-log') {
     const logged = await loggedSteps(input, options);
     warnOfLog(file, logged.incomplete);
@@ -196,10 +201,11 @@ async function readSteps(
   const progress = new Progress('requests | {rate} steps/s', requests.length);
   const rate = new StepRate();
   try {
-    return await scheduledSteps(requests, {
+    const counted = await scheduledSteps(requests, {
       ...options,
       onProgress: ({ finished, steps }) => progress.show(finished, { rate: rate.at(steps) }),
     });
+    return { ...counted, trace: traceFacts(requests) };
   } finally {
     progress.stop();
   }

@@ -13,7 +13,7 @@ import {
   runMpiRank,
   runWorkload,
 } from '../run/index.js';
-import type { RequestTable } from '../workload/index.js';
+import { type RequestTable, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -23,7 +23,14 @@ import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { STDIN } from './stdin.js';
-import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
+import {
+  checkServed,
+  traceLines,
+  type WorkloadFlags,
+  workloadLine,
+  workloadOf,
+  workloadOptionsOf,
+} from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly tensorParallelSize: number;
@@ -87,11 +94,16 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
 }
 
 function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): void {
+  const facts = traceFacts(requests);
   const assumed = TELLING.workload.filter((name) => flags.transport !== 'mpi' || name !== 'ranks');
   process.stdout.write(
     flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
-      : runReport(summary, [workloadLine(flags), ...assumedLines(command, assumed)]),
+      ? `${JSON.stringify({ schemaVersion: 1, ...summary, trace: facts })}\n`
+      : runReport(summary, [
+          workloadLine(flags),
+          ...(flags.trace === undefined ? [] : traceLines(facts)),
+          ...assumedLines(command, assumed),
+        ]),
   );
   checkServed(summary, requests, limits);
   settle({ summary, requests, limits });

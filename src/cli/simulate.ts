@@ -3,7 +3,7 @@ import { LogWriter, readPlanFile, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
 import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
-import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
+import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -11,7 +11,14 @@ import { checkOutputs, checkWritable } from './outputs.js';
 import { type PlannerFlags, policyOf } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
-import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
+import {
+  checkServed,
+  traceLines,
+  type WorkloadFlags,
+  workloadLine,
+  workloadOf,
+  workloadOptionsOf,
+} from './workload-options.js';
 
 interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
   readonly stepsOut?: string;
@@ -41,6 +48,8 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   await checkWritable([stepsOut], signal);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
+  const facts = traceFacts(requests);
+  const told = trace === undefined ? [] : traceLines(facts);
   using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
   const log = file === undefined ? undefined : new LogWriter(file);
   const progress = new StepProgress(requests.length);
@@ -62,8 +71,8 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     progress.stop();
     process.stdout.write(
       flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary, costModel: costs.name, costKnown: costs.unit === 'ms' })}\n`
-        : simulateReport(summary, costs, [workloadLine(flags), ...assumedLines(command, TELLING.workload)]),
+        ? `${JSON.stringify({ schemaVersion: 1, ...summary, costModel: costs.name, costKnown: costs.unit === 'ms', trace: facts })}\n`
+        : simulateReport(summary, costs, [workloadLine(flags), ...told, ...assumedLines(command, TELLING.workload)]),
     );
     checkServed(summary, requests, limits);
   } finally {

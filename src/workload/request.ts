@@ -100,7 +100,9 @@ export class RequestTable implements Iterable<Request> {
       shared.delayMs?.byteLength === (shared.after === undefined ? undefined : requests * 8);
     if (!agrees) {
       const buffers = Object.entries(shared).filter(([, buffer]) => buffer instanceof SharedArrayBuffer);
-      const bytes = Object.fromEntries(buffers.map(([name, buffer]) => [name, (buffer as SharedArrayBuffer).byteLength]));
+      const bytes = Object.fromEntries(
+        buffers.map(([name, buffer]) => [name, (buffer as SharedArrayBuffer).byteLength]),
+      );
       throw new LockstepError(
         'ERR_INPUT_INVALID',
         `the shared arrays are not those of one table (${JSON.stringify(bytes)} bytes); pass on what toShared() returned`,

@@ -70,7 +70,9 @@ export class Arrivals {
   #first(): Arrival | null {
     const first = this.#due.at(-1);
     if (first === undefined) return null;
-    return this.#next >= this.#table.length || comesBefore(first, { request: this.#next, ms: this.#ownMs() }) ? first : null;
+    return this.#next >= this.#table.length || comesBefore(first, { request: this.#next, ms: this.#ownMs() })
+      ? first
+      : null;
   }
 
   #ownMs(): number {
