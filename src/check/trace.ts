@@ -71,14 +71,17 @@ export function playStep(
     const words = new Int32Array(table.buffer, local, ACTION_WORDS.length);
     return recordOf(ACTION_WORDS, words);
   });
-  for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action));
+  for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action, value.run === 'park'));
   return lines;
 }
 
-function actionLines(rank: number, action: Action): TraceLine[] {
+/** `parked`: whether the ranks agreed on no step, so that a rank that runs none does as agreed. */
+function actionLines(rank: number, action: Action, parked: boolean): TraceLine[] {
   const { preparedTokens, preparedRequests, tokens, requests, parts } = action;
   const run = nameOf('RUN', action.run);
-  if (run === 'park') return [];
+  if (run === 'park') {
+    return parked ? [] : [{ phase: 'run', rank, text: 'returns before the step, and enters none of its collectives' }];
+  }
   const sizes = [action.part0Tokens, action.part1Tokens, action.part2Tokens, action.part3Tokens].slice(0, parts);
   const how = run === 'eager' ? 'eager' : `key ${action.key}`;
   const cut = parts > 1 ? ` in ${parts} ${action.overlap !== 0 ? 'overlapping ' : ''}parts` : '';
