@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { Faults, type Limits } from '../config.js';
+import { checkHas, checkList, checkOptions, Faults, type Limits } from '../config.js';
 import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
@@ -93,6 +93,9 @@ export function checkPlanOptions(
     'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits' | 'objective' | 'mostGraphs'
   >,
 ): void {
+  checkHas('the options of a plan', options, ['budget', 'sizeMultiple', 'include', 'split', 'limits']);
+  checkList('include', options.include);
+  checkHas('budget', options.budget, ['kind', 'most']);
   const { budget, sizeMultiple, include, split, limits, objective = 'robust', mostGraphs } = options;
   const maximum = largestDecode(limits);
   const faults = new Faults();
@@ -118,6 +121,14 @@ export function checkPlanOptions(
 
 /** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID, ERR_ABORTED. */
 export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
+  checkHas('the steps of a plan', steps, ['kind', 'whole', 'ranked']);
+  checkOptions(
+    'the options of a plan',
+    options,
+    ['limits', 'policy', 'costs', 'memory', 'budget', 'sizeMultiple', 'include', 'mixed', 'split'],
+    ['objective', 'mostGraphs', 'beyondLeast', 'signal', 'onPhase'],
+  );
+  checkPlanOptions(options);
   const { limits, policy, costs, memory, budget, mixed, objective = 'robust' } = options;
   const { whole } = steps;
   const largest = largestDecode(limits);
@@ -213,7 +224,9 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
 }
 
 /** The graphs of a plan, as a plan file holds them. */
-export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Limits, policy: Policy): CapturePlan {
+export function planKeys(plan: Pick<PlanDocument, 'ladders'>, limits: Limits, policy: Policy): CapturePlan {
+  checkHas('a plan', plan, ['ladders']);
+  const { ladders } = plan;
   const { keys } = decodePlan({ sizes: ladders.decode, limits, policy, twins: true });
   const mixed = ladders.mixed.map(([tokens, prefills, decodes]) =>
     mixedKey(tokens, prefills, decodes, limits.queryLen),

@@ -1,3 +1,4 @@
+import { checkHas, checkList } from '../config.js';
 import { ENGINE_NAMES, type EngineLimits, engineLadder, type LogTime } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CostModel, type CostSource, readCosts, tokenCosts } from '../workload/index.js';
@@ -15,7 +16,9 @@ export interface PlanCosts {
 }
 
 /** Most tokens of a decode: as many requests as a step takes, each with `queryLen` tokens. */
-export function largestDecode({ maxNumSeqs, maxNumBatchedTokens, queryLen }: EngineLimits): number {
+export function largestDecode(limits: EngineLimits): number {
+  checkHas('limits', limits, ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen']);
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   return Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
 }
 
@@ -30,6 +33,7 @@ export async function planCosts(
   source: CostSource | null,
   signal?: AbortSignal,
 ): Promise<PlanCosts> {
+  checkHas('limits', limits, ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen']);
   const maximum = mixed ? limits.maxNumBatchedTokens : largestDecode(limits);
   const above = ENGINE_NAMES.flatMap(
     (engine) => engineLadder(engine, limits).decodeSizes.find((size) => size >= maximum) ?? [],
@@ -58,6 +62,8 @@ export const LOG_TIMES = "the log's own times";
  * largest, times go on along the line from the smallest to it. A size that took less than a smaller one is raised to it.
  */
 export function costsOfLog(times: readonly LogTime[], costs: PlanCosts): PlanCosts | null {
+  checkList('times', times);
+  checkHas('costs', costs, ['tokens', 'time']);
   const measured = times
     .flatMap(({ tokens, ms }) => (ms === null ? [] : [{ tokens, ms }]))
     .sort((a, b) => a.tokens - b.tokens || a.ms - b.ms)

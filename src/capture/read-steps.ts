@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
-import { completeLimits, Faults } from '../config.js';
+import { checkHas, checkOptions, completeLimits, Faults } from '../config.js';
 import { readEngineRun } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { checkAborted, readHead, readText, sourceName } from '../input/index.js';
@@ -10,6 +10,7 @@ import {
   ADMITTING_OPTIONS,
   admissionAdvice,
   type Chunk,
+  checkTable,
   detectTrace,
   isStepLine,
   LogReader,
@@ -114,6 +115,8 @@ function isPipe(path: string): boolean {
  * ERR_ABORTED.
  */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
+  checkCounting(options);
+  checkTable(requests);
   const { scheduler, policy, signal, onProgress } = options;
   const { ranks, maxNumSeqs, queryLen } = scheduler;
   const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: policy.ubatches > 1 });
@@ -194,6 +197,7 @@ async function voteGroupFor(requests: RequestTable, { scheduler, policy }: Count
  * line, ERR_ABORTED.
  */
 export async function loggedSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
+  checkCounting(options);
   const file = sourceName(source);
   const { scheduler, policy, signal } = options;
   const { queryLen } = scheduler;
@@ -225,6 +229,7 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
  * rank's size is a step of that size. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID, ERR_ABORTED.
  */
 export async function engineSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
+  checkCounting(options);
   const file = sourceName(source);
   const { scheduler, signal, decodeLogInterval = 1 } = options;
   const { queryLen } = scheduler;
@@ -253,6 +258,13 @@ export async function engineSteps(source: TraceSource, options: CountOptions): P
     sequence.add(shape, count, { begin: 0, end: 0, ranks, tokens: rankTokens });
   }
   return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null, ranked: sequence.ranked, log: run };
+}
+
+function checkCounting(options: CountOptions): void {
+  const own = ['signal', 'onProgress', 'decodeLogInterval'];
+  checkOptions('the options of counting', options, ['scheduler', 'policy', 'split'], own);
+  checkHas('scheduler', options.scheduler, ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen']);
+  checkHas('policy', options.policy, ['ubatches']);
 }
 
 function counted(kind: StepSource, sequence: StepSequence, maxSize: number, split: number): CountedSteps {

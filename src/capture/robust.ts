@@ -1,3 +1,5 @@
+import { Faults } from '../config.js';
+import { shown } from '../errors.js';
 import { OBJECTIVE_NAMES } from '../names.js';
 import type { LadderCurve, OptimalLadder } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
@@ -32,6 +34,14 @@ export interface RobustLadder extends OptimalLadder {
  * relative padding weighs alike at every size (Jeffreys' prior of a scale). `unit` divides every size.
  */
 export function expectedSteps(counts: Float64Array, unit: number): Float64Array {
+  const faults = new Faults();
+  faults.check(
+    counts instanceof Float64Array,
+    `counts is ${shown(counts)}; it must be a Float64Array by size`,
+    'counts',
+  );
+  faults.integer('unit', unit, 1, 1 << 20);
+  faults.throwIfAny('These steps');
   return mixed(counts, futureSteps(counts, unit), FUTURE_SHARE);
 }
 

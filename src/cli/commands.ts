@@ -186,8 +186,12 @@ function defineReplay(command: Command): void {
     'recordings of run --record or their folder, or one step log; - for a log on standard input',
   );
   addCostOptions(addPlannerOptions(command))
+    .option(
+      '--engine <name>',
+      "hold a running engine's logged steps against its own rules and against Lockstep's: a policy's name",
+    )
     .option('--json', 'print one JSON document')
-    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags));
+    .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags, command));
 }
 
 /** `lockstep explain`: batches on standard input, one a line, to what every rank would do with them. */
@@ -248,7 +252,7 @@ function defineCheck(command: Command): void {
 /** `lockstep conformance [dir]`: engine vectors against this version. */
 function defineConformance(command: Command): void {
   command
-    .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
+    .argument('[dir]', 'folder of .json vectors, in folders of their own too; the built-in ones are taken without it')
     .option('--json', 'one JSON document instead of text')
     .action(async (folder, flags) => (await import('./conformance.js')).conformance(folder, flags));
 }

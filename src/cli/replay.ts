@@ -1,6 +1,7 @@
 import { readdirSync, type Stats, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
+import type { Command } from 'commander';
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
@@ -13,14 +14,16 @@ import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
 import { logReport, recordingsReport } from './replay-report.js';
+import { shadow } from './shadow.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
 
 interface ReplayFlags extends PlannerFlags, CostFlags {
+  readonly engine?: string;
   readonly json?: boolean;
 }
 
 /** Replays recordings or a log, as the paths are. Exit 1 where ranks differ, or a decision is not what the rules derive. */
-export async function replay(paths: readonly string[], flags: ReplayFlags): Promise<void> {
+export async function replay(paths: readonly string[], flags: ReplayFlags, command: Command): Promise<void> {
   await unlessInterrupted(async () => {
     const [only] = paths;
     if (paths.length === 1 && factsOf(only as string)?.isDirectory() === true)
@@ -43,7 +46,8 @@ export async function replay(paths: readonly string[], flags: ReplayFlags): Prom
         { files: others },
       );
     }
-    await replaySteps(files[0] as string, flags);
+    if (flags.engine === undefined) await replaySteps(files[0] as string, flags);
+    else await shadow(files[0] as string, flags.engine, flags, command);
   });
 }
 

@@ -32,6 +32,7 @@ export { isStepLine, type LoggedShape, type LogPlace, stepLineShape, stepShape }
 export { type LoggedLine, type LogObject, LogReader } from './log-reader.js';
 export { hash32 } from './random.js';
 export {
+  checkTable,
   HASH_BLOCK_TOKENS,
   type Request,
   RequestTable,

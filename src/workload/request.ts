@@ -1,5 +1,5 @@
-import { Faults } from '../config.js';
-import { LockstepError } from '../errors.js';
+import { checkHas, Faults } from '../config.js';
+import { LockstepError, shown } from '../errors.js';
 import { RequestColumns, type SharedRequests } from './request-columns.js';
 
 export type { SharedRequests } from './request-columns.js';
@@ -89,6 +89,7 @@ export class RequestTable implements Iterable<Request> {
 
   /** The table that `toShared` described, over the same memory. Throws `ERR_INPUT_INVALID` when the sizes disagree. */
   static fromShared(shared: SharedRequests): RequestTable {
+    checkHas('the shared arrays', shared, ['arrivalMs', 'inputTokens', 'outputTokens', 'hashOffsets', 'hashIds']);
     const requests = shared.arrivalMs.byteLength / 8;
     const offsets = new Int32Array(shared.hashOffsets);
     const agrees =
@@ -152,6 +153,13 @@ export class RequestTable implements Iterable<Request> {
   *[Symbol.iterator](): Generator<Request> {
     for (let id = 0; id < this.length; id++) yield this.get(id);
   }
+}
+
+/** Throws ERR_INPUT_INVALID for anything but a table. */
+export function checkTable(table: unknown): void {
+  if (table instanceof RequestTable) return;
+  const message = `requests are ${shown(table)}; give a RequestTable: of readRequests, generateWorkload or RequestTable.from`;
+  throw new LockstepError('ERR_INPUT_INVALID', message);
 }
 
 /** What a table is made with. */

@@ -1,4 +1,4 @@
-import type { RequestTable } from './request.js';
+import { checkTable, type RequestTable } from './request.js';
 
 /** Least, median and most of some lengths in tokens. */
 export interface LengthFacts {
@@ -30,6 +30,7 @@ const LEAST_A_SECOND = 1e-3;
 
 /** Span, rate and lengths of a workload, with a warning where they are absurd. */
 export function traceFacts(table: RequestTable): TraceFacts {
+  checkTable(table);
   const { length, after } = table;
   const followers = after === null ? 0 : after.reduce((sum, before) => sum + (before < 0 ? 0 : 1), 0);
   let spanMs = 0;

@@ -1,6 +1,6 @@
 import { LockstepError } from '../../errors.js';
 import { hash2, hashOnto } from '../random.js';
-import type { RequestTable } from '../request.js';
+import { checkTable, type RequestTable } from '../request.js';
 import { Arrivals } from './arrivals.js';
 import { RankScheduler } from './rank-scheduler.js';
 import { RequestState } from './request-state.js';
@@ -56,6 +56,7 @@ export class SchedulerModel {
     limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
     { edits = true, blockIds = true }: SchedulerModelOptions = {},
   ) {
+    checkTable(table);
     this.table = table;
     this.limits = schedulerLimits(limits);
     this.#state = RequestState.of(table, this.limits.blockSize);
