@@ -157,9 +157,9 @@ export const enum Policy {
   PartSizes = 22,
   Prepare = 23,
   CaptureGuard = 24,
-  Reserved25 = 25,
-  Reserved26 = 26,
-  Reserved27 = 27,
+  GraphLookup = 25,
+  IdleRanks = 26,
+  Dummies = 27,
 }
 
 export const enum Fact {
@@ -632,6 +632,22 @@ export const enum Prepare {
 export const enum CaptureGuard {
   All = 0,
   None = 1,
+}
+
+export const enum GraphLookup {
+  Agreed = 0,
+  Own = 1,
+}
+
+export const enum IdleRanks {
+  Dummy = 0,
+  Return = 1,
+}
+
+export const enum Dummies {
+  Agreed = 0,
+  Eager = 1,
+  OneToken = 2,
 }
 
 export const enum Veto {

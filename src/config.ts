@@ -73,6 +73,57 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   interleaveSize: 1,
 });
 
+/** Faults that a message writes out; its details have all. */
+const SHOWN_FAULTS = 50;
+
+/**
+ * Throws ERR_CONFIG_INVALID unless `given` is an object with all of `required` and with no other names than those and `optional`. `what` is
+ * what an error calls it.
+ */
+export function checkOptions(
+  what: string,
+  given: unknown,
+  required: readonly string[],
+  optional: readonly string[] = [],
+): void {
+  const faults = new Faults();
+  faults.names(what, given as object, [...required, ...optional]);
+  checkPresent(faults, what, given, required);
+  faults.throwIfAny('This call');
+}
+
+/** Throws ERR_CONFIG_INVALID unless `given` is an object that has all of `required`: for values with names of their own beside them. */
+export function checkHas(what: string, given: unknown, required: readonly string[]): void {
+  const faults = new Faults();
+  const isObject = typeof given === 'object' && given !== null;
+  faults.check(isObject, `${what} is ${shown(given)}; it must be an object with ${required.join(', ')}`);
+  if (isObject) checkPresent(faults, what, given, required);
+  faults.throwIfAny('This call');
+}
+
+function checkPresent(faults: Faults, what: string, given: unknown, required: readonly string[]): void {
+  if (typeof given !== 'object' || given === null) return;
+  for (const name of required) {
+    faults.check(
+      (given as Record<string, unknown>)[name] !== undefined,
+      `${what} has no ${name}, which it needs`,
+      name,
+    );
+  }
+}
+
+/** Throws ERR_CONFIG_INVALID unless `given` is an array, or with numbers in it a typed one; of numbers where it says so. */
+export function checkList(what: string, given: unknown, of: 'anything' | 'numbers' = 'anything'): void {
+  const isList = Array.isArray(given) || (ArrayBuffer.isView(given) && !(given instanceof DataView));
+  const faults = new Faults();
+  faults.check(isList, `${what} is ${shown(given)}; it must be an array${of === 'numbers' ? ' of numbers' : ''}`, what);
+  if (Array.isArray(given) && of === 'numbers') {
+    const wrong = given.findIndex((one) => typeof one !== 'number');
+    faults.check(wrong < 0, `${what}[${wrong}] is ${shown(given[wrong])}; it must be a number`, what);
+  }
+  faults.throwIfAny('This call');
+}
+
 /** Collects every fault of a configuration, so that a user corrects all of them at once. */
 export class Faults {
   readonly #list: string[] = [];
@@ -128,7 +179,9 @@ export class Faults {
   /** Throws `ERR_CONFIG_INVALID` with all faults, if there are any. `details` has `faults`, and the names in them as `options`. */
   throwIfAny(what: string): void {
     if (this.#list.length === 0) return;
-    const lines = this.#list.map((fault) => `  - ${fault}`).join('\n');
+    const more = this.#list.length - SHOWN_FAULTS;
+    const told = more > 0 ? [...this.#list.slice(0, SHOWN_FAULTS), `and ${more} more`] : this.#list;
+    const lines = told.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `${what} cannot work:\n${lines}`, {
       faults: [...this.#list],
       options: [...this.#options],
@@ -179,6 +232,7 @@ export function completeLimits(given: Partial<Limits> = {}): Limits {
 
 /** The KV cache groups of limits that have their defaults: at least one. */
 export function kvGroupsOf(limits: Limits): readonly Required<KvGroup>[] {
+  checkHas('limits', limits, []);
   const { blockSize, kernelBlockSize, numBlocks, kvGroups } = limits;
   if (kvGroups === undefined) return [{ blockSize, kernelBlockSize, numBlocks, window: 0 }];
   return kvGroups.map((group) => ({

@@ -119,3 +119,9 @@ export const STEP_LOG_VERSION = 1;
 
 /** Field of the line that ends a step log or a capture log: it holds the number of lines before it. */
 export const STEP_LOG_END = 'end';
+
+/** What a plan is best for, the default first. */
+export const OBJECTIVE_NAMES = ['robust', 'seen'] as const;
+
+/** Units that a trace's times may have. */
+export const TIME_UNIT_NAMES = ['s', 'ms', 'us', 'ns'] as const;

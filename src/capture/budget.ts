@@ -20,6 +20,54 @@ export interface PlanChoice {
   readonly exactCost: number;
 }
 
+/** A pair, and the budget that it keeps to. */
+export interface Chosen<D extends PlanChoice, M extends PlanChoice> {
+  readonly decode: D;
+  readonly mixed: M;
+  readonly budget: PlanBudget;
+}
+
+/** Graphs that a robust plan may take beyond those of the plan for the steps seen, to lose as little. */
+const FURTHER_GRAPHS = 2;
+
+/**
+ * The robust pair beside `seen`, the pair for the steps seen alone: that which pads least over the steps expected. For a loss it has at most two
+ * graphs more than `seen`, and keeps to the budget; for a number of graphs or memory it costs at most 2.5 % more over the steps seen than
+ * the best of as many. With `mostGraphs` the budget is a default that says how many graphs there are: then the 2.5 % hold in place of a
+ * loss, and there are at most so many graphs, except where what must be captured takes more.
+ */
+export function chooseRobust<
+  D extends PlanChoice & { readonly expectedPadding?: number; readonly bounded?: boolean },
+  M extends PlanChoice,
+>(
+  decodes: readonly D[],
+  mixed: readonly M[],
+  seen: Chosen<D, M>,
+  memory: CaptureCost,
+  mostGraphs?: number,
+): Chosen<D, M> {
+  const graphsOf = ({ decode, mixed }: { readonly decode: D; readonly mixed: M }): number =>
+    decode.graphs + mixed.graphs;
+  const { budget } = seen;
+  const byLoss = budget.kind === 'time-loss' || budget.kind === 'padding';
+  const loose = !byLoss || mostGraphs !== undefined;
+  const fewest = Math.min(...decodes.map(({ graphs }) => graphs)) + Math.min(...mixed.map(({ graphs }) => graphs));
+  const most = Math.max(fewest, Math.min(mostGraphs ?? Infinity, byLoss ? graphsOf(seen) + FURTHER_GRAPHS : Infinity));
+  let best: { readonly decode: D; readonly mixed: M } | null = null;
+  let least = Infinity;
+  for (const decode of decodes) {
+    if (loose && decode.bounded !== true) continue;
+    for (const grid of mixed) {
+      const graphs = decode.graphs + grid.graphs;
+      if (graphs > most || (!(byLoss && loose) && usedOf(budget, decode, grid, memory) > budget.most)) continue;
+      const padding = (decode.expectedPadding ?? decode.padding) + grid.padding;
+      if (padding > least || (padding === least && best !== null && graphs >= graphsOf(best))) continue;
+      [best, least] = [{ decode, mixed: grid }, padding];
+    }
+  }
+  return best === null ? seen : { ...best, budget };
+}
+
 /**
  * The best pair of a decode ladder and a mixed grid within the budget: for a budget of graphs or memory the pair that pads least, for a
  * loss the pair with fewest graphs; ties go to the smaller other quantity. Throws ERR_CONFIG_INVALID naming the nearest value if no
@@ -31,7 +79,7 @@ export function choose<D extends PlanChoice, M extends PlanChoice>(
   budget: PlanBudget,
   memory: CaptureCost,
   { beyondLeast = false }: { readonly beyondLeast?: boolean | undefined } = {},
-): { readonly decode: D; readonly mixed: M } {
+): Chosen<D, M> {
   const byLoss = budget.kind === 'time-loss' || budget.kind === 'padding';
   let best: { readonly decode: D; readonly mixed: M; readonly graphs: number; readonly padding: number } | null = null;
   let nearest = Infinity;
@@ -51,7 +99,7 @@ export function choose<D extends PlanChoice, M extends PlanChoice>(
       if (order < 0) best = { decode, mixed: grid, graphs, padding };
     }
   }
-  if (best !== null) return best;
+  if (best !== null) return { decode: best.decode, mixed: best.mixed, budget };
   if (!beyondLeast) throw unsatisfied(budget, nearest);
   return choose(decodes, mixed, { ...budget, most: nearest + budget.most }, memory);
 }

@@ -7,6 +7,7 @@ import type { LadderCurve, OptimalLadder } from './ladder/ladder-curve.js';
 import { optimiseLadder } from './ladder/ladder-optimiser.js';
 import { type MixedShape, optimiseMixedGrid } from './mixed/mixed-grid.js';
 import { largestDecode, largestGraph } from './plan-costs.js';
+import { type RobustLadder, robustCandidates } from './robust.js';
 
 /** The options that a plan is chosen under. */
 export interface ChoiceOptions {
@@ -21,6 +22,10 @@ export interface ChoiceOptions {
 
 /** Decode graphs: a ladder, and its sizes that are captured in micro-batches too. */
 export interface DecodeChoice extends PlanChoice {
+  /** Padding over the steps expected, which a robust plan has least of. Absent in a choice for the steps seen alone. */
+  readonly expectedPadding?: number;
+  /** Whether it costs little more over the steps seen than the best of as many graphs. */
+  readonly bounded?: boolean;
   /** Tokens, ascending. */
   readonly decode: readonly number[];
   readonly ubatched: readonly number[];
@@ -76,6 +81,26 @@ export function decodeCurve(
   const least = leastUbatchedSize(limits.queryLen, policy);
   const twinsFrom = twins && least < counts.length ? least : undefined;
   return optimiseLadder({ counts, costs, maxGraphs, multiple, include, twinsFrom });
+}
+
+/** Candidates for a robust ladder, of every number of graphs; `seen` is the curve for the steps seen. Errors: ERR_CONFIG_INVALID. */
+export function robustDecodes(
+  counts: Float64Array,
+  costs: ArrayLike<number>,
+  options: Pick<ChoiceOptions, 'limits' | 'policy' | 'sizeMultiple' | 'include' | 'budget'>,
+  { twins, seen }: { readonly twins: boolean; readonly seen: LadderCurve },
+): Promise<RobustLadder[]> {
+  const curveOf = (expected: Float64Array): Promise<LadderCurve> => decodeCurve(expected, costs, options, { twins });
+  return robustCandidates(counts, costs, options.limits.queryLen, seen, curveOf);
+}
+
+/** The choices of candidates for a robust ladder. */
+export function robustChoices(candidates: readonly RobustLadder[], { limits, policy }: ChoiceOptions): DecodeChoice[] {
+  return candidates.map((ladder) => ({
+    ...decodeChoice(ladder, limits, policy),
+    expectedPadding: ladder.expectedPadding,
+    bounded: ladder.bounded,
+  }));
 }
 
 /** Each ladder of a curve with the micro-batched twins that the policy's gates ask for. */

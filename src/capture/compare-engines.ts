@@ -15,10 +15,11 @@ import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
+import type { LogRun } from './log-run.js';
 import type { MixedShape } from './mixed/mixed-grid.js';
 import { mixedGraphs, scoreMixed, sumScores } from './mixed/mixed-score.js';
 import type { PlanCosts } from './plan-costs.js';
-import type { EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
+import type { AsRanScore, EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
 import type { RankedShape } from './step-sequence.js';
 
 /** The steps that graphs are scored on. */
@@ -150,6 +151,13 @@ export function scoreEngines(
   });
 }
 
+/** Graphs that vLLM captures by default, which a plan is compared with first; with `mixed` those for steps with a prefill too. */
+export function defaultGraphs(limits: Limits, mixed: boolean): number {
+  const { decode, piecewise, mixed: shapes } = graphKinds(comparedCapture('vllm', limits, {}).keys);
+  const most = decode > 0 ? decode : piecewise;
+  return Math.max(1, most + (mixed ? shapes + (decode > 0 ? piecewise : 0) : 0));
+}
+
 /**
  * The sizes that steps run on: decodes on full graphs, those above them on piecewise ones, which hold any step; steps with a prefill on
  * shapes and piecewise graphs, where the policy lets them.
@@ -216,6 +224,32 @@ export function emitLadder(
     const { paddingRatio, timeRatio, eagerSteps } = score;
     return { engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps };
   });
+}
+
+/** The score of the steps of a log as they ran. Null where the log does not say on what any step ran. */
+export function scoreAsRan({ ran, graphs, capture }: LogRun, costs: PlanCosts): AsRanScore | null {
+  if (!ran.some(({ size, eager }) => size !== null || eager)) return null;
+  const ratio = (cost: Float64Array): number => {
+    const of = (size: number): number => cost[Math.min(size, cost.length - 1)];
+    let exact = 0;
+    let padding = 0;
+    for (const { tokens, size, count } of ran) {
+      if (size === null) continue;
+      exact += count * of(tokens);
+      padding += count * (of(size) - of(tokens));
+    }
+    return padding > 0 ? padding / exact : 0;
+  };
+  const steps = (some: LogRun['ran']): number => some.reduce((sum, { count }) => sum + count, 0);
+  return {
+    graphs,
+    steps: steps(ran),
+    paddingRatio: ratio(costs.tokens),
+    timeRatio: ratio(costs.time),
+    eagerSteps: steps(ran.filter(({ eager }) => eager)),
+    graphBytes: capture?.bytes ?? null,
+    captureSeconds: capture?.seconds ?? null,
+  };
 }
 
 /** Without decode sizes that the costs do not reach. */

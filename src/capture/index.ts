@@ -7,11 +7,13 @@ export {
 } from './audit-keys.js';
 export type { PlanBudget } from './budget.js';
 export { decodeCounts } from './choices.js';
+export { defaultGraphs } from './compare-engines.js';
 export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder/ladder-audit.js';
 export { type SharedBudget, shareGraphs } from './ladder/ladder-budget.js';
 export { LadderCurve, type OptimalLadder } from './ladder/ladder-curve.js';
 export { type OptimiseLadderOptions, optimiseLadder } from './ladder/ladder-optimiser.js';
 export { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
+export { type LogFinding, type LogRun, type LogStep, logRun, type RanSteps } from './log-run.js';
 export {
   checkPlanOptions,
   type MakePlanOptions,
@@ -28,15 +30,18 @@ export {
   optimiseMixedGrid,
   prefillSlots,
 } from './mixed/mixed-grid.js';
-export { largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
+export { costsOfLog, LOG_TIMES, largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
 export type {
+  AsRanScore,
   CapturedScore,
   EmittedLadder,
   EngineScore,
   EqualGraphs,
   MixedGridScore,
+  PlanAlternative,
   PlanAudit,
   PlanDocument,
+  PlanLog,
   PlanScore,
   PlanTwin,
   UnseenScore,
@@ -51,4 +56,5 @@ export {
   type StepSource,
   scheduledSteps,
 } from './read-steps.js';
+export { expectedSteps, OBJECTIVES, type Objective } from './robust.js';
 export { type UncapturedMaximum, uncapturedMaxima } from './uncaptured-maxima.js';

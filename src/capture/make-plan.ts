@@ -1,11 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
-import { Faults, type Limits } from '../config.js';
+import { checkHas, checkList, checkOptions, Faults, type Limits } from '../config.js';
 import type { EngineName, EngineProfile } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { budgetName, choose, type PlanBudget, spareGraphs } from './budget.js';
+import { budgetName, choose, chooseRobust, type PlanBudget, spareGraphs } from './budget.js';
 import {
   type ChoiceOptions,
   type DecodeChoice,
@@ -15,6 +15,8 @@ import {
   type MixedChoice,
   mixedChoices,
   NO_MIXED,
+  robustChoices,
+  robustDecodes,
   withSpareGraphs,
 } from './choices.js';
 import {
@@ -23,16 +25,29 @@ import {
   equalGraphs,
   paddingOfAllRanks,
   type ScoredSteps,
+  scoreAsRan,
   scoreEngines,
   scorePlan,
 } from './compare-engines.js';
 import { auditLadder } from './ladder/ladder-audit.js';
-import type { LadderCurve } from './ladder/ladder-curve.js';
+import { LadderCurve } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
+import type { LogRun } from './log-run.js';
 import { auditMixed } from './mixed/mixed-audit.js';
-import { largestDecode, largestGraph, type PlanCosts } from './plan-costs.js';
-import type { MixedGridScore, PlanAudit, PlanDocument, PlanTwin, UnseenScore } from './plan-document.js';
+import { LOG_TIMES, largestDecode, largestGraph, type PlanCosts } from './plan-costs.js';
+import type {
+  CapturedScore,
+  MixedGridScore,
+  PlanAlternative,
+  PlanAudit,
+  PlanDocument,
+  PlanLog,
+  PlanScore,
+  PlanTwin,
+  UnseenScore,
+} from './plan-document.js';
 import type { CountedSteps } from './read-steps.js';
+import { OBJECTIVES, type Objective, robustLadders } from './robust.js';
 import { tokenLimits, tokenSteps } from './token-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
 
@@ -43,6 +58,10 @@ export interface MakePlanOptions {
   readonly costs: PlanCosts;
   readonly memory: CaptureCost;
   readonly budget: PlanBudget;
+  /** What a plan is best for: `robust`, what was seen and what may come; `seen`, what was seen alone. Default 'robust'. */
+  readonly objective?: Objective | undefined;
+  /** A robust plan has at most so many graphs. Default: no bound. */
+  readonly mostGraphs?: number | undefined;
   /** If no plan keeps to the budget, the budget is added to the least possible value: for a default that the user did not choose. Default false. */
   readonly beyondLeast?: boolean | undefined;
   /** Every size is a multiple of it. Default 1. */
@@ -83,9 +102,15 @@ const ABOVE_SEEN = 0.01;
 
 /** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
 export function checkPlanOptions(
-  options: Pick<MakePlanOptions, 'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits'>,
+  options: Pick<
+    MakePlanOptions,
+    'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits' | 'objective' | 'mostGraphs'
+  >,
 ): void {
-  const { budget, sizeMultiple, include, split, limits } = options;
+  checkHas('the options of a plan', options, ['budget', 'sizeMultiple', 'include', 'split', 'limits']);
+  checkList('include', options.include);
+  checkHas('budget', options.budget, ['kind', 'most']);
+  const { budget, sizeMultiple, include, split, limits, objective = 'robust', mostGraphs } = options;
   const maximum = largestDecode(limits);
   const faults = new Faults();
   if (budget.kind === 'graphs') faults.integer(budgetName('graphs'), budget.most, 1, 1 << 12);
@@ -95,6 +120,8 @@ export function checkPlanOptions(
     faults.number(budgetName('graph-memory'), budget.most, 1, Number.MAX_SAFE_INTEGER);
   }
   faults.check(split > 0 && split < 1, `split is ${split}; it must be between 0 and 1`, 'split');
+  faults.choice('objective', objective, OBJECTIVES);
+  if (mostGraphs !== undefined) faults.integer('mostGraphs', mostGraphs, 1, 1 << 16);
   faults.integer('sizeMultiple', sizeMultiple, 1, 1 << 16);
   for (const size of include) faults.integer('a size of include', size, 1, maximum);
   faults.check(
@@ -108,7 +135,15 @@ export function checkPlanOptions(
 
 /** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID, ERR_ABORTED. */
 export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
-  const { limits, policy, costs, memory, budget, mixed } = options;
+  checkHas('the steps of a plan', steps, ['kind', 'whole', 'ranked']);
+  checkOptions(
+    'the options of a plan',
+    options,
+    ['limits', 'policy', 'costs', 'memory', 'budget', 'sizeMultiple', 'include', 'mixed', 'split'],
+    ['objective', 'mostGraphs', 'beyondLeast', 'signal', 'onPhase'],
+  );
+  checkPlanOptions(options);
+  const { limits, policy, costs, memory, budget, mixed, objective = 'robust' } = options;
   const { whole } = steps;
   const largest = largestDecode(limits);
   const scored = scoredSteps(whole, options);
@@ -135,14 +170,22 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       { cause },
     );
   };
-  const { decode, grid, curve } = await chooseFor(whole, options, phase);
+  const chosen = await chooseFor(whole, options, phase);
+  const { decode, grid, curve } = chosen[objective];
   await phase('engines');
   const ours = { decode: decode.decode, mixed: grid.shapes, policy };
-  const score = scorePlan(scored, costs, ours);
-  const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
+  const captured = (graphs: ChosenGraphs): CapturedScore => {
+    const { decode, grid } = graphs;
+    const { graphBytes, seconds } = captureOf(memory, [...decode.tokens, ...grid.tokens]);
+    const score = scorePlan(scored, costs, { decode: decode.decode, mixed: grid.shapes, policy });
+    return { ...score, graphs: decode.graphs + grid.graphs, graphBytes, captureSeconds: seconds };
+  };
   // Engines' sizes are compared with ours without twins, as theirs are counted.
-  const sizesBy = (cost: Float64Array): Promise<LadderCurve> =>
-    decodeCurve(scored.counts, cost, options, { twins: false });
+  const sizesBy = async (cost: Float64Array): Promise<LadderCurve> => {
+    const seen = await decodeCurve(scored.counts, cost, options, { twins: false });
+    if (objective === 'seen') return seen;
+    return new LadderCurve(robustLadders(await robustDecodes(scored.counts, cost, options, { twins: false, seen })));
+  };
   const byTokens = await sizesBy(costs.tokens);
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
@@ -151,16 +194,23 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const engines = scoreEngines(scored, costs, limits, memory, compared);
   await phase('unseen part');
   const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
+  const alternative = (of: Objective): PlanAlternative => ({
+    objective: of,
+    ...captured(chosen[of]),
+    ladders: laddersOf(chosen[of]),
+    unseen: unseen === null ? null : shortScore(unseen[of]),
+  });
   await phase('audit');
   const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
   return {
     schemaVersion: 1,
-    ...score,
-    paddingRatioLargest: score.paddingRatio,
+    ...captured(chosen[objective]),
+    objective,
+    seen: alternative('seen'),
+    robust: alternative('robust'),
+    mostGraphs: options.mostGraphs ?? null,
+    paddingRatioLargest: scorePlan(scored, costs, ours).paddingRatio,
     paddingRatioAll: paddingOfAllRanks(steps.ranked, ours),
-    graphs: decode.graphs + grid.graphs,
-    graphBytes,
-    captureSeconds: seconds,
     costKnown: costs.unit === 'ms',
     source: steps.kind,
     ladderOf: options.tokens === true ? 'tokens' : 'decodes',
@@ -170,7 +220,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     budget,
     costModel: { name: costs.name, unit: costs.unit, raised: costs.raised },
     captureCost: { name: memory.name, source: memory.source },
-    ladders: { decode: decode.decode, ubatched: decode.ubatched, mixed: grid.shapes },
+    ladders: laddersOf(chosen[objective]),
     histogram: whole.toJSON(),
     cost: { decode: Object.fromEntries([...costs.time.subarray(0, largest + 1).entries()].slice(1)) },
     curve: curve.ladders.map(({ graphs, sizes }) => ({
@@ -179,9 +229,12 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
     })),
     engines,
+    asRan: steps.log ? scoreAsRan(steps.log, costs) : null,
+    log: steps.log ? planLog(steps.log, costs) : null,
+    unknownSteps: steps.log?.unknownSteps ?? 0,
     equalTime: equalGraphs(byTime, scored.counts, costs.time, limits, compared),
     equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits, compared),
-    unseen,
+    unseen: unseen?.[objective] ?? null,
     mixedGrid: mixed ? gridScore(grid) : null,
     audit: auditOf(decode, grid, scored, options),
     twins: twinsOf(decode, whole, memory),
@@ -205,7 +258,9 @@ function planOfTokens(steps: CountedSteps, options: MakePlanOptions): Promise<Pl
 }
 
 /** The graphs of a plan, as a plan file holds them. */
-export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Limits, policy: Policy): CapturePlan {
+export function planKeys(plan: Pick<PlanDocument, 'ladders'>, limits: Limits, policy: Policy): CapturePlan {
+  checkHas('a plan', plan, ['ladders']);
+  const { ladders } = plan;
   const { keys } = decodePlan({ sizes: ladders.decode, limits, policy, twins: true });
   const mixed = ladders.mixed.map(([tokens, prefills, decodes]) =>
     mixedKey(tokens, prefills, decodes, limits.queryLen),
@@ -213,21 +268,41 @@ export function planKeys({ ladders }: Pick<PlanDocument, 'ladders'>, limits: Lim
   return { keys: [...keys, ...mixed].sort((a, b) => b.tokens - a.tokens) };
 }
 
+/** Graphs chosen for an objective, and the best decode ladder of each number of graphs by it. */
+interface ChosenGraphs {
+  readonly decode: DecodeChoice;
+  readonly grid: MixedChoice;
+  readonly curve: LadderCurve;
+}
+
+/** The graphs for either objective. */
 async function chooseFor(
   histogram: StepHistogram,
   options: MakePlanOptions,
   phase: (name: PlanPhase) => Promise<void> = () => Promise.resolve(),
-): Promise<{ decode: DecodeChoice; grid: MixedChoice; curve: LadderCurve }> {
+): Promise<Readonly<Record<Objective, ChosenGraphs>>> {
   const { limits, costs, budget, memory, mixed } = options;
   const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
   const { counts } = decodeCounts(histogram, largestGraph(limits, options.policy));
   await phase('decode graphs');
-  const curve = await decodeCurve(counts, choice.costs, choice, { twins: true });
+  const seenCurve = await decodeCurve(counts, choice.costs, choice, { twins: true });
+  const candidates = await robustDecodes(counts, choice.costs, choice, { twins: true, seen: seenCurve });
   await phase('mixed graphs');
   const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
-  const chosen = choose(decodeChoices(curve, choice), grids, budget, memory, options);
-  const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
-  return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
+  const seen = choose(decodeChoices(seenCurve, choice), grids, budget, memory, options);
+  const robust = chooseRobust(robustChoices(candidates, choice), grids, seen, memory, options.mostGraphs);
+  const filled = async (chosen: typeof seen, curve: LadderCurve): Promise<ChosenGraphs> => {
+    const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
+    return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
+  };
+  return {
+    seen: await filled(seen, seenCurve),
+    robust: await filled(robust, new LadderCurve(robustLadders(candidates))),
+  };
+}
+
+function planLog({ ran: _ran, graphs: _graphs, times: _times, ...told }: LogRun, { name }: PlanCosts): PlanLog {
+  return { ...told, timed: name === LOG_TIMES };
 }
 
 function gridScore({ graphs, exactCost, padding, lowerBound }: MixedChoice): MixedGridScore {
@@ -265,31 +340,38 @@ function comparedBy({ policy, engineProfile, engine, engineLimits, ranks }: Make
   return { policy, profile: engineProfile, own: engine, limits: engineLimits, ranks };
 }
 
-/** Scores the plan for the first part alone on the decodes of the second. */
-async function scoreUnseen(parts: NonNullable<CountedSteps['parts']>, options: MakePlanOptions): Promise<UnseenScore> {
+/** Scores the plans for the first part alone on the decodes of the second. */
+async function scoreUnseen(
+  parts: NonNullable<CountedSteps['parts']>,
+  options: MakePlanOptions,
+): Promise<Readonly<Record<Objective, UnseenScore>>> {
   const { costs, limits, memory, split } = options;
-  const { decode } = await chooseFor(parts.seen, options);
+  const chosen = await chooseFor(parts.seen, options);
   const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
-  const score = scorePlan(steps, costs, { decode: decode.decode, mixed: [] });
   const shift = distance(parts.seen, parts.unseen);
   const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
-  return {
-    ...score,
+  const engines = scoreEngines(steps, costs, limits, memory, comparedBy(options)).map((score) => ({
+    engine: score.engine,
+    ...shortScore(score),
+  }));
+  const of = ({ decode }: ChosenGraphs): UnseenScore => ({
+    ...scorePlan(steps, costs, { decode: decode.decode, mixed: [] }),
     split,
     ladder: decode.decode,
     shift,
     aboveSeen,
     shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
-    engines: scoreEngines(steps, costs, limits, memory, comparedBy(options)).map(
-      ({ engine, graphs, paddingRatio, timeRatio, eagerSteps }) => ({
-        engine,
-        graphs,
-        paddingRatio,
-        timeRatio,
-        eagerSteps,
-      }),
-    ),
-  };
+    engines,
+  });
+  return { seen: of(chosen.seen), robust: of(chosen.robust) };
+}
+
+function shortScore({ graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): PlanScore {
+  return { graphs, paddingRatio, timeRatio, eagerSteps };
+}
+
+function laddersOf({ decode, grid }: ChosenGraphs): PlanDocument['ladders'] {
+  return { decode: decode.decode, ubatched: decode.ubatched, mixed: grid.shapes };
 }
 
 /** Share of a histogram's decodes that have more tokens than `most`. */

@@ -1,4 +1,5 @@
-import { ENGINE_NAMES, type EngineLimits, engineLadder } from '../engines/index.js';
+import { checkHas, checkList } from '../config.js';
+import { ENGINE_NAMES, type EngineLimits, engineLadder, type LogTime } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { gcd, roundUp } from '../numbers.js';
 import { type CostModel, type CostSource, readCosts, tokenCosts } from '../workload/index.js';
@@ -16,7 +17,9 @@ export interface PlanCosts {
 }
 
 /** Most tokens of a decode: as many requests as a step takes, each with `queryLen` tokens. */
-export function largestDecode({ maxNumSeqs, maxNumBatchedTokens, queryLen }: EngineLimits): number {
+export function largestDecode(limits: EngineLimits): number {
+  checkHas('limits', limits, ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen']);
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   return Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
 }
 
@@ -41,6 +44,7 @@ export async function planCosts(
   signal?: AbortSignal,
   policy: { readonly tokenAlignment: number } = { tokenAlignment: 1 },
 ): Promise<PlanCosts> {
+  checkHas('limits', limits, ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen']);
   const graph = largestGraph(limits, policy);
   const maximum = mixed ? Math.max(limits.maxNumBatchedTokens, graph) : graph;
   const above = ENGINE_NAMES.flatMap((engine) => {
@@ -62,4 +66,37 @@ export async function planCosts(
     }
   }
   return { name: table.name, unit: table.unit, tokens: tokens.costs, time, raised: table.raised.length };
+}
+
+/** The name of costs that an engine's log told. */
+export const LOG_TIMES = "the log's own times";
+
+/**
+ * The same costs with the times of an engine's log; null where it has none. Between two sizes the larger counts, as in a table; above the
+ * largest, times go on along the line from the smallest to it. A size that took less than a smaller one is raised to it.
+ */
+export function costsOfLog(times: readonly LogTime[], costs: PlanCosts): PlanCosts | null {
+  checkList('times', times);
+  checkHas('costs', costs, ['tokens', 'time']);
+  const measured = times
+    .flatMap(({ tokens, ms }) => (ms === null ? [] : [{ tokens, ms }]))
+    .sort((a, b) => a.tokens - b.tokens || a.ms - b.ms)
+    .filter(({ tokens }, at, all) => tokens !== all[at - 1]?.tokens);
+  const [first, last] = [measured[0], measured.at(-1)];
+  if (first === undefined || last === undefined) return null;
+  let raised = 0;
+  let most = 0;
+  const rising = measured.map(({ tokens, ms }) => {
+    if (ms < most) raised++;
+    most = Math.max(most, ms);
+    return { tokens, ms: most };
+  });
+  const slope = last.tokens > first.tokens ? Math.max(0, (last.ms - first.ms) / (last.tokens - first.tokens)) : 0;
+  let at = 0;
+  const time = Float64Array.from(costs.tokens, (_, size) => {
+    if (size === 0) return 0;
+    while (at < rising.length && rising[at].tokens < size) at++;
+    return at < rising.length ? rising[at].ms : most + slope * (size - last.tokens);
+  });
+  return { name: LOG_TIMES, unit: 'ms', tokens: costs.tokens, time, raised };
 }

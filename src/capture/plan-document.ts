@@ -2,9 +2,11 @@ import type { EngineName, GraphKinds, GraphModeName } from '../engines/index.js'
 import type { HistogramDocument } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
 import type { LadderAudit } from './ladder/ladder-audit.js';
+import type { LogRun } from './log-run.js';
 import type { MixedAudit } from './mixed/mixed-audit.js';
 import type { MixedShape } from './mixed/mixed-grid.js';
 import type { StepSource } from './read-steps.js';
+import type { Objective } from './robust.js';
 import type { UncapturedMaximum } from './uncaptured-maxima.js';
 
 /** The score of graphs on the steps counted. Eager steps are in neither ratio. */
@@ -35,6 +37,29 @@ export interface EngineScore extends CapturedScore {
   readonly graphKinds: GraphKinds;
   /** Caveats of the comparison. */
   readonly notes: readonly string[];
+}
+
+/** The plan for an objective, in short. */
+export interface PlanAlternative extends CapturedScore {
+  readonly objective: Objective;
+  readonly ladders: PlanDocument['ladders'];
+  /** Its score on the unseen part. */
+  readonly unseen: PlanScore | null;
+}
+
+/** How the steps of an engine's log ran, by its own lines: those that could be decodes. */
+export interface AsRanScore extends PlanScore {
+  /** Steps that could be decodes. */
+  readonly steps: number;
+  /** What the log says that capturing took; null where it does not. */
+  readonly graphBytes: number | null;
+  readonly captureSeconds: number | null;
+}
+
+/** What an engine's log tells beside its steps. */
+export interface PlanLog extends Omit<LogRun, 'ran' | 'graphs' | 'times'> {
+  /** Whether times were taken from it. */
+  readonly timed: boolean;
 }
 
 /** Our fewest decode graphs that are at most as bad as an engine's default; null where none was found. */
@@ -113,6 +138,13 @@ export interface EmittedLadder {
 /** What `lockstep plan --json` prints. */
 export interface PlanDocument extends CapturedScore {
   readonly schemaVersion: 1;
+  /** What the plan is best for; every key but `seen` and `robust` describes that plan. */
+  readonly objective: Objective;
+  /** The plan that is best for the steps seen alone, and the one that is ready for others too: one of them is this plan. */
+  readonly seen: PlanAlternative;
+  readonly robust: PlanAlternative;
+  /** The most graphs that a robust plan was to have; null where it was not bounded. */
+  readonly mostGraphs: number | null;
   /** Padding over the real tokens of the largest rank of each step: what `paddingRatio` is throughout a plan. */
   readonly paddingRatioLargest: number;
   /** Padding over the real tokens of all ranks, each padded to the size of the step: what `paddingRatio` of a run is. */
@@ -139,6 +171,12 @@ export interface PlanDocument extends CapturedScore {
   /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
   readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
   readonly engines: readonly EngineScore[];
+  /** How the steps of an engine's log ran; null for other sources, and where a log does not say on what. */
+  readonly asRan: AsRanScore | null;
+  /** What an engine's log tells of its graphs; null for other sources. */
+  readonly log: PlanLog | null;
+  /** Steps of which the source does not say whether they hold a prefill. */
+  readonly unknownSteps: number;
   readonly equalTime: readonly EqualGraphs[];
   readonly equalPadding: readonly EqualGraphs[];
   /** Null if the source does not give the order of its steps, or one of the two parts has no decode. */

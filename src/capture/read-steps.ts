@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
-import { completeLimits } from '../config.js';
-import { readEngineLog } from '../engines/index.js';
+import { checkHas, checkOptions, completeLimits, Faults } from '../config.js';
+import { readEngineRun } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { checkAborted, readHead, readText, sourceName } from '../input/index.js';
 import { loadModules } from '../memory/index.js';
@@ -10,6 +10,7 @@ import {
   ADMITTING_OPTIONS,
   admissionAdvice,
   type Chunk,
+  checkTable,
   detectTrace,
   isStepLine,
   LogReader,
@@ -19,8 +20,10 @@ import {
   type StepHistogram,
   type StepShape,
   stepShape,
+  type TraceReading,
   type TraceSource,
 } from '../workload/index.js';
+import { type LogRun, logRun } from './log-run.js';
 import { largestDecode } from './plan-costs.js';
 import { type RankedShape, StepSequence } from './step-sequence.js';
 
@@ -35,6 +38,8 @@ export interface CountOptions {
   readonly policy: Policy;
   /** Share of the time that counts as seen, between 0 and 1. */
   readonly split: number;
+  /** Decodes that a line of SGLang's log stands for: it logs every prefill, and one decode of so many. Default 1: lines are counted. */
+  readonly decodeLogInterval?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (now: ScheduleProgress) => void;
 }
@@ -55,6 +60,8 @@ export interface CountedSteps {
   readonly ranked: readonly RankedShape[];
   /** Of a step log that was cut off, or lacks lines: why, as the end of a sentence about it. Null or absent elsewhere. */
   readonly incomplete?: string | null;
+  /** What an engine's log tells of its graphs. Null or absent elsewhere. */
+  readonly log?: LogRun | null;
 }
 
 /** Most steps that are counted together; a split does not cut between them. */
@@ -62,8 +69,12 @@ const STRETCH = 64;
 /** Milliseconds between two checks of signals and progress. */
 const SLICE_MS = 50;
 
-/** Detects the kind of a file by its first line. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
-export async function detectSource(source: TraceSource, signal?: AbortSignal): Promise<StepSource> {
+/** Detects the kind of a file by its first line; `reading` says how a trace is read. Errors: ERR_INPUT_INVALID for one that is empty or cannot be read, and for a pipe, ERR_ABORTED. */
+export async function detectSource(
+  source: TraceSource,
+  signal?: AbortSignal,
+  reading: TraceReading = {},
+): Promise<StepSource> {
   const file = sourceName(source);
   if (typeof source === 'string' && isPipe(source)) {
     throw new LockstepError(
@@ -83,7 +94,7 @@ export async function detectSource(source: TraceSource, signal?: AbortSignal): P
       );
     }
     if (isStepLine(line)) return 'step-log';
-    return detectTrace(line) === null ? 'engine-log' : 'trace';
+    return detectTrace(line, reading) === null ? 'engine-log' : 'trace';
   } finally {
     await text.return(undefined);
   }
@@ -104,6 +115,8 @@ function isPipe(path: string): boolean {
  * ERR_ABORTED.
  */
 export async function scheduledSteps(requests: RequestTable, options: CountOptions): Promise<CountedSteps> {
+  checkCounting(options);
+  checkTable(requests);
   const { scheduler, policy, signal, onProgress } = options;
   const { ranks, maxNumSeqs, queryLen } = scheduler;
   const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: policy.ubatches > 1 });
@@ -184,6 +197,7 @@ async function voteGroupFor(requests: RequestTable, { scheduler, policy }: Count
  * line, ERR_ABORTED.
  */
 export async function loggedSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
+  checkCounting(options);
   const file = sourceName(source);
   const { scheduler, policy, signal } = options;
   const { queryLen } = scheduler;
@@ -211,19 +225,25 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
 
 /**
  * The steps of an engine's log, which counts them without their order. A decode whose log line has tokens alone is taken to have as few
- * requests as hold them; a step that may hold prefills counts all its requests as prefills, which need the most. Errors:
- * ERR_INPUT_INVALID, ERR_ABORTED.
+ * requests as hold them; a step that may hold prefills counts all its requests as prefills, which need the most. A row that ran as another
+ * rank's size is a step of that size. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID, ERR_ABORTED.
  */
 export async function engineSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
+  checkCounting(options);
   const file = sourceName(source);
-  const { scheduler, signal } = options;
+  const { scheduler, signal, decodeLogInterval = 1 } = options;
   const { queryLen } = scheduler;
+  const faults = new Faults();
+  faults.integer('decodeLogInterval', decodeLogInterval, 1, 1 << 20);
+  faults.throwIfAny('The reading of this log');
   const maximum = largestDecode(scheduler);
-  const { batches } = await readEngineLog(source, { queryLen, ...(signal !== undefined && { signal }) });
+  const log = await readEngineRun(source, { queryLen, ...(signal !== undefined && { signal }) });
+  const { steps, run } = logRun(log, scheduler);
   const sequence = new StepSequence();
-  for (const { phase, tokens, requests, count } of batches) {
-    const decode = phase === 'decode';
-    const held = Math.max(1, requests ?? (decode ? Math.ceil(tokens / queryLen) : 1));
+  for (const { batch, tokens, decode } of steps) {
+    const { requests, ranks = 1, rankTokens = batch.tokens } = batch;
+    const known = tokens === batch.tokens ? requests : undefined;
+    const held = Math.max(1, known ?? (decode ? Math.ceil(tokens / queryLen) : 1));
     const agreed: AgreedShape = {
       tokens,
       prefillRequests: decode ? 0 : held,
@@ -234,9 +254,17 @@ export async function engineSteps(source: TraceSource, options: CountOptions): P
     const shape = graphShape(agreed, queryLen);
     if (shape === null) continue;
     checkDecode(shape, maximum, file);
-    sequence.add(shape, count, { begin: 0, end: 0, ranks: 1, tokens });
+    const count = batch.count * (decode && log.engine === 'sglang' ? decodeLogInterval : 1);
+    sequence.add(shape, count, { begin: 0, end: 0, ranks, tokens: rankTokens });
   }
-  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null, ranked: sequence.ranked };
+  return { kind: 'engine-log', whole: sequence.histogram(maximum), parts: null, ranked: sequence.ranked, log: run };
+}
+
+function checkCounting(options: CountOptions): void {
+  const own = ['signal', 'onProgress', 'decodeLogInterval'];
+  checkOptions('the options of counting', options, ['scheduler', 'policy', 'split'], own);
+  checkHas('scheduler', options.scheduler, ['maxNumSeqs', 'maxNumBatchedTokens', 'queryLen']);
+  checkHas('policy', options.policy, ['ubatches']);
 }
 
 function counted(kind: StepSource, sequence: StepSequence, maxSize: number, split: number): CountedSteps {

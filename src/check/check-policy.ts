@@ -1,4 +1,4 @@
-import { Faults } from '../config.js';
+import { checkHas, checkOptions, Faults } from '../config.js';
 import { MAX_CHECK_RANKS, PROPERTIES } from '../layout/index.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../memory/index.js';
 import { captureStates, exploreCapture } from './capture-model.js';
@@ -82,7 +82,10 @@ export interface CheckReport {
  * all sequences of steps; with hysteresis each is also taken after a step in micro-batches. It continues after a violation, and reports
  * the first of each property, which has the fewest ranks. Errors: ERR_CONFIG_INVALID. Aborted, it reports what it has seen.
  */
-export function checkPolicy(options: CheckOptions): Promise<CheckReport> {
+export async function checkPolicy(options: CheckOptions): Promise<CheckReport> {
+  const own = ['ranks', 'replicaSize', 'workers', 'signal', 'onProgress', 'wasm'];
+  checkOptions('the options of checkPolicy', options, ['pair'], own);
+  checkHas('pair', options.pair, ['policy', 'plan', 'limits']);
   return checkInSlices(options, SLICE_TABLES);
 }
 

@@ -62,7 +62,7 @@ const NO_PIECEWISE: StandardDomainOptions = { piecewise: false };
 /** No step is cut: TensorRT-LLM and Megatron have no micro-batches. */
 const UNCUT: StandardDomainOptions = { ...NO_PIECEWISE, ubatches: 1 };
 
-/** The five rules, each as it was before its fix. */
+/** The rules, each as it was before its fix. */
 export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
   historical(
     'vllm-before-27771',
@@ -112,6 +112,34 @@ export const HISTORICAL: readonly HistoricalPolicy[] = Object.freeze([
       },
       domain: NO_PIECEWISE,
     },
+  ),
+  historical(
+    'megatron-before-3033',
+    'megatron',
+    'each expert-parallel rank looked its graph up by its own counts, so that ranks replayed graphs of other sizes, whose collectives did not match',
+    ['P2'],
+    { fixed: { graphLookup: 'agreed' }, before: { graphLookup: 'own' }, domain: UNCUT },
+  ),
+  historical(
+    'vllm-before-25906',
+    'vllm-v1',
+    "an idle rank's dummy run looked its graph up by its own one token, and not by the size that the ranks had agreed on",
+    ['P2'],
+    { fixed: { dummies: 'agreed' }, before: { dummies: 'one-token' }, domain: { ubatches: 1 } },
+  ),
+  historical(
+    'vllm-before-28224',
+    'vllm-v1',
+    'a rank without scheduled tokens returned early and skipped the dummy run, and the others waited for it in their collectives',
+    ['P2'],
+    { fixed: { idleRanks: 'dummy' }, before: { idleRanks: 'return' }, domain: { ubatches: 1 } },
+  ),
+  historical(
+    'vllm-before-43547',
+    'vllm-v2',
+    'a rank that was scheduled no tokens while it still held requests took no part in the step; the report was open when it was read, and the rule after it is what it asks for',
+    ['P2'],
+    { fixed: { idleRanks: 'dummy' }, before: { idleRanks: 'return' }, domain: { ubatches: 1 } },
   ),
 ]);
 

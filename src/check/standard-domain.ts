@@ -1,4 +1,4 @@
-import { completeLimits, type Limits } from '../config.js';
+import { checkHas, checkList, completeLimits, type Limits } from '../config.js';
 import {
   type CaptureKey,
   type CapturePlan,
@@ -81,6 +81,9 @@ function mixedGrid(policy: CheckedPolicy): CaptureKey[] {
  * largest key. Errors: ERR_CONFIG_INVALID for a plan that no planner with this policy would run.
  */
 export function planDomain(policy: CheckedPolicy, plan: CapturePlan, limits: Partial<Limits> = {}): CheckedPair {
+  checkHas('a policy', policy, ['ubatchThresholdPrefill']);
+  checkHas('a capture plan', plan, ['keys']);
+  checkList('keys', plan.keys);
   const most = (pick: (key: CaptureKey) => number): number => Math.max(1, ...plan.keys.map(pick));
   const queryLen = limits.queryLen ?? most((key) => key.queryLen);
   const requests = most((key) => (keyKind(key) === 'piecewise' ? 1 : key.prefillRequests + key.decodeRequests)) + 1;

@@ -1,4 +1,5 @@
 import type { RawRules } from '../agreement/index.js';
+import { checkList } from '../config.js';
 import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
 import { ACTION_WORDS, ENUMS, nameOf, recordOf, VOTE_WORDS, word } from '../layout/index.js';
 import { countOf } from '../text.js';
@@ -14,6 +15,7 @@ export interface TraceLine {
 
 /** The lines as a table: step by step, which rank does what. */
 export function traceText(trace: readonly TraceLine[]): string[] {
+  checkList('a trace', trace);
   return trace.map(({ phase, rank, text }, index) => {
     const who = rank === null ? 'all' : `rank ${rank}`;
     return `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${text}`;
@@ -71,14 +73,17 @@ export function playStep(
     const words = new Int32Array(table.buffer, local, ACTION_WORDS.length);
     return recordOf(ACTION_WORDS, words);
   });
-  for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action));
+  for (const [rank, action] of actions.entries()) lines.push(...actionLines(rank, action, value.run === 'park'));
   return lines;
 }
 
-function actionLines(rank: number, action: Action): TraceLine[] {
+/** `parked`: whether the ranks agreed on no step, so that a rank that runs none does as agreed. */
+function actionLines(rank: number, action: Action, parked: boolean): TraceLine[] {
   const { preparedTokens, preparedRequests, tokens, requests, parts } = action;
   const run = nameOf('RUN', action.run);
-  if (run === 'park') return [];
+  if (run === 'park') {
+    return parked ? [] : [{ phase: 'run', rank, text: 'returns before the step, and enters none of its collectives' }];
+  }
   const sizes = [action.part0Tokens, action.part1Tokens, action.part2Tokens, action.part3Tokens].slice(0, parts);
   const how = run === 'eager' ? 'eager' : `key ${action.key}`;
   const cut = parts > 1 ? ` in ${parts} ${action.overlap !== 0 ? 'overlapping ' : ''}parts` : '';

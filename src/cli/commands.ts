@@ -4,6 +4,7 @@ import {
   DEFAULT_ROUNDS,
   DEFAULT_TIMEOUT_MS,
   DEVICE_WORDS,
+  OBJECTIVE_NAMES,
   POLICY_DEFAULTS,
   WORKLOAD_DEFAULTS,
 } from '../names.js';
@@ -240,7 +241,21 @@ function definePlan(command: Command): void {
   command.argument('[file]', 'a trace, a step log or an engine log, detected by its content; - for standard input');
   addCostOptions(addPolicyOptions(addEngineOptions(addLimitOptions(addWorkloadOptions(command)))))
     .option('--steps <file>', 'a step log of `run` or `simulate`')
-    .option('--log <file>', "an engine's log: vLLM's with --cudagraph-metrics, or SGLang's")
+    .option(
+      '--log <file>',
+      "an engine's log: vLLM's with --cudagraph-metrics or its statistics, SGLang's, TensorRT-LLM's, ATOM's",
+    )
+    .addOption(
+      new Option(
+        '--decode-log-interval <n>',
+        "decodes that a line of SGLang's log stands for (default: 1; with --mixed 40, as it logs every prefill)",
+      ).argParser(integer),
+    )
+    .addOption(
+      new Option('--objective <name>', 'plan for what was seen and what may come, or for what was seen alone')
+        .choices(OBJECTIVE_NAMES)
+        .default(OBJECTIVE_NAMES[0]),
+    )
     .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
     .addOption(
       new Option(
@@ -310,6 +325,10 @@ function defineReplay(command: Command): void {
     'recordings of run --record or their folder, or one step log; - for a log on standard input',
   );
   addCostOptions(addPlannerOptions(command))
+    .option(
+      '--engine <name>',
+      "hold a running engine's logged steps against its own rules and against Lockstep's: a policy's name",
+    )
     .option('--json', 'print one JSON document')
     .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags, command));
 }
@@ -372,7 +391,7 @@ function defineCheck(command: Command): void {
 /** `lockstep conformance [dir]`: engine vectors against this version. */
 function defineConformance(command: Command): void {
   command
-    .argument('[dir]', 'folder of .json vectors; the built-in ones are taken without it')
+    .argument('[dir]', 'folder of .json vectors, in folders of their own too; the built-in ones are taken without it')
     .option('--json', 'one JSON document instead of text')
     .action(async (folder, flags) => (await import('./conformance.js')).conformance(folder, flags));
 }

@@ -41,12 +41,13 @@ function row({ family, cases, passed, failed }: FamilyResult, width: number): st
   return `${family.padEnd(width)}  ${paint(failed.length > 0 ? 'red' : 'green', numbers)}`;
 }
 
-function failures({ family, failed }: FamilyResult): string[] {
+function failures({ family, file, failed }: FamilyResult): string[] {
   const shown = failed
     .slice(0, SHOWN)
     .flatMap(({ index, in: given, expected, found }) => [
       '',
       paint('red', `${family} case ${index}`),
+      `  file      ${file}`,
       `  in        ${JSON.stringify(given)}`,
       `  expected  ${JSON.stringify(expected)}`,
       `  found     ${JSON.stringify(found)}`,

@@ -81,3 +81,25 @@ export function bytes(text: string): number {
 export function sizeList(text: string): number[] {
   return text.split(',').map((size) => integer(size.trim()));
 }
+
+/** Short names of a trace's fields. */
+const FIELDS: Readonly<Record<string, string>> = {
+  time: 'timestamp',
+  input: 'input_length',
+  output: 'output_length',
+  hash: 'hash_ids',
+  session: 'session_id',
+};
+
+/** Names of `timestamp=T,input_length=I`, a field with what the trace calls it. */
+export function columns(text: string): Record<string, string> {
+  return Object.fromEntries(
+    text.split(',').map((pair) => {
+      const [field, name, ...more] = pair.split('=').map((part) => part.trim());
+      if (field === '' || name === undefined || name === '' || more.length > 0) {
+        throw new InvalidArgumentError('It is a list of fields and names, such as timestamp=T,input_length=I.');
+      }
+      return [FIELDS[field] ?? field, name];
+    }),
+  );
+}

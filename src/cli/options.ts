@@ -7,9 +7,10 @@ import {
   POLICY_DEFAULTS,
   POLICY_NAMES,
   type PolicyDefaults,
+  TIME_UNIT_NAMES,
   WORKLOAD_DEFAULTS,
 } from '../names.js';
-import { decimal, integer, stepTime } from './option-values.js';
+import { columns, decimal, integer, stepTime } from './option-values.js';
 
 /** Requests of a generated workload when nothing else is said. */
 export const GENERATED_REQUESTS = 200;
@@ -96,7 +97,22 @@ export function addWorkloadOptions(command: Command): Command {
   return command
     .option(
       '--trace <file>',
-      'requests to serve: Azure CSV, BurstGPT CSV, Mooncake JSONL or our own; - for standard input (default: a generated workload)',
+      'requests to serve: a trace or the result of a benchmark, detected by its content; - for standard input (default: a generated workload)',
+    )
+    .addOption(
+      new Option('--time-unit <unit>', "unit of the trace's times (default: its format's)").choices(TIME_UNIT_NAMES),
+    )
+    .addOption(
+      new Option(
+        '--hash-block-size <n>',
+        "tokens of one of the trace's hash ids (default: its format's, or what fits its first request)",
+      ).argParser(integer),
+    )
+    .addOption(
+      new Option(
+        '--columns <a=b>',
+        "names of the trace's columns, for fields that it calls otherwise: timestamp=T,input_length=I,output_length=O",
+      ).argParser(columns),
     )
     .addOption(
       new Option(

@@ -1,4 +1,4 @@
-import type { PlanBudget } from '../capture/index.js';
+import type { LogRun, PlanBudget } from '../capture/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { CAPTURE_COSTS, type CaptureCost, captureCost, fitCaptureCost, readCaptureLog } from '../workload/index.js';
 import { warnOfLog } from './stdin.js';
@@ -55,4 +55,19 @@ export async function captureCostOf(nameOrFile: string, signal: AbortSignal): Pr
     await readCaptureLog(nameOrFile, { signal, onIncomplete: (why) => warnOfLog(nameOrFile, why) }),
     nameOrFile,
   ).cost;
+}
+
+/** What an engine's log says that capturing took, spread evenly over its graphs; null where it does not say how many there are. */
+export function captureCostOfLog(log: LogRun | null | undefined): CaptureCost | null {
+  const capture = log?.capture ?? null;
+  const graphs = log?.captured?.length ?? 0;
+  if (capture === null || graphs === 0) return null;
+  return {
+    name: 'log',
+    source: `the log: ${graphs} graphs, ${capture.bytes} bytes, ${capture.seconds} s`,
+    poolBytesPerToken: 0,
+    bytesPerGraph: capture.bytes / graphs,
+    firstSeconds: 0,
+    secondsPerGraph: capture.seconds / graphs,
+  };
 }

@@ -1,4 +1,4 @@
-import type { EngineScore, MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
+import type { MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
 import { count, percent, reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */
@@ -25,6 +25,7 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
       `${losses(plan, costKnown, " of the largest rank's tokens")}, ${count(eagerSteps)} eager steps`,
     ),
     reportLine('', `${share(plan.paddingRatioAll)} padding of all ranks' tokens`),
+    ...objectiveLines(plan),
     reportLine('capture', `${megabytes(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
     costKnown
       ? reportLine('time', `by ${costModel.name}`)
@@ -53,6 +54,32 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
   return `${lines.join('\n')}\n`;
 }
 
+/** What the plan is best for, and what the other objective would have given: more graphs, where a robust plan was bounded. */
+function objectiveLines(plan: PlanDocument): string[] {
+  const { objective, costKnown, mostGraphs } = plan;
+  const other = plan[objective === 'robust' ? 'seen' : 'robust'];
+  const unseen = other.unseen === null ? '' : `, ${losses(other.unseen, costKnown)} on the unseen part`;
+  const line = `${count(other.graphs)} graphs, ${losses(other, costKnown)}${unseen}`;
+  const bounded = objective === 'robust' && mostGraphs !== null && other.graphs > mostGraphs;
+  return [
+    reportLine(
+      'objective',
+      objective === 'robust'
+        ? 'robust: the steps seen, and those of other loads; --objective seen for the steps seen alone'
+        : 'seen: the steps seen alone; --objective robust for other loads too',
+    ),
+    reportLine(objective === 'robust' ? 'seen alone' : 'robust', line),
+    ...(bounded
+      ? [
+          reportLine(
+            'more graphs',
+            `${count(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} would pad as little as that`,
+          ),
+        ]
+      : []),
+  ];
+}
+
 /** What graphs lose, and by how much time where times are known. `of` says what the padding is a share of. */
 function losses(
   { paddingRatio, timeRatio }: Pick<PlanScore, 'paddingRatio' | 'timeRatio'>,
@@ -62,7 +89,7 @@ function losses(
   return `${share(paddingRatio)} padding${of}${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
 }
 
-function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocument): string[] {
+function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps, unknownSteps, log }: PlanDocument): string[] {
   if (mixed.length > 0) {
     const some = mixed.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
     const lines = [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
@@ -72,9 +99,19 @@ function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps }: PlanDocum
     const bound = `${of(lowerBound)} at least for as many, a gap of ${share(gap)}`;
     return [...lines, reportLine('', `${of(padding)} over exact sizes; ${bound}`)];
   }
-  return unplannedSteps === 0
-    ? []
-    : [reportLine('prefill', `${count(unplannedSteps)} steps hold one; --mixed plans for them`)];
+  const unknown = log === null || log.oneList ? 0 : Math.min(unknownSteps, unplannedSteps);
+  const held = unplannedSteps - unknown;
+  return [
+    ...(held === 0 ? [] : [reportLine('prefill', `${count(held)} steps hold one; --mixed plans for them`)]),
+    ...(unknown === 0
+      ? []
+      : [
+          reportLine(
+            'unknown',
+            `${count(unknown)} steps of unknown phase, which may hold a prefill; --mixed plans for them`,
+          ),
+        ]),
+  ];
 }
 
 /** More time by number of decode graphs, as bars on a logarithmic scale of ten million to one. */
@@ -97,7 +134,7 @@ function engineLines(plan: PlanDocument): string[] {
   const { costKnown } = plan;
   const row = (
     name: string,
-    score: PlanScore & Pick<EngineScore, 'graphBytes' | 'captureSeconds'>,
+    score: PlanScore & { readonly graphBytes: number | null; readonly captureSeconds: number | null },
     equal: string,
   ): string =>
     [
@@ -106,10 +143,11 @@ function engineLines(plan: PlanDocument): string[] {
       share(score.paddingRatio).padStart(9),
       ...(costKnown ? [share(score.timeRatio).padStart(9)] : []),
       count(score.eagerSteps).padStart(9),
-      megabytes(score.graphBytes).padStart(9),
-      `${score.captureSeconds.toFixed(1)} s`.padStart(8),
+      (score.graphBytes === null ? '-' : megabytes(score.graphBytes)).padStart(9),
+      (score.captureSeconds === null ? '-' : `${score.captureSeconds.toFixed(1)} s`).padStart(8),
       equal.padStart(14),
     ].join(' ');
+  const ranRow = (ran: NonNullable<PlanDocument['asRan']>): string => row('as it ran', ran, '');
   const equal = (engine: string): string => {
     const of = (list: PlanDocument['equalTime']): string =>
       `${list.find((one) => one.engine === engine)?.graphs ?? '-'}`;
@@ -118,12 +156,34 @@ function engineLines(plan: PlanDocument): string[] {
   return [
     `  engine     graphs   padding ${costKnown ? '     time ' : ''}    eager    memory capture  ours as good`,
     `  ${row('lockstep', plan, '')}`.trimEnd(),
+    ...(plan.asRan === null ? [] : [`  ${ranRow(plan.asRan)}`.trimEnd()]),
     ...plan.engines.map((engine) => `  ${row(engine.engine, engine, equal(engine.engine))}`),
+    ...logLines(plan),
     "  (padding: of the largest rank's tokens)",
     `  (ours as good: decode graphs of ours that pad ${costKnown ? '/ lose time ' : ''}as little)`,
     `  (rules: ${plan.engines.map(({ engine, version }) => `${engine} ${version}`).join(', ')})`,
     ...plan.engines.flatMap(({ engine, notes }) => notes.map((note) => `  ${engine}: ${note}`)),
   ];
+}
+
+/** What an engine's log tells of its graphs, and shows to be wrong. */
+function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
+  if (log === null) return [];
+  const { engine, mode, captured, capture, findings, oneList } = log;
+  const lines: string[] = [];
+  if (asRan !== null) lines.push(`  as it ran: ${count(asRan.steps)} steps of the log that could be decodes`);
+  if (captured !== null) {
+    const took =
+      capture === null ? '' : `; capturing took ${(capture.bytes / 2 ** 30).toFixed(2)} GiB, ${capture.seconds} s`;
+    lines.push(`  ${engine} captured ${captured.length} sizes up to ${captured.at(-1)} tokens${took}`);
+  } else if (capture !== null) {
+    lines.push(`  capturing took ${(capture.bytes / 2 ** 30).toFixed(2)} GiB, ${capture.seconds} s`);
+  }
+  if (unknownSteps > 0) {
+    const why = oneList ? `, and under ${mode} one list holds all` : '';
+    lines.push(`  the phase of ${count(unknownSteps)} steps is unknown${why}`);
+  }
+  return [...lines, ...findings.map(({ text }) => `  ${text}`)];
 }
 
 function unseenLines({ unseen, source, costKnown }: PlanDocument): string[] {

@@ -3,11 +3,14 @@ import {
   type CountedSteps,
   type CountOptions,
   checkPlanOptions,
+  costsOfLog,
+  defaultGraphs,
   detectSource,
   engineSteps,
   loggedSteps,
   type MakePlanOptions,
   makePlan,
+  type Objective,
   PLAN_PHASES,
   type PlanDocument,
   planCosts,
@@ -16,13 +19,13 @@ import {
   scheduledSteps,
 } from '../capture/index.js';
 import { completeLimits, type DraftTier, type Limits } from '../config.js';
-import { readEngineLog } from '../engines/index.js';
+import { ENGINE_LOG_KINDS, readEngineLog } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import type { MeasureCostsOptions } from '../run/index.js';
-import { schedulerLimits } from '../workload/index.js';
+import { schedulerLimits, TRACE_KINDS, type TraceFacts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import {
@@ -37,18 +40,20 @@ import {
 } from './engine-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { type BudgetFlags, budgetOf, captureCostOf, hasBudget } from './plan-options.js';
+import { type BudgetFlags, budgetOf, captureCostOf, captureCostOfLog, hasBudget } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, STDIN, warnOfLog } from './stdin.js';
-import { generatedBy, type WorkloadFlags, workloadOf } from './workload-options.js';
+import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 /** What the options of `lockstep plan` hold. */
 export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
+  readonly decodeLogInterval?: number;
+  readonly objective: Objective;
   readonly split: number;
   readonly sizeMultiple: number;
   readonly include: readonly number[];
@@ -58,6 +63,9 @@ export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, Workloa
   readonly device: NonNullable<MeasureCostsOptions['device']>;
   readonly json?: boolean;
 }
+
+/** SGLang's default `decode_log_interval`. */
+const DECODE_LOG_INTERVAL = 40;
 
 const SOURCES = { trace: 'a trace', 'step-log': 'a step log', 'engine-log': 'an engine log' } as const;
 
@@ -76,8 +84,10 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const setting = await engineSetting(flags, command, signal);
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
   const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
-  const { split, sizeMultiple, include } = flags;
-  const numbers = { limits, budget: budgetOf(flags, mixed), split, sizeMultiple, include };
+  const { split, sizeMultiple, include, objective } = flags;
+  // Without a budget a plan has no more graphs than the engine that it is compared with first.
+  const mostGraphs = hasBudget(flags) ? undefined : defaultGraphs(limits, mixed);
+  const numbers = { limits, budget: budgetOf(flags, mixed), objective, mostGraphs, split, sizeMultiple, include };
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is reported before a long trace is read.
@@ -90,9 +100,14 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   );
   await checkWritable([out], signal);
   if (source.file === undefined) await checkNothingWaits();
-  const costs = await planCosts(limits, mixed, costSourceOf(flags), signal, policy);
-  const memory = await captureCostOf(flags.captureCost, signal);
+  const costSource = costSourceOf(flags);
+  const asked = await planCosts(limits, mixed, costSource, signal, policy);
+  const published = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
+  // What the log itself tells of times and captures counts unless something else was asked for.
+  const costs = (costSource === null && costsOfLog(steps.log?.times ?? [], asked)) || asked;
+  const toldCost = command.getOptionValueSource('captureCost') === 'default' ? captureCostOfLog(steps.log) : null;
+  const memory = toldCost ?? published;
   const document = await shownPlan(steps, {
     ...numbers,
     beyondLeast: !hasBudget(flags),
@@ -110,7 +125,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const { file } = source;
   if (flags.json === true) {
     process.stdout.write(
-      `${JSON.stringify({ ...document, generated: file === undefined, ...engineReport(setting) })}\n`,
+      `${JSON.stringify({ ...document, generated: file === undefined, trace: steps.trace ?? null, ...engineReport(setting) })}\n`,
     );
     return;
   }
@@ -121,7 +136,11 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
         file === undefined
           ? `a generated workload ${generatedBy(flags)}`
           : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: [...engineLines(setting), ...assumedLines(command, telling, saidBy(setting))],
+      assumed: [
+        ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
+        ...engineLines(setting),
+        ...assumedLines(command, telling, saidBy(setting)),
+      ],
     }),
   );
 }
@@ -202,29 +221,42 @@ export async function countedSteps(
   return readSteps(sourceOf(file, flags), flags, stepOptions(flags, limits, policy, interrupts.signal));
 }
 
+/** Adds what else a file may be, where its kind was not given. */
+function refuseUnknown(error: unknown, kind: StepSource | undefined): never {
+  if (kind === undefined && error instanceof LockstepError && error.message.includes(ENGINE_LOG_KINDS)) {
+    const kinds = `${TRACE_KINDS}\na step log of simulate or run: {"schemaVersion": 1, "step": 0, "rows": […], "decision": {…}}`;
+    throw new LockstepError(error.code, `${error.message}\n${kinds}`, error.details, { cause: error });
+  }
+  throw error;
+}
+
 async function readSteps(
   { file, kind }: { file?: string; kind?: StepSource },
   flags: PlanFlags,
   options: CountOptions,
-): Promise<CountedSteps> {
+): Promise<CountedSteps & { readonly trace?: TraceFacts }> {
   const { signal } = interrupts;
   const input = file === undefined ? undefined : kind === undefined ? inputReadTwice(file) : inputOf(file);
-  const found = kind ?? (input === undefined ? 'trace' : await detectSource(input, signal));
+  const found = kind ?? (input === undefined ? 'trace' : await detectSource(input, signal, readingOf(flags)));
   if (file !== undefined && input !== undefined && found === 'step-log') {
     const logged = await loggedSteps(input, options);
     warnOfLog(file, logged.incomplete);
     return logged;
   }
-  if (input !== undefined && found === 'engine-log') return engineSteps(input, options);
+  if (input !== undefined && found === 'engine-log') {
+    const { mixed, decodeLogInterval = mixed === true ? DECODE_LOG_INTERVAL : 1 } = flags;
+    return engineSteps(input, { ...options, decodeLogInterval }).catch((error: unknown) => refuseUnknown(error, kind));
+  }
   const requests = await workloadOf(flags, signal, input);
   endInput(file);
   const progress = new Progress('requests | {rate} steps/s', requests.length);
   const rate = new StepRate();
   try {
-    return await scheduledSteps(requests, {
+    const counted = await scheduledSteps(requests, {
       ...options,
       onProgress: ({ finished, steps }) => progress.show(finished, { rate: rate.at(steps) }),
     });
+    return { ...counted, trace: traceFacts(requests) };
   } finally {
     progress.stop();
   }

@@ -15,9 +15,11 @@ import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
 import { logReport, recordingsReport } from './replay-report.js';
+import { shadow } from './shadow.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
 
 interface ReplayFlags extends PlannerFlags, CostFlags {
+  readonly engine?: string;
   readonly json?: boolean;
 }
 
@@ -45,7 +47,8 @@ export async function replay(paths: readonly string[], flags: ReplayFlags, comma
         { files: others },
       );
     }
-    await replaySteps(files[0] as string, flags, command);
+    if (flags.engine === undefined) await replaySteps(files[0] as string, flags, command);
+    else await shadow(files[0] as string, flags.engine, flags, command);
   });
 }
 

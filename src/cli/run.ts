@@ -13,7 +13,7 @@ import {
   runMpiRank,
   runWorkload,
 } from '../run/index.js';
-import { type RequestTable, scalePrompts } from '../workload/index.js';
+import { type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
@@ -25,7 +25,14 @@ import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { STDIN } from './stdin.js';
 import { reportLine } from './step-report.js';
-import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
+import {
+  checkServed,
+  traceLines,
+  type WorkloadFlags,
+  workloadLine,
+  workloadOf,
+  workloadOptionsOf,
+} from './workload-options.js';
 
 interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly tensorParallelSize: number;
@@ -94,15 +101,17 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
 }
 
 function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): void {
+  const facts = traceFacts(requests);
   const said = flags.model === undefined ? [] : OF_MODEL;
   const assumed = TELLING.workload.filter(
     (name) => (flags.transport !== 'mpi' || name !== 'ranks') && !said.includes(name),
   );
   process.stdout.write(
     flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, ...summary })}\n`
+      ? `${JSON.stringify({ schemaVersion: 1, ...summary, trace: facts })}\n`
       : runReport(summary, [
           workloadLine(flags),
+          ...(flags.trace === undefined ? [] : traceLines(facts)),
           ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
           ...assumedLines(command, assumed),
         ]),

@@ -3,7 +3,7 @@ import { LogWriter, readPlanFile, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
 import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
-import { type CostModel, readCosts, tokenCosts } from '../workload/index.js';
+import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import {
@@ -21,7 +21,14 @@ import { checkOutputs, checkWritable } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
-import { checkServed, type WorkloadFlags, workloadLine, workloadOf, workloadOptionsOf } from './workload-options.js';
+import {
+  checkServed,
+  traceLines,
+  type WorkloadFlags,
+  workloadLine,
+  workloadOf,
+  workloadOptionsOf,
+} from './workload-options.js';
 
 interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
   readonly stepsOut?: string;
@@ -55,6 +62,8 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   await checkWritable([stepsOut], signal);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
+  const facts = traceFacts(requests);
+  const told = trace === undefined ? [] : traceLines(facts);
   using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
   const log = file === undefined ? undefined : new LogWriter(file);
   const progress = new StepProgress(requests.length);
@@ -76,9 +85,10 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     progress.stop();
     process.stdout.write(
       flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary, ...engineReport(setting), costModel: costs.name, costKnown: costs.unit === 'ms' })}\n`
+        ? `${JSON.stringify({ schemaVersion: 1, ...summary, ...engineReport(setting), costModel: costs.name, costKnown: costs.unit === 'ms', trace: facts })}\n`
         : simulateReport(summary, costs, [
             workloadLine(flags),
+            ...told,
             ...engineLines(setting),
             ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
             ...assumedLines(command, TELLING.workload, saidBy(setting)),

@@ -6,8 +6,12 @@ import {
   type AdmissionLimits,
   admissionAdvice,
   generateWorkload,
+  type LengthFacts,
   type RequestTable,
   readRequests,
+  type TimeUnit,
+  type TraceFacts,
+  type TraceReading,
   type TraceSource,
 } from '../workload/index.js';
 import { GENERATED_REQUESTS } from './options.js';
@@ -18,6 +22,9 @@ import { count, reportLine } from './step-report.js';
 /** What the options of `addWorkloadOptions` hold. */
 export interface WorkloadFlags {
   readonly trace?: string;
+  readonly timeUnit?: TimeUnit;
+  readonly hashBlockSize?: number;
+  readonly columns?: TraceReading['columns'];
   readonly requests?: number;
   readonly ranks: number;
   readonly speed: number;
@@ -56,8 +63,47 @@ export async function workloadOf(
   if (requests !== undefined && requests < 1) {
     throw new LockstepError('ERR_CONFIG_INVALID', `--requests is ${requests}; it must be at least 1`, { requests });
   }
-  if (source === undefined) return generateWorkload({ requests: requests ?? GENERATED_REQUESTS, seed });
-  return readRequests(source, { signal, ...(requests === undefined ? {} : { limit: requests }) });
+  const reading = readingOf(flags);
+  if (source === undefined) {
+    const given = Object.entries(reading).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+    if (given.length === 0) return generateWorkload({ requests: requests ?? GENERATED_REQUESTS, seed });
+    const options = { timeUnit: '--time-unit', hashBlockTokens: '--hash-block-size', columns: '--columns' };
+    const names = given.map((name) => options[name as keyof typeof options]);
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `${names.join(' and ')} say how a trace is read, and no trace is given; give one, or leave them out`,
+      { options: names },
+    );
+  }
+  return readRequests(source, { signal, ...reading, ...(requests === undefined ? {} : { limit: requests }) });
+}
+
+/** How the flags say that a trace is read. */
+export function readingOf({ timeUnit, hashBlockSize, columns }: WorkloadFlags): TraceReading {
+  return { timeUnit, hashBlockTokens: hashBlockSize, columns };
+}
+
+/** The lines of a report that say what was read of a trace, and what of it is absurd. */
+export function traceLines(facts: TraceFacts): string[] {
+  const { requests, spanMs, requestsPerSecond, input, output, followers, hashBlockTokens, warnings } = facts;
+  const rate =
+    requestsPerSecond === null ? 'at once' : `in ${(spanMs / 1000).toFixed(1)} s, ${round(requestsPerSecond)} a second`;
+  const lengths = ({ least, median, most }: LengthFacts): string =>
+    `${count(least)} to ${count(most)} (median ${count(median)})`;
+  const more = [
+    ...(followers > 0 ? [`${count(followers)} after the end of another`] : []),
+    ...(hashBlockTokens === null ? [] : [`hash blocks of ${hashBlockTokens}`]),
+  ];
+  return [
+    reportLine('arrivals', [`${count(requests)} requests ${rate}`, ...more].join(', ')),
+    reportLine('', `tokens: prompts ${lengths(input)}, outputs ${lengths(output)}`),
+    ...warnings.map((warning) => reportLine('warning', warning)),
+  ];
+}
+
+/** A number with three significant digits, or all of a larger one's. */
+function round(value: number): string {
+  return `${value >= 100 ? Math.round(value) : Number(value.toPrecision(3))}`;
 }
 
 /** What a workload was generated from, as a report prints it. */

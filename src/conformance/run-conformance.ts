@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { checkOptions } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { CaseFields, type FamilyRunner } from './case-fields.js';
 import { FAMILIES } from './families.js';
@@ -15,6 +16,8 @@ export interface FailedCase {
 
 export interface FamilyResult {
   readonly family: string;
+  /** Where a case failed, the file of the cases: a family may have several. */
+  readonly file?: string;
   readonly cases: number;
   readonly passed: number;
   readonly failed: readonly FailedCase[];
@@ -38,10 +41,11 @@ export interface ConformanceOptions {
 }
 
 /**
- * Runs every case of a folder of engine vectors on this version and compares the answers. Errors: ERR_INPUT_INVALID for a
+ * Runs every case of a folder of engine vectors, and of the folders in it, on this version and compares the answers. Errors: ERR_INPUT_INVALID for a
  * folder without vectors, a malformed file or case; ERR_ABORTED.
  */
 export async function runConformance(options: ConformanceOptions = {}): Promise<ConformanceResult> {
+  checkOptions('the options of conformance', options, [], ['folder', 'signal']);
   const vectors = await readVectors(options.folder ?? builtInVectors(), options.signal);
   const families: FamilyResult[] = [];
   for (const family of vectors) families.push(await runFamily(family, options.signal));
@@ -54,7 +58,7 @@ export async function runConformance(options: ConformanceOptions = {}): Promise<
 
 /** Runs one family. Errors: ERR_INPUT_INVALID for a malformed case, ERR_ABORTED. */
 export async function runFamily(vectors: VectorFamily, signal?: AbortSignal): Promise<FamilyResult> {
-  const { family, cases } = vectors;
+  const { family, file, cases } = vectors;
   const runner = FAMILIES.get(family);
   if (runner === undefined) return { family, cases: cases.length, passed: 0, failed: [], built: false };
   const failed: FailedCase[] = [];
@@ -69,7 +73,8 @@ export async function runFamily(vectors: VectorFamily, signal?: AbortSignal): Pr
     const found = await answer(runner, { given, expected, where: `cases[${index}]` }, vectors.file);
     if (!isDeepStrictEqual(found, expected)) failed.push({ index, in: given, expected, found });
   }
-  return { family, cases: cases.length, passed: cases.length - failed.length, failed, built: true };
+  const result = { family, cases: cases.length, passed: cases.length - failed.length, failed, built: true };
+  return failed.length === 0 ? result : { ...result, file };
 }
 
 interface CaseItem {

@@ -26,13 +26,13 @@ export function builtInVectors(): string {
 const SHAPE = '{"family": "name", "cases": [{"in": {…}, "out": …}]}';
 
 /**
- * Every `.json` file of a folder, by name. Errors: ERR_INPUT_INVALID for a folder that cannot be read or holds none, and for
+ * Every `.json` file of a folder and of those in it, by name. Errors: ERR_INPUT_INVALID for a folder that cannot be read or holds none, and for
  * a file of another shape, naming the file and what was expected; ERR_ABORTED.
  */
 export async function readVectors(folder: string, signal?: AbortSignal): Promise<VectorFamily[]> {
   let names: string[];
   try {
-    names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+    names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.json')).sort();
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code ?? String(error);
     throw new LockstepError(

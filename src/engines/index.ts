@@ -12,7 +12,14 @@ export { type AtomCaptureSizesOptions, atomCaptureSizes } from './atom/ladder.js
 export { type AtomSplitOptions, type AtomUbatchSlice, atomUbatchSlices } from './atom/split.js';
 export { type EngineLadder, engineLadder } from './engine-ladder.js';
 export type { EngineLimits } from './engine-limits.js';
-export { type EngineLog, type EngineLogOptions, readEngineLog } from './engine-log.js';
+export {
+  ENGINE_LOG_KINDS,
+  type EngineLog,
+  type EngineLogOptions,
+  type EngineRunLog,
+  readEngineLog,
+  readEngineRun,
+} from './engine-log.js';
 export { capturedBy, type EmitOptions, type EmittedFlags, emitFlags, type ParseOptions, parseFlags } from './flags.js';
 export { type LadderOptions, namedLadder, parseLadder } from './ladder.js';
 export {
@@ -25,7 +32,7 @@ export {
   ladderPlan,
   profilePlan,
 } from './ladder-plan.js';
-export type { LogBatch } from './log-batch.js';
+export type { LogBatch, LogCapture, LogTime } from './log-batch.js';
 export {
   type MegatronConfig,
   type MegatronDistribution,

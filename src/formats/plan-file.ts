@@ -1,4 +1,4 @@
-import { Faults } from '../config.js';
+import { checkHas, Faults } from '../config.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { readWhole } from '../input/index.js';
@@ -35,6 +35,7 @@ export function writePlanFile(
   plan: CapturePlan,
   { signal }: FileOptions = {},
 ): Promise<void> {
+  checkHas('a capture plan', plan, ['keys']);
   const document = { schemaVersion: 1, policy, keys: plan.keys };
   return writeDocument(path, `${JSON.stringify(document, null, 2)}\n`, signal);
 }
@@ -81,6 +82,9 @@ async function readPlan<P>(
 
 /** A policy by name, ours or an engine's, or from a JSON file that holds one. */
 export async function readPolicy(nameOrPath: string, options: FileOptions = {}): Promise<Partial<Policy>> {
+  if (typeof nameOrPath !== 'string') {
+    throw new LockstepError('ERR_CONFIG_INVALID', `a policy is named by a text, not by ${shown(nameOrPath)}`);
+  }
   if (isPolicyName(nameOrPath)) return namedPolicy(nameOrPath);
   if (!nameOrPath.includes('.') && !nameOrPath.includes('/')) {
     throw new LockstepError(

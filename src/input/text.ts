@@ -1,5 +1,5 @@
 import { openPath } from '#open-path';
-import { type ErrorCode, LockstepError } from '../errors.js';
+import { type ErrorCode, LockstepError, shown } from '../errors.js';
 import { MAX_LINE_CHARACTERS } from './refusal.js';
 
 /**
@@ -38,6 +38,14 @@ export async function* readText(source: TextSource, options: TextOptions = {}): 
   let started = false;
   let blank = 0;
   try {
+    if (
+      typeof source !== 'string' &&
+      !(source instanceof URL) &&
+      typeof source?.[Symbol.asyncIterator] !== 'function'
+    ) {
+      const message = `the source is ${shown(source)}; give a path, a URL, or a stream of bytes or text`;
+      throw new LockstepError('ERR_INPUT_INVALID', message);
+    }
     input = typeof source === 'string' || source instanceof URL ? await opened(source, signal, file) : source;
     iterator = input[Symbol.asyncIterator]();
     for (;;) {

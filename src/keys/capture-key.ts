@@ -1,3 +1,4 @@
+import { checkHas } from '../config.js';
 import { ENUMS, KEY_WORDS, word } from '../layout/index.js';
 import type { CheckedPolicy } from '../policy/index.js';
 
@@ -79,6 +80,7 @@ export type KeyKind = 'decode' | 'mixed' | 'piecewise';
 
 /** Kind of a key, from its mode and its prefill slots. */
 export function keyKind(key: CaptureKey): KeyKind {
+  checkHas('a capture key', key, []);
   if (key.mode === 'piecewise') return 'piecewise';
   return key.prefillRequests > 0 ? 'mixed' : 'decode';
 }

@@ -1,4 +1,4 @@
-import { Faults, type Limits } from '../config.js';
+import { checkHas, checkList, checkOptions, Faults, type Limits } from '../config.js';
 import { gcd } from '../numbers.js';
 import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
 import { type CaptureKey, decodeKey, keyKind } from './capture-key.js';
@@ -27,6 +27,9 @@ export interface DecodePlanOptions {
  * Sources: vLLM's CudaGraphManager (rounding per graph); vLLM PR 27771 (twins).
  */
 export function decodePlan(options: DecodePlanOptions): CapturePlan {
+  checkOptions('the options of decodePlan', options, ['sizes', 'limits'], ['policy', 'twins']);
+  checkList('sizes', options.sizes);
+  checkHas('limits', options.limits, ['maxNumSeqs', 'queryLen']);
   const { maxNumSeqs, queryLen } = options.limits;
   const faults = new Faults();
   faults.integer('limits.maxNumSeqs', maxNumSeqs, 1, 1 << 16);

@@ -1,18 +1,29 @@
-import { Faults, type Limits } from '../config.js';
+import { checkHas, Faults, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { MAX_QUERY_LENS } from '../layout/index.js';
 import type { CheckedPolicy } from '../policy/index.js';
 import { type CaptureKey, decodeKey } from './capture-key.js';
 import { type CapturePlan, divides, queryLens } from './capture-plan.js';
 
+/** Most graphs of a plan: installing one looks at every pair of them. */
+const MAX_KEYS = 1 << 15;
+
 const KEY_FIELDS = Object.keys(decodeKey(1, 1, 1)) as readonly (keyof CaptureKey)[];
 
 /** Throws `ERR_CONFIG_INVALID` with everything that keeps `plan` from being run under `limits` and `policy`. */
 export function checkPlan(plan: CapturePlan, limits: Limits, policy: CheckedPolicy): void {
+  checkHas('a capture plan', plan, []);
   if (!Array.isArray(plan.keys)) {
     throw new LockstepError('ERR_CONFIG_INVALID', 'A capture plan must have its graphs in an array named keys', {
       plan,
     });
+  }
+  if (plan.keys.length > MAX_KEYS) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `A capture plan has ${plan.keys.length} graphs; it can have ${MAX_KEYS} at most: leave out those of sizes near each other`,
+      { keys: plan.keys.length, limit: MAX_KEYS },
+    );
   }
   const faults = new Faults();
   const seen = new Set<string>();

@@ -60,6 +60,9 @@ export const ENUMS = {
   PART_SIZES: { agreed: 0, local: 1 },
   PREPARE: { decision: 0, local: 1 },
   CAPTURE_GUARD: { all: 0, none: 1 },
+  GRAPH_LOOKUP: { agreed: 0, own: 1 },
+  IDLE_RANKS: { dummy: 0, return: 1 },
+  DUMMIES: { agreed: 0, eager: 1, 'one-token': 2 },
   VETO: { none: 0, 'embeddings-override': 1, 'shared-block': 2, 'cascade-attention': 3, 'encoder-output': 4, other: 5 },
   EMPTY_PART: { dummy: 0, plain: 1 },
   RESOLVE: {

@@ -123,9 +123,9 @@ export const POLICY_WORDS = [
   'partSizes',
   'prepare',
   'captureGuard',
-  'reserved25',
-  'reserved26',
-  'reserved27',
+  'graphLookup',
+  'idleRanks',
+  'dummies',
 ] as const;
 
 /** The facts of the scheduled batch, before any rule is applied to it. */

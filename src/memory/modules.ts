@@ -1,3 +1,4 @@
+import { checkOptions } from '../config.js';
 import { type ErrorDetails, LockstepError, shown } from '../errors.js';
 import type { MetadataExports, RulesExports } from './exports.js';
 import { hasSimd, type WasmMemory, type WasmModule, wasmApi } from './wasm-api.js';
@@ -32,6 +33,7 @@ const builtIn = new Map<string, Promise<WasmModule>>();
 
 /** Compiles the planner's modules, the built-in ones once; `sources` overrides where they come from (bundlers, browsers). */
 export async function loadModules(sources: WasmSources = {}, simd: SimdChoice = 'auto'): Promise<PlannerModules> {
+  checkOptions('wasm', sources, [], ['rules', 'metadata']);
   const name = metadataFile(simd);
   const [rules, metadata] = await Promise.all([
     sources.rules === undefined ? compileBuiltIn('rules.wasm') : compile(sources.rules),

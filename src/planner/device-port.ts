@@ -1,4 +1,5 @@
 import type { PlannerMemory, Uploads } from '../batch/index.js';
+import { checkHas } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { RegionTable } from '../memory/index.js';
@@ -33,6 +34,7 @@ export class DevicePort {
 
   /** Requests before part `part` of an ubatched key; every decision with that key cuts it so. Errors: ERR_INPUT_INVALID. */
   partCut(key: CaptureKey, part: number): number {
+    checkHas('a capture key', key, ['parts', 'decodeRequests', 'queryLen']);
     checkPart(key.parts, part);
     return this.#memory.rules.partCut(key.decodeRequests, key.queryLen, key.parts, part);
   }
@@ -42,6 +44,7 @@ export class DevicePort {
    * ERR_INPUT_INVALID.
    */
   partShare(key: CaptureKey, parts: number, part: number): number {
+    checkHas('a capture key', key, ['tokens']);
     checkPart(parts, part);
     return this.#memory.rules.partShare(key.tokens, parts, part);
   }

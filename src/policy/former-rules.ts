@@ -13,12 +13,24 @@ export interface FormerRules {
   readonly prepare: keyof typeof ENUMS.PREPARE;
   /** Before a capture all ranks agree that each has what it needs (current), or there is no agreement: 'none' (TensorRT-LLM before 14986). */
   readonly captureGuard: keyof typeof ENUMS.CAPTURE_GUARD;
+  /** The graph is the one agreed (current), or each rank looks it up by its own counts: 'own' (Megatron before pull request 3033). */
+  readonly graphLookup: keyof typeof ENUMS.GRAPH_LOOKUP;
+  /** A rank without requests runs a dummy (current), or returns before the step's collectives: 'return' (vLLM before pull request 28224). */
+  readonly idleRanks: keyof typeof ENUMS.IDLE_RANKS;
+  /**
+   * A dummy runs as agreed (current), 'eager' whatever the others run (vLLM before pull request 24963), or on the graph of a batch of
+   * 'one-token' (vLLM before pull request 25906).
+   */
+  readonly dummies: keyof typeof ENUMS.DUMMIES;
 }
 
 const CHOICES = {
   partSizes: ENUMS.PART_SIZES,
   prepare: ENUMS.PREPARE,
   captureGuard: ENUMS.CAPTURE_GUARD,
+  graphLookup: ENUMS.GRAPH_LOOKUP,
+  idleRanks: ENUMS.IDLE_RANKS,
+  dummies: ENUMS.DUMMIES,
 } as const;
 
 /** The current rule in place of each former one. */
@@ -26,6 +38,9 @@ export const TODAYS_RULES: FormerRules = Object.freeze({
   partSizes: 'agreed',
   prepare: 'decision',
   captureGuard: 'all',
+  graphLookup: 'agreed',
+  idleRanks: 'dummy',
+  dummies: 'agreed',
 });
 
 const NAMES = Object.keys(TODAYS_RULES) as (keyof FormerRules)[];

@@ -6,7 +6,7 @@ import {
   RawRules,
   type ReasonCode,
 } from '../agreement/index.js';
-import type { Limits } from '../config.js';
+import { checkHas, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { lineRefusal, type RefuseLine, sourceName } from '../input/index.js';
 import type { CapturePlan } from '../keys/index.js';
@@ -63,6 +63,7 @@ export interface ReplayedLog {
  * line, ERR_CONFIG_INVALID, ERR_ABORTED.
  */
 export async function replayLog(source: TraceSource, options: ReplayOptions): Promise<ReplayedLog> {
+  checkHas('the options of replayLog', options, ['limits', 'policy', 'plan']);
   const file = sourceName(source);
   const { signal } = options;
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');

@@ -1,10 +1,11 @@
+import { checkHas } from '../config.js';
 import { openDevice } from '../device/index.js';
 import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';
 import { type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
-import type { RequestTable, SchedulerStats } from '../workload/index.js';
+import { checkTable, type RequestTable, type SchedulerStats } from '../workload/index.js';
 import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
 import type { RunProgress } from './run-loop.js';
 import { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
@@ -99,6 +100,8 @@ export async function runWorkload(
   options: RunOptions = {},
   control: RunControl = {},
 ): Promise<RunSummary> {
+  checkTable(requests);
+  checkHas('the options of a run', options, []);
   if (options.transport === 'mpi') return (await runMpiRank(requests, options, control)).summary;
   const complete = completeRunOptions(options);
   const start = performance.now();

@@ -3,7 +3,7 @@ import { type DecisionView, RawRules, VoteGroup } from '../agreement/index.js';
 import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import type { SimulatedSpan } from '../formats/index.js';
 import { loadModules } from '../memory/index.js';
-import { type Chunk, type RequestTable, SchedulerModel } from '../workload/index.js';
+import { type Chunk, checkTable, type RequestTable, SchedulerModel } from '../workload/index.js';
 import { DecisionCounters, type DecisionCounts, paddingRatio, paddingRatios } from './run-counters.js';
 import type { RunProgress } from './run-loop.js';
 import type { RunSummary } from './run-workload.js';
@@ -75,6 +75,7 @@ export async function simulate(
   options: SimulateOptions = {},
   control: SimulateControl = {},
 ): Promise<SimulateSummary> {
+  checkTable(requests);
   const complete = completeSimulateOptions(options);
   const modules = await loadModules();
   const start = performance.now();

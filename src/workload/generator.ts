@@ -1,3 +1,4 @@
+import { checkHas } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { exp, log, Random } from './random.js';
 import { HASH_BLOCK_TOKENS, type Request, RequestTable } from './request.js';
@@ -57,6 +58,7 @@ const MAX_REQUESTS = 10_000_000;
  * Throws `ERR_INPUT_INVALID` for a value out of range.
  */
 export function generateWorkload(options: WorkloadOptions): RequestTable {
+  checkHas('the options of generateWorkload', options, ['requests']);
   const { requests, seed = 0, requestsPerSecond = 5.53, prefixes = null } = options;
   const possible = Number.isSafeInteger(requests) && requests >= 1 && requests <= MAX_REQUESTS;
   check('requests', requests, possible, `an integer from 1 to ${MAX_REQUESTS}`);

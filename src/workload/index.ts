@@ -31,7 +31,15 @@ export {
 export { isStepLine, type LoggedShape, type LogPlace, stepLineShape, stepShape } from './histogram/step-log.js';
 export { type LoggedLine, type LogObject, LogReader } from './log-reader.js';
 export { hash32 } from './random.js';
-export { HASH_BLOCK_TOKENS, type Request, RequestTable, RequestTableBuilder, type SharedRequests } from './request.js';
+export {
+  checkTable,
+  HASH_BLOCK_TOKENS,
+  type Request,
+  RequestTable,
+  RequestTableBuilder,
+  type RequestTableOptions,
+  type SharedRequests,
+} from './request.js';
 export { scalePrompts } from './scale-prompts.js';
 export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';
 export type { RankLimits, RankStats } from './scheduler/rank-scheduler.js';
@@ -47,5 +55,7 @@ export type {
   StepSchedule,
 } from './scheduler/step-schedule.js';
 export { rejectedDraftId, tokenId } from './token-id.js';
+export { type LengthFacts, type TraceFacts, traceFacts } from './trace-facts.js';
 export { AZURE, CsvTrace } from './traces/csv.js';
-export { detectTrace, type ReadTraceOptions, readRequests, readTrace } from './traces/read-trace.js';
+export { TIME_UNITS, type TimeUnit, TRACE_FIELDS, type TraceField, type TraceReading } from './traces/fields.js';
+export { detectTrace, type ReadTraceOptions, readRequests, readTrace, TRACE_KINDS } from './traces/read-trace.js';

@@ -10,6 +10,11 @@ export interface SharedRequests {
   readonly hashOffsets: SharedArrayBuffer;
   /** f64[hashOffsets[requests]]. */
   readonly hashIds: SharedArrayBuffer;
+  /** Tokens of a hash id; absent for 512. */
+  readonly hashBlockTokens?: number;
+  /** i32[requests] and f64[requests] of requests that follow others; absent where none does. */
+  readonly after?: SharedArrayBuffer;
+  readonly delayMs?: SharedArrayBuffer;
 }
 
 /** Room for so many requests at first; it doubles when it is full. */
@@ -26,6 +31,8 @@ export class RequestColumns {
   #hashes = 0;
   #length = 0;
   #ascending = true;
+  /** By the index of a request that follows another: which one, and after how many ms. */
+  readonly #follows = new Map<number, { readonly after: number; readonly delayMs: number }>();
 
   get length(): number {
     return this.#length;
@@ -50,6 +57,11 @@ export class RequestColumns {
     this.#tokens[2 * index + 1] = outputTokens;
     if (hashIds !== null) this.#addHashes(hashIds);
     this.#hashEnds[index] = this.#hashes;
+  }
+
+  /** The request added last follows an earlier one. */
+  follow(after: number, delayMs: number): void {
+    this.#follows.set(this.#length - 1, { after, delayMs });
   }
 
   #addHashes(hashIds: readonly number[]): void {
@@ -90,7 +102,20 @@ export class RequestColumns {
       offset += end - begin;
       hashOffsets[to + 1] = offset;
     }
-    return shared;
+    return this.#follows.size === 0 ? shared : { ...shared, ...this.#chains(order) };
+  }
+
+  /** Which request follows which, in the new order. */
+  #chains(order: Uint32Array | null): Required<Pick<SharedRequests, 'after' | 'delayMs'>> {
+    const place = new Int32Array(this.#length);
+    for (let to = 0; to < this.#length; to++) place[order === null ? to : order[to]] = to;
+    const after = new Int32Array(new SharedArrayBuffer(this.#length * 4)).fill(-1);
+    const delayMs = new Float64Array(new SharedArrayBuffer(this.#length * 8));
+    for (const [index, follows] of this.#follows) {
+      after[place[index]] = place[follows.after];
+      delayMs[place[index]] = follows.delayMs;
+    }
+    return { after: after.buffer, delayMs: delayMs.buffer };
   }
 
   /** Indices by arrival; null where they come so. */

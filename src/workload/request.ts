@@ -1,9 +1,10 @@
-import { LockstepError } from '../errors.js';
+import { checkHas, Faults } from '../config.js';
+import { LockstepError, shown } from '../errors.js';
 import { RequestColumns, type SharedRequests } from './request-columns.js';
 
 export type { SharedRequests } from './request-columns.js';
 
-/** Tokens that one hash id of a trace stands for. Source: Mooncake's trace release (FAST'25). */
+/** Tokens that one hash id of a trace stands for, unless the trace says another number. Source: Mooncake's trace release (FAST'25). */
 export const HASH_BLOCK_TOKENS = 512;
 
 /** One request of a trace or of a generated workload. */
@@ -16,8 +17,15 @@ export interface Request {
   readonly inputTokens: number;
   /** Tokens to generate; 0 ends the request with its prefill. */
   readonly outputTokens: number;
-  /** One id per 512 tokens of the prompt, the last one possibly covering fewer; null where the trace has none. */
+  /** One id per hash block (512 tokens by default) of the prompt, the last one possibly covering fewer; null where the trace has none. */
   readonly hashIds: readonly number[] | null;
+  /**
+   * The `id` of the request, added before this one, that this one follows: it arrives `delayMs` after that one ended, and `arrivalMs`
+   * is the earliest that it can be. Absent where it arrives at a time of its own.
+   */
+  readonly after?: number;
+  /** Absent without `after`. */
+  readonly delayMs?: number;
 }
 
 /** Most tokens of a request, which an i32 holds. */
@@ -40,6 +48,12 @@ export class RequestTable implements Iterable<Request> {
   readonly hashOffsets: Int32Array<SharedArrayBuffer>;
   /** f64[hashOffsets[length]]: a hash id may be any safe integer. */
   readonly hashIds: Float64Array<SharedArrayBuffer>;
+  /** Tokens that one hash id stands for. */
+  readonly hashBlockTokens: number;
+  /** i32[length]: the request that each follows, -1 for none; null where none follows another. */
+  readonly after: Int32Array<SharedArrayBuffer> | null;
+  /** f64[length], ms from the end of the request that it follows; null like `after`. */
+  readonly delayMs: Float64Array<SharedArrayBuffer> | null;
 
   private constructor(shared: SharedRequests) {
     this.arrivalMs = new Float64Array(shared.arrivalMs);
@@ -47,6 +61,9 @@ export class RequestTable implements Iterable<Request> {
     this.outputTokens = new Int32Array(shared.outputTokens);
     this.hashOffsets = new Int32Array(shared.hashOffsets);
     this.hashIds = new Float64Array(shared.hashIds);
+    this.hashBlockTokens = shared.hashBlockTokens ?? HASH_BLOCK_TOKENS;
+    this.after = shared.after === undefined ? null : new Int32Array(shared.after);
+    this.delayMs = shared.delayMs === undefined ? null : new Float64Array(shared.delayMs);
     this.length = this.arrivalMs.length;
   }
 
@@ -54,30 +71,39 @@ export class RequestTable implements Iterable<Request> {
    * Sorts by arrival (requests of equal arrival keep their order), numbers the requests from 0 and counts time from
    * the earliest. Throws `ERR_INPUT_INVALID` for a request that no trace could hold.
    */
-  static from(requests: Iterable<Omit<Request, 'id'>>): RequestTable {
-    const builder = new RequestTableBuilder();
+  static from(requests: Iterable<Omit<Request, 'id'>>, options: RequestTableOptions = {}): RequestTable {
+    const builder = new RequestTableBuilder(options);
     for (const request of requests) builder.add(request);
     return builder.table();
   }
 
   /** `from` for a stream of requests, such as `readTrace` gives. */
-  static async collect(requests: AsyncIterable<Omit<Request, 'id'>>): Promise<RequestTable> {
-    const builder = new RequestTableBuilder();
+  static async collect(
+    requests: AsyncIterable<Omit<Request, 'id'>>,
+    options: RequestTableOptions = {},
+  ): Promise<RequestTable> {
+    const builder = new RequestTableBuilder(options);
     for await (const request of requests) builder.add(request);
     return builder.table();
   }
 
   /** The table that `toShared` described, over the same memory. Throws `ERR_INPUT_INVALID` when the sizes disagree. */
   static fromShared(shared: SharedRequests): RequestTable {
+    checkHas('the shared arrays', shared, ['arrivalMs', 'inputTokens', 'outputTokens', 'hashOffsets', 'hashIds']);
     const requests = shared.arrivalMs.byteLength / 8;
     const offsets = new Int32Array(shared.hashOffsets);
     const agrees =
       shared.inputTokens.byteLength === requests * 4 &&
       shared.outputTokens.byteLength === requests * 4 &&
       offsets.length === requests + 1 &&
-      shared.hashIds.byteLength === (offsets[requests] as number) * 8;
+      shared.hashIds.byteLength === (offsets[requests] as number) * 8 &&
+      (shared.after?.byteLength ?? requests * 4) === requests * 4 &&
+      shared.delayMs?.byteLength === (shared.after === undefined ? undefined : requests * 8);
     if (!agrees) {
-      const bytes = Object.fromEntries(Object.entries(shared).map(([name, buffer]) => [name, buffer.byteLength]));
+      const buffers = Object.entries(shared).filter(([, buffer]) => buffer instanceof SharedArrayBuffer);
+      const bytes = Object.fromEntries(
+        buffers.map(([name, buffer]) => [name, (buffer as SharedArrayBuffer).byteLength]),
+      );
       throw new LockstepError(
         'ERR_INPUT_INVALID',
         `the shared arrays are not those of one table (${JSON.stringify(bytes)} bytes); pass on what toShared() returned`,
@@ -95,6 +121,10 @@ export class RequestTable implements Iterable<Request> {
       outputTokens: this.outputTokens.buffer,
       hashOffsets: this.hashOffsets.buffer,
       hashIds: this.hashIds.buffer,
+      ...(this.hashBlockTokens === HASH_BLOCK_TOKENS ? {} : { hashBlockTokens: this.hashBlockTokens }),
+      ...(this.after === null || this.delayMs === null
+        ? {}
+        : { after: this.after.buffer, delayMs: this.delayMs.buffer }),
     };
   }
 
@@ -114,6 +144,9 @@ export class RequestTable implements Iterable<Request> {
       inputTokens: this.inputTokens[id] as number,
       outputTokens: this.outputTokens[id] as number,
       hashIds: start === end ? null : Array.from(this.hashIds.subarray(start, end)),
+      ...(this.after === null || this.delayMs === null || this.after[id] < 0
+        ? {}
+        : { after: this.after[id], delayMs: this.delayMs[id] }),
     };
   }
 
@@ -122,14 +155,40 @@ export class RequestTable implements Iterable<Request> {
   }
 }
 
+/** Throws ERR_INPUT_INVALID for anything but a table. */
+export function checkTable(table: unknown): void {
+  if (table instanceof RequestTable) return;
+  const message = `requests are ${shown(table)}; give a RequestTable: of readRequests, generateWorkload or RequestTable.from`;
+  throw new LockstepError('ERR_INPUT_INVALID', message);
+}
+
+/** What a table is made with. */
+export interface RequestTableOptions {
+  /** Tokens that one hash id stands for. Default 512. */
+  readonly hashBlockTokens?: number | undefined;
+}
+
 /** Makes a table of requests that come one by one, in any order. */
 export class RequestTableBuilder {
   readonly #columns = new RequestColumns();
+  readonly #hashBlockTokens: number;
+
+  /** Throws `ERR_CONFIG_INVALID`. */
+  constructor(options: RequestTableOptions = {}) {
+    const faults = new Faults();
+    faults.names('options of a request table', options, ['hashBlockTokens']);
+    const { hashBlockTokens = HASH_BLOCK_TOKENS } = options ?? {};
+    faults.integer('hashBlockTokens', hashBlockTokens, 1, 1 << 20);
+    faults.throwIfAny('This request table');
+    this.#hashBlockTokens = hashBlockTokens;
+  }
 
   /** Throws `ERR_INPUT_INVALID` for a request that no trace could hold. */
   add(request: Omit<Request, 'id'>): void {
-    checkRequest(request, this.#columns.length);
-    this.#columns.add(request.arrivalMs, request.inputTokens, request.outputTokens, request.hashIds);
+    checkRequest(request, this.#columns.length, this.#hashBlockTokens);
+    const { arrivalMs, inputTokens, outputTokens, hashIds, after, delayMs } = request;
+    this.#columns.add(arrivalMs, inputTokens, outputTokens, hashIds);
+    if (after !== undefined) this.#columns.follow(after, delayMs ?? 0);
   }
 
   /** The requests sorted by arrival, numbered anew. Throws `ERR_INPUT_INVALID` for more hash ids than a table can index. */
@@ -142,18 +201,32 @@ export class RequestTableBuilder {
         { requests: length, hashIds: hashes, limit: MAX_TOKENS },
       );
     }
-    return RequestTable.fromShared(this.#columns.toShared());
+    const hashBlockTokens = this.#hashBlockTokens;
+    return RequestTable.fromShared({
+      ...this.#columns.toShared(),
+      ...(hashBlockTokens === HASH_BLOCK_TOKENS ? {} : { hashBlockTokens }),
+    });
   }
 }
 
-function checkRequest({ arrivalMs, inputTokens, outputTokens, hashIds }: Omit<Request, 'id'>, index: number): void {
+function checkRequest(
+  { arrivalMs, inputTokens, outputTokens, hashIds, after, delayMs = 0 }: Omit<Request, 'id'>,
+  index: number,
+  hashBlockTokens: number,
+): void {
+  if (after !== undefined && !(Number.isInteger(after) && after >= 0 && after < index)) {
+    refuse(index, 'after', 'the number of a request before it', after);
+  }
+  if (!(delayMs >= 0 && Number.isFinite(delayMs))) {
+    refuse(index, 'delayMs', 'a finite number of milliseconds, not negative', delayMs);
+  }
   if (!Number.isFinite(arrivalMs)) refuse(index, 'arrivalMs', 'a finite number of milliseconds', arrivalMs);
   if (!isCount(inputTokens) || inputTokens === 0) {
     refuse(index, 'inputTokens', `an integer from 1 to ${MAX_TOKENS}`, inputTokens);
   }
   if (!isCount(outputTokens)) refuse(index, 'outputTokens', `an integer from 0 to ${MAX_TOKENS}`, outputTokens);
   if (hashIds === null) return;
-  const problem = hashIdsProblem(hashIds, inputTokens, outputTokens);
+  const problem = hashIdsProblem(hashIds, inputTokens, outputTokens, hashBlockTokens);
   if (problem !== null) refuse(index, 'hashIds', problem.expected, problem.found);
 }
 
@@ -177,22 +250,27 @@ export interface Problem {
 }
 
 /**
- * What is wrong with hash ids, or null: they are non-negative safe integers, one per 512 tokens of the prompt. A trace
+ * What is wrong with hash ids, or null: they are non-negative safe integers, one per hash block of the prompt. A trace
  * may also hash what was generated, so ids up to the end of the output are accepted, and those past the prompt are not
  * used; more than that means ids of another block size, which would share the wrong tokens.
  */
-export function hashIdsProblem(hashIds: unknown, inputTokens: number, outputTokens: number): Problem | null {
+export function hashIdsProblem(
+  hashIds: unknown,
+  inputTokens: number,
+  outputTokens: number,
+  blockTokens: number = HASH_BLOCK_TOKENS,
+): Problem | null {
   if (!Array.isArray(hashIds)) {
-    return { expected: 'an array of ids, one per 512 tokens of the prompt', found: hashIds };
+    return { expected: `an array of ids, one per ${blockTokens} tokens of the prompt`, found: hashIds };
   }
   const wrong = hashIds.findIndex((id) => !Number.isSafeInteger(id) || id < 0);
   if (wrong >= 0) return { expected: 'non-negative integers of at most 2^53 - 1', found: hashIds[wrong] };
-  const least = Math.ceil(inputTokens / HASH_BLOCK_TOKENS);
-  const most = Math.ceil((inputTokens + outputTokens) / HASH_BLOCK_TOKENS);
+  const least = Math.ceil(inputTokens / blockTokens);
+  const most = Math.ceil((inputTokens + outputTokens) / blockTokens);
   if (hashIds.length >= least && hashIds.length <= most) return null;
   const counts = least === most ? `${least}` : `${least} to ${most}`;
   return {
-    expected: `${counts} ids of 512-token blocks for ${inputTokens} input and ${outputTokens} output tokens`,
+    expected: `${counts} ids of ${blockTokens}-token blocks (hashBlockTokens, --hash-block-size) for ${inputTokens} input and ${outputTokens} output tokens`,
     found: hashIds.length,
   };
 }

@@ -1,5 +1,5 @@
 import { hash32, mix32 } from './random.js';
-import { HASH_BLOCK_TOKENS, type RequestTable } from './request.js';
+import type { RequestTable } from './request.js';
 
 /** Keep ids of hashed prompts, unhashed tokens and rejected drafts apart. */
 const HASHED = 1;
@@ -9,15 +9,15 @@ const MODULUS = 2 ** 31;
 
 /**
  * Token of a request at a position: an i32 of at least 0. A prompt token of a request with hash ids follows from its
- * hash id and its offset in the 512-token block, so that prompts which share a hash id share its tokens; every other
+ * hash id and its offset in its hash block, so that prompts which share a hash id share its tokens; every other
  * token follows from request and position.
  */
 export function tokenId(table: RequestTable, request: number, position: number): number {
   const hashed = table.hashOffsets[request] as number;
   if (position < (table.inputTokens[request] as number) && hashed < (table.hashOffsets[request + 1] as number)) {
-    const block = Math.floor(position / HASH_BLOCK_TOKENS);
+    const block = Math.floor(position / table.hashBlockTokens);
     const hashId = table.hashIds[hashed + block] as number;
-    return hash32(HASHED, hashId, position - block * HASH_BLOCK_TOKENS) >>> 1;
+    return hash32(HASHED, hashId, position - block * table.hashBlockTokens) >>> 1;
   }
   return hash32(OWN, request, position) >>> 1;
 }

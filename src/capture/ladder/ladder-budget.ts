@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkHas, checkList, Faults } from '../../config.js';
 import type { LadderCurve, OptimalLadder } from './ladder-curve.js';
 
 /** Several ladders that share a number of graphs: one of each curve, in the order of the curves. */
@@ -19,6 +19,8 @@ export interface SharedBudget {
  * `maxGraphs`. Takes O(curves * graphs^2). Errors: ERR_CONFIG_INVALID.
  */
 export function shareGraphs(curves: readonly LadderCurve[], maxGraphs: number): SharedBudget[] {
+  checkList('curves', curves);
+  for (const curve of curves) checkHas('a curve', curve, ['ladders']);
   const faults = new Faults();
   faults.integer('maxGraphs', maxGraphs, 1, 1 << 16);
   faults.check(curves.length > 0, 'there are no curves to share graphs among');

@@ -1,3 +1,4 @@
+import { checkList } from '../../config.js';
 import type { LadderScore } from './ladder-score.js';
 
 /** The best ladder of some number of graphs. */
@@ -17,6 +18,7 @@ export class LadderCurve {
   readonly ladders: readonly OptimalLadder[];
 
   constructor(ladders: readonly OptimalLadder[]) {
+    checkList('ladders', ladders);
     this.ladders = Object.freeze([...ladders]);
   }
 

@@ -1,3 +1,4 @@
+import { checkList } from '../../config.js';
 import { leastTokensOn } from '../../policy/index.js';
 
 /** The score of a ladder on a histogram of step sizes. */
@@ -27,6 +28,9 @@ export function scoreLadder(
   sizes: ArrayLike<number>,
   maxPaddingFactor: number = Infinity,
 ): LadderScore {
+  checkList('counts', counts);
+  checkList('costs', costs);
+  checkList('sizes', sizes);
   const eagerCost = costs[sizes[sizes.length - 1]];
   let refused = 0;
   let steps = 0;

@@ -1,4 +1,4 @@
-import type { LogBatch, LogLineReader } from '../log-batch.js';
+import { type LogBatch, type LogFact, type LogLineReader, sizesOf } from '../log-batch.js';
 
 /** The rest of the line describes the batch. Older versions have a full stop for the comma, and some a step number in brackets. */
 const BATCH = /\b(Decode|Prefill) batch(?: \[\d+\])?[,.](.*)/;
@@ -11,21 +11,59 @@ const TOKENS = /#new-token: (\d+)\b/;
 /** `cuda graph: True`, or of another device. */
 const GRAPH = /\b\w+ graph: (True|False)\b/;
 
+/** `[2026-05-07 05:58:00 DP1 TP1 EP1]`: the second, and the rank under data parallelism. */
+const PREFIX = /\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)([^\]]{0,64})\]/;
+const RANK = /\bDP(\d+)\b/;
+
+/** The sizes of decode graphs, in requests; versions before 2026 name the list in a line of its own. */
+const SIZES = /Capture (?:target (?:decode|verify) CUDA graph begin\..*\bbs=|cuda graph bs )\[([\d, ]+)\]/;
+
+/** What capturing took; prefill graphs are not counted. */
+const CAPTURED =
+  /Capture (?:((?:target|draft) \w+) CUDA|cuda) graph end\. (?:elapsed=|Time elapsed: )([\d.]+) s[,.]?(.*)/;
+const MEMORY = /mem usage=(\d+(?:\.\d+)?) GB/;
+
 /**
- * SGLang's lines about batches. A decode line counts requests, each of `queryLen` tokens; its `#token` is the KV cache's. A
- * prefill line counts the tokens that are computed. Source: SGLang `SchedulerMetricsMixin`.
+ * SGLang's lines about batches and captures. A decode line counts requests, each of `queryLen` tokens; its `#token` is the KV cache's. A
+ * prefill line counts the tokens that are computed. Memory is in units of 2^30 bytes. Source: SGLang `SchedulerMetricsMixin`, `ModelRunner`.
  */
 export function sglangLogReader(queryLen: number): LogLineReader {
-  return (line) => {
-    const [, kind, fields] = BATCH.exec(line) ?? [];
-    if (kind === undefined) return null;
-    const count = (field: RegExp): number => Number(field.exec(fields)?.[1] ?? 0);
-    const decode = kind === 'Decode';
-    const requests = count(decode ? RUNNING : SEQUENCES);
-    const tokens = decode ? requests * queryLen : count(TOKENS);
-    if (requests < 1 || tokens < 1) return null;
-    const graph = GRAPH.exec(fields)?.[1];
-    const mode: LogBatch['mode'] = graph === undefined ? undefined : graph === 'True' ? 'graph' : 'eager';
-    return { phase: decode ? 'decode' : 'prefill', tokens, requests, ...(mode && { mode }), count: 1 };
+  return (line) =>
+    line.includes(' batch') ? batchOf(line, queryLen) : line.includes('Capture ') ? captureOf(line, queryLen) : null;
+}
+
+function batchOf(line: string, queryLen: number): LogFact | null {
+  const [, kind, fields] = BATCH.exec(line) ?? [];
+  if (kind === undefined) return null;
+  const count = (field: RegExp): number => Number(field.exec(fields)?.[1] ?? 0);
+  const decode = kind === 'Decode';
+  const requests = count(decode ? RUNNING : SEQUENCES);
+  const tokens = decode ? requests * queryLen : count(TOKENS);
+  const [, moment, ranks] = PREFIX.exec(line) ?? [];
+  const rank = RANK.exec(ranks ?? '')?.[1];
+  const busy = requests >= 1 && tokens >= 1;
+  if (!busy && rank === undefined) return null;
+  const graph = GRAPH.exec(fields)?.[1];
+  const mode: LogBatch['mode'] = graph === undefined ? undefined : graph === 'True' ? 'graph' : 'eager';
+  return {
+    kind: 'batch',
+    batch: {
+      phase: decode ? 'decode' : 'prefill',
+      tokens: busy ? tokens : 0,
+      requests: busy ? requests : 0,
+      ...(mode && { mode }),
+      count: 1,
+    },
+    rank,
+    moment,
   };
+}
+
+function captureOf(line: string, queryLen: number): LogFact | null {
+  const sizes = sizesOf(SIZES.exec(line)?.[1] ?? '');
+  if (sizes !== null) return { kind: 'sizes', sizes: sizes.map((requests) => requests * queryLen) };
+  const [, what = 'decode', seconds, rest] = CAPTURED.exec(line) ?? [];
+  if (seconds === undefined || what.endsWith('prefill')) return null;
+  const gigabytes = Number(MEMORY.exec(rest)?.[1] ?? 0);
+  return { kind: 'capture', what, capture: { bytes: Math.round(gigabytes * 2 ** 30), seconds: Number(seconds) } };
 }

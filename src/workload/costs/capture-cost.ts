@@ -1,3 +1,4 @@
+import { checkHas, checkList } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 
 const GIB = 2 ** 30;
@@ -27,6 +28,8 @@ export interface LadderCapture {
 
 /** Memory and seconds of capturing graphs of these sizes in tokens. */
 export function captureOf(cost: CaptureCost, sizes: readonly number[]): LadderCapture {
+  checkHas('a capture cost', cost, ['poolBytesPerToken', 'bytesPerGraph', 'firstSeconds', 'secondsPerGraph']);
+  checkList('sizes', sizes, 'numbers');
   if (sizes.length === 0) return { graphBytes: 0, seconds: 0 };
   const largest = sizes.reduce((most, size) => Math.max(most, size));
   return {

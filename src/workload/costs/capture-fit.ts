@@ -1,3 +1,4 @@
+import { checkHas, checkList } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { lineRefusal, type RefuseLine, sourceName, type TextSource } from '../../input/index.js';
 import { type LoggedLine, LogReader } from '../log-reader.js';
@@ -28,6 +29,8 @@ export interface CaptureFit {
  * ERR_INPUT_INVALID for an empty log.
  */
 export function fitCaptureCost(records: readonly CaptureLogRecord[], source = 'a capture log'): CaptureFit {
+  checkList('records', records);
+  for (const record of records) checkHas('a record', record, ['reservedBytes', 'seconds']);
   if (records.length === 0) {
     throw new LockstepError('ERR_INPUT_INVALID', `${source}: no captured graph to fit to; capture at least one`, {
       source,

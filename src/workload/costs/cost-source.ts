@@ -1,3 +1,4 @@
+import { checkHas } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import type { CostModel } from './cost-model.js';
 import { readCostTable } from './cost-table.js';
@@ -15,6 +16,7 @@ export type CostSource = { readonly tensorParallelSize?: number | undefined } & 
  * default is 1. Errors: ERR_INPUT_INVALID for a table, ERR_CONFIG_INVALID for a roofline, ERR_ABORTED.
  */
 export async function readCosts(source: CostSource, maxSize: number, signal?: AbortSignal): Promise<CostModel> {
+  checkHas('a source of costs', source, []);
   const { tensorParallelSize } = source;
   if ('file' in source) return readCostTable(source.file, { maxSize, tensorParallelSize, signal });
   return rooflineCosts({ gpu: source.gpu, model: source.model, tensorParallelSize, maxSize });
@@ -22,7 +24,7 @@ export async function readCosts(source: CostSource, maxSize: number, signal?: Ab
 
 /** GPU and model of `h100:llama-3-70b`. Errors: ERR_CONFIG_INVALID with the names there are. */
 export function parseCostModel(text: string): { readonly gpu: GpuName; readonly model: ModelName } {
-  const [gpu, model, ...more] = text.split(':');
+  const [gpu = '', model, ...more] = `${String(text)}`.split(':');
   const known = more.length === 0 && Object.hasOwn(GPUS, gpu) && model !== undefined && Object.hasOwn(MODELS, model);
   if (known) return { gpu: gpu as GpuName, model: model as ModelName };
   const [gpus, models] = [GPUS, MODELS].map((names) => Object.keys(names).join(', '));

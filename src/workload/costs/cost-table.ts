@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkOptions, Faults } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import { lineRefusal, type RefuseLine, readCsv, readText, sourceName, type TextSource } from '../../input/index.js';
 import { type CostModel, checkMaxSize, type RaisedCost } from './cost-model.js';
@@ -38,6 +38,7 @@ interface Measured {
  * for a tensor parallel size that is not there or not chosen, and for a table that ends below `maxSize`; ERR_ABORTED.
  */
 export async function readCostTable(source: TextSource, options: CostTableOptions): Promise<CostModel> {
+  checkOptions('the options of a cost table', options, ['maxSize'], ['tensorParallelSize', 'signal']);
   const { maxSize, tensorParallelSize } = options;
   checkMaxSize(maxSize);
   const faults = new Faults();

@@ -1,4 +1,4 @@
-import { HASH_BLOCK_TOKENS, type RequestTable } from '../request.js';
+import type { RequestTable } from '../request.js';
 import { grown } from './grown.js';
 import { PrefixTrie } from './prefix-trie.js';
 
@@ -94,9 +94,9 @@ export class RequestState {
     this.previous = new Int32Array(capacity);
   }
 
-  /** The requests of a table, whose prefixes are chains of 512-token hash ids. */
+  /** The requests of a table, whose prefixes are chains of hash ids. */
   static of(table: RequestTable, blockSize: number): RequestState {
-    const state = new RequestState(table, blockSize, HASH_BLOCK_TOKENS);
+    const state = new RequestState(table, blockSize, table.hashBlockTokens);
     state.promptTokens.set(table.inputTokens);
     state.maxTokens.set(table.outputTokens);
     for (let request = 0; request < table.length; request++) {

@@ -1,6 +1,7 @@
 import { LockstepError } from '../../errors.js';
 import { hash2, hashOnto } from '../random.js';
-import type { RequestTable } from '../request.js';
+import { checkTable, type RequestTable } from '../request.js';
+import { Arrivals } from './arrivals.js';
 import { RankScheduler } from './rank-scheduler.js';
 import { RequestState } from './request-state.js';
 import { type SchedulerLimits, schedulerLimits } from './scheduler-limits.js';
@@ -41,8 +42,7 @@ export class SchedulerModel {
   readonly #ranks: RankScheduler[];
   readonly #hasIds: boolean;
   readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
-  /** The first request that has not arrived. */
-  #nextArrival = 0;
+  readonly #arrivals: Arrivals;
   #arrived = 0;
   #step = 0;
   #open = false;
@@ -56,9 +56,11 @@ export class SchedulerModel {
     limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
     { edits = true, blockIds = true }: SchedulerModelOptions = {},
   ) {
+    checkTable(table);
     this.table = table;
     this.limits = schedulerLimits(limits);
     this.#state = RequestState.of(table, this.limits.blockSize);
+    this.#arrivals = new Arrivals(table, this.limits.speed);
     this.#hasIds = edits || blockIds;
     const yieldOf = draftYield(this.limits);
     this.#ranks = Array.from(
@@ -134,12 +136,15 @@ export class SchedulerModel {
     }
     let steps = 1;
     if (this.#schedule.idle) {
-      this.#stats.clockMs = this.#arrivalMs();
+      this.#stats.clockMs = this.#arrivals.ms;
     } else {
       steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
       for (const rank of this.#ranks) {
         if (steps > 1) rank.skip(steps - 1);
         rank.complete();
+      }
+      for (const rank of this.#ranks) {
+        for (const request of rank.ended) this.#arrivals.end(request, this.#stats.clockMs);
       }
     }
     this.#open = false;
@@ -158,7 +163,7 @@ export class SchedulerModel {
   /** Moves the clock by up to `most` steps of the open one's batch, and stops where a request has arrived. Returns how many. */
   #passTime(most: number): number {
     const [a, b, c] = this.limits.stepTime;
-    const nextArrival = most > 1 && this.#findArrival() ? this.#arrivalMs() : Infinity;
+    const nextArrival = most > 1 && this.#findArrival() ? this.#arrivals.ms : Infinity;
     const ranks = this.#ranks;
     let tokens = 0;
     for (const rank of ranks) tokens = Math.max(tokens, rank.totals.tokens);
@@ -179,27 +184,28 @@ export class SchedulerModel {
 
   /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */
   #arrive(): void {
-    while (this.#findArrival() && this.#arrivalMs() <= this.#stats.clockMs) {
+    while (this.#findArrival() && this.#arrivals.ms <= this.#stats.clockMs) {
       let least = this.#ranks[0] as RankScheduler;
       for (const rank of this.#ranks) {
         if (rank.load < least.load) least = rank;
       }
-      least.arrive(this.#nextArrival++);
+      least.arrive(this.#arrivals.request);
+      this.#arrivals.take();
       this.#arrived++;
     }
   }
 
-  /** Moves on to the next request that can run, counting those that cannot; false at the end of the table. */
+  /** Moves on to the next request that can run, counting those that cannot; false where no arrival is known. */
   #findArrival(): boolean {
-    while (this.#nextArrival < this.table.length && this.#neverFits(this.#nextArrival)) {
-      this.#nextArrival++;
+    const arrivals = this.#arrivals;
+    for (let request = arrivals.request; request >= 0; request = arrivals.request) {
+      if (!this.#neverFits(request)) return true;
+      const { ms } = arrivals;
+      arrivals.take();
+      arrivals.end(request, Math.max(ms, this.#stats.clockMs));
       this.#stats.rejected++;
     }
-    return this.#nextArrival < this.table.length;
-  }
-
-  #arrivalMs(): number {
-    return (this.table.arrivalMs[this.#nextArrival] as number) / this.limits.speed;
+    return false;
   }
 
   #neverFits(request: number): boolean {

@@ -1,4 +1,6 @@
 import type { CsvRow, RefuseLine } from '../../input/index.js';
+import { namesIn, TIME_UNITS, type TimeUnit, type TraceReading, unitOf } from './fields.js';
+import { msOf } from './jsonl.js';
 import { MAX_TIME_MS, type TraceRow, tokenCountOf } from './row.js';
 
 /** When a row's request came. */
@@ -30,6 +32,27 @@ export const BURSTGPT: CsvFormat = {
   time: secondsOf,
   expected: `a decimal number of seconds, at most ${MAX_TIME_MS / 1e3}`,
 };
+
+/**
+ * The format of a CSV with this header; null where that is none. Vidur's and Splitwise's have seconds, and so has BurstGPT's; a column
+ * `TIMESTAMP` holds dates, and any other is milliseconds unless a unit is given.
+ */
+export function csvFormat(header: readonly string[], { columns, timeUnit }: TraceReading): CsvFormat | null {
+  if (columns === undefined && timeUnit === undefined) {
+    const known = [AZURE, BURSTGPT].find(({ columns }) => columns.every((column) => header.includes(column)));
+    if (known !== undefined) return known;
+  }
+  const { timestamp: time, input_length: input, output_length: output } = namesIn(header, columns);
+  if (time === undefined || input === undefined || output === undefined) return null;
+  const unit = timeUnit ?? unitOf(time);
+  const units = { s: 'seconds', ms: 'milliseconds', us: 'microseconds', ns: 'nanoseconds' };
+  return {
+    name: `CSV of ${input} and ${output}`,
+    columns: [time, input, output],
+    time: (text) => (timeUnit === undefined ? (plainDate(text) ?? dateOf(text)) : null) ?? timeOf(text, unit),
+    expected: `a decimal number of ${units[unit]}, at most ${MAX_TIME_MS / TIME_UNITS[unit]}, or a date`,
+  };
+}
 
 /** Reads the rows of one format. */
 export class CsvTrace {
@@ -125,8 +148,11 @@ function twoDigits(text: string, at: number): number {
 
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
-/** Seconds, kept to the microsecond: what a decimal fraction leaves beyond that is rounding. */
 function secondsOf(text: string): Time | null {
-  const seconds = DECIMAL.test(text) ? Number(text) : Number.NaN;
-  return Math.abs(seconds) <= MAX_TIME_MS / 1e3 ? { wholeMs: Math.round(seconds * 1e6) / 1e3, partMs: 0 } : null;
+  return timeOf(text, 's');
+}
+
+function timeOf(text: string, unit: TimeUnit): Time | null {
+  const wholeMs = msOf(DECIMAL.test(text) ? Number(text) : Number.NaN, unit);
+  return Math.abs(wholeMs) <= MAX_TIME_MS ? { wholeMs, partMs: 0 } : null;
 }

@@ -6,16 +6,19 @@ import {
   readHead,
   readLineBlocks,
   readText,
+  readWhole,
   sourceName,
   type TextSource,
 } from '../../input/index.js';
-import { type Request, type RequestTable, RequestTableBuilder } from '../request.js';
-import { AZURE, BURSTGPT, type CsvFormat, CsvTrace } from './csv.js';
-import { readJsonl } from './jsonl.js';
+import { HASH_BLOCK_TOKENS, type Request, type RequestTable, RequestTableBuilder } from '../request.js';
+import { AZURE, BURSTGPT, type CsvFormat, CsvTrace, csvFormat } from './csv.js';
+import { checkReading, type TraceReading } from './fields.js';
+import { type JsonlFormat, jsonlFormat, readJsonl } from './jsonl.js';
+import { beginsResult, isAiperfRecord, readAiperf, readResult } from './results.js';
 import { type TraceRow, traceRefusal } from './row.js';
 
 /** How much to read, and how to stop. */
-export interface ReadTraceOptions {
+export interface ReadTraceOptions extends TraceReading {
   /** Requests after which reading stops; what follows is not validated. Default: all. */
   readonly limit?: number | undefined;
   /** Stops reading with `ERR_ABORTED`. */
@@ -23,15 +26,20 @@ export interface ReadTraceOptions {
 }
 
 /** The formats of traces, for errors. */
-const TRACE_FORMATS: string = `the formats are
+export const TRACE_KINDS: string = `traces
   ${AZURE.name}: TIMESTAMP,ContextTokens,GeneratedTokens
   ${BURSTGPT.name}: Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
+  Vidur CSV: arrived_at,num_prefill_tokens,num_decode_tokens
+  Splitwise CSV: request_id,…,arrival_timestamp,batch_size,prompt_size,token_size
   Mooncake JSONL: {"timestamp": 0, "input_length": 600, "output_length": 50, "hash_ids": [0, 1]}
-  Lockstep JSONL: the same without hash_ids`;
+  Lockstep JSONL: the same without hash_ids
+  Bailian JSONL: {"chat_id": 0, "parent_chat_id": -1, "timestamp": 0.5, "input_length": 30, "output_length": 5, "hash_ids": [0, 1]}
+  Dynamo or aiperf JSONL: {"session_id": "a", "delay": 500, "input_length": 600, "output_length": 50}, or created_time, input_tokens, output_tokens
+  results of benchmarks: aiperf's profile_export.jsonl, GuideLLM's benchmarks.json, vllm bench serve --save-result --save-detailed
+  any CSV or JSONL with a time, input and output tokens, whose names are given: --columns timestamp=T,input_length=I,output_length=O`;
 
 /**
- * Streams the requests of a trace, whose format is detected from its first line: Azure CSV, BurstGPT CSV, Mooncake JSONL, or
- * JSONL with the same keys and no `hash_ids`. Requests come in the order of the file: `id` counts its rows, and
+ * Streams the requests of a trace, whose format is detected from its first line: one of `TRACE_KINDS`. Requests come in the order of the file: `id` counts its rows, and
  * `arrivalMs` counts from its first row and is negative where a later row is earlier. `readRequests` sorts.
  *
  * Throws `ERR_TRACE_INVALID` with file and line for a line that does not fit its format, for an unknown format and for
@@ -40,8 +48,25 @@ const TRACE_FORMATS: string = `the formats are
  */
 export function readTrace(source: TextSource, options: ReadTraceOptions = {}): AsyncGenerator<Request> {
   const { signal } = options;
-  const limit = checkLimit(options.limit);
-  return requestsOf(traceText(source, signal), sourceName(source), limit, signal);
+  const limit = checkOptions(options);
+  return requestsOf(traceText(source, signal), sourceName(source), limit, options);
+}
+
+/** Checks the options; returns how many requests to read. Throws `ERR_INPUT_INVALID`. */
+function checkOptions(options: ReadTraceOptions): number {
+  checkNames(options, ['limit', 'signal', 'timeUnit', 'hashBlockTokens', 'columns']);
+  checkReading(options);
+  return checkLimit(options.limit);
+}
+
+function checkNames(options: ReadTraceOptions, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new LockstepError('ERR_INPUT_INVALID', `the options of a trace are ${shown(options)}; give an object`, {});
+  }
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const message = `the options of a trace have no ${unknown}; they have ${known.join(', ')}`;
+  throw new LockstepError('ERR_INPUT_INVALID', message, { option: unknown });
 }
 
 /** How many requests to read, Infinity where it is not said. Throws `ERR_INPUT_INVALID` where it is no positive integer. */
@@ -57,13 +82,19 @@ function checkLimit(limit: number = Infinity): number {
  */
 export async function readRequests(source: TextSource, options: ReadTraceOptions = {}): Promise<RequestTable> {
   const { signal } = options;
-  const limit = checkLimit(options.limit);
-  const table = new RequestTableBuilder();
-  for await (const requests of requestBlocks(traceText(source, signal), sourceName(source), limit)) {
+  const limit = checkOptions(options);
+  let table: RequestTableBuilder | null = null;
+  for await (const { requests, hashBlockTokens } of requestBlocks(
+    traceText(source, signal),
+    sourceName(source),
+    limit,
+    options,
+  )) {
+    table ??= new RequestTableBuilder({ hashBlockTokens });
     for (const request of requests) table.add(request);
     checkAborted(signal, sourceName(source));
   }
-  return table.table();
+  return (table ?? new RequestTableBuilder()).table();
 }
 
 function traceText(source: TextSource, signal: AbortSignal | undefined): AsyncGenerator<string> {
@@ -75,11 +106,11 @@ async function* requestsOf(
   text: AsyncGenerator<string>,
   file: string,
   limit: number,
-  signal: AbortSignal | undefined,
+  options: ReadTraceOptions,
 ): AsyncGenerator<Request> {
-  for await (const requests of requestBlocks(text, file, limit)) {
+  for await (const { requests } of requestBlocks(text, file, limit, options)) {
     for (const request of requests) {
-      checkAborted(signal, file);
+      checkAborted(options.signal, file);
       yield request;
     }
   }
@@ -90,11 +121,12 @@ async function* requestBlocks(
   text: AsyncGenerator<string>,
   file: string,
   limit: number,
-): AsyncGenerator<Iterable<Request>> {
+  reading: TraceReading,
+): AsyncGenerator<{ readonly requests: Iterable<Request>; readonly hashBlockTokens: number }> {
   const numbered = new NumberedRequests(limit);
   try {
-    for await (const rows of rowBlocks(text, file)) {
-      yield numbered.of(rows);
+    for await (const { rows, hashBlockTokens } of rowBlocks(text, file, reading)) {
+      yield { requests: numbered.of(rows), hashBlockTokens };
       if (numbered.count >= limit) return;
     }
   } finally {
@@ -107,11 +139,13 @@ async function* requestBlocks(
   }
 }
 
-/** Makes requests of rows: numbers them, and counts time from the first. Ends with request `limit`. */
+/** Makes requests of rows: numbers them, counts time from the first, and ties turns of sessions together. Ends with request `limit`. */
 class NumberedRequests {
   count = 0;
   readonly #limit: number;
   #first: TraceRow | null = null;
+  /** The last turn of each session. */
+  readonly #turns = new Map<string, { readonly id: number; readonly arrivalMs: number }>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -121,45 +155,68 @@ class NumberedRequests {
     for (const row of rows) {
       this.#first ??= row;
       const { wholeMs, partMs } = this.#first;
-      const arrivalMs = row.wholeMs - wholeMs + (row.partMs - partMs);
-      const { inputTokens, outputTokens, hashIds } = row;
-      yield { id: this.count++, arrivalMs, inputTokens, outputTokens, hashIds };
+      const { inputTokens, outputTokens, hashIds, session, delayMs } = row;
+      const before = session === undefined || delayMs === undefined ? undefined : this.#turns.get(session);
+      const arrivalMs =
+        before === undefined ? row.wholeMs - wholeMs + (row.partMs - partMs) : before.arrivalMs + (delayMs ?? 0);
+      const id = this.count++;
+      if (session !== undefined) this.#turns.set(session, { id, arrivalMs });
+      const request = { id, arrivalMs, inputTokens, outputTokens, hashIds };
+      yield before === undefined ? request : { ...request, after: before.id, delayMs };
       if (this.count >= this.#limit) return;
     }
   }
 }
 
-async function* rowBlocks(text: AsyncGenerator<string>, file: string): AsyncGenerator<Iterable<TraceRow>> {
+/** Rows of a trace, and the tokens of its hash blocks. */
+interface RowBlock {
+  readonly rows: Iterable<TraceRow>;
+  readonly hashBlockTokens: number;
+}
+
+async function* rowBlocks(text: AsyncGenerator<string>, file: string, reading: TraceReading): AsyncGenerator<RowBlock> {
   const { line, whole } = await readHead(text);
   if (line === undefined) {
-    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; ${TRACE_FORMATS}`, { file });
+    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; the formats are ${TRACE_KINDS}`, { file });
   }
-  const format = detectTrace(line);
+  const format = detectTrace(line, reading);
   if (format === null) {
-    const message = `${file}: unknown format, the first line is ${shown(line)}; ${TRACE_FORMATS}`;
+    const message = `${file}: unknown format, the first line is ${shown(line)}; the formats are ${TRACE_KINDS}`;
     throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
   }
   const refuse = traceRefusal(file);
-  if (format === 'jsonl') {
-    for await (const lines of readLineBlocks(whole, refuse)) yield readJsonl(lines, refuse);
-    return;
+  const block = (rows: Iterable<TraceRow>, hashBlockTokens = HASH_BLOCK_TOKENS): RowBlock => ({
+    rows,
+    hashBlockTokens,
+  });
+  if (format === 'result') {
+    yield block(readResult(await readWhole(whole, { code: 'ERR_TRACE_INVALID' }), file));
+  } else if (format === 'aiperf') {
+    for await (const lines of readLineBlocks(whole, refuse)) yield block(readAiperf(lines, refuse));
+  } else if ('kind' in format) {
+    for await (const lines of readLineBlocks(whole, refuse)) {
+      yield block(readJsonl(lines, format, refuse), format.hashBlockTokens);
+    }
+  } else {
+    const trace = new CsvTrace(format, refuse);
+    for await (const rows of readCsv(whole, refuse)) yield block(trace.read(rows));
   }
-  const trace = new CsvTrace(format, refuse);
-  for await (const rows of readCsv(whole, refuse)) yield trace.read(rows);
 }
 
 /** The format of a trace by its first line; null if it is none of the known ones. */
-export function detectTrace(line: string): CsvFormat | 'jsonl' | null {
+export function detectTrace(
+  line: string,
+  reading: TraceReading = {},
+): CsvFormat | JsonlFormat | 'aiperf' | 'result' | null {
   try {
     if (line.startsWith('{')) {
-      const keys = Object.keys(JSON.parse(line) as object);
-      // Any log in JSON may have a timestamp, so that alone is not enough.
-      return ['input_length', 'output_length'].some((key) => keys.includes(key)) ? 'jsonl' : null;
+      if (beginsResult(line)) return 'result';
+      const head = JSON.parse(line) as Readonly<Record<string, unknown>>;
+      return isAiperfRecord(head) ? 'aiperf' : jsonlFormat(head, reading);
     }
-    const header = csvFields(line);
-    return [AZURE, BURSTGPT].find(({ columns }) => columns.every((column) => header.includes(column))) ?? null;
+    return csvFormat(csvFields(line), reading);
   } catch {
     // A first object that is cut or misspelt is an error of line 1, which the reader words better.
-    return line.startsWith('{') ? 'jsonl' : null;
+    return line.startsWith('{') ? { kind: 'jsonl', names: {}, unit: 'ms', hashBlockTokens: HASH_BLOCK_TOKENS } : null;
   }
 }

@@ -9,6 +9,10 @@ export interface TraceRow {
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly hashIds: readonly number[] | null;
+  /** The session that it belongs to: where the row has no time, it comes `delayMs` after the end of the row before. */
+  readonly session?: string;
+  /** Absent where the row has a time. */
+  readonly delayMs?: number;
 }
 
 /** How a bad line of a trace is refused: with `ERR_TRACE_INVALID`. */

@@ -65,7 +65,7 @@ describe('the making of a plan', () => {
     for (const tokens of [3, 5]) whole.add({ ...shape, tokens, decodeRequests: tokens, requests: tokens }, 10);
     const steps: CountedSteps = { kind: 'engine-log', whole, parts: null, ranked: [] };
     const made = async (budget: PlanBudget): Promise<PlanDocument> =>
-      makePlan(steps, await options({ budget, mixed: false }));
+      makePlan(steps, await options({ budget, mixed: false, objective: 'seen' }));
     const few = await made({ kind: 'padding', most: 0 });
     expect(few.ladders.decode).toEqual([3, 5, 64]);
     expect(few.audit.worstPadding?.ratio).toBe((64 - 6) / 6);

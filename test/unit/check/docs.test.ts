@@ -15,10 +15,21 @@ const PLAYED: Readonly<Record<string, readonly string[] | readonly boolean[]>> =
   'trtllm-before-14986': [false, true],
   'megatron-before-3509': ['3 prefills of 8 tokens together'],
   'atom-before-1275': ['3 decodes of 1 token', '4 decodes of 2 tokens'],
+  'megatron-before-3033': ['1 prefill of 1 token', 'idle'],
+  'vllm-before-25906': ['1 decode of 1 token, vetoes graphs', 'idle'],
+  'vllm-before-28224': ['idle', '1 decode of 1 token'],
+  'vllm-before-43547': ['idle', '1 decode of 1 token'],
 };
 
 /** Pages whose counterexample is the state that is played. */
-const COUNTEREXAMPLE_PLAYED: readonly string[] = ['trtllm-before-14986', 'megatron-before-3509'];
+const COUNTEREXAMPLE_PLAYED: readonly string[] = [
+  'trtllm-before-14986',
+  'megatron-before-3509',
+  'megatron-before-3033',
+  'vllm-before-25906',
+  'vllm-before-28224',
+  'vllm-before-43547',
+];
 
 async function play(pair: CheckedPair, what: readonly string[] | readonly boolean[]): Promise<readonly TraceLine[]> {
   const room = what.filter((one) => typeof one === 'boolean');

@@ -144,6 +144,16 @@ describe('rules as they once were', () => {
     }
   });
 
+  test.each([{ graphLookup: 'own' }, { idleRanks: 'return' }, { dummies: 'eager' }, { dummies: 'one-token' }] as const)(
+    '$graphLookup$idleRanks$dummies under any policy leaves ranks in different collectives',
+    async (rule) => {
+      for (const name of policyNames()) {
+        const { violations } = await checkPolicy({ pair: standardDomain({ ...namedPolicy(name), ...rule }) });
+        expect(violations.find(({ property }) => property === 'P2')?.ranks, name).toBe(2);
+      }
+    },
+  );
+
   test('the deadlock of a capture is a state in which a rank waits', async () => {
     const { pair } = HISTORICAL.find(({ name }) => name === 'trtllm-before-14986') as (typeof HISTORICAL)[number];
     const { violations } = await checkPolicy({ pair: pair('before') });

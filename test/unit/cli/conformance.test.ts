@@ -48,6 +48,7 @@ describe('lockstep conformance', () => {
           cases: 1,
           passed: 0,
           built: true,
+          file: path.join(folder, 'x.json'),
           failed: [{ index: 0, in: options, expected: { sizes: [8] }, found: { sizes: [2] } }],
         },
       ],

@@ -9,7 +9,7 @@ function plan(...args: string[]): PlanDocument {
   const trace = path.join(traces, 'azure-llm-2023-conv.csv');
   const { status, stdout, stderr } = cli([
     'plan',
-    ...['--trace', trace, '--ranks', '1', '--max-num-seqs', '512', '--json'],
+    ...['--trace', trace, '--ranks', '1', '--max-num-seqs', '512', '--objective', 'seen', '--json'],
     ...args,
   ]);
   expect(status, stderr).toBe(0);

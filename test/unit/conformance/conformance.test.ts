@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runConformance } from '../../../dist/conformance/index.js';
 import { runFamily } from '../../../dist/conformance/run-conformance.js';
 import { parseVectors } from '../../../dist/conformance/vector-files.js';
+import { cli } from '../../support/cli.js';
 
 const VECTORS = path.join(import.meta.dirname, '../../vectors');
 const BUILT = [
@@ -158,4 +159,26 @@ describe('folders of vectors', () => {
     await expect(runConformance({ folder: VECTORS, signal: AbortSignal.abort() })).rejects.toThrowError(aborted);
     await expect(runFamily(family('ladder-vllm'), AbortSignal.abort())).rejects.toThrowError(aborted);
   });
+});
+
+test('folders in a folder are read too, and a failing case is told with its file', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-vectors-'));
+  try {
+    const { cases } = JSON.parse(readFileSync(path.join(VECTORS, 'ladder-vllm.json'), 'utf8'));
+    const inner = path.join(folder, 'a', 'b');
+    mkdirSync(inner, { recursive: true });
+    const file = path.join(inner, 'wrong.json');
+    writeFileSync(file, JSON.stringify({ family: 'ladder-vllm', cases: [{ ...cases[0], out: 'other' }] }));
+    writeFileSync(path.join(folder, 'right.json'), JSON.stringify({ family: 'ladder-vllm', cases: [cases[0]] }));
+    const { families, failed } = await runConformance({ folder });
+    expect(failed).toBe(1);
+    expect(families.map(({ file, passed }) => [file, passed])).toEqual([
+      [file, 0],
+      [undefined, 1],
+    ]);
+    const { status, stdout } = cli(['conformance', folder]);
+    expect([status, stdout]).toEqual([1, expect.stringContaining(`file      ${file}`)]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

@@ -1,0 +1,96 @@
+import type { Command } from 'commander';
+import {
+  isPolicyName,
+  LADDER_NAMES,
+  type LadderName,
+  namedPolicy,
+  type PolicyName,
+  policyNames,
+} from '../engines/index.js';
+import { LockstepError, shown } from '../errors.js';
+import { readPlanFile } from '../formats/index.js';
+import { type ReplayedLog, replayLog } from '../replay/index.js';
+import { completeSimulateOptions } from '../run/index.js';
+import { readCosts, tokenCosts } from '../workload/index.js';
+import { type CostFlags, costSourceOf } from './cost-options.js';
+import { EXIT } from './exit.js';
+import { interrupts } from './interrupts.js';
+import { limitsOf, type PlannerFlags } from './planner-options.js';
+import { logReport } from './replay-report.js';
+import { inputOf, STDIN, warnOfLog } from './stdin.js';
+import { percent, reportLine } from './step-report.js';
+
+/** A log held against one set of rules. */
+export interface ShadowSide extends ReplayedLog {
+  readonly policy: string;
+  readonly graphs: number;
+}
+
+/**
+ * Holds a running engine's logged steps against the engine's own rules and graphs, and against Lockstep's rules over the same graphs: the
+ * first decision that differs, the reasons, and the time that padding takes. Exit 1 where the engine did not do what its rules say. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID.
+ */
+export async function shadow(
+  file: string,
+  engine: string,
+  flags: PlannerFlags & CostFlags & { readonly json?: boolean },
+  command: Command,
+): Promise<void> {
+  if (!isPolicyName(engine)) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `${shown(engine)} is not a known engine; there are ${policyNames().join(', ')}`,
+      { engine, names: policyNames() },
+    );
+  }
+  if (file === STDIN) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      '--engine reads the log twice, and standard input only once; give a file',
+      {
+        file,
+      },
+    );
+  }
+  const { signal } = interrupts;
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
+  const asked = command.getOptionValueSource('ladder') === 'default' ? ladderOf(engine) : flags.ladder;
+  const graphs = planFile === undefined ? { ladder: asked } : { plan: planFile.plan };
+  const limits = limitsOf(flags, planFile?.plan);
+  const under = async (policy: PolicyName): Promise<ShadowSide> => {
+    const complete = completeSimulateOptions({ limits, policy: namedPolicy(policy), ...graphs });
+    const source = costSourceOf(flags);
+    const largest = Math.max(complete.limits.maxNumBatchedTokens, ...complete.plan.keys.map(({ tokens }) => tokens));
+    const costs = source === null ? tokenCosts(largest) : await readCosts(source, largest, signal);
+    const cost = (tokens: number): number | undefined => costs.costs[tokens];
+    const replayed = await replayLog(inputOf(file), { ...complete, cost, signal });
+    return { ...replayed, policy: complete.policy.name, graphs: complete.plan.keys.length };
+  };
+  const [theirs, ours] = [await under(engine), await under('lockstep')];
+  warnOfLog(file, theirs.incomplete);
+  if (theirs.different > 0) process.exitCode = EXIT.failed;
+  const costKnown = costSourceOf(flags) !== null;
+  const timeLost = theirs.loggedTimeRatio === null ? null : theirs.loggedTimeRatio - ours.timeRatio;
+  process.stdout.write(
+    flags.json === true
+      ? `${JSON.stringify({ schemaVersion: 1, kind: 'shadow', engine: theirs, lockstep: ours, timeLost, costKnown })}\n`
+      : report(theirs, ours, timeLost, costKnown),
+  );
+}
+
+/** The default graphs of a policy's engine. */
+function ladderOf(policy: string): string {
+  const name = policy.replace(/-v\d+$/, '');
+  return LADDER_NAMES.includes(name as LadderName) ? name : 'vllm';
+}
+
+function report(theirs: ShadowSide, ours: ShadowSide, timeLost: number | null, costKnown: boolean): string {
+  const costModel = costKnown ? 'the costs given' : 'a size costs its tokens';
+  const side = (name: string, { policy, graphs, ...replayed }: ShadowSide): string =>
+    `${name}\n${logReport(replayed, { policy, graphs, costModel, costKnown })}`;
+  const lost =
+    timeLost === null
+      ? 'not known: no logged decision says its padded tokens'
+      : `${percent(timeLost)} of ${costKnown ? 'time' : 'tokens'} that the engine ran more than Lockstep's rules would`;
+  return `${side("the engine's own rules", theirs)}\n${side("Lockstep's rules", ours)}\n${reportLine('lost', lost)}\n`;
+}
