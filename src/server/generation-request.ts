@@ -111,6 +111,13 @@ function shared(
   refuse(Object.keys(body.logit_bias ?? {}).length > 0, 'logit_bias', 'logits are not changed');
   refuse(body.stream_options != null && body.stream !== true, 'stream_options', 'it is for streams');
   const n = body.n ?? 1;
+  const most = Math.floor(service.places / prompts.length);
+  if (prompts.length * n > service.places) {
+    const of = prompts.length === 1 ? '' : ` of ${prompts.length} prompts`;
+    const remedy = most === 0 ? 'send fewer prompts' : `n can be from 1 to ${most}`;
+    const message = `n is ${n}${of}, and this server has ${service.places} places for choices: ${remedy}.`;
+    throw new RequestRefusal(message, { param: most === 0 ? 'prompt' : 'n' });
+  }
   const topK = body.top_k ?? undefined;
   return {
     prompts,

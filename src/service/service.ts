@@ -66,6 +66,12 @@ export class Service implements AsyncDisposable {
     return this.options.model.name;
   }
 
+  /** Choices that can be open at a time: `maxQueue + ranks * maxNumSeqs`. */
+  get places(): number {
+    const { maxQueue, ranks, setup } = this.options;
+    return maxQueue + ranks * setup.limits.maxNumSeqs;
+  }
+
   get state(): ServiceState {
     return this.#state;
   }
@@ -80,18 +86,19 @@ export class Service implements AsyncDisposable {
    */
   generate(prompt: string | ArrayLike<number>, given: GenerateOptions = {}): TokenStream {
     this.#refuseUnlessOpen();
-    const { maxQueue, maxUnread, ranks, setup, model } = this.options;
+    const { places } = this;
+    const { maxQueue, maxUnread, setup, model } = this.options;
     const ids = this.encode(prompt);
     const { limits } = setup;
     const options = completeGenerateOptions(given, {
       promptTokens: ids.length,
       limits,
       eosTokenIds: model.eosTokenIds,
+      places,
     });
     const { signal, n } = options;
     if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
     if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
-    const places = maxQueue + ranks * limits.maxNumSeqs;
     const full = this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0;
     if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
       throw this.#overloaded();
