@@ -1,6 +1,7 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
 import { abortedError } from '../wait.js';
+import { mostTokens } from './engine-request.js';
 import { FairQueue } from './fair-queue.js';
 import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
 import { leastLoaded } from './least-loaded.js';
@@ -162,9 +163,14 @@ export class Service implements AsyncDisposable {
 
   // Requests.
 
-  /** The token ids of a prompt. Errors: `ERR_INPUT_INVALID`. */
-  encode(prompt: string | ArrayLike<number>): Int32Array {
-    return promptIds(prompt, this.tokenizer, this.options.model.vocabSize);
+  /**
+   * The token ids of a prompt. `special`: whether a text is given the special tokens around it; default true. Errors:
+   * `ERR_INPUT_INVALID`, `ERR_BATCH_LIMIT` (too long a text, before it is encoded), `ERR_MODEL_INVALID` (a tokenizer of another model).
+   */
+  encode(prompt: string | ArrayLike<number>, { special = true }: { readonly special?: boolean } = {}): Int32Array {
+    const { model, setup } = this.options;
+    const { vocabSize } = model;
+    return promptIds(prompt, { tokenizer: this.tokenizer, vocabSize, most: mostTokens(setup.limits) }, special);
   }
 
   /** Sends what waits to the ranks that have a place. */
