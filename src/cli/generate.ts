@@ -36,12 +36,13 @@ export async function generate(name: string, prompt: string, flags: GenerateFlag
     const outputIds: number[] = [];
     let outputText = '';
     if (flags.json !== true) process.stdout.write(prompt);
-    let finishReason: string | undefined;
+    // What may have no token ends without one.
+    let finishReason = 'length';
     for await (const { token, text: piece = '', finishReason: reason } of stream) {
       const ended = reason === 'stop' && flags.ignoreEos !== true && ends.has(token);
       if (!ended) outputIds.push(token);
       outputText += piece;
-      finishReason = reason;
+      finishReason = reason ?? finishReason;
       if (flags.json !== true) process.stdout.write(piece);
     }
     if (flags.json !== true) {

@@ -236,7 +236,7 @@ describe.skipIf(storiesAbsent)('a real tokenizer (skipped where there is no mode
       }),
       'tokenizer.json': ({ model, ...rest }) => {
         const vocab = Object.fromEntries(Object.entries(model.vocab).filter(([token]) => !/^<0x/.test(token)));
-        return { ...rest, model: { ...model, unk_token: null, byte_fallback: false, vocab } };
+        return { ...rest, model: { ...model, unk_token: '<none>', fuse_unk: false, byte_fallback: false, vocab } };
       },
     });
     const { post } = running;
