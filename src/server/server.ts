@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Faults } from '../config.js';
-import { LockstepError, shown } from '../errors.js';
+import { shown } from '../errors.js';
 import type { Service } from '../service/index.js';
 import { type AnswerForm, chatForm, completionForm, streamAnswer } from './answers.js';
 import { Choices } from './choices.js';
@@ -14,6 +14,7 @@ import {
   type GenerationRequest,
 } from './generation-request.js';
 import { goneSignal } from './gone-signal.js';
+import { cannotListen } from './listen-address.js';
 import { answerOf, RequestRefusal } from './openai-errors.js';
 import { CHAT_BODY, COMPLETION_BODY } from './schemas.js';
 import { ServerMetrics } from './server-metrics.js';
@@ -79,13 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     await app.listen({ host, port });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `The server cannot listen on ${host}, port ${port}: ${why}`,
-      { host, port },
-      { cause },
-    );
+    throw cannotListen({ host, port }, cause);
   }
   return server;
 }
@@ -121,8 +116,11 @@ export class Server implements AsyncDisposable {
         code: 'model_not_found',
       });
     });
-    app.post<{ Body: CompletionBody }>('/v1/completions', { schema: { body: COMPLETION_BODY } }, (request, reply) =>
-      this.#answer(reply, completionRequest(service, request.body, request.ip), completionForm(service.model)),
+    app.post<{ Body: CompletionBody }>(
+      '/v1/completions',
+      { schema: { body: COMPLETION_BODY } },
+      async (request, reply) =>
+        this.#answer(reply, await completionRequest(service, request.body, request.ip), completionForm(service.model)),
     );
     app.post<{ Body: ChatBody }>('/v1/chat/completions', { schema: { body: CHAT_BODY } }, (request, reply) =>
       this.#answer(reply, chatRequest(service, request.body, request.ip), chatForm(service.model)),
