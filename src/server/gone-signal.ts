@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** What is to be told when a connection ends; of one connection there is one listener, however many requests it has. */
+/** What is called when a connection ends: one listener for each connection, however many requests it has. */
 const ENDS = new WeakMap<Socket, Set<() => void>>();
 
 /**

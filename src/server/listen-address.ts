@@ -8,7 +8,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** Listens there for a moment: what is costly to start need not be where nobody could reach it. Errors: `ERR_INPUT_INVALID`. */
+/** Listens there for a moment, so that a wrong address is refused before the model is loaded. Errors: `ERR_INPUT_INVALID`. */
 export async function checkAddress(address: ListenAddress): Promise<void> {
   const server = createServer();
   try {

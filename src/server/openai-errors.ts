@@ -48,7 +48,7 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_RANK_LOST: 503,
 };
 
-/** What clients are told where the error's own message is for who runs the server: it may name folders and devices. */
+/** Messages for clients where the error's own may name folders and devices of the server. */
 const SAID: Partial<Record<ErrorCode, string>> = {
   ERR_RANK_LOST: 'The ranks that served this were lost; try again.',
 };
@@ -114,7 +114,7 @@ function ofService(error: LockstepError): ErrorAnswer {
   return status === 503 ? { ...made, retryAfter: 1 } : made;
 }
 
-/** What a client is told: no folder of the server. */
+/** The message for a client, without folders of the server. */
 function messageOf({ code, message, details }: LockstepError, status: number): string {
   const { file } = details;
   if (status === 500 && code !== 'ERR_MODEL_INVALID') return FAILED;

@@ -81,7 +81,7 @@ export class Service implements AsyncDisposable {
    * Generates from a prompt, text or token ids, and gives each token as it is made. A reader that stops reading holds up its own
    * request only. Leaving the loop cancels the request.
    *
-   * Throws at once: `ERR_CONFIG_INVALID` (options), `ERR_INPUT_INVALID` (the prompt), `ERR_BATCH_LIMIT` (too long),
+   * Throws at once: `ERR_CONFIG_INVALID` (options), `ERR_INPUT_INVALID` (the prompt), `ERR_BATCH_LIMIT` (too long), `ERR_MODEL_INVALID` (a tokenizer of another model),
    * `ERR_OVERLOADED` with `details.retryAfterMs`, `ERR_DRAINING`, `ERR_DISPOSED`, `ERR_RANK_LOST` once the service has failed. The
    * iterator throws `ERR_ABORTED` for an aborted signal, and `ERR_RANK_LOST` where a rank is lost that has the request.
    */

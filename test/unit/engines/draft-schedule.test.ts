@@ -31,7 +31,13 @@ describe('drafts by batch size', () => {
   });
 
   test("launch lines and YAML that say so are read; vLLM's first runner has no full graphs then", () => {
-    const config = JSON.stringify({ num_speculative_tokens_per_batch_size: [[1, 64, 4], [65, 128, 2], [129, 256, 1]] });
+    const config = JSON.stringify({
+      num_speculative_tokens_per_batch_size: [
+        [1, 64, 4],
+        [65, 128, 2],
+        [129, 256, 1],
+      ],
+    });
     const { profile } = readProfile(`vllm serve m --speculative-config '${config}'`);
     expect(profile.draftSchedule).toEqual(SCHEDULE);
     expect(engineCapture(profile).mode).toBe('FULL_AND_PIECEWISE');
@@ -50,7 +56,10 @@ describe('drafts by batch size', () => {
       { maxRequests: null, drafts: 1 },
     ];
     const requests = generateWorkload({ requests: 30, seed: 3, requestsPerSecond: 30 });
-    const model = new SchedulerModel(requests, schedulerLimits({ ranks: 1, maxNumSeqs: 8, queryLen: 4, draftSchedule }));
+    const model = new SchedulerModel(
+      requests,
+      schedulerLimits({ ranks: 1, maxNumSeqs: 8, queryLen: 4, draftSchedule }),
+    );
     const seen = new Set<string>();
     for (let schedule = model.next(); schedule !== null; schedule = model.next()) {
       const decodes = schedule.ranks[0].scheduled.filter(({ phase }) => phase === 'decode');
