@@ -88,7 +88,7 @@ export class Service implements AsyncDisposable {
   generate(prompt: string | ArrayLike<number>, given: GenerateOptions = {}): TokenStream {
     this.#refuseUnlessOpen();
     const { places } = this;
-    const { maxQueue, maxUnread, setup, model } = this.options;
+    const { maxQueue, maxUnread, ranks, setup, model } = this.options;
     const ids = this.encode(prompt);
     const { limits } = setup;
     const options = completeGenerateOptions(given, {
@@ -100,7 +100,10 @@ export class Service implements AsyncDisposable {
     const { signal, n } = options;
     if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
     if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
-    const full = this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0;
+    // Ranks have places for those, though they may not have heard of the last ones yet.
+    const fits = this.#open.size + n <= ranks * limits.maxNumSeqs;
+    const full =
+      !fits && (this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0);
     if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
       throw this.#overloaded();
     }

@@ -54,6 +54,16 @@ describe('places of a service', () => {
     expect(() => service.generate([3])).toThrow(expect.objectContaining({ code: 'ERR_OVERLOADED' }));
   });
 
+  it('are taken by requests that come at once, before ranks have heard of any', async () => {
+    await using service = await serve({
+      maxQueue: 0,
+      limits: { ...limits, maxNumSeqs: 100, maxNumBatchedTokens: 128 },
+    });
+    const streams = Array.from({ length: 100 }, (_, id) => service.generate([id % 26], { maxTokens: 1 }));
+    expect(() => service.generate([1])).toThrow(expect.objectContaining({ code: 'ERR_OVERLOADED' }));
+    for (const stream of streams) for await (const { finishReason } of stream) expect(finishReason).toBe('length');
+  });
+
   it('bound the choices of one request', async () => {
     await using service = await serve({ maxQueue: 1 });
     expect(() => service.generate([1], { n: 6 })).toThrow(/n is 6; it must be an integer from 1 to 5/);
