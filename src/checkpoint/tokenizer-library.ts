@@ -6,6 +6,8 @@ export interface LibraryTokenizer {
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
   id_to_token(id: number): string | undefined;
   get_added_tokens_decoder(): ReadonlyMap<number, { readonly special: boolean }>;
+  /** Ids by tokens; an id without a token has the key undefined. */
+  get_vocab(withAdded: boolean): ReadonlyMap<string | undefined, number>;
   readonly decoder: unknown;
 }
 

@@ -17,6 +17,8 @@ export interface TextTokenizer {
   decode(ids: ArrayLike<number>): string;
   /** Decodes ids one by one; all pieces together are `decode` of all ids. */
   stream(): TextStream;
+  /** Characters (UTF-16 units) of the longest token, at least 1: what a text's length says of its tokens. Absent: not known. */
+  readonly longestToken?: number;
   /** The model's chat template; null where it has none. */
   readonly chatTemplate: string | null;
   /**
@@ -66,6 +68,7 @@ function tokenizerOf(
   const textOf = (ids: readonly number[]): string => (ids.length === 0 ? '' : library.decode([...ids], options));
   return Object.freeze({
     chatTemplate,
+    longestToken: longestOf(library.get_vocab(true).keys()),
     encode: (text: string, { special: around = true }: { readonly special?: boolean } = {}): number[] => {
       if (typeof text !== 'string')
         throw invalid(`a text is ${shown(text)}; it must be a string`, { found: shown(text) });
@@ -85,6 +88,13 @@ function tokenizerOf(
       throw modelRefusal({ file, field: 'the chat template beside it', expected, found: undefined });
     },
   });
+}
+
+/** A byte's token has a letter or more for its byte, and a blank's mark is one letter: no token says more than it is long. */
+function longestOf(tokens: Iterable<string | undefined>): number {
+  let longest = 1;
+  for (const token of tokens) longest = Math.max(longest, token?.length ?? 0);
+  return longest;
 }
 
 function checkId(id: number): number {

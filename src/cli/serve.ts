@@ -7,7 +7,7 @@ import type { TextTokenizer } from '../checkpoint/index.js';
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
-import { completeServerOptions, type Server, startServer } from '../server/index.js';
+import { checkAddress, completeServerOptions, type Server, startServer } from '../server/index.js';
 import { type CustomModel, createService, type Service, type ServiceOptions } from '../service/index.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -46,7 +46,7 @@ export async function serve(name: string, flags: ServeFlags, command: Command): 
     const { host, port, apiKey } = flags;
     const where = { host, port, ...(apiKey === undefined ? {} : { apiKey }) };
     // Checked before ranks are started for it.
-    completeServerOptions(where);
+    await checkAddress(completeServerOptions(where));
     await using service = await createService(await serviceOptions(name, flags, command));
     await interrupts.look('before the server began');
     const failed = failureOf(service);

@@ -37,7 +37,9 @@ export function completionForm(model: string): AnswerForm {
       echo === '' ? null : { ...head, choices: [{ index, text: echo, logprobs: null, finish_reason: null }] },
     piece: ({ index, text, token, finishReason }, tokenIds) => ({
       ...head,
-      choices: [{ index, text, logprobs: null, finish_reason: finishReason, ...ids(tokenIds, [token]) }],
+      choices: [
+        { index, text, logprobs: null, finish_reason: finishReason, ...ids(tokenIds, token === null ? [] : [token]) },
+      ],
     }),
     usage: (usage) => ({ ...head, choices: [], usage }),
   };
@@ -67,7 +69,13 @@ export function chatForm(model: string): AnswerForm {
     piece: ({ index, text, token, finishReason }, tokenIds) => ({
       ...chunk,
       choices: [
-        { index, delta: { content: text }, logprobs: null, finish_reason: finishReason, ...ids(tokenIds, [token]) },
+        {
+          index,
+          delta: { content: text },
+          logprobs: null,
+          finish_reason: finishReason,
+          ...ids(tokenIds, token === null ? [] : [token]),
+        },
       ],
     }),
     usage: (usage) => ({ ...chunk, choices: [], usage }),

@@ -2,11 +2,12 @@ import type { Service, TokenStream } from '../service/index.js';
 import { abortedError } from '../wait.js';
 import type { GenerationRequest } from './generation-request.js';
 
-/** What one token adds to a choice of an answer. */
+/** What one token adds to a choice of an answer, or the end of one that may have none. */
 export interface ChoicePiece {
   readonly index: number;
   readonly text: string;
-  readonly token: number;
+  /** Null where the choice ends without one. */
+  readonly token: number | null;
   readonly finishReason: 'stop' | 'length' | null;
 }
 
@@ -64,10 +65,13 @@ export class Choices {
 
   /** Gives every piece to `take`, in order within a choice. The next of a prompt's is read once `take` has settled. */
   async each(take: (piece: ChoicePiece) => Promise<void> | void): Promise<void> {
+    const begun = new Set<number>();
     const read = async (stream: TokenStream, prompt: number): Promise<void> => {
       for await (const { choice, token, text = '', finishReason = null } of stream) {
         this.#tokens++;
-        await take({ index: prompt * this.request.n + choice, text, token, finishReason });
+        const index = prompt * this.request.n + choice;
+        begun.add(index);
+        await take({ index, text, token, finishReason });
       }
     };
     try {
@@ -78,6 +82,9 @@ export class Choices {
       throw error;
     }
     if (this.#signal?.aborted === true) throw abortedError(this.#signal, 'because the client has left');
+    for (let index = 0; index < this.count; index++) {
+      if (!begun.has(index)) await take({ index, text: '', token: null, finishReason: 'length' });
+    }
   }
 
   async whole(): Promise<WholeChoice[]> {
@@ -90,7 +97,7 @@ export class Choices {
     await this.each(({ index, text, token, finishReason }) => {
       const choice = choices[index];
       choice.text += text;
-      choice.tokenIds.push(token);
+      if (token !== null) choice.tokenIds.push(token);
       choice.finishReason = finishReason ?? choice.finishReason;
     });
     return choices;

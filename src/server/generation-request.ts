@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { type GenerateOptions, mostTokens, type Service } from '../service/index.js';
 import { RequestRefusal } from './openai-errors.js';
 
@@ -59,14 +60,21 @@ export interface GenerationRequest {
 /** Tokens of a completion that says no number. Source: OpenAI's interface. */
 const COMPLETION_TOKENS = 16;
 
-export function completionRequest(service: Service, body: CompletionBody, client: string): GenerationRequest {
+/** Others are served between the texts of one request. */
+export async function completionRequest(
+  service: Service,
+  body: CompletionBody,
+  client: string,
+): Promise<GenerationRequest> {
   refuse(body.suffix != null, 'suffix', 'it needs a model that fills in the middle');
   refuse(body.best_of != null && body.best_of !== (body.n ?? 1), 'best_of', 'choices are not ranked; it may equal n');
-  const prompts = promptsOf(body.prompt).map((prompt) => {
+  const prompts: Prompt[] = [];
+  for (const prompt of promptsOf(body.prompt)) {
+    if (prompts.length > 0) await setImmediate();
     const ids = service.encode(prompt);
-    const text = typeof prompt === 'string' ? prompt : (service.tokenizer?.decode(ids) ?? '');
-    return { ids, echo: body.echo === true ? text : '' };
-  });
+    const text = (): string => (typeof prompt === 'string' ? prompt : (service.tokenizer?.decode(ids) ?? ''));
+    prompts.push({ ids, echo: body.echo === true ? text() : '' });
+  }
   const left = mostTokens(service.options.setup.limits) - Math.max(...prompts.map(({ ids }) => ids.length));
   const maxTokens = body.max_tokens ?? Math.max(0, Math.min(COMPLETION_TOKENS, left));
   return shared(service, body, client, { prompts, maxTokens });
@@ -86,7 +94,7 @@ export function chatRequest(service: Service, body: ChatBody, client: string): G
     content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
   }));
   // The template writes the special tokens itself.
-  const ids = service.encode(tokenizer.encode(tokenizer.renderChat(messages), { special: false }));
+  const ids = service.encode(tokenizer.renderChat(messages), { special: false });
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   return shared(service, body, client, { prompts: [{ ids, echo: '' }], maxTokens });
 }
@@ -111,6 +119,13 @@ function shared(
   refuse(Object.keys(body.logit_bias ?? {}).length > 0, 'logit_bias', 'logits are not changed');
   refuse(body.stream_options != null && body.stream !== true, 'stream_options', 'it is for streams');
   const n = body.n ?? 1;
+  const most = Math.floor(service.places / prompts.length);
+  if (prompts.length * n > service.places) {
+    const of = prompts.length === 1 ? '' : ` of ${prompts.length} prompts`;
+    const remedy = most === 0 ? 'send fewer prompts' : `n can be from 1 to ${most}`;
+    const message = `n is ${n}${of}, and this server has ${service.places} places for choices: ${remedy}.`;
+    throw new RequestRefusal(message, { param: most === 0 ? 'prompt' : 'n' });
+  }
   const topK = body.top_k ?? undefined;
   return {
     prompts,

@@ -1,4 +1,5 @@
 import { type ErrorCode, LockstepError } from '../errors.js';
+import { formsOf } from './schemas.js';
 
 /** An error as OpenAI's interface has it. */
 export interface ErrorBody {
@@ -47,6 +48,12 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_RANK_LOST: 503,
 };
 
+/** Messages for clients where the error's own may name folders and devices of the server. */
+const SAID: Partial<Record<ErrorCode, string>> = {
+  ERR_RANK_LOST: 'The ranks that served this were lost; try again.',
+};
+const FAILED = 'The server failed at this request.';
+
 /** Codes of OpenAI for errors of ours; else the code is ours, in lower case and without `ERR_`. */
 const CODES: Partial<Record<ErrorCode, string>> = {
   ERR_BATCH_LIMIT: 'context_length_exceeded',
@@ -65,9 +72,9 @@ const PARAMS: Readonly<Record<string, string>> = {
 /** What fastify says of a body that does not fit its schema, or cannot be read. */
 interface FastifyFault {
   readonly statusCode?: number;
-  readonly code?: string;
   readonly validation?: readonly {
     readonly instancePath: string;
+    readonly keyword?: string;
     readonly message?: string;
     readonly params: Readonly<Record<string, unknown>>;
   }[];
@@ -76,18 +83,21 @@ interface FastifyFault {
 export function answerOf(error: unknown): ErrorAnswer {
   if (error instanceof RequestRefusal) return answer(error.status, error.message, error.param, error.code);
   if (error instanceof LockstepError) return ofService(error);
-  const { validation, statusCode, code = null } = error as FastifyFault;
+  const { validation, statusCode } = error as FastifyFault;
   if (validation?.[0] !== undefined) {
-    const { instancePath, message = 'is not valid', params } = validation[0];
+    const choice = validation.find((fault) => fault.keyword === 'anyOf' && formsOf(fault.instancePath) !== null);
+    const { instancePath, message = 'is not valid', params } = choice ?? validation[0];
     const unknown = params.additionalProperty ?? params.missingProperty;
     const path = instancePath.slice(1).replaceAll('/', '.');
     const param = typeof unknown === 'string' ? [path, unknown].filter((part) => part !== '').join('.') : path;
-    const says = params.additionalProperty === undefined ? message : 'is not supported by this server; leave it out';
+    const forms = choice === undefined ? null : formsOf(instancePath);
+    const said = forms === null ? message : `must be ${forms}`;
+    const says = params.additionalProperty === undefined ? said : 'is not supported by this server; leave it out';
     return answer(400, `${param === '' ? 'the body' : param} ${says}.`, param === '' ? null : param, null);
   }
   const text = error instanceof Error ? error.message : String(error);
-  if (statusCode !== undefined && statusCode < 500) return answer(statusCode, text, null, code);
-  return answer(500, 'The server failed at this request.', null, null);
+  if (statusCode !== undefined && statusCode < 500) return answer(statusCode, text, null, null);
+  return answer(500, FAILED, null, null);
 }
 
 function ofService(error: LockstepError): ErrorAnswer {
@@ -95,11 +105,22 @@ function ofService(error: LockstepError): ErrorAnswer {
   const options = (error.details.options as readonly string[] | undefined) ?? [];
   const option = options[0] ?? (error.details.option as string | undefined);
   const param = option === undefined ? null : (PARAMS[option] ?? option);
-  const code = CODES[error.code] ?? error.code.slice(4).toLowerCase();
-  const { retryAfterMs } = error.details;
-  const made = answer(status, inTheirNames(error.message), param, code);
+  const { retryAfterMs, promptTokens } = error.details;
+  // A prompt of no tokens has the service's code of one that has too many.
+  const kind = error.code === 'ERR_BATCH_LIMIT' && promptTokens === 0 ? 'ERR_INPUT_INVALID' : error.code;
+  const code = CODES[kind] ?? kind.slice(4).toLowerCase();
+  const made = answer(status, messageOf(error, status), param, code);
   if (typeof retryAfterMs === 'number') return { ...made, retryAfter: Math.ceil(retryAfterMs / 1000) };
   return status === 503 ? { ...made, retryAfter: 1 } : made;
+}
+
+/** The message for a client, without folders of the server. */
+function messageOf({ code, message, details }: LockstepError, status: number): string {
+  const { file } = details;
+  if (status === 500 && code !== 'ERR_MODEL_INVALID') return FAILED;
+  const text = SAID[code] ?? message;
+  const told = typeof file === 'string' ? text.replaceAll(file, file.replace(/^.*[/\\]/, '')) : text;
+  return inTheirNames(told);
 }
 
 /** A message of the service with the options' names of the interface. */

@@ -18,7 +18,8 @@ const SHARED = {
   temperature: optional({ type: 'number', minimum: 0, maximum: 2 }),
   top_p: optional({ type: 'number', exclusiveMinimum: 0, maximum: 1 }),
   top_k: optional({ type: 'integer', minimum: -1 }),
-  seed: optional({ type: 'integer' }),
+  // What is beyond has been rounded as it was read.
+  seed: optional({ type: 'integer', minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER }),
   stop: optional({
     anyOf: [
       { type: 'string', minLength: 1 },
@@ -93,3 +94,15 @@ export const CHAT_BODY: object = {
     response_format: optional({ type: 'object' }),
   },
 };
+
+/** Fields that take several forms, by their place in a body, and what they must be. */
+const FORMS: readonly (readonly [place: RegExp, forms: string])[] = [
+  [/^\/prompt$/, `a text, token ids (whole numbers from 0, at least one), or a list of either (1 to ${MOST_PROMPTS})`],
+  [/^\/stop$/, 'a text, or up to 16 texts, none of them empty'],
+  [/^\/messages\/\d+\/content$/, 'a text, or a list of { "type": "text", "text" }'],
+];
+
+/** What a field of several forms must be, in words that follow "must be"; null for other fields. */
+export function formsOf(place: string): string | null {
+  return FORMS.find(([pattern]) => pattern.test(place))?.[1] ?? null;
+}

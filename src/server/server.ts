@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { Faults } from '../config.js';
-import { LockstepError, shown } from '../errors.js';
+import { shown } from '../errors.js';
 import type { Service } from '../service/index.js';
 import { type AnswerForm, chatForm, completionForm, streamAnswer } from './answers.js';
 import { Choices } from './choices.js';
@@ -13,6 +13,8 @@ import {
   completionRequest,
   type GenerationRequest,
 } from './generation-request.js';
+import { goneSignal } from './gone-signal.js';
+import { cannotListen } from './listen-address.js';
 import { answerOf, RequestRefusal } from './openai-errors.js';
 import { CHAT_BODY, COMPLETION_BODY } from './schemas.js';
 import { ServerMetrics } from './server-metrics.js';
@@ -33,6 +35,8 @@ export interface ServerOptions {
 const BODY_LIMIT = 4 << 20;
 /** Longest time that a client may take to send its request. */
 const REQUEST_TIMEOUT_MS = 60_000;
+/** Routes that need no key. */
+const OPEN_ROUTES: ReadonlySet<string> = new Set(['/health', '/metrics']);
 const NAMES = ['service', 'host', 'port', 'apiKey', 'bodyLimit'];
 
 /** Options with their defaults; the key may be left out. Errors: `ERR_CONFIG_INVALID` naming every fault. */
@@ -76,13 +80,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     await app.listen({ host, port });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LockstepError(
-      'ERR_INPUT_INVALID',
-      `The server cannot listen on ${host}, port ${port}: ${why}`,
-      { host, port },
-      { cause },
-    );
+    throw cannotListen({ host, port }, cause);
   }
   return server;
 }
@@ -118,8 +116,11 @@ export class Server implements AsyncDisposable {
         code: 'model_not_found',
       });
     });
-    app.post<{ Body: CompletionBody }>('/v1/completions', { schema: { body: COMPLETION_BODY } }, (request, reply) =>
-      this.#answer(reply, completionRequest(service, request.body, request.ip), completionForm(service.model)),
+    app.post<{ Body: CompletionBody }>(
+      '/v1/completions',
+      { schema: { body: COMPLETION_BODY } },
+      async (request, reply) =>
+        this.#answer(reply, await completionRequest(service, request.body, request.ip), completionForm(service.model)),
     );
     app.post<{ Body: ChatBody }>('/v1/chat/completions', { schema: { body: CHAT_BODY } }, (request, reply) =>
       this.#answer(reply, chatRequest(service, request.body, request.ip), chatForm(service.model)),
@@ -166,7 +167,8 @@ export class Server implements AsyncDisposable {
   }
 
   #admit(request: FastifyRequest): void {
-    if (this.#key === null || !request.url.startsWith('/v1/')) return;
+    // By the route that was found: a path can be written in many ways.
+    if (this.#key === null || OPEN_ROUTES.has(request.routeOptions.url ?? '')) return;
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
     if (timingSafeEqual(digest(given), this.#key)) return;
     throw new RequestRefusal('The API key is missing or wrong; send it as Authorization: Bearer KEY.', {
@@ -176,12 +178,14 @@ export class Server implements AsyncDisposable {
   }
 
   async #answer(reply: FastifyReply, request: GenerationRequest, form: AnswerForm): Promise<FastifyReply> {
-    const gone = new AbortController();
     const { raw } = reply;
-    raw.once('close', () => gone.abort());
-    const choices = new Choices(this.service, request, gone.signal);
+    const gone = goneSignal(reply.request.raw, raw);
+    const choices = new Choices(this.service, request, gone);
     // What comes of it is said to the client; here it only counts that it is over.
-    const answered = new Promise<void>((resolve) => raw.once('close', resolve));
+    const answered = new Promise<void>((resolve) => {
+      if (gone.aborted) resolve();
+      else gone.addEventListener('abort', () => resolve(), { once: true });
+    });
     this.#answers.add(answered);
     answered.then(() => this.#answers.delete(answered));
     if (!request.stream) {
@@ -189,7 +193,7 @@ export class Server implements AsyncDisposable {
       return reply.send(form.whole(whole, choices.usage, request.tokenIds));
     }
     reply.hijack();
-    const writer = new EventWriter(raw, gone.signal);
+    const writer = new EventWriter(raw, gone);
     writer.begin();
     try {
       await streamAnswer(choices, form, (event) => writer.write(event));

@@ -23,7 +23,7 @@ export interface GenerateOptions {
   readonly stopTokenIds?: readonly number[] | undefined;
   /** Whether it goes on after the model's end-of-text tokens. Default false. */
   readonly ignoreEos?: boolean | undefined;
-  /** Choices, each with a seed of its own: `seed`, `seed + 1`, …. Default 1, at most 128. */
+  /** Choices, each with a seed of its own: `seed`, `seed + 1`, …. Default 1, at most 128 and the service's `places`. */
   readonly n?: number | undefined;
   /** Whose request it is: waiting requests of different clients alternate. Default: one client for all. */
   readonly client?: string | undefined;
@@ -66,7 +66,12 @@ const U64 = (1n << 64n) - 1n;
 /** Errors: `ERR_CONFIG_INVALID` naming every fault; `ERR_BATCH_LIMIT` for a prompt that leaves no room. */
 export function completeGenerateOptions(
   given: GenerateOptions,
-  { promptTokens, limits, eosTokenIds }: { promptTokens: number; limits: Limits; eosTokenIds: readonly number[] },
+  {
+    promptTokens,
+    limits,
+    eosTokenIds,
+    places,
+  }: { promptTokens: number; limits: Limits; eosTokenIds: readonly number[]; places: number },
 ): CompleteGenerateOptions {
   const faults = new Faults();
   faults.names('generate options', given, NAMES);
@@ -80,7 +85,8 @@ export function completeGenerateOptions(
   faults.number('topP', topP, 0, 1);
   // Devices take both as float32, where the smallest are 0: a temperature of 0 is greedy, a topP of 0 is no share.
   faults.check(Math.fround(topP) > 0, `topP is ${topP}; it must be above 0, as a float32`, 'topP');
-  faults.integer('n', n, 1, MAX_CHOICES);
+  // More than there are places would wait for ever.
+  faults.integer('n', n, 1, Math.min(MAX_CHOICES, places));
   faults.check(typeof client === 'string', `client is ${shown(client)}; it must be a string`, 'client');
   for (const [name, value] of Object.entries({ ignoreEos, sharePrefix })) {
     faults.check(typeof value === 'boolean', `${name} is ${shown(value)}; it must be true or false`, name);

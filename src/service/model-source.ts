@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../checkpoint/index.js';
-import type { Limits } from '../config.js';
+import { Faults, type Limits } from '../config.js';
 import type { SamplingForward } from '../decoder/index.js';
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import type { Executor } from '../execution/index.js';
 
 /**
@@ -21,6 +21,16 @@ export interface CustomModel {
   /** Longest request that it knows positions for. Default: as the limits say. */
   readonly maxPositions?: number;
 }
+
+const MAX_VOCABULARY = 2 ** 31;
+const CUSTOM_NAMES: readonly (keyof CustomModel)[] = [
+  'entry',
+  'data',
+  'name',
+  'vocabSize',
+  'eosTokenIds',
+  'maxPositions',
+];
 
 /** The default export of a custom model's module. */
 export type MakeForward = (executor: Executor, limits: Limits, data: unknown) => SamplingForward;
@@ -43,7 +53,7 @@ export type ModelSource =
   | { readonly kind: 'checkpoint'; readonly name: string; readonly tensorParallelSize: number }
   | { readonly kind: 'entry'; readonly url: string; readonly data: unknown };
 
-/** Looks at a model without reading its weights. Errors: those of the model's files, and of an entry that is no URL. */
+/** Looks at a model without reading its weights. Errors: those of the model's files; `ERR_CONFIG_INVALID` for facts of a module that cannot be. */
 export async function modelFacts(model: string | CustomModel, tensorParallelSize: number): Promise<ModelFacts> {
   if (typeof model === 'string') {
     const { openModel } = await import('../checkpoint/index.js');
@@ -55,14 +65,8 @@ export async function modelFacts(model: string | CustomModel, tensorParallelSize
     const source: ModelSource = { kind: 'checkpoint', name: model, tensorParallelSize };
     return { name, vocabSize, eosTokenIds, maxPositions, config, directory: path, source };
   }
-  const { entry, data, name, vocabSize = 2 ** 31, eosTokenIds = [], maxPositions = Infinity } = model;
-  if (!(entry instanceof URL)) {
-    throw new LockstepError(
-      'ERR_CONFIG_INVALID',
-      'model.entry is no URL; give new URL("./forward.js", import.meta.url), or the folder of a model as a string.',
-      { options: ['model'] },
-    );
-  }
+  const { entry, data, name, vocabSize = MAX_VOCABULARY, eosTokenIds = [], maxPositions = Infinity } = model;
+  checkCustomModel(model);
   return {
     name: name ?? nameOf(entry.pathname),
     vocabSize,
@@ -72,6 +76,26 @@ export async function modelFacts(model: string | CustomModel, tensorParallelSize
     directory: null,
     source: { kind: 'entry', url: entry.href, data },
   };
+}
+
+/** Errors: `ERR_CONFIG_INVALID` naming every fault. */
+function checkCustomModel(model: CustomModel): void {
+  const { entry, name, vocabSize = MAX_VOCABULARY, eosTokenIds = [], maxPositions = Infinity } = model;
+  const faults = new Faults();
+  faults.names('model', model, CUSTOM_NAMES);
+  const remedy = 'give new URL("./forward.js", import.meta.url), or the folder of a model as a string';
+  faults.check(entry instanceof URL, `model.entry is no URL; ${remedy}`, 'model');
+  const isName = name === undefined || (typeof name === 'string' && name.length > 0);
+  faults.check(isName, `model.name is ${shown(name)}; it must be a text that is not empty`, 'model');
+  const isSize = faults.integer('model.vocabSize', vocabSize, 1, MAX_VOCABULARY);
+  const below = isSize ? vocabSize : MAX_VOCABULARY;
+  faults.check(
+    Array.isArray(eosTokenIds) && eosTokenIds.every((id) => Number.isInteger(id) && id >= 0 && id < below),
+    `model.eosTokenIds is ${shown(eosTokenIds)}; it must be an array of token ids, whole numbers from 0 to ${below - 1}`,
+    'model',
+  );
+  if (maxPositions !== Infinity) faults.integer('model.maxPositions', maxPositions, 1, Number.MAX_SAFE_INTEGER);
+  faults.throwIfAny('The facts of this model');
 }
 
 /** Loads what makes the forward, on a rank's thread. */

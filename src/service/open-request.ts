@@ -9,7 +9,7 @@ export interface RequestOwner {
   suspend(request: ServiceRequest): void;
   resume(request: ServiceRequest): void;
   cancel(request: ServiceRequest): void;
-  /** The reader has come to the end, or gone; called once. */
+  /** The reader has come to the end, or gone, or the request was aborted; called once. */
   closed(): void;
 }
 
@@ -27,11 +27,19 @@ export function openRequest(
 ): OpenRequest {
   const { signal, n } = options;
   const choices: ServiceRequest[] = [];
+  let closed = false;
+  const close = (): void => {
+    if (closed) return;
+    closed = true;
+    signal?.removeEventListener('abort', onAbort);
+    for (const request of choices) owner.cancel(request);
+    owner.closed();
+  };
+  // Its place is free then, whether or not its reader comes to hear of it.
   const onAbort = (): void => {
     stream.end(abortedError(signal as AbortSignal, 'while the request was served'));
-    for (const request of choices) owner.cancel(request);
+    close();
   };
-  let closed = false;
   const stream: TokenStream = new TokenStream(
     {
       onBehind: () => {
@@ -40,13 +48,7 @@ export function openRequest(
       onRead: () => {
         for (const request of choices) owner.resume(request);
       },
-      onClosed: () => {
-        if (closed) return;
-        closed = true;
-        signal?.removeEventListener('abort', onAbort);
-        for (const request of choices) owner.cancel(request);
-        owner.closed();
-      },
+      onClosed: close,
     },
     maxUnread,
   );

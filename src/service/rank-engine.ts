@@ -3,6 +3,7 @@ import type { SamplingForward, SamplingRow } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Rank, StepResult } from '../runtime/index.js';
+import type { WaitOptions } from '../wait.js';
 import { type Chunk, LiveScheduler, type RankSchedule, type SchedulerEvent } from '../workload/index.js';
 import type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 import { type Drafter, type EngineArrival, type EngineEnd, EngineRequest, refusalOf } from './engine-request.js';
@@ -14,6 +15,8 @@ export interface RankEngineOptions {
   readonly planner: StepPlanner;
   /** Default: the last tokens are looked up in the request's own text. */
   readonly drafter?: Drafter;
+  /** Longest wait for sampled tokens in `step` and `stepSync`, in ms. Default: the device's. */
+  readonly timeoutMs?: number;
 }
 
 /** Chains of prompt blocks whose numbers are kept, for each KV block of the pool. */
@@ -31,6 +34,7 @@ export class RankEngine {
   readonly #scheduler: LiveScheduler;
   readonly #drafter: Drafter;
   readonly #keys: PrefixKeys;
+  readonly #wait: WaitOptions;
   /** By number of the scheduler; numbers are small and used again. */
   readonly #requests: (EngineRequest | undefined)[] = [];
   readonly #numbers = new Map<number, number>();
@@ -45,11 +49,12 @@ export class RankEngine {
   #draftTokens = 0;
   #acceptedTokens = 0;
 
-  constructor({ planner, drafter = (request, count) => request.lookUp(count) }: RankEngineOptions) {
+  constructor({ planner, drafter = (request, count) => request.lookUp(count), timeoutMs }: RankEngineOptions) {
     const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = planner.limits;
     this.#planner = planner;
     this.#rows = new EngineRows(planner);
     this.#drafter = drafter;
+    this.#wait = timeoutMs === undefined ? {} : { timeoutMs };
     this.#scheduler = new LiveScheduler({
       maxNumSeqs,
       maxNumBatchedTokens,
@@ -160,7 +165,7 @@ export class RankEngine {
     this.plan(events);
     const result = rank.stepSync({ leave });
     const rows = this.rows(result.local);
-    this.accept(result.local, rows.length === 0 ? NOTHING : forward.sampleSync(result.local, rows));
+    this.accept(result.local, rows.length === 0 ? NOTHING : forward.sampleSync(result.local, rows, this.#wait));
     return result;
   }
 
@@ -169,7 +174,7 @@ export class RankEngine {
     this.plan(events);
     const result = await rank.step({ leave });
     const rows = this.rows(result.local);
-    this.accept(result.local, rows.length === 0 ? NOTHING : await forward.sample(result.local, rows));
+    this.accept(result.local, rows.length === 0 ? NOTHING : await forward.sample(result.local, rows, this.#wait));
     return result;
   }
 

@@ -57,7 +57,7 @@ export async function serveRank(seat: RankConnection, setup: RankSetup): Promise
   });
   if (forward === undefined) throw new RangeError('the rank made no forward');
   const { captured } = rank.capture({ interrupted: () => seat.interrupted() });
-  const loop = new ServiceLoop({ seat, rank, forward, order, engine: new RankEngine({ planner }) });
+  const loop = new ServiceLoop({ seat, rank, forward, order, engine: new RankEngine({ planner, timeoutMs }) });
   const { kind, choice } = device;
   loop.tell({ kind: 'ready', device: kind, deviceChoice: choice, graphs: captured.length });
   await loop.run();

@@ -1,6 +1,7 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
 import { abortedError } from '../wait.js';
+import { mostTokens } from './engine-request.js';
 import { FairQueue } from './fair-queue.js';
 import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
 import { leastLoaded } from './least-loaded.js';
@@ -66,6 +67,12 @@ export class Service implements AsyncDisposable {
     return this.options.model.name;
   }
 
+  /** Choices that can be open at a time: `maxQueue + ranks * maxNumSeqs`. */
+  get places(): number {
+    const { maxQueue, ranks, setup } = this.options;
+    return maxQueue + ranks * setup.limits.maxNumSeqs;
+  }
+
   get state(): ServiceState {
     return this.#state;
   }
@@ -74,12 +81,13 @@ export class Service implements AsyncDisposable {
    * Generates from a prompt, text or token ids, and gives each token as it is made. A reader that stops reading holds up its own
    * request only. Leaving the loop cancels the request.
    *
-   * Throws at once: `ERR_CONFIG_INVALID` (options), `ERR_INPUT_INVALID` (the prompt), `ERR_BATCH_LIMIT` (too long),
+   * Throws at once: `ERR_CONFIG_INVALID` (options), `ERR_INPUT_INVALID` (the prompt), `ERR_BATCH_LIMIT` (too long), `ERR_MODEL_INVALID` (a tokenizer of another model),
    * `ERR_OVERLOADED` with `details.retryAfterMs`, `ERR_DRAINING`, `ERR_DISPOSED`, `ERR_RANK_LOST` once the service has failed. The
    * iterator throws `ERR_ABORTED` for an aborted signal, and `ERR_RANK_LOST` where a rank is lost that has the request.
    */
   generate(prompt: string | ArrayLike<number>, given: GenerateOptions = {}): TokenStream {
     this.#refuseUnlessOpen();
+    const { places } = this;
     const { maxQueue, maxUnread, ranks, setup, model } = this.options;
     const ids = this.encode(prompt);
     const { limits } = setup;
@@ -87,12 +95,15 @@ export class Service implements AsyncDisposable {
       promptTokens: ids.length,
       limits,
       eosTokenIds: model.eosTokenIds,
+      places,
     });
     const { signal, n } = options;
     if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
     if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
-    const places = maxQueue + ranks * limits.maxNumSeqs;
-    const full = this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0;
+    // Ranks have places for those, though they may not have heard of the last ones yet.
+    const fits = this.#open.size + n <= ranks * limits.maxNumSeqs;
+    const full =
+      !fits && (this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0);
     if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
       throw this.#overloaded();
     }
@@ -155,9 +166,14 @@ export class Service implements AsyncDisposable {
 
   // Requests.
 
-  /** The token ids of a prompt. Errors: `ERR_INPUT_INVALID`. */
-  encode(prompt: string | ArrayLike<number>): Int32Array {
-    return promptIds(prompt, this.tokenizer, this.options.model.vocabSize);
+  /**
+   * The token ids of a prompt. `special`: whether a text is given the special tokens around it; default true. Errors:
+   * `ERR_INPUT_INVALID`, `ERR_BATCH_LIMIT` (too long a text, before it is encoded), `ERR_MODEL_INVALID` (a tokenizer of another model).
+   */
+  encode(prompt: string | ArrayLike<number>, { special = true }: { readonly special?: boolean } = {}): Int32Array {
+    const { model, setup } = this.options;
+    const { vocabSize } = model;
+    return promptIds(prompt, { tokenizer: this.tokenizer, vocabSize, most: mostTokens(setup.limits) }, special);
   }
 
   /** Sends what waits to the ranks that have a place. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SamplingForward } from '../../../dist/entry/decoder.js';
 import { StepPlanner } from '../../../dist/entry/planner.js';
-import { createRank, createThreadsGroup, joinThreads, openDevice } from '../../../dist/index.js';
+import { createRank, createThreadsGroup, joinThreads, openDevice, type Rank } from '../../../dist/index.js';
 import { loadModules } from '../../../dist/memory/modules.js';
 import { type EngineArrival, type EngineEvent, type EngineToken, RankEngine } from '../../../dist/service/index.js';
 import make from '../../fixtures/service/hash-forward.mjs';
@@ -130,6 +130,25 @@ describe('a rank engine', () => {
     expect([made.engine.running, made.engine.waiting]).toEqual([0, 0]);
     expect(tokens(drained(made, [arrival(1, [1])]).get(1))).toEqual(textAfter(model, [1], 8));
   });
+});
+
+it('waits for sampled tokens as long as it was told', async () => {
+  const planner = new StepPlanner(modules, { limits: small });
+  const engine = new RankEngine({ planner, timeoutMs: 1234 });
+  const taken = (): object => {
+    planner.vote();
+    return { local: planner.build(planner.resolve(planner.table)) };
+  };
+  const waits: unknown[] = [];
+  const sampleSync: SamplingForward['sampleSync'] = (_local, rows, options) => {
+    waits.push(options?.timeoutMs);
+    return new Int32Array(rows.length);
+  };
+  const forward = { sampleSync, sample: async (...given) => sampleSync(...given) } as SamplingForward;
+  const rank = { stepSync: taken, step: async () => taken() } as unknown as Rank;
+  engine.stepSync(rank, forward, [arrival(1, [1, 2])]);
+  await engine.step(rank, forward, []);
+  expect(waits).toEqual([1234, 1234]);
 });
 
 it('takes whole steps of ranks of one thread, which wait for each other', async () => {
