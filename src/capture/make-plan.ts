@@ -140,7 +140,10 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     'the options of a plan',
     options,
     ['limits', 'policy', 'costs', 'memory', 'budget', 'sizeMultiple', 'include', 'mixed', 'split'],
-    ['objective', 'mostGraphs', 'beyondLeast', 'signal', 'onPhase'],
+    [
+      ...['objective', 'mostGraphs', 'beyondLeast', 'signal', 'onPhase'],
+      ...['engineProfile', 'engine', 'pieces', 'tokens', 'engineLimits', 'ranks'],
+    ],
   );
   checkPlanOptions(options);
   const { limits, policy, costs, memory, budget, mixed, objective = 'robust' } = options;
@@ -148,7 +151,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const largest = largestDecode(limits);
   const scored = scoredSteps(whole, options);
   const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
-  if (decodes === 0 && !mixed && options.pieces === true && options.tokens !== true) {
+  const isDecodeKnown = decodes > 0 && steps.log?.unknownSteps !== whole.steps;
+  if (!isDecodeKnown && !mixed && options.pieces === true && options.tokens !== true) {
     return planOfTokens(steps, options);
   }
   if (decodes === 0 && !mixed) {
@@ -252,6 +256,8 @@ function planOfTokens(steps: CountedSteps, options: MakePlanOptions): Promise<Pl
     ...options,
     limits: own,
     tokens: true,
+    // Sizes around those seen are of decodes.
+    objective: 'seen',
     engineLimits: limits,
     engineProfile: { ...engineProfile, graphMode: 'PIECEWISE' },
   });

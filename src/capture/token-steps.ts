@@ -8,7 +8,7 @@ import type { CountedSteps } from './read-steps.js';
  */
 export function tokenSteps({ whole, ...steps }: CountedSteps, most: number): CountedSteps {
   const counted = new StepHistogram();
-  for (const { tokens, count } of whole.mixed) {
+  for (const [tokens, count] of tokenCounts(whole)) {
     if (tokens > most) continue;
     counted.add({ tokens, prefillRequests: 0, decodeRequests: tokens, requests: tokens, ubatched: false }, count);
   }
@@ -17,6 +17,12 @@ export function tokenSteps({ whole, ...steps }: CountedSteps, most: number): Cou
 
 /** Limits under which steps of tokens are planned as decodes of one token each: the largest step counted is the largest size. */
 export function tokenLimits(limits: Limits, { whole }: CountedSteps, reach: number): Limits {
-  const largest = Math.max(1, ...whole.mixed.map(({ tokens }) => tokens).filter((tokens) => tokens <= reach));
+  const largest = Math.max(1, ...[...tokenCounts(whole)].map(([tokens]) => tokens).filter((tokens) => tokens <= reach));
   return { ...limits, maxNumSeqs: largest, queryLen: 1 };
+}
+
+/** Tokens of steps and how many had so many: steps of an unknown phase are counted as decodes. */
+function* tokenCounts({ mixed, decode }: StepHistogram): Iterable<readonly [tokens: number, count: number]> {
+  for (const { tokens, count } of mixed) yield [tokens, count];
+  yield* decode;
 }

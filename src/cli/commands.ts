@@ -325,11 +325,11 @@ function defineReplay(command: Command): void {
     'recordings of run --record or their folder, or one step log; - for a log on standard input',
   );
   addCostOptions(addPlannerOptions(command))
-    .option(
-      '--engine <name>',
-      "hold a running engine's logged steps against its own rules and against Lockstep's: a policy's name",
-    )
     .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      "\nWith --engine, which may be a policy's name too, a log's steps are held against that engine's rules and Lockstep's.",
+    )
     .action(async (paths, flags) => (await import('./replay.js')).replay(paths, flags, command));
 }
 

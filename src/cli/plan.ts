@@ -116,7 +116,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     memory,
     mixed,
     ranks: flags.ranks,
-    pieces: steps.kind === 'engine-log' && steps.whole.largestDecode === 0 && (await runsInPieces(source.file, signal)),
+    pieces: steps.kind === 'engine-log' && (await runsInPieces(source.file, signal)),
     engineProfile: gpuOf(flags),
     engine: setting?.profile,
   });

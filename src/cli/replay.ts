@@ -10,16 +10,15 @@ import { compareRecordings, rederive, replayLog } from '../replay/index.js';
 import { completeSimulateOptions } from '../run/index.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
-import { enginePolicy, engineReport, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
+import type { EngineFlags } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { limitsOf, type PlannerFlags } from './planner-options.js';
+import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
 import { logReport, recordingsReport } from './replay-report.js';
 import { shadow } from './shadow.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
 
-interface ReplayFlags extends PlannerFlags, CostFlags {
-  readonly engine?: string;
+interface ReplayFlags extends PlannerFlags, CostFlags, EngineFlags {
   readonly json?: boolean;
 }
 
@@ -47,8 +46,9 @@ export async function replay(paths: readonly string[], flags: ReplayFlags, comma
         { files: others },
       );
     }
-    if (flags.engine === undefined) await replaySteps(files[0] as string, flags, command);
-    else await shadow(files[0] as string, flags.engine, flags, command);
+    const isShadow = flags.engine !== undefined || flags.engineConfig !== undefined;
+    if (isShadow) await shadow(files[0] as string, flags, command);
+    else await replaySteps(files[0] as string, flags);
   });
 }
 
@@ -94,17 +94,14 @@ async function report(recordings: readonly Recording[], flags: ReplayFlags): Pro
   );
 }
 
-async function replaySteps(file: string, flags: ReplayFlags, command: Command): Promise<void> {
+async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
   const { signal } = interrupts;
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
-  const setting = await engineSetting(flags, command, signal);
   const { limits, policy, plan } = completeSimulateOptions({
-    limits: limitsOf(withEngineLimits(flags, setting, command), planFile?.plan),
-    policy: await enginePolicy(flags, setting, planFile?.policy, signal),
+    limits: limitsOf(flags, planFile?.plan),
+    policy: await policyOf(flags, planFile?.policy, signal),
     ...(flags.twins === undefined ? {} : { twins: flags.twins }),
-    ...(planFile === undefined
-      ? { ladder: ladderGiven(flags, setting, command), engine: setting?.profile }
-      : { plan: planFile.plan }),
+    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
   });
   const source = costSourceOf(flags);
   const largest = Math.max(limits.maxNumBatchedTokens, ...plan.keys.map(({ tokens }) => tokens));
@@ -121,7 +118,7 @@ async function replaySteps(file: string, flags: ReplayFlags, command: Command): 
   const said = { policy: policy.name, graphs: plan.keys.length, costModel: costs.name, costKnown: costs.unit === 'ms' };
   process.stdout.write(
     flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said, ...engineReport(setting) })}\n`
+      ? `${JSON.stringify({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said })}\n`
       : logReport(replayed, said),
   );
 }

@@ -1,18 +1,12 @@
 import type { Command } from 'commander';
-import {
-  isPolicyName,
-  LADDER_NAMES,
-  type LadderName,
-  namedPolicy,
-  type PolicyName,
-  policyNames,
-} from '../engines/index.js';
-import { LockstepError, shown } from '../errors.js';
+import { isPolicyName, LADDER_NAMES, type LadderName, namedPolicy } from '../engines/index.js';
+import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { type ReplayedLog, replayLog } from '../replay/index.js';
-import { completeSimulateOptions } from '../run/index.js';
+import { completeSimulateOptions, type SimulateOptions } from '../run/index.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
+import { type EngineFlags, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
@@ -32,50 +26,62 @@ export interface ShadowSide extends ReplayedLog {
  */
 export async function shadow(
   file: string,
-  engine: string,
-  flags: PlannerFlags & CostFlags & { readonly json?: boolean },
+  flags: PlannerFlags & CostFlags & EngineFlags & { readonly json?: boolean },
   command: Command,
 ): Promise<void> {
-  if (!isPolicyName(engine)) {
-    throw new LockstepError(
-      'ERR_CONFIG_INVALID',
-      `${shown(engine)} is not a known engine; there are ${policyNames().join(', ')}`,
-      { engine, names: policyNames() },
-    );
-  }
   if (file === STDIN) {
     throw new LockstepError(
       'ERR_INPUT_INVALID',
       '--engine reads the log twice, and standard input only once; give a file',
-      {
-        file,
-      },
+      { file },
     );
   }
   const { signal } = interrupts;
-  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
-  const asked = command.getOptionValueSource('ladder') === 'default' ? ladderOf(engine) : flags.ladder;
-  const graphs = planFile === undefined ? { ladder: asked } : { plan: planFile.plan };
-  const limits = limitsOf(flags, planFile?.plan);
-  const under = async (policy: PolicyName): Promise<ShadowSide> => {
-    const complete = completeSimulateOptions({ limits, policy: namedPolicy(policy), ...graphs });
-    const source = costSourceOf(flags);
+  const own = await ownRules(flags, command);
+  const source = costSourceOf(flags);
+  const under = async (options: SimulateOptions): Promise<ShadowSide> => {
+    const complete = completeSimulateOptions(options);
     const largest = Math.max(complete.limits.maxNumBatchedTokens, ...complete.plan.keys.map(({ tokens }) => tokens));
     const costs = source === null ? tokenCosts(largest) : await readCosts(source, largest, signal);
     const cost = (tokens: number): number | undefined => costs.costs[tokens];
     const replayed = await replayLog(inputOf(file), { ...complete, cost, signal });
     return { ...replayed, policy: complete.policy.name, graphs: complete.plan.keys.length };
   };
-  const [theirs, ours] = [await under(engine), await under('lockstep')];
+  const theirs = await under(own);
+  // The same graphs under the other rules.
+  const { engine: _, policy: __, ...same } = own;
+  const graphs = own.engine === undefined ? same : { ...same, plan: completeSimulateOptions(own).plan };
+  const ours = await under({ ...graphs, policy: namedPolicy('lockstep') });
   warnOfLog(file, theirs.incomplete);
   if (theirs.different > 0) process.exitCode = EXIT.failed;
-  const costKnown = costSourceOf(flags) !== null;
+  const costKnown = source !== null;
   const timeLost = theirs.loggedTimeRatio === null ? null : theirs.loggedTimeRatio - ours.timeRatio;
   process.stdout.write(
     flags.json === true
       ? `${JSON.stringify({ schemaVersion: 1, kind: 'shadow', engine: theirs, lockstep: ours, timeLost, costKnown })}\n`
       : report(theirs, ours, timeLost, costKnown),
   );
+}
+
+/** The rules and graphs of the engine that the flags name: a policy's name, or an engine as somebody runs it. */
+async function ownRules(flags: PlannerFlags & CostFlags & EngineFlags, command: Command): Promise<SimulateOptions> {
+  const { signal } = interrupts;
+  const { engine } = flags;
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
+  if (engine !== undefined && isPolicyName(engine)) {
+    const ladder = command.getOptionValueSource('ladder') === 'default' ? ladderOf(engine) : flags.ladder;
+    const graphs = planFile === undefined ? { ladder } : { plan: planFile.plan };
+    return { limits: limitsOf(flags, planFile?.plan), policy: namedPolicy(engine), ...graphs };
+  }
+  const setting = await engineSetting(flags, command, signal);
+  const ladder = ladderGiven(flags, setting, command);
+  return {
+    limits: limitsOf(withEngineLimits(flags, setting, command), planFile?.plan),
+    policy: await enginePolicy(flags, setting, planFile?.policy, signal),
+    ...(planFile === undefined
+      ? { ...(ladder === undefined ? {} : { ladder }), ...(setting === null ? {} : { engine: setting.profile }) }
+      : { plan: planFile.plan }),
+  };
 }
 
 /** The default graphs of a policy's engine. */
