@@ -150,9 +150,7 @@ describe('lockstep replay --engine', () => {
   });
 
   it('refuses an engine that there is not, and a log that can be read only once', () => {
-    expect(cli(['replay', '--engine', 'other', log(4)]).stderr).toMatch(
-      /"other" names no engine: give one of vllm/,
-    );
+    expect(cli(['replay', '--engine', 'other', log(4)]).stderr).toMatch(/"other" names no engine: give one of vllm/);
     expect(cli(['replay', '--engine', 'atom', '-'], '{}\n').stderr).toMatch(/reads the log twice/);
   });
 });
