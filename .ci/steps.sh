@@ -16,6 +16,8 @@ install_packages() {
   # For test/abi: AMD's headers, and a runtime that opens without a GPU.
   [ -e /usr/include/hip/hip_runtime_api.h ] || wanted+=(libamdhip64-dev)
   command -v readelf >/dev/null || wanted+=(binutils)
+  # The first clang of Debian 12 that knows gfx942, and its linker.
+  command -v clang-19 >/dev/null && command -v ld.lld-19 >/dev/null || wanted+=(clang-19 lld-19)
   if [ ${#wanted[@]} = 0 ]; then
     echo 'note: everything was there'
     return

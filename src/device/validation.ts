@@ -52,6 +52,12 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     by: 'test/standin/images.test.ts',
   },
   {
+    backend: 'cuda',
+    feature: 'the reference decoder: `run --model`, experts and heads over ranks',
+    state: 'stand-in only',
+    by: 'test/standin/gpu-device.test.ts, test/standin/nccl-run.test.ts',
+  },
+  {
     backend: 'hip',
     feature: 'driver loading, errors, choice of a card',
     state: 'stand-in only',
@@ -80,6 +86,6 @@ export const VALIDATION: readonly Validation[] = Object.freeze([
     backend: 'hip',
     feature: 'kernels',
     state: 'compiled',
-    by: "clang 14 and HIP's own compiler 5.2.3 for gfx90a",
+    by: "clang 14 and HIP's own compiler 5.2.3 for gfx90a, clang 14 for gfx1030, clang 19 for gfx942",
   },
 ]);
