@@ -70,8 +70,8 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
         });
         // With drafts the last decode of a request may be shorter, and a histogram of sizes does not say so.
         if (own.queryLen > 1) return;
-        // vLLM's first runner refuses micro-batches by padded sizes, and a histogram is counted before sizes are padded.
-        if (name === 'vllm-v1' && ubatches > 1) return;
+        // vLLM refuses micro-batches by padded sizes and where a part of some rank would be all padding; a histogram has neither.
+        if (name.startsWith('vllm') && ubatches > 1) return;
         expect(row?.eagerSteps).toBe(simulated.eagerDecodeSteps);
         eager += simulated.eagerDecodeSteps;
         cut += simulated.ubatchedSteps;
