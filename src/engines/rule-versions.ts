@@ -12,7 +12,7 @@ export interface EngineRule {
   readonly since: string;
   /** The file of the engine that holds it. */
   readonly source: string;
-  /** The date on which that file was read. */
+  /** The date on which that file, or what its change says of it, was read. */
   readonly read: string;
 }
 
@@ -42,7 +42,7 @@ export const ENGINE_RULES: readonly EngineRule[] = Object.freeze(
       ['atom', "the server's list", '2026-08', 'ends at 512', 'atom/model_engine/arg_utils.py'],
     ] as const
   ).map(([engine, rule, version, since, source]) =>
-    Object.freeze({ engine, rule, version, since, source, read: '2026-10-02' }),
+    Object.freeze({ engine, rule, version, since, source, read: '2026-11-29' }),
   ),
 );
 
