@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { readPlanFile } from '../formats/index.js';
 import { createService, type GeneratedToken, type GenerateOptions, type ServiceOptions } from '../service/index.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
+import { plannedService } from './model-options.js';
+import type { PlannerFlags } from './planner-options.js';
 
 interface GenerateFlags extends PlannerFlags {
   readonly ranks: number;
@@ -23,9 +22,6 @@ interface GenerateFlags extends PlannerFlags {
 }
 
 const SCHEMA_VERSION = 1;
-
-/** Limits whose defaults follow from the model. */
-const OF_MODEL = ['maxModelLen', 'numBlocks'] as const;
 
 /** Goes on with a text, or with tokens, and prints what follows as it comes; as one document with `--json`. */
 export async function generate(
@@ -94,19 +90,6 @@ function generateOptions(flags: GenerateFlags): GenerateOptions {
 }
 
 async function serviceOptions(name: string, flags: GenerateFlags, command: Command): Promise<ServiceOptions> {
-  const { signal } = interrupts;
-  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
-  const limits: { -readonly [K in keyof Limits]?: Limits[K] } = { ...limitsOf(flags, planFile?.plan) };
-  for (const limit of OF_MODEL) if (command.getOptionValueSource(limit) === 'default') delete limits[limit];
-  const { ranks, tensorParallelSize, device } = flags;
-  return {
-    model: name,
-    ranks,
-    tensorParallelSize,
-    device,
-    limits,
-    policy: await policyOf(flags, planFile?.policy, signal),
-    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
-    timeoutMs: flags.timeout,
-  };
+  const { ranks, tensorParallelSize, device, timeout: timeoutMs } = flags;
+  return { model: name, ranks, tensorParallelSize, device, timeoutMs, ...(await plannedService(flags, command)) };
 }

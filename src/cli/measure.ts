@@ -3,6 +3,7 @@ import { LockstepError } from '../errors.js';
 import { writeDocument } from '../output/index.js';
 import { costTableText, type MeasureCostsOptions, measureCosts } from '../run/index.js';
 import { interrupts } from './interrupts.js';
+import { modelLimitsSaid } from './model-options.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type LimitFlags, limitsOf } from './planner-options.js';
 import { Progress } from './progress.js';
@@ -12,9 +13,6 @@ interface MeasureFlags extends LimitFlags {
   readonly device: NonNullable<MeasureCostsOptions['device']>;
   readonly out?: string;
 }
-
-/** Limits that follow from the model where they are not given. */
-const OF_MODEL = ['maxModelLen', 'numBlocks'];
 
 /** Measures a model's decode steps and prints a cost table, or writes it to `--out`, for `--cost`. */
 export async function measure(file: string | undefined, flags: MeasureFlags, command: Command): Promise<void> {
@@ -31,16 +29,13 @@ export async function measure(file: string | undefined, flags: MeasureFlags, com
   const { out, device } = flags;
   checkOutputs({}, { '--out': out });
   await checkWritable([out], signal);
-  const said = Object.entries(limitsOf(flags)).filter(
-    ([name]) => !OF_MODEL.includes(name) || command.getOptionValueSource(name) !== 'default',
-  );
+  const limits = modelLimitsSaid(limitsOf(flags), command);
   let progress: Progress | undefined;
   const onProgress = (done: number, of: number): void => {
     progress ??= new Progress('sizes', of);
     progress.show(done, {});
   };
   try {
-    const limits = Object.fromEntries(said);
     const measured = await measureCosts(flags.measure, { limits, device, signal, onProgress });
     const table = costTableText(measured);
     if (out === undefined) process.stdout.write(table);

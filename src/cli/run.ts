@@ -18,6 +18,7 @@ import { assumedLines, TELLING } from './assumed.js';
 import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
+import { modelLimitsSaid, OF_MODEL } from './model-options.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
@@ -51,9 +52,6 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly promptScale: number;
   readonly json?: boolean;
 }
-
-/** Limits that follow from a model where they are not given. */
-const OF_MODEL: readonly string[] = ['maxModelLen', 'numBlocks'];
 
 /** What ran, and what it was to serve. */
 interface Ran {
@@ -209,7 +207,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, comma
   const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan);
   return {
     ...workload,
-    ...(flags.model === undefined ? {} : { limits: saidLimits(workload.limits ?? {}, command) }),
+    ...(flags.model === undefined ? {} : { limits: modelLimitsSaid(workload.limits ?? {}, command) }),
     tensorParallelSize: flags.tensorParallelSize,
     policy: await enginePolicy(flags, setting, planFile?.policy, interrupts.signal),
     ...(planFile === undefined
@@ -226,12 +224,4 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, comma
     ...(flags.model === undefined ? {} : { model: flags.model }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };
-}
-
-/** The limits that the command line or an engine says, without defaults: those of a model follow from it. */
-function saidLimits(limits: Partial<Limits>, command: Command): Partial<Limits> {
-  const said = Object.entries(limits).filter(
-    ([name, value]) => command.getOptionValueSource(name) !== 'default' || value !== command.getOptionValue(name),
-  );
-  return Object.fromEntries(said);
 }

@@ -4,14 +4,13 @@ import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import type { TextTokenizer } from '../checkpoint/index.js';
-import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
-import { readPlanFile } from '../formats/index.js';
 import { checkAddress, completeServerOptions, type Server, startServer } from '../server/index.js';
 import { type CustomModel, createService, type Service, type ServiceOptions } from '../service/index.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
+import { plannedService } from './model-options.js';
+import type { PlannerFlags } from './planner-options.js';
 
 interface ServeFlags extends PlannerFlags {
   readonly ranks: number;
@@ -36,9 +35,6 @@ interface ModelModule {
 
 /** Version of the line that says where the server listens. */
 const SCHEMA_VERSION = 1;
-
-/** Limits whose defaults follow from the model. */
-const OF_MODEL = ['maxModelLen', 'numBlocks'] as const;
 
 /** Serves a model until a signal ends it, or the service fails. */
 export async function serve(name: string, flags: ServeFlags, command: Command): Promise<void> {
@@ -96,20 +92,14 @@ function announce({ url, service }: Server, flags: ServeFlags): void {
 }
 
 async function serviceOptions(name: string, flags: ServeFlags, command: Command): Promise<ServiceOptions> {
-  const { signal } = interrupts;
-  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
-  const limits: { -readonly [K in keyof Limits]?: Limits[K] } = { ...limitsOf(flags, planFile?.plan) };
-  for (const limit of OF_MODEL) if (command.getOptionValueSource(limit) === 'default') delete limits[limit];
   const { ranks, tensorParallelSize, device, deviceMemory, maxQueue, restarts } = flags;
   return {
+    ...(await plannedService(flags, command)),
     ...(await modelOf(name)),
     ranks,
     tensorParallelSize,
     device,
     ...(deviceMemory === undefined ? {} : { deviceMemory }),
-    limits,
-    policy: await policyOf(flags, planFile?.policy, signal),
-    ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),
     maxQueue,
     restarts,
     timeoutMs: flags.timeout,

@@ -83,6 +83,7 @@ it.each([
   [['generate', '/nowhere', 'x'], 'ERR_MODEL_INVALID'],
   [['generate', 'a'.repeat(5000), 'x'], 'ERR_MODEL_INVALID'],
   [['generate', 'random:dense'], 'ERR_CONFIG_INVALID'],
+  [['generate', 'random:dense', '--prompt-ids', '1', '--engine', 'vllm'], 'give --plan FILE'],
   [['generate', 'random:dense', 'x', '--prompt-ids', '1'], 'ERR_CONFIG_INVALID'],
   [['generate', 'random:dense', '--prompt-ids', '1', '--seed', '18446744073709551616'], '64 bits'],
   [['generate', 'random:dense', 'x'], 'ERR_INPUT_INVALID'],
