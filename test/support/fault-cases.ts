@@ -18,10 +18,8 @@ export function describeFaults(transport: (typeof TRANSPORTS)[number]): void {
       const work = async (): Promise<void> => {
         for (const given of left) {
           expect(given).toMatchObject({ transport, fault: { kind } });
-          expect({ index: given.index, broken: complaints(await runCase(given)) }).toEqual({
-            index: given.index,
-            broken: [],
-          });
+          const broken = complaints(await runCase(given));
+          expect(broken, `case ${given.index} of seed ${SEED}: ${broken.join('; ')}`).toEqual([]);
         }
       };
       // Ranks that wait for a deadline leave the cores to another case.
