@@ -61,6 +61,16 @@ napi_value start(napi_env env, napi_callback_info raw) {
   });
 }
 
+// allgather(words, rounds)
+napi_value allgather(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    const int words = bounded(info[0], "words", 1, max_words, "words of a row, 1 or more");
+    MpiProcess::here().allgather(words, bounded(info[1], "rounds", 0, 1 << 20, "all-gathers, 0 or more"));
+    return nullptr;
+  });
+}
+
 napi_value next_group(napi_env env, napi_callback_info) {
   return guarded(env, [&]() -> napi_value { return Napi::Number::New(env, MpiProcess::here().next_group()); });
 }
@@ -164,7 +174,7 @@ napi_value finalize(napi_env env, napi_callback_info) {
 Napi::Object mpi_functions(Napi::Env env) {
   Napi::Object mpi = Napi::Object::New(env);
   const std::pair<const char*, napi_callback> functions[] = {
-      {"load", load},          {"start", start}, {"nextGroup", next_group},  {"send", send},   {"receive", receive},
+      {"load", load},          {"start", start}, {"allgather", allgather},   {"nextGroup", next_group},  {"send", send},   {"receive", receive},
       {"waitAsync", wait_async}, {"poke", poke},   {"peerEnded", peer_ended}, {"abort", abort}, {"finalize", finalize},
   };
   for (const auto& [name, callback] : functions) {

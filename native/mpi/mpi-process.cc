@@ -128,6 +128,16 @@ bool MpiProcess::start(int32_t host) {
   return true;
 }
 
+void MpiProcess::allgather(int words, int rounds) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  require_started();
+  const std::vector<int32_t> row(static_cast<size_t>(words), rank_);
+  std::vector<int32_t> table(static_cast<size_t>(words) * static_cast<size_t>(size_));
+  for (int round = 0; round < rounds; round++) {
+    check(library_.allgather(row.data(), words, library_.int32, table.data(), words, library_.int32, comm_), "MPI_Allgather");
+  }
+}
+
 void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   const std::lock_guard<std::mutex> lock(mutex_);
   require_started();

@@ -37,6 +37,10 @@ class MpiProcess {
   int rank() const { return rank_; }
   int size() const { return size_; }
 
+  // So many blocking all-gathers of rows of so many words: what the messages of a group are measured beside. No other thread's call of
+  // MPI goes on meanwhile.
+  void allgather(int words, int rounds);
+
   // The tag of the next group: the same on every rank, where all make their groups in one order.
   int next_group() { return ++groups_; }
 

@@ -17,6 +17,8 @@ export interface BenchCase {
   readonly ready?: (calls: number) => void;
   /** Nanoseconds so far of what is measured, where that is a part of `ours`. Default: all of it. */
   readonly spent?: () => number;
+  /** Ends what the case holds, once it was measured or interrupted. */
+  readonly end?: () => void;
   /** Most calls of `ours` that one `ready` can provide for. Default: any number. */
   readonly most?: number;
 }
@@ -60,16 +62,21 @@ export async function measure(
   peer: NumpyPeer | null,
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
-  const {
-    ours,
-    limit,
-    peer: batch,
-    ready = () => {},
-    awaited = false,
-    spent,
-    most = 1 << 26,
-    pieces = 1,
-  } = row.make(modules);
+  const made = row.make(modules);
+  try {
+    return await measureCase(row.name, made, peer, { rounds, milliseconds, signal });
+  } finally {
+    made.end?.();
+  }
+}
+
+async function measureCase(
+  name: string,
+  made: BenchCase,
+  peer: NumpyPeer | null,
+  { rounds, milliseconds, signal }: MeasureOptions,
+): Promise<BenchResult> {
+  const { ours, limit, peer: batch, ready = () => {}, awaited = false, spent, most = 1 << 26, pieces = 1 } = made;
   const asked = batch === null || peer === null ? null : { peer, batch };
   const timeOurs = async (calls: number): Promise<number> => {
     ready(calls);
@@ -86,11 +93,11 @@ export async function measure(
     signal?.throwIfAborted();
     const ns = await repeat(timeOurs, ourRun);
     const limitNs = await repeat(timeLimit, limitRun);
-    const peerNs = asked === null ? 0 : await asked.peer.measure(row.name, asked.batch, milliseconds);
+    const peerNs = asked === null ? 0 : await asked.peer.measure(name, asked.batch, milliseconds);
     samples.push({ ns: ns / pieces, limitNs: limitNs / pieces, peerNs });
   }
   return {
-    name: row.name,
+    name,
     ns: median(samples.map(({ ns }) => ns)),
     limitNs: median(samples.map(({ limitNs }) => limitNs)),
     ratio: median(samples.map(({ ns, limitNs }) => ns / limitNs)),

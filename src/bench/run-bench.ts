@@ -2,7 +2,9 @@ import type { DeviceName } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { loadModules } from '../memory/index.js';
 import { DEFAULT_ROUNDS } from '../names.js';
+import { startMpi } from '../ranks/index.js';
 import { ADMISSION_ROWS } from './admission-cases.js';
+import { AGREEMENT_ROWS, followJob, jobRows } from './agreement-cases.js';
 import { CHURN_ROWS } from './churn-cases.js';
 import { CSV_ROWS } from './csv-case.js';
 import { type DeviceFigures, deviceFigures, deviceRows } from './device-cases.js';
@@ -24,6 +26,7 @@ const ROWS: readonly BenchRow[] = [
   ...STEP_ROWS,
   ...CHURN_ROWS,
   ...ADMISSION_ROWS,
+  ...AGREEMENT_ROWS,
   ...VOTE_ROWS,
   ...GROWTH_ROWS,
   ...SIMULATE_ROWS,
@@ -38,6 +41,8 @@ export interface BenchOptions {
   readonly filter?: string;
   /** Measures this device's rows instead of the planner's. */
   readonly device?: DeviceName;
+  /** `mpi`: measures what crosses the processes of this MPI job instead; every process calls `runBench` alike. */
+  readonly transport?: 'mpi';
   /** Rounds, each of which measures ours, limit and peer. Default 11. */
   readonly rounds?: number;
   /** Ends the bench soon; the summary then has the rows that were measured, and says `interrupted`. */
@@ -60,24 +65,29 @@ export interface BenchSummary {
 const MILLISECONDS = 4;
 
 /**
- * Measures the planner's rows, or those of a device, each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
+ * Measures the planner's rows, those of a device or those of an MPI job, of which the first rank alone has results; each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
  * that names no row, or a number of rounds out of range.
  */
 export async function runBench(options: BenchOptions = {}): Promise<BenchSummary> {
-  const { filter = '', rounds = DEFAULT_ROUNDS, device, signal, onRow } = options;
+  const { filter = '', rounds = DEFAULT_ROUNDS, device, transport, signal, onRow } = options;
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 10_000) {
     throw new LockstepError('ERR_INPUT_INVALID', `rounds is ${shown(rounds)}; it must be an integer from 1 to 10000`, {
       rounds,
     });
   }
   using opened = new Opened();
-  const all = device === undefined ? ROWS : deviceRows(device, opened.all);
+  const job = transport === 'mpi' ? startMpi() : null;
+  const all = job !== null ? jobRows(job.size) : device === undefined ? ROWS : deviceRows(device, opened.all);
   const rows = all.filter(({ name }) => name.includes(filter));
   if (rows.length === 0) {
     const names = all.map(({ name }) => name).join(', ');
     throw new LockstepError('ERR_INPUT_INVALID', `No row has ${shown(filter)} in its name: ${names}`, { filter });
   }
   const modules = await loadModules();
+  if (job !== null && job.rank > 0) {
+    followJob(modules, rows);
+    return { cases: [], rounds, peer: null, interrupted: false };
+  }
   await using peer = NumpyPeer.open();
   const figures = device === undefined ? {} : { device: deviceFigures(modules, device) };
   const cases: BenchResult[] = [];

@@ -1,10 +1,12 @@
 import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
 import type { DeviceName } from '../device/index.js';
+import { startMpi } from '../ranks/index.js';
 import { interrupts } from './interrupts.js';
 
 interface BenchFlags {
   readonly filter?: string;
   readonly device?: DeviceName;
+  readonly transport?: 'mpi';
   readonly rounds: number;
   readonly json?: boolean;
 }
@@ -14,10 +16,12 @@ export async function bench(flags: BenchFlags): Promise<void> {
   const summary = await runBench({
     filter: flags.filter,
     device: flags.device,
+    ...(flags.transport !== undefined && { transport: flags.transport }),
     rounds: flags.rounds,
     signal: interrupts.signal,
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
   });
+  if (flags.transport === 'mpi' && startMpi().rank > 0) return;
   const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...summary }) : table(summary);
   process.stdout.write(`${text}\n`);
 }

@@ -383,6 +383,8 @@ export interface NativeMpi {
    * `host` is a number that processes share which see each other's process ids; `first`: whether this call started it.
    */
   start(host: number): { readonly rank: number; readonly size: number; readonly first: boolean };
+  /** So many MPI_Allgather of rows of so many int32, one after the other: blocks until all processes have done the same. */
+  allgather(words: number, rounds: number): void;
   /** The tag of the next group, from 1. */
   nextGroup(): number;
   /** Copies the first `count` words, and sends them. */

@@ -23,7 +23,7 @@ export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resol
 export { type MpiAttempt, type MpiProbe, probeMpi } from './mpi/library.js';
 export type { MpiCollective } from './mpi/message-group.js';
 export { joinMpi, type MpiOptions } from './mpi/mpi.js';
-export { startMpi } from './mpi/world.js';
+export { allGatherRounds, startMpi } from './mpi/world.js';
 export { createSolo } from './solo.js';
 export { MAX_RANKS } from './threads/group-memory.js';
 export { connectRank, type RankConnection } from './threads/rank-connection.js';

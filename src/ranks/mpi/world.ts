@@ -51,6 +51,15 @@ export function startMpi(singleton = false): MpiWorld {
   return world;
 }
 
+/**
+ * So many blocking all-gathers of MPI's own, of rows of `words` int32, called from C one after the other: what a gather of ours is measured beside. No
+ * deadline holds for them. Every process calls it. @throws `ERR_RANK_LOST`, `ERR_DISPOSED`, `ERR_TRANSPORT_UNAVAILABLE`.
+ */
+export function allGatherRounds(words: number, rounds: number): void {
+  const { mpi } = startMpi();
+  guarded(() => mpi.allgather(words, rounds));
+}
+
 /** Whether a launcher started this process: Open MPI's own, or one that speaks PMIx, as Slurm's does. */
 export function launched(): boolean {
   return process.env.OMPI_COMM_WORLD_SIZE !== undefined || process.env.PMIX_RANK !== undefined;

@@ -29,6 +29,8 @@ test('the rows are those that scripts compare from version to version', () => {
     'admission-256',
     ...[8, 64, 1024].map((ranks) => `resolve-${ranks}`),
     'recorder-8',
+    'agreement-2',
+    ...[2, 8, 16, 32].map((ranks) => `gather-${ranks}`),
     'vote-piecewise-4096',
     ...range(256, 16384).map((count) => `growth-${count}`),
     'simulate-256',
@@ -51,7 +53,7 @@ describe('lockstep bench', () => {
       expect(limitNs, name).toBeGreaterThan(0);
       // Of one round the median of the ratios is the ratio of the medians.
       expect(ratio, name).toBeCloseTo(ns / limitNs);
-      if (peerNs === null || /^(parts|csr|simulate|append-each|read)/.test(name))
+      if (peerNs === null || /^(parts|csr|simulate|append-each|read|agreement|gather)/.test(name))
         expect({ peerNs, peerRatio }).toEqual({ peerNs: null, peerRatio: null });
       else expect(peerRatio, name).toBeCloseTo(peerNs / ns);
       expect(stderr, name).toContain(name);
