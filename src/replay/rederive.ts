@@ -1,6 +1,6 @@
 import { RawRules } from '../agreement/index.js';
 import { LockstepError } from '../errors.js';
-import { indexOf, VOTE_WORDS } from '../layout/index.js';
+import { DECISION_WORDS, indexOf, VOTE_WORDS } from '../layout/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import type { Recording } from '../recorder/index.js';
 
@@ -8,13 +8,16 @@ import type { Recording } from '../recorder/index.js';
 export interface Rederived {
   /** Steps whose decision was derived again. */
   readonly derived: number;
-  /** Steps that another plan was in force for, or whose decision depends on one that is not recorded. */
+  /** Steps that another plan was in force for, or that were not built. */
   readonly skipped: number;
   /** Steps in which this rank built another decision than the rules derive; with the error where they refuse its table. */
   readonly differing: readonly { readonly step: number; readonly refused: string | null }[];
 }
 
-/** Derives every decision of a recording again, from the tables it gathered. */
+/**
+ * Derives every decision of a recording again, from the tables it gathered. Where a policy remembers the decision before and that is not recorded (the ring
+ * wrapped, or its step failed), the decision has to follow from one of the two that there can have been: without micro-batches, or with some.
+ */
 export function rederive(recording: Recording, modules: PlannerModules): Rederived {
   const { document, records, ranks } = recording;
   if (document === null) return { derived: 0, skipped: records.length, differing: [] };
@@ -25,33 +28,49 @@ export function rederive(recording: Recording, modules: PlannerModules): Rederiv
   let derived = 0;
   let skipped = 0;
   /** The decision of the step before, where it was derived. */
-  let previous: Int32Array | undefined;
-  let before: number | undefined;
+  let last: { readonly step: number; readonly words: Int32Array } | undefined;
   for (const { step, table, decisionHash } of records) {
-    // A policy that remembers decides the first step of all without a previous decision.
-    const knows = !remembers || previous !== undefined || (records[0]?.step === step && step === 0);
-    const follows = before === undefined || ((before + 1) | 0) === step;
-    if (table === null || decisionHash === null || table[PLAN_HASH] !== rules.planHash || !knows || !follows) {
+    if (table === null || decisionHash === null || table[PLAN_HASH] !== rules.planHash) {
       skipped++;
-      previous = undefined;
-      before = undefined;
+      last = undefined;
       continue;
     }
+    const follows = last !== undefined && ((last.step + 1) | 0) === step;
+    const begins = recording.begun === records.length && records[0]?.step === step;
+    const known =
+      remembers && last !== undefined && follows
+        ? [last.words]
+        : begins || !remembers
+          ? [undefined]
+          : [undefined, splitDecision(rules, step)];
     rules.table.set(table);
     derived++;
-    before = step;
+    last = undefined;
     try {
-      const decision = rules.resolve(step, remembers ? previous : undefined);
-      previous = decision.words.slice();
-      const hash = rules.rules.hashDecision(decision.words.byteOffset);
-      if (hash !== decisionHash) differing.push({ step, refused: null });
+      const found = known.map((previous) => decided(rules, step, previous)).find(({ hash }) => hash === decisionHash);
+      if (found === undefined) differing.push({ step, refused: null });
+      else last = { step, words: found.words };
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       differing.push({ step, refused: error.message });
-      previous = undefined;
     }
   }
   return { derived, skipped, differing };
 }
 
+/** The decision of the rules' table after another one. */
+function decided(rules: RawRules, step: number, previous: Int32Array | undefined): { words: Int32Array; hash: number } {
+  const decision = rules.resolve(step, previous);
+  return { words: decision.words.slice(), hash: rules.rules.hashDecision(decision.words.byteOffset) };
+}
+
+/** A decision before `step` of which that one can remember no more than that it has micro-batches. */
+function splitDecision(rules: RawRules, step: number): Int32Array {
+  const words = new Int32Array(rules.decision.words.length);
+  words[D.step] = step - 1;
+  words[D.parts] = rules.policy.ubatches;
+  return words;
+}
+
+const D = indexOf(DECISION_WORDS);
 const PLAN_HASH: number = indexOf(VOTE_WORDS).planHash;

@@ -31,7 +31,9 @@ class RecordedRanks {
   readonly planners: readonly StepPlanner[];
   readonly recorders: readonly StepRecorder[];
   readonly sequences: number[] = Array.from({ length: RANKS }, () => 1);
-  readonly #rows: readonly Row[];
+  /** Decodes of each rank in a step, 1 to 8. */
+  load = 1;
+  readonly #rows: readonly (readonly Row[])[];
 
   static async make(policy = LOCKSTEP_POLICY, steps = 16): Promise<RecordedRanks> {
     const plan: { readonly keys: readonly CaptureKey[] } = decodePlan({ sizes: [1, 2, 4, 8], limits, policy });
@@ -45,15 +47,16 @@ class RecordedRanks {
     this.planners = planners;
     this.recorders = planners.map((planner) => openRecorder({ planner, path: null, steps }));
     this.#rows = planners.map(({ requests }) =>
-      requests.add({ blockIds: Array.from({ length: 16 }, (_, i) => i + 1) }),
+      Array.from({ length: 8 }, (_, row) =>
+        requests.add({ blockIds: Array.from({ length: 15 }, (_, block) => 15 * row + block + 1) }),
+      ),
     );
   }
 
   /** A step in which each rank comes as far as `until` says, and ends with the error that `errors` says. */
   step(until: (rank: number) => string = () => 'launched', flip?: { holder: number; word: number }): void {
     const votes = this.planners.map((planner, rank) => {
-      const row = this.#rows[rank] as Row;
-      planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
+      for (const row of this.#running(rank)) planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
       return until(rank) === 'none' ? new Int32Array(WIDTH) : planner.vote().slice();
     });
     const table = Int32Array.from(votes.flatMap((row) => [...row]));
@@ -69,10 +72,14 @@ class RecordedRanks {
       if (state === 'gathered') continue;
       planner.build(planner.resolve(planner.table));
       recorder.built();
-      planner.requests.advance(this.#rows[rank] as Row, 1);
+      for (const row of this.#running(rank)) planner.requests.advance(row, 1);
       if (state === 'built') continue;
       recorder.launched({ inGraphs: 2, eager: 0 });
     }
+  }
+
+  #running(rank: number): readonly Row[] {
+    return (this.#rows[rank] as readonly Row[]).slice(0, this.load);
   }
 
   read(): Recording[] {
@@ -206,7 +213,7 @@ describe('decisions derived again', () => {
   it.each([
     ['of a policy', LOCKSTEP_POLICY],
     ['of one that remembers', policyWith({ ubatches: 2, ubatchThresholdDecode: 1, ubatchHysteresis: 8 })],
-  ])('are those that were built, %s; the first of a ring may depend on one that is gone', async (_what, policy) => {
+  ])('are those that were built, %s, though the first of a ring depends on one that is gone', async (_what, policy) => {
     const group = await RecordedRanks.make(policy);
     for (let step = 0; step < 12; step++) group.step();
     const modules = await loadModules();
@@ -214,9 +221,36 @@ describe('decisions derived again', () => {
       expect(rederive(recording, modules)).toEqual({ derived: 12, skipped: 0, differing: [] });
     }
     for (let step = 0; step < 9; step++) group.step();
-    const gone = policy.ubatchHysteresis > 0 ? 16 : 0;
     for (const recording of group.read()) {
-      expect(rederive(recording, modules)).toEqual({ derived: 16 - gone, skipped: gone, differing: [] });
+      expect(rederive(recording, modules)).toEqual({ derived: 16, skipped: 0, differing: [] });
+    }
+  });
+
+  it('of a policy that remembers follow from what a ring no longer holds: whether the step before had micro-batches', async () => {
+    const policy = policyWith({ ubatches: 2, ubatchThresholdDecode: 6, ubatchHysteresis: 4 });
+    const modules = await loadModules();
+    const runs = [8, 1].map(async (before) => {
+      const group = await RecordedRanks.make(policy, 4);
+      group.load = before;
+      group.step();
+      group.load = 4;
+      for (let step = 0; step < 4; step++) group.step();
+      return group.read();
+    });
+    // Four decodes are split after a split step, and not after another.
+    const [split, whole] = await Promise.all(runs);
+    const hashes = [split, whole].map((recordings) => recordings?.[0]?.records[0]?.decisionHash);
+    expect(hashes[0]).not.toBe(hashes[1]);
+    for (const recording of [...(split as Recording[]), ...(whole as Recording[])]) {
+      expect(recording.records.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+      expect(rederive(recording, modules)).toEqual({ derived: 4, skipped: 0, differing: [] });
+      // The second step follows from the first, which the other past would not give.
+      const other = (recording.rank === 0 && recording === split?.[0] ? whole : split) as Recording[];
+      const records = recording.records.map((record, index) =>
+        index === 1 ? { ...record, decisionHash: other[0]?.records[1]?.decisionHash ?? 0 } : record,
+      );
+      const same = other[0]?.records[1]?.decisionHash === recording.records[1]?.decisionHash;
+      expect(rederive({ ...recording, records }, modules).differing.length).toBe(same ? 0 : 1);
     }
   });
 
