@@ -1,19 +1,53 @@
+import { LockstepError } from '../errors.js';
 import type { WaitOptions } from '../wait.js';
 import type { Collective } from './collective.js';
+import { sealOfWords } from './seal-of-words.js';
 
 /**
  * Gives every rank the bytes of all ranks, which may differ in length, in the order of ranks: one all-gather of lengths, then as
  * many as the longest needs rows. For what is said once, such as a rank's report; every rank calls it. Ranks are of one byte order.
- * @throws what `allGatherSync` throws.
+ * @throws `ERR_RANKS_DIVERGED` for a length that is not as its rank sent it; what `allGatherSync` throws.
  */
 export function allGatherBytesSync(collective: Collective, bytes: Uint8Array, options?: WaitOptions): Uint8Array[] {
   const { size, rowWords } = collective;
   const row = new Int32Array(rowWords);
   const table = new Int32Array(size * rowWords);
   row[0] = bytes.length;
+  // A row of one word has no place for it.
+  row[1] = sealOfWords(row, 0, 1);
   collective.allGatherSync(row, table, options);
-  const all = Array.from({ length: size }, (_, rank) => new Uint8Array(table[rank * rowWords]));
-  const longest = Math.max(...all.map(({ length }) => length));
+  const starts = Array.from({ length: size }, (_, rank) => rank * rowWords);
+  const wrong = [...starts.keys()].filter((rank) => {
+    const start = starts[rank] as number;
+    return table[start] < 0 || (rowWords > 1 && table[start + 1] !== sealOfWords(table, start, 1));
+  });
+  if (wrong.length > 0) {
+    throw new LockstepError(
+      'ERR_RANKS_DIVERGED',
+      `What rank ${wrong.join(', ')} says of its length is not as it sent it; check the transport and this machine's memory`,
+      { ranks: wrong },
+    );
+  }
+  return allGatherKnownSync(
+    collective,
+    bytes,
+    starts.map((start) => table[start] as number),
+    options,
+  );
+}
+
+/** The same where every rank knows the lengths of all. @throws what `allGatherSync` throws. */
+export function allGatherKnownSync(
+  collective: Collective,
+  bytes: Uint8Array,
+  lengths: readonly number[],
+  options?: WaitOptions,
+): Uint8Array[] {
+  const { size, rowWords } = collective;
+  const row = new Int32Array(rowWords);
+  const table = new Int32Array(size * rowWords);
+  const all = lengths.map((length) => new Uint8Array(length));
+  const longest = Math.max(...lengths);
   const [rowBytes, tableBytes] = [row, table].map((words) => new Uint8Array(words.buffer));
   for (let from = 0; from < longest; from += rowBytes.length) {
     rowBytes.fill(0);

@@ -2,11 +2,15 @@ import { LockstepError } from '../../errors.js';
 import { fnv1a, outliers } from '../../numbers.js';
 import type { WaitOptions } from '../../wait.js';
 import type { Collective } from '../collective.js';
-import { allGatherBytesSync } from '../gather-bytes.js';
+import { allGatherKnownSync } from '../gather-bytes.js';
+import { sealOfWords } from '../seal-of-words.js';
 import type { GuardPolicy } from './guard.js';
 
-/** "LGK", version 1. */
-const TAG = 0x4c47_4b01;
+/** "LGK", version 2. */
+const TAG = 0x4c47_4b02;
+/** Words of a row: tag, count, hash of the list, whether keys are dropped, and the seal of these. */
+const ROW_WORDS = 5;
+const SEAL = ROW_WORDS - 1;
 
 /** A key of this rank that not all ranks were to capture. */
 export interface DroppedKey {
@@ -25,8 +29,8 @@ export interface AgreedKeys {
 /**
  * Agrees on what is to be captured before anything is: the keys that all ranks have. `keys` are this rank's, `keyWords` int32 each. One
  * all-gather where all lists are equal; where they are not and all ranks say `drop`, their lists are exchanged.
- * @throws `ERR_RANKS_DIVERGED` on every rank where lists differ and one says `throw`, naming those that differ from most; what
- * `allGatherSync` throws.
+ * @throws `ERR_RANKS_DIVERGED` on every rank where lists differ and one says `throw`, naming those that differ from most, and where a row or a list is not
+ * as its rank made it; what `allGatherSync` throws.
  */
 export function agreeOnKeysSync(
   collective: Collective,
@@ -40,10 +44,13 @@ export function agreeOnKeysSync(
   const { size, rowWords } = collective;
   const row = new Int32Array(rowWords);
   row.set([TAG, count, fnv1a(keys), onAsymmetric === 'drop' ? 1 : 0]);
+  row[SEAL] = sealOfWords(row, 0, SEAL);
   const table = new Int32Array(size * rowWords);
   collective.allGatherSync(row, table, options);
-  const rows = Array.from({ length: size }, (_, rank) => table.subarray(rank * rowWords, rank * rowWords + 4));
+  const rows = Array.from({ length: size }, (_, rank) => table.subarray(rank * rowWords, rank * rowWords + ROW_WORDS));
   const described = rows.map(describe);
+  const damaged = [...rows.keys()].filter((rank) => described[rank] === DAMAGED);
+  if (damaged.length > 0) throw damagedError(damaged, 'row');
   const differing = outliers(described);
   if (differing.length === 0) return { kept: all, dropped: [] };
   if (rows.some(([tag, , , drop]) => tag !== TAG || drop !== 1)) {
@@ -55,8 +62,24 @@ export function agreeOnKeysSync(
     );
   }
   const bytes = new Uint8Array(keys.buffer, keys.byteOffset, keys.byteLength);
-  const lists = allGatherBytesSync(collective, bytes, options).map((each) => keysOf(each, keyWords));
-  return intersect(lists, collective.rank);
+  const lengths = rows.map(([, held]) => 4 * keyWords * (held as number));
+  const lists = allGatherKnownSync(collective, bytes, lengths, options).map(({ buffer }) => new Int32Array(buffer));
+  const wrong = [...lists.keys()].filter((rank) => fnv1a(lists[rank] as Int32Array) !== rows[rank]?.[2]);
+  if (wrong.length > 0) throw damagedError(wrong, 'list');
+  return intersect(
+    lists.map((words) => keysOf(words, keyWords)),
+    collective.rank,
+  );
+}
+
+const DAMAGED = 'gave a row that was damaged';
+
+function damagedError(ranks: readonly number[], what: 'row' | 'list'): LockstepError {
+  return new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `The ${what} of keys of rank ${ranks.join(', ')} is not as that rank made it: it was damaged on its way or here; check the transport and this machine's memory`,
+    { ranks },
+  );
 }
 
 /** What all lists hold, each key by its words as text. */
@@ -76,14 +99,15 @@ function intersect(lists: readonly (readonly string[])[], rank: number): AgreedK
   return { kept, dropped };
 }
 
-function keysOf(bytes: Uint8Array, keyWords: number): string[] {
-  const words = new Int32Array(bytes.slice().buffer);
+function keysOf(words: Int32Array, keyWords: number): string[] {
   return Array.from({ length: words.length / keyWords }, (_, index) =>
     words.subarray(index * keyWords, (index + 1) * keyWords).join(),
   );
 }
 
-function describe([tag, count, hash]: Int32Array): string {
+function describe(row: Int32Array): string {
+  const [tag, count, hash, , seal] = row;
+  if (tag === TAG && seal !== sealOfWords(row, 0, SEAL)) return DAMAGED;
   if (tag !== TAG) return 'is not about to capture';
   return `has ${count} keys (hash ${((hash as number) >>> 0).toString(16)})`;
 }

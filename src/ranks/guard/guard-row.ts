@@ -1,4 +1,5 @@
 import { Faults } from '../../config.js';
+import { sealOfWords } from '../seal-of-words.js';
 
 /** What a rank can lack for a forward. Rows carry the index in this list: add at the end. */
 export const CAPTURE_LACKS = [
@@ -99,21 +100,11 @@ export function guardRow(rowWords: number, given: GuardReady, onAsymmetric: OnAs
   };
   const row = new Int32Array(rowWords);
   for (const [index, word] of GUARD_WORDS.entries()) row[index] = words[word];
-  row[SEAL] = sealOf(row, 0);
+  row[SEAL] = sealOfWords(row, 0, SEAL);
   return row;
 }
 
 const SEAL = GUARD_WORDS.indexOf('seal');
-
-/** Checksum of the guard row at `start`. Damage within one word always changes it: each word passes through a bijection of the sum so far. */
-function sealOf(table: Int32Array, start: number): number {
-  let sum = 0x811c_9dc5;
-  for (let word = 0; word < SEAL; word++) {
-    sum = Math.imul(sum ^ (table[start + word] as number), 0x0100_0193);
-    sum ^= sum >>> 15;
-  }
-  return sum | 0;
-}
 
 /** Reads the rows of a gathered table. */
 export class GuardTable {
@@ -133,7 +124,7 @@ export class GuardTable {
 
   /** Whether a rank's row is as it was made. */
   sealed(rank: number): boolean {
-    return this.word(rank, 'seal') === sealOf(this.#table, rank * this.#rowWords);
+    return this.word(rank, 'seal') === sealOfWords(this.#table, rank * this.#rowWords, SEAL);
   }
 
   reason(rank: number): CaptureLack {
