@@ -3,16 +3,13 @@ import { DECISION_WORDS, Decision, Limit, Local, PART_WORDS, Region, Run, VOTE_W
 import { rowAt } from './table';
 import { get, limit, region, sameWords, set } from './words';
 
-/**
- * Writes the sizes of this planner's own tensors for `decision`, and returns 0. Writes nothing and returns 1 if the table's row
- * of this rank is not its vote: the decision is then about another batch than the one that would be built.
- */
-export function sizeOwn(decision: usize): i32 {
+/** Writes the sizes of this planner's own tensors for `decision`. Writes nothing and returns false if the table's row of this rank is not its vote. */
+export function sizeOwn(decision: usize): bool {
   const rank = limit(Limit.Rank);
   const vote = region(Region.OwnVote);
-  if (!sameWords(vote, rowAt(region(Region.Votes), rank), VOTE_WORDS)) return 1;
+  if (!sameWords(vote, rowAt(region(Region.Votes), rank), VOTE_WORDS)) return false;
   sizeLocal(decision, vote, rank, region(Region.Local));
-  return 0;
+  return true;
 }
 
 /**

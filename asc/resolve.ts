@@ -29,7 +29,11 @@ import { clear, get, limit, policy, region, set } from './words';
  */
 export function resolve(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
   const foreign = strangers(table, ranks);
-  if (foreign != Resolve.Ok) return foreign;
+  return foreign != Resolve.Ok ? foreign : resolveKin(table, ranks, previous, decision);
+}
+
+/** The same of rows that are known to be of one layout, step and plan. */
+export function resolveKin(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
   for (let rank = 0; rank < ranks; rank++) {
     if (brokenLimit(table, rank) >= 0) return Resolve.Limits;
   }

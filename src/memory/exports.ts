@@ -174,11 +174,6 @@ export interface RulesExports {
    */
   sizeLocal(decision: number, row: number, rank: number, local: number): void;
   /**
-   * Writes the sizes of this planner's own tensors for `decision`, and returns 0. Writes nothing and returns 1 if the table's row
-   * of this rank is not its vote: the decision is then about another batch than the one that would be built.
-   */
-  sizeOwn(decision: number): number;
-  /**
    * Requests before part `part` of a decode graph of `requests`: an equal share, rounded down to whole aligned requests.
    */
   partCut(requests: number, queryLen: number, parts: number, part: number): number;
@@ -211,6 +206,13 @@ export interface RulesExports {
   sealVote(row: number, rank: number, decisionHash: number): void;
   /** The first word of a row that no planner of this plan could have written, or -1. */
   wordOutOfRange(row: number): number;
+  /** Resolves a table that is admitted, as `admit` and then `resolve`: Resolve.Ok, or why either refuses it. */
+  resolveSealed(table: number, ranks: number, previous: number, decision: number): number;
+  /**
+   * Writes the sizes of this planner's own tensors, and returns the hash of `decision`. Writes nothing and returns 0 if the table's row of
+   * this rank is not its vote: the decision is then about another batch than the one that would be built.
+   */
+  sizeHashed(decision: number): number;
   /**
    * The word of a rank's vote that is beyond the limits all ranks share, or -1. Such a vote would size a step that no rank's
    * tensors hold. Parts whose sum is not the tokens break Vote.Part0Tokens.

@@ -232,8 +232,7 @@ export class StepPlanner {
     const from = previous === undefined ? this.#hasPrevious : previous !== null;
     if (previous) this.#previous.set(previous.words);
     const { table: votes, decision: to, previous: last } = this.#offsets;
-    let status = this.#rules.admit(votes, this.ranks);
-    if (status === RESOLVE_OK) status = this.#rules.resolve(votes, this.ranks, from ? last : 0, to);
+    const status = this.#rules.resolveSealed(votes, this.ranks, from ? last : 0, to);
     if (status !== RESOLVE_OK) throw this.#refusal(status);
     this.#decidedPlan = this.#plan;
     this.#state = 'resolved';
@@ -270,10 +269,9 @@ export class StepPlanner {
         step: this.#step,
       });
     }
-    if (this.#rules.sizeOwn(this.#offsets.decision) !== 0) {
-      throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
-    }
-    this.#decisionHash = this.#rules.hashDecision(this.#offsets.decision);
+    const hash = this.#rules.sizeHashed(this.#offsets.decision);
+    if (hash === 0) throw ownRowRefusal(this.row, this.#vote, this.#step, this.rank);
+    this.#decisionHash = hash;
     // It also keeps the decision where a later step that is abandoned does not overwrite it.
     this.#metadata.end_step(stagingOf(this.#step));
     this.#hasPrevious = true;

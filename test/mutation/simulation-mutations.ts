@@ -52,8 +52,8 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'planner: takes a table without a look at its seals',
     file: 'planner/step-planner.js',
-    find: 'let status = this.#rules.admit(votes, this.ranks);',
-    replace: 'let status = RESOLVE_OK;',
+    find: 'this.#rules.resolveSealed(',
+    replace: 'this.#rules.resolve(',
   },
   {
     name: 'threads: a table of stale rows is taken',

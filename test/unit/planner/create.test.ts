@@ -229,8 +229,9 @@ describe("the planner's modules", () => {
       'partsOverlap',
       'replicaOutlier',
       'resolve',
+      'resolveSealed',
+      'sizeHashed',
       'sizeLocal',
-      'sizeOwn',
       'writeVote',
     ];
     expect(names.sort()).toEqual([...ladder, ...checker, ...admission, ...planner].sort());
