@@ -7,6 +7,8 @@ export interface DerivedRank extends Rederived {
   readonly rank: number;
   /** Steps that were begun; the recording keeps the last of them. */
   readonly begun: number;
+  /** Whether its recorder was disposed of; null where the recording does not say. */
+  readonly ended: boolean | null;
 }
 
 /** What recordings say, for people. */
@@ -21,11 +23,11 @@ export function recordingsReport(compared: ComparedRecordings, derived: readonly
   ];
   if (skipped > 0)
     lines.push(
-      reportLine(
-        'skipped',
-        `${count(skipped)} steps that did not come to a decision, or whose plan or previous decision is not recorded`,
-      ),
+      reportLine('skipped', `${count(skipped)} steps that did not come to a decision, or whose plan is not recorded`),
     );
+  const open = derived.filter(({ ended }) => ended === false).map(({ rank }) => rank);
+  if (open.length > 0)
+    lines.push(reportLine('not ended', `rank ${open.join(', ')}: the process was killed, or still runs`));
   if (missing.length > 0) lines.push(reportLine('missing', `rank ${missing.join(', ')}`));
   for (const { rank, step, refused } of wrong.slice(0, 5)) {
     const why =

@@ -84,7 +84,12 @@ async function replayRecordings(files: readonly string[], flags: ReplayFlags): P
 async function report(recordings: readonly Recording[], flags: ReplayFlags): Promise<void> {
   const modules = await loadModules();
   const compared = compareRecordings(recordings);
-  const derived = recordings.map((each) => ({ rank: each.rank, begun: each.begun, ...rederive(each, modules) }));
+  const derived = recordings.map((each) => ({
+    rank: each.rank,
+    begun: each.begun,
+    ended: each.ended,
+    ...rederive(each, modules),
+  }));
   if (compared.difference !== null || derived.some(({ differing }) => differing.length > 0))
     process.exitCode = EXIT.failed;
   process.stdout.write(

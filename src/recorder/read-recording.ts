@@ -5,6 +5,7 @@ import type { RecordingDocument } from './recording-document.js';
 import {
   ERROR_CHARACTERS,
   HEADER_WORDS,
+  HEADER_WORDS_1,
   MAGIC,
   RECORD_STATES,
   RECORD_WORDS,
@@ -44,6 +45,10 @@ export interface Recording {
   readonly processId: number;
   /** Seconds since 1970. */
   readonly startedSeconds: number;
+  /** What the ranks of its run share; null where it was not said. */
+  readonly run: number | null;
+  /** Whether its recorder was disposed of; null of version 1, which does not say. A recording that did not end is of a process that was killed, or still runs. */
+  readonly ended: boolean | null;
   /** Hash of the plan that `document` holds. */
   readonly planHash: number;
   /** Null where the rank was killed while it wrote it. */
@@ -74,12 +79,13 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
   const refuse = (what: string): never => {
     throw new LockstepError('ERR_INPUT_INVALID', `${source} is no recording: ${what}`, { path: source });
   };
-  if (bytes.length < 4 * HEADER_WORDS.length || !isRecording(bytes)) refuse('it does not begin as one');
+  if (bytes.length < 4 * HEADER_WORDS_1 || !isRecording(bytes)) refuse('it does not begin as one');
   // A copy is aligned, wherever the bytes lay.
   const words = new Int32Array(bytes.slice(0, bytes.length - (bytes.length % 4)).buffer);
   const header = (name: (typeof HEADER_WORDS)[number]): number => words[H[name]];
-  if (header('version') !== RECORDING_VERSION) {
-    refuse(`it has version ${header('version')}, and this version of Lockstep reads ${RECORDING_VERSION}`);
+  const version = header('version');
+  if (version < 1 || version > RECORDING_VERSION) {
+    refuse(`it has version ${version}, and this version of Lockstep reads 1 to ${RECORDING_VERSION}`);
   }
   if (header('layoutVersion') !== LAYOUT_VERSION || header('voteWords') !== VOTE_WORDS.length) {
     refuse(`its votes have version ${header('layoutVersion')}, and this version of Lockstep reads ${LAYOUT_VERSION}`);
@@ -88,7 +94,7 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
   const size = RECORD_WORDS.length + (1 + ranks) * VOTE_WORDS.length;
   const sound = ranks >= 1 && rank >= 0 && rank < ranks && slots >= 1 && header('recordWords') === size;
   const ring = header('ringOffset') / 4;
-  if (!sound || !Number.isInteger(ring) || ring < HEADER_WORDS.length) refuse('its header says what cannot be');
+  if (!sound || !Number.isInteger(ring) || ring < HEADER_WORDS_1) refuse('its header says what cannot be');
   if (words.length < ring + slots * size) refuse('it is cut short');
   const begun = header('begun') >>> 0;
   const kept = Math.min(begun, slots);
@@ -101,6 +107,8 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
     ranks,
     processId: header('processId'),
     startedSeconds: header('startedSeconds'),
+    run: version === 1 || header('run') === 0 ? null : header('run'),
+    ended: version === 1 ? null : header('ended') === 1,
     planHash: header('planHash'),
     document: readDocument(bytes, header('documentOffset'), header('documentBytes')),
     begun,

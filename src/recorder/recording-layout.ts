@@ -19,11 +19,15 @@ export const HEADER_WORDS = [
   'processId',
   'planHash',
   'startedSeconds',
+  'run',
+  'ended',
 ] as const;
+/** Words of a header of version 1, which ends before `run`. */
+export const HEADER_WORDS_1: number = HEADER_WORDS.indexOf('run');
 
 /** "LSFR", and the version of what follows. */
 export const MAGIC = 0x5246_534c;
-export const RECORDING_VERSION = 1;
+export const RECORDING_VERSION = 2;
 
 /** Words of a record before the rank's own row and the gathered table. */
 export const RECORD_WORDS = [

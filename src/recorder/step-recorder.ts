@@ -24,6 +24,8 @@ export interface RecorderOptions {
    * alone, for `recorder.bytes()`.
    */
   readonly path: string | null;
+  /** A number that the ranks of one run share and other runs do not have, an int32: `replay` refuses recordings of several. Default 0: not said. */
+  readonly run?: number;
   /** Steps that are kept, the last ones: 1 to 1,048,576. Default 1024. */
   readonly steps?: number;
 }
@@ -42,7 +44,7 @@ const CLOCK_EVERY = 15;
  * Errors: ERR_CONFIG_INVALID (steps), ERR_INPUT_INVALID (a file that cannot be made, or that another run writes).
  */
 export function openRecorder(options: RecorderOptions): StepRecorder {
-  const { planner, path, steps = DEFAULT_RECORDED_STEPS } = (options ?? {}) as RecorderOptions;
+  const { planner, path, run = 0, steps = DEFAULT_RECORDED_STEPS } = (options ?? {}) as RecorderOptions;
   if (!(planner instanceof StepPlanner) || (path !== null && typeof path !== 'string')) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
@@ -55,7 +57,10 @@ export function openRecorder(options: RecorderOptions): StepRecorder {
       steps,
     });
   }
-  return new StepRecorder(planner, path, steps);
+  if (!Number.isInteger(run) || run !== (run | 0)) {
+    throw new LockstepError('ERR_CONFIG_INVALID', `The number of a run is an int32, not ${shown(run)}`, { run });
+  }
+  return new StepRecorder(planner, path, steps, run);
 }
 
 /**
@@ -83,7 +88,7 @@ export class StepRecorder implements Disposable {
   #begun = 0;
   #milliseconds = 0;
 
-  constructor(planner: StepPlanner, path: string | null, slots: number) {
+  constructor(planner: StepPlanner, path: string | null, slots: number, run: number) {
     this.planner = planner;
     this.#decision = planner.decision.words;
     this.#slots = slots;
@@ -109,6 +114,7 @@ export class StepRecorder implements Disposable {
       recordWords: this.#recordWords,
       processId: process.pid,
       startedSeconds: Math.floor(Date.now() / 1000),
+      run,
     };
     for (const [name, value] of Object.entries(header)) this.#words[H[name as keyof typeof H]] = value;
     this.#describe();
@@ -120,10 +126,15 @@ export class StepRecorder implements Disposable {
     return new Uint8Array(this.#words.buffer).slice();
   }
 
-  /** Lets the file go to another recorder. What this one still records is in its own memory; the file stays as it is now. */
+  /**
+   * Ends the recording, and lets its file go to another recorder: a file without this mark is of a process that was killed, or still runs. What this one
+   * still records is in its own memory.
+   */
   [Symbol.dispose](): void {
-    if (!this.persistent || this.#released) return;
+    if (this.#released) return;
     this.#released = true;
+    this.#words[H.ended] = 1;
+    if (!this.persistent) return;
     const kept = this.#words.slice();
     loadNative().unlockFile(this.#words.buffer);
     this.#words = kept;

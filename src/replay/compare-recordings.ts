@@ -62,6 +62,15 @@ export function compareRecordings(recordings: readonly Recording[]): ComparedRec
       { ranks: [each.ranks, ranks], rank: each.rank },
     );
   }
+  const said = recordings.filter(({ run }) => run !== null);
+  const other = said.find(({ run }) => run !== said[0]?.run);
+  if (other !== undefined) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `${other.source} and ${said[0]?.source} are of two runs; give the recordings of one run`,
+      { ranks: [said[0]?.rank, other.rank] },
+    );
+  }
   const last = recordings.flatMap((each) => lastStep(each)).sort((a, b) => a.rank - b.rank);
   const missing = Array.from({ length: ranks }, (_, rank) => rank).filter((rank) =>
     last.every((each) => each.rank !== rank),

@@ -26,6 +26,8 @@ import type { Mismatch, RunWork } from './run-work.js';
 
 /** What a rank gets at its start. */
 export interface RunRankData {
+  /** A number of this run, an int32 other than 0. */
+  readonly run: number;
   readonly options: CompleteRunOptions;
   readonly requests: SharedRequests;
   readonly logs: OpenLogs;
@@ -114,7 +116,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     collective: host.collective,
     timeoutMs: options.timeoutMs,
   });
-  using recorder = options.record === null ? null : recorderIn(options.record, planner);
+  using recorder = options.record === null ? null : recorderIn(options.record, planner, data.run);
   let work: RunWork | undefined;
   using rank = createRank({
     planner,
@@ -183,8 +185,8 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
 }
 
 /** The recorder of a rank in a folder. Rank 0 removes what an earlier run of more ranks left there. */
-function recorderIn(folder: string, planner: StepPlanner): StepRecorder {
-  const recorder = openRecorder({ planner, path: recordingFile(folder, planner.rank) });
+function recorderIn(folder: string, planner: StepPlanner, run: number): StepRecorder {
+  const recorder = openRecorder({ planner, path: recordingFile(folder, planner.rank), run });
   if (planner.rank > 0) return recorder;
   for (const name of readdirSync(folder)) {
     const rank = Number(/^rank-(\d+)\.rec$/.exec(name)?.[1] ?? -1);

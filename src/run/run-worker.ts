@@ -25,9 +25,9 @@ function runThread(): Promise<RankReport> {
 async function runMpiRank(): Promise<RankReport[]> {
   const collective = joinMpi({ isInterrupted: host.interrupted });
   try {
-    muster(collective, data);
+    const run = muster(collective, data);
     const rankHost: RankHost = { ...host, collective, interrupted: () => collective.interrupted };
-    const report = await runRank(data, rankHost);
+    const report = await runRank({ ...data, run }, rankHost);
     const bytes = new TextEncoder().encode(JSON.stringify(report));
     const all = allGatherBytesSync(collective, bytes, { timeoutMs: data.options.timeoutMs });
     collective.dispose();

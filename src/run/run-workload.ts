@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { checkHas } from '../config.js';
 import { openDevice } from '../device/index.js';
 import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
@@ -153,6 +154,7 @@ async function onThreads(
   using stepLog = logs && options.stepLog !== null ? await GrowingFile.open(options.stepLog, signal) : null;
   using captureLog = logs && options.captureLog !== null ? await GrowingFile.open(options.captureLog, signal) : null;
   const data: RunRankData = {
+    run: 1 + randomInt(2 ** 31 - 1),
     options,
     requests: requests.toShared(),
     logs: { stepLog: openOf(stepLog), captureLog: openOf(captureLog) },

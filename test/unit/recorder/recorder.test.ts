@@ -217,6 +217,23 @@ describe('a recording', () => {
     expect(decodeRecording(bytes, 'whole').records).toHaveLength(2);
   });
 
+  it('says whether it ended, and which run it is of; one of version 1 says neither', async () => {
+    using planner = await createPlanner({ limits, plan });
+    const file = path.join(folder, 'ended.rec');
+    const recorder = openRecorder({ planner, path: file, run: -7 });
+    step(planner, recorder, 1);
+    expect(await readRecording(file)).toMatchObject({ run: -7, ended: false, begun: 1 });
+    recorder[Symbol.dispose]();
+    step(planner, recorder, 2);
+    expect(await readRecording(file)).toMatchObject({ run: -7, ended: true, begun: 1 });
+    const unsaid = openRecorder({ planner, path: null });
+    expect(decodeRecording(unsaid.bytes(), 'unsaid')).toMatchObject({ run: null, ended: false });
+    const words = new Int32Array(recorder.bytes().buffer).with(HEADER_WORDS.indexOf('version'), 1);
+    expect(decodeRecording(new Uint8Array(words.buffer), 'former')).toMatchObject({ run: null, ended: null, begun: 2 });
+    for (const run of [0.5, 2 ** 31, '1'])
+      expect(() => openRecorder({ planner, path: null, run: run as number })).toThrow(/int32/);
+  });
+
   it('of nothing, of something else or cut short is refused', async () => {
     const file = path.join(folder, 'other.rec');
     writeFileSync(file, '{"rows":[]}\n'.repeat(50));

@@ -198,6 +198,13 @@ describe('recordings of one group', () => {
     };
     expect(refused([zero, one, zero])).toContain('both of rank 0');
     expect(refused([zero, { ...one, ranks: 5 }])).toContain('group of 5 ranks');
+    expect(
+      refused([
+        { ...zero, run: 4 },
+        { ...one, run: 5 },
+      ]),
+    ).toContain('of two runs');
+    expect(refused([{ ...zero, run: 4 }, one])).toBe('');
   });
 
   it('wrap with the number of a step: the ranks that are one step on are ahead', async () => {
