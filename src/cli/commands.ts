@@ -145,6 +145,7 @@ function defineRun(command: Command): void {
       '--model <dir>',
       "compute a model's tokens, and compare them with one eager rank's: a folder in Hugging Face's layout, random:dense or random:moe",
     )
+    .option('--async', 'with --model: plan each step while the one before runs; its tokens stay on the device')
     .addOption(
       new Option('--prompt-scale <x>', 'multiply the lengths of prompts by this, at most 1')
         .argParser(decimal)
