@@ -79,6 +79,7 @@
         "host/host-stream.cc",
         "host/host-sync.cc",
         "host/machine-memory.cc",
+        "kernels/accept-drafts.cc",
         "kernels/attend.cc",
         "kernels/bodies-avx2.cc",
         "kernels/bodies-avx512.cc",

@@ -5,6 +5,7 @@
 
 #include "bodies.h"
 
+#include "accept-drafts.h"
 #include "attend.h"
 #include "copy.h"
 #include "device-inputs.h"

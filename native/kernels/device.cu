@@ -1,5 +1,6 @@
 // The kernels as a GPU's entry points, for nvcc, hiprtc and clang alike. A buffer is a pointer and its bytes; the report comes
 // last; any grid and any block size will do.
+#include "accept-drafts.h"
 #include "attend.h"
 #include "copy.h"
 #include "device-inputs.h"
@@ -76,6 +77,13 @@ __global__ void lockstep_device_inputs(const int* source, int64 source_bytes, co
                 drafts_bytes, query_start_loc, start_bytes, token_to_request, requests_bytes, block_table, table_bytes, input_ids,
                 ids_bytes, positions, positions_bytes, slots, slots_bytes, seq_lens, lens_bytes, requests, tokens, max_drafts,
                 table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, report);
+}
+
+__global__ void lockstep_accept_drafts(const int* sampled, int64 sampled_bytes, const int* next, int64 next_bytes, const int* first,
+                                       int64 first_bytes, int* accepted, int64 accepted_bytes, int* out, int64 out_bytes, int n,
+                                       int tokens, int max_drafts, Report* report) {
+  accept_drafts(grid_of_thread(), sampled, sampled_bytes, next, next_bytes, first, first_bytes, accepted, accepted_bytes, out,
+                out_bytes, n, tokens, max_drafts, report);
 }
 
 __global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,

@@ -55,6 +55,10 @@ const char* pattern_of(int fault) {
       return "controls[%1][2] is a top-p of %2f; give a number above 0 and up to 1";
     case FAULT_CHOSEN:
       return "chosen[%1r][%1c] is %2, which is no expert";
+    case FAULT_LOGIT:
+      return "logits[%1r][%1c] is not a number: a weight of the model is none, or its values are beyond those of a float";
+    case FAULT_FIRST:
+      return "first[%1] is %2, there are %3 sampled tokens";
     default:
       return "unknown fault %1, %2, %3";
   }

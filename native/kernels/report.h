@@ -36,6 +36,8 @@ enum Fault : int {
   FAULT_TOP_K,
   FAULT_TOP_P,
   FAULT_CHOSEN,
+  FAULT_LOGIT,
+  FAULT_FIRST,
 };
 
 // The first failure of the kernels that share a report, zero where there is none. A kernel that finds one there does

@@ -151,7 +151,8 @@ LOCKSTEP_BODY void sample(Grid grid, const float* logits, int64, const int* cont
     int64 first = 0;
     int highest = rank_of(own[0]);
     int lowest = highest;
-    for (int64 token = 1; token < vocab; token++) {
+    for (int64 token = 0; token < vocab; token++) {
+      if (own[token] != own[token]) return fail(report, KERNEL_sample, FAULT_LOGIT, place_of(i, token), 0, 0);
       const int rank = rank_of(own[token]);
       if (rank > highest) first = token;
       highest = rank > highest ? rank : highest;

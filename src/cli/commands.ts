@@ -145,6 +145,7 @@ function defineRun(command: Command): void {
       '--model <dir>',
       "compute a model's tokens, and compare them with one eager rank's: a folder in Hugging Face's layout, random:dense or random:moe",
     )
+    .option('--async', 'with --model: plan each step while the one before runs; its tokens stay on the device')
     .addOption(
       new Option('--prompt-scale <x>', 'multiply the lengths of prompts by this, at most 1')
         .argParser(decimal)
@@ -188,6 +189,7 @@ function defineServe(command: Command): void {
       new Option('--restarts <n>', 'how many times lost ranks are started again').argParser(integer).default(3),
     )
     .addOption(new Option('--grace <s>', 'after SIGTERM: seconds for what was accepted').argParser(decimal).default(30))
+    .option('--async', 'plan each step while the one before runs')
     .option('--json', 'print one line of JSON once it listens')
     .action(async (model, flags) => (await import('./serve.js')).serve(model, flags, command));
 }
@@ -232,6 +234,7 @@ function defineGenerate(command: Command): void {
         .argParser(integer)
         .default(DEFAULT_TIMEOUT_MS),
     )
+    .option('--async', 'plan each step while the one before runs')
     .option('--json', 'print one JSON document when all is there')
     .action(async (model, prompt, flags) => (await import('./generate.js')).generate(model, prompt, flags, command));
 }

@@ -18,6 +18,7 @@ interface GenerateFlags extends PlannerFlags {
   readonly promptIds?: readonly number[];
   readonly stop: readonly string[];
   readonly ignoreEos?: boolean;
+  readonly async?: boolean;
   readonly json?: boolean;
 }
 
@@ -91,5 +92,14 @@ function generateOptions(flags: GenerateFlags): GenerateOptions {
 
 async function serviceOptions(name: string, flags: GenerateFlags, command: Command): Promise<ServiceOptions> {
   const { ranks, tensorParallelSize, device, timeout: timeoutMs } = flags;
-  return { model: name, ranks, tensorParallelSize, device, timeoutMs, ...(await plannedService(flags, command)) };
+  const async = flags.async === true;
+  return {
+    model: name,
+    ranks,
+    tensorParallelSize,
+    device,
+    timeoutMs,
+    async,
+    ...(await plannedService(flags, command)),
+  };
 }

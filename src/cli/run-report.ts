@@ -50,7 +50,10 @@ function modelLines(run: RunSummary): string[] {
   const drafts = acceptedDrafts + rejectedDrafts;
   const seconds = Object.entries(stepSeconds ?? {}).map(([what, spent]) => `${what} ${spent.toFixed(2)} s`);
   return [
-    reportLine('model', `${model}: ${count(Math.round(tokensPerSecond ?? 0))} tokens/s; ${seconds.join(', ')}`),
+    reportLine(
+      'model',
+      `${model}${run.async ? ', planned ahead' : ''}: ${count(Math.round(tokensPerSecond ?? 0))} tokens/s; ${seconds.join(', ')}`,
+    ),
     ...(drafts === 0 ? [] : [reportLine('drafts', `${count(acceptedDrafts)} of ${count(drafts)} accepted`)]),
     reportLine('verified', `${count(compared)} tokens beside one eager rank's: ${count(mismatches)} mismatches`),
     ...run.firstMismatches.map((wrong) => {

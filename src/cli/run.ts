@@ -49,6 +49,7 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly captureLog?: string;
   readonly record?: string;
   readonly model?: string;
+  readonly async?: boolean;
   readonly promptScale: number;
   readonly json?: boolean;
 }
@@ -222,6 +223,7 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, comma
     ...(flags.captureLog === undefined ? {} : { captureLog: flags.captureLog }),
     ...(flags.record === undefined ? {} : { record: flags.record }),
     ...(flags.model === undefined ? {} : { model: flags.model }),
+    ...(flags.async === undefined ? {} : { async: flags.async }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
   };
 }

@@ -24,6 +24,7 @@ interface ServeFlags extends PlannerFlags {
   readonly maxQueue: number;
   readonly restarts: number;
   readonly grace: number;
+  readonly async?: boolean;
   readonly json?: boolean;
 }
 
@@ -103,6 +104,7 @@ async function serviceOptions(name: string, flags: ServeFlags, command: Command)
     maxQueue,
     restarts,
     timeoutMs: flags.timeout,
+    async: flags.async === true,
   };
 }
 

@@ -12,6 +12,8 @@ const NAMES = [
   'take_rows',
   'join_columns',
   'sample',
+  'accept_drafts',
+  'device_inputs',
   'route',
   'expert_matmul',
   'combine',

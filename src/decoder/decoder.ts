@@ -2,14 +2,15 @@ import type { ForwardBatch } from '../batch/index.js';
 import type { Checkpoint } from '../checkpoint/index.js';
 import { Faults, type Limits } from '../config.js';
 import type { DeviceBuffer, DevicePlace, DeviceStream } from '../device/index.js';
-import type { Executor, ForwardPart, Lane, PiecewiseForward } from '../execution/index.js';
+import type { Executor, Forward, ForwardPart, Lane, PiecewiseForward } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';
+import { AheadSampler } from './ahead-sampler.js';
 import { decoderKernels } from './decoder-kernels.js';
 import { DecoderLayers, type LayerState } from './decoder-layers.js';
 import type { DecoderOptions } from './decoder-options.js';
 import { checkModelLimits } from './model-limits.js';
 import { Sampler } from './sampler.js';
-import type { SamplingForward, SamplingRow } from './sampling-forward.js';
+import type { AheadSampling, SamplingForward, SamplingRow } from './sampling-forward.js';
 import { Scratch } from './scratch.js';
 import { shardOf } from './shard.js';
 import { DecoderWeights } from './weights.js';
@@ -24,6 +25,9 @@ import { DecoderWeights } from './weights.js';
 export class Decoder implements SamplingForward {
   readonly piecewise: PiecewiseForward;
   readonly supply?: (local: ForwardBatch) => void;
+  readonly fill?: NonNullable<Forward['fill']>;
+  /** Where `ahead` is asked for. */
+  readonly ahead?: AheadSampling;
   readonly #executor: Executor;
   readonly #layers: DecoderLayers;
   readonly #sampler: Sampler;
@@ -73,7 +77,15 @@ export class Decoder implements SamplingForward {
       const { hiddenSize, vocabSize } = config;
       const states = this.#states.map(({ last }) => last);
       const parts = { executor, kernels, states, maxTokens, head: weights.head, hiddenSize, vocabSize, maxRows };
-      this.#sampler = keep(new Sampler(parts));
+      const sampler = keep(new Sampler(parts));
+      this.#sampler = sampler;
+      if (options.ahead === true) {
+        const maxDrafts = limits.queryLen - 1;
+        const blockSizes = kernelBlockSizes(limits);
+        const ahead = keep(new AheadSampler({ executor, kernels, sampler, maxDrafts, maxRows, vocabSize, blockSizes }));
+        this.ahead = ahead;
+        this.fill = (...given) => ahead.fill(...given);
+      }
       // Reserves what the largest step takes, so that no step allocates.
       pool.take(this.#layers.scratchBytes(maxTokens, views.length));
     } catch (error) {
@@ -150,6 +162,11 @@ export class Decoder implements SamplingForward {
     const { whole, parts } = this.#executor.metadata;
     return tensors === whole ? 0 : 1 + parts.indexOf(tensors);
   }
+}
+
+/** Tokens of a block of each KV cache group, as kernels see it. */
+function kernelBlockSizes({ kvGroups, kernelBlockSize }: Limits): number[] {
+  return kvGroups?.map((group) => group.kernelBlockSize ?? group.blockSize) ?? [kernelBlockSize];
 }
 
 function checkGroups({ config }: Checkpoint, { kvGroups }: Limits, { layerGroups }: DecoderOptions): void {

@@ -26,11 +26,12 @@ export interface SamplerParts {
 
 /** Makes logits of a launched step's last hidden states, and draws its tokens. */
 export class Sampler implements Disposable {
+  /** i32[maxRows]: the tokens that were drawn last. */
+  readonly sampled: DeviceBuffer;
   readonly #parts: SamplerParts;
   readonly #selected: DeviceBuffer;
   readonly #logits: DeviceBuffer;
   readonly #controls: DeviceBuffer;
-  readonly #sampled: DeviceBuffer;
   readonly #words: Int32Array;
   readonly #ids: Int32Array;
 
@@ -48,7 +49,7 @@ export class Sampler implements Disposable {
       this.#selected = allocate(rows * hiddenSize);
       this.#logits = allocate(rows * vocabSize);
       this.#controls = allocate(maxRows * CONTROL_WORDS);
-      this.#sampled = allocate(maxRows);
+      this.sampled = allocate(maxRows);
     } catch (error) {
       for (const buffer of made) buffer.dispose();
       throw error;
@@ -58,14 +59,16 @@ export class Sampler implements Disposable {
   }
 
   sampleSync(local: ForwardBatch, rows: readonly SamplingRow[], options?: WaitOptions): Int32Array {
-    const ids = this.#enqueue(local, rows);
-    if (ids.length > 0) this.#parts.executor.stream.downloadSync(this.#sampled, 0, ids, options);
+    this.enqueue(local, rows);
+    const ids = this.#ids.subarray(0, rows.length);
+    if (ids.length > 0) this.#parts.executor.stream.downloadSync(this.sampled, 0, ids, options);
     return ids;
   }
 
   async sample(local: ForwardBatch, rows: readonly SamplingRow[], options?: WaitOptions): Promise<Int32Array> {
-    const ids = this.#enqueue(local, rows);
-    if (ids.length > 0) await this.#parts.executor.stream.download(this.#sampled, 0, ids, options);
+    this.enqueue(local, rows);
+    const ids = this.#ids.subarray(0, rows.length);
+    if (ids.length > 0) await this.#parts.executor.stream.download(this.sampled, 0, ids, options);
     return ids;
   }
 
@@ -80,11 +83,15 @@ export class Sampler implements Disposable {
     return all;
   }
 
-  [Symbol.dispose](): void {
-    for (const buffer of [this.#selected, this.#logits, this.#controls, this.#sampled]) buffer.dispose();
-  }
-
-  #enqueue(local: ForwardBatch, rows: readonly SamplingRow[]): Int32Array {
+  /**
+   * Enqueues the drawing of a launched step's tokens into `sampled`, and waits for nothing. `use` may enqueue work on the logits of so many
+   * rows from `first` on, f32[count, vocabSize], which the next rows overwrite.
+   */
+  enqueue(
+    local: ForwardBatch,
+    rows: readonly SamplingRow[],
+    use: (logits: DeviceBuffer, first: number, count: number) => void = () => {},
+  ): void {
     if (rows.length !== local.numLogits) {
       throw new LockstepError(
         'ERR_INPUT_INVALID',
@@ -98,10 +105,14 @@ export class Sampler implements Disposable {
     if (rows.length > 0) stream.upload(this.#controls, 0, this.#words.subarray(0, rows.length * CONTROL_WORDS));
     this.#chunks(local, (first, count) => {
       const controls = { buffer: this.#controls, offset: first * CONTROL_WORDS * 4 };
-      const sampled = { buffer: this.#sampled, offset: first * 4 };
+      const sampled = { buffer: this.sampled, offset: first * 4 };
       stream.launch(kernels.sample, [this.#logits, controls, sampled, count, vocabSize]);
+      use(this.#logits, first, count);
     });
-    return this.#ids.subarray(0, rows.length);
+  }
+
+  [Symbol.dispose](): void {
+    for (const buffer of [this.#selected, this.#logits, this.#controls, this.sampled]) buffer.dispose();
   }
 
   /** Makes the logits of a few rows at a time, `first` and so many, and gives them to `use`. */

@@ -1,4 +1,4 @@
-import type { ForwardBatch } from '../batch/index.js';
+import type { ForwardBatch, Row } from '../batch/index.js';
 import type { Forward } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';
 
@@ -21,6 +21,56 @@ export interface SamplingRow {
   readonly position: number;
 }
 
+/** One request of a step that samples, by its rows of logits. */
+export interface SampledWindow {
+  /** The first of them, and how many. */
+  readonly first: number;
+  readonly length: number;
+  /** Drafts that were computed after its known token: i32[length - 1]. */
+  readonly drafts: Int32Array;
+}
+
+/** A decode of the next step whose first token the host has not seen. */
+export interface ContinuedRow {
+  /** The planner's row of the request. */
+  readonly row: Row;
+  /** The window of the step before that it goes on with, and its first position where none of that one's drafts was accepted. */
+  readonly window: number;
+  readonly position: number;
+  /** Proposed after its first token: i32[queryLen - 1]. */
+  readonly drafts: Int32Array;
+}
+
+/** What a step came to, read from the device. */
+export interface SampledStep {
+  /** One token for each row of logits. */
+  readonly ids: Int32Array;
+  /** Drafts of each window that were accepted. */
+  readonly accepted: Int32Array;
+  /** f32[rows, vocabSize], where it was asked for. */
+  readonly logits: Float32Array | null;
+}
+
+/** A step whose tokens were drawn on the device and are not read yet. */
+export interface DrawnStep {
+  /** Waits for this step, and not for later ones. Once, and before two more steps are drawn. */
+  readSync(options?: WaitOptions): SampledStep;
+  read(options?: WaitOptions): Promise<SampledStep>;
+}
+
+/** Sampling whose tokens stay on the device and fill the next step's inputs, so that it can be planned and submitted meanwhile. */
+export interface AheadSampling {
+  /** Enqueues the sampling of a launched step. `logits`: whether they are to be read too. */
+  draw(
+    local: ForwardBatch,
+    rows: readonly SamplingRow[],
+    windows: readonly SampledWindow[],
+    options?: { readonly logits?: boolean },
+  ): DrawnStep;
+  /** The decodes of the next step to be launched that go on with the step drawn last; the host's ids of them are not looked at. */
+  continueWith(rows: readonly ContinuedRow[]): void;
+}
+
 /** What computes tokens on one rank: a forward whose last hidden states are sampled. */
 export interface SamplingForward extends Forward, Disposable {
   /**
@@ -31,4 +81,6 @@ export interface SamplingForward extends Forward, Disposable {
   sampleSync(local: ForwardBatch, rows: readonly SamplingRow[], options?: WaitOptions): Int32Array;
   /** `sampleSync` for a thread whose event loop must stay free. */
   sample(local: ForwardBatch, rows: readonly SamplingRow[], options?: WaitOptions): Promise<Int32Array>;
+  /** Sampling that the next step need not wait for. Default: the forward cannot, and its steps are not planned ahead. */
+  readonly ahead?: AheadSampling;
 }

@@ -147,10 +147,12 @@ export class Executor implements Disposable {
         { decision: decision.step, local: local.step, built },
       );
     }
+    // What fills tensors comes between the uploads and the first graph.
+    const first = this.#driver.fills ? null : (replay?.first ?? null);
     try {
       this.metadata.upload(this.#commands, local, this.#driver.supply(local));
       this.#commands.record(this.#uploaded[local.staging]);
-      if (replay?.first != null) this.#commands.graph(replay.first);
+      if (first !== null) this.#commands.graph(first);
       this.#commands.submit();
     } catch (error) {
       // The build counted on this upload: without it, what the device's block table holds is unknown.
@@ -160,10 +162,12 @@ export class Executor implements Disposable {
     }
     this.#busy[local.staging] = true;
     this.#port.holdStaging(local.staging);
+    if (this.#driver.fills) this.#driver.fill(decision, local);
     const ran = this.lanes.ran;
     if (decision.run === 'eager') this.#driver.runStep(decision, local);
-    else if (decision.run === 'piecewise') this.#driver.replayPieces(this.#graphs[key], decision, local);
-    else this.#driver.replayFull(this.#graphs[key]);
+    else if (decision.run === 'piecewise')
+      this.#driver.replayPieces(this.#graphs[key], decision, local, first !== null);
+    else this.#driver.replayFull(this.#graphs[key], first !== null);
     this.collectiveCounts.eager += this.lanes.ran - ran;
     if (replay !== null) this.collectiveCounts.inGraphs += replay.inGraph;
   }

@@ -56,6 +56,16 @@ export class ForwardDriver {
     return this.#forward.supply !== undefined;
   }
 
+  /** Whether something is enqueued between a step's uploads and its graph. */
+  get fills(): boolean {
+    return this.#forward.fill !== undefined;
+  }
+
+  /** Enqueues it. */
+  fill(decision: DecisionView, local: ForwardBatch): void {
+    this.#forward.fill?.(this.#stream, local, this.#parts.ofStep(local, decision.parts));
+  }
+
   /** The forward of `key`, not captured, on the current device metadata. */
   runKey(key: CaptureKey): void {
     this.#pool.reset();
@@ -105,18 +115,18 @@ export class ForwardDriver {
     this.#run(this.#parts.ofStep(local, decision.parts), decision.overlap);
   }
 
-  /** Enqueues what follows the first graph of a step on a full key: nothing, unless the key is cut. */
-  replayFull(graphs: KeyGraphs): void {
+  /** Enqueues what is left of a step on a full key: nothing after its first graph (`launched`), unless the key is cut. */
+  replayFull(graphs: KeyGraphs, launched: boolean): void {
     const piece = graphs.whole[0];
-    if (piece.steps.length > 1 || piece.first === null) this.#replay(piece, piece.first !== null);
+    if (piece.steps.length > 1 || !launched) this.#replay(piece, launched);
   }
 
-  /** Enqueues what follows the first graph of a step on a piecewise key: attention and pieces alternately. */
-  replayPieces(graphs: KeyGraphs, decision: DecisionView, local: ForwardBatch): void {
+  /** Enqueues what is left of a step on a piecewise key, after its first graph where that is `begun`: attention and pieces alternately. */
+  replayPieces(graphs: KeyGraphs, decision: DecisionView, local: ForwardBatch, begun: boolean): void {
     const piecewise = this.#piecewise();
     const parts = this.#parts.ofStep(local, decision.parts);
-    const { first, views } = graphs.replay(local.partCount);
-    let launched = first !== null;
+    const { views } = graphs.replay(local.partCount);
+    let launched = begun;
     for (const [view, pieces] of views.entries()) {
       for (const [index, piece] of pieces.entries()) {
         this.#replay(piece, launched);

@@ -43,6 +43,11 @@ export interface Forward {
    */
   supply?(local: ForwardBatch): void;
   /**
+   * Enqueues what fills tensors on the device, after a step's uploads and before its graph or kernels: `parts` as the step has them, on
+   * full keys too. Never captured. Default: the uploads and the first graph are one submission.
+   */
+  fill?(stream: DeviceStream, local: ForwardBatch, parts: readonly ForwardPart[]): void;
+  /**
    * Enqueues the parts of a step that overlap, interleaving their layers as the model likes: with `executor.lanes`, or on `stream`
    * and on streams of its own that join it. Parts that do not overlap are never given here. Default: `part` of one after the other.
    */

@@ -1,5 +1,12 @@
-import type { ForwardBatch } from '../batch/index.js';
-import type { Decoder, SamplingRow } from '../decoder/index.js';
+import type { ForwardBatch, Row } from '../batch/index.js';
+import type {
+  AheadSampling,
+  ContinuedRow,
+  Decoder,
+  SampledStep,
+  SampledWindow,
+  SamplingRow,
+} from '../decoder/index.js';
 import { fnv1a } from '../numbers.js';
 import { type Chunk, hash32, type RankSchedule } from '../workload/index.js';
 import { SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
@@ -41,6 +48,10 @@ export class ModelWork implements RunWork {
   readonly #ledger: ModelLedger;
   readonly #options: ModelWorkOptions;
   readonly #onToken: (token: SampledToken) => void;
+  /** Requests that the step launched last samples, with their windows and the positions after them. */
+  readonly #drawn = new Map<number, Pick<ContinuedRow, 'window' | 'position'>>();
+  #continuedRows: ContinuedRow[] = [];
+  readonly launch: RunWork['launch'];
 
   /** `onToken` gets each token. */
   constructor(
@@ -53,42 +64,69 @@ export class ModelWork implements RunWork {
     this.#ledger = ledger;
     this.#options = options;
     this.#onToken = onToken;
+    const { ahead } = decoder;
+    this.launch = ahead === undefined ? null : (...step) => this.#launch(ahead, ...step);
   }
 
   check({ scheduled }: RankSchedule, local: ForwardBatch, step: number): void {
     const { timeoutMs } = this.#options;
-    const rows: SamplingRow[] = [];
-    for (const { start, queryLen, phase, lastChunk } of scheduled) {
-      if (!lastChunk) continue;
-      const positions = phase === 'decode' ? queryLen : 1;
-      for (let row = positions; row >= 1; row--) rows.push({ controls: GREEDY, position: start + queryLen - row + 1 });
-    }
-    if (rows.length === 0) return;
-    const sampled = this.#decoder.sampleSync(local, rows, { timeoutMs });
+    const chunks = scheduled.filter(({ lastChunk }) => lastChunk);
+    if (chunks.length === 0) return;
+    const ids = this.#decoder.sampleSync(local, rowsOf(chunks), { timeoutMs });
     const logits = this.#readsLogits(step) ? this.#decoder.logitsSync(local, { timeoutMs }) : null;
-    const vocabSize = logits === null ? 0 : logits.length / rows.length;
+    const accepted = windowsOf(chunks, this.#ledger).map((window) => acceptedOf(window, ids));
+    this.#judge(chunks, { ids, accepted: Int32Array.from(accepted), logits }, step);
+  }
+
+  /** A step whose tokens stay on the device: what is enqueued now is read once the next one is launched. */
+  #launch(ahead: AheadSampling, { scheduled }: RankSchedule, local: ForwardBatch, step: number): () => void {
+    // The scheduler writes the next step over this one.
+    const chunks = scheduled.filter(({ lastChunk }) => lastChunk).map((chunk) => ({ ...chunk }));
+    const windows = windowsOf(chunks, this.#ledger);
+    const drawn = ahead.draw(local, rowsOf(chunks), windows, { logits: this.#readsLogits(step) });
+    this.#drawn.clear();
+    for (const [window, { request, phase, start, queryLen }] of chunks.entries()) {
+      this.#drawn.set(request, { window, position: phase === 'decode' ? start + 1 : start + queryLen });
+    }
+    const { timeoutMs } = this.#options;
+    return () => this.#judge(chunks, drawn.readSync({ timeoutMs }), step);
+  }
+
+  /** Whether the device fills a decode's inputs: the step before sampled its first token, which the host has not seen. */
+  readonly fills = (chunk: Chunk, row: Row): boolean => {
+    const continued = this.#continued(chunk, row);
+    if (continued !== null) this.#continuedRows.push(continued);
+    return continued !== null;
+  };
+
+  /** Before a step is launched, and after its ids are supplied. */
+  continueRows(): void {
+    this.#decoder.ahead?.continueWith(this.#continuedRows);
+    this.#continuedRows = [];
+  }
+
+  #continued({ request, phase, start, queryLen }: Chunk, row: Row): ContinuedRow | null {
+    const drawn = phase === 'decode' ? this.#drawn.get(request) : undefined;
+    if (drawn === undefined) return null;
+    return { row, ...drawn, drafts: this.#ledger.history(request).slice(start + 1, start + queryLen) };
+  }
+
+  /** Notes what the chunks of a step sampled, in the order of their rows of logits, and what of it is wrong. */
+  #judge(chunks: readonly Chunk[], { ids, accepted, logits }: SampledStep, step: number): void {
+    const vocabSize = logits === null ? 0 : logits.length / ids.length;
     const words = logits === null ? null : new Int32Array(logits.buffer);
     let at = 0;
-    for (const chunk of scheduled) {
-      if (!chunk.lastChunk) continue;
-      if (chunk.phase === 'decode') this.#countDrafts(chunk, this.#accepted(chunk, sampled, at), step);
+    for (const [window, chunk] of chunks.entries()) {
+      if (chunk.phase === 'decode') this.#countDrafts(chunk, accepted[window], step);
       const count = chunk.phase === 'decode' ? chunk.advance : 1;
       const first = chunk.phase === 'decode' ? chunk.start + 1 : chunk.start + chunk.queryLen;
       for (let index = 0; index < count; index++) {
         const row = at + index;
         const hash = words === null ? null : logitsHash(words.subarray(row * vocabSize, (row + 1) * vocabSize));
-        this.#take({ request: chunk.request, position: first + index, token: sampled[row], logits: hash }, step);
+        this.#take({ request: chunk.request, position: first + index, token: ids[row], logits: hash }, step);
       }
       at += chunk.phase === 'decode' ? chunk.queryLen : 1;
     }
-  }
-
-  /** Drafts of a decode that equal what was drawn before them, up to the first that does not. */
-  #accepted({ request, start, queryLen }: Chunk, sampled: Int32Array, at: number): number {
-    const drafts = this.#ledger.history(request);
-    let accepted = 0;
-    while (accepted < queryLen - 1 && drafts[start + 1 + accepted] === sampled[at + accepted]) accepted++;
-    return accepted;
   }
 
   /** The scheduler has planned how many drafts are accepted; the model must say the same. */
@@ -132,6 +170,34 @@ export class ModelWork implements RunWork {
     const { mode, seed, reference } = this.#options;
     return reference === null || mode === 'full' || hash32(seed, step, 0) % SAMPLED_SHARE === 0;
   }
+}
+
+/** What is sampled of chunks, a row of logits each: of a decode all of its tokens. */
+function rowsOf(chunks: readonly Chunk[]): SamplingRow[] {
+  const rows: SamplingRow[] = [];
+  for (const { start, queryLen, phase } of chunks) {
+    const positions = phase === 'decode' ? queryLen : 1;
+    for (let row = positions; row >= 1; row--) rows.push({ controls: GREEDY, position: start + queryLen - row + 1 });
+  }
+  return rows;
+}
+
+/** Their rows, and the drafts between them. */
+function windowsOf(chunks: readonly Chunk[], ledger: ModelLedger): SampledWindow[] {
+  let first = 0;
+  return chunks.map(({ request, phase, start, queryLen }) => {
+    const length = phase === 'decode' ? queryLen : 1;
+    const drafts = ledger.history(request).slice(start + queryLen - length + 1, start + queryLen);
+    first += length;
+    return { first: first - length, length, drafts };
+  });
+}
+
+/** Drafts of a decode that equal what was drawn before them, up to the first that does not. */
+function acceptedOf({ first, length, drafts }: SampledWindow, sampled: Int32Array): number {
+  let accepted = 0;
+  while (accepted < length - 1 && drafts[accepted] === sampled[first + accepted]) accepted++;
+  return accepted;
 }
 
 /** A hash of one row of logits, by its bits. */

@@ -54,16 +54,22 @@ export class RequestRows {
     }
   }
 
-  /** The ids of a built step's tokens, in the whole batch and in each part: those that the planner was given, and those of decodes. */
-  supply(local: ForwardBatch): void {
+  /**
+   * The ids of a built step's tokens, in the whole batch and in each part: those that the planner was given, and those of decodes, but for
+   * decodes that the device `fills`.
+   */
+  supply(local: ForwardBatch, fills: (chunk: Chunk, row: Row) => boolean = () => false): void {
     const { tensors, writtenTensors, decodeRequests, order } = local;
     const { inputIds, queryStartLoc } = tensors;
     copyIds(writtenTensors.inputIds, inputIds, local.paddedTokens);
     for (let request = 0; request < decodeRequests; request++) {
-      const { request: id, start, queryLen } = this.#chunk(order[request]);
+      const row = order[request] as Row;
+      const chunk = this.#chunk(row);
+      const { request: id, start, queryLen } = chunk;
       const history = this.#ledger.history(id);
       const at = queryStartLoc[request];
-      for (let token = 0; token < queryLen; token++) inputIds[at + token] = history[start + token];
+      if (fills(chunk, row)) inputIds.fill(UNSEEN, at, at + queryLen);
+      else for (let token = 0; token < queryLen; token++) inputIds[at + token] = history[start + token];
     }
     const decodeTokens = queryStartLoc[decodeRequests];
     for (let index = 0; local.partCount > 1 && index < local.partCount; index++) {
@@ -119,6 +125,9 @@ export class RequestRows {
     return row;
   }
 }
+
+/** In place of an id that the device fills in: no model has it. */
+const UNSEEN = -1;
 
 function copyIds(from: Int32Array, to: Int32Array, count: number): void {
   for (let token = 0; token < count; token++) to[token] = from[token];

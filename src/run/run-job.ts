@@ -1,10 +1,10 @@
-import type { ForwardBatch } from '../batch/index.js';
+import type { ForwardBatch, Row } from '../batch/index.js';
 import { openModel } from '../checkpoint/index.js';
 import { Decoder } from '../decoder/index.js';
 import type { Executor, Forward } from '../execution/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import type { Collective } from '../ranks/index.js';
-import type { RequestTable } from '../workload/index.js';
+import type { Chunk, RequestTable } from '../workload/index.js';
 import { TokenKvCache } from './kv-cache.js';
 import { KvLedger } from './kv-ledger.js';
 import { KvVerifier } from './kv-verifier.js';
@@ -15,14 +15,14 @@ import type { CompleteRunOptions } from './run-options.js';
 import type { RunWork } from './run-work.js';
 import { referenceTokens } from './serve-reference.js';
 
+/** Writes the token ids of a step, but for those of decodes that the device `fills`. */
+export type Supply = (local: ForwardBatch, fills?: (chunk: Chunk, row: Row) => boolean) => void;
+
 /** What a run computes: the ids of its tokens, and its forward with what checks it. */
 export interface RunJob {
   readonly ledger: RunLedger;
   /** `supply` writes the token ids of each step. */
-  make(
-    executor: Executor,
-    supply: (local: ForwardBatch) => void,
-  ): { readonly forward: Forward; readonly work: RunWork };
+  make(executor: Executor, supply: Supply): { readonly forward: Forward; readonly work: RunWork };
 }
 
 /** A run whose cache holds the ids of tokens, which are read back. */
@@ -31,7 +31,7 @@ export function tokenJob(table: RequestTable, { limits, verify, scheduler, timeo
   return {
     ledger,
     make: (executor, supply) => {
-      const cache = new TokenKvCache(executor, limits, supply);
+      const cache = new TokenKvCache(executor, limits, (local) => supply(local));
       return { forward: cache, work: new KvVerifier(cache, ledger, { mode: verify, seed: scheduler.seed, timeoutMs }) };
     },
   };
@@ -45,7 +45,7 @@ export function modelJob(
   options: CompleteRunOptions,
   host: { readonly collective: Collective; interrupted(): boolean },
 ): RunJob {
-  const { limits, verify, scheduler, timeoutMs, tensorParallelSize, device } = options;
+  const { limits, verify, scheduler, timeoutMs, tensorParallelSize, device, async: ahead } = options;
   const checkpoint = openModel(model);
   const interrupted = (): boolean => host.interrupted();
   const given = { modules, options, table, collective: host.collective, device, interrupted };
@@ -54,9 +54,17 @@ export function modelJob(
   return {
     ledger,
     make: (executor, supply) => {
-      const forward = new Decoder(executor, checkpoint, limits, { tensorParallelSize, supply });
+      const forward = new Decoder(executor, checkpoint, limits, {
+        tensorParallelSize,
+        ahead,
+        supply: (local) => {
+          supply(local, work.fills);
+          work.continueRows();
+        },
+      });
       const verified = { mode: verify, seed: scheduler.seed, timeoutMs, reference };
-      return { forward, work: new ModelWork(forward, ledger, verified) };
+      const work = new ModelWork(forward, ledger, verified);
+      return { forward, work };
     },
   };
 }

@@ -1,3 +1,4 @@
+import type { ForwardBatch } from '../batch/index.js';
 import { type LogWriter, stepRecord } from '../formats/index.js';
 import type { Rank } from '../runtime/index.js';
 import { type RankSchedule, type RequestTable, type SchedulerLimits, SchedulerModel } from '../workload/index.js';
@@ -55,7 +56,9 @@ export class RunLoop {
 
   /** Serves all requests, or what there is until the ranks agree to leave. */
   run(): void {
-    const { rank, rows, work, stepLog, timeoutMs } = this.#parts;
+    const { rank, rows, work, stepLog } = this.#parts;
+    // What checks the step before, where steps are planned ahead.
+    let before: (() => void) | null = null;
     for (;;) {
       // An interrupted rank takes part with an empty batch until every rank has seen the interrupt and votes to leave.
       if (!this.interrupted && this.#parts.interrupted()) this.interrupted = true;
@@ -65,17 +68,25 @@ export class RunLoop {
       const { decision, local } = rank.stepSync({ leave: schedule === null });
       this.counters.count(decision, local);
       if (stepLog?.write(stepRecord(rank.planner.table, decision)) === true) stepLog.flushSync();
+      const ordered = decision.run === 'park' ? null : rows.inOrder(mine, local);
+      // Its sampling is enqueued before the step before is waited for.
+      const launched = ordered === null ? null : (work.launch?.(ordered, local, decision.step) ?? null);
+      const start = performance.now();
+      before?.();
+      before = launched;
+      if (ordered !== null && launched === null) this.#check(ordered, local, decision.step);
+      this.checking += (performance.now() - start) / 1000;
       if (decision.leave) return;
-      if (decision.run !== 'park') {
-        const start = performance.now();
-        work.check(rows.inOrder(mine, local), local, decision.step);
-        rank.executor.stream.synchronizeSync({ timeoutMs });
-        this.checking += (performance.now() - start) / 1000;
-      }
       rows.advance(mine);
       if (schedule !== null) this.model.complete();
       this.#progress();
     }
+  }
+
+  #check(schedule: RankSchedule, local: ForwardBatch, step: number): void {
+    const { work, rank, timeoutMs } = this.#parts;
+    work.check(schedule, local, step);
+    rank.executor.stream.synchronizeSync({ timeoutMs });
   }
 
   #progress(): void {

@@ -66,6 +66,11 @@ export interface RunOptions {
    * cache holds ids of tokens.
    */
   readonly model?: string;
+  /**
+   * Of a model: plan, vote and submit each step while the one before runs. Its tokens stay on the device and fill the next inputs. Default
+   * false.
+   */
+  readonly async?: boolean;
 }
 
 /** Options that follow from the others, or mean no limit, when left out. */
@@ -105,6 +110,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     captureLog: undefined,
     record: undefined,
     model: undefined,
+    async: false,
   });
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
@@ -129,6 +135,7 @@ export interface CompleteRunOptions {
   readonly captureLog: string | null;
   readonly record: string | null;
   readonly model: string | null;
+  readonly async: boolean;
 }
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
@@ -252,7 +259,7 @@ function ownOptions(
   options: GivenOptions,
   given: RunOptions,
 ): Omit<CompleteRunOptions, 'limits' | 'policy' | keyof PlannedGraphs | 'scheduler'> {
-  const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes } = options;
+  const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes, async } = options;
   const { deviceMemory = null, stepLog = null, captureLog = null, record = null, model = null } = options;
   const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');
   const faults = new Faults();
@@ -281,6 +288,12 @@ function ownOptions(
   for (const [name, path] of Object.entries({ stepLog, captureLog, record, model })) {
     faults.check(path === null || typeof path === 'string', `${name} is ${shown(path)}; it must be a path`, name);
   }
+  faults.check(typeof async === 'boolean', `async is ${shown(async)}; it must be true or false`, 'async');
+  faults.check(
+    async !== true || model !== null,
+    'async plans the steps of a model ahead, and there is none; give model, or leave async out',
+    'async',
+  );
   faults.throwIfAny('These options');
   return {
     ranks,
@@ -295,5 +308,6 @@ function ownOptions(
     captureLog,
     record,
     model,
+    async,
   };
 }

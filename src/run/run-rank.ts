@@ -128,7 +128,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     ...(recorder === null ? {} : { recorder }),
     clock: () => performance.now(),
     forward: (executor) => {
-      const made = job.make(executor, (local) => rows.supply(local));
+      const made = job.make(executor, (...given) => rows.supply(...given));
       work = made.work;
       return made.forward;
     },

@@ -27,4 +27,9 @@ export interface RunWork {
    * slots between them, `local.order` is -1.
    */
   check(schedule: RankSchedule, local: ForwardBatch, step: number): void;
+  /**
+   * Of a run that plans ahead: enqueues what samples a launched step, and returns what waits for it and checks it, which is called once
+   * the step after it is launched. Null where steps cannot be planned ahead.
+   */
+  readonly launch?: ((schedule: RankSchedule, local: ForwardBatch, step: number) => () => void) | null;
 }

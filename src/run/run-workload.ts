@@ -45,6 +45,8 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly compared: number;
   /** The model whose tokens were computed and compared; null where the cache held ids. */
   readonly model: string | null;
+  /** Whether each step was planned while the one before ran. */
+  readonly async: boolean;
   /** Drafts that the model took, and that it did not, of one rank of each replica. */
   readonly acceptedDrafts: number;
   readonly rejectedDrafts: number;
@@ -233,6 +235,7 @@ function summarize(
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
     model: options.model,
+    async: options.async,
     acceptedDrafts: sum((report) => report.acceptedDrafts) / tensorParallelSize,
     rejectedDrafts: sum((report) => report.rejectedDrafts) / tensorParallelSize,
     ...(options.model === null

@@ -47,8 +47,10 @@ export class EngineRequest {
   #ids: Int32Array;
   #length: number;
   #lookup: PromptLookup | null = null;
-  /** Whether it runs or waits; a preempted one waits again. */
-  running = false;
+  /** Whether it runs or waits; a preempted one waits again. One that is counted as neither is gone. */
+  place: 'running' | 'waiting' | 'gone' = 'waiting';
+  /** Tokens that steps were launched for, where they are planned ahead of what they say. */
+  drawn = 0;
   ended: EngineEnd | null = null;
 
   constructor({ id, ids, maxTokens, controls, stopTokenIds, sharePrefix = true }: EngineArrival) {

@@ -51,6 +51,11 @@ export class EngineRows {
     }
   }
 
+  /** Whether the open step decodes the request of a row. */
+  decodes(row: Row): boolean {
+    return this.#chunks[row]?.chunk.phase === 'decode';
+  }
+
   /** After the step: so many tokens of a chunk are computed. */
   advance({ row }: PlacedChunk, tokens: number): void {
     this.#planner.requests.advance(row, tokens);

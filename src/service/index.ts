@@ -1,3 +1,4 @@
+export { AheadSteps } from './ahead-steps.js';
 export { createService } from './create-service.js';
 export type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 export {

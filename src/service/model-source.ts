@@ -101,7 +101,7 @@ function checkCustomModel(model: CustomModel): void {
 /** Loads what makes the forward, on a rank's thread. */
 export async function forwardMaker(
   source: ModelSource,
-): Promise<(executor: Executor, limits: Limits) => SamplingForward> {
+): Promise<(executor: Executor, limits: Limits, options: { readonly ahead: boolean }) => SamplingForward> {
   if (source.kind === 'entry') {
     const { default: make } = (await import(source.url)) as { readonly default?: MakeForward };
     if (typeof make !== 'function') {
@@ -117,7 +117,7 @@ export async function forwardMaker(
   const { Decoder } = await import('../decoder/index.js');
   const checkpoint = openModel(source.name);
   const { tensorParallelSize } = source;
-  return (executor, limits) => new Decoder(executor, checkpoint, limits, { tensorParallelSize });
+  return (executor, limits, { ahead }) => new Decoder(executor, checkpoint, limits, { tensorParallelSize, ahead });
 }
 
 function nameOf(path: string): string {

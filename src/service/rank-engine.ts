@@ -1,4 +1,4 @@
-import type { ForwardBatch } from '../batch/index.js';
+import type { ForwardBatch, Row } from '../batch/index.js';
 import type { SamplingForward, SamplingRow } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
 import type { StepPlanner } from '../planner/index.js';
@@ -17,6 +17,15 @@ export interface RankEngineOptions {
   readonly drafter?: Drafter;
   /** Longest wait for sampled tokens in `step` and `stepSync`, in ms. Default: the device's. */
   readonly timeoutMs?: number;
+}
+
+/** A token that a launched step gives a request, before it is known. */
+export interface AssumedToken {
+  readonly number: number;
+  readonly request: EngineRequest;
+  /** The planner's row, and the position of the token. */
+  readonly row: Row;
+  readonly position: number;
 }
 
 /** Chains of prompt blocks whose numbers are kept, for each KV block of the pool. */
@@ -42,6 +51,8 @@ export class RankEngine {
   /** What the last step came to, for the scheduler's next. */
   #outcome: SchedulerEvent[] = [];
   readonly #rows: EngineRows;
+  /** Requests that a stop token ended while a later step computed them, until the scheduler is told. */
+  #stopped: { readonly number: number; readonly request: EngineRequest }[] = [];
   #said: EngineToken[] = [];
   #running = 0;
   #waiting = 0;
@@ -104,16 +115,19 @@ export class RankEngine {
   plan(events: readonly EngineEvent[] = []): void {
     for (const event of events) if (event.kind === 'arrive') this.#check(event.request);
     const told = this.#outcome;
-    const leaving: number[] = [];
+    const leaving = this.#stopped;
+    this.#stopped = [];
+    for (const { number } of leaving) told.push({ kind: 'cancel', request: number });
     for (const event of events) {
       if (event.kind === 'arrive') told.push(this.#arrival(event.request));
       else {
         const number = this.#numbers.get(event.id);
         if (number === undefined) continue;
-        this.#end(number, 'cancelled');
+        const request = this.#request(number);
+        this.#end(request, 'cancelled');
         this.#said.push({ id: event.id, token: -1, end: 'cancelled' });
         told.push({ kind: 'cancel', request: number });
-        leaving.push(number);
+        leaving.push({ number, request });
         this.#cancelled++;
       }
     }
@@ -122,7 +136,7 @@ export class RankEngine {
     this.#follow(schedule);
     this.#rows.apply(schedule, (chunk) => this.#idsOf(chunk));
     // What only waited has no row that the schedule removes.
-    for (const number of leaving) if (this.#requests[number]?.ended === 'cancelled') this.#release(number);
+    for (const { number, request } of leaving) if (this.#requests[number] === request) this.#release(number);
   }
 
   /** What the built step samples, in the order of its rows of logits. */
@@ -148,8 +162,39 @@ export class RankEngine {
         at += chunk.queryLen;
       } else {
         this.#rows.advance(placed, chunk.queryLen);
-        if (chunk.lastChunk) this.#say(chunk.request, sampled[at++]);
+        if (chunk.lastChunk) this.#say(chunk.request, this.#request(chunk.request), sampled[at++]);
       }
+    }
+  }
+
+  /**
+   * Counts the built step as computed before its tokens are known, so that the next can be planned: of each request that samples, in the
+   * order of the rows of logits. It is for steps without drafts, of which each gives a request one token; `hear` takes those.
+   */
+  assume(local: ForwardBatch): AssumedToken[] {
+    const assumed: AssumedToken[] = [];
+    for (const placed of this.#rows.placed(local)) {
+      const { chunk, row } = placed;
+      this.#rows.advance(placed, chunk.queryLen);
+      if (!chunk.lastChunk) continue;
+      const request = this.#request(chunk.request);
+      request.drawn++;
+      assumed.push({ number: chunk.request, request, row, position: chunk.start + chunk.queryLen });
+    }
+    return assumed;
+  }
+
+  /** What a step said whose tokens were assumed. A request that has ended since is not given its token. */
+  hear(assumed: readonly AssumedToken[], ids: Int32Array): void {
+    for (const [index, { number, request }] of assumed.entries()) {
+      if (request.ended === null) this.#say(number, request, ids[index], true);
+    }
+  }
+
+  /** Requests whose token of the step before is not known yet: the scheduled step's decodes of them go on with it. */
+  *goesOn(assumed: readonly AssumedToken[]): Generator<{ readonly row: Row; readonly window: number }, void, void> {
+    for (const [window, { number, request, row }] of assumed.entries()) {
+      if (this.#requests[number] === request && this.#rows.decodes(row)) yield { row, window };
     }
   }
 
@@ -201,15 +246,20 @@ export class RankEngine {
   #follow({ removed, added }: RankSchedule): void {
     for (const number of removed) {
       const request = this.#request(number);
+      const isDrawn = request.drawn >= Math.max(1, request.maxTokens);
       if (request.ended !== null) this.#release(number);
-      else {
-        request.running = false;
+      else if (isDrawn) {
+        // Its last tokens are under way, and are heard later.
+        this.#uncount(request);
+        this.#release(number);
+      } else {
+        request.place = 'waiting';
         this.#running--;
         this.#waiting++;
       }
     }
     for (const { request: number } of added) {
-      this.#request(number).running = true;
+      this.#request(number).place = 'running';
       this.#running++;
       this.#waiting--;
     }
@@ -220,6 +270,8 @@ export class RankEngine {
     const request = this.#request(number);
     const known = request.ids.subarray(start, Math.min(request.length, start + queryLen));
     if (known.length === queryLen) return known;
+    // The device has its only token: the step before sampled it.
+    if (request.drawn > request.generated && phase === 'decode') return new Int32Array(queryLen);
     if (phase === 'prefill')
       throw new RangeError(`request ${request.id} has ${request.length} tokens, not ${start + queryLen}`);
     const ids = new Int32Array(queryLen);
@@ -238,38 +290,43 @@ export class RankEngine {
     const { request: number, queryLen } = chunk;
     let yields = 0;
     let last = false;
-    do last = this.#say(number, sampled[at + yields++]);
+    const request = this.#request(number);
+    do last = this.#say(number, request, sampled[at + yields++]);
     while (!last && yields < queryLen && ids[yields] === sampled[at + yields - 1]);
     this.#acceptedTokens += yields - 1;
     if (queryLen > 1) this.#outcome.push({ kind: 'yield', request: number, tokens: yields });
     this.#rows.advance(placed, yields);
   }
 
-  /** Gives a request a token. Returns whether it is its last. */
-  #say(number: number, token: number): boolean {
-    const request = this.#request(number);
+  /** Gives a request a token, `late` where a step has been scheduled since. Returns whether it is its last. */
+  #say(number: number, request: EngineRequest, token: number, late = false): boolean {
     if (request.maxTokens === 0) {
-      this.#end(number, 'length');
+      this.#end(request, 'length');
       this.#said.push({ id: request.id, token: -1, end: 'length' });
       return true;
     }
     const last = request.push(token);
     if (last) {
-      this.#end(number, request.ended);
+      this.#end(request, request.ended);
       // At its most tokens it ends by itself; the event says so of a stop token.
-      this.#outcome.push({ kind: 'finish', request: number });
+      if (!late) this.#outcome.push({ kind: 'finish', request: number });
+      else if (this.#requests[number] === request) this.#stopped.push({ number, request });
     }
     this.#said.push({ id: request.id, token, end: request.ended });
     return last;
   }
 
   /** A request is not counted any more, and cannot be cancelled; its number is free once the scheduler has let go of it. */
-  #end(number: number, end: EngineEnd | null): void {
-    const request = this.#request(number);
+  #end(request: EngineRequest, end: EngineEnd | null): void {
     request.ended = end;
+    this.#uncount(request);
+  }
+
+  #uncount(request: EngineRequest): void {
     this.#numbers.delete(request.id);
-    if (request.running) this.#running--;
-    else this.#waiting--;
+    if (request.place === 'running') this.#running--;
+    else if (request.place === 'waiting') this.#waiting--;
+    request.place = 'gone';
   }
 
   #release(number: number): void {

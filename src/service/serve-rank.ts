@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Limits } from '../config.js';
-import type { SamplingForward } from '../decoder/index.js';
+import type { AheadSampling, SamplingForward } from '../decoder/index.js';
 import { type DeviceName, openDevice } from '../device/index.js';
+import { LockstepError } from '../errors.js';
 import { createDeviceCollectives } from '../execution/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { loadModules } from '../memory/index.js';
@@ -9,6 +10,7 @@ import { StepPlanner } from '../planner/index.js';
 import type { Policy } from '../policy/index.js';
 import type { RankConnection } from '../ranks/index.js';
 import { createRank, type Rank } from '../runtime/index.js';
+import { AheadSteps } from './ahead-steps.js';
 import { MessageOrder } from './message-order.js';
 import { forwardMaker, type ModelSource } from './model-source.js';
 import { RankEngine } from './rank-engine.js';
@@ -24,6 +26,8 @@ export interface RankSetup {
   readonly deviceMemory: number | null;
   readonly tensorParallelSize: number;
   readonly timeoutMs: number;
+  /** Whether each step is planned while the one before runs. */
+  readonly async: boolean;
   /** Memory of its replica's `MessageOrder`. */
   readonly order: SharedArrayBuffer;
 }
@@ -51,18 +55,30 @@ export async function serveRank(seat: RankConnection, setup: RankSetup): Promise
     collectives,
     timeoutMs,
     forward: (executor) => {
-      forward = make(executor, limits);
+      forward = make(executor, limits, { ahead: setup.async });
       return forward;
     },
   });
   if (forward === undefined) throw new RangeError('the rank made no forward');
   const { captured } = rank.capture({ interrupted: () => seat.interrupted() });
-  const loop = new ServiceLoop({ seat, rank, forward, order, engine: new RankEngine({ planner, timeoutMs }) });
+  const engine = new RankEngine({ planner, timeoutMs });
+  const ahead = setup.async ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
+  const loop = new ServiceLoop({ seat, rank, forward, order, engine, ahead });
   const { kind, choice } = device;
   loop.tell({ kind: 'ready', device: kind, deviceChoice: choice, graphs: captured.length });
   await loop.run();
   // Kernels of the last step may read what is freed now.
   rank.executor.stream.synchronizeSync({ timeoutMs });
+}
+
+/** Errors: `ERR_CONFIG_INVALID` for a forward whose tokens pass the host. */
+function aheadOf({ ahead }: SamplingForward): AheadSampling {
+  if (ahead !== undefined) return ahead;
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    'async plans steps before their tokens are known, and this forward keeps none on the device: give it ahead, or leave async out',
+    { options: ['async'] },
+  );
 }
 
 interface ServiceLoopParts {
@@ -71,6 +87,8 @@ interface ServiceLoopParts {
   readonly forward: SamplingForward;
   readonly order: MessageOrder<ToRank>;
   readonly engine: RankEngine;
+  /** Takes the engine's steps where they are planned ahead. */
+  readonly ahead: AheadSteps | null;
 }
 
 /** The steps of one process of a service. Messages come in between two steps, and wake a parked group. */
@@ -92,12 +110,14 @@ class ServiceLoop {
   }
 
   async run(): Promise<void> {
-    const { seat, rank, forward, order, engine } = this.#parts;
+    const { seat, rank, forward, order, engine, ahead } = this.#parts;
     for (;;) {
       if (this.#parked) await rank.collective.waitForWork({ localWork: () => order.waiting || seat.interrupted() });
       else await setImmediate();
       const events = await order.take(rank.planner.step);
-      const { decision } = engine.stepSync(rank, forward, events, seat.interrupted());
+      const leaves = seat.interrupted();
+      const { decision } =
+        ahead === null ? engine.stepSync(rank, forward, events, leaves) : ahead.stepSync(rank, events, leaves);
       this.#parked = decision.run === 'park';
       this.#report();
       if (decision.leave) return;

@@ -43,6 +43,11 @@ export interface ServiceOptions {
   readonly restarts?: number;
   /** Longest wait for a peer or the device, in ms. Default 30,000. */
   readonly timeoutMs?: number;
+  /**
+   * Plan, vote and submit each step while the one before runs. The tokens are the same; a stop token is heard one step late. It takes a
+   * forward with `ahead`, as the decoder has, and no drafts. Default false.
+   */
+  readonly async?: boolean;
 }
 
 /** Those options with every default. */
@@ -70,6 +75,7 @@ const NAMES: readonly (keyof ServiceOptions)[] = [
   'maxUnread',
   'restarts',
   'timeoutMs',
+  'async',
 ];
 
 /** Longest requests that a pool of the default size holds. */
@@ -80,6 +86,7 @@ const MAX_COUNT = 2 ** 31 - 1;
 export async function completeServiceOptions(given: ServiceOptions): Promise<CompleteServiceOptions> {
   const { ranks = 1, tensorParallelSize = 1, device = 'auto', deviceMemory = null } = given;
   const { maxQueue = 1024, maxUnread = 1024, restarts = 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
+  const { async = false } = given;
   const faults = new Faults();
   faults.names('service options', given, NAMES);
   const isModel = (typeof given.model === 'object' && given.model !== null) || typeof given.model === 'string';
@@ -97,6 +104,13 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   faults.integer('maxUnread', maxUnread, 1, MAX_COUNT);
   faults.integer('restarts', restarts, 0, MAX_COUNT);
   faults.integer('timeoutMs', timeoutMs, 1, MAX_COUNT);
+  faults.check(typeof async === 'boolean', `async is ${shown(async)}; it must be true or false`, 'async');
+  const { queryLen = 1 } = given.limits ?? {};
+  faults.check(
+    async !== true || queryLen === 1,
+    `async plans a step before the last one's tokens are known, and limits.queryLen ${queryLen} drafts from them: leave one out`,
+    'async',
+  );
   faults.throwIfAny('These service options');
   const model = await modelFacts(given.model, tensorParallelSize);
   const limits = serviceLimits(given.limits, model, tensorParallelSize);
@@ -114,7 +128,17 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     ranks: ranks * tensorParallelSize,
     replicaSize: tensorParallelSize,
   });
-  const setup = { model: model.source, limits, policy, plan, device, deviceMemory, tensorParallelSize, timeoutMs };
+  const setup = {
+    model: model.source,
+    limits,
+    policy,
+    plan,
+    device,
+    deviceMemory,
+    tensorParallelSize,
+    timeoutMs,
+    async,
+  };
   return { model, ranks, maxQueue, maxUnread, restarts, setup };
 }
 

@@ -31,7 +31,8 @@ export const sample: KernelCases = {
     const vocab = draws.once(4) ? draws.from(65, 90) : draws.from(1, 30);
     const coarse = draws.once(3);
     const logits = draws.list(n * vocab, () => (coarse ? draws.from(-2, 2) : f32(draws.float() * 4)));
-    if (draws.once(5)) for (const index of draws.distinct(n, n * vocab)) logits[index] = draws.pick([NaN, -Infinity]);
+    const strange = draws.once(3) ? NaN : -Infinity;
+    if (draws.once(5)) for (const index of draws.distinct(n, n * vocab)) logits[index] = strange;
     const controls = draws.list(n, () => drawControls(draws, vocab));
     const drawn = controls.filter(({ temperature }) => temperature > 0);
     const cutsK = (one: Controls): boolean => one.topK > 0 && one.topK < vocab;
@@ -51,6 +52,16 @@ export const sample: KernelCases = {
       values: [at(0), at(1), at(2), scalar(n), scalar(vocab)],
     });
     const rows = controls.map(wordsOf);
+    const wrongRows = controls.flatMap((_, row) => {
+      const column = logits.slice(row * vocab, (row + 1) * vocab).findIndex(Number.isNaN);
+      return column < 0 ? [] : [[row, column] as const];
+    });
+    const [wrongRow] = wrongRows;
+    if (wrongRow !== undefined) {
+      const [row, column] = wrongRow;
+      const why = 'is not a number: a weight of the model is none, or its values are beyond those of a float';
+      return fails(launchOf(rows), kinds, wrongRows.length > 1 ? null : `logits[${row}][${column}] ${why}`);
+    }
     if (n > 0 && draws.once(6)) {
       const row = draws.from(0, n - 1);
       const [column, value, words] = draws.pick([

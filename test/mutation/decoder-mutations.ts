@@ -1,6 +1,7 @@
 import type { FileMutation } from './simulation-mutations.js';
 
 const LAYERS = 'decoder/decoder-layers.js';
+const AHEAD = 'decoder/ahead-sampler.js';
 const PARTS = 'execution/forward-parts.js';
 
 /** Mistakes between a plan and a model's kernels. A run of a model must say other tokens, other logits, or an error. */
@@ -92,5 +93,41 @@ export const DECODER_MUTATIONS: readonly FileMutation[] = [
     file: LAYERS,
     find: '= part.groups[group];',
     replace: '= part.groups[0];',
+  },
+  {
+    name: 'a decode goes on with the tokens of another',
+    file: AHEAD,
+    find: 'source[index] = continued.window;',
+    replace: 'source[index] = (continued.window + 1) % of.size;',
+  },
+  {
+    name: 'a decode that goes on is a position late',
+    file: AHEAD,
+    find: 'base[index] = continued.position;',
+    replace: 'base[index] = continued.position + 1;',
+  },
+  {
+    name: 'all drafts are those of one request',
+    file: AHEAD,
+    find: 'drafts.set(continued.drafts, continued.window * maxDrafts);',
+    replace: 'drafts.set(continued.drafts, 0);',
+  },
+  {
+    name: 'a part goes on from the first row of the batch',
+    file: AHEAD,
+    find: 'rowsFrom(this.#source, tableRow)',
+    replace: 'rowsFrom(this.#source, 0)',
+  },
+  {
+    name: 'the host reads a step from where the next one is drawn',
+    file: AHEAD,
+    find: 'new DrawnSet(this.#reads, set,',
+    replace: 'new DrawnSet(this.#reads, this.#sets[this.#drawn % 2],',
+  },
+  {
+    name: 'a graph begins before its inputs are filled',
+    file: 'execution/executor.js',
+    find: 'this.#driver.fills ? null :',
+    replace: 'this.#driver.fills && false ? null :',
   },
 ];

@@ -17,6 +17,7 @@ const graphs = ['--ladder', '1,2,4,8'];
 const RUNS: readonly (readonly string[])[] = [
   ['--model', 'random:moe', '--ranks', '2', ...graphs, ...cut],
   ['--model', 'random:dense', '--ranks', '2', '--tensor-parallel-size', '2', '--query-len', '3', ...graphs],
+  ['--model', 'random:dense', '--ranks', '2', '--async', '--query-len', '3', ...graphs, ...cut],
   ['--model', 'random:dense', '--ranks', '1', '--plan', '../pieces.json', '--num-blocks', '80'],
 ];
 

@@ -75,6 +75,127 @@ LOCKSTEP_BODY int64 pieces_of(int64 count, int64 size) { return (count + size - 
 
 }  // namespace lockstep
 
+namespace lockstep {
+
+enum Kernel : int {
+#define LOCKSTEP_KERNEL(name) KERNEL_##name,
+// The kernels of this build, one line each; their entry points on a GPU are lockstep_<name>.
+LOCKSTEP_KERNEL(kv_write)
+LOCKSTEP_KERNEL(kv_read)
+LOCKSTEP_KERNEL(kv_read_rows)
+LOCKSTEP_KERNEL(copy)
+LOCKSTEP_KERNEL(fill)
+LOCKSTEP_KERNEL(table_edit)
+LOCKSTEP_KERNEL(gather_rows)
+LOCKSTEP_KERNEL(scatter_rows)
+LOCKSTEP_KERNEL(device_inputs)
+LOCKSTEP_KERNEL(accept_drafts)
+LOCKSTEP_KERNEL(expert)
+LOCKSTEP_KERNEL(sum_shares)
+LOCKSTEP_KERNEL(embed)
+LOCKSTEP_KERNEL(rms_norm)
+LOCKSTEP_KERNEL(matmul)
+LOCKSTEP_KERNEL(add)
+LOCKSTEP_KERNEL(rotate)
+LOCKSTEP_KERNEL(kv_store)
+LOCKSTEP_KERNEL(attend)
+LOCKSTEP_KERNEL(swiglu)
+LOCKSTEP_KERNEL(take_rows)
+LOCKSTEP_KERNEL(join_columns)
+LOCKSTEP_KERNEL(sample)
+LOCKSTEP_KERNEL(route)
+LOCKSTEP_KERNEL(expert_matmul)
+LOCKSTEP_KERNEL(combine)
+#undef LOCKSTEP_KERNEL
+  KERNEL_COUNT
+};
+
+// What a body may find wrong. report-words.cc says which values go with each, and in which words.
+enum Fault : int {
+  FAULT_NONE,
+  FAULT_SLOT,
+  FAULT_LENGTH,
+  FAULT_OUT_FULL,
+  FAULT_BLOCK,
+  FAULT_LISTED_ROW,
+  FAULT_EDIT,
+  FAULT_ROW_COUNT,
+  FAULT_VIEW_FULL,
+  FAULT_LAST_ROW,
+  FAULT_ACCEPTED,
+  FAULT_TOKEN_REQUEST,
+  FAULT_NO_DRAFT,
+  FAULT_POSITION,
+  FAULT_NO_BLOCK,
+  FAULT_ID,
+  FAULT_INDEX,
+  FAULT_ROTATION,
+  FAULT_TOKEN_POSITION,
+  FAULT_TEMPERATURE,
+  FAULT_TOP_K,
+  FAULT_TOP_P,
+  FAULT_CHOSEN,
+  FAULT_LOGIT,
+  FAULT_FIRST,
+};
+
+// The first failure of the kernels that share a report, zero where there is none. A kernel that finds one there does
+// nothing, so what follows a failed kernel on its stream is skipped.
+struct Report {
+  int fault;
+  int kernel;
+  int64 values[3];
+};
+static_assert(sizeof(Report) == 32, "of which backends and interpreters know the size");
+
+LOCKSTEP_BODY bool is_failed(const Report* report) {
+#ifdef LOCKSTEP_ON_DEVICE
+  return *static_cast<const volatile int*>(&report->fault) != FAULT_NONE;
+#else
+  return __atomic_load_n(&report->fault, __ATOMIC_RELAXED) != FAULT_NONE;
+#endif
+}
+
+// The first of all threads to call it writes the report.
+LOCKSTEP_BODY void fail(Report* report, Kernel kernel, Fault fault, int64 a, int64 b, int64 c) {
+  if (!store_first(&report->fault, fault)) return;
+  report->kernel = kernel;
+  report->values[0] = a;
+  report->values[1] = b;
+  report->values[2] = c;
+}
+
+// Two indices in one of the report's integers.
+LOCKSTEP_BODY int64 place_of(int64 row, int64 column) {
+  return static_cast<int64>(static_cast<unsigned long long>(row) << 32 | static_cast<unsigned int>(column));
+}
+
+}  // namespace lockstep
+
+namespace lockstep {
+
+// Of each of `n` requests, whose sampled tokens begin at first[r]: how many of its drafts are what was sampled before them, and what it
+// sampled, those drafts and the token that follows them. next[i] is the draft that stands after sampled token i in its request's
+// window, -1 after the last. Both results are what device_inputs takes.
+LOCKSTEP_BODY void accept_drafts(Grid grid, const int* sampled, int64, const int* next, int64, const int* first, int64,
+                                 int* accepted, int64, int* out, int64, int n, int tokens, int max_drafts, Report* report) {
+  if (is_failed(report)) return;
+  for (int64 request = grid.index; request < n; request += grid.stride) {
+    const int64 begin = first[request];
+    if (begin < 0 || begin >= tokens) return fail(report, KERNEL_accept_drafts, FAULT_FIRST, request, begin, tokens);
+    int64 kept = 0;
+    out[request * (1 + static_cast<int64>(max_drafts))] = sampled[begin];
+    while (kept < max_drafts && begin + kept + 1 < tokens && next[begin + kept] >= 0 && next[begin + kept] == sampled[begin + kept]) {
+      kept++;
+      out[request * (1 + static_cast<int64>(max_drafts)) + kept] = sampled[begin + kept];
+    }
+    accepted[request] = static_cast<int>(kept);
+    for (int64 rest = kept + 1; rest <= max_drafts; rest++) out[request * (1 + static_cast<int64>(max_drafts)) + rest] = -1;
+  }
+}
+
+}  // namespace lockstep
+
 // Sums of many floats have one order everywhere: lane l of 16 adds elements l, l + 16, … in order, from +0; then lanes are added
 // pairwise, l += l + 8, l += l + 4, l += l + 2, l += l + 1. It is that of any vector instructions, and of 16 registers.
 
@@ -326,100 +447,6 @@ LOCKSTEP_BODY float square_root_of(float x) {
   // It is never a tie: the square of an odd number is odd.
   const unsigned rounded = static_cast<unsigned>((root + 1) >> 1);
   return static_cast<float>(rounded) * bits_as<float>(static_cast<unsigned>((power - 25) / 2 + 1 + 127) << 23);
-}
-
-}  // namespace lockstep
-
-namespace lockstep {
-
-enum Kernel : int {
-#define LOCKSTEP_KERNEL(name) KERNEL_##name,
-// The kernels of this build, one line each; their entry points on a GPU are lockstep_<name>.
-LOCKSTEP_KERNEL(kv_write)
-LOCKSTEP_KERNEL(kv_read)
-LOCKSTEP_KERNEL(kv_read_rows)
-LOCKSTEP_KERNEL(copy)
-LOCKSTEP_KERNEL(fill)
-LOCKSTEP_KERNEL(table_edit)
-LOCKSTEP_KERNEL(gather_rows)
-LOCKSTEP_KERNEL(scatter_rows)
-LOCKSTEP_KERNEL(device_inputs)
-LOCKSTEP_KERNEL(expert)
-LOCKSTEP_KERNEL(sum_shares)
-LOCKSTEP_KERNEL(embed)
-LOCKSTEP_KERNEL(rms_norm)
-LOCKSTEP_KERNEL(matmul)
-LOCKSTEP_KERNEL(add)
-LOCKSTEP_KERNEL(rotate)
-LOCKSTEP_KERNEL(kv_store)
-LOCKSTEP_KERNEL(attend)
-LOCKSTEP_KERNEL(swiglu)
-LOCKSTEP_KERNEL(take_rows)
-LOCKSTEP_KERNEL(join_columns)
-LOCKSTEP_KERNEL(sample)
-LOCKSTEP_KERNEL(route)
-LOCKSTEP_KERNEL(expert_matmul)
-LOCKSTEP_KERNEL(combine)
-#undef LOCKSTEP_KERNEL
-  KERNEL_COUNT
-};
-
-// What a body may find wrong. report-words.cc says which values go with each, and in which words.
-enum Fault : int {
-  FAULT_NONE,
-  FAULT_SLOT,
-  FAULT_LENGTH,
-  FAULT_OUT_FULL,
-  FAULT_BLOCK,
-  FAULT_LISTED_ROW,
-  FAULT_EDIT,
-  FAULT_ROW_COUNT,
-  FAULT_VIEW_FULL,
-  FAULT_LAST_ROW,
-  FAULT_ACCEPTED,
-  FAULT_TOKEN_REQUEST,
-  FAULT_NO_DRAFT,
-  FAULT_POSITION,
-  FAULT_NO_BLOCK,
-  FAULT_ID,
-  FAULT_INDEX,
-  FAULT_ROTATION,
-  FAULT_TOKEN_POSITION,
-  FAULT_TEMPERATURE,
-  FAULT_TOP_K,
-  FAULT_TOP_P,
-  FAULT_CHOSEN,
-};
-
-// The first failure of the kernels that share a report, zero where there is none. A kernel that finds one there does
-// nothing, so what follows a failed kernel on its stream is skipped.
-struct Report {
-  int fault;
-  int kernel;
-  int64 values[3];
-};
-static_assert(sizeof(Report) == 32, "of which backends and interpreters know the size");
-
-LOCKSTEP_BODY bool is_failed(const Report* report) {
-#ifdef LOCKSTEP_ON_DEVICE
-  return *static_cast<const volatile int*>(&report->fault) != FAULT_NONE;
-#else
-  return __atomic_load_n(&report->fault, __ATOMIC_RELAXED) != FAULT_NONE;
-#endif
-}
-
-// The first of all threads to call it writes the report.
-LOCKSTEP_BODY void fail(Report* report, Kernel kernel, Fault fault, int64 a, int64 b, int64 c) {
-  if (!store_first(&report->fault, fault)) return;
-  report->kernel = kernel;
-  report->values[0] = a;
-  report->values[1] = b;
-  report->values[2] = c;
-}
-
-// Two indices in one of the report's integers.
-LOCKSTEP_BODY int64 place_of(int64 row, int64 column) {
-  return static_cast<int64>(static_cast<unsigned long long>(row) << 32 | static_cast<unsigned int>(column));
 }
 
 }  // namespace lockstep
@@ -1452,7 +1479,8 @@ LOCKSTEP_BODY void sample(Grid grid, const float* logits, int64, const int* cont
     int64 first = 0;
     int highest = rank_of(own[0]);
     int lowest = highest;
-    for (int64 token = 1; token < vocab; token++) {
+    for (int64 token = 0; token < vocab; token++) {
+      if (own[token] != own[token]) return fail(report, KERNEL_sample, FAULT_LOGIT, place_of(i, token), 0, 0);
       const int rank = rank_of(own[token]);
       if (rank > highest) first = token;
       highest = rank > highest ? rank : highest;
@@ -1588,6 +1616,13 @@ __global__ void lockstep_device_inputs(const int* source, int64 source_bytes, co
                 drafts_bytes, query_start_loc, start_bytes, token_to_request, requests_bytes, block_table, table_bytes, input_ids,
                 ids_bytes, positions, positions_bytes, slots, slots_bytes, seq_lens, lens_bytes, requests, tokens, max_drafts,
                 table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, report);
+}
+
+__global__ void lockstep_accept_drafts(const int* sampled, int64 sampled_bytes, const int* next, int64 next_bytes, const int* first,
+                                       int64 first_bytes, int* accepted, int64 accepted_bytes, int* out, int64 out_bytes, int n,
+                                       int tokens, int max_drafts, Report* report) {
+  accept_drafts(grid_of_thread(), sampled, sampled_bytes, next, next_bytes, first, first_bytes, accepted, accepted_bytes, out,
+                out_bytes, n, tokens, max_drafts, report);
 }
 
 __global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,

@@ -168,6 +168,7 @@ describe('arguments of a launch', () => {
         'gather_rows',
         'scatter_rows',
         'device_inputs',
+        'accept_drafts',
         'expert',
         'sum_shares',
         'embed',

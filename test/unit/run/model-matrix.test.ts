@@ -46,6 +46,9 @@ interface Row {
   readonly modes: (run: RunSummary) => readonly number[];
 }
 
+/** Steps of a run that was planned ahead. */
+const ahead = (run: RunSummary): number => (run.async ? run.steps : 0);
+
 const graphs = (run: RunSummary): readonly number[] => [run.graphSteps];
 
 const rows: readonly Row[] = [
@@ -111,6 +114,37 @@ const rows: readonly Row[] = [
     name: 'tensor parallel ranks',
     options: { ranks: 1, tensorParallelSize: 2, ladder },
     modes: graphs,
+  },
+  {
+    name: 'graphs and eager steps in three parts',
+    options: { ranks: 1, ladder, policy: { ...cut, ubatches: 3, ubatchThresholdDecode: 3 } },
+    modes: (run) => [run.ubatchedSteps, run.graphSteps],
+  },
+  {
+    name: 'planned ahead',
+    options: { ranks: 2, ladder, policy: cut, async: true },
+    modes: (run) => [ahead(run), run.graphSteps],
+  },
+  {
+    name: 'planned ahead, with drafts, taken and refused',
+    options: { ranks: 2, ladder, limits: { ...limits, queryLen: 3 }, policy: cut, async: true },
+    modes: (run) => [ahead(run), run.acceptedDrafts, run.rejectedDrafts, run.graphSteps],
+  },
+  {
+    name: 'planned ahead, preempted, in pieces of two parts',
+    options: {
+      ranks: 1,
+      plan: { keys: [piecewiseKey(8), piecewiseKey(64)] },
+      policy: { ...cut, graphAgreement: 'min-mode-padded', split: 'padded-share', sharedBlocks: 'veto' },
+      limits: { ...limits, numBlocks: 36 },
+      async: true,
+    },
+    modes: (run) => [ahead(run), run.preemptions, run.piecewiseSteps],
+  },
+  {
+    name: 'planned ahead on two replicas of tensor parallel ranks, idle ones too',
+    options: { ranks: 2, tensorParallelSize: 2, ladder, policy: cut, speed: 0.2, async: true },
+    modes: (run) => [ahead(run), run.idleRankSteps],
   },
   {
     name: 'two replicas of tensor parallel ranks, with drafts',

@@ -58,6 +58,10 @@ describe('a service of the reference decoder', async () => {
     ['in small chunks of prompts', { limits: { maxNumBatchedTokens: 8 } }],
     ['on two ranks of two processes', { ranks: 2, tensorParallelSize: 2 }],
     ['cut into micro-batches', { ranks: 2, policy: { ubatches: 2, ubatchThresholdDecode: 2 }, ladder: [2, 4, 8] }],
+    ['planned ahead', { async: true }],
+    ['planned ahead on two ranks with graphs', { ranks: 2, ladder: [1, 2, 4, 8], async: true }],
+    ['planned ahead on two ranks of two processes', { ranks: 2, tensorParallelSize: 2, async: true }],
+    ['planned ahead with few blocks', { limits: { numBlocks: 14 }, async: true }],
   ])('says the same %s', async (_name, options) => {
     expect((await said(options)).texts).toEqual(plain.texts);
   });
@@ -72,6 +76,10 @@ describe('a service of the reference decoder', async () => {
     const { texts, accepted } = await said({ limits: { queryLen: 3 }, ladder: [3, 6, 12, 24] });
     expect(texts).toEqual(plain.texts);
     expect(accepted).toBeGreaterThan(0);
+  });
+
+  it('plans no step ahead that drafts from the last one', async () => {
+    await expect(said({ limits: { queryLen: 2 }, async: true })).rejects.toThrow(/drafts from them/);
   });
 
   it('says the same from a folder', async () => {

@@ -1,10 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { SamplingForward } from '../../../dist/entry/decoder.js';
+import type { AheadSampling, ContinuedRow, SamplingForward } from '../../../dist/entry/decoder.js';
 import { StepPlanner } from '../../../dist/entry/planner.js';
 import { createRank, createThreadsGroup, joinThreads, openDevice, type Rank } from '../../../dist/index.js';
 import { loadModules } from '../../../dist/memory/modules.js';
-import { type EngineArrival, type EngineEvent, type EngineToken, RankEngine } from '../../../dist/service/index.js';
+import {
+  AheadSteps,
+  type EngineArrival,
+  type EngineEvent,
+  type EngineToken,
+  RankEngine,
+} from '../../../dist/service/index.js';
 import make from '../../fixtures/service/hash-forward.mjs';
 import { nextToken, textAfter } from '../../fixtures/service/next-token.mjs';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
@@ -35,6 +41,45 @@ function solo(limits: Partial<typeof small> = {}) {
       return nextToken(model, inputIds[at], row.position, row.controls);
     });
     engine.accept(local, Int32Array.from(sampled));
+    return engine.take();
+  };
+  return { engine, planner, step };
+}
+
+/** The same, planned ahead: a decode goes on with what was sampled before it, which the engine hears of a step later. */
+function soloAhead(limits: Partial<typeof small> = {}) {
+  const { engine, planner } = solo(limits);
+  let continued: readonly ContinuedRow[] = [];
+  let sampled: number[] = [];
+  const ahead: AheadSampling = {
+    continueWith: (rows) => {
+      continued = rows;
+    },
+    draw: (local, rows) => {
+      const { inputIds, logitsIndices, positions, tokenToRequest } = local.tensors;
+      sampled = rows.map((row, index) => {
+        const at = logitsIndices[index] as number;
+        expect(row.position).toBe(Number(positions[at]) + 1);
+        const placed = local.order[tokenToRequest[at] as number];
+        const before = continued.find((each) => each.row === placed);
+        if (before !== undefined) expect(before.position).toBe(Number(positions[at]));
+        const id = before === undefined ? (inputIds[at] as number) : (sampled[before.window] as number);
+        return nextToken(model, id, row.position, row.controls);
+      });
+      const step = { ids: Int32Array.from(sampled), accepted: new Int32Array(rows.length), logits: null };
+      return { readSync: () => step, read: async () => step };
+    },
+  };
+  const rank = {
+    stepSync: () => {
+      planner.vote();
+      const decision = planner.resolve(planner.table);
+      return { decision, local: planner.build(decision) };
+    },
+  } as unknown as Rank;
+  const steps = new AheadSteps(engine, ahead, 1000);
+  const step = (events: readonly EngineEvent[] = []): EngineToken[] => {
+    steps.stepSync(rank, events);
     return engine.take();
   };
   return { engine, planner, step };
@@ -85,6 +130,19 @@ describe('a rank engine', () => {
     const { draftTokens, acceptedTokens } = drafted.engine.stats;
     expect(acceptedTokens).toBeGreaterThan(12);
     expect(draftTokens).toBeGreaterThanOrEqual(acceptedTokens);
+  });
+
+  it('hears of a stop token one step late where steps are planned ahead, and gives nothing after it', () => {
+    const all = textAfter(model, [1, 2], 12);
+    const stop = all[3] as number;
+    const made = soloAhead();
+    const given = drained(made, [arrival(1, [1, 2], { maxTokens: 12, stopTokenIds: [stop] })]);
+    expect(tokens(given.get(1))).toEqual(all.slice(0, all.indexOf(stop) + 1));
+    expect(made.engine.stats.generatedTokens).toBe(all.indexOf(stop) + 2);
+    expect(tokens(drained(soloAhead(), [arrival(1, [4], { maxTokens: 1 })]).get(1))).toEqual(textAfter(model, [4], 1));
+    expect(drained(soloAhead(), [arrival(1, [3], { maxTokens: 0 })]).get(1)).toEqual([
+      { id: 1, token: -1, end: 'length' },
+    ]);
   });
 
   it('ends at a stop token among accepted drafts, and says nothing after it', () => {
@@ -192,7 +250,10 @@ it('takes whole steps of ranks of one thread, which wait for each other', async 
   }
 });
 
-it('law: what a request says depends on its prompt and options, and on nothing beside it', () => {
+it.each([
+  ['', solo],
+  [', planned ahead', soloAhead],
+])('law: what a request says depends on its prompt and options, and on nothing beside it%s', (_mode, make) => {
   const seen = { preemptions: 0, cancelled: 0, reused: 0, accepted: 0 };
   const request = fc.record({
     prompt: fc.array(fc.nat({ max: 1 }), { minLength: 1, maxLength: 24, size: 'max' }),
@@ -209,7 +270,7 @@ it('law: what a request says depends on its prompt and options, and on nothing b
       fc.integer({ min: 11, max: 20 }),
       fc.integer({ min: 4, max: 30 }),
       (requests, queryLen, numBlocks, maxNumBatchedTokens) => {
-        const made = solo({ queryLen, numBlocks, maxNumBatchedTokens });
+        const made = make({ queryLen: make === solo ? queryLen : 1, numBlocks, maxNumBatchedTokens });
         const said = new Map<number, EngineToken[]>();
         for (let step = 0; step < 40 || made.engine.running + made.engine.waiting > 0; step++) {
           const events: EngineEvent[] = requests.flatMap(({ prompt, maxTokens, stop, at, cancelAt, seed }, id) => [
@@ -251,5 +312,6 @@ it('law: what a request says depends on its prompt and options, and on nothing b
     runs(300),
   );
   if (!FULL_RUN) return;
+  if (make === soloAhead) seen.accepted = 1;
   expect(Math.min(...Object.values(seen))).toBeGreaterThan(0);
 });

@@ -1,0 +1,55 @@
+import type { AheadSampling, DrawnStep } from '../decoder/index.js';
+import type { Rank, StepResult } from '../runtime/index.js';
+import type { WaitOptions } from '../wait.js';
+import type { EngineEvent } from './engine-events.js';
+import type { AssumedToken, RankEngine } from './rank-engine.js';
+
+/** A launched step whose tokens the host has not read. */
+interface UnreadStep {
+  readonly assumed: readonly AssumedToken[];
+  readonly drawn: DrawnStep;
+}
+
+/**
+ * The steps of a rank engine, each planned, voted and submitted while the one before runs. Tokens stay on the device and are read once the
+ * next step is submitted, so a stop token is heard one step late: what that step computed for the request is dropped.
+ */
+export class AheadSteps {
+  readonly #engine: RankEngine;
+  readonly #ahead: AheadSampling;
+  readonly #wait: WaitOptions;
+  #before: UnreadStep | null = null;
+
+  /** The engine's steps have no drafts: its planner's `queryLen` is 1. */
+  constructor(engine: RankEngine, ahead: AheadSampling, timeoutMs: number) {
+    this.#engine = engine;
+    this.#ahead = ahead;
+    this.#wait = { timeoutMs };
+  }
+
+  /** One step, as `RankEngine.stepSync`; what requests are given is of the step before. */
+  stepSync(rank: Rank, events: readonly EngineEvent[], leave = false): StepResult {
+    const engine = this.#engine;
+    engine.plan(events);
+    const before = this.#before;
+    const assumed = before?.assumed ?? [];
+    const continued = Array.from(engine.goesOn(assumed), ({ row, window }) => {
+      return { row, window, position: assumed[window].position, drafts: NO_DRAFTS };
+    });
+    this.#ahead.continueWith(continued);
+    const result = rank.stepSync({ leave });
+    this.#before = result.decision.run === 'park' ? null : this.#draw(result);
+    if (before !== null) engine.hear(before.assumed, before.drawn.readSync(this.#wait).ids);
+    return result;
+  }
+
+  #draw({ local }: StepResult): UnreadStep | null {
+    const rows = this.#engine.rows(local);
+    const assumed = this.#engine.assume(local);
+    if (rows.length === 0) return null;
+    const windows = rows.map((_, first) => ({ first, length: 1, drafts: NO_DRAFTS }));
+    return { assumed, drawn: this.#ahead.draw(local, rows, windows) };
+  }
+}
+
+const NO_DRAFTS = new Int32Array(0);
