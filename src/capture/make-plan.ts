@@ -149,7 +149,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const { limits, policy, costs, memory, budget, mixed, objective = 'robust' } = options;
   const { whole } = steps;
   const largest = largestDecode(limits);
-  const scored = scoredSteps(whole, options);
+  const scored = { ...scoredSteps(whole, options), tables: steps.tables };
   const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
   const isDecodeKnown = decodes > 0 && steps.log?.unknownSteps !== whole.steps;
   if (!isDecodeKnown && !mixed && options.pieces === true && options.tokens !== true) {
@@ -194,8 +194,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
   const compared = comparedBy(options);
-  const emitted = emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
-  const engines = scoreEngines(scored, costs, limits, memory, compared);
+  const emitted = await emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
+  const engines = await scoreEngines(scored, costs, limits, memory, compared);
   await phase('unseen part');
   const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
   const alternative = (of: Objective): PlanAlternative => ({
@@ -353,10 +353,10 @@ async function scoreUnseen(
 ): Promise<Readonly<Record<Objective, UnseenScore>>> {
   const { costs, limits, memory, split } = options;
   const chosen = await chooseFor(parts.seen, options);
-  const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
+  const steps = { ...scoredSteps(parts.unseen, options), mixed: null, tables: parts.unseenTables };
   const shift = distance(parts.seen, parts.unseen);
   const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
-  const engines = scoreEngines(steps, costs, limits, memory, comparedBy(options)).map((score) => ({
+  const engines = (await scoreEngines(steps, costs, limits, memory, comparedBy(options))).map((score) => ({
     engine: score.engine,
     ...shortScore(score),
   }));

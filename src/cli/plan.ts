@@ -30,6 +30,7 @@ import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import {
   type EngineFlags,
+  type EngineSetting,
   engineLines,
   enginePolicy,
   engineReport,
@@ -217,8 +218,11 @@ export async function countedSteps(
   flags: PlanFlags,
   limits: Limits,
   policy: Policy,
+  setting: EngineSetting | null,
 ): Promise<CountedSteps> {
-  return readSteps(sourceOf(file, flags), flags, stepOptions(flags, limits, policy, interrupts.signal));
+  const { signal } = interrupts;
+  const step = stepOptions(flags, limits, policy, signal, setting?.profile.draftSchedule ?? null);
+  return readSteps(sourceOf(file, flags), flags, step);
 }
 
 /** Adds what else a file may be, where its kind was not given. */

@@ -156,7 +156,11 @@ export function capturedBy(
   if (!graphs) throw absent(engine);
   const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
   const own = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen });
-  return engineCapture({ ...options.profile, ...withoutUndefined(profile), ...own, engine });
+  const said = withoutUndefined(profile) as Partial<EngineProfile>;
+  // A list takes the place of a maximum, and a maximum that of a list.
+  const { sizes: _, maxSize: __, ...others } = options.profile ?? {};
+  const known = said.sizes === undefined && said.maxSize === undefined ? options.profile : others;
+  return engineCapture({ ...known, ...said, ...own, engine });
 }
 
 /** What an engine's flags or YAML say. Errors: ERR_INPUT_INVALID. */
