@@ -369,12 +369,12 @@ function defineCheck(command: Command): void {
     .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
     .option(
       '--max-num-seqs <n>',
-      "with --plan: most requests of a rank (default: one more than the plan's largest key)",
+      "with --plan or --engine: most requests of a rank (default: one more than the plan's largest key, or the engine's)",
       integer,
     )
     .option(
       '--max-num-batched-tokens <n>',
-      'with --plan: most tokens of a rank (default: as many as make a difference)',
+      "with --plan or --engine: most tokens of a rank (default: as many as make a difference, or the engine's)",
       integer,
     )
     .option('--workers <n>', 'threads that explore at once (default: as many as there are cores)', integer)

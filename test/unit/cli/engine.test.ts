@@ -168,3 +168,18 @@ describe('lockstep audit', () => {
     expect(traffic.samePadding.graphs).toBeGreaterThan(0);
   });
 });
+
+test('check explores what an engine captures, under its policy and within its limits', () => {
+  const line = 'vllm serve m --max-num-seqs 5 --max-num-batched-tokens 24 --cudagraph-capture-sizes 1 2 4 8 16 --foo 3';
+  const told = json(['check', '--engine', line]) as unknown as { domain: object; violations: object[] };
+  expect(told).toMatchObject({ policy: 'vllm-v2', violations: [], engine: { unknown: ['--foo 3'] } });
+  // Full graphs of 1, 2 and 4 decodes, and piecewise ones of five sizes.
+  expect(told.domain).toMatchObject({ keys: 8, maxNumSeqs: 5, maxNumBatchedTokens: 24, ubatches: 1 });
+  const text = cli(['check', '--engine', line]).stdout;
+  expect(text).toMatch(/^engine {6}vllm, rules of /);
+  // Nothing can be padded to a graph that no step reaches.
+  const wide = ['check', '--engine', 'sglang', '--max-num-seqs', '3', '--json'];
+  expect(JSON.parse(cli(wide).stdout)).toMatchObject({ policy: 'sglang', domain: { maxNumSeqs: 3 } });
+  expect(json(['check', '--engine', line, '--policy', 'trtllm'])).toMatchObject({ policy: 'trtllm' });
+  expect(cli(['check', '--engine', line, '--no-piecewise'])).toMatchObject({ status: 2 });
+});
