@@ -240,12 +240,14 @@ export async function emitLadder(
   for (const engine of ENGINE_NAMES) {
     const { profile } = comparedCapture(engine, limits, compared);
     const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null));
-    const { engine: _, draftSchedule: __, ...known } = given as unknown as EngineProfile;
+    const { engine: _, ...known } = given as unknown as EngineProfile;
+    // An engine does what its flags say of drafts.
+    const { draftSchedule: __, ...others } = known;
     // An alignment may need a graph of more requests than a step has.
     const most = Math.max(limits.maxNumSeqs, Math.ceil(Math.max(...ladder) / limits.queryLen));
     const own = { ...limits, maxNumSeqs: most };
     const { flags, exact, note = null } = emitFlags(engine, ladder, own, { prefillSizes, profile: known });
-    const captured = capturedBy(engine, flags, own, { profile: known });
+    const captured = capturedBy(engine, flags, own, { profile: others });
     const score = await scoreCapture(captured, steps, costs, limits, compared);
     const { paddingRatio, timeRatio, eagerSteps } = score;
     ladders.push({ engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps });

@@ -4,7 +4,7 @@ import { decodeCounts } from '../../dist/capture/choices.js';
 import { scoreEngines } from '../../dist/capture/compare-engines.js';
 import { planCosts, scheduledSteps } from '../../dist/capture/index.js';
 import { largestDecode } from '../../dist/capture/plan-costs.js';
-import { completeLimits } from '../../dist/config.js';
+import { completeLimits, draftQueryLen } from '../../dist/config.js';
 import {
   capturedBy,
   emitFlags,
@@ -139,6 +139,44 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
     );
   });
 
+  test('drafts by batch size are in the flags that are emitted, and give the same graphs when they are read', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<EngineName>(...ENGINE_NAMES),
+        fc.uniqueArray(fc.integer({ min: 1, max: 80 }), { minLength: 1, maxLength: 8 }),
+        fc.uniqueArray(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 3 }),
+        fc.uniqueArray(fc.integer({ min: 0, max: 5 }), { minLength: 4, maxLength: 4 }),
+        fc.integer({ min: 1, max: 80 }),
+        (engine, requests, ends, drafts, maxNumSeqs) => {
+          const tiers = [...ends.sort((a, b) => a - b), null];
+          const draftSchedule = tiers.map((maxRequests, at) => ({ maxRequests, drafts: drafts[at] }));
+          const queryLen = 1 + Math.max(...draftSchedule.map((tier) => tier.drafts));
+          const limits = { maxNumSeqs, maxNumBatchedTokens: 600, queryLen };
+          const ladder = requests.map((count) => count * queryLen);
+          const { flags, exact, sizes } = emitFlags(engine, ladder, limits, { profile: { draftSchedule } });
+          const captured = capturedBy(engine, flags, { maxNumSeqs, maxNumBatchedTokens: 600 });
+          if (engine !== 'vllm' && engine !== 'trtllm') {
+            expect(flags).not.toMatch(/speculative/);
+            return;
+          }
+          const known = engineCapture({ ...limits, ...given(captured.profile), engine, draftSchedule });
+          expect(captured.keys).toEqual(known.keys);
+          expect(captured.sizes).toEqual(sizes);
+          if (exact) {
+            // Every batch that the ladder holds has a graph of its own tier.
+            const most = Math.min(maxNumSeqs, ...[Math.max(...requests)]);
+            for (let count = 1; count <= most; count++) {
+              const length = draftQueryLen(draftSchedule, count);
+              const holds = captured.keys.some((key) => key.queryLen === length && key.decodeRequests >= count);
+              if (engine === 'vllm') expect({ count, holds }).toEqual({ count, holds: true });
+            }
+          }
+        },
+      ),
+      runs(300),
+    );
+  });
+
   test("vLLM's dispatcher runs every uniform decode on the graph that the capture has for it", async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -166,6 +204,11 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
     );
   });
 });
+
+/** A complete profile as it can be given. */
+function given(own: object): object {
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null));
+}
 
 /** What a call gives, or the code of its error. */
 function answer<T>(call: () => T): T | { refused: string } {
