@@ -275,6 +275,9 @@ function definePlan(command: Command): void {
         .argParser(decimal)
         .default(0.5),
     )
+    .addOption(
+      new Option('--max-size <n>', 'largest decode graph in tokens; larger decodes run eager').argParser(integer),
+    )
     .addOption(new Option('--size-multiple <n>', 'every size is a multiple of it').argParser(integer).default(1))
     .addOption(
       new Option('--include <sizes>', 'sizes that must be captured: 8,64').argParser(sizeList).default([], 'none'),
