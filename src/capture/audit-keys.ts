@@ -1,8 +1,12 @@
+import { checkHas, checkList, checkOptions } from '../config.js';
 import type { EngineLimits } from '../engines/index.js';
 import { type CaptureKey, keyKind } from '../keys/index.js';
 import { ascending } from '../numbers.js';
 import { type CaptureCost, captureOf } from '../workload/index.js';
+import { decodeCounts } from './choices.js';
 import { scoreLadder } from './ladder/ladder-score.js';
+import type { CountedSteps } from './read-steps.js';
+import { scoreRuns, type TableRules } from './vote-tables.js';
 
 /** Decodes of consecutive numbers of requests that run alike. */
 export interface DecodeRange {
@@ -112,6 +116,41 @@ export function auditTraffic(
     paddingRatio: score.ratio,
     timeRatio: scoreLadder(counts, costs.time, within).ratio,
     unused: decode.filter((size) => !used.has(size)),
+  };
+}
+
+/**
+ * The same of steps that were counted: by the policy's rules where it is known what the ranks held, so that shortened decodes and micro-batches count as
+ * they run, else by their sizes. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY.
+ */
+export async function auditSteps(
+  steps: CountedSteps,
+  costs: { readonly tokens: Float64Array; readonly time: Float64Array },
+  rules: TableRules,
+): Promise<TrafficAudit> {
+  checkHas('the steps of an audit', steps, ['whole']);
+  checkHas('costs', costs, ['tokens', 'time']);
+  checkOptions('the rules of an audit', rules, ['keys', 'policy', 'queryLen']);
+  checkList('keys', rules.keys);
+  const { keys } = rules;
+  if (steps.tables === undefined) return auditTraffic(keys, decodeCounts(steps.whole, costs.tokens.length - 1), costs);
+  const { tables, counts } = steps.tables;
+  const runs = await tables.run(counts, rules);
+  const used = new Set<number>();
+  let decodes = 0;
+  for (const [number, run] of runs.entries()) {
+    if (run === null || !run.decode) continue;
+    decodes += counts[number];
+    if (!run.eager) used.add(run.size);
+  }
+  const { ratio, eagerSteps } = scoreRuns(runs, counts, costs.tokens, false);
+  const sizes = keys.filter((key) => keyKind(key) === 'decode').map(({ tokens }) => tokens);
+  return {
+    decodes,
+    eagerSteps,
+    paddingRatio: ratio,
+    timeRatio: scoreRuns(runs, counts, costs.time, false).ratio,
+    unused: ascending(sizes).filter((size) => !used.has(size)),
   };
 }
 

@@ -12,6 +12,8 @@ import { type RobustLadder, robustCandidates } from './robust.js';
 /** The options that a plan is chosen under. */
 export interface ChoiceOptions {
   readonly limits: Limits;
+  /** Limits of a step, where those above bound the size of decode graphs too. */
+  readonly engineLimits?: Limits | undefined;
   readonly policy: Policy;
   /** Cost by size that is optimised for. */
   readonly costs: ArrayLike<number>;
@@ -148,7 +150,7 @@ function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limi
 
 /** The best grids for steps with a prefill. Errors: ERR_CONFIG_INVALID. */
 export async function mixedChoices(histogram: StepHistogram, options: ChoiceOptions): Promise<MixedChoice[]> {
-  const { limits, policy, costs, sizeMultiple, budget } = options;
+  const { limits: own, engineLimits: limits = own, policy, costs, sizeMultiple, budget } = options;
   const { maxNumBatchedTokens: maxTokens, queryLen } = limits;
   const grids = await optimiseMixedGrid({
     mixed: histogram.mixed,

@@ -11,6 +11,7 @@ import {
   graphKinds,
 } from '../engines/index.js';
 import { keyKind } from '../keys/index.js';
+import { ascending } from '../numbers.js';
 import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
@@ -21,6 +22,7 @@ import { mixedGraphs, scoreMixed, sumScores } from './mixed/mixed-score.js';
 import type { PlanCosts } from './plan-costs.js';
 import type { AsRanScore, EmittedLadder, EngineScore, EqualGraphs, PlanScore } from './plan-document.js';
 import type { RankedShape } from './step-sequence.js';
+import { type CountedTables, scoreRuns } from './vote-tables.js';
 
 /** The steps that graphs are scored on. */
 export interface ScoredSteps {
@@ -32,6 +34,8 @@ export interface ScoredSteps {
   readonly ubatched?: Float64Array;
   /** Steps with a prefill, where they are planned for. */
   readonly mixed: readonly MixedCount[] | null;
+  /** What the ranks held in these steps. Without it engines are scored by the sizes above. */
+  readonly tables?: CountedTables | undefined;
 }
 
 /** Graphs of one plan: sizes of decodes, and shapes for steps with a prefill. */
@@ -120,14 +124,15 @@ export function comparedCapture(engine: EngineName, limits: Limits, compared: Co
 }
 
 /** Scores what each engine captures by default on the same steps. */
-export function scoreEngines(
+export async function scoreEngines(
   steps: ScoredSteps,
   costs: PlanCosts,
   limits: Limits,
   memory: CaptureCost,
   compared: ComparedEngines = {},
-): EngineScore[] {
-  return ENGINE_NAMES.map((engine) => {
+): Promise<EngineScore[]> {
+  const scores: EngineScore[] = [];
+  for (const engine of ENGINE_NAMES) {
     const captured = comparedCapture(engine, limits, compared);
     const { decode, mixed, piecewise } = graphKinds(captured.keys);
     const kind = decode > 0 ? 'decode' : 'piecewise';
@@ -136,8 +141,8 @@ export function scoreEngines(
       memory,
       counted.map(({ tokens }) => tokens),
     );
-    const score = scorePlan(steps, costs, scoredGraphs(captured, steps, limits, compared));
-    return {
+    const score = await scoreCapture(captured, steps, costs, limits, compared);
+    scores.push({
       engine,
       ...score,
       graphs: counted.length,
@@ -147,8 +152,28 @@ export function scoreEngines(
       mode: captured.mode,
       graphKinds: { decode, mixed, piecewise },
       notes: [...captured.notes],
-    };
-  });
+    });
+  }
+  return scores;
+}
+
+/** The score of an engine's graphs: by its own rules where it is known what the ranks held, else by the sizes of the steps. */
+async function scoreCapture(
+  captured: EngineCapture,
+  steps: ScoredSteps,
+  costs: PlanCosts,
+  limits: Limits,
+  compared: ComparedEngines,
+): Promise<Pick<PlanScore, 'paddingRatio' | 'timeRatio' | 'eagerSteps'>> {
+  if (steps.tables === undefined) {
+    return scorePlan(steps, costs, withinCosts(scoredGraphs(captured, steps, limits, compared), costs));
+  }
+  const { tables, counts } = steps.tables;
+  const { keys, policy } = captured;
+  const runs = await tables.run(counts, { keys, policy, queryLen: limits.queryLen });
+  const of = (cost: Float64Array): ReturnType<typeof scoreRuns> => scoreRuns(runs, counts, cost, steps.mixed !== null);
+  const { ratio, eagerSteps } = of(costs.tokens);
+  return { paddingRatio: ratio, timeRatio: of(costs.time).ratio, eagerSteps };
 }
 
 /** Graphs that vLLM captures by default, which a plan is compared with first; with `mixed` those for steps with a prefill too. */
@@ -203,27 +228,31 @@ export function equalGraphs(
  * The decode ladder as each engine's flags, with the sizes of steps with a prefill where those are planned for, and the score on all
  * steps of what the engine captures with them.
  */
-export function emitLadder(
+export async function emitLadder(
   ladder: readonly number[],
   steps: ScoredSteps,
   costs: PlanCosts,
   limits: Limits,
   emitting: ComparedEngines & { readonly prefillSizes?: readonly number[] } = {},
-): EmittedLadder[] {
+): Promise<EmittedLadder[]> {
   const { prefillSizes = [], ...compared } = emitting;
-  return ENGINE_NAMES.map((engine) => {
+  const ladders: EmittedLadder[] = [];
+  for (const engine of ENGINE_NAMES) {
     const { profile } = comparedCapture(engine, limits, compared);
     const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== null));
-    const { engine: _, draftSchedule: __, ...known } = given as unknown as EngineProfile;
+    const { engine: _, ...known } = given as unknown as EngineProfile;
+    // An engine does what its flags say of drafts.
+    const { draftSchedule: __, ...others } = known;
     // An alignment may need a graph of more requests than a step has.
     const most = Math.max(limits.maxNumSeqs, Math.ceil(Math.max(...ladder) / limits.queryLen));
     const own = { ...limits, maxNumSeqs: most };
     const { flags, exact, note = null } = emitFlags(engine, ladder, own, { prefillSizes, profile: known });
-    const captured = capturedBy(engine, flags, own, { profile: known });
-    const score = scorePlan(steps, costs, withinCosts(scoredGraphs(captured, steps, limits, compared), costs));
+    const captured = capturedBy(engine, flags, own, { profile: others });
+    const score = await scoreCapture(captured, steps, costs, limits, compared);
     const { paddingRatio, timeRatio, eagerSteps } = score;
-    return { engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps };
-  });
+    ladders.push({ engine, flags, exact, note, paddingRatio, timeRatio, eagerSteps });
+  }
+  return ladders;
 }
 
 /** The score of the steps of a log as they ran. Null where the log does not say on what any step ran. */
@@ -252,7 +281,8 @@ export function scoreAsRan({ ran, graphs, capture }: LogRun, costs: PlanCosts): 
   };
 }
 
-/** Without decode sizes that the costs do not reach. */
+/** With decode sizes that the costs do not reach at the last that they do. */
 function withinCosts(graphs: ScoredGraphs, costs: PlanCosts): ScoredGraphs {
-  return { ...graphs, decode: graphs.decode.filter((size) => size < costs.tokens.length) };
+  const reach = costs.tokens.length - 1;
+  return { ...graphs, decode: ascending(graphs.decode.map((size) => Math.min(size, reach))) };
 }

@@ -1,5 +1,6 @@
 export {
   auditKeys,
+  auditSteps,
   auditTraffic,
   type DecodeRange,
   type KeysAudit,
@@ -58,3 +59,4 @@ export {
 } from './read-steps.js';
 export { expectedSteps, OBJECTIVES, type Objective } from './robust.js';
 export { type UncapturedMaximum, uncapturedMaxima } from './uncaptured-maxima.js';
+export type { CountedTables, TableRules, VoteTables } from './vote-tables.js';

@@ -64,6 +64,8 @@ export interface MakePlanOptions {
   readonly mostGraphs?: number | undefined;
   /** If no plan keeps to the budget, the budget is added to the least possible value: for a default that the user did not choose. Default false. */
   readonly beyondLeast?: boolean | undefined;
+  /** Largest size of a decode graph, in tokens: larger decodes run eager. Default: that of the largest decode. */
+  readonly maxSize?: number | undefined;
   /** Every size is a multiple of it. Default 1. */
   readonly sizeMultiple: number;
   /** Sizes that must be captured. */
@@ -104,15 +106,18 @@ const ABOVE_SEEN = 0.01;
 export function checkPlanOptions(
   options: Pick<
     MakePlanOptions,
-    'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits' | 'objective' | 'mostGraphs'
+    'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits' | 'objective' | 'mostGraphs' | 'maxSize'
   >,
 ): void {
   checkHas('the options of a plan', options, ['budget', 'sizeMultiple', 'include', 'split', 'limits']);
   checkList('include', options.include);
   checkHas('budget', options.budget, ['kind', 'most']);
-  const { budget, sizeMultiple, include, split, limits, objective = 'robust', mostGraphs } = options;
-  const maximum = largestDecode(limits);
+  const { budget, sizeMultiple, include, split, maxSize, objective = 'robust', mostGraphs } = options;
   const faults = new Faults();
+  const { queryLen } = options.limits;
+  if (maxSize !== undefined) faults.integer('maxSize', maxSize, queryLen, 1 << 22);
+  faults.throwIfAny('This plan');
+  const maximum = largestDecode(limitedTo(options.limits, maxSize));
   if (budget.kind === 'graphs') faults.integer(budgetName('graphs'), budget.most, 1, 1 << 12);
   if (budget.kind === 'time-loss') faults.number(budgetName('time-loss'), budget.most, 0, 1e6);
   if (budget.kind === 'padding') faults.number(budgetName('padding'), budget.most, 0, 1e6);
@@ -141,15 +146,21 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     options,
     ['limits', 'policy', 'costs', 'memory', 'budget', 'sizeMultiple', 'include', 'mixed', 'split'],
     [
-      ...['objective', 'mostGraphs', 'beyondLeast', 'signal', 'onPhase'],
+      ...['objective', 'mostGraphs', 'maxSize', 'beyondLeast', 'signal', 'onPhase'],
       ...['engineProfile', 'engine', 'pieces', 'tokens', 'engineLimits', 'ranks'],
     ],
   );
   checkPlanOptions(options);
+  const { maxSize, ...unbounded } = options;
+  if (maxSize !== undefined && maxSize < largestDecode(options.limits)) {
+    const { limits, engineLimits = limits } = options;
+    const bounded = await makePlan(steps, { ...unbounded, limits: limitedTo(limits, maxSize), engineLimits });
+    return { ...bounded, maxSize };
+  }
   const { limits, policy, costs, memory, budget, mixed, objective = 'robust' } = options;
   const { whole } = steps;
   const largest = largestDecode(limits);
-  const scored = scoredSteps(whole, options);
+  const scored = { ...scoredSteps(whole, options), tables: steps.tables };
   const decodes = scored.counts.reduce((sum, count) => sum + count, 0) + scored.above;
   const isDecodeKnown = decodes > 0 && steps.log?.unknownSteps !== whole.steps;
   if (!isDecodeKnown && !mixed && options.pieces === true && options.tokens !== true) {
@@ -194,8 +205,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
   const compared = comparedBy(options);
-  const emitted = emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
-  const engines = scoreEngines(scored, costs, limits, memory, compared);
+  const emitted = await emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
+  const engines = await scoreEngines(scored, costs, limits, memory, compared);
   await phase('unseen part');
   const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
   const alternative = (of: Objective): PlanAlternative => ({
@@ -213,6 +224,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     seen: alternative('seen'),
     robust: alternative('robust'),
     mostGraphs: options.mostGraphs ?? null,
+    maxSize: null,
     paddingRatioLargest: scorePlan(scored, costs, ours).paddingRatio,
     paddingRatioAll: paddingOfAllRanks(steps.ranked, ours),
     costKnown: costs.unit === 'ms',
@@ -245,6 +257,12 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     emit: Object.fromEntries(emitted.map(({ engine, flags }) => [engine, flags])) as Record<EngineName, string>,
     emitted,
   };
+}
+
+/** Limits under which no decode is larger than so many tokens. */
+function limitedTo(limits: Limits, maxSize: number | undefined): Limits {
+  if (maxSize === undefined || maxSize >= largestDecode(limits)) return limits;
+  return { ...limits, maxNumSeqs: Math.floor(maxSize / limits.queryLen) };
 }
 
 /** The plan of a log of piecewise steps: a ladder of their tokens, beside engines whose graphs are piecewise. */
@@ -320,7 +338,7 @@ function auditOf(
   { decode }: DecodeChoice,
   { shapes }: MixedChoice,
   { counts, mixed }: ScoredSteps,
-  { limits, policy, costs, engineProfile, tokens }: MakePlanOptions,
+  { limits, engineLimits = limits, policy, costs, engineProfile, tokens }: MakePlanOptions,
 ): PlanAudit {
   const { maxPaddingFactor, mixedMatch } = policy;
   const agreedFrom = leastAgreedSize(limits.queryLen, policy);
@@ -329,9 +347,9 @@ function auditOf(
   return {
     looseGate: sizes.length > 0 ? { agreedFrom, capturedFrom, sizes } : null,
     ...auditLadder({ sizes: decode, limits, costs: costs.time, counts }),
-    mixed: mixed === null ? null : auditMixed({ shapes, limits, maxPaddingFactor, mixedMatch, mixed }),
+    mixed: mixed === null ? null : auditMixed({ shapes, limits: engineLimits, maxPaddingFactor, mixedMatch, mixed }),
     // A ladder of tokens is not of decodes, whose maxima these are.
-    uncapturedMaxima: tokens === true ? [] : uncapturedMaxima(limits, engineProfile),
+    uncapturedMaxima: tokens === true ? [] : uncapturedMaxima(engineLimits, engineProfile),
   };
 }
 
@@ -353,10 +371,10 @@ async function scoreUnseen(
 ): Promise<Readonly<Record<Objective, UnseenScore>>> {
   const { costs, limits, memory, split } = options;
   const chosen = await chooseFor(parts.seen, options);
-  const steps = { ...scoredSteps(parts.unseen, options), mixed: null };
+  const steps = { ...scoredSteps(parts.unseen, options), mixed: null, tables: parts.unseenTables };
   const shift = distance(parts.seen, parts.unseen);
   const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
-  const engines = scoreEngines(steps, costs, limits, memory, comparedBy(options)).map((score) => ({
+  const engines = (await scoreEngines(steps, costs, limits, memory, comparedBy(options))).map((score) => ({
     engine: score.engine,
     ...shortScore(score),
   }));

@@ -145,6 +145,8 @@ export interface PlanDocument extends CapturedScore {
   readonly robust: PlanAlternative;
   /** The most graphs that a robust plan was to have; null where it was not bounded. */
   readonly mostGraphs: number | null;
+  /** The largest size of a decode graph that was asked for, below the largest decode; null for none. */
+  readonly maxSize: number | null;
   /** Padding over the real tokens of the largest rank of each step: what `paddingRatio` is throughout a plan. */
   readonly paddingRatioLargest: number;
   /** Padding over the real tokens of all ranks, each padded to the size of the step: what `paddingRatio` of a run is. */

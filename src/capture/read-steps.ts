@@ -26,6 +26,7 @@ import {
 import { type LogRun, logRun } from './log-run.js';
 import { largestDecode } from './plan-costs.js';
 import { type RankedShape, StepSequence } from './step-sequence.js';
+import { type CountedTables, VoteTables } from './vote-tables.js';
 
 /** What a file of steps is: requests that have to be scheduled, our own step log, or an engine's log. */
 export type StepSource = 'trace' | 'step-log' | 'engine-log';
@@ -55,7 +56,14 @@ export interface CountedSteps {
   readonly kind: StepSource;
   readonly whole: StepHistogram;
   /** The first and the second part by time; null if the source does not give the order of its steps, or a part has no decode. */
-  readonly parts: { readonly seen: StepHistogram; readonly unseen: StepHistogram } | null;
+  readonly parts: {
+    readonly seen: StepHistogram;
+    readonly unseen: StepHistogram;
+    /** What the ranks held in the steps of the second part. Absent where `tables` is. */
+    readonly unseenTables?: CountedTables;
+  } | null;
+  /** What the ranks held in every step, from which engines' rules decide how it runs. Absent where the source does not say it. */
+  readonly tables?: CountedTables;
   /** The shapes of the whole with the real tokens of all ranks. An engine's log is of one rank. */
   readonly ranked: readonly RankedShape[];
   /** Of a step log that was cut off, or lacks lines: why, as the end of a sentence about it. Null or absent elsewhere. */
@@ -122,6 +130,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
   const model = new SchedulerModel(requests, scheduler, { edits: false, blockIds: policy.ubatches > 1 });
   const group = await voteGroupFor(requests, options);
   const sequence = new StepSequence();
+  const tables = new VoteTables(ranks, policy);
   let step = 0;
   let steps = 0;
   let last = performance.now();
@@ -136,7 +145,9 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
       } else {
         group.voteTotals(rank, model.totals(rank));
       }
+      tables.note(rank, group);
     }
+    const table = tables.number();
     const begin = model.stats.clockMs;
     let left = model.complete(STRETCH);
     while (left > 0) {
@@ -146,7 +157,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
       if (shape !== null) {
         let tokens = 0;
         for (let rank = 0; rank < ranks; rank++) tokens += group.tokens(rank);
-        sequence.add(shape, alike, { begin, end: model.stats.clockMs, ranks, tokens });
+        sequence.add(shape, alike, { begin, end: model.stats.clockMs, ranks, tokens }, table);
         steps += alike;
       }
       step += alike;
@@ -167,7 +178,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
     );
   }
   // A rank short of tokens may decode more requests than fit at full query length: those steps are above every ladder.
-  return counted('trace', sequence, maxNumSeqs * queryLen, options.split);
+  return counted('trace', sequence, maxNumSeqs * queryLen, options.split, tables);
 }
 
 /**
@@ -267,13 +278,26 @@ function checkCounting(options: CountOptions): void {
   checkHas('policy', options.policy, ['ubatches']);
 }
 
-function counted(kind: StepSource, sequence: StepSequence, maxSize: number, split: number): CountedSteps {
+function counted(
+  kind: StepSource,
+  sequence: StepSequence,
+  maxSize: number,
+  split: number,
+  tables?: VoteTables,
+): CountedSteps {
   const at = sequence.end * split;
   const seen = sequence.histogram(maxSize, -Infinity, at);
   const unseen = sequence.histogram(maxSize, at);
   // A decode ladder can be neither planned from nor scored on a part without decodes.
-  const parts = seen.largestDecode > 0 && unseen.largestDecode > 0 ? { seen, unseen } : null;
-  return { kind, whole: sequence.histogram(maxSize), parts, ranked: sequence.ranked };
+  const ofTables = (from?: number): CountedTables | undefined =>
+    tables && { tables, counts: sequence.tables(tables.length, from) };
+  const [whole, later] = [ofTables(), ofTables(at)];
+  const parts =
+    seen.largestDecode > 0 && unseen.largestDecode > 0
+      ? { seen, unseen, ...(later !== undefined && { unseenTables: later }) }
+      : null;
+  const known = whole !== undefined && { tables: whole };
+  return { kind, whole: sequence.histogram(maxSize), parts, ranked: sequence.ranked, ...known };
 }
 
 /**

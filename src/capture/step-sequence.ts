@@ -27,6 +27,8 @@ export class StepSequence {
   readonly #order: number[] = [];
   readonly #counts: number[] = [];
   readonly #times: number[] = [];
+  /** The tables of the steps, where they are known: -1 elsewhere. */
+  readonly #tables: number[] = [];
   /** By shape. */
   readonly #ranks: StepRanks[] = [];
   #end = 0;
@@ -36,8 +38,8 @@ export class StepSequence {
     return this.#end;
   }
 
-  /** `count` equal steps of these ranks from `begin` to `end`, in any unit of time, none before those added earlier. */
-  add(shape: StepShape, count: number, { begin, end, ranks, tokens }: StepRanks & StepSpan): void {
+  /** `count` equal steps of these ranks from `begin` to `end`, in any unit of time, none before those added earlier; `table` is the number of their votes. */
+  add(shape: StepShape, count: number, { begin, end, ranks, tokens }: StepRanks & StepSpan, table: number = -1): void {
     const { prefillRequests, decodeRequests, requests, ubatched } = shape;
     const key = `${shape.tokens} ${prefillRequests} ${decodeRequests} ${requests} ${ubatched}`;
     let index = this.#indices.get(key);
@@ -50,7 +52,17 @@ export class StepSequence {
     this.#order.push(index);
     this.#counts.push(count);
     this.#times.push(begin);
+    this.#tables.push(table);
     this.#end = end;
+  }
+
+  /** How many of the steps that began from `from` on and before `to` have each table: f64[tables]. */
+  tables(tables: number, from: number = -Infinity, to: number = Infinity): Float64Array {
+    const counts = new Float64Array(tables);
+    for (const [at, table] of this.#tables.entries()) {
+      if (this.#times[at] >= from && this.#times[at] < to) counts[table] += this.#counts[at];
+    }
+    return counts;
   }
 
   /** Every shape with the ranks and the real tokens of its steps. */

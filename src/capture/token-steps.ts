@@ -6,7 +6,7 @@ import type { CountedSteps } from './read-steps.js';
  * Steps of an engine's log that holds no decodes of its own, counted by their tokens alone: those of an engine all of whose graphs are
  * piecewise. A graph of so many tokens then holds any step of at most as many, and a ladder of tokens serves as its list.
  */
-export function tokenSteps({ whole, ...steps }: CountedSteps, most: number): CountedSteps {
+export function tokenSteps({ whole, tables: _, ...steps }: CountedSteps, most: number): CountedSteps {
   const counted = new StepHistogram();
   for (const [tokens, count] of tokenCounts(whole)) {
     if (tokens > most) continue;

@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import {
   auditKeys,
-  auditTraffic,
+  auditSteps,
   type CountedSteps,
-  decodeCounts,
   type KeysAudit,
   makePlan,
   planCosts,
@@ -11,6 +10,7 @@ import {
 } from '../capture/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { profilePlan } from '../engines/index.js';
+import type { CaptureKey } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { costSourceOf } from './cost-options.js';
 import {
@@ -60,7 +60,7 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   const audited = auditKeys(plan.keys, limits, memory);
   const asked = file !== undefined || flags.trace !== undefined || flags.steps !== undefined || flags.log !== undefined;
   const given = asked || flags.requests !== undefined;
-  const steps = given ? await countedSteps(file, flags, limits, policy) : null;
+  const steps = given ? await countedSteps(file, flags, limits, policy, setting) : null;
   const traffic = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, audited);
   if (audited.uncovered.length > 0) process.exitCode = EXIT.failed;
   process.stdout.write(
@@ -76,7 +76,7 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
 
 async function trafficOf(
   steps: CountedSteps,
-  keys: Parameters<typeof auditTraffic>[0],
+  keys: readonly CaptureKey[],
   limits: Limits,
   flags: AuditFlags,
   policy: Policy,
@@ -84,8 +84,7 @@ async function trafficOf(
 ): Promise<TrafficAudit & Alternatives> {
   const { signal } = interrupts;
   const costs = await planCosts(limits, false, costSourceOf(flags), signal, policy);
-  const counts = decodeCounts(steps.whole, costs.tokens.length - 1);
-  const audited = auditTraffic(keys, counts, costs);
+  const audited = await auditSteps(steps, costs, { keys, policy, queryLen: limits.queryLen });
   const decodes = keys.filter(({ mode, prefillRequests }) => mode === 'full' && prefillRequests === 0).length;
   const memory = await captureCostOf(flags.captureCost, signal);
   const numbers = { sizeMultiple: 1, include: [], split: 0.5, mixed: false, limits, policy, costs, memory, signal };

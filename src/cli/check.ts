@@ -11,11 +11,12 @@ import {
   traceText,
   type Violation,
 } from '../check/index.js';
+import { withoutUndefined } from '../config.js';
 import { engineCapture, policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
-import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
-import { type EngineSetting, engineReport, engineSetting } from './engine-options.js';
+import { type CheckedPolicy, completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
+import { type EngineSetting, engineLines, engineReport, engineSetting } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { paint } from './paint.js';
@@ -76,7 +77,7 @@ export async function check(flags: CheckFlags, command: Command): Promise<void> 
     progress.stop();
   }
   process.stdout.write(
-    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report, ...engineReport(setting) }) : text(report).join('\n')}\n`,
+    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report, ...engineReport(setting) }) : [...headOf(setting), ...text(report)].join('\n')}\n`,
   );
   if (report.violations.length > 0) process.exitCode = EXIT.failed;
   if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
@@ -95,24 +96,25 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean, setting: Engine
     );
   }
   const { ubatches, piecewise, maxNumSeqs, maxNumBatchedTokens } = flags;
-  const standard = flags.plan === undefined && before === undefined;
-  if (!standard && (ubatches !== undefined || !piecewise)) {
+  const ofEngine = flags.plan === undefined && before === undefined && setting !== null;
+  const standard = flags.plan === undefined && before === undefined && !ofEngine;
+  if ((!standard && !piecewise) || (!standard && !ofEngine && ubatches !== undefined)) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      '--ubatches and --no-piecewise go with the standard domain: a plan and a historical policy have their own',
+      '--ubatches and --no-piecewise go with the standard domain: a plan, an engine and a historical policy have their own',
     );
   }
+  if (ofEngine) return engineDomain(flags, setting, defaultPolicy ? undefined : await readPolicy(name, { signal }));
   if (flags.plan === undefined) {
     if (maxNumSeqs !== undefined || maxNumBatchedTokens !== undefined) {
       throw new LockstepError(
         'ERR_CONFIG_INVALID',
-        '--max-num-seqs and --max-num-batched-tokens go with --plan: the standard domain has its own',
+        '--max-num-seqs and --max-num-batched-tokens go with --plan and --engine: the standard domain has its own',
       );
     }
     if (before !== undefined) return before.pair(flags.fixed === true ? 'fixed' : 'before');
-    const captured = setting !== null && defaultPolicy ? engineCapture(setting.profile) : null;
-    return standardDomain(captured?.policy ?? (await readPolicy(name, { signal })), {
-      piecewise: piecewise && (captured === null || captured.piecewiseSizes.length > 0),
+    return standardDomain(await readPolicy(name, { signal }), {
+      piecewise,
       ...(ubatches !== undefined && { ubatches }),
     });
   }
@@ -124,6 +126,24 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean, setting: Engine
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),
   });
+}
+
+/** What the engine captures as it is run, under its own policy or the one given, within its own limits. */
+function engineDomain(
+  { maxNumSeqs, maxNumBatchedTokens, ubatches }: CheckFlags,
+  { profile }: EngineSetting,
+  given: Partial<CheckedPolicy> | undefined,
+): CheckedPair {
+  const limits = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, ubatches });
+  const { keys, policy, profile: complete } = engineCapture({ ...profile, ...limits });
+  const most = { maxNumSeqs: complete.maxNumSeqs, maxNumBatchedTokens: complete.maxNumBatchedTokens };
+  const asked = given && { ...given, ...(ubatches !== undefined && { ubatches }) };
+  return planDomain(completeCheckedPolicy(asked ?? policy), { keys }, { ...most, queryLen: complete.queryLen });
+}
+
+/** The lines that name the engine, in this report's columns. */
+function headOf(setting: EngineSetting | null): string[] {
+  return engineLines(setting).map((line) => line.trim().replace(/^(.+?) {2,}/, (_, label: string) => label.padEnd(12)));
 }
 
 function text(report: CheckReport): string[] {

@@ -278,6 +278,9 @@ function definePlan(command: Command): void {
         .argParser(decimal)
         .default(0.5),
     )
+    .addOption(
+      new Option('--max-size <n>', 'largest decode graph in tokens; larger decodes run eager').argParser(integer),
+    )
     .addOption(new Option('--size-multiple <n>', 'every size is a multiple of it').argParser(integer).default(1))
     .addOption(
       new Option('--include <sizes>', 'sizes that must be captured: 8,64').argParser(sizeList).default([], 'none'),
@@ -372,12 +375,12 @@ function defineCheck(command: Command): void {
     .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
     .option(
       '--max-num-seqs <n>',
-      "with --plan: most requests of a rank (default: one more than the plan's largest key)",
+      "with --plan or --engine: most requests of a rank (default: one more than the plan's largest key, or the engine's)",
       integer,
     )
     .option(
       '--max-num-batched-tokens <n>',
-      'with --plan: most tokens of a rank (default: as many as make a difference)',
+      "with --plan or --engine: most tokens of a rank (default: as many as make a difference, or the engine's)",
       integer,
     )
     .option('--workers <n>', 'threads that explore at once (default: as many as there are cores)', integer)

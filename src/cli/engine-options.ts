@@ -84,13 +84,11 @@ async function readConfig(given: string, named: ReadProfile | null, signal?: Abo
   return readProfile(text, { at });
 }
 
-/** The GPU of `--cost-model gpu:model`, and its tensor parallel ranks. */
+/** The GPU of `--cost-model`, and its tensor parallel ranks. */
 export function gpuOf({ costModel, tensorParallelSize }: CostFlags): Partial<EngineProfile> {
-  const colon = costModel?.indexOf(':') ?? -1;
-  return {
-    ...(colon > 0 && { gpu: costModel?.slice(0, colon) as GpuName }),
-    ...(colon > 0 && tensorParallelSize !== undefined && { tensorParallelSize }),
-  };
+  if (costModel === undefined) return {};
+  const [gpu] = costModel.split(':');
+  return { gpu: gpu as GpuName, ...(tensorParallelSize !== undefined && { tensorParallelSize }) };
 }
 
 function isGiven(command: Command, name: string): boolean {

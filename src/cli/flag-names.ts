@@ -16,6 +16,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   maxNumBatchedTokens: '--max-num-batched-tokens',
   maxNumSeqs: '--max-num-seqs',
   maxQueue: '--max-queue',
+  maxSize: '--max-size',
   mixed: '--mixed',
   numBlocks: '--num-blocks',
   port: '--port',

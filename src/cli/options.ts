@@ -144,7 +144,11 @@ export function addCostOptions(command: Command): Command {
   const [gpus, models] = [GPU_NAMES, MODEL_NAMES].map((names) => names.join(', '));
   return command
     .option('--cost <file>', 'CSV of measured times by num_tokens (default: a size costs its tokens)')
-    .option('--cost-model <gpu:model>', `times by the built-in roofline instead; GPUs: ${gpus}; models: ${models}`)
+    .option(
+      '--cost-model <gpu:model>',
+      `times by the built-in roofline instead; GPUs: ${gpus}; models: ${models}, or the path of a model's config.json`,
+    )
+    .option('--model-config <file>', "a model's config.json, or its folder; --cost-model then names the GPU alone")
     .addOption(
       new Option('--tensor-parallel-size <n>', 'rows of that table to take; GPUs of that roofline').argParser(integer),
     );

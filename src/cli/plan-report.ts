@@ -32,6 +32,9 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
       : reportLine('cost', 'a size costs its tokens; give times with --cost or --cost-model'),
     ...assumed,
     reportLine('decode', plan.ladders.decode.join(' ')),
+    ...(plan.maxSize === null
+      ? []
+      : [reportLine('', `none above ${plan.maxSize} tokens (--max-size): larger decodes run eager`)]),
     ...(plan.ladders.ubatched.length > 0 ? [reportLine('ubatched', plan.ladders.ubatched.join(' '))] : []),
     ...mixedLines(plan),
     '',

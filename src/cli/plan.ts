@@ -30,6 +30,7 @@ import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import {
   type EngineFlags,
+  type EngineSetting,
   engineLines,
   enginePolicy,
   engineReport,
@@ -50,6 +51,7 @@ import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } fr
 /** What the options of `lockstep plan` hold. */
 export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
   readonly steps?: string;
+  readonly maxSize?: number;
   readonly log?: string;
   readonly captureCost: string;
   readonly decodeLogInterval?: number;
@@ -84,10 +86,19 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const setting = await engineSetting(flags, command, signal);
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
   const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
-  const { split, sizeMultiple, include, objective } = flags;
+  const { split, sizeMultiple, include, objective, maxSize } = flags;
   // Without a budget a plan has no more graphs than the engine that it is compared with first.
   const mostGraphs = hasBudget(flags) ? undefined : defaultGraphs(limits, mixed);
-  const numbers = { limits, budget: budgetOf(flags, mixed), objective, mostGraphs, split, sizeMultiple, include };
+  const numbers = {
+    limits,
+    budget: budgetOf(flags, mixed),
+    objective,
+    mostGraphs,
+    maxSize,
+    split,
+    sizeMultiple,
+    include,
+  };
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is reported before a long trace is read.
@@ -217,8 +228,11 @@ export async function countedSteps(
   flags: PlanFlags,
   limits: Limits,
   policy: Policy,
+  setting: EngineSetting | null,
 ): Promise<CountedSteps> {
-  return readSteps(sourceOf(file, flags), flags, stepOptions(flags, limits, policy, interrupts.signal));
+  const { signal } = interrupts;
+  const step = stepOptions(flags, limits, policy, signal, setting?.profile.draftSchedule ?? null);
+  return readSteps(sourceOf(file, flags), flags, step);
 }
 
 /** Adds what else a file may be, where its kind was not given. */

@@ -47,6 +47,9 @@ const ESCAPE = String.fromCharCode(27);
 /** Colours of a terminal, which may stand before and after any word. */
 const COLOUR = new RegExp(`${ESCAPE}\\[[\\d;]*m`, 'g');
 
+/** SGLang's metrics have gauges of what runs, and no histogram of steps. */
+const SGLANG_METRIC = /^(?:# (?:HELP|TYPE) )?sglang:/;
+
 /** `[repeated 7x across cluster]`: Ray shows one line for eight. */
 const REPEATED = /\[repeated (\d+)x across cluster\]/;
 
@@ -54,6 +57,7 @@ const REPEATED = /\[repeated (\d+)x across cluster\]/;
 export const ENGINE_LOG_KINDS: string = `logs of engines
   vLLM's tables (vllm serve --cudagraph-metrics): | Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |
   vLLM's statistics (VLLM_LOG_BATCHSIZE_INTERVAL=60): Batchsize forward time stats (batchsize, count, median_time(ms)): [(1, 500, 8.2), …]
+  vLLM's metrics (GET /metrics): vllm:iteration_tokens_total_bucket{engine="0",le="8.0",model_name="m"} 120.0
   SGLang's batches: Decode batch, #running-req: 32, … and Prefill batch, #new-seq: 1, #new-token: 158, …
   TensorRT-LLM's iterations (print_iter_log: true): iter = 9, … states = {'num_ctx_requests': 0, 'num_ctx_tokens': 0, 'num_generation_tokens': 8}
   ATOM's batches: Scheduled prefill batch: 1 reqs, 158 new tokens`;
@@ -87,11 +91,13 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
   let found: EngineLog['engine'] | null = null;
   let lineCount = 0;
   let firstLine = '';
+  let metricsOfSglang = false;
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'give a log of text whose lines end');
   // A log may hold anything: what is not UTF-8 is replaced, not refused.
   for await (const { lines } of readLineBlocks(readText(source, { signal, lenient: true }), refuse)) {
     if (firstLine === '') firstLine = lines.find((line) => line.trim() !== '') ?? '';
     lineCount += lines.length;
+    metricsOfSglang ||= lines.some((line) => SGLANG_METRIC.test(line));
     for (const line of messageLines(lines)) {
       for (const { engine, read, steps } of readers) {
         const fact = read(line);
@@ -118,6 +124,7 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
     const seen = [
       countOf(lineCount, 'line'),
       ...others,
+      ...(metricsOfSglang ? ["SGLang's metrics, which do not count steps by size: give its log"] : []),
       ...(firstLine === '' ? [] : [`the first is ${shown(firstLine)}`]),
     ];
     throw new LockstepError(

@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../config.js';
+import { type DraftTier, draftQueryLen, Faults, withoutUndefined } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { EngineName } from '../names.js';
 import { ascending, gcd, roundUp } from '../numbers.js';
@@ -52,6 +52,17 @@ interface Dialect {
   /** What to write where a text says nothing of sizes. */
   readonly expected: string;
   readonly note?: string;
+  /** A schedule of drafts, as tiers from the first number of requests to the last. Absent where the engine takes none. */
+  readonly drafts?: (tiers: readonly EmittedTier[]) => string;
+  /** What sizes the engine gets for decodes of several query lengths: requests for each, or tokens of all of them. */
+  readonly counts: 'requests' | 'tokens';
+}
+
+/** Drafts of batches of `from` to `to` requests. */
+interface EmittedTier {
+  readonly from: number;
+  readonly to: number;
+  readonly drafts: number;
 }
 
 const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
@@ -59,12 +70,16 @@ const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
     emit: (requests, { queryLen }, prefills) =>
       `--cudagraph-capture-sizes ${ascending([...inTokens(requests, queryLen), ...prefills]).join(' ')}`,
     expected: '--cudagraph-capture-sizes 1 2 4 or --max-cudagraph-capture-size 512',
+    counts: 'tokens',
+    drafts: (tiers) =>
+      ` --speculative-config.num_speculative_tokens_per_batch_size '${JSON.stringify(tiers.map(({ from, to, drafts }) => [from, to, drafts]))}'`,
   },
   sglang: {
     emit: (requests, _, prefills) =>
       `--cuda-graph-bs-decode ${requests.join(' ')}${prefills.length > 0 ? ` --cuda-graph-bs-prefill ${prefills.join(' ')}` : ''}`,
     expected: '--cuda-graph-bs-decode 1 2 4 or --cuda-graph-max-bs-decode 256',
     note: 'versions before PR 23906 call the flag --cuda-graph-bs',
+    counts: 'requests',
   },
   trtllm: {
     emit: (requests, _, prefills) =>
@@ -75,15 +90,20 @@ const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
           : []),
       ].join('\n'),
     expected: 'cuda_graph_config: {batch_sizes: [1, 2, 4]}',
+    counts: 'requests',
+    drafts: (tiers) =>
+      `\nspeculative_config: {draft_len_schedule: {${tiers.map(({ to, drafts }) => `${to}: ${drafts}`).join(', ')}}}`,
   },
   megatron: {
     emit: emitMegatron,
     expected: `${NUM_GRAPHS} 16`,
+    counts: 'requests',
     note: 'Megatron takes no list: this is the number of graphs, at most as many as the ladder has, whose padding is nearest to the ladder',
   },
   atom: {
     emit: (requests) => `--cudagraph-capture-sizes "[${requests.join(',')}]"`,
     expected: '--cudagraph-capture-sizes "[1,2,4]"',
+    counts: 'requests',
   },
 };
 
@@ -101,7 +121,7 @@ export function emitFlags(
   checkEngine(engine);
   const complete = checkLimits(limits);
   const { maxNumSeqs, queryLen } = complete;
-  const { prefillSizes = [], profile = {} } = options;
+  const { prefillSizes = [], profile: given = {} } = options;
   const faults = new Faults();
   faults.check(ladder.length > 0, 'there are no sizes');
   for (const size of ladder) faults.integer('a size', size, 1, 2 ** 31 - 1);
@@ -116,16 +136,32 @@ export function emitFlags(
   );
   faults.throwIfAny('This ladder');
   const prefills = ascending(prefillSizes).filter((size) => size <= complete.maxNumBatchedTokens);
-  const { emit, note } = DIALECTS[engine];
-  const flags = emit(engine === 'sglang' ? aligned(requests, complete, profile) : requests, complete, prefills);
-  const sizes = parseFlags(engine, flags, complete, { profile });
-  const both = engine === 'vllm' ? ascending([...wanted, ...prefills]) : wanted;
+  const { emit, note, drafts, counts } = DIALECTS[engine];
+  const { draftSchedule, ...others } = given;
+  const tiers = draftSchedule === undefined ? [] : tiersOf(draftSchedule, maxNumSeqs);
+  const scheduled = drafts !== undefined && tiers.length > 0;
+  // What the flags do not say of the drafts, the engine does not do.
+  const profile = scheduled ? given : others;
+  const own = engine === 'sglang' ? aligned(requests, complete, profile) : requests;
+  const inTiers = scheduled && counts === 'tokens';
+  const tokens = inTiers ? ascending(tiers.flatMap((tier) => tokensOf(requests, tier))) : wanted;
+  const sized = inTiers ? emit([], complete, ascending([...prefills, ...tokens])) : emit(own, complete, prefills);
+  const flags = scheduled ? `${sized}${drafts(tiers)}` : sized;
+  const sizes = parseFlags(engine, flags, complete, { profile: others });
+  const both =
+    engine === 'vllm'
+      ? ascending([...tokens, ...prefills])
+      : scheduled
+        ? ascending(requests.map((count) => count * draftQueryLen(draftSchedule ?? [], count)))
+        : wanted;
   const difference = differenceOf(sizes, both);
-  const notes = [note, difference].filter((text) => text !== undefined);
+  const lost = draftSchedule !== undefined && !scheduled && tiers.length > 1;
+  const unscheduled = lost ? `it takes no drafts by batch size: decodes have ${queryLen} tokens` : undefined;
+  const notes = [note, difference, unscheduled].filter((text) => text !== undefined);
   return {
     flags,
     sizes,
-    exact: difference === undefined,
+    exact: difference === undefined && !lost,
     ...(notes.length > 0 && { note: notes.join('; ') }),
   };
 }
@@ -156,7 +192,11 @@ export function capturedBy(
   if (!graphs) throw absent(engine);
   const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen } = limits;
   const own = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen });
-  return engineCapture({ ...options.profile, ...withoutUndefined(profile), ...own, engine });
+  const said = withoutUndefined(profile) as Partial<EngineProfile>;
+  // A list takes the place of a maximum, and a maximum that of a list.
+  const { sizes: _, maxSize: __, ...others } = options.profile ?? {};
+  const known = said.sizes === undefined && said.maxSize === undefined ? options.profile : others;
+  return engineCapture({ ...known, ...said, ...own, engine });
 }
 
 /** What an engine's flags or YAML say. Errors: ERR_INPUT_INVALID. */
@@ -193,6 +233,23 @@ function aligned(
   const step = unit / gcd(unit, width);
   const most = roundUp(maxNumSeqs, unit);
   return ascending(requests.map((count) => Math.min(roundUp(count, step), most)));
+}
+
+/** The tiers that batches can be in, one after the other. */
+function tiersOf(schedule: readonly DraftTier[], maxNumSeqs: number): EmittedTier[] {
+  const tiers: EmittedTier[] = [];
+  for (const { maxRequests, drafts } of schedule) {
+    const from = (tiers.at(-1)?.to ?? 0) + 1;
+    if (from > maxNumSeqs) break;
+    tiers.push({ from, to: Math.min(maxRequests ?? maxNumSeqs, maxNumSeqs), drafts });
+  }
+  return tiers;
+}
+
+/** Tokens of the graphs that batches of a tier run on: those of its own requests, and of the next larger size. */
+function tokensOf(requests: readonly number[], { from, to, drafts }: EmittedTier): number[] {
+  const end = requests.find((count) => count >= to) ?? Infinity;
+  return requests.filter((count) => count >= from && count <= end).map((count) => count * (1 + drafts));
 }
 
 /** How two ladders differ; undefined if they are equal. */

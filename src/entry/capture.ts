@@ -5,9 +5,11 @@ export {
   auditKeys,
   auditLadder,
   auditMixed,
+  auditSteps,
   auditTraffic,
   type CapturedScore,
   type CountedSteps,
+  type CountedTables,
   type CountOptions,
   checkPlanOptions,
   costsOfLog,
@@ -66,9 +68,11 @@ export {
   scheduledSteps,
   scoreLadder,
   shareGraphs,
+  type TableRules,
   type TrafficAudit,
   type UncapturedMaximum,
   type UnseenScore,
   uncapturedMaxima,
+  type VoteTables,
 } from '../capture/index.js';
 export { type FileOptions, type PlanFile, readPlanFile, readPolicy, writePlanFile } from '../formats/index.js';

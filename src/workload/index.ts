@@ -18,7 +18,17 @@ export {
 export { type CostModel, type RaisedCost, tokenCosts } from './costs/cost-model.js';
 export { type CostSource, parseCostModel, readCosts } from './costs/cost-source.js';
 export { type CostTableOptions, readCostTable } from './costs/cost-table.js';
-export { GPUS, type GpuName, type GpuSpec, MODELS, type ModelName, type ModelShape } from './costs/hardware.js';
+export {
+  type ExpertShape,
+  GPUS,
+  type GpuName,
+  type GpuSpec,
+  type LatentShape,
+  MODELS,
+  type ModelName,
+  type ModelShape,
+} from './costs/hardware.js';
+export { modelShape, readModelShape } from './costs/model-shape.js';
 export { type RooflineOptions, rooflineCosts } from './costs/roofline.js';
 export { generateWorkload, type LengthDistribution, type SharedPrefixes, type WorkloadOptions } from './generator.js';
 export {

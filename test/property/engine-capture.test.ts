@@ -4,7 +4,7 @@ import { decodeCounts } from '../../dist/capture/choices.js';
 import { scoreEngines } from '../../dist/capture/compare-engines.js';
 import { planCosts, scheduledSteps } from '../../dist/capture/index.js';
 import { largestDecode } from '../../dist/capture/plan-costs.js';
-import { completeLimits } from '../../dist/config.js';
+import { completeLimits, draftQueryLen } from '../../dist/config.js';
 import {
   capturedBy,
   emitFlags,
@@ -57,21 +57,18 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
           outputTokens: { median: 20, max: 60 },
         });
         const scheduler = schedulerLimits({ ranks, ...own, maxModelLen: 400, numBlocks: 2000, acceptRate: 0 });
-        const { whole } = await scheduledSteps(requests, { scheduler, policy, split: 0.5 });
+        const { whole, tables } = await scheduledSteps(requests, { scheduler, policy, split: 0.5 });
         const ubatched = new Float64Array(largestDecode(limits) + 1);
         for (const [size, count] of whole.ubatched) ubatched[size] += count;
         const steps = { ...decodeCounts(whole, largestDecode(limits)), ubatched, mixed: null };
         const costs = await planCosts(limits, false, null);
-        const row = scoreEngines(steps, costs, limits, memory, { policy, ranks }).find((one) => one.engine === engine);
+        const rows = await scoreEngines({ ...steps, tables }, costs, limits, memory, { policy, ranks });
+        const row = rows.find((one) => one.engine === engine);
         const simulated = await simulate(requests, { ranks, limits, policy, ladder: engine, acceptRate: 0 });
         expect({ graphs: row?.graphs, kinds: row?.graphKinds }).toEqual({
           graphs: simulated.graphs,
           kinds: simulated.graphKinds,
         });
-        // With drafts the last decode of a request may be shorter, and a histogram of sizes does not say so.
-        if (own.queryLen > 1) return;
-        // vLLM refuses micro-batches by padded sizes and where a part of some rank would be all padding; a histogram has neither.
-        if (name.startsWith('vllm') && ubatches > 1) return;
         expect(row?.eagerSteps).toBe(simulated.eagerDecodeSteps);
         eager += simulated.eagerDecodeSteps;
         cut += simulated.ubatchedSteps;
@@ -142,6 +139,44 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
     );
   });
 
+  test('drafts by batch size are in the flags that are emitted, and give the same graphs when they are read', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom<EngineName>(...ENGINE_NAMES),
+        fc.uniqueArray(fc.integer({ min: 1, max: 80 }), { minLength: 1, maxLength: 8 }),
+        fc.uniqueArray(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 3 }),
+        fc.uniqueArray(fc.integer({ min: 0, max: 5 }), { minLength: 4, maxLength: 4 }),
+        fc.integer({ min: 1, max: 80 }),
+        (engine, requests, ends, drafts, maxNumSeqs) => {
+          const tiers = [...ends.sort((a, b) => a - b), null];
+          const draftSchedule = tiers.map((maxRequests, at) => ({ maxRequests, drafts: drafts[at] }));
+          const queryLen = 1 + Math.max(...draftSchedule.map((tier) => tier.drafts));
+          const limits = { maxNumSeqs, maxNumBatchedTokens: 600, queryLen };
+          const ladder = requests.map((count) => count * queryLen);
+          const { flags, exact, sizes } = emitFlags(engine, ladder, limits, { profile: { draftSchedule } });
+          const captured = capturedBy(engine, flags, { maxNumSeqs, maxNumBatchedTokens: 600 });
+          if (engine !== 'vllm' && engine !== 'trtllm') {
+            expect(flags).not.toMatch(/speculative/);
+            return;
+          }
+          const known = engineCapture({ ...limits, ...given(captured.profile), engine, draftSchedule });
+          expect(captured.keys).toEqual(known.keys);
+          expect(captured.sizes).toEqual(sizes);
+          if (exact) {
+            // Every batch that the ladder holds has a graph of its own tier.
+            const most = Math.min(maxNumSeqs, ...[Math.max(...requests)]);
+            for (let count = 1; count <= most; count++) {
+              const length = draftQueryLen(draftSchedule, count);
+              const holds = captured.keys.some((key) => key.queryLen === length && key.decodeRequests >= count);
+              if (engine === 'vllm') expect({ count, holds }).toEqual({ count, holds: true });
+            }
+          }
+        },
+      ),
+      runs(300),
+    );
+  });
+
   test("vLLM's dispatcher runs every uniform decode on the graph that the capture has for it", async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -169,6 +204,11 @@ describe("an engine's graphs are the same wherever they are asked for", () => {
     );
   });
 });
+
+/** A complete profile as it can be given. */
+function given(own: object): object {
+  return Object.fromEntries(Object.entries(own).filter(([, value]) => value !== null));
+}
 
 /** What a call gives, or the code of its error. */
 function answer<T>(call: () => T): T | { refused: string } {

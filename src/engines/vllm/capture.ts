@@ -39,7 +39,8 @@ export function captureVllm(profile: CompleteProfile): Captured {
     mode,
     dropped: fullDecodes(mode) ? sizes.filter((size) => !whole.has(size)) : [],
     truncated,
-    choices: mode === 'FULL' ? { mixedGraphs: 'agreed' } : {},
+    // One graph of a size holds any step. Here it is two keys: one of decodes, shortened ones too, and one with slots for prefills.
+    choices: mode === 'FULL' ? { mixedGraphs: 'agreed', decodeMatch: 'padded' } : {},
     notes: [
       ...notes,
       ...(truncated === null

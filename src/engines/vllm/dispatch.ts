@@ -1,16 +1,22 @@
 import { createRawRules, type RawRules } from '../../agreement/index.js';
-import { Faults } from '../../config.js';
+import { checkList, checkOptions, Faults, withoutUndefined } from '../../config.js';
 import { type CaptureKey, decodeKey, piecewiseKey } from '../../keys/index.js';
+import type { Policy } from '../../policy/index.js';
 import { namedPolicy } from '../policies.js';
+import { engineCapture } from '../profile/engine-capture.js';
+import type { EngineProfile } from '../profile/engine-profile.js';
 import type { VllmGraphMode } from './agreement.js';
 
 /** What does not change from step to step. */
 export interface VllmDispatchOptions {
-  /** cudagraph_capture_sizes, in tokens. */
-  readonly captureSizes: readonly number[];
+  /** cudagraph_capture_sizes, in tokens. Not beside `profile`. */
+  readonly captureSizes?: readonly number[];
+  /** vLLM as it is run: its graphs and its policy, without micro-batches. In place of everything else. */
+  readonly profile?: Omit<EngineProfile, 'engine'>;
   /** Tokens of one decode request: 1 + drafts. Default 1. */
   readonly queryLen?: number;
-  readonly maxNumSeqs: number;
+  /** Not beside `profile`, and needed without it. */
+  readonly maxNumSeqs?: number;
   /** Most tokens of a batch. Default 8192, or the largest capture size. */
   readonly maxNumBatchedTokens?: number;
 }
@@ -21,6 +27,8 @@ export interface VllmBatch {
   readonly numTokens: number;
   /** Tokens of each request where all have as many; null: a mixed batch. */
   readonly uniformQueryLen: number | null;
+  /** Tokens of the longest request of a batch that only decodes and is not uniform, as where drafts are missing. Default: it holds a prefill. */
+  readonly longestDecode?: number;
 }
 
 /** vLLM's BatchExecutionDescriptor, as far as it says what runs. */
@@ -33,15 +41,9 @@ export interface VllmDispatch {
 
 /** Builds the adapter. Errors: ERR_CONFIG_INVALID with every fault at once. */
 export async function createVllmDispatcher(options: VllmDispatchOptions): Promise<VllmDispatcher> {
-  const { captureSizes, queryLen = 1, maxNumSeqs } = options;
-  const largest = Math.max(1, ...captureSizes);
-  const { maxNumBatchedTokens = Math.max(8192, largest) } = options;
-  const faults = new Faults();
-  for (const size of captureSizes) faults.integer('a capture size', size, 1, 1 << 16);
-  faults.integer('queryLen', queryLen, 1, 1 << 10);
-  faults.integer('maxNumSeqs', maxNumSeqs, 1, 1 << 16);
-  faults.integer('maxNumBatchedTokens', maxNumBatchedTokens, queryLen, 1 << 22);
-  faults.throwIfAny('This vLLM configuration');
+  checkOptions('vLLM dispatch options', options, [], OPTIONS);
+  const { maxNumBatchedTokens, queryLen, keys, policy } =
+    options.profile === undefined ? ofSizes(options) : ofProfile(options.profile, options);
   const rules = await createRawRules({
     limits: {
       maxNumSeqs: Math.min(1 << 16, maxNumBatchedTokens),
@@ -50,10 +52,54 @@ export async function createVllmDispatcher(options: VllmDispatchOptions): Promis
       numBlocks: 2,
       queryLen,
     },
-    keys: vllmKeys(captureSizes, queryLen, maxNumSeqs),
-    policy: namedPolicy('vllm-v2'),
+    keys,
+    policy,
   });
   return new VllmDispatcher(rules);
+}
+
+const OPTIONS: readonly (keyof VllmDispatchOptions)[] = [
+  'captureSizes',
+  'profile',
+  'queryLen',
+  'maxNumSeqs',
+  'maxNumBatchedTokens',
+];
+
+/** What a dispatcher looks graphs up by. */
+interface Dispatching {
+  readonly maxNumBatchedTokens: number;
+  readonly queryLen: number;
+  readonly keys: readonly CaptureKey[];
+  readonly policy: Policy;
+}
+
+function ofSizes(options: VllmDispatchOptions): Dispatching {
+  checkList('captureSizes', options.captureSizes);
+  const { captureSizes = [], queryLen = 1, maxNumSeqs = 0 } = options;
+  const largest = Math.max(1, ...captureSizes);
+  const { maxNumBatchedTokens = Math.max(8192, largest) } = options;
+  const faults = new Faults();
+  for (const size of captureSizes) faults.integer('a capture size', size, 1, 1 << 16);
+  faults.integer('queryLen', queryLen, 1, 1 << 10);
+  faults.integer('maxNumSeqs', maxNumSeqs, 1, 1 << 16);
+  faults.integer('maxNumBatchedTokens', maxNumBatchedTokens, queryLen, 1 << 22);
+  faults.throwIfAny('This vLLM configuration');
+  const keys = vllmKeys(captureSizes, queryLen, maxNumSeqs);
+  return { maxNumBatchedTokens, queryLen, keys, policy: namedPolicy('vllm-v2') };
+}
+
+function ofProfile(
+  profile: Omit<EngineProfile, 'engine'>,
+  { profile: _, ...others }: VllmDispatchOptions,
+): Dispatching {
+  const faults = new Faults();
+  const beside = Object.keys(withoutUndefined(others));
+  faults.check(beside.length === 0, `a profile is given beside ${beside.join(', ')}: it says them itself`, 'profile');
+  faults.throwIfAny('This vLLM configuration');
+  const { keys, policy, profile: complete } = engineCapture({ ...profile, engine: 'vllm' }, { ubatches: 1 });
+  const { maxNumBatchedTokens, queryLen } = complete;
+  return { maxNumBatchedTokens, queryLen, keys, policy };
 }
 
 /**
@@ -69,7 +115,7 @@ export function vllmKeys(captureSizes: readonly number[], queryLen: number, maxN
   return [...full.map((count) => decodeKey(count, queryLen, 1)), ...sizes.map(piecewiseKey)];
 }
 
-/** `resolve` over one rank's vote, in vLLM's terms, under the policy `vllm-v2`. Source: vLLM's CudaGraphManager.dispatch. */
+/** `resolve` over one rank's vote, in vLLM's terms, under the policy `vllm-v2` or that of a profile. Source: vLLM's CudaGraphManager.dispatch. */
 export class VllmDispatcher {
   readonly #rules: RawRules;
 
@@ -80,17 +126,18 @@ export class VllmDispatcher {
 
   /** What the batch runs on. Errors: ERR_CONFIG_INVALID for an impossible batch. */
   dispatch(batch: VllmBatch): VllmDispatch {
-    const { numRequests, numTokens, uniformQueryLen } = batch;
+    const { numRequests, numTokens, uniformQueryLen, longestDecode } = batch;
     this.#check(batch);
-    const decodes = uniformQueryLen !== null;
+    const length = uniformQueryLen ?? longestDecode;
+    const decodes = length !== undefined;
     this.#rules.vote(0, {
       tokens: numTokens,
       part0Tokens: numTokens,
       prefillRequests: decodes ? 0 : numRequests,
       decodeRequests: decodes ? numRequests : 0,
       uniformQueryLen: uniformQueryLen ?? 0,
-      maxQueryLen: uniformQueryLen ?? numTokens - numRequests + 1,
-      maxDecodeQueryLen: uniformQueryLen ?? 0,
+      maxQueryLen: length ?? numTokens - numRequests + 1,
+      maxDecodeQueryLen: length ?? 0,
     });
     const { run, paddedTokens, paddedRequests } = this.#rules.resolve();
     if (run === 'full') return { mode: 'full', numTokens: paddedTokens, numRequests: paddedRequests };
@@ -98,7 +145,7 @@ export class VllmDispatcher {
     return { mode: 'none', numTokens, numRequests };
   }
 
-  #check({ numRequests, numTokens, uniformQueryLen }: VllmBatch): void {
+  #check({ numRequests, numTokens, uniformQueryLen, longestDecode }: VllmBatch): void {
     const { maxNumSeqs, maxNumBatchedTokens } = this.#rules.limits;
     const faults = new Faults();
     const counted = faults.integer('numRequests', numRequests, 0, maxNumSeqs);
@@ -112,6 +159,7 @@ export class VllmDispatcher {
         `uniformQueryLen is ${uniformQueryLen}; ${numRequests} requests of it would not be ${numTokens} tokens`,
       );
     }
+    if (longestDecode !== undefined) faults.integer('longestDecode', longestDecode, 1, this.#rules.limits.queryLen);
     faults.throwIfAny('This batch');
   }
 }

@@ -1,4 +1,5 @@
 import { type LogBatch, type LogFact, type LogLineReader, type LogTime, sizesOf } from '../log-batch.js';
+import { vllmMetricsReader } from './metrics.js';
 
 /** `- Mode: CUDAGraphMode.FULL_AND_PIECEWISE`: the rows after this line have that mode. The line of the configuration says it too. */
 const SETTING =
@@ -33,7 +34,10 @@ const DECODES_APART = ['FULL_AND_PIECEWISE', 'FULL_DECODE_ONLY'];
  */
 export function vllmLogReader(): LogLineReader {
   let decodesApart = true;
+  const metrics = vllmMetricsReader();
   return (line) => {
+    const counted = metrics(line);
+    if (counted !== null) return counted;
     if (line.includes('|')) {
       const row = rowOf(line, decodesApart);
       if (row !== null) return row;

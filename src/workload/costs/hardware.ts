@@ -26,7 +26,7 @@ export const GPUS: Readonly<Record<GpuName, GpuSpec>> = {
   mi355x: { teraFlops: 2517, teraBytesPerSecond: 8, multiprocessors: 256 },
 };
 
-/** The parameters of a dense decoder that determine the cost of a layer. */
+/** The parameters of a decoder that determine the cost of its layers. */
 export interface ModelShape {
   readonly layers: number;
   readonly hiddenSize: number;
@@ -36,7 +36,50 @@ export interface ModelShape {
   readonly headDim: number;
   /** Gate and up projection (SwiGLU), or the up projection alone. */
   readonly gated: boolean;
+  /** Layers whose MLP is of experts. Default none: every layer has the one above. */
+  readonly experts?: ExpertShape;
+  /** Attention over latent keys and values (MLA). Default: over those of `keyValueHeads`. */
+  readonly latent?: LatentShape;
+  /** Bytes of a weight. Default 2, bf16. */
+  readonly weightBytes?: number;
 }
+
+/** Experts of a layer. */
+export interface ExpertShape {
+  readonly count: number;
+  /** Experts that compute a token, shared ones not counted. */
+  readonly perToken: number;
+  readonly intermediateSize: number;
+  /** Columns of the experts that every token takes; 0: none. */
+  readonly sharedSize: number;
+  /** Layers of the model that have no experts. */
+  readonly denseLayers: number;
+}
+
+/** Ranks and head sizes of latent attention. */
+export interface LatentShape {
+  readonly keyValueRank: number;
+  /** 0: queries are projected at once. */
+  readonly queryRank: number;
+  readonly nopeHeadDim: number;
+  readonly ropeHeadDim: number;
+  readonly valueHeadDim: number;
+}
+
+/** Fields that every shape has. */
+export const SHAPE_FIELDS = [
+  'layers',
+  'hiddenSize',
+  'intermediateSize',
+  'attentionHeads',
+  'keyValueHeads',
+  'headDim',
+  'gated',
+] as const;
+
+/** Fields of experts, and of latent attention. */
+export const EXPERT_FIELDS = ['count', 'perToken', 'intermediateSize', 'sharedSize', 'denseLayers'] as const;
+export const LATENT_FIELDS = ['keyValueRank', 'queryRank', 'nopeHeadDim', 'ropeHeadDim', 'valueHeadDim'] as const;
 
 /** Models by name. Source: the config.json each is published with. */
 export const MODELS: Readonly<Record<ModelName, ModelShape>> = {

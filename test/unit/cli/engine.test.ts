@@ -168,3 +168,45 @@ describe('lockstep audit', () => {
     expect(traffic.samePadding.graphs).toBeGreaterThan(0);
   });
 });
+
+test('check explores what an engine captures, under its policy and within its limits', () => {
+  const line = 'vllm serve m --max-num-seqs 5 --max-num-batched-tokens 24 --cudagraph-capture-sizes 1 2 4 8 16 --foo 3';
+  const told = json(['check', '--engine', line]) as unknown as { domain: object; violations: object[] };
+  expect(told).toMatchObject({ policy: 'vllm-v2', violations: [], engine: { unknown: ['--foo 3'] } });
+  // Full graphs of 1, 2 and 4 decodes, and piecewise ones of five sizes.
+  expect(told.domain).toMatchObject({ keys: 8, maxNumSeqs: 5, maxNumBatchedTokens: 24, ubatches: 1 });
+  const text = cli(['check', '--engine', line]).stdout;
+  expect(text).toMatch(/^engine {6}vllm, rules of /);
+  // Nothing can be padded to a graph that no step reaches.
+  const wide = ['check', '--engine', 'sglang', '--max-num-seqs', '3', '--json'];
+  expect(JSON.parse(cli(wide).stdout)).toMatchObject({ policy: 'sglang', domain: { maxNumSeqs: 3 } });
+  expect(json(['check', '--engine', line, '--policy', 'trtllm'])).toMatchObject({ policy: 'trtllm' });
+  expect(cli(['check', '--engine', line, '--no-piecewise'])).toMatchObject({ status: 2 });
+});
+
+test('--max-size bounds the decode graphs, and decodes above it count as eager', () => {
+  const args = ['plan', '--requests', '200', '--ranks', '1', '--speed', '10', '--max-num-seqs', '64'];
+  const whole = json(args) as unknown as {
+    ladders: { decode: number[] };
+    eagerSteps: number;
+    histogram: { decode: Record<string, number> };
+  };
+  const planned = json([...args, '--max-size', '20']) as unknown as typeof whole & {
+    maxSize: number;
+    largestDecode: number;
+    engines: object[];
+  };
+  expect(planned).toMatchObject({ maxSize: 20, largestDecode: 20 });
+  expect(planned.ladders.decode.at(-1)).toBe(20);
+  expect(whole.ladders.decode.at(-1)).toBe(64);
+  const above = Object.entries(whole.histogram.decode).filter(([size]) => Number(size) > 20);
+  expect(above.length).toBeGreaterThan(0);
+  expect(planned.eagerSteps).toBe(above.reduce((sum, [, count]) => sum + count, 0));
+  // The engines are compared as they are.
+  expect(planned.engines).toEqual((whole as unknown as typeof planned).engines);
+  expect(cli([...args, '--max-size', '20']).stdout).toContain('none above 20 tokens (--max-size)');
+  expect(cli([...args, '--max-size', '0'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('--max-size is 0'),
+  });
+});

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { draftQueryLen } from '../../../dist/config.js';
-import { engineCapture, readProfile } from '../../../dist/engines/index.js';
+import { emitFlags, engineCapture, readProfile } from '../../../dist/engines/index.js';
 import { simulate } from '../../../dist/entry/run.js';
 import { generateWorkload, SchedulerModel, schedulerLimits } from '../../../dist/entry/workload.js';
 
@@ -9,6 +9,11 @@ const SCHEDULE = [
   { maxRequests: 64, drafts: 4 },
   { maxRequests: 128, drafts: 2 },
   { maxRequests: null, drafts: 1 },
+];
+
+const TIERS = [
+  { maxRequests: 37, drafts: 1 },
+  { maxRequests: null, drafts: 0 },
 ];
 
 describe('drafts by batch size', () => {
@@ -24,10 +29,39 @@ describe('drafts by batch size', () => {
         const decodes = keys.filter(({ mode, prefillRequests }) => mode === 'full' && prefillRequests === 0);
         return [...new Set(decodes.map(({ queryLen }) => queryLen))].sort();
       };
-      expect(of(200)).toEqual([2, 3, 5]);
+      // TensorRT-LLM's list ends at 128 requests.
+      expect(of(200)).toEqual(engine === 'trtllm' ? [3, 5] : [2, 3, 5]);
       expect(of(100)).toEqual([3, 5]);
       expect(of(10)).toEqual([5]);
     }
+  });
+
+  test('TensorRT-LLM captures each batch with the drafts of its tier alone', () => {
+    const { profile } = readProfile(
+      [
+        'cuda_graph_config: {batch_sizes: [1, 2, 3, 4, 5, 6, 7, 8, 16, 24, 32, 64], enable_padding: true}',
+        'speculative_config: {draft_len_schedule: {4: 4, 8: 2, 32: 1}}',
+      ].join('\n'),
+    );
+    const { keys } = engineCapture({ ...profile, maxNumSeqs: 64 });
+    const drafts = Object.fromEntries(keys.map(({ decodeRequests, queryLen }) => [decodeRequests, queryLen - 1]));
+    const first = { 1: 4, 2: 4, 3: 4, 4: 4, 5: 2, 6: 2, 7: 2, 8: 2 };
+    expect(drafts).toEqual({ ...first, 16: 1, 24: 1, 32: 1, 64: 0 });
+    // The ends of the tiers join the list that it makes itself.
+    const own = engineCapture({ engine: 'trtllm', maxNumSeqs: 64, draftSchedule: TIERS });
+    expect(own.keys.some(({ decodeRequests }) => decodeRequests === 37)).toBe(true);
+  });
+
+  test('a schedule is in the flags of the engines that take one, with the sizes of its own tiers', () => {
+    const limits = { maxNumSeqs: 256, maxNumBatchedTokens: 8192, queryLen: 5 };
+    const emitted = (engine: 'vllm' | 'trtllm' | 'sglang') =>
+      emitFlags(engine, [5, 40, 320, 640, 1280], limits, { profile: { draftSchedule: SCHEDULE } });
+    expect(emitted('vllm')).toMatchObject({ sizes: [5, 40, 320, 384, 512], exact: true });
+    expect(emitted('vllm').flags).toContain("per_batch_size '[[1,64,4],[65,128,2],[129,256,1]]'");
+    expect(emitted('trtllm')).toMatchObject({ sizes: [5, 40, 320, 384, 512], exact: true });
+    expect(emitted('trtllm').flags).toContain('draft_len_schedule: {64: 4, 128: 2, 256: 1}');
+    expect(emitted('sglang')).toMatchObject({ exact: false });
+    expect(emitted('sglang').note).toContain('it takes no drafts by batch size');
   });
 
   test("launch lines and YAML that say so are read; vLLM's first runner has no full graphs then", () => {

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readEngineLog } from '../../../dist/engines/index.js';
+import { readEngineLog, readEngineRun } from '../../../dist/engines/index.js';
 
 const fixture = (name: string): string => path.join(import.meta.dirname, '../../fixtures/engines', name);
 const VLLM = fixture('vllm-cudagraph-metrics.log');
@@ -47,6 +47,43 @@ describe("vLLM's tables", () => {
     const wrong = '| 3 | 4 | 2 | FULL | 2 |\n';
     await expect(readEngineLog(chunks(header, wrong))).rejects.toThrowError(invalid('it holds no batch'));
     expect((await readEngineLog(chunks(header, wrong, row))).batches).toHaveLength(1);
+  });
+});
+
+describe("vLLM's metrics", () => {
+  const bucket = (bound: string, count: number, engine = 0): string =>
+    `vllm:iteration_tokens_total_bucket{engine="${engine}",le="${bound}",model_name="m"} ${count}.0\n`;
+  const scrape = (counts: readonly number[], engine = 0): string[] => [
+    '# TYPE vllm:iteration_tokens_total histogram\n',
+    ...['1.0', '8.0', '16.0', '+Inf'].map((bound, at) => bucket(bound, counts[at], engine)),
+  ];
+  const stepsIn = (batches: readonly { tokens: number; count: number }[], from: number, to: number): number =>
+    batches.reduce((sum, { tokens, count }) => sum + (tokens >= from && tokens <= to ? count : 0), 0);
+
+  test('steps of a bucket are spread over its sizes, none lost, of unknown phase', async () => {
+    const { engine, batches, times } = await readEngineRun(chunks(...scrape([3, 10, 110, 111])));
+    expect(engine).toBe('vllm');
+    expect(batches.every(({ phase }) => phase === 'mixed')).toBe(true);
+    const counted = [stepsIn(batches, 1, 1), stepsIn(batches, 2, 8), stepsIn(batches, 9, 16), stepsIn(batches, 17, 17)];
+    expect(counted).toEqual([3, 7, 100, 1]);
+    expect(batches.filter(({ tokens }) => tokens > 8 && tokens <= 16).map(({ count }) => count)).toEqual([
+      12, 13, 12, 13, 12, 13, 12, 13,
+    ]);
+    expect(times.every(({ ms }) => ms === null)).toBe(true);
+  });
+
+  test('a later scrape replaces an earlier one, the engine that counted most counts, and one that started anew counts both times', async () => {
+    const total = async (...lines: string[]): Promise<number> =>
+      stepsIn((await readEngineRun(chunks(...lines))).batches, 1, 1 << 20);
+    expect(await total(...scrape([1, 5, 9, 9]), ...scrape([2, 8, 20, 20]))).toBe(20);
+    expect(await total(...scrape([1, 5, 9, 9]), ...scrape([2, 8, 20, 20], 1))).toBe(20);
+    expect(await total(...scrape([4, 5, 9, 9]), ...scrape([1, 2, 3, 3]))).toBe(12);
+    expect(await total('vllm_iteration_tokens_total_bucket{le="8",engine="0"} 1.2e+03\n')).toBe(1200);
+  });
+
+  test("SGLang's metrics count no steps by size, and the refusal says so", async () => {
+    const text = '# TYPE sglang:num_running_reqs gauge\nsglang:num_running_reqs{model_name="m"} 3.0\n';
+    await expect(readEngineLog(chunks(text))).rejects.toThrowError(invalid("SGLang's metrics"));
   });
 });
 
