@@ -16,6 +16,12 @@ install_packages() {
   # For test/abi: AMD's headers, and a runtime that opens without a GPU.
   [ -e /usr/include/hip/hip_runtime_api.h ] || wanted+=(libamdhip64-dev)
   command -v readelf >/dev/null || wanted+=(binutils)
+  # For the addon for arm64: its compiler, and what runs it.
+  command -v aarch64-linux-gnu-g++ >/dev/null || wanted+=(g++-aarch64-linux-gnu)
+  command -v qemu-aarch64 >/dev/null || wanted+=(qemu-user)
+  # For the completions of shells.
+  command -v zsh >/dev/null || wanted+=(zsh)
+  command -v fish >/dev/null || wanted+=(fish)
   # The first clang of Debian 12 that knows gfx942, and its linker.
   command -v clang-19 >/dev/null && command -v ld.lld-19 >/dev/null || wanted+=(clang-19 lld-19)
   if [ ${#wanted[@]} = 0 ]; then
@@ -54,18 +60,28 @@ run_lane() {
   node .ci/count-tests.mjs .setup/vitest.json "$rc"
 }
 
-# Node's own binaries ask for glibc 2.28; Debian 12, where releases are built, has 2.36.
-glibc_floor() {
-  local addon floor
-  addon=$(echo prebuilds/linux-*/lockstep.node)
-  readelf -V "$addon" || return 1
-  floor=$(readelf -V "$addon" | grep -oE 'GLIBC_[0-9.]+' | sort -Vu | tail -n 1)
-  echo "note: $floor, $(readelf -V "$addon" | grep -oE 'GLIBCXX_[0-9.]+' | sort -Vu | tail -n 1), $(stat -c %s "$addon") bytes"
-  [ "$(printf '%s\nGLIBC_2.36\n' "$floor" | sort -V | tail -n 1)" = GLIBC_2.36 ] || {
-    echo "the addon needs $floor and would not load on Debian 12"
-    grep -q '^VERSION_ID="12"' /etc/os-release && return 1
-    echo 'note: this is not Debian 12: a build made here is not one to publish'
-  }
+# The addon for the processor that this machine is not.
+cross_addon() {
+  npm run --silent build:cross && return
+  [ -n "$(command -v aarch64-linux-gnu-g++)" ] && return 1
+  echo 'not run: the addon for arm64: aarch64-linux-gnu-g++ is not installed'
+}
+
+# What the addons ask of libraries; a distribution newer than Debian 12 may give its own builds newer symbols.
+abi_floors() {
+  local built
+  mapfile -t built < <(ls prebuilds/*/lockstep.node)
+  node scripts/check-abi.mjs "${built[@]}" && return
+  grep -q '^VERSION_ID="12"' /etc/os-release && return 1
+  echo 'note: this is not Debian 12: a build made here is not one to publish'
+}
+
+# Against the tarball of the clean checkout that was set up first.
+same_tarball() {
+  local here
+  here=$(mktemp -d)
+  npm pack --ignore-scripts --silent --pack-destination "$here" && sha256sum .setup/clean/*.tgz "$here"/*.tgz &&
+    cmp .setup/clean/*.tgz "$here"/*.tgz && echo "note: $(stat -c %s "$here"/*.tgz) bytes, $(ls prebuilds/*/lockstep.node | wc -l) addons"
 }
 
 # A folder with what git would check out, committed, and nothing built; prints its path.
@@ -80,8 +96,11 @@ fresh_checkout() {
 
 start_from_nothing() {
   local copy rc=0
+  mkdir -p .setup/clean && rm -f .setup/clean/*
+  local keep=$PWD/.setup/clean
   copy=$(fresh_checkout) && cd "$copy" || return 1
   npm start || rc=1
+  node scripts/build-cross.mjs --if-possible && npm pack --ignore-scripts --silent --pack-destination "$keep" || rc=1
   [ -z "$(git status --porcelain)" ] || { git status --short; rc=1; }
   cd / && rm -rf "$copy"
   return $rc

@@ -1,65 +1,99 @@
 #!/usr/bin/env node
-// Packs this checkout, installs the tarball in an empty folder without install scripts, and uses it there as a stranger would.
-// Run set-up first. Prints a line a check; the last is `N passed, N failed`.
+// Packs this checkout, installs the tarball in an empty folder without install scripts, and uses it there as a stranger would; with
+// --runtimes also by other releases of Node, by Node for arm64 (qemu), Bun and Deno, which it fetches through npm.
+// Run set-up and build:cross first. Prints a line a check; the last is `N passed, N failed`.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { check, insist, notRun, report } from './package/checks.mjs';
+import { fetchRuntime, ownNode, RUNTIMES } from './package/runtimes.mjs';
+import * as uses from './package/uses.mjs';
+import { productOf } from './setup/addon.mjs';
+import { allTargets } from './setup/cross-addon.mjs';
 import { npmEnvironment } from './setup/packages.mjs';
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
-const native = `prebuilds/${process.platform}-${process.arch}/lockstep.node`;
-const kernels = `prebuilds/${process.platform}-${process.arch}/kernels`;
+const stories = path.join(root, '../shared/models/stories260k');
 const env = npmEnvironment(process.env);
 const work = mkdtempSync(path.join(tmpdir(), 'lockstep-package-'));
-const place = path.join(work, 'app');
-const installed = path.join(place, 'node_modules', manifest.name);
-let passed = 0;
-let failed = 0;
+const app = path.join(work, 'app');
 
 try {
   const tarball = path.join(work, pack());
-  check('the tarball holds what it should', () => checkContents(tarball));
-  check('publint', () => runBin('publint', ['run', tarball, '--strict']));
-  check('types resolve for ESM consumers (attw)', () => runBin('attw', attwArguments(tarball)));
-  if (check('installs without install scripts', () => install(tarball))) {
-    for (const entry of entryPoints()) check(`import ${entry}`, () => importEntry(entry));
-    check('lockstep run on the host device', runOnHost);
-    check('conformance vectors travel along', conformance);
-    rmSync(path.join(installed, 'prebuilds'), { recursive: true, force: true });
-    for (const entry of entryPoints()) check(`without the addon: import ${entry}`, () => importEntry(entry));
-    check('without the addon: a step is planned', planStep);
-    check('without the addon: lockstep explain', explain);
-    check('without the addon: lockstep run says that there is no device', refusesToRun);
-  }
+  await check('the tarball holds what it should', () => checkContents(tarball));
+  await check('publint', () => runBin('publint', ['run', tarball, '--strict']));
+  await check('types resolve for ESM consumers (attw)', () => runBin('attw', attwArguments(tarball)));
+  if (await check('installs without install scripts', () => install(tarball))) await useIt();
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed === 0 ? 0 : 1;
+report();
 
-/**
- * @param {string} name
- * @param {() => unknown} body throws if what the name says is not so
- */
-function check(name, body) {
-  try {
-    body();
-    passed += 1;
-    console.log(`ok   ${name}`);
-    return true;
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name}\n${error instanceof Error ? error.message : error}`);
-    return false;
+async function useIt() {
+  const own = { folder: app, manifest, env, runtime: ownNode() };
+  await useWith(own);
+  await check('conformance vectors travel along', () => uses.conformance(own));
+  await check('require() where Node cannot: the error says how', () => uses.saysHowToRequire(own));
+  if (process.argv.includes('--runtimes')) {
+    // As many at once as there are cores.
+    const waiting = [...RUNTIMES];
+    const one = async () => {
+      for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await useByOther(name);
+    };
+    await Promise.all(Array.from({ length: availableParallelism() }, one));
   }
+  await check('on macOS, as far as Node says so: run gives the reason', () =>
+    uses.refusesToRun(
+      own,
+      /built for Linux, this is darwin/,
+      "Object.defineProperty(process, 'platform', { value: 'darwin' });",
+    ),
+  );
+  await check('on Windows, as far as Node says so: run gives the reason', () =>
+    uses.refusesToRun(
+      own,
+      /built for Linux, this is win32/,
+      "Object.defineProperty(process, 'platform', { value: 'win32' });",
+    ),
+  );
+  rmSync(path.join(app, 'node_modules', manifest.name, 'prebuilds'), { recursive: true, force: true });
+  await check('without the addon: every entry point imports', () => uses.importsEverything(own));
+  await check('without the addon: a step is planned', () => uses.plansStep(own));
+  await check('without the addon: lockstep explain', () => uses.explains(own));
+  await check('without the addon: run gives the reason', () => uses.refusesToRun(own, /there is no such file/));
 }
 
-/** @param {unknown} holds @param {string} complaint @returns {asserts holds} */
-function insist(holds, complaint) {
-  if (!holds) throw new Error(complaint);
+/** @param {uses.Place} place */
+async function useWith(place) {
+  const { name } = place.runtime;
+  await check(`${name}: every entry point imports`, () => uses.importsEverything(place));
+  await check(`${name}: require()`, () => uses.requires(place));
+  await check(`${name}: a step is planned`, () => uses.plansStep(place));
+  await check(`${name}: --help of every command`, () => uses.helps(place));
+  if (!existsSync(path.join(root, productOf(place.runtime.arch)))) {
+    notRun(`${name}: devices`, `the addon for ${place.runtime.arch} was not built (npm run build:cross)`);
+    return;
+  }
+  await check(`${name}: 20 requests on 2 ranks of the host device`, () => uses.runsOnHost(place));
+  if (place.runtime.arch === process.arch) return;
+  if (!existsSync(stories)) {
+    notRun(`${name}: a model's text`, 'there is no model beside the checkout');
+    return;
+  }
+  const [story] = JSON.parse(readFileSync(path.join(stories, 'expected.json'), 'utf8')).cases;
+  await check(`${name}: a model's text, token for token`, () => uses.generates(place, stories, story));
+}
+
+/** In a copy of the installed folder. @param {string} name */
+async function useByOther(name) {
+  const runtime = fetchRuntime(name, path.join(work, 'runtimes'));
+  if (typeof runtime === 'string') return notRun(name, runtime);
+  const folder = path.join(work, name.replace(/\W+/g, '-'));
+  cpSync(app, folder, { recursive: true });
+  await useWith({ folder, manifest, env, runtime });
 }
 
 function pack() {
@@ -78,17 +112,26 @@ function checkContents(tarball) {
     .split('\n')
     .map((file) => file.replace(/^package\//, ''));
   const vectors = readdirSync(path.join(root, 'test/vectors')).filter((name) => name.endsWith('.json'));
+  const built = allTargets().map(productOf);
+  const here = productOf(ownNode().arch);
+  for (const file of built.filter((each) => each !== here && !existsSync(path.join(root, each)))) {
+    notRun(`the tarball holds ${file}`, 'it was not built (npm run build:cross)');
+  }
   const wanted = [
     'CHANGELOG.md',
+    'CONTRIBUTING.md',
     'LICENSE',
     'README.md',
+    'SECURITY.md',
     'package.json',
     manifest.bin.lockstep,
     'dist/memory/rules.wasm',
     'dist/memory/metadata.wasm',
     'dist/memory/metadata-scalar.wasm',
-    native,
-    ...['kernels.json', 'lockstep.fatbin', 'lockstep-old.ptx', 'lockstep.hip'].map((name) => `${kernels}/${name}`),
+    ...built.filter((each) => each === here || existsSync(path.join(root, each))),
+    ...['kernels.json', 'lockstep.fatbin', 'lockstep-old.ptx', 'lockstep.hip'].map(
+      (name) => `prebuilds/kernels/${name}`,
+    ),
     ...vectors.map((name) => `dist/vectors/${name}`),
     ...entryTargets(),
   ];
@@ -98,9 +141,9 @@ function checkContents(tarball) {
     files.some((file) => /^docs\/.*\.md$/.test(file)),
     'docs/ is missing',
   );
-  const stray = files.filter(
-    (file) => !/^(dist|prebuilds|docs|native\/include)\/|^(CHANGELOG\.md|LICENSE|README\.md|package\.json)$/.test(file),
-  );
+  const belongs =
+    /^(dist|prebuilds\/kernels|docs|native\/include)\/|^(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/;
+  const stray = files.filter((file) => !belongs.test(file) && !built.includes(file));
   insist(stray.length === 0, `does not belong there: ${stray.join(', ')}`);
   const hooks = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => name in manifest.scripts);
   insist(hooks.length === 0, `package.json runs ${hooks.join(', ')} when it is installed`);
@@ -124,140 +167,22 @@ function runBin(name, args) {
 function attwArguments(tarball) {
   // Neither a .wasm nor a .json entry point has types to resolve.
   const untyped = Object.keys(manifest.exports).filter((name) => /\.(wasm|json)$/.test(name));
-  return [
-    tarball,
-    '--profile',
-    'esm-only',
-    '--no-definitely-typed',
-    '--format',
-    'ascii',
-    '--exclude-entrypoints',
-    ...untyped,
-  ];
+  // require() where Node cannot require an ES module finds a file that throws, beside declarations of what it cannot load.
+  const how = ['--profile', 'esm-only', '--ignore-rules', 'false-esm', '--no-definitely-typed', '--format', 'ascii'];
+  return [tarball, ...how, '--exclude-entrypoints', ...untyped];
 }
 
 /** @param {string} tarball */
 function install(tarball) {
-  mkdirSync(place);
-  writeFileSync(path.join(place, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
-  const args = [
-    'install',
-    '--ignore-scripts',
-    '--no-audit',
-    '--no-fund',
-    '--prefer-offline',
-    '--loglevel=error',
-    tarball,
-  ];
-  const found = spawnSync('npm', args, { cwd: place, env, encoding: 'utf8' });
+  mkdirSync(app);
+  writeFileSync(path.join(app, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  const quiet = ['--no-audit', '--no-fund', '--prefer-offline', '--loglevel=error'];
+  const found = spawnSync('npm', ['install', '--ignore-scripts', ...quiet, tarball], {
+    cwd: app,
+    env,
+    encoding: 'utf8',
+  });
   insist(found.status === 0, found.stdout + found.stderr);
-  insist(existsSync(path.join(installed, native)), `${native} did not arrive`);
-}
-
-/** Every entry point as an importer writes it, patterns spelled out. */
-function entryPoints() {
-  return Object.entries(manifest.exports).flatMap(([name, target]) => {
-    const specifier = manifest.name + name.slice(1);
-    if (!name.includes('*')) return [specifier];
-    const [folder, ending] = target.split('*');
-    return readdirSync(path.join(installed, folder))
-      .filter((file) => file.endsWith(ending))
-      .map((file) => specifier.replace('*', file.slice(0, file.length - ending.length)));
-  });
-}
-
-/** @param {string} source a module to run in the folder of the installation @returns {string} what it printed */
-function runModule(source) {
-  const found = spawnSync(process.execPath, ['--input-type=module', '--eval', source], {
-    cwd: place,
-    env,
-    encoding: 'utf8',
-  });
-  insist(
-    found.status === 0 && found.stderr === '',
-    `${found.stdout}${found.stderr} (exit code ${found.status}, signal ${found.signal})`,
-  );
-  return found.stdout;
-}
-
-/** @param {string} specifier */
-function importEntry(specifier) {
-  const name = JSON.stringify(specifier);
-  if (specifier.endsWith('.wasm')) {
-    runModule(
-      `import { readFileSync } from 'node:fs'; new WebAssembly.Module(readFileSync(new URL(import.meta.resolve(${name}))));`,
-    );
-  } else if (specifier.endsWith('.json')) {
-    const text = runModule(
-      `import { createRequire } from 'node:module'; console.log(createRequire(import.meta.url)(${name}).version)`,
-    );
-    insist(text.trim() === manifest.version, `it is version ${text.trim()}`);
-  } else {
-    const text = runModule(`console.log(Object.keys(await import(${name})).length)`);
-    insist(Number(text) > 0, 'it exports nothing, or prints when it is imported');
-  }
-}
-
-/** @param {string[]} args @param {{ input?: string, status?: number }} [options] */
-function runCommand(args, { input = '', status = 0 } = {}) {
-  const command = path.join(place, 'node_modules/.bin/lockstep');
-  const found = spawnSync(command, args, {
-    cwd: place,
-    env,
-    encoding: 'utf8',
-    input,
-    timeout: 300_000,
-    maxBuffer: 1 << 28,
-  });
-  insist(
-    found.status === status,
-    `lockstep ${args.join(' ')} ended with ${found.status ?? found.signal ?? found.error}, expected ${status}\n${found.stdout ?? ''}\n${found.stderr ?? ''}`,
-  );
-  return found.stdout;
-}
-
-function runOnHost() {
-  const result = JSON.parse(runCommand(['run', '--requests', '20', '--ranks', '2', '--device', 'host', '--json']));
-  insist(typeof result.schemaVersion === 'number', 'no schemaVersion');
-  const { steps, mismatches, diverged, requests, ranks, device } = result;
-  const told = JSON.stringify({ steps, mismatches, diverged, requests, ranks, device });
-  insist(steps > 0 && mismatches === 0 && diverged === 0 && requests === 20 && ranks === 2 && device === 'host', told);
-}
-
-function conformance() {
-  const result = JSON.parse(runCommand(['conformance', '--json']));
-  insist(result.passed > 0 && result.failed === 0, JSON.stringify({ passed: result.passed, failed: result.failed }));
-}
-
-/** Three decodes, planned to the end: they run as the graph of four, the fourth being padding. */
-function planStep() {
-  runModule(`
-    import { createPlanner, decodePlan, LOCKSTEP_POLICY } from '${manifest.name}/planner';
-    const limits = { maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 1024, blockSize: 16, numBlocks: 100 };
-    const plan = decodePlan({ sizes: [1, 2, 4, 8], limits: { ...limits, queryLen: 1 }, policy: LOCKSTEP_POLICY });
-    const planner = await createPlanner({ limits, plan });
-    for (const block of [7, 9, 4]) {
-      const row = planner.requests.add({ blockIds: [block], numComputedTokens: 5 });
-      planner.requests.schedule(row, { phase: 'decode', queryLen: 1, inputIds: Int32Array.of(block) });
-    }
-    planner.vote();
-    const decision = planner.resolve(planner.table);
-    const slots = planner.build(decision).tensors.slotMapping.subarray(0, 4).join();
-    const found = [decision.run, decision.paddedTokens, slots].join(' ');
-    if (found !== 'full 4 117,149,69,-1') throw new Error(found);
-    planner.dispose();
-  `);
-}
-
-function explain() {
-  const requests = [{ phase: 'decode', queryLen: 1, numComputedTokens: 20, blockIds: [1, 2] }];
-  const [line = ''] = runCommand(['explain', '--json'], {
-    input: `${JSON.stringify({ ranks: [{ requests }, { requests }] })}\n`,
-  }).split('\n');
-  const result = JSON.parse(line);
-  insist(result.votes.length === 2 && result.decision !== undefined && result.tensors.length > 0, line);
-}
-
-function refusesToRun() {
-  runCommand(['run', '--requests', '20', '--ranks', '2', '--device', 'host', '--json'], { status: 3 });
+  const native = productOf(ownNode().arch);
+  insist(existsSync(path.join(app, 'node_modules', manifest.name, native)), `${native} did not arrive`);
 }

@@ -8,7 +8,7 @@ import { addon } from './setup/addon.mjs';
 import { SetupError } from './setup/child.mjs';
 import { Claim } from './setup/claim.mjs';
 import { compile, copies, pruneDist, rules } from './setup/dist.mjs';
-import { installPackages, missingForPackages, reasonToInstall } from './setup/packages.mjs';
+import { installPackages, libcOf, missingForPackages, reasonToInstall } from './setup/packages.mjs';
 import { missingFor, runStep } from './setup/step.mjs';
 
 const OLDEST_NODE = [20, 19];
@@ -88,8 +88,9 @@ function checkPrograms(steps, context) {
 
 /** @param {import('./setup/step.mjs').Context} context */
 function stepsFor({ say: tell }) {
-  if (process.platform === 'linux') return [compile, rules, copies, addon];
-  tell(`the addon is built on Linux alone: on ${process.platform} the planner works and devices are not available`);
+  const here = process.platform === 'linux' ? libcOf() : process.platform;
+  if (here === 'glibc') return [compile, rules, copies, addon];
+  tell(`the addon is built on Linux with glibc alone: on ${here} the planner works and devices are not available`);
   return [compile, rules, copies];
 }
 

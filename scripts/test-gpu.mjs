@@ -176,7 +176,7 @@ function replay(timeout) {
 }
 
 function kernels() {
-  const place = path.join(root, 'prebuilds', `${process.platform}-${process.arch}`, 'kernels');
+  const place = path.join(root, 'prebuilds/kernels');
   if (!existsSync(place)) throw new Error(`${place} is not there: run npm run setup`);
   return place;
 }

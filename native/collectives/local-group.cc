@@ -5,6 +5,8 @@
 #include <thread>
 #include <unordered_map>
 
+#include "core/pause.h"
+
 namespace lockstep {
 
 namespace {
@@ -68,7 +70,7 @@ bool LocalGroup::arrived(uint64_t exchange, double ms) {
     static const auto cores = static_cast<int32_t>(std::thread::hardware_concurrency());
     const auto start = std::chrono::steady_clock::now();
     while (size <= cores && !over() && std::chrono::steady_clock::now() - start < looks_for) {
-      for (int i = 0; i < 32; i++) __builtin_ia32_pause();
+      pause_briefly();
     }
     std::unique_lock<std::mutex> lock(mutex_);
     waiters_++;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <thread>
 
+#include "core/pause.h"
+
 namespace lockstep {
 
 // Looks until `reached()` or `ms` milliseconds have passed; what it returned last. At first without sleeping: the shortest sleep
@@ -19,9 +21,7 @@ bool poll(double ms, Reached reached) {
     const auto now = Clock::now();
     if (now >= end) return false;
     if (now - start < spins_for) {
-#if defined(__x86_64__)
-      for (int i = 0; i < 32; i++) __builtin_ia32_pause();
-#endif
+      pause_briefly();
       continue;
     }
     // A fraction of the time waited so far.

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <limits>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <thread>
 
 #include "core/backend.h"
+#include "core/condition-variable.h"
 
 namespace lockstep {
 

@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
 #include <mutex>
 #include <system_error>
 #include <thread>
+
+#include "core/condition-variable.h"
 
 namespace lockstep {
 

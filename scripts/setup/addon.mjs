@@ -5,26 +5,30 @@ import { isOnPath, runChild, SetupError } from './child.mjs';
 import { listFiles, placeFile } from './files.mjs';
 import { hashAll, hashRules } from './step.mjs';
 
-const PRODUCT = `prebuilds/${process.platform}-${process.arch}/lockstep.node`;
+const PRODUCT = productOf(process.arch);
 /** What the compiler reads from the environment. */
 const SETTINGS = ['CC', 'CXX', 'CFLAGS', 'CXXFLAGS', 'CPPFLAGS', 'LDFLAGS'];
+
+/**
+ * Where the addon for a processor lies in the package.
+ * @param {string} arch as `process.arch` has it
+ */
+export function productOf(arch) {
+  return `prebuilds/${process.platform}-${arch}/lockstep.node`;
+}
 
 /** @type {import('./step.mjs').Step} */
 export const addon = {
   name: 'addon',
   does: `compile native/ and wasm/ to ${PRODUCT} with node-gyp`,
   inputs: ({ root }) => ({
-    ...hashAll(root, listFiles(root, 'native', isOurs)),
-    ...hashAll(
-      root,
-      listFiles(root, 'wasm', (file) => /\.(cc|h)$/.test(file)),
-    ),
+    ...hashAll(root, addonSources(root)),
     ...hashAll(root, ['package-lock.json', 'scripts/setup/addon.mjs']),
-    ...hashRules(Object.fromEntries(SETTINGS.map((name) => [`$${name}`, process.env[name] ?? '']))),
+    ...hashRules(settings()),
     'the version of Node': process.version,
-    'the compiler': compilerVersion(),
+    'the compiler': versionOf(compiler()),
   }),
-  missing: () => [compiler()[0], process.env.MAKE || 'make', python()].filter((tool) => !isOnPath(tool)),
+  missing: () => [compiler()[0], ...builders()].filter((tool) => !isOnPath(tool)),
   remedy: "apt-get install -y g++ make python3 (or your system's packages for them)",
   async build(context, changed) {
     const { root } = context;
@@ -41,6 +45,21 @@ export const addon = {
     return [PRODUCT];
   },
 };
+
+/** What the addon is compiled from. @param {string} root @returns {string[]} */
+export function addonSources(root) {
+  return [...listFiles(root, 'native', isOurs), ...listFiles(root, 'wasm', (file) => /\.(cc|h)$/.test(file))];
+}
+
+/** What the compiler reads from the environment, by its name there. @returns {Record<string, string>} */
+export function settings() {
+  return Object.fromEntries(SETTINGS.map((name) => [`$${name}`, process.env[name] ?? '']));
+}
+
+/** What node-gyp runs beside the compiler. */
+export function builders() {
+  return [process.env.MAKE || 'make', python()];
+}
 
 /** gyp writes makefiles for the targets of node-addon-api to native/node_modules. Images of GPU kernels are not linked. @param {string} file */
 function isOurs(file) {
@@ -63,13 +82,13 @@ function canBuildUpon(root, changed) {
 }
 
 /** Node's own headers where they are installed with it: node-gyp would download them. */
-function headersOfNode() {
+export function headersOfNode() {
   const prefix = path.dirname(path.dirname(process.execPath));
   return existsSync(path.join(prefix, 'include/node/common.gypi')) ? [`--nodedir=${prefix}`] : [];
 }
 
 /** The C++ compiler, and what comes before its own arguments: CXX may be `ccache g++`. @returns {[string, ...string[]]} */
-function compiler() {
+export function compiler() {
   const [command = 'g++', ...before] = (process.env.CXX ?? '').split(' ').filter((word) => word !== '');
   return [command, ...before];
 }
@@ -78,9 +97,11 @@ function python() {
   return process.env.npm_config_python || process.env.NODE_GYP_FORCE_PYTHON || process.env.PYTHON || 'python3';
 }
 
-/** Undefined where there is no compiler: an addon that lies there needs none. */
-function compilerVersion() {
-  const [command, ...before] = compiler();
+/**
+ * Undefined where there is no such compiler: an addon that lies there needs none.
+ * @param {[string, ...string[]]} command
+ */
+export function versionOf([command, ...before]) {
   const found = spawnSync(command, [...before, '--version'], { encoding: 'utf8', shell: false });
   return found.status === 0 ? found.stdout.split('\n')[0] : undefined;
 }

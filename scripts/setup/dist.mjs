@@ -28,7 +28,7 @@ export const compile = {
   inputs: ({ root }) => ({
     ...hashAll(
       root,
-      listFiles(root, 'src', (file) => file.endsWith('.ts') || file.endsWith('.json')),
+      listFiles(root, 'src', (file) => /\.(c?ts|json)$/.test(file)),
     ),
     ...hashAll(root, ['tsconfig.json', 'package.json', 'package-lock.json', 'scripts/setup/dist.mjs']),
   }),
@@ -81,7 +81,7 @@ export const rules = {
 };
 
 /**
- * What travels in dist, or beside the addon, as it is in the tree, by its place there.
+ * What travels in dist, or beside the addons, as it is in the tree, by its place there.
  * @param {string} root
  * @returns {Map<string, string>}
  */
@@ -91,19 +91,18 @@ function copiesOf(root) {
   const scripts = listFiles(root, 'src', (file) => file.endsWith('.py'));
   // nvcc's PTX is in the fatbin too; as text it is for tests.
   const images = listFiles(root, BUILT, (file) => !file.endsWith('/lockstep.ptx'));
-  const beside = `prebuilds/${process.platform}-${process.arch}/kernels`;
   return new Map([
     ...modules.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^wasm/, 'dist/memory')])),
     ...vectors.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^test\/vectors/, 'dist/vectors')])),
     ...scripts.map((file) => /** @type {[string, string]} */ ([file, file.replace(/^src/, 'dist')])),
-    ...images.map((file) => /** @type {[string, string]} */ ([file, file.replace(BUILT, beside)])),
+    ...images.map((file) => /** @type {[string, string]} */ ([file, file.replace(BUILT, 'prebuilds/kernels')])),
   ]);
 }
 
 /** @type {Step} */
 export const copies = {
   name: 'copies',
-  does: 'copy the committed C++ modules, the engine vectors and the Python scripts to dist/, the GPU kernels beside the addon',
+  does: 'copy the committed C++ modules, the engine vectors and the Python scripts to dist/, the GPU kernels beside the addons',
   inputs: ({ root }) => ({
     ...hashAll(root, [...copiesOf(root).keys()]),
     ...hashAll(root, ['scripts/setup/dist.mjs', 'scripts/kernels/sources.mjs']),

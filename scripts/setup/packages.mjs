@@ -146,7 +146,8 @@ function mustBeInstalled({ optional, os, cpu, libc }) {
 /** @type {string | undefined} */
 let libcName;
 
-function libcOf() {
+/** The C library that Node runs on: 'glibc' or 'musl'. */
+export function libcOf() {
   if (libcName === undefined) {
     const report = /** @type {any} */ (process.report);
     report.excludeNetwork = true;

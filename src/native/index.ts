@@ -65,7 +65,7 @@ export function loadNative(): NativeAddon {
     throw new LockstepError(
       'ERR_NATIVE_UNAVAILABLE',
       `The native addon cannot be loaded for ${target}: ${attempt}. Planning works without it; for devices, ` +
-        'use Linux on x64 with Node 20.19 or newer, and run `npm run setup` in a source checkout.',
+        'use Linux with glibc on x64 or arm64 and Node 20.19 or newer, and run `npm run setup` in a source checkout.',
       { attempts, target },
     );
   }
@@ -87,6 +87,29 @@ function tryLoad(file: string): NativeAddon | string {
     }
     return addon;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    const reason = error instanceof Error ? error.message : String(error);
+    return isGlibc()
+      ? reason
+      : `it is built for glibc, and this Node runs on another C library, such as Alpine's musl (${reason})`;
+  }
+}
+
+/** What is read of Node's report on itself. */
+interface Report {
+  excludeNetwork?: boolean;
+  getReport(): { readonly header: { readonly glibcVersionRuntime?: string } };
+}
+
+/** Whether this process runs on glibc, as far as it says so. */
+function isGlibc(): boolean {
+  const report = process.report as unknown as Report | undefined;
+  if (typeof report?.getReport !== 'function') return true;
+  const before = report.excludeNetwork;
+  // It would ask the names of all network interfaces, which may take seconds.
+  report.excludeNetwork = true;
+  try {
+    return report.getReport().header.glibcVersionRuntime !== undefined;
+  } finally {
+    report.excludeNetwork = before;
   }
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** Code for GPUs that lies beside the addon. */
+/** Code for GPUs that lies beside the addons. */
 export interface KernelImage {
   readonly file: string;
   /** Machine code, PTX that the driver compiles, or HIP source that is compiled for a card. */
@@ -11,7 +11,8 @@ export interface KernelImage {
   readonly driver?: string;
 }
 
-const FOLDER = `../../prebuilds/${process.platform}-${process.arch}/kernels/`;
+/** One for every platform: what it holds is for GPUs. */
+const FOLDER = '../../prebuilds/kernels/';
 
 /** What `npm run build:kernels` made, as it says itself; null where the package holds none. */
 export function kernelImages(): readonly KernelImage[] | null {

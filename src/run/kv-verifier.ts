@@ -73,7 +73,7 @@ export class KvVerifier implements RunWork {
     for (const { request, start, queryLen } of this.#wantedChunks) {
       const length = start + queryLen;
       const bytes = this.#ledger.historyBytes(request);
-      if (bytes.compare(foundBytes, from * 4, (from + length) * 4, 0, length * 4) !== 0) {
+      if (!bytes.subarray(0, length * 4).equals(foundBytes.subarray(from * 4, (from + length) * 4))) {
         const expected = this.#ledger.history(request);
         for (let position = 0; position < length; position++) {
           if (found[from + position] === expected[position]) continue;

@@ -70,6 +70,9 @@ describe('loadNative', () => {
     expect(reasonOf("Object.defineProperty(process, 'platform', { value: 'darwin' });")).toBe(
       'the addon is built for Linux, this is darwin',
     );
+    expect(reasonOf('process.report.getReport = () => ({ header: {} });')).toContain(
+      "it is built for glibc, and this Node runs on another C library, such as Alpine's musl (",
+    );
     rmSync(file);
   });
 
