@@ -29,8 +29,12 @@ export {
   BATCH_SHAPE,
   type BatchDocument,
   type BatchExplanation,
+  candidateLines,
   type ExplainOptions,
   explainBatch,
   explanationText,
+  gatherText,
+  reasonText,
+  runText,
 } from '../explain/index.js';
 export type { CheckedPolicy } from '../policy/index.js';
