@@ -136,7 +136,8 @@ export function scoreEngines(
       memory,
       counted.map(({ tokens }) => tokens),
     );
-    const score = scorePlan(steps, costs, scoredGraphs(captured, steps, limits, compared));
+    const scored = scoredGraphs(captured, steps, limits, compared);
+    const score = scorePlan(steps, costs, scored);
     return {
       engine,
       ...score,
@@ -145,6 +146,7 @@ export function scoreEngines(
       captureSeconds: seconds,
       version: captured.profile.version,
       mode: captured.mode,
+      sizes: scored.decode,
       graphKinds: { decode, mixed, piecewise },
       notes: [...captured.notes],
     };
