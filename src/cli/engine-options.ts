@@ -1,7 +1,14 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Limits } from '../config.js';
-import { type EngineProfile, engineCapture, engineOfPolicy, profileLimits, type ReadProfile, readProfile } from '../engines/index.js';
+import {
+  type EngineProfile,
+  engineCapture,
+  engineOfPolicy,
+  profileLimits,
+  type ReadProfile,
+  readProfile,
+} from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { GpuName } from '../names.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';

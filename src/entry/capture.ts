@@ -75,4 +75,11 @@ export {
   type UnseenScore,
   uncapturedMaxima,
 } from '../capture/index.js';
-export { type FileOptions, type PlanFile, planFileText, readPlanFile, readPolicy, writePlanFile } from '../formats/index.js';
+export {
+  type FileOptions,
+  type PlanFile,
+  planFileText,
+  readPlanFile,
+  readPolicy,
+  writePlanFile,
+} from '../formats/index.js';
