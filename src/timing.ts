@@ -74,3 +74,11 @@ class WordSleeper implements Sleeper {
     this.#signal?.removeEventListener('abort', this.#onAbort);
   }
 }
+
+/** Without the millisecond that a timer waits, where there is such a pause. A browser has none. */
+const soon: (resume: () => void) => unknown = globalThis.setImmediate ?? setTimeout;
+
+/** Lets the event loop run: timers, messages and signals of this thread are served before it resolves. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => soon(resolve));
+}

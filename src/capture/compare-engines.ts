@@ -150,6 +150,7 @@ export async function scoreEngines(
       captureSeconds: seconds,
       version: captured.profile.version,
       mode: captured.mode,
+      sizes: scoredGraphs(captured, steps, limits, compared).decode,
       graphKinds: { decode, mixed, piecewise },
       notes: [...captured.notes],
     });

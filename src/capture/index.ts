@@ -8,7 +8,6 @@ export {
 } from './audit-keys.js';
 export type { PlanBudget } from './budget.js';
 export { decodeCounts } from './choices.js';
-export { defaultGraphs } from './compare-engines.js';
 export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder/ladder-audit.js';
 export { type SharedBudget, shareGraphs } from './ladder/ladder-budget.js';
 export { LadderCurve, type OptimalLadder } from './ladder/ladder-curve.js';
@@ -32,6 +31,7 @@ export {
   prefillSlots,
 } from './mixed/mixed-grid.js';
 export { costsOfLog, LOG_TIMES, largestDecode, type PlanCosts, planCosts } from './plan-costs.js';
+export { captureCostOfLog, costsOfSteps, planDefaults, runsInPieces } from './plan-defaults.js';
 export type {
   AsRanScore,
   CapturedScore,

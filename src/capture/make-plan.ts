@@ -1,9 +1,9 @@
-import { setImmediate } from 'node:timers/promises';
 import { checkHas, checkList, checkOptions, Faults, type Limits } from '../config.js';
 import type { EngineName, EngineProfile } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
+import { nextTurn } from '../timing.js';
 import { type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
 import { budgetName, choose, chooseRobust, type PlanBudget, spareGraphs } from './budget.js';
 import {
@@ -175,7 +175,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   }
   const phase = async (name: PlanPhase): Promise<void> => {
     options.onPhase?.(name);
-    await setImmediate();
+    await nextTurn();
     if (options.signal?.aborted !== true) return;
     const { reason: cause } = options.signal;
     throw new LockstepError(

@@ -33,6 +33,8 @@ export interface EngineScore extends CapturedScore {
   readonly version: string;
   /** The mode that the engine ends up with. */
   readonly mode: GraphModeName;
+  /** Sizes that its decodes run on, in tokens, ascending. */
+  readonly sizes: readonly number[];
   /** All that it captures, by the steps that the graphs hold; `graphs` are those of the kinds that are planned for. */
   readonly graphKinds: GraphKinds;
   /** Caveats of the comparison. */

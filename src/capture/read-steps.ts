@@ -1,11 +1,11 @@
-import { statSync } from 'node:fs';
 import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
 import { checkHas, checkOptions, completeLimits, Faults } from '../config.js';
 import { readEngineRun } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { checkAborted, readHead, readText, sourceName } from '../input/index.js';
+import { checkAborted, isPipe, readHead, readText, sourceName } from '../input/index.js';
 import { loadModules } from '../memory/index.js';
 import type { Policy } from '../policy/index.js';
+import { nextTurn } from '../timing.js';
 import {
   ADMITTING_OPTIONS,
   admissionAdvice,
@@ -108,15 +108,6 @@ export async function detectSource(
   }
 }
 
-/** Whether a path is a pipe. Any other problem with it is left to its reader. */
-function isPipe(path: string): boolean {
-  try {
-    return statSync(path).isFIFO();
-  } catch {
-    return false;
-  }
-}
-
 /**
  * Schedules requests, has every rank vote on its batches, and counts what the ranks agree on where no graph is captured yet; time is
  * the simulated clock. Errors: ERR_CONFIG_INVALID (limits that no planner takes), ERR_INPUT_INVALID (no step), ERR_PLAN_CAPACITY,
@@ -166,7 +157,7 @@ export async function scheduledSteps(requests: RequestTable, options: CountOptio
     }
     if (performance.now() - last < SLICE_MS) continue;
     onProgress?.({ steps, finished: model.stats.finished + model.stats.rejected });
-    await new Promise(setImmediate);
+    await nextTurn();
     checkAborted(signal, 'the schedule');
     last = performance.now();
   }

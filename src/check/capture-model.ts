@@ -51,7 +51,8 @@ export function captureStates(keys: number, ranks: number): number {
   return keys * (ranks + 1) * ANSWERS.length;
 }
 
-function brokenBy(
+/** The property that the ranks' moves break, if one. `room`: which ranks can run the key. */
+export function brokenBy(
   room: readonly boolean[],
   moves: readonly Move[],
   onAsymmetric: OnAsymmetric,
@@ -105,7 +106,8 @@ export function captureTrace(
   ];
 }
 
-function endOf(
+/** How it ends for ranks whose moves break a property. */
+export function endOf(
   key: CaptureKey,
   index: number,
   room: readonly boolean[],

@@ -1,6 +1,7 @@
 import { checkHas, checkOptions, Faults } from '../config.js';
 import { MAX_CHECK_RANKS, PROPERTIES } from '../layout/index.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../memory/index.js';
+import { nextTurn } from '../timing.js';
 import { captureStates, exploreCapture } from './capture-model.js';
 import { CheckPool, defaultWorkers, hasWorkers } from './check-pool.js';
 import { type CheckedRules, rulesOf } from './checked-rules.js';
@@ -169,15 +170,12 @@ function checkSizes(ranks: number, replicaSize: number, workers: number): void {
   faults.throwIfAny('This check');
 }
 
-/** Without the millisecond that a timer waits, where there is such a pause. A browser has none. */
-const pause: (resume: (value: unknown) => void) => unknown = globalThis.setImmediate ?? setTimeout;
-
 /** Explores here, and yields to the event loop after each slice. */
 function inThisThread(explorer: TableExplorer): SliceExplorer {
   return {
     explore: async (slice) => {
       const findings = explorer.explore(slice);
-      await new Promise((resume) => pause(resume));
+      await nextTurn();
       return findings;
     },
   };

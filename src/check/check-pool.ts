@@ -65,7 +65,9 @@ class PooledWorker {
     const threads = builtin<typeof import('node:worker_threads')>('node:worker_threads');
     if (threads === undefined) throw new TypeError('there are no worker threads here');
     const { Worker } = threads;
-    this.#worker = new Worker(new URL('./check-worker.js', import.meta.url), { workerData: data });
+    // Not for bundlers, which would take it along: where they put it, there are no such threads.
+    const file = './check-worker.js';
+    this.#worker = new Worker(new URL(file, import.meta.url), { workerData: data });
     this.#worker.on('message', (findings: SliceFindings) => this.#asked?.resolve(findings));
     this.#worker.on('error', (error) => this.#break(error));
     this.#worker.on('exit', (code) => this.#break(new Error(`a worker of the checker ended with exit code ${code}`)));

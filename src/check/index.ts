@@ -16,4 +16,5 @@ export {
   type StandardDomainOptions,
   standardDomain,
 } from './standard-domain.js';
+export { type PlayedStory, playStory, type Story } from './story.js';
 export { type TraceLine, traceText } from './trace.js';

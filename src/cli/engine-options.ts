@@ -1,7 +1,14 @@
 import { existsSync, statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { Limits } from '../config.js';
-import { type EngineProfile, engineCapture, engineOfPolicy, type ReadProfile, readProfile } from '../engines/index.js';
+import {
+  type EngineProfile,
+  engineCapture,
+  engineOfPolicy,
+  profileLimits,
+  type ReadProfile,
+  readProfile,
+} from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { GpuName } from '../names.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -111,11 +118,7 @@ export function withEngineLimits<T extends Partial<Limits>>(
   command: Command,
 ): T {
   if (setting === null) return flags;
-  const { draftSchedule } = setting.profile;
-  const queryLen = draftSchedule
-    ? 1 + Math.max(0, ...draftSchedule.map(({ drafts }) => drafts))
-    : setting.profile.queryLen;
-  const own = { ...setting.profile, ...(queryLen !== undefined && { queryLen }) };
+  const own = profileLimits(setting.profile);
   const limits = LIMITS.filter((name) => !isGiven(command, name) && own[name] !== undefined);
   return { ...flags, ...Object.fromEntries(limits.map((name) => [name, own[name]])) };
 }

@@ -1,4 +1,4 @@
-import type { LogRun, PlanBudget } from '../capture/index.js';
+import type { PlanBudget } from '../capture/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { CAPTURE_COSTS, type CaptureCost, captureCost, fitCaptureCost, readCaptureLog } from '../workload/index.js';
 import { warnOfLog } from './stdin.js';
@@ -11,17 +11,8 @@ export interface BudgetFlags {
   readonly graphMemory?: number;
 }
 
-/** Default budgets, as a loss of time; steps with a prefill have many more sizes, and so a larger one. */
-const DEFAULT_TIME_LOSS = 0.001;
-const DEFAULT_MIXED_TIME_LOSS = 0.05;
-
-/** Whether the user set a budget. */
-export function hasBudget({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags): boolean {
-  return [graphs, maxTimeLoss, maxPadding, graphMemory].some((most) => most !== undefined);
-}
-
-/** The budget of a plan. Errors: ERR_CONFIG_INVALID where several are given. */
-export function budgetOf({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags, mixed: boolean): PlanBudget {
+/** The budget that is given, if one is. Errors: ERR_CONFIG_INVALID where several are. */
+export function budgetOf({ graphs, maxTimeLoss, maxPadding, graphMemory }: BudgetFlags): PlanBudget | undefined {
   const given = [
     ['--graphs', 'graphs', graphs],
     ['--max-time-loss', 'time-loss', maxTimeLoss],
@@ -37,8 +28,7 @@ export function budgetOf({ graphs, maxTimeLoss, maxPadding, graphMemory }: Budge
       { options: names },
     );
   }
-  if (one === undefined) return { kind: 'time-loss', most: mixed ? DEFAULT_MIXED_TIME_LOSS : DEFAULT_TIME_LOSS };
-  return { kind: one[1], most: one[2] as number };
+  return one === undefined ? undefined : { kind: one[1], most: one[2] as number };
 }
 
 /** A published capture cost by name, else one fitted to a capture log. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID. */
@@ -55,19 +45,4 @@ export async function captureCostOf(nameOrFile: string, signal: AbortSignal): Pr
     await readCaptureLog(nameOrFile, { signal, onIncomplete: (why) => warnOfLog(nameOrFile, why) }),
     nameOrFile,
   ).cost;
-}
-
-/** What an engine's log says that capturing took, spread evenly over its graphs; null where it does not say how many there are. */
-export function captureCostOfLog(log: LogRun | null | undefined): CaptureCost | null {
-  const capture = log?.capture ?? null;
-  const graphs = log?.captured?.length ?? 0;
-  if (capture === null || graphs === 0) return null;
-  return {
-    name: 'log',
-    source: `the log: ${graphs} graphs, ${capture.bytes} bytes, ${capture.seconds} s`,
-    poolBytesPerToken: 0,
-    bytesPerGraph: capture.bytes / graphs,
-    firstSeconds: 0,
-    secondsPerGraph: capture.seconds / graphs,
-  };
 }

@@ -2,9 +2,9 @@ import type { Command } from 'commander';
 import {
   type CountedSteps,
   type CountOptions,
+  captureCostOfLog,
   checkPlanOptions,
-  costsOfLog,
-  defaultGraphs,
+  costsOfSteps,
   detectSource,
   engineSteps,
   loggedSteps,
@@ -14,12 +14,14 @@ import {
   PLAN_PHASES,
   type PlanDocument,
   planCosts,
+  planDefaults,
   planKeys,
+  runsInPieces,
   type StepSource,
   scheduledSteps,
 } from '../capture/index.js';
 import { completeLimits, type DraftTier, type Limits } from '../config.js';
-import { ENGINE_LOG_KINDS, readEngineLog } from '../engines/index.js';
+import { ENGINE_LOG_KINDS } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
@@ -41,7 +43,7 @@ import {
 } from './engine-options.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
-import { type BudgetFlags, budgetOf, captureCostOf, captureCostOfLog, hasBudget } from './plan-options.js';
+import { type BudgetFlags, budgetOf, captureCostOf } from './plan-options.js';
 import { planReport } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
@@ -87,18 +89,8 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
   const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
   const { split, sizeMultiple, include, objective, maxSize } = flags;
-  // Without a budget a plan has no more graphs than the engine that it is compared with first.
-  const mostGraphs = hasBudget(flags) ? undefined : defaultGraphs(limits, mixed);
-  const numbers = {
-    limits,
-    budget: budgetOf(flags, mixed),
-    objective,
-    mostGraphs,
-    maxSize,
-    split,
-    sizeMultiple,
-    include,
-  };
+  const defaults = planDefaults(budgetOf(flags), limits, mixed);
+  const numbers = { limits, ...defaults, objective, maxSize, split, sizeMultiple, include };
   checkPlanOptions(numbers);
   if (mixed) checkMixed(policy, flags.ranks);
   // Every fault of the options is reported before a long trace is read.
@@ -111,23 +103,21 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   );
   await checkWritable([out], signal);
   if (source.file === undefined) await checkNothingWaits();
-  const costSource = costSourceOf(flags);
-  const asked = await planCosts(limits, mixed, costSource, signal, policy);
+  const asked = await planCosts(limits, mixed, costSourceOf(flags), signal, policy);
   const published = await captureCostOf(flags.captureCost, signal);
   const steps = await readSteps(source, flags, step);
   // What the log itself tells of times and captures counts unless something else was asked for.
-  const costs = (costSource === null && costsOfLog(steps.log?.times ?? [], asked)) || asked;
+  const costs = costsOfSteps(steps, asked);
   const toldCost = command.getOptionValueSource('captureCost') === 'default' ? captureCostOfLog(steps.log) : null;
   const memory = toldCost ?? published;
   const document = await shownPlan(steps, {
     ...numbers,
-    beyondLeast: !hasBudget(flags),
     policy,
     costs,
     memory,
     mixed,
     ranks: flags.ranks,
-    pieces: steps.kind === 'engine-log' && (await runsInPieces(source.file, signal)),
+    pieces: steps.kind === 'engine-log' && (await isOfPieces(source.file, signal)),
     engineProfile: gpuOf(flags),
     engine: setting?.profile,
   });
@@ -157,14 +147,8 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
 }
 
 /** Whether the log of a file is of an engine whose graphs are all piecewise. What can be read only once is not read again. */
-async function runsInPieces(file: string | undefined, signal: AbortSignal): Promise<boolean> {
-  if (file === undefined || file === STDIN) return false;
-  const { engine, batches } = await readEngineLog(file, { signal });
-  return (
-    engine === 'vllm' &&
-    batches.some(({ mode }) => mode === 'piecewise') &&
-    batches.every(({ mode }) => mode !== 'full')
-  );
+async function isOfPieces(file: string | undefined, signal: AbortSignal): Promise<boolean> {
+  return file !== undefined && file !== STDIN && (await runsInPieces(file, signal));
 }
 
 /** Throws ERR_INPUT_INVALID if standard input holds data that no argument names. It does not wait for any. */

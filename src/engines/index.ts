@@ -49,6 +49,7 @@ export {
   type EngineProfile,
   GPU_MEMORY_GB,
   type GraphModeName,
+  profileLimits,
 } from './profile/engine-profile.js';
 export { type ReadProfile, readProfile } from './profile/read-profile.js';
 export { ENGINE_RULES, type EngineRule, type RuleVersion, ruleVersions } from './rule-versions.js';

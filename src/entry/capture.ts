@@ -11,8 +11,10 @@ export {
   type CountedSteps,
   type CountedTables,
   type CountOptions,
+  captureCostOfLog,
   checkPlanOptions,
   costsOfLog,
+  costsOfSteps,
   type DecodeRange,
   decodeCounts,
   detectSource,
@@ -59,9 +61,11 @@ export {
   type PlanScore,
   type PlanTwin,
   planCosts,
+  planDefaults,
   planKeys,
   prefillSlots,
   type RanSteps,
+  runsInPieces,
   type ScheduleProgress,
   type SharedBudget,
   type StepSource,
@@ -75,4 +79,11 @@ export {
   uncapturedMaxima,
   type VoteTables,
 } from '../capture/index.js';
-export { type FileOptions, type PlanFile, readPlanFile, readPolicy, writePlanFile } from '../formats/index.js';
+export {
+  type FileOptions,
+  type PlanFile,
+  planFileText,
+  readPlanFile,
+  readPolicy,
+  writePlanFile,
+} from '../formats/index.js';

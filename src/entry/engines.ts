@@ -66,6 +66,7 @@ export {
   parseFlags,
   parseLadder,
   policyNames,
+  profileLimits,
   type ReadProfile,
   type RuleVersion,
   readEngineLog,

@@ -2,6 +2,7 @@ export { LogWriter } from './log-writer.js';
 export {
   type FileOptions,
   type PlanFile,
+  planFileText,
   readCheckedPlanFile,
   readPlanFile,
   readPolicy,

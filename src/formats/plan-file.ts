@@ -35,9 +35,13 @@ export function writePlanFile(
   plan: CapturePlan,
   { signal }: FileOptions = {},
 ): Promise<void> {
+  return writeDocument(path, planFileText(policy, plan), signal);
+}
+
+/** The text of a plan file: a policy and the keys captured under it. Errors: ERR_INPUT_INVALID. */
+export function planFileText(policy: Policy, plan: CapturePlan): string {
   checkHas('a capture plan', plan, ['keys']);
-  const document = { schemaVersion: 1, policy, keys: plan.keys };
-  return writeDocument(path, `${JSON.stringify(document, null, 2)}\n`, signal);
+  return `${JSON.stringify({ schemaVersion: 1, policy, keys: plan.keys }, null, 2)}\n`;
 }
 
 /** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it; ERR_ABORTED. */

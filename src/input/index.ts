@@ -1,3 +1,4 @@
+export { isPipe } from '#open-path';
 export { type CsvRow, csvFields, csvRows, readCsv } from './csv.js';
 export { type LineBlock, readLineBlocks } from './lines.js';
 export { lineRefusal, MAX_LINE_CHARACTERS, type RefuseLine } from './refusal.js';

@@ -1,4 +1,4 @@
-import { close, constants, createReadStream, fstat, open } from 'node:fs';
+import { close, constants, createReadStream, fstat, open, statSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { pipeline, type Readable } from 'node:stream';
 import { isatty, ReadStream } from 'node:tty';
@@ -29,4 +29,13 @@ async function openBytes(path: string | URL): Promise<Readable> {
   if (!facts.isCharacterDevice()) return createReadStream('', { fd: descriptor });
   await closeFile(descriptor);
   return createReadStream(path);
+}
+
+/** Whether a path is a pipe, which can be read only once. Any other problem with it is left to its reader. */
+export function isPipe(path: string): boolean {
+  try {
+    return statSync(path).isFIFO();
+  } catch {
+    return false;
+  }
 }

@@ -58,7 +58,9 @@ let loaded: NativeAddon | undefined;
 export function loadNative(): NativeAddon {
   if (loaded !== undefined) return loaded;
   const target = `${process.platform}-${process.arch}`;
-  const file = fileURLToPath(new URL(`../../prebuilds/${target}/lockstep.node`, import.meta.url));
+  // A name of its own: bundlers take along whatever an address in its place would name.
+  const beside = `../../prebuilds/${target}/lockstep.node`;
+  const file = fileURLToPath(new URL(beside, import.meta.url));
   const attempt = tryLoad(file);
   if (typeof attempt === 'string') {
     const attempts: NativeAttempt[] = [{ file, reason: attempt }];

@@ -29,3 +29,10 @@ export {
 } from './run-workload.js';
 export { type SimulateControl, type SimulateSummary, Simulation, simulate } from './simulate.js';
 export { completeSimulateOptions, type SimulateOptions } from './simulate-options.js';
+export {
+  type DecodeSize,
+  type RankTimeline,
+  StepTimeline,
+  type TimelineDocument,
+  type TimelineSpan,
+} from './step-timeline.js';

@@ -77,11 +77,11 @@ export class RequestColumns {
   toShared(): SharedRequests {
     const length = this.#length;
     const shared = {
-      arrivalMs: new SharedArrayBuffer(length * 8),
-      inputTokens: new SharedArrayBuffer(length * 4),
-      outputTokens: new SharedArrayBuffer(length * 4),
-      hashOffsets: new SharedArrayBuffer((length + 1) * 4),
-      hashIds: new SharedArrayBuffer(this.#hashes * 8),
+      arrivalMs: sharedBytes(length * 8),
+      inputTokens: sharedBytes(length * 4),
+      outputTokens: sharedBytes(length * 4),
+      hashOffsets: sharedBytes((length + 1) * 4),
+      hashIds: sharedBytes(this.#hashes * 8),
     };
     const arrivalMs = new Float64Array(shared.arrivalMs);
     const inputTokens = new Int32Array(shared.inputTokens);
@@ -109,8 +109,8 @@ export class RequestColumns {
   #chains(order: Uint32Array | null): Required<Pick<SharedRequests, 'after' | 'delayMs'>> {
     const place = new Int32Array(this.#length);
     for (let to = 0; to < this.#length; to++) place[order === null ? to : order[to]] = to;
-    const after = new Int32Array(new SharedArrayBuffer(this.#length * 4)).fill(-1);
-    const delayMs = new Float64Array(new SharedArrayBuffer(this.#length * 8));
+    const after = new Int32Array(sharedBytes(this.#length * 4)).fill(-1);
+    const delayMs = new Float64Array(sharedBytes(this.#length * 8));
     for (const [index, follows] of this.#follows) {
       after[place[index]] = place[follows.after];
       delayMs[place[index]] = follows.delayMs;
@@ -132,4 +132,13 @@ export class RequestColumns {
 function doubled<T extends Float64Array | Int32Array>(full: T, larger: T): T {
   larger.set(full);
   return larger;
+}
+
+/**
+ * So many zeroed bytes that other threads may share. A page has shared memory only where its server isolates it from others; without,
+ * the bytes are this thread's own, and a message copies them.
+ */
+function sharedBytes(length: number): SharedArrayBuffer {
+  if (typeof SharedArrayBuffer === 'function') return new SharedArrayBuffer(length);
+  return new ArrayBuffer(length) as unknown as SharedArrayBuffer;
 }

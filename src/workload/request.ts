@@ -100,9 +100,9 @@ export class RequestTable implements Iterable<Request> {
       (shared.after?.byteLength ?? requests * 4) === requests * 4 &&
       shared.delayMs?.byteLength === (shared.after === undefined ? undefined : requests * 8);
     if (!agrees) {
-      const buffers = Object.entries(shared).filter(([, buffer]) => buffer instanceof SharedArrayBuffer);
+      const buffers = Object.entries(shared).filter(([name]) => name !== 'hashBlockTokens');
       const bytes = Object.fromEntries(
-        buffers.map(([name, buffer]) => [name, (buffer as SharedArrayBuffer).byteLength]),
+        buffers.map(([name, buffer]) => [name, (buffer as SharedArrayBuffer | undefined)?.byteLength]),
       );
       throw new LockstepError(
         'ERR_INPUT_INVALID',

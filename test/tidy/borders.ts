@@ -37,6 +37,7 @@ export const ROOMS = [
   'check',
   'conformance',
   'bench',
+  'report',
   'entry',
   'cli',
 ] as const;

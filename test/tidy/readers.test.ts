@@ -27,6 +27,7 @@ function nodeImports(...entries: readonly string[]): string[] {
           createRequire(file)
             .resolve(name)
             .replace('dist/cjs', 'dist/esm')
+            .replace('yaml/dist', 'yaml/browser/dist')
             .replace(/\.cjs$/, '.js'),
         );
     }
@@ -40,6 +41,10 @@ const READERS = ['workload/index.js', 'engines/engine-log.js'];
 
 test('readers of traces, costs and logs reach no module of Node where there is no Node', () => {
   expect(nodeImports(...READERS)).toEqual([]);
+});
+
+test('neither do the rooms that plan for a trace, a log or a launch line, and explain a batch', () => {
+  expect(nodeImports('capture/index.js', 'explain/index.js', 'engines/index.js')).toEqual([]);
 });
 
 test('a module of Node would be found', () => {

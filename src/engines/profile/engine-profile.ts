@@ -172,6 +172,18 @@ export const PROFILE_FIELDS: readonly string[] = Object.freeze([
   ...OPEN,
 ]);
 
+/** Tokens of a decode that the profile says: with a schedule of drafts those of the most drafts; undefined where it says none. */
+function profileQueryLen({ draftSchedule, queryLen }: EngineProfile): number | undefined {
+  return draftSchedule ? 1 + Math.max(0, ...draftSchedule.map(({ drafts }) => drafts)) : queryLen;
+}
+
+/** The limits that a profile says. */
+export function profileLimits(profile: EngineProfile): Partial<EngineLimits> {
+  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen } = profile;
+  const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen: profileQueryLen(profile) };
+  return withoutUndefined(limits) as Partial<EngineLimits>;
+}
+
 /** A profile with its defaults, frozen. Errors: ERR_CONFIG_INVALID with every fault at once. */
 export function completeProfile(given: EngineProfile): CompleteProfile {
   const faults = new Faults();
@@ -179,7 +191,7 @@ export function completeProfile(given: EngineProfile): CompleteProfile {
   faults.throwIfAny('This engine profile');
   checkEngine(given.engine);
   const own = withoutUndefined(given) as EngineProfile;
-  const queryLen = own.draftSchedule ? 1 + Math.max(0, ...own.draftSchedule.map(({ drafts }) => drafts)) : own.queryLen;
+  const queryLen = profileQueryLen(own);
   const profile = {
     ...Object.fromEntries(OPEN.map((name) => [name, null])),
     ...DEFAULTS,

@@ -1,8 +1,5 @@
-import { createRequire } from 'node:module';
+import { yamlLibrary } from '#yaml-library';
 import { LockstepError } from '../../errors.js';
-
-/** The parser, loaded the first time that YAML is read. */
-let parser: typeof import('yaml') | undefined;
 
 /**
  * The value of a YAML document, JSON included, as PyYAML reads it: YAML 1.1, where yes and on are true. Errors: ERR_INPUT_INVALID for text
@@ -10,9 +7,8 @@ let parser: typeof import('yaml') | undefined;
  */
 export function readYaml(text: string): unknown {
   checkNesting(text);
-  parser ??= createRequire(import.meta.url)('yaml') as typeof import('yaml');
   try {
-    const document = parser.parseDocument(text, { version: '1.1', uniqueKeys: true, prettyErrors: false });
+    const document = yamlLibrary().parseDocument(text, { version: '1.1', uniqueKeys: true, prettyErrors: false });
     const [fault] = document.errors;
     if (fault !== undefined) throw fault;
     return document.toJS({ maxAliasCount: 100 });

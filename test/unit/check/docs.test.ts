@@ -1,25 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { captureTrace, movesOf } from '../../../dist/check/capture-model.js';
-import { type CheckedPair, checkPolicy, HISTORICAL, PROPERTY_MEANINGS, traceText } from '../../../dist/check/index.js';
-import { playStep, type TraceLine } from '../../../dist/check/trace.js';
-import { fixtureOf, stateCalled } from '../../support/check-fixture.js';
+import {
+  checkPolicy,
+  HISTORICAL,
+  PROPERTY_MEANINGS,
+  playStory,
+  type TraceLine,
+  traceText,
+} from '../../../dist/check/index.js';
 import { cli, root } from '../../support/cli.js';
 import { shownLines } from '../../support/doc-blocks.js';
-
-/** What each page plays under the rule before and after its fix: a table of states, or room for the first key by rank. */
-const PLAYED: Readonly<Record<string, readonly string[] | readonly boolean[]>> = {
-  'vllm-before-27771': ['3 decodes of 2 tokens', '4 decodes of 2 tokens'],
-  'atom-before-1120': ['3 decodes of 2 tokens', '1 prefill of 8 tokens'],
-  'trtllm-before-14986': [false, true],
-  'megatron-before-3509': ['3 prefills of 8 tokens together'],
-  'atom-before-1275': ['3 decodes of 1 token', '4 decodes of 2 tokens'],
-  'megatron-before-3033': ['1 prefill of 1 token', 'idle'],
-  'vllm-before-25906': ['1 decode of 1 token, vetoes graphs', 'idle'],
-  'vllm-before-28224': ['idle', '1 decode of 1 token'],
-  'vllm-before-43547': ['idle', '1 decode of 1 token'],
-};
 
 /** Pages whose counterexample is the state that is played. */
 const COUNTEREXAMPLE_PLAYED: readonly string[] = [
@@ -31,16 +22,9 @@ const COUNTEREXAMPLE_PLAYED: readonly string[] = [
   'vllm-before-43547',
 ];
 
-async function play(pair: CheckedPair, what: readonly string[] | readonly boolean[]): Promise<readonly TraceLine[]> {
-  const room = what.filter((one) => typeof one === 'boolean');
-  if (room.length > 0) {
-    return captureTrace(pair.plan.keys[0], 0, room, movesOf(room, 0, pair.policy, 'throw'));
-  }
-  const fixture = await fixtureOf(pair, what.length);
-  return playStep(
-    fixture.rules,
-    what.map((label) => fixture.local[stateCalled(fixture, `${label}`)]),
-  );
+/** The step that a page shows under one rule, without the verdict at its end. */
+async function play(name: string, which: 'before' | 'fixed'): Promise<readonly TraceLine[]> {
+  return (await playStory(name))[which].trace.filter(({ phase }) => phase !== 'end');
 }
 
 describe.each(HISTORICAL.map((policy) => [policy.name, policy] as const))('docs/history/%s.md', (name, historical) => {
@@ -63,7 +47,7 @@ describe.each(HISTORICAL.map((policy) => [policy.name, policy] as const))('docs/
 
   const rules = COUNTEREXAMPLE_PLAYED.includes(name) ? (['fixed'] as const) : (['before', 'fixed'] as const);
   test.each(rules)('shows one state under the rule: %s', async (which) => {
-    const now = traceText(await play(historical.pair(which), PLAYED[name]));
+    const now = traceText(await play(name, which));
     expect(shownLines(page, which, now)).toEqual(now);
   });
 });

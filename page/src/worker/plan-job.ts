@@ -1,0 +1,184 @@
+import {
+  type CountedSteps,
+  captureCostOfLog,
+  checkPlanOptions,
+  costsOfSteps,
+  detectSource,
+  engineSteps,
+  loggedSteps,
+  makePlan,
+  PLAN_PHASES,
+  planCosts,
+  planDefaults,
+  planFileText,
+  planKeys,
+  runsInPieces,
+  scheduledSteps,
+} from 'lockstep/capture';
+import {
+  engineCapture,
+  namedPolicy,
+  type PolicyName,
+  profileLimits,
+  type ReadProfile,
+  readProfile,
+} from 'lockstep/engines';
+import { DEFAULT_LIMITS, type Limits, LOCKSTEP_POLICY, type Policy } from 'lockstep/planner';
+import {
+  captureCost,
+  generateWorkload,
+  parseCostModel,
+  type RequestTable,
+  readRequests,
+  schedulerLimits,
+  traceFacts,
+} from 'lockstep/workload';
+import { hasCosts } from '../settings/command.js';
+import type { PlanSettings } from '../settings/fields.js';
+import type { JobProgress, Jobs, PlanAnswer } from './messages.js';
+import { bytesOf } from './source.js';
+
+/** What a plan takes where nothing is said, as the command line does. */
+const DEFAULTS = Object.freeze({
+  ranks: 2,
+  requests: 200,
+  seed: 0,
+  speed: 1,
+  split: 0.5,
+  captureCost: 'trtllm-deepseek-r1',
+});
+
+type Show = (progress: JobProgress) => void;
+
+/** Plans, and keeps what it read and counted for the next plan: a slider that changes the graphs alone schedules nothing anew. */
+export class PlanJob {
+  readonly #requests = new Latest<RequestTable>();
+  readonly #steps = new Latest<CountedSteps>();
+
+  /** Errors: those of `lockstep plan`; ERR_ABORTED. */
+  async run({ file, settings }: Jobs['plan']['ask'], signal: AbortSignal, show: Show): Promise<PlanAnswer> {
+    const begin = performance.now();
+    const engine = settings.engine === undefined ? null : engineOf(settings.engine, settings);
+    const limits = limitsOf(settings, engine);
+    const policy = policyOf(settings, engine);
+    const ranks = settings.ranks ?? DEFAULTS.ranks;
+    const { split } = DEFAULTS;
+    const numbers = {
+      ...planDefaults(
+        settings.graphs === undefined ? undefined : { kind: 'graphs', most: settings.graphs },
+        limits,
+        false,
+      ),
+      objective: (settings.objective ?? 'robust') as 'robust' | 'seen',
+      ...{ limits, split, sizeMultiple: 1, include: [] },
+    };
+    checkPlanOptions(numbers);
+    const asked = await planCosts(limits, false, costSourceOf(settings), signal, policy);
+    const steps = await this.#stepsOf({ file, settings, limits, policy, ranks, engine }, signal, show);
+    const document = await makePlan(steps, {
+      ...numbers,
+      ...{ policy, mixed: false, ranks, signal },
+      costs: costsOfSteps(steps, asked),
+      memory: captureCostOfLog(steps.log) ?? captureCost(DEFAULTS.captureCost),
+      pieces: file !== null && steps.kind === 'engine-log' && (await runsInPieces(bytesOf(file), signal)),
+      engineProfile: gpuOf(settings),
+      engine: engine?.profile,
+      onPhase: (phase) => show({ phase, share: PLAN_PHASES.indexOf(phase) / PLAN_PHASES.length }),
+    });
+    const requests = this.#requests.value;
+    return {
+      ...{ document, limits, engine, policy: policy.name },
+      trace: steps.kind === 'trace' && requests !== null ? traceFacts(requests) : null,
+      incomplete: steps.incomplete ?? null,
+      planFile: planFileText(policy, planKeys(document, limits, policy)),
+      milliseconds: performance.now() - begin,
+    };
+  }
+
+  async #stepsOf(
+    given: Jobs['plan']['ask'] & { limits: Limits; policy: Policy; ranks: number; engine: ReadProfile | null },
+    signal: AbortSignal,
+    show: Show,
+  ): Promise<CountedSteps> {
+    const { file, settings, limits, policy, ranks, engine } = given;
+    const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
+    const draftSchedule = engine?.profile.draftSchedule ?? null;
+    const { seed = DEFAULTS.seed, speed = DEFAULTS.speed } = settings;
+    const scheduler = schedulerLimits({
+      ...{ ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen },
+      ...{ draftSchedule, seed, speed },
+    });
+    const options = { scheduler, policy, split: DEFAULTS.split, signal };
+    const read = { requests: settings.requests, seed };
+    return await this.#steps.of([file, JSON.stringify({ scheduler, policy, read })], async () => {
+      const kind = file === null ? 'trace' : await detectSource(bytesOf(file), signal);
+      if (file !== null && kind === 'step-log') return await loggedSteps(bytesOf(file), options);
+      if (file !== null && kind === 'engine-log') return await engineSteps(bytesOf(file), options);
+      show({ phase: 'reading', share: null });
+      const requests = await this.#requests.of([file, JSON.stringify(read)], () => requestsOf(file, read, signal));
+      return await scheduledSteps(requests, {
+        ...options,
+        onProgress: ({ finished }) => show({ phase: 'scheduling', share: finished / requests.length }),
+      });
+    });
+  }
+}
+
+/** Keeps the last value that was made, and what it was made from. */
+class Latest<T> {
+  value: T | null = null;
+  #from: readonly unknown[] = [];
+
+  async of(from: readonly unknown[], make: () => T | Promise<T>): Promise<T> {
+    if (this.value !== null && from.every((part, index) => part === this.#from[index])) return this.value;
+    const value = await make();
+    this.#from = from;
+    this.value = value;
+    return value;
+  }
+}
+
+function requestsOf(
+  file: File | null,
+  { requests, seed }: { requests: number | undefined; seed: number },
+  signal: AbortSignal,
+): RequestTable | Promise<RequestTable> {
+  if (file === null) return generateWorkload({ requests: requests ?? DEFAULTS.requests, seed });
+  return readRequests(bytesOf(file), { signal, ...(requests !== undefined && { limit: requests }) });
+}
+
+/** The launch line, with the GPU that the settings name. Errors: those of `readProfile`. */
+function engineOf(text: string, settings: PlanSettings): ReadProfile | null {
+  if (text.trim() === '') return null;
+  const read = readProfile(text);
+  return { ...read, profile: { ...gpuOf(settings), ...read.profile } };
+}
+
+/** The limits that are given, those of the launch line, and the defaults for the rest. */
+function limitsOf({ seqs, tokens, length, query }: PlanSettings, engine: ReadProfile | null): Limits {
+  const given = { maxNumSeqs: seqs, maxNumBatchedTokens: tokens, maxModelLen: length, queryLen: query };
+  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const limits = { ...DEFAULT_LIMITS, ...(engine === null ? {} : profileLimits(engine.profile)), ...own };
+  return limits as Limits;
+}
+
+function policyOf({ policy, ubatches }: PlanSettings, engine: ReadProfile | null): Policy {
+  const own = engine === null ? LOCKSTEP_POLICY : engineCapture(engine.profile).policy;
+  const named = policy === undefined ? own : namedPolicy(policy as PolicyName);
+  return { ...LOCKSTEP_POLICY, ...named, ...(ubatches !== undefined && { ubatches }) };
+}
+
+function costSourceOf(settings: PlanSettings): Parameters<typeof planCosts>[2] {
+  if (!hasCosts(settings)) return null;
+  return { ...parseCostModel(`${settings.gpu}:${settings.model}`), tensorParallelSize: settings.tp };
+}
+
+/** What a cost model says of the engine's GPU. */
+function gpuOf(settings: PlanSettings): {
+  gpu?: ReturnType<typeof parseCostModel>['gpu'];
+  tensorParallelSize?: number;
+} {
+  if (!hasCosts(settings)) return {};
+  const { gpu } = parseCostModel(`${settings.gpu}:${settings.model}`);
+  return { gpu, ...(settings.tp !== undefined && { tensorParallelSize: settings.tp }) };
+}
