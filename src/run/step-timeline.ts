@@ -109,6 +109,15 @@ export class StepTimeline {
     if (decision.run !== 'park' && decision.phase === 'decode') this.#addDecodes(most, steps, graph);
   }
 
+  /** Adds the next decision, with the votes of all processes: int32[processes, 32]. */
+  addStep(decision: DecisionView, table: Int32Array): void {
+    const words = VOTE_WORDS.length;
+    const rows = Array.from({ length: table.length / words }, (_, row) =>
+      table.subarray(row * words, (row + 1) * words),
+    );
+    this.add({ step: this.#decisions, steps: 1, decision, rows });
+  }
+
   #addRanks(bin: number, steps: number, tokens: number[], graph: { most: number; size: number } | null): void {
     const largest = graph === null ? -1 : tokens.indexOf(graph.most);
     for (const [rank, own] of tokens.entries()) {
