@@ -7,6 +7,8 @@ import type { ReportPage } from './report-page.js';
 const WIDTHS = { wide: 860, narrow: 350 } as const;
 /** Most rows of a table in a page. */
 const MOST_ROWS = 400;
+/** A table of more rows scrolls in a place of its own. */
+const TALL_ROWS = 15;
 /** Most members of a list or a record of the command's document in a page. */
 const MOST_MEMBERS = 1000;
 
@@ -40,9 +42,9 @@ ${figures.join('\n')}
 ${page.tables.map(({ title, text, table }, index) => tableSection(title, text, table, `more-${index}`)).join('\n')}
 <section aria-labelledby="text">
 <h2 id="text">As text</h2>
-<details open>
+<details>
 <summary>What the command prints</summary>
-<pre tabindex="0" role="region" aria-labelledby="text">${escaped(page.text.trimEnd())}</pre>
+<pre tabindex="0" role="region" aria-label="What the command prints">${escaped(page.text.trimEnd())}</pre>
 </details>
 </section>
 </main>
@@ -81,7 +83,7 @@ function figureHtml(figure: Figure, index: number, drawing: Drawing, sources: Ma
 <p>${escaped(text)}</p>
 <figure${zooms ? ` data-zoom="${kind}"` : ''} data-source="${known}">
 ${legendHtml(legend(shown))}
-<div class="drawing${lanes ? ' lanes" tabindex="0" role="region" aria-label="Diagram' : ''}">${drawings.join('\n')}</div>
+<div class="drawing${lanes ? ` lanes" tabindex="0" role="region" aria-label="${escaped(`Diagram: ${title}`)}` : ''}">${drawings.join('\n')}</div>
 ${zooms ? zoomHtml(title) : ''}
 ${tableHtml(title, table(shown))}
 </figure>
@@ -134,7 +136,7 @@ function gridHtml(title: string, { columns, rows, note }: PlotTable): string {
     return `<tr><th scope="row">${first}</th>${others.map((value) => `<td>${value}</td>`).join('')}</tr>`;
   });
   const head = columns.map((name) => `<th scope="col">${escaped(name)}</th>`);
-  return `<div class="scroll" tabindex="0" role="region" aria-label="${escaped(`Table: ${title}`)}">
+  return `<div class="scroll${rows.length > TALL_ROWS ? ' tall' : ''}" tabindex="0" role="region" aria-label="${escaped(`Table: ${title}`)}">
 <table${words ? ' class="words"' : ''}>
 <caption>${escaped([title, ...said].join('. '))}</caption>
 <thead><tr>${head.join('')}</tr></thead>

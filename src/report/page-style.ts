@@ -34,12 +34,15 @@ figure { margin: 0; }
 details { margin: 0.75rem 0; }
 summary { cursor: pointer; color: var(--link); width: fit-content; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
-.scroll { overflow: auto; max-height: 28rem; border: 1px solid var(--line); border-radius: 0.375rem; margin-top: 0.5rem; }
+.scroll { overflow: auto; border: 1px solid var(--line); border-radius: 0.375rem; margin-top: 0.5rem; }
+.scroll.tall { max-height: 28rem; }
 table { border-collapse: collapse; width: 100%; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding: 0.5rem 0.75rem; color: var(--quiet); }
 th, td { padding: 0.25rem 0.75rem; text-align: right; border-top: 1px solid var(--line); vertical-align: top; }
 thead th { position: sticky; top: 0; background: var(--panel); border-top: 0; }
 th:first-child, td:first-child, .words td, .words th { text-align: left; }
+td { overflow-wrap: break-word; }
+.words td { min-width: 6rem; overflow-wrap: anywhere; }
 th { font-weight: 600; }
 tbody th { font-weight: 400; white-space: nowrap; }
 pre { overflow-x: auto; padding: 0.75rem; border: 1px solid var(--line); border-radius: 0.375rem; background: var(--panel); font-size: 0.8125rem; line-height: 1.4; }
@@ -54,7 +57,8 @@ footer { padding-bottom: 2rem; font-size: 0.875rem; }
   :root { --ink: #000; --quiet: #333; --line: #999; --panel: #fff; --link: #000; }
   body { font-size: 10pt; }
   .zoom, .said { display: none; }
-  .scroll { max-height: none; overflow: visible; }
+  .scroll.tall { max-height: none; }
+  .scroll { overflow: visible; }
   thead th { position: static; }
   details::details-content { content-visibility: visible; block-size: auto; }
   svg, .facts div { print-color-adjust: exact; -webkit-print-color-adjust: exact; }

@@ -2,7 +2,7 @@ import { type DecisionView, PARK_REASONS } from '../agreement/index.js';
 import { VOTE_WORDS, word } from '../layout/index.js';
 
 /** Most numbers of a timeline, about: they travel in documents. */
-const NUMBERS = 12_288;
+const NUMBERS = 8192;
 const MOST_BINS = 2048;
 const LEAST_BINS = 32;
 const TOKENS = word(VOTE_WORDS, 'tokens');

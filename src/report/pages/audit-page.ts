@@ -54,8 +54,8 @@ export function auditPage(audit: KeysAudit, audited: Audited): ReportPage {
   if (traffic !== null) {
     const counts = [...traffic.counts.entries()].filter(([, steps]) => steps > 0);
     const ladders = [
-      { name: 'audited', sizes: ladder },
-      ...(traffic.audit.sameGraphs === null ? [] : [{ name: 'best', sizes: traffic.audit.sameGraphs.sizes }]),
+      { name: 'these graphs', sizes: ladder },
+      ...(traffic.audit.sameGraphs === null ? [] : [{ name: 'best as many', sizes: traffic.audit.sameGraphs.sizes }]),
     ];
     figures.push({
       kind: 'step-sizes',
@@ -94,7 +94,7 @@ function auditFacts(
     {
       name: 'Prefills on graphs',
       value: prefillsUpTo > 0 ? `up to ${grouped(prefillsUpTo)}` : 'none',
-      beside: 'tokens',
+      ...(prefillsUpTo > 0 ? { beside: 'tokens' } : {}),
     },
     ...(traffic === null
       ? []
