@@ -1,9 +1,11 @@
 import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
 import type { DeviceName } from '../device/index.js';
 import { startMpi } from '../ranks/index.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 
-interface BenchFlags {
+interface BenchFlags extends HtmlFlags {
   readonly filter?: string;
   readonly device?: DeviceName;
   readonly transport?: 'mpi';
@@ -13,6 +15,9 @@ interface BenchFlags {
 
 /** Measures the rows that the flags say, and prints them. */
 export async function bench(flags: BenchFlags): Promise<void> {
+  checkHtml(flags);
+  checkOutputs({}, { '--html': flags.html });
+  await checkWritable([flags.html], interrupts.signal);
   const summary = await runBench({
     filter: flags.filter,
     device: flags.device,
@@ -22,8 +27,10 @@ export async function bench(flags: BenchFlags): Promise<void> {
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
   });
   if (flags.transport === 'mpi' && startMpi().rank > 0) return;
-  const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...summary }) : table(summary);
-  process.stdout.write(`${text}\n`);
+  const json = { schemaVersion: 1, ...summary };
+  const text = table(summary);
+  await writeHtml(flags, ({ benchPage }) => benchPage(summary, { text, json }));
+  process.stdout.write(`${flags.json === true ? JSON.stringify(json) : text}\n`);
 }
 
 const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { Command } from 'commander';
 import {
   type CheckedPair,
@@ -18,11 +19,13 @@ import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { type CheckedPolicy, completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { type EngineSetting, engineLines, engineReport, engineSetting } from './engine-options.js';
 import { EXIT } from './exit.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import { paint } from './paint.js';
 import { Progress } from './progress.js';
 
-interface CheckFlags {
+interface CheckFlags extends HtmlFlags {
   readonly policy?: string;
   readonly engine?: string;
   readonly engineConfig?: string;
@@ -58,6 +61,9 @@ export function list(json: boolean): void {
 
 /** Explores what the flags say, and prints what holds. */
 export async function check(flags: CheckFlags, command: Command): Promise<void> {
+  checkHtml(flags);
+  checkOutputs({ '--policy': flags.policy, '--plan': flags.plan }, { '--html': flags.html });
+  await checkWritable([flags.html], interrupts.signal);
   const defaultPolicy = command.getOptionValueSource('policy') === 'default';
   const setting = await engineSetting(flags, command, interrupts.signal);
   const pair = await pairOf(flags, defaultPolicy, setting);
@@ -76,9 +82,10 @@ export async function check(flags: CheckFlags, command: Command): Promise<void> 
     // A running bar would keep the process alive.
     progress.stop();
   }
-  process.stdout.write(
-    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report, ...engineReport(setting) }) : [...headOf(setting), ...text(report)].join('\n')}\n`,
-  );
+  const json = { schemaVersion: 1, ...report, ...engineReport(setting) };
+  const said = [...headOf(setting), ...text(report)].join('\n');
+  await writeHtml(flags, ({ checkPage }) => checkPage(report, { text: stripVTControlCharacters(said), json }));
+  process.stdout.write(`${flags.json === true ? JSON.stringify(json) : said}\n`);
   if (report.violations.length > 0) process.exitCode = EXIT.failed;
   if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }

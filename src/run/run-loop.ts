@@ -5,6 +5,7 @@ import { type RankSchedule, type RequestTable, type SchedulerLimits, SchedulerMo
 import type { RequestRows } from './request-rows.js';
 import { RunCounters } from './run-counters.js';
 import type { RunWork } from './run-work.js';
+import type { StepTimeline } from './step-timeline.js';
 
 /** The progress of a run, as rank 0 reports it. */
 export interface RunProgress {
@@ -28,6 +29,7 @@ export interface RunLoopParts {
   readonly tensorParallelSize: number;
   readonly timeoutMs: number;
   readonly stepLog: LogWriter | null;
+  readonly timeline: StepTimeline | null;
   readonly interrupted: () => boolean;
   readonly onProgress?: (progress: RunProgress) => void;
 }
@@ -56,7 +58,7 @@ export class RunLoop {
 
   /** Serves all requests, or what there is until the ranks agree to leave. */
   run(): void {
-    const { rank, rows, work, stepLog } = this.#parts;
+    const { rank, rows, work, stepLog, timeline } = this.#parts;
     // What checks the step before, where steps are planned ahead.
     let before: (() => void) | null = null;
     for (;;) {
@@ -68,6 +70,7 @@ export class RunLoop {
       const { decision, local } = rank.stepSync({ leave: schedule === null });
       this.counters.count(decision, local);
       if (stepLog?.write(stepRecord(rank.planner.table, decision)) === true) stepLog.flushSync();
+      timeline?.addStep(decision, rank.planner.table);
       const ordered = decision.run === 'park' ? null : rows.inOrder(mine, local);
       // Its sampling is enqueued before the step before is waited for.
       const launched = ordered === null ? null : (work.launch?.(ordered, local, decision.step) ?? null);
