@@ -50,14 +50,14 @@ export async function writeApi() {
 }
 
 /** Gives a page the name by which it is imported. */
-function retitle(file, name) {
+function retitle(/** @type {string} */ file, /** @type {string} */ name) {
   if (!existsSync(file)) throw new Error(`TypeDoc wrote no ${path.basename(file)}`);
   const text = readFileSync(file, 'utf8').replace(/^# .*\n/, `# ${name}\n`);
   writeFileSync(file, text);
 }
 
 /** The page that lists the entries, each with the first comment of its source. */
-function overview(all) {
+function overview(/** @type {Entry[]} */ all) {
   const rows = all.map(({ name, source, page }) => {
     const comments = readFileSync(path.join(root, source), 'utf8').match(/^(?:\/\/.*\n)+/)?.[0] ?? '';
     const about = comments

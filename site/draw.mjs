@@ -33,7 +33,10 @@ export function drawings() {
   ]);
   for (const [name, before] of Object.entries(BUGS)) {
     const page = read(`history/${name}.md`);
-    all.set(`${name}.svg`, lanes(readTrace(block(page, before)), `${name}: before the fix`));
+    const end = readTrace(block(page, 'counterexample')).find(({ phase }) => phase === 'end');
+    const trace = readTrace(block(page, before));
+    if (end !== undefined && trace.at(-1)?.phase !== 'end') trace.push(end);
+    all.set(`${name}.svg`, lanes(trace, `${name}: before the fix`));
     all.set(`${name}-fixed.svg`, lanes(readTrace(block(page, 'fixed')), `${name}: after the fix`));
   }
   return all;

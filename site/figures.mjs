@@ -14,8 +14,9 @@ export function figures(markdown) {
     const source = token.attrGet('src') ?? '';
     if (!/^(?:\.\/)?pictures\/[\w-]+\.svg$/.test(source)) return plain(tokens, index, options, env, self);
     const svg = readFileSync(path.join(docs, source), 'utf8').trim();
+    const [, width] = /viewBox="0 0 (\d+)/.exec(svg) ?? [];
     const text = markdown.utils.escapeHtml(token.content);
     // A role and a place in the order of the Tab key: a wide picture is scrolled with the arrow keys.
-    return `<span class="figure" role="group" tabindex="0" aria-label="${text}" v-pre>${svg}</span>`;
+    return `<span class="figure" role="group" tabindex="0" aria-label="${text}" v-pre style="--width: ${Math.round(Number(width) * 0.75)}px">${svg}</span>`;
   };
 }

@@ -24,7 +24,13 @@ export function deadLinks(folder) {
 /** @param {string} text */
 const places = (text) => [...text.matchAll(/\sid="([^"]+)"/g)].map(([, id]) => id);
 
-/** Whether a link of a page leads somewhere. Other sites are not asked. */
+/**
+ * Whether a link of a page leads somewhere. Other sites are not asked.
+ * @param {string} folder
+ * @param {Map<string, Set<string>>} ids
+ * @param {string} page
+ * @param {string} link
+ */
 function leads(folder, ids, page, link) {
   const target = new URL(link.replaceAll('&amp;', '&'), `file:///${page}`);
   if (target.protocol !== 'file:') return true;

@@ -42,7 +42,6 @@ export default defineConfig({
       ...contents(),
       {
         text: 'API',
-        collapsed: true,
         items: [
           { text: 'Entries', link: '/api/' },
           ...entries().map(({ name, page }) => ({ text: name, link: `/api/${page}` })),
