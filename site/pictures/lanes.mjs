@@ -5,6 +5,8 @@ import { box, LINE, picture, textLines, wrap } from './svg.mjs';
 
 const WIDTH = 640;
 const GAP = 10;
+/** Width of an average letter where text is bold. */
+const BOLD = 8.2;
 
 /**
  * Lines of a trace as `traceText` prints them.
@@ -34,7 +36,7 @@ export function lanes(trace, title) {
   for (const row of rowsOf(trace)) {
     const cells = row.map((line) => ({
       ...line,
-      lines: wrap(short(line.text), (line.rank === null ? WIDTH : width) - 24),
+      lines: wrap(short(line.text), (line.rank === null ? WIDTH : width) - 24, line.phase === 'end' ? BOLD : undefined),
     }));
     const height = Math.max(...cells.map(({ lines }) => lines.length)) * LINE + 14;
     for (const { rank, lines, phase, text } of cells) {
