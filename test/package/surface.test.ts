@@ -2,34 +2,10 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import ts from 'typescript';
 import { describe, expect, test } from 'vitest';
+import { checker, exported } from '../support/public-surface.js';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(path.join(root, file), 'utf8');
-const manifest = JSON.parse(read('package.json')) as { exports: Record<string, string | { types: string }> };
-
-/** Type declarations of every entry point, by its name in package.json. */
-const entries = Object.entries(manifest.exports).flatMap(([name, target]) =>
-  typeof target === 'string' ? [] : [[name, path.join(root, target.types)] as const],
-);
-
-const program = ts.createProgram(
-  entries.map(([, file]) => file),
-  {
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    target: ts.ScriptTarget.ES2023,
-  },
-);
-const checker = program.getTypeChecker();
-
-/** What an entry exports. */
-function symbolsOf(file: string): ts.Symbol[] {
-  const source = program.getSourceFile(file);
-  const module = source && checker.getSymbolAtLocation(source);
-  return module ? checker.getExportsOfModule(module) : [];
-}
-
-const exported = new Map(entries.map(([name, file]) => [name, symbolsOf(file)]));
 const homes = new Map<string, string[]>();
 for (const [entry, symbols] of exported) {
   for (const { name } of symbols) homes.set(name, [...(homes.get(name) ?? []), entry]);
