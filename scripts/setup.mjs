@@ -9,6 +9,7 @@ import { SetupError } from './setup/child.mjs';
 import { Claim } from './setup/claim.mjs';
 import { compile, copies, pruneDist, rules } from './setup/dist.mjs';
 import { installPackages, missingForPackages, reasonToInstall } from './setup/packages.mjs';
+import { report } from './setup/report.mjs';
 import { missingFor, runStep } from './setup/step.mjs';
 
 const OLDEST_NODE = [20, 19];
@@ -88,9 +89,9 @@ function checkPrograms(steps, context) {
 
 /** @param {import('./setup/step.mjs').Context} context */
 function stepsFor({ say: tell }) {
-  if (process.platform === 'linux') return [compile, rules, copies, addon];
+  if (process.platform === 'linux') return [compile, rules, copies, report, addon];
   tell(`the addon is built on Linux alone: on ${process.platform} the planner works and devices are not available`);
-  return [compile, rules, copies];
+  return [compile, rules, copies, report];
 }
 
 /**

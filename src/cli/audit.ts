@@ -24,7 +24,9 @@ import {
   withEngineLimits,
 } from './engine-options.js';
 import { EXIT } from './exit.js';
+import { checkHtml, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import { countedSteps, type PlanFlags } from './plan.js';
 import { captureCostOf } from './plan-options.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
@@ -47,7 +49,22 @@ export async function audit(file: string | undefined, flags: AuditFlags, command
 }
 
 async function auditFor(file: string | undefined, flags: AuditFlags, command: Command): Promise<void> {
+  checkHtml(flags);
   const { signal } = interrupts;
+  checkOutputs(
+    {
+      'the source': file,
+      '--trace': flags.trace,
+      '--steps': flags.steps,
+      '--log': flags.log,
+      '--plan': flags.plan,
+      '--policy': flags.policy,
+      '--cost': flags.cost,
+      '--capture-cost': flags.captureCost,
+    },
+    { '--html': flags.html },
+  );
+  await checkWritable([flags.html], signal);
   const setting = await engineSetting(flags, command, signal);
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
   const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
@@ -61,17 +78,20 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   const asked = file !== undefined || flags.trace !== undefined || flags.steps !== undefined || flags.log !== undefined;
   const given = asked || flags.requests !== undefined;
   const steps = given ? await countedSteps(file, flags, limits, policy) : null;
-  const traffic = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, audited);
+  const told = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, audited);
+  const traffic = told === null ? null : told.audit;
   if (audited.uncovered.length > 0) process.exitCode = EXIT.failed;
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, policy: policy.name, ...audited, traffic, notes, ...engineReport(setting) })}\n`
-      : auditReport(audited, traffic, [
-          ...engineLines(setting),
-          ...(setting === null ? [reportLine('policy', policy.name)] : []),
-          ...notes.map((note) => reportLine('ladder', note)),
-        ]),
-  );
+  const json = { schemaVersion: 1, policy: policy.name, ...audited, traffic, notes, ...engineReport(setting) };
+  const text = auditReport(audited, traffic, [
+    ...engineLines(setting),
+    ...(setting === null ? [reportLine('policy', policy.name)] : []),
+    ...notes.map((note) => reportLine('ladder', note)),
+  ]);
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
+  const largestDecode = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
+  const shown = { policy: policy.name, keys: plan.keys, largestDecode, traffic: told, text, json };
+  await writeHtml(flags, ({ auditPage }) => auditPage(audited, shown));
+  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
 }
 
 async function trafficOf(
@@ -81,7 +101,7 @@ async function trafficOf(
   flags: AuditFlags,
   policy: Policy,
   { graphs }: KeysAudit,
-): Promise<TrafficAudit & Alternatives> {
+): Promise<{ readonly audit: TrafficAudit & Alternatives; readonly counts: Float64Array }> {
   const { signal } = interrupts;
   const costs = await planCosts(limits, false, costSourceOf(flags), signal, policy);
   const counts = decodeCounts(steps.whole, costs.tokens.length - 1);
@@ -90,13 +110,16 @@ async function trafficOf(
   const memory = await captureCostOf(flags.captureCost, signal);
   const numbers = { sizeMultiple: 1, include: [], split: 0.5, mixed: false, limits, policy, costs, memory, signal };
   if (audited.decodes === 0 || graphs === 0 || decodes === 0)
-    return { ...audited, sameGraphs: null, samePadding: null };
+    return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts: counts.counts };
   const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
   const fewest = planned.curve.find(({ paddingRatio }) => paddingRatio <= audited.paddingRatio);
   return {
-    ...audited,
-    sameGraphs: { sizes: planned.ladders.decode, paddingRatio: planned.paddingRatio },
-    samePadding: fewest === undefined ? null : { graphs: fewest.graphs },
+    counts: counts.counts,
+    audit: {
+      ...audited,
+      sameGraphs: { sizes: planned.ladders.decode, paddingRatio: planned.paddingRatio },
+      samePadding: fewest === undefined ? null : { graphs: fewest.graphs },
+    },
   };
 }
 

@@ -1,8 +1,10 @@
 import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
 import type { DeviceName } from '../device/index.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 
-interface BenchFlags {
+interface BenchFlags extends HtmlFlags {
   readonly filter?: string;
   readonly device?: DeviceName;
   readonly rounds: number;
@@ -11,6 +13,9 @@ interface BenchFlags {
 
 /** Measures the rows that the flags say, and prints them. */
 export async function bench(flags: BenchFlags): Promise<void> {
+  checkHtml(flags);
+  checkOutputs({}, { '--html': flags.html });
+  await checkWritable([flags.html], interrupts.signal);
   const summary = await runBench({
     filter: flags.filter,
     device: flags.device,
@@ -18,8 +23,10 @@ export async function bench(flags: BenchFlags): Promise<void> {
     signal: interrupts.signal,
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
   });
-  const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...summary }) : table(summary);
-  process.stdout.write(`${text}\n`);
+  const json = { schemaVersion: 1, ...summary };
+  const text = table(summary);
+  await writeHtml(flags, ({ benchPage }) => benchPage(summary, { text, json }));
+  process.stdout.write(`${flags.json === true ? JSON.stringify(json) : text}\n`);
 }
 
 const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];

@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import type { Command } from 'commander';
 import {
   type CheckedPair,
@@ -17,11 +18,13 @@ import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
 import { type EngineSetting, engineReport, engineSetting } from './engine-options.js';
 import { EXIT } from './exit.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
+import { checkOutputs, checkWritable } from './outputs.js';
 import { paint } from './paint.js';
 import { Progress } from './progress.js';
 
-interface CheckFlags {
+interface CheckFlags extends HtmlFlags {
   readonly policy?: string;
   readonly engine?: string;
   readonly engineConfig?: string;
@@ -57,6 +60,9 @@ export function list(json: boolean): void {
 
 /** Explores what the flags say, and prints what holds. */
 export async function check(flags: CheckFlags, command: Command): Promise<void> {
+  checkHtml(flags);
+  checkOutputs({ '--policy': flags.policy, '--plan': flags.plan }, { '--html': flags.html });
+  await checkWritable([flags.html], interrupts.signal);
   const defaultPolicy = command.getOptionValueSource('policy') === 'default';
   const setting = await engineSetting(flags, command, interrupts.signal);
   const pair = await pairOf(flags, defaultPolicy, setting);
@@ -75,9 +81,10 @@ export async function check(flags: CheckFlags, command: Command): Promise<void> 
     // A running bar would keep the process alive.
     progress.stop();
   }
-  process.stdout.write(
-    `${flags.json === true ? JSON.stringify({ schemaVersion: 1, ...report, ...engineReport(setting) }) : text(report).join('\n')}\n`,
-  );
+  const json = { schemaVersion: 1, ...report, ...engineReport(setting) };
+  const said = text(report).join('\n');
+  await writeHtml(flags, ({ checkPage }) => checkPage(report, { text: stripVTControlCharacters(said), json }));
+  process.stdout.write(`${flags.json === true ? JSON.stringify(json) : said}\n`);
   if (report.violations.length > 0) process.exitCode = EXIT.failed;
   if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }

@@ -12,6 +12,7 @@ import { bytes, decimal, device, integer, jsonOf, ranks, seed64, sizeList, token
 import {
   addCostOptions,
   addEngineOptions,
+  addHtmlOptions,
   addLimitOptions,
   addPlannerOptions,
   addPolicyOptions,
@@ -152,6 +153,7 @@ function defineRun(command: Command): void {
     )
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./run.js')).run(flags, command));
+  addHtmlOptions(command);
 }
 
 /** `lockstep serve MODEL`: a live service over ranks, and its HTTP server. */
@@ -292,6 +294,7 @@ function definePlan(command: Command): void {
     )
     .option('--json', 'print one JSON document')
     .action(async (file, flags) => (await import('./plan.js')).plan(file, flags, command));
+  addHtmlOptions(command);
 }
 
 /** `lockstep audit`: one's own graphs against the limits and, if given, traffic. */
@@ -308,6 +311,7 @@ function defineAudit(command: Command): void {
     .addOption(new Option('--split <share>').argParser(decimal).default(0.5).hideHelp())
     .option('--json', 'print one JSON document')
     .action(async (file, flags) => (await import('./audit.js')).audit(file, flags, command));
+  addHtmlOptions(command);
 }
 
 /** `lockstep simulate`: the votes and decisions of a run, without ranks or a device. */
@@ -316,6 +320,7 @@ function defineSimulate(command: Command): void {
     .option('--steps-out <file>', 'write every step as a line of JSON: the votes of all ranks and the decision')
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./simulate.js')).simulateCommand(flags, command));
+  addHtmlOptions(command);
 }
 
 /** `lockstep replay`: what recorded ranks did, or what a log's steps would have been. */
@@ -386,6 +391,7 @@ function defineCheck(command: Command): void {
       if (flags.list === true) list(flags.json === true);
       else await check(flags, command);
     });
+  addHtmlOptions(command);
 }
 
 /** `lockstep conformance [dir]`: engine vectors against this version. */
@@ -409,6 +415,7 @@ function defineBench(command: Command): void {
     .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', integer, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./bench.js')).bench(flags));
+  addHtmlOptions(command);
 }
 
 /** `lockstep doctor`: devices, libraries and transports that are here, and why the others are not. */

@@ -2,13 +2,14 @@ import type { Command } from 'commander';
 import { LockstepError } from '../errors.js';
 import { writeDocument } from '../output/index.js';
 import { costTableText, type MeasureCostsOptions, measureCosts } from '../run/index.js';
+import type { HtmlFlags } from './html.js';
 import { interrupts } from './interrupts.js';
 import { modelLimitsSaid } from './model-options.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type LimitFlags, limitsOf } from './planner-options.js';
 import { Progress } from './progress.js';
 
-interface MeasureFlags extends LimitFlags {
+interface MeasureFlags extends LimitFlags, HtmlFlags {
   readonly measure: string;
   readonly device: NonNullable<MeasureCostsOptions['device']>;
   readonly out?: string;
@@ -22,6 +23,15 @@ export async function measure(file: string | undefined, flags: MeasureFlags, com
       '--measure measures a model, and plans for no file; leave the file out',
       {
         options: ['--measure'],
+      },
+    );
+  }
+  if (flags.html !== undefined || flags.open === true) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      '--measure writes a table of costs, of which there is no page; leave --html and --open out',
+      {
+        options: ['--measure', '--html'],
       },
     );
   }

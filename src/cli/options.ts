@@ -139,6 +139,13 @@ export function addWorkloadOptions(command: Command): Command {
     );
 }
 
+/** Options that write what was found as a page. */
+export function addHtmlOptions(command: Command): Command {
+  return command
+    .option('--html <file>', 'write a page with plots and tables: one HTML file that loads nothing else')
+    .option('--open', 'open that page');
+}
+
 /** Options that say what a step of n tokens costs. `plan` and `simulate` share them. */
 export function addCostOptions(command: Command): Command {
   const [gpus, models] = [GPU_NAMES, MODEL_NAMES].map((names) => names.join(', '));

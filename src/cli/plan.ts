@@ -40,6 +40,7 @@ import {
   saidBy,
   withEngineLimits,
 } from './engine-options.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf } from './plan-options.js';
@@ -50,7 +51,14 @@ import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, STDIN, wa
 import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 /** What the options of `lockstep plan` hold. */
-export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
+export interface PlanFlags
+  extends EngineFlags,
+    LimitFlags,
+    PolicyFlags,
+    WorkloadFlags,
+    BudgetFlags,
+    CostFlags,
+    HtmlFlags {
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
@@ -81,6 +89,7 @@ export async function plan(file: string | undefined, flags: PlanFlags, command: 
 }
 
 async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
+  checkHtml(flags);
   const { signal } = interrupts;
   const mixed = flags.mixed === true;
   const setting = await engineSetting(flags, command, signal);
@@ -93,12 +102,12 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   // Every fault of the options is reported before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal, setting?.profile.draftSchedule ?? null);
   const source = sourceOf(given, flags);
-  const { policy: policyPath, cost, captureCost, out } = flags;
+  const { policy: policyPath, cost, captureCost, out, html } = flags;
   checkOutputs(
     { 'the source': source.file, '--policy': policyPath, '--cost': cost, '--capture-cost': captureCost },
-    { '--out': out },
+    { '--out': out, '--html': html },
   );
-  await checkWritable([out], signal);
+  await checkWritable([out, html], signal);
   if (source.file === undefined) await checkNothingWaits();
   const asked = await planCosts(limits, mixed, costSourceOf(flags), signal, policy);
   const published = await captureCostOf(flags.captureCost, signal);
@@ -121,26 +130,22 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   const { file } = source;
-  if (flags.json === true) {
-    process.stdout.write(
-      `${JSON.stringify({ ...document, generated: file === undefined, trace: steps.trace ?? null, ...engineReport(setting) })}\n`,
-    );
-    return;
-  }
+  const json = { ...document, generated: file === undefined, trace: steps.trace ?? null, ...engineReport(setting) };
   const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
-  process.stdout.write(
-    planReport(document, {
-      of:
-        file === undefined
-          ? `a generated workload ${generatedBy(flags)}`
-          : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: [
-        ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
-        ...engineLines(setting),
-        ...assumedLines(command, telling, saidBy(setting)),
-      ],
-    }),
-  );
+  const of =
+    file === undefined
+      ? `a generated workload ${generatedBy(flags)}`
+      : `${SOURCES[document.source]}, ${inputName(file)}`;
+  const text = planReport(document, {
+    of,
+    assumed: [
+      ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
+      ...engineLines(setting),
+      ...assumedLines(command, telling, saidBy(setting)),
+    ],
+  });
+  await writeHtml(flags, ({ planPage }) => planPage(document, of, { text, json }));
+  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
 }
 
 /** Whether the log of a file is of an engine whose graphs are all piecewise. What can be read only once is not read again. */

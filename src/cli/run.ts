@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
+import type { CaptureProgress } from '../execution/index.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
+import type { CapturePlan } from '../keys/index.js';
 import { startMpi } from '../ranks/index.js';
 import { recordingFile } from '../recorder/index.js';
 import {
@@ -12,11 +14,13 @@ import {
   type RunSummary,
   runMpiRank,
   runWorkload,
+  type TimelineDocument,
 } from '../run/index.js';
 import { type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { modelLimitsSaid, OF_MODEL } from './model-options.js';
 import { checkOutputs, checkWritable } from './outputs.js';
@@ -31,11 +35,12 @@ import {
   traceLines,
   type WorkloadFlags,
   workloadLine,
+  workloadName,
   workloadOf,
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface RunFlags extends PlannerFlags, WorkloadFlags {
+interface RunFlags extends PlannerFlags, WorkloadFlags, HtmlFlags {
   readonly tensorParallelSize: number;
   readonly device: NonNullable<RunOptions['device']>;
   readonly transport?: NonNullable<RunOptions['transport']>;
@@ -58,17 +63,23 @@ interface Ran {
   readonly summary: RunSummary;
   readonly requests: RequestTable;
   readonly limits: Limits;
+  readonly plan: CapturePlan;
+  /** Graphs in capture order, and the decisions in short where a page is asked for. */
+  readonly captured: readonly CaptureProgress[];
+  readonly timeline: TimelineDocument | null;
 }
 
 /** Runs a workload as the flags say, and prints its summary. */
 export async function run(flags: RunFlags, command: Command): Promise<void> {
   // A run whose ranks had to be terminated is reported like one whose ranks had not begun.
   await unlessInterrupted(async () => {
+    checkHtml(flags);
     if (flags.transport === 'mpi') return await runProcess(flags, command);
     if (flags.rankOut !== undefined) throw onlyMpi();
     checkFiles(flags, []);
     const served = await prepare(flags, true, command);
-    print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
+    const work = (control: RunControl): Promise<RunSummary> => runWorkload(served.requests, served.options, control);
+    await print(await watched(served, flags, work), flags, command);
   });
 }
 
@@ -90,36 +101,40 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
       await out?.finished(report);
       return summary;
     };
-    if (rank === 0) print(await watched(served, work), flags, command);
-    else settle({ ...served, summary: await work({ signal: interrupts.signal }) });
+    if (rank === 0) await print(await watched(served, flags, work), flags, command);
+    else settle(await work({ signal: interrupts.signal }), served);
   } catch (error) {
     await out?.failed(error);
     throw error;
   }
 }
 
-function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): void {
+async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void> {
+  const { summary, requests, limits } = ran;
   const facts = traceFacts(requests);
   const said = flags.model === undefined ? [] : OF_MODEL;
   const assumed = TELLING.workload.filter(
     (name) => (flags.transport !== 'mpi' || name !== 'ranks') && !said.includes(name),
   );
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, ...summary, trace: facts })}\n`
-      : runReport(summary, [
-          workloadLine(flags),
-          ...(flags.trace === undefined ? [] : traceLines(facts)),
-          ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-          ...assumedLines(command, assumed),
-        ]),
-  );
+  const json = { schemaVersion: 1, ...summary, trace: facts };
+  const text = runReport(summary, [
+    workloadLine(flags),
+    ...(flags.trace === undefined ? [] : traceLines(facts)),
+    ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+    ...assumedLines(command, assumed),
+  ]);
+  const { plan, captured, timeline } = ran;
+  if (timeline !== null) {
+    const served = { of: workloadName(flags), plan, timeline, text, json };
+    await writeHtml(flags, ({ runPage }) => runPage(summary, captured, served));
+  }
+  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
   checkServed(summary, requests, limits);
-  settle({ summary, requests, limits });
+  settle(summary, ran);
 }
 
 /** The exit code that a summary asks for. */
-function settle({ summary, requests, limits }: Ran): void {
+function settle(summary: RunSummary, { requests, limits }: Pick<Ran, 'requests' | 'limits'>): void {
   try {
     checkServed(summary, requests, limits);
     if (summary.mismatches > 0 || summary.diverged > 0) process.exitCode = EXIT.failed;
@@ -132,17 +147,19 @@ interface Served {
   readonly requests: RequestTable;
   readonly options: RunOptions;
   readonly limits: Limits;
+  readonly plan: CapturePlan;
 }
 
 /** Checks that no output is an input or another output; `rankOuts` are files of `--rank-out`. Errors: ERR_CONFIG_INVALID. */
 function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
-  const { trace, policy, plan, planOut, stepLog, captureLog, record, ranks } = flags;
+  const { trace, policy, plan, planOut, stepLog, captureLog, record, ranks, html } = flags;
   checkOutputs(
     { '--trace': trace, '--plan': plan, '--policy': policy },
     {
       '--plan-out': planOut,
       '--step-log': stepLog,
       '--capture-log': captureLog,
+      '--html': html,
       '--record': record === undefined ? [] : Array.from({ length: ranks }, (_, rank) => recordingFile(record, rank)),
       '--rank-out': rankOuts,
     },
@@ -151,30 +168,47 @@ function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */
 async function prepare(flags: RunFlags, writes: boolean, command: Command): Promise<Served> {
-  const { plan: planPath, planOut, stepLog, captureLog, promptScale } = flags;
+  const { plan: planPath, planOut, stepLog, captureLog, promptScale, html } = flags;
   if (!(promptScale > 0 && promptScale <= 1)) throw wrongScale(promptScale);
   const { signal } = interrupts;
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const options = await runOptions(flags, planFile, command);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits } = completeRunOptions(options);
-  if (writes) await checkWritable([planOut, stepLog, captureLog], signal);
+  if (writes) await checkWritable([planOut, stepLog, captureLog, html], signal);
   const requests = scalePrompts(await workloadOf(flags, signal), flags.promptScale);
   if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { signal });
-  return { requests, options, limits };
+  return { requests, options, limits, plan };
 }
 
 /** Does the work with its progress in sight. */
-async function watched(served: Served, work: (control: RunControl) => Promise<RunSummary>): Promise<Ran> {
+async function watched(
+  served: Served,
+  { html }: RunFlags,
+  work: (control: RunControl) => Promise<RunSummary>,
+): Promise<Ran> {
+  const captured: CaptureProgress[] = [];
+  let timeline: TimelineDocument | null = null;
   const progress = new StepProgress(served.requests.length);
   try {
     const { signal } = interrupts;
     const control: RunControl = {
       signal,
       onProgress: (now) => progress.show(now),
-      onCapture: (captured) => progress.captured(captured),
+      onCapture: (one) => {
+        progress.captured(one);
+        captured.push(one);
+      },
+      ...(html === undefined
+        ? {}
+        : {
+            onTimeline: (collected) => {
+              timeline = collected;
+            },
+          }),
     };
-    return { ...served, summary: await work(control) };
+    const summary = await work(control);
+    return { ...served, summary, captured, timeline };
   } finally {
     progress.stop();
   }

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { LogWriter, readPlanFile, spanLines } from '../formats/index.js';
+import { LogWriter, readPlanFile, type SimulatedSpan, spanLines } from '../formats/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
-import { completeSimulateOptions, type SimulateSummary, simulate } from '../run/index.js';
+import { completeSimulateOptions, type SimulateSummary, StepTimeline, simulate } from '../run/index.js';
 import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
@@ -16,6 +16,7 @@ import {
   saidBy,
   withEngineLimits,
 } from './engine-options.js';
+import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
@@ -26,11 +27,12 @@ import {
   traceLines,
   type WorkloadFlags,
   workloadLine,
+  workloadName,
   workloadOf,
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
+interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags, HtmlFlags {
   readonly stepsOut?: string;
   readonly json?: boolean;
 }
@@ -41,11 +43,12 @@ export async function simulateCommand(flags: SimulateFlags, command: Command): P
 }
 
 async function run(flags: SimulateFlags, command: Command): Promise<void> {
+  checkHtml(flags);
   const { signal } = interrupts;
-  const { trace, plan: planPath, policy, cost, stepsOut } = flags;
+  const { trace, plan: planPath, policy, cost, stepsOut, html } = flags;
   checkOutputs(
     { '--trace': trace, '--plan': planPath, '--policy': policy, '--cost': cost },
-    { '--steps-out': stepsOut },
+    { '--steps-out': stepsOut, '--html': html },
   );
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const setting = await engineSetting(flags, command, signal);
@@ -58,46 +61,63 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     ...(planFile === undefined ? { ladder, engine } : { plan: planFile.plan }),
   };
   // Every fault of the options is reported before a long trace is read.
-  const { plan, limits } = completeSimulateOptions(options);
-  await checkWritable([stepsOut], signal);
+  const { plan, limits, ranks } = completeSimulateOptions(options);
+  await checkWritable([stepsOut, html], signal);
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
   const facts = traceFacts(requests);
   const told = trace === undefined ? [] : traceLines(facts);
   using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
   const log = file === undefined ? undefined : new LogWriter(file);
+  const timeline = html === undefined ? undefined : new StepTimeline(ranks);
   const progress = new StepProgress(requests.length);
   try {
     const summary = await simulate(requests, options, {
       signal,
       cost: (tokens) => costs.costs[tokens],
       onProgress: (now) => progress.show(now),
-      ...(log === undefined
+      ...(log === undefined && timeline === undefined
         ? {}
         : {
-            onSpan: async (span) => {
-              for (const line of spanLines(span)) if (log.write(line)) await log.flush(signal);
+            onSpan: (span) => {
+              timeline?.add(span);
+              return log === undefined ? undefined : logged(log, span, signal);
             },
           }),
     });
     log?.end();
     await log?.flush(signal);
     progress.stop();
-    process.stdout.write(
-      flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary, ...engineReport(setting), costModel: costs.name, costKnown: costs.unit === 'ms', trace: facts })}\n`
-        : simulateReport(summary, costs, [
-            workloadLine(flags),
-            ...told,
-            ...engineLines(setting),
-            ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-            ...assumedLines(command, TELLING.workload, saidBy(setting)),
-          ]),
-    );
+    const costKnown = costs.unit === 'ms';
+    const json = {
+      schemaVersion: 1,
+      ...summary,
+      ...engineReport(setting),
+      costModel: costs.name,
+      costKnown,
+      trace: facts,
+    };
+    const text = simulateReport(summary, costs, [
+      workloadLine(flags),
+      ...told,
+      ...engineLines(setting),
+      ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+      ...assumedLines(command, TELLING.workload, saidBy(setting)),
+    ]);
+    if (timeline !== undefined) {
+      const served = { of: workloadName(flags), plan, timeline: timeline.document(), text, json };
+      await writeHtml(flags, ({ simulatePage }) => simulatePage(summary, served));
+    }
+    process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();
   }
+}
+
+/** Writes the lines of a span. */
+async function logged(log: LogWriter, span: SimulatedSpan, signal: AbortSignal): Promise<void> {
+  for (const line of spanLines(span)) if (log.write(line)) await log.flush(signal);
 }
 
 /** What a step costs, up to the largest graph. */

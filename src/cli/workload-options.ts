@@ -111,6 +111,11 @@ export function generatedBy({ requests = GENERATED_REQUESTS, seed }: WorkloadFla
   return `(${count(requests)} requests, seed ${seed})`;
 }
 
+/** A workload by its name. */
+export function workloadName(flags: WorkloadFlags): string {
+  return flags.trace === undefined ? `a generated workload ${generatedBy(flags)}` : inputName(flags.trace);
+}
+
 /** The line of a report that names its workload. */
 export function workloadLine(flags: WorkloadFlags): string {
   return reportLine('workload', flags.trace === undefined ? `generated ${generatedBy(flags)}` : inputName(flags.trace));

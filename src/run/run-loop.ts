@@ -4,6 +4,7 @@ import { type RankSchedule, type RequestTable, type SchedulerLimits, SchedulerMo
 import type { RequestRows } from './request-rows.js';
 import { RunCounters } from './run-counters.js';
 import type { RunWork } from './run-work.js';
+import type { StepTimeline } from './step-timeline.js';
 
 /** The progress of a run, as rank 0 reports it. */
 export interface RunProgress {
@@ -27,6 +28,7 @@ export interface RunLoopParts {
   readonly tensorParallelSize: number;
   readonly timeoutMs: number;
   readonly stepLog: LogWriter | null;
+  readonly timeline: StepTimeline | null;
   readonly interrupted: () => boolean;
   readonly onProgress?: (progress: RunProgress) => void;
 }
@@ -55,7 +57,7 @@ export class RunLoop {
 
   /** Serves all requests, or what there is until the ranks agree to leave. */
   run(): void {
-    const { rank, rows, work, stepLog, timeoutMs } = this.#parts;
+    const { rank, rows, work, stepLog, timeline, timeoutMs } = this.#parts;
     for (;;) {
       // An interrupted rank takes part with an empty batch until every rank has seen the interrupt and votes to leave.
       if (!this.interrupted && this.#parts.interrupted()) this.interrupted = true;
@@ -65,6 +67,7 @@ export class RunLoop {
       const { decision, local } = rank.stepSync({ leave: schedule === null });
       this.counters.count(decision, local);
       if (stepLog?.write(stepRecord(rank.planner.table, decision)) === true) stepLog.flushSync();
+      timeline?.addStep(decision, rank.planner.table);
       if (decision.leave) return;
       if (decision.run !== 'park') {
         const start = performance.now();

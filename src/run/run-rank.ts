@@ -23,12 +23,15 @@ import { modelJob, tokenJob } from './run-job.js';
 import { RunLoop, type RunProgress } from './run-loop.js';
 import type { CompleteRunOptions } from './run-options.js';
 import type { Mismatch, RunWork } from './run-work.js';
+import { StepTimeline, type TimelineDocument } from './step-timeline.js';
 
 /** What a rank gets at its start. */
 export interface RunRankData {
   readonly options: CompleteRunOptions;
   readonly requests: SharedRequests;
   readonly logs: OpenLogs;
+  /** Whether rank 0 collects its decisions in short. */
+  readonly timeline: boolean;
 }
 
 /** The logs of a run, opened and locked for the rank that writes them; null where they are not asked for. */
@@ -41,6 +44,7 @@ export interface OpenLogs {
 export interface RunMessage {
   readonly captured?: CaptureProgress;
   readonly progress?: RunProgress;
+  readonly timeline?: TimelineDocument;
 }
 
 /** Seconds of a rank's steps: planning, waiting for votes, enqueuing, waiting for kernels and checking them; and all of it. */
@@ -141,6 +145,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   });
   if (first && data.logs.captureLog !== null) writeCaptureLog(data.logs.captureLog, capture);
   const stepLog = first && data.logs.stepLog !== null ? new LogWriter(data.logs.stepLog) : null;
+  const timeline = first && data.timeline ? new StepTimeline(options.ranks, options.tensorParallelSize) : null;
   const loop = new RunLoop({
     rank,
     rows,
@@ -150,6 +155,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     tensorParallelSize: options.tensorParallelSize,
     timeoutMs: options.timeoutMs,
     stepLog,
+    timeline,
     interrupted: () => host.interrupted(),
     onProgress: (progress) => host.tell({ progress }),
   });
@@ -160,6 +166,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   } finally {
     stepLog?.flushSync();
   }
+  if (timeline !== null) host.tell({ timeline: timeline.document() });
   return {
     decisions: loop.counters.decisions,
     tokens: loop.counters.tokens,

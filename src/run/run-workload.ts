@@ -11,6 +11,7 @@ import type { RunProgress } from './run-loop.js';
 import { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 import type { RankReport, RunMessage, RunRankData, RunSeconds } from './run-rank.js';
 import type { Mismatch } from './run-work.js';
+import type { TimelineDocument } from './step-timeline.js';
 
 /** How a run is watched and ended early. */
 export interface RunControl {
@@ -20,6 +21,8 @@ export interface RunControl {
   readonly onProgress?: (progress: RunProgress) => void;
   /** Called for each key that rank 0 captured: by how much the device's memory grew. Source: Megatron's capture log. */
   readonly onCapture?: (progress: CaptureProgress) => void;
+  /** Called at the end with the decisions in short, which are collected for it alone. */
+  readonly onTimeline?: (timeline: TimelineDocument) => void;
 }
 
 /** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
@@ -155,6 +158,7 @@ async function onThreads(
   const data: RunRankData = {
     options,
     requests: requests.toShared(),
+    timeline: control.onTimeline !== undefined,
     logs: { stepLog: openOf(stepLog), captureLog: openOf(captureLog) },
   };
   const results = await supervised({
@@ -163,9 +167,10 @@ async function onThreads(
     workerData: () => data,
     ...(signal === undefined ? {} : { signal }),
     onMessage: (_rank, message) => {
-      const { captured, progress } = message as RunMessage;
+      const { captured, progress, timeline } = message as RunMessage;
       if (captured !== undefined) control.onCapture?.(captured);
       if (progress !== undefined) control.onProgress?.(progress);
+      if (timeline !== undefined) control.onTimeline?.(timeline);
     },
   });
   return results.map(({ rank, value }) => {

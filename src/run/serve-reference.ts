@@ -88,6 +88,7 @@ function serveAlone(
     tensorParallelSize: 1,
     timeoutMs,
     stepLog: null,
+    timeline: null,
     interrupted,
   };
   new RunLoop(parts).run();

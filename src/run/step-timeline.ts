@@ -2,7 +2,7 @@ import { type DecisionView, PARK_REASONS } from '../agreement/index.js';
 import { VOTE_WORDS, word } from '../layout/index.js';
 
 /** Most numbers of a timeline, about: they travel in documents. */
-const NUMBERS = 12_288;
+const NUMBERS = 8192;
 const MOST_BINS = 2048;
 const LEAST_BINS = 32;
 const TOKENS = word(VOTE_WORDS, 'tokens');
@@ -107,6 +107,15 @@ export class StepTimeline {
       at += here;
     }
     if (decision.run !== 'park' && decision.phase === 'decode') this.#addDecodes(most, steps, graph);
+  }
+
+  /** Adds the next decision, with the votes of all processes: int32[processes, 32]. */
+  addStep(decision: DecisionView, table: Int32Array): void {
+    const words = VOTE_WORDS.length;
+    const rows = Array.from({ length: table.length / words }, (_, row) =>
+      table.subarray(row * words, (row + 1) * words),
+    );
+    this.add({ step: this.#decisions, steps: 1, decision, rows });
   }
 
   #addRanks(bin: number, steps: number, tokens: number[], graph: { most: number; size: number } | null): void {

@@ -9,7 +9,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { grouped, shortNumber, wrapped } from './words.js';
+import { shortNumber, wrapped } from './words.js';
 
 /** The rows of a bench. Times in ns. */
 export interface BenchRowsData {
@@ -45,6 +45,13 @@ export function benchRowsLegend({ rows }: BenchRowsData): LegendEntry[] {
   ];
 }
 
+/** A power of ten of nanoseconds. */
+function timeOf(ns: number): string {
+  const [value, unit] =
+    ns < 1e3 ? [ns, 'ns'] : ns < 1e6 ? [ns / 1e3, 'µs'] : ns < 1e9 ? [ns / 1e6, 'ms'] : [ns / 1e9, 's'];
+  return `${value} ${unit}`;
+}
+
 /** A line for each row: limit, ours and numpy on one logarithmic scale of time. */
 export function benchRowsPlot({ rows }: BenchRowsData, context: PlotContext): SvgElement {
   const { Plot, width } = context;
@@ -52,6 +59,8 @@ export function benchRowsPlot({ rows }: BenchRowsData, context: PlotContext): Sv
   const times = rows
     .flatMap(({ ns, limitNs, peerNs }) => [ns, limitNs, ...(peerNs === null ? [] : [peerNs])])
     .filter((ns) => ns > 0);
+  const most = Math.max(10, ...times);
+  const powers = Array.from({ length: Math.floor(Math.log10(most * 1.5)) + 1 }, (_, power) => 10 ** power);
   const svg = Plot.plot({
     ...frame(context, rows.length * (narrow ? 36 : 24) + 70),
     marginLeft: narrow ? 130 : 260,
@@ -59,11 +68,11 @@ export function benchRowsPlot({ rows }: BenchRowsData, context: PlotContext): Sv
     marginBottom: 40,
     x: {
       type: 'log',
-      domain: [Math.min(1, ...times) / 1.5, Math.max(10, ...times) * 1.5],
+      domain: [Math.min(1, ...times) / 1.5, most * 1.5],
       grid: true,
-      label: 'ns →',
-      ticks: narrow ? 3 : 6,
-      tickFormat: (value: number) => (Math.abs(Math.log10(value) % 1) < 1e-9 ? grouped(value) : ''),
+      label: 'time →',
+      ticks: powers.filter((_, power) => !narrow || power % 3 === 0),
+      tickFormat: timeOf,
     },
     y: {
       domain: rows.map(({ name }) => name),

@@ -24,6 +24,8 @@ export interface SvgElement {
   readonly outerHTML: string;
   readonly firstChild: unknown;
   setAttribute(name: string, value: string): void;
+  removeAttribute(name: string): void;
+  querySelectorAll(selector: string): Iterable<SvgElement>;
   insertBefore(child: SvgElement, before: unknown): unknown;
   append(...children: (SvgElement | string)[]): void;
 }
@@ -74,6 +76,8 @@ export function svgElement(
 /** Names a drawing for those who do not see it: one image with a title and a description. */
 export function described(context: PlotContext, drawn: unknown, title: string, description: string): SvgElement {
   const svg = drawn as SvgElement;
+  // Plot names groups of marks after themselves, which says nothing to who hears it, and is not allowed without a role.
+  for (const group of svg.querySelectorAll('g')) group.removeAttribute('aria-label');
   svg.setAttribute('role', 'img');
   svg.setAttribute('aria-label', `${title}. ${description}`);
   const desc = svgElement(context, 'desc');

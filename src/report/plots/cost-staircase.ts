@@ -135,10 +135,10 @@ export function costStaircasePlot(data: CostStaircaseData, context: PlotContext)
             }),
             Plot.text([0], {
               x: () => largest,
-              y: top,
+              y: 0,
               text: () => 'eager',
               dx: -6,
-              dy: 10,
+              dy: -12,
               textAnchor: 'end',
               fontWeight: 'bold',
             }),

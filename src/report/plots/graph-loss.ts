@@ -49,7 +49,7 @@ type Loss = 'paddingRatio' | 'timeRatio';
 /** Losses below this are drawn at it: a logarithm has no zero. */
 const LEAST = 1e-4;
 const HEIGHT = 300;
-const MARGIN = { top: 24, bottom: 40 };
+const MARGIN = { top: 36, bottom: 40 };
 
 /** The curve and the points of a plan. */
 export function graphLossData(plan: PlanLosses): GraphLossData {
@@ -117,9 +117,9 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
   const most = mostGraphs(points);
   const shown = curve.filter(({ graphs }) => graphs <= most);
   const at = (ratio: number): number => Math.max(LEAST, ratio) * 100;
-  const all = losses.flatMap((loss) => [...points, ...shown].map((point) => at(point[loss])));
-  const top = Math.max(1, ...losses.flatMap((loss) => points.map((point) => 3 * at(point[loss]))));
-  const bottom = Math.min(1, ...all) / 1.3;
+  const own = losses.flatMap((loss) => points.map((point) => at(point[loss])));
+  const top = Math.max(1, 3 * Math.max(...own));
+  const bottom = Math.min(1, Math.min(...own) / 3);
   const panels = timeKnown ? (narrow ? 'fy' : 'fx') : null;
   const height = timeKnown && narrow ? 2 * HEIGHT : HEIGHT;
   const panelWidth = (width - 80) / (panels === 'fx' ? 2 : 1);
@@ -149,27 +149,40 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
       title: (point: NamedLoss) => `${point.name}: ${point.graphs} graphs, ${percentOf(point[loss])}`,
       ...of(loss),
     }),
-    ...placedLabels(points, (point) => place(point, loss), panelWidth).map(({ point, dx, dy, anchor }) =>
-      Plot.text([point], {
-        x: 'graphs',
-        y: () => at(point[loss]),
-        text: 'name',
-        dx,
-        dy,
-        textAnchor: anchor,
-        fontWeight: point.ours ? 'bold' : 'normal',
-        stroke: COLOURS.paper,
-        fill: 'currentColor',
-        strokeWidth: 4,
-        ...of(loss),
-      }),
+    ...placedLabels(points, (point) => place(point, loss), { width: panelWidth, height: inner }).map(
+      ({ point, dx, dy, anchor }) =>
+        Plot.text([point], {
+          x: 'graphs',
+          y: () => at(point[loss]),
+          text: 'name',
+          dx,
+          dy,
+          textAnchor: anchor,
+          fontWeight: point.ours ? 'bold' : 'normal',
+          stroke: COLOURS.paper,
+          fill: 'currentColor',
+          strokeWidth: 4,
+          ...of(loss),
+        }),
     ),
   ]);
+  const names =
+    panels === null
+      ? []
+      : losses.map((loss) =>
+          Plot.text([titles[loss]], {
+            text: (title: string) => title,
+            frameAnchor: 'top',
+            dy: -18,
+            fontWeight: 'bold',
+            ...of(loss),
+          }),
+        );
   const svg = Plot.plot({
     ...frame(context, height),
     marginLeft: 60,
     marginRight: 20,
-    marginTop: MARGIN.top + (panels === null ? 0 : 10),
+    marginTop: MARGIN.top,
     marginBottom: MARGIN.bottom,
     x: { domain: [0, most], label: 'graphs →', ticks: narrow ? 5 : undefined },
     y: {
@@ -177,13 +190,15 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
       domain: [bottom, top],
       grid: true,
       label: '↑ lost',
-      tickFormat: (value: number) => (isPowerOfTen(value) ? percentOf(value / 100) : ''),
+      tickFormat: (value: number) => (isPowerOfTen(value) ? `${Number(value.toPrecision(1))} %` : ''),
       ticks: 6,
     },
     color: { type: 'identity' },
     symbol: { type: 'identity' },
-    ...(panels === null ? {} : { [panels]: { label: null, domain: losses.map((loss) => titles[loss]) } }),
-    marks: [...marks],
+    ...(panels === null
+      ? {}
+      : { [panels]: { axis: null, padding: panels === 'fy' ? 0.2 : 0.1, domain: losses.map((loss) => titles[loss]) } }),
+    marks: [...marks, ...names],
   } as never);
   const told = points.map((point) => `${point.name} ${point.graphs} graphs, ${percentOf(point.paddingRatio)}`);
   return described(
@@ -210,23 +225,36 @@ interface PlacedLabel {
   readonly anchor: 'start' | 'end';
 }
 
-/** Labels beside their points, moved up or down until none lies on another. */
+/** Where a label may stand beside its point, the nearest place first. */
+const PLACES: readonly (readonly [anchor: 'start' | 'end', dy: number])[] = [0, -14, 14, -28, 28, -42, 42].flatMap(
+  (dy) => [['start', dy] as const, ['end', dy] as const],
+);
+
+/** Labels beside their points, on no other label and no point, and within the panel. */
 function placedLabels(
   points: readonly NamedLoss[],
   place: (point: NamedLoss) => [number, number],
-  width: number,
+  { width, height }: { readonly width: number; readonly height: number },
 ): PlacedLabel[] {
-  const taken: { left: number; right: number; y: number }[] = [];
+  const taken = points.map((point) => {
+    const [x, y] = place(point);
+    return { left: x - 6, right: x + 6, y, half: 6 };
+  });
   return points.map((point) => {
     const [x, y] = place(point);
     const letters = 7 * point.name.length;
-    const anchor = x + 10 + letters > width ? 'end' : 'start';
-    const [left, right] = anchor === 'start' ? [x + 10, x + 10 + letters] : [x - 10 - letters, x - 10];
-    const free = (at: number): boolean =>
-      taken.every((label) => label.right < left || label.left > right || Math.abs(label.y - at) >= 14);
-    const moves = [0, -14, 14, -28, 28, -42, 42, -56, 56];
-    const dy = moves.find((move) => free(y + move)) ?? 0;
-    taken.push({ left, right, y: y + dy });
-    return { point, dx: anchor === 'start' ? 10 : -10, dy, anchor };
+    const box = ([anchor, dy]: (typeof PLACES)[number]) =>
+      anchor === 'start'
+        ? { left: x + 9, right: x + 9 + letters, y: y + dy, half: 7 }
+        : { left: x - 9 - letters, right: x - 9, y: y + dy, half: 7 };
+    const free = ({ left, right, y: at, half }: ReturnType<typeof box>): boolean =>
+      left >= 0 &&
+      right <= width + 16 &&
+      at >= 6 &&
+      at <= height - 6 &&
+      taken.every((other) => other.right < left || other.left > right || Math.abs(other.y - at) >= half + other.half);
+    const chosen = PLACES.find((one) => free(box(one))) ?? PLACES[0];
+    taken.push(box(chosen));
+    return { point, anchor: chosen[0], dx: chosen[0] === 'start' ? 9 : -9, dy: chosen[1] };
   });
 }

@@ -3,6 +3,7 @@ export * from './capture-pool.js';
 export * from './colours.js';
 export * from './context.js';
 export * from './cost-staircase.js';
+export * from './figures.js';
 export * from './graph-loss.js';
 export * from './ranks-over-time.js';
 export * from './sequence.js';

@@ -10,7 +10,7 @@ import {
   type SvgElement,
 } from './context.js';
 import { binNote, type DrawnBin, drawnBins, type StepRange, sumOf } from './step-bins.js';
-import { grouped, percentOf, shortNumber } from './words.js';
+import { grouped, percentOf, rangeOf, shortNumber } from './words.js';
 
 /** One rank's tokens in the graph steps of each column: real ones, and what they were padded with, and for whom. */
 export interface RankSeries {
@@ -33,13 +33,19 @@ export interface RanksOverTimeData {
   readonly range: StepRange;
 }
 
+/** Columns of all strips together, and of one. */
+const ALL_COLUMNS = 480;
 const MOST_COLUMNS = 120;
+const LEAST_COLUMNS = 8;
+/** Strips that say their numbers where a pointer rests. */
+const TOLD_RANKS = 4;
 /** Ranks that have a column of their own in the table; the others are put together. */
 const NAMED_RANKS = 8;
 
 /** Ranks in a range of a timeline; the table of who padded whom is of the whole run. */
 export function ranksOverTimeData(timeline: TimelineDocument, range?: StepRange): RanksOverTimeData {
-  const bins = drawnBins(timeline, MOST_COLUMNS, range);
+  const columns = Math.max(LEAST_COLUMNS, Math.min(MOST_COLUMNS, Math.floor(ALL_COLUMNS / timeline.ranks)));
+  const bins = drawnBins(timeline, columns, range);
   const sums = (series: readonly number[]): number[] => bins.map((bin) => sumOf(series, bin));
   return {
     bins,
@@ -136,6 +142,8 @@ export function ranksOverTimePlot(data: RanksOverTimeData, context: PlotContext)
       own[bin] > 0 && own[bin] === most[bin] ? [{ rank: `rank ${rank}`, from, to }] : [],
     ),
   );
+  const told = ({ rank, from, to, tokens }: Part): string =>
+    `${rank}, ${rangeOf(from, to - 1)}: ${grouped(tokens)} tokens`;
   const svg = Plot.plot({
     ...frame(context, strip * ranks.length + 74),
     marginLeft: 50,
@@ -155,19 +163,23 @@ export function ranksOverTimePlot(data: RanksOverTimeData, context: PlotContext)
       tickFormat: (value: number) => shortNumber(value),
     },
     fy: { label: null, padding: 0.12, domain: ranks.map(({ rank }) => `rank ${rank}`) },
-    color: { type: 'identity' },
     marks: [
-      Plot.rect(parts, {
-        fy: 'rank',
-        x1: 'from',
-        x2: 'to',
-        y1: 'low',
-        y2: 'high',
-        fill: 'colour',
-        inset: 0,
-        title: ({ rank, from, to, tokens }: Part) =>
-          `${rank}, ${grouped(from)} to ${grouped(to - 1)}: ${grouped(tokens)} tokens`,
-      }),
+      // A mark for each colour, so that it is said once.
+      ...[COLOURS.real, COLOURS.loss, COLOURS.lossBySize].map((fill) =>
+        Plot.rect(
+          parts.filter(({ colour }) => colour === fill),
+          {
+            fy: 'rank',
+            x1: 'from',
+            x2: 'to',
+            y1: 'low',
+            y2: 'high',
+            fill,
+            shapeRendering: 'crispEdges',
+            ...(ranks.length > TOLD_RANKS ? {} : { title: told }),
+          },
+        ),
+      ),
       Plot.rect(decides, {
         fy: 'rank',
         x1: 'from',
@@ -175,19 +187,19 @@ export function ranksOverTimePlot(data: RanksOverTimeData, context: PlotContext)
         y1: -0.11 * top,
         y2: -0.03 * top,
         fill: 'currentColor',
-        inset: 0,
+        shapeRendering: 'crispEdges',
       }),
       Plot.ruleY([0]),
     ],
   } as never);
-  const told = ranks.map(({ rank, real, toLargest, toGraph }) => {
+  const sums = ranks.map(({ rank, real, toLargest, toGraph }) => {
     const [tokens, padding] = [real, [...toLargest, ...toGraph]].map((list) =>
       list.reduce((sum, value) => sum + value, 0),
     );
     return `rank ${rank} ${grouped(tokens)} real tokens and ${grouped(padding)} of padding`;
   });
   const short =
-    told.length > NAMED_RANKS ? [...told.slice(0, NAMED_RANKS), `and ${told.length - NAMED_RANKS} more`] : told;
+    sums.length > NAMED_RANKS ? [...sums.slice(0, NAMED_RANKS), `and ${sums.length - NAMED_RANKS} more`] : sums;
   return described(context, svg, 'Ranks over time', `Graph steps: ${short.join(', ')}. ${binNote(bins)}`);
 }
 

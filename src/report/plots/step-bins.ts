@@ -16,6 +16,7 @@ export interface DrawnBin extends StepRange {
 /** Bins to draw for a range: as many as fit, each of equally many bins of the timeline. The range grows to whole bins. */
 export function drawnBins({ decisions, perBin }: TimelineDocument, most: number, range?: StepRange): DrawnBin[] {
   const bins = Math.ceil(decisions / perBin);
+  if (bins === 0) return [];
   const first = Math.max(0, Math.min(bins - 1, Math.floor((range?.from ?? 0) / perBin)));
   const last = Math.max(first + 1, Math.min(bins, Math.ceil((range?.to ?? decisions) / perBin)));
   const every = Math.max(1, Math.ceil((last - first) / most));

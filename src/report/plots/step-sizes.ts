@@ -90,8 +90,8 @@ export function stepSizesTable({ bars, ladders, steps, binned, of }: StepSizesDa
 export function stepSizesLegend({ of, ladders }: StepSizesData): LegendEntry[] {
   return [
     { mark: COLOURS.bar, label: `${of} of a size` },
-    ...(ladders.length > 0 ? [{ mark: COLOURS.ours, label: `sizes of ${ladders[0].name}` }] : []),
-    ...(ladders.length > 1 ? [{ mark: COLOURS.other, label: 'sizes of others' }] : []),
+    ...(ladders.length > 0 ? [{ mark: COLOURS.ours, label: `captured: ${ladders[0].name}` }] : []),
+    ...(ladders.length > 1 ? [{ mark: COLOURS.other, label: 'captured by others' }] : []),
   ];
 }
 
@@ -129,7 +129,7 @@ export function stepSizesPlot(data: StepSizesData, context: PlotContext): SvgEle
           strokeWidth: lane === 0 ? 2 : 1.5,
         }),
         Plot.text([name], {
-          x: 0.6,
+          x: 0.5,
           y: -(lane + 0.65) * unit,
           dx: -6,
           text: (text: string) => text,
@@ -150,8 +150,8 @@ export function stepSizesPlot(data: StepSizesData, context: PlotContext): SvgEle
     ...frame(context, HEIGHT + LANE * ladders.length + 60),
     marginLeft: narrow ? 70 : 80,
     marginBottom: 40,
-    x: { type: 'log', base: 2, domain: [0.6, largest * 1.05] },
-    y: { domain: [-unit * ladders.length, most] },
+    x: { type: 'log', base: 2, domain: [0.5, largest * 1.05] },
+    y: { domain: [-unit * ladders.length, 1.05 * most] },
     marks,
   } as never);
   const peak = bars.reduce(

@@ -100,11 +100,11 @@ export function stepsOverTimePlot(data: StepsOverTimeData, context: PlotContext)
   });
   const parts = columns.flatMap(({ from, to, all }, bin) => {
     let below = 0;
-    return kinds.flatMap(({ kind, colour, counts }) => {
+    return kinds.flatMap(({ kind, counts }) => {
       if (counts[bin] === 0) return [];
       const low = below;
       below += (100 * counts[bin]) / all;
-      return [{ from, to, low, high: below, kind, colour, count: counts[bin] }];
+      return [{ from, to, low, high: below, kind, count: counts[bin] }];
     });
   });
   type Part = (typeof parts)[number];
@@ -124,17 +124,22 @@ export function stepsOverTimePlot(data: StepsOverTimeData, context: PlotContext)
       tickFormat: (value: number) => grouped(value),
     },
     y: { domain: [0, 100], label: '↑ share (%)', ticks: 5 },
-    color: { type: 'identity' },
     marks: [
-      Plot.rect(parts, {
-        x1: 'from',
-        x2: 'to',
-        y1: 'low',
-        y2: 'high',
-        fill: 'colour',
-        inset: 0,
-        title: ({ from, to, kind, count }: Part) => `${rangeOf(from, to - 1)}: ${grouped(count)} ${kind}`,
-      }),
+      // A mark for each kind, so that its colour is said once.
+      ...kinds.map(({ kind: own, colour }) =>
+        Plot.rect(
+          parts.filter(({ kind }) => kind === own),
+          {
+            x1: 'from',
+            x2: 'to',
+            y1: 'low',
+            y2: 'high',
+            fill: colour,
+            shapeRendering: 'crispEdges',
+            title: ({ from, to, kind, count }: Part) => `${rangeOf(from, to - 1)}: ${grouped(count)} ${kind}`,
+          },
+        ),
+      ),
       Plot.line(line, { x: 'x', y: 'y', stroke: COLOURS.paper, strokeWidth: 3.5 }),
       Plot.line(line, { x: 'x', y: 'y', stroke: 'currentColor', strokeWidth: 1.5 }),
       Plot.ruleY([0]),

@@ -49,7 +49,7 @@ describe('the timeline of a simulation', () => {
       const bins = Math.ceil(timeline.decisions / timeline.perBin);
       expect(bins).toBeLessThanOrEqual(2048);
       expect(timeline.idle).toHaveLength(bins);
-      expect(bins * ranks).toBeLessThanOrEqual(12_288);
+      expect(bins * ranks).toBeLessThanOrEqual(8192);
       expect(sum(timeline.byRank.map(({ tokens }) => sum(tokens)))).toBe(summary.tokens);
     }
   });
