@@ -42,6 +42,7 @@ export function StoriesView({
         <Fault message={fault} />
         {story !== null && (
           <>
+            {/* A button that cannot step stays in focus: who steps by keys steps back from it. */}
             <fieldset
               class="steps"
               onKeyDown={({ key }) => {
@@ -50,13 +51,13 @@ export function StoriesView({
               }}
             >
               <legend class="heard">Steps of the story; arrow keys step too</legend>
-              <button type="button" disabled={at <= 1} onClick={() => go(at - 1)}>
+              <button type="button" aria-disabled={at <= 1} onClick={() => go(at - 1)}>
                 Back
               </button>{' '}
-              <button type="button" disabled={at >= most} onClick={() => go(at + 1)}>
+              <button type="button" aria-disabled={at >= most} onClick={() => go(at + 1)}>
                 Next
               </button>{' '}
-              <button type="button" disabled={at >= most} onClick={() => go(most)}>
+              <button type="button" aria-disabled={at >= most} onClick={() => go(most)}>
                 To the end
               </button>{' '}
               <span role="status">
