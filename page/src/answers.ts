@@ -6,35 +6,39 @@ import type { JobName, JobProgress, Jobs } from './worker/messages.js';
 export interface Asking<N extends JobName> {
   readonly answer: Jobs[N]['answer'] | null;
   readonly fault: string | null;
-  /** How far it is; null where nothing is asked. */
   readonly progress: JobProgress | null;
+  /** Whether what is known is of an earlier question, and this one is not answered yet. */
+  readonly busy: boolean;
+}
+
+/** What is known, and of which question it is. */
+interface Known<N extends JobName> extends Omit<Asking<N>, 'busy'> {
+  readonly of: readonly unknown[] | null;
 }
 
 /** Asks whenever one of `when` changes, once it has rested for `restMs`: a slider asks when it stops. */
 export function useAnswer<N extends JobName>(
   client: Client,
   job: N,
-  ask: Jobs[N]['ask'] | null,
+  ask: Jobs[N]['ask'],
   when: readonly unknown[],
   restMs: number,
 ): Asking<N> {
-  const [state, setState] = useState<Asking<N>>({ answer: null, fault: null, progress: null });
+  const [known, setKnown] = useState<Known<N>>({ answer: null, fault: null, progress: null, of: null });
   useEffect(() => {
-    if (ask === null) return;
     let current = true;
     const show = (progress: JobProgress): void => {
-      if (current) setState((before) => ({ ...before, progress }));
+      if (current) setKnown((before) => ({ ...before, progress }));
     };
-    show({ phase: 'waiting', share: null });
     const timer = setTimeout(() => {
       client.ask(job, ask, show).then(
         (answer) => {
-          if (current) setState({ answer, fault: null, progress: null });
+          if (current) setKnown({ answer, fault: null, progress: null, of: when });
         },
         (error: unknown) => {
           if (!current || (error instanceof JobError && error.code === 'ERR_ABORTED')) return;
           const fault = error instanceof Error ? error.message : String(error);
-          setState((before) => ({ ...before, fault, progress: null }));
+          setKnown((before) => ({ ...before, fault, progress: null, of: when }));
         },
       );
     }, restMs);
@@ -43,5 +47,6 @@ export function useAnswer<N extends JobName>(
       clearTimeout(timer);
     };
   }, when);
-  return state;
+  const { of, ...rest } = known;
+  return { ...rest, busy: of === null || when.some((part, index) => part !== of[index]) };
 }

@@ -93,7 +93,7 @@ describe.skipIf(!hasBrowser)('the plan in a browser', () => {
   test('sends nothing away: without a network a file is planned all the same', async () => {
     const asked: string[] = [];
     page = await served.browser.newPage();
-    page.setDefaultTimeout(240_000);
+    page.setDefaultTimeout(45_000);
     page.on('request', (request) => asked.push(`${request.method()} ${request.url()} ${request.postData() ?? ''}`));
     await page.goto(`${served.address}#plan`);
     await settled(page);
@@ -108,10 +108,10 @@ describe.skipIf(!hasBrowser)('the plan in a browser', () => {
 
   test('takes what is dropped, and knows a launch line from a log', async () => {
     const opened = await open('plan');
-    await drop(opened, 'start.sh', 'vllm serve m --max-num-seqs 48\n');
+    await drop(opened, 'start.sh', 'vllm serve m --max-num-seqs 144\n');
     await opened.getByText('Engine:').waitFor();
-    expect(new URL(opened.url()).hash).toBe('#plan?engine=vllm+serve+m+--max-num-seqs+48');
-    await opened.getByRole('spinbutton', { name: 'Sequences' }).and(opened.locator('[placeholder="48"]')).waitFor();
+    expect(new URL(opened.url()).hash).toBe('#plan?engine=vllm+serve+m+--max-num-seqs+144');
+    await opened.getByRole('spinbutton', { name: 'Sequences' }).and(opened.locator('[placeholder="144"]')).waitFor();
     await opened.getByText('vllm, as you run it').waitFor();
     await drop(opened, 'vllm.log', LOG);
     await opened.getByText('Planned for vllm.log').waitFor();

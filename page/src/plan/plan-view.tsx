@@ -4,6 +4,7 @@ import { useAnswer } from '../answers.js';
 import { type Client, JobError } from '../client.js';
 import { Fault } from '../parts.js';
 import type { PlanSettings } from '../settings/fields.js';
+import type { JobProgress } from '../worker/messages.js';
 import { PlanForm } from './plan-form.js';
 import { PlanResults } from './plan-results.js';
 import { Traffic } from './traffic.js';
@@ -23,7 +24,7 @@ export function PlanView({
 }): JSX.Element {
   const [file, setFile] = useState(opened);
   const [dropFault, setDropFault] = useState<string | null>(null);
-  const { answer, fault, progress } = useAnswer(client, 'plan', { file, settings }, [file, settings], 150);
+  const { answer, fault, progress, busy } = useAnswer(client, 'plan', { file, settings }, [file, settings], 150);
 
   const open = async (given: File): Promise<void> => {
     setDropFault(null);
@@ -52,18 +53,20 @@ export function PlanView({
         <Traffic file={file} settings={settings} onOpen={open} onClose={close} onChange={onChange} />
         <PlanForm settings={settings} answer={answer} onChange={onChange} />
       </div>
-      <section aria-label="The plan" class="results" aria-busy={progress !== null}>
+      <section aria-label="The plan" class="results" aria-busy={busy}>
         <p role="status" class="progress">
-          {progress !== null &&
-            (progress.share === null
-              ? `${progress.phase} …`
-              : `${progress.phase} … ${Math.round(progress.share * 100)} %`)}
+          {busy && progressText(progress)}
         </p>
         <Fault message={dropFault ?? (fault === null ? null : file === null ? fault : `${file.name}: ${fault}`)} />
         {answer !== null && <PlanResults answer={answer} settings={settings} file={file?.name ?? null} />}
       </section>
     </div>
   );
+}
+
+function progressText(progress: JobProgress | null): string {
+  if (progress === null) return 'planning …';
+  return progress.share === null ? `${progress.phase} …` : `${progress.phase} … ${Math.round(progress.share * 100)} %`;
 }
 
 /** Takes files and texts that are dropped anywhere on the page, or pasted outside of an input. */

@@ -21,7 +21,7 @@ export function StepView({
   readonly settings: BatchSettings;
   readonly onChange: (settings: BatchSettings) => void;
 }): JSX.Element {
-  const { answer, fault, progress } = useAnswer(client, 'step', settings, [settings], 60);
+  const { answer, fault, busy } = useAnswer(client, 'step', settings, [settings], 60);
   const before = useBefore(answer);
   const { ranks } = settings;
   return (
@@ -55,7 +55,7 @@ export function StepView({
         </button>
         <Rules settings={settings} onChange={onChange} />
       </section>
-      <section aria-label="What the ranks do" class="results" aria-busy={progress !== null}>
+      <section aria-label="What the ranks do" class="results" aria-busy={busy}>
         <Fault message={fault} />
         {answer !== null && (
           <>

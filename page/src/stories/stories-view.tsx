@@ -18,7 +18,7 @@ export function StoriesView({
 }): JSX.Element {
   const told = TOLD.find(({ name }) => name === place.name) ?? TOLD[0];
   const { name, title, seen, fix } = told as (typeof TOLD)[number];
-  const { answer, fault } = useAnswer(client, 'story', name, [name], 0);
+  const { answer, fault, busy } = useAnswer(client, 'story', name, [name], 0);
   const story = answer?.name === name ? answer : null;
   const most = story === null ? 0 : Math.max(story.before.trace.length, story.fixed.trace.length);
   const at = Math.min(place.at ?? 1, most);
@@ -36,12 +36,13 @@ export function StoriesView({
           ))}
         </ol>
       </nav>
-      <section aria-labelledby="story">
+      <section aria-labelledby="story" aria-busy={busy}>
         <h2 id="story">{title}</h2>
         <p>{seen}</p>
         <Fault message={fault} />
         {story !== null && (
           <>
+            {/* A button that cannot step stays in focus: who steps by keys steps back from it. */}
             <fieldset
               class="steps"
               onKeyDown={({ key }) => {
@@ -50,13 +51,13 @@ export function StoriesView({
               }}
             >
               <legend class="heard">Steps of the story; arrow keys step too</legend>
-              <button type="button" disabled={at <= 1} onClick={() => go(at - 1)}>
+              <button type="button" aria-disabled={at <= 1} onClick={() => go(at - 1)}>
                 Back
               </button>{' '}
-              <button type="button" disabled={at >= most} onClick={() => go(at + 1)}>
+              <button type="button" aria-disabled={at >= most} onClick={() => go(at + 1)}>
                 Next
               </button>{' '}
-              <button type="button" disabled={at >= most} onClick={() => go(most)}>
+              <button type="button" aria-disabled={at >= most} onClick={() => go(most)}>
                 To the end
               </button>{' '}
               <span role="status">
