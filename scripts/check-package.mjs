@@ -126,6 +126,7 @@ function checkContents(tarball) {
     'package.json',
     manifest.bin.lockstep,
     'dist/memory/rules.wasm',
+    'dist/report/bundle.js',
     'dist/memory/metadata.wasm',
     'dist/memory/metadata-scalar.wasm',
     ...built.filter((each) => each === here || existsSync(path.join(root, each))),
