@@ -1,4 +1,4 @@
-import { checkHas, Faults } from '../config.js';
+import { checkArguments, checkHas, Faults } from '../config.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { readWhole } from '../input/index.js';
@@ -33,10 +33,12 @@ export function writePlanFile(
   path: string,
   policy: Policy,
   plan: CapturePlan,
-  { signal }: FileOptions = {},
+  options: FileOptions = {},
 ): Promise<void> {
   checkHas('a capture plan', plan, ['keys']);
-  const document = { schemaVersion: 1, policy, keys: plan.keys };
+  checkArguments('writePlanFile', { path: [path, 'text'], keys: [plan.keys, 'objects'], options: [options, 'object'] });
+  const { signal } = options;
+  const document = { schemaVersion: 1, policy: completePolicy(policy), keys: plan.keys };
   return writeDocument(path, `${JSON.stringify(document, null, 2)}\n`, signal);
 }
 
