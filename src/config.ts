@@ -124,6 +124,42 @@ export function checkList(what: string, given: unknown, of: 'anything' | 'number
   faults.throwIfAny('This call');
 }
 
+/** What an argument of a public call is: `objects` is a list of them. */
+type ArgumentKind = 'object' | 'objects' | 'list' | 'text' | 'function';
+
+/**
+ * Throws ERR_CONFIG_INVALID naming every argument that is of another kind than the call takes, or lacks a field that it needs. An argument that may be left
+ * out is not given.
+ */
+export function checkArguments(
+  call: string,
+  given: Readonly<Record<string, readonly [value: unknown, kind: ArgumentKind, ...fields: string[]]>>,
+): void {
+  const faults = new Faults();
+  for (const [name, [value, kind, ...fields]] of Object.entries(given)) {
+    const fits = isOfKind(value, kind);
+    faults.check(fits, `${name} is ${shown(value)}; it must be ${KINDS[kind]}`, name);
+    if (fits && kind === 'object') checkPresent(faults, name, value, fields);
+  }
+  faults.throwIfAny(`This call of ${call}`);
+}
+
+const KINDS: Readonly<Record<ArgumentKind, string>> = {
+  object: 'an object',
+  objects: 'a list of objects',
+  list: 'a list',
+  text: 'text',
+  function: 'a function',
+};
+
+function isOfKind(value: unknown, kind: ArgumentKind): boolean {
+  if (kind === 'text') return typeof value === 'string';
+  if (kind === 'function') return typeof value === 'function';
+  if (kind === 'object') return typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (kind === 'list') return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+  return Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null);
+}
+
 /** Collects every fault of a configuration, so that a user corrects all of them at once. */
 export class Faults {
   readonly #list: string[] = [];

@@ -1,3 +1,4 @@
+import { checkArguments, Faults } from '../config.js';
 import { inspectAs } from '../inspect.js';
 import { indexOf, LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS } from '../layout/index.js';
 import type { Sizes } from '../memory/index.js';
@@ -28,6 +29,10 @@ export class LocalPartView implements LocalPart {
   readonly #at: number;
 
   constructor(words: Int32Array, index: number) {
+    checkArguments('LocalPartView', { words: [words, 'list'] });
+    const faults = new Faults();
+    faults.integer('index', index, 0, MAX_PARTS - 1);
+    faults.throwIfAny('This part');
     this.#words = words;
     this.#at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
   }
@@ -119,6 +124,11 @@ export class ForwardBatch {
     sets: readonly [StagingSet, StagingSet],
     sizes: Sizes,
   ) {
+    checkArguments('ForwardBatch', {
+      views: [views, 'object', 'words', 'order', 'groups'],
+      sets: [sets, 'list'],
+      sizes: [sizes, 'object', 'groups'],
+    });
     this.#words = views.words;
     this.order = views.order;
     this.#sets = sets;

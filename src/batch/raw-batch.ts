@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { completeLimits, Faults, type Limits } from '../config.js';
+import { checkArguments, completeLimits, Faults, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { FACT_WORDS, MAX_PARTS, STATE_WORDS, word } from '../layout/index.js';
 import { loadModules, type MetadataExports, type PlannerModules, type WasmSources } from '../memory/index.js';
@@ -31,6 +31,7 @@ export interface RawPart {
 
 /** Builds a raw batch. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY. */
 export async function createRawBatch(options: RawBatchOptions = {}): Promise<RawBatch> {
+  checkArguments('createRawBatch', { options: [options, 'object'] });
   return new RawBatch(await loadModules(options.wasm), options);
 }
 
@@ -54,6 +55,7 @@ export class RawBatch {
   #disposed = false;
 
   constructor(modules: PlannerModules, options: RawBatchOptions = {}) {
+    checkArguments('RawBatch', { modules: [modules, 'object', 'metadata'], options: [options, 'object'] });
     this.limits = completeLimits(options.limits);
     this.maxParts = options.parts ?? 2;
     const faults = new Faults();

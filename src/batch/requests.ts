@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { ENUMS, ROW_WORDS, word } from '../layout/index.js';
 import type { MetadataExports } from '../memory/index.js';
@@ -53,6 +54,11 @@ export class Requests {
     views: { inbox: Int32Array; inboxCounts: Int32Array; error: Int32Array; rows: Int32Array },
     guard: (reads?: boolean) => void,
   ) {
+    checkArguments('Requests', {
+      metadata: [metadata, 'object'],
+      views: [views, 'object', 'inbox', 'inboxCounts', 'error', 'rows'],
+      guard: [guard, 'function'],
+    });
     this.#metadata = metadata;
     this.#inbox = new Inbox(views.inbox, views.inboxCounts);
     this.#error = views.error;

@@ -1,4 +1,4 @@
-import { checkHas, checkList, checkOptions } from '../config.js';
+import { checkArguments, checkHas, checkList, checkOptions } from '../config.js';
 import type { EngineLimits } from '../engines/index.js';
 import { type CaptureKey, keyKind } from '../keys/index.js';
 import { ascending } from '../numbers.js';
@@ -47,6 +47,11 @@ export interface TrafficAudit {
 
 /** What the graphs are and are not for, whatever the traffic. Decodes have `queryLen` tokens each. */
 export function auditKeys(keys: readonly CaptureKey[], limits: EngineLimits, memory: CaptureCost): KeysAudit {
+  checkArguments('auditKeys', {
+    keys: [keys, 'objects'],
+    limits: [limits, 'object', 'maxNumSeqs', 'maxNumBatchedTokens', 'queryLen'],
+    memory: [memory, 'object', 'bytesPerGraph', 'secondsPerGraph'],
+  });
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   const requests = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen));
   const of = (kind: 'decode' | 'piecewise' | 'mixed'): number[] =>
@@ -93,25 +98,36 @@ export function auditKeys(keys: readonly CaptureKey[], limits: EngineLimits, mem
 /** How decodes of these sizes run on the graphs. `counts` and costs are by tokens. */
 export function auditTraffic(
   keys: readonly CaptureKey[],
-  { counts, above }: { readonly counts: Float64Array; readonly above: number },
+  decodes: { readonly counts: Float64Array; readonly above: number },
   costs: { readonly tokens: Float64Array; readonly time: Float64Array },
 ): TrafficAudit {
+  checkArguments('auditTraffic', {
+    keys: [keys, 'objects'],
+    decodes: [decodes, 'object', 'counts', 'above'],
+    costs: [costs, 'object', 'tokens', 'time'],
+  });
+  const { counts, above } = decodes;
+  checkArguments('auditTraffic', {
+    counts: [counts, 'list'],
+    tokens: [costs.tokens, 'list'],
+    time: [costs.time, 'list'],
+  });
   const of = (kind: 'decode' | 'piecewise'): number[] =>
     ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
   const decode = of('decode');
   const ladder = [...decode, ...of('piecewise').filter((size) => size > (decode.at(-1) ?? 0))];
   const used = new Set<number>();
-  let decodes = above;
+  let steps = above;
   for (const [tokens, count] of counts.entries()) {
     if (count === 0) continue;
-    decodes += count;
+    steps += count;
     const size = ladder.find((one) => one >= tokens);
     if (size !== undefined) used.add(size);
   }
   const within = ladder.filter((size) => size < costs.tokens.length);
   const score = scoreLadder(counts, costs.tokens, within);
   return {
-    decodes,
+    decodes: steps,
     eagerSteps: score.eagerSteps + above,
     paddingRatio: score.ratio,
     timeRatio: scoreLadder(counts, costs.time, within).ratio,

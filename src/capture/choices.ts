@@ -1,4 +1,4 @@
-import type { Limits } from '../config.js';
+import { checkArguments, Faults, type Limits } from '../config.js';
 import { decodePlan, leastUbatchedSize } from '../keys/index.js';
 import { NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
 import type { StepHistogram } from '../workload/index.js';
@@ -55,6 +55,11 @@ const MOST_GRAPHS = 512;
 
 /** Counts by decode size up to the largest, steps in one batch and in micro-batches together, and the number of steps larger than the largest size. */
 export function decodeCounts(histogram: StepHistogram, maximum: number): { counts: Float64Array; above: number } {
+  checkArguments('decodeCounts', { histogram: [histogram, 'object', 'decode', 'ubatched'] });
+  const sizes = new Faults();
+  sizes.integer('maximum', maximum, 1, 1 << 22);
+  sizes.check(histogram.decode instanceof Map && histogram.ubatched instanceof Map, 'histogram is no StepHistogram');
+  sizes.throwIfAny('This call of decodeCounts');
   const counts = new Float64Array(maximum + 1);
   let above = 0;
   for (const part of [histogram.decode, histogram.ubatched]) {

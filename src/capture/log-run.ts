@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import type { EngineRunLog, LogBatch, LogCapture, LogTime } from '../engines/index.js';
 import { vllmDecodeSizes } from '../engines/index.js';
 import { largestDecode } from './plan-costs.js';
@@ -71,6 +72,8 @@ export function logRun(
   log: EngineRunLog,
   limits: LogLimits,
 ): { readonly steps: readonly LogStep[]; readonly run: LogRun } {
+  checkArguments('logRun', { log: [log, 'object', 'engine', 'times', 'batches'], limits: [limits, 'object'] });
+  checkArguments('logRun', { batches: [log.batches, 'objects'], times: [log.times, 'objects'] });
   const { engine, mode, captured, capture, times, batches } = log;
   const largest = largestDecode(limits);
   const statistics =

@@ -1,4 +1,4 @@
-import { checkHas, checkList, completeLimits, type Limits } from '../config.js';
+import { checkArguments, checkHas, checkList, completeLimits, type Limits } from '../config.js';
 import {
   type CaptureKey,
   type CapturePlan,
@@ -47,6 +47,7 @@ export interface StandardDomainOptions {
  * least two micro-batches, and small mixed and piecewise keys. Errors: ERR_CONFIG_INVALID.
  */
 export function standardDomain(given: Partial<CheckedPolicy>, options: StandardDomainOptions = {}): CheckedPair {
+  checkArguments('standardDomain', { options: [options, 'object'] });
   const complete = completeCheckedPolicy(given);
   const { ubatches = Math.max(STANDARD_UBATCHES, complete.ubatches), mixed, piecewise = true } = options;
   const policy = completeCheckedPolicy({

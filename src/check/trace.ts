@@ -1,5 +1,5 @@
 import type { RawRules } from '../agreement/index.js';
-import { checkList } from '../config.js';
+import { checkArguments, checkHas } from '../config.js';
 import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
 import { ACTION_WORDS, ENUMS, nameOf, recordOf, VOTE_WORDS, word } from '../layout/index.js';
 import { countOf } from '../text.js';
@@ -15,7 +15,8 @@ export interface TraceLine {
 
 /** The lines as a table: step by step, which rank does what. */
 export function traceText(trace: readonly TraceLine[]): string[] {
-  checkList('a trace', trace);
+  checkArguments('traceText', { trace: [trace, 'objects'] });
+  for (const line of trace) checkHas('a line of a trace', line, ['phase', 'text']);
   return trace.map(({ phase, rank, text }, index) => {
     const who = rank === null ? 'all' : `rank ${rank}`;
     return `${`${index + 1}`.padStart(4)}  ${phase.padEnd(7)}  ${who.padEnd(7)}  ${text}`;

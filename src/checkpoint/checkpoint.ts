@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { checkArguments } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { Fields } from './config-fields.js';
 import { isFile, isFolder, jsonObject, readDocument } from './files.js';
@@ -32,6 +33,7 @@ export interface Checkpoint {
  * the weights themselves when they are asked for. Errors: ERR_MODEL_INVALID.
  */
 export function openCheckpoint(directory: string): Checkpoint {
+  checkArguments('openCheckpoint', { directory: [directory, 'text'] });
   if (!isFolder(directory)) {
     const message = `${directory}: there is no such folder; give the folder of a model in Hugging Face's layout: config.json and *.safetensors`;
     throw new LockstepError('ERR_MODEL_INVALID', message, { file: directory });

@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { CONFIG_FIELDS, type RandomModelOptions, randomCheckpoint } from './random-checkpoint.js';
 import { modelRefusal } from './refusal.js';
@@ -12,6 +13,7 @@ const NAMED = ['seed', ...CONFIG_FIELDS.filter((name) => name !== 'ropeScaling' 
  * random model follow it: `random:dense,seed=3,layers=2,tiedEmbeddings=true,eosTokenIds=2+7`. Errors: ERR_MODEL_INVALID.
  */
 export function openModel(name: string): Checkpoint {
+  checkArguments('openModel', { name: [name, 'text'] });
   if (!name.startsWith(RANDOM)) return complete(openCheckpoint(name));
   const [kind, ...options] = name.slice(RANDOM.length).split(',');
   const given: Record<string, unknown> = { kind };

@@ -1,4 +1,4 @@
-import { withoutUndefined } from '../config.js';
+import { checkArguments, withoutUndefined } from '../config.js';
 import { fnv1a, hashOnto, mix32 } from '../numbers.js';
 import { absent, type Checkpoint, checkShape } from './checkpoint.js';
 import { configDocument } from './config-document.js';
@@ -23,6 +23,7 @@ const MAX_SEED = 2 ** 32 - 1;
  * it is asked for. Errors: ERR_MODEL_INVALID.
  */
 export function randomCheckpoint(options: RandomModelOptions): Checkpoint {
+  checkArguments('randomCheckpoint', { options: [options, 'object', 'kind'] });
   const config = randomConfig(options);
   const source = `random:${options.kind}`;
   const seed = options.seed ?? 0;

@@ -1,7 +1,9 @@
+import { checkArguments } from '../config.js';
 import type { ModelConfig } from './model-config.js';
 
 /** Each tensor of a model by its name in Hugging Face's layout, and its shape, in the order of the forward. Source: transformers' `modeling_llama`, `modeling_mixtral`. */
 export function tensorShapes(config: ModelConfig): ReadonlyMap<string, readonly number[]> {
+  checkArguments('tensorShapes', { config: [config, 'object', 'hiddenSize', 'vocabSize', 'layers'] });
   const { hiddenSize, vocabSize, layers, tiedEmbeddings } = config;
   const shapes = new Map<string, readonly number[]>([['model.embed_tokens.weight', [vocabSize, hiddenSize]]]);
   for (let layer = 0; layer < layers; layer++) {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { checkArguments } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type ChatMessage, type ChatRenderer, chatRenderer, chatTemplateOf } from './chat-template.js';
 import { isFile, jsonObject, readDocument } from './files.js';
@@ -33,6 +34,7 @@ export interface TextTokenizer {
  * libraries that read it are loaded here, and not before. Errors: ERR_MODEL_INVALID.
  */
 export async function openTokenizer(directory: string): Promise<TextTokenizer | null> {
+  checkArguments('openTokenizer', { directory: [directory, 'text'] });
   const file = path.join(directory, 'tokenizer.json');
   if (!isFile(file)) return null;
   const document = jsonObject(file, 'the file', readDocument(file));

@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { Faults } from '../config.js';
+import { checkArguments, Faults } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import { configDocument } from './config-document.js';
@@ -29,6 +29,11 @@ interface Part {
  * that holds a model, and those of the checkpoint; what was written is removed then.
  */
 export function writeCheckpoint(directory: string, checkpoint: Checkpoint, options: WriteCheckpointOptions = {}): void {
+  checkArguments('writeCheckpoint', {
+    directory: [directory, 'text'],
+    checkpoint: [checkpoint, 'object', 'config'],
+    options: [options, 'object'],
+  });
   const { dtype = 'F32', shards = 1 } = options;
   const parts = [...tensorShapes(checkpoint.config)].map(([name, shape]): Part => {
     return { name, shape, bytes: shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]) };

@@ -1,6 +1,6 @@
 import type { ForwardBatch } from '../batch/index.js';
 import type { Checkpoint } from '../checkpoint/index.js';
-import { Faults, type Limits } from '../config.js';
+import { checkArguments, Faults, type Limits } from '../config.js';
 import type { DeviceBuffer, DevicePlace, DeviceStream } from '../device/index.js';
 import type { Executor, Forward, ForwardPart, Lane, PiecewiseForward } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';
@@ -42,6 +42,12 @@ export class Decoder implements SamplingForward {
    * ERR_MODEL_INVALID, ERR_DEVICE_MEMORY.
    */
   constructor(executor: Executor, checkpoint: Checkpoint, limits: Limits, options: DecoderOptions = {}) {
+    checkArguments('Decoder', {
+      executor: [executor, 'object', 'device', 'stream', 'collectives', 'metadata', 'pool'],
+      checkpoint: [checkpoint, 'object', 'config'],
+      limits: [limits, 'object'],
+      options: [options, 'object'],
+    });
     const { config } = checkpoint;
     const { device, stream, collectives, metadata, pool } = executor;
     const { tensorParallelSize = 1 } = options;

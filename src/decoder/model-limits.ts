@@ -1,8 +1,10 @@
 import type { ModelConfig } from '../checkpoint/index.js';
-import { DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
+import { checkArguments, DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
 
 /** Bytes that one slot of a model's cache takes, keys and values of all layers. */
-export function cacheSlotBytes({ layers, kvHeads, headDim }: ModelConfig): number {
+export function cacheSlotBytes(config: ModelConfig): number {
+  checkArguments('cacheSlotBytes', { config: [config, 'object', 'layers', 'kvHeads', 'headDim'] });
+  const { layers, kvHeads, headDim } = config;
   return layers * 2 * kvHeads * headDim * 4;
 }
 
@@ -10,10 +12,9 @@ export function cacheSlotBytes({ layers, kvHeads, headDim }: ModelConfig): numbe
  * Limits of a model: what is left out is the longest text that the model knows, at most the default, and as many blocks as `maxNumSeqs` texts of
  * that length need, at most the default.
  */
-export function modelLimits(
-  { maxPositions }: Pick<ModelConfig, 'maxPositions'>,
-  given: Partial<Limits> = {},
-): Partial<Limits> {
+export function modelLimits(config: Pick<ModelConfig, 'maxPositions'>, given: Partial<Limits> = {}): Partial<Limits> {
+  checkArguments('modelLimits', { config: [config, 'object', 'maxPositions'], given: [given, 'object'] });
+  const { maxPositions } = config;
   const maxModelLen = given.maxModelLen ?? Math.min(DEFAULT_LIMITS.maxModelLen, maxPositions);
   const blockSize = given.blockSize ?? DEFAULT_LIMITS.blockSize;
   const maxNumSeqs = given.maxNumSeqs ?? DEFAULT_LIMITS.maxNumSeqs;
@@ -26,6 +27,10 @@ export function modelLimits(
  * Whether a model can be computed within limits by replicas of so many ranks. Errors: ERR_CONFIG_INVALID naming every fault.
  */
 export function checkModelLimits(config: ModelConfig, limits: Limits, tensorParallelSize: number): void {
+  const size = new Faults();
+  size.integer('tensorParallelSize', tensorParallelSize, 1, 1 << 10);
+  size.throwIfAny('This model');
+  checkArguments('checkModelLimits', { config: [config, 'object'], limits: [limits, 'object'] });
   const faults = new Faults();
   faults.check(
     limits.maxModelLen <= config.maxPositions,

@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { type ErrorDetails, LockstepError, shown } from '../errors.js';
 import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { loadNative, type NativeAddon } from '../native/index.js';
@@ -29,6 +30,7 @@ export interface OpenDeviceOptions {
  *   available, `ERR_NATIVE_UNAVAILABLE` when the addon itself does not load, `ERR_CONFIG_INVALID` for an option.
  */
 export function openDevice(options: OpenDeviceOptions = {}): Device {
+  checkArguments('openDevice', { options: [options, 'object'] });
   const wanted: unknown = options.device === undefined ? 'auto' : options.device;
   if (typeof wanted !== 'string' || !DEVICE_PATTERN.test(wanted)) {
     throw new LockstepError('ERR_CONFIG_INVALID', `device is ${shown(wanted)}; it is ${DEVICE_WORDS}.`, {

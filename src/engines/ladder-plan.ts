@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { type CaptureKey, type CapturePlan, decodePlan, keyKind } from '../keys/index.js';
 import type { EngineName, LadderName } from '../names.js';
 import { LADDER_NAMES } from '../names.js';
@@ -45,7 +46,10 @@ const NOTED = 8;
  * rounding and filters; under any other those of `decodePlan`. Errors: ERR_CONFIG_INVALID; ERR_INPUT_INVALID for a list that the engine refuses.
  */
 export function ladderPlan(options: LadderPlanOptions): LadderPlan {
+  checkArguments('ladderPlan', { options: [options, 'object', 'ladder', 'limits', 'policy'] });
+  checkArguments('ladderPlan', { limits: [options.limits, 'object'], policy: [options.policy, 'object', 'name'] });
   const { ladder, limits, policy, twins } = options;
+  if (typeof ladder !== 'string') checkArguments('ladderPlan', { ladder: [ladder, 'list'] });
   const own = engineOfPolicy(policy.name);
   if (own === null) {
     const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
@@ -96,6 +100,7 @@ export function ladderCapture(options: LadderPlanOptions): EngineCapture | null 
 
 /** The number of graphs of each kind. */
 export function graphKinds(keys: readonly CaptureKey[]): GraphKinds {
+  checkArguments('graphKinds', { keys: [keys, 'objects'] });
   const kinds = { decode: 0, mixed: 0, piecewise: 0 };
   for (const key of keys) kinds[keyKind(key)]++;
   return kinds;

@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { LADDER_NAMES, type LadderName } from '../names.js';
 import { ascending } from '../numbers.js';
@@ -20,6 +21,7 @@ export function namedLadder(name: LadderName, options: LadderOptions): number[] 
  * repeats. Errors: ERR_CONFIG_INVALID.
  */
 export function parseLadder(text: string, options: LadderOptions): number[] {
+  checkArguments('parseLadder', { text: [text, 'text'] });
   const trimmed = text.trim();
   if ((LADDER_NAMES as readonly string[]).includes(trimmed)) return namedLadder(trimmed as LadderName, options);
   const sizes = trimmed.split(',').map((part) => part.trim());

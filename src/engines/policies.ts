@@ -152,7 +152,7 @@ export function isPolicyName(name: string): name is PolicyName {
  * depend on a deployment have the engine's default. Errors: ERR_CONFIG_INVALID listing the known names.
  */
 export function namedPolicy(name: PolicyName): Policy {
-  if (isPolicyName(name)) return POLICIES[name];
+  if (typeof name === 'string' && isPolicyName(name)) return POLICIES[name];
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
     `No policy is called ${shown(name)}: there are ${policyNames().join(', ')}`,

@@ -48,7 +48,12 @@ export const ENGINE_RULES: readonly EngineRule[] = Object.freeze(
 
 /** The versions of an engine's rules, oldest first. */
 export function ruleVersions<E extends EngineName>(engine: E): readonly RuleVersion<E>[] {
-  return VERSIONS[engine];
+  if (typeof engine === 'string' && Object.hasOwn(VERSIONS, engine)) return VERSIONS[engine];
+  throw new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `No engine is called ${shown(engine)}: there are ${Object.keys(VERSIONS).join(', ')}`,
+    { engine },
+  );
 }
 
 /** `version`, or the newest where none is given. Errors: ERR_CONFIG_INVALID for one that there is not. */

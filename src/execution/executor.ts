@@ -1,10 +1,11 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { ForwardBatch } from '../batch/index.js';
+import { checkArguments } from '../config.js';
 import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream } from '../device/index.js';
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import { stagingOf } from '../layout/index.js';
-import { type DevicePort, devicePort, type StepPlanner } from '../planner/index.js';
+import { type DevicePort, devicePort, StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
 import { type DeviceCollectives, SoloCollectives } from './collectives/index.js';
@@ -53,6 +54,8 @@ export class Executor implements Disposable {
     makeForward: (executor: Executor) => Forward,
     collectives: DeviceCollectives = new SoloCollectives(),
   ) {
+    if (!(planner instanceof StepPlanner)) throw notPlanner(planner);
+    checkArguments('Executor', { device: [device, 'object'], makeForward: [makeForward, 'function'] });
     this.device = device;
     this.collectives = collectives;
     this.#planner = planner;
@@ -194,4 +197,8 @@ export class Executor implements Disposable {
     this.#busy[set] = false;
     this.#port.releaseStaging(set);
   }
+}
+
+function notPlanner(planner: unknown): LockstepError {
+  return new LockstepError('ERR_CONFIG_INVALID', `planner is ${shown(planner)}; give one of createPlanner`);
 }

@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import type { DeviceGraph } from '../device/index.js';
 import type { CapturedPiece, PieceCollective } from './captured-piece.js';
 import { disposeAll } from './dispose-all.js';
@@ -33,6 +34,7 @@ export class KeyGraphs implements Disposable {
   readonly #cut: Replay;
 
   constructor(whole: PieceGraphs, parts: readonly PieceGraphs[] = []) {
+    checkArguments('KeyGraphs', { whole: [whole, 'objects'], parts: [parts, 'objects'] });
     this.whole = whole;
     this.parts = parts;
     this.#whole = replayOf([whole]);

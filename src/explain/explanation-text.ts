@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import type { CapturePlan } from '../keys/index.js';
 import { nameOf, TENSORS } from '../layout/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -15,6 +16,11 @@ export function explanationText(
   plan: CapturePlan,
   policy: Pick<Policy, 'ubatchAgreement' | 'mixedGraphs'> = LOCKSTEP_POLICY,
 ): string[] {
+  checkArguments('explanationText', {
+    explanation: [explanation, 'object', 'decision', 'candidates', 'votes', 'local', 'tensors'],
+    plan: [plan, 'object', 'keys'],
+    policy: [policy, 'object'],
+  });
   const { decision, candidates, votes, local, tensors, inventedBlocks } = explanation;
   const lines = [
     `run     ${runText(decision, plan)}`,

@@ -1,4 +1,4 @@
-import { checkHas, Faults } from '../config.js';
+import { checkArguments, checkHas, Faults } from '../config.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { readWhole } from '../input/index.js';
@@ -33,15 +33,17 @@ export function writePlanFile(
   path: string,
   policy: Policy,
   plan: CapturePlan,
-  { signal }: FileOptions = {},
+  options: FileOptions = {},
 ): Promise<void> {
-  return writeDocument(path, planFileText(policy, plan), signal);
+  checkArguments('writePlanFile', { path: [path, 'text'], options: [options, 'object'] });
+  return writeDocument(path, planFileText(policy, plan), options.signal);
 }
 
-/** The text of a plan file: a policy and the keys captured under it. Errors: ERR_INPUT_INVALID. */
+/** The text of a plan file: a policy and the keys captured under it. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID. */
 export function planFileText(policy: Policy, plan: CapturePlan): string {
   checkHas('a capture plan', plan, ['keys']);
-  return `${JSON.stringify({ schemaVersion: 1, policy, keys: plan.keys }, null, 2)}\n`;
+  checkArguments('planFileText', { keys: [plan.keys, 'objects'] });
+  return `${JSON.stringify({ schemaVersion: 1, policy: completePolicy(policy), keys: plan.keys }, null, 2)}\n`;
 }
 
 /** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it; ERR_ABORTED. */

@@ -1,4 +1,6 @@
 import type { AgreedShape, DecisionValue, DecisionView } from '../agreement/index.js';
+import { checkArguments } from '../config.js';
+import { LockstepError } from '../errors.js';
 import { VOTE_WORDS } from '../layout/index.js';
 import { STEP_LOG_VERSION } from '../names.js';
 
@@ -39,6 +41,7 @@ export interface SimulatedSpan {
 
 /** A line of the log, by value. `rows`: int32[32] of each rank. */
 export function stepLogLine(rows: readonly Int32Array[], decision: DecisionValue): StepLogLine {
+  checkArguments('stepLogLine', { rows: [rows, 'objects'], decision: [decision, 'object', 'step'] });
   return {
     schemaVersion: STEP_LOG_VERSION,
     step: decision.step,
@@ -51,6 +54,10 @@ export function stepLogLine(rows: readonly Int32Array[], decision: DecisionValue
 
 /** The line of a step that was resolved. `table`: int32[ranks, 32]. */
 export function stepRecord(table: Int32Array, decision: DecisionView): StepLogLine {
+  checkArguments('stepRecord', { table: [table, 'list'], decision: [decision, 'object', 'snapshot'] });
+  checkArguments('stepRecord', { snapshot: [decision.snapshot, 'function'] });
+  if (!(table instanceof Int32Array))
+    throw new LockstepError('ERR_CONFIG_INVALID', 'table is no Int32Array; give the votes of all ranks', {});
   const ranks = table.length / VOTE_WORDS.length;
   const rows = Array.from({ length: ranks }, (_, rank) =>
     table.subarray(rank * VOTE_WORDS.length, (rank + 1) * VOTE_WORDS.length),
@@ -59,7 +66,10 @@ export function stepRecord(table: Int32Array, decision: DecisionView): StepLogLi
 }
 
 /** Every step of a span as a line of its own. */
-export function* spanLines({ rows, decision, step, steps }: SimulatedSpan): Generator<StepLogLine> {
+export function* spanLines(span: SimulatedSpan): Generator<StepLogLine> {
+  checkArguments('spanLines', { span: [span, 'object', 'rows', 'decision', 'step', 'steps'] });
+  const { rows, decision, step, steps } = span;
+  checkArguments('spanLines', { snapshot: [decision.snapshot, 'function'] });
   const first = stepLogLine(rows, decision.snapshot());
   for (let further = 0; further < steps; further++) {
     const at = step + further;

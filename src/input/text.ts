@@ -1,4 +1,5 @@
 import { openPath } from '#open-path';
+import { checkArguments } from '../config.js';
 import { type ErrorCode, LockstepError, shown } from '../errors.js';
 import { MAX_LINE_CHARACTERS } from './refusal.js';
 
@@ -29,6 +30,7 @@ export function sourceName(source: TextSource): string {
  * `ERR_INPUT_INVALID` for a source that cannot be read, `code` for bytes that are not UTF-8 and for blank lines without end, `ERR_ABORTED`.
  */
 export async function* readText(source: TextSource, options: TextOptions = {}): AsyncGenerator<string> {
+  checkArguments('a source of text', { options: [options, 'object'] });
   const { signal, code = 'ERR_INPUT_INVALID', lenient = false } = options;
   const file = sourceName(source);
   const decode = decoderOf(file, code, lenient);

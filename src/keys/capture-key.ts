@@ -1,4 +1,5 @@
-import { checkHas } from '../config.js';
+import { checkHas, Faults } from '../config.js';
+import { shown } from '../errors.js';
 import { ENUMS, KEY_WORDS, word } from '../layout/index.js';
 import type { CheckedPolicy } from '../policy/index.js';
 
@@ -27,6 +28,7 @@ export interface CaptureKey {
 
 /** A full graph of `requests` decodes of `queryLen` tokens in `parts` micro-batches. */
 export function decodeKey(requests: number, queryLen: number, parts: number): CaptureKey {
+  checkNumbers({ requests, queryLen, parts });
   return Object.freeze({
     mode: 'full',
     tokens: requests * queryLen,
@@ -47,6 +49,7 @@ export function mixedKey(
   decodeRequests: number,
   queryLen: number,
 ): CaptureKey {
+  checkNumbers({ tokens, prefillRequests, decodeRequests, queryLen });
   return Object.freeze({
     mode: 'full',
     tokens,
@@ -62,6 +65,7 @@ export function mixedKey(
 
 /** Graphs of the pieces between attention, for any batch of up to `tokens` tokens. Source: vLLM's piecewise graphs. */
 export function piecewiseKey(tokens: number): CaptureKey {
+  checkNumbers({ tokens });
   return Object.freeze({
     mode: 'piecewise',
     tokens,
@@ -128,4 +132,13 @@ export function keyWords(keys: readonly CaptureKey[]): Int32Array {
     words[at + word(KEY_WORDS, 'collectives')] = key.collectives;
   }
   return words;
+}
+
+/** Whether they make a key that can be captured is checked with the plan. */
+function checkNumbers(given: Readonly<Record<string, unknown>>): void {
+  const faults = new Faults();
+  for (const [name, value] of Object.entries(given)) {
+    faults.check(typeof value === 'number', `${name} is ${shown(value)}; it must be a number`, name);
+  }
+  faults.throwIfAny('This key');
 }

@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { SERIES, type StatsSource } from './series.js';
 
 /** What of a meter of @opentelemetry/api is used. */
@@ -22,6 +23,8 @@ export interface TelemetryResult {
  * dots, without `_total` and units. `source` is read whenever the meter is collected. Returns what ends it.
  */
 export function telemetryMetrics(meter: TelemetryMeter, source: StatsSource): Disposable {
+  checkArguments('telemetryMetrics', { meter: [meter, 'object', 'createObservableCounter', 'createObservableGauge'] });
+  checkArguments('telemetryMetrics', { createObservableCounter: [meter.createObservableCounter, 'function'] });
   const ends: (() => void)[] = [];
   for (const { name, kind, help, values } of SERIES) {
     const bytes = name.endsWith('_bytes');

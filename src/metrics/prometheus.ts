@@ -1,3 +1,4 @@
+import { checkArguments } from '../config.js';
 import { SERIES, type StatsSource } from './series.js';
 
 /** What of prom-client's module is used. */
@@ -32,6 +33,8 @@ export interface PrometheusRegistry {
  * `source` is read whenever the registry is collected. `registry` is prom-client's default one where none is given.
  */
 export function prometheusMetrics(client: PrometheusClient, source: StatsSource, registry?: PrometheusRegistry): void {
+  checkArguments('prometheusMetrics', { client: [client, 'object', 'Counter', 'Gauge'] });
+  checkArguments('prometheusMetrics', { Counter: [client.Counter, 'function'], Gauge: [client.Gauge, 'function'] });
   for (const { name, kind, help, labels, values } of SERIES) {
     const Metric = kind === 'counter' ? client.Counter : client.Gauge;
     const options = {

@@ -1,5 +1,6 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { ForwardBatch, KvGroupTensors, MetadataCounts, MetadataView } from '../batch/index.js';
+import { checkArguments } from '../config.js';
 import { checkGroupSlots, checkGroupTable, groupName } from './kv-group-contract.js';
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';
@@ -23,6 +24,10 @@ interface ViewShape extends MetadataCounts {
  * For tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: ForwardBatch): void {
+  checkArguments('assertShapeContract', {
+    decision: [decision, 'object', 'run', 'parts'],
+    local: [local, 'object', 'parts'],
+  });
   equal('step of the forward batch', local.step, decision.step);
   equal('parts', local.partCount, decision.partCount);
   if (decision.run === 'park') return;

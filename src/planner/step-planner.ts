@@ -14,7 +14,7 @@ import {
   vetoOf,
 } from '../agreement/index.js';
 import { type ForwardBatch, PlannerMemory, type Requests } from '../batch/index.js';
-import { completeLimits, type Limits } from '../config.js';
+import { checkArguments, completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { ENUMS, nameOf, PADDING_RECORDS, STATE_WORDS, stagingOf, VOTE_WORDS, word } from '../layout/index.js';
@@ -97,6 +97,7 @@ export class StepPlanner {
   #decidedPlan: CapturePlan | undefined;
 
   constructor(modules: PlannerModules, options: PlannerOptions) {
+    checkArguments('StepPlanner', { modules: [modules, 'object', 'rules', 'metadata'], options: [options, 'object'] });
     this.limits = completeLimits(options.limits);
     this.policy = completePolicy(options.policy);
     this.#plan = options.plan ?? { keys: [] };

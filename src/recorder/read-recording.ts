@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { checkArguments } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { indexOf, LAYOUT_VERSION, nameIn, VOTE_WORDS } from '../layout/index.js';
 import type { RecordingDocument } from './recording-document.js';
@@ -60,6 +61,7 @@ export interface Recording {
 
 /** Reads the file of a recorder. Errors: ERR_INPUT_INVALID. */
 export async function readRecording(path: string): Promise<Recording> {
+  checkArguments('readRecording', { path: [path, 'text'] });
   let bytes: Uint8Array;
   try {
     bytes = await readFile(path);
@@ -76,6 +78,7 @@ export function isRecording(head: Uint8Array): boolean {
 
 /** Reads a recording from its bytes, named `source` in errors. Errors: ERR_INPUT_INVALID. */
 export function decodeRecording(bytes: Uint8Array, source: string): Recording {
+  checkArguments('decodeRecording', { bytes: [bytes, 'list'], source: [source, 'text'] });
   const refuse = (what: string): never => {
     throw new LockstepError('ERR_INPUT_INVALID', `${source} is no recording: ${what}`, { path: source });
   };

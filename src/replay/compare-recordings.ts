@@ -1,4 +1,4 @@
-import { checkList } from '../config.js';
+import { checkArguments } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { indexOf, nameIn, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';
@@ -49,7 +49,7 @@ export interface ComparedRecordings {
 
 /** Compares the recordings of the ranks of one group. Errors: ERR_INPUT_INVALID where they cannot be of one. */
 export function compareRecordings(recordings: readonly Recording[]): ComparedRecordings {
-  checkList('recordings', recordings);
+  checkArguments('compareRecordings', { recordings: [recordings, 'objects'] });
   const ranks = recordings[0]?.ranks ?? 0;
   for (const [index, each] of recordings.entries()) {
     const twin = recordings.find((other, at) => at !== index && other.rank === each.rank);

@@ -1,5 +1,5 @@
 import { type Checkpoint, openModel } from '../checkpoint/index.js';
-import { completeLimits, type Limits } from '../config.js';
+import { checkArguments, completeLimits, type Limits } from '../config.js';
 import { Decoder, modelLimits } from '../decoder/index.js';
 import { type Device, type DeviceName, openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
@@ -42,6 +42,7 @@ export interface MeasuredCost {
  * this thread for the length of a step at a time. Errors: ERR_CONFIG_INVALID, ERR_MODEL_INVALID, ERR_DEVICE_UNAVAILABLE, ERR_ABORTED.
  */
 export async function measureCosts(model: string, options: MeasureCostsOptions = {}): Promise<MeasuredCost[]> {
+  checkArguments('measureCosts', { options: [options, 'object'] });
   const { device: name = 'auto', rounds = 9, signal, onProgress } = options;
   const checkpoint = openModel(model);
   const limits = completeLimits(modelLimits(checkpoint.config, options.limits));
@@ -73,6 +74,10 @@ export async function measureCosts(model: string, options: MeasureCostsOptions =
 
 /** A cost table as `readCostTable` takes it: `time_ms` is that of graphs. */
 export function costTableText(measured: readonly MeasuredCost[]): string {
+  checkArguments('costTableText', { measured: [measured, 'objects'] });
+  for (const cost of measured) {
+    checkArguments('costTableText', { 'a measured cost': [cost, 'object', 'tokens', 'graph', 'eager'] });
+  }
   const rows = measured.map(({ tokens, graph, eager }) =>
     [tokens, ...[graph.median, graph.spread, eager.median, eager.spread].map((ms) => ms.toFixed(4))].join(','),
   );

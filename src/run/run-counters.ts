@@ -1,5 +1,6 @@
 import type { DecisionView, ReasonCode } from '../agreement/index.js';
 import type { ForwardBatch } from '../batch/index.js';
+import { checkArguments } from '../config.js';
 import { fnv1a } from '../numbers.js';
 
 /** Counts of decisions. Equal on every rank. */
@@ -114,6 +115,7 @@ export function paddingRatios(ranks: readonly TokenCounts[]): PaddingRatios {
 
 /** Padding of graph steps over all ranks: (padded - real) / real tokens; 0 without graph steps. */
 export function paddingRatio(ranks: readonly TokenCounts[]): number {
+  checkArguments('paddingRatio', { ranks: [ranks, 'objects'] });
   const real = ranks.reduce((sum, rank) => sum + rank.graphTokens, 0);
   const padded = ranks.reduce((sum, rank) => sum + rank.graphPaddedTokens, 0);
   return real === 0 ? 0 : (padded - real) / real;

@@ -1,5 +1,5 @@
 import { openModel } from '../checkpoint/index.js';
-import { completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
+import { checkArguments, completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
 import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { type EngineName, type EngineProfile, engineCapture, profilePlan } from '../engines/index.js';
@@ -140,6 +140,7 @@ export interface CompleteRunOptions {
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
 export function completeRunOptions(given: RunOptions): CompleteRunOptions {
+  checkArguments('these run options', { options: [given, 'object'] });
   const options: GivenOptions = { ...DEFAULT_RUN_OPTIONS, ...withoutUndefined(given) };
   const faults: string[] = [];
   const named = new Set<string>();

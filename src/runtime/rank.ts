@@ -1,4 +1,5 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
+import { checkArguments } from '../config.js';
 import { LockstepError } from '../errors.js';
 import {
   type CaptureAgreement,
@@ -46,7 +47,9 @@ export class Rank implements Disposable {
   #gathering = false;
 
   constructor(options: RankOptions) {
+    checkArguments('createRank', { options: [options, 'object', 'planner', 'collective', 'device'] });
     const { planner, collective } = options;
+    checkArguments('createRank', { planner: [planner, 'object'], collective: [collective, 'object'] });
     if (planner.rank !== collective.rank || planner.ranks !== collective.size) {
       throw new LockstepError(
         'ERR_CONFIG_INVALID',

@@ -1,5 +1,5 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
-import { completeLimits, Faults, type Limits, withoutUndefined } from '../config.js';
+import { checkArguments, completeLimits, Faults, type Limits, withoutUndefined } from '../config.js';
 import { checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
@@ -84,6 +84,7 @@ const MAX_COUNT = 2 ** 31 - 1;
 
 /** Errors: `ERR_CONFIG_INVALID` with every fault, `ERR_PLAN_CAPACITY`, and those of the model's files. */
 export async function completeServiceOptions(given: ServiceOptions): Promise<CompleteServiceOptions> {
+  checkArguments('createService', { options: [given, 'object'] });
   const { ranks = 1, tensorParallelSize = 1, device = 'auto', deviceMemory = null } = given;
   const { maxQueue = 1024, maxUnread = 1024, restarts = 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
   const { async = false } = given;

@@ -1,4 +1,4 @@
-import { checkHas, Faults } from '../config.js';
+import { checkArguments, checkHas, Faults } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { RequestColumns, type SharedRequests } from './request-columns.js';
 
@@ -56,6 +56,9 @@ export class RequestTable implements Iterable<Request> {
   readonly delayMs: Float64Array<SharedArrayBuffer> | null;
 
   private constructor(shared: SharedRequests) {
+    checkArguments('RequestTable', {
+      shared: [shared, 'object', 'arrivalMs', 'inputTokens', 'outputTokens', 'hashOffsets'],
+    });
     this.arrivalMs = new Float64Array(shared.arrivalMs);
     this.inputTokens = new Int32Array(shared.inputTokens);
     this.outputTokens = new Int32Array(shared.outputTokens);

@@ -1,5 +1,6 @@
+import { LockstepError, shown } from '../errors.js';
 import { hash32, mix32 } from './random.js';
-import type { RequestTable } from './request.js';
+import { checkTable, type RequestTable } from './request.js';
 
 /** Keep ids of hashed prompts, unhashed tokens and rejected drafts apart. */
 const HASHED = 1;
@@ -13,6 +14,9 @@ const MODULUS = 2 ** 31;
  * token follows from request and position.
  */
 export function tokenId(table: RequestTable, request: number, position: number): number {
+  checkTable(table);
+  if (typeof request !== 'number' || !(request >= 0 && request < table.length)) throw noRequest(table, request);
+  if (typeof position !== 'number') throw noNumber('position', position);
   const hashed = table.hashOffsets[request] as number;
   if (position < (table.inputTokens[request] as number) && hashed < (table.hashOffsets[request + 1] as number)) {
     const block = Math.floor(position / table.hashBlockTokens);
@@ -27,6 +31,20 @@ export function tokenId(table: RequestTable, request: number, position: number):
  * attempt. `attempt` tells apart the drafts that several steps propose for one position.
  */
 export function rejectedDraftId(table: RequestTable, request: number, position: number, attempt: number): number {
+  const id = tokenId(table, request, position);
+  if (typeof attempt !== 'number') throw noNumber('attempt', attempt);
   const distance = 1 + (mix32(hash32(DRAFT, request, position) + attempt) % (MODULUS - 1));
-  return (tokenId(table, request, position) + distance) % MODULUS;
+  return (id + distance) % MODULUS;
+}
+
+function noRequest({ length }: RequestTable, request: unknown): LockstepError {
+  return new LockstepError('ERR_INPUT_INVALID', `request is ${shown(request)}; the table has ${length}`, {
+    request: shown(request),
+  });
+}
+
+function noNumber(name: string, value: unknown): LockstepError {
+  return new LockstepError('ERR_INPUT_INVALID', `${name} is ${shown(value)}; it must be a number`, {
+    [name]: shown(value),
+  });
 }

@@ -1,4 +1,5 @@
-import { checkList } from '../../config.js';
+import { checkList, Faults } from '../../config.js';
+import { shown } from '../../errors.js';
 import { leastTokensOn } from '../../policy/index.js';
 
 /** The score of a ladder on a histogram of step sizes. */
@@ -28,9 +29,10 @@ export function scoreLadder(
   sizes: ArrayLike<number>,
   maxPaddingFactor: number = Infinity,
 ): LadderScore {
-  checkList('counts', counts);
-  checkList('costs', costs);
-  checkList('sizes', sizes);
+  checkList('counts', counts, 'numbers');
+  checkList('costs', costs, 'numbers');
+  checkList('sizes', sizes, 'numbers');
+  checkPaddingFactor(maxPaddingFactor);
   const eagerCost = costs[sizes[sizes.length - 1]];
   let refused = 0;
   let steps = 0;
@@ -52,4 +54,13 @@ export function scoreLadder(
   let eagerSteps = refused;
   for (; size < counts.length; size++) eagerSteps += counts[size];
   return { graphs: sizes.length, steps, eagerSteps, exactCost, padding, ratio: padding > 0 ? padding / exactCost : 0 };
+}
+
+function checkPaddingFactor(factor: unknown): void {
+  const faults = new Faults();
+  faults.check(
+    typeof factor === 'number' && factor >= 1,
+    `maxPaddingFactor is ${shown(factor)}; it must be at least 1`,
+  );
+  faults.throwIfAny('This score');
 }

@@ -111,6 +111,9 @@ function slotsFor(
 
 /** Prefill slots of a geometric grid: 1, 2, 4, ... below `maxRequests`, and that. */
 export function prefillSlots(maxRequests: number): number[] {
+  const faults = new Faults();
+  faults.integer('maxRequests', maxRequests, 1, 1 << 22);
+  faults.throwIfAny('These slots');
   const slots: number[] = [];
   for (let p = 1; p < maxRequests; p *= 2) slots.push(p);
   return [...slots, maxRequests];

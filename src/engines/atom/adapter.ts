@@ -1,5 +1,5 @@
 import { createRawRules, type DecisionView, type FactWord, type RawRules } from '../../agreement/index.js';
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { decodeKey } from '../../keys/index.js';
 import { namedPolicy } from '../policies.js';
@@ -40,6 +40,8 @@ type Facts = Partial<Record<FactWord, number>>;
 
 /** Builds the adapter. Errors: ERR_CONFIG_INVALID with every fault at once. */
 export async function createAtomAdapter(options: AtomOptions): Promise<AtomAdapter> {
+  checkArguments('createAtomAdapter', { options: [options, 'object', 'captureSizes'] });
+  checkArguments('createAtomAdapter', { captureSizes: [options.captureSizes, 'list'] });
   const { captureSizes, queryLen = 1, enforceEager = false, maxNumSeqs = 1024 } = options;
   const faults = new Faults();
   for (const size of captureSizes) faults.integer('a capture size', size, 1, 1 << 16);

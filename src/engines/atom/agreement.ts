@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { MAX_PARTS } from '../../layout/index.js';
 import { decideRows, type EngineRow, MOST_TOKENS, tokensRow } from '../engine-rows.js';
 import { namedPolicy } from '../policies.js';
@@ -36,6 +36,8 @@ export interface AtomAgreement {
  * Source: ATOM's DPMetadata and its micro-batch sync.
  */
 export async function agreeAtom(rows: readonly AtomVote[], options: AtomAgreementOptions = {}): Promise<AtomAgreement> {
+  checkArguments('agreeAtom', { rows: [rows, 'objects'], options: [options, 'object'] });
+  for (const row of rows) checkArguments('agreeAtom', { ubatchTokens: [row.ubatchTokens, 'list'] });
   const { dpAttention = true } = options;
   const numUbatches = check(rows);
   const votes = rows.map((row) => voteOf(row));

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { ascending, steps } from '../../numbers.js';
 import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 
@@ -32,6 +32,8 @@ const SERVER_SIZES: Readonly<Record<RuleVersion<'atom'>, readonly number[]>> = {
  * ERR_CONFIG_INVALID. Source: ATOM `EngineArgs`, `CompilationConfig`, `ModelRunner`.
  */
 export function atomCaptureSizes(options: AtomCaptureSizesOptions): number[] {
+  checkArguments('atomCaptureSizes', { options: [options, 'object'] });
+  if (options.sizes !== undefined) checkArguments('atomCaptureSizes', { sizes: [options.sizes, 'list'] });
   const { maxNumSeqs, maxNumBatchedTokens, queryLen = 1, largest = 512 } = options;
   const faults = new Faults();
   faults.integer('maxNumSeqs', maxNumSeqs, 1, 2 ** 31 - 1);

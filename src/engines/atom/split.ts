@@ -1,4 +1,5 @@
 import type { RawBatch } from '../../batch/index.js';
+import { checkArguments } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import type { SliceRange } from '../vllm/split.js';
 
@@ -22,6 +23,10 @@ export interface AtomSplitOptions {
  * would be empty, or larger than its buffers. Overwrites the batch's tensors. Errors: ERR_INPUT_INVALID. Source: ATOM's TBO split.
  */
 export function atomUbatchSlices(batch: RawBatch, options: AtomSplitOptions): AtomUbatchSlice[] | null {
+  checkArguments('atomUbatchSlices', {
+    batch: [batch, 'object', 'maxParts', 'localCuts'],
+    options: [options, 'object'],
+  });
   const { numUbatches, maxTokensPerUbatch } = options;
   if (!Number.isInteger(numUbatches) || numUbatches < 2 || numUbatches > batch.maxParts) {
     throw new LockstepError(

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { ascending, roundDown, roundUp, steps } from '../../numbers.js';
 import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 import { pythonSetOrder } from './python-set.js';
@@ -42,6 +42,7 @@ const ROUNDER = 2;
  * Megatron-LM `generate_cuda_graph_batch_dimensions_list` (August 2026).
  */
 export function megatronShapes(config: MegatronConfig): MegatronShape[] {
+  checkArguments('megatronShapes', { config: [config, 'object'] });
   checkConfig(config);
   const { maxRequests, maxSequenceLength, numGraphs = 16, nonDecodeGraphs = true } = config;
   const { numSpeculativeTokens = 0, tensorParallelSize = 1, mixedPrefillRequestCount = 16 } = config;
@@ -157,6 +158,7 @@ export function megatronGraphTokens(
     readonly version?: RuleVersion<'megatron'>;
   } = {},
 ): number {
+  checkArguments('megatronGraphTokens', { config: [config, 'object'], options: [options, 'object'] });
   const { maxRequests, maxTokens, numSpeculativeTokens = 0 } = config;
   const { allPrefills = false, maxGraphTokens = MEGATRON_MAX_GRAPH_TOKENS } = options;
   if (allPrefills || ruleVersion('megatron', options.version) === '2026-05') return maxTokens;

@@ -1,5 +1,5 @@
 import { createRawRules } from '../../agreement/index.js';
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { type CaptureKey, mixedKey } from '../../keys/index.js';
 import { ENUMS } from '../../layout/index.js';
 import { namedPolicy } from '../policies.js';
@@ -23,6 +23,8 @@ export async function matchMegatronShapes(
   batch: MegatronBatch,
   strict: boolean,
 ): Promise<MegatronShape | null> {
+  checkArguments('matchMegatronShapes', { shapes: [shapes, 'objects'], batch: [batch, 'object'] });
+  for (const shape of shapes) checkArguments('matchMegatronShapes', { 'a shape': [shape, 'list'] });
   const { numTokens, numPrefillRequests, numDecodeRequests } = batch;
   check(shapes, batch);
   const requests = numPrefillRequests + numDecodeRequests;

@@ -1,3 +1,4 @@
+import { checkArguments } from '../../config.js';
 import { type CaptureKey, keyKind, leastUbatchedSize } from '../../keys/index.js';
 import type { EngineName, PolicyName } from '../../names.js';
 import { ascending } from '../../numbers.js';
@@ -49,6 +50,7 @@ const CAPTURES: Readonly<Record<EngineName, (profile: CompleteProfile) => Captur
  * those of the policy that differ from the engine's, such as a threshold of micro-batches. Errors: ERR_CONFIG_INVALID for a profile that cannot be; ERR_INPUT_INVALID for what the engine refuses.
  */
 export function engineCapture(given: EngineProfile, choices: Partial<Policy> = {}): EngineCapture {
+  checkArguments('engineCapture', { profile: [given, 'object'], choices: [choices, 'object'] });
   const profile = completeProfile({ ...given, ...(choices.ubatches !== undefined && { ubatches: choices.ubatches }) });
   const captured = CAPTURES[profile.engine](profile);
   const policy = profilePolicy(profile, { ...captured.choices, ...choices });

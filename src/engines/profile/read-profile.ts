@@ -1,4 +1,4 @@
-import { withoutUndefined } from '../../config.js';
+import { checkArguments, withoutUndefined } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../../names.js';
 import { CommandLine } from '../command-line.js';
@@ -47,6 +47,7 @@ export function readProfile(
   text: string,
   options: { readonly at?: string; readonly engine?: EngineName } = {},
 ): ReadProfile {
+  checkArguments('readProfile', { text: [text, 'text'], options: [options, 'object'] });
   const trimmed = text.trim();
   const name = NAMED.exec(trimmed);
   if (name !== null && ENGINE_NAMES.includes(name[1] as EngineName))

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { ascending, roundUp, steps } from '../../numbers.js';
 import { type RuleVersion, ruleVersion } from '../rule-versions.js';
@@ -34,6 +34,7 @@ export interface SglangMaxBatchOptions {
 
 /** SGLang's default `cuda_graph_max_bs` for decodes, in requests. Errors: ERR_CONFIG_INVALID. */
 export function sglangMaxBatch(options: SglangMaxBatchOptions = {}): number {
+  checkArguments('sglangMaxBatch', { options: [options, 'object'] });
   const { memoryGb = 80, tensorParallelSize = 1 } = options;
   const version = ruleVersion('sglang', options.version);
   const faults = new Faults();
@@ -59,6 +60,7 @@ export interface SglangDecodeSizesOptions {
  * Errors: ERR_CONFIG_INVALID. Source: SGLang ServerArgs.
  */
 export function sglangDecodeSizes(options: SglangDecodeSizesOptions): number[] {
+  checkArguments('sglangDecodeSizes', { options: [options, 'object'] });
   const { maxBatch, speculative = false, padding = true } = options;
   const faults = new Faults();
   faults.integer('maxBatch', maxBatch, 1, MOST);
@@ -81,6 +83,7 @@ export interface SglangPrefillSizesOptions {
  * ERR_CONFIG_INVALID. Source: SGLang ServerArgs.
  */
 export function sglangPrefillSizes(options: SglangPrefillSizesOptions): number[] {
+  checkArguments('sglangPrefillSizes', { options: [options, 'object'] });
   const { maxTokens } = options;
   const faults = new Faults();
   faults.integer('maxTokens', maxTokens, 1, MOST);
@@ -121,6 +124,8 @@ export interface SglangAlignOptions {
  * Ascending. Errors: ERR_CONFIG_INVALID, also when no batch is left. Source: SGLang `get_batch_sizes_to_capture`.
  */
 export function sglangAlignSizes(options: SglangAlignOptions): number[] {
+  checkArguments('sglangAlignSizes', { options: [options, 'object', 'sizes'] });
+  checkArguments('sglangAlignSizes', { sizes: [options.sizes, 'list'] });
   const { sizes, poolSize, queryLen = 1, twoBatchOverlap = false, gathered = false } = options;
   const { attentionTpSize = 1, attentionCpSize = 1 } = options;
   const maxDispatchTokens = options.maxDispatchTokens ?? Infinity;

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { decideRows, MOST_TOKENS, tokensRow } from '../engine-rows.js';
 import { namedPolicy } from '../policies.js';
 
@@ -21,6 +21,8 @@ export interface SglangPadOptions {
  * Source: SGLang's DpPaddingMode.get_dp_padding_mode.
  */
 export async function sglangPadMode(options: SglangPadOptions): Promise<SglangPadMode> {
+  checkArguments('sglangPadMode', { options: [options, 'object', 'tokensPerRank'] });
+  checkArguments('sglangPadMode', { tokensPerRank: [options.tokensPerRank, 'list'] });
   const { tokensPerRank, anyExtend, tokenAlignment = 1 } = options;
   const faults = new Faults();
   faults.check(tokensPerRank.length > 0, 'tokensPerRank is empty; it must have a count for each rank');

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 
 /** Where SGLang cuts a batch in two. */
 export interface SglangSplit {
@@ -21,6 +21,7 @@ export function sglangExtendSplit(
   queryLens: readonly number[],
   threshold: number = SGLANG_SPLIT_THRESHOLD,
 ): SglangSplit {
+  checkArguments('sglangExtendSplit', { queryLens: [queryLens, 'list'] });
   const faults = new Faults();
   faults.number('threshold', threshold, 0, 0.5);
   for (const [index, length] of queryLens.entries()) faults.integer(`queryLens[${index}]`, length, 0, 2 ** 31 - 1);

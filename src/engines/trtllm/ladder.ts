@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { ascending, steps } from '../../numbers.js';
 
 const MOST = 1 << 20;
@@ -19,6 +19,7 @@ export interface TrtllmDecodeSizesOptions {
  * ERR_CONFIG_INVALID. Source: TensorRT-LLM `CudaGraphConfig`; above 128 by 64 since PR 12895.
  */
 export function trtllmDecodeSizes(options: TrtllmDecodeSizesOptions = {}): number[] {
+  checkArguments('trtllmDecodeSizes', { options: [options, 'object'] });
   const { padding = false } = options;
   const maxBatch = options.maxBatch || TRTLLM_DEFAULT_MAX_BATCH;
   const faults = new Faults();
@@ -50,6 +51,8 @@ export interface TrtllmEngineFilterOptions {
  * `_filter_cuda_graph_batch_sizes`.
  */
 export function trtllmEngineFilter(options: TrtllmEngineFilterOptions): number[] {
+  checkArguments('trtllmEngineFilter', { options: [options, 'object', 'sizes'] });
+  checkArguments('trtllmEngineFilter', { sizes: [options.sizes, 'list'] });
   const { sizes, maxBatch, maxNumTokens, tokensPerRequest = 1, padding = false } = options;
   const faults = new Faults();
   for (const size of sizes) faults.integer('a size', size, 1, MOST);
@@ -97,7 +100,9 @@ export interface TrtllmPiecewiseSizes {
  * Source: TensorRT-LLM `_filter_piecewise_capture_num_tokens`.
  */
 export function trtllmPiecewiseFilter(options: TrtllmPiecewiseFilterOptions): TrtllmPiecewiseSizes {
+  checkArguments('trtllmPiecewiseFilter', { options: [options, 'object'] });
   const { sizes = TRTLLM_PIECEWISE_SIZES, maxNumTokens, maxBatch, maxSequenceLength, extraTokens = 0 } = options;
+  checkArguments('trtllmPiecewiseFilter', { sizes: [sizes, 'list'] });
   const faults = new Faults();
   for (const size of sizes) faults.integer('a size', size, 1, 2 ** 31 - 1);
   faults.integer('maxNumTokens', maxNumTokens, 1, 2 ** 31 - 1);

@@ -1,5 +1,5 @@
 import type { RunKind } from '../../agreement/index.js';
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { decodeKey, piecewiseKey } from '../../keys/index.js';
 import { ENUMS, MAX_PARTS } from '../../layout/index.js';
 import { decideRows, MOST_TOKENS, tokensRow } from '../engine-rows.js';
@@ -47,7 +47,10 @@ const MODES: Readonly<Record<RunKind, VllmGraphMode>> = {
  * runs, and the counts stay as they are. Errors: ERR_CONFIG_INVALID with every fault at once.
  * Source: vLLM's coordinate_batch_across_dp.
  */
-export async function agreeVllm({ numUbatches, rows }: VllmAgreementOptions): Promise<VllmAgreement> {
+export async function agreeVllm(options: VllmAgreementOptions): Promise<VllmAgreement> {
+  checkArguments('agreeVllm', { options: [options, 'object', 'numUbatches', 'rows'] });
+  const { numUbatches, rows } = options;
+  checkArguments('agreeVllm', { rows: [rows, 'objects'] });
   check(numUbatches, rows);
   const sizes = [...new Set(rows.map(({ paddedTokens }) => paddedTokens))].filter((size) => size > 0);
   const keys = sizes.flatMap((size) => [decodeKey(size, 1, 1), decodeKey(size, 1, numUbatches), piecewiseKey(size)]);

@@ -1,5 +1,5 @@
 import { createRawRules, type RawRules } from '../../agreement/index.js';
-import { checkList, checkOptions, Faults, withoutUndefined } from '../../config.js';
+import { checkArguments, checkList, checkOptions, Faults, withoutUndefined } from '../../config.js';
 import { type CaptureKey, decodeKey, piecewiseKey } from '../../keys/index.js';
 import type { Policy } from '../../policy/index.js';
 import { namedPolicy } from '../policies.js';
@@ -108,6 +108,12 @@ function ofProfile(
  * Source: vLLM's CudaGraphManager.
  */
 export function vllmKeys(captureSizes: readonly number[], queryLen: number, maxNumSeqs: number): CaptureKey[] {
+  checkArguments('vllmKeys', { captureSizes: [captureSizes, 'list'] });
+  const faults = new Faults();
+  for (const size of captureSizes) faults.integer('a capture size', size, 1, 1 << 20);
+  faults.integer('queryLen', queryLen, 1, 1 << 10);
+  faults.integer('maxNumSeqs', maxNumSeqs, 1, 1 << 16);
+  faults.throwIfAny('These vLLM keys');
   const sizes = [...new Set(captureSizes)].sort((a, b) => a - b);
   const largest = sizes.at(-1) ?? 0;
   const requests = new Set(sizes.map((size) => Math.ceil(size / queryLen)));

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { ascending, roundUp, steps } from '../../numbers.js';
 import { type RuleVersion, ruleVersion } from '../rule-versions.js';
@@ -39,6 +39,7 @@ export function vllmCaptureSizes(options: VllmCaptureSizesOptions): number[] {
 
 /** The same sizes with what they leave out: batches from the last size up to `truncated` have no graph (vLLM issue 54933). */
 export function vllmLadder(options: VllmCaptureSizesOptions): VllmLadder {
+  checkArguments('vllmLadder', { options: [options, 'object'] });
   const { maxNumSeqs, maxNumBatchedTokens, queryLen = 1, ceiling = 512, interactive = false } = options;
   const userMax = options.maxSize ?? undefined;
   const version = ruleVersion('vllm', options.version);
@@ -86,6 +87,8 @@ export interface VllmSpecAlignOptions {
  * Source: vLLM V1 `adjust_cudagraph_sizes_for_spec_decode`.
  */
 export function vllmSpecAlign(options: VllmSpecAlignOptions): number[] {
+  checkArguments('vllmSpecAlign', { options: [options, 'object', 'sizes'] });
+  checkArguments('vllmSpecAlign', { sizes: [options.sizes, 'list'] });
   const { sizes, queryLen, tensorParallelSize, sequenceParallel } = options;
   const faults = new Faults();
   for (const size of sizes) faults.integer('a size', size, 1, 1 << 20);
@@ -126,6 +129,7 @@ export function vllmDecodeSizes(
   sizes: readonly number[],
   limits: { readonly maxNumSeqs: number; readonly queryLen: number },
 ): number[] {
+  checkArguments('vllmDecodeSizes', { sizes: [sizes, 'list'], limits: [limits, 'object'] });
   const { maxNumSeqs, queryLen } = limits;
   const faults = new Faults();
   for (const size of sizes) faults.integer('a size', size, 1, 2 ** 31 - 1);

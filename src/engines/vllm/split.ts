@@ -1,4 +1,5 @@
 import type { RawBatch } from '../../batch/index.js';
+import { checkArguments } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 
 /** Half-open. */
@@ -32,6 +33,10 @@ export interface VllmSplitOptions {
  * batch's tensors. Errors: ERR_INPUT_INVALID. Source: vLLM `ubatch_utils`.
  */
 export function vllmUbatchSlices(batch: RawBatch, options: VllmSplitOptions): VllmUbatchSlice[] {
+  checkArguments('vllmUbatchSlices', {
+    batch: [batch, 'object', 'maxParts', 'localCuts'],
+    options: [options, 'object'],
+  });
   const { paddedTokens, paddedRequests, numUbatches } = options;
   if (!Number.isInteger(numUbatches) || numUbatches < 1 || numUbatches > batch.maxParts) {
     throw new LockstepError(

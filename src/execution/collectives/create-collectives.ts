@@ -1,3 +1,4 @@
+import { checkArguments } from '../../config.js';
 import type { Device, DeviceKind } from '../../device/index.js';
 import { LockstepError } from '../../errors.js';
 import { DEFAULT_TIMEOUT_MS } from '../../names.js';
@@ -30,6 +31,11 @@ const DEVICE_KINDS: readonly DeviceKind[] = ['host', 'cuda', 'hip'];
  * @throws `ERR_RANKS_DIVERGED` where ranks differ in the kind of their device, or some are elsewhere; what `allGatherSync` throws.
  */
 export function createDeviceCollectives(options: DeviceCollectivesOptions): DeviceCollectives {
+  checkArguments('createDeviceCollectives', { options: [options, 'object', 'device', 'collective'] });
+  checkArguments('createDeviceCollectives', {
+    device: [options.device, 'object'],
+    collective: [options.collective, 'object', 'rank', 'size'],
+  });
   const { device, collective, timeoutMs = DEFAULT_TIMEOUT_MS } = options;
   const { rank, size, transport } = collective;
   if (size === 1) return new SoloCollectives();

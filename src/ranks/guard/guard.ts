@@ -1,3 +1,4 @@
+import { checkArguments } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import type { WaitOptions } from '../../wait.js';
 import type { Collective } from '../collective.js';
@@ -27,6 +28,7 @@ export async function agreeOnCapture(
   policy: GuardPolicy,
   options?: WaitOptions,
 ): Promise<'run' | 'skip'> {
+  checkGuard(collective, ready, policy);
   const row = guardRow(collective.rowWords, ready, policy.onAsymmetric);
   const table = new Int32Array(collective.size * collective.rowWords);
   await collective.allGather(row, table, options);
@@ -40,6 +42,7 @@ export function agreeOnCaptureSync(
   policy: GuardPolicy,
   options?: WaitOptions,
 ): 'run' | 'skip' {
+  checkGuard(collective, ready, policy);
   const row = guardRow(collective.rowWords, ready, policy.onAsymmetric);
   const table = new Int32Array(collective.size * collective.rowWords);
   collective.allGatherSync(row, table, options);
@@ -89,4 +92,12 @@ function asymmetric(outcome: Extract<GuardOutcome, { kind: 'asymmetric' }>): Loc
       "Give those ranks what they lack, or set onAsymmetric to 'drop' to leave the key out everywhere.",
     { key, lacking },
   );
+}
+
+function checkGuard(collective: unknown, ready: unknown, policy: unknown): void {
+  checkArguments('the guard of a capture', {
+    collective: [collective, 'object', 'rowWords', 'size'],
+    ready: [ready, 'object'],
+    policy: [policy, 'object'],
+  });
 }

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { SYSTEM_TIMING } from '../../timing.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { MpiLink } from './link.js';
@@ -21,6 +21,7 @@ export interface MpiOptions {
  * @throws `ERR_CONFIG_INVALID`; `ERR_TRANSPORT_UNAVAILABLE` without a library or a launcher; `ERR_NATIVE_UNAVAILABLE`.
  */
 export function joinMpi(options: MpiOptions = {}): MpiCollective {
+  checkArguments('joinMpi', { options: [options, 'object'] });
   const { rowWords = DEFAULT_ROW_WORDS, isInterrupted = () => false, singleton = false } = options;
   const faults = new Faults();
   faults.names('an MPI group', options, ['rowWords', 'isInterrupted', 'singleton']);

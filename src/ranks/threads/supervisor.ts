@@ -1,5 +1,5 @@
 import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import { abortedError, throwIfAborted } from '../../wait.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
@@ -198,6 +198,7 @@ class Supervision {
 }
 
 function checkedGroup(options: SuperviseOptions): ThreadsGroup {
+  checkArguments('a supervisor', { options: [options, 'object'] });
   const faults = new Faults();
   const { ranks, rowWords = options.group?.rowWords ?? DEFAULT_ROW_WORDS, group } = options;
   faults.integer('ranks', ranks, 1, MAX_RANKS);

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
@@ -20,6 +20,7 @@ export interface ThreadsGroupOptions {
 
 /** Makes the shared state of `size` ranks (1 to 64). @throws `ERR_CONFIG_INVALID`. */
 export function createThreadsGroup(size: number, options: ThreadsGroupOptions = {}): ThreadsGroup {
+  checkArguments('createThreadsGroup', { options: [options, 'object'] });
   const rowWords = options.rowWords ?? DEFAULT_ROW_WORDS;
   const faults = new Faults();
   faults.names('a threads group', options, ['rowWords']);
@@ -33,6 +34,7 @@ export function createThreadsGroup(size: number, options: ThreadsGroupOptions = 
 
 /** The group's memory, after its header was compared with what the handle says. @throws `ERR_INPUT_INVALID`. */
 export function openGroup(group: ThreadsGroup, timing: Timing = SYSTEM_TIMING): GroupMemory {
+  checkArguments('a threads group', { group: [group, 'object', 'size', 'rowWords', 'memory'] });
   const { size, rowWords, memory } = group;
   const words = memory instanceof SharedArrayBuffer && memory.byteLength >= 64 ? new Int32Array(memory, 0, 3) : null;
   const whole =

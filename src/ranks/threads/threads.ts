@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../config.js';
 import type { LockstepError } from '../../errors.js';
 import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { abortedError, COLLECTIVE_WAIT, Deadline, throwIfAborted, timeoutOf, type WaitOptions } from '../../wait.js';
@@ -32,11 +32,9 @@ export interface JoinThreadsOptions {
  * Joins a group as `rank`; each rank joins once, in the thread it runs in.
  * @throws `ERR_CONFIG_INVALID` for a rank that does not exist or has joined before, `ERR_INPUT_INVALID`, `ERR_RANK_LOST`.
  */
-export function joinThreads(
-  group: ThreadsGroup,
-  rank: number,
-  { timing = SYSTEM_TIMING }: JoinThreadsOptions = {},
-): Collective {
+export function joinThreads(group: ThreadsGroup, rank: number, options: JoinThreadsOptions = {}): Collective {
+  checkArguments('joinThreads', { options: [options, 'object'] });
+  const { timing = SYSTEM_TIMING } = options;
   return new ThreadsCollective(openGroup(group, timing), rank, 'threads', timing);
 }
 

@@ -84,7 +84,7 @@ export type CaptureCostName = 'trtllm-deepseek-r1' | 'vllm-qwen3-0.6b' | 'vllm-l
 
 /** Published capture costs by name. Throws `ERR_CONFIG_INVALID`. */
 export function captureCost(name: CaptureCostName): CaptureCost {
-  if (Object.hasOwn(CAPTURE_COSTS, name)) return CAPTURE_COSTS[name];
+  if (typeof name === 'string' && Object.hasOwn(CAPTURE_COSTS, name)) return CAPTURE_COSTS[name];
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
     `capture costs ${shown(name)} are not known; there are ${Object.keys(CAPTURE_COSTS).join(', ')}`,

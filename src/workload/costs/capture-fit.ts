@@ -1,4 +1,4 @@
-import { checkHas, checkList } from '../../config.js';
+import { checkArguments, checkHas, checkList } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { lineRefusal, type RefuseLine, sourceName, type TextSource } from '../../input/index.js';
 import { type LoggedLine, LogReader } from '../log-reader.js';
@@ -30,6 +30,7 @@ export interface CaptureFit {
  */
 export function fitCaptureCost(records: readonly CaptureLogRecord[], source = 'a capture log'): CaptureFit {
   checkList('records', records);
+  checkArguments('fitCaptureCost', { source: [source, 'text'] });
   for (const record of records) checkHas('a record', record, ['reservedBytes', 'seconds']);
   if (records.length === 0) {
     throw new LockstepError('ERR_INPUT_INVALID', `${source}: no captured graph to fit to; capture at least one`, {
@@ -103,10 +104,9 @@ export interface CaptureLogOptions {
  * reserved ones are what the KV cache does not get. Our own records say `bytes`. Errors: ERR_INPUT_INVALID naming file and line;
  * ERR_ABORTED.
  */
-export async function readCaptureLog(
-  source: TextSource,
-  { signal, onIncomplete }: CaptureLogOptions = {},
-): Promise<CaptureLogRecord[]> {
+export async function readCaptureLog(source: TextSource, options: CaptureLogOptions = {}): Promise<CaptureLogRecord[]> {
+  checkArguments('readCaptureLog', { options: [options, 'object'] });
+  const { signal, onIncomplete } = options;
   const file = sourceName(source);
   const records: CaptureLogRecord[] = [];
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'correct or remove the line');

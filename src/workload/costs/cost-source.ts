@@ -34,7 +34,7 @@ export async function readCosts(source: CostSource, maxSize: number, signal?: Ab
  * Errors: ERR_CONFIG_INVALID with the names there are.
  */
 export function parseCostModel(text: string): Extract<CostSource, { readonly gpu: GpuName }> {
-  const [, gpu = '', model = ''] = /^([^:]*):(.*)$/s.exec(`${String(text)}`) ?? [];
+  const [, gpu = '', model = ''] = /^([^:]*):(.*)$/s.exec(typeof text === 'string' ? text : '') ?? [];
   if (Object.hasOwn(GPUS, gpu)) {
     if (Object.hasOwn(MODELS, model)) return { gpu: gpu as GpuName, model: model as ModelName };
     if (/[/\\]|\.json$/i.test(model)) return { gpu: gpu as GpuName, config: model };

@@ -1,3 +1,4 @@
+import { checkArguments } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import { readWhole } from '../../input/index.js';
 import type { ModelShape } from './hardware.js';
@@ -16,6 +17,7 @@ const UNGATED = /^(gpt2|gpt_neox|gptj|gpt_bigcode|phi|opt|falcon|bloom|mpt|starc
  * Sources: `transformers` configurations of Llama, Mistral, Mixtral, Qwen2/3 (MoE), DeepSeek V2/V3, GLM-4.5, gpt-oss, Llama 4, Gemma, Phi, GPT-2.
  */
 export function modelShape(config: unknown, place = 'config.json'): ModelShape {
+  checkArguments('modelShape', { place: [place, 'text'] });
   const fields = decoderOf(config, place);
   const missing: string[] = [];
   const of = (...names: string[]): number | undefined => numberOf(fields, names, place);

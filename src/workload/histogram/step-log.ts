@@ -1,4 +1,5 @@
 import type { AgreedShape } from '../../agreement/index.js';
+import { checkArguments } from '../../config.js';
 import { lineRefusal } from '../../input/index.js';
 import type { VOTE_WORDS } from '../../layout/index.js';
 import { STEP_LOG_END } from '../../names.js';
@@ -45,6 +46,7 @@ export function isStepLine(text: string): boolean {
  * naming file and line, for a decode of more than `queryLen` tokens too.
  */
 export function stepLineShape(text: string, queryLen: number, place: LogPlace): LoggedShape {
+  checkArguments('stepLineShape', { text: [text, 'text'], place: [place, 'object', 'file', 'line'] });
   let value: unknown;
   try {
     value = JSON.parse(text);

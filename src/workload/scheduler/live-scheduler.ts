@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../../config.js';
+import { checkArguments, Faults, withoutUndefined } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import { type RankLimits, RankScheduler, type RankStats } from './rank-scheduler.js';
 import { RequestState } from './request-state.js';
@@ -196,6 +196,7 @@ function refuseUnless(right: boolean, { kind, request }: SchedulerEvent, fault: 
 }
 
 function liveLimits(given: Partial<LiveSchedulerLimits>): LiveSchedulerLimits {
+  checkArguments('LiveScheduler', { limits: [given, 'object'] });
   const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = DEFAULT_SCHEDULER_LIMITS;
   const defaults = { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen };
   const limits = { tokensPerKey: given.blockSize ?? blockSize, ...defaults, ...withoutUndefined(given) };

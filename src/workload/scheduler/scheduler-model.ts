@@ -1,3 +1,4 @@
+import { checkArguments } from '../../config.js';
 import { LockstepError } from '../../errors.js';
 import { hash2, hashOnto } from '../random.js';
 import { checkTable, type RequestTable } from '../request.js';
@@ -54,8 +55,10 @@ export class SchedulerModel {
   constructor(
     table: RequestTable,
     limits: Partial<SchedulerLimits> & Pick<SchedulerLimits, 'ranks'>,
-    { edits = true, blockIds = true }: SchedulerModelOptions = {},
+    options: SchedulerModelOptions = {},
   ) {
+    checkArguments('SchedulerModel', { options: [options, 'object'] });
+    const { edits = true, blockIds = true } = options;
     checkTable(table);
     this.table = table;
     this.limits = schedulerLimits(limits);

@@ -1,3 +1,4 @@
+import { checkArguments } from '../../config.js';
 import { LockstepError, shown } from '../../errors.js';
 import {
   checkAborted,
@@ -47,6 +48,7 @@ export const TRACE_KINDS: string = `traces
  * `ERR_ABORTED`.
  */
 export function readTrace(source: TextSource, options: ReadTraceOptions = {}): AsyncGenerator<Request> {
+  checkArguments('readTrace', { options: [options, 'object'] });
   const { signal } = options;
   const limit = checkOptions(options);
   return requestsOf(traceText(source, signal), sourceName(source), limit, options);
@@ -81,6 +83,7 @@ function checkLimit(limit: number = Infinity): number {
  * keep the order of the file), numbered anew, and time counts from the earliest. Throws what `readTrace` throws.
  */
 export async function readRequests(source: TextSource, options: ReadTraceOptions = {}): Promise<RequestTable> {
+  checkArguments('readRequests', { options: [options, 'object'] });
   const { signal } = options;
   const limit = checkOptions(options);
   let table: RequestTableBuilder | null = null;
