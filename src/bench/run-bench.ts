@@ -5,6 +5,7 @@ import { DEFAULT_ROUNDS } from '../names.js';
 import { ADMISSION_ROWS } from './admission-cases.js';
 import { CHURN_ROWS } from './churn-cases.js';
 import { CSV_ROWS } from './csv-case.js';
+import { decoderRows } from './decoder-cases.js';
 import { type DeviceFigures, deviceFigures, deviceRows } from './device-cases.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
@@ -71,7 +72,7 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchSummary
     });
   }
   using opened = new Opened();
-  const all = device === undefined ? ROWS : deviceRows(device, opened.all);
+  const all = device === undefined ? ROWS : [...deviceRows(device, opened.all), ...decoderRows(device, opened.all)];
   const rows = all.filter(({ name }) => name.includes(filter));
   if (rows.length === 0) {
     const names = all.map(({ name }) => name).join(', ');
