@@ -7,6 +7,7 @@ import { ADMISSION_ROWS } from './admission-cases.js';
 import { AGREEMENT_ROWS, followJob, jobRows } from './agreement-cases.js';
 import { CHURN_ROWS } from './churn-cases.js';
 import { CSV_ROWS } from './csv-case.js';
+import { decoderRows } from './decoder-cases.js';
 import { type DeviceFigures, deviceFigures, deviceRows } from './device-cases.js';
 import { GROWTH_ROWS, KERNEL_ROWS } from './kernel-cases.js';
 import { type BenchResult, type BenchRow, measure } from './measure.js';
@@ -65,8 +66,8 @@ export interface BenchSummary {
 const MILLISECONDS = 4;
 
 /**
- * Measures the planner's rows, those of a device or those of an MPI job, of which the first rank alone has results; each beside its limit and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter
- * that names no row, or a number of rounds out of range.
+ * Measures the planner's rows, those of a device, or those of an MPI job, of which the first rank alone has results; each beside its limit
+ * and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter that names no row, or a number of rounds out of range.
  */
 export async function runBench(options: BenchOptions = {}): Promise<BenchSummary> {
   const { filter = '', rounds = DEFAULT_ROUNDS, device, transport, signal, onRow } = options;
@@ -77,7 +78,7 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchSummary
   }
   using opened = new Opened();
   const job = transport === 'mpi' ? startMpi() : null;
-  const all = job !== null ? jobRows(job.size) : device === undefined ? ROWS : deviceRows(device, opened.all);
+  const all = job !== null ? jobRows(job.size) : device === undefined ? ROWS : rowsOf(device, opened.all);
   const rows = all.filter(({ name }) => name.includes(filter));
   if (rows.length === 0) {
     const names = all.map(({ name }) => name).join(', ');
@@ -100,6 +101,11 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchSummary
     if (signal?.aborted !== true) throw error;
   }
   return { cases, rounds, peer: peer?.interpreter ?? null, interrupted: signal?.aborted === true, ...figures };
+}
+
+/** Rows of a device, and of a decoder on it. */
+function rowsOf(device: DeviceName, opened: Disposable[]): readonly BenchRow[] {
+  return [...deviceRows(device, opened), ...decoderRows(device, opened)];
 }
 
 /** Devices of rows that were measured. */

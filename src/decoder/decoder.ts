@@ -122,6 +122,11 @@ export class Decoder implements SamplingForward {
     return this.#sampler.sample(local, rows, options);
   }
 
+  /** Enqueues what `sample` draws, and waits for nothing. */
+  enqueue(local: ForwardBatch, rows: readonly SamplingRow[]): void {
+    this.#sampler.enqueue(local, rows);
+  }
+
   /** The logits of a launched step, in the order of `local.tensors.logitsIndices`: f32[numLogits, vocabSize]. Waits for them. */
   logitsSync(local: ForwardBatch, options?: WaitOptions): Float32Array {
     return this.#sampler.logitsSync(local, options);

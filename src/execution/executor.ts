@@ -175,6 +175,14 @@ export class Executor implements Disposable {
     if (replay !== null) this.collectiveCounts.inGraphs += replay.inGraph;
   }
 
+  /** Enqueues the kernels or graphs of the step that was launched last once more, on what it uploaded: for measuring the device alone. */
+  repeat(decision: DecisionView, local: ForwardBatch): void {
+    if (decision.run === 'eager') this.#driver.runStep(decision, local);
+    else if (decision.run === 'piecewise')
+      this.#driver.replayPieces(this.#graphs[decision.captureKey], decision, local, false);
+    else this.#driver.replayFull(this.#graphs[decision.captureKey], false);
+  }
+
   /** Frees the graphs of an earlier capture, once the steps that replay them have run: until the next `useGraphs` no key has any. */
   dropGraphs(options?: WaitOptions): void {
     if (this.#graphs.length === 0) return;

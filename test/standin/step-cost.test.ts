@@ -60,6 +60,12 @@ it('the bench of a device measures each of its rows, and says that the card is a
     'replay',
     'upload-pinned-64k',
     'capture-64',
+    'matmul-1',
+    'matmul-16',
+    'decode-1',
+    'decode-16',
+    'decode-idle-16',
+    'decode-idle-ahead-16',
   ]);
   for (const { ns, limitNs } of cases) expect(Math.min(ns, limitNs)).toBeGreaterThan(0);
   expect(device.choice).toContain('lockstep stand-in');
