@@ -142,7 +142,7 @@ function checkContents(tarball) {
     'docs/ is missing',
   );
   const belongs =
-    /^(dist|prebuilds\/kernels|docs|native\/include)\/|^(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/;
+    /^(dist|prebuilds\/kernels|docs|schemas|native\/include)\/|^(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/;
   const stray = files.filter((file) => !belongs.test(file) && !built.includes(file));
   insist(stray.length === 0, `does not belong there: ${stray.join(', ')}`);
   const hooks = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => name in manifest.scripts);

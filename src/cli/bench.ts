@@ -1,12 +1,12 @@
 import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
 import type { DeviceName } from '../device/index.js';
 import { interrupts } from './interrupts.js';
+import { type ShowFlags, show } from './show.js';
 
-interface BenchFlags {
+interface BenchFlags extends ShowFlags {
   readonly filter?: string;
   readonly device?: DeviceName;
   readonly rounds: number;
-  readonly json?: boolean;
 }
 
 /** Measures the rows that the flags say, and prints them. */
@@ -18,8 +18,19 @@ export async function bench(flags: BenchFlags): Promise<void> {
     signal: interrupts.signal,
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
   });
-  const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...summary }) : table(summary);
-  process.stdout.write(`${text}\n`);
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, ...summary }),
+    rows: () =>
+      summary.cases.map(({ name, ns, limitNs, ratio, peerNs, peerRatio }) => ({
+        name,
+        ns,
+        limitNs,
+        ratio,
+        peerNs,
+        peerRatio,
+      })),
+    text: () => `${table(summary)}\n`,
+  });
 }
 
 const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];

@@ -41,14 +41,22 @@ import {
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf, captureCostOfLog, hasBudget } from './plan-options.js';
-import { planReport } from './plan-report.js';
+import { planReport, planRows } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
+import { type ShowFlags, show } from './show.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, STDIN, warnOfLog } from './stdin.js';
 import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } from './workload-options.js';
 
 /** What the options of `lockstep plan` hold. */
-export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, WorkloadFlags, BudgetFlags, CostFlags {
+export interface PlanFlags
+  extends EngineFlags,
+    LimitFlags,
+    PolicyFlags,
+    WorkloadFlags,
+    BudgetFlags,
+    CostFlags,
+    ShowFlags {
   readonly steps?: string;
   readonly log?: string;
   readonly captureCost: string;
@@ -61,7 +69,6 @@ export interface PlanFlags extends EngineFlags, LimitFlags, PolicyFlags, Workloa
   readonly out?: string;
   readonly measure?: string;
   readonly device: NonNullable<MeasureCostsOptions['device']>;
-  readonly json?: boolean;
 }
 
 /** SGLang's default `decode_log_interval`. */
@@ -123,26 +130,28 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   await interrupts.look('before the plan was written');
   if (flags.out !== undefined) await write(flags.out, document, limits, policy);
   const { file } = source;
-  if (flags.json === true) {
-    process.stdout.write(
-      `${JSON.stringify({ ...document, generated: file === undefined, trace: steps.trace ?? null, ...engineReport(setting) })}\n`,
-    );
-    return;
-  }
   const telling = document.source === 'trace' ? TELLING.workload : TELLING.log;
-  process.stdout.write(
-    planReport(document, {
-      of:
-        file === undefined
-          ? `a generated workload ${generatedBy(flags)}`
-          : `${SOURCES[document.source]}, ${inputName(file)}`,
-      assumed: [
-        ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
-        ...engineLines(setting),
-        ...assumedLines(command, telling, saidBy(setting)),
-      ],
+  await show(flags, {
+    document: () => ({
+      ...document,
+      generated: file === undefined,
+      trace: steps.trace ?? null,
+      ...engineReport(setting),
     }),
-  );
+    rows: () => planRows(document),
+    text: () =>
+      planReport(document, {
+        of:
+          file === undefined
+            ? `a generated workload ${generatedBy(flags)}`
+            : `${SOURCES[document.source]}, ${inputName(file)}`,
+        assumed: [
+          ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
+          ...engineLines(setting),
+          ...assumedLines(command, telling, saidBy(setting)),
+        ],
+      }),
+  });
 }
 
 /** Whether the log of a file is of an engine whose graphs are all piecewise. What can be read only once is not read again. */

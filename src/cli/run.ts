@@ -24,8 +24,9 @@ import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
+import { type ShowFlags, show } from './show.js';
 import { STDIN } from './stdin.js';
-import { reportLine } from './step-report.js';
+import { reasonRows, reportLine } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -35,7 +36,7 @@ import {
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface RunFlags extends PlannerFlags, WorkloadFlags {
+interface RunFlags extends PlannerFlags, WorkloadFlags, ShowFlags {
   readonly tensorParallelSize: number;
   readonly device: NonNullable<RunOptions['device']>;
   readonly transport?: NonNullable<RunOptions['transport']>;
@@ -50,7 +51,6 @@ interface RunFlags extends PlannerFlags, WorkloadFlags {
   readonly record?: string;
   readonly model?: string;
   readonly promptScale: number;
-  readonly json?: boolean;
 }
 
 /** What ran, and what it was to serve. */
@@ -68,7 +68,11 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     if (flags.rankOut !== undefined) throw onlyMpi();
     checkFiles(flags, []);
     const served = await prepare(flags, true, command);
-    print(await watched(served, (control) => runWorkload(served.requests, served.options, control)), flags, command);
+    await print(
+      await watched(served, (control) => runWorkload(served.requests, served.options, control)),
+      flags,
+      command,
+    );
   });
 }
 
@@ -90,7 +94,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
       await out?.finished(report);
       return summary;
     };
-    if (rank === 0) print(await watched(served, work), flags, command);
+    if (rank === 0) await print(await watched(served, work), flags, command);
     else settle({ ...served, summary: await work({ signal: interrupts.signal }) });
   } catch (error) {
     await out?.failed(error);
@@ -98,22 +102,23 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
   }
 }
 
-function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): void {
+async function print({ summary, requests, limits }: Ran, flags: RunFlags, command: Command): Promise<void> {
   const facts = traceFacts(requests);
   const said = flags.model === undefined ? [] : OF_MODEL;
   const assumed = TELLING.workload.filter(
     (name) => (flags.transport !== 'mpi' || name !== 'ranks') && !said.includes(name),
   );
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, ...summary, trace: facts })}\n`
-      : runReport(summary, [
-          workloadLine(flags),
-          ...(flags.trace === undefined ? [] : traceLines(facts)),
-          ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-          ...assumedLines(command, assumed),
-        ]),
-  );
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, ...summary, trace: facts }),
+    rows: () => reasonRows(summary),
+    text: () =>
+      runReport(summary, [
+        workloadLine(flags),
+        ...(flags.trace === undefined ? [] : traceLines(facts)),
+        ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+        ...assumedLines(command, assumed),
+      ]),
+  });
   checkServed(summary, requests, limits);
   settle({ summary, requests, limits });
 }

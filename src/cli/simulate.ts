@@ -20,7 +20,8 @@ import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
-import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
+import { type ShowFlags, show } from './show.js';
+import { count, percent, reasonRows, reportLine, stepHeadline, stepLines } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -30,9 +31,8 @@ import {
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags {
+interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags, ShowFlags {
   readonly stepsOut?: string;
-  readonly json?: boolean;
 }
 
 /** Simulates a workload as the flags say, and prints its summary. */
@@ -83,17 +83,19 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     log?.end();
     await log?.flush(signal);
     progress.stop();
-    process.stdout.write(
-      flags.json === true
-        ? `${JSON.stringify({ schemaVersion: 1, ...summary, ...engineReport(setting), costModel: costs.name, costKnown: costs.unit === 'ms', trace: facts })}\n`
-        : simulateReport(summary, costs, [
-            workloadLine(flags),
-            ...told,
-            ...engineLines(setting),
-            ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-            ...assumedLines(command, TELLING.workload, saidBy(setting)),
-          ]),
-    );
+    const costFacts = { costModel: costs.name, costKnown: costs.unit === 'ms' };
+    await show(flags, {
+      document: () => ({ schemaVersion: 1, ...summary, ...engineReport(setting), ...costFacts, trace: facts }),
+      rows: () => reasonRows(summary),
+      text: () =>
+        simulateReport(summary, costs, [
+          workloadLine(flags),
+          ...told,
+          ...engineLines(setting),
+          ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
+          ...assumedLines(command, TELLING.workload, saidBy(setting)),
+        ]),
+    });
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();
