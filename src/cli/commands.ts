@@ -443,5 +443,9 @@ function defineDoctor(command: Command): void {
 function defineCompletion(command: Command): void {
   command
     .addArgument(new Argument('<shell>', 'the shell that reads it').choices(['bash', 'zsh', 'fish']))
-    .action(async (shell) => (await import('./completion.js')).completion(shell));
+    .action(async (shell) => {
+      const every = command.createCommand();
+      addCommands(every);
+      (await import('./completion.js')).completion(shell, every.commands);
+    });
 }

@@ -1,4 +1,4 @@
-import type { CompletedCommand, CompletedOption } from './completion.js';
+import type { CompletedCommand, CompletedOption } from './completed-words.js';
 
 /** A script for `source <(lockstep completion bash)`; it needs nothing but bash. */
 export function bashScript(commands: readonly CompletedCommand[]): string {

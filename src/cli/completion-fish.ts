@@ -1,4 +1,4 @@
-import type { CompletedCommand, CompletedOption } from './completion.js';
+import type { CompletedCommand, CompletedOption } from './completed-words.js';
 
 /** A script for `lockstep completion fish | source`, or for fish's folder of completions. */
 export function fishScript(commands: readonly CompletedCommand[]): string {

@@ -1,4 +1,4 @@
-import type { CompletedCommand, CompletedOption, Follows } from './completion.js';
+import type { CompletedCommand, CompletedOption, Follows } from './completed-words.js';
 
 /** A script for a folder of zsh's `fpath`, as `_lockstep`, or for `source <(lockstep completion zsh)` after `compinit`. */
 export function zshScript(commands: readonly CompletedCommand[]): string {

@@ -1,88 +1,18 @@
-import { type Argument, type Command, Option } from 'commander';
-import { DEVICE_WORDS, GPU_NAMES, LADDER_NAMES, MODEL_NAMES, POLICY_NAMES } from '../names.js';
+import type { Command } from 'commander';
+import { type CompletedCommand, completedCommands } from './completed-words.js';
 import { bashScript } from './completion-bash.js';
 import { fishScript } from './completion-fish.js';
 import { zshScript } from './completion-zsh.js';
-import { allCommands } from './config-schema.js';
 
-/** The shells that `lockstep completion` writes for. */
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+type Script = (commands: readonly CompletedCommand[]) => string;
 
-/** What can follow an option: nothing, one of some words, a file, a word that nobody can know, or a file or one of some words. */
-export interface Follows {
-  readonly value: boolean;
-  readonly files: boolean;
-  readonly words: readonly string[];
-}
-
-/** An option as a shell completes it. */
-export interface CompletedOption extends Follows {
-  /** `--ranks`, and its short form where there is one. */
-  readonly flags: readonly string[];
-  readonly says: string;
-}
-
-/** A command as a shell completes it. */
-export interface CompletedCommand {
-  readonly name: string;
-  readonly says: string;
-  readonly options: readonly CompletedOption[];
-  /** What stands beside options. */
-  readonly argument: Follows;
-}
-
-const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript };
-
-/** Prints the script of a shell. */
-export function completion(shell: (typeof SHELLS)[number]): void {
-  process.stdout.write(SCRIPTS[shell](completedCommands()));
-}
-
-/** Every command, from the declarations that parse it. */
-export function completedCommands(): readonly CompletedCommand[] {
-  return allCommands().map((command) => ({
-    name: command.name(),
-    says: firstSentence(command.description()),
-    options: [...command.options, new Option('-h, --help', 'display help for command')]
-      .filter((option) => !option.hidden)
-      .map(completedOption),
-    argument: argumentOf(command),
-  }));
-}
-
-function completedOption(option: Option): CompletedOption {
-  const { short, long, description } = option;
-  const flags = [short, long].filter((flag) => typeof flag === 'string');
-  const value = option.required || option.optional;
-  return { flags, says: firstSentence(description), value, ...followsOf(option.flags, option.argChoices, long ?? '') };
-}
-
-/** Words that options take without declaring them as their only choices, by their long flags. */
-const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  '--device': DEVICE_WORDS.replaceAll("'", '').match(/\b(auto|host|cuda|hip)\b(?!:)/g) ?? [],
-  '--ladder': LADDER_NAMES,
-  '--policy': POLICY_NAMES,
-  '--cost-model': GPU_NAMES.flatMap((gpu) => MODEL_NAMES.map((model) => `${gpu}:${model}`)),
+const SCRIPTS: Readonly<Record<'bash' | 'zsh' | 'fish', Script>> = {
+  bash: bashScript,
+  zsh: zshScript,
+  fish: fishScript,
 };
 
-function followsOf(flags: string, choices: readonly string[] | undefined, long: string): Omit<Follows, 'value'> {
-  return {
-    files: /<[^>]*(file|dir|path|model)[^>]*>/.test(flags) && long !== '--cost-model',
-    words: choices ?? KNOWN[long] ?? [],
-  };
-}
-
-function argumentOf(command: Command): Follows {
-  const [argument]: readonly Argument[] = command.registeredArguments;
-  if (argument === undefined) return { value: false, files: false, words: [] };
-  const words = argument.argChoices ?? [];
-  return { value: true, files: words.length === 0, words };
-}
-
-/** Without what is in brackets, and on one line: a list of completions has room for no more. */
-function firstSentence(text: string): string {
-  return text
-    .replace(/\s*\([^()]*\)/g, '')
-    .replace(/[.:;].*$/s, '')
-    .trim();
+/** Prints the script with which a shell completes these commands. */
+export function completion(shell: keyof typeof SCRIPTS, commands: readonly Command[]): void {
+  process.stdout.write(SCRIPTS[shell](completedCommands(commands)));
 }
