@@ -33,13 +33,15 @@ try {
 report();
 
 async function useIt() {
-  const own = { folder: app, manifest, env, runtime: ownNode() };
-  await useWith(own);
-  await check('conformance vectors travel along', () => uses.conformance(own));
-  await check('require() where Node cannot: the error says how', () => uses.saysHowToRequire(own));
+  const here = { folder: app, manifest, env, runtime: ownNode() };
+  await useWith(here);
+  await check('conformance vectors travel along', () => uses.conformance(here));
+  await check('require() where Node cannot: the error says how', () => uses.saysHowToRequire(here));
   if (process.argv.includes('--runtimes')) {
     // As many at once as there are cores.
-    const waiting = [...RUNTIMES];
+    // Of the Node that runs this, its release is tried already.
+    const own = `node-linux-${process.arch}@${process.versions.node.split('.')[0]}.`;
+    const waiting = RUNTIMES.filter((name) => !name.startsWith(own));
     const one = async () => {
       for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await useByOther(name);
     };
@@ -47,23 +49,23 @@ async function useIt() {
   }
   await check('on macOS, as far as Node says so: run gives the reason', () =>
     uses.refusesToRun(
-      own,
+      here,
       /built for Linux, this is darwin/,
       "Object.defineProperty(process, 'platform', { value: 'darwin' });",
     ),
   );
   await check('on Windows, as far as Node says so: run gives the reason', () =>
     uses.refusesToRun(
-      own,
+      here,
       /built for Linux, this is win32/,
       "Object.defineProperty(process, 'platform', { value: 'win32' });",
     ),
   );
   rmSync(path.join(app, 'node_modules', manifest.name, 'prebuilds'), { recursive: true, force: true });
-  await check('without the addon: every entry point imports', () => uses.importsEverything(own));
-  await check('without the addon: a step is planned', () => uses.plansStep(own));
-  await check('without the addon: lockstep explain', () => uses.explains(own));
-  await check('without the addon: run gives the reason', () => uses.refusesToRun(own, /there is no such file/));
+  await check('without the addon: every entry point imports', () => uses.importsEverything(here));
+  await check('without the addon: a step is planned', () => uses.plansStep(here));
+  await check('without the addon: lockstep explain', () => uses.explains(here));
+  await check('without the addon: run gives the reason', () => uses.refusesToRun(here, /there is no such file/));
 }
 
 /** @param {uses.Place} place */
@@ -143,7 +145,7 @@ function checkContents(tarball) {
     'docs/ is missing',
   );
   const belongs =
-    /^(dist|prebuilds\/kernels|docs|native\/include)\/|^(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/;
+    /^(dist|prebuilds\/kernels|docs|schemas|native\/include)\/|^(CHANGELOG|CONTRIBUTING|README|SECURITY)\.md$|^LICENSE$|^package\.json$/;
   const stray = files.filter((file) => !belongs.test(file) && !built.includes(file));
   insist(stray.length === 0, `does not belong there: ${stray.join(', ')}`);
   const hooks = ['preinstall', 'install', 'postinstall', 'prepare'].filter((name) => name in manifest.scripts);

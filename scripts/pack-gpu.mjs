@@ -16,7 +16,10 @@ const MOST_BYTES = 64 * 2 ** 20;
 const PACKAGES = [
   'vitest',
   'fast-check',
+  'ajv',
   'commander',
+  'csv-stringify',
+  'fastest-levenshtein',
   'csv-parse',
   'cli-progress',
   '@huggingface/tokenizers',

@@ -36,7 +36,7 @@ function entryPoints({ folder, manifest }) {
   });
 }
 
-/** Every entry point by `import`: modules export, .wasm compiles, .json is of this version. @param {Place} place */
+/** Every entry point by `import`: modules export, .wasm compiles, .json holds something. @param {Place} place */
 export async function importsEverything(place) {
   const names = entryPoints(place);
   const text = await runModule(
@@ -50,7 +50,7 @@ export async function importsEverything(place) {
       if (name.endsWith('.wasm')) {
         const module = new WebAssembly.Module(readFileSync(new URL(import.meta.resolve(name))));
         found[name] = WebAssembly.Module.exports(module).length;
-      } else if (name.endsWith('.json')) found[name] = require(name).version === '${place.manifest.version}' ? 1 : 0;
+      } else if (name.endsWith('.json')) found[name] = Object.keys(require(name)).length;
       else found[name] = Object.keys(await import(name)).length;
     }
     console.log(JSON.stringify(found));`,

@@ -4,13 +4,13 @@ import { startMpi } from '../ranks/index.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
+import { type ShowFlags, show } from './show.js';
 
-interface BenchFlags extends HtmlFlags {
+interface BenchFlags extends ShowFlags, HtmlFlags {
   readonly filter?: string;
   readonly device?: DeviceName;
   readonly transport?: 'mpi';
   readonly rounds: number;
-  readonly json?: boolean;
 }
 
 /** Measures the rows that the flags say, and prints them. */
@@ -30,7 +30,19 @@ export async function bench(flags: BenchFlags): Promise<void> {
   const json = { schemaVersion: 1, ...summary };
   const text = table(summary);
   await writeHtml(flags, ({ benchPage }) => benchPage(summary, { text, json }));
-  process.stdout.write(`${flags.json === true ? JSON.stringify(json) : text}\n`);
+  await show(flags, {
+    document: () => json,
+    rows: () =>
+      summary.cases.map(({ name, ns, limitNs, ratio, peerNs, peerRatio }) => ({
+        name,
+        ns,
+        limitNs,
+        ratio,
+        peerNs,
+        peerRatio,
+      })),
+    text: () => `${text}\n`,
+  });
 }
 
 const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];

@@ -24,6 +24,7 @@ import { interrupts } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { paint } from './paint.js';
 import { Progress } from './progress.js';
+import { type ShowFlags, show } from './show.js';
 
 interface CheckFlags extends HtmlFlags {
   readonly policy?: string;
@@ -43,20 +44,19 @@ interface CheckFlags extends HtmlFlags {
 }
 
 /** Prints the policies there are. */
-export function list(json: boolean): void {
+export async function list(flags: ShowFlags): Promise<void> {
   const policies = [
     ...policyNames().map((name) => ({ name, historical: false, expects: [] as string[], about: '' })),
     ...HISTORICAL.map(({ name, expects, about }) => ({ name, historical: true, expects: [...expects], about })),
   ];
-  if (json) {
-    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, policies })}\n`);
-    return;
-  }
   const width = Math.max(...policies.map(({ name }) => name.length));
-  for (const { name, expects, about } of policies) {
-    const told = expects.length > 0 ? `  violates ${expects.join(', ')}: ${about}` : '';
-    process.stdout.write(`${`${name.padEnd(width)}${told}`.trimEnd()}\n`);
-  }
+  const line = ({ name, expects, about }: (typeof policies)[number]): string =>
+    `${name.padEnd(width)}${expects.length > 0 ? `  violates ${expects.join(', ')}: ${about}` : ''}`.trimEnd();
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, policies }),
+    rows: () => policies.map((policy) => ({ ...policy, expects: policy.expects.join(' ') })),
+    text: () => policies.map((policy) => `${line(policy)}\n`).join(''),
+  });
 }
 
 /** Explores what the flags say, and prints what holds. */

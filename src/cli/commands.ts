@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import {
   BATCH_SHAPE,
   DEFAULT_ROUNDS,
@@ -18,6 +18,7 @@ import {
   addPolicyOptions,
   addWorkloadOptions,
 } from './options.js';
+import { addOutputOption } from './show.js';
 
 /** A command: its name, what it does, and what gives it its options and its action. */
 interface Definition {
@@ -91,7 +92,22 @@ const COMMANDS: readonly Definition[] = [
     description: 'List the devices, libraries and transports that are available, and why the others are not.',
     define: defineDoctor,
   },
+  {
+    name: 'completion',
+    description: 'Print a script with which a shell completes commands, options and their values.',
+    define: defineCompletion,
+  },
 ];
+
+/** What the rows of `--output` are, of commands whose results have some. */
+const ROWS: Readonly<Record<string, string>> = {
+  run: 'the reasons of its steps',
+  plan: "the plan's graphs and each engine's",
+  simulate: 'the reasons of its steps',
+  check: 'with --list, the policies',
+  conformance: 'the families of vectors',
+  bench: 'what was measured',
+};
 
 /**
  * Adds every command to the program, with its options if it is the one that `asked` names, or if that is no command: help names all of
@@ -101,7 +117,12 @@ export function addCommands(program: Command, asked?: string): void {
   const known = COMMANDS.some(({ name }) => name === asked);
   for (const { name, description, define } of COMMANDS) {
     const command = program.command(name).description(description);
-    if (!known || name === asked) define(command);
+    if (known && name !== asked) continue;
+    define(command);
+    if (ROWS[name] !== undefined) addOutputOption(command, ROWS[name]);
+    if (command.options.length > 0) {
+      command.option('--config <file>', 'options in JSON, which flags override');
+    }
   }
 }
 
@@ -394,7 +415,7 @@ function defineCheck(command: Command): void {
     .option('--json', 'one JSON document instead of text')
     .action(async (flags, command: Command) => {
       const { check, list } = await import('./check.js');
-      if (flags.list === true) list(flags.json === true);
+      if (flags.list === true) await list(flags);
       else await check(flags, command);
     });
   addHtmlOptions(command);
@@ -432,4 +453,15 @@ function defineDoctor(command: Command): void {
   command
     .option('--json', 'one JSON document instead of text')
     .action(async (flags) => (await import('./doctor.js')).doctor(flags));
+}
+
+/** `lockstep completion SHELL`. */
+function defineCompletion(command: Command): void {
+  command
+    .addArgument(new Argument('<shell>', 'the shell that reads it').choices(['bash', 'zsh', 'fish']))
+    .action(async (shell) => {
+      const every = command.createCommand();
+      addCommands(every);
+      (await import('./completion.js')).completion(shell, every.commands);
+    });
 }

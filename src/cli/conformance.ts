@@ -3,16 +3,27 @@ import { LockstepError } from '../errors.js';
 import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { paint } from './paint.js';
+import { type ShowFlags, show } from './show.js';
 
 /** Failed cases of a family that are written out for a person. */
 const SHOWN = 3;
 
 /** Compares this version with vectors, and prints how many agree. */
-export async function conformance(folder: string | undefined, flags: { readonly json?: boolean }): Promise<void> {
+export async function conformance(folder: string | undefined, flags: ShowFlags): Promise<void> {
   try {
     const result = await runConformance({ folder, signal: interrupts.signal });
-    const text = flags.json === true ? JSON.stringify({ schemaVersion: 1, ...result }) : lines(result).join('\n');
-    process.stdout.write(`${text}\n`);
+    await show(flags, {
+      document: () => ({ schemaVersion: 1, ...result }),
+      rows: () =>
+        result.families.map(({ family, cases, passed, failed, built }) => ({
+          family,
+          cases,
+          passed,
+          failed: failed.length,
+          built,
+        })),
+      text: () => `${lines(result).join('\n')}\n`,
+    });
     if (result.failed > 0) process.exitCode = EXIT.failed;
   } catch (error) {
     if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;

@@ -1,5 +1,6 @@
 import { type ErrorCode, LockstepError } from '../errors.js';
 import { withFlags } from './flag-names.js';
+import { meantFile, meantWord } from './suggest.js';
 
 /** Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 device or transport unavailable, 130 and 143 signals. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unavailable: 3, sigint: 130, sigterm: 143 } as const;
@@ -40,6 +41,10 @@ export function speakAsRank(rank: number): void {
 
 /** What a person reads: the message with its code, its options as flags. Any other error is a defect, and shows its stack. */
 export function describe(error: unknown): string {
-  if (error instanceof LockstepError) return `${speaker}: ${withFlags(error)} [${error.code}]`;
+  if (error instanceof LockstepError) {
+    const message = withFlags(error);
+    const hint = meantFile(error) || meantWord(message);
+    return `${speaker}: ${message} [${error.code}]${hint === '' ? '' : `\n(${hint.trim()})`}`;
+  }
   return `${speaker}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -1,4 +1,5 @@
 import type { MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
+import type { TableRow } from './show.js';
 import { count, percent, reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */
@@ -13,6 +14,30 @@ export interface PlanSetting {
   readonly of: string;
   /** Lines that name the options left to their defaults. */
   readonly assumed: readonly string[];
+}
+
+/** The plan and the engines beside it, one a row; `sizes` are what ours captures for decodes. */
+export function planRows(plan: PlanDocument): TableRow[] {
+  const row = (
+    engine: string,
+    score: PlanDocument | PlanDocument['engines'][number],
+    version: string | null,
+    sizes: string | null,
+  ): TableRow => ({
+    engine,
+    graphs: score.graphs,
+    paddingRatio: score.paddingRatio,
+    timeRatio: score.timeRatio,
+    eagerSteps: score.eagerSteps,
+    graphBytes: score.graphBytes,
+    captureSeconds: score.captureSeconds,
+    version,
+    sizes,
+  });
+  return [
+    row('lockstep', plan, null, plan.ladders.decode.join(' ')),
+    ...plan.engines.map((engine) => row(engine.engine, engine, engine.version, null)),
+  ];
 }
 
 /** A plan as text. Times are left out if none are known: a size then costs its tokens, which is the padding. */

@@ -45,9 +45,10 @@ import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf } from './plan-options.js';
-import { planReport } from './plan-report.js';
+import { planReport, planRows } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
+import { type ShowFlags, show } from './show.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, STDIN, warnOfLog } from './stdin.js';
 import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } from './workload-options.js';
 
@@ -59,7 +60,8 @@ export interface PlanFlags
     WorkloadFlags,
     BudgetFlags,
     CostFlags,
-    HtmlFlags {
+    HtmlFlags,
+    ShowFlags {
   readonly steps?: string;
   readonly maxSize?: number;
   readonly log?: string;
@@ -73,7 +75,6 @@ export interface PlanFlags
   readonly out?: string;
   readonly measure?: string;
   readonly device: NonNullable<MeasureCostsOptions['device']>;
-  readonly json?: boolean;
 }
 
 /** SGLang's default `decode_log_interval`. */
@@ -148,7 +149,7 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     ],
   });
   await writeHtml(flags, ({ planPage }) => planPage(document, of, { text, json }));
-  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
+  await show(flags, { document: () => json, rows: () => planRows(document), text: () => text });
 }
 
 /** Whether the log of a file is of an engine whose graphs are all piecewise. What can be read only once is not read again. */

@@ -6,7 +6,13 @@ import { describe, EXIT, exitCodeOf } from './exit.js';
 /** Runs the command that the arguments name, and sets the exit code. Never throws. */
 export async function runProgram(): Promise<void> {
   try {
-    await program().parseAsync();
+    const command = program();
+    const args = process.argv.slice(2);
+    // Whoever names no configuration need not load what reads one.
+    const withFile = args.some((arg) => /^--config(=|$)/.test(arg));
+    await command.parseAsync(withFile ? await (await import('./config-file.js')).withConfig(command, args) : args, {
+      from: 'user',
+    });
   } catch (error) {
     if (error instanceof CommanderError) {
       process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.usage;

@@ -28,8 +28,9 @@ import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
+import { type ShowFlags, show } from './show.js';
 import { STDIN } from './stdin.js';
-import { reportLine } from './step-report.js';
+import { reasonRows, reportLine } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -40,7 +41,7 @@ import {
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface RunFlags extends PlannerFlags, WorkloadFlags, HtmlFlags {
+interface RunFlags extends PlannerFlags, WorkloadFlags, HtmlFlags, ShowFlags {
   readonly tensorParallelSize: number;
   readonly device: NonNullable<RunOptions['device']>;
   readonly transport?: NonNullable<RunOptions['transport']>;
@@ -56,7 +57,6 @@ interface RunFlags extends PlannerFlags, WorkloadFlags, HtmlFlags {
   readonly model?: string;
   readonly async?: boolean;
   readonly promptScale: number;
-  readonly json?: boolean;
 }
 
 /** What ran, and what it was to serve. */
@@ -129,7 +129,7 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
     const served = { of: workloadName(flags), plan, timeline, text, json };
     await writeHtml(flags, ({ runPage }) => runPage(summary, captured, served));
   }
-  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
+  await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
   checkServed(summary, requests, limits);
   settle(summary, ran);
 }

@@ -21,7 +21,8 @@ import { interrupts, unlessInterrupted } from './interrupts.js';
 import { checkOutputs, checkWritable } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
-import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
+import { type ShowFlags, show } from './show.js';
+import { count, percent, reasonRows, reportLine, stepHeadline, stepLines } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -32,9 +33,8 @@ import {
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags, HtmlFlags {
+interface SimulateFlags extends PlannerFlags, WorkloadFlags, CostFlags, HtmlFlags, ShowFlags {
   readonly stepsOut?: string;
-  readonly json?: boolean;
 }
 
 /** Simulates a workload as the flags say, and prints its summary. */
@@ -88,15 +88,8 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
     log?.end();
     await log?.flush(signal);
     progress.stop();
-    const costKnown = costs.unit === 'ms';
-    const json = {
-      schemaVersion: 1,
-      ...summary,
-      ...engineReport(setting),
-      costModel: costs.name,
-      costKnown,
-      trace: facts,
-    };
+    const costFacts = { costModel: costs.name, costKnown: costs.unit === 'ms' };
+    const json = { schemaVersion: 1, ...summary, ...engineReport(setting), ...costFacts, trace: facts };
     const text = simulateReport(summary, costs, [
       workloadLine(flags),
       ...told,
@@ -108,7 +101,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
       const served = { of: workloadName(flags), plan, timeline: timeline.document(), text, json };
       await writeHtml(flags, ({ simulatePage }) => simulatePage(summary, served));
     }
-    process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
+    await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();

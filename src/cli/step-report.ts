@@ -1,6 +1,7 @@
 import { EAGER_REASONS, PARK_REASONS, type ReasonCode } from '../agreement/index.js';
 import { REASON_MEANINGS } from '../explain/index.js';
 import type { SimulateSummary } from '../run/index.js';
+import type { TableRow } from './show.js';
 
 /** What the summaries of a run and a simulation have in common. */
 type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;
@@ -8,6 +9,17 @@ type StepSummary = Omit<SimulateSummary, 'timeRatio' | 'stepsPerSecond'>;
 /** A name and its value as one line of a report. */
 export function reportLine(name: string, value: string): string {
   return `  ${name.padEnd(12)} ${value}`;
+}
+
+/** The reasons of the decisions as rows, the most frequent first: those of steps, and of what no step followed. */
+export function reasonRows(run: StepSummary): TableRow[] {
+  const reasons = (Object.entries(run.reasons) as [ReasonCode, number][]).sort((a, b) => b[1] - a[1]);
+  return reasons.map(([reason, decisions]) => ({
+    reason,
+    decisions,
+    how: PARK_REASONS.includes(reason) ? 'no step' : EAGER_REASONS.includes(reason) ? 'eager' : 'graph',
+    meaning: REASON_MEANINGS[reason],
+  }));
 }
 
 /** The first line of a report: what was done, the number of steps, and the time. */

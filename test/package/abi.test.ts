@@ -10,7 +10,14 @@ const symbols = (...names: string[]): string =>
   names.map((name) => `    13: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND ${name} (7)`).join('\n');
 
 it('counts versions as numbers, and names every symbol above the floor', () => {
-  const text = symbols('a@GLIBC_2.4', 'b@GLIBC_2.34', 'c@GLIBC_2.9', 'd@GLIBCXX_3.4.30', 'e@GLIBCXX_3.4.9', 'f@GLIBC_2.36');
+  const text = symbols(
+    'a@GLIBC_2.4',
+    'b@GLIBC_2.34',
+    'c@GLIBC_2.9',
+    'd@GLIBCXX_3.4.30',
+    'e@GLIBCXX_3.4.9',
+    'f@GLIBC_2.36',
+  );
   expect(versionsOf(text)).toEqual({
     newest: { GLIBC: '2.36', GLIBCXX: '3.4.30' },
     above: ['d@GLIBCXX_3.4.30', 'f@GLIBC_2.36'],

@@ -160,7 +160,7 @@ function kernelSources() {
   const folder = path.join(native, 'kernels');
   return names(folder, '.cc')
     .map((name) => path.join(folder, name))
-    .filter((file) => !/^#include "(?:core|host|gpu)\//m.test(readFileSync(file, 'utf8')));
+    .filter((file) => !/^#include "(?:core\/(?!condition-variable\.h)|host\/|gpu\/)/m.test(readFileSync(file, 'utf8')));
 }
 
 /** @param {readonly string[]} args */

@@ -1,0 +1,106 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Ajv } from 'ajv';
+import { Command } from 'commander';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addCommands } from '../../../dist/cli/commands.js';
+import { withConfig } from '../../../dist/cli/config-file.js';
+import { configSchema } from '../../../dist/cli/config-schema.js';
+import { cli, root } from '../../support/cli.js';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'lockstep-config-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A file with a configuration. */
+function config(document: unknown): string {
+  const file = path.join(folder, 'lockstep.json');
+  writeFileSync(file, typeof document === 'string' ? document : JSON.stringify(document));
+  return file;
+}
+
+/** What `simulate` says it did, of 20 requests. */
+function simulated(document: unknown, ...flags: string[]): Record<string, unknown> {
+  const { status, stdout, stderr } = cli(['simulate', '--config', config(document), '--json', ...flags]);
+  expect({ status, stderr: stderr.replace(/^[-=]+.*\n/gm, '') }).toEqual({ status: 0, stderr: '' });
+  return JSON.parse(stdout);
+}
+
+it('publishes the schema that the options give, and the schema holds itself', () => {
+  const published = JSON.parse(readFileSync(path.join(root, 'schemas/config.schema.json'), 'utf8'));
+  expect(published).toEqual(configSchema());
+  expect(new Ajv({ allowUnionTypes: true }).validateSchema(published)).toBe(true);
+});
+
+describe('--config', () => {
+  it('sets options for all commands, a section overrides them, and a flag overrides both', () => {
+    const document = { common: { requests: 20, ranks: 1, seed: 5 }, simulate: { ranks: 3 }, plan: { graphs: 4 } };
+    expect(simulated(document)).toMatchObject({ requests: 20, ranks: 3, seed: 5 });
+    expect(simulated(document, '--ranks', '2', '--seed', '6')).toMatchObject({ requests: 20, ranks: 2, seed: 6 });
+  });
+
+  it('gives the same as the flags, whatever their kind', () => {
+    const document = {
+      $schema: 'https://example.org/config.schema.json',
+      simulate: { requests: 20, ladder: [1, 2, 4], twins: false, stepTime: [5, 0.1, 0], policy: 'vllm-v1' },
+    };
+    const flags = [
+      '--requests',
+      '20',
+      '--ladder',
+      '1,2,4',
+      '--no-twins',
+      '--step-time',
+      '5,0.1,0',
+      '--policy',
+      'vllm-v1',
+    ];
+    const given = cli(['simulate', '--json', ...flags]);
+    const timeless = ({ seconds: _, stepsPerSecond: __, ...rest }: Record<string, unknown>): object => rest;
+    expect(timeless(simulated(document))).toEqual(timeless(JSON.parse(given.stdout)));
+  });
+
+  it('becomes flags behind the name of the command, a list each where an option may be given several times', async () => {
+    const file = config({
+      common: { ranks: 2, ladder: [1, 2], graphs: 3 },
+      generate: { stop: ['x', 'y z'], ignoreEos: true },
+    });
+    const program = new Command();
+    addCommands(program, 'generate');
+    expect(await withConfig(program, ['generate', 'm', '--config', file, '--ranks', '1'])).toEqual([
+      'generate',
+      ...['--ranks=2', '--ladder=1,2', '--stop=x', '--stop=y z', '--ignore-eos'],
+      ...['m', '--config', file, '--ranks', '1'],
+    ]);
+    expect(await withConfig(program, ['generate', 'm', '--', `--config=${file}`])).toEqual([
+      'generate',
+      'm',
+      '--',
+      `--config=${file}`,
+    ]);
+  });
+
+  it.each([
+    [{ common: { rank: 1 } }, 'common has no rank. Did you mean "ranks"?'],
+    [{ simulat: {} }, 'the document has no simulat. Did you mean "simulate"?'],
+    [{ simulate: { requests: '20' } }, 'simulate.requests must be integer'],
+    [{ plan: { objective: 'all' } }, 'plan.objective must be equal to one of the allowed values: robust, seen'],
+    [[], 'the document must be object'],
+    ['{', 'is not JSON'],
+  ])('refuses %j and says what is wrong', (document, complaint) => {
+    const { status, stdout, stderr } = cli(['simulate', '--config', config(document)]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(complaint);
+    expect(stderr).toContain('[ERR_CONFIG_INVALID]');
+  });
+
+  it('names the file that is missing, and one that is there', () => {
+    config({});
+    const { status, stderr } = cli(['simulate', '--config', path.join(folder, 'lokstep.json')]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`Did you mean ${JSON.stringify(path.join(folder, 'lockstep.json'))}?`);
+  });
+});
