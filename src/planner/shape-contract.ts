@@ -24,10 +24,7 @@ interface ViewShape extends MetadataCounts {
  * For tensors that the device supplies it reads the planner's own copy. For tests and for a switch in production: it reads every entry.
  */
 export function assertShapeContract(decision: DecisionView, local: ForwardBatch): void {
-  checkArguments('assertShapeContract', {
-    decision: [decision, 'object', 'run', 'parts'],
-    local: [local, 'object', 'parts'],
-  });
+  checkArguments('assertShapeContract', { decision: [decision, 'object', 'run'], local: [local, 'object'] });
   equal('step of the forward batch', local.step, decision.step);
   equal('parts', local.partCount, decision.partCount);
   if (decision.run === 'park') return;
