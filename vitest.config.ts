@@ -14,6 +14,7 @@ const LANES = [
   { name: 'soak', folders: ['soak'], runs: '10' },
   { name: 'standin', folders: ['standin', 'abi', 'kernels', 'ptx'], runs: '1' },
   { name: 'mpi', folders: ['mpi'], runs: '1' },
+  { name: 'page', folders: ['page'], runs: '1' },
 ];
 
 console.log(`property tests: seed ${seed} (LOCKSTEP_SEED=${seed} runs the same cases)`);

@@ -13,6 +13,8 @@ install_packages() {
   command -v g++ >/dev/null || wanted+=(g++)
   command -v make >/dev/null || wanted+=(make)
   command -v python3 >/dev/null || wanted+=(python3)
+  # For test/page: the browser that the page is tried in.
+  command -v chromium >/dev/null || wanted+=(chromium)
   # For test/abi: AMD's headers, and a runtime that opens without a GPU.
   [ -e /usr/include/hip/hip_runtime_api.h ] || wanted+=(libamdhip64-dev)
   command -v readelf >/dev/null || wanted+=(binutils)
