@@ -121,7 +121,7 @@ function timeFigures({ timeline, plan }: Served): Figure[] {
   const decodes = timeline.decodes.map(({ tokens, steps }): [number, number] => [tokens, steps]);
   const said =
     timeline.perBin > 1
-      ? ` The page keeps ${grouped(timeline.perBin)} decisions to a bin, of ${grouped(timeline.decisions)}.`
+      ? ` The page keeps its ${grouped(timeline.decisions)} decisions in bins of ${grouped(timeline.perBin)}.`
       : '';
   return [
     {

@@ -104,7 +104,7 @@ export function ranksOverTimeLegend(): LegendEntry[] {
     { mark: COLOURS.real, label: 'real tokens' },
     { mark: COLOURS.loss, label: 'padded to the rank with the most' },
     { mark: COLOURS.lossBySize, label: 'padded to the size of the graph' },
-    { mark: 'currentColor', label: 'this rank had the most in most steps (bar below)' },
+    { mark: 'currentColor', label: 'this rank, the first of several, had the most in most steps (bar below)' },
   ];
 }
 

@@ -70,7 +70,7 @@ export function stepSizesData(counts: SizeCounts, ladders: readonly NamedLadder[
 /** Every bar, with the size that each ladder runs it on. */
 export function stepSizesTable({ bars, ladders, steps, binned, of }: StepSizesData): PlotTable {
   return {
-    columns: ['tokens', 'steps', 'share', ...ladders.map(({ name }) => `${name} runs on`)],
+    columns: ['tokens', 'steps', 'share', ...ladders.map(({ name }) => `runs on (${name})`)],
     rows: bars.map((bar) => [
       rangeOf(bar.from, bar.to),
       grouped(bar.steps),
@@ -90,8 +90,8 @@ export function stepSizesTable({ bars, ladders, steps, binned, of }: StepSizesDa
 export function stepSizesLegend({ of, ladders }: StepSizesData): LegendEntry[] {
   return [
     { mark: COLOURS.bar, label: `${of} of a size` },
-    ...(ladders.length > 0 ? [{ mark: COLOURS.ours, label: `captured: ${ladders[0].name}` }] : []),
-    ...(ladders.length > 1 ? [{ mark: COLOURS.other, label: 'captured by others' }] : []),
+    ...(ladders.length > 0 ? [{ mark: COLOURS.ours, label: `sizes: ${ladders[0].name}` }] : []),
+    ...(ladders.length > 1 ? [{ mark: COLOURS.other, label: 'sizes of others' }] : []),
   ];
 }
 

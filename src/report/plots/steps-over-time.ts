@@ -115,6 +115,7 @@ export function stepsOverTimePlot(data: StepsOverTimeData, context: PlotContext)
   const svg = Plot.plot({
     ...frame(context, 260),
     marginLeft: 50,
+    marginRight: 32,
     marginBottom: 40,
     marginTop: 24,
     x: {

@@ -135,7 +135,7 @@ describe('a page', () => {
     expect(page.steps).toBeGreaterThan(900_000);
     const html = await reportHtml(page);
     expect(Buffer.byteLength(html)).toBeLessThan(1_000_000);
-    expect(html).toMatch(/The page keeps [\d,]+ decisions to a bin/);
+    expect(html).toMatch(/The page keeps its [\d,]+ decisions in bins of [\d,]+\./);
     expect(html).toMatch(/Steps are put together: each column is [\d,]+ of them/);
   });
 

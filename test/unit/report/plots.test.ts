@@ -34,7 +34,7 @@ describe('step sizes', () => {
 
   it('has a row for each size that occurs, with the size that each ladder runs it on', () => {
     const table = stepSizesTable(stepSizesData(counts, ladders, 'decodes'));
-    expect(table.columns).toEqual(['tokens', 'steps', 'share', 'ours runs on', 'vllm runs on']);
+    expect(table.columns).toEqual(['tokens', 'steps', 'share', 'runs on (ours)', 'runs on (vllm)']);
     expect(table.rows).toEqual([
       ['1', '30', '75.0 %', '2', '1'],
       ['3', '9', '22.5 %', '4', '4'],
