@@ -4,7 +4,7 @@
 
 namespace lockstep {
 
-// What npm run build:kernels makes of device.cu, by its files beside the addon; kernels.json there says what each holds.
+// What npm run build:kernels makes of device.cu, by its files in the folder `kernels` beside the addon's, or beside the addon itself; kernels.json there says what each holds.
 constexpr const char* CUDA_IMAGE = "lockstep.fatbin";
 // PTX that drivers too old for CUDA_IMAGE compile: what to load where a driver refuses that one.
 constexpr const char* OLD_CUDA_IMAGE = "lockstep-old.ptx";

@@ -115,6 +115,8 @@ export const copies = {
       );
     }
     const files = copiesOf(root);
+    // Beside one addon they would be packed twice.
+    rmSync(path.join(root, `prebuilds/${process.platform}-${process.arch}/kernels`), { recursive: true, force: true });
     for (const [from, to] of files) placeFile(root, to, readFileSync(path.join(root, from)));
     return [...files.values()];
   },
