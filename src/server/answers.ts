@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { ChoicePiece, Choices, Usage, WholeChoice } from './choices.js';
+import { chatLogprobs, completionLogprobs } from './logprobs.js';
 
 /** How one kind of request is answered: whole, and in pieces. */
 export interface AnswerForm {
@@ -24,10 +25,10 @@ export function completionForm(model: string): AnswerForm {
   return {
     whole: (choices, usage, tokenIds) => ({
       ...head,
-      choices: choices.map(({ index, text, tokenIds: tokens, finishReason }) => ({
+      choices: choices.map(({ index, text, tokenIds: tokens, finishReason, logprobs }) => ({
         index,
         text,
-        logprobs: null,
+        logprobs: logprobs && completionLogprobs(logprobs),
         finish_reason: finishReason,
         ...ids(tokenIds, tokens),
       })),
@@ -35,10 +36,16 @@ export function completionForm(model: string): AnswerForm {
     }),
     begin: (index, echo) =>
       echo === '' ? null : { ...head, choices: [{ index, text: echo, logprobs: null, finish_reason: null }] },
-    piece: ({ index, text, token, finishReason }, tokenIds) => ({
+    piece: ({ index, text, token, finishReason, logprobs }, tokenIds) => ({
       ...head,
       choices: [
-        { index, text, logprobs: null, finish_reason: finishReason, ...ids(tokenIds, token === null ? [] : [token]) },
+        {
+          index,
+          text,
+          logprobs: logprobs && completionLogprobs([logprobs]),
+          finish_reason: finishReason,
+          ...ids(tokenIds, token === null ? [] : [token]),
+        },
       ],
     }),
     usage: (usage) => ({ ...head, choices: [], usage }),
@@ -53,10 +60,10 @@ export function chatForm(model: string): AnswerForm {
     whole: (choices, usage, tokenIds) => ({
       ...head,
       object: 'chat.completion',
-      choices: choices.map(({ index, text, tokenIds: tokens, finishReason }) => ({
+      choices: choices.map(({ index, text, tokenIds: tokens, finishReason, logprobs }) => ({
         index,
         message: { role: 'assistant', content: text, refusal: null },
-        logprobs: null,
+        logprobs: logprobs && chatLogprobs(logprobs),
         finish_reason: finishReason,
         ...ids(tokenIds, tokens),
       })),
@@ -66,13 +73,13 @@ export function chatForm(model: string): AnswerForm {
       ...chunk,
       choices: [{ index, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }],
     }),
-    piece: ({ index, text, token, finishReason }, tokenIds) => ({
+    piece: ({ index, text, token, finishReason, logprobs }, tokenIds) => ({
       ...chunk,
       choices: [
         {
           index,
           delta: { content: text },
-          logprobs: null,
+          logprobs: logprobs && chatLogprobs([logprobs]),
           finish_reason: finishReason,
           ...ids(tokenIds, token === null ? [] : [token]),
         },
@@ -97,7 +104,7 @@ export async function streamAnswer(
   }
   await choices.each(async (piece) => {
     // A piece that says nothing yet is part of the next one's.
-    if (piece.text === '' && piece.finishReason === null && !tokenIds) return;
+    if (piece.text === '' && piece.finishReason === null && piece.logprobs === null && !tokenIds) return;
     await send({ ...form.piece(piece, tokenIds), ...usage });
   });
   if (includeUsage) await send(form.usage(choices.usage));

@@ -1,6 +1,7 @@
 import type { Service, TokenStream } from '../service/index.js';
 import { abortedError } from '../wait.js';
 import type { GenerationRequest } from './generation-request.js';
+import { type LikelyToken, likelyToken } from './logprobs.js';
 
 /** What one token adds to a choice of an answer, or the end of one that may have none. */
 export interface ChoicePiece {
@@ -9,6 +10,8 @@ export interface ChoicePiece {
   /** Null where the choice ends without one. */
   readonly token: number | null;
   readonly finishReason: 'stop' | 'length' | null;
+  /** Null where they are not asked for. */
+  readonly logprobs: LikelyToken | null;
 }
 
 /** A choice that is whole. */
@@ -17,6 +20,8 @@ export interface WholeChoice {
   readonly text: string;
   readonly tokenIds: readonly number[];
   readonly finishReason: 'stop' | 'length';
+  /** Of each token; null where they are not asked for. */
+  readonly logprobs: readonly LikelyToken[] | null;
 }
 
 /** Tokens that an answer took, as OpenAI's interface names them. */
@@ -29,12 +34,14 @@ export interface Usage {
 /** The choices of one request: of each prompt so many, numbered through. */
 export class Choices {
   readonly request: GenerationRequest;
+  readonly #service: Service;
   readonly #streams: readonly TokenStream[];
   readonly #signal: AbortSignal | null = null;
   #tokens = 0;
 
   /** Asks the service for every prompt; where it refuses one, none is served. An abort of `signal` cancels all of them. */
   constructor(service: Service, request: GenerationRequest, signal: AbortSignal) {
+    this.#service = service;
     this.request = request;
     const streams: TokenStream[] = [];
     this.#streams = streams;
@@ -67,11 +74,15 @@ export class Choices {
   async each(take: (piece: ChoicePiece) => Promise<void> | void): Promise<void> {
     const begun = new Set<number>();
     const read = async (stream: TokenStream, prompt: number): Promise<void> => {
-      for await (const { choice, token, text = '', finishReason = null } of stream) {
+      const offsets = new Map<number, number>();
+      for await (const { choice, token, text = '', finishReason = null, logprobs } of stream) {
         this.#tokens++;
         const index = prompt * this.request.n + choice;
         begun.add(index);
-        await take({ index, text, token, finishReason });
+        const offset = offsets.get(index) ?? 0;
+        offsets.set(index, offset + text.length);
+        const likely = logprobs === undefined ? null : likelyToken(this.#service.tokenizer, token, logprobs, offset);
+        await take({ index, text, token, finishReason, logprobs: likely });
       }
     };
     try {
@@ -83,7 +94,7 @@ export class Choices {
     }
     if (this.#signal?.aborted === true) throw abortedError(this.#signal, 'because the client has left');
     for (let index = 0; index < this.count; index++) {
-      if (!begun.has(index)) await take({ index, text: '', token: null, finishReason: 'length' });
+      if (!begun.has(index)) await take({ index, text: '', token: null, finishReason: 'length', logprobs: null });
     }
   }
 
@@ -93,11 +104,13 @@ export class Choices {
       text: this.echo(index),
       tokenIds: [] as number[],
       finishReason: 'length' as 'stop' | 'length',
+      logprobs: this.request.options.logprobs === undefined ? null : ([] as LikelyToken[]),
     }));
-    await this.each(({ index, text, token, finishReason }) => {
+    await this.each(({ index, text, token, finishReason, logprobs }) => {
       const choice = choices[index];
       choice.text += text;
       if (token !== null) choice.tokenIds.push(token);
+      if (logprobs !== null) choice.logprobs?.push(logprobs);
       choice.finishReason = finishReason ?? choice.finishReason;
     });
     return choices;

@@ -20,13 +20,13 @@ export interface SharedBody {
   readonly frequency_penalty?: number | null;
   readonly presence_penalty?: number | null;
   readonly logit_bias?: object | null;
-  readonly logprobs?: unknown;
   readonly max_tokens?: number | null;
 }
 
 export interface CompletionBody extends SharedBody {
   readonly prompt: string | readonly number[] | readonly string[] | readonly (readonly number[])[];
   readonly echo?: boolean | null;
+  readonly logprobs?: number | null;
   readonly best_of?: number | null;
   readonly suffix?: string | null;
 }
@@ -37,6 +37,7 @@ export interface ChatBody extends SharedBody {
     readonly content: string | readonly { readonly text: string }[];
   }[];
   readonly max_completion_tokens?: number | null;
+  readonly logprobs?: boolean | null;
   readonly top_logprobs?: number | null;
   readonly response_format?: { readonly type?: string } | null;
 }
@@ -68,6 +69,12 @@ export async function completionRequest(
 ): Promise<GenerationRequest> {
   refuse(body.suffix != null, 'suffix', 'it needs a model that fills in the middle');
   refuse(body.best_of != null && body.best_of !== (body.n ?? 1), 'best_of', 'choices are not ranked; it may equal n');
+  const logprobs = body.logprobs ?? undefined;
+  refuse(
+    logprobs !== undefined && body.echo === true,
+    'echo',
+    'the tokens of a prompt have no logprobs here; leave one out',
+  );
   const prompts: Prompt[] = [];
   for (const prompt of promptsOf(body.prompt)) {
     if (prompts.length > 0) await setImmediate();
@@ -77,11 +84,12 @@ export async function completionRequest(
   }
   const left = mostTokens(service.options.setup.limits) - Math.max(...prompts.map(({ ids }) => ids.length));
   const maxTokens = body.max_tokens ?? Math.max(0, Math.min(COMPLETION_TOKENS, left));
-  return shared(service, body, client, { prompts, maxTokens });
+  return shared(service, body, client, { prompts, maxTokens, logprobs });
 }
 
 export function chatRequest(service: Service, body: ChatBody, client: string): GenerationRequest {
-  refuse(body.top_logprobs != null, 'top_logprobs', 'the forward gives no probabilities');
+  const isAsked = body.logprobs === true;
+  refuse(body.top_logprobs != null && !isAsked, 'top_logprobs', 'it goes with logprobs, which must be true');
   const format = body.response_format?.type ?? 'text';
   refuse(format !== 'text', 'response_format', 'answers are plain text');
   const { tokenizer } = service;
@@ -96,14 +104,23 @@ export function chatRequest(service: Service, body: ChatBody, client: string): G
   // The template writes the special tokens itself.
   const ids = service.encode(tokenizer.renderChat(messages), { special: false });
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
-  return shared(service, body, client, { prompts: [{ ids, echo: '' }], maxTokens });
+  const logprobs = isAsked ? (body.top_logprobs ?? 0) : undefined;
+  return shared(service, body, client, { prompts: [{ ids, echo: '' }], maxTokens, logprobs });
 }
 
 function shared(
   service: Service,
   body: SharedBody,
   client: string,
-  { prompts, maxTokens }: { readonly prompts: readonly Prompt[]; readonly maxTokens: number | undefined },
+  {
+    prompts,
+    maxTokens,
+    logprobs,
+  }: {
+    readonly prompts: readonly Prompt[];
+    readonly maxTokens: number | undefined;
+    readonly logprobs: number | undefined;
+  },
 ): GenerationRequest {
   const { model } = body;
   if (model !== undefined && model !== service.model) {
@@ -113,7 +130,7 @@ function shared(
       code: 'model_not_found',
     });
   }
-  refuse(body.logprobs != null && body.logprobs !== false, 'logprobs', 'the forward gives no probabilities');
+  refuse(logprobs !== undefined && service.options.model.config === null, 'logprobs', 'its forward gives tokens alone');
   refuse((body.frequency_penalty ?? 0) !== 0, 'frequency_penalty', 'tokens are not penalised; it may be 0');
   refuse((body.presence_penalty ?? 0) !== 0, 'presence_penalty', 'tokens are not penalised; it may be 0');
   refuse(Object.keys(body.logit_bias ?? {}).length > 0, 'logit_bias', 'logits are not changed');
@@ -140,6 +157,7 @@ function shared(
       ignoreEos: body.ignore_eos ?? undefined,
       n,
       client: body.user ?? client,
+      logprobs,
     },
     n,
     stream: body.stream === true,

@@ -1,3 +1,5 @@
+import { MAX_LOGPROBS } from '../service/index.js';
+
 /** JSON schemas of the bodies that the server takes: what is not in them is refused, and named. */
 
 /** Most prompts of one request. */
@@ -34,7 +36,6 @@ const SHARED = {
   frequency_penalty: optional({ type: 'number' }),
   presence_penalty: optional({ type: 'number' }),
   logit_bias: optional({ type: 'object' }),
-  logprobs: {},
 } as const;
 
 export const COMPLETION_BODY: object = {
@@ -53,6 +54,7 @@ export const COMPLETION_BODY: object = {
     },
     max_tokens: optional({ type: 'integer', minimum: 0 }),
     echo: optional({ type: 'boolean' }),
+    logprobs: optional({ type: 'integer', minimum: 0, maximum: 5 }),
     best_of: optional({ type: 'integer' }),
     suffix: optional({ type: 'string' }),
   },
@@ -90,7 +92,8 @@ export const CHAT_BODY: object = {
     },
     max_tokens: optional({ type: 'integer', minimum: 1 }),
     max_completion_tokens: optional({ type: 'integer', minimum: 1 }),
-    top_logprobs: optional({ type: 'integer' }),
+    logprobs: optional({ type: 'boolean' }),
+    top_logprobs: optional({ type: 'integer', minimum: 0, maximum: MAX_LOGPROBS }),
     response_format: optional({ type: 'object' }),
   },
 };

@@ -39,16 +39,17 @@ export class AheadSteps {
     this.#ahead.continueWith(continued);
     const result = rank.stepSync({ leave });
     this.#before = result.decision.run === 'park' ? null : this.#draw(result);
-    if (before !== null) engine.hear(before.assumed, before.drawn.readSync(this.#wait).ids);
+    if (before !== null) engine.hear(before.assumed, before.drawn.readSync(this.#wait));
     return result;
   }
 
   #draw({ local }: StepResult): UnreadStep | null {
     const rows = this.#engine.rows(local);
+    const logits = this.#engine.wantsLogits(local);
     const assumed = this.#engine.assume(local);
     if (rows.length === 0) return null;
     const windows = rows.map((_, first) => ({ first, length: 1, drafts: NO_DRAFTS }));
-    return { assumed, drawn: this.#ahead.draw(local, rows, windows) };
+    return { assumed, drawn: this.#ahead.draw(local, rows, windows, { logits }) };
   }
 }
 

@@ -1,4 +1,5 @@
 import type { EngineArrival, EngineEnd } from './engine-request.js';
+import type { TokenLogprobs } from './token-logprobs.js';
 
 /** What happens to a rank's requests between two steps. It takes effect before the vote of the next one, in order. */
 export type EngineEvent =
@@ -11,6 +12,8 @@ export interface EngineToken {
   readonly id: number;
   readonly token: number;
   readonly end: EngineEnd | null;
+  /** Where the request asks for it. */
+  readonly logprobs?: TokenLogprobs;
 }
 
 /** Counts of one rank since its start. */

@@ -15,6 +15,8 @@ export interface EngineArrival {
   readonly stopTokenIds: readonly number[];
   /** Whether it shares the KV blocks of equal prompts. Default true. */
   readonly sharePrefix?: boolean;
+  /** How many of the likeliest tokens are given with each; left out, no token's likelihood is. */
+  readonly logprobs?: number | undefined;
 }
 
 /** Tokens that prompt and output of a request can have together. */
@@ -43,6 +45,7 @@ export class EngineRequest {
   readonly maxTokens: number;
   readonly controls: SamplingControls;
   readonly sharePrefix: boolean;
+  readonly logprobs: number | undefined;
   readonly #stops: ReadonlySet<number>;
   #ids: Int32Array;
   #length: number;
@@ -53,12 +56,13 @@ export class EngineRequest {
   drawn = 0;
   ended: EngineEnd | null = null;
 
-  constructor({ id, ids, maxTokens, controls, stopTokenIds, sharePrefix = true }: EngineArrival) {
+  constructor({ id, ids, maxTokens, controls, stopTokenIds, sharePrefix = true, logprobs }: EngineArrival) {
     this.id = id;
     this.promptTokens = ids.length;
     this.maxTokens = maxTokens;
     this.controls = controls;
     this.sharePrefix = sharePrefix;
+    this.logprobs = logprobs;
     this.#stops = new Set(stopTokenIds);
     this.#ids = ids;
     this.#length = ids.length;

@@ -2,6 +2,7 @@ import { Faults, type Limits } from '../config.js';
 import type { SamplingControls } from '../decoder/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { mostTokens } from './engine-request.js';
+import { MAX_LOGPROBS } from './token-logprobs.js';
 
 /** How tokens of a request are drawn, and what ends it. */
 export interface GenerateOptions {
@@ -29,6 +30,8 @@ export interface GenerateOptions {
   readonly client?: string | undefined;
   /** Whether it shares KV blocks with prompts that begin alike. Default true. */
   readonly sharePrefix?: boolean | undefined;
+  /** With each token, how likely it was, and this many of the likeliest in its place: 0 to 20. Default: neither. */
+  readonly logprobs?: number | undefined;
 }
 
 /** Those options, checked and with their defaults. */
@@ -41,6 +44,7 @@ export interface CompleteGenerateOptions {
   readonly n: number;
   readonly client: string;
   readonly sharePrefix: boolean;
+  readonly logprobs: number | undefined;
 }
 
 const NAMES: readonly (keyof GenerateOptions)[] = [
@@ -56,6 +60,7 @@ const NAMES: readonly (keyof GenerateOptions)[] = [
   'n',
   'client',
   'sharePrefix',
+  'logprobs',
 ];
 
 export const MAX_CHOICES = 128;
@@ -76,7 +81,7 @@ export function completeGenerateOptions(
   const faults = new Faults();
   faults.names('generate options', given, NAMES);
   const { temperature = 1, topK = 0, topP = 1, stop = [], stopTokenIds = [], ignoreEos = false } = given;
-  const { n = 1, client = '', sharePrefix = true, signal } = given;
+  const { n = 1, client = '', sharePrefix = true, signal, logprobs } = given;
   const left = mostTokens(limits) - promptTokens;
   const { maxTokens = Math.max(0, left) } = given;
   faults.integer('maxTokens', maxTokens, 0, 2 ** 31 - 1);
@@ -87,6 +92,7 @@ export function completeGenerateOptions(
   faults.check(Math.fround(topP) > 0, `topP is ${topP}; it must be above 0, as a float32`, 'topP');
   // More than there are places would wait for ever.
   faults.integer('n', n, 1, Math.min(MAX_CHOICES, places));
+  if (logprobs !== undefined) faults.integer('logprobs', logprobs, 0, MAX_LOGPROBS);
   faults.check(typeof client === 'string', `client is ${shown(client)}; it must be a string`, 'client');
   for (const [name, value] of Object.entries({ ignoreEos, sharePrefix })) {
     faults.check(typeof value === 'boolean', `${name} is ${shown(value)}; it must be true or false`, name);
@@ -133,6 +139,7 @@ export function completeGenerateOptions(
     n,
     client,
     sharePrefix,
+    logprobs,
   };
 }
 

@@ -20,4 +20,5 @@ export { Service } from './service.js';
 export { type CompleteServiceOptions, completeServiceOptions, type ServiceOptions } from './service-options.js';
 export type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
 export { StopStrings } from './stop-strings.js';
+export { MAX_LOGPROBS, type TokenLogprobs } from './token-logprobs.js';
 export { type GeneratedToken, TokenStream } from './token-stream.js';

@@ -1,5 +1,5 @@
 import type { ForwardBatch, Row } from '../batch/index.js';
-import type { SamplingForward, SamplingRow } from '../decoder/index.js';
+import type { SampledStep, SamplingForward, SamplingRow } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Rank, StepResult } from '../runtime/index.js';
@@ -9,6 +9,7 @@ import type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 import { type Drafter, type EngineArrival, type EngineEnd, EngineRequest, refusalOf } from './engine-request.js';
 import { EngineRows, type PlacedChunk } from './engine-rows.js';
 import { PrefixKeys } from './prefix-keys.js';
+import { logprobsOf, type TokenLogprobs } from './token-logprobs.js';
 
 export interface RankEngineOptions {
   /** The planner of this rank; its limits bound the scheduler. It is given the ids of all tokens. */
@@ -54,6 +55,9 @@ export class RankEngine {
   /** Requests that a stop token ended while a later step computed them, until the scheduler is told. */
   #stopped: { readonly number: number; readonly request: EngineRequest }[] = [];
   #said: EngineToken[] = [];
+  /** Logits of the step whose tokens are taken, and how many rows they are. */
+  #logits: Float32Array | null = null;
+  #sampledRows = 0;
   #running = 0;
   #waiting = 0;
   #cancelled = 0;
@@ -152,8 +156,18 @@ export class RankEngine {
     return rows;
   }
 
-  /** Takes what was sampled: i32, one of each of `rows`. */
-  accept(local: ForwardBatch, sampled: Int32Array): void {
+  /** Whether a request of the built step wants to know how likely its tokens are. */
+  wantsLogits(local: ForwardBatch): boolean {
+    for (const { chunk } of this.#rows.placed(local)) {
+      if (chunk.lastChunk && this.#request(chunk.request).logprobs !== undefined) return true;
+    }
+    return false;
+  }
+
+  /** Takes what was sampled: i32, one of each of `rows`; and the logits, f32[rows, vocabSize], where they are wanted. */
+  accept(local: ForwardBatch, sampled: Int32Array, logits: Float32Array | null = null): void {
+    this.#logits = logits;
+    this.#sampledRows = sampled.length;
     let at = 0;
     for (const placed of this.#rows.placed(local)) {
       const { chunk } = placed;
@@ -162,7 +176,7 @@ export class RankEngine {
         at += chunk.queryLen;
       } else {
         this.#rows.advance(placed, chunk.queryLen);
-        if (chunk.lastChunk) this.#say(chunk.request, this.#request(chunk.request), sampled[at++]);
+        if (chunk.lastChunk) this.#say(chunk.request, this.#request(chunk.request), sampled, at++);
       }
     }
   }
@@ -185,9 +199,11 @@ export class RankEngine {
   }
 
   /** What a step said whose tokens were assumed. A request that has ended since is not given its token. */
-  hear(assumed: readonly AssumedToken[], ids: Int32Array): void {
+  hear(assumed: readonly AssumedToken[], { ids, logits }: Pick<SampledStep, 'ids' | 'logits'>): void {
+    this.#logits = logits;
+    this.#sampledRows = ids.length;
     for (const [index, { number, request }] of assumed.entries()) {
-      if (request.ended === null) this.#say(number, request, ids[index], true);
+      if (request.ended === null) this.#say(number, request, ids, index, true);
     }
   }
 
@@ -210,7 +226,8 @@ export class RankEngine {
     this.plan(events);
     const result = rank.stepSync({ leave });
     const rows = this.rows(result.local);
-    this.accept(result.local, rows.length === 0 ? NOTHING : forward.sampleSync(result.local, rows, this.#wait));
+    const ids = rows.length === 0 ? NOTHING : forward.sampleSync(result.local, rows, this.#wait);
+    this.accept(result.local, ids, this.#read(forward, result.local));
     return result;
   }
 
@@ -219,8 +236,14 @@ export class RankEngine {
     this.plan(events);
     const result = await rank.step({ leave });
     const rows = this.rows(result.local);
-    this.accept(result.local, rows.length === 0 ? NOTHING : await forward.sample(result.local, rows, this.#wait));
+    const ids = rows.length === 0 ? NOTHING : await forward.sample(result.local, rows, this.#wait);
+    this.accept(result.local, ids, this.#read(forward, result.local));
     return result;
+  }
+
+  /** The step's logits, where a request wants them and the forward gives them. */
+  #read(forward: SamplingForward, local: ForwardBatch): Float32Array | null {
+    return this.wantsLogits(local) ? (forward.logitsSync?.(local, this.#wait) ?? null) : null;
   }
 
   #check(request: EngineArrival): void {
@@ -291,15 +314,16 @@ export class RankEngine {
     let yields = 0;
     let last = false;
     const request = this.#request(number);
-    do last = this.#say(number, request, sampled[at + yields++]);
+    do last = this.#say(number, request, sampled, at + yields++);
     while (!last && yields < queryLen && ids[yields] === sampled[at + yields - 1]);
     this.#acceptedTokens += yields - 1;
     if (queryLen > 1) this.#outcome.push({ kind: 'yield', request: number, tokens: yields });
     this.#rows.advance(placed, yields);
   }
 
-  /** Gives a request a token, `late` where a step has been scheduled since. Returns whether it is its last. */
-  #say(number: number, request: EngineRequest, token: number, late = false): boolean {
+  /** Gives a request the token of a row of logits, `late` where a step has been scheduled since. Returns whether it is its last. */
+  #say(number: number, request: EngineRequest, sampled: Int32Array, row: number, late = false): boolean {
+    const token = sampled[row];
     if (request.maxTokens === 0) {
       this.#end(request, 'length');
       this.#said.push({ id: request.id, token: -1, end: 'length' });
@@ -312,8 +336,16 @@ export class RankEngine {
       if (!late) this.#outcome.push({ kind: 'finish', request: number });
       else if (this.#requests[number] === request) this.#stopped.push({ number, request });
     }
-    this.#said.push({ id: request.id, token, end: request.ended });
+    const logprobs = this.#logprobsOf(request, token, row);
+    this.#said.push({ id: request.id, token, end: request.ended, ...(logprobs === null ? {} : { logprobs }) });
     return last;
+  }
+
+  #logprobsOf({ logprobs: count }: EngineRequest, token: number, row: number): TokenLogprobs | null {
+    const logits = this.#logits;
+    if (count === undefined || logits === null) return null;
+    const vocabSize = logits.length / this.#sampledRows;
+    return logprobsOf(logits.subarray(row * vocabSize, (row + 1) * vocabSize), token, count);
   }
 
   /** A request is not counted any more, and cannot be cancelled; its number is free once the scheduler has let go of it. */

@@ -6,10 +6,11 @@ import type { RankLoad } from './least-loaded.js';
 import { messageOrderMemory } from './message-order.js';
 import type { FromRank, ToRank } from './rank-messages.js';
 import type { RankSetup } from './serve-rank.js';
+import type { TokenLogprobs } from './token-logprobs.js';
 
 /** Called with what ranks say. */
 export interface RankGroupEvents {
-  onTokens(rank: number, tokens: Int32Array): void;
+  onTokens(rank: number, tokens: Int32Array, logprobs?: readonly (TokenLogprobs | null)[]): void;
 }
 
 /** What one rank said last. */
@@ -111,7 +112,7 @@ export class RankGroup {
     else if (message.kind === 'stats') seen.stats = { engine: message.engine, steps: message.steps };
     else {
       seen.step(message);
-      events.onTokens(rank, message.tokens);
+      events.onTokens(rank, message.tokens, message.logprobs);
     }
   }
 }

@@ -5,10 +5,11 @@ import { RankGroup } from './rank-group.js';
 import type { ToRank } from './rank-messages.js';
 import type { CompleteServiceOptions } from './service-options.js';
 import { addEngineStats, NO_ENGINE_STATS, type ServiceStats } from './service-stats.js';
+import type { TokenLogprobs } from './token-logprobs.js';
 
 /** What becomes of a service's ranks. */
 export interface RankLivesEvents {
-  onTokens(tokens: Int32Array): void;
+  onTokens(tokens: Int32Array, logprobs?: readonly (TokenLogprobs | null)[]): void;
   /** A rank was lost, and with it its group; `last` where no other is started. */
   onLost(error: LockstepError, last: boolean): void;
   /** Another group can serve. */
@@ -75,7 +76,7 @@ export class RankLives {
 
   #start(): RankGroup {
     const { ranks, setup } = this.#options;
-    return new RankGroup(ranks, setup, { onTokens: (_rank, tokens) => this.#events.onTokens(tokens) });
+    return new RankGroup(ranks, setup, { onTokens: (_rank, ...said) => this.#events.onTokens(...said) });
   }
 
   #serve(): void {

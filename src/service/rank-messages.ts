@@ -1,6 +1,7 @@
 import type { StepStats } from '../runtime/index.js';
 import type { EngineEvent, EngineStats } from './engine-events.js';
 import type { EngineEnd } from './engine-request.js';
+import type { TokenLogprobs } from './token-logprobs.js';
 
 /** What a rank is sent. Each is numbered by its place; all processes of a replica get the same in the same order. */
 export type ToRank = EngineEvent;
@@ -18,6 +19,8 @@ export type FromRank =
       readonly waiting: number;
       /** Int32[n, 3]: request, token (-1 for none), index of how it ended in `ENDS`. */
       readonly tokens: Int32Array;
+      /** How likely each was, null where nobody asks; left out where nobody asks for any. */
+      readonly logprobs?: readonly (TokenLogprobs | null)[];
     }
   /** Counts, some times a second while it works, and when it parks. */
   | { readonly kind: 'stats'; readonly engine: EngineStats; readonly steps: StepStats };

@@ -136,7 +136,9 @@ class ServiceLoop {
       for (const [index, { id, token, end }] of said.entries()) {
         tokens.set([id, token, ENDS.indexOf(end)], 3 * index);
       }
-      this.tell({ kind: 'step', seen, running, waiting, tokens });
+      const isAsked = said.some(({ logprobs }) => logprobs !== undefined);
+      const likelihoods = isAsked ? { logprobs: said.map(({ logprobs = null }) => logprobs) } : {};
+      this.tell({ kind: 'step', seen, running, waiting, tokens, ...likelihoods });
     }
     const now = performance.now();
     if (now < this.#nextStats && !this.#parked) return;

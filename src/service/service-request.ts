@@ -2,6 +2,7 @@ import type { TextStream, TextTokenizer } from '../checkpoint/index.js';
 import type { EngineArrival, EngineEnd } from './engine-request.js';
 import type { CompleteGenerateOptions } from './generate-options.js';
 import { StopStrings } from './stop-strings.js';
+import type { TokenLogprobs } from './token-logprobs.js';
 import type { TokenStream } from './token-stream.js';
 
 /** Last tokens of a prompt that the text after it is decoded with: more than any character has bytes. */
@@ -58,7 +59,7 @@ export class ServiceRequest {
 
   /** What a rank is sent: the prompt, and what was generated on a rank before. */
   arrival(id: number): EngineArrival {
-    const { maxTokens, controls, stopTokenIds, sharePrefix } = this.#options;
+    const { maxTokens, controls, stopTokenIds, sharePrefix, logprobs } = this.#options;
     const ids = new Int32Array(this.#prompt.length + this.#tokens.length);
     ids.set(this.#prompt);
     ids.set(this.#tokens, this.#prompt.length);
@@ -70,18 +71,20 @@ export class ServiceRequest {
       controls: { ...controls, seed },
       stopTokenIds,
       sharePrefix,
+      logprobs,
     };
   }
 
   /** Hands a token to the reader. Returns how the choice ends with it, or null; `stop` also where a stop string came. */
-  give(token: number, end: EngineEnd | null): 'stop' | 'length' | null {
+  give(token: number, end: EngineEnd | null, logprobs: TokenLogprobs | null = null): 'stop' | 'length' | null {
     const { choice, stream } = this;
     if (token < 0) return end === 'length' ? 'length' : null;
     this.#tokens.push(token);
     this.generated++;
+    const likely = logprobs === null ? {} : { logprobs };
     let reason = end === 'cancelled' ? null : end;
     if (this.#text === null) {
-      stream.push({ choice, token, ...(reason === null ? {} : { finishReason: reason }) });
+      stream.push({ choice, token, ...likely, ...(reason === null ? {} : { finishReason: reason }) });
       return reason;
     }
     // The token that ends the text is no part of it.
@@ -93,7 +96,7 @@ export class ServiceRequest {
       if (!stopped) text += this.#stops.end();
     }
     if (stopped) reason = 'stop';
-    stream.push({ choice, token, text, ...(reason === null ? {} : { finishReason: reason }) });
+    stream.push({ choice, token, text, ...likely, ...(reason === null ? {} : { finishReason: reason }) });
     return reason;
   }
 }

@@ -13,6 +13,7 @@ import { ServiceCounts } from './service-counts.js';
 import type { CompleteServiceOptions } from './service-options.js';
 import type { ServiceRequest } from './service-request.js';
 import type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
+import type { TokenLogprobs } from './token-logprobs.js';
 import type { TokenStream } from './token-stream.js';
 
 /** Requests that may wait on a rank; the others wait in the service's queue, where clients alternate. */
@@ -47,7 +48,7 @@ export class Service implements AsyncDisposable {
     this.options = options;
     this.tokenizer = tokenizer;
     this.#ranks = new RankLives(options, {
-      onTokens: (tokens) => this.#hear(tokens),
+      onTokens: (...said) => this.#hear(...said),
       onLost: (error, last) => this.#lost(error, last),
       onReady: () => {
         if (this.#state === 'restarting') this.#become('ready');
@@ -99,6 +100,7 @@ export class Service implements AsyncDisposable {
     });
     const { signal, n } = options;
     if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
+    if (options.logprobs !== undefined && model.config === null) throw noLogits(model.name);
     if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
     // Ranks have places for those, though they may not have heard of the last ones yet.
     const fits = this.#open.size + n <= ranks * limits.maxNumSeqs;
@@ -200,14 +202,14 @@ export class Service implements AsyncDisposable {
     return waiting < MOST_WAITING && running + waiting < this.options.setup.limits.maxNumSeqs;
   }
 
-  #hear(tokens: Int32Array): void {
+  #hear(tokens: Int32Array, logprobs?: readonly (TokenLogprobs | null)[]): void {
     for (let at = 0; at < tokens.length; at += 3) {
       const request = this.#sent.get(tokens[at]);
       if (request === undefined) continue;
       const end = ENDS[tokens[at + 2]];
       const token = tokens[at + 1];
       if (token >= 0) this.#counts.token(request);
-      const reason = request.give(token, end);
+      const reason = request.give(token, end, logprobs?.[at / 3] ?? null);
       if (reason !== null) {
         if (end === null) this.#ranks.send(request.rank, { kind: 'cancel', id: request.id });
         this.#end(request, reason);
@@ -305,4 +307,12 @@ export class Service implements AsyncDisposable {
     request.stream.end(error);
     this.#end(request, 'error');
   }
+}
+
+function noLogits(model: string): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `logprobs is given, and the forward of ${model} is a module's, of which only tokens are known; leave logprobs out`,
+    { options: ['logprobs'] },
+  );
 }

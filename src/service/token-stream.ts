@@ -1,3 +1,5 @@
+import type { TokenLogprobs } from './token-logprobs.js';
+
 /** A token of a request as its reader gets it. */
 export interface GeneratedToken {
   /** Which of the `n` choices. */
@@ -8,6 +10,8 @@ export interface GeneratedToken {
    * not complete, and for the token that ends it.
    */
   readonly text?: string;
+  /** How likely it was, where the request asks for it. */
+  readonly logprobs?: TokenLogprobs;
   /** With the choice's last token: `stop` at a stop token or a stop string, `length` at `maxTokens`. */
   readonly finishReason?: 'stop' | 'length';
 }

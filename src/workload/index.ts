@@ -52,6 +52,7 @@ export {
 } from './request.js';
 export { scalePrompts } from './scale-prompts.js';
 export { LiveScheduler, type LiveSchedulerLimits, type SchedulerEvent } from './scheduler/live-scheduler.js';
+export { rankLoad } from './scheduler/rank-load.js';
 export type { RankLimits, RankStats } from './scheduler/rank-scheduler.js';
 export { DEFAULT_SCHEDULER_LIMITS, type SchedulerLimits, schedulerLimits } from './scheduler/scheduler-limits.js';
 export { SchedulerModel, type SchedulerModelOptions } from './scheduler/scheduler-model.js';

@@ -1,6 +1,7 @@
 import { draftQueryLen } from '../../config.js';
 import { ChunkList } from './chunk-list.js';
 import { DecodeLanes } from './decode-lanes.js';
+import { rankLoad } from './rank-load.js';
 import { RequestBlocks } from './request-blocks.js';
 import type { RequestState } from './request-state.js';
 import type { SchedulerLimits } from './scheduler-limits.js';
@@ -97,9 +98,8 @@ export class RankScheduler {
     return this.#chunks;
   }
 
-  /** Source: vLLM's data-parallel load balancing. */
   get load(): number {
-    return 4 * this.#waiting.length + this.#running.length;
+    return rankLoad(this.#waiting.length, this.#running.length);
   }
 
   /** Requests that run, in order of admission. */
