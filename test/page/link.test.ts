@@ -5,6 +5,7 @@ import { planCommand } from '../../page/src/settings/command.js';
 import { type Field, fieldValue, PLAN_FIELDS } from '../../page/src/settings/fields.js';
 import { type Link, linkText, readLink } from '../../page/src/settings/link.js';
 import { cli } from '../support/cli.js';
+import { runs } from '../support/property-runs.js';
 
 function anyOf(field: Field): fc.Arbitrary<number | string> {
   if (field.kind === 'choice') return fc.constantFrom(...field.of);
@@ -46,6 +47,7 @@ test('a link gives back the settings that it was made of', () => {
     fc.property(links, (link) => {
       expect(readLink(`#${linkText(link)}`)).toEqual({ link, faults: [] });
     }),
+    runs(100),
   );
 });
 
@@ -83,6 +85,7 @@ test('no text is read without an answer, and whatever is read is within its boun
         }
       },
     ),
+    runs(100),
   );
 });
 

@@ -93,7 +93,7 @@ describe.skipIf(!hasBrowser)('the plan in a browser', () => {
   test('sends nothing away: without a network a file is planned all the same', async () => {
     const asked: string[] = [];
     page = await served.browser.newPage();
-    page.setDefaultTimeout(45_000);
+    page.setDefaultTimeout(240_000);
     page.on('request', (request) => asked.push(`${request.method()} ${request.url()} ${request.postData() ?? ''}`));
     await page.goto(`${served.address}#plan`);
     await settled(page);

@@ -36,8 +36,8 @@ describe.skipIf(!hasBrowser)('steps and stories in a browser', () => {
     await expectStep(opened);
   });
 
-  test('explains a batch of a link, in parts and under another policy', async () => {
-    const opened = await open(`step?batch=${encodeURIComponent('6d2@40_5d2@17;2,4,8,16;vllm-v2;2;2')}`);
+  test('explains a batch of a link, in parts', async () => {
+    const opened = await open(`step?batch=${encodeURIComponent('30d2@40_20d2@17;8,64;lockstep;2;2')}`);
     await expectStep(opened);
     expect(await opened.getByText('positions of part 1').count()).toBe(2);
   });

@@ -43,7 +43,7 @@ export async function servePage(outDir: string): Promise<ServedPage> {
     address,
     open: async (hash, options) => {
       const page = await browser.newPage(options);
-      page.setDefaultTimeout(45_000);
+      page.setDefaultTimeout(240_000);
       await page.goto(`${address}#${hash}`);
       return page;
     },
