@@ -40,7 +40,9 @@ export function decoderRows(name: DeviceName, opened: Disposable[]): readonly Be
     row('decode-1', (modules) => weightsCase(new DecoderLoop(modules, open(), 1))),
     row('decode-16', (modules) => weightsCase(new DecoderLoop(modules, open(), 16))),
     row('decode-idle-16', (modules) => idleCase(new DecoderLoop(modules, open(), 16, { model: SMALL_MODEL }))),
-    row('decode-idle-ahead-16', (modules) => idleCase(new DecoderLoop(modules, open(), 16, { model: SMALL_MODEL, ahead: true }))),
+    row('decode-idle-ahead-16', (modules) =>
+      idleCase(new DecoderLoop(modules, open(), 16, { model: SMALL_MODEL, ahead: true })),
+    ),
   ];
 }
 
