@@ -52,7 +52,7 @@ export class RankEngine {
   /** What the last step came to, for the scheduler's next. */
   #outcome: SchedulerEvent[] = [];
   readonly #rows: EngineRows;
-  /** Requests that a stop token ended while a later step computed them, until the scheduler is told. */
+  /** Requests that a stop token ended while a later step computed them, until the scheduler hears of it. */
   #stopped: { readonly number: number; readonly request: EngineRequest }[] = [];
   #said: EngineToken[] = [];
   /** Logits of the step whose tokens are taken, and how many rows they are. */

@@ -19,7 +19,7 @@ export type FromRank =
       readonly waiting: number;
       /** Int32[n, 3]: request, token (-1 for none), index of how it ended in `ENDS`. */
       readonly tokens: Int32Array;
-      /** How likely each was, null where nobody asks; left out where nobody asks for any. */
+      /** How likely each was, null where its request does not ask; left out where none does. */
       readonly logprobs?: readonly (TokenLogprobs | null)[];
     }
   /** Counts, some times a second while it works, and when it parks. */

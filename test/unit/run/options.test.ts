@@ -34,6 +34,7 @@ describe('options of a run', () => {
       verify: 'full',
       timeoutMs: DEFAULT_TIMEOUT_MS,
       deviceMemory: null,
+      async: false,
       checkShapes: false,
       stepLog: null,
       captureLog: null,
@@ -41,6 +42,11 @@ describe('options of a run', () => {
       model: null,
     });
     expect(completeRunOptions({ ...DEFAULT_RUN_OPTIONS, ranks: 1 })).toMatchObject({ ranks: 1, transport: 'solo' });
+  });
+
+  it('planned ahead takes a model', () => {
+    expect(() => completeRunOptions({ async: true })).toThrow(/async plans the steps of a model ahead/);
+    expect(completeRunOptions({ async: true, model: 'random:dense' }).async).toBe(true);
   });
 
   it('an unknown name is refused, and told beside the other faults', () => {
