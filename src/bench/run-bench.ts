@@ -42,8 +42,8 @@ export interface BenchOptions {
   readonly filter?: string;
   /** Measures this device's rows instead of the planner's. */
   readonly device?: DeviceName;
-  /** `mpi`: measures what crosses the processes of this MPI job instead; every process calls `runBench` alike. */
-  readonly transport?: 'mpi';
+  /** Measures what crosses the processes of this MPI job instead; every process calls `runBench` alike. Default false. */
+  readonly mpi?: boolean;
   /** Rounds, each of which measures ours, limit and peer. Default 11. */
   readonly rounds?: number;
   /** Ends the bench soon; the summary then has the rows that were measured, and says `interrupted`. */
@@ -70,14 +70,14 @@ const MILLISECONDS = 4;
  * and its peer in the same rounds. Errors: ERR_INPUT_INVALID for a filter that names no row, or a number of rounds out of range.
  */
 export async function runBench(options: BenchOptions = {}): Promise<BenchSummary> {
-  const { filter = '', rounds = DEFAULT_ROUNDS, device, transport, signal, onRow } = options;
+  const { filter = '', rounds = DEFAULT_ROUNDS, device, mpi, signal, onRow } = options;
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > 10_000) {
     throw new LockstepError('ERR_INPUT_INVALID', `rounds is ${shown(rounds)}; it must be an integer from 1 to 10000`, {
       rounds,
     });
   }
   using opened = new Opened();
-  const job = transport === 'mpi' ? startMpi() : null;
+  const job = mpi === true ? startMpi() : null;
   const all = job !== null ? jobRows(job.size) : device === undefined ? ROWS : rowsOf(device, opened.all);
   const rows = all.filter(({ name }) => name.includes(filter));
   if (rows.length === 0) {

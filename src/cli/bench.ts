@@ -9,7 +9,7 @@ import { type ShowFlags, show } from './show.js';
 interface BenchFlags extends ShowFlags, HtmlFlags {
   readonly filter?: string;
   readonly device?: DeviceName;
-  readonly transport?: 'mpi';
+  readonly mpi?: boolean;
   readonly rounds: number;
 }
 
@@ -21,12 +21,12 @@ export async function bench(flags: BenchFlags): Promise<void> {
   const summary = await runBench({
     filter: flags.filter,
     device: flags.device,
-    ...(flags.transport !== undefined && { transport: flags.transport }),
+    mpi: flags.mpi,
     rounds: flags.rounds,
     signal: interrupts.signal,
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
   });
-  if (flags.transport === 'mpi' && startMpi().rank > 0) return;
+  if (flags.mpi === true && startMpi().rank > 0) return;
   const json = { schemaVersion: 1, ...summary };
   const text = table(summary);
   await writeHtml(flags, ({ benchPage }) => benchPage(summary, { text, json }));

@@ -439,9 +439,7 @@ function defineBench(command: Command): void {
         `measure what this device's work costs instead: ${DEVICE_WORDS.replaceAll("'", '')}`,
       ).argParser(device),
     )
-    .addOption(
-      new Option('--transport <name>', 'measure what crosses the processes of this MPI job instead').choices(['mpi']),
-    )
+    .option('--mpi', 'measure what crosses the processes of this MPI job instead')
     .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', integer, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./bench.js')).bench(flags));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { HAS_MPI, runJob } from '../support/mpi-job.js';
 
-const BENCH = ['dist/cli/main.js', 'bench', '--transport', 'mpi', '--rounds', '1'];
+const BENCH = ['dist/cli/main.js', 'bench', '--mpi', '--rounds', '1'];
 
 describe.skipIf(!HAS_MPI)('lockstep bench of an MPI job', () => {
   it.each([2, 3])('of %i ranks is what its first rank prints', async (size) => {
