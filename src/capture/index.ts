@@ -14,14 +14,7 @@ export { LadderCurve, type OptimalLadder } from './ladder/ladder-curve.js';
 export { type OptimiseLadderOptions, optimiseLadder } from './ladder/ladder-optimiser.js';
 export { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
 export { type LogFinding, type LogRun, type LogStep, logRun, type RanSteps } from './log-run.js';
-export {
-  checkPlanOptions,
-  type MakePlanOptions,
-  makePlan,
-  PLAN_PHASES,
-  type PlanPhase,
-  planKeys,
-} from './make-plan.js';
+export { makePlan, planKeys } from './make-plan.js';
 export { auditMixed, type EagerTokens, type MixedAudit, type MixedAuditOptions } from './mixed/mixed-audit.js';
 export {
   type MixedGrid,
@@ -47,6 +40,7 @@ export type {
   PlanTwin,
   UnseenScore,
 } from './plan-document.js';
+export { checkPlanOptions, type MakePlanOptions, PLAN_PHASES, type PlanPhase } from './plan-options.js';
 export {
   type CountedSteps,
   type CountOptions,

@@ -1,26 +1,13 @@
-import { checkHas, checkList, checkOptions, Faults, type Limits } from '../config.js';
-import type { EngineName, EngineProfile } from '../engines/index.js';
+import { checkHas, checkOptions, type Limits } from '../config.js';
+import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';
 import type { Policy } from '../policy/index.js';
 import { nextTurn } from '../timing.js';
 import { type CaptureCost, captureOf, type StepHistogram } from '../workload/index.js';
-import { budgetName, choose, chooseRobust, type PlanBudget, spareGraphs } from './budget.js';
+import { type DecodeChoice, decodeCurve, type MixedChoice, robustDecodes } from './choices.js';
+import { type ChosenGraphs, chooseFor } from './chosen-graphs.js';
 import {
-  type ChoiceOptions,
-  type DecodeChoice,
-  decodeChoices,
-  decodeCounts,
-  decodeCurve,
-  type MixedChoice,
-  mixedChoices,
-  NO_MIXED,
-  robustChoices,
-  robustDecodes,
-  withSpareGraphs,
-} from './choices.js';
-import {
-  type ComparedEngines,
   emitLadder,
   equalGraphs,
   paddingOfAllRanks,
@@ -34,7 +21,7 @@ import { LadderCurve } from './ladder/ladder-curve.js';
 import { scoreLadder } from './ladder/ladder-score.js';
 import type { LogRun } from './log-run.js';
 import { auditMixed } from './mixed/mixed-audit.js';
-import { LOG_TIMES, largestDecode, largestGraph, type PlanCosts } from './plan-costs.js';
+import { LOG_TIMES, largestDecode, type PlanCosts } from './plan-costs.js';
 import type {
   CapturedScore,
   MixedGridScore,
@@ -42,101 +29,14 @@ import type {
   PlanAudit,
   PlanDocument,
   PlanLog,
-  PlanScore,
   PlanTwin,
-  UnseenScore,
 } from './plan-document.js';
+import { checkPlanOptions, limitedTo, type MakePlanOptions, type PlanPhase } from './plan-options.js';
 import type { CountedSteps } from './read-steps.js';
-import { OBJECTIVES, type Objective, robustLadders } from './robust.js';
+import { type Objective, robustLadders } from './robust.js';
 import { tokenLimits, tokenSteps } from './token-steps.js';
 import { uncapturedMaxima } from './uncaptured-maxima.js';
-
-/** The options of a plan. `checkPlanOptions` checks its numbers; the rest is complete. */
-export interface MakePlanOptions {
-  readonly limits: Limits;
-  readonly policy: Policy;
-  readonly costs: PlanCosts;
-  readonly memory: CaptureCost;
-  readonly budget: PlanBudget;
-  /** What a plan is best for: `robust`, what was seen and what may come; `seen`, what was seen alone. Default 'robust'. */
-  readonly objective?: Objective | undefined;
-  /** A robust plan has at most so many graphs. Default: no bound. */
-  readonly mostGraphs?: number | undefined;
-  /** If no plan keeps to the budget, the budget is added to the least possible value: for a default that the user did not choose. Default false. */
-  readonly beyondLeast?: boolean | undefined;
-  /** Largest size of a decode graph, in tokens: larger decodes run eager. Default: that of the largest decode. */
-  readonly maxSize?: number | undefined;
-  /** Every size is a multiple of it. Default 1. */
-  readonly sizeMultiple: number;
-  /** Sizes that must be captured. */
-  readonly include: readonly number[];
-  /** Plan graphs for steps with a prefill too. */
-  readonly mixed: boolean;
-  /** What is known of the engines that are compared with, such as their GPU. Default nothing. */
-  readonly engineProfile?: Omit<EngineProfile, 'engine'> | undefined;
-  /** An engine as somebody runs it: its row is of what it captures so. Default none. */
-  readonly engine?: EngineProfile | undefined;
-  /** All graphs of the engine are piecewise: where no step is known to only decode, a ladder of tokens is planned. Default false. */
-  readonly pieces?: boolean | undefined;
-  /** The ladder is of tokens: piecewise graphs hold any step. Default false. */
-  readonly tokens?: boolean | undefined;
-  /** Limits of the engines that are compared with, where they are others. */
-  readonly engineLimits?: Limits | undefined;
-  /** Data-parallel ranks of the steps. Default 1. */
-  readonly ranks?: number | undefined;
-  /** Share of the time that the plan for the unseen part is made from. */
-  readonly split: number;
-  /** Ends the planning between two phases, with ERR_ABORTED. */
-  readonly signal?: AbortSignal | undefined;
-  /** Called before each phase. */
-  readonly onPhase?: ((phase: PlanPhase) => void) | undefined;
-}
-
-/** The phases of planning, in order; between any two the event loop runs. */
-export const PLAN_PHASES = ['decode graphs', 'mixed graphs', 'engines', 'unseen part', 'audit'] as const;
-/** The phase of planning: one of `PLAN_PHASES`. */
-export type PlanPhase = (typeof PLAN_PHASES)[number];
-
-/** The traffic counts as shifted from this difference between the two parts of a trace on, */
-const SHIFTED = 0.2;
-/** or from this share of decodes larger than any seen before on. */
-const ABOVE_SEEN = 0.01;
-
-/** Throws ERR_CONFIG_INVALID with every fault of the numbers of a plan. */
-export function checkPlanOptions(
-  options: Pick<
-    MakePlanOptions,
-    'budget' | 'sizeMultiple' | 'include' | 'split' | 'limits' | 'objective' | 'mostGraphs' | 'maxSize'
-  >,
-): void {
-  checkHas('the options of a plan', options, ['budget', 'sizeMultiple', 'include', 'split', 'limits']);
-  checkList('include', options.include);
-  checkHas('budget', options.budget, ['kind', 'most']);
-  const { budget, sizeMultiple, include, split, maxSize, objective = 'robust', mostGraphs } = options;
-  const faults = new Faults();
-  const { queryLen } = options.limits;
-  if (maxSize !== undefined) faults.integer('maxSize', maxSize, queryLen, 1 << 22);
-  faults.throwIfAny('This plan');
-  const maximum = largestDecode(limitedTo(options.limits, maxSize));
-  if (budget.kind === 'graphs') faults.integer(budgetName('graphs'), budget.most, 1, 1 << 12);
-  if (budget.kind === 'time-loss') faults.number(budgetName('time-loss'), budget.most, 0, 1e6);
-  if (budget.kind === 'padding') faults.number(budgetName('padding'), budget.most, 0, 1e6);
-  if (budget.kind === 'graph-memory') {
-    faults.number(budgetName('graph-memory'), budget.most, 1, Number.MAX_SAFE_INTEGER);
-  }
-  faults.check(split > 0 && split < 1, `split is ${split}; it must be between 0 and 1`, 'split');
-  faults.choice('objective', objective, OBJECTIVES);
-  if (mostGraphs !== undefined) faults.integer('mostGraphs', mostGraphs, 1, 1 << 16);
-  faults.integer('sizeMultiple', sizeMultiple, 1, 1 << 16);
-  for (const size of include) faults.integer('a size of include', size, 1, maximum);
-  faults.check(
-    !(sizeMultiple >= 1) || maximum % sizeMultiple === 0,
-    `sizeMultiple is ${sizeMultiple}, and the largest decode of ${maximum} tokens, always captured, is not a multiple of it; change maxNumSeqs`,
-    'sizeMultiple',
-    'maxNumSeqs',
-  );
-  faults.throwIfAny('This plan');
-}
+import { comparedBy, scoredSteps, scoreUnseen, shortScore } from './unseen-score.js';
 
 /** The best plan within the budget, compared with the engines' defaults. Errors: ERR_CONFIG_INVALID, ERR_INPUT_INVALID, ERR_ABORTED. */
 export async function makePlan(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
@@ -259,12 +159,6 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   };
 }
 
-/** Limits under which no decode is larger than so many tokens. */
-function limitedTo(limits: Limits, maxSize: number | undefined): Limits {
-  if (maxSize === undefined || maxSize >= largestDecode(limits)) return limits;
-  return { ...limits, maxNumSeqs: Math.floor(maxSize / limits.queryLen) };
-}
-
 /** The plan of a log of piecewise steps: a ladder of their tokens, beside engines whose graphs are piecewise. */
 function planOfTokens(steps: CountedSteps, options: MakePlanOptions): Promise<PlanDocument> {
   const { limits, costs, engineProfile } = options;
@@ -290,39 +184,6 @@ export function planKeys(plan: Pick<PlanDocument, 'ladders'>, limits: Limits, po
     mixedKey(tokens, prefills, decodes, limits.queryLen),
   );
   return { keys: [...keys, ...mixed].sort((a, b) => b.tokens - a.tokens) };
-}
-
-/** Graphs chosen for an objective, and the best decode ladder of each number of graphs by it. */
-interface ChosenGraphs {
-  readonly decode: DecodeChoice;
-  readonly grid: MixedChoice;
-  readonly curve: LadderCurve;
-}
-
-/** The graphs for either objective. */
-async function chooseFor(
-  histogram: StepHistogram,
-  options: MakePlanOptions,
-  phase: (name: PlanPhase) => Promise<void> = () => Promise.resolve(),
-): Promise<Readonly<Record<Objective, ChosenGraphs>>> {
-  const { limits, costs, budget, memory, mixed } = options;
-  const choice: ChoiceOptions = { ...options, costs: budget.kind === 'padding' ? costs.tokens : costs.time };
-  const { counts } = decodeCounts(histogram, largestGraph(limits, options.policy));
-  await phase('decode graphs');
-  const seenCurve = await decodeCurve(counts, choice.costs, choice, { twins: true });
-  const candidates = await robustDecodes(counts, choice.costs, choice, { twins: true, seen: seenCurve });
-  await phase('mixed graphs');
-  const grids = mixed ? await mixedChoices(histogram, choice) : [NO_MIXED];
-  const seen = choose(decodeChoices(seenCurve, choice), grids, budget, memory, options);
-  const robust = chooseRobust(robustChoices(candidates, choice), grids, seen, memory, options.mostGraphs);
-  const filled = async (chosen: typeof seen, curve: LadderCurve): Promise<ChosenGraphs> => {
-    const spare = spareGraphs(budget, chosen.decode, chosen.mixed, memory);
-    return { decode: await withSpareGraphs(chosen.decode, spare, choice), grid: chosen.mixed, curve };
-  };
-  return {
-    seen: await filled(seen, seenCurve),
-    robust: await filled(robust, new LadderCurve(robustLadders(candidates))),
-  };
 }
 
 function planLog({ ran: _ran, graphs: _graphs, times: _times, ...told }: LogRun, { name }: PlanCosts): PlanLog {
@@ -353,75 +214,8 @@ function auditOf(
   };
 }
 
-function scoredSteps(histogram: StepHistogram, { limits, policy, mixed }: MakePlanOptions): ScoredSteps {
-  const most = largestGraph(limits, policy);
-  const ubatched = new Float64Array(most + 1);
-  for (const [size, count] of histogram.ubatched) if (size <= most) ubatched[size] += count;
-  return { ...decodeCounts(histogram, most), ubatched, mixed: mixed ? histogram.mixed : null };
-}
-
-function comparedBy({ policy, engineProfile, engine, engineLimits, ranks }: MakePlanOptions): ComparedEngines {
-  return { policy, profile: engineProfile, own: engine, limits: engineLimits, ranks };
-}
-
-/** Scores the plans for the first part alone on the decodes of the second. */
-async function scoreUnseen(
-  parts: NonNullable<CountedSteps['parts']>,
-  options: MakePlanOptions,
-): Promise<Readonly<Record<Objective, UnseenScore>>> {
-  const { costs, limits, memory, split } = options;
-  const chosen = await chooseFor(parts.seen, options);
-  const steps = { ...scoredSteps(parts.unseen, options), mixed: null, tables: parts.unseenTables };
-  const shift = distance(parts.seen, parts.unseen);
-  const aboveSeen = shareAbove(parts.unseen, parts.seen.largestDecode);
-  const engines = (await scoreEngines(steps, costs, limits, memory, comparedBy(options))).map((score) => ({
-    engine: score.engine,
-    ...shortScore(score),
-  }));
-  const of = ({ decode }: ChosenGraphs): UnseenScore => ({
-    ...scorePlan(steps, costs, { decode: decode.decode, mixed: [] }),
-    split,
-    ladder: decode.decode,
-    shift,
-    aboveSeen,
-    shifted: shift > SHIFTED || aboveSeen > ABOVE_SEEN,
-    engines,
-  });
-  return { seen: of(chosen.seen), robust: of(chosen.robust) };
-}
-
-function shortScore({ graphs, paddingRatio, timeRatio, eagerSteps }: PlanScore): PlanScore {
-  return { graphs, paddingRatio, timeRatio, eagerSteps };
-}
-
 function laddersOf({ decode, grid }: ChosenGraphs): PlanDocument['ladders'] {
   return { decode: decode.decode, ubatched: decode.ubatched, mixed: grid.shapes };
-}
-
-/** Share of a histogram's decodes that have more tokens than `most`. */
-function shareAbove({ decode, ubatched }: StepHistogram, most: number): number {
-  const all = [...decode, ...ubatched];
-  const steps = (some: typeof all): number => some.reduce((sum, [, count]) => sum + count, 0);
-  return steps(all.filter(([size]) => size > most)) / steps(all);
-}
-
-/** Total variation between the decodes of two histograms, by powers of two of their size. */
-function distance(a: StepHistogram, b: StepHistogram): number {
-  const shares = (histogram: StepHistogram): Map<number, number> => {
-    const all = [...histogram.decode, ...histogram.ubatched];
-    const total = all.reduce((sum, [, count]) => sum + count, 0);
-    const byPower = new Map<number, number>();
-    for (const [size, count] of all) {
-      const power = Math.ceil(Math.log2(size));
-      byPower.set(power, (byPower.get(power) ?? 0) + count / total);
-    }
-    return byPower;
-  };
-  const [one, other] = [shares(a), shares(b)];
-  const powers = new Set([...one.keys(), ...other.keys()]);
-  let sum = 0;
-  for (const power of powers) sum += Math.abs((one.get(power) ?? 0) - (other.get(power) ?? 0));
-  return sum / 2;
 }
 
 /** A twin for each micro-batched size, with the steps that would have run on each of the two. */

@@ -4,8 +4,8 @@ import type { CaptureCost, TraceSource } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
 import { defaultGraphs } from './compare-engines.js';
 import type { LogRun } from './log-run.js';
-import type { MakePlanOptions } from './make-plan.js';
 import { costsOfLog, type PlanCosts } from './plan-costs.js';
+import type { MakePlanOptions } from './plan-options.js';
 import type { CountedSteps } from './read-steps.js';
 
 /** Default budgets, as a loss of time; steps with a prefill have many more sizes, and so a larger one. */
