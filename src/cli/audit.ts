@@ -27,7 +27,7 @@ import {
 import { EXIT } from './exit.js';
 import { checkHtml, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { countedSteps, type PlanFlags } from './plan.js';
 import { captureCostOf } from './plan-options.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
@@ -54,13 +54,10 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   const { signal } = interrupts;
   checkOutputs(
     {
+      ...inputsOf(flags),
       'the source': file,
-      '--trace': flags.trace,
       '--steps': flags.steps,
       '--log': flags.log,
-      '--plan': flags.plan,
-      '--policy': flags.policy,
-      '--cost': flags.cost,
       '--capture-cost': flags.captureCost,
     },
     { '--html': flags.html },

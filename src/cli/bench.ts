@@ -3,7 +3,7 @@ import type { DeviceName } from '../device/index.js';
 import { startMpi } from '../ranks/index.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { type ShowFlags, show } from './show.js';
 
 interface BenchFlags extends ShowFlags, HtmlFlags {
@@ -16,8 +16,10 @@ interface BenchFlags extends ShowFlags, HtmlFlags {
 /** Measures the rows that the flags say, and prints them. */
 export async function bench(flags: BenchFlags): Promise<void> {
   checkHtml(flags);
-  checkOutputs({}, { '--html': flags.html });
-  await checkWritable([flags.html], interrupts.signal);
+  // Of a job the first rank alone writes.
+  const writes = flags.mpi !== true || startMpi().rank === 0;
+  checkOutputs(inputsOf(flags), { '--html': flags.html });
+  if (writes) await checkWritable([flags.html], interrupts.signal);
   const summary = await runBench({
     filter: flags.filter,
     device: flags.device,
@@ -26,7 +28,7 @@ export async function bench(flags: BenchFlags): Promise<void> {
     signal: interrupts.signal,
     onRow: (name, index, rows) => process.stderr.write(`${index + 1}/${rows} ${name}\n`),
   });
-  if (flags.mpi === true && startMpi().rank > 0) return;
+  if (!writes) return;
   const json = { schemaVersion: 1, ...summary };
   const text = table(summary);
   await writeHtml(flags, ({ benchPage }) => benchPage(summary, { text, json }));

@@ -21,12 +21,12 @@ import { type EngineSetting, engineLines, engineReport, engineSetting } from './
 import { EXIT } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { paint } from './paint.js';
 import { Progress } from './progress.js';
 import { type ShowFlags, show } from './show.js';
 
-interface CheckFlags extends HtmlFlags {
+interface CheckFlags extends HtmlFlags, ShowFlags {
   readonly policy?: string;
   readonly engine?: string;
   readonly engineConfig?: string;
@@ -38,13 +38,21 @@ interface CheckFlags extends HtmlFlags {
   readonly plan?: string;
   readonly fixed?: boolean;
   readonly list?: boolean;
-  readonly json?: boolean;
   readonly maxNumSeqs?: number;
   readonly maxNumBatchedTokens?: number;
 }
 
 /** Prints the policies there are. */
-export async function list(flags: ShowFlags): Promise<void> {
+export async function list(flags: ShowFlags & HtmlFlags): Promise<void> {
+  if (flags.html !== undefined || flags.open === true) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      '--list lists policies, of which there is no page; leave --html and --open out',
+      {
+        options: ['--list', '--html'],
+      },
+    );
+  }
   const policies = [
     ...policyNames().map((name) => ({ name, historical: false, expects: [] as string[], about: '' })),
     ...HISTORICAL.map(({ name, expects, about }) => ({ name, historical: true, expects: [...expects], about })),
@@ -62,7 +70,17 @@ export async function list(flags: ShowFlags): Promise<void> {
 /** Explores what the flags say, and prints what holds. */
 export async function check(flags: CheckFlags, command: Command): Promise<void> {
   checkHtml(flags);
-  checkOutputs({ '--policy': flags.policy, '--plan': flags.plan }, { '--html': flags.html });
+  const { output } = flags;
+  if (output !== undefined && output !== 'json') {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      `--output ${output} prints rows, which --list has; without it there is --json`,
+      {
+        options: ['--output', '--list'],
+      },
+    );
+  }
+  checkOutputs(inputsOf(flags), { '--html': flags.html });
   await checkWritable([flags.html], interrupts.signal);
   const defaultPolicy = command.getOptionValueSource('policy') === 'default';
   const setting = await engineSetting(flags, command, interrupts.signal);
@@ -85,7 +103,7 @@ export async function check(flags: CheckFlags, command: Command): Promise<void> 
   const json = { schemaVersion: 1, ...report, ...engineReport(setting) };
   const said = [...headOf(setting), ...text(report)].join('\n');
   await writeHtml(flags, ({ checkPage }) => checkPage(report, { text: stripVTControlCharacters(said), json }));
-  process.stdout.write(`${flags.json === true ? JSON.stringify(json) : said}\n`);
+  await show(flags, { document: () => json, rows: () => [], text: () => `${said}\n` });
   if (report.violations.length > 0) process.exitCode = EXIT.failed;
   if (interrupts.exitCode !== null) process.exitCode = interrupts.exitCode;
 }

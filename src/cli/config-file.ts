@@ -16,11 +16,33 @@ export async function withConfig(program: Command, args: readonly string[]): Pro
   if (command === undefined || file === undefined) return [...args];
   const config = await readConfig(file);
   const options = new Map(settableOptions(command).map((option) => [nameOf(option), option]));
+  const given = command.options.filter((option) => isGiven(option, rest));
   const flags: string[] = [];
   for (const [key, value] of Object.entries({ ...config[COMMON], ...config[name] })) {
+    const option = options.get(key) ?? options.get(`no-${key}`);
+    // What the line says, or says something else than, is not taken from the file.
+    if (option !== undefined && given.some((other) => excludes(other, option))) continue;
     flags.push(...flagsFor(key, value, options));
   }
   return [name, ...flags, ...rest];
+}
+
+/** Whether an option is among the arguments before `--`. */
+function isGiven({ long, short }: Option, args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  const own = end < 0 ? args : args.slice(0, end);
+  return own.some((arg) => arg === long || arg === short || arg.startsWith(`${long}=`));
+}
+
+/** Whether two options are one, or cannot be given together. */
+function excludes(given: Option, option: Option): boolean {
+  const [one, other] = [given.attributeName(), option.attributeName()];
+  return one === other || conflictsOf(given).includes(other) || conflictsOf(option).includes(one);
+}
+
+/** Names of what an option cannot be given with, which commander keeps and does not declare. */
+function conflictsOf(option: Option): readonly string[] {
+  return (option as Option & { readonly conflictsWith?: readonly string[] }).conflictsWith ?? [];
 }
 
 /** The last `--config FILE` or `--config=FILE` before `--`. */
@@ -74,6 +96,9 @@ function flagsFor(key: string, value: unknown, options: ReadonlyMap<string, Opti
   const option = options.get(key);
   const negated = options.get(`no-${key}`);
   if (typeof value === 'boolean') {
+    if (option !== undefined && !option.isBoolean()) {
+      throw new LockstepError('ERR_CONFIG_INVALID', `${key} is ${value}, and ${option.flags} takes a value`, { key });
+    }
     const flag = value ? option?.long : negated?.long;
     return flag === undefined || flag === null ? [] : [flag];
   }

@@ -16,6 +16,11 @@ type Report = typeof import('../report/index.js');
 
 /** Errors: ERR_CONFIG_INVALID for `--open` without a page to open. */
 export function checkHtml({ html, open }: HtmlFlags): void {
+  if (html === '') {
+    throw new LockstepError('ERR_CONFIG_INVALID', '--html takes the path of a file, and none is given', {
+      options: ['--html'],
+    });
+  }
   if (open !== true || html !== undefined) return;
   throw new LockstepError('ERR_CONFIG_INVALID', '--open opens the page of --html; give --html FILE too', {
     options: ['--open', '--html'],
@@ -34,7 +39,7 @@ export async function writeHtml({ html, open }: HtmlFlags, make: (report: Report
 function openPage(file: string): void {
   const openers: Partial<Record<NodeJS.Platform, readonly string[]>> = {
     darwin: ['open'],
-    win32: ['cmd', '/c', 'start', ''],
+    win32: ['explorer'],
   };
   const [program, ...args] = openers[process.platform] ?? ['xdg-open'];
   const child = spawn(program, [...args, file], { detached: true, stdio: 'ignore' });

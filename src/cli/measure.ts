@@ -5,11 +5,12 @@ import { costTableText, type MeasureCostsOptions, measureCosts } from '../run/in
 import type { HtmlFlags } from './html.js';
 import { interrupts } from './interrupts.js';
 import { modelLimitsSaid } from './model-options.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { type LimitFlags, limitsOf } from './planner-options.js';
 import { Progress } from './progress.js';
+import type { ShowFlags } from './show.js';
 
-interface MeasureFlags extends LimitFlags, HtmlFlags {
+interface MeasureFlags extends LimitFlags, HtmlFlags, ShowFlags {
   readonly measure: string;
   readonly device: NonNullable<MeasureCostsOptions['device']>;
   readonly out?: string;
@@ -35,9 +36,18 @@ export async function measure(file: string | undefined, flags: MeasureFlags, com
       },
     );
   }
+  if (flags.output !== undefined || flags.json === true) {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      '--measure writes a table of costs in CSV, for --cost; leave --json and --output out',
+      {
+        options: ['--measure', '--json', '--output'],
+      },
+    );
+  }
   const { signal } = interrupts;
   const { out, device } = flags;
-  checkOutputs({}, { '--out': out });
+  checkOutputs(inputsOf(flags), { '--out': out });
   await checkWritable([out], signal);
   const limits = modelLimitsSaid(limitsOf(flags), command);
   let progress: Progress | undefined;

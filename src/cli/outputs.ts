@@ -8,6 +8,28 @@ type NamedFiles = Readonly<Record<string, string | readonly string[] | undefined
 const STANDARD_OUTPUT = 1;
 
 /**
+ * Files that options of several commands name, of the flags of any: what is no file, such as the name of a policy or a launch line, harms nobody here.
+ */
+export function inputsOf(flags: object): NamedFiles {
+  const said = flags as Readonly<Record<string, unknown>>;
+  const fileOf = (name: string, path: (text: string) => string = (text) => text): string | undefined => {
+    const text = said[name];
+    return typeof text === 'string' ? path(text) : undefined;
+  };
+  return {
+    '--config': fileOf('config'),
+    '--engine': fileOf('engine'),
+    '--engine-config': fileOf('engineConfig', (text) => text.replace(/#[^#]*$/, '')),
+    '--model-config': fileOf('modelConfig'),
+    '--cost-model': fileOf('costModel', (text) => text.slice(text.indexOf(':') + 1)),
+    '--cost': fileOf('cost'),
+    '--policy': fileOf('policy'),
+    '--plan': fileOf('plan'),
+    '--trace': fileOf('trace'),
+  };
+}
+
+/**
  * Refuses an output that would replace a file which is read, another output, or the file that standard output goes to. Devices and
  * pipes may be named twice. Errors: ERR_CONFIG_INVALID.
  */

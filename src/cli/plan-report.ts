@@ -27,7 +27,7 @@ export function planRows(plan: PlanDocument): TableRow[] {
     engine,
     graphs: score.graphs,
     paddingRatio: score.paddingRatio,
-    timeRatio: score.timeRatio,
+    timeRatio: plan.costKnown ? score.timeRatio : null,
     eagerSteps: score.eagerSteps,
     graphBytes: score.graphBytes,
     captureSeconds: score.captureSeconds,

@@ -43,7 +43,7 @@ import {
 } from './engine-options.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { type BudgetFlags, budgetOf, captureCostOf } from './plan-options.js';
 import { planReport, planRows } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
@@ -106,9 +106,9 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
   // Every fault of the options is reported before a long trace is read.
   const step = stepOptions(flags, limits, policy, signal, setting?.profile.draftSchedule ?? null);
   const source = sourceOf(given, flags);
-  const { policy: policyPath, cost, captureCost, out, html } = flags;
+  const { captureCost, out, html } = flags;
   checkOutputs(
-    { 'the source': source.file, '--policy': policyPath, '--cost': cost, '--capture-cost': captureCost },
+    { ...inputsOf({ ...flags, trace: undefined }), 'the source': source.file, '--capture-cost': captureCost },
     { '--out': out, '--html': html },
   );
   await checkWritable([out, html], signal);

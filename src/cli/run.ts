@@ -23,7 +23,7 @@ import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { modelLimitsSaid, OF_MODEL } from './model-options.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
@@ -153,18 +153,15 @@ interface Served {
 
 /** Checks that no output is an input or another output; `rankOuts` are files of `--rank-out`. Errors: ERR_CONFIG_INVALID. */
 function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
-  const { trace, policy, plan, planOut, stepLog, captureLog, record, ranks, html } = flags;
-  checkOutputs(
-    { '--trace': trace, '--plan': plan, '--policy': policy },
-    {
-      '--plan-out': planOut,
-      '--step-log': stepLog,
-      '--capture-log': captureLog,
-      '--html': html,
-      '--record': record === undefined ? [] : Array.from({ length: ranks }, (_, rank) => recordingFile(record, rank)),
-      '--rank-out': rankOuts,
-    },
-  );
+  const { planOut, stepLog, captureLog, record, ranks, html } = flags;
+  checkOutputs(inputsOf(flags), {
+    '--plan-out': planOut,
+    '--step-log': stepLog,
+    '--capture-log': captureLog,
+    '--html': html,
+    '--record': record === undefined ? [] : Array.from({ length: ranks }, (_, rank) => recordingFile(record, rank)),
+    '--rank-out': rankOuts,
+  });
 }
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */

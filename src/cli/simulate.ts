@@ -18,7 +18,7 @@ import {
 } from './engine-options.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
-import { checkOutputs, checkWritable } from './outputs.js';
+import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { type ShowFlags, show } from './show.js';
@@ -45,11 +45,8 @@ export async function simulateCommand(flags: SimulateFlags, command: Command): P
 async function run(flags: SimulateFlags, command: Command): Promise<void> {
   checkHtml(flags);
   const { signal } = interrupts;
-  const { trace, plan: planPath, policy, cost, stepsOut, html } = flags;
-  checkOutputs(
-    { '--trace': trace, '--plan': planPath, '--policy': policy, '--cost': cost },
-    { '--steps-out': stepsOut, '--html': html },
-  );
+  const { plan: planPath, stepsOut, html } = flags;
+  checkOutputs(inputsOf(flags), { '--steps-out': stepsOut, '--html': html });
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const setting = await engineSetting(flags, command, signal);
   const policyGiven = await enginePolicy(flags, setting, planFile?.policy, signal);
@@ -66,7 +63,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const costs = await costsOf(flags, plan, signal);
   const requests = await workloadOf(flags, signal);
   const facts = traceFacts(requests);
-  const told = trace === undefined ? [] : traceLines(facts);
+  const told = flags.trace === undefined ? [] : traceLines(facts);
   using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
   const log = file === undefined ? undefined : new LogWriter(file);
   const timeline = html === undefined ? undefined : new StepTimeline(ranks);

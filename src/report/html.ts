@@ -147,9 +147,14 @@ ${body.join('\n')}
 </div>`;
 }
 
+/** Attributes that say where something is drawn: what is written there no eye reads. */
+const COORDINATES = / (?:d|x|y|[xy][12]|c[xy]|d[xy]|r[xy]?|width|height|points|transform|stroke-width)="[^"]*"/g;
+
 /** An SVG without the digits that no eye sees, and without what HTML knows; `bare` leaves out what a pointer at rest would show. */
 function compact(svg: string, bare: boolean): string {
-  const short = svg.replace(/(\d\.\d\d)\d+/g, '$1').replace(/ xmlns(?::\w+)?="[^"]*"/g, '');
+  const short = svg
+    .replace(COORDINATES, (attribute) => attribute.replace(/(\d\.\d\d)\d+/g, '$1'))
+    .replace(/ xmlns(?::\w+)?="[^"]*"/g, '');
   return bare ? short.replace(/<title>[^<]*<\/title>/g, '') : short;
 }
 

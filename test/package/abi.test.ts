@@ -31,7 +31,7 @@ it('leaves out what the library defines itself', () => {
 
 const addon = path.join(root, `prebuilds/${process.platform}-${process.arch}/lockstep.node`);
 it.skipIf(process.platform !== 'linux' || spawnSync('readelf', ['--version']).status !== 0)(
-  'finds the addon of this machine at or below every floor of the C++ library',
+  'finds each library in the addon of this machine, and its waits bound to the floor',
   () => {
     expect(existsSync(addon)).toBe(true);
     const { stdout } = spawnSync('readelf', ['-W', '--dyn-syms', addon], { encoding: 'utf8' });

@@ -6,7 +6,7 @@ export interface Told {
   readonly fix: string;
 }
 
-/** The five faults that Lockstep was begun for, in the words of people. What happens is played by the rules themselves. */
+/** Five faults, in the words of people. What happens is played by the rules themselves. */
 export const TOLD: readonly Told[] = [
   {
     name: 'vllm-before-27771',
@@ -29,7 +29,7 @@ export const TOLD: readonly Told[] = [
   {
     name: 'megatron-before-3509',
     title: 'Megatron: a graph whose slots do not hold the batch',
-    seen: 'A graph was matched by the sum of its slots. Three prefills ran on a graph with room for two, and the third was read as a decode.',
+    seen: 'A graph was matched by the sum of its slots, and one that fitted so did not replay cleanly. In this small model, three prefills run on a graph with room for two.',
     fix: 'Prefills are held against prefill slots.',
   },
   {

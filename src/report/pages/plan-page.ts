@@ -39,7 +39,7 @@ export function planPage(plan: PlanDocument, of: string, printed: Printed): Repo
     {
       kind: 'graph-loss',
       title: 'Graphs against loss',
-      text: `What padding costs with so many graphs. The line is the best ladder of each number of graphs; below it is nothing. Points are plans and engines' defaults${plan.costKnown ? '' : '; no times are known, so that a size costs its tokens'}.`,
+      text: `What padding costs with so many graphs. The line is the best ladder of each number of graphs for what this plan is best for, in the sizes that it may take. Points are plans and engines' defaults${plan.costKnown ? '' : '; no times are known, so that a size costs its tokens'}.`,
       source: graphLossData(plan),
     },
     {

@@ -27,7 +27,7 @@ export function simulatePage(summary: SimulateSummary, served: Served): ReportPa
   const { text, json } = served;
   return {
     title: 'lockstep simulate',
-    lead: `${grouped(summary.steps)} steps of ${served.of} on ${ranksOf(summary)}, decided and not run.`,
+    lead: `${grouped(summary.steps)} steps of ${served.of} on ${ranksOf(summary)}, decided and not run${interruptedWords(summary)}.`,
     facts: [
       ...stepFacts(summary),
       {
@@ -59,7 +59,7 @@ export function runPage(summary: RunSummary, captured: readonly CapturedGraph[],
         ];
   return {
     title: 'lockstep run',
-    lead: `${grouped(summary.steps)} steps of ${served.of} on ${ranksOf(summary)} of ${summary.device}, ${summary.mismatches === 0 ? 'every result as expected' : `${grouped(summary.mismatches)} results wrong`}.`,
+    lead: `${grouped(summary.steps)} steps of ${served.of} on ${ranksOf(summary)} of ${summary.device}, ${summary.mismatches === 0 ? 'every result as expected' : `${grouped(summary.mismatches)} results wrong`}${interruptedWords(summary)}.`,
     facts: [
       ...stepFacts(summary),
       { name: 'Mismatches', value: grouped(summary.mismatches), beside: `${grouped(summary.compared)} compared` },
@@ -75,6 +75,11 @@ export function runPage(summary: RunSummary, captured: readonly CapturedGraph[],
     text,
     json,
   };
+}
+
+/** Of a summary that covers what was done by then. */
+function interruptedWords({ interrupted }: StepSummary): string {
+  return interrupted ? ', interrupted before all was served' : '';
 }
 
 function ranksOf({ ranks }: StepSummary): string {

@@ -42,6 +42,12 @@ describe('--config', () => {
     expect(simulated(document, '--ranks', '2', '--seed', '6')).toMatchObject({ requests: 20, ranks: 2, seed: 6 });
   });
 
+  it('gives way to a flag that cannot stand beside what it says, and to one that is given several times', () => {
+    expect(simulated({ common: { output: 'csv' } }, '--requests', '20')).toMatchObject({ requests: 20 });
+    const wrong = cli(["explain", "--config", config({ explain: { kvGroups: true } })]);
+    expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining('takes a value') });
+  });
+
   it('gives the same as the flags, whatever their kind', () => {
     const document = {
       $schema: 'https://example.org/config.schema.json',

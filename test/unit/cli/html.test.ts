@@ -174,10 +174,30 @@ describe('a page is refused before work is done', () => {
     ['another output', ['simulate', '--requests', '5', '--steps-out', file('a'), '--html', file('a')], '--steps-out'],
     ['a policy', ['check', '--policy', file('in.csv'), '--html', file('in.csv')], '--policy'],
     ['where no folder is', ['bench', '--filter', 'csr-256', '--html', file('nowhere/a.html')], 'nowhere'],
+    [
+      'the configuration',
+      ['plan', '--requests', '5', '--config', file('c.json'), '--html', file('c.json')],
+      '--config',
+    ],
+    ['an engine', ['audit', '--engine', file('c.json'), '--html', file('c.json')], '--engine'],
+    [
+      'the configuration of an engine',
+      ['audit', '--engine-config', `${file('c.json')}#a`, '--html', file('c.json')],
+      '--engine-config',
+    ],
+    [
+      'a model',
+      ['simulate', '--requests', '5', '--cost-model', `h100:${file('c.json')}`, '--steps-out', file('c.json')],
+      '--cost-model',
+    ],
+    ['of rows that there are not', ['check', '--output', 'csv'], '--list'],
+    ['of a list', ['check', '--list', '--html', file('m.html')], '--list'],
+    ['of an empty name', ['plan', '--html='], '--html'],
     ['of --open alone', ['run', '--open'], '--html'],
     ['of measured costs', ['plan', '--measure', 'random:dense', '--html', file('m.html')], '--measure'],
   ])('%s', (_what, args, named) => {
     writeFileSync(file('in.csv'), 'x');
+    writeFileSync(file('c.json'), '{}');
     rmSync(file('link.html'), { force: true });
     symlinkSync(file('in.csv'), file('link.html'));
     const { status, stderr, stdout } = cli(args);
@@ -185,6 +205,7 @@ describe('a page is refused before work is done', () => {
     expect(stderr).toContain(named);
     expect(stdout).toBe('');
     expect(readFileSync(file('in.csv'), 'utf8')).toBe('x');
+    expect(readFileSync(file('c.json'), 'utf8')).toBe('{}');
     expect(readdirSync(folder).filter((name) => ['a', 'm.html', 'nowhere'].includes(name))).toEqual([]);
   });
 });
