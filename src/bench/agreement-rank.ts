@@ -11,8 +11,8 @@ export type SharedWork = 'agree' | 'gather' | 'bare';
 const LEAVE = 0;
 const WORKS: readonly SharedWork[] = ['agree', 'gather', 'bare'];
 const DECODES = 64;
-/** Ranks that follow wait for as long as the first one measures something else. */
-const WAIT = Object.freeze({ timeoutMs: 24 * 3600 * 1000 });
+/** Ranks that follow wait while the first one measures something else. */
+const WAIT = Object.freeze({ timeoutMs: 600_000 });
 
 /**
  * One rank of a bench of what crosses ranks. Rank 0 leads: each `lead` is one all-gather that says what comes, then so many rounds of it, in which every

@@ -209,19 +209,28 @@ function scoredGraphs(
   };
 }
 
-/** Our fewest decode sizes whose ratio is at most that of each engine's default, on a curve by the same cost. */
-export function equalGraphs(
-  curve: LadderCurve,
+/** Our fewest decode sizes whose ratio is at most that of each engine, on a curve by the same cost and over the same steps. */
+export function equalGraphs(curve: LadderCurve, ratios: readonly EngineRatio[]): EqualGraphs[] {
+  return ratios.map(({ engine, ratio }) => ({ engine, graphs: curve.fewestWithin(ratio)?.graphs ?? null }));
+}
+
+/** What an engine's default loses. */
+export interface EngineRatio {
+  readonly engine: EngineName;
+  readonly ratio: number;
+}
+
+/** What engines' defaults lose on decodes alone, by their sizes. */
+export function decodeRatios(
   counts: Float64Array,
   cost: ArrayLike<number>,
   limits: Limits,
   compared: ComparedEngines = {},
-): EqualGraphs[] {
+): EngineRatio[] {
   return ENGINE_NAMES.map((engine) => {
     const { decodeSizes, piecewiseSizes } = comparedCapture(engine, limits, compared);
     const above = piecewiseSizes.filter((size) => size > (decodeSizes.at(-1) ?? 0));
-    const engineScore = scoreLadder(counts, cost, [...decodeSizes, ...above]);
-    return { engine, graphs: curve.fewestWithin(engineScore.ratio)?.graphs ?? null };
+    return { engine, ratio: scoreLadder(counts, cost, [...decodeSizes, ...above]).ratio };
   });
 }
 

@@ -8,6 +8,7 @@ import { type CaptureCost, captureOf, type StepHistogram } from '../workload/ind
 import { type DecodeChoice, decodeCurve, type MixedChoice, robustDecodes } from './choices.js';
 import { type ChosenGraphs, chooseFor } from './chosen-graphs.js';
 import {
+  decodeRatios,
   emitLadder,
   equalGraphs,
   paddingOfAllRanks,
@@ -24,6 +25,7 @@ import { auditMixed } from './mixed/mixed-audit.js';
 import { LOG_TIMES, largestDecode, type PlanCosts } from './plan-costs.js';
 import type {
   CapturedScore,
+  EqualGraphs,
   MixedGridScore,
   PlanAlternative,
   PlanAudit,
@@ -57,7 +59,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     const bounded = await makePlan(steps, { ...unbounded, limits: limitedTo(limits, maxSize), engineLimits });
     return { ...bounded, maxSize };
   }
-  const { limits, policy, costs, memory, budget, mixed, objective = 'robust' } = options;
+  const { limits, policy, costs, memory, budget, mixed, engineLimits, objective = 'robust' } = options;
   const { whole } = steps;
   const largest = largestDecode(limits);
   const scored = { ...scoredSteps(whole, options), tables: steps.tables };
@@ -105,8 +107,21 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   const byTime = costs.unit === 'tokens' ? byTokens : await sizesBy(costs.time);
   const prefillSizes = [...new Set(grid.shapes.map(([tokens]) => tokens))];
   const compared = comparedBy(options);
-  const emitted = await emitLadder(decode.decode, scored, costs, limits, { ...compared, prefillSizes });
+  // Flags are for the limits that the engine has.
+  const flagged = options.tokens === true ? limits : (engineLimits ?? limits);
+  const emitted = await emitLadder(decode.decode, scored, costs, flagged, { ...compared, prefillSizes });
   const engines = await scoreEngines(scored, costs, limits, memory, compared);
+  // A row with steps of a prefill is no ratio of decodes. Engines that run decodes for which this plan has no size are compared over others.
+  const equal = (curve: LadderCurve, name: 'timeRatio' | 'paddingRatio'): EqualGraphs[] => {
+    if (options.tokens !== true && engineLimits !== undefined && largestDecode(engineLimits) > largest) {
+      return engines.map(({ engine }) => ({ engine, graphs: null }));
+    }
+    const cost = name === 'timeRatio' ? costs.time : costs.tokens;
+    const ratios = mixed
+      ? decodeRatios(scored.counts, cost, limits, compared)
+      : engines.map((row) => ({ engine: row.engine, ratio: row[name] }));
+    return equalGraphs(curve, ratios);
+  };
   await phase('unseen part');
   const unseen = steps.parts === null ? null : await scoreUnseen(steps.parts, options);
   const alternative = (of: Objective): PlanAlternative => ({
@@ -148,8 +163,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     asRan: steps.log ? scoreAsRan(steps.log, costs) : null,
     log: steps.log ? planLog(steps.log, costs) : null,
     unknownSteps: steps.log?.unknownSteps ?? 0,
-    equalTime: equalGraphs(byTime, scored.counts, costs.time, limits, compared),
-    equalPadding: equalGraphs(byTokens, scored.counts, costs.tokens, limits, compared),
+    equalTime: equal(byTime, 'timeRatio'),
+    equalPadding: equal(byTokens, 'paddingRatio'),
     unseen: unseen?.[objective] ?? null,
     mixedGrid: mixed ? gridScore(grid) : null,
     audit: auditOf(decode, grid, scored, options),

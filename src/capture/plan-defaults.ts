@@ -1,4 +1,4 @@
-import type { Limits } from '../config.js';
+import { checkArguments, type Limits } from '../config.js';
 import { readEngineLog } from '../engines/index.js';
 import type { CaptureCost, TraceSource } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';
@@ -21,6 +21,7 @@ export function planDefaults(
   limits: Limits,
   mixed: boolean,
 ): Pick<MakePlanOptions, 'budget' | 'mostGraphs' | 'beyondLeast'> {
+  checkArguments('planDefaults', { limits: [limits, 'object', 'maxNumSeqs', 'maxNumBatchedTokens', 'queryLen'] });
   if (budget !== undefined) return { budget, mostGraphs: undefined, beyondLeast: false };
   return {
     budget: { kind: 'time-loss', most: mixed ? DEFAULT_MIXED_TIME_LOSS : DEFAULT_TIME_LOSS },
@@ -31,6 +32,7 @@ export function planDefaults(
 
 /** The costs of a plan: those that were asked for; where none were, `asked` being tokens, the times that the steps' own log tells. */
 export function costsOfSteps(steps: Pick<CountedSteps, 'log'>, asked: PlanCosts): PlanCosts {
+  checkArguments('costsOfSteps', { steps: [steps, 'object'], asked: [asked, 'object', 'unit', 'tokens'] });
   if (asked.unit !== 'tokens') return asked;
   return costsOfLog(steps.log?.times ?? [], asked) ?? asked;
 }

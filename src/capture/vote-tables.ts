@@ -4,6 +4,10 @@ import type { CaptureKey } from '../keys/index.js';
 import { FACT_WORDS, indexOf, REDUCED_WORDS } from '../layout/index.js';
 import { loadModules } from '../memory/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
+import { nextTurn } from '../timing.js';
+
+/** Tables that are decided in one turn of the event loop. */
+const TURN = 256;
 
 /** How the ranks of a table step. */
 export interface TableRun {
@@ -92,8 +96,7 @@ export class VoteTables {
     const rules = new RawRules(await loadModules(), { limits: this.#limits(queryLen), policy, keys, ranks });
     const reduction = rules.memory.words('reduction');
     const cuts = policy.ubatches > 1 && cuttingOf(policy) === this.#cutting;
-    return this.#tables.map((table, number) => {
-      if (!(counts[number] > 0)) return null;
+    const decided = (table: Int32Array): TableRun | null => {
       for (const [rank, row] of table.entries()) {
         rules.facts.set(this.#rows[row]);
         if (!cuts) withoutCut(rules.facts);
@@ -104,7 +107,13 @@ export class VoteTables {
       const decode = phase === 'decode';
       const exact = decode && run !== 'piecewise' ? reduction[R.decodeRequests] * queryLen : maxTokens;
       return { decode, eager: run === 'eager', exact, size: run === 'eager' ? exact : Math.max(exact, paddedTokens) };
-    });
+    };
+    const runs: (TableRun | null)[] = [];
+    for (const [number, table] of this.#tables.entries()) {
+      if (number % TURN === TURN - 1) await nextTurn();
+      runs.push(counts[number] > 0 ? decided(table) : null);
+    }
+    return runs;
   }
 
   /** The least limits that hold every table. */

@@ -2,15 +2,18 @@ import type { Command } from 'commander';
 import {
   auditKeys,
   auditSteps,
+  auditTraffic,
   type CountedSteps,
   decodeCounts,
   type KeysAudit,
   makePlan,
   planCosts,
+  planKeys,
   type TrafficAudit,
 } from '../capture/index.js';
 import { completeLimits, type Limits } from '../config.js';
 import { profilePlan } from '../engines/index.js';
+import { readPlanFile } from '../formats/index.js';
 import type { CaptureKey } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { costSourceOf } from './cost-options.js';
@@ -64,13 +67,14 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   );
   await checkWritable([flags.html], signal);
   const setting = await engineSetting(flags, command, signal);
-  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
-  const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
+  const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
+  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile?.plan));
+  const policy = completePolicy(await enginePolicy(flags, setting, planFile?.policy, signal));
   const ladder = ladderGiven(flags, setting, command);
-  const { plan, notes } = profilePlan(
-    { ladder, limits, policy, twins: flags.twins },
-    profileFor(policy, setting, flags),
-  );
+  const { plan, notes } =
+    planFile === undefined
+      ? profilePlan({ ladder, limits, policy, twins: flags.twins }, profileFor(policy, setting, flags))
+      : { plan: planFile.plan, notes: [] };
   const memory = await captureCostOf(flags.captureCost, signal);
   const audited = auditKeys(plan.keys, limits, memory);
   const asked = file !== undefined || flags.trace !== undefined || flags.steps !== undefined || flags.log !== undefined;
@@ -103,19 +107,27 @@ async function trafficOf(
   const { signal } = interrupts;
   const costs = await planCosts(limits, false, costSourceOf(flags), signal, policy);
   const audited = await auditSteps(steps, costs, { keys, policy, queryLen: limits.queryLen });
-  const { counts } = decodeCounts(steps.whole, costs.tokens.length - 1);
+  const decoded = decodeCounts(steps.whole, costs.tokens.length - 1);
+  const { counts } = decoded;
   const decodes = keys.filter(({ mode, prefillRequests }) => mode === 'full' && prefillRequests === 0).length;
   const memory = await captureCostOf(flags.captureCost, signal);
   const numbers = { sizeMultiple: 1, include: [], split: 0.5, mixed: false, limits, policy, costs, memory, signal };
   if (audited.decodes === 0 || graphs === 0 || decodes === 0)
     return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
   const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
-  const fewest = planned.curve.find(({ paddingRatio }) => paddingRatio <= audited.paddingRatio);
+  // The curve is by sizes, and so is what it is held against; the best sizes are scored as those that are audited.
+  const { paddingRatio: bySizes } = auditTraffic(keys, decoded, costs);
+  const fewest = planned.curve.find(({ paddingRatio }) => paddingRatio <= bySizes);
+  const best = await auditSteps(steps, costs, {
+    keys: planKeys(planned, limits, policy).keys,
+    policy,
+    queryLen: limits.queryLen,
+  });
   return {
     counts,
     audit: {
       ...audited,
-      sameGraphs: { sizes: planned.ladders.decode, paddingRatio: planned.paddingRatio },
+      sameGraphs: { sizes: planned.ladders.decode, paddingRatio: best.paddingRatio },
       samePadding: fewest === undefined ? null : { graphs: fewest.graphs },
     },
   };

@@ -1,4 +1,5 @@
 import type { KeyCandidate, Verdict } from '../agreement/index.js';
+import { checkArguments } from '../config.js';
 import { type CaptureKey, type CapturePlan, keyKind } from '../keys/index.js';
 import { countOf } from '../text.js';
 
@@ -30,6 +31,7 @@ const VERDICT_TEXTS: Readonly<Record<Verdict, (lacks: Lacks) => string>> = {
 
 /** Why each key does or does not run, in words: a line for each run of keys with the same verdict. */
 export function candidateLines(candidates: readonly KeyCandidate[], plan: CapturePlan): string[] {
+  checkArguments('candidateLines', { candidates: [candidates, 'objects'], plan: [plan, 'object', 'keys'] });
   return groups(candidates).map(({ verdict, candidates: own }) => {
     const keys = own.map(({ key }) => plan.keys[key]);
     const first = own[0].key;

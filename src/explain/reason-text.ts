@@ -1,4 +1,5 @@
 import type { DecisionValue, ReasonCode } from '../agreement/index.js';
+import { checkArguments } from '../config.js';
 import { type CapturePlan, keyKind } from '../keys/index.js';
 import { nameOf } from '../layout/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
@@ -121,6 +122,12 @@ export function reasonText(
   plan: CapturePlan,
   policy: Choices = LOCKSTEP_POLICY,
 ): string {
+  checkArguments('reasonText', {
+    decision: [decision, 'object', 'reason', 'parts'],
+    votes: [votes, 'objects'],
+    plan: [plan, 'object', 'keys'],
+    policy: [policy, 'object'],
+  });
   const context = { decision, votes, plan, policy };
   const circumstances = CIRCUMSTANCES[decision.reason]?.(context);
   const meaning = MEANINGS_BY_POLICY[decision.reason]?.(context) ?? REASON_MEANINGS[decision.reason];
@@ -129,6 +136,7 @@ export function reasonText(
 
 /** How a step runs, in words: kind, key, padded counts, parts and what the collectives move. */
 export function runText(decision: DecisionValue, plan: CapturePlan): string {
+  checkArguments('runText', { decision: [decision, 'object', 'run', 'parts'], plan: [plan, 'object', 'keys'] });
   const {
     run,
     parts,
@@ -152,6 +160,8 @@ export function runText(decision: DecisionValue, plan: CapturePlan): string {
 
 /** What the MoE layer's collectives move, part by part. */
 export function gatherText(decision: DecisionValue): string {
+  checkArguments('gatherText', { decision: [decision, 'object', 'parts'] });
+  checkArguments('gatherText', { 'decision.parts': [decision.parts, 'objects'] });
   return decision.parts
     .map(({ gather: { kind, tokensPerRank } }) => {
       if (kind === 'none') return 'none (one rank)';

@@ -97,7 +97,8 @@ export function decodeRecording(bytes: Uint8Array, source: string): Recording {
   const size = RECORD_WORDS.length + (1 + ranks) * VOTE_WORDS.length;
   const sound = ranks >= 1 && rank >= 0 && rank < ranks && slots >= 1 && header('recordWords') === size;
   const ring = header('ringOffset') / 4;
-  if (!sound || !Number.isInteger(ring) || ring < HEADER_WORDS_1) refuse('its header says what cannot be');
+  if (!sound || !Number.isInteger(ring) || ring < (version === 1 ? HEADER_WORDS_1 : HEADER_WORDS.length))
+    refuse('its header says what cannot be');
   if (words.length < ring + slots * size) refuse('it is cut short');
   const begun = header('begun') >>> 0;
   const kept = Math.min(begun, slots);

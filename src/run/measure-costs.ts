@@ -76,7 +76,11 @@ export async function measureCosts(model: string, options: MeasureCostsOptions =
 export function costTableText(measured: readonly MeasuredCost[]): string {
   checkArguments('costTableText', { measured: [measured, 'objects'] });
   for (const cost of measured) {
-    checkArguments('costTableText', { 'a measured cost': [cost, 'object', 'tokens', 'graph', 'eager'] });
+    checkArguments('costTableText', {
+      'a measured cost': [cost, 'object', 'tokens'],
+      graph: [cost.graph, 'object', 'median', 'spread'],
+      eager: [cost.eager, 'object', 'median', 'spread'],
+    });
   }
   const rows = measured.map(({ tokens, graph, eager }) =>
     [tokens, ...[graph.median, graph.spread, eager.median, eager.spread].map((ms) => ms.toFixed(4))].join(','),

@@ -1,4 +1,4 @@
-import { DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
+import { checkArguments, DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
 
 export type { DraftTier } from '../../config.js';
 
@@ -179,6 +179,7 @@ function profileQueryLen({ draftSchedule, queryLen }: EngineProfile): number | u
 
 /** The limits that a profile says. */
 export function profileLimits(profile: EngineProfile): Partial<EngineLimits> {
+  checkArguments('profileLimits', { profile: [profile, 'object'] });
   const { maxNumSeqs, maxNumBatchedTokens, maxModelLen } = profile;
   const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen: profileQueryLen(profile) };
   return withoutUndefined(limits) as Partial<EngineLimits>;

@@ -29,8 +29,8 @@ export interface AgreedKeys {
 /**
  * Agrees on what is to be captured before anything is: the keys that all ranks have. `keys` are this rank's, `keyWords` int32 each. One
  * all-gather where all lists are equal; where they are not and all ranks say `drop`, their lists are exchanged.
- * @throws `ERR_RANKS_DIVERGED` on every rank where lists differ and one says `throw`, naming those that differ from most, and where a row or a list is not
- * as its rank made it; what `allGatherSync` throws.
+ * @throws `ERR_RANKS_DIVERGED` on every rank where lists differ and one says `throw`, naming those that differ from most; on a rank that holds a row or a
+ * list which is not as it was made; `ERR_CONFIG_INVALID` for rows that are too short; what `allGatherSync` throws.
  */
 export function agreeOnKeysSync(
   collective: Collective,
@@ -42,6 +42,11 @@ export function agreeOnKeysSync(
   const count = keys.length / keyWords;
   const all = Array.from({ length: count }, (_, index) => index);
   const { size, rowWords } = collective;
+  if (rowWords < ROW_WORDS) {
+    throw new LockstepError('ERR_CONFIG_INVALID', `rowWords is ${rowWords}; agreeing on keys takes ${ROW_WORDS}`, {
+      rowWords,
+    });
+  }
   const row = new Int32Array(rowWords);
   row.set([TAG, count, fnv1a(keys), onAsymmetric === 'drop' ? 1 : 0]);
   row[SEAL] = sealOfWords(row, 0, SEAL);
