@@ -5,6 +5,7 @@ import { type ChatMessage, type ChatRenderer, chatRenderer, chatTemplateOf } fro
 import { isFile, jsonObject, readDocument } from './files.js';
 import { modelRefusal } from './refusal.js';
 import { type TextStream, textStream } from './text-stream.js';
+import { type ByteSpelling, byteSpelling, spelledBytes } from './token-bytes.js';
 import { type LibraryTokenizer, loadTokenizer } from './tokenizer-library.js';
 
 /** Turns text into tokens and back. */
@@ -16,6 +17,12 @@ export interface TextTokenizer {
   encode(text: string, options?: { readonly special?: boolean }): number[];
   /** The text of ids, without special tokens and ids that no token has. Errors: ERR_INPUT_INVALID for what is no id. */
   decode(ids: ArrayLike<number>): string;
+  /**
+   * What one token says within a text, in UTF-8: with its leading blank, and where it is a part of a character that part alone. The bytes of
+   * all tokens of a text are the text's, but for a blank that some models put before a text. Empty for special tokens and ids that no token has.
+   * Absent: not known. Errors: ERR_INPUT_INVALID for what is no id.
+   */
+  readonly tokenBytes?: (id: number) => Uint8Array;
   /** Decodes ids one by one; all pieces together are `decode` of all ids. */
   stream(): TextStream;
   /** Characters (UTF-16 units) of the longest token, at least 1: what a text's length says of its tokens. Absent: not known. */
@@ -43,7 +50,7 @@ export async function openTokenizer(directory: string): Promise<TextTokenizer | 
   const template = chatTemplateOf(directory, configFile, config);
   const library = await loadTokenizer(file, document, config);
   const renderer = template === null ? null : await chatRenderer(template, tokenNames(config));
-  return tokenizerOf(file, library, template?.text ?? null, renderer);
+  return tokenizerOf(file, library, byteSpelling(document.get('decoder')), template?.text ?? null, renderer);
 }
 
 /** Texts of special tokens by the names that templates use, such as `bos_token`. */
@@ -58,6 +65,7 @@ function tokenNames(config: ReadonlyMap<string, unknown>): Record<string, string
 function tokenizerOf(
   file: string,
   library: LibraryTokenizer,
+  spelling: ByteSpelling,
   chatTemplate: string | null,
   renderer: ChatRenderer | null,
 ): TextTokenizer {
@@ -68,7 +76,16 @@ function tokenizerOf(
   const options = { skip_special_tokens: false, clean_up_tokenization_spaces: false };
   // The library takes no empty list.
   const textOf = (ids: readonly number[]): string => (ids.length === 0 ? '' : library.decode([...ids], options));
+  // After another token, so that it is not taken as the beginning of a text.
+  const before = library.get_vocab(false).get('a') ?? 0;
+  const beginning = textOf([before]).length;
+  const tokenBytes = (id: number): Uint8Array => {
+    if (!speaks(checkId(id))) return new Uint8Array(0);
+    const spelled = added.has(id) ? null : spelledBytes(library.id_to_token(id) as string, spelling);
+    return spelled ?? new TextEncoder().encode(textOf([before, id]).slice(beginning));
+  };
   return Object.freeze({
+    tokenBytes,
     chatTemplate,
     longestToken: longestOf(library.get_vocab(true).keys()),
     encode: (text: string, { special: around = true }: { readonly special?: boolean } = {}): number[] => {

@@ -1,9 +1,14 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
 import type { TokenLogprobs } from '../service/index.js';
 
-/** A token as answers say it: its text, or `token_id:N` where there is no tokenizer. */
+/**
+ * A token as answers say it: its text; `bytes:\\xHH…` where it is a part of a character, as OpenAI's interface has it; `token_id:N` where there is
+ * no tokenizer.
+ */
 export interface LikelyText {
   readonly token: string;
+  /** What it says, in UTF-8. */
+  readonly bytes: readonly number[];
   readonly logprob: number;
 }
 
@@ -20,14 +25,26 @@ export function likelyToken(
   { logprob, top }: TokenLogprobs,
   offset: number,
 ): LikelyToken {
-  const textOf = (id: number): string => tokenizer?.decode([id]) ?? `token_id:${id}`;
   return {
-    token: textOf(token),
+    ...tokenText(tokenizer, token),
     logprob: said(logprob),
-    top: top.map(({ token: id, logprob: own }) => ({ token: textOf(id), logprob: said(own) })),
+    top: top.map(({ token: id, logprob: own }) => ({ ...tokenText(tokenizer, id), logprob: said(own) })),
     offset,
   };
 }
+
+function tokenText(tokenizer: TextTokenizer | null, id: number): Pick<LikelyText, 'token' | 'bytes'> {
+  if (tokenizer === null) return { token: `token_id:${id}`, bytes: [] };
+  const bytes = tokenizer.tokenBytes?.(id) ?? new TextEncoder().encode(tokenizer.decode([id]));
+  try {
+    return { token: STRICT.decode(bytes), bytes: [...bytes] };
+  } catch {
+    const numbers = Array.from(bytes, (byte) => `\\x${byte.toString(16).padStart(2, '0')}`);
+    return { token: `bytes:${numbers.join('')}`, bytes: [...bytes] };
+  }
+}
+
+const STRICT = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** JSON has no infinity. Source: OpenAI's interface, which says so of a token that is not among the likeliest. */
 const LEAST = -9999;
@@ -48,7 +65,7 @@ export function completionLogprobs(tokens: readonly LikelyToken[]): object {
 
 /** `logprobs` of a chat's choice. */
 export function chatLogprobs(tokens: readonly LikelyToken[]): object {
-  const withBytes = ({ token, logprob }: LikelyText): object => ({ token, logprob, bytes: [...Buffer.from(token)] });
+  const withBytes = ({ token, logprob, bytes }: LikelyText): object => ({ token, logprob, bytes });
   return {
     content: tokens.map((token) => ({ ...withBytes(token), top_logprobs: token.top.map(withBytes) })),
     refusal: null,

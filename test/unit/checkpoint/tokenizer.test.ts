@@ -22,6 +22,18 @@ describe.skipIf(storiesAbsent)('the tokenizer of stories260k', () => {
     expected = JSON.parse(readFileSync(path.join(stories, 'expected.json'), 'utf8')) as Stories;
   });
 
+  test('says the bytes of each token, which together are those of the text', () => {
+    const bytesOf = (id: number): number[] => [...(tokenizer.tokenBytes?.(id) ?? [])];
+    for (const text of ['Once upon a time', ' two  blanks', 'é, 時 and 🙂', 'a\nb', '\ufeffmark']) {
+      const ids = tokenizer.encode(text, { special: false });
+      const said = Buffer.from(ids.flatMap(bytesOf)).toString();
+      expect([text, ` ${text}`]).toContain(said);
+    }
+    expect([203, 229, 257].map(bytesOf)).toEqual([[0xc8], [0xe2], [0xfe]]);
+    expect([0, 1, 2, 9999].map(bytesOf)).toEqual([bytesOf(0), [], [], []]);
+    expect(() => tokenizer.tokenBytes?.(-1)).toThrow(/token/);
+  });
+
   test('gives the ids of every prompt, and the text of every answer', () => {
     expect(expected.cases).toHaveLength(12);
     for (const { prompt, promptIds, outputIds, text } of expected.cases) {

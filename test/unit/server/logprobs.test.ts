@@ -117,6 +117,9 @@ it.skipIf(storiesAbsent)(
     const { choices } = await client.chat.completions.create({ ...ask, logprobs: true, top_logprobs: 3 });
     const content = choices[0]?.logprobs?.content ?? [];
     expect(content).toHaveLength(20);
+    const said = Buffer.from(content.flatMap(({ bytes }) => bytes ?? [])).toString();
+    expect(said.trimStart()).toBe(choices[0]?.message.content?.trimStart());
+    expect(content.some(({ token }) => /^ \w/.test(token))).toBe(true);
     for (const { token, logprob, bytes, top_logprobs: top } of content) {
       expect(Buffer.from(bytes ?? []).toString()).toBe(token);
       expect([top.length, top[0]?.token, top[0]?.logprob]).toEqual([3, token, logprob]);
