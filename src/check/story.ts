@@ -1,4 +1,4 @@
-import { LockstepError } from '../errors.js';
+import { LockstepError, shown } from '../errors.js';
 import { PROPERTIES } from '../layout/index.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../memory/index.js';
 import { brokenBy, captureTrace, endOf, movesOf } from './capture-model.js';
@@ -46,7 +46,7 @@ export async function playStory(
   const historical = historicalPolicy(name);
   if (historical === undefined) {
     const names = HISTORICAL.map((policy) => policy.name);
-    throw new LockstepError('ERR_CONFIG_INVALID', `there is no story ${name}; there are ${names.join(', ')}`, {
+    throw new LockstepError('ERR_CONFIG_INVALID', `there is no story ${shown(name)}; there are ${names.join(', ')}`, {
       name,
       names,
     });

@@ -42,9 +42,9 @@ describe('--config', () => {
     expect(simulated(document, '--ranks', '2', '--seed', '6')).toMatchObject({ requests: 20, ranks: 2, seed: 6 });
   });
 
-  it('gives way to a flag that cannot stand beside what it says, and to one that is given several times', () => {
+  it('gives way to a flag that cannot stand beside what it says, and takes a value where one is needed', () => {
     expect(simulated({ common: { output: 'csv' } }, '--requests', '20')).toMatchObject({ requests: 20 });
-    const wrong = cli(["explain", "--config", config({ explain: { kvGroups: true } })]);
+    const wrong = cli(['explain', '--config', config({ explain: { kvGroups: true } })]);
     expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining('takes a value') });
   });
 
@@ -76,10 +76,15 @@ describe('--config', () => {
     });
     const program = new Command();
     addCommands(program, 'generate');
-    expect(await withConfig(program, ['generate', 'm', '--config', file, '--ranks', '1'])).toEqual([
+    expect(await withConfig(program, ['generate', 'm', '--config', file])).toEqual([
       'generate',
       ...['--ranks=2', '--ladder=1,2', '--stop=x', '--stop=y z', '--ignore-eos'],
-      ...['m', '--config', file, '--ranks', '1'],
+      ...['m', '--config', file],
+    ]);
+    const line = ['m', '--config', file, '--ranks', '1', '--stop=z'];
+    expect(await withConfig(program, ['generate', ...line])).toEqual([
+      ...['generate', '--ladder=1,2', '--ignore-eos'],
+      ...line,
     ]);
     expect(await withConfig(program, ['generate', 'm', '--', `--config=${file}`])).toEqual([
       'generate',
