@@ -20,6 +20,6 @@ describe.each(HISTORICAL.map((policy) => [policy.name, policy] as const))('the s
 
 test('a name that no policy has is refused, with those there are', async () => {
   await expect(playStory('vllm-before-1')).rejects.toThrow(
-    /there is no story vllm-before-1; there are vllm-before-27771/,
+    /there is no story "vllm-before-1"; there are vllm-before-27771/,
   );
 });
