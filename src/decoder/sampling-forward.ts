@@ -82,8 +82,8 @@ export interface SamplingForward extends Forward, Disposable {
   /** `sampleSync` for a thread whose event loop must stay free. */
   sample(local: ForwardBatch, rows: readonly SamplingRow[], options?: WaitOptions): Promise<Int32Array>;
   /**
-   * The logits that a launched step's tokens are drawn from: f32[numLogits, vocabSize], in the same order. Asked for where a request wants
-   * to know how likely its tokens are. Default: the forward gives none.
+   * The logits that a launched step's tokens are drawn from: f32[numLogits, vocabSize], in the same order. A service
+   * asks a decoder for them where a request wants to know how likely its tokens are, and no other forward. Default: the forward gives none.
    */
   logitsSync?(local: ForwardBatch, options?: WaitOptions): Float32Array;
   /** Sampling that the next step need not wait for. Default: the forward cannot, and its steps are not planned ahead. */

@@ -140,7 +140,7 @@ export interface CompleteRunOptions {
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
 export function completeRunOptions(given: RunOptions): CompleteRunOptions {
-  checkArguments('these run options', { options: [given, 'object'] });
+  checkArguments('runWorkload', { options: [given, 'object'] });
   const options: GivenOptions = { ...DEFAULT_RUN_OPTIONS, ...withoutUndefined(given) };
   const faults: string[] = [];
   const named = new Set<string>();

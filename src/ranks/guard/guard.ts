@@ -95,7 +95,7 @@ function asymmetric(outcome: Extract<GuardOutcome, { kind: 'asymmetric' }>): Loc
 }
 
 function checkGuard(collective: unknown, ready: unknown, policy: unknown): void {
-  checkArguments('the guard of a capture', {
+  checkArguments('agreeOnCapture', {
     collective: [collective, 'object', 'rowWords', 'size'],
     ready: [ready, 'object'],
     policy: [policy, 'object'],

@@ -198,7 +198,7 @@ class Supervision {
 }
 
 function checkedGroup(options: SuperviseOptions): ThreadsGroup {
-  checkArguments('a supervisor', { options: [options, 'object'] });
+  checkArguments('supervise', { options: [options, 'object'] });
   const faults = new Faults();
   const { ranks, rowWords = options.group?.rowWords ?? DEFAULT_ROW_WORDS, group } = options;
   faults.integer('ranks', ranks, 1, MAX_RANKS);

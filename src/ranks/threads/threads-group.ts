@@ -34,7 +34,7 @@ export function createThreadsGroup(size: number, options: ThreadsGroupOptions = 
 
 /** The group's memory, after its header was compared with what the handle says. @throws `ERR_INPUT_INVALID`. */
 export function openGroup(group: ThreadsGroup, timing: Timing = SYSTEM_TIMING): GroupMemory {
-  checkArguments('a threads group', { group: [group, 'object', 'size', 'rowWords', 'memory'] });
+  checkArguments('joinThreads', { group: [group, 'object', 'size', 'rowWords', 'memory'] });
   const { size, rowWords, memory } = group;
   const words = memory instanceof SharedArrayBuffer && memory.byteLength >= 64 ? new Int32Array(memory, 0, 3) : null;
   const whole =
