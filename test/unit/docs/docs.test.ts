@@ -10,6 +10,9 @@ const pages = ['README.md', ...readdirSync(path.join(root, 'docs')).map((name) =
   name.endsWith('.md'),
 );
 
+/** Options that sections of their own explain for all commands. */
+const EVERYWHERE: readonly string[] = ['--json', '--help', '--config', '--output'];
+
 const textOf = (page: string): string => readFileSync(path.join(root, page), 'utf8');
 
 /** The fenced blocks of a page in one language. */
@@ -160,7 +163,9 @@ describe('what the pages say of the command line', () => {
   it('cli.md explains every option of run, and no other', () => {
     const { stdout } = cli(['run', '--help']);
     const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map((match) => match[1]);
-    expect(named(/`(--[a-z-]+)/g)).toEqual(new Set(options.filter((name) => !['--json', '--help'].includes(name))));
+    expect(named(/`(--[a-z-]+)/g)).toEqual(new Set(options.filter((name) => !EVERYWHERE.includes(name))));
+    for (const heading of ['### `--config FILE`', '### `--output FORMAT`'])
+      expect(textOf('docs/cli.md')).toContain(heading);
   });
 
   it('cli.md explains every key of a plan, and every option that run has not, and no other', () => {
@@ -170,7 +175,7 @@ describe('what the pages say of the command line', () => {
     expect(all).toEqual(new Set(Object.keys(keys)));
     const { stdout } = cli(['plan', '--help']);
     const options = [...stdout.matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)].map((match) => match[1]);
-    const shared = new Set([...named(/`(--[a-z-]+)/g), '--json', '--help', '--steps', '--log']);
+    const shared = new Set([...named(/`(--[a-z-]+)/g), ...EVERYWHERE, '--steps', '--log']);
     shared.delete('--tensor-parallel-size');
     expect(named(/`(--[a-z-]+)/g, 'plan')).toEqual(new Set(options.filter((name) => !shared.has(name))));
   });
