@@ -102,7 +102,7 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a step is built of another batch than was voted',
-    find: 'if (!sameWords(vote, rowAt(region(Region.Votes), rank), VOTE_WORDS)) return 1;',
+    find: 'if (!sameWords(vote, rowAt(region(Region.Votes), rank), VOTE_WORDS)) return false;',
     replace: '',
   },
   {
