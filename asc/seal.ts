@@ -1,5 +1,15 @@
 // What lets a rank trust the rows of its peers: a seal over each row, the decision it follows, and the range of each word.
-import { DECISION_WORDS, Decision, MAX_PARTS, PART_WORDS, Region, Resolve, VOTE_WORDS, Vote } from './layout';
+import {
+  DECISION_WORDS,
+  Decision,
+  LAYOUT_VERSION,
+  MAX_PARTS,
+  PART_WORDS,
+  Region,
+  Resolve,
+  VOTE_WORDS,
+  Vote,
+} from './layout';
 import { strangers } from './resolve';
 import { rowAt, vote } from './table';
 import { get, region, set } from './words';
@@ -38,9 +48,9 @@ export function hashDecision(decision: usize): i32 {
  * step and plan, after the same decision, and has no word out of range. To be asked before `resolve`, which reads rows as they are.
  */
 export function admit(table: usize, ranks: i32): i32 {
-  // Without its version, nothing is known of a row.
+  // Without its version, nothing is known of a row, unless its seal says that it had ours.
   const foreign = strangers(table, ranks);
-  if (foreign == Resolve.Version) return foreign;
+  if (foreign == Resolve.Version) return versionDamaged(table, ranks) ? Resolve.Seal : foreign;
   for (let rank = 0; rank < ranks; rank++) {
     if (sealOf(rowAt(table, rank), rank) != vote(table, rank, Vote.Seal)) return Resolve.Seal;
   }
@@ -53,6 +63,20 @@ export function admit(table: usize, ranks: i32): i32 {
     if (!inRange(rowAt(table, rank))) return Resolve.Range;
   }
   return Resolve.Ok;
+}
+
+/** Whether every row of another version is sealed as one of ours: the word was damaged here or on its way. */
+function versionDamaged(table: usize, ranks: i32): bool {
+  for (let rank = 0; rank < ranks; rank++) {
+    const row = rowAt(table, rank);
+    const version = get(row, Vote.Version);
+    if (version == LAYOUT_VERSION) continue;
+    set(row, Vote.Version, LAYOUT_VERSION);
+    const seal = sealOf(row, rank);
+    set(row, Vote.Version, version);
+    if (seal != get(row, Vote.Seal)) return false;
+  }
+  return true;
 }
 
 /** The first word of a row that no planner of this plan could have written, or -1. */
