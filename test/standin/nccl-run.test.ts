@@ -194,7 +194,9 @@ describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
       const args = [...WORKLOAD, '--timeout', String(timeout)];
       const kill = { LOCKSTEP_STANDIN_NCCL_KILL: LATE };
       // The launcher leaves it to the ranks to end, whatever the others' status.
-      const options = ['--enable-recovery', '--mca', 'orte_abort_on_non_zero_status', '0'];
+      // A rank that finds another dead ends the job: each has time to write what it has to say, on a machine with other work too.
+      const time = ['--mca', 'odls_base_sigkill_timeout', '10'];
+      const options = ['--enable-recovery', '--mca', 'orte_abort_on_non_zero_status', '0', ...time];
       const { ranks, exits, stderr } = await job(size, args, kill, options, kind);
       const [killed, ...survivors] = [1, 0, 2, 3]
         .slice(0, size)
