@@ -8,7 +8,7 @@ type NamedFiles = Readonly<Record<string, string | readonly string[] | undefined
 const STANDARD_OUTPUT = 1;
 
 /**
- * Files that options of several commands name, of the flags of any: what is no file, such as the name of a policy or a launch line, harms nobody here.
+ * Files that options of several commands name, of the flags of any: what is no file, such as the name of a policy or a launch line, matches no output.
  */
 export function inputsOf(flags: object): NamedFiles {
   const said = flags as Readonly<Record<string, unknown>>;
