@@ -1,5 +1,6 @@
 import type { KeyCandidate, Verdict } from '../agreement/index.js';
 import { checkArguments } from '../config.js';
+import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, keyKind } from '../keys/index.js';
 import { countOf } from '../text.js';
 
@@ -32,6 +33,17 @@ const VERDICT_TEXTS: Readonly<Record<Verdict, (lacks: Lacks) => string>> = {
 /** Why each key does or does not run, in words: a line for each run of keys with the same verdict. */
 export function candidateLines(candidates: readonly KeyCandidate[], plan: CapturePlan): string[] {
   checkArguments('candidateLines', { candidates: [candidates, 'objects'], plan: [plan, 'object', 'keys'] });
+  checkArguments('candidateLines', { 'plan.keys': [plan.keys, 'objects'] });
+  const isKnown = ({ key, verdict }: KeyCandidate): boolean =>
+    Number.isInteger(key) && plan.keys[key] !== undefined && Object.hasOwn(VERDICT_TEXTS, verdict);
+  const wrong = candidates.find((candidate) => !isKnown(candidate));
+  if (wrong !== undefined) {
+    throw new LockstepError(
+      'ERR_INPUT_INVALID',
+      `Key ${shown(wrong.key)} is said to be ${shown(wrong.verdict)}; a candidate is of a key of the plan, with a verdict of the rules`,
+      {},
+    );
+  }
   return groups(candidates).map(({ verdict, candidates: own }) => {
     const keys = own.map(({ key }) => plan.keys[key]);
     const first = own[0].key;
