@@ -35,6 +35,8 @@ export interface LogRun {
   readonly captured: readonly number[] | null;
   readonly capture: LogCapture | null;
   readonly times: readonly LogTime[];
+  /** Whether each step is a look at the requests that ran at a moment, and no step that was counted. */
+  readonly sampled: boolean;
   /** Steps of which the log does not say whether they hold a prefill. */
   readonly unknownSteps: number;
   /** Whether one list of graphs holds steps of every phase, so that the phase is of no matter. */
@@ -74,7 +76,7 @@ export function logRun(
 ): { readonly steps: readonly LogStep[]; readonly run: LogRun } {
   checkArguments('logRun', { log: [log, 'object', 'engine', 'times', 'batches'], limits: [limits, 'object'] });
   checkArguments('logRun', { batches: [log.batches, 'objects'], times: [log.times, 'objects'] });
-  const { engine, mode, captured, capture, times, batches } = log;
+  const { engine, mode, captured, capture, times, sampled, batches } = log;
   const largest = largestDecode(limits);
   const statistics =
     times.length > 0 && batches.every(({ padded, mode }) => padded === undefined && mode === undefined);
@@ -123,6 +125,7 @@ export function logRun(
       captured,
       capture,
       times,
+      sampled,
       unknownSteps,
       oneList,
       ran,

@@ -197,8 +197,10 @@ function engineLines(plan: PlanDocument): string[] {
 /** What an engine's log tells of its graphs, and shows to be wrong. */
 function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
   if (log === null) return [];
-  const { engine, mode, captured, capture, findings, oneList } = log;
+  const { engine, mode, captured, capture, findings, oneList, sampled } = log;
   const lines: string[] = [];
+  if (sampled)
+    lines.push('  steps: samples of the requests that ran, taken as decodes; --cudagraph-metrics counts every step');
   if (asRan !== null) lines.push(`  as it ran: ${count(asRan.steps)} steps of the log that could be decodes`);
   if (captured !== null) {
     const took =

@@ -26,6 +26,11 @@ export interface EngineRunLog extends EngineLog {
   readonly capture: LogCapture | null;
   /** vLLM's batch-size statistics, by size. Their batches are among the others, and have no phase. */
   readonly times: readonly LogTime[];
+  /**
+   * Whether the batches are samples: no line counts any, and each is what ran when vLLM logged its throughput, taken as a decode of
+   * all requests that run. They weigh sizes by time, not by steps.
+   */
+  readonly sampled: boolean;
 }
 
 /** How an engine's log is read, and what may end the reading. */
@@ -57,6 +62,7 @@ const REPEATED = /\[repeated (\d+)x across cluster\]/;
 export const ENGINE_LOG_KINDS: string = `logs of engines
   vLLM's tables (vllm serve --cudagraph-metrics): | Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |
   vLLM's statistics (VLLM_LOG_BATCHSIZE_INTERVAL=60): Batchsize forward time stats (batchsize, count, median_time(ms)): [(1, 500, 8.2), …]
+  vLLM's throughput (as it logs by default): Avg generation throughput: 812.4 tokens/s, Running: 42 reqs, Waiting: 0 reqs, …
   vLLM's metrics (GET /metrics): vllm:iteration_tokens_total_bucket{engine="0",le="8.0",model_name="m"} 120.0
   SGLang's batches: Decode batch, #running-req: 32, … and Prefill batch, #new-seq: 1, #new-token: 158, …
   TensorRT-LLM's iterations (print_iter_log: true): iter = 9, … states = {'num_ctx_requests': 0, 'num_ctx_tokens': 0, 'num_generation_tokens': 8}
@@ -87,6 +93,7 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
     engine: engine as EngineLog['engine'],
     read: reader(queryLen),
     steps: new LogSteps(),
+    samples: new LogSteps(),
   }));
   let found: EngineLog['engine'] | null = null;
   let lineCount = 0;
@@ -99,10 +106,11 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
     lineCount += lines.length;
     metricsOfSglang ||= lines.some((line) => SGLANG_METRIC.test(line));
     for (const line of messageLines(lines)) {
-      for (const { engine, read, steps } of readers) {
+      for (const { engine, read, steps, samples } of readers) {
         const fact = read(line);
         if (fact === null) continue;
         const repeats = Number(line.includes('[repeated ') ? (REPEATED.exec(line)?.[1] ?? 0) : 0);
+        if (fact.kind === 'sample') samples.add({ ...fact, kind: 'batch' }, repeats);
         steps.add(fact, repeats);
         if (fact.kind !== 'batch' && fact.kind !== 'times') continue;
         found ??= engine;
@@ -110,13 +118,16 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
       }
     }
   }
-  const reader = readers.find(({ engine }) => engine === found);
+  // Engines that grew out of vLLM log its line of throughput beside batches of their own.
+  const reader = readers.find(found === null ? ({ samples }) => samples.facts > 0 : ({ engine }) => engine === found);
   const batches = reader?.steps.batches() ?? [];
   const times = reader?.steps.times ?? [];
   // The tables count what the statistics count too.
   if (batches.length === 0) {
     for (const { tokens, count } of times) batches.push({ phase: 'mixed', tokens, count });
   }
+  const sampled = found === null;
+  if (sampled) batches.push(...(reader?.samples.batches() ?? []));
   if (reader === undefined || batches.length === 0) {
     const others = readers
       .filter(({ steps }) => steps.facts > 0)
@@ -134,7 +145,7 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
     );
   }
   const { mode, sizes: captured, capture } = reader.steps;
-  return { engine: reader.engine, batches, mode, captured, capture, times };
+  return { engine: reader.engine, batches, mode, captured, capture, times, sampled };
 }
 
 /** Lines without colours; a line of JSON that wraps a message gives the lines of that message. */

@@ -41,6 +41,13 @@ export type LogFact =
       /** What lines of one step have in common: a second, or the number of an iteration. */
       readonly moment?: string | undefined;
     }
+  /** What ran when the line was written: a look at the engine now and then, where no line counts its batches. */
+  | {
+      readonly kind: 'sample';
+      readonly batch: LogBatch;
+      readonly rank?: string | undefined;
+      readonly moment?: string | undefined;
+    }
   | { readonly kind: 'mode'; readonly mode: string }
   | { readonly kind: 'sizes'; readonly sizes: readonly number[] }
   /** `what` was captured: each counts once, however many ranks say it. */

@@ -33,7 +33,7 @@ export class LogSteps {
     else if (fact.kind === 'sizes') this.sizes = fact.sizes;
     else if (fact.kind === 'capture') this.#capture(fact.what, fact.capture);
     else if (fact.kind === 'times') this.#time(fact.process, fact.times);
-    else this.#batch(fact, 1 + repeats);
+    else if (fact.kind === 'batch') this.#batch(fact, 1 + repeats);
   }
 
   #batch({ batch, rank, moment }: BatchFact, times: number): void {

@@ -115,6 +115,11 @@ function Notes({ answer }: { readonly answer: PlanAnswer }): JSX.Element | null 
     ...(plan.unknownSteps > 0
       ? [`Of ${count(plan.unknownSteps)} steps the log does not say whether they hold a prefill.`]
       : []),
+    ...(plan.log?.sampled === true
+      ? [
+          'The steps are samples of the requests that ran, taken as decodes. With --cudagraph-metrics vLLM counts every step.',
+        ]
+      : []),
     ...(plan.log?.findings.map(({ text }) => text) ?? []),
     ...(unseen?.shifted === true
       ? ['The second half of the traffic differs from the first: what was seen says little about what comes.']

@@ -17,6 +17,11 @@ const CAPTURED = /Graph capturing finished in (\d+(?:\.\d+)?) secs?, took (\d+(?
 const STATISTICS = /\(batchsize, count(?:, median_time\(ms\))?\): \[(.*)\]/;
 const STATISTIC = /\((\d+), (\d+)(?:, (\d+(?:\.\d+)?))?\)/g;
 
+/** The line of throughput, every 10 s by default: `Avg generation throughput: 812.4 tokens/s, Running: 42 reqs, Waiting: 0 reqs, …`. */
+const RUNNING = /\bRunning: (\d{1,9}) reqs, /;
+const ENGINE = /\bEngine (\d{1,6}): /;
+const MOMENT = /\b(\d\d-\d\d \d\d:\d\d:\d\d)\b/;
+
 /** The rank that wrote the line: `(EngineCore_DP1 pid=212)`. */
 const RANK = /\bEngineCore_DP(\d+)\b/;
 const PROCESS = /\(([\w.-]{1,64} pid=\d+)/;
@@ -30,9 +35,10 @@ const DECODES_APART = ['FULL_AND_PIECEWISE', 'FULL_DECODE_ONLY'];
  * Rows of the tables that vLLM logs with `--cudagraph-metrics`, each of which counts the steps since the last table. A row
  * has no phase: full graphs hold decodes alone where the mode says so, all else may hold prefills. A log without a mode
  * is taken to have vLLM's default, FULL_AND_PIECEWISE. A row also counts without its table's header, which log rotation may have cut off.
- * Also its batch-size statistics, and what capturing took. Source: vLLM `CUDAGraphLogging`, `set_forward_context`, `capture_model`.
+ * Also its batch-size statistics, what capturing took, and the requests that ran whenever it logged its throughput. Source: vLLM
+ * `CUDAGraphLogging`, `set_forward_context`, `capture_model`, `LoggingStatLogger`.
  */
-export function vllmLogReader(): LogLineReader {
+export function vllmLogReader(queryLen: number): LogLineReader {
   let decodesApart = true;
   const metrics = vllmMetricsReader();
   return (line) => {
@@ -50,6 +56,7 @@ export function vllmLogReader(): LogLineReader {
       if (sizes === null) return { kind: 'mode', mode: setting[1] };
     }
     if (sizes !== null) return { kind: 'sizes', sizes };
+    if (line.includes(' reqs, ')) return sampleOf(line, queryLen);
     const captured = CAPTURED.exec(line);
     if (captured === null) return null;
     const [seconds, gibibytes] = [captured[1], captured[2]].map(Number);
@@ -68,6 +75,16 @@ function rowOf(line: string, decodesApart: boolean): LogFact | null {
     batch: { phase: decodesApart && mode === 'full' ? 'decode' : 'mixed', tokens, padded, mode, count },
     rank: RANK.exec(line)?.[1],
   };
+}
+
+/** The requests that run at this moment, as one decode of all of them. */
+function sampleOf(line: string, queryLen: number): LogFact | null {
+  const requests = Number(RUNNING.exec(line)?.[1] ?? Number.NaN);
+  if (!Number.isSafeInteger(requests)) return null;
+  const moment = MOMENT.exec(line)?.[1];
+  const rank = moment === undefined ? undefined : ENGINE.exec(line)?.[1];
+  if (requests === 0 && rank === undefined) return null;
+  return { kind: 'sample', batch: { phase: 'decode', tokens: requests * queryLen, requests, count: 1 }, rank, moment };
 }
 
 function statisticsOf(line: string): LogFact | null {

@@ -87,6 +87,43 @@ describe("vLLM's metrics", () => {
   });
 });
 
+describe("vLLM's line of throughput", () => {
+  const line = (running: number, second: number, engine = 0): string =>
+    `INFO 11-02 09:15:${String(second).padStart(2, '0')} [loggers.py:248] Engine 00${engine}: Avg prompt throughput: 0.0 tokens/s, ` +
+    `Avg generation throughput: 812.4 tokens/s, Running: ${running} reqs, Waiting: 2 reqs, GPU KV cache usage: 3.1%\n`;
+  const older =
+    'INFO 03-12 10:11:12 metrics.py:455] Avg prompt throughput: 0.0 tokens/s, Running: 5 reqs, Swapped: 0 reqs\n';
+
+  test('is a decode of the requests that run, and idle moments none', async () => {
+    const { engine, batches, sampled } = await readEngineRun(chunks(line(42, 1), line(0, 11), line(42, 21), older));
+    expect([engine, sampled]).toEqual(['vllm', true]);
+    expect(batches).toEqual([
+      { phase: 'decode', tokens: 42, requests: 42, count: 2 },
+      { phase: 'decode', tokens: 5, requests: 5, count: 1 },
+    ]);
+    const drafts = await readEngineLog(chunks(line(42, 1)), { queryLen: 3 });
+    expect(drafts.batches).toEqual([{ phase: 'decode', tokens: 126, requests: 42, count: 1 }]);
+  });
+
+  test('of several ranks at one moment is a step of the largest', async () => {
+    const { batches } = await readEngineRun(chunks(line(3, 1), line(9, 1, 1), line(0, 11), line(4, 11, 1)));
+    expect(batches).toEqual([
+      { phase: 'decode', tokens: 9, requests: 9, ranks: 2, rankTokens: 12, count: 1 },
+      { phase: 'decode', tokens: 4, requests: 4, ranks: 2, rankTokens: 4, count: 1 },
+    ]);
+  });
+
+  test('counts only where no line counts batches', async () => {
+    const table =
+      '| Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |\n| 7 | 8 | 1 | FULL | 12 |\n';
+    const { batches, sampled } = await readEngineRun(chunks(line(42, 1), table, line(3, 11)));
+    expect([batches.map(({ tokens, count }) => [tokens, count]), sampled]).toEqual([[[7, 12]], false]);
+    const sglang = await readEngineRun(chunks(line(42, 1), 'Decode batch, #running-req: 3, #token: 12\n'));
+    expect([sglang.engine, sglang.batches.length, sglang.sampled]).toEqual(['sglang', 1, false]);
+    await expect(readEngineRun(chunks(line(0, 1)))).rejects.toThrowError(invalid('it holds no batch'));
+  });
+});
+
 describe("SGLang's lines", () => {
   test('fields in any order, and with others between them', async () => {
     const { batches } = await readEngineLog(
