@@ -12,7 +12,7 @@ export type Objective = (typeof OBJECTIVES)[number];
 /** Share of the steps to come that are not as those that were seen: two of three thirds. */
 const FUTURE_SHARE = 2 / 3;
 /** A load may grow or fall by this factor. */
-const DRIFT = 2;
+const DRIFT = 3;
 /** What a robust ladder may cost, at most, over the best one of as many graphs for the steps seen. */
 const REGRET = 0.025;
 /** Shares of the future under which ladders are found, as parts of `FUTURE_SHARE`. */
@@ -29,8 +29,8 @@ export interface RobustLadder extends OptimalLadder {
 }
 
 /**
- * The steps to expect, as many as were seen, f64 by size: in equal parts the steps seen; the same under a load of up to twice
- * and half as much, all factors alike on a logarithmic scale; and any size with a chance inverse to it. The last has no scale of its own, so that equal
+ * The steps to expect, as many as were seen, f64 by size: in equal parts the steps seen; the same under a load of up to three
+ * times and a third as much, all factors alike on a logarithmic scale; and any size with a chance inverse to it. The last has no scale of its own, so that equal
  * relative padding weighs alike at every size (Jeffreys' prior of a scale). `unit` divides every size.
  */
 export function expectedSteps(counts: Float64Array, unit: number): Float64Array {

@@ -28,7 +28,7 @@ describe('the steps to expect', () => {
     for (let size = 1; size <= 64; size++) expect(expected[size] > 0, `${size}`).toBe(size % 4 === 0);
   });
 
-  it('are in equal parts those seen, those of half to twice the load, and any with a chance inverse to the size', () => {
+  it('are in equal parts those seen, those of a third to three times the load, and any with a chance inverse to the size', () => {
     const inverse = (from: number, to: number): number => {
       let total = 0;
       for (let requests = from; requests <= to; requests++) total += 1 / requests;
@@ -36,8 +36,8 @@ describe('the steps to expect', () => {
     };
     const at = (requests: number): number => {
       const seen = counts[4 * requests];
-      const eight = requests >= 1 && requests <= 4 ? 90 / requests / inverse(1, 4) : 0;
-      const twenty = requests >= 3 && requests <= 10 ? 30 / requests / inverse(3, 10) : 0;
+      const eight = requests >= 1 && requests <= 6 ? 90 / requests / inverse(1, 6) : 0;
+      const twenty = requests >= 2 && requests <= 15 ? 30 / requests / inverse(2, 15) : 0;
       return (seen + eight + twenty + 120 / requests / inverse(1, 16)) / 3;
     };
     for (let requests = 1; requests <= 16; requests++) expect(expected[4 * requests]).toBeCloseTo(at(requests), 9);
