@@ -137,7 +137,9 @@ describe('examples in the documentation', () => {
       expect(printed).toHaveLength(5);
       expect(printed[2]).toMatch(/^ {2}arrivals +300 requests in [\d.]+ s, [345]\.\d+ a second$/m);
       expect(printed[2]).toMatch(/^ {2}vllm +--cudagraph-capture-sizes( \d+)+ 128$/m);
-      expect(printed[3]).toBe(`${readFileSync(path.join(folder, 'report.html'), 'utf8').match(/<figure/g)?.length}\ntrue\n`);
+      expect(printed[3]).toBe(
+        `${readFileSync(path.join(folder, 'report.html'), 'utf8').match(/<figure/g)?.length}\ntrue\n`,
+      );
       expect(printed[4]).toMatch(/40 of 40 finished[^]*: 0 mismatches\n/);
     } finally {
       rmSync(folder, { recursive: true });
