@@ -140,7 +140,7 @@ describe('examples in the documentation', () => {
       expect(printed[3]).toBe(
         `${readFileSync(path.join(folder, 'report.html'), 'utf8').match(/<figure/g)?.length}\ntrue\n`,
       );
-      expect(printed[4]).toMatch(/40 of 40 finished[^]*: 0 mismatches\n/);
+      expect(printed[4]).toMatch(/40 of 40 finished[\s\S]*: 0 mismatches\n/);
     } finally {
       rmSync(folder, { recursive: true });
     }
