@@ -9,6 +9,8 @@ import { batch, slots } from './pictures/batch.mjs';
 import { caught } from './pictures/caught.mjs';
 import { flow } from './pictures/flow.mjs';
 import { lanes, readTrace } from './pictures/lanes.mjs';
+import { mixed } from './pictures/mixed.mjs';
+import { park } from './pictures/park.mjs';
 
 /** The histories that docs/five-bugs.md tells, and the blocks that show each before and after its fix. */
 const BUGS = {
@@ -30,6 +32,8 @@ export function drawings() {
     ['tutorial-batch.svg', batch(explanation)],
     ['tutorial-slots.svg', slots(explanation, 0, BLOCK_SIZE)],
     ['caught.svg', caught(read('check.md'))],
+    ['mixed-rows.svg', mixed()],
+    ['park.svg', park()],
   ]);
   for (const [name, before] of Object.entries(BUGS)) {
     const page = read(`history/${name}.md`);

@@ -47,7 +47,9 @@ export type ErrorDetails = Readonly<Record<string, unknown>>;
  * `details` holds the values that mattered.
  */
 export class LockstepError extends Error {
+  /** For programs: the same mistake always has the same code. */
   readonly code: ErrorCode;
+  /** Values behind the message, such as `rank`, `needed` or `attempts`; docs/errors.md names those of a code. */
   readonly details: ErrorDetails;
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: { cause?: unknown }) {
@@ -62,6 +64,7 @@ export class LockstepError extends Error {
     return { code: this.code, message: this.message, details: this.details };
   }
 
+  /** The error that `toJSON()` described, in another thread or process; its stack is new, and it has no cause. */
   static from(value: { code: ErrorCode; message: string; details: ErrorDetails }): LockstepError {
     return new LockstepError(value.code, value.message, value.details);
   }

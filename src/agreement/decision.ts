@@ -30,6 +30,7 @@ export const EAGER_REASONS: readonly ReasonCode[] = [
 
 /** One part of a decision, by value. */
 export interface DecisionPart {
+  /** Tokens of the part, padding included: of the graph, or in eager what the largest rank needs. */
   readonly paddedTokens: number;
   /** Requests a graph's attention is sized for; 0 in eager, where each rank's own requests size it. */
   readonly paddedRequests: number;
@@ -39,8 +40,11 @@ export interface DecisionPart {
 
 /** What all ranks agreed on for one step, by value: only what is equal on every rank. */
 export interface DecisionValue {
+  /** The step's number, counted from `firstStep` and equal on all ranks; int32, which wraps around. */
   readonly step: number;
+  /** How the step runs: `park` (not at all), `eager`, `piecewise` or `full`. */
   readonly run: RunKind;
+  /** Why: one of the reasons in docs/concepts.md. */
   readonly reason: ReasonCode;
   /** The rank whose condition the reason names, or -1. */
   readonly reasonRank: number;
@@ -48,14 +52,19 @@ export interface DecisionValue {
   readonly reasonDetail: number;
   /** Index of the capture key in the plan, or -1. */
   readonly captureKey: number;
+  /** What the busy ranks hold together: `decode`, `prefill`, `mixed` or `idle`. */
   readonly phase: Phase;
+  /** Tokens of the step on a graph: those of the key. In eager the largest rank's, aligned; each rank's own are in its `ForwardBatch`. */
   readonly paddedTokens: number;
+  /** Requests that the graph is captured for; 0 in eager. */
   readonly paddedRequests: number;
   /** The prefill slots and the decode slots among them. A prefill slot may hold a decode. */
   readonly paddedPrefillRequests: number;
+  /** Slots for decodes, which hold no prefill; 0 in eager. */
   readonly paddedDecodeRequests: number;
   /** Tokens each decode request has a place for in the graph; 0 in eager. */
   readonly queryLen: number;
+  /** Ranks that hold a request in this step. */
   readonly busyRanks: number;
   /** Ranks that wanted micro-batches. */
   readonly ubatchWishes: number;
@@ -69,7 +78,9 @@ export interface DecisionValue {
   readonly leave: boolean;
   /** Largest number of real tokens on a rank. */
   readonly maxTokens: number;
+  /** Kernel variant that the ranks voted for, such as a LoRA case; 0 by default, -1 where they differ. */
   readonly variant: number;
+  /** One entry for each micro-batch: one where the step is whole, none where it is parked. */
   readonly parts: readonly DecisionPart[];
 }
 
@@ -138,6 +149,7 @@ export class DecisionView implements DecisionValue {
   get queryLen(): number {
     return this.words[W.queryLen];
   }
+  /** Number of ranks whose votes were resolved. */
   get ranks(): number {
     return this.words[W.ranks];
   }

@@ -13,13 +13,17 @@ const P = indexOf(LOCAL_PART_WORDS);
  * real request: in a decode graph that is its window's end, of which a short draft leaves the last tokens padding.
  */
 export interface LocalPart {
+  /** The part's requests, as rows of the whole batch: `end` is excluded. */
   readonly requests: readonly [begin: number, end: number];
+  /** The part's tokens, as indices of the whole batch: `end` is excluded. */
   readonly tokens: readonly [begin: number, end: number];
+  /** Tokens that the part computes, padding included. */
   readonly paddedTokens: number;
   /** What sizes this part's attention tensors. */
   readonly attentionRequests: number;
   /** First row of the block table that belongs to this part. */
   readonly tableRow: number;
+  /** Rows of logits: entries of `logitsIndices`. */
   readonly numLogits: number;
 }
 
@@ -41,21 +45,27 @@ export class LocalPartView implements LocalPart {
   get requests(): readonly [begin: number, end: number] {
     return Object.freeze([this.requestBegin, this.requestEnd] as const);
   }
+  /** A new pair as well. */
   get tokens(): readonly [begin: number, end: number] {
     return Object.freeze([this.tokenBegin, this.tokenEnd] as const);
   }
+  /** First request of the part. */
   get requestBegin(): number {
     return this.#words[this.#at + P.requestBegin];
   }
+  /** One past the last request of the part. */
   get requestEnd(): number {
     return this.#words[this.#at + P.requestEnd];
   }
+  /** First token of the part. */
   get tokenBegin(): number {
     return this.#words[this.#at + P.tokenBegin];
   }
+  /** One past the last real token of the part. */
   get tokenEnd(): number {
     return this.#words[this.#at + P.tokenEnd];
   }
+  /** Tokens that the part computes, padding included. */
   get paddedTokens(): number {
     return this.#words[this.#at + P.paddedTokens];
   }
@@ -65,15 +75,18 @@ export class LocalPartView implements LocalPart {
   get tableRow(): number {
     return this.#words[this.#at + P.tableRow];
   }
+  /** Rows of logits of this step: entries of `logitsIndices`. */
   get numLogits(): number {
     return this.#words[this.#at + P.numLogits];
   }
 
+  /** A frozen value that later steps leave alone. */
   snapshot(): LocalPart {
     const { requests, tokens, paddedTokens, attentionRequests, tableRow, numLogits } = this;
     return Object.freeze({ requests, tokens, paddedTokens, attentionRequests, tableRow, numLogits });
   }
 
+  /** What `JSON.stringify` writes: the same as `snapshot()`. */
   toJSON(): LocalPart {
     return this.snapshot();
   }
@@ -81,17 +94,29 @@ export class LocalPartView implements LocalPart {
 
 /** A step's forward batch, by value. */
 export interface ForwardBatchValue {
+  /** The step's number, as in the decision. */
   readonly step: number;
+  /** Real tokens of this rank. */
   readonly tokens: number;
+  /** Real requests of this rank. */
   readonly requests: number;
+  /** Tokens that the rank computes over the whole batch, padding included. */
   readonly paddedTokens: number;
+  /** Requests that attention is launched for: the graph's, or the rank's own in eager, at least 1. */
   readonly attentionRequests: number;
+  /** Tokens of each request's window in a decode graph; 0 where requests are packed. */
   readonly queryLen: number;
+  /** Rows of logits: entries of `logitsIndices`. */
   readonly numLogits: number;
+  /** This rank's share of each part; one entry where the step is whole. */
   readonly parts: readonly LocalPart[];
+  /** Copies of the tensors of the whole batch, each as long as the step needs. */
   readonly tensors: MetadataView;
+  /** Copies of the tensors of each part; empty unless the step has several. */
   readonly partTensors: readonly MetadataView[];
+  /** Kernel blocks of each request: i32[attentionRequests, tableWidth], the null block 0 as padding. */
   readonly blockTable: Int32Array;
+  /** Columns of the block table. */
   readonly tableWidth: number;
   /** What each KV cache group has of its own; the first has the slots, pages and block table above. */
   readonly groups: readonly KvGroupMetadataValue[];
@@ -141,6 +166,7 @@ export class ForwardBatch {
     );
   }
 
+  /** The step's number, as in the decision. */
   get step(): number {
     return this.#words[W.step];
   }
@@ -152,9 +178,11 @@ export class ForwardBatch {
   get tokens(): number {
     return this.#words[W.tokens];
   }
+  /** Real requests of this rank. */
   get requests(): number {
     return this.#words[W.requests];
   }
+  /** Those of them that decode; they come first in the tensors. */
   get decodeRequests(): number {
     return this.#words[W.decodeRequests];
   }
@@ -177,12 +205,15 @@ export class ForwardBatch {
   get queryLen(): number {
     return this.#words[W.queryLen];
   }
+  /** Number of parts: 1 where the step is whole, 0 where it is parked. */
   get partCount(): number {
     return this.#words[W.parts];
   }
+  /** Rows of logits of this step: entries of `logitsIndices`. */
   get numLogits(): number {
     return this.#words[W.numLogits];
   }
+  /** Longest sequence of the rank's requests after this step, in tokens. */
   get maxSeqLen(): number {
     return this.#words[W.maxSeqLen];
   }
@@ -190,12 +221,15 @@ export class ForwardBatch {
   get tableEdits(): number {
     return this.groups[0].tableEdits;
   }
+  /** Columns of the block table, in kernel blocks. */
   get tableWidth(): number {
     return this.groups[0].tableWidth;
   }
+  /** Tensors of the whole batch, as views of the staging set at full capacity; docs/planner.md has shapes and padding. */
   get tensors(): MetadataView {
     return this.#sets[this.staging].whole;
   }
+  /** The same for each part: the first `partCount` are those of the step, where it has several. */
   get partTensors(): readonly MetadataView[] {
     return this.#sets[this.staging].parts;
   }
@@ -207,6 +241,7 @@ export class ForwardBatch {
   get writtenPartTensors(): readonly MetadataView[] {
     return this.#sets[this.staging].written.parts;
   }
+  /** Kernel blocks of each request: i32[attentionRequests, tableWidth], the null block 0 in padding rows and after a row's last block. */
   get blockTable(): Int32Array {
     return this.#sets[this.staging].blockTable;
   }

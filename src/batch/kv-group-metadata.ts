@@ -6,9 +6,13 @@ const TABLE_EDITS = word(KV_GROUP_STATE_WORDS, 'tableEdits');
 
 /** What one KV cache group has of its own in a step, by value. */
 export interface KvGroupMetadataValue {
+  /** Copies of the group's tensors of the whole batch. */
   readonly tensors: KvGroupTensors;
+  /** Copies of the group's tensors of each part; empty unless the step has several. */
   readonly partTensors: readonly KvGroupTensors[];
+  /** Kernel blocks of each request: i32[attentionRequests, tableWidth]. */
   readonly blockTable: Int32Array;
+  /** Columns of the group's block table. */
   readonly tableWidth: number;
 }
 
@@ -40,6 +44,7 @@ export class KvGroupMetadata {
   get blockTable(): Int32Array {
     return this.#staging().blockTable;
   }
+  /** Columns of the group's block table, in kernel blocks. */
   get tableWidth(): number {
     return this.sizes.tableWidth;
   }

@@ -63,14 +63,19 @@ export type KvGroupTensors = Pick<MetadataView, KvGroupTensorName>;
 
 /** Counts that say how much of a view a step uses. */
 export interface MetadataCounts {
+  /** Entries of tensors that have one for each token. */
   readonly paddedTokens: number;
+  /** Entries of tensors that have one for each request. */
   readonly attentionRequests: number;
+  /** Entries of `logitsIndices`. */
   readonly numLogits: number;
 }
 
 /** One staging set: the whole batch, its parts, and the block table they share. */
 export interface StagingSet {
+  /** Tensors of the whole batch. */
   readonly whole: MetadataView;
+  /** Tensors of each part, as many as a step may have. */
   readonly parts: readonly MetadataView[];
   /** The same with what the planner computed for tensors that the device supplies: what the others were derived from. */
   readonly written: { readonly whole: MetadataView; readonly parts: readonly MetadataView[] };
@@ -82,7 +87,9 @@ export interface StagingSet {
 
 /** What one KV cache group has of its own in a staging set. */
 export interface KvGroupStaging {
+  /** The group's tensors of the whole batch. */
   readonly whole: KvGroupTensors;
+  /** The group's tensors of each part. */
   readonly parts: readonly KvGroupTensors[];
   /** Kernel blocks of each request: i32[attentionRequests, tableWidth] of the group. */
   readonly blockTable: Int32Array;

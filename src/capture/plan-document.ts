@@ -11,6 +11,7 @@ import type { UncapturedMaximum } from './uncaptured-maxima.js';
 
 /** The score of graphs on the steps counted. Eager steps are in neither ratio. */
 export interface PlanScore {
+  /** Graphs that are captured, of the kinds that are planned for. */
   readonly graphs: number;
   /** Padding over real tokens, a step's size being the largest rank's. */
   readonly paddingRatio: number;
@@ -22,12 +23,15 @@ export interface PlanScore {
 
 /** The same, with the memory and time of capturing. */
 export interface CapturedScore extends PlanScore {
+  /** Device memory that the graphs take, in bytes, by `captureCost`. */
   readonly graphBytes: number;
+  /** Time to capture them, in seconds, by `captureCost`. */
   readonly captureSeconds: number;
 }
 
 /** The graphs that an engine captures by default, scored on the same steps. */
 export interface EngineScore extends CapturedScore {
+  /** The engine. */
   readonly engine: EngineName;
   /** Version of the engine's rules that were taken. */
   readonly version: string;
@@ -43,7 +47,9 @@ export interface EngineScore extends CapturedScore {
 
 /** The plan for an objective, in short. */
 export interface PlanAlternative extends CapturedScore {
+  /** What this plan is best for. */
   readonly objective: Objective;
+  /** Its sizes. */
   readonly ladders: PlanDocument['ladders'];
   /** Its score on the unseen part. */
   readonly unseen: PlanScore | null;
@@ -55,6 +61,7 @@ export interface AsRanScore extends PlanScore {
   readonly steps: number;
   /** What the log says that capturing took; null where it does not. */
   readonly graphBytes: number | null;
+  /** Seconds that capturing took by the log; null where it does not say. */
   readonly captureSeconds: number | null;
 }
 
@@ -66,7 +73,9 @@ export interface PlanLog extends Omit<LogRun, 'ran' | 'graphs' | 'times'> {
 
 /** Our fewest decode graphs that are at most as bad as an engine's default; null where none was found. */
 export interface EqualGraphs {
+  /** The engine. */
   readonly engine: EngineName;
+  /** Our fewest decode graphs that are as good; null where there are none. */
   readonly graphs: number | null;
 }
 
@@ -74,6 +83,7 @@ export interface EqualGraphs {
 export interface UnseenScore extends PlanScore {
   /** Share of the time that was seen. */
   readonly split: number;
+  /** Decode sizes planned on the first part, in tokens, ascending. */
   readonly ladder: readonly number[];
   /** Share of decodes that would have to be of another size (in powers of two) for both parts to be alike: 0 to 1. */
   readonly shift: number;
@@ -81,6 +91,7 @@ export interface UnseenScore extends PlanScore {
   readonly aboveSeen: number;
   /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little about what came after. */
   readonly shifted: boolean;
+  /** Engines' defaults on the same decodes. */
   readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
 }
 
@@ -90,17 +101,21 @@ export interface PlanTwin {
   readonly size: number;
   /** Steps counted that run on the plain one, and in micro-batches. */
   readonly steps: number;
+  /** Steps counted that run in micro-batches. */
   readonly ubatchedSteps: number;
   /** What the plain graph adds. */
   readonly bytes: number;
+  /** Seconds that capturing the plain graph adds. */
   readonly seconds: number;
 }
 
 /** What the graphs for steps with a prefill cost, by the costs that were optimised for; eager steps count as the largest graph. */
 export interface MixedGridScore {
+  /** Graphs of the grid. */
   readonly graphs: number;
   /** Cost of the steps at their exact tokens, and what padding adds. */
   readonly exactCost: number;
+  /** What padding adds to `exactCost`. */
   readonly padding: number;
   /** Lower bound of the padding with as many graphs of any shapes. */
   readonly lowerBound: number;
@@ -119,6 +134,7 @@ export interface PlanAudit extends LadderAudit {
     readonly capturedFrom: number;
     readonly sizes: readonly number[];
   } | null;
+  /** The same of graphs for steps with a prefill; null without `--mixed`. */
   readonly mixed: MixedAudit | null;
   /** Maxima that engines' default lists do not reach at these limits. */
   readonly uncapturedMaxima: readonly UncapturedMaximum[];
@@ -126,24 +142,31 @@ export interface PlanAudit extends LadderAudit {
 
 /** The ladder in one engine's own settings. */
 export interface EmittedLadder {
+  /** The engine. */
   readonly engine: EngineName;
+  /** Its flags or configuration, to copy. */
   readonly flags: string;
   /** Whether the engine captures exactly the ladder's sizes. */
   readonly exact: boolean;
+  /** What to know before using them; null for nothing. */
   readonly note: string | null;
   /** The score of the sizes it captures, on the same decodes. */
   readonly paddingRatio: number;
+  /** Time lost on those sizes, by the costs in use. */
   readonly timeRatio: number;
+  /** Decodes that none of those sizes holds. */
   readonly eagerSteps: number;
 }
 
 /** What `lockstep plan --json` prints. */
 export interface PlanDocument extends CapturedScore {
+  /** Version of the document: keys may be added under the same number. */
   readonly schemaVersion: 1;
   /** What the plan is best for; every key but `seen` and `robust` describes that plan. */
   readonly objective: Objective;
   /** The plan that is best for the steps seen alone, and the one that is ready for others too: one of them is this plan. */
   readonly seen: PlanAlternative;
+  /** The plan that is best for the steps to expect. */
   readonly robust: PlanAlternative;
   /** The most graphs that a robust plan was to have; null where it was not bounded. */
   readonly mostGraphs: number | null;
@@ -155,25 +178,35 @@ export interface PlanDocument extends CapturedScore {
   readonly paddingRatioAll: number;
   /** Whether `timeRatio` is of times that were measured or modelled; else a size costs its tokens, and no time is known. */
   readonly costKnown: boolean;
+  /** Where the steps come from: a trace (or generated requests), a step log, an engine's log. */
   readonly source: StepSource;
   /** What the sizes of `ladders.decode` count: tokens of decodes, or of any steps where all graphs are piecewise. */
   readonly ladderOf: 'decodes' | 'tokens';
+  /** Steps counted. */
   readonly steps: number;
   /** Steps with a prefill that no graphs were planned for; no other field counts them. */
   readonly unplannedSteps: number;
+  /** Tokens of the largest decode that the limits allow; always captured, unless `maxSize` is below it. */
   readonly largestDecode: number;
+  /** What bounded the plan. */
   readonly budget: PlanBudget;
+  /** Costs in use; `raised`: sizes whose measured time was below a smaller one's and was raised to it. */
   readonly costModel: { readonly name: string; readonly unit: 'tokens' | 'ms'; readonly raised: number };
+  /** Figures by which capturing is counted, and who published them. */
   readonly captureCost: { readonly name: string; readonly source: string };
+  /** Sizes in tokens, ascending: of decodes, of decodes in micro-batches, and `[tokens, prefill slots, decode slots]` of mixed graphs. */
   readonly ladders: {
     readonly decode: readonly number[];
     readonly ubatched: readonly number[];
     readonly mixed: readonly MixedShape[];
   };
+  /** Steps counted, by size and shape. */
   readonly histogram: HistogramDocument;
+  /** Cost of each size from 1 to `largestDecode`, in the unit of `costModel`. */
   readonly cost: { readonly decode: Readonly<Record<string, number>> };
   /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
   readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
+  /** Engines' defaults at the same limits, on the same steps. */
   readonly engines: readonly EngineScore[];
   /** How the steps of an engine's log ran; null for other sources, and where a log does not say on what. */
   readonly asRan: AsRanScore | null;
@@ -181,14 +214,20 @@ export interface PlanDocument extends CapturedScore {
   readonly log: PlanLog | null;
   /** Steps of which the source does not say whether they hold a prefill. */
   readonly unknownSteps: number;
+  /** Our fewest graphs that lose no more time than an engine's default. */
   readonly equalTime: readonly EqualGraphs[];
+  /** Our fewest graphs that pad no more than an engine's default. */
   readonly equalPadding: readonly EqualGraphs[];
   /** Null if the source does not give the order of its steps, or one of the two parts has no decode. */
   readonly unseen: UnseenScore | null;
   /** Null without `--mixed`. */
   readonly mixedGrid: MixedGridScore | null;
+  /** Faults and worst cases of the plan. */
   readonly audit: PlanAudit;
+  /** Sizes that are captured plain and in micro-batches. */
   readonly twins: readonly PlanTwin[];
+  /** The flags of `emitted`, by engine. */
   readonly emit: Readonly<Record<EngineName, string>>;
+  /** The ladder in each engine's own settings, with its score there. */
   readonly emitted: readonly EmittedLadder[];
 }

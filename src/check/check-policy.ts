@@ -20,6 +20,7 @@ const SLICE_TABLES = 1 << 16;
 
 /** Options of `checkPolicy`. */
 export interface CheckOptions {
+  /** What is checked: a policy, a capture plan and limits. `standardDomain`, `planDomain` and `historicalPolicy(name).pair(…)` give one. */
   readonly pair: CheckedPair;
   /** Most ranks: every number of whole replicas up to them is explored. Default 2. */
   readonly ranks?: number;
@@ -33,13 +34,17 @@ export interface CheckOptions {
    * domain too small to share. Default: as many cores as this process may use, and 1 in a browser, which has no other choice.
    */
   readonly workers?: number;
+  /** Ends the exploration; the report then has `complete` false. */
   readonly signal?: AbortSignal;
+  /** Called now and then with what was explored so far. */
   readonly onProgress?: (progress: CheckProgress) => void;
+  /** The modules, as for `createPlanner`. Default: the files beside the code. */
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>>;
 }
 
 /** The progress of an exploration. */
 export interface CheckProgress {
+  /** Tables of votes and captures explored. */
   readonly states: number;
   /** States of the whole domain. */
   readonly total: number;
@@ -47,20 +52,29 @@ export interface CheckProgress {
 
 /** The shortest counterexample of a property, with the fewest ranks. */
 export interface Violation {
+  /** The property that does not hold, such as `P2`. */
   readonly property: Property;
+  /** Ranks of the counterexample. */
   readonly ranks: number;
+  /** The counterexample, line by line; `traceText` prints it. */
   readonly trace: readonly TraceLine[];
 }
 
 /** What `lockstep check` found. */
 export interface CheckReport {
+  /** Name of the policy. */
   readonly policy: string;
+  /** Most ranks that were explored. */
   readonly ranks: number;
+  /** Tables of votes and captures explored. */
   readonly states: number;
+  /** How long it took, in seconds. */
   readonly seconds: number;
   /** The whole domain was explored. */
   readonly complete: boolean;
+  /** Properties that were checked. */
   readonly properties: readonly Property[];
+  /** One counterexample for each property that does not hold; empty where all hold. */
   readonly violations: readonly Violation[];
   /** What was explored. */
   readonly domain: {

@@ -103,6 +103,7 @@ export function addCommands(program: Command, asked?: string): void {
     const command = program.command(name).description(description);
     if (known && name !== asked) continue;
     define(command);
+    command.showHelpAfterError(`(lockstep ${name} --help lists its options)`);
     if (ROWS[name] !== undefined) addOutputOption(command, ROWS[name]);
     if (command.options.length > 0) {
       command.option('--config <file>', 'options in JSON, which flags override');

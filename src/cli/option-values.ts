@@ -22,8 +22,10 @@ export function tokenIds(text: string): number[] {
 /** An option's number. */
 export function decimal(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('It must be a number.');
-  return value;
+  if (text.trim() !== '' && Number.isFinite(value)) return value;
+  const percent = /^(\d+(?:\.\d+)?) ?%$/.exec(text)?.[1];
+  const share = percent === undefined ? '' : `: ${percent} % is ${Number((Number(percent) / 100).toPrecision(12))}`;
+  throw new InvalidArgumentError(`It must be a number${share}.`);
 }
 
 /** A number of ranks. */

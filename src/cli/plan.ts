@@ -27,7 +27,7 @@ import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import type { MeasureCostsOptions } from '../run/index.js';
-import { schedulerLimits, TRACE_KINDS, type TraceFacts, traceFacts } from '../workload/index.js';
+import { columnsHint, schedulerLimits, TRACE_KINDS, type TraceFacts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import {
@@ -229,7 +229,8 @@ export async function countedSteps(
 function refuseUnknown(error: unknown, kind: StepSource | undefined): never {
   if (kind === undefined && error instanceof LockstepError && error.message.includes(ENGINE_LOG_KINDS)) {
     const kinds = `${TRACE_KINDS}\na step log of simulate or run: {"schemaVersion": 1, "step": 0, "rows": […], "decision": {…}}`;
-    throw new LockstepError(error.code, `${error.message}\n${kinds}`, error.details, { cause: error });
+    const hint = columnsHint(String(error.details.first ?? ''));
+    throw new LockstepError(error.code, `${error.message}\n${kinds}${hint}`, error.details, { cause: error });
   }
   throw error;
 }

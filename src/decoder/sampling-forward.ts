@@ -16,6 +16,7 @@ export interface SamplingControls {
 
 /** One row of logits that a token is drawn from. */
 export interface SamplingRow {
+  /** How the token is drawn. */
   readonly controls: SamplingControls;
   /** Position of the token that is drawn, the prompt's first token being at 0. */
   readonly position: number;
@@ -25,6 +26,7 @@ export interface SamplingRow {
 export interface SampledWindow {
   /** The first of them, and how many. */
   readonly first: number;
+  /** Rows of logits of the window: 1 and its drafts. */
   readonly length: number;
   /** Drafts that were computed after its known token: i32[length - 1]. */
   readonly drafts: Int32Array;
@@ -36,6 +38,7 @@ export interface ContinuedRow {
   readonly row: Row;
   /** The window of the step before that it goes on with, and its first position where none of that one's drafts was accepted. */
   readonly window: number;
+  /** Position of its first token if none of the earlier window's drafts was accepted. */
   readonly position: number;
   /** Proposed after its first token: i32[queryLen - 1]. */
   readonly drafts: Int32Array;
@@ -55,6 +58,7 @@ export interface SampledStep {
 export interface DrawnStep {
   /** Waits for this step, and not for later ones. Once, and before two more steps are drawn. */
   readSync(options?: WaitOptions): SampledStep;
+  /** The same without blocking the event loop. */
   read(options?: WaitOptions): Promise<SampledStep>;
 }
 

@@ -14,6 +14,7 @@ export let isBuffer: (value: unknown) => value is DeviceBuffer;
 export class DeviceBuffer implements Disposable {
   /** Names the buffer in command blocks; never used again on its device. */
   readonly id: number;
+  /** Its size in bytes. */
   readonly bytes: number;
   readonly #native: NativeBuffer;
 
@@ -42,10 +43,12 @@ export class DeviceBuffer implements Disposable {
     return new DeviceBuffer(guarded(() => this.#native.range(byteOffset, bytes)));
   }
 
+  /** Frees the memory once queued work that uses it is done. @throws `ERR_DEVICE_BUSY` while a graph or a range holds it. */
   dispose(): void {
     guarded(() => this.#native.dispose());
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -29,6 +29,7 @@ export let deviceOf: (native: NativeDevice, kind: DeviceKind, choice: string) =>
  * `LockstepError`.
  */
 export class Device implements Disposable {
+  /** `host`, `cuda` or `hip`. */
   readonly kind: DeviceKind;
   /** Which device was chosen and why: useful with `auto`. */
   readonly choice: string;
@@ -50,6 +51,7 @@ export class Device implements Disposable {
     return bufferOf(guarded(() => this.#native.allocate(bytes)));
   }
 
+  /** A new in-order queue of work. @throws `ERR_DISPOSED`. */
   createStream(): DeviceStream {
     return streamOf(
       guarded(() => this.#native.createStream()),
@@ -57,6 +59,7 @@ export class Device implements Disposable {
     );
   }
 
+  /** A new event; it counts as reached until a stream records it. @throws `ERR_DISPOSED`. */
   createEvent(): DeviceEvent {
     return eventOf(
       guarded(() => this.#native.createEvent()),
@@ -127,6 +130,10 @@ export class Device implements Disposable {
     if (memory instanceof ArrayBuffer) markAsUntransferable(memory);
   }
 
+  /**
+   * Bytes of buffers and graphs, their peak, the limit, and how many objects are alive. Also frees what was disposed of and is no
+   * longer used.
+   */
   memory(): NativeMemoryUse {
     return guarded(() => this.#native.memory());
   }
@@ -147,10 +154,15 @@ export class Device implements Disposable {
     return this.#native.givenUp();
   }
 
+  /**
+   * Ends the streams and frees everything made from the device. Waits at most 10 s for a GPU's work, and throws nothing: see `failure`
+   * and `givenUp`.
+   */
   dispose(): void {
     this.#native.dispose();
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

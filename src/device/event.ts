@@ -10,6 +10,7 @@ export let eventHandle: (value: unknown) => NativeEvent;
 
 /** A point in a stream's queue, made by `device.createEvent()`. */
 export class DeviceEvent implements Disposable {
+  /** Names the event in command blocks; never used again on its device. */
   readonly id: number;
   readonly #native: NativeEvent;
   readonly #waits: WaitLook;
@@ -33,20 +34,27 @@ export class DeviceEvent implements Disposable {
     return guarded(() => this.#native.query());
   }
 
+  /**
+   * Waits for the last `record` without blocking the event loop; by default at most 60 s. @throws `ERR_DEVICE_TIMEOUT`, `ERR_ABORTED`,
+   * `ERR_DEVICE_KERNEL`.
+   */
   async synchronize(options?: WaitOptions): Promise<void> {
     // Waits for the current record, even if the event is recorded again meanwhile.
     const last = guarded(() => this.#native.last());
     await waitFor(last, `event ${this.id}`, this.#waits, options);
   }
 
+  /** The same, blocking this thread. */
   synchronizeSync(options?: WaitOptions): void {
     waitForSync(this.#native, `event ${this.id}`, this.#waits, options);
   }
 
+  /** Gives the event up. */
   dispose(): void {
     guarded(() => this.#native.dispose());
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -11,7 +11,9 @@ export let graphHandle: (value: unknown) => NativeGraph;
  * they run.
  */
 export class DeviceGraph implements Disposable {
+  /** Names the graph in command blocks; never used again on its device. */
   readonly id: number;
+  /** Recorded launches and uploads. */
   readonly nodes: number;
   /** Bytes the graph itself holds, baked uploads included. */
   readonly bytes: number;
@@ -45,10 +47,12 @@ export class DeviceGraph implements Disposable {
     stream.launchGraph(this);
   }
 
+  /** Frees the graph once queued launches of it are done. */
   dispose(): void {
     guarded(() => this.#native.dispose());
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -41,6 +41,7 @@ export function placeOf(place: DevicePlace): { readonly buffer: DeviceBuffer; re
  * disposed, not repaired.
  */
 export class DeviceStream implements Disposable {
+  /** Names the stream in errors; never used again on its device. */
   readonly id: number;
   readonly #native: NativeStream;
   readonly #waits: WaitLook;
@@ -122,12 +123,14 @@ export class DeviceStream implements Disposable {
     guarded(() => staged.copyTo(into));
   }
 
+  /** The same as `download`, blocking this thread. */
   downloadSync(buffer: DeviceBuffer, byteOffset: number, into: ArrayBufferView, options?: WaitOptions): void {
     const staged = this.#readback(buffer, byteOffset, into);
     this.synchronizeSync(options);
     guarded(() => staged.copyTo(into));
   }
 
+  /** Moves `event` to this place in the queue: it is reached when all earlier work is done. */
   record(event: DeviceEvent): void {
     const target = eventHandle(event);
     guarded(() => this.#native.record(target));
@@ -139,6 +142,7 @@ export class DeviceStream implements Disposable {
     guarded(() => this.#native.wait(target));
   }
 
+  /** Enqueues a replay of `graph`. @throws `ERR_DEVICE_BUSY` while its pool is in use on another stream, `ERR_DEVICE_MISMATCH`. */
   launchGraph(graph: DeviceGraph): void {
     const target = graphHandle(graph);
     guarded(() => this.#native.launchGraph(target));
@@ -208,10 +212,12 @@ export class DeviceStream implements Disposable {
     waitForSync(this.#native, `stream ${this.id}`, this.#waits, options);
   }
 
+  /** Ends the stream. */
   dispose(): void {
     guarded(() => this.#native.dispose());
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -78,7 +78,7 @@ const DIALECTS: Readonly<Record<EngineName, Dialect>> = {
     emit: (requests, _, prefills) =>
       `--cuda-graph-bs-decode ${requests.join(' ')}${prefills.length > 0 ? ` --cuda-graph-bs-prefill ${prefills.join(' ')}` : ''}`,
     expected: '--cuda-graph-bs-decode 1 2 4 or --cuda-graph-max-bs-decode 256',
-    note: 'versions before PR 23906 call the flag --cuda-graph-bs',
+    note: 'a version that does not know the flag calls it --cuda-graph-bs',
     counts: 'requests',
   },
   trtllm: {

@@ -23,9 +23,13 @@ import type { OnRecorded } from './piece-recorder.js';
  * kernels. Work is enqueued on one stream in order; `settle` and `synchronize` wait for it.
  */
 export class Executor implements Disposable {
+  /** The device that steps run on; a forward allocates its buffers here. */
   readonly device: Device;
+  /** Steps run on this stream, in order. */
   readonly stream: DeviceStream;
+  /** The built-in kernels of the device. */
   readonly kernels: DeviceModule;
+  /** The device's copies of a step's tensors, at fixed addresses. */
   readonly metadata: DeviceMetadata;
   /** Scratch memory, which the forward takes again for every key and eager step; the graphs of all keys share it. */
   readonly pool: DevicePool;

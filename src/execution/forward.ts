@@ -4,22 +4,29 @@ import type { DeviceGroupTensors, DeviceTensors } from './device-metadata.js';
 
 /** The buffers that one KV cache group has of its own in a part. */
 export interface ForwardKvGroup {
+  /** The group's tensors on the device, such as `slotMapping`. */
   readonly tensors: DeviceGroupTensors;
+  /** Kernel blocks of each request on the device: i32[requests, tableWidth]. */
   readonly blockTable: DeviceBuffer;
+  /** Columns of the block table, in kernel blocks. */
   readonly tableWidth: number;
 }
 
 /** The launch arguments of one part of a forward: buffers at fixed addresses, and the counts a graph bakes. */
 export interface ForwardPart {
+  /** The part's tensors on the device; docs/planner.md has shapes and padding. */
   readonly tensors: DeviceTensors;
+  /** Kernel blocks of each request on the device: i32[requests, tableWidth]. */
   readonly blockTable: DeviceBuffer;
   /** First row of the block table that belongs to the part, and the table's columns. */
   readonly tableRow: number;
+  /** Columns of the block table, in kernel blocks. */
   readonly tableWidth: number;
   /** The same for each KV cache group; layers choose their slots and blocks by group. The first group's are among the buffers above. */
   readonly groups: readonly ForwardKvGroup[];
   /** Tokens and requests, padding included. */
   readonly tokens: number;
+  /** Rows that attention is launched for, padding included. */
   readonly requests: number;
   /**
    * The first of those requests are decodes, of at most the decode query length. In the graph of a mixed key the others are
@@ -35,6 +42,7 @@ export interface ForwardPart {
 
 /** A model's forward: enqueues the kernels of one part. Called while capturing and in eager steps alike. */
 export interface Forward {
+  /** Enqueues one part's kernels on `stream`. It must neither wait nor allocate, since it also runs in captures. */
   part(stream: DeviceStream, part: ForwardPart): void;
   /**
    * Writes the tensors that the device supplies (`createPlanner({ deviceSupplied })`) into `local.tensors` and, for a step in

@@ -52,15 +52,21 @@ export class StepPlanner {
     devicePort = (planner) => planner.#device;
   }
 
+  /** The limits that it was made with, defaults filled in. */
   readonly limits: Limits;
+  /** The policy that it was made with, defaults filled in. */
   readonly policy: Policy;
+  /** This rank, from 0. */
   readonly rank: number;
+  /** Number of ranks whose votes a table holds. */
   readonly ranks: number;
   /** Consecutive ranks that schedule the same batch. */
   readonly replicaSize: number;
+  /** Adds, schedules, advances and removes requests. Every edit is refused between `vote` and `build` (`ERR_STATE_FROZEN`). */
   readonly requests: Requests;
   /** The current decision and forward batch, read in place. */
   readonly decision: DecisionView;
+  /** This rank's counts, ranges and tensors of the step; written by `build`. */
   readonly local: ForwardBatch;
   /** int32[32], this rank's vote of the current step. */
   readonly row: Int32Array;
@@ -322,6 +328,7 @@ export class StepPlanner {
     this.#state = 'disposed';
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -31,13 +31,19 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   /** Data-parallel ranks, and the processes of all of them. */
   readonly ranks: number;
   readonly processes: number;
+  /** Requests of the workload. */
   readonly requests: number;
+  /** Requests whose tokens were all generated. */
   readonly finished: number;
+  /** Requests that exceed the limits and were not served. */
   readonly rejected: number;
+  /** How many times a request gave its blocks back and was prefilled again. */
   readonly preemptions: number;
   /** Real tokens computed on all ranks, recomputed ones included. */
   readonly tokens: number;
+  /** Prompt tokens of finished requests. */
   readonly promptTokens: number;
+  /** Generated tokens of finished requests. */
   readonly generatedTokens: number;
   /** Prompt tokens whose blocks another request had written. */
   readonly reusedTokens: number;
@@ -45,6 +51,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly paddingRatio: number;
   /** KV cache entries that differ from what was written, and entries compared. */
   readonly mismatches: number;
+  /** KV cache entries that were read back and compared. */
   readonly compared: number;
   /** The model whose tokens were computed and compared; null where the cache held ids. */
   readonly model: string | null;
@@ -52,6 +59,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly async: boolean;
   /** Drafts that the model took, and that it did not, of one rank of each replica. */
   readonly acceptedDrafts: number;
+  /** Drafts that the model did not take. */
   readonly rejectedDrafts: number;
   /** Of a model: generated tokens for each second of the steps, and where rank 0's time went. */
   readonly tokensPerSecond: number | null;
@@ -62,28 +70,41 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly diverged: number;
   /** Keys captured on each rank, of an engine's ladder those that decodes alone run on; and keys that no rank could capture. */
   readonly graphs: number;
+  /** Keys that no rank could capture. */
   readonly graphsSkipped: number;
   /** All graphs of the plan by the steps that they hold. */
   readonly graphKinds: GraphKinds;
   /** What became of sizes of the ladder that are not captured as they were given. */
   readonly ladderNotes: readonly string[];
+  /** The device that ran: `host`, `cuda` or `hip`. */
   readonly device: string;
+  /** Why it was chosen. */
   readonly deviceChoice: string;
   /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `nccl` or `rccl`, `none`; and why. */
   readonly collectives: string;
+  /** Why these collectives. */
   readonly collectivesReason: string;
   /** Collectives of the forward on each rank: in graphs, and enqueued in eager steps and between graphs. */
   readonly collectivesInGraphs: number;
+  /** Collectives that were enqueued in eager steps and between graphs. */
   readonly collectivesEager: number;
+  /** Name of the policy. */
   readonly policy: string;
+  /** How votes crossed ranks: `solo`, `threads` or `mpi`. */
   readonly transport: string;
+  /** How much was read back: `full` or `sampled`. */
   readonly verify: string;
   /** Tokens of a decode, 1 + drafts, and how likely a draft is accepted when all before it were. */
   readonly queryLen: number;
+  /** Chance that a draft is accepted when all before it were. */
   readonly acceptRate: number;
+  /** Seed of workload, accepted drafts and samples. */
   readonly seed: number;
+  /** Seconds of serving that the run stands for, on the simulated clock. */
   readonly simulatedSeconds: number;
+  /** Seconds that the run took. */
   readonly seconds: number;
+  /** Whether it stopped before the workload's end. */
   readonly interrupted: boolean;
 }
 

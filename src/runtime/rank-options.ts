@@ -8,8 +8,11 @@ import type { StepRecorder } from '../recorder/index.js';
 
 /** The components of a rank, which it does not own: dispose the rank first, then these. */
 export interface RankOptions {
+  /** Plans this rank's steps; its `rank` and `ranks` must be the collective's. */
   readonly planner: StepPlanner;
+  /** Runs the steps. */
   readonly device: Device;
+  /** Brings the votes of all ranks together. */
   readonly collective: Collective;
   /** The group's collectives for the forward, of `createDeviceCollectives()`. Default: those of a single rank. */
   readonly collectives?: DeviceCollectives;
@@ -32,6 +35,7 @@ export interface RankOptions {
 
 /** The result of a step that all ranks took. Both fields are read in place and valid until the next step. */
 export interface StepResult {
+  /** What all ranks agreed on. */
   readonly decision: DecisionView;
   /** This rank's part; it has no tokens in a parked step. */
   readonly local: ForwardBatch;
@@ -39,5 +43,6 @@ export interface StepResult {
 
 /** Options of a step: its intent, and what may end its waits. */
 export interface StepOptions extends VoteIntent {
+  /** Ends the waits of the step with `ERR_ABORTED`. */
   readonly signal?: AbortSignal;
 }

@@ -34,8 +34,11 @@ export function createRank(options: RankOptions): Rank {
  * A step is vote, all-gather, resolve, build, launch; every rank must take every step, with or without requests.
  */
 export class Rank implements Disposable {
+  /** Schedule into `planner.requests` between steps. */
   readonly planner: StepPlanner;
+  /** The group's collective; `wake()` ends a park. */
   readonly collective: Collective;
+  /** Its `stream` runs the steps' kernels: wait for it before reading what they wrote. */
   readonly executor: Executor;
   readonly #options: Required<Pick<RankOptions, 'timeoutMs' | 'onAsymmetric' | 'checkShapes'>>;
   /** Ends the waits of a step in flight when this rank is disposed of. */
@@ -216,6 +219,7 @@ export class Rank implements Disposable {
     this.executor[Symbol.dispose]();
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

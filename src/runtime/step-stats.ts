@@ -4,10 +4,13 @@ import { ENUMS } from '../layout/index.js';
 
 /** What a rank has done since it was made, by value: plain data, that crosses to other threads. */
 export interface StepStats {
+  /** The rank that counts. */
   readonly rank: number;
+  /** Ranks of its group. */
   readonly ranks: number;
   /** Steps that were launched: parks are none. */
   readonly steps: number;
+  /** Launched steps by how they ran. */
   readonly runs: Readonly<Record<Exclude<RunKind, 'park'>, number>>;
   /** Every decision by its reason, parked ones too; reasons that never came up are left out. */
   readonly reasons: Readonly<Partial<Record<ReasonCode, number>>>;
@@ -15,7 +18,9 @@ export interface StepStats {
   readonly ubatchedSteps: number;
   /** Real tokens of this rank, and what it computed for them with padding. */
   readonly tokens: number;
+  /** Tokens that this rank computed, padding included. */
   readonly paddedTokens: number;
+  /** How many times the ranks agreed to park. */
   readonly parks: number;
   /** Whether it is parked now. */
   readonly parked: boolean;
@@ -23,6 +28,7 @@ export interface StepStats {
   readonly faults: number;
   /** Keys captured, and bytes of the device that their graphs take. */
   readonly graphs: number;
+  /** Bytes of the device that its graphs take. */
   readonly graphBytes: number;
 }
 

@@ -7,11 +7,13 @@ export type ServiceState = 'ready' | 'restarting' | 'draining' | 'failed' | 'clo
 
 /** What a service is doing, and what it has done. */
 export interface ServiceStats {
+  /** Whether requests are taken. */
   readonly state: ServiceState;
   /** Choices that wait for a place on a rank. */
   readonly queued: number;
   /** Choices that wait on ranks, and that run there. */
   readonly waiting: number;
+  /** Choices that have a place on a rank. */
   readonly running: number;
   /** Choices without a place until their reader reads on. */
   readonly suspended: number;
@@ -19,7 +21,9 @@ export interface ServiceStats {
   readonly ended: Readonly<Record<RequestOutcome, number>>;
   /** Tokens of prompts that got a first token, and tokens given to readers. */
   readonly promptTokens: number;
+  /** Tokens given to readers. */
   readonly generatedTokens: number;
+  /** How many times lost ranks were started again. */
   readonly restarts: number;
   /** What ranks said last: their requests and their steps. Counts of the engine go on over restarts. */
   readonly ranks: readonly {

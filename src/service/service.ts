@@ -21,6 +21,7 @@ const MOST_WAITING = 64;
 
 /** Serves a model: requests go to ranks, and their tokens come back as they are made. `createService` makes one. */
 export class Service implements AsyncDisposable {
+  /** The options of `createService`, defaults filled in. */
   readonly options: CompleteServiceOptions;
   /** Null where prompts are token ids and no text is made. */
   readonly tokenizer: TextTokenizer | null;
@@ -64,6 +65,7 @@ export class Service implements AsyncDisposable {
     return service;
   }
 
+  /** The model's name, as clients see it. */
   get model(): string {
     return this.options.model.name;
   }
@@ -74,6 +76,7 @@ export class Service implements AsyncDisposable {
     return maxQueue + ranks * setup.limits.maxNumSeqs;
   }
 
+  /** Whether requests are taken. */
   get state(): ServiceState {
     return this.#state;
   }
@@ -128,6 +131,7 @@ export class Service implements AsyncDisposable {
     return this.#counts.observe(observer);
   }
 
+  /** What the service does and has done, by value. What ranks count is at most a quarter of a second old. */
   stats(): ServiceStats {
     const { loads, restarts } = this.#ranks;
     const { ended, promptTokens, generatedTokens } = this.#counts;
@@ -162,6 +166,7 @@ export class Service implements AsyncDisposable {
     await this.#ranks.leave();
   }
 
+  /** The same as `close()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }

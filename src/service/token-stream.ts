@@ -4,6 +4,7 @@ import type { TokenLogprobs } from './token-logprobs.js';
 export interface GeneratedToken {
   /** Which of the `n` choices. */
   readonly choice: number;
+  /** Its id. */
   readonly token: number;
   /**
    * What the token adds to the text, where the service has a tokenizer: empty while a character or a possible stop string is
@@ -47,6 +48,7 @@ export class TokenStream implements AsyncIterableIterator<GeneratedToken> {
     return this.#unread.length - this.#read;
   }
 
+  /** Adds a token for the reader; after `end` it does nothing. */
   push(token: GeneratedToken): void {
     if (this.#ended) return;
     this.#unread.push(token);
@@ -62,6 +64,7 @@ export class TokenStream implements AsyncIterableIterator<GeneratedToken> {
     this.#rouse();
   }
 
+  /** The next token, once there is one. Throws what the request ended with, such as `ERR_RANK_LOST`, once. */
   async next(): Promise<IteratorResult<GeneratedToken, undefined>> {
     for (;;) {
       if (this.#read < this.#unread.length) {
@@ -100,6 +103,7 @@ export class TokenStream implements AsyncIterableIterator<GeneratedToken> {
     return Promise.resolve({ done: true, value: undefined });
   }
 
+  /** The stream itself. */
   [Symbol.asyncIterator](): this {
     return this;
   }

@@ -68,5 +68,12 @@ export type {
 export { rejectedDraftId, tokenId } from './token-id.js';
 export { type LengthFacts, type TraceFacts, traceFacts } from './trace-facts.js';
 export { AZURE, CsvTrace } from './traces/csv.js';
-export { TIME_UNITS, type TimeUnit, TRACE_FIELDS, type TraceField, type TraceReading } from './traces/fields.js';
+export {
+  columnsHint,
+  TIME_UNITS,
+  type TimeUnit,
+  TRACE_FIELDS,
+  type TraceField,
+  type TraceReading,
+} from './traces/fields.js';
 export { detectTrace, type ReadTraceOptions, readRequests, readTrace, TRACE_KINDS } from './traces/read-trace.js';

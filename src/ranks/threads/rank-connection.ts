@@ -8,8 +8,11 @@ import { openGroup } from './threads-group.js';
 
 /** A worker's side of `superviseRanks`. */
 export interface RankConnection {
+  /** This rank, from 0. */
   readonly rank: number;
+  /** Ranks of the group. */
   readonly size: number;
+  /** The group's collective, joined as this rank. */
   readonly collective: Collective;
   /** What `workerData(rank)` returned. */
   readonly data: unknown;

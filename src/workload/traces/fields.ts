@@ -92,3 +92,25 @@ export function namesIn(
   }
   return found;
 }
+
+/** What names of columns are likely to hold, for the fields that every trace has. */
+const LIKELY: Readonly<Partial<Record<TraceField, RegExp>>> = {
+  timestamp: /time|date|arriv|start|^ts$/i,
+  input_length: /prompt|input|context|prefill|request/i,
+  output_length: /output|completion|generat|decode|response/i,
+};
+
+/**
+ * A line that says how to name the columns of a CSV with this header, `--columns timestamp=time,…`; empty where the header does not
+ * say which of its columns are time, input and output tokens.
+ */
+export function columnsHint(header: string): string {
+  const names = header.split(',').map((name) => name.replaceAll(/["\\]/g, '').trim());
+  const given: string[] = [];
+  for (const [field, likely] of Object.entries(LIKELY)) {
+    const name = names.find((one) => likely.test(one) && !given.some((other) => other.endsWith(`=${one}`)));
+    if (name === undefined || /[=\s]|\.\.\.$/.test(name)) return '';
+    given.push(`${field}=${name}`);
+  }
+  return `\nfor this header: --columns ${given.join(',')}, with --time-unit s where its times are seconds`;
+}

@@ -13,7 +13,7 @@ import {
 } from '../../input/index.js';
 import { HASH_BLOCK_TOKENS, type Request, type RequestTable, RequestTableBuilder } from '../request.js';
 import { AZURE, BURSTGPT, type CsvFormat, CsvTrace, csvFormat } from './csv.js';
-import { checkReading, type TraceReading } from './fields.js';
+import { checkReading, columnsHint, type TraceReading } from './fields.js';
 import { type JsonlFormat, jsonlFormat, readJsonl } from './jsonl.js';
 import { beginsResult, isAiperfRecord, readAiperf, readResult } from './results.js';
 import { type TraceRow, traceRefusal } from './row.js';
@@ -180,11 +180,11 @@ interface RowBlock {
 async function* rowBlocks(text: AsyncGenerator<string>, file: string, reading: TraceReading): AsyncGenerator<RowBlock> {
   const { line, whole } = await readHead(text);
   if (line === undefined) {
-    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; the formats are ${TRACE_KINDS}`, { file });
+    throw new LockstepError('ERR_TRACE_INVALID', `${file}: empty; these are read:\n${TRACE_KINDS}`, { file });
   }
   const format = detectTrace(line, reading);
   if (format === null) {
-    const message = `${file}: unknown format, the first line is ${shown(line)}; the formats are ${TRACE_KINDS}`;
+    const message = `${file}: unknown format, the first line is ${shown(line)}; these are read:\n${TRACE_KINDS}${columnsHint(line)}`;
     throw new LockstepError('ERR_TRACE_INVALID', message, { file, line: shown(line) });
   }
   const refuse = traceRefusal(file);

@@ -315,6 +315,11 @@ describe('lockstep plan', () => {
     ['a file that is empty', () => [file('empty', '\n')], /empty/],
     ['a trace without a request', () => [file('none.csv', 'TIMESTAMP,ContextTokens,GeneratedTokens\n')], /no requests/],
     ['a log with no usable line', () => [file('words.log', 'INFO: ready\n')], /holds no batch/],
+    [
+      'a CSV whose columns have other names',
+      () => [file('own.csv', 'time,prompt,completion\n0,20,3\n')],
+      /for this header: --columns timestamp=time,input_length=prompt,output_length=completion/,
+    ],
     ['a log without a decode', () => [file('p.log', 'Prefill batch, #new-seq: 1, #new-token: 9\n')], /--mixed/],
     [
       'a logged size above the maximum',

@@ -157,8 +157,9 @@ describe('lockstep run', () => {
   });
 
   it.each<[string, string[], RegExp]>([
-    ['an unknown option', ['--frobnicate'], /unknown option/],
+    ['an unknown option', ['--frobnicate'], /unknown option[\s\S]*\(lockstep run --help lists its options\)/],
     ['a number that is none', ['--ranks', 'two'], /--ranks.*integer/s],
+    ['a share in per cent', ['--accept-rate', '2.3%'], /It must be a number: 2\.3 % is 0\.023\./],
     [
       'several numbers that cannot work, all at once',
       ['--ranks', '0', '--block-size', '0', '--ubatches', '7'],

@@ -305,6 +305,23 @@ describe('what is refused', () => {
     }
   });
 
+  it('a CSV of other names, with the option that names its columns', async () => {
+    const refused = async (header: string): Promise<string> => {
+      const error = await read(file(`${header}\n1,2,3\n`)).catch((reason: Error) => reason);
+      return (error as Error).message;
+    };
+    const hint = 'for this header: --columns timestamp=time,input_length=prompt,output_length=completion,';
+    expect(await refused('time,prompt,completion')).toContain(hint);
+    expect(await refused('id,"completion",time,prompt')).toContain(hint);
+    // One name is not two columns, and what cannot be guessed is not.
+    expect(await refused('time,prompt completion,x')).not.toContain('for this header');
+    expect(await refused('a,b,c')).not.toContain('for this header');
+    const text = 'time,prompt,completion\n0.5,20,3\n1.5,10,2\n';
+    const columns = { timestamp: 'time', input_length: 'prompt', output_length: 'completion' };
+    const [, second] = await read(file(text), { columns, timeUnit: 's' });
+    expect(second).toMatchObject({ arrivalMs: 1000, inputTokens: 10, outputTokens: 2 });
+  });
+
   it('a file with nothing in it, or with a header alone', async () => {
     for (const content of ['', '\n \r\n', '\uFEFF', `${AZURE}\n`, BURSTGPT]) {
       await expect(read(file(content))).rejects.toMatchObject({ code: 'ERR_TRACE_INVALID' });
