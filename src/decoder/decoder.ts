@@ -92,7 +92,7 @@ export class Decoder implements SamplingForward {
         this.ahead = ahead;
         this.fill = (...given) => ahead.fill(...given);
       }
-      // Reserves what the largest step takes, so that no step allocates, but for the copy of logits that a request first asks for of steps planned ahead.
+      // Reserves what the largest step takes, so that no step allocates.
       pool.take(this.#layers.scratchBytes(maxTokens, views.length));
     } catch (error) {
       this[Symbol.dispose]();
