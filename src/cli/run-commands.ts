@@ -2,11 +2,11 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_TIMEOUT_MS, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { decimal, device, integer, seed64, tokenIds } from './option-values.js';
-import { addHtmlOptions, addPlannerOptions, addWorkloadOptions } from './options.js';
+import { addHtmlOptions, addPlannerOptions, addPoolOption, addWorkloadOptions } from './options.js';
 
 /** `lockstep run`: a workload, planned, agreed, built and executed on ranks, and verified. */
 export function defineRun(command: Command): void {
-  addPlannerOptions(addWorkloadOptions(command))
+  addPoolOption(addPlannerOptions(addWorkloadOptions(command)))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
         .argParser(integer)
@@ -62,7 +62,7 @@ export function defineServe(command: Command): void {
     '<model>',
     "a model's folder, random:dense or random:moe, or a module that makes a forward (.js, .mjs)",
   );
-  addPlannerOptions(command)
+  addPoolOption(addPlannerOptions(command))
     .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')
@@ -100,7 +100,7 @@ export function defineGenerate(command: Command): void {
   command
     .argument('<model>', "a model's folder, or random:dense or random:moe, which take --prompt-ids")
     .argument('[prompt]', 'the text to go on with');
-  addPlannerOptions(command)
+  addPoolOption(addPlannerOptions(command))
     .addOption(
       new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(integer),
     )

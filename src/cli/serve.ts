@@ -10,9 +10,9 @@ import { type CustomModel, createService, type Service, type ServiceOptions } fr
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { plannedService } from './model-options.js';
-import type { PlannerFlags } from './planner-options.js';
+import type { PlannerFlags, PoolFlags } from './planner-options.js';
 
-interface ServeFlags extends PlannerFlags {
+interface ServeFlags extends PlannerFlags, PoolFlags {
   readonly ranks: number;
   readonly tensorParallelSize: number;
   readonly host: string;
@@ -84,11 +84,14 @@ function failureOf(service: Service): Promise<LockstepError> {
 
 function announce({ url, service }: Server, flags: ServeFlags): void {
   const { model } = service;
-  const { ranks } = flags;
+  const { ranks } = service.options;
+  const isAuto = flags.numBlocks === 'auto';
+  const blocks = isAuto ? { numBlocks: service.numBlocks } : {};
+  const pool = isAuto ? `, ${service.numBlocks} KV blocks each` : '';
   const line =
     flags.json === true
-      ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, listening: url, model, ranks })
-      : `Serving ${model} on ${url} (${ranks} ${ranks === 1 ? 'rank' : 'ranks'}); GET /health, /metrics, /v1/models`;
+      ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, listening: url, model, ranks, ...blocks })
+      : `Serving ${model} on ${url} (${ranks} ${ranks === 1 ? 'rank' : 'ranks'}${pool}); GET /health, /metrics, /v1/models`;
   process.stdout.write(`${line}\n`);
 }
 

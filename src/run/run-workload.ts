@@ -60,6 +60,8 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
   /** Processes whose sequence of decisions differs from the first one's. */
   readonly diverged: number;
+  /** KV blocks of each rank, the null block included: what the options say, or with `'auto'` what the ranks agreed on. */
+  readonly numBlocks: number;
   /** Keys captured on each rank, of an engine's ladder those that decodes alone run on; and keys that no rank could capture. */
   readonly graphs: number;
   readonly graphsSkipped: number;
@@ -251,6 +253,7 @@ function summarize(
       return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));
     }),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
+    numBlocks: first.numBlocks,
     graphs: options.ladderEngine === null ? first.captured : Math.min(first.captured, decodeGraphs(kinds)),
     graphKinds: kinds,
     ladderNotes: options.ladderNotes,

@@ -9,7 +9,14 @@ export type ToRank = EngineEvent;
 /** What the first process of each replica reports. */
 export type FromRank =
   /** It can serve. */
-  | { readonly kind: 'ready'; readonly device: string; readonly deviceChoice: string; readonly graphs: number }
+  | {
+      readonly kind: 'ready';
+      readonly device: string;
+      readonly deviceChoice: string;
+      readonly graphs: number;
+      /** Of its KV pool, the null block included: equal on all ranks. */
+      readonly numBlocks: number;
+    }
   /** It took a step in which something changed. */
   | {
       readonly kind: 'step';

@@ -3,13 +3,13 @@ import type { Limits } from '../config.js';
 import type { AheadSampling, SamplingForward } from '../decoder/index.js';
 import { type DeviceName, openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
-import { createDeviceCollectives } from '../execution/index.js';
+import { createDeviceCollectives, type Executor } from '../execution/index.js';
 import type { CapturePlan } from '../keys/index.js';
 import { loadModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Policy } from '../policy/index.js';
 import type { RankConnection } from '../ranks/index.js';
-import { createRank, type Rank } from '../runtime/index.js';
+import { createRank, type KvPool, measureBlocksSync, type PoolMeasure, type Rank } from '../runtime/index.js';
 import { AheadSteps } from './ahead-steps.js';
 import { MessageOrder } from './message-order.js';
 import { forwardMaker, type ModelSource } from './model-source.js';
@@ -19,7 +19,9 @@ import { ENDS, type FromRank, type ToRank } from './rank-messages.js';
 /** What a process of a service gets at its start. */
 export interface RankSetup {
   readonly model: ModelSource;
+  /** With `pool`, the number of blocks is another, which the ranks agree on. */
   readonly limits: Limits;
+  readonly pool: KvPool | null;
   readonly policy: Policy;
   readonly plan: CapturePlan;
   readonly device: 'auto' | DeviceName;
@@ -37,12 +39,15 @@ const STATS_MS = 250;
 
 /** Serves on one process until all ranks agree to leave, which they do once they are interrupted and have no work. */
 export async function serveRank(seat: RankConnection, setup: RankSetup): Promise<void> {
-  const { limits, policy, plan, tensorParallelSize: replicaSize, timeoutMs } = setup;
+  const { policy, plan, tensorParallelSize: replicaSize, timeoutMs } = setup;
   const { collective, rank: place, size } = seat;
   const order = new MessageOrder<ToRank>(setup.order, place % replicaSize === 0, timeoutMs);
   seat.onMessage((message) => order.add(message as ToRank));
   const [modules, make] = await Promise.all([loadModules(), forwardMaker(setup.model)]);
-  const { device: name, deviceMemory } = setup;
+  const { device: name, deviceMemory, async: ahead } = setup;
+  const interrupted = (): boolean => seat.interrupted();
+  const forwardOf = (executor: Executor, limits: Limits): SamplingForward => make(executor, limits, { ahead });
+  const limits = agreedLimits(setup, { modules, collective, interrupted, forward: forwardOf });
   using device = openDevice({ device: name, ...(deviceMemory === null ? {} : { memoryLimit: deviceMemory }) });
   using planner = new StepPlanner(modules, { limits, plan, policy, rank: place, ranks: size, replicaSize });
   using collectives = createDeviceCollectives({ device, collective, timeoutMs });
@@ -55,20 +60,35 @@ export async function serveRank(seat: RankConnection, setup: RankSetup): Promise
     collectives,
     timeoutMs,
     forward: (executor) => {
-      forward = make(executor, limits, { ahead: setup.async });
+      forward = forwardOf(executor, limits);
       return forward;
     },
   });
   if (forward === undefined) throw new RangeError('the rank made no forward');
-  const { captured } = rank.capture({ interrupted: () => seat.interrupted() });
+  const { captured } = rank.capture({ interrupted });
   const engine = new RankEngine({ planner, timeoutMs });
-  const ahead = setup.async ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
-  const loop = new ServiceLoop({ seat, rank, forward, order, engine, ahead });
+  const steps = ahead ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
+  const loop = new ServiceLoop({ seat, rank, forward, order, engine, ahead: steps });
   const { kind, choice } = device;
-  loop.tell({ kind: 'ready', device: kind, deviceChoice: choice, graphs: captured.length });
+  loop.tell({
+    kind: 'ready',
+    device: kind,
+    deviceChoice: choice,
+    graphs: captured.length,
+    numBlocks: limits.numBlocks,
+  });
   await loop.run();
   // Kernels of the last step may read what is freed now.
   rank.executor.stream.synchronizeSync({ timeoutMs });
+}
+
+/** The limits of every rank, with the blocks that all have room for where they are to be measured. */
+function agreedLimits(
+  setup: RankSetup,
+  of: Pick<PoolMeasure, 'modules' | 'collective' | 'interrupted' | 'forward'>,
+): Limits {
+  const { pool, limits } = setup;
+  return pool === null ? limits : { ...limits, numBlocks: measureBlocksSync({ ...setup, ...of, pool }) };
 }
 
 /** Errors: `ERR_CONFIG_INVALID` for a forward whose tokens pass the host. */

@@ -9,6 +9,7 @@ import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { MAX_RANKS } from '../ranks/index.js';
+import { type KvPool, leastBlocks, poolOf } from '../runtime/index.js';
 import { type CustomModel, type ModelFacts, modelFacts } from './model-source.js';
 import type { RankSetup } from './serve-rank.js';
 
@@ -25,9 +26,15 @@ export interface ServiceOptions {
   readonly deviceMemory?: number;
   /**
    * What bounds a rank. `maxModelLen` is at most what the model knows, which is its default; `numBlocks` holds eight such requests
-   * by default. With a `queryLen` above 1, so many tokens less one are drafted in each step, from the request's own text.
+   * by default, and with `'auto'` fills what the devices have left once graphs are captured. With a `queryLen` above 1, so many tokens less
+   * one are drafted in each step, from the request's own text.
    */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<Omit<Limits, 'numBlocks'>> & { readonly numBlocks?: number | 'auto' };
+  /**
+   * With `numBlocks: 'auto'`: the share of each card's memory that may be in use once the KV cache is there, whoever uses it; of the host, of
+   * what it has left. Above 0, 1 at most. Default 0.9. Source: vLLM's option of this name.
+   */
+  readonly gpuMemoryUtilization?: number;
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
@@ -67,6 +74,7 @@ const NAMES: readonly (keyof ServiceOptions)[] = [
   'device',
   'deviceMemory',
   'limits',
+  'gpuMemoryUtilization',
   'policy',
   'plan',
   'ladder',
@@ -112,9 +120,10 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     `async plans a step before the last one's tokens are known, and limits.queryLen ${queryLen} drafts from them: leave one out`,
     'async',
   );
+  const { pool, limits: asked } = poolOf(given.limits, given.gpuMemoryUtilization, faults);
   faults.throwIfAny('These service options');
   const model = await modelFacts(given.model, tensorParallelSize);
-  const limits = serviceLimits(given.limits, model, tensorParallelSize);
+  const limits = serviceLimits(asked, model, tensorParallelSize, pool);
   const policy = completePolicy(given.policy);
   const { ladder = [] } = given;
   const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
@@ -132,6 +141,7 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   const setup = {
     model: model.source,
     limits,
+    pool,
     policy,
     plan,
     device,
@@ -143,7 +153,13 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   return { model, ranks, maxQueue, maxUnread, restarts, setup };
 }
 
-function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, tensorParallelSize: number): Limits {
+/** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs. */
+function serviceLimits(
+  given: Partial<Limits> | undefined,
+  model: ModelFacts,
+  tensorParallelSize: number,
+  pool: KvPool | null,
+): Limits {
   const own = withoutUndefined(given ?? {});
   const faults = new Faults();
   faults.check(
@@ -153,7 +169,8 @@ function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, te
   );
   faults.throwIfAny('These limits');
   const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
-  const numBlocks = own.numBlocks ?? Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const usual = Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const numBlocks = pool === null ? (own.numBlocks ?? usual) : leastBlocks({ maxModelLen, blockSize });
   const limits = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks });
   const { config, maxPositions } = model;
   if (config !== null) checkModelLimits(config, limits, tensorParallelSize);
