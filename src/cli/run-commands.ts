@@ -17,13 +17,7 @@ export function defineRun(command: Command): void {
         .argParser(device)
         .default('auto'),
     )
-    .addOption(
-      new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
-        'solo',
-        'threads',
-        'mpi',
-      ]),
-    )
+    .addOption(transportOption())
     .option('--rank-out <dir>', 'with mpi: each process writes what it did, or why it failed, as rank-N.json')
     .addOption(
       new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth')
@@ -56,6 +50,14 @@ export function defineRun(command: Command): void {
   addHtmlOptions(command);
 }
 
+function transportOption(): Option {
+  return new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
+    'solo',
+    'threads',
+    'mpi',
+  ]);
+}
+
 /** `lockstep serve MODEL`: a live service over ranks, and its HTTP server. */
 export function defineServe(command: Command): void {
   command.argument(
@@ -69,6 +71,7 @@ export function defineServe(command: Command): void {
         .argParser(integer)
         .default(1),
     )
+    .addOption(transportOption())
     .option('--host <address>', 'where to listen; 0.0.0.0 for every network', '127.0.0.1')
     .addOption(new Option('--port <n>', 'where to listen; 0 for a port that is free').argParser(integer).default(8000))
     .addOption(

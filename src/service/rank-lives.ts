@@ -81,8 +81,10 @@ export class RankLives {
   }
 
   #start(): RankGroup {
-    const { ranks, setup } = this.#options;
-    return new RankGroup(ranks, setup, { onTokens: (_rank, ...said) => this.#events.onTokens(...said) });
+    const { ranks, setup, transport } = this.#options;
+    const onTokens = (_rank: number, ...said: Parameters<RankLivesEvents['onTokens']>): void =>
+      this.#events.onTokens(...said);
+    return new RankGroup(ranks, setup, { onTokens }, transport);
   }
 
   #serve(): void {

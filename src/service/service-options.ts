@@ -8,10 +8,11 @@ import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { completePolicy, type Policy } from '../policy/index.js';
-import { MAX_RANKS } from '../ranks/index.js';
+import { jobRanks, MAX_RANKS } from '../ranks/index.js';
 import { type KvPool, leastBlocks, poolOf } from '../runtime/index.js';
 import { type CustomModel, type ModelFacts, modelFacts } from './model-source.js';
-import type { RankSetup } from './serve-rank.js';
+import type { ServiceTransport } from './rank-group.js';
+import type { RankSetup } from './rank-setup.js';
 
 /** Options of `createService`. */
 export interface ServiceOptions {
@@ -21,6 +22,11 @@ export interface ServiceOptions {
   readonly ranks?: number;
   /** Worker threads of each rank, which compute its batch together. Default 1. */
   readonly tensorParallelSize?: number;
+  /**
+   * `mpi`: each process of an MPI job is one process of a rank. The first makes the service; the others call `serveMpiRank` with the same
+   * options. `ranks` is then what the job says, and `restarts` 0. Default `threads`.
+   */
+  readonly transport?: ServiceTransport;
   readonly device?: 'auto' | DeviceName;
   /** Bytes each process may use on its device. Default: no limit of our own. */
   readonly deviceMemory?: number;
@@ -61,6 +67,7 @@ export interface ServiceOptions {
 export interface CompleteServiceOptions {
   readonly model: ModelFacts;
   readonly ranks: number;
+  readonly transport: ServiceTransport;
   readonly maxQueue: number;
   readonly maxUnread: number;
   readonly restarts: number;
@@ -71,6 +78,7 @@ const NAMES: readonly (keyof ServiceOptions)[] = [
   'model',
   'ranks',
   'tensorParallelSize',
+  'transport',
   'device',
   'deviceMemory',
   'limits',
@@ -93,16 +101,29 @@ const MAX_COUNT = 2 ** 31 - 1;
 /** Errors: `ERR_CONFIG_INVALID` with every fault, `ERR_PLAN_CAPACITY`, and those of the model's files. */
 export async function completeServiceOptions(given: ServiceOptions): Promise<CompleteServiceOptions> {
   checkArguments('createService', { options: [given, 'object'] });
-  const { ranks = 1, tensorParallelSize = 1, device = 'auto', deviceMemory = null } = given;
-  const { maxQueue = 1024, maxUnread = 1024, restarts = 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
+  const { tensorParallelSize = 1, transport = 'threads', device = 'auto', deviceMemory = null } = given;
+  const isJob = transport === 'mpi';
+  const { maxQueue = 1024, maxUnread = 1024, restarts = isJob ? 0 : 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
   const { async = false } = given;
   const faults = new Faults();
   faults.names('service options', given, NAMES);
   const isModel = (typeof given.model === 'object' && given.model !== null) || typeof given.model === 'string';
   faults.check(isModel, `model is ${shown(given.model)}; it must be a folder, a name, or { entry }`, 'model');
-  if (faults.integer('ranks', ranks, 1, MAX_RANKS)) {
-    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / ranks));
+  const { ranks: asked = isJob ? undefined : 1 } = given;
+  if (asked === undefined) faults.integer('tensorParallelSize', tensorParallelSize, 1, MAX_RANKS);
+  else if (faults.integer('ranks', asked, 1, MAX_RANKS)) {
+    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / asked));
   }
+  faults.check(
+    isJob || transport === 'threads',
+    `transport is ${shown(transport)}; it must be threads or mpi`,
+    'transport',
+  );
+  faults.check(
+    !isJob || restarts === 0,
+    `restarts is ${shown(restarts)}, and processes of an MPI job cannot be started again: leave it out, and start the job again`,
+    'restarts',
+  );
   faults.check(
     typeof device === 'string' && DEVICE_PATTERN.test(device),
     `device is ${shown(device)}; it must be ${DEVICE_WORDS}`,
@@ -120,10 +141,11 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     `async plans a step before the last one's tokens are known, and limits.queryLen ${queryLen} drafts from them: leave one out`,
     'async',
   );
-  const { pool, limits: asked } = poolOf(given.limits, given.gpuMemoryUtilization, faults);
+  const { pool, limits: own } = poolOf(given.limits, given.gpuMemoryUtilization, faults);
   faults.throwIfAny('These service options');
+  const ranks = isJob ? jobRanks({ ranks: asked, tensorParallelSize }) : (asked as number);
   const model = await modelFacts(given.model, tensorParallelSize);
-  const limits = serviceLimits(asked, model, tensorParallelSize, pool);
+  const limits = serviceLimits(own, model, tensorParallelSize, pool);
   const policy = completePolicy(given.policy);
   const { ladder = [] } = given;
   const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
@@ -150,7 +172,7 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     timeoutMs,
     async,
   };
-  return { model, ranks, maxQueue, maxUnread, restarts, setup };
+  return { model, ranks, transport, maxQueue, maxUnread, restarts, setup };
 }
 
 /** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs. */
