@@ -1,6 +1,17 @@
 import { Command, type Option } from 'commander';
 import { addCommands } from './commands.js';
-import { bytes, decimal, integer, jsonOf, ranks, seed64, sizeList, stepTime, tokenIds } from './option-values.js';
+import {
+  blocks,
+  bytes,
+  decimal,
+  integer,
+  jsonOf,
+  ranks,
+  seed64,
+  sizeList,
+  stepTime,
+  tokenIds,
+} from './option-values.js';
 
 /** A JSON Schema, as far as this one goes. */
 export type Schema = Readonly<Record<string, unknown>>;
@@ -14,6 +25,7 @@ const SIZES: Schema = { anyOf: [{ type: 'array', items: { type: 'integer' }, min
 const TYPES: ReadonlyMap<unknown, Schema> = new Map<unknown, Schema>([
   [integer, { type: 'integer' }],
   [ranks, { type: 'integer', minimum: 1 }],
+  [blocks, { anyOf: [{ type: 'integer' }, { const: 'auto' }] }],
   [decimal, { type: 'number' }],
   [seed64, { type: ['integer', 'string'] }],
   [bytes, { type: ['integer', 'string'] }],

@@ -112,7 +112,7 @@ export function ladderGiven(
 }
 
 /** The flags with the limits of the profile where no flag says another. */
-export function withEngineLimits<T extends Partial<Limits>>(
+export function withEngineLimits<T extends Partial<Omit<Limits, 'numBlocks'>>>(
   flags: T,
   setting: EngineSetting | null,
   command: Command,

@@ -8,6 +8,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   captureLog: '--capture-log',
   device: '--device',
   deviceMemory: '--device-memory',
+  gpuMemoryUtilization: '--gpu-memory-utilization',
   host: '--host',
   include: '--include',
   'its kind: trace, step-log or engine-log': '--trace, --steps or --log',

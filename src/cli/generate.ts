@@ -3,9 +3,9 @@ import { LockstepError } from '../errors.js';
 import { createService, type GeneratedToken, type GenerateOptions, type ServiceOptions } from '../service/index.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { plannedService } from './model-options.js';
-import type { PlannerFlags } from './planner-options.js';
+import type { PlannerFlags, PoolFlags } from './planner-options.js';
 
-interface GenerateFlags extends PlannerFlags {
+interface GenerateFlags extends PlannerFlags, PoolFlags {
   readonly ranks: number;
   readonly tensorParallelSize: number;
   readonly device: NonNullable<ServiceOptions['device']>;
@@ -48,7 +48,8 @@ export async function generate(
     // A stop string ends within a token: the text then is what was given.
     const isCut = finishReason === 'stop' && !ended;
     const text = isCut ? `${prompt ?? ''}${outputText}` : service.tokenizer?.decode([...promptIds, ...outputIds]);
-    const document = { schemaVersion: SCHEMA_VERSION, promptIds, outputIds, text, outputText, finishReason };
+    const blocks = flags.numBlocks === 'auto' ? { numBlocks: service.numBlocks } : {};
+    const document = { schemaVersion: SCHEMA_VERSION, promptIds, outputIds, text, outputText, finishReason, ...blocks };
     process.stdout.write(`${JSON.stringify(document)}\n`);
   });
 }

@@ -28,6 +28,13 @@ export function decimal(text: string): number {
   throw new InvalidArgumentError(`It must be a number${share}.`);
 }
 
+/** A number of KV blocks, or `auto`. */
+export function blocks(text: string): number | 'auto' {
+  if (text === 'auto') return text;
+  if (/^-?\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It must be an integer, or auto.');
+}
+
 /** A number of ranks. */
 export function ranks(text: string): number {
   const value = integer(text);

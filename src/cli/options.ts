@@ -10,7 +10,7 @@ import {
   TIME_UNIT_NAMES,
   WORKLOAD_DEFAULTS,
 } from '../names.js';
-import { columns, decimal, integer, stepTime } from './option-values.js';
+import { blocks, columns, decimal, integer, stepTime } from './option-values.js';
 
 /** Requests of a generated workload when nothing else is said. */
 export const GENERATED_REQUESTS = 200;
@@ -49,7 +49,13 @@ export function addLimitOptions(command: Command): Command {
     .addOption(limit('--max-num-batched-tokens <n>', 'most tokens of a rank in one step', 'maxNumBatchedTokens'))
     .addOption(limit('--max-model-len <n>', 'longest request, prompt and output, in tokens', 'maxModelLen'))
     .addOption(limit('--block-size <n>', 'tokens of one KV block', 'blockSize'))
-    .addOption(limit('--num-blocks <n>', 'KV blocks of a rank, the null block included', 'numBlocks'))
+    .addOption(
+      limit(
+        '--num-blocks <n>',
+        'KV blocks of a rank, the null block included; auto, where a model is computed: what fits into the memory that is left',
+        'numBlocks',
+      ).argParser(blocks),
+    )
     .addOption(
       new Option(
         '--query-len <n>',
@@ -76,6 +82,16 @@ export function addPolicyOptions(command: Command): Command {
       '--policy <name|file>',
       `the policy: ${POLICY_NAMES.join(', ')}, or a JSON file; flags override what it says (default: ${POLICY_DEFAULTS.name})`,
     );
+}
+
+/** The share of memory that `--num-blocks auto` fills. Commands that compute a model on ranks have it. */
+export function addPoolOption(command: Command): Command {
+  return command.addOption(
+    new Option(
+      '--gpu-memory-utilization <share>',
+      "with --num-blocks auto: share of each card's memory that may be in use, above 0, 1 at most (default: 0.9)",
+    ).argParser(decimal),
+  );
 }
 
 /** A limit, which has its default where the flag is not given. */

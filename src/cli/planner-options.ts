@@ -3,6 +3,7 @@ import type { EngineProfile, LadderPlan } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, queryLens } from '../keys/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import type { RunOptions } from '../run/index.js';
 
 /** What the options of `addLimitOptions` hold. */
 export interface LimitFlags {
@@ -10,7 +11,7 @@ export interface LimitFlags {
   readonly maxNumBatchedTokens: number;
   readonly maxModelLen: number;
   readonly blockSize: number;
-  readonly numBlocks: number;
+  readonly numBlocks: number | 'auto';
   readonly queryLen?: number;
 }
 
@@ -31,12 +32,24 @@ export interface PlannerFlags extends LimitFlags, PolicyFlags {
   readonly engineConfig?: string;
 }
 
+/** What the option of `addPoolOption` holds. */
+export interface PoolFlags {
+  readonly gpuMemoryUtilization?: number;
+}
+
 /**
  * The limits the flags say. Decodes have as many tokens as the graphs of `plan`, if there is one, have places for. Errors:
- * ERR_CONFIG_INVALID where the flags say another number.
+ * ERR_CONFIG_INVALID where the flags say another number, or ask for blocks of a cache that is not there.
  */
 export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits> {
   const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = flags;
+  if (numBlocks === 'auto') {
+    throw new LockstepError(
+      'ERR_CONFIG_INVALID',
+      '--num-blocks auto is for serve, generate and run --model, which have a cache to fill memory with; give a number',
+      { options: ['--num-blocks'] },
+    );
+  }
   const captured = plan === undefined ? undefined : queryLens(plan).at(-1);
   if (queryLen !== undefined && captured !== undefined && queryLen !== captured) {
     throw new LockstepError(
@@ -48,6 +61,13 @@ export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits>
   const tokens = queryLen ?? captured;
   const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks };
   return tokens === undefined ? limits : { ...limits, queryLen: tokens };
+}
+
+/** `limitsOf` for a model on ranks, whose blocks may be `auto`. */
+export function pooledLimitsOf(flags: LimitFlags, plan?: CapturePlan): NonNullable<RunOptions['limits']> {
+  const { numBlocks } = flags;
+  if (numBlocks !== 'auto') return limitsOf(flags, plan);
+  return { ...limitsOf({ ...flags, numBlocks: 2 }, plan), numBlocks };
 }
 
 /**

@@ -2,11 +2,11 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_TIMEOUT_MS, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { decimal, device, integer, seed64, tokenIds } from './option-values.js';
-import { addHtmlOptions, addPlannerOptions, addWorkloadOptions } from './options.js';
+import { addHtmlOptions, addPlannerOptions, addPoolOption, addWorkloadOptions } from './options.js';
 
 /** `lockstep run`: a workload, planned, agreed, built and executed on ranks, and verified. */
 export function defineRun(command: Command): void {
-  addPlannerOptions(addWorkloadOptions(command))
+  addPoolOption(addPlannerOptions(addWorkloadOptions(command)))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
         .argParser(integer)
@@ -17,13 +17,7 @@ export function defineRun(command: Command): void {
         .argParser(device)
         .default('auto'),
     )
-    .addOption(
-      new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
-        'solo',
-        'threads',
-        'mpi',
-      ]),
-    )
+    .addOption(transportOption())
     .option('--rank-out <dir>', 'with mpi: each process writes what it did, or why it failed, as rank-N.json')
     .addOption(
       new Option('--verify <how>', 'read back every scheduled request after each step, or a seeded eighth')
@@ -56,19 +50,28 @@ export function defineRun(command: Command): void {
   addHtmlOptions(command);
 }
 
+function transportOption(): Option {
+  return new Option('--transport <name>', 'how votes cross ranks (default: solo for one rank, else threads)').choices([
+    'solo',
+    'threads',
+    'mpi',
+  ]);
+}
+
 /** `lockstep serve MODEL`: a live service over ranks, and its HTTP server. */
 export function defineServe(command: Command): void {
   command.argument(
     '<model>',
     "a model's folder, random:dense or random:moe, or a module that makes a forward (.js, .mjs)",
   );
-  addPlannerOptions(command)
+  addPoolOption(addPlannerOptions(command))
     .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')
         .argParser(integer)
         .default(1),
     )
+    .addOption(transportOption())
     .option('--host <address>', 'where to listen; 0.0.0.0 for every network', '127.0.0.1')
     .addOption(new Option('--port <n>', 'where to listen; 0 for a port that is free').argParser(integer).default(8000))
     .addOption(
@@ -100,7 +103,7 @@ export function defineGenerate(command: Command): void {
   command
     .argument('<model>', "a model's folder, or random:dense or random:moe, which take --prompt-ids")
     .argument('[prompt]', 'the text to go on with');
-  addPlannerOptions(command)
+  addPoolOption(addPlannerOptions(command))
     .addOption(
       new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(integer),
     )

@@ -24,13 +24,13 @@ import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { modelLimitsSaid, OF_MODEL } from './model-options.js';
 import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
-import type { PlannerFlags } from './planner-options.js';
+import type { PlannerFlags, PoolFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { type ShowFlags, show } from './show.js';
 import { STDIN } from './stdin.js';
-import { reasonRows, reportLine } from './step-report.js';
+import { count, reasonRows, reportLine } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -41,7 +41,7 @@ import {
   workloadOptionsOf,
 } from './workload-options.js';
 
-interface RunFlags extends PlannerFlags, WorkloadFlags, HtmlFlags, ShowFlags {
+interface RunFlags extends PlannerFlags, PoolFlags, WorkloadFlags, HtmlFlags, ShowFlags {
   readonly tensorParallelSize: number;
   readonly device: NonNullable<RunOptions['device']>;
   readonly transport?: NonNullable<RunOptions['transport']>;
@@ -121,6 +121,7 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
   const text = runReport(summary, [
     workloadLine(flags),
     ...(flags.trace === undefined ? [] : traceLines(facts)),
+    ...(flags.numBlocks === 'auto' ? [poolLine(summary)] : []),
     ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
     ...assumedLines(command, assumed),
   ]);
@@ -132,6 +133,14 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
   await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
   checkServed(summary, requests, limits);
   settle(summary, ran);
+}
+
+/** What `--num-blocks auto` came to. */
+function poolLine({ numBlocks }: RunSummary): string {
+  return reportLine(
+    'KV pool',
+    `${count(numBlocks)} blocks a rank, of the memory that is left once graphs are captured`,
+  );
 }
 
 /** The exit code that a summary asks for. */
@@ -236,7 +245,8 @@ function noStdin(): LockstepError {
 
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, command: Command): Promise<RunOptions> {
   const setting = await engineSetting({ ...flags, tensorParallelSize: undefined }, command, interrupts.signal);
-  const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan);
+  const pooled = flags.model !== undefined;
+  const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan, { pooled });
   return {
     ...workload,
     ...(flags.model === undefined ? {} : { limits: modelLimitsSaid(workload.limits ?? {}, command) }),
@@ -256,5 +266,6 @@ async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, comma
     ...(flags.model === undefined ? {} : { model: flags.model }),
     ...(flags.async === undefined ? {} : { async: flags.async }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
+    ...(flags.gpuMemoryUtilization === undefined ? {} : { gpuMemoryUtilization: flags.gpuMemoryUtilization }),
   };
 }

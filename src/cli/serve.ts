@@ -5,16 +5,18 @@ import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
+import { startMpi } from '../ranks/index.js';
 import { checkAddress, completeServerOptions, type Server, startServer } from '../server/index.js';
-import { type CustomModel, createService, type Service, type ServiceOptions } from '../service/index.js';
-import { EXIT } from './exit.js';
+import { type CustomModel, createService, type Service, type ServiceOptions, serveMpiRank } from '../service/index.js';
+import { EXIT, speakAsRank } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { plannedService } from './model-options.js';
-import type { PlannerFlags } from './planner-options.js';
+import type { PlannerFlags, PoolFlags } from './planner-options.js';
 
-interface ServeFlags extends PlannerFlags {
+interface ServeFlags extends PlannerFlags, PoolFlags {
   readonly ranks: number;
   readonly tensorParallelSize: number;
+  readonly transport?: 'solo' | 'threads' | 'mpi';
   readonly host: string;
   readonly port: number;
   readonly apiKey?: string;
@@ -34,12 +36,20 @@ interface ModelModule {
   readonly tokenizer?: TextTokenizer;
 }
 
+/** Longest time that clients are given to read why a service has failed. */
+const FLUSH_MS = 500;
+
 /** Version of the line that says where the server listens. */
 const SCHEMA_VERSION = 1;
 
 /** Serves a model until a signal ends it, or the service fails. */
 export async function serve(name: string, flags: ServeFlags, command: Command): Promise<void> {
   await unlessInterrupted(async () => {
+    if (flags.transport === 'mpi') {
+      const { rank } = startMpi();
+      speakAsRank(rank);
+      if (rank > 0) return await serveBeside(name, flags, command);
+    }
     const { host, port, apiKey } = flags;
     const where = { host, port, ...(apiKey === undefined ? {} : { apiKey }) };
     // Checked before ranks are started for it.
@@ -50,10 +60,30 @@ export async function serve(name: string, flags: ServeFlags, command: Command): 
     await using server = await startServer({ service, ...where });
     announce(server, flags);
     const { signal } = interrupts;
-    const error = await Promise.race([failed, signal.aborted ? null : once(signal, 'abort').then(() => null)]);
-    if (error !== null) throw error;
-    await end(server, flags.grace);
+    let error = await Promise.race([failed, signal.aborted ? null : once(signal, 'abort').then(() => null)]);
+    if (error === null) {
+      await end(server, flags.grace);
+      if (service.state === 'failed') error = await failed;
+    }
+    if (error === null) return interrupts.served();
+    // Clients read why, as far as they read at all.
+    await Promise.race([server.drain(), setTimeout(FLUSH_MS, null, { ref: false })]);
+    if (flags.transport !== 'mpi') throw error;
+    const said = `${error.message} Processes of an MPI job cannot be started again: start the job again.`;
+    throw new LockstepError(error.code, said, error.details, { cause: error });
   });
+}
+
+/** Serves as one of the processes of an MPI job that do not listen, until the one that does ends. It prints nothing on standard output. */
+async function serveBeside(name: string, flags: ServeFlags, command: Command): Promise<void> {
+  // The first process is sent the signal too, or alone, and says when what was accepted is served.
+  interrupts.signal.addEventListener('abort', () => {
+    process.stderr.write(
+      'lockstep: a signal came; this process serves on until rank 0 ends, and ends at once at the next signal\n',
+    );
+  });
+  await serveMpiRank(await serviceOptions(name, flags, command));
+  interrupts.served();
 }
 
 /** Serves what was accepted and ends with 0; what is not done in time is given up, as the signal says. */
@@ -67,7 +97,6 @@ async function end(server: Server, grace: number): Promise<void> {
     process.stderr.write(`lockstep: not all was served in ${grace} s\n`);
     process.exit(interrupts.exitCode ?? EXIT.sigterm);
   }
-  interrupts.served();
 }
 
 /** Resolves with the error that ended the service for good. States are reported on the way. */
@@ -84,28 +113,47 @@ function failureOf(service: Service): Promise<LockstepError> {
 
 function announce({ url, service }: Server, flags: ServeFlags): void {
   const { model } = service;
-  const { ranks } = flags;
+  const { ranks } = service.options;
+  const isAuto = flags.numBlocks === 'auto';
+  const blocks = isAuto ? { numBlocks: service.numBlocks } : {};
+  const pool = isAuto ? `, ${service.numBlocks} KV blocks each` : '';
   const line =
     flags.json === true
-      ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, listening: url, model, ranks })
-      : `Serving ${model} on ${url} (${ranks} ${ranks === 1 ? 'rank' : 'ranks'}); GET /health, /metrics, /v1/models`;
+      ? JSON.stringify({ schemaVersion: SCHEMA_VERSION, listening: url, model, ranks, ...blocks })
+      : `Serving ${model} on ${url} (${ranks} ${ranks === 1 ? 'rank' : 'ranks'}${pool}); GET /health, /metrics, /v1/models`;
   process.stdout.write(`${line}\n`);
 }
 
 async function serviceOptions(name: string, flags: ServeFlags, command: Command): Promise<ServiceOptions> {
-  const { ranks, tensorParallelSize, device, deviceMemory, maxQueue, restarts } = flags;
+  const { tensorParallelSize, transport, device, deviceMemory, maxQueue } = flags;
+  const said = <T>(option: string, value: T): T | undefined =>
+    command.getOptionValueSource(option) === 'default' ? undefined : value;
+  // The job says how many ranks there are, and that none is started again.
+  const isJob = transport === 'mpi';
+  const ranks = isJob ? said('ranks', flags.ranks) : flags.ranks;
+  const restarts = isJob ? said('restarts', flags.restarts) : flags.restarts;
+  if (transport === 'solo' && flags.ranks * tensorParallelSize > 1) throw notSolo(flags);
   return {
     ...(await plannedService(flags, command)),
     ...(await modelOf(name)),
-    ranks,
+    ...(ranks === undefined ? {} : { ranks }),
+    ...(isJob ? { transport } : {}),
     tensorParallelSize,
     device,
     ...(deviceMemory === undefined ? {} : { deviceMemory }),
     maxQueue,
-    restarts,
+    ...(restarts === undefined ? {} : { restarts }),
     timeoutMs: flags.timeout,
     async: flags.async === true,
   };
+}
+
+function notSolo({ ranks, tensorParallelSize }: ServeFlags): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `--transport is solo, which is for one process, and there are ${ranks * tensorParallelSize}: give threads`,
+    { options: ['--transport'] },
+  );
 }
 
 /** A module's exports say what its model is; anything else is the name of a model. */

@@ -15,7 +15,7 @@ import {
   type TraceSource,
 } from '../workload/index.js';
 import { GENERATED_REQUESTS } from './options.js';
-import { limitsOf, type PlannerFlags } from './planner-options.js';
+import { limitsOf, type PlannerFlags, pooledLimitsOf } from './planner-options.js';
 import { inputName, inputOf } from './stdin.js';
 import { count, reportLine } from './step-report.js';
 
@@ -35,13 +35,17 @@ export interface WorkloadFlags {
 
 /**
  * What these flags and those of the planner say about the steps of a workload, policy and graphs apart; `plan` is that of
- * `--plan`. Errors: ERR_CONFIG_INVALID.
+ * `--plan`. `pooled`: blocks may be `auto`. Errors: ERR_CONFIG_INVALID.
  */
-export function workloadOptionsOf(flags: WorkloadFlags & PlannerFlags, plan?: CapturePlan): RunOptions {
+export function workloadOptionsOf(
+  flags: WorkloadFlags & PlannerFlags,
+  plan?: CapturePlan,
+  { pooled = false }: { readonly pooled?: boolean } = {},
+): RunOptions {
   const { ranks, twins, acceptRate, seed, speed, stepTime } = flags;
   const own = {
     ...(ranks === undefined ? {} : { ranks }),
-    limits: limitsOf(flags, plan),
+    limits: pooled ? pooledLimitsOf(flags, plan) : limitsOf(flags, plan),
     acceptRate,
     seed,
     speed,

@@ -31,8 +31,8 @@ export interface AheadSamplerParts {
 interface ReadSet {
   /** i32[2 * maxRows]: tokens, then accepted drafts. */
   readonly words: DeviceBuffer;
-  /** f32[rows, vocabSize]; made when logits are first asked for. */
-  logits: DeviceBuffer | null;
+  /** f32[maxRows, vocabSize], of steps whose logits are asked for. */
+  readonly logits: DeviceBuffer;
   readonly done: DeviceEvent;
 }
 
@@ -57,7 +57,7 @@ export class AheadSampler implements AheadSampling, Disposable {
   #drawn = 0;
 
   constructor(parts: AheadSamplerParts) {
-    const { executor, maxDrafts, maxRows } = parts;
+    const { executor, maxDrafts, maxRows, vocabSize } = parts;
     const { device, metadata, tableWidth } = executor;
     this.#parts = parts;
     const keep = <T extends Disposable>(part: T): T => {
@@ -68,7 +68,12 @@ export class AheadSampler implements AheadSampling, Disposable {
     const tensorRows = metadata.blockTable.bytes / 4 / tableWidth;
     try {
       this.#reads = keep(device.createStream());
-      const set = (): ReadSet => ({ words: allocate(2 * maxRows), logits: null, done: keep(device.createEvent()) });
+      // A step that allocated could fail on a rank whose card is full, and end the group.
+      const set = (): ReadSet => ({
+        words: allocate(2 * maxRows),
+        logits: allocate(maxRows * vocabSize),
+        done: keep(device.createEvent()),
+      });
       this.#sets = [set(), set()];
       this.#accepted = allocate(maxRows);
       this.#outputs = allocate(maxRows * (1 + maxDrafts));
@@ -125,10 +130,9 @@ export class AheadSampler implements AheadSampling, Disposable {
     const { executor, kernels, sampler, maxDrafts, vocabSize } = this.#parts;
     const { stream } = executor;
     const set = this.#sets[this.#drawn++ % 2];
-    const kept = logits ? this.#logitsOf(set) : null;
     sampler.enqueue(local, rows, (made, first, count) => {
-      if (kept === null) return;
-      stream.copy(made, { buffer: kept, offset: first * vocabSize * 4 }, count * vocabSize * 4);
+      if (!logits) return;
+      stream.copy(made, { buffer: set.logits, offset: first * vocabSize * 4 }, count * vocabSize * 4);
     });
     const count = windows.length;
     if (count > 0) {
@@ -177,15 +181,6 @@ export class AheadSampler implements AheadSampling, Disposable {
     stream.upload(this.#next, 0, next.subarray(0, rows));
     stream.upload(this.#first, 0, first.subarray(0, windows.length));
   }
-
-  #logitsOf(set: ReadSet): DeviceBuffer {
-    const { executor, maxRows, vocabSize } = this.#parts;
-    if (set.logits === null) {
-      set.logits = executor.device.allocate(maxRows * vocabSize * 4);
-      this.#made.unshift(set.logits);
-    }
-    return set.logits;
-  }
 }
 
 /** Size, rank and interleaving of context-parallel ranks, which a decoder has not. */
@@ -216,7 +211,7 @@ class DrawnSet implements DrawnStep {
     if (this.#words.length > 0) {
       this.#reads.wait(this.#set.done);
       this.#reads.downloadSync(this.#set.words, 0, this.#words, options);
-      if (this.#logits !== null) this.#reads.downloadSync(this.#set.logits as DeviceBuffer, 0, this.#logits, options);
+      if (this.#logits !== null) this.#reads.downloadSync(this.#set.logits, 0, this.#logits, options);
     }
     return this.#step();
   }
@@ -226,7 +221,7 @@ class DrawnSet implements DrawnStep {
       this.#reads.wait(this.#set.done);
       await this.#reads.download(this.#set.words, 0, this.#words, options);
       if (this.#logits !== null) {
-        await this.#reads.download(this.#set.logits as DeviceBuffer, 0, this.#logits, options);
+        await this.#reads.download(this.#set.logits, 0, this.#logits, options);
       }
     }
     return this.#step();

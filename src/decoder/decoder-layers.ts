@@ -39,6 +39,7 @@ export interface LayerParts {
 interface LayerCache {
   readonly buffer: DeviceBuffer;
   readonly group: number;
+  readonly bytesOfBlock: number;
   readonly blockSize: number;
   readonly window: number;
 }
@@ -49,6 +50,8 @@ export class DecoderLayers implements Disposable {
   readonly widths: { readonly hidden: number; readonly qkv: number; readonly attended: number };
   /** Layers of the model. */
   readonly count: number;
+  /** Bytes that a block takes in the caches of all layers; of several KV cache groups, one block of each layer's. */
+  readonly blockBytes: number;
   readonly #executor: Executor;
   readonly #config: ModelConfig;
   readonly #kernels: DecoderKernels;
@@ -83,6 +86,7 @@ export class DecoderLayers implements Disposable {
     this.#join = new ColumnJoin(executor, kernels, shard);
     this.#experts = config.experts === 0 ? null : new ExpertLayer(executor, config, kernels, shard);
     this.#caches = this.#allocateCaches(limits, options.layerGroups);
+    this.blockBytes = this.#caches.reduce((sum, { bytesOfBlock }) => sum + bytesOfBlock, 0);
   }
 
   /** Hidden states of the part's ids. */
@@ -229,8 +233,9 @@ export class DecoderLayers implements Disposable {
         const of = limits.kvGroups?.[group];
         const { blockSize, numBlocks = limits.numBlocks } = of ?? limits;
         const kernelBlockSize = of === undefined ? limits.kernelBlockSize : (of.kernelBlockSize ?? blockSize);
-        const buffer = device.allocate(numBlocks * blockSize * 2 * this.#kvHeads * headDim * 4);
-        caches.push({ buffer, group, blockSize: kernelBlockSize, window: layerWindows[layer] });
+        const bytesOfBlock = blockSize * 2 * this.#kvHeads * headDim * 4;
+        const buffer = device.allocate(numBlocks * bytesOfBlock);
+        caches.push({ buffer, group, bytesOfBlock, blockSize: kernelBlockSize, window: layerWindows[layer] });
       }
     } catch (error) {
       for (const { buffer } of caches) buffer.dispose();

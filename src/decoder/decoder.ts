@@ -26,6 +26,7 @@ export class Decoder implements SamplingForward {
   readonly piecewise: PiecewiseForward;
   readonly supply?: (local: ForwardBatch) => void;
   readonly fill?: NonNullable<Forward['fill']>;
+  readonly blockBytes: number;
   /** Where `ahead` is asked for. */
   readonly ahead?: AheadSampling;
   readonly #executor: Executor;
@@ -71,6 +72,7 @@ export class Decoder implements SamplingForward {
       const weights = keep(new DecoderWeights(device, stream, checkpoint, shard, limits.maxModelLen));
       const kernels = decoderKernels(executor.kernels);
       this.#layers = keep(new DecoderLayers({ executor, config, kernels, weights, shard, limits, options }));
+      this.blockBytes = this.#layers.blockBytes;
       const views = [metadata.whole, ...metadata.parts];
       const widths = this.#layers.widths;
       this.#states = views.map(() => ({
@@ -92,7 +94,7 @@ export class Decoder implements SamplingForward {
         this.ahead = ahead;
         this.fill = (...given) => ahead.fill(...given);
       }
-      // Reserves what the largest step takes, so that no step allocates, but for the copy of logits that a request first asks for of steps planned ahead.
+      // Reserves what the largest step takes, so that no step allocates.
       pool.take(this.#layers.scratchBytes(maxTokens, views.length));
     } catch (error) {
       this[Symbol.dispose]();

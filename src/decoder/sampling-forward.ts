@@ -77,6 +77,8 @@ export interface AheadSampling {
 
 /** What computes tokens on one rank: a forward whose last hidden states are sampled. */
 export interface SamplingForward extends Forward, Disposable {
+  /** Bytes of its KV cache that one block of the pool takes. Asked for with `numBlocks: 'auto'`. Default: it does not say. */
+  readonly blockBytes?: number;
   /**
    * Enqueues sampling after a launched step and waits for its ids: i32[rows.length], one for each row of logits, in the order of
    * `local.tensors.logitsIndices`. A decode has a row for each of its tokens, the last chunk of a prefill has one. What is returned

@@ -6,6 +6,7 @@ import { bufferOf, type DeviceBuffer } from './buffer.js';
 import { communicatorOf, type LocalCommunicator } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
 import { loadSource, type ModuleSource } from './load-module.js';
+import { machineName } from './machine-name.js';
 import { type DeviceModule, moduleOf } from './module.js';
 import { type NcclCommunicator, ncclCommunicatorOf } from './nccl-communicator.js';
 import { type DevicePool, poolOf } from './pool.js';
@@ -18,6 +19,13 @@ export type { NativeGivenUp as GivenUp, NativeMemoryUse as MemoryUse } from '../
 export type DeviceKind = 'host' | 'cuda' | 'hip';
 /** A kind of device, or one card of a kind, counted from 0 as its driver does: `cuda:1`. */
 export type DeviceName = DeviceKind | `cuda:${number}` | `hip:${number}`;
+
+/** The memory of a device as a whole. */
+export interface DeviceCapacity {
+  readonly freeBytes: number | null;
+  /** Null of the host. */
+  readonly totalBytes: number | null;
+}
 
 /** Makes the device of a handle of the addon; `choice` says why it is this one. */
 export let deviceOf: (native: NativeDevice, kind: DeviceKind, choice: string) => Device;
@@ -128,6 +136,22 @@ export class Device implements Disposable {
     if (memory.resizable === true) throw inputInvalid('view', 'resizable', 'a view of memory of fixed size');
     guarded(() => this.#native.bindArena(view));
     if (memory instanceof ArrayBuffer) markAsUntransferable(memory);
+  }
+
+  /**
+   * Bytes of memory that nothing holds, whoever may take them, and of a card all that it has; null where the device does not say. Of the
+   * host: what the machine can give without swapping (`MemAvailable`), and no more than this process's cgroup leaves.
+   */
+  capacity(): DeviceCapacity {
+    const { freeBytes, totalBytes } = guarded(() => this.#native.facts());
+    const known = (bytes: number): number | null => (Number.isSafeInteger(bytes) ? bytes : null);
+    // A process of a container may not use all that its machine has.
+    return { freeBytes: known(freeBytes), totalBytes: this.kind === 'host' ? null : known(totalBytes) };
+  }
+
+  /** Names the memory of this device: equal on ranks that share it, and on no others of a job. */
+  get placement(): string {
+    return `${machineName()} ${this.kind} ${this.pciBusId}`;
   }
 
   /**

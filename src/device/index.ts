@@ -1,6 +1,13 @@
 export { DeviceBuffer } from './buffer.js';
 export { type Exchange, LocalCommunicator } from './communicator.js';
-export { Device, type DeviceKind, type DeviceName, type GivenUp, type MemoryUse } from './device.js';
+export {
+  Device,
+  type DeviceCapacity,
+  type DeviceKind,
+  type DeviceName,
+  type GivenUp,
+  type MemoryUse,
+} from './device.js';
 export { DeviceEvent } from './event.js';
 export { DeviceGraph } from './graph.js';
 export type { ModuleSource } from './load-module.js';

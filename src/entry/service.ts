@@ -13,5 +13,6 @@ export {
   type ServiceOptions,
   type ServiceState,
   type ServiceStats,
+  serveMpiRank,
   type TokenStream,
 } from '../service/index.js';

@@ -20,7 +20,9 @@ export {
   type OnAsymmetric,
 } from './guard/guard-row.js';
 export { type GuardOutcome, type LackingRank, resolveGuard } from './guard/resolve-guard.js';
+export { jobRanks } from './mpi/job-ranks.js';
 export { type MpiAttempt, type MpiProbe, probeMpi } from './mpi/library.js';
+export { MpiMail } from './mpi/mail.js';
 export type { MpiCollective } from './mpi/message-group.js';
 export { joinMpi, type MpiOptions } from './mpi/mpi.js';
 export { allGatherRounds, startMpi } from './mpi/world.js';

@@ -4,6 +4,7 @@ import { Decoder } from '../decoder/index.js';
 import type { Executor, Forward } from '../execution/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import type { Collective } from '../ranks/index.js';
+import { measureBlocksSync } from '../runtime/index.js';
 import type { Chunk, RequestTable } from '../workload/index.js';
 import { TokenKvCache } from './kv-cache.js';
 import { KvLedger } from './kv-ledger.js';
@@ -35,6 +36,24 @@ export function tokenJob(table: RequestTable, { limits, verify, scheduler, timeo
       return { forward: cache, work: new KvVerifier(cache, ledger, { mode: verify, seed: scheduler.seed, timeoutMs }) };
     },
   };
+}
+
+/** Options with the blocks that every rank has room for, where they are to be measured. Every rank calls it. */
+export function agreedOptions(
+  options: CompleteRunOptions,
+  modules: PlannerModules,
+  host: { readonly collective: Collective; interrupted(): boolean },
+): CompleteRunOptions {
+  const { pool, model, limits, scheduler, tensorParallelSize, async: ahead } = options;
+  if (pool === null || model === null) return options;
+  const checkpoint = openModel(model);
+  const numBlocks = measureBlocksSync({
+    ...{ ...options, modules, pool },
+    collective: host.collective,
+    interrupted: () => host.interrupted(),
+    forward: (executor, few) => new Decoder(executor, checkpoint, few, { tensorParallelSize, ahead }),
+  });
+  return { ...options, limits: { ...limits, numBlocks }, scheduler: { ...scheduler, numBlocks } };
 }
 
 /** A run of a model, whose tokens are held against those of one rank, eager. Makes them first: every rank calls it. */

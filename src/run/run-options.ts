@@ -9,6 +9,7 @@ import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { completePolicy, LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { MAX_RANKS, type Transport } from '../ranks/index.js';
+import { type KvPool, leastBlocks, poolOf } from '../runtime/index.js';
 import { type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
 
@@ -21,7 +22,13 @@ export interface RunOptions {
    * and device context. Default 1.
    */
   readonly tensorParallelSize?: number;
-  readonly limits?: Partial<Limits>;
+  /** Of a model, `numBlocks: 'auto'` fills what the devices have left once graphs are captured. */
+  readonly limits?: Partial<Omit<Limits, 'numBlocks'>> & { readonly numBlocks?: number | 'auto' };
+  /**
+   * With `numBlocks: 'auto'`: the share of each card's memory that may be in use once the KV cache is there; of the host, of what it has
+   * left. Above 0, 1 at most. Default 0.9.
+   */
+  readonly gpuMemoryUtilization?: number;
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
@@ -80,6 +87,7 @@ type Derived =
   | 'twins'
   | 'transport'
   | 'deviceMemory'
+  | 'gpuMemoryUtilization'
   | 'stepLog'
   | 'captureLog'
   | 'record'
@@ -105,6 +113,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     verify: 'full',
     timeoutMs: DEFAULT_TIMEOUT_MS,
     deviceMemory: undefined,
+    gpuMemoryUtilization: undefined,
     checkShapes: false,
     stepLog: undefined,
     captureLog: undefined,
@@ -117,7 +126,9 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
 export interface CompleteRunOptions {
   readonly ranks: number;
   readonly tensorParallelSize: number;
+  /** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs; the scheduler's as well. */
   readonly limits: Limits;
+  readonly pool: KvPool | null;
   readonly policy: Policy;
   readonly plan: CapturePlan;
   /** The engine in whose rounding the graphs of a ladder were made; null: Lockstep's own, or a plan. */
@@ -155,17 +166,21 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
     }
   };
   const config = options.model === undefined ? null : collect(() => openModel(options.model as string).config);
-  const asked = { ...engineLimits(options.engine), ...(given.limits ?? {}) };
-  const limits = collect(() => completeLimits(config ? modelLimits(config, asked) : asked));
+  const pooled = collect(() => pooledLimits(given));
+  const asked = { ...engineLimits(options.engine), ...(pooled?.limits ?? {}) };
+  const limits = collect(() => {
+    const complete = completeLimits(config ? modelLimits(config, asked) : asked);
+    return pooled?.pool ? { ...complete, numBlocks: leastBlocks(complete) } : complete;
+  });
   const policy = collect(() => completePolicy(given.policy ?? enginePolicy(options.engine) ?? options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const planned = limits && policy && collect(() => planOf(options, given, limits, policy));
   if (limits) collect(() => checkOneGroup(limits));
   if (config && limits && own) collect(() => checkModelLimits(config, limits, own.tensorParallelSize));
-  if (limits && own)
+  if (limits && own && !pooled?.pool)
     collect(() => checkCache(limits, own.deviceMemory, config ? cacheSlotBytes(config) / own.tensorParallelSize : 4));
-  if (faults.length > 0 || !limits || !policy || !own || !scheduler || !planned) {
+  if (faults.length > 0 || !pooled || !limits || !policy || !own || !scheduler || !planned) {
     const lines = faults.map((fault) => `  - ${fault}`).join('\n');
     throw new LockstepError('ERR_CONFIG_INVALID', `These options cannot work:\n${lines}`, {
       faults,
@@ -175,7 +190,20 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   // Limits too large for a planner are reported here, once, and not by whichever rank notices first.
   const processes = own.ranks * own.tensorParallelSize;
   layoutRegions({ limits, plan: planned.plan, policy, rank: 0, ranks: processes, replicaSize: own.tensorParallelSize });
-  return { ...own, limits, policy, ...planned, scheduler };
+  return { ...own, limits, pool: pooled.pool, policy, ...planned, scheduler };
+}
+
+/** The pool that `numBlocks: 'auto'` asks for, and the other limits. Errors: ERR_CONFIG_INVALID. */
+function pooledLimits({ limits, gpuMemoryUtilization, model }: RunOptions): ReturnType<typeof poolOf> {
+  const faults = new Faults();
+  const pooled = poolOf(limits, gpuMemoryUtilization, faults);
+  faults.check(
+    pooled.pool === null || model !== undefined,
+    "numBlocks is auto, which is for a model's cache, and there is none: give model, or numBlocks a number",
+    'numBlocks',
+  );
+  faults.throwIfAny('These options');
+  return pooled;
 }
 
 type GivenOptions = Required<Omit<RunOptions, Derived>> & Pick<RunOptions, Derived>;
@@ -259,7 +287,7 @@ function schedulerOf(
 function ownOptions(
   options: GivenOptions,
   given: RunOptions,
-): Omit<CompleteRunOptions, 'limits' | 'policy' | keyof PlannedGraphs | 'scheduler'> {
+): Omit<CompleteRunOptions, 'limits' | 'pool' | 'policy' | keyof PlannedGraphs | 'scheduler'> {
   const { ranks, tensorParallelSize, device, verify, timeoutMs, checkShapes, async } = options;
   const { deviceMemory = null, stepLog = null, captureLog = null, record = null, model = null } = options;
   const transport = options.transport ?? (ranks * tensorParallelSize === 1 ? 'solo' : 'threads');

@@ -19,7 +19,7 @@ import { createRank, type StepTimings } from '../runtime/index.js';
 import { RequestTable, type SchedulerStats, type SharedRequests } from '../workload/index.js';
 import { RequestRows } from './request-rows.js';
 import type { DecisionCounts, TokenCounts } from './run-counters.js';
-import { modelJob, tokenJob } from './run-job.js';
+import { agreedOptions, modelJob, tokenJob } from './run-job.js';
 import { RunLoop, type RunProgress } from './run-loop.js';
 import type { CompleteRunOptions } from './run-options.js';
 import type { Mismatch, RunWork } from './run-work.js';
@@ -69,6 +69,8 @@ export interface RankReport {
   readonly rejectedDrafts: number;
   /** Where the time of the steps went. */
   readonly seconds: RunSeconds;
+  /** KV blocks of each rank, the null block included. */
+  readonly numBlocks: number;
   readonly captured: number;
   readonly skipped: number;
   readonly graphBytes: number;
@@ -96,8 +98,8 @@ export interface RankHost {
 
 /** Runs a workload to its end on one rank: schedule, step, verify, until all ranks agree to leave. Blocks its thread. */
 export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
-  const { options } = data;
   const modules = await loadModules();
+  const options = agreedOptions(data.options, modules, host);
   using device = openDevice({
     device: options.device,
     ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
@@ -180,6 +182,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     acceptedDrafts: work.acceptedDrafts ?? 0,
     rejectedDrafts: work.rejectedDrafts ?? 0,
     seconds: { ...rank.timings(), kernels: loop.checking, all: (performance.now() - start) / 1000 },
+    numBlocks: options.limits.numBlocks,
     captured: capture.captured.length,
     skipped: capture.skipped.length,
     ...deviceReport(device),

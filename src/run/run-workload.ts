@@ -5,7 +5,7 @@ import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { GrowingFile, type OpenOutput } from '../output/index.js';
-import { type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
+import { jobRanks, type RankResult, type SuperviseOptions, startMpi, superviseRanks } from '../ranks/index.js';
 import { checkTable, type RequestTable, type SchedulerStats } from '../workload/index.js';
 import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } from './run-counters.js';
 import type { RunProgress } from './run-loop.js';
@@ -68,6 +68,8 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
   /** Processes whose sequence of decisions differs from the first one's. */
   readonly diverged: number;
+  /** KV blocks of each rank, the null block included: what the options say, or with `'auto'` what the ranks agreed on. */
+  readonly numBlocks: number;
   /** Keys captured on each rank, of an engine's ladder those that decodes alone run on; and keys that no rank could capture. */
   readonly graphs: number;
   /** Keys that no rank could capture. */
@@ -150,20 +152,10 @@ export async function runMpiRank(
   return { rank, report: reports[rank], summary };
 }
 
-/**
- * Options with the ranks of this MPI job: one a process, or one a replica of `tensorParallelSize` processes. Errors: ERR_CONFIG_INVALID
- * where they say another number; ERR_TRANSPORT_UNAVAILABLE.
- */
+/** Options with the ranks of this MPI job. Errors: those of `jobRanks`. */
 export function mpiRunOptions(options: RunOptions): RunOptions & { readonly ranks: number } {
-  const { size } = startMpi();
-  const { tensorParallelSize = DEFAULT_RUN_OPTIONS.tensorParallelSize } = options;
-  const { ranks = Math.max(1, Math.floor(size / tensorParallelSize)) } = options;
-  if (ranks * tensorParallelSize === size) return { ...options, ranks };
-  throw new LockstepError(
-    'ERR_CONFIG_INVALID',
-    `ranks is ${ranks} and tensorParallelSize is ${tensorParallelSize}, which takes ${ranks * tensorParallelSize} processes, and this MPI job has ${size}: leave ranks out, or start as many processes.`,
-    { ranks, tensorParallelSize, processes: size, options: ['ranks', 'tensorParallelSize'] },
-  );
+  const { ranks, tensorParallelSize = DEFAULT_RUN_OPTIONS.tensorParallelSize } = options;
+  return { ...options, ranks: jobRanks({ ranks, tensorParallelSize }) };
 }
 
 /** Runs so many processes as threads of this one and returns what each came to. `logs`: whether one of them writes the logs. */
@@ -272,6 +264,7 @@ function summarize(
       return report.firstMismatches.map((mismatch) => ({ rank, process, ...mismatch }));
     }),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
+    numBlocks: first.numBlocks,
     graphs: options.ladderEngine === null ? first.captured : Math.min(first.captured, decodeGraphs(kinds)),
     graphKinds: kinds,
     ladderNotes: options.ladderNotes,

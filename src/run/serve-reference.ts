@@ -4,7 +4,7 @@ import { openDevice } from '../device/index.js';
 import type { PlannerModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import { type Collective, createSolo } from '../ranks/index.js';
-import { createRank } from '../runtime/index.js';
+import { createRank, leastBlocks } from '../runtime/index.js';
 import { RequestTable } from '../workload/index.js';
 import { ModelLedger } from './model-ledger.js';
 import { ModelWork, type SampledToken } from './model-work.js';
@@ -52,8 +52,12 @@ function serveAlone(
   onToken: (token: SampledToken) => void,
 ): void {
   const share = RequestTable.from(requests.map((request) => table.get(request)));
-  const limits = { ...options.limits, queryLen: 1 };
-  const scheduler = { ...options.scheduler, ranks: 1, queryLen: 1 };
+  // It computes the whole model: a pool that fills the device beside a share of it may have no room.
+  const { limits: own, pool, tensorParallelSize } = options;
+  const numBlocks =
+    pool === null ? own.numBlocks : Math.max(leastBlocks(own), Math.floor(own.numBlocks / tensorParallelSize));
+  const limits = { ...own, queryLen: 1, numBlocks };
+  const scheduler = { ...options.scheduler, ranks: 1, queryLen: 1, numBlocks };
   const { timeoutMs } = options;
   const { deviceMemory } = options;
   using device = openDevice({ device: name, ...(deviceMemory === null ? {} : { memoryLimit: deviceMemory }) });

@@ -1,3 +1,5 @@
+export { type KvPool, leastBlocks, poolOf } from './kv-pool.js';
+export { measureBlocksSync, type PoolMeasure } from './measure-pool.js';
 export { createRank, Rank } from './rank.js';
 export {
   type CaptureEvent,

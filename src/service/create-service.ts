@@ -1,4 +1,7 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
+import { LockstepError } from '../errors.js';
+import { startMpi, superviseRanks } from '../ranks/index.js';
+import type { RankSetup } from './rank-setup.js';
 import { Service } from './service.js';
 import { completeServiceOptions, type ServiceOptions } from './service-options.js';
 
@@ -9,9 +12,41 @@ import { completeServiceOptions, type ServiceOptions } from './service-options.j
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const complete = await completeServiceOptions(options);
+  if (complete.transport === 'mpi' && startMpi().rank > 0) throw notFirst(startMpi().rank);
   const { directory } = complete.model;
   const tokenizer = options.tokenizer === undefined ? await tokenizerIn(directory) : options.tokenizer;
   return await Service.start(complete, tokenizer);
+}
+
+/**
+ * Serves as one of the other processes of an MPI job, whose first process makes the service with the same options. Resolves when that
+ * service is closed. Errors: those of `createService`; `ERR_RANK_LOST` where another process was lost.
+ */
+export async function serveMpiRank(options: ServiceOptions): Promise<void> {
+  const { setup, transport } = await completeServiceOptions(options);
+  const rank = transport === 'mpi' ? startMpi().rank : 0;
+  if (rank === 0) throw notOther(transport);
+  await superviseRanks({
+    ranks: 1,
+    entry: new URL('./rank-worker.js', import.meta.url),
+    workerData: () => ({ ...setup, order: null }) satisfies RankSetup,
+  });
+}
+
+function notFirst(rank: number): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `This is process ${rank} of an MPI job, and the first one makes the service; call serveMpiRank() here`,
+    { rank, options: ['transport'] },
+  );
+}
+
+function notOther(transport: string): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    `transport is ${transport}, and this is no other process of an MPI job; call createService() here`,
+    { options: ['transport'] },
+  );
 }
 
 async function tokenizerIn(directory: string | null): Promise<TextTokenizer | null> {

@@ -1,5 +1,5 @@
 export { AheadSteps } from './ahead-steps.js';
-export { createService } from './create-service.js';
+export { createService, serveMpiRank } from './create-service.js';
 export type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 export {
   type Drafter,

@@ -14,12 +14,22 @@ export function messageOrderMemory(): SharedArrayBuffer {
   return memory;
 }
 
+/** With which messages a process begins each of its steps. */
+export interface StepMessages<T> {
+  /** Messages that were taken so far. */
+  readonly taken: number;
+  /** Whether a step is to be taken for messages that have come. */
+  readonly waiting: boolean;
+  /** The messages that come into effect with a step. Steps are asked for in order. */
+  take(step: number): Promise<T[]>;
+}
+
 /**
  * Messages of one process, in order, and how many of them are in effect in each step. The processes of a replica must begin a
  * step with the same requests: the first one takes what it has and says how many that were, the others wait for as many. It says so of
  * one step at a time: the next begins only when all have voted in this one.
  */
-export class MessageOrder<T> {
+export class MessageOrder<T> implements StepMessages<T> {
   readonly #words: Int32Array;
   readonly #first: boolean;
   readonly #timeoutMs: number;
@@ -32,7 +42,6 @@ export class MessageOrder<T> {
     this.#timeoutMs = timeoutMs;
   }
 
-  /** Messages that were taken so far. */
   get taken(): number {
     return this.#taken;
   }
@@ -45,7 +54,6 @@ export class MessageOrder<T> {
     this.#inbox.push(message);
   }
 
-  /** The messages that come into effect with a step. Steps are asked for in order. */
   async take(step: number): Promise<T[]> {
     if (!this.#first) return await this.#follow(step);
     const messages = this.#inbox;

@@ -4,8 +4,8 @@ import type { StepStats } from '../runtime/index.js';
 import type { EngineStats } from './engine-events.js';
 import type { RankLoad } from './least-loaded.js';
 import { messageOrderMemory } from './message-order.js';
-import type { FromRank, ToRank } from './rank-messages.js';
-import type { RankSetup } from './serve-rank.js';
+import type { FromProcess, FromRank, ToProcess, ToRank } from './rank-messages.js';
+import type { RankSetup } from './rank-setup.js';
 import type { TokenLogprobs } from './token-logprobs.js';
 
 /** Called with what ranks say. */
@@ -40,6 +40,9 @@ class RankSeen implements RankLoad {
   }
 }
 
+/** The ranks of a service: threads of this process, or processes of an MPI job of which this is the first, with one thread each. */
+export type ServiceTransport = 'threads' | 'mpi';
+
 /** One life of a service's ranks: worker threads, what is sent to them, and what they report. */
 export class RankGroup {
   readonly loads: readonly RankSeen[];
@@ -49,27 +52,36 @@ export class RankGroup {
   readonly done: Promise<void>;
   readonly #ranks: SupervisedRanks;
   readonly #replicaSize: number;
+  readonly #transport: ServiceTransport;
   readonly #stop = new AbortController();
   #left = false;
 
   /** `ranks`: data-parallel ranks, of `setup.tensorParallelSize` processes each. */
-  constructor(ranks: number, setup: Omit<RankSetup, 'order'>, events: RankGroupEvents) {
+  constructor(
+    ranks: number,
+    setup: Omit<RankSetup, 'order'>,
+    events: RankGroupEvents,
+    transport: ServiceTransport = 'threads',
+  ) {
     const { tensorParallelSize } = setup;
+    this.#transport = transport;
     this.#replicaSize = tensorParallelSize;
     this.loads = Array.from({ length: ranks }, () => new RankSeen());
-    const orders = this.loads.map(() => messageOrderMemory());
+    const orders = this.loads.map(() => (transport === 'mpi' ? null : messageOrderMemory()));
     let allReady = (): void => {};
     const begun = new Promise<void>((resolve) => {
       allReady = resolve;
     });
     this.#ranks = supervise({
-      ranks: ranks * tensorParallelSize,
+      ranks: transport === 'mpi' ? 1 : ranks * tensorParallelSize,
       entry: new URL('./rank-worker.js', import.meta.url),
       workerData: (process) => ({ ...setup, order: orders[Math.floor(process / tensorParallelSize)] }),
       signal: this.#stop.signal,
       onMessage: (process, message) => {
-        const rank = process / tensorParallelSize;
-        this.#hear(rank, message as FromRank, events);
+        if (transport === 'mpi') {
+          const { from, message: report } = message as FromProcess;
+          this.#hear(from, report, events);
+        } else this.#hear(process / tensorParallelSize, message as FromRank, events);
         if (this.loads.every(({ ready }) => ready !== null)) allReady();
       },
     });
@@ -91,12 +103,18 @@ export class RankGroup {
   /** Tells all processes of a rank. A rank that was lost hears nothing; `done` says so. */
   send(rank: number, message: ToRank): void {
     this.loads[rank].note(message);
-    for (let process = 0; process < this.#replicaSize; process++) {
-      try {
-        this.#ranks.send(rank * this.#replicaSize + process, message);
-      } catch (error) {
-        if (!(error instanceof LockstepError && error.code === 'ERR_RANK_LOST')) throw error;
+    if (this.#transport === 'mpi') this.#tell(0, { to: rank, message } satisfies ToProcess);
+    else
+      for (let process = 0; process < this.#replicaSize; process++) {
+        this.#tell(rank * this.#replicaSize + process, message);
       }
+  }
+
+  #tell(process: number, message: ToRank | ToProcess): void {
+    try {
+      this.#ranks.send(process, message);
+    } catch (error) {
+      if (!(error instanceof LockstepError && error.code === 'ERR_RANK_LOST')) throw error;
     }
   }
 

@@ -25,6 +25,7 @@ export class RankLives {
   #group: RankGroup;
   #restarts = 0;
   #ready = false;
+  #numBlocks = 0;
   #leaves = false;
 
   constructor(options: CompleteServiceOptions, events: RankLivesEvents) {
@@ -47,6 +48,11 @@ export class RankLives {
 
   get restarts(): number {
     return this.#restarts;
+  }
+
+  /** KV blocks of each rank of the group that serves, or served last. */
+  get numBlocks(): number {
+    return this.#group.loads[0].ready?.numBlocks ?? this.#numBlocks;
   }
 
   get loads(): readonly RankLoad[] {
@@ -75,12 +81,15 @@ export class RankLives {
   }
 
   #start(): RankGroup {
-    const { ranks, setup } = this.#options;
-    return new RankGroup(ranks, setup, { onTokens: (_rank, ...said) => this.#events.onTokens(...said) });
+    const { ranks, setup, transport } = this.#options;
+    const onTokens = (_rank: number, ...said: Parameters<RankLivesEvents['onTokens']>): void =>
+      this.#events.onTokens(...said);
+    return new RankGroup(ranks, setup, { onTokens }, transport);
   }
 
   #serve(): void {
     this.#ready = true;
+    this.#numBlocks = this.numBlocks;
     this.#group.done.catch((error: unknown) => this.#lost(error));
   }
 

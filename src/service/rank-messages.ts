@@ -6,10 +6,29 @@ import type { TokenLogprobs } from './token-logprobs.js';
 /** What a rank is sent. Each is numbered by its place; all processes of a replica get the same in the same order. */
 export type ToRank = EngineEvent;
 
+/** What the service tells the first process of an MPI job: a message for a replica. */
+export interface ToProcess {
+  readonly to: number;
+  readonly message: ToRank;
+}
+
+/** What that process tells the service: a report of a replica. */
+export interface FromProcess {
+  readonly from: number;
+  readonly message: FromRank;
+}
+
 /** What the first process of each replica reports. */
 export type FromRank =
   /** It can serve. */
-  | { readonly kind: 'ready'; readonly device: string; readonly deviceChoice: string; readonly graphs: number }
+  | {
+      readonly kind: 'ready';
+      readonly device: string;
+      readonly deviceChoice: string;
+      readonly graphs: number;
+      /** Of its KV pool, the null block included: equal on all ranks. */
+      readonly numBlocks: number;
+    }
   /** It took a step in which something changed. */
   | {
       readonly kind: 'step';

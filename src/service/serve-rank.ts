@@ -1,50 +1,48 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Limits } from '../config.js';
 import type { AheadSampling, SamplingForward } from '../decoder/index.js';
-import { type DeviceName, openDevice } from '../device/index.js';
+import { openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';
-import { createDeviceCollectives } from '../execution/index.js';
-import type { CapturePlan } from '../keys/index.js';
+import { createDeviceCollectives, type Executor } from '../execution/index.js';
 import { loadModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
-import type { Policy } from '../policy/index.js';
 import type { RankConnection } from '../ranks/index.js';
-import { createRank, type Rank } from '../runtime/index.js';
+import { createRank, measureBlocksSync, type PoolMeasure, type Rank } from '../runtime/index.js';
 import { AheadSteps } from './ahead-steps.js';
-import { MessageOrder } from './message-order.js';
-import { forwardMaker, type ModelSource } from './model-source.js';
+import { forwardMaker } from './model-source.js';
 import { RankEngine } from './rank-engine.js';
-import { ENDS, type FromRank, type ToRank } from './rank-messages.js';
-
-/** What a process of a service gets at its start. */
-export interface RankSetup {
-  readonly model: ModelSource;
-  readonly limits: Limits;
-  readonly policy: Policy;
-  readonly plan: CapturePlan;
-  readonly device: 'auto' | DeviceName;
-  readonly deviceMemory: number | null;
-  readonly tensorParallelSize: number;
-  readonly timeoutMs: number;
-  /** Whether each step is planned while the one before runs. */
-  readonly async: boolean;
-  /** Memory of its replica's `MessageOrder`. */
-  readonly order: SharedArrayBuffer;
-}
+import { ENDS, type FromRank } from './rank-messages.js';
+import { abandon, type RankPlace, takePlace } from './rank-place.js';
+import type { RankSetup } from './rank-setup.js';
 
 /** Milliseconds between two counts of a rank that works. */
 const STATS_MS = 250;
 
 /** Serves on one process until all ranks agree to leave, which they do once they are interrupted and have no work. */
 export async function serveRank(seat: RankConnection, setup: RankSetup): Promise<void> {
-  const { limits, policy, plan, tensorParallelSize: replicaSize, timeoutMs } = setup;
-  const { collective, rank: place, size } = seat;
-  const order = new MessageOrder<ToRank>(setup.order, place % replicaSize === 0, timeoutMs);
-  seat.onMessage((message) => order.add(message as ToRank));
+  using place = takePlace(seat, setup);
+  try {
+    await serveAt(place, setup);
+  } catch (error) {
+    if (setup.order === null) abandon(place.collective, error);
+    throw error;
+  }
+}
+
+async function serveAt(place: RankPlace, setup: RankSetup): Promise<void> {
+  const { policy, plan, tensorParallelSize: replicaSize, timeoutMs } = setup;
+  const { collective } = place;
   const [modules, make] = await Promise.all([loadModules(), forwardMaker(setup.model)]);
-  const { device: name, deviceMemory } = setup;
+  const { device: name, deviceMemory, async: ahead } = setup;
+  const interrupted = (): boolean => place.interrupted();
+  const forwardOf = (executor: Executor, limits: Limits): SamplingForward => make(executor, limits, { ahead });
+  const limits = agreedLimits(setup, { modules, collective, interrupted, forward: forwardOf });
   using device = openDevice({ device: name, ...(deviceMemory === null ? {} : { memoryLimit: deviceMemory }) });
-  using planner = new StepPlanner(modules, { limits, plan, policy, rank: place, ranks: size, replicaSize });
+  using planner = new StepPlanner(modules, {
+    ...{ limits, plan, policy, replicaSize },
+    rank: collective.rank,
+    ranks: collective.size,
+  });
   using collectives = createDeviceCollectives({ device, collective, timeoutMs });
   let forward: SamplingForward | undefined;
   using _made = { [Symbol.dispose]: () => forward?.[Symbol.dispose]() };
@@ -55,20 +53,35 @@ export async function serveRank(seat: RankConnection, setup: RankSetup): Promise
     collectives,
     timeoutMs,
     forward: (executor) => {
-      forward = make(executor, limits, { ahead: setup.async });
+      forward = forwardOf(executor, limits);
       return forward;
     },
   });
   if (forward === undefined) throw new RangeError('the rank made no forward');
-  const { captured } = rank.capture({ interrupted: () => seat.interrupted() });
+  const { captured } = rank.capture({ interrupted });
   const engine = new RankEngine({ planner, timeoutMs });
-  const ahead = setup.async ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
-  const loop = new ServiceLoop({ seat, rank, forward, order, engine, ahead });
+  const steps = ahead ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
+  const loop = new ServiceLoop({ place, rank, forward, engine, ahead: steps });
   const { kind, choice } = device;
-  loop.tell({ kind: 'ready', device: kind, deviceChoice: choice, graphs: captured.length });
+  loop.tell({
+    kind: 'ready',
+    device: kind,
+    deviceChoice: choice,
+    graphs: captured.length,
+    numBlocks: limits.numBlocks,
+  });
   await loop.run();
   // Kernels of the last step may read what is freed now.
   rank.executor.stream.synchronizeSync({ timeoutMs });
+}
+
+/** The limits of every rank, with the blocks that all have room for where they are to be measured. */
+function agreedLimits(
+  setup: RankSetup,
+  of: Pick<PoolMeasure, 'modules' | 'collective' | 'interrupted' | 'forward'>,
+): Limits {
+  const { pool, limits } = setup;
+  return pool === null ? limits : { ...limits, numBlocks: measureBlocksSync({ ...setup, ...of, pool }) };
 }
 
 /** Errors: `ERR_CONFIG_INVALID` for a forward whose tokens pass the host. */
@@ -82,10 +95,9 @@ function aheadOf({ ahead }: SamplingForward): AheadSampling {
 }
 
 interface ServiceLoopParts {
-  readonly seat: RankConnection;
+  readonly place: RankPlace;
   readonly rank: Rank;
   readonly forward: SamplingForward;
-  readonly order: MessageOrder<ToRank>;
   readonly engine: RankEngine;
   /** Takes the engine's steps where they are planned ahead. */
   readonly ahead: AheadSteps | null;
@@ -106,16 +118,17 @@ class ServiceLoop {
   }
 
   tell(message: FromRank): void {
-    if (this.#speaks) this.#parts.seat.post(message);
+    if (this.#speaks) this.#parts.place.report(message);
   }
 
   async run(): Promise<void> {
-    const { seat, rank, forward, order, engine, ahead } = this.#parts;
+    const { place, rank, forward, engine, ahead } = this.#parts;
+    const { order } = place;
     for (;;) {
-      if (this.#parked) await rank.collective.waitForWork({ localWork: () => order.waiting || seat.interrupted() });
+      if (this.#parked) await rank.collective.waitForWork({ localWork: () => order.waiting || place.interrupted() });
       else await setImmediate();
       const events = await order.take(rank.planner.step);
-      const leaves = seat.interrupted();
+      const leaves = place.interrupted();
       const { decision } =
         ahead === null ? engine.stepSync(rank, forward, events, leaves) : ahead.stepSync(rank, events, leaves);
       this.#parked = decision.run === 'park';
@@ -125,9 +138,9 @@ class ServiceLoop {
   }
 
   #report(): void {
-    const { rank, order, engine } = this.#parts;
+    const { place, rank, engine } = this.#parts;
     const said = engine.take();
-    const { taken: seen } = order;
+    const { taken: seen } = place.order;
     const { running, waiting } = engine;
     const told = this.#told;
     if (said.length > 0 || told.seen !== seen || told.running !== running || told.waiting !== waiting) {

@@ -8,9 +8,11 @@ import { type CapturePlan, checkPlan, decodePlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
 import { DEFAULT_TIMEOUT_MS, DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { completePolicy, type Policy } from '../policy/index.js';
-import { MAX_RANKS } from '../ranks/index.js';
+import { jobRanks, MAX_RANKS } from '../ranks/index.js';
+import { type KvPool, leastBlocks, poolOf } from '../runtime/index.js';
 import { type CustomModel, type ModelFacts, modelFacts } from './model-source.js';
-import type { RankSetup } from './serve-rank.js';
+import type { ServiceTransport } from './rank-group.js';
+import type { RankSetup } from './rank-setup.js';
 
 /** Options of `createService`. */
 export interface ServiceOptions {
@@ -20,14 +22,25 @@ export interface ServiceOptions {
   readonly ranks?: number;
   /** Worker threads of each rank, which compute its batch together. Default 1. */
   readonly tensorParallelSize?: number;
+  /**
+   * `mpi`: each process of an MPI job is one process of a rank. The first makes the service; the others call `serveMpiRank` with the same
+   * options. `ranks` is then what the job says, and `restarts` 0. Default `threads`.
+   */
+  readonly transport?: ServiceTransport;
   readonly device?: 'auto' | DeviceName;
   /** Bytes each process may use on its device. Default: no limit of our own. */
   readonly deviceMemory?: number;
   /**
    * What bounds a rank. `maxModelLen` is at most what the model knows, which is its default; `numBlocks` holds eight such requests
-   * by default. With a `queryLen` above 1, so many tokens less one are drafted in each step, from the request's own text.
+   * by default, and with `'auto'` fills what the devices have left once graphs are captured. With a `queryLen` above 1, so many tokens less
+   * one are drafted in each step, from the request's own text.
    */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Partial<Omit<Limits, 'numBlocks'>> & { readonly numBlocks?: number | 'auto' };
+  /**
+   * With `numBlocks: 'auto'`: the share of each card's memory that may be in use once the KV cache is there, whoever uses it; of the host, of
+   * what it has left. Above 0, 1 at most. Default 0.9. Source: vLLM's option of this name.
+   */
+  readonly gpuMemoryUtilization?: number;
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
@@ -54,6 +67,7 @@ export interface ServiceOptions {
 export interface CompleteServiceOptions {
   readonly model: ModelFacts;
   readonly ranks: number;
+  readonly transport: ServiceTransport;
   readonly maxQueue: number;
   readonly maxUnread: number;
   readonly restarts: number;
@@ -64,9 +78,11 @@ const NAMES: readonly (keyof ServiceOptions)[] = [
   'model',
   'ranks',
   'tensorParallelSize',
+  'transport',
   'device',
   'deviceMemory',
   'limits',
+  'gpuMemoryUtilization',
   'policy',
   'plan',
   'ladder',
@@ -85,16 +101,29 @@ const MAX_COUNT = 2 ** 31 - 1;
 /** Errors: `ERR_CONFIG_INVALID` with every fault, `ERR_PLAN_CAPACITY`, and those of the model's files. */
 export async function completeServiceOptions(given: ServiceOptions): Promise<CompleteServiceOptions> {
   checkArguments('createService', { options: [given, 'object'] });
-  const { ranks = 1, tensorParallelSize = 1, device = 'auto', deviceMemory = null } = given;
-  const { maxQueue = 1024, maxUnread = 1024, restarts = 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
+  const { tensorParallelSize = 1, transport = 'threads', device = 'auto', deviceMemory = null } = given;
+  const isJob = transport === 'mpi';
+  const { maxQueue = 1024, maxUnread = 1024, restarts = isJob ? 0 : 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
   const { async = false } = given;
   const faults = new Faults();
   faults.names('service options', given, NAMES);
   const isModel = (typeof given.model === 'object' && given.model !== null) || typeof given.model === 'string';
   faults.check(isModel, `model is ${shown(given.model)}; it must be a folder, a name, or { entry }`, 'model');
-  if (faults.integer('ranks', ranks, 1, MAX_RANKS)) {
-    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / ranks));
+  const { ranks: asked = isJob ? undefined : 1 } = given;
+  if (asked === undefined) faults.integer('tensorParallelSize', tensorParallelSize, 1, MAX_RANKS);
+  else if (faults.integer('ranks', asked, 1, MAX_RANKS)) {
+    faults.integer('tensorParallelSize', tensorParallelSize, 1, Math.floor(MAX_RANKS / asked));
   }
+  faults.check(
+    isJob || transport === 'threads',
+    `transport is ${shown(transport)}; it must be threads or mpi`,
+    'transport',
+  );
+  faults.check(
+    !isJob || restarts === 0,
+    `restarts is ${shown(restarts)}, and processes of an MPI job cannot be started again: leave it out, and start the job again`,
+    'restarts',
+  );
   faults.check(
     typeof device === 'string' && DEVICE_PATTERN.test(device),
     `device is ${shown(device)}; it must be ${DEVICE_WORDS}`,
@@ -112,9 +141,11 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     `async plans a step before the last one's tokens are known, and limits.queryLen ${queryLen} drafts from them: leave one out`,
     'async',
   );
+  const { pool, limits: own } = poolOf(given.limits, given.gpuMemoryUtilization, faults);
   faults.throwIfAny('These service options');
+  const ranks = isJob ? jobRanks({ ranks: asked, tensorParallelSize }) : (asked as number);
   const model = await modelFacts(given.model, tensorParallelSize);
-  const limits = serviceLimits(given.limits, model, tensorParallelSize);
+  const limits = serviceLimits(own, model, tensorParallelSize, pool);
   const policy = completePolicy(given.policy);
   const { ladder = [] } = given;
   const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
@@ -132,6 +163,7 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   const setup = {
     model: model.source,
     limits,
+    pool,
     policy,
     plan,
     device,
@@ -140,10 +172,16 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     timeoutMs,
     async,
   };
-  return { model, ranks, maxQueue, maxUnread, restarts, setup };
+  return { model, ranks, transport, maxQueue, maxUnread, restarts, setup };
 }
 
-function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, tensorParallelSize: number): Limits {
+/** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs. */
+function serviceLimits(
+  given: Partial<Limits> | undefined,
+  model: ModelFacts,
+  tensorParallelSize: number,
+  pool: KvPool | null,
+): Limits {
   const own = withoutUndefined(given ?? {});
   const faults = new Faults();
   faults.check(
@@ -153,7 +191,8 @@ function serviceLimits(given: Partial<Limits> | undefined, model: ModelFacts, te
   );
   faults.throwIfAny('These limits');
   const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
-  const numBlocks = own.numBlocks ?? Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const usual = Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const numBlocks = pool === null ? (own.numBlocks ?? usual) : leastBlocks({ maxModelLen, blockSize });
   const limits = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks });
   const { config, maxPositions } = model;
   if (config !== null) checkModelLimits(config, limits, tensorParallelSize);

@@ -76,6 +76,11 @@ export class Service implements AsyncDisposable {
     return maxQueue + ranks * setup.limits.maxNumSeqs;
   }
 
+  /** KV blocks of each rank, the null block included: what `limits` say, or with `'auto'` what the ranks agreed on when they started last. */
+  get numBlocks(): number {
+    return this.#ranks.numBlocks;
+  }
+
   /** Whether requests are taken. */
   get state(): ServiceState {
     return this.#state;

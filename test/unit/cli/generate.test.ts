@@ -79,6 +79,54 @@ it('goes on with tokens, of a model without a tokenizer', () => {
   expect(cli([...args, ...seeded]).status).toBe(0);
 });
 
+describe('--num-blocks auto', () => {
+  const SMALL = ['--max-num-seqs', '4', '--max-num-batched-tokens', '64', '--max-model-len', '128'];
+  const LIMITS = [...SMALL, '--num-blocks', 'auto'];
+  const MOST = 1 + 4 * (128 / 16);
+
+  it('says how many blocks it took', () => {
+    const args = ['generate', 'random:dense', '--prompt-ids', '1,5,9', '--max-tokens', '4', '--json'];
+    const { stdout } = cli([...args, ...LIMITS]);
+    const { numBlocks, outputIds } = JSON.parse(stdout);
+    expect(numBlocks).toBe(MOST);
+    const plain = JSON.parse(cli(args).stdout);
+    expect(plain.outputIds).toEqual(outputIds);
+    expect(plain).not.toHaveProperty('numBlocks');
+  });
+
+  it('gives a run the same tokens, in as few blocks as a limit on memory leaves', () => {
+    const args = ['run', '--model', 'random:dense', '--requests', '12', '--prompt-scale', '0.05', ...LIMITS, '--json'];
+    const run = (...more: string[]) => JSON.parse(cli([...args, ...more]).stdout);
+    expect(run()).toMatchObject({ numBlocks: MOST, mismatches: 0, diverged: 0, ranks: 2 });
+    const narrow = cli([...args, '--device-memory', '1000']);
+    expect(narrow.status).toBe(2);
+    expect(narrow.stderr).toContain('ERR_DEVICE_MEMORY');
+    // Grows until a rank has room for the graphs and one longest request.
+    for (let memory = 500_000; ; memory = Math.ceil(memory * 1.1)) {
+      const { status, stdout } = cli([...args, '--device-memory', String(memory)]);
+      if (status !== 0) continue;
+      const { numBlocks, mismatches, diverged, compared } = JSON.parse(stdout);
+      expect({ mismatches, diverged }).toEqual({ mismatches: 0, diverged: 0 });
+      expect(numBlocks).toBeGreaterThanOrEqual(9);
+      expect(numBlocks).toBeLessThan(MOST);
+      expect(compared).toBeGreaterThan(20);
+      break;
+    }
+  });
+
+  it.each([
+    [['run', '--num-blocks', 'auto'], '--num-blocks auto is for serve, generate and run --model'],
+    [['simulate', '--num-blocks', 'auto'], '--num-blocks auto is for serve'],
+    [['generate', 'random:dense', '--prompt-ids', '1', '--num-blocks', 'all'], 'It must be an integer, or auto'],
+    [['run', '--model', 'random:dense', '--gpu-memory-utilization', '0.5'], '--num-blocks is not auto'],
+    [['run', '--model', 'random:dense', ...LIMITS, '--gpu-memory-utilization', '2'], '--gpu-memory-utilization is 2'],
+  ])('%j is refused', (args, message) => {
+    const { status, stdout, stderr } = cli(args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toContain(message);
+  });
+});
+
 it.each([
   [['generate', '/nowhere', 'x'], 'ERR_MODEL_INVALID'],
   [['generate', 'a'.repeat(5000), 'x'], 'ERR_MODEL_INVALID'],

@@ -23,6 +23,7 @@ describe('options of a run', () => {
     expect(completeRunOptions({ ranks: undefined })).toEqual({
       ranks: 2,
       tensorParallelSize: 1,
+      pool: null,
       limits: DEFAULT_LIMITS,
       policy: LOCKSTEP_POLICY,
       plan: { keys: [] },

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { serialize } from 'node:v8';
+import { LockstepError } from '../errors.js';
+import { allGatherBytesSync, type Collective, joinMpi, MpiMail, type RankConnection } from '../ranks/index.js';
+import { MailedOrder } from './mailed-order.js';
+import { MessageOrder, type StepMessages } from './message-order.js';
+import type { FromProcess, FromRank, ToProcess, ToRank } from './rank-messages.js';
+import type { RankSetup } from './rank-setup.js';
+
+/** Where a process of a service stands: its group, the messages of its steps, and who hears its reports. */
+export interface RankPlace extends Disposable {
+  readonly collective: Collective;
+  readonly order: StepMessages<ToRank>;
+  interrupted(): boolean;
+  /** Called by the first process of each replica. */
+  report(message: FromRank): void;
+}
+
+/** The place of a thread among those of this process, or of this process among those of an MPI job. Errors: those of `joinMpi`; `ERR_RANKS_DIVERGED`. */
+export function takePlace(seat: RankConnection, setup: RankSetup): RankPlace {
+  return setup.order === null ? jobPlace(seat, setup) : threadPlace(seat, setup, setup.order);
+}
+
+function threadPlace(
+  seat: RankConnection,
+  { tensorParallelSize, timeoutMs }: RankSetup,
+  memory: SharedArrayBuffer,
+): RankPlace {
+  const order = new MessageOrder<ToRank>(memory, seat.rank % tensorParallelSize === 0, timeoutMs);
+  seat.onMessage((message) => order.add(message as ToRank));
+  return {
+    collective: seat.collective,
+    order,
+    interrupted: () => seat.interrupted(),
+    report: (message) => seat.post(message),
+    [Symbol.dispose]: () => {},
+  };
+}
+
+function jobPlace(seat: RankConnection, setup: RankSetup): RankPlace {
+  const { tensorParallelSize: replicaSize, timeoutMs } = setup;
+  const collective = joinMpi({ isInterrupted: () => seat.interrupted() });
+  try {
+    const mail = new MpiMail();
+    checkAlike(collective, setup);
+    const post = (from: number, message: FromRank): void => seat.post({ from, message } satisfies FromProcess);
+    const order = new MailedOrder({ mail, collective, replicaSize, timeoutMs, onReport: post });
+    seat.onMessage((given) => {
+      const { to, message } = given as ToProcess;
+      order.add(to, message);
+    });
+    return {
+      collective,
+      order,
+      interrupted: () => collective.interrupted,
+      report: (message) => order.report(message),
+      [Symbol.dispose]: () => collective.dispose(),
+    };
+  } catch (error) {
+    abandon(collective, error);
+    throw error;
+  }
+}
+
+/** Ends the group of a job for its other processes, for which nothing else in this one does. */
+export function abandon(collective: Collective, error: unknown): void {
+  const message = error instanceof Error ? error.message : String(error);
+  collective.abort(error instanceof LockstepError ? error : new LockstepError('ERR_RANK_LOST', message));
+  collective.dispose();
+}
+
+/** Each process has read a command line of its own. Errors: `ERR_RANKS_DIVERGED` on all. */
+function checkAlike(collective: Collective, setup: RankSetup): void {
+  const own = createHash('sha256').update(serialize(setup)).digest();
+  const all = allGatherBytesSync(collective, own, { timeoutMs: setup.timeoutMs });
+  const first = all[0] as Uint8Array;
+  const ranks = [...all.keys()].filter((rank) => Buffer.compare(first, all[rank] as Uint8Array) !== 0);
+  if (ranks.length === 0) return;
+  throw new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `The processes do not serve the same: rank ${ranks.join(', ')} has other options than rank 0. Start all with one command.`,
+    { ranks },
+  );
+}
