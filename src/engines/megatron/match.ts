@@ -63,9 +63,9 @@ function check(shapes: readonly MegatronShape[], batch: MegatronBatch): void {
   const faults = new Faults();
   for (const [index, [tokens, prefills, decodes]] of shapes.entries()) {
     faults.integer(`tokens of shapes[${index}]`, tokens, 1, 1 << 22);
-    faults.integer(`prefill requests of shapes[${index}]`, prefills, 0, 1 << 16);
-    faults.integer(`decode requests of shapes[${index}]`, decodes, 0, 1 << 16);
-    faults.check(prefills + decodes > 0, `shapes[${index}] has no request`);
+    const whole = faults.integer(`prefill requests of shapes[${index}]`, prefills, 0, 1 << 16);
+    if (faults.integer(`decode requests of shapes[${index}]`, decodes, 0, 1 << 16) && whole)
+      faults.check(prefills + decodes > 0, `shapes[${index}] has no request`);
   }
   const { numTokens, numPrefillRequests, numDecodeRequests } = batch;
   const prefills = faults.integer('numPrefillRequests', numPrefillRequests, 0, 1 << 16);

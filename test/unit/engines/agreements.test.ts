@@ -353,5 +353,7 @@ describe('Megatron: which shape serves a batch', () => {
     await expect(matchMegatronShapes([[4, 0, 4]], none, true)).rejects.toThrowError(refused);
     const one = { numTokens: 1, numPrefillRequests: 0, numDecodeRequests: 1 };
     await expect(matchMegatronShapes([[4, 0, 0]], one, true)).rejects.toThrowError(refused);
+    const wrong = [[4, 1n, 4]] as unknown as [number, number, number][];
+    await expect(matchMegatronShapes(wrong, one, true)).rejects.toThrowError(refused);
   });
 });

@@ -1,7 +1,13 @@
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { generateWorkload, RequestTable, rejectedDraftId, tokenId } from '../../../dist/workload/index.js';
+import {
+  generateWorkload,
+  RequestTable,
+  rejectedDraftId,
+  scalePrompts,
+  tokenId,
+} from '../../../dist/workload/index.js';
 import { exp, hash32, log, mix32, Random } from '../../../dist/workload/random.js';
 import { runs } from '../../support/property-runs.js';
 
@@ -239,5 +245,24 @@ describe('the generator', () => {
     { requests: 1, prefixes: { count: 1, blocks: 0 } },
   ])('refuses %o', (options) => {
     expect(() => generateWorkload(options)).toThrow(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
+  });
+});
+
+describe('shorter prompts', () => {
+  it('share what is left of their prefixes, whatever a hash id stands for, and follow whom they followed', () => {
+    const requests = [
+      { arrivalMs: 0, inputTokens: 64, outputTokens: 5, hashIds: [7, 8, 9, 10] },
+      { arrivalMs: 1, inputTokens: 40, outputTokens: 5, hashIds: [7, 8, 11], after: 0, delayMs: 3 },
+    ];
+    const table = RequestTable.from(requests, { hashBlockTokens: 16 });
+    const half = scalePrompts(table, 0.5);
+    expect([half.hashBlockTokens, ...half]).toEqual([
+      16,
+      { id: 0, arrivalMs: 0, inputTokens: 32, outputTokens: 5, hashIds: [7, 8] },
+      { id: 1, arrivalMs: 1, inputTokens: 20, outputTokens: 5, hashIds: [7, 8], after: 0, delayMs: 3 },
+    ]);
+    for (let position = 0; position < 32; position++) {
+      expect(tokenId(half, 0, position)).toBe(tokenId(table, 0, position));
+    }
   });
 });
