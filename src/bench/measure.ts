@@ -26,7 +26,7 @@ export interface BenchCase {
 /** One row of the table; its case is built only when it is measured. */
 export interface BenchRow {
   readonly name: string;
-  readonly make: (modules: PlannerModules) => BenchCase;
+  readonly make: (modules: PlannerModules) => BenchCase | Promise<BenchCase>;
 }
 
 /** Nanoseconds of one piece of work, as medians over rounds, each of which measures ours, limit and peer. */
@@ -62,7 +62,7 @@ export async function measure(
   peer: NumpyPeer | null,
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
-  const made = row.make(modules);
+  const made = await row.make(modules);
   try {
     return await measureCase(row.name, made, peer, { rounds, milliseconds, signal });
   } finally {
