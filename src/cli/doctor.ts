@@ -12,6 +12,7 @@ import { hasSimd } from '../memory/index.js';
 import { type KernelImage, kernelImages } from '../native/index.js';
 import { createPlanner, devicePort } from '../planner/index.js';
 import { type MpiAttempt, probeMpi } from '../ranks/index.js';
+import { bytesOf } from '../text.js';
 import {
   type CardTrials,
   collectiveLines,
@@ -153,7 +154,6 @@ function betweenCards(
 
 function lines(found: Findings): string[] {
   const { devices, planner, transports: ways, collectives: exchanges, node, platform } = found;
-  const mebibytes = (planner.bytes / 2 ** 20).toFixed(1);
   return [
     `lockstep on Node ${node}, ${platform}`,
     '',
@@ -169,7 +169,7 @@ function lines(found: Findings): string[] {
     entry(
       'wasm',
       planner.bytes > 0,
-      planner.bytes > 0 ? `${planner.reason}; ${mebibytes} MiB with default limits` : planner.reason,
+      planner.bytes > 0 ? `${planner.reason}; ${bytesOf(planner.bytes)} with default limits` : planner.reason,
     ),
     entry('simd', planner.simd, planner.simd ? 'this engine runs it' : 'this engine does not validate it'),
     'transports',

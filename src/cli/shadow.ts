@@ -4,6 +4,7 @@ import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { type ReplayedLog, replayLog } from '../replay/index.js';
 import { completeSimulateOptions, type SimulateOptions } from '../run/index.js';
+import { percentOf } from '../text.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { type EngineFlags, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
@@ -12,7 +13,7 @@ import { interrupts } from './interrupts.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
 import { logReport } from './replay-report.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
-import { percent, reportLine } from './step-report.js';
+import { reportLine } from './step-report.js';
 
 /** A log held against one set of rules. */
 export interface ShadowSide extends ReplayedLog {
@@ -97,6 +98,6 @@ function report(theirs: ShadowSide, ours: ShadowSide, timeLost: number | null, c
   const lost =
     timeLost === null
       ? 'not known: no logged decision says its padded tokens'
-      : `${percent(timeLost)} of ${costKnown ? 'time' : 'tokens'} that the engine ran more than Lockstep's rules would`;
+      : `${percentOf(timeLost)} of ${costKnown ? 'time' : 'tokens'} that the engine ran more than Lockstep's rules would`;
   return `${side("the engine's own rules", theirs)}\n${side("Lockstep's rules", ours)}\n${reportLine('lost', lost)}\n`;
 }

@@ -1,5 +1,6 @@
 import type { BenchSummary } from '../../bench/index.js';
-import { benchRowsData, grouped } from '../plots/index.js';
+import { grouped } from '../../text.js';
+import { benchRowsData } from '../plots/index.js';
 import type { ReportPage } from '../report-page.js';
 import type { Printed } from './plan-page.js';
 

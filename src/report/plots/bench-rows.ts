@@ -1,4 +1,5 @@
 import type { BenchResult } from '../../bench/index.js';
+import { shortNumber } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -9,7 +10,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { shortNumber, wrapped } from './words.js';
+import { wrapped } from './words.js';
 
 /** The rows of a bench. Times in ns. */
 export interface BenchRowsData {

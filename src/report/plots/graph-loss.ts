@@ -1,3 +1,4 @@
+import { grouped, percentOf } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -8,7 +9,6 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { grouped, percentOf } from './words.js';
 
 /** So many graphs, and what is lost with them, as ratios of the real tokens and of their time. */
 export interface LossPoint {

@@ -1,3 +1,4 @@
+import { grouped, percentOf } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -8,7 +9,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { grouped, percentOf, rangeOf } from './words.js';
+import { rangeOf } from './words.js';
 
 /** Captured sizes under a name. */
 export interface NamedLadder {
