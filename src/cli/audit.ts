@@ -36,10 +36,11 @@ import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { countedSteps, type PlanFlags } from './plan.js';
 import { captureCostOf } from './plan-options.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
+import { type ShowFlags, show, type TableRow } from './show.js';
 import { reportLine } from './step-report.js';
 
 /** What the options of `lockstep audit` hold. */
-export interface AuditFlags extends PlanFlags, PlannerFlags, EngineFlags {}
+export interface AuditFlags extends PlanFlags, PlannerFlags, EngineFlags, ShowFlags {}
 
 /** What other decode sizes would do on the same traffic. */
 interface Alternatives {
@@ -95,7 +96,12 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   const largestDecode = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
   const shown = { policy: policy.name, keys: plan.keys, largestDecode, traffic: told, text, json };
   await writeHtml(flags, ({ auditPage }) => auditPage(audited, shown));
-  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
+  await show(flags, {
+    document: () => json,
+    rows: () => auditRows(audited, traffic),
+    columns: COLUMNS,
+    text: () => text,
+  });
 }
 
 async function trafficOf(
@@ -134,6 +140,27 @@ async function trafficOf(
       samePadding: fewest === undefined ? null : { graphs: fewest.graphs },
     },
   };
+}
+
+const COLUMNS = ['finding', 'from', 'to', 'unit', 'meaning'] as const;
+
+/** What is wrong, a finding a row: ranges of decodes without a full graph, then graphs without a use. */
+function auditRows({ uncovered, unreachable }: KeysAudit, traffic: TrafficAudit | null): TableRow[] {
+  const row = (...[finding, from, to, unit, meaning]: [string, number, number, string, string]): TableRow => ({
+    finding,
+    from,
+    to,
+    unit,
+    meaning,
+  });
+  const ofSize = (finding: string, meaning: string) => (size: number) => row(finding, size, size, 'tokens', meaning);
+  return [
+    ...uncovered.map(({ from, to, run }) =>
+      row('uncovered', from, to, 'requests', `decodes run ${run}: no full graph holds them`),
+    ),
+    ...unreachable.map(ofSize('unreachable', 'no step runs on this graph')),
+    ...(traffic?.unused ?? []).map(ofSize('unused', 'no decode of this traffic runs on this graph')),
+  ];
 }
 
 function auditReport(

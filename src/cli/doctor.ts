@@ -24,6 +24,7 @@ import {
 } from './device-report.js';
 import { EXIT } from './exit.js';
 import { entry, triedLines } from './probe-lines.js';
+import { type ShowFlags, show, type TableRow } from './show.js';
 
 /** What is here to run on. */
 interface Findings {
@@ -67,9 +68,13 @@ interface CollectivesProbe {
 }
 
 /** Prints what is here to run on. */
-export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
+export async function doctor(flags: ShowFlags): Promise<void> {
   const found = await findings();
-  process.stdout.write(`${flags.json === true ? JSON.stringify(found) : lines(found).join('\n')}\n`);
+  await show(flags, {
+    document: () => found,
+    rows: () => foundRows(found),
+    text: () => `${lines(found).join('\n')}\n`,
+  });
   const host = found.devices.some(({ kind, available }) => kind === 'host' && available);
   if (!host) process.exitCode = EXIT.unavailable;
 }
@@ -150,6 +155,22 @@ function betweenCards(
   if (library?.available !== true)
     return { name, available: false, reason: library?.reason ?? 'the addon does not load' };
   return { name, available: true, reason: `ranks in a process and with a card each, of ${cards}; graphs hold them` };
+}
+
+/** What is here and what is not, and why, one a row. */
+function foundRows({ devices, libraries, planner, transports: ways, collectives: exchanges }: Findings): TableRow[] {
+  const row =
+    (part: string) =>
+    ({ name, available, reason }: CollectivesProbe | TransportProbe | LibraryProbe): TableRow => ({
+      ...{ part, name, available, reason },
+    });
+  return [
+    ...devices.map(({ kind, available, reason }) => ({ part: 'device', name: kind, available, reason })),
+    ...libraries.map(row('library')),
+    { part: 'planner', name: 'wasm', available: planner.bytes > 0, reason: planner.reason },
+    ...ways.map(row('transport')),
+    ...exchanges.map(row('collectives')),
+  ];
 }
 
 function lines(found: Findings): string[] {

@@ -1,6 +1,7 @@
 import type { ReasonCode } from '../agreement/index.js';
 import type { ComparedRecordings, LastStep, Rederived, ReplayedLog } from '../replay/index.js';
 import { grouped, percentOf } from '../text.js';
+import type { TableRow } from './show.js';
 import { reasonLine, reportLine } from './step-report.js';
 
 /** A rank's recording, derived again. */
@@ -10,6 +11,21 @@ export interface DerivedRank extends Rederived {
   readonly begun: number;
   /** Whether its recorder was disposed of; null where the recording does not say. */
   readonly ended: boolean | null;
+}
+
+/** Where each recording ends, and what became of its decisions, a rank a row. */
+export function recordingRows({ last }: ComparedRecordings, derived: readonly DerivedRank[]): TableRow[] {
+  return last.map(({ rank, step, sequence, state, error, vote }) => {
+    const again = derived.find((each) => each.rank === rank);
+    return {
+      ...{ rank, step, sequence, state, error },
+      ...{ voted: vote.control, tokens: vote.tokens },
+      ended: again?.ended ?? null,
+      derived: again?.derived ?? 0,
+      skipped: again?.skipped ?? 0,
+      differing: again?.differing.length ?? 0,
+    };
+  });
 }
 
 /** What recordings say, for people. */

@@ -12,8 +12,9 @@ import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
 import { logReport } from './replay-report.js';
+import { type ShowFlags, show } from './show.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
-import { reportLine } from './step-report.js';
+import { reasonRows, reportLine } from './step-report.js';
 
 /** A log held against one set of rules. */
 export interface ShadowSide extends ReplayedLog {
@@ -27,7 +28,7 @@ export interface ShadowSide extends ReplayedLog {
  */
 export async function shadow(
   file: string,
-  flags: PlannerFlags & CostFlags & EngineFlags & { readonly json?: boolean },
+  flags: PlannerFlags & CostFlags & EngineFlags & ShowFlags,
   command: Command,
 ): Promise<void> {
   if (file === STDIN) {
@@ -57,11 +58,14 @@ export async function shadow(
   if (theirs.different > 0) process.exitCode = EXIT.failed;
   const costKnown = source !== null;
   const timeLost = theirs.loggedTimeRatio === null ? null : theirs.loggedTimeRatio - ours.timeRatio;
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, kind: 'shadow', engine: theirs, lockstep: ours, timeLost, costKnown })}\n`
-      : report(theirs, ours, timeLost, costKnown),
-  );
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, kind: 'shadow', engine: theirs, lockstep: ours, timeLost, costKnown }),
+    rows: () => [
+      ...reasonRows(theirs).map((row) => ({ rules: 'engine', ...row })),
+      ...reasonRows(ours).map((row) => ({ rules: 'lockstep', ...row })),
+    ],
+    text: () => report(theirs, ours, timeLost, costKnown),
+  });
 }
 
 /** The rules and graphs of the engine that the flags name: a policy's name, or an engine as somebody runs it. */

@@ -13,7 +13,7 @@ export function reportLine(name: string, value: string): string {
 }
 
 /** The reasons of the decisions as rows, the most frequent first: those of steps, and of what no step followed. */
-export function reasonRows(run: StepSummary): TableRow[] {
+export function reasonRows(run: { readonly reasons: Partial<Record<ReasonCode, number>> }): TableRow[] {
   const reasons = (Object.entries(run.reasons) as [ReasonCode, number][]).sort((a, b) => b[1] - a[1]);
   return reasons.map(([reason, decisions]) => ({
     reason,
