@@ -40,6 +40,8 @@ export interface BenchResult {
   readonly peerNs: number | null;
   /** peerNs / ns, the median of the rounds' own ratios. */
   readonly peerRatio: number | null;
+  /** `ns` of each round, in the order that they were measured in. */
+  readonly roundsNs: readonly number[];
 }
 
 export interface MeasureOptions {
@@ -103,6 +105,7 @@ async function measureCase(
     ratio: median(samples.map(({ ns, limitNs }) => ns / limitNs)),
     peerNs: asked === null ? null : median(samples.map(({ peerNs }) => peerNs)),
     peerRatio: asked === null ? null : median(samples.map(({ ns, peerNs }) => peerNs / ns)),
+    roundsNs: samples.map(({ ns }) => ns),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
 import { bytesOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
+import { sizeLines } from './sparkline.js';
 import { reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */
@@ -15,6 +16,8 @@ export interface PlanSetting {
   readonly of: string;
   /** Lines that name the options left to their defaults. */
   readonly assumed: readonly string[];
+  /** Whether bars of eighths are drawn. Default: no. */
+  readonly bars?: boolean;
 }
 
 /** The plan and the engines beside it, one a row; `sizes` are what ours captures for decodes. */
@@ -42,7 +45,7 @@ export function planRows(plan: PlanDocument): TableRow[] {
 }
 
 /** A plan as text. Times are left out if none are known: a size then costs its tokens, which is the padding. */
-export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): string {
+export function planReport(plan: PlanDocument, { of, assumed, bars = false }: PlanSetting): string {
   const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
     `Planned ${grouped(graphs)} graphs for ${grouped(steps)} steps of ${of}`,
@@ -57,6 +60,7 @@ export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): st
       ? reportLine('time', `by ${costModel.name}`)
       : reportLine('cost', 'a size costs its tokens; give times with --cost or --cost-model'),
     ...assumed,
+    ...(bars ? sizeLines(plan.histogram.decode) : []),
     reportLine('decode', plan.ladders.decode.join(' ')),
     ...(plan.maxSize === null
       ? []

@@ -29,6 +29,7 @@ import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { type ShowFlags, show } from './show.js';
+import { overTimeLines, showsBars } from './sparkline.js';
 import { STDIN } from './stdin.js';
 import { reasonRows, reportLine } from './step-report.js';
 import {
@@ -129,7 +130,12 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
     const served = { of: workloadName(flags), plan, timeline, text, json };
     await writeHtml(flags, ({ runPage }) => runPage(summary, captured, served));
   }
-  await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
+  const drawn = timeline !== null && showsBars() ? overTimeLines(timeline) : [];
+  await show(flags, {
+    document: () => json,
+    rows: () => reasonRows(summary),
+    text: () => `${text}${drawn.map((line) => `${line}\n`).join('')}`,
+  });
   checkServed(summary, requests, limits);
   settle(summary, ran);
 }
@@ -197,7 +203,7 @@ async function watched(
         progress.captured(one);
         captured.push(one);
       },
-      ...(html === undefined
+      ...(html === undefined && !showsBars()
         ? {}
         : {
             onTimeline: (collected) => {

@@ -23,6 +23,7 @@ import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { type ShowFlags, show } from './show.js';
+import { overTimeLines, showsBars } from './sparkline.js';
 import { reasonRows, reportLine, stepHeadline, stepLines } from './step-report.js';
 import {
   checkServed,
@@ -67,7 +68,8 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const told = flags.trace === undefined ? [] : traceLines(facts);
   using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
   const log = file === undefined ? undefined : new LogWriter(file);
-  const timeline = html === undefined ? undefined : new StepTimeline(ranks);
+  const bars = showsBars() && flags.json !== true && flags.output === undefined;
+  const timeline = html === undefined && !bars ? undefined : new StepTimeline(ranks);
   const progress = new StepProgress(requests.length);
   try {
     const summary = await simulate(requests, options, {
@@ -99,7 +101,12 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
       const served = { of: workloadName(flags), plan, timeline: timeline.document(), text, json };
       await writeHtml(flags, ({ simulatePage }) => simulatePage(summary, served));
     }
-    await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
+    const drawn = bars && timeline !== undefined ? overTimeLines(timeline.document()) : [];
+    await show(flags, {
+      document: () => json,
+      rows: () => reasonRows(summary),
+      text: () => `${text}${drawn.map((line) => `${line}\n`).join('')}`,
+    });
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();
