@@ -95,20 +95,16 @@ export function checkOptions(
 /** Throws ERR_CONFIG_INVALID unless `given` is an object that has all of `required`: for values with names of their own beside them. */
 export function checkHas(what: string, given: unknown, required: readonly string[]): void {
   const faults = new Faults();
-  const isObject = typeof given === 'object' && given !== null;
-  faults.check(isObject, `${what} is ${shown(given)}; it must be an object with ${required.join(', ')}`);
-  if (isObject) checkPresent(faults, what, given, required);
+  if (typeof given === 'object' && given !== null) checkPresent(faults, what, given, required);
+  else faults.check(false, `${what} is ${shown(given)}; it must be an object with ${required.join(', ')}`);
   faults.throwIfAny('This call');
 }
 
 function checkPresent(faults: Faults, what: string, given: unknown, required: readonly string[]): void {
   if (typeof given !== 'object' || given === null) return;
   for (const name of required) {
-    faults.check(
-      (given as Record<string, unknown>)[name] !== undefined,
-      `${what} has no ${name}, which it needs`,
-      name,
-    );
+    const isThere = (given as Record<string, unknown>)[name] !== undefined;
+    if (!isThere) faults.check(false, `${what} has no ${name}, which it needs`, name);
   }
 }
 
@@ -116,10 +112,16 @@ function checkPresent(faults: Faults, what: string, given: unknown, required: re
 export function checkList(what: string, given: unknown, of: 'anything' | 'numbers' = 'anything'): void {
   const isList = Array.isArray(given) || (ArrayBuffer.isView(given) && !(given instanceof DataView));
   const faults = new Faults();
-  faults.check(isList, `${what} is ${shown(given)}; it must be an array${of === 'numbers' ? ' of numbers' : ''}`, what);
+  // What is given may be long, and is written out only where it is wrong.
+  if (!isList)
+    faults.check(
+      false,
+      `${what} is ${shown(given)}; it must be an array${of === 'numbers' ? ' of numbers' : ''}`,
+      what,
+    );
   if (Array.isArray(given) && of === 'numbers') {
     const wrong = given.findIndex((one) => typeof one !== 'number');
-    faults.check(wrong < 0, `${what}[${wrong}] is ${shown(given[wrong])}; it must be a number`, what);
+    if (wrong >= 0) faults.check(false, `${what}[${wrong}] is ${shown(given[wrong])}; it must be a number`, what);
   }
   faults.throwIfAny('This call');
 }
@@ -137,9 +139,8 @@ export function checkArguments(
 ): void {
   const faults = new Faults();
   for (const [name, [value, kind, ...fields]] of Object.entries(given)) {
-    const fits = isOfKind(value, kind);
-    faults.check(fits, `${name} is ${shown(value)}; it must be ${KINDS[kind]}`, name);
-    if (fits && kind === 'object') checkPresent(faults, name, value, fields);
+    if (!isOfKind(value, kind)) faults.check(false, `${name} is ${shown(value)}; it must be ${KINDS[kind]}`, name);
+    else if (kind === 'object') checkPresent(faults, name, value, fields);
   }
   faults.throwIfAny(`This call of ${call}`);
 }
@@ -204,7 +205,7 @@ export class Faults {
       return;
     }
     for (const name of Object.keys(given)) {
-      this.check(known.includes(name), `${what} has no ${name}; it has ${known.join(', ')}`);
+      if (!known.includes(name)) this.check(false, `${what} has no ${name}; it has ${known.join(', ')}`);
     }
   }
 

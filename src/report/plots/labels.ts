@@ -6,7 +6,7 @@ export interface PlacedLabel {
   readonly dx: number;
   readonly dy: number;
   readonly anchor: 'start' | 'end';
-  /** Whether it needs that line to be told from its neighbours'. */
+  /** Whether that line is needed: it stands off its point. */
   readonly leads: boolean;
 }
 
