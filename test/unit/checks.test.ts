@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { checkArguments, checkHas, checkList, checkOptions } from '../../dist/config.js';
+import { checkArguments, checkHas, checkList, checkOptions } from '../../dist/checks.js';
 
 /** A value that counts how often it is written out: with thousands of numbers in it that takes as long as planning does. */
 function countedTexts(): {
