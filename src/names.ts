@@ -99,6 +99,26 @@ export const WORKLOAD_DEFAULTS: WorkloadDefaults = Object.freeze({
   stepTime: Object.freeze([8, 0.096, 0] as const),
 });
 
+/** Requests of a generated workload when nothing else is said. */
+export const GENERATED_REQUESTS = 200;
+
+/** What a plan takes where nothing is said. */
+export interface PlanDefaults {
+  /** Share of the time that is seen, for the unseen part. */
+  readonly split: number;
+  /** Every size is a multiple of it. */
+  readonly sizeMultiple: number;
+  /** Published figures of what a graph takes. */
+  readonly captureCost: 'trtllm-deepseek-r1';
+}
+
+/** On the command line and on the page. */
+export const PLAN_DEFAULTS: PlanDefaults = Object.freeze({
+  split: 0.5,
+  sizeMultiple: 1,
+  captureCost: 'trtllm-deepseek-r1',
+});
+
 /** The devices that `openDevice` and `--device` take. */
 export const DEVICE_PATTERN: RegExp = /^(?:auto|host|(?:cuda|hip)(?::\d{1,3})?)$/;
 /** The same for people. */

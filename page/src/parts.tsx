@@ -6,17 +6,6 @@ export function Value({ of, as }: { readonly of: number; readonly as: (value: nu
   return <data value={`${of}`}>{as(of)}</data>;
 }
 
-export const count = (value: number): string => value.toLocaleString('en');
-
-/** A share as a percentage: one digit after the point, two of what is below one. */
-export function percent(share: number): string {
-  const value = share * 100;
-  return `${value !== 0 && Math.abs(value) < 1 ? value.toFixed(2) : value.toFixed(1)} %`;
-}
-
-/** Bytes in MB, as `lockstep plan` prints them. */
-export const megabytes = (bytes: number): string => `${count(Math.round(bytes / 1e6))} MB`;
-
 export const seconds = (value: number): string => `${value.toFixed(1)} s`;
 
 /** A table with a caption. Cells that are numbers are to the right. */

@@ -18,7 +18,7 @@ export const report = {
       root,
       ['plots', 'browser'].flatMap((folder) => listFiles(root, `src/report/${folder}`)),
     ),
-    ...hashAll(root, ['package-lock.json', 'scripts/setup/report.mjs']),
+    ...hashAll(root, ['package-lock.json', 'scripts/setup/report.mjs', 'src/text.ts']),
   }),
   async build({ root }) {
     // Loaded once the packages are there.

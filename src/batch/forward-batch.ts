@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../config.js';
+import { checkArguments, Faults } from '../checks.js';
 import { inspectAs } from '../inspect.js';
 import { indexOf, LOCAL_PART_WORDS, LOCAL_WORDS, MAX_PARTS } from '../layout/index.js';
 import type { Sizes } from '../memory/index.js';

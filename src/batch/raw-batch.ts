@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { checkArguments, completeLimits, Faults, type Limits } from '../config.js';
+import { checkArguments, Faults } from '../checks.js';
+import { completeLimits, type Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { FACT_WORDS, MAX_PARTS, STATE_WORDS, word } from '../layout/index.js';
 import { loadModules, type MetadataExports, type PlannerModules, type WasmSources } from '../memory/index.js';

@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError, shown } from '../errors.js';
 import { ENUMS, ROW_WORDS, word } from '../layout/index.js';
 import type { MetadataExports } from '../memory/index.js';

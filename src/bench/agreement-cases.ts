@@ -1,8 +1,8 @@
-import { Worker } from 'node:worker_threads';
 import { LockstepError } from '../errors.js';
 import type { PlannerModules } from '../memory/index.js';
-import { allGatherRounds, createThreadsGroup, joinMpi, joinThreads, type ThreadsGroup } from '../ranks/index.js';
+import { allGatherRounds, createThreadsGroup, joinMpi, joinThreads } from '../ranks/index.js';
 import { AgreementRank, type SharedWork } from './agreement-rank.js';
+import { startAgreementThreads } from './agreement-threads.js';
 import { FutexBarrier } from './futex-barrier.js';
 import type { BenchCase, BenchRow } from './measure.js';
 
@@ -11,14 +11,6 @@ const ROUNDS = 100;
 
 /** Rounds after which every thread's code is compiled: each has its own. */
 const WARM_ROUNDS = 2000;
-
-/** What a thread needs to be a rank of a bench. */
-export interface AgreementSeat {
-  readonly modules: PlannerModules;
-  readonly group: ThreadsGroup;
-  readonly rank: number;
-  readonly barrier: SharedArrayBuffer;
-}
 
 /** Rows of what crosses threads. */
 export const AGREEMENT_ROWS: readonly BenchRow[] = [
@@ -40,13 +32,16 @@ function led(leader: AgreementRank, ours: SharedWork, limit: SharedWork): BenchC
   };
 }
 
-function ofThreads(modules: PlannerModules, ranks: number, ours: SharedWork, limit: SharedWork): BenchCase {
+async function ofThreads(
+  modules: PlannerModules,
+  ranks: number,
+  ours: SharedWork,
+  limit: SharedWork,
+): Promise<BenchCase> {
   const group = createThreadsGroup(ranks);
   const barrier = new SharedArrayBuffer(FutexBarrier.BYTES);
-  for (let rank = 1; rank < ranks; rank++) {
-    const workerData: AgreementSeat = { modules, group, rank, barrier };
-    new Worker(new URL('./agreement-worker.js', import.meta.url), { workerData });
-  }
+  const others = Array.from({ length: ranks - 1 }, (_, index) => index + 1);
+  await startAgreementThreads(others.map((rank) => ({ modules, group, rank, barrier })));
   const meet = new FutexBarrier(barrier, ranks);
   const leader = new AgreementRank(modules, joinThreads(group, 0), (rounds) => meet.wait(rounds));
   return led(leader, ours, limit);

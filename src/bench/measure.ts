@@ -26,7 +26,7 @@ export interface BenchCase {
 /** One row of the table; its case is built only when it is measured. */
 export interface BenchRow {
   readonly name: string;
-  readonly make: (modules: PlannerModules) => BenchCase;
+  readonly make: (modules: PlannerModules) => BenchCase | Promise<BenchCase>;
 }
 
 /** Nanoseconds of one piece of work, as medians over rounds, each of which measures ours, limit and peer. */
@@ -40,6 +40,8 @@ export interface BenchResult {
   readonly peerNs: number | null;
   /** peerNs / ns, the median of the rounds' own ratios. */
   readonly peerRatio: number | null;
+  /** `ns` of each round, in the order that they were measured in. */
+  readonly roundsNs: readonly number[];
 }
 
 export interface MeasureOptions {
@@ -62,7 +64,7 @@ export async function measure(
   peer: NumpyPeer | null,
   { rounds, milliseconds, signal }: MeasureOptions,
 ): Promise<BenchResult> {
-  const made = row.make(modules);
+  const made = await row.make(modules);
   try {
     return await measureCase(row.name, made, peer, { rounds, milliseconds, signal });
   } finally {
@@ -103,6 +105,7 @@ async function measureCase(
     ratio: median(samples.map(({ ns, limitNs }) => ns / limitNs)),
     peerNs: asked === null ? null : median(samples.map(({ peerNs }) => peerNs)),
     peerRatio: asked === null ? null : median(samples.map(({ ns, peerNs }) => peerNs / ns)),
+    roundsNs: samples.map(({ ns }) => ns),
   };
 }
 

@@ -1,4 +1,4 @@
-import { checkArguments, checkHas, checkList, checkOptions } from '../config.js';
+import { checkArguments, checkHas, checkList, checkOptions } from '../checks.js';
 import type { EngineLimits } from '../engines/index.js';
 import { type CaptureKey, keyKind } from '../keys/index.js';
 import { ascending } from '../numbers.js';

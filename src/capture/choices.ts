@@ -1,4 +1,5 @@
-import { checkArguments, Faults, type Limits } from '../config.js';
+import { checkArguments, Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import { decodePlan, leastUbatchedSize } from '../keys/index.js';
 import { NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
 import type { StepHistogram } from '../workload/index.js';

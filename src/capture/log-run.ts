@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import type { EngineRunLog, LogBatch, LogCapture, LogTime } from '../engines/index.js';
 import { vllmDecodeSizes } from '../engines/index.js';
 import { largestDecode } from './plan-costs.js';

@@ -1,4 +1,5 @@
-import { checkHas, checkOptions, type Limits } from '../config.js';
+import { checkHas, checkOptions } from '../checks.js';
+import type { Limits } from '../config.js';
 import type { EngineName } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { type CapturePlan, decodePlan, leastAgreedSize, leastUbatchedSize, mixedKey } from '../keys/index.js';

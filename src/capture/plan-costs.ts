@@ -1,4 +1,4 @@
-import { checkHas, checkList } from '../config.js';
+import { checkHas, checkList } from '../checks.js';
 import { ENGINE_NAMES, type EngineLimits, engineLadder, type LogTime } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { gcd, roundUp } from '../numbers.js';

@@ -1,4 +1,5 @@
-import { checkArguments, type Limits } from '../config.js';
+import { checkArguments } from '../checks.js';
+import type { Limits } from '../config.js';
 import { readEngineLog } from '../engines/index.js';
 import type { CaptureCost, TraceSource } from '../workload/index.js';
 import type { PlanBudget } from './budget.js';

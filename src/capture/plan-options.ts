@@ -1,4 +1,5 @@
-import { checkHas, checkList, Faults, type Limits } from '../config.js';
+import { checkHas, checkList, Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import type { EngineProfile } from '../engines/index.js';
 import type { Policy } from '../policy/index.js';
 import type { CaptureCost } from '../workload/index.js';

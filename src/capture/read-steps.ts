@@ -1,5 +1,6 @@
 import { type AgreedShape, RawRules, VoteGroup } from '../agreement/index.js';
-import { checkHas, checkOptions, completeLimits, Faults } from '../config.js';
+import { checkHas, checkOptions, Faults } from '../checks.js';
+import { completeLimits } from '../config.js';
 import { readEngineRun } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { checkAborted, isPipe, readHead, readText, sourceName } from '../input/index.js';

@@ -1,4 +1,4 @@
-import { Faults } from '../config.js';
+import { Faults } from '../checks.js';
 import { shown } from '../errors.js';
 import { OBJECTIVE_NAMES } from '../names.js';
 import type { LadderCurve, OptimalLadder } from './ladder/ladder-curve.js';

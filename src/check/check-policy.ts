@@ -1,4 +1,4 @@
-import { checkHas, checkOptions, Faults } from '../config.js';
+import { checkHas, checkOptions, Faults } from '../checks.js';
 import { MAX_CHECK_RANKS, PROPERTIES } from '../layout/index.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../memory/index.js';
 import { nextTurn } from '../timing.js';

@@ -1,4 +1,5 @@
-import { checkArguments, checkHas, checkList, completeLimits, type Limits } from '../config.js';
+import { checkArguments, checkHas, checkList } from '../checks.js';
+import { completeLimits, type Limits } from '../config.js';
 import {
   type CaptureKey,
   type CapturePlan,

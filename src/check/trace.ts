@@ -1,5 +1,5 @@
 import type { RawRules } from '../agreement/index.js';
-import { checkArguments, checkHas } from '../config.js';
+import { checkArguments, checkHas } from '../checks.js';
 import { gatherText, reasonText, runText, type VoteRecord } from '../explain/index.js';
 import { ACTION_WORDS, ENUMS, nameOf, recordOf, VOTE_WORDS, word } from '../layout/index.js';
 import { countOf } from '../text.js';

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { Fields } from './config-fields.js';
 import { isFile, isFolder, jsonObject, readDocument } from './files.js';

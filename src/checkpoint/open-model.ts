@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { type Checkpoint, openCheckpoint } from './checkpoint.js';
 import { CONFIG_FIELDS, type RandomModelOptions, randomCheckpoint } from './random-checkpoint.js';
 import { modelRefusal } from './refusal.js';

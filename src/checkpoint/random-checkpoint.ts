@@ -1,4 +1,4 @@
-import { checkArguments, withoutUndefined } from '../config.js';
+import { checkArguments, withoutUndefined } from '../checks.js';
 import { fnv1a, hashOnto, mix32 } from '../numbers.js';
 import { absent, type Checkpoint, checkShape } from './checkpoint.js';
 import { configDocument } from './config-document.js';

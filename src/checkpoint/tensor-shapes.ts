@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import type { ModelConfig } from './model-config.js';
 
 /** Each tensor of a model by its name in Hugging Face's layout, and its shape, in the order of the forward. Source: transformers' `modeling_llama`, `modeling_mixtral`. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError, shown } from '../errors.js';
 import { type ChatMessage, type ChatRenderer, chatRenderer, chatTemplateOf } from './chat-template.js';
 import { isFile, jsonObject, readDocument } from './files.js';

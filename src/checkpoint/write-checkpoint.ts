@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { checkArguments, Faults } from '../config.js';
+import { checkArguments, Faults } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import type { Checkpoint } from './checkpoint.js';
 import { configDocument } from './config-document.js';

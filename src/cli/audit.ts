@@ -15,7 +15,9 @@ import { completeLimits, type Limits } from '../config.js';
 import { profilePlan } from '../engines/index.js';
 import { readPlanFile } from '../formats/index.js';
 import type { CaptureKey } from '../keys/index.js';
+import { PLAN_DEFAULTS } from '../names.js';
 import { completePolicy, type Policy } from '../policy/index.js';
+import { bytesOf, grouped, percentOf } from '../text.js';
 import { costSourceOf } from './cost-options.js';
 import {
   type EngineFlags,
@@ -34,10 +36,11 @@ import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { countedSteps, type PlanFlags } from './plan.js';
 import { captureCostOf } from './plan-options.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
-import { count, percent, reportLine } from './step-report.js';
+import { type ShowFlags, show, type TableRow } from './show.js';
+import { reportLine } from './step-report.js';
 
 /** What the options of `lockstep audit` hold. */
-export interface AuditFlags extends PlanFlags, PlannerFlags, EngineFlags {}
+export interface AuditFlags extends PlanFlags, PlannerFlags, EngineFlags, ShowFlags {}
 
 /** What other decode sizes would do on the same traffic. */
 interface Alternatives {
@@ -93,7 +96,12 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   const largestDecode = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
   const shown = { policy: policy.name, keys: plan.keys, largestDecode, traffic: told, text, json };
   await writeHtml(flags, ({ auditPage }) => auditPage(audited, shown));
-  process.stdout.write(flags.json === true ? `${JSON.stringify(json)}\n` : text);
+  await show(flags, {
+    document: () => json,
+    rows: () => auditRows(audited, traffic),
+    columns: COLUMNS,
+    text: () => text,
+  });
 }
 
 async function trafficOf(
@@ -111,7 +119,8 @@ async function trafficOf(
   const { counts } = decoded;
   const decodes = keys.filter(({ mode, prefillRequests }) => mode === 'full' && prefillRequests === 0).length;
   const memory = await captureCostOf(flags.captureCost, signal);
-  const numbers = { sizeMultiple: 1, include: [], split: 0.5, mixed: false, limits, policy, costs, memory, signal };
+  const { split, sizeMultiple } = PLAN_DEFAULTS;
+  const numbers = { sizeMultiple, split, include: [], mixed: false, limits, policy, costs, memory, signal };
   if (audited.decodes === 0 || graphs === 0 || decodes === 0)
     return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
   const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
@@ -133,17 +142,37 @@ async function trafficOf(
   };
 }
 
+const COLUMNS = ['finding', 'from', 'to', 'unit', 'meaning'] as const;
+
+/** What is wrong, a finding a row: ranges of decodes without a full graph, then graphs without a use. */
+function auditRows({ uncovered, unreachable }: KeysAudit, traffic: TrafficAudit | null): TableRow[] {
+  const row = (...[finding, from, to, unit, meaning]: [string, number, number, string, string]): TableRow => ({
+    finding,
+    from,
+    to,
+    unit,
+    meaning,
+  });
+  const ofSize = (finding: string, meaning: string) => (size: number) => row(finding, size, size, 'tokens', meaning);
+  return [
+    ...uncovered.map(({ from, to, run }) =>
+      row('uncovered', from, to, 'requests', `decodes run ${run}: no full graph holds them`),
+    ),
+    ...unreachable.map(ofSize('unreachable', 'no step runs on this graph')),
+    ...(traffic?.unused ?? []).map(ofSize('unused', 'no decode of this traffic runs on this graph')),
+  ];
+}
+
 function auditReport(
   audited: KeysAudit,
   traffic: (TrafficAudit & Alternatives) | null,
   setting: readonly string[],
 ): string {
   const { graphs, graphBytes, captureSeconds, uncovered, unreachable, wastedBytes, wastedSeconds, worst } = audited;
-  const mib = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
   const lines = [
-    `Audited ${count(graphs)} graphs: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
+    `Audited ${grouped(graphs)} graphs: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
     ...setting,
-    reportLine('capture', `${mib(graphBytes)}, ${captureSeconds.toFixed(1)} s`),
+    reportLine('capture', `${bytesOf(graphBytes)}, ${captureSeconds.toFixed(1)} s`),
     ...uncovered.map(({ from, to, run }) =>
       reportLine(
         'uncovered',
@@ -154,13 +183,18 @@ function auditReport(
       ? [
           reportLine(
             'unreachable',
-            `${unreachable.join(', ')} tokens: no step runs on them; ${mib(wastedBytes)} and ${wastedSeconds.toFixed(1)} s of capture`,
+            `${unreachable.join(', ')} tokens: no step runs on them; ${bytesOf(wastedBytes)} and ${wastedSeconds.toFixed(1)} s of capture`,
           ),
         ]
       : []),
     ...(worst === null
       ? []
-      : [reportLine('worst', `${worst.tokens} tokens on a graph of ${worst.size}, ${percent(worst.padding)} padding`)]),
+      : [
+          reportLine(
+            'worst',
+            `${worst.tokens} tokens on a graph of ${worst.size}, ${percentOf(worst.padding)} padding`,
+          ),
+        ]),
     reportLine('prefills', audited.prefillsUpTo > 0 ? `on graphs up to ${audited.prefillsUpTo} tokens` : 'run eager'),
   ];
   if (traffic !== null) {
@@ -168,13 +202,16 @@ function auditReport(
     lines.push(
       reportLine(
         'traffic',
-        `${count(decodes)} decodes, ${count(eagerSteps)} of them eager, ${percent(paddingRatio)} padding`,
+        `${grouped(decodes)} decodes, ${grouped(eagerSteps)} of them eager, ${percentOf(paddingRatio)} padding`,
       ),
       ...(unused.length > 0 ? [reportLine('unused', `${unused.join(', ')} tokens: no decode of this traffic`)] : []),
       ...(sameGraphs === null
         ? []
         : [
-            reportLine('other sizes', `${percent(sameGraphs.paddingRatio)} padding with ${sameGraphs.sizes.join(' ')}`),
+            reportLine(
+              'other sizes',
+              `${percentOf(sameGraphs.paddingRatio)} padding with ${sameGraphs.sizes.join(' ')}`,
+            ),
           ]),
       ...(samePadding === null ? [] : [reportLine('fewer', `${samePadding.graphs} decode graphs pad no more`)]),
     );

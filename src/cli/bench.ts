@@ -5,6 +5,7 @@ import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
 import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import { type ShowFlags, show } from './show.js';
+import { showsBars, sparkline } from './sparkline.js';
 
 interface BenchFlags extends ShowFlags, HtmlFlags {
   readonly filter?: string;
@@ -30,7 +31,7 @@ export async function bench(flags: BenchFlags): Promise<void> {
   });
   if (!writes) return;
   const json = { schemaVersion: 1, ...summary };
-  const text = table(summary);
+  const text = table(summary, false);
   await writeHtml(flags, ({ benchPage }) => benchPage(summary, { text, json }));
   await show(flags, {
     document: () => json,
@@ -43,15 +44,20 @@ export async function bench(flags: BenchFlags): Promise<void> {
         peerNs,
         peerRatio,
       })),
-    text: () => `${text}\n`,
+    text: () => (showsBars() ? `${table(summary, true)}\n` : `${text}\n`),
   });
 }
 
+/** Rounds that are drawn. */
+const MOST_ROUNDS = 40;
 const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];
 
-function table({ cases, rounds, peer, interrupted, device }: BenchSummary): string {
-  const rows = [HEAD, ...cases.map(columns)];
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+/** The rows as text; with `bars` the times of each row's rounds too, from 0 up. */
+function table({ cases, rounds, peer, interrupted, device }: BenchSummary, bars: boolean): string {
+  const spread = (result: BenchResult): string[] => (bars ? [sparkline(result.roundsNs.slice(0, MOST_ROUNDS))] : []);
+  const head = bars ? [...HEAD, 'rounds'] : HEAD;
+  const rows = [head, ...cases.map((result) => [...columns(result), ...spread(result)])];
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map((row) =>
     row.map((text, column) => (column === 0 ? text.padEnd(widths[0]) : text.padStart(widths[column]))).join('  '),
   );

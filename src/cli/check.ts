@@ -12,7 +12,7 @@ import {
   traceText,
   type Violation,
 } from '../check/index.js';
-import { withoutUndefined } from '../config.js';
+import { withoutUndefined } from '../checks.js';
 import { engineCapture, policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { readCheckedPlanFile, readPolicy } from '../formats/index.js';

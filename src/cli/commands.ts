@@ -87,10 +87,14 @@ const COMMANDS: readonly Definition[] = [
 const ROWS: Readonly<Record<string, string>> = {
   run: 'the reasons of its steps',
   plan: "the plan's graphs and each engine's",
+  audit: 'what is wrong with the graphs',
   simulate: 'the reasons of its steps',
+  replay: 'of recordings the ranks, of a log the reasons of its steps',
+  explain: 'the ranks of each batch',
   check: 'with --list, the policies',
   conformance: 'the families of vectors',
   bench: 'what was measured',
+  doctor: 'what was found and what not',
 };
 
 /**

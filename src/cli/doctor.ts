@@ -12,6 +12,7 @@ import { hasSimd } from '../memory/index.js';
 import { type KernelImage, kernelImages } from '../native/index.js';
 import { createPlanner, devicePort } from '../planner/index.js';
 import { type MpiAttempt, probeMpi } from '../ranks/index.js';
+import { bytesOf } from '../text.js';
 import {
   type CardTrials,
   collectiveLines,
@@ -23,6 +24,7 @@ import {
 } from './device-report.js';
 import { EXIT } from './exit.js';
 import { entry, triedLines } from './probe-lines.js';
+import { type ShowFlags, show, type TableRow } from './show.js';
 
 /** What is here to run on. */
 interface Findings {
@@ -66,9 +68,13 @@ interface CollectivesProbe {
 }
 
 /** Prints what is here to run on. */
-export async function doctor(flags: { readonly json?: boolean }): Promise<void> {
+export async function doctor(flags: ShowFlags): Promise<void> {
   const found = await findings();
-  process.stdout.write(`${flags.json === true ? JSON.stringify(found) : lines(found).join('\n')}\n`);
+  await show(flags, {
+    document: () => found,
+    rows: () => foundRows(found),
+    text: () => `${lines(found).join('\n')}\n`,
+  });
   const host = found.devices.some(({ kind, available }) => kind === 'host' && available);
   if (!host) process.exitCode = EXIT.unavailable;
 }
@@ -151,9 +157,24 @@ function betweenCards(
   return { name, available: true, reason: `ranks in a process and with a card each, of ${cards}; graphs hold them` };
 }
 
+/** What is here and what is not, and why, one a row. */
+function foundRows({ devices, libraries, planner, transports: ways, collectives: exchanges }: Findings): TableRow[] {
+  const row =
+    (part: string) =>
+    ({ name, available, reason }: CollectivesProbe | TransportProbe | LibraryProbe): TableRow => ({
+      ...{ part, name, available, reason },
+    });
+  return [
+    ...devices.map(({ kind, available, reason }) => ({ part: 'device', name: kind, available, reason })),
+    ...libraries.map(row('library')),
+    { part: 'planner', name: 'wasm', available: planner.bytes > 0, reason: planner.reason },
+    ...ways.map(row('transport')),
+    ...exchanges.map(row('collectives')),
+  ];
+}
+
 function lines(found: Findings): string[] {
   const { devices, planner, transports: ways, collectives: exchanges, node, platform } = found;
-  const mebibytes = (planner.bytes / 2 ** 20).toFixed(1);
   return [
     `lockstep on Node ${node}, ${platform}`,
     '',
@@ -169,7 +190,7 @@ function lines(found: Findings): string[] {
     entry(
       'wasm',
       planner.bytes > 0,
-      planner.bytes > 0 ? `${planner.reason}; ${mebibytes} MiB with default limits` : planner.reason,
+      planner.bytes > 0 ? `${planner.reason}; ${bytesOf(planner.bytes)} with default limits` : planner.reason,
     ),
     entry('simd', planner.simd, planner.simd ? 'this engine runs it' : 'this engine does not validate it'),
     'transports',

@@ -7,19 +7,20 @@ import { LockstepError } from '../errors.js';
 import {
   BATCH_SHAPE,
   type BatchDocument,
+  type BatchExplanation,
   type ExplainOptions,
   explainBatch,
   explanationText,
 } from '../explain/index.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
-import { completePolicy } from '../policy/index.js';
+import { completePolicy, type Policy } from '../policy/index.js';
 import { engineLines, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { describe, exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { ladderOf, limitsOf, type PlannerFlags } from './planner-options.js';
+import { rowsText, type ShowFlags, type TableRow, tableText } from './show.js';
 
-interface ExplainFlags extends PlannerFlags {
-  readonly json?: boolean;
+interface ExplainFlags extends PlannerFlags, ShowFlags {
   readonly kvGroups?: readonly KvGroup[];
 }
 
@@ -55,6 +56,7 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
   const options = { limits, policy, plan };
   if (process.stdin.isTTY)
     process.stderr.write(`lockstep: reading batches from the terminal, one a line, like ${BATCH_SHAPE}\n`);
+  const printer = new ExplanationPrinter(flags, plan, policy);
   let line = 0;
   let documents = 0;
   for await (const text of createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY, signal })) {
@@ -63,7 +65,7 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
     if (text.trim() === '') continue;
     documents += 1;
     try {
-      await print(await explainLine(text, options, plan, line, flags.json === true));
+      await print(await printer.next(await explainLine(text, options, line), line));
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       // Each line is a batch of its own, so the other lines are still explained.
@@ -71,6 +73,7 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
       process.exitCode = Math.max(Number(process.exitCode ?? 0), exitCodeOf(error));
     }
   }
+  await print(printer.rest());
   if (interrupts.exitCode !== null) {
     process.exitCode = interrupts.exitCode;
     return;
@@ -83,24 +86,58 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
   }
 }
 
-/** What is printed for one line. Errors carry the line. */
-async function explainLine(
-  text: string,
-  options: ExplainOptions,
-  plan: CapturePlan,
-  line: number,
-  json: boolean,
-): Promise<string> {
+/** The explanation of one line. Errors carry the line. */
+async function explainLine(text: string, options: ExplainOptions, line: number): Promise<BatchExplanation> {
   try {
-    const explanation = await explainBatch(parse(text), options);
-    if (json) return `${JSON.stringify({ ...explanation, line })}\n`;
-    return `line ${line}\n${explanationText(explanation, plan, completePolicy(options.policy))
-      .map((item) => (item === '' ? '' : `  ${item}`))
-      .join('\n')}\n\n`;
+    return await explainBatch(parse(text), options);
   } catch (error) {
     if (!(error instanceof LockstepError)) throw error;
     throw new LockstepError(error.code, `line ${line}: ${error.message}`, { ...error.details, line }, { cause: error });
   }
+}
+
+/** Explanations as the flags say, each as it comes; a table is printed at the end, when the widths of its columns are known. */
+class ExplanationPrinter {
+  readonly #flags: ShowFlags;
+  readonly #plan: CapturePlan;
+  readonly #policy: Policy;
+  readonly #table: TableRow[] = [];
+  #named = false;
+
+  constructor(flags: ShowFlags, plan: CapturePlan, policy: Policy) {
+    this.#flags = flags;
+    this.#plan = plan;
+    this.#policy = policy;
+  }
+
+  async next(explanation: BatchExplanation, line: number): Promise<string> {
+    const { json, output } = this.#flags;
+    if (json === true || output === 'json') return `${JSON.stringify({ ...explanation, line })}\n`;
+    if (output === undefined) {
+      const lines = explanationText(explanation, this.#plan, this.#policy);
+      return `line ${line}\n${lines.map((item) => (item === '' ? '' : `  ${item}`)).join('\n')}\n\n`;
+    }
+    const rows = rankRows(explanation, line);
+    if (output === 'table') {
+      this.#table.push(...rows);
+      return '';
+    }
+    const named = this.#named;
+    this.#named = true;
+    return await rowsText(rows, output, undefined, !named);
+  }
+
+  rest(): string {
+    return tableText(this.#table);
+  }
+}
+
+/** What each rank does with a batch, one a row. */
+function rankRows({ decision, local }: BatchExplanation, line: number): TableRow[] {
+  return local.map(({ tokens, requests, decodeRequests, parts }, rank) => ({
+    ...{ line, rank, tokens, requests, decodeRequests },
+    ...{ run: decision.run, reason: decision.reason, paddedTokens: decision.paddedTokens, parts: parts.length },
+  }));
 }
 
 function parse(text: string): BatchDocument {

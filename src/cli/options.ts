@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import {
+  GENERATED_REQUESTS,
   GPU_NAMES,
   LADDER_NAMES,
   MODEL_NAMES,
@@ -11,9 +12,6 @@ import {
   WORKLOAD_DEFAULTS,
 } from '../names.js';
 import { blocks, columns, decimal, integer, stepTime } from './option-values.js';
-
-/** Requests of a generated workload when nothing else is said. */
-export const GENERATED_REQUESTS = 200;
 
 /** Options that say what steps are planned with: limits, ladder and policy. `run`, `simulate` and `explain` share them. */
 export function addPlannerOptions(command: Command): Command {

@@ -1,6 +1,6 @@
 // Commands that decide steps and plan graphs, and run none.
 import { type Command, Option } from 'commander';
-import { BATCH_SHAPE, DEVICE_WORDS, OBJECTIVE_NAMES } from '../names.js';
+import { BATCH_SHAPE, DEVICE_WORDS, OBJECTIVE_NAMES, PLAN_DEFAULTS } from '../names.js';
 import { bytes, decimal, device, integer, jsonOf, sizeList } from './option-values.js';
 import {
   addCostOptions,
@@ -44,17 +44,21 @@ export function definePlan(command: Command): void {
     .option(
       '--capture-cost <name|file>',
       'what a graph takes: published figures, or a capture log',
-      'trtllm-deepseek-r1',
+      PLAN_DEFAULTS.captureCost,
     )
     .addOption(
       new Option('--split <share>', 'share of the time that is seen, for the unseen part')
         .argParser(decimal)
-        .default(0.5),
+        .default(PLAN_DEFAULTS.split),
     )
     .addOption(
       new Option('--max-size <n>', 'largest decode graph in tokens; larger decodes run eager').argParser(integer),
     )
-    .addOption(new Option('--size-multiple <n>', 'every size is a multiple of it').argParser(integer).default(1))
+    .addOption(
+      new Option('--size-multiple <n>', 'every size is a multiple of it')
+        .argParser(integer)
+        .default(PLAN_DEFAULTS.sizeMultiple),
+    )
     .addOption(
       new Option('--include <sizes>', 'sizes that must be captured: 8,64').argParser(sizeList).default([], 'none'),
     )
@@ -83,9 +87,9 @@ export function defineAudit(command: Command): void {
     .option(
       '--capture-cost <name|file>',
       'what a graph takes: published figures, or a capture log',
-      'trtllm-deepseek-r1',
+      PLAN_DEFAULTS.captureCost,
     )
-    .addOption(new Option('--split <share>').argParser(decimal).default(0.5).hideHelp())
+    .addOption(new Option('--split <share>').argParser(decimal).default(PLAN_DEFAULTS.split).hideHelp())
     .option('--json', 'print one JSON document')
     .action(async (file, flags) => (await import('./audit.js')).audit(file, flags, command));
   addHtmlOptions(command);

@@ -1,6 +1,8 @@
 import type { MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
+import { bytesOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
-import { count, percent, reportLine } from './step-report.js';
+import { sizeLines } from './sparkline.js';
+import { reportLine } from './step-report.js';
 
 /** Points of the curve that are drawn, and the characters of its longest bar. */
 const DRAWN = 16;
@@ -14,6 +16,8 @@ export interface PlanSetting {
   readonly of: string;
   /** Lines that name the options left to their defaults. */
   readonly assumed: readonly string[];
+  /** Whether bars of eighths are drawn. Default: no. */
+  readonly bars?: boolean;
 }
 
 /** The plan and the engines beside it, one a row; `sizes` are what ours captures for decodes. */
@@ -41,21 +45,22 @@ export function planRows(plan: PlanDocument): TableRow[] {
 }
 
 /** A plan as text. Times are left out if none are known: a size then costs its tokens, which is the padding. */
-export function planReport(plan: PlanDocument, { of, assumed }: PlanSetting): string {
+export function planReport(plan: PlanDocument, { of, assumed, bars = false }: PlanSetting): string {
   const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
-    `Planned ${count(graphs)} graphs for ${count(steps)} steps of ${of}`,
+    `Planned ${grouped(graphs)} graphs for ${grouped(steps)} steps of ${of}`,
     reportLine(
       'result',
-      `${losses(plan, costKnown, " of the largest rank's tokens")}, ${count(eagerSteps)} eager steps`,
+      `${losses(plan, costKnown, " of the largest rank's tokens")}, ${grouped(eagerSteps)} eager steps`,
     ),
-    reportLine('', `${share(plan.paddingRatioAll)} padding of all ranks' tokens`),
+    reportLine('', `${percentOf(plan.paddingRatioAll)} padding of all ranks' tokens`),
     ...objectiveLines(plan),
-    reportLine('capture', `${megabytes(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
+    reportLine('capture', `${bytesOf(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${plan.captureCost.name}`),
     costKnown
       ? reportLine('time', `by ${costModel.name}`)
       : reportLine('cost', 'a size costs its tokens; give times with --cost or --cost-model'),
     ...assumed,
+    ...(bars ? sizeLines(plan.histogram.decode) : []),
     reportLine('decode', plan.ladders.decode.join(' ')),
     ...(plan.maxSize === null
       ? []
@@ -87,7 +92,7 @@ function objectiveLines(plan: PlanDocument): string[] {
   const { objective, costKnown, mostGraphs } = plan;
   const other = plan[objective === 'robust' ? 'seen' : 'robust'];
   const unseen = other.unseen === null ? '' : `, ${losses(other.unseen, costKnown)} on the unseen part`;
-  const line = `${count(other.graphs)} graphs, ${losses(other, costKnown)}${unseen}`;
+  const line = `${grouped(other.graphs)} graphs, ${losses(other, costKnown)}${unseen}`;
   const bounded = objective === 'robust' && mostGraphs !== null && other.graphs > mostGraphs;
   return [
     reportLine(
@@ -101,7 +106,7 @@ function objectiveLines(plan: PlanDocument): string[] {
       ? [
           reportLine(
             'more graphs',
-            `${count(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} would pad as little as that`,
+            `${grouped(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} would pad as little as that`,
           ),
         ]
       : []),
@@ -114,7 +119,7 @@ function losses(
   costKnown: boolean,
   of = '',
 ): string {
-  return `${share(paddingRatio)} padding${of}${costKnown ? `, ${share(timeRatio)} more time` : ''}`;
+  return `${percentOf(paddingRatio)} padding${of}${costKnown ? `, ${percentOf(timeRatio)} more time` : ''}`;
 }
 
 function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps, unknownSteps, log }: PlanDocument): string[] {
@@ -123,20 +128,20 @@ function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps, unknownStep
     const lines = [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
     if (mixedGrid === null) return lines;
     const { exactCost, padding, lowerBound, gap } = mixedGrid;
-    const of = (added: number): string => share(exactCost > 0 ? added / exactCost : 0);
-    const bound = `${of(lowerBound)} at least for as many, a gap of ${share(gap)}`;
+    const of = (added: number): string => percentOf(exactCost > 0 ? added / exactCost : 0);
+    const bound = `${of(lowerBound)} at least for as many, a gap of ${percentOf(gap)}`;
     return [...lines, reportLine('', `${of(padding)} over exact sizes; ${bound}`)];
   }
   const unknown = log === null || log.oneList ? 0 : Math.min(unknownSteps, unplannedSteps);
   const held = unplannedSteps - unknown;
   return [
-    ...(held === 0 ? [] : [reportLine('prefill', `${count(held)} steps hold one; --mixed plans for them`)]),
+    ...(held === 0 ? [] : [reportLine('prefill', `${grouped(held)} steps hold one; --mixed plans for them`)]),
     ...(unknown === 0
       ? []
       : [
           reportLine(
             'unknown',
-            `${count(unknown)} steps of unknown phase, which may hold a prefill; --mixed plans for them`,
+            `${grouped(unknown)} steps of unknown phase, which may hold a prefill; --mixed plans for them`,
           ),
         ]),
   ];
@@ -153,7 +158,7 @@ function curveLines({ curve, ladders, costKnown }: PlanDocument): string[] {
   const bars = drawn.map(({ graphs, timeRatio }) => {
     const length = timeRatio <= 0 ? 0 : Math.max(1, Math.round(BAR * (1 + Math.log10(timeRatio / most) / 7)));
     const mark = graphs === chosen ? ' <' : '';
-    return `  ${`${graphs}`.padStart(5)} ${'█'.repeat(length).padEnd(BAR)} ${share(timeRatio)}${mark}`;
+    return `  ${`${graphs}`.padStart(5)} ${'█'.repeat(length).padEnd(BAR)} ${percentOf(timeRatio)}${mark}`;
   });
   return [`decode graphs and ${costKnown ? 'time lost' : 'padding'} (logarithmic)`, ...bars];
 }
@@ -167,11 +172,11 @@ function engineLines(plan: PlanDocument): string[] {
   ): string =>
     [
       name.padEnd(10),
-      count(score.graphs).padStart(6),
-      share(score.paddingRatio).padStart(9),
-      ...(costKnown ? [share(score.timeRatio).padStart(9)] : []),
-      count(score.eagerSteps).padStart(9),
-      (score.graphBytes === null ? '-' : megabytes(score.graphBytes)).padStart(9),
+      grouped(score.graphs).padStart(6),
+      percentOf(score.paddingRatio).padStart(9),
+      ...(costKnown ? [percentOf(score.timeRatio).padStart(9)] : []),
+      grouped(score.eagerSteps).padStart(9),
+      (score.graphBytes === null ? '-' : bytesOf(score.graphBytes)).padStart(9),
       (score.captureSeconds === null ? '-' : `${score.captureSeconds.toFixed(1)} s`).padStart(8),
       equal.padStart(14),
     ].join(' ');
@@ -201,17 +206,16 @@ function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
   const lines: string[] = [];
   if (sampled)
     lines.push('  steps: samples of the requests that ran, taken as decodes; --cudagraph-metrics counts every step');
-  if (asRan !== null) lines.push(`  as it ran: ${count(asRan.steps)} steps of the log that could be decodes`);
+  if (asRan !== null) lines.push(`  as it ran: ${grouped(asRan.steps)} steps of the log that could be decodes`);
   if (captured !== null) {
-    const took =
-      capture === null ? '' : `; capturing took ${(capture.bytes / 2 ** 30).toFixed(2)} GiB, ${capture.seconds} s`;
+    const took = capture === null ? '' : `; capturing took ${bytesOf(capture.bytes)}, ${capture.seconds} s`;
     lines.push(`  ${engine} captured ${captured.length} sizes up to ${captured.at(-1)} tokens${took}`);
   } else if (capture !== null) {
-    lines.push(`  capturing took ${(capture.bytes / 2 ** 30).toFixed(2)} GiB, ${capture.seconds} s`);
+    lines.push(`  capturing took ${bytesOf(capture.bytes)}, ${capture.seconds} s`);
   }
   if (unknownSteps > 0) {
     const why = oneList ? `, and under ${mode} one list holds all` : '';
-    lines.push(`  the phase of ${count(unknownSteps)} steps is unknown${why}`);
+    lines.push(`  the phase of ${grouped(unknownSteps)} steps is unknown${why}`);
   }
   return [...lines, ...findings.map(({ text }) => `  ${text}`)];
 }
@@ -225,11 +229,14 @@ function unseenLines({ unseen, source, costKnown }: PlanDocument): string[] {
     return [`unseen: not scored, ${why}`];
   }
   const { split, shift, aboveSeen, shifted, engines } = unseen;
-  const change = `${percent(shift)} of the decodes are of another size than before, ${percent(aboveSeen)} larger than any`;
+  const change = `${percentOf(shift)} of the decodes are of another size than before, ${percentOf(aboveSeen)} larger than any`;
   const line = (name: string, score: PlanScore): string =>
-    reportLine(name, `${count(score.graphs)} graphs, ${losses(score, costKnown)}, ${count(score.eagerSteps)} eager`);
+    reportLine(
+      name,
+      `${grouped(score.graphs)} graphs, ${losses(score, costKnown)}, ${grouped(score.eagerSteps)} eager`,
+    );
   return [
-    `unseen: planned on the first ${percent(split)} of the time, decodes of the rest`,
+    `unseen: planned on the first ${percentOf(split)} of the time, decodes of the rest`,
     line('lockstep', unseen),
     ...engines.map((engine) => line(engine.engine, engine)),
     shifted
@@ -255,12 +262,15 @@ function auditLines({ audit, costKnown }: PlanDocument): string[] {
   }
   if (worstPadding !== null) {
     lines.push(
-      reportLine('most padded', `${worstPadding.tokens} tokens on ${worstPadding.size}, ${share(worstPadding.ratio)}`),
+      reportLine(
+        'most padded',
+        `${worstPadding.tokens} tokens on ${worstPadding.size}, ${percentOf(worstPadding.ratio)}`,
+      ),
     );
   }
   if (costKnown && worstCost !== null) {
     lines.push(
-      reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${share(worstCost.ratio)} more time`),
+      reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${percentOf(worstCost.ratio)} more time`),
     );
   }
   for (const { engine, maximum, asked, captured } of audit.uncapturedMaxima) {
@@ -288,7 +298,7 @@ function mixedAuditLines(audit: PlanDocument['audit']['mixed']): string[] {
   }
   if (worstPadding !== null) {
     const { tokens, size, ratio } = worstPadding;
-    lines.push(reportLine('most padded', `${tokens} tokens with a prefill on ${size}, ${share(ratio)}`));
+    lines.push(reportLine('most padded', `${tokens} tokens with a prefill on ${size}, ${percentOf(ratio)}`));
   }
   return lines;
 }
@@ -300,7 +310,7 @@ function twinLines({ twins }: PlanDocument): string[] {
     .map(({ size, steps, ubatchedSteps, bytes, seconds }) =>
       reportLine(
         `${size}`,
-        `${count(steps)} steps plain, ${count(ubatchedSteps)} in micro-batches; adds ${megabytes(bytes)}, ${seconds.toFixed(2)} s`,
+        `${grouped(steps)} steps plain, ${grouped(ubatchedSteps)} in micro-batches; adds ${bytesOf(bytes)}, ${seconds.toFixed(2)} s`,
       ),
     );
   return [
@@ -309,13 +319,4 @@ function twinLines({ twins }: PlanDocument): string[] {
     ...lines,
     ...(twins.length > LISTED ? [`  … ${twins.length - LISTED} more: --json lists all`] : []),
   ];
-}
-
-/** A ratio in percent, with enough digits that a small one does not read as zero. */
-function share(ratio: number): string {
-  return `${(100 * ratio).toFixed(ratio > 0 && ratio < 0.0995 ? 3 : 1)} %`;
-}
-
-function megabytes(amount: number): string {
-  return `${(amount / 2 ** 20).toFixed(0)} MiB`;
 }

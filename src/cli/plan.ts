@@ -49,6 +49,7 @@ import { planReport, planRows } from './plan-report.js';
 import { type LimitFlags, limitsOf, type PolicyFlags } from './planner-options.js';
 import { Progress, StepRate } from './progress.js';
 import { type ShowFlags, show } from './show.js';
+import { showsBars } from './sparkline.js';
 import { endInput, inputIsWaiting, inputName, inputOf, inputReadTwice, STDIN, warnOfLog } from './stdin.js';
 import { generatedBy, readingOf, traceLines, type WorkloadFlags, workloadOf } from './workload-options.js';
 
@@ -140,16 +141,20 @@ async function planFor(given: string | undefined, flags: PlanFlags, command: Com
     file === undefined
       ? `a generated workload ${generatedBy(flags)}`
       : `${SOURCES[document.source]}, ${inputName(file)}`;
-  const text = planReport(document, {
+  const told = {
     of,
     assumed: [
       ...(file === undefined || steps.trace === undefined ? [] : traceLines(steps.trace)),
       ...engineLines(setting),
       ...assumedLines(command, telling, saidBy(setting)),
     ],
+  };
+  await writeHtml(flags, ({ planPage }) => planPage(document, of, { text: planReport(document, told), json }));
+  await show(flags, {
+    document: () => json,
+    rows: () => planRows(document),
+    text: () => planReport(document, { ...told, bars: showsBars() }),
   });
-  await writeHtml(flags, ({ planPage }) => planPage(document, of, { text, json }));
-  await show(flags, { document: () => json, rows: () => planRows(document), text: () => text });
 }
 
 /** Whether the log of a file is of an engine whose graphs are all piecewise. What can be read only once is not read again. */

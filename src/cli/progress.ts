@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
 import type { CaptureProgress } from '../execution/index.js';
 import type { RunProgress } from '../run/index.js';
-import { count } from './step-report.js';
+import { grouped, percentOf } from '../text.js';
 
 /** A live line on stderr during long work: a bar on a terminal, a line every two seconds elsewhere. */
 export class Progress {
@@ -48,9 +48,9 @@ export class StepProgress {
   /** A line for a captured key: captures come before the first step. */
   captured({ number, of, key, reservedBytes, allocatedBytes, seconds }: CaptureProgress): void {
     const parts = key.parts > 1 ? ` in ${key.parts} parts` : '';
-    const grown = `+${count(reservedBytes)} bytes reserved, +${count(allocatedBytes)} held`;
+    const grown = `+${grouped(reservedBytes)} bytes reserved, +${grouped(allocatedBytes)} held`;
     process.stderr.write(
-      `captured ${number} of ${of}: ${count(key.tokens)} tokens${parts}, ${grown}, ${(1000 * seconds).toFixed(1)} ms\n`,
+      `captured ${number} of ${of}: ${grouped(key.tokens)} tokens${parts}, ${grown}, ${(1000 * seconds).toFixed(1)} ms\n`,
     );
   }
 
@@ -75,10 +75,10 @@ export class StepRate {
 
   at(steps: number): string {
     const seconds = (performance.now() - this.#start) / 1000;
-    return count(Math.round(steps / seconds));
+    return grouped(Math.round(steps / seconds));
   }
 }
 
 function share(part: number, whole: number): string {
-  return whole === 0 ? '-' : `${((100 * part) / whole).toFixed(1)} %`;
+  return whole === 0 ? '-' : percentOf(part / whole);
 }

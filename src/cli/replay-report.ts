@@ -1,6 +1,8 @@
 import type { ReasonCode } from '../agreement/index.js';
 import type { ComparedRecordings, LastStep, Rederived, ReplayedLog } from '../replay/index.js';
-import { count, percent, reasonLine, reportLine } from './step-report.js';
+import { grouped, percentOf } from '../text.js';
+import type { TableRow } from './show.js';
+import { reasonLine, reportLine } from './step-report.js';
 
 /** A rank's recording, derived again. */
 export interface DerivedRank extends Rederived {
@@ -11,6 +13,21 @@ export interface DerivedRank extends Rederived {
   readonly ended: boolean | null;
 }
 
+/** Where each recording ends, and what became of its decisions, a rank a row. */
+export function recordingRows({ last }: ComparedRecordings, derived: readonly DerivedRank[]): TableRow[] {
+  return last.map(({ rank, step, sequence, state, error, vote }) => {
+    const again = derived.find((each) => each.rank === rank);
+    return {
+      ...{ rank, step, sequence, state, error },
+      ...{ voted: vote.control, tokens: vote.tokens },
+      ended: again?.ended ?? null,
+      derived: again?.derived ?? 0,
+      skipped: again?.skipped ?? 0,
+      differing: again?.differing.length ?? 0,
+    };
+  });
+}
+
 /** What recordings say, for people. */
 export function recordingsReport(compared: ComparedRecordings, derived: readonly DerivedRank[]): string {
   const { ranks, missing, last, difference, first, behind } = compared;
@@ -18,12 +35,12 @@ export function recordingsReport(compared: ComparedRecordings, derived: readonly
   const steps = derived.reduce((sum, each) => sum + each.derived, 0);
   const wrong = derived.flatMap(({ rank, differing }) => differing.map((each) => ({ rank, ...each })));
   const lines = [
-    `${count(last.length)} of ${count(ranks)} ranks recorded, ${count(steps)} decisions derived again, ${count(wrong.length)} differ`,
+    `${grouped(last.length)} of ${grouped(ranks)} ranks recorded, ${grouped(steps)} decisions derived again, ${grouped(wrong.length)} differ`,
     ...last.map((each) => reportLine(`rank ${each.rank}`, lastLine(each))),
   ];
   if (skipped > 0)
     lines.push(
-      reportLine('skipped', `${count(skipped)} steps that did not come to a decision, or whose plan is not recorded`),
+      reportLine('skipped', `${grouped(skipped)} steps that did not come to a decision, or whose plan is not recorded`),
     );
   const open = derived.filter(({ ended }) => ended === false).map(({ rank }) => rank);
   if (open.length > 0)
@@ -59,7 +76,7 @@ const CAME: Record<LastStep['state'], string> = {
 };
 
 function lastLine({ step, sequence, state, refused, error, vote }: LastStep): string {
-  const held = `${count(vote.tokens)} tokens, ${count(vote.decodes)} decodes, ${count(vote.prefills)} prefills`;
+  const held = `${grouped(vote.tokens)} tokens, ${grouped(vote.decodes)} decodes, ${grouped(vote.prefills)} prefills`;
   const ended = error === null ? '' : `, then ${error}`;
   return `step ${step}, all-gather ${sequence}: ${refused ? 'did not enter' : CAME[state]}${ended} (voted ${vote.control}: ${held})`;
 }
@@ -72,13 +89,13 @@ export function logReport(
   const { ranks, lines, steps, graphSteps, eagerSteps, compared, different, first, timeRatio, loggedTimeRatio } =
     replayed;
   const text = [
-    `Decided ${count(lines)} steps of ${count(ranks)} ranks again: ${count(graphSteps)} on graphs, ${count(eagerSteps)} eager, ${count(lines - steps)} parked`,
-    reportLine('policy', `${policy}, ${count(graphs)} graphs`),
+    `Decided ${grouped(lines)} steps of ${grouped(ranks)} ranks again: ${grouped(graphSteps)} on graphs, ${grouped(eagerSteps)} eager, ${grouped(lines - steps)} parked`,
+    reportLine('policy', `${policy}, ${grouped(graphs)} graphs`),
     reportLine(
       'compared',
       compared === 0
         ? 'nothing: the log has no decisions'
-        : `${count(different)} of ${count(compared)} decisions differ`,
+        : `${grouped(different)} of ${grouped(compared)} decisions differ`,
     ),
   ];
   if (first !== null) {
@@ -88,8 +105,8 @@ export function logReport(
     text.push(reportLine('first', `line ${first.line}, step ${first.step}: ${what.join('; ')}`));
   }
   if (costKnown) {
-    const logged = loggedTimeRatio === null ? '' : `, ${percent(loggedTimeRatio)} as logged`;
-    text.push(reportLine('cost', `${percent(timeRatio)} more time by padding${logged} (${costModel})`));
+    const logged = loggedTimeRatio === null ? '' : `, ${percentOf(loggedTimeRatio)} as logged`;
+    text.push(reportLine('cost', `${percentOf(timeRatio)} more time by padding${logged} (${costModel})`));
   }
   const reasons = (Object.entries(replayed.reasons) as [ReasonCode, number][]).sort((a, b) => b[1] - a[1]);
   text.push(...reasons.map(reasonLine));

@@ -14,13 +14,13 @@ import type { EngineFlags } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { limitsOf, type PlannerFlags, policyOf } from './planner-options.js';
-import { logReport, recordingsReport } from './replay-report.js';
+import { logReport, recordingRows, recordingsReport } from './replay-report.js';
 import { shadow } from './shadow.js';
+import { type ShowFlags, show } from './show.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
+import { reasonRows } from './step-report.js';
 
-interface ReplayFlags extends PlannerFlags, CostFlags, EngineFlags {
-  readonly json?: boolean;
-}
+interface ReplayFlags extends PlannerFlags, CostFlags, EngineFlags, ShowFlags {}
 
 /** Replays recordings or a log, as the paths are. Exit 1 where ranks differ, or a decision is not what the rules derive. */
 export async function replay(paths: readonly string[], flags: ReplayFlags, command: Command): Promise<void> {
@@ -92,11 +92,11 @@ async function report(recordings: readonly Recording[], flags: ReplayFlags): Pro
   }));
   if (compared.difference !== null || derived.some(({ differing }) => differing.length > 0))
     process.exitCode = EXIT.failed;
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, kind: 'recordings', ...compared, derived })}\n`
-      : recordingsReport(compared, derived),
-  );
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, kind: 'recordings', ...compared, derived }),
+    rows: () => recordingRows(compared, derived),
+    text: () => recordingsReport(compared, derived),
+  });
 }
 
 async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
@@ -121,11 +121,11 @@ async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
   warnOfLog(file, replayed.incomplete);
   if (replayed.different > 0) process.exitCode = EXIT.failed;
   const said = { policy: policy.name, graphs: plan.keys.length, costModel: costs.name, costKnown: costs.unit === 'ms' };
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said })}\n`
-      : logReport(replayed, said),
-  );
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, kind: 'step-log', ...replayed, ...said }),
+    rows: () => reasonRows(replayed),
+    text: () => logReport(replayed, said),
+  });
 }
 
 /** A path, or the recordings of a folder. */

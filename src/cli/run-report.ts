@@ -1,5 +1,6 @@
 import { type RunSummary, SAMPLED_SHARE } from '../run/index.js';
-import { count, percent, reportLine, stepHeadline, stepLines } from './step-report.js';
+import { grouped, percentOf } from '../text.js';
+import { reportLine, stepHeadline, stepLines } from './step-report.js';
 
 /** The summary of a run as people read it. `setting`: lines that say what was run. */
 export function runReport(run: RunSummary, setting: readonly string[]): string {
@@ -13,7 +14,7 @@ export function runReport(run: RunSummary, setting: readonly string[]): string {
     ...setting,
     ...stepLines(
       run,
-      `${count(run.graphs)} captured graphs, ${percent(run.paddingRatio)} padding of all ranks' tokens`,
+      `${grouped(run.graphs)} captured graphs, ${percentOf(run.paddingRatio)} padding of all ranks' tokens`,
     ),
   ];
   lines.push(...(run.model === null ? cacheLines(run) : modelLines(run)));
@@ -34,7 +35,7 @@ function cacheLines(run: RunSummary): string[] {
     run.verify === 'full'
       ? 'every scheduled request after every step'
       : `a seeded share (1 in ${SAMPLED_SHARE}) of the scheduled requests`;
-  const verified = `${count(run.compared)} KV cache entries read back, ${how}: ${count(run.mismatches)} mismatches`;
+  const verified = `${grouped(run.compared)} KV cache entries read back, ${how}: ${grouped(run.mismatches)} mismatches`;
   return [
     reportLine('verified', verified),
     ...run.firstMismatches.map((wrong) => {
@@ -52,10 +53,10 @@ function modelLines(run: RunSummary): string[] {
   return [
     reportLine(
       'model',
-      `${model}${run.async ? ', planned ahead' : ''}: ${count(Math.round(tokensPerSecond ?? 0))} tokens/s; ${seconds.join(', ')}`,
+      `${model}${run.async ? ', planned ahead' : ''}: ${grouped(Math.round(tokensPerSecond ?? 0))} tokens/s; ${seconds.join(', ')}`,
     ),
-    ...(drafts === 0 ? [] : [reportLine('drafts', `${count(acceptedDrafts)} of ${count(drafts)} accepted`)]),
-    reportLine('verified', `${count(compared)} tokens beside one eager rank's: ${count(mismatches)} mismatches`),
+    ...(drafts === 0 ? [] : [reportLine('drafts', `${grouped(acceptedDrafts)} of ${grouped(drafts)} accepted`)]),
+    reportLine('verified', `${grouped(compared)} tokens beside one eager rank's: ${grouped(mismatches)} mismatches`),
     ...run.firstMismatches.map((wrong) => {
       const { step, request, position, expected, found, what } = wrong;
       return `    ${rankOf(run, wrong)}, step ${step}: request ${request}, position ${position}: ${what} is ${found}, not ${expected}`;
@@ -69,5 +70,5 @@ function rankOf(run: RunSummary, { rank, process }: { readonly rank: number; rea
 
 function collectivesOf({ collectives, collectivesReason, collectivesInGraphs, collectivesEager }: RunSummary): string {
   if (collectives === 'none') return `none: ${collectivesReason}`;
-  return `${collectives}, ${count(collectivesInGraphs)} in graphs, ${count(collectivesEager)} eager or between graphs`;
+  return `${collectives}, ${grouped(collectivesInGraphs)} in graphs, ${grouped(collectivesEager)} eager or between graphs`;
 }

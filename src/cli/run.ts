@@ -16,6 +16,7 @@ import {
   runWorkload,
   type TimelineDocument,
 } from '../run/index.js';
+import { grouped } from '../text.js';
 import { type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
@@ -29,8 +30,9 @@ import { StepProgress } from './progress.js';
 import { RankOut, rankOutFile } from './rank-out.js';
 import { runReport } from './run-report.js';
 import { type ShowFlags, show } from './show.js';
+import { overTimeLines, showsBars } from './sparkline.js';
 import { STDIN } from './stdin.js';
-import { count, reasonRows, reportLine } from './step-report.js';
+import { reasonRows, reportLine } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -130,7 +132,12 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
     const served = { of: workloadName(flags), plan, timeline, text, json };
     await writeHtml(flags, ({ runPage }) => runPage(summary, captured, served));
   }
-  await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
+  const drawn = timeline !== null && showsBars() ? overTimeLines(timeline) : [];
+  await show(flags, {
+    document: () => json,
+    rows: () => reasonRows(summary),
+    text: () => `${text}${drawn.map((line) => `${line}\n`).join('')}`,
+  });
   checkServed(summary, requests, limits);
   settle(summary, ran);
 }
@@ -139,7 +146,7 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
 function poolLine({ numBlocks }: RunSummary): string {
   return reportLine(
     'KV pool',
-    `${count(numBlocks)} blocks a rank, of the memory that is left once graphs are captured`,
+    `${grouped(numBlocks)} blocks a rank, of the memory that is left once graphs are captured`,
   );
 }
 
@@ -206,7 +213,7 @@ async function watched(
         progress.captured(one);
         captured.push(one);
       },
-      ...(html === undefined
+      ...(html === undefined && !showsBars()
         ? {}
         : {
             onTimeline: (collected) => {

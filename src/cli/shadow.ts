@@ -4,6 +4,7 @@ import { LockstepError } from '../errors.js';
 import { readPlanFile } from '../formats/index.js';
 import { type ReplayedLog, replayLog } from '../replay/index.js';
 import { completeSimulateOptions, type SimulateOptions } from '../run/index.js';
+import { percentOf } from '../text.js';
 import { readCosts, tokenCosts } from '../workload/index.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
 import { type EngineFlags, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
@@ -11,8 +12,9 @@ import { EXIT } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { limitsOf, type PlannerFlags } from './planner-options.js';
 import { logReport } from './replay-report.js';
+import { type ShowFlags, show } from './show.js';
 import { inputOf, STDIN, warnOfLog } from './stdin.js';
-import { percent, reportLine } from './step-report.js';
+import { reasonRows, reportLine } from './step-report.js';
 
 /** A log held against one set of rules. */
 export interface ShadowSide extends ReplayedLog {
@@ -26,7 +28,7 @@ export interface ShadowSide extends ReplayedLog {
  */
 export async function shadow(
   file: string,
-  flags: PlannerFlags & CostFlags & EngineFlags & { readonly json?: boolean },
+  flags: PlannerFlags & CostFlags & EngineFlags & ShowFlags,
   command: Command,
 ): Promise<void> {
   if (file === STDIN) {
@@ -56,11 +58,14 @@ export async function shadow(
   if (theirs.different > 0) process.exitCode = EXIT.failed;
   const costKnown = source !== null;
   const timeLost = theirs.loggedTimeRatio === null ? null : theirs.loggedTimeRatio - ours.timeRatio;
-  process.stdout.write(
-    flags.json === true
-      ? `${JSON.stringify({ schemaVersion: 1, kind: 'shadow', engine: theirs, lockstep: ours, timeLost, costKnown })}\n`
-      : report(theirs, ours, timeLost, costKnown),
-  );
+  await show(flags, {
+    document: () => ({ schemaVersion: 1, kind: 'shadow', engine: theirs, lockstep: ours, timeLost, costKnown }),
+    rows: () => [
+      ...reasonRows(theirs).map((row) => ({ rules: 'engine', ...row })),
+      ...reasonRows(ours).map((row) => ({ rules: 'lockstep', ...row })),
+    ],
+    text: () => report(theirs, ours, timeLost, costKnown),
+  });
 }
 
 /** The rules and graphs of the engine that the flags name: a policy's name, or an engine as somebody runs it. */
@@ -97,6 +102,6 @@ function report(theirs: ShadowSide, ours: ShadowSide, timeLost: number | null, c
   const lost =
     timeLost === null
       ? 'not known: no logged decision says its padded tokens'
-      : `${percent(timeLost)} of ${costKnown ? 'time' : 'tokens'} that the engine ran more than Lockstep's rules would`;
+      : `${percentOf(timeLost)} of ${costKnown ? 'time' : 'tokens'} that the engine ran more than Lockstep's rules would`;
   return `${side("the engine's own rules", theirs)}\n${side("Lockstep's rules", ours)}\n${reportLine('lost', lost)}\n`;
 }

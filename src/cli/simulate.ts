@@ -3,6 +3,7 @@ import { LogWriter, readPlanFile, type SimulatedSpan, spanLines } from '../forma
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
 import { completeSimulateOptions, type SimulateSummary, StepTimeline, simulate } from '../run/index.js';
+import { grouped, percentOf } from '../text.js';
 import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
@@ -22,7 +23,8 @@ import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
 import type { PlannerFlags } from './planner-options.js';
 import { StepProgress } from './progress.js';
 import { type ShowFlags, show } from './show.js';
-import { count, percent, reasonRows, reportLine, stepHeadline, stepLines } from './step-report.js';
+import { overTimeLines, showsBars } from './sparkline.js';
+import { reasonRows, reportLine, stepHeadline, stepLines } from './step-report.js';
 import {
   checkServed,
   traceLines,
@@ -66,7 +68,8 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const told = flags.trace === undefined ? [] : traceLines(facts);
   using file = stepsOut === undefined ? undefined : await GrowingFile.open(stepsOut, signal);
   const log = file === undefined ? undefined : new LogWriter(file);
-  const timeline = html === undefined ? undefined : new StepTimeline(ranks);
+  const bars = showsBars() && flags.json !== true && flags.output === undefined;
+  const timeline = html === undefined && !bars ? undefined : new StepTimeline(ranks);
   const progress = new StepProgress(requests.length);
   try {
     const summary = await simulate(requests, options, {
@@ -98,7 +101,12 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
       const served = { of: workloadName(flags), plan, timeline: timeline.document(), text, json };
       await writeHtml(flags, ({ simulatePage }) => simulatePage(summary, served));
     }
-    await show(flags, { document: () => json, rows: () => reasonRows(summary), text: () => text });
+    const drawn = bars && timeline !== undefined ? overTimeLines(timeline.document()) : [];
+    await show(flags, {
+      document: () => json,
+      rows: () => reasonRows(summary),
+      text: () => `${text}${drawn.map((line) => `${line}\n`).join('')}`,
+    });
     checkServed(summary, requests, limits);
   } finally {
     progress.stop();
@@ -121,13 +129,13 @@ function costsOf(flags: CostFlags, { keys }: CapturePlan, signal: AbortSignal): 
 function simulateReport(summary: SimulateSummary, { name, unit }: CostModel, setting: readonly string[]): string {
   const { paddingRatio, timeRatio, graphs, policy, seed, stepsPerSecond } = summary;
   const lines = [
-    `${stepHeadline('Simulated', summary)}, ${count(Math.round(stepsPerSecond))} steps a second`,
+    `${stepHeadline('Simulated', summary)}, ${grouped(Math.round(stepsPerSecond))} steps a second`,
     reportLine('policy', `${policy}, seed ${seed}`),
     ...(unit === 'tokens' ? [] : [reportLine('cost', name)]),
     ...setting,
     ...stepLines(
       summary,
-      `${count(graphs)} graphs, ${percent(paddingRatio)} padding of all ranks' tokens${unit === 'tokens' ? '' : `, ${percent(timeRatio)} more time`}`,
+      `${grouped(graphs)} graphs, ${percentOf(paddingRatio)} padding of all ranks' tokens${unit === 'tokens' ? '' : `, ${percentOf(timeRatio)} more time`}`,
     ),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,6 +1,7 @@
 import { EAGER_REASONS, PARK_REASONS, type ReasonCode } from '../agreement/index.js';
 import { REASON_MEANINGS } from '../explain/index.js';
 import type { SimulateSummary } from '../run/index.js';
+import { grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
 
 /** What the summaries of a run and a simulation have in common. */
@@ -12,7 +13,7 @@ export function reportLine(name: string, value: string): string {
 }
 
 /** The reasons of the decisions as rows, the most frequent first: those of steps, and of what no step followed. */
-export function reasonRows(run: StepSummary): TableRow[] {
+export function reasonRows(run: { readonly reasons: Partial<Record<ReasonCode, number>> }): TableRow[] {
   const reasons = (Object.entries(run.reasons) as [ReasonCode, number][]).sort((a, b) => b[1] - a[1]);
   return reasons.map(([reason, decisions]) => ({
     reason,
@@ -28,7 +29,7 @@ export function stepHeadline(done: string, summary: StepSummary): string {
   const { processes = ranks } = summary as { readonly processes?: number };
   const how = interrupted ? 'Interrupted after' : done;
   const where = `${ranks} rank${ranks === 1 ? '' : 's'}${processes > ranks ? ` of ${processes / ranks} processes` : ''}`;
-  return `${how} ${count(steps)} steps on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
+  return `${how} ${grouped(steps)} steps on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
 }
 
 /**
@@ -36,27 +37,27 @@ export function stepHeadline(done: string, summary: StepSummary): string {
  * come after them. `graphs` ends the line of graph steps.
  */
 export function stepLines(run: StepSummary, graphs: string): string[] {
-  const share = (part: number): string => (run.steps === 0 ? '0 %' : `${((100 * part) / run.steps).toFixed(1)} %`);
+  const share = (part: number): string => percentOf(run.steps === 0 ? 0 : part / run.steps);
   const lines = [
     reportLine(
       'requests',
-      `${count(run.finished)} of ${count(run.requests)} finished, ${count(run.rejected)} rejected (never fit), ${count(run.preemptions)} preempted`,
+      `${grouped(run.finished)} of ${grouped(run.requests)} finished, ${grouped(run.rejected)} rejected (never fit), ${grouped(run.preemptions)} preempted`,
     ),
     reportLine(
       'tokens',
-      `${count(run.tokens)} computed, ${count(run.generatedTokens)} generated, ${count(run.reusedTokens)} reused from shared prefixes`,
+      `${grouped(run.tokens)} computed, ${grouped(run.generatedTokens)} generated, ${grouped(run.reusedTokens)} reused from shared prefixes`,
     ),
-    reportLine('graphs', `${count(run.graphSteps)} steps (${share(run.graphSteps)}) on ${graphs}`),
+    reportLine('graphs', `${grouped(run.graphSteps)} steps (${share(run.graphSteps)}) on ${graphs}`),
     reportLine(
       'eager',
-      `${count(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${count(run.eagerDecodeSteps)} of them decode`,
+      `${grouped(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${grouped(run.eagerDecodeSteps)} of them decode`,
     ),
   ];
   if (run.ubatchedSteps > 0 || run.twinSteps > 0) {
     lines.push(
       reportLine(
         'ubatches',
-        `${count(run.ubatchedSteps)} steps ran in micro-batches, ${count(run.twinSteps)} on plain twins`,
+        `${grouped(run.ubatchedSteps)} steps ran in micro-batches, ${grouped(run.twinSteps)} on plain twins`,
       ),
     );
   }
@@ -79,15 +80,5 @@ export function stepLines(run: StepSummary, graphs: string): string[] {
 /** How often a reason was given, and what it means. */
 export function reasonLine([reason, number]: readonly [ReasonCode, number]): string {
   const eager = EAGER_REASONS.includes(reason) ? 'eager: ' : '';
-  return `    ${count(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`;
-}
-
-/** A whole number with thousands separators. Loading a locale for that would take as long as simulating 20,000 steps. */
-export function count(value: number): string {
-  return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
-}
-
-/** A ratio in percent. */
-export function percent(ratio: number): string {
-  return `${(100 * ratio).toFixed(1)} %`;
+  return `    ${grouped(number).padStart(9)}  ${reason.padEnd(24)} ${eager}${REASON_MEANINGS[reason]}`;
 }

@@ -1,6 +1,8 @@
 import { LockstepError } from '../errors.js';
 import type { CapturePlan } from '../keys/index.js';
+import { GENERATED_REQUESTS } from '../names.js';
 import type { RunOptions } from '../run/index.js';
+import { grouped } from '../text.js';
 import {
   ADMITTING_OPTIONS,
   type AdmissionLimits,
@@ -14,10 +16,9 @@ import {
   type TraceReading,
   type TraceSource,
 } from '../workload/index.js';
-import { GENERATED_REQUESTS } from './options.js';
 import { limitsOf, type PlannerFlags, pooledLimitsOf } from './planner-options.js';
 import { inputName, inputOf } from './stdin.js';
-import { count, reportLine } from './step-report.js';
+import { reportLine } from './step-report.js';
 
 /** What the options of `addWorkloadOptions` hold. */
 export interface WorkloadFlags {
@@ -93,13 +94,13 @@ export function traceLines(facts: TraceFacts): string[] {
   const rate =
     requestsPerSecond === null ? 'at once' : `in ${(spanMs / 1000).toFixed(1)} s, ${round(requestsPerSecond)} a second`;
   const lengths = ({ least, median, most }: LengthFacts): string =>
-    `${count(least)} to ${count(most)} (median ${count(median)})`;
+    `${grouped(least)} to ${grouped(most)} (median ${grouped(median)})`;
   const more = [
-    ...(followers > 0 ? [`${count(followers)} after the end of another`] : []),
+    ...(followers > 0 ? [`${grouped(followers)} after the end of another`] : []),
     ...(hashBlockTokens === null ? [] : [`hash blocks of ${hashBlockTokens}`]),
   ];
   return [
-    reportLine('arrivals', [`${count(requests)} requests ${rate}`, ...more].join(', ')),
+    reportLine('arrivals', [`${grouped(requests)} requests ${rate}`, ...more].join(', ')),
     reportLine('', `tokens: prompts ${lengths(input)}, outputs ${lengths(output)}`),
     ...warnings.map((warning) => reportLine('warning', warning)),
   ];
@@ -112,7 +113,7 @@ function round(value: number): string {
 
 /** What a workload was generated from, as a report prints it. */
 export function generatedBy({ requests = GENERATED_REQUESTS, seed }: WorkloadFlags): string {
-  return `(${count(requests)} requests, seed ${seed})`;
+  return `(${grouped(requests)} requests, seed ${seed})`;
 }
 
 /** A workload by its name. */
@@ -134,7 +135,7 @@ export function checkServed(
   if (finished > 0 || interrupted) return;
   throw new LockstepError(
     'ERR_INPUT_INVALID',
-    `None of the ${count(requests.length)} requests was served, since none fits the limits; ${admissionAdvice(requests, limits)}`,
+    `None of the ${grouped(requests.length)} requests was served, since none fits the limits; ${admissionAdvice(requests, limits)}`,
     { requests: requests.length, options: ADMITTING_OPTIONS },
   );
 }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { checkOptions } from '../config.js';
+import { checkOptions } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { CaseFields, type FamilyRunner } from './case-fields.js';
 import { FAMILIES } from './families.js';

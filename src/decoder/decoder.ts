@@ -1,6 +1,7 @@
 import type { ForwardBatch } from '../batch/index.js';
 import type { Checkpoint } from '../checkpoint/index.js';
-import { checkArguments, Faults, type Limits } from '../config.js';
+import { checkArguments, Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import type { DeviceBuffer, DevicePlace, DeviceStream } from '../device/index.js';
 import type { Executor, Forward, ForwardPart, Lane, PiecewiseForward } from '../execution/index.js';
 import type { WaitOptions } from '../wait.js';

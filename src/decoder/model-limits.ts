@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../checkpoint/index.js';
-import { checkArguments, DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
+import { checkArguments, Faults } from '../checks.js';
+import { DEFAULT_LIMITS, type Limits } from '../config.js';
 
 /** Bytes that one slot of a model's cache takes, keys and values of all layers. */
 export function cacheSlotBytes(config: ModelConfig): number {

@@ -1,5 +1,5 @@
 import type { ModelConfig } from '../checkpoint/index.js';
-import { Faults } from '../config.js';
+import { Faults } from '../checks.js';
 
 /** This rank's share of a model. */
 export interface Shard {

@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { type ErrorDetails, LockstepError, shown } from '../errors.js';
 import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
 import { loadNative, type NativeAddon } from '../native/index.js';

@@ -1,4 +1,5 @@
-import { DEFAULT_LIMITS, Faults, type Limits } from '../config.js';
+import { Faults } from '../checks.js';
+import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../names.js';
 

@@ -1,4 +1,4 @@
-import { Faults } from '../config.js';
+import { Faults } from '../checks.js';
 import { LockstepError, shown } from '../errors.js';
 import type { TextSource } from '../input/index.js';
 import { countOf } from '../text.js';

@@ -1,4 +1,5 @@
-import { type DraftTier, draftQueryLen, Faults, withoutUndefined } from '../config.js';
+import { Faults, withoutUndefined } from '../checks.js';
+import { type DraftTier, draftQueryLen } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { EngineName } from '../names.js';
 import { ascending, gcd, roundUp } from '../numbers.js';

@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { type CaptureKey, type CapturePlan, decodePlan, keyKind } from '../keys/index.js';
 import type { EngineName, LadderName } from '../names.js';
 import { LADDER_NAMES } from '../names.js';

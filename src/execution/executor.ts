@@ -1,6 +1,6 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { ForwardBatch } from '../batch/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import type { Device, DeviceEvent, DeviceModule, DevicePool, DeviceStream } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';

@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import type { DeviceGraph } from '../device/index.js';
 import type { CapturedPiece, PieceCollective } from './captured-piece.js';
 import { disposeAll } from './dispose-all.js';

@@ -1,5 +1,5 @@
 import type { KeyCandidate, Verdict } from '../agreement/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CaptureKey, type CapturePlan, keyKind } from '../keys/index.js';
 import { countOf } from '../text.js';

@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import type { CapturePlan } from '../keys/index.js';
 import { nameOf, TENSORS } from '../layout/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';

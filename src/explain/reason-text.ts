@@ -1,5 +1,5 @@
 import type { DecisionValue, ReasonCode } from '../agreement/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { type CapturePlan, keyKind } from '../keys/index.js';
 import { nameOf } from '../layout/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';

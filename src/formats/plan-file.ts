@@ -1,4 +1,4 @@
-import { checkArguments, checkHas, Faults } from '../config.js';
+import { checkArguments, checkHas, Faults } from '../checks.js';
 import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { readWhole } from '../input/index.js';

@@ -1,5 +1,5 @@
 import type { AgreedShape, DecisionValue, DecisionView } from '../agreement/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { VOTE_WORDS } from '../layout/index.js';
 import { STEP_LOG_VERSION } from '../names.js';

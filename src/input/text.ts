@@ -1,5 +1,5 @@
 import { openPath } from '#open-path';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { type ErrorCode, LockstepError, shown } from '../errors.js';
 import { MAX_LINE_CHARACTERS } from './refusal.js';
 

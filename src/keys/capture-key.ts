@@ -1,4 +1,4 @@
-import { checkHas, Faults } from '../config.js';
+import { checkHas, Faults } from '../checks.js';
 import { shown } from '../errors.js';
 import { ENUMS, KEY_WORDS, word } from '../layout/index.js';
 import type { CheckedPolicy } from '../policy/index.js';

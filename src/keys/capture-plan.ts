@@ -1,4 +1,5 @@
-import { checkHas, checkList, checkOptions, Faults, type Limits } from '../config.js';
+import { checkHas, checkList, checkOptions, Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import { gcd } from '../numbers.js';
 import { completePolicy, type Policy, ubatchMinRequests } from '../policy/index.js';
 import { type CaptureKey, decodeKey, keyKind } from './capture-key.js';

@@ -1,4 +1,5 @@
-import { checkHas, Faults, type Limits } from '../config.js';
+import { checkHas, Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { MAX_QUERY_LENS } from '../layout/index.js';
 import type { CheckedPolicy } from '../policy/index.js';

@@ -1,4 +1,4 @@
-import { checkOptions } from '../config.js';
+import { checkOptions } from '../checks.js';
 import { type ErrorDetails, LockstepError, shown } from '../errors.js';
 import type { MetadataExports, RulesExports } from './exports.js';
 import { hasSimd, type WasmMemory, type WasmModule, wasmApi } from './wasm-api.js';

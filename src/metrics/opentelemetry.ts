@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { SERIES, type StatsSource } from './series.js';
 
 /** What of a meter of @opentelemetry/api is used. */

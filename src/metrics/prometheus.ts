@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { SERIES, type StatsSource } from './series.js';
 
 /** What of prom-client's module is used. */

@@ -1,5 +1,5 @@
 import type { PlannerMemory, Uploads } from '../batch/index.js';
-import { checkHas } from '../config.js';
+import { checkHas } from '../checks.js';
 import { LockstepError, shown } from '../errors.js';
 import type { CaptureKey } from '../keys/index.js';
 import type { RegionTable } from '../memory/index.js';

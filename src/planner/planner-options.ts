@@ -1,4 +1,5 @@
-import { Faults, type Limits } from '../config.js';
+import { Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import { shown } from '../errors.js';
 import type { CapturePlan } from '../keys/index.js';
 import { DEVICE_SUPPLIED, type DeviceSupplied, type PaddingName } from '../layout/index.js';

@@ -1,6 +1,6 @@
 import type { DecisionView } from '../agreement/index.js';
 import type { ForwardBatch, KvGroupTensors, MetadataCounts, MetadataView } from '../batch/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { checkGroupSlots, checkGroupTable, groupName } from './kv-group-contract.js';
 import { checkPagedKv } from './paged-kv-contract.js';
 import { equal, fail, storedBefore } from './shape-checks.js';

@@ -14,7 +14,8 @@ import {
   vetoOf,
 } from '../agreement/index.js';
 import { type ForwardBatch, PlannerMemory, type Requests } from '../batch/index.js';
-import { checkArguments, completeLimits, type Limits } from '../config.js';
+import { checkArguments } from '../checks.js';
+import { completeLimits, type Limits } from '../config.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { ENUMS, nameOf, PADDING_RECORDS, STATE_WORDS, stagingOf, VOTE_WORDS, word } from '../layout/index.js';

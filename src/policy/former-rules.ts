@@ -1,4 +1,4 @@
-import type { Faults } from '../config.js';
+import type { Faults } from '../checks.js';
 import { shown } from '../errors.js';
 import { ENUMS } from '../layout/index.js';
 

@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../config.js';
+import { Faults, withoutUndefined } from '../checks.js';
 import { shown } from '../errors.js';
 import { ENUMS, MAX_PARTS, POLICY_WORDS, word } from '../layout/index.js';
 import { POLICY_DEFAULTS } from '../names.js';

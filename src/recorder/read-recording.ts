@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { indexOf, LAYOUT_VERSION, nameIn, VOTE_WORDS } from '../layout/index.js';
 import type { RecordingDocument } from './recording-document.js';

@@ -1,4 +1,4 @@
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { indexOf, nameIn, VOTE_WORDS } from '../layout/index.js';
 import { outliers } from '../numbers.js';

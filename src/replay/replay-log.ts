@@ -6,7 +6,8 @@ import {
   RawRules,
   type ReasonCode,
 } from '../agreement/index.js';
-import { checkHas, type Limits } from '../config.js';
+import { checkHas } from '../checks.js';
+import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import { lineRefusal, type RefuseLine, sourceName } from '../input/index.js';
 import type { CapturePlan } from '../keys/index.js';

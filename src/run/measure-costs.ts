@@ -1,5 +1,6 @@
 import { type Checkpoint, openModel } from '../checkpoint/index.js';
-import { checkArguments, completeLimits, type Limits } from '../config.js';
+import { checkArguments } from '../checks.js';
+import { completeLimits, type Limits } from '../config.js';
 import { Decoder, modelLimits } from '../decoder/index.js';
 import { type Device, type DeviceName, openDevice } from '../device/index.js';
 import { LockstepError } from '../errors.js';

@@ -1,6 +1,6 @@
 import type { DecisionView, ReasonCode } from '../agreement/index.js';
 import type { ForwardBatch } from '../batch/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { fnv1a } from '../numbers.js';
 
 /** Counts of decisions. Equal on every rank. */

@@ -1,5 +1,6 @@
 import { openModel } from '../checkpoint/index.js';
-import { checkArguments, completeLimits, DEFAULT_LIMITS, Faults, type Limits, withoutUndefined } from '../config.js';
+import { checkArguments, Faults, withoutUndefined } from '../checks.js';
+import { completeLimits, DEFAULT_LIMITS, type Limits } from '../config.js';
 import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { type EngineName, type EngineProfile, engineCapture, profilePlan } from '../engines/index.js';

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { checkHas } from '../config.js';
+import { checkHas } from '../checks.js';
 import { openDevice } from '../device/index.js';
 import { decodeGraphs, type GraphKinds, graphKinds } from '../engines/index.js';
 import { LockstepError } from '../errors.js';

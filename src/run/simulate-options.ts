@@ -1,4 +1,4 @@
-import { Faults } from '../config.js';
+import { Faults } from '../checks.js';
 import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
 
 /** Options of `simulate`: those of a run that say which steps it takes, with the same defaults. */

@@ -1,4 +1,5 @@
-import type { Faults, Limits } from '../config.js';
+import type { Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import type { Device } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { allGatherBytesSync, type Collective } from '../ranks/index.js';

@@ -1,5 +1,5 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
-import { checkArguments } from '../config.js';
+import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import {
   type CaptureAgreement,

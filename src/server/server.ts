@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { Faults } from '../config.js';
+import { Faults } from '../checks.js';
 import { shown } from '../errors.js';
 import type { Service } from '../service/index.js';
 import { type AnswerForm, chatForm, completionForm, streamAnswer } from './answers.js';

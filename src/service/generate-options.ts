@@ -1,4 +1,5 @@
-import { Faults, type Limits } from '../config.js';
+import { Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import type { SamplingControls } from '../decoder/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { mostTokens } from './engine-request.js';

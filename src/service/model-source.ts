@@ -1,5 +1,6 @@
 import type { ModelConfig } from '../checkpoint/index.js';
-import { Faults, type Limits } from '../config.js';
+import { Faults } from '../checks.js';
+import type { Limits } from '../config.js';
 import type { SamplingForward } from '../decoder/index.js';
 import { LockstepError, shown } from '../errors.js';
 import type { Executor } from '../execution/index.js';

@@ -1,5 +1,6 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
-import { checkArguments, completeLimits, Faults, type Limits, withoutUndefined } from '../config.js';
+import { checkArguments, Faults, withoutUndefined } from '../checks.js';
+import { completeLimits, type Limits } from '../config.js';
 import { checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';

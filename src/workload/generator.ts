@@ -1,4 +1,4 @@
-import { checkHas } from '../config.js';
+import { checkHas } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { exp, log, Random } from './random.js';
 import { HASH_BLOCK_TOKENS, type Request, RequestTable } from './request.js';

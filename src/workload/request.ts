@@ -1,4 +1,4 @@
-import { checkArguments, checkHas, Faults } from '../config.js';
+import { checkArguments, checkHas, Faults } from '../checks.js';
 import { LockstepError, shown } from '../errors.js';
 import { RequestColumns, type SharedRequests } from './request-columns.js';
 

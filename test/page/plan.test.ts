@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { percentOf } from '../../dist/text.js';
 import { buildPage, hasBrowser, type ServedPage, servePage } from '../support/browser.js';
 import { cli } from '../support/cli.js';
 import { traces, tracesAbsent } from '../support/traces.js';
@@ -215,6 +216,11 @@ async function expectNumbers(page: Page, args: readonly string[]): Promise<void>
   expect(await shown('eager')).toBe(document.eagerSteps);
   expect(await shown('memory')).toBe(document.graphBytes);
   expect(await shown('start-up')).toBe(document.captureSeconds);
+  // In words it says them as the command line does.
+  const said = async (name: string): Promise<string> =>
+    (await page.getByTestId(name).locator('data').textContent()) ?? '';
+  expect(cli(['plan', ...args], '').stdout).toContain(`${await said('memory')}, ${await said('start-up')}, by `);
+  expect(await said('padding')).toBe(percentOf(document.paddingRatio));
   if (document.costKnown) expect(await shown('time lost')).toBe(document.timeRatio);
   expect(await page.getByTestId('ladder').textContent()).toBe(document.ladders.decode.join(' '));
   for (const [engine, flags] of Object.entries(document.emit)) {

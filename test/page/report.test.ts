@@ -1,13 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { hasBrowser, startBrowser } from '../support/browser.js';
 import { cli } from '../support/cli.js';
 
-const CHROMIUM = '/usr/bin/chromium';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-pages-'));
 
@@ -16,9 +16,9 @@ const COMMANDS: Readonly<Record<string, readonly [args: readonly string[], statu
   plan: [['plan', '--requests', '60', '--cost-model', 'h100:llama-3-8b'], 0],
   simulate: [['simulate', '--requests', '300', '--ranks', '3'], 0],
   run: [['run', '--requests', '10', '--device', 'host'], 0],
-  audit: [['audit', '--ladder', '1,2,4,8,100'], 1],
+  audit: [['audit', '--ladder', '1,2,4,8,100', '--requests', '60'], 1],
   check: [['check', '--policy', 'vllm-before-28224', '--ranks', '3'], 1],
-  bench: [['bench', '--filter', 'csr-256', '--rounds', '1'], 0],
+  bench: [['bench', '--filter', 'block-table', '--rounds', '1'], 0],
 };
 
 const LOOKS = [
@@ -27,7 +27,33 @@ const LOOKS = [
   { name: 'narrow', colorScheme: 'light', width: 390 },
 ] as const;
 
-describe.skipIf(!existsSync(CHROMIUM))('in a browser', () => {
+/** Texts of drawings that leave them or the box that they are in, and names of points that lie on one another. */
+const CUT_OFF = `(() => {
+  const faults = [];
+  const leaves = (inner, outer) =>
+    inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.top < outer.top - 1 || inner.bottom > outer.bottom + 1;
+  for (const svg of document.querySelectorAll('.drawing svg')) {
+    if (svg.getClientRects().length === 0) continue;
+    const named = [];
+    for (const text of svg.querySelectorAll('text')) {
+      const [box, said] = [text.getBoundingClientRect(), text.textContent];
+      if (box.width === 0) continue;
+      if (leaves(box, svg.getBoundingClientRect())) faults.push('beyond the drawing: ' + said);
+      const own = text.closest('[role=cell]')?.querySelector('rect');
+      if (own && leaves(box, own.getBoundingClientRect())) faults.push('beyond its box: ' + said);
+      if (text.closest('[stroke-width="4"]') === null) continue;
+      for (const other of named) {
+        const on = other.getBoundingClientRect();
+        if (on.left < box.right && box.left < on.right && on.top + 2 < box.bottom && box.top + 2 < on.bottom)
+          faults.push('on one another: ' + said + ', ' + other.textContent);
+      }
+      named.push(text);
+    }
+  }
+  return faults;
+})()`;
+
+describe.skipIf(!hasBrowser)('in a browser', () => {
   let browser: Browser;
 
   beforeAll(async () => {
@@ -35,7 +61,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser', () => {
       const found = cli([...args, '--html', fileOf(name)]);
       expect(found.status, found.stderr).toBe(status);
     }
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+    browser = await startBrowser();
   });
   afterAll(async () => {
     await browser?.close();
@@ -66,6 +92,7 @@ describe.skipIf(!existsSync(CHROMIUM))('in a browser', () => {
       const { page, faults, fetched } = await open(name, { colorScheme, viewport: { width, height: 900 } });
       expect(await page.locator('.drawing svg:visible').count()).toBe(await page.locator('figure').count());
       expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+      expect(await page.evaluate(CUT_OFF), 'texts beyond their drawing or box, or on one another').toEqual([]);
       // What is folded is looked at too.
       await page.evaluate('for (const details of document.querySelectorAll("details")) details.open = true');
       await page.evaluate(axe);

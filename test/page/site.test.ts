@@ -3,12 +3,13 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import axe from 'axe-core';
-import { type Browser, chromium } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { entries } from '../../site/api.mjs';
 import { contents } from '../../site/contents.mjs';
 import { deadLinks } from '../../site/links.mjs';
 import { out, pages, planner } from '../../site/paths.mjs';
+import { hasBrowser, startBrowser } from '../support/browser.js';
 import { root } from '../support/cli.js';
 import { exported } from '../support/public-surface.js';
 import { serveFolder } from '../support/static-site.js';
@@ -93,16 +94,12 @@ describe('links', () => {
   });
 });
 
-/** Debian's Chromium, or the browser that `LOCKSTEP_CHROMIUM` names. */
-const CHROMIUM = process.env.LOCKSTEP_CHROMIUM ?? '/usr/bin/chromium';
-
-describe.skipIf(!existsSync(CHROMIUM))('in a browser', () => {
+describe.skipIf(!hasBrowser)('in a browser', () => {
   let browser: Browser;
   let site: Awaited<ReturnType<typeof serveFolder>>;
   beforeAll(async () => {
     site = await serveFolder(out);
-    // Chromium's own sandbox does not start for root, as which CI runs; the pages are our own.
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'], timeout: 240_000 });
+    browser = await startBrowser();
   }, 300_000);
   afterAll(async () => {
     await browser?.close();

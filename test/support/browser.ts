@@ -17,6 +17,11 @@ export async function buildPage(outDir: string): Promise<void> {
   await build({ ...settings, build: { outDir, emptyOutDir: true } });
 }
 
+/** Starts the browser. Its own sandbox does not start for root, as which CI runs; all pages are our own. */
+export function startBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'], timeout: 240_000 });
+}
+
 /** The page, built and served on this machine, and a browser to open it in. */
 export interface ServedPage {
   readonly browser: Browser;
@@ -36,8 +41,7 @@ export async function servePage(outDir: string): Promise<ServedPage> {
   const found = server.httpServer.address();
   if (found === null || typeof found === 'string') throw new Error('the page is not served on a port');
   const address = `http://127.0.0.1:${found.port}/`;
-  // Chromium's own sandbox does not start for root, as which CI runs; the page is our own.
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  const browser = await startBrowser();
   return {
     browser,
     address,

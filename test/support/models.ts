@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /** A real model and what it says, which the repository does not carry: see docs/checkpoints.md. */
@@ -22,4 +23,17 @@ export interface Story {
 export interface Stories {
   readonly total: number;
   readonly cases: readonly Story[];
+}
+
+/** A copy of the model with a template that says messages one after another. Whoever asks for it removes it. */
+export function storiesWithTemplate(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-chat-'));
+  cpSync(stories, folder, { recursive: true });
+  const config = path.join(folder, 'tokenizer_config.json');
+  const chat_template = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}";
+  const said = { ...JSON.parse(readFileSync(config, 'utf8')), chat_template };
+  // The copy may be read-only, as the model is.
+  rmSync(config);
+  writeFileSync(config, JSON.stringify(said));
+  return folder;
 }

@@ -48,6 +48,7 @@ export const FOUNDATION = [
   'names.ts',
   'numbers.ts',
   'text.ts',
+  'checks.ts',
   'config.ts',
   'inspect.ts',
   'timing.ts',

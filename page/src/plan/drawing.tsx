@@ -1,8 +1,8 @@
 import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { type LegendEntry, PLOT_CSS, type PlotContext, type PlotTable } from '../../../dist/report/plots/index.js';
+import { PLOT } from '../../../src/report/browser/plot-library.js';
 import { Table } from '../parts.js';
-import { PLOT } from './plot-library.js';
 
 /** Narrowest and widest that a plot is drawn, in CSS pixels. */
 const NARROWEST = 280;

@@ -1,6 +1,7 @@
 import type { ComponentType, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { Copyable, count, download, megabytes, percent, seconds, Table, Value } from '../parts.js';
+import { bytesOf, grouped, percentOf } from '../../../dist/text.js';
+import { Copyable, download, seconds, Table, Value } from '../parts.js';
 import { planCommand } from '../settings/command.js';
 import type { PlanSettings } from '../settings/fields.js';
 import type { PlanAnswer } from '../worker/messages.js';
@@ -21,7 +22,7 @@ export function PlanResults({
   return (
     <>
       <h2>
-        {count(plan.graphs)} graphs for {count(plan.steps)} steps
+        {grouped(plan.graphs)} graphs for {grouped(plan.steps)} steps
       </h2>
       <Headline answer={answer} />
       <Notes answer={answer} />
@@ -73,13 +74,13 @@ function LinkButton(): JSX.Element {
 /** The numbers that decide. */
 function Headline({ answer: { document: plan, trace, milliseconds } }: { readonly answer: PlanAnswer }): JSX.Element {
   const facts: readonly (readonly [string, JSX.Element, string])[] = [
-    ['padding', <Value key="p" of={plan.paddingRatio} as={percent} />, "of the largest rank's tokens"],
-    ['padding of all ranks', <Value key="a" of={plan.paddingRatioAll} as={percent} />, "of all ranks' tokens"],
+    ['padding', <Value key="p" of={plan.paddingRatio} as={percentOf} />, "of the largest rank's tokens"],
+    ['padding of all ranks', <Value key="a" of={plan.paddingRatioAll} as={percentOf} />, "of all ranks' tokens"],
     ...(plan.costKnown
-      ? [['time lost', <Value key="t" of={plan.timeRatio} as={percent} />, `by ${plan.costModel.name}`] as const]
+      ? [['time lost', <Value key="t" of={plan.timeRatio} as={percentOf} />, `by ${plan.costModel.name}`] as const]
       : []),
-    ['eager', <Value key="e" of={plan.eagerSteps} as={count} />, 'decode steps'],
-    ['memory', <Value key="m" of={plan.graphBytes} as={megabytes} />, 'of graphs'],
+    ['eager', <Value key="e" of={plan.eagerSteps} as={grouped} />, 'decode steps'],
+    ['memory', <Value key="m" of={plan.graphBytes} as={bytesOf} />, 'of graphs'],
     ['start-up', <Value key="s" of={plan.captureSeconds} as={seconds} />, 'to capture them'],
   ];
   return (
@@ -95,7 +96,7 @@ function Headline({ answer: { document: plan, trace, milliseconds } }: { readonl
         ))}
       </dl>
       <p class="took">
-        {trace !== null && `${count(trace.requests)} requests. `}
+        {trace !== null && `${grouped(trace.requests)} requests. `}
         Planned in {(milliseconds / 1000).toFixed(2)} s on this machine.
       </p>
     </>
@@ -110,10 +111,10 @@ function Notes({ answer }: { readonly answer: PlanAnswer }): JSX.Element | null 
     ...(trace?.warnings ?? []),
     ...(incomplete === null ? [] : [`The log ${incomplete}.`]),
     ...(plan.unplannedSteps > 0
-      ? [`${count(plan.unplannedSteps)} steps hold a prefill, for which no graph was planned.`]
+      ? [`${grouped(plan.unplannedSteps)} steps hold a prefill, for which no graph was planned.`]
       : []),
     ...(plan.unknownSteps > 0
-      ? [`Of ${count(plan.unknownSteps)} steps the log does not say whether they hold a prefill.`]
+      ? [`Of ${grouped(plan.unknownSteps)} steps the log does not say whether they hold a prefill.`]
       : []),
     ...(plan.log?.sampled === true
       ? [
@@ -147,14 +148,14 @@ function Engines({ answer: { document: plan, engine } }: { readonly answer: Plan
     timeRatio: number;
     eagerSteps: number;
   }): JSX.Element[] => [
-    <Value key="g" of={score.graphs} as={count} />,
-    <Value key="p" of={score.paddingRatio} as={percent} />,
-    ...(costKnown ? [<Value key="t" of={score.timeRatio} as={percent} />] : []),
-    <Value key="e" of={score.eagerSteps} as={count} />,
+    <Value key="g" of={score.graphs} as={grouped} />,
+    <Value key="p" of={score.paddingRatio} as={percentOf} />,
+    ...(costKnown ? [<Value key="t" of={score.timeRatio} as={percentOf} />] : []),
+    <Value key="e" of={score.eagerSteps} as={grouped} />,
   ];
   const equal = (name: string): JSX.Element | string => {
     const graphs = equalPadding.find((one) => one.engine === name)?.graphs ?? null;
-    return graphs === null ? '' : <Value of={graphs} as={count} />;
+    return graphs === null ? '' : <Value of={graphs} as={grouped} />;
   };
   return (
     <Table

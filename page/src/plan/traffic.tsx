@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import { useId, useState } from 'preact/hooks';
+import { GENERATED_REQUESTS } from '../../../dist/names.js';
 import type { PlanSettings } from '../settings/fields.js';
 
 /** Where the steps come from: a file, or a generated workload; and the launch line of an engine. */
@@ -58,7 +59,7 @@ export function Traffic({
       </details>
       <p class="source">
         {file === null ? (
-          <>Planned for a generated workload of {settings.requests ?? 200} requests.</>
+          <>Planned for a generated workload of {settings.requests ?? GENERATED_REQUESTS} requests.</>
         ) : (
           <>
             Planned for <strong>{file.name}</strong>.{' '}

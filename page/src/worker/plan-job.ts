@@ -33,20 +33,11 @@ import {
   schedulerLimits,
   traceFacts,
 } from 'lockstep/workload';
+import { GENERATED_REQUESTS, OBJECTIVE_NAMES, PLAN_DEFAULTS, WORKLOAD_DEFAULTS } from '../../../dist/names.js';
 import { hasCosts } from '../settings/command.js';
 import type { PlanSettings } from '../settings/fields.js';
 import type { JobProgress, Jobs, PlanAnswer } from './messages.js';
 import { bytesOf } from './source.js';
-
-/** What a plan takes where nothing is said, as the command line does. */
-const DEFAULTS = Object.freeze({
-  ranks: 2,
-  requests: 200,
-  seed: 0,
-  speed: 1,
-  split: 0.5,
-  captureCost: 'trtllm-deepseek-r1',
-});
 
 type Show = (progress: JobProgress) => void;
 
@@ -61,16 +52,16 @@ export class PlanJob {
     const engine = settings.engine === undefined ? null : engineOf(settings.engine, settings);
     const limits = limitsOf(settings, engine);
     const policy = policyOf(settings, engine);
-    const ranks = settings.ranks ?? DEFAULTS.ranks;
-    const { split } = DEFAULTS;
+    const ranks = settings.ranks ?? WORKLOAD_DEFAULTS.ranks;
+    const { split, sizeMultiple } = PLAN_DEFAULTS;
     const numbers = {
       ...planDefaults(
         settings.graphs === undefined ? undefined : { kind: 'graphs', most: settings.graphs },
         limits,
         false,
       ),
-      objective: (settings.objective ?? 'robust') as 'robust' | 'seen',
-      ...{ limits, split, sizeMultiple: 1, include: [] },
+      objective: (settings.objective ?? OBJECTIVE_NAMES[0]) as (typeof OBJECTIVE_NAMES)[number],
+      ...{ limits, split, sizeMultiple, include: [] },
     };
     checkPlanOptions(numbers);
     const asked = await planCosts(limits, false, costSourceOf(settings), signal, policy);
@@ -79,7 +70,7 @@ export class PlanJob {
       ...numbers,
       ...{ policy, mixed: false, ranks, signal },
       costs: costsOfSteps(steps, asked),
-      memory: captureCostOfLog(steps.log) ?? captureCost(DEFAULTS.captureCost),
+      memory: captureCostOfLog(steps.log) ?? captureCost(PLAN_DEFAULTS.captureCost),
       pieces: file !== null && steps.kind === 'engine-log' && (await runsInPieces(bytesOf(file), signal)),
       engineProfile: gpuOf(settings),
       engine: engine?.profile,
@@ -103,12 +94,12 @@ export class PlanJob {
     const { file, settings, limits, policy, ranks, engine } = given;
     const { maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen } = limits;
     const draftSchedule = engine?.profile.draftSchedule ?? null;
-    const { seed = DEFAULTS.seed, speed = DEFAULTS.speed } = settings;
+    const { seed = WORKLOAD_DEFAULTS.seed, speed = WORKLOAD_DEFAULTS.speed } = settings;
     const scheduler = schedulerLimits({
       ...{ ranks, maxNumSeqs, maxNumBatchedTokens, blockSize, numBlocks, maxModelLen, queryLen },
       ...{ draftSchedule, seed, speed },
     });
-    const options = { scheduler, policy, split: DEFAULTS.split, signal };
+    const options = { scheduler, policy, split: PLAN_DEFAULTS.split, signal };
     const read = { requests: settings.requests, seed };
     return await this.#steps.of([file, JSON.stringify({ scheduler, policy, read })], async () => {
       const kind = file === null ? 'trace' : await detectSource(bytesOf(file), signal);
@@ -143,7 +134,7 @@ function requestsOf(
   { requests, seed }: { requests: number | undefined; seed: number },
   signal: AbortSignal,
 ): RequestTable | Promise<RequestTable> {
-  if (file === null) return generateWorkload({ requests: requests ?? DEFAULTS.requests, seed });
+  if (file === null) return generateWorkload({ requests: requests ?? GENERATED_REQUESTS, seed });
   return readRequests(bytesOf(file), { signal, ...(requests !== undefined && { limit: requests }) });
 }
 

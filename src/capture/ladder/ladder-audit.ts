@@ -1,4 +1,5 @@
-import { Faults, type Limits, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
+import type { Limits } from '../../config.js';
 
 /** A ladder of decode graphs and the steps it is meant for. */
 export interface LadderAuditOptions {

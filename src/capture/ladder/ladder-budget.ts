@@ -1,4 +1,4 @@
-import { checkHas, checkList, Faults } from '../../config.js';
+import { checkHas, checkList, Faults } from '../../checks.js';
 import type { LadderCurve, OptimalLadder } from './ladder-curve.js';
 
 /** Several ladders that share a number of graphs: one of each curve, in the order of the curves. */

@@ -1,4 +1,4 @@
-import { checkList } from '../../config.js';
+import { checkList } from '../../checks.js';
 import type { LadderScore } from './ladder-score.js';
 
 /** The best ladder of some number of graphs. */

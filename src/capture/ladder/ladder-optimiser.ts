@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../../memory/index.js';
 import { NO_PADDING_LIMIT } from '../../policy/index.js';

@@ -1,4 +1,4 @@
-import { checkList, Faults } from '../../config.js';
+import { checkList, Faults } from '../../checks.js';
 import { shown } from '../../errors.js';
 import { leastTokensOn } from '../../policy/index.js';
 

@@ -1,4 +1,5 @@
-import { Faults, type Limits, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
+import type { Limits } from '../../config.js';
 import { shown } from '../../errors.js';
 import { type CaptureKey, holds, type MixedStep, mixedKey } from '../../keys/index.js';
 import { ENUMS } from '../../layout/index.js';

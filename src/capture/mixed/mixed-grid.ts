@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
 import { shown } from '../../errors.js';
 import type { PlannerModules, WasmSource } from '../../memory/index.js';
 import { NO_PADDING_LIMIT } from '../../policy/index.js';

@@ -1,5 +1,5 @@
 import { createRawRules, type DecisionView, type FactWord, type RawRules } from '../../agreement/index.js';
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 import { decodeKey } from '../../keys/index.js';
 import { namedPolicy } from '../policies.js';

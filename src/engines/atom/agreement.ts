@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { MAX_PARTS } from '../../layout/index.js';
 import { decideRows, type EngineRow, MOST_TOKENS, tokensRow } from '../engine-rows.js';
 import { namedPolicy } from '../policies.js';

@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { ascending, steps } from '../../numbers.js';
 import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 

@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { ascending, roundDown, roundUp, steps } from '../../numbers.js';
 import { type RuleVersion, ruleVersion } from '../rule-versions.js';
 import { pythonSetOrder } from './python-set.js';

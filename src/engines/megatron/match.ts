@@ -1,5 +1,5 @@
 import { createRawRules } from '../../agreement/index.js';
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { type CaptureKey, mixedKey } from '../../keys/index.js';
 import { ENUMS } from '../../layout/index.js';
 import { namedPolicy } from '../policies.js';

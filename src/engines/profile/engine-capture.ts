@@ -1,4 +1,4 @@
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import { type CaptureKey, keyKind, leastUbatchedSize } from '../../keys/index.js';
 import type { EngineName, PolicyName } from '../../names.js';
 import { ascending } from '../../numbers.js';

@@ -1,4 +1,5 @@
-import { checkArguments, DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
+import { checkArguments, Faults, withoutUndefined } from '../../checks.js';
+import { DEFAULT_LIMITS, type DraftTier } from '../../config.js';
 
 export type { DraftTier } from '../../config.js';
 

@@ -1,4 +1,4 @@
-import { checkArguments, withoutUndefined } from '../../config.js';
+import { checkArguments, withoutUndefined } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../../names.js';
 import { CommandLine } from '../command-line.js';

@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 
 /** Where SGLang cuts a batch in two. */
 export interface SglangSplit {

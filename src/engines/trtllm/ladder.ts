@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { ascending, steps } from '../../numbers.js';
 
 const MOST = 1 << 20;

@@ -1,5 +1,5 @@
 import type { RunKind } from '../../agreement/index.js';
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { decodeKey, piecewiseKey } from '../../keys/index.js';
 import { ENUMS, MAX_PARTS } from '../../layout/index.js';
 import { decideRows, MOST_TOKENS, tokensRow } from '../engine-rows.js';

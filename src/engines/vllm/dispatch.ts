@@ -1,5 +1,5 @@
 import { createRawRules, type RawRules } from '../../agreement/index.js';
-import { checkArguments, checkList, checkOptions, Faults, withoutUndefined } from '../../config.js';
+import { checkArguments, checkList, checkOptions, Faults, withoutUndefined } from '../../checks.js';
 import { type CaptureKey, decodeKey, piecewiseKey } from '../../keys/index.js';
 import type { Policy } from '../../policy/index.js';
 import { namedPolicy } from '../policies.js';

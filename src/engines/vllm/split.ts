@@ -1,5 +1,5 @@
 import type { RawBatch } from '../../batch/index.js';
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 
 /** Half-open. */

@@ -1,4 +1,4 @@
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import type { Device, DeviceKind } from '../../device/index.js';
 import { LockstepError } from '../../errors.js';
 import { DEFAULT_TIMEOUT_MS } from '../../names.js';

@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { Faults } from '../../checks.js';
 import { sealOfWords } from '../seal-of-words.js';
 
 /** What a rank can lack for a forward. Rows carry the index in this list: add at the end. */

@@ -1,4 +1,4 @@
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 import type { WaitOptions } from '../../wait.js';
 import type { Collective } from '../collective.js';

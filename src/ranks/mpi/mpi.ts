@@ -1,4 +1,4 @@
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { SYSTEM_TIMING } from '../../timing.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';
 import { MpiLink } from './link.js';

@@ -1,5 +1,5 @@
 import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import { abortedError, throwIfAborted } from '../../wait.js';
 import { DEFAULT_ROW_WORDS, MAX_ROW_WORDS } from '../collective.js';

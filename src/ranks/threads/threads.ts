@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { checkArguments, Faults } from '../../config.js';
+import { checkArguments, Faults } from '../../checks.js';
 import type { LockstepError } from '../../errors.js';
 import { SYSTEM_TIMING, type Timing } from '../../timing.js';
 import { abortedError, COLLECTIVE_WAIT, Deadline, throwIfAborted, timeoutOf, type WaitOptions } from '../../wait.js';

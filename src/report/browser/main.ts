@@ -1,39 +1,9 @@
-import {
-  areaY,
-  axisX,
-  axisY,
-  dot,
-  gridX,
-  gridY,
-  line,
-  link,
-  plot,
-  rect,
-  ruleX,
-  ruleY,
-  text,
-  tickX,
-} from '@observablehq/plot';
 import type { PlotLibrary } from '../plots/context.js';
+import { PLOT } from './plot-library.js';
 import { startZoom } from './zoom.js';
 
-/** What of Observable Plot a page is drawn with, both when it is written and when it is looked at. */
-export const Plot: PlotLibrary = {
-  areaY,
-  axisX,
-  axisY,
-  dot,
-  gridX,
-  gridY,
-  line,
-  link,
-  plot,
-  rect,
-  ruleX,
-  ruleY,
-  text,
-  tickX,
-};
+/** What a page is drawn with, both when it is written and when it is looked at. */
+export const Plot: PlotLibrary = PLOT;
 
 /** Lets the figures of the open page be zoomed, and opens what is folded before it is printed. */
 export function start(): void {

@@ -1,15 +1,7 @@
 import type { KeysAudit, TrafficAudit } from '../../capture/index.js';
 import { type CaptureKey, keyKind } from '../../keys/index.js';
-import {
-  bytesOf,
-  costStaircaseData,
-  type Figure,
-  grouped,
-  percentOf,
-  rangeOf,
-  shortNumber,
-  stepSizesData,
-} from '../plots/index.js';
+import { bytesOf, grouped, percentOf, shortNumber } from '../../text.js';
+import { costStaircaseData, type Figure, rangeOf, stepSizesData } from '../plots/index.js';
 import type { Fact, ReportPage } from '../report-page.js';
 import type { Printed } from './plan-page.js';
 

@@ -1,5 +1,6 @@
 import type { BenchSummary } from '../../bench/index.js';
-import { benchRowsData, grouped } from '../plots/index.js';
+import { grouped } from '../../text.js';
+import { benchRowsData } from '../plots/index.js';
 import type { ReportPage } from '../report-page.js';
 import type { Printed } from './plan-page.js';
 
@@ -8,7 +9,7 @@ export function benchPage(summary: BenchSummary, { text, json }: Printed): Repor
   const { cases, rounds, peer, interrupted, device } = summary;
   return {
     title: 'lockstep bench',
-    lead: `${cases.length === 1 ? 'One row' : `${cases.length} rows`} in ${grouped(rounds)} rounds${interrupted ? ', interrupted' : ''}.`,
+    lead: `${cases.length === 1 ? 'One row' : `${cases.length} rows`} in ${rounds === 1 ? 'one round' : `${grouped(rounds)} rounds`}${interrupted ? ', interrupted' : ''}.`,
     facts: [
       { name: 'Rows', value: grouped(cases.length) },
       { name: 'Rounds', value: grouped(rounds), beside: 'times are their medians' },

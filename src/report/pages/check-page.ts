@@ -1,5 +1,6 @@
 import { type CheckReport, PROPERTY_MEANINGS } from '../../check/index.js';
-import { type Figure, grouped, sequenceData, shortNumber } from '../plots/index.js';
+import { grouped, shortNumber } from '../../text.js';
+import { type Figure, sequenceData } from '../plots/index.js';
 import type { ReportPage } from '../report-page.js';
 import type { Printed } from './plan-page.js';
 

@@ -1,15 +1,6 @@
 import type { PlanDocument, PlanScore } from '../../capture/index.js';
-import {
-  bytesOf,
-  costStaircaseData,
-  type Figure,
-  graphLossData,
-  grouped,
-  type NamedLadder,
-  percentOf,
-  shortNumber,
-  stepSizesData,
-} from '../plots/index.js';
+import { bytesOf, grouped, percentOf, shortNumber } from '../../text.js';
+import { costStaircaseData, type Figure, graphLossData, type NamedLadder, stepSizesData } from '../plots/index.js';
 import type { Fact, ReportPage } from '../report-page.js';
 
 /** What a page has from its command: what it prints, and the document of `--json`. */

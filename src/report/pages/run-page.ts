@@ -1,14 +1,7 @@
 import type { CapturePlan } from '../../keys/index.js';
 import type { RunSummary, SimulateSummary, TimelineDocument } from '../../run/index.js';
-import {
-  type CapturedGraph,
-  capturePoolData,
-  type Figure,
-  grouped,
-  percentOf,
-  shortNumber,
-  stepSizesData,
-} from '../plots/index.js';
+import { grouped, percentOf, shortNumber } from '../../text.js';
+import { type CapturedGraph, capturePoolData, type Figure, stepSizesData } from '../plots/index.js';
 import type { Fact, ReportPage } from '../report-page.js';
 import type { Printed } from './plan-page.js';
 

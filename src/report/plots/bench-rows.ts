@@ -1,4 +1,5 @@
 import type { BenchResult } from '../../bench/index.js';
+import { shortNumber } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -9,7 +10,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { shortNumber, wrapped } from './words.js';
+import { wrapped } from './words.js';
 
 /** The rows of a bench. Times in ns. */
 export interface BenchRowsData {
@@ -45,6 +46,13 @@ export function benchRowsLegend({ rows }: BenchRowsData): LegendEntry[] {
   ];
 }
 
+/** A row's name on as many lines as it needs, broken after hyphens too. */
+function broken(name: string, letters: number): string {
+  return wrapped(name.replaceAll('-', '- '), letters)
+    .map((line) => line.replaceAll('- ', '-'))
+    .join('\n');
+}
+
 /** A power of ten of nanoseconds. */
 function timeOf(ns: number): string {
   const [value, unit] =
@@ -77,7 +85,7 @@ export function benchRowsPlot({ rows }: BenchRowsData, context: PlotContext): Sv
     y: {
       domain: rows.map(({ name }) => name),
       label: null,
-      tickFormat: (name: string) => wrapped(name, narrow ? 20 : 42).join('\n'),
+      tickFormat: (name: string) => broken(name, narrow ? 18 : 42),
       tickSize: 0,
     },
     marks: [

@@ -1,3 +1,4 @@
+import { bytesOf, grouped } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -8,7 +9,6 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { bytesOf, grouped } from './words.js';
 
 /** What capturing one graph added to the device's memory, as capture logs say it. */
 export interface CapturedGraph {

@@ -1,3 +1,4 @@
+import { grouped, percentOf, shortNumber } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -8,7 +9,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { grouped, percentOf, rangeOf, shortNumber } from './words.js';
+import { rangeOf } from './words.js';
 
 /** One stair: steps of `from` to `to` tokens run on the graph of `to`. */
 export interface Stair {

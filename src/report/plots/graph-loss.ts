@@ -1,3 +1,4 @@
+import { grouped, percentOf } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -8,7 +9,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { grouped, percentOf } from './words.js';
+import { type Place, type PlacedLabel, placedLabels } from './labels.js';
 
 /** So many graphs, and what is lost with them, as ratios of the real tokens and of their time. */
 export interface LossPoint {
@@ -49,7 +50,9 @@ type Loss = 'paddingRatio' | 'timeRatio';
 /** Losses below this are drawn at it: a logarithm has no zero. */
 const LEAST = 1e-4;
 const HEIGHT = 300;
-const MARGIN = { top: 36, bottom: 40 };
+const MARGIN = { left: 60, right: 20, top: 36, bottom: 40 };
+/** Share of a panel's place that stays empty between it and the next, beside it or below it. */
+const PADDING = { fx: 0.1, fy: 0.2 };
 
 /** The curve and the points of a plan. */
 export function graphLossData(plan: PlanLosses): GraphLossData {
@@ -122,13 +125,19 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
   const bottom = Math.min(1, Math.min(...own) / 3);
   const panels = timeKnown ? (narrow ? 'fy' : 'fx') : null;
   const height = timeKnown && narrow ? 2 * HEIGHT : HEIGHT;
-  const panelWidth = (width - 80) / (panels === 'fx' ? 2 : 1);
-  const inner = HEIGHT - MARGIN.top - MARGIN.bottom;
-  const place = (point: LossPoint, loss: Loss): [number, number] => [
+  const panelWidth = panelOf(width - MARGIN.left - MARGIN.right, panels === 'fx' ? PADDING.fx : null);
+  const inner = panelOf(height - MARGIN.top - MARGIN.bottom, panels === 'fy' ? PADDING.fy : null);
+  const place = (point: LossPoint, loss: Loss): Place => [
     (point.graphs / most) * panelWidth,
     inner * (1 - Math.log(at(point[loss]) / bottom) / Math.log(top / bottom)),
   ];
   const of = (loss: Loss): Record<string, unknown> => (panels === null ? {} : { [panels]: () => titles[loss] });
+  const labels = (loss: Loss): (PlacedLabel & { readonly point: NamedLoss })[] => {
+    const named = points.map((point) => ({ name: point.name, at: place(point, loss) }));
+    const line = shown.map((point) => place(point, loss));
+    const placed = placedLabels(named, line, { width: panelWidth, height: inner });
+    return placed.map((label, index) => ({ ...label, point: points[index] }));
+  };
   const marks = losses.flatMap((loss) => [
     Plot.line(shown, {
       x: 'graphs',
@@ -138,6 +147,18 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
       clip: true,
       ...of(loss),
     }),
+    ...labels(loss)
+      .filter(({ leads }) => leads)
+      .map(({ point, dx, dy }) =>
+        Plot.link([point], {
+          x1: 'graphs',
+          y1: () => at(point[loss]),
+          x2: point.graphs + (dx / panelWidth) * most,
+          y2: at(point[loss]) * (top / bottom) ** (-dy / inner),
+          stroke: COLOURS.other,
+          ...of(loss),
+        }),
+      ),
     Plot.dot(points, {
       x: 'graphs',
       y: (point: NamedLoss) => at(point[loss]),
@@ -149,21 +170,20 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
       title: (point: NamedLoss) => `${point.name}: ${point.graphs} graphs, ${percentOf(point[loss])}`,
       ...of(loss),
     }),
-    ...placedLabels(points, (point) => place(point, loss), { width: panelWidth, height: inner }).map(
-      ({ point, dx, dy, anchor }) =>
-        Plot.text([point], {
-          x: 'graphs',
-          y: () => at(point[loss]),
-          text: 'name',
-          dx,
-          dy,
-          textAnchor: anchor,
-          fontWeight: point.ours ? 'bold' : 'normal',
-          stroke: COLOURS.paper,
-          fill: 'currentColor',
-          strokeWidth: 4,
-          ...of(loss),
-        }),
+    ...labels(loss).map(({ point, dx, dy, anchor }) =>
+      Plot.text([point], {
+        x: 'graphs',
+        y: () => at(point[loss]),
+        text: 'name',
+        dx,
+        dy,
+        textAnchor: anchor,
+        fontWeight: point.ours ? 'bold' : 'normal',
+        stroke: COLOURS.paper,
+        fill: 'currentColor',
+        strokeWidth: 4,
+        ...of(loss),
+      }),
     ),
   ]);
   const names =
@@ -180,8 +200,8 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
         );
   const svg = Plot.plot({
     ...frame(context, height),
-    marginLeft: 60,
-    marginRight: 20,
+    marginLeft: MARGIN.left,
+    marginRight: MARGIN.right,
     marginTop: MARGIN.top,
     marginBottom: MARGIN.bottom,
     x: { domain: [0, most], label: 'graphs →', ticks: narrow ? 5 : undefined },
@@ -197,7 +217,7 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
     symbol: { type: 'identity' },
     ...(panels === null
       ? {}
-      : { [panels]: { axis: null, padding: panels === 'fy' ? 0.2 : 0.1, domain: losses.map((loss) => titles[loss]) } }),
+      : { [panels]: { axis: null, padding: PADDING[panels], domain: losses.map((loss) => titles[loss]) } }),
     marks: [...marks, ...names],
   } as never);
   const told = points.map((point) => `${point.name} ${point.graphs} graphs, ${percentOf(point.paddingRatio)}`);
@@ -209,6 +229,11 @@ export function graphLossPlot(data: GraphLossData, context: PlotContext): SvgEle
   );
 }
 
+/** How long each of two panels is on so many pixels, the share `padding` of its place between them; one panel takes all. */
+function panelOf(pixels: number, padding: number | null): number {
+  return padding === null ? pixels : (pixels * (1 - padding)) / (2 - padding);
+}
+
 function mostGraphs(points: readonly NamedLoss[]): number {
   return Math.ceil(1.25 * Math.max(4, ...points.map(({ graphs }) => graphs)));
 }
@@ -216,45 +241,4 @@ function mostGraphs(points: readonly NamedLoss[]): number {
 function isPowerOfTen(value: number): boolean {
   const power = Math.log10(value);
   return Math.abs(power - Math.round(power)) < 1e-9;
-}
-
-interface PlacedLabel {
-  readonly point: NamedLoss;
-  readonly dx: number;
-  readonly dy: number;
-  readonly anchor: 'start' | 'end';
-}
-
-/** Where a label may stand beside its point, the nearest place first. */
-const PLACES: readonly (readonly [anchor: 'start' | 'end', dy: number])[] = [0, -14, 14, -28, 28, -42, 42].flatMap(
-  (dy) => [['start', dy] as const, ['end', dy] as const],
-);
-
-/** Labels beside their points, on no other label and no point, and within the panel. */
-function placedLabels(
-  points: readonly NamedLoss[],
-  place: (point: NamedLoss) => [number, number],
-  { width, height }: { readonly width: number; readonly height: number },
-): PlacedLabel[] {
-  const taken = points.map((point) => {
-    const [x, y] = place(point);
-    return { left: x - 6, right: x + 6, y, half: 6 };
-  });
-  return points.map((point) => {
-    const [x, y] = place(point);
-    const letters = 7 * point.name.length;
-    const box = ([anchor, dy]: (typeof PLACES)[number]) =>
-      anchor === 'start'
-        ? { left: x + 9, right: x + 9 + letters, y: y + dy, half: 7 }
-        : { left: x - 9 - letters, right: x - 9, y: y + dy, half: 7 };
-    const free = ({ left, right, y: at, half }: ReturnType<typeof box>): boolean =>
-      left >= 0 &&
-      right <= width + 16 &&
-      at >= 6 &&
-      at <= height - 6 &&
-      taken.every((other) => other.right < left || other.left > right || Math.abs(other.y - at) >= half + other.half);
-    const chosen = PLACES.find((one) => free(box(one))) ?? PLACES[0];
-    taken.push(box(chosen));
-    return { point, anchor: chosen[0], dx: chosen[0] === 'start' ? 9 : -9, dy: chosen[1] };
-  });
 }

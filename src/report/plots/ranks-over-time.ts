@@ -1,4 +1,5 @@
 import type { TimelineDocument } from '../../run/index.js';
+import { grouped, percentOf, shortNumber } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -10,7 +11,7 @@ import {
   type SvgElement,
 } from './context.js';
 import { binNote, type DrawnBin, drawnBins, type StepRange, sumOf } from './step-bins.js';
-import { grouped, percentOf, rangeOf, shortNumber } from './words.js';
+import { rangeOf } from './words.js';
 
 /** One rank's tokens in the graph steps of each column: real ones, and what they were padded with, and for whom. */
 export interface RankSeries {

@@ -57,6 +57,7 @@ export function sequenceTable({ rows }: SequenceData): PlotTable {
 }
 
 const LETTER = 6.6;
+const BOLD_LETTER = 7.6;
 const LINE = 16;
 const PAD = 8;
 const HEAD = 30;
@@ -87,7 +88,11 @@ export function sequencePlot({ property, ranks, rows }: SequenceData, context: P
   for (const { phase, cells } of rows) {
     const placed = cells.map(({ rank, text }) => {
       const room = rank === null ? lane * ranks : lane;
-      return { rank, room, lines: wrapped(text, Math.floor((room - 2 * PAD - 12) / LETTER)) };
+      return {
+        rank,
+        room,
+        lines: wrapped(text, Math.floor((room - 2 * PAD - 12) / (phase === 'end' ? BOLD_LETTER : LETTER))),
+      };
     });
     const height = Math.max(...placed.map((box) => box.lines.length)) * LINE + 2 * PAD;
     const row = make('g', { role: 'row' });

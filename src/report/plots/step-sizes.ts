@@ -1,3 +1,4 @@
+import { grouped, percentOf } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -8,7 +9,7 @@ import {
   type PlotTable,
   type SvgElement,
 } from './context.js';
-import { grouped, percentOf, rangeOf } from './words.js';
+import { rangeOf } from './words.js';
 
 /** Captured sizes under a name. */
 export interface NamedLadder {
@@ -41,6 +42,8 @@ export type SizeCounts = Iterable<readonly [tokens: number, steps: number]>;
 /** Most bars of a histogram. */
 const MOST_BARS = 256;
 const LANE = 20;
+/** Width of a bold letter, about. */
+const LETTER = 7.5;
 const HEIGHT = 240;
 
 /** Counts of sizes as bars: one a size, or ranges of equal ratio where there would be too many. */
@@ -148,7 +151,7 @@ export function stepSizesPlot(data: StepSizesData, context: PlotContext): SvgEle
   ];
   const svg = Plot.plot({
     ...frame(context, HEIGHT + LANE * ladders.length + 60),
-    marginLeft: narrow ? 70 : 80,
+    marginLeft: Math.max(narrow ? 70 : 80, 16 + LETTER * Math.max(0, ...ladders.map(({ name }) => name.length))),
     marginBottom: 40,
     x: { type: 'log', base: 2, domain: [0.5, largest * 1.05] },
     y: { domain: [-unit * ladders.length, 1.05 * most] },

@@ -1,4 +1,5 @@
 import type { TimelineDocument } from '../../run/index.js';
+import { grouped, percentOf } from '../../text.js';
 import { COLOURS } from './colours.js';
 import {
   described,
@@ -10,7 +11,7 @@ import {
   type SvgElement,
 } from './context.js';
 import { binNote, type DrawnBin, drawnBins, type StepRange, sumOf } from './step-bins.js';
-import { grouped, percentOf, rangeOf } from './words.js';
+import { rangeOf } from './words.js';
 
 /** One kind of decision: its name, its colour, and how many there were in each bin. */
 export interface KindSeries {

@@ -1,4 +1,4 @@
-import { checkHas, checkList } from '../../config.js';
+import { checkHas, checkList } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 
 const GIB = 2 ** 30;

@@ -1,4 +1,4 @@
-import { checkArguments, checkHas, checkList } from '../../config.js';
+import { checkArguments, checkHas, checkList } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 import { lineRefusal, type RefuseLine, sourceName, type TextSource } from '../../input/index.js';
 import { type LoggedLine, LogReader } from '../log-reader.js';

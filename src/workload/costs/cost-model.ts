@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { Faults } from '../../checks.js';
 
 /** A size whose given cost was raised, so that costs never fall. */
 export interface RaisedCost {

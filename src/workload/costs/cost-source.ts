@@ -1,4 +1,4 @@
-import { checkHas } from '../../config.js';
+import { checkHas } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import type { CostModel } from './cost-model.js';
 import { readCostTable } from './cost-table.js';

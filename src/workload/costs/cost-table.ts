@@ -1,4 +1,4 @@
-import { checkOptions, Faults } from '../../config.js';
+import { checkOptions, Faults } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import { lineRefusal, type RefuseLine, readCsv, readText, sourceName, type TextSource } from '../../input/index.js';
 import { type CostModel, checkMaxSize, type RaisedCost } from './cost-model.js';

@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
 import { shown } from '../../errors.js';
 import { type CostModel, checkMaxSize } from './cost-model.js';
 import {

@@ -1,4 +1,4 @@
-import { Faults, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 
 /** The shape of one step, agreed over its ranks: each number the maximum over ranks. */

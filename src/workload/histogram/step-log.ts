@@ -1,5 +1,5 @@
 import type { AgreedShape } from '../../agreement/index.js';
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import { lineRefusal } from '../../input/index.js';
 import type { VOTE_WORDS } from '../../layout/index.js';
 import { STEP_LOG_END } from '../../names.js';

@@ -1,4 +1,4 @@
-import { checkArguments, Faults, withoutUndefined } from '../../config.js';
+import { checkArguments, Faults, withoutUndefined } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import { type RankLimits, RankScheduler, type RankStats } from './rank-scheduler.js';
 import { RequestState } from './request-state.js';

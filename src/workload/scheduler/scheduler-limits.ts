@@ -1,4 +1,5 @@
-import { DEFAULT_LIMITS, type DraftTier, Faults, withoutUndefined } from '../../config.js';
+import { Faults, withoutUndefined } from '../../checks.js';
+import { DEFAULT_LIMITS, type DraftTier } from '../../config.js';
 import { WORKLOAD_DEFAULTS } from '../../names.js';
 
 /** What bounds the scheduler of every rank, and the numbers that drive its simulated clock. */

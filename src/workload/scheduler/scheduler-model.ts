@@ -1,4 +1,4 @@
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 import { hash2, hashOnto } from '../random.js';
 import { checkTable, type RequestTable } from '../request.js';

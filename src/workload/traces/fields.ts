@@ -1,4 +1,4 @@
-import { Faults } from '../../config.js';
+import { Faults } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 
 /** Units of times in a trace, in milliseconds. */

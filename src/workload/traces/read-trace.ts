@@ -1,4 +1,4 @@
-import { checkArguments } from '../../config.js';
+import { checkArguments } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import {
   checkAborted,

@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseHTML } from 'linkedom';
 import { afterAll, describe, expect, it } from 'vitest';
+import { bytesOf, grouped, percentOf } from '../../../dist/text.js';
 import { cli } from '../../support/cli.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-html-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const file = (name: string): string => path.join(folder, name);
-const grouped = (value: number): string => `${value}`.replace(/\B(?=(\d{3})+$)/g, ',');
 
 interface Page {
   readonly document: Document;
@@ -48,7 +48,10 @@ describe('the page of each command has the numbers of its --json', () => {
     const { facts, table, json, document } = page(['plan', '--requests', '60', '--cost-model', 'h100:llama-3-8b']);
     expect(facts.Graphs).toBe(grouped(json.graphs));
     expect(facts['Eager steps']).toBe(grouped(json.eagerSteps));
-    expect(Number.parseFloat(facts['Time lost'])).toBeCloseTo(100 * json.timeRatio, 1);
+    expect(facts['Time lost']).toBe(percentOf(json.timeRatio));
+    const text = document.querySelector('pre')?.textContent ?? '';
+    expect(text).toContain(`${bytesOf(json.graphBytes)}, `);
+    expect(text).toContain(`${facts['Time lost']} more time`);
     const sizes = table('Step sizes and ladders');
     const decode = json.histogram.decode as Record<string, number>;
     expect(sizes.map(([tokens, steps]) => [tokens, numberOf(steps)])).toEqual(Object.entries(decode));

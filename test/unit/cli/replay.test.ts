@@ -43,6 +43,21 @@ describe('lockstep replay', () => {
     expect(other.status).toBe(1);
     expect(json(other)).toMatchObject({ first: { differs: { paddedTokens: expect.anything() } } });
     expect(cli(['replay', log, '--ladder', '1,4']).stdout).toContain('decisions differ');
+
+    const rows = (...args: string[]): Record<string, unknown>[] =>
+      cli(['replay', ...args, '--output', 'ndjson'])
+        .stdout.trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+    expect(rows(records).map(({ rank, derived, differing }) => ({ rank, derived, differing }))).toEqual(
+      found.derived.map(({ derived }, rank) => ({ rank, derived, differing: 0 })),
+    );
+    const { reasons } = json(again) as { reasons: Record<string, number> };
+    const counted = (list: Record<string, unknown>[]) =>
+      Object.fromEntries(list.map(({ reason, decisions }) => [reason, decisions]));
+    expect(counted(rows(log))).toEqual(reasons);
+    const sides = rows(log, '--engine', 'vllm-v1');
+    expect(new Set(sides.map(({ rules }) => rules))).toEqual(new Set(['engine', 'lockstep']));
   });
 
   it('reads a log from standard input', () => {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addCommands } from '../../../dist/cli/commands.js';
 import { FLAGS, withFlags } from '../../../dist/cli/flag-names.js';
 import { LockstepError } from '../../../dist/errors.js';
+import { percentOf } from '../../../dist/text.js';
 import { cli } from '../../support/cli.js';
 
 const FEW = ['--requests', '10'];
@@ -87,10 +88,9 @@ describe('a workload of which nothing fits', () => {
 
 describe('padding', () => {
   it('is named by what it is a share of', () => {
-    const percent = (ratio: number): string => `${(100 * ratio).toFixed(1)} %`;
     const simulated = JSON.parse(cli(['simulate', ...FEW, '--json']).stdout);
     expect(simulated.paddingRatioAll).toBeGreaterThan(simulated.paddingRatioLargest);
-    const ofAll = `${percent(simulated.paddingRatioAll)} padding of all ranks' tokens`;
+    const ofAll = `${percentOf(simulated.paddingRatioAll)} padding of all ranks' tokens`;
     expect(labelled(cli(['simulate', ...FEW]).stdout, 'graphs')).toContain(ofAll);
     expect(labelled(cli(['run', ...FEW]).stdout, 'graphs')).toContain(ofAll);
     const planned = cli(['plan', ...FEW, '--graphs', '4']).stdout;

@@ -1,10 +1,22 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { parse } from 'csv-parse/sync';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { tableText } from '../../../dist/cli/show.js';
 import { meantWord, nearest } from '../../../dist/cli/suggest.js';
 import { cli } from '../../support/cli.js';
 
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-show-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
 const SIMULATE = ['simulate', '--requests', '20'];
+
+interface Audited {
+  readonly uncovered: readonly { readonly from: number; readonly to: number }[];
+  readonly unreachable: readonly number[];
+  readonly traffic: { readonly unused: readonly number[] } | null;
+}
 
 /** Standard output of a command that ended well. */
 function printed(...args: string[]): string {
@@ -39,6 +51,68 @@ describe('--output', () => {
   ])('has rows in %j', (args, column, first) => {
     const [row] = parse(printed(...args, '--output', 'csv'), { columns: true }) as Record<string, string>[];
     expect(row?.[column]).toContain(first);
+  });
+
+  it('has the ranges and sizes that audit finds fault with, and names columns where there is none', () => {
+    const audited = (graphs: readonly string[], status: number, ...traffic: string[]): Record<string, string>[] => {
+      const args = ['audit', ...graphs, '--max-num-seqs', '8', ...traffic];
+      const { stdout, stderr, status: ended } = cli([...args, '--output', 'csv']);
+      expect(ended, stderr).toBe(status);
+      expect(stdout.split('\n')[0]).toBe('finding,from,to,unit,meaning');
+      const rows = parse(stdout, { columns: true }) as Record<string, string>[];
+      const found = JSON.parse(cli([...args, '--output', 'json']).stdout) as Audited;
+      const of = (finding: string): number[][] =>
+        rows.filter((row) => row.finding === finding).map(({ from, to }) => [Number(from), Number(to)]);
+      expect(of('uncovered')).toEqual(found.uncovered.map(({ from, to }) => [from, to]));
+      expect(of('unreachable')).toEqual(found.unreachable.map((size) => [size, size]));
+      expect(of('unused')).toEqual((found.traffic?.unused ?? []).map((size) => [size, size]));
+      return rows;
+    };
+    const ladder = (sizes: string): string[] => ['--ladder', sizes];
+    const findings = (rows: Record<string, string>[]): string[] => rows.map(({ finding }) => finding);
+    expect(findings(audited(ladder('1,2,4'), 1))).toEqual(['uncovered']);
+    expect(findings(audited(ladder('1,2,3,4,8'), 0, '--requests', '1'))).toContain('unused');
+    expect(audited(ladder('1,2,4,8'), 0)).toEqual([]);
+    const plan = path.join(folder, 'plan.json');
+    printed('plan', '--requests', '5', '--include', '100,200', '--out', plan);
+    expect(findings(audited(['--plan', plan], 0))).toEqual(expect.arrayContaining(['unreachable', 'unreachable']));
+  });
+
+  it('has a row for each rank of each batch that is explained, as it is read', () => {
+    const batches = [
+      '{"ranks":[{"requests":[{"phase":"decode","queryLen":1,"numComputedTokens":31}]},{"requests":[]}]}',
+      'no batch',
+      '{"ranks":[{"requests":[{"phase":"prefill","queryLen":9,"numComputedTokens":0}]}]}',
+    ].join('\n');
+    const explained = (output: string): string => {
+      const { status, stdout, stderr } = cli(['explain', '--output', output], batches);
+      expect(stderr).toContain('line 2: this is not JSON');
+      expect(status).toBe(2);
+      return stdout;
+    };
+    const rows = parse(explained('csv'), { columns: true }) as Record<string, string>[];
+    expect(rows.map(({ line, rank, tokens, run, reason }) => [line, rank, tokens, run, reason])).toEqual([
+      ['1', '0', '1', 'full', 'graph'],
+      ['1', '1', '0', 'full', 'graph'],
+      ['3', '0', '9', 'eager', expect.stringMatching(/^[a-z-]+$/)],
+    ]);
+    const lines = (text: string): string[] => text.trimEnd().split('\n');
+    const records = lines(explained('ndjson')).map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(records.map((row) => Object.values(row).map(String))).toEqual(rows.map((row) => Object.values(row)));
+    expect(lines(explained('table'))).toHaveLength(rows.length + 1);
+    const documents = lines(explained('json')).map((line) => JSON.parse(line) as { line: number; local: unknown[] });
+    expect(documents.map(({ line, local }) => [line, local.length])).toEqual([
+      [1, 2],
+      [3, 1],
+    ]);
+  });
+
+  it('has what doctor found', () => {
+    const rows = parse(printed('doctor', '--output', 'csv'), { columns: true }) as Record<string, string>[];
+    const { devices, transports } = JSON.parse(printed('doctor', '--output', 'json')) as Record<string, unknown[]>;
+    expect(rows.filter(({ part }) => part === 'device')).toHaveLength(devices.length);
+    expect(rows.filter(({ part }) => part === 'transport')).toHaveLength(transports.length);
+    expect(rows).toContainEqual(expect.objectContaining({ part: 'transport', name: 'solo', available: 'true' }));
   });
 
   it('is refused beside --json', () => {

@@ -62,7 +62,7 @@ describe('what a command loads', () => {
   test.each([['--version'], ['--help'], ...COMMANDS.map((name) => [name, '--help'])])(
     '%s %s: no room behind it',
     (...args) => {
-      expect(roomsOf(loaded(...args))).toEqual(['cli', 'config.js', 'errors.js', 'names.js']);
+      expect(roomsOf(loaded(...args))).toEqual(['checks.js', 'cli', 'config.js', 'errors.js', 'names.js']);
     },
   );
 

@@ -251,6 +251,7 @@ describe("the planner's modules", () => {
       for (const name of [
         ...PLANNER_ROOMS,
         'entry/planner.js',
+        'checks.js',
         'config.js',
         'names.js',
         'numbers.js',

@@ -16,6 +16,7 @@ import {
   stepSizesPlot,
   stepSizesTable,
 } from '../../../dist/report/index.js';
+import { placedLabels } from '../../../dist/report/plots/labels.js';
 import { contextOf, found } from './drawing.js';
 
 const titles = (svg: unknown): (string | null)[] => found(svg, 'title').map(({ textContent }) => textContent);
@@ -107,6 +108,57 @@ describe('graphs against loss', () => {
     expect(titles(one)).not.toContain('this plan: 4 graphs, 12.5 %');
     expect(titles(both)).toHaveLength(2 * titles(one).length);
     expect(found(one, 'text').map(({ textContent }) => textContent)).toContain('vllm');
+  });
+});
+
+describe('labels of crowded points', () => {
+  const panel = { width: 300, height: 200 };
+  const names = ['this plan', 'best for these steps', 'vllm', 'sglang', 'trtllm', 'megatron', 'atom'];
+  const boxes = (points: readonly { at: readonly [number, number]; name: string }[], curve: [number, number][] = []) =>
+    placedLabels(points, curve, panel).map(({ dx, dy, anchor, leads }, index) => {
+      const { at, name } = points[index];
+      const left = anchor === 'start' ? at[0] + dx : at[0] + dx - 7 * name.length;
+      return { left, right: left + 7 * name.length, top: at[1] + dy - 7, bottom: at[1] + dy + 7, leads };
+    });
+
+  it('stand on no other label and no point, and lead back to their own where they are off it', () => {
+    const points = names.map((name, index) => ({ name, at: [100 + 4 * index, 90 + 3 * (index % 3)] as const }));
+    const placed = boxes(points);
+    for (const [index, one] of placed.entries()) {
+      for (const other of placed.slice(0, index))
+        expect(
+          one.left >= other.right || other.left >= one.right || one.top >= other.bottom || other.top >= one.bottom,
+        ).toBe(true);
+      for (const { at } of points)
+        expect(at[0] + 6 <= one.left || at[0] - 6 >= one.right || at[1] + 6 <= one.top || at[1] - 6 >= one.bottom).toBe(
+          true,
+        );
+      expect(one.top).toBeGreaterThanOrEqual(0);
+      expect(one.bottom).toBeLessThanOrEqual(panel.height);
+    }
+    expect(placed.some(({ leads }) => leads)).toBe(true);
+    expect(boxes([{ name: 'alone', at: [50, 50] }])[0]).toMatchObject({ left: 59, top: 43, leads: false });
+  });
+
+  it('keep off the curve', () => {
+    const [onCurve] = boxes(
+      [{ name: 'on it', at: [50, 50] }],
+      [
+        [0, 50],
+        [300, 50],
+      ],
+    );
+    expect(onCurve.top > 50 || onCurve.bottom < 50).toBe(true);
+  });
+
+  it('are joined to their points by lines in the plot', () => {
+    const one = { paddingRatio: 0.25, timeRatio: 0.1, eagerSteps: 0 };
+    const crowded = names.map((name, index) => ({ name, graphs: 9 + (index % 2), ours: index < 2, ...one }));
+    const svg = graphLossPlot({ curve: [], points: crowded, timeKnown: false }, contextOf(360));
+    const lonely = graphLossPlot({ curve: [], points: crowded.slice(0, 1), timeKnown: false }, contextOf(360));
+    // Each point is a path itself.
+    const strokes = (drawn: unknown): number => found(drawn, 'path[d^="M"]').length;
+    expect(strokes(svg) - strokes(lonely)).toBeGreaterThan(names.length - 1);
   });
 });
 

@@ -1,13 +1,11 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
+import { rmSync } from 'node:fs';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { openModel } from '../../../dist/entry/checkpoint.js';
 import { createService, type ServiceOptions, startServer } from '../../../dist/entry/service.js';
 import { DecoderOracle } from '../../oracles/decoder-oracle.js';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
-import { stories, storiesAbsent } from '../../support/models.js';
+import { storiesAbsent, storiesWithTemplate } from '../../support/models.js';
 
 const limits = { maxModelLen: 64, maxNumSeqs: 4, maxNumBatchedTokens: 32, blockSize: 8 };
 const prompt = [3, 1, 4, 1, 5];
@@ -102,13 +100,7 @@ it('logprobs are refused where they are not known, by the field', async () => {
 it.skipIf(storiesAbsent)(
   'logprobs of a chat say each token, its bytes and its peers (skipped without a real model)',
   async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-logprobs-'));
-    cpSync(stories, folder, { recursive: true });
-    const config = path.join(folder, 'tokenizer_config.json');
-    const template = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}";
-    const named = { ...JSON.parse(readFileSync(config, 'utf8')), chat_template: template };
-    rmSync(config);
-    writeFileSync(config, JSON.stringify(named));
+    const folder = storiesWithTemplate();
     const service = await createService({ model: folder, device: TEST_DEVICE });
     const server = await startServer({ service });
     const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'any', maxRetries: 0 });

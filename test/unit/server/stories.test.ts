@@ -1,11 +1,10 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { createService, type ServiceOptions, startServer } from '../../../dist/entry/service.js';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
-import { type Stories, stories, storiesAbsent } from '../../support/models.js';
+import { type Stories, stories, storiesAbsent, storiesWithTemplate } from '../../support/models.js';
 
 const BOS = 1;
 
@@ -48,13 +47,7 @@ describe.skipIf(storiesAbsent)('a real model (skipped where there is none)', () 
   });
 
   it('chats where its folder has a template', async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-chat-'));
-    cpSync(stories, folder, { recursive: true });
-    const config = path.join(folder, 'tokenizer_config.json');
-    const template = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}";
-    const named = { ...JSON.parse(readFileSync(config, 'utf8')), chat_template: template };
-    rmSync(config);
-    writeFileSync(config, JSON.stringify(named));
+    const folder = storiesWithTemplate();
     const service = await createService({ model: folder, device: TEST_DEVICE });
     const server = await startServer({ service });
     const client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: 'any', maxRetries: 0 });

@@ -14,9 +14,9 @@ import {
   text,
   tickX,
 } from '@observablehq/plot';
-import type { PlotLibrary } from '../../../dist/report/plots/index.js';
+import type { PlotLibrary } from '../plots/index.js';
 
-/** What the plots are drawn with, and no more of Plot than that. */
+/** What the plots of reports and of the page are drawn with, and no more of Observable Plot than that. */
 export const PLOT: PlotLibrary = {
   areaY,
   axisX,
