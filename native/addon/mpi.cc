@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "mpi/mpi-process.h"
 #include "objects.h"
 
@@ -134,14 +136,20 @@ napi_value receive(napi_env env, napi_callback_info raw) {
 // gather(group, row, count, words, ms, spins): as receive(); -3 - rank where nothing was sent, for a message of that rank had come.
 napi_value gather(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
-    const Napi::CallbackInfo info(env, raw);
-    const int group = static_cast<int>(integer_argument(info[0], "group"));
-    const Words row = words_argument(info[1]);
-    const int count = bounded(info[2], "count", 1, row.count, "how many of the words to send");
-    const Words words = words_argument(info[3]);
-    const double ms = wait_argument(info[4]);
-    const int spins = bounded(info[5], "spins", 0, 1 << 20, "looks before the thread yields, 0 or more");
-    const MpiArrival arrival = MpiProcess::here().gather(group, row.address, count, words.address, words.count, ms, spins);
+    // Called once a step.
+    napi_value given[6] = {};
+    size_t found = 6;
+    napi_get_cb_info(env, raw, &found, given, nullptr, nullptr);
+    int32_t group = -1;
+    int32_t count = 0;
+    int32_t spins = -1;
+    double ms = -1;
+    const bool numbers = napi_get_value_int32(env, given[0], &group) == napi_ok && napi_get_value_int32(env, given[2], &count) == napi_ok &&
+                         napi_get_value_double(env, given[4], &ms) == napi_ok && napi_get_value_int32(env, given[5], &spins) == napi_ok;
+    const Words row = words_argument(Napi::Value(env, given[1]));
+    const Words words = words_argument(Napi::Value(env, given[3]));
+    if (!numbers || !(ms >= 0) || count < 1 || count > row.count) invalid_argument("count", Napi::Value(env, given[2]), "how many of the words to send");
+    const MpiArrival arrival = MpiProcess::here().gather(group, row.address, count, words.address, words.count, std::clamp(ms, 0.0, 50.0), std::max(spins, 0));
     return Napi::Number::New(env, arrival.unsent ? -3 - arrival.peer : arrival.peer);
   });
 }

@@ -36,6 +36,8 @@ class Pause {
  public:
   explicit Pause(int spins) : begin_(Clock::now()), spins_(spins), awake_ms_(spins > 0 ? yield_ms : 0) {}
 
+  // Whether the next pause is none.
+  bool spins() const { return spins_ > 0; }
   Clock::time_point begin() const { return begin_; }
   double passed() const { return ms_since(begin_); }
 
@@ -210,7 +212,7 @@ MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double 
       progress_sends();
       Group& group = group_at(number);
       bool any = false;
-      if (take_rows(group, any)) return take(group, words, capacity);
+      if (take_rows(group, any, 2)) return take(group, words, capacity);
       if (any) return {MpiArrival::rows, false};
     }
     if (pause.passed() >= ms) return {MpiArrival::none, false};
@@ -220,7 +222,9 @@ MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double 
 
 MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t* words, int capacity, double ms, int spins) {
   Pause pause(spins);
-  for (bool sent = false;;) {
+  bool sent = false;
+  bool looked = false;
+  for (;;) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
@@ -229,7 +233,8 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
       bool any = false;
       // What came in the last moment is seen once the row is sent, as if it had come later.
       const bool seen = !sent && pause.begin() - group.emptied < fresh;
-      if (!seen && take_rows(group, any)) {
+      // Each look of a wait sees what the one before it moved.
+      if (!seen && take_rows(group, any, sent ? 1 : 2)) {
         MpiArrival arrival = take(group, words, capacity);
         arrival.unsent = !sent;
         return arrival;
@@ -248,12 +253,17 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
         if (failed != nullptr) std::rethrow_exception(failed);
         continue;
       }
+      // The look after the row was sent moves what had come by then, and the next one sees it: a peer's word that the group has ended.
+      if (!looked) {
+        looked = true;
+        continue;
+      }
       if (has_all_rows(group)) {
         group.emptied = pause.begin();
         return {MpiArrival::rows, false};
       }
     }
-    if (pause.passed() >= ms) return {MpiArrival::none, false};
+    if (!pause.spins() && pause.passed() >= ms) return {MpiArrival::none, false};
     pause();
   }
 }
@@ -266,7 +276,7 @@ bool MpiProcess::wait(int number, double ms, uint32_t pokes) {
       if (state_ != State::started || pokes_ != pokes) return false;
       progress_sends();
       Group& group = group_at(number);
-      if (!group.open || look(group)) return true;
+      if (!group.open || look(group, 2)) return true;
     }
     if (pause.passed() >= ms) return false;
     pause();
@@ -284,12 +294,11 @@ void MpiProcess::post(Group& group, int slot) {
   check(library_.start(&group.requests[static_cast<size_t>(slot)]), "MPI_Start", peer_of(slot));
 }
 
-bool MpiProcess::look(Group& group) {
+bool MpiProcess::look(Group& group, int looks) {
   if (group.come >= 0) return true;
   const int slots = static_cast<int>(group.requests.size());
   if (slots == 0 || !group.open) return false;
-  // The first look may do no more than let MPI move what has come.
-  for (int looks = 0; looks < 2; looks++) {
+  for (; looks > 0; looks--) {
     int slot = -1;
     int found = 0;
     MpiStatus status;
@@ -301,8 +310,9 @@ bool MpiProcess::look(Group& group) {
   return false;
 }
 
-bool MpiProcess::take_rows(Group& group, bool& any) {
-  while (look(group)) {
+bool MpiProcess::take_rows(Group& group, bool& any, int looks) {
+  // What had come with a row was moved with it.
+  while (look(group, any ? 1 : looks)) {
     const int slot = group.come;
     const int32_t* const words = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(group.capacity);
     if (!put_row(group, peer_of(slot), words)) return true;

@@ -114,10 +114,10 @@ class MpiProcess {
   void close(Group& closed);
   void send_now(int peer, int tag, const int32_t* words, int count);
   int peer_of(int slot) const { return slot < rank_ ? slot : slot + 1; }
-  // Whether a message has come.
-  bool look(Group& group);
-  // Takes rows off the receives, up to what is no row in turn. `any`: whether there was one. Returns whether a message waits.
-  bool take_rows(Group& group, bool& any);
+  // Whether a message has come. The first of the looks may do no more than let MPI move what has come.
+  bool look(Group& group, int looks);
+  // Takes rows off the receives, up to what is no row in turn, with so many looks at first. `any`: whether there was one. Returns whether a message waits.
+  bool take_rows(Group& group, bool& any, int looks);
   bool put_row(Group& group, int peer, const int32_t* words);
   bool has_all_rows(const Group& group) const;
   MpiArrival take(Group& group, int32_t* words, int capacity);
