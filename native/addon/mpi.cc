@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "mpi/mpi-process.h"
 #include "objects.h"
 
@@ -27,11 +29,13 @@ struct Words {
 };
 
 Words words_argument(Napi::Value value) {
-  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) {
+  napi_typedarray_type type = napi_int8_array;
+  size_t length = 0;
+  void* address = nullptr;
+  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &address, nullptr, nullptr) != napi_ok || type != napi_int32_array) {
     invalid_argument("words", value, "an Int32Array");
   }
-  const Bytes bytes = view_argument(value, "words");
-  return {reinterpret_cast<int32_t*>(bytes.address), static_cast<int>(std::min<size_t>(bytes.bytes / 4, max_words))};
+  return {static_cast<int32_t*>(address), static_cast<int>(std::min<size_t>(length, max_words))};
 }
 
 // load(name): an object with the library's version, or the reason why it does not serve.
@@ -88,30 +92,80 @@ napi_value send(napi_env env, napi_callback_info raw) {
   });
 }
 
-// receive(tag, words, ms, spins): the rank that a message came from, -1 without one.
-napi_value receive(napi_env env, napi_callback_info raw) {
+// openGroup(tag, capacity, board, rowWords): its number. Without a board null is given. A board stays for as long as the process.
+napi_value open_group(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
     const int tag = tag_argument(info[0]);
+    const int capacity = bounded(info[1], "capacity", 1, max_words, "words of the longest message, 1 or more");
+    MpiBoard board = {nullptr, 0};
+    if (!info[2].IsNull()) {
+      const Words words = words_argument(info[2]);
+      const int size = MpiProcess::here().size();
+      const int row_words = bounded(info[3], "rowWords", 1, max_words, "words of a row, 1 or more");
+      if (words.count < 1 + size + 2 * size * row_words) invalid_argument("board", info[2], "room for two tables");
+      board = {words.address, row_words};
+      napi_ref kept;
+      if (napi_create_reference(env, info[2], 1, &kept) != napi_ok) throw Napi::Error::New(env);
+    }
+    return Napi::Number::New(env, MpiProcess::here().open_group(tag, capacity, board));
+  });
+}
+
+// closeGroup(group)
+napi_value close_group(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    MpiProcess::here().close_group(static_cast<int>(integer_argument(info[0], "group")));
+    return nullptr;
+  });
+}
+
+// receive(group, words, ms, spins): the rank that a message came from, -1 without one, -2 where rows came.
+napi_value receive(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    const int group = static_cast<int>(integer_argument(info[0], "group"));
     const Words words = words_argument(info[1]);
     const double ms = wait_argument(info[2]);
     const int spins = bounded(info[3], "spins", 0, 1 << 20, "looks before the thread yields, 0 or more");
-    return Napi::Number::New(env, MpiProcess::here().receive(tag, words.address, words.count, ms, spins).peer);
+    return Napi::Number::New(env, MpiProcess::here().receive(group, words.address, words.count, ms, spins).peer);
+  });
+}
+
+// gather(group, row, count, words, ms, spins): as receive(); -3 - rank where nothing was sent, for a message of that rank had come.
+napi_value gather(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    // Called once a step.
+    napi_value given[6] = {};
+    size_t found = 6;
+    napi_get_cb_info(env, raw, &found, given, nullptr, nullptr);
+    int32_t group = -1;
+    int32_t count = 0;
+    int32_t spins = -1;
+    double ms = -1;
+    const bool numbers = napi_get_value_int32(env, given[0], &group) == napi_ok && napi_get_value_int32(env, given[2], &count) == napi_ok &&
+                         napi_get_value_double(env, given[4], &ms) == napi_ok && napi_get_value_int32(env, given[5], &spins) == napi_ok;
+    const Words row = words_argument(Napi::Value(env, given[1]));
+    const Words words = words_argument(Napi::Value(env, given[3]));
+    if (!numbers || !(ms >= 0) || count < 1 || count > row.count) invalid_argument("count", Napi::Value(env, given[2]), "how many of the words to send");
+    const MpiArrival arrival = MpiProcess::here().gather(group, row.address, count, words.address, words.count, std::clamp(ms, 0.0, 50.0), std::max(spins, 0));
+    return Napi::Number::New(env, arrival.unsent ? -3 - arrival.peer : arrival.peer);
   });
 }
 
 // Resolves a promise with whether a message has come; runs on Node's thread pool.
 class MessageWait final : public Napi::AsyncWorker {
  public:
-  MessageWait(Napi::Env env, int tag, double ms)
-      : AsyncWorker(env, "lockstep:mpi"), deferred_(env), tag_(tag), ms_(ms), pokes_(MpiProcess::here().pokes()) {}
+  MessageWait(Napi::Env env, int group, double ms)
+      : AsyncWorker(env, "lockstep:mpi"), deferred_(env), group_(group), ms_(ms), pokes_(MpiProcess::here().pokes()) {}
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
  protected:
   void Execute() override {
     try {
-      found_ = MpiProcess::here().wait(tag_, ms_, pokes_);
+      found_ = MpiProcess::here().wait(group_, ms_, pokes_);
     } catch (const DeviceError&) {
       // The receive that follows throws it, on the JS thread.
       found_ = true;
@@ -122,18 +176,18 @@ class MessageWait final : public Napi::AsyncWorker {
 
  private:
   const Napi::Promise::Deferred deferred_;
-  const int tag_;
+  const int group_;
   const double ms_;
   const uint32_t pokes_;
   bool found_ = false;
 };
 
-// waitAsync(tag, ms): whether a message has come, on a thread of its own.
+// waitAsync(group, ms): whether a message has come, on a thread of its own.
 napi_value wait_async(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
-    const int tag = tag_argument(info[0]);
-    auto* const work = new MessageWait(env, tag, wait_argument(info[1]));
+    const int group = static_cast<int>(integer_argument(info[0], "group"));
+    auto* const work = new MessageWait(env, group, wait_argument(info[1]));
     const Napi::Promise promise = work->promise();
     work->Queue();
     return promise;
@@ -174,7 +228,8 @@ napi_value finalize(napi_env env, napi_callback_info) {
 Napi::Object mpi_functions(Napi::Env env) {
   Napi::Object mpi = Napi::Object::New(env);
   const std::pair<const char*, napi_callback> functions[] = {
-      {"load", load},          {"start", start}, {"allgather", allgather},   {"nextGroup", next_group},  {"send", send},   {"receive", receive},
+      {"load", load},          {"start", start}, {"allgather", allgather},   {"nextGroup", next_group},  {"send", send},   {"openGroup", open_group},
+      {"closeGroup", close_group}, {"receive", receive}, {"gather", gather},
       {"waitAsync", wait_async}, {"poke", poke},   {"peerEnded", peer_ended}, {"abort", abort}, {"finalize", finalize},
   };
   for (const auto& [name, callback] : functions) {

@@ -53,10 +53,12 @@ std::string MpiLibrary::open(const std::string& name) {
   resolve("MPI_Error_string", error_string);
   resolve("MPI_Allgather", allgather);
   resolve("MPI_Isend", isend);
-  resolve("MPI_Irecv", irecv);
-  resolve("MPI_Iprobe", iprobe);
+  resolve("MPI_Recv_init", recv_init);
+  resolve("MPI_Start", start);
   resolve("MPI_Test", test);
-  resolve("MPI_Get_count", get_count);
+  resolve("MPI_Testany", testany);
+  resolve("MPI_Cancel", cancel);
+  resolve("MPI_Request_free", request_free);
   if (resolve.missing() != nullptr) return std::string("does not export ") + resolve.missing();
   return "";
 }

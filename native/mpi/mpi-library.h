@@ -23,7 +23,6 @@ struct MpiStatus {
 };
 
 constexpr int mpi_success = 0;
-constexpr int mpi_any_source = -1;
 constexpr int mpi_thread_serialized = 2;
 constexpr int mpi_max_error_string = 256;
 constexpr int mpi_max_library_version = 256;
@@ -44,10 +43,12 @@ struct MpiLibrary {
   int (*error_string)(int, char*, int*);
   int (*allgather)(const void*, int, MpiDatatype*, void*, int, MpiDatatype*, MpiComm*);
   int (*isend)(const void*, int, MpiDatatype*, int, int, MpiComm*, MpiRequest**);
-  int (*irecv)(void*, int, MpiDatatype*, int, int, MpiComm*, MpiRequest**);
-  int (*iprobe)(int, int, MpiComm*, int*, MpiStatus*);
+  int (*recv_init)(void*, int, MpiDatatype*, int, int, MpiComm*, MpiRequest**);
+  int (*start)(MpiRequest**);
   int (*test)(MpiRequest**, int*, MpiStatus*);
-  int (*get_count)(const MpiStatus*, MpiDatatype*, int*);
+  int (*testany)(int, MpiRequest**, int*, int*, MpiStatus*);
+  int (*cancel)(MpiRequest**);
+  int (*request_free)(MpiRequest**);
   MpiComm* world;
   MpiDatatype* int32;
   MpiErrhandler* errors_return;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cerrno>
+#include <exception>
 #include <thread>
 
 #include "core/error.h"
@@ -23,6 +24,9 @@ constexpr double nap_ms = 10;
 constexpr std::chrono::microseconds short_nap{50};
 constexpr std::chrono::microseconds long_nap{500};
 
+// How long it counts that nothing had come.
+constexpr std::chrono::milliseconds fresh{1};
+
 double ms_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
@@ -32,6 +36,9 @@ class Pause {
  public:
   explicit Pause(int spins) : begin_(Clock::now()), spins_(spins), awake_ms_(spins > 0 ? yield_ms : 0) {}
 
+  // Whether the next pause is none.
+  bool spins() const { return spins_ > 0; }
+  Clock::time_point begin() const { return begin_; }
   double passed() const { return ms_since(begin_); }
 
   void operator()() {
@@ -138,65 +145,213 @@ void MpiProcess::allgather(int words, int rounds) {
   }
 }
 
+int MpiProcess::open_group(int tag, int capacity, MpiBoard board) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  require_started();
+  Group& group = opened_.emplace_back();
+  const size_t peers = static_cast<size_t>(size_ - 1);
+  group.tag = tag;
+  group.capacity = capacity;
+  group.board = board;
+  group.words.assign(peers * static_cast<size_t>(capacity), 0);
+  group.requests.assign(peers, nullptr);
+  group.open = true;
+  for (int slot = 0; slot < size_ - 1; slot++) {
+    int32_t* const words = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity);
+    const int peer = peer_of(slot);
+    check(library_.recv_init(words, capacity, library_.int32, peer, tag, comm_, &group.requests[static_cast<size_t>(slot)]), "MPI_Recv_init", peer);
+    post(group, slot);
+  }
+  return static_cast<int>(opened_.size()) - 1;
+}
+
+void MpiProcess::close_group(int group) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (state_ == State::started) close(group_at(group));
+}
+
+void MpiProcess::close(Group& closed) {
+  if (!closed.open) return;
+  closed.open = false;
+  for (size_t slot = 0; slot < closed.requests.size(); slot++) {
+    MpiRequest*& request = closed.requests[slot];
+    int done = 0;
+    MpiStatus status;
+    // A receive is cancelled at once, or has its message.
+    if (static_cast<int>(slot) != closed.come) {
+      library_.cancel(&request);
+      for (int look = 0; done == 0 && look < 1000; look++) library_.test(&request, &done, &status);
+    }
+    library_.request_free(&request);
+  }
+  // The words stay where a receive did not end.
+}
+
 void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   const std::lock_guard<std::mutex> lock(mutex_);
   require_started();
   progress_sends();
+  send_now(peer, tag, words, count);
+}
+
+void MpiProcess::send_now(int peer, int tag, const int32_t* words, int count) {
   if (spare_.empty()) spare_.emplace_back();
   Message& message = spare_.front();
   message.words.assign(words, words + count);
   message.peer = peer;
-  message.tag = tag;
   check(library_.isend(message.words.data(), count, library_.int32, peer, tag, comm_, &message.request), "MPI_Isend", peer);
   if (!complete(message, "MPI_Isend")) sending_.splice(sending_.end(), spare_, spare_.begin());
 }
 
-MpiArrival MpiProcess::receive(int tag, int32_t* words, int capacity, double ms, int spins) {
+MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double ms, int spins) {
   Pause pause(spins);
   for (;;) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
       progress_sends();
-      auto message = std::find_if(receiving_.begin(), receiving_.end(), [&](const Message& one) { return one.tag == tag; });
-      MpiStatus status;
-      if (message == receiving_.end() && probe(tag, status)) {
-        int count = 0;
-        check(library_.get_count(&status, library_.int32, &count), "MPI_Get_count", status.source);
-        if (spare_.empty()) spare_.emplace_back();
-        receiving_.splice(receiving_.end(), spare_, spare_.begin());
-        message = std::prev(receiving_.end());
-        message->words.resize(static_cast<size_t>(std::max(count, 1)));
-        message->peer = status.source;
-        message->tag = tag;
-        check(library_.irecv(message->words.data(), count, library_.int32, status.source, tag, comm_, &message->request),
-              "MPI_Irecv", status.source);
-      }
-      if (message != receiving_.end() && complete(*message, "MPI_Irecv")) {
-        const MpiArrival arrival = {message->peer, static_cast<int>(message->words.size())};
-        std::copy_n(message->words.begin(), std::min(arrival.words, capacity), words);
-        spare_.splice(spare_.begin(), receiving_, message);
-        return arrival;
-      }
+      Group& group = group_at(number);
+      bool any = false;
+      if (take_rows(group, any, 2)) return take(group, words, capacity);
+      if (any) return {MpiArrival::rows, false};
     }
-    if (pause.passed() >= ms) return {-1, 0};
+    if (pause.passed() >= ms) return {MpiArrival::none, false};
     pause();
   }
 }
 
-bool MpiProcess::wait(int tag, double ms, uint32_t pokes) {
+MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t* words, int capacity, double ms, int spins) {
+  Pause pause(spins);
+  bool sent = false;
+  bool looked = false;
+  for (;;) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      require_started();
+      progress_sends();
+      Group& group = group_at(number);
+      bool any = false;
+      // What came in the last moment is seen once the row is sent, as if it had come later.
+      const bool seen = !sent && pause.begin() - group.emptied < fresh;
+      // Each look of a wait sees what the one before it moved.
+      if (!seen && take_rows(group, any, sent ? 1 : 2)) {
+        MpiArrival arrival = take(group, words, capacity);
+        arrival.unsent = !sent;
+        return arrival;
+      }
+      if (!sent) {
+        sent = true;
+        // One that cannot be reached keeps the row from no other.
+        std::exception_ptr failed;
+        for (int slot = 0; slot < size_ - 1; slot++) {
+          try {
+            send_now(peer_of(slot), group.tag, row, count);
+          } catch (const DeviceError&) {
+            if (failed == nullptr) failed = std::current_exception();
+          }
+        }
+        if (failed != nullptr) std::rethrow_exception(failed);
+        continue;
+      }
+      // The look after the row was sent moves what had come by then, and the next one sees it: a peer's word that the group has ended.
+      if (!looked) {
+        looked = true;
+        continue;
+      }
+      if (has_all_rows(group)) {
+        group.emptied = pause.begin();
+        return {MpiArrival::rows, false};
+      }
+    }
+    if (!pause.spins() && pause.passed() >= ms) return {MpiArrival::none, false};
+    pause();
+  }
+}
+
+bool MpiProcess::wait(int number, double ms, uint32_t pokes) {
   Pause pause(0);
   for (;;) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (state_ != State::started || pokes_ != pokes) return false;
       progress_sends();
-      MpiStatus status;
-      if (probe(tag, status)) return true;
+      Group& group = group_at(number);
+      if (!group.open || look(group, 2)) return true;
     }
     if (pause.passed() >= ms) return false;
     pause();
   }
+}
+
+MpiProcess::Group& MpiProcess::group_at(int group) {
+  if (group < 0 || static_cast<size_t>(group) >= opened_.size()) {
+    throw DeviceError("ERR_INPUT_INVALID", "There is no group " + std::to_string(group) + " of messages in this process.");
+  }
+  return opened_[static_cast<size_t>(group)];
+}
+
+void MpiProcess::post(Group& group, int slot) {
+  check(library_.start(&group.requests[static_cast<size_t>(slot)]), "MPI_Start", peer_of(slot));
+}
+
+bool MpiProcess::look(Group& group, int looks) {
+  if (group.come >= 0) return true;
+  const int slots = static_cast<int>(group.requests.size());
+  if (slots == 0 || !group.open) return false;
+  for (; looks > 0; looks--) {
+    int slot = -1;
+    int found = 0;
+    MpiStatus status;
+    check(library_.testany(slots, group.requests.data(), &slot, &found, &status), "MPI_Testany");
+    if (found == 0 || slot < 0) continue;
+    group.come = slot;
+    return true;
+  }
+  return false;
+}
+
+bool MpiProcess::take_rows(Group& group, bool& any, int looks) {
+  // What had come with a row was moved with it.
+  while (look(group, any ? 1 : looks)) {
+    const int slot = group.come;
+    const int32_t* const words = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(group.capacity);
+    if (!put_row(group, peer_of(slot), words)) return true;
+    any = true;
+    group.come = -1;
+    post(group, slot);
+  }
+  return false;
+}
+
+// As Exchange does with the rows that are handed to it.
+bool MpiProcess::put_row(Group& group, int peer, const int32_t* words) {
+  const auto [board, row_words] = group.board;
+  if (board == nullptr || words[0] != mpi_row_message) return false;
+  const uint32_t sequence = static_cast<uint32_t>(words[1]);
+  const uint32_t own = static_cast<uint32_t>(board[0]);
+  int32_t& arrived = board[1 + peer];
+  if (sequence != static_cast<uint32_t>(arrived) + 1 || (sequence != own && sequence != own + 1)) return false;
+  const size_t row = (sequence & 1 ? static_cast<size_t>(size_) : 0) + static_cast<size_t>(peer);
+  std::copy_n(words + 2, row_words, board + 1 + size_ + row * static_cast<size_t>(row_words));
+  arrived = static_cast<int32_t>(sequence);
+  return true;
+}
+
+bool MpiProcess::has_all_rows(const Group& group) const {
+  const int32_t* const board = group.board.words;
+  for (int peer = 0; peer < size_; peer++) {
+    if (peer != rank_ && static_cast<int32_t>(static_cast<uint32_t>(board[1 + peer]) - static_cast<uint32_t>(board[0])) < 0) return false;
+  }
+  return true;
+}
+
+MpiArrival MpiProcess::take(Group& group, int32_t* words, int capacity) {
+  const int slot = group.come;
+  const int32_t* const from = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(group.capacity);
+  std::copy_n(from, std::min(group.capacity, capacity), words);
+  group.come = -1;
+  post(group, slot);
+  return {peer_of(slot), false};
 }
 
 bool MpiProcess::peer_ended(int peer) const {
@@ -213,6 +368,7 @@ void MpiProcess::abort(int code) {
 void MpiProcess::finalize() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (state_ != State::started) return;
+  for (size_t group = 0; group < opened_.size(); group++) close(opened_[group]);
   state_ = State::finalized;
   library_.finalize();
 }
@@ -244,12 +400,6 @@ bool MpiProcess::complete(Message& message, const char* call) {
   MpiStatus status;
   check(library_.test(&message.request, &done, &status), call, message.peer);
   return done != 0;
-}
-
-bool MpiProcess::probe(int tag, MpiStatus& status) {
-  int found = 0;
-  check(library_.iprobe(mpi_any_source, tag, comm_, &found, &status), "MPI_Iprobe");
-  return found != 0;
 }
 
 }  // namespace lockstep

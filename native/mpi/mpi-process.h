@@ -1,6 +1,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <deque>
 #include <list>
 #include <mutex>
 #include <string>
@@ -10,10 +12,24 @@
 
 namespace lockstep {
 
-// Where a message came from, and its int32 words; `peer` is -1 where there was none.
+// What a look at the messages of a group found.
 struct MpiArrival {
+  // The rank that a message came from; or one of these.
   int peer;
-  int words;
+  static constexpr int none = -1;
+  // Rows alone, which are on the board now.
+  static constexpr int rows = -2;
+  // Nothing was sent, for a message that had come before: it is the one of `peer`.
+  bool unsent;
+};
+
+// The first word of a row's message: src/ranks/mpi/messages.ts. Its sequence and the row follow.
+constexpr int32_t mpi_row_message = 2;
+
+// What is shared with JS of a group whose ranks gather rows: src/ranks/mpi/board.ts.
+struct MpiBoard {
+  int32_t* words;
+  int row_words;
 };
 
 // MPI in this process: it starts once, ends once, and is shared by the threads of the process, one call at a time.
@@ -44,12 +60,20 @@ class MpiProcess {
   // The tag of the next group: the same on every rank, where all make their groups in one order.
   int next_group() { return ++groups_; }
 
+  // Opens a group: a receive of messages of at most `capacity` words is posted for each other rank. Returns its number. Where there is a
+  // board, rows that come in turn are put there, and are no messages; its memory must outlive the group.
+  int open_group(int tag, int capacity, MpiBoard board);
+  // Takes the receives back. What comes later is not received.
+  void close_group(int group);
   void send(int peer, int tag, const int32_t* words, int count);
-  // Waits at most `ms` for a message with this tag. It looks `spins` times, then lets other threads run, then sleeps between looks;
-  // with no spins it sleeps at once.
-  MpiArrival receive(int tag, int32_t* words, int capacity, double ms, int spins);
-  // Whether a message with this tag has come, after at most `ms`, or less once poke() is called: `pokes` is pokes() before.
-  bool wait(int tag, double ms, uint32_t pokes);
+  // Waits at most `ms` for a message of a group, and copies it. It looks `spins` times, then lets other threads run, then sleeps between
+  // looks; with no spins it sleeps at once. It returns earlier where rows came, with nothing behind them.
+  MpiArrival receive(int group, int32_t* words, int capacity, double ms, int spins);
+  // Sends the first `count` words to every other rank, unless a message has come, and waits as receive() does until the rows of all
+  // ranks are on the board, and nothing else has come.
+  MpiArrival gather(int group, const int32_t* row, int count, int32_t* words, int capacity, double ms, int spins);
+  // Whether a message of a group has come, after at most `ms`, or less once poke() is called: `pokes` is pokes() before.
+  bool wait(int group, double ms, uint32_t pokes);
   uint32_t pokes() const { return pokes_; }
   void poke() { pokes_++; }
 
@@ -66,14 +90,37 @@ class MpiProcess {
     std::vector<int32_t> words;
     MpiRequest* request = nullptr;
     int peer = 0;
+  };
+  // The receives of a group, one of each other rank, in the order of ranks.
+  struct Group {
     int tag = 0;
+    int capacity = 0;
+    MpiBoard board = {nullptr, 0};
+    std::vector<int32_t> words;
+    std::vector<MpiRequest*> requests;
+    // When it was last seen that nothing more had come.
+    std::chrono::steady_clock::time_point emptied = {};
+    // The receive whose message has come and was not taken yet; -1 without one.
+    int come = -1;
+    bool open = false;
   };
 
   void require_started() const;
   void check(int code, const char* call, int peer = -1) const;
   void progress_sends();
   bool complete(Message& message, const char* call);
-  bool probe(int tag, MpiStatus& status);
+  Group& group_at(int group);
+  void post(Group& group, int slot);
+  void close(Group& closed);
+  void send_now(int peer, int tag, const int32_t* words, int count);
+  int peer_of(int slot) const { return slot < rank_ ? slot : slot + 1; }
+  // Whether a message has come. The first of the looks may do no more than let MPI move what has come.
+  bool look(Group& group, int looks);
+  // Takes rows off the receives, up to what is no row in turn, with so many looks at first. `any`: whether there was one. Returns whether a message waits.
+  bool take_rows(Group& group, bool& any, int looks);
+  bool put_row(Group& group, int peer, const int32_t* words);
+  bool has_all_rows(const Group& group) const;
+  MpiArrival take(Group& group, int32_t* words, int capacity);
 
   std::mutex mutex_;
   MpiLibrary library_ = {};
@@ -87,8 +134,8 @@ class MpiProcess {
   // Process id and host of each rank.
   std::vector<int32_t> places_;
   std::list<Message> sending_;
-  // Messages that were matched and have not come whole: one a tag at most, so that their order is kept.
-  std::list<Message> receiving_;
+  // Never moved: MPI writes into them.
+  std::deque<Group> opened_;
   // Finished messages, to be used again.
   std::list<Message> spare_;
 };

@@ -390,12 +390,25 @@ export interface NativeMpi {
   /** Copies the first `count` words, and sends them. */
   send(peer: number, tag: number, words: Int32Array, count: number): void;
   /**
-   * Waits at most `min(ms, 50)` milliseconds for a message with this tag and copies it. It looks `spins` times before it lets other
-   * threads run, and later sleeps; with 0 it sleeps between all looks. Returns the rank that sent it, -1 without a message.
+   * Opens a group of messages with this tag, of at most `capacity` words, and gives its number. `board` holds this rank's sequence, the last
+   * one whose row has come of each rank, and two tables, by the parity of the sequence: rows that come in turn are put there. Null for none.
    */
-  receive(tag: number, words: Int32Array, ms: number, spins: number): number;
-  /** Whether a message with this tag has come, after at most `min(ms, 50)` milliseconds on Node's thread pool. `poke` ends it. */
-  waitAsync(tag: number, ms: number): Promise<boolean>;
+  openGroup(tag: number, capacity: number, board: Int32Array | null, rowWords: number): number;
+  /** Receives no more messages of the group. */
+  closeGroup(group: number): void;
+  /**
+   * Waits at most `min(ms, 50)` milliseconds for a message of the group and copies it. It looks `spins` times before it lets other
+   * threads run, and later sleeps; with 0 it sleeps between all looks. Returns the rank that sent it; -1 without a message; -2 where rows
+   * came that are on the board now.
+   */
+  receive(group: number, words: Int32Array, ms: number, spins: number): number;
+  /**
+   * Sends the first `count` words to all other ranks, and waits as `receive` does until the rows of all are on the board and nothing else
+   * has come: -2. Any other message ends the wait: the rank that sent it; -3 - rank where it had come before and nothing was sent.
+   */
+  gather(group: number, row: Int32Array, count: number, words: Int32Array, ms: number, spins: number): number;
+  /** Whether a message of the group has come, after at most `min(ms, 50)` milliseconds on Node's thread pool. `poke` ends it. */
+  waitAsync(group: number, ms: number): Promise<boolean>;
   poke(): void;
   /** Whether a rank's process, on this host, has ended. False where it cannot be seen. */
   peerEnded(peer: number): boolean;

@@ -92,10 +92,16 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
     replace: 'if (!(sequence === this.sequence || sequence === next)) {',
   },
   {
-    name: 'messages: an all-gather completes before all ranks are ready',
+    name: 'messages: a rank that gives up does not ask what became of its all-gather',
     file: EXCHANGE,
-    find: '(this.#surpassed(sequence) || this.#allReady(sequence))',
+    find: '(this.#allSilent() && !this.#saidCompleted(sequence))',
     replace: 'true',
+  },
+  {
+    name: 'messages: the last word of a rank leaves out what it completed',
+    file: EXCHANGE,
+    find: 'this.message[2] = this.#completed;',
+    replace: 'this.message[2] = 0;',
   },
   {
     name: 'messages: a process that has ended is waited for',

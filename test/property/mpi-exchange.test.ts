@@ -16,6 +16,7 @@ interface Member {
   readonly exchange: Exchange;
   readonly fates: Fate[];
   gathering: boolean;
+  gaveUp: boolean;
   left: boolean;
   died: boolean;
 }
@@ -37,6 +38,7 @@ class Network {
       ),
       fates: [],
       gathering: false,
+      gaveUp: false,
       left: false,
       died: false,
     }));
@@ -67,14 +69,15 @@ class Network {
       const rows = this.members.flatMap((_, peer) => [...rowOf(peer, exchange.sequence)]);
       expect([...exchange.table]).toEqual(rows);
     }
-    if (state === 'completed' || state === 'ended') this.#over(rank, state);
+    if (state === 'completed') this.#over(rank, state);
+    if (state === 'ended') this.#over(rank, this.members[rank].gaveUp ? 'gave up' : state);
   }
 
   giveUp(rank: number): void {
     const { exchange, gathering, died } = this.members[rank];
-    if (!gathering || died || exchange.settle() !== 'pending') return;
-    exchange.end(rank, reason);
-    this.#over(rank, 'gave up');
+    if (!gathering || died || exchange.settle() !== 'pending' || exchange.ask()) return;
+    this.members[rank].gaveUp = exchange.end(rank, reason);
+    this.settle(rank);
   }
 
   abort(rank: number): void {

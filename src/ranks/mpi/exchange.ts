@@ -1,47 +1,63 @@
-import { LockstepError } from '../../errors.js';
+import type { LockstepError } from '../../errors.js';
 import type { Timing } from '../../timing.js';
-import { divergedError, leftError, type MissingRank, missingRank, type SeenRanks } from '../failure/gather-errors.js';
+import { divergedError, leftError, type SeenRanks } from '../failure/gather-errors.js';
 import { type LossRecord, lossRecord, lostError, readLoss } from '../failure/loss-record.js';
-import { ENDED_WORDS, lossBytes, MESSAGE, MESSAGES_VERSION, messageWords } from './messages.js';
+import { outOfTurnError, strangerError } from './message-errors.js';
+import { ENDED_WORDS, lossBytes, MESSAGE, MESSAGES_VERSION, messageWords, ROWS_WORDS } from './messages.js';
 
-/** The state of a rank's all-gather. `doubt`: it has all rows and gives up no more, and waits for its peers to say the same. */
-export type GatherState = 'pending' | 'doubt' | 'completed' | 'ended';
+/** The state of a rank's all-gather. `closing`: the group has ended, and what became of the all-gather is not known yet. */
+export type GatherState = 'pending' | 'closing' | 'completed' | 'ended';
 
 /**
  * One rank's side of a group whose ranks only send each other messages: what it has sent, what it has seen, and what follows. It
  * never waits; the caller hands it each message that came (`take`) and asks how the all-gather stands (`settle`).
  *
- * An all-gather has two rounds. A rank that enters sends its row to all. A rank that has every row sends `ready` to all, and
- * completes once it has `ready` of all. Until it is ready it may give up on its own, since without its `ready` no rank can
- * complete; once it is ready it may not, for a peer may have completed already: it is in doubt.
+ * An all-gather has one round. A rank that enters sends its row to all, and completes once it has every row and no word of an end. It
+ * may not give up on its own, for a peer that has its row may have completed: it ends the group, and then asks what became of it.
  *
- * A rank that ends the group, or learns of the end, says so to all, once: which all-gather it was ready for last and which it
- * completed. This is its last word: from then on neither a `ready` nor a row lets it complete. A rank in doubt completes if a peer
- * says that it did; it ends if a peer was not ready, or once all that live have given their last word and none completed. What
- * comes of a process that is known to have died is ignored: other ranks may not have it.
+ * A rank that ends the group, or learns of the end, says so to all, once: which all-gather it entered last and which it
+ * completed, with the rows of that one. This is its last word: from then on rows do not let it complete. It completes if a peer
+ * says that it did; it ends if a peer never entered, or once all that live have given their last word and none completed. So that a
+ * peer that completed need not look again to say so, a rank that is about to wait long asks for it (`ask`), and who completes after
+ * that tells. What comes of a process that is known to have died is ignored: other ranks may not have it.
  */
 export class Exchange implements SeenRanks {
   readonly rank: number;
   readonly size: number;
   readonly rowWords: number;
-  /** All-gathers this rank has entered. */
-  sequence = 0;
-  /** A mistake of the peers that this rank found, for the call that is under way to throw. */
+  /**
+   * The all-gathers this rank has entered, the last one of each rank whose row is here, and the rows of the one under way and of the next, which a
+   * peer may enter earlier: by the parity of the sequence. Who receives messages may put rows here that come in turn, in place of `take`.
+   */
+  readonly board: Int32Array;
+  /** What is sent next. */
+  readonly message: Int32Array;
+  /** Why this rank ended the group, for the call that is under way to throw, or the next. */
   fault: LockstepError | null = null;
   /** The last park that is over, and whether the group was interrupted. */
   interrupted = false;
   /** Why the group ended. */
   #loss: LossRecord | null = null;
-  /** The last all-gather this rank was ready for, and the last it completed. */
-  #ready = 0;
+  /** The last all-gather this rank completed. */
   #completed = 0;
+  /** The last of which this rank asked its peers for word, the last of which a peer asked, and the last of which this rank gave word. */
+  #asked = 0;
+  #wanted = 0;
+  #said = 0;
   #parksOver = 0;
   /** The all-gather that the current park was agreed in: a peer that enters a later one has ended the park. */
   #parkedAt = 0;
-  /** What was seen of each rank: the last all-gather it entered, was ready for, and completed. Sequences are int32 and wrap. */
+  /**
+   * What was seen of each rank: the last all-gather whose row of it is here, the last it entered by its last word, the last it completed, and
+   * the last whose row of it a peer passed on, in the table of those. Sequences are int32 and wrap.
+   */
   readonly #arrived: Int32Array;
-  readonly #peerReady: Int32Array;
+  readonly #peerEntered: Int32Array;
   readonly #peerCompleted: Int32Array;
+  readonly #passedOn: Int32Array;
+  readonly #passedRows: Int32Array;
+  /** The all-gather at which a rank says to be that cannot be there. */
+  readonly #claimed = new Map<number, number>();
   /** Who left, who said that the group has ended, and whose process has ended. */
   readonly #left: Uint8Array;
   readonly #saidEnded: Uint8Array;
@@ -49,9 +65,9 @@ export class Exchange implements SeenRanks {
   /** When the last message of each came, by `timing.now()`; -1 before the first. */
   readonly #heardAt: Float64Array;
   readonly #timing: Timing;
-  /** The rows of the all-gather under way and of the next, which a peer may enter earlier: by the parity of the sequence. */
   readonly #tables: readonly [Int32Array, Int32Array];
-  readonly #message: Int32Array;
+  /** The last all-gather of each rank that `#heardAt` knows of. */
+  readonly #heardOf: Int32Array;
   readonly #sendToAll: (words: Int32Array, count: number) => void;
 
   /** `sendToAll` sends the first `count` words to every other rank, in order, and keeps none of them. */
@@ -63,30 +79,50 @@ export class Exchange implements SeenRanks {
     this.rank = rank;
     this.size = size;
     this.rowWords = rowWords;
-    this.#arrived = new Int32Array(size);
-    this.#peerReady = new Int32Array(size);
+    this.board = new Int32Array(1 + size + 2 * size * rowWords);
+    this.#arrived = this.board.subarray(1, 1 + size);
+    const tables = this.board.subarray(1 + size);
+    this.#tables = [tables.subarray(0, size * rowWords), tables.subarray(size * rowWords)];
+    this.#heardOf = new Int32Array(size);
+    this.#peerEntered = new Int32Array(size);
     this.#peerCompleted = new Int32Array(size);
+    this.#passedOn = new Int32Array(size);
+    this.#passedRows = new Int32Array(size * rowWords);
     this.#left = new Uint8Array(size);
     this.#saidEnded = new Uint8Array(size);
     this.#gone = new Uint8Array(size);
     this.#heardAt = new Float64Array(size).fill(-1);
     this.#timing = timing;
-    this.#tables = [new Int32Array(size * rowWords), new Int32Array(size * rowWords)];
-    this.#message = new Int32Array(messageWords(rowWords));
+    this.message = new Int32Array(messageWords(rowWords));
     this.#sendToAll = sendToAll;
     this.#send(MESSAGE.joined, MESSAGES_VERSION, rowWords);
     this.#heardAt[rank] = this.#timing.now();
   }
 
+  /** All-gathers this rank has entered. */
+  get sequence(): number {
+    return this.board[0];
+  }
+
   arrived(rank: number): number {
-    return (rank === this.rank ? this.sequence : this.#arrived[rank]) >>> 0;
+    return (rank === this.rank ? this.sequence : (this.#claimed.get(rank) ?? this.#arrived[rank])) >>> 0;
   }
 
   joined(rank: number): boolean {
     return this.#heardAt[rank] >= 0;
   }
 
+  /** Notes of whom rows have come since the last call. */
+  hear(): void {
+    for (let rank = 0; rank < this.size; rank++) {
+      if (this.#heardOf[rank] === this.#arrived[rank]) continue;
+      this.#heardOf[rank] = this.#arrived[rank];
+      this.#heardAt[rank] = this.#timing.now();
+    }
+  }
+
   heartbeatAge(rank: number): number | null {
+    this.hear();
     return this.joined(rank) ? this.#timing.now() - this.#heardAt[rank] : null;
   }
 
@@ -110,36 +146,89 @@ export class Exchange implements SeenRanks {
 
   /** Enters the next all-gather with this rank's row. */
   enter(row: Int32Array): void {
-    this.sequence = (this.sequence + 1) | 0;
-    this.#tables[this.sequence & 1].set(row, this.rank * this.rowWords);
-    this.#message[0] = MESSAGE.row;
-    this.#message[1] = this.sequence;
-    this.#message.set(row, 2);
-    this.#sendToAll(this.#message, 2 + this.rowWords);
+    this.#sendToAll(this.message, this.prepare(row));
   }
 
-  /** How the all-gather that this rank entered last stands, after what was taken so far. */
+  /** The same, but leaves it to the caller to send so many words of `message`. */
+  prepare(row: Int32Array): number {
+    this.board[0]++;
+    this.#tables[this.sequence & 1].set(row, this.rank * this.rowWords);
+    this.message[0] = MESSAGE.row;
+    this.message[1] = this.sequence;
+    this.message.set(row, 2);
+    return 2 + this.rowWords;
+  }
+
+  /** Takes back what was prepared and not sent. */
+  retreat(): void {
+    this.board[0]--;
+  }
+
+  /** How the all-gather that this rank entered last stands, after all was taken that came. */
   settle(): GatherState {
     const { sequence } = this;
     if (this.#completed === sequence) return 'completed';
-    if (this.#ready !== sequence) {
-      if (this.ended) return 'ended';
-      if (!this.#allArrived(sequence)) return this.ended ? 'ended' : 'pending';
-      this.#ready = sequence;
-      this.#send(MESSAGE.ready, sequence);
-    }
+    this.#loseLeft(sequence);
     if (this.#conclude()) return 'completed';
-    return this.ended && (this.#refused(sequence) || this.#allSilent()) ? 'ended' : 'doubt';
+    if (!this.ended) return 'pending';
+    return this.#refused(sequence) || (this.#allSilent() && !this.#saidCompleted(sequence)) ? 'ended' : 'closing';
   }
 
-  /** Completes an all-gather that this rank is ready for, if it now knows that it may. @returns whether it completed. */
+  /** Completes the all-gather that this rank is in, if it now knows that it may. @returns whether it is complete. */
   #conclude(): boolean {
     const { sequence } = this;
-    if (this.#ready !== sequence) return false;
-    const may =
-      this.#saidCompleted(sequence) || (!this.ended && (this.#surpassed(sequence) || this.#allReady(sequence)));
-    if (may) this.#completed = sequence;
-    return may;
+    if (this.#completed === sequence) return true;
+    if (this.ended) {
+      if (!this.#saidCompleted(sequence)) return false;
+      this.#fillIn((rank) => this.#gone[rank] === 1);
+    }
+    if (!this.#allArrived(sequence)) return false;
+    this.#completed = sequence;
+    this.#say();
+    return true;
+  }
+
+  /** Asks the peers, once, to say when they complete the all-gather that this rank waits in. @returns whether it asks now. */
+  ask(): boolean {
+    if (this.#asked === this.sequence || this.ended) return false;
+    this.#asked = this.sequence;
+    this.#send(MESSAGE.waiting, this.sequence);
+    return true;
+  }
+
+  /** Takes the rows that peers passed on for those that have not come. @returns whether the all-gather is complete by them. */
+  recover(): boolean {
+    if (!this.#saidCompleted(this.sequence)) return false;
+    this.#fillIn(() => true);
+    return this.#conclude();
+  }
+
+  /** A row is taken from its own rank as long as that may send it: a peer's may have been damaged on its way to it. */
+  #fillIn(from: (rank: number) => boolean): void {
+    const { sequence, rowWords } = this;
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank === this.rank || !before(this.#arrived[rank], sequence)) continue;
+      if (this.#passedOn[rank] !== sequence || !from(rank)) continue;
+      const start = rank * rowWords;
+      this.#tables[sequence & 1].set(this.#passedRows.subarray(start, start + rowWords), start);
+      this.#arrived[rank] = sequence;
+    }
+  }
+
+  /** Says that the last all-gather completed, if a peer asked. */
+  #say(): void {
+    if (this.ended || this.#said === this.#completed || this.#wanted !== this.#completed) return;
+    this.#said = this.#completed;
+    this.#send(MESSAGE.completed, this.#completed);
+  }
+
+  /** Whether a peer that lives may have completed what this rank is in: one says so, or no row of one is missing. */
+  get inDoubt(): boolean {
+    if (this.#saidCompleted(this.sequence)) return true;
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank !== this.rank && this.#gone[rank] === 0 && before(this.#arrived[rank], this.sequence)) return false;
+    }
+    return true;
   }
 
   /** The rows of the all-gather that completed last. */
@@ -147,32 +236,24 @@ export class Exchange implements SeenRanks {
     return this.#tables[this.#completed & 1];
   }
 
-  /** The ranks whose `ready` a rank in doubt waits for. */
-  unready(): MissingRank[] {
-    const ranks = Array.from({ length: this.size }, (_, rank) => rank);
-    return ranks
-      .filter((rank) => rank !== this.rank && before(this.#peerReady[rank], this.sequence))
-      .map((rank) => missingRank(this, rank));
-  }
-
   /** Ends the group because of `rank`, and says so to all. Does nothing in a group that ended. @returns whether this call ended it. */
   end(rank: number, reason: LockstepError): boolean {
     if (this.ended) return false;
-    this.#conclude();
-    lossRecord(rank, reason, lossBytes(this.#message));
+    this.#passOn();
+    lossRecord(rank, reason, lossBytes(this.message));
     this.#adopt();
     return true;
   }
 
   /** Ends the group because the process of `rank` has ended or cannot be reached. */
   lose(rank: number, reason: LockstepError): void {
-    if (!this.ended) this.#conclude();
     this.#gone[rank] = 1;
     this.end(rank, reason);
   }
 
   /** Says to all that this rank enters no further all-gather. In one under way it has ended the group before. */
   leave(): void {
+    if (!this.ended) this.#passOn();
     this.#send(MESSAGE.left, this.#completed);
   }
 
@@ -208,7 +289,9 @@ export class Exchange implements SeenRanks {
     const value = words[1];
     this.#heardAt[from] = this.#timing.now();
     if (kind === MESSAGE.row) this.#takeRow(from, value, words);
-    else if (kind === MESSAGE.ready) this.#peerReady[from] = value;
+    else if (kind === MESSAGE.rows) this.#takeRows(value, words);
+    else if (kind === MESSAGE.waiting) this.#takeQuestion(value);
+    else if (kind === MESSAGE.completed) this.#peerCompleted[from] = value;
     else if (kind === MESSAGE.left) this.#takeLeave(from, value);
     else if (kind === MESSAGE.interrupt) this.interrupted = true;
     else if (kind === MESSAGE.ended) this.#takeEnd(from, words);
@@ -221,10 +304,11 @@ export class Exchange implements SeenRanks {
 
   #takeRow(from: number, sequence: number, words: Int32Array): void {
     const expected = (this.#arrived[from] + 1) | 0;
-    this.#arrived[from] = sequence;
     const next = (this.sequence + 1) | 0;
     if (sequence !== expected || !(sequence === this.sequence || sequence === next)) {
-      if (sequence !== expected && (sequence === this.sequence || sequence === next)) {
+      this.#claimed.set(from, sequence);
+      const near = sequence === this.sequence || sequence === next || sequence === this.#arrived[from];
+      if (sequence !== expected && near) {
         this.#refuse(outOfTurnError(from, sequence, expected));
         return;
       }
@@ -233,53 +317,92 @@ export class Exchange implements SeenRanks {
       this.#refuse(divergedError(this, under >>> 0));
       return;
     }
+    this.#arrived[from] = sequence;
     const table = this.#tables[sequence & 1];
     const start = from * this.rowWords;
     for (let word = 0; word < this.rowWords; word++) table[start + word] = words[2 + word];
   }
 
+  /** Rows of an all-gather that a peer completed, of all ranks from `words[2]` on. */
+  #takeRows(sequence: number, words: Int32Array): void {
+    if (sequence !== this.sequence || this.#completed === sequence) return;
+    const { rowWords } = this;
+    const first = words[2];
+    for (let at = ROWS_WORDS; at < ROWS_WORDS + words[3] * rowWords; at += rowWords) {
+      const rank = first + (at - ROWS_WORDS) / rowWords;
+      this.#passedRows.set(words.subarray(at, at + rowWords), rank * rowWords);
+      this.#passedOn[rank] = sequence;
+    }
+  }
+
+  #takeQuestion(sequence: number): void {
+    if (before(this.#wanted, sequence)) this.#wanted = sequence;
+    this.#say();
+  }
+
   #takeEnd(from: number, words: Int32Array): void {
     this.#saidEnded[from] = 1;
-    this.#peerReady[from] = words[1];
+    this.#peerEntered[from] = words[1];
     this.#peerCompleted[from] = words[2];
     if (this.ended) return;
-    this.#conclude();
-    this.#message.set(words.subarray(ENDED_WORDS, this.#message.length), ENDED_WORDS);
+    this.#passOn();
+    this.message.set(words.subarray(ENDED_WORDS, this.message.length), ENDED_WORDS);
     if (words[3] === 1) this.#gone[readLoss(lossBytes(words)).rank] = 1;
     this.#adopt();
   }
 
   #takeLeave(from: number, completed: number): void {
     this.#left[from] = 1;
+    if (this.#saidEnded[from] === 0) this.#peerEntered[from] = completed;
     this.#peerCompleted[from] = completed;
   }
 
   /** Takes the loss record in the message as this rank's own, and sends it on. */
   #adopt(): void {
-    this.#loss = readLoss(lossBytes(this.#message));
-    this.#message[0] = MESSAGE.ended;
-    this.#message[1] = this.#ready;
-    this.#message[2] = this.#completed;
-    this.#message[3] = this.#gone[this.#loss.rank];
-    this.#sendToAll(this.#message, this.#message.length);
+    this.#loss = readLoss(lossBytes(this.message));
+    this.message[0] = MESSAGE.ended;
+    this.message[1] = this.sequence;
+    this.message[2] = this.#completed;
+    this.message[3] = this.#gone[this.#loss.rank];
+    this.#sendToAll(this.message, this.message.length);
   }
 
   #refuse(error: LockstepError): void {
     if (this.end(this.rank, error)) this.fault = error;
   }
 
-  /** Whether all have entered it. Ends the group if a rank left before it did. */
-  #allArrived(sequence: number): boolean {
-    let all = true;
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank === this.rank || !before(this.#arrived[rank], sequence)) continue;
-      all = false;
-      if (this.left(rank)) this.end(rank, leftError((sequence - 1) >>> 0));
+  /** Sends the rows of the all-gather that completed last to those that may lack some, for whose rank they are may have died. */
+  #passOn(): void {
+    const { rowWords, size } = this;
+    if (this.#allSurpassed(this.#completed)) return;
+    const most = Math.floor((this.message.length - ROWS_WORDS) / rowWords);
+    this.message[0] = MESSAGE.rows;
+    this.message[1] = this.#completed;
+    for (let first = 0; first < size; first += most) {
+      const rows = Math.min(most, size - first);
+      this.message[2] = first;
+      this.message[3] = rows;
+      this.message.set(this.table.subarray(first * rowWords, (first + rows) * rowWords), ROWS_WORDS);
+      this.#sendToAll(this.message, ROWS_WORDS + rows * rowWords);
     }
-    return all;
   }
 
-  /** Whether the last word of a peer is that it completed it. */
+  /** Whether the rows of all are here. */
+  #allArrived(sequence: number): boolean {
+    for (let rank = 0; rank < this.size; rank++) {
+      if (rank !== this.rank && before(this.#arrived[rank], sequence)) return false;
+    }
+    return true;
+  }
+
+  /** Ends the group if a rank left before it entered. */
+  #loseLeft(sequence: number): void {
+    for (let rank = 0; rank < this.size; rank++) {
+      if (this.left(rank) && before(this.#arrived[rank], sequence)) this.end(rank, leftError((sequence - 1) >>> 0));
+    }
+  }
+
+  /** Whether a peer said that it completed it. */
   #saidCompleted(sequence: number): boolean {
     for (let rank = 0; rank < this.size; rank++) {
       if (rank !== this.rank && !before(this.#peerCompleted[rank], sequence)) return true;
@@ -287,17 +410,10 @@ export class Exchange implements SeenRanks {
     return false;
   }
 
-  /** Whether a peer has entered a later one, and so completed it. */
-  #surpassed(sequence: number): boolean {
+  /** Whether all peers have entered a later one, and so completed it. */
+  #allSurpassed(sequence: number): boolean {
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && before(sequence, this.#arrived[rank])) return true;
-    }
-    return false;
-  }
-
-  #allReady(sequence: number): boolean {
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && before(this.#peerReady[rank], sequence)) return false;
+      if (rank !== this.rank && !before(sequence, this.#arrived[rank])) return false;
     }
     return true;
   }
@@ -309,47 +425,24 @@ export class Exchange implements SeenRanks {
     return true;
   }
 
-  /** Whether a rank ended the group that was not ready for it, and so never will be. */
+  /** Whether a rank gave its last word that had not entered it, and so never will. */
   #refused(sequence: number): boolean {
     for (let rank = 0; rank < this.size; rank++) {
-      if (this.#saidEnded[rank] === 1 && before(this.#peerReady[rank], sequence)) return true;
+      const last = this.#saidEnded[rank] === 1 || this.#left[rank] === 1;
+      if (last && before(this.#peerEntered[rank], sequence)) return true;
     }
     return false;
   }
 
   #send(kind: number, value = 0, last = 0): void {
-    this.#message[0] = kind;
-    this.#message[1] = value;
-    this.#message[2] = last;
-    this.#sendToAll(this.#message, 3);
+    this.message[0] = kind;
+    this.message[1] = value;
+    this.message[2] = last;
+    this.#sendToAll(this.message, 3);
   }
 }
 
 /** Whether sequence `a` is earlier than `b`. */
 function before(a: number, b: number): boolean {
   return ((a - b) | 0) < 0;
-}
-
-/** A rank that sent a row twice, or left one out, where its sequence alone does not give it away. */
-function outOfTurnError(rank: number, found: number, expected: number): LockstepError {
-  const [sequence, next] = [found >>> 0, expected >>> 0];
-  return new LockstepError(
-    'ERR_RANKS_DIVERGED',
-    `Rank ${rank} sent its row of all-gather ${sequence} where that of ${next} was to come; messages of a rank must arrive once, in the order ` +
-      'they were sent, and nothing else may send in its name.',
-    { sequence, expected: next, ranks: [rank] },
-  );
-}
-
-function strangerError({ rowWords }: Exchange, rank: number, [kind, version, words]: Int32Array): LockstepError {
-  const found =
-    kind === MESSAGE.joined
-      ? `joined with messages of version ${version} and rows of ${words} words`
-      : `sent a message of unknown kind ${kind}`;
-  return new LockstepError(
-    'ERR_RANKS_DIVERGED',
-    `Rank ${rank} ${found}; this rank has messages of version ${MESSAGES_VERSION} and rows of ${rowWords} words. ` +
-      'All ranks must run the same version and make the same groups in the same order.',
-    { ranks: [rank], rowWords, version: MESSAGES_VERSION },
-  );
 }

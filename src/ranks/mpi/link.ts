@@ -2,7 +2,7 @@ import { LockstepError } from '../../errors.js';
 import { guarded, lockstepError, type NativeMpi } from '../../native/index.js';
 import { SYSTEM_TIMING } from '../../timing.js';
 import { SLICE_MS } from '../../wait.js';
-import type { Link } from './message-group.js';
+import { GATHER, type Link } from './message-link.js';
 import { messageWords } from './messages.js';
 import type { MpiWorld } from './world.js';
 
@@ -16,18 +16,44 @@ export class MpiLink implements Link {
   readonly #tag: number;
   readonly #rank: number;
   readonly #size: number;
-  readonly #incoming: Int32Array;
+  readonly #rowWords: number;
+  /** What came last. */
+  readonly incoming: Int32Array;
   readonly #spins: number;
   readonly #unreachable = new Map<number, LockstepError>();
   #lookedAt = 0;
+  #group = -1;
 
   constructor({ mpi, rank, size, ownCores }: MpiWorld, rowWords: number) {
     this.#mpi = mpi;
     this.#tag = guarded(() => mpi.nextGroup());
     this.#rank = rank;
     this.#size = size;
-    this.#incoming = new Int32Array(messageWords(rowWords));
+    this.#rowWords = rowWords;
+    this.incoming = new Int32Array(messageWords(rowWords));
     this.#spins = ownCores ? SPINS_OWN_CORE : SPINS_SHARED_CORE;
+  }
+
+  /** Receives messages from now on. Rows that come in turn go to the board, and are handed to no one. */
+  attach(board: Int32Array): void {
+    this.#group = guarded(() => this.#mpi.openGroup(this.#tag, this.incoming.length, board, this.#rowWords));
+  }
+
+  /** Receives no more. */
+  close(): void {
+    guarded(() => this.#mpi.closeGroup(this.#group));
+  }
+
+  gather(row: Int32Array, count: number, ms: number): number {
+    try {
+      return this.#mpi.gather(this.#group, row, count, this.incoming, ms, this.#spins);
+    } catch (error) {
+      const cause = lockstepError(error);
+      const { rank, call } = cause instanceof LockstepError ? cause.details : {};
+      if (call !== 'MPI_Isend') throw cause;
+      this.#unreachable.set(rank as number, cause as LockstepError);
+      return GATHER.nothing;
+    }
   }
 
   /** Sends to every other rank. One that cannot be reached is noted, and the others get the message. */
@@ -49,15 +75,15 @@ export class MpiLink implements Link {
    * (`patient`). @returns whether one came. @throws what MPI returned: `ERR_RANK_LOST`.
    */
   receive(take: (from: number, words: Int32Array) => void, ms: number, patient = false): boolean {
-    const from = guarded(() => this.#mpi.receive(this.#tag, this.#incoming, ms, patient ? 0 : this.#spins));
-    if (from < 0) return false;
-    take(from, this.#incoming);
+    const from = guarded(() => this.#mpi.receive(this.#group, this.incoming, ms, patient ? 0 : this.#spins));
+    if (from === GATHER.nothing) return false;
+    if (from >= 0) take(from, this.incoming);
     return true;
   }
 
   /** Resolves when a message has come, after `ms`, or at `poke`. */
   async arrival(ms: number): Promise<void> {
-    await this.#mpi.waitAsync(this.#tag, ms);
+    await this.#mpi.waitAsync(this.#group, ms);
   }
 
   /** Ends the waits of `arrival`. */

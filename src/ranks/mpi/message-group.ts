@@ -14,8 +14,18 @@ import { disposedError, leftError, missingRanks, orderError, timeoutError } from
 import { Park, type ParkBoard, type ParkSleeper } from '../park.js';
 import { checkRows } from '../row-checks.js';
 import { Exchange } from './exchange.js';
+import { GATHER, type Link } from './message-link.js';
 
-/** Longest wait, once all ranks have arrived, for them to say that they have all rows. It takes no computing. Unit: milliseconds. */
+/** How long an all-gather lasts before its peers are asked to tell when they complete it. Unit: milliseconds. */
+const PROMPT_MS = 5;
+/** How long those that completed before they were asked are given, whose rows are on their way. Unit: milliseconds. */
+const ASKED_MS = 1;
+/**
+ * Longest wait, once the group has ended, for the row of a rank that has not arrived, which may be on its way still: longer than any
+ * message takes. Unit: milliseconds.
+ */
+const CLOSING_MS = 500;
+/** The same where no row is missing, for those that may have completed to say so. It takes no computing. Unit: milliseconds. */
 const DOUBT_MS = 2000;
 
 /** A rank's side of a group whose ranks are the processes of an MPI job. */
@@ -24,23 +34,6 @@ export interface MpiCollective extends Collective {
   readonly interrupted: boolean;
   /** Asks every rank to stop: `interrupted` turns true, and a rank that is parked, or parks next, is woken once. */
   interrupt(): void;
-}
-
-/** Messages among the ranks of a group: sent to all, received from any. */
-export interface Link {
-  /** Sends the first `count` words to every other rank. What one rank sends to another keeps its order. */
-  sendToAll(words: Int32Array, count: number): void;
-  /**
-   * Hands the next message to `take`, after at most `ms` milliseconds, 50 at most. A wait that goes on after it brought none sleeps at
-   * once (`patient`). @returns whether one came.
-   */
-  receive(take: (from: number, words: Int32Array) => void, ms: number, patient?: boolean): boolean;
-  /** Resolves when a message has come, after `ms` milliseconds, or at `poke`. */
-  arrival(ms: number): Promise<void>;
-  /** Ends the waits of `arrival`. */
-  poke(): void;
-  /** A rank that cannot be reached or whose process has ended, and why. `skip` says whose end is known. */
-  lostPeer(skip: (rank: number) => boolean): { readonly rank: number; readonly reason: LockstepError } | null;
 }
 
 /** What a group of ranks that send each other messages is made of. */
@@ -66,10 +59,13 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   readonly #park: Park;
   readonly #isInterrupted: () => boolean;
   readonly #deadline: Deadline;
+  readonly #closed: Deadline;
   readonly #doubt: Deadline;
   readonly #leaving: Set<() => void>;
   readonly #leave = (): void => this.dispose();
-  #inDoubt = false;
+  #closing = false;
+  /** Whether the all-gather under way has only just begun. */
+  #prompt = false;
   #gathering = false;
   #disposed = false;
   readonly #take = (from: number, words: Int32Array): void => this.#exchange.take(from, words);
@@ -82,7 +78,9 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     this.#isInterrupted = isInterrupted;
     this.#link = link;
     this.#exchange = new Exchange(this, (words, count) => link.sendToAll(words, count), timing);
+    link.attach?.(this.#exchange.board);
     this.#deadline = new Deadline(timing);
+    this.#closed = new Deadline(timing);
     this.#doubt = new Deadline(timing);
     this.#park = new Park(this, rank);
     // A process that exits enters no further all-gather.
@@ -107,36 +105,39 @@ export class MessageGroup implements MpiCollective, ParkBoard {
 
   allGatherSync(row: Int32Array, table: Int32Array, options?: WaitOptions): void {
     const timeoutMs = timeoutOf(options, COLLECTIVE_WAIT);
-    this.#arrive(row, table, timeoutMs, options?.signal);
+    if (this.#arrive(row, table, timeoutMs, options?.signal, true)) {
+      table.set(this.#exchange.table);
+      return;
+    }
     try {
       let patient = false;
       for (;;) {
         const ms = this.#nextSlice(options?.signal);
         if (ms === 0) break;
-        patient = !this.#link.receive(this.#take, ms, patient);
+        patient = !this.#receive(ms, patient);
       }
       table.set(this.#exchange.table);
     } finally {
-      this.#gathering = false;
+      this.#gathered();
     }
   }
 
   async allGather(row: Int32Array, table: Int32Array, options?: WaitOptions): Promise<void> {
     const timeoutMs = timeoutOf(options, COLLECTIVE_WAIT);
     const signal = options?.signal;
-    this.#arrive(row, table, timeoutMs, signal);
+    this.#arrive(row, table, timeoutMs, signal, false);
     const sleeper = this.sleeper(signal);
     try {
       for (;;) {
         const ms = this.#nextSlice(signal);
         if (ms === 0) break;
-        if (this.#link.receive(this.#take, 0)) continue;
+        if (this.#receive(0)) continue;
         await this.#link.arrival(ms);
       }
       table.set(this.#exchange.table);
     } finally {
       sleeper[Symbol.dispose]();
-      this.#gathering = false;
+      this.#gathered();
     }
   }
 
@@ -177,6 +178,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     if (this.#gathering) this.#exchange.end(this.rank, leftError((this.sequence - 1) >>> 0));
     this.#exchange.leave();
     this.#link.poke();
+    if (!this.#gathering) this.#link.close?.();
   }
 
   [Symbol.dispose](): void {
@@ -217,25 +219,67 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     };
   }
 
-  #arrive(row: Int32Array, table: Int32Array, timeoutMs: number, signal: AbortSignal | undefined): void {
-    this.#throwIfUnusable();
+  /** Enters an all-gather. @returns whether it is complete already, which is tried for a moment if this thread may be blocked (`sync`). */
+  #arrive(
+    row: Int32Array,
+    table: Int32Array,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    sync: boolean,
+  ): boolean {
+    const link = this.#link;
+    const sends = sync && link.gather !== undefined;
+    // What has come is looked at by the call that sends.
+    if (!sends || this.#disposed || this.#exchange.ended) this.#throwIfUnusable();
     checkRows(this, row, table);
     throwIfAborted(signal, 'before this rank arrived; the group is as it was');
     if (this.#gathering) throw orderError(this.rank, this.sequence);
     this.#park.end();
-    this.#exchange.enter(row);
+    this.#prompt = true;
+    if (!sends) this.#exchange.enter(row);
+    else if (this.#meet(row, Math.min(PROMPT_MS, timeoutMs / 4))) return true;
     this.#gathering = true;
-    this.#inDoubt = false;
+    this.#closing = false;
     this.#deadline.start(timeoutMs);
+    return false;
+  }
+
+  /** Sends the row and waits a moment, in one call of the link. @returns whether the all-gather is complete. */
+  #meet(row: Int32Array, ms: number): boolean {
+    const exchange = this.#exchange;
+    const link = this.#link as Required<Link>;
+    for (;;) {
+      const found = link.gather(exchange.message, exchange.prepare(row), ms);
+      if (found === GATHER.rows) return exchange.settle() === 'completed';
+      this.#prompt = found >= 0;
+      if (found > GATHER.unsent) {
+        if (found >= 0) exchange.take(found, link.incoming);
+        if (found >= 0) this.#drain();
+        return false;
+      }
+      exchange.retreat();
+      exchange.take(GATHER.unsent - found, link.incoming);
+      this.#throwIfUnusable();
+    }
+  }
+
+  #gathered(): void {
+    this.#gathering = false;
+    if (this.#disposed) this.#link.close?.();
   }
 
   /** Milliseconds of the next wait; 0 once the all-gather completed. Throws the error that ends it. */
   #nextSlice(signal: AbortSignal | undefined): number {
     const state = this.#exchange.settle();
     if (state === 'completed') return 0;
-    if (state === 'ended') throw this.#disposed ? disposedError(this.rank) : this.#endError();
-    if (state === 'doubt') return this.#doubtSlice();
-    if (this.#disposed) throw disposedError(this.rank);
+    if (state === 'ended') throw this.#gatherError();
+    if (state === 'closing') return this.#closingSlice();
+    if (this.#prompt) {
+      this.#prompt = false;
+      return Math.min(PROMPT_MS, this.#deadline.timeoutMs / 4);
+    }
+    // Whoever completes from now on says so; who did before has sent its row before, which comes at once.
+    if (this.#exchange.ask()) return ASKED_MS;
     this.#look();
     if (signal?.aborted === true) {
       return this.#giveUp(() => abortedError(signal, `in all-gather ${this.sequence}; the group is ended`));
@@ -247,24 +291,36 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     );
   }
 
-  /** All ranks have arrived; what is missing is that each says so. Signals do not end this wait, and a deadline only after `DOUBT_MS`. */
-  #doubtSlice(): number {
-    if (!this.#inDoubt) this.#doubt.start(DOUBT_MS);
-    this.#inDoubt = true;
+  /** The group has ended, and a peer may have completed what this rank waits in: peers are given some time to say so. */
+  #closingSlice(): number {
+    if (!this.#closing) {
+      this.#closed.start(Math.min(this.#deadline.timeoutMs / 10, CLOSING_MS));
+      this.#doubt.start(DOUBT_MS);
+    }
+    this.#closing = true;
     this.#look();
-    const ms = Math.max(this.#deadline.slice(), this.#doubt.slice());
-    if (ms > 0 || this.#drain()) return Math.max(ms, 1);
-    const error = timeoutError(this.#exchange.unready(), this.sequence, this.#deadline.timeoutMs);
-    if (this.#exchange.end(this.rank, error)) throw error;
-    throw this.#endError();
+    const ms = (this.#exchange.inDoubt ? this.#doubt : this.#closed).slice();
+    if (ms > 0 || this.#drain()) return Math.max(ms, 0.1);
+    if (this.#exchange.recover()) return 0;
+    throw this.#gatherError();
   }
 
-  /** Ends the group with an error and throws it, unless a message that has come already settles the all-gather otherwise. */
+  /**
+   * Ends the group with an error, unless a message that has come already settles the all-gather otherwise. The peers then say how it
+   * stands; where one completed it, so does this rank, and its next call throws the error.
+   */
   #giveUp(error: () => LockstepError): number {
-    if (this.#drain()) return 1;
+    if (this.#drain()) return ASKED_MS;
     const reason = error();
-    if (this.#exchange.end(this.rank, reason)) throw reason;
-    throw this.#endError();
+    if (this.#exchange.end(this.rank, reason)) this.#exchange.fault = reason;
+    return ASKED_MS;
+  }
+
+  /** Waits for a message, and takes all that have come: the word that the group has ended may lie behind the last row. @returns whether any came. */
+  #receive(ms: number, patient = false): boolean {
+    const any = this.#link.receive(this.#take, ms, patient);
+    if (any) this.#drain();
+    return any;
   }
 
   /** Takes every message that has come. @returns whether there was one. */
@@ -277,6 +333,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   /** Passes an interrupt of this rank on, and ends the group if a peer's process has ended. */
   #look(): void {
     void this.interrupted;
+    this.#exchange.hear();
     const lost = this.#link.lostPeer(this.#silent);
     if (lost === null) return;
     // What the rank sent before it ended comes first.
@@ -284,7 +341,12 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     if (!this.#exchange.silent(lost.rank)) this.#exchange.lose(lost.rank, lost.reason);
   }
 
-  /** The error of a group that ended: a mistake of the peers that this rank found first, as itself and once. */
+  /** The error of the all-gather under way, whose group has ended. */
+  #gatherError(): LockstepError {
+    return this.#disposed ? disposedError(this.rank) : this.#endError();
+  }
+
+  /** The error of a group that ended: what this rank ended it for, or a mistake of the peers that it found first, as itself and once. */
   #endError(): LockstepError {
     const { fault } = this.#exchange;
     this.#exchange.fault = null;

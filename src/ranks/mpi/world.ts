@@ -76,9 +76,10 @@ function farewell(mpi: NativeMpi, rank: number, size: number, code: number): voi
   const message = new Int32Array([FAREWELL]);
   const start = SYSTEM_TIMING.now();
   try {
+    const group = mpi.openGroup(PROCESS_TAG, message.length, null, 1);
     for (const peer of waiting) mpi.send(peer, PROCESS_TAG, message, 1);
     while (waiting.size > 0) {
-      const from = mpi.receive(PROCESS_TAG, message, 50, 0);
+      const from = mpi.receive(group, message, 50, 0);
       waiting.delete(from);
       if (from >= 0) continue;
       const died = [...waiting].some((peer) => mpi.peerEnded(peer));

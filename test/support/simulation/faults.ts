@@ -99,7 +99,7 @@ const VERDICTS: Readonly<Record<FaultKind, Verdict>> = {
   'bit flips in a sent row': EVERYWHERE,
   'stale row is sent': EVERYWHERE,
   'bit flips in a message': here('ERR_RANKS_DIVERGED'),
-  'message is lost': { culprit: LATE, others: LATE, atOnce: false, recorded: false },
+  'message is lost': { culprit: LATE, others: [...LATE, ...DIVERGED], atOnce: false, recorded: false },
   'message comes twice': { culprit: LOST, others: [...LOST, ...DIVERGED], atOnce: true, recorded: false },
   'launch fails': here('ERR_DEVICE_LOST'),
   'recorder fails': here('ERR_RANK_FAULT'),

@@ -1,5 +1,6 @@
 import { LockstepError } from '../../../dist/errors.js';
-import { type Link, MessageGroup } from '../../../dist/ranks/mpi/message-group.js';
+import { MessageGroup } from '../../../dist/ranks/mpi/message-group.js';
+import type { Link } from '../../../dist/ranks/mpi/message-link.js';
 import type { Simulation, Sleeping } from './scheduler.js';
 
 interface Message {

@@ -230,6 +230,7 @@ export class SimulatedRun {
     if (error.code === 'ERR_DISPOSED') this.group.members[rank].collective.dispose();
     if (error.code === 'ERR_RANK_FAULT') this.faults[rank].push(error);
     else if (error.code !== 'ERR_ABORTED' || !before) throw error;
+    else if (hasEnded(this.group.members[rank].collective)) throw error;
     this.group.monitor.unpark();
   }
 
@@ -264,6 +265,16 @@ export class SimulatedRun {
 
 /** Kinds that leave ranks in doubt of each other: docs/ranks.md. */
 const UNRELIABLE: readonly FaultKind[] = ['rank dies', 'message is lost', 'message comes twice'];
+
+/** Whether the group has ended: an abort that comes as an all-gather completes is thrown by the next call. */
+function hasEnded(collective: Group['members'][number]['collective']): boolean {
+  try {
+    collective.throwIfEnded();
+    return false;
+  } catch {
+    return true;
+  }
+}
 
 /** An error as the other ranks learn of it. */
 function asError({ LockstepError }: Build, error: unknown): LockstepError {
