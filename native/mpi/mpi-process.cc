@@ -253,7 +253,7 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
         if (failed != nullptr) std::rethrow_exception(failed);
         continue;
       }
-      // The look after the row was sent moves what had come by then, and the next one sees it: a peer's word that the group has ended.
+      // The look after the row was sent moves what was there, and the next one sees it: a peer's word that the group has ended.
       if (!looked) {
         looked = true;
         continue;
