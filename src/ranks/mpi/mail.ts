@@ -25,6 +25,7 @@ export class MpiMail {
   readonly size: number;
   readonly #mpi: NativeMpi;
   readonly #tag: number;
+  readonly #group: number;
   readonly #out = new Int32Array(WORDS);
   readonly #in = new Int32Array(WORDS);
   /** By sender, letters of which a part has come. */
@@ -37,6 +38,7 @@ export class MpiMail {
     this.rank = rank;
     this.size = size;
     this.#tag = guarded(() => mpi.nextGroup());
+    this.#group = guarded(() => mpi.openGroup(this.#tag, WORDS, null, 0));
   }
 
   /** Copies the letter and returns before it has arrived. @throws `ERR_INPUT_INVALID` for one that is too long; `ERR_RANK_LOST`. */
@@ -55,7 +57,7 @@ export class MpiMail {
   /** The next letter that has come whole, after at most `ms` milliseconds, 50 at most; null where there is none. @throws `ERR_RANK_LOST`. */
   receive(ms: number): MpiLetter | null {
     for (;;) {
-      const from = guarded(() => this.#mpi.receive(this.#tag, this.#in, ms, SPINS));
+      const from = guarded(() => this.#mpi.receive(this.#group, this.#in, ms, SPINS));
       if (from < 0) return null;
       const [length, at] = this.#in as unknown as [number, number];
       const bytes = at === 0 ? new Uint8Array(length) : (this.#parts.get(from) as Uint8Array);
