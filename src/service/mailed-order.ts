@@ -119,7 +119,9 @@ function takeSome(inbox: ToRank[]): ToRank[] {
 }
 
 function bytesOf(message: ToRank): number {
-  return MESSAGE_BYTES + (message.kind === 'arrive' ? message.request.ids.byteLength : 0);
+  if (message.kind !== 'arrive') return MESSAGE_BYTES;
+  const { ids, stopTokenIds } = message.request;
+  return MESSAGE_BYTES + ids.byteLength + 4 * stopTokenIds.length;
 }
 
 function lateError(step: number, timeoutMs: number): LockstepError {

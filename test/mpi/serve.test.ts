@@ -9,6 +9,9 @@ import { type MpiService, startMpiService } from '../support/mpi-service.js';
 
 const MODEL = path.join(root, 'test/fixtures/service/letter-model.mjs');
 const LIMITS = ['--max-num-seqs', '4', '--max-model-len', '512', '--block-size', '4', '--ladder', '1,2,4'];
+/** Of requests that do not end by themselves while a test looks at them. */
+const LONG = ['--max-model-len', '60000', '--num-blocks', '40000'];
+const ENDLESS = 50_000;
 
 function serve(size: number, args: readonly string[] = [], data: object = {}): Promise<MpiService> {
   return startMpiService(size, [MODEL, ...LIMITS, ...args], { env: { LETTER_MODEL: JSON.stringify(data) } });
@@ -64,15 +67,14 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
   });
 
   it('hands on prompts of many parts, and cancels those whose clients leave', async () => {
-    const long = ['--max-model-len', '60000', '--max-num-batched-tokens', '16384', '--num-blocks', '40000'];
-    using service = await serve(2, long, { stepMs: 1 });
+    using service = await serve(2, [...LONG, '--max-num-batched-tokens', '16384'], { stepMs: 1 });
     const client = clientOf(service);
     const ids = (count: number): number[] => Array.from({ length: count }, (_, at) => (at * 7) % 26);
     const texts = [50_000, 33_000, 20_000, 17_000].map(async (count) => {
       const { choices } = await client.completions.create(body(ids(count), 8));
       expect(choices[0]?.text).toBe(letters.decode(textAfter({ vocabSize: LETTERS }, ids(count), 8)));
     });
-    const left = Array.from({ length: 12 }, (_, at) => streamed(client, prompts[at] as string, 400, 1 + at));
+    const left = Array.from({ length: 12 }, (_, at) => streamed(client, prompts[at] as string, ENDLESS, 1 + at));
     const stay = prompts.map((prompt, at) => streamed(client, prompt, 60 + at));
     await Promise.all(texts);
     for (const [at, text] of (await Promise.all(left)).entries()) {
@@ -88,34 +90,41 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
   });
 
   it('loses nothing that it accepted when SIGTERM comes, and refuses the rest', async () => {
-    using service = await serve(2, [], { stepMs: 5 });
+    using service = await serve(2, LONG, { stepMs: 5 });
     const client = clientOf(service);
+    // What was accepted and goes on keeps the process from its end until the test has looked.
+    const held = await client.completions.create({ ...body('held', ENDLESS), stream: true });
     const accepted = prompts.map((prompt, at) => streamed(client, prompt, 100 + at));
     const arrived = (): Promise<number> =>
       metric(service, /vllm:(?:num_requests_running|num_requests_waiting|request_success_total)/);
-    await expect.poll(arrived, { timeout: 60_000 }).toBe(prompts.length);
+    await expect.poll(arrived, { timeout: 60_000 }).toBe(prompts.length + 1);
     process.kill(service.pid(1), 'SIGTERM');
     process.kill(service.pid(0), 'SIGTERM');
     await expect.poll(async () => (await fetch(`${service.url}/health`)).status, { timeout: 60_000 }).toBe(503);
     await expect(client.completions.create(body('late', 1))).rejects.toMatchObject({ status: 503, code: 'draining' });
     expect(await Promise.all(accepted)).toEqual(prompts.map((prompt, at) => expected(prompt, 100 + at)));
+    held.controller.abort();
     expect(await service.ended()).toEqual([0, 0]);
   });
 
   it('ends open requests with an error when a rank is killed, and every other process with 1', async () => {
-    using service = await serve(3, [], { stepMs: 5 });
-    const read = async (at: number): Promise<string> => {
+    using service = await serve(3, LONG, { stepMs: 5 });
+    const begun = async (at: number) => {
       const answer = await fetch(`${service.url}/v1/completions`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ ...body(prompts[at] as string, 400), stream: true }),
+        body: JSON.stringify({ ...body(prompts[at] as string, ENDLESS), stream: true }),
       });
-      return await answer.text();
+      const pieces = (answer.body as ReadableStream<Uint8Array>).getReader();
+      const bytes = [(await pieces.read()).value ?? new Uint8Array()];
+      return async (): Promise<string> => {
+        for (let next = await pieces.read(); !next.done; next = await pieces.read()) bytes.push(next.value);
+        return Buffer.concat(bytes).toString();
+      };
     };
-    const all = [0, 1, 2, 3, 4, 5].map(read);
-    await expect.poll(() => metric(service, /vllm:generation_tokens_total/), { timeout: 60_000 }).toBeGreaterThan(6);
+    const streams = await Promise.all([0, 1, 2, 3, 4, 5].map(begun));
     process.kill(service.pid(2), 'SIGKILL');
-    for (const text of await Promise.all(all)) {
+    for (const text of await Promise.all(streams.map((rest) => rest()))) {
       const events = text.trim().split('\n\n');
       const last = JSON.parse((events.at(-1) as string).replace(/^data: /, ''));
       expect(last).toMatchObject({ error: { code: 'rank_lost' } });
