@@ -48,7 +48,7 @@ export function planRows(plan: PlanDocument): TableRow[] {
 export function planReport(plan: PlanDocument, { of, assumed, bars = false }: PlanSetting): string {
   const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
-    `Planned ${grouped(graphs)} graphs for ${grouped(steps)} steps of ${of}`,
+    `Planned ${grouped(graphs)} graphs for ${grouped(steps)} ${steps === 1 ? 'step' : 'steps'} of ${of}`,
     reportLine(
       'result',
       `${losses(plan, costKnown, " of the largest rank's tokens")}, ${grouped(eagerSteps)} eager steps`,

@@ -20,7 +20,6 @@ const STATISTIC = /\((\d+), (\d+)(?:, (\d+(?:\.\d+)?))?\)/g;
 /** The line of throughput, every 10 s by default: `Avg generation throughput: 812.4 tokens/s, Running: 42 reqs, Waiting: 0 reqs, …`. */
 const RUNNING = /\bRunning: (\d{1,9}) reqs, /;
 const ENGINE = /\bEngine (\d{1,6}): /;
-const MOMENT = /\b(\d\d-\d\d \d\d:\d\d:\d\d)\b/;
 
 /** The rank that wrote the line: `(EngineCore_DP1 pid=212)`. */
 const RANK = /\bEngineCore_DP(\d+)\b/;
@@ -81,9 +80,10 @@ function rowOf(line: string, decodesApart: boolean): LogFact | null {
 function sampleOf(line: string, queryLen: number): LogFact | null {
   const requests = Number(RUNNING.exec(line)?.[1] ?? Number.NaN);
   if (!Number.isSafeInteger(requests)) return null;
-  const moment = MOMENT.exec(line)?.[1];
-  const rank = moment === undefined ? undefined : ENGINE.exec(line)?.[1];
+  const rank = ENGINE.exec(line)?.[1];
   if (requests === 0 && rank === undefined) return null;
+  // Engines write at moments of their own: lines are of one round until an engine writes again.
+  const moment = 'round';
   return { kind: 'sample', batch: { phase: 'decode', tokens: requests * queryLen, requests, count: 1 }, rank, moment };
 }
 

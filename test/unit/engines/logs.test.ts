@@ -105,8 +105,8 @@ describe("vLLM's line of throughput", () => {
     expect(drafts.batches).toEqual([{ phase: 'decode', tokens: 126, requests: 42, count: 1 }]);
   });
 
-  test('of several ranks at one moment is a step of the largest', async () => {
-    const { batches } = await readEngineRun(chunks(line(3, 1), line(9, 1, 1), line(0, 11), line(4, 11, 1)));
+  test('of several ranks in one round is a step of the largest', async () => {
+    const { batches } = await readEngineRun(chunks(line(3, 1), line(9, 2, 1), line(0, 11), line(4, 12, 1)));
     expect(batches).toEqual([
       { phase: 'decode', tokens: 9, requests: 9, ranks: 2, rankTokens: 12, count: 1 },
       { phase: 'decode', tokens: 4, requests: 4, ranks: 2, rankTokens: 4, count: 1 },
