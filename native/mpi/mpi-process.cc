@@ -224,25 +224,30 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
   Pause pause(spins);
   bool sent = false;
   bool looked = false;
+  // A peer that cannot be reached keeps the row from no other, be it by an earlier message.
+  std::exception_ptr failed;
   for (;;) {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
-      progress_sends();
+      try {
+        progress_sends();
+      } catch (const DeviceError&) {
+        if (sent) throw;
+        failed = std::current_exception();
+      }
       Group& group = group_at(number);
       bool any = false;
       // What came in the last moment is seen once the row is sent, as if it had come later.
       const bool seen = !sent && pause.begin() - group.emptied < fresh;
       // Each look of a wait sees what the one before it moved.
-      if (!seen && take_rows(group, any, sent ? 1 : 2)) {
+      if (!seen && failed == nullptr && take_rows(group, any, sent ? 1 : 2)) {
         MpiArrival arrival = take(group, words, capacity);
         arrival.unsent = !sent;
         return arrival;
       }
       if (!sent) {
         sent = true;
-        // One that cannot be reached keeps the row from no other.
-        std::exception_ptr failed;
         for (int slot = 0; slot < size_ - 1; slot++) {
           try {
             send_now(peer_of(slot), group.tag, row, count);
@@ -302,7 +307,8 @@ bool MpiProcess::look(Group& group, int looks) {
     int slot = -1;
     int found = 0;
     MpiStatus status;
-    check(library_.testany(slots, group.requests.data(), &slot, &found, &status), "MPI_Testany");
+    const int code = library_.testany(slots, group.requests.data(), &slot, &found, &status);
+    check(code, "MPI_Testany", slot >= 0 && slot < slots ? peer_of(slot) : -1);
     if (found == 0 || slot < 0) continue;
     group.come = slot;
     return true;

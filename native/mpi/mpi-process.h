@@ -26,7 +26,7 @@ struct MpiArrival {
 // The first word of a row's message: src/ranks/mpi/messages.ts. Its sequence and the row follow.
 constexpr int32_t mpi_row_message = 2;
 
-// What is shared with JS of a group whose ranks gather rows: src/ranks/mpi/board.ts.
+// What is shared with JS of a group whose ranks gather rows: the board of src/ranks/mpi/exchange.ts.
 struct MpiBoard {
   int32_t* words;
   int row_words;

@@ -27,8 +27,8 @@ export type WorkSource = 'peer' | 'local' | 'interrupt';
 /**
  * The host-side exchange of fixed-size int32 rows between the ranks of one forward.
  *
- * An all-gather completes on every rank or on none: a rank that gives up (deadline, signal) and the last rank to arrive
- * settle which of the two happened by one atomic word. Once a rank gave up, aborted, was lost, or left while another
+ * An all-gather completes on every rank or on none: a rank that gives up (deadline, signal, abort) and the last rank to arrive
+ * settle which of the two happened, by one atomic word in shared memory, and by messages elsewhere. Once a rank gave up, aborted, was lost, or left while another
  * still needed it, every wait of every rank throws `ERR_RANK_LOST`, now and in every later call; all-gathers that had
  * completed by then still deliver their table.
  */

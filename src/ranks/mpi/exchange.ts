@@ -19,7 +19,7 @@ export type GatherState = 'pending' | 'closing' | 'completed' | 'ended';
  * completed, with the rows of that one. This is its last word: from then on rows do not let it complete. It completes if a peer
  * says that it did; it ends if a peer never entered, or once all that live have given their last word and none completed. So that a
  * peer that completed need not look again to say so, a rank that is about to wait long asks for it (`ask`), and who completes after
- * that tells. What comes of a process that is known to have died is ignored: other ranks may not have it.
+ * that tells. Messages of a process that is known to have died are ignored: other ranks may not have them.
  */
 export class Exchange implements SeenRanks {
   readonly rank: number;
@@ -184,7 +184,7 @@ export class Exchange implements SeenRanks {
     }
     if (!this.#allArrived(sequence)) return false;
     this.#completed = sequence;
-    this.#say();
+    if (!before(this.#wanted, sequence)) this.#tell();
     return true;
   }
 
@@ -215,9 +215,9 @@ export class Exchange implements SeenRanks {
     }
   }
 
-  /** Says that the last all-gather completed, if a peer asked. */
-  #say(): void {
-    if (this.ended || this.#said === this.#completed || this.#wanted !== this.#completed) return;
+  /** Says which all-gather completed last. */
+  #tell(): void {
+    if (this.ended || this.#said === this.#completed) return;
     this.#said = this.#completed;
     this.#send(MESSAGE.completed, this.#completed);
   }
@@ -289,7 +289,7 @@ export class Exchange implements SeenRanks {
     const value = words[1];
     this.#heardAt[from] = this.#timing.now();
     if (kind === MESSAGE.row) this.#takeRow(from, value, words);
-    else if (kind === MESSAGE.rows) this.#takeRows(value, words);
+    else if (kind === MESSAGE.rows) this.#takeRows(from, value, words);
     else if (kind === MESSAGE.waiting) this.#takeQuestion(value);
     else if (kind === MESSAGE.completed) this.#peerCompleted[from] = value;
     else if (kind === MESSAGE.left) this.#takeLeave(from, value);
@@ -324,20 +324,21 @@ export class Exchange implements SeenRanks {
   }
 
   /** Rows of an all-gather that a peer completed, of all ranks from `words[2]` on. */
-  #takeRows(sequence: number, words: Int32Array): void {
+  #takeRows(from: number, sequence: number, words: Int32Array): void {
     if (sequence !== this.sequence || this.#completed === sequence) return;
     const { rowWords } = this;
-    const first = words[2];
-    for (let at = ROWS_WORDS; at < ROWS_WORDS + words[3] * rowWords; at += rowWords) {
-      const rank = first + (at - ROWS_WORDS) / rowWords;
-      this.#passedRows.set(words.subarray(at, at + rowWords), rank * rowWords);
-      this.#passedOn[rank] = sequence;
+    const [first, count] = [words[2], words[3]];
+    if (!(first >= 0 && count >= 0 && count <= this.size - first && ROWS_WORDS + count * rowWords <= words.length)) {
+      this.#refuse(strangerError(this, from, words));
+      return;
     }
+    this.#passedRows.set(words.subarray(ROWS_WORDS, ROWS_WORDS + count * rowWords), first * rowWords);
+    this.#passedOn.fill(sequence, first, first + count);
   }
 
   #takeQuestion(sequence: number): void {
     if (before(this.#wanted, sequence)) this.#wanted = sequence;
-    this.#say();
+    if (!before(this.#completed, sequence)) this.#tell();
   }
 
   #takeEnd(from: number, words: Int32Array): void {

@@ -21,8 +21,8 @@ const PROMPT_MS = 5;
 /** How long those that completed before they were asked are given, whose rows are on their way. Unit: milliseconds. */
 const ASKED_MS = 1;
 /**
- * Longest wait, once the group has ended, for the row of a rank that has not arrived, which may be on its way still: longer than any
- * message takes. Unit: milliseconds.
+ * Longest wait, once the group has ended, for the row of a rank that has not arrived, which may be on its way still; a tenth of the
+ * deadline where that is less. Unit: milliseconds.
  */
 const CLOSING_MS = 500;
 /** The same where no row is missing, for those that may have completed to say so. It takes no computing. Unit: milliseconds. */
@@ -62,7 +62,9 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   readonly #closed: Deadline;
   readonly #doubt: Deadline;
   readonly #leaving: Set<() => void>;
-  readonly #leave = (): void => this.dispose();
+  readonly #leave = (): void => this.#exit();
+  /** Why this rank ends the group, once the all-gather under way lets it. */
+  #ending: LockstepError | null = null;
   #closing = false;
   /** Whether the all-gather under way has only just begun. */
   #prompt = false;
@@ -166,7 +168,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
 
   abort(reason: LockstepError): void {
     if (this.#disposed) return;
-    this.#exchange.end(this.rank, reason);
+    this.#end(reason);
     this.#link.poke();
   }
 
@@ -174,11 +176,27 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     if (this.#disposed) return;
     this.#disposed = true;
     this.#leaving.delete(this.#leave);
-    // Peers must not complete an all-gather whose table this rank will not take. If one has, this rank takes it too.
-    if (this.#gathering) this.#exchange.end(this.rank, leftError((this.sequence - 1) >>> 0));
-    this.#exchange.leave();
+    if (this.#gathering) {
+      // Peers must not complete an all-gather whose table this rank will not take. If one has, this rank takes it too.
+      this.#end(leftError((this.sequence - 1) >>> 0));
+    } else {
+      this.#exchange.leave();
+      this.#link.close?.();
+    }
     this.#link.poke();
-    if (!this.#gathering) this.#link.close?.();
+  }
+
+  /** Ends the group: at once, or where a peer may have completed the all-gather under way, once it was asked. */
+  #end(reason: LockstepError): void {
+    if (this.#gathering) this.#ending ??= reason;
+    else this.#exchange.end(this.rank, reason);
+  }
+
+  /** The process ends: what it was in is settled by no further message. */
+  #exit(): void {
+    if (this.#gathering) this.#exchange.end(this.rank, leftError((this.sequence - 1) >>> 0));
+    this.dispose();
+    if (this.#gathering) this.#exchange.leave();
   }
 
   [Symbol.dispose](): void {
@@ -236,11 +254,11 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     if (this.#gathering) throw orderError(this.rank, this.sequence);
     this.#park.end();
     this.#prompt = true;
+    this.#deadline.start(timeoutMs);
     if (!sends) this.#exchange.enter(row);
     else if (this.#meet(row, Math.min(PROMPT_MS, timeoutMs / 4))) return true;
     this.#gathering = true;
     this.#closing = false;
-    this.#deadline.start(timeoutMs);
     return false;
   }
 
@@ -265,7 +283,12 @@ export class MessageGroup implements MpiCollective, ParkBoard {
 
   #gathered(): void {
     this.#gathering = false;
-    if (this.#disposed) this.#link.close?.();
+    const ending = this.#ending;
+    this.#ending = null;
+    if (this.#disposed) {
+      this.#exchange.leave();
+      this.#link.close?.();
+    } else if (ending !== null) this.#exchange.end(this.rank, ending);
   }
 
   /** Milliseconds of the next wait; 0 once the all-gather completed. Throws the error that ends it. */
@@ -281,6 +304,11 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     // Whoever completes from now on says so; who did before has sent its row before, which comes at once.
     if (this.#exchange.ask()) return ASKED_MS;
     this.#look();
+    const ending = this.#ending;
+    if (ending !== null) {
+      if (!this.#drain()) this.#exchange.end(this.rank, ending);
+      return ASKED_MS;
+    }
     if (signal?.aborted === true) {
       return this.#giveUp(() => abortedError(signal, `in all-gather ${this.sequence}; the group is ended`));
     }
@@ -347,9 +375,9 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   }
 
   /** The error of a group that ended: what this rank ended it for, or a mistake of the peers that it found first, as itself and once. */
-  #endError(): LockstepError {
+  #endError(once = true): LockstepError {
     const { fault } = this.#exchange;
-    this.#exchange.fault = null;
+    if (once) this.#exchange.fault = null;
     return fault ?? this.#exchange.lost();
   }
 
@@ -357,6 +385,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     if (this.#disposed) throw disposedError(this.rank);
     this.#drain();
     if (!this.#gathering) this.#look();
-    if (this.#exchange.ended) throw this.#endError();
+    // An all-gather under way has the first call upon it.
+    if (this.#exchange.ended) throw this.#endError(!this.#gathering);
   }
 }
