@@ -47,7 +47,7 @@ describe('a service with numBlocks auto', async () => {
   it('says what to do where one longest request has no room', async () => {
     const narrow = served({ deviceMemory: (await memoryFor({})) - BLOCK });
     await expect(narrow).rejects.toMatchObject({ code: 'ERR_DEVICE_MEMORY' });
-    await expect(narrow).rejects.toThrow(/maxModelLen 96 takes 13: lower maxModelLen, raise gpuMemoryUtilization/);
+    await expect(narrow).rejects.toThrow(/maxModelLen 96 takes 13: lower maxModelLen, raise deviceMemory, or/);
   });
 
   it.each<[Partial<ServiceOptions>, RegExp]>([
