@@ -5,7 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openModel, writeCheckpoint } from '../../../dist/entry/checkpoint.js';
-import { createService, type ServiceOptions } from '../../../dist/entry/service.js';
+import { createService, type ServiceOptions, type ServiceStats } from '../../../dist/entry/service.js';
 import { modelFiles } from '../../../dist/service/model-files.js';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
 
@@ -36,8 +36,10 @@ async function said(options: Partial<ServiceOptions>): Promise<Said> {
       return ids.join();
     }),
   );
-  // Counts come with the park that follows.
-  while (!service.stats().ranks.every(({ steps }) => steps?.parked)) await setTimeout(5);
+  // Counts come with the park that follows the last request; those of a park before have none.
+  const isCounted = ({ ranks }: ServiceStats): boolean =>
+    ranks.every(({ steps }) => steps?.parked) && ranks.reduce((sum, { engine }) => sum + engine.finished, 0) === 12;
+  while (!isCounted(service.stats())) await setTimeout(5);
   const { ranks } = service.stats();
   await service.close();
   return {
