@@ -8,17 +8,19 @@ export function grouped(value: number): string {
   return `${Math.round(value)}`.replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** A ratio in percent, with as many digits as tell small ones apart: 27.5 %, 0.09 %. */
+/** A ratio in percent, with three digits that tell small ones apart: 146 %, 27.5 %, 1.35 %, 0.095 %. */
 export function percentOf(ratio: number): string {
   const value = 100 * ratio;
-  if (value === 0) return '0 %';
-  if (value >= 100) return `${grouped(value)} %`;
-  return `${value >= 10 ? value.toFixed(1) : Number(value.toPrecision(2))} %`;
+  if (value > 0 && value < 0.001) return '< 0.001 %';
+  const short = Number(value.toPrecision(3));
+  if (Math.abs(short) >= 100) return `${grouped(value)} %`;
+  return `${Math.abs(short) >= 10 ? short.toFixed(1) : Number(short.toFixed(3))} %`;
 }
 
 /** A number with three significant digits, or all of the whole part of a larger one. */
 export function shortNumber(value: number): string {
-  return Math.abs(value) >= 1000 ? grouped(value) : `${Number(value.toPrecision(3))}`;
+  const short = Number(value.toPrecision(3));
+  return Math.abs(short) >= 1000 ? grouped(value) : `${short}`;
 }
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
@@ -27,7 +29,7 @@ const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 export function bytesOf(bytes: number): string {
   let unit = 0;
   let value = bytes;
-  while (Math.abs(value) >= 1024 && unit < BYTE_UNITS.length - 1) {
+  while (Math.round(Math.abs(value)) >= 1024 && unit < BYTE_UNITS.length - 1) {
     value /= 1024;
     unit++;
   }

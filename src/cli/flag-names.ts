@@ -19,6 +19,7 @@ export const FLAGS: Readonly<Record<string, string>> = {
   maxQueue: '--max-queue',
   maxSize: '--max-size',
   mixed: '--mixed',
+  model: '--model',
   numBlocks: '--num-blocks',
   port: '--port',
   queryLen: '--query-len',

@@ -42,7 +42,7 @@ export interface PoolFlags {
  * ERR_CONFIG_INVALID where the flags say another number, or ask for blocks of a cache that is not there.
  */
 export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits> {
-  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = flags;
+  const { numBlocks } = flags;
   if (numBlocks === 'auto') {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
@@ -50,6 +50,19 @@ export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits>
       { options: ['--num-blocks'] },
     );
   }
+  return { ...unpooledLimitsOf(flags, plan), numBlocks };
+}
+
+/** `limitsOf` for a model on ranks, whose blocks may be `auto`. */
+export function pooledLimitsOf(flags: LimitFlags, plan?: CapturePlan): NonNullable<RunOptions['limits']> {
+  return { ...unpooledLimitsOf(flags, plan), numBlocks: flags.numBlocks };
+}
+
+/** All of the limits but the number of blocks. */
+function unpooledLimitsOf(
+  { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, queryLen }: LimitFlags,
+  plan: CapturePlan | undefined,
+): Omit<Partial<Limits>, 'numBlocks'> {
   const captured = plan === undefined ? undefined : queryLens(plan).at(-1);
   if (queryLen !== undefined && captured !== undefined && queryLen !== captured) {
     throw new LockstepError(
@@ -59,15 +72,8 @@ export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits>
     );
   }
   const tokens = queryLen ?? captured;
-  const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks };
+  const limits = { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize };
   return tokens === undefined ? limits : { ...limits, queryLen: tokens };
-}
-
-/** `limitsOf` for a model on ranks, whose blocks may be `auto`. */
-export function pooledLimitsOf(flags: LimitFlags, plan?: CapturePlan): NonNullable<RunOptions['limits']> {
-  const { numBlocks } = flags;
-  if (numBlocks !== 'auto') return limitsOf(flags, plan);
-  return { ...limitsOf({ ...flags, numBlocks: 2 }, plan), numBlocks };
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import type { Limits } from '../config.js';
 import { LockstepError } from '../errors.js';
 import type { CaptureProgress } from '../execution/index.js';
 import { type PlanFile, readPlanFile, writePlanFile } from '../formats/index.js';
@@ -17,7 +16,7 @@ import {
   type TimelineDocument,
 } from '../run/index.js';
 import { grouped } from '../text.js';
-import { type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
+import { type AdmissionLimits, type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
@@ -65,7 +64,7 @@ interface RunFlags extends PlannerFlags, PoolFlags, WorkloadFlags, HtmlFlags, Sh
 interface Ran {
   readonly summary: RunSummary;
   readonly requests: RequestTable;
-  readonly limits: Limits;
+  readonly limits: AdmissionLimits;
   readonly plan: CapturePlan;
   /** Graphs in capture order, and the decisions in short where a page is asked for. */
   readonly captured: readonly CaptureProgress[];
@@ -163,7 +162,8 @@ function settle(summary: RunSummary, { requests, limits }: Pick<Ran, 'requests' 
 interface Served {
   readonly requests: RequestTable;
   readonly options: RunOptions;
-  readonly limits: Limits;
+  /** Those that say which requests can ever run. */
+  readonly limits: AdmissionLimits;
   readonly plan: CapturePlan;
 }
 
@@ -188,7 +188,9 @@ async function prepare(flags: RunFlags, writes: boolean, command: Command): Prom
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
   const options = await runOptions(flags, planFile, command);
   // Every fault of the options is reported before a long trace is read.
-  const { policy, plan, limits } = completeRunOptions(options);
+  const { policy, plan, limits: own, pool } = completeRunOptions(options);
+  // A pool that fills memory holds a longest request, however long.
+  const limits = pool === null ? own : { ...own, numBlocks: Number.POSITIVE_INFINITY };
   if (writes) await checkWritable([planOut, stepLog, captureLog, html], signal);
   const requests = scalePrompts(await workloadOf(flags, signal), flags.promptScale);
   if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { signal });

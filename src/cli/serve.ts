@@ -68,6 +68,8 @@ export async function serve(name: string, flags: ServeFlags, command: Command): 
     if (error === null) return interrupts.served();
     // Clients read why, as far as they read at all.
     await Promise.race([server.drain(), setTimeout(FLUSH_MS, null, { ref: false })]);
+    // A service that failed ends with a code of its own, though a signal came before.
+    interrupts.served();
     if (flags.transport !== 'mpi') throw error;
     const said = `${error.message} Processes of an MPI job cannot be started again: start the job again.`;
     throw new LockstepError(error.code, said, error.details, { cause: error });
@@ -76,14 +78,21 @@ export async function serve(name: string, flags: ServeFlags, command: Command): 
 
 /** Serves as one of the processes of an MPI job that do not listen, until the one that does ends. It prints nothing on standard output. */
 async function serveBeside(name: string, flags: ServeFlags, command: Command): Promise<void> {
+  const options = await serviceOptions(name, flags, command);
+  const { signal } = interrupts;
   // The first process is sent the signal too, or alone, and says when what was accepted is served.
-  interrupts.signal.addEventListener('abort', () => {
-    process.stderr.write(
-      'lockstep: a signal came; this process serves on until rank 0 ends, and ends at once at the next signal\n',
-    );
-  });
-  await serveMpiRank(await serviceOptions(name, flags, command));
-  interrupts.served();
+  const sayWaiting = (): void => {
+    const came = interrupts.exitCode === EXIT.sigint ? 'SIGINT' : 'SIGTERM';
+    process.stderr.write(`lockstep: ${came} came; waiting for rank 0 to end\n`);
+  };
+  if (signal.aborted) sayWaiting();
+  else signal.addEventListener('abort', sayWaiting, { once: true });
+  try {
+    await serveMpiRank(options);
+  } finally {
+    signal.removeEventListener('abort', sayWaiting);
+    interrupts.served();
+  }
 }
 
 /** Serves what was accepted and ends with 0; what is not done in time is given up, as the signal says. */

@@ -16,11 +16,12 @@ export function cacheSlotBytes(config: ModelConfig): number {
 export function modelLimits(config: Pick<ModelConfig, 'maxPositions'>, given: Partial<Limits> = {}): Partial<Limits> {
   checkArguments('modelLimits', { config: [config, 'object', 'maxPositions'], given: [given, 'object'] });
   const { maxPositions } = config;
-  const maxModelLen = given.maxModelLen ?? Math.min(DEFAULT_LIMITS.maxModelLen, maxPositions);
-  const blockSize = given.blockSize ?? DEFAULT_LIMITS.blockSize;
-  const maxNumSeqs = given.maxNumSeqs ?? DEFAULT_LIMITS.maxNumSeqs;
+  const { maxModelLen = Math.min(DEFAULT_LIMITS.maxModelLen, maxPositions) } = given;
+  const { blockSize = DEFAULT_LIMITS.blockSize, maxNumSeqs = DEFAULT_LIMITS.maxNumSeqs } = given;
   const needed = 1 + maxNumSeqs * Math.ceil(maxModelLen / blockSize);
-  const numBlocks = given.numBlocks ?? Math.min(DEFAULT_LIMITS.numBlocks, needed);
+  // Of limits that cannot be nothing follows: they are refused themselves.
+  const isNumber = Number.isInteger(needed) && needed > 1;
+  const { numBlocks = isNumber ? Math.min(DEFAULT_LIMITS.numBlocks, needed) : DEFAULT_LIMITS.numBlocks } = given;
   return { ...given, maxModelLen, blockSize, maxNumSeqs, numBlocks };
 }
 

@@ -197,9 +197,17 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
 /** The pool that `numBlocks: 'auto'` asks for, and the other limits. Errors: ERR_CONFIG_INVALID. */
 function pooledLimits({ limits, gpuMemoryUtilization, model }: RunOptions): ReturnType<typeof poolOf> {
   const faults = new Faults();
-  const pooled = poolOf(limits, gpuMemoryUtilization, faults);
+  const isModel = model !== undefined;
   faults.check(
-    pooled.pool === null || model !== undefined,
+    isModel || gpuMemoryUtilization === undefined,
+    'gpuMemoryUtilization is for a model with numBlocks auto, and there is no model: leave it out, or give model and numBlocks auto',
+    'gpuMemoryUtilization',
+    'model',
+    'numBlocks',
+  );
+  const pooled = poolOf(limits, isModel ? gpuMemoryUtilization : undefined, faults);
+  faults.check(
+    pooled.pool === null || isModel,
     "numBlocks is auto, which is for a model's cache, and there is none: give model, or numBlocks a number",
     'numBlocks',
   );

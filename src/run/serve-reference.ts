@@ -1,6 +1,7 @@
 import type { Checkpoint } from '../checkpoint/index.js';
 import { Decoder } from '../decoder/index.js';
 import { openDevice } from '../device/index.js';
+import { LockstepError } from '../errors.js';
 import type { PlannerModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import { type Collective, createSolo } from '../ranks/index.js';
@@ -33,16 +34,27 @@ export function referenceTokens(checkpoint: Checkpoint, given: ReferenceOptions)
   const ownerOf = (request: number): number => request % collective.size;
   const own = Array.from(table).filter(({ id }) => ownerOf(id) === collective.rank);
   if (own.length > 0) {
-    serveAlone(
-      checkpoint,
-      given,
-      own.map(({ id }) => id),
-      ({ request, position, token, logits }) =>
-        reference.set(request, position - table.inputTokens[request], token, logits as number),
-    );
+    const requests = own.map(({ id }) => id);
+    const set = ({ request, position, token, logits }: SampledToken): void =>
+      reference.set(request, position - table.inputTokens[request], token, logits as number);
+    try {
+      serveAlone(checkpoint, given, requests, set);
+    } catch (error) {
+      throw error instanceof LockstepError && error.code === 'ERR_DEVICE_MEMORY' ? wideError(error, given) : error;
+    }
   }
   reference.gather(collective, ownerOf);
   return reference;
+}
+
+function wideError(cause: LockstepError, { options: { deviceMemory } }: ReferenceOptions): LockstepError {
+  const remedy = deviceMemory === null ? 'take a device with more memory' : `raise deviceMemory (${deviceMemory})`;
+  return new LockstepError(
+    'ERR_DEVICE_MEMORY',
+    `The reference of a model's run holds the whole model on one rank, and has no room: ${remedy}, or lower maxModelLen. ${cause.message}`,
+    { ...cause.details, options: ['deviceMemory', 'maxModelLen'] },
+    { cause },
+  );
 }
 
 function serveAlone(
@@ -52,7 +64,7 @@ function serveAlone(
   onToken: (token: SampledToken) => void,
 ): void {
   const share = RequestTable.from(requests.map((request) => table.get(request)));
-  // It computes the whole model: a pool that fills the device beside a share of it may have no room.
+  // A block is whole here, and so are the weights: fewer blocks take what the pool takes that fills the device, and the weights may have no room.
   const { limits: own, pool, tensorParallelSize } = options;
   const numBlocks =
     pool === null ? own.numBlocks : Math.max(leastBlocks(own), Math.floor(own.numBlocks / tensorParallelSize));

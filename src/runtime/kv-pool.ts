@@ -22,13 +22,15 @@ export function poolOf(
   utilization: number | undefined,
   faults: Faults,
 ): { readonly pool: KvPool | null; readonly limits: Partial<Limits> | undefined } {
+  const isObject = typeof given === 'object' && given !== null && !Array.isArray(given);
+  faults.check(given === undefined || isObject, `limits is ${shown(given)}; it must be an object`, 'limits');
   const isAuto = given?.numBlocks === 'auto';
   if (utilization !== undefined) {
     const isShare = typeof utilization === 'number' && utilization > 0 && utilization <= 1;
     const remedy = 'it must be a number above 0, 1 at most';
     faults.check(isShare, `gpuMemoryUtilization is ${shown(utilization)}; ${remedy}`, 'gpuMemoryUtilization');
     faults.check(
-      isAuto,
+      !isShare || isAuto,
       'gpuMemoryUtilization is given, and numBlocks is not auto, which it is for: leave it out, or set numBlocks to auto',
       'gpuMemoryUtilization',
       'numBlocks',
@@ -64,6 +66,12 @@ interface PoolBid {
   readonly heldBytes: number;
 }
 
+/** Bytes that a rank has for its pool, and whether its own limit is what bounds them. */
+interface Room {
+  readonly bytes: number;
+  readonly isOwn: boolean;
+}
+
 /** What an agreement on the pool's size looks at. */
 export interface PoolAgreement {
   readonly device: Device;
@@ -93,16 +101,18 @@ export function agreeOnBlocksSync(given: PoolAgreement): number {
   const bids = gather(collective, bidOf(given, placement), timeoutMs);
   const silent = bids.findIndex(({ leftBytes }) => leftBytes === null);
   if (silent >= 0) throw silentError(silent, device.kind);
-  const rooms = bids.map(({ place, leftBytes, ownBytes, heldBytes }) => {
+  const rooms = bids.map(({ place, leftBytes, ownBytes, heldBytes }): Room => {
     const shared = (leftBytes as number) / bids.filter((each) => each.place === place).length;
-    return Math.max(0, Math.floor(Math.min(shared, ownBytes ?? Infinity) + heldBytes));
+    const own = ownBytes ?? Infinity;
+    return { bytes: Math.max(0, Math.floor(Math.min(shared, own) + heldBytes)), isOwn: own < shared };
   });
-  const blocks = bids.map(({ blockBytes }, rank) => Math.floor((rooms[rank] as number) / blockBytes));
+  const blocks = bids.map(({ blockBytes }, rank) => Math.floor((rooms[rank] as Room).bytes / blockBytes));
   const least = Math.min(...blocks);
   if (least < leastBlocks(limits)) {
     const rank = blocks.indexOf(least);
     const { blockBytes } = bids[rank] as PoolBid;
-    throw narrowError({ rank, blocks: least, blockBytes, roomBytes: rooms[rank] as number }, given);
+    const { bytes: roomBytes, isOwn } = rooms[rank] as Room;
+    throw narrowError({ rank, blocks: least, blockBytes, roomBytes }, isOwn, given);
   }
   return Math.min(least, mostBlocks(limits));
 }
@@ -136,13 +146,18 @@ function silentError(rank: number, kind: string): LockstepError {
 
 function narrowError(
   found: { readonly rank: number; readonly blocks: number; readonly blockBytes: number; readonly roomBytes: number },
+  isOwn: boolean,
   { limits, pool }: PoolAgreement,
 ): LockstepError {
   const { rank, blocks, blockBytes } = found;
   const least = leastBlocks(limits);
+  const bound = isOwn ? 'within deviceMemory' : `with gpuMemoryUtilization ${pool.utilization}`;
+  // A share of all of the memory cannot be raised.
+  const raised = isOwn ? ['deviceMemory'] : pool.utilization < 1 ? ['gpuMemoryUtilization'] : [];
+  const remedies = ['lower maxModelLen', ...raised.map((option) => `raise ${option}`)];
   return new LockstepError(
     'ERR_DEVICE_MEMORY',
-    `The device of rank ${rank} has room for ${blocks} KV blocks of ${blockBytes} bytes beside weights and graphs, with gpuMemoryUtilization ${pool.utilization}, and one request of maxModelLen ${limits.maxModelLen} takes ${least}: lower maxModelLen, raise gpuMemoryUtilization or deviceMemory, or capture fewer graphs.`,
-    { ...found, least, options: ['maxModelLen', 'gpuMemoryUtilization', 'deviceMemory'] },
+    `The device of rank ${rank} has room for ${blocks} KV blocks of ${blockBytes} bytes beside weights and graphs, ${bound}, and one request of maxModelLen ${limits.maxModelLen} takes ${least}: ${remedies.join(', ')}, or capture fewer graphs.`,
+    { ...found, least, options: ['maxModelLen', isOwn ? 'deviceMemory' : 'gpuMemoryUtilization'] },
   );
 }

@@ -6,12 +6,12 @@ import { Service } from './service.js';
 import { completeServiceOptions, type ServiceOptions } from './service-options.js';
 
 /**
- * Starts a service: worker threads load the model, capture their graphs and wait for requests. Close it, or declare it with
+ * Starts a service: its ranks, threads or processes, load the model, capture their graphs and wait for requests. Close it, or declare it with
  * `await using`, to end them. Errors: `ERR_CONFIG_INVALID` (every fault at once), `ERR_PLAN_CAPACITY`, `ERR_DEVICE_UNAVAILABLE`,
  * those of the model's files, and `ERR_RANK_LOST` where a rank fails as it starts.
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  const complete = await completeServiceOptions(options);
+  const complete = await completeServiceOptions(options, 'createService');
   if (complete.transport === 'mpi' && startMpi().rank > 0) throw notFirst(startMpi().rank);
   const { directory } = complete.model;
   const tokenizer = options.tokenizer === undefined ? await tokenizerIn(directory) : options.tokenizer;
@@ -23,7 +23,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
  * service is closed. Errors: those of `createService`; `ERR_RANK_LOST` where another process was lost.
  */
 export async function serveMpiRank(options: ServiceOptions): Promise<void> {
-  const { setup, transport } = await completeServiceOptions(options);
+  const { setup, transport } = await completeServiceOptions(options, 'serveMpiRank');
   const rank = transport === 'mpi' ? startMpi().rank : 0;
   if (rank === 0) throw notOther(transport);
   await superviseRanks({

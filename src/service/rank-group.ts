@@ -43,7 +43,7 @@ class RankSeen implements RankLoad {
 /** The ranks of a service: threads of this process, or processes of an MPI job of which this is the first, with one thread each. */
 export type ServiceTransport = 'threads' | 'mpi';
 
-/** One life of a service's ranks: worker threads, what is sent to them, and what they report. */
+/** One life of a service's ranks: threads or processes, what is sent to them, and what they report. */
 export class RankGroup {
   readonly loads: readonly RankSeen[];
   /** Resolves when all ranks can serve; rejects where they cannot. */
@@ -57,12 +57,7 @@ export class RankGroup {
   #left = false;
 
   /** `ranks`: data-parallel ranks, of `setup.tensorParallelSize` processes each. */
-  constructor(
-    ranks: number,
-    setup: Omit<RankSetup, 'order'>,
-    events: RankGroupEvents,
-    transport: ServiceTransport = 'threads',
-  ) {
+  constructor(ranks: number, setup: Omit<RankSetup, 'order'>, events: RankGroupEvents, transport: ServiceTransport) {
     const { tensorParallelSize } = setup;
     this.#transport = transport;
     this.#replicaSize = tensorParallelSize;

@@ -72,7 +72,7 @@ export class RankLives {
     }));
   }
 
-  /** Resolves when all threads have ended. */
+  /** Resolves when all threads, or processes of the job, have ended. */
   async leave(): Promise<void> {
     this.#leaves = true;
     this.#ready = false;

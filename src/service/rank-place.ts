@@ -4,6 +4,7 @@ import { LockstepError } from '../errors.js';
 import { allGatherBytesSync, type Collective, joinMpi, MpiMail, type RankConnection } from '../ranks/index.js';
 import { MailedOrder } from './mailed-order.js';
 import { MessageOrder, type StepMessages } from './message-order.js';
+import { modelFiles } from './model-files.js';
 import type { FromProcess, FromRank, ToProcess, ToRank } from './rank-messages.js';
 import type { RankSetup } from './rank-setup.js';
 
@@ -69,16 +70,29 @@ export function abandon(collective: Collective, error: unknown): void {
   collective.dispose();
 }
 
-/** Each process has read a command line of its own. Errors: `ERR_RANKS_DIVERGED` on all. */
+/** What the processes of a service have in common, by what the error calls it. */
+const COMMON = ['options', 'model files'] as const;
+
+/** Each process has read a command line and files of its own. Errors: `ERR_RANKS_DIVERGED` on all. */
 function checkAlike(collective: Collective, setup: RankSetup): void {
-  const own = createHash('sha256').update(serialize(setup)).digest();
+  const own = Buffer.concat([serialize(setup), modelFiles(setup.model)].map(digestOf));
   const all = allGatherBytesSync(collective, own, { timeoutMs: setup.timeoutMs });
-  const first = all[0] as Uint8Array;
-  const ranks = [...all.keys()].filter((rank) => Buffer.compare(first, all[rank] as Uint8Array) !== 0);
-  if (ranks.length === 0) return;
+  const part = (rank: number, at: number): Uint8Array => (all[rank] as Uint8Array).subarray(32 * at, 32 * (at + 1));
+  const differences = [...all.keys()]
+    .map((rank) => ({
+      rank,
+      what: COMMON.filter((_name, at) => Buffer.compare(part(rank, at), part(0, at)) !== 0),
+    }))
+    .filter(({ what }) => what.length > 0);
+  if (differences.length === 0) return;
+  const named = differences.map(({ rank, what }) => `rank ${rank} has other ${what.join(' and ')}`);
   throw new LockstepError(
     'ERR_RANKS_DIVERGED',
-    `The processes do not serve the same: rank ${ranks.join(', ')} has other options than rank 0. Start all with one command.`,
-    { ranks },
+    `The processes do not serve the same: ${named.join(', ')} than rank 0. Start all with one command, and give them the same files.`,
+    { ranks: differences.map(({ rank }) => rank), differences },
   );
+}
+
+function digestOf(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest();
 }

@@ -19,9 +19,9 @@ import type { RankSetup } from './rank-setup.js';
 export interface ServiceOptions {
   /** A folder with a model in Hugging Face's layout, `random:dense` or `random:moe` with options as in `random:dense,seed=3`, or a module of your own. */
   readonly model: string | CustomModel;
-  /** Data-parallel ranks, each a worker thread that schedules its own requests. Default 1. */
+  /** Data-parallel ranks, each a thread or process that schedules its own requests. Default 1. */
   readonly ranks?: number;
-  /** Worker threads of each rank, which compute its batch together. Default 1. */
+  /** Threads or processes of each rank, which compute its batch together. Default 1. */
   readonly tensorParallelSize?: number;
   /**
    * `mpi`: each process of an MPI job is one process of a rank. The first makes the service; the others call `serveMpiRank` with the same
@@ -99,9 +99,12 @@ const NAMES: readonly (keyof ServiceOptions)[] = [
 const POOL_REQUESTS = 8;
 const MAX_COUNT = 2 ** 31 - 1;
 
-/** Errors: `ERR_CONFIG_INVALID` with every fault, `ERR_PLAN_CAPACITY`, and those of the model's files. */
-export async function completeServiceOptions(given: ServiceOptions): Promise<CompleteServiceOptions> {
-  checkArguments('createService', { options: [given, 'object'] });
+/** `call` is the one that was given the options. Errors: `ERR_CONFIG_INVALID` with every fault, `ERR_PLAN_CAPACITY`, and those of the model's files. */
+export async function completeServiceOptions(
+  given: ServiceOptions,
+  call: 'createService' | 'serveMpiRank',
+): Promise<CompleteServiceOptions> {
+  checkArguments(call, { options: [given, 'object'] });
   const { tensorParallelSize = 1, transport = 'threads', device = 'auto', deviceMemory = null } = given;
   const isJob = transport === 'mpi';
   const { maxQueue = 1024, maxUnread = 1024, restarts = isJob ? 0 : 3, timeoutMs = DEFAULT_TIMEOUT_MS } = given;
@@ -129,6 +132,12 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
     typeof device === 'string' && DEVICE_PATTERN.test(device),
     `device is ${shown(device)}; it must be ${DEVICE_WORDS}`,
     'device',
+  );
+  const { tokenizer = null } = given;
+  faults.check(
+    tokenizer === null || isTokenizer(tokenizer),
+    `tokenizer is ${shown(tokenizer)}; it must have encode(), decode() and stream(), or be null`,
+    'tokenizer',
   );
   if (deviceMemory !== null) faults.integer('deviceMemory', deviceMemory, 1, Number.MAX_SAFE_INTEGER);
   faults.integer('maxQueue', maxQueue, 0, MAX_COUNT);
@@ -176,6 +185,10 @@ export async function completeServiceOptions(given: ServiceOptions): Promise<Com
   return { model, ranks, transport, maxQueue, maxUnread, restarts, setup };
 }
 
+function isTokenizer(tokenizer: TextTokenizer): boolean {
+  return (['encode', 'decode', 'stream'] as const).every((name) => typeof tokenizer[name] === 'function');
+}
+
 /** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs. */
 function serviceLimits(
   given: Partial<Limits> | undefined,
@@ -192,9 +205,10 @@ function serviceLimits(
   );
   faults.throwIfAny('These limits');
   const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
+  const checked = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks: most });
   const usual = Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
-  const numBlocks = pool === null ? (own.numBlocks ?? usual) : leastBlocks({ maxModelLen, blockSize });
-  const limits = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks });
+  const numBlocks = pool !== null ? leastBlocks(checked) : own.numBlocks === undefined ? usual : most;
+  const limits = completeLimits({ ...checked, numBlocks });
   const { config, maxPositions } = model;
   if (config !== null) checkModelLimits(config, limits, tensorParallelSize);
   faults.check(

@@ -73,7 +73,12 @@ export class MpiMail {
 }
 
 function tooLong(bytes: number): LockstepError {
-  return new LockstepError('ERR_INPUT_INVALID', `A letter of ${bytes} bytes is too long; ${MAX_BYTES} are the most`, {
-    bytes,
-  });
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `A letter of ${bytes} bytes is too long; ${MAX_BYTES} are the most: lower maxModelLen`,
+    {
+      bytes,
+      options: ['maxModelLen'],
+    },
+  );
 }

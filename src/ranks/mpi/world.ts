@@ -35,7 +35,7 @@ export function startMpi(singleton = false): MpiWorld {
   if (!singleton && !launched()) {
     throw new LockstepError(
       'ERR_TRANSPORT_UNAVAILABLE',
-      'No MPI launcher started this process; start every rank at once, as in `mpirun -n 2 node rank.mjs` or `mpirun -n 2 npx lockstep run --transport mpi`.',
+      'No MPI launcher started this process; start every rank at once, as in `mpirun -n 2 node rank.mjs` or `mpirun -n 2 npx lockstep run --transport mpi` (`serve` likewise).',
       { transport: 'mpi', attempts: [] },
     );
   }

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { cli } from '../../support/cli.js';
@@ -114,12 +115,42 @@ describe('--num-blocks auto', () => {
     }
   });
 
+  it('names no number of blocks where no request fits the limits', () => {
+    const short = ['--max-num-seqs', '4', '--max-num-batched-tokens', '64', '--max-model-len', '8'];
+    const args = ['run', '--model', 'random:dense', '--requests', '2', '--num-blocks', 'auto', ...short];
+    expect(cli(args).stderr).toMatch(/prompt and output: --max-model-len \d+ would admit it/);
+  });
+
+  it('says where the reference of a run has no room for the whole model', () => {
+    const model = 'random:dense,hiddenSize=256,intermediateSize=2048,headDim=32';
+    const sizes = ['--max-num-seqs', '4', '--max-num-batched-tokens', '32', '--max-model-len', '64', '--ladder', '1'];
+    const ranks = ['--ranks', '1', '--tensor-parallel-size', '2', '--device', 'host'];
+    const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-generate-'));
+    try {
+      const trace = path.join(folder, 'trace.jsonl');
+      const line = (id: number): string => JSON.stringify({ timestamp: id, input_length: 8, output_length: 4 });
+      writeFileSync(trace, `${line(0)}\n${line(1)}\n`);
+      const args = ['run', '--model', model, ...sizes, ...ranks, '--num-blocks', 'auto', '--trace', trace];
+      const { status, stderr } = cli([...args, '--device-memory', '10000000']);
+      expect(status).toBe(2);
+      expect(stderr).toContain("The reference of a model's run holds the whole model on one rank, and has no room");
+      expect(stderr).toMatch(/raise --device-memory \(10000000\), or lower --max-model-len.*\[ERR_DEVICE_MEMORY\]/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it.each([
     [['run', '--num-blocks', 'auto'], '--num-blocks auto is for serve, generate and run --model'],
     [['simulate', '--num-blocks', 'auto'], '--num-blocks auto is for serve'],
     [['generate', 'random:dense', '--prompt-ids', '1', '--num-blocks', 'all'], 'It must be an integer, or auto'],
     [['run', '--model', 'random:dense', '--gpu-memory-utilization', '0.5'], '--num-blocks is not auto'],
     [['run', '--model', 'random:dense', ...LIMITS, '--gpu-memory-utilization', '2'], '--gpu-memory-utilization is 2'],
+    [
+      ['run', '--gpu-memory-utilization', '0.5'],
+      'is for a model with --num-blocks auto, and there is no model: leave it',
+    ],
+    [['run', '--gpu-memory-utilization', '0.5'], 'or give --model and --num-blocks auto'],
   ])('%j is refused', (args, message) => {
     const { status, stdout, stderr } = cli(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

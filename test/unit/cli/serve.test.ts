@@ -133,6 +133,25 @@ describe('lockstep serve', () => {
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
   });
 
+  it('ends with 1 where ranks are lost for good after SIGTERM', async () => {
+    const crashOn = letters.encode('a')[0] as number;
+    const { client, child, ended, url } = await serve(['--restarts', '0', '--max-num-seqs', '1'], {
+      crashOn,
+      stepMs: 20,
+    });
+    // The first goes on from no a, and the second waits for its place.
+    expect(expected('bc', 60)).not.toContain('a');
+    const metrics = async (): Promise<string> => (await fetch(`${url}/metrics`)).text();
+    const first = streamed(client, 'bc', 60);
+    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/generation_tokens_total{[^}]*} [1-9]/);
+    const second = client.completions.create(body('a', 3)).catch((error: Error) => error);
+    await expect.poll(metrics, { timeout: 60_000 }).toMatch(/num_requests_waiting{[^}]*} 1/);
+    child.kill('SIGTERM');
+    expect(await first).toBe(expected('bc', 60));
+    expect(await second).toMatchObject({ status: 503 });
+    expect(await ended).toBe(1);
+  });
+
   it('says what it cannot serve', () => {
     const refused = (...args: string[]): [number | null, string] => {
       const { status, stderr } = cli(['serve', ...args]);

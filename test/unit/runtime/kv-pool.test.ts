@@ -4,7 +4,9 @@ import { supervise } from '../../../dist/index.js';
 const entry = new URL('../../fixtures/service/pool-rank.mjs', import.meta.url);
 
 /** What ranks of a host agree on: 1000 bytes a block, 2000 bytes held, requests of 8 blocks, half of what is free. */
-async function agreed(...ranks: { memoryLimit?: number; silent?: boolean; free?: number }[]): Promise<unknown[]> {
+async function agreed(
+  ...ranks: { memoryLimit?: number; silent?: boolean; free?: number; utilization?: number }[]
+): Promise<unknown[]> {
   const results = await supervise({ ranks: ranks.length, entry, workerData: (rank) => ranks[rank] }).done;
   return results.map(({ value }) => value);
 }
@@ -30,6 +32,11 @@ describe('the blocks of a pool', () => {
     await expect(agreed({}, { silent: true })).rejects.toThrow(/host device of rank 1 does not say how much memory/);
     const narrow = agreed({}, { memoryLimit: 6999 }, {});
     await expect(narrow).rejects.toThrow(/rank 1 has room for 8 KV blocks of 1000 bytes .* maxModelLen 64 takes 9/);
+    await expect(narrow).rejects.toThrow(/within deviceMemory, .*: lower maxModelLen, raise deviceMemory, or capture/);
     expect(await agreed({}, { memoryLimit: 7000 })).toEqual([9, 9]);
+    const full = agreed({ free: 6000, utilization: 1 });
+    await expect(full).rejects.toThrow(/with gpuMemoryUtilization 1, .*: lower maxModelLen, or capture fewer graphs/);
+    const half = agreed({ free: 6000, memoryLimit: 1_000_000 });
+    await expect(half).rejects.toThrow(/: lower maxModelLen, raise gpuMemoryUtilization, or capture fewer graphs/);
   });
 });

@@ -1,10 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openModel, writeCheckpoint } from '../../../dist/entry/checkpoint.js';
-import { createService, type ServiceOptions } from '../../../dist/entry/service.js';
+import { createService, type ServiceOptions, type ServiceStats } from '../../../dist/entry/service.js';
+import { modelFiles } from '../../../dist/service/model-files.js';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
 
 const limits = { maxModelLen: 96, maxNumSeqs: 8, maxNumBatchedTokens: 64, blockSize: 8 };
@@ -34,8 +36,10 @@ async function said(options: Partial<ServiceOptions>): Promise<Said> {
       return ids.join();
     }),
   );
-  // Counts come with the park that follows.
-  while (!service.stats().ranks.every(({ steps }) => steps?.parked)) await setTimeout(5);
+  // Counts come with the park that follows the last request; those of a park before have none.
+  const isCounted = ({ ranks }: ServiceStats): boolean =>
+    ranks.every(({ steps }) => steps?.parked) && ranks.reduce((sum, { engine }) => sum + engine.finished, 0) === 12;
+  while (!isCounted(service.stats())) await setTimeout(5);
   const { ranks } = service.stats();
   await service.close();
   return {
@@ -115,5 +119,33 @@ describe('a service of the reference decoder', async () => {
     await expect(said({ tensorParallelSize: 3 })).rejects.toThrow(/does not divide/);
     await expect(said({ limits: { maxModelLen: 1 << 20 } })).rejects.toThrow(/positions/);
     await expect(said({ model: '/nowhere/at/all' })).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) });
+  });
+});
+
+describe('what tells the files of a model from another’s', () => {
+  it('is its config and the sizes of its weights, wherever they are', () => {
+    const place = (name: string): string => path.join(folder, name);
+    const [one, other, deeper] = [place('one'), place('other'), place('deeper')];
+    const of = (name: string) => modelFiles({ kind: 'checkpoint', name, tensorParallelSize: 1 });
+    for (const name of [one, other]) writeCheckpoint(name, openModel('random:dense'));
+    expect(of(other)).toEqual(of(one));
+    const config = path.join(other, 'config.json');
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/"rope_theta": *\d+/, '"rope_theta":77'));
+    expect(of(other)).not.toEqual(of(one));
+    copyFileSync(path.join(one, 'config.json'), config);
+    expect(of(other)).toEqual(of(one));
+    writeCheckpoint(deeper, openModel('random:dense,layers=3'));
+    copyFileSync(path.join(one, 'config.json'), path.join(deeper, 'config.json'));
+    expect(of(deeper)).not.toEqual(of(one));
+    expect(of('random:dense')).toHaveLength(0);
+  });
+
+  it('is the text of a module', () => {
+    const file = path.join(folder, 'forward.mjs');
+    const of = () => Buffer.from(modelFiles({ kind: 'entry', url: pathToFileURL(file).href, data: null })).toString();
+    writeFileSync(file, 'export default 1;');
+    expect(of()).toBe('export default 1;');
+    appendFileSync(file, '//');
+    expect(of()).toBe('export default 1;//');
   });
 });

@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { createService, type Service, type ServiceOptions } from '../../../dist/entry/service.js';
+import { createService, type Service, type ServiceOptions, serveMpiRank } from '../../../dist/entry/service.js';
 import { LETTERS } from '../../fixtures/service/letters.mjs';
 import { textAfter } from '../../fixtures/service/next-token.mjs';
 import { TEST_DEVICE } from '../../support/device-fixture.js';
@@ -84,6 +84,31 @@ it.each<[string, object]>([
   const model = { entry, data, vocabSize: LETTERS, ...facts } as never;
   const made = serve({ model }).then((service) => service.close());
   await expect(made).rejects.toMatchObject({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining(fault) });
+});
+
+it.each<[object, readonly RegExp[]]>([
+  [{ limits: 'auto' }, [/^limits is "auto"; it must be an object$/]],
+  [{ limits: null }, [/^limits is null/]],
+  [{ limits: [] }, [/^limits is \[/]],
+  [{ limits: { numBlocks: null } }, [/^numBlocks is null/]],
+  [{ limits: { maxModelLen: null } }, [/^maxModelLen is null/]],
+  [{ tokenizer: 5 }, [/^tokenizer is 5; it must have encode/]],
+  [{ tokenizer: { encode: () => [] } }, [/^tokenizer is /]],
+  [{ limits: { numBlocks: 'auto', maxModelLen: 'x', blockSize: 0 } }, [/^maxModelLen is "x"/, /^blockSize is 0/]],
+  [{ limits: { maxNumSeqs: 1.5 } }, [/^maxNumSeqs is 1.5/]],
+  [{ gpuMemoryUtilization: Number.NaN }, [/^gpuMemoryUtilization is NaN/]],
+])('tells each fault of options once: %j', async (given, faults) => {
+  const error = await createService({ model: 'random:dense', ...given } as never).then(
+    () => expect.unreachable(),
+    (refused) => refused,
+  );
+  expect(error).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
+  expect(error.details.faults).toEqual(faults.map((fault) => expect.stringMatching(fault)));
+});
+
+it('names the call that was given no options', async () => {
+  await expect(serveMpiRank(undefined as never)).rejects.toThrow(/This call of serveMpiRank cannot work/);
+  await expect(createService(undefined as never)).rejects.toThrow(/This call of createService cannot work/);
 });
 
 it('names every wrong fact of a custom model at once', async () => {
