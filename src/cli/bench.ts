@@ -55,7 +55,7 @@ const HEAD = ['row', 'ns', 'limit ns', 'ratio', 'numpy ns', 'numpy / ours'];
 /** The rows as text; with `bars` the times of each row's rounds too, from 0 up. */
 function table({ cases, rounds, peer, interrupted, device }: BenchSummary, bars: boolean): string {
   const spread = (result: BenchResult): string[] => (bars ? [sparkline(result.roundsNs.slice(0, MOST_ROUNDS))] : []);
-  const head = bars ? [...HEAD, 'rounds'] : HEAD;
+  const head = bars ? [...HEAD, rounds > MOST_ROUNDS ? `first ${MOST_ROUNDS} rounds` : 'rounds'] : HEAD;
   const rows = [head, ...cases.map((result) => [...columns(result), ...spread(result)])];
   const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map((row) =>

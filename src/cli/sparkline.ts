@@ -47,9 +47,8 @@ export function joined(values: readonly number[], most: number = WIDEST): number
 
 /** Steps by their size in tokens, as a line of a report. None without steps. */
 export function sizeLines(steps: Readonly<Record<string, number>>): string[] {
-  const sizes = Object.keys(steps).map(Number);
-  if (sizes.length === 0) return [];
-  const largest = Math.max(...sizes);
+  const largest = Math.max(0, ...Object.keys(steps).map(Number));
+  if (largest < 1) return [];
   const bars = sparkline(joined(Array.from({ length: largest }, (_, index) => steps[index + 1] ?? 0)));
   return [reportLine('steps', `${bars}  decodes of 1 to ${grouped(largest)} tokens`)];
 }

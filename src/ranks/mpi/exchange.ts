@@ -184,7 +184,9 @@ export class Exchange implements SeenRanks {
     }
     if (!this.#allArrived(sequence)) return false;
     this.#completed = sequence;
-    if (!before(this.#wanted, sequence)) this.#tell();
+    // A peer that asks for the next one has completed this one, and its question may have come in place of another's.
+    const ahead = (this.#wanted - sequence) | 0;
+    if (ahead === 0 || ahead === 1) this.#tell();
     return true;
   }
 
@@ -337,7 +339,7 @@ export class Exchange implements SeenRanks {
   }
 
   #takeQuestion(sequence: number): void {
-    if (before(this.#wanted, sequence)) this.#wanted = sequence;
+    if (this.#wanted !== ((sequence + 1) | 0)) this.#wanted = sequence;
     if (!before(this.#completed, sequence)) this.#tell();
   }
 
@@ -403,10 +405,10 @@ export class Exchange implements SeenRanks {
     }
   }
 
-  /** Whether a peer said that it completed it. */
+  /** Whether a peer said that it completed what this rank is in. A later one it cannot complete without this rank's row. */
   #saidCompleted(sequence: number): boolean {
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && !before(this.#peerCompleted[rank], sequence)) return true;
+      if (rank !== this.rank && this.#peerCompleted[rank] === sequence) return true;
     }
     return false;
   }
