@@ -47,6 +47,6 @@ describe('--num-blocks auto on a card', () => {
   it('is refused where the share leaves no room for one longest request', () => {
     const { status, stderr } = generate('--gpu-memory-utilization', '0.05');
     expect(status).toBe(2);
-    expect(stderr).toMatch(/rank 0 has room for 0 KV blocks .* raise --gpu-memory-utilization .*\[ERR_DEVICE_MEMORY\]/);
+    expect(stderr).toMatch(/rank 0 has room for 0 KV blocks .* raise --gpu-memory-utilization.*\[ERR_DEVICE_MEMORY\]/);
   });
 });

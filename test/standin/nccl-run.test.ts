@@ -194,8 +194,8 @@ describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
       const args = [...WORKLOAD, '--timeout', String(timeout)];
       const kill = { LOCKSTEP_STANDIN_NCCL_KILL: LATE };
       // The launcher leaves it to the ranks to end, whatever the others' status.
-      // A rank that finds another dead ends the job: each has time to write what it has to say, on a machine with other work too.
-      const time = ['--mca', 'odls_base_sigkill_timeout', '10'];
+      // A rank that finds another dead ends the job: each has time to come to its deadline, and to write what it has to say.
+      const time = ['--mca', 'odls_base_sigkill_timeout', String(timeout / 1000 + 20)];
       const options = ['--enable-recovery', '--mca', 'orte_abort_on_non_zero_status', '0', ...time];
       const { ranks, exits, stderr } = await job(size, args, kill, options, kind);
       const [killed, ...survivors] = [1, 0, 2, 3]
