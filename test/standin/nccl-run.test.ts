@@ -194,20 +194,21 @@ describe.skipIf(!HAS_MPI)('a run on processes with a GPU each', () => {
       const args = [...WORKLOAD, '--timeout', String(timeout)];
       const kill = { LOCKSTEP_STANDIN_NCCL_KILL: LATE };
       // The launcher leaves it to the ranks to end, whatever the others' status.
-      // A rank that finds another dead ends the job: each has time to come to its deadline, and to write what it has to say.
-      const time = ['--mca', 'odls_base_sigkill_timeout', String(timeout / 1000 + 20)];
+      // A rank that finds another dead ends the job: each has time to write what it has to say, on a machine with other work too.
+      const time = ['--mca', 'odls_base_sigkill_timeout', '10'];
       const options = ['--enable-recovery', '--mca', 'orte_abort_on_non_zero_status', '0', ...time];
-      const { ranks, exits, stderr } = await job(size, args, kill, options, kind);
-      const [killed, ...survivors] = [1, 0, 2, 3]
-        .slice(0, size)
-        .map((rank) => ({ rank, ...exits[rank], out: ranks[rank] }));
-      expect(killed).toMatchObject({ status: 137, out: undefined });
-      for (const { rank, status, at = Number.POSITIVE_INFINITY, out } of survivors) {
-        expect({ rank, status, out, stderr: out === undefined ? stderr : '' }).toMatchObject({
-          status: 1,
+      const { ranks, reportedAt, exits, stderr } = await job(size, args, kill, options, kind);
+      expect({ exit: exits[1], out: ranks[1] }).toMatchObject({ exit: { status: 137 }, out: undefined });
+      const killedAt = exits[1]?.at ?? 0;
+      for (const rank of [0, 2, 3].slice(0, size - 1)) {
+        const out = ranks[rank];
+        expect({ rank, out, stderr: out === undefined ? stderr : '' }).toMatchObject({
           out: { error: { code: 'ERR_RANK_LOST' } },
         });
-        expect({ rank, late: at - (killed?.at ?? 0) > timeout }).toEqual({ rank, late: false });
+        const at = exits[rank]?.at ?? reportedAt[rank] ?? Number.POSITIVE_INFINITY;
+        expect({ rank, late: at - killedAt > timeout }).toEqual({ rank, late: false });
+        // A rank that ends the job while another does may be kept in that call until the launcher kills it, with the shell that would note its end.
+        expect([1, undefined]).toContain(exits[rank]?.status);
       }
     },
   );

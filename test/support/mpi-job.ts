@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { root } from './cli.js';
@@ -15,6 +15,8 @@ export interface JobResult {
   readonly seconds: number;
   /** The document that rank N left, as `rank-N.json` in the job's folder; undefined for one that left none. */
   readonly ranks: readonly (Readonly<Record<string, unknown>> | undefined)[];
+  /** When it was written, in milliseconds of this machine's clock. */
+  readonly reportedAt: readonly (number | undefined)[];
   /** Of a job with `timed`, how the process of rank N ended. */
   readonly exits: readonly (Exit | undefined)[];
 }
@@ -74,13 +76,13 @@ export async function runJob(
   });
   try {
     const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
+    const filesOf = (name: string): string[] =>
+      Array.from({ length: size }, (_, rank) => path.join(folder, `${name}-${rank}.json`));
     const left = (name: string) =>
-      Array.from({ length: size }, (_, rank) => {
-        const file = path.join(folder, `${name}-${rank}.json`);
-        return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
-      });
+      filesOf(name).map((file) => (existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined));
+    const reportedAt = filesOf('rank').map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs);
     const seconds = (performance.now() - start) / 1000;
-    return { status, stdout, stderr, seconds, ranks: left('rank'), exits: left('exit') };
+    return { status, stdout, stderr, seconds, ranks: left('rank'), reportedAt, exits: left('exit') };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
