@@ -94,7 +94,7 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'messages: a rank that gives up does not ask what became of its all-gather',
     file: EXCHANGE,
-    find: '(this.#allSilent() && !this.#saidCompleted(sequence))',
+    find: '(peers.allSilent() && !peers.saidCompleted(sequence))',
     replace: 'true',
   },
   {

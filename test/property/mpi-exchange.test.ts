@@ -100,7 +100,7 @@ class Network {
   notice(rank: number): void {
     const { exchange, died } = this.members[rank];
     for (const [peer, other] of this.members.entries()) {
-      if (!died && other.died && peer !== rank && !exchange.silent(peer)) exchange.lose(peer, reason);
+      if (!died && other.died && peer !== rank && !exchange.peers.silent(peer)) exchange.lose(peer, reason);
     }
   }
 

@@ -1,9 +1,10 @@
 import type { LockstepError } from '../../errors.js';
 import type { Timing } from '../../timing.js';
-import { divergedError, leftError, type SeenRanks } from '../failure/gather-errors.js';
+import { divergedError, leftError } from '../failure/gather-errors.js';
 import { type LossRecord, lossRecord, lostError, readLoss } from '../failure/loss-record.js';
 import { outOfTurnError, strangerError } from './message-errors.js';
 import { ENDED_WORDS, lossBytes, MESSAGE, MESSAGES_VERSION, messageWords, ROWS_WORDS } from './messages.js';
+import { before, Peers } from './peers.js';
 
 /** The state of a rank's all-gather. `closing`: the group has ended, and what became of the all-gather is not known yet. */
 export type GatherState = 'pending' | 'closing' | 'completed' | 'ended';
@@ -13,7 +14,8 @@ export type GatherState = 'pending' | 'closing' | 'completed' | 'ended';
  * never waits; the caller hands it each message that came (`take`) and asks how the all-gather stands (`settle`).
  *
  * An all-gather has one round. A rank that enters sends its row to all, and completes once it has every row and no word of an end. It
- * may not give up on its own, for a peer that has its row may have completed: it ends the group, and then asks what became of it.
+ * may not give up on its own, for a peer that has its row may have completed: it asks them first, then ends the group, and
+ * their last words say what became of it.
  *
  * A rank that ends the group, or learns of the end, says so to all, once: which all-gather it entered last and which it
  * completed, with the rows of that one. This is its last word: from then on rows do not let it complete. It completes if a peer
@@ -21,7 +23,7 @@ export type GatherState = 'pending' | 'closing' | 'completed' | 'ended';
  * peer that completed need not look again to say so, a rank that is about to wait long asks for it (`ask`), and who completes after
  * that tells. Messages of a process that is known to have died are ignored: other ranks may not have them.
  */
-export class Exchange implements SeenRanks {
+export class Exchange {
   readonly rank: number;
   readonly size: number;
   readonly rowWords: number;
@@ -30,6 +32,8 @@ export class Exchange implements SeenRanks {
    * peer may enter earlier: by the parity of the sequence. Who receives messages may put rows here that come in turn, in place of `take`.
    */
   readonly board: Int32Array;
+  /** What was seen of each rank. */
+  readonly peers: Peers;
   /** What is sent next. */
   readonly message: Int32Array;
   /** Why this rank ended the group, for the call that is under way to throw, or the next. */
@@ -47,27 +51,10 @@ export class Exchange implements SeenRanks {
   #parksOver = 0;
   /** The all-gather that the current park was agreed in: a peer that enters a later one has ended the park. */
   #parkedAt = 0;
-  /**
-   * What was seen of each rank: the last all-gather whose row of it is here, the last it entered by its last word, the last it completed, and
-   * the last whose row of it a peer passed on, in the table of those. Sequences are int32 and wrap.
-   */
-  readonly #arrived: Int32Array;
-  readonly #peerEntered: Int32Array;
-  readonly #peerCompleted: Int32Array;
+  /** The last all-gather whose row of each rank a peer passed on, and those rows. */
   readonly #passedOn: Int32Array;
   readonly #passedRows: Int32Array;
-  /** The all-gather at which a rank says to be that cannot be there. */
-  readonly #claimed = new Map<number, number>();
-  /** Who left, who said that the group has ended, and whose process has ended. */
-  readonly #left: Uint8Array;
-  readonly #saidEnded: Uint8Array;
-  readonly #gone: Uint8Array;
-  /** When the last message of each came, by `timing.now()`; -1 before the first. */
-  readonly #heardAt: Float64Array;
-  readonly #timing: Timing;
   readonly #tables: readonly [Int32Array, Int32Array];
-  /** The last all-gather of each rank that `#heardAt` knows of. */
-  readonly #heardOf: Int32Array;
   readonly #sendToAll: (words: Int32Array, count: number) => void;
 
   /** `sendToAll` sends the first `count` words to every other rank, in order, and keeps none of them. */
@@ -80,59 +67,19 @@ export class Exchange implements SeenRanks {
     this.size = size;
     this.rowWords = rowWords;
     this.board = new Int32Array(1 + size + 2 * size * rowWords);
-    this.#arrived = this.board.subarray(1, 1 + size);
+    this.peers = new Peers(rank, this.board.subarray(1, 1 + size), () => this.sequence, timing);
     const tables = this.board.subarray(1 + size);
     this.#tables = [tables.subarray(0, size * rowWords), tables.subarray(size * rowWords)];
-    this.#heardOf = new Int32Array(size);
-    this.#peerEntered = new Int32Array(size);
-    this.#peerCompleted = new Int32Array(size);
     this.#passedOn = new Int32Array(size);
     this.#passedRows = new Int32Array(size * rowWords);
-    this.#left = new Uint8Array(size);
-    this.#saidEnded = new Uint8Array(size);
-    this.#gone = new Uint8Array(size);
-    this.#heardAt = new Float64Array(size).fill(-1);
-    this.#timing = timing;
     this.message = new Int32Array(messageWords(rowWords));
     this.#sendToAll = sendToAll;
     this.#send(MESSAGE.joined, MESSAGES_VERSION, rowWords);
-    this.#heardAt[rank] = this.#timing.now();
   }
 
   /** All-gathers this rank has entered. */
   get sequence(): number {
     return this.board[0];
-  }
-
-  arrived(rank: number): number {
-    return (rank === this.rank ? this.sequence : (this.#claimed.get(rank) ?? this.#arrived[rank])) >>> 0;
-  }
-
-  joined(rank: number): boolean {
-    return this.#heardAt[rank] >= 0;
-  }
-
-  /** Notes of whom rows have come since the last call. */
-  hear(): void {
-    for (let rank = 0; rank < this.size; rank++) {
-      if (this.#heardOf[rank] === this.#arrived[rank]) continue;
-      this.#heardOf[rank] = this.#arrived[rank];
-      this.#heardAt[rank] = this.#timing.now();
-    }
-  }
-
-  heartbeatAge(rank: number): number | null {
-    this.hear();
-    return this.joined(rank) ? this.#timing.now() - this.#heardAt[rank] : null;
-  }
-
-  left(rank: number): boolean {
-    return this.#left[rank] === 1;
-  }
-
-  /** Whether nothing more will come of that rank: it left, has given its last word, or its process has ended. */
-  silent(rank: number): boolean {
-    return this.#left[rank] === 1 || this.#saidEnded[rank] === 1 || this.#gone[rank] === 1;
   }
 
   get ended(): boolean {
@@ -171,7 +118,8 @@ export class Exchange implements SeenRanks {
     this.#loseLeft(sequence);
     if (this.#conclude()) return 'completed';
     if (!this.ended) return 'pending';
-    return this.#refused(sequence) || (this.#allSilent() && !this.#saidCompleted(sequence)) ? 'ended' : 'closing';
+    const { peers } = this;
+    return peers.refused(sequence) || (peers.allSilent() && !peers.saidCompleted(sequence)) ? 'ended' : 'closing';
   }
 
   /** Completes the all-gather that this rank is in, if it now knows that it may. @returns whether it is complete. */
@@ -179,10 +127,10 @@ export class Exchange implements SeenRanks {
     const { sequence } = this;
     if (this.#completed === sequence) return true;
     if (this.ended) {
-      if (!this.#saidCompleted(sequence)) return false;
-      this.#fillIn((rank) => this.#gone[rank] === 1);
+      if (!this.peers.saidCompleted(sequence)) return false;
+      this.#fillIn((rank) => this.peers.gone[rank] === 1);
     }
-    if (!this.#allArrived(sequence)) return false;
+    if (!this.peers.allArrived(sequence)) return false;
     this.#completed = sequence;
     // A peer that asks for the next one has completed this one, and its question may have come in place of another's.
     const ahead = (this.#wanted - sequence) | 0;
@@ -200,7 +148,7 @@ export class Exchange implements SeenRanks {
 
   /** Takes the rows that peers passed on for those that have not come. @returns whether the all-gather is complete by them. */
   recover(): boolean {
-    if (!this.#saidCompleted(this.sequence)) return false;
+    if (!this.peers.saidCompleted(this.sequence)) return false;
     this.#fillIn(() => true);
     return this.#conclude();
   }
@@ -209,11 +157,11 @@ export class Exchange implements SeenRanks {
   #fillIn(from: (rank: number) => boolean): void {
     const { sequence, rowWords } = this;
     for (let rank = 0; rank < this.size; rank++) {
-      if (rank === this.rank || !before(this.#arrived[rank], sequence)) continue;
+      if (!this.peers.lacks(rank, sequence)) continue;
       if (this.#passedOn[rank] !== sequence || !from(rank)) continue;
       const start = rank * rowWords;
       this.#tables[sequence & 1].set(this.#passedRows.subarray(start, start + rowWords), start);
-      this.#arrived[rank] = sequence;
+      this.peers.lastRow[rank] = sequence;
     }
   }
 
@@ -224,13 +172,9 @@ export class Exchange implements SeenRanks {
     this.#send(MESSAGE.completed, this.#completed);
   }
 
-  /** Whether a peer that lives may have completed what this rank is in: one says so, or no row of one is missing. */
+  /** Whether a peer that lives may have completed what this rank is in. */
   get inDoubt(): boolean {
-    if (this.#saidCompleted(this.sequence)) return true;
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && this.#gone[rank] === 0 && before(this.#arrived[rank], this.sequence)) return false;
-    }
-    return true;
+    return this.peers.mayHaveCompleted(this.sequence);
   }
 
   /** The rows of the all-gather that completed last. */
@@ -249,7 +193,7 @@ export class Exchange implements SeenRanks {
 
   /** Ends the group because the process of `rank` has ended or cannot be reached. */
   lose(rank: number, reason: LockstepError): void {
-    this.#gone[rank] = 1;
+    this.peers.gone[rank] = 1;
     this.end(rank, reason);
   }
 
@@ -265,11 +209,7 @@ export class Exchange implements SeenRanks {
   }
 
   parkOver(park: number): boolean {
-    if (!before(this.#parksOver, park)) return true;
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && before(this.#parkedAt, this.#arrived[rank])) return true;
-    }
-    return false;
+    return !before(this.#parksOver, park) || this.peers.someSurpassed(this.#parkedAt);
   }
 
   endPark(park: number): void {
@@ -286,15 +226,15 @@ export class Exchange implements SeenRanks {
 
   /** Notes a message of another rank. */
   take(from: number, words: Int32Array): void {
-    if (this.#gone[from] === 1) return;
+    if (this.peers.gone[from] === 1) return;
     const kind = words[0];
     const value = words[1];
-    this.#heardAt[from] = this.#timing.now();
+    this.peers.heard(from);
     if (kind === MESSAGE.row) this.#takeRow(from, value, words);
     else if (kind === MESSAGE.rows) this.#takeRows(from, value, words);
     else if (kind === MESSAGE.waiting) this.#takeQuestion(value);
-    else if (kind === MESSAGE.completed) this.#peerCompleted[from] = value;
-    else if (kind === MESSAGE.left) this.#takeLeave(from, value);
+    else if (kind === MESSAGE.completed) this.peers.lastCompleted[from] = value;
+    else if (kind === MESSAGE.left) this.peers.leaves(from, value);
     else if (kind === MESSAGE.interrupt) this.interrupted = true;
     else if (kind === MESSAGE.ended) this.#takeEnd(from, words);
     else if (kind === MESSAGE.wake) {
@@ -305,21 +245,22 @@ export class Exchange implements SeenRanks {
   }
 
   #takeRow(from: number, sequence: number, words: Int32Array): void {
-    const expected = (this.#arrived[from] + 1) | 0;
+    const { lastRow } = this.peers;
+    const expected = (lastRow[from] + 1) | 0;
     const next = (this.sequence + 1) | 0;
     if (sequence !== expected || !(sequence === this.sequence || sequence === next)) {
-      this.#claimed.set(from, sequence);
-      const near = sequence === this.sequence || sequence === next || sequence === this.#arrived[from];
+      this.peers.claims(from, sequence);
+      const near = sequence === this.sequence || sequence === next || sequence === lastRow[from];
       if (sequence !== expected && near) {
         this.#refuse(outOfTurnError(from, sequence, expected));
         return;
       }
       // Between two all-gathers, peers may have entered the next.
       const under = this.#completed === this.sequence ? next : this.sequence;
-      this.#refuse(divergedError(this, under >>> 0));
+      this.#refuse(divergedError(this.peers, under >>> 0));
       return;
     }
-    this.#arrived[from] = sequence;
+    lastRow[from] = sequence;
     const table = this.#tables[sequence & 1];
     const start = from * this.rowWords;
     for (let word = 0; word < this.rowWords; word++) table[start + word] = words[2 + word];
@@ -344,20 +285,12 @@ export class Exchange implements SeenRanks {
   }
 
   #takeEnd(from: number, words: Int32Array): void {
-    this.#saidEnded[from] = 1;
-    this.#peerEntered[from] = words[1];
-    this.#peerCompleted[from] = words[2];
+    this.peers.saysEnded(from, words[1], words[2]);
     if (this.ended) return;
     this.#passOn();
     this.message.set(words.subarray(ENDED_WORDS, this.message.length), ENDED_WORDS);
-    if (words[3] === 1) this.#gone[readLoss(lossBytes(words)).rank] = 1;
+    if (words[3] === 1) this.peers.gone[readLoss(lossBytes(words)).rank] = 1;
     this.#adopt();
-  }
-
-  #takeLeave(from: number, completed: number): void {
-    this.#left[from] = 1;
-    if (this.#saidEnded[from] === 0) this.#peerEntered[from] = completed;
-    this.#peerCompleted[from] = completed;
   }
 
   /** Takes the loss record in the message as this rank's own, and sends it on. */
@@ -366,7 +299,7 @@ export class Exchange implements SeenRanks {
     this.message[0] = MESSAGE.ended;
     this.message[1] = this.sequence;
     this.message[2] = this.#completed;
-    this.message[3] = this.#gone[this.#loss.rank];
+    this.message[3] = this.peers.gone[this.#loss.rank];
     this.#sendToAll(this.message, this.message.length);
   }
 
@@ -377,7 +310,7 @@ export class Exchange implements SeenRanks {
   /** Sends the rows of the all-gather that completed last to those that may lack some, for whose rank they are may have died. */
   #passOn(): void {
     const { rowWords, size } = this;
-    if (this.#allSurpassed(this.#completed)) return;
+    if (this.peers.allSurpassed(this.#completed)) return;
     const most = Math.floor((this.message.length - ROWS_WORDS) / rowWords);
     this.message[0] = MESSAGE.rows;
     this.message[1] = this.#completed;
@@ -390,51 +323,11 @@ export class Exchange implements SeenRanks {
     }
   }
 
-  /** Whether the rows of all are here. */
-  #allArrived(sequence: number): boolean {
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && before(this.#arrived[rank], sequence)) return false;
-    }
-    return true;
-  }
-
   /** Ends the group if a rank left before it entered. */
   #loseLeft(sequence: number): void {
     for (let rank = 0; rank < this.size; rank++) {
-      if (this.left(rank) && before(this.#arrived[rank], sequence)) this.end(rank, leftError((sequence - 1) >>> 0));
+      if (this.peers.left(rank) && this.peers.lacks(rank, sequence)) this.end(rank, leftError((sequence - 1) >>> 0));
     }
-  }
-
-  /** Whether a peer said that it completed what this rank is in. A later one it cannot complete without this rank's row. */
-  #saidCompleted(sequence: number): boolean {
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && this.#peerCompleted[rank] === sequence) return true;
-    }
-    return false;
-  }
-
-  /** Whether all peers have entered a later one, and so completed it. */
-  #allSurpassed(sequence: number): boolean {
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && !before(sequence, this.#arrived[rank])) return false;
-    }
-    return true;
-  }
-
-  #allSilent(): boolean {
-    for (let rank = 0; rank < this.size; rank++) {
-      if (rank !== this.rank && !this.silent(rank)) return false;
-    }
-    return true;
-  }
-
-  /** Whether a rank gave its last word that had not entered it, and so never will. */
-  #refused(sequence: number): boolean {
-    for (let rank = 0; rank < this.size; rank++) {
-      const last = this.#saidEnded[rank] === 1 || this.#left[rank] === 1;
-      if (last && before(this.#peerEntered[rank], sequence)) return true;
-    }
-    return false;
   }
 
   #send(kind: number, value = 0, last = 0): void {
@@ -443,9 +336,4 @@ export class Exchange implements SeenRanks {
     this.message[2] = last;
     this.#sendToAll(this.message, 3);
   }
-}
-
-/** Whether sequence `a` is earlier than `b`. */
-function before(a: number, b: number): boolean {
-  return ((a - b) | 0) < 0;
 }

@@ -71,7 +71,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   #gathering = false;
   #disposed = false;
   readonly #take = (from: number, words: Int32Array): void => this.#exchange.take(from, words);
-  readonly #silent = (rank: number): boolean => this.#exchange.silent(rank);
+  readonly #silent = (rank: number): boolean => this.#exchange.peers.silent(rank);
 
   constructor({ rank, size, rowWords, link, timing, isInterrupted, leaving }: MessageGroupParts) {
     this.rank = rank;
@@ -213,11 +213,11 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   }
 
   left(rank: number): boolean {
-    return this.#exchange.left(rank);
+    return this.#exchange.peers.left(rank);
   }
 
   lose(rank: number): never {
-    this.#exchange.end(rank, leftError(this.#exchange.arrived(rank)));
+    this.#exchange.end(rank, leftError(this.#exchange.peers.arrived(rank)));
     throw this.#exchange.lost();
   }
 
@@ -315,7 +315,7 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     const ms = this.#deadline.slice();
     if (ms > 0) return ms;
     return this.#giveUp(() =>
-      timeoutError(missingRanks(this.#exchange, this.sequence), this.sequence, this.#deadline.timeoutMs),
+      timeoutError(missingRanks(this.#exchange.peers, this.sequence), this.sequence, this.#deadline.timeoutMs),
     );
   }
 
@@ -361,12 +361,12 @@ export class MessageGroup implements MpiCollective, ParkBoard {
   /** Passes an interrupt of this rank on, and ends the group if a peer's process has ended. */
   #look(): void {
     void this.interrupted;
-    this.#exchange.hear();
+    this.#exchange.peers.hear();
     const lost = this.#link.lostPeer(this.#silent);
     if (lost === null) return;
     // What the rank sent before it ended comes first.
     this.#drain();
-    if (!this.#exchange.silent(lost.rank)) this.#exchange.lose(lost.rank, lost.reason);
+    if (!this.#exchange.peers.silent(lost.rank)) this.#exchange.lose(lost.rank, lost.reason);
   }
 
   /** The error of the all-gather under way, whose group has ended. */
