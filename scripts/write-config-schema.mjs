@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { configSchema } from '../dist/cli/config-schema.js';
 
 const file = new URL('../schemas/config.schema.json', import.meta.url);
-const text = `${JSON.stringify(configSchema(), null, 2)}\n`;
+const text = `${JSON.stringify(await configSchema(), null, 2)}\n`;
 if (!process.argv.includes('--check')) writeFileSync(file, text);
 else if (readFileSync(file, 'utf8') !== text) {
   console.error('schemas/config.schema.json is not what the options give: npm run build:config-schema');

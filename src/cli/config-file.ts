@@ -76,7 +76,7 @@ async function readConfig(file: string): Promise<Readonly<Record<string, Section
 /** What of a document is not as the schema says, each with its place. */
 async function faultsOf(document: unknown): Promise<string[]> {
   const { Ajv } = await import('ajv');
-  const schema = configSchema();
+  const schema = await configSchema();
   const validate = new Ajv({ allErrors: true, allowUnionTypes: true, verbose: true }).compile(schema);
   if (validate(document)) return [];
   const faults = (validate.errors ?? []).map(({ instancePath, keyword, params, message, parentSchema }) => {

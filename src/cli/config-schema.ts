@@ -1,5 +1,5 @@
-import { Command, type Option } from 'commander';
-import { addCommands } from './commands.js';
+import type { Command, Option } from 'commander';
+import { allCommands } from './commands.js';
 import {
   blocks,
   bytes,
@@ -35,21 +35,14 @@ const TYPES: ReadonlyMap<unknown, Schema> = new Map<unknown, Schema>([
   [jsonOf, {}],
 ]);
 
-/** Every command with its options. */
-export function allCommands(): readonly Command[] {
-  const program = new Command();
-  addCommands(program);
-  return program.commands;
-}
-
 /** The options of a command that a configuration may set: all that its help shows, `--config` and `--help` left out. */
 export function settableOptions(command: Command): readonly Option[] {
   return command.options.filter((option) => !option.hidden && option.attributeName() !== 'config');
 }
 
 /** The JSON Schema (draft 07) of a file for `--config`: options by their names in camelCase, for every command or for one. */
-export function configSchema(): Schema {
-  const commands = allCommands().filter((command) => settableOptions(command).length > 0);
+export async function configSchema(): Promise<Schema> {
+  const commands = (await allCommands()).filter((command) => settableOptions(command).length > 0);
   const sections = commands.map((command) => [command.name(), sectionOf([command], command.description())] as const);
   const every = `Options for every command that has them. What a command's own section says comes first, then a flag.`;
   return {

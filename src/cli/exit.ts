@@ -1,6 +1,4 @@
 import { type ErrorCode, LockstepError } from '../errors.js';
-import { withFlags } from './flag-names.js';
-import { meantFile, meantWord } from './suggest.js';
 
 /** Exit codes: 0 done, 1 a check failed, 2 bad input or usage, 3 device or transport unavailable, 130 and 143 signals. */
 export const EXIT = { done: 0, failed: 1, usage: 2, unavailable: 3, sigint: 130, sigterm: 143 } as const;
@@ -29,22 +27,4 @@ export function exitCodeOf(error: unknown): number {
   if (!(error instanceof LockstepError)) return EXIT.failed;
   if (USAGE.includes(error.code)) return EXIT.usage;
   return UNAVAILABLE.includes(error.code) ? EXIT.unavailable : EXIT.failed;
-}
-
-/** What messages begin with: the program, and in a job of several processes which of them it is. */
-let speaker = 'lockstep';
-
-/** Lets the messages of this process name its rank. */
-export function speakAsRank(rank: number): void {
-  speaker = `lockstep (rank ${rank})`;
-}
-
-/** What a person reads: the message with its code, its options as flags. Any other error is a defect, and shows its stack. */
-export function describe(error: unknown): string {
-  if (error instanceof LockstepError) {
-    const message = withFlags(error);
-    const hint = meantFile(error) || meantWord(message);
-    return `${speaker}: ${message} [${error.code}]${hint === '' ? '' : `\n(${hint.trim()})`}`;
-  }
-  return `${speaker}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
 }

@@ -14,8 +14,9 @@ import {
 } from '../explain/index.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
+import { describe } from './describe.js';
 import { engineLines, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
-import { describe, exitCodeOf } from './exit.js';
+import { exitCodeOf } from './exit.js';
 import { interrupts } from './interrupts.js';
 import { ladderOf, limitsOf, type PlannerFlags } from './planner-options.js';
 import { rowsText, type ShowFlags, type TableRow, tableText } from './show.js';

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { LockstepError } from '../errors.js';
-import { describe, EXIT } from './exit.js';
+import { EXIT } from './exit.js';
 
 /** A terminal sends Ctrl-C to the whole process group, and npm forwards it again: a second signal counts only if it comes later. */
 const SAME_SIGNAL_MS = 500;
@@ -77,6 +77,7 @@ export async function unlessInterrupted(work: () => Promise<void>): Promise<void
     await work();
   } catch (error) {
     if (interrupts.exitCode === null || !(error instanceof LockstepError && error.code === 'ERR_ABORTED')) throw error;
+    const { describe } = await import('./describe.js');
     process.stderr.write(`${describe(error)}\n`);
   }
 }

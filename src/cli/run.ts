@@ -18,8 +18,9 @@ import {
 import { grouped } from '../text.js';
 import { type AdmissionLimits, type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
+import { speakAsRank } from './describe.js';
 import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
-import { EXIT, exitCodeOf, speakAsRank } from './exit.js';
+import { EXIT, exitCodeOf } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
 import { modelLimitsSaid, OF_MODEL } from './model-options.js';

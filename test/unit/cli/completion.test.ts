@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { allCommands } from '../../../dist/cli/commands.js';
 import { completedCommands } from '../../../dist/cli/completed-words.js';
-import { allCommands } from '../../../dist/cli/config-schema.js';
 import { cli, root } from '../../support/cli.js';
 
 const SHELLS = ['bash', 'zsh', 'fish'];
@@ -46,8 +46,8 @@ describe('bash', () => {
     expect(bashAnswers('plan', '--graphs', '')).toEqual([]);
   });
 
-  it('offers each command every option that its help shows', () => {
-    for (const { name } of completedCommands(allCommands())) {
+  it('offers each command every option that its help shows', async () => {
+    for (const { name } of completedCommands(await allCommands())) {
       const help = cli([name, '--help']).stdout;
       const shown = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, flag]) => flag ?? '');
       expect(shown.length).toBeGreaterThan(0);

@@ -1,6 +1,5 @@
-import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { addCommands } from '../../../dist/cli/commands.js';
+import { allCommands } from '../../../dist/cli/commands.js';
 import { FLAGS, withFlags } from '../../../dist/cli/flag-names.js';
 import { LockstepError } from '../../../dist/errors.js';
 import { percentOf } from '../../../dist/text.js';
@@ -135,10 +134,8 @@ describe('messages', () => {
     expect(stderr).toContain(text);
   });
 
-  it('name only flags that a command has', () => {
-    const program = new Command();
-    addCommands(program);
-    const flags = new Set(program.commands.flatMap(({ options }) => options.map(({ long }) => long)));
+  it('name only flags that a command has', async () => {
+    const flags = new Set((await allCommands()).flatMap(({ options }) => options.map(({ long }) => long)));
     const named = Object.values(FLAGS).flatMap((text) => text.match(/--[a-z-]+/g) ?? []);
     expect(named.filter((flag) => !flags.has(flag))).toEqual([]);
   });

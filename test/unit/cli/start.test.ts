@@ -2,11 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { Command, Help } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { addCommands, allCommands } from '../../../dist/cli/commands.js';
 import { namedLadder, namedPolicy } from '../../../dist/engines/index.js';
 import { GPU_NAMES, LADDER_NAMES, MODEL_NAMES, POLICY_NAMES } from '../../../dist/names.js';
 import { GPUS, MODELS } from '../../../dist/workload/index.js';
-import { root } from '../../support/cli.js';
+import { cli, root } from '../../support/cli.js';
 
 /** Files of dist/ that a command loads. A loader hook tells them on descriptor 3. */
 function loaded(...args: string[]): string[] {
@@ -59,12 +61,18 @@ const COMMANDS = [
 ];
 
 describe('what a command loads', () => {
-  test.each([['--version'], ['--help'], ...COMMANDS.map((name) => [name, '--help'])])(
-    '%s %s: no room behind it',
-    (...args) => {
-      expect(roomsOf(loaded(...args))).toEqual(['checks.js', 'cli', 'config.js', 'errors.js', 'names.js']);
-    },
-  );
+  test.each([['--version'], ['--help']])('%s: what no command is made of', (flag) => {
+    const files = [
+      'errors.js',
+      ...['commands', 'exit', 'interrupts', 'main', 'program'].map((name) => `cli/${name}.js`),
+    ];
+    expect(loaded(flag).sort()).toEqual(files.sort());
+  });
+
+  test.each(COMMANDS)('%s --help: no room behind it', (name) => {
+    const rooms = ['checks.js', 'cli', 'config.js', 'errors.js', 'names.js'];
+    expect(rooms).toEqual(expect.arrayContaining(roomsOf(loaded(name, '--help'))));
+  });
 
   test('a command loads its own file of cli/, and none of another command', () => {
     const own = loaded('doctor').filter((file) => COMMANDS.includes(path.basename(file, '.js')));
@@ -85,6 +93,23 @@ describe('what a command loads', () => {
     const files = readdirSync(path.join(root, 'dist/cli'));
     for (const name of COMMANDS) expect(files).toContain(`${name}.js`);
   });
+});
+
+test('help lists of each command what its definition says may follow', async () => {
+  const program = new Command();
+  await addCommands(program, []);
+  const listed = program.commands.map((command) => `${command.name()} ${command.usage()}`);
+  const whole = await allCommands();
+  const terms = whole.map((command) => new Help().subcommandTerm(command));
+  expect(listed).toEqual(terms);
+  expect(whole.map(({ options }) => options.length > 1).filter(Boolean).length).toBe(COMMANDS.length + 1);
+});
+
+test.each([
+  ['help', 'plan'],
+  ['plan', '--help'],
+])('%s %s: the options of plan', (...args) => {
+  expect(cli(args).stdout).toContain('--size-multiple');
 });
 
 test('names that help shows are those that the rooms know', () => {
