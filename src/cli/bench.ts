@@ -1,6 +1,7 @@
 import { type BenchResult, type BenchSummary, runBench } from '../bench/index.js';
 import type { DeviceName } from '../device/index.js';
 import { startMpi } from '../ranks/index.js';
+import { grouped } from '../text.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts } from './interrupts.js';
 import { checkOutputs, checkWritable, inputsOf } from './outputs.js';
@@ -82,5 +83,5 @@ function columns({ name, ns, limitNs, ratio, peerNs, peerRatio }: BenchResult): 
 }
 
 function whole(value: number): string {
-  return value < 100 ? value.toFixed(1) : Math.round(value).toLocaleString('en');
+  return value < 100 ? value.toFixed(1) : grouped(value);
 }

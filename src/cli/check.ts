@@ -17,6 +17,7 @@ import { engineCapture, policyNames } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { type CheckedPolicy, completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
+import { grouped } from '../text.js';
 import { type EngineSetting, engineLines, engineReport, engineSetting } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
@@ -173,14 +174,14 @@ function headOf(setting: EngineSetting | null): string[] {
 
 function text(report: CheckReport): string[] {
   const { policy, domain, states, seconds, complete } = report;
-  const rate = Math.round(states / seconds).toLocaleString('en');
-  const grouped = domain.replicaSize > 1 ? ` in replicas of ${domain.replicaSize}` : '';
-  const held = grouped === '' ? 'local states' : 'states of a replica';
-  const scope = `${domain.localStates} ${held}, ${domain.keys} keys, up to ${report.ranks} ranks${grouped}`;
+  const rate = grouped(states / seconds);
+  const inReplicas = domain.replicaSize > 1 ? ` in replicas of ${domain.replicaSize}` : '';
+  const held = inReplicas === '' ? 'local states' : 'states of a replica';
+  const scope = `${domain.localStates} ${held}, ${domain.keys} keys, up to ${report.ranks} ranks${inReplicas}`;
   return [
     `policy      ${policy} (${domain.ubatches} micro-batches, thresholds ${domain.thresholds.join(' and ')}${domain.hysteresis ? ', hysteresis' : ''})`,
     `domain      ${scope}; up to ${domain.maxNumSeqs} requests and ${domain.maxNumBatchedTokens} tokens a rank`,
-    `explored    ${states.toLocaleString('en')} states in ${seconds.toFixed(1)} s (${rate} a second)${complete ? ', all of them' : ', not all: interrupted'}`,
+    `explored    ${grouped(states)} states in ${seconds.toFixed(1)} s (${rate} a second)${complete ? ', all of them' : ', not all: interrupted'}`,
     '',
     ...report.properties.map((property) => verdict(property, report)),
     ...report.violations.flatMap(counterexample),

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 
-/** What gives a command its options and its action. */
-type Define = (command: Command) => void;
+/** Gives a command its options and its action; `every` makes all commands, for one that shows them. */
+type Define = (command: Command, every: () => Promise<readonly Command[]>) => void;
 
 /** A command as help lists it, and where it is defined. */
 interface Definition {
@@ -135,7 +135,7 @@ export async function allCommands(): Promise<readonly Command[]> {
 }
 
 async function defineWhole(command: Command, { name, define }: Definition): Promise<void> {
-  (await define())(command);
+  (await define())(command, allCommands);
   command.showHelpAfterError(`(lockstep ${name} --help lists its options)`);
   const rows = ROWS[name];
   if (rows !== undefined) (await import('./show.js')).addOutputOption(command, rows);

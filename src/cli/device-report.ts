@@ -10,6 +10,7 @@ import {
 } from '../device/index.js';
 import type { LockstepError } from '../errors.js';
 import type { KernelImage } from '../native/index.js';
+import { bytesOf } from '../text.js';
 import { entry, INDENT, triedLines } from './probe-lines.js';
 
 /** What came of trying a card. */
@@ -68,8 +69,7 @@ export function deviceLines(device: DeviceProbe, trials: CardTrials): string[] {
 
 function cardLines(name: string, card: DeviceCard, trials: CardTrials): string[] {
   const { bytes, arch, processors, warp, pciBusId, standIn } = card;
-  const gibibytes = (bytes / 2 ** 30).toFixed(1);
-  const facts = `${arch}, ${gibibytes} GiB, ${processors} processors, warps of ${warp}, at ${pciBusId}`;
+  const facts = `${arch}, ${bytesOf(bytes)}, ${processors} processors, warps of ${warp}, at ${pciBusId}`;
   const lines = [`${INDENT}${name} ${card.name}: ${facts}`];
   if (standIn) lines.push(`${INDENT}${name} is no GPU: a library of Lockstep's tests answers as its driver`);
   const trial = trials[name];

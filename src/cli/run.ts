@@ -201,10 +201,11 @@ async function prepare(flags: RunFlags, writes: boolean, command: Command): Prom
 /** Does the work with its progress in sight. */
 async function watched(
   served: Served,
-  { html }: RunFlags,
+  { html, json, output }: RunFlags,
   work: (control: RunControl) => Promise<RunSummary>,
 ): Promise<Ran> {
   const captured: CaptureProgress[] = [];
+  const drawn = html !== undefined || (json !== true && output === undefined && showsBars());
   let timeline: TimelineDocument | null = null;
   const progress = new StepProgress(served.requests.length);
   try {
@@ -216,13 +217,11 @@ async function watched(
         progress.captured(one);
         captured.push(one);
       },
-      ...(html === undefined && !showsBars()
-        ? {}
-        : {
-            onTimeline: (collected) => {
-              timeline = collected;
-            },
-          }),
+      ...(drawn && {
+        onTimeline: (collected) => {
+          timeline = collected;
+        },
+      }),
     };
     const summary = await work(control);
     return { ...served, summary, captured, timeline };

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { type Device, type LibraryProbe, ncclId, probeCollectives } from '../../device/index.js';
 import { allGatherBytesSync, type Collective } from '../../ranks/index.js';
 import type { NcclParts } from './nccl-collectives.js';
@@ -8,7 +7,8 @@ const STREAMS = 2;
 
 /** Where a rank's card is, and what it has to exchange data with. */
 interface Seat {
-  readonly host: string;
+  /** `Device.placement`: equal on ranks that share a card. */
+  readonly place: string;
   readonly card: string;
   readonly version: string | null;
   /** Why its library does not serve; null where it does. */
@@ -30,11 +30,11 @@ export function agreeNccl(device: Device, collective: Collective, timeoutMs: num
   const library = probeCollectives().find((probe) => probe.name === name);
   const seats = gather(collective, seatOf(device, library), timeoutMs) as Seat[];
   const threads = collective.transport === 'threads';
-  const cards = seats.map(({ host, card }) => `${host} ${card}`);
-  if (threads && cards.every((card) => card === cards[0])) return { take: 'local' };
-  const twice = cards.findIndex((card, rank) => cards.indexOf(card) !== rank);
+  const places = seats.map(({ place }) => place);
+  if (threads && places.every((place) => place === places[0])) return { take: 'local' };
+  const twice = places.findIndex((place, rank) => places.indexOf(place) !== rank);
   if (twice >= 0) {
-    const pair = `ranks ${cards.indexOf(cards[twice])} and ${twice} are both on the card ${seats[twice].card}`;
+    const pair = `ranks ${places.indexOf(places[twice])} and ${twice} are both on the card ${seats[twice].card}`;
     return {
       take: 'none',
       reason: `${pair}, and ${name.toUpperCase()} refuses that (Duplicate GPU detected): give each rank a card of its own`,
@@ -54,7 +54,7 @@ export function agreeNccl(device: Device, collective: Collective, timeoutMs: num
 
 function seatOf(device: Device, library: LibraryProbe | undefined): Seat {
   const lacks = library?.available === true ? null : (library?.reason ?? 'the addon does not load');
-  return { host: hostname(), card: device.pciBusId, version: library?.version ?? null, lacks };
+  return { place: device.placement, card: device.pciBusId, version: library?.version ?? null, lacks };
 }
 
 function reasonOf(
