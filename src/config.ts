@@ -47,7 +47,9 @@ export interface KvGroup {
 
 /** Drafts of each decode where a rank decodes at most so many requests; null: any number. */
 export interface DraftTier {
+  /** Most decoding requests of the rank for which it holds; null: any number. */
   readonly maxRequests: number | null;
+  /** Drafts of each decode, in tokens; 0 or more. */
   readonly drafts: number;
 }
 

@@ -52,6 +52,7 @@ export class LockstepError extends Error {
   /** Values behind the message, such as `rank`, `needed` or `attempts`; docs/errors.md names those of a code. */
   readonly details: ErrorDetails;
 
+  /** An error of this code; `options.cause` is what led to it. */
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'LockstepError';

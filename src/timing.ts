@@ -75,8 +75,24 @@ class WordSleeper implements Sleeper {
   }
 }
 
-/** Without the millisecond that a timer waits, where there is such a pause. A browser has none. */
-const soon: (resume: () => void) => unknown = globalThis.setImmediate ?? setTimeout;
+/**
+ * Resumes without the time that a timer waits: a millisecond, and in a browser four for timers that follow each other. A browser has
+ * no `setImmediate`; messages queue there behind those that other threads sent before.
+ */
+const soon: (resume: () => void) => unknown =
+  globalThis.setImmediate ?? (globalThis.MessageChannel === undefined ? setTimeout : turnsByMessage());
+
+/** Resumes with messages to this thread itself. */
+function turnsByMessage(): (resume: () => void) => void {
+  const { port1, port2 } = new MessageChannel();
+  const waiting: (() => void)[] = [];
+  port1.addEventListener('message', () => waiting.shift()?.());
+  port1.start();
+  return (resume) => {
+    waiting.push(resume);
+    port2.postMessage(null);
+  };
+}
 
 /** Lets the event loop run: timers, messages and signals of this thread are served before it resolves. */
 export function nextTurn(): Promise<void> {

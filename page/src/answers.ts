@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { type Client, JobError } from './client.js';
 import type { JobName, JobProgress, Jobs } from './worker/messages.js';
 
@@ -16,16 +16,28 @@ interface Known<N extends JobName> extends Omit<Asking<N>, 'busy'> {
   readonly of: readonly unknown[] | null;
 }
 
-/** Asks whenever one of `when` changes, once it has rested for `restMs`: a slider asks when it stops. */
+/** What a question is about. */
+export interface About {
+  /** Asked for at once. */
+  readonly subject: unknown;
+  /** Asked for when they have rested for `restMs`: a slider asks when it stops. */
+  readonly settings?: unknown;
+  readonly restMs?: number;
+}
+
+/** Asks whenever the subject or the settings change. */
 export function useAnswer<N extends JobName>(
   client: Client,
   job: N,
   ask: Jobs[N]['ask'],
-  when: readonly unknown[],
-  restMs: number,
+  { subject, settings, restMs = 0 }: About,
 ): Asking<N> {
+  const when = [subject, settings];
+  const asked = useRef<{ readonly subject: unknown } | null>(null);
   const [known, setKnown] = useState<Known<N>>({ answer: null, fault: null, progress: null, of: null });
   useEffect(() => {
+    const waitMs = asked.current?.subject === subject ? restMs : 0;
+    asked.current = { subject };
     let current = true;
     const show = (progress: JobProgress): void => {
       if (current) setKnown((before) => ({ ...before, progress }));
@@ -41,7 +53,7 @@ export function useAnswer<N extends JobName>(
           setKnown((before) => ({ ...before, fault, progress: null, of: when }));
         },
       );
-    }, restMs);
+    }, waitMs);
     return () => {
       current = false;
       clearTimeout(timer);

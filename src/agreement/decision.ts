@@ -58,7 +58,7 @@ export interface DecisionValue {
   readonly paddedTokens: number;
   /** Requests that the graph is captured for; 0 in eager. */
   readonly paddedRequests: number;
-  /** The prefill slots and the decode slots among them. A prefill slot may hold a decode. */
+  /** Slots among them that take a prefill or a decode; 0 in eager. */
   readonly paddedPrefillRequests: number;
   /** Slots for decodes, which hold no prefill; 0 in eager. */
   readonly paddedDecodeRequests: number;
@@ -109,6 +109,7 @@ export class DecisionView implements DecisionValue {
   /** The words themselves, for recording and comparing. */
   readonly words: Int32Array;
 
+  /** A view of the words of a decision: i32[`DECISION_WORDS`], which it reads in place. */
   constructor(words: Int32Array) {
     this.words = words;
   }

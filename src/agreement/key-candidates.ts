@@ -11,6 +11,7 @@ export type Verdict = keyof typeof ENUMS.VERDICT;
 export interface KeyCandidate {
   /** Index of the key in the plan. */
   readonly key: number;
+  /** `chosen`, or why the key does not run. */
   readonly verdict: Verdict;
   /** How many are lacking, for the verdicts `tokens`, `requests`, `prefill-requests` and `query-length`; how many tokens are too many, for `padding-factor`; else 0. */
   readonly detail: number;

@@ -32,6 +32,7 @@ export class LocalPartView implements LocalPart {
   readonly #words: Int32Array;
   readonly #at: number;
 
+  /** A view of part `index` in the words of a forward batch. Errors: ERR_CONFIG_INVALID. */
   constructor(words: Int32Array, index: number) {
     checkArguments('LocalPartView', { words: [words, 'list'] });
     const faults = new Faults();
@@ -41,11 +42,11 @@ export class LocalPartView implements LocalPart {
     this.#at = LOCAL_WORDS.length + index * LOCAL_PART_WORDS.length;
   }
 
-  /** A new pair; the four counts below are read without allocating one. */
+  /** Real requests, from and to: a new pair each time, so that a step path reads `requestBegin` and `requestEnd`. */
   get requests(): readonly [begin: number, end: number] {
     return Object.freeze([this.requestBegin, this.requestEnd] as const);
   }
-  /** A new pair as well. */
+  /** Real tokens, from and to: a new pair as well. `tokenBegin` and `tokenEnd` allocate nothing. */
   get tokens(): readonly [begin: number, end: number] {
     return Object.freeze([this.tokenBegin, this.tokenEnd] as const);
   }
@@ -144,6 +145,7 @@ export class ForwardBatch {
   /** The staging set that the tensors are read from. */
   readonly sizes: Sizes;
 
+  /** Made by a planner over its own memory. `views`: the words of the batch, its order, and the state of each KV cache group. */
   constructor(
     views: { readonly words: Int32Array; readonly order: Int32Array; readonly groups: readonly Int32Array[] },
     sets: readonly [StagingSet, StagingSet],
@@ -174,7 +176,7 @@ export class ForwardBatch {
   get staging(): number {
     return this.#words[W.staging];
   }
-  /** Real tokens, requests and decode requests of this rank. */
+  /** Real tokens of this rank. */
   get tokens(): number {
     return this.#words[W.tokens];
   }

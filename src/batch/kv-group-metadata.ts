@@ -26,6 +26,7 @@ export class KvGroupMetadata {
   readonly #state: Int32Array;
   readonly #staging: () => KvGroupStaging;
 
+  /** Made by a planner over its own memory; `staging` gives the arrays of the staging set of the current step. */
   constructor(sizes: KvGroupSizes, state: Int32Array, staging: () => KvGroupStaging) {
     this.sizes = sizes;
     this.#state = state;

@@ -26,7 +26,9 @@ export interface RawBatchOptions {
 
 /** A part that was cut: its counts, and its tensors at full capacity. */
 export interface RawPart {
+  /** The part's counts. */
   readonly local: LocalPart;
+  /** Its tensors, read in place: the next cut overwrites them. */
   readonly tensors: MetadataView;
 }
 
@@ -41,6 +43,7 @@ export async function createRawBatch(options: RawBatchOptions = {}): Promise<Raw
  * engine's padding and splits are compared with ours; serving uses `StepPlanner`.
  */
 export class RawBatch {
+  /** The limits in force, with their defaults. */
   readonly limits: Limits;
   /** Most parts this batch can be cut into. */
   readonly maxParts: number;
@@ -55,6 +58,7 @@ export class RawBatch {
   #padded: { readonly tokens: number; readonly requests: number } | undefined;
   #disposed = false;
 
+  /** Made by `createRawBatch`. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY. */
   constructor(modules: PlannerModules, options: RawBatchOptions = {}) {
     checkArguments('RawBatch', { modules: [modules, 'object', 'metadata'], options: [options, 'object'] });
     this.limits = completeLimits(options.limits);
@@ -143,6 +147,7 @@ export class RawBatch {
     this.#disposed = true;
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -10,8 +10,9 @@ import { scoreRuns, type TableRules } from './vote-tables.js';
 
 /** Decodes of consecutive numbers of requests that run alike. */
 export interface DecodeRange {
-  /** Requests of the first and the last. */
+  /** Requests of the first. */
   readonly from: number;
+  /** Requests of the last. */
   readonly to: number;
   /** How they run: on a piecewise graph although there are full ones, or eager. */
   readonly run: 'piecewise' | 'eager';
@@ -19,8 +20,11 @@ export interface DecodeRange {
 
 /** What graphs hold, and what they miss, of the decodes that limits allow. Tokens throughout. */
 export interface KeysAudit {
+  /** Graphs of the plan. */
   readonly graphs: number;
+  /** Device memory that they take, in bytes, by the cost of capturing. */
   readonly graphBytes: number;
+  /** Seconds that capturing takes, by the same. */
   readonly captureSeconds: number;
   /** Decodes that a step can hold and no full graph does. */
   readonly uncovered: readonly DecodeRange[];
@@ -28,6 +32,7 @@ export interface KeysAudit {
   readonly unreachable: readonly number[];
   /** What those take. */
   readonly wastedBytes: number;
+  /** Seconds that capturing the unreachable ones takes. */
   readonly wastedSeconds: number;
   /** The decode that is padded most as a share of its tokens; null where none runs on a graph. */
   readonly worst: { readonly tokens: number; readonly size: number; readonly padding: number } | null;
@@ -37,9 +42,13 @@ export interface KeysAudit {
 
 /** How the decodes of traffic run on the graphs. */
 export interface TrafficAudit {
+  /** Decodes that were counted. */
   readonly decodes: number;
+  /** Decodes that run eager; they are in neither ratio. */
   readonly eagerSteps: number;
+  /** Padding over real tokens, a step's size being the largest rank's. */
   readonly paddingRatio: number;
+  /** Time lost to padding over the time of the real tokens, by the costs in use. */
   readonly timeRatio: number;
   /** Sizes that no decode of the traffic ran on. */
   readonly unused: readonly number[];

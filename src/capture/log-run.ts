@@ -10,10 +10,13 @@ export interface LogFinding {
    * another rank's size.
    */
   readonly kind: 'no-full-graph' | 'no-graph' | 'graph-unused' | 'other-rank';
-  /** Tokens, from and to. */
+  /** Tokens of the first. */
   readonly from: number;
+  /** Tokens of the last. */
   readonly to: number;
+  /** Steps of those tokens in the log. */
   readonly steps: number;
+  /** The finding as a sentence. */
   readonly text: string;
 }
 
@@ -23,17 +26,23 @@ export interface RanSteps {
   readonly tokens: number;
   /** Tokens of the graph; null where it ran eager, or the log does not say on what. */
   readonly size: number | null;
+  /** Whether they ran eager. */
   readonly eager: boolean;
+  /** Steps of this shape. */
   readonly count: number;
 }
 
 /** What an engine's log tells beside its steps. */
 export interface LogRun {
+  /** The engine that wrote the log. */
   readonly engine: EngineRunLog['engine'];
+  /** The graph mode that the log names, in the engine's words; null where it names none. */
   readonly mode: string | null;
   /** Sizes captured, in tokens; null where no line tells them. */
   readonly captured: readonly number[] | null;
+  /** Memory and time that capturing took; null where no line tells them. */
   readonly capture: LogCapture | null;
+  /** Times of forwards; empty where the log has none. */
   readonly times: readonly LogTime[];
   /** Whether each step is a look at the requests that ran at a moment, and no step that was counted. */
   readonly sampled: boolean;
@@ -45,14 +54,17 @@ export interface LogRun {
   readonly ran: readonly RanSteps[];
   /** Graphs that the log tells of: those captured, or else those that ran. */
   readonly graphs: number;
+  /** What is worth knowing of how the steps ran. */
   readonly findings: readonly LogFinding[];
 }
 
 /** Steps of one shape in a log, as they are counted. */
 export interface LogStep {
+  /** The shape as the log has it. */
   readonly batch: LogBatch;
   /** Tokens of the step. */
   readonly tokens: number;
+  /** Whether it could be a decode. */
   readonly decode: boolean;
 }
 

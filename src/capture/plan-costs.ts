@@ -6,7 +6,9 @@ import { type CostModel, type CostSource, readCosts, tokenCosts } from '../workl
 
 /** The cost of a step of each size, up to the largest graph considered. */
 export interface PlanCosts {
+  /** Name of the model, the table or the log that the costs are of. */
   readonly name: string;
+  /** What `time` counts: `tokens` or `ms`. */
   readonly unit: CostModel['unit'];
   /** By size, entry 0 unused: its tokens. */
   readonly tokens: Float64Array;

@@ -99,11 +99,11 @@ export interface UnseenScore extends PlanScore {
 export interface PlanTwin {
   /** Tokens of both. */
   readonly size: number;
-  /** Steps counted that run on the plain one, and in micro-batches. */
+  /** Steps counted that run on the plain one. */
   readonly steps: number;
   /** Steps counted that run in micro-batches. */
   readonly ubatchedSteps: number;
-  /** What the plain graph adds. */
+  /** Bytes of device memory that the plain graph adds. */
   readonly bytes: number;
   /** Seconds that capturing the plain graph adds. */
   readonly seconds: number;
@@ -113,7 +113,7 @@ export interface PlanTwin {
 export interface MixedGridScore {
   /** Graphs of the grid. */
   readonly graphs: number;
-  /** Cost of the steps at their exact tokens, and what padding adds. */
+  /** Cost of the steps at their exact tokens, in the unit of `costModel`. */
   readonly exactCost: number;
   /** What padding adds to `exactCost`. */
   readonly padding: number;

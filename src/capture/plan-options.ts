@@ -9,10 +9,15 @@ import { OBJECTIVES, type Objective } from './robust.js';
 
 /** The options of a plan. `checkPlanOptions` checks its numbers; the rest is complete. */
 export interface MakePlanOptions {
+  /** The limits that the service runs with. */
   readonly limits: Limits;
+  /** How the ranks decide their steps. */
   readonly policy: Policy;
+  /** Costs of steps up to the largest decode, and with `mixed` to the largest step; `planCosts` makes them. */
   readonly costs: PlanCosts;
+  /** What capturing costs. */
   readonly memory: CaptureCost;
+  /** What bounds the plan. */
   readonly budget: PlanBudget;
   /** What a plan is best for: `robust`, what was seen and what may come; `seen`, what was seen alone. Default 'robust'. */
   readonly objective?: Objective | undefined;

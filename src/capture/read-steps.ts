@@ -42,19 +42,25 @@ export interface CountOptions {
   readonly split: number;
   /** Decodes that a line of SGLang's log stands for: it logs every prefill, and one decode of so many. Default 1: lines are counted. */
   readonly decodeLogInterval?: number | undefined;
+  /** Ends the counting with ERR_ABORTED. */
   readonly signal?: AbortSignal | undefined;
+  /** Called as a trace is scheduled, every 50 ms or so. */
   readonly onProgress?: (now: ScheduleProgress) => void;
 }
 
 /** How far a trace is scheduled: steps counted, and requests that ended. */
 export interface ScheduleProgress {
+  /** Steps counted so far. */
   readonly steps: number;
+  /** Requests that ended so far, rejected ones included. */
   readonly finished: number;
 }
 
 /** The steps that a plan is made for. */
 export interface CountedSteps {
+  /** What the steps were read from. */
   readonly kind: StepSource;
+  /** Every step counted, by size and shape. */
   readonly whole: StepHistogram;
   /** The first and the second part by time; null if the source does not give the order of its steps, or a part has no decode. */
   readonly parts: {

@@ -9,11 +9,13 @@ import { largestDecode } from './plan-costs.js';
 
 /** A maximum that is above an engine's largest default graph: larger steps run eager there. */
 export interface UncapturedMaximum {
+  /** The engine. */
   readonly engine: EngineName;
   /** The largest decode that the limits allow, or the largest size that vLLM derives from them for steps of all kinds. */
   readonly maximum: 'largest-decode' | 'largest-size';
-  /** Tokens of the maximum, and of the largest graph; 0 if there is no graph. */
+  /** Tokens of the maximum. */
   readonly asked: number;
+  /** Tokens of its largest graph; 0 if there is none. */
   readonly captured: number;
 }
 

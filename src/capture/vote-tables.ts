@@ -22,6 +22,7 @@ export interface TableRun {
 
 /** Tables and how often each of them occurred, by its number. */
 export interface CountedTables {
+  /** What the ranks held. */
   readonly tables: VoteTables;
   /** f64[tables]. */
   readonly counts: Float64Array;
@@ -29,7 +30,9 @@ export interface CountedTables {
 
 /** The graphs and the rules that decide tables. */
 export interface TableRules {
+  /** The graphs that steps may run on. */
   readonly keys: readonly CaptureKey[];
+  /** The policy that decides. */
   readonly policy: Policy;
   /** Tokens of a decode. */
   readonly queryLen: number;
@@ -40,6 +43,7 @@ export interface TableRules {
  * under any rules, word for word as a simulation decides them.
  */
 export class VoteTables {
+  /** Ranks of each table. */
   readonly ranks: number;
   /** How batches were cut when their facts were gathered. */
   readonly #cutting: string;
@@ -49,6 +53,7 @@ export class VoteTables {
   readonly #tableIds: Map<string, number> = new Map();
   readonly #current: number[];
 
+  /** Tables of so many ranks, whose batches are cut as the policy cuts them. */
   constructor(ranks: number, policy: Policy) {
     this.ranks = ranks;
     this.#cutting = cuttingOf(policy);

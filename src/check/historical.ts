@@ -6,11 +6,13 @@ import { type CheckedPair, type StandardDomainOptions, standardDomain } from './
 
 /** A rule as an engine once had it. */
 export interface HistoricalPolicy {
+  /** The name by which `historicalPolicy` and `playStory` find it. */
   readonly name: string;
   /** What its violation looked like, in a sentence. */
   readonly about: string;
   /** Properties that the exploration must find violated. */
   readonly expects: readonly Property[];
+  /** The rule as it was. */
   readonly policy: Partial<CheckedPolicy>;
   /** The rule after its fix. */
   readonly fixed: Partial<CheckedPolicy>;

@@ -14,8 +14,11 @@ import { type CheckedPolicy, completeCheckedPolicy, todaysPolicy } from '../poli
 
 /** What the checker explores: a policy and a plan, and the limits that bound the local states. */
 export interface CheckedPair {
+  /** The policy. */
   readonly policy: CheckedPolicy;
+  /** The graphs. */
   readonly plan: CapturePlan;
+  /** The limits. */
   readonly limits: Limits;
 }
 

@@ -10,6 +10,7 @@ import { playStep, type TraceLine } from './trace.js';
 
 /** One step, or one capture, under one rule: what every rank does, and what of it breaks. */
 export interface PlayedStory {
+  /** What happens, line by line, until the step ends or nothing can go on. */
   readonly trace: readonly TraceLine[];
   /** Properties that it breaks; empty where all is well. */
   readonly breaks: readonly Property[];
@@ -21,7 +22,9 @@ export interface Story {
   readonly name: string;
   /** What the fault looked like, in a sentence. */
   readonly about: string;
+  /** Under the former rule. */
   readonly before: PlayedStory;
+  /** Under the rule after the fix. */
   readonly fixed: PlayedStory;
 }
 

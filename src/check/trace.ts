@@ -8,8 +8,11 @@ import { PROPERTY_MEANINGS, type Property } from './properties.js';
 
 /** One line of a counterexample: which rank does what. `rank` is null where all ranks do the same. */
 export interface TraceLine {
+  /** The part of a step, or of a capture, that the line is of. */
   readonly phase: 'capture' | 'vote' | 'resolve' | 'prepare' | 'run' | 'end';
+  /** The rank that does it; null where all ranks do the same. */
   readonly rank: number | null;
+  /** What is done, in words. */
   readonly text: string;
 }
 

@@ -7,6 +7,7 @@ import { modelRefusal } from './refusal.js';
 export interface ChatMessage {
   /** `system`, `user`, `assistant`, or what else the model's template knows. */
   readonly role: string;
+  /** The message's text. */
   readonly content: string;
 }
 

@@ -12,6 +12,7 @@ import { readWeightFiles } from './weight-files.js';
 
 /** A model's numbers and its weights, by their names in Hugging Face's layout. */
 export interface Checkpoint {
+  /** The model's numbers. */
   readonly config: ModelConfig;
   /** The folder it was read from; null for one made in memory. */
   readonly path: string | null;

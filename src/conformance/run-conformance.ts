@@ -27,9 +27,11 @@ export interface FamilyResult {
 
 /** The comparison of the answers, family by family. */
 export interface ConformanceResult {
+  /** The families, in the order in which they ran. */
   readonly families: readonly FamilyResult[];
   /** Cases over all families. */
   readonly passed: number;
+  /** Cases that differ, over all families. */
   readonly failed: number;
 }
 
@@ -37,6 +39,7 @@ export interface ConformanceResult {
 export interface ConformanceOptions {
   /** Folder of `.json` files of vectors. Default: those that travel with the package. */
   readonly folder?: string;
+  /** Ends the comparison with ERR_ABORTED. */
   readonly signal?: AbortSignal;
 }
 

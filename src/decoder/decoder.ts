@@ -135,6 +135,7 @@ export class Decoder implements SamplingForward {
     return this.#sampler.logitsSync(local, options);
   }
 
+  /** Frees its buffers on the device. */
   [Symbol.dispose](): void {
     for (const part of this.#made) part[Symbol.dispose]();
     this.#made.length = 0;

@@ -24,7 +24,7 @@ export interface SamplingRow {
 
 /** One request of a step that samples, by its rows of logits. */
 export interface SampledWindow {
-  /** The first of them, and how many. */
+  /** Row of logits of its known token; those of its drafts follow. */
   readonly first: number;
   /** Rows of logits of the window: 1 and its drafts. */
   readonly length: number;
@@ -36,9 +36,9 @@ export interface SampledWindow {
 export interface ContinuedRow {
   /** The planner's row of the request. */
   readonly row: Row;
-  /** The window of the step before that it goes on with, and its first position where none of that one's drafts was accepted. */
+  /** Index of the window of the step before that it goes on with. */
   readonly window: number;
-  /** Position of its first token if none of the earlier window's drafts was accepted. */
+  /** Position of its first token if none of the earlier window's drafts was accepted; each that was moves it by one. */
   readonly position: number;
   /** Proposed after its first token: i32[queryLen - 1]. */
   readonly drafts: Int32Array;

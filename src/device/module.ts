@@ -28,6 +28,7 @@ let makeKernel: (handle: KernelHandle, name: string, parameters: readonly Native
 
 /** One kernel of a loaded module; it refers to its module, so a launch needs nothing else. */
 export class Kernel {
+  /** Its name in the module. */
   readonly name: string;
   /** In the order of a launch. Empty for a kernel of an image whose arguments no manifest names. */
   readonly arguments: readonly NativeKernelParameter[];
@@ -130,6 +131,7 @@ export class DeviceModule implements Disposable {
     this.#scratch?.dispose();
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

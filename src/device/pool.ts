@@ -13,6 +13,7 @@ export let poolHandle: (value: unknown) => NativePool;
  * again. Keys are captured largest first, so the first one reserves memory for all. Each key overwrites what the one before it left.
  */
 export class DevicePool implements Disposable {
+  /** Number of the pool, as messages name it. */
   readonly id: number;
   readonly #native: NativePool;
   #nativeBuffer: NativePool['buffer'];
@@ -66,6 +67,7 @@ export class DevicePool implements Disposable {
     guarded(() => this.#native.dispose());
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

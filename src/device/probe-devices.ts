@@ -9,9 +9,11 @@ import type { DeviceKind } from './device.js';
 
 /** One library tried, and why it did not serve. */
 export interface DeviceAttempt {
+  /** Name or path of the library. */
   readonly library: string;
   /** What failed, of a GPU driver: dlopen, error names, version, symbols, init, devices, cards. */
   readonly step?: string;
+  /** Why it did not serve, in the loader's or the driver's words. */
   readonly reason: string;
 }
 
@@ -33,13 +35,17 @@ export interface DeviceDriver {
 
 /** Whether a backend is available here; `reason` says why or why not. */
 export interface DeviceProbe {
+  /** The backend: `host`, `cuda` or `hip`. */
   readonly kind: DeviceKind;
+  /** Whether a device of it can be opened. */
   readonly available: boolean;
+  /** Why or why not, as a sentence. */
   readonly reason: string;
   /** Libraries that did not serve, also where a later one did. */
   readonly attempts: readonly DeviceAttempt[];
   /** Null for the host, and where none serves. */
   readonly driver: DeviceDriver | null;
+  /** Its cards, as the driver counts them; empty where none serves. */
   readonly cards: readonly DeviceCard[];
   /** The environment variable that names the library to take, and its value, where it is set. */
   readonly override: { readonly variable: string; readonly value: string } | null;

@@ -12,6 +12,7 @@ export let recordingOf: (native: NativeRecording) => DeviceRecording;
  * the graph is freed in between: it cannot be freed in the capture, and after instantiation it would be too late.
  */
 export class DeviceRecording implements Disposable {
+  /** Nodes that were recorded. */
   readonly nodes: number;
   readonly #native: NativeRecording;
 
@@ -39,10 +40,12 @@ export class DeviceRecording implements Disposable {
     return graphOf(guarded(() => this.#native.instantiate()));
   }
 
+  /** Drops what was recorded. After `instantiate()` there is nothing to drop. */
   dispose(): void {
     guarded(() => this.#native.dispose());
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -7,6 +7,7 @@ import type { RuleVersion } from './rule-versions.js';
 
 /** What an engine captures by default. */
 export interface EngineLadder {
+  /** The engine. */
   readonly engine: EngineName;
   /** Version of the engine's rules that these sizes follow; see `ENGINE_RULES`. */
   readonly version: RuleVersion;

@@ -11,6 +11,7 @@ import { vllmLogReader } from './vllm/log.js';
 
 /** What an engine's log holds. */
 export interface EngineLog {
+  /** The engine that wrote it. */
   readonly engine: 'vllm' | 'sglang' | 'trtllm' | 'atom';
   /** One entry per shape, in the order in which the log first has it. */
   readonly batches: LogBatch[];
@@ -37,6 +38,7 @@ export interface EngineRunLog extends EngineLog {
 export interface EngineLogOptions {
   /** Tokens of one decode request, 1 + drafts: SGLang's log counts only requests. Default 1. */
   readonly queryLen?: number;
+  /** Ends the reading with ERR_ABORTED. */
   readonly signal?: AbortSignal;
 }
 

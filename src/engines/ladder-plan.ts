@@ -13,6 +13,7 @@ import type { EngineProfile } from './profile/engine-profile.js';
 export interface LadderPlanOptions {
   /** Sizes in tokens, or a ladder as `parseLadder` reads it. */
   readonly ladder: readonly number[] | string;
+  /** The limits that sizes must fit. */
   readonly limits: EngineLimits;
   /** Complete: it says whose rules turn sizes into graphs. */
   readonly policy: Policy;
@@ -24,13 +25,17 @@ export interface LadderPlanOptions {
 
 /** Graphs by the steps that they hold. */
 export interface GraphKinds {
+  /** Full graphs that decodes alone run on. */
   readonly decode: number;
+  /** Full graphs with slots for prefills. */
   readonly mixed: number;
+  /** Piecewise graphs. */
   readonly piecewise: number;
 }
 
 /** The graphs of a ladder. */
 export interface LadderPlan {
+  /** The graphs. */
   readonly plan: CapturePlan;
   /** The engine whose rounding and filters were taken; null: Lockstep's own. */
   readonly engine: EngineName | null;

@@ -4,13 +4,15 @@ export interface LogBatch {
   readonly phase: 'decode' | 'prefill' | 'mixed';
   /** Tokens of the batch; of several ranks, the most that one has. */
   readonly tokens: number;
+  /** Requests of the batch. */
   readonly requests?: number;
   /** Tokens it was padded to. */
   readonly padded?: number;
   /** How it ran; `graph` if the log does not say which kind. */
   readonly mode?: 'full' | 'piecewise' | 'graph' | 'eager';
-  /** Ranks whose lines were joined into the step, and the tokens of all of them. Absent for one. */
+  /** Ranks whose lines were joined into the step. Absent for one. */
   readonly ranks?: number;
+  /** Tokens of all ranks of the step. Absent for one. */
   readonly rankTokens?: number;
   /** Batches of this shape in the log. */
   readonly count: number;
@@ -18,13 +20,17 @@ export interface LogBatch {
 
 /** Memory and time that capturing took, as a log tells it. */
 export interface LogCapture {
+  /** Device memory that the graphs take, in bytes. */
   readonly bytes: number;
+  /** Seconds that capturing took. */
   readonly seconds: number;
 }
 
 /** The median time of a forward of so many tokens. */
 export interface LogTime {
+  /** Tokens of the forward. */
   readonly tokens: number;
+  /** Forwards that were timed. */
   readonly count: number;
   /** Null in the versions that counted alone. */
   readonly ms: number | null;

@@ -3,6 +3,7 @@ import type { EngineName } from '../names.js';
 
 /** One version of an engine's rule, and where it was read. */
 export interface EngineRule {
+  /** The engine. */
   readonly engine: EngineName;
   /** What the rule decides. */
   readonly rule: string;

@@ -12,9 +12,11 @@ export interface Readiness {
 
 /** One captured key, for the capture log. Source of the two growths: Megatron's capture log. */
 export interface CaptureRecord {
+  /** The key. */
   readonly key: CaptureKey;
   /** Graphs of the key: 1, or one a piece; more where collectives cut them. */
   readonly graphs: number;
+  /** Nodes of its graphs together. */
   readonly nodes: number;
   /** Bytes the graphs themselves hold on the device. */
   readonly bytes: number;
@@ -32,6 +34,7 @@ export interface CaptureRecord {
 
 /** A key that this rank did not capture, or holds no more. */
 export interface SkippedKey {
+  /** The key that is not captured. */
   readonly key: CaptureKey;
   /** Where it was given up: its list differed between ranks, or a rank could not warm it up, capture it, or make its graphs. */
   readonly stage: 'keys' | 'warm-up' | 'capture' | 'held';
@@ -43,6 +46,7 @@ export interface SkippedKey {
 
 /** A size that has lost its other form: steps that want it run otherwise than the plan meant. */
 export interface LostTwin {
+  /** The key that is captured. */
   readonly key: CaptureKey;
   /** `plain`: an ubatched key whose plain twin is gone, so that ranks that disagree run eager. `ubatched`: the other way round. */
   readonly lacks: 'plain' | 'ubatched';
@@ -50,6 +54,7 @@ export interface LostTwin {
 
 /** The outcome for every key of a plan. */
 export interface CaptureReport {
+  /** Keys that every rank captured, in the order of capture. */
   readonly captured: readonly CaptureRecord[];
   /** Keys that no rank holds, because some or all lacked what they need. */
   readonly skipped: readonly CaptureKey[];
@@ -61,14 +66,19 @@ export interface CaptureReport {
 
 /** One key is warmed up or captured. Units: bytes, seconds. */
 export interface CaptureProgress {
+  /** What was done: the warm-up, or the capture that follows it. */
   readonly stage: 'warm-up' | 'capture';
   /** From 1, of as many keys as are still to be captured. */
   readonly number: number;
+  /** Keys that are still to be captured. */
   readonly of: number;
+  /** The key. */
   readonly key: CaptureKey;
-  /** Growth of the device's peak memory, and of the memory that it holds; of a capture with its warm-up, as in its record. */
+  /** Growth of the device's peak memory, in bytes; of a capture with its warm-up, as in its record. */
   readonly reservedBytes: number;
+  /** Growth of the memory that the device holds, in bytes; of a capture with its warm-up. */
   readonly allocatedBytes: number;
+  /** Seconds that it took. */
   readonly seconds: number;
 }
 

@@ -19,7 +19,9 @@ export type DeviceTensors = Readonly<Record<TensorName, DeviceBuffer>>;
 
 /** Device buffers of what one KV cache group has of its own. */
 export interface DeviceKvGroup {
+  /** The group's tensors of the whole batch. */
   readonly whole: DeviceGroupTensors;
+  /** The same of each part; empty where steps have one part. */
   readonly parts: readonly DeviceGroupTensors[];
   /** i32[maxPaddedRequests, tableWidth of the group]. */
   readonly blockTable: DeviceBuffer;

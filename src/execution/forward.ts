@@ -18,18 +18,18 @@ export interface ForwardPart {
   readonly tensors: DeviceTensors;
   /** Kernel blocks of each request on the device: i32[requests, tableWidth]. */
   readonly blockTable: DeviceBuffer;
-  /** First row of the block table that belongs to the part, and the table's columns. */
+  /** First row of the block table that belongs to the part. */
   readonly tableRow: number;
   /** Columns of the block table, in kernel blocks. */
   readonly tableWidth: number;
   /** The same for each KV cache group; layers choose their slots and blocks by group. The first group's are among the buffers above. */
   readonly groups: readonly ForwardKvGroup[];
-  /** Tokens and requests, padding included. */
+  /** Tokens that the part computes, padding included. */
   readonly tokens: number;
   /** Rows that attention is launched for, padding included. */
   readonly requests: number;
   /**
-   * The first of those requests are decodes, of at most the decode query length. In the graph of a mixed key the others are
+   * Of `requests`: the first so many are decodes, of at most the decode query length. In the graph of a mixed key the others are
    * slots for prefills, which may hold decodes too.
    */
   readonly decodeRequests: number;

@@ -33,6 +33,7 @@ export class KeyGraphs implements Disposable {
   readonly #whole: Replay;
   readonly #cut: Replay;
 
+  /** The graphs of a key: those of the whole batch, and of each part where a piecewise key may be cut. Errors: ERR_CONFIG_INVALID. */
   constructor(whole: PieceGraphs, parts: readonly PieceGraphs[] = []) {
     checkArguments('KeyGraphs', { whole: [whole, 'objects'], parts: [parts, 'objects'] });
     this.whole = whole;
@@ -76,6 +77,7 @@ export class KeyGraphs implements Disposable {
     return this.#sum((graph) => graph.allocatedBytes);
   }
 
+  /** Frees every graph. */
   [Symbol.dispose](): void {
     disposeAll(this.#pieces);
   }

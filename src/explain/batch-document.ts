@@ -24,6 +24,7 @@ export interface DocumentRank {
 
 /** One step's batches, rank by rank. */
 export interface BatchDocument {
+  /** What each rank has scheduled, by rank. */
   readonly ranks: readonly DocumentRank[];
 }
 

@@ -12,7 +12,9 @@ import { type PlainTensors, plainTensors } from './plain-tensors.js';
 
 /** The options that all ranks share. */
 export interface ExplainOptions {
+  /** Limits; those left out take their defaults. */
   readonly limits?: Partial<Limits>;
+  /** Choices behind the decision; those left out take their defaults. */
   readonly policy?: Partial<Policy>;
   /** Captured graphs. Default none: every step runs eager. */
   readonly plan?: CapturePlan;
@@ -47,13 +49,19 @@ export interface InventedBlocks {
 
 /** The outcome of one step's batches, rank by rank; plain JSON. */
 export interface BatchExplanation {
+  /** Version of the document: keys may be added under the same number. */
   readonly schemaVersion: 1;
+  /** What each rank voted. */
   readonly votes: readonly VoteRecord[];
+  /** What all ranks decided. */
   readonly decision: DecisionValue;
   /** The verdict on each key of the plan, in its order: the one that runs, and why each other one does not. */
   readonly candidates: readonly KeyCandidate[];
+  /** The forward batch of each rank. */
   readonly local: readonly LocalRecord[];
+  /** The tensors of each rank, as arrays of numbers. */
   readonly tensors: readonly PlainTensors[];
+  /** Block ids that were made up, request by request. */
   readonly inventedBlocks: readonly InventedBlocks[];
 }
 

@@ -20,8 +20,11 @@ export interface FileOptions {
 
 /** A capture plan with the policy it was made for, as `--plan-out` writes it and `--plan` reads it. */
 export interface PlanFile<P = Policy> {
+  /** Version of the file's form. */
   readonly schemaVersion: 1;
+  /** The policy that the graphs are for. */
   readonly policy: P;
+  /** The graphs. */
   readonly plan: CapturePlan;
 }
 

@@ -14,9 +14,11 @@ export type VoteWordName = Exclude<(typeof VOTE_WORDS)[number], `reserved${numbe
 export interface StepLogLine {
   /** Version of the form of a line. The layout's version, of the votes' words, is in the rows. */
   readonly schemaVersion: typeof STEP_LOG_VERSION;
+  /** The step's number. */
   readonly step: number;
   /** By rank. Left out are words that the layout reserves, and those by which the row was trusted. */
   readonly rows: readonly Readonly<Record<VoteWordName, number>>[];
+  /** What all ranks decided. */
   readonly decision: DecisionValue;
 }
 
@@ -26,14 +28,16 @@ const NAMES: readonly (readonly [string, number])[] = VOTE_WORDS.map((name, inde
 
 /** Steps with equal decisions: the same table of votes except for step numbers and growing sequences. It is reused, so read it at once. */
 export interface SimulatedSpan {
-  /** The first of them, and how many. */
+  /** Number of the first of them. */
   readonly step: number;
+  /** Steps of the span. */
   readonly steps: number;
   /**
    * int32[32] of each rank: its vote in the first step. In every further one `step` is one more, and so is the `maxSeqLen` of a
    * rank that has requests.
    */
   readonly rows: readonly Int32Array[];
+  /** The decision of the first step; those of the others differ in `step` alone. */
   readonly decision: DecisionView;
   /** The shape that the ranks agreed on; all 0 for a parked step. */
   readonly shape: AgreedShape;

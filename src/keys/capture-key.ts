@@ -8,11 +8,13 @@ import type { CheckedPolicy } from '../policy/index.js';
  * prefill slots) and piecewise keys, whose attention runs outside the graph, so that only tokens count.
  */
 export interface CaptureKey {
+  /** `full`: attention is in the graph. `piecewise`: it runs between the graphs of pieces. */
   readonly mode: 'full' | 'piecewise';
   /** Tokens the graph computes; of a decode key `decodeRequests * queryLen`. */
   readonly tokens: number;
   /** Slots whose requests may have up to `maxQueryLen` tokens. A prefill slot may hold a decode. */
   readonly prefillRequests: number;
+  /** Slots whose requests have at most `queryLen` tokens, all of them decodes. */
   readonly decodeRequests: number;
   /** Most tokens of a request in a decode slot (1 + speculative tokens); 0 where there are none. */
   readonly queryLen: number;

@@ -6,6 +6,7 @@ import { type CaptureKey, decodeKey, keyKind } from './capture-key.js';
 
 /** Every graph to capture. */
 export interface CapturePlan {
+  /** The graphs, in any order: a key is named by its index here. */
   readonly keys: readonly CaptureKey[];
 }
 
@@ -13,6 +14,7 @@ export interface CapturePlan {
 export interface DecodePlanOptions {
   /** Captured sizes in tokens, any order. A size above what the batch can reach is lowered to it. */
   readonly sizes: readonly number[];
+  /** The limits that a size must fit. */
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'queryLen'>;
   /** A limit that is left out takes its default. */
   readonly policy: Partial<Policy>;

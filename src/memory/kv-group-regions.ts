@@ -21,9 +21,13 @@ import type { Region } from './region.js';
 
 /** The sizes of a KV cache group's arrays, and what its slots are computed from. */
 export interface KvGroupSizes {
+  /** Its place among the groups, from 0. */
   readonly index: number;
+  /** Tokens of a block, as the scheduler counts them. */
   readonly blockSize: number;
+  /** Tokens of a block, as kernels address them; divides `blockSize`. */
   readonly kernelBlockSize: number;
+  /** Blocks of the pool, the null block 0 included. */
   readonly numBlocks: number;
   /** Tokens that a query sees, itself included; 0 where it sees all. */
   readonly window: number;

@@ -19,7 +19,9 @@ export type MetadataBuild = (memory: ArrayBuffer) => MetadataExports;
 
 /** Where the modules come from. Those left out are the `.wasm` files beside this code. */
 export interface WasmSources {
+  /** The module of votes and decisions. */
   readonly rules?: WasmSource;
+  /** The module of metadata, or another build of its sources. */
   readonly metadata?: WasmSource | MetadataBuild;
 }
 

@@ -3,18 +3,23 @@ import { SERIES, type StatsSource } from './series.js';
 
 /** What of a meter of @opentelemetry/api is used. */
 export interface TelemetryMeter {
+  /** Makes an instrument for a count that only grows. */
   createObservableCounter(name: string, options: { description: string; unit: string }): TelemetryInstrument;
+  /** Makes an instrument for a value that goes up and down. */
   createObservableGauge(name: string, options: { description: string; unit: string }): TelemetryInstrument;
 }
 
 /** An observable instrument of @opentelemetry/api, as far as it is used. */
 export interface TelemetryInstrument {
+  /** Has `callback` called whenever values are collected. */
   addCallback(callback: (result: TelemetryResult) => void): void;
+  /** Calls it no more. */
   removeCallback(callback: (result: TelemetryResult) => void): void;
 }
 
 /** What a callback of an observable instrument is given. */
 export interface TelemetryResult {
+  /** Gives one value with its labels. */
   observe(value: number, attributes: Record<string, string>): void;
 }
 

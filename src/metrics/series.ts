@@ -5,11 +5,15 @@ export type Labels = Readonly<Record<string, string>>;
 
 /** One metric, and how it is read from a rank's counts. */
 export interface Series {
+  /** Name of the metric: counters end in `_total`, units are in names. */
   readonly name: string;
+  /** Whether it only grows. */
   readonly kind: 'counter' | 'gauge';
+  /** What it counts, as a sentence. */
   readonly help: string;
   /** Names of the labels beside `rank`. */
   readonly labels: readonly string[];
+  /** Its values by their labels, of one rank's counts. */
   readonly values: (stats: StepStats) => readonly (readonly [labels: Labels, value: number])[];
 }
 

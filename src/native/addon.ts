@@ -3,6 +3,7 @@
  * `src/device` turns them into `LockstepError`. Handles are checked by the addon: any value may be passed, none crashes.
  */
 export interface NativeAddon {
+  /** Version of what is declared here. An addon of another version is not used. */
   readonly interfaceVersion: number;
   /**
    * `device`: 'host', 'cuda', 'hip', or a card of theirs ('cuda:1'). `localRank` chooses the card where none is named; null: the
@@ -87,6 +88,7 @@ export interface NativeDriverProbe {
   readonly driverVersion: string | null;
   /** HIP's runtime; null for CUDA. */
   readonly runtimeVersion: string | null;
+  /** Its cards that this process may use. */
   readonly cards: readonly NativeCard[];
 }
 
@@ -94,8 +96,9 @@ export interface NativeDriverProbe {
 export interface NativeCollectivesProbe {
   /** Steps: dlopen, symbols, version. */
   readonly attempts: readonly NativeDriverAttempt[];
-  /** The file that answered, and its version: '2.26.2'. Null where none serves. */
+  /** The file that answered; null where none serves. */
   readonly library: string | null;
+  /** The library's version: '2.26.2'. Null where none serves. */
   readonly version: string | null;
   /** Whether an abort waits until no graph holds work of its communicator. */
   readonly safeAborts: boolean;
@@ -103,9 +106,11 @@ export interface NativeCollectivesProbe {
 
 /** A library that was tried, the step that failed and the reason. */
 export interface NativeDriverAttempt {
+  /** File or name of the library. */
   readonly library: string;
   /** Of these, in order: dlopen, error names, version, symbols, init, devices, cards. */
   readonly step: string;
+  /** What failed, in words. */
   readonly reason: string;
 }
 
@@ -113,6 +118,7 @@ export interface NativeDriverAttempt {
 export interface NativeCard {
   /** `cuda:<ordinal>`: counted by the driver, after CUDA_VISIBLE_DEVICES and the like. */
   readonly ordinal: number;
+  /** The driver's name of it. */
   readonly name: string;
   /** Memory of the card, in bytes. */
   readonly bytes: number;
@@ -122,18 +128,23 @@ export interface NativeCard {
   readonly warp: number;
   /** Multiprocessors, or compute units. */
   readonly processors: number;
+  /** Its address on the PCI bus. */
   readonly pciBusId: string;
 }
 
 /** A device of the addon: the handle behind a `Device`. */
 export interface NativeDevice {
+  /** The backend: 'host', 'cuda' or 'hip'. */
   readonly kind: string;
   /** Which device it is, and why this one. */
   readonly choice: string;
+  /** Memory of so many bytes. Errors: ERR_DEVICE_MEMORY, ERR_DEVICE_CAPTURE. */
   allocate(bytes: number): NativeBuffer;
   /** `priority`: 0, the least, or more; a device has as many as it has. */
   createStream(priority?: number): NativeStream;
+  /** A point in a queue, which is not recorded yet. */
   createEvent(): NativeEvent;
+  /** Scratch memory for graphs, empty. */
   createPool(): NativePool;
   /** Joins the ranks of this process that name the same group. */
   joinLocal(group: string, rank: number, size: number): NativeCommunicator;
@@ -145,12 +156,15 @@ export interface NativeDevice {
   loadImage(image: Uint8Array, name: string): NativeModule;
   /** Null where the device reads and writes the view's memory itself, else why its copies take a way round. */
   bindArena(view: Uint8Array): string | null;
+  /** Which device it is, and its memory as a whole. */
   facts(): NativeDeviceFacts;
+  /** What it holds now. */
   memory(): NativeMemoryUse;
   /** Why it takes no more work, or null; also when it is disposed. */
   failure(): Error | null;
   /** What stays with the driver, since it could not be let go of: counts by kind. */
   givenUp(): NativeGivenUp;
+  /** Ends the device. */
   dispose(): void;
 }
 
@@ -162,11 +176,15 @@ export interface NativeGivenUp {
   readonly pinned?: number;
   /** Arenas that stay registered. */
   readonly arenas?: number;
+  /** Streams that could not be ended. */
   readonly streams?: number;
+  /** Events that could not be freed. */
   readonly events?: number;
-  /** Captured graphs, and executable ones. */
+  /** Captured graphs. */
   readonly recordings?: number;
+  /** Executable graphs that could not be freed. */
   readonly graphs?: number;
+  /** Modules that could not be unloaded. */
   readonly modules?: number;
   /** Communicators of NCCL or RCCL. */
   readonly communicators?: number;
@@ -174,6 +192,7 @@ export interface NativeGivenUp {
 
 /** A rank's side of a group within the process: the handle behind a `LocalCommunicator`. An exchange is post, arrived, collect. */
 export interface NativeCommunicator {
+  /** Begins an exchange with `bytes` of a buffer, once `stream` has come so far. Ranks whose signatures differ get ERR_RANKS_DIVERGED. */
   post(stream: NativeStream, send: NativeBuffer, byteOffset: number, bytes: number, signature: Int32Array): void;
   /** Waits at most `min(ms, 50)` milliseconds; whether all ranks have posted. */
   arrived(ms: number): boolean;
@@ -183,6 +202,7 @@ export interface NativeCommunicator {
   missing(): number[];
   /** Ends the group because of `culprits`, or of this rank where they are none. */
   abort(code: string, reason: string, culprits: Int32Array): void;
+  /** Leaves the group. */
   leave(): void;
   /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
   released(ms: number): boolean;
@@ -204,7 +224,9 @@ export interface NativeNccl {
   ): void;
   /** Waits at most `min(ms, 50)` milliseconds; whether it is on its stream. */
   settled(ms: number): boolean;
+  /** Ends the group with an error of this code. */
   abort(code: string, reason: string): void;
+  /** Leaves the group. */
   leave(): void;
   /** Waits at most `min(ms, 50)` milliseconds until the communicators have ended. */
   released(ms: number): boolean;
@@ -214,7 +236,9 @@ export interface NativeNccl {
 
 /** Which device it is, and its memory as a whole, whoever holds it. */
 export interface NativeDeviceFacts {
+  /** The backend: 'host', 'cuda' or 'hip'. */
   readonly kind: string;
+  /** The driver's name of the card, or the processor's. */
   readonly name: string;
   /** What kernels are compiled for: `x86_64`, `sm_90`. */
   readonly arch: string;
@@ -224,7 +248,9 @@ export interface NativeDeviceFacts {
   readonly driverVersion: number;
   /** Empty without one. */
   readonly pci: string;
+  /** Bytes that are free now. */
   readonly freeBytes: number;
+  /** Bytes of the device in all. */
   readonly totalBytes: number;
 }
 
@@ -246,21 +272,27 @@ export interface NativeMemoryUse {
 
 /** Device memory: the handle behind a `DeviceBuffer`. */
 export interface NativeBuffer {
+  /** Number of the buffer; never used again on its device. */
   readonly id: number;
+  /** Its size in bytes. */
   readonly bytes: number;
   /** A part of it as a buffer of its own, which keeps it. */
   range(byteOffset: number, bytes: number): NativeBuffer;
+  /** Frees it. Errors: ERR_DEVICE_BUSY while a live graph has its address. */
   dispose(): void;
 }
 
 /** A kernel of a module, and what it takes. */
 export interface NativeKernelInfo {
+  /** Name of the kernel. */
   readonly name: string;
+  /** What it takes, in the order of a launch. */
   readonly arguments: readonly NativeKernelParameter[];
 }
 
 /** One argument that a kernel takes, in the order of its launch. */
 export interface NativeKernelParameter {
+  /** Name of the argument. */
   readonly name: string;
   /** `in`, `out` and `inout` take a buffer; `i32` and `i64` a scalar, baked in when captured. */
   readonly kind: 'in' | 'out' | 'inout' | 'i32' | 'i64';
@@ -272,6 +304,7 @@ export interface NativeModule {
   readonly kernels: readonly NativeKernelInfo[];
   /** Finds an entry point of an image, for `launchRaw`. */
   entry(name: string): void;
+  /** Unloads the kernels. */
   dispose(): void;
 }
 
@@ -280,6 +313,7 @@ export type NativeArgument = NativeBuffer | number | bigint;
 
 /** An in-order queue of work: the handle behind a `DeviceStream`. */
 export interface NativeStream {
+  /** Number of the stream; never used again on its device. */
   readonly id: number;
   /** `kernel` is an index into `module.kernels`; `offsets[i]` is the byte offset into a buffer argument. */
   launch(module: NativeModule, kernel: number, args: readonly NativeArgument[], offsets: readonly number[]): void;
@@ -294,22 +328,35 @@ export interface NativeStream {
     beside: readonly number[],
     sizes: readonly number[],
   ): void;
+  /** Copies `source` now, and enqueues its copy into the buffer. In a capture it is baked. */
   upload(buffer: NativeBuffer, byteOffset: number, source: ArrayBufferView): void;
+  /** Enqueues a copy within the device's memory; `name` is what `order` calls it. The two ranges may not overlap. */
   copy(from: NativeBuffer, fromOffset: number, to: NativeBuffer, toOffset: number, bytes: number, name: string): void;
+  /** Enqueues the copy of so many bytes to the host. */
   readback(buffer: NativeBuffer, byteOffset: number, bytes: number): NativeReadback;
+  /** Moves the event to this place in the queue. */
   record(event: NativeEvent): void;
+  /** Later work waits for the last `record` of the event. */
   wait(event: NativeEvent): void;
+  /** Enqueues a replay. Errors: ERR_DEVICE_BUSY, ERR_DEVICE_MISMATCH. */
   launchGraph(graph: NativeGraph): void;
+  /** Records from here on what is enqueued, instead of running it. What is taken from the pool counts as the graph's. */
   beginCapture(pool?: NativePool): void;
+  /** Ends the capture. Errors: ERR_DEVICE_CAPTURE. */
   endCapture(): NativeRecording;
+  /** Ends the capture and drops what was recorded. Errors: ERR_DEVICE_CAPTURE. */
   abandonCapture(): void;
+  /** Whether what is enqueued is recorded. */
   capturing(): boolean;
+  /** Sets where in the arena `submit` reads its commands, and how many at most. */
   setCommandBlock(byteOffset: number, maxCommands: number): void;
+  /** Enqueues the command block of the arena: all of it, or nothing where a command is invalid. Default the place that was set. */
   submit(byteOffset?: number): void;
   /** Waits at most `min(ms, 50)` milliseconds (0 only looks); whether all work enqueued so far is done. */
   waitSlice(ms: number): boolean;
   /** An event recorded here, to wait for off the JS thread while later work is enqueued. */
   mark(): NativeEvent;
+  /** Ends the stream. */
   dispose(): void;
 }
 
@@ -321,13 +368,17 @@ export interface NativeReadback {
 
 /** A point in a stream's queue: the handle behind a `DeviceEvent`. */
 export interface NativeEvent {
+  /** Number of the event; never used again on its device. */
   readonly id: number;
+  /** Whether it is reached. */
   query(): boolean;
   /** A separate event at the point where this one was recorded last: it stays there when this one is recorded again. */
   last(): NativeEvent;
+  /** Waits at most `min(ms, 50)` milliseconds (0 only looks); whether it is reached. */
   waitSlice(ms: number): boolean;
   /** The same on Node's thread pool. */
   waitSliceAsync(ms: number): Promise<boolean>;
+  /** Frees the event. */
   dispose(): void;
 }
 
@@ -341,33 +392,47 @@ export interface NativeCapturedOrder {
 
 /** Recorded work that is no graph yet. */
 export interface NativeRecording {
+  /** Nodes that were recorded. */
   readonly nodes: number;
+  /** What was recorded, and what waits for what. */
   order(): NativeCapturedOrder;
+  /** Makes the graph, once. Errors: ERR_DEVICE_MEMORY, ERR_DEVICE_CAPTURE, ERR_DISPOSED. */
   instantiate(): NativeGraph;
+  /** Drops what was recorded. */
   dispose(): void;
 }
 
 /** Scratch memory that graphs share. */
 export interface NativePool {
+  /** Number of the pool. */
   readonly id: number;
   /** The buffer that `take` allocates from: replaced when it had to grow; undefined until the first `take`. */
   readonly buffer?: NativeBuffer;
   /** The byte of `buffer` at which the piece begins. */
   take(bytes: number): number;
+  /** Everything may be taken again. */
   reset(): void;
+  /** The most bytes ever taken between two resets, and those taken since the last one. */
   sizes(): { readonly reservedBytes: number; readonly allocatedBytes: number };
+  /** Frees the buffer. Errors: ERR_DEVICE_BUSY while a live graph has its address. */
   dispose(): void;
 }
 
 /** Instantiated work: the handle behind a `DeviceGraph`. */
 export interface NativeGraph {
+  /** Number of the graph. */
   readonly id: number;
+  /** Recorded launches and uploads. */
   readonly nodes: number;
+  /** Bytes that the graph itself holds, baked uploads included. */
   readonly bytes: number;
   /** The part of `bytes` that a driver took: an estimate, by what was free before and after. */
   readonly driverBytes: number;
+  /** By how much the pool's peak use grew for it, in bytes; 0 without a pool. */
   readonly reservedBytes: number;
+  /** Bytes of its pool that it uses. */
   readonly allocatedBytes: number;
+  /** Frees the graph once queued launches of it are done. */
   dispose(): void;
 }
 
@@ -409,6 +474,7 @@ export interface NativeMpi {
   gather(group: number, row: Int32Array, count: number, words: Int32Array, ms: number, spins: number): number;
   /** Whether a message of the group has come, after at most `min(ms, 50)` milliseconds on Node's thread pool. `poke` ends it. */
   waitAsync(group: number, ms: number): Promise<boolean>;
+  /** Ends a wait of `waitAsync`. */
   poke(): void;
   /** Whether a rank's process, on this host, has ended. False where it cannot be seen. */
   peerEnded(peer: number): boolean;

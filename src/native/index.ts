@@ -39,7 +39,9 @@ export { hipSource, type KernelImage, kernelImages } from './kernel-images.js';
 
 /** One file tried, and why it did not serve. */
 export interface NativeAttempt {
+  /** Path of the file. */
   readonly file: string;
+  /** Why it did not serve. */
   readonly reason: string;
 }
 

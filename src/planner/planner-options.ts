@@ -14,8 +14,9 @@ export interface PlannerOptions {
   readonly plan?: CapturePlan;
   /** Choices behind the decisions; those left out take their defaults. */
   readonly policy?: Partial<Policy>;
-  /** This rank, and how many there are. Default 0 of 1. */
+  /** This rank, from 0. Default 0. */
   readonly rank?: number;
+  /** Ranks of the group. Default 1. */
   readonly ranks?: number;
   /**
    * Consecutive ranks that schedule the same batch (the tensor, context and pipeline ranks of one data-parallel replica); divides

@@ -103,6 +103,7 @@ export class StepPlanner {
   /** The plan that the last decision's key indices refer to. */
   #decidedPlan: CapturePlan | undefined;
 
+  /** Made by `createPlanner`, which loads the modules. Errors: ERR_CONFIG_INVALID, ERR_PLAN_CAPACITY. */
   constructor(modules: PlannerModules, options: PlannerOptions) {
     checkArguments('StepPlanner', { modules: [modules, 'object', 'rules', 'metadata'], options: [options, 'object'] });
     this.limits = completeLimits(options.limits);

@@ -37,6 +37,7 @@ export interface Collective {
   readonly rank: number;
   /** Ranks of the group. */
   readonly size: number;
+  /** How rows cross the ranks: `solo`, `threads` or `mpi`. */
   readonly transport: Transport;
   /** Words of one row: 1 to 64, the same on all ranks. */
   readonly rowWords: number;
@@ -83,5 +84,6 @@ export interface Collective {
   abort(reason: LockstepError): void;
   /** Leaves the group. A peer that waits for this rank, or parks, after that ends the group with `ERR_RANK_LOST`. */
   dispose(): void;
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void;
 }

@@ -16,9 +16,11 @@ import {
 
 /** One step of a rank, as far as it came. */
 export interface StepRecord {
+  /** The step's number. */
   readonly step: number;
   /** The all-gather that it entered, from 1: those of captures count too. */
   readonly sequence: number;
+  /** How far it came. */
   readonly state: Exclude<RecordState, 'none'>;
   /** Whether it never entered that all-gather, because its group had ended or its caller aborted. */
   readonly refused: boolean;
@@ -40,9 +42,13 @@ export interface StepRecord {
 
 /** A recording, read. */
 export interface Recording {
+  /** Path of the file, or what else it was read from. */
   readonly source: string;
+  /** The rank that recorded. */
   readonly rank: number;
+  /** Ranks of its group. */
   readonly ranks: number;
+  /** Process of the rank. */
   readonly processId: number;
   /** Seconds since 1970. */
   readonly startedSeconds: number;
@@ -56,6 +62,7 @@ export interface Recording {
   readonly document: RecordingDocument | null;
   /** Steps that were begun; the last of them are in `records`, oldest first. */
   readonly begun: number;
+  /** The last steps that were begun, oldest first. */
   readonly records: readonly StepRecord[];
 }
 

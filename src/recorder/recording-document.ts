@@ -5,9 +5,13 @@ import type { Policy } from '../policy/index.js';
 
 /** How the steps of a recording are decided: what `resolve` needs beside the tables. */
 export interface RecordingDocument {
+  /** The planner's limits, with their defaults. */
   readonly limits: Limits;
+  /** Its policy. */
   readonly policy: Policy;
+  /** The plan's keys, in its order. */
   readonly keys: readonly CaptureKey[];
+  /** Ranks of a data-parallel replica. */
   readonly replicaSize: number;
 }
 

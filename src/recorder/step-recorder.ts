@@ -68,8 +68,9 @@ export function openRecorder(options: RecorderOptions): StepRecorder {
  * a few stores into memory, in an order that calls between them keep; nothing waits and nothing is allocated. Source: the flight recorder of PyTorch's NCCL watchdog, for votes.
  */
 export class StepRecorder implements Disposable {
-  /** Whether what is recorded outlives this process, and why not. */
+  /** Whether what is recorded outlives this process. */
   readonly persistent: boolean;
+  /** Why nothing outlives this process; null where it does. */
   readonly reason: string | null;
   /** The planner of the rank that is recorded. */
   readonly planner: StepPlanner;
@@ -88,6 +89,7 @@ export class StepRecorder implements Disposable {
   #begun = 0;
   #milliseconds = 0;
 
+  /** Made by `openRecorder`. */
   constructor(planner: StepPlanner, path: string | null, slots: number, run: number) {
     this.planner = planner;
     this.#decision = planner.decision.words;

@@ -6,12 +6,17 @@ import { RECORD_STATES, type Recording, type RecordState, type StepRecord } from
 
 /** Where a rank's recording ends. */
 export interface LastStep {
+  /** The rank, from 0. */
   readonly rank: number;
+  /** Number of its last step. */
   readonly step: number;
+  /** The all-gather of that step, from 1. */
   readonly sequence: number;
+  /** How far the step came. */
   readonly state: Exclude<RecordState, 'none'>;
   /** Whether it never entered that all-gather. */
   readonly refused: boolean;
+  /** Code of the error that the step ended with; null where there was none, or no time to say so. */
   readonly error: string | null;
   /** What it had voted: tokens, requests of each phase, and whether to run, leave or report a fault. */
   readonly vote: {
@@ -24,18 +29,23 @@ export interface LastStep {
 
 /** A step in which ranks have recorded what cannot be of one group. */
 export interface Difference {
+  /** Number of the earliest step that differs. */
   readonly step: number;
+  /** What differs: the number of its all-gather, a row in a gathered table, a word of the votes that all ranks share, or the decision. */
   readonly what: 'sequence' | 'table' | 'vote' | 'decision';
   /** Those that differ from most; all of them where no more agree on one thing than on another. */
   readonly ranks: readonly number[];
+  /** The difference as a sentence. */
   readonly detail: string;
 }
 
 /** What recordings of one group say together. */
 export interface ComparedRecordings {
+  /** Ranks of the group. */
   readonly ranks: number;
   /** Ranks of the group without a recording, or without a step in it. */
   readonly missing: readonly number[];
+  /** The last step of each rank that has a recording, by rank. */
   readonly last: readonly LastStep[];
   /** The earliest difference; null where there is none. */
   readonly difference: Difference | null;

@@ -18,17 +18,23 @@ import { type LogObject, LogReader, type TraceSource } from '../workload/index.j
 
 /** How the steps of a log are to be decided. */
 export interface ReplayOptions {
+  /** The limits of the ranks. */
   readonly limits: Limits;
+  /** The policy to decide by. */
   readonly policy: Policy;
+  /** The graphs to decide for. */
   readonly plan: CapturePlan;
   /** What a step of n tokens costs. Default: the tokens. */
   readonly cost?: (tokens: number) => number | undefined;
+  /** Ends the reading with ERR_ABORTED. */
   readonly signal?: AbortSignal;
 }
 
 /** A step that the log decided otherwise. */
 export interface LogDifference {
+  /** Line of the log, from 1. */
   readonly line: number;
+  /** Number of the step. */
   readonly step: number;
   /** What differs, each as it was logged and as it is decided here. */
   readonly differs: Readonly<Record<string, { readonly logged: unknown; readonly derived: unknown }>>;
@@ -36,16 +42,23 @@ export interface LogDifference {
 
 /** A log's steps, decided again. */
 export interface ReplayedLog {
+  /** Ranks of the log. */
   readonly ranks: number;
-  /** Lines of steps, and decisions other than to park among them. */
+  /** Lines of steps. */
   readonly lines: number;
+  /** Decisions among them other than to park. */
   readonly steps: number;
+  /** Steps that run on a graph. */
   readonly graphSteps: number;
+  /** Steps that run eager. */
   readonly eagerSteps: number;
+  /** Decisions by their reason; reasons that never came up are left out. */
   readonly reasons: Partial<Record<ReasonCode, number>>;
-  /** Lines with a decision, and how many of these differ from what is decided here. */
+  /** Lines with a decision, which is compared with what is decided here. */
   readonly compared: number;
+  /** How many of those differ. */
   readonly different: number;
+  /** The first that differs; null where none does. */
   readonly first: LogDifference | null;
   /** Cost of the captured sizes over that of the largest rank's real tokens, less 1, over graph steps. */
   readonly timeRatio: number;

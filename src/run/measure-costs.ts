@@ -13,7 +13,9 @@ import { createRank, type Rank } from '../runtime/index.js';
 
 /** What is measured, and how often. */
 export interface MeasureCostsOptions {
+  /** Limits of the rank; those left out are the model's. */
   readonly limits?: Partial<Limits>;
+  /** The device to measure on. Default 'auto'. */
   readonly device?: 'auto' | DeviceName;
   /** Tokens of the steps: decodes of one token each. Default: 1, 2, 4 and each multiple of 8 to `maxNumSeqs`. */
   readonly sizes?: readonly number[];
@@ -21,20 +23,27 @@ export interface MeasureCostsOptions {
   readonly rounds?: number;
   /** Tokens that each request has before the step. Default 64, or what the limits leave. */
   readonly context?: number;
+  /** Ends the measuring with ERR_ABORTED. */
   readonly signal?: AbortSignal;
+  /** Called after each size: how many sizes are done, of how many. */
   readonly onProgress?: (done: number, of: number) => void;
 }
 
 /** The time of a step, in ms: the median, and the distance between the quarters. */
 export interface MeasuredTime {
+  /** Median of the rounds, in ms. */
   readonly median: number;
+  /** Third quarter less the first, in ms. */
   readonly spread: number;
 }
 
 /** The times of steps of one size. */
 export interface MeasuredCost {
+  /** Tokens of the step: decodes of one token each. */
   readonly tokens: number;
+  /** As a graph. */
   readonly graph: MeasuredTime;
+  /** Without one. */
   readonly eager: MeasuredTime;
 }
 

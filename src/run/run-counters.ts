@@ -7,9 +7,11 @@ import { fnv1a } from '../numbers.js';
 export interface DecisionCounts {
   /** Decisions other than park. */
   steps: number;
+  /** Steps that ran on a graph, in pieces or whole. */
   graphSteps: number;
   /** Graph steps whose attention ran between the graphs of pieces. */
   piecewiseSteps: number;
+  /** Steps that ran without a graph. */
   eagerSteps: number;
   /** Eager steps in which every busy rank only decoded. */
   eagerDecodeSteps: number;
@@ -27,16 +29,19 @@ export interface DecisionCounts {
 export interface TokenCounts {
   /** Real tokens computed. */
   tokens: number;
-  /** Real and padded tokens of the steps that ran as graphs; an idle dummy has no real ones. */
+  /** Real tokens of the steps that ran as graphs; an idle dummy has none. */
   graphTokens: number;
+  /** Tokens that those steps computed, padding included. */
   graphPaddedTokens: number;
-  /** Of the same steps: real tokens of the rank with the most in each step, and the size that it was padded to. Equal on every rank. */
+  /** Of the same steps: real tokens of the rank with the most in each step. Equal on every rank. */
   largestTokens: number;
+  /** Tokens that those ranks were padded to. Equal on every rank. */
   largestPaddedTokens: number;
 }
 
 /** Counts steps: those of one rank, or of several whose tokens are added up. */
 export class DecisionCounters {
+  /** Counts of the decisions so far. */
   readonly decisions: DecisionCounts = {
     steps: 0,
     graphSteps: 0,
@@ -48,6 +53,7 @@ export class DecisionCounters {
     ubatchedSteps: 0,
     reasons: {},
   };
+  /** Counts of the tokens so far. */
   readonly tokens: TokenCounts = {
     tokens: 0,
     graphTokens: 0,

@@ -9,12 +9,19 @@ import type { StepTimeline } from './step-timeline.js';
 
 /** The progress of a run, as rank 0 reports it. */
 export interface RunProgress {
+  /** Steps so far. */
   readonly steps: number;
+  /** Steps of them on a graph. */
   readonly graphSteps: number;
+  /** Real tokens of the rank that reports, in those. */
   readonly graphTokens: number;
+  /** Tokens that it computed in them, padding included. */
   readonly graphPaddedTokens: number;
+  /** Requests whose tokens are all generated. */
   readonly finished: number;
+  /** Requests that exceed the limits and are not served. */
   readonly rejected: number;
+  /** Requests of the workload. */
   readonly requests: number;
 }
 

@@ -30,6 +30,7 @@ export interface RunOptions {
    * left. Above 0, 1 at most. Default 0.9.
    */
   readonly gpuMemoryUtilization?: number;
+  /** Choices behind the decisions. Those left out are the engine's, or Lockstep's own. */
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
@@ -44,17 +45,20 @@ export interface RunOptions {
   readonly twins?: boolean;
   /** Chance that a draft is accepted when all before it were. Default 0.7. */
   readonly acceptRate?: number;
+  /** Seed of the drafts that are accepted, and of the requests that `verify: 'sampled'` reads. Default 0. */
   readonly seed?: number;
   /** Arrival times are divided by it. Default 1. */
   readonly speed?: number;
   /** [a, b, c] of the simulated step time a + b * tokens + c * kvTokens, in ms. Default [8, 0.096, 0]. */
   readonly stepTime?: readonly [number, number, number];
+  /** The device of every rank, as `openDevice` takes it. Default 'auto'. */
   readonly device?: 'auto' | DeviceName;
   /**
    * `solo` for one process, `threads` for more, `mpi` for a process that an MPI launcher started, beside its like. Default: `solo`
    * or `threads`, whichever fits.
    */
   readonly transport?: Transport;
+  /** How much of the KV cache is read back and compared: `full`, every scheduled request; `sampled`, a seeded eighth. Default 'full'. */
   readonly verify?: VerifyMode;
   /** Longest wait for a peer or the device, in ms. Default 30,000. */
   readonly timeoutMs?: number;
@@ -125,28 +129,45 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
 
 /** Options with every default filled in and every number checked: plain data that crosses to the workers. */
 export interface CompleteRunOptions {
+  /** Data-parallel ranks. */
   readonly ranks: number;
+  /** Processes of each rank. */
   readonly tensorParallelSize: number;
   /** With `pool`, the number of blocks is the least that can be, until the ranks agree on theirs; the scheduler's as well. */
   readonly limits: Limits;
+  /** How the blocks are counted with `numBlocks: 'auto'`; null where their number is given. */
   readonly pool: KvPool | null;
+  /** The policy that decides. */
   readonly policy: Policy;
+  /** The graphs to capture. */
   readonly plan: CapturePlan;
   /** The engine in whose rounding the graphs of a ladder were made; null: Lockstep's own, or a plan. */
   readonly ladderEngine: EngineName | null;
   /** What became of sizes of the ladder that are not captured as they were given. */
   readonly ladderNotes: readonly string[];
+  /** Limits of the simulated scheduler. */
   readonly scheduler: SchedulerLimits;
+  /** The device of every rank. */
   readonly device: 'auto' | DeviceName;
+  /** How votes cross the ranks. */
   readonly transport: Transport;
+  /** How much is read back and compared. */
   readonly verify: VerifyMode;
+  /** Longest wait for a peer or the device, in ms. */
   readonly timeoutMs: number;
+  /** Bytes that each rank's device may use; null: no limit of our own. */
   readonly deviceMemory: number | null;
+  /** Whether every tensor of every step is checked. */
   readonly checkShapes: boolean;
+  /** File for every step; null: none. */
   readonly stepLog: string | null;
+  /** File for every captured key; null: none. */
   readonly captureLog: string | null;
+  /** Folder for the recordings of all ranks; null: none. */
   readonly record: string | null;
+  /** The model to compute; null: the cache holds ids of tokens. */
   readonly model: string | null;
+  /** Whether each step is planned while the one before runs. */
   readonly async: boolean;
 }
 

@@ -49,9 +49,11 @@ export interface RunMessage {
   readonly timeline?: TimelineDocument;
 }
 
-/** Seconds of a rank's steps: planning, waiting for votes, enqueuing, waiting for kernels and checking them; and all of it. */
+/** Seconds of a rank's steps, by what it did. */
 export interface RunSeconds extends StepTimings {
+  /** Waiting for kernels and checking what they wrote. */
   readonly kernels: number;
+  /** From the first step to the last, all of the above and the rest. */
   readonly all: number;
 }
 

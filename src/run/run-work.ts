@@ -3,10 +3,15 @@ import type { RankSchedule } from '../workload/index.js';
 
 /** The first entry found wrong in a request's cache. */
 export interface Mismatch {
+  /** The step in which it was found. */
   readonly step: number;
+  /** Number of the request in the workload. */
   readonly request: number;
+  /** Position of the token in the request, from 0. */
   readonly position: number;
+  /** What was written there, or what the reference has. */
   readonly expected: number;
+  /** What was read. */
   readonly found: number;
   /** Of a model's run: what differs; `logits` by a hash of their bits. */
   readonly what?: 'token' | 'logits' | 'accepted drafts';

@@ -28,8 +28,9 @@ export interface RunControl {
 
 /** What a run did. The counts of decisions are equal on every rank; tokens are summed over them, once a replica. */
 export interface RunSummary extends DecisionCounts, PaddingRatios {
-  /** Data-parallel ranks, and the processes of all of them. */
+  /** Data-parallel ranks. */
   readonly ranks: number;
+  /** Processes of all ranks together. */
   readonly processes: number;
   /** Requests of the workload. */
   readonly requests: number;
@@ -49,7 +50,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly reusedTokens: number;
   /** Graph steps: (padded - real) / real tokens over (step, rank) pairs, as `paddingRatioAll`. */
   readonly paddingRatio: number;
-  /** KV cache entries that differ from what was written, and entries compared. */
+  /** KV cache entries that differ from what was written. */
   readonly mismatches: number;
   /** KV cache entries that were read back and compared. */
   readonly compared: number;
@@ -57,12 +58,13 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly model: string | null;
   /** Whether each step was planned while the one before ran. */
   readonly async: boolean;
-  /** Drafts that the model took, and that it did not, of one rank of each replica. */
+  /** Drafts that the model took, of one rank of each replica. */
   readonly acceptedDrafts: number;
-  /** Drafts that the model did not take. */
+  /** Drafts that the model did not take, of one rank of each replica. */
   readonly rejectedDrafts: number;
-  /** Of a model: generated tokens for each second of the steps, and where rank 0's time went. */
+  /** Generated tokens for each second of the steps; null without a model. */
   readonly tokensPerSecond: number | null;
+  /** Where rank 0's time went, in seconds; null without a model. */
   readonly stepSeconds: RunSeconds | null;
   /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
   readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
@@ -70,7 +72,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly diverged: number;
   /** KV blocks of each rank, the null block included: what the options say, or with `'auto'` what the ranks agreed on. */
   readonly numBlocks: number;
-  /** Keys captured on each rank, of an engine's ladder those that decodes alone run on; and keys that no rank could capture. */
+  /** Keys captured on each rank; of an engine's ladder those that decodes alone run on. */
   readonly graphs: number;
   /** Keys that no rank could capture. */
   readonly graphsSkipped: number;
@@ -82,13 +84,13 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly device: string;
   /** Why it was chosen. */
   readonly deviceChoice: string;
-  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `nccl` or `rccl`, `none`; and why. */
+  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `nccl` or `rccl`, `none`. */
   readonly collectives: string;
   /** Why these collectives. */
   readonly collectivesReason: string;
-  /** Collectives of the forward on each rank: in graphs, and enqueued in eager steps and between graphs. */
+  /** Collectives of the forward on each rank that ran in graphs. */
   readonly collectivesInGraphs: number;
-  /** Collectives that were enqueued in eager steps and between graphs. */
+  /** Collectives of the forward on each rank that were enqueued in eager steps and between graphs. */
   readonly collectivesEager: number;
   /** Name of the policy. */
   readonly policy: string;
@@ -96,7 +98,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly transport: string;
   /** How much was read back: `full` or `sampled`. */
   readonly verify: string;
-  /** Tokens of a decode, 1 + drafts, and how likely a draft is accepted when all before it were. */
+  /** Tokens of a decode, 1 + drafts. */
   readonly queryLen: number;
   /** Chance that a draft is accepted when all before it were. */
   readonly acceptRate: number;

@@ -54,6 +54,7 @@ export interface SimulateSummary
   readonly graphKinds: GraphKinds;
   /** What became of sizes of the ladder that are not captured as they were given. */
   readonly ladderNotes: readonly string[];
+  /** Steps simulated for each second of this process's time. */
   readonly stepsPerSecond: number;
 }
 

@@ -44,7 +44,7 @@ export interface StepEvent {
   readonly reason: ReasonCode;
   /** Index of the captured key, or -1. */
   readonly captureKey: number;
-  /** Real tokens of this rank, what it computes with padding, and its requests. */
+  /** Real tokens of this rank. */
   readonly tokens: number;
   /** Tokens that this rank computes, padding included. */
   readonly paddedTokens: number;

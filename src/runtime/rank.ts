@@ -49,6 +49,7 @@ export class Rank implements Disposable {
   /** Whether this rank's row is published, so that its peers rely on it. */
   #gathering = false;
 
+  /** Made by `createRank`. Errors: ERR_CONFIG_INVALID. */
   constructor(options: RankOptions) {
     checkArguments('createRank', { options: [options, 'object', 'planner', 'collective', 'device'] });
     const { planner, collective } = options;

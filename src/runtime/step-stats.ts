@@ -16,7 +16,7 @@ export interface StepStats {
   readonly reasons: Readonly<Partial<Record<ReasonCode, number>>>;
   /** Launched steps that were cut into micro-batches. */
   readonly ubatchedSteps: number;
-  /** Real tokens of this rank, and what it computed for them with padding. */
+  /** Real tokens of this rank. */
   readonly tokens: number;
   /** Tokens that this rank computed, padding included. */
   readonly paddedTokens: number;
@@ -26,7 +26,7 @@ export interface StepStats {
   readonly parked: boolean;
   /** Steps and captures that ended with an error. */
   readonly faults: number;
-  /** Keys captured, and bytes of the device that their graphs take. */
+  /** Keys that it holds captured. */
   readonly graphs: number;
   /** Bytes of the device that its graphs take. */
   readonly graphBytes: number;

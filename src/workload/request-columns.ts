@@ -12,8 +12,9 @@ export interface SharedRequests {
   readonly hashIds: SharedArrayBuffer;
   /** Tokens of a hash id; absent for 512. */
   readonly hashBlockTokens?: number;
-  /** i32[requests] and f64[requests] of requests that follow others; absent where none does. */
+  /** i32[requests]: the request that each one follows, -1 for none; absent where none follows another. */
   readonly after?: SharedArrayBuffer;
+  /** f64[requests]: ms from the end of the request before; absent where none follows another. */
   readonly delayMs?: SharedArrayBuffer;
 }
 

@@ -153,6 +153,7 @@ export class RequestTable implements Iterable<Request> {
     };
   }
 
+  /** Every request, by its number. */
   *[Symbol.iterator](): Generator<Request> {
     for (let id = 0; id < this.length; id++) yield this.get(id);
   }

@@ -2,19 +2,25 @@ import { checkTable, type RequestTable } from './request.js';
 
 /** Least, median and most of some lengths in tokens. */
 export interface LengthFacts {
+  /** The least, in tokens. */
   readonly least: number;
+  /** The median, in tokens. */
   readonly median: number;
+  /** The most, in tokens. */
   readonly most: number;
 }
 
 /** What was read of a workload. */
 export interface TraceFacts {
+  /** Requests that were read. */
   readonly requests: number;
   /** From the first arrival to the last whose time is known beforehand. */
   readonly spanMs: number;
   /** Null where all came at once. */
   readonly requestsPerSecond: number | null;
+  /** Lengths of the prompts. */
   readonly input: LengthFacts;
+  /** Lengths of what was generated. */
   readonly output: LengthFacts;
   /** Requests that come after the end of another. */
   readonly followers: number;

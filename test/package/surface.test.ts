@@ -18,6 +18,33 @@ function goneNames(): Map<string, string> {
   return new Map([...rows].map(([, name, successor]) => [name, successor]));
 }
 
+/** What an interface, a class or an object type declares itself; of a class nothing private. */
+function members(symbol: ts.Symbol | undefined): readonly (ts.ClassElement | ts.TypeElement)[] {
+  if (symbol === undefined) return [];
+  const own = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+  const declared = (own.declarations ?? []).flatMap((declaration): readonly (ts.ClassElement | ts.TypeElement)[] => {
+    if (ts.isInterfaceDeclaration(declaration) || ts.isClassDeclaration(declaration)) return declaration.members;
+    const isObject = ts.isTypeAliasDeclaration(declaration) && ts.isTypeLiteralNode(declaration.type);
+    return isObject ? (declaration.type as ts.TypeLiteralNode).members : [];
+  });
+  return declared.filter(
+    (member) =>
+      !(ts.getCombinedModifierFlags(member) & ts.ModifierFlags.Private) &&
+      !(member.name !== undefined && ts.isPrivateIdentifier(member.name)),
+  );
+}
+
+/** Its members without a word of what they are, their own or of what the class implements. */
+function bareMembers(symbol: ts.Symbol): string[] {
+  return members(symbol)
+    .filter((member) => {
+      if (ts.getJSDocCommentsAndTags(member).length > 0) return false;
+      const known = member.name === undefined ? undefined : checker.getSymbolAtLocation(member.name);
+      return known === undefined || known.getDocumentationComment(checker).length === 0;
+    })
+    .map((member) => `${symbol.name}.${member.name?.getText() ?? 'constructor'}`);
+}
+
 describe('the public surface', () => {
   test('has these entries, and about 60 names at the root', () => {
     const names = [
@@ -52,6 +79,15 @@ describe('the public surface', () => {
         .map(({ name }) => `${entry} ${name}`),
     );
     expect(bare).toEqual([]);
+  });
+
+  test('documents every member of what it exports', () => {
+    const bare = new Map([...exported].map(([entry, symbols]) => [entry, symbols.flatMap(bareMembers)]));
+    expect(members(exported.get('./planner')?.find(({ name }) => name === 'Limits')).length).toBeGreaterThan(5);
+    const { './service': service = [], ...others } = Object.fromEntries(bare);
+    expect(Object.entries(others).filter(([, names]) => names.length > 0)).toEqual([]);
+    // May only become fewer.
+    expect(service.length, service.join(', ')).toBeLessThanOrEqual(8);
   });
 
   test('keeps each name of 0.1, or CHANGELOG.md names its successor', () => {

@@ -24,7 +24,12 @@ export function PlanView({
 }): JSX.Element {
   const [file, setFile] = useState(opened);
   const [dropFault, setDropFault] = useState<string | null>(null);
-  const { answer, fault, progress, busy } = useAnswer(client, 'plan', { file, settings }, [file, settings], 150);
+  const { answer, fault, progress, busy } = useAnswer(
+    client,
+    'plan',
+    { file, settings },
+    { subject: file, settings, restMs: 150 },
+  );
 
   const open = async (given: File): Promise<void> => {
     setDropFault(null);

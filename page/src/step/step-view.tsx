@@ -21,7 +21,7 @@ export function StepView({
   readonly settings: BatchSettings;
   readonly onChange: (settings: BatchSettings) => void;
 }): JSX.Element {
-  const { answer, fault, busy } = useAnswer(client, 'step', settings, [settings], 60);
+  const { answer, fault, busy } = useAnswer(client, 'step', settings, { subject: 'step', settings, restMs: 60 });
   const before = useBefore(answer);
   const { ranks } = settings;
   return (

@@ -18,7 +18,7 @@ export function StoriesView({
 }): JSX.Element {
   const told = TOLD.find(({ name }) => name === place.name) ?? TOLD[0];
   const { name, title, seen, fix } = told as (typeof TOLD)[number];
-  const { answer, fault, busy } = useAnswer(client, 'story', name, [name], 0);
+  const { answer, fault, busy } = useAnswer(client, 'story', name, { subject: name });
   const story = answer?.name === name ? answer : null;
   const most = story === null ? 0 : Math.max(story.before.trace.length, story.fixed.trace.length);
   const at = Math.min(place.at ?? 1, most);

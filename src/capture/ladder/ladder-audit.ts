@@ -5,6 +5,7 @@ import type { Limits } from '../../config.js';
 export interface LadderAuditOptions {
   /** Captured sizes in tokens, any order. */
   readonly sizes: readonly number[];
+  /** The limits that say which decodes there can be. */
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens' | 'queryLen'>;
   /** Cost of a step by its tokens, up to the largest size. Default: its tokens. */
   readonly costs?: ArrayLike<number> | undefined;
@@ -16,7 +17,9 @@ export interface LadderAuditOptions {
 
 /** A decode and the graph it runs on. */
 export interface PaddedDecode {
+  /** Tokens of the decode. */
   readonly tokens: number;
+  /** Tokens of the graph. */
   readonly size: number;
   /** What padding adds, as a share of the decode itself. */
   readonly ratio: number;
@@ -32,8 +35,9 @@ export interface LadderAudit {
   readonly aboveLimit: readonly number[];
   /** Decodes that no graph holds, from and to a number of tokens; null where there are none. */
   readonly uncovered: { readonly from: number; readonly to: number } | null;
-  /** The decode that is padded by the largest share of its tokens, and of its cost; null where every one runs eager. */
+  /** The decode that is padded by the largest share of its tokens; null where every one runs eager. */
   readonly worstPadding: PaddedDecode | null;
+  /** The decode whose cost padding raises by the largest share; null where every one runs eager. */
   readonly worstCost: PaddedDecode | null;
   /** The largest size asked for and the largest captured, where the sizes end below it; null where they do not, or `asked` is not given. */
   readonly truncated: { readonly asked: number; readonly captured: number } | null;

@@ -3,8 +3,11 @@ import type { LadderCurve, OptimalLadder } from './ladder-curve.js';
 
 /** Several ladders that share a number of graphs: one of each curve, in the order of the curves. */
 export interface SharedBudget {
+  /** Graphs of all ladders together. */
   readonly graphs: number;
+  /** The ladder taken of each curve. */
   readonly ladders: readonly OptimalLadder[];
+  /** Cost of the steps at their exact sizes, over all ladders. */
   readonly exactCost: number;
   /** What padding adds, over all ladders. */
   readonly padding: number;

@@ -17,6 +17,7 @@ export class LadderCurve {
   /** From the fewest graphs possible to the most that gain anything. Never empty. */
   readonly ladders: readonly OptimalLadder[];
 
+  /** A curve of these ladders, ascending by graphs. Errors: ERR_CONFIG_INVALID for what is no list. */
   constructor(ladders: readonly OptimalLadder[]) {
     checkList('ladders', ladders);
     this.ladders = Object.freeze([...ladders]);

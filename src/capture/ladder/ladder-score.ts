@@ -4,6 +4,7 @@ import { leastTokensOn } from '../../policy/index.js';
 
 /** The score of a ladder on a histogram of step sizes. */
 export interface LadderScore {
+  /** Graphs of the ladder. */
   readonly graphs: number;
   /** Steps that run as a graph. */
   readonly steps: number;

@@ -11,6 +11,7 @@ import type { MixedShape } from './mixed-grid.js';
 export interface MixedAuditOptions {
   /** Any order. */
   readonly shapes: readonly MixedShape[];
+  /** The limits that say which steps there can be. */
   readonly limits: Pick<Limits, 'maxNumSeqs' | 'maxNumBatchedTokens'>;
   /** Most tokens of a graph, as a multiple of a step's own; beyond it the step runs eager. Default: any. */
   readonly maxPaddingFactor?: number | undefined;
@@ -22,7 +23,9 @@ export interface MixedAuditOptions {
 
 /** A range of tokens in which steps with the most prefills run eager. */
 export interface EagerTokens {
+  /** The least tokens of the range. */
   readonly from: number;
+  /** The most tokens of the range. */
   readonly to: number;
   /** `no-key`: no graph holds them; else each graph that does pads them too far. */
   readonly reason: 'no-key' | 'padding-factor';

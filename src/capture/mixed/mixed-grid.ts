@@ -26,11 +26,13 @@ export interface MixedGridOptions {
   readonly maxPaddingFactor?: number | undefined;
   /** Most graphs to plan for. Default 64. */
   readonly maxGraphs?: number | undefined;
+  /** Where the WebAssembly modules come from. Default: the files beside this code. */
   readonly wasm?: Partial<Record<keyof PlannerModules, WasmSource>> | undefined;
 }
 
 /** A grid of some number of graphs. */
 export interface MixedGrid {
+  /** Graphs of the grid. */
   readonly graphs: number;
   /** Ascending by tokens, then prefill slots. */
   readonly shapes: readonly MixedShape[];

@@ -18,6 +18,7 @@ export interface AtomOptions {
 
 /** One rank's step, and what its ranks agreed on. */
 export interface AtomStep {
+  /** Whether this rank holds a prefill. */
   readonly isPrefill: boolean;
   /** Requests of this rank. */
   readonly numRequests: number;
@@ -29,6 +30,7 @@ export interface AtomStep {
 
 /** ATOM's ForwardMode: whether a graph runs, and two sizes in requests. */
 export interface AtomForwardMode {
+  /** Whether a graph runs. */
   readonly useGraph: boolean;
   /** Its `effective_bs`: what sizes this rank's attention. */
   readonly attentionBatch: number;
@@ -104,10 +106,12 @@ export class AtomAdapter {
     };
   }
 
+  /** Every later call throws ERR_DISPOSED. */
   dispose(): void {
     this.#rules = undefined;
   }
 
+  /** The same as `dispose()`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

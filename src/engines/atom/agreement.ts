@@ -5,10 +5,13 @@ import { namedPolicy } from '../policies.js';
 
 /** A rank's row of ATOM's all-gather. */
 export interface AtomVote {
+  /** Tokens of this rank's batch. */
   readonly numTokens: number;
+  /** Whether it holds a prefill. */
   readonly isPrefill: boolean;
   /** Enough tokens of its own for micro-batches; a decode always has. */
   readonly meetsMinTokens: boolean;
+  /** Whether its batch can be cut into micro-batches. */
   readonly canSplit: boolean;
   /** Tokens of each micro-batch, which add up to `numTokens`; ignored for a rank that cannot be split. */
   readonly ubatchTokens: readonly number[];
@@ -24,6 +27,7 @@ export interface AtomAgreementOptions {
 export interface AtomAgreement {
   /** No rank holds a prefill. A single rank says true whatever it holds. */
   readonly uniformDecode: boolean;
+  /** Whether every rank cuts its batch. */
   readonly ubatching: boolean;
   /** By rank: tokens of the whole step. */
   readonly paddedTokens: readonly number[];

@@ -5,7 +5,9 @@ import type { SliceRange } from '../vllm/split.js';
 
 /** One of ATOM's ubatches, over the packed batch. A request in several counts its earlier tokens as prefix in the later. */
 export interface AtomUbatchSlice {
+  /** Requests of the ubatch, by their places in the batch. */
   readonly requests: SliceRange;
+  /** Tokens of the ubatch, by their places in the batch. */
   readonly tokens: SliceRange;
 }
 

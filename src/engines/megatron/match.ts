@@ -7,8 +7,11 @@ import type { MegatronShape } from './ladder.js';
 
 /** A real batch. */
 export interface MegatronBatch {
+  /** Tokens of the batch. */
   readonly numTokens: number;
+  /** Requests of it that prefill. */
   readonly numPrefillRequests: number;
+  /** Requests of it that decode. */
   readonly numDecodeRequests: number;
 }
 

@@ -15,6 +15,7 @@ import { type CompleteProfile, completeProfile, type EngineProfile, type GraphMo
 
 /** Everything that an engine captures by a profile, and how it decides steps. */
 export interface EngineCapture {
+  /** The profile with its defaults. */
   readonly profile: CompleteProfile;
   /** The policy that decides its steps, with the profile's micro-batches. */
   readonly policy: Policy;
@@ -34,6 +35,7 @@ export interface EngineCapture {
   readonly dropped: readonly number[];
   /** The largest size asked for, where the list ends below it; else null. */
   readonly truncated: number | null;
+  /** What to know of these graphs, as sentences. */
   readonly notes: readonly string[];
 }
 

@@ -30,6 +30,7 @@ const SUPPORTS: readonly AttentionSupport[] = ['never', 'uniform-single', 'unifo
  * Sizes are in the engine's own unit: tokens for vLLM, requests for the others.
  */
 export interface EngineProfile extends Partial<EngineLimits> {
+  /** The engine. */
   readonly engine: EngineName;
   /** Version of its rules; see `ENGINE_RULES`. Default the newest, or that of `release`. */
   readonly version?: RuleVersion;
@@ -37,12 +38,17 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly release?: string;
   /** vLLM's runner. Default v2; v1 for releases before 0.27. */
   readonly runner?: 'v1' | 'v2';
+  /** Its GPU. Default not known. */
   readonly gpu?: GpuName;
   /** Memory of one GPU in GB. Default that of `gpu`, else 80. */
   readonly memoryGb?: number;
+  /** Ranks of tensor parallelism. Default 1. */
   readonly tensorParallelSize?: number;
+  /** Data-parallel ranks. Default 1. */
   readonly dataParallelSize?: number;
+  /** Ranks of pipeline parallelism. Default 1. */
   readonly pipelineParallelSize?: number;
+  /** Ranks of context parallelism. Default 1. */
   readonly contextParallelSize?: number;
   /** Ranks that experts are spread over. Default 1. */
   readonly expertParallelSize?: number;
@@ -58,7 +64,9 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly maxLoras?: number;
   /** Graphs for each number of active adapters (vLLM). Default false: one for any. */
   readonly specializeLoras?: boolean;
+  /** Which graphs are asked for. Default the engine's own. */
   readonly graphMode?: GraphModeName;
+  /** What the attention backend can have in a full graph. Default what the engine finds. */
   readonly attentionSupport?: AttentionSupport;
   /** Micro-batches of a step; 1: none. Default 1. */
   readonly ubatches?: number;
@@ -76,6 +84,7 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly interactive?: boolean;
   /** Megatron's number of graphs. Default 16. */
   readonly numGraphs?: number | null;
+  /** How Megatron spreads its graphs over the sizes. Default `exponential`. */
   readonly distribution?: MegatronDistribution;
   /** Megatron's `cuda_graph_max_tokens`. Default 512. */
   readonly maxGraphTokens?: number;

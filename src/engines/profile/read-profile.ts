@@ -9,6 +9,7 @@ import { completeProfile, type EngineProfile, PROFILE_FIELDS } from './engine-pr
 
 /** A profile that was read, and what of its text was not understood. */
 export interface ReadProfile {
+  /** What was understood. */
   readonly profile: EngineProfile;
   /** Flags and keys that decide nothing about graphs, as they were written. */
   readonly ignored: readonly string[];

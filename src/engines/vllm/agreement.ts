@@ -14,13 +14,17 @@ export interface VllmVote {
   readonly numTokens: number;
   /** Tokens after padding to the rank's own graph. */
   readonly paddedTokens: number;
+  /** Whether this rank wants micro-batches. */
   readonly wantsUbatch: boolean;
+  /** The kind of graph that it found. */
   readonly graphMode: VllmGraphMode;
 }
 
 /** What every rank derives from all columns. */
 export interface VllmAgreement {
+  /** The least kind that any rank found. */
   readonly graphMode: VllmGraphMode;
+  /** Whether every rank cuts its batch. */
   readonly ubatching: boolean;
   /** By rank. */
   readonly paddedTokens: readonly number[];

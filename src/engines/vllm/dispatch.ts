@@ -23,7 +23,9 @@ export interface VllmDispatchOptions {
 
 /** A batch, as vLLM's V2 runner looks a graph up for it. */
 export interface VllmBatch {
+  /** Requests of the batch. */
   readonly numRequests: number;
+  /** Tokens of the batch. */
   readonly numTokens: number;
   /** Tokens of each request where all have as many; null: a mixed batch. */
   readonly uniformQueryLen: number | null;
@@ -33,7 +35,9 @@ export interface VllmBatch {
 
 /** vLLM's BatchExecutionDescriptor, as far as it says what runs. */
 export interface VllmDispatch {
+  /** What runs: a full graph, the graphs of pieces, or none. */
   readonly mode: VllmGraphMode;
+  /** Tokens that it runs with, padding included. */
   readonly numTokens: number;
   /** null: not padded. */
   readonly numRequests: number | null;

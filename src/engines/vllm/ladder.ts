@@ -77,7 +77,9 @@ export interface VllmSpecAlignOptions {
   readonly sizes: readonly number[];
   /** Tokens of one decode request: 1 + speculative tokens. */
   readonly queryLen: number;
+  /** Ranks of tensor parallelism. */
   readonly tensorParallelSize: number;
+  /** Whether token counts are split over those ranks. */
   readonly sequenceParallel: boolean;
 }
 

@@ -7,11 +7,13 @@ export type SliceRange = readonly [begin: number, end: number];
 
 /** One of vLLM's ubatch slices, over the packed batch. */
 export interface VllmUbatchSlice {
-  /** Real requests and tokens. */
+  /** Real requests of the slice, by their places in the batch. */
   readonly requests: SliceRange;
+  /** Real tokens of the slice, by their places in the batch. */
   readonly tokens: SliceRange;
-  /** The same, with the batch's padding in the last slice: what a full graph's attention and every model input use. */
+  /** Requests of the slice, with the batch's padding in the last one: what a full graph's attention and every model input use. */
   readonly paddedRequests: SliceRange;
+  /** Tokens of the slice, with the batch's padding in the last one. */
   readonly paddedTokens: SliceRange;
   /** First token of each real request within the slice: i32[requests + 1]. */
   readonly queryStartLoc: Int32Array;
@@ -21,7 +23,9 @@ export interface VllmUbatchSlice {
 
 /** How a batch is padded and cut. */
 export interface VllmSplitOptions {
+  /** Tokens of the batch, padding included. */
   readonly paddedTokens: number;
+  /** Requests of the batch, padding included. */
   readonly paddedRequests: number;
   /** Its `num_ubatches`, from 1 to 4. */
   readonly numUbatches: number;

@@ -36,10 +36,13 @@ export type CollectivesImplementation = 'solo' | 'local' | 'nccl' | 'rccl' | 'no
 
 /** The collectives of a group of ranks on their devices. Every rank must enter the same ones in the same order. */
 export interface DeviceCollectives extends Disposable {
+  /** How data crosses the ranks' devices. */
   readonly implementation: CollectivesImplementation;
   /** Why it is this one. */
   readonly reason: string;
+  /** This rank, from 0. */
   readonly rank: number;
+  /** Ranks of the group. */
   readonly size: number;
   /** Whether graphs hold them. Where not, graphs are cut at each: it runs between two pieces. */
   readonly capturable: boolean;

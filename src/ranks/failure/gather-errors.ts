@@ -12,6 +12,7 @@ export interface SeenRanks {
 
 /** A rank that an all-gather waits for. */
 export interface MissingRank {
+  /** The rank, from 0. */
   readonly rank: number;
   /** The all-gather it entered last; 0 for none. */
   readonly sequence: number;

@@ -3,8 +3,11 @@ import { type CaptureLack, GUARD_TAG, type GuardStage, GuardTable, type OnAsymme
 
 /** A rank that was not ready, and what it lacked. */
 export interface LackingRank {
+  /** The rank, from 0. */
   readonly rank: number;
+  /** What it lacked. */
   readonly reason: CaptureLack;
+  /** Bytes of device memory that it lacked; 0 where it lacked none, or does not know how many. */
   readonly lackingBytes: number;
 }
 

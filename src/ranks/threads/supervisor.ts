@@ -39,7 +39,9 @@ export interface SuperviseOptions {
 
 /** What a rank gave to `finish`. */
 export interface RankResult {
+  /** The rank, from 0. */
   readonly rank: number;
+  /** The value that it gave, structured-cloned. */
   readonly value: unknown;
 }
 

@@ -6,9 +6,11 @@ import { GROUP_MAGIC, GroupMemory, groupBytes, MAX_RANKS } from './group-memory.
 
 /** What the ranks of a `threads` group share. Plain data over a SharedArrayBuffer: it goes to workers as `workerData`. */
 export interface ThreadsGroup {
+  /** Ranks of the group. */
   readonly size: number;
   /** Words of one row. */
   readonly rowWords: number;
+  /** The rows, and the words that ranks wait on. */
   readonly memory: SharedArrayBuffer;
 }
 

@@ -8,6 +8,7 @@ const GIB = 2 ** 30;
  * each further graph adds little more than itself.
  */
 export interface CaptureCost {
+  /** Name of these figures. */
   readonly name: string;
   /** Where the figures come from. */
   readonly source: string;
@@ -17,12 +18,15 @@ export interface CaptureCost {
   readonly bytesPerGraph: number;
   /** Seconds the first capture takes beyond the others: kernels are loaded, workspaces grow. */
   readonly firstSeconds: number;
+  /** Seconds that each graph takes. */
   readonly secondsPerGraph: number;
 }
 
 /** The memory and time of capturing the graphs of a ladder. */
 export interface LadderCapture {
+  /** Device memory that the graphs take, in bytes. */
   readonly graphBytes: number;
+  /** Seconds that capturing them takes. */
   readonly seconds: number;
 }
 

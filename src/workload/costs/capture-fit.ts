@@ -10,15 +10,19 @@ export interface CaptureLogRecord {
   readonly tokens: number;
   /** By how much this capture let the pool and the graph's own memory grow; 0 if it fitted. */
   readonly reservedBytes: number;
+  /** Seconds of its warm-up and capture. */
   readonly seconds: number;
 }
 
 /** A capture cost and how well it fits the log. */
 export interface CaptureFit {
+  /** The cost that fits best. */
   readonly cost: CaptureCost;
+  /** Graphs of the log. */
   readonly graphs: number;
   /** Root mean square of (log - model) per graph. */
   readonly bytesError: number;
+  /** Root mean square of (log - model) per graph, in seconds. */
   readonly secondsError: number;
 }
 
@@ -93,6 +97,7 @@ function fitLine(x: readonly number[], y: readonly number[]): Line {
 
 /** How a capture log is read. */
 export interface CaptureLogOptions {
+  /** Ends the reading with ERR_ABORTED. */
   readonly signal?: AbortSignal | undefined;
   /** Called where the log was cut off, or lacks lines; `why` ends a sentence about it. */
   readonly onIncomplete?: (why: string) => void;

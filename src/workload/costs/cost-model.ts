@@ -2,6 +2,7 @@ import { Faults } from '../../checks.js';
 
 /** A size whose given cost was raised, so that costs never fall. */
 export interface RaisedCost {
+  /** The size, in tokens. */
   readonly size: number;
   /** The given cost. */
   readonly from: number;

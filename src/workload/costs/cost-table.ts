@@ -9,6 +9,7 @@ export interface CostTableOptions {
   readonly maxSize: number;
   /** Rows of this tensor parallel size. Needed where the table holds several. */
   readonly tensorParallelSize?: number | undefined;
+  /** Ends the reading with ERR_ABORTED. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -28,11 +28,17 @@ export const GPUS: Readonly<Record<GpuName, GpuSpec>> = {
 
 /** The parameters of a decoder that determine the cost of its layers. */
 export interface ModelShape {
+  /** Decoder layers. */
   readonly layers: number;
+  /** Width of the residual stream. */
   readonly hiddenSize: number;
+  /** Width inside the MLP of layers without experts. */
   readonly intermediateSize: number;
+  /** Query heads of a layer. */
   readonly attentionHeads: number;
+  /** Key and value heads of a layer. */
   readonly keyValueHeads: number;
+  /** Width of a head. */
   readonly headDim: number;
   /** Gate and up projection (SwiGLU), or the up projection alone. */
   readonly gated: boolean;
@@ -46,9 +52,11 @@ export interface ModelShape {
 
 /** Experts of a layer. */
 export interface ExpertShape {
+  /** Experts of a layer, shared ones not counted. */
   readonly count: number;
   /** Experts that compute a token, shared ones not counted. */
   readonly perToken: number;
+  /** Width inside an expert. */
   readonly intermediateSize: number;
   /** Columns of the experts that every token takes; 0: none. */
   readonly sharedSize: number;
@@ -58,11 +66,15 @@ export interface ExpertShape {
 
 /** Ranks and head sizes of latent attention. */
 export interface LatentShape {
+  /** Width of the latent keys and values. */
   readonly keyValueRank: number;
   /** 0: queries are projected at once. */
   readonly queryRank: number;
+  /** Width of a head's part without positions. */
   readonly nopeHeadDim: number;
+  /** Width of a head's part with rotary positions. */
   readonly ropeHeadDim: number;
+  /** Width of a value head. */
   readonly valueHeadDim: number;
 }
 

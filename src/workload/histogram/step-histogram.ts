@@ -7,6 +7,7 @@ export interface StepShape {
   readonly tokens: number;
   /** 0 for a decode. */
   readonly prefillRequests: number;
+  /** Requests that decode. */
   readonly decodeRequests: number;
   /** Of both kinds together, on one rank: at most the sum of the two. */
   readonly requests: number;
@@ -16,11 +17,15 @@ export interface StepShape {
 
 /** Steps of one shape that hold a prefill. */
 export interface MixedCount {
+  /** Tokens of the step. */
   readonly tokens: number;
+  /** Most requests of a rank that prefill. */
   readonly prefillRequests: number;
+  /** Most requests of a rank that decode. */
   readonly decodeRequests: number;
   /** Most of both kinds together on a rank: what a graph's slots have to hold, as a prefill slot may hold a decode. */
   readonly requests: number;
+  /** Steps of this shape. */
   readonly count: number;
 }
 
@@ -32,8 +37,11 @@ export interface HistogramOptions {
 
 /** A histogram as JSON: counts by size, and those of steps with a prefill. */
 export interface HistogramDocument {
+  /** Decodes that run as one batch, by size in tokens. */
   readonly decode: Readonly<Record<string, number>>;
+  /** Decodes in micro-batches, by size in tokens. */
   readonly ubatched: Readonly<Record<string, number>>;
+  /** Steps with a prefill, by shape. */
   readonly mixed: readonly MixedCount[];
 }
 
@@ -44,6 +52,7 @@ const MAX_TOKENS = 1 << 22;
  * prefill requests, decode requests, requests of a rank). Steps without requests are not counted.
  */
 export class StepHistogram {
+  /** Largest possible decode, in tokens; undefined where there is no bound. */
   readonly maxSize: number | undefined;
   readonly #decode = new Map<number, number>();
   readonly #ubatched = new Map<number, number>();
@@ -144,6 +153,7 @@ export class StepHistogram {
     return counts;
   }
 
+  /** The counts as plain JSON. */
   toJSON(): HistogramDocument {
     return {
       decode: Object.fromEntries(this.decode),

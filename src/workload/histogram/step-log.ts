@@ -18,6 +18,7 @@ type ShapeWord = (typeof WORDS)[number];
 
 /** Where a line of a log stands, for errors. */
 export interface LogPlace {
+  /** Name of the file. */
   readonly file: string;
   /** From 1. */
   readonly line: number;

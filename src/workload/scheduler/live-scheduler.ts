@@ -41,7 +41,9 @@ export type SchedulerEvent =
  * workloads that are known beforehand, and skips ahead.
  */
 export class LiveScheduler {
+  /** The limits in force, with their defaults. */
   readonly limits: LiveSchedulerLimits;
+  /** Counts of the requests so far. */
   readonly stats: RankStats = {
     finished: 0,
     preemptions: 0,

@@ -28,7 +28,9 @@ export interface SchedulerModelOptions {
  * least one token, since it can take the blocks of all others, and alone it fits.
  */
 export class SchedulerModel {
+  /** The requests that are scheduled. */
   readonly table: RequestTable;
+  /** The limits that they are scheduled under. */
   readonly limits: SchedulerLimits;
   readonly #stats: SchedulerStats = {
     finished: 0,

@@ -18,19 +18,25 @@ export interface Chunk {
 export interface BatchTotals {
   /** Tokens of all chunks; 0 for an idle rank, whose other totals are 0 too. */
   readonly tokens: number;
-  /** Sum of the sequence lengths after the chunks, in tokens, and the largest of them. */
+  /** Sum of the sequence lengths after the chunks, in tokens. */
   readonly kvTokens: number;
+  /** The largest sequence length after the chunks, in tokens. */
   readonly maxSeqLen: number;
+  /** Chunks that decode. */
   readonly decodeRequests: number;
+  /** Chunks that prefill. */
   readonly prefillRequests: number;
-  /** Most and fewest tokens of a chunk, and most of a decode. */
+  /** Most tokens of a chunk. */
   readonly maxQueryLen: number;
+  /** Fewest tokens of a chunk. */
   readonly minQueryLen: number;
+  /** Most tokens of a chunk that decodes; 0 where none does. */
   readonly maxDecodeQueryLen: number;
 }
 
 /** A request that gets a row in this step. */
 export interface AddedRequest {
+  /** Number of the request in the workload. */
   readonly request: number;
   /** Tokens whose KV blocks the prefix cache already held; whole blocks. */
   readonly numComputedTokens: number;
@@ -40,7 +46,9 @@ export interface AddedRequest {
 
 /** Blocks that a running request receives in this step. */
 export interface AppendedBlocks {
+  /** Number of the request in the workload. */
   readonly request: number;
+  /** Ids of the blocks, in the order of their positions. */
   readonly blockIds: readonly number[];
 }
 
@@ -51,7 +59,9 @@ export interface AppendedBlocks {
 export interface RankSchedule {
   /** Requests whose row is removed before this step: they finished in an earlier step or are preempted now. */
   readonly removed: readonly number[];
+  /** Requests that get a row. */
   readonly added: readonly AddedRequest[];
+  /** Running requests that get blocks. */
   readonly appended: readonly AppendedBlocks[];
   /** All decodes, in order of admission, then the prefill chunks, in order of admission. */
   readonly scheduled: readonly Chunk[];
