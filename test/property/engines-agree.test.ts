@@ -50,6 +50,7 @@ const profile: fc.Arbitrary<EngineProfile> = fc
         { maxRequests: null, drafts: 1 },
       ]),
       maxLoras: fc.constantFrom(0, 2),
+      adaptiveVerification: fc.boolean(),
     },
     { requiredKeys: ['engine', 'maxNumSeqs', 'maxNumBatchedTokens'] },
   )

@@ -54,6 +54,11 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly sequenceParallel?: boolean;
   /** Drafts by the number of requests, ascending, the last for any number. `queryLen` is then that of the most drafts. */
   readonly draftSchedule?: readonly DraftTier[];
+  /**
+   * How many of its drafts a request verifies is decided in each step (vLLM's `enable_adaptive_verification`): its graphs of decodes then
+   * hold any mix of lengths up to `queryLen`. Default false.
+   */
+  readonly adaptiveVerification?: boolean;
   /** LoRA adapters that may be active at once; 0: none. Default 0. */
   readonly maxLoras?: number;
   /** Graphs for each number of active adapters (vLLM). Default false: one for any. */
@@ -138,6 +143,7 @@ const DEFAULTS = {
   attentionTpSize: 1,
   gathered: false,
   sequenceParallel: false,
+  adaptiveVerification: false,
   maxLoras: 0,
   specializeLoras: false,
   ubatches: 1,
@@ -256,12 +262,21 @@ function check(profile: CompleteProfile, faults: Faults): void {
     'interactive',
     'allPrefills',
     'decodeOnly',
+    'adaptiveVerification',
   ] as const) {
     faults.check(typeof profile[name] === 'boolean', `${name} must be true or false`, name);
   }
   for (const [index, tier] of (profile.draftSchedule ?? []).entries()) {
     faults.integer(`draftSchedule[${index}].drafts`, tier.drafts, 0, (1 << 10) - 1);
     if (tier.maxRequests !== null) faults.integer(`draftSchedule[${index}].maxRequests`, tier.maxRequests, 1, 1 << 16);
+  }
+  if (profile.adaptiveVerification === true) {
+    faults.check(
+      profile.queryLen > 1 && (profile.engine !== 'vllm' || profile.runner === 'v2'),
+      "adaptiveVerification is of vLLM's runner v2, with drafts: a queryLen of 2 or more",
+      'adaptiveVerification',
+      'queryLen',
+    );
   }
   faults.throwIfAny('This engine profile');
 }
