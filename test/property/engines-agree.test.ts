@@ -51,6 +51,8 @@ const profile: fc.Arbitrary<EngineProfile> = fc
       ]),
       maxLoras: fc.constantFrom(0, 2),
       adaptiveVerification: fc.boolean(),
+      expertParallelSize: fc.constantFrom(1, 2),
+      moeDispatcher: fc.constantFrom('training', 'nccl', 'nvls'),
     },
     { requiredKeys: ['engine', 'maxNumSeqs', 'maxNumBatchedTokens'] },
   )

@@ -25,6 +25,11 @@ export type AttentionSupport = 'never' | 'uniform-single' | 'uniform-batch' | 'a
 
 const SUPPORTS: readonly AttentionSupport[] = ['never', 'uniform-single', 'uniform-batch', 'always'];
 
+/** What moves the tokens of experts between ranks in Megatron's inference: what its training uses, or one of its own two. */
+export type MoeDispatcher = 'training' | 'nccl' | 'nvls';
+
+const DISPATCHERS: readonly MoeDispatcher[] = ['training', 'nccl', 'nvls'];
+
 /**
  * An engine as somebody runs it: what decides which graphs it captures. Plain JSON. What is left out has the engine's default.
  * Sizes are in the engine's own unit: tokens for vLLM, requests for the others.
@@ -46,6 +51,8 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly contextParallelSize?: number;
   /** Ranks that experts are spread over. Default 1. */
   readonly expertParallelSize?: number;
+  /** Megatron's dispatcher of experts: `inference_moe_token_dispatcher_type` with `transformer_impl` inference_optimized. Default training. */
+  readonly moeDispatcher?: MoeDispatcher;
   /** Tensor parallel ranks of the attention. Default 1. */
   readonly attentionTpSize?: number;
   /** The MLP reads a buffer that those ranks gather (SGLang). Default false. */
@@ -140,6 +147,7 @@ const DEFAULTS = {
   pipelineParallelSize: 1,
   contextParallelSize: 1,
   expertParallelSize: 1,
+  moeDispatcher: 'training',
   attentionTpSize: 1,
   gathered: false,
   sequenceParallel: false,
@@ -219,6 +227,7 @@ function check(profile: CompleteProfile, faults: Faults): void {
   if (profile.gpu !== null) faults.choice('gpu', profile.gpu, GPU_NAMES);
   if (profile.graphMode !== null) faults.choice('graphMode', profile.graphMode, GRAPH_MODES);
   if (profile.attentionSupport !== null) faults.choice('attentionSupport', profile.attentionSupport, SUPPORTS);
+  faults.choice('moeDispatcher', profile.moeDispatcher, DISPATCHERS);
   faults.choice('distribution', profile.distribution, ['exponential', 'linear', 'hybrid']);
   faults.number('memoryGb', profile.memoryGb, 0, 1e6);
   faults.integer('maxNumSeqs', profile.maxNumSeqs, 1, 1 << 16);

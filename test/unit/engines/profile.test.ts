@@ -129,3 +129,51 @@ describe("vLLM's graph modes", () => {
     expect(engineCapture({ engine: 'vllm', maxNumSeqs: 8, maxLoras: 4 }).keys).toHaveLength(plain);
   });
 });
+
+describe("Megatron's dispatchers of experts", () => {
+  const own = { engine: 'megatron', maxNumSeqs: 16, maxNumBatchedTokens: 64, numGraphs: 4 } as const;
+  const kinds = (more: object): [decodes: number, mixed: number] => {
+    const { decodeSizes, mixed } = engineCapture({ ...own, ...more } as EngineProfile);
+    return [decodeSizes.length, mixed.length];
+  };
+  const [decodes, mixed] = kinds({});
+
+  test.each([
+    [{ moeDispatcher: 'nccl' }, mixed, 'one-rank'],
+    [{ expertParallelSize: 4 }, 0, 'one-rank'],
+    [{ expertParallelSize: 4, moeDispatcher: 'nccl' }, 0, 'one-rank'],
+    [{ expertParallelSize: 4, moeDispatcher: 'nvls' }, mixed, 'agreed'],
+    [{ expertParallelSize: 4, moeDispatcher: 'nccl', version: '2026-05' }, mixed, 'one-rank'],
+  ])('%j: %i mixed graphs, run %s', (more, found, mixedGraphs) => {
+    expect(mixed).toBeGreaterThan(0);
+    expect(kinds(more)).toEqual([decodes, found]);
+    const { policy, notes } = engineCapture({ ...own, ...more } as EngineProfile);
+    expect(policy.mixedGraphs).toBe(mixedGraphs);
+    expect(notes.some((note) => note.includes('leaves graphs of decodes alone'))).toBe(found === 0);
+  });
+
+  const line = 'megatron --expert-model-parallel-size 4';
+  test.each([
+    [line, {}],
+    // The layers for inference alone read the dispatcher, and take NVLS by default.
+    [`${line} --inference-moe-token-dispatcher-type nvls`, {}],
+    [`${line} --transformer-impl inference_optimized`, { moeDispatcher: 'nvls' }],
+    [
+      `${line} --transformer-impl inference_optimized --inference-moe-token-dispatcher-type nccl`,
+      { moeDispatcher: 'nccl' },
+    ],
+  ])('%s', (text, found) => {
+    const { profile, unknown } = readProfile(text);
+    expect(profile).toEqual({ engine: 'megatron', expertParallelSize: 4, ...found });
+    expect(unknown).toEqual([]);
+  });
+
+  test('one that there is not is refused', () => {
+    expect(() => readProfile(`${line} --inference-moe-token-dispatcher-type a2a`)).toThrowError(
+      expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining('nccl or nvls') }),
+    );
+    expect(() => engineCapture({ ...own, moeDispatcher: 'a2a' } as never)).toThrowError(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('moeDispatcher') }),
+    );
+  });
+});
