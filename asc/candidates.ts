@@ -106,14 +106,21 @@ export function conditionsPassed(found: i32, kind: i32): i32 {
 function phaseRuns(kind: i32, reduction: usize): boolean {
   if (kind == KeyKind.Piecewise) return true;
   const decodes = get(reduction, Reduced.Phase) == Phase.Decode;
-  return kind == KeyKind.Decode ? decodes : !decodes && mixedGraphsRun(reduction);
+  if (kind == KeyKind.Decode) return decodes;
+  return decodes ? mixedGraphsRunDecodes() : mixedGraphsRunPrefills(get(reduction, Reduced.Ranks));
+}
+
+/** Whether steps that only decode may run on graphs with prefill slots. Source: vLLM's mode FULL, and its decodes of any length. */
+export function mixedGraphsRunDecodes(): boolean {
+  const choice = policy(Policy.MixedGraphs);
+  return choice == MixedGraphs.AnyStep || choice == MixedGraphs.Decodes;
 }
 
 /** With 'one-rank' any prefill on one of several ranks makes all of them eager. Source: Megatron's expert parallelism. */
-function mixedGraphsRun(reduction: usize): boolean {
+function mixedGraphsRunPrefills(ranks: i32): boolean {
   const choice = policy(Policy.MixedGraphs);
-  if (choice == MixedGraphs.Never) return false;
-  return choice == MixedGraphs.Agreed || get(reduction, Reduced.Ranks) == 1;
+  if (choice == MixedGraphs.OneRank) return ranks == 1;
+  return choice == MixedGraphs.Agreed || choice == MixedGraphs.AnyStep;
 }
 
 /** Query length of the decode keys that can serve the step, or 0 if there are none. */

@@ -1,7 +1,8 @@
 // Which captured graph a step runs on. Where no graph runs it, no-key.ts says why.
-import { ANY_PARTS, agreedQueryLen, smallestKey, verdict } from './candidates';
+import { ANY_PARTS, agreedQueryLen, mixedGraphsRunDecodes, smallestKey, verdict } from './candidates';
 import { writeEagerRun, writeGraphRun } from './decision';
-import { dispatch, indexOfQueryLen, keyAt } from './keys';
+import { smaller } from './key-order';
+import { dispatch, indexOfQueryLen, keyAt, kindOf } from './keys';
 import {
   Decision,
   GraphAgreement,
@@ -37,10 +38,18 @@ function decodeKey(reduction: usize, parts: i32): i32 {
   return smallestKey(KeyKind.Decode, reduction, parts);
 }
 
+/** Of decode key `index` and the smallest mixed key that holds these decodes, where the policy lets them run there, the smaller; or -1. */
+function orMixed(index: i32, reduction: usize, parts: i32): i32 {
+  if (!mixedGraphsRunDecodes()) return index;
+  const mixed = smallestKey(KeyKind.Mixed, reduction, parts);
+  if (index < 0 || mixed < 0) return max(index, mixed);
+  return smaller(keyAt(mixed), keyAt(index)) ? mixed : index;
+}
+
 /** Every busy rank decodes: runs the smallest key that holds the largest of them, plain or ubatched as the ranks agreed. */
 function chooseForDecodes(table: usize, reduction: usize, decision: usize): void {
   const parts = policy(Policy.Ubatches);
-  const plain = decodeKey(reduction, 1);
+  const plain = orMixed(decodeKey(reduction, 1), reduction, 1);
   const twin = parts > 1 ? decodeKey(reduction, parts) : -1;
   const agreed = get(reduction, Reduced.Parts) > 1;
   if (agreed && twin >= 0 && (plain < 0 || notLarger(twin, plain))) {
@@ -53,6 +62,10 @@ function chooseForDecodes(table: usize, reduction: usize, decision: usize): void
     if (piecewise >= 0) writeGraphRun(reduction, decision, piecewise, Reason.GraphPiecewise, 1);
     else if (twin < 0) runWithoutKey(table, reduction, decision);
     else writeEagerRun(table, reduction, decision, Reason.NoPlainTwin, refusalRank, get(keyAt(twin), Key.Tokens));
+    return;
+  }
+  if (kindOf(keyAt(plain)) == KeyKind.Mixed) {
+    writeGraphRun(reduction, decision, plain, Reason.GraphMixed, 1);
     return;
   }
   let reason = Reason.Graph;
@@ -95,6 +108,12 @@ function chooseForPrefills(table: usize, reduction: usize, decision: usize): voi
   else runWithoutKey(table, reduction, decision);
 }
 
+/** Index of the smallest full key of `parts` parts that holds what the ranks need, or -1. */
+function smallestFull(reduction: usize, parts: i32): i32 {
+  if (get(reduction, Reduced.Phase) != Phase.Decode) return smallestKey(KeyKind.Mixed, reduction, parts);
+  return orMixed(smallestKey(KeyKind.Decode, reduction, parts), reduction, parts);
+}
+
 /**
  * Runs the least mode that any rank found for its own batch, at a size that holds all batches. Each rank made its own search
  * when it voted. Source: vLLM's coordinate_batch_across_dp (V1) and dp_utils (V2).
@@ -107,15 +126,14 @@ function chooseByMode(table: usize, reduction: usize, decision: usize): void {
     return;
   }
   if (mode == Mode.Full) {
-    const decodes = get(reduction, Reduced.Phase) == Phase.Decode;
-    const kind = decodes ? KeyKind.Decode : KeyKind.Mixed;
-    const key = smallestKey(kind, reduction, parts);
+    const key = smallestFull(reduction, parts);
     if (key >= 0) {
+      const mixed = kindOf(keyAt(key)) == KeyKind.Mixed;
       if (parts > 1) runUbatched(table, reduction, decision, key);
-      else writeGraphRun(reduction, decision, key, decodes ? Reason.Graph : Reason.GraphMixed, 1);
+      else writeGraphRun(reduction, decision, key, mixed ? Reason.GraphMixed : Reason.Graph, 1);
       return;
     }
-    const other = smallestKey(kind, reduction, ANY_PARTS);
+    const other = smallestFull(reduction, ANY_PARTS);
     if (other >= 0) {
       const reason = parts > 1 ? Reason.NoUbatchedKey : Reason.NoPlainTwin;
       const refusalRank = get(reduction, Reduced.RefusalRank);
@@ -138,7 +156,7 @@ function chooseByMode(table: usize, reduction: usize, decision: usize): void {
 export function ownKey(reduction: usize): i32 {
   let key = -1;
   if (get(reduction, Reduced.Phase) == Phase.Decode) {
-    key = decodeKey(reduction, 1);
+    key = orMixed(decodeKey(reduction, 1), reduction, 1);
     if (key < 0 && policy(Policy.Ubatches) > 1) key = decodeKey(reduction, policy(Policy.Ubatches));
   } else key = smallestKey(KeyKind.Mixed, reduction, ANY_PARTS);
   return key < 0 ? smallestKey(KeyKind.Piecewise, reduction, ANY_PARTS) : key;

@@ -576,6 +576,8 @@ export const enum MixedGraphs {
   Never = 0,
   OneRank = 1,
   Agreed = 2,
+  AnyStep = 3,
+  Decodes = 4,
 }
 
 export const enum MixedMatch {

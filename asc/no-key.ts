@@ -1,5 +1,13 @@
 // Why no captured graph runs a step: what the key that came nearest to holding it lacks.
-import { ANY_PARTS, conditionsPassed, decodeSlotsTooShort, lacking, missingDecodeSlots, verdict } from './candidates';
+import {
+  ANY_PARTS,
+  conditionsPassed,
+  decodeSlotsTooShort,
+  lacking,
+  missingDecodeSlots,
+  mixedGraphsRunDecodes,
+  verdict,
+} from './candidates';
 import { writeEagerRun } from './decision';
 import { keyInPlace, placeOf, placeOfKind } from './key-order';
 import { keyAt, kindOf } from './keys';
@@ -54,12 +62,12 @@ function rankAbove(table: usize, reduction: usize, key: usize, found: i32): i32 
 
 /**
  * Index of the nearest key, or -1 if there are no keys: of the keys that pass most conditions the one that lacks least, and of
- * equals the first of the plan. Where decodes have keys of their own, the nearest is one of those.
+ * equals the first of the plan. Where full graphs run decodes, the nearest is one of those.
  */
 function nearestKey(reduction: usize): i32 {
-  const decodeKeys = placeOfKind(KeyKind.Mixed);
+  const ofDecodes = placeOfKind(mixedGraphsRunDecodes() ? KeyKind.Piecewise : KeyKind.Mixed);
   const decodes = get(reduction, Reduced.Phase) == Phase.Decode && get(reduction, Reduced.GraphMode) == Mode.Full;
-  const end = decodes && decodeKeys > 0 ? decodeKeys : limit(Limit.NumKeys);
+  const end = decodes && ofDecodes > 0 ? ofDecodes : limit(Limit.NumKeys);
   // Piecewise keys differ only in variant and size, so three of them stand for all: the first, which fails the mode or the variant
   // as the others do, and those just below and above the step's size.
   const firstPiecewise = placeOfKind(KeyKind.Piecewise);

@@ -131,6 +131,11 @@ export function kvGroupsOf(limits: Limits): readonly Required<KvGroup>[] {
   }));
 }
 
+/** KV blocks that so many of the longest requests need, the null block included. */
+export function blocksOf(requests: number, limits: Pick<Limits, 'maxModelLen' | 'blockSize'>): number {
+  return 1 + requests * Math.ceil(limits.maxModelLen / limits.blockSize);
+}
+
 /** Notes what is wrong with the list itself. Returns whether it is a list of groups. */
 function checkGroupList(groups: readonly KvGroup[], faults: Faults): boolean {
   if (!Array.isArray(groups) || groups.length < 1 || groups.length > MAX_KV_GROUPS) {

@@ -1,7 +1,7 @@
 // The properties of a step that concern captured graphs: no graph is missed, and none runs a batch that it does not hold.
 
 import { keyAt } from '../keys';
-import { Decision, GraphAgreement, Key, Limit, Mode, Part, Phase, Policy, Run, Vote } from '../layout';
+import { Decision, GraphAgreement, Key, Limit, MixedGraphs, Mode, Part, Phase, Policy, Run, Vote } from '../layout';
 import { vote } from '../table';
 import { get, limit, policy } from '../words';
 import { partWord } from './laws';
@@ -47,8 +47,11 @@ function shortestQueryLen(table: usize, ranks: i32): i32 {
 function sizeServes(key: usize, most: i32, decision: usize, queryLen: i32): boolean {
   if (get(key, Key.Tokens) < most) return false;
   const decode = get(decision, Decision.Phase) == Phase.Decode;
-  if (get(key, Key.Mode) == Mode.Piecewise || !decode) return withinPadding(key, most);
-  return get(key, Key.PrefillRequests) == 0 && get(key, Key.QueryLen) == queryLen;
+  if (get(key, Key.Mode) == Mode.Piecewise) return withinPadding(key, most);
+  const choice = policy(Policy.MixedGraphs);
+  if (!decode) return choice != MixedGraphs.Decodes && withinPadding(key, most);
+  if (get(key, Key.PrefillRequests) == 0) return get(key, Key.QueryLen) == queryLen;
+  return (choice == MixedGraphs.AnyStep || choice == MixedGraphs.Decodes) && withinPadding(key, most);
 }
 
 /** Whether `key` has the variant of every busy rank, and slots for its requests unless it needs none. */

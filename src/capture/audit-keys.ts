@@ -1,7 +1,8 @@
 import { checkArguments, checkHas, checkList, checkOptions } from '../checks.js';
 import type { EngineLimits } from '../engines/index.js';
-import { type CaptureKey, keyKind } from '../keys/index.js';
+import { type CaptureKey, keyKind, runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf } from '../workload/index.js';
 import { decodeCounts } from './choices.js';
 import { scoreLadder } from './ladder/ladder-score.js';
@@ -54,18 +55,25 @@ export interface TrafficAudit {
   readonly unused: readonly number[];
 }
 
-/** What the graphs are and are not for, whatever the traffic. Decodes have `queryLen` tokens each. */
-export function auditKeys(keys: readonly CaptureKey[], limits: EngineLimits, memory: CaptureCost): KeysAudit {
+/** What the graphs are and are not for under a policy, whatever the traffic. Decodes have `queryLen` tokens each. */
+export function auditKeys(
+  keys: readonly CaptureKey[],
+  limits: EngineLimits,
+  memory: CaptureCost,
+  policy: Pick<Policy, 'mixedGraphs'> = LOCKSTEP_POLICY,
+): KeysAudit {
   checkArguments('auditKeys', {
     keys: [keys, 'objects'],
     limits: [limits, 'object', 'maxNumSeqs', 'maxNumBatchedTokens', 'queryLen'],
     memory: [memory, 'object', 'bytesPerGraph', 'secondsPerGraph'],
+    policy: [policy, 'object'],
   });
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   const requests = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen));
-  const of = (kind: 'decode' | 'piecewise' | 'mixed'): number[] =>
-    ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
-  const [decode, piecewise, mixed] = [of('decode'), of('piecewise'), of('mixed')];
+  const slotsAreOfDecodes = policy.mixedGraphs === 'decodes';
+  const decode = sizesOf(keys, (key) => runsDecodes(key, policy));
+  const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
+  const mixed = sizesOf(keys, (key) => keyKind(key) === 'mixed');
   const uncovered: DecodeRange[] = [];
   const reached = new Set<number>();
   let worst: KeysAudit['worst'] = null;
@@ -82,10 +90,13 @@ export function auditKeys(keys: readonly CaptureKey[], limits: EngineLimits, mem
     if (full !== undefined || (size !== undefined && decode.length === 0)) continue;
     extend(uncovered, count, size === undefined ? 'eager' : 'piecewise');
   }
-  const reachable = (sizes: readonly number[]): number => sizes.find((size) => size >= maxNumBatchedTokens) ?? Infinity;
+  const reachable = (sizes: readonly number[], most: number): number => sizes.find((size) => size >= most) ?? Infinity;
   const unreachable = keys.filter((key) => {
-    if (keyKind(key) === 'decode') return !reached.has(key.tokens);
-    return key.tokens > reachable(keyKind(key) === 'mixed' ? mixed : piecewise);
+    const kind = keyKind(key);
+    if (kind === 'decode') return !reached.has(key.tokens);
+    if (kind === 'piecewise') return key.tokens > reachable(piecewise, maxNumBatchedTokens);
+    // A slot holds a request of any length up to its own: the steps that run here have any number of tokens.
+    return key.tokens > reachable(mixed, slotsAreOfDecodes ? requests * queryLen : maxNumBatchedTokens);
   });
   const whole = captureOf(
     memory,
@@ -100,20 +111,27 @@ export function auditKeys(keys: readonly CaptureKey[], limits: EngineLimits, mem
     wastedBytes: unreachable.length * memory.bytesPerGraph,
     wastedSeconds: unreachable.length * memory.secondsPerGraph,
     worst,
-    prefillsUpTo: Math.min(maxNumBatchedTokens, Math.max(0, ...piecewise, ...mixed)),
+    prefillsUpTo: Math.min(maxNumBatchedTokens, Math.max(0, ...piecewise, ...(slotsAreOfDecodes ? [] : mixed))),
   };
 }
 
-/** How decodes of these sizes run on the graphs. `counts` and costs are by tokens. */
+/** Sizes of the keys that pass, ascending. */
+function sizesOf(keys: readonly CaptureKey[], passes: (key: CaptureKey) => boolean): number[] {
+  return ascending(keys.filter(passes).map(({ tokens }) => tokens));
+}
+
+/** How decodes of these sizes run on the graphs under a policy. `counts` and costs are by tokens. */
 export function auditTraffic(
   keys: readonly CaptureKey[],
   decodes: { readonly counts: Float64Array; readonly above: number },
   costs: { readonly tokens: Float64Array; readonly time: Float64Array },
+  policy: Pick<Policy, 'mixedGraphs'> = LOCKSTEP_POLICY,
 ): TrafficAudit {
   checkArguments('auditTraffic', {
     keys: [keys, 'objects'],
     decodes: [decodes, 'object', 'counts', 'above'],
     costs: [costs, 'object', 'tokens', 'time'],
+    policy: [policy, 'object'],
   });
   const { counts, above } = decodes;
   checkArguments('auditTraffic', {
@@ -121,10 +139,9 @@ export function auditTraffic(
     tokens: [costs.tokens, 'list'],
     time: [costs.time, 'list'],
   });
-  const of = (kind: 'decode' | 'piecewise'): number[] =>
-    ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
-  const decode = of('decode');
-  const ladder = [...decode, ...of('piecewise').filter((size) => size > (decode.at(-1) ?? 0))];
+  const decode = sizesOf(keys, (key) => runsDecodes(key, policy));
+  const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
+  const ladder = [...decode, ...piecewise.filter((size) => size > (decode.at(-1) ?? 0))];
   const used = new Set<number>();
   let steps = above;
   for (const [tokens, count] of counts.entries()) {
@@ -157,8 +174,10 @@ export async function auditSteps(
   checkHas('costs', costs, ['tokens', 'time']);
   checkOptions('the rules of an audit', rules, ['keys', 'policy', 'queryLen']);
   checkList('keys', rules.keys);
-  const { keys } = rules;
-  if (steps.tables === undefined) return auditTraffic(keys, decodeCounts(steps.whole, costs.tokens.length - 1), costs);
+  const { keys, policy } = rules;
+  if (steps.tables === undefined) {
+    return auditTraffic(keys, decodeCounts(steps.whole, costs.tokens.length - 1), costs, policy);
+  }
   const { tables, counts } = steps.tables;
   const runs = await tables.run(counts, rules);
   const used = new Set<number>();
@@ -169,13 +188,13 @@ export async function auditSteps(
     if (!run.eager) used.add(run.size);
   }
   const { ratio, eagerSteps } = scoreRuns(runs, counts, costs.tokens, false);
-  const sizes = keys.filter((key) => keyKind(key) === 'decode').map(({ tokens }) => tokens);
+  const sizes = sizesOf(keys, (key) => runsDecodes(key, policy));
   return {
     decodes,
     eagerSteps,
     paddingRatio: ratio,
     timeRatio: scoreRuns(runs, counts, costs.time, false).ratio,
-    unused: ascending(sizes).filter((size) => !used.has(size)),
+    unused: sizes.filter((size) => !used.has(size)),
   };
 }
 

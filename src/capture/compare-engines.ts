@@ -1,6 +1,7 @@
 import type { Limits } from '../config.js';
 import {
   capturedBy,
+  decodeGraphs,
   ENGINE_NAMES,
   type EngineCapture,
   type EngineName,
@@ -10,7 +11,7 @@ import {
   engineOfPolicy,
   graphKinds,
 } from '../engines/index.js';
-import { keyKind } from '../keys/index.js';
+import { runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
 import type { Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
@@ -134,9 +135,7 @@ export async function scoreEngines(
   const scores: EngineScore[] = [];
   for (const engine of ENGINE_NAMES) {
     const captured = comparedCapture(engine, limits, compared);
-    const { decode, mixed, piecewise } = graphKinds(captured.keys);
-    const kind = decode > 0 ? 'decode' : 'piecewise';
-    const counted = captured.keys.filter((key) => steps.mixed !== null || keyKind(key) === kind);
+    const counted = steps.mixed === null ? decodeGraphs(captured.keys, captured.policy) : captured.keys;
     const { graphBytes, seconds } = captureOf(
       memory,
       counted.map(({ tokens }) => tokens),
@@ -151,7 +150,7 @@ export async function scoreEngines(
       version: captured.profile.version,
       mode: captured.mode,
       sizes: scoredGraphs(captured, steps, limits, compared).decode,
-      graphKinds: { decode, mixed, piecewise },
+      graphKinds: graphKinds(captured.keys, captured.policy),
       notes: [...captured.notes],
     });
   }
@@ -179,9 +178,8 @@ async function scoreCapture(
 
 /** Graphs that vLLM captures by default, which a plan is compared with first; with `mixed` those for steps with a prefill too. */
 export function defaultGraphs(limits: Limits, mixed: boolean): number {
-  const { decode, piecewise, mixed: shapes } = graphKinds(comparedCapture('vllm', limits, {}).keys);
-  const most = decode > 0 ? decode : piecewise;
-  return Math.max(1, most + (mixed ? shapes + (decode > 0 ? piecewise : 0) : 0));
+  const { keys, policy } = comparedCapture('vllm', limits, {});
+  return Math.max(1, (mixed ? keys : decodeGraphs(keys, policy)).length);
 }
 
 /**
@@ -197,9 +195,9 @@ function scoredGraphs(
   const above = piecewiseSizes.filter((size) => size > (decodeSizes.at(-1) ?? 0));
   const { twins, mixedGraphs: when } = policy;
   // Without twins a size that is captured in micro-batches has no plain graph. They are counted where no step is cut.
-  const plain = new Set(keys.filter((key) => keyKind(key) === 'decode' && key.parts === 1).map(({ tokens }) => tokens));
+  const plain = new Set(keys.filter((key) => runsDecodes(key, policy) && key.parts === 1).map(({ tokens }) => tokens));
   const eager = twins ? [] : decodeSizes.filter((size) => !plain.has(size));
-  const shapes = when === 'agreed' || (when === 'one-rank' && ranks === 1) ? mixed : [];
+  const shapes = when === 'agreed' || when === 'any-step' || (when === 'one-rank' && ranks === 1) ? mixed : [];
   const pieces = piecewiseSizes.map((size): MixedShape => [size, Math.min(size, maxNumSeqs), 0]);
   return {
     decode: [...decodeSizes, ...above],

@@ -1,6 +1,6 @@
 import { RawRules, type VoteGroup } from '../agreement/index.js';
 import { completeLimits } from '../config.js';
-import type { CaptureKey } from '../keys/index.js';
+import { type CaptureKey, keyKind } from '../keys/index.js';
 import { FACT_WORDS, indexOf, REDUCED_WORDS } from '../layout/index.js';
 import { loadModules } from '../memory/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
@@ -14,7 +14,7 @@ export interface TableRun {
   /** Every busy rank only decodes. */
   readonly decode: boolean;
   readonly eager: boolean;
-  /** Tokens that a graph has to hold: of a full graph of decodes the query length for each request, else the real tokens. */
+  /** Tokens that a graph has to hold: of one whose rows are decodes the query length for each request, else the real tokens. */
   readonly exact: number;
   /** The size of the step: the graph's, or `exact` where it is eager. */
   readonly size: number;
@@ -107,10 +107,11 @@ export class VoteTables {
         if (!cuts) withoutCut(rules.facts);
         rules.voteFacts(rank);
       }
-      const { run, phase, maxTokens, paddedTokens } = rules.resolve();
+      const { run, phase, maxTokens, paddedTokens, captureKey } = rules.resolve();
       if (run === 'park') return null;
       const decode = phase === 'decode';
-      const exact = decode && run !== 'piecewise' ? reduction[R.decodeRequests] * queryLen : maxTokens;
+      const rows = decode && (captureKey < 0 || keyKind(keys[captureKey]) === 'decode');
+      const exact = rows ? reduction[R.decodeRequests] * queryLen : maxTokens;
       return { decode, eager: run === 'eager', exact, size: run === 'eager' ? exact : Math.max(exact, paddedTokens) };
     };
     const runs: (TableRun | null)[] = [];

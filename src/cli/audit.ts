@@ -14,7 +14,7 @@ import {
 import { completeLimits, type Limits } from '../config.js';
 import { profilePlan } from '../engines/index.js';
 import { readPlanFile } from '../formats/index.js';
-import type { CaptureKey } from '../keys/index.js';
+import { type CaptureKey, runsDecodes } from '../keys/index.js';
 import { PLAN_DEFAULTS } from '../names.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { bytesOf, grouped, percentOf } from '../text.js';
@@ -79,7 +79,7 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
       ? profilePlan({ ladder, limits, policy, twins: flags.twins }, profileFor(policy, setting, flags))
       : { plan: planFile.plan, notes: [] };
   const memory = await captureCostOf(flags.captureCost, signal);
-  const audited = auditKeys(plan.keys, limits, memory);
+  const audited = auditKeys(plan.keys, limits, memory, policy);
   const asked = file !== undefined || flags.trace !== undefined || flags.steps !== undefined || flags.log !== undefined;
   const given = asked || flags.requests !== undefined;
   const steps = given ? await countedSteps(file, flags, limits, policy, setting) : null;
@@ -94,7 +94,7 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   ]);
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   const largestDecode = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
-  const shown = { policy: policy.name, keys: plan.keys, largestDecode, traffic: told, text, json };
+  const shown = { policy, keys: plan.keys, largestDecode, traffic: told, text, json };
   await writeHtml(flags, ({ auditPage }) => auditPage(audited, shown));
   await show(flags, {
     document: () => json,
@@ -117,7 +117,7 @@ async function trafficOf(
   const audited = await auditSteps(steps, costs, { keys, policy, queryLen: limits.queryLen });
   const decoded = decodeCounts(steps.whole, costs.tokens.length - 1);
   const { counts } = decoded;
-  const decodes = keys.filter(({ mode, prefillRequests }) => mode === 'full' && prefillRequests === 0).length;
+  const decodes = keys.filter((key) => runsDecodes(key, policy)).length;
   const memory = await captureCostOf(flags.captureCost, signal);
   const { split, sizeMultiple } = PLAN_DEFAULTS;
   const numbers = { sizeMultiple, split, include: [], mixed: false, limits, policy, costs, memory, signal };
@@ -125,7 +125,7 @@ async function trafficOf(
     return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
   const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
   // The curve is by sizes, and so is what it is held against; the best sizes are scored as those that are audited.
-  const { paddingRatio: bySizes } = auditTraffic(keys, decoded, costs);
+  const { paddingRatio: bySizes } = auditTraffic(keys, decoded, costs, policy);
   const fewest = planned.curve.find(({ paddingRatio }) => paddingRatio <= bySizes);
   const best = await auditSteps(steps, costs, {
     keys: planKeys(planned, limits, policy).keys,

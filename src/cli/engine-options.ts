@@ -11,7 +11,7 @@ import {
 } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { GpuName } from '../names.js';
-import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import type { Policy } from '../policy/index.js';
 import type { CostFlags } from './cost-options.js';
 import { type PolicyFlags, policyOf } from './planner-options.js';
 import { reportLine } from './step-report.js';
@@ -135,8 +135,13 @@ export async function enginePolicy(
   base: Policy | undefined,
   signal?: AbortSignal,
 ): Promise<Partial<Policy>> {
-  const own = setting === null ? undefined : engineCapture(setting.profile).policy;
-  return await policyOf(flags, base ?? own ?? LOCKSTEP_POLICY, signal);
+  if (setting === null) return await policyOf(flags, base, signal);
+  const { profile } = setting;
+  const policy = await policyOf(flags, base ?? engineCapture(profile).policy, signal);
+  const named = flags.policy === undefined ? null : engineOfPolicy(flags.policy);
+  if (named?.engine !== profile.engine) return policy;
+  // The engine's own name says whose rules decide; which steps its graphs run is a matter of the profile.
+  return { ...policy, mixedGraphs: engineCapture({ ...profile, ...named }).policy.mixedGraphs };
 }
 
 /** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */

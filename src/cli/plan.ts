@@ -173,8 +173,8 @@ async function checkNothingWaits(): Promise<void> {
 
 /** Throws ERR_CONFIG_INVALID where the policy runs no graph for a step with a prefill. */
 function checkMixed({ name, mixedGraphs }: Policy, ranks: number): void {
-  if (mixedGraphs === 'agreed' || (mixedGraphs === 'one-rank' && ranks === 1)) return;
-  const never = mixedGraphs === 'never' ? 'never' : `on ${ranks} ranks never`;
+  if (mixedGraphs === 'agreed' || mixedGraphs === 'any-step' || (mixedGraphs === 'one-rank' && ranks === 1)) return;
+  const never = mixedGraphs === 'never' || mixedGraphs === 'decodes' ? 'never' : `on ${ranks} ranks never`;
   throw new LockstepError(
     'ERR_CONFIG_INVALID',
     `--mixed plans graphs for steps with a prefill, which policy ${name} ${never} runs; leave --mixed out, or give another --policy`,

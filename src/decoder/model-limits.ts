@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../checkpoint/index.js';
 import { checkArguments, Faults } from '../checks.js';
-import { DEFAULT_LIMITS, type Limits } from '../config.js';
+import { blocksOf, DEFAULT_LIMITS, type Limits } from '../config.js';
 
 /** Bytes that one slot of a model's cache takes, keys and values of all layers. */
 export function cacheSlotBytes(config: ModelConfig): number {
@@ -18,7 +18,7 @@ export function modelLimits(config: Pick<ModelConfig, 'maxPositions'>, given: Pa
   const { maxPositions } = config;
   const { maxModelLen = Math.min(DEFAULT_LIMITS.maxModelLen, maxPositions) } = given;
   const { blockSize = DEFAULT_LIMITS.blockSize, maxNumSeqs = DEFAULT_LIMITS.maxNumSeqs } = given;
-  const needed = 1 + maxNumSeqs * Math.ceil(maxModelLen / blockSize);
+  const needed = blocksOf(maxNumSeqs, { maxModelLen, blockSize });
   // Of limits that cannot be nothing follows: they are refused themselves.
   const isNumber = Number.isInteger(needed) && needed > 1;
   const { numBlocks = isNumber ? Math.min(DEFAULT_LIMITS.numBlocks, needed) : DEFAULT_LIMITS.numBlocks } = given;

@@ -49,6 +49,7 @@ export {
   type EngineProfile,
   GPU_MEMORY_GB,
   type GraphModeName,
+  type MoeDispatcher,
   profileLimits,
 } from './profile/engine-profile.js';
 export { type ReadProfile, readProfile } from './profile/read-profile.js';

@@ -1,8 +1,8 @@
 import { checkArguments } from '../checks.js';
-import { type CaptureKey, type CapturePlan, decodePlan, keyKind } from '../keys/index.js';
+import { type CaptureKey, type CapturePlan, decodePlan, keyKind, runsDecodes } from '../keys/index.js';
 import type { EngineName, LadderName } from '../names.js';
 import { LADDER_NAMES } from '../names.js';
-import type { Policy } from '../policy/index.js';
+import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import { countOf } from '../text.js';
 import { checkLimits, type EngineLimits } from './engine-limits.js';
 import { parseLadder } from './ladder.js';
@@ -103,17 +103,27 @@ export function ladderCapture(options: LadderPlanOptions): EngineCapture | null 
   return engineCapture({ ...profile, ...complete, ...own, ...listOf(ladder, own.engine, limits) }, choices);
 }
 
-/** The number of graphs of each kind. */
-export function graphKinds(keys: readonly CaptureKey[]): GraphKinds {
-  checkArguments('graphKinds', { keys: [keys, 'objects'] });
+/**
+ * The number of graphs of each kind. Graphs with prefill slots that the policy has run decodes alone (`mixedGraphs: 'decodes'`) are of decodes; those that
+ * run any step are mixed.
+ */
+export function graphKinds(
+  keys: readonly CaptureKey[],
+  policy: Pick<Policy, 'mixedGraphs'> = LOCKSTEP_POLICY,
+): GraphKinds {
+  checkArguments('graphKinds', { keys: [keys, 'objects'], policy: [policy, 'object'] });
   const kinds = { decode: 0, mixed: 0, piecewise: 0 };
-  for (const key of keys) kinds[keyKind(key)]++;
+  for (const key of keys) {
+    const kind = keyKind(key);
+    kinds[kind === 'mixed' && policy.mixedGraphs === 'decodes' ? 'decode' : kind]++;
+  }
   return kinds;
 }
 
-/** Graphs that steps which only decode run on: those of decodes; where there are none, those of the pieces. */
-export function decodeGraphs({ decode, piecewise }: GraphKinds): number {
-  return decode > 0 ? decode : piecewise;
+/** Graphs that steps which only decode run on: the full ones; where there are none, those of the pieces. */
+export function decodeGraphs(keys: readonly CaptureKey[], policy: Pick<Policy, 'mixedGraphs'>): readonly CaptureKey[] {
+  const full = keys.filter((key) => runsDecodes(key, policy));
+  return full.length > 0 ? full : keys.filter((key) => keyKind(key) === 'piecewise');
 }
 
 function named(ladder: readonly number[] | string): ladder is string {

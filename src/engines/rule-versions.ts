@@ -28,6 +28,8 @@ const VERSIONS = {
 /** The versions of an engine's rules: the newest is last. */
 export type RuleVersion<E extends EngineName = EngineName> = (typeof VERSIONS)[E][number];
 
+const MEGATRON_CONTEXT = 'core/inference/contexts/dynamic_context.py';
+
 /** Rules of which more than one version is in use, oldest first for each engine. */
 export const ENGINE_RULES: readonly EngineRule[] = Object.freeze(
   (
@@ -39,11 +41,13 @@ export const ENGINE_RULES: readonly EngineRule[] = Object.freeze(
       ['trtllm', 'decode batches', '2026-08', 'pull request 12895: by 64 above 128', 'llmapi/llm_args.py'],
       ['megatron', 'tokens of mixed graphs', '2026-05', 'up to max_tokens', 'core/inference/config.py'],
       ['megatron', 'tokens of mixed graphs', '2026-08', 'pull request 5797: 512', 'core/inference/config.py'],
+      ['megatron', 'mixed graphs between expert ranks', '2026-05', 'any dispatcher', MEGATRON_CONTEXT, '2026-11-30'],
+      ['megatron', 'mixed graphs between expert ranks', '2026-08', 'NVLS alone', MEGATRON_CONTEXT, '2026-11-30'],
       ['atom', "the server's list", '2025-12', 'ends at 256', 'atom/model_engine/arg_utils.py'],
       ['atom', "the server's list", '2026-08', 'ends at 512', 'atom/model_engine/arg_utils.py'],
     ] as const
-  ).map(([engine, rule, version, since, source]) =>
-    Object.freeze({ engine, rule, version, since, source, read: '2026-11-29' }),
+  ).map(([engine, rule, version, since, source, read = '2026-11-29']) =>
+    Object.freeze({ engine, rule, version, since, source, read }),
   ),
 );
 

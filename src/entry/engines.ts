@@ -56,6 +56,7 @@ export {
   type MegatronConfig,
   type MegatronDistribution,
   type MegatronShape,
+  type MoeDispatcher,
   matchMegatronShapes,
   megatronGraphTokens,
   megatronShapes,

@@ -54,8 +54,9 @@ const MEANINGS_BY_POLICY: Readonly<Partial<Record<ReasonCode, (context: Context)
     `${AGREEMENTS[policy.ubatchAgreement].none}, and the graph is captured with them only`,
   'no-key-for-phase': ({ policy, plan, decision, votes }) => {
     const has = plan.keys.some((key) => keyKind(key) === 'mixed');
-    if (decision.phase === 'decode' || !has || policy.mixedGraphs === 'agreed')
+    if (decision.phase === 'decode' || !has || policy.mixedGraphs === 'agreed' || policy.mixedGraphs === 'any-step')
       return REASON_MEANINGS['no-key-for-phase'];
+    if (policy.mixedGraphs === 'decodes') return 'the policy runs decodes alone on the graphs there are';
     return policy.mixedGraphs === 'never'
       ? 'the policy runs no graph that has places for prefills'
       : `the policy runs graphs that have places for prefills on one rank alone, and there are ${votes.length}`;
@@ -102,8 +103,7 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
     `${context.decision.phase === 'decode' ? largest(context) : held(context)}, ${context.decision.reasonDetail} more than the nearest graph holds`,
   'above-padding-factor': (context) =>
     `${held(context)}, and the graph is that of ${countOf(context.decision.reasonDetail, 'token')}`,
-  'graph-mixed': ({ decision: { paddedPrefillRequests, paddedDecodeRequests }, votes }) =>
-    `up to ${countOf(most(votes, 'prefillRequests'), 'prefill')} and ${countOf(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`,
+  'graph-mixed': (context) => (context.decision.phase === 'decode' ? largest(context) : slotted(context)),
   'graph-piecewise': largest,
   'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${countOf(reasonDetail, 'token')}`,
   'rank-eager': held,
@@ -137,23 +137,16 @@ export function reasonText(
 /** How a step runs, in words: kind, key, padded counts, parts and what the collectives move. */
 export function runText(decision: DecisionValue, plan: CapturePlan): string {
   checkArguments('runText', { decision: [decision, 'object', 'run', 'parts'], plan: [plan, 'object', 'keys'] });
-  const {
-    run,
-    parts,
-    paddedTokens,
-    paddedRequests,
-    paddedPrefillRequests,
-    paddedDecodeRequests,
-    queryLen,
-    captureKey,
-  } = decision;
+  const { run, parts, paddedTokens, paddedRequests, paddedPrefillRequests, queryLen, captureKey } = decision;
   if (run === 'park') return decision.leave ? 'leave: this was the last step' : 'park';
   const cut =
     parts.length > 1 ? `, in ${parts.length} parts of ${parts.map((part) => part.paddedTokens).join(' + ')}` : '';
   if (run === 'eager') return `eager on all ranks, up to ${countOf(paddedTokens, 'token')}${cut}`;
   const drafts = queryLen > 1 ? ` of ${queryLen} tokens` : '';
-  const prefills = paddedPrefillRequests > 0 ? `${countOf(paddedPrefillRequests, 'prefill')}, ` : '';
-  const decodes = countOf(paddedDecodeRequests, prefills === '' ? 'request' : 'decode');
+  // Slots for prefills that hold decodes alone are of requests.
+  const slots = decision.phase === 'decode' ? 0 : paddedPrefillRequests;
+  const prefills = slots > 0 ? `${countOf(slots, 'prefill')}, ` : '';
+  const decodes = countOf(paddedRequests - slots, prefills === '' ? 'request' : 'decode');
   const places = paddedRequests > 0 ? ` (${prefills}${decodes}${drafts})` : '';
   return `${run} graph, key ${captureKey} of ${plan.keys.length}: ${countOf(paddedTokens, 'token')}${places}${cut}`;
 }
@@ -183,6 +176,11 @@ function largest({ decision, votes }: Context): string {
 
 function most(votes: readonly VoteRecord[], word: string): number {
   return Math.max(...votes.map((vote) => vote[word]));
+}
+
+/** What the ranks hold in the slots of a graph. */
+function slotted({ decision: { paddedPrefillRequests, paddedDecodeRequests }, votes }: Context): string {
+  return `up to ${countOf(most(votes, 'prefillRequests'), 'prefill')} and ${countOf(most(votes, 'decodeRequests'), 'decode')} on a rank, in slots for ${paddedPrefillRequests} and ${paddedDecodeRequests}`;
 }
 
 /** The batch of the rank that a reason names. */

@@ -81,7 +81,7 @@ export function piecewiseKey(tokens: number): CaptureKey {
   });
 }
 
-/** Which steps a key can hold: decodes alone, any with a prefill, or any at all. */
+/** Which steps a key holds by itself: decodes alone, any with a prefill, or any at all. A policy's `mixedGraphs` can say more of the second. */
 export type KeyKind = 'decode' | 'mixed' | 'piecewise';
 
 /** Kind of a key, from its mode and its prefill slots. */
@@ -89,6 +89,12 @@ export function keyKind(key: CaptureKey): KeyKind {
   checkHas('a capture key', key, []);
   if (key.mode === 'piecewise') return 'piecewise';
   return key.prefillRequests > 0 ? 'mixed' : 'decode';
+}
+
+/** Whether steps that only decode run on this key as a full graph, under a policy with these choices. */
+export function runsDecodes(key: CaptureKey, { mixedGraphs }: Pick<CheckedPolicy, 'mixedGraphs'>): boolean {
+  const kind = keyKind(key);
+  return kind === 'decode' || (kind === 'mixed' && (mixedGraphs === 'any-step' || mixedGraphs === 'decodes'));
 }
 
 /** What a step with a prefill needs from a graph: each number the maximum over ranks. */

@@ -8,6 +8,7 @@ export {
   type MixedStep,
   mixedKey,
   piecewiseKey,
+  runsDecodes,
 } from './capture-key.js';
 export {
   type CapturePlan,

@@ -49,7 +49,7 @@ export const ENUMS = {
   UBATCH_AGREEMENT: { 'busy-wish': 0, 'all-wish': 1, 'min-tokens': 2, 'any-minimum': 3, 'same-phase': 4 },
   LAST_PART: { run: 0, refuse: 1, eager: 2 },
   DECODE_MATCH: { padded: 0, uniform: 1 },
-  MIXED_GRAPHS: { never: 0, 'one-rank': 1, agreed: 2 },
+  MIXED_GRAPHS: { never: 0, 'one-rank': 1, agreed: 2, 'any-step': 3, decodes: 4 },
   MIXED_MATCH: { strict: 0, slots: 1, 'slot-count': 2 },
   EAGER_GATHER: { variable: 0, 'padded-decode': 1, 'max-or-sum': 2, 'own-padded': 3 },
   EAGER_PARTS: { maxima: 0, 'equal-shares': 1 },

@@ -81,7 +81,11 @@ export interface Policy {
   readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
   /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */
   readonly decodeMatch: keyof typeof ENUMS.DECODE_MATCH;
-  /** Steps with prefills on full graphs: 'agreed' by all ranks (default), on 'one-rank' alone (Megatron), or 'never'. */
+  /**
+   * Steps on full graphs with prefill slots. 'agreed' (default): those with prefills. 'one-rank': the same, where there is one rank alone
+   * (Megatron). 'never': none. 'any-step': decodes too, so that one graph of a size serves every step (vLLM's mode FULL). 'decodes': decodes
+   * alone, each of as many tokens as a slot holds (vLLM's graphs of decodes of any length).
+   */
   readonly mixedGraphs: keyof typeof ENUMS.MIXED_GRAPHS;
   /**
    * Which mixed graph holds a batch. 'slots' (default): its prefill slots the prefills, and all its slots all requests, for a

@@ -233,7 +233,7 @@ function summarize(
 ): RunSummary {
   const first = reports[0];
   const { ranks, tensorParallelSize } = options;
-  const kinds = graphKinds(options.plan.keys);
+  const kinds = graphKinds(options.plan.keys, options.policy);
   const tokens = reports.filter((_, process) => process % tensorParallelSize === 0).map((report) => report.tokens);
   const sum = (value: (report: RankReport) => number): number =>
     reports.reduce((total, report) => total + value(report), 0);
@@ -267,7 +267,10 @@ function summarize(
     }),
     diverged: reports.filter((report) => report.digest !== first.digest).length,
     numBlocks: first.numBlocks,
-    graphs: options.ladderEngine === null ? first.captured : Math.min(first.captured, decodeGraphs(kinds)),
+    graphs:
+      options.ladderEngine === null
+        ? first.captured
+        : Math.min(first.captured, decodeGraphs(options.plan.keys, options.policy).length),
     graphKinds: kinds,
     ladderNotes: options.ladderNotes,
     graphsSkipped: first.skipped,

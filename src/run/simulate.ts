@@ -147,7 +147,7 @@ export class Simulation {
     const options = this.#options;
     const counters = this.#counters;
     const { clockMs, ...scheduler } = this.#model.stats;
-    const kinds = graphKinds(options.plan.keys);
+    const kinds = graphKinds(options.plan.keys, options.policy);
     return {
       ...counters.decisions,
       ...scheduler,
@@ -157,7 +157,10 @@ export class Simulation {
       paddingRatio: paddingRatio([counters.tokens]),
       ...paddingRatios([counters.tokens]),
       timeRatio: this.#exactCost === 0 ? 0 : this.#paddedCost / this.#exactCost - 1,
-      graphs: options.ladderEngine === null ? options.plan.keys.length : decodeGraphs(kinds),
+      graphs:
+        options.ladderEngine === null
+          ? options.plan.keys.length
+          : decodeGraphs(options.plan.keys, options.policy).length,
       graphKinds: kinds,
       ladderNotes: options.ladderNotes,
       policy: options.policy.name,

@@ -1,5 +1,5 @@
 import type { Faults } from '../checks.js';
-import type { Limits } from '../config.js';
+import { blocksOf, type Limits } from '../config.js';
 import type { Device } from '../device/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { allGatherBytesSync, type Collective } from '../ranks/index.js';
@@ -42,17 +42,17 @@ export function poolOf(
 }
 
 /** Blocks of a pool that holds one request of `maxModelLen` tokens, the null block included. */
-export function leastBlocks({ maxModelLen, blockSize }: Pick<Limits, 'maxModelLen' | 'blockSize'>): number {
-  return 1 + Math.ceil(maxModelLen / blockSize);
+export function leastBlocks(limits: Pick<Limits, 'maxModelLen' | 'blockSize'>): number {
+  return blocksOf(1, limits);
 }
 
 /** Blocks that the requests of a step can hold at most, the null block included, as far as ids of blocks reach. */
 export function mostBlocks(
   limits: Pick<Limits, 'maxModelLen' | 'blockSize' | 'kernelBlockSize' | 'maxNumSeqs'>,
 ): number {
-  const { maxModelLen, blockSize, kernelBlockSize, maxNumSeqs } = limits;
+  const { blockSize, kernelBlockSize, maxNumSeqs } = limits;
   const ids = Math.floor((2 ** 31 - 1) / (blockSize / kernelBlockSize));
-  return Math.min(1 + maxNumSeqs * Math.ceil(maxModelLen / blockSize), ids);
+  return Math.min(blocksOf(maxNumSeqs, limits), ids);
 }
 
 /** What a rank says of its device, once its graphs are captured. */

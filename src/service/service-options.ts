@@ -1,6 +1,6 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
 import { checkArguments, Faults, withoutUndefined } from '../checks.js';
-import { completeLimits, type Limits } from '../config.js';
+import { blocksOf, completeLimits, type Limits } from '../config.js';
 import { checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
 import { parseLadder } from '../engines/index.js';
@@ -206,7 +206,7 @@ function serviceLimits(
   faults.throwIfAny('These limits');
   const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
   const checked = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks: most });
-  const usual = Math.min(most, 1 + POOL_REQUESTS * Math.ceil(maxModelLen / blockSize));
+  const usual = Math.min(most, blocksOf(POOL_REQUESTS, checked));
   const numBlocks = pool !== null ? leastBlocks(checked) : own.numBlocks === undefined ? usual : most;
   const limits = completeLimits({ ...checked, numBlocks });
   const { config, maxPositions } = model;

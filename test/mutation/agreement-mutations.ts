@@ -159,8 +159,13 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'mixed graphs on one rank alone, whatever the policy says',
-    find: 'return choice == MixedGraphs.Agreed || get(reduction',
-    replace: 'return get(reduction',
+    find: 'if (choice == MixedGraphs.OneRank) return ranks == 1;',
+    replace: 'if (choice != MixedGraphs.Never) return ranks == 1;',
+  },
+  {
+    name: 'decodes run on mixed graphs, whatever the policy says',
+    find: 'return choice == MixedGraphs.AnyStep || choice == MixedGraphs.Decodes;',
+    replace: 'return choice != MixedGraphs.Never;',
   },
   // no-key.ts: which graph came nearest.
   {

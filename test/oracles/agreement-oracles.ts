@@ -99,6 +99,29 @@ export function vllmDispatchPlain(
   return { mode: 'none', numTokens, numRequests };
 }
 
+/** The same where full graphs are not of uniform decodes: one of a size for any step, or for decodes of any lengths up to the query length. */
+export function vllmSlotDispatchPlain(
+  captureSizes: readonly number[],
+  queryLen: number,
+  maxNumSeqs: number,
+  batch: VllmBatch,
+  full: 'any-step' | 'decodes',
+): VllmDispatch {
+  const { numTokens, numRequests, uniformQueryLen, longestDecode } = batch;
+  const longest = uniformQueryLen ?? longestDecode ?? Infinity;
+  const descriptors = [...captureSizes]
+    .sort((a, b) => a - b)
+    .filter((size) => full === 'any-step' || size <= maxNumSeqs * queryLen)
+    .map((size) => ({ tokens: size, requests: Math.min(size, maxNumSeqs) }));
+  const bound = full === 'any-step' ? Infinity : queryLen;
+  const serving = descriptors.find(
+    ({ tokens, requests }) => numTokens > 0 && tokens >= numTokens && requests >= numRequests && longest <= bound,
+  );
+  if (serving !== undefined) return { mode: 'full', numTokens: serving.tokens, numRequests: serving.requests };
+  if (full === 'any-step') return { mode: 'none', numTokens, numRequests };
+  return vllmDispatchPlain(captureSizes, 1, 0, { ...batch, uniformQueryLen: null });
+}
+
 /** Megatron's match: the smallest applicable shape by (tokens, prefills, decodes). */
 export function megatronMatchPlain(
   shapes: readonly MegatronShape[],

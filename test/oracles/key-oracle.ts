@@ -95,10 +95,17 @@ function conditions(key: CaptureKey, shape: Shape, plan: CapturePlan, policy: Ch
       ];
     }
     case 'mixed': {
-      const run = policy.mixedGraphs === 'agreed' || (policy.mixedGraphs === 'one-rank' && shape.ranks === 1);
+      const decodes = shape.phase === 'decode';
+      const run = {
+        never: false,
+        'one-rank': !decodes && shape.ranks === 1,
+        agreed: !decodes,
+        'any-step': true,
+        decodes,
+      }[policy.mixedGraphs];
       const { mixedMatch } = policy;
       return [
-        is('phase', shape.phase !== 'decode' && run),
+        is('phase', run),
         mode,
         variant,
         tokens,
@@ -147,16 +154,18 @@ export function nearestKey(
   plan: CapturePlan,
   policy: Policy,
 ): { readonly key: CaptureKey; readonly lack: Condition } | undefined {
-  const decodeKeys = plan.keys.filter((key) => keyKind(key) === 'decode');
-  const own = shape.phase === 'decode' && shape.mode === ENUMS.MODE.full && decodeKeys.length > 0;
-  const order: Verdict[] = own
-    ? ['phase', 'mode', 'query-length', 'variant', 'tokens', 'requests']
-    : ['phase', 'mode', 'variant', 'tokens', 'prefill-requests', 'requests', 'query-length', 'padding-factor'];
-  // A decode key in a step with a prefill, or of a mode the ranks did not agree to, is told by that and no further.
-  const near = (own ? decodeKeys : plan.keys).flatMap((key) => {
+  const mixed = policy.mixedGraphs === 'any-step' || policy.mixedGraphs === 'decodes';
+  const ofDecodes = plan.keys.filter((key) => keyKind(key) === 'decode' || (mixed && keyKind(key) === 'mixed'));
+  const own = shape.phase === 'decode' && shape.mode === ENUMS.MODE.full && ofDecodes.length > 0;
+  const orderOf = (key: CaptureKey): Verdict[] =>
+    keyKind(key) === 'decode'
+      ? ['phase', 'mode', 'query-length', 'variant', 'tokens', 'requests']
+      : ['phase', 'mode', 'variant', 'tokens', 'prefill-requests', 'requests', 'query-length', 'padding-factor'];
+  const near = (own ? ofDecodes : plan.keys).flatMap((key) => {
     const lack = firstLack(key, shape, plan, policy);
     return lack === undefined ? [] : [{ key, lack }];
   });
-  const passed = ({ lack }: { readonly lack: Condition }): number => order.indexOf(lack.verdict);
+  const passed = ({ key, lack }: { readonly key: CaptureKey; readonly lack: Condition }): number =>
+    orderOf(key).indexOf(lack.verdict);
   return near.sort((a, b) => passed(b) - passed(a) || a.lack.lacking - b.lack.lacking)[0];
 }

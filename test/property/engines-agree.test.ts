@@ -50,6 +50,9 @@ const profile: fc.Arbitrary<EngineProfile> = fc
         { maxRequests: null, drafts: 1 },
       ]),
       maxLoras: fc.constantFrom(0, 2),
+      adaptiveVerification: fc.boolean(),
+      expertParallelSize: fc.constantFrom(1, 2),
+      moeDispatcher: fc.constantFrom('training', 'nccl', 'nvls'),
     },
     { requiredKeys: ['engine', 'maxNumSeqs', 'maxNumBatchedTokens'] },
   )

@@ -45,7 +45,7 @@ const policyArbitrary: fc.Arbitrary<Policy> = fc
     maxPaddingFactor: fc.constantFrom(1, 1.01, 2, 4),
     mixedMatch: fc.constantFrom('slots', 'strict'),
     decodeMatch: fc.constantFrom('padded', 'uniform'),
-    mixedGraphs: fc.constantFrom('agreed', 'one-rank', 'never'),
+    mixedGraphs: fc.constantFrom('agreed', 'one-rank', 'never', 'any-step', 'decodes'),
   })
   .map((choices) => completePolicy(choices));
 

@@ -97,7 +97,7 @@ const agreementChoices = {
   lastPart: fc.constantFrom('run', 'run', 'refuse', 'eager'),
   graphAgreement: fc.constantFrom('shape', 'shape', 'min-mode-padded', 'min-mode'),
   decodeMatch: fc.constantFrom('padded', 'padded', 'uniform'),
-  mixedGraphs: fc.constantFrom('agreed', 'agreed', 'one-rank', 'never'),
+  mixedGraphs: fc.constantFrom('agreed', 'agreed', 'one-rank', 'never', 'any-step', 'decodes'),
   mixedMatch: fc.constantFrom('slots', 'strict'),
   maxPaddingFactor: fc.constantFrom(1, 1.25, 2, 2, 4),
   eagerGather: fc.constantFrom('variable', 'padded-decode', 'max-or-sum', 'own-padded'),

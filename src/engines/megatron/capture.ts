@@ -25,9 +25,12 @@ export function captureMegatron(profile: CompleteProfile): Captured {
     })),
   ];
   const sizes = ascending(decodes.map(([tokens]) => tokens));
+  // Ranks whose dispatcher takes another number of tokens from each need not agree that none of them holds a prefill.
+  const apart = profile.expertParallelSize > 1 && profile.moeDispatcher === 'nvls';
   return {
     sizes,
     keys,
+    ...(apart && { choices: { mixedGraphs: 'agreed' } }),
     mode: mixed.length > 0 ? 'FULL' : 'FULL_DECODE_ONLY',
     dropped: (profile.sizes ?? []).filter((size) => !sizes.includes(size)),
     notes,
@@ -37,6 +40,7 @@ export function captureMegatron(profile: CompleteProfile): Captured {
 /** Megatron's configuration by a profile, with no more requests than it lets one graph decode. */
 export function megatronProfile(profile: CompleteProfile): { config: MegatronConfig; notes: string[] } {
   const { maxNumSeqs, maxNumBatchedTokens, queryLen, maxModelLen, maxGraphTokens, allPrefills } = profile;
+  const lost = losesMixedGraphs(profile);
   const maxRequests = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen));
   const base = { maxRequests, maxTokens: maxNumBatchedTokens, numSpeculativeTokens: queryLen - 1 };
   const version = profile.version as '2026-05' | '2026-08';
@@ -48,16 +52,30 @@ export function megatronProfile(profile: CompleteProfile): { config: MegatronCon
       distribution: profile.distribution,
       tensorParallelSize: profile.tensorParallelSize,
       mixedPrefillRequestCount: profile.mixedPrefills,
-      nonDecodeGraphs: !profile.decodeOnly,
+      nonDecodeGraphs: !profile.decodeOnly && !lost,
       maxGraphTokens: megatronGraphTokens(base, { maxGraphTokens, allPrefills, version }),
     },
-    notes:
-      maxRequests < maxNumSeqs
+    notes: [
+      ...(maxRequests < maxNumSeqs
         ? [
             `it refuses ${maxNumSeqs} requests of ${queryLen} tokens in ${maxNumBatchedTokens}; this is for ${maxRequests}`,
           ]
-        : [],
+        : []),
+      ...(lost && !profile.decodeOnly
+        ? [
+            `with expert parallelism the ${profile.moeDispatcher} dispatcher leaves graphs of decodes alone; nvls keeps those with prefills`,
+          ]
+        : []),
+    ],
   };
+}
+
+/**
+ * Whether the dispatcher of experts takes graphs of steps with prefills away: all but NVLS gather as many tokens from every rank in a graph.
+ * Source: Megatron-LM `DynamicInferenceContext`, `NVLSAllGatherVDispatcher` (pull request 4258).
+ */
+function losesMixedGraphs({ expertParallelSize, moeDispatcher, version }: CompleteProfile): boolean {
+  return version !== '2026-05' && expertParallelSize > 1 && moeDispatcher !== 'nvls';
 }
 
 /** Decode shapes of a list in tokens: as many whole requests as fit each, at most all of them. */

@@ -1,5 +1,5 @@
 import { checkArguments } from '../../checks.js';
-import { type CaptureKey, keyKind, leastUbatchedSize } from '../../keys/index.js';
+import { type CaptureKey, decodeKey, keyKind, leastUbatchedSize, runsDecodes } from '../../keys/index.js';
 import type { EngineName, PolicyName } from '../../names.js';
 import { ascending } from '../../numbers.js';
 import { completePolicy, type Policy } from '../../policy/index.js';
@@ -25,7 +25,7 @@ export interface EngineCapture {
   readonly keys: readonly CaptureKey[];
   /** Its list, in tokens, ascending. */
   readonly sizes: readonly number[];
-  /** Tokens of the full graphs of decodes, ascending. */
+  /** Tokens of the full graphs that steps of decodes run on, ascending. */
   readonly decodeSizes: readonly number[];
   /** Tokens of the piecewise graphs, ascending. */
   readonly piecewiseSizes: readonly number[];
@@ -56,17 +56,17 @@ export function engineCapture(given: EngineProfile, choices: Partial<Policy> = {
   const profile = completeProfile({ ...given, ...(choices.ubatches !== undefined && { ubatches: choices.ubatches }) });
   const captured = CAPTURES[profile.engine](profile);
   const policy = profilePolicy(profile, { ...captured.choices, ...choices });
-  const keys = unique(captured.keys.flatMap((key) => partsOf(key, policy)));
+  const keys = unique(captured.keys.flatMap((key) => partsOf(key, policy, profile)));
   return Object.freeze({
     profile,
     policy,
     mode: captured.mode,
     keys: Object.freeze([...keys].sort((a, b) => b.tokens - a.tokens)),
     sizes: captured.sizes,
-    decodeSizes: tokensOf(keys, 'decode'),
-    piecewiseSizes: tokensOf(keys, 'piecewise'),
+    decodeSizes: tokensOf(keys.filter((key) => runsDecodes(key, policy))),
+    piecewiseSizes: tokensOf(keys.filter((key) => keyKind(key) === 'piecewise')),
     mixed: keys
-      .filter((key) => keyKind(key) === 'mixed' && key.variant === 0)
+      .filter((key) => keyKind(key) === 'mixed' && key.variant === 0 && policy.mixedGraphs !== 'decodes')
       .map(({ tokens, prefillRequests, decodeRequests }): MegatronShape => [tokens, prefillRequests, decodeRequests]),
     dropped: captured.dropped ?? [],
     truncated: captured.truncated ?? null,
@@ -92,15 +92,28 @@ function profilePolicy(profile: CompleteProfile, choices: Partial<Policy>): Poli
 }
 
 /** The graphs that are captured of a key: of decodes from the policy's threshold on one in micro-batches too, or alone; none off its alignment. */
-function partsOf(key: CaptureKey, policy: Policy): CaptureKey[] {
+function partsOf(key: CaptureKey, policy: Policy, { queryLen }: CompleteProfile): CaptureKey[] {
   if (key.tokens % policy.tokenAlignment !== 0) return [];
+  if (keyKind(key) === 'mixed') return [key, ...uniformTwins(key, policy, queryLen)];
   if (keyKind(key) !== 'decode' || key.tokens < leastUbatchedSize(key.queryLen, policy)) return [key];
   const cut = { ...key, parts: policy.ubatches };
   return policy.twins ? [key, cut] : [cut];
 }
 
-function tokensOf(keys: readonly CaptureKey[], kind: 'decode' | 'piecewise'): number[] {
-  return ascending(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens));
+/**
+ * The micro-batched graph of decodes beside one that holds any step: where its tokens divide evenly among its requests. Of more tokens than
+ * a decode can have none is counted. Source: vLLM V2 `CudaGraphManager._maybe_ubatch_twin`.
+ */
+function uniformTwins(key: CaptureKey, policy: Policy, most: number): CaptureKey[] {
+  if (policy.mixedGraphs !== 'any-step' || !policy.twins || policy.ubatches === 1) return [];
+  const { tokens, prefillRequests: requests, variant } = key;
+  const queryLen = tokens / requests;
+  if (!Number.isInteger(queryLen) || queryLen > most || tokens < leastUbatchedSize(queryLen, policy)) return [];
+  return [{ ...decodeKey(requests, queryLen, policy.ubatches), variant }];
+}
+
+function tokensOf(keys: readonly CaptureKey[]): number[] {
+  return ascending(keys.map(({ tokens }) => tokens));
 }
 
 function unique(keys: readonly CaptureKey[]): CaptureKey[] {

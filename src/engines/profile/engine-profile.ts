@@ -25,6 +25,11 @@ export type AttentionSupport = 'never' | 'uniform-single' | 'uniform-batch' | 'a
 
 const SUPPORTS: readonly AttentionSupport[] = ['never', 'uniform-single', 'uniform-batch', 'always'];
 
+/** What moves the tokens of experts between ranks in Megatron's inference: what its training uses, or one of its own two. */
+export type MoeDispatcher = 'training' | 'nccl' | 'nvls';
+
+const DISPATCHERS: readonly MoeDispatcher[] = ['training', 'nccl', 'nvls'];
+
 /**
  * An engine as somebody runs it: what decides which graphs it captures. Plain JSON. What is left out has the engine's default.
  * Sizes are in the engine's own unit: tokens for vLLM, requests for the others.
@@ -52,6 +57,8 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly contextParallelSize?: number;
   /** Ranks that experts are spread over. Default 1. */
   readonly expertParallelSize?: number;
+  /** Megatron's dispatcher of experts: `inference_moe_token_dispatcher_type` with `transformer_impl` inference_optimized. Default training. */
+  readonly moeDispatcher?: MoeDispatcher;
   /** Tensor parallel ranks of the attention. Default 1. */
   readonly attentionTpSize?: number;
   /** The MLP reads a buffer that those ranks gather (SGLang). Default false. */
@@ -60,6 +67,11 @@ export interface EngineProfile extends Partial<EngineLimits> {
   readonly sequenceParallel?: boolean;
   /** Drafts by the number of requests, ascending, the last for any number. `queryLen` is then that of the most drafts. */
   readonly draftSchedule?: readonly DraftTier[];
+  /**
+   * How many of its drafts a request verifies is decided in each step (vLLM's `enable_adaptive_verification`): its graphs of decodes then
+   * hold any mix of lengths up to `queryLen`. Default false.
+   */
+  readonly adaptiveVerification?: boolean;
   /** LoRA adapters that may be active at once; 0: none. Default 0. */
   readonly maxLoras?: number;
   /** Graphs for each number of active adapters (vLLM). Default false: one for any. */
@@ -144,9 +156,11 @@ const DEFAULTS = {
   pipelineParallelSize: 1,
   contextParallelSize: 1,
   expertParallelSize: 1,
+  moeDispatcher: 'training',
   attentionTpSize: 1,
   gathered: false,
   sequenceParallel: false,
+  adaptiveVerification: false,
   maxLoras: 0,
   specializeLoras: false,
   ubatches: 1,
@@ -222,6 +236,7 @@ function check(profile: CompleteProfile, faults: Faults): void {
   if (profile.gpu !== null) faults.choice('gpu', profile.gpu, GPU_NAMES);
   if (profile.graphMode !== null) faults.choice('graphMode', profile.graphMode, GRAPH_MODES);
   if (profile.attentionSupport !== null) faults.choice('attentionSupport', profile.attentionSupport, SUPPORTS);
+  faults.choice('moeDispatcher', profile.moeDispatcher, DISPATCHERS);
   faults.choice('distribution', profile.distribution, ['exponential', 'linear', 'hybrid']);
   faults.number('memoryGb', profile.memoryGb, 0, 1e6);
   faults.integer('maxNumSeqs', profile.maxNumSeqs, 1, 1 << 16);
@@ -265,12 +280,21 @@ function check(profile: CompleteProfile, faults: Faults): void {
     'interactive',
     'allPrefills',
     'decodeOnly',
+    'adaptiveVerification',
   ] as const) {
     faults.check(typeof profile[name] === 'boolean', `${name} must be true or false`, name);
   }
   for (const [index, tier] of (profile.draftSchedule ?? []).entries()) {
     faults.integer(`draftSchedule[${index}].drafts`, tier.drafts, 0, (1 << 10) - 1);
     if (tier.maxRequests !== null) faults.integer(`draftSchedule[${index}].maxRequests`, tier.maxRequests, 1, 1 << 16);
+  }
+  if (profile.adaptiveVerification === true) {
+    faults.check(
+      profile.queryLen > 1 && (profile.engine !== 'vllm' || profile.runner === 'v2'),
+      "adaptiveVerification is of vLLM's runner v2, with drafts: a queryLen of 2 or more",
+      'adaptiveVerification',
+      'queryLen',
+    );
   }
   faults.throwIfAny('This engine profile');
 }

@@ -3,51 +3,62 @@ import { type CaptureKey, decodeKey, mixedKey, piecewiseKey } from '../../keys/i
 import { ascending, steps } from '../../numbers.js';
 import type { Captured } from '../profile/captured.js';
 import { draftQueryLens } from '../profile/drafts.js';
-import { type CompleteProfile, isBefore } from '../profile/engine-profile.js';
+import { type CompleteProfile, type GraphModeName, isBefore } from '../profile/engine-profile.js';
 import { vllmDecodeSizes, vllmLadder, vllmSpecAlign } from './ladder.js';
 import { fullDecodes, runsPiecewise, vllmMode } from './modes.js';
 
 /**
- * What vLLM captures: of its list a piecewise graph each, and full ones of decodes at whole requests of each query length, as the mode
- * says; of each a graph for every LoRA case. Errors: ERR_INPUT_INVALID for what vLLM refuses.
+ * What vLLM captures of its list, as the mode says: piecewise graphs; full ones of decodes at whole requests of each query length, or, where it
+ * verifies drafts adaptively, of any mix of lengths; in mode FULL one of each size for every step. Of each a graph for every LoRA case. Errors: ERR_INPUT_INVALID for what vLLM refuses.
  * Source: vLLM `_set_cudagraph_sizes`, `CudagraphDispatcher` (V1), `CudaGraphManager` (V2).
  */
 export function captureVllm(profile: CompleteProfile): Captured {
   const { mode, notes } = vllmMode(profile);
+  if (profile.adaptiveVerification && !fullDecodes(mode)) {
+    throw refused(`adaptive verification needs full graphs of decodes, and the mode is ${mode}`);
+  }
   if (mode === 'NONE') return { sizes: [], keys: [], mode, notes };
-  const { maxNumSeqs, queryLen, runner } = profile;
+  const { queryLen, runner } = profile;
   const { sizes: listed, truncated } = vllmSizes(profile);
   const aligned = runner === 'v1' && queryLen > 1 && fullDecodes(mode);
   const sizes = aligned ? alignedSizes(listed, profile) : listed;
-  const lengths = draftQueryLens(profile);
-  const decodes = fullDecodes(mode)
-    ? lengths.map((length) => ({ length, sizes: vllmDecodeSizes(sizes, { maxNumSeqs, queryLen: length }) }))
-    : [];
-  const keys: CaptureKey[] = [];
-  for (const { length, sizes: own } of decodes) {
-    for (const size of own) {
-      const requests = size / length;
-      keys.push(decodeKey(requests, length, 1));
-    }
-  }
-  if (mode === 'FULL') keys.push(...sizes.map((size) => mixedKey(size, Math.min(size, maxNumSeqs), 0, queryLen)));
-  if (runsPiecewise(mode)) keys.push(...sizes.map(piecewiseKey));
-  const whole = new Set(decodes.flatMap(({ sizes: own }) => own));
+  const full = fullKeys(sizes, profile, mode);
+  const keys = runsPiecewise(mode) ? [...full, ...sizes.map(piecewiseKey)] : full;
+  const whole = new Set(full.map(({ tokens }) => tokens));
   return {
     sizes,
     keys: withVariants(keys, profile),
     mode,
     dropped: fullDecodes(mode) ? sizes.filter((size) => !whole.has(size)) : [],
     truncated,
-    // One graph of a size holds any step. Here it is two keys: one of decodes, shortened ones too, and one with slots for prefills.
-    choices: mode === 'FULL' ? { mixedGraphs: 'agreed', decodeMatch: 'padded' } : {},
+    choices:
+      mode === 'FULL' ? { mixedGraphs: 'any-step' } : profile.adaptiveVerification ? { mixedGraphs: 'decodes' } : {},
     notes: [
       ...notes,
+      ...(profile.adaptiveVerification && profile.attentionSupport === 'uniform-batch'
+        ? ['it refuses attention that cannot take decodes of several lengths in one graph']
+        : []),
       ...(truncated === null
         ? []
         : [`the largest size asked for, ${truncated}, is not on the grid: the list ends at ${sizes.at(-1)}`]),
     ],
   };
+}
+
+/** The full graphs of a list. One whose requests may have any number of tokens has as many slots as requests that hold a token each. */
+function fullKeys(sizes: readonly number[], profile: CompleteProfile, mode: GraphModeName): CaptureKey[] {
+  const { maxNumSeqs, queryLen, adaptiveVerification } = profile;
+  if (!fullDecodes(mode)) return [];
+  const slots = (size: number): CaptureKey => mixedKey(size, Math.min(size, maxNumSeqs), 0, queryLen);
+  if (mode === 'FULL') return sizes.map(slots);
+  if (adaptiveVerification) {
+    return sizes
+      .filter((size) => size <= maxNumSeqs * queryLen)
+      .map((size) => ({ ...slots(size), maxQueryLen: queryLen }));
+  }
+  return draftQueryLens(profile).flatMap((length) =>
+    vllmDecodeSizes(sizes, { maxNumSeqs, queryLen: length }).map((size) => decodeKey(size / length, length, 1)),
+  );
 }
 
 /** The list before it is aligned, in tokens. */

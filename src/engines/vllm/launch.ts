@@ -73,10 +73,12 @@ function ubatches(line: CommandLine): Partial<EngineProfile> {
 function draftsOf(line: CommandLine): Partial<EngineProfile> {
   const config = { ...jsonOf(line.value('--speculative-config', '-sc'), '--speculative-config') };
   for (const [key, value] of line.keys('--speculative-config', '-sc')) config[key] = jsonOrText(value);
+  const adaptive = config.enable_adaptive_verification === true && { adaptiveVerification: true };
   const tiers = config.num_speculative_tokens_per_batch_size;
-  if (Array.isArray(tiers)) return { draftSchedule: schedule(tiers) };
+  if (Array.isArray(tiers)) return { draftSchedule: schedule(tiers), ...adaptive };
   const drafts = config.num_speculative_tokens;
-  return drafts === undefined ? {} : { queryLen: 1 + sizeOf(String(drafts), 'num_speculative_tokens') };
+  if (drafts === undefined) return { ...adaptive };
+  return { queryLen: 1 + sizeOf(String(drafts), 'num_speculative_tokens'), ...adaptive };
 }
 
 /** Tiers of `[first, last, drafts]`. */

@@ -4,10 +4,11 @@ const LEVELS: readonly AttentionSupport[] = ['never', 'uniform-single', 'uniform
 
 /**
  * The mode that vLLM ends up with, and why it is not the one asked for: what it changes by itself before and after it knows its
- * attention. Source: vLLM `VllmConfig.__post_init__`, `resolve_cudagraph_mode_and_sizes`.
+ * attention. Source: vLLM `VllmConfig.__post_init__`, `resolve_cudagraph_mode_and_sizes`, `resolve_adaptive_cudagraph_mode`.
  */
 export function vllmMode(profile: CompleteProfile): { mode: GraphModeName; notes: string[] } {
   const { sequenceParallel, tensorParallelSize, attentionSupport, queryLen, enforceEager, draftSchedule } = profile;
+  const uncut = sequenceParallel && tensorParallelSize > 1;
   const notes: string[] = [];
   let mode = profile.graphMode ?? 'FULL_AND_PIECEWISE';
   const change = (to: GraphModeName, why: string): void => {
@@ -16,7 +17,7 @@ export function vllmMode(profile: CompleteProfile): { mode: GraphModeName; notes
     mode = to;
   };
   if (enforceEager) change('NONE', 'enforce_eager');
-  if (sequenceParallel && tensorParallelSize > 1 && (mode === 'PIECEWISE' || mode === 'FULL_AND_PIECEWISE')) {
+  if (uncut && (mode === 'PIECEWISE' || mode === 'FULL_AND_PIECEWISE')) {
     change('FULL', 'sequence parallelism cannot be cut into pieces');
   }
   if (draftSchedule !== null && profile.runner === 'v1' && fullDecodes(mode)) {
@@ -25,6 +26,9 @@ export function vllmMode(profile: CompleteProfile): { mode: GraphModeName; notes
   const level = attentionSupport === null ? LEVELS.length : LEVELS.indexOf(attentionSupport);
   if (mode === 'FULL' && level < LEVELS.indexOf('always')) {
     change('FULL_AND_PIECEWISE', `attention supports ${attentionSupport} graphs only`);
+  }
+  if (profile.adaptiveVerification && mode === 'FULL') {
+    change(uncut ? 'FULL_DECODE_ONLY' : 'FULL_AND_PIECEWISE', 'adaptive verification has graphs of decodes of its own');
   }
   if (fullDecodes(mode) && level === 0) change('PIECEWISE', 'attention supports no full graph');
   if (fullDecodes(mode) && queryLen > 1 && level < LEVELS.indexOf('uniform-batch')) {

@@ -1,5 +1,7 @@
 import type { KeysAudit, TrafficAudit } from '../../capture/index.js';
-import { type CaptureKey, keyKind } from '../../keys/index.js';
+import { type CaptureKey, keyKind, runsDecodes } from '../../keys/index.js';
+import { ascending } from '../../numbers.js';
+import type { Policy } from '../../policy/index.js';
 import { bytesOf, grouped, percentOf, shortNumber } from '../../text.js';
 import { costStaircaseData, type Figure, rangeOf, stepSizesData } from '../plots/index.js';
 import type { Fact, ReportPage } from '../report-page.js';
@@ -7,7 +9,7 @@ import type { Printed } from './plan-page.js';
 
 /** What was audited: the graphs, the largest decode, and the traffic where there was any. */
 export interface Audited extends Printed {
-  readonly policy: string;
+  readonly policy: Pick<Policy, 'name' | 'mixedGraphs'>;
   readonly keys: readonly CaptureKey[];
   /** Tokens of the largest decode that the limits allow. */
   readonly largestDecode: number;
@@ -21,12 +23,11 @@ export interface Audited extends Printed {
 /** The page of an audit. */
 export function auditPage(audit: KeysAudit, audited: Audited): ReportPage {
   const { policy, keys, largestDecode, traffic, text, json } = audited;
-  const of = (kind: string): number[] =>
-    [...new Set(keys.filter((key) => keyKind(key) === kind).map(({ tokens }) => tokens))].sort(
-      (one, other) => one - other,
-    );
-  const decode = of('decode');
-  const ladder = [...decode, ...of('piecewise').filter((size) => size > (decode.at(-1) ?? 0))];
+  const of = (passes: (key: CaptureKey) => boolean): number[] =>
+    ascending(keys.filter(passes).map(({ tokens }) => tokens));
+  const decode = of((key) => runsDecodes(key, policy));
+  const piecewise = of((key) => keyKind(key) === 'piecewise');
+  const ladder = [...decode, ...piecewise.filter((size) => size > (decode.at(-1) ?? 0))];
   const costs = Object.fromEntries(Array.from({ length: largestDecode }, (_, index) => [index + 1, index + 1]));
   const within = ladder.filter((size) => size <= largestDecode);
   const above = ladder.find((size) => size > largestDecode);
@@ -58,7 +59,7 @@ export function auditPage(audit: KeysAudit, audited: Audited): ReportPage {
   }
   return {
     title: 'lockstep audit',
-    lead: `${grouped(audit.graphs)} graphs under policy ${policy}: ${audit.uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}.`,
+    lead: `${grouped(audit.graphs)} graphs under policy ${policy.name}: ${audit.uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}.`,
     facts: auditFacts(audit, traffic),
     figures,
     tables: audit.uncovered.length === 0 ? [] : [uncoveredTable(audit)],

@@ -93,23 +93,30 @@ export function namesIn(
   return found;
 }
 
-/** What names of columns are likely to hold, for the fields that every trace has. */
-const LIKELY: Readonly<Partial<Record<TraceField, RegExp>>> = {
+/** What names of columns are likely to hold, for the fields that every trace has: a request or a response is text, unless its tokens are meant. */
+const LIKELY: Readonly<Record<'timestamp' | 'input_length' | 'output_length', RegExp>> = {
   timestamp: /time|date|arriv|start|^ts$/i,
-  input_length: /prompt|input|context|prefill|request/i,
-  output_length: /output|completion|generat|decode|response/i,
+  input_length: /prompt|input|context|prefill|request.*tokens/i,
+  output_length: /output|completion|generat|decode|response.*tokens/i,
 };
+
+/** Names of ids hold no number that counts. */
+const ID = /(^|_)id$/i;
 
 /**
  * A line that says how to name the columns of a CSV with this header, `--columns timestamp=time,…`; empty where the header does not
- * say which of its columns are time, input and output tokens.
+ * say which of its columns are time, input and output tokens. Names that a trace is known by count before those that are likely.
  */
 export function columnsHint(header: string): string {
   const names = header.split(',').map((name) => name.replaceAll(/["\\]/g, '').trim());
+  const known = namesIn(names, undefined);
+  const taken = new Set<string>(Object.values(known));
   const given: string[] = [];
   for (const [field, likely] of Object.entries(LIKELY)) {
-    const name = names.find((one) => likely.test(one) && !given.some((other) => other.endsWith(`=${one}`)));
+    const own = known[field as keyof typeof LIKELY];
+    const name = own ?? names.find((one) => likely.test(one) && !ID.test(one) && !taken.has(one));
     if (name === undefined || /[=\s]|\.\.\.$/.test(name)) return '';
+    taken.add(name);
     given.push(`${field}=${name}`);
   }
   return `\nfor this header: --columns ${given.join(',')}, with --time-unit s where its times are seconds`;

@@ -20,6 +20,7 @@ import {
   sglangPadModePlain,
   vllmAgreementPlain,
   vllmDispatchPlain,
+  vllmSlotDispatchPlain,
 } from '../../oracles/agreement-oracles.js';
 import { runs } from '../../support/property-runs.js';
 
@@ -288,6 +289,59 @@ describe('vLLM V2: CudaGraphManager.dispatch', () => {
       }),
       runs(100),
     );
+  });
+
+  const SIZES = [1, 2, 4, 8, 16, 24, 32];
+  test.each([
+    // Decodes of one to three tokens each run on one graph of their tokens; a batch with a prefill on pieces.
+    [{ adaptiveVerification: true }, 3, 6, 3, { mode: 'full', numTokens: 8, numRequests: 8 }],
+    [{ adaptiveVerification: true }, 3, 6, undefined, { mode: 'piecewise', numTokens: 8, numRequests: null }],
+    [{ adaptiveVerification: true }, 8, 24, 3, { mode: 'full', numTokens: 24, numRequests: 8 }],
+    // No decode has 25 tokens, so that the size of 32 is for pieces alone.
+    [{ adaptiveVerification: true }, 4, 25, undefined, { mode: 'piecewise', numTokens: 32, numRequests: null }],
+    [{ graphMode: 'FULL' }, 3, 6, 3, { mode: 'full', numTokens: 8, numRequests: 8 }],
+    [{ graphMode: 'FULL' }, 2, 30, undefined, { mode: 'full', numTokens: 32, numRequests: 8 }],
+    [{ graphMode: 'FULL' }, 2, 33, undefined, { mode: 'none', numTokens: 33, numRequests: 2 }],
+  ] as const)(
+    '%j: %i requests of %i tokens, the longest decode of %j: %j',
+    async (own, requests, tokens, longest, found) => {
+      const vllm = await createVllmDispatcher({ profile: { ...own, sizes: SIZES, queryLen: 3, maxNumSeqs: 8 } });
+      const batch = { numRequests: requests, numTokens: tokens, uniformQueryLen: null };
+      expect(vllm.dispatch({ ...batch, ...(longest !== undefined && { longestDecode: longest }) })).toEqual(found);
+    },
+  );
+
+  test('follows the engine where full graphs have slots, for any ladder, query length and batches', async () => {
+    const ladders = fc.record({
+      full: fc.constantFrom('any-step' as const, 'decodes' as const),
+      sizes: fc.uniqueArray(fc.integer({ min: 1, max: 200 }), { minLength: 1, maxLength: 12 }),
+      queryLen: fc.integer({ min: 2, max: 6 }),
+      maxNumSeqs: fc.integer({ min: 1, max: 80 }),
+    });
+    const batches = fc.array(
+      fc.record({ requests: count(90, 1), extra: count(120), longest: fc.option(fc.integer({ min: 1, max: 6 })) }),
+      { minLength: 1, maxLength: 12 },
+    );
+    const modes = new Set<string>();
+    await fc.assert(
+      fc.asyncProperty(ladders, batches, async ({ full, sizes, queryLen, maxNumSeqs }, given) => {
+        const mode = full === 'decodes' ? { adaptiveVerification: true } : { graphMode: 'FULL' as const };
+        const profile = { ...mode, sizes, queryLen, maxNumSeqs, maxNumBatchedTokens: 1024 };
+        const vllm = await createVllmDispatcher({ profile });
+        for (const { requests, extra, longest } of given) {
+          const longestDecode = longest === null ? undefined : Math.min(longest, queryLen);
+          const most = longestDecode === undefined ? extra : Math.min(extra, requests * (longestDecode - 1));
+          const own = longestDecode === undefined ? {} : { longestDecode };
+          const batch = { numRequests: requests, numTokens: requests + most, uniformQueryLen: null, ...own };
+          const found = vllm.dispatch(batch);
+          expect(found).toEqual(vllmSlotDispatchPlain(sizes, queryLen, maxNumSeqs, batch, full));
+          modes.add(`${full} ${found.mode}`);
+        }
+      }),
+      runs(200),
+    );
+    expect(modes).toContain('decodes full');
+    expect(modes).toContain('any-step full');
   });
 
   test('a batch that cannot be is refused', async () => {

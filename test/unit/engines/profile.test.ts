@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { engineCapture, readProfile } from '../../../dist/engines/index.js';
+import { type EngineProfile, engineCapture, readProfile } from '../../../dist/engines/index.js';
 
 describe('an engine as somebody runs it, from text', () => {
   test.each([
@@ -44,23 +44,81 @@ describe('an engine as somebody runs it, from text', () => {
 });
 
 describe("vLLM's graph modes", () => {
-  const modes = (more: object): [string, number, number, number] => {
-    const { mode, decodeSizes, piecewiseSizes, mixed } = engineCapture({ engine: 'vllm', maxNumSeqs: 8, ...more });
-    return [mode, decodeSizes.length, piecewiseSizes.length, mixed.length];
+  // The mode, all graphs, and sizes for decodes, in pieces, and for prefills on full graphs.
+  const modes = (more: object): [string, number, number, number, number] => {
+    const captured = engineCapture({ engine: 'vllm', maxNumSeqs: 8, ...more });
+    const { mode, keys, decodeSizes, piecewiseSizes, mixed } = captured;
+    return [mode, keys.length, decodeSizes.length, piecewiseSizes.length, mixed.length];
   };
   test.each([
-    [{}, ['FULL_AND_PIECEWISE', 4, 5, 0]],
-    [{ graphMode: 'NONE' }, ['NONE', 0, 0, 0]],
-    [{ graphMode: 'PIECEWISE' }, ['PIECEWISE', 0, 5, 0]],
-    [{ graphMode: 'FULL' }, ['FULL', 4, 0, 5]],
-    [{ graphMode: 'FULL_DECODE_ONLY' }, ['FULL_DECODE_ONLY', 4, 0, 0]],
-    [{ enforceEager: true }, ['NONE', 0, 0, 0]],
-    [{ attentionSupport: 'never' }, ['PIECEWISE', 0, 5, 0]],
-    [{ graphMode: 'FULL', attentionSupport: 'uniform-batch' }, ['FULL_AND_PIECEWISE', 4, 5, 0]],
-    [{ attentionSupport: 'uniform-single', queryLen: 2 }, ['PIECEWISE', 0, 7, 0]],
-    [{ sequenceParallel: true, tensorParallelSize: 2 }, ['FULL', 3, 0, 4]],
+    [{}, ['FULL_AND_PIECEWISE', 9, 4, 5, 0]],
+    [{ graphMode: 'NONE' }, ['NONE', 0, 0, 0, 0]],
+    [{ graphMode: 'PIECEWISE' }, ['PIECEWISE', 5, 0, 5, 0]],
+    [{ graphMode: 'FULL' }, ['FULL', 5, 5, 0, 5]],
+    [{ graphMode: 'FULL', runner: 'v1' }, ['FULL', 5, 5, 0, 5]],
+    [{ graphMode: 'FULL_DECODE_ONLY' }, ['FULL_DECODE_ONLY', 4, 4, 0, 0]],
+    [{ enforceEager: true }, ['NONE', 0, 0, 0, 0]],
+    [{ attentionSupport: 'never' }, ['PIECEWISE', 5, 0, 5, 0]],
+    [{ graphMode: 'FULL', attentionSupport: 'uniform-batch' }, ['FULL_AND_PIECEWISE', 9, 4, 5, 0]],
+    [{ attentionSupport: 'uniform-single', queryLen: 2 }, ['PIECEWISE', 7, 0, 7, 0]],
+    [{ sequenceParallel: true, tensorParallelSize: 2 }, ['FULL', 4, 4, 0, 4]],
+    // Sizes 1, 2, 4, 8, 16, 24 and 32; the largest decode has 24 tokens.
+    [{ queryLen: 3, adaptiveVerification: true, sizes: [1, 2, 4, 8, 16, 24, 32] }, ['FULL_AND_PIECEWISE', 13, 6, 7, 0]],
+    [{ queryLen: 2, adaptiveVerification: true, graphMode: 'FULL' }, ['FULL_AND_PIECEWISE', 12, 5, 7, 0]],
+    [{ queryLen: 2, adaptiveVerification: true, graphMode: 'FULL_DECODE_ONLY' }, ['FULL_DECODE_ONLY', 5, 5, 0, 0]],
   ])('%j', (more, found) => {
     expect(modes(more)).toEqual(found);
+  });
+
+  test('a graph of mode FULL holds any step of its size: as many requests as have a token each', () => {
+    const { keys, policy } = engineCapture({
+      engine: 'vllm',
+      maxNumSeqs: 4,
+      queryLen: 2,
+      graphMode: 'FULL',
+      sizes: [8],
+    });
+    expect(policy.mixedGraphs).toBe('any-step');
+    expect(keys).toEqual([
+      expect.objectContaining({ tokens: 8, prefillRequests: 4, decodeRequests: 0, maxQueryLen: 8 }),
+    ]);
+  });
+
+  test('beside a graph of mode FULL the second runner captures one in micro-batches where all its rows are alike', () => {
+    const own = { engine: 'vllm', maxNumSeqs: 64, queryLen: 2, graphMode: 'FULL', ubatches: 2 } as const;
+    const cut = (more: object): number[][] =>
+      engineCapture({ ...own, sizes: [16, 32, 64, 96, 128, 192], ...more })
+        .keys.filter(({ parts }) => parts > 1)
+        .map(({ tokens, decodeRequests, queryLen }) => [tokens, decodeRequests, queryLen]);
+    // 96 tokens do not divide among 64 requests, 192 are three each, and 16 are below the threshold.
+    expect(cut({})).toEqual([
+      [128, 64, 2],
+      [64, 64, 1],
+      [32, 32, 1],
+    ]);
+    expect(cut({ runner: 'v1' })).toEqual([]);
+  });
+
+  test('graphs of adaptive verification hold decodes of any lengths up to those of all drafts', () => {
+    const own = { engine: 'vllm', maxNumSeqs: 8, queryLen: 3, adaptiveVerification: true } as const;
+    const { keys, policy, mixed } = engineCapture({ ...own, sizes: [6] });
+    expect(policy.mixedGraphs).toBe('decodes');
+    expect(keys[0]).toMatchObject({ mode: 'full', tokens: 6, prefillRequests: 6, decodeRequests: 0, maxQueryLen: 3 });
+    expect(mixed).toEqual([]);
+    const line = `vllm serve m --speculative-config '{"num_speculative_tokens": 2, "enable_adaptive_verification": true}'`;
+    expect(readProfile(line).profile).toMatchObject({ queryLen: 3, adaptiveVerification: true });
+  });
+
+  test.each([
+    [{ queryLen: 1 }, 'ERR_CONFIG_INVALID', /queryLen of 2 or more/],
+    [{ runner: 'v1' }, 'ERR_CONFIG_INVALID', /runner v2/],
+    [{ graphMode: 'PIECEWISE' }, 'ERR_INPUT_INVALID', /full graphs of decodes, and the mode is PIECEWISE/],
+    [{ attentionSupport: 'uniform-single' }, 'ERR_INPUT_INVALID', /the mode is PIECEWISE/],
+  ])('adaptive verification is refused with %j', (more, code, message) => {
+    const own = { engine: 'vllm', queryLen: 3, adaptiveVerification: true } as const;
+    expect(() => engineCapture({ ...own, ...more } as EngineProfile)).toThrowError(
+      expect.objectContaining({ code, message: expect.stringMatching(message) }),
+    );
   });
 
   test('LoRA cases are variants of every graph', () => {
@@ -69,5 +127,53 @@ describe("vLLM's graph modes", () => {
     expect([...new Set(keys.map(({ variant }) => variant))].sort()).toEqual([0, 1, 2, 4, 5]);
     expect(keys).toHaveLength(5 * plain);
     expect(engineCapture({ engine: 'vllm', maxNumSeqs: 8, maxLoras: 4 }).keys).toHaveLength(plain);
+  });
+});
+
+describe("Megatron's dispatchers of experts", () => {
+  const own = { engine: 'megatron', maxNumSeqs: 16, maxNumBatchedTokens: 64, numGraphs: 4 } as const;
+  const kinds = (more: object): [decodes: number, mixed: number] => {
+    const { decodeSizes, mixed } = engineCapture({ ...own, ...more } as EngineProfile);
+    return [decodeSizes.length, mixed.length];
+  };
+  const [decodes, mixed] = kinds({});
+
+  test.each([
+    [{ moeDispatcher: 'nccl' }, mixed, 'one-rank'],
+    [{ expertParallelSize: 4 }, 0, 'one-rank'],
+    [{ expertParallelSize: 4, moeDispatcher: 'nccl' }, 0, 'one-rank'],
+    [{ expertParallelSize: 4, moeDispatcher: 'nvls' }, mixed, 'agreed'],
+    [{ expertParallelSize: 4, moeDispatcher: 'nccl', version: '2026-05' }, mixed, 'one-rank'],
+  ])('%j: %i mixed graphs, run %s', (more, found, mixedGraphs) => {
+    expect(mixed).toBeGreaterThan(0);
+    expect(kinds(more)).toEqual([decodes, found]);
+    const { policy, notes } = engineCapture({ ...own, ...more } as EngineProfile);
+    expect(policy.mixedGraphs).toBe(mixedGraphs);
+    expect(notes.some((note) => note.includes('leaves graphs of decodes alone'))).toBe(found === 0);
+  });
+
+  const line = 'megatron --expert-model-parallel-size 4';
+  test.each([
+    [line, {}],
+    // The layers for inference alone read the dispatcher, and take NVLS by default.
+    [`${line} --inference-moe-token-dispatcher-type nvls`, {}],
+    [`${line} --transformer-impl inference_optimized`, { moeDispatcher: 'nvls' }],
+    [
+      `${line} --transformer-impl inference_optimized --inference-moe-token-dispatcher-type nccl`,
+      { moeDispatcher: 'nccl' },
+    ],
+  ])('%s', (text, found) => {
+    const { profile, unknown } = readProfile(text);
+    expect(profile).toEqual({ engine: 'megatron', expertParallelSize: 4, ...found });
+    expect(unknown).toEqual([]);
+  });
+
+  test('one that there is not is refused', () => {
+    expect(() => readProfile(`${line} --inference-moe-token-dispatcher-type a2a`)).toThrowError(
+      expect.objectContaining({ code: 'ERR_INPUT_INVALID', message: expect.stringContaining('nccl or nvls') }),
+    );
+    expect(() => engineCapture({ ...own, moeDispatcher: 'a2a' } as never)).toThrowError(
+      expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message: expect.stringContaining('moeDispatcher') }),
+    );
   });
 });

@@ -22,7 +22,7 @@ const CHOICES: { readonly [name in keyof Policy]?: readonly [other: Policy[name]
   enforceEager: [true, 1],
   graphAgreement: ['min-mode', 'max-mode'],
   decodeMatch: ['uniform', null],
-  mixedGraphs: ['never', false],
+  mixedGraphs: ['any-step', false],
   mixedMatch: ['strict', 'slot'],
   maxPaddingFactor: [1.5, 0.5],
   eagerGather: ['padded-decode', 'max'],

@@ -313,7 +313,18 @@ describe('what is refused', () => {
     const hint = 'for this header: --columns timestamp=time,input_length=prompt,output_length=completion,';
     expect(await refused('time,prompt,completion')).toContain(hint);
     expect(await refused('id,"completion",time,prompt')).toContain(hint);
-    // One name is not two columns, and what cannot be guessed is not.
+    // Names that are known come before those that are likely, and no id is taken.
+    expect(await refused('conversation_id,start,prompt_tokens,prompt_time,completion_tokens')).toContain(
+      '--columns timestamp=start,input_length=prompt_tokens,output_length=completion_tokens,',
+    );
+    expect(await refused('request_id,time_id,sent_date,context_len,generated')).toContain(
+      '--columns timestamp=sent_date,input_length=context_len,output_length=generated,',
+    );
+    expect(await refused('when_started,request_tokens,response_tokens')).toContain(
+      '--columns timestamp=when_started,input_length=request_tokens,output_length=response_tokens,',
+    );
+    // A request is text, one name is not two columns, and what cannot be guessed is not.
+    expect(await refused('time,request,response')).not.toContain('for this header');
     expect(await refused('time,prompt completion,x')).not.toContain('for this header');
     expect(await refused('a,b,c')).not.toContain('for this header');
     const text = 'time,prompt,completion\n0.5,20,3\n1.5,10,2\n';
