@@ -34,8 +34,13 @@ export interface DecisionPart {
   readonly paddedTokens: number;
   /** Requests a graph's attention is sized for; 0 in eager, where each rank's own requests size it. */
   readonly paddedRequests: number;
-  /** What the MoE layer's collectives move: rows of tokens from each rank, equal on all ranks when padded. */
-  readonly gather: { readonly kind: GatherKind; readonly tokensPerRank: readonly number[] };
+  /** What the MoE layer's collectives move. */
+  readonly gather: {
+    /** How: `none`, `padded` (as many rows from each rank), `variable` (each rank's own rows) or `sum` (rows of all ranks, added up). */
+    readonly kind: GatherKind;
+    /** Rows of tokens that each rank brings, by rank; all equal where they are padded. */
+    readonly tokensPerRank: readonly number[];
+  };
 }
 
 /** What all ranks agreed on for one step, by value: only what is equal on every rank. */

@@ -78,7 +78,12 @@ export interface StagingSet {
   /** Tensors of each part, as many as a step may have. */
   readonly parts: readonly MetadataView[];
   /** The same with what the planner computed for tensors that the device supplies: what the others were derived from. */
-  readonly written: { readonly whole: MetadataView; readonly parts: readonly MetadataView[] };
+  readonly written: {
+    /** Tensors of the whole batch. */
+    readonly whole: MetadataView;
+    /** Tensors of each part. */
+    readonly parts: readonly MetadataView[];
+  };
   /** Kernel blocks of each request: i32[attentionRequests, tableWidth], null block 0 in pad rows and in the tail of rows. */
   readonly blockTable: Int32Array;
   /** What each KV cache group has of its own; the first's are in the views above too. */

@@ -31,12 +31,19 @@ export interface KeysAudit {
   readonly uncovered: readonly DecodeRange[];
   /** Sizes of graphs that no step runs on. */
   readonly unreachable: readonly number[];
-  /** What those take. */
+  /** Bytes that those take. */
   readonly wastedBytes: number;
   /** Seconds that capturing the unreachable ones takes. */
   readonly wastedSeconds: number;
   /** The decode that is padded most as a share of its tokens; null where none runs on a graph. */
-  readonly worst: { readonly tokens: number; readonly size: number; readonly padding: number } | null;
+  readonly worst: {
+    /** Tokens of the decode. */
+    readonly tokens: number;
+    /** Tokens of the graph. */
+    readonly size: number;
+    /** Padding over the tokens of the decode. */
+    readonly padding: number;
+  } | null;
   /** Steps with a prefill run on graphs up to so many tokens; 0: none does. */
   readonly prefillsUpTo: number;
 }

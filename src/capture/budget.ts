@@ -3,6 +3,7 @@ import { type CaptureCost, captureOf } from '../workload/index.js';
 
 /** What a plan must keep to: one number. */
 export type PlanBudget =
+  /** Graphs. */
   | { readonly kind: 'graphs'; readonly most: number }
   /** Share of the time without padding that padding may add. */
   | { readonly kind: 'time-loss'; readonly most: number }

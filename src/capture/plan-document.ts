@@ -92,7 +92,10 @@ export interface UnseenScore extends PlanScore {
   /** Whether `shift` is more than 0.2 or `aboveSeen` more than 0.01: what was seen says little about what came after. */
   readonly shifted: boolean;
   /** Engines' defaults on the same decodes. */
-  readonly engines: readonly (PlanScore & { readonly engine: EngineName })[];
+  readonly engines: readonly (PlanScore & {
+    /** The engine. */
+    readonly engine: EngineName;
+  })[];
 }
 
 /** The plain graph beside a micro-batched one, which runs where some rank does not agree to micro-batches. */
@@ -126,12 +129,14 @@ export interface MixedGridScore {
 /** The faults and worst cases of a plan: its decode ladder, and its graphs for steps with a prefill where it has any. */
 export interface PlanAudit extends LadderAudit {
   /**
-   * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so: both numbers, and the sizes between,
-   * which run plain however the ranks agree. Null where the gates are the same.
+   * Where ranks can agree to micro-batches in decodes of fewer tokens than are captured so. Null where the gates are the same.
    */
   readonly looseGate: {
+    /** The least tokens for which ranks can agree to micro-batches. */
     readonly agreedFrom: number;
+    /** The least tokens for which graphs in micro-batches are captured. */
     readonly capturedFrom: number;
+    /** The plan's sizes between, which run plain however the ranks agree. */
     readonly sizes: readonly number[];
   } | null;
   /** The same of graphs for steps with a prefill; null without `--mixed`. */
@@ -190,22 +195,47 @@ export interface PlanDocument extends CapturedScore {
   readonly largestDecode: number;
   /** What bounded the plan. */
   readonly budget: PlanBudget;
-  /** Costs in use; `raised`: sizes whose measured time was below a smaller one's and was raised to it. */
-  readonly costModel: { readonly name: string; readonly unit: 'tokens' | 'ms'; readonly raised: number };
-  /** Figures by which capturing is counted, and who published them. */
-  readonly captureCost: { readonly name: string; readonly source: string };
-  /** Sizes in tokens, ascending: of decodes, of decodes in micro-batches, and `[tokens, prefill slots, decode slots]` of mixed graphs. */
+  /** Costs in use. */
+  readonly costModel: {
+    /** Name of the model, the table or the log that they are of. */
+    readonly name: string;
+    /** What they count. */
+    readonly unit: 'tokens' | 'ms';
+    /** Sizes whose measured time was below a smaller one's and was raised to it. */
+    readonly raised: number;
+  };
+  /** Figures by which capturing is counted. */
+  readonly captureCost: {
+    /** Their name. */
+    readonly name: string;
+    /** Who published them. */
+    readonly source: string;
+  };
+  /** The sizes to capture, ascending. */
   readonly ladders: {
+    /** Of decodes, in tokens. */
     readonly decode: readonly number[];
+    /** Of decodes in micro-batches, in tokens. */
     readonly ubatched: readonly number[];
+    /** `[tokens, prefill slots, decode slots]` of graphs for steps with a prefill. */
     readonly mixed: readonly MixedShape[];
   };
   /** Steps counted, by size and shape. */
   readonly histogram: HistogramDocument;
-  /** Cost of each size from 1 to `largestDecode`, in the unit of `costModel`. */
-  readonly cost: { readonly decode: Readonly<Record<string, number>> };
+  /** Costs of steps, in the unit of `costModel`. */
+  readonly cost: {
+    /** Of each size from 1 to `largestDecode`, in tokens. */
+    readonly decode: Readonly<Record<string, number>>;
+  };
   /** The best decode ladder of each number of graphs, twins counted, by the costs that were optimised for. */
-  readonly curve: readonly { readonly graphs: number; readonly paddingRatio: number; readonly timeRatio: number }[];
+  readonly curve: readonly {
+    /** Graphs of the ladder. */
+    readonly graphs: number;
+    /** Padding over real tokens. */
+    readonly paddingRatio: number;
+    /** The same by `costModel`. */
+    readonly timeRatio: number;
+  }[];
   /** Engines' defaults at the same limits, on the same steps. */
   readonly engines: readonly EngineScore[];
   /** How the steps of an engine's log ran; null for other sources, and where a log does not say on what. */

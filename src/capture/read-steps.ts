@@ -64,7 +64,9 @@ export interface CountedSteps {
   readonly whole: StepHistogram;
   /** The first and the second part by time; null if the source does not give the order of its steps, or a part has no decode. */
   readonly parts: {
+    /** Steps of the first part. */
     readonly seen: StepHistogram;
+    /** Steps of the second part. */
     readonly unseen: StepHistogram;
     /** What the ranks held in the steps of the second part. Absent where `tables` is. */
     readonly unseenTables?: CountedTables;

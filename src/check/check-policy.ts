@@ -78,15 +78,23 @@ export interface CheckReport {
   readonly violations: readonly Violation[];
   /** What was explored. */
   readonly domain: {
+    /** Ranks of a replica, which schedule the same batch. */
     readonly replicaSize: number;
     /** States of one replica; where that is one rank, its local states. */
     readonly localStates: number;
+    /** Graphs of the plan. */
     readonly keys: number;
+    /** Most requests of a rank in a step. */
     readonly maxNumSeqs: number;
+    /** Most tokens of a rank in a step. */
     readonly maxNumBatchedTokens: number;
+    /** Tokens of a decode. */
     readonly queryLen: number;
+    /** Micro-batches that a step may be cut into. */
     readonly ubatches: number;
+    /** Least tokens with which a rank wants micro-batches: of a decode, and with a prefill. */
     readonly thresholds: readonly [number, number];
+    /** Whether the step before matters, so that each step is taken after both kinds of it. */
     readonly hysteresis: boolean;
   };
 }

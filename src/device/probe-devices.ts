@@ -47,8 +47,13 @@ export interface DeviceProbe {
   readonly driver: DeviceDriver | null;
   /** Its cards, as the driver counts them; empty where none serves. */
   readonly cards: readonly DeviceCard[];
-  /** The environment variable that names the library to take, and its value, where it is set. */
-  readonly override: { readonly variable: string; readonly value: string } | null;
+  /** What names the library to take; null where nothing does. */
+  readonly override: {
+    /** The environment variable. */
+    readonly variable: string;
+    /** Its value. */
+    readonly value: string;
+  } | null;
 }
 
 const OVERRIDES: Readonly<Record<'cuda' | 'hip', string>> = { cuda: 'LOCKSTEP_CUDA_LIB', hip: 'LOCKSTEP_HIP_LIB' };

@@ -37,7 +37,12 @@ export interface StepRecord {
   /** How the step ran; null before it was built, or where the recording is damaged. */
   readonly run: string | null;
   /** Device collectives it had entered once the step was launched; null before that. */
-  readonly collectives: { readonly inGraphs: number; readonly eager: number } | null;
+  readonly collectives: {
+    /** Replayed in graphs. */
+    readonly inGraphs: number;
+    /** Enqueued in eager steps and between graphs. */
+    readonly eager: number;
+  } | null;
 }
 
 /** A recording, read. */

@@ -18,11 +18,15 @@ export interface LastStep {
   readonly refused: boolean;
   /** Code of the error that the step ended with; null where there was none, or no time to say so. */
   readonly error: string | null;
-  /** What it had voted: tokens, requests of each phase, and whether to run, leave or report a fault. */
+  /** What it had voted. */
   readonly vote: {
+    /** Whether to `run`, to `leave` or to report a `fault`; `damaged` for a word that is none of these. */
     readonly control: string;
+    /** Real tokens. */
     readonly tokens: number;
+    /** Requests that prefill. */
     readonly prefills: number;
+    /** Requests that decode. */
     readonly decodes: number;
   };
 }

@@ -36,8 +36,18 @@ export interface LogDifference {
   readonly line: number;
   /** Number of the step. */
   readonly step: number;
-  /** What differs, each as it was logged and as it is decided here. */
-  readonly differs: Readonly<Record<string, { readonly logged: unknown; readonly derived: unknown }>>;
+  /** What differs, by its name in a decision. */
+  readonly differs: Readonly<
+    Record<
+      string,
+      {
+        /** As it was logged. */
+        readonly logged: unknown;
+        /** As it is decided here. */
+        readonly derived: unknown;
+      }
+    >
+  >;
 }
 
 /** A log's steps, decided again. */

@@ -66,8 +66,13 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly tokensPerSecond: number | null;
   /** Where rank 0's time went, in seconds; null without a model. */
   readonly stepSeconds: RunSeconds | null;
-  /** The first few wrong entries, with the rank that found each, and its process among those of all ranks. */
-  readonly firstMismatches: readonly ({ readonly rank: number; readonly process: number } & Mismatch)[];
+  /** The first few wrong entries. */
+  readonly firstMismatches: readonly ({
+    /** The rank that found it. */
+    readonly rank: number;
+    /** Its process among those of all ranks. */
+    readonly process: number;
+  } & Mismatch)[];
   /** Processes whose sequence of decisions differs from the first one's. */
   readonly diverged: number;
   /** KV blocks of each rank, the null block included: what the options say, or with `'auto'` what the ranks agreed on. */

@@ -33,14 +33,24 @@ export interface LadderAudit {
   readonly unreachable: readonly number[];
   /** Sizes with more tokens than the largest decode; the first of them may still be the graph that it runs on. Ascending. */
   readonly aboveLimit: readonly number[];
-  /** Decodes that no graph holds, from and to a number of tokens; null where there are none. */
-  readonly uncovered: { readonly from: number; readonly to: number } | null;
+  /** Decodes that no graph holds; null where there are none. */
+  readonly uncovered: {
+    /** Tokens of the smallest. */
+    readonly from: number;
+    /** Tokens of the largest. */
+    readonly to: number;
+  } | null;
   /** The decode that is padded by the largest share of its tokens; null where every one runs eager. */
   readonly worstPadding: PaddedDecode | null;
   /** The decode whose cost padding raises by the largest share; null where every one runs eager. */
   readonly worstCost: PaddedDecode | null;
-  /** The largest size asked for and the largest captured, where the sizes end below it; null where they do not, or `asked` is not given. */
-  readonly truncated: { readonly asked: number; readonly captured: number } | null;
+  /** Sizes that end below the one that was asked for; null where they do not, or `asked` is not given. */
+  readonly truncated: {
+    /** The largest size that was asked for, in tokens. */
+    readonly asked: number;
+    /** The largest that is captured, in tokens. */
+    readonly captured: number;
+  } | null;
   /** Sizes that no step seen ran on; null where none were given. Ascending. */
   readonly unused: readonly number[] | null;
 }

@@ -38,7 +38,14 @@ export interface MixedAudit {
   /** Steps within the limits that run eager, by tokens, ascending. */
   readonly eager: readonly EagerTokens[];
   /** The step, of as many prefills as it has room for, that is padded by the largest share of its tokens; null where all run eager. */
-  readonly worstPadding: { readonly tokens: number; readonly size: number; readonly ratio: number } | null;
+  readonly worstPadding: {
+    /** Tokens of the step. */
+    readonly tokens: number;
+    /** Tokens of the graph. */
+    readonly size: number;
+    /** Padding over the tokens of the step. */
+    readonly ratio: number;
+  } | null;
   /** Shapes that no step seen ran on; null where none were given. */
   readonly unused: readonly MixedShape[] | null;
 }

@@ -38,8 +38,13 @@ export interface GuardReady {
   readonly reason?: CaptureLack;
   /** Default 'capture'. */
   readonly stage?: GuardStage;
-  /** Of a rank that holds the key's graphs: how many collectives are in them, and a hash of what they are: int32. Default 0. */
-  readonly collectives?: { readonly count: number; readonly hash: number };
+  /** Of a rank that holds the key's graphs: the collectives in them. Default none. */
+  readonly collectives?: {
+    /** How many there are. */
+    readonly count: number;
+    /** Hash of what they are: int32. */
+    readonly hash: number;
+  };
 }
 
 /** When only some ranks are ready: `throw` on all of them, or `drop` the key on all of them. */

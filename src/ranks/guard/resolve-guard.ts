@@ -13,30 +13,44 @@ export interface LackingRank {
 
 /** A rank whose row does not match that of most ranks, or that gave no guard row at all. */
 export interface GuardDifference {
+  /** The rank, from 0. */
   readonly rank: number;
+  /** What it does, in words. */
   readonly what: string;
 }
 
 /** What all ranks derive from the same table. */
 export type GuardOutcome =
+  /** Every rank is ready: all go on with the key. */
   | { readonly kind: 'run'; readonly key: number }
+  /** No rank is ready: all go on without the key. */
   | { readonly kind: 'skip'; readonly key: number }
+  /** The callers of `ranks` aborted: all end the capture. */
   | { readonly kind: 'aborted'; readonly key: number; readonly ranks: readonly number[] }
+  /** The ranks captured different collectives. */
   | {
       readonly kind: 'collectives';
+      /** The key's index in the plan. */
       readonly key: number;
-      /** Those that captured other collectives than most, and what each rank captured. */
+      /** Those that captured other collectives than most. */
       readonly ranks: readonly number[];
+      /** What each rank that holds the key captured, in words. */
       readonly captured: readonly string[];
     }
+  /** Some ranks are ready and others are not. */
   | {
       readonly kind: 'asymmetric';
+      /** The key's index in the plan. */
       readonly key: number;
+      /** What all ranks do then. */
       readonly onAsymmetric: OnAsymmetric;
+      /** Those that are not ready. */
       readonly lacking: readonly LackingRank[];
     }
+  /** The ranks are not at the same point. */
   | {
       readonly kind: 'diverged';
+      /** Those that do something else than most. */
       readonly differences: readonly GuardDifference[];
       /** What the other ranks do; null where no more ranks agree on one thing than on another, so that all are named. */
       readonly others: string | null;

@@ -7,8 +7,12 @@ import { readModelShape } from './model-shape.js';
 import { rooflineCosts } from './roofline.js';
 
 /** Where the time of a step comes from: a table of what was measured, or the roofline of a model on a GPU. */
-export type CostSource = { readonly tensorParallelSize?: number | undefined } & (
+export type CostSource = {
+  /** Rows of this size in a table; GPUs that share a layer in a roofline. */
+  readonly tensorParallelSize?: number | undefined;
+} /** A table of measured times. */ & (
   | { readonly file: string }
+  /** A model that is built in. */
   | { readonly gpu: GpuName; readonly model: ModelName }
   /** The config.json of a model, or the folder that it lies in. */
   | { readonly gpu: GpuName; readonly config: string }

@@ -18,7 +18,9 @@ export type SchedulerEvent =
   /** A request arrives, under an id that no live request has: preferably a small integer, since arrays grow to the largest. */
   | {
       readonly kind: 'arrive';
+      /** The request's id. */
       readonly request: number;
+      /** Tokens of its prompt. */
       readonly promptTokens: number;
       /** Tokens after which it ends by itself. Default: what `maxModelLen` and all KV blocks together leave. */
       readonly maxTokens?: number | undefined;
