@@ -264,7 +264,10 @@ export async function emitLadder(
 }
 
 /** The score of the steps of a log as they ran. Null where the log does not say on what any step ran. */
-export function scoreAsRan({ ran, graphs, capture }: LogRun, costs: PlanCosts): AsRanScore | null {
+export function scoreAsRan(
+  { ran, graphs, capture }: Pick<LogRun, 'ran' | 'graphs' | 'capture'>,
+  costs: PlanCosts,
+): AsRanScore | null {
   if (!ran.some(({ size, eager }) => size !== null || eager)) return null;
   const ratio = (cost: Float64Array): number => {
     const of = (size: number): number => cost[Math.min(size, cost.length - 1)];

@@ -132,6 +132,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     unseen: unseen === null ? null : shortScore(unseen[of]),
   });
   await phase('audit');
+  const asRan = steps.log ?? steps.ran;
   const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
   return {
     schemaVersion: 1,
@@ -161,7 +162,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
       timeRatio: scoreLadder(scored.counts, costs.time, sizes).ratio,
     })),
     engines,
-    asRan: steps.log ? scoreAsRan(steps.log, costs) : null,
+    asRan: asRan === undefined ? null : scoreAsRan(asRan, costs),
     log: steps.log ? planLog(steps.log, costs) : null,
     unknownSteps: steps.log?.unknownSteps ?? 0,
     equalTime: equal(byTime, 'timeRatio'),

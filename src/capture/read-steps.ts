@@ -25,6 +25,7 @@ import {
   type TraceSource,
 } from '../workload/index.js';
 import { type LogRun, logRun } from './log-run.js';
+import { LoggedRuns } from './logged-runs.js';
 import { largestDecode } from './plan-costs.js';
 import { type RankedShape, StepSequence } from './step-sequence.js';
 import { type CountedTables, VoteTables } from './vote-tables.js';
@@ -79,6 +80,8 @@ export interface CountedSteps {
   readonly incomplete?: string | null;
   /** What an engine's log tells of its graphs. Null or absent elsewhere. */
   readonly log?: LogRun | null;
+  /** How the decodes of a step log ran. Absent elsewhere. */
+  readonly ran?: Pick<LogRun, 'ran' | 'graphs' | 'capture'>;
 }
 
 /** Most steps that are counted together; a split does not cut between them. */
@@ -204,8 +207,8 @@ async function voteGroupFor(requests: RequestTable, { scheduler, policy }: Count
 }
 
 /**
- * The steps of a step log, in micro-batches where the step logged was; the number of a step stands for its time. Errors: ERR_INPUT_INVALID with file and
- * line, ERR_ABORTED.
+ * The steps of a step log, in micro-batches where the step logged was; the number of a step stands for its time. What the ranks held is in its rows, from
+ * which engines' rules decide; how its steps ran is in its decisions. Errors: ERR_INPUT_INVALID with file and line, ERR_ABORTED.
  */
 export async function loggedSteps(source: TraceSource, options: CountOptions): Promise<CountedSteps> {
   checkCounting(options);
@@ -215,6 +218,7 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
   const maximum = largestDecode(scheduler);
   const sequence = new StepSequence();
   const log = new LogReader(source, { signal, versioned: true });
+  const ran = new LoggedRuns(policy);
   let steps = 0;
   for await (const block of log.blocks()) {
     for (const { line, value } of block) {
@@ -224,14 +228,16 @@ export async function loggedSteps(source: TraceSource, options: CountOptions): P
       if (shape === null) continue;
       checkDecode(shape, maximum, `${file}:${line}`);
       const { ranks, rankTokens } = logged;
-      sequence.add(shape, 1, { begin: steps, end: steps + 1, ranks, tokens: rankTokens });
+      const table = ran.add(value, logged);
+      sequence.add(shape, 1, { begin: steps, end: steps + 1, ranks, tokens: rankTokens }, table);
       steps++;
     }
   }
   if (steps === 0) {
     throw new LockstepError('ERR_INPUT_INVALID', `${file}: a step log in which no rank ever has a request`, { file });
   }
-  return { ...counted('step-log', sequence, maximum, options.split), incomplete: log.incomplete };
+  const read = counted('step-log', sequence, maximum, options.split, ran.tables);
+  return { ...read, incomplete: log.incomplete, ran: ran.summary };
 }
 
 /**

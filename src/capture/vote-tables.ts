@@ -5,6 +5,7 @@ import { FACT_WORDS, indexOf, REDUCED_WORDS } from '../layout/index.js';
 import { loadModules } from '../memory/index.js';
 import { completePolicy, type Policy } from '../policy/index.js';
 import { nextTurn } from '../timing.js';
+import type { LoggedVote } from '../workload/index.js';
 
 /** Tables that are decided in one turn of the event loop. */
 const TURN = 256;
@@ -67,7 +68,18 @@ export class VoteTables {
 
   /** Notes what a rank of this step holds: the facts that the group wrote its vote from last. */
   note(rank: number, { rules }: VoteGroup): void {
-    const facts = rules.facts.slice();
+    this.#note(rank, rules.facts.slice());
+  }
+
+  /** The same of a logged vote. Its batch is never cut: a log does not say where. */
+  noteVote(rank: number, vote: LoggedVote): void {
+    const facts = new Int32Array(FACT_WORDS.length);
+    for (const name of LOGGED) facts[F[name]] = vote[name];
+    facts[F.part0Tokens] = vote.tokens;
+    this.#note(rank, facts);
+  }
+
+  #note(rank: number, facts: Int32Array): void {
     // No rule reads how long sequences are.
     facts[F.maxSeqLen] = facts[F.maxQueryLen];
     const name = facts.join(' ');
@@ -174,6 +186,16 @@ function withoutCut(facts: Int32Array): void {
   facts[F.part2Tokens] = 0;
   facts[F.part3Tokens] = 0;
 }
+
+/** The facts that a logged vote says. */
+const LOGGED = [
+  'tokens',
+  'prefillRequests',
+  'decodeRequests',
+  'uniformQueryLen',
+  'maxQueryLen',
+  'maxDecodeQueryLen',
+] as const satisfies readonly (keyof LoggedVote)[];
 
 const F = indexOf(FACT_WORDS);
 const R = indexOf(REDUCED_WORDS);

@@ -60,7 +60,11 @@ export function standardDomain(given: Partial<CheckedPolicy>, options: StandardD
     ubatchThresholdDecode: Math.min(complete.ubatchThresholdDecode, STANDARD_THRESHOLD),
     ubatchThresholdPrefill: Math.min(complete.ubatchThresholdPrefill, STANDARD_THRESHOLD),
   });
-  const decodes = decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy: todaysPolicy(policy) }).keys;
+  // Where slots hold decodes of any length, those are the graphs of decodes.
+  const decodes =
+    policy.mixedGraphs === 'decodes'
+      ? []
+      : decodePlan({ sizes: STANDARD_LADDER, limits: LIMITS, policy: todaysPolicy(policy) }).keys;
   const withPrefills = mixed ?? (policy.mixedGraphs === 'never' ? [] : mixedGrid(policy));
   const cutOpen = piecewise ? PIECEWISE.map((tokens) => piecewiseKey(aligned(tokens, policy))) : [];
   return { policy, limits: LIMITS, plan: { keys: [...decodes, ...withPrefills, ...cutOpen] } };
@@ -71,8 +75,15 @@ function aligned(tokens: number, { tokenAlignment }: CheckedPolicy): number {
   return roundUp(tokens, tokenAlignment);
 }
 
-/** Sizes 8 and 16 with 1 and 3 prefill slots, and decodes of two tokens in what is left. */
+/** Sizes 8 and 16 with 1 and 3 prefill slots, and decodes of two tokens in what is left; of decodes alone the ladder with a slot for each token. */
 function mixedGrid(policy: CheckedPolicy): CaptureKey[] {
+  if (policy.mixedGraphs === 'decodes') {
+    const { maxNumSeqs, queryLen } = LIMITS;
+    return [...new Set(STANDARD_LADDER.map((tokens) => aligned(tokens, policy)))].map((tokens) => ({
+      ...mixedKey(tokens, Math.min(tokens, maxNumSeqs), 0, queryLen),
+      maxQueryLen: queryLen,
+    }));
+  }
   const sizes = new Set([8, 16].map((tokens) => aligned(tokens, policy)));
   return [...sizes].flatMap((tokens) =>
     PREFILL_SLOTS.map((slots) =>

@@ -199,9 +199,12 @@ function engineLines(plan: PlanDocument): string[] {
   ];
 }
 
-/** What an engine's log tells of its graphs, and shows to be wrong. */
+/** What a log tells of its graphs, and shows to be wrong. */
 function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
-  if (log === null) return [];
+  if (log === null) {
+    if (asRan === null) return [];
+    return [`  as it ran: ${grouped(asRan.steps)} decodes of the step log, by the tokens that they really had`];
+  }
   const { engine, mode, captured, capture, findings, oneList, sampled } = log;
   const lines: string[] = [];
   if (sampled)

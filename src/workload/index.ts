@@ -38,7 +38,17 @@ export {
   StepHistogram,
   type StepShape,
 } from './histogram/step-histogram.js';
-export { isStepLine, type LoggedShape, type LogPlace, stepLineShape, stepShape } from './histogram/step-log.js';
+export {
+  isStepLine,
+  type LoggedRun,
+  type LoggedShape,
+  type LoggedVote,
+  type LogPlace,
+  loggedRun,
+  loggedVotes,
+  stepLineShape,
+  stepShape,
+} from './histogram/step-log.js';
 export { type LoggedLine, type LogObject, LogReader } from './log-reader.js';
 export { hash32 } from './random.js';
 export {

@@ -88,6 +88,58 @@ export function stepShape(value: LogObject, queryLen: number, place: LogPlace): 
   return { ...shape, ubatched: parts.length > 1, ranks: rows.length, rankTokens };
 }
 
+/** What a rank held in a logged step: the words of its vote from which any rules decide how the step runs. */
+export interface LoggedVote {
+  readonly tokens: number;
+  readonly prefillRequests: number;
+  readonly decodeRequests: number;
+  readonly uniformQueryLen: number;
+  readonly maxQueryLen: number;
+  readonly maxDecodeQueryLen: number;
+}
+
+/**
+ * What each rank held in a line whose shape `stepShape` gave. Null where the rows do not say it, or contradict themselves: lines that engines
+ * write have the shape alone.
+ */
+export function loggedVotes({ rows }: LogObject): readonly LoggedVote[] | null {
+  const votes = rows as readonly LoggedVote[];
+  return votes.every(isWhole) ? votes : null;
+}
+
+/** Whether the query lengths of a vote are there, and fit its tokens and requests. */
+function isWhole({ tokens, prefillRequests, decodeRequests, ...lengths }: LoggedVote): boolean {
+  const { maxDecodeQueryLen, uniformQueryLen, maxQueryLen } = lengths;
+  if (!Number.isInteger(maxQueryLen) || !Number.isInteger(uniformQueryLen)) return false;
+  const requests = prefillRequests + decodeRequests;
+  if (requests === 0) return maxQueryLen === 0 && uniformQueryLen === 0;
+  const uniform = uniformQueryLen === 0 || (uniformQueryLen === maxQueryLen && uniformQueryLen * requests === tokens);
+  const decodes = decodeRequests > 0 ? maxDecodeQueryLen >= 1 : maxDecodeQueryLen === 0;
+  return (
+    uniform &&
+    decodes &&
+    maxDecodeQueryLen <= maxQueryLen &&
+    maxQueryLen * requests >= tokens &&
+    maxQueryLen <= tokens - requests + 1
+  );
+}
+
+/** How a logged step ran. */
+export interface LoggedRun {
+  /** Tokens of its graph; null where it ran eager, or the line does not say on what. */
+  readonly size: number | null;
+  readonly eager: boolean;
+}
+
+/** How the step of a line ran whose largest rank had `tokens`, by its decision. */
+export function loggedRun({ decision }: LogObject, tokens: number): LoggedRun {
+  const { run, paddedTokens } = (decision ?? {}) as { readonly run?: unknown; readonly paddedTokens?: unknown };
+  const graph = run === 'full' || run === 'piecewise';
+  const size =
+    graph && Number.isInteger(paddedTokens) && (paddedTokens as number) >= tokens ? (paddedTokens as number) : null;
+  return { size, eager: run === 'eager' };
+}
+
 function voteOf(row: unknown, rank: number, place: LogPlace): Readonly<Record<ShapeWord, number>> {
   if (typeof row !== 'object' || row === null) refuse(place, `rows[${rank}]`, 'a vote by its words', row);
   const words = row as Record<string, unknown>;

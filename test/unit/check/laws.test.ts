@@ -201,6 +201,18 @@ describe('pairs of policy and plan', () => {
   });
 });
 
+test.each(['agreed', 'any-step', 'decodes'] as const)(
+  'every property holds with mixedGraphs %s',
+  async (mixedGraphs) => {
+    const pair = standardDomain({ mixedGraphs });
+    const { violations, complete } = await checkPolicy({ pair });
+    expect(complete).toBe(true);
+    expect(violations).toEqual([]);
+    const kinds = new Set(pair.plan.keys.map((key) => key.prefillRequests > 0));
+    expect(kinds).toContain(true);
+  },
+);
+
 test('the guard: all or none enter a capture, whatever room each has', () => {
   const { keys } = standardDomain({}).plan;
   for (let ranks = 1; ranks <= 8; ranks++) {
