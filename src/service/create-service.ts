@@ -1,6 +1,6 @@
-import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
 import { startMpi, superviseRanks } from '../ranks/index.js';
+import { EncoderThread } from './encoder-thread.js';
 import type { RankSetup } from './rank-setup.js';
 import { Service } from './service.js';
 import { completeServiceOptions, type ServiceOptions } from './service-options.js';
@@ -13,9 +13,15 @@ import { completeServiceOptions, type ServiceOptions } from './service-options.j
 export async function createService(options: ServiceOptions): Promise<Service> {
   const complete = await completeServiceOptions(options, 'createService');
   if (complete.transport === 'mpi' && startMpi().rank > 0) throw notFirst(startMpi().rank);
-  const { directory } = complete.model;
-  const tokenizer = options.tokenizer === undefined ? await tokenizerIn(directory) : options.tokenizer;
-  return await Service.start(complete, tokenizer);
+  const { directory, vocabSize } = complete.model;
+  if (options.tokenizer !== undefined || directory === null) {
+    return await Service.start(complete, options.tokenizer ?? null, null);
+  }
+  // Loaded for models that may have one.
+  const { openTokenizer } = await import('../checkpoint/index.js');
+  const tokenizer = await openTokenizer(directory);
+  const encoder = tokenizer === null ? null : new EncoderThread({ directory, vocabSize }, complete.maxQueue);
+  return await Service.start(complete, tokenizer, encoder);
 }
 
 /**
@@ -47,11 +53,4 @@ function notOther(transport: string): LockstepError {
     `transport is ${transport}, and this is no other process of an MPI job; call createService() here`,
     { options: ['transport'] },
   );
-}
-
-async function tokenizerIn(directory: string | null): Promise<TextTokenizer | null> {
-  if (directory === null) return null;
-  // Loaded for models that may have one.
-  const { openTokenizer } = await import('../checkpoint/index.js');
-  return await openTokenizer(directory);
 }

@@ -9,9 +9,11 @@ export type ServiceState = 'ready' | 'restarting' | 'draining' | 'failed' | 'clo
 export interface ServiceStats {
   /** Whether requests are taken. */
   readonly state: ServiceState;
+  /** Long texts whose tokens `encodeAsync` waits for. */
+  readonly encoding: number;
   /** Choices that wait for a place on a rank. */
   readonly queued: number;
-  /** Choices that wait on ranks, and that run there. */
+  /** Choices that wait on ranks. */
   readonly waiting: number;
   /** Choices that have a place on a rank. */
   readonly running: number;
