@@ -30,8 +30,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
  */
 export async function serveMpiRank(options: ServiceOptions): Promise<void> {
   const { setup, transport } = await completeServiceOptions(options, 'serveMpiRank');
-  const rank = transport === 'mpi' ? startMpi().rank : 0;
-  if (rank === 0) throw notOther(transport);
+  if (transport !== 'mpi') throw notJob(transport);
+  if (startMpi().rank === 0) throw notBeside();
   await superviseRanks({
     ranks: 1,
     entry: new URL('./rank-worker.js', import.meta.url),
@@ -39,6 +39,7 @@ export async function serveMpiRank(options: ServiceOptions): Promise<void> {
   });
 }
 
+/** `createService` was called on another process than the first. */
 function notFirst(rank: number): LockstepError {
   return new LockstepError(
     'ERR_CONFIG_INVALID',
@@ -47,10 +48,20 @@ function notFirst(rank: number): LockstepError {
   );
 }
 
-function notOther(transport: string): LockstepError {
+/** `serveMpiRank` was called by what is no MPI job. */
+function notJob(transport: string): LockstepError {
   return new LockstepError(
     'ERR_CONFIG_INVALID',
-    `transport is ${transport}, and this is no other process of an MPI job; call createService() here`,
+    `transport is ${transport}, and serveMpiRank() serves as a process of an MPI job; set transport to mpi, or call createService() here`,
     { options: ['transport'] },
+  );
+}
+
+/** `serveMpiRank` was called on the first process. */
+function notBeside(): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    'This is process 0 of an MPI job, which makes the service; call createService() here, and serveMpiRank() on the others',
+    { rank: 0, options: ['transport'] },
   );
 }

@@ -26,7 +26,7 @@ type ServiceEncoders = readonly [tokenizer: TextTokenizer | null, encoder: Encod
 
 /** Serves a model: requests go to ranks, and their tokens come back as they are made. `createService` makes one. */
 export class Service implements AsyncDisposable {
-  /** The options of `createService`, defaults filled in. */
+  /** The options of `createService`, defaults filled in, and what is known of the model. */
   readonly options: CompleteServiceOptions;
   /** Null where prompts are token ids and no text is made. */
   readonly tokenizer: TextTokenizer | null;
