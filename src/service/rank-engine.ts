@@ -1,5 +1,5 @@
 import type { ForwardBatch, Row } from '../batch/index.js';
-import type { SampledStep, SamplingForward, SamplingRow } from '../decoder/index.js';
+import type { ContinuedRow, SampledStep, SampledWindow, SamplingForward, SamplingRow } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Rank, StepResult } from '../runtime/index.js';
@@ -16,17 +16,18 @@ export interface RankEngineOptions {
   readonly planner: StepPlanner;
   /** Default: the last tokens are looked up in the request's own text. */
   readonly drafter?: Drafter;
+  /** Whether steps are planned before the tokens of the one before are known, by `AheadSteps`. Default false. */
+  readonly ahead?: boolean;
   /** Longest wait for sampled tokens in `step` and `stepSync`, in ms. Default: the device's. */
   readonly timeoutMs?: number;
 }
 
-/** A token that a launched step gives a request, before it is known. */
-export interface AssumedToken {
+/** What a launched step gives a request, a token at least, before it is known. */
+export interface AssumedToken extends SampledWindow {
   readonly number: number;
   readonly request: EngineRequest;
-  /** The planner's row, and the position of the token. */
+  /** The planner's row. */
   readonly row: Row;
-  readonly position: number;
 }
 
 /** Chains of prompt blocks whose numbers are kept, for each KV block of the pool. */
@@ -44,6 +45,7 @@ export class RankEngine {
   readonly #scheduler: LiveScheduler;
   readonly #drafter: Drafter;
   readonly #keys: PrefixKeys;
+  readonly #ahead: boolean;
   readonly #wait: WaitOptions;
   /** By number of the scheduler; numbers are small and used again. */
   readonly #requests: (EngineRequest | undefined)[] = [];
@@ -64,11 +66,17 @@ export class RankEngine {
   #draftTokens = 0;
   #acceptedTokens = 0;
 
-  constructor({ planner, drafter = (request, count) => request.lookUp(count), timeoutMs }: RankEngineOptions) {
+  constructor({
+    planner,
+    drafter = (request, count) => request.lookUp(count),
+    ahead = false,
+    timeoutMs,
+  }: RankEngineOptions) {
     const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = planner.limits;
     this.#planner = planner;
     this.#rows = new EngineRows(planner);
     this.#drafter = drafter;
+    this.#ahead = ahead;
     this.#wait = timeoutMs === undefined ? {} : { timeoutMs };
     this.#scheduler = new LiveScheduler({
       maxNumSeqs,
@@ -88,6 +96,11 @@ export class RankEngine {
 
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Whether a request is to be served: a step may have no chunk of any, where all wait for what the step before said. */
+  get hasWork(): boolean {
+    return this.#running + this.#waiting > 0;
   }
 
   /** KV blocks that can be given to requests. */
@@ -183,34 +196,50 @@ export class RankEngine {
 
   /**
    * Counts the built step as computed before its tokens are known, so that the next can be planned: of each request that samples, in the
-   * order of the rows of logits. It is for steps without drafts, of which each gives a request one token; `hear` takes those.
+   * order of the rows of logits. A decode counts as one token until `hear` takes what the step said, drafts that were accepted among it.
    */
   assume(local: ForwardBatch): AssumedToken[] {
     const assumed: AssumedToken[] = [];
+    let first = 0;
     for (const placed of this.#rows.placed(local)) {
-      const { chunk, row } = placed;
-      this.#rows.advance(placed, chunk.queryLen);
+      const { chunk, row, ids } = placed;
+      const { request: number, phase, queryLen } = chunk;
+      this.#rows.advance(placed, phase === 'decode' ? 1 : queryLen);
       if (!chunk.lastChunk) continue;
-      const request = this.#request(chunk.request);
+      const request = this.#request(number);
+      const length = phase === 'decode' ? queryLen : 1;
+      const drafts = ids.subarray(ids.length - length + 1);
       request.drawn++;
-      assumed.push({ number: chunk.request, request, row, position: chunk.start + chunk.queryLen });
+      request.underWay = drafts;
+      if (length > 1) this.#outcome.push({ kind: 'unread', request: number });
+      assumed.push({ number, request, row, first, length, drafts });
+      first += length;
     }
     return assumed;
   }
 
   /** What a step said whose tokens were assumed. A request that has ended since is not given its token. */
-  hear(assumed: readonly AssumedToken[], { ids, logits }: Pick<SampledStep, 'ids' | 'logits'>): void {
+  hear(assumed: readonly AssumedToken[], { ids, accepted, logits }: SampledStep): void {
     this.#logits = logits;
     this.#sampledRows = ids.length;
-    for (const [index, { number, request }] of assumed.entries()) {
-      if (request.ended === null) this.#say(number, request, ids, index, true);
+    for (const [index, { number, request, row, first, length }] of assumed.entries()) {
+      if (request.ended !== null) continue;
+      let tokens = 0;
+      while (!this.#say(number, request, ids, first + tokens++, true) && tokens <= accepted[index]);
+      if (length === 1) continue;
+      this.#acceptedTokens += tokens - 1;
+      request.drawn += tokens - 1;
+      this.#rows.advanceLate(number, row, tokens - 1);
+      this.#outcome.push({ kind: 'read', request: number, tokens });
     }
   }
 
-  /** Requests whose token of the step before is not known yet: the scheduled step's decodes of them go on with it. */
-  *goesOn(assumed: readonly AssumedToken[]): Generator<{ readonly row: Row; readonly window: number }, void, void> {
+  /** The scheduled step's decodes of requests whose tokens of the step before are not known yet: they go on with them. */
+  *goesOn(assumed: readonly AssumedToken[]): Generator<ContinuedRow, void, void> {
     for (const [window, { number, request, row }] of assumed.entries()) {
-      if (this.#requests[number] === request && this.#rows.decodes(row)) yield { row, window };
+      const placed = this.#requests[number] === request ? this.#rows.chunkAt(row) : undefined;
+      if (placed?.chunk.phase !== 'decode') continue;
+      yield { row, window, position: placed.chunk.start, drafts: placed.ids.subarray(1) };
     }
   }
 
@@ -262,7 +291,9 @@ export class RankEngine {
     this.#waiting++;
     const { promptTokens, maxTokens } = request;
     const prefix = request.sharePrefix ? this.#keys.of(request.ids, promptTokens) : undefined;
-    return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix };
+    // A draw takes its noise from the position of its token, which the host has to know.
+    const alone = this.#ahead && request.controls.temperature > 0 ? { queryLen: 1 } : {};
+    return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix, ...alone };
   }
 
   /** Who runs and who waits after a schedule. */
@@ -293,18 +324,19 @@ export class RankEngine {
     const request = this.#request(number);
     const known = request.ids.subarray(start, Math.min(request.length, start + queryLen));
     if (known.length === queryLen) return known;
-    // The device has its only token: the step before sampled it.
-    if (request.drawn > request.generated && phase === 'decode') return new Int32Array(queryLen);
     if (phase === 'prefill')
       throw new RangeError(`request ${request.id} has ${request.length} tokens, not ${start + queryLen}`);
     const ids = new Int32Array(queryLen);
     ids.set(known);
-    const drafts = this.#drafter(request, queryLen - known.length);
-    for (let at = known.length; at < queryLen; at++) {
-      const draft = drafts[at - known.length];
+    // Where its first token is not known, the step before samples it, and the device puts it there.
+    const count = queryLen - 1;
+    const isUnderWay = request.drawn > request.generated;
+    const drafts = count === 0 ? NOTHING : isUnderWay ? request.lookBeyond(count) : this.#drafter(request, count);
+    for (let at = 1; at < queryLen; at++) {
+      const draft = drafts[at - 1];
       ids[at] = draft === undefined ? ids[at - 1] : draft;
     }
-    this.#draftTokens += queryLen - known.length;
+    this.#draftTokens += count;
     return ids;
   }
 

@@ -61,7 +61,7 @@ export interface ServiceOptions {
   readonly timeoutMs?: number;
   /**
    * Plan, vote and submit each step while the one before runs. The tokens are the same; a stop token is heard one step late. It takes a
-   * forward with `ahead`, as the decoder has, and no drafts. Default false.
+   * forward with `ahead`, as the decoder has. With a `queryLen` above 1 drafts are for greedy requests. Default false.
    */
   readonly async?: boolean;
 }
@@ -150,12 +150,6 @@ export async function completeServiceOptions(
   faults.integer('restarts', restarts, 0, MAX_COUNT);
   faults.integer('timeoutMs', timeoutMs, 1, MAX_COUNT);
   faults.check(typeof async === 'boolean', `async is ${shown(async)}; it must be true or false`, 'async');
-  const { queryLen = 1 } = given.limits ?? {};
-  faults.check(
-    async !== true || queryLen === 1,
-    `async plans a step before the last one's tokens are known, and limits.queryLen ${queryLen} drafts from them: leave one out`,
-    'async',
-  );
   const { pool, limits: own } = poolOf(given.limits, given.gpuMemoryUtilization, faults);
   faults.throwIfAny('These service options');
   const ranks = isJob ? jobRanks({ ranks: asked, tensorParallelSize }) : (asked as number);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { LETTERS, letters } from '../fixtures/service/letters.mjs';
 import { textAfter } from '../fixtures/service/next-token.mjs';
 import { cli, root } from '../support/cli.js';
-import { HAS_MPI } from '../support/mpi-job.js';
+import { HAS_MPI, runJob } from '../support/mpi-job.js';
 import { type MpiService, startMpiService } from '../support/mpi-service.js';
 
 const MODEL = path.join(root, 'test/fixtures/service/letter-model.mjs');
@@ -223,6 +223,19 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     await expect(startMpiService(2, args)).rejects.toThrow(
       /--tensor-parallel-size is 2, and these ranks' devices cannot exchange data; run them as threads of one process, or on GPUs with NCCL/,
     );
+  });
+
+  it('says which call is whose', async () => {
+    const { ranks, status } = await runJob(2, ['test/fixtures/mpi/serve-crossed.mjs', 'FOLDER']);
+    expect(status).toBe(0);
+    const refused = (message: string): object => ({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining(message),
+    });
+    expect(ranks).toEqual([
+      refused('process 0 of an MPI job, which makes the service; call createService() here'),
+      refused('process 1 of an MPI job, and the first one makes the service; call serveMpiRank() here'),
+    ]);
   });
 
   it('refuses processes that do not serve the same', async () => {
