@@ -5,11 +5,12 @@ import type { StepPlanner } from '../planner/index.js';
 import type { Rank, StepResult } from '../runtime/index.js';
 import type { WaitOptions } from '../wait.js';
 import { type Chunk, LiveScheduler, type RankSchedule, type SchedulerEvent } from '../workload/index.js';
+import { chunkIds } from './chunk-ids.js';
 import type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 import { type Drafter, type EngineArrival, type EngineEnd, EngineRequest, refusalOf } from './engine-request.js';
 import { EngineRows, type PlacedChunk } from './engine-rows.js';
 import { PrefixKeys } from './prefix-keys.js';
-import { logprobsOf, type TokenLogprobs } from './token-logprobs.js';
+import { StepLogits } from './token-logprobs.js';
 
 export interface RankEngineOptions {
   /** The planner of this rank; its limits bound the scheduler. It is given the ids of all tokens. */
@@ -57,9 +58,8 @@ export class RankEngine {
   /** Requests that a stop token ended while a later step computed them, until the scheduler hears of it. */
   #stopped: { readonly number: number; readonly request: EngineRequest }[] = [];
   #said: EngineToken[] = [];
-  /** Logits of the step whose tokens are taken, and how many rows they are. */
-  #logits: Float32Array | null = null;
-  #sampledRows = 0;
+  /** Of the step whose tokens are taken. */
+  readonly #logits = new StepLogits();
   #running = 0;
   #waiting = 0;
   #cancelled = 0;
@@ -179,8 +179,7 @@ export class RankEngine {
 
   /** Takes what was sampled: i32, one of each of `rows`; and the logits, f32[rows, vocabSize], where they are wanted. */
   accept(local: ForwardBatch, sampled: Int32Array, logits: Float32Array | null = null): void {
-    this.#logits = logits;
-    this.#sampledRows = sampled.length;
+    this.#logits.set(logits, sampled.length);
     let at = 0;
     for (const placed of this.#rows.placed(local)) {
       const { chunk } = placed;
@@ -220,8 +219,7 @@ export class RankEngine {
 
   /** What a step said whose tokens were assumed. A request that has ended since is not given its token. */
   hear(assumed: readonly AssumedToken[], { ids, accepted, logits }: SampledStep): void {
-    this.#logits = logits;
-    this.#sampledRows = ids.length;
+    this.#logits.set(logits, ids.length);
     for (const [index, { number, request, row, first, length }] of assumed.entries()) {
       if (request.ended !== null) continue;
       let tokens = 0;
@@ -319,24 +317,9 @@ export class RankEngine {
     }
   }
 
-  /** The ids of a chunk: known ones, and drafts after the last of them. A decode has as many as were scheduled, good guesses or not. */
-  #idsOf({ request: number, phase, start, queryLen }: Chunk): Int32Array {
-    const request = this.#request(number);
-    const known = request.ids.subarray(start, Math.min(request.length, start + queryLen));
-    if (known.length === queryLen) return known;
-    if (phase === 'prefill')
-      throw new RangeError(`request ${request.id} has ${request.length} tokens, not ${start + queryLen}`);
-    const ids = new Int32Array(queryLen);
-    ids.set(known);
-    // Where its first token is not known, the step before samples it, and the device puts it there.
-    const count = queryLen - 1;
-    const isUnderWay = request.drawn > request.generated;
-    const drafts = count === 0 ? NOTHING : isUnderWay ? request.lookBeyond(count) : this.#drafter(request, count);
-    for (let at = 1; at < queryLen; at++) {
-      const draft = drafts[at - 1];
-      ids[at] = draft === undefined ? ids[at - 1] : draft;
-    }
-    this.#draftTokens += count;
+  #idsOf(chunk: Chunk): Int32Array {
+    const ids = chunkIds(this.#request(chunk.request), chunk, this.#drafter);
+    if (chunk.phase === 'decode') this.#draftTokens += chunk.queryLen - 1;
     return ids;
   }
 
@@ -368,16 +351,9 @@ export class RankEngine {
       if (!late) this.#outcome.push({ kind: 'finish', request: number });
       else if (this.#requests[number] === request) this.#stopped.push({ number, request });
     }
-    const logprobs = this.#logprobsOf(request, token, row);
+    const logprobs = this.#logits.logprobsOf(row, token, request.logprobs);
     this.#said.push({ id: request.id, token, end: request.ended, ...(logprobs === null ? {} : { logprobs }) });
     return last;
-  }
-
-  #logprobsOf({ logprobs: count }: EngineRequest, token: number, row: number): TokenLogprobs | null {
-    const logits = this.#logits;
-    if (count === undefined || logits === null) return null;
-    const vocabSize = logits.length / this.#sampledRows;
-    return logprobsOf(logits.subarray(row * vocabSize, (row + 1) * vocabSize), token, count);
   }
 
   /** A request is not counted any more, and cannot be cancelled; its number is free once the scheduler has let go of it. */

@@ -142,6 +142,35 @@ describe('a service that plans steps with drafts ahead', async () => {
     expect(accepted).toBeGreaterThan(10);
     expect(preemptions > 0).toBe(options.limits?.numBlocks === 14);
   });
+
+  it('says how likely each token is, accepted drafts among them', async () => {
+    const likely = async (options: Partial<ServiceOptions>): Promise<unknown[]> => {
+      await using service = await createService({ ...REPEATING, device: TEST_DEVICE, ...options });
+      const all: unknown[] = [];
+      const asked = { temperature: 0, ignoreEos: true, maxTokens: 40, logprobs: 2 };
+      for await (const { token, logprobs } of service.generate([1, 2, 1, 2, 1, 2], asked))
+        all.push({ token, logprobs });
+      return all;
+    };
+    const one = await likely({ limits });
+    expect(one).toHaveLength(40);
+    expect(await likely({ limits: { ...limits, queryLen: 4 }, async: true })).toEqual(one);
+  });
+
+  it('ends a request that is alone, in a step after one that had nothing to compute', async () => {
+    await using service = await createService({
+      ...{ ...REPEATING, device: TEST_DEVICE, async: true },
+      limits: { ...limits, queryLen: 4 },
+    });
+    const greedy = { temperature: 0, ignoreEos: true };
+    const whole: number[] = [];
+    for await (const { token } of service.generate([1, 2, 1, 2, 1, 2], { ...greedy, maxTokens: 60 })) whole.push(token);
+    for (let maxTokens = 40; maxTokens < 48; maxTokens++) {
+      const own: number[] = [];
+      for await (const { token } of service.generate([1, 2, 1, 2, 1, 2], { ...greedy, maxTokens })) own.push(token);
+      expect(own).toEqual(whole.slice(0, maxTokens));
+    }
+  });
 });
 
 describe('what tells the files of a model from another’s', () => {
