@@ -100,8 +100,21 @@ describe('a long text', () => {
     await expect(service.encodeAsync(HELD, { signal })).rejects.toThrow(code('ERR_ABORTED'));
     // The thread still has the first.
     expect(service.stats().encoding).toBe(2);
+    await using server = await startServer({ service });
+    const connection = new AbortController();
+    const answer = fetch(`${server.url}/v1/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ prompt: HELD, max_tokens: 3 }),
+      signal: connection.signal,
+    });
+    await expect.poll(() => service.stats().encoding, { timeout: 20_000 }).toBe(3);
+    connection.abort();
+    await expect(answer).rejects.toThrow();
+    await expect.poll(() => service.stats().encoding, { timeout: 20_000 }).toBe(2);
     open();
     expect(await stays).toEqual(service.encode(HELD));
+    expect(service.stats()).toMatchObject({ encoding: 0, ended: { stop: 0, length: 0, abort: 0, error: 0 } });
   });
 
   it.each(['die', 'throw'])('that ends its thread fails alone: %s', async (how) => {
