@@ -3,6 +3,7 @@
 export {
   type Device,
   type DeviceBuffer,
+  type DeviceCapacity,
   type DeviceEvent,
   type DeviceGraph,
   type DeviceKind,

@@ -2,6 +2,9 @@
  * Names and numbers that the command line's help shows. They are here so that help loads no other room.
  */
 
+/** Share of each card's memory that may be in use where `numBlocks` is `'auto'`. Source: vLLM's default of `gpu_memory_utilization`. */
+export const DEFAULT_GPU_MEMORY_UTILIZATION = 0.9;
+
 /** An engine whose ladders and flags are known. */
 export type EngineName = 'vllm' | 'sglang' | 'trtllm' | 'megatron' | 'atom';
 

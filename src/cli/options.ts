@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import {
+  DEFAULT_GPU_MEMORY_UTILIZATION,
   GENERATED_REQUESTS,
   GPU_NAMES,
   LADDER_NAMES,
@@ -87,7 +88,7 @@ export function addPoolOption(command: Command): Command {
   return command.addOption(
     new Option(
       '--gpu-memory-utilization <share>',
-      "with --num-blocks auto: share of each card's memory that may be in use, above 0, 1 at most (default: 0.9)",
+      `with --num-blocks auto: share of each card's memory that may be in use, above 0, 1 at most (default: ${DEFAULT_GPU_MEMORY_UTILIZATION})`,
     ).argParser(decimal),
   );
 }

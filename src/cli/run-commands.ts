@@ -67,11 +67,18 @@ export function defineServe(command: Command): void {
   addPoolOption(addPlannerOptions(command))
     .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
     .addOption(
-      new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')
+      new Option(
+        '--tensor-parallel-size <n>',
+        'threads of a rank, or processes with mpi, which compute its batch together',
+      )
         .argParser(integer)
         .default(1),
     )
-    .addOption(transportOption())
+    .addOption(
+      new Option('--transport <name>', 'how votes cross ranks: threads of this process, or processes of an MPI job')
+        .choices(['threads', 'mpi'])
+        .default('threads'),
+    )
     .option('--host <address>', 'where to listen; 0.0.0.0 for every network', '127.0.0.1')
     .addOption(new Option('--port <n>', 'where to listen; 0 for a port that is free').argParser(integer).default(8000))
     .addOption(

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import type { Command } from 'commander';
 import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
-import { startMpi } from '../ranks/index.js';
+import { sentence, startMpi } from '../ranks/index.js';
 import { checkAddress, completeServerOptions, type Server, startServer } from '../server/index.js';
 import { type CustomModel, createService, type Service, type ServiceOptions, serveMpiRank } from '../service/index.js';
 import { speakAsRank } from './describe.js';
@@ -17,7 +17,7 @@ import type { PlannerFlags, PoolFlags } from './planner-options.js';
 interface ServeFlags extends PlannerFlags, PoolFlags {
   readonly ranks: number;
   readonly tensorParallelSize: number;
-  readonly transport?: 'solo' | 'threads' | 'mpi';
+  readonly transport: 'threads' | 'mpi';
   readonly host: string;
   readonly port: number;
   readonly apiKey?: string;
@@ -72,7 +72,7 @@ export async function serve(name: string, flags: ServeFlags, command: Command): 
     // A service that failed ends with a code of its own, though a signal came before.
     interrupts.served();
     if (flags.transport !== 'mpi') throw error;
-    const said = `${error.message} Processes of an MPI job cannot be started again: start the job again.`;
+    const said = `${sentence(error.message)} Processes of an MPI job cannot be started again: start the job again.`;
     throw new LockstepError(error.code, said, error.details, { cause: error });
   });
 }
@@ -142,12 +142,11 @@ async function serviceOptions(name: string, flags: ServeFlags, command: Command)
   const isJob = transport === 'mpi';
   const ranks = isJob ? said('ranks', flags.ranks) : flags.ranks;
   const restarts = isJob ? said('restarts', flags.restarts) : flags.restarts;
-  if (transport === 'solo' && flags.ranks * tensorParallelSize > 1) throw notSolo(flags);
   return {
     ...(await plannedService(flags, command)),
     ...(await modelOf(name)),
     ...(ranks === undefined ? {} : { ranks }),
-    ...(isJob ? { transport } : {}),
+    transport,
     tensorParallelSize,
     device,
     ...(deviceMemory === undefined ? {} : { deviceMemory }),
@@ -156,14 +155,6 @@ async function serviceOptions(name: string, flags: ServeFlags, command: Command)
     timeoutMs: flags.timeout,
     async: flags.async === true,
   };
-}
-
-function notSolo({ ranks, tensorParallelSize }: ServeFlags): LockstepError {
-  return new LockstepError(
-    'ERR_CONFIG_INVALID',
-    `--transport is solo, which is for one process, and there are ${ranks * tensorParallelSize}: give threads`,
-    { options: ['--transport'] },
-  );
 }
 
 /** A module's exports say what its model is; anything else is the name of a model. */

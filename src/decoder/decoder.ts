@@ -27,6 +27,7 @@ export class Decoder implements SamplingForward {
   readonly piecewise: PiecewiseForward;
   readonly supply?: (local: ForwardBatch) => void;
   readonly fill?: NonNullable<Forward['fill']>;
+  /** Bytes that one KV block takes in this rank's caches, keys and values of all layers. */
   readonly blockBytes: number;
   /** Where `ahead` is asked for. */
   readonly ahead?: AheadSampling;

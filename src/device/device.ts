@@ -22,8 +22,9 @@ export type DeviceName = DeviceKind | `cuda:${number}` | `hip:${number}`;
 
 /** The memory of a device as a whole. */
 export interface DeviceCapacity {
+  /** Bytes that nothing holds, whoever may take them; null where the device does not say. */
   readonly freeBytes: number | null;
-  /** Null of the host. */
+  /** Bytes that a card has; null of the host, and where the device does not say. */
   readonly totalBytes: number | null;
 }
 

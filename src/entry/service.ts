@@ -1,5 +1,6 @@
 // `lockstep/service`: a live service over ranks, and its OpenAI-compatible HTTP server.
 
+export { mpiRank } from '../ranks/index.js';
 export { type Server, type ServerOptions, startServer } from '../server/index.js';
 export {
   type CustomModel,

@@ -36,7 +36,14 @@ export function allGatherBytesSync(collective: Collective, bytes: Uint8Array, op
   );
 }
 
-/** The same where every rank knows the lengths of all. @throws what `allGatherSync` throws. */
+/** The same of a value that JSON can say. @throws as `allGatherBytesSync`. */
+export function allGatherJsonSync<T>(collective: Collective, value: T, options?: WaitOptions): T[] {
+  const bytes = new TextEncoder().encode(JSON.stringify(value));
+  const all = allGatherBytesSync(collective, bytes, options);
+  return all.map((each) => JSON.parse(new TextDecoder().decode(each)) as T);
+}
+
+/** `allGatherBytesSync` where every rank knows the lengths of all. @throws what `allGatherSync` throws. */
 export function allGatherKnownSync(
   collective: Collective,
   bytes: Uint8Array,

@@ -7,8 +7,8 @@ export {
   type WorkSource,
 } from './collective.js';
 export type { MissingRank } from './failure/gather-errors.js';
-export { culpritsOf } from './failure/loss-record.js';
-export { allGatherBytesSync } from './gather-bytes.js';
+export { culpritsOf, sentence } from './failure/loss-record.js';
+export { allGatherBytesSync, allGatherJsonSync } from './gather-bytes.js';
 export { type AgreedKeys, agreeOnKeysSync, type DroppedKey } from './guard/agree-keys.js';
 export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
 export {
@@ -25,7 +25,7 @@ export { type MpiAttempt, type MpiProbe, probeMpi } from './mpi/library.js';
 export { MpiMail } from './mpi/mail.js';
 export type { MpiCollective } from './mpi/message-group.js';
 export { joinMpi, type MpiOptions } from './mpi/mpi.js';
-export { allGatherRounds, startMpi } from './mpi/world.js';
+export { allGatherRounds, mpiRank, startMpi } from './mpi/world.js';
 export { createSolo } from './solo.js';
 export { MAX_RANKS } from './threads/group-memory.js';
 export { connectRank, type RankConnection } from './threads/rank-connection.js';

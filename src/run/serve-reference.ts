@@ -40,14 +40,14 @@ export function referenceTokens(checkpoint: Checkpoint, given: ReferenceOptions)
     try {
       serveAlone(checkpoint, given, requests, set);
     } catch (error) {
-      throw error instanceof LockstepError && error.code === 'ERR_DEVICE_MEMORY' ? wideError(error, given) : error;
+      throw error instanceof LockstepError && error.code === 'ERR_DEVICE_MEMORY' ? noRoomError(error, given) : error;
     }
   }
   reference.gather(collective, ownerOf);
   return reference;
 }
 
-function wideError(cause: LockstepError, { options: { deviceMemory } }: ReferenceOptions): LockstepError {
+function noRoomError(cause: LockstepError, { options: { deviceMemory } }: ReferenceOptions): LockstepError {
   const remedy = deviceMemory === null ? 'take a device with more memory' : `raise deviceMemory (${deviceMemory})`;
   return new LockstepError(
     'ERR_DEVICE_MEMORY',
@@ -64,7 +64,7 @@ function serveAlone(
   onToken: (token: SampledToken) => void,
 ): void {
   const share = RequestTable.from(requests.map((request) => table.get(request)));
-  // A block is whole here, and so are the weights: fewer blocks take what the pool takes that fills the device, and the weights may have no room.
+  // A block holds all heads here, and on a rank of the run its share of them: this pool takes the bytes that the run's takes.
   const { limits: own, pool, tensorParallelSize } = options;
   const numBlocks =
     pool === null ? own.numBlocks : Math.max(leastBlocks(own), Math.floor(own.numBlocks / tensorParallelSize));

@@ -7,7 +7,8 @@ import type { PlannerModules } from '../memory/index.js';
 import { StepPlanner } from '../planner/index.js';
 import type { Policy } from '../policy/index.js';
 import type { Collective } from '../ranks/index.js';
-import { agreeOnBlocksSync, type KvPool } from './kv-pool.js';
+import { agreeOnBlocksSync } from './agree-on-blocks.js';
+import type { KvPool } from './kv-pool.js';
 import { createRank } from './rank.js';
 
 /** A rank as it will be, but for its KV pool. */

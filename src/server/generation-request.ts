@@ -61,11 +61,17 @@ export interface GenerationRequest {
 /** Tokens of a completion that says no number. Source: OpenAI's interface. */
 const COMPLETION_TOKENS = 16;
 
-/** Others are served between the texts of one request. */
+/** Whose a request is; `gone` aborts when that client has left. */
+export interface Caller {
+  readonly client: string;
+  readonly gone: AbortSignal;
+}
+
+/** Others are served between the texts of one request, and while a long one is encoded. */
 export async function completionRequest(
   service: Service,
   body: CompletionBody,
-  client: string,
+  { client: address, gone }: Caller,
 ): Promise<GenerationRequest> {
   refuse(body.suffix != null, 'suffix', 'it needs a model that fills in the middle');
   refuse(body.best_of != null && body.best_of !== (body.n ?? 1), 'best_of', 'choices are not ranked; it may equal n');
@@ -75,10 +81,11 @@ export async function completionRequest(
     'echo',
     'the tokens of a prompt have no logprobs here; leave one out',
   );
+  const client = body.user ?? address;
   const prompts: Prompt[] = [];
   for (const prompt of promptsOf(body.prompt)) {
     if (prompts.length > 0) await setImmediate();
-    const ids = service.encode(prompt);
+    const ids = await service.encodeAsync(prompt, { client, signal: gone });
     const text = (): string => (typeof prompt === 'string' ? prompt : (service.tokenizer?.decode(ids) ?? ''));
     prompts.push({ ids, echo: body.echo === true ? text() : '' });
   }
@@ -87,7 +94,11 @@ export async function completionRequest(
   return shared(service, body, client, { prompts, maxTokens, logprobs });
 }
 
-export function chatRequest(service: Service, body: ChatBody, client: string): GenerationRequest {
+export async function chatRequest(
+  service: Service,
+  body: ChatBody,
+  { client: address, gone }: Caller,
+): Promise<GenerationRequest> {
   const isAsked = body.logprobs === true;
   refuse(body.top_logprobs != null && !isAsked, 'top_logprobs', 'it goes with logprobs, which must be true');
   const format = body.response_format?.type ?? 'text';
@@ -102,7 +113,8 @@ export function chatRequest(service: Service, body: ChatBody, client: string): G
     content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
   }));
   // The template writes the special tokens itself.
-  const ids = service.encode(tokenizer.renderChat(messages), { special: false });
+  const client = body.user ?? address;
+  const ids = await service.encodeAsync(tokenizer.renderChat(messages), { special: false, client, signal: gone });
   const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   const logprobs = isAsked ? (body.top_logprobs ?? 0) : undefined;
   return shared(service, body, client, { prompts: [{ ids, echo: '' }], maxTokens, logprobs });
@@ -156,7 +168,7 @@ function shared(
       stopTokenIds: body.stop_token_ids ?? undefined,
       ignoreEos: body.ignore_eos ?? undefined,
       n,
-      client: body.user ?? client,
+      client,
       logprobs,
     },
     n,

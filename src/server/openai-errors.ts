@@ -45,11 +45,13 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   ERR_ABORTED: 499,
   ERR_DRAINING: 503,
   ERR_DISPOSED: 503,
+  ERR_ENCODER_LOST: 503,
   ERR_RANK_LOST: 503,
 };
 
 /** Messages for clients where the error's own may name folders and devices of the server. */
 const SAID: Partial<Record<ErrorCode, string>> = {
+  ERR_ENCODER_LOST: 'The prompt could not be encoded; try again, with a shorter one or with token ids.',
   ERR_RANK_LOST: 'The ranks that served this were lost; try again.',
 };
 const FAILED = 'The server failed at this request.';

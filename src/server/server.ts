@@ -116,14 +116,19 @@ export class Server implements AsyncDisposable {
         code: 'model_not_found',
       });
     });
-    app.post<{ Body: CompletionBody }>(
-      '/v1/completions',
-      { schema: { body: COMPLETION_BODY } },
-      async (request, reply) =>
-        this.#answer(reply, await completionRequest(service, request.body, request.ip), completionForm(service.model)),
+    app.post<{ Body: CompletionBody }>('/v1/completions', { schema: { body: COMPLETION_BODY } }, (request, reply) =>
+      this.#answer(
+        reply,
+        (gone) => completionRequest(service, request.body, { client: request.ip, gone }),
+        completionForm(service.model),
+      ),
     );
     app.post<{ Body: ChatBody }>('/v1/chat/completions', { schema: { body: CHAT_BODY } }, (request, reply) =>
-      this.#answer(reply, chatRequest(service, request.body, request.ip), chatForm(service.model)),
+      this.#answer(
+        reply,
+        (gone) => chatRequest(service, request.body, { client: request.ip, gone }),
+        chatForm(service.model),
+      ),
     );
   }
 
@@ -177,10 +182,14 @@ export class Server implements AsyncDisposable {
     });
   }
 
-  async #answer(reply: FastifyReply, request: GenerationRequest, form: AnswerForm): Promise<FastifyReply> {
+  /** `read`: what is asked for, until `gone` aborts. */
+  async #answer(
+    reply: FastifyReply,
+    read: (gone: AbortSignal) => Promise<GenerationRequest>,
+    form: AnswerForm,
+  ): Promise<FastifyReply> {
     const { raw } = reply;
     const gone = goneSignal(reply.request.raw, raw);
-    const choices = new Choices(this.service, request, gone);
     // What comes of it is said to the client; here it only counts that it is over.
     const answered = new Promise<void>((resolve) => {
       if (gone.aborted) resolve();
@@ -188,6 +197,8 @@ export class Server implements AsyncDisposable {
     });
     this.#answers.add(answered);
     answered.then(() => this.#answers.delete(answered));
+    const request = await read(gone);
+    const choices = new Choices(this.service, request, gone);
     if (!request.stream) {
       const whole = await choices.whole();
       return reply.send(form.whole(whole, choices.usage, request.tokenIds));

@@ -20,7 +20,7 @@ export class AheadSteps {
   readonly #wait: WaitOptions;
   #before: UnreadStep | null = null;
 
-  /** The engine's steps have no drafts: its planner's `queryLen` is 1. */
+  /** `engine` is made with `ahead`. */
   constructor(engine: RankEngine, ahead: AheadSampling, timeoutMs: number) {
     this.#engine = engine;
     this.#ahead = ahead;
@@ -32,11 +32,7 @@ export class AheadSteps {
     const engine = this.#engine;
     engine.plan(events);
     const before = this.#before;
-    const assumed = before?.assumed ?? [];
-    const continued = Array.from(engine.goesOn(assumed), ({ row, window }) => {
-      return { row, window, position: assumed[window].position, drafts: NO_DRAFTS };
-    });
-    this.#ahead.continueWith(continued);
+    this.#ahead.continueWith([...engine.goesOn(before?.assumed ?? [])]);
     const result = rank.stepSync({ leave });
     this.#before = result.decision.run === 'park' ? null : this.#draw(result);
     if (before !== null) engine.hear(before.assumed, before.drawn.readSync(this.#wait));
@@ -48,9 +44,6 @@ export class AheadSteps {
     const logits = this.#engine.wantsLogits(local);
     const assumed = this.#engine.assume(local);
     if (rows.length === 0) return null;
-    const windows = rows.map((_, first) => ({ first, length: 1, drafts: NO_DRAFTS }));
-    return { assumed, drawn: this.#ahead.draw(local, rows, windows, { logits }) };
+    return { assumed, drawn: this.#ahead.draw(local, rows, assumed, { logits }) };
   }
 }
-
-const NO_DRAFTS = new Int32Array(0);

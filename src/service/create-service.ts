@@ -1,6 +1,6 @@
-import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
 import { startMpi, superviseRanks } from '../ranks/index.js';
+import { EncoderThread } from './encoder-thread.js';
 import type { RankSetup } from './rank-setup.js';
 import { Service } from './service.js';
 import { completeServiceOptions, type ServiceOptions } from './service-options.js';
@@ -13,9 +13,15 @@ import { completeServiceOptions, type ServiceOptions } from './service-options.j
 export async function createService(options: ServiceOptions): Promise<Service> {
   const complete = await completeServiceOptions(options, 'createService');
   if (complete.transport === 'mpi' && startMpi().rank > 0) throw notFirst(startMpi().rank);
-  const { directory } = complete.model;
-  const tokenizer = options.tokenizer === undefined ? await tokenizerIn(directory) : options.tokenizer;
-  return await Service.start(complete, tokenizer);
+  const { directory, vocabSize } = complete.model;
+  if (options.tokenizer !== undefined || directory === null) {
+    return await Service.start(complete, options.tokenizer ?? null, null);
+  }
+  // Loaded for models that may have one.
+  const { openTokenizer } = await import('../checkpoint/index.js');
+  const tokenizer = await openTokenizer(directory);
+  const encoder = tokenizer === null ? null : new EncoderThread({ directory, vocabSize }, complete.maxQueue);
+  return await Service.start(complete, tokenizer, encoder);
 }
 
 /**
@@ -24,8 +30,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
  */
 export async function serveMpiRank(options: ServiceOptions): Promise<void> {
   const { setup, transport } = await completeServiceOptions(options, 'serveMpiRank');
-  const rank = transport === 'mpi' ? startMpi().rank : 0;
-  if (rank === 0) throw notOther(transport);
+  if (transport !== 'mpi') throw notJob(transport);
+  if (startMpi().rank === 0) throw notBeside();
   await superviseRanks({
     ranks: 1,
     entry: new URL('./rank-worker.js', import.meta.url),
@@ -33,6 +39,7 @@ export async function serveMpiRank(options: ServiceOptions): Promise<void> {
   });
 }
 
+/** `createService` was called on another process than the first. */
 function notFirst(rank: number): LockstepError {
   return new LockstepError(
     'ERR_CONFIG_INVALID',
@@ -41,17 +48,20 @@ function notFirst(rank: number): LockstepError {
   );
 }
 
-function notOther(transport: string): LockstepError {
+/** `serveMpiRank` was called by what is no MPI job. */
+function notJob(transport: string): LockstepError {
   return new LockstepError(
     'ERR_CONFIG_INVALID',
-    `transport is ${transport}, and this is no other process of an MPI job; call createService() here`,
+    `transport is ${transport}, and serveMpiRank() serves as a process of an MPI job; set transport to mpi, or call createService() here`,
     { options: ['transport'] },
   );
 }
 
-async function tokenizerIn(directory: string | null): Promise<TextTokenizer | null> {
-  if (directory === null) return null;
-  // Loaded for models that may have one.
-  const { openTokenizer } = await import('../checkpoint/index.js');
-  return await openTokenizer(directory);
+/** `serveMpiRank` was called on the first process. */
+function notBeside(): LockstepError {
+  return new LockstepError(
+    'ERR_CONFIG_INVALID',
+    'This is process 0 of an MPI job, which makes the service; call createService() here, and serveMpiRank() on the others',
+    { rank: 0, options: ['transport'] },
+  );
 }

@@ -52,8 +52,10 @@ export class EngineRequest {
   #lookup: PromptLookup | null = null;
   /** Whether it runs or waits; a preempted one waits again. One that is counted as neither is gone. */
   place: 'running' | 'waiting' | 'gone' = 'waiting';
-  /** Tokens that steps were launched for, where they are planned ahead of what they say. */
+  /** Tokens that steps were launched for at least, where they are planned ahead of what they say. */
   drawn = 0;
+  /** Drafts of the step that was launched for it last, where that is not heard yet: i32[queryLen - 1]. */
+  underWay: Int32Array = NO_DRAFTS;
   ended: EngineEnd | null = null;
 
   constructor({ id, ids, maxTokens, controls, stopTokenIds, sharePrefix = true, logprobs }: EngineArrival) {
@@ -99,4 +101,19 @@ export class EngineRequest {
     this.#lookup ??= new PromptLookup();
     return this.#lookup.propose(this.#ids, this.#length, count);
   }
+
+  /**
+   * `count` drafts, or none, for after the token that the step under way samples last: its text is taken to go on as `lookUp` says, and so as many of that step's
+   * drafts to be accepted as agree with it.
+   */
+  lookBeyond(count: number): Int32Array {
+    this.#lookup ??= new PromptLookup();
+    const drafts = this.underWay;
+    const text = this.#lookup.proposeOn(this.#ids, this.#length, drafts.length + 1 + count);
+    let accepted = 0;
+    while (accepted < drafts.length && drafts[accepted] === text[accepted]) accepted++;
+    return text.subarray(accepted + 1, accepted + 1 + count);
+  }
 }
+
+const NO_DRAFTS = new Int32Array(0);

@@ -51,9 +51,14 @@ export class EngineRows {
     }
   }
 
-  /** Whether the open step decodes the request of a row. */
-  decodes(row: Row): boolean {
-    return this.#chunks[row]?.chunk.phase === 'decode';
+  /** The open step's chunk of a row, and its ids; undefined where it has none. */
+  chunkAt(row: Row): PlacedChunk | undefined {
+    return this.#chunks[row];
+  }
+
+  /** So many more tokens of a request are computed than was known, if it still has that row. */
+  advanceLate(number: number, row: Row, tokens: number): void {
+    if (tokens > 0 && this.#rows[number] === row) this.#planner.requests.advance(row, tokens);
   }
 
   /** After the step: so many tokens of a chunk are computed. */

@@ -21,9 +21,7 @@ export function promptIds(
   special = true,
 ): Int32Array {
   if (typeof prompt === 'string') {
-    if (tokenizer === null) throw noTokenizer('prompt');
-    checkLength(prompt, tokenizer, most);
-    return textIds(prompt, tokenizer, vocabSize, special);
+    return textIds(prompt, readerOf(prompt, { tokenizer, most }), vocabSize, special);
   }
   if (typeof prompt !== 'object' || prompt === null || !Number.isSafeInteger(prompt.length)) {
     throw new LockstepError(
@@ -40,7 +38,8 @@ export function promptIds(
   );
 }
 
-function textIds(text: string, tokenizer: TextTokenizer, vocabSize: number, special: boolean): Int32Array {
+/** The token ids of a text, i32[length], however long it is. Errors: as of `promptIds`. */
+export function textIds(text: string, tokenizer: TextTokenizer, vocabSize: number, special: boolean): Int32Array {
   let ids: readonly number[];
   try {
     ids = tokenizer.encode(text, { special });
@@ -62,9 +61,14 @@ function textIds(text: string, tokenizer: TextTokenizer, vocabSize: number, spec
   );
 }
 
-/** Encoding takes long where a text is long, so that what cannot fit is refused by its length. */
-function checkLength({ length }: string, { longestToken = Infinity }: TextTokenizer, most: number): void {
-  if (length <= most * longestToken) return;
+/**
+ * The tokenizer that a text is encoded with. Encoding takes long where a text is long, so that what cannot fit is refused by its length. Errors:
+ * `ERR_INPUT_INVALID` without a tokenizer, `ERR_BATCH_LIMIT`.
+ */
+export function readerOf({ length }: string, { tokenizer, most }: Omit<PromptReader, 'vocabSize'>): TextTokenizer {
+  if (tokenizer === null) throw noTokenizer('prompt');
+  const { longestToken = Infinity } = tokenizer;
+  if (length <= most * longestToken) return tokenizer;
   throw new LockstepError(
     'ERR_BATCH_LIMIT',
     `The prompt has ${length} characters; a request has ${most} tokens, of at most ${longestToken} characters each: shorten the prompt.`,

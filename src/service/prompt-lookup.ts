@@ -25,6 +25,13 @@ export class PromptLookup {
     return ids.subarray(0, 0);
   }
 
+  /** `count` tokens that may follow, as far as anything is proposed: where that reaches the text's end, it is taken to go on as it began. */
+  proposeOn(ids: Int32Array, length: number, count: number): Int32Array {
+    const found = this.propose(ids, length, count);
+    if (found.length === count || found.length === 0) return found;
+    return Int32Array.from({ length: count }, (_, index) => found[index % found.length]);
+  }
+
   #note(ids: Int32Array, length: number): void {
     for (let end = this.#noted + 1; end <= length; end++) {
       for (const size of LENGTHS) if (end >= size) this.#after.set(hashOf(ids, end, size), end);

@@ -1,32 +1,34 @@
 import type { ForwardBatch, Row } from '../batch/index.js';
-import type { SampledStep, SamplingForward, SamplingRow } from '../decoder/index.js';
+import type { ContinuedRow, SampledStep, SampledWindow, SamplingForward, SamplingRow } from '../decoder/index.js';
 import { LockstepError } from '../errors.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { Rank, StepResult } from '../runtime/index.js';
 import type { WaitOptions } from '../wait.js';
 import { type Chunk, LiveScheduler, type RankSchedule, type SchedulerEvent } from '../workload/index.js';
+import { chunkIds } from './chunk-ids.js';
 import type { EngineEvent, EngineStats, EngineToken } from './engine-events.js';
 import { type Drafter, type EngineArrival, type EngineEnd, EngineRequest, refusalOf } from './engine-request.js';
 import { EngineRows, type PlacedChunk } from './engine-rows.js';
 import { PrefixKeys } from './prefix-keys.js';
-import { logprobsOf, type TokenLogprobs } from './token-logprobs.js';
+import { StepLogits } from './token-logprobs.js';
 
 export interface RankEngineOptions {
   /** The planner of this rank; its limits bound the scheduler. It is given the ids of all tokens. */
   readonly planner: StepPlanner;
   /** Default: the last tokens are looked up in the request's own text. */
   readonly drafter?: Drafter;
+  /** Whether steps are planned before the tokens of the one before are known, by `AheadSteps`. Default false. */
+  readonly ahead?: boolean;
   /** Longest wait for sampled tokens in `step` and `stepSync`, in ms. Default: the device's. */
   readonly timeoutMs?: number;
 }
 
-/** A token that a launched step gives a request, before it is known. */
-export interface AssumedToken {
+/** What a launched step gives a request, a token at least, before it is known. */
+export interface AssumedToken extends SampledWindow {
   readonly number: number;
   readonly request: EngineRequest;
-  /** The planner's row, and the position of the token. */
+  /** The planner's row. */
   readonly row: Row;
-  readonly position: number;
 }
 
 /** Chains of prompt blocks whose numbers are kept, for each KV block of the pool. */
@@ -44,6 +46,7 @@ export class RankEngine {
   readonly #scheduler: LiveScheduler;
   readonly #drafter: Drafter;
   readonly #keys: PrefixKeys;
+  readonly #ahead: boolean;
   readonly #wait: WaitOptions;
   /** By number of the scheduler; numbers are small and used again. */
   readonly #requests: (EngineRequest | undefined)[] = [];
@@ -55,20 +58,25 @@ export class RankEngine {
   /** Requests that a stop token ended while a later step computed them, until the scheduler hears of it. */
   #stopped: { readonly number: number; readonly request: EngineRequest }[] = [];
   #said: EngineToken[] = [];
-  /** Logits of the step whose tokens are taken, and how many rows they are. */
-  #logits: Float32Array | null = null;
-  #sampledRows = 0;
+  /** Of the step whose tokens are taken. */
+  readonly #logits = new StepLogits();
   #running = 0;
   #waiting = 0;
   #cancelled = 0;
   #draftTokens = 0;
   #acceptedTokens = 0;
 
-  constructor({ planner, drafter = (request, count) => request.lookUp(count), timeoutMs }: RankEngineOptions) {
+  constructor({
+    planner,
+    drafter = (request, count) => request.lookUp(count),
+    ahead = false,
+    timeoutMs,
+  }: RankEngineOptions) {
     const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = planner.limits;
     this.#planner = planner;
     this.#rows = new EngineRows(planner);
     this.#drafter = drafter;
+    this.#ahead = ahead;
     this.#wait = timeoutMs === undefined ? {} : { timeoutMs };
     this.#scheduler = new LiveScheduler({
       maxNumSeqs,
@@ -88,6 +96,11 @@ export class RankEngine {
 
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** Whether a request is to be served: a step may have no chunk of any, where all wait for what the step before said. */
+  get hasWork(): boolean {
+    return this.#running + this.#waiting > 0;
   }
 
   /** KV blocks that can be given to requests. */
@@ -166,8 +179,7 @@ export class RankEngine {
 
   /** Takes what was sampled: i32, one of each of `rows`; and the logits, f32[rows, vocabSize], where they are wanted. */
   accept(local: ForwardBatch, sampled: Int32Array, logits: Float32Array | null = null): void {
-    this.#logits = logits;
-    this.#sampledRows = sampled.length;
+    this.#logits.set(logits, sampled.length);
     let at = 0;
     for (const placed of this.#rows.placed(local)) {
       const { chunk } = placed;
@@ -183,34 +195,49 @@ export class RankEngine {
 
   /**
    * Counts the built step as computed before its tokens are known, so that the next can be planned: of each request that samples, in the
-   * order of the rows of logits. It is for steps without drafts, of which each gives a request one token; `hear` takes those.
+   * order of the rows of logits. A decode counts as one token until `hear` takes what the step said, drafts that were accepted among it.
    */
   assume(local: ForwardBatch): AssumedToken[] {
     const assumed: AssumedToken[] = [];
+    let first = 0;
     for (const placed of this.#rows.placed(local)) {
-      const { chunk, row } = placed;
-      this.#rows.advance(placed, chunk.queryLen);
+      const { chunk, row, ids } = placed;
+      const { request: number, phase, queryLen } = chunk;
+      this.#rows.advance(placed, phase === 'decode' ? 1 : queryLen);
       if (!chunk.lastChunk) continue;
-      const request = this.#request(chunk.request);
+      const request = this.#request(number);
+      const length = phase === 'decode' ? queryLen : 1;
+      const drafts = ids.subarray(ids.length - length + 1);
       request.drawn++;
-      assumed.push({ number: chunk.request, request, row, position: chunk.start + chunk.queryLen });
+      request.underWay = drafts;
+      if (length > 1) this.#outcome.push({ kind: 'unread', request: number });
+      assumed.push({ number, request, row, first, length, drafts });
+      first += length;
     }
     return assumed;
   }
 
   /** What a step said whose tokens were assumed. A request that has ended since is not given its token. */
-  hear(assumed: readonly AssumedToken[], { ids, logits }: Pick<SampledStep, 'ids' | 'logits'>): void {
-    this.#logits = logits;
-    this.#sampledRows = ids.length;
-    for (const [index, { number, request }] of assumed.entries()) {
-      if (request.ended === null) this.#say(number, request, ids, index, true);
+  hear(assumed: readonly AssumedToken[], { ids, accepted, logits }: SampledStep): void {
+    this.#logits.set(logits, ids.length);
+    for (const [index, { number, request, row, first, length }] of assumed.entries()) {
+      if (request.ended !== null) continue;
+      let tokens = 0;
+      while (!this.#say(number, request, ids, first + tokens++, true) && tokens <= accepted[index]);
+      if (length === 1) continue;
+      this.#acceptedTokens += tokens - 1;
+      request.drawn += tokens - 1;
+      this.#rows.advanceLate(number, row, tokens - 1);
+      this.#outcome.push({ kind: 'read', request: number, tokens });
     }
   }
 
-  /** Requests whose token of the step before is not known yet: the scheduled step's decodes of them go on with it. */
-  *goesOn(assumed: readonly AssumedToken[]): Generator<{ readonly row: Row; readonly window: number }, void, void> {
+  /** The scheduled step's decodes of requests whose tokens of the step before are not known yet: they go on with them. */
+  *goesOn(assumed: readonly AssumedToken[]): Generator<ContinuedRow, void, void> {
     for (const [window, { number, request, row }] of assumed.entries()) {
-      if (this.#requests[number] === request && this.#rows.decodes(row)) yield { row, window };
+      const placed = this.#requests[number] === request ? this.#rows.chunkAt(row) : undefined;
+      if (placed?.chunk.phase !== 'decode') continue;
+      yield { row, window, position: placed.chunk.start, drafts: placed.ids.subarray(1) };
     }
   }
 
@@ -262,7 +289,9 @@ export class RankEngine {
     this.#waiting++;
     const { promptTokens, maxTokens } = request;
     const prefix = request.sharePrefix ? this.#keys.of(request.ids, promptTokens) : undefined;
-    return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix };
+    // A draw takes its noise from the position of its token, which the host has to know.
+    const alone = this.#ahead && request.controls.temperature > 0 ? { queryLen: 1 } : {};
+    return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix, ...alone };
   }
 
   /** Who runs and who waits after a schedule. */
@@ -288,23 +317,9 @@ export class RankEngine {
     }
   }
 
-  /** The ids of a chunk: known ones, and drafts after the last of them. A decode has as many as were scheduled, good guesses or not. */
-  #idsOf({ request: number, phase, start, queryLen }: Chunk): Int32Array {
-    const request = this.#request(number);
-    const known = request.ids.subarray(start, Math.min(request.length, start + queryLen));
-    if (known.length === queryLen) return known;
-    // The device has its only token: the step before sampled it.
-    if (request.drawn > request.generated && phase === 'decode') return new Int32Array(queryLen);
-    if (phase === 'prefill')
-      throw new RangeError(`request ${request.id} has ${request.length} tokens, not ${start + queryLen}`);
-    const ids = new Int32Array(queryLen);
-    ids.set(known);
-    const drafts = this.#drafter(request, queryLen - known.length);
-    for (let at = known.length; at < queryLen; at++) {
-      const draft = drafts[at - known.length];
-      ids[at] = draft === undefined ? ids[at - 1] : draft;
-    }
-    this.#draftTokens += queryLen - known.length;
+  #idsOf(chunk: Chunk): Int32Array {
+    const ids = chunkIds(this.#request(chunk.request), chunk, this.#drafter);
+    if (chunk.phase === 'decode') this.#draftTokens += chunk.queryLen - 1;
     return ids;
   }
 
@@ -336,16 +351,9 @@ export class RankEngine {
       if (!late) this.#outcome.push({ kind: 'finish', request: number });
       else if (this.#requests[number] === request) this.#stopped.push({ number, request });
     }
-    const logprobs = this.#logprobsOf(request, token, row);
+    const logprobs = this.#logits.logprobsOf(row, token, request.logprobs);
     this.#said.push({ id: request.id, token, end: request.ended, ...(logprobs === null ? {} : { logprobs }) });
     return last;
-  }
-
-  #logprobsOf({ logprobs: count }: EngineRequest, token: number, row: number): TokenLogprobs | null {
-    const logits = this.#logits;
-    if (count === undefined || logits === null) return null;
-    const vocabSize = logits.length / this.#sampledRows;
-    return logprobsOf(logits.subarray(row * vocabSize, (row + 1) * vocabSize), token, count);
   }
 
   /** A request is not counted any more, and cannot be cancelled; its number is free once the scheduler has let go of it. */

@@ -55,7 +55,10 @@ function jobPlace(seat: RankConnection, setup: RankSetup): RankPlace {
       order,
       interrupted: () => collective.interrupted,
       report: (message) => order.report(message),
-      [Symbol.dispose]: () => collective.dispose(),
+      [Symbol.dispose]: () => {
+        mail.dispose();
+        collective.dispose();
+      },
     };
   } catch (error) {
     abandon(collective, error);
@@ -85,10 +88,10 @@ function checkAlike(collective: Collective, setup: RankSetup): void {
     }))
     .filter(({ what }) => what.length > 0);
   if (differences.length === 0) return;
-  const named = differences.map(({ rank, what }) => `rank ${rank} has other ${what.join(' and ')}`);
+  const named = differences.map(({ rank, what }) => `process ${rank} has other ${what.join(' and ')}`);
   throw new LockstepError(
     'ERR_RANKS_DIVERGED',
-    `The processes do not serve the same: ${named.join(', ')} than rank 0. Start all with one command, and give them the same files.`,
+    `The processes do not serve the same: ${named.join(', ')} than process 0. Start all with one command, and give them the same files.`,
     { ranks: differences.map(({ rank }) => rank), differences },
   );
 }

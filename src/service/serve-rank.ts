@@ -59,7 +59,7 @@ async function serveAt(place: RankPlace, setup: RankSetup): Promise<void> {
   });
   if (forward === undefined) throw new RangeError('the rank made no forward');
   const { captured } = rank.capture({ interrupted });
-  const engine = new RankEngine({ planner, timeoutMs });
+  const engine = new RankEngine({ planner, ahead, timeoutMs });
   const steps = ahead ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
   const loop = new ServiceLoop({ place, rank, forward, engine, ahead: steps });
   const { kind, choice } = device;
@@ -125,10 +125,12 @@ class ServiceLoop {
     const { place, rank, forward, engine, ahead } = this.#parts;
     const { order } = place;
     for (;;) {
-      if (this.#parked) await rank.collective.waitForWork({ localWork: () => order.waiting || place.interrupted() });
+      const localWork = (): boolean => engine.hasWork || order.waiting || place.interrupted();
+      if (this.#parked) await rank.collective.waitForWork({ localWork });
       else await setImmediate();
       const events = await order.take(rank.planner.step);
-      const leaves = place.interrupted();
+      // A step may have no chunk though requests are not done: they wait for what the step before says.
+      const leaves = place.interrupted() && !engine.hasWork;
       const { decision } =
         ahead === null ? engine.stepSync(rank, forward, events, leaves) : ahead.stepSync(rank, events, leaves);
       this.#parked = decision.run === 'park';

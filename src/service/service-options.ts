@@ -28,6 +28,7 @@ export interface ServiceOptions {
    * options. `ranks` is then what the job says, and `restarts` 0. Default `threads`.
    */
   readonly transport?: ServiceTransport;
+  /** Where kernels run; `auto` takes a GPU where there is one. Default `auto`. */
   readonly device?: 'auto' | DeviceName;
   /** Bytes each process may use on its device. Default: no limit of our own. */
   readonly deviceMemory?: number;
@@ -42,6 +43,7 @@ export interface ServiceOptions {
    * what it has left. Above 0, 1 at most. Default 0.9. Source: vLLM's option of this name.
    */
   readonly gpuMemoryUtilization?: number;
+  /** The choices of the rules. Default: Lockstep's own. */
   readonly policy?: Partial<Policy>;
   /** Graphs to capture; else those of `ladder`. */
   readonly plan?: CapturePlan;
@@ -59,19 +61,22 @@ export interface ServiceOptions {
   readonly timeoutMs?: number;
   /**
    * Plan, vote and submit each step while the one before runs. The tokens are the same; a stop token is heard one step late. It takes a
-   * forward with `ahead`, as the decoder has, and no drafts. Default false.
+   * forward with `ahead`, as the decoder has. With a `queryLen` above 1 drafts are for greedy requests. Default false.
    */
   readonly async?: boolean;
 }
 
 /** Those options with every default. */
 export interface CompleteServiceOptions {
+  /** What is known of the model before its weights are read. */
   readonly model: ModelFacts;
+  /** Data-parallel ranks, of `setup.tensorParallelSize` threads or processes each. */
   readonly ranks: number;
   readonly transport: ServiceTransport;
   readonly maxQueue: number;
   readonly maxUnread: number;
   readonly restarts: number;
+  /** What every thread or process of a rank gets at its start. */
   readonly setup: Omit<RankSetup, 'order'>;
 }
 
@@ -145,12 +150,6 @@ export async function completeServiceOptions(
   faults.integer('restarts', restarts, 0, MAX_COUNT);
   faults.integer('timeoutMs', timeoutMs, 1, MAX_COUNT);
   faults.check(typeof async === 'boolean', `async is ${shown(async)}; it must be true or false`, 'async');
-  const { queryLen = 1 } = given.limits ?? {};
-  faults.check(
-    async !== true || queryLen === 1,
-    `async plans a step before the last one's tokens are known, and limits.queryLen ${queryLen} drafts from them: leave one out`,
-    'async',
-  );
   const { pool, limits: own } = poolOf(given.limits, given.gpuMemoryUtilization, faults);
   faults.throwIfAny('These service options');
   const ranks = isJob ? jobRanks({ ranks: asked, tensorParallelSize }) : (asked as number);
@@ -204,10 +203,10 @@ function serviceLimits(
     'kvGroups',
   );
   faults.throwIfAny('These limits');
-  const { maxModelLen, blockSize, numBlocks: most, ...rest } = modelLimits(model, own) as Limits;
-  const checked = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks: most });
-  const usual = Math.min(most, blocksOf(POOL_REQUESTS, checked));
-  const numBlocks = pool !== null ? leastBlocks(checked) : own.numBlocks === undefined ? usual : most;
+  const { maxModelLen, blockSize, numBlocks: modelBlocks, ...rest } = modelLimits(model, own) as Limits;
+  const checked = completeLimits({ ...rest, maxModelLen, blockSize, numBlocks: modelBlocks });
+  const usual = Math.min(modelBlocks, blocksOf(POOL_REQUESTS, checked));
+  const numBlocks = pool !== null ? leastBlocks(checked) : own.numBlocks === undefined ? usual : modelBlocks;
   const limits = completeLimits({ ...checked, numBlocks });
   const { config, maxPositions } = model;
   if (config !== null) checkModelLimits(config, limits, tensorParallelSize);

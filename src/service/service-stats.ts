@@ -9,17 +9,19 @@ export type ServiceState = 'ready' | 'restarting' | 'draining' | 'failed' | 'clo
 export interface ServiceStats {
   /** Whether requests are taken. */
   readonly state: ServiceState;
+  /** Long texts whose tokens `encodeAsync` waits for. */
+  readonly encoding: number;
   /** Choices that wait for a place on a rank. */
   readonly queued: number;
-  /** Choices that wait on ranks, and that run there. */
+  /** Choices that wait on ranks. */
   readonly waiting: number;
   /** Choices that have a place on a rank. */
   readonly running: number;
   /** Choices without a place until their reader reads on. */
   readonly suspended: number;
-  /** How many choices ended at a stop token or stop string, at their most tokens, because somebody cancelled them, and with an error. */
+  /** How many choices ended: `stop` at a stop token or stop string, `length` at their most tokens, `abort` cancelled, `error` with an error. */
   readonly ended: Readonly<Record<RequestOutcome, number>>;
-  /** Tokens of prompts that got a first token, and tokens given to readers. */
+  /** Tokens of prompts that got a first token. */
   readonly promptTokens: number;
   /** Tokens given to readers. */
   readonly generatedTokens: number;
@@ -27,6 +29,7 @@ export interface ServiceStats {
   readonly restarts: number;
   /** What ranks said last: their requests and their steps. Counts of the engine go on over restarts. */
   readonly ranks: readonly {
+    /** Choices that run there, and that wait there. */
     readonly running: number;
     readonly waiting: number;
     readonly engine: EngineStats;

@@ -1,15 +1,17 @@
 import type { TextTokenizer } from '../checkpoint/index.js';
 import { LockstepError } from '../errors.js';
 import { abortedError } from '../wait.js';
+import { type EncoderThread, LONG_TEXT } from './encoder-thread.js';
 import { mostTokens } from './engine-request.js';
 import { FairQueue } from './fair-queue.js';
 import { completeGenerateOptions, type GenerateOptions } from './generate-options.js';
 import { leastLoaded } from './least-loaded.js';
 import { openRequest, type RequestOwner } from './open-request.js';
-import { noTokenizer, promptIds } from './prompt-ids.js';
+import { noTokenizer, type PromptReader, promptIds, readerOf } from './prompt-ids.js';
 import { RankLives } from './rank-lives.js';
 import { ENDS, MAX_REQUEST } from './rank-messages.js';
 import { ServiceCounts } from './service-counts.js';
+import { drainingError, noLogits, overloadedError } from './service-errors.js';
 import type { CompleteServiceOptions } from './service-options.js';
 import type { ServiceRequest } from './service-request.js';
 import type { RequestOutcome, ServiceEvent, ServiceState, ServiceStats } from './service-stats.js';
@@ -19,9 +21,12 @@ import type { TokenStream } from './token-stream.js';
 /** Requests that may wait on a rank; the others wait in the service's queue, where clients alternate. */
 const MOST_WAITING = 64;
 
+/** What makes ids of texts: the tokenizer, and the thread for long ones. */
+type ServiceEncoders = readonly [tokenizer: TextTokenizer | null, encoder: EncoderThread | null];
+
 /** Serves a model: requests go to ranks, and their tokens come back as they are made. `createService` makes one. */
 export class Service implements AsyncDisposable {
-  /** The options of `createService`, defaults filled in. */
+  /** The options of `createService`, defaults filled in, and what is known of the model. */
   readonly options: CompleteServiceOptions;
   /** Null where prompts are token ids and no text is made. */
   readonly tokenizer: TextTokenizer | null;
@@ -32,6 +37,9 @@ export class Service implements AsyncDisposable {
   /** Streams whose reader has not come to the end. */
   #streams = 0;
   readonly #counts = new ServiceCounts();
+  readonly #reader: PromptReader;
+  /** Null where texts are encoded on the caller's thread, however long they are. */
+  readonly #encoder: EncoderThread | null;
   readonly #ranks: RankLives;
   readonly #owner: RequestOwner = {
     suspend: (request) => this.#suspend(request),
@@ -45,9 +53,12 @@ export class Service implements AsyncDisposable {
   #suspended = 0;
   #idle: (() => void)[] = [];
 
-  private constructor(options: CompleteServiceOptions, tokenizer: TextTokenizer | null) {
+  private constructor(options: CompleteServiceOptions, tokenizer: TextTokenizer | null, encoder: EncoderThread | null) {
     this.options = options;
     this.tokenizer = tokenizer;
+    this.#encoder = encoder;
+    const { vocabSize } = options.model;
+    this.#reader = { tokenizer, vocabSize, most: mostTokens(options.setup.limits) };
     this.#ranks = new RankLives(options, {
       onTokens: (...said) => this.#hear(...said),
       onLost: (error, last) => this.#lost(error, last),
@@ -59,8 +70,8 @@ export class Service implements AsyncDisposable {
   }
 
   /** Starts the ranks and waits until all can serve. */
-  static async start(options: CompleteServiceOptions, tokenizer: TextTokenizer | null): Promise<Service> {
-    const service = new Service(options, tokenizer);
+  static async start(options: CompleteServiceOptions, ...encoders: ServiceEncoders): Promise<Service> {
+    const service = new Service(options, ...encoders);
     await service.#ranks.begun();
     return service;
   }
@@ -96,27 +107,20 @@ export class Service implements AsyncDisposable {
    */
   generate(prompt: string | ArrayLike<number>, given: GenerateOptions = {}): TokenStream {
     this.#refuseUnlessOpen();
-    const { places } = this;
-    const { maxQueue, maxUnread, ranks, setup, model } = this.options;
+    const { maxUnread, setup, model } = this.options;
     const ids = this.encode(prompt);
     const { limits } = setup;
     const options = completeGenerateOptions(given, {
       promptTokens: ids.length,
       limits,
       eosTokenIds: model.eosTokenIds,
-      places,
+      places: this.places,
     });
     const { signal, n } = options;
     if (options.stops.length > 0 && this.tokenizer === null) throw noTokenizer('stop');
     if (options.logprobs !== undefined && model.config === null) throw noLogits(model.name);
     if (signal?.aborted === true) throw abortedError(signal, 'before the request began');
-    // Ranks have places for those, though they may not have heard of the last ones yet.
-    const fits = this.#open.size + n <= ranks * limits.maxNumSeqs;
-    const full =
-      !fits && (this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0);
-    if ((full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places) {
-      throw this.#overloaded();
-    }
+    if (this.#isFull(n)) throw this.#overloaded();
     const { stream, choices } = openRequest(ids, options, {
       tokenizer: this.tokenizer,
       maxUnread,
@@ -142,6 +146,7 @@ export class Service implements AsyncDisposable {
     const { ended, promptTokens, generatedTokens } = this.#counts;
     return {
       state: this.#state,
+      encoding: this.#encoder?.length ?? 0,
       queued: this.#queue.length,
       waiting: loads.reduce((sum, { waiting }) => sum + waiting, 0),
       running: loads.reduce((sum, { running }) => sum + running, 0),
@@ -154,9 +159,10 @@ export class Service implements AsyncDisposable {
     };
   }
 
-  /** Takes no new requests, and resolves when all that were accepted have ended. Readers read on meanwhile. */
+  /** Takes no new requests, and resolves when all that were accepted have ended. Readers read on meanwhile. A text under `encodeAsync` is refused. */
   async drain(): Promise<void> {
     if (this.#state === 'ready' || this.#state === 'restarting') this.#become('draining');
+    this.#encoder?.refuse(drainingError());
     if (this.#open.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -168,7 +174,7 @@ export class Service implements AsyncDisposable {
       request.stream.end(error);
       this.#cancel(request);
     }
-    await this.#ranks.leave();
+    await Promise.all([this.#ranks.leave(), this.#encoder?.close(error)]);
   }
 
   /** The same as `close()`. */
@@ -183,9 +189,38 @@ export class Service implements AsyncDisposable {
    * `ERR_INPUT_INVALID`, `ERR_BATCH_LIMIT` (too long a text, before it is encoded), `ERR_MODEL_INVALID` (a tokenizer of another model).
    */
   encode(prompt: string | ArrayLike<number>, { special = true }: { readonly special?: boolean } = {}): Int32Array {
-    const { model, setup } = this.options;
-    const { vocabSize } = model;
-    return promptIds(prompt, { tokenizer: this.tokenizer, vocabSize, most: mostTokens(setup.limits) }, special);
+    return promptIds(prompt, this.#reader, special);
+  }
+
+  /**
+   * `encode` that leaves the caller's thread free: a text above 4096 characters is encoded on a thread of the service, if the tokenizer is
+   * the model's own. `client`: texts of different ones alternate. Errors: those of `encode`; `ERR_OVERLOADED` and `ERR_DRAINING` as `generate`,
+   * before a long text is encoded; `ERR_ABORTED`; `ERR_ENCODER_LOST` where the thread ends meanwhile, which the next text starts anew.
+   */
+  async encodeAsync(
+    prompt: string | ArrayLike<number>,
+    options: { readonly special?: boolean; readonly client?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<Int32Array> {
+    const { special = true, client = '', signal } = options;
+    const encoder = this.#encoder;
+    if (encoder === null || typeof prompt !== 'string' || prompt.length <= LONG_TEXT) {
+      return this.encode(prompt, { special });
+    }
+    this.#refuseUnlessOpen();
+    readerOf(prompt, this.#reader);
+    if (this.#isFull(1) || !encoder.hasRoom(prompt.length)) throw this.#overloaded();
+    return await encoder.encode(prompt, { special, client, signal });
+  }
+
+  /** Whether `n` more choices would be too many. */
+  #isFull(n: number): boolean {
+    const { places } = this;
+    const { maxQueue, ranks, setup } = this.options;
+    // Ranks have places for those, though they may not have heard of the last ones yet.
+    const fits = this.#open.size + n <= ranks * setup.limits.maxNumSeqs;
+    const full =
+      !fits && (this.#queue.length > 0 || leastLoaded(this.#ranks.loads, (rank) => this.#hasPlace(rank)) < 0);
+    return (full && this.#queue.length + n > maxQueue) || this.#open.size + n > places || this.#streams >= places;
   }
 
   /** Sends what waits to the ranks that have a place. */
@@ -286,17 +321,12 @@ export class Service implements AsyncDisposable {
   #overloaded(): LockstepError {
     const { retryAfterMs } = this.#counts;
     const { maxQueue } = this.options;
-    return new LockstepError(
-      'ERR_OVERLOADED',
-      `${this.#open.size} requests are open and ${this.#queue.length} wait, of ${maxQueue} that may; try again in ${retryAfterMs} ms.`,
-      { open: this.#open.size, queued: this.#queue.length, maxQueue, retryAfterMs },
-    );
+    const encoding = this.#encoder?.length ?? 0;
+    return overloadedError({ open: this.#open.size, queued: this.#queue.length, encoding, maxQueue, retryAfterMs });
   }
 
   #refuseUnlessOpen(): void {
-    if (this.#state === 'draining') {
-      throw new LockstepError('ERR_DRAINING', 'The service is ending and takes no new requests; ask another one.');
-    }
+    if (this.#state === 'draining') throw drainingError();
     if (this.#state === 'closed') throw new LockstepError('ERR_DISPOSED', 'The service has been closed.');
     if (this.#state === 'failed') throw this.#failure as LockstepError;
   }
@@ -317,12 +347,4 @@ export class Service implements AsyncDisposable {
     request.stream.end(error);
     this.#end(request, 'error');
   }
-}
-
-function noLogits(model: string): LockstepError {
-  return new LockstepError(
-    'ERR_CONFIG_INVALID',
-    `logprobs is given, and the forward of ${model} is a module's, of which only tokens are known; leave logprobs out`,
-    { options: ['logprobs'] },
-  );
 }

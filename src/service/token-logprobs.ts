@@ -9,7 +9,7 @@ export interface TokenLogprobs {
 export const MAX_LOGPROBS = 20;
 
 /** Of one row of logits: f32[vocabSize]. Sums are float64, in the order of ids; of equal logits the lower id comes first. */
-export function logprobsOf(logits: Float32Array, token: number, count: number): TokenLogprobs {
+function logprobsOf(logits: Float32Array, token: number, count: number): TokenLogprobs {
   let highest = -Infinity;
   for (const logit of logits) highest = Math.max(highest, logit);
   let sum = 0;
@@ -24,4 +24,24 @@ export function logprobsOf(logits: Float32Array, token: number, count: number): 
     if (best.length > count) best.length = count;
   }
   return { logprob: logits[token] - norm, top: best.map((id) => ({ token: id, logprob: logits[id] - norm })) };
+}
+
+/** The logits that a step's tokens were drawn from, where a request asks for them. */
+export class StepLogits {
+  #logits: Float32Array | null = null;
+  #rows = 0;
+
+  /** f32[rows, vocabSize], or null where no request asks. */
+  set(logits: Float32Array | null, rows: number): void {
+    this.#logits = logits;
+    this.#rows = rows;
+  }
+
+  /** Of the token that was drawn from a row, with `count` of the likeliest; null where that is undefined, or there are no logits. */
+  logprobsOf(row: number, token: number, count: number | undefined): TokenLogprobs | null {
+    const logits = this.#logits;
+    if (count === undefined || logits === null) return null;
+    const vocabSize = logits.length / this.#rows;
+    return logprobsOf(logits.subarray(row * vocabSize, (row + 1) * vocabSize), token, count);
+  }
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { LETTERS, letters } from '../fixtures/service/letters.mjs';
 import { textAfter } from '../fixtures/service/next-token.mjs';
 import { cli, root } from '../support/cli.js';
-import { HAS_MPI } from '../support/mpi-job.js';
+import { HAS_MPI, runJob } from '../support/mpi-job.js';
 import { type MpiService, startMpiService } from '../support/mpi-service.js';
 
 const MODEL = path.join(root, 'test/fixtures/service/letter-model.mjs');
@@ -12,6 +12,7 @@ const LIMITS = ['--max-num-seqs', '4', '--max-model-len', '512', '--block-size',
 /** Of requests that do not end by themselves while a test looks at them. */
 const LONG = ['--max-model-len', '60000', '--num-blocks', '40000'];
 const ENDLESS = 50_000;
+const POLL = { timeout: 60_000 };
 
 function serve(size: number, args: readonly string[] = [], data: object = {}): Promise<MpiService> {
   return startMpiService(size, [MODEL, ...LIMITS, ...args], { env: { LETTER_MODEL: JSON.stringify(data) } });
@@ -59,7 +60,7 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     // Every rank took steps for requests of its own.
     for (const rank of [0, 1, 2]) {
       const steps = new RegExp(`lockstep_steps_total(?=\\{rank="${rank}")`);
-      await expect.poll(() => metric(service, steps), { timeout: 60_000 }).toBeGreaterThan(30);
+      await expect.poll(() => metric(service, steps), POLL).toBeGreaterThan(30);
     }
     process.kill(service.pid(0), 'SIGTERM');
     expect(await service.ended()).toEqual([0, 0, 0]);
@@ -82,7 +83,7 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
       expect(expected(prompts[at] as string, 400).startsWith(text)).toBe(true);
     }
     expect(await Promise.all(stay)).toEqual(prompts.map((prompt, at) => expected(prompt, 60 + at)));
-    await expect.poll(() => metric(service, /vllm:num_requests_running/), { timeout: 60_000 }).toBe(0);
+    await expect.poll(() => metric(service, /vllm:num_requests_running/), POLL).toBe(0);
     expect(await metric(service, /vllm:request_success_total(?=\{finished_reason="length")/)).toBe(20);
     expect(await metric(service, /vllm:request_success_total(?=\{finished_reason="abort")/)).toBe(12);
     process.kill(service.pid(0), 'SIGTERM');
@@ -97,10 +98,10 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     const accepted = prompts.map((prompt, at) => streamed(client, prompt, 100 + at));
     const arrived = (): Promise<number> =>
       metric(service, /vllm:(?:num_requests_running|num_requests_waiting|request_success_total)/);
-    await expect.poll(arrived, { timeout: 60_000 }).toBe(prompts.length + 1);
+    await expect.poll(arrived, POLL).toBe(prompts.length + 1);
     process.kill(service.pid(1), 'SIGTERM');
     process.kill(service.pid(0), 'SIGTERM');
-    await expect.poll(async () => (await fetch(`${service.url}/health`)).status, { timeout: 60_000 }).toBe(503);
+    await expect.poll(async () => (await fetch(`${service.url}/health`)).status, POLL).toBe(503);
     await expect(client.completions.create(body('late', 1))).rejects.toMatchObject({ status: 503, code: 'draining' });
     expect(await Promise.all(accepted)).toEqual(prompts.map((prompt, at) => expected(prompt, 100 + at)));
     held.controller.abort();
@@ -167,18 +168,80 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     expect(await service.ended()).toEqual([0, 0]);
   });
 
+  it('computes the batch of a rank on two processes alike, and ends all when the silent one of a rank is killed', async () => {
+    using service = await serve(4, [...LONG, '--tensor-parallel-size', '2'], { stepMs: 1 });
+    expect(JSON.parse(service.output().stdout)).toMatchObject({ ranks: 2 });
+    const client = clientOf(service);
+    const all = await Promise.all(prompts.map((prompt, at) => streamed(client, prompt, 30 + at)));
+    expect(all).toEqual(prompts.map((prompt, at) => expected(prompt, 30 + at)));
+    // A rank is counted under the number of its first process.
+    for (const rank of [0, 2]) {
+      await expect
+        .poll(() => metric(service, new RegExp(`lockstep_steps_total(?=\\{rank="${rank}")`)), POLL)
+        .toBeGreaterThan(30);
+    }
+    const stream = await client.completions.create({ ...body('open', ENDLESS), stream: true });
+    const rest = async (): Promise<void> => {
+      let pieces = 0;
+      for await (const _ of stream) if (++pieces === 3) process.kill(service.pid(3), 'SIGKILL');
+    };
+    await expect(rest()).rejects.toMatchObject({ code: 'rank_lost' });
+    expect((await service.ended())[3]).toBe(137);
+    expect(service.mpirun.exitCode).toBeGreaterThan(0);
+    expect(service.output().stderr).toMatch(
+      /lockstep \(rank 0\): .*Rank 3 is lost.* start the job again. \[ERR_RANK_LOST\]/,
+    );
+  });
+
+  it('ends every other process when the one that listens is killed', async () => {
+    using service = await serve(3, LONG, { stepMs: 5 });
+    const client = clientOf(service);
+    const stream = await client.completions.create({ ...body('open', ENDLESS), stream: true });
+    const rest = async (): Promise<void> => {
+      let pieces = 0;
+      for await (const _ of stream) if (++pieces === 3) process.kill(service.pid(0), 'SIGKILL');
+    };
+    await expect(rest()).rejects.toThrow();
+    const [killed] = await service.ended();
+    expect(killed).toBe(137);
+    expect(service.mpirun.exitCode).toBeGreaterThan(0);
+    const { stderr } = service.output();
+    for (const rank of [1, 2]) expect(stderr).toMatch(new RegExp(`lockstep \\(rank ${rank}\\): Rank 0 is lost`));
+  });
+
   it.each([
     [['--restarts', '2'], /--restarts is 2, and processes of an MPI job cannot be started again/],
     [['--ranks', '3'], /--ranks is 3 .* and this MPI job has 2/],
     [['--max-queue', '-1'], /--max-queue is -1/],
+    [['--tensor-parallel-size', '3'], /--tensor-parallel-size is 3, which takes 3 processes, and this MPI job has 2/],
   ])('refuses %j on all processes', async (args, message) => {
     await expect(serve(2, args)).rejects.toThrow(message);
+  });
+
+  it('refuses to cut a model over processes on the host, whose devices share no memory', async () => {
+    const args = ['random:dense', ...LIMITS, '--tensor-parallel-size', '2'];
+    await expect(startMpiService(2, args)).rejects.toThrow(
+      /--tensor-parallel-size is 2, and these ranks' devices cannot exchange data; run them as threads of one process, or on GPUs with NCCL/,
+    );
+  });
+
+  it('says which call is whose', async () => {
+    const { ranks, status } = await runJob(2, ['test/fixtures/mpi/serve-crossed.mjs', 'FOLDER']);
+    expect(status).toBe(0);
+    const refused = (message: string): object => ({
+      code: 'ERR_CONFIG_INVALID',
+      message: expect.stringContaining(message),
+    });
+    expect(ranks).toEqual([
+      refused('process 0 of an MPI job, which makes the service; call createService() here'),
+      refused('process 1 of an MPI job, and the first one makes the service; call serveMpiRank() here'),
+    ]);
   });
 
   it('refuses processes that do not serve the same', async () => {
     const script = path.join(root, 'test/fixtures/mpi/serve-other.mjs');
     await expect(startMpiService(2, ['random:dense', ...LIMITS], { script })).rejects.toThrow(
-      /do not serve the same: rank 1 has other options than rank 0/,
+      /do not serve the same: process 1 has other options than process 0/,
     );
   });
 });
@@ -188,8 +251,8 @@ describe('without a launcher', () => {
     const { status, stdout, stderr } = cli(['serve', 'random:dense', '--transport', 'mpi']);
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr).toContain('mpirun -n 2');
-    const solo = cli(['serve', 'random:dense', '--transport', 'solo', '--ranks', '2']);
+    const solo = cli(['serve', 'random:dense', '--transport', 'solo']);
     expect(solo.status).toBe(2);
-    expect(solo.stderr).toContain('--transport is solo');
+    expect(solo.stderr).toMatch(/'solo' is invalid.*threads, mpi/);
   });
 });

@@ -1,5 +1,5 @@
 import { type Device, type LibraryProbe, ncclId, probeCollectives } from '../../device/index.js';
-import { allGatherBytesSync, type Collective } from '../../ranks/index.js';
+import { allGatherBytesSync, allGatherJsonSync, type Collective } from '../../ranks/index.js';
 import type { NcclParts } from './nccl-collectives.js';
 
 /** Streams that enqueue collectives: the executor's, and that of parts which overlap. */
@@ -28,7 +28,7 @@ export type NcclAgreement =
 export function agreeNccl(device: Device, collective: Collective, timeoutMs: number): NcclAgreement {
   const [name, kind] = device.kind === 'hip' ? (['rccl', 'hip'] as const) : (['nccl', 'cuda'] as const);
   const library = probeCollectives().find((probe) => probe.name === name);
-  const seats = gather(collective, seatOf(device, library), timeoutMs) as Seat[];
+  const seats = allGatherJsonSync(collective, seatOf(device, library), { timeoutMs });
   const threads = collective.transport === 'threads';
   const places = seats.map(({ place }) => place);
   if (threads && places.every((place) => place === places[0])) return { take: 'local' };
@@ -79,11 +79,4 @@ function shareIds(kind: 'cuda' | 'hip', collective: Collective, timeoutMs: numbe
   const own = collective.rank === 0 ? Array.from({ length: STREAMS }, () => [...ncclId(kind)]).flat() : [];
   const [ids] = allGatherBytesSync(collective, Uint8Array.from(own), { timeoutMs });
   return ids;
-}
-
-/** What each rank says, in their order. */
-function gather(collective: Collective, said: object, timeoutMs: number): unknown[] {
-  const bytes = new TextEncoder().encode(JSON.stringify(said));
-  const all = allGatherBytesSync(collective, bytes, { timeoutMs });
-  return all.map((text) => JSON.parse(new TextDecoder().decode(text)));
 }

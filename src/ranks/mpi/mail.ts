@@ -70,6 +70,11 @@ export class MpiMail {
       this.#parts.set(from, bytes);
     }
   }
+
+  /** Receives no more. */
+  dispose(): void {
+    guarded(() => this.#mpi.closeGroup(this.#group));
+  }
 }
 
 function tooLong(bytes: number): LockstepError {

@@ -52,6 +52,14 @@ export function startMpi(singleton = false): MpiWorld {
 }
 
 /**
+ * Which process of its MPI job this one is, from 0 on, under any launcher. MPI is started where it was not, so every process of the job has
+ * to call it, or what else starts MPI. @throws what `joinMpi` throws without a launcher or a library.
+ */
+export function mpiRank(): number {
+  return startMpi().rank;
+}
+
+/**
  * So many blocking all-gathers of MPI's own, of rows of `words` int32, called from C one after the other: what a gather of ours is measured beside. No
  * deadline holds for them. Every process calls it. @throws `ERR_RANK_LOST`, `ERR_DISPOSED`, `ERR_TRANSPORT_UNAVAILABLE`.
  */

@@ -29,9 +29,15 @@ export type SchedulerEvent =
        * there are equal, and nowhere else. Default: shares nothing.
        */
       readonly prefix?: ArrayLike<number> | undefined;
+      /** Most tokens of its decodes. Default: the limits' `queryLen`. */
+      readonly queryLen?: number | undefined;
     }
   /** The request's decode of several tokens yields so many: 1 and its accepted drafts. Without it a decode yields 1. */
   | { readonly kind: 'yield'; readonly request: number; readonly tokens: number }
+  /** The request's decode of several tokens runs still: how many it yields is said by `read`, among the events of the step after the next. */
+  | { readonly kind: 'unread'; readonly request: number }
+  /** The decode that was `unread` yielded so many tokens: 1 and its accepted drafts. */
+  | { readonly kind: 'read'; readonly request: number; readonly tokens: number }
   /** The token that the step sampled for the request is its last: a stop token. */
   | { readonly kind: 'finish'; readonly request: number }
   /** The request ends now, whatever it waits for. The token that the step sampled for it counts. */
@@ -56,6 +62,8 @@ export class LiveScheduler {
   readonly #state: RequestState;
   readonly #rank: RankScheduler;
   readonly #live = new Set<number>();
+  /** Of requests whose decode is not read yet, how many tokens it has. */
+  readonly #unread = new Map<number, number>();
   #open = false;
 
   /** Throws `ERR_CONFIG_INVALID` with every fault at once. */
@@ -95,6 +103,16 @@ export class LiveScheduler {
     this.#check(events);
     const rank = this.#rank;
     for (const event of events) {
+      if (event.kind !== 'read') continue;
+      this.#unread.delete(event.request);
+      if (rank.read(event.request, event.tokens - 1)) this.#live.delete(event.request);
+    }
+    for (const event of events) {
+      if (event.kind !== 'unread') continue;
+      this.#unread.set(event.request, rank.queryLenOf(event.request));
+      rank.readLater(event.request);
+    }
+    for (const event of events) {
       if (event.kind === 'yield') rank.setYield(event.request, event.tokens);
     }
     for (const event of events) {
@@ -104,18 +122,22 @@ export class LiveScheduler {
     for (const request of rank.ended) this.#live.delete(request);
     for (const event of events) {
       if (event.kind === 'arrive') this.#arrive(event);
-      else if (event.kind === 'cancel' && this.#live.delete(event.request)) rank.cancel(event.request);
+      else if (event.kind === 'cancel') {
+        this.#unread.delete(event.request);
+        if (this.#live.delete(event.request)) rank.cancel(event.request);
+      }
     }
     this.#open = true;
     return rank.schedule();
   }
 
-  #arrive({ request, promptTokens, maxTokens, prefix }: SchedulerEvent & { kind: 'arrive' }): void {
+  #arrive({ request, promptTokens, maxTokens, prefix, queryLen }: SchedulerEvent & { kind: 'arrive' }): void {
     this.#state.set(request, {
       promptTokens,
       maxTokens: maxTokens ?? mostTokens(this.limits) - promptTokens,
       // The caller may use its array again.
       prefix: prefix === undefined ? null : Float64Array.from(prefix),
+      ...(queryLen === undefined ? {} : { queryLen }),
     });
     this.#live.add(request);
     this.#rank.arrive(request);
@@ -131,7 +153,7 @@ export class LiveScheduler {
       if (typeof event !== 'object' || event === null) {
         throw new LockstepError(
           'ERR_INPUT_INVALID',
-          `${shown(event)} is not an event: give objects whose kind is arrive, yield, finish or cancel`,
+          `${shown(event)} is not an event: give objects whose kind is arrive, yield, unread, read, finish or cancel`,
         );
       }
       const { request } = event;
@@ -145,6 +167,13 @@ export class LiveScheduler {
           event,
           'is not an outcome of a decode of the open step',
         );
+      } else if (event.kind === 'unread') {
+        const isOpen = this.#open && this.#rank.canYield(request, 2);
+        refuseUnless(isOpen, event, 'is for a request of which the open step has no decode of several tokens');
+      } else if (event.kind === 'read') {
+        const most = this.#unread.get(request) ?? 0;
+        const isCount = Number.isInteger(event.tokens) && event.tokens >= 1 && event.tokens <= most;
+        refuseUnless(isCount, event, 'is not an outcome of a decode that was not read yet');
       } else if (event.kind === 'finish') {
         refuseUnless(
           this.#open && this.#rank.samples(request),
@@ -154,7 +183,7 @@ export class LiveScheduler {
       } else if (event.kind === 'cancel') {
         refuseUnless(known, event, 'is for an unknown request');
       } else {
-        refuseUnless(false, event, 'is not an event: give arrive, yield, finish or cancel');
+        refuseUnless(false, event, 'is not an event: give arrive, yield, unread, read, finish or cancel');
       }
     }
   }
@@ -162,13 +191,14 @@ export class LiveScheduler {
   #checkArrival(event: SchedulerEvent & { kind: 'arrive' }, known: boolean): void {
     const { limits } = this;
     const most = mostTokens(limits);
-    const { request, promptTokens, prefix } = event;
+    const { request, promptTokens, prefix, queryLen = 1 } = event;
     const { maxTokens = Math.max(0, most - promptTokens) } = event;
     refuseUnless(
       Number.isInteger(request) && request >= 0 && request < MAX_REQUESTS,
       event,
       `needs an id from 0 to ${MAX_REQUESTS - 1}`,
     );
+    refuseUnless(Number.isInteger(queryLen) && queryLen >= 1, event, 'needs a queryLen of at least 1');
     refuseUnless(!known, event, 'is for a request that exists already');
     refuseUnless(Number.isInteger(promptTokens) && promptTokens >= 1, event, 'needs a prompt of at least 1 token');
     refuseUnless(Number.isInteger(maxTokens) && maxTokens >= 0, event, 'needs a maxTokens of at least 0');

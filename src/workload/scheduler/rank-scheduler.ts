@@ -64,6 +64,8 @@ export class RankScheduler {
   readonly #ended: number[] = [];
   /** Requests that are not lanes and end with the open step, before their maximum. */
   readonly #stopped = new Set<number>();
+  /** Requests whose decode in the open step is read a step later. */
+  readonly #late = new Set<number>();
   readonly #removed: number[] = [];
   readonly #added: AddedRequest[] = [];
   readonly #appended: AppendedBlocks[] = [];
@@ -150,10 +152,37 @@ export class RankScheduler {
     return Number.isInteger(tokens) && tokens >= 1 && tokens <= most;
   }
 
+  /** Tokens of the open step's chunk of a request that is no lane; 0 where it has none. */
+  queryLenOf(request: number): number {
+    return this.#chunks.find(request)?.queryLen ?? 0;
+  }
+
   /** The open step's decode of a request yields so many tokens, which `canYield` allows. */
   setYield(request: number, tokens: number): void {
     const chunk = this.#chunks.find(request);
     if (chunk !== undefined) chunk.advance = tokens;
+  }
+
+  /** How much the open step's decode of a request yields beyond one token is said after the next step is scheduled, by `read`. */
+  readLater(request: number): void {
+    this.#late.add(request);
+  }
+
+  /**
+   * The decode of a request that was read late, of the step before the open one, yielded so many tokens beyond its first. Returns whether
+   * they were its last: it ends with the open step, or is not waiting any more.
+   */
+  read(request: number, more: number): boolean {
+    const { computed, generated, maxTokens, unread } = this.#state;
+    const isRunning = this.#isRunning(request);
+    if (isRunning) computed[request] += more;
+    unread[request] = 0;
+    generated[request] += more;
+    this.#stats.generatedTokens += more;
+    if (generated[request] < maxTokens[request]) return false;
+    if (isRunning) this.#end(request);
+    else if (this.#waiting.remove(request)) this.#stats.finished++;
+    return true;
   }
 
   /** Whether the open step samples a token for a request. */
@@ -194,9 +223,10 @@ export class RankScheduler {
     this.#completeLanes();
     for (let index = 0; index < this.#chunks.pushedCount; index++) {
       const { request, phase, queryLen, advance, lastChunk } = this.#chunks.pushed(index);
-      if (phase === 'decode') this.#completeDecode(request, advance);
+      if (phase === 'decode') this.#completeDecode(request, advance, queryLen);
       else this.#completePrefill(request, queryLen, lastChunk);
     }
+    if (this.#late.size > 0) this.#late.clear();
     if (this.#ended.length === 0) return;
     this.#stats.finished += this.#ended.length;
     this.#stopped.clear();
@@ -255,9 +285,12 @@ export class RankScheduler {
     this.#chunks.pushLanes();
   }
 
-  /** Schedules for each decode the confirmed token and its drafts, up to the budget and the tokens that it may generate. */
+  /**
+   * Schedules for each decode the confirmed token and its drafts, up to the budget and the tokens that it may generate. Drafts that are not read
+   * yet may be accepted: they count as generated, and take blocks. A request that they may end waits until they are read.
+   */
   #scheduleDrafts(): void {
-    const { computed, generated, maxTokens } = this.#state;
+    const { computed, generated, maxTokens, unread, queryLen: own } = this.#state;
     const { maxNumBatchedTokens, queryLen: most, draftSchedule = null } = this.#limits;
     const running = this.#running;
     const decoding = running.length - (this.#prefilling < 0 ? 0 : 1);
@@ -266,9 +299,10 @@ export class RankScheduler {
     for (let i = 0; i < running.length && chunks.tokens < maxNumBatchedTokens; i++) {
       const request = running[i];
       if (request === this.#prefilling) break;
-      const left = Math.min(longest, maxTokens[request] - generated[request]);
+      const left = Math.min(longest, own[request], maxTokens[request] - generated[request] - unread[request]);
+      if (left <= 0) continue;
       const queryLen = Math.min(left, maxNumBatchedTokens - chunks.tokens);
-      if (!this.#grow(request, computed[request] + queryLen)) break;
+      if (!this.#grow(request, computed[request] + unread[request] + queryLen)) break;
       const tokens = this.#yieldOf?.(request, generated[request], queryLen) ?? 1;
       chunks.push(request, 'decode', computed[request], queryLen, true, tokens);
     }
@@ -369,8 +403,9 @@ export class RankScheduler {
     for (let request = lanes.ended; request >= 0; request = lanes.ended) this.#end(request);
   }
 
-  #completeDecode(request: number, tokens: number): void {
-    const { computed, generated, maxTokens } = this.#state;
+  #completeDecode(request: number, tokens: number, queryLen: number): void {
+    const { computed, generated, maxTokens, unread } = this.#state;
+    unread[request] = this.#late.has(request) ? queryLen - tokens : 0;
     computed[request] += tokens;
     generated[request] += tokens;
     this.#stats.generatedTokens += tokens;
@@ -399,6 +434,7 @@ export class RankScheduler {
   #retire(request: number): void {
     if (this.#lanes.has(request)) this.#lanes.leave(request);
     if (this.#prefilling === request) this.#prefilling = -1;
+    this.#state.unread[request] = 0;
     this.#blocks.free(request);
   }
 

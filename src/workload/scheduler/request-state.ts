@@ -2,6 +2,8 @@ import type { RequestTable } from '../request.js';
 import { grown } from './grown.js';
 import { PrefixTrie } from './prefix-trie.js';
 
+const MAX_QUERY_LEN = 2 ** 31 - 1;
+
 /** A request at its arrival. */
 export interface RequestFacts {
   /** Tokens of the prompt, at least 1. */
@@ -13,6 +15,8 @@ export interface RequestFacts {
    * equal, and nowhere else. Null where nothing is shared.
    */
   readonly prefix: ArrayLike<number> | null;
+  /** Most tokens of its decodes, below the limits'. Default: the limits' own. */
+  readonly queryLen?: number;
 }
 
 /** The KV blocks of a running request, in order of position. */
@@ -47,6 +51,10 @@ export class RequestState {
   computed: Int32Array;
   /** Output tokens sampled so far; of a lane, `DecodeLanes` knows it. */
   generated: Int32Array;
+  /** Drafts of its last decode that may be accepted, where how many are is not read yet; else 0. */
+  unread: Int32Array;
+  /** Most tokens of its decodes. */
+  queryLen: Int32Array;
   /** Tokens to prefill: the prompt, and after a preemption what was generated too. Computed up to here, it decodes. */
   prefillTokens: Int32Array;
   /** How many requests its rank had admitted before it. */
@@ -82,6 +90,8 @@ export class RequestState {
     this.keyableBlocks = new Int32Array(capacity);
     this.computed = new Int32Array(capacity);
     this.generated = new Int32Array(capacity);
+    this.unread = new Int32Array(capacity);
+    this.queryLen = new Int32Array(capacity).fill(MAX_QUERY_LEN);
     this.prefillTokens = new Int32Array(capacity);
     this.admission = new Float64Array(capacity);
     this.covered = new Int32Array(capacity);
@@ -112,7 +122,7 @@ export class RequestState {
   }
 
   /** Writes what is known of a request that arrives, under an id that no live request has. */
-  set(request: number, { promptTokens, maxTokens, prefix }: RequestFacts): void {
+  set(request: number, { promptTokens, maxTokens, prefix, queryLen = MAX_QUERY_LEN }: RequestFacts): void {
     if (request >= this.computed.length) this.#grow(request + 1);
     this.promptTokens[request] = promptTokens;
     this.maxTokens[request] = maxTokens;
@@ -120,6 +130,8 @@ export class RequestState {
     this.keyableBlocks[request] = prefix === null ? 0 : Math.floor(promptTokens / this.blockSize);
     this.computed[request] = 0;
     this.generated[request] = 0;
+    this.unread[request] = 0;
+    this.queryLen[request] = queryLen;
   }
 
   /** Numbers in the prefix of a request; 0 where nothing is shared. */
@@ -140,6 +152,8 @@ export class RequestState {
     this.keyableBlocks = grown(this.keyableBlocks, length);
     this.computed = grown(this.computed, length);
     this.generated = grown(this.generated, length);
+    this.unread = grown(this.unread, length);
+    this.queryLen = grown(this.queryLen, length);
     this.prefillTokens = grown(this.prefillTokens, length);
     this.admission = grown(this.admission, length);
     this.covered = grown(this.covered, length);

@@ -12,6 +12,7 @@ describe.skipIf(storiesAbsent)('a real model (skipped where there is none)', () 
   it.each<[string, Partial<ServiceOptions>]>([
     ['on one rank', {}],
     ['on two ranks, with graphs and drafts', { ranks: 2, ladder: [4, 8, 16], limits: { queryLen: 4 } }],
+    ['planned ahead with drafts', { async: true, ranks: 2, ladder: [4, 8, 16], limits: { queryLen: 4 } }],
     [
       'on two processes, with few blocks',
       { tensorParallelSize: 2, limits: { numBlocks: 60, maxNumBatchedTokens: 64 } },

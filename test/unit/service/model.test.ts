@@ -82,10 +82,6 @@ describe('a service of the reference decoder', async () => {
     expect(accepted).toBeGreaterThan(0);
   });
 
-  it('plans no step ahead that drafts from the last one', async () => {
-    await expect(said({ limits: { queryLen: 2 }, async: true })).rejects.toThrow(/drafts from them/);
-  });
-
   it('says the same from a folder', async () => {
     writeCheckpoint(folder, openModel('random:dense'));
     expect((await said({ model: folder })).texts).toEqual(plain.texts);
@@ -119,6 +115,61 @@ describe('a service of the reference decoder', async () => {
     await expect(said({ tensorParallelSize: 3 })).rejects.toThrow(/does not divide/);
     await expect(said({ limits: { maxModelLen: 1 << 20 } })).rejects.toThrow(/positions/);
     await expect(said({ model: '/nowhere/at/all' })).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) });
+  });
+});
+
+/** Its few tokens repeat themselves soon, so that many drafts are right. */
+const REPEATING = { model: 'random:dense,vocabSize=16' } as const;
+
+describe('a service that plans steps with drafts ahead', async () => {
+  const plain = await said(REPEATING);
+
+  it.each<[string, Partial<ServiceOptions>]>([
+    ['on one rank', {}],
+    ['with few tokens a step', { limits: { maxNumBatchedTokens: 16, maxNumSeqs: 3 } }],
+    ['on two ranks with graphs', { ranks: 2, ladder: [3, 6, 12, 24] }],
+    ['on two ranks of two processes', { ranks: 2, tensorParallelSize: 2 }],
+    ['cut into micro-batches', { policy: { ubatches: 2, ubatchThresholdDecode: 2 }, ladder: [6, 12, 24] }],
+    ['with few blocks', { limits: { numBlocks: 14 } }],
+  ])('says the same as one that does not, %s', async (_name, options) => {
+    const { texts, accepted, preemptions } = await said({
+      ...REPEATING,
+      ...options,
+      async: true,
+      limits: { queryLen: 3, ...options.limits },
+    });
+    expect(texts).toEqual(plain.texts);
+    expect(accepted).toBeGreaterThan(10);
+    expect(preemptions > 0).toBe(options.limits?.numBlocks === 14);
+  });
+
+  it('says how likely each token is, accepted drafts among them', async () => {
+    const likely = async (options: Partial<ServiceOptions>): Promise<unknown[]> => {
+      await using service = await createService({ ...REPEATING, device: TEST_DEVICE, ...options });
+      const all: unknown[] = [];
+      const asked = { temperature: 0, ignoreEos: true, maxTokens: 40, logprobs: 2 };
+      for await (const { token, logprobs } of service.generate([1, 2, 1, 2, 1, 2], asked))
+        all.push({ token, logprobs });
+      return all;
+    };
+    const one = await likely({ limits });
+    expect(one).toHaveLength(40);
+    expect(await likely({ limits: { ...limits, queryLen: 4 }, async: true })).toEqual(one);
+  });
+
+  it('ends a request that is alone, in a step after one that had nothing to compute', async () => {
+    await using service = await createService({
+      ...{ ...REPEATING, device: TEST_DEVICE, async: true },
+      limits: { ...limits, queryLen: 4 },
+    });
+    const greedy = { temperature: 0, ignoreEos: true };
+    const whole: number[] = [];
+    for await (const { token } of service.generate([1, 2, 1, 2, 1, 2], { ...greedy, maxTokens: 60 })) whole.push(token);
+    for (let maxTokens = 40; maxTokens < 48; maxTokens++) {
+      const own: number[] = [];
+      for await (const { token } of service.generate([1, 2, 1, 2, 1, 2], { ...greedy, maxTokens })) own.push(token);
+      expect(own).toEqual(whole.slice(0, maxTokens));
+    }
   });
 });
 

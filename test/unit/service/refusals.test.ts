@@ -111,6 +111,12 @@ it('names the call that was given no options', async () => {
   await expect(createService(undefined as never)).rejects.toThrow(/This call of createService cannot work/);
 });
 
+it('says that threads serve without serveMpiRank', async () => {
+  await expect(serveMpiRank({ model: 'random:dense' })).rejects.toThrow(
+    /transport is threads, and serveMpiRank\(\) serves as a process of an MPI job; set transport to mpi, or call createService\(\)/,
+  );
+});
+
 it('names every wrong fact of a custom model at once', async () => {
   const model = { entry: 'x', eosTokenIds: 5, vocabSize: 'x', maxPositions: -3 } as never;
   await expect(serve({ model })).rejects.toThrow(

@@ -101,6 +101,46 @@ describe('steps of a live scheduler', () => {
     ]);
   });
 
+  it('go on with a decode that is not read yet as if all of its drafts might be accepted, and learn a step later', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 20, queryLen: 3, maxModelLen: 64 });
+    scheduler.step([arrive(0, 6, { maxTokens: 9 })]);
+    expect(brief(scheduler.step())).toEqual(['0 decode 6+3']);
+    const second = scheduler.step([{ kind: 'unread', request: 0 }]);
+    expect(brief(second)).toEqual(['0 decode 7+3']);
+    // Up to position 11, where the two drafts before are accepted.
+    expect(scheduler.blocksOf(0)).toHaveLength(3);
+    const read = (tokens: number): SchedulerEvent => ({ kind: 'read', request: 0, tokens });
+    expect(brief(scheduler.step([read(3), { kind: 'unread', request: 0 }]))).toEqual(['0 decode 10+2']);
+    expect(scheduler.stats.generatedTokens).toBe(5);
+    // Of the 9 tokens 6 are there, and 2 may be; 1 of the open decode is for certain, and 1 may be.
+    expect(brief(scheduler.step([read(2), { kind: 'unread', request: 0 }]))).toEqual(['0 decode 12+1']);
+    expect(scheduler.step([read(2)]).removed).toEqual([0]);
+    expect(scheduler.stats).toMatchObject({ finished: 1, generatedTokens: 9 });
+    expect(scheduler.freeBlocks).toBe(19);
+  });
+
+  it('leave out a request whose drafts may be its last, until they are read', () => {
+    for (const [tokens, next] of [
+      [3, []],
+      [1, ['0 decode 5+2']],
+    ] as const) {
+      const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 20, queryLen: 3, maxModelLen: 64 });
+      scheduler.step([arrive(0, 4, { maxTokens: 4 })]);
+      expect(brief(scheduler.step())).toEqual(['0 decode 4+3']);
+      expect(brief(scheduler.step([{ kind: 'unread', request: 0 }]))).toEqual([]);
+      const last = scheduler.step([{ kind: 'read', request: 0, tokens }]);
+      expect(brief(last)).toEqual(next);
+      expect(last.removed).toEqual(tokens === 3 ? [0] : []);
+      expect(scheduler.running).toEqual(tokens === 3 ? [] : [0]);
+    }
+  });
+
+  it('compute no more tokens of a request in a decode than it asks for', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, numBlocks: 20, queryLen: 3, maxModelLen: 64 });
+    scheduler.step([arrive(0, 4, { queryLen: 1 }), arrive(1, 4)]);
+    expect(brief(scheduler.step())).toEqual(['0 decode 4+1', '1 decode 4+3']);
+  });
+
   it('move a decode with drafts on by what it yields', () => {
     const scheduler = new LiveScheduler({ queryLen: 3 });
     scheduler.step([arrive(0, 5, { maxTokens: 7 })]);
@@ -143,6 +183,9 @@ describe('steps of a live scheduler', () => {
     ['not of safe integers', arrive(1, 5, { prefix: [0.5] })],
     ['for which the open step samples no token', { kind: 'finish', request: 1 }],
     ['not an outcome of a decode', { kind: 'yield', request: 0, tokens: 2 }],
+    ['has no decode of several tokens', { kind: 'unread', request: 0 }],
+    ['not an outcome of a decode that was not read', { kind: 'read', request: 0, tokens: 1 }],
+    ['needs a queryLen of at least 1', arrive(9, 4, { queryLen: 0 })],
     ['is for an unknown request', { kind: 'cancel', request: 5 }],
     ['is not an event', { kind: 'abort', request: 0 }],
     ['null is not an event', null as unknown as object],
