@@ -147,9 +147,19 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     expect(stdout.trim().split('\n')).toHaveLength(1);
   });
 
-  it('says the tokens of a model that one process says, planned ahead, with as many blocks as fit', async () => {
+  it('says the tokens of a model that one process says, planned ahead with drafts, with as many blocks as fit', async () => {
     const limits = ['--max-num-seqs', '4', '--max-model-len', '128', '--max-num-batched-tokens', '64'];
-    const args = ['random:dense', ...limits, '--num-blocks', 'auto', '--async', '--ladder', '1,2,4'];
+    const args = [
+      'random:dense',
+      ...limits,
+      '--num-blocks',
+      'auto',
+      '--async',
+      '--query-len',
+      '3',
+      '--ladder',
+      '3,6,12',
+    ];
     using service = await startMpiService(2, args);
     expect(JSON.parse(service.output().stdout)).toMatchObject({ ranks: 2, numBlocks: 1 + 4 * (128 / 16) });
     const client = clientOf(service);
