@@ -202,10 +202,12 @@ async function dispatched({ captured, spans, simulated, steps }: Answers): Promi
   const runsOf = async (): Promise<((row: Span['rows'][0]) => boolean | Promise<boolean>) | null> => {
     if (engine === 'vllm') {
       const vllm = await createVllmDispatcher({ profile: given(own) });
-      return ({ tokens: numTokens, decodes: numRequests, uniform, longest }) => {
+      const modeOf = ({ tokens: numTokens, decodes: numRequests, uniform, longest }: Span['rows'][0]): string => {
         const lengths = uniform > 0 ? { uniformQueryLen: uniform } : { uniformQueryLen: null, longestDecode: longest };
-        return vllm.dispatch({ numRequests, numTokens, ...lengths }).mode !== 'none';
+        return vllm.dispatch({ numRequests, numTokens, ...lengths }).mode;
       };
+      for (const { run, rows } of decodes) expect(modeOf(rows[0])).toBe(run === 'eager' ? 'none' : run);
+      return (row) => modeOf(row) !== 'none';
     }
     if (engine === 'atom' && captured.mode !== 'PIECEWISE') {
       const captureSizes = decodeSizes.map((size) => size / queryLen);
