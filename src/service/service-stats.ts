@@ -29,10 +29,13 @@ export interface ServiceStats {
   readonly restarts: number;
   /** What ranks said last: their requests and their steps. Counts of the engine go on over restarts. */
   readonly ranks: readonly {
-    /** Choices that run there, and that wait there. */
+    /** Choices that run there. */
     readonly running: number;
+    /** Choices that wait there. */
     readonly waiting: number;
+    /** Counts of its requests, tokens and KV blocks. */
     readonly engine: EngineStats;
+    /** Its steps since it was started last, by how they ran; null until it has said. */
     readonly steps: StepStats | null;
   }[];
 }
@@ -42,14 +45,30 @@ export type RequestOutcome = 'stop' | 'length' | 'abort' | 'error';
 
 /** What happened to a choice or to the service, for those who watch it. */
 export type ServiceEvent =
-  /** `error`: why ranks were lost, where it restarts or has failed. */
-  | { readonly kind: 'state'; readonly state: ServiceState; readonly error: LockstepError | null }
-  | { readonly kind: 'first-token'; readonly seconds: number }
+  /** The service takes requests, or no longer does. */
+  | {
+      readonly kind: 'state';
+      /** What it is from now on. */
+      readonly state: ServiceState;
+      /** Why ranks were lost, where it restarts or has failed; else null. */
+      readonly error: LockstepError | null;
+    }
+  /** A choice has its first token. */
+  | {
+      readonly kind: 'first-token';
+      /** Since its request was accepted. */
+      readonly seconds: number;
+    }
+  /** A choice has ended. */
   | {
       readonly kind: 'end';
+      /** How. */
       readonly outcome: RequestOutcome;
+      /** Since its request was accepted. */
       readonly seconds: number;
+      /** Tokens of its prompt. */
       readonly promptTokens: number;
+      /** Tokens given to its reader. */
       readonly generatedTokens: number;
     };
 
