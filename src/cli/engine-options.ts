@@ -124,7 +124,7 @@ export function withEngineLimits<T extends Partial<Omit<Limits, 'numBlocks'>>>(
 }
 
 /** Options whose values the profile says. */
-export function saidBy(setting: EngineSetting | null): readonly string[] {
+export function saidBy(setting: Pick<EngineSetting, 'profile'> | null): readonly string[] {
   return setting === null ? [] : LIMITS.filter((name) => setting.profile[name] !== undefined);
 }
 

@@ -19,7 +19,7 @@ import { grouped } from '../text.js';
 import { type AdmissionLimits, type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { speakAsRank } from './describe.js';
-import { enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
+import { enginePolicy, engineSetting, ladderGiven, saidBy, withEngineLimits } from './engine-options.js';
 import { EXIT, exitCodeOf } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -65,6 +65,7 @@ interface RunFlags extends PlannerFlags, PoolFlags, WorkloadFlags, HtmlFlags, Sh
 interface Ran {
   readonly summary: RunSummary;
   readonly requests: RequestTable;
+  readonly options: RunOptions;
   readonly limits: AdmissionLimits;
   readonly plan: CapturePlan;
   /** Graphs in capture order, and the decisions in short where a page is asked for. */
@@ -113,7 +114,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
 }
 
 async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void> {
-  const { summary, requests, limits } = ran;
+  const { summary, requests, limits, options } = ran;
   const facts = traceFacts(requests);
   const said = flags.model === undefined ? [] : OF_MODEL;
   const assumed = TELLING.workload.filter(
@@ -125,7 +126,7 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
     ...(flags.trace === undefined ? [] : traceLines(facts)),
     ...(flags.numBlocks === 'auto' ? [poolLine(summary)] : []),
     ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-    ...assumedLines(command, assumed),
+    ...assumedLines(command, assumed, options.engine === undefined ? [] : saidBy({ profile: options.engine })),
   ]);
   const { plan, captured, timeline } = ran;
   if (timeline !== null) {

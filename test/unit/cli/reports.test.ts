@@ -31,6 +31,13 @@ describe('options that were left to their defaults', () => {
     expect(labelled(cli([command, ...FEW, ...given]).stdout, 'assumed')).toBe(rest);
   });
 
+  it.each(['run', 'simulate', 'plan'])('are not those that the engine of %s says', (command) => {
+    const engine = 'vllm serve m --max-num-seqs 8 --max-model-len 4096';
+    expect(labelled(cli([command, ...FEW, '--engine', engine]).stdout, 'assumed')).toBe(
+      '--ranks 2 --step-time 8,0.096,0 --max-num-batched-tokens 8192 --block-size 16 --num-blocks 131072',
+    );
+  });
+
   it('are those that matter: of an engine log, what bounds its batches', () => {
     const { stdout } = cli(['plan', 'test/fixtures/engines/sglang-batches.log', '--max-num-seqs', '1024']);
     expect(labelled(stdout, 'assumed')).toBe('--max-num-batched-tokens 8192');
