@@ -1,8 +1,10 @@
 import { LockstepError } from '../../errors.js';
 import { fnv1a, outliers } from '../../numbers.js';
 import type { WaitOptions } from '../../wait.js';
+import { runWaiting, runWaitingSync, type Waiting } from '../../waiting.js';
 import type { Collective } from '../collective.js';
-import { allGatherKnownSync } from '../gather-bytes.js';
+import { gatheringKnown } from '../gather-bytes.js';
+import { gathering } from '../gathering.js';
 import { sealOfWords } from '../seal-of-words.js';
 import type { GuardPolicy } from './guard.js';
 
@@ -30,15 +32,37 @@ export interface AgreedKeys {
  * Agrees on what is to be captured before anything is: the keys that all ranks have. `keys` are this rank's, `keyWords` int32 each. One
  * all-gather where all lists are equal; where they are not and all ranks say `drop`, their lists are exchanged.
  * @throws `ERR_RANKS_DIVERGED` on every rank where lists differ and one says `throw`, naming those that differ from most; on a rank that holds a row or a
- * list which is not as it was made; `ERR_CONFIG_INVALID` for rows that are too short; what `allGatherSync` throws.
+ * list which is not as it was made; `ERR_CONFIG_INVALID` for rows that are too short; what `allGather` throws.
  */
+export async function agreeOnKeys(
+  collective: Collective,
+  keys: Int32Array,
+  keyWords: number,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): Promise<AgreedKeys> {
+  return await runWaiting(agreeingOnKeys(collective, keys, keyWords, policy, options));
+}
+
+/** The same, blocking the thread. */
 export function agreeOnKeysSync(
+  collective: Collective,
+  keys: Int32Array,
+  keyWords: number,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): AgreedKeys {
+  return runWaitingSync(agreeingOnKeys(collective, keys, keyWords, policy, options));
+}
+
+/** The same, in either form. */
+export function* agreeingOnKeys(
   collective: Collective,
   keys: Int32Array,
   keyWords: number,
   { onAsymmetric }: GuardPolicy,
   options?: WaitOptions,
-): AgreedKeys {
+): Waiting<AgreedKeys> {
   const count = keys.length / keyWords;
   const all = Array.from({ length: count }, (_, index) => index);
   const { size, rowWords } = collective;
@@ -51,7 +75,7 @@ export function agreeOnKeysSync(
   row.set([TAG, count, fnv1a(keys), onAsymmetric === 'drop' ? 1 : 0]);
   row[SEAL] = sealOfWords(row, 0, SEAL);
   const table = new Int32Array(size * rowWords);
-  collective.allGatherSync(row, table, options);
+  yield gathering(collective, row, table, options);
   const rows = Array.from({ length: size }, (_, rank) => table.subarray(rank * rowWords, rank * rowWords + ROW_WORDS));
   const described = rows.map(describe);
   const damaged = [...rows.keys()].filter((rank) => described[rank] === DAMAGED);
@@ -68,7 +92,8 @@ export function agreeOnKeysSync(
   }
   const bytes = new Uint8Array(keys.buffer, keys.byteOffset, keys.byteLength);
   const lengths = rows.map(([, held]) => 4 * keyWords * (held as number));
-  const lists = allGatherKnownSync(collective, bytes, lengths, options).map(({ buffer }) => new Int32Array(buffer));
+  const gathered = yield* gatheringKnown(collective, bytes, lengths, options);
+  const lists = gathered.map(({ buffer }) => new Int32Array(buffer));
   const wrong = [...lists.keys()].filter((rank) => fnv1a(lists[rank] as Int32Array) !== rows[rank]?.[2]);
   if (wrong.length > 0) throw damagedError(wrong, 'list');
   return intersect(
