@@ -107,6 +107,17 @@ describe('the keys that all ranks have', () => {
     expect(refused).toBeGreaterThan(0);
   });
 
+  it('are refused where a rank does something else, which alone is named beside lists that differ', () => {
+    const damage = (table: Int32Array, gather: number): void => {
+      if (gather === 0) table[2 * ROW_WORDS] ^= 1;
+    };
+    const lists = [keys(1, 2), keys(1, 3), keys(1, 2), keys(1, 2)];
+    expect(refusal(() => asked(lists, 'drop', damage))).toMatchObject({
+      code: 'ERR_RANKS_DIVERGED',
+      details: { ranks: [2] },
+    });
+  });
+
   it('are refused where every row is damaged alike', () => {
     const damage = (table: Int32Array, gather: number): void => {
       if (gather === 0) for (let rank = 0; rank < 2; rank++) table[rank * ROW_WORDS + 1] ^= 4;
