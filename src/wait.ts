@@ -90,3 +90,23 @@ export function throwIfAborted(signal: AbortSignal | undefined, when: string, de
 export function abortedError(signal: AbortSignal, when: string, details: ErrorDetails = {}): LockstepError {
   return new LockstepError('ERR_ABORTED', `The signal was aborted ${when}.`, details, { cause: signal.reason });
 }
+
+/** A signal that aborts with the first of two. `release` removes its listener from the caller's signal, which may outlive many steps. */
+export function eitherSignal(
+  given: AbortSignal | undefined,
+  own: AbortSignal,
+): { signal: AbortSignal; release(): void } {
+  if (given === undefined) return { signal: own, release: () => undefined };
+  const either = new AbortController();
+  const end = (): void => either.abort(given.aborted ? given.reason : own.reason);
+  for (const signal of [given, own]) {
+    if (signal.aborted) end();
+    else signal.addEventListener('abort', end);
+  }
+  return {
+    signal: either.signal,
+    release: () => {
+      for (const signal of [given, own]) signal.removeEventListener('abort', end);
+    },
+  };
+}

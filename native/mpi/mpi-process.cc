@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cerrno>
 #include <exception>
+#include <system_error>
 #include <thread>
 
 #include "core/error.h"
@@ -23,6 +24,9 @@ constexpr double yield_ms = 1;
 constexpr double nap_ms = 10;
 constexpr std::chrono::microseconds short_nap{50};
 constexpr std::chrono::microseconds long_nap{500};
+
+// How long MPI_Abort may take, which at times waits until the launcher kills the process.
+constexpr std::chrono::seconds abort_time{2};
 
 // How long it counts that nothing had come.
 constexpr std::chrono::milliseconds fresh{1};
@@ -367,8 +371,18 @@ bool MpiProcess::peer_ended(int peer) const {
 }
 
 void MpiProcess::abort(int code) {
+  if (state_ != State::started) return;
+  // Before the lock, which a wait of another thread may hold.
+  try {
+    std::thread([code] {
+      std::this_thread::sleep_for(abort_time);
+      _exit(code);
+    }).detach();
+  } catch (const std::system_error&) {
+    // Without a thread, MPI alone ends the process.
+  }
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (state_ == State::started) library_.abort(comm_, code);
+  library_.abort(comm_, code);
 }
 
 void MpiProcess::finalize() {

@@ -79,7 +79,7 @@ class MpiProcess {
 
   // Whether that rank's process, on this host, has ended. False for processes that cannot be seen from here.
   bool peer_ended(int peer) const;
-  // Ends all processes of the job, this one at once.
+  // Ends all processes of the job; this one after 2 s at the latest, with `code`.
   void abort(int code);
   // Collective: returns when every rank has called it.
   void finalize();

@@ -125,7 +125,7 @@ class DecoderLoop {
         return decoder;
       },
     });
-    this.#rank.capture();
+    this.#rank.captureSync();
     this.#decoder = decoder as unknown as Decoder;
     this.#engine = new RankEngine({ planner });
     const { ahead: sampling } = this.#decoder;

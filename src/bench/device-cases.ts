@@ -88,7 +88,7 @@ function steadyRank(
   const plan = decodePlan({ sizes: [COUNT], limits: { ...limits, queryLen: 1 }, policy: LOCKSTEP_POLICY });
   const planner = new StepPlanner(modules, { limits, plan });
   const rank = createRank({ planner, device, collective: createSolo() });
-  rank.capture();
+  rank.captureSync();
   const restart = (rows: readonly Row[]): Row[] => {
     for (const row of rows) planner.requests.remove(row);
     return Array.from({ length: COUNT }, (_, index) => {

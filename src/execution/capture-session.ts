@@ -4,6 +4,7 @@ import type { CaptureKey } from '../keys/index.js';
 import type { StepPlanner } from '../planner/index.js';
 import type { AgreedKeys, GuardReady } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
+import type { Waiting } from '../waiting.js';
 import {
   type CaptureProgress,
   type CaptureRecord,
@@ -23,14 +24,21 @@ import type { KeyGraphs } from './key-graphs.js';
 /** How the ranks agree in a capture. Each call is made by every rank, in the same order. */
 export interface CaptureAgreement {
   /** Which of this rank's keys all ranks have, by index, and which lack the others. */
-  readonly keys: (keys: readonly CaptureKey[]) => AgreedKeys;
+  readonly keys: (keys: readonly CaptureKey[]) => Waiting<AgreedKeys>;
   /** `run` on all, or `skip` on all. */
-  readonly guard: (ready: GuardReady) => 'run' | 'skip';
+  readonly guard: (ready: GuardReady) => Waiting<'run' | 'skip'>;
 }
 
 /** Options of a capture. */
-export interface CaptureOptions extends WaitOptions {
-  /** Asked before each key, beside `signal`: true gives the capture up on all ranks (`ERR_ABORTED`). */
+export interface CaptureOptions {
+  /** Longest wait for peers or for the device, in ms. Default: the rank's. */
+  readonly timeoutMs?: number;
+  /**
+   * Looked at before each key: once it is aborted, the capture ends on all ranks with `ERR_ABORTED`, and nothing is half captured. In the
+   * middle of a key the peers count on this rank.
+   */
+  readonly signal?: AbortSignal;
+  /** Asked before each key, for a thread that runs nothing else meanwhile: true gives the capture up on all ranks (`ERR_ABORTED`). */
   readonly interrupted?: () => boolean;
   /** Called after each warm-up and each capture. */
   readonly onProgress?: (progress: CaptureProgress) => void;
@@ -45,7 +53,7 @@ const LOCAL: readonly string[] = ['ERR_DEVICE_MEMORY', 'ERR_DEVICE_DRIVER'];
 const ABORTED: Readiness = Object.freeze({ ready: false, lackingBytes: 0, reason: 'aborted' });
 
 /**
- * Captures the planner's keys on all ranks alike. The ranks agree on the keys that all have; then each key is warmed up and after that each
+ * Captures the planner's keys on all ranks alike, in either form. A key is recorded and its graphs are made without a wait. The ranks agree on the keys that all have; then each key is warmed up and after that each
  * is captured, largest first, after an agreement that every rank has what that needs; and once its graphs are made, which can fail on
  * one rank alone, that all hold them. Only a key that all hold stays in the plan.
  * The memory of a graph is reserved by a real allocation before the guard, and freed after the graph is recorded and before it is
@@ -53,20 +61,17 @@ const ABORTED: Readiness = Object.freeze({ ready: false, lackingBytes: 0, reason
  * this one fails, no key is captured.
  * Errors: those of the agreements, on every rank alike: ERR_CAPTURE_ASYMMETRIC, ERR_ABORTED, ERR_RANKS_DIVERGED. Any other is fatal for
  * all ranks, since they have agreed to go on: the caller aborts the group.
+ * @param wait of the waits for the device.
  */
-export function captureKeys(
+export function* capturingKeys(
   executor: Executor,
   planner: StepPlanner,
   agreement: CaptureAgreement,
-  options: CaptureOptions = {},
-): CaptureReport {
-  executor.dropGraphs(waitOf(options));
-  return new CaptureSession(executor, planner, agreement, options).run();
-}
-
-/** The deadline of a capture's waits. A signal is looked at between keys alone: in the middle of one the peers count on this rank. */
-function waitOf({ timeoutMs }: CaptureOptions): WaitOptions {
-  return timeoutMs === undefined ? {} : { timeoutMs };
+  options: CaptureOptions,
+  wait: WaitOptions,
+): Waiting<CaptureReport> {
+  yield* executor.droppingGraphs(wait);
+  return yield* new CaptureSession(executor, planner, agreement, options, wait).run();
 }
 
 /** A key on its way through the session. */
@@ -79,6 +84,9 @@ interface Candidate {
 
 const NOTHING_GROWN = Object.freeze({ reservedBytes: 0, allocatedBytes: 0, seconds: 0 });
 
+/** What is done for a key once all ranks can: it is given what lets the reserve go, and the device's memory before the reserve. */
+type GuardedWork = (session: CaptureSession, free: () => void, before: MemoryUse) => Waiting<void>;
+
 class CaptureSession {
   readonly #executor: Executor;
   readonly #planner: StepPlanner;
@@ -90,30 +98,39 @@ class CaptureSession {
   readonly #graphs = new Map<number, KeyGraphs>();
   #largest = 0;
 
-  constructor(executor: Executor, planner: StepPlanner, agreement: CaptureAgreement, options: CaptureOptions) {
+  constructor(
+    executor: Executor,
+    planner: StepPlanner,
+    agreement: CaptureAgreement,
+    options: CaptureOptions,
+    wait: WaitOptions,
+  ) {
     this.#executor = executor;
     this.#planner = planner;
     this.#agreement = agreement;
     this.#options = options;
-    this.#wait = waitOf(options);
+    this.#wait = wait;
   }
 
-  run(): CaptureReport {
+  *run(): Waiting<CaptureReport> {
     const planned = this.#planner.plan.keys;
-    this.#agreeOnKeys(planned);
+    yield* this.#agreeOnKeys(planned);
     const { keys } = this.#planner.plan;
     const all = keys
       .map((key, index): Candidate => ({ key, index, warmUp: NOTHING_GROWN }))
       .sort((a, b) => b.key.tokens - a.key.tokens);
+    const kept: number[] = [];
     try {
-      const warm = all.filter((each, at) => this.#warmUp(each, at + 1, all.length));
-      for (const [at, each] of warm.entries()) this.#capture(each, at + 1, warm.length);
+      const warm: Candidate[] = [];
+      for (const [at, each] of all.entries()) if (yield* this.#warmUp(each, at + 1, all.length)) warm.push(each);
+      for (const [at, each] of warm.entries()) yield* this.#capture(each, at + 1, warm.length);
+      this.#expectKeys(keys);
+      kept.push(...[...this.#graphs.keys()].sort((a, b) => a - b));
+      this.#planner.keepKeys(kept);
     } catch (error) {
       disposeAll([...this.#graphs.values()]);
       throw error;
     }
-    const kept = [...this.#graphs.keys()].sort((a, b) => a - b);
-    this.#planner.keepKeys(kept);
     this.#executor.useGraphs(kept.map((index) => this.#graphs.get(index) as KeyGraphs));
     return {
       captured: this.#captured,
@@ -123,8 +140,9 @@ class CaptureSession {
     };
   }
 
-  #agreeOnKeys(planned: readonly CaptureKey[]): void {
-    const { kept, dropped } = this.#agreement.keys(planned);
+  *#agreeOnKeys(planned: readonly CaptureKey[]): Waiting<void> {
+    const { kept, dropped } = yield* this.#agreement.keys(planned);
+    this.#expectKeys(planned);
     if (kept.length === planned.length && kept.every((index, at) => index === at)) return;
     for (const { index, ranks } of dropped) {
       this.#skipped.push({ key: planned[index] as CaptureKey, stage: 'keys', reason: 'nothing', ranks });
@@ -133,42 +151,26 @@ class CaptureSession {
   }
 
   /** Runs a key's forward once, if all ranks can. Whether it did. */
-  #warmUp(candidate: Candidate, number: number, of: number): boolean {
+  *#warmUp(candidate: Candidate, number: number, of: number): Waiting<boolean> {
     const { key } = candidate;
-    return this.#guarded('warm-up', candidate, (free, before) => {
+    return yield* this.#guarded('warm-up', candidate, function* (session, free, before) {
       const start = performance.now();
-      this.#executor.warmUp(key, this.#wait);
+      yield* session.#executor.warmingUp(key, session.#wait);
       free();
       const seconds = (performance.now() - start) / 1000;
-      candidate.warmUp = { ...grownSince(this.#executor.device, before), seconds };
-      this.#options.onProgress?.({ stage: 'warm-up', number, of, key, ...candidate.warmUp });
+      candidate.warmUp = { ...grownSince(session.#executor.device, before), seconds };
+      session.#options.onProgress?.({ stage: 'warm-up', number, of, key, ...candidate.warmUp });
     });
   }
 
-  #capture(candidate: Candidate, number: number, of: number): void {
-    const { key, index, warmUp } = candidate;
-    const { device } = this.#executor;
-    this.#guarded('capture', candidate, (free, before) => {
+  *#capture(candidate: Candidate, number: number, of: number): Waiting<void> {
+    const { key, warmUp } = candidate;
+    yield* this.#guarded('capture', candidate, function* (session, free, before) {
       const start = performance.now();
-      let made: KeyGraphs | null = null;
-      let lack: Readiness = { ready: true, lackingBytes: 0, reason: 'nothing' };
-      try {
-        made = this.#executor.capture(key, free);
-        this.#graphs.set(index, made);
-      } catch (error) {
-        if (!(error instanceof LockstepError && LOCAL.includes(error.code))) throw error;
-        lack = { ready: false, lackingBytes: 0, reason: error.code === 'ERR_DEVICE_MEMORY' ? 'memory' : 'graph' };
-      }
-      const collectives = hashCollectives(made?.collectives ?? []);
-      if (this.#agreement.guard({ key: index, stage: 'held', ...lack, collectives }) === 'skip') {
-        this.#graphs.delete(index);
-        made?.[Symbol.dispose]();
-        this.#skipped.push({ key, stage: 'held', reason: lack.reason });
-        return;
-      }
-      const held = made as KeyGraphs;
-      this.#largest = Math.max(this.#largest, held.bytes);
-      const grown = grownSince(device, before);
+      const held = yield* session.#make(candidate, free);
+      if (held === null) return;
+      session.#largest = Math.max(session.#largest, held.bytes);
+      const grown = grownSince(session.#executor.device, before);
       const record: CaptureRecord = {
         key,
         reservedBytes: grown.reservedBytes + warmUp.reservedBytes,
@@ -176,35 +178,58 @@ class CaptureSession {
         ...sizesOf(held),
         seconds: (performance.now() - start) / 1000 + warmUp.seconds,
       };
-      this.#captured.push(record);
+      session.#captured.push(record);
       const { reservedBytes, allocatedBytes, seconds } = record;
-      this.#options.onProgress?.({ stage: 'capture', number, of, key, reservedBytes, allocatedBytes, seconds });
+      session.#options.onProgress?.({ stage: 'capture', number, of, key, reservedBytes, allocatedBytes, seconds });
     });
   }
 
-  /**
-   * Reserves what a key needs, and does `work` if all ranks could. It is given what lets the reserve go, and the device's memory before
-   * the reserve. Whether it was done.
-   */
-  #guarded(
-    stage: 'warm-up' | 'capture',
-    { key, index }: Candidate,
-    work: (free: () => void, before: MemoryUse) => void,
-  ): boolean {
+  /** Records a key's forward and makes its graphs, and keeps them if all ranks hold theirs; else null. */
+  *#make({ key, index }: Candidate, free: () => void): Waiting<KeyGraphs | null> {
+    let made: KeyGraphs | null = null;
+    let lack: Readiness = { ready: true, lackingBytes: 0, reason: 'nothing' };
+    try {
+      made = this.#executor.capture(key, free);
+      this.#graphs.set(index, made);
+    } catch (error) {
+      if (!(error instanceof LockstepError && LOCAL.includes(error.code))) throw error;
+      lack = { ready: false, lackingBytes: 0, reason: error.code === 'ERR_DEVICE_MEMORY' ? 'memory' : 'graph' };
+    }
+    const collectives = hashCollectives(made?.collectives ?? []);
+    const verdict = yield* this.#agreement.guard({ key: index, stage: 'held', ...lack, collectives });
+    if (verdict === 'run') return made;
+    this.#graphs.delete(index);
+    made?.[Symbol.dispose]();
+    this.#skipped.push({ key, stage: 'held', reason: lack.reason });
+    return null;
+  }
+
+  /** Reserves what a key needs, and does `work` if all ranks could. Whether it was done. */
+  *#guarded(stage: 'warm-up' | 'capture', { key, index }: Candidate, work: GuardedWork): Waiting<boolean> {
     const gives = this.#givesUp();
     const before = this.#executor.device.memory();
     const reserve = reserveFor(this.#executor, key, Math.max(LEAST_RESERVE, 2 * this.#largest));
     try {
       const readiness = gives ? ABORTED : reserve.readiness;
-      if (this.#agreement.guard({ key: index, stage, ...readiness }) === 'skip') {
+      const verdict = yield* this.#agreement.guard({ key: index, stage, ...readiness });
+      if (verdict === 'skip') {
         this.#skipped.push({ key, stage, reason: readiness.reason });
         return false;
       }
-      work(reserve.free, before);
+      yield* work(this, reserve.free, before);
       return true;
     } finally {
       reserve.free();
     }
+  }
+
+  /** An event loop that is free may have run what changes the plan. */
+  #expectKeys(keys: readonly CaptureKey[]): void {
+    if (this.#planner.plan.keys === keys) return;
+    throw new LockstepError(
+      'ERR_STEP_ORDER',
+      "The planner's keys were changed while they were captured; call keepKeys() before the capture or after it",
+    );
   }
 
   /** Whether this rank was asked to give the capture up. */

@@ -8,6 +8,7 @@ import { stagingOf } from '../layout/index.js';
 import { type DevicePort, devicePort, StepPlanner } from '../planner/index.js';
 import type { CaptureLack } from '../ranks/index.js';
 import type { WaitOptions } from '../wait.js';
+import { runWaitingSync, type Wait, type Waiting } from '../waiting.js';
 import { type DeviceCollectives, SoloCollectives } from './collectives/index.js';
 import { CommandBlock } from './command-block.js';
 import { DeviceMetadata } from './device-metadata.js';
@@ -104,8 +105,13 @@ export class Executor implements Disposable {
 
   /** Runs `key`'s forward on an all-padding batch, so that lazily made workspaces exist before the capture. */
   warmUp(key: CaptureKey, options?: WaitOptions): void {
+    runWaitingSync(this.warmingUp(key, options));
+  }
+
+  /** `warmUp`, in either form. */
+  *warmingUp(key: CaptureKey, options?: WaitOptions): Waiting<void> {
     this.#driver.runKey(key);
-    this.stream.synchronizeSync(options);
+    yield this.#drained(options);
   }
 
   /**
@@ -188,9 +194,9 @@ export class Executor implements Disposable {
   }
 
   /** Frees the graphs of an earlier capture, once the steps that replay them have run: until the next `useGraphs` no key has any. */
-  dropGraphs(options?: WaitOptions): void {
+  *droppingGraphs(options?: WaitOptions): Waiting<void> {
     if (this.#graphs.length === 0) return;
-    this.stream.synchronizeSync(options);
+    yield this.#drained(options);
     const graphs = this.#graphs;
     this.#graphs = [];
     disposeAll(graphs);
@@ -203,6 +209,14 @@ export class Executor implements Disposable {
     } finally {
       for (const set of [0, 1]) if (this.#busy[set]) this.#release(set);
     }
+  }
+
+  /** All that is enqueued has run. */
+  #drained(options: WaitOptions | undefined): Wait {
+    return {
+      sync: () => this.stream.synchronizeSync(options),
+      async: () => this.stream.synchronize(options),
+    };
   }
 
   #release(set: number): void {

@@ -1,5 +1,5 @@
 export type { CaptureProgress, CaptureRecord, CaptureReport, LostTwin, SkippedKey } from './capture-report.js';
-export { type CaptureAgreement, type CaptureOptions, captureKeys } from './capture-session.js';
+export { type CaptureAgreement, type CaptureOptions, capturingKeys } from './capture-session.js';
 export type { BetweenGraphs, CapturedPiece, PieceCollective } from './captured-piece.js';
 export {
   type CollectiveCall,

@@ -1,6 +1,8 @@
 import { LockstepError } from '../errors.js';
 import type { WaitOptions } from '../wait.js';
+import { runWaitingSync, type Waiting } from '../waiting.js';
 import type { Collective } from './collective.js';
+import { gathering } from './gathering.js';
 import { sealOfWords } from './seal-of-words.js';
 
 /**
@@ -28,28 +30,24 @@ export function allGatherBytesSync(collective: Collective, bytes: Uint8Array, op
       { ranks: wrong },
     );
   }
-  return allGatherKnownSync(
-    collective,
-    bytes,
-    starts.map((start) => table[start] as number),
-    options,
-  );
+  const lengths = starts.map((start) => table[start] as number);
+  return runWaitingSync(gatheringKnown(collective, bytes, lengths, options));
 }
 
-/** The same of a value that JSON can say. @throws as `allGatherBytesSync`. */
+/** `allGatherBytesSync` of a value that JSON can say. @throws as `allGatherBytesSync`. */
 export function allGatherJsonSync<T>(collective: Collective, value: T, options?: WaitOptions): T[] {
   const bytes = new TextEncoder().encode(JSON.stringify(value));
   const all = allGatherBytesSync(collective, bytes, options);
   return all.map((each) => JSON.parse(new TextDecoder().decode(each)) as T);
 }
 
-/** `allGatherBytesSync` where every rank knows the lengths of all. @throws what `allGatherSync` throws. */
-export function allGatherKnownSync(
+/** What `allGatherBytesSync` gives, in either form, where every rank knows the lengths of all. @throws what `allGather` throws. */
+export function* gatheringKnown(
   collective: Collective,
   bytes: Uint8Array,
   lengths: readonly number[],
   options?: WaitOptions,
-): Uint8Array[] {
+): Waiting<Uint8Array[]> {
   const { size, rowWords } = collective;
   const row = new Int32Array(rowWords);
   const table = new Int32Array(size * rowWords);
@@ -59,7 +57,7 @@ export function allGatherKnownSync(
   for (let from = 0; from < longest; from += rowBytes.length) {
     rowBytes.fill(0);
     rowBytes.set(bytes.subarray(from, from + rowBytes.length));
-    collective.allGatherSync(row, table, options);
+    yield gathering(collective, row, table, options);
     for (const [rank, whole] of all.entries()) {
       const length = Math.min(rowBytes.length, whole.length - from);
       const start = rank * rowBytes.length;

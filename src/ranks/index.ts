@@ -9,8 +9,8 @@ export {
 export type { MissingRank } from './failure/gather-errors.js';
 export { culpritsOf, sentence } from './failure/loss-record.js';
 export { allGatherBytesSync, allGatherJsonSync } from './gather-bytes.js';
-export { type AgreedKeys, agreeOnKeysSync, type DroppedKey } from './guard/agree-keys.js';
-export { agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
+export { type AgreedKeys, agreeingOnKeys, type DroppedKey } from './guard/agree-keys.js';
+export { agreeingOnCapture, agreeOnCapture, agreeOnCaptureSync, type GuardPolicy } from './guard/guard.js';
 export {
   CAPTURE_LACKS,
   type CaptureLack,

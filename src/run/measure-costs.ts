@@ -120,7 +120,7 @@ class MeasuredRank implements Disposable {
     this.#planner = new StepPlanner(modules, { limits, plan, rank: 0, ranks: 1 });
     const forward = (executor: Executor): Decoder => new Decoder(executor, checkpoint, limits);
     this.#rank = createRank({ planner: this.#planner, device: this.#device, collective: createSolo(), forward });
-    this.#rank.capture();
+    this.#rank.captureSync();
   }
 
   /** Requests that have computed `context` tokens each, with room for `room`; what their cache holds does not matter. */

@@ -143,7 +143,7 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   });
   if (work === undefined) throw new RangeError('the rank made no forward');
   const first = planner.rank === 0;
-  const capture = rank.capture({
+  const capture = rank.captureSync({
     interrupted: () => host.interrupted(),
     onProgress: (captured) => {
       if (first && captured.stage === 'capture') host.tell({ captured });

@@ -88,7 +88,7 @@ function serveAlone(
       return decoder;
     },
   });
-  rank.capture();
+  rank.captureSync();
   const work = new ModelWork(
     decoder as Decoder,
     ledger,

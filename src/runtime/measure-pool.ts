@@ -58,7 +58,7 @@ export function measureBlocksSync(given: PoolMeasure): number {
   });
   const { blockBytes } = forward ?? {};
   if (blockBytes === undefined || !(blockBytes > 0)) throw unknownBlocks();
-  rank.capture({ interrupted: given.interrupted });
+  rank.captureSync({ interrupted: given.interrupted });
   const heldBytes = FEW_BLOCKS * blockBytes;
   return agreeOnBlocksSync({ device, collective, limits, pool: given.pool, blockBytes, heldBytes, timeoutMs });
 }

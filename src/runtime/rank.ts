@@ -1,23 +1,13 @@
 import type { DecisionView, VoteIntent } from '../agreement/index.js';
 import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
-import {
-  type CaptureAgreement,
-  type CaptureOptions,
-  type CaptureReport,
-  captureKeys,
-  Executor,
-} from '../execution/index.js';
-import { keyWords } from '../keys/index.js';
-import { KEY_WORDS, stagingOf } from '../layout/index.js';
+import { type CaptureOptions, type CaptureReport, capturingKeys, Executor } from '../execution/index.js';
+import { stagingOf } from '../layout/index.js';
 import { assertShapeContract, devicePort, type StepPlanner } from '../planner/index.js';
-import {
-  agreeOnCaptureSync,
-  agreeOnKeysSync,
-  type Collective,
-  DEFAULT_TIMEOUT_MS,
-  type ParkOptions,
-} from '../ranks/index.js';
+import { type Collective, DEFAULT_TIMEOUT_MS, type ParkOptions } from '../ranks/index.js';
+import { eitherSignal } from '../wait.js';
+import { runWaiting, runWaitingSync, type Waiting } from '../waiting.js';
+import { RankAgreement } from './rank-agreement.js';
 import { AGREED, asFault, DEVICE_FAULT } from './rank-fault.js';
 import type { RankOptions, StepOptions, StepResult } from './rank-options.js';
 import { RankReporter } from './rank-reporter.js';
@@ -45,9 +35,9 @@ export class Rank implements Disposable {
   readonly #ending = new AbortController();
   readonly #reporter: RankReporter;
   #parked = false;
-  #stepping = false;
-  /** Whether this rank's row is published, so that its peers rely on it. */
-  #gathering = false;
+  #busy = false;
+  /** Whether peers rely on this rank: its row is published, or it captures with them. */
+  #relied = false;
 
   /** Made by `createRank`. Errors: ERR_CONFIG_INVALID. */
   constructor(options: RankOptions) {
@@ -89,41 +79,18 @@ export class Rank implements Disposable {
   /**
    * Captures every key of the plan that all ranks have: all warm-ups, then all captures, largest first. Before each, the ranks agree that all
    * have what it needs, and after each capture that all hold its graphs; a key that some cannot hold is removed from every rank's plan, or ends
-   * the capture, as `onAsymmetric` says. Blocks this thread: call it on a worker. `signal` and `interrupted` are looked at between two keys.
-   * Errors: ERR_CAPTURE_ASYMMETRIC and ERR_ABORTED on every rank, after which all can capture again; any other ends the group, since the
-   * others have agreed to capture.
+   * the capture, as `onAsymmetric` says. The event loop is free while this rank waits for peers and for its device; no step can be taken
+   * meanwhile. `signal` and `interrupted` are looked at between two keys; `dispose()` ends the capture at once, with ERR_DISPOSED, and the group.
+   * Errors: ERR_CAPTURE_ASYMMETRIC and ERR_ABORTED on every rank, after which all can capture again; ERR_STEP_ORDER while a step or a capture
+   * is under way; any other ends the group, since the others have agreed to capture.
    */
-  capture(options: Omit<CaptureOptions, 'timeoutMs'> = {}): CaptureReport {
-    this.#throwIfDisposed();
-    this.#reporter.begin();
-    const { timeoutMs, onAsymmetric } = this.#options;
-    const { collective } = this;
-    const policy = { onAsymmetric };
-    // What an agreement refuses is refused everywhere. The same code from a forward or a callback is of this rank alone.
-    let refusal: unknown;
-    const agreed = <T>(ask: () => T): T => {
-      try {
-        return ask();
-      } catch (error) {
-        refusal = error;
-        throw error;
-      }
-    };
-    const agreement: CaptureAgreement = {
-      keys: (keys) =>
-        agreed(() => agreeOnKeysSync(collective, keyWords(keys), KEY_WORDS.length, policy, { timeoutMs })),
-      guard: (ready) => agreed(() => agreeOnCaptureSync(collective, ready, policy, { timeoutMs })),
-    };
-    try {
-      const report = captureKeys(this.executor, this.planner, agreement, { ...options, timeoutMs });
-      this.#reporter.captured(report);
-      return report;
-    } catch (error) {
-      this.#reporter.fault(error, collective.sequence);
-      // Any other failure would leave the others waiting in the next guard.
-      this.#abortUnlessAgreed(error, error === refusal);
-      throw error;
-    }
+  async capture(options: CaptureOptions = {}): Promise<CaptureReport> {
+    return await runWaiting(this.#capturing(options), () => this.#throwIfDisposed());
+  }
+
+  /** `capture`, blocking this thread: its signals and messages wait, so ask `interrupted`. */
+  captureSync(options: CaptureOptions = {}): CaptureReport {
+    return runWaitingSync(this.#capturing(options));
   }
 
   /**
@@ -180,7 +147,7 @@ export class Rank implements Disposable {
       this.#throwIfDisposed();
       const row = this.#vote(step);
       this.#reporter.voted(this.collective.sequence + 1);
-      this.#gathering = true;
+      this.#relied = true;
       await this.collective.allGather(row, this.planner.table, step.wait);
       this.#throwIfDisposed();
       return this.#run(step);
@@ -191,7 +158,7 @@ export class Rank implements Disposable {
       throw reason;
     } finally {
       ends.release();
-      this.#gathering = false;
+      this.#relied = false;
       this.#end();
     }
   }
@@ -216,7 +183,7 @@ export class Rank implements Disposable {
   dispose(): void {
     if (this.#disposed) return;
     this.#ending.abort();
-    if (this.#gathering) this.#abort(this.#disposedError());
+    if (this.#relied) this.#abort(this.#disposedError());
     this.executor[Symbol.dispose]();
   }
 
@@ -240,17 +207,53 @@ export class Rank implements Disposable {
     });
   }
 
-  #begin(options: StepOptions): StepInHand {
+  *#capturing(options: CaptureOptions): Waiting<CaptureReport> {
+    this.#throwIfBusy();
+    this.#enter();
+    const { collective } = this;
+    const { onAsymmetric } = this.#options;
+    const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
+    const agreement = new RankAgreement(collective, { onAsymmetric }, { timeoutMs });
+    try {
+      this.#relied = true;
+      const wait = { timeoutMs, signal: this.#ending.signal };
+      const report = yield* capturingKeys(this.executor, this.planner, agreement, options, wait);
+      this.#reporter.captured(report);
+      return report;
+    } catch (error) {
+      const reason = this.#disposed ? this.#disposedError() : error;
+      this.#reporter.fault(reason, collective.sequence);
+      // Any other failure would leave the others waiting in the next guard. A disposal has ended the group already.
+      if (!this.#disposed) this.#abortUnlessAgreed(error, error === agreement.refusal);
+      throw reason;
+    } finally {
+      this.#relied = false;
+      this.#busy = false;
+    }
+  }
+
+  /** Steps and captures come one at a time. */
+  #throwIfBusy(): void {
     this.#throwIfDisposed();
-    if (this.#stepping) {
+    if (this.#busy) {
+      const { step } = this.planner;
       throw new LockstepError(
         'ERR_STEP_ORDER',
-        `Step ${this.planner.step} is under way; await it before the next one`,
+        `Step ${step}, or the capture before it, is under way; await it first`,
         {
-          step: this.planner.step,
+          step,
         },
       );
     }
+  }
+
+  #enter(): void {
+    this.#busy = true;
+    this.#reporter.begin();
+  }
+
+  #begin(options: StepOptions): StepInHand {
+    this.#throwIfBusy();
     const keys = this.planner.plan.keys.length;
     if (this.executor.graphCount !== keys) {
       throw new LockstepError(
@@ -259,8 +262,7 @@ export class Rank implements Disposable {
         { keys, captured: this.executor.graphCount },
       );
     }
-    this.#stepping = true;
-    this.#reporter.begin();
+    this.#enter();
     const { signal, ...intent } = options;
     const timeoutMs = this.#options.timeoutMs;
     const localWork = (): boolean => this.planner.scheduledTokens > 0;
@@ -343,7 +345,7 @@ export class Rank implements Disposable {
 
   /** Unfreezes the batch of a step that ended between vote and build; a step that did not vote keeps its schedule. */
   #end(): void {
-    this.#stepping = false;
+    this.#busy = false;
     if (this.planner.frozen) this.planner.abandon();
   }
 }
@@ -355,21 +357,4 @@ interface StepInHand {
   readonly park: ParkOptions;
   readonly wait: { readonly timeoutMs: number; readonly signal?: AbortSignal };
   failure: unknown;
-}
-
-/** A signal that aborts with the first of two. `release` removes its listener from the caller's signal, which may outlive many steps. */
-function eitherSignal(given: AbortSignal | undefined, own: AbortSignal): { signal: AbortSignal; release(): void } {
-  if (given === undefined) return { signal: own, release: () => undefined };
-  const either = new AbortController();
-  const end = (): void => either.abort(given.aborted ? given.reason : own.reason);
-  for (const signal of [given, own]) {
-    if (signal.aborted) end();
-    else signal.addEventListener('abort', end);
-  }
-  return {
-    signal: either.signal,
-    release: () => {
-      for (const signal of [given, own]) signal.removeEventListener('abort', end);
-    },
-  };
 }

@@ -1,7 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from '../support/cli.js';
 import { HAS_MPI, runJob } from '../support/mpi-job.js';
+import { compile } from '../support/test-kernels.js';
 
 const RANK = 'test/fixtures/mpi/rank.mjs';
 
@@ -42,6 +46,24 @@ describe.skipIf(!HAS_MPI)('an MPI group', () => {
     for (const rank of [0, 2]) {
       expect(ranks[rank]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1 } });
       expect(ranks[rank]?.ms).toBeLessThan(10_000);
+    }
+  });
+
+  it('ends a process whose MPI_Abort does not return, with the exit code that it has', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-abort-'));
+    try {
+      const library = path.join(folder, 'hangs.so');
+      const source = path.join(root, 'test/fixtures/mpi/abort-hangs.cc');
+      compile(['-shared', '-fPIC', '-o', library, source, '-Wl,--no-as-needed', '-l:libmpi.so.40']);
+      const env = ['-x', `LOCKSTEP_MPI_LIB=${library}`];
+      const { exits, stderr } = await runJob(2, [RANK, 'FOLDER', 'kill'], {
+        options: ['--enable-recovery', ...env],
+        timed: true,
+      });
+      expect(stderr).toContain('this MPI_Abort does not return');
+      expect(exits.map((exit) => exit?.status)).toEqual([1, 137]);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
   });
 

@@ -10,8 +10,9 @@ const RANK = 'runtime/rank.js';
 const RECORDER = 'recorder/step-recorder.js';
 const EXCHANGE = 'ranks/mpi/exchange.js';
 const MEMORY = 'ranks/threads/group-memory.js';
+const CAPTURE = 'execution/capture-session.js';
 
-/** Mistakes in the loop of a rank, its transports, guard and recorder, which the simulation must find. */
+/** Mistakes in the loop of a rank, its captures, transports, guard and recorder, which the simulation must find. */
 export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
   {
     name: 'rank: reports no throw between gather and launch',
@@ -98,6 +99,12 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
     replace: 'true',
   },
   {
+    name: 'messages: a rank that completes does not say so',
+    file: EXCHANGE,
+    find: 'if (ahead === 0 || ahead === 1)\n            this.#tell();',
+    replace: '',
+  },
+  {
     name: 'messages: the last word of a rank leaves out what it completed',
     file: EXCHANGE,
     find: 'this.message[2] = this.#completed;',
@@ -108,6 +115,66 @@ export const SIMULATION_MUTATIONS: readonly FileMutation[] = [
     file: 'ranks/mpi/message-group.js',
     find: 'if (lost === null)\n            return;',
     replace: 'if (lost !== undefined)\n            return;',
+  },
+  {
+    name: 'capture: goes on with graphs that a peer does not hold',
+    file: CAPTURE,
+    find: "if (verdict === 'run')\n            return made;",
+    replace: 'if (made !== null)\n            return made;',
+  },
+  {
+    name: 'capture: a graph that a peer does not hold stays on the device',
+    file: CAPTURE,
+    find: 'made?.[Symbol.dispose]();',
+    replace: '',
+  },
+  {
+    name: 'capture: the graphs of one that ends early stay on the device',
+    file: CAPTURE,
+    find: 'disposeAll([...this.#graphs.values()]);',
+    replace: '',
+  },
+  {
+    name: 'capture: what was reserved for a key that is dropped stays',
+    file: CAPTURE,
+    find: 'finally {\n            reserve.free();',
+    replace: 'finally {',
+  },
+  {
+    name: 'capture: captures in the order of the plan',
+    file: CAPTURE,
+    find: '.sort((a, b) => b.key.tokens - a.key.tokens)',
+    replace: '',
+  },
+  {
+    name: 'capture: a rank that was asked to give up goes on',
+    file: CAPTURE,
+    find: 'signal?.aborted === true',
+    replace: 'false',
+  },
+  {
+    name: 'capture: a rank that fails alone keeps it to itself',
+    file: RANK,
+    find: 'this.#abortUnlessAgreed(error, error === agreement.refusal);',
+    replace: 'void agreement;',
+  },
+  {
+    name: 'capture: ends the group over a key that only some can hold',
+    file: RANK,
+    find: 'error === agreement.refusal',
+    replace: 'error !== agreement.refusal',
+  },
+  {
+    name: 'capture: one whose rank is disposed of goes on',
+    file: RANK,
+    find: 'this.#ending.abort();\n        if (this.#relied)',
+    replace: 'if (this.#relied)',
+  },
+  {
+    name: 'guard: keys stand in the order of the own plan',
+    file: 'ranks/guard/agree-keys.js',
+    find: 'const kept = lists[0]',
+    replace: 'const kept = own',
   },
   {
     name: 'guard: a key is captured where any rank is ready',

@@ -35,6 +35,7 @@ const rankCase = fc.record({
   greedy: mishap(fc.subarray([1, 2, 4, 8, 16]), []),
   breaksAt: mishap(fc.nat(30), -1),
   givesUpAt: mishap(fc.nat(14), -1),
+  blocks: fc.boolean(),
 });
 
 const captureCase = fc.record({

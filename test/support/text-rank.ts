@@ -129,7 +129,7 @@ async function make(checkpoint: Checkpoint, limits: Limits, { plan, policy = {},
       return decoder;
     },
   });
-  rank.capture();
+  rank.captureSync();
   if (decoder === undefined) throw new Error('the rank made no decoder');
   return { planner, device, rank, decoder };
 }

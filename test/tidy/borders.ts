@@ -53,6 +53,7 @@ export const FOUNDATION = [
   'inspect.ts',
   'timing.ts',
   'wait.ts',
+  'waiting.ts',
 ] as const;
 
 /** Files by their path in src/, and their text. */

@@ -22,10 +22,12 @@ export interface MissingRank {
   readonly heartbeatAgeMs: number | null;
 }
 
+/** The ranks that have not entered an all-gather. One that is in the next has completed it. */
 export function missingRanks(seen: SeenRanks, sequence: number): MissingRank[] {
   const missing: MissingRank[] = [];
   for (let rank = 0; rank < seen.size; rank++) {
-    if (seen.arrived(rank) !== sequence >>> 0) missing.push(missingRank(seen, rank));
+    const ahead = (seen.arrived(rank) - sequence) | 0;
+    if (ahead !== 0 && ahead !== 1) missing.push(missingRank(seen, rank));
   }
   return missing;
 }

@@ -1,16 +1,18 @@
 import { LockstepError } from '../../errors.js';
 import { fnv1a, outliers } from '../../numbers.js';
 import type { WaitOptions } from '../../wait.js';
+import { runWaiting, runWaitingSync, type Waiting } from '../../waiting.js';
 import type { Collective } from '../collective.js';
-import { allGatherKnownSync } from '../gather-bytes.js';
+import { gatheringKnown } from '../gather-bytes.js';
+import { gathering } from '../gathering.js';
 import { sealOfWords } from '../seal-of-words.js';
 import type { GuardPolicy } from './guard.js';
 
 /** "LGK", version 2. */
-const TAG = 0x4c47_4b02;
+export const KEYS_TAG = 0x4c47_4b02;
 /** Words of a row: tag, count, hash of the list, whether keys are dropped, and the seal of these. */
-const ROW_WORDS = 5;
-const SEAL = ROW_WORDS - 1;
+export const KEYS_ROW_WORDS = 5;
+const SEAL = KEYS_ROW_WORDS - 1;
 
 /** A key of this rank that not all ranks were to capture. */
 export interface DroppedKey {
@@ -30,45 +32,72 @@ export interface AgreedKeys {
  * Agrees on what is to be captured before anything is: the keys that all ranks have. `keys` are this rank's, `keyWords` int32 each. One
  * all-gather where all lists are equal; where they are not and all ranks say `drop`, their lists are exchanged.
  * @throws `ERR_RANKS_DIVERGED` on every rank where lists differ and one says `throw`, naming those that differ from most; on a rank that holds a row or a
- * list which is not as it was made; `ERR_CONFIG_INVALID` for rows that are too short; what `allGatherSync` throws.
+ * list which is not as it was made; `ERR_CONFIG_INVALID` for rows that are too short; what `allGather` throws.
  */
+export async function agreeOnKeys(
+  collective: Collective,
+  keys: Int32Array,
+  keyWords: number,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): Promise<AgreedKeys> {
+  return await runWaiting(agreeingOnKeys(collective, keys, keyWords, policy, options));
+}
+
+/** The same, blocking the thread. */
 export function agreeOnKeysSync(
+  collective: Collective,
+  keys: Int32Array,
+  keyWords: number,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): AgreedKeys {
+  return runWaitingSync(agreeingOnKeys(collective, keys, keyWords, policy, options));
+}
+
+/** The same, in either form. */
+export function* agreeingOnKeys(
   collective: Collective,
   keys: Int32Array,
   keyWords: number,
   { onAsymmetric }: GuardPolicy,
   options?: WaitOptions,
-): AgreedKeys {
+): Waiting<AgreedKeys> {
   const count = keys.length / keyWords;
   const all = Array.from({ length: count }, (_, index) => index);
   const { size, rowWords } = collective;
-  if (rowWords < ROW_WORDS) {
-    throw new LockstepError('ERR_CONFIG_INVALID', `rowWords is ${rowWords}; agreeing on keys takes ${ROW_WORDS}`, {
+  if (rowWords < KEYS_ROW_WORDS) {
+    throw new LockstepError('ERR_CONFIG_INVALID', `rowWords is ${rowWords}; agreeing on keys takes ${KEYS_ROW_WORDS}`, {
       rowWords,
     });
   }
   const row = new Int32Array(rowWords);
-  row.set([TAG, count, fnv1a(keys), onAsymmetric === 'drop' ? 1 : 0]);
+  row.set([KEYS_TAG, count, fnv1a(keys), onAsymmetric === 'drop' ? 1 : 0]);
   row[SEAL] = sealOfWords(row, 0, SEAL);
   const table = new Int32Array(size * rowWords);
-  collective.allGatherSync(row, table, options);
-  const rows = Array.from({ length: size }, (_, rank) => table.subarray(rank * rowWords, rank * rowWords + ROW_WORDS));
+  yield gathering(collective, row, table, options);
+  const rows = Array.from({ length: size }, (_, rank) =>
+    table.subarray(rank * rowWords, rank * rowWords + KEYS_ROW_WORDS),
+  );
   const described = rows.map(describe);
   const damaged = [...rows.keys()].filter((rank) => described[rank] === DAMAGED);
   if (damaged.length > 0) throw damagedError(damaged, 'row');
   const differing = outliers(described);
   if (differing.length === 0) return { kept: all, dropped: [] };
-  if (rows.some(([tag, , , drop]) => tag !== TAG || drop !== 1)) {
+  // Lists that differ are no fault beside a rank that does something else.
+  const astray = outliers(rows.map(([tag]) => String(tag === KEYS_TAG)));
+  if (astray.length > 0 || rows.some(([, , , drop]) => drop !== 1)) {
     const named = described.map((what, rank) => `rank ${rank} ${what}`).join(', ');
     throw new LockstepError(
       'ERR_RANKS_DIVERGED',
       `The ranks are not to capture the same keys: ${named}. Give every rank the same plan, or set onAsymmetric to 'drop' on all of them to capture what all have.`,
-      { ranks: differing },
+      { ranks: astray.length > 0 ? astray : differing },
     );
   }
   const bytes = new Uint8Array(keys.buffer, keys.byteOffset, keys.byteLength);
   const lengths = rows.map(([, held]) => 4 * keyWords * (held as number));
-  const lists = allGatherKnownSync(collective, bytes, lengths, options).map(({ buffer }) => new Int32Array(buffer));
+  const gathered = yield* gatheringKnown(collective, bytes, lengths, options);
+  const lists = gathered.map(({ buffer }) => new Int32Array(buffer));
   const wrong = [...lists.keys()].filter((rank) => fnv1a(lists[rank] as Int32Array) !== rows[rank]?.[2]);
   if (wrong.length > 0) throw damagedError(wrong, 'list');
   return intersect(
@@ -112,7 +141,7 @@ function keysOf(words: Int32Array, keyWords: number): string[] {
 
 function describe(row: Int32Array): string {
   const [tag, count, hash, , seal] = row;
-  if (tag === TAG && seal !== sealOfWords(row, 0, SEAL)) return DAMAGED;
-  if (tag !== TAG) return 'is not about to capture';
+  if (tag === KEYS_TAG && seal !== sealOfWords(row, 0, SEAL)) return DAMAGED;
+  if (tag !== KEYS_TAG) return 'is not about to capture';
   return `has ${count} keys (hash ${((hash as number) >>> 0).toString(16)})`;
 }

@@ -1,7 +1,9 @@
 import { checkArguments } from '../../checks.js';
 import { LockstepError } from '../../errors.js';
 import type { WaitOptions } from '../../wait.js';
+import { runWaiting, runWaitingSync, type Waiting } from '../../waiting.js';
 import type { Collective } from '../collective.js';
+import { gathering } from '../gathering.js';
 import { type GuardReady, guardRow, type OnAsymmetric } from './guard-row.js';
 import { type GuardOutcome, resolveGuard } from './resolve-guard.js';
 
@@ -28,11 +30,7 @@ export async function agreeOnCapture(
   policy: GuardPolicy,
   options?: WaitOptions,
 ): Promise<'run' | 'skip'> {
-  checkGuard(collective, ready, policy);
-  const row = guardRow(collective.rowWords, ready, policy.onAsymmetric);
-  const table = new Int32Array(collective.size * collective.rowWords);
-  await collective.allGather(row, table, options);
-  return settle(resolveGuard(table, collective.rowWords));
+  return await runWaiting(agreeingOnCapture(collective, ready, policy, options));
 }
 
 /** The same, blocking the thread. */
@@ -42,10 +40,20 @@ export function agreeOnCaptureSync(
   policy: GuardPolicy,
   options?: WaitOptions,
 ): 'run' | 'skip' {
+  return runWaitingSync(agreeingOnCapture(collective, ready, policy, options));
+}
+
+/** The same, in either form. */
+export function* agreeingOnCapture(
+  collective: Collective,
+  ready: GuardReady,
+  policy: GuardPolicy,
+  options?: WaitOptions,
+): Waiting<'run' | 'skip'> {
   checkGuard(collective, ready, policy);
   const row = guardRow(collective.rowWords, ready, policy.onAsymmetric);
   const table = new Int32Array(collective.size * collective.rowWords);
-  collective.allGatherSync(row, table, options);
+  yield gathering(collective, row, table, options);
   return settle(resolveGuard(table, collective.rowWords));
 }
 

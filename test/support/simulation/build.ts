@@ -35,7 +35,6 @@ export async function loadBuild(folder: string) {
     createRank,
     createThreadsGroup: ranks.createThreadsGroup,
     joinThreads: ranks.joinThreads,
-    agreeOnCapture: ranks.agreeOnCapture,
     openGroup,
     MessageGroup,
     openRecorder: recorder.openRecorder,

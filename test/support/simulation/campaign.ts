@@ -1,4 +1,5 @@
 import type { Build } from './build.js';
+import type { CaptureOutcome } from './capture-case.js';
 import { type RunOptions, simulate } from './simulated-run.js';
 
 /** What the runs of many seeds came to. */
@@ -9,6 +10,8 @@ export interface Campaign {
   readonly parks: number;
   /** Runs by the fault that happened in them. */
   readonly kinds: ReadonlyMap<string, number>;
+  /** What the captures came to: keys held of how many in the plans, or the code of what ended it. */
+  readonly captured: ReadonlyMap<string, number>;
   /** The run that broke a law; null where none did. */
   readonly failure: Error | null;
 }
@@ -29,21 +32,27 @@ export async function campaign(
   options: RunOptions = {},
 ): Promise<Campaign> {
   const kinds = new Map<string, number>();
+  const captured = new Map<string, number>();
   const sum = { runs: 0, steps: 0, parks: 0 };
   let told = performance.now();
   for (; sum.runs < runs && sum.steps < steps; sum.runs++) {
     try {
-      const { fault, rankSteps, parks, ends } = await simulate(build, seed + sum.runs, options);
+      const { fault, rankSteps, parks, ends, captured: outcomes } = await simulate(build, seed + sum.runs, options);
       sum.steps += rankSteps / ends.length;
       sum.parks += parks;
       const kind = fault.at < 0 ? 'none' : fault.kind;
       kinds.set(kind, 1 + (kinds.get(kind) ?? 0));
+      for (const outcome of outcomes) {
+        const { how, code, sizes } = JSON.parse(outcome) as CaptureOutcome & { code?: string };
+        const what = code ?? `${how} ${sizes.length}`;
+        captured.set(what, 1 + (captured.get(what) ?? 0));
+      }
     } catch (error) {
-      return { ...sum, kinds, failure: error as Error };
+      return { ...sum, kinds, captured, failure: error as Error };
     }
     if (onProgress === undefined || performance.now() - told < 10_000) continue;
     told = performance.now();
     onProgress(sum.steps, seed + sum.runs);
   }
-  return { ...sum, kinds, failure: null };
+  return { ...sum, kinds, captured, failure: null };
 }

@@ -1,5 +1,6 @@
 import type { LockstepError } from '../../../dist/errors.js';
 import type { Random } from '../../../dist/workload/random.js';
+import { GATHERS } from './capture-case.js';
 
 /** How ranks may end, or not. Each kind has one rank that is at fault, the culprit. */
 export const FAULTS = {
@@ -22,17 +23,25 @@ export const FAULTS = {
   'rank is disposed of': 'the culprit is disposed of at some time of its step',
   'gathers once too often': 'the culprit enters an all-gather that belongs to no step',
   'other plan': 'the culprit drops a key that the others keep',
+  'forward breaks': "the culprit's forward throws",
+  'rank is late': "the culprit's vote arrives as its peers give up, and who has it then computes for long",
 } as const;
 export type FaultKind = keyof typeof FAULTS;
 
 /** Those that need messages. */
 const OF_MESSAGES: readonly FaultKind[] = ['bit flips in a message', 'message is lost', 'message comes twice'];
-/** Those that may also happen while ranks agree on captures. */
-const OF_CAPTURES: readonly FaultKind[] = [
+/** Those that may also happen while ranks capture. */
+export const OF_CAPTURES: readonly FaultKind[] = [
   'rank dies',
   'rank stalls',
   'gathers once too often',
   'bit flips in one table',
+  'bit flips in a sent row',
+  'message is lost',
+  'message comes twice',
+  'caller aborts',
+  'rank is disposed of',
+  'forward breaks',
 ];
 export const FAULT_KINDS = Object.keys(FAULTS) as readonly FaultKind[];
 
@@ -41,26 +50,32 @@ export interface Fault {
   readonly culprit: number;
   /** Another rank that the fault touches. */
   readonly other: number;
-  /** The step in which it happens, counted from 0; -1 while the ranks agree on captures. */
+  /** The step in which it happens, counted from 0; -1 while the ranks capture. */
   readonly step: number;
+  /** Of a capture: the all-gather before which it happens, counted from 0. */
+  readonly gather: number;
   /** When it happened: milliseconds of the simulation; -1 before. */
   at: number;
 }
 
-/** Draws a fault, with a step below `steps`. */
+/** Draws a fault, with a step below `steps`; `early` has it come while the ranks capture, if it can. */
 export function drawFault(
   random: Random,
   ranks: number,
   steps: number,
   messages: boolean,
   given: FaultKind | undefined,
+  early: boolean,
 ): Fault {
-  const kinds = FAULT_KINDS.filter((each) => messages || !OF_MESSAGES.includes(each));
+  const kinds = FAULT_KINDS.filter(
+    (each) => (messages || !OF_MESSAGES.includes(each)) && (!early || OF_CAPTURES.includes(each)),
+  );
   const kind = given ?? kinds[random.below(kinds.length)];
   const culprit = random.below(ranks);
   const other = (culprit + 1 + random.below(ranks - 1)) % ranks;
-  const early = OF_CAPTURES.includes(kind) && random.below(8) === 0;
-  return { kind, culprit, other, step: early ? -1 : 1 + random.below(steps - 1), at: -1 };
+  const captures = OF_CAPTURES.includes(kind) && (early || random.below(4) === 0);
+  const step = captures ? -1 : 1 + random.below(steps - 1);
+  return { kind, culprit, other, step, gather: random.below(GATHERS), at: -1 };
 }
 
 /** How a rank's task ended. */
@@ -107,9 +122,13 @@ const VERDICTS: Readonly<Record<FaultKind, Verdict>> = {
   'rank is disposed of': here('ERR_DISPOSED'),
   'gathers once too often': { culprit: [...LOST, ...DIVERGED], others: DIVERGED, atOnce: true, recorded: true },
   'other plan': EVERYWHERE,
+  'forward breaks': here('ERR_RANK_FAULT'),
+  'rank is late': { culprit: ['left', ...LATE], others: ['left', ...LATE], atOnce: false, recorded: false },
 };
 
-export function verdictOf({ kind }: Fault): Verdict {
+export function verdictOf({ kind, step }: Fault): Verdict {
+  // A capture that is given up ends on all ranks alike, and all capture again.
+  if (kind === 'caller aborts' && step < 0) return GOES_ON;
   return VERDICTS[kind];
 }
 

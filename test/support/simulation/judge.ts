@@ -39,12 +39,13 @@ export function judge(run: SimulatedRun): void {
 }
 
 /**
- * Longest time until all know of a fault: that of two steps without it, and a slice where a rank left without a word; a tenth of the
- * deadline at most. Unit: milliseconds.
+ * Longest time until all know of a fault: that of two steps without it, or of four all-gathers of a capture, and a slice where a rank left
+ * without a word; a tenth of the deadline at most. Unit: milliseconds.
  */
 function atOnce({ fault, timeoutMs, thinkMs, delayMs }: SimulatedRun): number {
+  const turns = fault.step < 0 ? 4 : 2;
   const unsaid = fault.kind === 'rank dies' || fault.kind === 'rank is disposed of';
-  return Math.min(timeoutMs / 10, (unsaid ? SLICE_MS : 0) + 2 * (thinkMs + SETTLE_MS + delayMs));
+  return Math.min(timeoutMs / 10, (unsaid ? SLICE_MS : 0) + turns * (thinkMs + SETTLE_MS + delayMs));
 }
 
 /** Kinds whose culprit is ended between two of its own calls, so that nobody sees how far it came in its last step. */

@@ -2,16 +2,19 @@ import type { LockstepError } from '../../../dist/errors.js';
 import type { StepOptions } from '../../../dist/runtime/index.js';
 import { Random } from '../../../dist/workload/random.js';
 import type { Build } from './build.js';
+import { type CaptureCase, drawCapture } from './capture-case.js';
 import { drawFault, type End, type Fault, type FaultKind } from './faults.js';
 import { type Group, makeGroup, RANKS } from './group.js';
 import { judge } from './judge.js';
-import { nullGraphs } from './null-device.js';
 import { Simulation, type Sleeping } from './scheduler.js';
+import { capture } from './simulated-capture.js';
 import { strike } from './strike.js';
 
 /** What a run may be told, in place of what its seed draws. */
 export interface RunOptions {
   readonly kind?: FaultKind;
+  /** Whether the fault comes while the ranks capture, if it is of a kind that can. */
+  readonly early?: boolean;
   /** Steps before the ranks begin to leave. */
   readonly steps?: number;
 }
@@ -23,13 +26,15 @@ export interface RunResult {
   /** Steps that ranks launched or parked, each rank's counted. */
   readonly rankSteps: number;
   readonly parks: number;
+  /** What each capture came to, as text. */
+  readonly captured: readonly string[];
   /** Hash of which rank went on when. */
   readonly trace: number;
   readonly ends: readonly End[];
 }
 
 /**
- * One run of a group from one seed: it agrees on captures, takes steps, and ends by a fault or because all leave.
+ * One run of a group from one seed: it captures, takes steps, and ends by a fault or because all leave.
  * @throws where a law is broken, with the seed.
  */
 export async function simulate(build: Build, seed: number, options: RunOptions = {}): Promise<RunResult> {
@@ -59,6 +64,11 @@ export class SimulatedRun {
   /** Longest time of a message. Unit: milliseconds. */
   readonly delayMs: number;
   readonly group: Group;
+  /** What befalls the ranks in each of their captures. */
+  readonly captures: CaptureCase[];
+  /** What each came to, by the rank that was first; and the hash of the plan that is left. */
+  readonly captured: string[] = [];
+  planHash: number | null = null;
   readonly ends: (End | undefined)[] = Array.from({ length: RANKS });
   /** The errors of a fault that all agreed on, by rank. */
   readonly faults: LockstepError[][] = Array.from({ length: RANKS }, () => []);
@@ -66,8 +76,6 @@ export class SimulatedRun {
   readonly #arrivals: number;
   readonly #firstStep: number;
   readonly #leaveAt: readonly number[];
-  /** Of each key, which ranks can capture it, and what becomes of it if only some can. */
-  readonly #captures: readonly { readonly ready: readonly boolean[]; readonly onAsymmetric: 'throw' | 'drop' }[];
   #hand: { readonly sleeping: Sleeping; act: () => void } | null = null;
 
   constructor(build: Build, seed: number, options: RunOptions) {
@@ -78,18 +86,14 @@ export class SimulatedRun {
     this.#seed = seed;
     this.simulation = new Simulation(seed);
     this.transport = pick(['shared memory', 'messages'] as const);
-    this.fault = drawFault(random, RANKS, steps, this.transport === 'messages', options.kind);
+    this.fault = drawFault(random, RANKS, steps, this.transport === 'messages', options.kind, options.early ?? false);
     this.timeoutMs = pick([1000, 30_000]);
     this.thinkMs = pick([1, 5, 20]);
     this.delayMs = pick([0.1, 1, 5]);
     this.#arrivals = pick([0.02, 0.1, 0.4]);
     this.#firstStep = pick([0, 0, 2 ** 31 - 1 - random.below(steps)]);
     this.#leaveAt = Array.from({ length: RANKS }, () => steps + 2 + random.below(4));
-    this.#captures = Array.from({ length: 3 }, () => {
-      const share = pick([1, 1, 1, 0.7, 0]);
-      const ready = Array.from({ length: RANKS }, () => random.uniform() < share);
-      return { ready, onAsymmetric: pick(['throw', 'drop'] as const) };
-    });
+    this.captures = [drawCapture(random, RANKS)];
     this.group = makeGroup(build, this.simulation, {
       transport: this.transport,
       timeoutMs: this.timeoutMs,
@@ -98,6 +102,7 @@ export class SimulatedRun {
       reliable: !UNRELIABLE.includes(this.fault.kind),
       checkShapes: pick([false, false, false, true]),
       unrecorded: pick([-1, -1, -1, random.below(RANKS)]),
+      capture: this.captures[0],
     });
     this.#live();
   }
@@ -112,7 +117,15 @@ export class SimulatedRun {
     judge(this);
     const { steps, parks } = group.monitor;
     const ends = this.ends as End[];
-    return { seed: this.#seed, fault: this.fault, rankSteps: steps, parks, trace: simulation.trace, ends };
+    return {
+      seed: this.#seed,
+      fault: this.fault,
+      rankSteps: steps,
+      parks,
+      captured: this.captured,
+      trace: simulation.trace,
+      ends,
+    };
   }
 
   /** The step that a rank takes next, counted from 0. */
@@ -141,45 +154,12 @@ export class SimulatedRun {
   async #lead(rank: number): Promise<void> {
     const { simulation } = this;
     try {
-      await this.#capture(rank);
+      await capture(this, rank);
       await this.#steps(rank);
       this.end(rank, { how: 'left', at: simulation.time });
     } catch (thrown) {
       this.end(rank, { how: 'error', at: simulation.time, error: asError(this.build, thrown) });
     }
-  }
-
-  /** Agrees on the keys to capture, and keeps those that all ranks have. */
-  async #capture(rank: number): Promise<void> {
-    const member = this.group.members[rank];
-    const { planner, collective } = member;
-    const kept: number[] = [];
-    for (const [key, { ready, onAsymmetric }] of this.#captures.entries()) {
-      await this.simulation.sleep(this.simulation.random.uniform() * this.thinkMs);
-      if (key === 1 && this.fault.step < 0 && rank === this.fault.culprit) await strike(this, member);
-      const lack = ready[rank] ? {} : { lackingBytes: 64, reason: 'memory' as const };
-      const all = ready.every((each) => each);
-      const some = ready.some((each) => each) && !all;
-      const expected = some && onAsymmetric === 'throw' ? 'ERR_CAPTURE_ASYMMETRIC' : all ? 'run' : 'skip';
-      const outcome = await this.build
-        .agreeOnCapture(
-          collective,
-          { key, ready: ready[rank], ...lack },
-          { onAsymmetric },
-          { timeoutMs: this.timeoutMs },
-        )
-        .catch((error: LockstepError) => {
-          if (error.code === 'ERR_CAPTURE_ASYMMETRIC') return error.code;
-          // As `Rank.capture` does, whose waits block the thread.
-          collective.abort(error);
-          throw error;
-        });
-      if (outcome !== expected)
-        this.group.monitor.fail(`the guard of key ${key} gives ${outcome} in place of ${expected}`);
-      if (all) kept.push(key);
-    }
-    if (kept.length < this.#captures.length) planner.keepKeys(kept);
-    member.rank.executor.useGraphs(nullGraphs(this.build, kept.length));
   }
 
   async #steps(rank: number): Promise<void> {
@@ -193,6 +173,8 @@ export class SimulatedRun {
       const step = this.stepOf(rank);
       // Less than a deadline, and over before the fault.
       if (step < fault.step - 2 && random.below(100) === 0) await simulation.sleep(0.6 * this.timeoutMs);
+      // Who has completed what others may give up looks for word of it only much later.
+      if (fault.kind === 'rank is late' && step === fault.step + 1) await simulation.sleep(0.6 * this.timeoutMs);
       const leave = step >= this.#leaveAt[rank];
       if (leave) traffic.rest();
       else traffic.schedule(random.uniform() < this.#arrivals);

@@ -1,5 +1,6 @@
 import { VOTE_WORDS } from '../../../dist/layout/layout.js';
-import { GUARD_WORDS } from '../../../dist/ranks/guard/guard-row.js';
+import { KEYS_ROW_WORDS, KEYS_TAG } from '../../../dist/ranks/guard/agree-keys.js';
+import { GUARD_TAG, GUARD_WORDS } from '../../../dist/ranks/guard/guard-row.js';
 import type { StepOptions } from '../../../dist/runtime/index.js';
 import type { Member } from './group.js';
 import { nullGraphs } from './null-device.js';
@@ -9,7 +10,13 @@ const WIDTH = VOTE_WORDS.length;
 /** First word of a message with a row, after which come its sequence and the row. */
 const ROW_MESSAGE = 2;
 
-/** Lets a run's fault happen to its culprit, which is about to take a step. @returns what it says in that step. */
+/** The words of a row of a capture that carry something: of a guard, of the agreement on keys, or of a list of keys. */
+function used(row: Int32Array): Int32Array {
+  if (row[0] === GUARD_TAG) return row.subarray(0, GUARD_WORDS.length);
+  return row.subarray(0, row[0] === KEYS_TAG ? KEYS_ROW_WORDS : row.findLastIndex((word) => word !== 0) + 1);
+}
+
+/** Lets a run's fault happen to its culprit, which is about to take a step, or to enter an all-gather of a capture. @returns what it says in that step. */
 export async function strike(run: SimulatedRun, member: Member): Promise<StepOptions> {
   const { simulation, build, fault, group } = run;
   const { random } = simulation;
@@ -23,27 +30,28 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
   const flip = (words: Int32Array): void => {
     words[random.below(words.length)] ^= 1 << random.below(32);
   };
-  /** Changes the table of the next all-gather. */
-  const inTable = (change: (table: Int32Array, sequence: number) => void): void => {
+  /** Changes the table of the next all-gather, in which `changed` carries something. */
+  const inTable = (
+    change: (table: Int32Array, sequence: number) => void,
+    changed = (table: Int32Array): Int32Array => table,
+  ): void => {
     const receive = (table: Int32Array): void => {
+      if (changed(table).length === 0) return;
       collective.hooks = null;
       run.struck();
-      change(table, collective.sequence);
+      change(changed(table), collective.sequence);
     };
     collective.hooks = { send: (row) => row, receive };
   };
   /** Changes what is sent in the next. */
   const inRow = (change: (row: Int32Array) => Int32Array): void => {
-    const send = (row: Int32Array): Int32Array => {
+    const nextRow = (row: Int32Array): Int32Array => {
+      if (fault.step < 0 && used(row).length === 0) return row;
       run.struck();
+      collective.hooks = null;
       return change(row.slice());
     };
-    collective.hooks = {
-      send,
-      receive: () => {
-        collective.hooks = null;
-      },
-    };
+    collective.hooks = { send: nextRow, receive: () => undefined };
   };
   /** Has its way with the next row from one rank to another. */
   const onWay = (
@@ -88,10 +96,7 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
       await simulation.sleep(3 * run.timeoutMs);
       break;
     case 'bit flips in one table':
-      // A guard's row is shorter than a vote.
-      inTable((table) =>
-        flip(fault.step < 0 ? table.subarray(other * WIDTH, other * WIDTH + GUARD_WORDS.length) : table),
-      );
+      inTable(flip, (table) => (fault.step < 0 ? used(table.subarray(other * WIDTH, (other + 1) * WIDTH)) : table));
       break;
     case 'stale row in one table':
       inTable((table, sequence) => {
@@ -107,7 +112,7 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
       break;
     case 'bit flips in a sent row':
       inRow((row) => {
-        flip(row);
+        flip(fault.step < 0 ? used(row) : row);
         return row;
       });
       break;
@@ -123,6 +128,21 @@ export async function strike(run: SimulatedRun, member: Member): Promise<StepOpt
     case 'message comes twice':
       onWay(culprit, other, 'twice');
       break;
+    case 'forward breaks':
+      throws.forward = () => {
+        run.struck();
+        return new TypeError('the model broke');
+      };
+      break;
+    case 'rank is late': {
+      const { timeoutMs, delayMs } = run;
+      run.struck();
+      await simulation.sleep(timeoutMs / 2);
+      // By now all others have entered. One of them gives up while the row is on its way.
+      const first = Math.min(...group.members.map(({ collective }) => collective.enteredAt).toSpliced(culprit, 1));
+      await simulation.sleep(Math.max(0, first + timeoutMs - random.uniform() * delayMs - simulation.time));
+      break;
+    }
     case 'launch fails':
       throws.submit = lost;
       break;

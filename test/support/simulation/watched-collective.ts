@@ -5,9 +5,9 @@ import type { Simulation } from './scheduler.js';
 
 /** What a fault does to the gathers of a rank. */
 export interface GatherHooks {
-  /** Returns what is sent in place of a vote. */
+  /** Returns what is sent in place of a row. */
   send(row: Int32Array): Int32Array;
-  /** May change the table that was gathered, of votes or of a guard. */
+  /** May change the table that was gathered, of votes or of a capture. */
   receive(table: Int32Array): void;
 }
 
@@ -26,6 +26,10 @@ export class WatchedCollective implements Collective {
   readonly transport;
   readonly rowWords: number;
   hooks: GatherHooks | null = null;
+  /** What comes before each all-gather of a capture. */
+  before: (() => Promise<void>) | null = null;
+  /** When this rank entered the all-gather that it entered last. */
+  enteredAt = 0;
   /** Whether this rank waits in a park. */
   waits = false;
   /** When a wake ended the wait; -1 where none has since the last vote. */
@@ -54,9 +58,11 @@ export class WatchedCollective implements Collective {
 
   async allGather(row: Int32Array, table: Int32Array, options?: WaitOptions): Promise<void> {
     const isVote = row === this.#vote;
+    await this.before?.();
     const simulation = this.#simulation;
     const { longestGather, latestWake } = this.#laws;
     const start = simulation.time;
+    this.enteredAt = start;
     const { sequence } = this;
     if (isVote) {
       this.#monitor.voted(this.rank, this.sequence + 1);
@@ -66,7 +72,7 @@ export class WatchedCollective implements Collective {
       this.wokenAt = -1;
     }
     try {
-      await this.#inner.allGather(isVote ? (this.hooks?.send(row) ?? row) : row, table, options);
+      await this.#inner.allGather(this.hooks?.send(row) ?? row, table, options);
     } catch (error) {
       if (isVote && this.sequence !== sequence) this.#monitor.gaveUp(this.rank);
       throw error;

@@ -13,7 +13,7 @@ function fill(executor: Executor): { part: () => void } {
 describe('what an executor holds', () => {
   it('is freed to the last part where one cannot be, and the error is thrown', async () => {
     const { rank, device } = await solo(KEYS, fill);
-    rank.capture();
+    rank.captureSync();
     const { executor } = rank;
     const { pool } = executor;
     const fault = new Error('the pool is in use');
@@ -32,12 +32,12 @@ describe('what an executor holds', () => {
   it('is not held twice: a second capture frees the graphs of the first', async () => {
     const made = await solo(KEYS, fill);
     const { rank, device } = made;
-    rank.capture();
+    rank.captureSync();
     const once = device.memory();
-    expect(rank.capture().captured.map(({ key }) => key.tokens)).toEqual([4, 2]);
+    expect(rank.captureSync().captured.map(({ key }) => key.tokens)).toEqual([4, 2]);
     expect(device.memory().graphBytes).toBe(once.graphBytes);
     expect(step(made, 2).decision.run).toBe('full');
-    rank.capture();
+    rank.captureSync();
     expect(device.memory().graphBytes).toBe(once.graphBytes);
     rank.executor.stream.synchronizeSync();
   });

@@ -21,7 +21,7 @@ describe('what a forward is launched with', () => {
     const seen: number[][] = [];
     const part: Forward['part'] = (_stream, given) => void seen.push(counts(given));
     const { rank } = await solo([key], () => ({ part }), { ubatches: key.parts, ubatchThresholdDecode: 4 });
-    rank.capture();
+    rank.captureSync();
     expect(seen).toEqual([...expected, ...expected]);
   });
 
@@ -49,7 +49,7 @@ describe('what a forward is launched with', () => {
         },
       };
     });
-    one.rank.capture();
+    one.rank.captureSync();
     const { requests } = one.planner;
     for (const block of [1, 2, 3]) {
       const row = requests.add({ blockIds: [block] });
@@ -87,7 +87,7 @@ describe('parts', () => {
       overlap: (_stream, parts) => void calls.push(`overlap ${parts.length}`),
     };
     const one = await solo([decodeKey(4, 1, 2)], () => forward, { ...twoParts, ...policy });
-    one.rank.capture();
+    one.rank.captureSync();
     expect(step(one, 4).decision).toMatchObject({ reason: 'graph-ubatched', overlap: expected.length === 3 });
     expect(step(one, 0, [8, 8]).decision).toMatchObject({ run: 'eager', overlap: expected.length === 3 });
     expect(calls).toEqual(expected);
@@ -114,7 +114,7 @@ describe('the capture log', () => {
       },
     }));
     const before = one.device.memory();
-    const { captured } = one.rank.capture();
+    const { captured } = one.rank.captureSync();
     expect(captured.map(({ key }) => key.tokens)).toEqual([16, 4, 2]);
     const [mixed, four, two] = captured;
     expect(four.allocatedBytes - four.bytes).toBe(1 << 20);
@@ -144,7 +144,7 @@ describe('the reserve of a key', () => {
     const { allocatedBytes } = device.memory();
     device.dispose();
     const one = await rankWith(allocatedBytes + (1 << 16));
-    const [captured] = one.rank.capture().captured;
+    const [captured] = one.rank.captureSync().captured;
     expect(captured.bytes).toBeGreaterThan(0);
     one.device.dispose();
   });
@@ -173,7 +173,7 @@ describe('scratch memory of a forward', () => {
         stream.launch(kernels.kernel('fill'), [piece, tokens, tokens * 250]);
       },
     }));
-    const { captured } = one.rank.capture();
+    const { captured } = one.rank.captureSync();
     expect(captured.map((key) => [key.poolReservedBytes, key.poolAllocatedBytes])).toEqual([
       [16_000, 16_000],
       [0, 4000],
@@ -224,7 +224,7 @@ describe('tensors that the device supplies', () => {
     const supply: Forward['supply'] = ({ tensors, step }) => void tensors.inputIds.set([step + 7, step + 8, 0, 0]);
     const forward = { part: () => {}, ...(writes ? { supply } : {}) };
     using rank = createRank({ planner, device, collective: createSolo(), forward: () => forward });
-    rank.capture();
+    rank.captureSync();
     const { metadata, stream } = rank.executor;
     const { requests } = planner;
     for (const block of [1, 2])

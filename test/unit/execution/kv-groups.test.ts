@@ -29,7 +29,7 @@ async function rankOf(forward: (part: ForwardPart) => void) {
     forward: () => ({ part: (_stream, part) => forward(part) }),
     checkShapes: true,
   });
-  rank.capture();
+  rank.captureSync();
   return { rank, planner, device };
 }
 

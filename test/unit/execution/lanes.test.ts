@@ -145,7 +145,7 @@ describe('parts that overlap', () => {
   it('give what they give one after the other, in graphs and eager steps', async () => {
     for (const policy of [{}, { exclusiveResources: ['communicator'] as const }]) {
       const { one } = await made(policy);
-      one.rank.capture();
+      one.rank.captureSync();
       expect(step(one, 4).decision.reason).toBe('graph-ubatched');
       expect(one.rank.executor.collectiveCounts).toEqual({ inGraphs: 2, eager: 0 });
       expect(step(one, 0, [8, 8]).decision).toMatchObject({ run: 'eager', partCount: 2 });

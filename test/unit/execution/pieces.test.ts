@@ -53,7 +53,7 @@ describe('a piecewise key', () => {
       },
       policy,
     );
-    return [one, forward as unknown as Pieces, one.rank.capture()];
+    return [one, forward as unknown as Pieces, one.rank.captureSync()];
   }
 
   it('is captured a graph a piece, and replayed with attention between, on this rank’s own requests', async () => {
@@ -111,7 +111,7 @@ describe('a piecewise key', () => {
 
   it('leaves the plan where the forward has no pieces; the others stay', async () => {
     const one = await solo([piecewiseKey(16), decodeKey(2, 1, 1)], () => ({ part: () => {} }));
-    const { captured, skipped } = one.rank.capture();
+    const { captured, skipped } = one.rank.captureSync();
     expect([captured.map(({ key }) => key), skipped]).toEqual([[decodeKey(2, 1, 1)], [piecewiseKey(16)]]);
     expect(one.planner.plan.keys).toEqual([decodeKey(2, 1, 1)]);
     expect(step(one, 1, [9]).decision).toMatchObject({ run: 'eager', reason: 'no-key-for-phase' });
@@ -129,7 +129,7 @@ describe('a piecewise key', () => {
     };
     const { rank, device } = await solo([piecewiseKey(16)], () => ({ part: () => {}, piecewise }));
     const { allocatedBytes } = device.memory();
-    expect(() => rank.capture()).toThrow('the second piece broke');
+    expect(() => rank.captureSync()).toThrow('the second piece broke');
     expect(device.memory()).toMatchObject({ allocatedBytes, graphs: 0 });
     expect(rank.executor.stream.capturing).toBe(false);
   });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LockstepError } from '../../../dist/errors.js';
-import { type AgreedKeys, agreeOnKeysSync } from '../../../dist/ranks/guard/agree-keys.js';
-import { type Collective, createSolo } from '../../../dist/ranks/index.js';
+import { type AgreedKeys, agreeOnKeys, agreeOnKeysSync } from '../../../dist/ranks/guard/agree-keys.js';
+import { type Collective, createSolo, createThreadsGroup, joinThreads } from '../../../dist/ranks/index.js';
 import { runs } from '../../support/property-runs.js';
 
 const ROW_WORDS = 32;
@@ -63,6 +63,15 @@ function refusal(work: () => unknown): LockstepError {
 const keys = (...names: number[]): number[] => names.flatMap((name) => [name, 7 * name]);
 
 describe('the keys that all ranks have', () => {
+  it('are the same where the event loop is left free', async () => {
+    const lists = [keys(1, 2, 3), keys(3, 2), keys(2, 3, 4)];
+    const group = createThreadsGroup(lists.length);
+    const ask = (list: number[], rank: number): Promise<AgreedKeys> =>
+      agreeOnKeys(joinThreads(group, rank), Int32Array.from(list), KEY_WORDS, { onAsymmetric: 'drop' });
+    const [first] = await Promise.all(lists.map(ask));
+    expect(first).toEqual(asked(lists, 'drop'));
+  });
+
   it('are all where the lists are equal, and else what is in each', () => {
     expect(asked([keys(1, 2), keys(1, 2)], 'throw')).toEqual({ kept: [0, 1], dropped: [] });
     expect(asked([keys(1, 2, 3), keys(3, 2), keys(2, 3, 4)], 'drop')).toEqual({
@@ -96,6 +105,17 @@ describe('the keys that all ranks have', () => {
       runs(2000),
     );
     expect(refused).toBeGreaterThan(0);
+  });
+
+  it('are refused where a rank does something else, which alone is named beside lists that differ', () => {
+    const damage = (table: Int32Array, gather: number): void => {
+      if (gather === 0) table[2 * ROW_WORDS] ^= 1;
+    };
+    const lists = [keys(1, 2), keys(1, 3), keys(1, 2), keys(1, 2)];
+    expect(refusal(() => asked(lists, 'drop', damage))).toMatchObject({
+      code: 'ERR_RANKS_DIVERGED',
+      details: { ranks: [2] },
+    });
   });
 
   it('are refused where every row is damaged alike', () => {

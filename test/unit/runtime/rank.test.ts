@@ -100,7 +100,7 @@ describe('calls out of order', () => {
     planner.requests.schedule(row, { phase: 'decode', queryLen: 1 });
     await expect(rank.step()).rejects.toMatchObject({ code: 'ERR_STEP_ORDER', details: { keys: 2, captured: 0 } });
     expect(() => rank.stepSync()).toThrow(/call capture\(\)/);
-    rank.capture();
+    rank.captureSync();
     expect((await rank.step()).decision.reason).toBe('graph');
   });
 
@@ -112,7 +112,7 @@ describe('calls out of order', () => {
     };
     using rank = createRank({ planner, device, collective: createSolo(), forward: () => ({ part }) });
     const { allocatedBytes } = device.memory();
-    expect(() => rank.capture()).toThrow('the model broke');
+    expect(() => rank.captureSync()).toThrow('the model broke');
     expect(device.memory()).toMatchObject({ allocatedBytes, graphs: 0 });
   });
 
@@ -193,7 +193,7 @@ describe('a rank that is disposed of', () => {
       rank.dispose();
       await expect(rank.step()).rejects.toMatchObject(disposed);
       expect(() => rank.stepSync()).toThrow(expect.objectContaining(disposed));
-      expect(() => rank.capture()).toThrow(expect.objectContaining(disposed));
+      expect(() => rank.captureSync()).toThrow(expect.objectContaining(disposed));
     }
   });
 
@@ -249,7 +249,7 @@ describe('a rank without a model', () => {
     using planner = await createPlanner({ limits, plan });
     using device = openDevice({ device: TEST_DEVICE });
     using rank = createRank({ planner, device, collective: createSolo() });
-    expect(rank.capture().captured).toHaveLength(2);
+    expect(rank.captureSync().captured).toHaveLength(2);
     const row = planner.requests.add({ blockIds: [3, 4] });
     for (let step = 0; step < 6; step++) {
       planner.requests.schedule(row, { phase: 'decode', queryLen: 1, inputIds: Int32Array.of(step) });

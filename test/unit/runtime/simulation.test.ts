@@ -5,7 +5,7 @@ import { shownLines } from '../../support/doc-blocks.js';
 import { FULL_RUN, runs, SEED } from '../../support/property-runs.js';
 import { loadBuild } from '../../support/simulation/build.js';
 import { type Campaign, campaign } from '../../support/simulation/campaign.js';
-import { FAULT_KINDS, FAULTS } from '../../support/simulation/faults.js';
+import { FAULT_KINDS, FAULTS, OF_CAPTURES } from '../../support/simulation/faults.js';
 import { simulate } from '../../support/simulation/simulated-run.js';
 
 const build = await loadBuild(path.join(root, 'dist'));
@@ -32,11 +32,26 @@ describe('a simulated group of four ranks', () => {
     if (kind !== 'none') expect(kinds.get(kind) ?? 0).toBeGreaterThan(2);
   });
 
+  it.each(OF_CAPTURES)('keeps its laws in a capture: %s', async (kind) => {
+    const { failure, kinds } = await campaign(build, 1, { runs: 24 }, { kind, early: true, steps: 4 });
+    if (failure !== null) throw failure;
+    expect(kinds.get(kind) ?? 0).toBeGreaterThan(2);
+  });
+
   it('keeps its laws with a fault of any kind at any step, over new seeds', async () => {
     const since = performance.now();
     const found = await campaign(build, SEED, { runs: runs(2000).numRuns as number });
     told('runs with faults', found, since);
     if (FULL_RUN) expect([...found.kinds.keys()].sort()).toEqual([...FAULT_KINDS].sort());
+  });
+
+  it('keeps its laws in captures that a fault may end at any all-gather, over new seeds', async () => {
+    const since = performance.now();
+    const found = await campaign(build, SEED, { runs: runs(2000).numRuns as number }, { early: true, steps: 4 });
+    told('captures with faults', found, since);
+    if (!FULL_RUN) return;
+    const outcomes = ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC', 'held 0', 'held 1', 'held 2', 'held 3'];
+    expect([...found.captured.keys()].sort()).toEqual(outcomes);
   });
 
   it('goes on for as long as nothing happens, through parks and the wrap of the step number', async () => {

@@ -51,7 +51,7 @@ describe('events of a rank', () => {
     const heard = listen();
     const watched = await ranked();
     const { rank, planner, rows } = watched;
-    rank.capture();
+    rank.captureSync();
     expect(heard.map(([name]) => name)).toEqual(['capture', 'capture', 'capture', 'plan']);
     expect(heard[0]?.[1]).toEqual({
       rank: 0,
@@ -123,7 +123,7 @@ describe('events of a rank', () => {
       throw new TypeError('the model broke');
     };
     using rank = createRank({ planner, device, collective: createSolo(), forward: () => ({ part }) });
-    expect(() => rank.capture()).toThrow('the model broke');
+    expect(() => rank.captureSync()).toThrow('the model broke');
     expect(heard).toEqual([['fault', { rank: 0, step: 0, code: null, error: expect.any(TypeError) }]]);
     expect(rank.stats().faults).toBe(1);
   });
@@ -134,7 +134,7 @@ describe('counts of a rank', () => {
     const watched = await ranked();
     const { rank, planner, rows } = watched;
     const before = rank.stats();
-    rank.capture();
+    rank.captureSync();
     const expected: StepStats = {
       rank: 0,
       ranks: 1,
