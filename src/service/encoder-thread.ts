@@ -80,7 +80,8 @@ export class EncoderThread {
     return new Promise((resolve, reject) => {
       if (signal?.aborted === true) return reject(abortedError(signal, BEFORE));
       const onAbort = (): void => {
-        this.#queue.remove(waiting);
+        // The thread's own text holds its place until the thread is done with it.
+        if (this.#queue.remove(waiting)) this.#characters -= text.length;
         waiting.settle(abortedError(signal as AbortSignal, BEFORE));
       };
       let settled = false;
@@ -89,7 +90,6 @@ export class EncoderThread {
         settle: (outcome) => {
           if (settled) return;
           settled = true;
-          this.#characters -= text.length;
           signal?.removeEventListener('abort', onAbort);
           if (outcome instanceof LockstepError) reject(outcome);
           else resolve(outcome);
@@ -104,7 +104,10 @@ export class EncoderThread {
 
   /** Ends every text with an error. */
   refuse(error: LockstepError): void {
-    for (let each = this.#queue.take(); each !== undefined; each = this.#queue.take()) each.settle(error);
+    for (let each = this.#queue.take(); each !== undefined; each = this.#queue.take()) {
+      this.#characters -= each.text.length;
+      each.settle(error);
+    }
     this.#current?.settle(error);
   }
 
@@ -119,9 +122,14 @@ export class EncoderThread {
     const next = this.#queue.take();
     if (next === undefined) return;
     this.#current = next;
-    this.#worker ??= this.#start();
     const { text, special } = next;
-    this.#worker.postMessage({ text, special } satisfies TextToEncode);
+    try {
+      this.#worker ??= this.#start();
+      this.#worker.postMessage({ text, special } satisfies TextToEncode);
+    } catch (cause) {
+      // Where no thread can be made now, one may be for the next text.
+      this.#end(lostError(text.length, null, cause));
+    }
   }
 
   #start(): Worker {
@@ -141,14 +149,17 @@ export class EncoderThread {
   #end(outcome: Int32Array | LockstepError): void {
     const ended = this.#current;
     this.#current = null;
-    ended?.settle(outcome);
+    if (ended !== null) {
+      this.#characters -= ended.text.length;
+      ended.settle(outcome);
+    }
     this.#next();
   }
 }
 
 const BEFORE = 'before its prompt was encoded';
 
-function lostError(characters: number, exitCode: number, cause: unknown): LockstepError {
+function lostError(characters: number, exitCode: number | null, cause: unknown): LockstepError {
   const why = cause instanceof Error ? cause.message : `it ended with ${exitCode}`;
   const details: ErrorDetails = { characters, exitCode };
   return new LockstepError(

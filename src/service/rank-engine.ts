@@ -15,7 +15,9 @@ import { StepLogits } from './token-logprobs.js';
 export interface RankEngineOptions {
   /** The planner of this rank; its limits bound the scheduler. It is given the ids of all tokens. */
   readonly planner: StepPlanner;
-  /** Default: the last tokens are looked up in the request's own text. */
+  /**
+   * Default: the last tokens are looked up in the request's own text, as they always are where the step before is not known yet (`ahead`).
+   */
   readonly drafter?: Drafter;
   /** Whether steps are planned before the tokens of the one before are known, by `AheadSteps`. Default false. */
   readonly ahead?: boolean;

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openTokenizer, type TextTokenizer } from '../../../dist/entry/checkpoint.js';
+import { LockstepError } from '../../../dist/entry/planner.js';
 import { createService, type Service, startServer } from '../../../dist/entry/service.js';
 import { EncoderThread, LONG_TEXT } from '../../../dist/service/encoder-thread.js';
 import { completeServiceOptions, Service as Started } from '../../../dist/service/index.js';
@@ -128,6 +129,36 @@ describe('a long text', () => {
     await expect(fails).rejects.toThrow(how === 'die' ? /it ended with 3/ : /broken on purpose/);
     expect(await before).toEqual(service.encode(long('before')));
     expect(await after).toEqual(service.encode(long('after')));
+  });
+
+  it('fails where no thread can be made, and so does each after it', async () => {
+    // Node refuses such an address at once, as it does a thread that it cannot make.
+    const encoder = new EncoderThread(
+      { directory: model.folder, vocabSize: 300 },
+      8,
+      new URL('https://nowhere.invalid/'),
+    );
+    const ways = { special: true, client: 'c' };
+    for (const text of ['one', 'two']) {
+      await expect(encoder.encode(text, ways)).rejects.toThrow(code('ERR_ENCODER_LOST'));
+      expect(encoder.length).toBe(0);
+    }
+  });
+
+  it('holds its characters until the thread is done with it, aborted or not', async () => {
+    const gate = new SharedArrayBuffer(4);
+    const setup = { directory: model.folder, vocabSize: 300, gate };
+    const entry = new URL('../../fixtures/service/held-encoder.mjs', import.meta.url);
+    const encoder = new EncoderThread(setup, 8, entry);
+    const most = 2 ** 26;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const held = encoder.encode(`hold ${'x'.repeat(most - 5)}`, { special: true, client: 'c', signal });
+    controller.abort();
+    await expect(held).rejects.toThrow(code('ERR_ABORTED'));
+    expect(encoder.hasRoom(1)).toBe(false);
+    await encoder.close(new LockstepError('ERR_DISPOSED', 'closed'));
+    expect(encoder.hasRoom(most)).toBe(true);
   });
 
   it('is refused by a service that ends, and over HTTP with 503', async () => {
