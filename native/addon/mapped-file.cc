@@ -112,7 +112,7 @@ napi_value map_file(napi_env env, napi_callback_info raw) {
     }
     const int descriptor = std::exchange(file.descriptor, -1);
     unless_done.descriptor = -1;
-    // What the file held before goes last, once nothing is left that could fail for want of room.
+    // What the file held before goes last, once nothing is left that could fail for lack of room.
     if (facts.st_size > bytes && ftruncate(descriptor, bytes) != 0) {
       const int error = errno;
       flock(descriptor, LOCK_UN);

@@ -405,7 +405,7 @@ void MpiProcess::finalize() {
     try {
       progress_sends();
     } catch (const DeviceError&) {
-      // The peer is lost, and who would be told has ended.
+      // The peer is lost, which changes nothing at the end.
     }
   }
   for (size_t group = 0; group < opened_.size(); group++) close(opened_[group]);
