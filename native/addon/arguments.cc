@@ -58,14 +58,48 @@ double wait_argument(Napi::Value value) {
   invalid_argument("ms", value, "milliseconds, 0 or more");
 }
 
+namespace {
+
+// Bytes of an element; 0 of a type that is not known. Node-API's headers of Node 20 do not name Float16Array's, and node-addon-api
+// counts 0 bytes of it.
+size_t element_bytes(napi_typedarray_type type) {
+  constexpr int float16 = 11;
+  switch (static_cast<int>(type)) {
+    case napi_int8_array:
+    case napi_uint8_array:
+    case napi_uint8_clamped_array:
+      return 1;
+    case napi_int16_array:
+    case napi_uint16_array:
+    case float16:
+      return 2;
+    case napi_int32_array:
+    case napi_uint32_array:
+    case napi_float32_array:
+      return 4;
+    case napi_float64_array:
+    case napi_bigint64_array:
+    case napi_biguint64_array:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
 Bytes view_argument(Napi::Value value, const char* name) {
   void* address = nullptr;
   size_t bytes = 0;
   if (value.IsTypedArray()) {
-    napi_typedarray_type type;
+    // Node leaves it as it is for a type that it does not know.
+    constexpr auto unknown = static_cast<napi_typedarray_type>(15);
+    napi_typedarray_type type = unknown;
     size_t length = 0;
     if (napi_get_typedarray_info(value.Env(), value, &type, &length, &address, nullptr, nullptr) == napi_ok) {
-      return {static_cast<std::byte*>(address), value.As<Napi::TypedArray>().ByteLength()};
+      const size_t size = element_bytes(type);
+      if (size != 0) return {static_cast<std::byte*>(address), length * size};
+      invalid_argument(name, value, "a typed array whose elements this Node describes, such as a Uint8Array over its memory");
     }
   } else if (value.IsDataView()) {
     if (napi_get_dataview_info(value.Env(), value, &bytes, &address, nullptr, nullptr) == napi_ok) {

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "arguments.h"
 #include "objects.h"
@@ -29,9 +31,27 @@ struct OpenFile {
   }
 };
 
+// Gives a file the size back that it had.
+struct UnlessDone {
+  int descriptor;
+  off_t bytes;
+  ~UnlessDone() {
+    // Where that fails too, the file is longer than it was, and holds what it held.
+    if (descriptor >= 0 && ftruncate(descriptor, bytes) != 0) return;
+  }
+};
+
 // Descriptors by the address of what they map: unlockFile() is given the memory alone.
-std::mutex mapped_mutex;
-std::unordered_map<void*, int> mapped;
+struct MappedFiles {
+  std::mutex mutex;
+  std::unordered_map<void*, int> descriptors;
+};
+
+// Never destroyed: other threads may let memory go while the process ends.
+MappedFiles& mapped() {
+  static MappedFiles* const files = new MappedFiles();
+  return *files;
+}
 
 struct Mapping {
   void* address;
@@ -42,8 +62,8 @@ struct Mapping {
 void unmap(napi_env, void*, void* hint) {
   auto* mapping = static_cast<Mapping*>(hint);
   {
-    const std::lock_guard<std::mutex> lock(mapped_mutex);
-    mapped.erase(mapping->address);
+    const std::lock_guard<std::mutex> lock(mapped().mutex);
+    mapped().descriptors.erase(mapping->address);
   }
   munmap(mapping->address, mapping->bytes);
   close(mapping->descriptor);
@@ -55,7 +75,7 @@ void unmap(napi_env, void*, void* hint) {
 /*
  * Makes a file of so many bytes, all 0, and maps it. It is locked until its memory goes: a file that another process, or another call, has
  * mapped is refused and left as it is; the lock of a process that died is gone. Its room on the disk is taken now, since a page that finds
- * none later ends the process.
+ * none later ends the process; a file that there is no room for keeps what it held.
  */
 napi_value map_file(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
@@ -73,7 +93,8 @@ napi_value map_file(napi_env env, napi_callback_info raw) {
     if (flock(file.descriptor, LOCK_EX | LOCK_NB) != 0) {
       refuse(path, errno == EWOULDBLOCK ? "locked, since another run writes it" : "locked", errno);
     }
-    if (ftruncate(file.descriptor, 0) != 0) refuse(path, "emptied", errno);
+    if (fstat(file.descriptor, &facts) != 0) refuse(path, "looked at", errno);
+    UnlessDone unless_done{file.descriptor, facts.st_size};
     const int room = posix_fallocate(file.descriptor, 0, bytes);
     if (room != 0) refuse(path, "given its room", room);
     void* address = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_SHARED, file.descriptor, 0);
@@ -81,15 +102,23 @@ napi_value map_file(napi_env env, napi_callback_info raw) {
     auto* mapping = new Mapping{address, static_cast<size_t>(bytes), file.descriptor};
     napi_value buffer = nullptr;
     if (napi_create_external_arraybuffer(env, address, mapping->bytes, unmap, mapping, &buffer) != napi_ok) {
-      unmap(env, address, mapping);
-      file.descriptor = -1;
+      munmap(address, mapping->bytes);
+      delete mapping;
       throw DeviceError("ERR_NATIVE_UNAVAILABLE", "This runtime lends no outside memory to JavaScript.");
     }
     {
-      const std::lock_guard<std::mutex> lock(mapped_mutex);
-      mapped.emplace(address, file.descriptor);
+      const std::lock_guard<std::mutex> lock(mapped().mutex);
+      mapped().descriptors.emplace(address, file.descriptor);
     }
-    file.descriptor = -1;
+    const int descriptor = std::exchange(file.descriptor, -1);
+    unless_done.descriptor = -1;
+    // What the file held before goes last, once nothing is left that could fail for lack of room.
+    if (facts.st_size > bytes && ftruncate(descriptor, bytes) != 0) {
+      const int error = errno;
+      flock(descriptor, LOCK_UN);
+      refuse(path, "shortened", error);
+    }
+    std::memset(address, 0, static_cast<size_t>(std::min<int64_t>(facts.st_size, bytes)));
     return buffer;
   });
 }
@@ -99,9 +128,9 @@ napi_value unlock_file(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
     if (!info[0].IsArrayBuffer()) invalid_argument("memory", info[0], "memory that mapFile gave");
-    const std::lock_guard<std::mutex> lock(mapped_mutex);
-    const auto found = mapped.find(info[0].As<Napi::ArrayBuffer>().Data());
-    if (found == mapped.end()) invalid_argument("memory", info[0], "memory that mapFile gave");
+    const std::lock_guard<std::mutex> lock(mapped().mutex);
+    const auto found = mapped().descriptors.find(info[0].As<Napi::ArrayBuffer>().Data());
+    if (found == mapped().descriptors.end()) invalid_argument("memory", info[0], "memory that mapFile gave");
     flock(found->second, LOCK_UN);
     return nullptr;
   });

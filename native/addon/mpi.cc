@@ -20,12 +20,20 @@ int peer_argument(Napi::Value value) {
   return bounded(value, "peer", 0, MpiProcess::here().size() - 1, "a rank of this job");
 }
 
+int spins_argument(Napi::Value value) {
+  return bounded(value, "spins", 0, 1 << 20, "looks before the thread yields, 0 or more");
+}
+
 // 32767 is the least upper bound of tags that MPI grants.
 int tag_argument(Napi::Value value) { return bounded(value, "tag", 0, 32767, "a tag, 0 to 32767"); }
 
+int group_argument(Napi::Value value) { return bounded(value, "group", 0, INT32_MAX, "a number that openGroup gave"); }
+
 struct Words {
   int32_t* address;
+  // At most `max_words`.
   int count;
+  size_t length;
 };
 
 Words words_argument(Napi::Value value) {
@@ -35,7 +43,7 @@ Words words_argument(Napi::Value value) {
   if (napi_get_typedarray_info(value.Env(), value, &type, &length, &address, nullptr, nullptr) != napi_ok || type != napi_int32_array) {
     invalid_argument("words", value, "an Int32Array");
   }
-  return {static_cast<int32_t*>(address), static_cast<int>(std::min<size_t>(length, max_words))};
+  return {static_cast<int32_t*>(address), static_cast<int>(std::min<size_t>(length, max_words)), length};
 }
 
 // load(name): an object with the library's version, or the reason why it does not serve.
@@ -101,9 +109,11 @@ napi_value open_group(napi_env env, napi_callback_info raw) {
     MpiBoard board = {nullptr, 0};
     if (!info[2].IsNull()) {
       const Words words = words_argument(info[2]);
-      const int size = MpiProcess::here().size();
+      const int64_t size = MpiProcess::here().size();
       const int row_words = bounded(info[3], "rowWords", 1, max_words, "words of a row, 1 or more");
-      if (words.count < 1 + size + 2 * size * row_words) invalid_argument("board", info[2], "room for two tables");
+      if (static_cast<int64_t>(words.length) < 1 + size + 2 * size * row_words) invalid_argument("board", info[2], "room for two tables");
+      // A row's message is its kind, its sequence and the row.
+      if (capacity < row_words + 2) invalid_argument("capacity", info[1], "2 words more than a row has, or more");
       board = {words.address, row_words};
       napi_ref kept;
       if (napi_create_reference(env, info[2], 1, &kept) != napi_ok) throw Napi::Error::New(env);
@@ -116,7 +126,7 @@ napi_value open_group(napi_env env, napi_callback_info raw) {
 napi_value close_group(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
-    MpiProcess::here().close_group(static_cast<int>(integer_argument(info[0], "group")));
+    MpiProcess::here().close_group(group_argument(info[0]));
     return nullptr;
   });
 }
@@ -125,10 +135,10 @@ napi_value close_group(napi_env env, napi_callback_info raw) {
 napi_value receive(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
-    const int group = static_cast<int>(integer_argument(info[0], "group"));
+    const int group = group_argument(info[0]);
     const Words words = words_argument(info[1]);
     const double ms = wait_argument(info[2]);
-    const int spins = bounded(info[3], "spins", 0, 1 << 20, "looks before the thread yields, 0 or more");
+    const int spins = spins_argument(info[3]);
     return Napi::Number::New(env, MpiProcess::here().receive(group, words.address, words.count, ms, spins).peer);
   });
 }
@@ -140,16 +150,13 @@ napi_value gather(napi_env env, napi_callback_info raw) {
     napi_value given[6] = {};
     size_t found = 6;
     napi_get_cb_info(env, raw, &found, given, nullptr, nullptr);
-    int32_t group = -1;
-    int32_t count = 0;
-    int32_t spins = -1;
-    double ms = -1;
-    const bool numbers = napi_get_value_int32(env, given[0], &group) == napi_ok && napi_get_value_int32(env, given[2], &count) == napi_ok &&
-                         napi_get_value_double(env, given[4], &ms) == napi_ok && napi_get_value_int32(env, given[5], &spins) == napi_ok;
+    const int group = group_argument(Napi::Value(env, given[0]));
     const Words row = words_argument(Napi::Value(env, given[1]));
     const Words words = words_argument(Napi::Value(env, given[3]));
-    if (!numbers || !(ms >= 0) || count < 1 || count > row.count) invalid_argument("count", Napi::Value(env, given[2]), "how many of the words to send");
-    const MpiArrival arrival = MpiProcess::here().gather(group, row.address, count, words.address, words.count, std::clamp(ms, 0.0, 50.0), std::max(spins, 0));
+    const int count = bounded(Napi::Value(env, given[2]), "count", 1, row.count, "how many of the words to send");
+    const double ms = wait_argument(Napi::Value(env, given[4]));
+    const int spins = spins_argument(Napi::Value(env, given[5]));
+    const MpiArrival arrival = MpiProcess::here().gather(group, row.address, count, words.address, words.count, ms, spins);
     return Napi::Number::New(env, arrival.unsent ? -3 - arrival.peer : arrival.peer);
   });
 }
@@ -186,7 +193,7 @@ class MessageWait final : public Napi::AsyncWorker {
 napi_value wait_async(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
-    const int group = static_cast<int>(integer_argument(info[0], "group"));
+    const int group = group_argument(info[0]);
     auto* const work = new MessageWait(env, group, wait_argument(info[1]));
     const Napi::Promise promise = work->promise();
     work->Queue();

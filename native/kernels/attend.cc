@@ -42,12 +42,19 @@ constexpr lockstep_argument arguments[] = {{"qkv", LOCKSTEP_IN, 4},
                                            {"window", LOCKSTEP_I32, 0},
                                            {"scaleBits", LOCKSTEP_I32, 0}};
 
+// The body divides positions in 32 bits.
+constexpr int64_t MOST_POSITIONS = int64_t{1} << 32;
+
 int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error) {
   if (refuse_any_below(arguments, a, {N, REQUESTS, TABLE_WIDTH, WINDOW}, 0, error) != 0) return 1;
   if (refuse_any_below(arguments, a, {BLOCK_SIZE, HEADS, KV_HEADS, HEAD_DIM}, 1, error) != 0) return 1;
   if (a[HEADS].scalar % a[KV_HEADS].scalar != 0) {
     return refuse(error, "heads is %lld, no multiple of %lld kvHeads", static_cast<long long>(a[HEADS].scalar),
                   static_cast<long long>(a[KV_HEADS].scalar));
+  }
+  if (a[TABLE_WIDTH].scalar > MOST_POSITIONS / a[BLOCK_SIZE].scalar) {
+    return refuse(error, "tableWidth is %lld; give at most %lld columns of %lld tokens, for 2^32 positions", static_cast<long long>(a[TABLE_WIDTH].scalar),
+                  static_cast<long long>(MOST_POSITIONS / a[BLOCK_SIZE].scalar), static_cast<long long>(a[BLOCK_SIZE].scalar));
   }
   const int64_t width = a[HEADS].scalar * a[HEAD_DIM].scalar;
   if (refuse_below("pitch", a[PITCH].scalar, width, error) != 0) return 1;

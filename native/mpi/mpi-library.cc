@@ -44,6 +44,7 @@ std::string MpiLibrary::open(const std::string& name) {
   resolve("MPI_Initialized", initialized);
   resolve("MPI_Finalized", finalized);
   resolve("MPI_Init_thread", init_thread);
+  resolve("MPI_Query_thread", query_thread);
   resolve("MPI_Finalize", finalize);
   resolve("MPI_Abort", abort);
   resolve("MPI_Comm_dup", comm_dup);

@@ -34,6 +34,7 @@ struct MpiLibrary {
   int (*initialized)(int*);
   int (*finalized)(int*);
   int (*init_thread)(int*, char***, int, int*);
+  int (*query_thread)(int*);
   int (*finalize)();
   int (*abort)(MpiComm*, int);
   int (*comm_dup)(MpiComm*, MpiComm**);

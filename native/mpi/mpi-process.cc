@@ -28,6 +28,9 @@ constexpr std::chrono::microseconds long_nap{500};
 // How long MPI_Abort may take, which at times waits until the launcher kills the process.
 constexpr std::chrono::seconds abort_time{2};
 
+// How long the end waits for sends to be complete.
+constexpr double last_sends_ms = 500;
+
 // How long it counts that nothing had come.
 constexpr std::chrono::milliseconds fresh{1};
 
@@ -125,6 +128,8 @@ bool MpiProcess::start(int32_t host) {
     if (library_.init_thread(nullptr, nullptr, mpi_thread_serialized, &level) != mpi_success) {
       throw unavailable("MPI_Init_thread failed; its own message is on standard error.");
     }
+  } else {
+    check(library_.query_thread(&level), "MPI_Query_thread");
   }
   if (level < mpi_thread_serialized) throw unavailable("this build of it serves one thread of a process only.");
   library_.comm_set_errhandler(library_.world, library_.errors_return);
@@ -160,11 +165,16 @@ int MpiProcess::open_group(int tag, int capacity, MpiBoard board) {
   group.words.assign(peers * static_cast<size_t>(capacity), 0);
   group.requests.assign(peers, nullptr);
   group.open = true;
-  for (int slot = 0; slot < size_ - 1; slot++) {
-    int32_t* const words = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity);
-    const int peer = peer_of(slot);
-    check(library_.recv_init(words, capacity, library_.int32, peer, tag, comm_, &group.requests[static_cast<size_t>(slot)]), "MPI_Recv_init", peer);
-    post(group, slot);
+  try {
+    for (int slot = 0; slot < size_ - 1; slot++) {
+      int32_t* const words = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity);
+      const int peer = peer_of(slot);
+      check(library_.recv_init(words, capacity, library_.int32, peer, tag, comm_, &group.requests[static_cast<size_t>(slot)]), "MPI_Recv_init", peer);
+      post(group, slot);
+    }
+  } catch (const DeviceError&) {
+    close(group);
+    throw;
   }
   return static_cast<int>(opened_.size()) - 1;
 }
@@ -177,18 +187,24 @@ void MpiProcess::close_group(int group) {
 void MpiProcess::close(Group& closed) {
   if (!closed.open) return;
   closed.open = false;
+  bool ended = true;
   for (size_t slot = 0; slot < closed.requests.size(); slot++) {
     MpiRequest*& request = closed.requests[slot];
+    if (request == nullptr) continue;
     int done = 0;
+    int code = mpi_success;
     MpiStatus status;
     // A receive is cancelled at once, or has its message.
     if (static_cast<int>(slot) != closed.come) {
       library_.cancel(&request);
-      for (int look = 0; done == 0 && look < 1000; look++) library_.test(&request, &done, &status);
+      for (int look = 0; code == mpi_success && done == 0 && look < 1000; look++) code = library_.test(&request, &done, &status);
+      ended = ended && code == mpi_success && done != 0;
     }
     library_.request_free(&request);
   }
-  // The words stay where a receive did not end.
+  closed.come = -1;
+  // A receive that is not known to have ended may still be written to.
+  if (ended) closed.words = std::vector<int32_t>();
 }
 
 void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
@@ -204,7 +220,14 @@ void MpiProcess::send_now(int peer, int tag, const int32_t* words, int count) {
   message.words.assign(words, words + count);
   message.peer = peer;
   check(library_.isend(message.words.data(), count, library_.int32, peer, tag, comm_, &message.request), "MPI_Isend", peer);
-  if (!complete(message, "MPI_Isend")) sending_.splice(sending_.end(), spare_, spare_.begin());
+  bool done = false;
+  try {
+    done = complete(message, "MPI_Isend");
+  } catch (const DeviceError&) {
+    failed_.splice(failed_.end(), spare_, spare_.begin());
+    throw;
+  }
+  if (!done) sending_.splice(sending_.end(), spare_, spare_.begin());
 }
 
 MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double ms, int spins) {
@@ -241,6 +264,9 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
         failed = std::current_exception();
       }
       Group& group = group_at(number);
+      if (group.board.words == nullptr) {
+        throw DeviceError("ERR_INPUT_INVALID", "Group " + std::to_string(number) + " has no board for rows; open it with one, or use send() and receive().");
+      }
       bool any = false;
       // What came in the last moment is seen once the row is sent, as if it had come later.
       const bool seen = !sent && pause.begin() - group.emptied < fresh;
@@ -388,6 +414,14 @@ void MpiProcess::abort(int code) {
 void MpiProcess::finalize() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (state_ != State::started) return;
+  // MPI wants every send to be complete; but a peer that takes no message any more keeps this process for a moment only.
+  for (Pause pause(0); !sending_.empty() && pause.passed() < last_sends_ms; pause()) {
+    try {
+      progress_sends();
+    } catch (const DeviceError&) {
+      // The peer is lost, which changes nothing at the end.
+    }
+  }
   for (size_t group = 0; group < opened_.size(); group++) close(opened_[group]);
   state_ = State::finalized;
   library_.finalize();
@@ -410,7 +444,13 @@ void MpiProcess::check(int code, const char* call, int peer) const {
 void MpiProcess::progress_sends() {
   for (auto message = sending_.begin(); message != sending_.end();) {
     const auto next = std::next(message);
-    if (complete(*message, "MPI_Isend")) spare_.splice(spare_.begin(), sending_, message);
+    try {
+      if (complete(*message, "MPI_Isend")) spare_.splice(spare_.begin(), sending_, message);
+    } catch (const DeviceError&) {
+      // It is said once.
+      failed_.splice(failed_.end(), sending_, message);
+      throw;
+    }
     message = next;
   }
 }

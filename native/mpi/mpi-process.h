@@ -61,16 +61,16 @@ class MpiProcess {
   int next_group() { return ++groups_; }
 
   // Opens a group: a receive of messages of at most `capacity` words is posted for each other rank. Returns its number. Where there is a
-  // board, rows that come in turn are put there, and are no messages; its memory must outlive the group.
+  // board, rows that come in turn are put there, and are no messages; its memory must outlive the group, and `capacity` hold a row's message.
   int open_group(int tag, int capacity, MpiBoard board);
-  // Takes the receives back. What comes later is not received.
+  // Takes the receives back. What comes later is not received, and what came and was not taken is dropped.
   void close_group(int group);
   void send(int peer, int tag, const int32_t* words, int count);
   // Waits at most `ms` for a message of a group, and copies it. It looks `spins` times, then lets other threads run, then sleeps between
   // looks; with no spins it sleeps at once. It returns earlier where rows came, with nothing behind them.
   MpiArrival receive(int group, int32_t* words, int capacity, double ms, int spins);
   // Sends the first `count` words to every other rank, unless a message has come, and waits as receive() does until the rows of all
-  // ranks are on the board, and nothing else has come.
+  // ranks are on the board, and nothing else has come. Only of a group with a board.
   MpiArrival gather(int group, const int32_t* row, int count, int32_t* words, int capacity, double ms, int spins);
   // Whether a message of a group has come, after at most `ms`, or less once poke() is called: `pokes` is pokes() before.
   bool wait(int group, double ms, uint32_t pokes);
@@ -134,6 +134,8 @@ class MpiProcess {
   // Process id and host of each rank.
   std::vector<int32_t> places_;
   std::list<Message> sending_;
+  // Messages whose sends failed: what they hold may be in use for as long as the process.
+  std::list<Message> failed_;
   // Never moved: MPI writes into them.
   std::deque<Group> opened_;
   // Finished messages, to be used again.

@@ -1,7 +1,7 @@
-import { markAsUntransferable } from 'node:worker_threads';
 import type { LockstepError } from '../errors.js';
 import type { NativeGivenUp as GivenUp, NativeDevice, NativeMemoryUse } from '../native/index.js';
 import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
+import { checkArena } from './arena-memory.js';
 import { bufferOf, type DeviceBuffer } from './buffer.js';
 import { communicatorOf, type LocalCommunicator } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
@@ -129,14 +129,12 @@ export class Device implements Disposable {
 
   /**
    * Lets streams read and write this memory directly, by offset: the planner's WebAssembly memory. Once a device; held until
-   * the device is disposed. A plain ArrayBuffer becomes untransferable.
+   * the device is disposed. A WebAssembly memory must not grow meanwhile. @throws `ERR_INPUT_INVALID` for a plain ArrayBuffer, which could
+   * be detached, and its memory freed, under a stream.
    */
   bindArena(view: Uint8Array): void {
-    if (!(view instanceof Uint8Array)) throw inputInvalid('view', view, 'a Uint8Array over the arena');
-    const memory = view.buffer as ArrayBufferLike & { resizable?: boolean };
-    if (memory.resizable === true) throw inputInvalid('view', 'resizable', 'a view of memory of fixed size');
+    checkArena(view);
     guarded(() => this.#native.bindArena(view));
-    if (memory instanceof ArrayBuffer) markAsUntransferable(memory);
   }
 
   /**

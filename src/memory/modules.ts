@@ -69,6 +69,8 @@ function compileBuiltIn(name: string): Promise<WasmModule> {
   };
   const compiled = compile(addresses[name]);
   builtIn.set(name, compiled);
+  // What could not be read, or fetched, is tried again.
+  compiled.catch(() => builtIn.delete(name));
   return compiled;
 }
 

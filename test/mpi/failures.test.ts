@@ -87,6 +87,14 @@ describe.skipIf(!HAS_MPI)('an MPI group', () => {
     expect(ranks).toEqual([{ table: [7, 8] }, { table: [7, 8] }]);
   });
 
+  it('throws, and nothing else, where the addon is called as no program of Lockstep does', async () => {
+    const { status, ranks } = await runJob(2, ['test/fixtures/mpi/misuse.mjs', 'FOLDER']);
+    // No board, a message that a row does not fit into, a board of too few words; no such group.
+    const refused = Array.from({ length: 3 + 4 * 3 }, () => 'ERR_INPUT_INVALID');
+    expect(ranks).toEqual([{ seen: [...refused, 'came', -1] }, { seen: [...refused, 'came', -1] }]);
+    expect(status).toBe(0);
+  });
+
   it('is refused by name and size of its options, before it counts as a group', async () => {
     const { stdout, status } = await runJob(1, [RANK, 'FOLDER', 'options']);
     expect(stdout).toBe('ERR_CONFIG_INVALID '.repeat(3));

@@ -63,7 +63,7 @@ const FAULTS: readonly (readonly [kernel: string, shows: string, header: string,
   ['sample', 'top-k', 'sample.h', 'ties++ >= cut.ties', 'ties++ > cut.ties'],
   ['sample', 'top-p', 'sample.h', 'weigh_from(row, from) >= wanted', 'weigh_from(row, from) > 0'],
   ['sample', 'all', 'sample.h', '(position + 1ull)', '(position + 2ull)'],
-  ['route', 'equal logits', 'route.h', 'e <= choice[j - 1]', 'e < choice[j - 1]'],
+  ['route', 'equal logits', 'route.h', 'e <= before', 'e < before'],
   ['expert_matmul', 'experts of others', 'matmul.h', '(expert - first) * m', 'expert * m'],
   ['expert_matmul', 'a row for each choice', 'matmul.h', 'per_choice != 0 ? choice', 'per_choice != 0 ? item'],
   [

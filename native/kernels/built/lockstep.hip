@@ -1310,19 +1310,31 @@ LOCKSTEP_BODY void route(Grid grid, const float* logits, int64, int* chosen, int
     int* const choice = chosen + token * k;
     float* const weight = weights + token * k;
     float sum = 0;
+    float first = 0;
+    int64 before = -1;
+    int before_rank = 0;
     for (int64 j = 0; j < k; j++) {
       int64 best = -1;
+      int best_rank = 0;
+      float best_logit = 0;
       for (int64 e = 0; e < experts; e++) {
-        const int rank = rank_of(logit[e]);
+        const float value = logit[e];
+        const int rank = rank_of(value);
         // Only what comes after the choice before.
-        if (j > 0) {
-          const int before = rank_of(logit[choice[j - 1]]);
-          if (rank > before || (rank == before && e <= choice[j - 1])) continue;
+        if (j > 0 && (rank > before_rank || (rank == before_rank && e <= before))) continue;
+        if (best < 0 || rank > best_rank) {
+          best = e;
+          best_rank = rank;
+          best_logit = value;
         }
-        if (best < 0 || rank > rank_of(logit[best])) best = e;
       }
+      // None is left of logits that something else writes meanwhile, an output that lies over them for one: any expert is as right.
+      if (best < 0) best = 0;
+      if (j == 0) first = best_logit;
+      before = best;
+      before_rank = best_rank;
       choice[j] = static_cast<int>(best);
-      weight[j] = exp_of(logit[best] - logit[choice[0]]);
+      weight[j] = exp_of(best_logit - first);
       sum = sum + weight[j];
     }
     for (int64 j = 0; j < k; j++) weight[j] = weight[j] / sum;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Device, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
+import type { Device, DeviceModule, DeviceStream, KernelArgument } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
 import { bufferOf, errorOf, POISON, POISON_BYTE, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 import { runs } from '../../support/property-runs.js';
@@ -172,4 +172,56 @@ describe('kv_read_rows', () => {
     const error = errorOf('ERR_DEVICE_KERNEL', () => stream.synchronizeSync());
     expect(error.details).toMatchObject({ kernel: 'kv_read_rows', report: 'rows[2] is 3, there are 3' });
   });
+});
+
+describe('route', () => {
+  const route = (logits: Float32Array, k: number, chosen: KernelArgument, weights: KernelArgument): void => {
+    const from = bufferOf(device, stream, logits);
+    stream.launch(module.kernel('route'), [from, chosen, weights, 1, logits.length, k]);
+  };
+
+  it('reads its own logits alone, whatever becomes of what it has chosen meanwhile', () => {
+    const logits = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i));
+    const [chosen, weights, both] = [device.allocate(64), device.allocate(64), device.allocate(64)];
+    route(logits, 16, chosen, weights);
+    route(logits, 16, both, both);
+    const [ids, shares] = [readI32(stream, chosen), readI32(stream, weights)];
+    for (const [j, word] of readI32(stream, both).entries()) expect([ids[j], shares[j]]).toContain(word);
+  });
+
+  it('chooses experts that there are where it writes over its logits', () => {
+    // The first weight, which is 1, takes the place of the logit that would come second: none is left below -5.
+    const logits = bufferOf(device, stream, new Float32Array([-9, -5]));
+    const chosen = device.allocate(8);
+    stream.launch(module.kernel('route'), [logits, chosen, logits, 1, 2, 2]);
+    const [first, second] = readI32(stream, chosen);
+    expect([first, second]).toEqual([1, 0]);
+  });
+});
+
+it('attend takes a table of 2^32 positions, which it divides in 32 bits, and none of more', () => {
+  const blockSize = 1 << 23;
+  const zeros = bufferOf(device, stream, new Int32Array(4 * 513));
+  const launch = (width: number) =>
+    stream.launch(module.kernel('attend'), [
+      zeros,
+      zeros,
+      zeros,
+      zeros,
+      zeros,
+      device.allocate(16),
+      0,
+      1,
+      width,
+      blockSize,
+      3,
+      1,
+      1,
+      1,
+      0,
+      0,
+    ]);
+  launch(512);
+  stream.synchronizeSync();
+  expect(errorOf('ERR_LAUNCH_INVALID', () => launch(513)).message).toMatch(/at most 512 columns of 8388608 tokens/);
 });

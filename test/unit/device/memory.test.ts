@@ -122,3 +122,24 @@ it('never gives an id twice', () => {
     }
   }
 });
+
+// Node has Float16Array from version 24 on.
+const KINDS = ['Int8', 'Uint8', 'Uint8Clamped', 'Int16', 'Uint16', 'Float16', 'Int32', 'Uint32', 'Float32', 'Float64']
+  .concat('BigInt64', 'BigUint64')
+  .map((kind) => Reflect.get(globalThis, `${kind}Array`) as Uint8ArrayConstructor | undefined)
+  .filter((kind) => kind !== undefined);
+
+it.each(KINDS)('takes and gives every byte of a %o', (Kind) => {
+  const stream = device.createStream();
+  const buffer = device.allocate(64);
+  const bytes = Uint8Array.from({ length: 32 }, (_, i) => i + 1);
+  const view = () => new Kind(new Uint8Array(64).buffer, 16, 32 / Kind.BYTES_PER_ELEMENT);
+  const [source, into] = [view(), view()];
+  new Uint8Array(source.buffer).set(bytes, 16);
+  stream.upload(buffer, 8, source);
+  stream.downloadSync(buffer, 8, into);
+  expect(new Uint8Array(into.buffer, 16, 32)).toEqual(bytes);
+  expect(readI32(stream, buffer).map((word) => word === POISON)).toEqual(
+    Array.from({ length: 16 }, (_, word) => word < 2 || word >= 10),
+  );
+});

@@ -50,7 +50,7 @@ describe('after dispose', () => {
     ['device.createStream', () => device.createStream()],
     ['device.createEvent', () => device.createEvent()],
     ['device.loadModule', () => device.loadModule()],
-    ['device.bindArena', () => device.bindArena(new Uint8Array(64))],
+    ['device.bindArena', () => device.bindArena(new Uint8Array(new SharedArrayBuffer(64)))],
   ])('%s', (_, use) => {
     device.dispose();
     device.dispose();

@@ -38,7 +38,7 @@ describe('while any stream of the device captures, it refuses', () => {
     ['to dispose a graph', 'Disposing a graph', ({ graph }) => graph.dispose()],
     ['to make a graph of a recording', 'Instantiating a graph', ({ recording }) => recording.instantiate()],
     ['a copy to the host', 'A download', ({ buffer, other }) => other.downloadSync(buffer, 0, new Int32Array(1))],
-    ['to bind an arena', 'Binding an arena', () => device.bindArena(new Uint8Array(64))],
+    ['to bind an arena', 'Binding an arena', () => device.bindArena(new Uint8Array(new SharedArrayBuffer(64)))],
   ])('%s', (_, what, misuse) => {
     const made = make();
     stream.beginCapture();

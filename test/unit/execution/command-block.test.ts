@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Device, DeviceStream } from '../../../dist/device/index.js';
@@ -254,37 +255,53 @@ describe('where the block lies', () => {
 });
 
 describe('the arena', () => {
-  it('is bound once, to memory of fixed size', () => {
-    errorOf('ERR_DEVICE_BUSY', () => device.bindArena(new Uint8Array(64)));
+  it('is bound once, to memory of a size', () => {
+    errorOf('ERR_DEVICE_BUSY', () => device.bindArena(new Uint8Array(new SharedArrayBuffer(64))));
     const fresh = openDevice({ device: TEST_DEVICE });
-    errorOf('ERR_INPUT_INVALID', () => fresh.bindArena(new Uint8Array(0)));
+    errorOf('ERR_INPUT_INVALID', () => fresh.bindArena(new Uint8Array(new SharedArrayBuffer(64), 0, 0)));
     errorOf('ERR_INPUT_INVALID', () => fresh.bindArena([] as unknown as Uint8Array));
-    const Resizable = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => ArrayBuffer;
-    errorOf('ERR_INPUT_INVALID', () => fresh.bindArena(new Uint8Array(new Resizable(64, { maxByteLength: 128 }))));
     fresh.dispose();
   });
 
-  it('may be shared, and a plain one cannot be transferred away', () => {
-    for (const memory of [new SharedArrayBuffer(4096), new ArrayBuffer(4096)]) {
-      const own = openDevice({ device: TEST_DEVICE });
-      const view = new Int32Array(memory);
-      own.bindArena(new Uint8Array(memory));
-      const buffer = own.allocate(4);
-      view.set([1], 0);
-      view.set([UPLOAD, buffer.id, 0, 1024, 4], 8);
-      view[256] = 77;
-      const to = own.createStream();
-      to.submit(0);
-      expect(readI32(to, buffer)).toEqual([77]);
-      if (memory instanceof ArrayBuffer) {
-        try {
-          structuredClone(memory, { transfer: [memory] });
-        } catch {
-          // Some versions of Node throw, others leave it out of the transfer.
-        }
-        expect(memory.byteLength).toBe(4096);
-      }
-      own.dispose();
+  it.each<[string, () => ArrayBufferLike]>([
+    ['shared', () => new SharedArrayBuffer(65_536)],
+    ['of WebAssembly', () => new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer],
+    [
+      'of WebAssembly in another realm',
+      () => runInNewContext('new WebAssembly.Memory({ initial: 1, maximum: 1 }).buffer'),
+    ],
+  ])('may be memory that is %s', (_, make) => {
+    const memory = make();
+    const own = openDevice({ device: TEST_DEVICE });
+    const view = new Int32Array(memory);
+    own.bindArena(new Uint8Array(memory));
+    const buffer = own.allocate(4);
+    view.set([1], 0);
+    view.set([UPLOAD, buffer.id, 0, 1024, 4], 8);
+    view[256] = 77;
+    const to = own.createStream();
+    to.submit(0);
+    expect(readI32(to, buffer)).toEqual([77]);
+    own.dispose();
+  });
+
+  class Hiding extends Uint8Array<ArrayBuffer> {
+    override get buffer(): ArrayBuffer {
+      return new SharedArrayBuffer(64) as unknown as ArrayBuffer;
     }
+  }
+  const Resizable = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => ArrayBuffer;
+
+  it.each<[string, ArrayBuffer, typeof Uint8Array<ArrayBuffer>]>([
+    ['', new ArrayBuffer(64), Uint8Array],
+    ['of another realm', runInNewContext('new ArrayBuffer(64)'), Uint8Array],
+    ['behind a getter', new ArrayBuffer(64), Hiding],
+    ['that can be resized', new Resizable(64, { maxByteLength: 128 }), Uint8Array],
+  ])('is no plain ArrayBuffer %s, which JavaScript could free under a stream', (_, memory, View) => {
+    const own = openDevice({ device: TEST_DEVICE });
+    const error = errorOf('ERR_INPUT_INVALID', () => own.bindArena(new View(memory)));
+    expect(error.message).toMatch(/give a view of .*\.$/);
+    expect(memory.byteLength).toBe(64);
+    own.dispose();
   });
 });

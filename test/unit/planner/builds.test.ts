@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { nativeMetadata } from '../../../dist/entry/native.js';
 import { createPlanner, type PlannerOptions } from '../../../dist/entry/planner.js';
 import { loadModules } from '../../../dist/memory/modules.js';
@@ -35,6 +35,20 @@ describe('the metadata module', () => {
       readFileSync(path.join(dist, name)).filter((byte, at, bytes) => byte === 0xfd && bytes[at + 1] === 0x0b).length;
     expect(vectors('metadata.wasm')).toBeGreaterThan(20);
     expect(vectors('metadata-scalar.wasm')).toBeLessThan(3);
+  });
+
+  it('is compiled again where it could not be read before, and once where it could', async () => {
+    const fresh = '../../../dist/memory/modules.js?fresh';
+    const { loadModules } = (await import(fresh)) as typeof import('../../../dist/memory/modules.js');
+    const compile = vi.spyOn(WebAssembly, 'compile').mockRejectedValueOnce(new Error('out of memory'));
+    try {
+      await expect(loadModules()).rejects.toThrow('out of memory');
+      const { rules } = await loadModules();
+      expect(await loadModules()).toMatchObject({ rules });
+      expect(compile).toHaveBeenCalledTimes(3);
+    } finally {
+      compile.mockRestore();
+    }
   });
 
   it('refuses another choice than auto, on and off', async () => {
