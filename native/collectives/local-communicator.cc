@@ -44,6 +44,7 @@ void LocalCommunicator::require_state(State state) const {
 void LocalCommunicator::post(Stream& stream, const std::shared_ptr<Buffer>& send, int64_t offset, size_t bytes,
                              std::vector<int32_t> signature) {
   require_state(State::idle);
+  stream.check_exchange(*send, offset, bytes);
   const uint64_t exchange = exchange_ + 1;
   // The place was read in the exchange before the last. All ranks have posted since, so their marks are known.
   for (const auto& mark : group_->reads(exchange & 1)) stream.wait_mark(mark);
@@ -79,7 +80,8 @@ void LocalCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& i
                         {{"peer", copy.peer}});
     }
   }
-  group_->collect(rank_, exchange_, [&](const auto& post_of) {
+  stream.check_exchange(*into, offset, 0);
+  group_->collect(rank_, exchange_, [&](const auto& post_of, std::shared_ptr<Mark>& reads) {
     for (const PeerCopy& copy : copies) {
       const Post& post = post_of(copy.peer);
       if (copy.source > post.bytes || copy.bytes > post.bytes - copy.source) {
@@ -88,11 +90,21 @@ void LocalCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& i
                               " bytes, and byte " + std::to_string(copy.source + copy.bytes) + " of them was asked for.",
                           {{"peer", copy.peer}, {"needed", copy.source + copy.bytes}, {"actual", post.bytes}});
       }
-      if (copy.bytes == 0) continue;
-      stream.wait_mark(post.mark);
-      stream.copy_from(post.address + copy.source, into, offset + static_cast<int64_t>(copy.target), copy.bytes);
+      stream.check_exchange(*into, offset + static_cast<int64_t>(copy.target), copy.bytes);
     }
-    return stream.retire_mark();
+    try {
+      for (const PeerCopy& copy : copies) {
+        if (copy.bytes == 0) continue;
+        const Post& post = post_of(copy.peer);
+        stream.wait_mark(post.mark);
+        stream.copy_from(post.address + copy.source, into, offset + static_cast<int64_t>(copy.target), copy.bytes);
+      }
+    } catch (...) {
+      // Peers keep what the first copies read.
+      reads = stream.retire_mark();
+      throw;
+    }
+    reads = stream.retire_mark();
   });
   state_ = State::idle;
 }

@@ -39,14 +39,14 @@ class LocalGroup {
   bool arrived(uint64_t exchange, double ms);
   std::vector<int32_t> missing(uint64_t exchange) const;
 
-  // Calls `read(posts)`, which enqueues reads and returns a mark after them, unless the group has ended: then ERR_RANK_LOST. From
-  // the end of the group on, nothing reads a rank's memory but what was enqueued before.
+  // Calls `read(posts, mark)`, which enqueues reads and sets the mark after them, also where it throws half-way; unless the group has
+  // ended: then ERR_RANK_LOST. From the end of the group on, nothing reads a rank's memory but what was enqueued before.
   template <typename Read>
   void collect(int32_t rank, uint64_t exchange, Read read) {
     const std::lock_guard<std::mutex> lock(mutex_);
     throw_if_ended();
-    seats_[static_cast<size_t>(rank)].reads[exchange & 1] =
-        read([&](int32_t peer) -> const Post& { return seats_[static_cast<size_t>(peer)].posts[exchange & 1]; });
+    read([&](int32_t peer) -> const Post& { return seats_[static_cast<size_t>(peer)].posts[exchange & 1]; },
+         seats_[static_cast<size_t>(rank)].reads[exchange & 1]);
   }
 
   // Marks after which no rank reads what was posted for an exchange of this parity.
