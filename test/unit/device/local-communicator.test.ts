@@ -54,6 +54,34 @@ describeOnHost('a rank among threads', () => {
   });
   afterAll(() => library.remove());
 
+  it('keeps a place that a larger one replaced until no peer reads it, also where its stream is disposed', () => {
+    const { sender, exchange, go, dispose } = twoRanks();
+    const allocated = (): number => sender.device.memory().allocatedBytes;
+    exchange(1 << 16, Float64Array.of(0, 0, 0, 1 << 16));
+    exchange(8, NONE);
+    // What the reader waits for is done, so that the end of this stream takes nothing from it.
+    while (!sender.stream.waitSlice(50));
+    sender.communicator.post(sender.stream, sender.send, 0, 1 << 18, SIGNATURE);
+    sender.stream.dispose();
+    const whileRead = allocated();
+    go();
+    sender.communicator.leave();
+    expect(sender.communicator.released(50)).toBe(true);
+    // Places are powers of two from 4 KiB on: those of the three exchanges.
+    expect(whileRead - allocated()).toBe((1 << 16) + (1 << 12) + (1 << 18));
+    dispose();
+  });
+
+  it('keeps what a peer reads that it did not read yet', () => {
+    const { sender, exchange, go, dispose } = twoRanks();
+    exchange(64, Float64Array.of(0, 0, 0, 64));
+    sender.communicator.leave();
+    expect(sender.communicator.released(1)).toBe(false);
+    go();
+    expect(sender.communicator.released(50)).toBe(true);
+    dispose();
+  });
+
   it.each([
     ['end of what the peer sent', Float64Array.of(0, 0, 0, 64, 0, 64, 0, 8)],
     ['end of the buffer', Float64Array.of(0, 0, 0, 64, 0, 0, 1 << 18, 8)],
