@@ -36,7 +36,7 @@ std::chrono::steady_clock::time_point in(double ms) {
 }  // namespace
 
 LocalCommunicator::LocalCommunicator(Device& owner, const std::string& group, int32_t rank, int32_t size)
-    : device(owner.shared_from_this()), group_(LocalGroup::join(group, rank, size)), rank_(rank) {
+    : device(owner.shared_from_this()), group_(LocalGroup::join(group, rank, size, owner.facts())), rank_(rank) {
   owner.sharers.push_back(this);
 }
 

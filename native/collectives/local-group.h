@@ -27,11 +27,12 @@ struct Post {
 // post of n again, and the marks of all reads of n are known.
 class LocalGroup {
  public:
-  // The group of this id in the process, made by whichever rank comes first. Throws ERR_INPUT_INVALID for another size, or a rank
-  // that joined before.
-  static std::shared_ptr<LocalGroup> join(const std::string& id, int32_t rank, int32_t size);
+  // The group of this id in the process, made by whichever rank comes first, on the device of these facts. Throws ERR_INPUT_INVALID for
+  // another size, or a rank that joined before, and ERR_DEVICE_MISMATCH for another kind of device or another card.
+  static std::shared_ptr<LocalGroup> join(const std::string& id, int32_t rank, int32_t size, const DeviceFacts& facts);
 
-  explicit LocalGroup(int32_t ranks) : size(ranks), seats_(static_cast<size_t>(ranks)) {}
+  LocalGroup(int32_t ranks, const DeviceFacts& facts)
+      : size(ranks), kind_(facts.kind), pci_(facts.pci), seats_(static_cast<size_t>(ranks)) {}
 
   void post(int32_t rank, uint64_t exchange, Post post);
   // Waits at most `ms` milliseconds until all have posted. Throws ERR_RANK_LOST if the group ended before they had, and
@@ -69,6 +70,9 @@ class LocalGroup {
   void throw_if_ended() const;
   void require_equal_signatures(uint64_t exchange) const;
 
+  // Marks and addresses of one backend and card are all that streams of it take.
+  const std::string kind_;
+  const std::string pci_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<int32_t> waiters_{0};

@@ -13,7 +13,7 @@ function group(args: readonly string[], environment: Environment = {}) {
   return { outcome: JSON.parse(stdout) as unknown, seen };
 }
 
-// The sixth collective of the fixture's rank is the one in its graph, after one of each kind and one eager.
+// The fifth collective of the fixture's rank is the one in its graph: after three that warm up, whose all-to-all is messages, and one.
 it.each([
   ['call', ''],
   ['call', 'pool'],
@@ -26,3 +26,15 @@ it.each([
     expect(outcome).toBe('ERR_COLLECTIVE_TIMEOUT');
   },
 );
+
+it('ranks of one process on devices of two kinds are no group of threads', () => {
+  const script = [
+    "import { openDevice } from './dist/index.js';",
+    "const [host, gpu] = ['host', 'cuda'].map((device) => openDevice({ device }));",
+    "const group = host.joinLocal('mixed', 0, 2);",
+    "try { gpu.joinLocal('mixed', 1, 2); } catch (error) { console.log(error.code); }",
+    'group.dispose();',
+  ];
+  const { stdout } = overStandin(['--input-type=module', '--eval', script.join('\n')]);
+  expect(stdout).toBe('ERR_DEVICE_MISMATCH\n');
+});
