@@ -69,7 +69,10 @@ std::shared_ptr<Buffer> Buffer::range_of(const std::shared_ptr<Buffer>& whole, i
                           std::to_string(whole->id) + ", which has " + std::to_string(actual) + ".",
                       {{"buffer", whole->id}, {"offset", offset}, {"bytes", bytes}, {"actual", actual}});
   }
-  return std::make_shared<Buffer>(whole, static_cast<size_t>(offset), static_cast<size_t>(bytes));
+  // A range of a range is one of the buffer itself, so that ranges keep no chain of each other.
+  if (whole->whole == nullptr) return std::make_shared<Buffer>(whole, static_cast<size_t>(offset), static_cast<size_t>(bytes));
+  const uint64_t begin = whole->memory->address.value - whole->whole->memory->address.value;
+  return std::make_shared<Buffer>(whole->whole, static_cast<size_t>(begin) + static_cast<size_t>(offset), static_cast<size_t>(bytes));
 }
 
 void Buffer::dispose() {

@@ -39,7 +39,7 @@ struct Buffer {
   Uses uses;
   // Live graphs, recordings, and captures under way, that hold its address.
   int32_t baked = 0;
-  // Of a range, what it is a part of; of a whole, how many ranges are alive.
+  // Of a range, the buffer it is a part of, which is no range; of a whole, how many ranges are alive.
   std::shared_ptr<Buffer> whole;
   int32_t ranges = 0;
 
