@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { type Environment, overStandin } from '../support/standin-process.js';
+import { CLEAN, type Environment, overStandin } from '../support/standin-process.js';
 import { buildStandins } from './build.mjs';
 
 /** What test/fixtures/device/group-of-gpus.mjs prints, and what the stand-ins saw of it. */
@@ -26,6 +26,13 @@ it.each([
     expect(outcome).toBe('ERR_COLLECTIVE_TIMEOUT');
   },
 );
+
+it('counts that are none, or do not fit what they are of, are refused, and the group goes on', () => {
+  const { outcome, seen } = group(['counts']);
+  const wrong = [...Array(6).fill('ERR_INPUT_INVALID'), 'ERR_LAUNCH_BOUNDS'];
+  expect(outcome).toEqual({ codes: Array(4).fill(wrong), short: Array(2).fill('ERR_LAUNCH_BOUNDS'), right: 'ok' });
+  for (const report of seen) expect(report).toMatchObject(CLEAN);
+});
 
 it('ranks of one process on devices of two kinds are no group of threads', () => {
   const script = [
