@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "objects.h"
 
 namespace lockstep {
@@ -38,7 +40,15 @@ Napi::Value NcclObject::begin(const Napi::CallbackInfo& info) {
   }
   const Bytes numbers = view_argument(info[8], "counts");
   const auto* const values = reinterpret_cast<const double*>(numbers.address);
-  std::vector<size_t> counts(values, values + numbers.bytes / sizeof(double));
+  std::vector<size_t> counts;
+  counts.reserve(numbers.bytes / sizeof(double));
+  for (size_t i = 0; i < numbers.bytes / sizeof(double); i++) {
+    const double count = values[i];
+    if (!(count >= 0 && count <= 9007199254740991.0) || count != std::floor(count)) {
+      invalid_argument("counts", Napi::Number::New(info.Env(), count), "numbers of elements, 0 or more");
+    }
+    counts.push_back(static_cast<size_t>(count));
+  }
   core()->begin(stream, static_cast<CollectiveKind>(kind), send, recv, std::move(counts));
   return info.Env().Undefined();
 }

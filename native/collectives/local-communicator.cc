@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "core/stream.h"
 
@@ -19,10 +20,23 @@ size_t place_bytes(size_t bytes) {
   return place;
 }
 
+// Whether the marks are reached before `end`. A stream that failed may still run what it was given.
+bool reached(const std::vector<std::shared_ptr<Mark>>& marks, std::chrono::steady_clock::time_point end) {
+  return std::all_of(marks.begin(), marks.end(), [&](const auto& mark) {
+    const std::chrono::duration<double, std::milli> left = end - std::chrono::steady_clock::now();
+    return mark->wait(std::max(0.0, left.count())).done;
+  });
+}
+
+std::chrono::steady_clock::time_point in(double ms) {
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double, std::milli>(ms));
+}
+
 }  // namespace
 
 LocalCommunicator::LocalCommunicator(Device& owner, const std::string& group, int32_t rank, int32_t size)
-    : device(owner.shared_from_this()), group_(LocalGroup::join(group, rank, size)), rank_(rank) {
+    : device(owner.shared_from_this()), group_(LocalGroup::join(group, rank, size, owner.facts())), rank_(rank) {
   owner.sharers.push_back(this);
 }
 
@@ -44,13 +58,16 @@ void LocalCommunicator::require_state(State state) const {
 void LocalCommunicator::post(Stream& stream, const std::shared_ptr<Buffer>& send, int64_t offset, size_t bytes,
                              std::vector<int32_t> signature) {
   require_state(State::idle);
+  stream.check_exchange(*send, offset, bytes);
   const uint64_t exchange = exchange_ + 1;
   // The place was read in the exchange before the last. All ranks have posted since, so their marks are known.
-  for (const auto& mark : group_->reads(exchange & 1)) stream.wait_mark(mark);
+  auto reads = group_->reads(exchange & 1);
+  for (const auto& mark : reads) stream.wait_mark(mark);
+  free_replaced(0);
   auto& place = places_[exchange & 1];
   if (place == nullptr || place->bytes < bytes) {
     auto larger = device->allocate(place_bytes(bytes));
-    if (place != nullptr) place->uses.add(stream.id);
+    if (place != nullptr) replaced_.push_back({place, std::move(reads)});
     place = std::move(larger);
   }
   stream.copy(send, offset, place, 0, bytes);
@@ -79,7 +96,8 @@ void LocalCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& i
                         {{"peer", copy.peer}});
     }
   }
-  group_->collect(rank_, exchange_, [&](const auto& post_of) {
+  stream.check_exchange(*into, offset, 0);
+  group_->collect(rank_, exchange_, [&](const auto& post_of, std::shared_ptr<Mark>& reads) {
     for (const PeerCopy& copy : copies) {
       const Post& post = post_of(copy.peer);
       if (copy.source > post.bytes || copy.bytes > post.bytes - copy.source) {
@@ -88,27 +106,41 @@ void LocalCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& i
                               " bytes, and byte " + std::to_string(copy.source + copy.bytes) + " of them was asked for.",
                           {{"peer", copy.peer}, {"needed", copy.source + copy.bytes}, {"actual", post.bytes}});
       }
-      if (copy.bytes == 0) continue;
-      stream.wait_mark(post.mark);
-      stream.copy_from(post.address + copy.source, into, offset + static_cast<int64_t>(copy.target), copy.bytes);
+      stream.check_exchange(*into, offset + static_cast<int64_t>(copy.target), copy.bytes);
     }
-    return stream.retire_mark();
+    try {
+      for (const PeerCopy& copy : copies) {
+        if (copy.bytes == 0) continue;
+        const Post& post = post_of(copy.peer);
+        stream.wait_mark(post.mark);
+        stream.copy_from(post.address + copy.source, into, offset + static_cast<int64_t>(copy.target), copy.bytes);
+      }
+    } catch (...) {
+      // Peers keep what the first copies read.
+      reads = stream.retire_mark();
+      throw;
+    }
+    reads = stream.retire_mark();
   });
   state_ = State::idle;
 }
 
 void LocalCommunicator::leave() { group_->end(rank_, "ERR_RANK_LOST", "it left the group of its collectives.", {rank_}); }
 
+bool LocalCommunicator::free_replaced(double ms) {
+  if (replaced_.empty()) return true;
+  const auto end = in(ms);
+  const auto unread = [&](const Replaced& old) { return reached(old.reads, end); };
+  replaced_.erase(std::remove_if(replaced_.begin(), replaced_.end(), unread), replaced_.end());
+  return replaced_.empty();
+}
+
 bool LocalCommunicator::released(double ms) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double, std::milli>(ms);
+  const auto end = in(ms);
+  if (!free_replaced(ms)) return false;
   for (uint64_t parity = 0; parity < 2; parity++) {
     if (places_[parity] == nullptr) continue;
-    for (const auto& mark : group_->reads(parity)) {
-      const std::chrono::duration<double, std::milli> left = end - std::chrono::steady_clock::now();
-      const WaitResult result = mark->wait(std::max(0.0, left.count()));
-      // A stream that failed reads nothing more.
-      if (!result.done && result.failure == nullptr) return false;
-    }
+    if (!reached(group_->reads(parity), end)) return false;
     places_[parity].reset();
   }
   return true;
@@ -116,10 +148,12 @@ bool LocalCommunicator::released(double ms) {
 
 void LocalCommunicator::release() {
   if (released(1000)) return;
-  for (auto& place : places_) {
+  const auto keep = [](const std::shared_ptr<Buffer>& place) {
     if (place != nullptr) static_cast<void>(place->memory.release());
-    place.reset();
-  }
+  };
+  for (auto& place : places_) keep(std::exchange(place, nullptr));
+  for (const auto& old : replaced_) keep(old.place);
+  replaced_.clear();
 }
 
 }  // namespace lockstep

@@ -54,7 +54,16 @@ class LocalCommunicator final : public Sharer {
   const int32_t rank_;
   State state_ = State::idle;
   uint64_t exchange_ = 0;
+  // Frees the places that no peer reads any more; waits at most `ms` milliseconds. Whether none is left.
+  bool free_replaced(double ms);
+
   std::shared_ptr<Buffer> places_[2];
+  // A place that a larger one replaced, until the reads enqueued of it are done.
+  struct Replaced {
+    std::shared_ptr<Buffer> place;
+    std::vector<std::shared_ptr<Mark>> reads;
+  };
+  std::vector<Replaced> replaced_;
 };
 
 }  // namespace lockstep

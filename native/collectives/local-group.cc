@@ -27,13 +27,13 @@ std::unordered_map<std::string, std::weak_ptr<LocalGroup>>& registry() {
 
 }  // namespace
 
-std::shared_ptr<LocalGroup> LocalGroup::join(const std::string& id, int32_t rank, int32_t size) {
+std::shared_ptr<LocalGroup> LocalGroup::join(const std::string& id, int32_t rank, int32_t size, const DeviceFacts& facts) {
   const std::lock_guard<std::mutex> lock(registry_mutex());
   auto& groups = registry();
   for (auto entry = groups.begin(); entry != groups.end();) entry = entry->second.expired() ? groups.erase(entry) : ++entry;
   auto group = groups[id].lock();
   if (group == nullptr) {
-    group = std::make_shared<LocalGroup>(size);
+    group = std::make_shared<LocalGroup>(size, facts);
     groups[id] = group;
   }
   if (group->size != size || rank < 0 || rank >= size || group->seats_[static_cast<size_t>(rank)].joined) {
@@ -41,6 +41,13 @@ std::shared_ptr<LocalGroup> LocalGroup::join(const std::string& id, int32_t rank
                       "Rank " + std::to_string(rank) + " of " + std::to_string(size) + " cannot join group " + id +
                           " of " + std::to_string(group->size) + "; each rank joins once.",
                       {{"rank", rank}, {"size", size}});
+  }
+  if (group->kind_ != facts.kind || group->pci_ != facts.pci) {
+    const auto named = [](const std::string& kind, const std::string& pci) { return kind + (pci.empty() ? "" : " " + pci); };
+    throw DeviceError("ERR_DEVICE_MISMATCH",
+                      "Rank " + std::to_string(rank) + " has the device " + named(facts.kind, facts.pci) + ", and group " + id + " is on " +
+                          named(group->kind_, group->pci_) + "; ranks that read each other's memory share one card, or are all on the host.",
+                      {{"rank", rank}, {"device", facts.kind}, {"expected", group->kind_}});
   }
   group->seats_[static_cast<size_t>(rank)].joined = true;
   return group;

@@ -27,11 +27,12 @@ struct Post {
 // post of n again, and the marks of all reads of n are known.
 class LocalGroup {
  public:
-  // The group of this id in the process, made by whichever rank comes first. Throws ERR_INPUT_INVALID for another size, or a rank
-  // that joined before.
-  static std::shared_ptr<LocalGroup> join(const std::string& id, int32_t rank, int32_t size);
+  // The group of this id in the process, made by whichever rank comes first, on the device of these facts. Throws ERR_INPUT_INVALID for
+  // another size, or a rank that joined before, and ERR_DEVICE_MISMATCH for another kind of device or another card.
+  static std::shared_ptr<LocalGroup> join(const std::string& id, int32_t rank, int32_t size, const DeviceFacts& facts);
 
-  explicit LocalGroup(int32_t ranks) : size(ranks), seats_(static_cast<size_t>(ranks)) {}
+  LocalGroup(int32_t ranks, const DeviceFacts& facts)
+      : size(ranks), kind_(facts.kind), pci_(facts.pci), seats_(static_cast<size_t>(ranks)) {}
 
   void post(int32_t rank, uint64_t exchange, Post post);
   // Waits at most `ms` milliseconds until all have posted. Throws ERR_RANK_LOST if the group ended before they had, and
@@ -39,14 +40,14 @@ class LocalGroup {
   bool arrived(uint64_t exchange, double ms);
   std::vector<int32_t> missing(uint64_t exchange) const;
 
-  // Calls `read(posts)`, which enqueues reads and returns a mark after them, unless the group has ended: then ERR_RANK_LOST. From
-  // the end of the group on, nothing reads a rank's memory but what was enqueued before.
+  // Calls `read(posts, mark)`, which enqueues reads and sets the mark after them, also where it throws half-way; unless the group has
+  // ended: then ERR_RANK_LOST. From the end of the group on, nothing reads a rank's memory but what was enqueued before.
   template <typename Read>
   void collect(int32_t rank, uint64_t exchange, Read read) {
     const std::lock_guard<std::mutex> lock(mutex_);
     throw_if_ended();
-    seats_[static_cast<size_t>(rank)].reads[exchange & 1] =
-        read([&](int32_t peer) -> const Post& { return seats_[static_cast<size_t>(peer)].posts[exchange & 1]; });
+    read([&](int32_t peer) -> const Post& { return seats_[static_cast<size_t>(peer)].posts[exchange & 1]; },
+         seats_[static_cast<size_t>(rank)].reads[exchange & 1]);
   }
 
   // Marks after which no rank reads what was posted for an exchange of this parity.
@@ -69,6 +70,9 @@ class LocalGroup {
   void throw_if_ended() const;
   void require_equal_signatures(uint64_t exchange) const;
 
+  // Marks and addresses of one backend and card are all that streams of it take.
+  const std::string kind_;
+  const std::string pci_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<int32_t> waiters_{0};

@@ -1,8 +1,10 @@
 #include "nccl-group.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "core/graph.h"
+#include "core/start-thread.h"
 #include "core/stream.h"
 #include "gpu/poll.h"
 
@@ -24,12 +26,18 @@ const char* const names[COLLECTIVE_KINDS] = {"all-gather", "reduce-scatter", "al
 }  // namespace
 
 NcclGroup::NcclGroup(Device& owner, const NcclLibrary& library, const std::vector<NcclUniqueId>& ids, int rank, int size, double timeout_ms)
-    : device(owner.shared_from_this()), gpu_(owner.gpu()), size_(size), timeout_ms_(timeout_ms) {
+    : device(owner.shared_from_this()), gpu_(owner.gpu()), rank_(rank), size_(size), timeout_ms_(timeout_ms) {
   if (gpu_ == nullptr) throw DeviceError("ERR_INPUT_INVALID", "This device is no GPU; NCCL and RCCL serve GPUs alone.");
   for (const NcclUniqueId& id : ids) lines_.push_back({std::make_shared<NcclLine>(library, gpu_, id, rank, size)});
   scratch_ = owner.allocate(static_cast<size_t>(size) * 8);
   owner.sharers.push_back(this);
-  watcher_ = std::thread([this] { watch(); });
+  try {
+    watcher_ = start_thread([this] { watch(); });
+  } catch (const std::system_error& error) {
+    owner.sharers.pop_back();
+    throw DeviceError("ERR_DEVICE_MEMORY",
+                      std::string("No thread to watch a group's collectives: ") + error.what() + ". Dispose streams and other groups.");
+  }
 }
 
 NcclGroup::~NcclGroup() {
@@ -86,10 +94,44 @@ void NcclGroup::warm_up(NcclLine& line) {
   line.add({CollectiveKind::reduce_scatter, send, recv, first});
 }
 
+void NcclGroup::check_counts(CollectiveKind kind, const BufferRange& send, const BufferRange& recv,
+                             const std::vector<size_t>& counts) const {
+  const auto ranks = static_cast<size_t>(size_);
+  const bool per_rank = kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter;
+  const size_t expected = per_rank ? ranks : 1;
+  if (counts.size() != expected) {
+    throw DeviceError("ERR_INPUT_INVALID",
+                      "Collective " + std::string(names[static_cast<size_t>(kind)]) + " of " + std::to_string(size_) + " ranks has " +
+                          std::to_string(counts.size()) + " counts; give " + (per_rank ? "one of each rank." : "one."),
+                      {{"expected", expected}, {"actual", counts.size()}});
+  }
+  // Each count is held against what is left, so that no sum overflows.
+  const auto require = [&](const BufferRange& range, const char* what, size_t first, size_t end, size_t times) {
+    size_t left = range.bytes / 4;
+    for (size_t i = first; i < end; i++) {
+      if (counts[i] <= left / times) {
+        left -= counts[i] * times;
+        continue;
+      }
+      throw DeviceError("ERR_LAUNCH_BOUNDS",
+                        "The counts of " + std::string(names[static_cast<size_t>(kind)]) + " go past the end of `" + what + "`, which has " +
+                            std::to_string(range.bytes) + " bytes; an element has 4.",
+                        {{"argument", std::string(what)}, {"actual", range.bytes}});
+    }
+  };
+  const auto own = static_cast<size_t>(rank_);
+  const size_t times = kind == CollectiveKind::all_to_all ? ranks : 1;
+  if (kind == CollectiveKind::all_gather) require(send, "send", own, own + 1, 1);
+  else require(send, "send", 0, counts.size(), times);
+  if (kind == CollectiveKind::reduce_scatter) require(recv, "recv", own, own + 1, 1);
+  else require(recv, "recv", 0, counts.size(), times);
+}
+
 void NcclGroup::begin(const std::shared_ptr<Stream>& stream, CollectiveKind kind, const BufferRange& send, const BufferRange& recv,
                       std::vector<size_t> counts) {
   throw_if_failed();
   if (current_ != nullptr) throw DeviceError("ERR_STEP_ORDER", "The last collective of this group is not on its stream yet.");
+  check_counts(kind, send, recv, counts);
   const CollectivePlaces places = stream->collective_places(send.buffer, send.offset, send.bytes, recv.buffer, recv.offset, recv.bytes);
   try {
     Line& line = line_of(*stream);
@@ -153,8 +195,14 @@ void NcclGroup::watch() {
   for (;;) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [&] { return stopping_ || (!watched_.empty() && !ending_); });
+      changed_.wait(lock, [&] { return stopping_ || unbegun_ || (!watched_.empty() && !ending_); });
       if (stopping_) return;
+      if (unbegun_) {
+        changed_.wait_for(lock, look_every, [&] { return stopping_; });
+        if (stopping_) return;
+        begin_ends();
+        continue;
+      }
       // Most collectives end before the first look.
       if (!watched_.empty()) changed_.wait_until(lock, std::min(std::chrono::steady_clock::now() + look_every, watched_.front().deadline), [&] { return stopping_; });
       if (stopping_) return;
@@ -191,9 +239,23 @@ void NcclGroup::fail(const DeviceError& error) {
 }
 
 void NcclGroup::end_lines(bool abort) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  aborting_ = abort;
+  begin_ends();
+  if (unbegun_) changed_.notify_all();
+}
+
+void NcclGroup::begin_ends() {
+  unbegun_ = false;
   // All at once: one communicator's end may wait for work that waits for another's.
   for (Line& line : lines_) {
-    std::thread([line = line.line, abort] { line->end(abort); }).detach();
+    if (line.ending) continue;
+    try {
+      start_thread([line = line.line, abort = aborting_] { line->end(abort); }).detach();
+      line.ending = true;
+    } catch (const std::exception&) {
+      unbegun_ = true;
+    }
   }
 }
 

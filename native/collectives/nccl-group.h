@@ -34,7 +34,7 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
 
   // Enqueues a collective, or records it in a capture; it is not on the stream before settled(). The first on a stream makes its
   // communicator join, and runs each kind once. Throws ERR_DEVICE_CAPTURE for a stream whose first is in a capture, ERR_INPUT_INVALID for
-  // one stream too many, why the group ended.
+  // one stream too many or other counts than the kind has, ERR_LAUNCH_BOUNDS where they do not fit the ranges, why the group ended.
   void begin(const std::shared_ptr<Stream>& stream, CollectiveKind kind, const BufferRange& send, const BufferRange& recv,
              std::vector<size_t> counts);
   // Waits at most `ms` milliseconds. Throws what the library reports, which ends the group, and why it ended.
@@ -60,6 +60,8 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   struct Line {
     std::shared_ptr<NcclLine> line;
     int32_t stream = 0;
+    // A thread ends it.
+    bool ending = false;
   };
   struct Watched {
     std::shared_ptr<Mark> mark;
@@ -69,15 +71,19 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   Line& line_of(Stream& stream);
   void warm_up(NcclLine& line);
   void throw_if_failed();
+  void check_counts(CollectiveKind kind, const BufferRange& send, const BufferRange& recv, const std::vector<size_t>& counts) const;
   // Whether all that is watched is done.
   bool idle();
   void watch();
   void look();
   void end_lines(bool abort);
+  // With the mutex held. Where the process can have no thread, the watcher tries again.
+  void begin_ends();
   void stop();
   bool all_ended() const;
 
   const std::shared_ptr<GpuDevice> gpu_;
+  const int rank_;
   const int size_;
   const double timeout_ms_;
   std::vector<Line> lines_;
@@ -93,6 +99,9 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   std::deque<Watched> watched_;
   std::optional<DeviceError> failure_;
   bool ending_ = false;
+  bool aborting_ = false;
+  // There are communicators whose end has no thread yet.
+  bool unbegun_ = false;
   bool stopping_ = false;
   std::thread watcher_;
 };

@@ -112,8 +112,8 @@ struct Reader {
     if (graph.pool != nullptr) {
       graph.pool->require_free(stream);
       targets[index].pool = graph.pool.get();
-      if (graph.baked.shares()) targets[index].launched = &graph.baked;
     }
+    if (graph.baked.shares()) targets[index].launched = &graph.baked;
     operation.kind = Operation::Kind::graph;
     operation.graph = graph.backend.get();
     graph.uses.add(stream);

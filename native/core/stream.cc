@@ -156,6 +156,12 @@ void Stream::copy(const std::shared_ptr<Buffer>& from, int64_t from_offset, cons
   enqueue_one(std::move(operation), std::move(name));
 }
 
+void Stream::check_exchange(const Buffer& buffer, int64_t offset, size_t bytes) const {
+  require_usable();
+  require_not_capturing("A collective between the ranks of a process");
+  static_cast<void>(copy_address(*this, buffer, offset, bytes));
+}
+
 void Stream::copy_from(DeviceAddress from, const std::shared_ptr<Buffer>& to, int64_t to_offset, size_t bytes) {
   require_usable();
   require_not_capturing("A collective between the ranks of a process");
@@ -384,7 +390,7 @@ bool Stream::wait_slice(double ms) {
 std::shared_ptr<Event> Stream::mark() {
   require_usable();
   require_not_capturing("Waiting");
-  auto event = device->create_event();
+  auto event = device->create_event(false);
   record(*event);
   return event;
 }

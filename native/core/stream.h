@@ -35,6 +35,8 @@ class Stream {
   // For collectives, outside captures: a copy of memory that the caller keeps alive until it is done, and a wait for a mark of
   // another device's stream.
   void copy_from(DeviceAddress from, const std::shared_ptr<Buffer>& to, int64_t to_offset, size_t bytes);
+  // Throws what copy(), copy_from() and wait_mark() throw of this stream and these bytes of a buffer.
+  void check_exchange(const Buffer& buffer, int64_t offset, size_t bytes) const;
   void wait_mark(std::shared_ptr<Mark> mark);
   // For a library that enqueues collectives itself, also in a capture: the places, checked; then that the buffers are in use, and what
   // the recording calls it; and the driver's stream, asked for before the library enqueues and once it has.

@@ -83,7 +83,7 @@ export class Device implements Disposable {
 
   /**
    * Joins the ranks of this process that name the same `group`; each joins once. @throws `ERR_INPUT_INVALID` for a second time, or
-   * another size.
+   * another size; `ERR_DEVICE_MISMATCH` for another kind of device than the first rank's, or another card.
    */
   joinLocal(group: string, rank: number, size: number): LocalCommunicator {
     return communicatorOf(guarded(() => this.#native.joinLocal(group, rank, size)));

@@ -25,7 +25,7 @@ export interface NcclCall {
   readonly sendBytes: number;
   readonly recv: DevicePlace;
   readonly recvBytes: number;
-  /** Elements of each rank, or one count for all. */
+  /** Elements of each rank, of an all-gather and a reduce-scatter; one count of the others. */
   readonly counts: Float64Array;
 }
 
@@ -54,8 +54,9 @@ export class NcclCommunicator implements Disposable {
    * Enqueues a collective, or records it where `stream` captures. It waits for peers only where this is the stream's first: at most
    * 50 ms at a time inside native code.
    *
-   * @throws `ERR_DEVICE_CAPTURE` for a stream's first in a capture; `ERR_INPUT_INVALID` for a stream too many; `ERR_COLLECTIVE_TIMEOUT`,
-   *   `ERR_RANK_LOST`, `ERR_RANKS_DIVERGED` and `ERR_DEVICE_DRIVER`, each of which ends the group.
+   * @throws `ERR_DEVICE_CAPTURE` for a stream's first in a capture; `ERR_INPUT_INVALID` for a stream too many, or other counts than the
+   *   kind has; `ERR_LAUNCH_BOUNDS` where they do not fit what is sent or taken. What ends the group: `ERR_COLLECTIVE_TIMEOUT`,
+   *   `ERR_RANK_LOST`, `ERR_RANKS_DIVERGED` and `ERR_DEVICE_DRIVER`.
    */
   enqueue(stream: DeviceStream, { kind, send, sendBytes, recv, recvBytes, counts }: NcclCall): void {
     const native = this.#native;

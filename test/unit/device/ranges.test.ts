@@ -1,6 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Device, DeviceBuffer, DeviceModule, DeviceStream } from '../../../dist/device/index.js';
 import { openDevice } from '../../../dist/device/open-device.js';
+import { root } from '../../support/cli.js';
 import { errorOf, POISON, readI32, TEST_DEVICE } from '../../support/device-fixture.js';
 
 let device: Device;
@@ -86,4 +88,23 @@ it('frees its memory once the work that used a range is through', () => {
   whole.dispose();
   stream.synchronizeSync();
   expect(device.memory().allocatedBytes).toBe(0);
+});
+
+it('of a range of a range, however deep, is freed without a chain of frees', () => {
+  // Each level took a frame of the native stack, of which 200,000 do not fit in 8 MB.
+  const nest = [
+    "import { openDevice } from './dist/index.js';",
+    `const device = openDevice({ device: '${TEST_DEVICE}' });`,
+    'let range = device.allocate(64);',
+    'for (let i = 0; i < 200_000; i++) range = range.range(0, 64);',
+    'range = undefined;',
+    'for (let i = 0; i < 100 && device.memory().buffers > 0; i++) {',
+    '  globalThis.gc();',
+    '  await new Promise((done) => setTimeout(done, 10));',
+    '}',
+    'console.log(device.memory().buffers);',
+  ];
+  const options = ['--expose-gc', '--input-type=module', '--eval', nest.join('\n')];
+  const { status, signal, stdout } = spawnSync(process.execPath, options, { cwd: root, encoding: 'utf8' });
+  expect({ status, signal, stdout }).toEqual({ status: 0, signal: null, stdout: '0\n' });
 });
