@@ -1,3 +1,4 @@
+import { LockstepError, shown } from '../../errors.js';
 import type { CsvRow, RefuseLine } from '../../input/index.js';
 import { namesIn, TIME_UNITS, type TimeUnit, type TraceReading, unitOf } from './fields.js';
 import { msOf } from './jsonl.js';
@@ -57,12 +58,14 @@ export function csvFormat(header: readonly string[], { columns, timeUnit }: Trac
 /** Reads the rows of one format. */
 export class CsvTrace {
   readonly #format: CsvFormat;
+  readonly #file: string;
   readonly #refuse: RefuseLine;
   /** Indices of the format's columns; null before the header. */
   #columns: readonly number[] | null = null;
 
-  constructor(format: CsvFormat, refuse: RefuseLine) {
+  constructor(format: CsvFormat, file: string, refuse: RefuseLine) {
     this.#format = format;
+    this.#file = file;
     this.#refuse = refuse;
   }
 
@@ -87,9 +90,18 @@ export class CsvTrace {
   #find(header: readonly string[], line: number): number[] {
     return this.#format.columns.map((name) => {
       const index = header.indexOf(name);
+      if (index < 0) throw this.#absent(name, header, line);
       if (header.lastIndexOf(name) !== index) this.#refuse(line, 'the header', `one column ${name}`, header.join(','));
       return index;
     });
+  }
+
+  /** The error of a column that a header lacks. */
+  #absent(column: string, header: readonly string[], line: number): LockstepError {
+    const [only] = header;
+    const apart = header.length === 1 && /[;\t|]/.test(only) ? '; fields are separated by commas' : '';
+    const message = `${this.#file}:${line}: the header has no column ${column}; it has ${shown(header.join(', '))}${apart}; correct the header, or the names of its columns`;
+    return new LockstepError('ERR_TRACE_INVALID', message, { file: this.#file, line, column, header });
   }
 }
 

@@ -206,6 +206,20 @@ describe('how a trace is read', () => {
     await expect(rows([bailian])).rejects.toThrow(/timestamp must be a number of seconds, at most 1000000000000/);
   });
 
+  it.each([
+    ['when,prompt,answer', /:1: the header has no column nope; it has "when, prompt, answer"; correct/],
+    ['wen,prompt,nope', /:1: the header has no column when; it has "wen, prompt, nope"; correct/],
+    ['when;prompt;nope', /has no column when; it has "when;prompt;nope"; fields are separated by commas;/],
+    ['when\tprompt\tnope', /has no column when; .*; fields are separated by commas;/],
+  ])('refuses a CSV of %j, which lacks a column that was named', async (header, message) => {
+    const columns = { timestamp: 'when', input_length: 'prompt', output_length: 'nope' };
+    const lines = [header, header.replaceAll(/\w+/g, '1')];
+    for (const timeUnit of [undefined, 's'] as const) {
+      await expect(rows(lines, { columns, timeUnit })).rejects.toThrow(message);
+      await expect(rows(lines, { columns, timeUnit })).rejects.toMatchObject({ code: 'ERR_TRACE_INVALID' });
+    }
+  });
+
   it('says what was read, and warns of an absurd rate', async () => {
     const lines = [0, 1, 2].map((timestamp) => ({ timestamp, input_length: 9, output_length: 3 + timestamp }));
     const facts = traceFacts(await readRequests(text(...lines)));
