@@ -191,6 +191,32 @@ describe('how a trace is read', () => {
     expect((await rows(jsonl, { columns: { input_length: 'prompt' }, timeUnit: 'ns' }))[1]).toEqual([3000, 6, 7]);
   });
 
+  const dates = ['2026-05-01T12:00:00.1255', '2026-05-01T14:00:00.3755+02:00', '2026-05-01 12:00:01Z'];
+
+  it.each([undefined, 's', 'ns'] as const)(
+    'dates in CSV and in JSONL, with the unit %s for times that are none',
+    async (timeUnit) => {
+      const columns = { timestamp: 'when', input_length: 'prompt', output_length: 'answer' };
+      const expected = [
+        [0, 3, 4],
+        [250, 3, 4],
+        [874.5, 3, 4],
+      ];
+      const csv = ['when,prompt,answer', ...dates.map((when) => `${when},3,4`)];
+      expect(await rows(csv, { columns, timeUnit })).toEqual(expected);
+      const jsonl = dates.map((when) => ({ when, prompt: 3, answer: 4 }));
+      expect(await rows(jsonl, { columns, timeUnit })).toEqual(expected);
+      const turns = dates.map((when) => ({ when, prompt: 3, answer: 4, session_id: 'a' }));
+      expect(await rows(turns, { columns, timeUnit })).toEqual(expected);
+      await expect(rows([{ ...jsonl[0], when: '2026-02-30 12:00:00' }], { columns })).rejects.toThrow(
+        /when must be a number of milliseconds, at most 1000000000000000, or a date, found "2026-02-30 12:00:00"/,
+      );
+      await expect(rows([{ ...turns[0], delay: dates[0] }], { columns })).rejects.toThrow(
+        /delay must be .* 1000000000000000, found/,
+      );
+    },
+  );
+
   it('refuses what no trace is read by', async () => {
     const read = (options: object) => () => readTrace(text(), options as ReadTraceOptions);
     expect(read({ timeUnit: 'h' })).toThrow(/timeUnit is "h"/);
