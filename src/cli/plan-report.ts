@@ -106,7 +106,7 @@ function objectiveLines(plan: PlanDocument): string[] {
       ? [
           reportLine(
             'more graphs',
-            `${grouped(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} would pad as little as that`,
+            `${grouped(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} --objective seen would pad as little as that`,
           ),
         ]
       : []),
