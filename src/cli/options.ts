@@ -14,8 +14,20 @@ import {
 } from '../names.js';
 import { blocks, columns, count, decimal, natural, stepTime } from './option-values.js';
 
-/** Options that say what steps are planned with: limits, ladder and policy. `run`, `simulate` and `explain` share them. */
+/** Options that say what steps are planned with: limits, ladder and policy. Commands share them that plan or decide steps, with an engine's in place of them. */
 export function addPlannerOptions(command: Command): Command {
+  return addEngineOptions(addGraphOptions(command));
+}
+
+/** The same for a service, which takes no engine: one that is given is answered with what to do, and no help or completion names it. */
+export function addServiceOptions(command: Command): Command {
+  return addGraphOptions(command)
+    .addOption(new Option('--engine <what>').hideHelp())
+    .addOption(new Option('--engine-config <file>').hideHelp());
+}
+
+/** Limits, ladder and policy. */
+function addGraphOptions(command: Command): Command {
   addLimitOptions(command)
     .option(
       '--ladder <sizes>',
@@ -25,7 +37,7 @@ export function addPlannerOptions(command: Command): Command {
     .option('--plan <file>', "that plan's graphs instead of a ladder's, and its policy unless one is given")
     .option('--twins', "capture each size from the threshold on both plain and ubatched (default: the policy's choice)")
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it');
-  return addPolicyOptions(addEngineOptions(command));
+  return addPolicyOptions(command);
 }
 
 /** Options that name an engine as somebody runs it. Every command that plans or decides steps shares them. */

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { DEFAULT_TIMEOUT_MS, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
 import { count, decimal, device, natural, seed64, tokenIds } from './option-values.js';
-import { addHtmlOptions, addPlannerOptions, addPoolOption, addWorkloadOptions } from './options.js';
+import { addHtmlOptions, addPlannerOptions, addPoolOption, addServiceOptions, addWorkloadOptions } from './options.js';
 
 /** `lockstep run`: a workload, planned, agreed, built and executed on ranks, and verified. */
 export function defineRun(command: Command): void {
@@ -64,7 +64,7 @@ export function defineServe(command: Command): void {
     '<model>',
     "a model's folder, random:dense or random:moe, or a module that makes a forward (.js, .mjs)",
   );
-  addPoolOption(addPlannerOptions(command))
+  addPoolOption(addServiceOptions(command))
     .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(count).default(1))
     .addOption(
       new Option(
@@ -110,7 +110,7 @@ export function defineGenerate(command: Command): void {
   command
     .argument('<model>', "a model's folder, or random:dense or random:moe, which take --prompt-ids")
     .argument('[prompt]', 'the text to go on with');
-  addPoolOption(addPlannerOptions(command))
+  addPoolOption(addServiceOptions(command))
     .addOption(
       new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(natural),
     )

@@ -131,6 +131,21 @@ describe('--config', () => {
     ]);
   });
 
+  it('has no engine for a service, which answers one with what to do', async () => {
+    const { properties } = (await configSchema()) as { properties: Record<string, { properties: object }> };
+    for (const [name, ...prompt] of [['serve'], ['generate', '--prompt-ids=1']] as const) {
+      expect(Object.keys(properties[name]?.properties ?? {})).not.toContain('engine');
+      expect(cli([name, '--help']).stdout).not.toContain('--engine');
+      const { status, stdout, stderr } = cli([name, 'random:dense', ...prompt, '--engine', 'vllm serve m']);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      expect(stderr).toContain(`lockstep ${name} takes the graphs of a plan and no engine; write them with`);
+    }
+    expect(Object.keys(properties.common?.properties ?? {})).toContain('engine');
+    expect(simulated({ common: { engine: 'vllm@0.12', requests: 3 } })).toMatchObject({
+      engine: { profile: { engine: 'vllm' } },
+    });
+  });
+
   it('takes in common what any command takes, and the one that runs checks its own', () => {
     expect(simulated({ common: { transport: 'solo', requests: 5, seed: '7' } }).seed).toBe(7);
     const { status, stderr } = cli(['serve', 'random:dense', '--config', config({ common: { transport: 'solo' } })]);
