@@ -20,13 +20,13 @@ export interface PlanSetting {
   readonly bars?: boolean;
 }
 
-/** The plan and the engines beside it, one a row; `sizes` are what ours captures for decodes. */
+/** The plan and the engines beside it, one a row; `sizes` are those that decodes run on. */
 export function planRows(plan: PlanDocument): TableRow[] {
   const row = (
     engine: string,
     score: PlanDocument | PlanDocument['engines'][number],
     version: string | null,
-    sizes: string | null,
+    sizes: string,
   ): TableRow => ({
     engine,
     graphs: score.graphs,
@@ -40,7 +40,7 @@ export function planRows(plan: PlanDocument): TableRow[] {
   });
   return [
     row('lockstep', plan, null, plan.ladders.decode.join(' ')),
-    ...plan.engines.map((engine) => row(engine.engine, engine, engine.version, null)),
+    ...plan.engines.map((engine) => row(engine.engine, engine, engine.version, engine.sizes.join(' '))),
   ];
 }
 
