@@ -161,6 +161,12 @@ describe('suggestions', () => {
     expect(nearest('vlm', ['sglang', 'vllm'])).toBe('vllm');
     expect(nearest('Ranks', ['ranks'])).toBe('ranks');
     expect(nearest('abc', ['xyz', 'plan'])).toBeUndefined();
+    for (const files of [
+      ['c.json', 'j.jsonl'],
+      ['j.jsonl', 'c.json'],
+    ]) {
+      expect(nearest('j.jsn', files)).toBe('j.jsonl');
+    }
   });
 
   it.each([
@@ -173,6 +179,9 @@ describe('suggestions', () => {
   it.each([
     [['plan', 'READNE.md'], 'Did you mean "README.md"?'],
     [['simulate', '--plan', 'packge.json'], 'Did you mean "package.json"?'],
+    [['replay', 'READNE.md'], 'Did you mean "README.md"?'],
+    [['generate', 'example', 'hi'], 'Did you mean "examples"?'],
+    [['conformance', 'example'], 'Did you mean "examples"?'],
     [['simulate', '--policy', 'sglan'], 'Did you mean "sglang"?'],
     [['simulate', '--ladder', 'vlm'], 'Did you mean "vllm"?'],
     [['simulate', '--rank', '2'], 'Did you mean --ranks?'],
