@@ -16,7 +16,7 @@ function csvCase(): BenchCase {
     pieces: REQUESTS,
     ours: (): RequestTable => {
       const table = new RequestTableBuilder();
-      for (const row of new CsvTrace(AZURE, refuse).read(csvRows(text, refuse))) {
+      for (const row of new CsvTrace(AZURE, 'bench', refuse).read(csvRows(text, refuse))) {
         const { wholeMs, inputTokens, outputTokens, hashIds } = row;
         table.add({ arrivalMs: wholeMs, inputTokens, outputTokens, hashIds });
       }

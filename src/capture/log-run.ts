@@ -50,6 +50,8 @@ export interface LogRun {
   readonly unknownSteps: number;
   /** Whether one list of graphs holds steps of every phase, so that the phase is of no matter. */
   readonly oneList: boolean;
+  /** Whether steps of unknown phase count as decodes: where one list of graphs holds steps of every phase, and in statistics. */
+  readonly unknownAsDecodes: boolean;
   /** Steps that could be decodes, and how they ran. */
   readonly ran: readonly RanSteps[];
   /** Graphs that the log tells of: those captured, or else those that ran. */
@@ -93,6 +95,7 @@ export function logRun(
   const statistics =
     times.length > 0 && batches.every(({ padded, mode }) => padded === undefined && mode === undefined);
   const oneList = mode !== null && ONE_LIST.includes(mode);
+  const unknownAsDecodes = oneList || statistics;
   const graphs = graphSizes(log, oneList, limits);
   const findings = new Findings();
   const ran: RanSteps[] = [];
@@ -127,7 +130,7 @@ export function logRun(
         else if (captured !== null) findings.add('no-graph', tokens, count, '0');
       }
     }
-    return { batch, tokens, decode: phase === 'decode' || (unknown && (oneList || statistics)) };
+    return { batch, tokens, decode: phase === 'decode' || (unknown && unknownAsDecodes) };
   });
   return {
     steps,
@@ -140,6 +143,7 @@ export function logRun(
       sampled,
       unknownSteps,
       oneList,
+      unknownAsDecodes,
       ran,
       graphs: captured === null ? new Set(ran.flatMap(({ size }) => size ?? [])).size : graphs.full.length,
       findings: findings.list(limits.queryLen),

@@ -133,6 +133,8 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
   });
   await phase('audit');
   const asRan = steps.log ?? steps.ran;
+  const unknownSteps = steps.log?.unknownSteps ?? 0;
+  const isUnknownPlanned = mixed || options.tokens === true || steps.log?.unknownAsDecodes === true;
   const planned = decodes + (mixed ? whole.mixed.reduce((sum, { count }) => sum + count, 0) : 0);
   return {
     schemaVersion: 1,
@@ -149,6 +151,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     ladderOf: options.tokens === true ? 'tokens' : 'decodes',
     steps: whole.steps,
     unplannedSteps: whole.steps - planned,
+    unplannedUnknownSteps: isUnknownPlanned ? 0 : unknownSteps,
     largestDecode: largest,
     budget,
     costModel: { name: costs.name, unit: costs.unit, raised: costs.raised },
@@ -164,7 +167,7 @@ export async function makePlan(steps: CountedSteps, options: MakePlanOptions): P
     engines,
     asRan: asRan === undefined ? null : scoreAsRan(asRan, costs),
     log: steps.log ? planLog(steps.log, costs) : null,
-    unknownSteps: steps.log?.unknownSteps ?? 0,
+    unknownSteps,
     equalTime: equal(byTime, 'timeRatio'),
     equalPadding: equal(byTokens, 'paddingRatio'),
     unseen: unseen?.[objective] ?? null,

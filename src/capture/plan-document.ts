@@ -191,6 +191,8 @@ export interface PlanDocument extends CapturedScore {
   readonly steps: number;
   /** Steps with a prefill that no graphs were planned for; no other field counts them. */
   readonly unplannedSteps: number;
+  /** Those of `unplannedSteps` of which the source does not say whether they hold a prefill: they are taken to. */
+  readonly unplannedUnknownSteps: number;
   /** Tokens of the largest decode that the limits allow; always captured, unless `maxSize` is below it. */
   readonly largestDecode: number;
   /** What bounded the plan. */

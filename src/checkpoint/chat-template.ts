@@ -9,6 +9,8 @@ export interface ChatMessage {
   readonly role: string;
   /** The message's text. */
   readonly content: string;
+  /** Who says it, for a template that writes names. */
+  readonly name?: string;
 }
 
 /** A template, and the file that it stands in. */
@@ -81,7 +83,12 @@ function checkMessages(messages: readonly ChatMessage[]): void {
     'role' in message &&
     typeof message.role === 'string' &&
     'content' in message &&
-    typeof message.content === 'string';
+    typeof message.content === 'string' &&
+    (!('name' in message) || message.name === undefined || typeof message.name === 'string');
   if (Array.isArray(messages) && messages.every(known)) return;
-  throw new LockstepError('ERR_INPUT_INVALID', 'messages must be a list of { role, content }, both of them text', {});
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    'messages must be a list of { role, content } and, where there is one, name, all of them text',
+    {},
+  );
 }

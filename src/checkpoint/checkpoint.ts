@@ -2,7 +2,7 @@ import path from 'node:path';
 import { checkArguments } from '../checks.js';
 import { LockstepError } from '../errors.js';
 import { Fields } from './config-fields.js';
-import { isFile, isFolder, jsonObject, readDocument } from './files.js';
+import { isFile, isFolder, jsonObject, missing, readDocument } from './files.js';
 import type { WeightDtype } from './float-formats.js';
 import type { ModelConfig } from './model-config.js';
 import { readModelConfig } from './read-config.js';
@@ -36,8 +36,9 @@ export interface Checkpoint {
 export function openCheckpoint(directory: string): Checkpoint {
   checkArguments('openCheckpoint', { directory: [directory, 'text'] });
   if (!isFolder(directory)) {
-    const message = `${directory}: there is no such folder; give the folder of a model in Hugging Face's layout: config.json and *.safetensors`;
-    throw new LockstepError('ERR_MODEL_INVALID', message, { file: directory });
+    const cause = missing(directory, 'folder');
+    const message = `${directory}: ${cause.message}; give the folder of a model in Hugging Face's layout: config.json and *.safetensors`;
+    throw new LockstepError('ERR_MODEL_INVALID', message, { file: directory }, { cause });
   }
   const file = path.join(directory, 'config.json');
   const config = withGeneration(directory, readModelConfig(file, readDocument(file)));

@@ -40,7 +40,7 @@ export function withFile<T>(file: string, use: (open: OpenFile) => T): T {
   let descriptor = -1;
   try {
     // A pipe would keep the process inside the kernel.
-    if (!isFile(file)) throw new Error('there is no such file');
+    if (!isFile(file)) throw missing(file, 'file');
     descriptor = openSync(file, 'r');
     const { size } = fstatSync(descriptor);
     return use({ file, size, read: (into, offset) => fill(file, descriptor, into, offset) });
@@ -49,6 +49,11 @@ export function withFile<T>(file: string, use: (open: OpenFile) => T): T {
   } finally {
     if (descriptor >= 0) closeSync(descriptor);
   }
+}
+
+/** The error of the system for what is not there: whoever reads it may know the path. */
+export function missing(path: string, kind: 'file' | 'folder'): Error {
+  return Object.assign(new Error(`there is no such ${kind}`), { code: 'ENOENT', path });
 }
 
 function fill(file: string, descriptor: number, into: Uint8Array, offset: number): void {

@@ -1,7 +1,7 @@
 // Commands that check and measure.
 import { type Command, Option } from 'commander';
 import { DEFAULT_ROUNDS, DEVICE_WORDS, POLICY_DEFAULTS } from '../names.js';
-import { device, integer, ranks } from './option-values.js';
+import { count, device, ranks } from './option-values.js';
 import { addEngineOptions, addHtmlOptions } from './options.js';
 
 /** `lockstep check`: explores policy and plan, and prints the shortest counterexample of each property that is violated. */
@@ -18,21 +18,21 @@ export function defineCheck(command: Command): void {
     .option(
       '--ubatches <n>',
       "without --plan: micro-batches a step may be cut into (default: the policy's, and at least 2)",
-      integer,
+      count,
     )
     .option('--no-piecewise', 'without --plan: no piecewise graphs')
     .option('--plan <file>', 'a plan of run --plan-out, with its policy, instead of the standard domain')
     .option(
       '--max-num-seqs <n>',
       "with --plan or --engine: most requests of a rank (default: one more than the plan's largest key, or the engine's)",
-      integer,
+      count,
     )
     .option(
       '--max-num-batched-tokens <n>',
       "with --plan or --engine: most tokens of a rank (default: as many as make a difference, or the engine's)",
-      integer,
+      count,
     )
-    .option('--workers <n>', 'threads that explore at once (default: as many as there are cores)', integer)
+    .option('--workers <n>', 'threads that explore at once (default: as many as there are cores)', count)
     .option('--fixed', 'with a historical policy: the rule after its fix, over the same domain')
     .option('--list', 'list the policies, and what the historical ones must violate')
     .option('--json', 'one JSON document instead of text')
@@ -63,7 +63,7 @@ export function defineBench(command: Command): void {
       ).argParser(device),
     )
     .option('--mpi', 'measure what crosses the processes of this MPI job instead')
-    .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', integer, DEFAULT_ROUNDS)
+    .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', count, DEFAULT_ROUNDS)
     .option('--json', 'print one JSON document')
     .action(async (flags) => (await import('./bench.js')).bench(flags));
   addHtmlOptions(command);

@@ -1,5 +1,7 @@
-import type { Command, Option } from 'commander';
-import { LockstepError } from '../errors.js';
+import type { ErrorObject } from 'ajv';
+import { type Command, InvalidArgumentError, type Option } from 'commander';
+import { LockstepError, shown } from '../errors.js';
+import { allCommands } from './commands.js';
 import { COMMON, configSchema, isRepeated, type Schema, settableOptions } from './config-schema.js';
 import { meant } from './suggest.js';
 
@@ -14,8 +16,8 @@ export async function withConfig(program: Command, args: readonly string[]): Pro
   const command = program.commands.find((each) => each.name() === name);
   const file = fileIn(rest);
   if (command === undefined || file === undefined) return [...args];
-  const config = await readConfig(file);
-  const options = new Map(settableOptions(command).map((option) => [nameOf(option), option]));
+  const config = await readConfig(file, command);
+  const options = optionsOf(command);
   const given = command.options.filter((option) => isGiven(option, rest));
   const flags: string[] = [];
   for (const [key, value] of Object.entries({ ...config[COMMON], ...config[name] })) {
@@ -54,7 +56,7 @@ function fileIn(args: readonly string[]): string | undefined {
   return own[at] === '--config' ? own[at + 1] : own[at]?.slice('--config='.length);
 }
 
-async function readConfig(file: string): Promise<Readonly<Record<string, Section>>> {
+async function readConfig(file: string, command: Command): Promise<Readonly<Record<string, Section>>> {
   const { readWhole } = await import('../input/index.js');
   const text = await readWhole(file);
   let found: unknown;
@@ -64,7 +66,7 @@ async function readConfig(file: string): Promise<Readonly<Record<string, Section
     const message = `${file} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`;
     throw new LockstepError('ERR_CONFIG_INVALID', message, { file }, { cause });
   }
-  const faults = await faultsOf(found);
+  const faults = await faultsOf(found, command);
   if (faults.length > 0) {
     const message = `${file} is no configuration:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`;
     throw new LockstepError('ERR_CONFIG_INVALID', message, { file, faults });
@@ -73,22 +75,71 @@ async function readConfig(file: string): Promise<Readonly<Record<string, Section
   return sections;
 }
 
-/** What of a document is not as the schema says, each with its place. */
-async function faultsOf(document: unknown): Promise<string[]> {
+/** What of a document is not as the schema says, or as an option of `command` or of a section's own reads it, each with its place. */
+async function faultsOf(document: unknown, command: Command): Promise<string[]> {
   const { Ajv } = await import('ajv');
   const schema = await configSchema();
   const validate = new Ajv({ allErrors: true, allowUnionTypes: true, verbose: true }).compile(schema);
-  if (validate(document)) return [];
-  const faults = (validate.errors ?? []).map(({ instancePath, keyword, params, message, parentSchema }) => {
-    const place = instancePath === '' ? 'the document' : instancePath.slice(1).replaceAll('/', '.');
-    if (keyword === 'additionalProperties') {
-      const names = Object.keys((parentSchema as { properties: Schema }).properties);
-      return `${place} has no ${params.additionalProperty}.${meant(params.additionalProperty, names)}`;
-    }
-    const choices = keyword === 'enum' ? `: ${params.allowedValues.join(', ')}` : '';
-    return `${place} ${message}${choices}`;
+  const errors = validate(document) ? [] : (validate.errors ?? []);
+  const faults = new Map<string, string[]>();
+  for (const error of errors) {
+    // What is wrong with each alternative is said; that none holds follows.
+    if (error.keyword === 'anyOf') continue;
+    const parent = error.keyword === 'additionalProperties' ? ` ${error.params.additionalProperty}` : '';
+    const key = `${error.instancePath}${parent}`;
+    const said = faults.get(key) ?? [];
+    const words = wordsOf(error);
+    if (!said.includes(words)) faults.set(key, [...said, words]);
+  }
+  const shaped = [...faults].map(([key, words]) => {
+    const at = key.split(' ')[0] as string;
+    return `${at === '' ? 'the document' : at.slice(1).replaceAll('/', '.')} ${words.join(', or ')}`;
   });
-  return [...new Set(faults)];
+  return [...shaped, ...(await unreadable(document, command, [...faults.keys()]))];
+}
+
+/** An error of the schema as the end of a sentence about its place. */
+function wordsOf({ keyword, params, message, parentSchema }: ErrorObject): string {
+  if (keyword === 'additionalProperties') {
+    const names = Object.keys((parentSchema as { properties: Schema }).properties);
+    return `has no ${params.additionalProperty}.${meant(params.additionalProperty, names)}`;
+  }
+  if (keyword === 'const') return `must be ${JSON.stringify(params.allowedValue)}`;
+  return `${message}${keyword === 'enum' ? `: ${params.allowedValues.join(', ')}` : ''}`;
+}
+
+/** Values that their options do not read, where the schema found nothing at their place. */
+async function unreadable(document: unknown, command: Command, found: readonly string[]): Promise<string[]> {
+  const commands = await allCommands();
+  const faults: string[] = [];
+  for (const [name, section] of Object.entries(document ?? {})) {
+    const own = name === COMMON ? command : commands.find((each) => each.name() === name);
+    if (own === undefined || typeof section !== 'object' || section === null) continue;
+    const options = optionsOf(own);
+    for (const [key, value] of Object.entries(section)) {
+      const place = `/${name}/${key}`;
+      if (found.some((each) => each === place || each.startsWith(`${place}/`))) continue;
+      const fault = faultOf(key, value, options);
+      if (fault !== null) faults.push(`${name}.${key} is ${shown(value)}; ${fault}`);
+    }
+  }
+  return faults;
+}
+
+/** Why an option does not take a value; null where it does, or where the command has no such option. */
+function faultOf(key: string, value: unknown, options: ReadonlyMap<string, Option>): string | null {
+  const option = options.get(key);
+  if (option === undefined) return null;
+  if (typeof value === 'boolean') return option.isBoolean() ? null : `${option.flags} takes a value`;
+  try {
+    for (const text of textsOf(option, value)) option.parseArg?.(text, option.defaultValue as never);
+    return null;
+  } catch (error) {
+    if (error instanceof InvalidArgumentError || error instanceof LockstepError) {
+      return error.message.replace(/^It /, 'it ').replace(/\.$/, '');
+    }
+    throw error;
+  }
 }
 
 /** A value as flags: none where it says what is so without. */
@@ -96,21 +147,28 @@ function flagsFor(key: string, value: unknown, options: ReadonlyMap<string, Opti
   const option = options.get(key);
   const negated = options.get(`no-${key}`);
   if (typeof value === 'boolean') {
-    if (option !== undefined && !option.isBoolean()) {
-      throw new LockstepError('ERR_CONFIG_INVALID', `${key} is ${value}, and ${option.flags} takes a value`, { key });
-    }
     const flag = value ? option?.long : negated?.long;
     return flag === undefined || flag === null ? [] : [flag];
   }
   // A section of all commands may name what this one has not.
   if (option === undefined) return [];
-  const values = isRepeated(option) && Array.isArray(value) ? value : [value];
-  return values.map((each) => `${option.long}=${textOf(each)}`);
+  return textsOf(option, value).map((text) => `${option.long}=${text}`);
+}
+
+/** A value as the texts that its option reads: several where it may be given again. */
+function textsOf(option: Option, value: unknown): string[] {
+  const values: readonly unknown[] = isRepeated(option) && Array.isArray(value) ? value : [value];
+  return values.map(textOf);
 }
 
 function textOf(value: unknown): string {
   if (Array.isArray(value) && value.every((each) => typeof each !== 'object')) return value.join(',');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** A command's options by their names. */
+function optionsOf(command: Command): Map<string, Option> {
+  return new Map(settableOptions(command).map((option) => [nameOf(option), option]));
 }
 
 /** Options that negate have the name of what they negate: `no-` tells them apart. */

@@ -3,9 +3,10 @@ import { allCommands } from './commands.js';
 import {
   blocks,
   bytes,
+  count,
   decimal,
-  integer,
   jsonOf,
+  natural,
   ranks,
   seed64,
   sizeList,
@@ -23,9 +24,10 @@ const SIZES: Schema = { anyOf: [{ type: 'array', items: { type: 'integer' }, min
 
 /** What a value may be in JSON, by the function that reads its text on the command line. */
 const TYPES: ReadonlyMap<unknown, Schema> = new Map<unknown, Schema>([
-  [integer, { type: 'integer' }],
+  [count, { type: 'integer', minimum: 1 }],
+  [natural, { type: 'integer', minimum: 0 }],
   [ranks, { type: 'integer', minimum: 1 }],
-  [blocks, { anyOf: [{ type: 'integer' }, { const: 'auto' }] }],
+  [blocks, { anyOf: [{ type: 'integer', minimum: 2 }, { const: 'auto' }] }],
   [decimal, { type: 'number' }],
   [seed64, { type: ['integer', 'string'] }],
   [bytes, { type: ['integer', 'string'] }],
@@ -59,18 +61,18 @@ export async function configSchema(): Promise<Schema> {
 }
 
 function sectionOf(commands: readonly Command[], description: string): Schema {
-  const properties: Record<string, Schema> = {};
+  const options = new Map<string, Option[]>();
   for (const option of commands.flatMap((command) => settableOptions(command))) {
     const name = option.attributeName();
-    const known = properties[name];
-    const own = typeOf(option);
-    // Where commands differ, such as in whether a number must be whole, each takes what its own section says.
-    properties[name] =
-      known === undefined || JSON.stringify(known) === JSON.stringify({ ...own, description: known.description })
-        ? { ...own, description: known?.description ?? option.description }
-        : { description: known.description };
+    options.set(name, [...(options.get(name) ?? []), option]);
   }
-  return { type: 'object', description, properties, additionalProperties: false };
+  const properties = [...options].map(([name, alike]) => {
+    // Where commands differ in a value, a file may say what any of them takes; the one that runs checks its own.
+    const types = new Map(alike.map((option) => [JSON.stringify(typeOf(option)), typeOf(option)]));
+    const type = types.size === 1 ? typeOf(alike[0] as Option) : { anyOf: [...types.values()] };
+    return [name, { ...type, description: alike[0]?.description }] as const;
+  });
+  return { type: 'object', description, properties: Object.fromEntries(properties), additionalProperties: false };
 }
 
 function typeOf(option: Option): Schema {

@@ -26,7 +26,7 @@ export async function plannedService(
   if (flags.engine !== undefined || flags.engineConfig !== undefined) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
-      'A service takes the graphs of a plan and no engine; write them with lockstep run --engine … --plan-out FILE, and give --plan FILE',
+      `lockstep ${command.name()} takes the graphs of a plan and no engine; write them with lockstep run --engine … --plan-out FILE, and give --plan FILE`,
       { options: ['--engine', '--engine-config'] },
     );
   }

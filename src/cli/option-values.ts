@@ -8,6 +8,16 @@ export function integer(text: string): number {
   return Number(text);
 }
 
+/** The same for what is at least 1. The library refuses less, with all else that is wrong; a configuration's schema says it too. */
+export function count(text: string): number {
+  return integer(text);
+}
+
+/** The same for what is at least 0. */
+export function natural(text: string): number {
+  return integer(text);
+}
+
 /** A seed of 64 bits. */
 export function seed64(text: string): bigint {
   if (/^\d+$/.test(text) && BigInt(text) < 1n << 64n) return BigInt(text);

@@ -12,10 +12,22 @@ import {
   TIME_UNIT_NAMES,
   WORKLOAD_DEFAULTS,
 } from '../names.js';
-import { blocks, columns, decimal, integer, stepTime } from './option-values.js';
+import { blocks, columns, count, decimal, natural, stepTime } from './option-values.js';
 
-/** Options that say what steps are planned with: limits, ladder and policy. `run`, `simulate` and `explain` share them. */
+/** Options that say what steps are planned with: limits, ladder and policy. Commands share them that plan or decide steps, with an engine's in place of them. */
 export function addPlannerOptions(command: Command): Command {
+  return addEngineOptions(addGraphOptions(command));
+}
+
+/** The same for a service, which takes no engine: one that is given is answered with what to do, and no help or completion names it. */
+export function addServiceOptions(command: Command): Command {
+  return addGraphOptions(command)
+    .addOption(new Option('--engine <what>').hideHelp())
+    .addOption(new Option('--engine-config <file>').hideHelp());
+}
+
+/** Limits, ladder and policy. */
+function addGraphOptions(command: Command): Command {
   addLimitOptions(command)
     .option(
       '--ladder <sizes>',
@@ -25,7 +37,7 @@ export function addPlannerOptions(command: Command): Command {
     .option('--plan <file>', "that plan's graphs instead of a ladder's, and its policy unless one is given")
     .option('--twins', "capture each size from the threshold on both plain and ubatched (default: the policy's choice)")
     .option('--no-twins', 'capture each size once: ubatched from the threshold on, plain below it');
-  return addPolicyOptions(addEngineOptions(command));
+  return addPolicyOptions(command);
 }
 
 /** Options that name an engine as somebody runs it. Every command that plans or decides steps shares them. */
@@ -59,7 +71,7 @@ export function addLimitOptions(command: Command): Command {
       new Option(
         '--query-len <n>',
         `tokens of a decode: 1 + speculative tokens (default: ${DEFAULT_LIMITS.queryLen}; of a plan file, what its graphs have places for)`,
-      ).argParser(integer),
+      ).argParser(count),
     );
 }
 
@@ -95,7 +107,7 @@ export function addPoolOption(command: Command): Command {
 
 /** A limit, which has its default where the flag is not given. */
 function limit(flag: string, says: string, name: keyof Limits): Option {
-  return new Option(flag, says).argParser(integer).default(DEFAULT_LIMITS[name]);
+  return new Option(flag, says).argParser(count).default(DEFAULT_LIMITS[name]);
 }
 
 /** A number of the policy. It overrides the policy only if the flag is given. */
@@ -103,7 +115,7 @@ function choice(flag: string, says: string, name: keyof PolicyDefaults): Option 
   return new Option(
     flag,
     `${says} (default: the policy's; ${POLICY_DEFAULTS[name]} in ${POLICY_DEFAULTS.name})`,
-  ).argParser(integer);
+  ).argParser(count);
 }
 
 /** Options that say which requests arrive when, and how they are scheduled. `run` and `simulate` share them. */
@@ -121,7 +133,7 @@ export function addWorkloadOptions(command: Command): Command {
       new Option(
         '--hash-block-size <n>',
         "tokens of one of the trace's hash ids (default: its format's, or what fits its first request)",
-      ).argParser(integer),
+      ).argParser(count),
     )
     .addOption(
       new Option(
@@ -133,9 +145,9 @@ export function addWorkloadOptions(command: Command): Command {
       new Option(
         '--requests <n>',
         `stop after this many requests (default: all of a trace, ${GENERATED_REQUESTS} generated)`,
-      ).argParser(integer),
+      ).argParser(count),
     )
-    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(ranks))
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(count).default(ranks))
     .addOption(new Option('--speed <x>', 'divide arrival times by this').argParser(decimal).default(speed))
     .addOption(
       new Option('--accept-rate <p>', 'chance that a draft is accepted when all before it were')
@@ -149,7 +161,7 @@ export function addWorkloadOptions(command: Command): Command {
     )
     .addOption(
       new Option('--seed <n>', 'seed of the workload, of accepted drafts and of samples')
-        .argParser(integer)
+        .argParser(natural)
         .default(seed),
     );
 }
@@ -172,6 +184,6 @@ export function addCostOptions(command: Command): Command {
     )
     .option('--model-config <file>', "a model's config.json, or its folder; --cost-model then names the GPU alone")
     .addOption(
-      new Option('--tensor-parallel-size <n>', 'rows of that table to take; GPUs of that roofline').argParser(integer),
+      new Option('--tensor-parallel-size <n>', 'rows of that table to take; GPUs of that roofline').argParser(count),
     );
 }

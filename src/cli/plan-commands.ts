@@ -1,7 +1,7 @@
 // Commands that decide steps and plan graphs, and run none.
 import { type Command, Option } from 'commander';
 import { BATCH_SHAPE, DEVICE_WORDS, OBJECTIVE_NAMES, PLAN_DEFAULTS } from '../names.js';
-import { bytes, decimal, device, integer, jsonOf, sizeList } from './option-values.js';
+import { bytes, count, decimal, device, jsonOf, sizeList } from './option-values.js';
 import {
   addCostOptions,
   addEngineOptions,
@@ -25,14 +25,14 @@ export function definePlan(command: Command): void {
       new Option(
         '--decode-log-interval <n>',
         "decodes that a line of SGLang's log stands for (default: 1; with --mixed 40, as it logs every prefill)",
-      ).argParser(integer),
+      ).argParser(count),
     )
     .addOption(
       new Option('--objective <name>', 'plan for what was seen and what may come, or for what was seen alone')
         .choices(OBJECTIVE_NAMES)
         .default(OBJECTIVE_NAMES[0]),
     )
-    .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(integer))
+    .addOption(new Option('--graphs <n>', 'capture at most so many').argParser(count))
     .addOption(
       new Option(
         '--max-time-loss <ratio>',
@@ -52,11 +52,11 @@ export function definePlan(command: Command): void {
         .default(PLAN_DEFAULTS.split),
     )
     .addOption(
-      new Option('--max-size <n>', 'largest decode graph in tokens; larger decodes run eager').argParser(integer),
+      new Option('--max-size <n>', 'largest decode graph in tokens; larger decodes run eager').argParser(count),
     )
     .addOption(
       new Option('--size-multiple <n>', 'every size is a multiple of it')
-        .argParser(integer)
+        .argParser(count)
         .default(PLAN_DEFAULTS.sizeMultiple),
     )
     .addOption(

@@ -20,13 +20,13 @@ export interface PlanSetting {
   readonly bars?: boolean;
 }
 
-/** The plan and the engines beside it, one a row; `sizes` are what ours captures for decodes. */
+/** The plan and the engines beside it, one a row; `sizes` are those that decodes run on. */
 export function planRows(plan: PlanDocument): TableRow[] {
   const row = (
     engine: string,
     score: PlanDocument | PlanDocument['engines'][number],
     version: string | null,
-    sizes: string | null,
+    sizes: string,
   ): TableRow => ({
     engine,
     graphs: score.graphs,
@@ -40,7 +40,7 @@ export function planRows(plan: PlanDocument): TableRow[] {
   });
   return [
     row('lockstep', plan, null, plan.ladders.decode.join(' ')),
-    ...plan.engines.map((engine) => row(engine.engine, engine, engine.version, null)),
+    ...plan.engines.map((engine) => row(engine.engine, engine, engine.version, engine.sizes.join(' '))),
   ];
 }
 
@@ -106,7 +106,7 @@ function objectiveLines(plan: PlanDocument): string[] {
       ? [
           reportLine(
             'more graphs',
-            `${grouped(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} would pad as little as that`,
+            `${grouped(mostGraphs)} at most, as vLLM by default; --graphs ${other.graphs} --objective seen would pad as little as that`,
           ),
         ]
       : []),
@@ -122,7 +122,12 @@ function losses(
   return `${percentOf(paddingRatio)} padding${of}${costKnown ? `, ${percentOf(timeRatio)} more time` : ''}`;
 }
 
-function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps, unknownSteps, log }: PlanDocument): string[] {
+function mixedLines({
+  ladders: { mixed },
+  mixedGrid,
+  unplannedSteps,
+  unplannedUnknownSteps: unknown,
+}: PlanDocument): string[] {
   if (mixed.length > 0) {
     const some = mixed.slice(0, LISTED).map((shape) => `[${shape.join(' ')}]`);
     const lines = [reportLine('mixed', `${some.join(' ')}${mixed.length > LISTED ? ` … (${mixed.length})` : ''}`)];
@@ -132,16 +137,22 @@ function mixedLines({ ladders: { mixed }, mixedGrid, unplannedSteps, unknownStep
     const bound = `${of(lowerBound)} at least for as many, a gap of ${percentOf(gap)}`;
     return [...lines, reportLine('', `${of(padding)} over exact sizes; ${bound}`)];
   }
-  const unknown = log === null || log.oneList ? 0 : Math.min(unknownSteps, unplannedSteps);
   const held = unplannedSteps - unknown;
   return [
-    ...(held === 0 ? [] : [reportLine('prefill', `${grouped(held)} steps hold one; --mixed plans for them`)]),
+    ...(held === 0
+      ? []
+      : [
+          reportLine(
+            'prefill',
+            `${held === 1 ? '1 step holds' : `${grouped(held)} steps hold`} one; --mixed plans for them`,
+          ),
+        ]),
     ...(unknown === 0
       ? []
       : [
           reportLine(
             'unknown',
-            `${grouped(unknown)} steps of unknown phase, which may hold a prefill; --mixed plans for them`,
+            `${grouped(unknown)} ${unknown === 1 ? 'step' : 'steps'} of unknown phase, which may hold a prefill; --mixed plans for them`,
           ),
         ]),
   ];
@@ -205,7 +216,7 @@ function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
     if (asRan === null) return [];
     return [`  as it ran: ${grouped(asRan.steps)} decodes of the step log, by the tokens that they really had`];
   }
-  const { engine, mode, captured, capture, findings, oneList, sampled } = log;
+  const { engine, mode, captured, capture, findings, oneList, unknownAsDecodes, sampled } = log;
   const lines: string[] = [];
   if (sampled)
     lines.push('  steps: samples of the requests that ran, taken as decodes; --cudagraph-metrics counts every step');
@@ -217,8 +228,8 @@ function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
     lines.push(`  capturing took ${bytesOf(capture.bytes)}, ${capture.seconds} s`);
   }
   if (unknownSteps > 0) {
-    const why = oneList ? `, and under ${mode} one list holds all` : '';
-    lines.push(`  the phase of ${grouped(unknownSteps)} steps is unknown${why}`);
+    const why = oneList ? `, and under ${mode} one list holds all` : unknownAsDecodes ? '; they count as decodes' : '';
+    lines.push(`  the phase of ${grouped(unknownSteps)} ${unknownSteps === 1 ? 'step' : 'steps'} is unknown${why}`);
   }
   return [...lines, ...findings.map(({ text }) => `  ${text}`)];
 }

@@ -154,6 +154,7 @@ async function beginsAsRecording(file: string): Promise<boolean> {
     const { bytesRead, buffer } = await handle.read(Buffer.alloc(4), 0, 4);
     return isRecording(buffer.subarray(0, bytesRead));
   } catch (error) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${file} cannot be read: ${(error as Error).message}`, { file });
+    const message = `${file} cannot be read: ${(error as Error).message}`;
+    throw new LockstepError('ERR_INPUT_INVALID', message, { file }, { cause: error });
   }
 }

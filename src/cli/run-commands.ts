@@ -1,15 +1,15 @@
 // Commands that run ranks: a workload, or a model.
 import { type Command, Option } from 'commander';
 import { DEFAULT_TIMEOUT_MS, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
-import { decimal, device, integer, seed64, tokenIds } from './option-values.js';
-import { addHtmlOptions, addPlannerOptions, addPoolOption, addWorkloadOptions } from './options.js';
+import { count, decimal, device, natural, seed64, tokenIds } from './option-values.js';
+import { addHtmlOptions, addPlannerOptions, addPoolOption, addServiceOptions, addWorkloadOptions } from './options.js';
 
 /** `lockstep run`: a workload, planned, agreed, built and executed on ranks, and verified. */
 export function defineRun(command: Command): void {
   addPoolOption(addPlannerOptions(addWorkloadOptions(command)))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'processes of a rank, each a worker thread with the same batch')
-        .argParser(integer)
+        .argParser(count)
         .default(WORKLOAD_DEFAULTS.tensorParallelSize),
     )
     .addOption(
@@ -27,10 +27,10 @@ export function defineRun(command: Command): void {
     .option('--plan-out <file>', 'write the capture plan')
     .addOption(
       new Option('--timeout <ms>', 'longest wait for a peer or the device')
-        .argParser(integer)
+        .argParser(count)
         .default(DEFAULT_TIMEOUT_MS),
     )
-    .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(integer))
+    .addOption(new Option('--device-memory <bytes>', 'bytes each rank may use on its device').argParser(count))
     .option('--check-shapes', 'check every tensor of every step against its decision')
     .option('--step-log <file>', 'write every step: votes and decision, one JSON object a line')
     .option('--capture-log <file>', 'write what capturing each graph took: memory and seconds, one JSON object a line')
@@ -64,14 +64,14 @@ export function defineServe(command: Command): void {
     '<model>',
     "a model's folder, random:dense or random:moe, or a module that makes a forward (.js, .mjs)",
   );
-  addPoolOption(addPlannerOptions(command))
-    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
+  addPoolOption(addServiceOptions(command))
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(count).default(1))
     .addOption(
       new Option(
         '--tensor-parallel-size <n>',
         'threads of a rank, or processes with mpi, which compute its batch together',
       )
-        .argParser(integer)
+        .argParser(count)
         .default(1),
     )
     .addOption(
@@ -80,7 +80,7 @@ export function defineServe(command: Command): void {
         .default('threads'),
     )
     .option('--host <address>', 'where to listen; 0.0.0.0 for every network', '127.0.0.1')
-    .addOption(new Option('--port <n>', 'where to listen; 0 for a port that is free').argParser(integer).default(8000))
+    .addOption(new Option('--port <n>', 'where to listen; 0 for a port that is free').argParser(natural).default(8000))
     .addOption(
       new Option('--api-key <key>', 'what clients must send; better given as LOCKSTEP_API_KEY').env('LOCKSTEP_API_KEY'),
     )
@@ -89,15 +89,15 @@ export function defineServe(command: Command): void {
         .argParser(device)
         .default('auto'),
     )
-    .addOption(new Option('--device-memory <bytes>', 'bytes each process may use on its device').argParser(integer))
+    .addOption(new Option('--device-memory <bytes>', 'bytes each process may use on its device').argParser(count))
     .addOption(
       new Option('--timeout <ms>', 'longest wait for a peer or the device')
-        .argParser(integer)
+        .argParser(count)
         .default(DEFAULT_TIMEOUT_MS),
     )
-    .addOption(new Option('--max-queue <n>', 'requests that may wait').argParser(integer).default(1024))
+    .addOption(new Option('--max-queue <n>', 'requests that may wait').argParser(natural).default(1024))
     .addOption(
-      new Option('--restarts <n>', 'how many times lost ranks are started again').argParser(integer).default(3),
+      new Option('--restarts <n>', 'how many times lost ranks are started again').argParser(natural).default(3),
     )
     .addOption(new Option('--grace <s>', 'after SIGTERM: seconds for what was accepted').argParser(decimal).default(30))
     .option('--async', 'plan each step while the one before runs')
@@ -110,13 +110,13 @@ export function defineGenerate(command: Command): void {
   command
     .argument('<model>', "a model's folder, or random:dense or random:moe, which take --prompt-ids")
     .argument('[prompt]', 'the text to go on with');
-  addPoolOption(addPlannerOptions(command))
+  addPoolOption(addServiceOptions(command))
     .addOption(
-      new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(integer),
+      new Option('--max-tokens <n>', 'tokens after which it ends (default: what the limits leave)').argParser(natural),
     )
     .addOption(new Option('--temperature <t>', '0: always the most likely token').argParser(decimal).default(0))
     .addOption(
-      new Option('--top-k <n>', 'tokens kept, the most likely first; 0 keeps all').argParser(integer).default(0),
+      new Option('--top-k <n>', 'tokens kept, the most likely first; 0 keeps all').argParser(natural).default(0),
     )
     .addOption(new Option('--top-p <p>', 'share of the probability kept').argParser(decimal).default(1))
     .addOption(new Option('--seed <n>', 'equal seeds give equal texts').argParser(seed64).default(0n, '0'))
@@ -129,10 +129,10 @@ export function defineGenerate(command: Command): void {
     .addOption(
       new Option('--prompt-ids <ids>', 'tokens to go on with in place of a text: 1,403,407').argParser(tokenIds),
     )
-    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(integer).default(1))
+    .addOption(new Option('--ranks <n>', 'data-parallel ranks').argParser(count).default(1))
     .addOption(
       new Option('--tensor-parallel-size <n>', 'worker threads of a rank, which compute its batch together')
-        .argParser(integer)
+        .argParser(count)
         .default(1),
     )
     .addOption(
@@ -142,7 +142,7 @@ export function defineGenerate(command: Command): void {
     )
     .addOption(
       new Option('--timeout <ms>', 'longest wait for a peer or the device')
-        .argParser(integer)
+        .argParser(count)
         .default(DEFAULT_TIMEOUT_MS),
     )
     .option('--async', 'plan each step while the one before runs')

@@ -3,13 +3,23 @@ import path from 'node:path';
 import { distance } from 'fastest-levenshtein';
 import type { LockstepError } from '../errors.js';
 
-/** The word of a list that somebody meant: at most a third of its letters differ, and at most 3. Undefined where none is as near. */
+/**
+ * The word of a list that somebody meant: at most a third of its letters differ, and at most 3; of words as near that which begins alike
+ * for longer. Undefined where none is as near.
+ */
 export function nearest(given: string, words: readonly string[]): string | undefined {
   const near = words
     .map((word) => ({ word, away: distance(given.toLowerCase(), word.toLowerCase()) }))
     .filter(({ word, away }) => away <= Math.min(3, Math.ceil(Math.max(word.length, given.length) / 3)))
-    .sort((a, b) => a.away - b.away);
+    .sort((a, b) => a.away - b.away || beginning(given, b.word) - beginning(given, a.word));
   return near[0]?.word;
+}
+
+/** Letters with which two words begin alike. */
+function beginning(one: string, other: string): number {
+  let length = 0;
+  while (length < one.length && one[length]?.toLowerCase() === other[length]?.toLowerCase()) length++;
+  return length;
 }
 
 /** ` Did you mean "x"?`, or nothing. */

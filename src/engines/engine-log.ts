@@ -49,6 +49,9 @@ const READERS: Readonly<Record<EngineLog['engine'], (queryLen: number) => LogLin
   atom: atomLogReader,
 };
 
+/** Engines that grew out of another: they log its line of throughput beside batches of their own. */
+const GROWN_OUT: Readonly<Partial<Record<EngineLog['engine'], EngineLog['engine']>>> = { vllm: 'atom' };
+
 const ESCAPE = String.fromCharCode(27);
 
 /** Colours of a terminal, which may stand before and after any word. */
@@ -120,7 +123,9 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
       }
     }
   }
-  // Engines that grew out of vLLM log its line of throughput beside batches of their own.
+  const sampling = readers.find(({ engine, samples }) => engine !== found && samples.facts > 0)?.engine;
+  if (found !== null && sampling !== undefined && found !== GROWN_OUT[sampling])
+    throw twoEngines(file, sampling, found);
   const reader = readers.find(found === null ? ({ samples }) => samples.facts > 0 : ({ engine }) => engine === found);
   const batches = reader?.steps.batches() ?? [];
   const times = reader?.steps.times ?? [];

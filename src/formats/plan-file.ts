@@ -86,10 +86,10 @@ async function readPlan<P>(
     else for (const name of names) faults.check(name in key, `keys[${index}] lacks ${name}`);
   }
   faults.throwIfAny(`The plan in ${path}`);
-  return { schemaVersion: 1, policy: complete(policy), plan: { keys: keys as CaptureKey[] } };
+  return { schemaVersion: 1, policy: policyIn(path, policy, complete), plan: { keys: keys as CaptureKey[] } };
 }
 
-/** A policy by name, ours or an engine's, or from a JSON file that holds one. */
+/** A policy by name, ours or an engine's, or from a JSON file that holds one. Errors: ERR_CONFIG_INVALID for a wrong name, or for what is in the file; ERR_INPUT_INVALID for a file that cannot be read; ERR_ABORTED. */
 export async function readPolicy(nameOrPath: string, options: FileOptions = {}): Promise<Partial<Policy>> {
   if (typeof nameOrPath !== 'string') {
     throw new LockstepError('ERR_CONFIG_INVALID', `a policy is named by a text, not by ${shown(nameOrPath)}`);
@@ -110,7 +110,23 @@ export async function readPolicy(nameOrPath: string, options: FileOptions = {}):
       { path: nameOrPath },
     );
   }
+  // Former rules are for the checker, and refused by whoever takes none.
+  policyIn(nameOrPath, value, completeCheckedPolicy);
   return value as Partial<Policy>;
+}
+
+/** What `complete` makes of the policy in a file. Its faults are those of the file, and of no option that a caller may set. */
+function policyIn<P>(path: string, given: Partial<CheckedPolicy>, complete: (given: Partial<CheckedPolicy>) => P): P {
+  try {
+    return complete(given);
+  } catch (error) {
+    const found = error instanceof LockstepError ? error.details.faults : undefined;
+    if (!Array.isArray(found)) throw error;
+    const faults = new Faults();
+    for (const fault of found) faults.check(false, String(fault));
+    faults.throwIfAny(`The policy in ${path}`);
+    throw error;
+  }
 }
 
 async function readJson(path: string, options: FileOptions, expected: string): Promise<unknown> {

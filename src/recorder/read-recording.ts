@@ -78,7 +78,8 @@ export async function readRecording(path: string): Promise<Recording> {
   try {
     bytes = await readFile(path);
   } catch (error) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${path} cannot be read: ${(error as Error).message}`, { path });
+    const message = `${path} cannot be read: ${(error as Error).message}`;
+    throw new LockstepError('ERR_INPUT_INVALID', message, { path }, { cause: error });
   }
   return decodeRecording(bytes, path);
 }

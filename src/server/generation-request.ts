@@ -20,6 +20,7 @@ export interface SharedBody {
   readonly frequency_penalty?: number | null;
   readonly presence_penalty?: number | null;
   readonly logit_bias?: object | null;
+  readonly response_format?: { readonly type?: string } | null;
   readonly max_tokens?: number | null;
 }
 
@@ -34,12 +35,12 @@ export interface CompletionBody extends SharedBody {
 export interface ChatBody extends SharedBody {
   readonly messages: readonly {
     readonly role: string;
+    readonly name?: string;
     readonly content: string | readonly { readonly text: string }[];
   }[];
   readonly max_completion_tokens?: number | null;
   readonly logprobs?: boolean | null;
   readonly top_logprobs?: number | null;
-  readonly response_format?: { readonly type?: string } | null;
 }
 
 /** One prompt, and what stands before its answer where that is asked for. */
@@ -101,23 +102,30 @@ export async function chatRequest(
 ): Promise<GenerationRequest> {
   const isAsked = body.logprobs === true;
   refuse(body.top_logprobs != null && !isAsked, 'top_logprobs', 'it goes with logprobs, which must be true');
-  const format = body.response_format?.type ?? 'text';
-  refuse(format !== 'text', 'response_format', 'answers are plain text');
+  const maxTokens = chatTokens(body);
   const { tokenizer } = service;
   if (tokenizer === null || tokenizer.chatTemplate === null) {
     const lacks = tokenizer === null ? 'tokenizer' : 'chat template';
     throw new RequestRefusal(`The model ${service.model} has no ${lacks}; use /v1/completions.`, { param: 'messages' });
   }
-  const messages = body.messages.map(({ role, content }) => ({
-    role,
+  const messages = body.messages.map(({ content, ...message }) => ({
+    ...message,
     content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
   }));
   // The template writes the special tokens itself.
   const client = body.user ?? address;
   const ids = await service.encodeAsync(tokenizer.renderChat(messages), { special: false, client, signal: gone });
-  const maxTokens = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   const logprobs = isAsked ? (body.top_logprobs ?? 0) : undefined;
   return shared(service, body, client, { prompts: [{ ids, echo: '' }], maxTokens, logprobs });
+}
+
+/** The most tokens of a chat's answer, by the name of old or the new one; undefined where neither is given. */
+function chatTokens({ max_tokens: old, max_completion_tokens: given }: ChatBody): number | undefined {
+  if (old != null && given != null && old !== given) {
+    const message = `max_tokens is ${old}, and max_completion_tokens is ${given}: two names of one number; leave one out.`;
+    throw new RequestRefusal(message, { param: 'max_tokens' });
+  }
+  return given ?? old ?? undefined;
 }
 
 function shared(
@@ -146,6 +154,8 @@ function shared(
   refuse((body.frequency_penalty ?? 0) !== 0, 'frequency_penalty', 'tokens are not penalised; it may be 0');
   refuse((body.presence_penalty ?? 0) !== 0, 'presence_penalty', 'tokens are not penalised; it may be 0');
   refuse(Object.keys(body.logit_bias ?? {}).length > 0, 'logit_bias', 'logits are not changed');
+  const { type = 'text', ...format } = body.response_format ?? {};
+  refuse(type !== 'text' || Object.keys(format).length > 0, 'response_format', 'answers are plain text');
   refuse(body.stream_options != null && body.stream !== true, 'stream_options', 'it is for streams');
   const n = body.n ?? 1;
   const most = Math.floor(service.places / prompts.length);

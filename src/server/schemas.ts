@@ -36,6 +36,7 @@ const SHARED = {
   frequency_penalty: optional({ type: 'number' }),
   presence_penalty: optional({ type: 'number' }),
   logit_bias: optional({ type: 'object' }),
+  response_format: optional({ type: 'object' }),
 } as const;
 
 export const COMPLETION_BODY: object = {
@@ -94,7 +95,6 @@ export const CHAT_BODY: object = {
     max_completion_tokens: optional({ type: 'integer', minimum: 1 }),
     logprobs: optional({ type: 'boolean' }),
     top_logprobs: optional({ type: 'integer', minimum: 0, maximum: MAX_LOGPROBS }),
-    response_format: optional({ type: 'object' }),
   },
 };
 

@@ -107,12 +107,11 @@ function Headline({ answer: { document: plan, trace, milliseconds } }: { readonl
 function Notes({ answer }: { readonly answer: PlanAnswer }): JSX.Element | null {
   const { document: plan, engine, trace, incomplete } = answer;
   const { unseen } = plan;
+  const held = plan.unplannedSteps - plan.unplannedUnknownSteps;
   const notes = [
     ...(trace?.warnings ?? []),
     ...(incomplete === null ? [] : [`The log ${incomplete}.`]),
-    ...(plan.unplannedSteps > 0
-      ? [`${grouped(plan.unplannedSteps)} steps hold a prefill, for which no graph was planned.`]
-      : []),
+    ...(held > 0 ? [`${grouped(held)} steps hold a prefill, for which no graph was planned.`] : []),
     ...(plan.unknownSteps > 0
       ? [`Of ${grouped(plan.unknownSteps)} steps the log does not say whether they hold a prefill.`]
       : []),

@@ -75,8 +75,7 @@ function read(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new LockstepError('ERR_INPUT_INVALID', `${file} cannot be read: ${(error as Error).message}.`, {
-      path: file,
-    });
+    const message = `${file} cannot be read: ${(error as Error).message}.`;
+    throw new LockstepError('ERR_INPUT_INVALID', message, { path: file }, { cause: error });
   }
 }

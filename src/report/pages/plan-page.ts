@@ -71,12 +71,18 @@ function planFacts(plan: PlanDocument): Fact[] {
       value: bytesOf(plan.graphBytes),
       beside: `${shortNumber(plan.captureSeconds)} s, by ${plan.captureCost.name}`,
     },
-    {
-      name: 'Steps counted',
-      value: grouped(plan.steps),
-      beside: `${grouped(plan.unplannedSteps)} others have a prefill`,
-    },
+    { name: 'Steps counted', value: grouped(plan.steps), ...unplanned(plan) },
   ];
+}
+
+/** What of the steps counted no graph is planned for. */
+function unplanned({ unplannedSteps, unplannedUnknownSteps: unknown }: PlanDocument): Pick<Fact, 'beside'> {
+  const held = unplannedSteps - unknown;
+  const parts = [
+    ...(held === 0 ? [] : [`${grouped(held)} of them with a prefill`]),
+    ...(unknown === 0 ? [] : [`${grouped(unknown)} of them of unknown phase`]),
+  ];
+  return parts.length === 0 ? {} : { beside: `${parts.join(', ')}: no graph is planned for those` };
 }
 
 function enginesTable({

@@ -1,7 +1,8 @@
 import type { LineBlock, RefuseLine } from '../../input/index.js';
 import { HASH_BLOCK_TOKENS, hashIdsProblem, isCount } from '../request.js';
-import { ALIASES, namesIn, TIME_UNITS, type TimeUnit, type TraceField, type TraceReading, unitOf } from './fields.js';
+import { ALIASES, namesIn, type TimeUnit, type TraceField, type TraceReading, unitOf } from './fields.js';
 import { MAX_TIME_MS, type TraceRow, tokenCount } from './row.js';
+import { dateOf, msOf, spanWords, type Time } from './times.js';
 
 type Line = Readonly<Record<string, unknown>>;
 
@@ -71,33 +72,31 @@ function rowOf(text: string, line: number, format: JsonlFormat, refuse: RefuseLi
     const problem = hashIdsProblem(hashIds, inputTokens, outputTokens, hashBlockTokens);
     if (problem !== null) refuse(line, nameOf('hash_ids'), problem.expected, problem.found);
   }
-  const row = { partMs: 0, inputTokens, outputTokens, hashIds: hashIds as number[] | null };
+  const row = { inputTokens, outputTokens, hashIds: hashIds as number[] | null };
   const session = of('session_id');
-  const time = (field: TraceField, least: number): number => {
+  const ms = (field: TraceField, least: number, orDate = ''): number => {
     const given = of(field);
-    const ms = typeof given === 'number' ? msOf(given, unit) : Number.NaN;
-    if (!(ms >= least && ms <= MAX_TIME_MS)) {
-      const most = MAX_TIME_MS / TIME_UNITS[unit];
-      const words = { s: 'seconds', ms: 'milliseconds', us: 'microseconds', ns: 'nanoseconds' }[unit];
-      refuse(line, nameOf(field), `a number of ${words}, at most ${most}`, given);
+    const value = typeof given === 'number' ? msOf(given, unit) : Number.NaN;
+    if (!(value >= least && value <= MAX_TIME_MS)) {
+      refuse(line, nameOf(field), `a number of ${spanWords(unit)}${orDate}`, given);
     }
-    return ms;
+    return value;
   };
-  if (session === undefined) return { ...row, wholeMs: time('timestamp', -MAX_TIME_MS) };
+  const time = (): Time => {
+    const given = of('timestamp');
+    const date = typeof given === 'string' ? dateOf(given) : null;
+    return date ?? { wholeMs: ms('timestamp', -MAX_TIME_MS, ', or a date'), partMs: 0 };
+  };
+  if (session === undefined) return { ...row, ...time() };
   if (typeof session !== 'string' && typeof session !== 'number') {
     refuse(line, nameOf('session_id'), 'a text or a number', session);
   }
-  const delayMs = of('delay') === undefined ? undefined : time('delay', 0);
+  const delayMs = of('delay') === undefined ? undefined : ms('delay', 0);
   const timed = of('timestamp') !== undefined;
   return {
     ...row,
-    wholeMs: timed ? time('timestamp', -MAX_TIME_MS) : 0,
+    ...(timed ? time() : { wholeMs: 0, partMs: 0 }),
     session: `${session}`,
     ...(timed && delayMs === undefined ? {} : { delayMs: delayMs ?? 0 }),
   };
-}
-
-/** Milliseconds, those of seconds kept to the microsecond: what a decimal fraction leaves beyond that is rounding. */
-export function msOf(value: number, unit: TimeUnit): number {
-  return unit === 's' ? Math.round(value * 1e6) / 1e3 : value * TIME_UNITS[unit];
 }

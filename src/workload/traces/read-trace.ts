@@ -201,7 +201,7 @@ async function* rowBlocks(text: AsyncGenerator<string>, file: string, reading: T
       yield block(readJsonl(lines, format, refuse), format.hashBlockTokens);
     }
   } else {
-    const trace = new CsvTrace(format, refuse);
+    const trace = new CsvTrace(format, file, refuse);
     for await (const rows of readCsv(whole, refuse)) yield block(trace.read(rows));
   }
 }

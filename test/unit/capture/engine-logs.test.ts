@@ -3,6 +3,7 @@ import { costsOfLog, engineSteps, type LogFinding, makePlan, planCosts } from '.
 import { readEngineRun } from '../../../dist/entry/engines.js';
 import { DEFAULT_LIMITS, LOCKSTEP_POLICY } from '../../../dist/entry/planner.js';
 import { captureCost, schedulerLimits } from '../../../dist/entry/workload.js';
+import { cli } from '../../support/cli.js';
 
 const limits = { ...DEFAULT_LIMITS, maxNumSeqs: 128, maxNumBatchedTokens: 2048 };
 
@@ -109,11 +110,39 @@ describe("vLLM's tables say what ran", () => {
   });
 });
 
-async function planOf(steps: Awaited<ReturnType<typeof counted>>) {
+describe('steps that no graph is planned for', () => {
+  const metrics = (counts: readonly number[]): string[] =>
+    ['1.0', '8.0', '16.0', '+Inf'].map(
+      (bound, at) => `vllm:iteration_tokens_total_bucket{engine="0",le="${bound}",model_name="m"} ${counts[at]}.0`,
+    );
+
+  it.each<[string, string[], number, number]>([
+    ['hold a prefill where their phase counts as that of decodes', metrics([10, 120, 220, 221]), 1, 0],
+    ['are of unknown phase', [row(12, 16, 'FULL', 200), row(12, 16, 'PIECEWISE', 900)], 0, 900],
+    [
+      'are some of each',
+      [row(12, 16, 'FULL', 200), row(12, 16, 'PIECEWISE', 900), row(17, 18, 'PIECEWISE', 3)],
+      3,
+      900,
+    ],
+    ['are none where one list holds all', ['- Mode: PIECEWISE', row(9, 16, 'PIECEWISE', 500)], 0, 0],
+  ])('%s', async (_, lines, prefills, unknown) => {
+    const plan = await planOf(await counted(lines, { maxNumSeqs: 16 }), { ...limits, maxNumSeqs: 16 });
+    expect([plan.unplannedSteps, plan.unplannedUnknownSteps]).toEqual([prefills + unknown, unknown]);
+    const { stdout } = cli(['plan', '--log', '-', '--ranks', '1', '--max-num-seqs', '16'], `${lines.join('\n')}\n`);
+    expect(/ (\d+) steps? of unknown phase/.exec(stdout)?.[1] ?? '0').toBe(`${unknown}`);
+    expect(/ prefill +(\d+) steps? holds? one/.exec(stdout)?.[1] ?? '0').toBe(`${prefills}`);
+    const all = Number(/the phase of (\d+) steps is unknown/.exec(stdout)?.[1] ?? 0);
+    expect(all).toBe(plan.unknownSteps);
+    expect(stdout.includes('; they count as decodes')).toBe(all > 0 && unknown === 0 && plan.log?.oneList === false);
+  });
+});
+
+async function planOf(steps: Awaited<ReturnType<typeof counted>>, own = limits) {
   return makePlan(steps, {
-    limits,
+    limits: own,
     policy: LOCKSTEP_POLICY,
-    costs: await planCosts(limits, false, null),
+    costs: await planCosts(own, false, null),
     memory: captureCost('trtllm-deepseek-r1'),
     budget: { kind: 'time-loss', most: 0.001 },
     objective: 'seen',

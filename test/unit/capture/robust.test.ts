@@ -133,9 +133,13 @@ describe('a robust plan', () => {
     const vllm = document.engines.find(({ engine }) => engine === 'vllm');
     expect(document.graphs).toBeLessThanOrEqual(vllm?.graphs ?? 0);
     expect(document.seen.graphs).toBe(187);
-    expect(cli(['plan', ...load]).stdout).toMatch(
-      /seen alone +187 graphs, 0\.099 % padding\n +more graphs +51 at most, as vLLM by default; --graphs 187 would pad as little/,
-    );
+    const [, ...told] =
+      / seen alone +(\d+) graphs, 0\.099 % padding\n +more graphs +51 at most, as vLLM by default; (--graphs .*) would pad as little/.exec(
+        cli(['plan', ...load]).stdout,
+      ) ?? [];
+    expect(told).toEqual(['187', '--graphs 187 --objective seen']);
+    const more: PlanDocument = JSON.parse(cli(['plan', ...load, ...(told[1] ?? '').split(' '), '--json']).stdout);
+    expect([more.graphs, more.paddingRatio]).toEqual([187, document.seen.paddingRatio]);
     const seen: PlanDocument = JSON.parse(cli(['plan', ...load, '--objective', 'seen', '--json']).stdout);
     expect([seen.graphs, seen.objective]).toEqual([187, 'seen']);
   });

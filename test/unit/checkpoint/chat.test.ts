@@ -111,3 +111,11 @@ test.each([
 ])('a tokenizer of %s is refused', async (_what, files) => {
   await expect(opened(files)).rejects.toMatchObject({ code: 'ERR_MODEL_INVALID' });
 });
+
+test('a template writes the names of messages, which are texts', async () => {
+  const chat_template = '{% for m in messages %}{{ m.name }}:{{ m.content }} {% endfor %}';
+  const tokenizer = await opened({ 'tokenizer_config.json': { ...CONFIG, chat_template } });
+  const messages = [{ role: 'user', name: 'b', content: 'ab' }];
+  expect(tokenizer.renderChat(messages)).toBe('b:ab ');
+  expect(() => tokenizer.renderChat([{ ...HELLO[0], name: 3 } as never])).toThrow(/and, where there is one, name/);
+});

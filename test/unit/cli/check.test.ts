@@ -86,6 +86,25 @@ describe('lockstep check', () => {
     expect(same).toEqual(named);
   });
 
+  test('what is wrong in a policy of a file is said with its name, as of no option', () => {
+    const policy = { name: 'mine', split: 'foo', ubatches: 9 };
+    const wrong = file('wrong.json', policy);
+    const plan = file('wrong-plan.json', { schemaVersion: 1, policy, keys: [] });
+    for (const [place, ...args] of [
+      [wrong, 'check', '--policy', wrong],
+      [wrong, 'simulate', '--policy', wrong],
+      [plan, 'check', '--plan', plan],
+      [plan, 'simulate', '--plan', plan],
+    ] as const) {
+      const { status, stdout, stderr } = cli(args);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      expect(stderr).toMatch(
+        /: The policy in .* cannot work:\n {2}- ubatches is 9; it must be .*\n {2}- split is "foo"; it must be /,
+      );
+      expect(stderr).toContain(`The policy in ${place} cannot work`);
+    }
+  });
+
   test('--fixed: the same domain under the rule after its fix', () => {
     expect(cli(['check', '--policy', 'atom-before-1275', '--json']).status).toBe(1);
     const { status, stdout } = cli(['check', '--policy', 'atom-before-1275', '--fixed', '--json']);

@@ -108,6 +108,68 @@ describe('--config', () => {
     expect(stderr).toContain('[ERR_CONFIG_INVALID]');
   });
 
+  it('names the file and lists every fault, of the schema and of the options that read the values', () => {
+    const file = config({
+      common: { ranks: 'two', numBlocks: 'none', seed: 'x', kvGroups: true },
+      plan: { graphs: -4, maxNumSeqs: 0, graphMemory: '12XB' },
+      serve: { port: -1, transport: 'solo', device: 'warp' },
+    });
+    const { status, stdout, stderr } = cli(['explain', '--config', file]);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    const [first, ...faults] = stderr.trimEnd().split('\n');
+    expect(first).toBe(`lockstep: ${file} is no configuration:`);
+    expect(faults.map((fault) => fault.replace(/^ {2}- | \[ERR_CONFIG_INVALID\]$/g, '')).sort()).toEqual([
+      'common.kvGroups is true; --kv-groups <json> takes a value',
+      'common.numBlocks must be integer, or must be "auto"',
+      'common.ranks must be integer',
+      'plan.graphMemory is "12XB"; "12XB" is no amount of memory; give bytes, or one with a unit such as 512MiB or 1.5GB',
+      'plan.graphs must be >= 1',
+      'plan.maxNumSeqs must be >= 1',
+      'serve.device is "warp"; it is auto, host, cuda, hip, or a card of theirs: cuda:1',
+      'serve.port must be >= 0',
+      'serve.transport must be equal to one of the allowed values: threads, mpi',
+    ]);
+  });
+
+  it('has no engine for a service, which answers one with what to do', async () => {
+    const { properties } = (await configSchema()) as { properties: Record<string, { properties: object }> };
+    for (const [name, ...prompt] of [['serve'], ['generate', '--prompt-ids=1']] as const) {
+      expect(Object.keys(properties[name]?.properties ?? {})).not.toContain('engine');
+      expect(cli([name, '--help']).stdout).not.toContain('--engine');
+      const { status, stdout, stderr } = cli([name, 'random:dense', ...prompt, '--engine', 'vllm serve m']);
+      expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+      expect(stderr).toContain(`lockstep ${name} takes the graphs of a plan and no engine; write them with`);
+    }
+    expect(Object.keys(properties.common?.properties ?? {})).toContain('engine');
+    expect(simulated({ common: { engine: 'vllm@0.12', requests: 3 } })).toMatchObject({
+      engine: { profile: { engine: 'vllm' } },
+    });
+  });
+
+  it('takes in common what any command takes, and the one that runs checks its own', () => {
+    expect(simulated({ common: { transport: 'solo', requests: 5, seed: '7' } }).seed).toBe(7);
+    const { status, stderr } = cli(['serve', 'random:dense', '--config', config({ common: { transport: 'solo' } })]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/lockstep.json is no configuration:\n {2}- common.transport is "solo"; allowed choices/i);
+  });
+
+  it('gives every option in common a type, and a least value where less is refused', async () => {
+    const { properties } = (await configSchema()) as { properties: Record<string, { properties: object }> };
+    const untyped = Object.entries(properties.common?.properties ?? {}).filter(
+      ([, schema]) => !['type', 'anyOf', 'enum'].some((key) => key in (schema as object)),
+    );
+    // Any JSON is a value of this one.
+    expect(untyped.map(([name]) => name)).toEqual(['kvGroups']);
+    for (const [flag, name] of [
+      ['--max-num-seqs', 'maxNumSeqs'],
+      ['--graphs', 'graphs'],
+      ['--size-multiple', 'sizeMultiple'],
+    ] as const) {
+      expect(properties.plan?.properties).toMatchObject({ [name]: { minimum: 1 } });
+      expect(cli(['plan', flag, '0']).status).toBe(2);
+    }
+  });
+
   it('names the file that is missing, and one that is there', () => {
     config({});
     const { status, stderr } = cli(['simulate', '--config', path.join(folder, 'lokstep.json')]);

@@ -47,6 +47,13 @@ describe('the page of each command has the numbers of its --json', () => {
   it('plan', () => {
     const { facts, table, json, document } = page(['plan', '--requests', '60', '--cost-model', 'h100:llama-3-8b']);
     expect(facts.Graphs).toBe(grouped(json.graphs));
+    // Steps with a prefill are among those counted.
+    const counted = document.querySelector('.facts div:last-child')?.textContent ?? '';
+    expect(counted).toContain(`Steps counted${grouped(json.steps)}`);
+    expect(counted).toMatch(`${grouped(json.unplannedSteps)} of them with a prefill: no graph is planned for those`);
+    expect(json.steps - json.unplannedSteps).toBe(
+      Object.values(json.histogram.decode as Record<string, number>).reduce((sum, steps) => sum + steps),
+    );
     expect(facts['Eager steps']).toBe(grouped(json.eagerSteps));
     expect(facts['Time lost']).toBe(percentOf(json.timeRatio));
     const text = document.querySelector('pre')?.textContent ?? '';

@@ -5,6 +5,7 @@ import { parse } from 'csv-parse/sync';
 import { afterAll, describe, expect, it } from 'vitest';
 import { tableText } from '../../../dist/cli/show.js';
 import { meantWord, nearest } from '../../../dist/cli/suggest.js';
+import type { PlanDocument } from '../../../dist/entry/capture.js';
 import { cli } from '../../support/cli.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-show-'));
@@ -51,6 +52,15 @@ describe('--output', () => {
   ])('has rows in %j', (args, column, first) => {
     const [row] = parse(printed(...args, '--output', 'csv'), { columns: true }) as Record<string, string>[];
     expect(row?.[column]).toContain(first);
+  });
+
+  it('has what each engine captures in the rows of a plan, as its document has', () => {
+    const args = ['plan', '--requests', '20', '--output'];
+    const { ladders, engines } = JSON.parse(printed(...args, 'json')) as PlanDocument;
+    const expected = [['lockstep', ladders.decode], ...engines.map(({ engine, sizes }) => [engine, sizes])];
+    const rows = parse(printed(...args, 'csv'), { columns: true }) as Record<string, string>[];
+    expect(rows.map(({ engine, sizes }) => [engine, sizes?.split(' ').map(Number)])).toEqual(expected);
+    expect(engines.length).toBeGreaterThan(3);
   });
 
   it('has the ranges and sizes that audit finds fault with, and names columns where there is none', () => {
@@ -151,6 +161,12 @@ describe('suggestions', () => {
     expect(nearest('vlm', ['sglang', 'vllm'])).toBe('vllm');
     expect(nearest('Ranks', ['ranks'])).toBe('ranks');
     expect(nearest('abc', ['xyz', 'plan'])).toBeUndefined();
+    for (const files of [
+      ['c.json', 'j.jsonl'],
+      ['j.jsonl', 'c.json'],
+    ]) {
+      expect(nearest('j.jsn', files)).toBe('j.jsonl');
+    }
   });
 
   it.each([
@@ -163,6 +179,9 @@ describe('suggestions', () => {
   it.each([
     [['plan', 'READNE.md'], 'Did you mean "README.md"?'],
     [['simulate', '--plan', 'packge.json'], 'Did you mean "package.json"?'],
+    [['replay', 'READNE.md'], 'Did you mean "README.md"?'],
+    [['generate', 'example', 'hi'], 'Did you mean "examples"?'],
+    [['conformance', 'example'], 'Did you mean "examples"?'],
     [['simulate', '--policy', 'sglan'], 'Did you mean "sglang"?'],
     [['simulate', '--ladder', 'vlm'], 'Did you mean "vllm"?'],
     [['simulate', '--rank', '2'], 'Did you mean --ranks?'],

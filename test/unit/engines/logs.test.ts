@@ -118,8 +118,9 @@ describe("vLLM's line of throughput", () => {
       '| Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |\n| 7 | 8 | 1 | FULL | 12 |\n';
     const { batches, sampled } = await readEngineRun(chunks(line(42, 1), table, line(3, 11)));
     expect([batches.map(({ tokens, count }) => [tokens, count]), sampled]).toEqual([[[7, 12]], false]);
-    const sglang = await readEngineRun(chunks(line(42, 1), 'Decode batch, #running-req: 3, #token: 12\n'));
-    expect([sglang.engine, sglang.batches.length, sglang.sampled]).toEqual(['sglang', 1, false]);
+    // ATOM grew out of vLLM, and logs the same line.
+    const atom = await readEngineRun(chunks(line(42, 1), 'Scheduled prefill batch: 1 reqs, 158 new tokens\n'));
+    expect([atom.engine, atom.batches.length, atom.sampled]).toEqual(['atom', 1, false]);
     await expect(readEngineRun(chunks(line(0, 1)))).rejects.toThrowError(invalid('it holds no batch'));
   });
 });
@@ -201,6 +202,15 @@ describe('sources', () => {
       for (const file of [VLLM, SGLANG]) for await (const chunk of createReadStream(file)) yield chunk as Uint8Array;
     }
     await expect(readEngineLog(both())).rejects.toThrowError(invalid('both vllm and sglang'));
+    const throughput =
+      'INFO 10-02 14:03:31 Engine 000: Avg generation throughput: 812.4 tokens/s, Running: 42 reqs, Waiting: 0 reqs\n';
+    const sglang = 'Decode batch, #running-req: 5, #token: 9, cuda graph: True\n';
+    for (const [first, second] of [
+      [throughput, sglang],
+      [sglang, throughput],
+    ] as const) {
+      await expect(readEngineLog(chunks(first, second))).rejects.toThrowError(invalid('both vllm and sglang'));
+    }
   });
 
   test('a file that is not there', async () => {

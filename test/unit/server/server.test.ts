@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import autocannon from 'autocannon';
 import OpenAI from 'openai';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   createService,
   type Server,
@@ -158,7 +158,28 @@ describe('the server, to the client of OpenAI', () => {
     expect([role, streamed]).toEqual(['assistant', text]);
   });
 
+  it('takes a format that changes nothing, two equal numbers of tokens, and the names of messages', async () => {
+    const response_format = { type: 'text' as const };
+    const body = { ...greedy, prompt: 'abc', max_tokens: 4, response_format };
+    const completed = await client.completions.create(body);
+    expect(completed.choices[0]?.text).toBe(expected('abc', 4).text);
+    const messages = [{ role: 'user' as const, content: 'hi', name: 'ann' }];
+    const rendered = vi.spyOn(letters, 'renderChat');
+    const chat = { ...greedy, messages, max_tokens: 3, max_completion_tokens: 3, response_format };
+    expect((await client.chat.completions.create(chat)).usage?.completion_tokens).toBe(3);
+    expect(rendered).toHaveBeenLastCalledWith(messages);
+    rendered.mockRestore();
+    const refused = client.chat.completions.create({ ...chat, max_tokens: 2 });
+    await expect(refused).rejects.toMatchObject({
+      status: 400,
+      param: 'max_tokens',
+      message: '400 max_tokens is 2, and max_completion_tokens is 3: two names of one number; leave one out.',
+    });
+  });
+
   it.each<[string, string | null, object]>([
+    ['a format', 'response_format', { prompt: 'a', response_format: { type: 'json_object' } }],
+    ['a format with more', 'response_format', { prompt: 'a', response_format: { type: 'text', schema: {} } }],
     ['logprobs', 'logprobs', { prompt: 'a', logprobs: 2 }],
     ['a penalty', 'frequency_penalty', { prompt: 'a', frequency_penalty: 0.5 }],
     ['a bias', 'logit_bias', { prompt: 'a', logit_bias: { 5: 1 } }],

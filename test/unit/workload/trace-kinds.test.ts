@@ -191,6 +191,32 @@ describe('how a trace is read', () => {
     expect((await rows(jsonl, { columns: { input_length: 'prompt' }, timeUnit: 'ns' }))[1]).toEqual([3000, 6, 7]);
   });
 
+  const dates = ['2026-05-01T12:00:00.1255', '2026-05-01T14:00:00.3755+02:00', '2026-05-01 12:00:01Z'];
+
+  it.each([undefined, 's', 'ns'] as const)(
+    'dates in CSV and in JSONL, with the unit %s for times that are none',
+    async (timeUnit) => {
+      const columns = { timestamp: 'when', input_length: 'prompt', output_length: 'answer' };
+      const expected = [
+        [0, 3, 4],
+        [250, 3, 4],
+        [874.5, 3, 4],
+      ];
+      const csv = ['when,prompt,answer', ...dates.map((when) => `${when},3,4`)];
+      expect(await rows(csv, { columns, timeUnit })).toEqual(expected);
+      const jsonl = dates.map((when) => ({ when, prompt: 3, answer: 4 }));
+      expect(await rows(jsonl, { columns, timeUnit })).toEqual(expected);
+      const turns = dates.map((when) => ({ when, prompt: 3, answer: 4, session_id: 'a' }));
+      expect(await rows(turns, { columns, timeUnit })).toEqual(expected);
+      await expect(rows([{ ...jsonl[0], when: '2026-02-30 12:00:00' }], { columns })).rejects.toThrow(
+        /when must be a number of milliseconds, at most 1000000000000000, or a date, found "2026-02-30 12:00:00"/,
+      );
+      await expect(rows([{ ...turns[0], delay: dates[0] }], { columns })).rejects.toThrow(
+        /delay must be .* 1000000000000000, found/,
+      );
+    },
+  );
+
   it('refuses what no trace is read by', async () => {
     const read = (options: object) => () => readTrace(text(), options as ReadTraceOptions);
     expect(read({ timeUnit: 'h' })).toThrow(/timeUnit is "h"/);
@@ -204,6 +230,20 @@ describe('how a trace is read', () => {
     );
     const bailian = { chat_id: 1, parent_chat_id: -1, timestamp: 1e300, input_length: 1, output_length: 1 };
     await expect(rows([bailian])).rejects.toThrow(/timestamp must be a number of seconds, at most 1000000000000/);
+  });
+
+  it.each([
+    ['when,prompt,answer', /:1: the header has no column nope; it has "when, prompt, answer"; correct/],
+    ['wen,prompt,nope', /:1: the header has no column when; it has "wen, prompt, nope"; correct/],
+    ['when;prompt;nope', /has no column when; it has "when;prompt;nope"; fields are separated by commas;/],
+    ['when\tprompt\tnope', /has no column when; .*; fields are separated by commas;/],
+  ])('refuses a CSV of %j, which lacks a column that was named', async (header, message) => {
+    const columns = { timestamp: 'when', input_length: 'prompt', output_length: 'nope' };
+    const lines = [header, header.replaceAll(/\w+/g, '1')];
+    for (const timeUnit of [undefined, 's'] as const) {
+      await expect(rows(lines, { columns, timeUnit })).rejects.toThrow(message);
+      await expect(rows(lines, { columns, timeUnit })).rejects.toMatchObject({ code: 'ERR_TRACE_INVALID' });
+    }
   });
 
   it('says what was read, and warns of an absurd rate', async () => {
