@@ -16,7 +16,7 @@ import { profilePlan } from '../engines/index.js';
 import { readPlanFile } from '../formats/index.js';
 import { type CaptureKey, runsDecodes } from '../keys/index.js';
 import { PLAN_DEFAULTS } from '../names.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { completePolicy, type Policy, padsDecodes } from '../policy/index.js';
 import { bytesOf, grouped, percentOf } from '../text.js';
 import { costSourceOf } from './cost-options.js';
 import {
@@ -121,7 +121,8 @@ async function trafficOf(
   const memory = await captureCostOf(flags.captureCost, signal);
   const { split, sizeMultiple } = PLAN_DEFAULTS;
   const numbers = { sizeMultiple, split, include: [], mixed: false, limits, policy, costs, memory, signal };
-  if (audited.decodes === 0 || graphs === 0 || decodes === 0)
+  // Other sizes are chosen to be padded to.
+  if (audited.decodes === 0 || graphs === 0 || decodes === 0 || !padsDecodes(policy))
     return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
   const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
   // The curve is by sizes, and so is what it is held against; the best sizes are scored as those that are audited.

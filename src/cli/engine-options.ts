@@ -141,7 +141,8 @@ export async function enginePolicy(
   const named = flags.policy === undefined ? null : engineOfPolicy(flags.policy);
   if (named?.engine !== profile.engine) return policy;
   // The engine's own name says whose rules decide; which steps its graphs run is a matter of the profile.
-  return { ...policy, mixedGraphs: engineCapture({ ...profile, ...named }).policy.mixedGraphs };
+  const { mixedGraphs, decodeMatch } = engineCapture({ ...profile, ...named }).policy;
+  return { ...policy, mixedGraphs, decodeMatch };
 }
 
 /** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */

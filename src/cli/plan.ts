@@ -25,7 +25,7 @@ import { ENGINE_LOG_KINDS } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { completePolicy, type Policy, withPaddedDecodes } from '../policy/index.js';
 import type { MeasureCostsOptions } from '../run/index.js';
 import { columnsHint, schedulerLimits, TRACE_KINDS, type TraceFacts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
@@ -288,6 +288,7 @@ async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise
 
 async function write(path: string, document: PlanDocument, limits: Limits, policy: Policy): Promise<void> {
   const keys = planKeys(document, limits, policy);
-  checkPlan(keys, limits, policy);
-  await writePlanFile(path, policy, keys, { signal: interrupts.signal });
+  const padded = withPaddedDecodes(policy);
+  checkPlan(keys, limits, padded);
+  await writePlanFile(path, padded, keys, { signal: interrupts.signal });
 }
