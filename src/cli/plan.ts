@@ -40,6 +40,7 @@ import {
   gpuOf,
   saidBy,
   withEngineLimits,
+  withEngineRanks,
 } from './engine-options.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -92,11 +93,12 @@ export async function plan(file: string | undefined, flags: PlanFlags, command: 
   });
 }
 
-async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
-  checkHtml(flags);
+async function planFor(given: string | undefined, asGiven: PlanFlags, command: Command): Promise<void> {
+  checkHtml(asGiven);
   const { signal } = interrupts;
+  const setting = await engineSetting(asGiven, command, signal);
+  const flags = withEngineRanks(asGiven, setting, command);
   const mixed = flags.mixed === true;
-  const setting = await engineSetting(flags, command, signal);
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
   const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
   const { split, sizeMultiple, include, objective, maxSize } = flags;

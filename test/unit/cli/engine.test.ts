@@ -167,6 +167,27 @@ describe('graphs that an engine has as it is run', () => {
     expect(cli(['audit', '--engine', `${sglang} --max-running-requests 20`]).stdout).toContain('decodes of 5 to 19');
   });
 
+  test('ranks are those of the line, and a flag comes before', () => {
+    const line = ['--engine', 'vllm serve m -dp 3 --max-num-seqs 8'];
+    const few = ['--requests', '4'];
+    for (const command of ['simulate', 'run']) expect(json([command, ...few, ...line])).toMatchObject({ ranks: 3 });
+    const given = json(['simulate', ...few, '--ranks', '2', ...line]);
+    expect(given).toMatchObject({ ranks: 2, engine: { overridden: ['--ranks'] } });
+    expect(json(['simulate', ...few, '--engine', 'vllm serve m'])).toMatchObject({ ranks: 1 });
+    expect(cli(['simulate', ...few, ...line]).stdout).toContain('3 data-parallel ranks');
+  });
+
+  test('an audit says its limits, and whose they are', () => {
+    const limitsOf = (...args: string[]): unknown => json(['audit', ...args]).limits;
+    expect(limitsOf('--engine', 'vllm serve m')).toMatchObject({ maxNumSeqs: 256, maxNumBatchedTokens: 8192 });
+    expect(cli(['audit', '--engine', 'vllm serve m']).stdout).toMatch(/assumed +--max-num-seqs 256/);
+    const onGpu = cli(['audit', '--engine', '{"engine":"vllm","gpu":"h100"}']);
+    expect(onGpu.status).toBe(1);
+    expect(onGpu.stdout).toContain('decodes of 513 to 1024 requests');
+    expect(limitsOf('--engine', '{"engine":"vllm","gpu":"a100"}')).toMatchObject({ maxNumSeqs: 256 });
+    expect(limitsOf('--engine', '{"engine":"vllm","gpu":"h100","maxNumSeqs":9}')).toMatchObject({ maxNumSeqs: 9 });
+  });
+
   test('decodes of a log run on graphs of more tokens than a step can have', () => {
     const log = file(
       'full.log',
