@@ -27,6 +27,7 @@ const DECODE_CONDITIONS: StaticArray<i32> = [
   Verdict.Variant,
   Verdict.Tokens,
   Verdict.Requests,
+  Verdict.NotExact,
 ];
 
 /** What a mixed or a piecewise key must pass, in this order. A piecewise key passes those on phase, requests and lengths. */
@@ -84,6 +85,9 @@ export function verdict(key: usize, reduction: usize, parts: i32): i32 {
             ? get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests)
             : kind == KeyKind.Piecewise || slotsHoldRequests(key, reduction);
         break;
+      case Verdict.NotExact:
+        passes = isExact(key, reduction);
+        break;
       default:
         passes = tokensBeyondPadding(key, reduction) == 0;
     }
@@ -125,9 +129,20 @@ function mixedGraphsRunPrefills(ranks: i32): boolean {
 
 /** Query length of the decode keys that can serve the step, or 0 if there are none. */
 export function agreedQueryLen(reduction: usize): i32 {
-  if (policy(Policy.DecodeMatch) == DecodeMatch.Uniform) return get(reduction, Reduced.UniformQueryLen);
+  if (policy(Policy.DecodeMatch) != DecodeMatch.Padded) return get(reduction, Reduced.UniformQueryLen);
   const q = queryLenIndex(get(reduction, Reduced.MaxQueryLen));
   return q < 0 ? 0 : queryLenOf(q);
+}
+
+/**
+ * Whether a decode key has the tokens of the largest batch and no more, where the policy pads none; with 'exact-all' those of every
+ * rank, idle ones too. Source: SGLang's disable_cuda_graph_padding; TensorRT-LLM without enable_padding.
+ */
+function isExact(key: usize, reduction: usize): boolean {
+  const match = policy(Policy.DecodeMatch);
+  if (match != DecodeMatch.Exact && match != DecodeMatch.ExactAll) return true;
+  if (get(key, Key.Tokens) != get(reduction, Reduced.PaddedTokens)) return false;
+  return match == DecodeMatch.Exact || get(reduction, Reduced.MinTokens) == get(reduction, Reduced.Tokens);
 }
 
 /** Whether a mixed key has a slot for each request. A prefill slot may hold a decode, so both kinds are counted together. */
@@ -182,6 +197,8 @@ export function lacking(key: usize, found: i32, reduction: usize): i32 {
       }
       // A decode key that is too long lacks nothing: the ranks agreed on another length.
       return max(0, get(reduction, Reduced.MaxQueryLen) - get(key, Key.MaxQueryLen));
+    case Verdict.NotExact:
+      return get(key, Key.Tokens) - get(reduction, Reduced.PaddedTokens);
     case Verdict.PaddingFactor:
       return tokensBeyondPadding(key, reduction);
     default:
@@ -200,7 +217,8 @@ export function smallestKey(kind: i32, reduction: usize, parts: i32): i32 {
     const found = verdict(key, reduction, parts);
     if (found == Verdict.Chosen) return index;
     // A larger key of the same kind fails these as well.
-    if (found == Verdict.Phase || found == Verdict.Mode || found == Verdict.PaddingFactor) return -1;
+    if (found == Verdict.Phase || found == Verdict.Mode) return -1;
+    if (found == Verdict.PaddingFactor || found == Verdict.NotExact) return -1;
   }
   return -1;
 }

@@ -528,6 +528,7 @@ export const enum Reason {
   RankEager = 16,
   EmptyPart = 17,
   NoUbatchedKey = 18,
+  NoExactKey = 19,
 }
 
 export const enum Verdict {
@@ -545,6 +546,7 @@ export const enum Verdict {
   Mode = 11,
   StepEager = 12,
   FullPreferred = 13,
+  NotExact = 14,
 }
 
 export const enum GraphAgreement {
@@ -570,6 +572,8 @@ export const enum LastPart {
 export const enum DecodeMatch {
   Padded = 0,
   Uniform = 1,
+  Exact = 2,
+  ExactAll = 3,
 }
 
 export const enum MixedGraphs {

@@ -38,6 +38,12 @@ export function runWithoutKey(table: usize, reduction: usize, decision: usize): 
   } else if (found == Verdict.PaddingFactor) {
     const rank = rankOf(table, ranks, Vote.Tokens, get(reduction, Reduced.Tokens));
     writeEagerRun(table, reduction, decision, Reason.AbovePaddingFactor, rank, get(key, Key.Tokens));
+  } else if (found == Verdict.NotExact) {
+    // The key may have the tokens of the largest batch, and another rank fewer.
+    const fewer = get(key, Key.Tokens) == get(reduction, Reduced.PaddedTokens);
+    const tokens = get(reduction, fewer ? Reduced.MinTokens : Reduced.Tokens);
+    const rank = rankOf(table, ranks, Vote.Tokens, tokens);
+    writeEagerRun(table, reduction, decision, Reason.NoExactKey, rank, get(key, Key.Tokens));
   } else {
     const rank = rankAbove(table, reduction, key, found);
     writeEagerRun(table, reduction, decision, Reason.AboveLadder, rank, lacking(key, found, reduction));

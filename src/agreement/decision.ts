@@ -26,6 +26,7 @@ export const EAGER_REASONS: readonly ReasonCode[] = [
   'rank-eager',
   'empty-part',
   'no-ubatched-key',
+  'no-exact-key',
 ];
 
 /** One part of a decision, by value. */

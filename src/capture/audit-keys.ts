@@ -2,10 +2,9 @@ import { checkArguments, checkHas, checkList, checkOptions } from '../checks.js'
 import type { EngineLimits } from '../engines/index.js';
 import { type CaptureKey, keyKind, runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
-import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import { LOCKSTEP_POLICY, leastTokensOn, type Policy, padsDecodes } from '../policy/index.js';
 import { type CaptureCost, captureOf } from '../workload/index.js';
 import { decodeCounts } from './choices.js';
-import { scoreLadder } from './ladder/ladder-score.js';
 import type { CountedSteps } from './read-steps.js';
 import { scoreRuns, type TableRules } from './vote-tables.js';
 
@@ -62,12 +61,16 @@ export interface TrafficAudit {
   readonly unused: readonly number[];
 }
 
+/** The choices of a policy that say which graphs steps of decodes run on. */
+export type DecodeRules = Pick<Policy, 'mixedGraphs'> &
+  Partial<Pick<Policy, 'decodeMatch' | 'graphAgreement' | 'maxPaddingFactor'>>;
+
 /** What the graphs are and are not for under a policy, whatever the traffic. Decodes have `queryLen` tokens each. */
 export function auditKeys(
   keys: readonly CaptureKey[],
   limits: EngineLimits,
   memory: CaptureCost,
-  policy: Pick<Policy, 'mixedGraphs'> = LOCKSTEP_POLICY,
+  policy: DecodeRules = LOCKSTEP_POLICY,
 ): KeysAudit {
   checkArguments('auditKeys', {
     keys: [keys, 'objects'],
@@ -78,23 +81,22 @@ export function auditKeys(
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   const requests = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen));
   const slotsAreOfDecodes = policy.mixedGraphs === 'decodes';
-  const decode = sizesOf(keys, (key) => runsDecodes(key, policy));
-  const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
+  const { full, pieces, decode, piecewise } = decodeSizesOf(keys, policy);
   const mixed = sizesOf(keys, (key) => keyKind(key) === 'mixed');
   const uncovered: DecodeRange[] = [];
   const reached = new Set<number>();
   let worst: KeysAudit['worst'] = null;
   for (let count = 1; count <= requests; count++) {
     const tokens = count * queryLen;
-    const full = decode.find((size) => size >= tokens);
-    const size = full ?? piecewise.find((one) => one >= tokens);
-    if (full !== undefined) reached.add(full);
+    const own = full(tokens);
+    const size = own ?? pieces(tokens);
+    if (own !== undefined) reached.add(own);
     if (size !== undefined) {
       const padding = (size - tokens) / tokens;
       if (worst === null || padding > worst.padding) worst = { tokens, size, padding };
     }
     // Graphs of the pieces alone are a choice: there, decodes on them are covered.
-    if (full !== undefined || (size !== undefined && decode.length === 0)) continue;
+    if (own !== undefined || (size !== undefined && decode.length === 0)) continue;
     extend(uncovered, count, size === undefined ? 'eager' : 'piecewise');
   }
   const reachable = (sizes: readonly number[], most: number): number => sizes.find((size) => size >= most) ?? Infinity;
@@ -132,7 +134,7 @@ export function auditTraffic(
   keys: readonly CaptureKey[],
   decodes: { readonly counts: Float64Array; readonly above: number },
   costs: { readonly tokens: Float64Array; readonly time: Float64Array },
-  policy: Pick<Policy, 'mixedGraphs'> = LOCKSTEP_POLICY,
+  policy: DecodeRules = LOCKSTEP_POLICY,
 ): TrafficAudit {
   checkArguments('auditTraffic', {
     keys: [keys, 'objects'],
@@ -146,26 +148,64 @@ export function auditTraffic(
     tokens: [costs.tokens, 'list'],
     time: [costs.time, 'list'],
   });
-  const decode = sizesOf(keys, (key) => runsDecodes(key, policy));
-  const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
-  const ladder = [...decode, ...piecewise.filter((size) => size > (decode.at(-1) ?? 0))];
+  const { full, pieces, decode } = decodeSizesOf(keys, policy);
   const used = new Set<number>();
-  let steps = above;
+  let [steps, eagerSteps] = [above, above];
+  const score = (cost: Float64Array): number => {
+    let [exact, padding] = [0, 0];
+    for (const [tokens, count] of counts.entries()) {
+      const size = count === 0 ? undefined : (full(tokens) ?? pieces(tokens));
+      if (size === undefined) continue;
+      exact += count * cost[tokens];
+      // A graph may have more tokens than any decode: costs end there.
+      padding += count * (cost[Math.min(size, cost.length - 1)] - cost[tokens]);
+    }
+    return padding > 0 ? padding / exact : 0;
+  };
   for (const [tokens, count] of counts.entries()) {
     if (count === 0) continue;
     steps += count;
-    const size = ladder.find((one) => one >= tokens);
-    if (size !== undefined) used.add(size);
+    const size = full(tokens) ?? pieces(tokens);
+    if (size === undefined) eagerSteps += count;
+    else used.add(size);
   }
-  const within = ladder.filter((size) => size < costs.tokens.length);
-  const score = scoreLadder(counts, costs.tokens, within);
   return {
     decodes: steps,
-    eagerSteps: score.eagerSteps + above,
-    paddingRatio: score.ratio,
-    timeRatio: scoreLadder(counts, costs.time, within).ratio,
+    eagerSteps,
+    paddingRatio: score(costs.tokens),
+    timeRatio: score(costs.time),
     unused: decode.filter((size) => !used.has(size)),
   };
+}
+
+/** Sizes that decodes run on, ascending, and which of them a decode of so many tokens runs on. */
+function decodeSizesOf(
+  keys: readonly CaptureKey[],
+  policy: DecodeRules,
+): {
+  readonly decode: readonly number[];
+  readonly piecewise: readonly number[];
+  readonly full: (tokens: number) => number | undefined;
+  readonly pieces: (tokens: number) => number | undefined;
+} {
+  const own = sizesOf(keys, (key) => keyKind(key) === 'decode');
+  const slots = sizesOf(keys, (key) => keyKind(key) !== 'decode' && runsDecodes(key, policy));
+  const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
+  // Only graphs that any step may run on pad no further than the policy says.
+  const { graphAgreement, maxPaddingFactor = Infinity } = policy;
+  const factor = graphAgreement === 'shape' ? maxPaddingFactor : Infinity;
+  const within = (sizes: readonly number[], tokens: number): number | undefined => {
+    const size = sizes.find((one) => one >= tokens);
+    return size !== undefined && tokens >= leastTokensOn(size, factor) ? size : undefined;
+  };
+  const pads = padsDecodes(policy);
+  const full = (tokens: number): number | undefined => {
+    const size = pads ? own.find((one) => one >= tokens) : own.find((one) => one === tokens);
+    const slot = within(slots, tokens);
+    return size === undefined || slot === undefined ? (size ?? slot) : Math.min(size, slot);
+  };
+  const pieces = (tokens: number): number | undefined => within(piecewise, tokens);
+  return { decode: ascending([...own, ...slots]), piecewise, full, pieces };
 }
 
 /**

@@ -13,7 +13,7 @@ import {
 } from '../engines/index.js';
 import { runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
-import type { Policy } from '../policy/index.js';
+import { type Policy, padsDecodes } from '../policy/index.js';
 import { type CaptureCost, captureOf, type MixedCount } from '../workload/index.js';
 import type { LadderCurve } from './ladder/ladder-curve.js';
 import { type LadderScore, scoreLadder } from './ladder/ladder-score.js';
@@ -47,11 +47,17 @@ export interface ScoredGraphs {
   readonly policy?: Pick<Policy, 'mixedMatch' | 'maxPaddingFactor'>;
   /** Decode sizes on which steps run eager. Default none. */
   readonly eager?: readonly number[];
+  /** Only a step of exactly a decode size runs on its graph. Default false: steps are padded. */
+  readonly exact?: boolean;
 }
 
 /** Padding by tokens and by time. */
 export function scorePlan(steps: ScoredSteps, costs: PlanCosts, graphs: ScoredGraphs): PlanScore {
-  const { counts, refused } = withoutTwinless(steps, graphs);
+  const twinned = withoutTwinless(steps, graphs);
+  const { counts, refused: inexact } = graphs.exact
+    ? exactCounts(twinned.counts, graphs.decode)
+    : { ...twinned, refused: 0 };
+  const refused = twinned.refused + inexact;
   const by = (cost: Float64Array): LadderScore => {
     const decode = scoreLadder(counts, cost, graphs.decode);
     return steps.mixed === null
@@ -81,6 +87,16 @@ function withoutTwinless(steps: ScoredSteps, graphs: ScoredGraphs): { counts: Fl
     refused += whole;
   }
   return { counts, refused };
+}
+
+/** The counts of steps that have exactly one of these sizes, and the number of the others up to the largest. */
+function exactCounts(counts: Float64Array, sizes: readonly number[]): { counts: Float64Array; refused: number } {
+  const exact = counts.map((count, size) => (sizes.includes(size) ? count : 0));
+  const most = sizes.at(-1) ?? 0;
+  const refused = counts.reduce((sum, count, size) => sum + (size <= most && exact[size] === 0 ? count : 0), 0);
+  const above = counts.subarray(Math.min(most + 1, counts.length));
+  exact.set(above, counts.length - above.length);
+  return { counts: exact, refused };
 }
 
 /**
@@ -204,6 +220,7 @@ function scoredGraphs(
     mixed: steps.mixed === null ? [] : [...shapes, ...pieces],
     policy,
     ...(eager.length > 0 && { eager }),
+    ...(!padsDecodes(policy) && { exact: true }),
   };
 }
 
@@ -226,9 +243,10 @@ export function decodeRatios(
   compared: ComparedEngines = {},
 ): EngineRatio[] {
   return ENGINE_NAMES.map((engine) => {
-    const { decodeSizes, piecewiseSizes } = comparedCapture(engine, limits, compared);
+    const { decodeSizes, piecewiseSizes, policy } = comparedCapture(engine, limits, compared);
     const above = piecewiseSizes.filter((size) => size > (decodeSizes.at(-1) ?? 0));
-    return { engine, ratio: scoreLadder(counts, cost, [...decodeSizes, ...above]).ratio };
+    const exact = padsDecodes(policy) ? counts : exactCounts(counts, decodeSizes).counts;
+    return { engine, ratio: scoreLadder(exact, cost, [...decodeSizes, ...above]).ratio };
   });
 }
 

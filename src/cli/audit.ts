@@ -4,6 +4,7 @@ import {
   auditSteps,
   auditTraffic,
   type CountedSteps,
+  captureCostOfLog,
   decodeCounts,
   type KeysAudit,
   makePlan,
@@ -15,19 +16,24 @@ import { completeLimits, type Limits } from '../config.js';
 import { profilePlan } from '../engines/index.js';
 import { readPlanFile } from '../formats/index.js';
 import { type CaptureKey, runsDecodes } from '../keys/index.js';
-import { PLAN_DEFAULTS } from '../names.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { type EngineName, PLAN_DEFAULTS } from '../names.js';
+import { completePolicy, type Policy, padsDecodes } from '../policy/index.js';
 import { bytesOf, grouped, percentOf } from '../text.js';
+import type { CaptureCost } from '../workload/index.js';
+import { assumedLines, TELLING } from './assumed.js';
 import { costSourceOf } from './cost-options.js';
 import {
   type EngineFlags,
+  type EngineSetting,
   engineLines,
   enginePolicy,
   engineReport,
   engineSetting,
   ladderGiven,
   profileFor,
+  saidBy,
   withEngineLimits,
+  withEngineRanks,
 } from './engine-options.js';
 import { EXIT } from './exit.js';
 import { checkHtml, writeHtml } from './html.js';
@@ -55,21 +61,22 @@ export async function audit(file: string | undefined, flags: AuditFlags, command
   await unlessInterrupted(() => auditFor(file, flags, command));
 }
 
-async function auditFor(file: string | undefined, flags: AuditFlags, command: Command): Promise<void> {
-  checkHtml(flags);
+async function auditFor(file: string | undefined, asGiven: AuditFlags, command: Command): Promise<void> {
+  checkHtml(asGiven);
   const { signal } = interrupts;
   checkOutputs(
     {
-      ...inputsOf(flags),
+      ...inputsOf(asGiven),
       'the source': file,
-      '--steps': flags.steps,
-      '--log': flags.log,
-      '--capture-cost': flags.captureCost,
+      '--steps': asGiven.steps,
+      '--log': asGiven.log,
+      '--capture-cost': asGiven.captureCost,
     },
-    { '--html': flags.html },
+    { '--html': asGiven.html },
   );
-  await checkWritable([flags.html], signal);
-  const setting = await engineSetting(flags, command, signal);
+  await checkWritable([asGiven.html], signal);
+  const setting = await engineSetting(asGiven, command, signal);
+  const flags = withEngineRanks(asGiven, setting, command);
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile?.plan));
   const policy = completePolicy(await enginePolicy(flags, setting, planFile?.policy, signal));
@@ -78,21 +85,30 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
     planFile === undefined
       ? profilePlan({ ladder, limits, policy, twins: flags.twins }, profileFor(policy, setting, flags))
       : { plan: planFile.plan, notes: [] };
-  const memory = await captureCostOf(flags.captureCost, signal);
-  const audited = auditKeys(plan.keys, limits, memory, policy);
+  const published = await captureCostOf(flags.captureCost, signal);
   const asked = file !== undefined || flags.trace !== undefined || flags.steps !== undefined || flags.log !== undefined;
   const given = asked || flags.requests !== undefined;
   const steps = given ? await countedSteps(file, flags, limits, policy, setting) : null;
-  const told = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, audited);
+  // What a log itself tells of capturing counts unless something else was asked for, as in a plan.
+  const toldCost = command.getOptionValueSource('captureCost') === 'default' ? captureCostOfLog(steps?.log) : null;
+  const memory = toldCost ?? published;
+  const audited = auditKeys(plan.keys, limits, memory, policy);
+  const told = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, memory);
   const traffic = told === null ? null : told.audit;
   if (audited.uncovered.length > 0) process.exitCode = EXIT.failed;
-  const json = { schemaVersion: 1, policy: policy.name, ...audited, traffic, notes, ...engineReport(setting) };
-  const text = auditReport(audited, traffic, [
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
+  const json = {
+    ...{ schemaVersion: 1, policy: policy.name, ...audited, captureCost: memory.name },
+    ...{ limits: { maxNumSeqs, maxNumBatchedTokens, queryLen }, traffic, notes, ...engineReport(setting) },
+  };
+  const telling = steps === null || steps.log !== undefined ? TELLING.log : TELLING.workload;
+  const text = auditReport(audited, memory, traffic, [
     ...engineLines(setting),
     ...(setting === null ? [reportLine('policy', policy.name)] : []),
     ...notes.map((note) => reportLine('ladder', note)),
+    ...assumedLines(command, telling, saidBy(setting)),
+    ...serverHint(setting, command),
   ]);
-  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
   const largestDecode = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
   const shown = { policy, keys: plan.keys, largestDecode, traffic: told, text, json };
   await writeHtml(flags, ({ auditPage }) => auditPage(audited, shown));
@@ -104,13 +120,25 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   });
 }
 
+/** What an engine's server takes where neither its line nor a flag says how many requests a step has. */
+function serverHint(setting: EngineSetting | null, command: Command): string[] {
+  const said = saidBy(setting).includes('maxNumSeqs') || command.getOptionValueSource('maxNumSeqs') !== 'default';
+  const hint = setting === null || said ? undefined : SERVER_HINTS[setting.profile.engine];
+  return hint === undefined ? [] : [reportLine('', hint)];
+}
+
+const SERVER_HINTS: Readonly<Partial<Record<EngineName, string>>> = {
+  vllm: "vLLM's server has 1024 requests on GPUs of 70 GB or more but A100: give --max-num-seqs",
+  sglang: 'SGLang finds its running requests by its memory, and its graphs reach as far: give --max-num-seqs',
+};
+
 async function trafficOf(
   steps: CountedSteps,
   keys: readonly CaptureKey[],
   limits: Limits,
   flags: AuditFlags,
   policy: Policy,
-  { graphs }: KeysAudit,
+  memory: CaptureCost,
 ): Promise<{ readonly audit: TrafficAudit & Alternatives; readonly counts: Float64Array }> {
   const { signal } = interrupts;
   const costs = await planCosts(limits, false, costSourceOf(flags), signal, policy);
@@ -118,10 +146,10 @@ async function trafficOf(
   const decoded = decodeCounts(steps.whole, costs.tokens.length - 1);
   const { counts } = decoded;
   const decodes = keys.filter((key) => runsDecodes(key, policy)).length;
-  const memory = await captureCostOf(flags.captureCost, signal);
   const { split, sizeMultiple } = PLAN_DEFAULTS;
   const numbers = { sizeMultiple, split, include: [], mixed: false, limits, policy, costs, memory, signal };
-  if (audited.decodes === 0 || graphs === 0 || decodes === 0)
+  // Other sizes are chosen to be padded to.
+  if (audited.decodes === 0 || keys.length === 0 || decodes === 0 || !padsDecodes(policy))
     return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
   const planned = await makePlan(steps, { ...numbers, budget: { kind: 'graphs', most: decodes }, beyondLeast: true });
   // The curve is by sizes, and so is what it is held against; the best sizes are scored as those that are audited.
@@ -165,6 +193,7 @@ function auditRows({ uncovered, unreachable }: KeysAudit, traffic: TrafficAudit 
 
 function auditReport(
   audited: KeysAudit,
+  memory: CaptureCost,
   traffic: (TrafficAudit & Alternatives) | null,
   setting: readonly string[],
 ): string {
@@ -172,7 +201,7 @@ function auditReport(
   const lines = [
     `Audited ${grouped(graphs)} graphs: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
     ...setting,
-    reportLine('capture', `${bytesOf(graphBytes)}, ${captureSeconds.toFixed(1)} s`),
+    reportLine('capture', `${bytesOf(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${memory.name}`),
     ...uncovered.map(({ from, to, run }) =>
       reportLine(
         'uncovered',

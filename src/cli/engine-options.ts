@@ -8,10 +8,12 @@ import {
   profileLimits,
   type ReadProfile,
   readProfile,
+  serverLimits,
 } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import type { GpuName } from '../names.js';
 import type { Policy } from '../policy/index.js';
+import { countOf } from '../text.js';
 import type { CostFlags } from './cost-options.js';
 import { type PolicyFlags, policyOf } from './planner-options.js';
 import { reportLine } from './step-report.js';
@@ -41,6 +43,8 @@ export interface EngineReport {
 /** Limits of the command line that a profile may say, and fields of the profile by their options. */
 const LIMITS = ['maxNumSeqs', 'maxNumBatchedTokens', 'maxModelLen', 'queryLen'] as const;
 const OVERRIDING = ['policy', 'ladder', 'plan', 'ubatches', ...LIMITS];
+/** Overrides what a profile says of it alone. */
+const RANKS = 'ranks';
 
 /** The engine of `--engine` and `--engine-config`; null without them. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID. */
 export async function engineSetting(
@@ -57,10 +61,12 @@ export async function engineSetting(
   const ignored = [...(named?.ignored ?? []), ...(config?.ignored ?? [])];
   const unknown = [...(named?.unknown ?? []), ...(config?.unknown ?? [])];
   const profile = { ...(named?.profile ?? {}), ...read.profile } as EngineProfile;
-  const overridden = OVERRIDING.filter((name) => isGiven(command, name)).map(
-    (name) => command.options.find((option) => option.attributeName() === name)?.long ?? name,
-  );
-  return { profile: { ...gpuOf(flags), ...profile }, ignored, unknown, overridden };
+  const ranks = profile.dataParallelSize === undefined ? [] : [RANKS];
+  const overridden = [...OVERRIDING, ...ranks]
+    .filter((name) => isGiven(command, name))
+    .map((name) => command.options.find((option) => option.attributeName() === name)?.long ?? name);
+  const known = { ...gpuOf(flags), ...profile };
+  return { profile: { ...serverLimits(known), ...known }, ignored, unknown, overridden };
 }
 
 /** A file's text where the argument names one, else the argument. */
@@ -123,9 +129,20 @@ export function withEngineLimits<T extends Partial<Omit<Limits, 'numBlocks'>>>(
   return { ...flags, ...Object.fromEntries(limits.map((name) => [name, own[name]])) };
 }
 
+/** The flags with as many ranks as the engine has data-parallel ones, where no flag says how many: one by default, as in every engine. */
+export function withEngineRanks<T extends { readonly ranks: number }>(
+  flags: T,
+  setting: EngineSetting | null,
+  command: Command,
+): T {
+  return setting === null || isGiven(command, RANKS)
+    ? flags
+    : { ...flags, ranks: setting.profile.dataParallelSize ?? 1 };
+}
+
 /** Options whose values the profile says. */
-export function saidBy(setting: Pick<EngineSetting, 'profile'> | null): readonly string[] {
-  return setting === null ? [] : LIMITS.filter((name) => setting.profile[name] !== undefined);
+export function saidBy(setting: EngineSetting | null): readonly string[] {
+  return setting === null ? [] : [RANKS, ...LIMITS.filter((name) => setting.profile[name] !== undefined)];
 }
 
 /** The policy that the flags say over that of the engine. Errors: those of `policyOf`. */
@@ -141,7 +158,8 @@ export async function enginePolicy(
   const named = flags.policy === undefined ? null : engineOfPolicy(flags.policy);
   if (named?.engine !== profile.engine) return policy;
   // The engine's own name says whose rules decide; which steps its graphs run is a matter of the profile.
-  return { ...policy, mixedGraphs: engineCapture({ ...profile, ...named }).policy.mixedGraphs };
+  const { mixedGraphs, decodeMatch } = engineCapture({ ...profile, ...named }).policy;
+  return { ...policy, mixedGraphs, decodeMatch };
 }
 
 /** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */
@@ -169,9 +187,12 @@ export function engineLines(setting: EngineSetting | null): string[] {
   const { engine } = engineReport(setting);
   if (engine === undefined) return [];
   const { profile, version, mode, ignored, unknown, overridden } = engine;
+  const ranks = overridden.includes('--ranks')
+    ? ''
+    : `, ${countOf(profile.dataParallelSize ?? 1, 'data-parallel rank')}`;
   const said = overridden.length > 0 ? `; ${overridden.join(', ')} given besides` : '';
   return [
-    reportLine('engine', `${profile.engine}, rules of ${version}, graph mode ${mode}${said}`),
+    reportLine('engine', `${profile.engine}, rules of ${version}, graph mode ${mode}${ranks}${said}`),
     ...(unknown.length > 0 ? [reportLine('unknown', `${unknown.join('  ')} (may matter to graphs)`)] : []),
     ...(ignored.length > 0 ? [reportLine('passed over', `${ignored.join('  ')} (no matter to graphs)`)] : []),
   ];

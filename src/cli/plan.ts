@@ -25,7 +25,7 @@ import { ENGINE_LOG_KINDS } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { writePlanFile } from '../formats/index.js';
 import { checkPlan } from '../keys/index.js';
-import { completePolicy, type Policy } from '../policy/index.js';
+import { completePolicy, type Policy, withPaddedDecodes } from '../policy/index.js';
 import type { MeasureCostsOptions } from '../run/index.js';
 import { columnsHint, schedulerLimits, TRACE_KINDS, type TraceFacts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
@@ -40,6 +40,7 @@ import {
   gpuOf,
   saidBy,
   withEngineLimits,
+  withEngineRanks,
 } from './engine-options.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -92,11 +93,12 @@ export async function plan(file: string | undefined, flags: PlanFlags, command: 
   });
 }
 
-async function planFor(given: string | undefined, flags: PlanFlags, command: Command): Promise<void> {
-  checkHtml(flags);
+async function planFor(given: string | undefined, asGiven: PlanFlags, command: Command): Promise<void> {
+  checkHtml(asGiven);
   const { signal } = interrupts;
+  const setting = await engineSetting(asGiven, command, signal);
+  const flags = withEngineRanks(asGiven, setting, command);
   const mixed = flags.mixed === true;
-  const setting = await engineSetting(flags, command, signal);
   const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command)));
   const policy = completePolicy(await enginePolicy(flags, setting, undefined, signal));
   const { split, sizeMultiple, include, objective, maxSize } = flags;
@@ -288,6 +290,7 @@ async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise
 
 async function write(path: string, document: PlanDocument, limits: Limits, policy: Policy): Promise<void> {
   const keys = planKeys(document, limits, policy);
-  checkPlan(keys, limits, policy);
-  await writePlanFile(path, policy, keys, { signal: interrupts.signal });
+  const padded = withPaddedDecodes(policy);
+  checkPlan(keys, limits, padded);
+  await writePlanFile(path, padded, keys, { signal: interrupts.signal });
 }

@@ -96,16 +96,16 @@ export async function policyOf(
   return { ...named, ...Object.fromEntries(given) };
 }
 
-/** Graphs of `--ladder` under the limits and the policy that the flags say. Errors: ERR_CONFIG_INVALID. */
+/** Graphs of the ladder that is given, or else of the engine's profile; with neither named of `--ladder`, under the limits and the policy that the flags say. Errors: ERR_CONFIG_INVALID. */
 export async function ladderOf(
   flags: PlannerFlags,
   limits: Limits,
   policy: Policy,
-  {
-    ladder = flags.ladder,
-    engine,
-  }: { readonly ladder?: string | undefined; readonly engine?: EngineProfile | undefined } = {},
+  graphs: { readonly ladder: string | undefined; readonly engine?: EngineProfile | undefined } = {
+    ladder: flags.ladder,
+  },
 ): Promise<LadderPlan> {
+  const { ladder, engine } = graphs;
   const { profilePlan } = await import('../engines/index.js');
   return profilePlan({ ladder, limits, policy, twins: flags.twins }, engine);
 }

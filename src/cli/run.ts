@@ -19,7 +19,15 @@ import { grouped } from '../text.js';
 import { type AdmissionLimits, type RequestTable, scalePrompts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { speakAsRank } from './describe.js';
-import { enginePolicy, engineSetting, ladderGiven, saidBy, withEngineLimits } from './engine-options.js';
+import {
+  type EngineSetting,
+  enginePolicy,
+  engineSetting,
+  ladderGiven,
+  saidBy,
+  withEngineLimits,
+  withEngineRanks,
+} from './engine-options.js';
 import { EXIT, exitCodeOf } from './exit.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -80,10 +88,12 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     checkHtml(flags);
     if (flags.transport === 'mpi') return await runProcess(flags, command);
     if (flags.rankOut !== undefined) throw onlyMpi();
-    checkFiles(flags, []);
-    const served = await prepare(flags, true, command);
+    const setting = await engineSettingOf(flags, command);
+    const ranked = withEngineRanks(flags, setting, command);
+    checkFiles(ranked, []);
+    const served = await prepare(ranked, true, command);
     const work = (control: RunControl): Promise<RunSummary> => runWorkload(served.requests, served.options, control);
-    await print(await watched(served, flags, work), flags, command);
+    await print(await watched(served, ranked, work), ranked, command);
   });
 }
 
@@ -114,7 +124,8 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
 }
 
 async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void> {
-  const { summary, requests, limits, options } = ran;
+  const { summary, requests, limits } = ran;
+  const setting = await engineSettingOf(flags, command);
   const facts = traceFacts(requests);
   const said = flags.model === undefined ? [] : OF_MODEL;
   const assumed = TELLING.workload.filter(
@@ -126,7 +137,7 @@ async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void>
     ...(flags.trace === undefined ? [] : traceLines(facts)),
     ...(flags.numBlocks === 'auto' ? [poolLine(summary)] : []),
     ...summary.ladderNotes.map((note) => reportLine('ladder', note)),
-    ...assumedLines(command, assumed, options.engine === undefined ? [] : saidBy({ profile: options.engine })),
+    ...assumedLines(command, assumed, saidBy(setting)),
   ]);
   const { plan, captured, timeline } = ran;
   if (timeline !== null) {
@@ -253,8 +264,13 @@ function noStdin(): LockstepError {
   );
 }
 
+/** The engine that the flags name. Tensor parallel ranks are those of the run. */
+function engineSettingOf(flags: RunFlags, command: Command): Promise<EngineSetting | null> {
+  return engineSetting({ ...flags, tensorParallelSize: undefined }, command, interrupts.signal);
+}
+
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, command: Command): Promise<RunOptions> {
-  const setting = await engineSetting({ ...flags, tensorParallelSize: undefined }, command, interrupts.signal);
+  const setting = await engineSettingOf(flags, command);
   const pooled = flags.model !== undefined;
   const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan, { pooled });
   return {

@@ -16,6 +16,7 @@ import {
   profileFor,
   saidBy,
   withEngineLimits,
+  withEngineRanks,
 } from './engine-options.js';
 import { checkHtml, type HtmlFlags, writeHtml } from './html.js';
 import { interrupts, unlessInterrupted } from './interrupts.js';
@@ -55,7 +56,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const engine = profileFor(policyGiven, setting, flags);
   const ladder = ladderGiven(flags, setting, command);
   const options = {
-    ...workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan),
+    ...workloadOptionsOf(withEngineRanks(withEngineLimits(flags, setting, command), setting, command), planFile?.plan),
     policy: policyGiven,
     ...(planFile === undefined ? { ladder, engine } : { plan: planFile.plan }),
   };

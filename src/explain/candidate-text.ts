@@ -26,6 +26,10 @@ const VERDICT_TEXTS: Readonly<Record<Verdict, (lacks: Lacks) => string>> = {
     lacks.most > 0 ? `${lacks.of('token')} too few for the longest request` : 'captured for another query length',
   'padding-factor': (lacks) =>
     `${lacks.most > 0 ? `${lacks.of('token')} more than` : 'would pad the step beyond what'} the policy's maxPaddingFactor allows`,
+  'not-exact': (lacks) =>
+    lacks.most > 0
+      ? `${lacks.of('token')} more than the step has, and the policy pads no decode`
+      : 'the ranks hold decodes of several sizes, and the policy pads none',
   'not-ubatched': () => 'captured without the micro-batches that were agreed to',
   'ubatches-not-agreed': () => 'captured with micro-batches, which were not agreed to',
 };

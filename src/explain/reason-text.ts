@@ -81,6 +81,7 @@ export const REASON_MEANINGS: Readonly<Record<ReasonCode, string>> = Object.free
   'graph-mixed': "the smallest graph whose slots hold every rank's prefills and decodes runs on all",
   'graph-piecewise': 'the smallest piecewise graph that holds the largest batch runs on all; attention runs eager',
   'above-padding-factor': "the smallest graph that holds the batch would pad it beyond the policy's maxPaddingFactor",
+  'no-exact-key': 'no graph has exactly the size of these decodes, and the policy pads none',
   'rank-eager': 'a rank found no graph for its own batch, and the policy takes the least of all ranks',
   'no-ubatched-key': 'the ranks agree to micro-batches, and no graph of this size is captured with them',
   'empty-part': 'the last micro-batch would be all padding on the smallest rank',
@@ -103,6 +104,8 @@ const CIRCUMSTANCES: Readonly<Partial<Record<ReasonCode, (context: Context) => s
     `${context.decision.phase === 'decode' ? largest(context) : held(context)}, ${context.decision.reasonDetail} more than the nearest graph holds`,
   'above-padding-factor': (context) =>
     `${held(context)}, and the graph is that of ${countOf(context.decision.reasonDetail, 'token')}`,
+  'no-exact-key': (context) =>
+    `${held(context)}, and the nearest graph is that of ${countOf(context.decision.reasonDetail, 'token')}`,
   'graph-mixed': (context) => (context.decision.phase === 'decode' ? largest(context) : slotted(context)),
   'graph-piecewise': largest,
   'no-ubatched-key': ({ decision: { reasonDetail } }) => `the graph is that of ${countOf(reasonDetail, 'token')}`,

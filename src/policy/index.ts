@@ -6,7 +6,9 @@ export {
   LOCKSTEP_POLICY,
   NO_PADDING_LIMIT,
   type Policy,
+  padsDecodes,
   policyWords,
   todaysPolicy,
   ubatchMinRequests,
+  withPaddedDecodes,
 } from './policy.js';

@@ -79,7 +79,11 @@ export interface Policy {
    * does.
    */
   readonly graphAgreement: keyof typeof ENUMS.GRAPH_AGREEMENT;
-  /** Decodes with fewer tokens than the graph's query length: padded to it (default), or 'uniform' only: other graphs or eager. */
+  /**
+   * Which decodes run on decode graphs. 'padded' (default): a request with fewer tokens than the graph's query length is padded to it.
+   * 'uniform': those of one length alone. 'exact': of these only as many requests on the largest rank as the graph has (SGLang with
+   * disable_cuda_graph_padding). 'exact-all': only as many on every rank, so that none is padded (TensorRT-LLM without enable_padding).
+   */
   readonly decodeMatch: keyof typeof ENUMS.DECODE_MATCH;
   /**
    * Steps on full graphs with prefill slots. 'agreed' (default): those with prefills. 'one-rank': the same, where there is one rank alone
@@ -277,6 +281,16 @@ function checkAgreedCuts({ ubatches, eagerParts, graphAgreement, split, sharedBl
     sharedBlocks === 'veto',
     `sharedBlocks is ${shown(sharedBlocks)}, but ${why}, so that no rank can tell in its vote which part writes a block: set sharedBlocks: "veto", or ${other}`,
   );
+}
+
+/** Whether decodes are padded to the requests of a decode graph: else only a batch of exactly its size runs on it. */
+export function padsDecodes({ decodeMatch }: Partial<Pick<CheckedPolicy, 'decodeMatch'>>): boolean {
+  return decodeMatch !== 'exact' && decodeMatch !== 'exact-all';
+}
+
+/** The policy with decodes padded: that of graphs whose sizes are chosen to be padded to. */
+export function withPaddedDecodes(policy: Policy): Policy {
+  return padsDecodes(policy) ? policy : Object.freeze({ ...policy, decodeMatch: 'uniform' });
 }
 
 /** Least requests with which a rank that only decodes is cut into micro-batches. */

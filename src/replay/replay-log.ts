@@ -191,7 +191,13 @@ class LogReplay {
     } catch (error) {
       if (!(error instanceof LockstepError)) throw error;
       const { word = 'rows', values } = error.details as { word?: string; values?: unknown };
-      return refuse(line, `${word} by rank`, 'what ranks can vote under these limits', values ?? error.message, error);
+      return refuse(
+        line,
+        `${word} by rank`,
+        'what ranks can vote under these limits (for more requests raise --max-num-seqs, for more tokens --max-num-batched-tokens)',
+        values ?? error.message,
+        error,
+      );
     }
   }
 

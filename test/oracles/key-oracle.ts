@@ -15,6 +15,8 @@ export interface Shape {
   readonly ranks: number;
   readonly phase: Phase;
   readonly tokens: number;
+  /** Tokens of each rank, idle ones too. */
+  readonly sizes: readonly number[];
   /** Tokens that a key must hold. */
   readonly size: number;
   readonly prefills: number;
@@ -50,6 +52,7 @@ export function shapeOf(votes: readonly VoteRecord[], policy: Policy): Shape {
     ranks: votes.length,
     phase: phaseName(prefills, decodes),
     tokens,
+    sizes: votes.map((vote) => vote.tokens),
     size: policy.graphAgreement === 'min-mode-padded' ? most((vote) => vote.paddedTokens) : tokens,
     prefills,
     decodes,
@@ -92,6 +95,7 @@ function conditions(key: CaptureKey, shape: Shape, plan: CapturePlan, policy: Ch
         variant,
         tokens,
         enough('requests', decodeRequests, shape.decodes),
+        exact(key, shape, policy),
       ];
     }
     case 'mixed': {
@@ -122,6 +126,13 @@ function conditions(key: CaptureKey, shape: Shape, plan: CapturePlan, policy: Ch
   }
 }
 
+/** A policy that pads no decode wants the size of the largest batch, or of every one. */
+function exact(key: CaptureKey, { size, sizes }: Shape, { decodeMatch }: CheckedPolicy): Condition {
+  const largest = !decodeMatch.startsWith('exact') || key.tokens === size;
+  const every = decodeMatch !== 'exact-all' || new Set(sizes).size === 1;
+  return { verdict: 'not-exact', holds: largest && every, lacking: key.tokens - size };
+}
+
 function withinPadding(key: CaptureKey, shape: Shape, policy: CheckedPolicy): Condition {
   const bounded = policy.graphAgreement === 'shape';
   const most = bounded ? Math.floor((shape.tokens * Math.round(policy.maxPaddingFactor * 1000)) / 1000) : key.tokens;
@@ -130,7 +141,7 @@ function withinPadding(key: CaptureKey, shape: Shape, policy: CheckedPolicy): Co
 
 /** Query length of the decode keys that a step of decodes looks among: the smallest that holds the longest, or exactly all's. */
 function decodeQueryLen(shape: Shape, plan: CapturePlan, policy: CheckedPolicy): number {
-  if (policy.decodeMatch === 'uniform') return shape.uniformQueryLen;
+  if (policy.decodeMatch !== 'padded') return shape.uniformQueryLen;
   const lengths = plan.keys.filter((key) => keyKind(key) === 'decode').map((key) => key.queryLen);
   return Math.min(...lengths.filter((length) => length >= shape.maxQueryLen));
 }
@@ -159,7 +170,7 @@ export function nearestKey(
   const own = shape.phase === 'decode' && shape.mode === ENUMS.MODE.full && ofDecodes.length > 0;
   const orderOf = (key: CaptureKey): Verdict[] =>
     keyKind(key) === 'decode'
-      ? ['phase', 'mode', 'query-length', 'variant', 'tokens', 'requests']
+      ? ['phase', 'mode', 'query-length', 'variant', 'tokens', 'requests', 'not-exact']
       : ['phase', 'mode', 'variant', 'tokens', 'prefill-requests', 'requests', 'query-length', 'padding-factor'];
   const near = (own ? ofDecodes : plan.keys).flatMap((key) => {
     const lack = firstLack(key, shape, plan, policy);

@@ -129,6 +129,12 @@ function withoutKey(step: Step): DecisionValue {
       const rank = first((vote) => vote.tokens, shape.tokens);
       return eager(step, 'above-padding-factor', rank, nearest.key.tokens);
     }
+    case 'not-exact': {
+      const { key } = nearest;
+      const tokens = key.tokens === shape.size ? Math.min(...shape.sizes) : shape.tokens;
+      const rank = votes.findIndex((vote) => vote.tokens === tokens);
+      return eager(step, 'no-exact-key', rank, key.tokens);
+    }
     case 'tokens': {
       const name = policy.graphAgreement === 'min-mode-padded' ? 'paddedTokens' : 'tokens';
       return eager(

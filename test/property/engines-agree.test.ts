@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { scoreEngines } from '../../dist/capture/compare-engines.js';
 import { planCosts, scheduledSteps } from '../../dist/capture/index.js';
+import { ladderOf } from '../../dist/cli/planner-options.js';
 import { completeLimits } from '../../dist/config.js';
 import { auditKeys, auditSteps, type CountedSteps, type EngineScore, makePlan } from '../../dist/entry/capture.js';
 import {
@@ -49,6 +50,7 @@ const profile: fc.Arbitrary<EngineProfile> = fc
         { maxRequests: 4, drafts: 2 },
         { maxRequests: null, drafts: 1 },
       ]),
+      padding: fc.boolean(),
       maxLoras: fc.constantFrom(0, 2),
       adaptiveVerification: fc.boolean(),
       expertParallelSize: fc.constantFrom(1, 2),
@@ -86,6 +88,7 @@ interface Answers {
 interface Span {
   readonly count: number;
   readonly run: string;
+  readonly reason: string;
   readonly rows: readonly { tokens: number; prefills: number; decodes: number; uniform: number; longest: number }[];
 }
 
@@ -95,7 +98,7 @@ const PATIENCE = 1_800_000;
 test(
   'plan, simulate, audit and the dispatchers count the same graphs and eager steps of a profile',
   async () => {
-    const seen = { eager: 0, cut: 0, piecewise: 0, short: 0, dispatched: 0 };
+    const seen = { inexact: 0, sized: 0, eager: 0, cut: 0, piecewise: 0, short: 0, dispatched: 0 };
     await fc.assert(
       fc.asyncProperty(profile, traffic, async (drawn, given) => {
         const answers = await answersOf(drawn, given);
@@ -116,6 +119,13 @@ test(
         expect(audited.eagerSteps).toBe(simulated.eagerDecodeSteps);
         expect(audited.paddingRatio).toBe(row?.paddingRatio);
 
+        // The graphs that `explain` looks among are those of the engine, whatever its default ladder is.
+        const options = { ...limits, ladder: 'vllm', numBlocks: 2000 };
+        const explained = await ladderOf(options, limits, captured.policy, { ladder: undefined, engine: drawn });
+        expect(explained.plan.keys).toEqual(keys);
+
+        seen.sized += await bySizes(answers, costs);
+        seen.inexact += spans.filter(({ reason }) => reason === 'no-exact-key').length;
         seen.dispatched += await dispatched(answers);
         seen.eager += simulated.eagerDecodeSteps;
         seen.cut += simulated.ubatchedSteps;
@@ -191,6 +201,30 @@ async function answersOf(drawn: EngineProfile, given: Traffic, mixed = false): P
     { onSpan: (span) => void spans.push(spanOf(span)) },
   );
   return { steps, captured, rows, simulated, spans };
+}
+
+/**
+ * Holds the answers that see sizes alone, as those of a log, to the rules: where one rank decodes with one length, they are the same. Gives how
+ * many decodes there were.
+ */
+async function bySizes({ captured, spans, steps }: Answers, costs: Parameters<typeof auditSteps>[1]): Promise<number> {
+  const { policy, profile: own, keys } = captured;
+  const limits = limitsOf(captured);
+  const decodes = spans.filter(({ rows: [{ prefills, decodes }] }) => prefills === 0 && decodes > 0);
+  const uniform = decodes.every(({ rows: [row] }) => row.tokens === row.decodes * own.queryLen);
+  if (steps.tables?.tables.ranks !== 1 || policy.ubatches > 1 || !uniform) return 0;
+  const { uncovered } = auditKeys(keys, limits, memory, policy);
+  for (const { run, rows } of decodes) {
+    const { decodes: requests } = rows[0];
+    const range = uncovered.find(({ from, to }) => from <= requests && requests <= to);
+    // Where no graph is full, decodes on graphs of the pieces are covered.
+    expect(range?.run ?? (captured.decodeSizes.length > 0 ? 'full' : 'piecewise')).toBe(run);
+  }
+  const rules = { keys, policy, queryLen: limits.queryLen };
+  const { tables: _, ...logged } = steps;
+  const { eagerSteps, paddingRatio } = await auditSteps(steps, costs, rules);
+  expect(await auditSteps(logged, costs, rules)).toMatchObject({ eagerSteps, paddingRatio });
+  return decodes.length;
 }
 
 /** Looks every decode of one rank up with the engine's own dispatcher, where there is one; gives how many steps were. */
@@ -270,6 +304,7 @@ function spanOf({ steps, rows, decision }: SimulatedSpan): Span {
   return {
     count: steps,
     run: decision.run,
+    reason: decision.reason,
     rows: rows.map((row) => ({ tokens: row[T], prefills: row[P], decodes: row[D], uniform: row[U], longest: row[Q] })),
   };
 }

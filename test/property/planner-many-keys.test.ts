@@ -44,7 +44,7 @@ const policyArbitrary: fc.Arbitrary<Policy> = fc
     graphAgreement: fc.constantFrom('shape', 'shape', 'min-mode', 'min-mode-padded'),
     maxPaddingFactor: fc.constantFrom(1, 1.01, 2, 4),
     mixedMatch: fc.constantFrom('slots', 'strict'),
-    decodeMatch: fc.constantFrom('padded', 'uniform'),
+    decodeMatch: fc.constantFrom('padded', 'uniform', 'exact', 'exact-all'),
     mixedGraphs: fc.constantFrom('agreed', 'one-rank', 'never', 'any-step', 'decodes'),
   })
   .map((choices) => completePolicy(choices));

@@ -96,7 +96,7 @@ const agreementChoices = {
   ubatchAgreement: fc.constantFrom('busy-wish', 'all-wish', 'min-tokens', 'any-minimum', 'same-phase'),
   lastPart: fc.constantFrom('run', 'run', 'refuse', 'eager'),
   graphAgreement: fc.constantFrom('shape', 'shape', 'min-mode-padded', 'min-mode'),
-  decodeMatch: fc.constantFrom('padded', 'padded', 'uniform'),
+  decodeMatch: fc.constantFrom('padded', 'padded', 'uniform', 'exact', 'exact-all'),
   mixedGraphs: fc.constantFrom('agreed', 'agreed', 'one-rank', 'never', 'any-step', 'decodes'),
   mixedMatch: fc.constantFrom('slots', 'strict'),
   maxPaddingFactor: fc.constantFrom(1, 1.25, 2, 2, 4),

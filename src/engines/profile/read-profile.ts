@@ -5,7 +5,7 @@ import { CommandLine } from '../command-line.js';
 import { LAUNCHES } from '../flags.js';
 import { shellWords } from '../shell-words.js';
 import { trtllmSettings } from '../trtllm/config.js';
-import { completeProfile, type EngineProfile, PROFILE_FIELDS } from './engine-profile.js';
+import { completeProfile, type EngineProfile, GPU_MEMORY_GB, PROFILE_FIELDS } from './engine-profile.js';
 
 /** A profile that was read, and what of its text was not understood. */
 export interface ReadProfile {
@@ -31,6 +31,15 @@ const SERVER_LIMITS: Readonly<Partial<Record<EngineName, Partial<EngineProfile>>
   atom: { maxNumSeqs: 512, maxNumBatchedTokens: 16384 },
   trtllm: { maxNumSeqs: 2048, maxNumBatchedTokens: 8192 },
 };
+
+/**
+ * What the server of an engine defaults to on a GPU, where its line says nothing. Source: vLLM `EngineArgs`, its batch defaults by usage: 1024
+ * requests on GPUs of 70 GB or more but A100, else 256.
+ */
+export function serverLimits({ engine, gpu }: EngineProfile): Partial<EngineProfile> {
+  const large = gpu !== undefined && gpu !== 'a100' && GPU_MEMORY_GB[gpu] >= 70;
+  return engine === 'vllm' && large ? { maxNumSeqs: 1024 } : {};
+}
 
 /** Parts of names of flags that have no bearing on which graphs are captured. */
 const HARMLESS =

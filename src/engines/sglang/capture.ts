@@ -35,8 +35,16 @@ export function captureSglang(profile: CompleteProfile): Captured {
     keys,
     mode: prefills.length > 0 ? 'FULL_AND_PIECEWISE' : 'FULL_DECODE_ONLY',
     dropped: given.filter((size) => !batches.includes(size)).map((size) => size * profile.queryLen),
-    choices: prefills.length > 0 ? { mixedGraphs: 'agreed' } : {},
-    notes: [...(derived ? [defaultNote(maxBatch, of, tensorParallelSize, profile)] : []), ...offNotes(profile)],
+    choices: {
+      ...(prefills.length > 0 && { mixedGraphs: 'agreed' }),
+      // can_run_graph with disable_padding: the largest rank's batch is a captured one.
+      ...(!padding && { decodeMatch: 'exact' }),
+    },
+    notes: [
+      ...(padding ? [] : ['without padding only batches of exactly a captured size run as a graph']),
+      ...(derived ? [defaultNote(maxBatch, of, tensorParallelSize, profile)] : []),
+      ...offNotes(profile),
+    ],
   };
 }
 

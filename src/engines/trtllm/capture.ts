@@ -41,7 +41,11 @@ export function captureTrtllm(profile: CompleteProfile): Captured {
     keys,
     mode: pieces.length > 0 ? 'FULL_AND_PIECEWISE' : 'FULL_DECODE_ONLY',
     dropped: given.filter((size) => !kept.includes(size)).map((size) => size * queryLen),
-    choices: pieces.length > 0 ? { mixedGraphs: 'agreed' } : {},
+    choices: {
+      ...(pieces.length > 0 && { mixedGraphs: 'agreed' }),
+      // maybe_get_cuda_graph: nothing is padded, and the batches of all attention DP ranks are equal.
+      ...(!padding && { decodeMatch: 'exact-all' }),
+    },
     notes: notesOf(profile),
   };
 }
@@ -55,8 +59,10 @@ function defaultSizes({ maxSize, padding, draftSchedule }: CompleteProfile): num
 }
 
 function notesOf({ sizes, maxSize, padding }: CompleteProfile): string[] {
-  if (sizes !== null) return [];
+  const exact = padding ? [] : ['without enable_padding only batches of exactly a captured size run as a graph'];
+  if (sizes !== null) return exact;
   return [
+    ...exact,
     ...(padding
       ? ['with enable_padding, which is off by default: then only batches of exactly a captured size run as a graph']
       : []),

@@ -135,6 +135,81 @@ describe('an engine as somebody runs it', () => {
   });
 });
 
+describe('graphs that an engine has as it is run', () => {
+  const BATCH = `{"ranks":[{"requests":[${Array(3).fill('{"phase":"decode","queryLen":1,"numComputedTokens":8}').join(',')}]}]}\n`;
+
+  test('explain takes the sizes of the line, not those of its default ladder', () => {
+    const lines = ['vllm serve m --max-num-seqs 8 --cudagraph-capture-sizes 1 3 8', 'vllm serve m --max-num-seqs 8'];
+    const sizes = lines.map((line) => {
+      const { stdout } = cli(['explain', '--json', '--engine', line], BATCH);
+      return JSON.parse(stdout).decision.paddedTokens as number;
+    });
+    expect(sizes).toEqual([3, 4]);
+  });
+
+  test('without padding only batches of exactly a captured size run on graphs, in every report', () => {
+    const yaml = file('exact.yaml', 'max_batch_size: 64\ncuda_graph_config: {batch_sizes: [1, 3, 7, 64]}\n');
+    const args = ['--engine-config', yaml];
+    const { status, stdout } = cli(['audit', ...args, '--json']);
+    const eager = [
+      { from: 2, to: 2, run: 'eager' },
+      { from: 4, to: 6, run: 'eager' },
+      { from: 8, to: 63, run: 'eager' },
+    ];
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ uncovered: eager, worst: { padding: 0 } });
+    const simulated = json(['simulate', ...FEW, ...args]);
+    expect((simulated.reasons as unknown as Record<string, number>)['no-exact-key']).toBeGreaterThan(0);
+    const planned = json(['plan', ...FEW, ...args]) as unknown as { engines: { engine: string; eagerSteps: number }[] };
+    const row = planned.engines.find(({ engine }) => engine === 'trtllm');
+    expect(row?.eagerSteps).toBe(simulated.eagerDecodeSteps);
+    const sglang = 'python -m sglang.launch_server --disable-cuda-graph-padding --cuda-graph-bs 1 4 20';
+    expect(cli(['audit', '--engine', `${sglang} --max-running-requests 20`]).stdout).toContain('decodes of 5 to 19');
+  });
+
+  test('ranks are those of the line, and a flag comes before', () => {
+    const line = ['--engine', 'vllm serve m -dp 3 --max-num-seqs 8'];
+    const few = ['--requests', '4'];
+    for (const command of ['simulate', 'run']) expect(json([command, ...few, ...line])).toMatchObject({ ranks: 3 });
+    const given = json(['simulate', ...few, '--ranks', '2', ...line]);
+    expect(given).toMatchObject({ ranks: 2, engine: { overridden: ['--ranks'] } });
+    expect(json(['simulate', ...few, '--engine', 'vllm serve m'])).toMatchObject({ ranks: 1 });
+    expect(cli(['simulate', ...few, ...line]).stdout).toContain('3 data-parallel ranks');
+  });
+
+  test('an audit says its limits, and whose they are', () => {
+    const limitsOf = (...args: string[]): unknown => json(['audit', ...args]).limits;
+    expect(limitsOf('--engine', 'vllm serve m')).toMatchObject({ maxNumSeqs: 256, maxNumBatchedTokens: 8192 });
+    expect(cli(['audit', '--engine', 'vllm serve m']).stdout).toMatch(/assumed +--max-num-seqs 256/);
+    const onGpu = cli(['audit', '--engine', '{"engine":"vllm","gpu":"h100"}']);
+    expect(onGpu.status).toBe(1);
+    expect(onGpu.stdout).toContain('decodes of 513 to 1024 requests');
+    expect(limitsOf('--engine', '{"engine":"vllm","gpu":"a100"}')).toMatchObject({ maxNumSeqs: 256 });
+    expect(limitsOf('--engine', '{"engine":"vllm","gpu":"h100","maxNumSeqs":9}')).toMatchObject({ maxNumSeqs: 9 });
+  });
+
+  test('decodes of a log run on graphs of more tokens than a step can have', () => {
+    const log = file(
+      'full.log',
+      [
+        'INFO 11-29 10:00:00 [cudagraph_stats.py:1] **CUDAGraph Config Settings:**',
+        '- Mode: FULL',
+        '- Capture sizes: [1, 2, 4, 8, 96, 104]',
+        '**CUDAGraph Stats:**',
+        '| Unpadded Tokens | Padded Tokens | Num Paddings | Runtime Mode | Count |',
+        '|-----------------|---------------|--------------|--------------|-------|',
+        '| 98 | 104 | 6 | FULL | 212 |',
+        '',
+      ].join('\n'),
+    );
+    const profile = { engine: 'vllm', release: '0.11.0', maxNumSeqs: 100 };
+    for (const graphMode of ['FULL', 'FULL_AND_PIECEWISE'])
+      expect(json(['audit', log, '--engine', JSON.stringify({ ...profile, graphMode })])).toMatchObject({
+        traffic: { decodes: 212, eagerSteps: 0 },
+      });
+  });
+});
+
 describe('lockstep audit', () => {
   test('a decode without a full graph is an exit of 1, with how it runs', () => {
     const line = 'vllm serve m --max-num-seqs 100 --cudagraph-capture-sizes 1 2 4 8 96';

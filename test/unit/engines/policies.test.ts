@@ -178,6 +178,21 @@ describe('vllm-v2', () => {
   });
 });
 
+describe('trtllm', () => {
+  test('without padding every rank holds as many decodes as a captured batch', async () => {
+    const exact = { decodeMatch: 'exact-all' } as const;
+    const keys = [decodeKey(7, 1, 1), decodeKey(3, 1, 1)];
+    expect(await step('trtllm', [decodes(3), decodes(3)], keys, exact)).toMatchObject({ run: 'full', paddedTokens: 3 });
+    for (const other of [decodes(2), IDLE])
+      expect(await step('trtllm', [decodes(3), other], keys, exact)).toMatchObject({
+        ...{ run: 'eager', reason: 'no-exact-key', reasonRank: 1, reasonDetail: 3 },
+      });
+    expect(await step('trtllm', [decodes(4), decodes(4)], keys, exact)).toMatchObject({
+      ...{ run: 'eager', reason: 'no-exact-key', reasonRank: 0, reasonDetail: 7 },
+    });
+  });
+});
+
 describe('sglang', () => {
   test('prefills run piecewise up to twice their tokens', async () => {
     const keys = [piecewiseKey(64), piecewiseKey(256)];
@@ -189,6 +204,16 @@ describe('sglang', () => {
       run: 'eager',
       reason: 'above-padding-factor',
     });
+  });
+
+  test('without padding the largest rank decides, and its batch is a captured one', async () => {
+    const exact = { decodeMatch: 'exact' } as const;
+    const keys = [decodeKey(7, 1, 1), decodeKey(3, 1, 1)];
+    expect(await step('sglang', [decodes(3), IDLE], keys, exact)).toMatchObject({ run: 'full', paddedTokens: 3 });
+    const between = { run: 'eager', reason: 'no-exact-key', reasonRank: 1, reasonDetail: 7 };
+    expect(await step('sglang', [decodes(3), decodes(5)], keys, exact)).toMatchObject(between);
+    const above = { run: 'eager', reason: 'above-ladder', reasonDetail: 1 };
+    expect(await step('sglang', [decodes(8)], keys, exact)).toMatchObject(above);
   });
 
   test('micro-batches need one phase on all busy ranks, and no threshold', async () => {

@@ -89,7 +89,7 @@ const policies = fc
       'same-phase',
     ),
     graphAgreement: fc.constantFrom<Policy['graphAgreement']>('shape', 'shape', 'min-mode-padded', 'min-mode'),
-    decodeMatch: fc.constantFrom<Policy['decodeMatch']>('padded', 'uniform'),
+    decodeMatch: fc.constantFrom<Policy['decodeMatch']>('padded', 'uniform', 'exact', 'exact-all'),
     eagerGather: fc.constantFrom<Policy['eagerGather']>('variable', 'padded-decode', 'max-or-sum', 'own-padded'),
     eagerEmptyPart: fc.constantFrom<Policy['eagerEmptyPart']>('dummy', 'plain'),
   })
