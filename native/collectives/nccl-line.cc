@@ -183,15 +183,13 @@ bool NcclLine::given_back(void* ending) noexcept {
   if (device_->lost() != nullptr) return false;
   try {
     const Current current(*device_);
-    const bool finishing = ends("ncclCommFinalize", library_.table.finalize(ending));
-    if (finishing) {
-      poll(finish_ms, [&] {
-        int code = NCCL_SUCCESS;
-        return !ends("ncclCommGetAsyncError", library_.table.async_error(ending, &code)) || code != NCCL_IN_PROGRESS;
-      });
-    }
-    // One that cannot be finalized is aborted, which needs no peer.
-    return finishing ? ends("ncclCommDestroy", library_.table.destroy(ending)) : ends("ncclCommAbort", library_.table.abort(ending));
+    int code = NCCL_IN_PROGRESS;
+    const auto looked = [&] { return ends("ncclCommGetAsyncError", library_.table.async_error(ending, &code)); };
+    const bool finished = ends("ncclCommFinalize", library_.table.finalize(ending)) &&
+                          poll(finish_ms, [&] { return !looked() || code != NCCL_IN_PROGRESS; }) && ends("ncclCommFinalize", code) &&
+                          code == NCCL_SUCCESS;
+    // Only one that is finalized may be destroyed. Any other is aborted, which needs no peer.
+    return finished ? ends("ncclCommDestroy", library_.table.destroy(ending)) : ends("ncclCommAbort", library_.table.abort(ending));
   } catch (const DeviceError& error) {
     device_->note(error);
     return false;

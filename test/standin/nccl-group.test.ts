@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { expect, it } from 'vitest';
-import { CLEAN, type Environment, overStandin } from '../support/standin-process.js';
+import { CLEAN, type Environment, expectNothingHeld, overStandin } from '../support/standin-process.js';
 import { buildStandins } from './build.mjs';
 
 /** What test/fixtures/device/group-of-gpus.mjs prints, and what the stand-ins saw of it. */
@@ -32,6 +32,18 @@ it('counts that are none, or do not fit what they are of, are refused, and the g
   const wrong = [...Array(6).fill('ERR_INPUT_INVALID'), 'ERR_LAUNCH_BOUNDS'];
   expect(outcome).toEqual({ codes: Array(4).fill(wrong), short: Array(2).fill('ERR_LAUNCH_BOUNDS'), right: 'ok' });
   for (const report of seen) expect(report).toMatchObject(CLEAN);
+});
+
+it.each([
+  ['still in progress', 7, null],
+  ['in error', 6, 'ERR_RANK_LOST'],
+])('a communicator that is %s once it was told to finalize is aborted, not destroyed', (_, code, failure) => {
+  const { outcome, seen } = group(['finalize'], { LOCKSTEP_STANDIN_NCCL_FINALIZE: String(code) });
+  expect(outcome).toEqual({ failure, givenUp: {} });
+  for (const report of seen) {
+    expect(report).toMatchObject(CLEAN);
+    expectNothingHeld(report);
+  }
 });
 
 it('ranks of one process on devices of two kinds are no group of threads', () => {

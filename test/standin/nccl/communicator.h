@@ -33,6 +33,8 @@ struct Communicator {
   std::atomic<int> pieces{0};
   std::mutex mutex;
   int error = lockstep::NCCL_SUCCESS;
+  // What its asynchronous state is once it was told to finalize.
+  std::atomic<int> finalized{lockstep::NCCL_SUCCESS};
   std::string words;
   // Collectives that were begun here, and messages with each rank.
   size_t begun = 0;
