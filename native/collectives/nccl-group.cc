@@ -1,8 +1,10 @@
 #include "nccl-group.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "core/graph.h"
+#include "core/start-thread.h"
 #include "core/stream.h"
 #include "gpu/poll.h"
 
@@ -29,7 +31,13 @@ NcclGroup::NcclGroup(Device& owner, const NcclLibrary& library, const std::vecto
   for (const NcclUniqueId& id : ids) lines_.push_back({std::make_shared<NcclLine>(library, gpu_, id, rank, size)});
   scratch_ = owner.allocate(static_cast<size_t>(size) * 8);
   owner.sharers.push_back(this);
-  watcher_ = std::thread([this] { watch(); });
+  try {
+    watcher_ = start_thread([this] { watch(); });
+  } catch (const std::system_error& error) {
+    owner.sharers.pop_back();
+    throw DeviceError("ERR_DEVICE_MEMORY",
+                      std::string("No thread to watch a group's collectives: ") + error.what() + ". Dispose streams and other groups.");
+  }
 }
 
 NcclGroup::~NcclGroup() {
@@ -187,8 +195,14 @@ void NcclGroup::watch() {
   for (;;) {
     {
       std::unique_lock<std::mutex> lock(mutex_);
-      changed_.wait(lock, [&] { return stopping_ || (!watched_.empty() && !ending_); });
+      changed_.wait(lock, [&] { return stopping_ || unbegun_ || (!watched_.empty() && !ending_); });
       if (stopping_) return;
+      if (unbegun_) {
+        changed_.wait_for(lock, look_every, [&] { return stopping_; });
+        if (stopping_) return;
+        begin_ends();
+        continue;
+      }
       // Most collectives end before the first look.
       if (!watched_.empty()) changed_.wait_until(lock, std::min(std::chrono::steady_clock::now() + look_every, watched_.front().deadline), [&] { return stopping_; });
       if (stopping_) return;
@@ -225,9 +239,23 @@ void NcclGroup::fail(const DeviceError& error) {
 }
 
 void NcclGroup::end_lines(bool abort) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  aborting_ = abort;
+  begin_ends();
+  if (unbegun_) changed_.notify_all();
+}
+
+void NcclGroup::begin_ends() {
+  unbegun_ = false;
   // All at once: one communicator's end may wait for work that waits for another's.
   for (Line& line : lines_) {
-    std::thread([line = line.line, abort] { line->end(abort); }).detach();
+    if (line.ending) continue;
+    try {
+      start_thread([line = line.line, abort = aborting_] { line->end(abort); }).detach();
+      line.ending = true;
+    } catch (const std::exception&) {
+      unbegun_ = true;
+    }
   }
 }
 

@@ -60,6 +60,8 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   struct Line {
     std::shared_ptr<NcclLine> line;
     int32_t stream = 0;
+    // A thread ends it.
+    bool ending = false;
   };
   struct Watched {
     std::shared_ptr<Mark> mark;
@@ -75,6 +77,8 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   void watch();
   void look();
   void end_lines(bool abort);
+  // With the mutex held. Where the process can have no thread, the watcher tries again.
+  void begin_ends();
   void stop();
   bool all_ended() const;
 
@@ -95,6 +99,9 @@ class NcclGroup final : public Sharer, public std::enable_shared_from_this<NcclG
   std::deque<Watched> watched_;
   std::optional<DeviceError> failure_;
   bool ending_ = false;
+  bool aborting_ = false;
+  // There are communicators whose end has no thread yet.
+  bool unbegun_ = false;
   bool stopping_ = false;
   std::thread watcher_;
 };

@@ -1,7 +1,6 @@
 #include "host-stream.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/start-thread.h"
 #include "host-memory.h"
 
 namespace lockstep {
@@ -77,19 +77,12 @@ HostStream::HostStream(std::shared_ptr<HostSync> sync, std::shared_ptr<HostCaptu
       ring_(first_ring_size),
       helped_(!is_main_thread()) {
   progress_->stream = this;
-  // The main thread handles signals: a stream thread inherits a full mask.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
   try {
-    thread_ = std::thread([this] { run(); });
+    thread_ = start_thread([this] { run(); });
   } catch (const std::system_error& error) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     throw DeviceError("ERR_DEVICE_MEMORY",
                       std::string("No thread for another stream: ") + error.what() + ". Dispose streams.");
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 HostStream::~HostStream() { close(0); }

@@ -46,6 +46,11 @@ it.each([
   }
 });
 
+it('a process that can have no more threads makes no group, and ends the one it has once it can', () => {
+  const { outcome } = group(['threads']);
+  expect(outcome).toEqual({ joined: 'ERR_DEVICE_MEMORY', filled: 1000, failure: 'ERR_RANK_LOST', givenUp: {} });
+});
+
 it('ranks of one process on devices of two kinds are no group of threads', () => {
   const script = [
     "import { openDevice } from './dist/index.js';",
