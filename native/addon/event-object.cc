@@ -53,7 +53,7 @@ Napi::Value EventObject::wait_slice_async(const Napi::CallbackInfo& info) {
 
 Napi::Value EventObject::last(const Napi::CallbackInfo& info) {
   const auto held = mark();
-  const auto event = core()->device->create_event();
+  const auto event = core()->device->create_event(false);
   event->mark = held;
   return wrap(info.Env(), event);
 }

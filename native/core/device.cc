@@ -116,17 +116,19 @@ void LoadedModule::unload_if_unused() {
   device->retire(std::move(module), Charge(), uses);
 }
 
-Event::Event(Device& owner) : device(owner.shared_from_this()), id(owner.next_id++) {
-  owner.events.emplace(id, this);
+Event::Event(Device& owner, bool named) : device(owner.shared_from_this()), id(named ? owner.next_id++ : 0) {
+  if (named) owner.events.emplace(id, this);
+  else owner.unnamed_events.insert(this);
 }
 
-Event::~Event() { device->events.erase(id); }
+Event::~Event() { dispose(); }
 
 void Event::dispose() {
   disposed = true;
   mark.reset();
   capture.reset();
-  device->events.erase(id);
+  if (id != 0) device->events.erase(id);
+  else device->unnamed_events.erase(this);
 }
 
 Baked& Baked::operator=(Baked&& other) {
@@ -248,9 +250,9 @@ Stream* Device::stream(int32_t id) const {
   return found == streams_.end() ? nullptr : found->second.get();
 }
 
-std::shared_ptr<Event> Device::create_event() {
+std::shared_ptr<Event> Device::create_event(bool named) {
   require_open();
-  return std::make_shared<Event>(*this);
+  return std::make_shared<Event>(*this, named);
 }
 
 std::shared_ptr<LoadedModule> Device::load_module(const std::string* path) {
@@ -311,6 +313,8 @@ void Device::close() {
   modules.clear();
   const auto all_events = events;
   for (const auto& [id, event] : all_events) event->dispose();
+  const auto unnamed = unnamed_events;
+  for (Event* const event : unnamed) event->dispose();
   retired_.clear();
   staging.clear();
   arena = nullptr;

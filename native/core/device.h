@@ -65,11 +65,13 @@ struct LoadedModule {
 };
 
 struct Event {
-  explicit Event(Device& device);
+  // `named`: by an id, so that commands can use it. A wait makes one without: there is no end of waits, and there is one of ids.
+  Event(Device& device, bool named);
   ~Event();
   void dispose();
 
   std::shared_ptr<Device> device;
+  // 0 for none.
   int32_t id;
   bool disposed = false;
   // Where it was recorded last; null if it never was. Each record makes a new mark; a waiter keeps the one it waits for.
@@ -136,7 +138,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::shared_ptr<Buffer> allocate(size_t bytes);
   std::unique_ptr<Staging> allocate_staging(size_t bytes);
   std::shared_ptr<Stream> create_stream(int priority);
-  std::shared_ptr<Event> create_event();
+  std::shared_ptr<Event> create_event(bool named = true);
   std::shared_ptr<LoadedModule> load_module(const std::string* path);
   std::shared_ptr<LoadedModule> load_image(std::string image, const std::string& name);
   // `hold` keeps the memory where it is until the streams are joined.
@@ -169,6 +171,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::unordered_map<int32_t, Buffer*> buffers;
   std::unordered_map<int32_t, LoadedModule*> modules;
   std::unordered_map<int32_t, Event*> events;
+  std::unordered_set<Event*> unnamed_events;
   std::unordered_map<int32_t, struct Graph*> graphs;
   // Those that are neither instantiated nor disposed.
   std::unordered_set<struct Recording*> recordings;

@@ -390,7 +390,7 @@ bool Stream::wait_slice(double ms) {
 std::shared_ptr<Event> Stream::mark() {
   require_usable();
   require_not_capturing("Waiting");
-  auto event = device->create_event();
+  auto event = device->create_event(false);
   record(*event);
   return event;
 }

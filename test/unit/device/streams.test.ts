@@ -225,3 +225,17 @@ it('refuses a launch whose check throws', () => {
   expect(error.details).toMatchObject({ kernel: 'throw_in_check', report: 'its check() threw a C++ exception' });
   opener.synchronizeSync();
 });
+
+it('gives waits and downloads no id: of those there are 2^31, and a step takes several waits', async () => {
+  const buffer = bufferOf(device, opener, Int32Array.of(1));
+  const before = device.createEvent();
+  for (let i = 0; i < 3; i++) {
+    opener.synchronizeSync();
+    await opener.synchronize();
+    opener.record(before);
+    before.synchronizeSync();
+    await before.synchronize();
+    readI32(opener, buffer);
+  }
+  expect(device.createEvent().id).toBe(before.id + 1);
+});
