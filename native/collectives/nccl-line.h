@@ -35,7 +35,10 @@ class NcclLine {
   void join(void* stream);
   bool joined() const { return joined_; }
   // Makes the call once those before it are settled.
-  void add(NcclCall call) { waiting_.push_back(std::move(call)); }
+  void add(NcclCall call) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    waiting_.push_back(std::move(call));
+  }
   // Waits at most `ms` milliseconds until every call is on the stream. Throws what the library reports.
   bool settled(double ms);
   // What the library says of the communicator, between calls.

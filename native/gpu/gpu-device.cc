@@ -83,7 +83,11 @@ void GpuDevice::finish_own_work() {
     if (code != driver_constant::error_not_ready) check(DriverCall::event_query, code);
     return code == 0;
   });
-  if (!done) throw DeviceError("ERR_DEVICE_LOST", "The device did not finish a small piece of work in 10 seconds.");
+  if (!done) {
+    const DeviceError error("ERR_DEVICE_LOST", "The device did not finish a small piece of work in 10 seconds. It is lost to this process; start it again.");
+    lose(error);
+    throw error;
+  }
   unfinished_ = false;
 }
 
