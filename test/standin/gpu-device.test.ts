@@ -168,7 +168,7 @@ describe('a card', () => {
   it('whose driver does not pin the arena reads it at the call of submit(), and not later', () => {
     const { codes, report } = script(
       `
-      const memory = new Int32Array(64);
+      const memory = new Int32Array(new SharedArrayBuffer(256));
       device.bindArena(new Uint8Array(memory.buffer));
       memory.set([5, 6, 7, 8], 32);
       memory.set([1], 0);
