@@ -108,7 +108,7 @@ function writeRun(action: usize, run: i32, key: i32, tokens: i32, requests: i32,
 
 /**
  * Writes the sizes of the tensors that input preparation fills. Under the former rule 'local' the rank itself rounds a decode up
- * to a captured size, even if the step runs eager. Source: ATOM before its ForwardMode record (PR 1120).
+ * to a captured size, even if the step runs eager. Source: ATOM before its ForwardMode record (pull request 1120).
  */
 function writePreparedSizes(decision: usize, row: usize, action: usize, tokens: i32, requests: i32): void {
   const byItself = policy(Policy.Prepare) == Prepare.Local && get(row, Vote.Phase) == Phase.Decode;

@@ -27,7 +27,7 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
   'vllm-v1': Object.freeze({
     ...VLLM,
     name: 'vllm-v1',
-    /** gpu_ubatch_wrapper keeps one graph a size: a size captured with micro-batches runs eager without them (PR 27771, not merged). */
+    /** gpu_ubatch_wrapper keeps one graph a size: a size captured with micro-batches runs eager without them (pull request 27771, not merged). */
     twins: false,
     /** coordinate_batch_across_dp: every rank's row 2, on unpadded tokens; a rank's dummy batch is below the threshold. */
     ubatchAgreement: 'all-wish',
@@ -47,7 +47,7 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
     twins: true,
     /** dp_utils: all allow, and the thresholds hold for the least tokens of any rank. */
     ubatchAgreement: 'min-tokens',
-    /** dp_utils (PR 57020): eager micro-batches where the last part of the smallest rank would be all padding. */
+    /** dp_utils (pull request 57020): eager micro-batches where the last part of the smallest rank would be all padding. */
     lastPart: 'eager',
     /** dp_utils: the minimum of the desired modes, dispatched again at the maximum of the real tokens. */
     graphAgreement: 'min-mode',
@@ -119,17 +119,17 @@ const POLICIES: Readonly<Record<PolicyName, Policy>> = Object.freeze({
     ubatchAgreement: 'any-minimum',
     /** meets-min: a decode always does. */
     ubatchThresholdDecode: 1,
-    /** can-split: a decode batch of more than 2 requests, in capture as in a step (PR 1275). */
+    /** can-split: a decode batch of more than 2 requests, in capture as in a step (pull request 1275). */
     ubatchMinRequests: 3,
     ubatchCaptureMinRequests: 0,
     /** can-split keeps parts from being empty. */
     lastPart: 'run',
     eagerEmptyPart: 'dummy',
-    /** Sizes of parts are maxima over the ranks, never this rank's own (PR 1275). */
+    /** Sizes of parts are maxima over the ranks, never this rank's own (pull request 1275). */
     eagerParts: 'maxima',
     /** Prefills at the first prefix sum of half the tokens, or the boundary before it if nearer. */
     split: 'balanced',
-    /** ForwardMode (PR 1120): one record decides, for the preparation of inputs too. */
+    /** ForwardMode (pull request 1120): one record decides, for the preparation of inputs too. */
     graphAgreement: 'shape',
     decodeMatch: 'padded',
     mixedGraphs: 'never',

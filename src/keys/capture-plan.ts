@@ -27,7 +27,7 @@ export interface DecodePlanOptions {
  * `maxNumSeqs` requests become that; then each is rounded up to the policy's token alignment. With `policy.ubatches > 1`,
  * sizes from the decode threshold on that leave every part at least one aligned request get an ubatched twin. Largest
  * first, the order of capture. Throws `ERR_CONFIG_INVALID` with every fault at once.
- * Sources: vLLM's CudaGraphManager (rounding per graph); vLLM PR 27771 (twins).
+ * Sources: vLLM's CudaGraphManager (rounding per graph); vLLM pull request 27771 (twins).
  */
 export function decodePlan(options: DecodePlanOptions): CapturePlan {
   checkOptions('the options of decodePlan', options, ['sizes', 'limits'], ['policy', 'twins']);

@@ -22,7 +22,25 @@ export interface LogitsRow {
   readonly token: number;
 }
 
+/** The next tokens of a text. */
+export interface TextChunk {
+  readonly text: Text;
+  readonly tokens: number;
+  readonly decode?: boolean;
+}
+
+/** What a step planned ahead gave. */
+export interface AheadStep {
+  readonly logits: Float32Array | null;
+  readonly deviceBytes: number;
+}
+
 const GREEDY = { temperature: 0, topK: 0, topP: 1, seed: 0n };
+
+/** The token after a row's position, drawn greedily. */
+function controlled({ position }: Pick<LogitsRow, 'position'>) {
+  return { controls: GREEDY, position: position + 1 };
+}
 
 /** A decoder on one rank, fed with texts in any chunks. */
 export class TextRank implements Disposable {
@@ -53,9 +71,42 @@ export class TextRank implements Disposable {
     return { ids: [...ids], computed: 0, row };
   }
 
+  /** Bytes that the device holds for the rank. */
+  get deviceBytes(): number {
+    return this.#made.device.memory().allocatedBytes;
+  }
+
   /** Computes the next tokens of each text, as a decode or as a prefill. Returns the rows of logits of those that end with their text. */
-  step(chunks: readonly { readonly text: Text; readonly tokens: number; readonly decode?: boolean }[]): LogitsRow[] {
-    const { planner, rank, decoder } = this.#made;
+  step(chunks: readonly TextChunk[]): LogitsRow[] {
+    const { decoder } = this.#made;
+    const { local, rows } = this.#run(chunks);
+    const tokens = decoder.sampleSync(local, rows.map(controlled));
+    const all = decoder.logitsSync(local);
+    const width = rows.length === 0 ? 0 : all.length / rows.length;
+    this.#advance(chunks);
+    return rows.map((row, index) => ({
+      ...row,
+      token: tokens[index],
+      logits: all.slice(index * width, (index + 1) * width),
+    }));
+  }
+
+  /**
+   * The same for a step planned ahead, whose rows draw one token each on the device. Returns their logits where they are asked for, and the
+   * device's bytes once the draws were submitted.
+   */
+  stepAhead(chunks: readonly TextChunk[], { logits }: { readonly logits: boolean }): AheadStep {
+    const { local, rows } = this.#run(chunks);
+    const windows = rows.map((_, first) => ({ first, length: 1, drafts: new Int32Array(0) }));
+    const drawn = this.#made.decoder.ahead?.draw(local, rows.map(controlled), windows, { logits });
+    const { deviceBytes } = this;
+    this.#advance(chunks);
+    return { logits: drawn?.readSync().logits ?? null, deviceBytes };
+  }
+
+  /** Runs a step; `rows` are those that logits are of, in their order. */
+  #run(chunks: readonly TextChunk[]) {
+    const { planner, rank } = this.#made;
     const begun = chunks.map(({ text, tokens, decode = false }) => {
       const inputIds = Int32Array.from(text.ids.slice(text.computed, text.computed + tokens));
       const lastChunk = decode || text.computed + tokens === text.ids.length;
@@ -74,21 +125,15 @@ export class TextRank implements Disposable {
       .filter((row) => row >= 0)
       .flatMap((row) => begun.filter(({ text }) => text.row === row));
     const rows = ordered.flatMap(({ text, positions }) => positions.map((position) => ({ text, position })));
-    const tokens = decoder.sampleSync(
-      local,
-      rows.map(({ position }) => ({ controls: GREEDY, position: position + 1 })),
-    );
-    const all = decoder.logitsSync(local);
-    const width = rows.length === 0 ? 0 : all.length / rows.length;
+    return { local, rows };
+  }
+
+  /** Counts what a step computed. */
+  #advance(chunks: readonly TextChunk[]): void {
     for (const { text, tokens } of chunks) {
-      planner.requests.advance(text.row, tokens);
+      this.#made.planner.requests.advance(text.row, tokens);
       text.computed += tokens;
     }
-    return rows.map((row, index) => ({
-      ...row,
-      token: tokens[index],
-      logits: all.slice(index * width, (index + 1) * width),
-    }));
   }
 
   remove(text: Text): void {
@@ -109,13 +154,19 @@ export interface TextRankOptions {
   readonly plan?: CapturePlan;
   readonly policy?: Partial<Policy>;
   readonly layerGroups?: readonly number[];
+  /** Whether steps are planned ahead: their draws stay on the device. */
+  readonly ahead?: boolean;
 }
 
 function groupsOf({ kvGroups, blockSize }: Limits): number[] {
   return kvGroups?.map((group) => group.blockSize) ?? [blockSize];
 }
 
-async function make(checkpoint: Checkpoint, limits: Limits, { plan, policy = {}, layerGroups }: TextRankOptions) {
+async function make(
+  checkpoint: Checkpoint,
+  limits: Limits,
+  { plan, policy = {}, layerGroups, ahead = false }: TextRankOptions,
+) {
   const planner = await createPlanner({ limits, policy, ...(plan === undefined ? {} : { plan }) });
   const device = openDevice({ device: TEST_DEVICE });
   let decoder: Decoder | undefined;
@@ -125,7 +176,10 @@ async function make(checkpoint: Checkpoint, limits: Limits, { plan, policy = {},
     collective: createSolo(),
     checkShapes: true,
     forward: (executor) => {
-      decoder = new Decoder(executor, checkpoint, limits, layerGroups === undefined ? {} : { layerGroups });
+      decoder = new Decoder(executor, checkpoint, limits, {
+        ahead,
+        ...(layerGroups === undefined ? {} : { layerGroups }),
+      });
       return decoder;
     },
   });

@@ -29,7 +29,7 @@ export interface MegatronConfig {
   readonly numSpeculativeTokens?: number;
   /** Token counts are multiples of it. Default 1. */
   readonly tensorParallelSize?: number;
-  /** Default 'exponential' (PR 3509); 'hybrid' is that of PR 6667. */
+  /** Default 'exponential' (pull request 3509); 'hybrid' is that of pull request 6667. */
   readonly distribution?: MegatronDistribution;
 }
 

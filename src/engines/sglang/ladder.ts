@@ -56,7 +56,7 @@ export interface SglangDecodeSizesOptions {
 }
 
 /**
- * Batches SGLang captures for decodes, in requests, ascending. The largest is always among them (PR 21005).
+ * Batches SGLang captures for decodes, in requests, ascending. The largest is always among them (pull request 21005).
  * Errors: ERR_CONFIG_INVALID. Source: SGLang ServerArgs.
  */
 export function sglangDecodeSizes(options: SglangDecodeSizesOptions): number[] {

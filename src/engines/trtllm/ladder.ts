@@ -16,7 +16,7 @@ export interface TrtllmDecodeSizesOptions {
 
 /**
  * Batches TensorRT-LLM captures for decodes, in requests, ascending; the largest is always among them. Errors:
- * ERR_CONFIG_INVALID. Source: TensorRT-LLM `CudaGraphConfig`; above 128 by 64 since PR 12895.
+ * ERR_CONFIG_INVALID. Source: TensorRT-LLM `CudaGraphConfig`; above 128 by 64 since pull request 12895.
  */
 export function trtllmDecodeSizes(options: TrtllmDecodeSizesOptions = {}): number[] {
   checkArguments('trtllmDecodeSizes', { options: [options, 'object'] });
@@ -47,7 +47,7 @@ export interface TrtllmEngineFilterOptions {
 
 /**
  * The batches of a list that fit the engine, ascending. Where padding is on and the list goes beyond, the largest that
- * fits is captured too (PR 4843). Empty when not one request fits. Errors: ERR_CONFIG_INVALID. Source: TensorRT-LLM
+ * fits is captured too (pull request 4843). Empty when not one request fits. Errors: ERR_CONFIG_INVALID. Source: TensorRT-LLM
  * `_filter_cuda_graph_batch_sizes`.
  */
 export function trtllmEngineFilter(options: TrtllmEngineFilterOptions): number[] {
