@@ -16,6 +16,25 @@ const BACKENDS: Readonly<Record<string, AttentionSupport>> = {
   TRITON_ATTN: 'always',
 };
 
+/** The variables that `vllmEnvironment` reads. */
+export const VLLM_VARIABLES: readonly string[] = ['VLLM_USE_V2_MODEL_RUNNER', 'VLLM_ATTENTION_BACKEND'];
+
+/** What the environment of a vLLM command says about graphs; its flags come before. */
+export function vllmEnvironment(variables: ReadonlyMap<string, string>): Partial<EngineProfile> {
+  const runner = variables.get('VLLM_USE_V2_MODEL_RUNNER');
+  const backend = variables.get('VLLM_ATTENTION_BACKEND');
+  return {
+    ...(runner === '0' && { runner: 'v1' as const }),
+    ...(runner === '1' && { runner: 'v2' as const }),
+    ...(backend !== undefined && supportOf(backend)),
+  };
+}
+
+function supportOf(backend: string): Partial<EngineProfile> {
+  const name = backend.toUpperCase();
+  return Object.hasOwn(BACKENDS, name) ? { attentionSupport: BACKENDS[name] } : {};
+}
+
 /** What a vLLM command line says about graphs. Errors: ERR_INPUT_INVALID for what vLLM refuses. */
 export function vllmLaunch(line: CommandLine): LaunchSettings {
   const config = compilationConfig(line);
@@ -45,8 +64,7 @@ export function vllmLaunch(line: CommandLine): LaunchSettings {
     ...(sequenceParallel && { sequenceParallel }),
     ...(loras !== undefined && { maxLoras: loras, specializeLoras: config.cudagraph_specialize_lora !== false }),
     ...(line.value('--performance-mode') === 'interactivity' && { interactive: true }),
-    ...(backend !== undefined &&
-      BACKENDS[backend.toUpperCase()] && { attentionSupport: BACKENDS[backend.toUpperCase()] }),
+    ...(backend !== undefined && supportOf(backend)),
     ...ubatches(line),
     ...drafts,
   };
