@@ -16,6 +16,8 @@ export interface ReadProfile {
   readonly ignored: readonly string[];
   /** Those that are not known here: whether they matter to graphs cannot be said. */
   readonly unknown: readonly string[];
+  /** A file of settings that the line of TensorRT-LLM names, as it is written there. Whoever reads it gives its text with `over`. */
+  readonly configFile?: string;
 }
 
 /** What starts each engine, as words of a command. */
@@ -56,7 +58,7 @@ const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
  */
 export function readProfile(
   text: string,
-  options: { readonly at?: string; readonly engine?: EngineName } = {},
+  options: { readonly at?: string; readonly engine?: EngineName; readonly over?: EngineProfile } = {},
 ): ReadProfile {
   checkArguments('readProfile', { text: [text, 'text'], options: [options, 'object'] });
   const trimmed = text.trim();
@@ -68,7 +70,8 @@ export function readProfile(
     if (json !== null) return checked(json);
   }
   if (options.engine === 'trtllm' || (/^\s*[\w"]+\s*:/m.test(trimmed.slice(0, 4096)) && !trimmed.startsWith('-'))) {
-    if (options.engine === undefined || options.engine === 'trtllm') return checked(ofYaml(trimmed, options.at));
+    if (options.engine === undefined || options.engine === 'trtllm')
+      return checked(ofYaml(trimmed, options.at, options.over));
   }
   const { words, environment } = launchCommand(trimmed, (some) => imageOf(some) !== null || starterOf(some) !== null);
   refuseClient(words);
@@ -107,11 +110,12 @@ function ofJson(text: string): ReadProfile | null {
   return { profile: Object.fromEntries(known) as unknown as EngineProfile, ignored: [], unknown };
 }
 
-function ofYaml(text: string, at: string | undefined): ReadProfile {
-  const { profile, graphs, unread } = trtllmSettings(text, at);
+function ofYaml(text: string, at: string | undefined, over: EngineProfile | undefined): ReadProfile {
+  const { profile, graphs, unread, unknown } = trtllmSettings(text, at);
   // Without the key graphs are on, and nothing is padded.
   const base = graphs ? {} : { padding: false };
-  return { profile: { engine: 'trtllm', ...SERVER_LIMITS.trtllm, ...base, ...profile }, ignored: unread, unknown: [] };
+  const line = over?.engine === 'trtllm' ? over : { ...SERVER_LIMITS.trtllm, ...base };
+  return { profile: { ...line, engine: 'trtllm', ...profile }, ignored: unread, unknown };
 }
 
 function ofTrtllmLine(line: CommandLine): ReadProfile {
@@ -124,7 +128,12 @@ function ofTrtllmLine(line: CommandLine): ReadProfile {
     expertParallelSize: line.integer('--ep-size', '--ep'),
   };
   const own = withoutUndefined(profile);
-  return { profile: { engine: 'trtllm', ...SERVER_LIMITS.trtllm, padding: false, ...own }, ...leftOver(line) };
+  const configFile = line.value('--extra-llm-api-options', '--config');
+  return {
+    ...(configFile !== undefined && { configFile }),
+    profile: { engine: 'trtllm', ...SERVER_LIMITS.trtllm, padding: false, ...own },
+    ...leftOver(line),
+  };
 }
 
 function ofLine(
