@@ -5,7 +5,7 @@ import { CommandLine } from '../command-line.js';
 import { LAUNCHES } from '../flags.js';
 import { launchCommand } from '../launch-command.js';
 import { trtllmSettings } from '../trtllm/config.js';
-import { VLLM_VARIABLES, vllmEnvironment } from '../vllm/launch.js';
+import { VLLM_VARIABLES, vllmEnvironment, vllmSizesOf } from '../vllm/launch.js';
 import { completeProfile, type EngineProfile, GPU_MEMORY_GB, PROFILE_FIELDS } from './engine-profile.js';
 
 /** A profile that was read, and what of its text was not understood. */
@@ -79,13 +79,15 @@ export function readProfile(
   const image = imageOf(words);
   const engine = options.engine ?? image?.engine ?? engineOf(words, line);
   if (engine === null) throw unknownText(text);
-  // Variables are told apart by their names below.
+  // Variables are listed by their names below.
   line.has('-e', '--env');
   const told = variables(environment);
   if (engine === 'trtllm') return checked(withVariables(ofTrtllmLine(line), told));
   const read = withVariables(ofLine(engine, line, environment), told);
   const { release } = image ?? {};
-  return checked(release === undefined ? read : { ...read, profile: { release, ...read.profile } });
+  if (release === undefined) return checked(read);
+  const sizes = engine === 'vllm' ? vllmSizesOf(line, release) : {};
+  return checked({ ...read, profile: { release, ...read.profile, ...sizes } });
 }
 
 function ofName(engine: EngineName, release: string | undefined): ReadProfile {

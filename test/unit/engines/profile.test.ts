@@ -235,3 +235,22 @@ describe('a launch line as a shell reads it', () => {
     });
   });
 });
+
+describe('releases of vLLM before full graphs were the default', () => {
+  const image = (release: string, flags = ''): EngineProfile =>
+    readProfile(`docker run vllm/vllm-openai:v${release} --model m --max-num-seqs 64${flags}`).profile;
+
+  test('before 0.11 the mode is PIECEWISE unless another is asked for', () => {
+    const modes = ['0.9.2', '0.10.2', '0.11.0'].map((release) => engineCapture(image(release)).mode);
+    expect(modes).toEqual(['PIECEWISE', 'PIECEWISE', 'FULL_AND_PIECEWISE']);
+    expect(engineCapture({ ...image('0.10.2'), graphMode: 'FULL' }).mode).toBe('FULL');
+    expect(engineCapture(image('0.10.2')).notes.join()).toContain('not known here');
+    expect(engineCapture(image('0.12.0')).notes.join()).not.toContain('not known here');
+  });
+
+  test('before 0.11.1 one value of --cuda-graph-sizes ends a pattern, and several are the list', () => {
+    expect(image('0.10.2', ' --cuda-graph-sizes 24').sizes).toEqual([1, 2, 4, 8, 16, 24]);
+    expect(image('0.10.2', ' --cuda-graph-sizes 24 64').sizes).toEqual([24, 64]);
+    expect(image('0.11.1', ' --cuda-graph-sizes 24').sizes).toEqual([24]);
+  });
+});
