@@ -55,11 +55,15 @@ export async function engineSetting(
   const { engine, engineConfig } = flags;
   if (engine === undefined && engineConfig === undefined) return null;
   const named = engine === undefined ? null : readProfile(await textOf(engine, signal));
-  const config = engineConfig === undefined ? null : await readConfig(engineConfig, named, signal);
+  const { configFile } = named ?? {};
+  const source = engineConfig ?? (configFile !== undefined && existsSync(configFile) ? configFile : undefined);
+  const config = source === undefined ? null : await readConfig(source, named, signal);
   const read = config === null ? named : config;
   if (read === null) return null;
   const ignored = [...(named?.ignored ?? []), ...(config?.ignored ?? [])];
-  const unknown = [...(named?.unknown ?? []), ...(config?.unknown ?? [])];
+  const unread =
+    source === undefined && configFile !== undefined ? [`${configFile}, which is not there to be read`] : [];
+  const unknown = [...(named?.unknown ?? []), ...unread, ...(config?.unknown ?? [])];
   const profile = { ...(named?.profile ?? {}), ...read.profile } as EngineProfile;
   const ranks = profile.dataParallelSize === undefined ? [] : [RANKS];
   const overridden = [...OVERRIDING, ...ranks]
@@ -94,7 +98,7 @@ async function readConfig(given: string, named: ReadProfile | null, signal?: Abo
       { engine: named.profile.engine },
     );
   }
-  return readProfile(text, { at });
+  return readProfile(text, named === null ? { at } : { at, over: named.profile });
 }
 
 /** The GPU of `--cost-model`, and its tensor parallel ranks. */

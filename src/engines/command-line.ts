@@ -17,10 +17,11 @@ export class CommandLine {
   readonly leading: readonly string[];
   readonly #read = new Set<string>();
 
-  constructor(text: string) {
+  /** `command`: a text, or its words. */
+  constructor(command: string | readonly string[]) {
     const leading: string[] = [];
     let name: string | undefined;
-    for (const word of shellWords(text)) {
+    for (const word of typeof command === 'string' ? shellWords(command) : command) {
       if (!isFlag(word)) {
         const flag = name === undefined ? undefined : this.#flags.get(name);
         if (flag === undefined || name === undefined) leading.push(word);

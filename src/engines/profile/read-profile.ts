@@ -3,8 +3,9 @@ import { LockstepError, shown } from '../../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../../names.js';
 import { CommandLine } from '../command-line.js';
 import { LAUNCHES } from '../flags.js';
-import { shellWords } from '../shell-words.js';
+import { launchCommand } from '../launch-command.js';
 import { trtllmSettings } from '../trtllm/config.js';
+import { VLLM_VARIABLES, vllmEnvironment, vllmSizesOf } from '../vllm/launch.js';
 import { completeProfile, type EngineProfile, GPU_MEMORY_GB, PROFILE_FIELDS } from './engine-profile.js';
 
 /** A profile that was read, and what of its text was not understood. */
@@ -15,6 +16,8 @@ export interface ReadProfile {
   readonly ignored: readonly string[];
   /** Those that are not known here: whether they matter to graphs cannot be said. */
   readonly unknown: readonly string[];
+  /** A file of settings that the line of TensorRT-LLM names, as it is written there. Whoever reads it gives its text with `over`. */
+  readonly configFile?: string;
 }
 
 /** What starts each engine, as words of a command. */
@@ -43,7 +46,7 @@ export function serverLimits({ engine, gpu }: EngineProfile): Partial<EngineProf
 
 /** Parts of names of flags that have no bearing on which graphs are captured. */
 const HARMLESS =
-  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|kv-transfer-config|config|extra-llm-api-options|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
+  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|kv-transfer-config|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
 
 /** `engine@release`. */
 const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
@@ -55,7 +58,7 @@ const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
  */
 export function readProfile(
   text: string,
-  options: { readonly at?: string; readonly engine?: EngineName } = {},
+  options: { readonly at?: string; readonly engine?: EngineName; readonly over?: EngineProfile } = {},
 ): ReadProfile {
   checkArguments('readProfile', { text: [text, 'text'], options: [options, 'object'] });
   const trimmed = text.trim();
@@ -67,17 +70,24 @@ export function readProfile(
     if (json !== null) return checked(json);
   }
   if (options.engine === 'trtllm' || (/^\s*[\w"]+\s*:/m.test(trimmed.slice(0, 4096)) && !trimmed.startsWith('-'))) {
-    if (options.engine === undefined || options.engine === 'trtllm') return checked(ofYaml(trimmed, options.at));
+    if (options.engine === undefined || options.engine === 'trtllm')
+      return checked(ofYaml(trimmed, options.at, options.over));
   }
-  const line = new CommandLine(trimmed);
-  const words = shellWords(trimmed);
+  const { words, environment } = launchCommand(trimmed, (some) => imageOf(some) !== null || starterOf(some) !== null);
+  refuseClient(words);
+  const line = new CommandLine(words);
   const image = imageOf(words);
   const engine = options.engine ?? image?.engine ?? engineOf(words, line);
   if (engine === null) throw unknownText(text);
-  if (engine === 'trtllm') return checked(ofTrtllmLine(line));
-  const read = ofLine(engine, line);
+  // Variables are listed by their names below.
+  line.has('-e', '--env');
+  const told = variables(environment);
+  if (engine === 'trtllm') return checked(withVariables(ofTrtllmLine(line), told));
+  const read = withVariables(ofLine(engine, line, environment), told);
   const { release } = image ?? {};
-  return checked(release === undefined ? read : { ...read, profile: { release, ...read.profile } });
+  if (release === undefined) return checked(read);
+  const sizes = engine === 'vllm' ? vllmSizesOf(line, release) : {};
+  return checked({ ...read, profile: { release, ...read.profile, ...sizes } });
 }
 
 function ofName(engine: EngineName, release: string | undefined): ReadProfile {
@@ -102,11 +112,12 @@ function ofJson(text: string): ReadProfile | null {
   return { profile: Object.fromEntries(known) as unknown as EngineProfile, ignored: [], unknown };
 }
 
-function ofYaml(text: string, at: string | undefined): ReadProfile {
-  const { profile, graphs, unread } = trtllmSettings(text, at);
+function ofYaml(text: string, at: string | undefined, over: EngineProfile | undefined): ReadProfile {
+  const { profile, graphs, unread, unknown } = trtllmSettings(text, at);
   // Without the key graphs are on, and nothing is padded.
   const base = graphs ? {} : { padding: false };
-  return { profile: { engine: 'trtllm', ...SERVER_LIMITS.trtllm, ...base, ...profile }, ignored: unread, unknown: [] };
+  const line = over?.engine === 'trtllm' ? over : { ...SERVER_LIMITS.trtllm, ...base };
+  return { profile: { ...line, engine: 'trtllm', ...profile }, ignored: unread, unknown };
 }
 
 function ofTrtllmLine(line: CommandLine): ReadProfile {
@@ -119,19 +130,72 @@ function ofTrtllmLine(line: CommandLine): ReadProfile {
     expertParallelSize: line.integer('--ep-size', '--ep'),
   };
   const own = withoutUndefined(profile);
-  return { profile: { engine: 'trtllm', ...SERVER_LIMITS.trtllm, padding: false, ...own }, ...leftOver(line) };
+  const configFile = line.value('--extra-llm-api-options', '--config');
+  return {
+    ...(configFile !== undefined && { configFile }),
+    profile: { engine: 'trtllm', ...SERVER_LIMITS.trtllm, padding: false, ...own },
+    ...leftOver(line),
+  };
 }
 
-function ofLine(engine: Exclude<EngineName, 'trtllm'>, line: CommandLine): ReadProfile {
+function ofLine(
+  engine: Exclude<EngineName, 'trtllm'>,
+  line: CommandLine,
+  environment: ReadonlyMap<string, string>,
+): ReadProfile {
   const { profile } = LAUNCHES[engine](line);
   const own = withoutUndefined(profile);
-  return { profile: { engine, ...SERVER_LIMITS[engine], ...environment(line), ...own }, ...leftOver(line) };
+  return {
+    profile: { engine, ...SERVER_LIMITS[engine], ...(engine === 'vllm' && vllmEnvironment(environment)), ...own },
+    ...leftOver(line),
+  };
 }
 
-/** What the environment before a command says. */
-function environment(line: CommandLine): Partial<EngineProfile> {
-  if (line.leading.includes('VLLM_USE_V2_MODEL_RUNNER=0')) return { runner: 'v1' };
-  return line.leading.includes('VLLM_USE_V2_MODEL_RUNNER=1') ? { runner: 'v2' } : {};
+/** Variables of engines that decide nothing about graphs. */
+const HARMLESS_VARIABLE =
+  /^VLLM_(LOGGING_\w+|LOG_\w+|CONFIGURE_LOGGING|API_KEY|HOST_IP|PORT|CACHE_ROOT|CONFIG_ROOT|ASSETS_CACHE|USAGE_\w+|NO_USAGE_STATS|DO_NOT_TRACK|HTTP_\w+|USE_MODELSCOPE|ALLOW_LONG_MAX_MODEL_LEN|ENGINE_ITERATION_TIMEOUT_S|RPC_TIMEOUT)$/;
+
+/** Variables of a command: of engines those that are read, and by their names those that may matter and those that do not. Values can be secrets. */
+function variables(environment: ReadonlyMap<string, string>): Pick<ReadProfile, 'ignored' | 'unknown'> {
+  const names = [...environment.keys()].filter((name) => !VLLM_VARIABLES.includes(name));
+  const matters = (name: string): boolean =>
+    /^(VLLM|SGLANG|SGL|TLLM|TRTLLM|ATOM)_/.test(name) && !HARMLESS_VARIABLE.test(name);
+  return { ignored: names.filter((name) => !matters(name)), unknown: names.filter(matters) };
+}
+
+function withVariables(read: ReadProfile, told: Pick<ReadProfile, 'ignored' | 'unknown'>): ReadProfile {
+  return { ...read, ignored: [...told.ignored, ...read.ignored], unknown: [...told.unknown, ...read.unknown] };
+}
+
+/** The program that a command starts, as far as it names an engine. */
+function starterOf(words: readonly string[]): { engine: EngineName; base: string; at: number } | null {
+  for (const [at, word] of words.entries()) {
+    if (word.startsWith('-')) continue;
+    const base = word.slice(word.lastIndexOf('/') + 1).replace(/\.py$/, '');
+    for (const engine of ENGINE_NAMES) {
+      if (STARTERS[engine].some((starter) => base === starter || base.startsWith(`${starter}.`)))
+        return { engine, base, at };
+    }
+  }
+  return null;
+}
+
+/** Programs that ask a server or describe a machine: no graph is captured. */
+const CLIENTS =
+  /^(vllm (chat|complete|collect-env|bench serve|bench startup|bench sweep)|sglang\.bench_serving|sglang_router\.launch_router)( |$)/;
+
+/** Errors: ERR_INPUT_INVALID for a command that runs no model. */
+function refuseClient(words: readonly string[]): void {
+  const starter = starterOf(words);
+  if (starter === null) return;
+  const command = [starter.base, ...words.slice(starter.at + 1, starter.at + 3)].join(' ');
+  const client = CLIENTS.exec(command)?.[1];
+  if (client === undefined) return;
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `"${client}" runs no model, and so captures no graph: give the command that starts the server, such as "vllm serve …"`,
+    { command: client },
+  );
 }
 
 function leftOver(line: CommandLine): Pick<ReadProfile, 'ignored' | 'unknown'> {
@@ -155,13 +219,8 @@ function imageOf(words: readonly string[]): { engine: 'vllm' | 'sglang' | 'atom'
 
 /** The engine that a command starts, by its program or module; else by flags that one engine alone has. */
 function engineOf(words: readonly string[], line: CommandLine): EngineName | null {
-  for (const word of words) {
-    if (word.startsWith('-')) continue;
-    const base = word.slice(word.lastIndexOf('/') + 1).replace(/\.py$/, '');
-    for (const engine of ENGINE_NAMES) {
-      if (STARTERS[engine].some((starter) => base === starter || base.startsWith(`${starter}.`))) return engine;
-    }
-  }
+  const starter = starterOf(words);
+  if (starter !== null) return starter.engine;
   const [name] = line.unread().filter(({ name: flag }) => flag.startsWith('--inference-dynamic-batching'));
   return name === undefined ? null : 'megatron';
 }

@@ -11,6 +11,8 @@ export interface TrtllmSettings {
   readonly graphs: boolean;
   /** Keys that decide nothing here. */
   readonly unread: readonly string[];
+  /** Keys that are not read, and may decide which graphs there are. */
+  readonly unknown: readonly string[];
 }
 
 const NAME = 'cuda_graph_config';
@@ -29,6 +31,17 @@ const READ = [
   'torch_compile_config',
   'disable_overlap_scheduler',
 ];
+/** Words in the names of keys that may decide which graphs there are. */
+const MATTERS = /graph|compile|attn|attention|draft|spec|batch|padding|moe|lora|token|seq|beam|backend_config/;
+/** What older releases had in place of `cuda_graph_config`, at the top or in `pytorch_backend_config`. */
+const OLD = 'pytorch_backend_config';
+const OLD_KEYS = [
+  'use_cuda_graph',
+  'cuda_graph_batch_sizes',
+  'cuda_graph_max_batch_size',
+  'cuda_graph_padding_enabled',
+];
+
 /** Most levels that are searched for a server's settings. */
 const MOST_LEVELS = 64;
 
@@ -44,15 +57,39 @@ export function trtllmSettings(text: string, at?: string): TrtllmSettings {
     const names = places.map(([path]) => (path === '' ? 'the top' : path));
     throw invalid(`${NAME} stands in ${names.join(' and in ')}; say which one is meant by its path`, { places: names });
   }
-  const fields = places[0]?.[1] ?? document;
+  const found = places[0]?.[1] ?? document;
+  const fields = isFields(found) ? withOldKeys(serverAt(document, at, found)) : found;
   if (!isFields(fields)) {
     throw invalid(`there is no ${NAME}: expected YAML like ${NAME}: {batch_sizes: [1, 2, 4], enable_padding: true}`);
   }
+  const unread = Object.keys(fields).filter((key) => !READ.includes(key));
   return {
     profile: { ...serverProfile(fields), ...graphProfile(fields) },
     graphs: Object.hasOwn(fields, NAME),
-    unread: Object.keys(fields).filter((key) => !READ.includes(key)),
+    unread: unread.filter((key) => !MATTERS.test(key)),
+    unknown: unread.filter((key) => MATTERS.test(key)),
   };
+}
+
+/** The server's settings, where a path leads to its `cuda_graph_config` itself. */
+function serverAt(document: unknown, at: string | undefined, found: Fields): Fields {
+  const path = at?.split('.') ?? [];
+  return path.pop() === NAME ? valueAt(document, path.join('.')) : found;
+}
+
+/** The settings with what their old keys say as `cuda_graph_config`. Source: TensorRT-LLM `PyTorchConfig`, before `CudaGraphConfig`. */
+function withOldKeys(fields: Fields): Fields {
+  const inner = isFields(fields[OLD]) ? fields[OLD] : {};
+  const given = { ...inner, ...fields };
+  if (Object.hasOwn(fields, NAME) || !OLD_KEYS.some((key) => Object.hasOwn(given, key))) return fields;
+  const others = Object.entries(fields).filter(([key]) => !OLD_KEYS.includes(key) && key !== OLD);
+  const rest = Object.entries(inner).filter(([key]) => !OLD_KEYS.includes(key));
+  const config = {
+    batch_sizes: given.cuda_graph_batch_sizes,
+    max_batch_size: given.cuda_graph_max_batch_size,
+    enable_padding: given.cuda_graph_padding_enabled,
+  };
+  return { ...Object.fromEntries([...rest, ...others]), [NAME]: given.use_cuda_graph === false ? null : config };
 }
 
 /** Every mapping that holds the settings of graphs, with its path. */

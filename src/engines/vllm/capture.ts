@@ -35,6 +35,9 @@ export function captureVllm(profile: CompleteProfile): Captured {
       mode === 'FULL' ? { mixedGraphs: 'any-step' } : profile.adaptiveVerification ? { mixedGraphs: 'decodes' } : {},
     notes: [
       ...notes,
+      ...(isUnread(profile)
+        ? ['the default list of releases before 0.11.1 is not known here: theirs goes by 8 throughout']
+        : []),
       ...(profile.adaptiveVerification && profile.attentionSupport === 'uniform-batch'
         ? ['it refuses attention that cannot take decodes of several lengths in one graph']
         : []),
@@ -43,6 +46,11 @@ export function captureVllm(profile: CompleteProfile): Captured {
         : [`the largest size asked for, ${truncated}, is not on the grid: the list ends at ${sizes.at(-1)}`]),
     ],
   };
+}
+
+/** Whether the list is the default of a release whose rules were not read. */
+function isUnread({ release, sizes, maxSize }: CompleteProfile): boolean {
+  return release !== null && isBefore(release, '0.11.1') && sizes === null && maxSize === null;
 }
 
 /** The full graphs of a list. One whose requests may have any number of tokens has as many slots as requests that hold a token each. */

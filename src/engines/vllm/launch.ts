@@ -1,7 +1,14 @@
 import { LockstepError, shown } from '../../errors.js';
+import { steps } from '../../numbers.js';
 import type { CommandLine } from '../command-line.js';
 import { sizeOf } from '../command-line.js';
-import { type AttentionSupport, type DraftTier, type EngineProfile, GRAPH_MODES } from '../profile/engine-profile.js';
+import {
+  type AttentionSupport,
+  type DraftTier,
+  type EngineProfile,
+  GRAPH_MODES,
+  isBefore,
+} from '../profile/engine-profile.js';
 import type { LaunchSettings } from '../profile/launch-settings.js';
 
 type Fields = Record<string, unknown>;
@@ -15,6 +22,38 @@ const BACKENDS: Readonly<Record<string, AttentionSupport>> = {
   ROCM_AITER_FA: 'uniform-batch',
   TRITON_ATTN: 'always',
 };
+
+/** The release from which `--cuda-graph-sizes` is another name of `--cudagraph-capture-sizes`. */
+const SIZES_ARE_A_LIST = '0.11.1';
+
+/**
+ * What the flags of an older release meant: one value of `--cuda-graph-sizes` was the last of 1, 2, 4 and multiples of 8. Source: vLLM
+ * `_set_cudagraph_sizes` before `max_cudagraph_capture_size`.
+ */
+export function vllmSizesOf(line: CommandLine, release: string): Pick<EngineProfile, 'sizes'> {
+  const values = line.sizes('--cuda-graph-sizes');
+  if (values?.length !== 1 || line.has('--cudagraph-capture-sizes') || !isBefore(release, SIZES_ARE_A_LIST)) return {};
+  return { sizes: [1, 2, 4, ...steps(8, values[0], 8)] };
+}
+
+/** The variables that `vllmEnvironment` reads. */
+export const VLLM_VARIABLES: readonly string[] = ['VLLM_USE_V2_MODEL_RUNNER', 'VLLM_ATTENTION_BACKEND'];
+
+/** What the environment of a vLLM command says about graphs; its flags come before. */
+export function vllmEnvironment(variables: ReadonlyMap<string, string>): Partial<EngineProfile> {
+  const runner = variables.get('VLLM_USE_V2_MODEL_RUNNER');
+  const backend = variables.get('VLLM_ATTENTION_BACKEND');
+  return {
+    ...(runner === '0' && { runner: 'v1' as const }),
+    ...(runner === '1' && { runner: 'v2' as const }),
+    ...(backend !== undefined && supportOf(backend)),
+  };
+}
+
+function supportOf(backend: string): Partial<EngineProfile> {
+  const name = backend.toUpperCase();
+  return Object.hasOwn(BACKENDS, name) ? { attentionSupport: BACKENDS[name] } : {};
+}
 
 /** What a vLLM command line says about graphs. Errors: ERR_INPUT_INVALID for what vLLM refuses. */
 export function vllmLaunch(line: CommandLine): LaunchSettings {
@@ -45,8 +84,7 @@ export function vllmLaunch(line: CommandLine): LaunchSettings {
     ...(sequenceParallel && { sequenceParallel }),
     ...(loras !== undefined && { maxLoras: loras, specializeLoras: config.cudagraph_specialize_lora !== false }),
     ...(line.value('--performance-mode') === 'interactivity' && { interactive: true }),
-    ...(backend !== undefined &&
-      BACKENDS[backend.toUpperCase()] && { attentionSupport: BACKENDS[backend.toUpperCase()] }),
+    ...(backend !== undefined && supportOf(backend)),
     ...ubatches(line),
     ...drafts,
   };

@@ -1,4 +1,9 @@
-import type { AttentionSupport, CompleteProfile, GraphModeName } from '../profile/engine-profile.js';
+import {
+  type AttentionSupport,
+  type CompleteProfile,
+  type GraphModeName,
+  isBefore,
+} from '../profile/engine-profile.js';
 
 const LEVELS: readonly AttentionSupport[] = ['never', 'uniform-single', 'uniform-batch', 'always'];
 
@@ -10,7 +15,9 @@ export function vllmMode(profile: CompleteProfile): { mode: GraphModeName; notes
   const { sequenceParallel, tensorParallelSize, attentionSupport, queryLen, enforceEager, draftSchedule } = profile;
   const uncut = sequenceParallel && tensorParallelSize > 1;
   const notes: string[] = [];
-  let mode = profile.graphMode ?? 'FULL_AND_PIECEWISE';
+  // Before 0.11 full graphs had to be asked for.
+  const early = profile.release !== null && isBefore(profile.release, '0.11');
+  let mode = profile.graphMode ?? (early ? 'PIECEWISE' : 'FULL_AND_PIECEWISE');
   const change = (to: GraphModeName, why: string): void => {
     if (to === mode) return;
     notes.push(`${mode} becomes ${to}: ${why}`);

@@ -177,6 +177,45 @@ describe('graphs that an engine has as it is run', () => {
     expect(cli(['simulate', ...few, ...line]).stdout).toContain('3 data-parallel ranks');
   });
 
+  test('the settings that a line of TensorRT-LLM names are read, and what is not read may matter', () => {
+    const yaml = file(
+      'line.yaml',
+      'max_batch_size: 192\nkv_cache_config: {}\nmoe_odd: 1\ncuda_graph_config: {enable_padding: true, batch_sizes: [1, 2, 64]}\n',
+    );
+    for (const flag of ['--extra_llm_api_options', '--config']) {
+      const line = `trtllm-serve m --max_batch_size 256 --max_num_tokens 4096 ${flag} ${yaml}`;
+      expect(json(['audit', '--engine', line])).toMatchObject({
+        graphs: 3,
+        limits: { maxNumSeqs: 192, maxNumBatchedTokens: 4096 },
+        engine: { ignored: ['kv_cache_config'], unknown: ['moe_odd'] },
+      });
+    }
+    const missing = json(['audit', '--engine', 'trtllm-serve m --config nowhere.yaml']);
+    expect(missing).toMatchObject({ engine: { unknown: [expect.stringContaining('nowhere.yaml')] } });
+    const vllm = json(['audit', '--engine', 'vllm serve m --config x.yaml']);
+    expect(vllm).toMatchObject({ engine: { unknown: ['--config x.yaml'] } });
+  });
+
+  test.each([
+    ['use_cuda_graph: false\nmax_batch_size: 16\n', 0],
+    ['cuda_graph_batch_sizes: [1, 2, 4]\ncuda_graph_padding_enabled: true\nmax_batch_size: 16\n', 3],
+    ['pytorch_backend_config: {use_cuda_graph: true, cuda_graph_batch_sizes: [1, 2]}\nmax_batch_size: 16\n', 2],
+  ])('keys before cuda_graph_config: %s', (text, graphs) => {
+    expect(json(['audit', '--engine-config', file('old.yaml', text)]).graphs).toBe(graphs);
+  });
+
+  test('a path may end at cuda_graph_config itself', () => {
+    const yaml = file(
+      'two.yaml',
+      'a: {cuda_graph_config: null}\ngen: {max_batch_size: 64, cuda_graph_config: {max_batch_size: 64, enable_padding: true}}\n',
+    );
+    const [server, config] = ['gen', 'gen.cuda_graph_config'].map((at) =>
+      json(['audit', '--engine-config', `${yaml}#${at}`]),
+    );
+    expect(config).toEqual(server);
+    expect(config).toMatchObject({ limits: { maxNumSeqs: 64 }, engine: { profile: { padding: true } } });
+  });
+
   test('an audit says its limits, and whose they are', () => {
     const limitsOf = (...args: string[]): unknown => json(['audit', ...args]).limits;
     expect(limitsOf('--engine', 'vllm serve m')).toMatchObject({ maxNumSeqs: 256, maxNumBatchedTokens: 8192 });

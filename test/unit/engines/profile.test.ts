@@ -177,3 +177,80 @@ describe("Megatron's dispatchers of experts", () => {
     );
   });
 });
+
+describe('a launch line as a shell reads it', () => {
+  const LINE = 'vllm serve m --max-num-seqs 8';
+
+  test.each([
+    `${LINE} > log.txt 2>&1 &`,
+    `${LINE} &> log.txt`,
+    `${LINE} | tee log`,
+    `${LINE} # a comment, it's here`,
+    `set -e\nulimit -n 4096; ${LINE} && echo done`,
+    `#!/bin/bash\n> out ${LINE}\nwait`,
+    'vllm serve m \\\n  --max-num-seqs 8',
+    'vllm serve m\n  --max-num-seqs 8\n',
+    `${LINE} --host $(hostname -I | cut -d' ' -f1)`,
+    'vllm serve <model> --max-num-seqs 8 --api-key "a#b>c|d"',
+  ])('%s', (text) => {
+    const { profile, unknown } = readProfile(text);
+    expect(profile).toEqual({ engine: 'vllm', maxNumSeqs: 8 });
+    expect(unknown).toEqual([]);
+  });
+
+  test.each([
+    [`${LINE} --speculative-config '{"method":"ngram"`, /is not closed: end it with '/],
+    ['vllm serve m \u2013max-num-seqs 8', /typographic dash/],
+    ['vllm serve m --api-key \u201cx\u201d', /typographic dash or quote/],
+    ['vllm bench serve --model m', /"vllm bench serve" runs no model/],
+    ['vllm chat', /"vllm chat" runs no model/],
+    ['python -m sglang.bench_serving --backend sglang', /runs no model/],
+  ])('refuses %s', (text, message) => {
+    expect(() => readProfile(text)).toThrow(message);
+  });
+
+  test('a command that runs a model without a server is read', () => {
+    expect(readProfile('vllm bench throughput --model m --max-num-seqs 8').profile.maxNumSeqs).toBe(8);
+  });
+
+  test('its environment counts, wherever it is set, and flags come before it', () => {
+    const docker =
+      'docker run -e VLLM_ATTENTION_BACKEND=FLASHINFER -e HF_TOKEN=hf_secret vllm/vllm-openai:v0.11.0 --model m';
+    expect(readProfile(docker)).toMatchObject({
+      profile: { release: '0.11.0', attentionSupport: 'uniform-single' },
+      ignored: ['HF_TOKEN', '--model m'],
+    });
+    expect(readProfile(`VLLM_ATTENTION_BACKEND=FLASHINFER ${LINE}`).profile.attentionSupport).toBe('uniform-single');
+    const both = readProfile(`VLLM_ATTENTION_BACKEND=FLASHINFER ${LINE} --attention-backend TRITON_ATTN`);
+    expect(both.profile.attentionSupport).toBe('always');
+    for (const text of [
+      `export VLLM_USE_V2_MODEL_RUNNER=0\n${LINE}`,
+      `env VLLM_USE_V2_MODEL_RUNNER=0 ${LINE}`,
+      'docker run -e VLLM_USE_V2_MODEL_RUNNER=0 vllm/vllm-openai:v0.30 --model m',
+    ])
+      expect(readProfile(text).profile.runner).toBe('v1');
+    expect(readProfile(`VLLM_USE_ODD=secret VLLM_LOGGING_LEVEL=DEBUG ${LINE}`)).toMatchObject({
+      unknown: ['VLLM_USE_ODD'],
+      ignored: ['VLLM_LOGGING_LEVEL'],
+    });
+  });
+});
+
+describe('releases of vLLM before full graphs were the default', () => {
+  const image = (release: string, flags = ''): EngineProfile =>
+    readProfile(`docker run vllm/vllm-openai:v${release} --model m --max-num-seqs 64${flags}`).profile;
+
+  test('before 0.11 the mode is PIECEWISE unless another is asked for', () => {
+    const modes = ['0.9.2', '0.10.2', '0.11.0'].map((release) => engineCapture(image(release)).mode);
+    expect(modes).toEqual(['PIECEWISE', 'PIECEWISE', 'FULL_AND_PIECEWISE']);
+    expect(engineCapture({ ...image('0.10.2'), graphMode: 'FULL' }).mode).toBe('FULL');
+    expect(engineCapture(image('0.10.2')).notes.join()).toContain('not known here');
+    expect(engineCapture(image('0.12.0')).notes.join()).not.toContain('not known here');
+  });
+
+  test('before 0.11.1 one value of --cuda-graph-sizes ends a pattern, and several are the list', () => {
+    expect(image('0.10.2', ' --cuda-graph-sizes 24').sizes).toEqual([1, 2, 4, 8, 16, 24]);
+    expect(image('0.10.2', ' --cuda-graph-sizes 24 64').sizes).toEqual([24, 64]);
+    expect(image('0.11.1', ' --cuda-graph-sizes 24').sizes).toEqual([24]);
+  });
+});

@@ -1,0 +1,142 @@
+import { LockstepError, shown } from '../errors.js';
+import { shellWords } from './shell-words.js';
+
+/** The command of a text that starts an engine, and the environment that it runs in. */
+export interface LaunchCommand {
+  /** The words of the command, without redirections and comments. */
+  readonly words: readonly string[];
+  /** What `export`, a prefix (`NAME=value command`) and `docker run -e` set. */
+  readonly environment: ReadonlyMap<string, string>;
+}
+
+const ASSIGNMENT = /^([A-Za-z_]\w*)=(.*)$/s;
+/** A word in angle brackets, as documentation writes what is to be filled in, is no redirection. */
+const PLACEHOLDER = /^<[\w./-]{1,80}>/;
+/** Where a redirection begins, with the number of what it redirects before it. */
+const REDIRECTION = /^(?:\d{0,3}|&)(?:<{1,3}|>{1,2})[&|]?/;
+const SEPARATOR = /^(?:&&|\|\||\|&?|;|&|\r?\n)/;
+
+/**
+ * Reads a text as a shell would: of its commands the first for which `starts` holds, else the longest, without what follows a pipe or `&`. A line that
+ * begins with a flag goes on with the line before. Errors: ERR_INPUT_INVALID for a quote that is not closed, and for typographic dashes and quotes.
+ */
+export function launchCommand(text: string, starts: (words: readonly string[]) => boolean): LaunchCommand {
+  const commands = commandsOf(text);
+  const exported = commands.filter(([word]) => word === 'export').flatMap((words) => assignments(words.slice(1)));
+  const others = commands.filter(([word]) => word !== 'export');
+  const longest = others.reduce<readonly string[]>((most, words) => (words.length > most.length ? words : most), []);
+  const words = others.find(starts) ?? longest;
+  for (const word of words) refuseTypographic(word);
+  const flag = words.findIndex((word) => word.startsWith('-'));
+  const before = assignments(flag < 0 ? words : words.slice(0, flag));
+  const passed = words.flatMap((word, at) =>
+    word === '-e' || word === '--env' ? assignments([words[at + 1] ?? '']) : [],
+  );
+  return { words, environment: new Map([...exported, ...before, ...passed]) };
+}
+
+function assignments(words: readonly string[]): [string, string][] {
+  return words.flatMap((word): [string, string][] => {
+    const [, name, value] = ASSIGNMENT.exec(word) ?? [];
+    return name === undefined || value === undefined ? [] : [[name, value]];
+  });
+}
+
+/** The words of each command. Quotes hide everything from the shell but their own end. */
+function commandsOf(text: string): string[][] {
+  const commands: string[][] = [];
+  let piece = '';
+  let [lineBegins, redirected] = [false, false];
+  const close = (): void => {
+    let words = shellWords(piece);
+    if (redirected) words = words.slice(1);
+    piece = '';
+    const last = commands.at(-1);
+    if (last !== undefined && !ended) last.push(...words);
+    else if (words.length > 0) {
+      if (last !== undefined && lineBegins && words[0].startsWith('-')) last.push(...words);
+      else commands.push(words);
+      ended = false;
+    }
+    redirected = false;
+  };
+  let ended = true;
+  for (let at = 0; at < text.length; ) {
+    const rest = text.slice(at, at + 96);
+    const atWord = piece === '' || /\s$/.test(piece);
+    if (text[at] === "'" || text[at] === '"') {
+      const end = quoteEnd(text, at);
+      piece += text.slice(at, end);
+      at = end;
+      continue;
+    }
+    if (rest.startsWith('$(')) {
+      // What a command in a command prints is not known.
+      piece += '$()';
+      at = substitutionEnd(text, at);
+      continue;
+    }
+    const kept = text[at] === '\\' ? rest.slice(0, rest.startsWith('\\\r\n') ? 3 : 2) : PLACEHOLDER.exec(rest)?.[0];
+    if (kept !== undefined) {
+      piece += kept;
+      at += kept.length;
+      continue;
+    }
+    if (text[at] === '#' && atWord) {
+      while (at < text.length && text[at] !== '\n') at++;
+      continue;
+    }
+    const redirection = REDIRECTION.exec(rest)?.[0];
+    if (redirection !== undefined && (atWord || !/^\d/.test(redirection))) {
+      close();
+      redirected = true;
+      at += redirection.length;
+      continue;
+    }
+    const separator = SEPARATOR.exec(rest)?.[0];
+    if (separator !== undefined) {
+      close();
+      ended = true;
+      lineBegins = separator.endsWith('\n');
+      at += separator.length;
+      continue;
+    }
+    piece += text[at];
+    at++;
+  }
+  close();
+  return commands;
+}
+
+/** Where the `$(…)` that begins at `at` ends. */
+function substitutionEnd(text: string, at: number): number {
+  let depth = 0;
+  for (let end = at + 1; end < text.length; end++) {
+    if (text[end] === '(') depth++;
+    else if (text[end] === ')' && --depth === 0) return end + 1;
+  }
+  return text.length;
+}
+
+/** Where the quote that begins at `at` ends. */
+function quoteEnd(text: string, at: number): number {
+  const quote = text[at];
+  for (let end = at + 1; end < text.length; end++) {
+    if (text[end] === '\\' && quote === '"') end++;
+    else if (text[end] === quote) return end + 1;
+  }
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `the quote in ${shown(text.slice(at, at + 40))} is not closed: end it with ${quote}`,
+    { at },
+  );
+}
+
+function refuseTypographic(word: string): void {
+  if (!/^[\u2010-\u2015\u2212]|[\u2018\u2019\u201c\u201d]/.test(word)) return;
+  throw new LockstepError(
+    'ERR_INPUT_INVALID',
+    `${shown(word)} has a typographic dash or quote, which no shell reads: write -- and straight quotes`,
+    { word },
+  );
+}
