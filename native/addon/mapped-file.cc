@@ -11,6 +11,7 @@
 #include <mutex>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "arguments.h"
 #include "objects.h"
@@ -58,6 +59,19 @@ struct Mapping {
   size_t bytes;
   int descriptor;
 };
+
+// By calls, which say where a file system that copies what it writes has no room; through the mapping that would end the process.
+bool write_zeros(int descriptor, int64_t bytes) {
+  const std::vector<char> zeros(static_cast<size_t>(std::min<int64_t>(bytes, 1 << 20)));
+  for (int64_t at = 0; at < bytes;) {
+    const auto count = static_cast<size_t>(std::min<int64_t>(bytes - at, static_cast<int64_t>(zeros.size())));
+    const ssize_t written = pwrite(descriptor, zeros.data(), count, at);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return false;
+    at += written;
+  }
+  return true;
+}
 
 void unmap(napi_env, void*, void* hint) {
   auto* mapping = static_cast<Mapping*>(hint);
@@ -112,13 +126,13 @@ napi_value map_file(napi_env env, napi_callback_info raw) {
     }
     const int descriptor = std::exchange(file.descriptor, -1);
     unless_done.descriptor = -1;
-    // What the file held before goes last, once nothing is left that could fail for lack of room.
-    if (facts.st_size > bytes && ftruncate(descriptor, bytes) != 0) {
+    // What the file held before goes last, once little is left that could fail for lack of room.
+    const bool shorter = facts.st_size <= bytes || ftruncate(descriptor, bytes) == 0;
+    if (!shorter || !write_zeros(descriptor, std::min<int64_t>(facts.st_size, bytes))) {
       const int error = errno;
       flock(descriptor, LOCK_UN);
-      refuse(path, "shortened", error);
+      refuse(path, shorter ? "cleared" : "shortened", error);
     }
-    std::memset(address, 0, static_cast<size_t>(std::min<int64_t>(facts.st_size, bytes)));
     return buffer;
   });
 }

@@ -165,14 +165,19 @@ int MpiProcess::open_group(int tag, int capacity, MpiBoard board) {
   group.words.assign(peers * static_cast<size_t>(capacity), 0);
   group.requests.assign(peers, nullptr);
   group.open = true;
+  int slot = 0;
   try {
-    for (int slot = 0; slot < size_ - 1; slot++) {
+    for (; slot < size_ - 1; slot++) {
       int32_t* const words = group.words.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity);
       const int peer = peer_of(slot);
       check(library_.recv_init(words, capacity, library_.int32, peer, tag, comm_, &group.requests[static_cast<size_t>(slot)]), "MPI_Recv_init", peer);
       post(group, slot);
     }
   } catch (const DeviceError&) {
+    // What never started has nothing to cancel.
+    MpiRequest*& failed = group.requests[static_cast<size_t>(slot)];
+    if (failed != nullptr) library_.request_free(&failed);
+    failed = nullptr;
     close(group);
     throw;
   }
@@ -212,6 +217,8 @@ void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   require_started();
   progress_sends();
   send_now(peer, tag, words, count);
+  // An earlier message that could not be sent, be it to another peer, keeps this one from nobody.
+  tell_failed();
 }
 
 void MpiProcess::send_now(int peer, int tag, const int32_t* words, int count) {
@@ -237,6 +244,7 @@ MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double 
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
       progress_sends();
+      tell_failed();
       Group& group = group_at(number);
       bool any = false;
       if (take_rows(group, any, 2)) return take(group, words, capacity);
@@ -257,12 +265,9 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
-      try {
-        progress_sends();
-      } catch (const DeviceError&) {
-        if (sent) throw;
-        failed = std::current_exception();
-      }
+      progress_sends();
+      if (sent) tell_failed();
+      else if (failed == nullptr) failed = next_failed();
       Group& group = group_at(number);
       if (group.board.words == nullptr) {
         throw DeviceError("ERR_INPUT_INVALID", "Group " + std::to_string(number) + " has no board for rows; open it with one, or use send() and receive().");
@@ -310,6 +315,7 @@ bool MpiProcess::wait(int number, double ms, uint32_t pokes) {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (state_ != State::started || pokes_ != pokes) return false;
       progress_sends();
+      if (!untold_.empty()) return true;
       Group& group = group_at(number);
       if (!group.open || look(group, 2)) return true;
     }
@@ -415,13 +421,8 @@ void MpiProcess::finalize() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (state_ != State::started) return;
   // MPI wants every send to be complete; but a peer that takes no message any more keeps this process for a moment only.
-  for (Pause pause(0); !sending_.empty() && pause.passed() < last_sends_ms; pause()) {
-    try {
-      progress_sends();
-    } catch (const DeviceError&) {
-      // The peer is lost, which changes nothing at the end.
-    }
-  }
+  // A peer that is lost changes nothing at the end.
+  for (Pause pause(0); !sending_.empty() && pause.passed() < last_sends_ms; pause()) progress_sends();
   for (size_t group = 0; group < opened_.size(); group++) close(opened_[group]);
   state_ = State::finalized;
   library_.finalize();
@@ -447,12 +448,22 @@ void MpiProcess::progress_sends() {
     try {
       if (complete(*message, "MPI_Isend")) spare_.splice(spare_.begin(), sending_, message);
     } catch (const DeviceError&) {
-      // It is said once.
       failed_.splice(failed_.end(), sending_, message);
-      throw;
+      untold_.push_back(std::current_exception());
     }
     message = next;
   }
+}
+
+std::exception_ptr MpiProcess::next_failed() {
+  if (untold_.empty()) return nullptr;
+  const std::exception_ptr failed = untold_.front();
+  untold_.pop_front();
+  return failed;
+}
+
+void MpiProcess::tell_failed() {
+  if (const std::exception_ptr failed = next_failed()) std::rethrow_exception(failed);
 }
 
 bool MpiProcess::complete(Message& message, const char* call) {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <deque>
+#include <exception>
 #include <list>
 #include <mutex>
 #include <string>
@@ -107,7 +108,10 @@ class MpiProcess {
 
   void require_started() const;
   void check(int code, const char* call, int peer = -1) const;
+  // Moves what is under way. A send that failed is told of once, by the next call of the JS thread.
   void progress_sends();
+  std::exception_ptr next_failed();
+  void tell_failed();
   bool complete(Message& message, const char* call);
   Group& group_at(int group);
   void post(Group& group, int slot);
@@ -136,6 +140,7 @@ class MpiProcess {
   std::list<Message> sending_;
   // Messages whose sends failed: what they hold may be in use for as long as the process.
   std::list<Message> failed_;
+  std::deque<std::exception_ptr> untold_;
   // Never moved: MPI writes into them.
   std::deque<Group> opened_;
   // Finished messages, to be used again.

@@ -65,7 +65,9 @@ export class MpiLink implements Link {
       } catch (error) {
         const cause = lockstepError(error);
         if (!(cause instanceof LockstepError)) throw error;
-        this.#unreachable.set(peer, cause);
+        // The message that could not be sent may be an earlier one, to another.
+        const { rank, call } = cause.details;
+        this.#unreachable.set(call === 'MPI_Isend' ? (rank as number) : peer, cause);
       }
     }
   }

@@ -45,13 +45,20 @@ export class MpiMail {
   send(to: number, bytes: Uint8Array): void {
     if (bytes.length > MAX_BYTES) throw tooLong(bytes.length);
     const part = new Uint8Array(this.#out.buffer, 4 * HEAD);
+    let failed: unknown;
     for (let at = 0; at === 0 || at < bytes.length; at += PART_BYTES) {
       const own = bytes.subarray(at, at + PART_BYTES);
       this.#out[0] = bytes.length;
       this.#out[1] = at;
       part.set(own);
-      guarded(() => this.#mpi.send(to, this.#tag, this.#out, HEAD + Math.ceil(own.length / 4)));
+      try {
+        guarded(() => this.#mpi.send(to, this.#tag, this.#out, HEAD + Math.ceil(own.length / 4)));
+      } catch (error) {
+        // What failed may be an earlier message to another process: this letter goes out whole.
+        failed ??= error;
+      }
     }
+    if (failed !== undefined) throw failed;
   }
 
   /** The next letter that has come whole, after at most `ms` milliseconds, 50 at most; null where there is none. @throws `ERR_RANK_LOST`. */
