@@ -5,6 +5,7 @@ import {
   type EngineProfile,
   engineCapture,
   engineOfPolicy,
+  profiledPolicy,
   profileLimits,
   type ReadProfile,
   readProfile,
@@ -137,11 +138,7 @@ export async function enginePolicy(
 ): Promise<Partial<Policy>> {
   if (setting === null) return await policyOf(flags, base, signal);
   const { profile } = setting;
-  const policy = await policyOf(flags, base ?? engineCapture(profile).policy, signal);
-  const named = flags.policy === undefined ? null : engineOfPolicy(flags.policy);
-  if (named?.engine !== profile.engine) return policy;
-  // The engine's own name says whose rules decide; which steps its graphs run is a matter of the profile.
-  return { ...policy, mixedGraphs: engineCapture({ ...profile, ...named }).policy.mixedGraphs };
+  return profiledPolicy(await policyOf(flags, base ?? engineCapture(profile).policy, signal), profile);
 }
 
 /** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */

@@ -42,7 +42,7 @@ export {
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
 export { isPolicyName, namedPolicy, policyNames } from './policies.js';
-export { type EngineCapture, engineCapture, engineOfPolicy } from './profile/engine-capture.js';
+export { type EngineCapture, engineCapture, engineOfPolicy, profiledPolicy } from './profile/engine-capture.js';
 export {
   type AttentionSupport,
   type DraftTier,

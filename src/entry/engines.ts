@@ -67,6 +67,7 @@ export {
   parseFlags,
   parseLadder,
   policyNames,
+  profiledPolicy,
   profileLimits,
   type ReadProfile,
   type RuleVersion,

@@ -2,7 +2,7 @@ import { checkArguments } from '../../checks.js';
 import { type CaptureKey, decodeKey, keyKind, leastUbatchedSize, runsDecodes } from '../../keys/index.js';
 import type { EngineName, PolicyName } from '../../names.js';
 import { ascending } from '../../numbers.js';
-import { completePolicy, type Policy } from '../../policy/index.js';
+import { type CheckedPolicy, completePolicy, type Policy } from '../../policy/index.js';
 import { captureAtom } from '../atom/capture.js';
 import { captureMegatron } from '../megatron/capture.js';
 import type { MegatronShape } from '../megatron/ladder.js';
@@ -49,13 +49,14 @@ const CAPTURES: Readonly<Record<EngineName, (profile: CompleteProfile) => Captur
 
 /**
  * The one way from an engine's profile to its graphs: every comparison, simulation, explanation and flag goes through it. `choices` are
- * those of the policy that differ from the engine's, such as a threshold of micro-batches. Errors: ERR_CONFIG_INVALID for a profile that cannot be; ERR_INPUT_INVALID for what the engine refuses.
+ * those of the policy that differ from the engine's, such as a threshold of micro-batches; a whole policy of its name does too, and what the profile
+ * says, such as the steps that graphs of its mode run, comes before what that one merely repeats. Errors: ERR_CONFIG_INVALID for a profile that cannot be; ERR_INPUT_INVALID for what the engine refuses.
  */
 export function engineCapture(given: EngineProfile, choices: Partial<Policy> = {}): EngineCapture {
   checkArguments('engineCapture', { profile: [given, 'object'], choices: [choices, 'object'] });
   const profile = completeProfile({ ...given, ...(choices.ubatches !== undefined && { ubatches: choices.ubatches }) });
   const captured = CAPTURES[profile.engine](profile);
-  const policy = profilePolicy(profile, { ...captured.choices, ...choices });
+  const policy = profilePolicy(profile, captured, choices);
   const keys = unique(captured.keys.flatMap((key) => partsOf(key, policy, profile)));
   return Object.freeze({
     profile,
@@ -86,9 +87,31 @@ export function engineOfPolicy(name: string): { engine: EngineName; runner?: 'v1
   return Object.hasOwn(CAPTURES, name) ? { engine: name as EngineName } : null;
 }
 
-function profilePolicy(profile: CompleteProfile, choices: Partial<Policy>): Policy {
-  const { ubatches, enforceEager } = profile;
-  return completePolicy({ ...namedPolicy(policyNameOf(profile)), ubatches, enforceEager, ...choices });
+/**
+ * A policy as it decides the steps of a profile's engine. One with that engine's name takes what the profile says of policies, such as the
+ * steps that graphs of its mode run; any other stays as it is. Errors: those of `engineCapture`.
+ */
+export function profiledPolicy<P extends Partial<CheckedPolicy>>(policy: P, profile: EngineProfile): P {
+  const own = engineOfPolicy(policy.name ?? '');
+  if (own?.engine !== profile.engine) return policy;
+  const complete = completeProfile({ ...profile, ...own });
+  return { ...policy, ...saidByProfile(complete, CAPTURES[complete.engine](complete), policy) };
+}
+
+function profilePolicy(profile: CompleteProfile, captured: Captured, choices: Partial<Policy>): Policy {
+  const { ubatches } = profile;
+  const said = saidByProfile(profile, captured, choices);
+  return completePolicy({ ...namedPolicy(policyNameOf(profile)), ubatches, ...choices, ...said });
+}
+
+/** What a profile says of its engine's policy, unless a choice differs from that policy: a complete one repeats the others without choosing them. */
+function saidByProfile(profile: CompleteProfile, captured: Captured, choices: Partial<CheckedPolicy>): Partial<Policy> {
+  const named = namedPolicy(policyNameOf(profile));
+  const said = Object.entries({ enforceEager: profile.enforceEager, ...captured.choices }).filter(([key]) => {
+    const name = key as keyof Policy;
+    return choices[name] === undefined || choices[name] === named[name];
+  });
+  return Object.fromEntries(said);
 }
 
 /** The graphs that are captured of a key: of decodes from the policy's threshold on one in micro-batches too, or alone; none off its alignment. */

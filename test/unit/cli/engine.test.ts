@@ -184,6 +184,14 @@ test('check explores what an engine captures, under its policy and within its li
   expect(cli(['check', '--engine', line, '--no-piecewise'])).toMatchObject({ status: 2 });
 });
 
+test("check lets the engine's policy by name run the graphs of the profile's mode", () => {
+  const profile = { engine: 'vllm', graphMode: 'FULL', maxNumSeqs: 2, maxNumBatchedTokens: 4, sizes: [2, 4] };
+  const args = ['check', '--engine', JSON.stringify(profile), '--ranks', '1'];
+  for (const named of [[], ['--policy', 'vllm-v2']]) {
+    expect(json([...args, ...named])).toMatchObject({ policy: 'vllm-v2', violations: [] });
+  }
+});
+
 test('--max-size bounds the decode graphs, and decodes above it count as eager', () => {
   const args = ['plan', '--requests', '200', '--ranks', '1', '--speed', '10', '--max-num-seqs', '64'];
   const whole = json(args) as unknown as {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type EngineProfile, engineCapture, readProfile } from '../../../dist/engines/index.js';
+import {
+  type EngineProfile,
+  engineCapture,
+  ladderPlan,
+  namedPolicy,
+  profiledPolicy,
+  readProfile,
+} from '../../../dist/engines/index.js';
+import { LOCKSTEP_POLICY } from '../../../dist/policy/index.js';
 
 describe('an engine as somebody runs it, from text', () => {
   test.each([
@@ -82,6 +90,23 @@ describe("vLLM's graph modes", () => {
     expect(keys).toEqual([
       expect.objectContaining({ tokens: 8, prefillRequests: 4, decodeRequests: 0, maxQueryLen: 8 }),
     ]);
+  });
+
+  test("a whole policy of the engine's name runs the graphs of the profile's mode; a choice that differs stays", () => {
+    const full = { engine: 'vllm', maxNumSeqs: 4, graphMode: 'FULL' } as const;
+    const v2 = namedPolicy('vllm-v2');
+    expect(engineCapture(full, v2).policy.mixedGraphs).toBe('any-step');
+    expect(engineCapture(full, { ...v2, mixedGraphs: 'decodes' }).policy.mixedGraphs).toBe('decodes');
+    expect(engineCapture({ ...full, enforceEager: true }, v2).policy.enforceEager).toBe(true);
+    const nvls = { engine: 'megatron', expertParallelSize: 4, moeDispatcher: 'nvls' } as const;
+    expect(engineCapture(nvls, namedPolicy('megatron')).policy.mixedGraphs).toBe('agreed');
+    const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 64, maxModelLen: 64, queryLen: 1 };
+    const made = ladderPlan({ ladder: 'vllm', limits, policy: v2, profile: { graphMode: 'FULL' } });
+    expect(made.policy).toMatchObject({ name: 'vllm-v2', mixedGraphs: 'any-step' });
+    expect(made.plan.keys.every(({ prefillRequests }) => prefillRequests > 0)).toBe(true);
+    // The runner is the one that the name says; other engines' policies stay as they are.
+    expect(profiledPolicy(namedPolicy('vllm-v1'), full)).toMatchObject({ name: 'vllm-v1', mixedGraphs: 'any-step' });
+    for (const other of [LOCKSTEP_POLICY, namedPolicy('sglang')]) expect(profiledPolicy(other, full)).toEqual(other);
   });
 
   test('beside a graph of mode FULL the second runner captures one in micro-batches where all its rows are alike', () => {
