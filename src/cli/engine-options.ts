@@ -25,6 +25,8 @@ export interface EngineFlags {
 
 /** An engine that the flags name, and what of them overrides it. */
 export interface EngineSetting extends ReadProfile {
+  /** The profile with the limits that options give. */
+  readonly asRun: EngineProfile;
   /** Options that are given besides and come before what the profile says. */
   readonly overridden: readonly string[];
 }
@@ -51,8 +53,9 @@ export async function engineSetting(
 ): Promise<EngineSetting | null> {
   const { engine, engineConfig } = flags;
   if (engine === undefined && engineConfig === undefined) return null;
-  const named = engine === undefined ? null : readProfile(await textOf(engine, signal));
-  const config = engineConfig === undefined ? null : await readConfig(engineConfig, named, signal);
+  const limits = limitsGiven(command);
+  const named = engine === undefined ? null : readProfile(await textOf(engine, signal), { limits });
+  const config = engineConfig === undefined ? null : await readConfig(engineConfig, named, limits, signal);
   const read = config === null ? named : config;
   if (read === null) return null;
   const ignored = [...(named?.ignored ?? []), ...(config?.ignored ?? [])];
@@ -61,7 +64,8 @@ export async function engineSetting(
   const overridden = OVERRIDING.filter((name) => isGiven(command, name)).map(
     (name) => command.options.find((option) => option.attributeName() === name)?.long ?? name,
   );
-  return { profile: { ...gpuOf(flags), ...profile }, ignored, unknown, overridden };
+  const known = { ...gpuOf(flags), ...profile };
+  return { profile: known, asRun: { ...known, ...limits }, ignored, unknown, overridden };
 }
 
 /** A file's text where the argument names one, else the argument. */
@@ -77,7 +81,12 @@ async function read(file: string, signal?: AbortSignal): Promise<string> {
 }
 
 /** `file` or `file#path.to.the.server`. */
-async function readConfig(given: string, named: ReadProfile | null, signal?: AbortSignal): Promise<ReadProfile> {
+async function readConfig(
+  given: string,
+  named: ReadProfile | null,
+  limits: Partial<EngineProfile>,
+  signal?: AbortSignal,
+): Promise<ReadProfile> {
   const hash = given.lastIndexOf('#');
   const whole = hash < 0 || existsSync(given);
   const at = whole ? undefined : given.slice(hash + 1);
@@ -89,7 +98,7 @@ async function readConfig(given: string, named: ReadProfile | null, signal?: Abo
       { engine: named.profile.engine },
     );
   }
-  return readProfile(text, { at });
+  return readProfile(text, { at, limits });
 }
 
 /** The GPU of `--cost-model`, and its tensor parallel ranks. */
@@ -101,6 +110,12 @@ export function gpuOf({ costModel, tensorParallelSize }: CostFlags): Partial<Eng
 
 function isGiven(command: Command, name: string): boolean {
   return command.getOptionValueSource(name) === 'cli';
+}
+
+/** The limits that the command line gives. */
+function limitsGiven(command: Command): Partial<EngineProfile> {
+  const names = LIMITS.filter((name) => isGiven(command, name));
+  return Object.fromEntries(names.map((name) => [name, command.getOptionValue(name)]));
 }
 
 /** `--ladder` where it is to be taken: with an engine only if it was given. */
@@ -137,8 +152,9 @@ export async function enginePolicy(
   signal?: AbortSignal,
 ): Promise<Partial<Policy>> {
   if (setting === null) return await policyOf(flags, base, signal);
-  const { profile } = setting;
-  return profiledPolicy(await policyOf(flags, base ?? engineCapture(profile).policy, signal), profile);
+  const { asRun } = setting;
+  const policy = await policyOf(flags, base ?? engineCapture(asRun).policy, signal);
+  return profiledPolicy(policy, asRun);
 }
 
 /** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */
@@ -156,8 +172,8 @@ export function profileFor(
 /** The engine as a report in JSON has it. */
 export function engineReport(setting: EngineSetting | null): { engine?: EngineReport } {
   if (setting === null) return {};
-  const { profile, ignored, unknown, overridden } = setting;
-  const { mode, profile: complete } = engineCapture(profile);
+  const { profile, asRun, ignored, unknown, overridden } = setting;
+  const { mode, profile: complete } = engineCapture(asRun);
   return { engine: { profile, version: complete.version, mode, ignored, unknown, overridden } };
 }
 

@@ -52,7 +52,7 @@ export {
   type MoeDispatcher,
   profileLimits,
 } from './profile/engine-profile.js';
-export { type ReadProfile, readProfile } from './profile/read-profile.js';
+export { type ReadProfile, type ReadProfileOptions, readProfile } from './profile/read-profile.js';
 export { ENGINE_RULES, type EngineRule, type RuleVersion, ruleVersions } from './rule-versions.js';
 export {
   type SglangAlignOptions,

@@ -70,6 +70,7 @@ export {
   profiledPolicy,
   profileLimits,
   type ReadProfile,
+  type ReadProfileOptions,
   type RuleVersion,
   readEngineLog,
   readEngineRun,

@@ -192,6 +192,15 @@ test("check lets the engine's policy by name run the graphs of the profile's mod
   }
 });
 
+test('a limit given besides counts for whether a profile can be', () => {
+  const adaptive = ['--engine', '{"engine":"vllm","adaptiveVerification":true}'];
+  expect(cli(['audit', ...adaptive])).toMatchObject({ status: 2, stderr: expect.stringMatching(/--query-len of 2/) });
+  const engine = { profile: { engine: 'vllm', adaptiveVerification: true }, overridden: ['--query-len'] };
+  const found = { policy: 'vllm-v2', engine };
+  expect(json(['audit', ...adaptive, '--query-len', '3'])).toMatchObject(found);
+  expect(json(['simulate', ...FEW, ...adaptive, '--query-len', '3'])).toMatchObject({ ...found, queryLen: 3 });
+});
+
 test('--max-size bounds the decode graphs, and decodes above it count as eager', () => {
   const args = ['plan', '--requests', '200', '--ranks', '1', '--speed', '10', '--max-num-seqs', '64'];
   const whole = json(args) as unknown as {

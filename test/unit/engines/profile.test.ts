@@ -43,6 +43,12 @@ describe('an engine as somebody runs it, from text', () => {
     expect(() => readProfile(text)).toThrowError(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
   });
 
+  test('limits given besides count for whether a profile can be', () => {
+    const text = '{"engine":"vllm","adaptiveVerification":true}';
+    expect(() => readProfile(text)).toThrowError(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }));
+    expect(readProfile(text, { limits: { queryLen: 3 } }).profile).toEqual(JSON.parse(text));
+  });
+
   test('an impossible profile is refused with every fault', () => {
     const wrong = '{"engine":"vllm","maxNumSeqs":0,"graphMode":"SOME"}';
     expect(() => readProfile(wrong)).toThrowError(
