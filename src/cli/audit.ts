@@ -71,7 +71,7 @@ async function auditFor(file: string | undefined, flags: AuditFlags, command: Co
   await checkWritable([flags.html], signal);
   const setting = await engineSetting(flags, command, signal);
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
-  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile?.plan));
+  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile));
   const policy = completePolicy(await enginePolicy(flags, setting, planFile?.policy, signal));
   const ladder = ladderGiven(flags, setting, command);
   const { plan, notes } =

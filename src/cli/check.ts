@@ -149,6 +149,7 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean, setting: Engine
     ? file.policy
     : completeCheckedPolicy(before?.policy ?? (await readPolicy(name, { signal })));
   return planDomain(policy, file.plan, {
+    ...(file.queryLen !== undefined && { queryLen: file.queryLen }),
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),
   });

@@ -289,5 +289,5 @@ async function shownPlan(steps: CountedSteps, options: MakePlanOptions): Promise
 async function write(path: string, document: PlanDocument, limits: Limits, policy: Policy): Promise<void> {
   const keys = planKeys(document, limits, policy);
   checkPlan(keys, limits, policy);
-  await writePlanFile(path, policy, keys, { signal: interrupts.signal });
+  await writePlanFile(path, policy, keys, { queryLen: limits.queryLen, signal: interrupts.signal });
 }

@@ -55,7 +55,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const engine = profileFor(policyGiven, setting, flags);
   const ladder = ladderGiven(flags, setting, command);
   const options = {
-    ...workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan),
+    ...workloadOptionsOf(withEngineLimits(flags, setting, command), planFile),
     policy: policyGiven,
     ...(planFile === undefined ? { ladder, engine } : { plan: planFile.plan }),
   };

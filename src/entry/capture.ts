@@ -82,6 +82,7 @@ export {
 export {
   type FileOptions,
   type PlanFile,
+  type PlanFileOptions,
   planFileText,
   readPlanFile,
   readPolicy,

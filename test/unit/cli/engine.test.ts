@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decode, ranks } from '../../support/batch-documents.js';
 import { cli } from '../../support/cli.js';
 
 let folder: string;
@@ -199,6 +200,30 @@ test('a limit given besides counts for whether a profile can be', () => {
   const found = { policy: 'vllm-v2', engine };
   expect(json(['audit', ...adaptive, '--query-len', '3'])).toMatchObject(found);
   expect(json(['simulate', ...FEW, ...adaptive, '--query-len', '3'])).toMatchObject({ ...found, queryLen: 3 });
+});
+
+test('a plan file says the tokens of a decode that graphs for any length do not', () => {
+  const plan = path.join(folder, 'full.plan.json');
+  const limits = { queryLen: 3, maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 4096 };
+  const engine = JSON.stringify({ engine: 'vllm', graphMode: 'FULL', ...limits });
+  const told = json(['run', '--requests', '4', '--ranks', '1', '--engine', engine, '--plan-out', plan]);
+  const written = JSON.parse(readFileSync(plan, 'utf8'));
+  expect({ run: told.queryLen, file: written.queryLen }).toEqual({ run: 3, file: 3 });
+  const sizes = ['--max-num-seqs', '8', '--max-num-batched-tokens', '64'];
+  const args = ['simulate', ...FEW, '--plan', plan, ...sizes];
+  expect(json(args)).toMatchObject({ queryLen: 3 });
+  // A graph of any step holds decodes of other lengths too.
+  expect(json([...args, '--query-len', '2'])).toMatchObject({ queryLen: 2 });
+  const batch = JSON.stringify(ranks([decode(9, [1, 2], 3)], []));
+  expect(cli(['explain', '--plan', plan, ...sizes], batch)).toMatchObject({ status: 0 });
+  const { queryLen: _, ...before } = written;
+  const old = file('old.plan.json', JSON.stringify(before));
+  expect(json(['simulate', ...FEW, '--plan', old, ...sizes])).toMatchObject({ queryLen: 1 });
+  const wrong = file('wrong.plan.json', JSON.stringify({ ...written, queryLen: 0 }));
+  expect(cli(['simulate', '--plan', wrong])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/queryLen is 0/),
+  });
 });
 
 test('--max-size bounds the decode graphs, and decodes above it count as eager', () => {
