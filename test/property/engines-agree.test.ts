@@ -30,7 +30,7 @@ const profile: fc.Arbitrary<EngineProfile> = fc
       runner: fc.constantFrom('v1', 'v2'),
       maxNumSeqs: fc.integer({ min: 1, max: 40 }),
       maxNumBatchedTokens: fc.integer({ min: 64, max: 700 }),
-      queryLen: fc.constantFrom(1, 1, 2, 3, 4),
+      queryLen: fc.constantFrom(1, 1, 2, 3, 4, 6),
       ubatches: fc.constantFrom(1, 1, 2, 3),
       graphMode: fc.constantFrom<GraphModeName>('NONE', 'PIECEWISE', 'FULL', 'FULL_DECODE_ONLY', 'FULL_AND_PIECEWISE'),
       attentionSupport: fc.constantFrom('never', 'uniform-single', 'uniform-batch', 'always'),

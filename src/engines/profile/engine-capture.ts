@@ -1,5 +1,6 @@
 import { checkArguments } from '../../checks.js';
 import { type CaptureKey, decodeKey, keyKind, leastUbatchedSize, runsDecodes } from '../../keys/index.js';
+import { MAX_QUERY_LENS } from '../../layout/index.js';
 import type { EngineName, PolicyName } from '../../names.js';
 import { ascending } from '../../numbers.js';
 import { type CheckedPolicy, completePolicy, type Policy } from '../../policy/index.js';
@@ -11,6 +12,7 @@ import { captureSglang } from '../sglang/capture.js';
 import { captureTrtllm } from '../trtllm/capture.js';
 import { captureVllm } from '../vllm/capture.js';
 import type { Captured } from './captured.js';
+import { draftQueryLens } from './drafts.js';
 import { type CompleteProfile, completeProfile, type EngineProfile, type GraphModeName } from './engine-profile.js';
 
 /** Everything that an engine captures by a profile, and how it decides steps. */
@@ -71,7 +73,7 @@ export function engineCapture(given: EngineProfile, choices: Partial<Policy> = {
       .map(({ tokens, prefillRequests, decodeRequests }): MegatronShape => [tokens, prefillRequests, decodeRequests]),
     dropped: captured.dropped ?? [],
     truncated: captured.truncated ?? null,
-    notes: captured.notes ?? [],
+    notes: [...(captured.notes ?? []), ...untwinnedNotes(captured.keys, policy, profile)],
   });
 }
 
@@ -115,24 +117,45 @@ function saidByProfile(profile: CompleteProfile, captured: Captured, choices: Pa
 }
 
 /** The graphs that are captured of a key: of decodes from the policy's threshold on one in micro-batches too, or alone; none off its alignment. */
-function partsOf(key: CaptureKey, policy: Policy, { queryLen }: CompleteProfile): CaptureKey[] {
+function partsOf(key: CaptureKey, policy: Policy, profile: CompleteProfile): CaptureKey[] {
   if (key.tokens % policy.tokenAlignment !== 0) return [];
-  if (keyKind(key) === 'mixed') return [key, ...uniformTwins(key, policy, queryLen)];
+  if (keyKind(key) === 'mixed') return [key, ...uniformTwins(key, policy, profile)];
   if (keyKind(key) !== 'decode' || key.tokens < leastUbatchedSize(key.queryLen, policy)) return [key];
   const cut = { ...key, parts: policy.ubatches };
   return policy.twins ? [key, cut] : [cut];
 }
 
 /**
- * The micro-batched graph of decodes beside one that holds any step: where its tokens divide evenly among its requests. Of more tokens than
- * a decode can have none is counted. Source: vLLM V2 `CudaGraphManager._maybe_ubatch_twin`.
+ * The micro-batched graph of decodes beside one that holds any step: where its tokens divide evenly among its requests. Of lengths that no
+ * decode has none is counted. Source: vLLM V2 `CudaGraphManager._maybe_ubatch_twin`.
  */
-function uniformTwins(key: CaptureKey, policy: Policy, most: number): CaptureKey[] {
-  if (policy.mixedGraphs !== 'any-step' || !policy.twins || policy.ubatches === 1) return [];
-  const { tokens, prefillRequests: requests, variant } = key;
-  const queryLen = tokens / requests;
-  if (!Number.isInteger(queryLen) || queryLen > most || tokens < leastUbatchedSize(queryLen, policy)) return [];
-  return [{ ...decodeKey(requests, queryLen, policy.ubatches), variant }];
+function uniformTwins(key: CaptureKey, policy: Policy, profile: CompleteProfile): CaptureKey[] {
+  const queryLen = twinLength(key, policy);
+  if (queryLen === null || !decodeLens(profile).includes(queryLen)) return [];
+  return [{ ...decodeKey(key.prefillRequests, queryLen, policy.ubatches), variant: key.variant }];
+}
+
+/** Tokens of each decode of the micro-batched graph that is captured beside a mixed one; null where none is. */
+function twinLength(key: CaptureKey, policy: Policy): number | null {
+  if (policy.mixedGraphs !== 'any-step' || !policy.twins || policy.ubatches === 1) return null;
+  const queryLen = key.tokens / key.prefillRequests;
+  return Number.isInteger(queryLen) && key.tokens >= leastUbatchedSize(queryLen, policy) ? queryLen : null;
+}
+
+/** Query lengths of decodes: of all their drafts, and without any; no more than graphs can have. */
+function decodeLens(profile: CompleteProfile): number[] {
+  const lengths = draftQueryLens(profile);
+  return lengths.length < MAX_QUERY_LENS ? ascending([1, ...lengths]) : lengths;
+}
+
+/** Lengths of decodes whose micro-batched graphs the engine captures and no decode can run on. */
+function untwinnedNotes(keys: readonly CaptureKey[], policy: Policy, profile: CompleteProfile): string[] {
+  const twins = keys.flatMap((key) => (keyKind(key) === 'mixed' ? (twinLength(key, policy) ?? []) : []));
+  const lengths = ascending(twins).filter((length) => !decodeLens(profile).includes(length));
+  if (lengths.length === 0) return [];
+  return [
+    `${profile.engine} also captures micro-batched graphs of decodes of ${lengths.join(', ')} tokens, which no decode has with these drafts: they are left out`,
+  ];
 }
 
 function tokensOf(keys: readonly CaptureKey[]): number[] {

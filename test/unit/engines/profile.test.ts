@@ -128,6 +128,15 @@ describe("vLLM's graph modes", () => {
       [32, 32, 1],
     ]);
     expect(cut({ runner: 'v1' })).toEqual([]);
+    // 192 tokens are three each of 64 requests, and decodes have one or five with four drafts: a plan holds few query lengths.
+    const drafts = { ...own, queryLen: 5, sizes: [64, 128, 192, 256, 320] };
+    expect(cut(drafts).map(([, , queryLen]) => queryLen)).toEqual([5, 1]);
+    const { notes } = engineCapture(drafts);
+    expect(notes).toContainEqual(expect.stringMatching(/micro-batched graphs of decodes of 2, 3, 4 tokens.*left out/));
+    expect(engineCapture({ ...own, sizes: [64, 128] }).notes.filter((note) => note.includes('left out'))).toEqual([]);
+    const draftSchedule = [2, 3, 4, 5].map((drafts) => ({ maxRequests: 8 * (6 - drafts), drafts }));
+    const lengths = new Set(cut({ ...drafts, queryLen: 6, draftSchedule }).map(([, , queryLen]) => queryLen));
+    expect(lengths.size).toBeLessThanOrEqual(4);
   });
 
   test('graphs of adaptive verification hold decodes of any lengths up to those of all drafts', () => {
