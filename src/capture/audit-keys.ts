@@ -1,8 +1,8 @@
 import { checkArguments, checkHas, checkList, checkOptions } from '../checks.js';
 import type { EngineLimits } from '../engines/index.js';
-import { type CaptureKey, keyKind, runsDecodes } from '../keys/index.js';
+import { type CaptureKey, holds, keyKind, runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
-import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
+import { LOCKSTEP_POLICY, leastTokensOn, NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
 import { type CaptureCost, captureOf } from '../workload/index.js';
 import { decodeCounts } from './choices.js';
 import { scoreLadder } from './ladder/ladder-score.js';
@@ -62,12 +62,16 @@ export interface TrafficAudit {
   readonly unused: readonly number[];
 }
 
+/** What of a policy says on which graphs decodes run. What is left out neither counts slots for decodes alone nor bounds padding. */
+export type AuditedPolicy = Pick<Policy, 'mixedGraphs'> &
+  Partial<Pick<Policy, 'mixedMatch' | 'maxPaddingFactor' | 'graphAgreement'>>;
+
 /** What the graphs are and are not for under a policy, whatever the traffic. Decodes have `queryLen` tokens each. */
 export function auditKeys(
   keys: readonly CaptureKey[],
   limits: EngineLimits,
   memory: CaptureCost,
-  policy: Pick<Policy, 'mixedGraphs'> = LOCKSTEP_POLICY,
+  policy: AuditedPolicy = LOCKSTEP_POLICY,
 ): KeysAudit {
   checkArguments('auditKeys', {
     keys: [keys, 'objects'],
@@ -81,13 +85,23 @@ export function auditKeys(
   const decode = sizesOf(keys, (key) => runsDecodes(key, policy));
   const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
   const mixed = sizesOf(keys, (key) => keyKind(key) === 'mixed');
+  const fullSize = decodeSize(
+    keys.filter((key) => runsDecodes(key, policy)),
+    queryLen,
+    policy,
+  );
+  const pieceSize = decodeSize(
+    keys.filter((key) => keyKind(key) === 'piecewise'),
+    queryLen,
+    policy,
+  );
   const uncovered: DecodeRange[] = [];
   const reached = new Set<number>();
   let worst: KeysAudit['worst'] = null;
   for (let count = 1; count <= requests; count++) {
     const tokens = count * queryLen;
-    const full = decode.find((size) => size >= tokens);
-    const size = full ?? piecewise.find((one) => one >= tokens);
+    const full = fullSize(count);
+    const size = full ?? pieceSize(count);
     if (full !== undefined) reached.add(full);
     if (size !== undefined) {
       const padding = (size - tokens) / tokens;
@@ -119,6 +133,27 @@ export function auditKeys(
     wastedSeconds: unreachable.length * memory.secondsPerGraph,
     worst,
     prefillsUpTo: Math.min(maxNumBatchedTokens, Math.max(0, ...piecewise, ...(slotsAreOfDecodes ? [] : mixed))),
+  };
+}
+
+/** Tokens of the smallest of these graphs that so many decodes run on, as the rules decide: slots, their lengths and the padding factor count. */
+function decodeSize(
+  keys: readonly CaptureKey[],
+  queryLen: number,
+  { mixedMatch, maxPaddingFactor = NO_PADDING_LIMIT, graphAgreement }: AuditedPolicy,
+): (requests: number) => number | undefined {
+  const sorted = [...keys].sort((a, b) => a.tokens - b.tokens);
+  const isBounded = graphAgreement === 'shape';
+  return (requests) => {
+    const tokens = requests * queryLen;
+    const lengths = { maxQueryLen: queryLen, maxDecodeQueryLen: queryLen };
+    const step = { tokens, prefillRequests: 0, decodeRequests: requests, requests, ...lengths };
+    return sorted.find((key) => {
+      const kind = keyKind(key);
+      if (key.tokens < tokens || kind === 'decode') return key.tokens >= tokens;
+      if (isBounded && tokens < leastTokensOn(key.tokens, maxPaddingFactor)) return false;
+      return kind === 'piecewise' || holds(key, step, mixedMatch);
+    })?.tokens;
   };
 }
 

@@ -2,6 +2,7 @@
 
 export {
   type AsRanScore,
+  type AuditedPolicy,
   auditKeys,
   auditLadder,
   auditMixed,
