@@ -54,10 +54,11 @@ export function writePlanFile(
 export function planFileText(
   policy: Policy,
   plan: CapturePlan,
-  { queryLen }: Pick<PlanFileOptions, 'queryLen'> = {},
+  options: Pick<PlanFileOptions, 'queryLen'> = {},
 ): string {
   checkHas('a capture plan', plan, ['keys']);
-  checkArguments('planFileText', { keys: [plan.keys, 'objects'] });
+  checkArguments('planFileText', { keys: [plan.keys, 'objects'], options: [options, 'object'] });
+  const { queryLen } = options;
   checkQueryLen(queryLen, 'This plan file');
   return `${JSON.stringify({ schemaVersion: 1, policy: completePolicy(policy), queryLen, keys: plan.keys }, null, 2)}\n`;
 }

@@ -94,6 +94,7 @@ export function engineOfPolicy(name: string): { engine: EngineName; runner?: 'v1
  * steps that graphs of its mode run; any other stays as it is. Errors: those of `engineCapture`.
  */
 export function profiledPolicy<P extends Partial<CheckedPolicy>>(policy: P, profile: EngineProfile): P {
+  checkArguments('profiledPolicy', { policy: [policy, 'object'], profile: [profile, 'object'] });
   const own = engineOfPolicy(policy.name ?? '');
   if (own?.engine !== profile.engine) return policy;
   const complete = completeProfile({ ...profile, ...own });
