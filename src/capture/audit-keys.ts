@@ -1,6 +1,6 @@
 import { checkArguments, checkHas, checkList, checkOptions } from '../checks.js';
 import type { EngineLimits } from '../engines/index.js';
-import { type CaptureKey, keyKind, runsDecodes } from '../keys/index.js';
+import { type CaptureKey, holds, keyKind, runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
 import { LOCKSTEP_POLICY, leastTokensOn, type Policy, padsDecodes } from '../policy/index.js';
 import { type CaptureCost, captureOf } from '../workload/index.js';
@@ -61,16 +61,16 @@ export interface TrafficAudit {
   readonly unused: readonly number[];
 }
 
-/** The choices of a policy that say which graphs steps of decodes run on. */
-export type DecodeRules = Pick<Policy, 'mixedGraphs'> &
-  Partial<Pick<Policy, 'decodeMatch' | 'graphAgreement' | 'maxPaddingFactor'>>;
+/** The choices of a policy that say which graphs steps of decodes run on. What is left out neither counts slots for decodes alone nor bounds padding. */
+export type AuditedPolicy = Pick<Policy, 'mixedGraphs'> &
+  Partial<Pick<Policy, 'decodeMatch' | 'graphAgreement' | 'maxPaddingFactor' | 'mixedMatch'>>;
 
 /** What the graphs are and are not for under a policy, whatever the traffic. Decodes have `queryLen` tokens each. */
 export function auditKeys(
   keys: readonly CaptureKey[],
   limits: EngineLimits,
   memory: CaptureCost,
-  policy: DecodeRules = LOCKSTEP_POLICY,
+  policy: AuditedPolicy = LOCKSTEP_POLICY,
 ): KeysAudit {
   checkArguments('auditKeys', {
     keys: [keys, 'objects'],
@@ -88,7 +88,7 @@ export function auditKeys(
   let worst: KeysAudit['worst'] = null;
   for (let count = 1; count <= requests; count++) {
     const tokens = count * queryLen;
-    const own = full(tokens);
+    const own = full(tokens, count);
     const size = own ?? pieces(tokens);
     if (own !== undefined) reached.add(own);
     if (size !== undefined) {
@@ -134,7 +134,7 @@ export function auditTraffic(
   keys: readonly CaptureKey[],
   decodes: { readonly counts: Float64Array; readonly above: number },
   costs: { readonly tokens: Float64Array; readonly time: Float64Array },
-  policy: DecodeRules = LOCKSTEP_POLICY,
+  policy: AuditedPolicy = LOCKSTEP_POLICY,
 ): TrafficAudit {
   checkArguments('auditTraffic', {
     keys: [keys, 'objects'],
@@ -178,34 +178,42 @@ export function auditTraffic(
   };
 }
 
-/** Sizes that decodes run on, ascending, and which of them a decode of so many tokens runs on. */
+/**
+ * Sizes that decodes run on, ascending, and which of them those of so many tokens run on, as the rules decide: exact sizes, the padding factor and, where
+ * the number of `requests` is known, slots and their lengths count.
+ */
 function decodeSizesOf(
   keys: readonly CaptureKey[],
-  policy: DecodeRules,
+  policy: AuditedPolicy,
 ): {
   readonly decode: readonly number[];
   readonly piecewise: readonly number[];
-  readonly full: (tokens: number) => number | undefined;
+  readonly full: (tokens: number, requests?: number) => number | undefined;
   readonly pieces: (tokens: number) => number | undefined;
 } {
   const own = sizesOf(keys, (key) => keyKind(key) === 'decode');
-  const slots = sizesOf(keys, (key) => keyKind(key) !== 'decode' && runsDecodes(key, policy));
+  const slots = keys.filter((key) => keyKind(key) !== 'decode' && runsDecodes(key, policy));
+  slots.sort((a, b) => a.tokens - b.tokens);
   const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
   // Only graphs that any step may run on pad no further than the policy says.
-  const { graphAgreement, maxPaddingFactor = Infinity } = policy;
+  const { graphAgreement, mixedMatch, maxPaddingFactor = Infinity } = policy;
   const factor = graphAgreement === 'shape' ? maxPaddingFactor : Infinity;
-  const within = (sizes: readonly number[], tokens: number): number | undefined => {
-    const size = sizes.find((one) => one >= tokens);
-    return size !== undefined && tokens >= leastTokensOn(size, factor) ? size : undefined;
+  const fits = (size: number, tokens: number): boolean => size >= tokens && tokens >= leastTokensOn(size, factor);
+  const slotted = (key: CaptureKey, tokens: number, requests: number): boolean => {
+    const length = tokens / requests;
+    const lengths = { maxQueryLen: length, maxDecodeQueryLen: length };
+    return holds(key, { tokens, prefillRequests: 0, decodeRequests: requests, requests, ...lengths }, mixedMatch);
   };
   const pads = padsDecodes(policy);
-  const full = (tokens: number): number | undefined => {
+  const full = (tokens: number, requests?: number): number | undefined => {
     const size = pads ? own.find((one) => one >= tokens) : own.find((one) => one === tokens);
-    const slot = within(slots, tokens);
+    const slot = slots.find(
+      (key) => fits(key.tokens, tokens) && (requests === undefined || slotted(key, tokens, requests)),
+    )?.tokens;
     return size === undefined || slot === undefined ? (size ?? slot) : Math.min(size, slot);
   };
-  const pieces = (tokens: number): number | undefined => within(piecewise, tokens);
-  return { decode: ascending([...own, ...slots]), piecewise, full, pieces };
+  const pieces = (tokens: number): number | undefined => piecewise.find((size) => fits(size, tokens));
+  return { decode: ascending([...own, ...slots.map(({ tokens }) => tokens)]), piecewise, full, pieces };
 }
 
 /**

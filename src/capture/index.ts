@@ -1,4 +1,5 @@
 export {
+  type AuditedPolicy,
   auditKeys,
   auditSteps,
   auditTraffic,

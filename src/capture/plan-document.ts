@@ -55,11 +55,11 @@ export interface PlanAlternative extends CapturedScore {
   readonly unseen: PlanScore | null;
 }
 
-/** How the steps of an engine's log ran, by its own lines: those that could be decodes. */
+/** How the steps of an engine's log or of a step log ran, by its own lines: those that could be decodes. */
 export interface AsRanScore extends PlanScore {
   /** Steps that could be decodes. */
   readonly steps: number;
-  /** What the log says that capturing took; null where it does not. */
+  /** What the log says that capturing took; null where it does not, as in a step log. */
   readonly graphBytes: number | null;
   /** Seconds that capturing took by the log; null where it does not say. */
   readonly captureSeconds: number | null;
@@ -240,7 +240,7 @@ export interface PlanDocument extends CapturedScore {
   }[];
   /** Engines' defaults at the same limits, on the same steps. */
   readonly engines: readonly EngineScore[];
-  /** How the steps of an engine's log ran; null for other sources, and where a log does not say on what. */
+  /** How the steps of an engine's log or of a step log ran; null for other sources, and where a log does not say on what. */
   readonly asRan: AsRanScore | null;
   /** What an engine's log tells of its graphs; null for other sources. */
   readonly log: PlanLog | null;

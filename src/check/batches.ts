@@ -1,6 +1,6 @@
 import type { ScheduledChunk } from '../batch/index.js';
 import type { Limits } from '../config.js';
-import { type CaptureKey, keyKind } from '../keys/index.js';
+import { type CaptureKey, keyKind, runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
 import { type CheckedPolicy, ubatchMinRequests } from '../policy/index.js';
 import { countOf } from '../text.js';
@@ -51,12 +51,26 @@ export function fills({ chunks }: Batch, key: CaptureKey): boolean {
   return chunks.every(({ phase, queryLen }) => phase === 'decode' && queryLen === key.queryLen);
 }
 
-/** Decodes of one token, and of each query length that graphs have. */
+/** Decodes of one token, and of each query length that graphs have; then those that fill graphs in which decodes may have any length. */
 function decodeBatches(space: BatchSpace): Batch[] {
   const lengths = [1, space.limits.queryLen, ...decodeKeys(space).map((key) => key.queryLen)];
-  return ascending(lengths).flatMap((length) =>
+  const alike = ascending(lengths).flatMap((length) =>
     decodeCounts(space, length).flatMap((count) => decodesOf(count, length)),
   );
+  const batches = [...alike, ...slotKeys(space).flatMap((key) => fillingBatches(space, key))];
+  return [...new Map(batches.map((batch) => [batch.label, batch])).values()];
+}
+
+/** As few decodes as have the tokens of a key, one fewer and one more: the last of them has what is left. */
+function fillingBatches({ limits }: BatchSpace, { tokens, maxQueryLen }: CaptureKey): Batch[] {
+  const length = Math.min(limits.queryLen, maxQueryLen);
+  return around([tokens], limits.maxNumBatchedTokens).flatMap((size) => {
+    const whole = Math.floor(size / length);
+    const rest = size % length;
+    if (rest === 0 || whole + 1 > limits.maxNumSeqs) return [];
+    const label = whole === 0 ? named(1, 'decode', rest) : `${named(whole + 1, 'decode', length)}, the last of ${rest}`;
+    return [{ chunks: [...repeat(decode(length), whole), decode(rest)], label }];
+  });
 }
 
 /** As many decodes of `length` tokens as each graph, threshold and limit allows, one fewer and one more. */
@@ -69,7 +83,10 @@ function decodeCounts(space: BatchSpace, length: number): number[] {
     ubatchMinRequests(policy),
     ...thresholds(policy, 'decode').map((tokens) => Math.ceil(tokens / length)),
     ...decodeKeys(space).map((key) => key.decodeRequests),
-    ...keys.filter((key) => keyKind(key) === 'piecewise').map((key) => Math.floor(key.tokens / length)),
+    ...slotKeys(space).map((key) => key.prefillRequests + key.decodeRequests),
+    ...[...slotKeys(space), ...keys.filter((key) => keyKind(key) === 'piecewise')].map((key) =>
+      Math.floor(key.tokens / length),
+    ),
   ];
   return around(marks, most);
 }
@@ -151,6 +168,11 @@ function thresholds(policy: CheckedPolicy, kind: 'decode' | 'prefill'): [plain: 
 
 function decodeKeys({ keys }: BatchSpace): CaptureKey[] {
   return keys.filter((key) => keyKind(key) === 'decode');
+}
+
+/** Keys whose prefill slots hold decodes by themselves under the policy. */
+function slotKeys({ keys, policy }: BatchSpace): CaptureKey[] {
+  return keys.filter((key) => keyKind(key) === 'mixed' && runsDecodes(key, policy));
 }
 
 /** Keys that hold prefills. */

@@ -78,7 +78,7 @@ async function auditFor(file: string | undefined, asGiven: AuditFlags, command: 
   const setting = await engineSetting(asGiven, command, signal);
   const flags = withEngineRanks(asGiven, setting, command);
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
-  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile?.plan));
+  const limits = completeLimits(limitsOf(withEngineLimits(flags, setting, command), planFile));
   const policy = completePolicy(await enginePolicy(flags, setting, planFile?.policy, signal));
   const ladder = ladderGiven(flags, setting, command);
   const { plan, notes } =

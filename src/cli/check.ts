@@ -13,7 +13,7 @@ import {
   type Violation,
 } from '../check/index.js';
 import { withoutUndefined } from '../checks.js';
-import { engineCapture, policyNames } from '../engines/index.js';
+import { engineCapture, policyNames, profiledPolicy } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
 import { readCheckedPlanFile, readPolicy } from '../formats/index.js';
 import { type CheckedPolicy, completeCheckedPolicy, LOCKSTEP_POLICY } from '../policy/index.js';
@@ -149,6 +149,7 @@ async function pairOf(flags: CheckFlags, defaultPolicy: boolean, setting: Engine
     ? file.policy
     : completeCheckedPolicy(before?.policy ?? (await readPolicy(name, { signal })));
   return planDomain(policy, file.plan, {
+    ...(file.queryLen !== undefined && { queryLen: file.queryLen }),
     ...(maxNumSeqs !== undefined && { maxNumSeqs }),
     ...(maxNumBatchedTokens !== undefined && { maxNumBatchedTokens }),
   });
@@ -161,9 +162,10 @@ function engineDomain(
   given: Partial<CheckedPolicy> | undefined,
 ): CheckedPair {
   const limits = withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, ubatches });
-  const { keys, policy, profile: complete } = engineCapture({ ...profile, ...limits });
+  const asRun = { ...profile, ...limits };
+  const { keys, policy, profile: complete } = engineCapture(asRun);
   const most = { maxNumSeqs: complete.maxNumSeqs, maxNumBatchedTokens: complete.maxNumBatchedTokens };
-  const asked = given && { ...given, ...(ubatches !== undefined && { ubatches }) };
+  const asked = given && { ...profiledPolicy(given, asRun), ...(ubatches !== undefined && { ubatches }) };
   return planDomain(completeCheckedPolicy(asked ?? policy), { keys }, { ...most, queryLen: complete.queryLen });
 }
 

@@ -5,6 +5,7 @@ import {
   type EngineProfile,
   engineCapture,
   engineOfPolicy,
+  profiledPolicy,
   profileLimits,
   type ReadProfile,
   readProfile,
@@ -26,6 +27,8 @@ export interface EngineFlags {
 
 /** An engine that the flags name, and what of them overrides it. */
 export interface EngineSetting extends ReadProfile {
+  /** The profile with the limits that options give. */
+  readonly asRun: EngineProfile;
   /** Options that are given besides and come before what the profile says. */
   readonly overridden: readonly string[];
 }
@@ -54,10 +57,11 @@ export async function engineSetting(
 ): Promise<EngineSetting | null> {
   const { engine, engineConfig } = flags;
   if (engine === undefined && engineConfig === undefined) return null;
-  const named = engine === undefined ? null : readProfile(await textOf(engine, signal));
+  const limits = limitsGiven(command);
+  const named = engine === undefined ? null : readProfile(await textOf(engine, signal), { limits });
   const { configFile } = named ?? {};
   const source = engineConfig ?? (configFile !== undefined && existsSync(configFile) ? configFile : undefined);
-  const config = source === undefined ? null : await readConfig(source, named, signal);
+  const config = source === undefined ? null : await readConfig(source, named, limits, signal);
   const read = config === null ? named : config;
   if (read === null) return null;
   const ignored = [...(named?.ignored ?? []), ...(config?.ignored ?? [])];
@@ -69,8 +73,9 @@ export async function engineSetting(
   const overridden = [...OVERRIDING, ...ranks]
     .filter((name) => isGiven(command, name))
     .map((name) => command.options.find((option) => option.attributeName() === name)?.long ?? name);
-  const known = { ...gpuOf(flags), ...profile };
-  return { profile: { ...serverLimits(known), ...known }, ignored, unknown, overridden };
+  const said = { ...gpuOf(flags), ...profile };
+  const known = { ...serverLimits(said), ...said };
+  return { profile: known, asRun: { ...known, ...limits }, ignored, unknown, overridden };
 }
 
 /** A file's text where the argument names one, else the argument. */
@@ -86,7 +91,12 @@ async function read(file: string, signal?: AbortSignal): Promise<string> {
 }
 
 /** `file` or `file#path.to.the.server`. */
-async function readConfig(given: string, named: ReadProfile | null, signal?: AbortSignal): Promise<ReadProfile> {
+async function readConfig(
+  given: string,
+  named: ReadProfile | null,
+  limits: Partial<EngineProfile>,
+  signal?: AbortSignal,
+): Promise<ReadProfile> {
   const hash = given.lastIndexOf('#');
   const whole = hash < 0 || existsSync(given);
   const at = whole ? undefined : given.slice(hash + 1);
@@ -98,7 +108,7 @@ async function readConfig(given: string, named: ReadProfile | null, signal?: Abo
       { engine: named.profile.engine },
     );
   }
-  return readProfile(text, named === null ? { at } : { at, over: named.profile });
+  return readProfile(text, named === null ? { at, limits } : { at, limits, over: named.profile });
 }
 
 /** The GPU of `--cost-model`, and its tensor parallel ranks. */
@@ -110,6 +120,12 @@ export function gpuOf({ costModel, tensorParallelSize }: CostFlags): Partial<Eng
 
 function isGiven(command: Command, name: string): boolean {
   return command.getOptionValueSource(name) === 'cli';
+}
+
+/** The limits that the command line gives. */
+function limitsGiven(command: Command): Partial<EngineProfile> {
+  const names = LIMITS.filter((name) => isGiven(command, name));
+  return Object.fromEntries(names.map((name) => [name, command.getOptionValue(name)]));
 }
 
 /** `--ladder` where it is to be taken: with an engine only if it was given. */
@@ -157,13 +173,9 @@ export async function enginePolicy(
   signal?: AbortSignal,
 ): Promise<Partial<Policy>> {
   if (setting === null) return await policyOf(flags, base, signal);
-  const { profile } = setting;
-  const policy = await policyOf(flags, base ?? engineCapture(profile).policy, signal);
-  const named = flags.policy === undefined ? null : engineOfPolicy(flags.policy);
-  if (named?.engine !== profile.engine) return policy;
-  // The engine's own name says whose rules decide; which steps its graphs run is a matter of the profile.
-  const { mixedGraphs, decodeMatch } = engineCapture({ ...profile, ...named }).policy;
-  return { ...policy, mixedGraphs, decodeMatch };
+  const { asRun } = setting;
+  const policy = await policyOf(flags, base ?? engineCapture(asRun).policy, signal);
+  return profiledPolicy(policy, asRun);
 }
 
 /** What is known of the engine whose policy decides: the profile, or what the cost model says of its GPU; undefined for none. */
@@ -181,8 +193,8 @@ export function profileFor(
 /** The engine as a report in JSON has it. */
 export function engineReport(setting: EngineSetting | null): { engine?: EngineReport } {
   if (setting === null) return {};
-  const { profile, ignored, unknown, overridden } = setting;
-  const { mode, profile: complete } = engineCapture(profile);
+  const { profile, asRun, ignored, unknown, overridden } = setting;
+  const { mode, profile: complete } = engineCapture(asRun);
   return { engine: { profile, version: complete.version, mode, ignored, unknown, overridden } };
 }
 

@@ -11,14 +11,14 @@ import {
   type ExplainOptions,
   explainBatch,
 } from '../explain/index.js';
-import { type CapturePlan, checkPlan } from '../keys/index.js';
+import { checkPlan } from '../keys/index.js';
 import { completePolicy } from '../policy/index.js';
 import { describe } from './describe.js';
 import { engineLines, enginePolicy, engineSetting, ladderGiven, withEngineLimits } from './engine-options.js';
 import { exitCodeOf } from './exit.js';
 import { ExplanationPrinter } from './explanation-printer.js';
 import { interrupts } from './interrupts.js';
-import { ladderOf, limitsOf, type PlannerFlags } from './planner-options.js';
+import { ladderOf, limitsOf, type PlannedLengths, type PlannerFlags } from './planner-options.js';
 import type { ShowFlags } from './show.js';
 
 interface ExplainFlags extends PlannerFlags, ShowFlags {
@@ -26,8 +26,8 @@ interface ExplainFlags extends PlannerFlags, ShowFlags {
 }
 
 /** The limits the flags say. With groups, block size and pool are the first group's, unless a flag is given. */
-function groupedLimits(flags: ExplainFlags, plan: CapturePlan | undefined, command: Command): Partial<Limits> {
-  const limits = limitsOf(flags, plan);
+function groupedLimits(flags: ExplainFlags, file: PlannedLengths | undefined, command: Command): Partial<Limits> {
+  const limits = limitsOf(flags, file);
   const { kvGroups } = flags;
   if (kvGroups === undefined) return limits;
   const own: Record<string, unknown> = { ...limits, kvGroups };
@@ -45,7 +45,7 @@ export async function explain(flags: ExplainFlags, command: Command): Promise<vo
       ? undefined
       : await (await import('../formats/index.js')).readPlanFile(flags.plan, { signal });
   const setting = await engineSetting(flags, command, signal);
-  const limits = completeLimits(groupedLimits(withEngineLimits(flags, setting, command), file?.plan, command));
+  const limits = completeLimits(groupedLimits(withEngineLimits(flags, setting, command), file, command));
   const policy = completePolicy(await enginePolicy(flags, setting, file?.policy, signal));
   const graphs = { ladder: ladderGiven(flags, setting, command), engine: setting?.profile };
   const ladder = file === undefined ? await ladderOf(flags, limits, policy, graphs) : undefined;

@@ -34,7 +34,7 @@ export async function plannedService(
   const { gpuMemoryUtilization } = flags;
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
   return {
-    limits: modelLimitsSaid(pooledLimitsOf(flags, planFile?.plan), command),
+    limits: modelLimitsSaid(pooledLimitsOf(flags, planFile), command),
     ...(gpuMemoryUtilization === undefined ? {} : { gpuMemoryUtilization }),
     policy: await policyOf(flags, planFile?.policy, signal),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),

@@ -292,5 +292,5 @@ async function write(path: string, document: PlanDocument, limits: Limits, polic
   const keys = planKeys(document, limits, policy);
   const padded = withPaddedDecodes(policy);
   checkPlan(keys, limits, padded);
-  await writePlanFile(path, padded, keys, { signal: interrupts.signal });
+  await writePlanFile(path, padded, keys, { queryLen: limits.queryLen, signal: interrupts.signal });
 }

@@ -1,7 +1,8 @@
 import type { Limits } from '../config.js';
 import type { EngineProfile, LadderPlan } from '../engines/index.js';
 import { LockstepError } from '../errors.js';
-import { type CapturePlan, queryLens } from '../keys/index.js';
+import type { PlanFile } from '../formats/index.js';
+import { queryLens } from '../keys/index.js';
 import { LOCKSTEP_POLICY, type Policy } from '../policy/index.js';
 import type { RunOptions } from '../run/index.js';
 
@@ -37,11 +38,14 @@ export interface PoolFlags {
   readonly gpuMemoryUtilization?: number;
 }
 
+/** What of a plan file says the tokens of a decode. */
+export type PlannedLengths = Pick<PlanFile, 'plan' | 'queryLen'>;
+
 /**
- * The limits the flags say. Decodes have as many tokens as the graphs of `plan`, if there is one, have places for. Errors:
+ * The limits the flags say. Decodes have as many tokens as the plan of `file`, if there is one, was made for. Errors:
  * ERR_CONFIG_INVALID where the flags say another number, or ask for blocks of a cache that is not there.
  */
-export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits> {
+export function limitsOf(flags: LimitFlags, file?: PlannedLengths): Partial<Limits> {
   const { numBlocks } = flags;
   if (numBlocks === 'auto') {
     throw new LockstepError(
@@ -50,21 +54,23 @@ export function limitsOf(flags: LimitFlags, plan?: CapturePlan): Partial<Limits>
       { options: ['--num-blocks'] },
     );
   }
-  return { ...unpooledLimitsOf(flags, plan), numBlocks };
+  return { ...unpooledLimitsOf(flags, file), numBlocks };
 }
 
 /** `limitsOf` for a model on ranks, whose blocks may be `auto`. */
-export function pooledLimitsOf(flags: LimitFlags, plan?: CapturePlan): NonNullable<RunOptions['limits']> {
-  return { ...unpooledLimitsOf(flags, plan), numBlocks: flags.numBlocks };
+export function pooledLimitsOf(flags: LimitFlags, file?: PlannedLengths): NonNullable<RunOptions['limits']> {
+  return { ...unpooledLimitsOf(flags, file), numBlocks: flags.numBlocks };
 }
 
 /** All of the limits but the number of blocks. */
 function unpooledLimitsOf(
   { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, queryLen }: LimitFlags,
-  plan: CapturePlan | undefined,
+  file: PlannedLengths | undefined,
 ): Omit<Partial<Limits>, 'numBlocks'> {
-  const captured = plan === undefined ? undefined : queryLens(plan).at(-1);
-  if (queryLen !== undefined && captured !== undefined && queryLen !== captured) {
+  const lengths = file === undefined ? [] : queryLens(file.plan);
+  const captured = file?.queryLen ?? lengths.at(-1);
+  // Graphs of any step hold decodes of other lengths too.
+  if (queryLen !== undefined && lengths.length > 0 && queryLen !== captured) {
     throw new LockstepError(
       'ERR_CONFIG_INVALID',
       `--query-len is ${queryLen}, and the plan's graphs are for decodes of ${captured}: give --query-len ${captured}, or leave it out`,

@@ -103,7 +103,7 @@ async function replaySteps(file: string, flags: ReplayFlags): Promise<void> {
   const { signal } = interrupts;
   const planFile = flags.plan === undefined ? undefined : await readPlanFile(flags.plan, { signal });
   const { limits, policy, plan } = completeSimulateOptions({
-    limits: limitsOf(flags, planFile?.plan),
+    limits: limitsOf(flags, planFile),
     policy: await policyOf(flags, planFile?.policy, signal),
     ...(flags.twins === undefined ? {} : { twins: flags.twins }),
     ...(planFile === undefined ? { ladder: flags.ladder } : { plan: planFile.plan }),

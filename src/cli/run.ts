@@ -206,7 +206,7 @@ async function prepare(flags: RunFlags, writes: boolean, command: Command): Prom
   const limits = pool === null ? own : { ...own, numBlocks: Number.POSITIVE_INFINITY };
   if (writes) await checkWritable([planOut, stepLog, captureLog, html], signal);
   const requests = scalePrompts(await workloadOf(flags, signal), flags.promptScale);
-  if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { signal });
+  if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { queryLen: own.queryLen, signal });
   return { requests, options, limits, plan };
 }
 
@@ -272,7 +272,7 @@ function engineSettingOf(flags: RunFlags, command: Command): Promise<EngineSetti
 async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, command: Command): Promise<RunOptions> {
   const setting = await engineSettingOf(flags, command);
   const pooled = flags.model !== undefined;
-  const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile?.plan, { pooled });
+  const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile, { pooled });
   return {
     ...workload,
     ...(flags.model === undefined ? {} : { limits: modelLimitsSaid(workload.limits ?? {}, command) }),

@@ -76,12 +76,12 @@ async function ownRules(flags: PlannerFlags & CostFlags & EngineFlags, command: 
   if (engine !== undefined && isPolicyName(engine)) {
     const ladder = command.getOptionValueSource('ladder') === 'default' ? ladderOf(engine) : flags.ladder;
     const graphs = planFile === undefined ? { ladder } : { plan: planFile.plan };
-    return { limits: limitsOf(flags, planFile?.plan), policy: namedPolicy(engine), ...graphs };
+    return { limits: limitsOf(flags, planFile), policy: namedPolicy(engine), ...graphs };
   }
   const setting = await engineSetting(flags, command, signal);
   const ladder = ladderGiven(flags, setting, command);
   return {
-    limits: limitsOf(withEngineLimits(flags, setting, command), planFile?.plan),
+    limits: limitsOf(withEngineLimits(flags, setting, command), planFile),
     policy: await enginePolicy(flags, setting, planFile?.policy, signal),
     ...(planFile === undefined
       ? { ...(ladder === undefined ? {} : { ladder }), ...(setting === null ? {} : { engine: setting.profile }) }

@@ -56,7 +56,7 @@ async function run(flags: SimulateFlags, command: Command): Promise<void> {
   const engine = profileFor(policyGiven, setting, flags);
   const ladder = ladderGiven(flags, setting, command);
   const options = {
-    ...workloadOptionsOf(withEngineRanks(withEngineLimits(flags, setting, command), setting, command), planFile?.plan),
+    ...workloadOptionsOf(withEngineRanks(withEngineLimits(flags, setting, command), setting, command), planFile),
     policy: policyGiven,
     ...(planFile === undefined ? { ladder, engine } : { plan: planFile.plan }),
   };

@@ -1,5 +1,4 @@
 import { LockstepError } from '../errors.js';
-import type { CapturePlan } from '../keys/index.js';
 import { GENERATED_REQUESTS } from '../names.js';
 import type { RunOptions } from '../run/index.js';
 import { grouped } from '../text.js';
@@ -16,7 +15,7 @@ import {
   type TraceReading,
   type TraceSource,
 } from '../workload/index.js';
-import { limitsOf, type PlannerFlags, pooledLimitsOf } from './planner-options.js';
+import { limitsOf, type PlannedLengths, type PlannerFlags, pooledLimitsOf } from './planner-options.js';
 import { inputName, inputOf } from './stdin.js';
 import { reportLine } from './step-report.js';
 
@@ -35,18 +34,18 @@ export interface WorkloadFlags {
 }
 
 /**
- * What these flags and those of the planner say about the steps of a workload, policy and graphs apart; `plan` is that of
+ * What these flags and those of the planner say about the steps of a workload, policy and graphs apart; `file` is that of
  * `--plan`. `pooled`: blocks may be `auto`. Errors: ERR_CONFIG_INVALID.
  */
 export function workloadOptionsOf(
   flags: WorkloadFlags & PlannerFlags,
-  plan?: CapturePlan,
+  file?: PlannedLengths,
   { pooled = false }: { readonly pooled?: boolean } = {},
 ): RunOptions {
   const { ranks, twins, acceptRate, seed, speed, stepTime } = flags;
   const own = {
     ...(ranks === undefined ? {} : { ranks }),
-    limits: pooled ? pooledLimitsOf(flags, plan) : limitsOf(flags, plan),
+    limits: pooled ? pooledLimitsOf(flags, file) : limitsOf(flags, file),
     acceptRate,
     seed,
     speed,

@@ -42,7 +42,7 @@ export {
 } from './megatron/ladder.js';
 export { type MegatronBatch, matchMegatronShapes } from './megatron/match.js';
 export { isPolicyName, namedPolicy, policyNames } from './policies.js';
-export { type EngineCapture, engineCapture, engineOfPolicy } from './profile/engine-capture.js';
+export { type EngineCapture, engineCapture, engineOfPolicy, profiledPolicy } from './profile/engine-capture.js';
 export {
   type AttentionSupport,
   type DraftTier,
@@ -52,7 +52,7 @@ export {
   type MoeDispatcher,
   profileLimits,
 } from './profile/engine-profile.js';
-export { type ReadProfile, readProfile, serverLimits } from './profile/read-profile.js';
+export { type ReadProfile, type ReadProfileOptions, readProfile, serverLimits } from './profile/read-profile.js';
 export { ENGINE_RULES, type EngineRule, type RuleVersion, ruleVersions } from './rule-versions.js';
 export {
   type SglangAlignOptions,

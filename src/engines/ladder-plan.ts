@@ -37,6 +37,8 @@ export interface GraphKinds {
 export interface LadderPlan {
   /** The graphs. */
   readonly plan: CapturePlan;
+  /** The policy that decides steps on them: the one given, with what the profile says of its engine's. */
+  readonly policy: Policy;
   /** The engine whose rounding and filters were taken; null: Lockstep's own. */
   readonly engine: EngineName | null;
   /** What became of sizes that are not captured as they were given. */
@@ -59,14 +61,16 @@ export function ladderPlan(options: LadderPlanOptions): LadderPlan {
   if (own === null) {
     const sizes = typeof ladder === 'string' ? parseLadder(ladder, limits) : ladder;
     const plan = decodePlan({ sizes, limits, policy, twins });
-    return { plan, engine: null, notes: named(ladder) ? [] : loweredNotes(sizes, plan.keys, limits) };
+    return { plan, policy, engine: null, notes: named(ladder) ? [] : loweredNotes(sizes, plan.keys, limits) };
   }
-  if (typeof ladder !== 'string' && ladder.length === 0) return { plan: { keys: [] }, engine: own.engine, notes: [] };
+  const none = { plan: { keys: [] }, policy, engine: own.engine, notes: [] };
+  if (typeof ladder !== 'string' && ladder.length === 0) return none;
   const captured = ladderCapture(options);
-  if (captured === null) return { plan: { keys: [] }, engine: own.engine, notes: [] };
+  if (captured === null) return none;
   const keys = Object.freeze([...captured.keys]);
   return {
     plan: Object.freeze({ keys }),
+    policy: captured.policy,
     engine: own.engine,
     notes: named(ladder) && !options.profile?.sizes ? [] : droppedNotes(captured),
   };

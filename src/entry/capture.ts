@@ -2,6 +2,7 @@
 
 export {
   type AsRanScore,
+  type AuditedPolicy,
   auditKeys,
   auditLadder,
   auditMixed,
@@ -82,6 +83,7 @@ export {
 export {
   type FileOptions,
   type PlanFile,
+  type PlanFileOptions,
   planFileText,
   readPlanFile,
   readPolicy,

@@ -2,6 +2,7 @@ export { LogWriter } from './log-writer.js';
 export {
   type FileOptions,
   type PlanFile,
+  type PlanFileOptions,
   planFileText,
   readCheckedPlanFile,
   readPlanFile,

@@ -26,6 +26,14 @@ export interface PlanFile<P = Policy> {
   readonly policy: P;
   /** The graphs. */
   readonly plan: CapturePlan;
+  /** Most tokens of a decode that they were captured for. Not said: what the graphs of decodes alone have. */
+  readonly queryLen?: number;
+}
+
+/** How a plan file is written. */
+export interface PlanFileOptions extends FileOptions {
+  /** Most tokens of a decode that the graphs are captured for; those with slots for any length do not say it. */
+  readonly queryLen?: number | undefined;
 }
 
 /**
@@ -36,17 +44,23 @@ export function writePlanFile(
   path: string,
   policy: Policy,
   plan: CapturePlan,
-  options: FileOptions = {},
+  options: PlanFileOptions = {},
 ): Promise<void> {
   checkArguments('writePlanFile', { path: [path, 'text'], options: [options, 'object'] });
-  return writeDocument(path, planFileText(policy, plan), options.signal);
+  return writeDocument(path, planFileText(policy, plan, options), options.signal);
 }
 
 /** The text of a plan file: a policy and the keys captured under it. Errors: ERR_INPUT_INVALID, ERR_CONFIG_INVALID. */
-export function planFileText(policy: Policy, plan: CapturePlan): string {
+export function planFileText(
+  policy: Policy,
+  plan: CapturePlan,
+  options: Pick<PlanFileOptions, 'queryLen'> = {},
+): string {
   checkHas('a capture plan', plan, ['keys']);
-  checkArguments('planFileText', { keys: [plan.keys, 'objects'] });
-  return `${JSON.stringify({ schemaVersion: 1, policy: completePolicy(policy), keys: plan.keys }, null, 2)}\n`;
+  checkArguments('planFileText', { keys: [plan.keys, 'objects'], options: [options, 'object'] });
+  const { queryLen } = options;
+  checkQueryLen(queryLen, 'This plan file');
+  return `${JSON.stringify({ schemaVersion: 1, policy: completePolicy(policy), queryLen, keys: plan.keys }, null, 2)}\n`;
 }
 
 /** Errors: ERR_INPUT_INVALID for a file that cannot be read or is no plan, ERR_CONFIG_INVALID for what is in it; ERR_ABORTED. */
@@ -65,9 +79,10 @@ async function readPlan<P>(
   complete: (given: Partial<CheckedPolicy>) => P,
 ): Promise<PlanFile<P>> {
   const value = await readJson(path, options, '{"schemaVersion": 1, "policy": {…}, "keys": [{…}]}');
-  const { schemaVersion, policy, keys } = (value ?? {}) as {
+  const { schemaVersion, policy, keys, queryLen } = (value ?? {}) as {
     schemaVersion?: unknown;
     policy?: unknown;
+    queryLen?: number;
     keys?: unknown;
   };
   if (schemaVersion !== 1 || !Array.isArray(keys) || typeof policy !== 'object' || policy === null) {
@@ -78,7 +93,7 @@ async function readPlan<P>(
     );
   }
   const faults = new Faults();
-  faults.names(path, value as object, ['schemaVersion', 'policy', 'keys']);
+  faults.names(path, value as object, ['schemaVersion', 'policy', 'queryLen', 'keys']);
   const names = Object.keys(decodeKey(1, 1, 1));
   for (const [index, key] of keys.entries()) {
     if (typeof key !== 'object' || key === null)
@@ -86,7 +101,24 @@ async function readPlan<P>(
     else for (const name of names) faults.check(name in key, `keys[${index}] lacks ${name}`);
   }
   faults.throwIfAny(`The plan in ${path}`);
-  return { schemaVersion: 1, policy: policyIn(path, policy, complete), plan: { keys: keys as CaptureKey[] } };
+  checkQueryLen(queryLen, `The plan in ${path}`);
+  const plan = { keys: keys as CaptureKey[] };
+  return {
+    schemaVersion: 1,
+    policy: policyIn(path, policy, complete),
+    plan,
+    ...(queryLen !== undefined && { queryLen }),
+  };
+}
+
+function checkQueryLen(queryLen: unknown, what: string): void {
+  const faults = new Faults();
+  const isWhole = Number.isInteger(queryLen) && (queryLen as number) >= 1 && (queryLen as number) <= 1 << 10;
+  faults.check(
+    queryLen === undefined || isWhole,
+    `queryLen is ${shown(queryLen)}; it must be an integer from 1 to ${1 << 10}`,
+  );
+  faults.throwIfAny(what);
 }
 
 /** A policy by name, ours or an engine's, or from a JSON file that holds one. Errors: ERR_CONFIG_INVALID for a wrong name, or for what is in the file; ERR_INPUT_INVALID for a file that cannot be read; ERR_ABORTED. */

@@ -3,7 +3,14 @@ import { checkArguments, Faults, withoutUndefined } from '../checks.js';
 import { completeLimits, DEFAULT_LIMITS, type Limits } from '../config.js';
 import { cacheSlotBytes, checkModelLimits, modelLimits } from '../decoder/index.js';
 import type { DeviceName } from '../device/index.js';
-import { type EngineName, type EngineProfile, engineCapture, profilePlan } from '../engines/index.js';
+import {
+  type EngineName,
+  type EngineProfile,
+  engineCapture,
+  profiledPolicy,
+  profileLimits,
+  profilePlan,
+} from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { type CapturePlan, checkPlan } from '../keys/index.js';
 import { layoutRegions } from '../memory/index.js';
@@ -189,12 +196,12 @@ export function completeRunOptions(given: RunOptions): CompleteRunOptions {
   };
   const config = options.model === undefined ? null : collect(() => openModel(options.model as string).config);
   const pooled = collect(() => pooledLimits(given));
-  const asked = { ...engineLimits(options.engine), ...(pooled?.limits ?? {}) };
+  const asked = { ...(options.engine && profileLimits(options.engine)), ...(pooled?.limits ?? {}) };
   const limits = collect(() => {
     const complete = completeLimits(config ? modelLimits(config, asked) : asked);
     return pooled?.pool ? { ...complete, numBlocks: leastBlocks(complete) } : complete;
   });
-  const policy = collect(() => completePolicy(given.policy ?? enginePolicy(options.engine) ?? options.policy));
+  const policy = collect(() => completePolicy(policyOf(given, limits) ?? options.policy));
   const own = collect(() => ownOptions(options, given));
   const scheduler = collect(() => schedulerOf(options, own?.ranks, limits));
   const planned = limits && policy && collect(() => planOf(options, given, limits, policy));
@@ -244,16 +251,12 @@ interface PlannedGraphs {
   readonly ladderNotes: readonly string[];
 }
 
-/** The limits that an engine's profile says. */
-function engineLimits(engine: EngineProfile | undefined): Partial<Limits> {
-  if (engine === undefined) return {};
-  const { queryLen } = engineCapture(engine).profile;
-  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen } = engine;
-  return withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen });
-}
-
-function enginePolicy(engine: EngineProfile | undefined): Policy | undefined {
-  return engine === undefined ? undefined : engineCapture(engine).policy;
+/** The policy given, or the engine's, as the engine is run within these limits. */
+function policyOf({ engine, policy }: RunOptions, limits: Partial<Limits> = {}): Partial<Policy> | undefined {
+  if (engine === undefined) return policy;
+  const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen } = limits;
+  const profile = { ...engine, ...withoutUndefined({ maxNumSeqs, maxNumBatchedTokens, maxModelLen, queryLen }) };
+  return policy === undefined ? engineCapture(profile).policy : profiledPolicy(policy, profile);
 }
 
 function planOf(options: GivenOptions, own: RunOptions, limits: Limits, policy: Policy): PlannedGraphs {

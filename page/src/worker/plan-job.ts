@@ -81,7 +81,7 @@ export class PlanJob {
       ...{ document, limits, engine, policy: policy.name },
       trace: steps.kind === 'trace' && requests !== null ? traceFacts(requests) : null,
       incomplete: steps.incomplete ?? null,
-      planFile: planFileText(policy, planKeys(document, limits, policy)),
+      planFile: planFileText(policy, planKeys(document, limits, policy), limits),
       milliseconds: performance.now() - begin,
     };
   }

@@ -20,6 +20,18 @@ export interface ReadProfile {
   readonly configFile?: string;
 }
 
+/** How the text of a profile is read. */
+export interface ReadProfileOptions {
+  /** Where in a YAML file of several servers the one is, as `path.to.the.server`. */
+  readonly at?: string | undefined;
+  /** The engine, where it is known; else the text must say it. */
+  readonly engine?: EngineName;
+  /** What the line said that names this text's file; its keys come before. */
+  readonly over?: EngineProfile;
+  /** Limits that are given besides: the profile must be one that can be within them. */
+  readonly limits?: Partial<Pick<EngineProfile, 'maxNumSeqs' | 'maxNumBatchedTokens' | 'maxModelLen' | 'queryLen'>>;
+}
+
 /** What starts each engine, as words of a command. */
 const STARTERS: Readonly<Record<EngineName, readonly string[]>> = {
   vllm: ['vllm', 'vllm.entrypoints'],
@@ -56,22 +68,23 @@ const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
  * profile in JSON, or TensorRT-LLM's YAML with `trtllm-serve` left out. Errors: ERR_INPUT_INVALID for text that is none of these, and for
  * what the engine refuses; ERR_CONFIG_INVALID for a profile that cannot be.
  */
-export function readProfile(
-  text: string,
-  options: { readonly at?: string; readonly engine?: EngineName; readonly over?: EngineProfile } = {},
-): ReadProfile {
+export function readProfile(text: string, options: ReadProfileOptions = {}): ReadProfile {
   checkArguments('readProfile', { text: [text, 'text'], options: [options, 'object'] });
+  const read = profileOf(text, options);
+  completeProfile({ ...read.profile, ...options.limits });
+  return read;
+}
+
+function profileOf(text: string, options: ReadProfileOptions): ReadProfile {
   const trimmed = text.trim();
   const name = NAMED.exec(trimmed);
-  if (name !== null && ENGINE_NAMES.includes(name[1] as EngineName))
-    return checked(ofName(name[1] as EngineName, name[2]));
+  if (name !== null && ENGINE_NAMES.includes(name[1] as EngineName)) return ofName(name[1] as EngineName, name[2]);
   if (trimmed.startsWith('{')) {
     const json = ofJson(trimmed);
-    if (json !== null) return checked(json);
+    if (json !== null) return json;
   }
   if (options.engine === 'trtllm' || (/^\s*[\w"]+\s*:/m.test(trimmed.slice(0, 4096)) && !trimmed.startsWith('-'))) {
-    if (options.engine === undefined || options.engine === 'trtllm')
-      return checked(ofYaml(trimmed, options.at, options.over));
+    if (options.engine === undefined || options.engine === 'trtllm') return ofYaml(trimmed, options.at, options.over);
   }
   const { words, environment } = launchCommand(trimmed, (some) => imageOf(some) !== null || starterOf(some) !== null);
   refuseClient(words);
@@ -82,12 +95,12 @@ export function readProfile(
   // Variables are listed by their names below.
   line.has('-e', '--env');
   const told = variables(environment);
-  if (engine === 'trtllm') return checked(withVariables(ofTrtllmLine(line), told));
+  if (engine === 'trtllm') return withVariables(ofTrtllmLine(line), told);
   const read = withVariables(ofLine(engine, line, environment), told);
   const { release } = image ?? {};
-  if (release === undefined) return checked(read);
+  if (release === undefined) return read;
   const sizes = engine === 'vllm' ? vllmSizesOf(line, release) : {};
-  return checked({ ...read, profile: { release, ...read.profile, ...sizes } });
+  return { ...read, profile: { release, ...read.profile, ...sizes } };
 }
 
 function ofName(engine: EngineName, release: string | undefined): ReadProfile {
@@ -223,11 +236,6 @@ function engineOf(words: readonly string[], line: CommandLine): EngineName | nul
   if (starter !== null) return starter.engine;
   const [name] = line.unread().filter(({ name: flag }) => flag.startsWith('--inference-dynamic-batching'));
   return name === undefined ? null : 'megatron';
-}
-
-function checked(read: ReadProfile): ReadProfile {
-  completeProfile(read.profile);
-  return read;
 }
 
 function unknownText(text: string): LockstepError {

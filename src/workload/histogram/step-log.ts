@@ -75,6 +75,15 @@ export function stepShape(value: LogObject, queryLen: number, place: LogPlace): 
         vote.maxDecodeQueryLen,
       );
     }
+    const most = vote.decodeRequests * queryLen;
+    if (vote.prefillRequests === 0 && vote.decodeRequests > 0 && vote.tokens > most) {
+      refuse(
+        place,
+        `rows[${rank}].tokens`,
+        `at most ${most}, as ${vote.decodeRequests} decodes have at the query length ${queryLen}`,
+        vote.tokens,
+      );
+    }
     rankTokens += vote.tokens;
     shape.tokens = Math.max(shape.tokens, vote.tokens);
     shape.prefillRequests = Math.max(shape.prefillRequests, vote.prefillRequests);
@@ -112,16 +121,16 @@ function isWhole({ tokens, prefillRequests, decodeRequests, ...lengths }: Logged
   const { maxDecodeQueryLen, uniformQueryLen, maxQueryLen } = lengths;
   if (!Number.isInteger(maxQueryLen) || !Number.isInteger(uniformQueryLen)) return false;
   const requests = prefillRequests + decodeRequests;
-  if (requests === 0) return maxQueryLen === 0 && uniformQueryLen === 0;
-  const uniform = uniformQueryLen === 0 || (uniformQueryLen === maxQueryLen && uniformQueryLen * requests === tokens);
-  const decodes = decodeRequests > 0 ? maxDecodeQueryLen >= 1 : maxDecodeQueryLen === 0;
-  return (
-    uniform &&
-    decodes &&
-    maxDecodeQueryLen <= maxQueryLen &&
-    maxQueryLen * requests >= tokens &&
-    maxQueryLen <= tokens - requests + 1
-  );
+  if (requests === 0) return [tokens, maxQueryLen, uniformQueryLen, maxDecodeQueryLen].every((word) => word === 0);
+  if (uniformQueryLen !== 0 && (uniformQueryLen !== maxQueryLen || uniformQueryLen * requests !== tokens)) return false;
+  if (decodeRequests > 0 ? maxDecodeQueryLen < 1 : maxDecodeQueryLen !== 0) return false;
+  if (prefillRequests === 0 ? maxQueryLen !== maxDecodeQueryLen : maxQueryLen < maxDecodeQueryLen) return false;
+  // One request of each kind has the most tokens of its kind, and every other at least one.
+  const decodes = decodeRequests > 0 ? decodeRequests - 1 + maxDecodeQueryLen : 0;
+  const longest = maxQueryLen > maxDecodeQueryLen ? maxQueryLen : 1;
+  const prefills = prefillRequests > 0 ? prefillRequests - 1 + longest : 0;
+  const most = decodeRequests * maxDecodeQueryLen + prefillRequests * maxQueryLen;
+  return tokens >= decodes + prefills && tokens <= most;
 }
 
 /** How a logged step ran. */

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { exploreCapture } from '../../../dist/check/capture-model.js';
-import { checkPolicy, HISTORICAL, standardDomain } from '../../../dist/check/index.js';
+import { checkPolicy, HISTORICAL, planDomain, standardDomain } from '../../../dist/check/index.js';
 import type { Property } from '../../../dist/check/properties.js';
+import { engineCapture } from '../../../dist/engines/index.js';
 import { decodeKey } from '../../../dist/keys/capture-key.js';
 import { DECISION_WORDS, decisionPart, ENUMS, PART_WORDS, VOTE_WORDS, word } from '../../../dist/layout/layout.js';
 import { completeCheckedPolicy } from '../../../dist/policy/policy.js';
@@ -212,6 +213,28 @@ test.each(['agreed', 'any-step', 'decodes'] as const)(
     expect(kinds).toContain(true);
   },
 );
+
+test.each([
+  { graphMode: 'FULL_DECODE_ONLY', adaptiveVerification: true, queryLen: 2, maxNumSeqs: 16, sizes: [4, 8, 12, 24, 32] },
+  // Three decodes of three tokens, or of which one is shortened to one, are not 8 tokens.
+  { graphMode: 'FULL_AND_PIECEWISE', adaptiveVerification: true, queryLen: 3, maxNumSeqs: 4, sizes: [6, 7, 8, 9] },
+  { graphMode: 'FULL', queryLen: 3, maxNumSeqs: 4, sizes: [3, 5, 8] },
+] as const)('every graph in which decodes may have any length is reached: %j', async (more) => {
+  const { keys, policy, profile } = engineCapture({ engine: 'vllm', maxNumBatchedTokens: 64, ...more });
+  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = profile;
+  const pair = planDomain(policy, { keys }, { maxNumSeqs, maxNumBatchedTokens, queryLen });
+  const { violations, complete } = await checkPolicy({ pair, ranks: 1 });
+  expect(complete).toBe(true);
+  expect(violations).toEqual([]);
+  // Decodes alone fill each, and are one token below and above it.
+  const { local } = await fixtureOf(pair, 1);
+  const decodes = local.filter(({ row }) => row[word(VOTE_WORDS, 'phase')] === ENUMS.PHASE.decode);
+  const tokens = new Set(decodes.map(({ row }) => row[word(VOTE_WORDS, 'tokens')]));
+  const most = maxNumSeqs * queryLen;
+  for (const key of keys.filter(({ prefillRequests }) => prefillRequests > 0)) {
+    for (const near of [key.tokens - 1, key.tokens, key.tokens + 1]) if (near <= most) expect(tokens).toContain(near);
+  }
+});
 
 test('the guard: all or none enter a capture, whatever room each has', () => {
   const { keys } = standardDomain({}).plan;

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decode, ranks } from '../../support/batch-documents.js';
 import { cli } from '../../support/cli.js';
 
 let folder: string;
@@ -296,6 +297,47 @@ test('check explores what an engine captures, under its policy and within its li
   expect(JSON.parse(cli(wide).stdout)).toMatchObject({ policy: 'sglang', domain: { maxNumSeqs: 3 } });
   expect(json(['check', '--engine', line, '--policy', 'trtllm'])).toMatchObject({ policy: 'trtllm' });
   expect(cli(['check', '--engine', line, '--no-piecewise'])).toMatchObject({ status: 2 });
+});
+
+test("check lets the engine's policy by name run the graphs of the profile's mode", () => {
+  const profile = { engine: 'vllm', graphMode: 'FULL', maxNumSeqs: 2, maxNumBatchedTokens: 4, sizes: [2, 4] };
+  const args = ['check', '--engine', JSON.stringify(profile), '--ranks', '1'];
+  for (const named of [[], ['--policy', 'vllm-v2']]) {
+    expect(json([...args, ...named])).toMatchObject({ policy: 'vllm-v2', violations: [] });
+  }
+});
+
+test('a limit given besides counts for whether a profile can be', () => {
+  const adaptive = ['--engine', '{"engine":"vllm","adaptiveVerification":true}'];
+  expect(cli(['audit', ...adaptive])).toMatchObject({ status: 2, stderr: expect.stringMatching(/--query-len of 2/) });
+  const engine = { profile: { engine: 'vllm', adaptiveVerification: true }, overridden: ['--query-len'] };
+  const found = { policy: 'vllm-v2', engine };
+  expect(json(['audit', ...adaptive, '--query-len', '3'])).toMatchObject(found);
+  expect(json(['simulate', ...FEW, ...adaptive, '--query-len', '3'])).toMatchObject({ ...found, queryLen: 3 });
+});
+
+test('a plan file says the tokens of a decode that graphs for any length do not', () => {
+  const plan = path.join(folder, 'full.plan.json');
+  const limits = { queryLen: 3, maxNumSeqs: 8, maxNumBatchedTokens: 64, maxModelLen: 4096 };
+  const engine = JSON.stringify({ engine: 'vllm', graphMode: 'FULL', ...limits });
+  const told = json(['run', '--requests', '4', '--ranks', '1', '--engine', engine, '--plan-out', plan]);
+  const written = JSON.parse(readFileSync(plan, 'utf8'));
+  expect({ run: told.queryLen, file: written.queryLen }).toEqual({ run: 3, file: 3 });
+  const sizes = ['--max-num-seqs', '8', '--max-num-batched-tokens', '64'];
+  const args = ['simulate', ...FEW, '--plan', plan, ...sizes];
+  expect(json(args)).toMatchObject({ queryLen: 3 });
+  // A graph of any step holds decodes of other lengths too.
+  expect(json([...args, '--query-len', '2'])).toMatchObject({ queryLen: 2 });
+  const batch = JSON.stringify(ranks([decode(9, [1, 2], 3)], []));
+  expect(cli(['explain', '--plan', plan, ...sizes], batch)).toMatchObject({ status: 0 });
+  const { queryLen: _, ...before } = written;
+  const old = file('old.plan.json', JSON.stringify(before));
+  expect(json(['simulate', ...FEW, '--plan', old, ...sizes])).toMatchObject({ queryLen: 1 });
+  const wrong = file('wrong.plan.json', JSON.stringify({ ...written, queryLen: 0 }));
+  expect(cli(['simulate', '--plan', wrong])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/queryLen is 0/),
+  });
 });
 
 test('--max-size bounds the decode graphs, and decodes above it count as eager', () => {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { type EngineProfile, engineCapture, readProfile } from '../../../dist/engines/index.js';
+import {
+  type EngineProfile,
+  engineCapture,
+  ladderPlan,
+  namedPolicy,
+  profiledPolicy,
+  readProfile,
+} from '../../../dist/engines/index.js';
+import { LOCKSTEP_POLICY } from '../../../dist/policy/index.js';
 
 describe('an engine as somebody runs it, from text', () => {
   test.each([
@@ -33,6 +41,12 @@ describe('an engine as somebody runs it, from text', () => {
 
   test.each(['', 'nothing', '--port 80', 'llama serve m'])('%j names no engine', (text) => {
     expect(() => readProfile(text)).toThrowError(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
+  });
+
+  test('limits given besides count for whether a profile can be', () => {
+    const text = '{"engine":"vllm","adaptiveVerification":true}';
+    expect(() => readProfile(text)).toThrowError(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }));
+    expect(readProfile(text, { limits: { queryLen: 3 } }).profile).toEqual(JSON.parse(text));
   });
 
   test('an impossible profile is refused with every fault', () => {
@@ -84,6 +98,23 @@ describe("vLLM's graph modes", () => {
     ]);
   });
 
+  test("a whole policy of the engine's name runs the graphs of the profile's mode; a choice that differs stays", () => {
+    const full = { engine: 'vllm', maxNumSeqs: 4, graphMode: 'FULL' } as const;
+    const v2 = namedPolicy('vllm-v2');
+    expect(engineCapture(full, v2).policy.mixedGraphs).toBe('any-step');
+    expect(engineCapture(full, { ...v2, mixedGraphs: 'decodes' }).policy.mixedGraphs).toBe('decodes');
+    expect(engineCapture({ ...full, enforceEager: true }, v2).policy.enforceEager).toBe(true);
+    const nvls = { engine: 'megatron', expertParallelSize: 4, moeDispatcher: 'nvls' } as const;
+    expect(engineCapture(nvls, namedPolicy('megatron')).policy.mixedGraphs).toBe('agreed');
+    const limits = { maxNumSeqs: 4, maxNumBatchedTokens: 64, maxModelLen: 64, queryLen: 1 };
+    const made = ladderPlan({ ladder: 'vllm', limits, policy: v2, profile: { graphMode: 'FULL' } });
+    expect(made.policy).toMatchObject({ name: 'vllm-v2', mixedGraphs: 'any-step' });
+    expect(made.plan.keys.every(({ prefillRequests }) => prefillRequests > 0)).toBe(true);
+    // The runner is the one that the name says; other engines' policies stay as they are.
+    expect(profiledPolicy(namedPolicy('vllm-v1'), full)).toMatchObject({ name: 'vllm-v1', mixedGraphs: 'any-step' });
+    for (const other of [LOCKSTEP_POLICY, namedPolicy('sglang')]) expect(profiledPolicy(other, full)).toEqual(other);
+  });
+
   test('beside a graph of mode FULL the second runner captures one in micro-batches where all its rows are alike', () => {
     const own = { engine: 'vllm', maxNumSeqs: 64, queryLen: 2, graphMode: 'FULL', ubatches: 2 } as const;
     const cut = (more: object): number[][] =>
@@ -97,6 +128,15 @@ describe("vLLM's graph modes", () => {
       [32, 32, 1],
     ]);
     expect(cut({ runner: 'v1' })).toEqual([]);
+    // 192 tokens are three each of 64 requests, and decodes have one or five with four drafts: a plan holds few query lengths.
+    const drafts = { ...own, queryLen: 5, sizes: [64, 128, 192, 256, 320] };
+    expect(cut(drafts).map(([, , queryLen]) => queryLen)).toEqual([5, 1]);
+    const { notes } = engineCapture(drafts);
+    expect(notes).toContainEqual(expect.stringMatching(/micro-batched graphs of decodes of 2, 3, 4 tokens.*left out/));
+    expect(engineCapture({ ...own, sizes: [64, 128] }).notes.filter((note) => note.includes('left out'))).toEqual([]);
+    const draftSchedule = [2, 3, 4, 5].map((drafts) => ({ maxRequests: 8 * (6 - drafts), drafts }));
+    const lengths = new Set(cut({ ...drafts, queryLen: 6, draftSchedule }).map(([, , queryLen]) => queryLen));
+    expect(lengths.size).toBeLessThanOrEqual(4);
   });
 
   test('graphs of adaptive verification hold decodes of any lengths up to those of all drafts', () => {
