@@ -217,7 +217,7 @@ void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   require_started();
   progress_sends();
   send_now(peer, tag, words, count);
-  // An earlier message that could not be sent, be it to another peer, keeps this one from nobody.
+  // An earlier message that could not be sent, be it to another peer, keeps this one from no peer.
   tell_failed();
 }
 

@@ -108,7 +108,7 @@ class MpiProcess {
 
   void require_started() const;
   void check(int code, const char* call, int peer = -1) const;
-  // Moves what is under way. A send that failed is told of once, by the next call of the JS thread.
+  // Moves what is under way. A send that failed is reported once, by the next call of the JS thread.
   void progress_sends();
   std::exception_ptr next_failed();
   void tell_failed();
