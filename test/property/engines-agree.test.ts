@@ -64,7 +64,7 @@ const profile: fc.Arbitrary<EngineProfile> = fc
   .filter((drawn) => isPossible(drawn));
 
 const traffic = fc.record({
-  ranks: fc.constantFrom(1, 1, 2, 3),
+  ranks: fc.constantFrom<number>(1, 1, 2, 3),
   threshold: fc.integer({ min: 1, max: 32 }),
   acceptRate: fc.constantFrom<number>(0, 0.7),
   seed: fc.integer({ min: 0, max: 1000 }),

@@ -34,7 +34,7 @@ describe('options that were left to their defaults', () => {
   it.each(['run', 'simulate', 'plan'])('are not those that the engine of %s says', (command) => {
     const engine = 'vllm serve m --max-num-seqs 8 --max-model-len 4096';
     expect(labelled(cli([command, ...FEW, '--engine', engine]).stdout, 'assumed')).toBe(
-      '--ranks 2 --step-time 8,0.096,0 --max-num-batched-tokens 8192 --block-size 16 --num-blocks 131072',
+      '--step-time 8,0.096,0 --max-num-batched-tokens 8192 --block-size 16 --num-blocks 131072',
     );
   });
 

@@ -329,9 +329,10 @@ describe('vLLM V2: CudaGraphManager.dispatch', () => {
         const profile = { ...mode, sizes, queryLen, maxNumSeqs, maxNumBatchedTokens: 1024 };
         const vllm = await createVllmDispatcher({ profile });
         for (const { requests, extra, longest } of given) {
-          const longestDecode = longest === null ? undefined : Math.min(longest, queryLen);
-          const most = longestDecode === undefined ? extra : Math.min(extra, requests * (longestDecode - 1));
-          const own = longestDecode === undefined ? {} : { longestDecode };
+          const length = longest === null ? Infinity : Math.min(longest, queryLen);
+          const most = Math.min(extra, requests * (length - 1));
+          // Every request has a token, so that the longest has no more than those that are left.
+          const own = longest === null ? {} : { longestDecode: Math.min(length, 1 + most) };
           const batch = { numRequests: requests, numTokens: requests + most, uniformQueryLen: null, ...own };
           const found = vllm.dispatch(batch);
           expect(found).toEqual(vllmSlotDispatchPlain(sizes, queryLen, maxNumSeqs, batch, full));
