@@ -17,6 +17,8 @@ const LOG = `
 | 70              | 72            | 2            | FULL         | 2     |
 `;
 
+const SEVERAL_RANKS = 'vllm serve m --max-num-seqs 48 -dp 3 -cc.cudagraph_mode=FULL';
+
 const TRACE = ['TIMESTAMP,ContextTokens,GeneratedTokens', ...rowsOf(60)].join('\n');
 
 function rowsOf(requests: number): string[] {
@@ -73,6 +75,12 @@ describe.skipIf(!hasBrowser)('the plan in a browser', () => {
       `engine=${encodeURIComponent('vllm serve m --max-num-seqs 100')}`,
       null,
       ['--engine', 'vllm serve m --max-num-seqs 100'],
+    ],
+    [
+      'a launch line that says ranks and mode, under the policy of its name',
+      `policy=vllm-v2&engine=${encodeURIComponent(SEVERAL_RANKS)}`,
+      null,
+      ['--policy', 'vllm-v2', '--engine', SEVERAL_RANKS],
     ],
     ["an engine's log", '', 'vllm.log', []],
     ['a trace', 'ranks=1', 'trace.csv', ['--ranks', '1']],

@@ -1,5 +1,4 @@
 import type { JSX } from 'preact';
-import { WORKLOAD_DEFAULTS } from '../../../dist/names.js';
 import { Choice, NumberInput } from '../inputs.js';
 import { hasCosts } from '../settings/command.js';
 import { PLAN_FIELDS, type PlanFieldName, type PlanSettings } from '../settings/fields.js';
@@ -58,7 +57,7 @@ export function PlanForm({
         label="Ranks"
         hint="Data-parallel ranks, which take each step together."
         value={settings.ranks}
-        fallback={fallback('ranks', WORKLOAD_DEFAULTS.ranks)}
+        fallback={fallback('ranks', answer?.ranks)}
         {...bounds('ranks')}
         slider={{ most: 16 }}
         onChange={set('ranks')}

@@ -17,6 +17,7 @@ export interface PlanAnswer {
   readonly document: PlanDocument;
   /** The limits that counted: those given, of the launch line, or the defaults. */
   readonly limits: Limits;
+  readonly ranks: number;
   readonly policy: string;
   /** What was read of the launch line; null without one. */
   readonly engine: ReadProfile | null;

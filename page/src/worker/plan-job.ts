@@ -19,6 +19,7 @@ import {
   engineCapture,
   namedPolicy,
   type PolicyName,
+  profiledPolicy,
   profileLimits,
   type ReadProfile,
   readProfile,
@@ -33,7 +34,9 @@ import {
   schedulerLimits,
   traceFacts,
 } from 'lockstep/workload';
+import { serverLimits } from '../../../dist/engines/index.js';
 import { GENERATED_REQUESTS, OBJECTIVE_NAMES, PLAN_DEFAULTS, WORKLOAD_DEFAULTS } from '../../../dist/names.js';
+import { withPaddedDecodes } from '../../../dist/policy/index.js';
 import { hasCosts } from '../settings/command.js';
 import type { PlanSettings } from '../settings/fields.js';
 import type { JobProgress, Jobs, PlanAnswer } from './messages.js';
@@ -52,7 +55,7 @@ export class PlanJob {
     const engine = settings.engine === undefined ? null : engineOf(settings.engine, settings);
     const limits = limitsOf(settings, engine);
     const policy = policyOf(settings, engine);
-    const ranks = settings.ranks ?? WORKLOAD_DEFAULTS.ranks;
+    const ranks = ranksOf(settings, engine);
     const { split, sizeMultiple } = PLAN_DEFAULTS;
     const numbers = {
       ...planDefaults(
@@ -78,10 +81,10 @@ export class PlanJob {
     });
     const requests = this.#requests.value;
     return {
-      ...{ document, limits, engine, policy: policy.name },
+      ...{ document, limits, ranks, engine, policy: policy.name },
       trace: steps.kind === 'trace' && requests !== null ? traceFacts(requests) : null,
       incomplete: steps.incomplete ?? null,
-      planFile: planFileText(policy, planKeys(document, limits, policy), limits),
+      planFile: planFileText(withPaddedDecodes(policy), planKeys(document, limits, policy), limits),
       milliseconds: performance.now() - begin,
     };
   }
@@ -141,22 +144,36 @@ function requestsOf(
 /** The launch line, with the GPU that the settings name. Errors: those of `readProfile`. */
 function engineOf(text: string, settings: PlanSettings): ReadProfile | null {
   if (text.trim() === '') return null;
-  const read = readProfile(text);
-  return { ...read, profile: { ...gpuOf(settings), ...read.profile } };
+  const read = readProfile(text, { limits: limitsGiven(settings) });
+  const said = { ...gpuOf(settings), ...read.profile };
+  return { ...read, profile: { ...serverLimits(said), ...said } };
+}
+
+/** As many ranks as are given, else as the launch line has data-parallel ones. */
+function ranksOf({ ranks }: PlanSettings, engine: ReadProfile | null): number {
+  if (ranks !== undefined) return ranks;
+  return engine === null ? WORKLOAD_DEFAULTS.ranks : (engine.profile.dataParallelSize ?? 1);
+}
+
+/** The limits that the settings give. */
+function limitsGiven({ seqs, tokens, length, query }: PlanSettings): Partial<Limits> {
+  const given = { maxNumSeqs: seqs, maxNumBatchedTokens: tokens, maxModelLen: length, queryLen: query };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
 /** The limits that are given, those of the launch line, and the defaults for the rest. */
-function limitsOf({ seqs, tokens, length, query }: PlanSettings, engine: ReadProfile | null): Limits {
-  const given = { maxNumSeqs: seqs, maxNumBatchedTokens: tokens, maxModelLen: length, queryLen: query };
-  const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  const limits = { ...DEFAULT_LIMITS, ...(engine === null ? {} : profileLimits(engine.profile)), ...own };
-  return limits as Limits;
+function limitsOf(settings: PlanSettings, engine: ReadProfile | null): Limits {
+  const own = engine === null ? {} : profileLimits(engine.profile);
+  return { ...DEFAULT_LIMITS, ...own, ...limitsGiven(settings) } as Limits;
 }
 
-function policyOf({ policy, ubatches }: PlanSettings, engine: ReadProfile | null): Policy {
-  const own = engine === null ? LOCKSTEP_POLICY : engineCapture(engine.profile).policy;
+function policyOf(settings: PlanSettings, engine: ReadProfile | null): Policy {
+  const { policy, ubatches } = settings;
+  const asRun = engine === null ? null : { ...engine.profile, ...limitsGiven(settings) };
+  const own = asRun === null ? LOCKSTEP_POLICY : engineCapture(asRun).policy;
   const named = policy === undefined ? own : namedPolicy(policy as PolicyName);
-  return { ...LOCKSTEP_POLICY, ...named, ...(ubatches !== undefined && { ubatches }) };
+  const given = { ...LOCKSTEP_POLICY, ...named, ...(ubatches !== undefined && { ubatches }) };
+  return asRun === null ? given : profiledPolicy(given, asRun);
 }
 
 function costSourceOf(settings: PlanSettings): Parameters<typeof planCosts>[2] {
