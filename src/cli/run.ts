@@ -70,12 +70,8 @@ interface RunFlags extends PlannerFlags, PoolFlags, WorkloadFlags, HtmlFlags, Sh
 }
 
 /** What ran, and what it was to serve. */
-interface Ran {
+interface Ran extends Served {
   readonly summary: RunSummary;
-  readonly requests: RequestTable;
-  readonly options: RunOptions;
-  readonly limits: AdmissionLimits;
-  readonly plan: CapturePlan;
   /** Graphs in capture order, and the decisions in short where a page is asked for. */
   readonly captured: readonly CaptureProgress[];
   readonly timeline: TimelineDocument | null;
@@ -91,7 +87,7 @@ export async function run(flags: RunFlags, command: Command): Promise<void> {
     const setting = await engineSettingOf(flags, command);
     const ranked = withEngineRanks(flags, setting, command);
     checkFiles(ranked, []);
-    const served = await prepare(ranked, true, command);
+    const served = await prepare(ranked, setting, true, command);
     const work = (control: RunControl): Promise<RunSummary> => runWorkload(served.requests, served.options, control);
     await print(await watched(served, ranked, work), ranked, command);
   });
@@ -109,7 +105,8 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
     // The job says how many ranks there are; what the command line says must agree.
     const said = command.getOptionValueSource('ranks') === 'default' ? {} : { ranks: flags.ranks };
     const { ranks } = mpiRunOptions({ tensorParallelSize, ...said });
-    const served = await prepare({ ...flags, ranks }, rank === 0, command);
+    const setting = await engineSettingOf(flags, command);
+    const served = await prepare({ ...flags, ranks }, setting, rank === 0, command);
     const work = async (control: RunControl): Promise<RunSummary> => {
       const { report, summary } = await runMpiRank(served.requests, served.options, control);
       await out?.finished(report);
@@ -124,8 +121,7 @@ async function runProcess(flags: RunFlags, command: Command): Promise<void> {
 }
 
 async function print(ran: Ran, flags: RunFlags, command: Command): Promise<void> {
-  const { summary, requests, limits } = ran;
-  const setting = await engineSettingOf(flags, command);
+  const { summary, requests, limits, setting } = ran;
   const facts = traceFacts(requests);
   const said = flags.model === undefined ? [] : OF_MODEL;
   const assumed = TELLING.workload.filter(
@@ -173,6 +169,8 @@ function settle(summary: RunSummary, { requests, limits }: Pick<Ran, 'requests' 
 }
 
 interface Served {
+  /** The engine that the flags name, read once: its file may be a pipe. */
+  readonly setting: EngineSetting | null;
   readonly requests: RequestTable;
   readonly options: RunOptions;
   /** Those that say which requests can ever run. */
@@ -194,12 +192,17 @@ function checkFiles(flags: RunFlags, rankOuts: readonly string[]): void {
 }
 
 /** Reads what the flags name and checks every option. `writes`: whether this process writes the plan and the logs. */
-async function prepare(flags: RunFlags, writes: boolean, command: Command): Promise<Served> {
+async function prepare(
+  flags: RunFlags,
+  setting: EngineSetting | null,
+  writes: boolean,
+  command: Command,
+): Promise<Served> {
   const { plan: planPath, planOut, stepLog, captureLog, promptScale, html } = flags;
   if (!(promptScale > 0 && promptScale <= 1)) throw wrongScale(promptScale);
   const { signal } = interrupts;
   const planFile = planPath === undefined ? undefined : await readPlanFile(planPath, { signal });
-  const options = await runOptions(flags, planFile, command);
+  const options = await runOptions(flags, setting, planFile, command);
   // Every fault of the options is reported before a long trace is read.
   const { policy, plan, limits: own, pool } = completeRunOptions(options);
   // A pool that fills memory holds a longest request, however long.
@@ -207,7 +210,7 @@ async function prepare(flags: RunFlags, writes: boolean, command: Command): Prom
   if (writes) await checkWritable([planOut, stepLog, captureLog, html], signal);
   const requests = scalePrompts(await workloadOf(flags, signal), flags.promptScale);
   if (planOut !== undefined && writes) await writePlanFile(planOut, policy, plan, { queryLen: own.queryLen, signal });
-  return { requests, options, limits, plan };
+  return { setting, requests, options, limits, plan };
 }
 
 /** Does the work with its progress in sight. */
@@ -269,8 +272,12 @@ function engineSettingOf(flags: RunFlags, command: Command): Promise<EngineSetti
   return engineSetting({ ...flags, tensorParallelSize: undefined }, command, interrupts.signal);
 }
 
-async function runOptions(flags: RunFlags, planFile: PlanFile | undefined, command: Command): Promise<RunOptions> {
-  const setting = await engineSettingOf(flags, command);
+async function runOptions(
+  flags: RunFlags,
+  setting: EngineSetting | null,
+  planFile: PlanFile | undefined,
+  command: Command,
+): Promise<RunOptions> {
   const pooled = flags.model !== undefined;
   const workload = workloadOptionsOf(withEngineLimits(flags, setting, command), planFile, { pooled });
   return {

@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { decode, ranks } from '../../support/batch-documents.js';
-import { cli } from '../../support/cli.js';
+import { cli, root } from '../../support/cli.js';
 
 let folder: string;
 beforeAll(() => {
@@ -22,6 +23,16 @@ const json = (args: string[]): Record<string, never> & { [key: string]: unknown 
   JSON.parse(cli([...args, '--json']).stdout);
 
 describe('an engine as somebody runs it', () => {
+  test.each(['run', 'simulate', 'plan', 'audit'])('%s reads its file once: it may be a pipe', (command) => {
+    const yaml = file('piped.yaml', 'max_batch_size: 16\ncuda_graph_config:\n  batch_sizes: [1, 4, 16]\n');
+    const line = 'node dist/cli/main.js "$0" --requests 4 --json --engine-config <(cat "$1")';
+    const { stdout, stderr } = spawnSync('bash', ['-c', line, command, yaml], { cwd: root, encoding: 'utf8' });
+    expect(stderr).not.toContain('ERR_');
+    expect(JSON.parse(stdout)).toMatchObject(
+      command === 'run' ? { graphs: 3 } : { engine: { profile: { engine: 'trtllm' } } },
+    );
+  });
+
   test('plan, simulate, run and audit take one launch line, and count the same graphs', () => {
     const planned = json(['plan', ...FEW, '--engine', LINE]) as unknown as {
       engines: { engine: string; graphs: number; eagerSteps: number; graphKinds: object }[];
