@@ -8,7 +8,8 @@ const ran = Number(code);
 const report = readReport();
 for (const suite of report?.testResults ?? []) {
   const name = path.relative(process.cwd(), suite.name);
-  if (suite.status === 'failed' && suite.assertionResults.length === 0) {
+  // A file that does not load, or whose hook fails, has no failed test.
+  if (suite.status === 'failed' && !suite.assertionResults.some(({ status }) => status === 'failed')) {
     console.log(`failed: ${name}: ${suite.message.replaceAll('\n', ' ').slice(0, 1000)}`);
   }
   for (const test of suite.assertionResults) {

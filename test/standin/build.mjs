@@ -106,8 +106,10 @@ function made(name, inputs, flags, make) {
   const making = mkdtempSync(path.join(built, 'making-'));
   try {
     make(making);
-    // What was meanwhile made beside it is the same.
-    if (!existsSync(folder)) renameSync(making, folder);
+    renameSync(making, folder);
+  } catch (error) {
+    // What another process made meanwhile is the same.
+    if (!existsSync(folder)) throw error;
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
@@ -123,8 +125,11 @@ function made(name, inputs, flags, make) {
 function unitOf(name, room, files) {
   const text = files.map((file) => `#include "${path.join(here, room, file)}"\n`).join('');
   const unit = path.join(built, `${name}.cc`);
-  // At one place whatever is built, for compilers' caches.
-  if (!existsSync(unit) || readFileSync(unit, 'utf8') !== text) writeFileSync(unit, text);
+  // At one place whatever is built, for compilers' caches; put there whole, as another process may be compiling it.
+  if (existsSync(unit) && readFileSync(unit, 'utf8') === text) return unit;
+  const writing = `${unit}.${process.pid}`;
+  writeFileSync(writing, text);
+  renameSync(writing, unit);
   return unit;
 }
 
