@@ -49,8 +49,10 @@ export async function buildNative({ name, inputs, sources, flags, compile, link 
     await run([...flags, ...sources.map(object), '-o', path.join(making, name), ...link]);
     for (const file of sources) rmSync(object(file));
     cpSync(path.join(root, 'native/kernels/built'), path.join(making, 'kernels'), { recursive: true });
-    // What was meanwhile made beside it is the same.
-    if (!existsSync(folder)) renameSync(making, folder);
+    renameSync(making, folder);
+  } catch (error) {
+    // What another process made meanwhile is the same.
+    if (!existsSync(folder)) throw error;
   } finally {
     rmSync(making, { recursive: true, force: true });
   }
