@@ -1,6 +1,6 @@
-/** "1 token", "2 tokens". */
+/** "1 token", "2 tokens", "4,096 tokens". */
 export function countOf(value: number, noun: string, plural = `${noun}s`): string {
-  return `${value} ${value === 1 ? noun : plural}`;
+  return `${grouped(value)} ${value === 1 ? noun : plural}`;
 }
 
 /** A whole number with thousands separators. Loading a locale for that would take as long as simulating 20,000 steps. */

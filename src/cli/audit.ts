@@ -18,7 +18,7 @@ import { readPlanFile } from '../formats/index.js';
 import { type CaptureKey, runsDecodes } from '../keys/index.js';
 import { type EngineName, PLAN_DEFAULTS } from '../names.js';
 import { completePolicy, type Policy, padsDecodes } from '../policy/index.js';
-import { bytesOf, grouped, percentOf } from '../text.js';
+import { bytesOf, countOf, grouped, percentOf } from '../text.js';
 import type { CaptureCost } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { costSourceOf } from './cost-options.js';
@@ -199,7 +199,7 @@ function auditReport(
 ): string {
   const { graphs, graphBytes, captureSeconds, uncovered, unreachable, wastedBytes, wastedSeconds, worst } = audited;
   const lines = [
-    `Audited ${grouped(graphs)} graphs: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
+    `Audited ${countOf(graphs, 'graph')}: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
     ...setting,
     reportLine('capture', `${bytesOf(graphBytes)}, ${captureSeconds.toFixed(1)} s, by ${memory.name}`),
     ...uncovered.map(({ from, to, run }) =>
@@ -221,10 +221,13 @@ function auditReport(
       : [
           reportLine(
             'worst',
-            `${worst.tokens} tokens on a graph of ${worst.size}, ${percentOf(worst.padding)} padding`,
+            `${countOf(worst.tokens, 'token')} on a graph of ${worst.size}, ${percentOf(worst.padding)} padding`,
           ),
         ]),
-    reportLine('prefills', audited.prefillsUpTo > 0 ? `on graphs up to ${audited.prefillsUpTo} tokens` : 'run eager'),
+    reportLine(
+      'prefills',
+      audited.prefillsUpTo > 0 ? `on graphs up to ${countOf(audited.prefillsUpTo, 'token')}` : 'run eager',
+    ),
   ];
   if (traffic !== null) {
     const { decodes, eagerSteps, paddingRatio, unused, sameGraphs, samePadding } = traffic;

@@ -1,5 +1,5 @@
 import type { MixedShape, PlanDocument, PlanScore } from '../capture/index.js';
-import { bytesOf, grouped, percentOf } from '../text.js';
+import { bytesOf, countOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
 import { sizeLines } from './sparkline.js';
 import { reportLine } from './step-report.js';
@@ -48,7 +48,7 @@ export function planRows(plan: PlanDocument): TableRow[] {
 export function planReport(plan: PlanDocument, { of, assumed, bars = false }: PlanSetting): string {
   const { graphs, eagerSteps, graphBytes, captureSeconds, steps, costModel, costKnown } = plan;
   const lines = [
-    `Planned ${grouped(graphs)} graphs for ${grouped(steps)} ${steps === 1 ? 'step' : 'steps'} of ${of}`,
+    `Planned ${countOf(graphs, 'graph')} for ${countOf(steps, 'step')} of ${of}`,
     reportLine(
       'result',
       `${losses(plan, costKnown, " of the largest rank's tokens")}, ${grouped(eagerSteps)} eager steps`,
@@ -64,7 +64,7 @@ export function planReport(plan: PlanDocument, { of, assumed, bars = false }: Pl
     reportLine('decode', plan.ladders.decode.join(' ')),
     ...(plan.maxSize === null
       ? []
-      : [reportLine('', `none above ${plan.maxSize} tokens (--max-size): larger decodes run eager`)]),
+      : [reportLine('', `none above ${countOf(plan.maxSize, 'token')} (--max-size): larger decodes run eager`)]),
     ...(plan.ladders.ubatched.length > 0 ? [reportLine('ubatched', plan.ladders.ubatched.join(' '))] : []),
     ...mixedLines(plan),
     '',
@@ -92,7 +92,7 @@ function objectiveLines(plan: PlanDocument): string[] {
   const { objective, costKnown, mostGraphs } = plan;
   const other = plan[objective === 'robust' ? 'seen' : 'robust'];
   const unseen = other.unseen === null ? '' : `, ${losses(other.unseen, costKnown)} on the unseen part`;
-  const line = `${grouped(other.graphs)} graphs, ${losses(other, costKnown)}${unseen}`;
+  const line = `${countOf(other.graphs, 'graph')}, ${losses(other, costKnown)}${unseen}`;
   const bounded = objective === 'robust' && mostGraphs !== null && other.graphs > mostGraphs;
   return [
     reportLine(
@@ -144,7 +144,7 @@ function mixedLines({
       : [
           reportLine(
             'prefill',
-            `${held === 1 ? '1 step holds' : `${grouped(held)} steps hold`} one; --mixed plans for them`,
+            `${held === 1 ? '1 step holds' : `${countOf(held, 'step')} hold`} one; --mixed plans for them`,
           ),
         ]),
     ...(unknown === 0
@@ -220,7 +220,7 @@ function logLines({ log, asRan, unknownSteps }: PlanDocument): string[] {
   const lines: string[] = [];
   if (sampled)
     lines.push('  steps: samples of the requests that ran, taken as decodes; --cudagraph-metrics counts every step');
-  if (asRan !== null) lines.push(`  as it ran: ${grouped(asRan.steps)} steps of the log that could be decodes`);
+  if (asRan !== null) lines.push(`  as it ran: ${countOf(asRan.steps, 'step')} of the log that could be decodes`);
   if (captured !== null) {
     const took = capture === null ? '' : `; capturing took ${bytesOf(capture.bytes)}, ${capture.seconds} s`;
     lines.push(`  ${engine} captured ${captured.length} sizes up to ${captured.at(-1)} tokens${took}`);
@@ -247,7 +247,7 @@ function unseenLines({ unseen, source, costKnown }: PlanDocument): string[] {
   const line = (name: string, score: PlanScore): string =>
     reportLine(
       name,
-      `${grouped(score.graphs)} graphs, ${losses(score, costKnown)}, ${grouped(score.eagerSteps)} eager`,
+      `${countOf(score.graphs, 'graph')}, ${losses(score, costKnown)}, ${grouped(score.eagerSteps)} eager`,
     );
   return [
     `unseen: planned on the first ${percentOf(split)} of the time, decodes of the rest`,
@@ -278,13 +278,16 @@ function auditLines({ audit, costKnown }: PlanDocument): string[] {
     lines.push(
       reportLine(
         'most padded',
-        `${worstPadding.tokens} tokens on ${worstPadding.size}, ${percentOf(worstPadding.ratio)}`,
+        `${countOf(worstPadding.tokens, 'token')} on ${worstPadding.size}, ${percentOf(worstPadding.ratio)}`,
       ),
     );
   }
   if (costKnown && worstCost !== null) {
     lines.push(
-      reportLine('slowest', `${worstCost.tokens} tokens on ${worstCost.size}, ${percentOf(worstCost.ratio)} more time`),
+      reportLine(
+        'slowest',
+        `${countOf(worstCost.tokens, 'token')} on ${worstCost.size}, ${percentOf(worstCost.ratio)} more time`,
+      ),
     );
   }
   for (const { engine, maximum, asked, captured } of audit.uncapturedMaxima) {
@@ -312,7 +315,7 @@ function mixedAuditLines(audit: PlanDocument['audit']['mixed']): string[] {
   }
   if (worstPadding !== null) {
     const { tokens, size, ratio } = worstPadding;
-    lines.push(reportLine('most padded', `${tokens} tokens with a prefill on ${size}, ${percentOf(ratio)}`));
+    lines.push(reportLine('most padded', `${countOf(tokens, 'token')} with a prefill on ${size}, ${percentOf(ratio)}`));
   }
   return lines;
 }
@@ -324,7 +327,7 @@ function twinLines({ twins }: PlanDocument): string[] {
     .map(({ size, steps, ubatchedSteps, bytes, seconds }) =>
       reportLine(
         `${size}`,
-        `${grouped(steps)} steps plain, ${grouped(ubatchedSteps)} in micro-batches; adds ${bytesOf(bytes)}, ${seconds.toFixed(2)} s`,
+        `${countOf(steps, 'step')} plain, ${grouped(ubatchedSteps)} in micro-batches; adds ${bytesOf(bytes)}, ${seconds.toFixed(2)} s`,
       ),
     );
   return [

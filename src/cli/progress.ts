@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
 import type { CaptureProgress } from '../execution/index.js';
 import type { RunProgress } from '../run/index.js';
-import { grouped, percentOf } from '../text.js';
+import { countOf, grouped, percentOf } from '../text.js';
 
 /** A live line on stderr during long work: a bar on a terminal, a line every two seconds elsewhere. */
 export class Progress {
@@ -50,7 +50,7 @@ export class StepProgress {
     const parts = key.parts > 1 ? ` in ${key.parts} parts` : '';
     const grown = `+${grouped(reservedBytes)} bytes reserved, +${grouped(allocatedBytes)} held`;
     process.stderr.write(
-      `captured ${number} of ${of}: ${grouped(key.tokens)} tokens${parts}, ${grown}, ${(1000 * seconds).toFixed(1)} ms\n`,
+      `captured ${number} of ${of}: ${countOf(key.tokens, 'token')}${parts}, ${grown}, ${(1000 * seconds).toFixed(1)} ms\n`,
     );
   }
 

@@ -1,6 +1,6 @@
 import type { ReasonCode } from '../agreement/index.js';
 import type { ComparedRecordings, LastStep, Rederived, ReplayedLog } from '../replay/index.js';
-import { grouped, percentOf } from '../text.js';
+import { countOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
 import { reasonLine, reportLine } from './step-report.js';
 
@@ -35,12 +35,15 @@ export function recordingsReport(compared: ComparedRecordings, derived: readonly
   const steps = derived.reduce((sum, each) => sum + each.derived, 0);
   const wrong = derived.flatMap(({ rank, differing }) => differing.map((each) => ({ rank, ...each })));
   const lines = [
-    `${grouped(last.length)} of ${grouped(ranks)} ranks recorded, ${grouped(steps)} decisions derived again, ${grouped(wrong.length)} differ`,
+    `${grouped(last.length)} of ${countOf(ranks, 'rank')} recorded, ${countOf(steps, 'decision')} derived again, ${grouped(wrong.length)} differ`,
     ...last.map((each) => reportLine(`rank ${each.rank}`, lastLine(each))),
   ];
   if (skipped > 0)
     lines.push(
-      reportLine('skipped', `${grouped(skipped)} steps that did not come to a decision, or whose plan is not recorded`),
+      reportLine(
+        'skipped',
+        `${countOf(skipped, 'step')} that did not come to a decision, or whose plan is not recorded`,
+      ),
     );
   const open = derived.filter(({ ended }) => ended === false).map(({ rank }) => rank);
   if (open.length > 0)
@@ -76,7 +79,7 @@ const CAME: Record<LastStep['state'], string> = {
 };
 
 function lastLine({ step, sequence, state, refused, error, vote }: LastStep): string {
-  const held = `${grouped(vote.tokens)} tokens, ${grouped(vote.decodes)} decodes, ${grouped(vote.prefills)} prefills`;
+  const held = `${countOf(vote.tokens, 'token')}, ${grouped(vote.decodes)} decodes, ${grouped(vote.prefills)} prefills`;
   const ended = error === null ? '' : `, then ${error}`;
   return `step ${step}, all-gather ${sequence}: ${refused ? 'did not enter' : CAME[state]}${ended} (voted ${vote.control}: ${held})`;
 }
@@ -89,13 +92,13 @@ export function logReport(
   const { ranks, lines, steps, graphSteps, eagerSteps, compared, different, first, timeRatio, loggedTimeRatio } =
     replayed;
   const text = [
-    `Decided ${grouped(lines)} steps of ${grouped(ranks)} ranks again: ${grouped(graphSteps)} on graphs, ${grouped(eagerSteps)} eager, ${grouped(lines - steps)} parked`,
-    reportLine('policy', `${policy}, ${grouped(graphs)} graphs`),
+    `Decided ${countOf(lines, 'step')} of ${countOf(ranks, 'rank')} again: ${grouped(graphSteps)} on graphs, ${grouped(eagerSteps)} eager, ${grouped(lines - steps)} parked`,
+    reportLine('policy', `${policy}, ${countOf(graphs, 'graph')}`),
     reportLine(
       'compared',
       compared === 0
         ? 'nothing: the log has no decisions'
-        : `${grouped(different)} of ${grouped(compared)} decisions differ`,
+        : `${grouped(different)} of ${countOf(compared, 'decision')} differ`,
     ),
   ];
   if (first !== null) {

@@ -3,7 +3,7 @@ import { LogWriter, readPlanFile, type SimulatedSpan, spanLines } from '../forma
 import type { CapturePlan } from '../keys/index.js';
 import { GrowingFile } from '../output/index.js';
 import { completeSimulateOptions, type SimulateSummary, StepTimeline, simulate } from '../run/index.js';
-import { grouped, percentOf } from '../text.js';
+import { countOf, percentOf } from '../text.js';
 import { type CostModel, readCosts, tokenCosts, traceFacts } from '../workload/index.js';
 import { assumedLines, TELLING } from './assumed.js';
 import { type CostFlags, costSourceOf } from './cost-options.js';
@@ -130,13 +130,13 @@ function costsOf(flags: CostFlags, { keys }: CapturePlan, signal: AbortSignal): 
 function simulateReport(summary: SimulateSummary, { name, unit }: CostModel, setting: readonly string[]): string {
   const { paddingRatio, timeRatio, graphs, policy, seed, stepsPerSecond } = summary;
   const lines = [
-    `${stepHeadline('Simulated', summary)}, ${grouped(Math.round(stepsPerSecond))} steps a second`,
+    `${stepHeadline('Simulated', summary)}, ${countOf(Math.round(stepsPerSecond), 'step')} a second`,
     reportLine('policy', `${policy}, seed ${seed}`),
     ...(unit === 'tokens' ? [] : [reportLine('cost', name)]),
     ...setting,
     ...stepLines(
       summary,
-      `${grouped(graphs)} graphs, ${percentOf(paddingRatio)} padding of all ranks' tokens${unit === 'tokens' ? '' : `, ${percentOf(timeRatio)} more time`}`,
+      `${countOf(graphs, 'graph')}, ${percentOf(paddingRatio)} padding of all ranks' tokens${unit === 'tokens' ? '' : `, ${percentOf(timeRatio)} more time`}`,
     ),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,7 +1,7 @@
 import { EAGER_REASONS, PARK_REASONS, type ReasonCode } from '../agreement/index.js';
 import { REASON_MEANINGS } from '../explain/index.js';
 import type { SimulateSummary } from '../run/index.js';
-import { grouped, percentOf } from '../text.js';
+import { countOf, grouped, percentOf } from '../text.js';
 import type { TableRow } from './show.js';
 
 /** What the summaries of a run and a simulation have in common. */
@@ -29,7 +29,7 @@ export function stepHeadline(done: string, summary: StepSummary): string {
   const { processes = ranks } = summary as { readonly processes?: number };
   const how = interrupted ? 'Interrupted after' : done;
   const where = `${ranks} rank${ranks === 1 ? '' : 's'}${processes > ranks ? ` of ${processes / ranks} processes` : ''}`;
-  return `${how} ${grouped(steps)} steps on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
+  return `${how} ${countOf(steps, 'step')} on ${where} in ${seconds.toFixed(1)} s (${simulatedSeconds.toFixed(1)} s of serving)`;
 }
 
 /**
@@ -47,17 +47,17 @@ export function stepLines(run: StepSummary, graphs: string): string[] {
       'tokens',
       `${grouped(run.tokens)} computed, ${grouped(run.generatedTokens)} generated, ${grouped(run.reusedTokens)} reused from shared prefixes`,
     ),
-    reportLine('graphs', `${grouped(run.graphSteps)} steps (${share(run.graphSteps)}) on ${graphs}`),
+    reportLine('graphs', `${countOf(run.graphSteps, 'step')} (${share(run.graphSteps)}) on ${graphs}`),
     reportLine(
       'eager',
-      `${grouped(run.eagerSteps)} steps (${share(run.eagerSteps)}), ${grouped(run.eagerDecodeSteps)} of them decode`,
+      `${countOf(run.eagerSteps, 'step')} (${share(run.eagerSteps)}), ${grouped(run.eagerDecodeSteps)} of them decode`,
     ),
   ];
   if (run.ubatchedSteps > 0 || run.twinSteps > 0) {
     lines.push(
       reportLine(
         'ubatches',
-        `${grouped(run.ubatchedSteps)} steps ran in micro-batches, ${grouped(run.twinSteps)} on plain twins`,
+        `${countOf(run.ubatchedSteps, 'step')} ran in micro-batches, ${grouped(run.twinSteps)} on plain twins`,
       ),
     );
   }

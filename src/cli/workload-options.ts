@@ -1,7 +1,7 @@
 import { LockstepError } from '../errors.js';
 import { GENERATED_REQUESTS } from '../names.js';
 import type { RunOptions } from '../run/index.js';
-import { grouped } from '../text.js';
+import { countOf, grouped } from '../text.js';
 import {
   ADMITTING_OPTIONS,
   type AdmissionLimits,
@@ -99,7 +99,7 @@ export function traceLines(facts: TraceFacts): string[] {
     ...(hashBlockTokens === null ? [] : [`hash blocks of ${hashBlockTokens}`]),
   ];
   return [
-    reportLine('arrivals', [`${grouped(requests)} requests ${rate}`, ...more].join(', ')),
+    reportLine('arrivals', [`${countOf(requests, 'request')} ${rate}`, ...more].join(', ')),
     reportLine('', `tokens: prompts ${lengths(input)}, outputs ${lengths(output)}`),
     ...warnings.map((warning) => reportLine('warning', warning)),
   ];
@@ -112,7 +112,7 @@ function round(value: number): string {
 
 /** What a workload was generated from, as a report prints it. */
 export function generatedBy({ requests = GENERATED_REQUESTS, seed }: WorkloadFlags): string {
-  return `(${grouped(requests)} requests, seed ${seed})`;
+  return `(${countOf(requests, 'request')}, seed ${seed})`;
 }
 
 /** A workload by its name. */
@@ -134,7 +134,7 @@ export function checkServed(
   if (finished > 0 || interrupted) return;
   throw new LockstepError(
     'ERR_INPUT_INVALID',
-    `None of the ${grouped(requests.length)} requests was served, since none fits the limits; ${admissionAdvice(requests, limits)}`,
+    `None of the ${countOf(requests.length, 'request')} was served, since none fits the limits; ${admissionAdvice(requests, limits)}`,
     { requests: requests.length, options: ADMITTING_OPTIONS },
   );
 }
