@@ -105,8 +105,11 @@
         "kernels/sample.cc",
         "kernels/sum-shares.cc",
         "kernels/table-edit.cc",
+        "mpi/mpi-group.cc",
         "mpi/mpi-library.cc",
-        "mpi/mpi-process.cc"
+        "mpi/mpi-process.cc",
+        "mpi/mpi-sends.cc",
+        "mpi/mpi-world.cc"
       ]
     }
   ]

@@ -1,15 +1,14 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <deque>
-#include <exception>
-#include <list>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "mpi/mpi-library.h"
+#include "mpi/mpi-group.h"
+#include "mpi/mpi-sends.h"
+#include "mpi/mpi-world.h"
 
 namespace lockstep {
 
@@ -22,15 +21,6 @@ struct MpiArrival {
   static constexpr int rows = -2;
   // Nothing was sent, for a message that had come before: it is the one of `peer`.
   bool unsent;
-};
-
-// The first word of a row's message: src/ranks/mpi/messages.ts. Its sequence and the row follow.
-constexpr int32_t mpi_row_message = 2;
-
-// What is shared with JS of a group whose ranks gather rows: the board of src/ranks/mpi/exchange.ts.
-struct MpiBoard {
-  int32_t* words;
-  int row_words;
 };
 
 // MPI in this process: it starts once, ends once, and is shared by the threads of the process, one call at a time.
@@ -51,15 +41,15 @@ class MpiProcess {
   // ids. Throws ERR_TRANSPORT_UNAVAILABLE.
   bool start(int32_t host);
   bool started() const { return state_ == State::started; }
-  int rank() const { return rank_; }
-  int size() const { return size_; }
+  int rank() const { return world_.rank; }
+  int size() const { return world_.size; }
 
   // So many blocking all-gathers of rows of so many words: what the messages of a group are measured beside. No other thread's call of
   // MPI goes on meanwhile.
   void allgather(int words, int rounds);
 
   // The tag of the next group: the same on every rank, where all make their groups in one order.
-  int next_group() { return ++groups_; }
+  int next_group() { return ++tags_; }
 
   // Opens a group: a receive of messages of at most `capacity` words is posted for each other rank. Returns its number. Where there is a
   // board, rows that come in turn are put there, and are no messages; its memory must outlive the group, and `capacity` hold a row's message.
@@ -87,64 +77,22 @@ class MpiProcess {
 
  private:
   enum class State { none, started, finalized };
-  struct Message {
-    std::vector<int32_t> words;
-    MpiRequest* request = nullptr;
-    int peer = 0;
-  };
-  // The receives of a group, one of each other rank, in the order of ranks.
-  struct Group {
-    int tag = 0;
-    int capacity = 0;
-    MpiBoard board = {nullptr, 0};
-    std::vector<int32_t> words;
-    std::vector<MpiRequest*> requests;
-    // When it was last seen that nothing more had come.
-    std::chrono::steady_clock::time_point emptied = {};
-    // The receive whose message has come and was not taken yet; -1 without one.
-    int come = -1;
-    bool open = false;
-  };
-
   void require_started() const;
-  void check(int code, const char* call, int peer = -1) const;
-  // Moves what is under way. A send that failed is reported once, by the next call of the JS thread.
-  void progress_sends();
-  std::exception_ptr next_failed();
+  // A send that failed is reported once, by the next call of the JS thread.
   void tell_failed();
-  bool complete(Message& message, const char* call);
-  Group& group_at(int group);
-  void post(Group& group, int slot);
-  void close(Group& closed);
-  void send_now(int peer, int tag, const int32_t* words, int count);
-  int peer_of(int slot) const { return slot < rank_ ? slot : slot + 1; }
-  // Whether a message has come. The first of the looks may do no more than let MPI move what has come.
-  bool look(Group& group, int looks);
-  // Takes rows off the receives, up to what is no row in turn, with so many looks at first. `any`: whether there was one. Returns whether a message waits.
-  bool take_rows(Group& group, bool& any, int looks);
-  bool put_row(Group& group, int peer, const int32_t* words);
-  bool has_all_rows(const Group& group) const;
-  MpiArrival take(Group& group, int32_t* words, int capacity);
+  MpiGroup& group_at(int group);
 
   std::mutex mutex_;
-  MpiLibrary library_ = {};
+  MpiWorld world_;
   bool loaded_ = false;
   std::atomic<State> state_ = State::none;
-  MpiComm* comm_ = nullptr;
-  int rank_ = 0;
-  int size_ = 0;
-  std::atomic<int> groups_ = 0;
+  std::atomic<int> tags_ = 0;
   std::atomic<uint32_t> pokes_ = 0;
   // Process id and host of each rank.
   std::vector<int32_t> places_;
-  std::list<Message> sending_;
-  // Messages whose sends failed: what they hold may be in use for as long as the process.
-  std::list<Message> failed_;
-  std::deque<std::exception_ptr> untold_;
+  MpiSends sends_{world_};
   // Never moved: MPI writes into them.
-  std::deque<Group> opened_;
-  // Finished messages, to be used again.
-  std::list<Message> spare_;
+  std::deque<MpiGroup> groups_;
 };
 
 }  // namespace lockstep

@@ -1,0 +1,121 @@
+#include "mpi-group.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace lockstep {
+
+MpiGroup::MpiGroup(const MpiWorld& world, int tag, int capacity, MpiBoard board)
+    : world_(world), tag_(tag), capacity_(capacity), board_(board) {}
+
+void MpiGroup::open() {
+  const int peers = world_.size - 1;
+  words_.assign(static_cast<size_t>(peers) * static_cast<size_t>(capacity_), 0);
+  requests_.assign(static_cast<size_t>(peers), nullptr);
+  open_ = true;
+  int slot = 0;
+  try {
+    for (; slot < peers; slot++) {
+      const int peer = peer_of(slot);
+      MpiRequest** const request = &requests_[static_cast<size_t>(slot)];
+      world_.check(world_.library.recv_init(words_at(slot), capacity_, world_.library.int32, peer, tag_, world_.comm, request), "MPI_Recv_init", peer);
+      post(slot);
+    }
+  } catch (const DeviceError&) {
+    // What never started has nothing to cancel.
+    MpiRequest*& failed = requests_[static_cast<size_t>(slot)];
+    if (failed != nullptr) world_.library.request_free(&failed);
+    failed = nullptr;
+    close();
+    throw;
+  }
+}
+
+void MpiGroup::close() {
+  if (!open_) return;
+  open_ = false;
+  bool ended = true;
+  for (size_t slot = 0; slot < requests_.size(); slot++) {
+    MpiRequest*& request = requests_[slot];
+    if (request == nullptr) continue;
+    int done = 0;
+    int code = mpi_success;
+    MpiStatus status;
+    // A receive is cancelled at once, or has its message.
+    if (static_cast<int>(slot) != come_) {
+      world_.library.cancel(&request);
+      for (int look = 0; code == mpi_success && done == 0 && look < 1000; look++) code = world_.library.test(&request, &done, &status);
+      ended = ended && code == mpi_success && done != 0;
+    }
+    world_.library.request_free(&request);
+  }
+  come_ = -1;
+  // A receive that is not known to have ended may still be written to.
+  if (ended) words_ = std::vector<int32_t>();
+}
+
+void MpiGroup::post(int slot) {
+  world_.check(world_.library.start(&requests_[static_cast<size_t>(slot)]), "MPI_Start", peer_of(slot));
+}
+
+bool MpiGroup::look(int looks) {
+  if (come_ >= 0) return true;
+  const int slots = static_cast<int>(requests_.size());
+  if (slots == 0 || !open_) return false;
+  for (; looks > 0; looks--) {
+    int slot = -1;
+    int found = 0;
+    MpiStatus status;
+    const int code = world_.library.testany(slots, requests_.data(), &slot, &found, &status);
+    world_.check(code, "MPI_Testany", slot >= 0 && slot < slots ? peer_of(slot) : -1);
+    if (found == 0 || slot < 0) continue;
+    come_ = slot;
+    return true;
+  }
+  return false;
+}
+
+bool MpiGroup::take_rows(bool& any, int looks) {
+  // What had come with a row was moved with it.
+  while (look(any ? 1 : looks)) {
+    const int slot = come_;
+    if (!put_row(peer_of(slot), words_at(slot))) return true;
+    any = true;
+    come_ = -1;
+    post(slot);
+  }
+  return false;
+}
+
+// As Exchange does with the rows that are handed to it.
+bool MpiGroup::put_row(int peer, const int32_t* words) {
+  const auto [board, row_words] = board_;
+  if (board == nullptr || words[0] != mpi_row_message) return false;
+  const uint32_t sequence = static_cast<uint32_t>(words[1]);
+  const uint32_t own = static_cast<uint32_t>(board[0]);
+  int32_t& arrived = board[1 + peer];
+  if (sequence != static_cast<uint32_t>(arrived) + 1 || (sequence != own && sequence != own + 1)) return false;
+  const size_t row = (sequence & 1 ? static_cast<size_t>(world_.size) : 0) + static_cast<size_t>(peer);
+  std::copy_n(words + 2, row_words, board + 1 + world_.size + row * static_cast<size_t>(row_words));
+  arrived = static_cast<int32_t>(sequence);
+  return true;
+}
+
+bool MpiGroup::has_all_rows() const {
+  const int32_t* const board = board_.words;
+  for (int peer = 0; peer < world_.size; peer++) {
+    if (peer != world_.rank && static_cast<int32_t>(static_cast<uint32_t>(board[1 + peer]) - static_cast<uint32_t>(board[0])) < 0) return false;
+  }
+  return true;
+}
+
+int MpiGroup::take(int32_t* words, int capacity) {
+  const int slot = come_;
+  std::copy_n(words_at(slot), std::min(capacity_, capacity), words);
+  come_ = -1;
+  post(slot);
+  return peer_of(slot);
+}
+
+}  // namespace lockstep

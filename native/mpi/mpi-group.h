@@ -1,0 +1,67 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "mpi/mpi-world.h"
+
+namespace lockstep {
+
+// The first word of a row's message: src/ranks/mpi/messages.ts. Its sequence and the row follow.
+constexpr int32_t mpi_row_message = 2;
+
+// What is shared with JS of a group whose ranks gather rows: the board of src/ranks/mpi/exchange.ts.
+struct MpiBoard {
+  int32_t* words;
+  int row_words;
+};
+
+// The receives of a group of messages, one of each other rank, in the order of ranks. MPI writes into it, so it never moves. One thread at a
+// time. Throws ERR_RANK_LOST with what MPI says.
+class MpiGroup {
+ public:
+  // Posts no receive yet. Messages have at most `capacity` words.
+  MpiGroup(const MpiWorld& world, int tag, int capacity, MpiBoard board);
+  MpiGroup(const MpiGroup&) = delete;
+  MpiGroup& operator=(const MpiGroup&) = delete;
+
+  // Posts a receive for each other rank.
+  void open();
+  // Takes the receives back. What came and was not taken is dropped.
+  void close();
+  bool is_open() const { return open_; }
+  int tag() const { return tag_; }
+  bool has_board() const { return board_.words != nullptr; }
+
+  // Whether a message has come. The first of the looks may do no more than let MPI move what has come.
+  bool look(int looks);
+  // Puts rows that came in turn on the board, up to what is none, with so many looks at first. `any`: whether there was one. Returns whether a
+  // message waits.
+  bool take_rows(bool& any, int looks);
+  // Copies the message that waits, and returns the rank it came from.
+  int take(int32_t* words, int capacity);
+  // Whether the rows of all ranks are on the board for the all-gather that this rank is in.
+  bool has_all_rows() const;
+
+  // When it was last seen that nothing more had come.
+  std::chrono::steady_clock::time_point emptied = {};
+
+ private:
+  int32_t* words_at(int slot) { return words_.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity_); }
+  int peer_of(int slot) const { return slot < world_.rank ? slot : slot + 1; }
+  void post(int slot);
+  bool put_row(int peer, const int32_t* words);
+
+  const MpiWorld& world_;
+  const int tag_;
+  const int capacity_;
+  const MpiBoard board_;
+  std::vector<int32_t> words_;
+  std::vector<MpiRequest*> requests_;
+  // The receive whose message has come and was not taken yet; -1 without one.
+  int come_ = -1;
+  bool open_ = false;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <list>
+#include <vector>
+
+#include "mpi/mpi-world.h"
+
+namespace lockstep {
+
+// Messages that are sent: each is copied and completes on its own. One thread at a time.
+class MpiSends {
+ public:
+  explicit MpiSends(const MpiWorld& world) : world_(world) {}
+  MpiSends(const MpiSends&) = delete;
+  MpiSends& operator=(const MpiSends&) = delete;
+
+  // Throws what MPI says of this message at once; next_failed() has what it says later.
+  void send(int peer, int tag, const int32_t* words, int count);
+  // Moves what is under way.
+  void progress();
+  bool under_way() const { return !sending_.empty(); }
+  // Why a message that was under way could not be sent, once each; null without one.
+  std::exception_ptr next_failed();
+  bool any_failed() const { return !untold_.empty(); }
+
+ private:
+  struct Message {
+    std::vector<int32_t> words;
+    MpiRequest* request = nullptr;
+    int peer = 0;
+  };
+
+  bool complete(Message& message);
+
+  const MpiWorld& world_;
+  std::list<Message> sending_;
+  // Messages whose sends failed: what they hold may be in use for as long as the process.
+  std::list<Message> failed_;
+  std::deque<std::exception_ptr> untold_;
+  // Finished messages, to be used again.
+  std::list<Message> spare_;
+};
+
+}  // namespace lockstep
