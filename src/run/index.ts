@@ -1,3 +1,4 @@
+export { completeRunOptions } from './complete-options.js';
 export { SAMPLED_SHARE, type VerifyMode } from './kv-verifier.js';
 export {
   costTableText,
@@ -16,7 +17,7 @@ export {
   type TokenCounts,
 } from './run-counters.js';
 export type { RunProgress } from './run-loop.js';
-export { type CompleteRunOptions, completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
+export { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 export type { RankReport, RunSeconds } from './run-rank.js';
 export type { Mismatch } from './run-work.js';
 export {

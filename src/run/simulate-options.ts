@@ -1,5 +1,6 @@
 import { Faults } from '../checks.js';
-import { type CompleteRunOptions, completeRunOptions, type RunOptions } from './run-options.js';
+import { completeRunOptions } from './complete-options.js';
+import type { CompleteRunOptions, RunOptions } from './run-options.js';
 
 /** Options of `simulate`: those of a run that say which steps it takes, with the same defaults. */
 export type SimulateOptions = Pick<

@@ -4,8 +4,9 @@ import { DEFAULT_LIMITS } from '../../../dist/config.js';
 import { LOCKSTEP_POLICY, type LockstepError, type ReasonCode } from '../../../dist/entry/planner.js';
 import { REASON_MEANINGS, reasonText } from '../../../dist/explain/index.js';
 import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../../../dist/ranks/index.js';
+import { completeRunOptions } from '../../../dist/run/complete-options.js';
 import { KvVerifier, SAMPLED_SHARE } from '../../../dist/run/kv-verifier.js';
-import { completeRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from '../../../dist/run/run-options.js';
+import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../../../dist/run/run-options.js';
 import { DEFAULT_SCHEDULER_LIMITS, schedulerLimits } from '../../../dist/workload/index.js';
 
 function faultsOf(options: object): string[] {

@@ -2,9 +2,9 @@ import { expect, it } from 'vitest';
 import type { ForwardBatchValue, Limits, Row } from '../../../dist/entry/planner.js';
 import { createPlanner, decodePlan, type StepPlanner } from '../../../dist/entry/planner.js';
 import { generateWorkload, SchedulerModel } from '../../../dist/entry/workload.js';
+import { completeRunOptions } from '../../../dist/run/complete-options.js';
 import { KvLedger } from '../../../dist/run/kv-ledger.js';
 import { RequestRows } from '../../../dist/run/request-rows.js';
-import { completeRunOptions } from '../../../dist/run/run-options.js';
 import type { RankSchedule } from '../../../dist/workload/index.js';
 import { policyWith } from '../../support/planner-setup.js';
 
