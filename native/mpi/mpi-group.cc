@@ -76,11 +76,11 @@ bool MpiGroup::look(int looks) {
   return false;
 }
 
-bool MpiGroup::take_rows(bool& any, int looks) {
+bool MpiGroup::take_rows(bool& any, int looks, bool entered) {
   // What had come with a row was moved with it.
   while (look(any ? 1 : looks)) {
     const int slot = come_;
-    if (!put_row(peer_of(slot), words_at(slot))) return true;
+    if (!put_row(peer_of(slot), words_at(slot), entered)) return true;
     any = true;
     come_ = -1;
     post(slot);
@@ -89,11 +89,11 @@ bool MpiGroup::take_rows(bool& any, int looks) {
 }
 
 // As Exchange does with the rows that are handed to it.
-bool MpiGroup::put_row(int peer, const int32_t* words) {
+bool MpiGroup::put_row(int peer, const int32_t* words, bool entered) {
   const auto [board, row_words] = board_;
   if (board == nullptr || words[0] != mpi_row_message) return false;
   const uint32_t sequence = static_cast<uint32_t>(words[1]);
-  const uint32_t own = static_cast<uint32_t>(board[0]);
+  const uint32_t own = static_cast<uint32_t>(board[0]) - (entered ? 0 : 1);
   int32_t& arrived = board[1 + peer];
   if (sequence != static_cast<uint32_t>(arrived) + 1 || (sequence != own && sequence != own + 1)) return false;
   const size_t row = (sequence & 1 ? static_cast<size_t>(world_.size) : 0) + static_cast<size_t>(peer);

@@ -36,9 +36,9 @@ class MpiGroup {
 
   // Whether a message has come. The first of the looks may do no more than let MPI move what has come.
   bool look(int looks);
-  // Puts rows that came in turn on the board, up to what is none, with so many looks at first. `any`: whether there was one. Returns whether a
-  // message waits.
-  bool take_rows(bool& any, int looks);
+  // Puts rows that came in turn on the board, up to what is none, with so many looks at first. `any`: whether there was one. `entered`: whether
+  // this rank has entered the all-gather of the board's sequence, and not only the one before. Returns whether a message waits.
+  bool take_rows(bool& any, int looks, bool entered = true);
   // Copies the message that waits, and returns the rank it came from.
   int take(int32_t* words, int capacity);
   // Whether the rows of all ranks are on the board for the all-gather that this rank is in.
@@ -51,7 +51,7 @@ class MpiGroup {
   int32_t* words_at(int slot) { return words_.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity_); }
   int peer_of(int slot) const { return slot < world_.rank ? slot : slot + 1; }
   void post(int slot);
-  bool put_row(int peer, const int32_t* words);
+  bool put_row(int peer, const int32_t* words, bool entered);
 
   const MpiWorld& world_;
   const int tag_;

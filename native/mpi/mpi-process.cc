@@ -213,7 +213,7 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
       // What came in the last moment is seen once the row is sent, as if it had come later.
       const bool seen = !sent && pause.begin() - group.emptied < fresh;
       // Each look of a wait sees what the one before it moved.
-      if (!seen && failed == nullptr && group.take_rows(any, sent ? 1 : 2)) return {group.take(words, capacity), !sent};
+      if (!seen && failed == nullptr && group.take_rows(any, sent ? 1 : 2, sent)) return {group.take(words, capacity), !sent};
       if (!sent) {
         sent = true;
         for (int peer = 0; peer < world_.size; peer++) {
