@@ -15,6 +15,20 @@ std::vector<int32_t> words_argument(const Napi::Value& value, const char* name) 
   return std::vector<int32_t>(first, first + words.bytes / 4);
 }
 
+// Numbers of a Float64Array, `each` to an entry, all 0 or more.
+std::vector<double> numbers_argument(const Napi::Value& value, const char* name, size_t each) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
+    invalid_argument(name, value, "a Float64Array");
+  }
+  const Bytes bytes = view_argument(value, name);
+  const auto* const first = reinterpret_cast<const double*>(bytes.address);
+  std::vector<double> numbers(first, first + bytes.bytes / 8 / each * each);
+  for (const double number : numbers) {
+    if (!(number >= 0 && number < 9e15)) invalid_argument(name, value, "ranks and bytes, 0 or more");
+  }
+  return numbers;
+}
+
 }  // namespace
 
 void CommunicatorObject::define(Napi::Env env) {
@@ -29,6 +43,7 @@ void CommunicatorObject::define(Napi::Env env) {
                       });
 }
 
+// post(stream, send, offset, bytes, signature, shares?): shares are two numbers for each rank, byte of what is sent and bytes.
 Napi::Value CommunicatorObject::post(const Napi::CallbackInfo& info) {
   Stream& stream = *StreamObject::from(info[0], "stream", "a stream of this device").core();
   const auto& send = BufferObject::from(info[1], "send", "a buffer of this device").core();
@@ -36,7 +51,14 @@ Napi::Value CommunicatorObject::post(const Napi::CallbackInfo& info) {
   const int64_t offset = integer_argument(info[2], "send.offset");
   const int64_t bytes = integer_argument(info[3], "bytes");
   if (bytes < 0) invalid_argument("bytes", info[3], "0 or more");
-  core()->post(stream, send, offset, static_cast<size_t>(bytes), words_argument(info[4], "signature"));
+  std::vector<PeerShare> shares;
+  if (!info[5].IsUndefined()) {
+    const std::vector<double> numbers = numbers_argument(info[5], "shares", 2);
+    for (size_t i = 0; i < numbers.size(); i += 2) {
+      shares.push_back({static_cast<size_t>(numbers[i]), static_cast<size_t>(numbers[i + 1])});
+    }
+  }
+  core()->post(stream, {send, offset, static_cast<size_t>(bytes), std::move(shares)}, words_argument(info[4], "signature"));
   return info.Env().Undefined();
 }
 
@@ -50,18 +72,11 @@ Napi::Value CommunicatorObject::collect(const Napi::CallbackInfo& info) {
   const auto& into = BufferObject::from(info[1], "into", "a buffer of this device").core();
   require_device(device(), stream.device, "stream");
   const int64_t offset = integer_argument(info[2], "into.offset");
-  if (!info[3].IsTypedArray() || info[3].As<Napi::TypedArray>().TypedArrayType() != napi_float64_array) {
-    invalid_argument("copies", info[3], "a Float64Array");
-  }
-  const Bytes numbers = view_argument(info[3], "copies");
-  const auto* const values = reinterpret_cast<const double*>(numbers.address);
+  const std::vector<double> numbers = numbers_argument(info[3], "copies", 4);
   std::vector<PeerCopy> copies;
-  for (size_t i = 0; i + 4 <= numbers.bytes / 8; i += 4) {
-    for (size_t j = i; j < i + 4; j++) {
-      if (!(values[j] >= 0 && values[j] < 9e15)) invalid_argument("copies", info[3], "ranks and bytes, 0 or more");
-    }
-    copies.push_back({static_cast<int32_t>(std::min(values[i], 2e9)), static_cast<size_t>(values[i + 1]),
-                      static_cast<size_t>(values[i + 2]), static_cast<size_t>(values[i + 3])});
+  for (size_t i = 0; i < numbers.size(); i += 4) {
+    copies.push_back({static_cast<int32_t>(std::min(numbers[i], 2e9)), static_cast<size_t>(numbers[i + 1]),
+                      static_cast<size_t>(numbers[i + 2]), static_cast<size_t>(numbers[i + 3])});
   }
   core()->collect(stream, into, offset, copies);
   return info.Env().Undefined();

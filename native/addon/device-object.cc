@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "collectives/local-communicator.h"
+#include "collectives/mpi-communicator.h"
 #include "objects.h"
 
 namespace lockstep {
@@ -14,6 +16,7 @@ void DeviceObject::define(Napi::Env env) {
                           method_of<&DeviceObject::create_event>("createEvent"),
                           method_of<&DeviceObject::create_pool>("createPool"),
                           method_of<&DeviceObject::join_local>("joinLocal"),
+                          method_of<&DeviceObject::join_mpi>("joinMpi"),
                           method_of<&DeviceObject::join_nccl>("joinNccl"),
                           method_of<&DeviceObject::load_module>("loadModule"),
                           method_of<&DeviceObject::load_image>("loadImage"),
@@ -74,6 +77,15 @@ Napi::Value DeviceObject::join_local(const Napi::CallbackInfo& info) {
   if (rank < 0 || rank >= size) invalid_argument("rank", info[1], "a rank below size");
   auto communicator = std::make_shared<LocalCommunicator>(*core(), info[0].As<Napi::String>().Utf8Value(),
                                                           static_cast<int32_t>(rank), static_cast<int32_t>(size));
+  return CommunicatorObject::create(info.Env(), device(), std::move(communicator));
+}
+
+// joinMpi(spins): looks for a message before the thread yields.
+Napi::Value DeviceObject::join_mpi(const Napi::CallbackInfo& info) {
+  core()->require_open();
+  const int64_t spins = integer_argument(info[0], "spins");
+  if (spins < 0 || spins > 1 << 20) invalid_argument("spins", info[0], "looks before the thread yields, 0 or more");
+  auto communicator = std::make_shared<MpiCommunicator>(*core(), static_cast<int>(spins));
   return CommunicatorObject::create(info.Env(), device(), std::move(communicator));
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "backends.h"
-#include "collectives/local-communicator.h"
+#include "collectives/communicator.h"
 #include "collectives/nccl-group.h"
 #include "core/pool.h"
 #include "core/stream.h"
@@ -24,6 +24,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   Napi::Value create_event(const Napi::CallbackInfo& info);
   Napi::Value create_pool(const Napi::CallbackInfo& info);
   Napi::Value join_local(const Napi::CallbackInfo& info);
+  Napi::Value join_mpi(const Napi::CallbackInfo& info);
   Napi::Value join_nccl(const Napi::CallbackInfo& info);
   Napi::Value load_module(const Napi::CallbackInfo& info);
   Napi::Value load_image(const Napi::CallbackInfo& info);
@@ -35,7 +36,7 @@ class DeviceObject final : public Handle<DeviceObject, Device> {
   Napi::Value dispose(const Napi::CallbackInfo& info);
 };
 
-class CommunicatorObject final : public Handle<CommunicatorObject, LocalCommunicator> {
+class CommunicatorObject final : public Handle<CommunicatorObject, Communicator> {
  public:
   static constexpr napi_type_tag tag = {0x6c6f636b73746570, 0x636f6d6d756e0001};
   static constexpr ClassIndex index = communicator_class;

@@ -105,11 +105,7 @@ void LocalGroup::require_equal_signatures(uint64_t exchange) const {
   const std::vector<int32_t>& first = seats_.front().posts[exchange & 1].signature;
   for (int32_t rank = 1; rank < size; rank++) {
     if (seats_[static_cast<size_t>(rank)].posts[exchange & 1].signature == first) continue;
-    throw DeviceError("ERR_RANKS_DIVERGED",
-                      "In collective " + std::to_string(exchange) + ", rank " + std::to_string(rank) +
-                          " has another kind, type or counts than rank 0; all ranks must enter the same collectives in the "
-                          "same order, with the counts of the decision.",
-                      {{"rank", rank}, {"sequence", exchange}});
+    throw signature_error(rank, exchange);
   }
 }
 
@@ -126,28 +122,14 @@ void LocalGroup::end(int32_t rank, const std::string& code, const std::string& r
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (ended_.load()) return;
-    lost_rank_ = rank;
-    lost_code_ = code;
-    lost_reason_ = reason;
-    culprits_ = std::move(culprits);
+    end_ = {rank, code, reason, std::move(culprits)};
     ended_.store(true);
   }
   changed_.notify_all();
 }
 
 void LocalGroup::throw_if_ended() const {
-  if (!ended_.load()) return;
-  std::string lost;
-  for (const int32_t rank : culprits_) lost += (lost.empty() ? "" : ", ") + std::to_string(rank);
-  const bool itself = std::find(culprits_.begin(), culprits_.end(), lost_rank_) != culprits_.end();
-  throw DeviceError("ERR_RANK_LOST",
-                    "Rank " + lost + " is lost" + (itself ? "" : ", as rank " + std::to_string(lost_rank_) + " found") +
-                        ": " + lost_reason_ +
-                        " No later collective of its group can run; end all of its ranks and start new ones.",
-                    {{"rank", lost_rank_},
-                     {"reason", lost_reason_},
-                     {"causeCode", lost_code_},
-                     {"culprits", culprits_}});
+  if (ended_.load()) throw end_.error();
 }
 
 }  // namespace lockstep

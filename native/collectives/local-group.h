@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "communicator.h"
 #include "core/backend.h"
 #include "core/condition-variable.h"
 
@@ -78,10 +79,7 @@ class LocalGroup {
   std::atomic<int32_t> waiters_{0};
   std::vector<Seat> seats_;
   std::atomic<bool> ended_{false};
-  int32_t lost_rank_ = -1;
-  std::string lost_code_;
-  std::string lost_reason_;
-  std::vector<int32_t> culprits_;
+  GroupEnd end_ = {-1, "", "", {}};
 };
 
 }  // namespace lockstep

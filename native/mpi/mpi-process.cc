@@ -174,6 +174,12 @@ void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   tell_failed();
 }
 
+size_t MpiProcess::sending(int tag, int peer) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  require_started();
+  return sends_.under_way(tag, peer);
+}
+
 MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double ms, int spins) {
   Pause pause(spins);
   for (;;) {

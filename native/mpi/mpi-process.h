@@ -57,6 +57,8 @@ class MpiProcess {
   // Takes the receives back. What comes later is not received, and what came and was not taken is dropped.
   void close_group(int group);
   void send(int peer, int tag, const int32_t* words, int count);
+  // Messages with this tag to a peer that MPI has not finished with, as far as the calls before have moved them.
+  size_t sending(int tag, int peer);
   // Waits at most `ms` for a message of a group, and copies it. It looks `spins` times, then lets other threads run, then sleeps between
   // looks; with no spins it sleeps at once. It returns earlier where rows came, with nothing behind them.
   MpiArrival receive(int group, int32_t* words, int capacity, double ms, int spins);

@@ -1,5 +1,7 @@
 #include "mpi-sends.h"
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace lockstep {
@@ -15,6 +17,7 @@ void MpiSends::send(int peer, int tag, const int32_t* words, int count) {
   Message& message = spare_.front();
   message.words.assign(words, words + count);
   message.peer = peer;
+  message.tag = tag;
   const MpiLibrary& library = world_.library;
   world_.check(library.isend(message.words.data(), count, library.int32, peer, tag, world_.comm, &message.request), send_call, peer);
   bool done = false;
@@ -38,6 +41,11 @@ void MpiSends::progress() {
     }
     message = next;
   }
+}
+
+size_t MpiSends::under_way(int tag, int peer) const {
+  return static_cast<size_t>(
+      std::count_if(sending_.begin(), sending_.end(), [&](const Message& message) { return message.tag == tag && message.peer == peer; }));
 }
 
 std::exception_ptr MpiSends::next_failed() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -22,6 +23,8 @@ class MpiSends {
   // Moves what is under way.
   void progress();
   bool under_way() const { return !sending_.empty(); }
+  // How many with this tag to a peer are.
+  size_t under_way(int tag, int peer) const;
   // Why a message that was under way could not be sent, once each; null without one.
   std::exception_ptr next_failed();
   bool any_failed() const { return !untold_.empty(); }
@@ -31,6 +34,7 @@ class MpiSends {
     std::vector<int32_t> words;
     MpiRequest* request = nullptr;
     int peer = 0;
+    int tag = 0;
   };
 
   bool complete(Message& message);

@@ -62,7 +62,7 @@ interface TransportProbe {
 }
 
 interface CollectivesProbe {
-  readonly name: 'solo' | 'local' | 'nccl' | 'rccl';
+  readonly name: 'solo' | 'local' | 'mpi' | 'nccl' | 'rccl';
   readonly available: boolean;
   readonly reason: string;
 }
@@ -134,9 +134,16 @@ function collectives(devices: readonly DeviceProbe[], libraries: readonly Librar
   const host = devices.find(({ kind }) => kind === 'host');
   const available = host?.available === true;
   const reason = available ? 'ranks are threads of one process' : (host?.reason ?? 'there is no host device');
+  const mpi = probeMpi();
   return [
     { name: 'solo', available: true, reason: 'one rank needs no peer' },
     { name: 'local', available, reason },
+    {
+      name: 'mpi',
+      available: available && mpi.available,
+      reason:
+        available && mpi.available ? 'ranks are processes of an MPI job, on the host' : available ? mpi.reason : reason,
+    },
     betweenCards('nccl', 'cuda', devices, libraries),
     betweenCards('rccl', 'hip', devices, libraries),
   ];

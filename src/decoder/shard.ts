@@ -27,7 +27,7 @@ export function shardOf(config: ModelConfig, options: ShardOptions): Shard {
   const faults = new Faults();
   faults.check(
     size === 1 || exchange,
-    `tensorParallelSize is ${size}, and these ranks' devices cannot exchange data; run them as threads of one process, or on GPUs with NCCL`,
+    `tensorParallelSize is ${size}, and these ranks' devices cannot exchange data; run them on the host, as threads of one process, or on GPUs with NCCL`,
     'tensorParallelSize',
   );
   faults.throwIfAny('These options');

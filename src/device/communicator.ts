@@ -1,6 +1,6 @@
 import { LockstepError } from '../errors.js';
 import type { NativeCommunicator } from '../native/index.js';
-import { culpritsOf } from '../ranks/index.js';
+import { type Collective, culpritsOf } from '../ranks/index.js';
 import { COLLECTIVE_WAIT, Deadline, timeoutOf, type WaitOptions } from '../wait.js';
 import { guarded } from './addon-errors.js';
 import { bufferHandle } from './buffer.js';
@@ -10,7 +10,10 @@ import { type DevicePlace, type DeviceStream, placeOf, streamHandle } from './st
 const LEAVE_MS = 1000;
 
 /** Makes the communicator of a handle of the addon. */
-export let communicatorOf: (native: NativeCommunicator) => LocalCommunicator;
+export let communicatorOf: (native: NativeCommunicator, group?: RankGroup) => Communicator;
+
+/** The ranks' exchange of rows, by which a process hears of the others' end and they of its own. */
+export type RankGroup = Pick<Collective, 'throwIfEnded' | 'abort'>;
 
 /** What one rank sends and takes in an exchange. */
 export interface Exchange {
@@ -22,22 +25,26 @@ export interface Exchange {
   readonly into: DevicePlace;
   /** Four numbers each: rank, byte of what it sent, byte behind `into`, bytes. */
   readonly copies: Float64Array;
+  /** Two numbers for each rank: byte of what is sent that it takes, and bytes. Threads need none. */
+  readonly shares?: Float64Array;
 }
 
 /**
- * Exchanges of device memory between ranks that are threads of this process: made by `device.joinLocal()`. The ranks meet, then
- * each enqueues copies that wait for what its peers had enqueued. Nothing waits for a device.
+ * Exchanges of device memory between ranks. Threads of this process (`device.joinLocal()`) meet, then each enqueues copies that wait for what its
+ * peers had enqueued, and nothing waits for a device. Processes of an MPI job (`device.joinMpi()`) send each other what the host computed.
  */
-export class LocalCommunicator implements Disposable {
+export class Communicator implements Disposable {
   readonly #native: NativeCommunicator;
+  readonly #group: RankGroup | null;
   readonly #deadline = new Deadline();
 
   static {
-    communicatorOf = (native) => new LocalCommunicator(native);
+    communicatorOf = (native, group) => new Communicator(native, group ?? null);
   }
 
-  private constructor(native: NativeCommunicator) {
+  private constructor(native: NativeCommunicator, group: RankGroup | null) {
     this.#native = native;
+    this.#group = group;
   }
 
   /**
@@ -47,13 +54,17 @@ export class LocalCommunicator implements Disposable {
    * @throws `ERR_RANKS_DIVERGED` on all ranks where signatures differ; `ERR_COLLECTIVE_TIMEOUT` naming the ranks that did not come,
    *   which ends the group; `ERR_RANK_LOST` once it has ended; `ERR_DEVICE_CAPTURE` in a capture.
    */
-  exchange(stream: DeviceStream, { send, bytes, signature, into, copies }: Exchange, options?: WaitOptions): void {
+  exchange(
+    stream: DeviceStream,
+    { send, bytes, signature, into, copies, shares }: Exchange,
+    options?: WaitOptions,
+  ): void {
     const timeoutMs = timeoutOf(options, COLLECTIVE_WAIT);
     const native = this.#native;
     const on = streamHandle(stream);
     const [source, target] = [placeOf(send), placeOf(into)];
     guarded(() => {
-      native.post(on, bufferHandle(source.buffer), source.offset, bytes, signature);
+      native.post(on, bufferHandle(source.buffer), source.offset, bytes, signature, shares);
       if (!native.arrived(1)) this.#meet(timeoutMs);
       native.collect(on, bufferHandle(target.buffer), target.offset, copies);
     });
@@ -61,7 +72,8 @@ export class LocalCommunicator implements Disposable {
 
   /** Ends the group: every rank's present and later exchanges throw `ERR_RANK_LOST` with this rank and `reason`. */
   abort(reason: LockstepError): void {
-    guarded(() => this.#native.abort(reason.code, reason.message, Int32Array.from(culpritsOf(reason))));
+    this.#end(reason);
+    this.#group?.abort(reason);
   }
 
   /** Leaves the group, which ends it, and frees what peers no longer read. */
@@ -78,11 +90,26 @@ export class LocalCommunicator implements Disposable {
     this.dispose();
   }
 
+  #end(reason: LockstepError): void {
+    guarded(() => this.#native.abort(reason.code, reason.message, Int32Array.from(culpritsOf(reason))));
+  }
+
+  /** Ends with the ranks' group: a process that has failed, or died, sends nothing more. */
+  #lookAtGroup(): void {
+    try {
+      this.#group?.throwIfEnded();
+    } catch (error) {
+      if (error instanceof LockstepError) this.#end(error);
+      throw error;
+    }
+  }
+
   #meet(timeoutMs: number): void {
     this.#deadline.start(timeoutMs);
     for (;;) {
       const ms = this.#deadline.slice();
       if (this.#native.arrived(ms)) return;
+      this.#lookAtGroup();
       if (ms > 0) continue;
       const missing = this.#native.missing();
       const error = new LockstepError(

@@ -3,7 +3,7 @@ import type { NativeGivenUp as GivenUp, NativeDevice, NativeMemoryUse } from '..
 import { guarded, inputInvalid, lockstepError } from './addon-errors.js';
 import { checkArena } from './arena-memory.js';
 import { bufferOf, type DeviceBuffer } from './buffer.js';
-import { communicatorOf, type LocalCommunicator } from './communicator.js';
+import { type Communicator, communicatorOf, type RankGroup } from './communicator.js';
 import { type DeviceEvent, eventOf } from './event.js';
 import { loadSource, type ModuleSource } from './load-module.js';
 import { machineName } from './machine-name.js';
@@ -85,8 +85,19 @@ export class Device implements Disposable {
    * Joins the ranks of this process that name the same `group`; each joins once. @throws `ERR_INPUT_INVALID` for a second time, or
    * another size; `ERR_DEVICE_MISMATCH` for another kind of device than the first rank's, or another card.
    */
-  joinLocal(group: string, rank: number, size: number): LocalCommunicator {
+  joinLocal(group: string, rank: number, size: number): Communicator {
     return communicatorOf(guarded(() => this.#native.joinLocal(group, rank, size)));
+  }
+
+  /**
+   * Joins the processes of the MPI job that this thread has joined; all make their groups in one order. `group` is their exchange of rows, `spins`
+   * how often a wait looks before other threads run. @throws `ERR_INPUT_INVALID` on a GPU; `ERR_DISPOSED` where MPI does not run.
+   */
+  joinMpi(group: RankGroup, spins: number): Communicator {
+    return communicatorOf(
+      guarded(() => this.#native.joinMpi(spins)),
+      group,
+    );
   }
 
   /**

@@ -1,5 +1,5 @@
 export { DeviceBuffer } from './buffer.js';
-export { type Exchange, LocalCommunicator } from './communicator.js';
+export { Communicator, type Exchange } from './communicator.js';
 export {
   Device,
   type DeviceCapacity,

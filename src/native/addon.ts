@@ -148,6 +148,8 @@ export interface NativeDevice {
   createPool(): NativePool;
   /** Joins the ranks of this process that name the same group. */
   joinLocal(group: string, rank: number, size: number): NativeCommunicator;
+  /** Joins the processes of the MPI job, with a host device each; `spins`: looks for a message before the thread yields. */
+  joinMpi(spins: number): NativeCommunicator;
   /** Joins ranks with a GPU each: `ids` has 128 bytes for each stream; `ms` is the longest that a collective takes. */
   joinNccl(ids: Uint8Array, rank: number, size: number, ms: number): NativeNccl;
   /** Built-in kernels without a path, else the table a shared library exports. */
@@ -190,11 +192,21 @@ export interface NativeGivenUp {
   readonly communicators?: number;
 }
 
-/** A rank's side of a group within the process: the handle behind a `LocalCommunicator`. An exchange is post, arrived, collect. */
+/** A rank's side of a group within the process or of an MPI job: the handle behind a `Communicator`. An exchange is post, arrived, collect. */
 export interface NativeCommunicator {
-  /** Begins an exchange with `bytes` of a buffer, once `stream` has come so far. Ranks whose signatures differ get ERR_RANKS_DIVERGED. */
-  post(stream: NativeStream, send: NativeBuffer, byteOffset: number, bytes: number, signature: Int32Array): void;
-  /** Waits at most `min(ms, 50)` milliseconds; whether all ranks have posted. */
+  /**
+   * Begins an exchange with `bytes` of a buffer, once `stream` has come so far. Ranks whose signatures differ get ERR_RANKS_DIVERGED. `shares`
+   * are two numbers for each rank, which processes need: byte of what is posted that it takes, and bytes.
+   */
+  post(
+    stream: NativeStream,
+    send: NativeBuffer,
+    byteOffset: number,
+    bytes: number,
+    signature: Int32Array,
+    shares?: Float64Array,
+  ): void;
+  /** Waits at most `min(ms, 50)` milliseconds; whether all ranks have posted, and processes have exchanged their shares. */
   arrived(ms: number): boolean;
   /** `copies` are four numbers each: rank, byte of what it posted, byte behind `byteOffset`, bytes. */
   collect(stream: NativeStream, into: NativeBuffer, byteOffset: number, copies: Float64Array): void;
@@ -204,7 +216,7 @@ export interface NativeCommunicator {
   abort(code: string, reason: string, culprits: Int32Array): void;
   /** Leaves the group. */
   leave(): void;
-  /** Waits at most `min(ms, 50)` milliseconds until no peer reads this rank's memory, and frees it. */
+  /** Waits at most `min(ms, 50)` milliseconds until neither peers nor copies read this rank's memory, and frees it. */
   released(ms: number): boolean;
 }
 

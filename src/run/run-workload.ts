@@ -90,7 +90,7 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly device: string;
   /** Why it was chosen. */
   readonly deviceChoice: string;
-  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `nccl` or `rccl`, `none`. */
+  /** What the ranks' devices exchange data with: `solo` for one process, `local` for threads of one, `mpi` for several on the host, `nccl` or `rccl`, `none`. */
   readonly collectives: string;
   /** Why these collectives. */
   readonly collectivesReason: string;

@@ -13,6 +13,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const WORKLOAD = ['--requests', '40', '--seed', '3', '--ladder', '1,2,4,8'];
 const main = 'dist/cli/main.js';
+const CUT = ['--ubatches', '2', '--ubatch-threshold-decode', '2', '--ladder', '1,2,4'];
+/** What the report of a job on the host says of its collectives. */
+const BY_MESSAGES = { collectives: 'mpi', collectivesReason: expect.stringContaining('processes of an MPI job') };
 
 function job(size: number, args: readonly string[], options?: Parameters<typeof runJob>[2]): Promise<JobResult> {
   return runJob(size, [main, 'run', '--transport', 'mpi', '--rank-out', 'FOLDER', ...args], options);
@@ -53,13 +56,7 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     expect(status).toBe(0);
     const [ours, theirs] = [stdout, threads.stdout].map((text) => JSON.parse(text));
     expect(Object.keys(ours)).toEqual(Object.keys(theirs));
-    // Memory of a host device is read within its process alone, so the forward of these ranks has no experts.
-    const none = {
-      collectives: 'none',
-      collectivesEager: 0,
-      collectivesReason: expect.stringContaining('several processes'),
-    };
-    const exchanged = size > 1 ? none : {};
+    const exchanged = size > 1 ? BY_MESSAGES : {};
     expect(ours).toEqual({ ...theirs, ...exchanged, transport: 'mpi', seconds: ours.seconds });
     expect(ours).toMatchObject({ mismatches: 0, diverged: 0, finished: 40, processes: size });
     expect(ours.compared).toBeGreaterThan(0);
@@ -72,17 +69,34 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     expect(new Set(reports.map(({ digest }) => digest)).size).toBe(1);
   });
 
-  it.each(['random:dense', 'random:moe'])('says the tokens of %s that one eager rank says', async (model) => {
-    const args = ['--model', model, '--requests', '12', '--prompt-scale', '0.05', '--query-len', '2', '--json'];
-    const { status, stdout, ranks } = await job(2, args);
-    expect(status).toBe(0);
-    const run = JSON.parse(stdout);
-    expect(run).toMatchObject({ mismatches: 0, diverged: 0, ranks: 2, processes: 2, model });
-    expect(run.finished + run.rejected).toBe(12);
-    expect(run.compared).toBe(run.generatedTokens);
-    expect(run.graphSteps).toBeGreaterThan(50);
-    expect(ranks).toHaveLength(2);
-  });
+  it.each([
+    ['random:moe', 2, ['--query-len', '2', '--ladder', '2,4,8'], ['graphSteps']],
+    ['random:dense', 2, ['--tensor-parallel-size', '2', '--ladder', '1,2,4'], ['graphSteps', 'eagerDecodeSteps']],
+    ['random:dense', 4, ['--tensor-parallel-size', '2', '--async', ...CUT], ['graphSteps', 'ubatchedSteps']],
+    ['random:moe', 4, ['--tensor-parallel-size', '2', ...CUT], ['graphSteps', 'ubatchedSteps']],
+  ] as const)(
+    'says the tokens of %s on %i processes that one eager rank says, as threads do: %j',
+    async (model, size, given, modes) => {
+      const log = (name: string): string => path.join(folder, `tokens-${name}.jsonl`);
+      const args = ['--model', model, '--requests', '12', '--speed', '4', '--prompt-scale', '0.05', ...given, '--json'];
+      const replica = given.includes('--tensor-parallel-size' as never) ? 2 : 1;
+      const ranks = ['--transport', 'threads', '--ranks', String(size / replica)];
+      const threads = cli(['run', ...ranks, ...args, '--step-log', log('threads')]);
+      expect(threads.status).toBe(0);
+      const { status, stdout, ranks: outs } = await job(size, [...args, '--step-log', log('mpi')]);
+      expect(status).toBe(0);
+      const [ours, theirs] = [stdout, threads.stdout].map((text) => JSON.parse(text));
+      const { seconds, stepSeconds, tokensPerSecond } = ours;
+      expect(ours).toEqual({ ...theirs, ...BY_MESSAGES, transport: 'mpi', seconds, stepSeconds, tokensPerSecond });
+      expect(ours).toMatchObject({ mismatches: 0, diverged: 0, processes: size, model });
+      expect(ours.finished + ours.rejected).toBe(12);
+      expect(ours.compared).toBe(replica * ours.generatedTokens);
+      for (const mode of modes) expect(ours[mode], mode).toBeGreaterThan(50);
+      expect(ours.collectivesEager).toBeGreaterThan(ours.steps);
+      expect(readFileSync(log('mpi'), 'utf8')).toBe(readFileSync(log('threads'), 'utf8'));
+      expect(outs).toHaveLength(size);
+    },
+  );
 
   it('prints one report that people can read', async () => {
     const { stdout, stderr } = await job(2, WORKLOAD);
@@ -141,19 +155,36 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
       expect(out).toMatchObject({ report: { decisions: { steps: run.steps }, interrupted: true } });
   });
 
-  it('ends at once when a rank is killed, and every other rank leaves the reason', async () => {
+  it.each([
+    [3, ['--requests', '20000']],
+    [
+      2,
+      [
+        '--requests',
+        '80',
+        '--max-num-seqs',
+        '1',
+        '--model',
+        'random:dense',
+        '--prompt-scale',
+        '0.05',
+        '--tensor-parallel-size',
+        '2',
+      ],
+    ],
+  ])('ends at once when one of %i processes is killed, and the others leave the reason: %j', async (size, given) => {
     let killed = 0;
-    const watch = whenItRuns((given) => {
+    const watch = whenItRuns((running) => {
       killed = performance.now();
-      process.kill(ranksOf(given)[1], 'SIGKILL');
+      process.kill(ranksOf(running)[1], 'SIGKILL');
     });
-    const { status, stdout, ranks } = await job(3, ['--requests', '20000', '--timeout', '60000'], { watch });
+    const { status, stdout, ranks } = await job(size, [...given, '--timeout', '60000'], { watch });
     expect(performance.now() - killed).toBeLessThan(30_000);
     expect(status).not.toBe(0);
     expect(stdout).not.toContain('Ran ');
     expect(ranks[1]).toBeUndefined();
-    for (const rank of [0, 2])
-      expect(ranks[rank]).toMatchObject({ error: { code: 'ERR_RANK_LOST', details: { rank: 1 } } });
+    for (const left of ranks.filter((_, rank) => rank !== 1))
+      expect(left).toMatchObject({ error: { code: 'ERR_RANK_LOST', details: { rank: 1 } } });
   });
 });
 

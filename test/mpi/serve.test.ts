@@ -228,11 +228,33 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     await expect(serve(2, args)).rejects.toThrow(message);
   });
 
-  it('refuses to cut a model over processes on the host, whose devices share no memory', async () => {
-    const args = ['random:dense', ...LIMITS, '--tensor-parallel-size', '2'];
-    await expect(startMpiService(2, args)).rejects.toThrow(
-      /--tensor-parallel-size is 2, and these ranks' devices cannot exchange data; run them as threads of one process, or on GPUs with NCCL/,
+  it('says the tokens of one process with a model cut over two, and tells open requests when one of these is killed', async () => {
+    const limits = ['--max-num-seqs', '4', '--max-model-len', '512'];
+    using service = await startMpiService(2, ['random:dense', ...limits, '--tensor-parallel-size', '2']);
+    expect(JSON.parse(service.output().stdout)).toMatchObject({ ranks: 1 });
+    const client = clientOf(service);
+    const asked = (first: number, count: number) => ({ ...body([first, 5, 9], count), model: 'random:dense' });
+    const texts = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map(async (first) => {
+        const stream = await client.completions.create({ ...asked(first, 20), stream: true });
+        const ids: number[] = [];
+        for await (const { choices } of stream)
+          ids.push(...((choices[0] as unknown as { token_ids?: number[] })?.token_ids ?? []));
+        return ids;
+      }),
     );
+    for (const [at, said] of texts.entries()) {
+      const alone = ['generate', 'random:dense', ...limits, '--prompt-ids', `${1 + at},5,9`, '--max-tokens', '20'];
+      expect(said).toEqual(JSON.parse(cli([...alone, '--ignore-eos', '--json']).stdout).outputIds);
+    }
+    const stream = await client.completions.create({ ...asked(7, 500), stream: true });
+    const rest = async (): Promise<void> => {
+      let pieces = 0;
+      for await (const _ of stream) if (++pieces === 3) process.kill(service.pid(1), 'SIGKILL');
+    };
+    await expect(rest()).rejects.toMatchObject({ code: 'rank_lost' });
+    expect((await service.ended())[1]).toBe(137);
+    expect(service.output().stderr).toMatch(/Rank 1 is lost.*\[ERR_RANK_LOST\]/);
   });
 
   it('says which call is whose', async () => {

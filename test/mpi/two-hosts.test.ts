@@ -45,6 +45,19 @@ describe('an MPI job over two hosts', () => {
     expect(stdout.trim().split('\n').sort()).toEqual(['host-a 0', 'host-a 1', 'host-b 2', 'host-b 3']);
   });
 
+  it('says the tokens of a model whose heads and experts are on both', (context) => {
+    const model = ['--model', 'random:moe', '--tensor-parallel-size', '2', '--prompt-scale', '0.05'];
+    const run = ['run', '--transport', 'mpi', ...model, '--requests', '4', '--ladder', '1,2', '--json'];
+    const { stdout, sent } = onTwoHosts(context, ['dist/cli/main.js', ...run]);
+    const { collectives, mismatches, compared, generatedTokens, steps } = JSON.parse(stdout);
+    expect({ collectives, mismatches, compared }).toEqual({
+      collectives: 'mpi',
+      mismatches: 0,
+      compared: 2 * generatedTokens,
+    });
+    expect(Math.min(sent['host-a'], sent['host-b'])).toBeGreaterThan(1000 * steps);
+  });
+
   it.for([
     { what: 'generated requests', workload: ['--requests', '30', '--seed', '5', '--ladder', '1,2,4,8'], absent: false },
     { what: 'the Azure trace', workload: AZURE, absent: tracesAbsent },

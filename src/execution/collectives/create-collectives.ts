@@ -2,10 +2,10 @@ import { checkArguments } from '../../checks.js';
 import type { Device, DeviceKind } from '../../device/index.js';
 import { LockstepError } from '../../errors.js';
 import { DEFAULT_TIMEOUT_MS } from '../../names.js';
-import type { Collective } from '../../ranks/index.js';
+import { type Collective, joinedJob, spinsOf } from '../../ranks/index.js';
 import { agreeNccl } from './agree-nccl.js';
 import type { DeviceCollectives } from './device-collectives.js';
-import { LocalCollectives } from './local-collectives.js';
+import { ExchangedCollectives } from './exchanged-collectives.js';
 import { NcclCollectives } from './nccl-collectives.js';
 import { NoCollectives } from './no-collectives.js';
 import { SoloCollectives } from './solo-collectives.js';
@@ -25,8 +25,8 @@ const DEVICE_KINDS: readonly DeviceKind[] = ['host', 'cuda', 'hip'];
 
 /**
  * Makes the collectives of a group, which the caller disposes of after the rank. Every rank calls it at the same place: a few
- * all-gathers. Blocks this thread. It takes `solo` for one rank, `local` for threads of one process on one device, `nccl` or `rccl` for
- * ranks with a GPU each, and else `none`, and says why.
+ * all-gathers. Blocks this thread. It takes `solo` for one rank, `local` for threads of one process on one device, `mpi` for processes of an MPI
+ * job with host devices, `nccl` or `rccl` for ranks with a GPU each, and else `none`, and says why.
  *
  * @throws `ERR_RANKS_DIVERGED` where ranks differ in the kind of their device, or some are elsewhere; what `allGatherSync` throws.
  */
@@ -47,11 +47,23 @@ export function createDeviceCollectives(options: DeviceCollectivesOptions): Devi
     const agreed = agreeNccl(device, collective, timeoutMs);
     if (agreed.take === 'nccl') return new NcclCollectives(device, collective, agreed.parts);
     if (agreed.take === 'none') return new NoCollectives(rank, size, agreed.reason);
-  } else if (transport !== 'threads') {
-    const reason = `the ranks are in several processes, and memory of a ${device.kind} device is read only within its own`;
-    return new NoCollectives(rank, size, reason);
   }
-  const made = new LocalCollectives(device, `${rows[0][2]}:${rows[0][3]}`, rank, size, timeoutMs);
+  const job = transport === 'mpi' ? joinedJob() : null;
+  if (transport === 'mpi' && job === null) return new NoCollectives(rank, size, 'this thread is no rank of an MPI job');
+  const made = new ExchangedCollectives(device, {
+    ...(job === null
+      ? {
+          implementation: 'local',
+          reason: 'the ranks are threads of one process',
+          communicator: device.joinLocal(`${rows[0][2]}:${rows[0][3]}`, rank, size),
+        }
+      : {
+          implementation: 'mpi',
+          reason: 'the ranks are processes of an MPI job, with host devices',
+          communicator: device.joinMpi(collective, spinsOf(job)),
+        }),
+    ...{ rank, size, timeoutMs },
+  });
   try {
     // Nobody enters a collective, or leaves the group, before all have joined it.
     gatherRows(collective, [TAG], timeoutMs);

@@ -29,10 +29,10 @@ export interface CollectiveCall {
 export type PreparedCollective = (stream: DeviceStream) => void;
 
 /**
- * `solo`: one rank. `local`: ranks that are threads of this process. `nccl`, `rccl`: ranks with a GPU each. `none`: these ranks cannot
- * exchange device memory.
+ * `solo`: one rank. `local`: ranks that are threads of this process. `mpi`: ranks that are processes of an MPI job, with host devices. `nccl`,
+ * `rccl`: ranks with a GPU each. `none`: these ranks cannot exchange device memory.
  */
-export type CollectivesImplementation = 'solo' | 'local' | 'nccl' | 'rccl' | 'none';
+export type CollectivesImplementation = 'solo' | 'local' | 'mpi' | 'nccl' | 'rccl' | 'none';
 
 /** The collectives of a group of ranks on their devices. Every rank must enter the same ones in the same order. */
 export interface DeviceCollectives extends Disposable {

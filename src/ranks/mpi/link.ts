@@ -4,11 +4,7 @@ import { SYSTEM_TIMING } from '../../timing.js';
 import { SLICE_MS } from '../../wait.js';
 import { GATHER, type Link } from './message-link.js';
 import { messageWords } from './messages.js';
-import type { MpiWorld } from './world.js';
-
-/** Looks for a message before a rank lets other threads run: some 50 us if each rank has a core, next to nothing if they share one. */
-const SPINS_OWN_CORE = 200;
-const SPINS_SHARED_CORE = 2;
+import { type MpiWorld, spinsOf } from './world.js';
 
 /** The messages of one group of an MPI job. */
 export class MpiLink implements Link {
@@ -24,14 +20,15 @@ export class MpiLink implements Link {
   #lookedAt = 0;
   #group = -1;
 
-  constructor({ mpi, rank, size, ownCores }: MpiWorld, rowWords: number) {
+  constructor(world: MpiWorld, rowWords: number) {
+    const { mpi, rank, size } = world;
     this.#mpi = mpi;
     this.#tag = guarded(() => mpi.nextGroup());
     this.#rank = rank;
     this.#size = size;
     this.#rowWords = rowWords;
     this.incoming = new Int32Array(messageWords(rowWords));
-    this.#spins = ownCores ? SPINS_OWN_CORE : SPINS_SHARED_CORE;
+    this.#spins = spinsOf(world);
   }
 
   /** Receives messages from now on. Rows that come in turn go to the board, and are handed to no one. */

@@ -11,6 +11,8 @@ const PROCESS_TAG = 0;
 const FAREWELL = 1;
 /** How long a process that failed waits for its peers to end before it aborts the job. Unit: milliseconds. */
 const GRACE_MS = 5000;
+const SPINS_OWN_CORE = 200;
+const SPINS_SHARED_CORE = 2;
 
 /** The processes of this job. */
 export interface MpiWorld {
@@ -49,6 +51,16 @@ export function startMpi(singleton = false): MpiWorld {
     if (first) farewell(mpi, rank, size, code);
   });
   return world;
+}
+
+/** The job that this thread has joined; null where it has joined none. */
+export function joinedJob(): MpiWorld | null {
+  return world ?? null;
+}
+
+/** Looks for a message before a rank lets other threads run: some 50 us if each rank has a core, next to nothing if they share one. */
+export function spinsOf({ ownCores }: MpiWorld): number {
+  return ownCores ? SPINS_OWN_CORE : SPINS_SHARED_CORE;
 }
 
 /**

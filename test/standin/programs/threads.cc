@@ -130,7 +130,7 @@ void local(const std::string& device, bool lost) {
     for (int32_t peer = 0; peer < size; peer++) copies.push_back({peer, 0, static_cast<size_t>(peer) * bytes, bytes});
     const auto exchange = [&](int32_t round) {
       rank.fill(stream, own, 10 * round + number);
-      group->post(stream, own, 0, bytes, {round});
+      group->post(stream, {own, 0, bytes, {}}, {round});
       while (!group->arrived(50)) continue;
       group->collect(stream, all, 0, copies);
     };

@@ -33,6 +33,7 @@ describe('lockstep doctor', () => {
     ).toEqual([
       ['solo', true],
       ['local', true],
+      ['mpi', expect.any(Boolean)],
       ['nccl', false],
       ['rccl', false],
     ]);

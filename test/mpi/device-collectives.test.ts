@@ -1,0 +1,139 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { CollectiveKind } from '../../dist/execution/index.js';
+import { collectiveOracle, sentBy } from '../oracles/collectives-oracle.js';
+import { HAS_MPI, type JobResult, runJob } from '../support/mpi-job.js';
+import { runs } from '../support/property-runs.js';
+
+const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
+/** More than there may be under way to a peer at once, in elements. */
+const LONG = 50_000;
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-mpi-collectives-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Call {
+  readonly kind: CollectiveKind;
+  readonly counts: readonly number[];
+  readonly sent: readonly (readonly number[])[];
+}
+
+/** A call in which no two of the first elements are alike; one of as many counts as its kind has. */
+function callOf(kind: CollectiveKind, drawn: readonly number[], size: number, index: number): Call {
+  const counts = kind === 'all-gather' || kind === 'reduce-scatter' ? drawn : drawn.slice(0, 1);
+  const sent = Array.from({ length: size }, (_, rank) =>
+    Array.from(
+      { length: sentBy(kind, counts, rank, size) },
+      (_, i) => Math.imul(1 + i, 0x9e3779b1) ^ (rank << 8) ^ index,
+    ),
+  );
+  return { kind, counts, sent };
+}
+
+/** A job whose ranks enter these calls; what goes wrong, and where, as the fixture says. */
+function enter(
+  size: number,
+  calls: readonly Call[],
+  { how = 'well', culprit = 1, timeoutMs = 60_000 } = {},
+): Promise<JobResult> {
+  const file = path.join(folder, 'calls.json');
+  const told = calls.map((call) => ({
+    ...call,
+    takes: collectiveOracle(call.kind, call.counts, call.sent).map(({ length }) => length),
+  }));
+  writeFileSync(file, JSON.stringify({ calls: told, culprit, timeoutMs }));
+  return runJob(size, ['test/fixtures/mpi/collectives.mjs', 'FOLDER', file, how], { options: ['--enable-recovery'] });
+}
+
+const drawnCall = (size: number) =>
+  fc.tuple(fc.constantFrom(...KINDS), fc.array(fc.integer({ min: 0, max: 40 }), { minLength: size, maxLength: size }));
+const few = (size: number): Call[] =>
+  Array.from({ length: 6 }, (_, index) => callOf('all-gather', new Array(size).fill(5), size, index));
+
+describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => {
+  it.each([2, 3, 4])(
+    'of %i give what their definitions say, in any order of kinds and counts, and rows go beside them',
+    async (size) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(drawnCall(size), { minLength: 1, maxLength: 30 }),
+          fc.constantFrom(...KINDS),
+          async (drawn, long) => {
+            const lengths = Array.from({ length: size }, (_, rank) => (rank === 1 ? LONG : 7 * rank));
+            const longest = callOf(long, long === 'all-to-all' || long === 'all-reduce' ? [LONG] : lengths, size, 99);
+            const calls = [...drawn.map(([kind, counts], index) => callOf(kind, counts, size, index)), longest];
+            const { status, stderr, ranks } = await enter(size, calls);
+            expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+            const rows = Array.from({ length: 4 * size }, (_, word) => Math.floor(word / 4));
+            const tables = Array.from({ length: Math.ceil(calls.length / 3) + 1 }, () => rows);
+            for (const [rank, seen] of ranks.entries()) {
+              const results = calls.map(({ kind, counts, sent }) => collectiveOracle(kind, counts, sent)[rank]);
+              expect(seen).toEqual({ results, tables, implementation: 'mpi', buffers: 0 });
+            }
+          },
+        ),
+        { ...runs(1), endOnFailure: true },
+      );
+    },
+  );
+
+  it('refuse, on every rank, a call that is another one on some rank, and name it', async () => {
+    const calls = [0, 1, 2].map((index) => callOf('all-reduce', [4], 3, index));
+    const { ranks } = await enter(3, calls, { how: 'differ', culprit: 2 });
+    const found = ranks.filter((seen) => seen?.code === 'ERR_RANKS_DIVERGED');
+    expect(found.length).toBeGreaterThan(0);
+    for (const seen of found) expect(seen).toMatchObject({ details: { rank: 2, sequence: 3 } });
+    // One that has not heard from all may hear of the end first.
+    for (const seen of ranks) {
+      if (!found.includes(seen)) expect(seen).toMatchObject({ code: 'ERR_RANK_LOST', details: { culprits: [2] } });
+    }
+  });
+
+  it('refuse what no rank sends, and name who sent it', async () => {
+    const { ranks } = await enter(2, few(2), { how: 'garbage' });
+    expect(ranks[0]).toMatchObject({ code: 'ERR_RANKS_DIVERGED', details: { rank: 1, sequence: 3 } });
+    expect(ranks[1]?.code).toMatch(/^ERR_RANK/);
+  });
+
+  it('throw, and do nothing else, where they are called as no program of Lockstep does', async () => {
+    const { ranks, status } = await runJob(1, ['test/fixtures/mpi/collectives-misuse.mjs', 'FOLDER']);
+    expect(status).toBe(0);
+    expect(ranks[0]).toEqual({
+      unstarted: 'ERR_DISPOSED',
+      well: 'none',
+      noShares: 'ERR_INPUT_INVALID',
+      longShare: 'ERR_LAUNCH_BOUNDS',
+      longSend: 'ERR_LAUNCH_BOUNDS',
+      longSignature: 'ERR_INPUT_INVALID',
+      longCopy: 'ERR_LAUNCH_BOUNDS',
+      noRank: 'ERR_INPUT_INVALID',
+      left: 'ERR_RANK_LOST',
+      captured: 'ERR_DEVICE_CAPTURE',
+      buffers: 1,
+    });
+  });
+
+  it.each(['kill', 'leave', 'abort'])('end at once where a rank ends by %s, and name it', async (how) => {
+    const { ranks } = await enter(3, few(3), { how });
+    for (const rank of [0, 2]) {
+      expect(ranks[rank]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1 } });
+      expect(ranks[rank]?.ms).toBeLessThan(20_000);
+    }
+  });
+
+  it('end at their deadline where a rank is stopped, and name it', async () => {
+    const { ranks } = await enter(3, few(3), { how: 'stop', timeoutMs: 4000 });
+    const [first, second] = [ranks[0], ranks[2]];
+    const timeout = [first, second].find((seen) => seen?.code === 'ERR_COLLECTIVE_TIMEOUT');
+    expect(timeout).toMatchObject({ details: { missing: [{ rank: 1 }] } });
+    for (const seen of [first, second]) {
+      if (seen?.code !== 'ERR_COLLECTIVE_TIMEOUT') {
+        expect(seen).toMatchObject({ code: 'ERR_RANK_LOST', details: { culprits: [1] } });
+      }
+      expect(seen?.ms).toBeLessThan(30_000);
+    }
+  });
+});
