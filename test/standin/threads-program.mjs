@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildNative, root, sourcesIn } from './native-build.mjs';
 
-const ROOMS = ['collectives', 'core', 'gpu', 'host', 'kernels'].map((room) => `native/${room}`);
+const ROOMS = ['collectives', 'core', 'gpu', 'host', 'kernels', 'mpi'].map((room) => `native/${room}`);
 const PROGRAM = ['test/standin/programs/threads.cc', 'test/standin/programs/threads.h'];
 const BACKENDS = ['native/addon/backends.cc', 'native/addon/backends.h'];
 
