@@ -1,10 +1,10 @@
 import { checkArguments, checkHas, checkList, checkOptions } from '../checks.js';
-import type { EngineLimits } from '../engines/index.js';
 import { type CaptureKey, holds, keyKind, runsDecodes } from '../keys/index.js';
 import { ascending } from '../numbers.js';
 import { LOCKSTEP_POLICY, leastTokensOn, type Policy, padsDecodes } from '../policy/index.js';
 import { type CaptureCost, captureOf } from '../workload/index.js';
 import { decodeCounts } from './choices.js';
+import { type DecodeLimits, decodesWithin } from './decodes-within.js';
 import type { CountedSteps } from './read-steps.js';
 import { scoreRuns, type TableRules } from './vote-tables.js';
 
@@ -30,6 +30,8 @@ export interface KeysAudit {
   readonly uncovered: readonly DecodeRange[];
   /** Sizes of graphs that no step runs on. */
   readonly unreachable: readonly number[];
+  /** The same graphs with the tokens of a request, 0 where a request may have any: graphs of one size can differ in those. */
+  readonly unreachableGraphs: readonly { readonly tokens: number; readonly queryLen: number }[];
   /** Bytes that those take. */
   readonly wastedBytes: number;
   /** Seconds that capturing the unreachable ones takes. */
@@ -65,10 +67,13 @@ export interface TrafficAudit {
 export type AuditedPolicy = Pick<Policy, 'mixedGraphs'> &
   Partial<Pick<Policy, 'decodeMatch' | 'graphAgreement' | 'maxPaddingFactor' | 'mixedMatch'>>;
 
-/** What the graphs are and are not for under a policy, whatever the traffic. Decodes have `queryLen` tokens each. */
+/**
+ * What the graphs are and are not for under a policy, whatever the traffic. Decodes have as many tokens as `decodesWithin` says: `queryLen`, or 1 and the
+ * drafts of their number.
+ */
 export function auditKeys(
   keys: readonly CaptureKey[],
-  limits: EngineLimits,
+  limits: DecodeLimits,
   memory: CaptureCost,
   policy: AuditedPolicy = LOCKSTEP_POLICY,
 ): KeysAudit {
@@ -78,19 +83,19 @@ export function auditKeys(
     memory: [memory, 'object', 'bytesPerGraph', 'secondsPerGraph'],
     policy: [policy, 'object'],
   });
-  const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
-  const requests = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen));
+  const { maxNumBatchedTokens } = limits;
+  const decodes = decodesWithin(limits);
+  const largest = decodes.reduce((most, { tokens }) => Math.max(most, tokens), 0);
   const slotsAreOfDecodes = policy.mixedGraphs === 'decodes';
   const { full, pieces, decode, piecewise } = decodeSizesOf(keys, policy);
   const mixed = sizesOf(keys, (key) => keyKind(key) === 'mixed');
   const uncovered: DecodeRange[] = [];
-  const reached = new Set<number>();
+  const reached = new Set<string>();
   let worst: KeysAudit['worst'] = null;
-  for (let count = 1; count <= requests; count++) {
-    const tokens = count * queryLen;
-    const own = full(tokens, count);
-    const size = own ?? pieces(tokens);
-    if (own !== undefined) reached.add(own);
+  for (const { requests: count, queryLen, tokens } of decodes) {
+    const own = full(tokens, { requests: count, queryLen });
+    const size = own?.tokens ?? pieces(tokens);
+    if (own !== undefined) reached.add(shapeOf(own));
     if (size !== undefined) {
       const padding = (size - tokens) / tokens;
       if (worst === null || padding > worst.padding) worst = { tokens, size, padding };
@@ -102,11 +107,12 @@ export function auditKeys(
   const reachable = (sizes: readonly number[], most: number): number => sizes.find((size) => size >= most) ?? Infinity;
   const unreachable = keys.filter((key) => {
     const kind = keyKind(key);
-    if (kind === 'decode') return !reached.has(key.tokens);
+    if (kind === 'decode') return !reached.has(shapeOf(key));
     if (kind === 'piecewise') return key.tokens > reachable(piecewise, maxNumBatchedTokens);
     // A slot holds a request of any length up to its own: the steps that run here have any number of tokens.
-    return key.tokens > reachable(mixed, slotsAreOfDecodes ? requests * queryLen : maxNumBatchedTokens);
+    return key.tokens > reachable(mixed, slotsAreOfDecodes ? largest : maxNumBatchedTokens);
   });
+  unreachable.sort((a, b) => a.tokens - b.tokens || a.queryLen - b.queryLen);
   const whole = captureOf(
     memory,
     keys.map(({ tokens }) => tokens),
@@ -117,6 +123,9 @@ export function auditKeys(
     captureSeconds: whole.seconds,
     uncovered,
     unreachable: ascending(unreachable.map(({ tokens }) => tokens)),
+    unreachableGraphs: [
+      ...new Map(unreachable.map((key) => [shapeOf(key), { tokens: key.tokens, queryLen: key.queryLen }])).values(),
+    ],
     wastedBytes: unreachable.length * memory.bytesPerGraph,
     wastedSeconds: unreachable.length * memory.secondsPerGraph,
     worst,
@@ -154,7 +163,7 @@ export function auditTraffic(
   const score = (cost: Float64Array): number => {
     let [exact, padding] = [0, 0];
     for (const [tokens, count] of counts.entries()) {
-      const size = count === 0 ? undefined : (full(tokens) ?? pieces(tokens));
+      const size = count === 0 ? undefined : (full(tokens)?.tokens ?? pieces(tokens));
       if (size === undefined) continue;
       exact += count * cost[tokens];
       // A graph may have more tokens than any decode: costs end there.
@@ -165,7 +174,7 @@ export function auditTraffic(
   for (const [tokens, count] of counts.entries()) {
     if (count === 0) continue;
     steps += count;
-    const size = full(tokens) ?? pieces(tokens);
+    const size = full(tokens)?.tokens ?? pieces(tokens);
     if (size === undefined) eagerSteps += count;
     else used.add(size);
   }
@@ -178,9 +187,19 @@ export function auditTraffic(
   };
 }
 
+/** A graph that decodes run on, by what tells it from others: tokens, and those of a request, of which graphs with slots for any length have none. */
+interface DecodeGraph {
+  readonly tokens: number;
+  readonly queryLen: number;
+}
+
+function shapeOf({ tokens, queryLen }: DecodeGraph): string {
+  return `${tokens} of ${queryLen}`;
+}
+
 /**
- * Sizes that decodes run on, ascending, and which of them those of so many tokens run on, as the rules decide: exact sizes, the padding factor and, where
- * the number of `requests` is known, slots and their lengths count.
+ * Sizes that decodes run on, ascending, and which graph those of so many tokens run on, as the rules decide: exact sizes, the padding factor and, where
+ * the number of requests and their length is known, lengths of graphs, slots and their lengths count.
  */
 function decodeSizesOf(
   keys: readonly CaptureKey[],
@@ -188,32 +207,48 @@ function decodeSizesOf(
 ): {
   readonly decode: readonly number[];
   readonly piecewise: readonly number[];
-  readonly full: (tokens: number, requests?: number) => number | undefined;
+  readonly full: (
+    tokens: number,
+    of?: { readonly requests: number; readonly queryLen: number },
+  ) => DecodeGraph | undefined;
   readonly pieces: (tokens: number) => number | undefined;
 } {
-  const own = sizesOf(keys, (key) => keyKind(key) === 'decode');
+  const own = keys.filter((key) => keyKind(key) === 'decode').sort((a, b) => a.tokens - b.tokens);
+  const ofLength = new Map(
+    ascending(own.map(({ queryLen }) => queryLen)).map((length) => [length, [] as CaptureKey[]]),
+  );
+  for (const key of own) ofLength.get(key.queryLen)?.push(key);
+  const lengths = [...ofLength.keys()];
   const slots = keys.filter((key) => keyKind(key) !== 'decode' && runsDecodes(key, policy));
   slots.sort((a, b) => a.tokens - b.tokens);
   const piecewise = sizesOf(keys, (key) => keyKind(key) === 'piecewise');
   // Only graphs that any step may run on pad no further than the policy says.
-  const { graphAgreement, mixedMatch, maxPaddingFactor = Infinity } = policy;
+  const { graphAgreement, mixedMatch, decodeMatch = 'padded', maxPaddingFactor = Infinity } = policy;
   const factor = graphAgreement === 'shape' ? maxPaddingFactor : Infinity;
   const fits = (size: number, tokens: number): boolean => size >= tokens && tokens >= leastTokensOn(size, factor);
   const slotted = (key: CaptureKey, tokens: number, requests: number): boolean => {
     const length = tokens / requests;
-    const lengths = { maxQueryLen: length, maxDecodeQueryLen: length };
-    return holds(key, { tokens, prefillRequests: 0, decodeRequests: requests, requests, ...lengths }, mixedMatch);
+    const held = { maxQueryLen: length, maxDecodeQueryLen: length };
+    return holds(key, { tokens, prefillRequests: 0, decodeRequests: requests, requests, ...held }, mixedMatch);
   };
   const pads = padsDecodes(policy);
-  const full = (tokens: number, requests?: number): number | undefined => {
-    const size = pads ? own.find((one) => one >= tokens) : own.find((one) => one === tokens);
+  const full = (
+    tokens: number,
+    of?: { readonly requests: number; readonly queryLen: number },
+  ): DecodeGraph | undefined => {
+    // Decodes that may be padded run on graphs of the next length, others on those of their own.
+    const length =
+      decodeMatch === 'padded' ? lengths.find((one) => of !== undefined && one >= of.queryLen) : of?.queryLen;
+    const needed = of === undefined ? tokens : of.requests * (length ?? 0);
+    const graphs = of === undefined ? own : (ofLength.get(length ?? 0) ?? []);
+    const plain = graphs.find((key) => (pads ? key.tokens >= needed : key.tokens === needed));
     const slot = slots.find(
-      (key) => fits(key.tokens, tokens) && (requests === undefined || slotted(key, tokens, requests)),
-    )?.tokens;
-    return size === undefined || slot === undefined ? (size ?? slot) : Math.min(size, slot);
+      (key) => fits(key.tokens, tokens) && (of === undefined || slotted(key, tokens, of.requests)),
+    );
+    return plain === undefined || (slot !== undefined && slot.tokens < plain.tokens) ? slot : plain;
   };
   const pieces = (tokens: number): number | undefined => piecewise.find((size) => fits(size, tokens));
-  return { decode: ascending([...own, ...slots.map(({ tokens }) => tokens)]), piecewise, full, pieces };
+  return { decode: ascending([...own, ...slots].map(({ tokens }) => tokens)), piecewise, full, pieces };
 }
 
 /**

@@ -9,6 +9,7 @@ export {
 } from './audit-keys.js';
 export type { PlanBudget } from './budget.js';
 export { decodeCounts } from './choices.js';
+export { type DecodeLimits, decodesWithin, type WholeDecode } from './decodes-within.js';
 export { auditLadder, type LadderAudit, type LadderAuditOptions, type PaddedDecode } from './ladder/ladder-audit.js';
 export { type SharedBudget, shareGraphs } from './ladder/ladder-budget.js';
 export { LadderCurve, type OptimalLadder } from './ladder/ladder-curve.js';

@@ -6,6 +6,7 @@ import {
   type CountedSteps,
   captureCostOfLog,
   decodeCounts,
+  decodesWithin,
   type KeysAudit,
   makePlan,
   planCosts,
@@ -15,7 +16,7 @@ import {
 import { completeLimits, type Limits } from '../config.js';
 import { profilePlan } from '../engines/index.js';
 import { readPlanFile } from '../formats/index.js';
-import { type CaptureKey, runsDecodes } from '../keys/index.js';
+import { type CaptureKey, queryLens, runsDecodes } from '../keys/index.js';
 import { type EngineName, PLAN_DEFAULTS } from '../names.js';
 import { completePolicy, type Policy, padsDecodes } from '../policy/index.js';
 import { bytesOf, countOf, grouped, percentOf } from '../text.js';
@@ -92,7 +93,8 @@ async function auditFor(file: string | undefined, asGiven: AuditFlags, command: 
   // What a log itself tells of capturing counts unless something else was asked for, as in a plan.
   const toldCost = command.getOptionValueSource('captureCost') === 'default' ? captureCostOfLog(steps?.log) : null;
   const memory = toldCost ?? published;
-  const audited = auditKeys(plan.keys, limits, memory, policy);
+  const decoding = { ...limits, draftSchedule: setting?.profile.draftSchedule ?? null };
+  const audited = auditKeys(plan.keys, decoding, memory, policy);
   const told = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, memory);
   const traffic = told === null ? null : told.audit;
   if (audited.uncovered.length > 0) process.exitCode = EXIT.failed;
@@ -102,14 +104,15 @@ async function auditFor(file: string | undefined, asGiven: AuditFlags, command: 
     ...{ limits: { maxNumSeqs, maxNumBatchedTokens, queryLen }, traffic, notes, ...engineReport(setting) },
   };
   const telling = steps === null || steps.log !== undefined ? TELLING.log : TELLING.workload;
-  const text = auditReport(audited, memory, traffic, [
+  const lines = [
     ...engineLines(setting),
     ...(setting === null ? [reportLine('policy', policy.name)] : []),
     ...notes.map((note) => reportLine('ladder', note)),
     ...assumedLines(command, telling, saidBy(setting)),
     ...serverHint(setting, command),
-  ]);
-  const largestDecode = Math.min(maxNumSeqs, Math.floor(maxNumBatchedTokens / queryLen)) * queryLen;
+  ];
+  const text = auditReport(audited, memory, traffic, lines, queryLens(plan).length > 1);
+  const largestDecode = decodesWithin(decoding).reduce((most, { tokens }) => Math.max(most, tokens), 0);
   const shown = { policy, keys: plan.keys, largestDecode, traffic: told, text, json };
   await writeHtml(flags, ({ auditPage }) => auditPage(audited, shown));
   await show(flags, {
@@ -170,6 +173,13 @@ async function trafficOf(
   };
 }
 
+/** Sizes, with the tokens of a request where graphs of decodes differ in those. */
+function graphSizes(graphs: KeysAudit['unreachableGraphs'], severalLengths: boolean): string {
+  return graphs
+    .map(({ tokens, queryLen }) => (severalLengths && queryLen > 0 ? `${tokens} (${queryLen} a request)` : tokens))
+    .join(', ');
+}
+
 const COLUMNS = ['finding', 'from', 'to', 'unit', 'meaning'] as const;
 
 /** What is wrong, a finding a row: ranges of decodes without a full graph, then graphs without a use. */
@@ -196,8 +206,10 @@ function auditReport(
   memory: CaptureCost,
   traffic: (TrafficAudit & Alternatives) | null,
   setting: readonly string[],
+  severalLengths: boolean,
 ): string {
-  const { graphs, graphBytes, captureSeconds, uncovered, unreachable, wastedBytes, wastedSeconds, worst } = audited;
+  const { graphs, graphBytes, captureSeconds, uncovered, unreachableGraphs, wastedBytes, wastedSeconds, worst } =
+    audited;
   const lines = [
     `Audited ${countOf(graphs, 'graph')}: ${uncovered.length > 0 ? 'some decodes have no full graph' : 'every decode has a graph'}`,
     ...setting,
@@ -208,11 +220,11 @@ function auditReport(
         `decodes of ${from === to ? from : `${from} to ${to}`} requests run ${run}: no full graph holds them`,
       ),
     ),
-    ...(unreachable.length > 0
+    ...(unreachableGraphs.length > 0
       ? [
           reportLine(
             'unreachable',
-            `${unreachable.join(', ')} tokens: no step runs on them; ${bytesOf(wastedBytes)} and ${wastedSeconds.toFixed(1)} s of capture`,
+            `${graphSizes(unreachableGraphs, severalLengths)} tokens: no step runs on them; ${bytesOf(wastedBytes)} and ${wastedSeconds.toFixed(1)} s of capture`,
           ),
         ]
       : []),

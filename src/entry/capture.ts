@@ -16,6 +16,7 @@ export {
   checkPlanOptions,
   costsOfLog,
   costsOfSteps,
+  type DecodeLimits,
   type DecodeRange,
   decodeCounts,
   detectSource,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { scoreEngines } from '../../dist/capture/compare-engines.js';
 import { planCosts, scheduledSteps } from '../../dist/capture/index.js';
 import { ladderOf } from '../../dist/cli/planner-options.js';
-import { completeLimits } from '../../dist/config.js';
+import { completeLimits, draftQueryLen } from '../../dist/config.js';
 import { auditKeys, auditSteps, type CountedSteps, type EngineScore, makePlan } from '../../dist/entry/capture.js';
 import {
   createAtomAdapter,
@@ -109,7 +109,7 @@ const PATIENCE = 1_800_000;
 test(
   'plan, simulate, audit and the dispatchers count the same graphs and eager steps of a profile',
   async () => {
-    const seen = { inexact: 0, sized: 0, eager: 0, cut: 0, piecewise: 0, short: 0, dispatched: 0 };
+    const seen = { inexact: 0, sized: 0, drafted: 0, eager: 0, cut: 0, piecewise: 0, short: 0, dispatched: 0 };
     await fc.assert(
       fc.asyncProperty(profile, traffic, async (drawn, given) => {
         const answers = await answersOf(drawn, given);
@@ -135,7 +135,9 @@ test(
         const explained = await ladderOf(options, limits, captured.policy, { ladder: undefined, engine: drawn });
         expect(explained.plan.keys).toEqual(keys);
 
-        seen.sized += await bySizes(answers, costs);
+        const sized = await bySizes(answers, costs);
+        seen.sized += sized;
+        if (captured.profile.draftSchedule !== null) seen.drafted += sized;
         seen.inexact += spans.filter(({ reason }) => reason === 'no-exact-key').length;
         seen.dispatched += await dispatched(answers);
         seen.eager += simulated.eagerDecodeSteps;
@@ -222,18 +224,21 @@ async function answersOf(drawn: EngineProfile, given: Traffic, mixed = false): P
 async function bySizes({ captured, spans, steps }: Answers, costs: Parameters<typeof auditSteps>[1]): Promise<number> {
   const { policy, profile: own, keys } = captured;
   const limits = limitsOf(captured);
-  // Sizes alone do not say how many drafts a batch has where that depends on its size.
-  if (steps.tables?.tables.ranks !== 1 || policy.ubatches > 1 || own.draftSchedule !== null) return 0;
+  if (steps.tables?.tables.ranks !== 1 || policy.ubatches > 1) return 0;
+  const { draftSchedule } = own;
+  const lengthOf = (requests: number): number =>
+    draftSchedule === null ? own.queryLen : draftQueryLen(draftSchedule, requests);
   const decodes = spans.filter(({ rows: [{ prefills, decodes }] }) => prefills === 0 && decodes > 0);
-  const uniform = decodes.filter(({ rows: [row] }) => row.tokens === row.decodes * own.queryLen);
-  const { uncovered } = auditKeys(keys, limits, memory, policy);
+  const uniform = decodes.filter(({ rows: [row] }) => row.tokens === row.decodes * lengthOf(row.decodes));
+  const { uncovered } = auditKeys(keys, { ...limits, draftSchedule }, memory, policy);
   for (const { run, rows } of uniform) {
     const { decodes: requests } = rows[0];
     const range = uncovered.find(({ from, to }) => from <= requests && requests <= to);
     // Where no graph is full, decodes on graphs of the pieces are covered.
     expect(range?.run ?? (captured.decodeSizes.length > 0 ? 'full' : 'piecewise')).toBe(run);
   }
-  if (uniform.length < decodes.length) return uniform.length;
+  // Sizes alone do not say how many drafts a batch has where that depends on its size.
+  if (uniform.length < decodes.length || draftSchedule !== null) return uniform.length;
   const rules = { keys, policy, queryLen: limits.queryLen };
   const { tables: _, ...logged } = steps;
   const { eagerSteps, paddingRatio } = await auditSteps(steps, costs, rules);

@@ -52,6 +52,25 @@ describe('an engine as somebody runs it', () => {
     for (const document of [planned, simulated, audited]) expect(document.engine).toMatchObject(engine);
   });
 
+  test('an audit holds each number of requests to the graphs of its own drafts', () => {
+    const tiers = '"num_speculative_tokens_per_batch_size":[[1,8,3],[9,16,1]]';
+    const line = `vllm serve m --speculative-config '{"num_speculative_tokens":3,${tiers}}' --max-num-seqs 16 --cudagraph-capture-sizes`;
+    const { status, stdout } = cli(['audit', '--engine', `${line} 4 8 12 16 20 24 28 32`, '--json']);
+    expect(status).toBe(0);
+    // 1 to 8 requests have 4 tokens each, 9 to 16 have 2: none has graphs of 2 tokens a request up to 8 requests.
+    const unused = [4, 8, 12, 16];
+    expect(JSON.parse(stdout)).toMatchObject({
+      uncovered: [],
+      unreachable: unused,
+      unreachableGraphs: unused.map((tokens) => ({ tokens, queryLen: 2 })),
+    });
+    const short = cli(['audit', '--engine', `${line} 4 8 12 16 20 24`]);
+    expect(short).toMatchObject({ status: 1 });
+    expect(short.stdout).toContain('decodes of 7 to 8 requests run eager');
+    expect(short.stdout).toContain('decodes of 13 to 16 requests run eager');
+    expect(short.stdout).toContain('16 (2 a request)');
+  });
+
   test('a name with a release, a profile file and YAML say the same as flags', () => {
     expect(json(['simulate', ...FEW, '--engine', 'vllm@0.12'])).toMatchObject({
       policy: 'vllm-v1',
