@@ -108,7 +108,9 @@ async function readConfig(
       { engine: named.profile.engine },
     );
   }
-  return readProfile(text, named === null ? { at, limits } : { at, limits, over: named.profile });
+  if (named !== null) return readProfile(text, { at, limits, over: named.profile });
+  const yaml = /^\s*[\w"]+\s*:/m.test(text.slice(0, 4096)) && !text.trimStart().startsWith('{');
+  return readProfile(text, { at, limits, ...(yaml && { engine: 'trtllm' }) });
 }
 
 /** The GPU of `--cost-model`, and its tensor parallel ranks. */

@@ -7,6 +7,8 @@ export interface LaunchCommand {
   readonly words: readonly string[];
   /** What `export`, a prefix (`NAME=value command`) and `docker run -e` set. */
   readonly environment: ReadonlyMap<string, string>;
+  /** Words of variables that the text does not set, which may stand for flags. */
+  readonly unresolved: readonly string[];
 }
 
 const ASSIGNMENT = /^([A-Za-z_]\w*)=(.*)$/s;
@@ -18,21 +20,97 @@ const SEPARATOR = /^(?:&&|\|\||\|&?|;|&|\r?\n)/;
 
 /**
  * Reads a text as a shell would: of its commands the first for which `starts` holds, else the longest, without what follows a pipe or `&`. A line that
- * begins with a flag goes on with the line before. Errors: ERR_INPUT_INVALID for a quote that is not closed, and for typographic dashes and quotes.
+ * begins with a flag goes on with the line before. The script of `bash -c` is read in place of it, and where nothing else starts an engine, so is
+ * one in quotes (`ssh host "…"`). Variables that the text sets, and defaults of others (`${NAME:-8}`), are put in.
+ * Errors: ERR_INPUT_INVALID for a quote that is not closed, and for typographic dashes and quotes.
  */
 export function launchCommand(text: string, starts: (words: readonly string[]) => boolean): LaunchCommand {
-  const commands = commandsOf(text);
+  const quoted = (words: readonly string[], at: number): boolean => opens(words[at], starts);
+  const plain = commandsOf(text).flatMap((words) => scripted(words, isShell, MOST_SCRIPTS, starts));
+  const commands = plain.some(starts) ? plain : plain.flatMap((words) => scripted(words, quoted, MOST_SCRIPTS, starts));
   const exported = commands.filter(([word]) => word === 'export').flatMap((words) => assignments(words.slice(1)));
+  const set = commands.filter((words) => words.every((word) => ASSIGNMENT.test(word))).flatMap(assignments);
   const others = commands.filter(([word]) => word !== 'export');
-  const longest = others.reduce<readonly string[]>((most, words) => (words.length > most.length ? words : most), []);
-  const words = others.find(starts) ?? longest;
+  const { words, unresolved } = expanded(others.find(starts) ?? longestOf(others), new Map([...set, ...exported]));
   for (const word of words) refuseTypographic(word);
   const flag = words.findIndex((word) => word.startsWith('-'));
   const before = assignments(flag < 0 ? words : words.slice(0, flag));
   const passed = words.flatMap((word, at) =>
     word === '-e' || word === '--env' ? assignments([words[at + 1] ?? '']) : [],
   );
-  return { words, environment: new Map([...exported, ...before, ...passed]) };
+  return { words, environment: new Map([...exported, ...before, ...passed]), unresolved };
+}
+
+/** Most scripts within scripts. */
+const MOST_SCRIPTS = 4;
+
+const SHELL = /(?:^|\/)(?:ba|da|z|k)?sh$/;
+const SHELL_FLAG = /^-\w*c$/;
+
+/** Whether the words before a script say that it is one: `bash -c`, `sh -l -c`. */
+function isShell(words: readonly string[], at: number): boolean {
+  return shellBefore(words, at) >= 0;
+}
+
+/** Where the shell is that runs the script at `at`, or -1. */
+function shellBefore(words: readonly string[], at: number): number {
+  if (!SHELL_FLAG.test(words[at - 1] ?? '')) return -1;
+  let program = at - 1;
+  while (program >= 0 && words[program].startsWith('-')) program--;
+  return SHELL.test(words[program] ?? '') ? program : -1;
+}
+
+/** Whether a word is a script with a command that starts an engine. */
+function opens(word: string, starts: (words: readonly string[]) => boolean): boolean {
+  try {
+    return commandsOf(word).some(starts);
+  } catch {
+    return false;
+  }
+}
+
+/** A command whose words hold a script, as the commands of the script, that which starts an engine after what stands before it: the image it runs in. */
+function scripted(
+  words: readonly string[],
+  isScript: (words: readonly string[], at: number) => boolean,
+  levels: number,
+  starts: (words: readonly string[]) => boolean,
+): (readonly string[])[] {
+  const at = words.findIndex((word, place) => /\s/.test(word) && !ASSIGNMENT.test(word) && isScript(words, place));
+  if (at < 0 || levels === 0) return [words];
+  const shell = shellBefore(words, at);
+  const before = words.slice(0, shell < 0 ? at : shell);
+  const inner = commandsOf(words[at]);
+  const chosen = inner.find(starts) ?? longestOf(inner.filter(([word]) => word !== 'export'));
+  return inner.flatMap((own) => (own === chosen ? scripted([...before, ...own], isScript, levels - 1, starts) : [own]));
+}
+
+function longestOf(commands: readonly (readonly string[])[]): readonly string[] {
+  return commands.reduce<readonly string[]>((most, words) => (words.length > most.length ? words : most), []);
+}
+
+/** `$NAME`, `${NAME}`, `${NAME:-default}`. */
+const VARIABLE = /\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?::?[-=]([^{}]*))?\})/g;
+/** A word that is a variable alone, the arguments of a script, or the output of a command. */
+const BARE = /^(?:\$[A-Za-z_]\w*|\$\{[^{}]*\}|\$[@*]|\$\(\))$/;
+
+/** The words with the values of variables, several of a value that holds flags. A word of a variable that is not set stays where it is a flag's value or a model. */
+function expanded(
+  words: readonly string[],
+  values: ReadonlyMap<string, string>,
+): { readonly words: string[]; readonly unresolved: string[] } {
+  const unresolved: string[] = [];
+  const found = words.flatMap((word, at) => {
+    const value = word.replace(VARIABLE, (whole, plain?: string, braced?: string, otherwise?: string) => {
+      return values.get(plain ?? braced ?? '') ?? otherwise ?? whole;
+    });
+    if (value !== word) return BARE.test(word) && /^\s*-/.test(value) ? shellWords(value) : [value];
+    const before = words[at - 1] ?? '';
+    if (!BARE.test(word) || (word !== '$@' && /^-|^serve$/.test(before))) return [word];
+    unresolved.push(word);
+    return [];
+  });
+  return { words: found, unresolved };
 }
 
 function assignments(words: readonly string[]): [string, string][] {

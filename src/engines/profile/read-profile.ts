@@ -2,6 +2,7 @@ import { checkArguments, withoutUndefined } from '../../checks.js';
 import { LockstepError, shown } from '../../errors.js';
 import { ENGINE_NAMES, type EngineName } from '../../names.js';
 import { CommandLine } from '../command-line.js';
+import { containerLine } from '../container-manifest.js';
 import { LAUNCHES } from '../flags.js';
 import { launchCommand } from '../launch-command.js';
 import { trtllmSettings } from '../trtllm/config.js';
@@ -58,10 +59,10 @@ export function serverLimits({ engine, gpu }: EngineProfile): Partial<EngineProf
 
 /** Parts of names of flags that have no bearing on which graphs are captured. */
 const HARMLESS =
-  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|kv-transfer-config|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
+  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|override-generation-config|headless|data-parallel-size-local|data-parallel-start-rank|data-parallel-rpc-port|api-server-count|speculative-draft-model-path|speculative-draft-model|kv-transfer-config|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
 
 /** `engine@release`. */
-const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3}))?$/;
+const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3})(?:(?:\.post|\.dev|rc|\+)[\w.]{1,40})?)?$/;
 
 /**
  * The profile that a text says: a name with or without a release (`vllm@0.12`), the command that starts the engine (`vllm serve …`), a
@@ -83,10 +84,13 @@ function profileOf(text: string, options: ReadProfileOptions): ReadProfile {
     const json = ofJson(trimmed);
     if (json !== null) return json;
   }
+  const started = (some: readonly string[]): boolean => imageOf(some) !== null || starterOf(some) !== null;
+  const container = options.engine === undefined ? containerLine(trimmed, started) : null;
+  if (container !== null) return profileOf(container, options);
   if (options.engine === 'trtllm' || (/^\s*[\w"]+\s*:/m.test(trimmed.slice(0, 4096)) && !trimmed.startsWith('-'))) {
-    if (options.engine === undefined || options.engine === 'trtllm') return ofYaml(trimmed, options.at, options.over);
+    if (options.engine === undefined || options.engine === 'trtllm') return ofYaml(trimmed, options);
   }
-  const { words, environment } = launchCommand(trimmed, (some) => imageOf(some) !== null || starterOf(some) !== null);
+  const { words, environment, unresolved } = launchCommand(trimmed, started);
   refuseClient(words);
   const line = new CommandLine(words);
   const image = imageOf(words);
@@ -94,7 +98,8 @@ function profileOf(text: string, options: ReadProfileOptions): ReadProfile {
   if (engine === null) throw unknownText(text);
   // Variables are listed by their names below.
   line.has('-e', '--env');
-  const told = variables(environment);
+  const named = variables(environment);
+  const told = { ...named, unknown: [...named.unknown, ...unresolved] };
   if (engine === 'trtllm') return withVariables(ofTrtllmLine(line), told);
   const read = withVariables(ofLine(engine, line, environment), told);
   const { release } = image ?? {};
@@ -125,8 +130,11 @@ function ofJson(text: string): ReadProfile | null {
   return { profile: Object.fromEntries(known) as unknown as EngineProfile, ignored: [], unknown };
 }
 
-function ofYaml(text: string, at: string | undefined, over: EngineProfile | undefined): ReadProfile {
+function ofYaml(text: string, { at, over, engine }: ReadProfileOptions): ReadProfile {
+  const explicit = engine !== undefined || over !== undefined;
   const { profile, graphs, unread, unknown } = trtllmSettings(text, at);
+  // Other engines and tools have YAML too.
+  if (!explicit && !graphs && Object.keys(withoutUndefined(profile)).length === 0) throw unknownText(text);
   // Without the key graphs are on, and nothing is padded.
   const base = graphs ? {} : { padding: false };
   const line = over?.engine === 'trtllm' ? over : { ...SERVER_LIMITS.trtllm, ...base };
@@ -223,9 +231,13 @@ function leftOver(line: CommandLine): Pick<ReadProfile, 'ignored' | 'unknown'> {
 function imageOf(words: readonly string[]): { engine: 'vllm' | 'sglang' | 'atom'; release?: string } | null {
   for (const word of words) {
     const [, engine, release] =
-      /^(?:[\w.-]+\/)*(vllm|sglang|atom)(?:-openai)?(?::v?(\d{1,4}(?:\.\d{1,6}){1,3})?[\w.-]*)$/.exec(word) ?? [];
+      /^(?:[\w.-]+(?::\d{1,5})?\/)*(vllm|sglang|atom)(?:-openai)?(?::(?:v|[\w.-]{0,60}_vllm_)?(\d{1,4}(?:\.\d{1,6}){1,3})?[\w.-]*(?:@sha256:\w{1,64})?|@sha256:\w{1,64})$/.exec(
+        word,
+      ) ?? [];
     if (engine === undefined) continue;
-    return { engine: engine as 'vllm' | 'sglang' | 'atom', ...(release !== undefined && { release }) };
+    // A year and a month, as NVIDIA tags its images, are no release of the engine.
+    const known = release !== undefined && !/^2\d\.\d\d$/.test(release);
+    return { engine: engine as 'vllm' | 'sglang' | 'atom', ...(known && { release }) };
   }
   return null;
 }

@@ -22,20 +22,25 @@ export function sglangLaunch(line: CommandLine): LaunchSettings {
   const maxSize = decode.maxBs;
   const tp = line.integer('--tensor-parallel-size', '--tp-size', '--tp');
   const dp = line.integer('--data-parallel-size', '--dp-size', '--dp');
-  const dpAttention = line.has('--enable-dp-attention');
-  const drafts = line.has('--speculative-algorithm', '--speculative-algo')
-    ? (line.integer('--speculative-num-draft-tokens') ?? 1 + (line.integer('--speculative-num-steps') ?? 3))
-    : undefined;
-  const chunk = line.integer('--chunked-prefill-size');
+  // With one rank of data parallelism SGLang turns the attention's off.
+  const dpAttention = line.has('--enable-dp-attention') && (dp ?? 1) > 1;
+  // Requests and tokens of a step are those of all attention ranks together.
+  const sharers = dpAttention ? (dp ?? 1) : 1;
+  const ofRank = (total: number | undefined): number | undefined =>
+    total === undefined ? undefined : Math.max(1, Math.floor(total / sharers));
+  const drafts = verifiedTokens(line);
+  const chunked = line.integer('--chunked-prefill-size');
+  const chunk = chunked !== undefined && chunked > 0 ? ofRank(chunked) : undefined;
+  const running = line.integer('--max-running-requests') ?? (drafts === undefined ? undefined : SPECULATIVE_REQUESTS);
   const loras = line.has('--enable-lora', '--lora-paths') ? (line.integer('--max-loras-per-batch') ?? 8) : undefined;
   const profile: Partial<EngineProfile> = {
     tensorParallelSize: tp,
     dataParallelSize: dp,
     pipelineParallelSize: line.integer('--pipeline-parallel-size', '--pp-size', '--pp'),
     expertParallelSize: line.integer('--expert-parallel-size', '--ep-size', '--ep'),
-    maxNumSeqs: line.integer('--max-running-requests'),
+    maxNumSeqs: ofRank(running),
     maxModelLen: line.integer('--context-length'),
-    ...(chunk !== undefined && chunk > 0 && { maxNumBatchedTokens: chunk }),
+    maxNumBatchedTokens: chunk,
     ...(drafts !== undefined && { queryLen: drafts }),
     ...(dpAttention && { attentionTpSize: Math.max(1, Math.floor((tp ?? 1) / (dp ?? 1))), gathered: true }),
     ...(line.has('--enable-two-batch-overlap') && { ubatches: 2 }),
@@ -44,9 +49,25 @@ export function sglangLaunch(line: CommandLine): LaunchSettings {
     ...(sizes !== undefined && { sizes }),
     ...(maxSize !== undefined && { maxSize }),
     ...(loras !== undefined && { maxLoras: loras }),
-    ...prefillProfile(prefill, chunk),
+    ...prefillProfile(prefill, chunk ?? Math.floor(8192 / sharers)),
   };
   return { profile, graphs: off || sizes !== undefined || maxSize !== undefined };
+}
+
+/** Requests that run where drafts are verified and the line says no number. Source: SGLang, its handlers of speculative algorithms. */
+const SPECULATIVE_REQUESTS = 48;
+
+/**
+ * Tokens of a decode that verifies drafts; undefined where none are drafted. A chain of drafts (one candidate a step) has a token more than steps,
+ * whatever number of tokens the line gives; a line that says nothing drafts 3. Source: SGLang `_handle_eagle_family`, `auto_choose_speculative_params`.
+ */
+function verifiedTokens(line: CommandLine): number | undefined {
+  if (!line.has('--speculative-algorithm', '--speculative-algo')) return undefined;
+  const steps = line.integer('--speculative-num-steps');
+  const tokens = line.integer('--speculative-num-draft-tokens');
+  const candidates = line.integer('--speculative-eagle-topk');
+  const chain = candidates === 1 && steps !== undefined;
+  return chain ? steps + 1 : (tokens ?? 1 + (steps ?? 3));
 }
 
 function decodeConfig(line: CommandLine, config: Record<string, PhaseConfig>): PhaseConfig {
@@ -70,11 +91,11 @@ function prefillConfig(line: CommandLine, config: Record<string, PhaseConfig>): 
 }
 
 /** Graphs of prefills where the line asks for any: its list, or the default one up to its maximum. */
-function prefillProfile({ backend, bs, maxBs }: PhaseConfig, chunk: number | undefined): Partial<EngineProfile> {
+function prefillProfile({ backend, bs, maxBs }: PhaseConfig, chunk: number): Partial<EngineProfile> {
   if (backend === 'disabled') return {};
   if (bs !== undefined) return { prefillSizes: bs };
   const asked = maxBs !== undefined || backend !== undefined;
-  return asked ? { prefillSizes: sglangPrefillSizes({ maxTokens: maxBs ?? Math.max(1, chunk ?? 8192) }) } : {};
+  return asked ? { prefillSizes: sglangPrefillSizes({ maxTokens: maxBs ?? Math.max(1, chunk) }) } : {};
 }
 
 /** `--cuda-graph-config`: JSON by phase. */

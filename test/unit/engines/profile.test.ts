@@ -25,6 +25,29 @@ describe('an engine as somebody runs it, from text', () => {
       { engine: 'sglang', maxSize: 16, attentionTpSize: 2, gathered: true },
       [],
     ],
+    // Requests and tokens of a step are shared by the ranks of its attention, and one rank shares nothing.
+    [
+      'sglang serve --tp 8 --dp 8 --enable-dp-attention --max-running-requests 128 --chunked-prefill-size 16384',
+      { maxNumSeqs: 16, maxNumBatchedTokens: 2048, attentionTpSize: 1 },
+      [],
+    ],
+    ['sglang serve --tp 8 --dp 8 --max-running-requests 128', { maxNumSeqs: 128 }, []],
+    // Drafts: 48 requests, and of one candidate a step a chain.
+    ['sglang serve --speculative-algorithm EAGLE', { queryLen: 4, maxNumSeqs: 48 }, []],
+    [
+      'sglang serve --speculative-algorithm EAGLE3 --speculative-num-steps 3 --speculative-eagle-topk 1 --speculative-num-draft-tokens 16',
+      { queryLen: 4 },
+      [],
+    ],
+    [
+      'sglang serve --speculative-algorithm EAGLE --speculative-num-steps 3 --speculative-eagle-topk 4 --speculative-num-draft-tokens 16 --max-running-requests 64',
+      { queryLen: 16, maxNumSeqs: 64 },
+      [],
+    ],
+    ['trtllm@1.0.0rc3', { engine: 'trtllm', release: '1.0.0' }, []],
+    ['docker run vllm/vllm-openai@sha256:0ab1 --model m --max-num-seqs 16', { engine: 'vllm', maxNumSeqs: 16 }, []],
+    ['docker run localhost:5000/x/vllm:v0.9.2 --model m', { engine: 'vllm', release: '0.9.2' }, []],
+    ['docker run rocm/vllm:rocm6.4.1_vllm_0.10.1_20250909 vllm serve m', { release: '0.10.1' }, []],
     [
       'python -m atom.entrypoints.openai_server --model m',
       { engine: 'atom', maxNumSeqs: 512, maxNumBatchedTokens: 16384 },
@@ -38,6 +61,22 @@ describe('an engine as somebody runs it, from text', () => {
     expect(read.profile).toMatchObject(profile);
     expect(read.unknown).toEqual(unknown);
   });
+
+  test('the month of an image is no release of the engine', () => {
+    expect(readProfile('docker run nvcr.io/nvidia/vllm:25.09-py3 vllm serve m').profile).not.toHaveProperty('release');
+  });
+
+  test('attention of one data-parallel rank gathers nothing', () => {
+    expect(readProfile('sglang serve --tp 8 --enable-dp-attention').profile).not.toHaveProperty('gathered');
+  });
+
+  test.each(['model: m\nmax-num-seqs: 32\n', 'kind: Pod\nspec: {replicas: 1}', 'print_iter_log: true'])(
+    'YAML that says nothing of graphs is not taken for that of TensorRT-LLM: %j',
+    (text) => {
+      expect(() => readProfile(text)).toThrowError(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
+      expect(readProfile(text, { engine: 'trtllm' }).profile.engine).toBe('trtllm');
+    },
+  );
 
   test.each(['', 'nothing', '--port 80', 'llama serve m'])('%j names no engine', (text) => {
     expect(() => readProfile(text)).toThrowError(expect.objectContaining({ code: 'ERR_INPUT_INVALID' }));
@@ -218,6 +257,61 @@ describe("Megatron's dispatchers of experts", () => {
   });
 });
 
+describe('the command of a container', () => {
+  const manifest = (...lines: string[]): string => ['apiVersion: v1', 'kind: Pod', ...lines].join('\n');
+  const pod = manifest(
+    'spec:',
+    '  containers:',
+    '  - name: proxy',
+    '    args: [--port, "80"]',
+    '  - image: vllm/vllm-openai:v0.12.0',
+    '    command: [vllm, serve]',
+    '    args: [m, --max-num-seqs, "32", --compilation-config, \'{"cudagraph_mode": "FULL_DECODE_ONLY"}\']',
+    '    env:',
+    '    - {name: VLLM_ATTENTION_BACKEND, value: FLASHINFER}',
+    '    - {name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}',
+  );
+
+  test.each([
+    [
+      pod,
+      {
+        ...{ engine: 'vllm', release: '0.12.0', maxNumSeqs: 32 },
+        ...{ graphMode: 'FULL_DECODE_ONLY', attentionSupport: 'uniform-single' },
+      },
+    ],
+    [`${manifest('data: {}')}\n---\n${pod}`, { engine: 'vllm', maxNumSeqs: 32 }],
+    [
+      manifest(
+        'spec:',
+        '  command: ["/bin/sh", "-c"]',
+        '  args: ["python3 -m sglang.launch_server --max-running-requests 9"]',
+      ),
+      { engine: 'sglang', maxNumSeqs: 9 },
+    ],
+    [
+      'services:\n  a:\n    image: vllm/vllm-openai:latest\n    command: --model m --max-num-seqs 7\n    environment:\n      VLLM_USE_V2_MODEL_RUNNER: 0',
+      { engine: 'vllm', maxNumSeqs: 7, runner: 'v1' },
+    ],
+    ['["vllm", "serve", "m", "--max-num-seqs", "5"]', { engine: 'vllm', maxNumSeqs: 5 }],
+  ])('%s', (text, profile) => {
+    expect(readProfile(text).profile).toMatchObject(profile);
+  });
+
+  test('of several that start an engine one is to be named, and of none nothing is guessed', () => {
+    const other = pod.replaceAll('32', '33');
+    const several = expect.objectContaining({
+      code: 'ERR_INPUT_INVALID',
+      message: expect.stringContaining('2 containers'),
+    });
+    expect(() => readProfile(`${pod}\n---\n${other}`)).toThrowError(several);
+    expect(readProfile(`${pod}\n---\n${pod}`).profile).toMatchObject({ maxNumSeqs: 32 });
+    const none = expect.objectContaining({ message: expect.stringContaining('names no engine') });
+    expect(() => readProfile(manifest('spec: {args: [--max-num-seqs, 3]}'))).toThrowError(none);
+    expect(() => readProfile('[1, 2]')).toThrowError(none);
+  });
+});
+
 describe('a launch line as a shell reads it', () => {
   const LINE = 'vllm serve m --max-num-seqs 8';
 
@@ -247,6 +341,30 @@ describe('a launch line as a shell reads it', () => {
     ['python -m sglang.bench_serving --backend sglang', /runs no model/],
   ])('refuses %s', (text, message) => {
     expect(() => readProfile(text)).toThrow(message);
+  });
+
+  test.each([
+    ['bash -c "vllm serve m --max-num-seqs 9"', {}, []],
+    [
+      'docker run vllm/vllm-openai:v0.12.0 /bin/bash -l -c "cd /x && vllm serve m --max-num-seqs 9"',
+      { release: '0.12.0' },
+      [],
+    ],
+    [
+      'srun bash -lc "export VLLM_ATTENTION_BACKEND=FLASHINFER; vllm serve m --max-num-seqs 9"',
+      { attentionSupport: 'uniform-single' },
+      [],
+    ],
+    ['ssh host "cd /x && vllm serve m --max-num-seqs 9"', {}, []],
+    ['N=9\nvllm serve "$MODEL" --max-num-seqs $N', {}, []],
+    [`vllm serve m --max-num-seqs "$${'{N:-9}'}" --port "$PORT" "$@"`, {}, ['$@']],
+    ['export FLAGS="--max-num-seqs 9 --enforce-eager"; vllm serve m $FLAGS', { enforceEager: true }, []],
+    ['vllm serve m --max-num-seqs 9 $FLAGS', {}, ['$FLAGS']],
+    ['vllm serve m --max-num-seqs 9 $(cat flags)', {}, ['$()']],
+  ])('%s', (text, profile, unknown) => {
+    const read = readProfile(text);
+    expect(read.profile).toMatchObject({ engine: 'vllm', maxNumSeqs: 9, ...profile });
+    expect(read.unknown).toEqual(unknown);
   });
 
   test('a command that runs a model without a server is read', () => {
