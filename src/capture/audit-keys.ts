@@ -6,7 +6,7 @@ import { type CaptureCost, captureOf } from '../workload/index.js';
 import { decodeCounts } from './choices.js';
 import { type DecodeLimits, decodesWithin } from './decodes-within.js';
 import type { CountedSteps } from './read-steps.js';
-import { scoreRuns, type TableRules } from './vote-tables.js';
+import { type CountedTables, scoreRuns, type TableRules } from './vote-tables.js';
 
 /** Decodes of consecutive numbers of requests that run alike. */
 export interface DecodeRange {
@@ -286,6 +286,18 @@ export async function auditSteps(
     timeRatio: scoreRuns(runs, counts, costs.time, false).ratio,
     unused: sizes.filter((size) => !used.has(size)),
   };
+}
+
+/**
+ * Decodes of steps whose votes are known, by the tokens of the largest rank as a graph has to hold them: with drafts by batch size those of each length.
+ * `counts` is f64[largest + 1]. Errors: those of `auditSteps`.
+ */
+export async function countDecodes(tables: CountedTables, rules: TableRules, largest: number): Promise<Float64Array> {
+  const sizes = new Float64Array(largest + 1);
+  for (const [number, run] of (await tables.tables.run(tables.counts, rules)).entries()) {
+    if (run?.decode) sizes[Math.min(run.exact, largest)] += tables.counts[number];
+  }
+  return sizes;
 }
 
 function extend(ranges: DecodeRange[], count: number, run: DecodeRange['run']): void {

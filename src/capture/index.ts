@@ -3,6 +3,7 @@ export {
   auditKeys,
   auditSteps,
   auditTraffic,
+  countDecodes,
   type DecodeRange,
   type KeysAudit,
   type TrafficAudit,

@@ -15,7 +15,7 @@ export interface TableRun {
   /** Every busy rank only decodes. */
   readonly decode: boolean;
   readonly eager: boolean;
-  /** Tokens that a graph has to hold: of one whose rows are decodes the query length for each request, else the real tokens. */
+  /** Tokens that a graph has to hold: of one whose rows are decodes its query length for each request, else the real tokens. */
   readonly exact: number;
   /** The size of the step: the graph's, or `exact` where it is eager. */
   readonly size: number;
@@ -113,6 +113,7 @@ export class VoteTables {
     const rules = new RawRules(await loadModules(), { limits: this.#limits(queryLen), policy, keys, ranks });
     const reduction = rules.memory.words('reduction');
     const cuts = policy.ubatches > 1 && cuttingOf(policy) === this.#cutting;
+    const padded = policy.decodeMatch === 'padded';
     const decided = (table: Int32Array): TableRun | null => {
       for (const [rank, row] of table.entries()) {
         rules.facts.set(this.#rows[row]);
@@ -122,8 +123,11 @@ export class VoteTables {
       const { run, phase, maxTokens, paddedTokens, captureKey } = rules.resolve();
       if (run === 'park') return null;
       const decode = phase === 'decode';
-      const rows = decode && (captureKey < 0 || keyKind(keys[captureKey]) === 'decode');
-      const exact = rows ? reduction[R.decodeRequests] * queryLen : maxTokens;
+      const key = captureKey < 0 ? undefined : keys[captureKey];
+      const rows = decode && (key === undefined || keyKind(key) === 'decode');
+      // Graphs are of several lengths with drafts by batch size, and of decodes without any; no graph at all is of any.
+      const length = key?.queryLen ?? (padded ? queryLen : null);
+      const exact = rows && length !== null ? reduction[R.decodeRequests] * length : maxTokens;
       return { decode, eager: run === 'eager', exact, size: run === 'eager' ? exact : Math.max(exact, paddedTokens) };
     };
     const runs: (TableRun | null)[] = [];

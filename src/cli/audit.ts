@@ -5,6 +5,8 @@ import {
   auditTraffic,
   type CountedSteps,
   captureCostOfLog,
+  countDecodes,
+  type DecodeLimits,
   decodeCounts,
   decodesWithin,
   type KeysAudit,
@@ -95,7 +97,7 @@ async function auditFor(file: string | undefined, asGiven: AuditFlags, command: 
   const memory = toldCost ?? published;
   const decoding = { ...limits, draftSchedule: setting?.profile.draftSchedule ?? null };
   const audited = auditKeys(plan.keys, decoding, memory, policy);
-  const told = steps === null ? null : await trafficOf(steps, plan.keys, limits, flags, policy, memory);
+  const told = steps === null ? null : await trafficOf(steps, plan.keys, decoding, flags, policy, memory);
   const traffic = told === null ? null : told.audit;
   if (audited.uncovered.length > 0) process.exitCode = EXIT.failed;
   const { maxNumSeqs, maxNumBatchedTokens, queryLen } = limits;
@@ -138,19 +140,26 @@ const SERVER_HINTS: Readonly<Partial<Record<EngineName, string>>> = {
 async function trafficOf(
   steps: CountedSteps,
   keys: readonly CaptureKey[],
-  limits: Limits,
+  limits: Limits & Pick<DecodeLimits, 'draftSchedule'>,
   flags: AuditFlags,
   policy: Policy,
   memory: CaptureCost,
 ): Promise<{ readonly audit: TrafficAudit & Alternatives; readonly counts: Float64Array }> {
   const { signal } = interrupts;
-  const costs = await planCosts(limits, false, costSourceOf(flags), signal, policy);
-  const audited = await auditSteps(steps, costs, { keys, policy, queryLen: limits.queryLen });
+  const { draftSchedule, ...plain } = limits;
+  const costs = await planCosts(plain, false, costSourceOf(flags), signal, policy);
+  const rules = { keys, policy, queryLen: limits.queryLen };
+  const audited = await auditSteps(steps, costs, rules);
   const decoded = decodeCounts(steps.whole, costs.tokens.length - 1);
   const { counts } = decoded;
   const decodes = keys.filter((key) => runsDecodes(key, policy)).length;
   const { split, sizeMultiple } = PLAN_DEFAULTS;
-  const numbers = { sizeMultiple, split, include: [], mixed: false, limits, policy, costs, memory, signal };
+  const numbers = { sizeMultiple, split, include: [], mixed: false, limits: plain, policy, costs, memory, signal };
+  // Other sizes would be of one length of decodes.
+  if (draftSchedule && steps.tables !== undefined) {
+    const counts = await countDecodes(steps.tables, rules, costs.tokens.length - 1);
+    return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
+  }
   // Other sizes are chosen to be padded to.
   if (audited.decodes === 0 || keys.length === 0 || decodes === 0 || !padsDecodes(policy))
     return { audit: { ...audited, sameGraphs: null, samePadding: null }, counts };
@@ -159,7 +168,7 @@ async function trafficOf(
   const { paddingRatio: bySizes } = auditTraffic(keys, decoded, costs, policy);
   const fewest = planned.curve.find(({ paddingRatio }) => paddingRatio <= bySizes);
   const best = await auditSteps(steps, costs, {
-    keys: planKeys(planned, limits, policy).keys,
+    keys: planKeys(planned, plain, policy).keys,
     policy,
     queryLen: limits.queryLen,
   });

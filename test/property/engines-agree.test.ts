@@ -93,6 +93,8 @@ interface Answers {
 interface Span {
   readonly count: number;
   readonly run: string;
+  /** Tokens that every rank computed. */
+  readonly size: number;
   readonly reason: string;
   readonly rows: readonly { tokens: number; prefills: number; decodes: number; uniform: number; longest: number }[];
 }
@@ -114,6 +116,7 @@ test(
       fc.asyncProperty(profile, traffic, async (drawn, given) => {
         const answers = await answersOf(drawn, given);
         const { captured, rows, simulated, steps, spans } = answers;
+        const { ranks } = given;
         const row = rows.find(({ engine }) => engine === drawn.engine);
         expect({ graphs: row?.graphs, kinds: row?.graphKinds, eager: row?.eagerSteps }).toEqual({
           graphs: simulated.graphs,
@@ -129,6 +132,10 @@ test(
         expect(auditKeys(keys, limits, memory).graphs).toBe(keys.length);
         expect(audited.eagerSteps).toBe(simulated.eagerDecodeSteps);
         expect(audited.paddingRatio).toBe(row?.paddingRatio);
+
+        if (ranks === 1 && captured.policy.decodeMatch === 'uniform' && captured.policy.ubatches === 1) {
+          expect(row?.paddingRatio).toBeCloseTo(paddingOf(spans, costs.tokens), 9);
+        }
 
         // The graphs that `explain` looks among are those of the engine, whatever its default ladder is.
         const options = { ...limits, ladder: 'vllm', numBlocks: 2000 };
@@ -170,6 +177,19 @@ test(
   },
   PATIENCE,
 );
+
+/** Padding over real tokens of the decodes that ran on graphs, where no decode is padded within its request. */
+function paddingOf(spans: readonly Span[], cost: Float64Array): number {
+  const of = (size: number): number => cost[Math.min(size, cost.length - 1)];
+  let [exact, padding] = [0, 0];
+  for (const { count, run, size, rows } of spans) {
+    const [{ tokens, prefills, decodes }] = rows;
+    if (run === 'eager' || prefills > 0 || decodes === 0) continue;
+    exact += count * of(tokens);
+    padding += count * (of(size) - of(tokens));
+  }
+  return padding > 0 ? padding / exact : 0;
+}
 
 async function answersOf(drawn: EngineProfile, given: Traffic, mixed = false): Promise<Answers> {
   const { ranks, acceptRate, seed } = given;
@@ -323,6 +343,7 @@ function spanOf({ steps, rows, decision }: SimulatedSpan): Span {
   return {
     count: steps,
     run: decision.run,
+    size: decision.paddedTokens,
     reason: decision.reason,
     rows: rows.map((row) => ({ tokens: row[T], prefills: row[P], decodes: row[D], uniform: row[U], longest: row[Q] })),
   };

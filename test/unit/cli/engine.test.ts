@@ -69,6 +69,15 @@ describe('an engine as somebody runs it', () => {
     expect(short.stdout).toContain('decodes of 7 to 8 requests run eager');
     expect(short.stdout).toContain('decodes of 13 to 16 requests run eager');
     expect(short.stdout).toContain('16 (2 a request)');
+    // No prefill is as short as these graphs: the padding of a simulation is that of decodes.
+    const args = ['--engine', `${line} 6 16 22`, '--requests', '40'];
+    const { traffic } = json(['audit', ...args]) as unknown as {
+      traffic: { paddingRatio: number; eagerSteps: number };
+    };
+    const simulated = json(['simulate', ...args]) as unknown as Record<string, number>;
+    expect(traffic).toMatchObject({ eagerSteps: simulated.eagerDecodeSteps, sameGraphs: null, samePadding: null });
+    expect(traffic.paddingRatio).toBeGreaterThan(0);
+    expect(traffic.paddingRatio).toBeCloseTo(simulated.paddingRatioLargest, 9);
   });
 
   test('a name with a release, a profile file and YAML say the same as flags', () => {
