@@ -103,11 +103,19 @@ const LIKELY: Readonly<Record<'timestamp' | 'input_length' | 'output_length', Re
 /** Names of ids hold no number that counts. */
 const ID = /(^|_)id$/i;
 
+/** What separates the fields of a header that has no comma, as other tools write tables. */
+const SEPARATORS = [';', '\t', '\\t', '|'];
+
 /**
  * A line that says how to name the columns of a CSV with this header, `--columns timestamp=time,…`; empty where the header does not
  * say which of its columns are time, input and output tokens. Names that a trace is known by count before those that are likely.
  */
 export function columnsHint(header: string): string {
+  const other = header.includes(',') ? undefined : SEPARATORS.find((one) => header.split(one).length >= 3);
+  if (other !== undefined && !header.includes('{')) {
+    const name = other.endsWith('t') || other === '\t' ? 'tabs' : `"${other}"`;
+    return `\nthis header's fields are separated by ${name}: write commas instead`;
+  }
   const names = header.split(',').map((name) => name.replaceAll(/["\\]/g, '').trim());
   const known = namesIn(names, undefined);
   const taken = new Set<string>(Object.values(known));

@@ -42,11 +42,15 @@ export function tokenCountOf(line: number, field: string, text: string, least: 0
   return value;
 }
 
-/** The number that a text of digits says; -1 for any other. */
+/** A point, as a digit. */
+const POINT = -2;
+
+/** The number that a text of digits says, with zeros behind a point or without, as tools write whole numbers of a column with gaps; -1 for any other. */
 function digitsOf(text: string): number {
   let value = 0;
   for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48;
+    if (digit === POINT && i > 0 && /^0+$/.test(text.slice(i + 1))) return value;
     if (!(digit >= 0 && digit <= 9)) return -1;
     value = 10 * value + digit;
   }

@@ -246,6 +246,22 @@ describe('how a trace is read', () => {
     }
   });
 
+  it.each([
+    ['timestamp;input_length;output_length', /separated by ";": write commas/],
+    ['timestamp\tinput_length\toutput_length', /separated by tabs: write commas/],
+    ['a|b|c', /separated by "\|": write commas/],
+  ])('of an unknown table %j it says what separates its fields', async (header, message) => {
+    await expect(rows([header, '1'])).rejects.toThrow(message);
+  });
+
+  it('reads counts as tools write whole numbers of a column with gaps, and no fraction', async () => {
+    const header = 'timestamp,input_length,output_length';
+    expect(await rows([header, '0,100.0,20.00', '1,7,0.0'])).toEqual(await rows([header, '0,100,20', '1,7,0']));
+    for (const wrong of ['100.5', '.0', '100.', '1.0.0', '-1.0', '', 'nan']) {
+      await expect(rows([header, `0,${wrong},2`])).rejects.toThrow(/input_length must be an integer/);
+    }
+  });
+
   it('says what was read, and warns of an absurd rate', async () => {
     const lines = [0, 1, 2].map((timestamp) => ({ timestamp, input_length: 9, output_length: 3 + timestamp }));
     const facts = traceFacts(await readRequests(text(...lines)));
