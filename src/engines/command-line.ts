@@ -4,7 +4,7 @@ import { shellWords } from './shell-words.js';
 /** A flag as it was written, and its values. */
 interface GivenFlag {
   readonly written: string;
-  readonly values: readonly string[];
+  readonly values: string[];
 }
 
 /**
@@ -24,8 +24,8 @@ export class CommandLine {
     for (const word of typeof command === 'string' ? shellWords(command) : command) {
       if (!isFlag(word)) {
         const flag = name === undefined ? undefined : this.#flags.get(name);
-        if (flag === undefined || name === undefined) leading.push(word);
-        else this.#flags.set(name, { ...flag, values: [...flag.values, word] });
+        if (flag === undefined) leading.push(word);
+        else flag.values.push(word);
         continue;
       }
       const equals = word.indexOf('=');

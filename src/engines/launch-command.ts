@@ -141,7 +141,7 @@ function commandsOf(text: string): string[][] {
   let ended = true;
   for (let at = 0; at < text.length; ) {
     const rest = text.slice(at, at + 96);
-    const atWord = piece === '' || /\s$/.test(piece);
+    const atWord = piece === '' || /\s/.test(text[at - 1]);
     if (text[at] === "'" || text[at] === '"') {
       const end = quoteEnd(text, at);
       piece += text.slice(at, end);

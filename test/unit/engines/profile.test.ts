@@ -367,6 +367,28 @@ describe('a launch line as a shell reads it', () => {
     expect(read.unknown).toEqual(unknown);
   });
 
+  test.each([
+    'vllm serve m ',
+    'vllm serve $',
+    '${A-',
+    "bash -c 'x y' ",
+    '"a b" ',
+    'args:\n',
+    '---\nargs: [a]\n',
+    '["a",',
+    '_vllm_',
+    ' ',
+  ])('a text of %j over and over does not hold the reader up', (piece) => {
+    // Seconds at most; reading anew for each character what was read would take the better part of an hour.
+    for (const before of ['', 'vllm serve m ']) {
+      try {
+        expect(readProfile(before + piece.repeat(400_000 / piece.length)).profile.engine).toBe('vllm');
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_INPUT_INVALID' });
+      }
+    }
+  });
+
   test('a command that runs a model without a server is read', () => {
     expect(readProfile('vllm bench throughput --model m --max-num-seqs 8').profile.maxNumSeqs).toBe(8);
   });
