@@ -6,7 +6,7 @@ import { containerLine } from '../container-manifest.js';
 import { LAUNCHES } from '../flags.js';
 import { launchCommand } from '../launch-command.js';
 import { trtllmSettings } from '../trtllm/config.js';
-import { VLLM_VARIABLES, vllmEnvironment, vllmSizesOf } from '../vllm/launch.js';
+import { runsDeepEp, VLLM_VARIABLES, vllmEnvironment, vllmSizesOf } from '../vllm/launch.js';
 import { completeProfile, type EngineProfile, GPU_MEMORY_GB, PROFILE_FIELDS } from './engine-profile.js';
 
 /** A profile that was read, and what of its text was not understood. */
@@ -167,20 +167,26 @@ function ofLine(
   const { profile } = LAUNCHES[engine](line);
   const own = withoutUndefined(profile);
   return {
-    profile: { engine, ...SERVER_LIMITS[engine], ...(engine === 'vllm' && vllmEnvironment(environment)), ...own },
+    profile: {
+      ...{ engine, ...SERVER_LIMITS[engine], ...(engine === 'vllm' && vllmEnvironment(environment)), ...own },
+      ...(engine === 'vllm' && runsDeepEp(line, environment) && { graphMode: 'NONE' as const }),
+    },
     ...leftOver(line),
   };
 }
 
 /** Variables of engines that decide nothing about graphs. */
 const HARMLESS_VARIABLE =
-  /^VLLM_(LOGGING_\w+|LOG_\w+|CONFIGURE_LOGGING|API_KEY|HOST_IP|PORT|CACHE_ROOT|CONFIG_ROOT|ASSETS_CACHE|USAGE_\w+|NO_USAGE_STATS|DO_NOT_TRACK|HTTP_\w+|USE_MODELSCOPE|ALLOW_LONG_MAX_MODEL_LEN|ENGINE_ITERATION_TIMEOUT_S|RPC_TIMEOUT)$/;
+  /^VLLM_(LOGGING_\w+|LOG_\w+|CONFIGURE_LOGGING|API_KEY|HOST_IP|PORT|CACHE_ROOT|CONFIG_ROOT|ASSETS_CACHE|USAGE_\w+|NO_USAGE_STATS|DO_NOT_TRACK|HTTP_\w+|USE_MODELSCOPE|ALLOW_LONG_MAX_MODEL_LEN|ENGINE_ITERATION_TIMEOUT_S|RPC_TIMEOUT|WORKER_MULTIPROC_METHOD)$/;
 
 /** Variables of a command: of engines those that are read, and by their names those that may matter and those that do not. Values can be secrets. */
 function variables(environment: ReadonlyMap<string, string>): Pick<ReadProfile, 'ignored' | 'unknown'> {
   const names = [...environment.keys()].filter((name) => !VLLM_VARIABLES.includes(name));
   const matters = (name: string): boolean =>
-    /^(VLLM|SGLANG|SGL|TLLM|TRTLLM|ATOM)_/.test(name) && !HARMLESS_VARIABLE.test(name);
+    /^(VLLM|SGLANG|SGL|TLLM|TRTLLM|ATOM)_/.test(name) &&
+    !HARMLESS_VARIABLE.test(name) &&
+    // Every release that is known here is of that engine.
+    !(name === 'VLLM_USE_V1' && environment.get(name) === '1');
   return { ignored: names.filter((name) => !matters(name)), unknown: names.filter(matters) };
 }
 

@@ -37,7 +37,20 @@ export function vllmSizesOf(line: CommandLine, release: string): Pick<EngineProf
 }
 
 /** The variables that `vllmEnvironment` reads. */
-export const VLLM_VARIABLES: readonly string[] = ['VLLM_USE_V2_MODEL_RUNNER', 'VLLM_ATTENTION_BACKEND'];
+export const VLLM_VARIABLES: readonly string[] = [
+  'VLLM_USE_V2_MODEL_RUNNER',
+  'VLLM_ATTENTION_BACKEND',
+  'VLLM_ALL2ALL_BACKEND',
+];
+
+/**
+ * Whether data-parallel ranks exchange tokens by DeepEP's high-throughput kernels: then there is no graph, whatever mode is asked for. The variable counts
+ * where no flag says a backend. Source: vLLM's `check_and_update_config` of the CUDA platform.
+ */
+export function runsDeepEp(line: CommandLine, variables?: ReadonlyMap<string, string>): boolean {
+  const backend = line.value('--all2all-backend') ?? variables?.get('VLLM_ALL2ALL_BACKEND');
+  return backend === 'deepep_high_throughput' && (line.integer('--data-parallel-size', '-dp') ?? 1) > 1;
+}
 
 /** What the environment of a vLLM command says about graphs; its flags come before. */
 export function vllmEnvironment(variables: ReadonlyMap<string, string>): Partial<EngineProfile> {
@@ -65,7 +78,7 @@ export function vllmLaunch(line: CommandLine): LaunchSettings {
   const maxSize =
     line.integer('--max-cudagraph-capture-size') ??
     sizeIn(config.max_cudagraph_capture_size, 'max_cudagraph_capture_size');
-  const graphMode = modeOf(line, config);
+  const graphMode = runsDeepEp(line) ? 'NONE' : modeOf(line, config);
   const enforceEager = line.switch('--enforce-eager') === true;
   const drafts = draftsOf(line);
   const loras = line.switch('--enable-lora') === true ? (line.integer('--max-loras') ?? 1) : undefined;
@@ -149,12 +162,6 @@ function modeOf(line: CommandLine, config: Fields): EngineProfile['graphMode'] {
   if (level === '0') return 'NONE';
   if (level === '1') return 'PIECEWISE';
   if (line.value('--runner') === 'pooling' || line.value('--task') === 'embed') return 'PIECEWISE';
-  if (
-    line.value('--all2all-backend') === 'deepep_high_throughput' &&
-    (line.integer('--data-parallel-size', '-dp') ?? 1) > 1
-  ) {
-    return 'NONE';
-  }
   return emptySplits(config) ? 'FULL' : undefined;
 }
 

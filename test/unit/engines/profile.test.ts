@@ -391,6 +391,21 @@ describe('a launch line as a shell reads it', () => {
     }
   });
 
+  test.each([
+    ['-dp 2 --all2all-backend deepep_high_throughput', 'NONE'],
+    ['-dp 2 --all2all-backend deepep_high_throughput -cc.cudagraph_mode=FULL_DECODE_ONLY', 'NONE'],
+    ['-dp 2 -cc.cudagraph_mode=FULL_DECODE_ONLY', 'NONE'],
+    ['-dp 2 --all2all-backend deepep_low_latency -cc.cudagraph_mode=FULL_DECODE_ONLY', 'FULL_DECODE_ONLY'],
+    ['-cc.cudagraph_mode=FULL_DECODE_ONLY', 'FULL_DECODE_ONLY'],
+  ])("DeepEP's high-throughput ranks of the environment or the flag have no graph: %s", (flags, mode) => {
+    const { profile, unknown } = readProfile(
+      `VLLM_USE_V1=1 VLLM_ALL2ALL_BACKEND=deepep_high_throughput vllm serve m ${flags}`,
+    );
+    expect(profile.graphMode).toBe(mode);
+    expect(unknown).toEqual([]);
+    expect(readProfile('VLLM_USE_V1=0 vllm serve m').unknown).toEqual(['VLLM_USE_V1']);
+  });
+
   test('a command that runs a model without a server is read', () => {
     expect(readProfile('vllm bench throughput --model m --max-num-seqs 8').profile.maxNumSeqs).toBe(8);
   });
