@@ -84,6 +84,7 @@
         "host/host-sync.cc",
         "host/machine-memory.cc",
         "kernels/accept-drafts.cc",
+        "kernels/advance-positions.cc",
         "kernels/attend.cc",
         "kernels/bodies-avx2.cc",
         "kernels/bodies-avx512.cc",

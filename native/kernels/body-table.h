@@ -6,6 +6,7 @@
 #include "bodies.h"
 
 #include "accept-drafts.h"
+#include "advance-positions.h"
 #include "attend.h"
 #include "copy.h"
 #include "device-inputs.h"

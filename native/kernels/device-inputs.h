@@ -1,20 +1,8 @@
 #pragma once
 
-#include "report.h"
+#include "last-step.h"
 
 namespace lockstep {
-
-// What the last step left on the device, a row a request of that step.
-struct LastStep {
-  // Drafts that were accepted, 0 to max_drafts.
-  const int* accepted;
-  // What was sampled, 1 + max_drafts a row: the accepted drafts, then the token that follows them.
-  const int* sampled;
-  // Proposed for this step, max_drafts a row.
-  const int* drafts;
-  int64 rows;
-  int64 max_drafts;
-};
 
 // Where the context-parallel ranks store what: `interleave` positions each, rank after rank.
 struct ContextParallel {
@@ -22,18 +10,6 @@ struct ContextParallel {
   int64 rank;
   int64 interleave;
 };
-
-// Drafts of its last step that a request kept, or -1 after a report.
-LOCKSTEP_BODY int64 accepted_drafts(const LastStep& last, int64 request, int64 row, Report* report) {
-  if (row >= last.rows) {
-    fail(report, KERNEL_device_inputs, FAULT_LAST_ROW, request, row, last.rows);
-    return -1;
-  }
-  const int64 accepted = last.accepted[row];
-  if (accepted >= 0 && accepted <= last.max_drafts) return accepted;
-  fail(report, KERNEL_device_inputs, FAULT_ACCEPTED, row, accepted, last.max_drafts);
-  return -1;
-}
 
 // Place among the positions that this rank stores, or -1 where another rank stores it.
 LOCKSTEP_BODY int64 stored_index(const ContextParallel& cp, int64 position) {
@@ -44,7 +20,8 @@ LOCKSTEP_BODY int64 stored_index(const ContextParallel& cp, int64 position) {
 
 // Fills the tensors that the device supplies, from tokens that the host has not seen: of each request whose source[r] names a row
 // of the last step, its ids (the token sampled last, then the drafts), positions (base[r] + the accepted drafts), slots and
-// seqLens. A request whose source is -1 keeps what the host uploaded; padding is padding. Windows are those of queryStartLoc, and
+// seqLens. `sampled` holds 1 + max_drafts a row of the last step, the accepted drafts and then the token that follows them; `drafts`
+// those proposed for this step, max_drafts a row. A request whose source is -1 keeps what the host uploaded; padding is padding. Windows are those of queryStartLoc, and
 // tokenToRequest says which of their tokens are real.
 LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int* base, int64, const int* accepted,
                                  int64 accepted_bytes, const int* sampled, int64 sampled_bytes, const int* drafts,
@@ -56,7 +33,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
   if (is_failed(report)) return;
   int64 rows = smaller(accepted_bytes / 4, sampled_bytes / 4 / (1 + static_cast<int64>(max_drafts)));
   if (max_drafts > 0) rows = smaller(rows, drafts_bytes / 4 / max_drafts);
-  const LastStep last = {accepted, sampled, drafts, rows, max_drafts};
+  const AcceptedDrafts last = {accepted, rows, max_drafts, KERNEL_device_inputs};
   const ContextParallel cp = {cp_size, cp_rank, cp_interleave};
 
   for (int64 request = grid.index; request < requests; request += grid.stride) {
@@ -70,7 +47,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     }
     const int64 row = source[request];
     if (row < 0) continue;
-    const int64 kept = accepted_drafts(last, request, row, report);
+    const int64 kept = drafts_kept(last, request, row, report);
     if (kept < 0) return;
     seq_lens[request] = static_cast<int>(base[request] + kept + real);
   }
@@ -86,7 +63,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     if (request >= requests) return fail(report, KERNEL_device_inputs, FAULT_TOKEN_REQUEST, token, request, requests);
     const int64 row = source[request];
     if (row < 0) continue;
-    const int64 kept = accepted_drafts(last, request, row, report);
+    const int64 kept = drafts_kept(last, request, row, report);
     if (kept < 0) return;
     const int64 place = token - query_start_loc[request];
     if (place < 0 || place > max_drafts) return fail(report, KERNEL_device_inputs, FAULT_NO_DRAFT, token, place, max_drafts);

@@ -1,6 +1,7 @@
 // The kernels as a GPU's entry points, for nvcc, hiprtc and clang alike. A buffer is a pointer and its bytes; the report comes
 // last; any grid and any block size will do.
 #include "accept-drafts.h"
+#include "advance-positions.h"
 #include "attend.h"
 #include "copy.h"
 #include "device-inputs.h"
@@ -84,6 +85,11 @@ __global__ void lockstep_accept_drafts(const int* sampled, int64 sampled_bytes, 
                                        int tokens, int max_drafts, Report* report) {
   accept_drafts(grid_of_thread(), sampled, sampled_bytes, next, next_bytes, first, first_bytes, accepted, accepted_bytes, out,
                 out_bytes, n, tokens, max_drafts, report);
+}
+
+__global__ void lockstep_advance_positions(const int* source, int64 source_bytes, const int* accepted, int64 accepted_bytes,
+                                           int* controls, int64 controls_bytes, int n, int max_drafts, Report* report) {
+  advance_positions(grid_of_thread(), source, source_bytes, accepted, accepted_bytes, controls, controls_bytes, n, max_drafts, report);
 }
 
 __global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,

@@ -39,6 +39,22 @@ export function defineRun(command: Command): void {
       '--model <dir>',
       "compute a model's tokens, and compare them with one eager rank's: a folder in Hugging Face's layout, random:dense or random:moe",
     )
+    .addOption(
+      new Option('--temperature <t>', 'with --model: how tokens are drawn; 0: always the most likely')
+        .argParser(decimal)
+        .default(0),
+    )
+    .addOption(
+      new Option('--top-k <n>', 'with --model: tokens kept, the most likely first; 0 keeps all')
+        .argParser(natural)
+        .default(0),
+    )
+    .addOption(new Option('--top-p <p>', 'with --model: share of the probability kept').argParser(decimal).default(1))
+    .addOption(
+      new Option('--sampled-share <p>', 'with --model: share of the requests that draw so; the others are greedy')
+        .argParser(decimal)
+        .default(1),
+    )
     .option('--async', 'with --model: plan each step while the one before runs; its tokens stay on the device')
     .addOption(
       new Option('--prompt-scale <x>', 'multiply the lengths of prompts by this, at most 1')

@@ -49,19 +49,35 @@ function cacheLines(run: RunSummary): string[] {
 function modelLines(run: RunSummary): string[] {
   const { model, compared, mismatches, acceptedDrafts, rejectedDrafts, tokensPerSecond, stepSeconds } = run;
   const drafts = acceptedDrafts + rejectedDrafts;
+  const { sampling, sampledAcceptedDrafts, sampledRejectedDrafts } = run;
+  const sampled = sampledAcceptedDrafts + sampledRejectedDrafts;
+  const ofSampled =
+    sampled === 0 ? '' : `; of sampled requests ${grouped(sampledAcceptedDrafts)} of ${grouped(sampled)}`;
   const seconds = Object.entries(stepSeconds ?? {}).map(([what, spent]) => `${what} ${spent.toFixed(2)} s`);
   return [
     reportLine(
       'model',
       `${model}${run.async ? ', planned ahead' : ''}: ${grouped(Math.round(tokensPerSecond ?? 0))} tokens/s; ${seconds.join(', ')}`,
     ),
-    ...(drafts === 0 ? [] : [reportLine('drafts', `${grouped(acceptedDrafts)} of ${grouped(drafts)} accepted`)]),
+    ...(sampling && sampling.temperature > 0 ? [reportLine('sampling', samplingLine(sampling))] : []),
+    ...(drafts === 0
+      ? []
+      : [reportLine('drafts', `${grouped(acceptedDrafts)} of ${grouped(drafts)} accepted${ofSampled}`)]),
     reportLine('verified', `${grouped(compared)} tokens beside one eager rank's: ${grouped(mismatches)} mismatches`),
     ...run.firstMismatches.map((wrong) => {
       const { step, request, position, expected, found, what } = wrong;
       return `    ${rankOf(run, wrong)}, step ${step}: request ${request}, position ${position}: ${what} is ${found}, not ${expected}`;
     }),
   ];
+}
+
+function samplingLine({ temperature, topK, topP, share }: NonNullable<RunSummary['sampling']>): string {
+  const kept = [
+    ...(topK === 0 ? [] : [`top-k ${topK}`]),
+    ...(topP === 1 ? [] : [`top-p ${Number(topP.toPrecision(6))}`]),
+  ];
+  const whose = share === 1 ? '' : `, of ${percentOf(share)} of the requests; the others are greedy`;
+  return [`temperature ${Number(temperature.toPrecision(6))}`, ...kept].join(', ') + whose;
 }
 
 function rankOf(run: RunSummary, { rank, process }: { readonly rank: number; readonly process: number }): string {

@@ -65,6 +65,10 @@ interface RunFlags extends PlannerFlags, PoolFlags, WorkloadFlags, HtmlFlags, Sh
   readonly captureLog?: string;
   readonly record?: string;
   readonly model?: string;
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly sampledShare: number;
   readonly async?: boolean;
   readonly promptScale: number;
 }
@@ -297,8 +301,19 @@ async function runOptions(
     ...(flags.captureLog === undefined ? {} : { captureLog: flags.captureLog }),
     ...(flags.record === undefined ? {} : { record: flags.record }),
     ...(flags.model === undefined ? {} : { model: flags.model }),
+    ...samplingSaid(flags, command),
     ...(flags.async === undefined ? {} : { async: flags.async }),
     ...(flags.deviceMemory === undefined ? {} : { deviceMemory: flags.deviceMemory }),
     ...(flags.gpuMemoryUtilization === undefined ? {} : { gpuMemoryUtilization: flags.gpuMemoryUtilization }),
   };
+}
+
+/** How requests draw their tokens, where the command line says. */
+function samplingSaid(
+  { temperature, topK, topP, sampledShare: share }: RunFlags,
+  command: Command,
+): Pick<RunOptions, 'sampling'> {
+  const names = ['temperature', 'topK', 'topP', 'sampledShare'];
+  const isSaid = names.some((name) => command.getOptionValueSource(name) !== 'default');
+  return isSaid ? { sampling: { temperature, topK, topP, share } } : {};
 }

@@ -51,9 +51,12 @@ export class AheadSampler implements AheadSampling, Disposable {
   /** Of the step that is drawn: i32[maxRows] each. */
   readonly #next: DeviceBuffer;
   readonly #first: DeviceBuffer;
-  readonly #words: { source: Int32Array; base: Int32Array; drafts: Int32Array; next: Int32Array; first: Int32Array };
+  readonly #after: DeviceBuffer;
+  readonly #words: Readonly<Record<'source' | 'base' | 'drafts' | 'next' | 'first' | 'after', Int32Array>>;
   readonly #made: Disposable[] = [];
   #continued: readonly ContinuedRow[] = [];
+  /** Whether requests of the step launched last go on: `#words.source` says which. */
+  #goesOn = false;
   #drawn = 0;
 
   constructor(parts: AheadSamplerParts) {
@@ -82,6 +85,7 @@ export class AheadSampler implements AheadSampling, Disposable {
       this.#drafts = allocate(maxRows * maxDrafts);
       this.#next = allocate(maxRows);
       this.#first = allocate(maxRows);
+      this.#after = allocate(maxRows);
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
@@ -92,6 +96,7 @@ export class AheadSampler implements AheadSampling, Disposable {
       drafts: new Int32Array(maxRows * maxDrafts),
       next: new Int32Array(maxRows),
       first: new Int32Array(maxRows),
+      after: new Int32Array(maxRows),
     };
   }
 
@@ -101,7 +106,8 @@ export class AheadSampler implements AheadSampling, Disposable {
 
   /** Enqueues the inputs of the decodes that go on, in each part of a step. */
   fill(stream: DeviceStream, local: ForwardBatch, parts: readonly ForwardPart[]): void {
-    if (this.#continued.length === 0) return;
+    this.#goesOn = this.#continued.length > 0;
+    if (!this.#goesOn) return;
     this.#uploadContinued(local);
     const { kernels, maxDrafts, blockSizes } = this.#parts;
     const { paddedSeqLen } = local.sizes;
@@ -130,9 +136,12 @@ export class AheadSampler implements AheadSampling, Disposable {
     const { executor, kernels, sampler, maxDrafts, vocabSize } = this.#parts;
     const { stream } = executor;
     const set = this.#sets[this.#drawn++ % 2];
-    sampler.enqueue(local, rows, (made, first, count) => {
-      if (!logits) return;
-      stream.copy(made, { buffer: set.logits, offset: first * vocabSize * 4 }, count * vocabSize * 4);
+    sampler.enqueue(local, rows, {
+      prepare: (controls) => this.#advancePositions(local, rows, controls),
+      use: (made, first, count) => {
+        if (!logits) return;
+        stream.copy(made, { buffer: set.logits, offset: first * vocabSize * 4 }, count * vocabSize * 4);
+      },
     });
     const count = windows.length;
     if (count > 0) {
@@ -168,6 +177,17 @@ export class AheadSampler implements AheadSampling, Disposable {
     stream.upload(this.#source, 0, source);
     stream.upload(this.#base, 0, base);
     if (maxDrafts > 0) stream.upload(this.#drafts, 0, drafts);
+  }
+
+  /** Draws of requests that go on are at the positions of `device_inputs`. What is greedy takes no noise, wherever it is. */
+  #advancePositions({ tensors }: ForwardBatch, rows: readonly SamplingRow[], controls: DeviceBuffer): void {
+    const { executor, kernels, maxDrafts } = this.#parts;
+    const { source, after } = this.#words;
+    if (!this.#goesOn || maxDrafts === 0 || rows.every((row) => row.controls.temperature === 0)) return;
+    const { logitsIndices, tokenToRequest } = tensors;
+    for (const index of rows.keys()) after[index] = source[tokenToRequest[logitsIndices[index]]];
+    executor.stream.upload(this.#after, 0, after.subarray(0, rows.length));
+    executor.stream.launch(kernels.advance_positions, [this.#after, this.#accepted, controls, rows.length, maxDrafts]);
   }
 
   #uploadWindows(rows: number, windows: readonly SampledWindow[]): void {

@@ -13,6 +13,7 @@ const NAMES = [
   'join_columns',
   'sample',
   'accept_drafts',
+  'advance_positions',
   'device_inputs',
   'route',
   'expert_matmul',

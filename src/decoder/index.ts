@@ -1,6 +1,7 @@
 export { Decoder } from './decoder.js';
 export type { DecoderOptions } from './decoder-options.js';
 export { cacheSlotBytes, checkModelLimits, modelLimits } from './model-limits.js';
+export { checkedControls } from './sampling-controls.js';
 export type {
   AheadSampling,
   ContinuedRow,

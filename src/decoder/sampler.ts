@@ -84,13 +84,19 @@ export class Sampler implements Disposable {
   }
 
   /**
-   * Enqueues the drawing of a launched step's tokens into `sampled`, and waits for nothing. `use` may enqueue work on the logits of so many
-   * rows from `first` on, f32[count, vocabSize], which the next rows overwrite.
+   * Enqueues the drawing of a launched step's tokens into `sampled`, and waits for nothing. `prepare` may enqueue work on the rows' controls,
+   * i32[rows, 8]; `use` on the logits of so many rows from `first` on, f32[count, vocabSize], which the next rows overwrite.
    */
   enqueue(
     local: ForwardBatch,
     rows: readonly SamplingRow[],
-    use: (logits: DeviceBuffer, first: number, count: number) => void = () => {},
+    {
+      prepare = () => {},
+      use = () => {},
+    }: {
+      readonly prepare?: (controls: DeviceBuffer) => void;
+      readonly use?: (logits: DeviceBuffer, first: number, count: number) => void;
+    } = {},
   ): void {
     if (rows.length !== local.numLogits) {
       throw new LockstepError(
@@ -102,7 +108,10 @@ export class Sampler implements Disposable {
     const { executor, kernels, vocabSize } = this.#parts;
     const { stream } = executor;
     for (const [index, row] of rows.entries()) this.#writeControls(index * CONTROL_WORDS, row);
-    if (rows.length > 0) stream.upload(this.#controls, 0, this.#words.subarray(0, rows.length * CONTROL_WORDS));
+    if (rows.length > 0) {
+      stream.upload(this.#controls, 0, this.#words.subarray(0, rows.length * CONTROL_WORDS));
+      prepare(this.#controls);
+    }
     this.#chunks(local, (first, count) => {
       const controls = { buffer: this.#controls, offset: first * CONTROL_WORDS * 4 };
       const sampled = { buffer: this.sampled, offset: first * 4 };

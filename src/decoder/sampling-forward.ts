@@ -18,7 +18,10 @@ export interface SamplingControls {
 export interface SamplingRow {
   /** How the token is drawn. */
   readonly controls: SamplingControls;
-  /** Position of the token that is drawn, the prompt's first token being at 0. */
+  /**
+   * Position of the token that is drawn, the prompt's first token being at 0. In `AheadSampling.draw` of a request that goes on: where it is if none of the
+   * drafts under way was accepted, as `ContinuedRow.position` says.
+   */
   readonly position: number;
 }
 
@@ -64,7 +67,10 @@ export interface DrawnStep {
 
 /** Sampling whose tokens stay on the device and fill the next step's inputs, so that it can be planned and submitted meanwhile. */
 export interface AheadSampling {
-  /** Enqueues the sampling of a launched step. `logits`: whether they are to be read too. */
+  /**
+   * Enqueues the sampling of a launched step. A request that goes on is drawn at its position on the device: each draft that was accepted before moves its
+   * rows by one. `logits`: whether they are to be read too.
+   */
   draw(
     local: ForwardBatch,
     rows: readonly SamplingRow[],

@@ -48,6 +48,7 @@ export {
   RunCounters,
   type RunOptions,
   type RunProgress,
+  type RunSampling,
   type RunSeconds,
   type RunSummary,
   runWorkload,

@@ -12,6 +12,7 @@ import { MAX_RANKS } from '../ranks/index.js';
 import { leastBlocks, poolOf } from '../runtime/index.js';
 import { type SchedulerLimits, schedulerLimits } from '../workload/index.js';
 import { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type GivenOptions, type RunOptions } from './run-options.js';
+import { completeRunSampling } from './run-sampling.js';
 
 /** Throws ERR_CONFIG_INVALID listing every fault of every option at once. */
 export function completeRunOptions(given: RunOptions): CompleteRunOptions {
@@ -189,6 +190,13 @@ function ownOptions(
     'async plans the steps of a model ahead, and there is none; give model, or leave async out',
     'async',
   );
+  faults.check(
+    options.sampling === undefined || model !== null,
+    'sampling is for the tokens of a model, and there is none; give model, or leave it out',
+    'sampling',
+    'model',
+  );
+  const sampling = completeRunSampling(options.sampling, faults);
   faults.throwIfAny('These options');
   return {
     ranks,
@@ -203,6 +211,7 @@ function ownOptions(
     captureLog,
     record,
     model,
+    sampling,
     async,
   };
 }

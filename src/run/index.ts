@@ -19,6 +19,7 @@ export {
 export type { RunProgress } from './run-loop.js';
 export { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 export type { RankReport, RunSeconds } from './run-rank.js';
+export type { RunSampling } from './run-sampling.js';
 export type { Mismatch } from './run-work.js';
 export {
   type MpiRankOutcome,

@@ -5,6 +5,7 @@ import type {
   Decoder,
   SampledStep,
   SampledWindow,
+  SamplingControls,
   SamplingRow,
 } from '../decoder/index.js';
 import { fnv1a } from '../numbers.js';
@@ -14,7 +15,6 @@ import type { ModelLedger } from './model-ledger.js';
 import type { ReferenceTokens } from './reference-tokens.js';
 import type { Mismatch, RunWork } from './run-work.js';
 
-const GREEDY = Object.freeze({ temperature: 0, topK: 0, topP: 1, seed: 0n });
 const MAX_RECORDED = 8;
 
 /** How a model's run is verified; without a reference it is not: it makes one. */
@@ -23,6 +23,8 @@ export interface ModelWorkOptions {
   readonly seed: number;
   readonly timeoutMs: number;
   readonly reference: ReferenceTokens | null;
+  /** How a request of the table draws its tokens. */
+  readonly controlsOf: (request: number) => SamplingControls;
 }
 
 /** One token that a request has sampled for good. */
@@ -44,6 +46,9 @@ export class ModelWork implements RunWork {
   /** Drafts of decodes that the model took, and those that it did not. */
   acceptedDrafts = 0;
   rejectedDrafts = 0;
+  /** Those of them whose requests draw their tokens at a temperature above 0. */
+  sampledAcceptedDrafts = 0;
+  sampledRejectedDrafts = 0;
   readonly #decoder: Decoder;
   readonly #ledger: ModelLedger;
   readonly #options: ModelWorkOptions;
@@ -72,7 +77,7 @@ export class ModelWork implements RunWork {
     const { timeoutMs } = this.#options;
     const chunks = scheduled.filter(({ lastChunk }) => lastChunk);
     if (chunks.length === 0) return;
-    const ids = this.#decoder.sampleSync(local, rowsOf(chunks), { timeoutMs });
+    const ids = this.#decoder.sampleSync(local, this.#rowsOf(chunks), { timeoutMs });
     const logits = this.#readsLogits(step) ? this.#decoder.logitsSync(local, { timeoutMs }) : null;
     const accepted = windowsOf(chunks, this.#ledger).map((window) => acceptedOf(window, ids));
     this.#judge(chunks, { ids, accepted: Int32Array.from(accepted), logits }, step);
@@ -83,7 +88,8 @@ export class ModelWork implements RunWork {
     // The scheduler writes the next step over this one.
     const chunks = scheduled.filter(({ lastChunk }) => lastChunk).map((chunk) => ({ ...chunk }));
     const windows = windowsOf(chunks, this.#ledger);
-    const drawn = ahead.draw(local, rowsOf(chunks), windows, { logits: this.#readsLogits(step) });
+    const rows = this.#rowsOf(chunks);
+    const drawn = ahead.draw(local, rows, windows, { logits: this.#readsLogits(step) });
     this.#drawn.clear();
     for (const [window, { request, phase, start, queryLen }] of chunks.entries()) {
       this.#drawn.set(request, { window, position: phase === 'decode' ? start + 1 : start + queryLen });
@@ -111,6 +117,19 @@ export class ModelWork implements RunWork {
     return { row, ...drawn, drafts: this.#ledger.history(request).slice(start + 1, start + queryLen) };
   }
 
+  /**
+   * What is sampled of chunks, a row of logits each: of a decode all of its tokens. One that goes on with the step launched last begins where that said if it
+   * took no draft: the device knows how many it did.
+   */
+  #rowsOf(chunks: readonly Chunk[]): SamplingRow[] {
+    return chunks.flatMap(({ request, phase, start, queryLen }) => {
+      const controls = this.#options.controlsOf(request);
+      if (phase === 'prefill') return [{ controls, position: start + queryLen }];
+      const first = this.#drawn.get(request)?.position ?? start;
+      return Array.from({ length: queryLen }, (_, row) => ({ controls, position: first + row + 1 }));
+    });
+  }
+
   /** Notes what the chunks of a step sampled, in the order of their rows of logits, and what of it is wrong. */
   #judge(chunks: readonly Chunk[], { ids, accepted, logits }: SampledStep, step: number): void {
     const vocabSize = logits === null ? 0 : logits.length / ids.length;
@@ -131,8 +150,13 @@ export class ModelWork implements RunWork {
 
   /** The scheduler has planned how many drafts are accepted; the model must say the same. */
   #countDrafts({ request, start, queryLen, advance }: Chunk, accepted: number, step: number): void {
+    const rejected = queryLen - 1 - accepted;
     this.acceptedDrafts += accepted;
-    this.rejectedDrafts += queryLen - 1 - accepted;
+    this.rejectedDrafts += rejected;
+    if (this.#options.controlsOf(request).temperature > 0) {
+      this.sampledAcceptedDrafts += accepted;
+      this.sampledRejectedDrafts += rejected;
+    }
     if (accepted === advance - 1) return;
     this.#wrong({
       step,
@@ -170,16 +194,6 @@ export class ModelWork implements RunWork {
     const { mode, seed, reference } = this.#options;
     return reference === null || mode === 'full' || hash32(seed, step, 0) % SAMPLED_SHARE === 0;
   }
-}
-
-/** What is sampled of chunks, a row of logits each: of a decode all of its tokens. */
-function rowsOf(chunks: readonly Chunk[]): SamplingRow[] {
-  const rows: SamplingRow[] = [];
-  for (const { start, queryLen, phase } of chunks) {
-    const positions = phase === 'decode' ? queryLen : 1;
-    for (let row = positions; row >= 1; row--) rows.push({ controls: GREEDY, position: start + queryLen - row + 1 });
-  }
-  return rows;
 }
 
 /** Their rows, and the drafts between them. */

@@ -13,6 +13,7 @@ import { ModelLedger } from './model-ledger.js';
 import { ModelWork } from './model-work.js';
 import type { RunLedger } from './run-ledger.js';
 import type { CompleteRunOptions } from './run-options.js';
+import { controlsOf } from './run-sampling.js';
 import type { RunWork } from './run-work.js';
 import { referenceTokens } from './serve-reference.js';
 
@@ -81,7 +82,11 @@ export function modelJob(
           work.continueRows();
         },
       });
-      const verified = { mode: verify, seed: scheduler.seed, timeoutMs, reference };
+      const { seed } = scheduler;
+      const verified = {
+        ...{ mode: verify, seed, timeoutMs, reference },
+        controlsOf: (request: number) => controlsOf(options.sampling, seed, request),
+      };
       const work = new ModelWork(forward, ledger, verified);
       return { forward, work };
     },

@@ -8,6 +8,7 @@ import type { Transport } from '../ranks/index.js';
 import type { KvPool } from '../runtime/index.js';
 import type { SchedulerLimits } from '../workload/index.js';
 import type { VerifyMode } from './kv-verifier.js';
+import type { RunSampling } from './run-sampling.js';
 
 /** Options of `runWorkload`; those left out take their defaults. */
 export interface RunOptions {
@@ -74,6 +75,11 @@ export interface RunOptions {
    */
   readonly model?: string;
   /**
+   * Of a model: how requests draw their tokens. A draft is accepted when it equals the token that is drawn with the request's seed at its
+   * position, so the tokens are those without drafts. Default: all take the most likely token.
+   */
+  readonly sampling?: RunSampling;
+  /**
    * Of a model: plan, vote and submit each step while the one before runs. Its tokens stay on the device and fill the next inputs. Default
    * false.
    */
@@ -91,7 +97,8 @@ type Derived =
   | 'stepLog'
   | 'captureLog'
   | 'record'
-  | 'model';
+  | 'model'
+  | 'sampling';
 
 /** The default of every option. */
 export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly<Record<Derived, undefined>> =
@@ -119,6 +126,7 @@ export const DEFAULT_RUN_OPTIONS: Required<Omit<RunOptions, Derived>> & Readonly
     captureLog: undefined,
     record: undefined,
     model: undefined,
+    sampling: undefined,
     async: false,
   });
 
@@ -165,6 +173,8 @@ export interface CompleteRunOptions {
   readonly record: string | null;
   /** The model to compute; null: the cache holds ids of tokens. */
   readonly model: string | null;
+  /** How requests of a model draw their tokens. */
+  readonly sampling: Required<RunSampling>;
   /** Whether each step is planned while the one before runs. */
   readonly async: boolean;
 }

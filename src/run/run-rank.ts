@@ -69,6 +69,9 @@ export interface RankReport {
   /** Drafts that a model took, and that it did not; 0 without a model. */
   readonly acceptedDrafts: number;
   readonly rejectedDrafts: number;
+  /** Those of them whose requests draw their tokens at a temperature above 0. */
+  readonly sampledAcceptedDrafts: number;
+  readonly sampledRejectedDrafts: number;
   /** Where the time of the steps went. */
   readonly seconds: RunSeconds;
   /** KV blocks of each rank, the null block included. */
@@ -183,6 +186,8 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
     firstMismatches: work.first,
     acceptedDrafts: work.acceptedDrafts ?? 0,
     rejectedDrafts: work.rejectedDrafts ?? 0,
+    sampledAcceptedDrafts: work.sampledAcceptedDrafts ?? 0,
+    sampledRejectedDrafts: work.sampledRejectedDrafts ?? 0,
     seconds: { ...rank.timings(), kernels: loop.checking, all: (performance.now() - start) / 1000 },
     numBlocks: options.limits.numBlocks,
     captured: capture.captured.length,

@@ -27,6 +27,9 @@ export interface RunWork {
   /** Of a model: drafts that it took, and that it did not. */
   readonly acceptedDrafts?: number;
   readonly rejectedDrafts?: number;
+  /** Those of them whose requests draw their tokens at a temperature above 0. */
+  readonly sampledAcceptedDrafts?: number;
+  readonly sampledRejectedDrafts?: number;
   /**
    * After a launched step: waits for it and checks it. The schedule's chunks are in the order of the batch's rows; where a graph has unused
    * slots between them, `local.order` is -1.

@@ -12,6 +12,7 @@ import { type DecisionCounts, type PaddingRatios, paddingRatio, paddingRatios } 
 import type { RunProgress } from './run-loop.js';
 import { type CompleteRunOptions, DEFAULT_RUN_OPTIONS, type RunOptions } from './run-options.js';
 import type { RankReport, RunMessage, RunRankData, RunSeconds } from './run-rank.js';
+import type { RunSampling } from './run-sampling.js';
 import type { Mismatch } from './run-work.js';
 import type { TimelineDocument } from './step-timeline.js';
 
@@ -57,12 +58,18 @@ export interface RunSummary extends DecisionCounts, PaddingRatios {
   readonly compared: number;
   /** The model whose tokens were computed and compared; null where the cache held ids. */
   readonly model: string | null;
+  /** How the requests of the model drew their tokens; null without a model. */
+  readonly sampling: Required<RunSampling> | null;
   /** Whether each step was planned while the one before ran. */
   readonly async: boolean;
   /** Drafts that the model took, of one rank of each replica. */
   readonly acceptedDrafts: number;
   /** Drafts that the model did not take, of one rank of each replica. */
   readonly rejectedDrafts: number;
+  /** `acceptedDrafts` of requests that draw their tokens at a temperature above 0. */
+  readonly sampledAcceptedDrafts: number;
+  /** `rejectedDrafts` of those requests. */
+  readonly sampledRejectedDrafts: number;
   /** Generated tokens for each second of the steps; null without a model. */
   readonly tokensPerSecond: number | null;
   /** Where rank 0's time went, in seconds; null without a model. */
@@ -261,9 +268,12 @@ function summarize(
     mismatches: sum((report) => report.mismatches),
     compared: sum((report) => report.compared),
     model: options.model,
+    sampling: options.model === null ? null : options.sampling,
     async: options.async,
     acceptedDrafts: sum((report) => report.acceptedDrafts) / tensorParallelSize,
     rejectedDrafts: sum((report) => report.rejectedDrafts) / tensorParallelSize,
+    sampledAcceptedDrafts: sum((report) => report.sampledAcceptedDrafts) / tensorParallelSize,
+    sampledRejectedDrafts: sum((report) => report.sampledRejectedDrafts) / tensorParallelSize,
     ...(options.model === null
       ? { tokensPerSecond: null, stepSeconds: null }
       : { tokensPerSecond: scheduler.generatedTokens / first.seconds.all, stepSeconds: first.seconds }),

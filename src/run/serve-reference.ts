@@ -13,6 +13,7 @@ import { ReferenceTokens } from './reference-tokens.js';
 import { RequestRows } from './request-rows.js';
 import { RunLoop } from './run-loop.js';
 import type { CompleteRunOptions } from './run-options.js';
+import { controlsOf } from './run-sampling.js';
 
 /** What a reference is made with. */
 export interface ReferenceOptions {
@@ -92,7 +93,10 @@ function serveAlone(
   const work = new ModelWork(
     decoder as Decoder,
     ledger,
-    { mode: 'full', seed: 0, timeoutMs, reference: null },
+    {
+      ...{ mode: 'full', seed: 0, timeoutMs, reference: null },
+      controlsOf: (request) => controlsOf(options.sampling, options.scheduler.seed, original(request)),
+    },
     (token) => onToken({ ...token, request: original(token.request) }),
   );
   const parts = {

@@ -20,7 +20,6 @@ export class AheadSteps {
   readonly #wait: WaitOptions;
   #before: UnreadStep | null = null;
 
-  /** `engine` is made with `ahead`. */
   constructor(engine: RankEngine, ahead: AheadSampling, timeoutMs: number) {
     this.#engine = engine;
     this.#ahead = ahead;

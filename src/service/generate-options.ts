@@ -1,6 +1,6 @@
 import { Faults } from '../checks.js';
 import type { Limits } from '../config.js';
-import type { SamplingControls } from '../decoder/index.js';
+import { checkedControls, type SamplingControls } from '../decoder/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { mostTokens } from './engine-request.js';
 import { MAX_LOGPROBS } from './token-logprobs.js';
@@ -86,11 +86,7 @@ export function completeGenerateOptions(
   const left = mostTokens(limits) - promptTokens;
   const { maxTokens = Math.max(0, left) } = given;
   faults.integer('maxTokens', maxTokens, 0, 2 ** 31 - 1);
-  faults.number('temperature', temperature, 0, 100);
-  faults.integer('topK', topK, 0, 2 ** 31 - 1);
-  faults.number('topP', topP, 0, 1);
-  // Devices take both as float32, where the smallest are 0: a temperature of 0 is greedy, a topP of 0 is no share.
-  faults.check(Math.fround(topP) > 0, `topP is ${topP}; it must be above 0, as a float32`, 'topP');
+  const drawn = checkedControls({ temperature, topK, topP }, faults);
   // More than there are places would wait for ever.
   faults.integer('n', n, 1, Math.min(MAX_CHOICES, places));
   if (logprobs !== undefined) faults.integer('logprobs', logprobs, 0, MAX_LOGPROBS);
@@ -134,7 +130,7 @@ export function completeGenerateOptions(
   return {
     signal,
     maxTokens,
-    controls: { temperature: Math.fround(temperature), topK, topP: Math.fround(topP), seed },
+    controls: { ...drawn, seed },
     stops,
     stopTokenIds: [...new Set([...(ignoreEos ? [] : eosTokenIds), ...stopTokenIds])],
     n,

@@ -16,11 +16,9 @@ export interface RankEngineOptions {
   /** The planner of this rank; its limits bound the scheduler. It is given the ids of all tokens. */
   readonly planner: StepPlanner;
   /**
-   * Default: the last tokens are looked up in the request's own text, as they always are where the step before is not known yet (`ahead`).
+   * Default: the last tokens are looked up in the request's own text, as they always are where the step before is not known yet (`AheadSteps`).
    */
   readonly drafter?: Drafter;
-  /** Whether steps are planned before the tokens of the one before are known, by `AheadSteps`. Default false. */
-  readonly ahead?: boolean;
   /** Longest wait for sampled tokens in `step` and `stepSync`, in ms. Default: the device's. */
   readonly timeoutMs?: number;
 }
@@ -48,7 +46,6 @@ export class RankEngine {
   readonly #scheduler: LiveScheduler;
   readonly #drafter: Drafter;
   readonly #keys: PrefixKeys;
-  readonly #ahead: boolean;
   readonly #wait: WaitOptions;
   /** By number of the scheduler; numbers are small and used again. */
   readonly #requests: (EngineRequest | undefined)[] = [];
@@ -68,17 +65,11 @@ export class RankEngine {
   #draftTokens = 0;
   #acceptedTokens = 0;
 
-  constructor({
-    planner,
-    drafter = (request, count) => request.lookUp(count),
-    ahead = false,
-    timeoutMs,
-  }: RankEngineOptions) {
+  constructor({ planner, drafter = (request, count) => request.lookUp(count), timeoutMs }: RankEngineOptions) {
     const { maxNumSeqs, maxNumBatchedTokens, maxModelLen, blockSize, numBlocks, queryLen } = planner.limits;
     this.#planner = planner;
     this.#rows = new EngineRows(planner);
     this.#drafter = drafter;
-    this.#ahead = ahead;
     this.#wait = timeoutMs === undefined ? {} : { timeoutMs };
     this.#scheduler = new LiveScheduler({
       maxNumSeqs,
@@ -291,9 +282,7 @@ export class RankEngine {
     this.#waiting++;
     const { promptTokens, maxTokens } = request;
     const prefix = request.sharePrefix ? this.#keys.of(request.ids, promptTokens) : undefined;
-    // A draw takes its noise from the position of its token, which the host has to know.
-    const alone = this.#ahead && request.controls.temperature > 0 ? { queryLen: 1 } : {};
-    return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix, ...alone };
+    return { kind: 'arrive', request: number, promptTokens, maxTokens, prefix };
   }
 
   /** Who runs and who waits after a schedule. */

@@ -59,7 +59,7 @@ async function serveAt(place: RankPlace, setup: RankSetup): Promise<void> {
   });
   if (forward === undefined) throw new RangeError('the rank made no forward');
   const { captured } = rank.captureSync({ interrupted });
-  const engine = new RankEngine({ planner, ahead, timeoutMs });
+  const engine = new RankEngine({ planner, timeoutMs });
   const steps = ahead ? new AheadSteps(engine, aheadOf(forward), timeoutMs) : null;
   const loop = new ServiceLoop({ place, rank, forward, engine, ahead: steps });
   const { kind, choice } = device;

@@ -61,7 +61,7 @@ export interface ServiceOptions {
   readonly timeoutMs?: number;
   /**
    * Plan, vote and submit each step while the one before runs. The tokens are the same; a stop token is heard one step late. It takes a
-   * forward with `ahead`, as the decoder has. With a `queryLen` above 1 drafts are for greedy requests. Default false.
+   * forward with `ahead`, as the decoder has. Default false.
    */
   readonly async?: boolean;
 }

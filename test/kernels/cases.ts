@@ -2,7 +2,7 @@ import { attend, kvStore } from './attend-cases.js';
 import { copy, fill, gatherRows, scatterRows, tableEdit } from './byte-cases.js';
 import { kvRead, kvReadRows, kvWrite } from './cache-cases.js';
 import type { KernelCase, KernelCases } from './case.js';
-import { acceptDrafts } from './draft-cases.js';
+import { acceptDrafts, advancePositions } from './draft-cases.js';
 import { Draws } from './draws.js';
 import { expert, sumShares } from './expert-cases.js';
 import { combine, expertMatmul, route } from './expert-f32-cases.js';
@@ -22,6 +22,7 @@ export const CASES: Readonly<Record<string, KernelCases>> = {
   scatter_rows: scatterRows,
   device_inputs: deviceInputs,
   accept_drafts: acceptDrafts,
+  advance_positions: advancePositions,
   expert,
   sum_shares: sumShares,
   embed,

@@ -1,5 +1,8 @@
 import { at, fails, i32Bytes, i32Of, type KernelCases, poison, scalar, succeeds } from './case.js';
 
+/** Words of a row of controls, and which of them is the position. */
+const [CONTROL_WORDS, POSITION_WORD] = [8, 5];
+
 /** Requests that sampled some tokens each, a few of them after drafts that are what was sampled. */
 export const acceptDrafts: KernelCases = {
   kinds: ['failure', 'all kept', 'some kept', 'none kept', 'no drafts', 'out of order', 'more drafts than asked for'],
@@ -49,6 +52,49 @@ export const acceptDrafts: KernelCases = {
       for (const [request, count] of kept.entries()) {
         const row = i32Of(out).subarray(request * (1 + maxDrafts), (request + 1) * (1 + maxDrafts));
         row.fill(-1).set(sampled.slice(first[request], (first[request] ?? 0) + count + 1));
+      }
+    });
+  },
+};
+
+/** Rows of controls, some of which go on with rows of a step whose accepted drafts the host does not know. */
+export const advancePositions: KernelCases = {
+  kinds: ['failure', 'moved', 'several rows of one request', 'known', 'none kept', 'beyond one grid'],
+  draw(draws) {
+    const n = draws.once(4) ? draws.from(41, 60) : draws.from(1, 24);
+    const maxDrafts = draws.from(0, 3);
+    const lastRows = draws.from(1, 8);
+    const accepted = draws.list(lastRows, () => draws.from(0, maxDrafts));
+    const source = draws.list(n, () => (draws.once(4) ? -1 : draws.from(0, lastRows - 1)));
+    const controls = draws.list(n * CONTROL_WORDS, () => draws.from(0, 1000));
+    const launchOf = (lists: { source: readonly number[]; accepted: readonly number[] }) => ({
+      kernel: 'advance_positions',
+      buffers: [i32Bytes(lists.source), i32Bytes(lists.accepted), i32Bytes(controls)],
+      values: [at(0), at(1), at(2), scalar(n), scalar(maxDrafts)],
+    });
+    const going = source.filter((row) => row >= 0);
+    const kinds = [
+      ...(going.some((row) => (accepted[row] ?? 0) > 0) ? ['moved'] : []),
+      ...(new Set(going).size < going.length ? ['several rows of one request'] : []),
+      ...(going.length < n ? ['known'] : []),
+      ...(going.some((row) => accepted[row] === 0) ? ['none kept'] : []),
+      ...(n > 40 ? ['beyond one grid'] : []),
+    ];
+    if (going.length > 0 && draws.once(6)) {
+      const place = source.findIndex((row) => row >= 0);
+      if (draws.once(2)) {
+        const words = `source[${place}] is ${lastRows}, the last step has ${lastRows} rows`;
+        return fails(launchOf({ source: source.with(place, lastRows), accepted }), kinds, words);
+      }
+      const row = source[place] ?? 0;
+      const count = draws.pick([-1, maxDrafts + 1]);
+      const words = `accepted[${row}] is ${count}, of at most ${maxDrafts} drafts`;
+      return fails(launchOf({ source, accepted: accepted.with(row, count) }), kinds, words);
+    }
+    return succeeds(launchOf({ source, accepted }), kinds, ([, , changed = poison(0)]) => {
+      const words = i32Of(changed);
+      for (const [row, last] of source.entries()) {
+        if (last >= 0) words[row * CONTROL_WORDS + POSITION_WORD] += accepted[last] ?? 0;
       }
     });
   },

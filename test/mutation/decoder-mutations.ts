@@ -107,6 +107,18 @@ export const DECODER_MUTATIONS: readonly FileMutation[] = [
     replace: 'base[index] = continued.position + 1;',
   },
   {
+    name: 'a token is drawn as if no draft was accepted before it',
+    file: AHEAD,
+    find: 'if (!this.#goesOn || maxDrafts',
+    replace: 'if (true || maxDrafts',
+  },
+  {
+    name: 'a draw moves by the accepted drafts of another request',
+    file: AHEAD,
+    find: 'after[index] = source[',
+    replace: 'after[index] = source[index] ?? source[',
+  },
+  {
     name: 'all drafts are those of one request',
     file: AHEAD,
     find: 'drafts.set(continued.drafts, continued.window * maxDrafts);',

@@ -18,6 +18,7 @@ const RUNS: readonly (readonly string[])[] = [
   ['--model', 'random:moe', '--ranks', '2', ...graphs, ...cut],
   ['--model', 'random:dense', '--ranks', '2', '--tensor-parallel-size', '2', '--query-len', '3', ...graphs],
   ['--model', 'random:dense', '--ranks', '2', '--async', '--query-len', '3', ...graphs, ...cut],
+  ['--model', 'random:dense', '--ranks', '2', '--async', '--query-len', '3', '--temperature', '1', ...graphs, ...cut],
   ['--model', 'random:dense', '--ranks', '1', '--plan', '../pieces.json', '--num-blocks', '80'],
 ];
 

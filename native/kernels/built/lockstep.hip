@@ -90,6 +90,7 @@ LOCKSTEP_KERNEL(gather_rows)
 LOCKSTEP_KERNEL(scatter_rows)
 LOCKSTEP_KERNEL(device_inputs)
 LOCKSTEP_KERNEL(accept_drafts)
+LOCKSTEP_KERNEL(advance_positions)
 LOCKSTEP_KERNEL(expert)
 LOCKSTEP_KERNEL(sum_shares)
 LOCKSTEP_KERNEL(embed)
@@ -192,6 +193,30 @@ LOCKSTEP_BODY void accept_drafts(Grid grid, const int* sampled, int64, const int
     accepted[request] = static_cast<int>(kept);
     for (int64 rest = kept + 1; rest <= max_drafts; rest++) out[request * (1 + static_cast<int64>(max_drafts)) + rest] = -1;
   }
+}
+
+}  // namespace lockstep
+
+namespace lockstep {
+
+// How many drafts each row of the last step accepted, 0 to max_drafts, for a kernel that goes on from there.
+struct AcceptedDrafts {
+  const int* of_row;
+  int64 rows;
+  int64 max_drafts;
+  Kernel kernel;
+};
+
+// Those of `row`, which is source[place]; -1 after a report.
+LOCKSTEP_BODY int64 drafts_kept(const AcceptedDrafts& accepted, int64 place, int64 row, Report* report) {
+  if (row >= accepted.rows) {
+    fail(report, accepted.kernel, FAULT_LAST_ROW, place, row, accepted.rows);
+    return -1;
+  }
+  const int64 kept = accepted.of_row[row];
+  if (kept >= 0 && kept <= accepted.max_drafts) return kept;
+  fail(report, accepted.kernel, FAULT_ACCEPTED, row, kept, accepted.max_drafts);
+  return -1;
 }
 
 }  // namespace lockstep
@@ -447,6 +472,203 @@ LOCKSTEP_BODY float square_root_of(float x) {
   // It is never a tie: the square of an odd number is odd.
   const unsigned rounded = static_cast<unsigned>((root + 1) >> 1);
   return static_cast<float>(rounded) * bits_as<float>(static_cast<unsigned>((power - 25) / 2 + 1 + 127) << 23);
+}
+
+}  // namespace lockstep
+
+namespace lockstep {
+
+// An integer that orders floats as their values do: of two it is greater where the float is, equal where they are, -0 and +0
+// included. That of a NaN is the least.
+template <typename Value>
+LOCKSTEP_BODY typename WordsOf<Value>::Ints rank_of(Value value) {
+  typedef typename WordsOf<Value>::Ints Ints;
+  const Ints bits = bits_as<Ints>(Value(value + 0.0f));
+  const Ints rank = bits ^ ((bits >> 31) & 0x7fffffff);
+  const Ints least = Ints{} - 0x7fffffff - 1;
+  return value == value ? rank : least;
+}
+
+// A float of that rank, which is not that of a NaN.
+LOCKSTEP_BODY float value_of_rank(int rank) { return bits_as<float>(rank ^ ((rank >> 31) & 0x7fffffff)); }
+
+}  // namespace lockstep
+
+namespace lockstep {
+
+// Words of a row of controls.
+enum Control : int {
+  CONTROL_TEMPERATURE,
+  CONTROL_TOP_K,
+  CONTROL_TOP_P,
+  CONTROL_SEED_LOW,
+  CONTROL_SEED_HIGH,
+  CONTROL_POSITION,
+  CONTROL_WORDS = 8,
+};
+
+// The tokens that may be drawn: those ranked above `rank`, and the first `ties` of that rank.
+struct Cut {
+  int rank;
+  int64 ties;
+};
+
+// A row of logits at a temperature. A token's weight is e^((logit - highest) / temperature), that of a NaN 0.
+struct LogitRow {
+  const float* logits;
+  int64 vocab;
+  float highest;
+  float temperature;
+};
+
+template <typename Value>
+LOCKSTEP_BODY Value weight_of(const LogitRow& row, Value logit) {
+  const Value weight = exp_of(Value((logit - row.highest) / row.temperature));
+  return weight == weight ? weight : Value{};
+}
+
+// The greatest rank that holds, of those that do: holds(lowest) does, and no rank above one that does not. Bit by bit, from the
+// first; those outside lowest to highest need no question.
+template <typename Holds>
+LOCKSTEP_BODY int last_rank(int lowest, int highest, const Holds& holds) {
+  unsigned found = 0;
+  for (unsigned bit = 0x80000000u; bit != 0; bit >>= 1) {
+    const int rank = static_cast<int>((found | bit) ^ 0x80000000u);
+    if (rank <= lowest || (rank <= highest && holds(rank))) found |= bit;
+  }
+  return static_cast<int>(found ^ 0x80000000u);
+}
+
+LOCKSTEP_BODY int64 count_from(const LogitRow& row, int rank) {
+  const float* const logits = row.logits;
+  return count_row(row.vocab, [=](auto at) LOCKSTEP_INLINE { return rank_of(at(logits)) >= rank; });
+}
+
+// The sum of the weights from a rank on, in the order of lanes.h.
+LOCKSTEP_BODY float weigh_from(const LogitRow& row, int rank) {
+  return sum_row(row.vocab, [=](auto at) LOCKSTEP_INLINE {
+    const auto logit = at(row.logits);
+    const auto weight = weight_of(row, logit);
+    return rank_of(logit) >= rank ? weight : decltype(logit + weight){};
+  });
+}
+
+// The k greatest, of equal ones the first.
+LOCKSTEP_BODY Cut cut_top_k(const LogitRow& row, int lowest, int highest, int64 k) {
+  const int rank = last_rank(lowest, highest, [&](int from) LOCKSTEP_INLINE { return count_from(row, from) >= k; });
+  return {rank, k - (rank < highest ? count_from(row, rank + 1) : 0)};
+}
+
+// The fewest of those of `cut` whose weights are `p` of all of theirs.
+LOCKSTEP_BODY Cut cut_top_p(const LogitRow& row, Cut cut, int highest, float p) {
+  const auto weigh_above = [&](int rank) LOCKSTEP_INLINE { return rank < highest ? weigh_from(row, rank + 1) : 0.0f; };
+  const auto weight_at = [&](int rank) LOCKSTEP_INLINE { return weight_of(row, value_of_rank(rank)); };
+  const float wanted = p * (weigh_above(cut.rank) + static_cast<float>(cut.ties) * weight_at(cut.rank));
+  const int rank = last_rank(cut.rank, highest, [&](int from) LOCKSTEP_INLINE { return weigh_from(row, from) >= wanted; });
+  const int64 most = rank == cut.rank ? cut.ties : count_from(row, rank) - (rank < highest ? count_from(row, rank + 1) : 0);
+  const float above = weigh_above(rank);
+  const float weight = weight_at(rank);
+  int64 ties = 1;
+  while (ties < most && above + static_cast<float>(ties) * weight < wanted) ties++;
+  return {rank, ties};
+}
+
+// Calls each(token, weight) for the tokens of a cut that have a weight, in order, until it answers false.
+template <typename Each>
+LOCKSTEP_BODY void walk_cut(const LogitRow& row, Cut cut, const Each& each) {
+  int64 ties = 0;
+  const auto weight = [=](auto at) LOCKSTEP_INLINE {
+    const auto logit = at(row.logits);
+    const auto own = weight_of(row, logit);
+    return rank_of(logit) >= cut.rank ? own : decltype(logit + own){};
+  };
+  walk_row(row.vocab, weight, [&](int64 token, float own) LOCKSTEP_INLINE {
+    if (!(own > 0)) return true;
+    if (rank_of(row.logits[token]) == cut.rank && ties++ >= cut.ties) return true;
+    return each(token, own);
+  });
+}
+
+// A number from 0 up to 1, below it, of a seed and a position. Source: SplitMix64.
+LOCKSTEP_BODY float uniform_of(unsigned long long seed, unsigned position) {
+  unsigned long long z = seed + (position + 1ull) * 0x9e3779b97f4a7c15ull;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+  z = z ^ (z >> 31);
+  return static_cast<float>(static_cast<int>(z >> 40)) * 5.9604644775390625e-8f;
+}
+
+// The token that a row's controls draw; `first` is the first of the greatest logits.
+LOCKSTEP_BODY int64 draw_token(const LogitRow& row, const int* controls, int64 first, int lowest, int highest) {
+  const int64 top_k = controls[CONTROL_TOP_K];
+  const float top_p = bits_as<float>(controls[CONTROL_TOP_P]);
+  Cut cut = {lowest, row.vocab - (lowest < highest ? count_from(row, lowest + 1) : 0)};
+  if (top_k > 0 && top_k < row.vocab) cut = cut_top_k(row, lowest, highest, top_k);
+  if (top_p < 1) cut = cut_top_p(row, cut, highest, top_p);
+  float total = 0;
+  walk_cut(row, cut, [&](int64, float weight) LOCKSTEP_INLINE {
+    total = total + weight;
+    return true;
+  });
+  const unsigned long long seed =
+      static_cast<unsigned long long>(static_cast<unsigned>(controls[CONTROL_SEED_HIGH])) << 32 |
+      static_cast<unsigned>(controls[CONTROL_SEED_LOW]);
+  const float wanted = uniform_of(seed, static_cast<unsigned>(controls[CONTROL_POSITION])) * total;
+  int64 drawn = first;
+  float sum = 0;
+  walk_cut(row, cut, [&](int64 token, float weight) LOCKSTEP_INLINE {
+    drawn = token;
+    sum = sum + weight;
+    return !(sum > wanted);
+  });
+  return drawn;
+}
+
+// out[i] = a token of each row: the first of the greatest logits at temperature 0; else one drawn of softmax(logits / temperature)
+// over what top-k, then top-p keep, by a number that its seed and position give. A row is an item.
+LOCKSTEP_BODY void sample(Grid grid, const float* logits, int64, const int* controls, int64, int* out, int64, int n, int vocab,
+                          Report* report) {
+  if (is_failed(report)) return;
+  for (int64 i = grid.index; i < n; i += grid.stride) {
+    const int* const control = controls + i * CONTROL_WORDS;
+    const float temperature = bits_as<float>(control[CONTROL_TEMPERATURE]);
+    const float top_p = bits_as<float>(control[CONTROL_TOP_P]);
+    if (!(temperature >= 0 && temperature < infinity())) {
+      return fail(report, KERNEL_sample, FAULT_TEMPERATURE, i, control[CONTROL_TEMPERATURE], 0);
+    }
+    if (control[CONTROL_TOP_K] < 0) return fail(report, KERNEL_sample, FAULT_TOP_K, i, control[CONTROL_TOP_K], 0);
+    if (!(top_p > 0 && top_p <= 1)) return fail(report, KERNEL_sample, FAULT_TOP_P, i, control[CONTROL_TOP_P], 0);
+    const float* const own = logits + i * vocab;
+    int64 first = 0;
+    int highest = rank_of(own[0]);
+    int lowest = highest;
+    for (int64 token = 0; token < vocab; token++) {
+      if (own[token] != own[token]) return fail(report, KERNEL_sample, FAULT_LOGIT, place_of(i, token), 0, 0);
+      const int rank = rank_of(own[token]);
+      if (rank > highest) first = token;
+      highest = rank > highest ? rank : highest;
+      lowest = rank < lowest ? rank : lowest;
+    }
+    out[i] = static_cast<int>(temperature == 0 ? first : draw_token({own, vocab, own[first], temperature}, control, first, lowest, highest));
+  }
+}
+
+}  // namespace lockstep
+
+namespace lockstep {
+
+// Moves the position of each row of controls on by the drafts that the last step accepted in row source[i]; where that is -1 the
+// position is known, and stays. So a token that follows drafts of a step under way is drawn as if the host had known its position.
+LOCKSTEP_BODY void advance_positions(Grid grid, const int* source, int64, const int* accepted, int64 accepted_bytes, int* controls,
+                                     int64, int n, int max_drafts, Report* report) {
+  if (is_failed(report)) return;
+  const AcceptedDrafts last = {accepted, accepted_bytes / 4, max_drafts, KERNEL_advance_positions};
+  for (int64 i = grid.index; i < n; i += grid.stride) {
+    if (source[i] < 0) continue;
+    const int64 kept = drafts_kept(last, i, source[i], report);
+    if (kept < 0) return;
+    controls[i * CONTROL_WORDS + CONTROL_POSITION] += static_cast<int>(kept);
+  }
 }
 
 }  // namespace lockstep
@@ -788,36 +1010,12 @@ LOCKSTEP_BODY void copy(Grid grid, const char* src, int64, char* dst, int64, int
 
 namespace lockstep {
 
-// What the last step left on the device, a row a request of that step.
-struct LastStep {
-  // Drafts that were accepted, 0 to max_drafts.
-  const int* accepted;
-  // What was sampled, 1 + max_drafts a row: the accepted drafts, then the token that follows them.
-  const int* sampled;
-  // Proposed for this step, max_drafts a row.
-  const int* drafts;
-  int64 rows;
-  int64 max_drafts;
-};
-
 // Where the context-parallel ranks store what: `interleave` positions each, rank after rank.
 struct ContextParallel {
   int64 size;
   int64 rank;
   int64 interleave;
 };
-
-// Drafts of its last step that a request kept, or -1 after a report.
-LOCKSTEP_BODY int64 accepted_drafts(const LastStep& last, int64 request, int64 row, Report* report) {
-  if (row >= last.rows) {
-    fail(report, KERNEL_device_inputs, FAULT_LAST_ROW, request, row, last.rows);
-    return -1;
-  }
-  const int64 accepted = last.accepted[row];
-  if (accepted >= 0 && accepted <= last.max_drafts) return accepted;
-  fail(report, KERNEL_device_inputs, FAULT_ACCEPTED, row, accepted, last.max_drafts);
-  return -1;
-}
 
 // Place among the positions that this rank stores, or -1 where another rank stores it.
 LOCKSTEP_BODY int64 stored_index(const ContextParallel& cp, int64 position) {
@@ -828,7 +1026,8 @@ LOCKSTEP_BODY int64 stored_index(const ContextParallel& cp, int64 position) {
 
 // Fills the tensors that the device supplies, from tokens that the host has not seen: of each request whose source[r] names a row
 // of the last step, its ids (the token sampled last, then the drafts), positions (base[r] + the accepted drafts), slots and
-// seqLens. A request whose source is -1 keeps what the host uploaded; padding is padding. Windows are those of queryStartLoc, and
+// seqLens. `sampled` holds 1 + max_drafts a row of the last step, the accepted drafts and then the token that follows them; `drafts`
+// those proposed for this step, max_drafts a row. A request whose source is -1 keeps what the host uploaded; padding is padding. Windows are those of queryStartLoc, and
 // tokenToRequest says which of their tokens are real.
 LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int* base, int64, const int* accepted,
                                  int64 accepted_bytes, const int* sampled, int64 sampled_bytes, const int* drafts,
@@ -840,7 +1039,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
   if (is_failed(report)) return;
   int64 rows = smaller(accepted_bytes / 4, sampled_bytes / 4 / (1 + static_cast<int64>(max_drafts)));
   if (max_drafts > 0) rows = smaller(rows, drafts_bytes / 4 / max_drafts);
-  const LastStep last = {accepted, sampled, drafts, rows, max_drafts};
+  const AcceptedDrafts last = {accepted, rows, max_drafts, KERNEL_device_inputs};
   const ContextParallel cp = {cp_size, cp_rank, cp_interleave};
 
   for (int64 request = grid.index; request < requests; request += grid.stride) {
@@ -854,7 +1053,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     }
     const int64 row = source[request];
     if (row < 0) continue;
-    const int64 kept = accepted_drafts(last, request, row, report);
+    const int64 kept = drafts_kept(last, request, row, report);
     if (kept < 0) return;
     seq_lens[request] = static_cast<int>(base[request] + kept + real);
   }
@@ -870,7 +1069,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     if (request >= requests) return fail(report, KERNEL_device_inputs, FAULT_TOKEN_REQUEST, token, request, requests);
     const int64 row = source[request];
     if (row < 0) continue;
-    const int64 kept = accepted_drafts(last, request, row, report);
+    const int64 kept = drafts_kept(last, request, row, report);
     if (kept < 0) return;
     const int64 place = token - query_start_loc[request];
     if (place < 0 || place > max_drafts) return fail(report, KERNEL_device_inputs, FAULT_NO_DRAFT, token, place, max_drafts);
@@ -1282,24 +1481,6 @@ LOCKSTEP_BODY void rotate(Grid grid, float* qkv, int64, const int64* positions, 
 
 namespace lockstep {
 
-// An integer that orders floats as their values do: of two it is greater where the float is, equal where they are, -0 and +0
-// included. That of a NaN is the least.
-template <typename Value>
-LOCKSTEP_BODY typename WordsOf<Value>::Ints rank_of(Value value) {
-  typedef typename WordsOf<Value>::Ints Ints;
-  const Ints bits = bits_as<Ints>(Value(value + 0.0f));
-  const Ints rank = bits ^ ((bits >> 31) & 0x7fffffff);
-  const Ints least = Ints{} - 0x7fffffff - 1;
-  return value == value ? rank : least;
-}
-
-// A float of that rank, which is not that of a NaN.
-LOCKSTEP_BODY float value_of_rank(int rank) { return bits_as<float>(rank ^ ((rank >> 31) & 0x7fffffff)); }
-
-}  // namespace lockstep
-
-namespace lockstep {
-
 // chosen[i] = the k experts with the greatest logits of token i, the greatest first, of equal ones the lower; weights[i] = softmax
 // over them. A token is an item.
 LOCKSTEP_BODY void route(Grid grid, const float* logits, int64, int* chosen, int64, float* weights, int64, int n, int experts,
@@ -1338,167 +1519,6 @@ LOCKSTEP_BODY void route(Grid grid, const float* logits, int64, int* chosen, int
       sum = sum + weight[j];
     }
     for (int64 j = 0; j < k; j++) weight[j] = weight[j] / sum;
-  }
-}
-
-}  // namespace lockstep
-
-namespace lockstep {
-
-// Words of a row of controls.
-enum Control : int {
-  CONTROL_TEMPERATURE,
-  CONTROL_TOP_K,
-  CONTROL_TOP_P,
-  CONTROL_SEED_LOW,
-  CONTROL_SEED_HIGH,
-  CONTROL_POSITION,
-  CONTROL_WORDS = 8,
-};
-
-// The tokens that may be drawn: those ranked above `rank`, and the first `ties` of that rank.
-struct Cut {
-  int rank;
-  int64 ties;
-};
-
-// A row of logits at a temperature. A token's weight is e^((logit - highest) / temperature), that of a NaN 0.
-struct LogitRow {
-  const float* logits;
-  int64 vocab;
-  float highest;
-  float temperature;
-};
-
-template <typename Value>
-LOCKSTEP_BODY Value weight_of(const LogitRow& row, Value logit) {
-  const Value weight = exp_of(Value((logit - row.highest) / row.temperature));
-  return weight == weight ? weight : Value{};
-}
-
-// The greatest rank that holds, of those that do: holds(lowest) does, and no rank above one that does not. Bit by bit, from the
-// first; those outside lowest to highest need no question.
-template <typename Holds>
-LOCKSTEP_BODY int last_rank(int lowest, int highest, const Holds& holds) {
-  unsigned found = 0;
-  for (unsigned bit = 0x80000000u; bit != 0; bit >>= 1) {
-    const int rank = static_cast<int>((found | bit) ^ 0x80000000u);
-    if (rank <= lowest || (rank <= highest && holds(rank))) found |= bit;
-  }
-  return static_cast<int>(found ^ 0x80000000u);
-}
-
-LOCKSTEP_BODY int64 count_from(const LogitRow& row, int rank) {
-  const float* const logits = row.logits;
-  return count_row(row.vocab, [=](auto at) LOCKSTEP_INLINE { return rank_of(at(logits)) >= rank; });
-}
-
-// The sum of the weights from a rank on, in the order of lanes.h.
-LOCKSTEP_BODY float weigh_from(const LogitRow& row, int rank) {
-  return sum_row(row.vocab, [=](auto at) LOCKSTEP_INLINE {
-    const auto logit = at(row.logits);
-    const auto weight = weight_of(row, logit);
-    return rank_of(logit) >= rank ? weight : decltype(logit + weight){};
-  });
-}
-
-// The k greatest, of equal ones the first.
-LOCKSTEP_BODY Cut cut_top_k(const LogitRow& row, int lowest, int highest, int64 k) {
-  const int rank = last_rank(lowest, highest, [&](int from) LOCKSTEP_INLINE { return count_from(row, from) >= k; });
-  return {rank, k - (rank < highest ? count_from(row, rank + 1) : 0)};
-}
-
-// The fewest of those of `cut` whose weights are `p` of all of theirs.
-LOCKSTEP_BODY Cut cut_top_p(const LogitRow& row, Cut cut, int highest, float p) {
-  const auto weigh_above = [&](int rank) LOCKSTEP_INLINE { return rank < highest ? weigh_from(row, rank + 1) : 0.0f; };
-  const auto weight_at = [&](int rank) LOCKSTEP_INLINE { return weight_of(row, value_of_rank(rank)); };
-  const float wanted = p * (weigh_above(cut.rank) + static_cast<float>(cut.ties) * weight_at(cut.rank));
-  const int rank = last_rank(cut.rank, highest, [&](int from) LOCKSTEP_INLINE { return weigh_from(row, from) >= wanted; });
-  const int64 most = rank == cut.rank ? cut.ties : count_from(row, rank) - (rank < highest ? count_from(row, rank + 1) : 0);
-  const float above = weigh_above(rank);
-  const float weight = weight_at(rank);
-  int64 ties = 1;
-  while (ties < most && above + static_cast<float>(ties) * weight < wanted) ties++;
-  return {rank, ties};
-}
-
-// Calls each(token, weight) for the tokens of a cut that have a weight, in order, until it answers false.
-template <typename Each>
-LOCKSTEP_BODY void walk_cut(const LogitRow& row, Cut cut, const Each& each) {
-  int64 ties = 0;
-  const auto weight = [=](auto at) LOCKSTEP_INLINE {
-    const auto logit = at(row.logits);
-    const auto own = weight_of(row, logit);
-    return rank_of(logit) >= cut.rank ? own : decltype(logit + own){};
-  };
-  walk_row(row.vocab, weight, [&](int64 token, float own) LOCKSTEP_INLINE {
-    if (!(own > 0)) return true;
-    if (rank_of(row.logits[token]) == cut.rank && ties++ >= cut.ties) return true;
-    return each(token, own);
-  });
-}
-
-// A number from 0 up to 1, below it, of a seed and a position. Source: SplitMix64.
-LOCKSTEP_BODY float uniform_of(unsigned long long seed, unsigned position) {
-  unsigned long long z = seed + (position + 1ull) * 0x9e3779b97f4a7c15ull;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-  z = z ^ (z >> 31);
-  return static_cast<float>(static_cast<int>(z >> 40)) * 5.9604644775390625e-8f;
-}
-
-// The token that a row's controls draw; `first` is the first of the greatest logits.
-LOCKSTEP_BODY int64 draw_token(const LogitRow& row, const int* controls, int64 first, int lowest, int highest) {
-  const int64 top_k = controls[CONTROL_TOP_K];
-  const float top_p = bits_as<float>(controls[CONTROL_TOP_P]);
-  Cut cut = {lowest, row.vocab - (lowest < highest ? count_from(row, lowest + 1) : 0)};
-  if (top_k > 0 && top_k < row.vocab) cut = cut_top_k(row, lowest, highest, top_k);
-  if (top_p < 1) cut = cut_top_p(row, cut, highest, top_p);
-  float total = 0;
-  walk_cut(row, cut, [&](int64, float weight) LOCKSTEP_INLINE {
-    total = total + weight;
-    return true;
-  });
-  const unsigned long long seed =
-      static_cast<unsigned long long>(static_cast<unsigned>(controls[CONTROL_SEED_HIGH])) << 32 |
-      static_cast<unsigned>(controls[CONTROL_SEED_LOW]);
-  const float wanted = uniform_of(seed, static_cast<unsigned>(controls[CONTROL_POSITION])) * total;
-  int64 drawn = first;
-  float sum = 0;
-  walk_cut(row, cut, [&](int64 token, float weight) LOCKSTEP_INLINE {
-    drawn = token;
-    sum = sum + weight;
-    return !(sum > wanted);
-  });
-  return drawn;
-}
-
-// out[i] = a token of each row: the first of the greatest logits at temperature 0; else one drawn of softmax(logits / temperature)
-// over what top-k, then top-p keep, by a number that its seed and position give. A row is an item.
-LOCKSTEP_BODY void sample(Grid grid, const float* logits, int64, const int* controls, int64, int* out, int64, int n, int vocab,
-                          Report* report) {
-  if (is_failed(report)) return;
-  for (int64 i = grid.index; i < n; i += grid.stride) {
-    const int* const control = controls + i * CONTROL_WORDS;
-    const float temperature = bits_as<float>(control[CONTROL_TEMPERATURE]);
-    const float top_p = bits_as<float>(control[CONTROL_TOP_P]);
-    if (!(temperature >= 0 && temperature < infinity())) {
-      return fail(report, KERNEL_sample, FAULT_TEMPERATURE, i, control[CONTROL_TEMPERATURE], 0);
-    }
-    if (control[CONTROL_TOP_K] < 0) return fail(report, KERNEL_sample, FAULT_TOP_K, i, control[CONTROL_TOP_K], 0);
-    if (!(top_p > 0 && top_p <= 1)) return fail(report, KERNEL_sample, FAULT_TOP_P, i, control[CONTROL_TOP_P], 0);
-    const float* const own = logits + i * vocab;
-    int64 first = 0;
-    int highest = rank_of(own[0]);
-    int lowest = highest;
-    for (int64 token = 0; token < vocab; token++) {
-      if (own[token] != own[token]) return fail(report, KERNEL_sample, FAULT_LOGIT, place_of(i, token), 0, 0);
-      const int rank = rank_of(own[token]);
-      if (rank > highest) first = token;
-      highest = rank > highest ? rank : highest;
-      lowest = rank < lowest ? rank : lowest;
-    }
-    out[i] = static_cast<int>(temperature == 0 ? first : draw_token({own, vocab, own[first], temperature}, control, first, lowest, highest));
   }
 }
 
@@ -1635,6 +1655,11 @@ __global__ void lockstep_accept_drafts(const int* sampled, int64 sampled_bytes, 
                                        int tokens, int max_drafts, Report* report) {
   accept_drafts(grid_of_thread(), sampled, sampled_bytes, next, next_bytes, first, first_bytes, accepted, accepted_bytes, out,
                 out_bytes, n, tokens, max_drafts, report);
+}
+
+__global__ void lockstep_advance_positions(const int* source, int64 source_bytes, const int* accepted, int64 accepted_bytes,
+                                           int* controls, int64 controls_bytes, int n, int max_drafts, Report* report) {
+  advance_positions(grid_of_thread(), source, source_bytes, accepted, accepted_bytes, controls, controls_bytes, n, max_drafts, report);
 }
 
 __global__ void lockstep_expert(const int* rows, int64 rows_bytes, const int* routed, int64 routed_bytes, int* out,

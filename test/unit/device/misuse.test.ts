@@ -169,6 +169,7 @@ describe('arguments of a launch', () => {
         'scatter_rows',
         'device_inputs',
         'accept_drafts',
+        'advance_positions',
         'expert',
         'sum_shares',
         'embed',

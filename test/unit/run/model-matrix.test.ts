@@ -51,6 +51,9 @@ const ahead = (run: RunSummary): number => (run.async ? run.steps : 0);
 
 const graphs = (run: RunSummary): readonly number[] => [run.graphSteps];
 
+/** Drafts of requests that draw their tokens, taken and refused. */
+const sampledDrafts = (run: RunSummary): readonly number[] => [run.sampledAcceptedDrafts, run.sampledRejectedDrafts];
+
 const rows: readonly Row[] = [
   { name: 'one rank, graphs', options: { ranks: 1, ladder }, modes: graphs },
   { name: 'one rank, every batch padded to one size', options: { ranks: 1, ladder: [16] }, modes: graphs },
@@ -129,6 +132,48 @@ const rows: readonly Row[] = [
     name: 'planned ahead, with drafts, taken and refused',
     options: { ranks: 2, ladder, limits: { ...limits, queryLen: 3 }, policy: cut, async: true },
     modes: (run) => [ahead(run), run.acceptedDrafts, run.rejectedDrafts, run.graphSteps],
+  },
+  {
+    name: 'drawn tokens, with drafts',
+    options: { ranks: 2, ladder, limits: { ...limits, queryLen: 4 }, policy: cut, sampling: { temperature: 0.8 } },
+    modes: sampledDrafts,
+  },
+  {
+    name: 'planned ahead, drawn tokens beside greedy ones, with drafts',
+    options: {
+      ranks: 2,
+      ladder,
+      limits: { ...limits, queryLen: 3 },
+      policy: cut,
+      async: true,
+      sampling: { temperature: 1.2, topK: 40, topP: 0.9, share: 0.6 },
+    },
+    modes: (run) => [ahead(run), run.graphSteps, run.acceptedDrafts - run.sampledAcceptedDrafts, ...sampledDrafts(run)],
+  },
+  {
+    name: 'planned ahead on four ranks, idle ones too, drawn tokens with drafts',
+    options: {
+      ranks: 4,
+      ladder,
+      limits: { ...limits, queryLen: 4 },
+      policy: cut,
+      speed: 0.2,
+      async: true,
+      sampling: { temperature: 1, topK: 5 },
+    },
+    modes: (run) => [ahead(run), run.idleRankSteps, ...sampledDrafts(run)],
+  },
+  {
+    name: 'planned ahead on tensor parallel ranks, drawn tokens with drafts',
+    options: {
+      ranks: 1,
+      tensorParallelSize: 2,
+      ladder,
+      limits: { ...limits, queryLen: 3 },
+      async: true,
+      sampling: { temperature: 1 },
+    },
+    modes: (run) => [ahead(run), ...sampledDrafts(run)],
   },
   {
     name: 'planned ahead, preempted, in pieces of two parts',

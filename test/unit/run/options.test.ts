@@ -7,6 +7,7 @@ import { DEFAULT_TIMEOUT_MS, MAX_RANKS } from '../../../dist/ranks/index.js';
 import { completeRunOptions } from '../../../dist/run/complete-options.js';
 import { KvVerifier, SAMPLED_SHARE } from '../../../dist/run/kv-verifier.js';
 import { DEFAULT_RUN_OPTIONS, type RunOptions } from '../../../dist/run/run-options.js';
+import { controlsOf } from '../../../dist/run/run-sampling.js';
 import { DEFAULT_SCHEDULER_LIMITS, schedulerLimits } from '../../../dist/workload/index.js';
 
 function faultsOf(options: object): string[] {
@@ -42,6 +43,7 @@ describe('options of a run', () => {
       captureLog: null,
       record: null,
       model: null,
+      sampling: { temperature: 0, topK: 0, topP: 1, share: 1 },
     });
     expect(completeRunOptions({ ...DEFAULT_RUN_OPTIONS, ranks: 1 })).toMatchObject({ ranks: 1, transport: 'solo' });
   });
@@ -49,6 +51,37 @@ describe('options of a run', () => {
   it('planned ahead takes a model', () => {
     expect(() => completeRunOptions({ async: true })).toThrow(/async plans the steps of a model ahead/);
     expect(completeRunOptions({ async: true, model: 'random:dense' }).async).toBe(true);
+  });
+
+  it('drawing tokens takes a model, and fits what devices take', () => {
+    expect(faultsOf({ sampling: { temperature: 1 } })).toEqual([
+      expect.stringMatching(/^sampling is for the tokens of a model/),
+    ]);
+    const model = 'random:dense';
+    expect(completeRunOptions({ model, sampling: { temperature: 0.3, topK: 4 } }).sampling).toEqual({
+      ...{ temperature: Math.fround(0.3), topK: 4, topP: 1, share: 1 },
+    });
+    const faults = faultsOf({ model, sampling: { temperature: -1, topK: 0.5, topP: 0, share: 2, top: 1 } });
+    expect(faults.map((fault) => fault.split(' is ')[0])).toEqual([
+      'sampling options has no top; it has temperature, topK, topP, share',
+      ...['share', 'temperature', 'topK', 'topP'],
+    ]);
+    expect(faultsOf({ model, sampling: {} })).toHaveLength(1);
+    for (const sampling of [5, null]) expect(faultsOf({ model, sampling })).toHaveLength(1);
+  });
+
+  it('requests draw with seeds of their own, as many as their share says', () => {
+    const [sampling, seed] = [{ temperature: 1, topK: 3, topP: 0.5, share: 0.25 }, 7];
+    const all = Array.from({ length: 4000 }, (_, request) => controlsOf(sampling, seed, request));
+    const drawn = all.filter(({ temperature }) => temperature > 0);
+    expect(drawn.length / all.length).toBeCloseTo(0.25, 1);
+    expect(new Set(drawn.map((controls) => controls.seed)).size).toBe(drawn.length);
+    expect(drawn[0]).toMatchObject({ temperature: 1, topK: 3, topP: 0.5 });
+    expect(all).toEqual(all.map((_, request) => controlsOf(sampling, seed, request)));
+    const greedy = { temperature: 0, topK: 0, topP: 1, seed: 0n };
+    expect(controlsOf({ ...sampling, temperature: 0 }, seed, 1)).toEqual(greedy);
+    expect(controlsOf({ ...sampling, share: 0 }, seed, 1)).toEqual(greedy);
+    expect(controlsOf({ ...sampling, share: 1 }, 8, 1).seed).not.toBe(controlsOf({ ...sampling, share: 1 }, 9, 1).seed);
   });
 
   it('an unknown name is refused, and told beside the other faults', () => {
