@@ -28,6 +28,7 @@ enum : int32_t {
   CP_SIZE,
   CP_RANK,
   CP_INTERLEAVE,
+  FIRST_PLACE,
 };
 
 constexpr lockstep_argument arguments[] = {{"source", LOCKSTEP_IN, 4},
@@ -50,10 +51,11 @@ constexpr lockstep_argument arguments[] = {{"source", LOCKSTEP_IN, 4},
                                            {"paddedSeqLen", LOCKSTEP_I32, 0},
                                            {"contextParallelSize", LOCKSTEP_I32, 0},
                                            {"contextParallelRank", LOCKSTEP_I32, 0},
-                                           {"interleaveSize", LOCKSTEP_I32, 0}};
+                                           {"interleaveSize", LOCKSTEP_I32, 0},
+                                           {"firstPlace", LOCKSTEP_I32, 0}};
 
 int32_t check(const lockstep_value* a, int64_t* required, lockstep_error* error) {
-  for (const int32_t scalar : {REQUESTS, TOKENS, MAX_DRAFTS, TABLE_WIDTH, PADDED_SEQ_LEN, CP_RANK}) {
+  for (const int32_t scalar : {REQUESTS, TOKENS, MAX_DRAFTS, TABLE_WIDTH, PADDED_SEQ_LEN, CP_RANK, FIRST_PLACE}) {
     if (refuse_below(arguments[scalar].name, a[scalar].scalar, 0, error) != 0) return 1;
   }
   for (const int32_t scalar : {BLOCK_SIZE, CP_SIZE, CP_INTERLEAVE}) {

@@ -22,14 +22,15 @@ LOCKSTEP_BODY int64 stored_index(const ContextParallel& cp, int64 position) {
 // of the last step, its ids (the token sampled last, then the drafts), positions (base[r] + the accepted drafts), slots and
 // seqLens. `sampled` holds 1 + max_drafts a row of the last step, the accepted drafts and then the token that follows them; `drafts`
 // those proposed for this step, max_drafts a row. A request whose source is -1 keeps what the host uploaded; padding is padding. Windows are those of queryStartLoc, and
-// tokenToRequest says which of their tokens are real.
+// tokenToRequest says which of their tokens are real. Where the tokens begin within the first request's window, first_place of it stand
+// before them.
 LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int* base, int64, const int* accepted,
                                  int64 accepted_bytes, const int* sampled, int64 sampled_bytes, const int* drafts,
                                  int64 drafts_bytes, const int* query_start_loc, int64, const int* token_to_request, int64,
                                  const int* block_table, int64, int* input_ids, int64, int64* positions, int64, int64* slots,
                                  int64, int* seq_lens, int64, int requests, int tokens, int max_drafts, int table_width,
                                  int block_size, int padded_seq_len, int cp_size, int cp_rank, int cp_interleave,
-                                 Report* report) {
+                                 int first_place, Report* report) {
   if (is_failed(report)) return;
   int64 rows = smaller(accepted_bytes / 4, sampled_bytes / 4 / (1 + static_cast<int64>(max_drafts)));
   if (max_drafts > 0) rows = smaller(rows, drafts_bytes / 4 / max_drafts);
@@ -49,7 +50,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     if (row < 0) continue;
     const int64 kept = drafts_kept(last, request, row, report);
     if (kept < 0) return;
-    seq_lens[request] = static_cast<int>(base[request] + kept + real);
+    seq_lens[request] = static_cast<int>(base[request] + kept + (request == 0 ? first_place : 0) + real);
   }
 
   for (int64 token = grid.index; token < tokens; token += grid.stride) {
@@ -65,7 +66,7 @@ LOCKSTEP_BODY void device_inputs(Grid grid, const int* source, int64, const int*
     if (row < 0) continue;
     const int64 kept = drafts_kept(last, request, row, report);
     if (kept < 0) return;
-    const int64 place = token - query_start_loc[request];
+    const int64 place = token - query_start_loc[request] + (request == 0 ? first_place : 0);
     if (place < 0 || place > max_drafts) return fail(report, KERNEL_device_inputs, FAULT_NO_DRAFT, token, place, max_drafts);
     const int64 position = base[request] + kept + place;
     const int64 index = stored_index(cp, position);

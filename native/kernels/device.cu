@@ -73,11 +73,12 @@ __global__ void lockstep_device_inputs(const int* source, int64 source_bytes, co
                                        int64 table_bytes, int* input_ids, int64 ids_bytes, int64* positions,
                                        int64 positions_bytes, int64* slots, int64 slots_bytes, int* seq_lens, int64 lens_bytes,
                                        int requests, int tokens, int max_drafts, int table_width, int block_size,
-                                       int padded_seq_len, int cp_size, int cp_rank, int cp_interleave, Report* report) {
+                                       int padded_seq_len, int cp_size, int cp_rank, int cp_interleave, int first_place,
+                                       Report* report) {
   device_inputs(grid_of_thread(), source, source_bytes, base, base_bytes, accepted, accepted_bytes, sampled, sampled_bytes, drafts,
                 drafts_bytes, query_start_loc, start_bytes, token_to_request, requests_bytes, block_table, table_bytes, input_ids,
                 ids_bytes, positions, positions_bytes, slots, slots_bytes, seq_lens, lens_bytes, requests, tokens, max_drafts,
-                table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, report);
+                table_width, block_size, padded_seq_len, cp_size, cp_rank, cp_interleave, first_place, report);
 }
 
 __global__ void lockstep_accept_drafts(const int* sampled, int64 sampled_bytes, const int* next, int64 next_bytes, const int* first,

@@ -111,7 +111,8 @@ export class AheadSampler implements AheadSampling, Disposable {
     this.#uploadContinued(local);
     const { kernels, maxDrafts, blockSizes } = this.#parts;
     const { paddedSeqLen } = local.sizes;
-    for (const { tensors, groups, requests, tokens, tableRow } of parts) {
+    for (const [index, { tensors, groups, requests, tokens, tableRow }] of parts.entries()) {
+      const firstPlace = cutBefore(local, index);
       for (const [group, { tensors: grouped, blockTable, tableWidth }] of groups.entries()) {
         stream.launch(kernels.device_inputs, [
           rowsFrom(this.#source, tableRow),
@@ -122,6 +123,7 @@ export class AheadSampler implements AheadSampling, Disposable {
           ...[tensors.inputIds, tensors.positions, grouped.slotMapping, tensors.seqLens],
           ...[requests, tokens, maxDrafts, tableWidth, blockSizes[group], paddedSeqLen],
           ...NO_CONTEXT_PARALLELISM,
+          firstPlace,
         ]);
       }
     }
@@ -205,6 +207,13 @@ export class AheadSampler implements AheadSampling, Disposable {
 
 /** Size, rank and interleaving of context-parallel ranks, which a decoder has not. */
 const NO_CONTEXT_PARALLELISM: readonly number[] = [1, 0, 1];
+
+/** Tokens of the window in which a part begins that stand in the parts before it. */
+function cutBefore(local: ForwardBatch, index: number): number {
+  if (local.partCount <= 1) return 0;
+  const { requestBegin, requestEnd, tokenBegin } = local.part(index);
+  return requestBegin === requestEnd ? 0 : tokenBegin - local.tensors.queryStartLoc[requestBegin];
+}
 
 class DrawnSet implements DrawnStep {
   readonly #reads: DeviceStream;

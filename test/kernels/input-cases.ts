@@ -3,7 +3,10 @@ import { at, fails, i32Bytes, i32Of, i64Bytes, i64Of, type KernelCases, poison, 
 
 /** Requests of a step whose windows are partly padding, some of them filled from a last step's outputs. */
 export const deviceInputs: KernelCases = {
-  kinds: ['failure', 'padding', 'short window', 'drafts', 'host request', 'context parallelism', 'padded request'],
+  kinds: [
+    ...['failure', 'padding', 'short window', 'drafts', 'host request', 'context parallelism', 'padded request'],
+    'cut window',
+  ],
   draw(draws) {
     const requests = draws.from(1, 12);
     const maxDrafts = draws.from(0, 3);
@@ -21,6 +24,8 @@ export const deviceInputs: KernelCases = {
     const stride = draws.once(2) ? 1 + maxDrafts : 0;
     const rows = draws.distinct(requests, lastRows);
     const real = draws.list(requests, () => (draws.once(5) ? 0 : draws.from(1, 1 + maxDrafts)));
+    // Tokens of the first window that a part before computes.
+    const firstPlace = draws.once(3) ? draws.from(0, 1 + maxDrafts - (real[0] ?? 0)) : 0;
     const source = draws.list(requests, (request) => (draws.once(4) ? -1 : (rows[request] ?? 0)));
     const accepted = draws.list(lastRows, () => draws.from(0, maxDrafts));
     // Positions that the table has blocks for, whole turns of the context-parallel ranks.
@@ -45,6 +50,7 @@ export const deviceInputs: KernelCases = {
       ...(real.some((length, request) => length > 0 && source[request] === -1) ? ['host request'] : []),
       ...(cpSize > 1 ? ['context parallelism'] : []),
       ...(real.includes(0) ? ['padded request'] : []),
+      ...(firstPlace > 0 && (real[0] ?? 0) > 0 && (source[0] ?? -1) >= 0 ? ['cut window'] : []),
     ];
     const launchOf = (lists: { accepted: number[]; source: number[]; blockTable: number[] }) => ({
       kernel: 'device_inputs',
@@ -65,7 +71,7 @@ export const deviceInputs: KernelCases = {
       values: [
         ...draws.list(12, (index) => at(index)),
         ...[requests, tokens, maxDrafts, tableWidth, blockSize, paddedSeqLen].map(scalar),
-        ...[cpSize, geometry.contextParallelRank, geometry.interleaveSize].map(scalar),
+        ...[cpSize, geometry.contextParallelRank, geometry.interleaveSize, firstPlace].map(scalar),
       ],
     });
     const filled = draws
@@ -95,13 +101,15 @@ export const deviceInputs: KernelCases = {
         if (length === 0) i32Of(seqLens)[request] = paddedSeqLen;
         if (length === 0 || row < 0) continue;
         const kept = accepted[row] ?? 0;
-        const start = (base[request] ?? 0) + kept;
+        const place = request === 0 ? firstPlace : 0;
+        const start = (base[request] ?? 0) + kept + place;
         i32Of(seqLens)[request] = start + length;
         const blocks = blockTable.slice(request * tableWidth, (request + 1) * tableWidth);
         const all = slotsOf(blocks, start + length, geometry);
         for (let index = 0; index < length; index++) {
           const token = (queryStartLoc[request] ?? 0) + index;
-          const id = index === 0 ? sampled[row * (1 + maxDrafts) + kept] : drafts[row * maxDrafts + index - 1];
+          const id =
+            place + index === 0 ? sampled[row * (1 + maxDrafts) + kept] : drafts[row * maxDrafts + place + index - 1];
           i32Of(ids)[token] = id ?? 0;
           i64Of(positions)[token] = BigInt(start + index);
           i64Of(slots)[token] = all[start + index] ?? 0n;

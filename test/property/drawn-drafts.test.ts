@@ -32,6 +32,14 @@ const asked: fc.Arbitrary<Asked> = fc.record({
   }),
 });
 
+const cut = { ubatches: 2, ubatchThresholdDecode: 2 };
+/** Whole steps, steps cut between requests, and steps cut wherever half of their padded tokens ends: within a window of drafts too. */
+const policies = [
+  {},
+  cut,
+  { ...cut, graphAgreement: 'min-mode-padded', split: 'padded-share', sharedBlocks: 'veto' },
+] as const;
+
 const serving: fc.Arbitrary<Partial<ServiceOptions>> = fc
   .record({
     ranks: fc.integer({ min: 1, max: 4 }),
@@ -39,12 +47,12 @@ const serving: fc.Arbitrary<Partial<ServiceOptions>> = fc
     numBlocks: fc.constantFrom(14, 80),
     maxNumBatchedTokens: fc.constantFrom(16, 48),
     graphs: fc.boolean(),
-    ubatches: fc.constantFrom(1, 2),
+    policy: fc.constantFrom(...policies),
     async: fc.constantFrom(true, true, true, false),
   })
-  .map(({ ranks, async, queryLen, graphs, ubatches, ...few }) => ({
-    ...{ ranks, async, limits: { ...limits, ...few, queryLen }, policy: { ubatches, ubatchThresholdDecode: 2 } },
-    ...(graphs ? { ladder: [queryLen, 2 * queryLen, 4 * queryLen] } : {}),
+  .map(({ ranks, async, queryLen, graphs, policy, ...few }) => ({
+    ...{ ranks, async, policy, limits: { ...limits, ...few, queryLen } },
+    ...(graphs && !('split' in policy) ? { ladder: [queryLen, 2 * queryLen, 4 * queryLen] } : {}),
   }));
 
 /** What a request is given, token by token, and how it ends. */

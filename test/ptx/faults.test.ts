@@ -38,6 +38,13 @@ const FAULTS: readonly (readonly [kernel: string, shows: string, header: string,
     'drafts[row * max_drafts + place - 1]',
     'drafts[row * max_drafts + place]',
   ],
+  [
+    'device_inputs',
+    'cut window',
+    'device-inputs.h',
+    'query_start_loc[request] + (request == 0 ? first_place : 0)',
+    'query_start_loc[request]',
+  ],
   ['accept_drafts', 'some kept', 'accept-drafts.h', 'next[begin + kept] == sampled', 'next[begin] == sampled'],
   ['accept_drafts', 'failure', 'accept-drafts.h', 'begin >= tokens', 'begin > tokens'],
   [

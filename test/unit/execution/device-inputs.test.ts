@@ -75,7 +75,7 @@ test.each([
       slots,
       seqLens,
       ...[count, tokens, MAX_DRAFTS, blockTable.length / count, BLOCK_SIZE, 'padding' in given ? 1 : 0],
-      ...(parallel ? [2, 1, 2] : [1, 0, 1]),
+      ...(parallel ? [2, 1, 2, 0] : [1, 0, 1, 0]),
     ]);
     const [found, places] = [new BigInt64Array(tokens), new BigInt64Array(tokens)];
     stream.downloadSync(positions, 0, found);

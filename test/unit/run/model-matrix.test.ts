@@ -151,6 +151,18 @@ const rows: readonly Row[] = [
     modes: (run) => [ahead(run), run.graphSteps, run.acceptedDrafts - run.sampledAcceptedDrafts, ...sampledDrafts(run)],
   },
   {
+    name: 'planned ahead, drawn tokens with drafts, preempted, in pieces of two parts',
+    options: {
+      ranks: 1,
+      plan: { keys: [piecewiseKey(8), piecewiseKey(64)] },
+      policy: { ...cut, graphAgreement: 'min-mode-padded', split: 'padded-share', sharedBlocks: 'veto' },
+      limits: { ...limits, queryLen: 2, numBlocks: 30 },
+      async: true,
+      sampling: { temperature: 0.7, topP: 0.8 },
+    },
+    modes: (run) => [ahead(run), run.preemptions, run.piecewiseSteps, ...sampledDrafts(run)],
+  },
+  {
     name: 'planned ahead on four ranks, idle ones too, drawn tokens with drafts',
     options: {
       ranks: 4,
