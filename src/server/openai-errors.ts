@@ -71,6 +71,8 @@ const PARAMS: Readonly<Record<string, string>> = {
   ignoreEos: 'ignore_eos',
 };
 
+const NO_JSON = 'The body must be JSON: send it with the header content-type: application/json.';
+
 /** What fastify says of a body that does not fit its schema, or cannot be read. */
 interface FastifyFault {
   readonly statusCode?: number;
@@ -94,10 +96,15 @@ export function answerOf(error: unknown): ErrorAnswer {
     const param = typeof unknown === 'string' ? [path, unknown].filter((part) => part !== '').join('.') : path;
     const forms = choice === undefined ? null : formsOf(instancePath);
     const said = forms === null ? message : `must be ${forms}`;
-    const says = params.additionalProperty === undefined ? said : 'is not supported by this server; leave it out';
+    const says =
+      params.additionalProperty !== undefined
+        ? 'is not supported by this server; leave it out'
+        : params.missingProperty !== undefined
+          ? 'is missing; give it'
+          : said;
     return answer(400, `${param === '' ? 'the body' : param} ${says}.`, param === '' ? null : param, null);
   }
-  const text = error instanceof Error ? error.message : String(error);
+  const text = statusCode === 415 ? NO_JSON : error instanceof Error ? error.message : String(error);
   if (statusCode !== undefined && statusCode < 500) return answer(statusCode, text, null, null);
   return answer(500, FAILED, null, null);
 }

@@ -100,6 +100,8 @@ export class Server implements AsyncDisposable {
     this.#app = app;
     this.#metrics = metrics;
     this.#key = apiKey === undefined ? null : digest(apiKey);
+    // A text is no body of this interface: it is refused for what it is, as every other type but JSON.
+    app.removeContentTypeParser('text/plain');
     app.setErrorHandler((error, _request, reply) => this.#refuse(reply, error));
     app.setNotFoundHandler((request, reply) =>
       this.#refuse(reply, new RequestRefusal(`There is no ${request.method} ${request.url}.`, { status: 404 })),

@@ -217,6 +217,20 @@ describe('the server, to the client of OpenAI', () => {
     expect(await post('{}', '/v1/embeddings')).toEqual([404, 'string']);
   });
 
+  it('says which type a body must have, and which field is missing', async () => {
+    const post = async (type: string, body: string) => {
+      const headers = { 'content-type': type };
+      const answer = await fetch(`${running.server.url}/v1/completions`, { method: 'POST', headers, body });
+      return [answer.status, ((await answer.json()) as { error: { message: string } }).error.message];
+    };
+    const body = JSON.stringify({ ...greedy, prompt: 'abc', max_tokens: 2 });
+    // What curl -d sends without a header, and what fetch sends of a text.
+    for (const type of ['application/x-www-form-urlencoded', 'text/plain;charset=UTF-8']) {
+      expect(await post(type, body)).toEqual([415, expect.stringContaining('content-type: application/json')]);
+    }
+    expect(await post('application/json', JSON.stringify({ model }))).toEqual([400, 'prompt is missing; give it.']);
+  });
+
   it('tells Prometheus what it did, by names that vLLM has too', async () => {
     const answer = await fetch(`${running.server.url}/metrics`);
     const text = await answer.text();
