@@ -165,14 +165,16 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
     const client = clientOf(service);
     const ids = await Promise.all(
       [1, 2, 3, 4, 5, 6].map(async (first) => {
-        const asked = { ...body([first, 5, 9], 20), model: 'random:dense' };
+        const drawn = { temperature: first % 2, seed: first };
+        const asked = { ...body([first, 5, 9], 20), model: 'random:dense', ...drawn };
         const { choices } = await client.completions.create(asked);
         return (choices[0] as unknown as { token_ids: number[] }).token_ids;
       }),
     );
     for (const [at, said] of ids.entries()) {
       const alone = ['generate', 'random:dense', ...limits, '--prompt-ids', `${1 + at},5,9`, '--max-tokens', '20'];
-      expect(said).toEqual(JSON.parse(cli([...alone, '--ignore-eos', '--json']).stdout).outputIds);
+      const drawn = ['--temperature', `${(1 + at) % 2}`, '--seed', `${1 + at}`];
+      expect(said).toEqual(JSON.parse(cli([...alone, ...drawn, '--ignore-eos', '--json']).stdout).outputIds);
     }
     process.kill(service.pid(0), 'SIGTERM');
     expect(await service.ended()).toEqual([0, 0]);

@@ -65,6 +65,20 @@ describe('a run on a GPU', () => {
     for (const report of seen) expect(report).toMatchObject(CLEAN);
   });
 
+  it('says the tokens of one eager rank with drafts of drawn and greedy requests, planned ahead', () => {
+    const run = ['dist/cli/main.js', 'run', '--model', 'random:dense', '--requests', '6', '--prompt-scale', '0.02'];
+    const modes = ['--ladder', '3,6,12', '--query-len', '3', '--async', '--temperature', '1', '--sampled-share', '0.7'];
+    const { status, stdout, seen } = overStandin([...run, ...modes, '--json', '--device', 'cuda'], {
+      LOCKSTEP_STANDIN_SEED: '5',
+    });
+    expect(status).toBe(0);
+    const summary = JSON.parse(stdout);
+    expect(summary).toMatchObject({ device: 'cuda', mismatches: 0, finished: 6, async: true });
+    expect(Math.min(summary.sampledAcceptedDrafts, summary.sampledRejectedDrafts)).toBeGreaterThan(50);
+    expect(summary.acceptedDrafts).toBeGreaterThan(summary.sampledAcceptedDrafts);
+    for (const report of seen) expect(report).toMatchObject(CLEAN);
+  });
+
   it('of AMD, with kernels that HIP compiled for it, decides and computes what one on the host does', (context) => {
     if (loadNative().probeLibrary(HIPRTC) !== null) context.skip(`no ${HIPRTC}`);
     const environment = { ...GFX90A, LOCKSTEP_CACHE: path.join(folder, 'cache') };
