@@ -1,6 +1,6 @@
 import { checkArguments, Faults } from '../checks.js';
 import type { Limits } from '../config.js';
-import { decodePlan, leastUbatchedSize } from '../keys/index.js';
+import { decodeGraphs, leastUbatchedSize } from '../keys/index.js';
 import { NO_PADDING_LIMIT, type Policy } from '../policy/index.js';
 import type { StepHistogram } from '../workload/index.js';
 import type { PlanBudget, PlanChoice } from './budget.js';
@@ -137,21 +137,17 @@ export async function withSpareGraphs(
   return { ...decodeChoice(filled, limits, options.policy), padding, exactCost };
 }
 
+/** Of a ladder's keys the tokens alone: there are thousands of ladders to choose from. */
 function decodeChoice({ sizes, padding, exactCost }: OptimalLadder, limits: Limits, policy: Policy): DecodeChoice {
-  const { keys } = decodePlan({ sizes, limits, policy, twins: true });
-  const of = (plain: boolean): number[] =>
-    keys
-      .filter(({ parts }) => (parts === 1) === plain)
-      .map(({ tokens }) => tokens)
-      .reverse();
-  return {
-    graphs: keys.length,
-    tokens: keys.map(({ tokens }) => tokens),
-    padding,
-    exactCost,
-    decode: of(true),
-    ubatched: of(false),
-  };
+  const tokens: number[] = [];
+  const decode: number[] = [];
+  const ubatched: number[] = [];
+  for (const [requests, parts] of decodeGraphs(sizes, limits, policy, true)) {
+    const size = requests * limits.queryLen;
+    tokens.push(size);
+    (parts === 1 ? decode : ubatched).push(size);
+  }
+  return { graphs: tokens.length, tokens, padding, exactCost, decode: decode.reverse(), ubatched: ubatched.reverse() };
 }
 
 /** The best grids for steps with a prefill. Errors: ERR_CONFIG_INVALID. */

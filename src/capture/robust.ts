@@ -2,7 +2,7 @@ import { Faults } from '../checks.js';
 import { shown } from '../errors.js';
 import { OBJECTIVE_NAMES } from '../names.js';
 import type { LadderCurve, OptimalLadder } from './ladder/ladder-curve.js';
-import { scoreLadder } from './ladder/ladder-score.js';
+import { scoreChecked } from './ladder/ladder-score.js';
 
 /** What a plan is best for. */
 export const OBJECTIVES: typeof OBJECTIVE_NAMES = OBJECTIVE_NAMES;
@@ -59,10 +59,10 @@ export async function robustCandidates(
   const future = futureSteps(counts, unit);
   const expected = mixed(counts, future, FUTURE_SHARE);
   const scored = ({ graphs, sizes }: OptimalLadder): RobustLadder => {
-    const score = scoreLadder(counts, costs, sizes);
+    const score = scoreChecked(counts, costs, sizes);
     const best = seen.atMost(graphs)?.padding ?? score.padding;
     const bounded = score.padding + score.exactCost <= (1 + REGRET) * (best + score.exactCost);
-    return { ...score, graphs, sizes, expectedPadding: scoreLadder(expected, costs, sizes).padding, bounded };
+    return { ...score, graphs, sizes, expectedPadding: scoreChecked(expected, costs, sizes).padding, bounded };
   };
   const candidates = seen.ladders.map(scored);
   for (const weight of WEIGHTS) {

@@ -40,18 +40,32 @@ export function decodePlan(options: DecodePlanOptions): CapturePlan {
   for (const [index, size] of options.sizes.entries()) faults.integer(`sizes[${index}]`, size, 1, 2 ** 31 - 1);
   faults.throwIfAny('This ladder');
   const policy = completePolicy(options.policy);
+  const graphs = decodeGraphs(options.sizes, options.limits, policy, options.twins ?? policy.twins);
+  return Object.freeze({
+    keys: Object.freeze(graphs.map(([requests, parts]) => decodeKey(requests, queryLen, parts))),
+  });
+}
+
+/** The requests and parts of each key that `decodePlan` makes of a ladder, in its order; nothing is checked, and no key is made. */
+export function decodeGraphs(
+  sizes: readonly number[],
+  { maxNumSeqs, queryLen }: Pick<Limits, 'maxNumSeqs' | 'queryLen'>,
+  policy: Policy,
+  twins: boolean,
+): (readonly [requests: number, parts: number])[] {
   const unit = alignmentUnit(queryLen, policy);
   const requests = new Set<number>();
-  for (const size of options.sizes) {
+  for (const size of sizes) {
     requests.add(Math.ceil(Math.min(Math.ceil(size / queryLen), maxNumSeqs) / unit) * unit);
   }
-  const keys: CaptureKey[] = [];
+  const leastCut = leastUbatchedSize(queryLen, policy);
+  const graphs: (readonly [number, number])[] = [];
   for (const count of [...requests].sort((a, b) => b - a)) {
-    const cut = count * queryLen >= leastUbatchedSize(queryLen, policy);
-    if (cut) keys.push(decodeKey(count, queryLen, policy.ubatches));
-    if (!cut || (options.twins ?? policy.twins)) keys.push(decodeKey(count, queryLen, 1));
+    const cut = count * queryLen >= leastCut;
+    if (cut) graphs.push([count, policy.ubatches]);
+    if (!cut || twins) graphs.push([count, 1]);
   }
-  return Object.freeze({ keys: Object.freeze(keys) });
+  return graphs;
 }
 
 /**

@@ -13,6 +13,7 @@ export {
 export {
   type CapturePlan,
   type DecodePlanOptions,
+  decodeGraphs,
   decodePlan,
   leastAgreedSize,
   leastUbatchedSize,

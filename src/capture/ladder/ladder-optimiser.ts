@@ -3,7 +3,7 @@ import { LockstepError, shown } from '../../errors.js';
 import { loadModules, type PlannerModules, type WasmSource } from '../../memory/index.js';
 import { NO_PADDING_LIMIT } from '../../policy/index.js';
 import { LadderCurve, type OptimalLadder } from './ladder-curve.js';
-import { scoreLadder } from './ladder-score.js';
+import { scoreChecked } from './ladder-score.js';
 import { bestSizes, type LadderProblem } from './ladder-search.js';
 
 /** Which steps a ladder is for, what each size costs, and what the ladder must keep to. */
@@ -44,7 +44,7 @@ export async function optimiseLadder(options: OptimiseLadderOptions): Promise<La
   const { counts, costs, maxSize } = problem;
   const ladders: OptimalLadder[] = [];
   for (const { graphs, sizes } of bestSizes(problem, rules)) {
-    const score = scoreLadder(counts, costs, sizes, problem.maxPaddingFactor);
+    const score = scoreChecked(counts, costs, sizes, problem.maxPaddingFactor);
     const last = ladders.at(-1);
     if (last === undefined || score.padding < last.padding) ladders.push(Object.freeze({ ...score, graphs, sizes }));
   }

@@ -34,6 +34,16 @@ export function scoreLadder(
   checkList('costs', costs, 'numbers');
   checkList('sizes', sizes, 'numbers');
   checkPaddingFactor(maxPaddingFactor);
+  return scoreChecked(counts, costs, sizes, maxPaddingFactor);
+}
+
+/** `scoreLadder` of what is known to be right: a plan scores thousands of ladders. */
+export function scoreChecked(
+  counts: ArrayLike<number>,
+  costs: ArrayLike<number>,
+  sizes: ArrayLike<number>,
+  maxPaddingFactor: number = Infinity,
+): LadderScore {
   const eagerCost = costs[sizes[sizes.length - 1]];
   let refused = 0;
   let steps = 0;
