@@ -12,6 +12,7 @@ import {
 import { ENGINE_NAMES, engineLadder } from '../../../dist/entry/engines.js';
 import { DEFAULT_LIMITS, LOCKSTEP_POLICY } from '../../../dist/entry/planner.js';
 import { captureCost, readRequests, type StepHistogram, schedulerLimits } from '../../../dist/entry/workload.js';
+import { drawn } from '../../support/property-runs.js';
 import { traces, tracesAbsent } from '../../support/traces.js';
 
 const FILES = ['mooncake-conversation.jsonl', 'azure-llm-2023-conv.csv'] as const;
@@ -74,7 +75,7 @@ describe.skipIf(tracesAbsent).each(FILES)('a robust plan of %s', (file) => {
     return parts === null ? null : [parts.seen, parts.unseen];
   };
 
-  it.each(SERVED)(
+  it.each(drawn(SERVED, 3))(
     'up to %d serves the half that was not seen, at other loads too, on %d ranks',
     async (maxSize, ranks) => {
       const limits = limitsOf(maxSize);

@@ -5,6 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { decodeKey, EAGER_REASONS, mixedKey, piecewiseKey, type ReasonCode } from '../../../dist/entry/planner.js';
 import type { RunSummary } from '../../../dist/entry/run.js';
 import { cli } from '../../support/cli.js';
+import { share } from '../../support/property-runs.js';
 import { traces, tracesAbsent } from '../../support/traces.js';
 
 const azure = path.join(traces, 'azure-llm-2023-conv.csv');
@@ -28,6 +29,9 @@ writeFileSync(
   }),
 );
 
+/** So many requests of a trace, as the option is typed. */
+const ofTrace = (count: number, least: number): string => String(share(count, least));
+
 /** The plan has a graph for every batch: of each kind some runs, and nothing runs eager. */
 function everyKind(run: RunSummary): void {
   for (const reason of ['graph', 'graph-mixed', 'graph-piecewise'] as const) {
@@ -40,36 +44,67 @@ describe.skipIf(tracesAbsent)('real traces (skipped where there are none)', () =
   it.each<[string, string[], (run: RunSummary) => void]>([
     [
       'Azure',
-      ['--trace', azure, '--requests', '2000', '--ranks', '4'],
+      ['--trace', azure, '--requests', ofTrace(2000, 200), '--ranks', '4'],
       (run) => expect(run.idleRankSteps).toBeGreaterThan(0),
     ],
     [
       'Azure with drafts',
-      ['--trace', azure, '--requests', '800', '--ranks', '4', '--query-len', '4'],
+      ['--trace', azure, '--requests', ofTrace(800, 200), '--ranks', '4', '--query-len', '4'],
       (run) => expect(run.tokens).toBeGreaterThan(0),
     ],
     [
       'Azure with micro-batches',
-      ['--trace', azure, '--requests', '800', '--ranks', '4', '--ubatches', '2', '--speed', '20'],
+      ['--trace', azure, '--requests', ofTrace(800, 200), '--ranks', '4', '--ubatches', '2', '--speed', '20'],
       (run) => expect(run.ubatchedSteps).toBeGreaterThan(0),
     ],
     [
       'Azure with a pool so small that requests are preempted',
-      ['--trace', azure, '--requests', '800', '--ranks', '4', '--num-blocks', '500'],
+      ['--trace', azure, '--requests', ofTrace(800, 200), '--ranks', '4', '--num-blocks', '500'],
       (run) => expect(run.preemptions).toBeGreaterThan(0),
     ],
-    ['Mooncake', ['--trace', mooncake, '--requests', '300'], (run) => expect(run.reusedTokens).toBeGreaterThan(0)],
+    [
+      'Mooncake',
+      ['--trace', mooncake, '--requests', ofTrace(300, 100)],
+      (run) => expect(run.reusedTokens).toBeGreaterThan(0),
+    ],
     [
       'Azure on mixed and piecewise graphs',
-      ['--trace', azure, '--requests', '400', '--ranks', '4', '--speed', '8', '--plan', plan, '--check-shapes'],
+      [
+        '--trace',
+        azure,
+        '--requests',
+        ofTrace(400, 150),
+        '--ranks',
+        '4',
+        '--speed',
+        '8',
+        '--plan',
+        plan,
+        '--check-shapes',
+      ],
       everyKind,
     ],
     [
       'Azure on them in replicas',
-      ['--trace', azure, '--requests', '300', '--tensor-parallel-size', '2', '--speed', '4', '--plan', plan],
+      [
+        '--trace',
+        azure,
+        '--requests',
+        ofTrace(300, 100),
+        '--tensor-parallel-size',
+        '2',
+        '--speed',
+        '4',
+        '--plan',
+        plan,
+      ],
       everyKind,
     ],
-    ['Mooncake on mixed and piecewise graphs', ['--trace', mooncake, '--requests', '200', '--plan', plan], everyKind],
+    [
+      'Mooncake on mixed and piecewise graphs',
+      ['--trace', mooncake, '--requests', ofTrace(200, 80), '--plan', plan],
+      everyKind,
+    ],
   ])('%s: no mismatch, no divergence, every eager step with a reason', (_name, args, holds) => {
     const { status, stdout, stderr } = cli(['run', ...args, '--json']);
     expect(status, stderr).toBe(0);

@@ -40,14 +40,14 @@ describe('a simulated group of four ranks', () => {
 
   it('keeps its laws with a fault of any kind at any step, over new seeds', async () => {
     const since = performance.now();
-    const found = await campaign(build, SEED, { runs: runs(2000).numRuns as number });
+    // The first of those that test/soak takes, which expects every kind among them.
+    const found = await campaign(build, SEED, { runs: runs(400).numRuns as number });
     told('runs with faults', found, since);
-    if (FULL_RUN) expect([...found.kinds.keys()].sort()).toEqual([...FAULT_KINDS].sort());
   });
 
   it('keeps its laws in captures that a fault may end at any all-gather, over new seeds', async () => {
     const since = performance.now();
-    const found = await campaign(build, SEED, { runs: runs(2000).numRuns as number }, { early: true, steps: 4 });
+    const found = await campaign(build, SEED, { runs: runs(1000).numRuns as number }, { early: true, steps: 4 });
     told('captures with faults', found, since);
     if (!FULL_RUN) return;
     const outcomes = ['ERR_ABORTED', 'ERR_CAPTURE_ASYMMETRIC', 'held 0', 'held 1', 'held 2', 'held 3'];
@@ -56,7 +56,7 @@ describe('a simulated group of four ranks', () => {
 
   it('goes on for as long as nothing happens, through parks and the wrap of the step number', async () => {
     const since = performance.now();
-    const steps = runs(100_000).numRuns as number;
+    const steps = runs(50_000).numRuns as number;
     const found = await campaign(build, SEED, { steps }, { kind: 'none', steps: 2500 });
     told('runs without a fault', found, since);
     expect([...found.kinds.keys()]).toEqual(['none']);
