@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StepLogLine } from '../../dist/entry/run.js';
-import { cli } from '../support/cli.js';
+import { cli, cliAlone } from '../support/cli.js';
 import { completeLog } from '../support/logs.js';
 import { HAS_MPI, type JobInHand, type JobResult, runJob } from '../support/mpi-job.js';
 
@@ -190,13 +190,13 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
 
 describe('without a launcher', () => {
   it('exits 3 with the command to start it by', () => {
-    const { status, stdout, stderr } = cli(['run', '--transport', 'mpi', '--requests', '5']);
+    const { status, stdout, stderr } = cliAlone(['run', '--transport', 'mpi', '--requests', '5']);
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/mpirun -n 2 npx lockstep run --transport mpi.*\[ERR_TRANSPORT_UNAVAILABLE\]/);
   });
 
   it('refuses --rank-out with another transport', () => {
-    const { status, stderr } = cli(['run', '--rank-out', folder, '--requests', '5']);
+    const { status, stderr } = cliAlone(['run', '--rank-out', folder, '--requests', '5']);
     expect(status).toBe(2);
     expect(stderr).toContain('--rank-out is for processes of an MPI job; give --transport mpi');
   });

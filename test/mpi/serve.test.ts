@@ -3,7 +3,7 @@ import OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { LETTERS, letters } from '../fixtures/service/letters.mjs';
 import { textAfter } from '../fixtures/service/next-token.mjs';
-import { cli, root } from '../support/cli.js';
+import { cli, cliAlone, root } from '../support/cli.js';
 import { HAS_MPI, runJob } from '../support/mpi-job.js';
 import { type MpiService, startMpiService } from '../support/mpi-service.js';
 
@@ -282,10 +282,10 @@ describe.skipIf(!HAS_MPI)('lockstep serve --transport mpi', () => {
 
 describe('without a launcher', () => {
   it('cannot serve over MPI, and says how to', () => {
-    const { status, stdout, stderr } = cli(['serve', 'random:dense', '--transport', 'mpi']);
+    const { status, stdout, stderr } = cliAlone(['serve', 'random:dense', '--transport', 'mpi']);
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr).toContain('mpirun -n 2');
-    const solo = cli(['serve', 'random:dense', '--transport', 'solo']);
+    const solo = cliAlone(['serve', 'random:dense', '--transport', 'solo']);
     expect(solo.status).toBe(2);
     expect(solo.stderr).toMatch(/'solo' is invalid.*threads, mpi/);
   });
