@@ -22,7 +22,7 @@ import {
 import { generateWorkload, RequestTable, readRequests } from '../../../dist/entry/workload.js';
 import { completePolicy } from '../../../dist/policy/policy.js';
 import { runPlainly } from '../../oracles/simulate-oracle.js';
-import { runs } from '../../support/property-runs.js';
+import { drawn, runs } from '../../support/property-runs.js';
 import { traces, tracesAbsent } from '../../support/traces.js';
 
 const ladder = [1, 2, 4, 8, 16, 24, 32, 40, 48, 64];
@@ -283,7 +283,7 @@ describe('a simulation', () => {
 });
 
 describe.skipIf(tracesAbsent)('simulations of real traces (skipped where there are none)', () => {
-  it.each<[string, string, number, SimulateOptions]>([
+  const ofTraces: readonly [string, string, number, SimulateOptions][] = [
     ['Azure on 4 ranks', 'azure-llm-2023-conv.csv', 600, { ranks: 4, ladder: 'vllm' }],
     [
       'Azure with micro-batches',
@@ -292,7 +292,8 @@ describe.skipIf(tracesAbsent)('simulations of real traces (skipped where there a
       { ranks: 2, speed: 20, ladder: 'vllm', policy: { ubatches: 2 } },
     ],
     ['Mooncake', 'mooncake-conversation.jsonl', 60, { ranks: 2, ladder: 'vllm' }],
-  ])('%s counts what a run counts', async (_name, file, limit, options) => {
+  ];
+  it.each(drawn(ofTraces, 3))('%s counts what a run counts', async (_name, file, limit, options) => {
     const requests = await readRequests(path.join(traces, file), { limit });
     expect(await compareWithRun(requests, options)).toBeGreaterThan(500);
   });
