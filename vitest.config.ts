@@ -31,8 +31,8 @@ const shared = {
 
 export default defineConfig({
   test: {
-    // Vitest's own choice leaves a core out, which of two is half.
-    maxWorkers: availableParallelism(),
+    // One more than cores: many files wait for processes, clocks and peers. Vitest's own choice leaves a core out, which of two is half.
+    maxWorkers: availableParallelism() + 1,
     reporters: [
       'default',
       ...(process.env.CI ? (['json'] as const) : []),
