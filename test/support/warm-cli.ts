@@ -4,18 +4,19 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 
-const program = path.resolve(import.meta.dirname, '../fixtures/cli/warm.mjs');
+/** What runs the commands. */
+export const PROGRAM: string = path.resolve(import.meta.dirname, '../fixtures/cli/warm.mjs');
 
 /**
  * A process that keeps the command line loaded, for the many short commands of a test file. It ends with the process that made it,
- * by the end of a FIFO. Where a command ends it, so that it answers nothing, it is of no more use.
+ * by the end of a FIFO. Where a command ends it, it is of no more use.
  */
 export class WarmCli {
   readonly #env = { ...process.env };
   readonly #to: number;
   readonly #from: number;
 
-  constructor(cwd: string) {
+  constructor(cwd: string, program: string = PROGRAM) {
     const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-warm-'));
     const fifos = ['requests', 'results'].map((name) => path.join(folder, name)) as [string, string];
     execFileSync('mkfifo', fifos);
@@ -32,18 +33,19 @@ export class WarmCli {
     return isDeepStrictEqual(this.#env, { ...process.env });
   }
 
-  /** What a command says; undefined where it ended the process. */
+  /** What a command says; undefined where it ended the process by itself. Throws where it crashed it. */
   run(args: readonly string[]): { status: number; stdout: string; stderr: string } | undefined {
     const line = Buffer.from(`${JSON.stringify(args)}\n`);
     for (let written = 0; written < line.length; ) written += writeSync(this.#to, line, written);
     let digits = '';
     for (let one = this.#read(1); ; one = this.#read(1)) {
-      if (one === undefined) return undefined;
+      if (one === undefined) throw new Error(`${args.join(' ')}: its process ended without a word, as by a signal`);
       if (one.toString() === '\n') break;
       digits += one.toString();
     }
-    const answer = this.#read(Number(digits));
-    return answer === undefined ? undefined : JSON.parse(answer.toString('utf8'));
+    const answer = JSON.parse(this.#read(Number(digits))?.toString('utf8') ?? '{"crash":"its answer is cut"}');
+    if (answer.crash !== undefined) throw new Error(`${args.join(' ')}: ${answer.crash}`);
+    return answer.ended === true ? undefined : answer;
   }
 
   close(): void {
