@@ -17,6 +17,8 @@ export interface ErrorAnswer {
   readonly body: ErrorBody;
   /** Seconds after which to try again. */
   readonly retryAfter?: number;
+  /** Methods that the path has. */
+  readonly allow?: string;
 }
 
 /** A request that this server refuses before it reaches the service. */
@@ -24,16 +26,24 @@ export class RequestRefusal extends Error {
   readonly status: number;
   readonly param: string | null;
   readonly code: string | null;
+  /** Methods that the path has, where it has not the one asked for. */
+  readonly allow: string | undefined;
 
   constructor(
     message: string,
-    given: { readonly status?: number; readonly param?: string; readonly code?: string } = {},
+    given: {
+      readonly status?: number;
+      readonly param?: string;
+      readonly code?: string;
+      readonly allow?: string;
+    } = {},
   ) {
     super(message);
     this.name = 'RequestRefusal';
     this.status = given.status ?? 400;
     this.param = given.param ?? null;
     this.code = given.code ?? null;
+    this.allow = given.allow;
   }
 }
 
@@ -85,7 +95,10 @@ interface FastifyFault {
 }
 
 export function answerOf(error: unknown): ErrorAnswer {
-  if (error instanceof RequestRefusal) return answer(error.status, error.message, error.param, error.code);
+  if (error instanceof RequestRefusal) {
+    const { status, message, param, code, allow } = error;
+    return { ...answer(status, message, param, code), ...(allow !== undefined && { allow }) };
+  }
   if (error instanceof LockstepError) return ofService(error);
   const { validation, statusCode } = error as FastifyFault;
   if (validation?.[0] !== undefined) {

@@ -106,7 +106,11 @@ export class Server implements AsyncDisposable {
     app.setNotFoundHandler((request, reply) =>
       this.#refuse(reply, new RequestRefusal(`There is no ${request.method} ${request.url}.`, { status: 404 })),
     );
-    app.addHook('onRequest', async (request) => this.#admit(request));
+    app.addHook('onRequest', async (request) => {
+      this.#admit(request);
+      refuseMethod(app, request);
+      refuseEncoding(request);
+    });
     app.get('/health', (_request, reply) => this.#health(reply));
     app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
     app.get('/v1/models', () => ({ object: 'list', data: [this.#model()] }));
@@ -218,11 +222,30 @@ export class Server implements AsyncDisposable {
   }
 
   #refuse(reply: FastifyReply, error: unknown): FastifyReply {
-    const { status, body, retryAfter } = answerOf(error);
+    const { status, body, retryAfter, allow } = answerOf(error);
     if (status === 500) process.emitWarning(error instanceof Error ? error : String(error));
     if (retryAfter !== undefined) reply.header('retry-after', String(retryAfter));
+    if (allow !== undefined) reply.header('allow', allow);
     return reply.code(status).send(body);
   }
+}
+
+/** Errors: a refusal with 405 where the path has routes of other methods alone. */
+function refuseMethod(app: FastifyInstance, { is404, method, url }: FastifyRequest): void {
+  if (!is404) return;
+  const [path] = url.split('?');
+  const methods = ['GET', 'HEAD', 'POST'].filter((each) => app.hasRoute({ method: each, url: path }));
+  if (methods.length === 0) return;
+  const allow = methods.join(', ');
+  throw new RequestRefusal(`${path} has no ${method}; use ${methods.join(' or ')}.`, { status: 405, allow });
+}
+
+/** Errors: a refusal with 415 where the body is compressed. */
+function refuseEncoding({ headers }: FastifyRequest): void {
+  const encoding = headers['content-encoding']?.trim().toLowerCase() ?? '';
+  if (encoding === '' || encoding === 'identity') return;
+  const said = 'The body is encoded, as content-encoding says, and only one as it is can be read; send it without.';
+  throw new RequestRefusal(said, { status: 415 });
 }
 
 function digest(key: string): Buffer {

@@ -217,6 +217,22 @@ describe('the server, to the client of OpenAI', () => {
     expect(await post('{}', '/v1/embeddings')).toEqual([404, 'string']);
   });
 
+  it('says which methods a path has, and that it reads no body that is encoded', async () => {
+    const ask = async (method: string, path: string, headers: Record<string, string> = {}, body?: string) => {
+      const init = { method, headers: { 'content-type': 'application/json', ...headers }, ...(body && { body }) };
+      const answer = await fetch(`${running.server.url}${path}`, init);
+      await answer.arrayBuffer();
+      return [answer.status, answer.headers.get('allow')];
+    };
+    expect(await ask('GET', '/v1/completions')).toEqual([405, 'POST']);
+    expect(await ask('DELETE', '/v1/chat/completions?x=1')).toEqual([405, 'POST']);
+    expect(await ask('POST', '/v1/models', {}, '{')).toEqual([405, 'GET, HEAD']);
+    expect(await ask('GET', '/v1/none')).toEqual([404, null]);
+    const body = JSON.stringify({ ...greedy, prompt: 'abc', max_tokens: 2 });
+    expect(await ask('POST', '/v1/completions', { 'content-encoding': 'gzip' }, body)).toEqual([415, null]);
+    expect(await ask('POST', '/v1/completions', { 'content-encoding': 'identity' }, body)).toEqual([200, null]);
+  });
+
   it('says which type a body must have, and which field is missing', async () => {
     const post = async (type: string, body: string) => {
       const headers = { 'content-type': type };
