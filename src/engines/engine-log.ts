@@ -106,13 +106,13 @@ export async function readEngineRun(source: TextSource, options: EngineLogOption
   let metricsOfSglang = false;
   const refuse = lineRefusal('ERR_INPUT_INVALID', file, 'give a log of text whose lines end');
   // A log may hold anything: what is not UTF-8 is replaced, not refused.
-  for await (const { lines } of readLineBlocks(readText(source, { signal, lenient: true }), refuse)) {
+  for await (const { lines, unended = false } of readLineBlocks(readText(source, { signal, lenient: true }), refuse)) {
     if (firstLine === '') firstLine = lines.find((line) => line.trim() !== '') ?? '';
     lineCount += lines.length;
     metricsOfSglang ||= lines.some((line) => SGLANG_METRIC.test(line));
     for (const line of messageLines(lines)) {
       for (const { engine, read, steps, samples } of readers) {
-        const fact = read(line);
+        const fact = read(line, unended);
         if (fact === null) continue;
         const repeats = Number(line.includes('[repeated ') ? (REPEATED.exec(line)?.[1] ?? 0) : 0);
         if (fact.kind === 'sample') samples.add({ ...fact, kind: 'batch' }, repeats);

@@ -61,8 +61,8 @@ export type LogFact =
   /** Counts since the start: a later line of the same process replaces it. */
   | { readonly kind: 'times'; readonly process: string; readonly times: readonly LogTime[] };
 
-/** Reads one line after the other: returns what it says, or null for a line that says nothing of batches. */
-export type LogLineReader = (line: string) => LogFact | null;
+/** Reads one line after the other: returns what it says, or null for a line that says nothing of batches. An `unended` line may be cut, within a number too. */
+export type LogLineReader = (line: string, unended: boolean) => LogFact | null;
 
 /** The sizes of `[1, 2, 4]`; null where the list is empty or cut off. */
 export function sizesOf(text: string): number[] | null {

@@ -9,7 +9,7 @@ import { MAX_LINE_CHARACTERS } from './refusal.js';
  */
 export type TextSource = string | URL | AsyncIterable<Uint8Array | string>;
 
-/** How text is read. */
+/** How text is read. Bytes that gzip compressed, and ASCII in UTF-16 with its mark, are refused in any case. */
 export interface TextOptions {
   /** Ends reading with `ERR_ABORTED` at once, even while the source has nothing to give. */
   readonly signal?: AbortSignal | undefined;
@@ -117,11 +117,30 @@ export async function readWhole(source: TextSource, options: TextOptions = {}): 
   return whole;
 }
 
+/** What bytes are that begin so (undefined: any byte), and what to do about it. */
+const OTHERS: readonly { readonly begin: readonly (number | undefined)[]; readonly is: string }[] = [
+  {
+    begin: [0x1f, 0x8b],
+    is: 'compressed by gzip; decompress it first (gunzip -c), or give a file whose name ends in .gz',
+  },
+  ...[
+    [0xff, 0xfe, undefined, 0],
+    [0xfe, 0xff, 0],
+  ].map((begin) => ({ begin, is: 'UTF-16 text; save it as UTF-8 (iconv -f UTF-16 -t UTF-8)' })),
+];
+const LONGEST_BEGIN = Math.max(...OTHERS.map(({ begin }) => begin.length));
+
 /** Decodes one chunk after the other; without one, what is left. Strings pass unchanged. */
 function decoderOf(file: string, code: ErrorCode, lenient: boolean): (chunk?: Uint8Array | string) => string {
   const decoder = new TextDecoder('utf-8', { fatal: !lenient });
+  const seen: number[] = [];
   return (chunk) => {
     if (typeof chunk === 'string') return chunk;
+    if (chunk !== undefined && seen.length < LONGEST_BEGIN) {
+      seen.push(...chunk.subarray(0, LONGEST_BEGIN - seen.length));
+      const other = OTHERS.find(({ begin }) => begin.every((byte, at) => byte === undefined || byte === seen[at]));
+      if (other !== undefined) throw new LockstepError(code, `${file}: ${other.is}`, { file });
+    }
     try {
       return decoder.decode(chunk, { stream: chunk !== undefined });
     } catch (error) {

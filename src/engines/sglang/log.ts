@@ -8,6 +8,9 @@ const RUNNING = /#running-req: (\d+)\b/;
 const SEQUENCES = /#new-seq: (\d+)\b/;
 const TOKENS = /#new-token: (\d+)\b/;
 
+/** A number at the end of a line that is cut may be a part of one. */
+const LAST_NUMBER = /\d+$/;
+
 /** `cuda graph: True`, or of another device. */
 const GRAPH = /\b\w+ graph: (True|False)\b/;
 
@@ -28,17 +31,22 @@ const MEMORY = /mem usage=(\d+(?:\.\d+)?) GB/;
  * prefill line counts the tokens that are computed. Memory is in units of 2^30 bytes. Source: SGLang `SchedulerMetricsMixin`, `ModelRunner`.
  */
 export function sglangLogReader(queryLen: number): LogLineReader {
-  return (line) =>
-    line.includes(' batch') ? batchOf(line, queryLen) : line.includes('Capture ') ? captureOf(line, queryLen) : null;
+  return (line, unended) =>
+    line.includes(' batch')
+      ? batchOf(unended ? line.replace(LAST_NUMBER, '') : line, queryLen)
+      : line.includes('Capture ')
+        ? captureOf(line, queryLen)
+        : null;
 }
 
 function batchOf(line: string, queryLen: number): LogFact | null {
   const [, kind, fields] = BATCH.exec(line) ?? [];
   if (kind === undefined) return null;
-  const count = (field: RegExp): number => Number(field.exec(fields)?.[1] ?? 0);
   const decode = kind === 'Decode';
-  const requests = count(decode ? RUNNING : SEQUENCES);
-  const tokens = decode ? requests * queryLen : count(TOKENS);
+  const requests = Number((decode ? RUNNING : SEQUENCES).exec(fields)?.[1] ?? Number.NaN);
+  const tokens = decode ? requests * queryLen : Number(TOKENS.exec(fields)?.[1] ?? Number.NaN);
+  // A line without its counts says nothing, also not that its rank was idle.
+  if (Number.isNaN(requests + tokens)) return null;
   const [, moment, ranks] = PREFIX.exec(line) ?? [];
   const rank = RANK.exec(ranks ?? '')?.[1];
   const busy = requests >= 1 && tokens >= 1;

@@ -180,6 +180,18 @@ describe('sources', () => {
     expect((await readEngineLog(bytes())).batches).toEqual([{ phase: 'decode', tokens: 5, requests: 5, count: 1 }]);
   });
 
+  test('a last line that is cut within a number, or before one, does not count', async () => {
+    const whole = 'Decode batch, #running-req: 5, #token: 9\n';
+    for (const cut of ['Decode batch, #running-req: 3', 'Prefill batch, #new-seq: 1, #new-token: 15']) {
+      expect((await readEngineLog(chunks(whole, cut))).batches).toHaveLength(1);
+      expect((await readEngineLog(chunks(whole, `${cut}\n`))).batches).toHaveLength(2);
+    }
+    // Nor does it say that its rank was idle.
+    const ranked = (rank: number, text: string): string => `[2026-05-07 05:58:00 DP${rank}] Decode batch, ${text}`;
+    const { batches } = await readEngineLog(chunks(ranked(0, '#running-req: 5, #token: 9\n'), ranked(1, '#runn')));
+    expect(batches).toEqual([{ phase: 'decode', tokens: 5, requests: 5, count: 1 }]);
+  });
+
   test("a terminal's colours, CRLF and lines of JSON give the same", async () => {
     const plain = await readFile(VLLM, 'utf8');
     const whole = await readEngineLog(VLLM);

@@ -119,3 +119,18 @@ test('what is not UTF-8 is refused in a table and a trace, replaced in a log', a
   const log = Buffer.concat([Buffer.from([0xff, 10]), Buffer.from('Decode batch, #running-req: 5, #token: 9\n')]);
   expect((await readEngineLog(chunks(log))).batches).toHaveLength(1);
 });
+
+test('what gzip compressed, and UTF-16, is refused by its name, also in a log and byte by byte', async () => {
+  const utf16 = Buffer.from(`\uFEFF${TRACE}`, 'utf16le');
+  for (const [bytes, said] of [
+    [gzipSync(TRACE), /compressed by gzip/],
+    [utf16, /UTF-16/],
+    [Buffer.from(utf16).swap16(), /UTF-16/],
+  ] as const) {
+    const refused = { code: 'ERR_TRACE_INVALID', message: expect.stringMatching(said) };
+    await expect(readRequests(chunks(bytes))).rejects.toMatchObject(refused);
+    for (const parts of [[bytes], Array.from(bytes, (byte) => Uint8Array.of(byte))]) {
+      await expect(readEngineLog(chunks(...parts))).rejects.toThrow(said);
+    }
+  }
+});
