@@ -60,7 +60,8 @@ function within(value: unknown, level: number): string[][] {
   const own = [fields.entrypoint, fields.command, fields.args].flatMap(wordsOf);
   if (own.length > 0) {
     const image = typeof fields.image === 'string' ? [fields.image] : [];
-    return [['docker', 'run', ...environmentOf(fields.env ?? fields.environment), ...image, ...own]];
+    const pairs = environmentOf(fields.env ?? fields.environment);
+    return [['docker', 'run', ...pairs.flatMap((pair) => ['-e', pair]), ...image, ...withVariables(own, pairs)]];
   }
   return Object.values(fields).flatMap((item) => within(item, level + 1));
 }
@@ -72,7 +73,13 @@ function wordsOf(value: unknown): string[] {
     : [];
 }
 
-/** `-e NAME=value` for each variable whose value is said. */
+/** Words with the values of the container's own variables, as Kubernetes puts them in: `$(NAME)`. */
+function withVariables(words: readonly string[], pairs: readonly string[]): string[] {
+  const values = new Map(pairs.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]));
+  return words.map((word) => word.replace(/\$\(([A-Za-z_]\w*)\)/g, (whole, name: string) => values.get(name) ?? whole));
+}
+
+/** `NAME=value` of each variable whose value is said. */
 function environmentOf(value: unknown): string[] {
   const pairs = Array.isArray(value)
     ? value.map((item: unknown) => {
@@ -81,7 +88,7 @@ function environmentOf(value: unknown): string[] {
         return said === undefined || said === null ? '' : `${String(name)}=${String(said)}`;
       })
     : Object.entries((value ?? {}) as Fields).map(([name, said]) => `${name}=${String(said)}`);
-  return pairs.filter((pair) => pair.includes('=')).flatMap((pair) => ['-e', pair]);
+  return pairs.filter((pair) => pair.includes('='));
 }
 
 /** Words as a shell reads them back: what holds more than plain letters in quotes. */

@@ -52,12 +52,24 @@ function isShell(words: readonly string[], at: number): boolean {
   return shellBefore(words, at) >= 0;
 }
 
-/** Where the shell is that runs the script at `at`, or -1. */
+/** A flag of a shell that takes a word: `-o pipefail`, `-euo pipefail`. */
+const SHELL_OPTION = /^-\w*o$/;
+
+/** Where the words of the shell begin that runs the script at `at`, or -1: its program, or its flags behind an image that has it as `--entrypoint`. */
 function shellBefore(words: readonly string[], at: number): number {
   if (!SHELL_FLAG.test(words[at - 1] ?? '')) return -1;
   let program = at - 1;
-  while (program >= 0 && words[program].startsWith('-')) program--;
-  return SHELL.test(words[program] ?? '') ? program : -1;
+  while (program >= 0 && (words[program].startsWith('-') || SHELL_OPTION.test(words[program - 1] ?? ''))) program--;
+  if (SHELL.test(words[program] ?? '')) return program;
+  return words.slice(0, program).some((word, place) => SHELL.test(entrypoint(word, words[place + 1])))
+    ? program + 1
+    : -1;
+}
+
+/** The program of `--entrypoint sh` or `--entrypoint=sh`; empty for another word. */
+function entrypoint(word: string, next: string): string {
+  if (word === '--entrypoint') return next;
+  return word.startsWith('--entrypoint=') ? word.slice('--entrypoint='.length) : '';
 }
 
 /** Whether a word is a script with a command that starts an engine. */

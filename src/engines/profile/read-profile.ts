@@ -59,7 +59,7 @@ export function serverLimits({ engine, gpu }: EngineProfile): Partial<EngineProf
 
 /** Parts of names of flags that have no bearing on which graphs are captured. */
 const HARMLESS =
-  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|override-generation-config|headless|data-parallel-size-local|data-parallel-start-rank|data-parallel-rpc-port|api-server-count|speculative-draft-model-path|speculative-draft-model|kv-transfer-config|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
+  /^--?(no-)?(m|model|tokenizer|served-model-name|port|host|server-port|api-key|trust-remote-code|download-dir|load-format|dtype|kv-cache-dtype|quantization|gpu-memory-utilization|mem-fraction-static|swap-space|seed|revision|chat-template|reasoning-parser|tool-call-parser|enable-auto-tool-choice|disable-log-requests|enable-log-requests|disable-log-stats|log-level|uvicorn-log-level|enable-prefix-caching|enable-chunked-prefill|block-size|page-size|max-log-len|enable-metrics|model-path|nnodes|node-rank|dist-init-addr|schedule-policy|random-seed|enable-expert-parallel|data-parallel-backend|data-parallel-address|async-scheduling|distributed-executor-backend|attention-backend|moe-backend|watchdog-timeout|stream-interval|limit-mm-per-prompt|hf-overrides|generation-config|override-generation-config|headless|data-parallel-size-local|data-parallel-start-rank|data-parallel-rpc-port|api-server-count|speculative-draft-model-path|speculative-draft-model|kv-transfer-config|backend|decode-log-interval|cudagraph-metrics|disable-cascade-attn|gpus|entrypoint|ipc|name|rm|shm-size|env|volume|network|e|v|p|it|d|runtime)$/;
 
 /** `engine@release`. */
 const NAMED = /^([a-z]+)(?:@v?(\d{1,4}(?:\.\d{1,6}){0,3})(?:(?:\.post|\.dev|rc|\+)[\w.]{1,40})?)?$/;
@@ -132,13 +132,16 @@ function ofJson(text: string): ReadProfile | null {
 
 function ofYaml(text: string, { at, over, engine }: ReadProfileOptions): ReadProfile {
   const explicit = engine !== undefined || over !== undefined;
-  const { profile, graphs, unread, unknown } = trtllmSettings(text, at);
+  const { profile, graphs, attentionDp, unread, unknown } = trtllmSettings(text, at);
   // Other engines and tools have YAML too.
   if (!explicit && !graphs && Object.keys(withoutUndefined(profile)).length === 0) throw unknownText(text);
   // Without the key graphs are on, and nothing is padded.
   const base = graphs ? {} : { padding: false };
   const line = over?.engine === 'trtllm' ? over : { ...SERVER_LIMITS.trtllm, ...base };
-  return { profile: { ...line, engine: 'trtllm', ...profile }, ignored: unread, unknown };
+  const whole: EngineProfile = { ...line, engine: 'trtllm', ...profile };
+  // Limits are those of a rank.
+  const ranks = attentionDp ? { dataParallelSize: whole.tensorParallelSize ?? 1 } : {};
+  return { profile: { ...whole, ...ranks }, ignored: unread, unknown };
 }
 
 function ofTrtllmLine(line: CommandLine): ReadProfile {

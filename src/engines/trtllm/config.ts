@@ -9,6 +9,8 @@ export interface TrtllmSettings {
   readonly profile: Partial<EngineProfile>;
   /** Whether it says anything about graphs of decodes. */
   readonly graphs: boolean;
+  /** Whether each tensor parallel rank has requests of its own. */
+  readonly attentionDp: boolean;
   /** Keys that decide nothing here. */
   readonly unread: readonly string[];
   /** Keys that are not read, and may decide which graphs there are. */
@@ -27,6 +29,7 @@ const READ = [
   'pipeline_parallel_size',
   'context_parallel_size',
   'moe_expert_parallel_size',
+  'enable_attention_dp',
   'speculative_config',
   'torch_compile_config',
   'disable_overlap_scheduler',
@@ -66,6 +69,7 @@ export function trtllmSettings(text: string, at?: string): TrtllmSettings {
   return {
     profile: { ...serverProfile(fields), ...graphProfile(fields) },
     graphs: Object.hasOwn(fields, NAME),
+    attentionDp: fields.enable_attention_dp === true,
     unread: unread.filter((key) => !MATTERS.test(key)),
     unknown: unread.filter((key) => MATTERS.test(key)),
   };

@@ -78,7 +78,8 @@ export function vllmLaunch(line: CommandLine): LaunchSettings {
   const maxSize =
     line.integer('--max-cudagraph-capture-size') ??
     sizeIn(config.max_cudagraph_capture_size, 'max_cudagraph_capture_size');
-  const graphMode = runsDeepEp(line) ? 'NONE' : modeOf(line, config);
+  const asked = modeOf(line, config);
+  const graphMode = runsDeepEp(line) ? 'NONE' : asked;
   const enforceEager = line.switch('--enforce-eager') === true;
   const drafts = draftsOf(line);
   const loras = line.switch('--enable-lora') === true ? (line.integer('--max-loras') ?? 1) : undefined;

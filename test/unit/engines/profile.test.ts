@@ -55,11 +55,22 @@ describe('an engine as somebody runs it, from text', () => {
     ],
     ['trtllm-serve m --max_batch_size 64', { engine: 'trtllm', maxNumSeqs: 64, padding: false }, []],
     ['cuda_graph_config: {batch_sizes: [1, 2]}', { engine: 'trtllm', sizes: [1, 2] }, []],
+    [
+      'cuda_graph_config: {max_batch_size: 8}\ntensor_parallel_size: 4\nenable_attention_dp: true',
+      { dataParallelSize: 4, tensorParallelSize: 4 },
+      [],
+    ],
     ['{"engine":"megatron","allPrefills":true,"odd":1}', { engine: 'megatron', allPrefills: true }, ['odd']],
   ])('%s', (text, profile, unknown) => {
     const read = readProfile(text);
     expect(read.profile).toMatchObject(profile);
     expect(read.unknown).toEqual(unknown);
+  });
+
+  test('ranks of attention data parallelism are those of the line, where the configuration says none', () => {
+    const over = readProfile('trtllm-serve m --tp_size 8 --config x.yaml').profile;
+    expect(readProfile('enable_attention_dp: true', { over }).profile.dataParallelSize).toBe(8);
+    expect(readProfile('enable_attention_dp: false', { over }).profile).not.toHaveProperty('dataParallelSize');
   });
 
   test('the month of an image is no release of the engine', () => {
@@ -280,6 +291,15 @@ describe('the command of a container', () => {
         ...{ graphMode: 'FULL_DECODE_ONLY', attentionSupport: 'uniform-single' },
       },
     ],
+    [
+      manifest(
+        'spec:',
+        '  image: vllm/vllm-openai:v0.12.0',
+        '  args: [--model, $(MODEL), --max-num-seqs, $(SEQS)]',
+        '  env: [{name: SEQS, value: "12"}, {name: MODEL, value: a/b}]',
+      ),
+      { release: '0.12.0', maxNumSeqs: 12 },
+    ],
     [`${manifest('data: {}')}\n---\n${pod}`, { engine: 'vllm', maxNumSeqs: 32 }],
     [
       manifest(
@@ -355,6 +375,9 @@ describe('a launch line as a shell reads it', () => {
       { attentionSupport: 'uniform-single' },
       [],
     ],
+    ['docker run --entrypoint bash vllm/vllm-openai:v0.12.0 -c "vllm serve m --max-num-seqs 9"', {}, []],
+    ['docker run --entrypoint=/bin/sh vllm/vllm-openai:v0.12.0 -lc "vllm serve m --max-num-seqs 9"', {}, []],
+    ['docker run vllm/vllm-openai:v0.12.0 bash -euo pipefail -c "vllm serve m --max-num-seqs 9"', {}, []],
     ['ssh host "cd /x && vllm serve m --max-num-seqs 9"', {}, []],
     ['N=9\nvllm serve "$MODEL" --max-num-seqs $N', {}, []],
     [`vllm serve m --max-num-seqs "$${'{N:-9}'}" --port "$PORT" "$@"`, {}, ['$@']],
@@ -395,6 +418,8 @@ describe('a launch line as a shell reads it', () => {
     ['-dp 2 --all2all-backend deepep_high_throughput', 'NONE'],
     ['-dp 2 --all2all-backend deepep_high_throughput -cc.cudagraph_mode=FULL_DECODE_ONLY', 'NONE'],
     ['-dp 2 -cc.cudagraph_mode=FULL_DECODE_ONLY', 'NONE'],
+    ['-dp 2 --all2all-backend deepep_high_throughput --runner pooling', 'NONE'],
+    ['-dp 2 --all2all-backend deepep_high_throughput -O2', 'NONE'],
     ['-dp 2 --all2all-backend deepep_low_latency -cc.cudagraph_mode=FULL_DECODE_ONLY', 'FULL_DECODE_ONLY'],
     ['-cc.cudagraph_mode=FULL_DECODE_ONLY', 'FULL_DECODE_ONLY'],
   ])("DeepEP's high-throughput ranks of the environment or the flag have no graph: %s", (flags, mode) => {
