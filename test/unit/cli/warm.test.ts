@@ -18,6 +18,11 @@ it.each([[['--version']], [['audit', '--engine', 'vllm', '--json']], [['check', 
   },
 );
 
+it.each([[['plan', '-']], [['simulate', '--trace=-']]])('standard input is empty for each of several %j', (args) => {
+  const alone = cliAlone(args);
+  for (let time = 0; time < 2; time++) expect(cli(args)).toEqual(alone);
+});
+
 it('a command has the environment of now', () => {
   expect(cli(['conformance']).stdout).not.toContain('\x1b[');
   vi.stubEnv('FORCE_COLOR', '1');
