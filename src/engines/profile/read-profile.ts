@@ -84,13 +84,13 @@ function profileOf(text: string, options: ReadProfileOptions): ReadProfile {
     const json = ofJson(trimmed);
     if (json !== null) return json;
   }
-  const started = (some: readonly string[]): boolean => imageOf(some) !== null || starterOf(some) !== null;
-  const container = options.engine === undefined ? containerLine(trimmed, started) : null;
+  const isOpen = options.engine === undefined && options.over === undefined;
+  const container = isOpen ? containerLine(trimmed, startsEngine) : null;
   if (container !== null) return profileOf(container, options);
   if (options.engine === 'trtllm' || (/^\s*[\w"]+\s*:/m.test(trimmed.slice(0, 4096)) && !trimmed.startsWith('-'))) {
     if (options.engine === undefined || options.engine === 'trtllm') return ofYaml(trimmed, options);
   }
-  const { words, environment, unresolved } = launchCommand(trimmed, started);
+  const { words, environment, unresolved } = launchCommand(trimmed, startsEngine);
   refuseClient(words);
   const line = new CommandLine(words);
   const image = imageOf(words);
@@ -134,7 +134,10 @@ function ofYaml(text: string, { at, over, engine }: ReadProfileOptions): ReadPro
   const explicit = engine !== undefined || over !== undefined;
   const { profile, graphs, attentionDp, unread, unknown } = trtllmSettings(text, at);
   // Other engines and tools have YAML too.
-  if (!explicit && !graphs && Object.keys(withoutUndefined(profile)).length === 0) throw unknownText(text);
+  if (!graphs && Object.keys(withoutUndefined(profile)).length === 0) {
+    if (!explicit) throw unknownText(text);
+    if (containerLine(text, startsEngine) !== null) throw containerText(text);
+  }
   // Without the key graphs are on, and nothing is padded.
   const base = graphs ? {} : { padding: false };
   const line = over?.engine === 'trtllm' ? over : { ...SERVER_LIMITS.trtllm, ...base };
@@ -195,6 +198,11 @@ function variables(environment: ReadonlyMap<string, string>): Pick<ReadProfile, 
 
 function withVariables(read: ReadProfile, told: Pick<ReadProfile, 'ignored' | 'unknown'>): ReadProfile {
   return { ...read, ignored: [...told.ignored, ...read.ignored], unknown: [...told.unknown, ...read.unknown] };
+}
+
+/** Whether a command names an engine, by its program or its image. */
+function startsEngine(words: readonly string[]): boolean {
+  return imageOf(words) !== null || starterOf(words) !== null;
 }
 
 /** The program that a command starts, as far as it names an engine. */
@@ -264,5 +272,13 @@ function unknownText(text: string): LockstepError {
     'ERR_INPUT_INVALID',
     `${shown(text)} names no engine: give one of ${ENGINE_NAMES.join(', ')}, with a release if you like (vllm@0.12), the command that starts it ("vllm serve …"), or a profile in JSON`,
     { names: ENGINE_NAMES },
+  );
+}
+
+function containerText(text: string): LockstepError {
+  return new LockstepError(
+    'ERR_INPUT_INVALID',
+    `${shown(text.slice(0, 80))} is a container that starts an engine, and no configuration of TensorRT-LLM: give it as --engine`,
+    {},
   );
 }

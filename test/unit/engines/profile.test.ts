@@ -329,6 +329,13 @@ describe('the command of a container', () => {
     const none = expect.objectContaining({ message: expect.stringContaining('names no engine') });
     expect(() => readProfile(manifest('spec: {args: [--max-num-seqs, 3]}'))).toThrowError(none);
     expect(() => readProfile('[1, 2]')).toThrowError(none);
+    const over = readProfile('trtllm-serve m').profile;
+    const no = expect.objectContaining({ message: expect.stringContaining('give it as --engine') });
+    for (const options of [{ engine: 'trtllm' as const }, { over }]) {
+      expect(() => readProfile(pod, options)).toThrowError(no);
+      const both = `${pod}\ncuda_graph_config: {batch_sizes: [1, 2]}`;
+      expect(readProfile(both, options).profile.sizes).toEqual([1, 2]);
+    }
   });
 });
 
