@@ -70,7 +70,12 @@ bool MpiCommunicator::arrived(double ms) {
   if (computed_ != nullptr) {
     const WaitResult result = computed_->wait(std::max(0.0, ms_until(end)));
     if (result.failure != nullptr) throw DeviceError(result.failure->error);
-    if (!result.done) return false;
+    if (!result.done) {
+      // At its deadline this rank names itself, and no peer whose share it has not looked for.
+      take_come();
+      throw_if_left();
+      return false;
+    }
     computed_.reset();
   }
   for (int idle = 0;;) {
@@ -126,6 +131,14 @@ void MpiCommunicator::collect(Stream& stream, const std::shared_ptr<Buffer>& int
   state_ = State::idle;
 }
 
+void MpiCommunicator::take_come() {
+  for (;;) {
+    const MpiArrival found = process_.receive(group_, incoming_.data(), static_cast<int>(mpi_message_words), 0, 0);
+    if (found.peer < 0) return;
+    shares_.take(found.peer, incoming_, exchange_);
+  }
+}
+
 bool MpiCommunicator::all_come() const {
   for (int peer = 0; peer < size(); peer++) {
     if (!shares_.has_come(peer, exchange_)) return false;
@@ -148,7 +161,9 @@ std::vector<int32_t> MpiCommunicator::missing() const {
   std::vector<int32_t> ranks;
   if (state_ != State::posted) return ranks;
   for (int32_t peer = 0; peer < size(); peer++) {
-    if (!shares_.has_come(peer, exchange_) || (computed_ == nullptr && !is_sent(peer))) ranks.push_back(peer);
+    // This rank too, as long as what it sends is not computed.
+    const bool waits = peer == rank_ ? computed_ != nullptr : !shares_.has_come(peer, exchange_) || (computed_ == nullptr && !is_sent(peer));
+    if (waits) ranks.push_back(peer);
   }
   return ranks;
 }

@@ -42,6 +42,8 @@ class MpiCommunicator final : public Communicator {
   };
 
   int size() const { return static_cast<int>(sent_.size()); }
+  // Takes the messages that have come.
+  void take_come();
   bool all_come() const;
   bool has_unsent(int to) const;
   bool is_sent(int to) const;

@@ -7,13 +7,18 @@ import type { CollectiveKind } from '../../dist/execution/index.js';
 import { collectiveOracle, sentBy } from '../oracles/collectives-oracle.js';
 import { HAS_MPI, type JobResult, runJob } from '../support/mpi-job.js';
 import { runs } from '../support/property-runs.js';
+import { buildTestKernels } from '../support/test-kernels.js';
 
 const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
 /** More than there may be under way to a peer at once, in elements. */
 const LONG = 50_000;
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-mpi-collectives-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const library = HAS_MPI ? buildTestKernels() : null;
+afterAll(() => {
+  library?.remove();
+  rmSync(folder, { recursive: true });
+});
 
 interface Call {
   readonly kind: CollectiveKind;
@@ -45,13 +50,26 @@ function enter(
     takes: collectiveOracle(call.kind, call.counts, call.sent).map(({ length }) => length),
   }));
   writeFileSync(file, JSON.stringify({ calls: told, culprit, timeoutMs }));
-  return runJob(size, ['test/fixtures/mpi/collectives.mjs', 'FOLDER', file, how], { options: ['--enable-recovery'] });
+  return runJob(size, ['test/fixtures/mpi/collectives.mjs', 'FOLDER', file, how, library?.path ?? 'none was built'], {
+    options: ['--enable-recovery'],
+  });
 }
 
 const drawnCall = (size: number) =>
   fc.tuple(fc.constantFrom(...KINDS), fc.array(fc.integer({ min: 0, max: 40 }), { minLength: size, maxLength: size }));
 const few = (size: number): Call[] =>
   Array.from({ length: 6 }, (_, index) => callOf('all-gather', new Array(size).fill(5), size, index));
+
+/** Ranks 0 and 2 send more than there may be under way at once. */
+const long = (size: number): Call[] =>
+  Array.from({ length: 4 }, (_, index) =>
+    callOf(
+      'all-gather',
+      Array.from({ length: size }, (_, rank) => (rank === 1 ? 5 : LONG)),
+      size,
+      index,
+    ),
+  );
 
 describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => {
   it.each([2, 3, 4])(
@@ -124,8 +142,33 @@ describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => 
     }
   });
 
-  it('end at their deadline where a rank is stopped, and name it', async () => {
-    const { ranks } = await enter(3, few(3), { how: 'stop', timeoutMs: 4000 });
+  it('give every byte where shares end beside the end of a message', async () => {
+    // Elements of a first message, whose head and signature of two counts take 9 words, and of each that follows.
+    const [first, more] = [4087, 4094];
+    const ends = [0, 1, 2, 7, 8, 9].flatMap((messages) => [-1, 0, 1].map((past) => first + more * messages + past));
+    const calls = ends.map((count, index) => callOf('all-gather', [count, ends.at(-1 - index) as number], 2, index));
+    const { status, ranks } = await enter(2, calls);
+    expect(status).toBe(0);
+    for (const [rank, seen] of ranks.entries()) {
+      const results = calls.map(({ kind, counts, sent }) => collectiveOracle(kind, counts, sent)[rank]);
+      expect(seen?.results).toEqual(results);
+    }
+  });
+
+  it('end at their deadline where the device of a rank has not computed its share, and name that rank', async () => {
+    const { ranks } = await enter(3, few(3), { how: 'slow', timeoutMs: 3000 });
+    for (const seen of ranks) {
+      if (seen?.code === 'ERR_COLLECTIVE_TIMEOUT') expect(seen).toMatchObject({ details: { missing: [{ rank: 1 }] } });
+      else expect(seen).toMatchObject({ code: 'ERR_RANK_LOST', details: { culprits: [1] } });
+    }
+    expect(ranks.some((seen) => seen?.code === 'ERR_COLLECTIVE_TIMEOUT')).toBe(true);
+  });
+
+  it.each([
+    ['before it enters', 'stop', few(3)],
+    ['and takes no more, once it has sent its share', 'stays', long(3)],
+  ])('end at their deadline where a rank is stopped %s, and name it', async (_when, how, calls) => {
+    const { ranks } = await enter(3, calls, { how, timeoutMs: 4000 });
     const [first, second] = [ranks[0], ranks[2]];
     const timeout = [first, second].find((seen) => seen?.code === 'ERR_COLLECTIVE_TIMEOUT');
     expect(timeout).toMatchObject({ details: { missing: [{ rank: 1 }] } });
