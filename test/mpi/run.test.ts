@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { piecewiseKey } from '../../dist/entry/planner.js';
 import type { StepLogLine } from '../../dist/entry/run.js';
 import { cli, cliAlone } from '../support/cli.js';
 import { completeLog } from '../support/logs.js';
@@ -14,6 +15,19 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const WORKLOAD = ['--requests', '40', '--seed', '3', '--ladder', '1,2,4,8'];
 const main = 'dist/cli/main.js';
 const CUT = ['--ubatches', '2', '--ubatch-threshold-decode', '2', '--ladder', '1,2,4'];
+/** Files of plans whose graphs leave attention, and here collectives, between them; the other cuts a step in two where half of its tokens ends. */
+const [PIECES, CUT_PIECES] = [
+  {},
+  {
+    ...{ ubatches: 2, ubatchThresholdDecode: 2, ubatchThresholdPrefill: 8 },
+    ...{ graphAgreement: 'min-mode-padded', split: 'padded-share', sharedBlocks: 'veto' },
+  },
+].map((policy, at) => {
+  const file = path.join(folder, `pieces-${at}.json`);
+  const keys = [piecewiseKey(4), piecewiseKey(64)];
+  writeFileSync(file, JSON.stringify({ schemaVersion: 1, policy, keys }));
+  return file;
+}) as [string, string];
 /** What the report of a job on the host says of its collectives. */
 const BY_MESSAGES = { collectives: 'mpi', collectivesReason: expect.stringContaining('processes of an MPI job') };
 
@@ -74,6 +88,13 @@ describe.skipIf(!HAS_MPI)('lockstep run --transport mpi', () => {
     ['random:dense', 2, ['--tensor-parallel-size', '2', '--ladder', '1,2,4'], ['graphSteps', 'eagerDecodeSteps']],
     ['random:dense', 4, ['--tensor-parallel-size', '2', '--async', ...CUT], ['graphSteps', 'ubatchedSteps']],
     ['random:moe', 4, ['--tensor-parallel-size', '2', ...CUT], ['graphSteps', 'ubatchedSteps']],
+    ['random:moe', 2, ['--plan', PIECES], ['piecewiseSteps']],
+    [
+      'random:moe',
+      4,
+      ['--tensor-parallel-size', '2', '--plan', CUT_PIECES, '--async', '--query-len', '2', '--temperature', '0.9'],
+      ['piecewiseSteps', 'ubatchedSteps'],
+    ],
   ] as const)(
     'says the tokens of %s on %i processes that one eager rank says, as threads do: %j',
     async (model, size, given, modes) => {
