@@ -53,7 +53,7 @@ DeviceError signature_error(int32_t rank, uint64_t exchange) {
                      "In collective " + std::to_string(exchange) + ", rank " + std::to_string(rank) +
                          " has another kind, type or counts than rank 0; all ranks must enter the same collectives in the "
                          "same order, with the counts of the decision.",
-                     {{"rank", rank}, {"sequence", exchange}});
+                     {{"rank", rank}, {"sequence", exchange}, {"culprits", std::vector<int32_t>{rank}}});
 }
 
 void check_peer_copy(const PeerCopy& copy, size_t contributed) {

@@ -16,7 +16,7 @@ DeviceError place_error(int32_t peer, uint64_t exchange) {
   return DeviceError("ERR_RANKS_DIVERGED",
                      "Rank " + std::to_string(peer) + " sent what no rank sends in collective " + std::to_string(exchange) +
                          "; all processes must run the same version of Lockstep and enter the same collectives in the same order.",
-                     {{"rank", peer}, {"sequence", exchange}});
+                     {{"rank", peer}, {"sequence", exchange}, {"culprits", std::vector<int32_t>{peer}}});
 }
 
 }  // namespace
