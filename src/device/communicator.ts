@@ -2,7 +2,7 @@ import { LockstepError } from '../errors.js';
 import type { NativeCommunicator } from '../native/index.js';
 import { type Collective, culpritsOf } from '../ranks/index.js';
 import { COLLECTIVE_WAIT, Deadline, timeoutOf, type WaitOptions } from '../wait.js';
-import { guarded } from './addon-errors.js';
+import { guarded, lockstepError } from './addon-errors.js';
 import { bufferHandle } from './buffer.js';
 import { type DevicePlace, type DeviceStream, placeOf, streamHandle } from './stream.js';
 
@@ -65,7 +65,7 @@ export class Communicator implements Disposable {
     const [source, target] = [placeOf(send), placeOf(into)];
     guarded(() => {
       native.post(on, bufferHandle(source.buffer), source.offset, bytes, signature, shares);
-      if (!native.arrived(1)) this.#meet(timeoutMs);
+      if (!this.#arrived(1)) this.#meet(timeoutMs);
       native.collect(on, bufferHandle(target.buffer), target.offset, copies);
     });
   }
@@ -104,11 +104,21 @@ export class Communicator implements Disposable {
     }
   }
 
+  /** A peer that left has told its group before why it ends, where it does so for a reason. */
+  #arrived(ms: number): boolean {
+    try {
+      return this.#native.arrived(ms);
+    } catch (error) {
+      if ((lockstepError(error) as LockstepError).code === 'ERR_RANK_LOST') this.#lookAtGroup();
+      throw error;
+    }
+  }
+
   #meet(timeoutMs: number): void {
     this.#deadline.start(timeoutMs);
     for (;;) {
       const ms = this.#deadline.slice();
-      if (this.#native.arrived(ms)) return;
+      if (this.#arrived(ms)) return;
       this.#lookAtGroup();
       if (ms > 0) continue;
       const missing = this.#native.missing();

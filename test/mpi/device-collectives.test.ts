@@ -5,9 +5,10 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { CollectiveKind } from '../../dist/execution/index.js';
 import { collectiveOracle, sentBy } from '../oracles/collectives-oracle.js';
+import { root } from '../support/cli.js';
 import { HAS_MPI, type JobResult, runJob } from '../support/mpi-job.js';
 import { runs } from '../support/property-runs.js';
-import { buildTestKernels } from '../support/test-kernels.js';
+import { buildTestKernels, compile } from '../support/test-kernels.js';
 
 const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
 /** More than there may be under way to a peer at once, in elements. */
@@ -42,7 +43,7 @@ function callOf(kind: CollectiveKind, drawn: readonly number[], size: number, in
 function enter(
   size: number,
   calls: readonly Call[],
-  { how = 'well', culprit = 1, timeoutMs = 60_000 } = {},
+  { how = 'well', culprit = 1, timeoutMs = 60_000, options = [] as readonly string[] } = {},
 ): Promise<JobResult> {
   const file = path.join(folder, 'calls.json');
   const told = calls.map((call) => ({
@@ -51,7 +52,7 @@ function enter(
   }));
   writeFileSync(file, JSON.stringify({ calls: told, culprit, timeoutMs }));
   return runJob(size, ['test/fixtures/mpi/collectives.mjs', 'FOLDER', file, how, library?.path ?? 'none was built'], {
-    options: ['--enable-recovery'],
+    options: ['--enable-recovery', ...options],
   });
 }
 
@@ -103,7 +104,7 @@ describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => 
     const { ranks } = await enter(3, calls, { how: 'differ', culprit: 2 });
     const found = ranks.filter((seen) => seen?.code === 'ERR_RANKS_DIVERGED');
     expect(found.length).toBeGreaterThan(0);
-    for (const seen of found) expect(seen).toMatchObject({ details: { rank: 2, sequence: 3 } });
+    for (const seen of found) expect(seen).toMatchObject({ details: { rank: 2, sequence: 3, culprits: [2] } });
     // One that has not heard from all may hear of the end first.
     for (const seen of ranks) {
       if (!found.includes(seen)) expect(seen).toMatchObject({ code: 'ERR_RANK_LOST', details: { culprits: [2] } });
@@ -112,7 +113,7 @@ describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => 
 
   it('refuse what no rank sends, and name who sent it', async () => {
     const { ranks } = await enter(2, few(2), { how: 'garbage' });
-    expect(ranks[0]).toMatchObject({ code: 'ERR_RANKS_DIVERGED', details: { rank: 1, sequence: 3 } });
+    expect(ranks[0]).toMatchObject({ code: 'ERR_RANKS_DIVERGED', details: { rank: 1, sequence: 3, culprits: [1] } });
     expect(ranks[1]?.code).toMatch(/^ERR_RANK/);
   });
 
@@ -152,6 +153,17 @@ describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => 
     for (const [rank, seen] of ranks.entries()) {
       const results = calls.map(({ kind, counts, sent }) => collectiveOracle(kind, counts, sent)[rank]);
       expect(seen?.results).toEqual(results);
+    }
+  });
+
+  it('name the rank to which MPI can send nothing, and not the one that finds it', async () => {
+    const failing = path.join(folder, 'send-fails.so');
+    const source = path.join(root, 'test/fixtures/mpi/send-fails.cc');
+    compile(['-shared', '-fPIC', '-o', failing, source, '-Wl,--no-as-needed', '-l:libmpi.so.40']);
+    const { ranks } = await enter(3, few(3), { options: ['-x', `LOCKSTEP_MPI_LIB=${failing}`] });
+    expect(ranks[0]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 1, call: 'MPI_Isend' } });
+    for (const rank of [1, 2]) {
+      expect(ranks[rank]).toMatchObject({ code: 'ERR_RANK_LOST', details: { rank: 0, culprits: [1] } });
     }
   });
 
