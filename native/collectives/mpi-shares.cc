@@ -12,6 +12,9 @@ namespace lockstep {
 
 namespace {
 
+// No buffer is longer, for JavaScript counts its bytes exactly.
+constexpr uint64_t most_share_bytes = uint64_t{1} << 53;
+
 DeviceError place_error(int32_t peer, uint64_t exchange) {
   return DeviceError("ERR_RANKS_DIVERGED",
                      "Rank " + std::to_string(peer) + " sent what no rank sends in collective " + std::to_string(exchange) +
@@ -45,8 +48,8 @@ void MpiShares::take(int from, const std::vector<int32_t>& words, uint64_t curre
 
 void MpiShares::begin(int from, Share& share, const std::vector<int32_t>& words, uint64_t exchange) {
   const size_t signature_words = static_cast<uint32_t>(words[4]);
-  if (signature_words > mpi_message_words - begin_share_words) throw place_error(from, exchange);
   const uint64_t bytes = static_cast<uint32_t>(words[2]) | static_cast<uint64_t>(static_cast<uint32_t>(words[3])) << 32;
+  if (signature_words > mpi_message_words - begin_share_words || bytes > most_share_bytes) throw place_error(from, exchange);
   replaced_.free(0);
   const bool in_use = share.read != nullptr && !share.read->wait(0).done;
   if (share.place == nullptr || share.place->bytes < bytes || in_use) {

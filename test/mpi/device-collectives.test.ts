@@ -111,8 +111,8 @@ describe.skipIf(!HAS_MPI)('collectives between the devices of processes', () => 
     }
   });
 
-  it('refuse what no rank sends, and name who sent it', async () => {
-    const { ranks } = await enter(2, few(2), { how: 'garbage' });
+  it.each(['garbage', 'endless'])('refuse what no rank sends, %s, and name who sent it', async (how) => {
+    const { ranks } = await enter(2, few(2), { how });
     expect(ranks[0]).toMatchObject({ code: 'ERR_RANKS_DIVERGED', details: { rank: 1, sequence: 3, culprits: [1] } });
     expect(ranks[1]?.code).toMatch(/^ERR_RANK/);
   });
