@@ -15,7 +15,7 @@ function told(what: string, { runs, steps, failure }: Campaign, since: number): 
   const rate = Math.round(steps / seconds);
   // `.ci/run` shows lines that begin so.
   console.log(
-    `\nnote: simulation, ${what}: seeds ${SEED} to ${SEED + runs - 1}, ${steps} steps of 4 ranks, ${rate} a second`,
+    `\nnote: simulation, ${what}: seeds ${SEED} to ${SEED + runs - 1}, ${Math.round(steps)} steps of 4 ranks, ${rate} a second`,
   );
   if (failure !== null) throw failure;
 }
