@@ -3,14 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import type { CollectiveKind } from '../../dist/execution/index.js';
-import { collectiveOracle, sentBy } from '../oracles/collectives-oracle.js';
+import { collectiveOracle } from '../oracles/collectives-oracle.js';
 import { root } from '../support/cli.js';
+import { type Call, callOf, drawnCall, KINDS } from '../support/collective-calls.js';
 import { HAS_MPI, type JobResult, runJob } from '../support/mpi-job.js';
 import { runs } from '../support/property-runs.js';
 import { buildTestKernels, compile } from '../support/test-kernels.js';
 
-const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
 /** More than there may be under way to a peer at once, in elements. */
 const LONG = 50_000;
 
@@ -20,24 +19,6 @@ afterAll(() => {
   library?.remove();
   rmSync(folder, { recursive: true });
 });
-
-interface Call {
-  readonly kind: CollectiveKind;
-  readonly counts: readonly number[];
-  readonly sent: readonly (readonly number[])[];
-}
-
-/** A call in which no two of the first elements are alike; one of as many counts as its kind has. */
-function callOf(kind: CollectiveKind, drawn: readonly number[], size: number, index: number): Call {
-  const counts = kind === 'all-gather' || kind === 'reduce-scatter' ? drawn : drawn.slice(0, 1);
-  const sent = Array.from({ length: size }, (_, rank) =>
-    Array.from(
-      { length: sentBy(kind, counts, rank, size) },
-      (_, i) => Math.imul(1 + i, 0x9e3779b1) ^ (rank << 8) ^ index,
-    ),
-  );
-  return { kind, counts, sent };
-}
 
 /** A job whose ranks enter these calls; what goes wrong, and where, as the fixture says. */
 function enter(
@@ -56,8 +37,6 @@ function enter(
   });
 }
 
-const drawnCall = (size: number) =>
-  fc.tuple(fc.constantFrom(...KINDS), fc.array(fc.integer({ min: 0, max: 40 }), { minLength: size, maxLength: size }));
 const few = (size: number): Call[] =>
   Array.from({ length: 6 }, (_, index) => callOf('all-gather', new Array(size).fill(5), size, index));
 

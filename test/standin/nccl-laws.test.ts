@@ -2,16 +2,15 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { ncclId } from '../../dist/device/index.js';
-import type { CollectiveKind } from '../../dist/execution/index.js';
 import { openDevice } from '../../dist/index.js';
 import { type RankResult, superviseRanks } from '../../dist/ranks/index.js';
-import { collectiveOracle, sentBy } from '../oracles/collectives-oracle.js';
+import { collectiveOracle } from '../oracles/collectives-oracle.js';
+import { type Call, callOf, KINDS } from '../support/collective-calls.js';
 import { errorOf } from '../support/device-fixture.js';
 import { runs } from '../support/property-runs.js';
 import { buildStandins } from './build.mjs';
 
 const CARDS = 4;
-const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
 const entry = new URL('../fixtures/execution/collective-rank.mjs', import.meta.url);
 
 beforeAll(() => {
@@ -20,23 +19,6 @@ beforeAll(() => {
   process.env.LOCKSTEP_NCCL_LIB = path.join(libraries, 'libnccl.so.2');
   process.env.LOCKSTEP_STANDIN_DEVICES = String(CARDS);
 });
-
-interface Call {
-  readonly kind: CollectiveKind;
-  readonly counts: readonly number[];
-  readonly sent: readonly (readonly number[])[];
-}
-
-function callOf(kind: CollectiveKind, drawn: readonly number[], size: number, index: number): Call {
-  const counts = kind === 'all-gather' || kind === 'reduce-scatter' ? drawn : drawn.slice(0, 1);
-  const sent = Array.from({ length: size }, (_, rank) =>
-    Array.from(
-      { length: sentBy(kind, counts, rank, size) },
-      (_, i) => Math.imul(1 + i, 0x9e3779b1) ^ (rank << 8) ^ index,
-    ),
-  );
-  return { kind, counts, sent };
-}
 
 /** Threads with a card each, or all on the first. */
 function run(size: number, calls: readonly Call[], cards = true): Promise<RankResult[]> {

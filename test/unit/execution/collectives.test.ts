@@ -1,21 +1,14 @@
 import type { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { CollectiveKind } from '../../../dist/execution/index.js';
 import { createDeviceCollectives, createSolo, openDevice } from '../../../dist/index.js';
 import { type RankResult, superviseRanks } from '../../../dist/ranks/index.js';
-import { collectiveOracle, sentBy } from '../../oracles/collectives-oracle.js';
+import { collectiveOracle } from '../../oracles/collectives-oracle.js';
+import { type Call, callOf, drawnCall } from '../../support/collective-calls.js';
 import { errorOf, rejectionOf } from '../../support/device-fixture.js';
 import { runs } from '../../support/property-runs.js';
 
 const entry = new URL('../../fixtures/execution/collective-rank.mjs', import.meta.url);
-const KINDS: readonly CollectiveKind[] = ['all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'];
-
-interface Call {
-  readonly kind: CollectiveKind;
-  readonly counts: readonly number[];
-  readonly sent: readonly (readonly number[])[];
-}
 
 /** What the ranks return that enter these calls, each with what is its own of them. */
 async function run(
@@ -42,30 +35,13 @@ async function run(
   });
 }
 
-/** Element i that a rank sends in a call: no two alike. */
-function callOf(kind: CollectiveKind, counts: readonly number[], size: number, index: number): Call {
-  const sent = Array.from({ length: size }, (_, rank) =>
-    Array.from(
-      { length: sentBy(kind, counts, rank, size) },
-      (_, i) => Math.imul(1 + i, 0x9e3779b1) ^ (rank << 8) ^ index,
-    ),
-  );
-  return { kind, counts, sent };
-}
-
-const call = (size: number) =>
-  fc.tuple(fc.constantFrom(...KINDS), fc.array(fc.integer({ min: 0, max: 40 }), { minLength: size, maxLength: size }));
-
 describe('collectives between devices', () => {
   it.each([1, 2, 3, 4])(
     'of %i ranks give what their definitions say, in any order of kinds and counts',
     async (size) => {
       await fc.assert(
-        fc.asyncProperty(fc.array(call(size), { minLength: 1, maxLength: 30 }), async (drawn) => {
-          const calls = drawn.map(([kind, counts], index) => {
-            const perRank = kind === 'all-gather' || kind === 'reduce-scatter';
-            return callOf(kind, perRank ? counts : counts.slice(0, 1), size, index);
-          });
+        fc.asyncProperty(fc.array(drawnCall(size), { minLength: 1, maxLength: 30 }), async (drawn) => {
+          const calls = drawn.map(([kind, counts], index) => callOf(kind, counts, size, index));
           const results = await run(size, calls);
           for (const [rank, { value }] of results.entries()) {
             const expected = calls.map(({ kind, counts, sent }) => collectiveOracle(kind, counts, sent)[rank]);
