@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// `npm run test:gpu`: the suites of devices, collectives and execution, the main job and the bench, on the GPU that is here. Needs what
+// `npm run test:gpu`: the suites of devices, collectives and execution, each mode of a model, the main job and the bench, on the GPU that is here. Needs what
 // set-up makes, and no network: docs/build.md says how to carry it. Prints JSON at the end, whose `validation` is what
 // src/device/validation.ts takes. LOCKSTEP_TEST_DEVICE is 'cuda' or 'hip'; with LOCKSTEP_REQUIRE_GPU=1 whatever was not run fails.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildReplay } from '../test/gpu/build.mjs';
@@ -11,8 +11,8 @@ import { buildReplay } from '../test/gpu/build.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const required = process.env.LOCKSTEP_REQUIRE_GPU === '1';
 const results = path.join(root, '.setup/gpu/results.json');
-/** What each part may take, in seconds: 8 minutes together. */
-const LIMITS = { suites: 270, job: 50, model: 50, bench: 90, replay: 20 };
+/** What each part may take, in seconds: 12 minutes together. */
+const LIMITS = { suites: 270, modes: 240, job: 50, model: 50, bench: 90, replay: 20 };
 const SUITES = [
   ...['kernels', 'memory', 'misuse', 'pool'].map((name) => `test/unit/device/${name}.test.ts`),
   'test/unit/execution',
@@ -20,6 +20,8 @@ const SUITES = [
   // The others need a model beside the checkout.
   'test/unit/decoder/invariance.test.ts',
 ];
+/** A model's tokens and bits of logits in every mode, each with enough steps of it. */
+const MODES = ['test/unit/run/model-matrix.test.ts'];
 const JOB = ['run', '--requests', '40', '--json'];
 
 const say = (/** @type {string} */ line) => process.stderr.write(`test:gpu: ${line}\n`);
@@ -37,7 +39,8 @@ if (!hardware) say('this is a stand-in of the tests, and no GPU: nothing of this
 const measured = {};
 /** @type {string[]} */
 const failures = [];
-part('suites', suites);
+part('suites', (timeout) => tests('tests', SUITES, timeout));
+part('modes', (timeout) => tests('modes', MODES, timeout, { LOCKSTEP_RUNS: '1' }));
 part('job', mainJob);
 part('model', modelJob);
 part('bench', bench);
@@ -106,9 +109,16 @@ function part(name, work) {
   say(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
 
-/** @param {number} timeout */
-function suites(timeout) {
+/**
+ * Tests on the GPU, all of which must pass.
+ * @param {string} name of what they measured: how many passed
+ * @param {readonly string[]} files
+ * @param {number} timeout
+ * @param {Readonly<Record<string, string>>} [environment]
+ */
+function tests(name, files, timeout, environment = {}) {
   mkdirSync(path.dirname(results), { recursive: true });
+  rmSync(results, { force: true });
   const args = [
     'node_modules/vitest/vitest.mjs',
     'run',
@@ -116,16 +126,16 @@ function suites(timeout) {
     'test',
     '--reporter=json',
     `--outputFile=${results}`,
-    ...SUITES,
+    ...files,
   ];
   const { status } = spawnSync(process.execPath, args, {
     cwd: root,
     timeout,
     stdio: ['ignore', 2, 2],
-    env: { ...process.env, LOCKSTEP_TEST_DEVICE: kind },
+    env: { ...process.env, ...environment, LOCKSTEP_TEST_DEVICE: kind },
   });
   const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(readFileSync(results, 'utf8'));
-  measured.tests = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests };
+  measured[name] = { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests };
   if (status !== 0) throw new Error(`${numFailedTests} tests failed`);
   if (required && numPendingTests > 0) throw new Error(`${numPendingTests} tests were skipped`);
 }

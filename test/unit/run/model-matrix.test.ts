@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { decodeKey, mixedKey, piecewiseKey } from '../../../dist/entry/planner.js';
 import { type RunOptions, type RunSummary, runWorkload } from '../../../dist/entry/run.js';
 import { RequestTable } from '../../../dist/entry/workload.js';
+import { TEST_DEVICE } from '../../support/device-fixture.js';
 import { FULL_RUN, SEED } from '../../support/property-runs.js';
 
 /** Steps that must have run in a mode for its row to count. */
@@ -218,9 +219,18 @@ describe.each([
   it.each(rows.filter((_row, index) => FULL_RUN || (index + SEED) % 4 === 2 * turn))(
     '$name',
     async ({ options, requests = workload(40), modes }) => {
-      const run = await runWorkload(requests, { limits, stepTime: [1, 0.01, 0], ...options, model });
+      const run = await runWorkload(requests, {
+        ...{ limits, stepTime: [1, 0.01, 0], ...options, model },
+        device: TEST_DEVICE,
+      });
       expect(run.firstMismatches).toEqual([]);
-      expect(run).toMatchObject({ mismatches: 0, diverged: 0, rejected: 0, finished: requests.length });
+      expect(run).toMatchObject({
+        device: TEST_DEVICE,
+        mismatches: 0,
+        diverged: 0,
+        rejected: 0,
+        finished: requests.length,
+      });
       const processes = options.tensorParallelSize ?? 1;
       expect(run.compared).toBe(run.generatedTokens * processes);
       expect(modes(run).map((count) => count >= LEAST || count)).toEqual(modes(run).map(() => true));
