@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root } from './cli.js';
 
@@ -34,4 +34,27 @@ export function shownLines(page: string, name: string, now: readonly string[]): 
     return [...now];
   }
   return found[2].split('\n');
+}
+
+/** README and the pages of docs/. */
+export const PAGES: readonly string[] = [
+  'README.md',
+  ...readdirSync(path.join(root, 'docs')).map((name) => `docs/${name}`),
+].filter((name) => name.endsWith('.md'));
+
+/** The text of a file of the package. */
+export function textOf(name: string): string {
+  return readFileSync(path.join(root, name), 'utf8');
+}
+
+/** The fenced blocks of a page in one language. */
+export function blocks(page: string, language: string): string[] {
+  return [...textOf(page).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, 'gms'))].map((match) => match[1]);
+}
+
+/** Every block of every page in one language, to be named after its page. */
+export function allBlocks(language: string): [page: string, index: number, code: string][] {
+  return PAGES.flatMap((page) =>
+    blocks(page, language).map((code, index): [string, number, string] => [page, index + 1, code]),
+  );
 }
