@@ -124,8 +124,10 @@ export const PLAN_DEFAULTS: PlanDefaults = Object.freeze({
 
 /** The devices that `openDevice` and `--device` take. */
 export const DEVICE_PATTERN: RegExp = /^(?:auto|host|(?:cuda|hip)(?::\d{1,3})?)$/;
-/** The same for people. */
+/** The same for people who write code. */
 export const DEVICE_WORDS = "'auto', 'host', 'cuda', 'hip', or a card of theirs: 'cuda:1'";
+/** The same for people at a command line. */
+export const TYPED_DEVICES: string = DEVICE_WORDS.replaceAll("'", '');
 
 /** How long an all-gather waits by default. Unit: milliseconds. */
 export const DEFAULT_TIMEOUT_MS = 30_000;

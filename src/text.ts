@@ -35,3 +35,8 @@ export function bytesOf(bytes: number): string {
   }
   return `${shortNumber(value)} ${BYTE_UNITS[unit]}`;
 }
+
+/** A text as a POSIX shell reads it back as one word. */
+export function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

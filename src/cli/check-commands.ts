@@ -1,6 +1,6 @@
 // Commands that check and measure.
 import { type Command, Option } from 'commander';
-import { DEFAULT_ROUNDS, DEVICE_WORDS, POLICY_DEFAULTS } from '../names.js';
+import { DEFAULT_ROUNDS, POLICY_DEFAULTS, TYPED_DEVICES } from '../names.js';
 import { count, device, ranks } from './option-values.js';
 import { addEngineOptions, addHtmlOptions } from './options.js';
 
@@ -57,10 +57,9 @@ export function defineBench(command: Command): void {
   command
     .option('--filter <name>', 'only rows with this in their name')
     .addOption(
-      new Option(
-        '--device <name>',
-        `measure what this device's work costs instead: ${DEVICE_WORDS.replaceAll("'", '')}`,
-      ).argParser(device),
+      new Option('--device <name>', `measure what this device's work costs instead: ${TYPED_DEVICES}`).argParser(
+        device,
+      ),
     )
     .option('--mpi', 'measure what crosses the processes of this MPI job instead')
     .option('--rounds <n>', 'rounds, each of which measures ours, limit and numpy', count, DEFAULT_ROUNDS)

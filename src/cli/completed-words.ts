@@ -1,5 +1,5 @@
 import { type Argument, type Command, Option } from 'commander';
-import { DEVICE_WORDS, GPU_NAMES, LADDER_NAMES, MODEL_NAMES, POLICY_NAMES } from '../names.js';
+import { GPU_NAMES, LADDER_NAMES, MODEL_NAMES, POLICY_NAMES, TYPED_DEVICES } from '../names.js';
 
 /** What can follow an option: nothing, one of some words, a file or folder, any word, or a file or one of some words. */
 export interface Follows {
@@ -45,7 +45,7 @@ function completedOption(option: Option): CompletedOption {
 
 /** Words that options take without declaring them as their only choices, by their long flags. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  '--device': DEVICE_WORDS.replaceAll("'", '').match(/\b(auto|host|cuda|hip)\b(?!:)/g) ?? [],
+  '--device': TYPED_DEVICES.match(/\b(auto|host|cuda|hip)\b(?!:)/g) ?? [],
   '--ladder': LADDER_NAMES,
   '--policy': POLICY_NAMES,
   '--cost-model': GPU_NAMES.flatMap((gpu) => MODEL_NAMES.map((model) => `${gpu}:${model}`)),

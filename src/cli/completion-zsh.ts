@@ -1,8 +1,9 @@
+import { shellQuoted } from '../text.js';
 import type { CompletedCommand, CompletedOption, Follows } from './completed-words.js';
 
 /** A script for a folder of zsh's `fpath`, as `_lockstep`, or for `source <(lockstep completion zsh)` after `compinit`. */
 export function zshScript(commands: readonly CompletedCommand[]): string {
-  const names = commands.map(({ name, says }) => `    ${quoted(`${escaped(name)}:${says}`)}`);
+  const names = commands.map(({ name, says }) => `    ${shellQuoted(`${escaped(name)}:${says}`)}`);
   return `#compdef lockstep
 # Completion of lockstep for zsh: lockstep completion zsh > a folder of fpath/_lockstep
 _lockstep() {
@@ -28,7 +29,7 @@ if [ "$funcstack[1]" = _lockstep ]; then _lockstep "$@"; else compdef _lockstep 
 
 function commandCase({ name, options, argument }: CompletedCommand): string {
   const lines = options.flatMap(optionLines);
-  const rest = argument.value ? [quoted(`*: :${actionOf(argument)}`)] : [];
+  const rest = argument.value ? [shellQuoted(`*: :${actionOf(argument)}`)] : [];
   return `    ${name})
       _arguments ${[...lines, ...rest].join(' \\\n        ')}
       ;;`;
@@ -37,7 +38,7 @@ function commandCase({ name, options, argument }: CompletedCommand): string {
 function optionLines({ flags, says, ...follows }: CompletedOption): string[] {
   return flags.map((flag) => {
     const value = follows.value ? `: :${actionOf(follows)}` : '';
-    return quoted(
+    return shellQuoted(
       `*${flag}${follows.value ? '=' : ''}[${says.replace(/[[\]\\]/g, '\\$&')}]${value}`.replace(/^\*(-\w)=/, '*$1+'),
     );
   });
@@ -52,8 +53,4 @@ function actionOf({ words, files }: Follows): string {
 
 function escaped(word: string): string {
   return word.replaceAll(':', '\\:');
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

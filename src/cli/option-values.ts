@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { LockstepError, shown } from '../errors.js';
-import { DEVICE_PATTERN, DEVICE_WORDS } from '../names.js';
+import { DEVICE_PATTERN, TYPED_DEVICES } from '../names.js';
 
 /** An option's integer; anything else is a usage error that names the option. */
 export function integer(text: string): number {
@@ -55,7 +55,7 @@ export function ranks(text: string): number {
 /** A device by its name. */
 export function device(text: string): string {
   if (DEVICE_PATTERN.test(text)) return text;
-  throw new InvalidArgumentError(`It is ${DEVICE_WORDS.replaceAll("'", '')}.`);
+  throw new InvalidArgumentError(`It is ${TYPED_DEVICES}.`);
 }
 
 /** The three numbers of `--step-time`. */

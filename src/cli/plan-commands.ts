@@ -1,6 +1,6 @@
 // Commands that decide steps and plan graphs, and run none.
 import { type Command, Option } from 'commander';
-import { BATCH_SHAPE, DEVICE_WORDS, OBJECTIVE_NAMES, PLAN_DEFAULTS } from '../names.js';
+import { BATCH_SHAPE, OBJECTIVE_NAMES, PLAN_DEFAULTS, TYPED_DEVICES } from '../names.js';
 import { bytes, count, decimal, device, jsonOf, sizeList } from './option-values.js';
 import {
   addCostOptions,
@@ -69,7 +69,7 @@ export function definePlan(command: Command): void {
       "instead of a plan: measure a model's steps at each size, and print a table for --cost, or write it to --out",
     )
     .addOption(
-      new Option('--device <name>', `with --measure, where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
+      new Option('--device <name>', `with --measure, where kernels run: ${TYPED_DEVICES}`)
         .argParser(device)
         .default('auto'),
     )

@@ -1,6 +1,6 @@
 // Commands that run ranks: a workload, or a model.
 import { type Command, Option } from 'commander';
-import { DEFAULT_TIMEOUT_MS, DEVICE_WORDS, WORKLOAD_DEFAULTS } from '../names.js';
+import { DEFAULT_TIMEOUT_MS, TYPED_DEVICES, WORKLOAD_DEFAULTS } from '../names.js';
 import { count, decimal, device, natural, seed64, tokenIds } from './option-values.js';
 import { addHtmlOptions, addPlannerOptions, addPoolOption, addServiceOptions, addWorkloadOptions } from './options.js';
 
@@ -12,11 +12,7 @@ export function defineRun(command: Command): void {
         .argParser(count)
         .default(WORKLOAD_DEFAULTS.tensorParallelSize),
     )
-    .addOption(
-      new Option('--device <name>', `where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
-        .argParser(device)
-        .default('auto'),
-    )
+    .addOption(new Option('--device <name>', `where kernels run: ${TYPED_DEVICES}`).argParser(device).default('auto'))
     .addOption(transportOption())
     .option('--rank-out <dir>', 'with mpi: each process writes what it did, or why it failed, as rank-N.json')
     .addOption(
@@ -100,11 +96,7 @@ export function defineServe(command: Command): void {
     .addOption(
       new Option('--api-key <key>', 'what clients must send; better given as LOCKSTEP_API_KEY').env('LOCKSTEP_API_KEY'),
     )
-    .addOption(
-      new Option('--device <name>', `where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
-        .argParser(device)
-        .default('auto'),
-    )
+    .addOption(new Option('--device <name>', `where kernels run: ${TYPED_DEVICES}`).argParser(device).default('auto'))
     .addOption(new Option('--device-memory <bytes>', 'bytes each process may use on its device').argParser(count))
     .addOption(
       new Option('--timeout <ms>', 'longest wait for a peer or the device')
@@ -151,11 +143,7 @@ export function defineGenerate(command: Command): void {
         .argParser(count)
         .default(1),
     )
-    .addOption(
-      new Option('--device <name>', `where kernels run: ${DEVICE_WORDS.replaceAll("'", '')}`)
-        .argParser(device)
-        .default('auto'),
-    )
+    .addOption(new Option('--device <name>', `where kernels run: ${TYPED_DEVICES}`).argParser(device).default('auto'))
     .addOption(
       new Option('--timeout <ms>', 'longest wait for a peer or the device')
         .argParser(count)

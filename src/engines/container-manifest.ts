@@ -1,6 +1,7 @@
 import { LockstepError } from '../errors.js';
+import { shellQuoted } from '../text.js';
 import { shellWords } from './shell-words.js';
-import { readYaml } from './trtllm/yaml.js';
+import { readYaml } from './yaml.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -93,5 +94,5 @@ function environmentOf(value: unknown): string[] {
 
 /** Words as a shell reads them back: what holds more than plain letters in quotes. */
 function lineOf(words: readonly string[]): string {
-  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : shellQuoted(word))).join(' ');
 }

@@ -1,6 +1,6 @@
 import { LockstepError, shown } from '../../errors.js';
 import type { DraftTier, EngineProfile } from '../profile/engine-profile.js';
-import { readYaml } from './yaml.js';
+import { readYaml } from '../yaml.js';
 
 type Fields = Readonly<Record<string, unknown>>;
 

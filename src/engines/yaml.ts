@@ -1,5 +1,5 @@
 import { yamlLibrary } from '#yaml-library';
-import { LockstepError } from '../../errors.js';
+import { LockstepError } from '../errors.js';
 
 /**
  * The value of a YAML document, JSON included, as PyYAML reads it: YAML 1.1, where yes and on are true. Errors: ERR_INPUT_INVALID for text
