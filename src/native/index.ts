@@ -4,36 +4,29 @@ import { fileURLToPath } from 'node:url';
 import { LockstepError } from '../errors.js';
 import type { NativeAddon } from './addon.js';
 
+export type { NativeAddon, NativeCpuKernels, NativeHipCode, NativeMetadata } from './addon.js';
+export type { NativeCommunicator, NativeNccl } from './addon-collectives.js';
+export type { NativeDevice, NativeDeviceFacts, NativeGivenUp, NativeMemoryUse } from './addon-device.js';
 export type {
-  NativeAddon,
-  NativeArgument,
-  NativeBuffer,
-  NativeCapturedOrder,
   NativeCard,
   NativeCollectivesProbe,
-  NativeCommunicator,
-  NativeCpuKernels,
-  NativeDevice,
-  NativeDeviceFacts,
   NativeDriverAttempt,
   NativeDriverProbe,
+} from './addon-driver-probes.js';
+export { guarded, lockstepError } from './addon-errors.js';
+export type { NativeBuffer, NativePool, NativeReadback } from './addon-memory.js';
+export type { NativeMpi } from './addon-mpi.js';
+export type {
+  NativeArgument,
+  NativeCapturedOrder,
   NativeEvent,
-  NativeGivenUp,
   NativeGraph,
-  NativeHipCode,
   NativeKernelInfo,
   NativeKernelParameter,
-  NativeMemoryUse,
-  NativeMetadata,
   NativeModule,
-  NativeMpi,
-  NativeNccl,
-  NativePool,
-  NativeReadback,
   NativeRecording,
   NativeStream,
-} from './addon.js';
-export { guarded, lockstepError } from './addon-errors.js';
+} from './addon-streams.js';
 
 export { hipSource, type KernelImage, kernelImages } from './kernel-images.js';
 
