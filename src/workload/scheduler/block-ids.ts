@@ -3,12 +3,10 @@ import { grown } from './grown.js';
 const FIRST_CAPACITY = 1024;
 
 /**
- * The ids of one rank's KV blocks, 1 to numBlocks - 1, block 0 being the null block: which are free, and which lies under each
- * key. Free blocks are counted elsewhere, so that callers without ids do not pay for them.
+ * The ids of one rank's free KV blocks, of 1 to numBlocks - 1, block 0 being the null block. Free blocks are counted elsewhere, so that
+ * callers without ids do not pay for them.
  */
 export class BlockIds {
-  /** Block of each key that has one. */
-  ofKeys: Int32Array = new Int32Array(0);
   /** Blocks from here on were never taken. */
   #fresh = 1;
   /** Blocks that were given back, as a stack. Grows to the most blocks ever taken. */

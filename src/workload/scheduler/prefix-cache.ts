@@ -1,284 +1,263 @@
-import type { BlockIds } from './block-ids.js';
 import { grown } from './grown.js';
-
-/** Which blocks of one request lie in one node: from its block `from` on, those of the node's keys from 0 to below `count`. */
-export interface NodeBlocks {
-  readonly node: number;
-  /** Keys that the node can have: blocks that end within its tokens. */
-  readonly size: number;
-  readonly from: number;
-  readonly count: number;
-  /** The ids of all the request's blocks, where ids are kept. */
-  readonly ids: Int32Array;
-  /** Blocks of the request whose key another block has. */
-  readonly duplicates: number[];
-}
+import type { RequestState } from './request-state.js';
 
 /** Words of a place. */
 const PLACE = 4;
-/** Keys that have a block. */
+/** Keys that have a block: the node's first ones. */
 const KEYED = 0;
 /** Requests that hold every key of the node; then all of them have a block. */
 const WHOLE_HOLDERS = 1;
-/** Keys with a holder that does not hold the whole node. */
-const PARTLY_HELD = 2;
-const EVICTABLE = 3;
+/** The last request, plus 1, that came to hold only the first keys of the node; 0 without any. They are a list. */
+const PART_HOLDERS = 2;
+/** The segment with the node's first evictable key; 0 without any. */
+const FIRST_SEGMENT = 3;
 
-/** Words of a key. */
-const KEY = 4;
-/** Requests that hold this key and not the whole node. */
-const HOLDERS = 0;
-/** The key after the segment's last one. */
-const END = 1;
+/** Words of a segment. */
+const SEGMENT = 8;
+const PLACE_OF = 0;
+/** Its first key, and the key after its last one. */
+const START = 1;
+const END = 2;
+/** The segment whose keys follow in the node, as long as they have blocks. */
+const DEEPER = 3;
 /** The segments released after and before it. */
-const NEXT = 2;
-const PREVIOUS = 3;
+const NEXT = 4;
+const PREVIOUS = 5;
 
 /**
  * KV blocks, found by their contents. A key is a node, a number that stands for a chain of leading hash ids, and the
  * index of a block within the node's tokens. A keyed block is held by requests, or evictable: it keeps its content until
  * a block is needed, no other is free, and it is the least recently released one.
  *
- * Requests mostly hold whole nodes, all of whose keys they found or wrote: these are counted per node, and only holders
- * of a part of a node per block. Evictable blocks are listed by segments: neighbouring keys of one node that were
- * released together, of which the last key is evicted first.
+ * A request holds keys of a node from the first one on, and releases those of its deepest node first. So the keys with a block are the
+ * node's first ones, and its evictable ones the last of these, those released earliest at the end. They are listed by segments: neighbouring
+ * keys of one node that were released together, of which the last is evicted first.
  */
 export class PrefixCache {
-  readonly #ids: BlockIds | null;
-  readonly #keysPerNode: number;
-  /** The place of each node with a key: i32[nodes + 1], 0 for a node without one; or a map, where nodes may be any integer. */
-  readonly #placeOf: Int32Array | Map<number, number>;
+  readonly #state: RequestState;
+  readonly #keepsIds: boolean;
+  /** The place of each node with a key, where nodes may be any integer; elsewhere a node's place is its own number. */
+  readonly #placeOf: Map<number, number> | null;
   readonly #sparePlaces: number[] = [];
-  /** Places from here on were never used. No node has place 0: its first key is the head of the list of segments. */
+  /** Places from here on were never used. No node has place 0. */
   #freshPlace = 1;
-
-  /** Four counts of each place, side by side: KEYED, WHOLE_HOLDERS, PARTLY_HELD and EVICTABLE. */
-  #places: Int32Array = new Int32Array(PLACE);
-  /** The node at each place. */
+  /** Words of each place, side by side. */
+  #places: Int32Array;
+  /** The node at each place, where they differ. */
   #nodes: Float64Array = new Float64Array(1);
-  /** Four words of each key, place * keysPerNode + index: HOLDERS; and at the first key of a segment END, NEXT and PREVIOUS. */
-  #keys: Int32Array;
-  /** 1 of each key that has a block. */
-  #hasBlock: Uint8Array;
+  /** Block of each key of a place, where ids are kept. */
+  readonly #blocks: Int32Array[] = [];
+
+  /** Words of each segment, side by side. Segment 0 is the head of their list. */
+  #segments: Int32Array = new Int32Array(64 * SEGMENT);
+  /** The first of the segments that are not in use, linked by NEXT; 0 without any. */
+  #spareSegment = 0;
+  #freshSegment = 1;
 
   /** Evictable blocks in all. */
   evictable = 0;
 
-  /** `nodes`: the largest node there will be, or null where it is not known; `ids`: null if ids are not kept. */
-  constructor(nodes: number | null, keysPerNode: number, ids: BlockIds | null) {
-    this.#ids = ids;
-    this.#keysPerNode = keysPerNode;
-    this.#placeOf = nodes === null ? new Map() : new Int32Array(nodes + 1);
-    this.#keys = new Int32Array(KEY * keysPerNode);
-    this.#hasBlock = new Uint8Array(keysPerNode);
+  constructor(state: RequestState, keepIds: boolean) {
+    this.#state = state;
+    this.#keepsIds = keepIds;
+    this.#placeOf = state.nodes === null ? new Map() : null;
+    this.#places = new Int32Array(PLACE * ((state.nodes ?? 0) + 1));
   }
 
-  /** Keyed blocks at the beginning of a node, at most `most` of its `size`. */
-  leading(node: number, most: number, size: number): number {
-    const place = this.#place(node);
-    if (place === 0) return 0;
-    if (most === size && this.#places[PLACE * place + KEYED] === size) return size;
-    const first = place * this.#keysPerNode;
-    let count = 0;
-    while (count < most && this.#hasBlock[first + count] !== 0) count++;
-    return count;
+  /** Keyed blocks at the beginning of a node, at most `most`. */
+  leading(node: number, most: number): number {
+    return Math.min(most, this.#places[PLACE * this.#place(node) + KEYED]);
   }
 
   /** How many of the first `count` keys of a node are evictable; all of them are keyed. */
-  evictableOf(node: number, count: number, size: number): number {
+  evictableOf(node: number, count: number): number {
     const place = this.#place(node);
     if (this.#places[PLACE * place + WHOLE_HOLDERS] > 0) return 0;
-    if (count === size) return this.#places[PLACE * place + EVICTABLE];
-    const first = place * this.#keysPerNode;
-    let evictable = 0;
-    for (let key = first; key < first + count; key++) if (this.#keys[KEY * key + HOLDERS] === 0) evictable++;
-    return evictable;
+    return Math.max(0, count - this.#partlyHeld(place));
   }
 
-  /** Gives the first `count` keyed blocks of a node one more holder. Returns whether it holds the whole node. */
-  share({ node, size, ids, from, count }: NodeBlocks): boolean {
+  /** Makes a request a holder of the first `count` keyed blocks of a node of `size`; their ids are written to `ids` from `at` on. */
+  share(request: number, node: number, count: number, size: number, ids: Int32Array, at: number): void {
     const place = this.#place(node);
-    const first = place * this.#keysPerNode;
-    if (this.#ids !== null) {
-      for (let i = 0; i < count; i++) ids[from + i] = this.#ids.ofKeys[first + i];
+    if (this.#keepsIds) {
+      const blocks = this.#blocks[place];
+      for (let key = 0; key < count; key++) ids[at + key] = blocks[key];
     }
-    if (this.#places[PLACE * place + WHOLE_HOLDERS] === 0) this.#unlist(place, first, first + count);
-    if (count === size) {
-      this.#places[PLACE * place + WHOLE_HOLDERS]++;
-      return true;
-    }
-    for (let key = first; key < first + count; key++)
-      if (this.#keys[KEY * key + HOLDERS]++ === 0) this.#places[PLACE * place + PARTLY_HELD]++;
-    return false;
+    this.#unlist(place, count);
+    this.#hold(request, place, count, size);
   }
 
   /**
-   * Makes the holder's blocks from key `index` on findable. Where another block has a key already, that one stays, and the
-   * holder's is a duplicate. Returns whether the holder now holds the whole node.
+   * Makes blocks of a request findable: `ids[at]` on, of the node's keys from `index` to below `count`, where the request holds those before.
+   * Returns false, and does nothing, where another block has the first of these keys.
    */
-  register({ node, size, ids, from, count, duplicates }: NodeBlocks, index: number): boolean {
+  register(
+    request: number,
+    node: number,
+    index: number,
+    count: number,
+    size: number,
+    ids: Int32Array,
+    at: number,
+  ): boolean {
     const place = this.#place(node) || this.#newPlace(node);
-    const first = place * this.#keysPerNode;
-    if (index === 0 && count === size && this.#places[PLACE * place + KEYED] === 0) {
-      this.#hasBlock.fill(1, first, first + size);
-      this.#places[PLACE * place + KEYED] = size;
-      this.#places[PLACE * place + WHOLE_HOLDERS] = 1;
-      for (let i = 0; this.#ids !== null && i < size; i++) this.#ids.ofKeys[first + i] = ids[from + i];
-      return true;
+    if (this.#places[PLACE * place + KEYED] !== index) return false;
+    this.#places[PLACE * place + KEYED] = count;
+    if (this.#keepsIds) {
+      if (index === 0 && (this.#blocks[place]?.length ?? 0) < size) this.#blocks[place] = new Int32Array(size);
+      const blocks = this.#blocks[place];
+      for (let key = index; key < count; key++) blocks[key] = ids[at + key - index];
     }
-    for (let i = index; i < count; i++) {
-      const key = first + i;
-      if (this.#hasBlock[key] === 1) {
-        duplicates.push(from + i);
-        continue;
-      }
-      this.#hasBlock[key] = 1;
-      this.#places[PLACE * place + KEYED]++;
-      this.#keys[KEY * key + HOLDERS] = 1;
-      this.#places[PLACE * place + PARTLY_HELD]++;
-      if (this.#ids !== null) this.#ids.ofKeys[key] = ids[from + i];
-    }
-    return false;
+    if (index > 0) this.#drop(request, place);
+    this.#hold(request, place, count, size);
+    return true;
   }
 
-  /** Takes one holder from a node that it holds as a whole. */
-  releaseWhole({ node, size }: NodeBlocks): void {
+  /** Ends that a request holds the first `count` keys of a node. */
+  release(request: number, node: number, count: number, size: number): void {
     const place = this.#place(node);
-    if (--this.#places[PLACE * place + WHOLE_HOLDERS] > 0) return;
-    const first = place * this.#keysPerNode;
-    if (this.#places[PLACE * place + PARTLY_HELD] === 0) {
-      this.#list(place, first, first + size);
-      return;
-    }
-    let end = first + size;
-    for (let key = end - 1; key >= first; key--) {
-      if (this.#keys[KEY * key + HOLDERS] === 0) continue;
-      if (key + 1 < end) this.#list(place, key + 1, end);
-      end = key;
-    }
-    if (first < end) this.#list(place, first, end);
-  }
-
-  /** Takes one holder from a part of a node, the last block first; duplicates are free again. */
-  releasePart({ node, ids, from, count, duplicates }: NodeBlocks): void {
-    const place = this.#place(node);
-    const first = place * this.#keysPerNode;
-    // The segment that grows downwards: keys from `start` to below `end`.
-    let start = 0;
-    let end = 0;
-    for (let i = count - 1; i >= 0; i--) {
-      if (duplicates.length > 0 && duplicates.includes(from + i)) {
-        this.#ids?.give(ids, from + i, from + i + 1);
-        continue;
-      }
-      const key = first + i;
-      if (--this.#keys[KEY * key + HOLDERS] > 0) continue;
-      this.#places[PLACE * place + PARTLY_HELD]--;
-      if (this.#places[PLACE * place + WHOLE_HOLDERS] > 0) continue;
-      if (key + 1 !== start) {
-        if (start < end) this.#list(place, start, end);
-        end = key + 1;
-      }
-      start = key;
-    }
-    if (start < end) this.#list(place, start, end);
+    if (count === size) this.#places[PLACE * place + WHOLE_HOLDERS]--;
+    else this.#drop(request, place);
+    if (this.#places[PLACE * place + WHOLE_HOLDERS] > 0) return;
+    const held = this.#partlyHeld(place);
+    if (held < count) this.#list(place, held, count);
   }
 
   /** Takes `count` blocks from the evictable ones, those released first; they are to be the blocks of a request from `at` on. */
   evict(count: number, ids: Int32Array, at: number): void {
+    const segments = this.#segments;
+    this.evictable -= count;
     for (let taken = 0; taken < count; ) {
-      const start = this.#keys[NEXT];
-      const end = this.#keys[KEY * start + END];
-      const place = Math.floor(start / this.#keysPerNode);
+      const segment = segments[NEXT];
+      const place = segments[SEGMENT * segment + PLACE_OF];
+      const start = segments[SEGMENT * segment + START];
+      const end = segments[SEGMENT * segment + END];
       const some = Math.min(count - taken, end - start);
-      for (let i = 0; this.#ids !== null && i < some; i++) ids[at + taken + i] = this.#ids.ofKeys[end - 1 - i];
-      this.#hasBlock.fill(0, end - some, end);
-      this.#countEvictable(place, -some);
-      if (some === end - start) this.#unlink(start);
-      else this.#keys[KEY * start + END] = end - some;
-      this.#places[PLACE * place + KEYED] -= some;
-      if (this.#places[PLACE * place + KEYED] === 0) this.#dropPlace(place);
+      if (this.#keepsIds) {
+        const blocks = this.#blocks[place];
+        for (let i = 0; i < some; i++) ids[at + taken + i] = blocks[end - 1 - i];
+      }
+      segments[SEGMENT * segment + END] = end - some;
+      this.#places[PLACE * place + KEYED] = end - some;
+      if (some === end - start) {
+        this.#unlink(segment);
+        if (this.#places[PLACE * place + FIRST_SEGMENT] === segment) this.#places[PLACE * place + FIRST_SEGMENT] = 0;
+      }
+      if (some === end) this.#dropPlace(place);
       taken += some;
     }
   }
 
+  /** The most keys of a node that one of those requests holds that do not hold it whole. */
+  #partlyHeld(place: number): number {
+    const { keysHeld, nextHolder } = this.#state;
+    let most = 0;
+    for (let holder = this.#places[PLACE * place + PART_HOLDERS]; holder > 0; holder = nextHolder[holder - 1]) {
+      most = Math.max(most, keysHeld[holder - 1]);
+    }
+    return most;
+  }
+
+  #hold(request: number, place: number, count: number, size: number): void {
+    if (count === size) {
+      this.#places[PLACE * place + WHOLE_HOLDERS]++;
+      return;
+    }
+    const { keysHeld, nextHolder } = this.#state;
+    keysHeld[request] = count;
+    nextHolder[request] = this.#places[PLACE * place + PART_HOLDERS];
+    this.#places[PLACE * place + PART_HOLDERS] = request + 1;
+  }
+
+  /** A request that holds a part of a node does not any more. */
+  #drop(request: number, place: number): void {
+    const { nextHolder } = this.#state;
+    let before = this.#places[PLACE * place + PART_HOLDERS];
+    if (before === request + 1) {
+      this.#places[PLACE * place + PART_HOLDERS] = nextHolder[request];
+      return;
+    }
+    while (nextHolder[before - 1] !== request + 1) before = nextHolder[before - 1];
+    nextHolder[before - 1] = nextHolder[request];
+  }
+
   /** Puts keys from `start` to below `end` at the end of the list. */
   #list(place: number, start: number, end: number): void {
-    const last = this.#keys[PREVIOUS];
-    this.#keys[KEY * start + END] = end;
-    this.#keys[KEY * last + NEXT] = start;
-    this.#keys[KEY * start + PREVIOUS] = last;
-    this.#keys[KEY * start + NEXT] = 0;
-    this.#keys[PREVIOUS] = start;
-    this.#countEvictable(place, end - start);
+    const segment = this.#newSegment();
+    const segments = this.#segments;
+    const last = segments[PREVIOUS];
+    segments[SEGMENT * segment + PLACE_OF] = place;
+    segments[SEGMENT * segment + START] = start;
+    segments[SEGMENT * segment + END] = end;
+    segments[SEGMENT * segment + DEEPER] = this.#places[PLACE * place + FIRST_SEGMENT];
+    segments[SEGMENT * segment + NEXT] = 0;
+    segments[SEGMENT * segment + PREVIOUS] = last;
+    segments[SEGMENT * last + NEXT] = segment;
+    segments[PREVIOUS] = segment;
+    this.#places[PLACE * place + FIRST_SEGMENT] = segment;
+    this.evictable += end - start;
   }
 
-  /** Takes the evictable keys from `first`, the node's first, to below `end` off the list. All of them are keyed. */
-  #unlist(place: number, first: number, end: number): void {
-    if (this.#places[PLACE * place + EVICTABLE] === 0) return;
-    // What comes after a held key, or after a whole segment, starts a segment if it is evictable.
-    for (let key = first; key < end; ) {
-      if (this.#keys[KEY * key + HOLDERS] > 0) {
-        key++;
-        continue;
+  /** Takes the evictable keys below `end` off the list. */
+  #unlist(place: number, end: number): void {
+    const segments = this.#segments;
+    let segment = this.#places[PLACE * place + FIRST_SEGMENT];
+    while (segment !== 0 && segments[SEGMENT * segment + START] < end) {
+      const start = segments[SEGMENT * segment + START];
+      const segmentEnd = segments[SEGMENT * segment + END];
+      this.evictable -= Math.min(segmentEnd, end) - start;
+      if (segmentEnd > end) {
+        segments[SEGMENT * segment + START] = end;
+        break;
       }
-      const segmentEnd = this.#keys[KEY * key + END];
-      if (segmentEnd <= end) this.#unlink(key);
-      else this.#shorten(key, end);
-      const to = Math.min(segmentEnd, end);
-      this.#countEvictable(place, key - to);
-      key = to;
+      this.#unlink(segment);
+      const isLast = segmentEnd === this.#places[PLACE * place + KEYED];
+      segment = isLast ? 0 : segments[SEGMENT * segment + DEEPER];
     }
+    this.#places[PLACE * place + FIRST_SEGMENT] = segment;
   }
 
-  #unlink(start: number): void {
-    const previous = this.#keys[KEY * start + PREVIOUS];
-    const next = this.#keys[KEY * start + NEXT];
-    this.#keys[KEY * previous + NEXT] = next;
-    this.#keys[KEY * next + PREVIOUS] = previous;
+  #newSegment(): number {
+    const spare = this.#spareSegment;
+    if (spare !== 0) {
+      this.#spareSegment = this.#segments[SEGMENT * spare + NEXT];
+      return spare;
+    }
+    const segment = this.#freshSegment++;
+    if (SEGMENT * segment === this.#segments.length) this.#segments = grown(this.#segments, SEGMENT * (segment + 1));
+    return segment;
   }
 
-  /** The segment from `start` on begins with `newStart` instead, in the same place of the list. */
-  #shorten(start: number, newStart: number): void {
-    const previous = this.#keys[KEY * start + PREVIOUS];
-    const next = this.#keys[KEY * start + NEXT];
-    this.#keys[KEY * newStart + END] = this.#keys[KEY * start + END];
-    this.#keys[KEY * newStart + PREVIOUS] = previous;
-    this.#keys[KEY * newStart + NEXT] = next;
-    this.#keys[KEY * previous + NEXT] = newStart;
-    this.#keys[KEY * next + PREVIOUS] = newStart;
-  }
-
-  #countEvictable(place: number, more: number): void {
-    this.#places[PLACE * place + EVICTABLE] += more;
-    this.evictable += more;
+  /** Takes a segment off the list. */
+  #unlink(segment: number): void {
+    const segments = this.#segments;
+    const previous = segments[SEGMENT * segment + PREVIOUS];
+    const next = segments[SEGMENT * segment + NEXT];
+    segments[SEGMENT * previous + NEXT] = next;
+    segments[SEGMENT * next + PREVIOUS] = previous;
+    segments[SEGMENT * segment + NEXT] = this.#spareSegment;
+    this.#spareSegment = segment;
   }
 
   #place(node: number): number {
-    const places = this.#placeOf;
-    return places instanceof Int32Array ? places[node] : (places.get(node) ?? 0);
+    return this.#placeOf === null ? node : (this.#placeOf.get(node) ?? 0);
   }
 
   #newPlace(node: number): number {
     const place = this.#sparePlaces.pop() ?? this.#freshPlace++;
-    if (place >= this.#nodes.length) this.#grow(2 * place);
+    if (place >= this.#nodes.length) {
+      this.#nodes = grown(this.#nodes, 2 * place);
+      this.#places = grown(this.#places, PLACE * 2 * place);
+    }
     this.#nodes[place] = node;
-    if (this.#placeOf instanceof Map) this.#placeOf.set(node, place);
-    else this.#placeOf[node] = place;
+    this.#placeOf?.set(node, place);
     return place;
   }
 
+  /** The node at a place has no key any more. */
   #dropPlace(place: number): void {
-    if (this.#placeOf instanceof Map) this.#placeOf.delete(this.#nodes[place]);
-    else this.#placeOf[this.#nodes[place]] = 0;
+    if (this.#placeOf === null) return;
+    this.#placeOf.delete(this.#nodes[place]);
     this.#sparePlaces.push(place);
-  }
-
-  #grow(places: number): void {
-    this.#nodes = grown(this.#nodes, places);
-    this.#places = grown(this.#places, PLACE * places);
-    this.#keys = grown(this.#keys, KEY * places * this.#keysPerNode);
-    this.#hasBlock = grown(this.#hasBlock, places * this.#keysPerNode);
-    if (this.#ids !== null) this.#ids.ofKeys = grown(this.#ids.ofKeys, this.#hasBlock.length);
   }
 }

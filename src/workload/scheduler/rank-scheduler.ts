@@ -353,7 +353,7 @@ export class RankScheduler {
     const start = computed[request];
     const end = start + queryLen;
     this.#chunks.push(request, 'prefill', start, queryLen, end === prefillTokens[request], queryLen);
-    this.#blocks.key(request, end);
+    this.#blocks.key(request, start, end);
   }
 
   /** Gives a running request the blocks up to position `end`; false if it was preempted for lack of them. */

@@ -1,26 +1,19 @@
 import { BlockIds } from './block-ids.js';
 import { grown } from './grown.js';
-import { type NodeBlocks, PrefixCache } from './prefix-cache.js';
-import type { HeldBlocks, RequestState } from './request-state.js';
+import { PrefixCache } from './prefix-cache.js';
+import type { RequestState } from './request-state.js';
 
-type Writable<T> = { -readonly [K in keyof T]: T[K] };
-
-const FIRST_DEPTHS = 16;
 const NO_IDS = new Int32Array(0);
 
 /** Which KV blocks the requests of one rank hold: shared prefixes first, then their own. */
 export class RequestBlocks {
   readonly #state: RequestState;
   readonly #blockSize: number;
-  /** Blocks in the tokens of a key, or 0 where that is no whole number. */
-  readonly #blocksPerKey: number;
   /** Null if ids are not kept. */
   readonly #ids: BlockIds | null;
   readonly #cache: PrefixCache;
   /** Lists that requests gave back. */
-  readonly #spare: HeldBlocks[] = [];
-  /** Passed to the cache; written anew for each node. */
-  readonly #node: Writable<NodeBlocks>;
+  readonly #spare: Int32Array[] = [];
   /** Blocks of the prefix found last that no request holds, which therefore count as free. */
   evictable = 0;
   /** Blocks that hold nothing: they are taken before any is evicted. */
@@ -29,11 +22,9 @@ export class RequestBlocks {
   constructor(state: RequestState, numBlocks: number, keepIds: boolean) {
     this.#state = state;
     this.#blockSize = state.blockSize;
-    this.#blocksPerKey = state.tokensPerKey % state.blockSize === 0 ? state.tokensPerKey / state.blockSize : 0;
     this.unkeyedBlocks = numBlocks - 1;
     this.#ids = keepIds ? new BlockIds() : null;
-    this.#cache = new PrefixCache(state.nodes, Math.ceil(state.tokensPerKey / state.blockSize), this.#ids);
-    this.#node = { node: 0, size: 0, from: 0, count: 0, ids: NO_IDS, duplicates: [] };
+    this.#cache = new PrefixCache(state, keepIds);
   }
 
   /** Blocks that can be appended, evictable ones included. */
@@ -43,18 +34,17 @@ export class RequestBlocks {
 
   /** Finds the longest prefix of a prompt that the cache holds, leaving at least one token to compute. Returns its blocks. */
   findPrefix(request: number): number {
-    const { keyableBlocks, promptTokens } = this.#state;
+    const state = this.#state;
     this.evictable = 0;
-    if (keyableBlocks[request] === 0) return 0;
-    const most = Math.floor((promptTokens[request] - 1) / this.#blockSize);
+    if (state.keyableBlocks[request] === 0) return 0;
+    const most = Math.floor((state.promptTokens[request] - 1) / this.#blockSize);
     let found = 0;
-    for (let depth = 0; found < most; depth++) {
-      const size = this.#blocksUpTo(depth + 1) - found;
-      if (size === 0) continue;
-      const node = this.#state.node(request, depth);
-      const wanted = Math.min(size, most - found);
-      const leading = this.#cache.leading(node, wanted, size);
-      if (leading > 0) this.evictable += this.#cache.evictableOf(node, leading, size);
+    for (let level = 0; found < most; level++) {
+      const node = state.node(request, level);
+      const wanted = Math.min(state.endBlock(node, level), most) - found;
+      if (wanted === 0) continue;
+      const leading = this.#cache.leading(node, wanted);
+      if (leading > 0) this.evictable += this.#cache.evictableOf(node, leading);
       found += leading;
       if (leading < wanted) break;
     }
@@ -63,37 +53,44 @@ export class RequestBlocks {
 
   /** Gives a request that holds no blocks the prefix just found, of `count` blocks. */
   share(request: number, count: number): void {
-    const { held, covered, keyedBlocks } = this.#state;
-    const blocks = this.#spare.pop() ?? { ids: NO_IDS, whole: new Uint8Array(FIRST_DEPTHS), duplicates: [] };
-    const depths = this.#state.depths(request);
-    if (depths > blocks.whole.length) blocks.whole = new Uint8Array(2 * depths);
-    else blocks.whole.fill(0, 0, depths);
-    blocks.duplicates.length = 0;
-    held[request] = blocks;
-    this.#makeIdRoom(blocks, count);
-    covered[request] = count * this.#blockSize;
-    keyedBlocks[request] = count;
-    for (let depth = 0; this.#blocksUpTo(depth) < count; depth++) {
-      const node = this.#nodeOf(request, depth, count);
-      if (node.count > 0 && this.#cache.share(node)) blocks.whole[depth] = 1;
+    const state = this.#state;
+    const ids = this.#ids === null ? NO_IDS : (this.#spare.pop() ?? NO_IDS);
+    if (this.#ids !== null) state.held[request] = ids;
+    const held = this.#idRoom(request, count);
+    state.covered[request] = count * this.#blockSize;
+    state.keyedBlocks[request] = count;
+    state.level[request] = -1;
+    for (let from = 0, level = 0; from < count; level++) {
+      const node = state.node(request, level);
+      const end = state.endBlock(node, level);
+      if (end === from) continue;
+      this.#cache.share(request, node, Math.min(end, count) - from, end - from, held, from);
+      state.level[request] = level;
+      from = end;
     }
   }
 
   /** Appends blocks of its own. The caller has checked that so many are free. */
   append(request: number, count: number): void {
-    const { covered, held } = this.#state;
-    const unkeyed = Math.min(count, this.unkeyedBlocks);
-    this.unkeyedBlocks -= unkeyed;
+    const { covered } = this.#state;
     if (this.#ids === null) {
-      if (unkeyed < count) this.#cache.evict(count - unkeyed, NO_IDS, 0);
+      this.take(count);
     } else {
-      const blocks = held[request] as HeldBlocks;
+      const unkeyed = Math.min(count, this.unkeyedBlocks);
       const from = this.count(request);
-      this.#makeIdRoom(blocks, from + count);
-      this.#ids.take(blocks.ids, from, unkeyed);
-      if (unkeyed < count) this.#cache.evict(count - unkeyed, blocks.ids, from + unkeyed);
+      const ids = this.#idRoom(request, from + count);
+      this.unkeyedBlocks -= unkeyed;
+      this.#ids.take(ids, from, unkeyed);
+      if (unkeyed < count) this.#cache.evict(count - unkeyed, ids, from + unkeyed);
     }
     covered[request] += count * this.#blockSize;
+  }
+
+  /** Takes blocks without ids, which are not written down for any request. The caller has checked that so many are free. */
+  take(count: number): void {
+    const unkeyed = Math.min(count, this.unkeyedBlocks);
+    this.unkeyedBlocks -= unkeyed;
+    if (unkeyed < count) this.#cache.evict(count - unkeyed, NO_IDS, 0);
   }
 
   /** Blocks that a request holds. */
@@ -104,71 +101,63 @@ export class RequestBlocks {
   /** The ids of the last `count` blocks of a request, or of all, as a list of their own. */
   last(request: number, count: number = this.count(request)): number[] {
     const end = this.count(request);
-    const ids = this.#state.held[request]?.ids ?? NO_IDS;
+    const ids = this.#state.held[request] ?? NO_IDS;
     const list = new Array<number>(count);
     for (let i = 0; i < count; i++) list[i] = ids[end - count + i];
     return list;
   }
 
-  /** Makes the whole blocks of a hashed prompt findable up to position `end`. */
-  key(request: number, end: number): void {
-    const { keyedBlocks, keyableBlocks, held } = this.#state;
-    const filled = Math.min(keyableBlocks[request], Math.floor(end / this.#blockSize));
-    const from = keyedBlocks[request];
-    if (from >= filled) return;
-    for (let depth = this.#depthOf(from); this.#blocksUpTo(depth) < filled; depth++) {
-      const node = this.#nodeOf(request, depth, filled);
-      const index = Math.max(0, from - node.from);
-      if (index < node.count && this.#cache.register(node, index)) (held[request] as HeldBlocks).whole[depth] = 1;
+  /**
+   * Makes the whole blocks of a hashed prompt findable that its chunk from `start` to `end` fills. Where another block has a key already,
+   * that one stays, and no further block of the request gets one.
+   */
+  key(request: number, start: number, end: number): void {
+    const state = this.#state;
+    const filled = Math.min(state.keyableBlocks[request], Math.floor(end / this.#blockSize));
+    let keyed = state.keyedBlocks[request];
+    if (keyed >= filled || keyed < Math.floor(start / this.#blockSize)) return;
+    const ids = state.held[request] ?? NO_IDS;
+    for (let level = Math.max(0, state.level[request]); keyed < filled; level++) {
+      const node = state.node(request, level);
+      const nodeEnd = state.endBlock(node, level);
+      if (nodeEnd <= keyed) continue;
+      const first = state.firstBlock(node, level);
+      const count = Math.min(nodeEnd, filled) - first;
+      if (!this.#cache.register(request, node, keyed - first, count, nodeEnd - first, ids, keyed)) break;
+      keyed = first + count;
+      state.level[request] = level;
     }
-    keyedBlocks[request] = filled;
+    state.keyedBlocks[request] = keyed;
   }
 
   /** Takes all its blocks from a request, the last one first, so that the ends of prefixes are evicted before their beginnings. */
   free(request: number): void {
-    const { held, covered, keyedBlocks } = this.#state;
-    const blocks = held[request] as HeldBlocks;
+    const state = this.#state;
     const count = this.count(request);
-    const keyed = keyedBlocks[request];
-    this.#ids?.give(blocks.ids, keyed, count);
-    this.unkeyedBlocks += count - keyed + blocks.duplicates.length;
-    for (let depth = keyed === 0 ? -1 : this.#depthOf(keyed - 1); depth >= 0; depth--) {
-      const node = this.#nodeOf(request, depth, keyed);
-      if (blocks.whole[depth] === 1) this.#cache.releaseWhole(node);
-      else if (node.count > 0) this.#cache.releasePart(node);
+    let keyed = state.keyedBlocks[request];
+    this.unkeyedBlocks += count - keyed;
+    for (let level = state.level[request]; keyed > 0; level--) {
+      const node = state.node(request, level);
+      const first = state.firstBlock(node, level);
+      if (first === keyed) continue;
+      this.#cache.release(request, node, keyed - first, state.endBlock(node, level) - first);
+      keyed = first;
     }
-    this.#spare.push(blocks);
-    held[request] = null;
-    covered[request] = 0;
+    state.covered[request] = 0;
+    if (this.#ids === null) return;
+    const ids = state.held[request] as Int32Array;
+    this.#ids.give(ids, state.keyedBlocks[request], count);
+    this.#spare.push(ids);
+    state.held[request] = null;
   }
 
-  /** The blocks of a request that lie in its node at a depth, of its first `end`. The same object each time. */
-  #nodeOf(request: number, depth: number, end: number): NodeBlocks {
-    const from = this.#blocksUpTo(depth);
-    const to = this.#blocksUpTo(depth + 1);
-    const node = this.#node;
-    const { ids, duplicates } = this.#state.held[request] as HeldBlocks;
-    node.node = this.#state.node(request, depth);
-    node.size = to - from;
-    node.from = from;
-    node.count = Math.min(end, to) - from;
-    node.ids = ids;
-    node.duplicates = duplicates;
-    return node;
-  }
-
-  #makeIdRoom(blocks: HeldBlocks, count: number): void {
-    if (this.#ids !== null && count > blocks.ids.length) blocks.ids = grown(blocks.ids, count);
-  }
-
-  /** Whole blocks in the tokens of the first `depth` keys of a prompt. */
-  #blocksUpTo(depth: number): number {
-    const perKey = this.#blocksPerKey;
-    return perKey > 0 ? depth * perKey : Math.floor((depth * this.#state.tokensPerKey) / this.#blockSize);
-  }
-
-  /** The depth whose tokens a block ends in. */
-  #depthOf(block: number): number {
-    return Math.floor(((block + 1) * this.#blockSize - 1) / this.#state.tokensPerKey);
+  /** The ids of a request's blocks, with room for `count` of them where ids are kept. */
+  #idRoom(request: number, count: number): Int32Array {
+    const { held } = this.#state;
+    const ids = held[request] ?? NO_IDS;
+    if (this.#ids === null || count <= ids.length) return ids;
+    const more = grown(ids, count);
+    held[request] = more;
+    return more;
   }
 }

@@ -19,16 +19,6 @@ export interface RequestFacts {
   readonly queryLen?: number;
 }
 
-/** The KV blocks of a running request, in order of position. */
-export interface HeldBlocks {
-  /** Their ids, where ids are kept, and room for more. */
-  ids: Int32Array;
-  /** 1 at each depth of whose node the request holds every key. */
-  whole: Uint8Array;
-  /** Blocks of the prompt whose key another block has. */
-  readonly duplicates: number[];
-}
-
 /**
  * The scheduler's state of every request, in flat arrays by request id. A request belongs to one rank, so all ranks
  * of a model share these.
@@ -41,9 +31,10 @@ export class RequestState {
   readonly nodes: number | null;
   promptTokens: Int32Array;
   maxTokens: Int32Array;
-  /** The prefix of each request that came with its own; the requests of a table have theirs in one array. */
+  /** The prefix of each request that came with its own. */
   readonly #prefixes: (ArrayLike<number> | null)[] = [];
-  readonly #chains: { readonly nodes: Int32Array; readonly offsets: Int32Array } | null;
+  /** The prefixes of a table's requests; null where each came with its own. */
+  readonly #trie: PrefixTrie | null;
   /** Whole blocks of a prompt that has a prefix, else 0. */
   keyableBlocks: Int32Array;
 
@@ -63,8 +54,17 @@ export class RequestState {
   covered: Int32Array;
   /** Blocks of the prompt that are keyed, or were found keyed. */
   keyedBlocks: Int32Array;
-  /** Blocks of a running request; null of others. */
-  readonly held: (HeldBlocks | null)[];
+  /** The place in the prefix of the node with its last keyed block; -1 without any. */
+  level: Int32Array;
+  /** The ids of a running request's blocks, in order of position, and room for more; null of others, and where ids are not kept. */
+  readonly held: (Int32Array | null)[];
+
+  // What `PrefixCache` keeps of a request that holds the first keys of a node, and not all.
+  /** How many. */
+  keysHeld: Int32Array;
+  /** The next request, plus 1, that holds a part of the same node; 0 at the end. */
+  nextHolder: Int32Array;
+
   /** The next request in a list: of a waiting queue, or of the lanes that need a block in one step. -1 at the end. */
   next: Int32Array;
 
@@ -80,11 +80,10 @@ export class RequestState {
 
   private constructor(table: RequestTable | null, blockSize: number, tokensPerKey: number) {
     const capacity = table?.length ?? 0;
-    const trie = table === null ? null : new PrefixTrie(table);
     this.blockSize = blockSize;
     this.tokensPerKey = tokensPerKey;
-    this.nodes = trie?.count ?? null;
-    this.#chains = table === null || trie === null ? null : { nodes: trie.nodes, offsets: table.hashOffsets };
+    this.#trie = table === null ? null : new PrefixTrie(table);
+    this.nodes = this.#trie?.count ?? null;
     this.promptTokens = new Int32Array(capacity);
     this.maxTokens = new Int32Array(capacity);
     this.keyableBlocks = new Int32Array(capacity);
@@ -96,7 +95,10 @@ export class RequestState {
     this.admission = new Float64Array(capacity);
     this.covered = new Int32Array(capacity);
     this.keyedBlocks = new Int32Array(capacity);
-    this.held = new Array<HeldBlocks | null>(capacity).fill(null);
+    this.level = new Int32Array(capacity);
+    this.held = new Array<Int32Array | null>(capacity).fill(null);
+    this.keysHeld = new Int32Array(capacity);
+    this.nextHolder = new Int32Array(capacity);
     this.next = new Int32Array(capacity);
     this.laneStart = new Float64Array(capacity);
     this.laneEnd = new Float64Array(capacity);
@@ -110,7 +112,7 @@ export class RequestState {
     state.promptTokens.set(table.inputTokens);
     state.maxTokens.set(table.outputTokens);
     for (let request = 0; request < table.length; request++) {
-      if (state.depths(request) === 0) continue;
+      if (table.hashOffsets[request + 1] === table.hashOffsets[request]) continue;
       state.keyableBlocks[request] = Math.floor(table.inputTokens[request] / blockSize);
     }
     return state;
@@ -134,16 +136,25 @@ export class RequestState {
     this.queryLen[request] = queryLen;
   }
 
-  /** Numbers in the prefix of a request; 0 where nothing is shared. */
-  depths(request: number): number {
-    if (this.#chains === null) return this.#prefixes[request]?.length ?? 0;
-    return this.#chains.offsets[request + 1] - this.#chains.offsets[request];
+  /** The node of a prompt at a place in its prefix, from 0: it stands for a chain of leading hash ids. */
+  node(request: number, level: number): number {
+    const trie = this.#trie;
+    if (trie === null) return (this.#prefixes[request] as ArrayLike<number>)[level];
+    return trie.nodes[trie.offsets[request] + level];
   }
 
-  /** The number of a prompt's chain up to the end of the tokens of key `depth`. */
-  node(request: number, depth: number): number {
-    if (this.#chains === null) return (this.#prefixes[request] as ArrayLike<number>)[depth];
-    return this.#chains.nodes[this.#chains.offsets[request] + depth];
+  /** Whole blocks in the tokens before a node. */
+  firstBlock(node: number, level: number): number {
+    return this.#wholeBlocks(this.#trie === null ? level : this.#trie.begins[node]);
+  }
+
+  /** Whole blocks in the tokens up to a node's end. */
+  endBlock(node: number, level: number): number {
+    return this.#wholeBlocks(this.#trie === null ? level + 1 : this.#trie.ends[node]);
+  }
+
+  #wholeBlocks(keys: number): number {
+    return Math.floor((keys * this.tokensPerKey) / this.blockSize);
   }
 
   #grow(length: number): void {
@@ -158,6 +169,9 @@ export class RequestState {
     this.admission = grown(this.admission, length);
     this.covered = grown(this.covered, length);
     this.keyedBlocks = grown(this.keyedBlocks, length);
+    this.level = grown(this.level, length);
+    this.keysHeld = grown(this.keysHeld, length);
+    this.nextHolder = grown(this.nextHolder, length);
     this.next = grown(this.next, length);
     this.laneStart = grown(this.laneStart, length);
     this.laneEnd = grown(this.laneEnd, length);
