@@ -1,21 +1,26 @@
 import { grown } from './grown.js';
 import type { RequestState } from './request-state.js';
 
-/** Lists by the step in which lanes need a block: a power of two, and more than the usual block has tokens. */
-const LISTS = 64;
+/** Most lists of lanes by the step in which they enter a block. */
+const MOST_LISTS = 4096;
 const FIRST_LANES = 256;
 
 /**
  * The requests of one rank that decode one token a step. Between two events only the lengths of lanes change, and all
- * by the same amount: a clock counts the steps, and a step visits only the lanes that enter a block or end.
+ * by the same amount: a clock counts the steps, and a step visits only the lanes that end, and where blocks have ids or are short
+ * those that enter a block.
  *
- * A lane's position is its start plus the clock. Which lanes need a block is found in a list for each of the next steps, which
- * lanes end in a heap.
+ * A lane's position is its start plus the clock, and its blocks cover no more than its position needs. So it enters a block each
+ * `blockSize` steps, and stays in the list of the lanes that do so with it. Which lanes end is found in a heap.
  */
 export class DecodeLanes {
   readonly #state: RequestState;
-  /** Steps in which the lanes advanced. */
+  readonly #blockSize: number;
+  /** Steps in which the lanes advanced, and the same modulo the size of a block. */
   #clock = 0;
+  #phase = 0;
+  /** Whether the lanes that enter a block in the open step have it. */
+  #areCovered = false;
   #count = 0;
   /** Sum of the starts. */
   #starts = 0;
@@ -24,13 +29,19 @@ export class DecodeLanes {
   #largestKnown = true;
   /** A heap of lanes: the one that ends first, and of those the one admitted first, is its first. */
   #heap: Int32Array = new Int32Array(FIRST_LANES);
-  /** First lane of each list, or -1. A lane that needs a block when the clock reads t is in list t modulo their number. */
-  readonly #lists: Int32Array = new Int32Array(LISTS).fill(-1);
+  /** First lane of each list, or -1. A lane that enters a block in a phase is in the list of that phase, modulo their number. */
+  readonly #lists: Int32Array;
+  /** Lanes of each list. */
+  readonly #sizes: Int32Array;
   /** The lanes that `findDue` found; the rest of the array is unused. */
   readonly due: number[] = [];
 
   constructor(state: RequestState) {
     this.#state = state;
+    this.#blockSize = state.blockSize;
+    const lists = Math.min(MOST_LISTS, state.blockSize);
+    this.#lists = new Int32Array(lists).fill(-1);
+    this.#sizes = new Int32Array(lists);
   }
 
   get count(): number {
@@ -81,9 +92,9 @@ export class DecodeLanes {
     this.#enlist(request);
   }
 
-  /** Removes a request from the lanes; its computed and generated tokens are written to the state. */
+  /** Removes a request from the lanes; its computed, generated and covered tokens are written to the state. */
   leave(request: number): void {
-    const { computed, generated, maxTokens, laneStart, laneEnd, laneAt } = this.#state;
+    const { computed, covered, generated, maxTokens, laneStart, laneEnd, laneAt } = this.#state;
     this.#unlist(request);
     const at = laneAt[request];
     const last = this.#heap[--this.#count];
@@ -96,17 +107,30 @@ export class DecodeLanes {
       this.#largestStart = -Infinity;
       this.#largestKnown = true;
     }
-    computed[request] = start + this.#clock;
+    const position = start + this.#clock;
+    computed[request] = position;
+    covered[request] = Math.ceil((position + (this.#areCovered ? 1 : 0)) / this.#blockSize) * this.#blockSize;
     generated[request] = maxTokens[request] - (laneEnd[request] - this.#clock);
   }
 
-  /** Finds the lanes whose next token begins a block that they lack, in order of admission: the first of `due`. Returns how many. */
+  /** How many lanes enter a block `further` steps after the open one. */
+  dueIn(further: number): number {
+    const list = ((this.#phase + further) % this.#blockSize) % this.#lists.length;
+    if (this.#blockSize <= MOST_LISTS) return this.#sizes[list];
+    let count = 0;
+    for (let lane = this.#lists[list]; lane >= 0; lane = this.#state.next[lane]) {
+      if ((this.position(lane) + further) % this.#blockSize === 0) count++;
+    }
+    return count;
+  }
+
+  /** Finds the lanes that enter a block in the open step, in order of admission: the first of `due`. Returns how many. */
   findDue(): number {
-    const { next, covered, admission, laneStart } = this.#state;
+    const { next, admission } = this.#state;
     const due = this.due;
     let count = 0;
-    for (let lane = this.#lists[this.#clock & (LISTS - 1)]; lane >= 0; lane = next[lane]) {
-      if (laneStart[lane] + this.#clock < covered[lane]) continue;
+    for (let lane = this.#lists[this.#phase % this.#lists.length]; lane >= 0; lane = next[lane]) {
+      if (this.position(lane) % this.#blockSize > 0) continue;
       let at = count++;
       for (; at > 0 && admission[due[at - 1]] > admission[lane]; at--) due[at] = due[at - 1];
       due[at] = lane;
@@ -114,15 +138,16 @@ export class DecodeLanes {
     return count;
   }
 
-  /** A lane that was due has its block. `from` is what its blocks covered before. */
-  covered(request: number, from: number): void {
-    this.#unlistFrom(request, from);
-    this.#enlist(request);
+  /** The lanes that enter a block in the open step have it. */
+  cover(): void {
+    this.#areCovered = true;
   }
 
-  /** Advances all lanes by one token. */
-  advance(): void {
-    this.#clock++;
+  /** Advances all lanes by as many tokens. */
+  advance(steps: number): void {
+    this.#clock += steps;
+    this.#phase = (this.#phase + steps) % this.#blockSize;
+    this.#areCovered = false;
   }
 
   /** Whether a lane ends with the next `advance`. */
@@ -138,43 +163,42 @@ export class DecodeLanes {
     return this.#count > 0 && this.#state.laneEnd[this.#heap[0]] <= this.#clock ? this.#heap[0] : -1;
   }
 
-  /** Blocks that all lanes take in the `further` steps after the open one, whose blocks have been appended. */
-  blocksNeeded(further: number): number {
-    const { covered, blockSize } = this.#state;
+  /** How many of the `most` steps after the open one, in their order, find blocks for their lanes in `free` ones. */
+  stepsWithin(free: number, most: number): number {
     let needed = 0;
-    for (let at = 0; at < this.#count; at++) {
-      const room = covered[this.#heap[at]] - this.position(this.#heap[at]) - 1;
-      if (further > room) needed += Math.ceil((further - room) / blockSize);
+    for (let further = 1; further <= most; further++) {
+      needed += this.dueIn(further);
+      if (needed > free) return further - 1;
     }
-    return needed;
+    return most;
   }
 
-  /** The list of a lane: it needs a block when its position reaches the end of its blocks. */
-  #listOf(request: number, covered: number): number {
-    return (covered - this.#state.laneStart[request]) & (LISTS - 1);
+  /** The list of a lane: it enters a block when its position reaches the end of one. */
+  #listOf(request: number): number {
+    const steps = this.#blockSize - (this.position(request) % this.#blockSize);
+    return ((this.#phase + steps) % this.#blockSize) % this.#lists.length;
   }
 
   #enlist(request: number): void {
-    const { next, previous, covered } = this.#state;
-    const list = this.#listOf(request, covered[request]);
+    const { next, previous } = this.#state;
+    const list = this.#listOf(request);
     const first = this.#lists[list];
     next[request] = first;
     previous[request] = -1;
     if (first >= 0) previous[first] = request;
     this.#lists[list] = request;
+    this.#sizes[list]++;
   }
 
   #unlist(request: number): void {
-    this.#unlistFrom(request, this.#state.covered[request]);
-  }
-
-  #unlistFrom(request: number, covered: number): void {
     const { next, previous } = this.#state;
+    const list = this.#listOf(request);
     const after = next[request];
     const before = previous[request];
     if (before >= 0) next[before] = after;
-    else this.#lists[this.#listOf(request, covered)] = after;
+    else this.#lists[list] = after;
     if (after >= 0) previous[after] = before;
+    this.#sizes[list]--;
   }
 
   #before(a: number, b: number): boolean {

@@ -51,6 +51,8 @@ export class RankScheduler {
   readonly #state: RequestState;
   readonly #stats: RankStats;
   readonly #edits: boolean;
+  /** Whether blocks have ids. */
+  readonly #hasIds: boolean;
   readonly #yieldOf: RankSchedulerOptions['yieldOf'];
   readonly #blocks: RequestBlocks;
   readonly #lanes: DecodeLanes;
@@ -79,8 +81,9 @@ export class RankScheduler {
     this.#state = state;
     this.#stats = stats;
     this.#edits = edits;
+    this.#hasIds = edits || blockIds;
     this.#yieldOf = yieldOf;
-    this.#blocks = new RequestBlocks(state, limits.numBlocks, edits || blockIds);
+    this.#blocks = new RequestBlocks(state, limits.numBlocks, this.#hasIds);
     this.#lanes = new DecodeLanes(state);
     this.#chunks = new ChunkList(this.#lanes, this.#running);
     this.#waiting = new WaitingQueue(state);
@@ -245,26 +248,28 @@ export class RankScheduler {
     if (this.#preempted || this.#chunks.pushedCount > 0 || this.#chunks.lanes < this.#running.length) return 1;
     // Eviction may cut short the prefix that the first in the queue would share, and so make it fit.
     const free = this.#blockedByBlocks ? this.#blocks.unkeyedBlocks : this.#blocks.freeBlocks;
-    const steps = lanes.untilEnd;
-    if (lanes.count * Math.ceil((steps - 1) / this.#limits.blockSize) <= free) return steps;
-    let fits = 0;
-    for (let tooMany = steps; tooMany - fits > 1; ) {
-      const further = Math.floor((fits + tooMany) / 2);
-      if (lanes.blocksNeeded(further) <= free) fits = further;
-      else tooMany = further;
-    }
-    return fits + 1;
+    const further = lanes.untilEnd - 1;
+    if (lanes.count * Math.ceil(further / this.#limits.blockSize) <= free) return 1 + further;
+    return 1 + lanes.stepsWithin(free, further);
   }
 
   /** Completes the open step and opens the one after it, `steps` times, less than `steadySteps` in all. It does not report the blocks. */
   skip(steps: number): void {
     const lanes = this.#lanes;
     this.#stats.generatedTokens += steps * lanes.count;
-    for (let step = 0; step < steps; step++) {
-      lanes.advance();
-      const due = lanes.findDue();
-      for (let i = 0; i < due; i++) this.#cover(lanes.due[i]);
+    if (this.#hasIds) {
+      for (let step = 0; step < steps; step++) {
+        lanes.advance(1);
+        const due = lanes.findDue();
+        for (let i = 0; i < due; i++) this.#blocks.append(lanes.due[i], 1);
+      }
+    } else {
+      let needed = 0;
+      for (let further = 1; further <= steps; further++) needed += lanes.dueIn(further);
+      this.#blocks.take(needed);
+      lanes.advance(steps);
     }
+    lanes.cover();
   }
 
   // The rules.
@@ -275,14 +280,23 @@ export class RankScheduler {
    */
   #scheduleLanes(): void {
     const lanes = this.#lanes;
+    const due = lanes.dueIn(0);
+    // Which of them receives its block first matters for ids, and where a request has to give up its own.
+    if (this.#hasIds || due > this.#blocks.freeBlocks) this.#coverDue();
+    else this.#blocks.take(due);
+    lanes.cover();
+    this.#chunks.pushLanes();
+  }
+
+  #coverDue(): void {
+    const lanes = this.#lanes;
     const due = lanes.findDue();
     for (let i = 0; i < due; i++) {
       const request = lanes.due[i];
       if (!lanes.has(request) || !this.#makeRoom(request, 1)) break;
-      this.#cover(request);
+      this.#blocks.append(request, 1);
       if (this.#edits) this.#appended.push({ request, blockIds: this.#blocks.last(request, 1) });
     }
-    this.#chunks.pushLanes();
   }
 
   /**
@@ -388,17 +402,10 @@ export class RankScheduler {
     this.#preempted = true;
   }
 
-  /** A lane that enters a block receives it. */
-  #cover(request: number): void {
-    const from = this.#state.covered[request];
-    this.#blocks.append(request, 1);
-    this.#lanes.covered(request, from);
-  }
-
   #completeLanes(): void {
     const lanes = this.#lanes;
     const scheduled = this.#chunks.lanes;
-    lanes.advance();
+    lanes.advance(1);
     this.#stats.generatedTokens += scheduled;
     for (let request = lanes.ended; request >= 0; request = lanes.ended) this.#end(request);
   }

@@ -50,7 +50,7 @@ export class RequestState {
   prefillTokens: Int32Array;
   /** How many requests its rank had admitted before it. */
   admission: Float64Array;
-  /** Tokens that the request's blocks cover. */
+  /** Tokens that the request's blocks cover; of a lane without block ids, `DecodeLanes` knows it. */
   covered: Int32Array;
   /** Blocks of the prompt that are keyed, or were found keyed. */
   keyedBlocks: Int32Array;
@@ -65,7 +65,7 @@ export class RequestState {
   /** The next request, plus 1, that holds a part of the same node; 0 at the end. */
   nextHolder: Int32Array;
 
-  /** The next request in a list: of a waiting queue, or of the lanes that need a block in one step. -1 at the end. */
+  /** The next request in a list: of a waiting queue, or of the lanes that enter a block together. -1 at the end. */
   next: Int32Array;
 
   // What `DecodeLanes` keeps of each lane.

@@ -23,18 +23,23 @@ interface Spans {
 /**
  * Takes a workload in spans of up to `most` steps and, beside it, step by step: the first step of a span is the plain model's
  * step, block ids and all; each further one holds the same chunks, one position further, and at most one more block a
- * request; and the clocks are equal to the last bit.
+ * request; and the clocks are equal to the last bit. A model that only counts blocks takes the same spans.
  */
 function compareWithSteps(requests: RequestTable, limits: SchedulerLimits, most: () => number): Spans {
   const spanning = new SchedulerModel(requests, limits);
   const plain = new SchedulerModel(requests, limits);
+  const counting = new SchedulerModel(requests, limits, { edits: false, blockIds: false });
   const seen = { spans: 0, steps: 0, longest: 0 };
   for (let span = spanning.next(); span !== null; span = spanning.next()) {
     const first = plain.next();
     expect(span).toEqual(first);
     const chunks: Chunk[][] = span.ranks.map((rank) => rank.scheduled.map((chunk) => ({ ...chunk })));
     plain.complete();
-    const steps = spanning.complete(most());
+    expect(counting.next()?.ranks.map((rank) => rank.scheduled)).toEqual(chunks);
+    const asked = most();
+    const steps = spanning.complete(asked);
+    expect(counting.complete(asked)).toBe(steps);
+    expect(counting.stats).toEqual(spanning.stats);
     for (let further = 1; further < steps; further++) {
       const step = plain.next();
       expect(step).toMatchObject({ idle: false });
@@ -107,6 +112,23 @@ describe('spans of equal steps', () => {
         { blockSize: 4, numBlocks: 7 },
       ),
     ).toEqual([1, 8, 1, 10, 1, 10]);
+  });
+
+  it('find the lanes that enter a block of more tokens than there are lists of lanes', () => {
+    const rows = [4989, 4991, 4990, 893, 895].map((inputTokens) => ({
+      arrivalMs: 0,
+      inputTokens,
+      outputTokens: 40,
+      hashIds: null,
+    }));
+    // Five blocks of 5000 tokens for five requests, three of which need a second one.
+    const limits = { ranks: 1, blockSize: 5000, numBlocks: 6, maxNumBatchedTokens: 20_000 };
+    const { longest } = compareWithSteps(
+      RequestTable.from(rows),
+      new SchedulerModel(RequestTable.from(rows), limits).limits,
+      () => Infinity,
+    );
+    expect(longest).toBeGreaterThan(5);
   });
 
   it('keep to ranks of their own and to what the KV cache adds to the clock', () => {
