@@ -19,6 +19,10 @@ export class Arrivals {
   readonly #followers = new Map<number, number[]>();
   /** Requests that follow one that has ended, the latest arrival first. */
   readonly #due: Arrival[] = [];
+  /** The request that arrives next, of those whose arrival is known; -1 where none is. */
+  request = -1;
+  /** When it arrives. Infinity where none does. */
+  ms: number = Infinity;
 
   constructor(table: RequestTable, speed: number) {
     this.#table = table;
@@ -33,24 +37,20 @@ export class Arrivals {
     this.#skip();
   }
 
-  /** The request that arrives next, of those whose arrival is known; -1 where none is. */
-  get request(): number {
-    return this.#first()?.request ?? (this.#next < this.#table.length ? this.#next : -1);
-  }
-
-  /** When it arrives. Infinity where none does. */
-  get ms(): number {
-    return this.#first()?.ms ?? this.#ownMs();
+  /** Whether any request follows one that has not ended. */
+  get areAwaited(): boolean {
+    return this.#followers.size > 0;
   }
 
   /** It has arrived, or cannot run. */
   take(): void {
-    if (this.#first() !== null) {
+    if (this.#due.at(-1)?.request === this.request) {
       this.#due.pop();
-      return;
+      this.#look();
+    } else {
+      this.#next++;
+      this.#skip();
     }
-    this.#next++;
-    this.#skip();
   }
 
   /** A request ended, or was rejected, at `ms`: those that follow it arrive after their delays. */
@@ -64,24 +64,25 @@ export class Arrivals {
       this.#due.splice(at, 0, arrival);
     }
     this.#followers.delete(request);
+    this.#look();
   }
 
-  /** The first request that follows another, where it comes before the next with a time of its own. */
-  #first(): Arrival | null {
-    const first = this.#due.at(-1);
-    if (first === undefined) return null;
-    return this.#next >= this.#table.length || comesBefore(first, { request: this.#next, ms: this.#ownMs() })
-      ? first
-      : null;
-  }
-
-  #ownMs(): number {
-    return this.#next < this.#table.length ? this.#table.arrivalMs[this.#next] / this.#speed : Infinity;
-  }
-
+  /** Moves on to the next request with a time of its own. */
   #skip(): void {
     const { after, length } = this.#table;
     while (after !== null && this.#next < length && after[this.#next] >= 0) this.#next++;
+    this.#look();
+  }
+
+  /** Finds out which request comes first: of those that follow another, or with a time of its own. */
+  #look(): void {
+    const isLeft = this.#next < this.#table.length;
+    this.request = isLeft ? this.#next : -1;
+    this.ms = isLeft ? this.#table.arrivalMs[this.#next] / this.#speed : Infinity;
+    const first = this.#due.at(-1);
+    if (first === undefined || (isLeft && !comesBefore(first, this))) return;
+    this.request = first.request;
+    this.ms = first.ms;
   }
 }
 

@@ -7,8 +7,6 @@ import type { RequestTable } from '../request.js';
  * a prefix, with no chance of a collision, and a request has few nodes. Nodes count from 1.
  */
 export class PrefixTrie {
-  /** How many nodes there are. */
-  readonly count: number;
   /** The nodes of all requests, in order of depth: those of a request begin at its offset. */
   readonly nodes: Int32Array;
   /** i32[requests + 1]: offsets in `nodes`. */
@@ -16,97 +14,101 @@ export class PrefixTrie {
   /** By node: ids of a chain before the node, and up to its end. */
   readonly begins: Int32Array;
   readonly ends: Int32Array;
+  #count = 0;
+  readonly #ids: Float64Array;
+  /** By node: the node before it, 0 for the first of a chain, and where its ids stand in `#ids`. */
+  readonly #parents: Int32Array;
+  readonly #starts: Int32Array;
+  /** Nodes by parent and first id: open addressing, at most half full. */
+  readonly #slots: Int32Array;
 
-  constructor(table: RequestTable) {
-    const { chains, parents, isEnd, length } = numberChains(table);
-    const children = new Uint8Array(length + 1);
-    for (let chain = 1; chain <= length; chain++) if (children[parents[chain]] < 2) children[parents[chain]]++;
-    // A chain follows its parent in number, and so does its node.
-    const nodeOf = new Int32Array(length + 1);
-    this.begins = new Int32Array(length + 1);
-    this.ends = new Int32Array(length + 1);
-    let count = 0;
-    for (let chain = 1; chain <= length; chain++) {
-      const parent = parents[chain];
-      if (parent !== 0 && children[parent] === 1 && isEnd[parent] === 0) {
-        nodeOf[chain] = nodeOf[parent];
-      } else {
-        const node = ++count;
-        nodeOf[chain] = node;
-        this.begins[node] = this.ends[nodeOf[parent]];
-        this.ends[node] = this.begins[node];
-      }
-      this.ends[nodeOf[chain]]++;
-    }
-    this.count = count;
-    this.offsets = new Int32Array(table.length + 1);
-    this.nodes = this.#nodesOf(table, chains, nodeOf);
-  }
-
-  /** Fills in the offsets; returns the nodes of all requests. */
-  #nodesOf({ hashOffsets, length }: RequestTable, chains: Int32Array, nodeOf: Int32Array): Int32Array {
-    const nodes = new Int32Array(chains.length);
-    let count = 0;
+  constructor({ hashIds, hashOffsets, length }: RequestTable) {
+    this.#ids = hashIds;
+    // A request adds one node, and divides one.
+    const most = Math.min(2 * length, hashIds.length);
+    this.begins = new Int32Array(most + 1);
+    this.ends = new Int32Array(most + 1);
+    this.#parents = new Int32Array(most + 1);
+    this.#starts = new Int32Array(most + 1);
+    this.#slots = new Int32Array(2 ** Math.ceil(Math.log2(Math.max(1, most) * 2)));
+    for (let request = 0; request < length; request++) this.#insert(hashOffsets[request], hashOffsets[request + 1]);
+    this.offsets = new Int32Array(length + 1);
+    this.nodes = new Int32Array(hashIds.length);
+    let nodes = 0;
     for (let request = 0; request < length; request++) {
-      const end = hashOffsets[request + 1];
-      for (let at = hashOffsets[request]; at < end; ) {
-        const node = nodeOf[chains[at]];
-        nodes[count++] = node;
-        // Every request with a node has all of its ids.
-        at += this.ends[node] - this.begins[node];
-      }
-      this.offsets[request + 1] = count;
+      nodes = this.#write(hashOffsets[request], hashOffsets[request + 1], nodes);
+      this.offsets[request + 1] = nodes;
     }
-    return nodes.subarray(0, count);
   }
-}
 
-/** Chains of leading hash ids, numbered from 1; each follows the chain without its last id, its parent, in number. */
-interface Chains {
-  /** i32 like `table.hashIds`: the chain that ends with each id. */
-  readonly chains: Int32Array;
-  /** By chain; 0 for one of a single id. */
-  readonly parents: Int32Array;
-  /** By chain: 1 where a request has no further id. */
-  readonly isEnd: Uint8Array;
-  readonly length: number;
-}
+  /** How many nodes there are. */
+  get count(): number {
+    return this.#count;
+  }
 
-function numberChains({ hashIds, hashOffsets, length }: RequestTable): Chains {
-  const chains = new Int32Array(hashIds.length);
-  // Open addressing over (parent, id), at most half full.
-  const slots = 2 ** Math.ceil(Math.log2(Math.max(1, hashIds.length) * 2));
-  const slotChain = new Int32Array(slots);
-  const parents = new Int32Array(hashIds.length + 1);
-  const isEnd = new Uint8Array(hashIds.length + 1);
-  const idOf = new Float64Array(hashIds.length + 1);
-  let count = 0;
-  for (let request = 0; request < length; request++) {
-    const end = hashOffsets[request + 1];
+  /** Adds the chain of the ids from `from` to below `end`. */
+  #insert(from: number, end: number): void {
+    const ids = this.#ids;
     let parent = 0;
-    for (let i = hashOffsets[request]; i < end; i++) {
-      const id = hashIds[i];
-      // Traces number their hash blocks in order: where an id leads to its own slot, neighbours lie side by side in memory.
-      let slot = id & (slots - 1);
-      let chain = slotChain[slot];
-      if (chain !== 0 && (parents[chain] !== parent || idOf[chain] !== id)) {
-        slot = mix32(Math.imul(parent, 0x9e3779b1) ^ id ^ Math.floor(id / 0x100000000)) & (slots - 1);
-        chain = slotChain[slot];
-        while (chain !== 0 && (parents[chain] !== parent || idOf[chain] !== id)) {
-          slot = (slot + 1) & (slots - 1);
-          chain = slotChain[slot];
-        }
+    for (let at = from; at < end; ) {
+      const slot = this.#slot(parent, ids[at]);
+      const node = this.#slots[slot];
+      if (node === 0) {
+        this.#slots[slot] = this.#add(parent, at, at - from, end - from);
+        return;
       }
-      if (chain === 0) {
-        chain = ++count;
-        slotChain[slot] = chain;
-        parents[chain] = parent;
-        idOf[chain] = id;
-      }
-      chains[i] = chain;
-      parent = chain;
+      const length = this.ends[node] - this.begins[node];
+      const most = Math.min(length, end - at);
+      const start = this.#starts[node];
+      let equal = 1;
+      while (equal < most && ids[start + equal] === ids[at + equal]) equal++;
+      parent = equal === length ? node : this.#divide(node, slot, equal);
+      at += equal;
     }
-    isEnd[parent] = 1;
   }
-  return { chains, parents, isEnd, length: count };
+
+  #add(parent: number, start: number, begin: number, end: number): number {
+    const node = ++this.#count;
+    this.#parents[node] = parent;
+    this.#starts[node] = start;
+    this.begins[node] = begin;
+    this.ends[node] = end;
+    return node;
+  }
+
+  /** The first `length` ids of a node become one of their own, before it. Returns that node. */
+  #divide(node: number, slot: number, length: number): number {
+    const begin = this.begins[node];
+    const start = this.#starts[node];
+    const before = this.#add(this.#parents[node], start, begin, begin + length);
+    this.#slots[slot] = before;
+    this.#parents[node] = before;
+    this.#starts[node] = start + length;
+    this.begins[node] = begin + length;
+    this.#slots[this.#slot(before, this.#ids[start + length])] = node;
+    return before;
+  }
+
+  /** Writes the nodes of the chain of the ids from `from` to below `end`, from `to` on; returns where they end. */
+  #write(from: number, end: number, to: number): number {
+    let node = 0;
+    let written = to;
+    for (let at = from; at < end; at = from + this.ends[node]) {
+      node = this.#slots[this.#slot(node, this.#ids[at])];
+      this.nodes[written++] = node;
+    }
+    return written;
+  }
+
+  /** Where the node with this parent and first id is, or would be. */
+  #slot(parent: number, id: number): number {
+    const slots = this.#slots;
+    const last = slots.length - 1;
+    let slot = mix32(Math.imul(parent, 0x9e3779b1) ^ id ^ Math.floor(id / 0x100000000)) & last;
+    for (let node = slots[slot]; node !== 0; node = slots[slot]) {
+      if (this.#parents[node] === parent && this.#ids[this.#starts[node]] === id) break;
+      slot = (slot + 1) & last;
+    }
+    return slot;
+  }
 }

@@ -232,7 +232,7 @@ export class RankScheduler {
     if (this.#late.size > 0) this.#late.clear();
     if (this.#ended.length === 0) return;
     this.#stats.finished += this.#ended.length;
-    this.#stopped.clear();
+    if (this.#stopped.size > 0) this.#stopped.clear();
     this.#dropEnded();
   }
 
@@ -449,18 +449,16 @@ export class RankScheduler {
   #dropEnded(): void {
     const { admission } = this.#state;
     const running = this.#running;
-    let first = Infinity;
-    for (const request of this.#ended) first = Math.min(first, admission[request]);
-    let kept = 0;
-    for (let end = running.length; kept < end; ) {
-      const middle = (kept + end) >> 1;
-      if (admission[running[middle]] < first) kept = middle + 1;
-      else end = middle;
+    for (let i = 0; i < this.#ended.length; i++) {
+      const request = this.#ended[i];
+      let at = 0;
+      for (let end = running.length; at < end; ) {
+        const middle = (at + end) >> 1;
+        if (admission[running[middle]] < admission[request]) at = middle + 1;
+        else end = middle;
+      }
+      if (running[at] === request) running.splice(at, 1);
     }
-    for (let i = kept; i < running.length; i++) {
-      if (this.#isRunning(running[i])) running[kept++] = running[i];
-    }
-    running.length = kept;
   }
 
   /** Only a request that runs has blocks. */

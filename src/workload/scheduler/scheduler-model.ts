@@ -46,6 +46,8 @@ export class SchedulerModel {
   readonly #hasIds: boolean;
   readonly #schedule: { -readonly [K in keyof StepSchedule]: StepSchedule[K] };
   readonly #arrivals: Arrivals;
+  /** The request that was found last to be able to run. */
+  #fitting = -1;
   #arrived = 0;
   #step = 0;
   #open = false;
@@ -85,12 +87,12 @@ export class SchedulerModel {
         request,
       });
     }
-    return (this.#ranks[0] as RankScheduler).blocksOf(request);
+    return this.#ranks[0].blocksOf(request);
   }
 
   /** What the chunks of a rank in the open step add up to; it costs no look at each of them. Read it before `complete()`. */
   totals(rank: number): BatchTotals {
-    return (this.#ranks[rank] as RankScheduler).totals;
+    return this.#ranks[rank].totals;
   }
 
   /** Live totals; they change with `next()` and `complete()`. */
@@ -112,7 +114,7 @@ export class SchedulerModel {
     this.#arrive();
     const idle = this.#arrived === this.#stats.finished;
     if (idle && !this.#findArrival()) return null;
-    for (const rank of this.#ranks) rank.schedule(idle);
+    for (let rank = 0; rank < this.#ranks.length; rank++) this.#ranks[rank].schedule(idle);
     this.#open = true;
     this.#schedule.step = this.#step;
     this.#schedule.idle = idle;
@@ -144,43 +146,46 @@ export class SchedulerModel {
       this.#stats.clockMs = this.#arrivals.ms;
     } else {
       steps = this.#passTime(most > 1 ? this.#steadySteps(most) : 1);
-      for (const rank of this.#ranks) {
-        if (steps > 1) rank.skip(steps - 1);
-        rank.complete();
-      }
-      for (const rank of this.#ranks) {
-        for (const request of rank.ended) this.#arrivals.end(request, this.#stats.clockMs);
-      }
+      for (let rank = 0; rank < this.#ranks.length; rank++) this.#completeRank(this.#ranks[rank], steps);
     }
     this.#open = false;
     this.#step += steps;
     return steps;
   }
 
+  #completeRank(rank: RankScheduler, steps: number): void {
+    if (steps > 1) rank.skip(steps - 1);
+    rank.complete();
+    if (!this.#arrivals.areAwaited) return;
+    for (const request of rank.ended) this.#arrivals.end(request, this.#stats.clockMs);
+  }
+
   #steadySteps(most: number): number {
     let steps = most;
-    for (const rank of this.#ranks) {
-      if (steps > 1) steps = Math.min(steps, rank.steadySteps);
+    for (let rank = 0; rank < this.#ranks.length && steps > 1; rank++) {
+      steps = Math.min(steps, this.#ranks[rank].steadySteps);
     }
     return steps;
   }
 
   /** Moves the clock by up to `most` steps of the open one's batch, and stops where a request has arrived. Returns how many. */
   #passTime(most: number): number {
-    const [a, b, c] = this.limits.stepTime;
+    const { stepTime } = this.limits;
     const nextArrival = most > 1 && this.#findArrival() ? this.#arrivals.ms : Infinity;
     const ranks = this.#ranks;
     let tokens = 0;
-    for (const rank of ranks) tokens = Math.max(tokens, rank.totals.tokens);
+    for (let rank = 0; rank < ranks.length; rank++) tokens = Math.max(tokens, ranks[rank].totals.tokens);
+    const fixed = stepTime[0] + stepTime[1] * tokens;
+    const perKvToken = stepTime[2];
     let clockMs = this.#stats.clockMs;
     let steps = 0;
     do {
       let kvTokens = 0;
       // A decode of one token makes its sequence one token longer in each step.
-      if (c !== 0) {
+      if (perKvToken !== 0) {
         for (const { totals } of ranks) kvTokens = Math.max(kvTokens, totals.kvTokens + steps * totals.tokens);
       }
-      clockMs += a + b * tokens + c * kvTokens;
+      clockMs += fixed + perKvToken * kvTokens;
       steps++;
     } while (steps < most && clockMs < nextArrival);
     this.#stats.clockMs = clockMs;
@@ -190,21 +195,29 @@ export class SchedulerModel {
   /** Gives every request that has arrived by now to the rank with the least load, or rejects it. */
   #arrive(): void {
     while (this.#findArrival() && this.#arrivals.ms <= this.#stats.clockMs) {
-      let least = this.#ranks[0] as RankScheduler;
-      for (const rank of this.#ranks) {
-        if (rank.load < least.load) least = rank;
-      }
-      least.arrive(this.#arrivals.request);
+      this.#leastLoaded().arrive(this.#arrivals.request);
       this.#arrivals.take();
       this.#arrived++;
     }
+  }
+
+  #leastLoaded(): RankScheduler {
+    let least = this.#ranks[0];
+    for (let rank = 1; rank < this.#ranks.length; rank++) {
+      if (this.#ranks[rank].load < least.load) least = this.#ranks[rank];
+    }
+    return least;
   }
 
   /** Moves on to the next request that can run, counting those that cannot; false where no arrival is known. */
   #findArrival(): boolean {
     const arrivals = this.#arrivals;
     for (let request = arrivals.request; request >= 0; request = arrivals.request) {
-      if (!this.#neverFits(request)) return true;
+      if (request === this.#fitting) return true;
+      if (!this.#neverFits(request)) {
+        this.#fitting = request;
+        return true;
+      }
       const { ms } = arrivals;
       arrivals.take();
       arrivals.end(request, Math.max(ms, this.#stats.clockMs));
