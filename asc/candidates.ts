@@ -50,11 +50,20 @@ function conditionsOf(kind: i32): StaticArray<i32> {
 export function verdict(key: usize, reduction: usize, parts: i32): i32 {
   const kind = kindOf(key);
   const conditions = conditionsOf(kind);
+  const passed = conditionsPassed(key, kind, reduction);
+  if (passed < conditions.length) return unchecked(conditions[passed]);
+  // A piecewise key may be cut at run time, whatever it was captured as.
+  if (kind == KeyKind.Piecewise || parts == ANY_PARTS || get(key, Key.Parts) == parts) return Verdict.Chosen;
+  return get(key, Key.Parts) > 1 ? Verdict.UbatchesNotAgreed : Verdict.NotUbatched;
+}
+
+/** Number of conditions that a key passes before it fails one: of all of them where it fails none. */
+function conditionsPassed(key: usize, kind: i32, reduction: usize): i32 {
+  const conditions = conditionsOf(kind);
   for (let i = 0; i < conditions.length; i++) {
-    const condition = unchecked(conditions[i]);
     let passes = false;
     // The switch stays in the loop: two verdicts are in every step, and a call for each condition costs as much as the condition.
-    switch (condition) {
+    switch (unchecked(conditions[i])) {
       case Verdict.Phase:
         passes = phaseRuns(kind, reduction);
         break;
@@ -91,23 +100,23 @@ export function verdict(key: usize, reduction: usize, parts: i32): i32 {
       default:
         passes = tokensBeyondPadding(key, reduction) == 0;
     }
-    if (!passes) return condition;
+    if (!passes) return i;
   }
-  // A piecewise key may be cut at run time, whatever it was captured as.
-  if (kind == KeyKind.Piecewise || parts == ANY_PARTS || get(key, Key.Parts) == parts) return Verdict.Chosen;
-  return get(key, Key.Parts) > 1 ? Verdict.UbatchesNotAgreed : Verdict.NotUbatched;
+  return conditions.length;
 }
 
-/** Number of conditions that a key with this verdict passed before it failed. */
-export function conditionsPassed(found: i32, kind: i32): i32 {
+/** Grows with the conditions that a key passes, and among keys that pass as many falls with what the key lacks. */
+export function nearness(key: usize, reduction: usize): i64 {
+  const kind = kindOf(key);
   const conditions = conditionsOf(kind);
-  let passed = conditions.length - 1;
-  while (passed > 0 && unchecked(conditions[passed]) != found) passed--;
-  return passed;
+  const passed = conditionsPassed(key, kind, reduction);
+  // A key that fails none has parts that were not agreed on: it is as far off as one that fails the first.
+  if (passed == conditions.length) return (<i64>1) << 32;
+  return ((<i64>passed + 1) << 32) - <i64>lacking(key, unchecked(conditions[passed]), reduction);
 }
 
 /** Whether keys of this kind run steps of the phase that the ranks are in. */
-function phaseRuns(kind: i32, reduction: usize): boolean {
+export function phaseRuns(kind: i32, reduction: usize): boolean {
   if (kind == KeyKind.Piecewise) return true;
   const decodes = get(reduction, Reduced.Phase) == Phase.Decode;
   if (kind == KeyKind.Decode) return decodes;

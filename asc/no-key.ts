@@ -1,11 +1,12 @@
 // Why no captured graph runs a step: what the key that came nearest to holding it lacks.
 import {
   ANY_PARTS,
-  conditionsPassed,
   decodeSlotsTooShort,
   lacking,
   missingDecodeSlots,
   mixedGraphsRunDecodes,
+  nearness,
+  phaseRuns,
   verdict,
 } from './candidates';
 import { writeEagerRun } from './decision';
@@ -71,17 +72,21 @@ function rankAbove(table: usize, reduction: usize, key: usize, found: i32): i32 
  * equals the first of the plan. Where full graphs run decodes, the nearest is one of those.
  */
 function nearestKey(reduction: usize): i32 {
-  const ofDecodes = placeOfKind(mixedGraphsRunDecodes() ? KeyKind.Piecewise : KeyKind.Mixed);
-  const decodes = get(reduction, Reduced.Phase) == Phase.Decode && get(reduction, Reduced.GraphMode) == Mode.Full;
-  const end = decodes && ofDecodes > 0 ? ofDecodes : limit(Limit.NumKeys);
+  const keys = limit(Limit.NumKeys);
+  const firstMixed = placeOfKind(KeyKind.Mixed);
+  const firstPiecewise = placeOfKind(KeyKind.Piecewise);
+  const decodes = get(reduction, Reduced.Phase) == Phase.Decode;
+  const ofDecodes = mixedGraphsRunDecodes() ? firstPiecewise : firstMixed;
+  const end = decodes && get(reduction, Reduced.GraphMode) == Mode.Full && ofDecodes > 0 ? ofDecodes : keys;
+  // Keys of decodes do not run a step with prefills, and are further off than any key that does.
+  const othersRun = !decodes && firstMixed < keys && phaseRuns(kindOf(keyAt(keyInPlace(keys - 1))), reduction);
   // Piecewise keys differ only in variant and size, so three of them stand for all: the first, which fails the mode or the variant
   // as the others do, and those just below and above the step's size.
-  const firstPiecewise = placeOfKind(KeyKind.Piecewise);
   const variant = get(reduction, Reduced.Variant);
   const above = placeOf(KeyKind.Piecewise, variant, get(reduction, Reduced.PaddedTokens));
   let nearest = -1;
   let most: i64 = -1;
-  for (let place = 0; place < end && place <= above; place++) {
+  for (let place = othersRun ? firstMixed : 0; place < end && place <= above; place++) {
     if (place > firstPiecewise) place = max(place, above - 1);
     const index = keyInPlace(place);
     const own = nearness(keyAt(index), reduction);
@@ -90,10 +95,4 @@ function nearestKey(reduction: usize): i32 {
     most = own;
   }
   return nearest;
-}
-
-/** Grows with the conditions that a key passes, and among keys that pass as many falls with what the key lacks. */
-function nearness(key: usize, reduction: usize): i64 {
-  const found = verdict(key, reduction, ANY_PARTS);
-  return ((<i64>conditionsPassed(found, kindOf(key)) + 1) << 32) - <i64>lacking(key, found, reduction);
 }
