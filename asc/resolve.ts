@@ -37,6 +37,11 @@ export function resolveKin(table: usize, ranks: i32, previous: usize, decision: 
   for (let rank = 0; rank < ranks; rank++) {
     if (brokenLimit(table, rank) >= 0) return Resolve.Limits;
   }
+  return resolveSound(table, ranks, previous, decision);
+}
+
+/** The same of rows that are known to be within the limits besides. */
+export function resolveSound(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
   if (limit(Limit.ReplicaSize) > 1 && replicaOutlier(table, ranks) >= 0) return Resolve.Replica;
   if (previous != 0 && vote(table, 0, Vote.Step) != get(previous, Decision.Step) + 1) return Resolve.Previous;
   for (let rank = 0; rank < ranks; rank++) {

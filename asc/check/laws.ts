@@ -112,6 +112,7 @@ export function gathersAlike(table: usize, actions: usize, ranks: i32, decision:
 
 /** P5, on sizes: tensors are as long as what the step reads, aligned where they cross ranks, and hold the rank's batch. */
 export function sizesFit(table: usize, actions: usize, ranks: i32, decision: usize): boolean {
+  const alignment = policy(Policy.TokenAlignment);
   for (let rank = 0; rank < ranks; rank++) {
     const run = action(actions, rank, Action.Run);
     const tokens = action(actions, rank, Action.PreparedTokens);
@@ -122,8 +123,8 @@ export function sizesFit(table: usize, actions: usize, ranks: i32, decision: usi
     if (run != Run.Eager && tokens != get(decision, Decision.PaddedTokens)) return false;
     if (run == Run.Full && requests != get(decision, Decision.PaddedRequests)) return false;
     if (run == Run.Eager && parts == 1 && tokens != agreedTokens(decision, ranks, 0, rank)) return false;
-    for (let part = 0; part < parts; part++) {
-      if (agreedTokens(decision, ranks, part, rank) % policy(Policy.TokenAlignment) != 0) return false;
+    for (let part = 0; part < parts && alignment > 1; part++) {
+      if (agreedTokens(decision, ranks, part, rank) % alignment != 0) return false;
     }
     const own = vote(table, rank, Vote.PrefillRequests) + vote(table, rank, Vote.DecodeRequests);
     if (requests < own || (run != Run.Full && requests != max(1, own))) return false;
