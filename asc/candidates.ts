@@ -19,100 +19,73 @@ import { get, limit, policy } from './words';
 /** Any number of parts, as an argument of `verdict`. */
 export const ANY_PARTS: i32 = 0;
 
-/** What a decode key must pass, in this order. A verdict names the first condition that a key fails. */
-const DECODE_CONDITIONS: StaticArray<i32> = [
-  Verdict.Phase,
-  Verdict.Mode,
-  Verdict.QueryLength,
-  Verdict.Variant,
-  Verdict.Tokens,
-  Verdict.Requests,
-  Verdict.NotExact,
-];
-
-/** What a mixed or a piecewise key must pass, in this order. A piecewise key passes those on phase, requests and lengths. */
-const OTHER_CONDITIONS: StaticArray<i32> = [
-  Verdict.Phase,
-  Verdict.Mode,
-  Verdict.Variant,
-  Verdict.Tokens,
-  Verdict.PrefillRequests,
-  Verdict.Requests,
-  Verdict.QueryLength,
-  Verdict.PaddingFactor,
-];
-
-function conditionsOf(kind: i32): StaticArray<i32> {
-  return kind == KeyKind.Decode ? DECODE_CONDITIONS : OTHER_CONDITIONS;
-}
-
 /** Verdict.Chosen if a key of `parts` parts holds what the ranks need, else the first condition that it fails. */
 export function verdict(key: usize, reduction: usize, parts: i32): i32 {
-  const kind = kindOf(key);
-  const conditions = conditionsOf(kind);
-  const passed = conditionsPassed(key, kind, reduction);
-  if (passed < conditions.length) return unchecked(conditions[passed]);
+  const found = conditionOf(firstFailure(key, reduction));
+  if (found != Verdict.Chosen) return found;
   // A piecewise key may be cut at run time, whatever it was captured as.
-  if (kind == KeyKind.Piecewise || parts == ANY_PARTS || get(key, Key.Parts) == parts) return Verdict.Chosen;
+  if (parts == ANY_PARTS || get(key, Key.Parts) == parts || kindOf(key) == KeyKind.Piecewise) return Verdict.Chosen;
   return get(key, Key.Parts) > 1 ? Verdict.UbatchesNotAgreed : Verdict.NotUbatched;
 }
 
-/** Number of conditions that a key passes before it fails one: of all of them where it fails none. */
-function conditionsPassed(key: usize, kind: i32, reduction: usize): i32 {
-  const conditions = conditionsOf(kind);
-  for (let i = 0; i < conditions.length; i++) {
-    let passes = false;
-    // The switch stays in the loop: two verdicts are in every step, and a call for each condition costs as much as the condition.
-    switch (unchecked(conditions[i])) {
-      case Verdict.Phase:
-        passes = phaseRuns(kind, reduction);
-        break;
-      case Verdict.Mode:
-        passes = get(key, Key.Mode) <= get(reduction, Reduced.GraphMode);
-        break;
-      case Verdict.QueryLength:
-        passes =
-          kind == KeyKind.Decode
-            ? get(key, Key.QueryLen) == agreedQueryLen(reduction)
-            : kind == KeyKind.Piecewise || slotsHoldQueries(key, reduction);
-        break;
-      case Verdict.Variant:
-        passes = get(key, Key.Variant) == get(reduction, Reduced.Variant);
-        break;
-      case Verdict.Tokens:
-        passes = get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);
-        break;
-      case Verdict.PrefillRequests:
-        passes =
-          kind == KeyKind.Piecewise ||
-          policy(Policy.MixedMatch) == MixedMatch.SlotCount ||
-          get(key, Key.PrefillRequests) >= get(reduction, Reduced.PrefillRequests);
-        break;
-      case Verdict.Requests:
-        passes =
-          kind == KeyKind.Decode
-            ? get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests)
-            : kind == KeyKind.Piecewise || slotsHoldRequests(key, reduction);
-        break;
-      case Verdict.NotExact:
-        passes = isExact(key, reduction);
-        break;
-      default:
-        passes = tokensBeyondPadding(key, reduction) == 0;
-    }
-    if (!passes) return i;
-  }
-  return conditions.length;
+/** The condition of a failure. */
+export function conditionOf(failure: i32): i32 {
+  return failure & 15;
 }
 
-/** Grows with the conditions that a key passes, and among keys that pass as many falls with what the key lacks. */
-export function nearness(key: usize, reduction: usize): i64 {
+/** Number of conditions that the key passed before it failed. */
+export function conditionsPassed(failure: i32): i32 {
+  return failure >> 4;
+}
+
+/** The first condition that a key fails, whatever its parts, with the number of those that it passed before; or Verdict.Chosen. */
+export function firstFailure(key: usize, reduction: usize): i32 {
   const kind = kindOf(key);
-  const conditions = conditionsOf(kind);
-  const passed = conditionsPassed(key, kind, reduction);
-  // A key that fails none has parts that were not agreed on: it is as far off as one that fails the first.
-  if (passed == conditions.length) return (<i64>1) << 32;
-  return ((<i64>passed + 1) << 32) - <i64>lacking(key, unchecked(conditions[passed]), reduction);
+  return kind == KeyKind.Decode ? failureOfDecode(key, reduction) : failureOfOther(kind, key, reduction);
+}
+
+/**
+ * The failure of a decode key. The conditions are written out in their order: two keys are looked at in every step, and a loop over a list of
+ * conditions takes four times as long.
+ */
+function failureOfDecode(key: usize, reduction: usize): i32 {
+  if (!phaseRuns(KeyKind.Decode, reduction)) return failed(Verdict.Phase, 0);
+  if (!modeServes(key, reduction)) return failed(Verdict.Mode, 1);
+  if (get(key, Key.QueryLen) != agreedQueryLen(reduction)) return failed(Verdict.QueryLength, 2);
+  if (!variantServes(key, reduction)) return failed(Verdict.Variant, 3);
+  if (!holdsTokens(key, reduction)) return failed(Verdict.Tokens, 4);
+  if (get(key, Key.DecodeRequests) < get(reduction, Reduced.DecodeRequests)) return failed(Verdict.Requests, 5);
+  return isExact(key, reduction) ? Verdict.Chosen : failed(Verdict.NotExact, 6);
+}
+
+/** The failure of a mixed or a piecewise key. A piecewise key passes the conditions on phase, requests and lengths. */
+function failureOfOther(kind: i32, key: usize, reduction: usize): i32 {
+  const mixed = kind == KeyKind.Mixed;
+  if (!phaseRuns(kind, reduction)) return failed(Verdict.Phase, 0);
+  if (!modeServes(key, reduction)) return failed(Verdict.Mode, 1);
+  if (!variantServes(key, reduction)) return failed(Verdict.Variant, 2);
+  if (!holdsTokens(key, reduction)) return failed(Verdict.Tokens, 3);
+  if (mixed && !slotsHoldPrefills(key, reduction)) return failed(Verdict.PrefillRequests, 4);
+  if (mixed && !slotsHoldRequests(key, reduction)) return failed(Verdict.Requests, 5);
+  if (mixed && !slotsHoldQueries(key, reduction)) return failed(Verdict.QueryLength, 6);
+  return tokensBeyondPadding(key, reduction) == 0 ? Verdict.Chosen : failed(Verdict.PaddingFactor, 7);
+}
+
+/** A failure, of which `conditionOf` and `conditionsPassed` read the two halves. */
+function failed(condition: i32, passed: i32): i32 {
+  return condition | (passed << 4);
+}
+
+function modeServes(key: usize, reduction: usize): boolean {
+  return get(key, Key.Mode) <= get(reduction, Reduced.GraphMode);
+}
+
+function variantServes(key: usize, reduction: usize): boolean {
+  return get(key, Key.Variant) == get(reduction, Reduced.Variant);
+}
+
+function holdsTokens(key: usize, reduction: usize): boolean {
+  return get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);
 }
 
 /** Whether keys of this kind run steps of the phase that the ranks are in. */
@@ -152,6 +125,12 @@ function isExact(key: usize, reduction: usize): boolean {
   if (match != DecodeMatch.Exact && match != DecodeMatch.ExactAll) return true;
   if (get(key, Key.Tokens) != get(reduction, Reduced.PaddedTokens)) return false;
   return match == DecodeMatch.Exact || get(reduction, Reduced.MinTokens) == get(reduction, Reduced.Tokens);
+}
+
+/** Whether a mixed key has a prefill slot for each prefill, or the policy counts slots of both kinds together. */
+function slotsHoldPrefills(key: usize, reduction: usize): boolean {
+  if (policy(Policy.MixedMatch) == MixedMatch.SlotCount) return true;
+  return get(key, Key.PrefillRequests) >= get(reduction, Reduced.PrefillRequests);
 }
 
 /** Whether a mixed key has a slot for each request. A prefill slot may hold a decode, so both kinds are counted together. */

@@ -1,11 +1,13 @@
 // Why no captured graph runs a step: what the key that came nearest to holding it lacks.
 import {
   ANY_PARTS,
+  conditionOf,
+  conditionsPassed,
   decodeSlotsTooShort,
+  firstFailure,
   lacking,
   missingDecodeSlots,
   mixedGraphsRunDecodes,
-  nearness,
   phaseRuns,
   verdict,
 } from './candidates';
@@ -95,4 +97,10 @@ function nearestKey(reduction: usize): i32 {
     most = own;
   }
   return nearest;
+}
+
+/** Grows with the conditions that a key passes, and among keys that pass as many falls with what the key lacks. */
+function nearness(key: usize, reduction: usize): i64 {
+  const failure = firstFailure(key, reduction);
+  return ((<i64>conditionsPassed(failure) + 1) << 32) - <i64>lacking(key, conditionOf(failure), reduction);
 }

@@ -114,18 +114,18 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   // candidates.ts: whether a key holds what the ranks need.
   {
     name: 'graphs of any variant serve',
-    find: 'passes = get(key, Key.Variant) == get(reduction, Reduced.Variant);',
-    replace: 'passes = true;',
+    find: 'return get(key, Key.Variant) == get(reduction, Reduced.Variant);',
+    replace: 'return true;',
   },
   {
     name: 'a decode graph must have a slot to spare',
-    find: '? get(key, Key.DecodeRequests) >= get(reduction, Reduced.DecodeRequests)',
-    replace: '? get(key, Key.DecodeRequests) > get(reduction, Reduced.DecodeRequests)',
+    find: 'if (get(key, Key.DecodeRequests) < get(reduction, Reduced.DecodeRequests)) return',
+    replace: 'if (get(key, Key.DecodeRequests) <= get(reduction, Reduced.DecodeRequests)) return',
   },
   {
     name: 'prefill slots are ignored',
-    find: 'policy(Policy.MixedMatch) == MixedMatch.SlotCount ||',
-    replace: 'policy(Policy.MixedMatch) != MixedMatch.Strict ||',
+    find: 'if (policy(Policy.MixedMatch) == MixedMatch.SlotCount) return true;',
+    replace: 'if (policy(Policy.MixedMatch) != MixedMatch.Strict) return true;',
   },
   {
     name: 'slots of a mixed graph are not counted together',
@@ -139,8 +139,8 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'the padding factor is not kept',
-    find: 'passes = tokensBeyondPadding(key, reduction) == 0;',
-    replace: 'passes = true;',
+    find: 'return tokensBeyondPadding(key, reduction) == 0 ?',
+    replace: 'return true ?',
   },
   {
     name: 'a graph at the padding factor is refused',
@@ -149,8 +149,8 @@ export const AGREEMENT_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'a piecewise graph of any size serves',
-    find: 'passes = get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
-    replace: 'passes = kind == KeyKind.Piecewise || get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
+    find: 'return get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
+    replace: 'return kindOf(key) == KeyKind.Piecewise || get(key, Key.Tokens) >= get(reduction, Reduced.PaddedTokens);',
   },
   {
     name: 'the graph after the smallest that holds the batch',
