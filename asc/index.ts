@@ -9,6 +9,6 @@ export { sizeLocal } from './local';
 export { partCut, partShare, partsOverlap } from './parts';
 export { resolve } from './resolve';
 export { admit, hashDecision, sealOf, sealVote, wordOutOfRange } from './seal';
-export { resolveSealed, sizeHashed } from './step';
+export { castVote, resolveSealed, sizeHashed } from './step';
 export { brokenLimit, replicaOutlier } from './table';
 export { writeVote } from './vote';

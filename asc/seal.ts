@@ -12,7 +12,7 @@ import {
 } from './layout';
 import { strangers } from './resolve';
 import { rowAt, vote } from './table';
-import { get, region, set } from './words';
+import { get, region, sameWords, set } from './words';
 
 /** Bytes of a row, and of four words. */
 const ROW: usize = VOTE_WORDS << 2;
@@ -48,10 +48,16 @@ export function hashDecision(decision: usize): i32 {
  * step and plan, after the same decision, and has no word out of range. To be asked before `resolve`, which reads rows as they are.
  */
 export function admit(table: usize, ranks: i32): i32 {
+  return admitBeside(table, ranks, -1);
+}
+
+/** The same on the rank `own` that has cast its vote, or on none (-1): its row is sealed if it is that vote, word for word. */
+export function admitBeside(table: usize, ranks: i32, own: i32): i32 {
   // Without its version, nothing is known of a row, unless its seal says that it had ours.
   const foreign = strangers(table, ranks);
   if (foreign == Resolve.Version) return versionDamaged(table, ranks) ? Resolve.Seal : foreign;
   for (let rank = 0; rank < ranks; rank++) {
+    if (rank == own && sameWords(rowAt(table, rank), region(Region.OwnVote), VOTE_WORDS)) continue;
     if (sealOf(rowAt(table, rank), rank) != vote(table, rank, Vote.Seal)) return Resolve.Seal;
   }
   // Ranks of another step or plan followed other decisions, and have other limits.

@@ -1,12 +1,36 @@
 // What a planner's step asks at once: each call from JavaScript costs as much as one of these rules.
-import { Resolve } from './layout';
+import { Limit, Region, Resolve, VOTE_WORDS } from './layout';
 import { sizeOwn } from './local';
 import { resolveKin } from './resolve';
-import { admit, hashDecision } from './seal';
+import { admitBeside, hashDecision, sealVote } from './seal';
+import { rowAt } from './table';
+import { writeVote } from './vote';
+import { copy, limit, region } from './words';
 
-/** Resolves a table that is admitted, as `admit` and then `resolve`: Resolve.Ok, or why either refuses it. */
+/**
+ * Writes this planner's vote from its facts into its row of the table, as `writeVote` and then `sealVote`, and keeps it: gathering into the table may
+ * change the row.
+ */
+export function castVote(
+  step: i32,
+  planHash: i32,
+  decisionHash: i32,
+  control: i32,
+  faultCode: i32,
+  variant: i32,
+  graphVeto: i32,
+  ubatchVeto: i32,
+): void {
+  const rank = limit(Limit.Rank);
+  const row = rowAt(region(Region.Votes), rank);
+  writeVote(row, region(Region.Facts), step, planHash, control, faultCode, variant, graphVeto, ubatchVeto);
+  sealVote(row, rank, decisionHash);
+  copy(region(Region.OwnVote), row, VOTE_WORDS);
+}
+
+/** Resolves a table that is admitted, as `admit` and then `resolve`: Resolve.Ok, or why either refuses it. This planner has cast its vote. */
 export function resolveSealed(table: usize, ranks: i32, previous: usize, decision: usize): i32 {
-  const refused = admit(table, ranks);
+  const refused = admitBeside(table, ranks, limit(Limit.Rank));
   return refused != Resolve.Ok ? refused : resolveKin(table, ranks, previous, decision);
 }
 

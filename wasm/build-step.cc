@@ -164,9 +164,6 @@ void build_step(int32_t set) {
   state()[STATE_BUILT] = 1;
 }
 
-/// Keeps this rank's row of the table as its vote: gathering into the table may change it.
-void keep_vote() { copy_vectors(region(REGION_OWN_VOTE), region(REGION_VOTES) + limit(LIMIT_RANK) * VOTE_WORDS, VOTE_WORDS); }
-
 /// Ends a step: builds it, keeps its decision as the previous one, and clears the schedule.
 void end_step(int32_t set) {
   build_step(set);

@@ -20,7 +20,6 @@ int32_t state_computed(int32_t row);
 void gather_facts(int32_t parts);
 int32_t check_shared_blocks();
 void build_step(int32_t set);
-void keep_vote();
 void end_step(int32_t set);
 void build_padded(int32_t set, int32_t padded_tokens, int32_t attention_requests);
 void build_cut(int32_t set, int32_t index, int32_t token_begin, int32_t token_end, int32_t padded_tokens, int32_t whole_requests);
@@ -53,7 +52,6 @@ void limit_clear(int32_t offset, int32_t bytes);
   X(gather_facts) \
   X(check_shared_blocks) \
   X(build_step) \
-  X(keep_vote) \
   X(end_step) \
   X(build_padded) \
   X(build_cut) \

@@ -43,8 +43,6 @@ export interface MetadataExports {
   check_shared_blocks(): number;
   /** Builds a staging set in the sizes that `sizeOwn` wrote. */
   build_step(set: number): void;
-  /** Keeps this rank's row of the table as its vote. */
-  keep_vote(): void;
   /** `build_step`, with the decision kept as the previous one and the schedule cleared. */
   end_step(set: number): void;
   /** For comparing with other engines: the whole batch padded to given counts, in the layout of an eager step. */
@@ -206,7 +204,23 @@ export interface RulesExports {
   sealVote(row: number, rank: number, decisionHash: number): void;
   /** The first word of a row that no planner of this plan could have written, or -1. */
   wordOutOfRange(row: number): number;
-  /** Resolves a table that is admitted, as `admit` and then `resolve`: Resolve.Ok, or why either refuses it. */
+  /**
+   * Writes this planner's vote from its facts into its row of the table, as `writeVote` and then `sealVote`, and keeps it: gathering into the table may
+   * change the row.
+   */
+  castVote(
+    step: number,
+    planHash: number,
+    decisionHash: number,
+    control: number,
+    faultCode: number,
+    variant: number,
+    graphVeto: number,
+    ubatchVeto: number,
+  ): void;
+  /**
+   * Resolves a table that is admitted, as `admit` and then `resolve`: Resolve.Ok, or why either refuses it. This planner has cast its vote.
+   */
   resolveSealed(table: number, ranks: number, previous: number, decision: number): number;
   /**
    * Writes the sizes of this planner's own tensors, and returns the hash of `decision`. Writes nothing and returns 0 if the table's row of

@@ -85,9 +85,7 @@ export class StepPlanner {
   readonly #rules: RulesExports;
   readonly #metadata: MetadataExports;
   readonly #offsets: {
-    readonly row: number;
     readonly table: number;
-    readonly facts: number;
     readonly decision: number;
     readonly previous: number;
   };
@@ -152,9 +150,7 @@ export class StepPlanner {
     this.#rules = memory.rules;
     this.#metadata = memory.metadata;
     this.#offsets = {
-      row: this.row.byteOffset,
       table: this.table.byteOffset,
-      facts: memory.offset('facts'),
       decision: memory.offset('decision'),
       previous: memory.offset('previous'),
     };
@@ -218,11 +214,9 @@ export class StepPlanner {
       ubatchVeto = vetoOf(intent, 'ubatchVeto');
     }
     if (this.#checked) this.requests.checkSharedBlocks();
-    const { row, facts } = this.#offsets;
     this.#metadata.gather_facts(this.#ubatches);
-    this.#rules.writeVote(row, facts, this.#step, this.#planHash, control, fault, variant, graphVeto, ubatchVeto);
-    this.#rules.sealVote(row, this.rank, this.#decisionHash);
-    this.#metadata.keep_vote();
+    const decided = this.#decisionHash;
+    this.#rules.castVote(this.#step, this.#planHash, decided, control, fault, variant, graphVeto, ubatchVeto);
     this.#state = 'voted';
     return this.row;
   }

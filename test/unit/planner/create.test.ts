@@ -221,6 +221,7 @@ describe("the planner's modules", () => {
     const admission = ['admit', 'hashDecision', 'sealOf', 'sealVote', 'wordOutOfRange'];
     const planner = [
       'brokenLimit',
+      'castVote',
       'explainCandidates',
       'installPlan',
       'judge',
