@@ -161,7 +161,7 @@ int32_t state_append(int32_t row, int32_t count, int32_t index) {
 /// Appends one block to each of `count` requests: their rows are in the inbox, then the block ids, which are of group `index`. Refuses all or none.
 int32_t state_append_each(int32_t count, int32_t index) {
   const int32_t* rows = region(REGION_INBOX);
-  return append_each(kv_group(index), rows, rows + count, count, false);
+  return append_each(kv_group(index), rows, rows + count, count);
 }
 
 /// Schedules the next `query_len` tokens of a request. With `tokens_given` their ids lie in the inbox. `depends_on` is the row

@@ -39,7 +39,11 @@ void hold_and_log(const KvGroup& group, int32_t row, const int32_t* ids, int32_t
   hold(group, row, ids, count);
 }
 
-int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count, bool some) {
+namespace {
+
+/// `some`: the rows are known to be active, and the null block stands for none; else both are refused.
+template <bool some>
+inline int32_t append_checked(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count) {
   int32_t* log = group.region(KV_GROUP_REGION_APPEND_LOG);
   const int32_t mask = limit(LIMIT_APPEND_LOG) - 1;
   const int32_t requests = limit(LIMIT_MAX_REQUESTS), num_blocks = group.size(KV_GROUP_SIZE_NUM_BLOCKS), most = group.size(KV_GROUP_SIZE_MAX_BLOCKS);
@@ -53,8 +57,8 @@ int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* id
   int32_t i = 0;
   for (; i < count; i++) {
     const int32_t row = rows[i], id = ids[i];
-    const bool there = static_cast<uint32_t>(row) < static_cast<uint32_t>(requests);
-    if (!there || !batch[row * ROW_WORDS + ROW_ACTIVE]) {
+    const bool there = some || (static_cast<uint32_t>(row) < static_cast<uint32_t>(requests) && batch[row * ROW_WORDS + ROW_ACTIVE]);
+    if (!there) {
       code = refuse(EDIT_ROW_UNKNOWN, row, row, requests);
       break;
     }
@@ -83,6 +87,16 @@ int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* id
   hold_blocks(group, ids, i, 1);
   if (code != EDIT_OK) take_back_each(group, rows, ids, i);
   return code;
+}
+
+}  // namespace
+
+int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count) {
+  return append_checked<false>(group, rows, ids, count);
+}
+
+int32_t append_some(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count) {
+  return append_checked<true>(group, rows, ids, count);
 }
 
 void take_back_each(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count) {

@@ -14,8 +14,11 @@ void hold(const KvGroup& group, int32_t row, const int32_t* ids, int32_t count);
 /// Appends `count` checked blocks likewise, and notes it in the log.
 void hold_and_log(const KvGroup& group, int32_t row, const int32_t* ids, int32_t count);
 
-/// Appends block `ids[i]` to request `rows[i]`, all or none. With `some` the null block stands for none; else it is refused.
-int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count, bool some);
+/// Appends block `ids[i]` to request `rows[i]`, all or none.
+int32_t append_each(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count);
+
+/// The same of requests that are known to be in the batch. The null block stands for none.
+int32_t append_some(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count);
 
 /// Takes back what `append_each` appended, where nothing was appended since.
 void take_back_each(const KvGroup& group, const int32_t* rows, const int32_t* ids, int32_t count);

@@ -129,7 +129,7 @@ int32_t append_and_move(const Continuation& given) {
   int32_t code = EDIT_OK;
   int32_t appended = 0;
   for (; appended < kv_groups() && code == EDIT_OK; appended++) {
-    if (given.gives(appended)) code = append_each(kv_group(appended), given.rows, given.blocks(appended), given.count, true);
+    if (given.gives(appended)) code = append_some(kv_group(appended), given.rows, given.blocks(appended), given.count);
   }
   if (code == EDIT_OK) {
     code = single_tokens() ? move_together() : move_each();

@@ -15,10 +15,7 @@ int32_t event_buckets(int32_t span) {
 }
 
 /// The list of a lane that starts at `start`, which may be negative.
-inline int32_t bucket_of(int32_t start, int32_t buckets) {
-  const int32_t past = start % buckets;
-  return past > 0 ? buckets - past : -past;
-}
+inline int32_t bucket_of(int32_t start, int32_t buckets) { return modulo(-start, buckets); }
 
 struct Lists {
   int32_t buckets;

@@ -5,13 +5,20 @@
 namespace lockstep {
 namespace metadata {
 
+/// `value` modulo `by`, at least 0. A division takes longer than all else that a step does to find its lanes.
+inline int32_t modulo(int32_t value, int32_t by) {
+  if ((by & (by - 1)) == 0) return value & (by - 1);
+  const int32_t rest = value % by;
+  return rest < 0 ? rest + by : rest;
+}
+
 /// The lanes that may enter a block of a group once the lanes have moved on `moved` times.
 struct Entering {
   const int32_t* begin;
   const int32_t* end;
 
   Entering(const KvGroup& group, int32_t moved) {
-    const int32_t bucket = moved % group.state()[KV_GROUP_STATE_EVENT_BUCKETS];
+    const int32_t bucket = modulo(moved, group.state()[KV_GROUP_STATE_EVENT_BUCKETS]);
     begin = group.region(KV_GROUP_REGION_EVENT_LANES) + group.region(KV_GROUP_REGION_EVENT_STARTS)[bucket];
     end = begin + group.region(KV_GROUP_REGION_EVENT_COUNTS)[bucket];
   }
