@@ -12,13 +12,15 @@ import {
   POLICY_WORDS,
   Region,
 } from './layout';
+import { forgetGraph } from './own-graph';
 import { get, limit, policy, region, set } from './words';
 
-/** Sorts the keys, fills the dispatch table from them, and returns the hash of policy and keys (never 0). */
+/** Sorts the keys, fills the dispatch table from them, forgets what was found with others, and returns the hash of policy and keys (never 0). */
 export function installPlan(): i32 {
   const keys = limit(Limit.NumKeys);
   sortKeys();
   fillDispatch(keys);
+  forgetGraph();
   return hashPlan(keys);
 }
 

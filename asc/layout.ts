@@ -7,13 +7,13 @@ export const VIOLATION_WORDS: i32 = 9;
 export const MAX_VIEWS: i32 = 5;
 export const CONFIG_BASE: i32 = 262144;
 export const CONFIG_REGIONS: i32 = 20;
-export const CONFIG_TENSORS: i32 = 57;
+export const CONFIG_TENSORS: i32 = 58;
 export const MAX_KV_GROUPS: i32 = 8;
-export const CONFIG_KV_GROUPS: i32 = 157;
+export const CONFIG_KV_GROUPS: i32 = 158;
 export const KV_GROUP_OFFSETS: i32 = 9;
 export const KV_GROUP_TENSOR_OFFSETS: i32 = 28;
 export const KV_GROUP_WORDS: i32 = 68;
-export const CONFIG_WORDS: i32 = 701;
+export const CONFIG_WORDS: i32 = 702;
 export const COMMAND_HEADER_WORDS: i32 = 8;
 export const MAX_COMMANDS: i32 = 256;
 export const MAX_EVENT_BUCKETS: i32 = 64;
@@ -26,6 +26,7 @@ export const KEY_WORDS: i32 = 12;
 export const POLICY_WORDS: i32 = 28;
 export const FACT_WORDS: i32 = 13;
 export const REDUCED_WORDS: i32 = 21;
+export const OWN_GRAPH_WORDS: i32 = 10;
 export const CANDIDATE_WORDS: i32 = 2;
 export const ACTION_WORDS: i32 = 13;
 export const PROPERTY_WORDS: i32 = 9;
@@ -36,7 +37,7 @@ export const LOCAL_PART_WORDS: i32 = 8;
 export const ERROR_WORDS: i32 = 5;
 export const TENSOR_WORDS: i32 = 10;
 export const LIMIT_WORDS: i32 = 20;
-export const REGION_WORDS: i32 = 37;
+export const REGION_WORDS: i32 = 38;
 export const KV_GROUP_SIZE_WORDS: i32 = 9;
 export const KV_GROUP_REGION_WORDS: i32 = 19;
 export const KV_GROUP_STATE_WORDS: i32 = 3;
@@ -202,6 +203,19 @@ export const enum Reduced {
   RefusalRank = 20,
 }
 
+export const enum OwnGraph {
+  Tokens = 0,
+  PrefillRequests = 1,
+  DecodeRequests = 2,
+  UniformQueryLen = 3,
+  MaxQueryLen = 4,
+  MaxDecodeQueryLen = 5,
+  Variant = 6,
+  MostMode = 7,
+  PaddedTokens = 8,
+  GraphMode = 9,
+}
+
 export const enum Candidate {
   Verdict = 0,
   Detail = 1,
@@ -360,29 +374,30 @@ export const enum Region {
   Facts = 11,
   Reduction = 12,
   OwnReduction = 13,
-  Candidates = 14,
-  Check = 15,
-  Error = 16,
-  Commands = 17,
-  State = 18,
-  Rows = 19,
-  FreeRows = 20,
-  Decodes = 21,
-  IdDecodes = 22,
-  FreedLanes = 23,
-  ChangedLanes = 24,
-  Prefills = 25,
-  Order = 26,
-  OrderGenerations = 27,
-  OrderLog = 28,
-  Inbox = 29,
-  InboxCounts = 30,
-  TokenPool = 31,
-  LaneStarts = 32,
-  LaneLens = 33,
-  LaneSteps = 34,
-  BlockWriters = 35,
-  Stamps = 36,
+  OwnGraph = 14,
+  Candidates = 15,
+  Check = 16,
+  Error = 17,
+  Commands = 18,
+  State = 19,
+  Rows = 20,
+  FreeRows = 21,
+  Decodes = 22,
+  IdDecodes = 23,
+  FreedLanes = 24,
+  ChangedLanes = 25,
+  Prefills = 26,
+  Order = 27,
+  OrderGenerations = 28,
+  OrderLog = 29,
+  Inbox = 30,
+  InboxCounts = 31,
+  TokenPool = 32,
+  LaneStarts = 33,
+  LaneLens = 34,
+  LaneSteps = 35,
+  BlockWriters = 36,
+  Stamps = 37,
 }
 
 export const enum KvGroupSize {

@@ -1,10 +1,11 @@
 // What a planner's step asks at once: each call from JavaScript costs as much as one of these rules.
 import { Limit, Region, Resolve, VOTE_WORDS } from './layout';
 import { sizeOwn } from './local';
+import { writeCastGraph } from './own-graph';
 import { resolveKin } from './resolve';
 import { admitBeside, hashDecision, sealVote } from './seal';
 import { rowAt } from './table';
-import { writeVote } from './vote';
+import { writeBatch } from './vote';
 import { copy, limit, region } from './words';
 
 /**
@@ -23,7 +24,8 @@ export function castVote(
 ): void {
   const rank = limit(Limit.Rank);
   const row = rowAt(region(Region.Votes), rank);
-  writeVote(row, region(Region.Facts), step, planHash, control, faultCode, variant, graphVeto, ubatchVeto);
+  const facts = region(Region.Facts);
+  writeCastGraph(row, writeBatch(row, facts, step, planHash, control, faultCode, variant, graphVeto, ubatchVeto));
   sealVote(row, rank, decisionHash);
   copy(region(Region.OwnVote), row, VOTE_WORDS);
 }

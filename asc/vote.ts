@@ -1,25 +1,21 @@
 // A rank's vote: what its batch holds (facts) and what the rank wants (policy), as one fixed-size row.
-import { ownKey } from './choose';
-import { keyAt } from './keys';
 import {
   Control,
   Fact,
   GraphAgreement,
-  Key,
   LAYOUT_VERSION,
   MAX_PARTS,
   Mode,
   Phase,
   Policy,
-  Region,
   UbatchAgreement,
   Veto,
   VOTE_WORDS,
   Vote,
 } from './layout';
-import { reduce } from './reduction';
+import { writeOwnGraph } from './own-graph';
 import { phaseOf, ubatchThreshold } from './vote-rules';
-import { clear, get, policy, region, set } from './words';
+import { clear, get, policy, set } from './words';
 
 /**
  * Writes the vote of a rank into `row` from its `facts`. A faulty rank keeps its facts in the row, so that the error can
@@ -36,6 +32,21 @@ export function writeVote(
   graphVeto: i32,
   ubatchVeto: i32,
 ): void {
+  writeOwnGraph(row, writeBatch(row, facts, step, planHash, control, faultCode, variant, graphVeto, ubatchVeto));
+}
+
+/** The same without the graph: what the batch holds and what the rank wants. Returns the most that the mode of its graph may be. */
+export function writeBatch(
+  row: usize,
+  facts: usize,
+  step: i32,
+  planHash: i32,
+  control: i32,
+  faultCode: i32,
+  variant: i32,
+  graphVeto: i32,
+  ubatchVeto: i32,
+): i32 {
   const tokens = get(facts, Fact.Tokens);
   const prefills = get(facts, Fact.PrefillRequests);
   const decodes = get(facts, Fact.DecodeRequests);
@@ -75,22 +86,5 @@ export function writeVote(
   set(row, Vote.GraphVeto, cascade ? Veto.None : graphVeto);
   set(row, Vote.UbatchVeto, veto);
   set(row, Vote.Flags, 0);
-  writeOwnGraph(row, tokens, cascade ? Mode.Piecewise : Mode.Full);
-}
-
-/**
- * Writes on which graph of at most mode `most` this rank alone would run its batch: its padded tokens, and its mode where the ranks agree by mode. It
- * is the choice that all ranks make together, applied to a table of one row. Its reduction is apart from that of the last table,
- * which explains the last decision.
- */
-function writeOwnGraph(row: usize, tokens: i32, most: i32): void {
-  const byMode = policy(Policy.GraphAgreement) != GraphAgreement.Shape;
-  set(row, Vote.GraphMode, policy(Policy.EnforceEager) != 0 ? Mode.None : most);
-  set(row, Vote.PaddedTokens, tokens);
-  if (tokens == 0 || policy(Policy.EnforceEager) != 0) return;
-  const reduction = region(Region.OwnReduction);
-  reduce(row, 1, 0, reduction);
-  const key = ownKey(reduction);
-  if (key >= 0) set(row, Vote.PaddedTokens, get(keyAt(key), Key.Tokens));
-  if (byMode) set(row, Vote.GraphMode, key < 0 ? Mode.None : get(keyAt(key), Key.Mode));
+  return cascade ? Mode.Piecewise : Mode.Full;
 }

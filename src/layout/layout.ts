@@ -60,6 +60,7 @@ export const REGIONS = [
   'facts',
   'reduction',
   'ownReduction',
+  'ownGraph',
   'candidates',
   'check',
   'error',

@@ -170,6 +170,20 @@ export const REDUCED_WORDS = [
   'refusalRank',
 ] as const;
 
+/** What a rank's own graph follows from, beside plan and policy, and that graph: of the vote that was cast last. */
+export const OWN_GRAPH_WORDS = [
+  'tokens',
+  'prefillRequests',
+  'decodeRequests',
+  'uniformQueryLen',
+  'maxQueryLen',
+  'maxDecodeQueryLen',
+  'variant',
+  'mostMode',
+  'paddedTokens',
+  'graphMode',
+] as const;
+
 /** Why a key is not the one that runs, a pair of words for each key of the plan. */
 export const CANDIDATE_WORDS = ['verdict', 'detail'] as const;
 

@@ -126,7 +126,9 @@ export interface RulesExports {
   judge(table: number, ranks: number, decision: number, actions: number): number;
   /** Fills the region `candidates`. `decision` is the one that `resolve` wrote last. */
   explainCandidates(decision: number): void;
-  /** Sorts the keys, fills the dispatch table from them, and returns the hash of policy and keys (never 0). */
+  /**
+   * Sorts the keys, fills the dispatch table from them, forgets what was found with others, and returns the hash of policy and keys (never 0).
+   */
   installPlan(): number;
   /**
    * Fills choice i32[graphs, count + 1] for the `count` listed sizes: for each number of graphs (row 0 is one graph) and each last

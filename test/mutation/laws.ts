@@ -1,4 +1,5 @@
 import { admission } from './admission-law.js';
+import { cast } from './cast-law.js';
 import { check } from './check-law.js';
 import type { Law } from './law.js';
 import { oracle } from './oracle-law.js';
@@ -14,6 +15,7 @@ export const LAWS: readonly Law[] = [
   votes,
   refusals,
   admission,
+  cast,
   limits,
   replicas,
   memory,

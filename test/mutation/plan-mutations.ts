@@ -83,6 +83,24 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
     find: 'if (key >= 0) set(row, Vote.PaddedTokens, get(keyAt(key), Key.Tokens));',
     replace: '',
   },
+  // own-graph.ts: the graph that is kept from vote to vote.
+  {
+    name: 'the graph of another variant is kept',
+    find: 'get(kept, OwnGraph.Variant) == get(row, Vote.Variant) &&',
+    replace: '',
+  },
+  {
+    name: 'the graph of another number of decodes is kept',
+    find: 'get(kept, OwnGraph.DecodeRequests) == get(row, Vote.DecodeRequests) &&',
+    replace: '',
+  },
+  {
+    name: 'the graph of shorter drafts is kept',
+    find: 'get(kept, OwnGraph.MaxDecodeQueryLen) == get(row, Vote.MaxDecodeQueryLen) &&',
+    replace: '',
+  },
+  { name: 'a graph of any mode is kept', find: 'get(kept, OwnGraph.MostMode) == most', replace: 'true' },
+  { name: 'a graph is kept with another plan', find: '  forgetGraph();\n', replace: '' },
   {
     name: 'thresholds of decodes and prefills change places',
     find: 'phase == Phase.Decode ? Policy.UbatchThresholdDecode : Policy.UbatchThresholdPrefill',

@@ -118,6 +118,11 @@ export const TABLE_MUTATIONS: readonly Mutation[] = [
     find: '    if (sealOf(rowAt(table, rank), rank) != vote(table, rank, Vote.Seal)) return Resolve.Seal;\n',
     replace: '',
   },
+  {
+    name: 'the own row is not looked at',
+    find: 'if (rank == own && sameWords(rowAt(table, rank), region(Region.OwnVote), VOTE_WORDS)) continue;',
+    replace: 'if (rank == own) continue;',
+  },
   { name: 'a seal does not know its rank', find: ', 3, rank);', replace: ', 3, 0);' },
   {
     name: 'a seal leaves out the last words of a row',
