@@ -55,10 +55,14 @@ export function timeoutError(missing: readonly MissingRank[], sequence: number, 
   );
 }
 
-/** `ERR_RANKS_DIVERGED`: the sequence numbers cannot be those of ranks that entered the same all-gathers. */
-export function divergedError(seen: SeenRanks, sequence: number): LockstepError {
+/**
+ * `ERR_RANKS_DIVERGED`: the sequence numbers cannot be those of ranks that entered the same all-gathers. Ranks are between the all-gather before
+ * `sequence` and `last`.
+ */
+export function divergedError(seen: SeenRanks, sequence: number, last: number = sequence): LockstepError {
   const sequences = Array.from({ length: seen.size }, (_, rank) => seen.arrived(rank));
-  const ranks = sequences.flatMap((at, rank) => (at === sequence >>> 0 || at === (sequence - 1) >>> 0 ? [] : [rank]));
+  const first = sequence - 1;
+  const ranks = sequences.flatMap((at, rank) => ((at - first) >>> 0 <= (last - first) >>> 0 ? [] : [rank]));
   return new LockstepError(
     'ERR_RANKS_DIVERGED',
     `In all-gather ${sequence}, ${ranks.map((rank) => `rank ${rank} is at ${sequences[rank]}`).join(', ')}; ` +

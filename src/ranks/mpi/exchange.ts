@@ -255,9 +255,9 @@ export class Exchange {
         this.#refuse(outOfTurnError(from, sequence, expected));
         return;
       }
-      // Between two all-gathers, peers may have entered the next.
+      // Peers may have entered the next all-gather, and between two of them all have entered the one before.
       const under = this.#completed === this.sequence ? next : this.sequence;
-      this.#refuse(divergedError(this.peers, under >>> 0));
+      this.#refuse(divergedError(this.peers, under >>> 0, next >>> 0));
       return;
     }
     lastRow[from] = sequence;
