@@ -113,7 +113,9 @@
         "mpi/mpi-group.cc",
         "mpi/mpi-library.cc",
         "mpi/mpi-process.cc",
+        "mpi/mpi-rows.cc",
         "mpi/mpi-sends.cc",
+        "mpi/mpi-window.cc",
         "mpi/mpi-world.cc"
       ]
     }

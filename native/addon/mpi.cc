@@ -59,7 +59,7 @@ napi_value load(napi_env env, napi_callback_info raw) {
   });
 }
 
-// start(host): rank and size, once MPI runs, and whether this call started it.
+// start(host): rank and size, once MPI runs, whether this call started it, and whether its processes share memory.
 napi_value start(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
@@ -69,6 +69,7 @@ napi_value start(napi_env env, napi_callback_info raw) {
     world.Set("first", first);
     world.Set("rank", process.rank());
     world.Set("size", process.size());
+    world.Set("sharesMemory", process.shares_memory());
     return world;
   });
 }
@@ -100,13 +101,27 @@ napi_value send(napi_env env, napi_callback_info raw) {
   });
 }
 
-// openGroup(tag, capacity, board, rowWords): its number. Without a board null is given. A board stays for as long as the process.
+// publish(group): whether all other ranks see its row now.
+napi_value publish(napi_env env, napi_callback_info raw) {
+  return guarded(env, [&]() -> napi_value {
+    const Napi::CallbackInfo info(env, raw);
+    return Napi::Boolean::New(env, MpiProcess::here().publish(group_argument(info[0])));
+  });
+}
+
+// A reference of these words that is never given back: they stay for as long as the process.
+void keep(Napi::Value words) {
+  napi_ref kept;
+  if (napi_create_reference(words.Env(), words, 1, &kept) != napi_ok) throw Napi::Error::New(words.Env());
+}
+
+// openGroup(tag, capacity, board, rowWords, row, incoming): its number. Without a board null is given, and nothing after it.
 napi_value open_group(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     const Napi::CallbackInfo info(env, raw);
     const int tag = tag_argument(info[0]);
     const int capacity = bounded(info[1], "capacity", 1, max_words, "words of the longest message, 1 or more");
-    MpiBoard board = {nullptr, 0};
+    MpiBoard board = {};
     if (!info[2].IsNull()) {
       const Words words = words_argument(info[2]);
       const int64_t size = MpiProcess::here().size();
@@ -114,9 +129,12 @@ napi_value open_group(napi_env env, napi_callback_info raw) {
       if (static_cast<int64_t>(words.length) < 1 + size + 2 * size * row_words) invalid_argument("board", info[2], "room for two tables");
       // A row's message is its kind, its sequence and the row.
       if (capacity < row_words + 2) invalid_argument("capacity", info[1], "2 words more than a row has, or more");
-      board = {words.address, row_words};
-      napi_ref kept;
-      if (napi_create_reference(env, info[2], 1, &kept) != napi_ok) throw Napi::Error::New(env);
+      const Words row = words_argument(info[4]);
+      if (row.count < row_words + 2) invalid_argument("row", info[4], "room for the message of a row");
+      const Words incoming = words_argument(info[5]);
+      if (incoming.count < capacity) invalid_argument("incoming", info[5], "room for the longest message");
+      board = {words.address, row_words, row.address, incoming.address};
+      for (int kept : {2, 4, 5}) keep(info[kept]);
     }
     return Napi::Number::New(env, MpiProcess::here().open_group(tag, capacity, board));
   });
@@ -143,20 +161,16 @@ napi_value receive(napi_env env, napi_callback_info raw) {
   });
 }
 
-// gather(group, row, count, words, ms, spins): as receive(); -3 - rank where nothing was sent, for a message of that rank had come.
+// gather(group, ms, spins): as receive(); -3 - rank where nothing was sent, for a message of that rank had come.
 napi_value gather(napi_env env, napi_callback_info raw) {
   return guarded(env, [&]() -> napi_value {
     // Called once a step.
-    napi_value given[6] = {};
-    size_t found = 6;
+    napi_value given[3] = {};
+    size_t found = 3;
     napi_get_cb_info(env, raw, &found, given, nullptr, nullptr);
     const int group = group_argument(Napi::Value(env, given[0]));
-    const Words row = words_argument(Napi::Value(env, given[1]));
-    const Words words = words_argument(Napi::Value(env, given[3]));
-    const int count = bounded(Napi::Value(env, given[2]), "count", 1, row.count, "how many of the words to send");
-    const double ms = wait_argument(Napi::Value(env, given[4]));
-    const int spins = spins_argument(Napi::Value(env, given[5]));
-    const MpiArrival arrival = MpiProcess::here().gather(group, row.address, count, words.address, words.count, ms, spins);
+    const double ms = wait_argument(Napi::Value(env, given[1]));
+    const MpiArrival arrival = MpiProcess::here().gather(group, ms, spins_argument(Napi::Value(env, given[2])));
     return Napi::Number::New(env, arrival.unsent ? -3 - arrival.peer : arrival.peer);
   });
 }
@@ -236,7 +250,7 @@ Napi::Object mpi_functions(Napi::Env env) {
   Napi::Object mpi = Napi::Object::New(env);
   const std::pair<const char*, napi_callback> functions[] = {
       {"load", load},          {"start", start}, {"allgather", allgather},   {"nextGroup", next_group},  {"send", send},   {"openGroup", open_group},
-      {"closeGroup", close_group}, {"receive", receive}, {"gather", gather},
+      {"closeGroup", close_group}, {"receive", receive}, {"publish", publish}, {"gather", gather},
       {"waitAsync", wait_async}, {"poke", poke},   {"peerEnded", peer_ended}, {"abort", abort}, {"finalize", finalize},
   };
   for (const auto& [name, callback] : functions) {

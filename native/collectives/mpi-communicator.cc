@@ -36,7 +36,7 @@ MpiCommunicator::MpiCommunicator(Device& owner, int spins)
   if (std::string(owner.facts().kind) != "host") {
     throw DeviceError("ERR_INPUT_INVALID", "The processes of an MPI job exchange what host devices hold; a GPU's ranks join NCCL or RCCL.");
   }
-  group_ = process_.open_group(tag_, static_cast<int>(mpi_message_words), {nullptr, 0});
+  group_ = process_.open_group(tag_, static_cast<int>(mpi_message_words), {});
 }
 
 MpiCommunicator::~MpiCommunicator() {

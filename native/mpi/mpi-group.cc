@@ -6,8 +6,17 @@
 
 namespace lockstep {
 
-MpiGroup::MpiGroup(const MpiWorld& world, int tag, int capacity, MpiBoard board)
-    : world_(world), tag_(tag), capacity_(capacity), board_(board) {}
+namespace {
+
+// Looks for a message that was sent. Each moves some tens of messages, and those of other groups wait there too while only rows come.
+constexpr int expected_looks = 64;
+
+}  // namespace
+
+MpiGroup::MpiGroup(const MpiWorld& world, const MpiWindow& window, int tag, int capacity, MpiBoard board)
+    : world_(world), tag_(tag), capacity_(capacity), board_(board) {
+  if (has_board() && window.holds(tag) && board.row_words + 2 <= MpiWindow::max_words) rows_.emplace(world, window, tag);
+}
 
 void MpiGroup::open() {
   const int peers = world_.size - 1;
@@ -51,6 +60,7 @@ void MpiGroup::close() {
     world_.library.request_free(&request);
   }
   come_ = -1;
+  refused_ = -1;
   // A receive that is not known to have ended may still be written to.
   if (ended) words_ = std::vector<int32_t>();
 }
@@ -59,8 +69,14 @@ void MpiGroup::post(int slot) {
   world_.check(world_.library.start(&requests_[static_cast<size_t>(slot)]), "MPI_Start", peer_of(slot));
 }
 
+bool MpiGroup::has_come(int looks) { return (rows_ && open_ && rows_->has_row()) || look(looks); }
+
 bool MpiGroup::look(int looks) {
   if (come_ >= 0) return true;
+  if (rows_) {
+    if (!rows_->has_message()) return false;
+    looks = expected_looks;
+  }
   const int slots = static_cast<int>(requests_.size());
   if (slots == 0 || !open_) return false;
   for (; looks > 0; looks--) {
@@ -77,20 +93,53 @@ bool MpiGroup::look(int looks) {
 }
 
 bool MpiGroup::take_rows(bool& any, int looks, bool entered) {
+  if (take_published(any, entered)) return true;
   // What had come with a row was moved with it.
   while (look(any ? 1 : looks)) {
+    // Rows that were published before the message was sent are seen now.
+    if (take_published(any, entered)) return true;
     const int slot = come_;
     if (!put_row(peer_of(slot), words_at(slot), entered)) return true;
     any = true;
-    come_ = -1;
-    post(slot);
+    received(slot);
+    if (take_published(any, entered)) return true;
   }
   return false;
 }
 
+bool MpiGroup::take_published(bool& any, bool entered) {
+  if (!rows_ || !open_) return false;
+  for (int peer = 0; peer < world_.size; peer++) {
+    if (peer == world_.rank) continue;
+    while (const int32_t* const words = rows_->next(peer)) {
+      refused_ = put_row(peer, words, entered) ? -1 : peer;
+      if (refused_ >= 0) return true;
+      rows_->taken(peer);
+      any = true;
+    }
+  }
+  return false;
+}
+
+void MpiGroup::received(int slot) {
+  come_ = -1;
+  if (rows_) rows_->received(peer_of(slot));
+  post(slot);
+}
+
+bool MpiGroup::publish() {
+  if (!rows_) return false;
+  const auto [words, count] = own_row();
+  if (words[0] != mpi_row_message) return false;
+  if (!has_rows(static_cast<uint32_t>(words[1]) - 1)) return false;
+  rows_->publish(words, count);
+  return true;
+}
+
 // As Exchange does with the rows that are handed to it.
 bool MpiGroup::put_row(int peer, const int32_t* words, bool entered) {
-  const auto [board, row_words] = board_;
+  int32_t* const board = board_.words;
+  const int row_words = board_.row_words;
   if (board == nullptr || words[0] != mpi_row_message) return false;
   const uint32_t sequence = static_cast<uint32_t>(words[1]);
   const uint32_t own = static_cast<uint32_t>(board[0]) - (entered ? 0 : 1);
@@ -102,19 +151,27 @@ bool MpiGroup::put_row(int peer, const int32_t* words, bool entered) {
   return true;
 }
 
-bool MpiGroup::has_all_rows() const {
-  const int32_t* const board = board_.words;
+bool MpiGroup::has_all_rows() const { return has_rows(static_cast<uint32_t>(board_.words[0])); }
+
+bool MpiGroup::has_rows(uint32_t sequence) const {
+  const int32_t* const arrived = board_.words + 1;
   for (int peer = 0; peer < world_.size; peer++) {
-    if (peer != world_.rank && static_cast<int32_t>(static_cast<uint32_t>(board[1 + peer]) - static_cast<uint32_t>(board[0])) < 0) return false;
+    if (peer != world_.rank && static_cast<int32_t>(static_cast<uint32_t>(arrived[peer]) - sequence) < 0) return false;
   }
   return true;
 }
 
 int MpiGroup::take(int32_t* words, int capacity) {
+  if (refused_ >= 0) {
+    const int peer = refused_;
+    refused_ = -1;
+    std::copy_n(rows_->next(peer), std::min(rows_->words_of_next(peer), capacity), words);
+    rows_->taken(peer);
+    return peer;
+  }
   const int slot = come_;
   std::copy_n(words_at(slot), std::min(capacity_, capacity), words);
-  come_ = -1;
-  post(slot);
+  received(slot);
   return peer_of(slot);
 }
 

@@ -2,8 +2,12 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
+#include "mpi/mpi-rows.h"
+#include "mpi/mpi-window.h"
 #include "mpi/mpi-world.h"
 
 namespace lockstep {
@@ -11,18 +15,24 @@ namespace lockstep {
 // The first word of a row's message: src/ranks/mpi/messages.ts. Its sequence and the row follow.
 constexpr int32_t mpi_row_message = 2;
 
-// What is shared with JS of a group whose ranks gather rows: the board of src/ranks/mpi/exchange.ts.
+// What is shared with JS of a group whose ranks gather rows: the board of src/ranks/mpi/exchange.ts; the message of this rank's next row; and where
+// other messages go, with room for the group's longest.
 struct MpiBoard {
   int32_t* words;
   int row_words;
+  const int32_t* row;
+  int32_t* incoming;
 };
 
 // The receives of a group of messages, one of each other rank, in the order of ranks. MPI writes into it, so it never moves. One thread at a
 // time. Throws ERR_RANK_LOST with what MPI says.
+//
+// Rows may come through the window instead. Those of a rank and its messages are taken in the order in which it sent them, as if all were messages;
+// and MPI is asked for a message only where the window says that one was sent.
 class MpiGroup {
  public:
   // Posts no receive yet. Messages have at most `capacity` words.
-  MpiGroup(const MpiWorld& world, int tag, int capacity, MpiBoard board);
+  MpiGroup(const MpiWorld& world, const MpiWindow& window, int tag, int capacity, MpiBoard board);
   MpiGroup(const MpiGroup&) = delete;
   MpiGroup& operator=(const MpiGroup&) = delete;
 
@@ -33,14 +43,23 @@ class MpiGroup {
   bool is_open() const { return open_; }
   int tag() const { return tag_; }
   bool has_board() const { return board_.words != nullptr; }
+  bool has_window() const { return rows_.has_value(); }
 
-  // Whether a message has come. The first of the looks may do no more than let MPI move what has come.
-  bool look(int looks);
+  // Whether a message or a row has come. The first of the looks may do no more than let MPI move what has come.
+  bool has_come(int looks);
   // Puts rows that came in turn on the board, up to what is none, with so many looks at first. `any`: whether there was one. `entered`: whether
   // this rank has entered the all-gather of the board's sequence, and not only the one before. Returns whether a message waits.
   bool take_rows(bool& any, int looks, bool entered = true);
   // Copies the message that waits, and returns the rank it came from.
   int take(int32_t* words, int capacity);
+  // The same, to where the board says.
+  int take() { return take(board_.incoming, capacity_); }
+  // The message of this rank's row, and its words.
+  std::pair<const int32_t*, int> own_row() const { return {board_.row, 2 + board_.row_words}; }
+  // Puts it in the window. False where there is none, or it is not known that the place is free, or it is no row: then nothing was done.
+  bool publish();
+  // Whether the window says that a message was sent that has not come.
+  bool expects_message() const { return rows_ && rows_->has_message(); }
   // Whether the rows of all ranks are on the board for the all-gather that this rank is in.
   bool has_all_rows() const;
 
@@ -51,6 +70,12 @@ class MpiGroup {
   int32_t* words_at(int slot) { return words_.data() + static_cast<size_t>(slot) * static_cast<size_t>(capacity_); }
   int peer_of(int slot) const { return slot < world_.rank ? slot : slot + 1; }
   void post(int slot);
+  bool look(int looks);
+  // Takes rows of the window in turn. Returns whether one of them is none, and waits.
+  bool take_published(bool& any, bool entered);
+  // The message of this receive was taken, and the next may come.
+  void received(int slot);
+  bool has_rows(uint32_t sequence) const;
   bool put_row(int peer, const int32_t* words, bool entered);
 
   const MpiWorld& world_;
@@ -61,6 +86,9 @@ class MpiGroup {
   std::vector<MpiRequest*> requests_;
   // The receive whose message has come and was not taken yet; -1 without one.
   int come_ = -1;
+  std::optional<MpiRows> rows_;
+  // The rank whose next row in the window is no row in turn, but a message that waits; -1 without one.
+  int refused_ = -1;
   bool open_ = false;
 };
 

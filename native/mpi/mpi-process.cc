@@ -30,6 +30,9 @@ constexpr std::chrono::seconds abort_time{2};
 // How long the end waits for sends to be complete.
 constexpr double last_sends_ms = 500;
 
+// Looks at the window between two pauses.
+constexpr int window_looks = 16;
+
 // How long it counts that nothing had come.
 constexpr std::chrono::milliseconds fresh{1};
 
@@ -37,15 +40,18 @@ double ms_since(Clock::time_point begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
-// The pause between two looks of a wait that began at `begin`.
+// The pause between two looks of a wait, which begins when it is first asked for its time.
 class Pause {
  public:
-  explicit Pause(int spins) : begin_(Clock::now()), spins_(spins), awake_ms_(spins > 0 ? yield_ms : 0) {}
+  explicit Pause(int spins) : spins_(spins), awake_ms_(spins > 0 ? yield_ms : 0) {}
 
   // Whether the next pause is none.
   bool spins() const { return spins_ > 0; }
-  Clock::time_point begin() const { return begin_; }
-  double passed() const { return ms_since(begin_); }
+  Clock::time_point begin() {
+    if (begin_ == Clock::time_point()) begin_ = Clock::now();
+    return begin_;
+  }
+  double passed() { return ms_since(begin()); }
 
   void operator()() {
     if (spins_ > 0) {
@@ -58,7 +64,7 @@ class Pause {
   }
 
  private:
-  const Clock::time_point begin_;
+  Clock::time_point begin_ = {};
   int spins_;
   const double awake_ms_;
 };
@@ -139,6 +145,7 @@ bool MpiProcess::start(int32_t host) {
   const int32_t place[2] = {static_cast<int32_t>(getpid()), host};
   places_.assign(static_cast<size_t>(world_.size) * 2, 0);
   world_.check(world_.library.allgather(place, 2, world_.library.int32, places_.data(), 2, world_.library.int32, world_.comm), "MPI_Allgather");
+  window_.open(world_, host);
   state_ = State::started;
   return true;
 }
@@ -156,7 +163,7 @@ void MpiProcess::allgather(int words, int rounds) {
 int MpiProcess::open_group(int tag, int capacity, MpiBoard board) {
   const std::lock_guard<std::mutex> lock(mutex_);
   require_started();
-  groups_.emplace_back(world_, tag, capacity, board).open();
+  groups_.emplace_back(world_, window_, tag, capacity, board).open();
   return static_cast<int>(groups_.size()) - 1;
 }
 
@@ -169,9 +176,19 @@ void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   const std::lock_guard<std::mutex> lock(mutex_);
   require_started();
   sends_.progress();
-  sends_.send(peer, tag, words, count);
+  send_to(peer, tag, words, count);
   // An earlier message that could not be sent, be it to another peer, keeps this one from no peer.
   tell_failed();
+}
+
+void MpiProcess::send_to(int peer, int tag, const int32_t* words, int count) {
+  sends_.send(peer, tag, words, count);
+  window_.count_sent(tag, peer);
+}
+
+bool MpiProcess::publish(int number) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return state_ == State::started && group_at(number).publish();
 }
 
 size_t MpiProcess::sending(int tag, int peer) {
@@ -198,7 +215,7 @@ MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double 
   }
 }
 
-MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t* words, int capacity, double ms, int spins) {
+MpiArrival MpiProcess::gather(int number, double ms, int spins) {
   Pause pause(spins);
   bool sent = false;
   bool looked = false;
@@ -216,36 +233,45 @@ MpiArrival MpiProcess::gather(int number, const int32_t* row, int count, int32_t
         throw DeviceError("ERR_INPUT_INVALID", "Group " + std::to_string(number) + " has no board for rows; open it with one, or use send() and receive().");
       }
       bool any = false;
-      // What came in the last moment is seen once the row is sent, as if it had come later.
-      const bool seen = !sent && pause.begin() - group.emptied < fresh;
-      // Each look of a wait sees what the one before it moved.
-      if (!seen && failed == nullptr && group.take_rows(any, sent ? 1 : 2, sent)) return {group.take(words, capacity), !sent};
       if (!sent) {
+        // What came in the last moment is seen once the row is sent, as if it had come later. The window always says whether anything has come.
+        const bool seen = !group.has_window() && pause.begin() - group.emptied < fresh;
+        if (!seen && failed == nullptr && group.take_rows(any, 2, false)) return {group.take(), true};
         sent = true;
-        for (int peer = 0; peer < world_.size; peer++) {
-          if (peer == world_.rank) continue;
-          try {
-            sends_.send(peer, group.tag(), row, count);
-          } catch (const DeviceError&) {
-            if (failed == nullptr) failed = std::current_exception();
-          }
+        if (failed != nullptr || !group.publish()) {
+          send_row(group, failed);
+          continue;
         }
-        if (failed != nullptr) std::rethrow_exception(failed);
-        continue;
       }
-      // The look after the row was sent moves what was there, and the next one sees it: a peer's word that the group has ended.
-      if (!looked) {
-        looked = true;
-        continue;
-      }
-      if (group.has_all_rows()) {
-        group.emptied = pause.begin();
-        return {MpiArrival::rows, false};
+      for (int looks = group.has_window() ? window_looks : 1; looks > 0; looks--) {
+        // Each look of a wait sees what the one before it moved.
+        if (group.take_rows(any, 1)) return {group.take(), false};
+        // The look after the row was sent moves what was there, and the next one sees it: a peer's word that the group has ended.
+        if (!looked && !group.has_window()) {
+          looked = true;
+          looks++;
+        } else if (group.has_all_rows() && !group.expects_message()) {
+          if (!group.has_window()) group.emptied = pause.begin();
+          return {MpiArrival::rows, false};
+        }
       }
     }
     if (!pause.spins() && pause.passed() >= ms) return {MpiArrival::none, false};
     pause();
   }
+}
+
+void MpiProcess::send_row(const MpiGroup& group, std::exception_ptr failed) {
+  const auto [row, count] = group.own_row();
+  for (int peer = 0; peer < world_.size; peer++) {
+    if (peer == world_.rank) continue;
+    try {
+      send_to(peer, group.tag(), row, count);
+    } catch (const DeviceError&) {
+      if (failed == nullptr) failed = std::current_exception();
+    }
+  }
+  if (failed != nullptr) std::rethrow_exception(failed);
 }
 
 bool MpiProcess::wait(int number, double ms, uint32_t pokes) {
@@ -257,7 +283,7 @@ bool MpiProcess::wait(int number, double ms, uint32_t pokes) {
       sends_.progress();
       if (sends_.any_failed()) return true;
       MpiGroup& group = group_at(number);
-      if (!group.is_open() || group.look(2)) return true;
+      if (!group.is_open() || group.has_come(2)) return true;
     }
     if (pause.passed() >= ms) return false;
     pause();

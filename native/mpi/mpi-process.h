@@ -8,6 +8,7 @@
 
 #include "mpi/mpi-group.h"
 #include "mpi/mpi-sends.h"
+#include "mpi/mpi-window.h"
 #include "mpi/mpi-world.h"
 
 namespace lockstep {
@@ -43,6 +44,8 @@ class MpiProcess {
   bool started() const { return state_ == State::started; }
   int rank() const { return world_.rank; }
   int size() const { return world_.size; }
+  // Whether rows go through memory that all processes share, as they do where all run on one host.
+  bool shares_memory() const { return window_.is_open(); }
 
   // So many blocking all-gathers of rows of so many words: what the messages of a group are measured beside. No other thread's call of
   // MPI goes on meanwhile.
@@ -57,14 +60,16 @@ class MpiProcess {
   // Takes the receives back. What comes later is not received, and what came and was not taken is dropped.
   void close_group(int group);
   void send(int peer, int tag, const int32_t* words, int count);
+  // Shows the row of a group's board to all other ranks at once; false where it has to be sent to each.
+  bool publish(int group);
   // Messages with this tag to a peer that MPI has not finished with, as far as the calls before have moved them.
   size_t sending(int tag, int peer);
   // Waits at most `ms` for a message of a group, and copies it. It looks `spins` times, then lets other threads run, then sleeps between
   // looks; with no spins it sleeps at once. It returns earlier where rows came, with nothing behind them.
   MpiArrival receive(int group, int32_t* words, int capacity, double ms, int spins);
-  // Sends the first `count` words to every other rank, unless a message has come, and waits as receive() does until the rows of all
-  // ranks are on the board, and nothing else has come. Only of a group with a board.
-  MpiArrival gather(int group, const int32_t* row, int count, int32_t* words, int capacity, double ms, int spins);
+  // Gives every other rank the row of the board, unless a message has come, and waits as receive() does until the rows of all
+  // ranks are on the board, and nothing else has come. A message is copied to where the board says. Only of a group with a board.
+  MpiArrival gather(int group, double ms, int spins);
   // Whether a message of a group has come, after at most `ms`, or less once poke() is called: `pokes` is pokes() before.
   bool wait(int group, double ms, uint32_t pokes);
   uint32_t pokes() const { return pokes_; }
@@ -82,6 +87,9 @@ class MpiProcess {
   void require_started() const;
   // A send that failed is reported once, by the next call of the JS thread.
   void tell_failed();
+  // Sends the row of the board to each other rank, and throws why one could not be reached: `failed`, or what comes first.
+  void send_row(const MpiGroup& group, std::exception_ptr failed);
+  void send_to(int peer, int tag, const int32_t* words, int count);
   MpiGroup& group_at(int group);
 
   std::mutex mutex_;
@@ -93,6 +101,7 @@ class MpiProcess {
   // Process id and host of each rank.
   std::vector<int32_t> places_;
   MpiSends sends_{world_};
+  MpiWindow window_;
   // Never moved: MPI writes into them.
   std::deque<MpiGroup> groups_;
 };

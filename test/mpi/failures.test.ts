@@ -89,8 +89,8 @@ describe.skipIf(!HAS_MPI)('an MPI group', () => {
 
   it('throws, and nothing else, where the addon is called as no program of Lockstep does', async () => {
     const { status, ranks } = await runJob(2, ['test/fixtures/mpi/misuse.mjs', 'FOLDER']);
-    // No board, a message that a row does not fit into, a board of too few words; no such group.
-    const refused = Array.from({ length: 3 + 4 * 3 }, () => 'ERR_INPUT_INVALID');
+    // No board, a message that a row does not fit into, a board, a row and a place for messages of too few words; no such group.
+    const refused = Array.from({ length: 5 + 4 * 4 }, () => 'ERR_INPUT_INVALID');
     expect(ranks).toEqual([{ seen: [...refused, 'came', -1] }, { seen: [...refused, 'came', -1] }]);
     expect(status).toBe(0);
   });

@@ -15,6 +15,10 @@ describe.skipIf(!HAS_MPI)('rows that the addon takes itself come to what an Exch
     const { met, differences } = ranks[0] as { met: Record<string, number>; differences: string[] };
     expect(differences).toEqual([]);
     expect(status).toBe(0);
+    // Rows come through shared memory and, beyond the groups that it holds, as messages.
+    for (const { met: sent } of ranks.slice(1) as { met: Record<string, number> }[]) {
+      expect(Object.keys(sent).sort()).toEqual(['row not shown', 'row shown']);
+    }
     // What rank 0 comes to: with messages that wait as it enters (early), and without.
     expect(Object.keys(met)).toEqual(
       expect.arrayContaining([

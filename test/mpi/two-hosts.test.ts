@@ -45,6 +45,17 @@ describe('an MPI job over two hosts', () => {
     expect(stdout.trim().split('\n').sort()).toEqual(['host-a 0', 'host-a 1', 'host-b 2', 'host-b 3']);
   });
 
+  it('shares no memory, though its processes could', (context) => {
+    const script = `
+      import { loadNative } from './dist/native/index.js';
+      const { mpi } = loadNative();
+      mpi.load('libmpi.so.40');
+      console.log(String(mpi.start(0).sharesMemory));
+      mpi.finalize();`;
+    const { stdout } = onTwoHosts(context, ['--input-type=module', '-e', script]);
+    expect(stdout.trim().split('\n')).toEqual(['false', 'false', 'false', 'false']);
+  });
+
   it('says the tokens of a model whose heads and experts are on both', (context) => {
     const model = ['--model', 'random:moe', '--tensor-parallel-size', '2', '--prompt-scale', '0.05'];
     const run = ['run', '--transport', 'mpi', ...model, '--requests', '4', '--ladder', '1,2', '--json'];

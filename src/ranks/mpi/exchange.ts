@@ -93,17 +93,17 @@ export class Exchange {
 
   /** Enters the next all-gather with this rank's row. */
   enter(row: Int32Array): void {
-    this.#sendToAll(this.message, this.prepare(row));
+    this.prepare(row);
+    this.#sendToAll(this.message, 2 + this.rowWords);
   }
 
-  /** The same, but leaves it to the caller to send so many words of `message`. */
-  prepare(row: Int32Array): number {
+  /** The same, but leaves it to the caller to send the row that is in `message` then. */
+  prepare(row: Int32Array): void {
     this.board[0]++;
     this.#tables[this.sequence & 1].set(row, this.rank * this.rowWords);
     this.message[0] = MESSAGE.row;
     this.message[1] = this.sequence;
     this.message.set(row, 2);
-    return 2 + this.rowWords;
   }
 
   /** Takes back what was prepared and not sent. */

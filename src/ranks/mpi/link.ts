@@ -3,7 +3,7 @@ import { guarded, lockstepError, type NativeMpi } from '../../native/index.js';
 import { SYSTEM_TIMING } from '../../timing.js';
 import { SLICE_MS } from '../../wait.js';
 import { GATHER, type Link } from './message-link.js';
-import { messageWords } from './messages.js';
+import { MESSAGE, messageWords } from './messages.js';
 import { type MpiWorld, spinsOf } from './world.js';
 
 /** The messages of one group of an MPI job. */
@@ -32,8 +32,9 @@ export class MpiLink implements Link {
   }
 
   /** Receives messages from now on. Rows that come in turn go to the board, and are handed to no one. */
-  attach(board: Int32Array): void {
-    this.#group = guarded(() => this.#mpi.openGroup(this.#tag, this.incoming.length, board, this.#rowWords));
+  attach(board: Int32Array, row: Int32Array): void {
+    const { incoming } = this;
+    this.#group = guarded(() => this.#mpi.openGroup(this.#tag, incoming.length, board, this.#rowWords, row, incoming));
   }
 
   /** Receives no more. */
@@ -41,9 +42,9 @@ export class MpiLink implements Link {
     guarded(() => this.#mpi.closeGroup(this.#group));
   }
 
-  gather(row: Int32Array, count: number, ms: number): number {
+  gather(ms: number): number {
     try {
-      return this.#mpi.gather(this.#group, row, count, this.incoming, ms, this.#spins);
+      return this.#mpi.gather(this.#group, ms, this.#spins);
     } catch (error) {
       const cause = lockstepError(error);
       const { rank, call } = cause instanceof LockstepError ? cause.details : {};
@@ -53,8 +54,9 @@ export class MpiLink implements Link {
     }
   }
 
-  /** Sends to every other rank. One that cannot be reached is noted, and the others get the message. */
+  /** Sends to every other rank; of a row, what `attach` was given is sent. One that cannot be reached is noted, and the others get the message. */
   sendToAll(words: Int32Array, count: number): void {
+    if (words[0] === MESSAGE.row && guarded(() => this.#mpi.publish(this.#group))) return;
     for (let peer = 0; peer < this.#size; peer++) {
       if (peer === this.#rank || this.#unreachable.has(peer)) continue;
       try {

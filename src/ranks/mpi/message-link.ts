@@ -17,15 +17,15 @@ export interface Link {
    * once (`patient`). @returns whether one came.
    */
   receive(take: (from: number, words: Int32Array) => void, ms: number, patient?: boolean): boolean;
-  /** Where a link puts rows on the board itself: what `gather` found last, and what begins that, and ends the receiving. */
+  /** Where a link puts rows on the board itself: what `gather` found last, and what begins that, and ends the receiving. `row`: where rows are sent from. */
   readonly incoming?: Int32Array;
-  attach?(board: Int32Array): void;
+  attach?(board: Int32Array, row: Int32Array): void;
   close?(): void;
   /**
-   * Sends a row, and waits until all rows are on the board and nothing else has come (`GATHER.rows`), or another message has come: the rank that sent
+   * Sends the row, and waits until all rows are on the board and nothing else has come (`GATHER.rows`), or another message has come: the rank that sent
    * it. At most `ms` milliseconds, 50 at most.
    */
-  gather?(row: Int32Array, count: number, ms: number): number;
+  gather?(ms: number): number;
   /** Resolves when a message has come, after `ms` milliseconds, or at `poke`. */
   arrival(ms: number): Promise<void>;
   /** Ends the waits of `arrival`. */
