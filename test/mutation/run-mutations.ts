@@ -116,8 +116,8 @@ export const RUN_MUTATIONS: readonly Mutation[] = [
     replace: 'sizeLocal(decision, vote, 0, region(Region.Local));',
   },
   {
-    name: 'every other pair of words is compared',
-    find: 'word < words; word += 2',
-    replace: 'word < words; word += 4',
+    name: 'every other four words are compared',
+    find: 'at < end; at += 16, other += 16',
+    replace: 'at < end; at += 32, other += 32',
   },
 ];
