@@ -13,12 +13,19 @@ const FIVE_UNLIKE: Facts = { ...FOUR_UNLIKE, decodeRequests: 5 };
 const PREFILL: Facts = { tokens: 4, prefillRequests: 1, uniformQueryLen: 4, maxQueryLen: 4, part0Tokens: 4 };
 const BESIDE: Facts = { ...PREFILL, decodeRequests: 1, uniformQueryLen: 0, maxQueryLen: 3, maxDecodeQueryLen: 1 };
 const LONGER: Facts = { ...BESIDE, maxDecodeQueryLen: 2 };
-const BATCHES = [FOUR_DECODES, TWO_DECODES, DRAFTS, UNLIKE, FOUR_UNLIKE, FIVE_UNLIKE, PREFILL, BESIDE, LONGER, {}];
+const TWO_PREFILLS: Facts = { ...BESIDE, tokens: 6, prefillRequests: 2 };
+const THREE_PREFILLS: Facts = { ...TWO_PREFILLS, prefillRequests: 3 };
+const LONGER_PREFILL: Facts = { ...TWO_PREFILLS, maxQueryLen: 4 };
+const BATCHES = [
+  ...[FOUR_DECODES, TWO_DECODES, DRAFTS, UNLIKE, FOUR_UNLIKE, FIVE_UNLIKE, PREFILL, BESIDE, LONGER],
+  ...[TWO_PREFILLS, THREE_PREFILLS, LONGER_PREFILL, {}],
+];
 
 const KEYS = [
   decodeKey(8, 1, 1),
   decodeKey(4, 2, 1),
   { ...decodeKey(6, 1, 1), variant: 1 },
+  { ...mixedKey(8, 2, 4, 1), maxQueryLen: 3 },
   mixedKey(12, 1, 4, 1),
   mixedKey(16, 2, 4, 2),
   piecewiseKey(16),

@@ -95,6 +95,16 @@ export const PLAN_MUTATIONS: readonly Mutation[] = [
     replace: '',
   },
   {
+    name: 'the graph of another number of prefills is kept',
+    find: 'get(kept, OwnGraph.PrefillRequests) == get(row, Vote.PrefillRequests) &&',
+    replace: '',
+  },
+  {
+    name: 'the graph of a shorter prefill is kept',
+    find: 'get(kept, OwnGraph.MaxQueryLen) == get(row, Vote.MaxQueryLen) &&',
+    replace: '',
+  },
+  {
     name: 'the graph of shorter drafts is kept',
     find: 'get(kept, OwnGraph.MaxDecodeQueryLen) == get(row, Vote.MaxDecodeQueryLen) &&',
     replace: '',

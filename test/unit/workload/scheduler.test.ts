@@ -260,6 +260,7 @@ describe('limits of the scheduler model', () => {
     // Complete ones, frozen, as every simulation of the same options is given them.
     for (let model = 0; model < 3; model++) expect(alike(schedulerLimits(some), some)).toBe(true);
     expect(alike(some, {})).toBe(false);
+    setFlagsFromString('--no-allow-natives-syntax');
   });
 
   it('fills in the defaults', () => {
