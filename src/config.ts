@@ -1,5 +1,6 @@
 import { checkHas, Faults, withoutUndefined } from './checks.js';
 import { shown } from './errors.js';
+import { LIMIT_DEFAULTS } from './names.js';
 
 /** The limits that a planner is built for. What exceeds them is refused, at construction or before a vote. */
 export interface Limits {
@@ -63,18 +64,7 @@ export function draftQueryLen(schedule: readonly DraftTier[], requests: number):
 export const MAX_KV_GROUPS = 8;
 
 /** The default limits; one KV cache group. */
-export const DEFAULT_LIMITS: Limits = Object.freeze({
-  maxNumSeqs: 256,
-  maxNumBatchedTokens: 8192,
-  maxModelLen: 131072,
-  blockSize: 16,
-  numBlocks: 131072,
-  kernelBlockSize: 16,
-  queryLen: 1,
-  contextParallelSize: 1,
-  contextParallelRank: 0,
-  interleaveSize: 1,
-});
+export const DEFAULT_LIMITS: Limits = LIMIT_DEFAULTS;
 
 const MAX_TOKENS = 1 << 22;
 const MAX_MODEL_LEN = 1 << 28;

@@ -66,6 +66,33 @@ export const MODEL_NAMES: readonly ModelName[] = Object.freeze([
   'phi-2',
 ]);
 
+/** Limits that are one number. */
+export type NumberLimit =
+  | 'maxNumSeqs'
+  | 'maxNumBatchedTokens'
+  | 'maxModelLen'
+  | 'blockSize'
+  | 'numBlocks'
+  | 'kernelBlockSize'
+  | 'queryLen'
+  | 'contextParallelSize'
+  | 'contextParallelRank'
+  | 'interleaveSize';
+
+/** Their values where nothing is said: `DEFAULT_LIMITS`. */
+export const LIMIT_DEFAULTS: Readonly<Record<NumberLimit, number>> = Object.freeze({
+  maxNumSeqs: 256,
+  maxNumBatchedTokens: 8192,
+  maxModelLen: 131072,
+  blockSize: 16,
+  numBlocks: 131072,
+  kernelBlockSize: 16,
+  queryLen: 1,
+  contextParallelSize: 1,
+  contextParallelRank: 0,
+  interleaveSize: 1,
+});
+
 /** Choices of the `lockstep` policy that help shows. */
 export interface PolicyDefaults {
   readonly name: PolicyName;

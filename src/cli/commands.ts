@@ -138,6 +138,6 @@ async function defineWhole(command: Command, { name, define }: Definition): Prom
   (await define())(command, allCommands);
   command.showHelpAfterError(`(lockstep ${name} --help lists its options)`);
   const rows = ROWS[name];
-  if (rows !== undefined) (await import('./show.js')).addOutputOption(command, rows);
+  if (rows !== undefined) (await import('./options.js')).addOutputOption(command, rows);
   if (command.options.length > 0) command.option('--config <file>', 'options in JSON, which flags override');
 }

@@ -1,11 +1,12 @@
 import { type Command, Option } from 'commander';
-import { DEFAULT_LIMITS, type Limits } from '../config.js';
 import {
   DEFAULT_GPU_MEMORY_UTILIZATION,
   GENERATED_REQUESTS,
   GPU_NAMES,
   LADDER_NAMES,
+  LIMIT_DEFAULTS,
   MODEL_NAMES,
+  type NumberLimit,
   POLICY_DEFAULTS,
   POLICY_NAMES,
   type PolicyDefaults,
@@ -70,7 +71,7 @@ export function addLimitOptions(command: Command): Command {
     .addOption(
       new Option(
         '--query-len <n>',
-        `tokens of a decode: 1 + speculative tokens (default: ${DEFAULT_LIMITS.queryLen}; of a plan file, what its graphs have places for)`,
+        `tokens of a decode: 1 + speculative tokens (default: ${LIMIT_DEFAULTS.queryLen}; of a plan file, what its graphs have places for)`,
       ).argParser(count),
     );
 }
@@ -106,8 +107,8 @@ export function addPoolOption(command: Command): Command {
 }
 
 /** A limit, which has its default where the flag is not given. */
-function limit(flag: string, says: string, name: keyof Limits): Option {
-  return new Option(flag, says).argParser(count).default(DEFAULT_LIMITS[name]);
+function limit(flag: string, says: string, name: NumberLimit): Option {
+  return new Option(flag, says).argParser(count).default(LIMIT_DEFAULTS[name]);
 }
 
 /** A number of the policy. It overrides the policy only if the flag is given. */
@@ -186,4 +187,13 @@ export function addCostOptions(command: Command): Command {
     .addOption(
       new Option('--tensor-parallel-size <n>', 'rows of that table to take; GPUs of that roofline').argParser(count),
     );
+}
+
+/** `--output`, for a command whose result has rows. */
+export function addOutputOption(command: Command, rows: string): Command {
+  return command.addOption(
+    new Option('--output <format>', `json as --json; or ${rows}, as ndjson, a table or csv`)
+      .choices(['json', 'ndjson', 'table', 'csv'])
+      .conflicts('json'),
+  );
 }

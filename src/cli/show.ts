@@ -1,5 +1,3 @@
-import { type Command, Option } from 'commander';
-
 /** How a result is printed. */
 export interface ShowFlags {
   readonly json?: boolean;
@@ -21,15 +19,6 @@ export interface Shown {
   readonly columns?: readonly string[];
   /** For people, with its line ends. */
   readonly text: () => string;
-}
-
-/** `--output`, for a command whose result has rows. */
-export function addOutputOption(command: Command, rows: string): Command {
-  return command.addOption(
-    new Option('--output <format>', `json as --json; or ${rows}, as ndjson, a table or csv`)
-      .choices(['json', 'ndjson', 'table', 'csv'])
-      .conflicts('json'),
-  );
 }
 
 /** Prints a result as the flags say. */
