@@ -30,12 +30,12 @@ export function verdict(key: usize, reduction: usize, parts: i32): i32 {
 
 /** The condition of a failure. */
 export function conditionOf(failure: i32): i32 {
-  return failure & 15;
+  return failure & 0xff;
 }
 
 /** Number of conditions that the key passed before it failed. */
 export function conditionsPassed(failure: i32): i32 {
-  return failure >> 4;
+  return failure >> 8;
 }
 
 /** The first condition that a key fails, whatever its parts, with the number of those that it passed before; or Verdict.Chosen. */
@@ -73,7 +73,7 @@ function failureOfOther(kind: i32, key: usize, reduction: usize): i32 {
 
 /** A failure, of which `conditionOf` and `conditionsPassed` read the two halves. */
 function failed(condition: i32, passed: i32): i32 {
-  return condition | (passed << 4);
+  return condition | (passed << 8);
 }
 
 function modeServes(key: usize, reduction: usize): boolean {

@@ -39,3 +39,35 @@ test('every lane is a script, has its minutes in docs/build.md, and is run by CI
     expect(read('.ci/run')).toMatch(new RegExp(`^lane '.*${command}'`, 'm'));
   }
 });
+
+/** Hooks of a file that is loaded once are those of the first file of tests that loads it alone. */
+const HOOK = /^(?:after|before)(?:All|Each)\(/m;
+const MOCK = /\bvi\.(?:mock|doMock|stubEnv|stubGlobal|useFakeTimers)\(/;
+
+/** What of a file of tests, or of a helper that it loads, reaches beyond it where files share a process. */
+function shares(file: string, source = read(file)): string[] {
+  const found = MOCK.test(source) ? [`${file} changes its whole process`] : [];
+  for (const [, name = ''] of source.matchAll(/from '((?:\.\.?\/)+(?:support\/)?[\w-]+)\.js'/g)) {
+    const helper = path.join(path.dirname(file), `${name}.ts`);
+    if (!helper.startsWith('test/support/')) continue;
+    if (HOOK.test(read(helper))) found.push(`${file} loads ${helper}, whose hooks are of one file`);
+    found.push(...shares(helper));
+  }
+  return found;
+}
+
+test('files that share a process leave it as it was, and load no helper that hooks into one file', () => {
+  const pure = lanes.find(({ name }) => name === 'pure');
+  const files = readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts') && within(name, pure?.include ?? []))
+    .map((name) => `test/${name}`);
+  expect(files.length).toBeGreaterThan(50);
+  expect(files.flatMap((file) => shares(file))).toEqual([]);
+});
+
+test.each([
+  ["import { limits } from '../../support/solo-rank.js';", 'solo-rank.ts, whose hooks'],
+  ["vi.stubEnv('CI', '1');", 'changes its whole process'],
+])('%s in one of them is found', (line, found) => {
+  expect(shares('test/unit/batch/any.test.ts', line).join('\n')).toContain(found);
+});

@@ -75,7 +75,7 @@ describe.skipIf(tracesAbsent).each(FILES)('a robust plan of %s', (file) => {
     return parts === null ? null : [parts.seen, parts.unseen];
   };
 
-  it.each(drawn(SERVED, 3))(
+  it.each(drawn(SERVED, 6))(
     'up to %d serves the half that was not seen, at other loads too, on %d ranks',
     async (maxSize, ranks) => {
       const limits = limitsOf(maxSize);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { cli, root } from '../../support/cli.js';
+import { drawn } from '../../support/property-runs.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-stdin-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -26,17 +27,20 @@ function summary(args: readonly string[], input = ''): object {
   return { ...JSON.parse(stdout), seconds: 0, stepsPerSecond: 0 };
 }
 
+/** Commands that read each kind of file. */
+const READERS: [string, string[], string][] = [
+  ['plan', [], trace],
+  ['plan', ['--trace'], trace],
+  ['plan', [], stepLog],
+  ['plan', ['--steps'], stepLog],
+  ['plan', ['--max-num-seqs', '1024'], engineLog],
+  ['plan', ['--max-num-seqs', '1024', '--log'], engineLog],
+  ['simulate', ['--trace'], trace],
+  ['run', ['--trace'], trace],
+];
+
 describe('standard input', () => {
-  it.each([
-    ['plan', [], trace],
-    ['plan', ['--trace'], trace],
-    ['plan', [], stepLog],
-    ['plan', ['--steps'], stepLog],
-    ['plan', ['--max-num-seqs', '1024'], engineLog],
-    ['plan', ['--max-num-seqs', '1024', '--log'], engineLog],
-    ['simulate', ['--trace'], trace],
-    ['run', ['--trace'], trace],
-  ])('is the file where it is named -: %s %j of %s', (command, options, file) => {
+  it.each(drawn(READERS, 3))('is the file where it is named -: %s %j of %s', (command, options, file) => {
     const named = summary([command, ...options, file]);
     expect(summary([command, ...options, '-'], readFileSync(file, 'utf8'))).toEqual(named);
   });

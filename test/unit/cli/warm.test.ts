@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -24,10 +24,12 @@ it.each([[['plan', '-']], [['simulate', '--trace=-']]])('standard input is empty
 });
 
 it('a command has the environment of now', () => {
-  expect(cli(['conformance']).stdout).not.toContain('\x1b[');
+  copyFileSync(path.join(root, 'test/vectors/split-sglang.json'), path.join(folder, 'split-sglang.json'));
+  const shown = ['conformance', folder];
+  expect(cli(shown).stdout).not.toContain('\x1b[');
   vi.stubEnv('FORCE_COLOR', '1');
-  expect(cli(['conformance'])).toEqual(cliAlone(['conformance']));
-  expect(cli(['conformance']).stdout).toContain('\x1b[');
+  expect(cli(shown)).toEqual(cliAlone(shown));
+  expect(cli(shown).stdout).toContain('\x1b[');
 });
 
 it.each([
