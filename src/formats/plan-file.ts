@@ -1,5 +1,4 @@
 import { checkArguments, checkHas, Faults } from '../checks.js';
-import { isPolicyName, namedPolicy, policyNames } from '../engines/index.js';
 import { LockstepError, shown } from '../errors.js';
 import { readWhole } from '../input/index.js';
 import { type CaptureKey, type CapturePlan, decodeKey } from '../keys/index.js';
@@ -126,6 +125,8 @@ export async function readPolicy(nameOrPath: string, options: FileOptions = {}):
   if (typeof nameOrPath !== 'string') {
     throw new LockstepError('ERR_CONFIG_INVALID', `a policy is named by a text, not by ${shown(nameOrPath)}`);
   }
+  // Ranks write logs with this room, and need no engine.
+  const { isPolicyName, namedPolicy, policyNames } = await import('../engines/index.js');
   if (isPolicyName(nameOrPath)) return namedPolicy(nameOrPath);
   if (!nameOrPath.includes('.') && !nameOrPath.includes('/')) {
     throw new LockstepError(

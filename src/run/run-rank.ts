@@ -19,7 +19,7 @@ import { createRank, type StepTimings } from '../runtime/index.js';
 import { RequestTable, type SchedulerStats, type SharedRequests } from '../workload/index.js';
 import { RequestRows } from './request-rows.js';
 import type { DecisionCounts, TokenCounts } from './run-counters.js';
-import { agreedOptions, modelJob, tokenJob } from './run-job.js';
+import { tokenJob } from './run-job.js';
 import { RunLoop, type RunProgress } from './run-loop.js';
 import type { CompleteRunOptions } from './run-options.js';
 import type { Mismatch, RunWork } from './run-work.js';
@@ -104,7 +104,9 @@ export interface RankHost {
 /** Runs a workload to its end on one rank: schedule, step, verify, until all ranks agree to leave. Blocks its thread. */
 export async function runRank(data: RunRankData, host: RankHost): Promise<RankReport> {
   const modules = await loadModules();
-  const options = agreedOptions(data.options, modules, host);
+  const { model } = data.options;
+  const models = model === null ? null : await import('./model-job.js');
+  const options = models === null ? data.options : models.agreedOptions(data.options, modules, host);
   using device = openDevice({
     device: options.device,
     ...(options.deviceMemory === null ? {} : { memoryLimit: options.deviceMemory }),
@@ -120,7 +122,9 @@ export async function runRank(data: RunRankData, host: RankHost): Promise<RankRe
   });
   const table = RequestTable.fromShared(data.requests);
   const job =
-    options.model === null ? tokenJob(table, options) : modelJob(options.model, modules, table, options, host);
+    models === null || model === null
+      ? tokenJob(table, options)
+      : models.modelJob(model, modules, table, options, host);
   const rows = new RequestRows(planner, job.ledger);
   using collectives = (host.connect ?? createDeviceCollectives)({
     device,
