@@ -185,3 +185,47 @@ describe('an all-gather completes on every rank that lives or on none, whatever 
     expect([...met].sort()).toEqual(['completed', 'ended', ...kinds, 'never entered']);
   });
 });
+
+/** The word of rank 1 that its group has ended because of rank 0. */
+function wordOfEnd(): Int32Array {
+  const sent: Int32Array[] = [];
+  const exchange = new Exchange(SHAPE, (words, count) => sent.push(words.slice(0, count)), SYSTEM_TIMING);
+  exchange.end(0, reason);
+  return sent.at(-1) as Int32Array;
+}
+const SHAPE = { rank: 1, size: 4, rowWords: 2 };
+
+it('a damaged word that a group has ended ends it all the same, on every rank, by the fault of its sender', () => {
+  const kinds = new Set<string>();
+  const law = fc.property(fc.nat(200), fc.integer(), fc.integer({ min: 1, max: 3 }), (byte, value, count) => {
+    const words = wordOfEnd();
+    const bytes = new Uint8Array(words.buffer);
+    for (let at = 0; at < count; at++) bytes[16 + ((byte + at) % (bytes.length - 16))] = value >> (8 * at);
+    const sent: Int32Array[] = [];
+    const exchange = new Exchange(
+      { ...SHAPE, rank: 2 },
+      (row, length) => sent.push(row.slice(0, length)),
+      SYSTEM_TIMING,
+    );
+    exchange.take(1, words);
+    expect(exchange.ended).toBe(true);
+    const { fault } = exchange;
+    kinds.add(fault === null ? 'read' : fault.code);
+    if (fault !== null) expect(fault).toMatchObject({ code: 'ERR_RANKS_DIVERGED', details: { ranks: [1] } });
+    // What it sends on is whole.
+    const other = new Exchange({ ...SHAPE, rank: 3 }, () => {}, SYSTEM_TIMING);
+    other.take(2, sent.at(-1) as Int32Array);
+    expect([other.ended, other.fault]).toEqual([true, null]);
+  });
+  fc.assert(law, runs(2000));
+  expect([...kinds].sort()).toEqual(['ERR_RANKS_DIVERGED', 'read']);
+});
+
+it('an end by the fault of a thousand ranks is told, the first of them named', () => {
+  const culprits = Array.from({ length: 1000 }, (_, rank) => rank);
+  const exchange = new Exchange({ rank: 0, size: 1024, rowWords: 2 }, () => {}, SYSTEM_TIMING);
+  exchange.end(0, new LockstepError('ERR_COLLECTIVE_TIMEOUT', 'x'.repeat(3000), { culprits }));
+  const named = exchange.lost().details.culprits as number[];
+  expect(named.length).toBeGreaterThan(50);
+  expect(named).toEqual(culprits.slice(0, named.length));
+});

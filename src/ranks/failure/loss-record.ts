@@ -12,24 +12,37 @@ export interface LossRecord {
   readonly culprits: readonly number[];
 }
 
-/** Writes a record into `bytes`. A message too long for them is cut. */
-export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array): void {
+/** Writes a record into `bytes`, and gives it as it lies there. A message too long for them is cut, and so is a list of culprits. */
+export function lossRecord(rank: number, reason: LockstepError, bytes: Uint8Array): LossRecord {
   const named = culpritsOf(reason);
   const culprits = named.length > 0 ? named : [rank];
-  let message = reason.message;
-  let text = encode({ rank, code: reason.code, message, culprits });
-  while (text.length > bytes.length - 4) {
-    message = message.slice(0, Math.floor(message.length / 2));
-    text = encode({ rank, code: reason.code, message: `${message}...`, culprits });
+  let record: LossRecord = { rank, code: reason.code, message: reason.message, culprits };
+  let text = encode(record);
+  for (let kept = reason.message; text.length > bytes.length - 4; text = encode(record)) {
+    if (kept !== '') {
+      kept = kept.slice(0, kept.length >> 1);
+      record = { ...record, message: `${kept}...` };
+    } else record = { ...record, culprits: record.culprits.slice(0, record.culprits.length >> 1) };
   }
   new DataView(bytes.buffer, bytes.byteOffset).setInt32(0, text.length, true);
   bytes.set(text, 4);
+  return record;
 }
 
-export function readLoss(bytes: Uint8Array): LossRecord {
+/** The record in `bytes`, of a group of `size` ranks; null where they hold none, as in a message that was damaged on its way. */
+export function readLoss(bytes: Uint8Array, size: number): LossRecord | null {
   const length = new DataView(bytes.buffer, bytes.byteOffset).getInt32(0, true);
+  if (length < 2 || length > bytes.length - 4) return null;
   // slice: a TextDecoder refuses shared memory.
-  return JSON.parse(new TextDecoder().decode(bytes.slice(4, 4 + length))) as LossRecord;
+  const text = new TextDecoder().decode(bytes.slice(4, 4 + length));
+  try {
+    const { rank, code, message, culprits } = JSON.parse(text) as LossRecord;
+    const isRank = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0 && Number(value) < size;
+    const whole = isRank(rank) && typeof message === 'string' && culprits.every(isRank) && /^ERR_[A-Z_]+$/.test(code);
+    return whole ? { rank, code, message, culprits } : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The error of every rank that waits, or would wait, in a group that ended. */

@@ -2,7 +2,7 @@ import type { LockstepError } from '../../errors.js';
 import type { Timing } from '../../timing.js';
 import { divergedError, leftError } from '../failure/gather-errors.js';
 import { type LossRecord, lossRecord, lostError, readLoss } from '../failure/loss-record.js';
-import { outOfTurnError, strangerError } from './message-errors.js';
+import { damagedEndError, outOfTurnError, strangerError } from './message-errors.js';
 import { ENDED_WORDS, lossBytes, MESSAGE, MESSAGES_VERSION, messageWords, ROWS_WORDS } from './messages.js';
 import { before, Peers } from './peers.js';
 
@@ -186,8 +186,7 @@ export class Exchange {
   end(rank: number, reason: LockstepError): boolean {
     if (this.ended) return false;
     this.#passOn();
-    lossRecord(rank, reason, lossBytes(this.message));
-    this.#adopt();
+    this.#adopt(lossRecord(rank, reason, lossBytes(this.message)));
     return true;
   }
 
@@ -287,19 +286,24 @@ export class Exchange {
   #takeEnd(from: number, words: Int32Array): void {
     this.peers.saysEnded(from, words[1], words[2]);
     if (this.ended) return;
+    const loss = readLoss(lossBytes(words), this.size);
+    if (loss === null) {
+      this.#refuse(damagedEndError(from));
+      return;
+    }
     this.#passOn();
     this.message.set(words.subarray(ENDED_WORDS, this.message.length), ENDED_WORDS);
-    if (words[3] === 1) this.peers.gone[readLoss(lossBytes(words)).rank] = 1;
-    this.#adopt();
+    if (words[3] === 1) this.peers.gone[loss.rank] = 1;
+    this.#adopt(loss);
   }
 
-  /** Takes the loss record in the message as this rank's own, and sends it on. */
-  #adopt(): void {
-    this.#loss = readLoss(lossBytes(this.message));
+  /** Takes the loss in the message as this rank's own, and sends it on. */
+  #adopt(loss: LossRecord): void {
+    this.#loss = loss;
     this.message[0] = MESSAGE.ended;
     this.message[1] = this.sequence;
     this.message[2] = this.#completed;
-    this.message[3] = this.peers.gone[this.#loss.rank];
+    this.message[3] = this.peers.gone[loss.rank];
     this.#sendToAll(this.message, this.message.length);
   }
 

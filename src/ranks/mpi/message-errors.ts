@@ -12,6 +12,16 @@ export function outOfTurnError(rank: number, found: number, expected: number): L
   );
 }
 
+/** A rank whose word that the group has ended does not say why in a form that this version reads. */
+export function damagedEndError(rank: number): LockstepError {
+  return new LockstepError(
+    'ERR_RANKS_DIVERGED',
+    `Rank ${rank} ended the group with a record that cannot be read: its message was damaged, or other than Lockstep sends in its name. ` +
+      'See what that rank says itself; nothing else may use the communicator.',
+    { ranks: [rank] },
+  );
+}
+
 /** A message that this version does not know, or a rank whose rows have another size. */
 export function strangerError(
   { rowWords }: { readonly rowWords: number },

@@ -1,6 +1,6 @@
-import type { LockstepError } from '../../errors.js';
+import { LockstepError } from '../../errors.js';
 import type { Timing } from '../../timing.js';
-import { type LossRecord, lossRecord, lostError, MAX_LOSS_BYTES, readLoss } from '../failure/loss-record.js';
+import { lossRecord, lostError, MAX_LOSS_BYTES, readLoss } from '../failure/loss-record.js';
 
 export const GROUP_MAGIC = 0x4c53_5447;
 /** Most ranks of one group: the slot of a rank and the supervisor's must fit seven bits. */
@@ -165,8 +165,14 @@ export class GroupMemory {
   /** Why the group ended: `ERR_RANK_LOST`. Only for a group that ended. */
   lost(): LockstepError {
     const word = Atomics.load(this.words, GENERATION);
-    const record: LossRecord = readLoss(this.#loss((word & ~ENDED) >> SLOT_SHIFT));
-    return lostError(record);
+    const slot = (word & ~ENDED) >> SLOT_SHIFT;
+    const loss = readLoss(this.#loss(slot), this.size);
+    return loss === null
+      ? new LockstepError(
+          'ERR_RANK_LOST',
+          'The group has ended, and something has overwritten its memory, which said why.',
+        )
+      : lostError(loss);
   }
 
   /** Wakes every sleeper, to check again. */
