@@ -222,6 +222,7 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
   // A peer that cannot be reached keeps the row from no other, be it by an earlier message.
   std::exception_ptr failed;
   for (;;) {
+    bool expects = false;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
@@ -232,8 +233,8 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
       if (!group.has_board()) {
         throw DeviceError("ERR_INPUT_INVALID", "Group " + std::to_string(number) + " has no board for rows; open it with one, or use send() and receive().");
       }
-      bool any = false;
       if (!sent) {
+        bool any = false;
         // What came in the last moment is seen once the row is sent, as if it had come later. The window always says whether anything has come.
         const bool seen = !group.has_window() && pause.begin() - group.emptied < fresh;
         if (!seen && failed == nullptr && group.take_rows(any, 2, false)) return {group.take(), true};
@@ -245,18 +246,23 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
       }
       for (int looks = group.has_window() ? window_looks : 1; looks > 0; looks--) {
         // Each look of a wait sees what the one before it moved.
+        bool any = false;
         if (group.take_rows(any, 1)) return {group.take(), false};
+        expects = group.expects_message();
         // The look after the row was sent moves what was there, and the next one sees it: a peer's word that the group has ended.
         if (!looked && !group.has_window()) {
           looked = true;
           looks++;
-        } else if (group.has_all_rows() && !group.expects_message()) {
+        } else if (group.has_all_rows() && !expects) {
           if (!group.has_window()) group.emptied = pause.begin();
           return {MpiArrival::rows, false};
         }
+        // MPI was asked often for the message: others have their turn now.
+        if (expects && !any) break;
       }
     }
-    if (!pause.spins() && pause.passed() >= ms) return {MpiArrival::none, false};
+    // Where a message is expected, a look takes far longer than the clock does.
+    if ((expects || !pause.spins()) && pause.passed() >= ms) return {MpiArrival::none, false};
     pause();
   }
 }

@@ -1,0 +1,37 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MESSAGE } from '../../dist/ranks/mpi/messages.js';
+import { root } from '../support/cli.js';
+import { HAS_MPI, type JobResult, runJob } from '../support/mpi-job.js';
+import { compile } from '../support/test-kernels.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-levers-'));
+const library = path.join(folder, 'levers.so');
+const levers = path.join(folder, 'levers');
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs a job whose MPI does as the levers say, which all stand at 0. */
+async function run(size: number, args: readonly string[], options: readonly string[] = []): Promise<JobResult> {
+  writeFileSync(levers, new Uint8Array(4096));
+  const env = ['-x', `LOCKSTEP_MPI_LIB=${library}`, '-x', `LEVERS=${levers}`];
+  return await runJob(size, args, { options: [...env, ...options] });
+}
+
+describe.skipIf(!HAS_MPI)('ranks of one host whose MPI is slow', () => {
+  beforeAll(() => {
+    const source = path.join(root, 'test/fixtures/mpi/levers.cc');
+    compile(['-shared', '-fPIC', '-o', library, source, '-Wl,--no-as-needed', '-l:libmpi.so.40']);
+  });
+
+  it('gather no longer than they are given where a message is known of that has not come', async () => {
+    const { status, stderr, ranks } = await run(2, ['test/fixtures/mpi/late.mjs', 'FOLDER']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(ranks[1]).toEqual({ shown: true });
+    // No time is given: 64 looks before the row is sent, and 64 after. The row behind the message waits for it.
+    const late = { found: -1, looks: 128, arrived: 0 };
+    const after = { from: 1, message: [MESSAGE.waiting, 7], next: -2, arrivedThen: 1 };
+    expect(ranks[0]).toEqual({ ...late, ...after });
+  });
+});
