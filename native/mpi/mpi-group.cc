@@ -8,7 +8,8 @@ namespace lockstep {
 
 namespace {
 
-// Looks for a message that was sent. Each moves some tens of messages, and those of other groups wait there too while only rows come.
+// How often MPI is asked for a message that the window says was sent. Each time, MPI takes in some tens of messages of all groups; while rows alone are
+// waited for, it is seldom asked, so many may lie before the one that is meant.
 constexpr int expected_looks = 64;
 
 }  // namespace
@@ -73,10 +74,7 @@ bool MpiGroup::has_come(int looks) { return (rows_ && open_ && rows_->has_row())
 
 bool MpiGroup::look(int looks) {
   if (come_ >= 0) return true;
-  if (rows_) {
-    if (!rows_->has_message()) return false;
-    looks = expected_looks;
-  }
+  if (expects_message()) looks = expected_looks;
   const int slots = static_cast<int>(requests_.size());
   if (slots == 0 || !open_) return false;
   for (; looks > 0; looks--) {
@@ -95,7 +93,7 @@ bool MpiGroup::look(int looks) {
 bool MpiGroup::take_rows(bool& any, int looks, bool entered) {
   if (take_published(any, entered)) return true;
   // What had come with a row was moved with it.
-  while (look(any ? 1 : looks)) {
+  while (look(any ? std::min(looks, 1) : looks)) {
     // Rows that were published before the message was sent are seen now.
     if (take_published(any, entered)) return true;
     const int slot = come_;

@@ -27,8 +27,9 @@ struct MpiBoard {
 // The receives of a group of messages, one of each other rank, in the order of ranks. MPI writes into it, so it never moves. One thread at a
 // time. Throws ERR_RANK_LOST with what MPI says.
 //
-// Rows may come through the window instead. Those of a rank and its messages are taken in the order in which it sent them, as if all were messages;
-// and MPI is asked for a message only where the window says that one was sent.
+// Rows may come through the window instead. Those of a rank and its messages are taken in the order in which it sent them, as if all were messages.
+// Where the window says that a message was sent, MPI is asked for it often. Without that word it has to be asked now and then: who sent a message
+// may have stopped or died before the window said so, and MPI moves nothing while it is not called.
 class MpiGroup {
  public:
   // Posts no receive yet. Messages have at most `capacity` words.
@@ -45,10 +46,12 @@ class MpiGroup {
   bool has_board() const { return board_.words != nullptr; }
   bool has_window() const { return rows_.has_value(); }
 
-  // Whether a message or a row has come. The first of the looks may do no more than let MPI move what has come.
+  // Whether a message or a row has come. MPI is asked so many times, and more often where a message is expected; the first time it may do no
+  // more than move what has come.
   bool has_come(int looks);
-  // Puts rows that came in turn on the board, up to what is none, with so many looks at first. `any`: whether there was one. `entered`: whether
-  // this rank has entered the all-gather of the board's sequence, and not only the one before. Returns whether a message waits.
+  // Puts rows that came in turn on the board, up to what is none. MPI is asked as by has_come(); with no looks, only where a message is expected.
+  // `any`: whether there was a row. `entered`: whether this rank has entered the all-gather of the board's sequence, and not only the one
+  // before. Returns whether a message waits.
   bool take_rows(bool& any, int looks, bool entered = true);
   // Copies the message that waits, and returns the rank it came from.
   int take(int32_t* words, int capacity);

@@ -235,9 +235,9 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
       }
       if (!sent) {
         bool any = false;
-        // What came in the last moment is seen once the row is sent, as if it had come later. The window always says whether anything has come.
+        // What came in the last moment is seen once the row is sent, as if it had come later. The window mostly says whether anything has come.
         const bool seen = !group.has_window() && pause.begin() - group.emptied < fresh;
-        if (!seen && failed == nullptr && group.take_rows(any, 2, false)) return {group.take(), true};
+        if (!seen && failed == nullptr && group.take_rows(any, group.has_window() ? 0 : 2, false)) return {group.take(), true};
         sent = true;
         if (failed != nullptr || !group.publish()) {
           send_row(group, failed);
@@ -245,9 +245,10 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
         }
       }
       for (int looks = group.has_window() ? window_looks : 1; looks > 0; looks--) {
-        // Each look of a wait sees what the one before it moved.
+        // Each look of a wait sees what the one before it moved. Where a window says what has come, MPI is asked before this rank lets others run.
+        const bool asks = !group.has_window() || (looks == 1 && !pause.spins());
         bool any = false;
-        if (group.take_rows(any, 1)) return {group.take(), false};
+        if (group.take_rows(any, asks ? 1 : 0)) return {group.take(), false};
         expects = group.expects_message();
         // The look after the row was sent moves what was there, and the next one sees it: a peer's word that the group has ended.
         if (!looked && !group.has_window()) {
