@@ -176,14 +176,9 @@ void MpiProcess::send(int peer, int tag, const int32_t* words, int count) {
   const std::lock_guard<std::mutex> lock(mutex_);
   require_started();
   sends_.progress();
-  send_to(peer, tag, words, count);
+  sends_.send(peer, tag, words, count);
   // An earlier message that could not be sent, be it to another peer, keeps this one from no peer.
   tell_failed();
-}
-
-void MpiProcess::send_to(int peer, int tag, const int32_t* words, int count) {
-  sends_.send(peer, tag, words, count);
-  window_.count_sent(tag, peer);
 }
 
 bool MpiProcess::publish(int number) {
@@ -273,7 +268,7 @@ void MpiProcess::send_row(const MpiGroup& group, std::exception_ptr failed) {
   for (int peer = 0; peer < world_.size; peer++) {
     if (peer == world_.rank) continue;
     try {
-      send_to(peer, group.tag(), row, count);
+      sends_.send(peer, group.tag(), row, count);
     } catch (const DeviceError&) {
       if (failed == nullptr) failed = std::current_exception();
     }

@@ -89,7 +89,6 @@ class MpiProcess {
   void tell_failed();
   // Sends the row of the board to each other rank, and throws why one could not be reached: `failed`, or what comes first.
   void send_row(const MpiGroup& group, std::exception_ptr failed);
-  void send_to(int peer, int tag, const int32_t* words, int count);
   MpiGroup& group_at(int group);
 
   std::mutex mutex_;
@@ -100,8 +99,8 @@ class MpiProcess {
   std::atomic<uint32_t> pokes_ = 0;
   // Process id and host of each rank.
   std::vector<int32_t> places_;
-  MpiSends sends_{world_};
   MpiWindow window_;
+  MpiSends sends_{world_, window_};
   // Never moved: MPI writes into them.
   std::deque<MpiGroup> groups_;
 };

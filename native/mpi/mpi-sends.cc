@@ -20,6 +20,8 @@ void MpiSends::send(int peer, int tag, const int32_t* words, int count) {
   message.tag = tag;
   const MpiLibrary& library = world_.library;
   world_.check(library.isend(message.words.data(), count, library.int32, peer, tag, world_.comm, &message.request), send_call, peer);
+  // It may arrive, whatever MPI says of it from now on, and rows that are shown later lie behind it.
+  window_.count_sent(tag, peer);
   bool done = false;
   try {
     done = complete(message);

@@ -7,14 +7,15 @@
 #include <list>
 #include <vector>
 
+#include "mpi/mpi-window.h"
 #include "mpi/mpi-world.h"
 
 namespace lockstep {
 
-// Messages that are sent: each is copied and completes on its own. One thread at a time.
+// Messages that are sent: each is copied and completes on its own. The window counts it as soon as MPI has it. One thread at a time.
 class MpiSends {
  public:
-  explicit MpiSends(const MpiWorld& world) : world_(world) {}
+  MpiSends(const MpiWorld& world, const MpiWindow& window) : world_(world), window_(window) {}
   MpiSends(const MpiSends&) = delete;
   MpiSends& operator=(const MpiSends&) = delete;
 
@@ -40,6 +41,7 @@ class MpiSends {
   bool complete(Message& message);
 
   const MpiWorld& world_;
+  const MpiWindow& window_;
   std::list<Message> sending_;
   // Messages whose sends failed: what they hold may be in use for as long as the process.
   std::list<Message> failed_;

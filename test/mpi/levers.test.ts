@@ -32,12 +32,20 @@ describe.skipIf(!HAS_MPI)('ranks of one host whose MPI is slow', () => {
     return ranks.map((rank) => rank?.seen);
   };
 
+  // No time is given: 64 looks before the row is sent, and 64 after. The row behind the message waits for it.
+  const after = [{ from: 1, message: [MESSAGE.waiting, 7] }, { from: -2 }];
+  const inOrder = { found: -1, looks: 128, arrived: 0, after, arrivedThen: 1 };
+
   it('gather no longer than they are given where a message is known of that has not come', async () => {
     const [gathered, shown] = await late('a row behind a message');
     expect(shown).toBe(true);
-    // No time is given: 64 looks before the row is sent, and 64 after. The row behind the message waits for it.
-    const after = [{ from: 1, message: [MESSAGE.waiting, 7] }, { from: -2 }];
-    expect(gathered).toEqual({ found: -1, looks: 128, arrived: 0, after, arrivedThen: 1 });
+    expect(gathered).toEqual(inOrder);
+  });
+
+  it('keep a row behind a message that MPI has, though it then says that it could not send it', async () => {
+    const [gathered, sent] = await late('a row behind a message that failed once MPI had it');
+    expect(sent).toEqual({ code: 'ERR_RANK_LOST', shown: true });
+    expect(gathered).toEqual(inOrder);
   });
 
   it('take a message of a rank that stopped before it could say that it sent one, however they wait', async () => {
