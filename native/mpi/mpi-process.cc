@@ -30,7 +30,8 @@ constexpr std::chrono::seconds abort_time{2};
 // How long the end waits for sends to be complete.
 constexpr double last_sends_ms = 500;
 
-// Looks at the window between two pauses.
+// Looks at the window between two pauses. A wait asks MPI only as it ends, but for messages that the window knows of: where ranks share cores, MPI lets others
+// run each time that it finds nothing.
 constexpr int window_looks = 16;
 
 // How long it counts that nothing had come.
@@ -195,17 +196,19 @@ size_t MpiProcess::sending(int tag, int peer) {
 MpiArrival MpiProcess::receive(int number, int32_t* words, int capacity, double ms, int spins) {
   Pause pause(spins);
   for (;;) {
+    const bool over = pause.passed() >= ms;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
       sends_.progress();
       tell_failed();
       MpiGroup& group = group_at(number);
+      const bool asks = !group.has_window() || (over && (ms > 0 || spins == 0));
       bool any = false;
-      if (group.take_rows(any, 2)) return {group.take(words, capacity), false};
+      if (group.take_rows(any, asks ? 2 : 0)) return {group.take(words, capacity), false};
       if (any) return {MpiArrival::rows, false};
     }
-    if (pause.passed() >= ms) return {MpiArrival::none, false};
+    if (over) return {MpiArrival::none, false};
     pause();
   }
 }
@@ -216,8 +219,10 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
   bool looked = false;
   // A peer that cannot be reached keeps the row from no other, be it by an earlier message.
   std::exception_ptr failed;
+  bool expects = false;
   for (;;) {
-    bool expects = false;
+    // Where a message is expected, a look takes far longer than the clock does.
+    const bool over = sent && (expects || !pause.spins()) && pause.passed() >= ms;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       require_started();
@@ -240,10 +245,10 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
         }
       }
       for (int looks = group.has_window() ? window_looks : 1; looks > 0; looks--) {
-        // Each look of a wait sees what the one before it moved. Where a window says what has come, MPI is asked before this rank lets others run.
-        const bool asks = !group.has_window() || (looks == 1 && !pause.spins());
+        // Each look of a wait sees what the one before it moved.
+        const int asked = group.has_window() ? (over && looks == 1 ? 2 : 0) : 1;
         bool any = false;
-        if (group.take_rows(any, asks ? 1 : 0)) return {group.take(), false};
+        if (group.take_rows(any, asked)) return {group.take(), false};
         expects = group.expects_message();
         // The look after the row was sent moves what was there, and the next one sees it: a peer's word that the group has ended.
         if (!looked && !group.has_window()) {
@@ -257,8 +262,7 @@ MpiArrival MpiProcess::gather(int number, double ms, int spins) {
         if (expects && !any) break;
       }
     }
-    // Where a message is expected, a look takes far longer than the clock does.
-    if ((expects || !pause.spins()) && pause.passed() >= ms) return {MpiArrival::none, false};
+    if (over) return {MpiArrival::none, false};
     pause();
   }
 }
@@ -279,15 +283,16 @@ void MpiProcess::send_row(const MpiGroup& group, std::exception_ptr failed) {
 bool MpiProcess::wait(int number, double ms, uint32_t pokes) {
   Pause pause(0);
   for (;;) {
+    const bool over = pause.passed() >= ms;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (state_ != State::started || pokes_ != pokes) return false;
       sends_.progress();
       if (sends_.any_failed()) return true;
       MpiGroup& group = group_at(number);
-      if (!group.is_open() || group.has_come(2)) return true;
+      if (!group.is_open() || group.has_come(group.has_window() && !over ? 0 : 2)) return true;
     }
-    if (pause.passed() >= ms) return false;
+    if (over) return false;
     pause();
   }
 }

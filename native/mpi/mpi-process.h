@@ -65,7 +65,8 @@ class MpiProcess {
   // Messages with this tag to a peer that MPI has not finished with, as far as the calls before have moved them.
   size_t sending(int tag, int peer);
   // Waits at most `ms` for a message of a group, and copies it. It looks `spins` times, then lets other threads run, then sleeps between
-  // looks; with no spins it sleeps at once. It returns earlier where rows came, with nothing behind them.
+  // looks; with no spins it sleeps at once. It returns earlier where rows came, with nothing behind them. Where there is a window, a message of which
+  // that does not know is looked for as the time ends; but not without time, where there are spins.
   MpiArrival receive(int group, int32_t* words, int capacity, double ms, int spins);
   // Gives every other rank the row of the board, unless a message has come, and waits as receive() does until the rows of all
   // ranks are on the board, and nothing else has come. A message is copied to where the board says. Only of a group with a board.

@@ -353,10 +353,10 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     return any;
   }
 
-  /** Takes every message that has come. @returns whether there was one. */
-  #drain(): boolean {
+  /** Takes every message that has come; `patient` as of a link's `receive`. @returns whether there was one. */
+  #drain(patient = false): boolean {
     let any = false;
-    while (this.#link.receive(this.#take, 0)) any = true;
+    while (this.#link.receive(this.#take, 0, patient)) any = true;
     return any;
   }
 
@@ -366,8 +366,8 @@ export class MessageGroup implements MpiCollective, ParkBoard {
     this.#exchange.peers.hear();
     const lost = this.#link.lostPeer(this.#silent);
     if (lost === null) return;
-    // What the rank sent before it ended comes first.
-    this.#drain();
+    // What the rank sent before it ended comes first, be it that it ended before it could say that it sent it.
+    this.#drain(true);
     if (!this.#exchange.peers.silent(lost.rank)) this.#exchange.lose(lost.rank, lost.reason);
   }
 

@@ -14,7 +14,7 @@ export interface Link {
   sendToAll(words: Int32Array, count: number): void;
   /**
    * Hands the next message to `take`, after at most `ms` milliseconds, 50 at most. A wait that goes on after it brought none sleeps at
-   * once (`patient`). @returns whether one came.
+   * once (`patient`); with no time, that looks for messages too that may have come without a word of it. @returns whether one came.
    */
   receive(take: (from: number, words: Int32Array) => void, ms: number, patient?: boolean): boolean;
   /** Where a link puts rows on the board itself: what `gather` found last, and what begins that, and ends the receiving. `row`: where rows are sent from. */
