@@ -39,7 +39,7 @@ export interface NativeAttempt {
 }
 
 /** Raised whenever the addon's exported shape changes, so that a stale binary is refused instead of called. */
-const INTERFACE_VERSION = 11;
+const INTERFACE_VERSION = 12;
 const NODE_API_VERSION = 8;
 
 let loaded: NativeAddon | undefined;
