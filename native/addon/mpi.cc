@@ -109,7 +109,8 @@ napi_value publish(napi_env env, napi_callback_info raw) {
   });
 }
 
-// A reference of these words that is never given back: they stay for as long as the process.
+// A reference to these words that is never given back: they stay where they are until the JS thread that opened the group ends. Calls of that thread
+// alone read and write them.
 void keep(Napi::Value words) {
   napi_ref kept;
   if (napi_create_reference(words.Env(), words, 1, &kept) != napi_ok) throw Napi::Error::New(words.Env());
