@@ -5,8 +5,8 @@
 
 namespace lockstep {
 
-MpiRows::MpiRows(const MpiWorld& world, const MpiWindow& window, int tag)
-    : world_(world), window_(window), tag_(tag), taken_(static_cast<size_t>(world.size)), received_(static_cast<size_t>(world.size)) {}
+MpiRows::MpiRows(const MpiWorld& world, const MpiWindow& window, int tag, uint32_t start)
+    : world_(world), window_(window), tag_(tag), published_(start), taken_(static_cast<size_t>(world.size), start), received_(static_cast<size_t>(world.size), start) {}
 
 void MpiRows::publish(const int32_t* words, int count) {
   published_++;

@@ -16,7 +16,8 @@ namespace lockstep {
 // ended may leave rows here, but enters nothing any more, so that no later row replaces them.
 class MpiRows {
  public:
-  MpiRows(const MpiWorld& world, const MpiWindow& window, int tag);
+  // Counts rows and messages from `start` on, 0 but for tests of what comes once a count has wrapped.
+  MpiRows(const MpiWorld& world, const MpiWindow& window, int tag, uint32_t start = 0);
 
   // Makes the next row of this rank known to all.
   void publish(const int32_t* words, int count);
@@ -37,7 +38,7 @@ class MpiRows {
   const MpiWorld& world_;
   const MpiWindow& window_;
   const int tag_;
-  uint32_t published_ = 0;
+  uint32_t published_;
   // Rows taken and messages received, of each rank.
   std::vector<uint32_t> taken_;
   std::vector<uint32_t> received_;

@@ -1,0 +1,99 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { root } from '../support/cli.js';
+import { SEED } from '../support/property-runs.js';
+import { compile } from '../support/test-kernels.js';
+
+const FILES = ['mpi-rows', 'mpi-window', 'mpi-world'];
+const WRAP = 2 ** 32;
+
+const folder = mkdtempSync(path.join(tmpdir(), 'lockstep-rows-'));
+const objectOf = (file: string): string => path.join(folder, `${file}.o`);
+const sourceOf = (file: string): string => path.join(root, `native/mpi/${file}.cc`);
+const flags = ['-std=c++17', '-O1', `-I${path.join(root, 'native')}`];
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** What the ranks of rows.cc say: how it ended, and the first that was wrong. */
+function run(program: string, start: number, rounds: number): { status: number | null; stdout: string } {
+  const { status, stdout } = spawnSync(program, [String(start), String(rounds)], { encoding: 'utf8' });
+  return { status, stdout };
+}
+
+function link(program: string, objects: readonly string[]): string {
+  compile([objectOf('rows'), ...objects, '-lpthread', '-o', program]);
+  return program;
+}
+
+/** The program with one of its sources edited: what `from` says is replaced, once. */
+function edited(name: string, file: string, from: string, to: string): string {
+  const own = path.join(folder, name.replaceAll(' ', '-'));
+  mkdirSync(own);
+  const text = readFileSync(sourceOf(file), 'utf8');
+  expect(text.split(from)).toHaveLength(2);
+  const source = path.join(own, `${file}.cc`);
+  writeFileSync(
+    source,
+    text.replace(from, () => to),
+  );
+  const object = path.join(own, `${file}.o`);
+  compile([...flags, `-I${path.join(root, 'native/mpi')}`, '-include', 'sched.h', '-c', source, '-o', object]);
+  return link(path.join(own, 'rows'), [object, ...FILES.filter((other) => other !== file).map(objectOf)]);
+}
+
+describe('rows of a window and messages beside them', () => {
+  beforeAll(() => {
+    compile([...flags, '-c', path.join(root, 'test/fixtures/mpi/rows.cc'), '-o', objectOf('rows')]);
+    for (const file of FILES) compile([...flags, '-c', sourceOf(file), '-o', objectOf(file)]);
+  });
+
+  it.each([
+    ['from 0', 0],
+    ['over the end of int32', 2 ** 31 - 1 - (SEED % 500)],
+    ['over the end of uint32', WRAP - 1 - (SEED % 500)],
+  ])('are taken whole and in their order, by counts that go %s', (_where, start) => {
+    const program = link(path.join(folder, 'rows'), FILES.map(objectOf));
+    expect(run(program, start, 2000)).toEqual({ status: 0, stdout: '' });
+  });
+
+  const shown = '__atomic_store_n(slot, static_cast<int32_t>(published_), __ATOMIC_RELEASE);';
+  const counted = '__atomic_store_n(count, static_cast<int32_t>(static_cast<uint32_t>(*count) + 1), __ATOMIC_RELEASE);';
+  it.each([
+    [
+      'is shown before it is written',
+      'mpi-rows',
+      '  slot[1] = count;',
+      `  ${shown} sched_yield(); slot[1] = count;`,
+      0,
+    ],
+    ['goes over the one that peers still read', 'mpi-rows', 'world_.rank, published_);', 'world_.rank, 0);', 0],
+    [
+      'does not say what was sent before it',
+      'mpi-rows',
+      '  std::copy_n(window_.sent(',
+      '  if (false) std::copy_n(window_.sent(',
+      0,
+    ],
+    [
+      'does not wait for what was sent before it',
+      'mpi-rows',
+      'received_[at]) > 0) return nullptr',
+      'received_[at]) > 1) return nullptr',
+      0,
+    ],
+    ['lies behind a message that was not counted', 'mpi-window', counted, '(void)count;', 0],
+    [
+      'is in its place by counts that do not wrap',
+      'mpi-rows',
+      'static_cast<int32_t>(static_cast<uint32_t>(before[world_.rank]) - received_[at]) > 0',
+      'static_cast<uint32_t>(before[world_.rank]) > received_[at]',
+      WRAP - 20,
+    ],
+  ])('are not, where a row %s', (name, file, from, to, start) => {
+    const { status, stdout } = run(edited(name, file, from, to), start, 2000);
+    expect(stdout).toMatch(/^rank \d, of -?\d: /);
+    expect(status).toBe(1);
+  });
+});
