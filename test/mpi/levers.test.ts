@@ -52,4 +52,15 @@ describe.skipIf(!HAS_MPI)('ranks of one host whose MPI is slow', () => {
     const [taken] = await late('messages of a rank that stops as it sends');
     expect(taken).toEqual([1, 2, 3].map((value) => ({ from: 1, value })));
   });
+
+  it('know the last word of a rank that was killed before it could say that it sent it', async () => {
+    const { ranks } = await run(3, ['test/fixtures/mpi/last-word.mjs', 'FOLDER'], ['--enable-recovery']);
+    expect(ranks[1]).toBeUndefined();
+    for (const rank of [0, 2]) {
+      expect(ranks[rank]).toMatchObject({
+        code: 'ERR_RANK_LOST',
+        details: { rank: 1, reason: expect.stringContaining('The script ended it.') },
+      });
+    }
+  });
 });

@@ -66,6 +66,13 @@ describe.skipIf(!HAS_MPI)('ranks of one host', () => {
     expect(ranks).toEqual([SENDS, SENDS, SENDS]);
   });
 
+  it('gather what they gave where two threads of each are in groups of their own', async () => {
+    const { status, stderr, ranks } = await runJob(3, ['test/fixtures/mpi/threads.mjs', 'FOLDER', '1000']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const right = { seen: [null, null] };
+    expect(ranks).toEqual([right, right, right]);
+  });
+
   it('keep nothing of it where MPI fails before all are known to have it', async () => {
     const { ranks } = await runJob(2, ['test/fixtures/mpi/start.mjs', 'FOLDER'], { options: starting([]) });
     const refused = { code: 'ERR_RANK_LOST', maps: [] };
