@@ -74,7 +74,8 @@ bool MpiGroup::has_come(int looks) { return (rows_ && open_ && rows_->has_row())
 
 bool MpiGroup::look(int looks) {
   if (come_ >= 0) return true;
-  if (expects_message()) looks = expected_looks;
+  expected_ = rows_ && rows_->has_message();
+  if (expected_) looks = expected_looks;
   const int slots = static_cast<int>(requests_.size());
   if (slots == 0 || !open_) return false;
   for (; looks > 0; looks--) {

@@ -61,8 +61,8 @@ class MpiGroup {
   std::pair<const int32_t*, int> own_row() const { return {board_.row, 2 + board_.row_words}; }
   // Puts it in the window. False where there is none, or it is not known that the place is free, or it is no row: then nothing was done.
   bool publish();
-  // Whether the window says that a message was sent that has not come.
-  bool expects_message() const { return rows_ && rows_->has_message(); }
+  // Whether the window said at the last look for a message, once the rows before it were taken, that one was sent that had not come.
+  bool expects_message() const { return expected_; }
   // Whether the rows of all ranks are on the board for the all-gather that this rank is in.
   bool has_all_rows() const;
 
@@ -92,6 +92,7 @@ class MpiGroup {
   std::optional<MpiRows> rows_;
   // The rank whose next row in the window is no row in turn, but a message that waits; -1 without one.
   int refused_ = -1;
+  bool expected_ = false;
   bool open_ = false;
 };
 
