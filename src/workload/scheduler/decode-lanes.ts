@@ -163,12 +163,25 @@ export class DecodeLanes {
     return this.#count > 0 && this.#state.laneEnd[this.#heap[0]] <= this.#clock ? this.#heap[0] : -1;
   }
 
-  /** How many of the `most` steps after the open one, in their order, find blocks for their lanes in `free` ones. */
+  /** How many blocks the lanes enter in the `steps` steps after the open one: each lane one in `blockSize` steps, whichever these are. */
+  dueWithin(steps: number): number {
+    const rest = steps % this.#blockSize;
+    let needed = ((steps - rest) / this.#blockSize) * this.#count;
+    for (let further = 1; further <= rest; further++) needed += this.dueIn(further);
+    return needed;
+  }
+
+  /**
+   * How many of the `most` steps after the open one, in their order, find blocks for their lanes in `free` ones. These are so many times
+   * `blockSize` steps as every lane finds a block each time, and fewer than `blockSize` more.
+   */
   stepsWithin(free: number, most: number): number {
-    let needed = 0;
-    for (let further = 1; further <= most; further++) {
-      needed += this.dueIn(further);
-      if (needed > free) return further - 1;
+    const rounds = Math.floor(free / this.#count);
+    const steps = Math.min(rounds * this.#blockSize, most);
+    let left = free - rounds * this.#count;
+    for (let further = 1; steps + further <= most; further++) {
+      left -= this.dueIn(further);
+      if (left < 0) return steps + further - 1;
     }
     return most;
   }

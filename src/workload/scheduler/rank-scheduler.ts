@@ -248,9 +248,7 @@ export class RankScheduler {
     if (this.#preempted || this.#chunks.pushedCount > 0 || this.#chunks.lanes < this.#running.length) return 1;
     // Eviction may cut short the prefix that the first in the queue would share, and so make it fit.
     const free = this.#blockedByBlocks ? this.#blocks.unkeyedBlocks : this.#blocks.freeBlocks;
-    const further = lanes.untilEnd - 1;
-    if (lanes.count * Math.ceil(further / this.#limits.blockSize) <= free) return 1 + further;
-    return 1 + lanes.stepsWithin(free, further);
+    return 1 + lanes.stepsWithin(free, lanes.untilEnd - 1);
   }
 
   /** Completes the open step and opens the one after it, `steps` times, less than `steadySteps` in all. It does not report the blocks. */
@@ -264,9 +262,7 @@ export class RankScheduler {
         for (let i = 0; i < due; i++) this.#blocks.append(lanes.due[i], 1);
       }
     } else {
-      let needed = 0;
-      for (let further = 1; further <= steps; further++) needed += lanes.dueIn(further);
-      this.#blocks.take(needed);
+      this.#blocks.take(lanes.dueWithin(steps));
       lanes.advance(steps);
     }
     lanes.cover();
