@@ -36,15 +36,20 @@ const PREVIOUS = 5;
 export class PrefixCache {
   readonly #state: RequestState;
   readonly #keepsIds: boolean;
-  /** The place of each node with a key, where nodes may be any integer; elsewhere a node's place is its own number. */
-  readonly #placeOf: Map<number, number> | null;
+  /**
+   * The place of each node with a key, by its level in the prefix, where nodes may be any integer; elsewhere a node's place is its own
+   * number. Whatever integers a caller gives, those of different levels are different nodes: so a node always has as many keys, and a
+   * request holds each of its nodes once.
+   */
+  readonly #placesOf: Map<number, number>[] | null;
   readonly #sparePlaces: number[] = [];
   /** Places from here on were never used. No node has place 0. */
   #freshPlace = 1;
   /** Words of each place, side by side. */
   #places: Int32Array;
-  /** The node at each place, where they differ. */
+  /** The node at each place and its level, where places are found by them. */
   #nodes: Float64Array = new Float64Array(1);
+  #levels: Int32Array = new Int32Array(1);
   /** Block of each key of a place, where ids are kept. */
   readonly #blocks: Int32Array[] = [];
 
@@ -60,25 +65,25 @@ export class PrefixCache {
   constructor(state: RequestState, keepIds: boolean) {
     this.#state = state;
     this.#keepsIds = keepIds;
-    this.#placeOf = state.nodes === null ? new Map() : null;
+    this.#placesOf = state.nodes === null ? [] : null;
     this.#places = new Int32Array(PLACE * ((state.nodes ?? 0) + 1));
   }
 
   /** Keyed blocks at the beginning of a node, at most `most`. */
-  leading(node: number, most: number): number {
-    return Math.min(most, this.#places[PLACE * this.#place(node) + KEYED]);
+  leading(node: number, level: number, most: number): number {
+    return Math.min(most, this.#places[PLACE * this.#place(node, level) + KEYED]);
   }
 
   /** How many of the first `count` keys of a node are evictable; all of them are keyed. */
-  evictableOf(node: number, count: number): number {
-    const place = this.#place(node);
+  evictableOf(node: number, level: number, count: number): number {
+    const place = this.#place(node, level);
     if (this.#places[PLACE * place + WHOLE_HOLDERS] > 0) return 0;
     return Math.max(0, count - this.#partlyHeld(place));
   }
 
   /** Makes a request a holder of the first `count` keyed blocks of a node of `size`; their ids are written to `ids` from `at` on. */
-  share(request: number, node: number, count: number, size: number, ids: Int32Array, at: number): void {
-    const place = this.#place(node);
+  share(request: number, node: number, level: number, count: number, size: number, ids: Int32Array, at: number): void {
+    const place = this.#place(node, level);
     if (this.#keepsIds) {
       const blocks = this.#blocks[place];
       for (let key = 0; key < count; key++) ids[at + key] = blocks[key];
@@ -94,13 +99,14 @@ export class PrefixCache {
   register(
     request: number,
     node: number,
+    level: number,
     index: number,
     count: number,
     size: number,
     ids: Int32Array,
     at: number,
   ): boolean {
-    const place = this.#place(node) || this.#newPlace(node);
+    const place = this.#place(node, level) || this.#newPlace(node, level);
     if (this.#places[PLACE * place + KEYED] !== index) return false;
     this.#places[PLACE * place + KEYED] = count;
     if (this.#keepsIds) {
@@ -114,8 +120,8 @@ export class PrefixCache {
   }
 
   /** Ends that a request holds the first `count` keys of a node. */
-  release(request: number, node: number, count: number, size: number): void {
-    const place = this.#place(node);
+  release(request: number, node: number, level: number, count: number, size: number): void {
+    const place = this.#place(node, level);
     if (count === size) this.#places[PLACE * place + WHOLE_HOLDERS]--;
     else this.#drop(request, place);
     if (this.#places[PLACE * place + WHOLE_HOLDERS] > 0) return;
@@ -239,25 +245,29 @@ export class PrefixCache {
     this.#spareSegment = segment;
   }
 
-  #place(node: number): number {
-    return this.#placeOf === null ? node : (this.#placeOf.get(node) ?? 0);
+  #place(node: number, level: number): number {
+    return this.#placesOf === null ? node : (this.#placesOf[level]?.get(node) ?? 0);
   }
 
-  #newPlace(node: number): number {
+  #newPlace(node: number, level: number): number {
     const place = this.#sparePlaces.pop() ?? this.#freshPlace++;
     if (place >= this.#nodes.length) {
       this.#nodes = grown(this.#nodes, 2 * place);
+      this.#levels = grown(this.#levels, 2 * place);
       this.#places = grown(this.#places, PLACE * 2 * place);
     }
     this.#nodes[place] = node;
-    this.#placeOf?.set(node, place);
+    this.#levels[place] = level;
+    const places = this.#placesOf as Map<number, number>[];
+    while (places.length <= level) places.push(new Map());
+    places[level].set(node, place);
     return place;
   }
 
   /** The node at a place has no key any more. */
   #dropPlace(place: number): void {
-    if (this.#placeOf === null) return;
-    this.#placeOf.delete(this.#nodes[place]);
+    if (this.#placesOf === null) return;
+    this.#placesOf[this.#levels[place]].delete(this.#nodes[place]);
     this.#sparePlaces.push(place);
   }
 }

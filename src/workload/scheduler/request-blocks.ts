@@ -43,8 +43,8 @@ export class RequestBlocks {
       const node = state.node(request, level);
       const wanted = Math.min(state.endBlock(node, level), most) - found;
       if (wanted === 0) continue;
-      const leading = this.#cache.leading(node, wanted);
-      if (leading > 0) this.evictable += this.#cache.evictableOf(node, leading);
+      const leading = this.#cache.leading(node, level, wanted);
+      if (leading > 0) this.evictable += this.#cache.evictableOf(node, level, leading);
       found += leading;
       if (leading < wanted) break;
     }
@@ -64,7 +64,7 @@ export class RequestBlocks {
       const node = state.node(request, level);
       const end = state.endBlock(node, level);
       if (end === from) continue;
-      this.#cache.share(request, node, Math.min(end, count) - from, end - from, held, from);
+      this.#cache.share(request, node, level, Math.min(end, count) - from, end - from, held, from);
       state.level[request] = level;
       from = end;
     }
@@ -123,7 +123,7 @@ export class RequestBlocks {
       if (nodeEnd <= keyed) continue;
       const first = state.firstBlock(node, level);
       const count = Math.min(nodeEnd, filled) - first;
-      if (!this.#cache.register(request, node, keyed - first, count, nodeEnd - first, ids, keyed)) break;
+      if (!this.#cache.register(request, node, level, keyed - first, count, nodeEnd - first, ids, keyed)) break;
       keyed = first + count;
       state.level[request] = level;
     }
@@ -140,7 +140,7 @@ export class RequestBlocks {
       const node = state.node(request, level);
       const first = state.firstBlock(node, level);
       if (first === keyed) continue;
-      this.#cache.release(request, node, keyed - first, state.endBlock(node, level) - first);
+      this.#cache.release(request, node, level, keyed - first, state.endBlock(node, level) - first);
       keyed = first;
     }
     state.covered[request] = 0;

@@ -171,6 +171,73 @@ describe('steps of a live scheduler', () => {
     expect(added.map(({ numComputedTokens }) => numComputedTokens)).toEqual([8]);
   });
 
+  it('take a number at another place of a prompt for another prefix', () => {
+    const scheduler = new LiveScheduler({ blockSize: 4, tokensPerKey: 6, numBlocks: 20, maxModelLen: 64 });
+    scheduler.step([arrive(0, 13, { prefix: [5, 5, 5] })]);
+    // Of the 6 tokens of a number, one whole block ends in those at even places, and two in those at odd ones.
+    const { added } = scheduler.step([arrive(1, 13, { prefix: [8, 5, 5] }), arrive(2, 13, { prefix: [5, 5, 8] })]);
+    expect(added.map(({ numComputedTokens }) => numComputedTokens)).toEqual([0, 12]);
+    const ended = [0, 1, 2].map((request) => ({ kind: 'cancel' as const, request }));
+    scheduler.step(ended);
+    expect(scheduler.freeBlocks).toBe(19);
+  });
+
+  it('end, share no block but of equal numbers and lose none, whatever integers come as prefixes', () => {
+    const prompts = fc.record({
+      tokens: fc.integer({ min: 1, max: 40 }),
+      numbers: fc.array(fc.nat(2), { minLength: 40 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ prompt: prompts, maxTokens: fc.nat(6) }), { minLength: 2, maxLength: 25, size: 'max' }),
+        fc.constantFrom(1, 3, 4, 6, 10),
+        fc.integer({ min: 13, max: 40 }),
+        fc.integer({ min: 3, max: 60 }),
+        (requests, tokensPerKey, numBlocks, maxNumBatchedTokens) => {
+          const blockSize = 4;
+          const scheduler = new LiveScheduler({
+            blockSize,
+            tokensPerKey,
+            numBlocks,
+            maxNumBatchedTokens,
+            maxModelLen: 46,
+          });
+          const prefixOf = ({ prompt: { tokens, numbers } }: (typeof requests)[number]): number[] =>
+            numbers.slice(0, Math.ceil(tokens / tokensPerKey));
+          for (
+            let next = 0, step = 0;
+            next < requests.length || scheduler.running.length + scheduler.waiting.length > 0;
+            step++
+          ) {
+            expect(step).toBeLessThan(5000);
+            const one = requests[next];
+            const events: SchedulerEvent[] = [];
+            if (one !== undefined && step % 2 === 0) {
+              const { prompt, maxTokens } = one;
+              events.push(arrive(next++, prompt.tokens, { maxTokens, prefix: prefixOf(one) }));
+            }
+            scheduler.step(events);
+            const holders = new Map<number, [request: number, at: number]>();
+            for (const request of scheduler.running) {
+              for (const [at, block] of scheduler.blocksOf(request).entries()) {
+                const [other, place] = holders.get(block) ?? [request, at];
+                holders.set(block, [request, at]);
+                expect(place).toBe(at);
+                // The number of the last token in the block.
+                const last = Math.floor((at * blockSize + blockSize - 1) / tokensPerKey);
+                const numbers = [other, request].map((id) => prefixOf(requests[id] as (typeof requests)[number])[last]);
+                expect(numbers[0]).toBe(numbers[1]);
+              }
+            }
+          }
+          scheduler.step();
+          expect(scheduler.freeBlocks).toBe(numBlocks - 1);
+        },
+      ),
+      runs(150),
+    );
+  });
+
   it.each<[string, object]>([
     ['is for a request that exists already', arrive(0, 3)],
     ['needs an id', arrive(-1, 3)],
